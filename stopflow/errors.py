@@ -1,0 +1,49 @@
+"""The errors a user can meet: one base class, every message says what to do about it."""
+
+from collections.abc import Iterable
+
+
+class StopflowError(Exception):
+    """Something a user can put right; the message is one or two plain sentences."""
+
+
+class FormatError(StopflowError):
+    """A file does not say what it should.
+
+    Parameters
+    ----------
+    file
+        Name of the file as the user knows it.
+    where
+        Line, cell or byte, e.g. ``"line 7"`` or ``"sheet 'start_values', cell B4"``; may be empty.
+    found
+        The offending text, quoted or described.
+    expected
+        What should have been there.
+    """
+
+    def __init__(self, file: str, *, where: str = "", found: str, expected: str) -> None:
+        self.file = file
+        self.where = where
+        self.found = found
+        self.expected = expected
+        place = f"{file}, {where}" if where else file
+        super().__init__(f"{place}: found {found}; expected {expected}")
+
+
+class SettingsError(StopflowError):
+    """A setting has a name or a value that is not valid; lists what would be."""
+
+    def __init__(self, name: str, value: object, *, valid: Iterable[object] | str) -> None:
+        self.name = name
+        self.value = value
+        listed = valid if isinstance(valid, str) else ", ".join(str(item) for item in valid)
+        super().__init__(f"{name} = {value!r} is not valid; valid: {listed}")
+
+
+class ModelError(StopflowError):
+    """A saved model is missing, cut off, of another version, or does not fit its input."""
+
+
+class StoreError(StopflowError):
+    """What ingest left on disk is missing or cannot be read."""
