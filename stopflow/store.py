@@ -16,20 +16,18 @@ It is written beside the old one and takes its place only when it is whole.
 
 import hashlib
 import json
-import os
-import shutil
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from stopflow.errors import StoreError
+from stopflow.io.atomic import recover_folder, replacing_folder
 from stopflow.trace import FloatArray, Trace
 
 FORMAT_VERSION = 1
@@ -75,37 +73,13 @@ class Dataset:
 
 
 class DatasetWriter:
-    """Writes a dataset trace by trace; the folder appears only after `finish`.
-
-    Used as a context manager: leaving it without `finish` (an error, an interruption) removes
-    what was written and leaves an earlier dataset untouched.
-    """
+    """Writes a dataset trace by trace; made by `writing_dataset`."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        for stale in folder.parent.glob(f".{folder.name}.partial-*"):
-            shutil.rmtree(stale)
-        self._partial = Path(
-            tempfile.mkdtemp(prefix=f".{folder.name}.partial-", dir=folder.parent)
-        )
-        self._partial.chmod(0o755)
-        self._time: BinaryIO = (self._partial / "time.f64").open("wb")
-        self._signal: BinaryIO = (self._partial / "signal.f64").open("wb")
+        self._folder = folder
+        self._time: BinaryIO = (folder / "time.f64").open("wb")
+        self._signal: BinaryIO = (folder / "signal.f64").open("wb")
         self._grids: dict[bytes, int] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._time.close()
-        self._signal.close()
-        shutil.rmtree(self._partial, ignore_errors=True)
 
     def add_trace(self, trace: Trace | None) -> dict[str, int]:
         """Append a trace; return the columns of its shot that tell where it lies."""
@@ -124,43 +98,35 @@ class DatasetWriter:
             "time_first": self._grids[grid],
         }
 
-    def finish(
+    def write_tables(
         self, tables: Mapping[str, pd.DataFrame], *, provenance: Mapping[str, Any]
-    ) -> Dataset:
-        """Write the tables, put the new dataset in the place of an old one, and open it."""
-        self._time.close()
-        self._signal.close()
+    ) -> None:
+        """Write the five tables and how they were made."""
         for name in TABLES:
-            tables[name].to_parquet(self._partial / f"{name}.parquet", index=False)
+            tables[name].to_parquet(self._folder / f"{name}.parquet", index=False)
         described = {"format": FORMAT_VERSION, **provenance}
-        (self._partial / "ingest.json").write_text(
+        (self._folder / "ingest.json").write_text(
             json.dumps(described, indent=1, sort_keys=True, ensure_ascii=False), encoding="utf-8"
         )
-        replace_folder(self._partial, self.folder)
-        return load_dataset(self.folder)
+
+    def close(self) -> None:
+        """Close the trace files."""
+        self._time.close()
+        self._signal.close()
 
 
-def replace_folder(new: Path, target: Path) -> None:
-    """Put the folder `new` in the place of `target`; an old `target` is never half overwritten."""
-    old = target.with_name(f".{target.name}.old")
-    if old.exists():
-        shutil.rmtree(old)
-    if target.exists():
-        target.rename(old)
-    new.rename(target)
-    shutil.rmtree(old, ignore_errors=True)
+@contextmanager
+def writing_dataset(folder: Path) -> Iterator[DatasetWriter]:
+    """Yield a writer; the dataset takes the place of an old one when the block ends well.
 
-
-def save_text(path: Path, text: str) -> None:
-    """Write a text file beside `path`, then rename: readers see the old or the new one, whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", newline="", dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as file:
-        file.write(text)
-    partial = Path(file.name)
-    partial.chmod(0o644)
-    os.replace(partial, path)
+    An error or an interruption in the block leaves an earlier dataset untouched.
+    """
+    with replacing_folder(folder) as partial:
+        writer = DatasetWriter(partial)
+        try:
+            yield writer
+        finally:
+            writer.close()
 
 
 def load_dataset(folder: Path) -> Dataset:
@@ -171,9 +137,7 @@ def load_dataset(folder: Path) -> Dataset:
     StoreError
         When there is none, it is incomplete, or it is of another format version.
     """
-    recovered = folder.with_name(f".{folder.name}.old")
-    if not folder.exists() and recovered.exists():
-        recovered.rename(folder)
+    recover_folder(folder)
     if not (folder / "ingest.json").is_file():
         raise StoreError(f"{folder} holds no dataset; make one with: stopflow ingest FOLDER")
     try:
