@@ -1,0 +1,124 @@
+"""How commands speak: results on stdout, progress and problems on stderr, exit codes.
+
+Exit code 0: fine. 1: finished, but something could not be read or fitted (listed). 2: wrong use.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Progress = Callable[[str, int, int], None]
+
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print nothing but errors; results are in the files.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for programs.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+SHOWN_PROBLEMS = 20
+
+
+@contextmanager
+def progress_bar(*, quiet: bool) -> Iterator[Progress]:
+    """Yield `report(what, done, total)`; draws on stderr only when that is a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda what, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    columns = (
+        TextColumn("{task.description:<24.24}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(compact=True),
+    )
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, Any] = {}
+
+        def report(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = bar.add_task(what, total=total)
+            bar.update(tasks[what], completed=done, total=total)
+
+        yield report
+
+
+def say(text: str, *, quiet: bool = False) -> None:
+    """Print a line of the result on stdout."""
+    if not quiet:
+        typer.echo(text)
+
+
+def say_json(value: object) -> None:
+    """Print a result as JSON on stdout; numbers that do not exist become null."""
+    typer.echo(json.dumps(_plain(value), indent=1, ensure_ascii=False, allow_nan=False))
+
+
+def say_table(
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    quiet: bool = False,
+    title: str | None = None,
+) -> None:
+    """Print a table on stdout; text columns left, numbers right, as wide as the terminal."""
+    if quiet:
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    for index, column in enumerate(columns):
+        numeric = all(_is_number(row[index]) for row in rows)
+        drawn.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*(Text(cell, style=VERDICT_STYLES.get(cell, "")) for cell in row))
+    Console(highlight=False).print(drawn)
+
+
+VERDICT_STYLES = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red"}
+
+
+def warn(text: str) -> None:
+    """Print a line on stderr."""
+    typer.echo(text, err=True)
+
+
+def list_problems(problems: Sequence[str], *, where: Path | None = None) -> None:
+    """Print what was wrong with the input on stderr, the first ones in full."""
+    for problem in problems[:SHOWN_PROBLEMS]:
+        warn(f"  {problem}")
+    if len(problems) > SHOWN_PROBLEMS:
+        tail = f"; all are in {where}" if where else ""
+        warn(f"  ... and {len(problems) - SHOWN_PROBLEMS} more{tail}")
+
+
+def say_written(paths: Sequence[Path], *, quiet: bool) -> None:
+    """Print where the results lie, one path a line."""
+    for path in paths:
+        say(f"wrote {path}", quiet=quiet)
+
+
+def _is_number(cell: str) -> bool:
+    stripped = cell.replace("±", "").replace("%", "").replace("–", "").replace(" ", "")
+    return stripped == "" or stripped.lstrip("-+").replace(".", "").replace("e", "").isdigit()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    item = value.item() if hasattr(value, "item") else value
+    return None if isinstance(item, float) and (item != item or abs(item) == float("inf")) else item

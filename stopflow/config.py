@@ -1,0 +1,88 @@
+"""Settings of the stages from a TOML file, checked: every unknown key is named with what is valid.
+
+::
+
+    [ingest]                    # law, channel, robust, ...   as the options of `stopflow ingest`
+    law = "auto"
+    [quality]                   # thresholds of the verdicts
+    low_signal_to_noise = 10
+    [train]                     # as the options of `stopflow train`
+    epochs = 300
+    [[layer]]                   # the network, one table a layer; the last one is the output
+    type = "dlrt"
+    dim = 512
+    activation = "relu"
+    rank = 50
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from stopflow.errors import FormatError, SettingsError
+
+Settings = TypeVar("Settings")
+
+SECTIONS = ("ingest", "quality", "train", "layer")
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Read a TOML file of settings.
+
+    Raises
+    ------
+    FormatError
+        When it is not TOML, with the line.
+    SettingsError
+        When it has a table that no stage reads.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError("--config", str(path), valid="a TOML file that can be read") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FormatError(
+            path.name, found=str(error), expected="TOML, e.g. epochs = 300"
+        ) from error
+    for section in values:
+        if section not in SECTIONS:
+            raise SettingsError(f"{path.name}: table", section, valid=SECTIONS)
+    return values
+
+
+def build_settings(kind: type[Settings], values: Mapping[str, Any], *, where: str) -> Settings:
+    """Build the frozen settings `kind` from plain values, converting and checking each.
+
+    Parameters
+    ----------
+    kind
+        A dataclass; fields that are dataclasses themselves take nested tables.
+    where
+        How the user knows these values, e.g. ``"lab.toml [train]"``.
+
+    Raises
+    ------
+    SettingsError
+        Naming the key, its value and what would be valid.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    _require_known(kind, values, where=where)
+    try:
+        return TypeAdapter(kind).validate_python(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise SettingsError(f"{where} {key}", first["input"], valid=first["msg"]) from error
+
+
+def _require_known(kind: Any, values: Mapping[str, Any], *, where: str) -> None:
+    known = get_type_hints(kind)
+    names = [item.name for item in fields(kind)]
+    for key, value in values.items():
+        if key not in names:
+            raise SettingsError(f"{where} key", key, valid=names)
+        if isinstance(value, Mapping) and is_dataclass(known[key]):
+            _require_known(known[key], value, where=f"{where}.{key}")
