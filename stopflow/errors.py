@@ -47,3 +47,7 @@ class ModelError(StopflowError):
 
 class StoreError(StopflowError):
     """What ingest left on disk is missing or cannot be read."""
+
+
+class TraceError(StopflowError):
+    """A trace no number can be made of: too short, constant, not finite, times not increasing."""
