@@ -1,0 +1,66 @@
+"""Where heavy libraries may live, and that asking for help loads none of them."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import stopflow
+
+PACKAGE = Path(stopflow.__file__).parent
+
+ROOMS = {
+    "torch": ("lowrank", "learn"),
+    "safetensors": ("lowrank", "learn"),
+    "matplotlib": ("report",),
+    "pypdf": ("report",),
+    "typer": ("cli",),
+    "scipy.optimize": ("kinetics",),
+    "openpyxl": ("io", "report"),
+}
+
+
+def imported_modules(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+@pytest.mark.parametrize("library", ROOMS)
+def test_a_library_stays_in_its_rooms(library):
+    users = {
+        path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        for path in PACKAGE.rglob("*.py")
+        for name in imported_modules(path)
+        if name == library or name.startswith(library + ".")
+    }
+    assert users <= set(ROOMS[library])
+
+
+def test_modules_stay_small():
+    lengths = {
+        str(path.relative_to(PACKAGE)): len(path.read_text(encoding="utf-8").splitlines())
+        for path in PACKAGE.rglob("*.py")
+    }
+    assert {name: lines for name, lines in lengths.items() if lines > 400} == {}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["ingest", "--help"], ["train", "--help"]])
+def test_help_loads_nothing_heavy(arguments):
+    script = (
+        "import sys; from stopflow.cli import app\n"
+        "try:\n    app(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
+        "heavy = {'torch', 'matplotlib', 'scipy', 'pandas', 'numpy'} & set(sys.modules)\n"
+        "print(sorted(heavy), file=sys.stderr)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True
+    )
+    assert "Usage" in run.stdout
+    assert run.stderr.strip() == "[]"
