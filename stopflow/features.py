@@ -36,7 +36,8 @@ Rows = NDArray[np.float32]
 MINIMUM_POINTS: Final = 10
 CELL_WARP: Final = 8.0
 FIRST_BLOCK_EDGE: Final = 3e-5
-ROWS_AT_ONCE: Final = 16
+ROWS_AT_ONCE: Final = 8
+EVEN_WITHIN: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +156,7 @@ def cell_means(tau: FloatArray, signals: FloatArray, edges: FloatArray) -> Float
     rise = np.diff(signals, axis=-1)
     area = np.zeros(signals.shape)
     np.cumsum((signals[..., :-1] + 0.5 * rise) * step, axis=-1, out=area[..., 1:])
-    left = np.clip(np.searchsorted(tau, edges, side="right") - 1, 0, len(tau) - 2)
+    left = _point_before(tau, edges)
     ahead = edges - tau[left]
     bend = 0.5 * ahead**2 / step[left]
     integral = (
@@ -164,6 +165,16 @@ def cell_means(tau: FloatArray, signals: FloatArray, edges: FloatArray) -> Float
         + bend * np.take(rise, left, axis=-1)
     )
     return np.diff(integral, axis=-1) / np.diff(edges)
+
+
+def _point_before(tau: FloatArray, edges: FloatArray) -> NDArray[np.intp]:
+    """Find the point at or before each edge, never the last point."""
+    intervals = len(tau) - 1
+    if np.abs(tau * intervals - np.arange(intervals + 1)).max() < EVEN_WITHIN:
+        found = (edges * intervals).astype(np.intp)  # an even grid needs no search
+    else:
+        found = np.searchsorted(tau, edges, side="right") - 1
+    return np.minimum(found, intervals - 1)
 
 
 @lru_cache(maxsize=8)
@@ -204,7 +215,7 @@ def _cells(kind: str, time_s: FloatArray, signals: FloatArray, pairs: int) -> Fl
 
 
 def _build_shape(time_s: FloatArray, signals: FloatArray, pairs: int) -> Rows:
-    edges = shape_edges(pairs)
+    edges = EDGES["shape"](pairs)
     rows = np.empty((len(signals), 2 * pairs), dtype=np.float32)
     rows[:, 0::2] = 0.5 * (edges[1:] + edges[:-1])
     rows[:, 1::2] = _cells("shape", time_s, signals, pairs)
@@ -212,7 +223,7 @@ def _build_shape(time_s: FloatArray, signals: FloatArray, pairs: int) -> Rows:
 
 
 def _build_blocks(time_s: FloatArray, signals: FloatArray, pairs: int) -> Rows:
-    counts = np.histogram(_relative(time_s), bins=block_edges(pairs))[0]
+    counts = np.histogram(_relative(time_s), bins=EDGES["blocks"](pairs))[0]
     rows = np.empty((len(signals), 2 * pairs), dtype=np.float32)
     rows[:, 0::2] = np.log1p(counts)
     rows[:, 1::2] = _cells("blocks", time_s, signals, pairs)
