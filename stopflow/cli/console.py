@@ -23,11 +23,15 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 SHOWN_PROBLEMS = 20
 
 
+def silent(_what: str, _done: int, _total: int) -> None:
+    """Report nothing."""
+
+
 @contextmanager
 def progress_bar(*, quiet: bool) -> Iterator[Progress]:
     """Yield `report(what, done, total)`; draws on stderr only when that is a terminal."""
     if quiet or not sys.stderr.isatty():
-        yield lambda what, done, total: None
+        yield silent
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn

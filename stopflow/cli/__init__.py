@@ -1,0 +1,62 @@
+"""The command line: parse, call the pipeline, say where the result is.
+
+Nothing heavy is imported here: torch, matplotlib, numpy and pandas load inside the command that
+needs them, so that ``stopflow --help`` answers at once.
+"""
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from stopflow import __version__
+from stopflow.cli import bench, kinetics, lab, models
+from stopflow.cli.console import warn
+from stopflow.errors import StopflowError
+
+app = typer.Typer(
+    name="stopflow",
+    help="Rate constants from stopped-flow traces: honest errors, verdicts, a PDF, a network.",
+    epilog="Start with: stopflow run FOLDER   (FOLDER holds .bka files, or folders of them)",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+for commands in (lab, kinetics, models):
+    commands.register(app)
+app.add_typer(bench.app, name="bench")
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
+    ] = False,
+) -> None:
+    if version:
+        typer.echo(f"stopflow {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; no traceback reaches a user unless --debug asks for it."""
+    try:
+        app()
+    except StopflowError as error:
+        _fail(error, code=2)
+    except KeyboardInterrupt:
+        warn("interrupted; earlier results are as they were")
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        _fail(error, code=2)
+
+
+def _fail(error: Exception, *, code: int) -> None:
+    if "--debug" in sys.argv:
+        raise error
+    warn(f"error: {error}")
+    sys.exit(code)

@@ -1,0 +1,122 @@
+"""Commands for one file: fit, plan, view."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stopflow.cli.console import Debug, Json, Quiet, say, say_json, say_table, say_written, warn
+from stopflow.cli.options import Channel, Law, TimeUnit
+
+File = Annotated[Path, typer.Argument(help="A .bka file.")]
+Start = Annotated[
+    float | None,
+    typer.Option("--start", help="Start time in the file's own unit; default: detected."),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command(epilog="Example: stopflow fit shot.bka --law double --plot shot.png")(fit)
+    app.command(epilog="Example: stopflow plan shot.bka --precision 2%")(plan)
+    app.command(epilog="Example: stopflow view shot.bka")(view)
+
+
+def fit(
+    file: File,
+    *,
+    law: Law = None,
+    start: Start = None,
+    channel: Channel = None,
+    time_unit: TimeUnit = None,
+    pin: Annotated[
+        list[str] | None,
+        typer.Option("--pin", help="Hold a parameter: slope_per_s=0. May be repeated."),
+    ] = None,
+    robust: Annotated[
+        bool, typer.Option("--robust", help="Soft-L1 loss: spikes and bubbles count less.")
+    ] = False,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Draw trace, fit and residuals to this file.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Fit one trace: rate constant, interval, verdict, and what other laws say."""
+    from stopflow.pipeline.single import draw_trace, fit_file
+
+    fitted = fit_file(
+        file,
+        law=law,
+        start=start,
+        channel=channel or 1,
+        time_unit=time_unit,
+        pinned=pin or (),
+        robust=robust,
+    )
+    if as_json:
+        say_json(fitted.as_dict())
+    else:
+        say(fitted.headline(), quiet=quiet)
+        say_table(("", "value", "error", "unit"), fitted.lines(), quiet=quiet)
+        for note in fitted.notes:
+            warn(f"note: {note}")
+    if plot is not None:
+        draw_trace(fitted, plot)
+        say_written([plot], quiet=quiet or as_json)
+    raise typer.Exit(0 if fitted.ok else 1)
+
+
+def plan(
+    file: File,
+    *,
+    precision: Annotated[
+        str, typer.Option("--precision", help="Wanted relative error of k, e.g. 2% or 0.02.")
+    ] = "2%",
+    start: Start = None,
+    channel: Channel = None,
+    time_unit: TimeUnit = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Say how long to record and how many shots it takes, from a first trace."""
+    from stopflow.pipeline.single import plan_file
+
+    planned = plan_file(
+        file, precision=precision, start=start, channel=channel or 1, time_unit=time_unit
+    )
+    if as_json:
+        say_json(planned.as_dict())
+    else:
+        for line in planned.lines():
+            say(line, quiet=quiet)
+
+
+def view(
+    file: File,
+    *,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Picture to write; default: FILE.png here.")
+    ] = None,
+    law: Law = None,
+    start: Start = None,
+    channel: Channel = None,
+    time_unit: TimeUnit = None,
+    open_: Annotated[
+        bool, typer.Option("--open/--no-open", help="Show the picture in the system's viewer.")
+    ] = True,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Draw a trace with its fit, its residuals and the cut, and open the picture."""
+    from stopflow.pipeline.single import draw_trace, fit_file
+
+    fitted = fit_file(file, law=law, start=start, channel=channel or 1, time_unit=time_unit)
+    picture = out or Path(file.stem + ".png")
+    draw_trace(fitted, picture)
+    say(fitted.headline(), quiet=quiet)
+    say_written([picture], quiet=quiet)
+    if open_ and not quiet:
+        typer.launch(str(picture))

@@ -1,0 +1,210 @@
+"""Commands for a whole lab: run, ingest, report, simulate, doctor."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stopflow.cli.console import (
+    Debug,
+    Json,
+    Quiet,
+    list_problems,
+    progress_bar,
+    say,
+    say_json,
+    say_table,
+    say_written,
+    warn,
+)
+from stopflow.cli.options import (
+    DATASET,
+    REPORTS,
+    Channel,
+    Config,
+    DatasetFolder,
+    Law,
+    Paper,
+    ReportsFolder,
+    TimeUnit,
+)
+
+Folder = Annotated[
+    Path, typer.Argument(help="A folder of .bka files, or of such folders, however deep.")
+]
+Out = Annotated[Path, typer.Option("--out", help="Where the dataset goes.")]
+DeadTime = Annotated[
+    float | None,
+    typer.Option("--dead-time", help="Dead time of the instrument in ms, where no file says it."),
+]
+MixingRatio = Annotated[
+    float | None,
+    typer.Option(
+        "--mixing-ratio",
+        help="Divide the workbook's concentrations by this (2 for 1:1 mixing of stock "
+        "solutions); default 1: they are after mixing.",
+    ),
+]
+Robust = Annotated[
+    bool, typer.Option("--robust", help="Soft-L1 loss: spikes and bubbles count less.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command(epilog="Example: stopflow run data/fe_scn")(run)
+    app.command(epilog="Example: stopflow ingest data/ --law auto")(ingest)
+    app.command(epilog="Example: stopflow report --paper letter")(report)
+    app.command(epilog="Example: stopflow simulate data/simulated --folders 6")(simulate)
+    app.command(epilog="Example: stopflow doctor")(doctor)
+
+
+def ingest(
+    folder: Folder,
+    *,
+    out: Out = DATASET,
+    reports: ReportsFolder = REPORTS,
+    law: Law = None,
+    channel: Channel = None,
+    time_unit: TimeUnit = None,
+    robust: Robust = False,
+    dead_time: DeadTime = None,
+    mixing_ratio: MixingRatio = None,
+    config: Config = None,
+    paper: Paper = "a4",
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Read, trim, fit and judge every shot below FOLDER; write rates, tables and the PDF."""
+    from stopflow.pipeline.ingest import ingest as ingest_lab
+    from stopflow.pipeline.ingest import ingest_settings
+    from stopflow.pipeline.reports import write_reports
+
+    settings = ingest_settings(
+        config,
+        law=law,
+        channel=channel,
+        time_unit=time_unit,
+        robust=robust or None,
+        dead_time_s=None if dead_time is None else dead_time / 1000,
+        mixing_ratio=mixing_ratio,
+    )
+    with progress_bar(quiet=quiet) as progress:
+        dataset = ingest_lab(
+            folder, out=out, settings=settings, command=_command(), progress=progress
+        )
+        written = write_reports(dataset, reports, paper=paper, progress=progress)
+    _conclude(dataset, [out, *written], as_json=as_json, quiet=quiet)
+
+
+def run(
+    folder: Folder,
+    *,
+    out: Out = DATASET,
+    reports: ReportsFolder = REPORTS,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Model that predicts; default: the shipped one.")
+    ] = None,
+    law: Law = None,
+    channel: Channel = None,
+    time_unit: TimeUnit = None,
+    config: Config = None,
+    paper: Paper = "a4",
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Do the whole job: ingest, predict with the shipped model, write every report."""
+    from stopflow.pipeline.ingest import ingest as ingest_lab
+    from stopflow.pipeline.ingest import ingest_settings
+    from stopflow.pipeline.predict import predict_dataset
+    from stopflow.pipeline.reports import write_reports
+
+    settings = ingest_settings(config, law=law, channel=channel, time_unit=time_unit)
+    with progress_bar(quiet=quiet) as progress:
+        dataset = ingest_lab(
+            folder, out=out, settings=settings, command=_command(), progress=progress
+        )
+        written = write_reports(dataset, reports, paper=paper, progress=progress)
+        predicted = predict_dataset(dataset, model=model, reports=reports, progress=progress)
+    _conclude(dataset, [out, *written, *predicted.written], as_json=as_json, quiet=quiet)
+
+
+def report(
+    *,
+    dataset: DatasetFolder = DATASET,
+    reports: ReportsFolder = REPORTS,
+    models: Annotated[
+        list[str] | None,
+        typer.Option("--model", help="Rebuild this model's PDF as well. May be repeated."),
+    ] = None,
+    paper: Paper = "a4",
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Build the PDFs and tables again from what ingest and train left."""
+    from stopflow.pipeline.reports import rebuild_reports
+
+    with progress_bar(quiet=quiet) as progress:
+        written = rebuild_reports(
+            dataset, reports, models=models or (), paper=paper, progress=progress
+        )
+    say_written(written, quiet=quiet)
+
+
+def simulate(
+    out: Annotated[Path, typer.Argument(help="Folder to write; new, or an earlier simulation.")],
+    *,
+    folders: Annotated[
+        int | None, typer.Option("--folders", min=1, help="Number of experiment folders.")
+    ] = None,
+    points: Annotated[
+        int | None, typer.Option("--points", min=50, help="Points of a trace; default 15001.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Same seed, same lab.")] = 0,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Write a lab of .bka folders and workbooks whose true rates are known (truth.csv)."""
+    from stopflow.pipeline.simulate import simulate as simulate_to
+
+    with progress_bar(quiet=quiet) as progress:
+        made = simulate_to(out, folders=folders, points=points, seed=seed, progress=progress)
+    say(f"wrote {out}: {made.folders} folders, {made.shots} shots, truth in {made.truth}")
+
+
+def doctor(*, as_json: Json = False, quiet: Quiet = False, debug: Debug = False) -> None:
+    """Say what is installed, which device there is, which data was found, and what is wrong."""
+    from stopflow.pipeline.doctor import examine
+
+    findings = examine(Path.cwd())
+    if as_json:
+        say_json([{"what": f.what, "found": f.found, "wrong": f.wrong} for f in findings])
+    else:
+        rows = [(f.what, f.found, "" if not f.wrong else f"! {f.wrong}") for f in findings]
+        say_table(("", "found", "to do"), rows, quiet=quiet)
+    raise typer.Exit(1 if any(f.wrong for f in findings) else 0)
+
+
+def _command() -> str:
+    return " ".join(["stopflow", *sys.argv[1:]])
+
+
+def _conclude(dataset, written: list[Path], *, as_json: bool, quiet: bool) -> None:  # type: ignore[no-untyped-def]
+    """Print the outcome of an ingest; leave with 1 where something could not be used."""
+    from stopflow.pipeline.summary import summarise
+
+    summary = summarise(dataset)
+    if as_json:
+        say_json({**summary.as_dict(), "written": written})
+    else:
+        say_table(summary.columns, summary.rows, quiet=quiet)
+    if summary.problems:
+        warn(f"{len(summary.problems)} things in the input need a look:")
+        list_problems(summary.problems, where=dataset.folder / "problems.parquet")
+    if not as_json:
+        say_written(written, quiet=quiet)
+        say(summary.headline, quiet=quiet)
+    raise typer.Exit(summary.exit_code)

@@ -1,0 +1,38 @@
+"""Options that several commands share, so that they are spelled and explained once."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DATASET = Path("data/ingested")
+REPORTS = Path("reports")
+MODELS = Path("models")
+
+Law = Annotated[
+    str | None,
+    typer.Option(
+        "--law",
+        help="Rate law: single, single-slope (default), double, stretched, or auto "
+        "(by AICc, one for each experiment).",
+    ),
+]
+Channel = Annotated[
+    int | None, typer.Option("--channel", help="Signal column to read; 1 is the first (default).")
+]
+TimeUnit = Annotated[
+    str | None,
+    typer.Option("--time-unit", help="Unit of the time column where a file gives none: ms or s."),
+]
+Config = Annotated[
+    Path | None, typer.Option("--config", help="Settings from a TOML file; options win over it.")
+]
+Paper = Annotated[str, typer.Option("--paper", help="Size of the PDF's pages: a4 or letter.")]
+DatasetFolder = Annotated[
+    Path, typer.Option("--dataset", help="The dataset that `stopflow ingest` wrote.")
+]
+ReportsFolder = Annotated[Path, typer.Option("--reports", help="Where PDFs and tables go.")]
+ModelsFolder = Annotated[Path, typer.Option("--models", help="Where trained models lie.")]
+Device = Annotated[
+    str | None, typer.Option("--device", help="Where to compute: cpu (default) or cuda.")
+]
