@@ -1,0 +1,232 @@
+"""How well a rate is known: profile intervals, correlated noise, the Cramer-Rao bound."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import exp, inf, log, nan, sqrt
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import brentq
+from scipy.special import ndtr, stdtrit
+
+from stopflow.kinetics.fit_pins import may_centre, pin
+from stopflow.kinetics.fit_rate import has_one_rate, newton_terms, project
+from stopflow.kinetics.fit_result import Fit, Refusal
+from stopflow.kinetics.fit_screen import SLOWEST_KT, Window, fastest_kt, screen
+from stopflow.kinetics.models import RateLaw, find_law
+
+SIGNIFICANT = 0.01
+# rho beyond this is drift or a wrong law rather than noise; the inflation stops growing.
+LARGEST_CORRELATION = 0.999
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoiseCorrelation:
+    """Correlation of neighbouring noise values.
+
+    Attributes
+    ----------
+    rho
+        Lag-one correlation, corrected for the bias of fitted residuals.
+    inflation
+        What a standard error for white noise is multiplied by; 1 for rho below 0.
+    p_value
+        Chance of a correlation this far from 0 in white noise, either sign.
+    significant
+        Whether `p_value` is below 0.01.
+    """
+
+    rho: float
+    inflation: float
+    p_value: float
+    significant: bool
+
+
+def noise_correlation(residuals: ArrayLike, *, parameters: int = 4) -> NoiseCorrelation:
+    """Estimate the lag-one correlation of the noise from residuals (N,).
+
+    A fit of p smooth terms takes the slow part of the noise away, where correlated noise is
+    strongest: the raw estimate r falls short by ``(2 rho + p (1 + rho)) / N``, and the residual
+    variance by ``p I^2 / N`` with ``I^2 = (1 + rho) / (1 - rho)``. Both are put right, so
+
+        inflation = I sqrt((N - p) / (N - p I^2))
+
+    Marriott and Pope, Biometrika 41, 390 (1954), 10.1093/biomet/41.3-4.390 (p = 1).
+
+    Parameters
+    ----------
+    residuals
+        Signal less fit, in order of time. Fewer than 10, or all zero: no correlation.
+    parameters
+        How many parameters the fit had.
+    """
+    rest = np.asarray(residuals, dtype=np.float64)
+    points = len(rest)
+    largest = float(np.abs(rest).max()) if points else 0.0
+    if points < max(10, parameters + 3) or not 0 < largest < inf:
+        return NoiseCorrelation(rho=0.0, inflation=1.0, p_value=1.0, significant=False)
+    rest = rest / largest
+    raw = float(rest[1:] @ rest[:-1]) / float(rest @ rest)
+    rho = (raw + parameters / points) / (1 - (2 + parameters) / points)
+    rho = min(max(rho, -LARGEST_CORRELATION), LARGEST_CORRELATION)
+    p_value = float(2 * ndtr(-abs(raw + parameters / points) * sqrt(points)))
+    inflation = 1.0
+    if rho > 0:
+        power = (1 + rho) / (1 - rho)
+        left = max(points - parameters * power, 0.25 * points)
+        inflation = sqrt(power * max((points - parameters) / left, 1.0))
+    return NoiseCorrelation(
+        rho=rho, inflation=inflation, p_value=p_value, significant=p_value < SIGNIFICANT
+    )
+
+
+def cramer_rao(
+    time_s: ArrayLike,
+    *,
+    law: str | RateLaw = "single-slope",
+    parameters: Mapping[str, float],
+    noise_sd: float,
+    start_s: float | None = None,
+) -> dict[str, float]:
+    """Smallest standard deviations that any unbiased estimate can have.
+
+    Parameters
+    ----------
+    time_s
+        (N,) seconds; points before `start_s` are left out.
+    law, parameters
+        The truth; all parameters of the law are taken as unknown.
+    noise_sd
+        Of white noise, in the unit of the signal.
+    start_s
+        None: the first point.
+
+    Returns
+    -------
+    dict
+        By parameter; infinite where the sampling says nothing, NaN for parameters that are NaN.
+    """
+    rate_law = find_law(law)
+    time = np.asarray(time_s, dtype=np.float64)
+    names = rate_law.parameters
+    if not all(np.isfinite(parameters[name]) for name in names) or time.size == 0:
+        return dict.fromkeys(names, nan)
+    start = float(time[0]) if start_s is None else start_s
+    jacobian = rate_law.jacobian(time[time >= start] - start, parameters)
+    if len(jacobian) < len(names):
+        return dict.fromkeys(names, inf)
+    lengths = np.sqrt(np.einsum("np,np->p", jacobian, jacobian))
+    if not (lengths > 0).all():
+        return dict.fromkeys(names, inf)
+    upper = np.linalg.qr(jacobian / lengths, mode="r")
+    if np.abs(np.diag(upper)).min() < 1e-13:
+        return dict.fromkeys(names, inf)
+    inverse = np.linalg.inv(upper)
+    deviations = noise_sd * np.sqrt(np.einsum("ij,ij->i", inverse, inverse)) / lengths
+    return dict(zip(names, deviations.tolist(), strict=True))
+
+
+def k_interval(
+    time_s: ArrayLike,
+    signal: ArrayLike,
+    fit: Fit,
+    *,
+    level: float = 0.95,
+    inflation: float = 1.0,
+    weights: ArrayLike | None = None,
+) -> tuple[float, float]:
+    """Profile-likelihood interval of ``k_per_s``; asymmetric where the data are.
+
+    All rates whose best sum of squares stays below ``rss (1 + (t inflation)^2 / dof)``, t being
+    Student's quantile for ``dof / inflation^2`` independent points. Bates and Watts, Nonlinear
+    Regression Analysis (1988), section 6.1.
+
+    Parameters
+    ----------
+    time_s, signal, weights
+        As they were fitted.
+    fit
+        The fit; its pins hold here too.
+    level
+        Confidence.
+    inflation
+        Of standard errors, from `noise_correlation`.
+
+    Returns
+    -------
+    tuple of float
+        (low, high) in 1/s. 0 or infinite on a side where the data set no limit; NaN, NaN for a
+        refused fit; both k where k is pinned.
+    """
+    if not fit.ok:
+        return nan, nan
+    window = screen(
+        time_s,
+        signal,
+        start_s=fit.start_s,
+        weights=weights,
+        needed=3,
+        centred=may_centre(fit.rate_law, fit.fixed),
+    )
+    if "k_per_s" in fit.fixed:
+        return fit.k_per_s, fit.k_per_s
+    quantile = float(stdtrit(max(fit.dof / inflation**2, 1.0), 0.5 + level / 2)) * inflation
+    if isinstance(window, Refusal) or fit.noise_sd == 0:
+        return fit.k_per_s, fit.k_per_s
+    pins = pin(fit.rate_law, fit.fixed, window)
+    if fit.robust or not has_one_rate(pins):
+        factor = exp(quantile * fit.k_stderr_per_s / fit.k_per_s)
+        return fit.k_per_s / factor, fit.k_per_s * factor
+    low, high = _one_rate_profile(fit, window, quantile=quantile)
+    return low / window.length_s, high / window.length_s
+
+
+def _one_rate_profile(fit: Fit, window: Window, *, quantile: float) -> tuple[float, float]:
+    pins = pin(fit.rate_law, fit.fixed, window)
+    problem = project(pins, window.time, window.signal, window.root_weights)
+    best = log(fit.k_per_s * window.length_s)
+    top = newton_terms(problem, best).explained
+    variance = (fit.noise_sd / window.unit) ** 2
+
+    def distance(x: float) -> tuple[float, float]:
+        """Signed root of the scaled rise of the sum of squares, and its slope in x."""
+        terms = newton_terms(problem, x)
+        root = sqrt(max(top - terms.explained, 0.0) / variance)
+        slope = abs(terms.first) / (2 * variance * root) if root > 0 else inf
+        return root, slope
+
+    error = fit.k_stderr_per_s / fit.k_per_s
+    limits = log(SLOWEST_KT), log(fastest_kt(window.time))
+    low = _crossing(distance, best, quantile=quantile, error=-error, limit=limits[0])
+    high = _crossing(distance, best, quantile=quantile, error=error, limit=limits[1])
+    return (0.0 if low is None else exp(low)), (inf if high is None else exp(high))
+
+
+def _crossing(
+    distance: Callable[[float], tuple[float, float]],
+    best: float,
+    *,
+    quantile: float,
+    error: float,
+    limit: float,
+) -> float | None:
+    """Where `distance` reaches `quantile` on the side of `error`; None before the `limit`.
+
+    The signed root is nearly a straight line, so Newton needs two or three steps; a curve that
+    is not goes to Brent's method between the best rate and the limit.
+    """
+    side = 1.0 if error > 0 else -1.0
+    x = best + error * quantile
+    for _ in range(8):
+        if not 0 < side * (x - best) < side * (limit - best):
+            break
+        root, slope = distance(x)
+        if not 0 < slope < inf:
+            break
+        step = side * (quantile - root) / slope
+        x += step
+        if abs(step) < 1e-5 * abs(error):
+            return x
+    if distance(limit)[0] < quantile:
+        return None
+    return float(brentq(lambda at: distance(at)[0] - quantile, best, limit, xtol=1e-9))

@@ -1,0 +1,151 @@
+"""From a solution to a fit: the last Gauss-Newton step, the covariance, the numbers quoted."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import lapack
+
+from stopflow.kinetics.fit_pins import Pins
+from stopflow.kinetics.fit_result import Fit, FitStatus, Refusal
+from stopflow.kinetics.fit_screen import Window
+from stopflow.kinetics.models import RealArray, Tie
+from stopflow.trace import FloatArray
+
+# Beyond this the parameters depend on each other within rounding.
+LARGEST_CONDITION = 1e11
+# Smallest noise (over the signal) whose square sum is above the rounding of the data.
+SMALLEST_NOISE = 1e-15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GaussNewton:
+    """The linear least-squares problem around a solution, solved by QR.
+
+    Attributes
+    ----------
+    step
+        (p,) to the minimum: free nonlinear, then free linear parameters.
+    inverse
+        (p, p) inverse of R; ``inverse @ inverse.T`` times the variance is the covariance.
+    before, after
+        Sum of squares at the solution, and at the end of the step.
+    condition
+        Of the Jacobian with columns of unit length.
+    """
+
+    step: RealArray
+    inverse: FloatArray
+    before: float
+    after: float
+    condition: float
+
+
+def gauss_newton(
+    pins: Pins,
+    time: RealArray,
+    signal: RealArray,
+    root_weights: FloatArray | None,
+    *,
+    theta: RealArray,
+    coefficients: RealArray,
+) -> GaussNewton | Refusal:
+    """Linearise in all free parameters at once; the residual keeps the dtype of `signal`."""
+    rows, fixed = pins.basis(time, theta)
+    residual = signal - coefficients @ rows
+    if fixed is not None:
+        residual = residual - fixed
+    slopes = pins.law.theta_jacobian(time, theta, pins.linear(coefficients))[pins.free]
+    size = pins.count
+    system = np.empty((size + 1, len(time)))
+    system[: len(slopes)] = slopes
+    system[len(slopes) : size] = rows
+    system[size] = residual
+    if root_weights is not None:
+        system *= root_weights
+        residual = residual * root_weights
+    factor = lapack.dgeqrf(system.T, overwrite_a=1)[0][: size + 1]
+    upper = np.triu(factor[:size, :size])
+    lengths = np.sqrt(np.einsum("ij,ij->j", upper, upper))
+    inverse, info = lapack.dtrtri(upper / np.where(lengths > 0, lengths, 1))
+    condition = float(np.linalg.norm(inverse)) if info == 0 else np.inf
+    if not condition < LARGEST_CONDITION:
+        return Refusal(
+            status=FitStatus.UNDETERMINED,
+            reason="the parameters cannot be told apart: the data hold less than the law asks",
+        )
+    inverse = inverse / lengths[:, None]
+    return GaussNewton(
+        step=inverse @ factor[:size, size],
+        inverse=inverse,
+        before=float(residual @ residual),
+        after=float(factor[size, size]) ** 2,
+        condition=condition,
+    )
+
+
+def build_fit(
+    pins: Pins,
+    window: Window,
+    *,
+    theta: FloatArray,
+    coefficients: FloatArray,
+    covariance: FloatArray,
+    rss: float,
+    fixed: Mapping[str, float | Tie],
+    robust: bool = False,
+) -> Fit:
+    """Turn dimensionless numbers into those quoted.
+
+    Parameters
+    ----------
+    theta, coefficients
+        (q,) all nonlinear and (f,) free linear parameters.
+    covariance
+        (p, p) of the free parameters for noise of variance 1.
+    rss
+        Of the dimensionless signal.
+    """
+    law, points = pins.law, len(window.time)
+    dof = points - pins.count
+    spread = np.zeros((pins.count, len(law.parameters)))
+    nonlinear = len(law.nonlinear)
+    free = int(pins.free.sum())
+    spread[:free, :nonlinear] = np.eye(nonlinear)[pins.free]
+    spread[free:, nonlinear:] = pins.mixing
+    units = np.concatenate((pins.theta_units, pins.linear_units))
+    noise = float(np.sqrt(rss / dof))
+    deviations = spread * (units * noise)
+    full = deviations.T @ covariance @ deviations
+    values = np.concatenate((theta, pins.linear(coefficients))) * units
+    if window.centre:
+        values[law.parameters.index("intercept")] += window.centre
+    numbers = pins.count + 1
+    floor = points * SMALLEST_NOISE**2
+    information = np.log(max(rss, floor) / points) + 2 * np.log(window.unit)
+    return Fit(
+        rate_law=law,
+        parameters=dict(zip(law.parameters, values.tolist(), strict=True)),
+        stderr=dict(zip(law.parameters, np.sqrt(np.diag(full)).tolist(), strict=True)),
+        covariance=full,
+        noise_sd=noise * window.unit,
+        points=points,
+        dof=dof,
+        rss=rss * window.unit * window.unit,
+        aicc=small_sample_aic(points, numbers=numbers, information=float(information)),
+        start_s=window.start_s,
+        window_s=window.length_s,
+        fixed=dict(fixed),
+        robust=robust,
+    )
+
+
+def small_sample_aic(points: int, *, numbers: int, information: float) -> float:
+    """AICc from ``ln(rss / points)``; infinite where points do not suffice.
+
+    Hurvich and Tsai, Biometrika 76, 297 (1989), 10.1093/biomet/76.2.297.
+    """
+    left = points - numbers - 1
+    if left <= 0:
+        return np.inf
+    return points * information + 2 * numbers + 2 * numbers * (numbers + 1) / left
