@@ -5,12 +5,20 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
+from stopflow.kinetics.errors import noise_correlation
+from stopflow.kinetics.fit_evidence import Evidence, no_amplitude, phase_evidence
+from stopflow.kinetics.fit_general import by_amplitude, solve_general
 from stopflow.kinetics.fit_pins import Pins, free_count, may_centre, pin
-from stopflow.kinetics.fit_rate import solve_one_rate
+from stopflow.kinetics.fit_rate import has_one_rate, solve_one_rate
 from stopflow.kinetics.fit_result import Fit, FitStatus, Refusal, predict, refused_fit
 from stopflow.kinetics.fit_screen import MIN_POINTS, Window, screen
-from stopflow.kinetics.fit_statistics import build_fit, gauss_newton
+from stopflow.kinetics.fit_statistics import GaussNewton, build_fit, gauss_newton, polish
 from stopflow.kinetics.models import RateLaw, Tie, find_law
+from stopflow.trace import FloatArray
+
+# That of noise with a correlation of 0.9; stronger correlation is drift or a wrong law.
+LARGEST_INFLATION = 4.4
+Solved = tuple[FloatArray, FloatArray, GaussNewton, Evidence]
 
 __all__ = ["Fit", "FitStatus", "fit_trace", "predict"]
 
@@ -87,28 +95,61 @@ def fit_trace(
 
 
 def _fit_window(window: Window, pins: Pins, *, fixed: Mapping[str, float | Tie]) -> Fit | Refusal:
-    solution = solve_one_rate(pins, window)
-    if isinstance(solution, Refusal):
-        return solution
+    """Solve, take the last step, and refuse what noise could have made."""
+    solved = _solve_one(window, pins) if has_one_rate(pins) else _solve_any(window, pins)
+    if isinstance(solved, Refusal):
+        return solved
+    theta, coefficients, last, evidence = solved
+    fit = build_fit(
+        pins,
+        window,
+        theta=theta,
+        coefficients=coefficients,
+        covariance=last.inverse @ last.inverse.T,
+        rss=last.after,
+        fixed=fixed,
+    )
+    return _refuse_correlated(window, pins, fit, evidence) or fit
+
+
+def _solve_one(window: Window, pins: Pins) -> Solved | Refusal:
+    found = solve_one_rate(pins, window)
+    if isinstance(found, Refusal):
+        return found
+    theta, coefficients = found.theta, found.coefficients
     last = gauss_newton(
         pins,
         window.time,
         window.signal,
         window.root_weights,
-        theta=solution.theta,
-        coefficients=solution.coefficients,
+        theta=theta,
+        coefficients=coefficients,
     )
     if isinstance(last, Refusal):
         return last
-    theta = solution.theta.copy()
-    free = int(pins.free.sum())
-    theta[pins.free] += last.step[:free]
-    return build_fit(
-        pins,
-        window,
-        theta=theta,
-        coefficients=solution.coefficients + last.step[free:],
-        covariance=last.inverse @ last.inverse.T,
-        rss=last.after,
-        fixed=fixed,
-    )
+    # Already at the minimum: the step only sets the baseline and the last digits.
+    return theta + last.step[:1], coefficients + last.step[1:], last, found.evidence
+
+
+def _solve_any(window: Window, pins: Pins) -> Solved | Refusal:
+    start = solve_general(pins, window)
+    if isinstance(start, Refusal):
+        return start
+    polished = polish(pins, window, theta=start[0], coefficients=start[1])
+    if isinstance(polished, Refusal):
+        return polished
+    theta, coefficients, last = polished
+    evidence = phase_evidence(pins, window, rss=last.after)
+    return no_amplitude(evidence) or (*by_amplitude(pins, theta, coefficients, last), evidence)
+
+
+def _refuse_correlated(window: Window, pins: Pins, fit: Fit, evidence: Evidence) -> Refusal | None:
+    """Refuse phases that correlated noise alone could have made."""
+    if no_amplitude(evidence, inflation=LARGEST_INFLATION) is None:
+        return None
+    time = window.start_s + window.length_s * window.time
+    residuals = window.centre + window.unit * window.signal - predict(fit, time)
+    noise = noise_correlation(window.weighted(residuals), parameters=pins.count)
+    if not noise.significant:
+        return None
+    return no_amplitude(evidence, inflation=min(noise.inflation, LARGEST_INFLATION))

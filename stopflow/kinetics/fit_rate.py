@@ -8,13 +8,14 @@ maximum, so no starting value is needed.
 """
 
 from dataclasses import dataclass
-from math import exp, log, log1p, pi
+from math import exp, log
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.special import betainc
 
 from stopflow.kinetics.fit_blocks import block_means
+from stopflow.kinetics.fit_evidence import Evidence, no_amplitude
+from stopflow.kinetics.fit_frame import orthonormal_rows
 from stopflow.kinetics.fit_pins import Pins
 from stopflow.kinetics.fit_result import FitStatus, Refusal
 from stopflow.kinetics.fit_screen import ROUNDING, SLOWEST_KT, Window, fastest_kt
@@ -23,8 +24,6 @@ from stopflow.trace import FloatArray
 
 # In ln k; G is a smooth function of ln k that changes over about 1.
 GRID_STEP = 0.15
-# Chance that noise alone passes for a reaction.
-FALSE_ALARM = 1e-4
 NEWTON_STEPS = 60
 
 
@@ -59,17 +58,6 @@ def has_one_rate(pins: Pins) -> bool:
     return pins.law.exponentials == 1 and bool(pins.free[0]) and free_amplitude
 
 
-def orthonormal_rows(rows: FloatArray) -> FloatArray:
-    """Gram-Schmidt, twice over; `rows` (b, N) must be independent."""
-    frame = np.empty_like(rows)
-    for i, row in enumerate(rows):
-        rest = row
-        for _ in range(2):
-            rest = rest - (frame[:i] @ rest) @ frame[:i]
-        frame[i] = rest / np.sqrt(rest @ rest)
-    return frame
-
-
 def project(
     pins: Pins, time: FloatArray, signal: FloatArray, root_weights: FloatArray | None
 ) -> OneRate:
@@ -100,16 +88,13 @@ class Solution:
         (q,) all nonlinear parameters.
     coefficients
         (f,) free linear parameters; those of the baseline may still be 0.
-    explained
-        Part of the sum of squares, beyond the baseline's, that the phases explain.
-    length
-        Length of the curve of unit vectors, for `false_alarm`.
+    evidence
+        That there is a decay at all.
     """
 
     theta: FloatArray
     coefficients: FloatArray
-    explained: float
-    length: float
+    evidence: Evidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,27 +149,6 @@ def scan(problem: OneRate, log_rates: FloatArray) -> Scan:
         explained=(vectors @ problem.signal) ** 2 / total,
         length=float(np.sqrt(np.einsum("gn,gn->g", steps, steps)).sum()),
     )
-
-
-def false_alarm(explained: float, *, length: float, free: int) -> float:
-    """Chance that white noise alone explains as much somewhere on the curve of rates.
-
-    Volume of a tube around a curve on the sphere, Hotelling, Am. J. Math. 61, 440 (1939),
-    10.2307/2371512: an end term and the length of the curve times the density on the way.
-
-    Parameters
-    ----------
-    explained
-        Largest explained part of the sum of squares.
-    length
-        Length of the curve of unit vectors.
-    free
-        Points less baseline parameters.
-    """
-    if explained >= 1:
-        return 0.0
-    ends = float(betainc((free - 1) / 2, 0.5, 1 - explained))
-    return min(1.0, ends + length / pi * exp((free - 2) / 2 * log1p(-explained)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,31 +227,6 @@ def climb(problem: OneRate, x: float, *, low: float, high: float) -> tuple[float
     return x, terms
 
 
-def no_amplitude(solution: Solution, *, free: int, inflation: float = 1.0) -> Refusal | None:
-    """Refuse phases that noise alone could have made.
-
-    Parameters
-    ----------
-    solution
-        With what the phases explain.
-    free
-        Points less baseline parameters.
-    inflation
-        Of standard errors, for correlated noise.
-    """
-    if solution.explained >= 1:
-        return None
-    ratio = solution.explained / (1 - solution.explained) / inflation**2
-    chance = false_alarm(ratio / (1 + ratio), length=solution.length, free=free)
-    if chance <= FALSE_ALARM:
-        return None
-    return Refusal(
-        status=FitStatus.NO_AMPLITUDE,
-        reason="the amplitude cannot be told from zero: noise alone does as much with a chance "
-        f"of {min(chance, 1):.2g}",
-    )
-
-
 def edge_refusal(rate: float, *, fastest: float, length_s: float) -> Refusal | None:
     """Refuse a `rate` k T at the edge of what the window or the sampling can show."""
     if rate <= SLOWEST_KT * (1 + 1e-6):
@@ -324,11 +263,14 @@ def solve_one_rate(pins: Pins, window: Window) -> Solution | Refusal:
     solution = Solution(
         theta=np.array([exp(x)]),
         coefficients=terms.amplitude * (np.arange(len(pins.mixing)) == 0),
-        explained=terms.explained / rest,
-        length=scanned.length,
+        evidence=Evidence(
+            explained=terms.explained / rest,
+            length=scanned.length,
+            free=len(fine.time) - len(fine.frame),
+        ),
     )
     return (
-        no_amplitude(solution, free=len(fine.time) - len(fine.frame))
+        no_amplitude(solution.evidence)
         or edge_refusal(exp(x), fastest=fastest, length_s=window.length_s)
         or solution
     )

@@ -16,6 +16,10 @@ from stopflow.trace import FloatArray
 LARGEST_CONDITION = 1e11
 # Smallest noise (over the signal) whose square sum is above the rounding of the data.
 SMALLEST_NOISE = 1e-15
+NEARLY_EXACT = 1e-9
+LARGEST_COUNT = 60
+# Steps below this relative size are in the range of Gauss-Newton's fast convergence.
+CLOSE = 1e-8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -82,6 +86,64 @@ def gauss_newton(
         after=float(factor[size, size]) ** 2,
         condition=condition,
     )
+
+
+def polish(
+    pins: Pins, window: Window, *, theta: FloatArray, coefficients: FloatArray
+) -> tuple[FloatArray, FloatArray, GaussNewton] | Refusal:
+    """Gauss-Newton from a good start to machine precision, on the points themselves.
+
+    Data that are exact to ten digits are worth a residual in extended precision.
+    """
+    found = _iterate(pins, (window.time, window.signal), window.root_weights, theta, coefficients)
+    if isinstance(found, Refusal):
+        return found
+    theta, coefficients, last = found
+    if last.after < len(window.time) * NEARLY_EXACT**2:
+        time, signal = (part.astype(np.longdouble) for part in window.exact)
+        found = _iterate(
+            pins,
+            (time, signal),
+            window.root_weights,
+            theta.astype(np.longdouble),
+            coefficients.astype(np.longdouble),
+        )
+    return found
+
+
+def _iterate(
+    pins: Pins,
+    data: tuple[RealArray, RealArray],
+    root_weights: FloatArray | None,
+    theta: RealArray,
+    coefficients: RealArray,
+) -> tuple[FloatArray, FloatArray, GaussNewton] | Refusal:
+    free = int(pins.free.sum())
+    precision = float(np.finfo(data[1].dtype).eps)
+    moved, misfit = np.inf, np.inf
+    accepted, step = (theta, coefficients), np.zeros(pins.count)
+    for _ in range(LARGEST_COUNT):
+        last = gauss_newton(pins, *data, root_weights, theta=theta, coefficients=coefficients)
+        if isinstance(last, Refusal):
+            return last
+        if last.before > misfit * (1 + 1e-9) and moved > CLOSE:
+            step, moved = step / 2, moved / 2
+        else:
+            accepted, misfit, step = (theta, coefficients), last.before, last.step
+            before, moved = moved, _relative(step[:free], theta[pins.free])
+            # The last digits only wander: done when steps no longer shrink.
+            if moved < 8 * precision or (moved < CLOSE and moved > before / 4):
+                return theta.astype(np.float64), coefficients.astype(np.float64), last
+        theta, coefficients = accepted[0].copy(), accepted[1] + step[free:]
+        theta[pins.free] *= np.exp(np.clip(step[:free] / accepted[0][pins.free], -1, 1))
+    return Refusal(
+        status=FitStatus.UNDETERMINED,
+        reason=f"no minimum after {LARGEST_COUNT} steps: the data hold less than the law asks",
+    )
+
+
+def _relative(step: RealArray, theta: RealArray) -> float:
+    return float(np.abs(step / theta).max(initial=0.0))
 
 
 def build_fit(

@@ -1,0 +1,184 @@
+"""Any law: scan of all nonlinear parameters, Levenberg-Marquardt on the projected residual.
+
+The linear parameters are projected out as in `fit_rate`, with the Jacobian of Kaufman, BIT 15,
+49 (1975), 10.1007/BF01932995. A coarse grid over all free nonlinear parameters gives the starts;
+the best few are followed down, and the lowest wins. The last steps run on the points themselves,
+in all parameters at once.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import combinations, product
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import least_squares
+
+from stopflow.kinetics.fit_blocks import block_means
+from stopflow.kinetics.fit_pins import Pins
+from stopflow.kinetics.fit_rate import edge_refusal
+from stopflow.kinetics.fit_result import Refusal
+from stopflow.kinetics.fit_screen import SLOWEST_KT, Window, fastest_kt
+from stopflow.kinetics.fit_statistics import GaussNewton
+from stopflow.kinetics.models import RealArray
+from stopflow.trace import FloatArray
+
+# Grid points for one, two, three and more free rates.
+RATE_COUNTS = (96, 28, 16, 9)
+EXPONENTS = (0.15, 0.2, 0.27, 0.35, 0.45, 0.6, 0.8, 1.0, 1.25, 1.6, 2.0)
+STARTS = 3
+# Keeps the normal equations of the scan solvable where two rates are nearly one.
+RIDGE = 1e-13
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Coarse:
+    """What the scan and the descent work on: points or block means."""
+
+    pins: Pins
+    time: FloatArray
+    signal: FloatArray
+    root_weights: FloatArray | None
+
+    def rows(self, theta: RealArray) -> tuple[RealArray, RealArray]:
+        """Weighted rows (..., f, N) of the free linear terms, and what they have to explain."""
+        rows, fixed = self.pins.basis(self.time, theta)
+        rest = self.signal if fixed is None else self.signal - fixed
+        if self.root_weights is None:
+            return rows, rest
+        return rows * self.root_weights, rest * self.root_weights
+
+
+def solve_general(pins: Pins, window: Window) -> tuple[FloatArray, FloatArray] | Refusal:
+    """Find the global minimum.
+
+    Returns
+    -------
+    tuple or Refusal
+        All nonlinear (q,) and the free linear (f,) parameters, dimensionless.
+    """
+    time, signal, root_weights = block_means(window)
+    coarse = Coarse(pins=pins, time=time, signal=signal, root_weights=root_weights)
+    fastest = fastest_kt(window.time)
+    if pins.free.any():
+        found = [_descend(coarse, start, fastest=fastest) for start in scan_grid(coarse, fastest)]
+        theta = min(found, key=lambda item: item[1])[0]
+    else:
+        theta = pins.theta
+    for name, rate, free in zip(pins.law.nonlinear, theta, pins.free, strict=True):
+        refusal = edge_refusal(rate, fastest=fastest, length_s=window.length_s)
+        if refusal and free and name.endswith("_per_s"):
+            return refusal
+    return theta, linear_part(coarse, theta)
+
+
+def linear_part(coarse: Coarse, theta: FloatArray) -> FloatArray:
+    """Free linear parameters (f,) that fit best at `theta` (q,)."""
+    rows, rest = coarse.rows(theta)
+    return np.linalg.lstsq(rows.T, rest, rcond=None)[0]
+
+
+def theta_grid(pins: Pins, fastest: float) -> tuple[FloatArray, NDArray[np.intp]]:
+    """Every combination to be scanned: theta (C, q) and the places (C, q) on the grid."""
+    names = pins.law.nonlinear
+    free_rates = sum(
+        name.endswith("_per_s") and bool(free) for name, free in zip(names, pins.free, strict=True)
+    )
+    count = RATE_COUNTS[min(free_rates + (free_rates < pins.free.sum()), len(RATE_COUNTS)) - 1]
+    rates = np.geomspace(SLOWEST_KT, fastest, count)
+    if pins.law.exponentials == len(names) and not pins.pinned:
+        places = np.array(list(combinations(range(count), len(names))))
+        return rates[places], places
+    axes = [
+        [value] if not free else rates if name.endswith("_per_s") else EXPONENTS
+        for name, value, free in zip(names, pins.theta, pins.free, strict=True)
+    ]
+    return (
+        np.array(list(product(*axes)), dtype=np.float64),
+        np.array(list(product(*(range(len(axis)) for axis in axes)))),
+    )
+
+
+def scan_grid(coarse: Coarse, fastest: float) -> list[FloatArray]:
+    """Best few combinations (q,) that are not neighbours of each other."""
+    thetas, places = theta_grid(coarse.pins, fastest)
+    rows, rest = coarse.rows(thetas)
+    gram = rows @ np.swapaxes(rows, -1, -2)
+    size = gram.shape[-1]
+    if size:
+        diagonal = np.einsum("cii->ci", gram)
+        gram = gram + np.eye(size) * (RIDGE * diagonal.max(axis=1) + 1e-300)[:, None, None]
+        target = (rows @ rest[..., None])[..., 0]
+        explained = np.einsum("cf,cf->c", target, np.linalg.solve(gram, target[..., None])[..., 0])
+    else:
+        explained = np.zeros(len(thetas))
+    misfit = (rest * rest).sum(axis=-1) - explained
+    chosen: list[int] = []
+    for at in np.argsort(misfit):
+        if all(np.abs(places[at] - places[other]).max() > 1 for other in chosen):
+            chosen.append(int(at))
+        if len(chosen) == STARTS:
+            break
+    return [thetas[at] for at in chosen]
+
+
+def _descend(coarse: Coarse, start: FloatArray, *, fastest: float) -> tuple[FloatArray, float]:
+    """Levenberg-Marquardt in the logarithms from `start`; (theta, sum of squares)."""
+    pins = coarse.pins
+    low, high = np.log(SLOWEST_KT / 10), np.log(fastest * 10)
+
+    def theta_at(x: FloatArray) -> FloatArray:
+        theta = pins.theta.copy()
+        theta[pins.free] = np.exp(np.clip(x, low, high))
+        return theta
+
+    residual, jacobian = projected_problem(coarse, theta_at)
+    found = least_squares(
+        residual,
+        np.log(start[pins.free]),
+        jac=jacobian,
+        method="lm",
+        xtol=1e-12,
+        ftol=1e-12,
+        gtol=1e-12,
+        max_nfev=200,
+    )
+    return theta_at(found.x), float(found.cost)
+
+
+def projected_problem(
+    coarse: Coarse, theta_at: Callable[[FloatArray], FloatArray]
+) -> tuple[Callable[[FloatArray], FloatArray], Callable[[FloatArray], FloatArray]]:
+    """Residual (N,) and Kaufman's Jacobian (N, q) as functions of the logarithms of theta."""
+    pins = coarse.pins
+
+    def residual(x: FloatArray) -> FloatArray:
+        rows, rest = coarse.rows(theta_at(x))
+        frame = np.linalg.qr(rows.T)[0]
+        return rest - frame @ (rest @ frame)
+
+    def jacobian(x: FloatArray) -> FloatArray:
+        theta = theta_at(x)
+        rows, rest = coarse.rows(theta)
+        coefficients = np.linalg.lstsq(rows.T, rest, rcond=None)[0]
+        slopes = pins.law.theta_jacobian(coarse.time, theta, pins.linear(coefficients))
+        slopes = slopes[pins.free] * theta[pins.free, None]
+        if coarse.root_weights is not None:
+            slopes = slopes * coarse.root_weights
+        frame = np.linalg.qr(rows.T)[0]
+        return -(slopes - (slopes @ frame) @ frame.T).T
+
+    return residual, jacobian
+
+
+def by_amplitude(
+    pins: Pins, theta: FloatArray, coefficients: FloatArray, last: GaussNewton
+) -> tuple[FloatArray, FloatArray, GaussNewton]:
+    """Order exchangeable phases by falling amplitude at the start."""
+    count = pins.law.exponentials
+    if count < 2 or pins.pinned:
+        return theta, coefficients, last
+    order = np.argsort(-np.abs(coefficients[:count]), kind="stable")
+    linear = np.concatenate((order, np.arange(count, len(coefficients))))
+    rows = np.concatenate((order, count + linear))
+    return theta[order], coefficients[linear], replace(last, inverse=last.inverse[rows])
