@@ -1,0 +1,271 @@
+"""Shots with known truth, experiment by experiment, as trace.py's values.
+
+Shots of one mixture differ by a percent in k (pipetting, temperature) and a little more in
+amplitude. The named start time is where the artefact of that shot is over, rounded up to half a
+millisecond. The lab's own rate is a fit to the recorded points (one Gauss-Newton step from the
+truth, which is where least squares ends up when the noise is small) with human scatter on top.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from stopflow.simulate.instrument import (
+    Pulse,
+    Push,
+    SimulatedSignal,
+    artefact_end,
+    share_left,
+    simulate_shot,
+)
+from stopflow.simulate.plan import ExperimentPlan, LabSpec, choose_reactions, plan_experiment
+from stopflow.trace import Conditions, Experiment, Shot, Trace
+
+SHOT_SCATTER = 0.01
+"""Relative SD of k between shots of one mixture."""
+HUMAN_SCATTER = 0.004
+"""Relative SD of what a person's choice of points adds to the lab's own rate."""
+START_ROUNDING_S = 0.5e-3
+SECOND_PHASE_SLOWER = 8.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShotTruth:
+    """What a shot really was.
+
+    Attributes
+    ----------
+    k_per_s
+        Of this shot.
+    start_s, amplitude, slope_per_s, intercept, noise_sd
+        As in `SimulatedSignal`.
+    noise_rho
+        Correlation of neighbouring points.
+    k_condition_per_s
+        Of the mixture: lies on the law of its reaction.
+    second_k_per_s, second_amplitude
+        NaN and 0 without a second phase; the amplitude is that at `start_s`.
+    disturbance
+        ``"bubble"``, ``"spike"`` or empty.
+    """
+
+    k_per_s: float
+    start_s: float
+    amplitude: float
+    slope_per_s: float
+    intercept: float
+    noise_sd: float
+    noise_rho: float
+    k_condition_per_s: float
+    second_k_per_s: float
+    second_amplitude: float
+    disturbance: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabFit:
+    """The lab's own numbers for a shot: volts, seconds, time counted from the named start."""
+
+    rate_per_s: float
+    amplitude: float
+    slope_per_s: float
+    intercept: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SimulatedExperiment:
+    """An experiment, and for each of its shots the truth and the lab's own fit."""
+
+    experiment: Experiment
+    truths: tuple[ShotTruth, ...]
+    lab_fits: tuple[LabFit, ...]
+
+
+def simulate_lab(spec: LabSpec, *, generator: np.random.Generator) -> Iterator[SimulatedExperiment]:
+    """Yield the experiments of a lab one by one.
+
+    Each draws from a generator of its own, so none depends on what was done with the others.
+
+    Raises
+    ------
+    SettingsError
+        When no reaction has a series of rates inside `spec.rates_per_s`.
+    """
+    chosen = choose_reactions(spec, generator=generator)
+    children = generator.spawn(spec.folders)
+    for number, ((reaction, temperature_K), child) in enumerate(
+        zip(chosen, children, strict=True), start=1
+    ):
+        plan = plan_experiment(
+            spec, number, reaction=reaction, temperature_K=temperature_K, generator=child
+        )
+        yield _record_experiment(plan, spec, generator=child)
+
+
+def _record_experiment(
+    plan: ExperimentPlan, spec: LabSpec, *, generator: np.random.Generator
+) -> SimulatedExperiment:
+    shots, truths, fits = [], [], []
+    for concentration_uM, replicates in plan.mixtures:
+        k_per_s = plan.reaction.k_obs(concentration_uM * 1e-6, temperature_K=plan.temperature_K)
+        for replicate in range(1, replicates + 1):
+            push = _push(plan, spec, concentration_uM, k_per_s=k_per_s, generator=generator)
+            push, disturbance = _disturb(push, plan, spec, generator=generator)
+            record = simulate_shot(
+                plan.time_s, push, instrument=plan.instrument, generator=generator
+            )
+            start_s = _named_start(record.start_s, generator=generator)
+            fit = _lab_fit(plan, push, record, start_s=start_s, generator=generator)
+            fits.append(fit)
+            truths.append(_truth(plan, push, record, k_per_s=k_per_s, disturbance=disturbance))
+            shots.append(
+                Shot(
+                    experiment=plan.name,
+                    file=f"{plan.reaction.substrate}_{concentration_uM:g}uM_{replicate}.bka",
+                    trace=_trace(plan, record, concentration_uM, replicate=replicate),
+                    conditions=_conditions(plan, concentration_uM, replicate=replicate),
+                    start_s=start_s,
+                    workbook_rate_per_s=fit.rate_per_s,
+                )
+            )
+    return SimulatedExperiment(
+        experiment=Experiment(name=plan.name, shots=tuple(shots)),
+        truths=tuple(truths),
+        lab_fits=tuple(fits),
+    )
+
+
+def _push(
+    plan: ExperimentPlan,
+    spec: LabSpec,
+    concentration_uM: float,
+    *,
+    k_per_s: float,
+    generator: np.random.Generator,
+) -> Push:
+    """Draw a shot around the plan; noise kept within the spec's share of what is left to see."""
+    normal = generator.standard_normal
+    k_shot = k_per_s * (1 + SHOT_SCATTER * normal())
+    occupancy = plan.reaction.occupancy(concentration_uM * 1e-6, temperature_K=plan.temperature_K)
+    change_V = plan.swing_V * occupancy * (1 + 0.015 * normal())
+    end_V = plan.low_V * (1 + 0.002 * normal())
+    if plan.reaction.rises:
+        end_V, change_V = end_V + plan.swing_V, -change_V
+    push = Push(
+        k_per_s=k_shot,
+        amplitude_V=plan.polarity * change_V * (1 - spec.second_phase),
+        second_k_per_s=k_shot / SECOND_PHASE_SLOWER if spec.second_phase else 0.0,
+        second_amplitude_V=plan.polarity * change_V * spec.second_phase,
+        level_V=plan.polarity * end_V,
+        slope_V_per_s=plan.drift_V * (1 + 0.3 * normal()) / plan.time_s[-1],
+        noise_sd_V=plan.noise_V * np.exp(0.05 * normal()),
+        ringing_V=plan.ringing_V * np.exp(0.3 * normal()),
+        ringing_phase=plan.ringing_phase + 0.3 * normal(),
+        schlieren_V=plan.schlieren_V * np.exp(0.3 * normal()) * generator.choice((1, 1, 1, 1, -1)),
+        flush=plan.flush,
+    )
+    for _ in range(3):
+        start_s = artefact_end(push, plan.instrument)
+        left_V = abs(push.amplitude_V) * share_left(
+            start_s, push.k_per_s, push=push, instrument=plan.instrument
+        )
+        noise_V = np.clip(push.noise_sd_V, spec.noise[0] * left_V, spec.noise[1] * left_V)
+        push = replace(push, noise_sd_V=float(noise_V))
+    return push
+
+
+def _disturb(
+    push: Push, plan: ExperimentPlan, spec: LabSpec, *, generator: np.random.Generator
+) -> tuple[Push, str]:
+    """Send a bubble through the beam or a spike into the wires, in the spec's share of shots."""
+    if generator.random() >= spec.disturbed_share:
+        return push, ""
+    window_s = plan.time_s[-1]
+    is_bubble = generator.random() < 0.5
+    pulse = Pulse(
+        time_s=generator.uniform(0.15, 0.95) * window_s,
+        height_V=generator.choice((-1, 1)) * generator.uniform(0.1, 0.6) * plan.swing_V,
+        width_s=generator.uniform(0.004, 0.03) * window_s if is_bubble else 0.6 * plan.time_s[1],
+    )
+    return replace(push, pulses=(pulse,)), "bubble" if is_bubble else "spike"
+
+
+def _named_start(start_s: float, *, generator: np.random.Generator) -> float:
+    """Where a person says the artefact is over: never early, in steps of half a millisecond."""
+    seen_s = start_s + generator.exponential(0.2e-3)
+    return round(float(np.ceil(seen_s / START_ROUNDING_S)) * START_ROUNDING_S, 6)
+
+
+def _lab_fit(
+    plan: ExperimentPlan,
+    push: Push,
+    record: SimulatedSignal,
+    *,
+    start_s: float,
+    generator: np.random.Generator,
+) -> LabFit:
+    """One Gauss-Newton step of y = a t + b + c exp(-k t) on the points from the named start."""
+    kept = plan.time_s >= start_s
+    since = plan.time_s[kept] - start_s
+    decay = np.exp(-push.k_per_s * since)
+    later_s = start_s - record.start_s
+    slope = record.slope_per_s
+    intercept = record.intercept + slope * later_s
+    amplitude = record.amplitude * np.exp(-push.k_per_s * later_s)
+    residual = record.signal[kept] - (slope * since + intercept + amplitude * decay)
+    jacobian = np.column_stack(
+        [since, np.ones_like(since), decay, -amplitude * push.k_per_s * since * decay]
+    )
+    step = np.linalg.lstsq(jacobian, residual)[0]
+    relative = np.clip(step[3] + HUMAN_SCATTER * generator.standard_normal(), -0.6, 2.0)
+    return LabFit(
+        rate_per_s=float(f"{push.k_per_s * (1 + relative):.4g}"),
+        amplitude=float(f"{amplitude + step[2]:.4g}"),
+        slope_per_s=float(f"{slope + step[0]:.4g}"),
+        intercept=float(f"{intercept + step[1]:.5g}"),
+    )
+
+
+def _truth(
+    plan: ExperimentPlan, push: Push, record: SimulatedSignal, *, k_per_s: float, disturbance: str
+) -> ShotTruth:
+    return ShotTruth(
+        k_per_s=push.k_per_s,
+        start_s=record.start_s,
+        amplitude=record.amplitude,
+        slope_per_s=record.slope_per_s,
+        intercept=record.intercept,
+        noise_sd=record.noise_sd,
+        noise_rho=plan.instrument.noise_rho,
+        k_condition_per_s=k_per_s,
+        second_k_per_s=push.second_k_per_s if push.second_amplitude_V else float("nan"),
+        second_amplitude=record.second_amplitude,
+        disturbance=disturbance,
+    )
+
+
+def _trace(
+    plan: ExperimentPlan, record: SimulatedSignal, concentration_uM: float, *, replicate: int
+) -> Trace:
+    reaction = plan.reaction
+    mixture = f"{reaction.reagent} + {reaction.substrate} {concentration_uM:g} uM"
+    return Trace(
+        time_s=plan.time_s,
+        signal=record.signal,
+        signal_unit="Volt",
+        records=(
+            ("_COMMENT", f"{mixture}, {plan.temperature_K - 273.15:.1f} C, shot {replicate}"),
+            ("_COMMENT", f"{reaction.light}, {plan.time_s[-1]:g} s"),
+        ),
+    )
+
+
+def _conditions(plan: ExperimentPlan, concentration_uM: float, *, replicate: int) -> Conditions:
+    return Conditions(
+        substrate=plan.reaction.substrate,
+        concentration_M=concentration_uM * 1e-6,
+        temperature_K=plan.temperature_K,
+        replicate=replicate,
+        dead_time_s=round(plan.instrument.dead_time_s, 4),
+    )
