@@ -5,14 +5,14 @@ Exit code 0: fine. 1: finished, but something could not be read or fitted (liste
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-Progress = Callable[[str, int, int], None]
+from stopflow.pipeline.progress import Progress, silent
 
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print nothing but errors; results are in the files.")
@@ -21,10 +21,6 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, fo
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 SHOWN_PROBLEMS = 20
-
-
-def silent(_what: str, _done: int, _total: int) -> None:
-    """Report nothing."""
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""The stages wired: paths in, paths out. One module a command; the command line only parses."""

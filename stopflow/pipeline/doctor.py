@@ -1,0 +1,90 @@
+"""What is installed, which device there is, which data was found, and what is wrong."""
+
+import platform
+import shutil
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+
+from stopflow import __version__
+from stopflow.errors import StopflowError
+from stopflow.io.folder import find_experiments
+from stopflow.store import load_dataset
+
+ROOM_NEEDED_GB = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing looked at; `wrong` says what to do about it, empty when it is fine."""
+
+    what: str
+    found: str
+    wrong: str = ""
+
+
+def examine(folder: Path) -> list[Finding]:
+    """Look at the installation and at the lab in `folder`."""
+    return [
+        Finding(what="stopflow", found=f"{__version__} on Python {platform.python_version()}"),
+        *_libraries(),
+        _device(),
+        _disk(folder),
+        _data(folder),
+        _dataset(folder / "data" / "ingested"),
+        _models(folder / "models"),
+    ]
+
+
+def _libraries() -> list[Finding]:
+    findings = []
+    for requirement in requires("stopflow") or []:
+        if "extra ==" in requirement:
+            continue
+        name = requirement.split(">=")[0].strip()
+        try:
+            findings.append(Finding(what=name, found=version(name)))
+        except PackageNotFoundError:
+            findings.append(
+                Finding(what=name, found="missing", wrong=f"install it: pip install {name}")
+            )
+    return findings
+
+
+def _device() -> Finding:
+    from stopflow.learn.device import describe_devices
+
+    return Finding(what="device", found=describe_devices())
+
+
+def _disk(folder: Path) -> Finding:
+    free_gb = shutil.disk_usage(folder).free / 1e9
+    wrong = "make room; a large lab needs it" if free_gb < ROOM_NEEDED_GB else ""
+    return Finding(what="free disk", found=f"{free_gb:.1f} GB", wrong=wrong)
+
+
+def _data(folder: Path) -> Finding:
+    data = folder / "data"
+    experiments = find_experiments(data if data.is_dir() else folder)
+    if not experiments:
+        return Finding(
+            what="shots",
+            found=f"no .bka files below {data if data.is_dir() else folder}",
+            wrong="put folders of .bka files there, or try: stopflow simulate data/simulated",
+        )
+    return Finding(what="shots", found=f"{len(experiments)} experiment folders")
+
+
+def _dataset(folder: Path) -> Finding:
+    try:
+        dataset = load_dataset(folder)
+    except StopflowError as error:
+        return Finding(what="dataset", found="none", wrong=str(error))
+    made = dataset.provenance.get("version")
+    stale = f"made by version {made}; ingest again" if made != __version__ else ""
+    return Finding(what="dataset", found=f"{len(dataset.shots)} shots", wrong=stale)
+
+
+def _models(folder: Path) -> Finding:
+    names = sorted(path.parent.name for path in folder.glob("*/model.json"))
+    return Finding(what="models", found=", ".join(names) or "none trained here")

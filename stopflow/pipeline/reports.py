@@ -1,0 +1,111 @@
+"""PDFs and tables from what ingest and train left on disk."""
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from stopflow.errors import ModelError, SettingsError
+from stopflow.pipeline.progress import Progress, silent
+from stopflow.report.data import KineticsReportData, ModelReportData, TracePair
+from stopflow.store import Dataset, load_dataset
+
+PAPERS = ("a4", "letter")
+
+
+def write_reports(
+    dataset: Dataset, reports: Path, *, paper: str = "a4", progress: Progress = silent
+) -> list[Path]:
+    """Write rates.csv, rates.xlsx and kinetics.pdf of a dataset into `reports`."""
+    from stopflow.report.kinetics import write_kinetics_pdf
+    from stopflow.report.tables import write_rates_csv, write_rates_xlsx
+
+    require_paper(paper)
+    data = kinetics_data(dataset)
+    written = [reports / "rates.csv", reports / "rates.xlsx", reports / "kinetics.pdf"]
+    write_rates_csv(data.shots, written[0])
+    write_rates_xlsx(data, written[1])
+
+    def drawing(done: int, total: int) -> None:
+        progress("drawing the PDF", done, total)
+
+    write_kinetics_pdf(data, written[2], paper=paper, progress=drawing)
+    return written
+
+
+def kinetics_data(dataset: Dataset) -> KineticsReportData:
+    """Hand a dataset to the report."""
+    return KineticsReportData(
+        shots=dataset.shots,
+        conditions=dataset.conditions,
+        secondary=dataset.secondary,
+        cuts=dataset.cuts,
+        problems=dataset.problems,
+        trace=dataset.trace,
+        provenance=dataset.provenance,
+    )
+
+
+def model_data(folder: Path, *, dataset: Dataset | None) -> ModelReportData:
+    """Read what training left in a model's folder."""
+    try:
+        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+        history = pd.read_csv(folder / "history.csv")
+        predictions = pd.read_csv(folder / "predictions.csv", keep_default_na=False, na_values=[""])
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder} holds no trained model to report on ({error})") from error
+    return ModelReportData(
+        name=folder.name,
+        metrics=metrics,
+        history=history,
+        predictions=predictions,
+        trace=None if dataset is None else trace_finder(dataset),
+        provenance=metrics.get("provenance", {}),
+    )
+
+
+def trace_finder(dataset: Dataset) -> Callable[[str, str], TracePair | None]:
+    """Return a look-up of trimmed traces by experiment and file."""
+    keys = zip(dataset.shots["experiment"], dataset.shots["file"], strict=True)
+    rows = {key: row for row, key in enumerate(keys)}
+
+    def find(experiment: str, file: str) -> TracePair | None:
+        row = rows.get((experiment, file))
+        return None if row is None else dataset.trimmed(row)
+
+    return find
+
+
+def rebuild_reports(
+    dataset_folder: Path,
+    reports: Path,
+    *,
+    models: Sequence[Path] = (),
+    paper: str = "a4",
+    progress: Progress = silent,
+) -> list[Path]:
+    """Build the kinetics report again, and the PDF of each model folder named."""
+    dataset = load_dataset(dataset_folder)
+    written = write_reports(dataset, reports, paper=paper, progress=progress)
+    for folder in models:
+        written.append(write_model_report(folder, reports, dataset=dataset, paper=paper))
+    return written
+
+
+def write_model_report(
+    folder: Path, reports: Path, *, dataset: Dataset | None, paper: str = "a4"
+) -> Path:
+    """Write reports/NAME.pdf for the model in `folder`."""
+    from stopflow.report.model import write_model_pdf
+
+    require_paper(paper)
+    target = reports / f"{folder.name}.pdf"
+    write_model_pdf(model_data(folder, dataset=dataset), target, paper=paper)
+    return target
+
+
+def require_paper(paper: str) -> None:
+    """Refuse a page size that there is not."""
+    if paper not in PAPERS:
+        raise SettingsError("--paper", paper, valid=PAPERS)
