@@ -1,0 +1,65 @@
+"""What the reports are made from: tables as ingest and training leave them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+TracePair = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class KineticsReportData:
+    """A dataset's tables and the way to its traces.
+
+    Attributes
+    ----------
+    shots, conditions, secondary, cuts, problems
+        The tables of the dataset; missing numbers NaN, missing text "".
+    trace
+        Row number of `shots` -> (time_s, signal) as recorded; None for an unreadable file.
+    provenance
+        ``version, command, settings, libraries, seed, created`` as far as known; `settings` and
+        `libraries` are mappings, `created` an ISO 8601 time. Only what is given is printed.
+    """
+
+    shots: pd.DataFrame
+    conditions: pd.DataFrame
+    secondary: pd.DataFrame
+    cuts: pd.DataFrame
+    problems: pd.DataFrame
+    trace: Callable[[int], TracePair | None]
+    provenance: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ModelReportData:
+    """What training left in a model's folder.
+
+    Attributes
+    ----------
+    name
+        The model's name.
+    metrics
+        The content of ``metrics.json``.
+    history
+        ``epoch, train_mae_per_s, test_mae_per_s, loss, seconds, rank_...``.
+    predictions
+        ``experiment, file, split, k_actual_per_s, k_predicted_per_s``.
+    trace
+        (experiment, file) -> (time_s, signal) for the pictures of the worst predictions.
+    comparison
+        One row a model, as `write_compare_pdf` prints it; None without a comparison.
+    provenance
+        As for the kinetics report.
+    """
+
+    name: str
+    metrics: Mapping[str, object]
+    history: pd.DataFrame
+    predictions: pd.DataFrame
+    trace: Callable[[str, str], TracePair | None] | None = None
+    comparison: pd.DataFrame | None = None
+    provenance: Mapping[str, object] = field(default_factory=dict)

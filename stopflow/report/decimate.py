@@ -1,0 +1,80 @@
+"""Long traces in few points that look the same on paper."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+
+def bucket_starts(x: FloatArray, edges: FloatArray) -> NDArray[np.intp]:
+    """First index of every bucket between `edges` that holds a point; `x` must be ascending."""
+    starts = np.searchsorted(x, edges[:-1], side="left")
+    return np.unique(starts[starts < len(x)])
+
+
+def decimate_min_max(
+    x: FloatArray, y: FloatArray, *, buckets: int
+) -> tuple[FloatArray, FloatArray]:
+    """Keep the lowest and the highest point of each bucket, in order of x.
+
+    Spikes and the width of the noise survive; what falls between is hidden under a line anyway.
+
+    Parameters
+    ----------
+    x, y
+        (N,), `x` ascending.
+    buckets
+        At most ``2 * buckets`` points come back.
+
+    Returns
+    -------
+    x, y
+        (M,) with M <= max(N, 2 * buckets); the arrays themselves when they are short.
+    """
+    if len(x) <= 2 * buckets:
+        return x, y
+    starts = np.linspace(0, len(x), buckets, endpoint=False).astype(np.intp)
+    keep = np.empty((len(starts), 2), dtype=np.intp)
+    for row, (start, stop) in enumerate(zip(starts, [*starts[1:], len(x)], strict=True)):
+        piece = y[start:stop]
+        low, high = int(piece.argmin()), int(piece.argmax())
+        keep[row] = (start + min(low, high), start + max(low, high))
+    flat = np.unique(keep)
+    return x[flat], y[flat]
+
+
+def envelope(x: FloatArray, y: FloatArray, *, edges: FloatArray) -> tuple[FloatArray, ...]:
+    """Lowest and highest value between `edges`.
+
+    Parameters
+    ----------
+    x, y
+        (N,), `x` ascending.
+    edges
+        (B + 1,), ascending.
+
+    Returns
+    -------
+    middle, low, high
+        (M,) each, M <= B: mean x, min y and max y of the buckets that hold points.
+    """
+    inside = slice(*np.searchsorted(x, [edges[0], edges[-1]], side="left"))
+    x, y = x[inside], y[inside]
+    if not len(x):
+        empty = np.empty(0)
+        return empty, empty, empty
+    starts = bucket_starts(x, edges)
+    counts = np.diff([*starts, len(x)])
+    middle = np.add.reduceat(x, starts) / counts
+    return middle, np.minimum.reduceat(y, starts), np.maximum.reduceat(y, starts)
+
+
+def bucket_means(x: FloatArray, y: FloatArray, *, edges: FloatArray) -> FloatArray:
+    """(B,) mean of `y` between each pair of `edges`, NaN where no point falls."""
+    place = np.searchsorted(edges, x, side="right") - 1
+    inside = (place >= 0) & (place < len(edges) - 1) & np.isfinite(y)
+    counts = np.bincount(place[inside], minlength=len(edges) - 1)
+    sums = np.bincount(place[inside], weights=y[inside], minlength=len(edges) - 1)
+    means = np.full(len(edges) - 1, np.nan)
+    np.divide(sums, counts, out=means, where=counts > 0)
+    return means

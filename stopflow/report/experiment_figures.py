@@ -1,0 +1,336 @@
+"""Drawing one experiment: traces and fits, residuals, the log-time view, k against the cut."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.ticker import MaxNLocator
+
+from stopflow.report.conditions import Series
+from stopflow.report.decimate import FloatArray
+from stopflow.report.experiment_numbers import (
+    Curve,
+    ExperimentPicture,
+    ResidualBand,
+    relative_cuts,
+)
+from stopflow.report.page import Page
+from stopflow.report.style import ACCENT, INK, MUTED, SHADE, VERDICT_COLOURS
+
+_GUTTER_MM = 15.0
+
+
+def draw_traces(
+    page: Page,
+    picture: ExperimentPicture,
+    x_mm: float,
+    y_mm: float,
+    *,
+    width_mm: float,
+    tall_mm: float,
+) -> None:
+    """Draw signal and residuals against time, and beside them against time since the cut.
+
+    The four panels fill ``tall_mm``; labels included.
+    """
+    y = y_mm + _draw_key(
+        page, picture.series, x_mm + _GUTTER_MM, y_mm, width_mm=width_mm - _GUTTER_MM
+    )
+    room = y_mm + tall_mm - y - 9.0
+    residual_mm = room * 0.26 if picture.residuals is not None else 0.0
+    signal_mm = room - residual_mm - (2.5 if residual_mm else 0.0)
+    linear_mm = (width_mm - _GUTTER_MM) * 0.60
+    log_x = x_mm + _GUTTER_MM + linear_mm + 4.0
+    log_mm = x_mm + width_mm - log_x
+    main = page.axes(x_mm + _GUTTER_MM, y, width_mm=linear_mm, height_mm=signal_mm)
+    side = page.axes(log_x, y, width_mm=log_mm, height_mm=signal_mm, sharey=main)
+    _draw_signal(main, picture)
+    _draw_log_signal(side, picture)
+    main.set_ylabel(f"signal / {picture.signal_unit}", parse_math=False)
+    lowest = [main, side]
+    if picture.residuals is not None and picture.log_residuals is not None:
+        place = y + signal_mm + 2.5
+        under = page.axes(
+            x_mm + _GUTTER_MM, place, width_mm=linear_mm, height_mm=residual_mm, sharex=main
+        )
+        beside = page.axes(
+            log_x, place, width_mm=log_mm, height_mm=residual_mm, sharex=side, sharey=under
+        )
+        shift = _first_start(picture) * picture.time_factor
+        _draw_residuals(under, picture.residuals, picture, shift=shift)
+        _draw_residuals(beside, picture.log_residuals, picture, shift=0.0)
+        under.set_ylabel(f"residual / {picture.signal_unit}", parse_math=False)
+        beside.tick_params(labelleft=False)
+        _shade_artefact(under, picture)
+        for axes in (main, side):
+            axes.tick_params(labelbottom=False)
+        lowest = [under, beside]
+    side.tick_params(labelleft=False)
+    lowest[0].set_xlabel(f"time / {picture.time_unit}")
+    lowest[1].set_xlabel(f"time since the cut / {picture.time_unit} (logarithmic)")
+    page.figure.align_ylabels([axes for axes in (main, lowest[0])])
+
+
+def _starts(picture: ExperimentPicture) -> FloatArray:
+    starts = np.array([shot.start_s for shot in picture.shots])
+    return starts[np.isfinite(starts)]
+
+
+def _first_start(picture: ExperimentPicture) -> float:
+    starts = _starts(picture)
+    return float(np.median(starts)) if len(starts) else 0.0
+
+
+def _draw_signal(axes: Axes, picture: ExperimentPicture) -> None:
+    _draw_shots(axes, picture, [shot.trace for shot in picture.shots])
+    _draw_fits(axes, picture, [shot.fit for shot in picture.shots])
+    ends = [shot.trace.x for shot in picture.shots]
+    low = min(x.min() for x in ends) * picture.time_factor
+    high = max(x.max() for x in ends) * picture.time_factor
+    axes.set_xlim(low, high + 0.01 * (high - low))
+    axes.set_ylim(*_signal_limits(picture))
+    _shade_artefact(axes, picture, labelled=True)
+
+
+def _draw_log_signal(axes: Axes, picture: ExperimentPicture) -> None:
+    curves = [shot.log_trace for shot in picture.shots]
+    _draw_shots(axes, picture, curves)
+    _draw_fits(axes, picture, [shot.log_fit for shot in picture.shots])
+    drawn = [curve.x for curve in curves if curve is not None]
+    if drawn:
+        axes.set_xscale("log")
+        low = max(min(x.min() for x in drawn), max(x.max() for x in drawn) / 3e4)
+        axes.set_xlim(
+            low * picture.time_factor, max(x.max() for x in drawn) * picture.time_factor * 1.05
+        )
+
+
+def _draw_shots(axes: Axes, picture: ExperimentPicture, curves: Sequence[Curve | None]) -> None:
+    shown = [
+        (np.column_stack([curve.x * picture.time_factor, curve.y]), shot)
+        for curve, shot in zip(curves, picture.shots, strict=True)
+        if curve is not None
+    ]
+    outlines = [points for points, _ in shown]
+    colours = [
+        VERDICT_COLOURS["FAIL"] if shot.fit is None else picture.series[shot.series].colour
+        for _, shot in shown
+    ]
+    if picture.outlined:
+        axes.add_collection(
+            PolyCollection(
+                outlines, facecolors=colours, edgecolors=colours, linewidths=0.25, alpha=0.28
+            )
+        )
+    else:
+        axes.add_collection(LineCollection(outlines, colors=colours, linewidths=0.5, alpha=0.45))
+
+
+def _draw_fits(axes: Axes, picture: ExperimentPicture, curves: Sequence[Curve | None]) -> None:
+    for place in picture.bold:
+        curve = curves[place]
+        if curve is None:
+            continue
+        series = picture.series[picture.shots[place].series]
+        style = series.line_style if len(picture.series) <= 5 else "-"
+        x = curve.x * picture.time_factor
+        axes.plot(x, curve.y, color="white", linewidth=2.2, alpha=0.75)
+        axes.plot(x, curve.y, color=series.colour, linewidth=1.3, linestyle=style)
+
+
+def _signal_limits(picture: ExperimentPicture) -> tuple[float, float]:
+    """Make room for what follows the cut; an artefact may leave the frame."""
+    after = [shot.log_trace.y for shot in picture.shots if shot.log_trace is not None]
+    everything = [shot.trace.y for shot in picture.shots]
+    values = np.concatenate(after or everything)
+    whole = np.concatenate(everything)
+    low, high = float(values.min()), float(values.max())
+    span = high - low or max(abs(high), 1.0) * 0.1
+    low = max(low - 0.3 * span, min(low, float(whole.min())))
+    high = min(high + 0.3 * span, max(high, float(whole.max())))
+    return low - 0.05 * span, high + 0.05 * span
+
+
+def _shade_artefact(axes: Axes, picture: ExperimentPicture, *, labelled: bool = False) -> None:
+    starts = np.unique(_starts(picture)) * picture.time_factor
+    left, right = axes.get_xlim()
+    if not len(starts) or starts.max() <= left:
+        return
+    axes.axvspan(left, starts.min(), color=SHADE, linewidth=0, zorder=0)
+    for start in starts[:: max(len(starts) // 12, 1)]:
+        axes.axvline(start, color=INK, linewidth=0.6, linestyle=(0, (2, 1.5)), zorder=1)
+    if labelled:
+        low, high = f"{starts.min():.4g}", f"{starts.max():.4g}"
+        said = low if low == high else f"{low} to {high}"
+        axes.annotate(
+            f"cut at {said} {picture.time_unit}",
+            (starts.max(), 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(3, -2),
+            textcoords="offset points",
+            fontsize=6.5,
+            color=MUTED,
+            va="top",
+        )
+    axes.set_xlim(left, right)
+
+
+def _draw_residuals(
+    axes: Axes, band: ResidualBand, picture: ExperimentPicture, *, shift: float
+) -> None:
+    x = band.middle * picture.time_factor + shift
+    axes.fill_between(x, band.low, band.high, color="#dfe3e7", linewidth=0)
+    axes.axhline(0, color=MUTED, linewidth=0.5)
+    for series, mean in zip(picture.series, band.means, strict=True):
+        known = np.isfinite(mean)
+        if known.any():
+            axes.plot(x[known], mean[known], color=series.colour, linewidth=0.8)
+    reach = float(np.quantile(np.abs(np.concatenate([band.low, band.high])), 0.98)) * 1.25
+    if reach > 0:
+        axes.set_ylim(-reach, reach)
+    axes.yaxis.set_major_locator(MaxNLocator(3, symmetric=True))
+
+
+def _draw_key(
+    page: Page, series: Sequence[Series], x_mm: float, y_mm: float, *, width_mm: float
+) -> float:
+    """Draw the key of colours above a picture; return the height it took."""
+    if len(series) < 2:
+        return 1.0
+    widths = [page.ruler.width_mm(page.ruler.clean(item.label), 6.8) + 11.0 for item in series]
+    if sum(widths) > 2 * width_mm:
+        return _draw_scale(page, series, x_mm, y_mm)
+    x, y = x_mm, y_mm + 2.6
+    for item, width in zip(series, widths, strict=True):
+        if x + width > x_mm + width_mm and x > x_mm:
+            x, y = x_mm, y + 3.8
+        page.box(x, y - 1.7, width_mm=6.0, height_mm=1.2, colour=item.colour)
+        label = page.ruler.shorten(page.ruler.clean(item.label), 6.8, width_mm=width_mm - 10)
+        page.text(x + 7.2, y, label, size=6.8)
+        x += width
+    return y - y_mm + 2.6
+
+
+def _draw_scale(page: Page, series: Sequence[Series], x_mm: float, y_mm: float) -> float:
+    """Draw many conditions as a strip of colours with the first, middle and last named."""
+    wide = 90.0 / len(series)
+    for place, item in enumerate(series):
+        page.box(x_mm + place * wide, y_mm, width_mm=wide, height_mm=2.0, colour=item.colour)
+    named: list[tuple[int, str]] = [
+        (0, "left"),
+        (len(series) // 2, "center"),
+        (len(series) - 1, "right"),
+    ]
+    for place, align in named:
+        label = page.ruler.shorten(page.ruler.clean(series[place].label), 6.8, width_mm=28)
+        edge = {"left": 0.0, "center": 0.5, "right": 1.0}[align]
+        page.text(x_mm + (place + edge) * wide, y_mm + 5.0, label, size=6.8, align=align)  # type: ignore[arg-type]
+    return 7.6
+
+
+def draw_cuts(
+    axes: Axes,
+    cuts: pd.DataFrame,
+    shots: pd.DataFrame,
+    picture: ExperimentPicture,
+) -> bool:
+    """Draw k against the cut, relative to the k reported; False when there is nothing to draw."""
+    lines = relative_cuts(cuts, shots)
+    if not lines:
+        return False
+    owners = {row: item for item in picture.series for row in item.rows}
+    segments = [np.column_stack([x * picture.time_factor, 100 * y]) for _, x, y in lines]
+    colours = [owners[row].colour for row, _, _ in lines]
+    faint = 0.9 if len(lines) <= 3 else 0.35
+    axes.add_collection(LineCollection(segments, colors=colours, linewidths=0.7, alpha=faint))
+    if len(lines) > 3:
+        x, middle = _median_line(lines)
+        axes.plot(x * picture.time_factor, 100 * middle, color=INK, linewidth=1.4)
+    starts = {row: shots.loc[row, "start_s"] for row, _, _ in lines}
+    settled = np.concatenate([100 * y[x >= starts[row]] for row, x, y in lines] + [np.zeros(1)])
+    reach = float(np.clip(1.6 * np.quantile(np.abs(settled), 0.95), 1.0, 60.0))
+    xs = np.concatenate([x for _, x, _ in lines]) * picture.time_factor
+    axes.set_xlim(xs.min(), xs.max())
+    axes.set_ylim(-reach, reach)
+    axes.axhline(0, color=MUTED, linewidth=0.5)
+    _shade_artefact(axes, picture)
+    axes.set_xlabel(f"cut / {picture.time_unit}")
+    axes.set_ylabel("k(cut) / k − 1, %")
+    axes.yaxis.set_major_locator(MaxNLocator(5, symmetric=True))
+    return True
+
+
+def _median_line(
+    lines: Sequence[tuple[int, FloatArray, FloatArray]],
+) -> tuple[FloatArray, FloatArray]:
+    low = min(x.min() for _, x, _ in lines)
+    high = max(x.max() for _, x, _ in lines)
+    grid = np.linspace(low, high, 40)
+    stacked = np.array([np.interp(grid, x, y, left=np.nan, right=np.nan) for _, x, y in lines])
+    known = np.isfinite(stacked).sum(axis=0) >= max(2, len(lines) // 2)
+    return grid[known], np.nanmedian(stacked[:, known], axis=0)
+
+
+def draw_rates(axes: Axes, shots: pd.DataFrame, picture: ExperimentPicture) -> bool:
+    """Draw k of every shot with its interval, a column a condition; False without any rate."""
+    drawn = 0
+    for place, item in enumerate(picture.series):
+        own = shots.loc[list(item.rows)]
+        own = own[np.isfinite(own["k_per_s"])]
+        if own.empty:
+            continue
+        drawn += len(own)
+        _draw_column(axes, own, item, place)
+    if not drawn:
+        return False
+    k = shots["k_per_s"].to_numpy(float)
+    k = k[np.isfinite(k)]
+    if k.min() > 0 and k.max() / k.min() > 20:
+        axes.set_yscale("log")
+    _name_columns(axes, picture.series)
+    axes.set_ylabel("k / s⁻¹")
+    return True
+
+
+def _draw_column(axes: Axes, own: pd.DataFrame, item: Series, place: int) -> None:
+    offsets = np.linspace(-0.3, 0.3, len(own)) if len(own) > 1 else np.zeros(1)
+    k = own["k_per_s"].to_numpy(float)
+    low = np.nan_to_num(own["k_low95_per_s"].to_numpy(float), nan=0.0)
+    high = own["k_high95_per_s"].to_numpy(float)
+    for x, value, lower, upper in zip(place + offsets, k, low, high, strict=True):
+        if np.isfinite(upper):
+            axes.plot([x, x], [max(lower, value / 10), upper], color=item.colour, linewidth=0.7)
+    passed = (own["verdict"] == "PASS").to_numpy()
+    for mask, face in ((passed, item.colour), (~passed, "white")):
+        axes.plot(
+            (place + offsets)[mask],
+            k[mask],
+            linestyle="none",
+            marker=item.marker,
+            markersize=3.0,
+            markerfacecolor=face,
+            markeredgecolor=item.colour,
+            markeredgewidth=0.8,
+        )
+    mean = [float(k.mean())] * 2
+    axes.plot([place - 0.4, place + 0.4], mean, color=ACCENT, linewidth=0.7, zorder=0)
+
+
+def _name_columns(axes: Axes, series: Sequence[Series]) -> None:
+    count = len(series)
+    step = max(1, int(np.ceil(count / 10)))
+    places = list(range(0, count, step))
+    labels = [series[place].label for place in places]
+    axes.set_xlim(-0.7, count - 0.3)
+    axes.set_xticks(places)
+    crowded = sum(len(label) for label in labels) > 46
+    for text in axes.set_xticklabels([_short(label) for label in labels], parse_math=False):
+        text.set_rotation(35 if crowded else 0)
+        text.set_horizontalalignment("right" if crowded else "center")
+        text.set_rotation_mode("anchor")
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= 18 else label[:9] + "…" + label[-8:]

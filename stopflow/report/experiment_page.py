@@ -1,0 +1,184 @@
+"""One page an experiment: pictures, the laws tried, the verdicts with their reasons."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from stopflow.report.conditions import build_series, constant_conditions
+from stopflow.report.data import KineticsReportData
+from stopflow.report.experiment_figures import draw_cuts, draw_rates, draw_traces
+from stopflow.report.experiment_numbers import build_experiment_picture
+from stopflow.report.flow import Block, Paragraph, Picture, build_subheading
+from stopflow.report.grid import Column, Grid
+from stopflow.report.page import Page
+from stopflow.report.rounding import MISSING, format_digits, format_pm
+from stopflow.report.style import MUTED, Paper
+from stopflow.report.summary import count_reasons, count_shots
+
+_FILES_NAMED = 12
+
+
+def build_experiment_blocks(
+    data: KineticsReportData, name: str, rows: Sequence[int], *, paper: Paper
+) -> list[Block]:
+    """Compose the page of one experiment; long tables run on to further pages.
+
+    Parameters
+    ----------
+    rows
+        Row numbers of its shots in ``data.shots``.
+    """
+    shots = data.shots.iloc[list(rows)].set_axis(list(rows))
+    counts = count_shots(shots)
+    said = [
+        constant_conditions(shots),
+        f"{counts.files} {'shot' if counts.files == 1 else 'shots'}",
+        f"{counts.fitted} fitted, {counts.warned} warned, {counts.refused} failed",
+    ]
+    blocks: list[Block] = [
+        Paragraph(text=name, size=13.0, bold=True, after_mm=0.6, leading=1.25),
+        Paragraph(
+            text="  ·  ".join(part for part in said if part), size=8.0, colour=MUTED, after_mm=2.5
+        ),
+    ]
+    readable = [row for row in rows if _has_trace(shots.loc[row])]
+    if readable:
+        fitted = counts.fitted > 0
+        share = 0.395 if fitted else 0.33
+        blocks.append(
+            Picture(
+                tall_mm=paper.height_mm * share + (60.0 if fitted else 0.0),
+                paint=partial(_paint, data, tuple(rows), paper.height_mm * share),
+                after_mm=3.0,
+            )
+        )
+        blocks.append(Paragraph(text=_caption(len(readable), fitted), size=6.6, colour=MUTED))
+    else:
+        blocks.append(Paragraph(text="No file of this experiment could be read."))
+    if counts.fitted:
+        blocks += [build_subheading("Models tried"), _models_grid(shots)]
+    blocks += [build_subheading("Verdicts"), _verdict_grid(shots)]
+    return blocks
+
+
+def _has_trace(shot: pd.Series) -> bool:
+    return str(shot.get("fit_status", "")) != "unreadable"
+
+
+def _caption(shots: int, fitted: bool) -> str:  # noqa: FBT001
+    if not fitted:
+        return "Recorded signals; none could be fitted. Red: no rate."
+    faint = "Faint: recorded shots" if shots <= 6 else "Faint: span of each recorded shot"
+    bold = "fits" if shots <= 6 else "fit of the shot of median k of each condition"
+    return (
+        f"{faint} (red where there is no rate). Bold: {bold}. Shaded: left out as mixing artefact. "
+        "Residuals: grey span of all shots, lines the mean of each condition. Below left: k for "
+        "other cuts, relative to the k reported, black the median. Below right: k of each shot "
+        "with its 95 % interval, open symbols not PASS, bar the mean."
+    )
+
+
+def _paint(
+    data: KineticsReportData,
+    rows: tuple[int, ...],
+    tall_mm: float,
+    page: Page,
+    x_mm: float,
+    y_mm: float,
+    width_mm: float,
+) -> None:
+    picture = build_experiment_picture(data, rows)
+    if not picture.shots:
+        page.text(x_mm, y_mm + 4, "The traces are not stored.", colour=MUTED)
+        return
+    draw_traces(page, picture, x_mm, y_mm, width_mm=width_mm, tall_mm=tall_mm)
+    shots = data.shots.iloc[list(rows)].set_axis(list(rows))
+    if not np.isfinite(shots["k_per_s"]).any():
+        return
+    top = y_mm + tall_mm + 7.0
+    half = (width_mm - 36.0) / 2
+    cuts = data.cuts[data.cuts["experiment"] == shots["experiment"].iloc[0]]
+    left = page.axes(x_mm + 15.0, top, width_mm=half, height_mm=38.0)
+    if not draw_cuts(left, cuts, shots, picture):
+        left.remove()
+        right = page.axes(x_mm + 15.0, top, width_mm=width_mm - 15.0, height_mm=38.0)
+    else:
+        right = page.axes(x_mm + width_mm - half, top, width_mm=half, height_mm=38.0)
+    draw_rates(right, shots, picture)
+
+
+def _models_grid(shots: pd.DataFrame) -> Grid:
+    rows = []
+    for item in build_series(shots):
+        own = shots.loc[list(item.rows)]
+        fitted = own[np.isfinite(own["k_per_s"])]
+        rows.append(
+            (
+                item.label,
+                f"{len(fitted)} of {len(own)}",
+                *(_mean_rate(fitted, f"k_{law}_per_s") for law in ("single", "slope", "double")),
+                _mean_rate(fitted, "k2_per_s"),
+                _preferred(fitted),
+                _median(fitted, "model_shift_sigma"),
+            )
+        )
+    columns = (
+        Column(title="Condition"),
+        Column(title="Fitted", align="right"),
+        Column(title="Single", unit="k / s⁻¹", align="right"),
+        Column(title="With slope", unit="k / s⁻¹", align="right"),
+        Column(title="Double", unit="k₁ / s⁻¹", align="right"),
+        Column(title="", unit="k₂ / s⁻¹", align="right"),
+        Column(title="Lowest AICc", unit="shots", align="left"),
+        Column(title="Shift of k", unit="std. errors", align="right"),
+    )
+    return Grid(columns=columns, rows=tuple(rows), size=6.8)
+
+
+def _mean_rate(shots: pd.DataFrame, column: str) -> str:
+    if column not in shots:
+        return MISSING
+    values = shots[column].to_numpy(float)
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return MISSING
+    if len(values) == 1:
+        return format_digits(float(values[0]), 4)
+    return format_pm(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))))
+
+
+def _preferred(shots: pd.DataFrame) -> str:
+    names = {"aicc_single": "single", "aicc_slope": "slope", "aicc_double": "double"}
+    present = [name for name in names if name in shots]
+    table = shots[present].astype(float)
+    table = table[np.isfinite(table).any(axis=1)]
+    if table.empty:
+        return MISSING
+    winners = table.idxmin(axis=1).map(names).value_counts()
+    return ", ".join(f"{law} {count}" for law, count in winners.items())
+
+
+def _median(shots: pd.DataFrame, column: str) -> str:
+    values = shots[column].to_numpy(float) if column in shots else np.empty(0)
+    values = np.abs(values[np.isfinite(values)])
+    return format_digits(float(np.median(values)), 2) if len(values) else MISSING
+
+
+def _verdict_grid(shots: pd.DataFrame) -> Grid:
+    passed = shots[shots["verdict"] == "PASS"]
+    rows = []
+    for item in count_reasons(shots):
+        named = ", ".join(item.files[:_FILES_NAMED])
+        more = len(item.files) - _FILES_NAMED
+        files = f"{named} and {more} more" if more > 0 else named
+        rows.append((item.verdict, str(item.shots), f"{item.reason}: {files}"))
+    if len(passed):
+        rows.append(("PASS", str(len(passed)), "no objection"))
+    columns = (
+        Column(title="Verdict", verdict=True),
+        Column(title="Shots", align="right"),
+        Column(title="Reason and files", wrap=True),
+    )
+    return Grid(columns=columns, rows=tuple(rows), size=6.8)

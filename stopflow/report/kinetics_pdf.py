@@ -1,0 +1,141 @@
+"""The kinetics report: answers first, then a page an experiment, then how it was done."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from stopflow.report.closing import build_closing_blocks
+from stopflow.report.data import KineticsReportData
+from stopflow.report.experiment_page import build_experiment_blocks
+from stopflow.report.flow import Block, Placed, draw_blocks, lay_out
+from stopflow.report.front_page import build_front_blocks
+from stopflow.report.page import Page
+from stopflow.report.pdf import DocumentInfo, Progress, Sheet, write_pdf
+from stopflow.report.style import Paper, Ruler, require_paper
+from stopflow.report.summary import count_shots
+from stopflow.report.tables import csv_text, order_columns
+
+
+def write_kinetics_pdf(
+    data: KineticsReportData,
+    path: Path,
+    *,
+    paper: str = "a4",
+    progress: Progress | None = None,
+) -> None:
+    """Write the kinetics report.
+
+    Parameters
+    ----------
+    data
+        Tables and traces of a dataset.
+    path
+        Replaced only when the new report is whole.
+    paper
+        ``"a4"`` or ``"letter"``.
+    progress
+        Called with (what, pages drawn, pages in all).
+
+    Raises
+    ------
+    SettingsError
+        Unknown paper.
+    """
+    size = require_paper(paper)
+    ruler = Ruler()
+    sheets = _build_sheets(data, size, ruler)
+    version = str(data.provenance.get("version", ""))
+    info = DocumentInfo(
+        title="Stopped-flow rate constants",
+        subject=f"{len(data.shots)} shots, {data.shots['experiment'].nunique()} experiments",
+        keywords="stopped-flow, kinetics, rate constants",
+        maker=f"stopflow {version}".strip(),
+        created=str(data.provenance.get("created", "") or ""),
+    )
+    write_pdf(
+        sheets,
+        path,
+        paper=size,
+        ruler=ruler,
+        info=info,
+        attachments=_attachments(data),
+        progress=progress,
+    )
+
+
+def _build_sheets(data: KineticsReportData, paper: Paper, ruler: Ruler) -> list[Sheet]:
+    sheets = flow_sheets(
+        build_front_blocks(data), paper, ruler, section="Rates", bookmark="Rates, trust, repeats"
+    )
+    places = data.shots.groupby("experiment", sort=False).indices
+    for number, (name, rows) in enumerate(places.items()):
+        blocks = build_experiment_blocks(data, str(name), [int(row) for row in rows], paper=paper)
+        title = str(name)
+        pages = flow_sheets(blocks, paper, ruler, section=title, bookmark=title, level=1)
+        if number == 0:
+            pages[0] = replace(pages[0], chapter="Experiments")
+        sheets += pages
+    sheets += flow_sheets(
+        build_closing_blocks(data), paper, ruler, section="Methods", bookmark="Methods, provenance"
+    )
+    return sheets
+
+
+def flow_sheets(
+    blocks: Sequence[Block],
+    paper: Paper,
+    ruler: Ruler,
+    *,
+    section: str,
+    bookmark: str,
+    level: int = 0,
+) -> list[Sheet]:
+    """Lay blocks out; the first page carries the bookmark."""
+    pages = lay_out(blocks, paper, ruler)
+    return [
+        Sheet(
+            section=section,
+            draw=partial(_draw, placed),
+            bookmark=bookmark if number == 0 else "",
+            level=level,
+        )
+        for number, placed in enumerate(pages)
+    ]
+
+
+def _draw(placed: Sequence[Placed], page: Page) -> None:
+    draw_blocks(page, placed)
+
+
+def _attachments(data: KineticsReportData) -> dict[str, bytes]:
+    tables = {
+        "rates.csv": order_columns(data.shots),
+        "conditions.csv": data.conditions,
+        "secondary.csv": data.secondary,
+        "problems.csv": data.problems,
+    }
+    files = {name: csv_text(frame).encode() for name, frame in tables.items()}
+    counts = count_shots(data.shots)
+    results = {
+        "counts": {name: getattr(counts, name) for name in counts.__slots__},
+        "conditions": json_rows(data.conditions),
+        "secondary": json_rows(data.secondary),
+        "shots": json_rows(order_columns(data.shots)),
+        "provenance": data.provenance,
+    }
+    files["results.json"] = json_bytes(results)
+    return files
+
+
+def json_rows(frame: pd.DataFrame) -> list[dict[str, object]]:
+    """Rows of a table for JSON: numbers that do not exist become null."""
+    return json.loads(frame.to_json(orient="records", double_precision=12))
+
+
+def json_bytes(value: object) -> bytes:
+    """Serialise deterministically, UTF-8."""
+    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, default=str).encode()

@@ -1,0 +1,129 @@
+"""One sheet of paper, measured in millimetres from its top left corner."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+
+from stopflow.report.style import INK, MM_PER_INCH, MUTED, RULE, Paper, Ruler
+
+Align = Literal["left", "center", "right"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Furniture:
+    """What every page repeats: a running title, the maker, and the page number."""
+
+    title: str
+    maker: str
+
+
+@dataclass(slots=True, eq=False)
+class Page:
+    """A figure of paper size; `text`, `rule`, `box` and `axes` place things in millimetres."""
+
+    paper: Paper
+    ruler: Ruler
+    figure: Figure = field(init=False)
+
+    def __post_init__(self) -> None:
+        size = (self.paper.width_mm / MM_PER_INCH, self.paper.height_mm / MM_PER_INCH)
+        self.figure = Figure(figsize=size)
+
+    def _x(self, mm: float) -> float:
+        return mm / self.paper.width_mm
+
+    def _y(self, mm: float) -> float:
+        return 1.0 - mm / self.paper.height_mm
+
+    def text(
+        self,
+        x_mm: float,
+        y_mm: float,
+        text: str,
+        *,
+        size: float = 8.0,
+        colour: str = INK,
+        bold: bool = False,
+        align: Align = "left",
+    ) -> None:
+        """Write one line with its baseline at `y_mm`; nothing in it is taken for mathematics."""
+        self.figure.text(
+            self._x(x_mm),
+            self._y(y_mm),
+            self.ruler.clean(text),
+            fontsize=size,
+            color=colour,
+            fontweight="bold" if bold else "normal",
+            ha=align,
+            va="baseline",
+            parse_math=False,
+        )
+
+    def rule(
+        self, x_mm: float, y_mm: float, *, length_mm: float, colour: str = RULE, width: float = 0.6
+    ) -> None:
+        """Draw a horizontal line."""
+        ends = [self._x(x_mm), self._x(x_mm + length_mm)]
+        line = Line2D(
+            ends,
+            [self._y(y_mm)] * 2,
+            transform=self.figure.transFigure,
+            color=colour,
+            linewidth=width,
+            solid_capstyle="butt",
+        )
+        self.figure.add_artist(line)
+
+    def box(
+        self, x_mm: float, y_mm: float, *, width_mm: float, height_mm: float, colour: str
+    ) -> None:
+        """Fill a rectangle whose top left corner is given."""
+        patch = Rectangle(
+            (self._x(x_mm), self._y(y_mm + height_mm)),
+            width_mm / self.paper.width_mm,
+            height_mm / self.paper.height_mm,
+            transform=self.figure.transFigure,
+            facecolor=colour,
+            edgecolor="none",
+            zorder=-1,
+        )
+        self.figure.add_artist(patch)
+
+    def axes(
+        self,
+        x_mm: float,
+        y_mm: float,
+        *,
+        width_mm: float,
+        height_mm: float,
+        sharex: Axes | None = None,
+        sharey: Axes | None = None,
+    ) -> Axes:
+        """Add axes whose data area has its top left corner at (x_mm, y_mm)."""
+        place = (
+            self._x(x_mm),
+            self._y(y_mm + height_mm),
+            width_mm / self.paper.width_mm,
+            height_mm / self.paper.height_mm,
+        )
+        return self.figure.add_axes(place, sharex=sharex, sharey=sharey)
+
+    def furnish(self, furniture: Furniture, *, section: str, number: int, total: int) -> None:
+        """Write the running title, the section, the maker and the page number."""
+        paper = self.paper
+        half = paper.text_width_mm * 0.5
+        title = self.ruler.shorten(
+            self.ruler.clean(furniture.title), 6.8, width_mm=half - 4, bold=True
+        )
+        part = self.ruler.shorten(self.ruler.clean(section), 6.8, width_mm=half - 4)
+        right = paper.width_mm - paper.side_mm
+        self.text(paper.side_mm, 11.5, title, size=6.8, colour=MUTED, bold=True)
+        self.text(right, 11.5, part, size=6.8, colour=MUTED, align="right")
+        self.rule(paper.side_mm, 13.5, length_mm=paper.text_width_mm)
+        foot = paper.height_mm - 9.0
+        self.text(paper.side_mm, foot, furniture.maker, size=6.5, colour=MUTED)
+        self.text(right, foot, f"{number} of {total}", size=6.5, colour=MUTED, align="right")

@@ -1,0 +1,144 @@
+"""Numbers as a chemist writes them: no more digits than the error leaves.
+
+The error keeps two significant digits while it begins with 1 or 2, else one; the value stops at
+the same decimal (the Particle Data Group's habit with a simpler threshold).
+"""
+
+import math
+
+_SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+MISSING = "–"
+
+
+def error_decimals(error: float) -> int:
+    """Decimals that a standard error leaves; negative for tens and hundreds.
+
+    Raises
+    ------
+    ValueError
+        When the error is not a positive finite number.
+    """
+    if not (math.isfinite(error) and error > 0):
+        raise ValueError(f"error {error!r} must be positive and finite")
+    exponent = math.floor(math.log10(error))
+    digits = 2 if error / 10.0**exponent < 2.95 else 1
+    decimals = digits - 1 - exponent
+    if digits == 1 and round(error, decimals) >= 10.0 ** (exponent + 1):
+        decimals -= 1
+    return decimals
+
+
+def _plain(value: float, decimals: int) -> str:
+    text = f"{round(value, decimals):.{max(decimals, 0)}f}"
+    return text.replace("-", "−")
+
+
+def _usable(error: float) -> bool:
+    return math.isfinite(error) and error > 0
+
+
+def format_value(value: float, error: float = math.nan) -> str:
+    """Write `value` alone, cut where its `error` begins; four digits without an error."""
+    if not math.isfinite(value):
+        return MISSING
+    if not _usable(error):
+        return format_digits(value, 4)
+    decimals = error_decimals(error)
+    if value != 0 and not -4 < math.floor(math.log10(abs(value))) < 6:
+        return _scientific(value, decimals)
+    return _plain(value, decimals)
+
+
+def _scientific(value: float, decimals: int) -> str:
+    exponent = math.floor(math.log10(abs(value)))
+    mantissa = _plain(value / 10.0**exponent, max(decimals + exponent, 0))
+    return f"{mantissa}×10{power(exponent)}"
+
+
+def power(exponent: int) -> str:
+    """Write an exponent in raised digits, e.g. -3 as ⁻³."""
+    return str(exponent).translate(_SUPERSCRIPTS)
+
+
+def format_pm(value: float, error: float) -> str:
+    """Write ``12.34 ± 0.12``, or ``(1.23 ± 0.04)×10⁶`` for large and small values."""
+    if not math.isfinite(value):
+        return MISSING
+    if not _usable(error):
+        return format_digits(value, 4)
+    reference = max(abs(value), error)
+    exponent = math.floor(math.log10(reference))
+    decimals = error_decimals(error)
+    if -4 < exponent < 5:
+        return f"{_plain(value, decimals)} ± {_plain(error, decimals)}"
+    scale = 10.0**exponent
+    places = max(decimals + exponent, 0)
+    pair = f"{_plain(value / scale, places)} ± {_plain(error / scale, places)}"
+    return f"({pair})×10{power(exponent)}"
+
+
+def format_interval(low: float, high: float, *, error: float) -> str:
+    """Write ``12.1 to 12.6`` at the decimals of `error`; open ends are said, not hidden."""
+    if math.isnan(low) and math.isnan(high):
+        return MISSING
+    if not math.isfinite(high):
+        return f"above {format_value(low, error)}" if low > 0 else "open"
+    return f"{format_value(low, error)} to {format_value(high, error)}"
+
+
+def format_digits(value: float, digits: int) -> str:
+    """Write `value` with a number of significant digits, without a needless exponent."""
+    if not math.isfinite(value):
+        return MISSING
+    if value == 0:
+        return "0"
+    exponent = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
+    if -4 < exponent < 6:
+        return _plain(value, digits - 1 - exponent)
+    return _scientific(value, digits - 1 - exponent)
+
+
+_TIMES = ((1.0, 1.0, "s"), (1e-3, 1e3, "ms"), (0.0, 1e6, "µs"))
+_CONCENTRATIONS = ((1.0, 1.0, "M"), (1e-3, 1e3, "mM"), (1e-6, 1e6, "µM"), (0.0, 1e9, "nM"))
+
+
+def format_time(seconds: float, digits: int = 3) -> str:
+    """Write a duration in s, ms or µs."""
+    return _in_unit(seconds, digits, _TIMES)
+
+
+def format_concentration(molar: float, digits: int = 3) -> str:
+    """Write a concentration in M, mM, µM or nM."""
+    return _in_unit(molar, digits, _CONCENTRATIONS)
+
+
+def concentration_unit(largest_M: float) -> tuple[float, str]:
+    """Return the factor from mol/L and the unit in which `largest_M` reads well."""
+    for floor, factor, unit in _CONCENTRATIONS:
+        if largest_M * (1 + 1e-9) >= floor:
+            return factor, unit
+    return 1.0, "M"
+
+
+def _in_unit(value: float, digits: int, units: tuple[tuple[float, float, str], ...]) -> str:
+    if not math.isfinite(value):
+        return MISSING
+    for floor, factor, unit in units:
+        if abs(value) * (1 + 1e-9) >= floor:
+            number = format_digits(value * factor, digits)
+            return f"{_without_idle_zeros(number)} {unit}"
+    return MISSING
+
+
+def _without_idle_zeros(number: str) -> str:
+    return number.rstrip("0").rstrip(".") if "." in number and "×" not in number else number
+
+
+def format_bytes(count: float) -> str:
+    """Write a size in kB, MB or GB of 1000."""
+    if not math.isfinite(count):
+        return MISSING
+    for floor, unit in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= floor:
+            return f"{format_digits(count / floor, 3)} {unit}"
+    return f"{count:.0f} B"

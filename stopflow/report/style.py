@@ -1,0 +1,228 @@
+"""How every picture and page looks: paper, colours, type, and text that the type can print.
+
+Colours are those of Okabe and Ito (2008) for categories and a trimmed cividis for ordered
+values, so both survive colour blindness and grey printing; every use adds a marker, a line
+style or a word. All pictures are drawn inside `styled`, which restores matplotlib's settings.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.colors import to_hex
+from matplotlib.ft2font import FT2Font, LoadFlags
+
+from stopflow.errors import SettingsError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+INK = "#1c2126"
+MUTED = "#5c6670"
+RULE = "#c9ced4"
+WASH = "#f2f4f6"
+ACCENT = "#1b4f72"
+SHADE = "#e7e2d8"
+
+VERDICT_COLOURS = {"PASS": "#0072B2", "WARN": "#B36B00", "FAIL": "#C0392B"}
+VERDICT_MARKERS = {"PASS": "o", "WARN": "^", "FAIL": "X"}
+VERDICT_SIGNS = {"PASS": "●", "WARN": "▲", "FAIL": "✖"}
+CATEGORY_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#1c2126")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
+LINE_STYLES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2, 2, 2)))
+
+MM_PER_INCH = 25.4
+MM_PER_POINT = MM_PER_INCH / 72.0
+
+RC: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 7.5,
+    "text.color": INK,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 7.5,
+    "axes.titlesize": 8.0,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 5.0,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": False,
+    "axes.formatter.useoffset": False,
+    "axes.formatter.limits": (-4, 5),
+    "axes.formatter.use_mathtext": True,
+    "mathtext.fontset": "dejavusans",
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 6.8,
+    "ytick.labelsize": 6.8,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.minor.width": 0.4,
+    "ytick.minor.width": 0.4,
+    "xtick.major.size": 3.0,
+    "ytick.major.size": 3.0,
+    "xtick.minor.size": 1.8,
+    "ytick.minor.size": 1.8,
+    "lines.linewidth": 1.0,
+    "lines.markersize": 4.0,
+    "legend.frameon": False,
+    "legend.fontsize": 6.8,
+    "legend.handlelength": 2.0,
+    "patch.linewidth": 0.6,
+    "hatch.linewidth": 0.5,
+    "pdf.fonttype": 42,
+    "pdf.use14corefonts": False,
+    "svg.fonttype": "none",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paper:
+    """A page size and its margins, in millimetres."""
+
+    key: str
+    width_mm: float
+    height_mm: float
+    side_mm: float = 18.0
+    top_mm: float = 20.0
+    bottom_mm: float = 17.0
+
+    @property
+    def text_width_mm(self) -> float:
+        """Width between the side margins."""
+        return self.width_mm - 2 * self.side_mm
+
+    @property
+    def floor_mm(self) -> float:
+        """Lowest usable place, from the top edge."""
+        return self.height_mm - self.bottom_mm
+
+
+PAPERS = {
+    "a4": Paper(key="a4", width_mm=210.0, height_mm=297.0),
+    "letter": Paper(key="letter", width_mm=215.9, height_mm=279.4),
+}
+
+
+def require_paper(key: str) -> Paper:
+    """Look up a paper size by name.
+
+    Raises
+    ------
+    SettingsError
+        Lists the known sizes.
+    """
+    paper = PAPERS.get(key.lower())
+    if paper is None:
+        raise SettingsError("paper", key, valid=PAPERS)
+    return paper
+
+
+def styled(draw: Callable[P, R]) -> Callable[P, R]:
+    """Run a drawing function under the house style and restore matplotlib's settings."""
+
+    @functools.wraps(draw)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        with mpl.rc_context(RC):
+            return draw(*args, **kwargs)
+
+    return wrapped
+
+
+def ordered_colours(count: int) -> list[str]:
+    """`count` colours from dark to light along cividis, its palest end left out."""
+    places = np.linspace(0.0, 0.86, count) if count > 1 else np.array([0.12])
+    return [to_hex(row) for row in mpl.colormaps["cividis"](places)]
+
+
+def _font(*, bold: bool) -> FT2Font:
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    font = FT2Font(str(Path(mpl.get_data_path()) / "fonts" / "ttf" / name))
+    font.set_size(100.0, 72)
+    return font
+
+
+@dataclass(slots=True)
+class Ruler:
+    """Measures, shortens and wraps text in the report's type without drawing it."""
+
+    fonts: dict[bool, FT2Font] = field(
+        default_factory=lambda: {False: _font(bold=False), True: _font(bold=True)}
+    )
+    advances: dict[tuple[bool, str], float] = field(default_factory=dict)
+    known: frozenset[int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.known = frozenset(self.fonts[False].get_charmap())
+
+    def clean(self, text: str) -> str:
+        """Replace what the type cannot print; line breaks and runs of blanks become one blank."""
+        flat = " ".join(text.split())
+        return "".join(c if ord(c) in self.known and c.isprintable() else "□" for c in flat)
+
+    def width_mm(self, text: str, size: float, *, bold: bool = False) -> float:
+        """Width of one line at `size` points, in millimetres."""
+        total = 0.0
+        for character in text:
+            key = (bold, character)
+            advance = self.advances.get(key)
+            if advance is None:
+                glyph = self.fonts[bold].load_char(ord(character), flags=LoadFlags.NO_HINTING)
+                advance = self.advances[key] = glyph.linearHoriAdvance / 65536.0 / 100.0
+            total += advance
+        return total * size * MM_PER_POINT
+
+    def shorten(self, text: str, size: float, *, width_mm: float, bold: bool = False) -> str:
+        """Cut the middle out of a line too wide for its place; both ends stay readable."""
+        if self.width_mm(text, size, bold=bold) <= width_mm:
+            return text
+        low, high = 0, len(text)
+        while low < high:
+            keep = (low + high + 1) // 2
+            if self.width_mm(_elided(text, keep), size, bold=bold) <= width_mm:
+                low = keep
+            else:
+                high = keep - 1
+        return _elided(text, low)
+
+    def wrap(self, text: str, size: float, *, width_mm: float, bold: bool = False) -> list[str]:
+        """Break text into lines at blanks; a word wider than the line is broken inside."""
+        lines: list[str] = []
+        line = ""
+        for word in self._words(text, size, width_mm=width_mm, bold=bold):
+            trial = f"{line} {word}" if line else word
+            if line and self.width_mm(trial, size, bold=bold) > width_mm:
+                lines.append(line)
+                line = word
+            else:
+                line = trial
+        lines.append(line)
+        return lines
+
+    def _words(self, text: str, size: float, *, width_mm: float, bold: bool) -> Sequence[str]:
+        words: list[str] = []
+        for word in text.split(" "):
+            rest = word
+            while len(rest) > 1 and self.width_mm(rest, size, bold=bold) > width_mm:
+                cut = 1
+                while self.width_mm(rest[: cut + 1], size, bold=bold) <= width_mm:
+                    cut += 1
+                words.append(rest[:cut])
+                rest = rest[cut:]
+            words.append(rest)
+        return words
+
+
+def _elided(text: str, keep: int) -> str:
+    head = (keep + 1) // 2
+    tail = keep - head
+    return text[:head] + "…" + (text[-tail:] if tail else "")

@@ -1,0 +1,228 @@
+"""The answers of the first page, as numbers and sentences: rates, trust, what to repeat."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from stopflow.report.rounding import format_digits, format_time
+
+VERDICTS = ("PASS", "WARN", "FAIL")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How many shots came to what."""
+
+    experiments: int
+    read: int
+    unreadable: int
+    fitted: int
+    passed: int
+    warned: int
+    refused: int
+
+    @property
+    def files(self) -> int:
+        """Shots found, readable or not."""
+        return self.read + self.unreadable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReasonCount:
+    """One reason, how often it was given, and where."""
+
+    verdict: str
+    reason: str
+    shots: int
+    files: tuple[str, ...]
+
+
+def count_shots(shots: pd.DataFrame) -> Counts:
+    """Count shots by what became of them."""
+    verdict = shots["verdict"]
+    unreadable = int((shots.get("fit_status", verdict) == "unreadable").sum())
+    return Counts(
+        experiments=int(shots["experiment"].nunique()),
+        read=len(shots) - unreadable,
+        unreadable=unreadable,
+        fitted=int(np.isfinite(shots["k_per_s"]).sum()),
+        passed=int((verdict == "PASS").sum()),
+        warned=int((verdict == "WARN").sum()),
+        refused=int((verdict == "FAIL").sum()),
+    )
+
+
+def split_reasons(reason: object) -> list[str]:
+    """Split the text of a `reason` cell into single reasons."""
+    return [part.strip() for part in str(reason or "").split(";") if part.strip()]
+
+
+def _family(reason: str) -> str:
+    """Reduce a reason to its kind: numbers in it differ from shot to shot."""
+    words = reason.split(" ")
+    return " ".join("#" if any(c.isdigit() for c in word) else word for word in words)
+
+
+def count_reasons(shots: pd.DataFrame) -> list[ReasonCount]:
+    """Group the reasons of warned and refused shots, failures first, then by frequency.
+
+    Reasons that differ in numbers alone are counted together; the text of the first is shown.
+    """
+    first: dict[tuple[str, str], str] = {}
+    files: dict[tuple[str, str], list[str]] = {}
+    for row in shots[shots["verdict"] != "PASS"].itertuples(index=False):
+        for reason in split_reasons(row.reason) or ["no reason given"]:
+            key = (str(row.verdict), _family(reason))
+            first.setdefault(key, reason)
+            files.setdefault(key, []).append(str(row.file))
+    order = sorted(files, key=lambda key: (VERDICTS[::-1].index(key[0]), -len(files[key])))
+    return [
+        ReasonCount(
+            verdict=key[0], reason=first[key], shots=len(files[key]), files=tuple(files[key])
+        )
+        for key in order
+    ]
+
+
+def summarise_rates(shots: pd.DataFrame) -> str:
+    """Say in a sentence how many rates there are and over which range."""
+    k = shots["k_per_s"].to_numpy(float)
+    k = k[np.isfinite(k)]
+    if not len(k):
+        return "No shot could be fitted, so there is no rate to report; the reasons are below."
+    if len(k) == 1:
+        return f"One rate constant: {format_digits(k[0], 4)} s⁻¹."
+    low, high = format_digits(k.min(), 3), format_digits(k.max(), 3)
+    half = f"{format_time(np.log(2) / k.max())} to {format_time(np.log(2) / k.min())}"
+    return f"{len(k)} rate constants from {low} to {high} s⁻¹ (half-lives {half})."
+
+
+def state_trust(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[str]:
+    """Say what speaks for and against the rates, one statement a line."""
+    fitted = shots[np.isfinite(shots["k_per_s"])]
+    if fitted.empty:
+        return ["There is no rate to judge."]
+    statements = [_verdict_sentence(shots)]
+    statements += _precision(fitted)
+    statements += _scatter(conditions)
+    statements += _noise(fitted)
+    statements += _starts(fitted)
+    statements += _laws(fitted)
+    return statements
+
+
+def _verdict_sentence(shots: pd.DataFrame) -> str:
+    counts = count_shots(shots)
+    total = len(shots)
+    if counts.passed == total:
+        return f"All {total} shots passed every check." if total > 1 else "The shot passed."
+    return (
+        f"{counts.passed} of {total} shots passed every check; {counts.warned} carry a warning "
+        f"and {counts.refused} failed."
+    )
+
+
+def _precision(fitted: pd.DataFrame) -> list[str]:
+    relative = _finite(fitted["k_stderr_per_s"] / fitted["k_per_s"])
+    if not len(relative):
+        return []
+    text = (
+        f"The standard error of one shot is {_percent(np.median(relative))} of k at the median "
+        f"and {_percent(np.quantile(relative, 0.95))} or less for 95 % of the shots"
+    )
+    efficiency = _finite(fitted.get("efficiency", pd.Series(dtype=float)))
+    if len(efficiency):
+        text += (
+            "; the best any unbiased fit could reach (Cramér-Rao) is "
+            f"{format_digits(float(np.median(efficiency)), 2)} of it"
+        )
+    return [text + "."]
+
+
+def _scatter(conditions: pd.DataFrame) -> list[str]:
+    ratio = _finite(conditions.get("scatter_ratio", pd.Series(dtype=float)))
+    if not len(ratio):
+        return ["No condition has replicates, so the scatter between shots is not known."]
+    typical = float(np.median(ratio))
+    text = (
+        f"Replicate shots scatter {format_digits(typical, 2)} times as much as the error of one "
+        f"shot says (median of {len(ratio)} conditions)"
+    )
+    if typical > 1.5:
+        text += "; trust the intervals of the conditions, which come from the replicates"
+    return [text + "."]
+
+
+def _noise(fitted: pd.DataFrame) -> list[str]:
+    inflation = _finite(fitted.get("noise_inflation", pd.Series(dtype=float)))
+    inflated = int((inflation > 1.0 + 1e-9).sum())
+    if not inflated:
+        return []
+    return [
+        f"The noise of {inflated} shots is correlated from point to point; their errors were "
+        f"widened by up to {format_digits(float(inflation.max()), 2)}."
+    ]
+
+
+def _starts(fitted: pd.DataFrame) -> list[str]:
+    sources = Counter(str(text) for text in fitted["start_source"])
+    said = join_words(
+        [f"{_start_words(name)} for {count}" for name, count in sources.most_common()]
+    )
+    text = f"The start of the fit was {said} of {len(fitted)} fitted shots"
+    both = fitted[fitted["start_source"] == "workbook"]
+    if "detected_start_s" in both:
+        shift = _finite(both["detected_start_s"] - both["start_s"])
+        if len(shift):
+            text += (
+                "; where the workbook gives it, detection alone would have started "
+                f"{format_time(float(np.median(np.abs(shift))), 2)} away (median)"
+            )
+    return [text + "."]
+
+
+def _start_words(source: str) -> str:
+    known = {
+        "workbook": "taken from the workbook",
+        "detected": "detected from the trace",
+        "first point": "the first point",
+    }
+    return known.get(source, source)
+
+
+def _laws(fitted: pd.DataFrame) -> list[str]:
+    shift = _finite(fitted.get("model_shift_sigma", pd.Series(dtype=float)))
+    if not len(shift):
+        return []
+    moved = int((np.abs(shift) > 2).sum())
+    if not moved:
+        return ["No rate moves by more than two standard errors when another law is tried."]
+    return [
+        f"The rates of {moved} of {len(shift)} shots move by more than two standard errors when "
+        "another law is tried: look at their residuals."
+    ]
+
+
+def list_repeats(shots: pd.DataFrame) -> pd.DataFrame:
+    """Return the shots to repeat or look at, failures first, in file order."""
+    wanted = shots[shots["verdict"] != "PASS"].copy()
+    wanted["_order"] = [0 if verdict == "FAIL" else 1 for verdict in wanted["verdict"]]
+    return wanted.sort_values("_order", kind="stable").drop(columns="_order")
+
+
+def join_words(words: Iterable[str]) -> str:
+    """Join as a sentence does: "a, b and c"."""
+    listed = list(words)
+    return listed[0] if len(listed) == 1 else f"{', '.join(listed[:-1])} and {listed[-1]}"
+
+
+def _finite(values: pd.Series) -> np.ndarray:
+    array = np.asarray(values, dtype=float)
+    return array[np.isfinite(array)]
+
+
+def _percent(fraction: float) -> str:
+    return f"{format_digits(100 * float(fraction), 2)} %"
