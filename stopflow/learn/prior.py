@@ -1,0 +1,156 @@
+"""What a shot can look like before anything is known: the stated prior of the shipped models."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from scipy.signal import lfilter
+
+from stopflow.trace import FloatArray
+
+RHOS: Final = (0.0, 0.3, 0.6, 0.8, 0.9, 0.95)
+"""AR(1) correlations of neighbouring points; the first is white noise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prior:
+    """Ranges traces are drawn from; every (low, high) log-uniform.
+
+    The amplitude of the exponential at the start time is the unit of slope, noise and second
+    phase; the window T is the unit of time.
+
+    Attributes
+    ----------
+    kt
+        k T. On a grid whose first steps are d, k d stays below `fastest_step` as well.
+    kt_core, core_share
+        A narrower range of k T, and the share of traces drawn from it: what a lab records on
+        purpose.
+    slope
+        SD of the slope over the window.
+    noise
+        SD of the noise of a point.
+    correlated_share
+        Share of traces with AR(1) noise, rho one of `RHOS`.
+    second_share, second_amplitude, second_kt_low
+        Share of traces with a second exponential, its amplitude (either sign), its slowest k T.
+    points
+        Points of a trace.
+    quantum
+        Step of the converter over the noise SD; in `draw_trace` only.
+    """
+
+    kt: tuple[float, float] = (0.7, 8000.0)
+    kt_core: tuple[float, float] = (1.5, 300.0)
+    core_share: float = 0.4
+    fastest_step: float = 0.5
+    slope: tuple[float, float] = (0.003, 0.5)
+    noise: tuple[float, float] = (5e-4, 0.16)
+    correlated_share: float = 0.33
+    second_share: float = 0.05
+    second_amplitude: tuple[float, float] = (0.001, 0.02)
+    second_kt_low: float = 0.3
+    points: tuple[int, int] = (150, 15_001)
+    quantum: tuple[float, float] = (0.01, 2.0)
+
+    def fastest(self, tau: FloatArray) -> float:
+        """Largest k T that the first steps of a grid resolve."""
+        return float(min(self.kt[1], self.fastest_step / np.median(np.diff(tau[:6]))))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SyntheticTrace:
+    """A trimmed trace with known truth."""
+
+    time_s: FloatArray
+    signal: FloatArray
+    k_per_s: float
+    kt: float
+    noise: float
+
+
+def log_uniform(bounds: tuple[float, float], *, generator: np.random.Generator) -> float:
+    """One draw between two positive bounds."""
+    return float(np.exp(generator.uniform(np.log(bounds[0]), np.log(bounds[1]))))
+
+
+def even_grid(points: int) -> FloatArray:
+    """Relative times 0 to 1 in equal steps."""
+    return np.arange(points) / (points - 1)
+
+
+def jittered_grid(points: int, *, generator: np.random.Generator) -> FloatArray:
+    """Build a grid whose steps scatter by 2 to 20 %, as those of home-built recorders do."""
+    scatter = generator.uniform(0.02, 0.2)
+    steps = np.clip(1 + scatter * generator.standard_normal(points - 1), 0.2, None)
+    return np.concatenate([[0.0], np.cumsum(steps) / steps.sum()])
+
+
+def log_grid(points: int, *, generator: np.random.Generator) -> FloatArray:
+    """Log-spaced times over 1.7 to 3.7 decades."""
+    grid = np.geomspace(log_uniform((2e-4, 2e-2), generator=generator), 1.0, points)
+    return (grid - grid[0]) / (grid[-1] - grid[0])
+
+
+def two_rate_grid(points: int, *, generator: np.random.Generator) -> FloatArray:
+    """Half the points in the first 5 to 30 % of the window."""
+    turn, half = generator.uniform(0.05, 0.3), points // 2
+    late = turn + (1 - turn) * even_grid(points - half)
+    return np.concatenate([turn * np.arange(half) / half, late])
+
+
+def draw_grid(prior: Prior, *, generator: np.random.Generator) -> FloatArray:
+    """One relative time grid: two thirds even, the others jittered, log-spaced or of two rates."""
+    low, high = prior.points
+    kind = generator.choice(4, p=(0.65, 0.15, 0.1, 0.1))
+    points = int(log_uniform((low, high if kind == 0 else min(high, 5000)), generator=generator))
+    if kind == 0:
+        return even_grid(points)
+    return (jittered_grid, log_grid, two_rate_grid)[kind - 1](points, generator=generator)
+
+
+def ar1_noise(points: int, *, rho: float, count: int, generator: np.random.Generator) -> FloatArray:
+    """(count, points) stationary AR(1) noise of SD 1: e_i = rho e_(i-1) + sqrt(1 - rho^2) w_i."""
+    white = generator.standard_normal((count, points))
+    white[:, 1:] *= np.sqrt(1 - rho**2)
+    return lfilter([1.0], [1.0, -rho], white, axis=1)
+
+
+def ar1_root(columns: FloatArray, *, rho: float) -> FloatArray:
+    """L^T applied to (n, q) columns, L L^T the covariance of `ar1_noise`."""
+    found = lfilter([1.0], [1.0, -rho], columns[::-1], axis=0)[::-1].copy()
+    found[1:] *= np.sqrt(1 - rho**2)
+    return found
+
+
+def draw_kt(prior: Prior, fastest: float, *, generator: np.random.Generator) -> float:
+    """Draw one k T from the prior, none above `fastest`."""
+    low, high = prior.kt_core if generator.random() < prior.core_share else prior.kt
+    return log_uniform((low, min(high, fastest)), generator=generator)
+
+
+def draw_trace(prior: Prior, *, generator: np.random.Generator) -> SyntheticTrace:
+    """One whole trace, point by point: gain, offset, polarity, window, quantisation and all."""
+    tau = draw_grid(prior, generator=generator)
+    fastest = prior.fastest(tau)
+    kt = draw_kt(prior, fastest, generator=generator)
+    noise = log_uniform(prior.noise, generator=generator)
+    slope = log_uniform(prior.slope, generator=generator) * generator.standard_normal()
+    rho = generator.choice(RHOS[1:]) if generator.random() < prior.correlated_share else 0.0
+    clean = np.exp(-kt * tau) + slope * tau
+    if generator.random() < prior.second_share:
+        size = log_uniform(prior.second_amplitude, generator=generator) * generator.choice((-1, 1))
+        other = log_uniform((prior.second_kt_low, fastest), generator=generator)
+        clean += size * np.exp(-other * tau)
+    signal = clean + noise * ar1_noise(len(tau), rho=rho, count=1, generator=generator)[0]
+    quantum = noise * log_uniform(prior.quantum, generator=generator)
+    signal = np.round(signal / quantum) * quantum
+    gain = log_uniform((1e-3, 10.0), generator=generator) * generator.choice((-1, 1))
+    window_s = log_uniform((0.02, 100.0), generator=generator)
+    return SyntheticTrace(
+        time_s=generator.uniform(0.0, 0.1) + window_s * tau,
+        signal=gain * (signal + generator.uniform(-5.0, 5.0)),
+        k_per_s=kt / window_s,
+        kt=kt,
+        noise=noise,
+    )
