@@ -10,7 +10,8 @@ from scipy.optimize import brentq
 from scipy.special import ndtr, stdtrit
 
 from stopflow.kinetics.fit_pins import may_centre, pin
-from stopflow.kinetics.fit_rate import has_one_rate, newton_terms, project
+from stopflow.kinetics.fit_project import project
+from stopflow.kinetics.fit_rate import has_one_rate, rate_terms
 from stopflow.kinetics.fit_result import Fit, Refusal
 from stopflow.kinetics.fit_screen import SLOWEST_KT, Window, fastest_kt, screen
 from stopflow.kinetics.models import RateLaw, find_law
@@ -185,12 +186,12 @@ def _one_rate_profile(fit: Fit, window: Window, *, quantile: float) -> tuple[flo
     pins = pin(fit.rate_law, fit.fixed, window)
     problem = project(pins, window.time, window.signal, window.root_weights)
     best = log(fit.k_per_s * window.length_s)
-    top = newton_terms(problem, best).explained
+    top = rate_terms(problem, best).explained
     variance = (fit.noise_sd / window.unit) ** 2
 
     def distance(x: float) -> tuple[float, float]:
         """Signed root of the scaled rise of the sum of squares, and its slope in x."""
-        terms = newton_terms(problem, x)
+        terms = rate_terms(problem, x)
         root = sqrt(max(top - terms.explained, 0.0) / variance)
         slope = abs(terms.first) / (2 * variance * root) if root > 0 else inf
         return root, slope

@@ -12,13 +12,14 @@ from stopflow.kinetics.fit_pins import Pins, free_count, may_centre, pin
 from stopflow.kinetics.fit_rate import has_one_rate, solve_one_rate
 from stopflow.kinetics.fit_result import Fit, FitStatus, Refusal, predict, refused_fit
 from stopflow.kinetics.fit_screen import MIN_POINTS, Window, screen
-from stopflow.kinetics.fit_statistics import GaussNewton, build_fit, gauss_newton, polish
+from stopflow.kinetics.fit_statistics import build_fit, polish
 from stopflow.kinetics.models import RateLaw, Tie, find_law
 from stopflow.trace import FloatArray
 
 # That of noise with a correlation of 0.9; stronger correlation is drift or a wrong law.
 LARGEST_INFLATION = 4.4
-Solved = tuple[FloatArray, FloatArray, GaussNewton, Evidence]
+# theta, coefficients, inverse triangle, sum of squares, evidence
+Solved = tuple[FloatArray, FloatArray, FloatArray, float, Evidence]
 
 __all__ = ["Fit", "FitStatus", "fit_trace", "predict"]
 
@@ -99,14 +100,14 @@ def _fit_window(window: Window, pins: Pins, *, fixed: Mapping[str, float | Tie])
     solved = _solve_one(window, pins) if has_one_rate(pins) else _solve_any(window, pins)
     if isinstance(solved, Refusal):
         return solved
-    theta, coefficients, last, evidence = solved
+    theta, coefficients, inverse, rss, evidence = solved
     fit = build_fit(
         pins,
         window,
         theta=theta,
         coefficients=coefficients,
-        covariance=last.inverse @ last.inverse.T,
-        rss=last.after,
+        covariance=inverse @ inverse.T,
+        rss=rss,
         fixed=fixed,
     )
     return _refuse_correlated(window, pins, fit, evidence) or fit
@@ -116,19 +117,13 @@ def _solve_one(window: Window, pins: Pins) -> Solved | Refusal:
     found = solve_one_rate(pins, window)
     if isinstance(found, Refusal):
         return found
-    theta, coefficients = found.theta, found.coefficients
-    last = gauss_newton(
-        pins,
-        window.time,
-        window.signal,
-        window.root_weights,
-        theta=theta,
-        coefficients=coefficients,
-    )
-    if isinstance(last, Refusal):
-        return last
-    # Already at the minimum: the step only sets the baseline and the last digits.
-    return theta + last.step[:1], coefficients + last.step[1:], last, found.evidence
+    if found.accurate:
+        return found.theta, found.coefficients, found.inverse, found.rss, found.evidence
+    polished = polish(pins, window, theta=found.theta, coefficients=found.coefficients)
+    if isinstance(polished, Refusal):
+        return polished
+    theta, coefficients, last = polished
+    return theta, coefficients, last.inverse, last.after, found.evidence
 
 
 def _solve_any(window: Window, pins: Pins) -> Solved | Refusal:
@@ -140,7 +135,8 @@ def _solve_any(window: Window, pins: Pins) -> Solved | Refusal:
         return polished
     theta, coefficients, last = polished
     evidence = phase_evidence(pins, window, rss=last.after)
-    return no_amplitude(evidence) or (*by_amplitude(pins, theta, coefficients, last), evidence)
+    theta, coefficients, inverse = by_amplitude(pins, theta, coefficients, last.inverse)
+    return no_amplitude(evidence) or (theta, coefficients, inverse, last.after, evidence)
 
 
 def _refuse_correlated(window: Window, pins: Pins, fit: Fit, evidence: Evidence) -> Refusal | None:

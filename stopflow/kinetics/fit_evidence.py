@@ -5,8 +5,8 @@ from math import exp, log1p, pi
 
 from scipy.special import betainc
 
-from stopflow.kinetics.fit_frame import orthonormal_rows
 from stopflow.kinetics.fit_pins import Pins
+from stopflow.kinetics.fit_project import orthonormal_rows
 from stopflow.kinetics.fit_result import FitStatus, Refusal
 from stopflow.kinetics.fit_screen import Window
 

@@ -7,7 +7,7 @@ in all parameters at once.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations, product
 
 import numpy as np
@@ -19,7 +19,6 @@ from stopflow.kinetics.fit_pins import Pins
 from stopflow.kinetics.fit_rate import edge_refusal
 from stopflow.kinetics.fit_result import Refusal
 from stopflow.kinetics.fit_screen import SLOWEST_KT, Window, fastest_kt
-from stopflow.kinetics.fit_statistics import GaussNewton
 from stopflow.kinetics.models import RealArray
 from stopflow.trace import FloatArray
 
@@ -172,13 +171,13 @@ def projected_problem(
 
 
 def by_amplitude(
-    pins: Pins, theta: FloatArray, coefficients: FloatArray, last: GaussNewton
-) -> tuple[FloatArray, FloatArray, GaussNewton]:
+    pins: Pins, theta: FloatArray, coefficients: FloatArray, inverse: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Order exchangeable phases by falling amplitude at the start."""
     count = pins.law.exponentials
     if count < 2 or pins.pinned:
-        return theta, coefficients, last
+        return theta, coefficients, inverse
     order = np.argsort(-np.abs(coefficients[:count]), kind="stable")
     linear = np.concatenate((order, np.arange(count, len(coefficients))))
     rows = np.concatenate((order, count + linear))
-    return theta[order], coefficients[linear], replace(last, inverse=last.inverse[rows])
+    return theta[order], coefficients[linear], inverse[rows]

@@ -7,7 +7,7 @@ threshold below is a plain number.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from stopflow.kinetics.fit_result import FitStatus, Refusal
 from stopflow.kinetics.models import RealArray
@@ -79,26 +79,13 @@ def screen_times(
     time = _as_real(time_s)
     if time.size == 0:
         return Refusal(status=FitStatus.EMPTY, reason="the trace is empty")
-    usable = np.abs(time) < LARGEST_NUMBER
-    if not usable.all():
-        at = int(np.argmin(usable))
-        return Refusal(
-            status=FitStatus.NOT_FINITE,
-            reason=f"time of point {at + 1} is {time[at]}, no usable number",
-        )
     first = float(time[0]) if start_s is None else float(start_s)
-    if not np.isfinite(first):
-        return Refusal(status=FitStatus.NOT_FINITE, reason=f"start time is {first}, no number")
     keep = slice(0, None) if start_s is None else _from_start(time, first)
     kept = time[keep]
-    steps = np.diff(kept) > 0
-    if not steps.all():
-        at = int(np.argmin(steps))
-        return Refusal(
-            status=FitStatus.TIMES_NOT_INCREASING,
-            reason=f"times repeat or run backwards: {kept[at]:.9g} s is followed by "
-            f"{kept[at + 1]:.9g} s",
-        )
+    increasing = kept[1:] > kept[:-1]
+    # Comparisons with NaN are false: only a trace that is out of order needs a closer look.
+    if not (increasing.all() and _usable(time[0]) and _usable(time[-1]) and _usable(first)):
+        return _refuse_times(time, kept, increasing, first=first)
     if len(kept) < needed:
         where = "" if start_s is None else f" from {first:.9g} s on"
         return Refusal(
@@ -106,6 +93,31 @@ def screen_times(
             reason=f"{len(kept)} points{where}; at least {needed} are needed",
         )
     return time, keep, first
+
+
+def _usable(number: float) -> bool:
+    return bool(abs(number) < LARGEST_NUMBER)
+
+
+def _refuse_times(
+    time: RealArray, kept: RealArray, increasing: NDArray[np.bool_], *, first: float
+) -> Refusal:
+    """Say which time is wrong, and how."""
+    usable = np.abs(time) < LARGEST_NUMBER
+    if not usable.all():
+        at = int(np.argmin(usable))
+        return Refusal(
+            status=FitStatus.NOT_FINITE,
+            reason=f"time of point {at + 1} is {time[at]}, no usable number",
+        )
+    if not _usable(first):
+        return Refusal(status=FitStatus.NOT_FINITE, reason=f"start time is {first}, no number")
+    at = int(np.argmin(increasing))
+    return Refusal(
+        status=FitStatus.TIMES_NOT_INCREASING,
+        reason=f"times repeat or run backwards: {kept[at]:.9g} s is followed by "
+        f"{kept[at + 1]:.9g} s",
+    )
 
 
 def _from_start(time: RealArray, start: float) -> slice:
@@ -153,11 +165,12 @@ def screen(
     if refusal:
         return refusal
     length = float(time[-1] - start)
-    time = (time - start) / length
+    time = time - start
+    time /= length
     centre = float(values.mean()) if centred else 0.0
     values = values - centre
-    unit = float(np.abs(values).max())
-    values = values / unit
+    unit = max(abs(float(values.min())), abs(float(values.max())))
+    values /= unit
     return Window(
         time=time.astype(np.float64, copy=False),
         signal=values.astype(np.float64, copy=False),

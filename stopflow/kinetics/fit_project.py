@@ -1,0 +1,80 @@
+"""Variable projection for one rate: what is left of a trace without its baseline."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stopflow.kinetics.fit_pins import Pins
+from stopflow.kinetics.models import baseline_rows
+from stopflow.trace import FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class OneRate:
+    """The projected problem.
+
+    Attributes
+    ----------
+    time
+        (N,) dimensionless.
+    root_weights
+        (N,) or None.
+    frame
+        (b, N) orthonormal rows spanning the weighted baseline.
+    triangle
+        (b, b) lower: the baseline's rows are ``triangle @ frame``.
+    signal
+        (N,) weighted signal, baseline projected out.
+    inside
+        (b,) what was projected out, in the frame.
+    tie
+        (N,) what ties add to the exponential, weighted, or None.
+    """
+
+    time: FloatArray
+    root_weights: FloatArray | None
+    frame: FloatArray
+    triangle: FloatArray
+    signal: FloatArray
+    inside: FloatArray
+    tie: FloatArray | None
+
+
+def orthonormal_rows(rows: FloatArray) -> FloatArray:
+    """Gram-Schmidt, twice over; `rows` (b, N) must be independent."""
+    frame = np.empty_like(rows)
+    for i, row in enumerate(rows):
+        rest = row
+        for _ in range(2 if i else 0):
+            rest = rest - (frame[:i] @ rest) @ frame[:i]
+        np.divide(rest, np.sqrt(rest @ rest), out=frame[i])
+    return frame
+
+
+def project(
+    pins: Pins, time: FloatArray, signal: FloatArray, root_weights: FloatArray | None
+) -> OneRate:
+    """Project the baseline out of the signal."""
+    law = pins.law
+    lines = baseline_rows(
+        time, slope="slope_per_s" in law.linear, intercept="intercept" in law.linear
+    )[::-1]
+    tied = pins.mixing[0, :0:-1]
+    tie = tied @ lines if tied.any() else None
+    rest = signal - pins.offset[:0:-1] @ lines if pins.offset.any() else signal
+    if pins.pinned:
+        lines = pins.mixing[:0:-1, :0:-1] @ lines
+    if root_weights is not None:
+        lines, rest = lines * root_weights, rest * root_weights
+        tie = None if tie is None else tie * root_weights
+    frame = orthonormal_rows(lines)
+    inside = frame @ rest
+    return OneRate(
+        time=time,
+        root_weights=root_weights,
+        frame=frame,
+        triangle=lines @ frame.T,
+        signal=rest - inside @ frame,
+        inside=inside,
+        tie=tie,
+    )

@@ -1,0 +1,78 @@
+"""The scan: the signal explained by every rate of a logarithmic grid, so no maximum is missed."""
+
+from dataclasses import dataclass
+from math import log
+
+import numpy as np
+
+from stopflow.kinetics.fit_project import OneRate
+from stopflow.kinetics.fit_screen import ROUNDING, SLOWEST_KT
+from stopflow.trace import FloatArray
+
+# In ln k; what a rate explains is a smooth function of ln k that changes over about 1.
+GRID_STEP = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Scan:
+    """The explained sum of squares on the grid.
+
+    Attributes
+    ----------
+    log_rates
+        (G,) ln(k T).
+    explained
+        (G,) part of the projected signal's sum of squares explained, 0 to 1.
+    length
+        Length of the curve that the unit vectors draw on the sphere.
+    """
+
+    log_rates: FloatArray
+    explained: FloatArray
+    length: float
+
+
+def rate_grid(fastest: float) -> FloatArray:
+    """Grid of ln(k T) from the slowest to the fastest rate that can be seen."""
+    low, high = log(SLOWEST_KT), log(fastest)
+    count = max(int((high - low) / GRID_STEP) + 2, 4)
+    return np.linspace(low, high, count)
+
+
+def unit_vectors(problem: OneRate, log_rates: FloatArray) -> FloatArray:
+    """Projected exponentials (G, N), normalised; zero where nothing is left but rounding."""
+    columns = np.exp(-np.exp(log_rates)[:, None] * problem.time)
+    if problem.tie is not None:
+        columns += problem.tie
+    if problem.root_weights is not None:
+        columns *= problem.root_weights
+    # One factor per row would do; the sums are what is needed.
+    before = np.einsum("gn,gn->g", columns, columns)
+    columns -= (columns @ problem.frame.T) @ problem.frame
+    after = np.einsum("gn,gn->g", columns, columns)
+    alive = after > ROUNDING**2 * before
+    columns *= np.where(alive, 1 / np.sqrt(np.where(alive, after, 1)), 0)[:, None]
+    return columns
+
+
+def scan(problem: OneRate, log_rates: FloatArray) -> Scan:
+    """Explain the signal by every rate of the grid."""
+    vectors = unit_vectors(problem, log_rates)
+    total = problem.signal @ problem.signal
+    steps = np.diff(vectors, axis=0)
+    return Scan(
+        log_rates=log_rates,
+        explained=(vectors @ problem.signal) ** 2 / total,
+        length=float(np.sqrt(np.einsum("gn,gn->g", steps, steps)).sum()),
+    )
+
+
+def summits(explained: FloatArray) -> list[int]:
+    """Grid indices of maxima that could be the highest one, the highest first.
+
+    Block means misplace a maximum's height a little, so near rivals are tried as well.
+    """
+    padded = np.concatenate(([-1.0], explained, [-1.0]))
+    tops = np.flatnonzero((explained >= padded[:-2]) & (explained > padded[2:]))
+    order = tops[np.argsort(-explained[tops])]
+    return [int(i) for i in order[:3] if explained[i] > 0.9 * explained[order[0]]]
