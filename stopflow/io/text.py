@@ -1,0 +1,50 @@
+"""Bytes of text files from laboratory machines: encodings and line ends."""
+
+import codecs
+import re
+
+LINE_END = re.compile(r"\r\n|\r|\n")
+
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+def to_single_byte(data: bytes) -> bytes:
+    """Return `data` without byte-order mark and, if it was UTF-16, as UTF-8.
+
+    In the result every ASCII character is one byte, so that numbers can be read without decoding.
+    UTF-16 without a mark is known by its zero bytes: the text starts with ASCII.
+    """
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if data.startswith(mark):
+            body = data[len(mark) :]
+            return body if encoding == "utf-8" else _recode(body, encoding)
+    start = data[:8]
+    if len(start) == 8 and start[1::2] == bytes(4) and 0 not in start[0::2]:
+        return _recode(data, "utf-16-le")
+    if len(start) == 8 and start[0::2] == bytes(4) and 0 not in start[1::2]:
+        return _recode(data, "utf-16-be")
+    return data
+
+
+def decode(data: bytes) -> str:
+    """Decode single-byte data: UTF-8 where it is valid, else Windows-1252.
+
+    The five bytes that Windows-1252 leaves open become U+FFFD; no input is refused.
+    """
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", errors="replace")
+
+
+def split_lines(text: str) -> list[str]:
+    """Split at CR, LF and CRLF only; what follows the last line end is the last item."""
+    return LINE_END.split(text)
+
+
+def _recode(data: bytes, encoding: str) -> bytes:
+    return data.decode(encoding, errors="replace").encode("utf-8")
