@@ -1,1 +1,40 @@
-"""TODO lowrank."""
+"""Low-rank training that never forms a weight matrix.
+
+A network is a chain of layers out of `LAYERS`; a stepper trains it, whatever the mix, with one
+call a batch:
+
+>>> import torch
+>>> from stopflow.lowrank import LayerSpec, StepSettings, build_network, build_stepper
+>>> generator = torch.Generator().manual_seed(1)
+>>> x, y = torch.randn(64, 200, generator=generator), torch.randn(64, 1, generator=generator)
+>>> specs = [LayerSpec(type="dlrt", dim=32, rank=8),
+...          LayerSpec(type="dense", dim=1, activation="linear")]
+>>> network = build_network(200, specs, generator=generator)
+>>> stepper = build_stepper(network, StepSettings(optimiser="adam", learning_rate=1e-3))
+>>> losses = [stepper.step(x, y, loss=torch.nn.functional.mse_loss).loss for _ in range(200)]
+>>> losses[-1] < 0.1 * losses[0]
+True
+"""
+
+from stopflow.lowrank.activations import ACTIVATIONS
+from stopflow.lowrank.counts import count_parameters
+from stopflow.lowrank.factors import InputBasis
+from stopflow.lowrank.layers import LAYERS
+from stopflow.lowrank.network import LayerSpec, Network, build_network
+from stopflow.lowrank.settings import OPTIMISERS, StepSettings
+from stopflow.lowrank.stepper import Stepper, StepResult, build_stepper
+
+__all__ = [
+    "ACTIVATIONS",
+    "LAYERS",
+    "OPTIMISERS",
+    "InputBasis",
+    "LayerSpec",
+    "Network",
+    "StepResult",
+    "StepSettings",
+    "Stepper",
+    "build_network",
+    "build_stepper",
+    "count_parameters",
+]

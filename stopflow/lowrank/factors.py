@@ -1,0 +1,125 @@
+"""The layer y = x V S^T U^T + b of W = U S V^T, and how its factors start."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from stopflow.errors import SettingsError
+from stopflow.lowrank.tape import Tape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class InputBasis:
+    """Where the first layer should look at the start.
+
+    Attributes
+    ----------
+    directions
+        Orthonormal columns, (inputs, q), leading first.
+    energies
+        Mean square of the training inputs along each direction, (q,).
+    mean_square
+        Mean square of a single input value over the training rows.
+    whiten
+        0: equal singular values; 1: each direction contributes equally to the outputs.
+    """
+
+    directions: Tensor
+    energies: Tensor
+    mean_square: float
+    whiten: float = 0.0
+
+
+class LowRankLayer(nn.Module):
+    """y = x V S^T U^T + b, U (outputs, r), S (r, r), V (inputs, r).
+
+    U and V start orthonormal (QR of normal matrices) or with V along `basis`; S starts diagonal
+    with ||S||_F^2 = gain * outputs, which keeps the outputs' mean square as He's rule does.
+    `fan_in` is the number of inputs before any exact reduction of them.
+    """
+
+    def __init__(
+        self,
+        n_inputs: int,
+        n_outputs: int,
+        rank: int,
+        *,
+        gain: float,
+        fan_in: int,
+        generator: torch.Generator,
+        basis: InputBasis | None = None,
+    ) -> None:
+        super().__init__()
+        self.fan_in = fan_in
+        u = orthonormal(n_outputs, rank, generator=generator)
+        v = orthonormal(n_inputs, rank, generator=generator)
+        power = gain * n_outputs * n_inputs / fan_in
+        s = torch.full((rank,), math.sqrt(power / rank), dtype=torch.float64)
+        if basis is not None:
+            v, s = _along(basis, rank, n_inputs=n_inputs, power=gain * n_outputs)
+        self.U = nn.Parameter(u.float())
+        self.S = nn.Parameter(torch.diag(s).float())
+        self.V = nn.Parameter(v.float())
+        self.bias = nn.Parameter(torch.zeros(n_outputs))
+
+    @property
+    def rank(self) -> int:
+        """Columns of U and V."""
+        return self.S.shape[0]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the outputs, shape (batch, outputs); W is never formed."""
+        return torch.addmm(self.bias, x @ self.V @ self.S.T, self.U.T)
+
+    def run(self, x: Tensor) -> tuple[Tensor, Tape]:
+        """Return the outputs and a tape."""
+        xv = x @ self.V
+        return torch.addmm(self.bias, xv @ self.S.T, self.U.T), Tape(x=x, xv=xv)
+
+    def complete(self, tape: Tape) -> None:
+        """Put D = delta U on the tape."""
+        tape.deltau = tape.delta @ self.U
+
+    def input_gradient(self, tape: Tape) -> Tensor:
+        """Return dx = D S V^T."""
+        return tape.deltau @ self.S @ self.V.T
+
+    def set_factors(self, u: Tensor, s: Tensor, v: Tensor) -> None:
+        """Replace the factors; the rank may change."""
+        self.U.data, self.S.data, self.V.data = u, s, v
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object) -> None:
+        """Take the rank of the stored factors before the values are copied in."""
+        for name in ("U", "S", "V"):
+            stored, own = state_dict.get(prefix + name), getattr(self, name)
+            if stored is not None and stored.shape != own.shape and stored.ndim == own.ndim:
+                if name == "S" or stored.shape[0] == own.shape[0]:
+                    own.data = own.data.new_empty(stored.shape)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def orthonormal(rows: int, columns: int, *, generator: torch.Generator) -> Tensor:
+    """Draw orthonormal columns, uniform over the Stiefel manifold; float64."""
+    normal = torch.randn(rows, columns, generator=generator, dtype=torch.float64)
+    return positive_qr(normal)[0]
+
+
+def positive_qr(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the QR factors with a non-negative diagonal of R, which makes them unique."""
+    q, r = torch.linalg.qr(matrix)
+    sign = torch.where(torch.diagonal(r, dim1=-2, dim2=-1) < 0, -1.0, 1.0).to(r.dtype)
+    return q * sign.unsqueeze(-2), r * sign.unsqueeze(-1)
+
+
+def _along(basis: InputBasis, rank: int, *, n_inputs: int, power: float) -> tuple[Tensor, Tensor]:
+    """Return V0 = the first `rank` directions and singular values of total output `power`."""
+    rows, columns = basis.directions.shape
+    if rows != n_inputs or columns < rank:
+        valid = f"directions of shape ({n_inputs}, {rank} or more)"
+        raise SettingsError("input_basis", (rows, columns), valid=valid)
+    energies = basis.energies[:rank].double().clamp_min(1e-12 * float(basis.energies[0]))
+    s = energies ** (-0.5 * basis.whiten)
+    scale = power * basis.mean_square / float((s.square() * energies).sum())
+    return basis.directions[:, :rank].double(), s * math.sqrt(scale)

@@ -1,0 +1,141 @@
+"""The table of layer families: how each is built, what is trained plainly, who moves the rest."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from stopflow.lowrank.dense import DenseLayer
+from stopflow.lowrank.dlrt import FixedRank
+from stopflow.lowrank.factors import InputBasis, LowRankLayer
+from stopflow.lowrank.settings import StepSettings, require_count
+from stopflow.lowrank.tape import Tape
+from stopflow.lowrank.vanilla import fill_vanilla_gradients
+
+
+class Integrator(Protocol):
+    """Moves the factors of all layers of one family."""
+
+    passes: int
+
+    def turn_bases(self, tapes: Sequence[Tape], *, learning_rate: float) -> None:
+        """Put the layers at their new bases."""
+
+    def finish(self, tapes: Sequence[Tape], *, learning_rate: float) -> None:
+        """Complete the step with the tapes of the last sweep."""
+
+    def revert(self) -> None:
+        """Undo `turn_bases`."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return all that a resumed run needs."""
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take back what `state_dict` returned."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerFamily:
+    """One kind of layer.
+
+    Attributes
+    ----------
+    summary
+        What it is, for help texts.
+    ranked
+        Whether it needs a rank.
+    build
+        ``(inputs, outputs, rank, gain=, fan_in=, generator=, basis=) -> module``.
+    plain, decayed
+        Names of the parameters moved one by one, and of those that weight decay shrinks.
+    fill
+        Writes the gradients of `plain` into `.grad`.
+    integrate
+        Makes the integrator of all layers of the family; ``None`` where all is plain.
+    """
+
+    summary: str
+    ranked: bool
+    build: Callable[..., nn.Module]
+    plain: tuple[str, ...]
+    decayed: tuple[str, ...]
+    fill: Callable[..., None]
+    integrate: Callable[[Sequence[LowRankLayer], StepSettings], Integrator] | None
+
+
+def _build_dense(
+    n_inputs: int,
+    n_outputs: int,
+    rank: int | None,
+    *,
+    gain: float,
+    fan_in: int,
+    generator: torch.Generator,
+    basis: InputBasis | None,
+) -> DenseLayer:
+    del rank, basis
+    return DenseLayer(n_inputs, n_outputs, gain=gain, fan_in=fan_in, generator=generator)
+
+
+def _build_low_rank(
+    n_inputs: int,
+    n_outputs: int,
+    rank: int | None,
+    *,
+    gain: float,
+    fan_in: int,
+    generator: torch.Generator,
+    basis: InputBasis | None,
+) -> LowRankLayer:
+    require_count("rank", rank, low=1, high=min(n_inputs, n_outputs))
+    assert rank is not None
+    return LowRankLayer(
+        n_inputs, n_outputs, rank, gain=gain, fan_in=fan_in, generator=generator, basis=basis
+    )
+
+
+def fill_bias_gradient(layer: LowRankLayer, tape: Tape) -> None:
+    """Write dLoss/db into `.grad`."""
+    layer.bias.grad = tape.delta.sum(0)
+
+
+_orthonormal = partial(
+    LayerFamily,
+    ranked=True,
+    build=_build_low_rank,
+    plain=("bias",),
+    decayed=(),
+    fill=fill_bias_gradient,
+)
+
+LAYERS: dict[str, LayerFamily] = {
+    "dense": LayerFamily(
+        summary="full weight matrix",
+        ranked=False,
+        build=_build_dense,
+        plain=("weight", "bias"),
+        decayed=("weight",),
+        fill=DenseLayer.fill_gradients,
+        integrate=None,
+    ),
+    "vanilla": LayerFamily(
+        summary="U S V^T with all three factors trained freely",
+        ranked=True,
+        build=_build_low_rank,
+        plain=("U", "S", "V", "bias"),
+        decayed=("S",),
+        fill=fill_vanilla_gradients,
+        integrate=None,
+    ),
+    "dlrt": _orthonormal(
+        summary="dynamical low rank, fixed rank, one gradient a step",
+        integrate=partial(FixedRank, passes=1),
+    ),
+    "dlrt-two-pass": _orthonormal(
+        summary="dynamical low rank, fixed rank, the published two sweeps a step",
+        integrate=partial(FixedRank, passes=2),
+    ),
+}

@@ -1,0 +1,185 @@
+"""One training step of any mix of layers: forward, backward, and who moves what."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import isfinite, sqrt
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from stopflow.errors import SettingsError
+from stopflow.lowrank.layers import LAYERS, Integrator
+from stopflow.lowrank.network import Network
+from stopflow.lowrank.plain import PlainOptimiser
+from stopflow.lowrank.settings import StepSettings, require_learning_rate
+from stopflow.lowrank.tape import Layer, Tape
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+_LARGEST = 1e15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepResult:
+    """Loss before the step; where it or its gradient was not finite, nothing has been moved."""
+
+    loss: float
+    finite: bool
+
+
+class Stepper:
+    """Trains a network; made by `build_stepper`."""
+
+    def __init__(self, network: Network, settings: StepSettings) -> None:
+        self.network, self.settings = network, settings
+        self._rate = settings.learning_rate
+        self._layers = cast(list[Layer], list(network.layers))
+        self._families = [LAYERS[spec.type] for spec in network.specs]
+        self._groups: dict[str, tuple[list[int], Integrator]] = {}
+        for key in dict.fromkeys(spec.type for spec in network.specs):
+            integrate = LAYERS[key].integrate
+            if integrate is not None:
+                members = [i for i, spec in enumerate(network.specs) if spec.type == key]
+                layers = [network.layers[i] for i in members]
+                self._groups[key] = members, integrate(layers, settings)  # type: ignore[arg-type]
+        plain: dict[str, nn.Parameter] = {}
+        decayed: set[str] = set()
+        for i, (layer, family) in enumerate(zip(network.layers, self._families, strict=True)):
+            plain |= {f"{i}.{name}": getattr(layer, name) for name in family.plain}
+            decayed |= {f"{i}.{name}" for name in family.decayed}
+        self._plain = PlainOptimiser(plain, settings, decayed=decayed)
+
+    @property
+    def learning_rate(self) -> float:
+        """Present step size."""
+        return self._rate
+
+    def set_learning_rate(self, value: float) -> None:
+        """Use another step size from the next step on."""
+        require_learning_rate(value)
+        self._rate = float(value)
+
+    def ranks(self) -> tuple[int | None, ...]:
+        """Return the present rank of each layer, ``None`` for dense ones."""
+        return self.network.ranks()
+
+    @torch.no_grad()
+    def step(
+        self, inputs: Tensor, targets: Tensor, *, loss: Loss, gram: Tensor | None = None
+    ) -> StepResult:
+        """Take one step on one batch.
+
+        Parameters
+        ----------
+        inputs
+            (batch, n).
+        targets
+            Whatever `loss` takes as its second argument.
+        loss
+            ``(outputs, targets) -> scalar``, differentiable.
+        gram
+            inputs inputs^T, if it is at hand (rows and columns of the training set's Gram matrix).
+
+        Returns
+        -------
+        StepResult
+            With ``finite=False`` and nothing moved when the loss or its gradient is not finite.
+        """
+        value, tapes = self._sweep(inputs, targets, loss, gram)
+        if tapes is None:
+            return StepResult(loss=value, finite=False)
+        two_pass = [group for group in self._groups.values() if group[1].passes == 2]
+        for members, integrator in two_pass:
+            integrator.turn_bases([tapes[i] for i in members], learning_rate=self._rate)
+        if two_pass:
+            _, tapes = self._sweep(inputs, targets, loss, gram)
+            if tapes is None:
+                for _, integrator in two_pass:
+                    integrator.revert()
+                return StepResult(loss=value, finite=False)
+        for layer, family, tape in zip(self._layers, self._families, tapes, strict=True):
+            family.fill(layer, tape)
+        for members, integrator in self._groups.values():
+            own = [tapes[i] for i in members]
+            if integrator.passes == 1:
+                integrator.turn_bases(own, learning_rate=self._rate)
+            integrator.finish(own, learning_rate=self._rate)
+        self._plain.step(learning_rate=self._rate)
+        return StepResult(loss=value, finite=True)
+
+    def _sweep(
+        self, inputs: Tensor, targets: Tensor, loss: Loss, gram: Tensor | None
+    ) -> tuple[float, list[Tape] | None]:
+        """Run forward and backward; tapes are ``None`` where something is not finite."""
+        tapes: list[Tape] = []
+        before: list[Tensor] = []
+        after: list[Tensor] = []
+        x = self._require_inputs(inputs)
+        for layer, activation in zip(self._layers, self.network.activations, strict=True):
+            z, tape = layer.run(x)
+            x = activation.forward(z)
+            tapes.append(tape)
+            before.append(z)
+            after.append(x)
+        tapes[0].gram = gram
+        with torch.enable_grad():
+            outputs = x.detach().requires_grad_()
+            value = loss(outputs, targets)
+            (grad,) = torch.autograd.grad(value, outputs)
+        number = float(value)
+        if not isfinite(number):
+            return number, None
+        for i in reversed(range(len(tapes))):
+            backward = self.network.activations[i].backward
+            tapes[i].delta = backward(grad, before[i], after[i])
+            self._layers[i].complete(tapes[i])
+            if i > 0:
+                grad = self._layers[i].input_gradient(tapes[i])
+        size = float(torch.stack([torch.linalg.vector_norm(t.delta) for t in tapes]).sum())
+        if not size < _LARGEST:
+            return number, None
+        self._clip(tapes)
+        return number, tapes
+
+    def _clip(self, tapes: list[Tape]) -> None:
+        clip = self.settings.clip
+        if clip is None:
+            return
+        norm = sqrt(float(torch.stack([t.gradient_norm_squared() for t in tapes]).sum()))
+        if norm > clip:
+            for tape in tapes:
+                tape.delta = tape.delta * (clip / norm)
+                tape.deltau = tape.deltau * (clip / norm)
+
+    def _require_inputs(self, inputs: Tensor) -> Tensor:
+        first = next(self.network.parameters())
+        width = self.network.n_inputs
+        if inputs.ndim != 2 or inputs.shape[1] != width or inputs.dtype != first.dtype:
+            found = f"{tuple(inputs.shape)} {inputs.dtype}"
+            raise SettingsError("inputs", found, valid=f"shape (batch, {width}), {first.dtype}")
+        return inputs
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return learning rate and moments as a flat mapping of tensors (not the network's)."""
+        state = {"learning_rate": torch.tensor(self._rate, dtype=torch.float64)}
+        parts = {"plain": self._plain.state_dict()}
+        parts |= {key: group.state_dict() for key, (_, group) in self._groups.items()}
+        for part, values in parts.items():
+            state |= {f"{part}.{name}": value for name, value in values.items()}
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take back what `state_dict` returned, after the network's own state was loaded."""
+        self._rate = float(state["learning_rate"])
+        self._plain.load_state_dict(_part(state, "plain."))
+        for key, (_, group) in self._groups.items():
+            group.load_state_dict(_part(state, key + "."))
+
+
+def _part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+
+
+def build_stepper(network: Network, settings: StepSettings) -> Stepper:
+    """Make the stepper of a network that is already on its device and of its dtype."""
+    return Stepper(network, settings)

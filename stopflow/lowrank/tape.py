@@ -1,0 +1,63 @@
+"""What one forward and backward leaves behind in each layer."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Tape:
+    """Quantities of one batch in one layer, W = U S V^T in the low-rank case.
+
+    Attributes
+    ----------
+    x
+        Inputs, (batch, n).
+    xv
+        P = x V, (batch, r); low-rank layers only.
+    delta
+        dLoss/dy, (batch, m); set by the backward sweep.
+    deltau
+        D = delta U, (batch, r); low-rank layers only.
+    gram
+        x x^T, (batch, batch), where it was given or has been needed.
+    """
+
+    x: Tensor
+    xv: Tensor = field(default_factory=lambda: torch.empty(0))
+    delta: Tensor = field(default_factory=lambda: torch.empty(0))
+    deltau: Tensor = field(default_factory=lambda: torch.empty(0))
+    gram: Tensor | None = None
+
+    def input_gram(self) -> Tensor:
+        """Return x x^T, computed at most once."""
+        if self.gram is None:
+            self.gram = self.x @ self.x.mT
+        return self.gram
+
+    def delta_gram(self) -> Tensor:
+        """Return delta delta^T."""
+        return self.delta @ self.delta.mT
+
+    def gradient_norm_squared(self) -> Tensor:
+        """Return ||dW||_F^2 + ||db||^2 without forming dW = delta^T x: ||dW||^2 is a sum of Grams.
+
+        tr(x^T delta delta^T x) = sum over (i, j) of (x x^T)_ij (delta delta^T)_ij, and db is the
+        same with the Gram of a column of ones.
+        """
+        return ((self.input_gram() + 1.0) * self.delta_gram()).sum()
+
+
+class Layer(Protocol):
+    """What a stepper asks of every layer."""
+
+    def run(self, x: Tensor) -> tuple[Tensor, Tape]:
+        """Return the outputs and a tape."""
+
+    def complete(self, tape: Tape) -> None:
+        """Put on the tape what the layer needs of `delta`, which is set."""
+
+    def input_gradient(self, tape: Tape) -> Tensor:
+        """Return dLoss/dx of a completed tape."""
