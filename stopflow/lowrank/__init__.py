@@ -21,6 +21,7 @@ from stopflow.lowrank.counts import count_parameters
 from stopflow.lowrank.factors import InputBasis
 from stopflow.lowrank.layers import LAYERS
 from stopflow.lowrank.network import LayerSpec, Network, build_network
+from stopflow.lowrank.rowspace import RowSpace, RowSpaceDecision, decide_row_space
 from stopflow.lowrank.settings import OPTIMISERS, StepSettings
 from stopflow.lowrank.stepper import Stepper, StepResult, build_stepper
 
@@ -31,10 +32,13 @@ __all__ = [
     "InputBasis",
     "LayerSpec",
     "Network",
+    "RowSpace",
+    "RowSpaceDecision",
     "StepResult",
     "StepSettings",
     "Stepper",
     "build_network",
     "build_stepper",
     "count_parameters",
+    "decide_row_space",
 ]

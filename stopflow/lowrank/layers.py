@@ -51,6 +51,8 @@ class LayerFamily:
         ``(inputs, outputs, rank, gain=, fan_in=, generator=, basis=) -> module``.
     plain, decayed
         Names of the parameters moved one by one, and of those that weight decay shrinks.
+    turning
+        Optimisers under which its step turns with the input space (exact in row space).
     fill
         Writes the gradients of `plain` into `.grad`.
     integrate
@@ -62,6 +64,7 @@ class LayerFamily:
     build: Callable[..., nn.Module]
     plain: tuple[str, ...]
     decayed: tuple[str, ...]
+    turning: tuple[str, ...]
     fill: Callable[..., None]
     integrate: Callable[[Sequence[LowRankLayer], StepSettings], Integrator] | None
 
@@ -102,12 +105,15 @@ def fill_bias_gradient(layer: LowRankLayer, tape: Tape) -> None:
     layer.bias.grad = tape.delta.sum(0)
 
 
+_PLAIN_TURNING = ("sgd", "momentum", "core-momentum", "adam-scalar")
+
 _orthonormal = partial(
     LayerFamily,
     ranked=True,
     build=_build_low_rank,
     plain=("bias",),
     decayed=(),
+    turning=(*_PLAIN_TURNING, "adam"),
     fill=fill_bias_gradient,
 )
 
@@ -118,6 +124,7 @@ LAYERS: dict[str, LayerFamily] = {
         build=_build_dense,
         plain=("weight", "bias"),
         decayed=("weight",),
+        turning=_PLAIN_TURNING,
         fill=DenseLayer.fill_gradients,
         integrate=None,
     ),
@@ -127,6 +134,7 @@ LAYERS: dict[str, LayerFamily] = {
         build=_build_low_rank,
         plain=("U", "S", "V", "bias"),
         decayed=("S",),
+        turning=_PLAIN_TURNING,
         fill=fill_vanilla_gradients,
         integrate=None,
     ),

@@ -1,0 +1,172 @@
+"""Training in the row space of the data: an exact change of coordinates when rows are few.
+
+Every gradient of the first layer is a combination of training rows. With X = C Q^T, Q (n, k)
+orthonormal and k <= N, a rule that turns with the input space moves W = W_c Q^T exactly as it
+moves W_c on the rows of C (N, k): one trains on k numbers a row instead of n. Rules that look at
+single elements of an n-sided matrix (Adam on dense, vanilla or L elements) do not turn with it.
+"""
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from stopflow.errors import SettingsError
+from stopflow.lowrank.bases import reorthonormalise
+from stopflow.lowrank.dense import DenseLayer
+from stopflow.lowrank.factors import InputBasis, LowRankLayer
+from stopflow.lowrank.layers import LAYERS
+from stopflow.lowrank.network import LayerSpec, Network
+from stopflow.lowrank.settings import StepSettings, require_count
+
+_SMALLEST = 1e-12
+_COLUMNS_AT_ONCE = 2048
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RowSpace:
+    """Orthonormal coordinates of the span of some rows, leading direction first.
+
+    Attributes
+    ----------
+    rows
+        The rows X, (N, n); kept, not copied: Q = X^T transform is never stored.
+    transform
+        (N, k) float64.
+    energies
+        Mean square of the rows along each coordinate, (k,) float64, descending.
+    """
+
+    rows: Tensor
+    transform: Tensor
+    energies: Tensor
+
+    @classmethod
+    def fit(cls, rows: Tensor) -> "RowSpace":
+        """Find the coordinates through the N x N Gram matrix, in float64.
+
+        Directions with less than 1e-12 of the largest energy are rounding and left out.
+
+        Raises
+        ------
+        SettingsError
+            Not a finite matrix of at least one non-zero row.
+        """
+        if rows.ndim != 2 or not bool(rows.isfinite().all()) or not bool(rows.any()):
+            valid = "a finite matrix (rows, inputs) that is not zero"
+            raise SettingsError("rows", f"shape {tuple(rows.shape)}", valid=valid)
+        gram = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows.device)
+        for block in rows.split(_COLUMNS_AT_ONCE, dim=1):
+            wide = block.double()
+            gram.addmm_(wide, wide.mT)
+        values, vectors = torch.linalg.eigh(gram)
+        values, vectors = values.flip(0), vectors.flip(1)
+        kept = int((values > _SMALLEST * values[0]).sum())
+        values, vectors = values[:kept], vectors[:, :kept]
+        return cls(rows=rows, transform=vectors / values.sqrt(), energies=values / len(rows))
+
+    @property
+    def dimension(self) -> int:
+        """Number k of coordinates."""
+        return len(self.energies)
+
+    @property
+    def fan_in(self) -> int:
+        """Number n of inputs; `build_network(..., fan_in=...)` wants it."""
+        return self.rows.shape[1]
+
+    def coordinates(self) -> Tensor:
+        """Return the fitted rows in coordinates, C = X Q, (N, k)."""
+        scale = self.energies * len(self.rows)
+        return (self.transform * scale).to(self.rows.dtype)
+
+    def project(self, rows: Tensor) -> Tensor:
+        """Return other rows' coordinates; what lies outside the span is lost, (M, k)."""
+        if rows.ndim != 2 or rows.shape[1] != self.fan_in:
+            raise SettingsError("inputs", tuple(rows.shape), valid=f"(rows, {self.fan_in})")
+        return ((rows @ self.rows.mT).double() @ self.transform).to(rows.dtype)
+
+    def lift(self, coordinates: Tensor) -> Tensor:
+        """Return Q A for A of shape (k, ...): coordinates of columns back to n inputs."""
+        return self.rows.mT @ (self.transform @ coordinates.double()).to(self.rows.dtype)
+
+    def basis(self, rank: int, *, whiten: float = 0.0, lifted: bool = False) -> InputBasis:
+        """Return the leading `rank` directions, in coordinates or lifted to the n inputs."""
+        require_count("rank", rank, low=1, high=self.dimension)
+        unit = torch.eye(
+            self.dimension, rank, dtype=self.transform.dtype, device=self.transform.device
+        )
+        return InputBasis(
+            directions=self.lift(unit) if lifted else unit,
+            energies=self.energies[:rank],
+            mean_square=float(self.energies.sum()) / self.fan_in,
+            whiten=whiten,
+        )
+
+    def export(self, network: Network) -> Network:
+        """Return the same function of the n inputs; the first layer's V (or W) is lifted.
+
+        On the fitted rows the outputs are the same; of other rows it sees the part in the span.
+        """
+        if network.n_inputs != self.dimension:
+            raise SettingsError("network inputs", network.n_inputs, valid=(self.dimension,))
+        exported = copy.deepcopy(network)
+        exported.n_inputs = self.fan_in
+        first = exported.layers[0]
+        if isinstance(first, LowRankLayer):
+            first.V.data = self.lift(first.V.data)
+            if LAYERS[network.specs[0].type].integrate is not None:
+                reorthonormalise(first)
+        elif isinstance(first, DenseLayer):
+            first.weight.data = self.lift(first.weight.data.mT).mT.contiguous()
+        return exported
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowSpaceDecision:
+    """Whether to train in the row space, and why or why not."""
+
+    use: bool
+    reason: str
+
+
+def decide_row_space(
+    specs: Sequence[LayerSpec],
+    settings: StepSettings,
+    *,
+    rows: int,
+    columns: int,
+    mode: Literal["auto", "on", "off"] = "auto",
+) -> RowSpaceDecision:
+    """Decide whether the row space is exact and pays for `rows` x `columns` training inputs.
+
+    Raises
+    ------
+    SettingsError
+        `mode` is ``"on"`` where it would not be the same training; the message says why.
+    """
+    if mode not in ("auto", "on", "off"):
+        raise SettingsError("row_space", mode, valid=("auto", "on", "off"))
+    if mode == "off":
+        return RowSpaceDecision(use=False, reason="switched off")
+    first, family = specs[0].type, LAYERS[specs[0].type]
+    obstacle = ""
+    if rows >= columns:
+        obstacle = f"{rows} rows are not fewer than {columns} inputs: nothing to reduce"
+    elif settings.optimiser not in family.turning:
+        obstacle = (
+            f"{settings.optimiser} on a {first} first layer works element by element and would "
+            f"be another optimiser in other coordinates; exact: {', '.join(family.turning)}"
+        )
+    if obstacle and mode == "on":
+        raise SettingsError("row_space", mode, valid=f"auto or off here, because {obstacle}")
+    if obstacle:
+        return RowSpaceDecision(use=False, reason=obstacle)
+    if mode == "auto" and 2 * rows > columns:
+        reason = f"exact, but {rows} rows of {columns} inputs would save too little"
+        return RowSpaceDecision(use=False, reason=reason)
+    reason = f"exact with {settings.optimiser}: at most {rows} coordinates instead of {columns}"
+    return RowSpaceDecision(use=True, reason=reason)
