@@ -3,7 +3,6 @@
 import hashlib
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 
 from stopflow.report.data import KineticsReportData
@@ -22,10 +21,15 @@ def build_closing_blocks(data: KineticsReportData) -> list[Block]:
     ]
     if len(data.problems):
         blocks += [build_heading("What was wrong with the input"), _problem_grid(data.problems)]
-    blocks += [build_heading("Provenance"), _provenance_grid(data.provenance)]
+    blocks += build_provenance_blocks(data.provenance)
     if "sha256" in data.shots:
         blocks += _digest_blocks(data.shots)
     return blocks
+
+
+def build_provenance_blocks(provenance: Mapping[str, object]) -> list[Block]:
+    """Compose version, command, settings and libraries as a table."""
+    return [build_heading("Provenance"), _provenance_grid(provenance)]
 
 
 def _problem_grid(problems: pd.DataFrame) -> Grid:
@@ -72,9 +76,3 @@ def _digest_blocks(shots: pd.DataFrame) -> list[Block]:
         Paragraph(text=note, size=7.0, colour=MUTED),
         Grid(columns=columns, rows=tuple(rows), size=6.4),
     ]
-
-
-def start_counts(shots: pd.DataFrame) -> dict[str, int]:
-    """Fitted shots by where their start came from."""
-    fitted = shots[np.isfinite(shots["k_per_s"])]
-    return {str(name): int(count) for name, count in fitted["start_source"].value_counts().items()}

@@ -6,14 +6,17 @@ cut to a hundredth of a point (3.5 µm) and every stream is deflated, which halv
 
 import hashlib
 import io
+import json
 import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
+import pandas as pd
 from matplotlib.backends.backend_pdf import PdfPages
 from pypdf import PdfReader, PdfWriter
 from pypdf.generic import (
@@ -28,10 +31,11 @@ from pypdf.generic import (
 )
 
 from stopflow.io.atomic import replacing_file
+from stopflow.report.flow import Block, Placed, draw_blocks, lay_out
 from stopflow.report.page import Furniture, Page
 from stopflow.report.style import Paper, Ruler, styled
 
-Progress = Callable[[str, int, int], None]
+Progress = Callable[[int, int], None]
 
 _COORDINATES = re.compile(rb"(?m)^(-?\d+\.\d\d)\d* (-?\d+\.\d\d)\d* ([lm])$")
 _MEDIA_TYPES = {".csv": "text/csv", ".json": "application/json"}
@@ -60,6 +64,32 @@ class Sheet:
     bookmark: str = ""
     level: int = 0
     chapter: str = ""
+
+
+def flow_sheets(
+    blocks: Sequence[Block],
+    paper: Paper,
+    ruler: Ruler,
+    *,
+    section: str,
+    bookmark: str,
+    level: int = 0,
+) -> list[Sheet]:
+    """Lay blocks out; the first page carries the bookmark."""
+    pages = lay_out(blocks, paper, ruler)
+    return [
+        Sheet(
+            section=section,
+            draw=partial(_draw, placed),
+            bookmark=bookmark if number == 0 else "",
+            level=level,
+        )
+        for number, placed in enumerate(pages)
+    ]
+
+
+def _draw(placed: Sequence[Placed], page: Page) -> None:
+    draw_blocks(page, placed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +121,7 @@ def write_pdf(
     attachments
         File name -> content, embedded in the PDF.
     progress
-        Called with (what, pages drawn, pages in all).
+        Called with (pages drawn, pages in all).
 
     Raises
     ------
@@ -108,7 +138,7 @@ def write_pdf(
             pages.savefig(page.figure)
             page.figure.clear()
             if progress is not None:
-                progress(f"writing {path.name}", number, len(sheets))
+                progress(number, len(sheets))
     content = _finish(buffer, sheets, info=info, attachments=attachments)
     with replacing_file(path) as partial:
         partial.write_bytes(content)
@@ -183,3 +213,13 @@ def _pdf_time(moment: str) -> str:
     time = datetime.fromisoformat(moment)
     zone = time.strftime("%z")
     return f"D:{time:%Y%m%d%H%M%S}" + (f"{zone[:3]}'{zone[3:5]}'" if zone else "")
+
+
+def json_rows(frame: pd.DataFrame) -> list[dict[str, object]]:
+    """Rows of a table for JSON: numbers that do not exist become null."""
+    return json.loads(frame.to_json(orient="records", double_precision=12))
+
+
+def json_bytes(value: object) -> bytes:
+    """Serialise deterministically, UTF-8."""
+    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, default=str).encode()

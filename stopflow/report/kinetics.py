@@ -1,20 +1,21 @@
 """The kinetics report: answers first, then a page an experiment, then how it was done."""
 
-import json
-from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-
-import pandas as pd
 
 from stopflow.report.closing import build_closing_blocks
 from stopflow.report.data import KineticsReportData
 from stopflow.report.experiment_page import build_experiment_blocks
-from stopflow.report.flow import Block, Placed, draw_blocks, lay_out
 from stopflow.report.front_page import build_front_blocks
-from stopflow.report.page import Page
-from stopflow.report.pdf import DocumentInfo, Progress, Sheet, write_pdf
+from stopflow.report.pdf import (
+    DocumentInfo,
+    Progress,
+    Sheet,
+    flow_sheets,
+    json_bytes,
+    json_rows,
+    write_pdf,
+)
 from stopflow.report.style import Paper, Ruler, require_paper
 from stopflow.report.summary import count_shots
 from stopflow.report.tables import csv_text, order_columns
@@ -38,7 +39,7 @@ def write_kinetics_pdf(
     paper
         ``"a4"`` or ``"letter"``.
     progress
-        Called with (what, pages drawn, pages in all).
+        Called with (pages drawn, pages in all).
 
     Raises
     ------
@@ -85,32 +86,6 @@ def _build_sheets(data: KineticsReportData, paper: Paper, ruler: Ruler) -> list[
     return sheets
 
 
-def flow_sheets(
-    blocks: Sequence[Block],
-    paper: Paper,
-    ruler: Ruler,
-    *,
-    section: str,
-    bookmark: str,
-    level: int = 0,
-) -> list[Sheet]:
-    """Lay blocks out; the first page carries the bookmark."""
-    pages = lay_out(blocks, paper, ruler)
-    return [
-        Sheet(
-            section=section,
-            draw=partial(_draw, placed),
-            bookmark=bookmark if number == 0 else "",
-            level=level,
-        )
-        for number, placed in enumerate(pages)
-    ]
-
-
-def _draw(placed: Sequence[Placed], page: Page) -> None:
-    draw_blocks(page, placed)
-
-
 def _attachments(data: KineticsReportData) -> dict[str, bytes]:
     tables = {
         "rates.csv": order_columns(data.shots),
@@ -129,13 +104,3 @@ def _attachments(data: KineticsReportData) -> dict[str, bytes]:
     }
     files["results.json"] = json_bytes(results)
     return files
-
-
-def json_rows(frame: pd.DataFrame) -> list[dict[str, object]]:
-    """Rows of a table for JSON: numbers that do not exist become null."""
-    return json.loads(frame.to_json(orient="records", double_precision=12))
-
-
-def json_bytes(value: object) -> bytes:
-    """Serialise deterministically, UTF-8."""
-    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, default=str).encode()

@@ -1,0 +1,166 @@
+"""The comparison report: several networks with the same split, seed and budget, side by side."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from stopflow.report.closing import build_provenance_blocks
+from stopflow.report.data import ModelReportData
+from stopflow.report.flow import Block, Paragraph, build_heading, build_subheading
+from stopflow.report.grid import Column, Grid
+from stopflow.report.model import attach_model, pair_picture
+from stopflow.report.model_figures import draw_learning, draw_predictions
+from stopflow.report.model_numbers import build_comparison, split_points
+from stopflow.report.pdf import DocumentInfo, Progress, flow_sheets, write_pdf
+from stopflow.report.rounding import MISSING, format_bytes, format_digits
+from stopflow.report.style import MUTED, Ruler, require_paper
+from stopflow.report.tables import csv_text
+
+
+def write_compare_pdf(
+    models: Sequence[ModelReportData],
+    path: Path,
+    *,
+    paper: str = "a4",
+    progress: Progress | None = None,
+) -> None:
+    """Write the comparison of several models.
+
+    Parameters
+    ----------
+    models
+        In the order of the table.
+    path
+        Replaced only when the new report is whole.
+    paper
+        ``"a4"`` or ``"letter"``.
+    progress
+        Called with (pages drawn, pages in all).
+
+    Raises
+    ------
+    SettingsError
+        Unknown paper.
+    """
+    size, ruler = require_paper(paper), Ruler()
+    table = build_comparison(models)
+    names = ", ".join(model.name for model in models)
+    provenance = models[0].provenance if models else {}
+    blocks: list[Block] = [
+        Paragraph(text="Comparison of networks", size=20.0, bold=True, after_mm=0.4, leading=1.15),
+        Paragraph(text=names, size=8.4, colour=MUTED, after_mm=3.0),
+        Paragraph(text=_verdict(table)),
+        comparison_grid(table),
+        Paragraph(
+            text="Errors on test experiments, which no network saw in training. The columns median "
+            "and 95 % are relative errors.",
+            size=6.6,
+            colour=MUTED,
+        ),
+        build_heading("Learning curves"),
+        pair_picture(partial(draw_learning, models=models), None, tall_mm=72.0),
+        Paragraph(text="Full and dashed: test; dotted: training.", size=6.6, colour=MUTED),
+        *_scatters(models),
+        *build_provenance_blocks(provenance),
+    ]
+    sheets = flow_sheets(blocks, size, ruler, section="Comparison", bookmark="Comparison")
+    attachments = {"comparison.csv": csv_text(table).encode()}
+    for model in models:
+        attachments |= attach_model(model, prefix=f"{Path(model.name).name}-")
+    info = DocumentInfo(
+        title="Comparison of networks",
+        subject=names,
+        keywords="stopped-flow, kinetics, low-rank network",
+        maker=f"stopflow {provenance.get('version', '')}".strip(),
+        created=str(provenance.get("created", "") or ""),
+    )
+    write_pdf(
+        sheets,
+        path,
+        paper=size,
+        ruler=ruler,
+        info=info,
+        attachments=attachments,
+        progress=progress,
+    )
+
+
+def _verdict(table: pd.DataFrame) -> str:
+    errors = table["test_mae_per_s"].to_numpy(float)
+    if not np.isfinite(errors).any():
+        return "No model has a test error."
+    best = table.iloc[int(np.nanargmin(errors))]
+    text = (
+        f"The smallest test error is that of {best['name']}, "
+        f"{format_digits(float(best['test_mae_per_s']), 3)} s⁻¹"
+    )
+    sizes = table["parameters"].to_numpy(float)
+    if np.isfinite(sizes).all():
+        small = table.iloc[int(sizes.argmin())]
+        ratio = sizes.max() / sizes.min()
+        if ratio > 1.05:
+            text += (
+                f"; the smallest network is {small['name']}, with "
+                f"{format_digits(ratio, 2)} times fewer parameters than the largest"
+            )
+    return text + "."
+
+
+def comparison_grid(table: pd.DataFrame) -> Grid:
+    """Set the comparison as a table."""
+    rows = tuple(_row(row) for row in table.to_dict("records"))
+    columns = (
+        Column(title="Model"),
+        Column(title="Layer"),
+        Column(title="Rank", align="right"),
+        Column(title="Test MAE", unit="s⁻¹", align="right"),
+        Column(title="Train MAE", unit="s⁻¹", align="right"),
+        Column(title="Median", unit="%", align="right"),
+        Column(title="95 %", unit="%", align="right"),
+        Column(title="Parameters", align="right"),
+        Column(title="Epochs", align="right"),
+        Column(title="Time", unit="s", align="right"),
+        Column(title="Peak memory", align="right"),
+    )
+    return Grid(columns=columns, rows=rows, size=6.9, after_mm=1.5)
+
+
+def _row(row: dict) -> tuple[str, ...]:
+    def number(name: str, digits: int = 3, scale: float = 1.0) -> str:
+        return format_digits(scale * float(row.get(name, np.nan)), digits)
+
+    def whole(name: str) -> str:
+        value = float(row.get(name, np.nan))
+        return f"{value:,.0f}".replace(",", "\u2009") if np.isfinite(value) else MISSING
+
+    return (
+        str(row["name"]),
+        str(row["layer"] or MISSING),
+        str(row["rank"] or MISSING),
+        number("test_mae_per_s"),
+        number("train_mae_per_s"),
+        number("test_median_relative_error", 2, 100.0),
+        number("test_p95_relative_error", 2, 100.0),
+        whole("parameters"),
+        whole("epochs"),
+        number("seconds"),
+        format_bytes(float(row.get("peak_memory_bytes", np.nan))),
+    )
+
+
+def _scatters(models: Sequence[ModelReportData]) -> list[Block]:
+    drawn = [(model.name, split_points(model.predictions)) for model in models]
+    drawn = [(name, points) for name, points in drawn if points]
+    blocks: list[Block] = []
+    if drawn:
+        blocks.append(build_heading("Predicted against actual"))
+    for place in range(0, len(drawn), 2):
+        pair = drawn[place : place + 2]
+        painters = [partial(draw_predictions, points=points) for _, points in pair]
+        second = painters[1] if len(painters) > 1 else None
+        blocks.append(build_subheading("   and   ".join(name for name, _ in pair)))
+        blocks.append(pair_picture(painters[0], second, tall_mm=78.0))
+    return blocks

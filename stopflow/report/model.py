@@ -1,0 +1,381 @@
+"""The model report: how well a network predicts k, how it learnt, where it fails."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from stopflow.report.closing import build_provenance_blocks
+from stopflow.report.data import ModelReportData
+from stopflow.report.flow import (
+    Block,
+    Paragraph,
+    Picture,
+    build_heading,
+    build_subheading,
+)
+from stopflow.report.grid import Column, Grid
+from stopflow.report.model_figures import (
+    draw_fit_level,
+    draw_histogram,
+    draw_learning,
+    draw_loss,
+    draw_predictions,
+    draw_ranks,
+    draw_relative_errors,
+    draw_worst,
+)
+from stopflow.report.model_numbers import (
+    list_worst,
+    metric,
+    rank_columns,
+    score_experiments,
+    split_points,
+    text_metric,
+)
+from stopflow.report.page import Page
+from stopflow.report.pdf import (
+    DocumentInfo,
+    Progress,
+    flow_sheets,
+    json_bytes,
+    json_rows,
+    write_pdf,
+)
+from stopflow.report.rounding import MISSING, format_bytes, format_digits
+from stopflow.report.style import INK, MUTED, WASH, Ruler, require_paper
+from stopflow.report.tables import csv_text
+
+Painter = Callable[[Axes], None]
+_WORST = 6
+
+
+def write_model_pdf(
+    model: ModelReportData,
+    path: Path,
+    *,
+    paper: str = "a4",
+    progress: Progress | None = None,
+) -> None:
+    """Write the report of one trained model.
+
+    Parameters
+    ----------
+    path
+        Replaced only when the new report is whole.
+    paper
+        ``"a4"`` or ``"letter"``.
+    progress
+        Called with (pages drawn, pages in all).
+
+    Raises
+    ------
+    SettingsError
+        Unknown paper.
+    """
+    size, ruler = require_paper(paper), Ruler()
+    sections = (
+        ("How good are its rates?", [*_front_blocks(model), *_quality_blocks(model)]),
+        ("How it learnt", _learning_blocks(model)),
+        ("Where it fails", _failure_blocks(model)),
+        ("Provenance", build_provenance_blocks(model.provenance)),
+    )
+    blocks: list[Block] = []
+    for _, part in sections:
+        blocks += part
+    sheets = flow_sheets(blocks, size, ruler, section=model.name, bookmark=f"Model {model.name}")
+    info = DocumentInfo(
+        title=f"Model {model.name}",
+        subject="Rate constants predicted by a network",
+        keywords="stopped-flow, kinetics, low-rank network",
+        maker=f"stopflow {model.provenance.get('version', '')}".strip(),
+        created=str(model.provenance.get("created", "") or ""),
+    )
+    write_pdf(
+        sheets,
+        path,
+        paper=size,
+        ruler=ruler,
+        info=info,
+        attachments=attach_model(model),
+        progress=progress,
+    )
+
+
+def attach_model(model: ModelReportData, *, prefix: str = "") -> dict[str, bytes]:
+    """Files to embed: history, predictions and metrics."""
+    return {
+        f"{prefix}history.csv": csv_text(model.history).encode(),
+        f"{prefix}predictions.csv": csv_text(model.predictions).encode(),
+        f"{prefix}results.json": json_bytes(
+            {
+                "metrics": model.metrics,
+                "predictions": json_rows(model.predictions),
+                "provenance": model.provenance,
+            }
+        ),
+    }
+
+
+def _front_blocks(model: ModelReportData) -> list[Block]:
+    said = [text_metric(model.metrics, name) for name in ("layer", "rank", "features")]
+    words = ("layers {}", "rank {}", "features {}")
+    described = [word.format(text) for word, text in zip(words, said, strict=True) if text]
+    epochs = metric(model.metrics, "epochs")
+    described += [f"{epochs:.0f} epochs"] if np.isfinite(epochs) else []
+    seed = text_metric(model.metrics, "seed")
+    described += [f"seed {seed}"] if seed else []
+    return [
+        Paragraph(text=f"Model {model.name}", size=20.0, bold=True, after_mm=0.4, leading=1.15),
+        Paragraph(text=" · ".join(described), size=8.4, colour=MUTED, after_mm=3.2),
+        Picture(tall_mm=17.0, paint=partial(_paint_cells, model), after_mm=4.2),
+    ]
+
+
+def _paint_cells(
+    model: ModelReportData, page: Page, x_mm: float, y_mm: float, width_mm: float
+) -> None:
+    numbers = model.metrics
+    cells = (
+        (_rate(metric(numbers, "test", "mae_per_s")), "test error (MAE) / s⁻¹"),
+        (_percent(metric(numbers, "test", "median_relative_error")), "median relative error, test"),
+        (_rate(metric(numbers, "train", "mae_per_s")), "training error / s⁻¹"),
+        (_count(metric(numbers, "parameters")), "parameters"),
+        (_seconds(metric(numbers, "seconds")), "training time"),
+    )
+    gap = 3.0
+    wide = (width_mm - gap * (len(cells) - 1)) / len(cells)
+    for place, (value, label) in enumerate(cells):
+        left = x_mm + place * (wide + gap)
+        page.box(left, y_mm, width_mm=wide, height_mm=17.0, colour=WASH)
+        page.text(left + 2.5, y_mm + 9.0, value, size=13.5, bold=True, colour=INK)
+        page.text(left + 2.5, y_mm + 14.0, label, size=6.4, colour=MUTED)
+
+
+def _quality_blocks(model: ModelReportData) -> list[Block]:
+    points = split_points(model.predictions)
+    blocks: list[Block] = [build_heading("How good are its rates?"), _score_grid(model.metrics)]
+    if points:
+        blocks += [
+            pair_picture(
+                partial(draw_predictions, points=points),
+                partial(draw_relative_errors, points=points),
+                tall_mm=78.0,
+            ),
+            Paragraph(
+                text="Left: predicted against actual rate constants; line: equal; band: 10 %. "
+                "Right: relative error against k. Grey: training; symbols: test experiments.",
+                size=6.6,
+                colour=MUTED,
+            ),
+        ]
+    scores = score_experiments(model.predictions)
+    if scores:
+        rows = tuple(
+            (name, str(count), _rate(mae), _percent(median), _percent(bias, signed=True))
+            for name, count, mae, median, bias in scores
+        )
+        columns = (
+            Column(title="Test experiment"),
+            Column(title="Shots", align="right"),
+            Column(title="MAE", unit="s⁻¹", align="right"),
+            Column(title="Median error", unit="%", align="right"),
+            Column(title="Median bias", unit="%", align="right"),
+        )
+        blocks.append(Grid(columns=columns, rows=rows, size=6.9))
+    return blocks
+
+
+def _score_grid(metrics: Mapping[str, object]) -> Grid:
+    named = {
+        "test": "Test experiments, never seen in training",
+        "train": "Training experiments",
+        "fit_on_test": "For comparison: the fit itself, on the test experiments (against truth)",
+    }
+    rows = []
+    for key, words in named.items():
+        if not isinstance(metrics.get(key), Mapping):
+            continue
+        count = metric(metrics, key, "n")
+        rows.append(
+            (
+                words,
+                f"{count:.0f}" if np.isfinite(count) else MISSING,
+                _rate(metric(metrics, key, "mae_per_s")),
+                _percent(metric(metrics, key, "median_relative_error")),
+                _percent(metric(metrics, key, "p95_relative_error")),
+            )
+        )
+    columns = (
+        Column(title="On"),
+        Column(title="Shots", align="right"),
+        Column(title="MAE", unit="s⁻¹", align="right"),
+        Column(title="Median error", unit="%", align="right"),
+        Column(title="95 % below", unit="%", align="right"),
+    )
+    return Grid(columns=columns, rows=tuple(rows), size=6.9)
+
+
+def _learning_blocks(model: ModelReportData) -> list[Block]:
+    level = metric(model.metrics, "fit_on_test", "mae_per_s")
+
+    def learning(axes: Axes) -> None:
+        draw_learning(axes, [model])
+        draw_fit_level(axes, level)
+
+    ranks = rank_columns(model.history)
+    right: Painter = (
+        partial(draw_ranks, history=model.history)
+        if ranks
+        else partial(draw_loss, history=model.history)
+    )
+    blocks: list[Block] = [build_heading("How it learnt")]
+    if len(model.history):
+        blocks.append(pair_picture(learning, right, tall_mm=58.0))
+    layers = model.metrics.get("layers")
+    if isinstance(layers, Sequence) and layers and not isinstance(layers, str):
+        blocks += [build_subheading("Layers"), _layer_grid(layers)]
+    memory = metric(model.metrics, "peak_memory_bytes")
+    if np.isfinite(memory):
+        blocks.append(
+            Paragraph(text=f"Peak memory while training: {format_bytes(memory)}.", size=7.8)
+        )
+    return blocks
+
+
+def _layer_grid(layers: Sequence[Mapping[str, object]]) -> Grid:
+    names = list(dict.fromkeys(str(key) for layer in layers for key in layer))
+    columns = tuple(
+        Column(
+            title=name.replace("_", " "),
+            align="right"
+            if any(isinstance(layer.get(name), int | float) for layer in layers)
+            else "left",
+        )
+        for name in names
+    )
+    rows = tuple(tuple(_cell(layer.get(name)) for name in names) for layer in layers)
+    return Grid(columns=columns, rows=rows, size=6.9)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return MISSING
+    if isinstance(value, int):
+        return _count(float(value))
+    return format_digits(value, 4) if isinstance(value, float) else str(value)
+
+
+def _failure_blocks(model: ModelReportData) -> list[Block]:
+    points = split_points(model.predictions)
+    if not points:
+        return []
+    worst = list_worst(model.predictions, count=_WORST)
+    blocks: list[Block] = [
+        build_heading("Where it fails"),
+        pair_picture(partial(draw_histogram, points=points), None, tall_mm=54.0),
+        build_subheading("The worst predictions"),
+        _worst_grid(worst),
+    ]
+    pictured = [] if model.trace is None else _traces(model, worst)
+    if pictured:
+        blocks += [
+            Picture(
+                tall_mm=42.0 * ((len(pictured) + 2) // 3), paint=partial(_paint_worst, pictured)
+            ),
+            Paragraph(
+                text="Grey: recorded. Line: best curve with the actual k. Dashed: best curve with "
+                "the predicted k.",
+                size=6.6,
+                colour=MUTED,
+            ),
+        ]
+    return blocks
+
+
+def _worst_grid(worst: pd.DataFrame) -> Grid:
+    rows = tuple(
+        (
+            str(row.experiment),
+            str(row.file),
+            format_digits(row.k_actual_per_s, 4),
+            format_digits(row.k_predicted_per_s, 4),
+            _percent(row.k_predicted_per_s / row.k_actual_per_s - 1, signed=True),
+        )
+        for row in worst.itertuples(index=False)
+    )
+    columns = (
+        Column(title="Experiment"),
+        Column(title="File"),
+        Column(title="Actual k", unit="s⁻¹", align="right"),
+        Column(title="Predicted k", unit="s⁻¹", align="right"),
+        Column(title="Error", unit="%", align="right"),
+    )
+    return Grid(columns=columns, rows=rows, size=6.9)
+
+
+def _traces(model: ModelReportData, worst: pd.DataFrame) -> list[tuple[str, Painter]]:
+    painters: list[tuple[str, Painter]] = []
+    for row in worst.itertuples(index=False):
+        pair = model.trace(str(row.experiment), str(row.file)) if model.trace else None
+        if pair is not None and len(pair[0]) > 3:
+            draw = partial(
+                draw_worst,
+                pair=pair,
+                actual=float(row.k_actual_per_s),
+                predicted=float(row.k_predicted_per_s),
+            )
+            painters.append((str(row.file), draw))
+    return painters
+
+
+def _paint_worst(
+    painters: Sequence[tuple[str, Painter]], page: Page, x_mm: float, y_mm: float, width_mm: float
+) -> None:
+    wide = (width_mm - 3 * 11.0 - 2 * 4.0) / 3
+    for place, (name, draw) in enumerate(painters):
+        x = x_mm + (place % 3) * (wide + 15.0) + 11.0
+        y = y_mm + (place // 3) * 42.0
+        shown = page.ruler.shorten(page.ruler.clean(name), 6.8, width_mm=wide, bold=True)
+        page.text(x, y + 2.6, shown, size=6.8, bold=True)
+        draw(page.axes(x, y + 7.0, width_mm=wide, height_mm=24.0))
+
+
+def pair_picture(left: Painter, right: Painter | None, *, tall_mm: float) -> Picture:
+    """Two axes side by side, or one over the whole width."""
+
+    def paint(page: Page, x_mm: float, y_mm: float, width_mm: float) -> None:
+        gutter, under = 14.0, 10.0
+        high = tall_mm - under - 3.0
+        if right is None:
+            left(page.axes(x_mm + gutter, y_mm + 3, width_mm=width_mm - gutter, height_mm=high))
+            return
+        wide = (width_mm - 2 * gutter - 5.0) / 2
+        left(page.axes(x_mm + gutter, y_mm + 3, width_mm=wide, height_mm=high))
+        right(page.axes(x_mm + width_mm - wide, y_mm + 3, width_mm=wide, height_mm=high))
+
+    return Picture(tall_mm=tall_mm, paint=paint, after_mm=2.0)
+
+
+def _rate(value: float) -> str:
+    return format_digits(value, 3)
+
+
+def _percent(fraction: float, *, signed: bool = False) -> str:
+    if not np.isfinite(fraction):
+        return MISSING
+    text = f"{format_digits(100 * fraction, 2)} %"
+    return f"+{text}" if signed and fraction > 0 else text
+
+
+def _count(value: float) -> str:
+    return f"{value:,.0f}".replace(",", "\u2009") if np.isfinite(value) else MISSING
+
+
+def _seconds(value: float) -> str:
+    if not np.isfinite(value):
+        return MISSING
+    return f"{value:.0f} s" if value < 600 else f"{value / 60:.0f} min"

@@ -1,0 +1,140 @@
+"""The numbers behind the model report's pictures and tables."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from stopflow.report.data import ModelReportData
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Points:
+    """Predictions of one group of shots.
+
+    Attributes
+    ----------
+    label
+        "training" or the name of a test experiment.
+    actual, predicted
+        (n,) in s^-1.
+    """
+
+    label: str
+    test: bool
+    actual: FloatArray
+    predicted: FloatArray
+
+    @property
+    def relative(self) -> FloatArray:
+        """Predicted over actual, minus 1."""
+        return self.predicted / self.actual - 1
+
+
+def split_points(predictions: pd.DataFrame) -> list[Points]:
+    """Training shots first, then each test experiment; rows without numbers are left out."""
+    known = predictions[
+        np.isfinite(predictions["k_actual_per_s"].astype(float))
+        & np.isfinite(predictions["k_predicted_per_s"].astype(float))
+        & (predictions["k_actual_per_s"].astype(float) > 0)
+    ]
+    test = known["split"] == "test"
+    groups = [_points("training", known[~test], test=False)]
+    for name, part in known[test].groupby("experiment", sort=True):
+        groups.append(_points(str(name), part, test=True))
+    return [group for group in groups if len(group.actual)]
+
+
+def _points(label: str, part: pd.DataFrame, *, test: bool) -> Points:
+    return Points(
+        label=label,
+        test=test,
+        actual=part["k_actual_per_s"].to_numpy(float),
+        predicted=part["k_predicted_per_s"].to_numpy(float),
+    )
+
+
+def score_experiments(predictions: pd.DataFrame) -> list[tuple[str, int, float, float, float]]:
+    """Each test experiment's name, shots, MAE, median relative error and bias (medians)."""
+    rows = []
+    for group in split_points(predictions):
+        if group.test:
+            error = np.abs(group.predicted - group.actual)
+            rows.append(
+                (
+                    group.label,
+                    len(error),
+                    float(error.mean()),
+                    float(np.median(np.abs(group.relative))),
+                    float(np.median(group.relative)),
+                )
+            )
+    return rows
+
+
+def list_worst(predictions: pd.DataFrame, *, count: int) -> pd.DataFrame:
+    """Return the test shots of largest relative error, the worst first."""
+    test = predictions[predictions["split"] == "test"]
+    pool = test if len(test) else predictions
+    actual = pool["k_actual_per_s"].astype(float)
+    error = (pool["k_predicted_per_s"].astype(float) / actual - 1).abs()
+    known = pool.assign(relative_error=error)[np.isfinite(error)]
+    return known.sort_values("relative_error", ascending=False, kind="stable").head(count)
+
+
+def rank_columns(history: pd.DataFrame) -> list[str]:
+    """Columns of the history that hold the rank of a layer."""
+    return [name for name in history.columns if name.startswith("rank_")]
+
+
+def fit_lines(time_s: FloatArray, signal: FloatArray, k_per_s: float) -> FloatArray:
+    """Best ``a t + b + c exp(-k t)`` for a given k, by linear least squares."""
+    since = time_s - time_s[0]
+    basis = np.column_stack([since, np.ones_like(since), np.exp(-k_per_s * since)])
+    scale = np.abs(basis).max(axis=0)
+    scale[scale == 0] = 1.0
+    coefficients, *_ = np.linalg.lstsq(basis / scale, signal, rcond=None)
+    return basis / scale @ coefficients
+
+
+def metric(metrics: Mapping[str, object], *path: str) -> float:
+    """Look up a number in nested metrics; NaN when it is not there."""
+    value: object = metrics
+    for key in path:
+        if not isinstance(value, Mapping) or key not in value:
+            return float("nan")
+        value = value[key]
+    return float(value) if isinstance(value, int | float) else float("nan")
+
+
+def text_metric(metrics: Mapping[str, object], key: str) -> str:
+    """Look up a text or a number to print; "" when it is not there."""
+    value = metrics.get(key)
+    if isinstance(value, list | tuple):
+        return ", ".join(str(item) for item in value)
+    return "" if value is None else str(value)
+
+
+def build_comparison(models: Sequence[ModelReportData]) -> pd.DataFrame:
+    """One row a model: errors, size, time, memory."""
+    rows = [
+        {
+            "name": model.name,
+            "layer": text_metric(model.metrics, "layer"),
+            "rank": text_metric(model.metrics, "rank"),
+            "test_mae_per_s": metric(model.metrics, "test", "mae_per_s"),
+            "train_mae_per_s": metric(model.metrics, "train", "mae_per_s"),
+            "test_median_relative_error": metric(model.metrics, "test", "median_relative_error"),
+            "test_p95_relative_error": metric(model.metrics, "test", "p95_relative_error"),
+            "parameters": metric(model.metrics, "parameters"),
+            "epochs": metric(model.metrics, "epochs"),
+            "seconds": metric(model.metrics, "seconds"),
+            "peak_memory_bytes": metric(model.metrics, "peak_memory_bytes"),
+        }
+        for model in models
+    ]
+    return pd.DataFrame(rows)
