@@ -45,7 +45,7 @@ class ShotTruth:
     k_condition_per_s
         Of the mixture: lies on the law of its reaction.
     second_k_per_s, second_amplitude
-        NaN and 0 without a second phase; the amplitude is that at `start_s`.
+        0 without a second phase; the amplitude is that at `start_s`.
     disturbance
         ``"bubble"``, ``"spike"`` or empty.
     """
@@ -146,6 +146,7 @@ def _push(
 ) -> Push:
     """Draw a shot around the plan; noise kept within the spec's share of what is left to see."""
     normal = generator.standard_normal
+    sign = generator.choice((1, 1, 1, 1, -1))
     k_shot = k_per_s * (1 + SHOT_SCATTER * normal())
     occupancy = plan.reaction.occupancy(concentration_uM * 1e-6, temperature_K=plan.temperature_K)
     change_V = plan.swing_V * occupancy * (1 + 0.015 * normal())
@@ -156,13 +157,13 @@ def _push(
         k_per_s=k_shot,
         amplitude_V=plan.polarity * change_V * (1 - spec.second_phase),
         second_k_per_s=k_shot / SECOND_PHASE_SLOWER if spec.second_phase else 0.0,
-        second_amplitude_V=plan.polarity * change_V * spec.second_phase,
+        second_amplitude_V=plan.polarity * change_V * spec.second_phase + 0.0,
         level_V=plan.polarity * end_V,
-        slope_V_per_s=plan.drift_V * (1 + 0.3 * normal()) / plan.time_s[-1],
+        slope_V_per_s=plan.drift_V * (1 + 0.3 * normal()) / float(plan.time_s[-1]),
         noise_sd_V=plan.noise_V * np.exp(0.05 * normal()),
         ringing_V=plan.ringing_V * np.exp(0.3 * normal()),
         ringing_phase=plan.ringing_phase + 0.3 * normal(),
-        schlieren_V=plan.schlieren_V * np.exp(0.3 * normal()) * generator.choice((1, 1, 1, 1, -1)),
+        schlieren_V=plan.schlieren_V * np.exp(0.3 * normal()) * sign,
         flush=plan.flush,
     )
     for _ in range(3):
@@ -239,7 +240,7 @@ def _truth(
         noise_sd=record.noise_sd,
         noise_rho=plan.instrument.noise_rho,
         k_condition_per_s=k_per_s,
-        second_k_per_s=push.second_k_per_s if push.second_amplitude_V else float("nan"),
+        second_k_per_s=push.second_k_per_s,
         second_amplitude=record.second_amplitude,
         disturbance=disturbance,
     )
@@ -264,7 +265,7 @@ def _trace(
 def _conditions(plan: ExperimentPlan, concentration_uM: float, *, replicate: int) -> Conditions:
     return Conditions(
         substrate=plan.reaction.substrate,
-        concentration_M=concentration_uM * 1e-6,
+        concentration_M=float(f"{concentration_uM:g}e-6"),
         temperature_K=plan.temperature_K,
         replicate=replicate,
         dead_time_s=round(plan.instrument.dead_time_s, 4),

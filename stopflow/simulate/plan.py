@@ -78,7 +78,7 @@ class LabSpec:
             ("points", self.points >= 50, "50 or more"),
             ("windows_s", min(self.windows_s, default=0) >= 0.1, "one or more, 0.1 s or longer"),
             ("rates_per_s", 0 < self.rates_per_s[0] < self.rates_per_s[1], "(slowest, fastest)"),
-            ("noise", 0 < self.noise[0] <= self.noise[1], "(smallest, largest), above 0"),
+            ("noise", 0 < self.noise[0] <= self.noise[1] <= 1, "(smallest, largest), up to 1"),
             ("correlated_share", 0 <= self.correlated_share <= 1, "0 to 1"),
             ("disturbed_share", 0 <= self.disturbed_share <= 1, "0 to 1"),
             ("second_phase", 0 <= self.second_phase < 0.5, "0 to below 0.5"),
@@ -177,9 +177,8 @@ def plan_experiment(
     left_V = swing_V * float(np.median(left))
     noise_V = _log_uniform(spec.noise, generator) * left_V
 
-    ringing_V, schlieren_V = (
-        generator.uniform(0.03, 0.35, 2) * swing_V * np.exp(-np.median(rates) * dead_time_s)
-    )
+    flowing_V = swing_V * np.exp(-np.median(rates) * dead_time_s)
+    ringing_V, schlieren_V = flowing_V * generator.uniform(0.05, 0.5, 2)
     decay_s = lasting_s / np.log(max(ringing_V, schlieren_V) / (ARTEFACT_OVER / 2 * noise_V))
     is_ringing_longer = generator.random() < 0.5
     shorter_s = decay_s * generator.uniform(0.5, 0.9)
@@ -210,7 +209,7 @@ def plan_experiment(
         swing_V=swing_V,
         low_V=generator.uniform(lowest_V, highest_V),
         noise_V=noise_V,
-        drift_V=generator.choice((-1, 1)) * _log_uniform((0.002, 0.08), generator) * left_V,
+        drift_V=float(generator.choice((-1, 1))) * _log_uniform((0.002, 0.08), generator) * left_V,
         ringing_V=ringing_V,
         ringing_phase=generator.uniform(0, 2 * np.pi),
         schlieren_V=generator.choice((-1, 1)) * schlieren_V,
