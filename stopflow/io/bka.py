@@ -55,6 +55,8 @@ class BkaFile:
     ----------
     name
         File name, for messages.
+    time_unit_s
+        Length of the file's unit of time in seconds.
     time_s
         (N,) seconds.
     signals
@@ -69,6 +71,7 @@ class BkaFile:
     """
 
     name: str
+    time_unit_s: float
     time_s: FloatArray
     signals: FloatArray
     signal_units: tuple[str, ...]
@@ -158,7 +161,8 @@ def parse_bka_file(data: bytes, *, name: str, time_unit: str | None = None) -> B
     )
     return BkaFile(
         name=name,
-        time_s=columns[0] * scale,
+        time_unit_s=scale,
+        time_s=columns[0] * scale if scale >= 1 else columns[0] / round(1 / scale),
         signals=columns[1:],
         signal_units=header.signal_units(len(columns) - 1),
         records=header.records,

@@ -78,7 +78,7 @@ def _parse_lines(
     ]
     if not lines:
         raise FormatError(name, where=f"line {first_line}", found="no data", expected="rows")
-    columns = columns or len(lines[0][1])
+    columns = columns or max(2, len(lines[0][1]))
     cut_off = _cut_off(text, lines[-1][1], columns=columns)
     notes: tuple[Problem, ...] = ()
     if cut_off:

@@ -18,8 +18,11 @@ class Scale(NamedTuple):
     offset: float = 0.0
 
     def to_ours(self, value: float) -> float:
-        """Convert a value of this unit to s, mol/L, K or s^-1."""
-        return self.factor * value + self.offset
+        """Convert a value of this unit to s, mol/L, K or s^-1.
+
+        To 12 digits, so that 10 µM and 0.01 mM are one number.
+        """
+        return float(f"{self.factor * value + self.offset:.12g}")
 
 
 def _spellings(table: Mapping[Scale, str]) -> dict[str, Scale]:

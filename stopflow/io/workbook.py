@@ -1,0 +1,231 @@
+"""The workbooks of an experiment folder: start times, the lab's own rates, conditions.
+
+Two are usual, `BOOKS`; any other workbook or CSV counts too when it has a column of file names.
+Columns are known by meaning (columns.py), sheets by name and else by content. For each value the
+first source wins; sources that disagree are reported.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from stopflow.errors import FormatError
+from stopflow.io.columns import QUANTITIES
+from stopflow.io.rows import Entry, SheetRow, SheetTable, file_key, parse_sheet
+from stopflow.io.sheets import ENDINGS, Sheet, read_sheets
+from stopflow.trace import Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """A workbook every experiment folder should have."""
+
+    name: str
+    sheet: str
+    quantity: str
+    column: str
+
+
+BOOKS = (
+    Book(name="start_values.XLSX", sheet="start_values", quantity="start", column="x_start"),
+    Book(name="Extended_Dataset.XLSX", sheet="Sheet1", quantity="rate", column="Rate"),
+)
+TRUTH = "truth.csv"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkbookReading:
+    """Everything the workbooks of a folder say.
+
+    Attributes
+    ----------
+    rows
+        Best source first; a file can have several.
+    columns
+        Quantity -> where its column is, of every quantity that has one.
+    problems
+        Columns taken (notes) and whatever could not be used; their `experiment` is empty.
+    """
+
+    rows: tuple[SheetRow, ...]
+    columns: Mapping[str, str]
+    problems: tuple[Problem, ...]
+
+    def filled(self, quantity: str) -> bool:
+        """Tell whether any file has a value of that quantity."""
+        return any(quantity in row.entries for row in self.rows)
+
+
+def read_workbooks(folder: Path) -> WorkbookReading:
+    """Read every workbook of a folder; nothing that is wrong in one raises."""
+    tables: list[SheetTable] = []
+    problems: list[Problem] = []
+    paths = _workbook_paths(folder)
+    for path in paths:
+        found, remarks = _read_book(path)
+        tables += found
+        problems += remarks
+    columns: dict[str, str] = {}
+    for table in tables:
+        for quantity, place in table.columns.items():
+            columns.setdefault(quantity, f"{table.sheet.book}, {place}")
+        problems += table.problems
+    problems += _missing(columns, paths, tables)
+    rows = tuple(_with_book(row, table.sheet) for table in tables for row in table.rows)
+    return WorkbookReading(rows=rows, columns=columns, problems=tuple(problems))
+
+
+def merge_rows(rows: Iterable[SheetRow]) -> tuple[SheetRow, tuple[Problem, ...]]:
+    """Merge rows of one file, first source first.
+
+    Returns
+    -------
+    tuple
+        The merged row, and a warning for every value in which two sources differ.
+    """
+    first, *others = rows
+    entries, extra, problems = dict(first.entries), dict(first.extra), []
+    for row in others:
+        for quantity, entry in row.entries.items():
+            kept = entries.setdefault(quantity, entry)
+            if not _equal(kept, entry):
+                problems.append(_disagreement(row, quantity, kept=kept, other=entry))
+        for header, text in row.extra.items():
+            if extra.setdefault(header, text) != text:
+                extra[f"{header} ({row.place})"] = text
+    return replace(first, entries=entries, extra=extra), tuple(problems)
+
+
+def _workbook_paths(folder: Path) -> list[Path]:
+    """Return the workbooks of a folder, the usual two first; lock and hidden files left out."""
+    order = [Path(book.name).stem.casefold() for book in BOOKS]
+
+    def rank(path: Path) -> tuple[int, int, str]:
+        stem = path.stem.casefold()
+        known = order.index(stem) if stem in order else len(order)
+        return known, ENDINGS.index(path.suffix.casefold()), stem
+
+    return sorted(
+        (
+            path
+            for path in folder.iterdir()
+            if path.suffix.casefold() in ENDINGS
+            and not path.name.startswith(("~$", "."))
+            and path.name.casefold() != TRUTH
+            and path.is_file()
+        ),
+        key=rank,
+    )
+
+
+def _read_book(path: Path) -> tuple[list[SheetTable], list[Problem]]:
+    """Read a workbook: the sheets that have something new to say, the usual one first."""
+    try:
+        sheets = read_sheets(path)
+    except FormatError as error:
+        return [], [_problem(path.name, error.where, error.found, expected=error.expected)]
+    book = _usual(path)
+    if book:
+        sheets.sort(key=lambda sheet: sheet.name.casefold() != book.sheet.casefold())
+    tables: list[SheetTable] = []
+    problems: list[Problem] = []
+    for sheet in sheets:
+        table = parse_sheet(sheet)
+        known = {quantity for earlier in tables for quantity in earlier.columns}
+        if table and (not tables or set(table.columns) - known):
+            tables.append(table)
+        elif any(cell != "" for row in sheet.rows for cell in row):
+            problems.append(_unused(sheet, table, usual=book is not None and not tables))
+    if not tables and not problems:
+        problems.append(_problem(path.name, "", "an empty workbook", expected="a table of files"))
+    if tables:
+        problems = [replace(problem, level="note") for problem in problems]
+    return tables, problems
+
+
+def _usual(path: Path) -> Book | None:
+    stem = path.stem.casefold()
+    return next((book for book in BOOKS if Path(book.name).stem.casefold() == stem), None)
+
+
+def _unused(sheet: Sheet, table: SheetTable | None, *, usual: bool) -> Problem:
+    where = f"sheet '{sheet.name}'" if sheet.name else ""
+    if table:
+        found = "a table that says nothing new; not used"
+        return _problem(sheet.book, where, found, level="note")
+    head = next(row for row in sheet.rows if any(cell != "" for cell in row))
+    shown = ", ".join(str(cell) for cell in head if cell != "")[:80]
+    return _problem(
+        sheet.book,
+        where,
+        f"no column of file names (first row: {shown}); not used",
+        expected="a header row with Filename",
+        level="error" if usual else "note",
+    )
+
+
+def _missing(
+    columns: Mapping[str, str], paths: list[Path], tables: list[SheetTable]
+) -> list[Problem]:
+    """Report the usual workbooks and columns that are not there."""
+    problems = []
+    for book in BOOKS:
+        if book.quantity in columns:
+            continue
+        meaning = QUANTITIES[book.quantity].meaning
+        own = next((path.name for path in paths if _usual(path) == book), None)
+        if own is None:
+            expected = f"{book.name} with the columns Filename and {book.column}"
+            found = f"no workbook with a column for the {meaning}"
+            problems.append(_problem(book.name, "", found, expected=expected, level="warning"))
+        elif any(table.sheet.book == own for table in tables):
+            expected = f"a column such as {book.column}"
+            found = f"no column for the {meaning}"
+            problems.append(_problem(own, "header", found, expected=expected, level="warning"))
+    return problems
+
+
+def _with_book(row: SheetRow, sheet: Sheet) -> SheetRow:
+    return replace(row, place=f"{sheet.book}, {row.place}")
+
+
+def _equal(first: Entry, second: Entry) -> bool:
+    if isinstance(first.value, str) or isinstance(second.value, str):
+        return first.value == second.value
+    if first.has_unit != second.has_unit:
+        return True  # start times in different units: not comparable before the file is read
+    return math.isclose(first.value, second.value, rel_tol=1e-9)
+
+
+def _disagreement(row: SheetRow, quantity: str, *, kept: Entry, other: Entry) -> Problem:
+    book, _, _ = row.place.partition(", ")
+    return _problem(
+        book,
+        other.place,
+        f"{QUANTITIES[quantity].meaning} {other.value} of {row.file!r}, elsewhere {kept.value}",
+        expected=f"one value; that of {kept.place} is used",
+        level="warning",
+    )
+
+
+def _problem(
+    file: str,
+    where: str,
+    found: str,
+    *,
+    expected: str = "",
+    level: Literal["error", "warning", "note"] = "error",
+) -> Problem:
+    return Problem(
+        experiment="", file=file, where=where, found=found, expected=expected, level=level
+    )
+
+
+def rows_by_file(reading: WorkbookReading) -> dict[str, list[SheetRow]]:
+    """Return the rows of each file, by `file_key`."""
+    found: dict[str, list[SheetRow]] = {}
+    for row in reading.rows:
+        found.setdefault(file_key(row.file), []).append(row)
+    return found
