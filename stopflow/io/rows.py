@@ -128,6 +128,7 @@ class _RowReader:
     chosen: Mapping[str, tuple[int, Header]]
     problems: list[Problem] = field(default_factory=list)
     _assumed: set[str] = field(default_factory=set)
+    _filled: set[str] = field(default_factory=lambda: {"file"})
     _seen: dict[tuple[str, int | None], SheetRow] = field(default_factory=dict)
 
     def read_row(self, number: int) -> SheetRow | None:
@@ -199,6 +200,7 @@ class _RowReader:
         place = self.sheet.place(number, column)
         if isinstance(cell, str) and cell.casefold() in EMPTY_WORDS:
             return None
+        self._filled.add(key)
         if isinstance(cell, str) and cell.startswith("="):
             self._report(
                 place, repr(cell), "a value; the formula has none stored: open, calculate, save"
@@ -241,6 +243,7 @@ class _RowReader:
         """Say which column was taken for what, and in which unit."""
         for key, (column, header) in self.chosen.items():
             unit, level = self._unit_remark(key, header)
+            unit = unit if key in self._filled else ", but empty"
             found = f"column {header.text!r} taken as {QUANTITIES[key].meaning}{unit}"
             self._report(self.sheet.column_place(column), found, "", level)
         for column, header in passed_over.items():
