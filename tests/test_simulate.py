@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from stopflow.errors import SettingsError
+from stopflow.io.folder import find_experiments, read_experiment, read_truth
 from stopflow.simulate.chemistry import LADDER, REACTIONS, concentration_ladder
 from stopflow.simulate.instrument import (
     Instrument,
@@ -21,6 +23,7 @@ from stopflow.simulate.instrument import (
 )
 from stopflow.simulate.lab import SimulatedExperiment, simulate_lab
 from stopflow.simulate.plan import LabSpec, sampling_times
+from stopflow.simulate.writer import write_lab
 
 TIME_S = sampling_times(0.3, 15_001)
 PUSH = Push(
@@ -179,11 +182,7 @@ def test_k_obs_is_on_the_law_of_the_reaction() -> None:
         LabSpec(folders=12, points=301), generator=np.random.default_rng(2)
     ):
         shots = simulated.experiment.shots
-        reaction = next(
-            row
-            for row in REACTIONS
-            if shots[0].experiment[3:].startswith(f"{row.reagent}_{row.substrate}_")
-        )
+        reaction = _reaction_of(simulated)
         conc = np.array([shot.conditions.concentration_M for shot in shots])
         k = np.array([truth.k_condition_per_s for truth in simulated.truths])
         off = reaction.k_obs(0.0, temperature_K=shots[0].conditions.temperature_K)
@@ -211,9 +210,9 @@ def test_same_seed_same_lab_whatever_is_taken(small_lab) -> None:
 
 def test_the_labs_own_rate_is_a_fit_near_the_truth(small_lab) -> None:
     off = [
-        fit.rate_per_s / truth.k_per_s - 1
+        shot.workbook_rate_per_s / truth.k_per_s - 1
         for simulated in small_lab
-        for fit, truth in zip(simulated.lab_fits, simulated.truths, strict=True)
+        for shot, truth in zip(simulated.experiment.shots, simulated.truths, strict=True)
     ]
     assert 0.001 < np.median(np.abs(off)) < 0.05
 
@@ -263,6 +262,109 @@ def test_default_size_is_that_of_a_real_lab() -> None:
     assert 1000 < sum(sizes) < 1400
 
 
+# --- on disk -------------------------------------------------------------------------------------
+
+
+TINY = LabSpec(folders=2, traces=(4, 5), points=101)
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def test_same_seed_same_bytes_workbooks_included(tmp_path: Path) -> None:
+    seen: list[tuple[str, int, int]] = []
+    written = write_lab(tmp_path / "a", spec=TINY, seed=3, progress=lambda *at: seen.append(at))
+    write_lab(tmp_path / "b", spec=TINY, seed=3)
+    write_lab(tmp_path / "c", spec=TINY, seed=4)
+    first = _contents(tmp_path / "a")
+    assert first == _contents(tmp_path / "b")
+    assert first != _contents(tmp_path / "c")
+    assert seen == [("simulate", 1, 2), ("simulate", 2, 2)]
+    assert len(first) == written.shots + 2 * written.folders + 1
+
+
+def test_what_was_written_is_what_is_read(tmp_path: Path) -> None:
+    root = tmp_path / "lab"
+    write_lab(root, spec=TINY, seed=3)
+    truth = read_truth(root)
+    folders = find_experiments(root)
+    lab = list(simulate_lab(TINY, generator=np.random.default_rng(3)))
+    assert [folder.name for folder in folders] == [made.experiment.name for made in lab]
+    for folder, made in zip(folders, lab, strict=True):
+        read = read_experiment(folder)
+        assert {problem.level for problem in read.problems} <= {"note"}
+        shots = {shot.file: shot for shot in read.shots}
+        assert len(shots) == len(made.truths)
+        for shot, known in zip(made.experiment.shots, made.truths, strict=True):
+            back = shots[shot.file]
+            np.testing.assert_allclose(back.trace.time_s, shot.trace.time_s, rtol=1e-9)
+            np.testing.assert_allclose(back.trace.signal, shot.trace.signal, rtol=5.1e-6)
+            assert back.trace.records == shot.trace.records
+            assert back.start_s == pytest.approx(shot.start_s)
+            assert back.workbook_rate_per_s == shot.workbook_rate_per_s
+            assert back.conditions.substrate == shot.conditions.substrate
+            assert back.conditions.replicate == shot.conditions.replicate
+            for name in ("concentration_M", "temperature_K", "dead_time_s"):
+                ours, theirs = getattr(shot.conditions, name), getattr(back.conditions, name)
+                assert theirs == pytest.approx(ours), name
+            assert back.conditions.extra.items() <= shot.conditions.extra.items()
+            assert truth[read.name, shot.file] == pytest.approx(known.k_per_s, rel=1e-8)
+
+
+def test_an_earlier_lab_is_replaced_whole(tmp_path: Path) -> None:
+    root = tmp_path / "lab"
+    root.mkdir()
+    write_lab(root, spec=replace(TINY, folders=3), seed=1)
+    write_lab(root, spec=TINY, seed=2)
+    assert len(find_experiments(root)) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["lab"]
+
+
+@pytest.mark.parametrize("stranger", ["notes.txt", "truth.csv", "01_x/mine.bka"])
+def test_a_folder_of_somebody_elses_is_refused(tmp_path: Path, stranger: str) -> None:
+    mine = tmp_path / stranger
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("experiment,file,k_true_per_s\n")
+    with pytest.raises(SettingsError, match=r"OUT = .* \(holds "):
+        write_lab(tmp_path, spec=TINY, seed=1)
+    assert mine.exists()
+
+
+def test_an_earlier_lab_with_something_added_is_refused(tmp_path: Path) -> None:
+    root = tmp_path / "lab"
+    write_lab(root, spec=TINY, seed=1)
+    added = find_experiments(root)[0] / "mine.bka"
+    added.touch()
+    with pytest.raises(SettingsError, match=r"mine\.bka"):
+        write_lab(root, spec=TINY, seed=1)
+    assert added.exists()
+
+
+def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "lab").touch()
+    with pytest.raises(SettingsError, match="a file"):
+        write_lab(tmp_path / "lab", spec=TINY, seed=1)
+
+
+def test_a_broken_run_leaves_the_earlier_lab(tmp_path: Path) -> None:
+    root = tmp_path / "lab"
+    write_lab(root, spec=TINY, seed=1)
+    before = _contents(root)
+
+    def give_up(*_at: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_lab(root, spec=TINY, seed=2, progress=give_up)
+    assert _contents(root) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["lab"]
+
+
+# --- what a fit can reach ------------------------------------------------------------------------
+
+
 @pytest.mark.slow
 def test_error_of_least_squares_meets_the_cramer_rao_bound(full_proof) -> None:
     """scipy-free check of truth: Gauss-Newton fits from the truth, white noise, k T of 2 to 100."""
@@ -279,6 +381,48 @@ def test_error_of_least_squares_meets_the_cramer_rao_bound(full_proof) -> None:
     assert len(pulls) > 50
     assert np.std(pulls) == pytest.approx(1.0, abs=4 / np.sqrt(2 * len(pulls)))
     assert np.mean(pulls) == pytest.approx(0.0, abs=4 / np.sqrt(len(pulls)))
+
+
+@pytest.mark.slow
+def test_the_line_of_k_obs_is_in_the_traces(full_proof) -> None:
+    """k_on from written traces alone: grid search and Gauss-Newton, then a straight line."""
+    lab = simulate_lab(
+        LabSpec(folders=30 if full_proof else 6, points=1501), generator=np.random.default_rng(4)
+    )
+    checked = 0
+    for simulated in lab:
+        shots = simulated.experiment.shots
+        reaction = _reaction_of(simulated)
+        fits = [_fit_blindly(shot) for shot in shots]
+        kept = [number for number, fit in enumerate(fits) if fit is not None]
+        if reaction.saturation_M is not None or len(kept) < len(shots):
+            continue
+        temperature_K = shots[0].conditions.temperature_K
+        conc = np.array([shot.conditions.concentration_M for shot in shots])
+        k = np.array([fit[0] for fit in fits])
+        error = np.array([np.hypot(fit[1], 0.01 * fit[0]) for fit in fits])
+        (slope, _), covariance = np.polyfit(conc, k, 1, w=1 / error, cov="unscaled")
+        off = reaction.k_obs(0.0, temperature_K=temperature_K)
+        k_on = (reaction.k_obs(1e-4, temperature_K=temperature_K) - off) / 1e-4
+        assert abs(slope - k_on) < 4.5 * np.sqrt(covariance[0, 0])
+        checked += 1
+    assert checked >= 2
+
+
+def _reaction_of(simulated: SimulatedExperiment):
+    _, reagent, substrate, _ = simulated.experiment.name.split("_")
+    return next(row for row in REACTIONS if (row.reagent, row.substrate) == (reagent, substrate))
+
+
+def _fit_blindly(shot) -> tuple[float, float] | None:
+    """Return k and its error, from the named start, without looking at the truth."""
+    since = shot.trace.time_s - shot.start_s
+    since, signal = since[since >= 0], shot.trace.signal[since >= 0]
+    trials = np.geomspace(2 / since[-1], 300 / since[-1], 60)
+    bases = [np.column_stack([since, since**0, np.exp(-k * since)]) for k in trials]
+    left = [np.linalg.lstsq(basis, signal)[1][0] for basis in bases]
+    fit = _gauss_newton(since, signal, trials[int(np.argmin(left))])
+    return None if fit is None else (fit[0], fit[1] * np.sqrt(min(left) / (len(since) - 4)))
 
 
 def _gauss_newton(since, signal, k):

@@ -1,5 +1,25 @@
 """A simulated stopped-flow lab with known truth.
 
-`instrument` is the physics of one shot, `chemistry` the reactions, `plan` how a lab sets an
-experiment up, `lab` its shots, `writer` the folders on disk.
+::
+
+    instrument   the physics of one shot, with its formulas
+    chemistry    reactions, rate laws, concentration series
+    plan         how a lab sets an experiment up
+    lab          its shots, with the truth behind them
+    writer       folders, workbooks and truth.csv
 """
+
+from stopflow.simulate.instrument import Instrument, Push, simulate_shot
+from stopflow.simulate.lab import simulate_lab
+from stopflow.simulate.plan import LabSpec
+from stopflow.simulate.writer import WrittenLab, write_lab
+
+__all__ = [
+    "Instrument",
+    "LabSpec",
+    "Push",
+    "WrittenLab",
+    "simulate_lab",
+    "simulate_shot",
+    "write_lab",
+]

@@ -63,23 +63,12 @@ class ShotTruth:
     disturbance: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabFit:
-    """The lab's own numbers for a shot: volts, seconds, time counted from the named start."""
-
-    rate_per_s: float
-    amplitude: float
-    slope_per_s: float
-    intercept: float
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SimulatedExperiment:
-    """An experiment, and for each of its shots the truth and the lab's own fit."""
+    """An experiment, and the truth of each of its shots in the same order."""
 
     experiment: Experiment
     truths: tuple[ShotTruth, ...]
-    lab_fits: tuple[LabFit, ...]
 
 
 def simulate_lab(spec: LabSpec, *, generator: np.random.Generator) -> Iterator[SimulatedExperiment]:
@@ -106,7 +95,7 @@ def simulate_lab(spec: LabSpec, *, generator: np.random.Generator) -> Iterator[S
 def _record_experiment(
     plan: ExperimentPlan, spec: LabSpec, *, generator: np.random.Generator
 ) -> SimulatedExperiment:
-    shots, truths, fits = [], [], []
+    shots, truths = [], []
     for concentration_uM, replicates in plan.mixtures:
         k_per_s = plan.reaction.k_obs(concentration_uM * 1e-6, temperature_K=plan.temperature_K)
         for replicate in range(1, replicates + 1):
@@ -116,23 +105,23 @@ def _record_experiment(
                 plan.time_s, push, instrument=plan.instrument, generator=generator
             )
             start_s = _named_start(record.start_s, generator=generator)
-            fit = _lab_fit(plan, push, record, start_s=start_s, generator=generator)
-            fits.append(fit)
+            rate_per_s, fitted = _lab_fit(plan, push, record, start_s=start_s, generator=generator)
             truths.append(_truth(plan, push, record, k_per_s=k_per_s, disturbance=disturbance))
             shots.append(
                 Shot(
                     experiment=plan.name,
                     file=f"{plan.reaction.substrate}_{concentration_uM:g}uM_{replicate}.bka",
                     trace=_trace(plan, record, concentration_uM, replicate=replicate),
-                    conditions=_conditions(plan, concentration_uM, replicate=replicate),
+                    conditions=_conditions(
+                        plan, concentration_uM, replicate=replicate, fitted=fitted
+                    ),
                     start_s=start_s,
-                    workbook_rate_per_s=fit.rate_per_s,
+                    workbook_rate_per_s=rate_per_s,
                 )
             )
     return SimulatedExperiment(
         experiment=Experiment(name=plan.name, shots=tuple(shots)),
         truths=tuple(truths),
-        lab_fits=tuple(fits),
     )
 
 
@@ -205,8 +194,11 @@ def _lab_fit(
     *,
     start_s: float,
     generator: np.random.Generator,
-) -> LabFit:
-    """One Gauss-Newton step of y = a t + b + c exp(-k t) on the points from the named start."""
+) -> tuple[float, dict[str, str]]:
+    """One Gauss-Newton step of y = a t + b + c exp(-k t) on the points from the named start.
+
+    Returns the rate and what the workbook says beside it.
+    """
     kept = plan.time_s >= start_s
     since = plan.time_s[kept] - start_s
     decay = np.exp(-push.k_per_s * since)
@@ -220,12 +212,12 @@ def _lab_fit(
     )
     step = np.linalg.lstsq(jacobian, residual)[0]
     relative = np.clip(step[3] + HUMAN_SCATTER * generator.standard_normal(), -0.6, 2.0)
-    return LabFit(
-        rate_per_s=float(f"{push.k_per_s * (1 + relative):.4g}"),
-        amplitude=float(f"{amplitude + step[2]:.4g}"),
-        slope_per_s=float(f"{slope + step[0]:.4g}"),
-        intercept=float(f"{intercept + step[1]:.5g}"),
-    )
+    rate_per_s = float(f"{push.k_per_s * (1 + relative):.4g}")
+    return rate_per_s, {
+        "Slope (V/s)": f"{slope + step[0]:.4g}",
+        "Intercept (V)": f"{intercept + step[1]:.5g}",
+        "Amplitude (V)": f"{amplitude + step[2]:.4g}",
+    }
 
 
 def _truth(
@@ -256,17 +248,23 @@ def _trace(
         signal=record.signal,
         signal_unit="Volt",
         records=(
+            ("_UNITX", "ms"),
+            ("_UNITY", "Volt"),
             ("_COMMENT", f"{mixture}, {plan.temperature_K - 273.15:.1f} C, shot {replicate}"),
             ("_COMMENT", f"{reaction.light}, {plan.time_s[-1]:g} s"),
+            ("_DELTAX", "0"),
         ),
     )
 
 
-def _conditions(plan: ExperimentPlan, concentration_uM: float, *, replicate: int) -> Conditions:
+def _conditions(
+    plan: ExperimentPlan, concentration_uM: float, *, replicate: int, fitted: dict[str, str]
+) -> Conditions:
     return Conditions(
         substrate=plan.reaction.substrate,
         concentration_M=float(f"{concentration_uM:g}e-6"),
         temperature_K=plan.temperature_K,
         replicate=replicate,
         dead_time_s=round(plan.instrument.dead_time_s, 4),
+        extra={"Channel": "1", **fitted},
     )

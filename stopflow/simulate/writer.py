@@ -1,0 +1,156 @@
+"""A simulated lab on disk: folders of .bka files, their two workbooks, and the truth.
+
+::
+
+    OUT/
+      truth.csv                      one row a shot: what `ShotTruth` says
+      01_HRP_H2O2_25C/
+        H2O2_1uM_1.bka  ...          time in ms, signal in Volt
+        start_values.XLSX            Filename, x_start (ms)
+        Extended_Dataset.XLSX        Filename, Rate, conditions, the lab's fitted parameters
+
+Equal seeds and specs give equal bytes.
+"""
+
+import csv
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from stopflow.errors import SettingsError
+from stopflow.io.atomic import replacing_folder, write_text
+from stopflow.io.bka import write_bka
+from stopflow.io.workbook import BOOKS, TRUTH
+from stopflow.io.workbook_writer import write_workbooks
+from stopflow.simulate.lab import ShotTruth, SimulatedExperiment, simulate_lab
+from stopflow.simulate.plan import LabSpec
+from stopflow.trace import Shot
+
+TRUTH_COLUMNS = (
+    "experiment",
+    "file",
+    "k_true_per_s",
+    "start_true_s",
+    "amplitude",
+    "slope_per_s",
+    "intercept",
+    "noise_sd",
+    "noise_rho",
+    "k_condition_per_s",
+    "second_k_per_s",
+    "second_amplitude",
+    "disturbance",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenLab:
+    """What `write_lab` wrote: numbers of folders and shots, and the path of the truth."""
+
+    folders: int
+    shots: int
+    truth: Path
+
+
+def write_lab(
+    out: Path,
+    *,
+    spec: LabSpec,
+    seed: int,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> WrittenLab:
+    """Write a lab to the folder `out`, which appears whole or not at all.
+
+    Parameters
+    ----------
+    out
+        New, empty, or an earlier simulated lab without anything added; that is replaced.
+    progress
+        Called with ("simulate", folders done, folders) after each folder.
+
+    Raises
+    ------
+    SettingsError
+        When `out` holds anything that is not an earlier simulated lab.
+    """
+    out = out.resolve()
+    _require_replaceable(out)
+    rows: list[tuple[str, ...]] = []
+    with replacing_folder(out) as partial:
+        lab = simulate_lab(spec, generator=np.random.default_rng(seed))
+        for done, simulated in enumerate(lab, start=1):
+            rows += _write_experiment(partial, simulated)
+            if progress is not None:
+                progress("simulate", done, spec.folders)
+        table = io.StringIO()
+        csv.writer(table, lineterminator="\n").writerows([TRUTH_COLUMNS, *rows])
+        write_text(partial / TRUTH, table.getvalue())
+    return WrittenLab(folders=spec.folders, shots=len(rows), truth=out / TRUTH)
+
+
+def _write_experiment(root: Path, simulated: SimulatedExperiment) -> list[tuple[str, ...]]:
+    experiment = simulated.experiment
+    folder = root / experiment.name
+    folder.mkdir()
+    for shot in experiment.shots:
+        if shot.trace is not None:
+            write_bka(
+                folder / shot.file,
+                time=np.round(shot.trace.time_s * 1e3, 6),
+                signals=shot.trace.signal,
+                signal_units=(shot.trace.signal_unit,),
+                comments=[text for key, text in shot.trace.records if key == "_COMMENT"],
+            )
+    write_workbooks(
+        folder, experiment.shots, concentration_header="Concentration after mixing (µM)"
+    )
+    return [
+        _truth_row(shot, truth)
+        for shot, truth in zip(experiment.shots, simulated.truths, strict=True)
+    ]
+
+
+def _truth_row(shot: Shot, truth: ShotTruth) -> tuple[str, ...]:
+    numbers = (
+        truth.k_per_s,
+        truth.start_s,
+        truth.amplitude,
+        truth.slope_per_s,
+        truth.intercept,
+        truth.noise_sd,
+        truth.noise_rho,
+        truth.k_condition_per_s,
+        truth.second_k_per_s,
+        truth.second_amplitude,
+    )
+    written = (f"{number:.9g}" for number in numbers)
+    return (shot.experiment, shot.file, *written, truth.disturbance)
+
+
+def _require_replaceable(out: Path) -> None:
+    """Refuse a folder that holds anything but what an earlier lab's truth lists."""
+    expected = "a new or empty folder, or an earlier simulated lab with nothing added"
+    if not out.exists():
+        return
+    if not out.is_dir():
+        raise SettingsError("OUT", f"{out} (a file)", valid=expected)
+    ours = _listed(out / TRUTH)
+    stranger = next((path for path in sorted(out.rglob("*")) if path not in ours), None)
+    if stranger is not None:
+        raise SettingsError("OUT", f"{out} (holds {stranger.relative_to(out)})", valid=expected)
+
+
+def _listed(truth: Path) -> set[Path]:
+    """Everything of the lab that a truth table describes; empty without such a table."""
+    if not truth.is_file():
+        return set()
+    with truth.open(encoding="utf-8", newline="") as handle:
+        rows = list(csv.reader(handle))
+    if not rows or tuple(rows[0]) != TRUTH_COLUMNS:
+        return set()
+    files = {truth.parent / row[0] / row[1] for row in rows[1:]}
+    folders = {file.parent for file in files}
+    return {truth} | files | folders | {folder / book.name for folder in folders for book in BOOKS}
