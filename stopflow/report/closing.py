@@ -16,7 +16,7 @@ from stopflow.report.tables import settings_frame
 def build_closing_blocks(data: KineticsReportData) -> list[Block]:
     """Compose methods, problems and provenance."""
     blocks: list[Block] = [
-        build_heading("Methods, ready to paste"),
+        build_heading("Methods, ready to paste", level=0),
         Paragraph(text=write_methods(data), size=8.6, leading=1.5),
     ]
     if len(data.problems):

@@ -9,9 +9,16 @@ import pandas as pd
 
 from stopflow.report.closing import build_provenance_blocks
 from stopflow.report.data import ModelReportData
-from stopflow.report.flow import Block, Paragraph, build_heading, build_subheading
+from stopflow.report.flow import (
+    Block,
+    Bookmark,
+    Paragraph,
+    build_heading,
+    pair_picture,
+    row_picture,
+)
 from stopflow.report.grid import Column, Grid
-from stopflow.report.model import attach_model, pair_picture
+from stopflow.report.model import attach_model
 from stopflow.report.model_figures import draw_learning, draw_predictions
 from stopflow.report.model_numbers import build_comparison, split_points
 from stopflow.report.pdf import DocumentInfo, Progress, flow_sheets, write_pdf
@@ -50,7 +57,14 @@ def write_compare_pdf(
     names = ", ".join(model.name for model in models)
     provenance = models[0].provenance if models else {}
     blocks: list[Block] = [
-        Paragraph(text="Comparison of networks", size=20.0, bold=True, after_mm=0.4, leading=1.15),
+        Paragraph(
+            text="Comparison of networks",
+            size=20.0,
+            bold=True,
+            after_mm=0.4,
+            leading=1.15,
+            bookmark=Bookmark(title="Comparison of networks"),
+        ),
         Paragraph(text=names, size=8.4, colour=MUTED, after_mm=3.0),
         Paragraph(text=_verdict(table)),
         comparison_grid(table),
@@ -66,7 +80,7 @@ def write_compare_pdf(
         *_scatters(models),
         *build_provenance_blocks(provenance),
     ]
-    sheets = flow_sheets(blocks, size, ruler, section="Comparison", bookmark="Comparison")
+    sheets = flow_sheets(blocks, size, ruler, section="Comparison")
     attachments = {"comparison.csv": csv_text(table).encode()}
     for model in models:
         attachments |= attach_model(model, prefix=f"{Path(model.name).name}-")
@@ -157,10 +171,12 @@ def _scatters(models: Sequence[ModelReportData]) -> list[Block]:
     blocks: list[Block] = []
     if drawn:
         blocks.append(build_heading("Predicted against actual"))
-    for place in range(0, len(drawn), 2):
-        pair = drawn[place : place + 2]
-        painters = [partial(draw_predictions, points=points) for _, points in pair]
-        second = painters[1] if len(painters) > 1 else None
-        blocks.append(build_subheading("   and   ".join(name for name, _ in pair)))
-        blocks.append(pair_picture(painters[0], second, tall_mm=78.0))
+    across = 3 if len(drawn) > 2 else 2
+    for place in range(0, len(drawn), across):
+        row = drawn[place : place + across]
+        painters = [
+            partial(draw_predictions, points=points, title=name, key=number == 0)
+            for number, (name, points) in enumerate(row)
+        ]
+        blocks.append(row_picture(painters, tall_mm=58.0 if across == 3 else 84.0))
     return blocks

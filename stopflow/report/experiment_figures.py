@@ -17,6 +17,7 @@ from stopflow.report.experiment_numbers import (
     relative_cuts,
 )
 from stopflow.report.page import Page
+from stopflow.report.scales import use_log_x, use_log_y
 from stopflow.report.style import ACCENT, INK, MUTED, SHADE, VERDICT_COLOURS
 
 _GUTTER_MM = 15.0
@@ -70,7 +71,7 @@ def draw_traces(
     side.tick_params(labelleft=False)
     lowest[0].set_xlabel(f"time / {picture.time_unit}")
     lowest[1].set_xlabel(f"time since the cut / {picture.time_unit} (logarithmic)")
-    page.figure.align_ylabels([axes for axes in (main, lowest[0])])
+    page.figure.align_ylabels([main, lowest[0]])
 
 
 def _starts(picture: ExperimentPicture) -> FloatArray:
@@ -100,11 +101,9 @@ def _draw_log_signal(axes: Axes, picture: ExperimentPicture) -> None:
     _draw_fits(axes, picture, [shot.log_fit for shot in picture.shots])
     drawn = [curve.x for curve in curves if curve is not None]
     if drawn:
-        axes.set_xscale("log")
-        low = max(min(x.min() for x in drawn), max(x.max() for x in drawn) / 3e4)
-        axes.set_xlim(
-            low * picture.time_factor, max(x.max() for x in drawn) * picture.time_factor * 1.05
-        )
+        high = max(x.max() for x in drawn) * picture.time_factor
+        low = max(min(x.min() for x in drawn) * picture.time_factor, high / 3e4)
+        use_log_x(axes, low, high * 1.05)
 
 
 def _draw_shots(axes: Axes, picture: ExperimentPicture, curves: Sequence[Curve | None]) -> None:
@@ -148,8 +147,8 @@ def _signal_limits(picture: ExperimentPicture) -> tuple[float, float]:
     whole = np.concatenate(everything)
     low, high = float(values.min()), float(values.max())
     span = high - low or max(abs(high), 1.0) * 0.1
-    low = max(low - 0.3 * span, min(low, float(whole.min())))
-    high = min(high + 0.3 * span, max(high, float(whole.max())))
+    low = max(low - 0.12 * span, min(low, float(whole.min())))
+    high = min(high + 0.12 * span, max(high, float(whole.max())))
     return low - 0.05 * span, high + 0.05 * span
 
 
@@ -287,8 +286,8 @@ def draw_rates(axes: Axes, shots: pd.DataFrame, picture: ExperimentPicture) -> b
         return False
     k = shots["k_per_s"].to_numpy(float)
     k = k[np.isfinite(k)]
-    if k.min() > 0 and k.max() / k.min() > 20:
-        axes.set_yscale("log")
+    if k.min() > 0 and k.max() / k.min() > 8:
+        use_log_y(axes, k.min() / 1.25, k.max() * 1.25)
     _name_columns(axes, picture.series)
     axes.set_ylabel("k / s⁻¹")
     return True

@@ -14,14 +14,17 @@ from stopflow.report.flow import Block, Paragraph, Picture, build_subheading
 from stopflow.report.grid import Column, Grid
 from stopflow.report.page import Page
 from stopflow.report.rounding import MISSING, format_digits, format_pm
-from stopflow.report.style import MUTED, Paper
-from stopflow.report.summary import count_reasons, count_shots
+from stopflow.report.style import MUTED, Paper, Ruler
+from stopflow.report.summary import Counts, count_reasons, count_shots
 
 _FILES_NAMED = 12
+_STRIP_MM = 54.0
+_LEAST_TRACES_MM = 84.0
+_MOST_TRACES_MM = 128.0
 
 
 def build_experiment_blocks(
-    data: KineticsReportData, name: str, rows: Sequence[int], *, paper: Paper
+    data: KineticsReportData, name: str, rows: Sequence[int], *, paper: Paper, ruler: Ruler
 ) -> list[Block]:
     """Compose the page of one experiment; long tables run on to further pages.
 
@@ -43,32 +46,30 @@ def build_experiment_blocks(
             text="  ·  ".join(part for part in said if part), size=8.0, colour=MUTED, after_mm=2.5
         ),
     ]
-    readable = [row for row in rows if _has_trace(shots.loc[row])]
-    if readable:
-        fitted = counts.fitted > 0
-        share = 0.395 if fitted else 0.33
-        blocks.append(
-            Picture(
-                tall_mm=paper.height_mm * share + (60.0 if fitted else 0.0),
-                paint=partial(_paint, data, tuple(rows), paper.height_mm * share),
-                after_mm=3.0,
-            )
-        )
-        blocks.append(Paragraph(text=_caption(len(readable), fitted), size=6.6, colour=MUTED))
-    else:
-        blocks.append(Paragraph(text="No file of this experiment could be read."))
+    below: list[Block] = []
     if counts.fitted:
-        blocks += [build_subheading("Models tried"), _models_grid(shots)]
-    blocks += [build_subheading("Verdicts"), _verdict_grid(shots)]
-    return blocks
+        below += [build_subheading("Models tried"), _models_grid(shots)]
+    below += [build_subheading("Verdicts"), _verdict_grid(shots)]
+    if not counts.read:
+        return [*blocks, Paragraph(text="No file of this experiment could be read."), *below]
+    caption = Paragraph(text=_caption(counts), size=6.6, colour=MUTED)
+    strip_mm = _STRIP_MM if counts.fitted else 0.0
+    others = sum(
+        block.height_mm(ruler, paper.text_width_mm) for block in (*blocks, caption, *below)
+    )
+    room = paper.floor_mm - paper.top_mm - others - strip_mm - 2.0
+    traces_mm = min(max(room, _LEAST_TRACES_MM), _MOST_TRACES_MM)
+    picture = Picture(
+        tall_mm=traces_mm + strip_mm,
+        paint=partial(_paint, data, tuple(rows), traces_mm),
+        after_mm=1.0,
+    )
+    return [*blocks, picture, caption, *below]
 
 
-def _has_trace(shot: pd.Series) -> bool:
-    return str(shot.get("fit_status", "")) != "unreadable"
-
-
-def _caption(shots: int, fitted: bool) -> str:  # noqa: FBT001
-    if not fitted:
+def _caption(counts: Counts) -> str:
+    shots = counts.read
+    if not counts.fitted:
         return "Recorded signals; none could be fitted. Red: no rate."
     faint = "Faint: recorded shots" if shots <= 6 else "Faint: span of each recorded shot"
     bold = "fits" if shots <= 6 else "fit of the shot of median k of each condition"
@@ -97,15 +98,15 @@ def _paint(
     shots = data.shots.iloc[list(rows)].set_axis(list(rows))
     if not np.isfinite(shots["k_per_s"]).any():
         return
-    top = y_mm + tall_mm + 7.0
+    top = y_mm + tall_mm + 5.0
     half = (width_mm - 36.0) / 2
     cuts = data.cuts[data.cuts["experiment"] == shots["experiment"].iloc[0]]
-    left = page.axes(x_mm + 15.0, top, width_mm=half, height_mm=38.0)
+    left = page.axes(x_mm + 15.0, top, width_mm=half, height_mm=36.0)
     if not draw_cuts(left, cuts, shots, picture):
         left.remove()
-        right = page.axes(x_mm + 15.0, top, width_mm=width_mm - 15.0, height_mm=38.0)
+        right = page.axes(x_mm + 15.0, top, width_mm=width_mm - 15.0, height_mm=36.0)
     else:
-        right = page.axes(x_mm + width_mm - half, top, width_mm=half, height_mm=38.0)
+        right = page.axes(x_mm + width_mm - half, top, width_mm=half, height_mm=36.0)
     draw_rates(right, shots, picture)
 
 

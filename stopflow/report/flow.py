@@ -8,8 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from matplotlib.axes import Axes
+
 from stopflow.report.page import Page
 from stopflow.report.style import ACCENT, INK, MM_PER_POINT, Paper, Ruler
+
+Painter = Callable[[Axes], None]
 
 
 class Block(Protocol):
@@ -36,8 +40,16 @@ class Block(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Bookmark:
+    """An entry of the outline; level 0 is a chapter."""
+
+    title: str
+    level: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Paragraph:
-    """Running text; one size, one colour."""
+    """Running text; one size, one colour, and perhaps a place in the outline."""
 
     text: str
     size: float = 8.2
@@ -47,6 +59,7 @@ class Paragraph:
     before_mm: float = 0.0
     keep_with_next: bool = False
     leading: float = 1.42
+    bookmark: Bookmark | None = None
 
     def _lines(self, ruler: Ruler, width_mm: float) -> list[str]:
         text = ruler.clean(self.text)
@@ -93,10 +106,11 @@ def _reworded(paragraph: Paragraph, text: str) -> Paragraph:
     )
 
 
-def build_heading(text: str) -> Paragraph:
-    """Return the heading of a question or a section."""
+def build_heading(text: str, *, level: int = 1) -> Paragraph:
+    """Return the heading of a question or a section; `level` is its place in the outline."""
     return Paragraph(
         text=text,
+        bookmark=Bookmark(title=text, level=level),
         size=11.5,
         bold=True,
         colour=ACCENT,
@@ -140,6 +154,26 @@ class Picture:
     def draw(self, page: Page, x_mm: float, y_mm: float, *, width_mm: float) -> None:
         """Let `paint` draw."""
         self.paint(page, x_mm, y_mm, width_mm)
+
+
+def row_picture(painters: Sequence[Painter], *, tall_mm: float) -> Picture:
+    """Axes side by side, each drawn by its painter."""
+
+    def paint(page: Page, x_mm: float, y_mm: float, width_mm: float) -> None:
+        count = len(painters)
+        gutter = 14.0 if count < 3 else 12.0
+        between = 4.0 if count < 3 else 2.0
+        wide = (width_mm - count * gutter - (count - 1) * between) / count
+        for place, draw in enumerate(painters):
+            left = x_mm + gutter + place * (wide + gutter + between)
+            draw(page.axes(left, y_mm + 5.0, width_mm=wide, height_mm=tall_mm - 15.0))
+
+    return Picture(tall_mm=tall_mm, paint=paint, after_mm=2.0)
+
+
+def pair_picture(left: Painter, right: Painter | None, *, tall_mm: float) -> Picture:
+    """Two axes side by side, or one over the whole width."""
+    return row_picture([left] if right is None else [left, right], tall_mm=tall_mm)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

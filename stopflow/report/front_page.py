@@ -7,7 +7,7 @@ import pandas as pd
 
 from stopflow.report.conditions import shared_unit, varying_columns
 from stopflow.report.data import KineticsReportData
-from stopflow.report.flow import Block, Paragraph, Picture, build_heading
+from stopflow.report.flow import Block, Bookmark, Paragraph, Picture, build_heading
 from stopflow.report.grid import Column, Grid
 from stopflow.report.page import Page
 from stopflow.report.rounding import (
@@ -34,7 +34,14 @@ def build_front_blocks(data: KineticsReportData) -> list[Block]:
     """Compose the answers: rates, trust, repeats, in this order."""
     counts = count_shots(data.shots)
     blocks: list[Block] = [
-        Paragraph(text="Rate constants", size=20.0, bold=True, after_mm=0.4, leading=1.15),
+        Paragraph(
+            text="Rate constants",
+            size=20.0,
+            bold=True,
+            after_mm=0.4,
+            leading=1.15,
+            bookmark=Bookmark(title="Rate constants"),
+        ),
         Paragraph(text=_what(data, counts), size=8.4, colour=MUTED, after_mm=3.2),
         Picture(tall_mm=17.0, paint=partial(_paint_counts, counts), after_mm=4.2),
     ]

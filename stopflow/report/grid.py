@@ -8,7 +8,8 @@ from stopflow.report.flow import Block
 from stopflow.report.page import Page
 from stopflow.report.style import INK, MM_PER_POINT, MUTED, VERDICT_COLOURS, VERDICT_SIGNS, Ruler
 
-_GAP_MM = 3.2
+_GAP_MM = 2.6
+_WIDEST_GAP_MM = 8.0
 _LEAST_WRAP_MM = 34.0
 
 
@@ -88,6 +89,11 @@ class Grid:
             least[place] += max(room - sum(least), 0.0) / len(wraps)
         return tuple(least)
 
+    def _gap_mm(self, widths: Sequence[float], width_mm: float) -> float:
+        """Spread the columns over the width, but not so far that a row falls apart."""
+        gaps = max(len(widths) - 1, 1)
+        return min(max((width_mm - sum(widths)) / gaps, _GAP_MM), _WIDEST_GAP_MM)
+
     def _natural_mm(self, place: int, ruler: Ruler) -> float:
         column = self.columns[place]
         heads = (column.title, column.unit)
@@ -151,12 +157,14 @@ class Grid:
     def draw(self, page: Page, x_mm: float, y_mm: float, *, width_mm: float) -> None:
         """Draw the header between two rules, then the rows."""
         widths = self.fit_widths(page.ruler, width_mm)
+        gap = self._gap_mm(widths, width_mm)
+        width_mm = sum(widths) + gap * (len(widths) - 1)
         page.rule(x_mm, y_mm, length_mm=width_mm, colour=INK, width=0.8)
         y = y_mm + self._line_mm + 0.2
-        self._draw_line(page, x_mm, y, [c.title for c in self.columns], widths, bold=True)
+        self._draw_line(page, x_mm, y, [c.title for c in self.columns], widths, gap, bold=True)
         if any(column.unit for column in self.columns):
             units = [c.unit for c in self.columns]
-            self._draw_line(page, x_mm, y + self._line_mm, units, widths, colour=MUTED)
+            self._draw_line(page, x_mm, y + self._line_mm, units, widths, gap, colour=MUTED)
         y = y_mm + self._head_mm
         page.rule(x_mm, y - 0.8, length_mm=width_mm, colour=INK, width=0.5)
         for row in self.rows:
@@ -165,7 +173,7 @@ class Grid:
                 baseline = y + self._line_mm * 0.92
                 page.text(x_mm, baseline, cells[0][0], size=self.size, bold=True)
             else:
-                self._draw_row(page, x_mm, y, row, cells, widths)
+                self._draw_row(page, x_mm, y, row, cells, widths, gap)
             y += self._row_mm(cells)
             page.rule(x_mm, y - 0.2, length_mm=width_mm, width=0.3)
 
@@ -176,6 +184,7 @@ class Grid:
         y_mm: float,
         texts: Sequence[str],
         widths: Sequence[float],
+        gap: float,
         *,
         bold: bool = False,
         colour: str = INK,
@@ -186,7 +195,7 @@ class Grid:
             page.text(
                 edge, y_mm, text, size=self.size, bold=bold, colour=colour, align=column.align
             )
-            x += width + _GAP_MM
+            x += width + gap
 
     def _draw_row(
         self,
@@ -196,6 +205,7 @@ class Grid:
         row: Sequence[str],
         cells: Sequence[Sequence[str]],
         widths: Sequence[float],
+        gap: float,
     ) -> None:
         x = x_mm
         for column, raw, lines, width in zip(self.columns, row, cells, widths, strict=True):
@@ -212,7 +222,7 @@ class Grid:
                         bold=column.verdict,
                         align=column.align,
                     )
-            x += width + _GAP_MM
+            x += width + gap
 
 
 def _all(values: Sequence[float]) -> range:

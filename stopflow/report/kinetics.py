@@ -3,9 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
+from stopflow.report.agreement import build_agreement_blocks
 from stopflow.report.closing import build_closing_blocks
 from stopflow.report.data import KineticsReportData
 from stopflow.report.experiment_page import build_experiment_blocks
+from stopflow.report.flow import Bookmark
 from stopflow.report.front_page import build_front_blocks
 from stopflow.report.pdf import (
     DocumentInfo,
@@ -69,20 +71,18 @@ def write_kinetics_pdf(
 
 
 def _build_sheets(data: KineticsReportData, paper: Paper, ruler: Ruler) -> list[Sheet]:
-    sheets = flow_sheets(
-        build_front_blocks(data), paper, ruler, section="Rates", bookmark="Rates, trust, repeats"
-    )
+    sheets = flow_sheets(build_front_blocks(data), paper, ruler, section="Rates")
+    sheets += flow_sheets(build_agreement_blocks(data.shots), paper, ruler, section="Agreement")
     places = data.shots.groupby("experiment", sort=False).indices
-    for number, (name, rows) in enumerate(places.items()):
-        blocks = build_experiment_blocks(data, str(name), [int(row) for row in rows], paper=paper)
-        title = str(name)
-        pages = flow_sheets(blocks, paper, ruler, section=title, bookmark=title, level=1)
+    for number, (name, found) in enumerate(places.items()):
+        rows = [int(row) for row in found]
+        blocks = build_experiment_blocks(data, str(name), rows, paper=paper, ruler=ruler)
+        pages = flow_sheets(blocks, paper, ruler, section=str(name))
         if number == 0:
-            pages[0] = replace(pages[0], chapter="Experiments")
+            chapter = Bookmark(title="Experiments")
+            pages[0] = replace(pages[0], bookmarks=(chapter, *pages[0].bookmarks))
         sheets += pages
-    sheets += flow_sheets(
-        build_closing_blocks(data), paper, ruler, section="Methods", bookmark="Methods, provenance"
-    )
+    sheets += flow_sheets(build_closing_blocks(data), paper, ruler, section="Methods")
     return sheets
 
 

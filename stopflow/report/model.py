@@ -1,6 +1,6 @@
 """The model report: how well a network predicts k, how it learnt, where it fails."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -12,10 +12,13 @@ from stopflow.report.closing import build_provenance_blocks
 from stopflow.report.data import ModelReportData
 from stopflow.report.flow import (
     Block,
+    Bookmark,
+    Painter,
     Paragraph,
     Picture,
     build_heading,
     build_subheading,
+    pair_picture,
 )
 from stopflow.report.grid import Column, Grid
 from stopflow.report.model_figures import (
@@ -49,7 +52,6 @@ from stopflow.report.rounding import MISSING, format_bytes, format_digits
 from stopflow.report.style import INK, MUTED, WASH, Ruler, require_paper
 from stopflow.report.tables import csv_text
 
-Painter = Callable[[Axes], None]
 _WORST = 6
 
 
@@ -77,16 +79,14 @@ def write_model_pdf(
         Unknown paper.
     """
     size, ruler = require_paper(paper), Ruler()
-    sections = (
-        ("How good are its rates?", [*_front_blocks(model), *_quality_blocks(model)]),
-        ("How it learnt", _learning_blocks(model)),
-        ("Where it fails", _failure_blocks(model)),
-        ("Provenance", build_provenance_blocks(model.provenance)),
-    )
-    blocks: list[Block] = []
-    for _, part in sections:
-        blocks += part
-    sheets = flow_sheets(blocks, size, ruler, section=model.name, bookmark=f"Model {model.name}")
+    blocks = [
+        *_front_blocks(model),
+        *_quality_blocks(model),
+        *_learning_blocks(model),
+        *_failure_blocks(model),
+        *build_provenance_blocks(model.provenance),
+    ]
+    sheets = flow_sheets(blocks, size, ruler, section=model.name)
     info = DocumentInfo(
         title=f"Model {model.name}",
         subject="Rate constants predicted by a network",
@@ -129,7 +129,14 @@ def _front_blocks(model: ModelReportData) -> list[Block]:
     seed = text_metric(model.metrics, "seed")
     described += [f"seed {seed}"] if seed else []
     return [
-        Paragraph(text=f"Model {model.name}", size=20.0, bold=True, after_mm=0.4, leading=1.15),
+        Paragraph(
+            text=f"Model {model.name}",
+            size=20.0,
+            bold=True,
+            after_mm=0.4,
+            leading=1.15,
+            bookmark=Bookmark(title=f"Model {model.name}"),
+        ),
         Paragraph(text=" · ".join(described), size=8.4, colour=MUTED, after_mm=3.2),
         Picture(tall_mm=17.0, paint=partial(_paint_cells, model), after_mm=4.2),
     ]
@@ -342,22 +349,6 @@ def _paint_worst(
         shown = page.ruler.shorten(page.ruler.clean(name), 6.8, width_mm=wide, bold=True)
         page.text(x, y + 2.6, shown, size=6.8, bold=True)
         draw(page.axes(x, y + 7.0, width_mm=wide, height_mm=24.0))
-
-
-def pair_picture(left: Painter, right: Painter | None, *, tall_mm: float) -> Picture:
-    """Two axes side by side, or one over the whole width."""
-
-    def paint(page: Page, x_mm: float, y_mm: float, width_mm: float) -> None:
-        gutter, under = 14.0, 10.0
-        high = tall_mm - under - 3.0
-        if right is None:
-            left(page.axes(x_mm + gutter, y_mm + 3, width_mm=width_mm - gutter, height_mm=high))
-            return
-        wide = (width_mm - 2 * gutter - 5.0) / 2
-        left(page.axes(x_mm + gutter, y_mm + 3, width_mm=wide, height_mm=high))
-        right(page.axes(x_mm + width_mm - wide, y_mm + 3, width_mm=wide, height_mm=high))
-
-    return Picture(tall_mm=tall_mm, paint=paint, after_mm=2.0)
 
 
 def _rate(value: float) -> str:

@@ -10,6 +10,7 @@ from stopflow.report.data import ModelReportData, TracePair
 from stopflow.report.decimate import decimate_min_max
 from stopflow.report.model_numbers import Points, fit_lines, rank_columns
 from stopflow.report.rounding import format_digits
+from stopflow.report.scales import name_log_ticks, use_log_x, use_log_y
 from stopflow.report.style import CATEGORY_COLOURS, INK, LINE_STYLES, MARKERS, MUTED
 
 _TRAIN = "#aab2ba"
@@ -45,7 +46,7 @@ def draw_learning(axes: Axes, models: Sequence[ModelReportData]) -> None:
             )
             lowest, highest = min(lowest, values[known].min()), max(highest, values[known].max())
     if lowest > 0 and highest / lowest > 6:
-        axes.set_yscale("log")
+        use_log_y(axes, lowest / 1.4, highest * 1.3)
     else:
         axes.set_ylim(bottom=0)
     axes.set_xlabel("epoch")
@@ -59,6 +60,8 @@ def draw_fit_level(axes: Axes, level_per_s: float) -> None:
     """Draw the error of the fit itself as the level to reach."""
     if not np.isfinite(level_per_s) or level_per_s <= 0:
         return
+    low, high = axes.get_ylim()
+    axes.set_ylim(min(low, level_per_s / 1.4), high)
     axes.axhline(level_per_s, color=INK, linewidth=0.8, linestyle=(0, (6, 2)))
     axes.annotate(
         "error of the fit itself",
@@ -78,7 +81,7 @@ def draw_loss(axes: Axes, history: pd.DataFrame) -> None:
     axes.plot(history["epoch"][known], values[known], color=CATEGORY_COLOURS[0], linewidth=1.0)
     positive = values[known & (values > 0)]
     if len(positive) and positive.max() / positive.min() > 6:
-        axes.set_yscale("log")
+        use_log_y(axes, positive.min() / 1.3, positive.max() * 1.3)
     axes.set_xlabel("epoch")
     axes.set_ylabel("training loss")
 
@@ -106,7 +109,9 @@ def _wide(points: Sequence[Points]) -> bool:
     return bool(actual.min() > 0 and predicted.min() > 0 and actual.max() / actual.min() > 20)
 
 
-def draw_predictions(axes: Axes, points: Sequence[Points], *, key: bool = True) -> None:
+def draw_predictions(
+    axes: Axes, points: Sequence[Points], *, key: bool = True, title: str = ""
+) -> None:
     """Draw predicted against actual k with the identity line and a band of 10 %."""
     both = np.concatenate([np.concatenate([g.actual, g.predicted]) for g in points])
     logarithmic = _wide(points)
@@ -125,6 +130,11 @@ def draw_predictions(axes: Axes, points: Sequence[Points], *, key: bool = True) 
     _scatter(axes, points, relative=False)
     axes.set_xlim(low, high)
     axes.set_ylim(low, high)
+    axes.set_box_aspect(1)
+    if logarithmic:
+        name_log_ticks(axes.xaxis, low, high)
+        name_log_ticks(axes.yaxis, low, high)
+    axes.set_title(title, parse_math=False)
     axes.set_xlabel("actual k / s⁻¹")
     axes.set_ylabel("predicted k / s⁻¹")
     if key:
@@ -141,7 +151,8 @@ def draw_relative_errors(axes: Axes, points: Sequence[Points]) -> None:
     axes.axhline(0, color=INK, linewidth=0.7)
     _scatter(axes, points, relative=True, reach=reach)
     if _wide(points):
-        axes.set_xscale("log")
+        actual = np.concatenate([group.actual for group in points])
+        use_log_x(axes, actual.min() / 1.3, actual.max() * 1.3)
     axes.set_ylim(-108 * reach, 108 * reach)
     outside = int((np.abs(relative) > reach).sum())
     if outside:

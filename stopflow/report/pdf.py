@@ -31,7 +31,7 @@ from pypdf.generic import (
 )
 
 from stopflow.io.atomic import replacing_file
-from stopflow.report.flow import Block, Placed, draw_blocks, lay_out
+from stopflow.report.flow import Block, Bookmark, Placed, draw_blocks, lay_out
 from stopflow.report.page import Furniture, Page
 from stopflow.report.style import Paper, Ruler, styled
 
@@ -43,7 +43,7 @@ _MEDIA_TYPES = {".csv": "text/csv", ".json": "application/json"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sheet:
-    """One page to come: its section, its bookmark and what draws it.
+    """One page to come: its section, its bookmarks and what draws it.
 
     Attributes
     ----------
@@ -51,40 +51,28 @@ class Sheet:
         Stands at the top right of the page.
     draw
         Draws on an empty page.
-    bookmark
-        Entry in the outline; empty for a continued page.
-    level
-        0 for a chapter, 1 below it.
-    chapter
-        A chapter that begins on this page, above its own bookmark.
+    bookmarks
+        Entries of the outline that begin on this page.
     """
 
     section: str
     draw: Callable[[Page], None]
-    bookmark: str = ""
-    level: int = 0
-    chapter: str = ""
+    bookmarks: tuple[Bookmark, ...] = ()
 
 
 def flow_sheets(
-    blocks: Sequence[Block],
-    paper: Paper,
-    ruler: Ruler,
-    *,
-    section: str,
-    bookmark: str,
-    level: int = 0,
+    blocks: Sequence[Block], paper: Paper, ruler: Ruler, *, section: str
 ) -> list[Sheet]:
-    """Lay blocks out; the first page carries the bookmark."""
-    pages = lay_out(blocks, paper, ruler)
+    """Lay blocks out on pages of one section, with the bookmarks of their headings."""
     return [
         Sheet(
             section=section,
             draw=partial(_draw, placed),
-            bookmark=bookmark if number == 0 else "",
-            level=level,
+            bookmarks=tuple(
+                mark for item in placed if (mark := getattr(item.block, "bookmark", None))
+            ),
         )
-        for number, placed in enumerate(pages)
+        for placed in lay_out(blocks, paper, ruler)
     ]
 
 
@@ -158,16 +146,12 @@ def _finish(
         if isinstance(stream, EncodedStreamObject):
             stream.set_data(_COORDINATES.sub(rb"\1 \2 \3", stream.get_data()))
             digest.update(stream.get_data())
-    parent = None
+    chapter = None
     for number, sheet in enumerate(sheets):
-        if sheet.chapter:
-            parent = writer.add_outline_item(title=sheet.chapter, page_number=number)
-        if sheet.bookmark:
-            above = parent if sheet.level else None
-            entry = writer.add_outline_item(
-                title=sheet.bookmark, page_number=number, parent=above, is_open=not sheet.level
-            )
-            parent = parent if sheet.level else entry
+        for mark in sheet.bookmarks:
+            above = chapter if mark.level else None
+            entry = writer.add_outline_item(title=mark.title, page_number=number, parent=above)
+            chapter = chapter if mark.level else entry
     for name, content in sorted(attachments.items()):
         _attach(writer, name, content)
         digest.update(name.encode() + content)

@@ -140,7 +140,7 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
 
 def ordered_colours(count: int) -> list[str]:
     """`count` colours from dark to light along cividis, its palest end left out."""
-    places = np.linspace(0.0, 0.86, count) if count > 1 else np.array([0.12])
+    places = np.linspace(0.0, 0.82, count) if count > 1 else np.array([0.12])
     return [to_hex(row) for row in mpl.colormaps["cividis"](places)]
 
 

@@ -1,0 +1,236 @@
+"""How the rates agree with the lab's own, with known truth, and where the fits begin."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from numpy.typing import NDArray
+
+from stopflow.report.flow import Block, Paragraph, build_heading, build_subheading, pair_picture
+from stopflow.report.grid import Column, Grid
+from stopflow.report.rounding import format_digits, format_value
+from stopflow.report.scales import use_log_x
+from stopflow.report.style import INK, MUTED, VERDICT_COLOURS, VERDICT_MARKERS
+from stopflow.report.summary import VERDICTS
+
+_LISTED = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Difference:
+    """Differences between our rates and others, shot by shot.
+
+    Attributes
+    ----------
+    mean_per_s
+        (n,) mean of the two rates.
+    relative
+        (n,) ours over the other, minus 1.
+    verdict
+        (n,) of the shot.
+    median, low, high
+        Median of `relative` and the limits that hold 95 % of the shots.
+    """
+
+    mean_per_s: NDArray[np.float64]
+    relative: NDArray[np.float64]
+    verdict: NDArray[np.str_]
+    median: float
+    low: float
+    high: float
+
+
+def compare_rates(shots: pd.DataFrame, column: str) -> Difference | None:
+    """Compare k with another rate of the same shots; None when there is none to compare."""
+    both = _with_both(shots, column)
+    if both.empty:
+        return None
+    ours, theirs = both["k_per_s"].to_numpy(float), both[column].to_numpy(float)
+    relative = ours / theirs - 1
+    low, middle, high = np.quantile(relative, [0.025, 0.5, 0.975])
+    return Difference(
+        mean_per_s=(ours + theirs) / 2,
+        relative=relative,
+        verdict=both["verdict"].to_numpy(str),
+        median=float(middle),
+        low=float(low),
+        high=float(high),
+    )
+
+
+def _with_both(shots: pd.DataFrame, column: str) -> pd.DataFrame:
+    if column not in shots:
+        return shots.iloc[:0]
+    ours, theirs = shots["k_per_s"].astype(float), shots[column].astype(float)
+    return shots[np.isfinite(ours) & np.isfinite(theirs) & (ours > 0) & (theirs > 0)]
+
+
+def build_agreement_blocks(shots: pd.DataFrame) -> list[Block]:
+    """Compose the pictures of agreement; empty when there is nothing to compare with."""
+    blocks: list[Block] = []
+    lab = compare_rates(shots, "workbook_rate_per_s")
+    starts = _with_starts(shots)
+    if lab is not None:
+        blocks += [
+            build_heading("Agreement with the lab's own rates"),
+            Paragraph(text=describe_difference(lab, "the rates in the workbooks")),
+        ]
+        draw_starts = partial(draw_start_difference, shots=starts) if len(starts) else None
+        blocks.append(
+            pair_picture(
+                partial(draw_difference, found=lab, other="lab"), draw_starts, tall_mm=62.0
+            )
+        )
+        blocks += _disagreement_blocks(shots)
+    elif len(starts):
+        blocks += [
+            build_heading("Start of the fit: workbook and detected"),
+            pair_picture(partial(draw_start_difference, shots=starts), None, tall_mm=58.0),
+        ]
+    truth = compare_rates(shots, "k_true_per_s")
+    if truth is not None:
+        blocks += [
+            build_heading("Agreement with the known truth"),
+            Paragraph(text=describe_difference(truth, "the true rates of the simulated shots")),
+            pair_picture(
+                partial(draw_difference, found=truth, other="truth"),
+                partial(draw_pulls, shots=_with_both(shots, "k_true_per_s")),
+                tall_mm=62.0,
+            ),
+        ]
+    return blocks
+
+
+def describe_difference(found: Difference, other: str) -> str:
+    """Say the difference in a sentence."""
+    count = len(found.relative)
+    if count == 1:
+        return f"The one shot differs from {other} by {_percent(found.median)}."
+    return (
+        f"Compared with {other}, k differs by {_percent(found.median)} at the median of {count} "
+        f"shots; 95 % of them lie between {_percent(found.low)} and {_percent(found.high)}."
+    )
+
+
+def draw_difference(axes: Axes, *, found: Difference, other: str) -> None:
+    """Draw relative differences against the mean rate, with their median and 95 % limits."""
+    reach = float(np.clip(1.6 * np.quantile(np.abs(found.relative), 0.97), 0.005, 2.0))
+    clipped = np.clip(found.relative, -reach, reach)
+    for verdict in VERDICTS:
+        mask = found.verdict == verdict
+        if mask.any():
+            axes.plot(
+                found.mean_per_s[mask],
+                100 * clipped[mask],
+                linestyle="none",
+                marker=VERDICT_MARKERS[verdict],
+                markersize=3.0,
+                markerfacecolor=VERDICT_COLOURS[verdict],
+                markeredgecolor="white",
+                markeredgewidth=0.25,
+                label=verdict,
+            )
+    axes.axhline(0, color=MUTED, linewidth=0.5)
+    axes.axhline(100 * found.median, color=INK, linewidth=0.9, label="median")
+    for limit in (found.low, found.high):
+        axes.axhline(100 * limit, color=INK, linewidth=0.7, linestyle=(0, (4, 2)))
+    axes.set_ylim(-108 * reach, 108 * reach)
+    low, high = float(found.mean_per_s.min()), float(found.mean_per_s.max())
+    if high / low > 8:
+        use_log_x(axes, low / 1.2, high * 1.2)
+    outside = int((np.abs(found.relative) > reach).sum())
+    beyond = f", {outside} beyond the frame at its edge" if outside else ""
+    axes.set_title(f"k against the {other}{beyond}", fontweight="normal", color=MUTED, fontsize=7)
+    axes.set_xlabel("mean of both rates / s⁻¹")
+    axes.set_ylabel(f"k / k({other}) − 1, %")
+    axes.legend(loc="best", ncols=2)
+
+
+def _with_starts(shots: pd.DataFrame) -> pd.DataFrame:
+    if "detected_start_s" not in shots:
+        return shots.iloc[:0]
+    known = np.isfinite(shots["detected_start_s"].astype(float))
+    return shots[known & (shots["start_source"] == "workbook")]
+
+
+def draw_start_difference(axes: Axes, *, shots: pd.DataFrame) -> None:
+    """Draw the detected start against the workbook's."""
+    given = 1e3 * shots["start_s"].to_numpy(float)
+    found = 1e3 * shots["detected_start_s"].to_numpy(float)
+    low, high = float(min(given.min(), found.min())), float(max(given.max(), found.max()))
+    margin = 0.06 * (high - low) or 1.0
+    axes.plot(
+        [low - margin, high + margin], [low - margin, high + margin], color=INK, linewidth=0.7
+    )
+    axes.plot(
+        given,
+        found,
+        linestyle="none",
+        marker="o",
+        markersize=2.6,
+        markerfacecolor="none",
+        markeredgecolor=VERDICT_COLOURS["PASS"],
+        markeredgewidth=0.6,
+    )
+    axes.set_xlim(low - margin, high + margin)
+    axes.set_ylim(low - margin, high + margin)
+    axes.set_title("start of the fit; line: equal", fontweight="normal", color=MUTED, fontsize=7)
+    axes.set_xlabel("start in the workbook / ms")
+    axes.set_ylabel("start detected / ms")
+
+
+def draw_pulls(axes: Axes, *, shots: pd.DataFrame) -> None:
+    """Draw the errors in units of their standard error beside the normal curve."""
+    pulls = (shots["k_per_s"] - shots["k_true_per_s"]) / shots["k_stderr_per_s"]
+    values = pulls.to_numpy(float)
+    values = values[np.isfinite(values)]
+    edges = np.linspace(-5, 5, 31)
+    counts, _ = np.histogram(np.clip(values, -5, 5 - 1e-9), bins=edges)
+    density = counts / (max(len(values), 1) * (edges[1] - edges[0]))
+    axes.stairs(density, edges, fill=True, color=VERDICT_COLOURS["PASS"], alpha=0.5, label="shots")
+    grid = np.linspace(-5, 5, 200)
+    normal = np.exp(-(grid**2) / 2) / np.sqrt(2 * np.pi)
+    axes.plot(grid, normal, color=INK, label="expected")
+    axes.set_title(
+        "errors in units of the error stated", fontweight="normal", color=MUTED, fontsize=7
+    )
+    axes.set_xlabel("(k − true k) / standard error")
+    axes.set_ylabel("density")
+    axes.legend(loc="upper right")
+
+
+def _disagreement_blocks(shots: pd.DataFrame) -> list[Block]:
+    both = _with_both(shots, "workbook_rate_per_s")
+    relative = both["k_per_s"] / both["workbook_rate_per_s"] - 1
+    listed = both.assign(relative=relative, size=relative.abs())
+    listed = listed.sort_values("size", ascending=False, kind="stable").head(_LISTED)
+    rows = tuple(
+        (
+            str(row.experiment),
+            str(row.file),
+            format_value(row.k_per_s, row.k_stderr_per_s),
+            format_digits(row.workbook_rate_per_s, 4),
+            _percent(row.relative),
+            str(row.verdict),
+        )
+        for row in listed.itertuples(index=False)
+    )
+    columns = (
+        Column(title="Experiment"),
+        Column(title="File"),
+        Column(title="k", unit="s⁻¹", align="right"),
+        Column(title="Lab", unit="s⁻¹", align="right"),
+        Column(title="Difference", align="right"),
+        Column(title="Verdict", verdict=True),
+    )
+    return [
+        build_subheading("Largest differences"),
+        Grid(columns=columns, rows=rows, size=6.8),
+    ]
+
+
+def _percent(fraction: float) -> str:
+    text = f"{format_digits(100 * fraction, 2)} %"
+    return f"+{text}" if fraction > 0 else text
