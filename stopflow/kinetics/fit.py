@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stopflow.kinetics.errors import noise_correlation
-from stopflow.kinetics.fit_evidence import Evidence, no_amplitude, phase_evidence
+from stopflow.kinetics.fit_evidence import LARGEST_INFLATION, Evidence, no_amplitude, phase_evidence
 from stopflow.kinetics.fit_general import by_amplitude, solve_general
 from stopflow.kinetics.fit_pins import Pins, free_count, may_centre, pin
 from stopflow.kinetics.fit_rate import has_one_rate, solve_one_rate
@@ -16,8 +16,6 @@ from stopflow.kinetics.fit_statistics import build_fit, polish
 from stopflow.kinetics.models import RateLaw, Tie, find_law
 from stopflow.trace import FloatArray
 
-# That of noise with a correlation of 0.9; stronger correlation is drift or a wrong law.
-LARGEST_INFLATION = 4.4
 # theta, coefficients, inverse triangle, sum of squares, evidence
 Solved = tuple[FloatArray, FloatArray, FloatArray, float, Evidence]
 

@@ -12,6 +12,8 @@ from stopflow.kinetics.fit_screen import Window
 
 # Chance that noise alone passes for a reaction.
 FALSE_ALARM = 1e-4
+# That of noise with a correlation of 0.9; stronger correlation is drift or a wrong law.
+LARGEST_INFLATION = 4.4
 # For laws with a surface of shapes instead of a curve: generous.
 SURFACE_LENGTH = 100.0
 

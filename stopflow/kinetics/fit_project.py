@@ -51,30 +51,50 @@ def orthonormal_rows(rows: FloatArray) -> FloatArray:
     return frame
 
 
+def line_frame(time: FloatArray, *, slope: bool, intercept: bool) -> tuple[FloatArray, FloatArray]:
+    """Frame and triangle of the unweighted straight line 1, t in few passes over the points."""
+    points, count = len(time), slope + intercept
+    frame, triangle = np.empty((count, points)), np.zeros((count, count))
+    if intercept:
+        triangle[0, 0] = np.sqrt(points)
+        frame[0] = 1 / triangle[0, 0]
+    if slope:
+        line = frame[-1]
+        centre = time.mean() if intercept else 0.0
+        np.subtract(time, centre, out=line)
+        triangle[-1, 0] = centre * np.sqrt(points)
+        triangle[-1, -1] = np.sqrt(line @ line)
+        line /= triangle[-1, -1]
+    return frame, triangle
+
+
 def project(
     pins: Pins, time: FloatArray, signal: FloatArray, root_weights: FloatArray | None
 ) -> OneRate:
     """Project the baseline out of the signal."""
-    law = pins.law
-    lines = baseline_rows(
-        time, slope="slope_per_s" in law.linear, intercept="intercept" in law.linear
-    )[::-1]
-    tied = pins.mixing[0, :0:-1]
-    tie = tied @ lines if tied.any() else None
-    rest = signal - pins.offset[:0:-1] @ lines if pins.offset.any() else signal
-    if pins.pinned:
+    slope, intercept = ("slope_per_s" in pins.law.linear), ("intercept" in pins.law.linear)
+    tie = None
+    if pins.pinned or root_weights is not None:
+        lines = baseline_rows(time, slope=slope, intercept=intercept)[::-1]
+        tied = pins.mixing[0, :0:-1]
+        tie = tied @ lines if tied.any() else None
+        if pins.offset.any():
+            signal = signal - pins.offset[:0:-1] @ lines
         lines = pins.mixing[:0:-1, :0:-1] @ lines
-    if root_weights is not None:
-        lines, rest = lines * root_weights, rest * root_weights
-        tie = None if tie is None else tie * root_weights
-    frame = orthonormal_rows(lines)
-    inside = frame @ rest
+        if root_weights is not None:
+            lines, signal = lines * root_weights, signal * root_weights
+            tie = None if tie is None else tie * root_weights
+        frame = orthonormal_rows(lines)
+        triangle = lines @ frame.T
+    else:
+        frame, triangle = line_frame(time, slope=slope, intercept=intercept)
+    inside = frame @ signal
     return OneRate(
         time=time,
         root_weights=root_weights,
         frame=frame,
-        triangle=lines @ frame.T,
-        signal=rest - inside @ frame,
+        triangle=triangle,
+        signal=signal - inside @ frame,
         inside=inside,
         tie=tie,
     )

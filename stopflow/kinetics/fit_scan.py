@@ -11,6 +11,8 @@ from stopflow.trace import FloatArray
 
 # In ln k; what a rate explains is a smooth function of ln k that changes over about 1.
 GRID_STEP = 0.25
+# A maximum higher than this part of the highest may turn out to be the highest.
+RIVAL = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -42,11 +44,10 @@ def rate_grid(fastest: float) -> FloatArray:
 def unit_vectors(problem: OneRate, log_rates: FloatArray) -> FloatArray:
     """Projected exponentials (G, N), normalised; zero where nothing is left but rounding."""
     columns = np.exp(-np.exp(log_rates)[:, None] * problem.time)
-    if problem.tie is not None:
-        columns += problem.tie
     if problem.root_weights is not None:
         columns *= problem.root_weights
-    # One factor per row would do; the sums are what is needed.
+    if problem.tie is not None:
+        columns += problem.tie
     before = np.einsum("gn,gn->g", columns, columns)
     columns -= (columns @ problem.frame.T) @ problem.frame
     after = np.einsum("gn,gn->g", columns, columns)
@@ -55,15 +56,19 @@ def unit_vectors(problem: OneRate, log_rates: FloatArray) -> FloatArray:
     return columns
 
 
+def scan_vectors(problem: OneRate, log_rates: FloatArray) -> tuple[FloatArray, float]:
+    """Make the unit vectors (G, N) and measure the curve they draw on the sphere."""
+    vectors = unit_vectors(problem, log_rates)
+    steps = np.diff(vectors, axis=0)
+    return vectors, float(np.sqrt(np.einsum("gn,gn->g", steps, steps)).sum())
+
+
 def scan(problem: OneRate, log_rates: FloatArray) -> Scan:
     """Explain the signal by every rate of the grid."""
-    vectors = unit_vectors(problem, log_rates)
+    vectors, length = scan_vectors(problem, log_rates)
     total = problem.signal @ problem.signal
-    steps = np.diff(vectors, axis=0)
     return Scan(
-        log_rates=log_rates,
-        explained=(vectors @ problem.signal) ** 2 / total,
-        length=float(np.sqrt(np.einsum("gn,gn->g", steps, steps)).sum()),
+        log_rates=log_rates, explained=(vectors @ problem.signal) ** 2 / total, length=length
     )
 
 
@@ -75,4 +80,4 @@ def summits(explained: FloatArray) -> list[int]:
     padded = np.concatenate(([-1.0], explained, [-1.0]))
     tops = np.flatnonzero((explained >= padded[:-2]) & (explained > padded[2:]))
     order = tops[np.argsort(-explained[tops])]
-    return [int(i) for i in order[:3] if explained[i] > 0.9 * explained[order[0]]]
+    return [int(i) for i in order[:3] if explained[i] > RIVAL * explained[order[0]]]

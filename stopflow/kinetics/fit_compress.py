@@ -1,0 +1,95 @@
+"""One time grid, many traces: all exponentials of a grid in some forty numbers.
+
+Every ``exp(-k t)`` between the slowest and the fastest rate, with its derivatives in k, lies to
+rounding in a space of few dimensions. Its coordinates follow from the values at as many well
+chosen points: the discrete empirical interpolation of Drmac and Gugercin, SIAM J. Sci. Comput.
+38, A631 (2016), 10.1137/15M1019271. A trace enters once, by its projection on that space.
+"""
+
+from dataclasses import dataclass
+from math import sqrt
+
+import numpy as np
+from scipy.linalg import qr
+
+from stopflow.kinetics.fit_project import OneRate, line_frame
+from stopflow.kinetics.fit_scan import rate_grid, scan_vectors
+from stopflow.kinetics.fit_screen import fastest_kt
+from stopflow.trace import FloatArray
+
+# Share of a unit exponential that the space may miss.
+MISSED = 1e-14
+# Spacing of the exponentials that build the space, in ln k.
+BUILD_STEP = 0.2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GridSpace:
+    """The space of a time grid.
+
+    Attributes
+    ----------
+    basis
+        (N, b + r) orthonormal columns: the straight line first, then what exponentials add.
+    lines
+        b, dimension of the straight line.
+    triangle
+        (b, b) the line's rows 1, t in the frame, lower triangular.
+    nodes
+        (b + r,) the times at which an exponential is evaluated.
+    lift
+        (b + r, b + r) values at the nodes (rows) to coordinates.
+    log_rates
+        (G,) grid of the scan.
+    vectors
+        (r, G) coordinates of the projected unit exponentials of the scan.
+    length
+        Length of the curve they draw.
+    """
+
+    basis: FloatArray
+    lines: int
+    triangle: FloatArray
+    nodes: FloatArray
+    lift: FloatArray
+    log_rates: FloatArray
+    vectors: FloatArray
+    length: float
+
+
+def build_space(time: FloatArray, *, slope: bool, intercept: bool) -> GridSpace:
+    """Build the space of the dimensionless `time` (N,)."""
+    frame, triangle = line_frame(time, slope=slope, intercept=intercept)
+    lines, fastest = len(frame), fastest_kt(time)
+    grid = rate_grid(fastest)
+    fine = np.linspace(grid[0] - 1, grid[-1] + 1, int((grid[-1] - grid[0] + 2) / BUILD_STEP))
+    scaled = np.exp(fine)[:, None] * time
+    decays = np.exp(-scaled)
+    shapes = np.concatenate((decays, scaled * decays, scaled * scaled * decays))
+    shapes /= np.sqrt(np.einsum("sn,sn->s", shapes, shapes))[:, None] + 1e-300
+    for _ in range(2):
+        shapes -= (shapes @ frame.T) @ frame
+    columns, upper, _ = qr(shapes.T, mode="economic", pivoting=True)
+    rank = int(np.count_nonzero(np.abs(np.diag(upper)) > MISSED * sqrt(len(fine))))
+    basis = np.concatenate((frame.T, columns[:, :rank]), axis=1)
+    picked = np.sort(qr(basis.T, mode="r", pivoting=True)[1][: lines + rank])
+    problem = OneRate(
+        time=time,
+        root_weights=None,
+        frame=frame,
+        triangle=triangle,
+        signal=np.zeros(len(time)),
+        inside=np.zeros(lines),
+        tie=None,
+    )
+    vectors, length = scan_vectors(problem, grid)
+    return GridSpace(
+        basis=basis,
+        lines=lines,
+        triangle=triangle,
+        nodes=time[picked],
+        lift=np.linalg.inv(basis[picked]).T,
+        log_rates=grid,
+        vectors=(vectors @ basis[:, lines:]).T,
+        length=length,
+    )
