@@ -1,1 +1,1 @@
-"""TODO learn."""
+"""Networks that predict k from a trace: data, split, training, evaluation, saved models."""

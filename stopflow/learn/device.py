@@ -1,0 +1,28 @@
+"""Where tensors are computed: the processor, or a CUDA device when there is one."""
+
+import torch
+
+from stopflow.errors import SettingsError
+
+
+def available_devices() -> tuple[str, ...]:
+    """Names that `require_device` takes here."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    more = ("cuda", *(f"cuda:{i}" for i in range(count))) if count else ()
+    return ("cpu", *more)
+
+
+def require_device(name: str) -> torch.device:
+    """Look up a device; a `SettingsError` lists what this machine has."""
+    valid = available_devices()
+    if name not in valid:
+        raise SettingsError("device", name, valid=valid)
+    return torch.device(name)
+
+
+def describe_devices() -> str:
+    """One line for people: what there is to compute on."""
+    if not torch.cuda.is_available():
+        return f"cpu ({torch.get_num_threads()} threads)"
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return f"cpu ({torch.get_num_threads()} threads), cuda: {', '.join(names)}"

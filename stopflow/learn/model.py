@@ -1,0 +1,138 @@
+"""A trained network with all it takes to turn a row of features into a rate constant."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from stopflow.errors import ModelError
+from stopflow.features import FeatureSpec, Standardiser, decode_target
+from stopflow.lowrank import Network
+from stopflow.trace import FloatArray
+
+ROWS_AT_ONCE: Final = 256
+NORMAL_95: Final = 1.959963984540054
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetScale:
+    """What the network's output means: encoded target = mean + scale * output."""
+
+    mean: float = 0.0
+    scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Model:
+    """A regressor of k.
+
+    Attributes
+    ----------
+    network
+        Standardised rows (B, n) -> (B, 1), or (B, 2) with the log of the output's SD beside it.
+    features
+        What a row is.
+    standardiser
+        Learned from the training rows.
+    target
+        Meaning of the output.
+    spread_scale
+        Factor that calibrates the predicted SD (1: as the network says it).
+    record
+        How it came to be: settings, split, seed, versions; JSON values.
+    """
+
+    network: Network
+    features: FeatureSpec
+    standardiser: Standardiser
+    target: TargetScale
+    spread_scale: float = 1.0
+    record: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def has_spread(self) -> bool:
+        """Whether it predicts its own uncertainty."""
+        return self.network.specs[-1].dim == 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Prediction:
+    """Rates of M traces.
+
+    Attributes
+    ----------
+    k_per_s
+        (M,).
+    target_sd
+        (M,) SD of the encoded target (of log k for dimensionless features); NaN for a model
+        without.
+    k_low95_per_s, k_high95_per_s
+        (M,) 95 % interval; NaN for a model without.
+    """
+
+    k_per_s: FloatArray
+    target_sd: FloatArray
+    k_low95_per_s: FloatArray
+    k_high95_per_s: FloatArray
+
+
+@torch.no_grad()
+def network_outputs(model: Model, inputs: ArrayLike) -> FloatArray:
+    """Outputs (M, 1 or 2), float64, for rows of features (M, n).
+
+    Raises
+    ------
+    ModelError
+        Rows of another length than the model takes.
+    """
+    rows = np.asarray(inputs, dtype=np.float32)
+    if rows.ndim != 2 or rows.shape[1] != model.network.n_inputs:
+        raise ModelError(
+            f"rows of shape {rows.shape} do not fit: the model takes (traces, "
+            f"{model.network.n_inputs}), {model.features.kind} features of "
+            f"{model.features.pairs} pairs"
+        )
+    device = next(model.network.parameters()).device
+    found = np.empty((len(rows), model.network.specs[-1].dim))
+    for first in range(0, len(rows), ROWS_AT_ONCE):
+        part = model.standardiser.apply(rows[first : first + ROWS_AT_ONCE])
+        outputs: Tensor = model.network(torch.from_numpy(part).to(device))
+        found[first : first + len(part)] = outputs.double().cpu().numpy()
+    return found
+
+
+def predict(model: Model, inputs: ArrayLike, *, window_s: ArrayLike) -> Prediction:
+    """Rates of traces from their rows of features.
+
+    Parameters
+    ----------
+    inputs
+        (M, n) rows, built by `stopflow.features` with `model.features`.
+    window_s
+        (M,) windows of the trimmed traces.
+
+    Raises
+    ------
+    ModelError
+        Rows that do not fit the model.
+    """
+    outputs = network_outputs(model, inputs)
+    windows = np.asarray(window_s, dtype=np.float64)
+    encoded = model.target.mean + model.target.scale * outputs[:, 0]
+    spread = np.full(len(encoded), np.nan)
+    if model.has_spread:
+        spread = model.target.scale * model.spread_scale * np.exp(outputs[:, 1])
+
+    def rate(values: FloatArray) -> FloatArray:
+        return decode_target(values, windows, spec=model.features)
+
+    return Prediction(
+        k_per_s=rate(encoded),
+        target_sd=spread,
+        k_low95_per_s=rate(encoded - NORMAL_95 * spread),
+        k_high95_per_s=rate(encoded + NORMAL_95 * spread),
+    )

@@ -1,0 +1,188 @@
+"""Models on disk: a folder that rebuilds its model, tensors and JSON, replaced only whole.
+
+::
+
+    models/NAME/
+      model.safetensors   weights of every layer; mean and scale of the standardiser
+      model.json          format, version, features, layers, target, settings, split, seed, versions
+      metrics.json        how good it is on what it never saw
+      history.csv         one row an epoch
+      predictions.csv     one row a shot
+"""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from stopflow.errors import ModelError, StopflowError
+from stopflow.features import FeatureSpec, Standardiser
+from stopflow.io.atomic import recover_folder, replacing_folder
+from stopflow.learn.model import Model, TargetScale
+from stopflow.lowrank import LayerSpec, Network, build_network
+
+FORMAT: Final = "stopflow-model"
+VERSION: Final = 1
+WEIGHTS: Final = "model.safetensors"
+DESCRIPTION: Final = "model.json"
+
+
+def save_model(
+    folder: Path,
+    model: Model,
+    *,
+    metrics: Mapping[str, Any] | None = None,
+    history: Sequence[Mapping[str, Any]] = (),
+    predictions: Sequence[Mapping[str, Any]] = (),
+    extra: Mapping[str, str] | None = None,
+) -> None:
+    """Write a model and what is known about it; an older folder is replaced when all is written.
+
+    Parameters
+    ----------
+    history, predictions
+        Rows of the two tables; the columns are those of the first row.
+    extra
+        Further text files, name -> content (a model card).
+    """
+    with replacing_folder(folder) as partial:
+        save_file(_tensors(model), partial / WEIGHTS)
+        _write_json(partial / DESCRIPTION, _describe(model))
+        if metrics is not None:
+            _write_json(partial / "metrics.json", metrics)
+        for name, rows in (("history.csv", history), ("predictions.csv", predictions)):
+            if rows:
+                (partial / name).write_text(csv_text(rows), encoding="utf-8", newline="")
+        for name, text in (extra or {}).items():
+            (partial / name).write_text(text, encoding="utf-8")
+
+
+def load_model(folder: Path) -> Model:
+    """Rebuild the model that `save_model` left in `folder`.
+
+    Raises
+    ------
+    ModelError
+        No model there, a file that is cut off or no model, another version, or weights that do
+        not fit the description.
+    """
+    recover_folder(folder)
+    for name in (DESCRIPTION, WEIGHTS):
+        if not (folder / name).is_file():
+            raise ModelError(f"{folder} is not a model: {name} is missing")
+    described = _read_description(folder / DESCRIPTION)
+    try:
+        tensors = load_file(folder / WEIGHTS)
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{folder / WEIGHTS} is cut off or not safetensors: {error}") from error
+    try:
+        features = FeatureSpec(**described["features"])
+        specs = tuple(LayerSpec(**spec) for spec in described["layers"])
+        target = TargetScale(**described["target"])
+        standardiser = Standardiser(
+            mean=tensors.pop("standardiser.mean").numpy(),
+            scale=tensors.pop("standardiser.scale").numpy(),
+        )
+        network = _rebuild(int(described["n_inputs"]), specs, tensors)
+    except (KeyError, TypeError, ValueError, RuntimeError, StopflowError) as error:
+        raise ModelError(f"{folder}: the weights do not fit {DESCRIPTION}: {error}") from error
+    return Model(
+        network=network,
+        features=features,
+        standardiser=standardiser,
+        target=target,
+        spread_scale=float(described["spread_scale"]),
+        record=described["record"],
+    )
+
+
+def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Comma-separated text with a header; NaN and None become empty cells."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: _cell(value) for name, value in row.items()})
+    return buffer.getvalue()
+
+
+def json_ready(value: Any) -> Any:
+    """Turn numpy numbers, tuples and NaN into what JSON has (NaN becomes None)."""
+    if isinstance(value, Mapping):
+        return {str(name): json_ready(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [json_ready(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _cell(value: Any) -> Any:
+    return "" if value is None or (isinstance(value, float) and math.isnan(value)) else value
+
+
+def _write_json(path: Path, values: Mapping[str, Any]) -> None:
+    text = json.dumps(json_ready(values), indent=1, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _tensors(model: Model) -> dict[str, Tensor]:
+    tensors = {
+        f"network.{name}": value.detach().cpu().contiguous()
+        for name, value in model.network.state_dict().items()
+    }
+    for name, array in model.standardiser.to_dict().items():
+        tensors[f"standardiser.{name}"] = torch.tensor(array, dtype=torch.float64)
+    return tensors
+
+
+def _describe(model: Model) -> dict[str, Any]:
+    ranks = model.network.ranks()
+    layers = [
+        {"type": spec.type, "dim": spec.dim, "activation": spec.activation, "rank": rank}
+        for spec, rank in zip(model.network.specs, ranks, strict=True)
+    ]
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "features": model.features.to_dict(),
+        "n_inputs": model.network.n_inputs,
+        "layers": layers,
+        "target": {"mean": model.target.mean, "scale": model.target.scale},
+        "spread_scale": model.spread_scale,
+        "record": model.record,
+    }
+
+
+def _read_description(path: Path) -> dict[str, Any]:
+    try:
+        described = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} is cut off or not JSON: {error}") from error
+    if not isinstance(described, dict) or described.get("format") != FORMAT:
+        raise ModelError(f"{path} does not describe a model: no format {FORMAT!r} in it")
+    if described.get("version") != VERSION:
+        raise ModelError(
+            f"{path} has version {described.get('version')!r}; this program reads {VERSION}: "
+            "train the model again, or use the release that made it"
+        )
+    return described
+
+
+def _rebuild(n_inputs: int, specs: tuple[LayerSpec, ...], tensors: dict[str, Tensor]) -> Network:
+    network = build_network(n_inputs, specs, generator=torch.Generator().manual_seed(0))
+    state = {name.removeprefix("network."): value for name, value in tensors.items()}
+    network.load_state_dict(state)
+    for name, value in state.items():
+        if not bool(value.isfinite().all()):
+            raise ValueError(f"{name} holds values that are no finite numbers")
+    return network.eval()

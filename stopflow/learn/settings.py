@@ -1,0 +1,214 @@
+"""How a network is trained: one frozen record, checked at construction, saved with the model."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal, Self
+
+import numpy as np
+
+from stopflow.errors import SettingsError
+from stopflow.features import FEATURES, FeatureSpec
+from stopflow.learn.loss import LOSSES
+from stopflow.lowrank import ACTIVATIONS, LAYERS, LayerSpec, StepSettings
+
+WARMUP_SHARE: Final = 0.02
+LABELS: Final = ("fit", "workbook")
+
+
+def _cosine(done: float) -> float:
+    return 0.5 * (1.0 + float(np.cos(np.pi * done)))
+
+
+SCHEDULES: Final[Mapping[str, Callable[[float], float]]] = {
+    "cosine": lambda done: min(1.0, (done + 1e-3) / WARMUP_SHARE) * max(_cosine(done), 1e-4),
+    "linear": lambda done: max(1.0 - done, 1e-4),
+    "constant": lambda _done: 1.0,
+}
+"""Share of the run that is done, 0 to 1 -> factor of the learning rate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainSettings:
+    """Everything that decides a training run, apart from the data.
+
+    Attributes
+    ----------
+    layer, rank, hidden, activation
+        The network: hidden layers of one kind and a dense linear output of one number. The rank
+        is cut to what a layer of its size can have.
+    layers
+        The hidden layers one by one, or with a last linear one of dim 1 the whole network; wins
+        over `layer`, `rank`, `hidden` and `activation`.
+    features, pairs
+        Kind of row, and its pairs (0: the kind's own number).
+    labels
+        ``"fit"`` or ``"workbook"``: which rates are learned.
+    standardise
+        Scale columns and target by what the training rows say; without it both stay as they are.
+    directions
+        The first layer works in so many directions of the training rows, leading first, each
+        scaled towards equal weight; folded back into the inputs when training is done. 0: off.
+    views
+        Re-cut copies of each training trace (later start, earlier end, same k), of which one is
+        seen in each epoch. 0: the rows alone.
+    drift
+        Largest slope that is added to a row, in units of its SD over the window; the rate does not
+        depend on it. 0: none.
+    row_space
+        ``"auto"``, ``"on"`` or ``"off"``: train in the row space of the training rows. ``"off"``
+        also switches `directions` off.
+    epochs, batch_size, learning_rate, schedule
+        Passes over the training rows, rows a step, peak step size, a key of `SCHEDULES`.
+    optimiser, momentum, clip, weight_decay
+        As in `lowrank.StepSettings`.
+    loss
+        A key of `learn.loss.LOSSES`.
+    theta, min_rank, max_rank, cadence, delay
+        Of rank-adaptive and OIALR layers.
+    patience
+        Stop when the validation error has not improved for so many epochs; 0: never.
+    test_experiments, test_count, validation_experiments, validation_count
+        As in `split_by_experiment`; `patience` needs at least one validation experiment and takes
+        one if none is asked for.
+    seed, device
+        Same seed and device, same result.
+    """
+
+    layer: str = "dlrt"
+    rank: int = 50
+    hidden: tuple[int, ...] = (512, 512, 256)
+    activation: str = "relu"
+    layers: tuple[LayerSpec, ...] = ()
+    features: str = "shape"
+    pairs: int = 0
+    labels: Literal["fit", "workbook"] = "fit"
+    standardise: bool = True
+    directions: int = 64
+    views: int = 8
+    drift: float = 0.3
+    row_space: Literal["auto", "on", "off"] = "auto"
+    epochs: int = 300
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    schedule: str = "cosine"
+    optimiser: str = "adam"
+    momentum: float = 0.9
+    clip: float | None = None
+    weight_decay: float = 0.0
+    loss: str = "smooth-l1"
+    theta: float = 0.05
+    min_rank: int = 2
+    max_rank: int | None = None
+    cadence: int = 10
+    delay: int = 100
+    patience: int = 0
+    test_experiments: tuple[str, ...] = ()
+    test_count: int = 3
+    validation_experiments: tuple[str, ...] = ()
+    validation_count: int = 0
+    seed: int = 0
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        _require_key("layer", self.layer, LAYERS)
+        _require_key("activation", self.activation, ACTIVATIONS)
+        _require_key("features", self.features, FEATURES)
+        _require_key("labels", self.labels, LABELS)
+        _require_key("schedule", self.schedule, SCHEDULES)
+        _require_key("loss", self.loss, LOSSES)
+        _require_key("row_space", self.row_space, ("auto", "on", "off"))
+        for name in ("rank", "epochs", "batch_size", "test_count"):
+            _require_whole(name, getattr(self, name), low=1)
+        for name in ("directions", "views", "patience", "validation_count", "seed", "pairs"):
+            _require_whole(name, getattr(self, name), low=0)
+        if not self.hidden and not self.layers:
+            raise SettingsError("hidden", self.hidden, valid="one hidden layer or more")
+        for dim in self.hidden:
+            _require_whole("hidden", dim, low=1)
+        if not 0 <= self.drift < np.inf:
+            raise SettingsError("drift", self.drift, valid="a number from 0")
+        if self.layers and (self.layers[-1].activation == "linear") and self.layers[-1].dim != 1:
+            raise SettingsError(
+                "dim of the last layer", self.layers[-1].dim, valid="1: the network predicts one k"
+            )
+        self.step_settings()
+
+    def feature_spec(self) -> FeatureSpec:
+        """Features the network takes."""
+        return FeatureSpec(self.features, self.pairs)
+
+    def network_specs(self, n_inputs: int) -> tuple[LayerSpec, ...]:
+        """Layers from input to output for rows of `n_inputs` values.
+
+        Raises
+        ------
+        SettingsError
+            A layer of `layers` whose rank is above what its size allows.
+        """
+        specs = list(self.layers) or _hidden(self, n_inputs)
+        width = n_inputs
+        for number, spec in enumerate(specs, start=1):
+            most = min(width, spec.dim)
+            if LAYERS[spec.type].ranked and spec.rank is not None and spec.rank > most:
+                raise SettingsError(f"rank of layer {number}", spec.rank, valid=f"1 to {most}")
+            width = spec.dim
+        if specs[-1].dim != 1 or specs[-1].activation != "linear":
+            specs.append(LayerSpec(type="dense", dim=1, activation="linear"))
+        return tuple(specs)
+
+    def step_settings(self) -> StepSettings:
+        """Return what a stepper needs; a `SettingsError` names what is out of range."""
+        return StepSettings(
+            optimiser=self.optimiser,
+            learning_rate=self.learning_rate,
+            momentum=self.momentum,
+            clip=self.clip,
+            weight_decay=self.weight_decay,
+            theta=self.theta,
+            min_rank=self.min_rank,
+            max_rank=self.max_rank,
+            cadence=self.cadence,
+            delay=self.delay,
+        )
+
+    @classmethod
+    def published(cls, **changes: object) -> Self:
+        """Return the published recipe: raw unscaled rows, k itself, mean square, Adam at 1e-4."""
+        return cls(**(PUBLISHED | changes))  # type: ignore[arg-type]
+
+
+PUBLISHED: Final[Mapping[str, object]] = {
+    "features": "raw",
+    "standardise": False,
+    "directions": 0,
+    "views": 0,
+    "drift": 0.0,
+    "loss": "mse",
+    "schedule": "constant",
+    "learning_rate": 1e-4,
+}
+"""Settings that the published recipe has and the default has not."""
+
+
+def _hidden(settings: TrainSettings, n_inputs: int) -> list[LayerSpec]:
+    ranked = LAYERS[settings.layer].ranked
+    widths = (n_inputs, *settings.hidden)
+    return [
+        LayerSpec(
+            type=settings.layer,
+            dim=dim,
+            activation=settings.activation,
+            rank=min(settings.rank, width, dim) if ranked else None,
+        )
+        for width, dim in zip(widths, settings.hidden, strict=False)
+    ]
+
+
+def _require_key(name: str, value: object, valid: Mapping[str, object] | tuple[str, ...]) -> None:
+    if value not in valid:
+        raise SettingsError(name, value, valid=valid)
+
+
+def _require_whole(name: str, value: object, *, low: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < low:
+        raise SettingsError(name, value, valid=f"a whole number from {low}")
