@@ -1,6 +1,7 @@
 """Fit many traces recorded on one time grid."""
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import nan
 
@@ -17,7 +18,7 @@ from stopflow.kinetics.models import RateLaw, Tie, find_law
 from stopflow.trace import FloatArray
 
 # Rows that are worked on together: a few megabytes, which the processor's cache holds.
-CHUNK_VALUES = 512 * 1024
+CHUNK_VALUES = 256 * 1024
 # Fewer rows than this do not pay for the space of their grid.
 SMALLEST_BATCH = 24
 
@@ -105,11 +106,12 @@ def fit_batch(
     law: str | RateLaw = "single-slope",
     start_s: float | None = None,
     fixed: Mapping[str, float | Tie] | None = None,
+    workers: int = 1,
 ) -> BatchFit:
     """Fit every row of `signals` (B, N) on the common times (N,).
 
     The answers are those of `fit_trace`. Laws with one rate and nothing pinned are fitted all at
-    once; others one by one.
+    once, by `workers` threads; others one by one.
 
     Raises
     ------
@@ -139,9 +141,13 @@ def fit_batch(
             intercept="intercept" in rate_law.linear,
         )
         step = max(CHUNK_VALUES // len(kept), 1)
-        for first in range(0, len(rows), step):
-            part = slice(first, first + step)
+        parts = [slice(first, first + step) for first in range(0, len(rows), step)]
+
+        def fit_part(part: slice) -> None:
             _fit_chunk(rows[part, keep], rate_law, space, window, result.part(part))
+
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(fit_part, parts))
     alone = {}
     for i in np.flatnonzero(~result.sure):
         fit = fit_trace(time, rows[i], law=rate_law, start_s=start_s, fixed=fixed)
@@ -203,7 +209,11 @@ class _Collected:
 
 
 def _fit_chunk(
-    rows: NDArray[np.floating], law: RateLaw, space: GridSpace, window: float, result: _Collected
+    rows: NDArray[np.floating],
+    law: RateLaw,
+    space: GridSpace,
+    window: float,
+    result: _Collected,
 ) -> None:
     """Fit some rows and enter them; rows with bad numbers are left to `fit_trace`."""
     points, size = rows.shape[1], len(law.parameters)
@@ -213,14 +223,12 @@ def _fit_chunk(
     if not good.all():
         rows = np.where(good[:, None], rows, space.nodes[0] + space.basis[:, -1])
         low, high = rows.min(axis=1), rows.max(axis=1)
-    centre = rows[:, ::16].mean(axis=1)
-    unit = high - low
-    signals = (rows - centre[:, None]) / unit[:, None]
+    centre, unit = rows[:, ::16].mean(axis=1), high - low
+    shifted = rows - centre[:, None]
     solved = solve_rows(
         space,
-        signals @ space.basis,
-        total=np.einsum("bn,bn->b", signals, signals),
-        points=points,
+        (shifted @ space.basis) / unit[:, None],
+        total=np.einsum("bn,bn->b", shifted, shifted) / (unit * unit),
     )
     rates = np.array([name.endswith("_per_s") for name in law.parameters])
     units = np.where(np.arange(size) == 0, 1.0, unit[:, None]) / np.where(rates, window, 1.0)

@@ -12,6 +12,7 @@ from math import sqrt
 import numpy as np
 from scipy.linalg import qr
 
+from stopflow.kinetics.fit_evidence import enough_explained
 from stopflow.kinetics.fit_project import OneRate, line_frame
 from stopflow.kinetics.fit_scan import rate_grid, scan_vectors
 from stopflow.kinetics.fit_screen import fastest_kt
@@ -19,6 +20,8 @@ from stopflow.trace import FloatArray
 
 # Share of a unit exponential that the space may miss.
 MISSED = 1e-14
+# Spacing of the scan, in ln k: cheap here, and a better start saves a Newton step.
+SCAN_STEP = 0.1
 # Spacing of the exponentials that build the space, in ln k.
 BUILD_STEP = 0.2
 
@@ -43,8 +46,8 @@ class GridSpace:
         (G,) grid of the scan.
     vectors
         (r, G) coordinates of the projected unit exponentials of the scan.
-    length
-        Length of the curve they draw.
+    enough
+        Explained part of a signal that noise cannot reach.
     """
 
     basis: FloatArray
@@ -54,14 +57,14 @@ class GridSpace:
     lift: FloatArray
     log_rates: FloatArray
     vectors: FloatArray
-    length: float
+    enough: float
 
 
 def build_space(time: FloatArray, *, slope: bool, intercept: bool) -> GridSpace:
     """Build the space of the dimensionless `time` (N,)."""
     frame, triangle = line_frame(time, slope=slope, intercept=intercept)
     lines, fastest = len(frame), fastest_kt(time)
-    grid = rate_grid(fastest)
+    grid = rate_grid(fastest, step=SCAN_STEP)
     fine = np.linspace(grid[0] - 1, grid[-1] + 1, int((grid[-1] - grid[0] + 2) / BUILD_STEP))
     scaled = np.exp(fine)[:, None] * time
     decays = np.exp(-scaled)
@@ -91,5 +94,5 @@ def build_space(time: FloatArray, *, slope: bool, intercept: bool) -> GridSpace:
         lift=np.linalg.inv(basis[picked]).T,
         log_rates=grid,
         vectors=(vectors @ basis[:, lines:]).T,
-        length=length,
+        enough=enough_explained(length, free=len(time) - lines),
     )

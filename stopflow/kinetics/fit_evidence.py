@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from math import exp, log1p, pi
 
+import numpy as np
+from scipy.optimize import brentq
 from scipy.special import betainc
 
 from stopflow.kinetics.fit_pins import Pins
@@ -79,6 +81,18 @@ def no_amplitude(evidence: Evidence, *, inflation: float = 1.0) -> Refusal | Non
         reason="the amplitude cannot be told from zero: noise alone does as much with a chance "
         f"of {chance:.2g}",
     )
+
+
+def enough_explained(length: float, *, free: int) -> float:
+    """Explained part that even strongly correlated noise does not reach."""
+
+    def excess(logit: float) -> float:
+        ratio = np.exp(logit)
+        chance = false_alarm(float(ratio / (1 + ratio)), length=length, free=free)
+        return float(np.log(chance / FALSE_ALARM)) if chance > 0 else -1e3
+
+    ratio = float(np.exp(brentq(excess, -30, 30))) * LARGEST_INFLATION**2
+    return ratio / (1 + ratio)
 
 
 def phase_evidence(pins: Pins, window: Window, *, rss: float) -> Evidence:

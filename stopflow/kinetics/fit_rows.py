@@ -8,10 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 
 from stopflow.kinetics.fit_compress import GridSpace
-from stopflow.kinetics.fit_evidence import FALSE_ALARM, LARGEST_INFLATION, false_alarm
 from stopflow.kinetics.fit_rate import CANCELLED, CONVERGED, NEWTON_STEPS
 from stopflow.kinetics.fit_scan import GRID_STEP, RIVAL
 from stopflow.trace import FloatArray
@@ -80,9 +78,7 @@ def row_terms(space: GridSpace, rest: FloatArray, x: FloatArray) -> RowTerms:
     )
 
 
-def solve_rows(
-    space: GridSpace, coordinates: FloatArray, *, total: FloatArray, points: int
-) -> Rows:
+def solve_rows(space: GridSpace, coordinates: FloatArray, *, total: FloatArray) -> Rows:
     """Fit every row.
 
     Parameters
@@ -91,8 +87,6 @@ def solve_rows(
         (B, b + r) signals in the space.
     total
         (B,) sums of squares of the signals.
-    points
-        N.
     """
     b = space.lines
     inside, rest = coordinates[:, :b], coordinates[:, b:]
@@ -119,7 +113,7 @@ def solve_rows(
         & (rss > CANCELLED * left)
         & (spread > CANCELLED * raw)
         & (left > CANCELLED * total)
-        & (explained > enough_explained(space.length, free=points - b) * left)
+        & (explained > space.enough * left)
     )
     return Rows(
         sure=sure,
@@ -152,18 +146,6 @@ def _inverse(
     inverse[:, 2:, b] = -(line_e / root[:, None])[:, ::-1]
     inverse[:, 2:, -1] = ((along[:, None] * line_e - line_d) * (scale / last)[:, None])[:, ::-1]
     return inverse
-
-
-def enough_explained(length: float, *, free: int) -> float:
-    """Explained part that even strongly correlated noise does not reach."""
-
-    def excess(logit: float) -> float:
-        ratio = np.exp(logit)
-        chance = false_alarm(float(ratio / (1 + ratio)), length=length, free=free)
-        return float(np.log(chance / FALSE_ALARM)) if chance > 0 else -1e3
-
-    ratio = float(np.exp(brentq(excess, -30, 30))) * LARGEST_INFLATION**2
-    return ratio / (1 + ratio)
 
 
 def _highest(space: GridSpace, rest: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:

@@ -34,10 +34,10 @@ class Scan:
     length: float
 
 
-def rate_grid(fastest: float) -> FloatArray:
+def rate_grid(fastest: float, *, step: float = GRID_STEP) -> FloatArray:
     """Grid of ln(k T) from the slowest to the fastest rate that can be seen."""
     low, high = log(SLOWEST_KT), log(fastest)
-    count = max(int((high - low) / GRID_STEP) + 2, 4)
+    count = max(int((high - low) / step) + 2, 4)
     return np.linspace(low, high, count)
 
 
