@@ -64,6 +64,8 @@ def _parse_fast(data: bytes, *, columns: int) -> FloatArray | None:
         )
     except pa.ArrowInvalid:
         return None
+    if not table.num_rows:
+        return None
     numbers = np.vstack([column.to_numpy() for column in table.columns])
     return numbers if np.isfinite(numbers).all() else None
 
