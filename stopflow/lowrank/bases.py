@@ -164,7 +164,8 @@ def _move_along_gradients(pushes: Sequence[Push]) -> tuple[list[Moved] | None, f
     return moved, turned.weakest
 
 
-def _directions(push: Push) -> tuple[Tensor, Tensor]:
+def directions_of(push: Push) -> tuple[Tensor, Tensor]:
+    """Return A_K and A_L themselves, the gradients formed if need be."""
     if push.along is not None:
         return push.along
     tape = push.tape
@@ -173,8 +174,8 @@ def _directions(push: Push) -> tuple[Tensor, Tensor]:
 
 def _move_along_directions(pushes: Sequence[Push]) -> tuple[list[Moved] | None, float]:
     """Move along given A_K and A_L."""
-    pairs = [(push.layer.U.data, _directions(push)[0]) for push in pushes]
-    pairs += [(push.layer.V.data, _directions(push)[1]) for push in pushes]
+    pairs = [(push.layer.U.data, directions_of(push)[0]) for push in pushes]
+    pairs += [(push.layer.V.data, directions_of(push)[1]) for push in pushes]
     gamma = torch.stack([basis.mT @ along for basis, along in pairs])
     energy = torch.stack([along.mT @ along for _, along in pairs])
     turned, sound = _turn_all(pushes, gamma, energy)
@@ -189,7 +190,7 @@ def _move_along_directions(pushes: Sequence[Push]) -> tuple[list[Moved] | None, 
     ]
     count = len(pushes)
     moved = [
-        _seen(push.tape, new[i], new[i + count], turned.overlap[i], turned.overlap[i + count])
+        moved_to(push.tape, new[i], new[i + count], turned.overlap[i], turned.overlap[i + count])
         for i, push in enumerate(pushes)
     ]
     return moved, turned.weakest
@@ -200,16 +201,17 @@ def _move_by_qr(push: Push) -> Moved:
     new, overlaps = [], []
     parameters = (push.layer.U, push.layer.V)
     for basis, along, core in zip(
-        parameters, _directions(push), (push.core, push.core.mT), strict=True
+        parameters, directions_of(push), (push.core, push.core.mT), strict=True
     ):
         old = basis.data.double()
         q, _ = positive_qr(old @ core - push.step * along.double())
         new.append(q.to(basis.dtype))
         overlaps.append(old.mT @ q)
-    return _seen(push.tape, new[0], new[1], overlaps[0], overlaps[1])
+    return moved_to(push.tape, new[0], new[1], overlaps[0], overlaps[1])
 
 
-def _seen(tape: Tape, u: Tensor, v: Tensor, left: Tensor, right: Tensor) -> Moved:
+def moved_to(tape: Tape, u: Tensor, v: Tensor, left: Tensor, right: Tensor) -> Moved:
+    """Return `Moved` with the batch's products computed afresh."""
     return Moved(u=u, v=v, left=left, right=right, xv=tape.x @ v, deltau=tape.delta @ u)
 
 

@@ -30,49 +30,52 @@ class FixedRank:
         self, layers: Sequence[LowRankLayer], settings: StepSettings, *, passes: int
     ) -> None:
         self.passes = passes
-        self.layers, self._settings = list(layers), settings
-        self._rule = choose_rule(settings)
-        self._moments = [self._rule.start(layer) for layer in layers]
-        self._spare = [
-            (torch.empty_like(layer.U.data), torch.empty_like(layer.V.data)) for layer in layers
-        ]
+        self.layers, self.settings = list(layers), settings
+        self.rule = choose_rule(settings)
+        self.moments = [self.rule.start(layer) for layer in layers]
+        self.spare = [(layer.U.data.clone(), layer.V.data.clone()) for layer in layers]
+        self.count, self.worn = 0, 0.0
         self._before: list[tuple[Tensor, Tensor, Tensor]] = []
         self._turned: list[tuple[Push, Moved]] = []
-        self._count, self._worn = 0, 0.0
 
     def turn_bases(self, tapes: Sequence[Tape], *, learning_rate: float) -> None:
         """Put every layer at U1 (U1^T U) S (V^T V1) V1^T."""
-        self._count += 1
+        self.count += 1
         self._before = [(y.U.data, y.S.data, y.V.data) for y in self.layers]
-        pushes = [self._push(i, tapes[i], learning_rate) for i in range(len(self.layers))]
+        pushes = [self.push(i, tapes[i], learning_rate) for i in range(len(self.layers))]
         moved = dict[int, Moved]()
         for members in equal_ranks(self.layers):
             found, weakest = move([pushes[i] for i in members])
-            self._worn += weakest**-2
+            self.worn += weakest**-2
             moved |= dict(zip(members, found, strict=True))
         self._turned = [(push, moved[i]) for i, push in enumerate(pushes)]
-        for layer, (push, to) in zip(self.layers, self._turned, strict=True):
+        for i, (layer, (push, to)) in enumerate(zip(self.layers, self._turned, strict=True)):
             core = to.left.mT @ push.core @ to.right
+            self.spare[i] = layer.U.data, layer.V.data
             layer.set_factors(to.u, core.to(to.u.dtype), to.v)
 
     def finish(self, tapes: Sequence[Tape], *, learning_rate: float) -> None:
         """Move S with the gradient in the new bases, from the first sweep or the second."""
         for i, (layer, tape) in enumerate(zip(self.layers, tapes, strict=True)):
-            push, to = self._turned[i]
+            (push, to), moments = self._turned[i], self.moments[i]
             if self.passes == 2:
                 to.xv, to.deltau = tape.xv, tape.deltau
-            u, _, v = self._before[i]
-            rule, moments = self._rule, self._moments[i]
-            if isinstance(rule, CoreRule):
+            if isinstance(self.rule, CoreRule):
                 gradient = to.deltau.mT @ to.xv
-                rule.remember(to, gradient, moments)
+                if "m" in moments:
+                    carried = to.left.mT @ moments["m"].double() @ to.right
+                    moments["m"] = self.rule.blend(carried.to(gradient.dtype), gradient)
                 layer.S.data.sub_(gradient, alpha=push.step)
             else:
-                along = rule.carry((u, v), tape, to, moments, count=self._count)
+                self.rule.follow(self.spare[i], tape, to, moments)
+                along = self.rule.core_after(to, moments, count=self.count)
                 layer.S.data.sub_(along, alpha=learning_rate)
-            self._spare[i] = (u, v)
-        if self._worn > 50:
-            self._worn = 0.0
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Re-orthonormalise all bases once rounding may have grown to 50 units."""
+        if self.worn > 50:
+            self.worn = 0.0
             for layer in self.layers:
                 reorthonormalise(layer)
 
@@ -81,33 +84,36 @@ class FixedRank:
         for layer, before in zip(self.layers, self._before, strict=True):
             layer.set_factors(*before)
 
-    def _push(self, i: int, tape: Tape, rate: float) -> Push:
-        layer, moments, rule = self.layers[i], self._moments[i], self._rule
-        core = layer.S.data.double() * (1 - rate * self._settings.weight_decay)
+    def push(self, i: int, tape: Tape, rate: float) -> Push:
+        """Return where layer `i` is to be moved by this batch."""
+        layer, moments, rule = self.layers[i], self.moments[i], self.rule
+        core = layer.S.data.double() * (1 - rate * self.settings.weight_decay)
+        if self.spare[i][0].shape != layer.U.shape:
+            self.spare[i] = torch.empty_like(layer.U.data), torch.empty_like(layer.V.data)
         if not isinstance(rule, CoreRule):
-            along = rule.directions(layer, tape, moments, count=self._count)
+            along = rule.directions(layer, tape, moments, count=self.count)
             return Push(
-                layer=layer, tape=tape, core=core, step=rate, spare=self._spare[i], along=along
+                layer=layer, tape=tape, core=core, step=rate, spare=self.spare[i], along=along
             )
-        keep, take = rule.weights(layer, tape, moments, count=self._count)
+        keep, take = rule.weights(layer, tape, moments, count=self.count)
         if keep:
             core -= rate * keep * moments["m"].double()
-        return Push(layer=layer, tape=tape, core=core, step=rate * take, spare=self._spare[i])
+        return Push(layer=layer, tape=tape, core=core, step=rate * take, spare=self.spare[i])
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the moments and counters as tensors."""
         state = {
             f"{i}.{name}": value.clone()
-            for i, moments in enumerate(self._moments)
+            for i, moments in enumerate(self.moments)
             for name, value in moments.items()
         }
-        return state | {"counters": torch.tensor([self._count, self._worn], dtype=torch.float64)}
+        return state | {"counters": torch.tensor([self.count, self.worn], dtype=torch.float64)}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Take back what `state_dict` returned."""
-        count, self._worn = state["counters"].tolist()
-        self._count = int(count)
-        for i, moments in enumerate(self._moments):
+        count, self.worn = state["counters"].tolist()
+        self.count = int(count)
+        for i, moments in enumerate(self.moments):
             for name, value in moments.items():
                 moments[name] = state[f"{i}.{name}"].to(value.device, value.dtype, copy=True)
 

@@ -69,6 +69,11 @@ class LowRankLayer(nn.Module):
         """Columns of U and V."""
         return self.S.shape[0]
 
+    @property
+    def full_rank(self) -> int:
+        """Largest possible rank, min(inputs, outputs)."""
+        return min(self.U.shape[0], self.V.shape[0])
+
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs, shape (batch, outputs); W is never formed."""
         return torch.addmm(self.bias, x @ self.V @ self.S.T, self.U.T)

@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from stopflow.lowrank.adaptive import Adaptive
 from stopflow.lowrank.dense import DenseLayer
 from stopflow.lowrank.dlrt import FixedRank
 from stopflow.lowrank.factors import InputBasis, LowRankLayer
@@ -145,5 +146,9 @@ LAYERS: dict[str, LayerFamily] = {
     "dlrt-two-pass": _orthonormal(
         summary="dynamical low rank, fixed rank, the published two sweeps a step",
         integrate=partial(FixedRank, passes=2),
+    ),
+    "adaptive": _orthonormal(
+        summary="dynamical low rank, rank by the theta rule, one gradient a step",
+        integrate=Adaptive,
     ),
 }

@@ -51,11 +51,9 @@ class CoreRule:
         scale = scalar_scale(layer) / root / (1 - self._keep**count)
         return self._keep * scale, self._take * scale
 
-    def remember(self, moved: Moved, gradient: Tensor, moments: Moments) -> None:
-        """Store keep M^T m N + take C, with C the core gradient in the new bases."""
-        if self._keep:
-            carried = moved.left.mT @ moments["m"].double() @ moved.right
-            moments["m"] = (self._keep * carried + self._take * gradient).to(gradient.dtype)
+    def blend(self, carried: Tensor, gradient: Tensor) -> Tensor:
+        """Return keep m + take C for a moment and a core gradient in the same bases."""
+        return self._keep * carried + self._take * gradient
 
 
 def scalar_scale(layer: LowRankLayer) -> float:
@@ -74,10 +72,16 @@ class FactorRule(Protocol):
     ) -> tuple[Tensor, Tensor]:
         """Return A_K and A_L."""
 
-    def carry(
-        self, old: Bases, tape: Tape, moved: Moved, moments: Moments, *, count: int
+    def core(
+        self, layer: LowRankLayer, tape: Tape, along: Bases, moments: Moments, *, count: int
     ) -> Tensor:
-        """Carry the moments into the new bases and return A_S there."""
+        """Return A_S in the old bases, for a step that moves S before the bases turn."""
+
+    def follow(self, old: Bases, tape: Tape, moved: Moved, moments: Moments) -> None:
+        """Carry the moments into the new bases."""
+
+    def core_after(self, moved: Moved, moments: Moments, *, count: int) -> Tensor:
+        """Return A_S in the new bases, for a step that moves S after the bases turned."""
 
 
 class TangentMomentum:
@@ -106,11 +110,15 @@ class TangentMomentum:
             torch.addmm(moments["l"], tape.x.mT, tape.deltau, beta=self._momentum),
         )
 
-    def carry(
-        self, old: Bases, tape: Tape, moved: Moved, moments: Moments, *, count: int
+    def core(
+        self, layer: LowRankLayer, tape: Tape, along: Bases, moments: Moments, *, count: int
     ) -> Tensor:
-        """Project momentum M + G on the new tangent space; return U1^T (momentum M + G) V1."""
-        del count
+        """Return U^T (momentum M + G) V."""
+        del tape, moments, count
+        return layer.U.data.mT @ along[0]
+
+    def follow(self, old: Bases, tape: Tape, moved: Moved, moments: Moments) -> None:
+        """Project momentum M + G on the new tangent space."""
         (u, v), k, ell = old, moments["k"], moments["l"]
         left, right = moved.left.to(u.dtype), moved.right.to(u.dtype)
         core = u.mT @ k
@@ -118,6 +126,10 @@ class TangentMomentum:
         new_l = ell @ left + v @ (k.mT @ moved.u - core.mT @ left)
         moments["k"] = torch.addmm(new_k, tape.delta.mT, moved.xv, beta=self._momentum)
         moments["l"] = torch.addmm(new_l, tape.x.mT, moved.deltau, beta=self._momentum)
+
+    def core_after(self, moved: Moved, moments: Moments, *, count: int) -> Tensor:
+        """Return U1^T (momentum M + G) V1."""
+        del count
         return moved.u.mT @ moments["k"]
 
 
@@ -156,10 +168,15 @@ class FactorAdam:
             _normalised(moments["l"], moments["ll"], settings, count=count),
         )
 
-    def carry(
-        self, old: Bases, tape: Tape, moved: Moved, moments: Moments, *, count: int
+    def core(
+        self, layer: LowRankLayer, tape: Tape, along: Bases, moments: Moments, *, count: int
     ) -> Tensor:
-        """Turn all moments with the bases, then take Adam's direction for S there."""
+        """Return Adam's direction for S from C = D^T P."""
+        del layer, along
+        return self._core(tape.deltau.mT @ tape.xv, moments, count)
+
+    def follow(self, old: Bases, tape: Tape, moved: Moved, moments: Moments) -> None:
+        """Turn all moments with the bases."""
         del old, tape
         left, right = moved.left.to(moved.u.dtype), moved.right.to(moved.u.dtype)
         left2, right2 = left.square(), right.square()
@@ -167,7 +184,13 @@ class FactorAdam:
         moments["l"], moments["ll"] = moments["l"] @ left, moments["ll"] @ left2
         moments["s"] = left.mT @ moments["s"] @ right
         moments["ss"] = left2.mT @ moments["ss"] @ right2
-        _blend(moments, "s", moved.deltau.mT @ moved.xv, self._settings)
+
+    def core_after(self, moved: Moved, moments: Moments, *, count: int) -> Tensor:
+        """Return Adam's direction for S from (delta U1)^T (x V1)."""
+        return self._core(moved.deltau.mT @ moved.xv, moments, count)
+
+    def _core(self, gradient: Tensor, moments: Moments, count: int) -> Tensor:
+        _blend(moments, "s", gradient, self._settings)
         return _normalised(moments["s"], moments["ss"], self._settings, count=count)
 
 

@@ -24,6 +24,7 @@ from stopflow.lowrank.settings import StepSettings, require_count
 
 _SMALLEST = 1e-12
 _COLUMNS_AT_ONCE = 2048
+_ROWS_AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -58,11 +59,7 @@ class RowSpace:
         if rows.ndim != 2 or not bool(rows.isfinite().all()) or not bool(rows.any()):
             valid = "a finite matrix (rows, inputs) that is not zero"
             raise SettingsError("rows", f"shape {tuple(rows.shape)}", valid=valid)
-        gram = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows.device)
-        for block in rows.split(_COLUMNS_AT_ONCE, dim=1):
-            wide = block.double()
-            gram.addmm_(wide, wide.mT)
-        values, vectors = torch.linalg.eigh(gram)
+        values, vectors = torch.linalg.eigh(_double_gram(rows))
         values, vectors = values.flip(0), vectors.flip(1)
         kept = int((values > _SMALLEST * values[0]).sum())
         values, vectors = values[:kept], vectors[:, :kept]
@@ -123,6 +120,21 @@ class RowSpace:
         elif isinstance(first, DenseLayer):
             first.weight.data = self.lift(first.weight.data.mT).mT.contiguous()
         return exported
+
+
+def _double_gram(rows: Tensor) -> Tensor:
+    """Return the lower triangle of X X^T in float64 (all that eigh reads), a strip at a time.
+
+    float32 would bury the directions of noise, whose energy is 1e-8 of the leading one's.
+    """
+    gram = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows.device)
+    starts = range(0, len(rows), _ROWS_AT_ONCE)
+    for columns in rows.split(_COLUMNS_AT_ONCE, dim=1):
+        wide = columns.double()
+        for start in starts:
+            strip = slice(start, start + _ROWS_AT_ONCE)
+            gram[start:, strip].addmm_(wide[start:], wide[strip].mT)
+    return gram
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

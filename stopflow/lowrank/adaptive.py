@@ -1,0 +1,184 @@
+"""Dynamical low-rank training with a rank that follows the data (augmented BUG), one gradient.
+
+The bases are augmented by what the directions have outside them, U^ = [U, Q_u] with
+Q_u R_u = A_K - U (U^T A_K), V^ likewise, the core is moved, and its SVD is cut:
+
+    S^ = [[S - eta A_S, -eta R_v^T], [-eta R_u, -eta (delta Q_u)^T (x Q_v)]] = P diag(sigma) Q^T
+    U1 = U^ P_r,  V1 = V^ Q_r,  S1 = diag(sigma_1..r),  r by the theta rule.
+
+For gradient directions this is the integrator of Ceruti, Kusch, Lubich 2022
+(doi:10.1007/s10543-021-00907-7) for explicit Euler, whose three gradients are one: the augmented
+bases contain the old ones. For directions out of moments the last block is zero, which makes it
+the step along the tangent vector followed by truncation. Between the steps that change the rank
+(`cadence`) the fixed-rank step is taken.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from stopflow.lowrank.bases import Push, moved_to
+from stopflow.lowrank.dlrt import FixedRank
+from stopflow.lowrank.factors import LowRankLayer
+from stopflow.lowrank.moments import CoreRule
+from stopflow.lowrank.settings import StepSettings
+from stopflow.lowrank.tape import Tape
+from stopflow.lowrank.truncate import truncated_core
+
+
+class Adaptive:
+    """Integrator of rank-adaptive layers."""
+
+    passes = 1
+
+    def __init__(self, layers: Sequence[LowRankLayer], settings: StepSettings) -> None:
+        self._fixed = FixedRank(layers, settings, passes=1)
+        self._augments = False
+
+    def turn_bases(self, tapes: Sequence[Tape], *, learning_rate: float) -> None:
+        """Take the step; every `cadence` steps the augmented one."""
+        fixed = self._fixed
+        self._augments = (fixed.count + 1) % fixed.settings.cadence == 0
+        if not self._augments:
+            fixed.turn_bases(tapes, learning_rate=learning_rate)
+            return
+        fixed.count += 1
+        for i, tape in enumerate(tapes):
+            self._augmented_step(i, fixed.push(i, tape, learning_rate))
+
+    def finish(self, tapes: Sequence[Tape], *, learning_rate: float) -> None:
+        """Complete a fixed-rank step."""
+        if self._augments:
+            self._fixed.refresh()
+        else:
+            self._fixed.finish(tapes, learning_rate=learning_rate)
+
+    def revert(self) -> None:
+        """Never needed: there is one sweep."""
+
+    def _augmented_step(self, i: int, push: Push) -> None:
+        fixed, layer, tape = self._fixed, push.layer, push.tape
+        moments, rule, dtype = fixed.moments[i], fixed.rule, layer.U.dtype
+        if isinstance(rule, CoreRule) or push.along is None:
+            on_u, on_v, gradient = _gradient_complements(tape)
+        else:
+            along = rule.core(layer, tape, push.along, moments, count=fixed.count)
+            on_u, on_v, gradient = _direction_complements(layer, push.along, along.double())
+        core = _padded(push.core, gradient) - push.step * gradient
+        p, s, q = truncated_core(
+            core,
+            theta=fixed.settings.theta,
+            lowest=fixed.settings.min_rank,
+            highest=fixed.settings.max_rank or layer.full_rank,
+        )
+        r = layer.rank
+        u, wear_u = on_u.turned(layer.U.data, p)
+        v, wear_v = on_v.turned(layer.V.data, q)
+        fixed.worn += max(wear_u, wear_v)
+        if isinstance(rule, CoreRule):
+            if "m" in moments:
+                ambient = rule.blend(_padded(moments["m"].double(), gradient), gradient)
+                moments["m"] = (p.mT @ ambient @ q).to(dtype)
+        else:
+            moved = moved_to(tape, u, v, p[:r], q[:r])
+            rule.follow((layer.U.data, layer.V.data), tape, moved, moments)
+        layer.set_factors(u, s.to(dtype), v)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the moments and counters as tensors."""
+        return self._fixed.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take back what `state_dict` returned."""
+        self._fixed.load_state_dict(state)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Complement:
+    """Q R = A - U gamma with orthonormal Q = (A - U gamma) inverse of the kept directions.
+
+    `direction` is (A, None) or (left, right) with A = left^T right; `wear` is by how much more
+    than U each column of Q suffers from rounding.
+    """
+
+    gamma: Tensor
+    inverse: Tensor
+    triangle: Tensor
+    wear: Tensor
+    direction: tuple[Tensor, Tensor | None]
+
+    @property
+    def size(self) -> int:
+        return len(self.triangle)
+
+    def turned(self, basis: Tensor, coefficient: Tensor) -> tuple[Tensor, float]:
+        """Return [U, Q] coefficient and its wear in units of rounding."""
+        rank = basis.shape[1]
+        old, new = coefficient[:rank], coefficient[rank:]
+        taken = self.inverse @ new
+        turned = basis @ (old - self.gamma @ taken).to(basis.dtype)
+        first, second = self.direction
+        if second is None:
+            turned.addmm_(first, taken.to(basis.dtype))
+        else:
+            turned.addmm_(first.mT, second @ taken.to(basis.dtype))
+        weight = (self.wear * torch.linalg.vector_norm(new, dim=1)).sum() if self.size else 0.0
+        return turned, 1.0 + float(weight)
+
+
+def _complement(
+    gamma: Tensor, energy: Tensor, direction: tuple[Tensor, Tensor | None]
+) -> _Complement:
+    """Orthonormalise A - U gamma through its Gram energy - gamma^T gamma.
+
+    Directions whose energy is rounding beside that of A itself are left out: their columns of Q
+    would be noise.
+    """
+    values, vectors = torch.linalg.eigh(energy - gamma.mT @ gamma)
+    total = torch.diagonal(energy).sum()
+    noise = max(1e-10, 10 * torch.finfo(direction[0].dtype).eps)
+    kept = values > noise * total
+    values, vectors = values[kept], vectors[:, kept]
+    root = values.sqrt()
+    return _Complement(
+        gamma=gamma,
+        inverse=vectors / root,
+        triangle=root.unsqueeze(1) * vectors.mT,
+        wear=total / values,
+        direction=direction,
+    )
+
+
+def _gradient_complements(tape: Tape) -> tuple[_Complement, _Complement, Tensor]:
+    """Return the complements of delta^T P and x^T D and the core gradient in both bases."""
+    core = (tape.deltau.mT @ tape.xv).double()
+    delta_p, x_d = tape.delta_gram() @ tape.xv, tape.input_gram() @ tape.deltau
+    on_u = _complement(core, (tape.xv.mT @ delta_p).double(), (tape.delta, tape.xv))
+    on_v = _complement(core.mT, (tape.deltau.mT @ x_d).double(), (tape.x, tape.deltau))
+    delta_q = (delta_p.double() - tape.deltau.double() @ core) @ on_u.inverse
+    x_q = (x_d.double() - tape.xv.double() @ core.mT) @ on_v.inverse
+    return on_u, on_v, _blocks(core, on_u, on_v, delta_q.mT @ x_q)
+
+
+def _direction_complements(
+    layer: LowRankLayer, along: tuple[Tensor, Tensor], core: Tensor
+) -> tuple[_Complement, _Complement, Tensor]:
+    """Return the complements of A_K and A_L and the core A_S with nothing outside both."""
+    on_u, on_v = (
+        _complement((basis.mT @ a).double(), (a.mT @ a).double(), (a, None))
+        for basis, a in zip((layer.U.data, layer.V.data), along, strict=True)
+    )
+    return on_u, on_v, _blocks(core, on_u, on_v, core.new_zeros(on_u.size, on_v.size))
+
+
+def _blocks(core: Tensor, on_u: _Complement, on_v: _Complement, corner: Tensor) -> Tensor:
+    upper = torch.cat([core, on_v.triangle.mT], dim=1)
+    return torch.cat([upper, torch.cat([on_u.triangle, corner], dim=1)])
+
+
+def _padded(core: Tensor, like: Tensor) -> Tensor:
+    padded = torch.zeros_like(like)
+    padded[: core.shape[0], : core.shape[1]] = core
+    return padded
