@@ -178,7 +178,7 @@ class TraceBank:
 def _between(low: float, top: Tensor | float, uniform: Tensor, *, cap: float = math.inf) -> Tensor:
     """Log of a log-uniform draw from `low` to exp(top), or to `cap` where that is less."""
     first = math.log(low)
-    last = torch.as_tensor(top).clamp(max=math.log(cap) if math.isfinite(cap) else None)
+    last = torch.as_tensor(top).clamp(max=math.log(cap))
     return first + (last - first) * uniform
 
 
