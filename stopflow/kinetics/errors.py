@@ -1,19 +1,17 @@
 """How well a rate is known: profile intervals, correlated noise, the Cramer-Rao bound."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from math import exp, inf, log, nan, sqrt
+from math import exp, inf, nan, sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import brentq
 from scipy.special import ndtr, stdtrit
 
-from stopflow.kinetics.fit_pins import may_centre, pin
-from stopflow.kinetics.fit_project import project
-from stopflow.kinetics.fit_rate import has_one_rate, rate_terms
+from stopflow.kinetics.fit_pins import may_centre
+from stopflow.kinetics.fit_profile import profile_interval
 from stopflow.kinetics.fit_result import Fit, Refusal
-from stopflow.kinetics.fit_screen import SLOWEST_KT, Window, fastest_kt, screen
+from stopflow.kinetics.fit_screen import screen
 from stopflow.kinetics.models import RateLaw, find_law
 
 SIGNIFICANT = 0.01
@@ -157,7 +155,8 @@ def k_interval(
     -------
     tuple of float
         (low, high) in 1/s. 0 or infinite on a side where the data set no limit; NaN, NaN for a
-        refused fit; both k where k is pinned.
+        refused fit; both k where k is pinned. For a robust fit, which has no likelihood, the
+        standard error in ln k.
     """
     if not fit.ok:
         return nan, nan
@@ -174,60 +173,7 @@ def k_interval(
     quantile = float(stdtrit(max(fit.dof / inflation**2, 1.0), 0.5 + level / 2)) * inflation
     if isinstance(window, Refusal) or fit.noise_sd == 0:
         return fit.k_per_s, fit.k_per_s
-    pins = pin(fit.rate_law, fit.fixed, window)
-    if fit.robust or not has_one_rate(pins):
+    if fit.robust:
         factor = exp(quantile * fit.k_stderr_per_s / fit.k_per_s)
         return fit.k_per_s / factor, fit.k_per_s * factor
-    low, high = _one_rate_profile(fit, window, quantile=quantile)
-    return low / window.length_s, high / window.length_s
-
-
-def _one_rate_profile(fit: Fit, window: Window, *, quantile: float) -> tuple[float, float]:
-    pins = pin(fit.rate_law, fit.fixed, window)
-    problem = project(pins, window.time, window.signal, window.root_weights)
-    best = log(fit.k_per_s * window.length_s)
-    top = rate_terms(problem, best).explained
-    variance = (fit.noise_sd / window.unit) ** 2
-
-    def distance(x: float) -> tuple[float, float]:
-        """Signed root of the scaled rise of the sum of squares, and its slope in x."""
-        terms = rate_terms(problem, x)
-        root = sqrt(max(top - terms.explained, 0.0) / variance)
-        slope = abs(terms.first) / (2 * variance * root) if root > 0 else inf
-        return root, slope
-
-    error = fit.k_stderr_per_s / fit.k_per_s
-    limits = log(SLOWEST_KT), log(fastest_kt(window.time))
-    low = _crossing(distance, best, quantile=quantile, error=-error, limit=limits[0])
-    high = _crossing(distance, best, quantile=quantile, error=error, limit=limits[1])
-    return (0.0 if low is None else exp(low)), (inf if high is None else exp(high))
-
-
-def _crossing(
-    distance: Callable[[float], tuple[float, float]],
-    best: float,
-    *,
-    quantile: float,
-    error: float,
-    limit: float,
-) -> float | None:
-    """Where `distance` reaches `quantile` on the side of `error`; None before the `limit`.
-
-    The signed root is nearly a straight line, so Newton needs two or three steps; a curve that
-    is not goes to Brent's method between the best rate and the limit.
-    """
-    side = 1.0 if error > 0 else -1.0
-    x = best + error * quantile
-    for _ in range(8):
-        if not 0 < side * (x - best) < side * (limit - best):
-            break
-        root, slope = distance(x)
-        if not 0 < slope < inf:
-            break
-        step = side * (quantile - root) / slope
-        x += step
-        if abs(step) < 1e-5 * abs(error):
-            return x
-    if distance(limit)[0] < quantile:
-        return None
-    return float(brentq(lambda at: distance(at)[0] - quantile, best, limit, xtol=1e-9))
+    return profile_interval(window, fit, quantile=quantile)
