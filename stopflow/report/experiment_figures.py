@@ -49,7 +49,7 @@ def draw_traces(
     side = page.axes(log_x, y, width_mm=log_mm, height_mm=signal_mm, sharey=main)
     _draw_signal(main, picture)
     _draw_log_signal(side, picture)
-    main.set_ylabel(f"signal / {picture.signal_unit}", parse_math=False)
+    main.set_ylabel(f"signal / {picture.signal_unit}")
     lowest = [main, side]
     if picture.residuals is not None and picture.log_residuals is not None:
         place = y + signal_mm + 2.5
@@ -62,7 +62,7 @@ def draw_traces(
         shift = _first_start(picture) * picture.time_factor
         _draw_residuals(under, picture.residuals, picture, shift=shift)
         _draw_residuals(beside, picture.log_residuals, picture, shift=0.0)
-        under.set_ylabel(f"residual / {picture.signal_unit}", parse_math=False)
+        under.set_ylabel(f"residual / {picture.signal_unit}")
         beside.tick_params(labelleft=False)
         _shade_artefact(under, picture)
         for axes in (main, side):
@@ -325,7 +325,7 @@ def _name_columns(axes: Axes, series: Sequence[Series]) -> None:
     axes.set_xlim(-0.7, count - 0.3)
     axes.set_xticks(places)
     crowded = sum(len(label) for label in labels) > 46
-    for text in axes.set_xticklabels([_short(label) for label in labels], parse_math=False):
+    for text in axes.set_xticklabels([_short(label) for label in labels]):
         text.set_rotation(35 if crowded else 0)
         text.set_horizontalalignment("right" if crowded else "center")
         text.set_rotation_mode("anchor")

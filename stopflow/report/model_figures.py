@@ -51,9 +51,7 @@ def draw_learning(axes: Axes, models: Sequence[ModelReportData]) -> None:
         axes.set_ylim(bottom=0)
     axes.set_xlabel("epoch")
     axes.set_ylabel("mean absolute error / s⁻¹")
-    legend = axes.legend(loc="upper right")
-    for text in legend.get_texts():
-        text.set_parse_math(False)
+    axes.legend(loc="upper right")
 
 
 def draw_fit_level(axes: Axes, level_per_s: float) -> None:
@@ -134,13 +132,11 @@ def draw_predictions(
     if logarithmic:
         name_log_ticks(axes.xaxis, low, high)
         name_log_ticks(axes.yaxis, low, high)
-    axes.set_title(title, parse_math=False)
+    axes.set_title(title)
     axes.set_xlabel("actual k / s⁻¹")
     axes.set_ylabel("predicted k / s⁻¹")
     if key:
-        legend = axes.legend(loc="upper left", handletextpad=0.4, borderaxespad=0.2)
-        for text in legend.get_texts():
-            text.set_parse_math(False)
+        axes.legend(loc="upper left", handletextpad=0.4, borderaxespad=0.2)
 
 
 def draw_relative_errors(axes: Axes, points: Sequence[Points]) -> None:

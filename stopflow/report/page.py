@@ -60,7 +60,6 @@ class Page:
             fontweight="bold" if bold else "normal",
             ha=align,
             va="baseline",
-            parse_math=False,
         )
 
     def rule(
