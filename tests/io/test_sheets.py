@@ -6,10 +6,10 @@ from pathlib import Path
 
 import openpyxl
 import pytest
+from books import edit_xml, save_book
 
 from stopflow.errors import FormatError
 from stopflow.io.sheets import read_sheets
-from books import edit_xml, save_book
 
 
 def test_values_and_places(tmp_path: Path) -> None:
