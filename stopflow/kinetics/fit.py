@@ -11,6 +11,7 @@ from stopflow.kinetics.fit_general import by_amplitude, solve_general
 from stopflow.kinetics.fit_pins import Pins, free_count, may_centre, pin
 from stopflow.kinetics.fit_rate import has_one_rate, solve_one_rate
 from stopflow.kinetics.fit_result import Fit, FitStatus, Refusal, predict, refused_fit
+from stopflow.kinetics.fit_robust import solve_robust
 from stopflow.kinetics.fit_screen import MIN_POINTS, Window, screen
 from stopflow.kinetics.fit_statistics import build_fit, polish
 from stopflow.kinetics.models import RateLaw, Tie, find_law
@@ -79,7 +80,8 @@ def fit_trace(
     )
     if isinstance(window, Refusal):
         return refused_fit(rate_law, window, points=np.size(signal), fixed=pinned, robust=robust)
-    found = _fit_window(window, pin(rate_law, pinned, window), fixed=pinned)
+    pins = pin(rate_law, pinned, window)
+    found = (_fit_robust if robust else _fit_window)(window, pins, fixed=pinned)
     if isinstance(found, Refusal):
         return refused_fit(
             rate_law,
@@ -147,3 +149,27 @@ def _refuse_correlated(window: Window, pins: Pins, fit: Fit, evidence: Evidence)
     if not noise.significant:
         return None
     return no_amplitude(evidence, inflation=min(noise.inflation, LARGEST_INFLATION))
+
+
+def _fit_robust(window: Window, pins: Pins, *, fixed: Mapping[str, float | Tie]) -> Fit | Refusal:
+    def solve(window: Window, pins: Pins) -> tuple[FloatArray, FloatArray] | Refusal:
+        if not has_one_rate(pins):
+            return solve_general(pins, window)
+        solved = _solve_one(window, pins)
+        return solved if isinstance(solved, Refusal) else solved[:2]
+
+    solved = solve_robust(window, pins, solve=solve)
+    if isinstance(solved, Refusal):
+        return solved
+    theta, coefficients, inverse, rss, noise = solved
+    theta, coefficients, inverse = by_amplitude(pins, theta, coefficients, inverse)
+    return build_fit(
+        pins,
+        window,
+        theta=theta,
+        coefficients=coefficients,
+        covariance=inverse @ inverse.T,
+        rss=rss,
+        fixed=fixed,
+        noise=noise,
+    )

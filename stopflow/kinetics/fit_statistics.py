@@ -122,7 +122,8 @@ def _iterate(
     precision = float(np.finfo(data[1].dtype).eps)
     moved, misfit = np.inf, np.inf
     accepted, step = (theta, coefficients), np.zeros(pins.count)
-    for _ in range(LARGEST_COUNT):
+    for count in range(LARGEST_COUNT):
+        late = count > LARGEST_COUNT / 2
         last = gauss_newton(pins, *data, root_weights, theta=theta, coefficients=coefficients)
         if isinstance(last, Refusal):
             return last
@@ -132,7 +133,8 @@ def _iterate(
             accepted, misfit, step = (theta, coefficients), last.before, last.step
             before, moved = moved, _relative(step[:free], theta[pins.free])
             # The last digits only wander: done when steps no longer shrink.
-            if moved < 8 * precision or (moved < CLOSE and moved > before / 4):
+            wanders = moved < CLOSE and moved > before / 4
+            if moved < 8 * precision or wanders or (late and moved < CLOSE):
                 return theta.astype(np.float64), coefficients.astype(np.float64), last
         theta, coefficients = accepted[0].copy(), accepted[1] + step[free:]
         theta[pins.free] *= np.exp(np.clip(step[:free] / accepted[0][pins.free], -1, 1))
@@ -155,7 +157,7 @@ def build_fit(
     covariance: FloatArray,
     rss: float,
     fixed: Mapping[str, float | Tie],
-    robust: bool = False,
+    noise: float | None = None,
 ) -> Fit:
     """Turn dimensionless numbers into those quoted.
 
@@ -167,6 +169,8 @@ def build_fit(
         (p, p) of the free parameters for noise of variance 1.
     rss
         Of the dimensionless signal.
+    noise
+        That of a robust fit; None: ``sqrt(rss / dof)``.
     """
     law, points = pins.law, len(window.time)
     dof = points - pins.count
@@ -176,7 +180,8 @@ def build_fit(
     spread[:free, :nonlinear] = np.eye(nonlinear)[pins.free]
     spread[free:, nonlinear:] = pins.mixing
     units = np.concatenate((pins.theta_units, pins.linear_units))
-    noise = float(np.sqrt(rss / dof))
+    robust = noise is not None
+    noise = float(np.sqrt(rss / dof)) if noise is None else noise
     deviations = spread * (units * noise)
     full = deviations.T @ covariance @ deviations
     values = np.concatenate((theta, pins.linear(coefficients))) * units
