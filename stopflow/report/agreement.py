@@ -16,6 +16,7 @@ from stopflow.report.style import INK, MUTED, VERDICT_COLOURS, VERDICT_MARKERS
 from stopflow.report.summary import VERDICTS
 
 _LISTED = 10
+_ENOUGH = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -77,14 +78,12 @@ def build_agreement_blocks(shots: pd.DataFrame) -> list[Block]:
             build_heading("Agreement with the lab's own rates"),
             Paragraph(text=describe_difference(lab, "the rates in the workbooks")),
         ]
-        draw_starts = partial(draw_start_difference, shots=starts) if len(starts) else None
-        blocks.append(
-            pair_picture(
-                partial(draw_difference, found=lab, other="lab"), draw_starts, tall_mm=62.0
-            )
-        )
+        if len(lab.relative) >= _ENOUGH:
+            draw_starts = partial(draw_start_difference, shots=starts) if len(starts) else None
+            differences = partial(draw_difference, found=lab, other="lab")
+            blocks.append(pair_picture(differences, draw_starts, tall_mm=62.0))
         blocks += _disagreement_blocks(shots)
-    elif len(starts):
+    elif len(starts) >= _ENOUGH:
         blocks += [
             build_heading("Start of the fit: workbook and detected"),
             pair_picture(partial(draw_start_difference, shots=starts), None, tall_mm=58.0),
@@ -94,12 +93,15 @@ def build_agreement_blocks(shots: pd.DataFrame) -> list[Block]:
         blocks += [
             build_heading("Agreement with the known truth"),
             Paragraph(text=describe_difference(truth, "the true rates of the simulated shots")),
+        ]
+    if truth is not None and len(truth.relative) >= _ENOUGH:
+        blocks.append(
             pair_picture(
                 partial(draw_difference, found=truth, other="truth"),
                 partial(draw_pulls, shots=_with_both(shots, "k_true_per_s")),
                 tall_mm=62.0,
-            ),
-        ]
+            )
+        )
     return blocks
 
 

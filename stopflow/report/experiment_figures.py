@@ -14,6 +14,7 @@ from stopflow.report.experiment_numbers import (
     Curve,
     ExperimentPicture,
     ResidualBand,
+    ShotPicture,
     relative_cuts,
 )
 from stopflow.report.page import Page
@@ -114,7 +115,7 @@ def _draw_shots(axes: Axes, picture: ExperimentPicture, curves: Sequence[Curve |
     ]
     outlines = [points for points, _ in shown]
     colours = [
-        VERDICT_COLOURS["FAIL"] if shot.fit is None else picture.series[shot.series].colour
+        _trace_colour(picture, shot, judged=any(item.fit is not None for item in picture.shots))
         for _, shot in shown
     ]
     if picture.outlined:
@@ -125,6 +126,13 @@ def _draw_shots(axes: Axes, picture: ExperimentPicture, curves: Sequence[Curve |
         )
     else:
         axes.add_collection(LineCollection(outlines, colors=colours, linewidths=0.5, alpha=0.45))
+
+
+def _trace_colour(picture: ExperimentPicture, shot: ShotPicture, *, judged: bool) -> str:
+    """Red tells shots without a rate from the others; grey sets a single condition off its fit."""
+    if judged and shot.fit is None:
+        return VERDICT_COLOURS["FAIL"]
+    return MUTED if len(picture.series) == 1 else picture.series[shot.series].colour
 
 
 def _draw_fits(axes: Axes, picture: ExperimentPicture, curves: Sequence[Curve | None]) -> None:
@@ -167,11 +175,11 @@ def _shade_artefact(axes: Axes, picture: ExperimentPicture, *, labelled: bool = 
             f"cut at {said} {picture.time_unit}",
             (starts.max(), 1.0),
             xycoords=("data", "axes fraction"),
-            xytext=(3, -2),
+            xytext=(0, 1.5),
             textcoords="offset points",
-            fontsize=6.5,
+            fontsize=6.3,
             color=MUTED,
-            va="top",
+            va="bottom",
         )
     axes.set_xlim(left, right)
 
@@ -197,7 +205,7 @@ def _draw_key(
 ) -> float:
     """Draw the key of colours above a picture; return the height it took."""
     if len(series) < 2:
-        return 1.0
+        return 3.4
     widths = [page.ruler.width_mm(page.ruler.clean(item.label), 6.8) + 11.0 for item in series]
     if sum(widths) > 2 * width_mm:
         return _draw_scale(page, series, x_mm, y_mm)
@@ -209,7 +217,7 @@ def _draw_key(
         label = page.ruler.shorten(page.ruler.clean(item.label), 6.8, width_mm=width_mm - 10)
         page.text(x + 7.2, y, label, size=6.8)
         x += width
-    return y - y_mm + 2.6
+    return y - y_mm + 4.4
 
 
 def _draw_scale(page: Page, series: Sequence[Series], x_mm: float, y_mm: float) -> float:
@@ -226,7 +234,7 @@ def _draw_scale(page: Page, series: Sequence[Series], x_mm: float, y_mm: float) 
         label = page.ruler.shorten(page.ruler.clean(series[place].label), 6.8, width_mm=28)
         edge = {"left": 0.0, "center": 0.5, "right": 1.0}[align]
         page.text(x_mm + (place + edge) * wide, y_mm + 5.0, label, size=6.8, align=align)  # type: ignore[arg-type]
-    return 7.6
+    return 9.4
 
 
 def draw_cuts(
@@ -272,25 +280,20 @@ def _median_line(
     return grid[known], np.nanmedian(stacked[:, known], axis=0)
 
 
-def draw_rates(axes: Axes, shots: pd.DataFrame, picture: ExperimentPicture) -> bool:
-    """Draw k of every shot with its interval, a column a condition; False without any rate."""
-    drawn = 0
+def draw_rates(axes: Axes, shots: pd.DataFrame, picture: ExperimentPicture) -> None:
+    """Draw k of every shot with its interval, a column a condition; some shot must have one."""
     for place, item in enumerate(picture.series):
         own = shots.loc[list(item.rows)]
         own = own[np.isfinite(own["k_per_s"])]
         if own.empty:
             continue
-        drawn += len(own)
         _draw_column(axes, own, item, place)
-    if not drawn:
-        return False
     k = shots["k_per_s"].to_numpy(float)
     k = k[np.isfinite(k)]
     if k.min() > 0 and k.max() / k.min() > 8:
         use_log_y(axes, k.min() / 1.25, k.max() * 1.25)
     _name_columns(axes, picture.series)
     axes.set_ylabel("k / s⁻¹")
-    return True
 
 
 def _draw_column(axes: Axes, own: pd.DataFrame, item: Series, place: int) -> None:

@@ -10,7 +10,7 @@ from stopflow.report.conditions import build_series, constant_conditions
 from stopflow.report.data import KineticsReportData
 from stopflow.report.experiment_figures import draw_cuts, draw_rates, draw_traces
 from stopflow.report.experiment_numbers import build_experiment_picture
-from stopflow.report.flow import Block, Paragraph, Picture, build_subheading
+from stopflow.report.flow import Block, Bookmark, Paragraph, Picture, build_subheading
 from stopflow.report.grid import Column, Grid
 from stopflow.report.page import Page
 from stopflow.report.rounding import MISSING, format_digits, format_pm
@@ -19,7 +19,7 @@ from stopflow.report.summary import Counts, count_reasons, count_shots
 
 _FILES_NAMED = 12
 _STRIP_MM = 54.0
-_LEAST_TRACES_MM = 84.0
+_LEAST_TRACES_MM = 76.0
 _MOST_TRACES_MM = 128.0
 
 
@@ -41,7 +41,7 @@ def build_experiment_blocks(
         f"{counts.fitted} fitted, {counts.warned} warned, {counts.refused} failed",
     ]
     blocks: list[Block] = [
-        Paragraph(text=name, size=13.0, bold=True, after_mm=0.6, leading=1.25),
+        _title(name, ruler, paper),
         Paragraph(
             text="  ·  ".join(part for part in said if part), size=8.0, colour=MUTED, after_mm=2.5
         ),
@@ -65,6 +65,14 @@ def build_experiment_blocks(
         after_mm=1.0,
     )
     return [*blocks, picture, caption, *below]
+
+
+def _title(name: str, ruler: Ruler, paper: Paper) -> Paragraph:
+    """Set the name large where it fits on a line, else small."""
+    wide = ruler.width_mm(ruler.clean(name), 13.0, bold=True)
+    size = 13.0 if wide < paper.text_width_mm else 8.6
+    bookmark = Bookmark(title=name, level=1)
+    return Paragraph(text=name, size=size, bold=True, after_mm=0.6, leading=1.25, bookmark=bookmark)
 
 
 def _caption(counts: Counts) -> str:
@@ -101,13 +109,16 @@ def _paint(
     top = y_mm + tall_mm + 5.0
     half = (width_mm - 36.0) / 2
     cuts = data.cuts[data.cuts["experiment"] == shots["experiment"].iloc[0]]
-    left = page.axes(x_mm + 15.0, top, width_mm=half, height_mm=36.0)
+    single = int(np.isfinite(shots["k_per_s"]).sum()) == 1
+    whole = width_mm - 15.0
+    wide = whole if single else half
+    left = page.axes(x_mm + 15.0, top, width_mm=wide, height_mm=36.0)
     if not draw_cuts(left, cuts, shots, picture):
         left.remove()
-        right = page.axes(x_mm + 15.0, top, width_mm=width_mm - 15.0, height_mm=36.0)
-    else:
+        draw_rates(page.axes(x_mm + 15.0, top, width_mm=whole, height_mm=36.0), shots, picture)
+    elif not single:
         right = page.axes(x_mm + width_mm - half, top, width_mm=half, height_mm=36.0)
-    draw_rates(right, shots, picture)
+        draw_rates(right, shots, picture)
 
 
 def _models_grid(shots: pd.DataFrame) -> Grid:

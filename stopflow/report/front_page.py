@@ -16,6 +16,7 @@ from stopflow.report.rounding import (
     format_interval,
     format_time,
     format_value,
+    significant_digits,
 )
 from stopflow.report.style import INK, MUTED, VERDICT_COLOURS, VERDICT_SIGNS, WASH
 from stopflow.report.summary import (
@@ -152,7 +153,7 @@ def _condition_row(row: dict, shown: set[str], factor: float) -> tuple[str, ...]
         format_value(float(row["k_per_s"]), error),
         format_interval(float(row["k_low95_per_s"]), float(row["k_high95_per_s"]), error=error),
         format_digits(spread, 2),
-        format_time(float(row["half_life_s"])),
+        format_time(float(row["half_life_s"]), significant_digits(float(row["k_per_s"]), error)),
         format_digits(float(row["amplitude"]), 3),
         format_digits(float(row["signal_to_noise"]), 2),
         str(row["verdict"]),

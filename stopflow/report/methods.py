@@ -63,7 +63,7 @@ def _program(provenance: Mapping[str, object]) -> str:
 def _starts(fitted: pd.DataFrame) -> str:
     start = fitted["start_s"].to_numpy(float)
     start = start[np.isfinite(start)]
-    low, high = format_time(float(start.min())), format_time(float(start.max()))
+    low, high = (format_time(float(t), 4, exact=True) for t in (start.min(), start.max()))
     window = low if low == high else f"{low} to {high}"
     sources = fitted["start_source"].value_counts()
     named = {

@@ -64,6 +64,8 @@ def flow_sheets(
     blocks: Sequence[Block], paper: Paper, ruler: Ruler, *, section: str
 ) -> list[Sheet]:
     """Lay blocks out on pages of one section, with the bookmarks of their headings."""
+    if not blocks:
+        return []
     return [
         Sheet(
             section=section,

@@ -28,6 +28,13 @@ def error_decimals(error: float) -> int:
     return decimals
 
 
+def significant_digits(value: float, error: float) -> int:
+    """Count the digits that `error` leaves of `value`; 3 when it is not known."""
+    if not (math.isfinite(value) and value != 0 and _usable(error)):
+        return 3
+    return max(math.floor(math.log10(abs(value))) + error_decimals(error) + 1, 1)
+
+
 def _plain(value: float, decimals: int) -> str:
     text = f"{round(value, decimals):.{max(decimals, 0)}f}"
     return text.replace("-", "−")
@@ -102,14 +109,14 @@ _TIMES = ((1.0, 1.0, "s"), (1e-3, 1e3, "ms"), (0.0, 1e6, "µs"))
 _CONCENTRATIONS = ((1.0, 1.0, "M"), (1e-3, 1e3, "mM"), (1e-6, 1e6, "µM"), (0.0, 1e9, "nM"))
 
 
-def format_time(seconds: float, digits: int = 3) -> str:
-    """Write a duration in s, ms or µs."""
-    return _in_unit(seconds, digits, _TIMES)
+def format_time(seconds: float, digits: int = 3, *, exact: bool = False) -> str:
+    """Write a duration in s, ms or µs; an exact one loses the zeros at its end."""
+    return _in_unit(seconds, digits, _TIMES, exact=exact)
 
 
 def format_concentration(molar: float, digits: int = 3) -> str:
     """Write a concentration in M, mM, µM or nM."""
-    return _in_unit(molar, digits, _CONCENTRATIONS)
+    return _in_unit(molar, digits, _CONCENTRATIONS, exact=True)
 
 
 def concentration_unit(largest_M: float) -> tuple[float, str]:
@@ -120,13 +127,15 @@ def concentration_unit(largest_M: float) -> tuple[float, str]:
     return 1.0, "M"
 
 
-def _in_unit(value: float, digits: int, units: tuple[tuple[float, float, str], ...]) -> str:
+def _in_unit(
+    value: float, digits: int, units: tuple[tuple[float, float, str], ...], *, exact: bool
+) -> str:
     if not math.isfinite(value):
         return MISSING
     for floor, factor, unit in units:
         if abs(value) * (1 + 1e-9) >= floor:
             number = format_digits(value * factor, digits)
-            return f"{_without_idle_zeros(number)} {unit}"
+            return f"{_without_idle_zeros(number) if exact else number} {unit}"
     return MISSING
 
 

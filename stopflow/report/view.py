@@ -121,7 +121,10 @@ def _facts(shot: pd.Series) -> list[tuple[str, str]]:
         ("half-life", format_time(number("half_life_s"))),
         (f"amplitude at the cut / {unit}", format_digits(number("amplitude"), 4)),
         ("signal to noise", format_digits(number("signal_to_noise"), 3)),
-        ("start of the fit", f"{format_time(number('start_s'), 4)} ({shot['start_source']})"),
+        (
+            "start of the fit",
+            f"{format_time(number('start_s'), 4, exact=True)} ({shot['start_source']})",
+        ),
         ("detected end of the artefact", format_time(number("detected_start_s"), 4)),
         ("the lab's own rate / s⁻¹", format_digits(number("workbook_rate_per_s"), 4)),
     ]
