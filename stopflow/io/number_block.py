@@ -1,5 +1,6 @@
 """Rows of numbers below a header: fast when all is well, line by line when something is not."""
 
+import math
 import re
 
 import numpy as np
@@ -11,6 +12,8 @@ from stopflow.io.text import decode, split_lines
 from stopflow.trace import FloatArray, Problem
 
 _NUMBER = re.compile(r"[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?")
+
+_OUTER_BLANKS = re.compile(rb" +(?=[\r\n])|(?<=[\r\n]) +|\A +")
 
 
 def parse_rows(
@@ -46,7 +49,12 @@ def parse_rows(
 
 
 def _parse_fast(data: bytes, *, columns: int) -> FloatArray | None:
-    """Return the numbers of TAB-parted rows; None when anything is out of the ordinary."""
+    """Return the numbers of rows; None when anything is out of the ordinary.
+
+    Where there is no TAB, runs of blanks are made one; blanks at the ends of lines mean nothing.
+    """
+    if b"\t" not in data:
+        data = re.sub(rb" +", b"\t", _OUTER_BLANKS.sub(b"", data))
     decimal_sign = "," if b"," in data else "."
     if decimal_sign == "," and b"." in data:
         return None
@@ -129,7 +137,7 @@ def _row(cells: list[str], *, columns: int, name: str, line: int) -> list[float]
                 expected="a number",
             )
     row = [float(cell.replace(",", ".")) for cell in cells]
-    if not np.isfinite(row).all():
+    if not all(map(math.isfinite, row)):
         raise FormatError(
             name, where=f"line {line}", found=repr(" ".join(cells)[:60]), expected="finite numbers"
         )

@@ -265,12 +265,13 @@ def test_what_is_written_is_read(
     rows=st.lists(st.tuples(numbers, numbers), min_size=1, max_size=10),
     end=st.sampled_from(["\r\n", "\n", "\r"]),
     pad=st.sampled_from(["", " ", "   "]),
+    separator=st.sampled_from(["\t", " ", "  "]),
     sign=st.sampled_from(".,"),
 )
 def test_fast_path_agrees_with_the_careful_one(
-    rows: list[tuple[float, float]], end: str, pad: str, sign: str
+    rows: list[tuple[float, float]], end: str, pad: str, separator: str, sign: str
 ) -> None:
-    text = "".join(f"{time!r}\t{signal!r}{pad}{end}" for time, signal in rows)
+    text = "".join(f"{pad}{time!r}{separator}{signal!r}{pad}{end}" for time, signal in rows)
     text = text.replace(".", sign)
     fast = _parse_fast(text.encode(), columns=2)
     careful, notes = _parse_lines(text, columns=2, name="a.bka", first_line=1)
