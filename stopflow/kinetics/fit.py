@@ -9,11 +9,12 @@ from stopflow.kinetics.errors import noise_correlation
 from stopflow.kinetics.fit_evidence import LARGEST_INFLATION, Evidence, no_amplitude, phase_evidence
 from stopflow.kinetics.fit_general import by_amplitude, solve_general
 from stopflow.kinetics.fit_pins import Pins, free_count, may_centre, pin
+from stopflow.kinetics.fit_polish import polish
 from stopflow.kinetics.fit_rate import has_one_rate, solve_one_rate
 from stopflow.kinetics.fit_result import Fit, FitStatus, Refusal, predict, refused_fit
 from stopflow.kinetics.fit_robust import solve_robust
 from stopflow.kinetics.fit_screen import MIN_POINTS, Window, screen
-from stopflow.kinetics.fit_statistics import build_fit, polish
+from stopflow.kinetics.fit_statistics import build_fit
 from stopflow.kinetics.models import RateLaw, Tie, find_law
 from stopflow.trace import FloatArray
 

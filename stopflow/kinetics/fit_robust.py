@@ -12,9 +12,9 @@ from scipy.ndimage import median_filter
 from scipy.optimize import least_squares
 
 from stopflow.kinetics.fit_pins import Pins
+from stopflow.kinetics.fit_polish import LARGEST_CONDITION
 from stopflow.kinetics.fit_result import FitStatus, Refusal
 from stopflow.kinetics.fit_screen import Window
-from stopflow.kinetics.fit_statistics import LARGEST_CONDITION
 from stopflow.trace import FloatArray
 
 # Median of |r| of normal noise is its deviation over this.

@@ -1,0 +1,192 @@
+"""The last steps to the minimum, on the points themselves and in all parameters at once."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import lapack
+
+from stopflow.kinetics.fit_pins import Pins
+from stopflow.kinetics.fit_result import FitStatus, Refusal
+from stopflow.kinetics.fit_screen import Window
+from stopflow.kinetics.models import RealArray
+from stopflow.trace import FloatArray
+
+# Beyond this the parameters depend on each other within rounding.
+LARGEST_CONDITION = 1e11
+# Below this noise (over the signal) a residual in extended precision is worth it.
+NEARLY_EXACT = 1e-9
+LARGEST_COUNT = 60
+# Gauss-Newton steps before Newton's are tried.
+PATIENCE = 8
+# Steps below this relative size are in the range of Gauss-Newton's fast convergence.
+CLOSE = 1e-8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GaussNewton:
+    """The linear least-squares problem around a solution, solved by QR.
+
+    Attributes
+    ----------
+    step
+        (p,) to the minimum: free nonlinear, then free linear parameters.
+    inverse
+        (p, p) inverse of R; ``inverse @ inverse.T`` times the variance is the covariance.
+    before, after
+        Sum of squares at the solution, and at the end of the step.
+    """
+
+    step: RealArray
+    inverse: FloatArray
+    before: float
+    after: float
+
+
+def linearise(
+    pins: Pins,
+    data: tuple[RealArray, RealArray],
+    root_weights: FloatArray | None,
+    *,
+    theta: RealArray,
+    coefficients: RealArray,
+) -> tuple[FloatArray, RealArray]:
+    """Weighted derivatives (p, N) in all free parameters, and the residual in its own dtype."""
+    time, signal = data
+    rows, fixed = pins.basis(time, theta)
+    residual = signal - coefficients @ rows
+    if fixed is not None:
+        residual = residual - fixed
+    slopes = pins.law.theta_jacobian(time, theta, pins.linear(coefficients))[pins.free]
+    derivatives = np.empty((pins.count, len(time)))
+    derivatives[: len(slopes)] = slopes
+    derivatives[len(slopes) :] = rows
+    if root_weights is not None:
+        derivatives *= root_weights
+        residual = residual * root_weights
+    return derivatives, residual
+
+
+def gauss_newton(derivatives: FloatArray, residual: RealArray) -> GaussNewton | Refusal:
+    """Solve ``min |residual - step @ derivatives|`` by QR."""
+    size, points = derivatives.shape
+    system = np.empty((size + 1, points))
+    system[:size], system[size] = derivatives, residual
+    factor = lapack.dgeqrf(system.T, overwrite_a=1)[0][: size + 1]
+    upper = np.triu(factor[:size, :size])
+    lengths = np.sqrt(np.einsum("ij,ij->j", upper, upper))
+    inverse, info = lapack.dtrtri(upper / np.where(lengths > 0, lengths, 1))
+    condition = float(np.linalg.norm(inverse)) if info == 0 else np.inf
+    if not condition < LARGEST_CONDITION:
+        return Refusal(
+            status=FitStatus.UNDETERMINED,
+            reason="the parameters cannot be told apart: the data hold less than the law asks",
+        )
+    inverse = inverse / lengths[:, None]
+    return GaussNewton(
+        step=inverse @ factor[:size, size],
+        inverse=inverse,
+        before=float(residual @ residual),
+        after=float(factor[size, size]) ** 2,
+    )
+
+
+def newton_step(
+    pins: Pins,
+    data: tuple[RealArray, RealArray],
+    root_weights: FloatArray | None,
+    *,
+    theta: RealArray,
+    coefficients: RealArray,
+) -> FloatArray | None:
+    """Newton's step (p,), with the curvature of the law by differences of its derivatives.
+
+    For residuals so large that Gauss-Newton creeps. None where the sum of squares is not convex.
+    """
+    derivatives, residual = linearise(
+        pins, data, root_weights, theta=theta, coefficients=coefficients
+    )
+    here = np.concatenate((theta[pins.free], coefficients))
+    free = int(pins.free.sum())
+    curvature = np.empty((pins.count, pins.count))
+    for i, value in enumerate(here):
+        shift = 1e-6 * max(abs(float(value)), 1e-6)
+        there = here.copy()
+        there[i] += shift
+        moved = theta.copy()
+        moved[pins.free] = there[:free]
+        bent, _ = linearise(pins, data, root_weights, theta=moved, coefficients=there[free:])
+        curvature[i] = (bent - derivatives) @ residual / shift
+    hessian = derivatives @ derivatives.T - (curvature + curvature.T) / 2
+    lengths = np.sqrt(np.abs(np.diag(hessian)))
+    if not (lengths > 0).all():
+        return None
+    factor, info = lapack.dpotrf(hessian / np.outer(lengths, lengths))
+    if info != 0:
+        return None
+    step, _ = lapack.dpotrs(factor, (derivatives @ residual).astype(np.float64) / lengths)
+    return step / lengths
+
+
+def polish(
+    pins: Pins, window: Window, *, theta: FloatArray, coefficients: FloatArray
+) -> tuple[FloatArray, FloatArray, GaussNewton] | Refusal:
+    """Gauss-Newton from a good start to machine precision, on the points themselves.
+
+    Data that are exact to ten digits are worth a residual in extended precision.
+    """
+    found = _iterate(pins, (window.time, window.signal), window.root_weights, theta, coefficients)
+    if isinstance(found, Refusal):
+        return found
+    theta, coefficients, last = found
+    if last.after < len(window.time) * NEARLY_EXACT**2:
+        time, signal = (part.astype(np.longdouble) for part in window.exact)
+        found = _iterate(
+            pins,
+            (time, signal),
+            window.root_weights,
+            theta.astype(np.longdouble),
+            coefficients.astype(np.longdouble),
+        )
+    return found
+
+
+def _iterate(
+    pins: Pins,
+    data: tuple[RealArray, RealArray],
+    root_weights: FloatArray | None,
+    theta: RealArray,
+    coefficients: RealArray,
+) -> tuple[FloatArray, FloatArray, GaussNewton] | Refusal:
+    free = int(pins.free.sum())
+    precision = float(np.finfo(data[1].dtype).eps)
+    moved, misfit = np.inf, np.inf
+    accepted, step = (theta, coefficients), np.zeros(pins.count)
+    for count in range(LARGEST_COUNT):
+        last = gauss_newton(
+            *linearise(pins, data, root_weights, theta=theta, coefficients=coefficients)
+        )
+        if isinstance(last, Refusal):
+            return last
+        if last.before > misfit * (1 + 1e-9) and moved > CLOSE:
+            step, moved = step / 2, moved / 2
+        else:
+            accepted, misfit, step = (theta, coefficients), last.before, last.step
+            if count >= PATIENCE:
+                newton = newton_step(
+                    pins, data, root_weights, theta=theta, coefficients=coefficients
+                )
+                step = step if newton is None else newton
+            before, moved = moved, _relative(step[:free], theta[pins.free])
+            # The last digits only wander: done when steps no longer shrink.
+            if moved < 8 * precision or (moved < CLOSE and moved > before / 4):
+                return theta.astype(np.float64), coefficients.astype(np.float64), last
+        theta, coefficients = accepted[0].copy(), accepted[1] + step[free:]
+        theta[pins.free] *= np.exp(np.clip(step[:free] / accepted[0][pins.free], -1, 1))
+    return Refusal(
+        status=FitStatus.UNDETERMINED,
+        reason=f"no minimum after {LARGEST_COUNT} steps: the data hold less than the law asks",
+    )
+
+
+def _relative(step: RealArray, theta: RealArray) -> float:
+    return float(np.abs(step / theta).max(initial=0.0))
