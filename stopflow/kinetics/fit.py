@@ -173,4 +173,5 @@ def _fit_robust(window: Window, pins: Pins, *, fixed: Mapping[str, float | Tie])
         rss=rss,
         fixed=fixed,
         noise=noise,
+        robust=True,
     )

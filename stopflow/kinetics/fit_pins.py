@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stopflow.errors import SettingsError
 from stopflow.kinetics.fit_screen import Window
@@ -34,7 +35,7 @@ class Pins:
 
     law: RateLaw
     theta: FloatArray
-    free: FloatArray
+    free: NDArray[np.bool_]
     mixing: FloatArray
     offset: FloatArray
     theta_units: FloatArray

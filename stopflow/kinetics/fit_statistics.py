@@ -24,6 +24,7 @@ def build_fit(
     rss: float,
     fixed: Mapping[str, float | Tie],
     noise: float | None = None,
+    robust: bool = False,
 ) -> Fit:
     """Turn dimensionless numbers into those quoted.
 
@@ -36,7 +37,7 @@ def build_fit(
     rss
         Of the dimensionless signal.
     noise
-        That of a robust fit; None: ``sqrt(rss / dof)``.
+        Where it is known otherwise; None: ``sqrt(rss / dof)``.
     """
     law, points = pins.law, len(window.time)
     dof = points - pins.count
@@ -46,7 +47,6 @@ def build_fit(
     spread[:free, :nonlinear] = np.eye(nonlinear)[pins.free]
     spread[free:, nonlinear:] = pins.mixing
     units = np.concatenate((pins.theta_units, pins.linear_units))
-    robust = noise is not None
     noise = float(np.sqrt(rss / dof)) if noise is None else noise
     deviations = spread * (units * noise)
     full = deviations.T @ covariance @ deviations
