@@ -1,0 +1,257 @@
+"""Reasons not to believe a predicted rate, read from the trace and the prediction alone.
+
+A network answers whatever it is shown. So its k is put back into the trace: on log-spaced blocks
+of relative time, {1, tau, exp(-k T tau)} is fitted by linear least squares, and what is left is
+asked, each question by its own statistic, whether it knows of a better k, of a second phase, of a
+start that was too early, or of no reaction at all. The unit of noise is the scatter of what is left
+between neighbouring blocks, so correlated noise raises no alarm of its own.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from stopflow.features import EDGES, window_of
+from stopflow.learn.prior import Prior
+from stopflow.trace import FloatArray
+
+BLOCKS: Final = 128
+PHASES: Final = np.exp(np.linspace(math.log(0.5), math.log(4000.0), 19))
+GAP_STEPS: Final = 8.0
+EARLY_SHARE: Final = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoubtLimits:
+    """Where doubt begins.
+
+    Attributes
+    ----------
+    prior
+        What the model was trained on.
+    window_s
+        Windows a stopped-flow record can have; others are probably in another unit.
+    amplitude_sigma
+        Least amplitude over its error: less is no reaction.
+    better_k_sigma
+        Largest distance, in joint standard errors, of the best k from the predicted one.
+    better_k_share
+        Distances below this share of k are never reported.
+    phase_sigma, phase_share
+        A second phase is reported above this many errors and this share of the amplitude.
+    early_sigma
+        Largest mean deviation of the first points, in errors.
+    log_sd
+        Largest predicted SD of log k.
+    """
+
+    prior: Prior = field(default_factory=Prior)
+    window_s: tuple[float, float] = (1e-3, 1e4)
+    amplitude_sigma: float = 5.0
+    better_k_sigma: float = 5.0
+    better_k_share: float = 0.01
+    phase_sigma: float = 8.0
+    phase_share: float = 0.03
+    early_sigma: float = 8.0
+    log_sd: float = 0.35
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Residue:
+    """What {1, tau, exp(-k T tau)} leaves of a trace, in units of its error.
+
+    Attributes
+    ----------
+    amplitude_sigma
+        |amplitude| / its error.
+    log_k_step, log_k_error
+        How far the best log k lies from the predicted one, and its error.
+    phase_sigma, phase_share, phase_kt
+        The second exponential that explains most: amplitude over its error, over the amplitude of
+        the first, and its k T.
+    early_sigma
+        Mean of what is left at the very start, over its error.
+    """
+
+    amplitude_sigma: float
+    log_k_step: float
+    log_k_error: float
+    phase_sigma: float
+    phase_share: float
+    phase_kt: float
+    early_sigma: float
+
+
+def doubts(
+    time_s: FloatArray,
+    signal: FloatArray,
+    *,
+    k_per_s: float,
+    log_sd: float,
+    limits: DoubtLimits | None = None,
+) -> tuple[str, ...]:
+    """Reasons not to believe `k_per_s` for this trimmed trace; empty when there is none.
+
+    Parameters
+    ----------
+    time_s, signal
+        (n,) as given to the features.
+    log_sd
+        Predicted SD of log k; NaN for a model without.
+    """
+    limits = limits or DoubtLimits()
+    found = [*_record_doubts(time_s, limits)]
+    kt = k_per_s * window_of(time_s)
+    if not (math.isfinite(kt) and kt > 0):
+        return (*found, "the network gave no number")
+    found += _range_doubts(time_s, kt=kt, log_sd=log_sd, prior=limits.prior)
+    if log_sd > limits.log_sd:
+        found.append(f"the trace hardly determines k: the network's own error is {log_sd:.0%}")
+    found += _residue_doubts(residue(time_s, signal, kt=kt), kt=kt, log_sd=log_sd, limits=limits)
+    return tuple(found)
+
+
+def disagreement(
+    *,
+    k_per_s: float,
+    log_sd: float,
+    k_fit_per_s: float,
+    k_fit_stderr_per_s: float,
+    sigmas: float = 4.0,
+    share: float = 0.01,
+) -> str:
+    """Reason when network and fit differ beyond their joint error and by more than `share`.
+
+    Empty when they agree, or when one of them has no number.
+    """
+    distance = abs(math.log(k_per_s / k_fit_per_s)) if k_per_s > 0 and k_fit_per_s > 0 else math.nan
+    error = math.hypot(log_sd, k_fit_stderr_per_s / k_fit_per_s) if k_fit_per_s > 0 else math.nan
+    if distance > max(sigmas * error, share):
+        return (
+            f"network ({k_per_s:.4g} 1/s) and fit ({k_fit_per_s:.4g} 1/s) differ by "
+            f"{distance / error:.0f} of their joint errors"
+        )
+    return ""
+
+
+def residue(time_s: FloatArray, signal: FloatArray, *, kt: float) -> Residue:
+    """Look at what a rate leaves of a trace; see `Residue`."""
+    tau = (time_s - time_s[0]) / window_of(time_s)
+    place, mean, weight = _blocks(tau, signal)
+    root = np.sqrt(weight)
+    decay = np.exp(-kt * place)
+    base = np.stack([np.ones_like(place), place, decay], axis=1) * root[:, None]
+    basis, triangle = np.linalg.qr(base)
+    values = root * (mean - mean.mean())
+    left = values - basis @ (basis.T @ values)
+    amplitude = _solve_last(triangle, basis.T @ values)
+    sd = _unit_error(left)
+
+    turn = -kt * place * decay * root
+    turn -= basis @ (basis.T @ turn)
+    norm = float(np.linalg.norm(turn))
+    step = float(turn @ left) / norm**2 / amplitude if norm > 0 and amplitude else math.nan
+    left -= turn * float(turn @ left) / max(norm, 1e-300) ** 2
+
+    frame = np.column_stack([basis, turn / max(norm, 1e-300)])
+    others = np.exp(-PHASES * place[:, None]) * root[:, None]
+    plain = np.linalg.norm(others, axis=0)
+    others -= frame @ (frame.T @ others)
+    norms = np.linalg.norm(others, axis=0)
+    seen = norms > 0.02 * plain
+    scores = np.where(seen, np.abs(others.T @ left) / np.where(seen, norms, 1.0), 0.0)
+    best = int(np.argmax(scores))
+    first = place <= max(EARLY_SHARE, float(place[3]))
+    early = float(root[first] @ left[first]) / max(float(np.linalg.norm(root[first])), 1e-300)
+    amplitude_error = sd / max(abs(float(triangle[2, 2])), 1e-300)
+    return Residue(
+        amplitude_sigma=abs(amplitude) / max(amplitude_error, 1e-300),
+        log_k_step=step,
+        log_k_error=sd / max(norm * abs(amplitude), 1e-300),
+        phase_sigma=float(scores[best]) / max(sd, 1e-300),
+        phase_share=float(scores[best] / max(norms[best], 1e-300) / max(abs(amplitude), 1e-300)),
+        phase_kt=float(PHASES[best]),
+        early_sigma=abs(early) / max(sd, 1e-300),
+    )
+
+
+def _blocks(tau: FloatArray, signal: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Mean relative time, mean signal and number of points of every filled block."""
+    number = np.searchsorted(EDGES["blocks"](BLOCKS), tau, side="right")
+    starts = np.flatnonzero(np.diff(number, prepend=-1) > 0)
+    count = np.diff(np.append(starts, len(tau))).astype(np.float64)
+    place, mean = (np.add.reduceat(values, starts) / count for values in (tau, signal))
+    return place, mean, count
+
+
+def _unit_error(left: FloatArray) -> float:
+    """SD of what is left, from neighbours' differences: slow misfit does not count as noise."""
+    return float(np.sqrt(np.mean(np.diff(left) ** 2) / 2))
+
+
+def _solve_last(triangle: FloatArray, values: FloatArray) -> float:
+    return float(values[-1] / triangle[-1, -1]) if triangle[-1, -1] else 0.0
+
+
+def _record_doubts(time_s: FloatArray, limits: DoubtLimits) -> list[str]:
+    found = []
+    points, window = len(time_s), window_of(time_s)
+    low, high = limits.prior.points
+    if points < low:
+        found.append(f"{points} points; the model was trained on {low} to {high}")
+    if not limits.window_s[0] <= window <= limits.window_s[1]:
+        found.append(f"a window of {window:.3g} s is no stopped-flow record: check the time unit")
+    steps = np.diff(time_s)
+    usual = np.maximum(steps[:-2], steps[2:])
+    wide = np.flatnonzero(steps[1:-1] > GAP_STEPS * usual)
+    if wide.size:
+        at = int(wide[np.argmax(steps[1:-1][wide])]) + 1
+        found.append(f"a gap of {steps[at]:.3g} s in the record after {time_s[at]:.4g} s")
+    return found
+
+
+def _range_doubts(time_s: FloatArray, *, kt: float, log_sd: float, prior: Prior) -> list[str]:
+    tau = (time_s - time_s[0]) / window_of(time_s)
+    slack = 0.0 if math.isnan(log_sd) else log_sd
+    slowest, fastest = prior.kt[0], prior.fastest(tau)
+    if math.log(kt) - slack < math.log(slowest) + 0.1:
+        return [
+            f"k T = {kt:.2g} is at or below the {slowest:g} the model was trained on: "
+            "too little of the reaction is recorded, record longer"
+        ]
+    if math.log(kt) + slack > math.log(fastest) - 0.05:
+        return [
+            f"k T = {kt:.4g} is at or above the {fastest:.4g} this time grid resolves: "
+            "the reaction is over within the first points"
+        ]
+    return []
+
+
+def _residue_doubts(left: Residue, *, kt: float, log_sd: float, limits: DoubtLimits) -> list[str]:
+    if left.amplitude_sigma < limits.amplitude_sigma:
+        return [
+            f"no reaction to see: an amplitude of {left.amplitude_sigma:.1f} times its error "
+            f"(at least {limits.amplitude_sigma:g} expected)"
+        ]
+    found = []
+    spread = 0.0 if math.isnan(log_sd) else log_sd
+    error = math.hypot(left.log_k_error, spread)
+    away = abs(left.log_k_step)
+    if away > max(limits.better_k_sigma * error, limits.better_k_share):
+        found.append(
+            f"another k explains the trace better: {left.log_k_step:+.1%} from the predicted one, "
+            f"{away / error:.0f} times the joint error"
+        )
+    if left.phase_sigma > limits.phase_sigma and left.phase_share > limits.phase_share:
+        kind = "faster" if left.phase_kt > kt else "slower"
+        found.append(
+            f"two phases, or a start too early: a {kind} one with {left.phase_share:.0%} of the "
+            f"amplitude is left over ({left.phase_sigma:.0f} times its error)"
+        )
+    elif left.early_sigma > limits.early_sigma:
+        found.append(
+            f"start too early: the first points lie {left.early_sigma:.0f} errors off the curve"
+        )
+    return found

@@ -1,0 +1,134 @@
+"""Rates of trimmed traces by a saved model: features, network, interval and doubt in one call."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from stopflow.errors import TraceError
+from stopflow.features import Rows, build_features, window_of
+from stopflow.learn.doubt import DoubtLimits, doubts
+from stopflow.learn.model import Model, Prediction, predict
+from stopflow.trace import FloatArray
+
+TRACES_AT_ONCE: Final = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ShotPredictions:
+    """Predictions of M traces, in the order given.
+
+    Attributes
+    ----------
+    k_per_s, k_low95_per_s, k_high95_per_s, log_sd
+        (M,) as in `Prediction`; NaN where a trace was refused.
+    refusals
+        Why there is no number; "" where there is one.
+    doubts
+        Reasons not to believe the number, joined by "; "; "" where there is none.
+    """
+
+    k_per_s: FloatArray
+    k_low95_per_s: FloatArray
+    k_high95_per_s: FloatArray
+    log_sd: FloatArray
+    refusals: tuple[str, ...]
+    doubts: tuple[str, ...]
+
+
+def predict_shots(
+    model: Model,
+    traces: Sequence[tuple[ArrayLike, ArrayLike]],
+    *,
+    limits: DoubtLimits | None = None,
+    workers: int = 1,
+) -> ShotPredictions:
+    """Predict k of trimmed traces, (time_s, signal) each, every one on its own grid.
+
+    Parameters
+    ----------
+    limits
+        Where doubt begins; the shipped models' own limits by default.
+    workers
+        Threads for features and doubt.
+    """
+    arrays = [(_as_float(time_s), _as_float(signal)) for time_s, signal in traces]
+    limits = limits or DoubtLimits()
+    parts = [arrays[i : i + TRACES_AT_ONCE] for i in range(0, len(arrays), TRACES_AT_ONCE)]
+
+    def work(part: list[tuple[FloatArray, FloatArray]]) -> ShotPredictions:
+        return _predict_part(model, part, limits)
+
+    if workers > 1:
+        with ThreadPoolExecutor(workers) as pool:
+            found = list(pool.map(work, parts))
+    else:
+        found = [work(part) for part in parts]
+
+    def column(name: str) -> FloatArray:
+        return np.concatenate([getattr(part, name) for part in found] or [np.empty(0)])
+
+    return ShotPredictions(
+        k_per_s=column("k_per_s"),
+        k_low95_per_s=column("k_low95_per_s"),
+        k_high95_per_s=column("k_high95_per_s"),
+        log_sd=column("log_sd"),
+        refusals=tuple(text for part in found for text in part.refusals),
+        doubts=tuple(text for part in found for text in part.doubts),
+    )
+
+
+def _as_float(values: ArrayLike) -> FloatArray:
+    return np.asarray(values, dtype=np.float64)
+
+
+def _predict_part(
+    model: Model, traces: list[tuple[FloatArray, FloatArray]], limits: DoubtLimits
+) -> ShotPredictions:
+    rows: Rows = np.zeros((len(traces), model.features.n_inputs), dtype=np.float32)
+    windows = np.ones(len(traces))
+    refusals = [""] * len(traces)
+    for number, (time_s, signal) in enumerate(traces):
+        try:
+            rows[number] = build_features(time_s, signal, spec=model.features)
+            windows[number] = window_of(time_s)
+        except TraceError as error:
+            refusals[number] = str(error)
+    found = predict(model, rows, window_s=windows)
+    refused = np.array([bool(text) for text in refusals])
+
+    def known(values: FloatArray) -> FloatArray:
+        return np.where(refused, np.nan, values)
+
+    return ShotPredictions(
+        k_per_s=known(found.k_per_s),
+        k_low95_per_s=known(found.k_low95_per_s),
+        k_high95_per_s=known(found.k_high95_per_s),
+        log_sd=known(found.target_sd),
+        refusals=tuple(refusals),
+        doubts=tuple(
+            _doubt_one(model, traces, found, i, limits, refusals) for i in range(len(traces))
+        ),
+    )
+
+
+def _doubt_one(
+    model: Model,
+    traces: list[tuple[FloatArray, FloatArray]],
+    found: Prediction,
+    number: int,
+    limits: DoubtLimits,
+    refusals: list[str],
+) -> str:
+    if refusals[number]:
+        return ""
+    reasons = doubts(
+        *traces[number],
+        k_per_s=float(found.k_per_s[number]),
+        log_sd=float(found.target_sd[number]),
+        limits=limits,
+    )
+    return "; ".join(reasons)
