@@ -9,10 +9,11 @@ from scipy.optimize import brentq, least_squares
 from stopflow.kinetics.fit_blocks import block_means
 from stopflow.kinetics.fit_general import Coarse, linear_part, projected_problem
 from stopflow.kinetics.fit_pins import Pins, pin
-from stopflow.kinetics.fit_project import project
-from stopflow.kinetics.fit_rate import has_one_rate, rate_terms
+from stopflow.kinetics.fit_project import one_rate
+from stopflow.kinetics.fit_rate import has_one_rate
 from stopflow.kinetics.fit_result import Fit
 from stopflow.kinetics.fit_screen import SLOWEST_KT, Window, fastest_kt
+from stopflow.kinetics.fit_terms import rate_terms
 from stopflow.trace import FloatArray
 
 # x = ln(k T) -> (rise of the sum of squares above its minimum, its slope in x)
@@ -47,7 +48,7 @@ def profile_interval(window: Window, fit: Fit, *, quantile: float) -> tuple[floa
 
 
 def _one_rate_profile(window: Window, pins: Pins, best: float) -> Profile:
-    problem = project(pins, window.time, window.signal, window.root_weights)
+    problem = one_rate(pins, window)
     top = rate_terms(problem, best).explained
 
     def profile(x: float) -> tuple[float, float]:

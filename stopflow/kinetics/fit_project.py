@@ -5,8 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from stopflow.kinetics.fit_pins import Pins
+from stopflow.kinetics.fit_screen import Window
 from stopflow.kinetics.models import baseline_rows
 from stopflow.trace import FloatArray
+
+# Points that are worked on together: what the processor's second cache holds.
+CHUNK = 16384
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,6 +42,44 @@ class OneRate:
     signal: FloatArray
     inside: FloatArray
     tie: FloatArray | None
+
+    @property
+    def rest(self) -> float:
+        """Sum of squares of the projected signal."""
+        return float(self.signal @ self.signal)
+
+    @property
+    def total(self) -> float:
+        """That of which `rest` is no difference: itself."""
+        return self.rest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PlainRate:
+    """The same for a whole straight line and equal weights, without arrays beyond the trace's.
+
+    Attributes
+    ----------
+    time, signal
+        (N,) dimensionless, as recorded.
+    triangle, inside
+        As in `OneRate`.
+    to_frame
+        (2, b) turns products with t and 1 into products with the frame.
+    total, rest
+        Sums of squares of the signal and of the projected signal.
+    scratch
+        (3, up to `CHUNK`) work space: fresh memory costs more than the sums it is used for.
+    """
+
+    time: FloatArray
+    signal: FloatArray
+    triangle: FloatArray
+    to_frame: FloatArray
+    inside: FloatArray
+    total: float
+    rest: float
+    scratch: FloatArray
 
 
 def orthonormal_rows(rows: FloatArray) -> FloatArray:
@@ -97,4 +139,40 @@ def project(
         signal=signal - inside @ frame,
         inside=inside,
         tie=tie,
+    )
+
+
+def plain_rate(time: FloatArray, signal: FloatArray, *, slope: bool, intercept: bool) -> PlainRate:
+    """Prepare the sums over an unweighted trace."""
+    points = len(time)
+    of_time, of_squares = float(time.sum()), float(time @ time)
+    gram = np.array([[points, of_time], [of_time, of_squares]])
+    used = np.flatnonzero([intercept, slope])
+    triangle = np.linalg.cholesky(gram[np.ix_(used, used)])
+    to_frame = np.zeros((2, len(used)))
+    to_frame[1 - used] = np.linalg.inv(triangle).T
+    inside = np.array([time @ signal, signal.sum()]) @ to_frame
+    total = float(signal @ signal)
+    return PlainRate(
+        time=time,
+        signal=signal,
+        triangle=triangle,
+        to_frame=to_frame,
+        inside=inside,
+        total=total,
+        rest=total - float(inside @ inside),
+        scratch=np.empty((3, min(points, CHUNK))),
+    )
+
+
+def one_rate(pins: Pins, window: Window) -> OneRate | PlainRate:
+    """Prepare a window, the plain way where that will do."""
+    if pins.pinned or window.root_weights is not None:
+        return project(pins, window.time, window.signal, window.root_weights)
+    linear = pins.law.linear
+    return plain_rate(
+        window.time,
+        window.signal,
+        slope="slope_per_s" in linear,
+        intercept="intercept" in linear,
     )

@@ -11,22 +11,24 @@ from dataclasses import dataclass
 from math import exp, sqrt
 
 import numpy as np
+from scipy.linalg import lapack
 from scipy.optimize import minimize_scalar
 
 from stopflow.kinetics.fit_blocks import block_means
 from stopflow.kinetics.fit_evidence import Evidence, no_amplitude
 from stopflow.kinetics.fit_pins import Pins
-from stopflow.kinetics.fit_project import OneRate, project
+from stopflow.kinetics.fit_project import OneRate, PlainRate, one_rate, project
 from stopflow.kinetics.fit_result import FitStatus, Refusal
 from stopflow.kinetics.fit_scan import GRID_STEP, Scan, rate_grid, scan, summits
 from stopflow.kinetics.fit_screen import ROUNDING, SLOWEST_KT, Window, fastest_kt
+from stopflow.kinetics.fit_terms import Terms, rate_terms
 from stopflow.trace import FloatArray
 
 # Newton's error after a step is about the square of the step.
 CONVERGED = 1e-7
 # Share of a sum below which differences of sums have lost too many digits.
 CANCELLED = 1e-6
-NEWTON_STEPS = 60
+NEWTON_STEPS = 25
 
 
 def has_one_rate(pins: Pins) -> bool:
@@ -35,93 +37,9 @@ def has_one_rate(pins: Pins) -> bool:
     return pins.law.exponentials == 1 and bool(pins.free[0]) and free_amplitude
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """Sums over the points at one x; e is the projected exponential, d and h its derivatives.
-
-    Attributes
-    ----------
-    ye, yd, yh
-        Signal times e, d = de/dx, h = d2e/dx2.
-    ee, ed, dd, eh
-        Sums of e e, e d, d d, e h, all projected.
-    raw
-        Sum of d d before projection.
-    inside_e, inside_d
-        (b,) the baseline's part of e and d, in its frame.
-    """
-
-    ye: float
-    yd: float
-    yh: float
-    ee: float
-    ed: float
-    dd: float
-    eh: float
-    raw: float
-    inside_e: FloatArray
-    inside_d: FloatArray
-
-    @property
-    def amplitude(self) -> float:
-        """Best amplitude c."""
-        return self.ye / self.ee if self.ee > 0 else 0.0
-
-    @property
-    def explained(self) -> float:
-        """G = (y . e)^2 / (e . e)."""
-        return self.ye * self.amplitude
-
-    @property
-    def first(self) -> float:
-        """dG/dx."""
-        c = self.amplitude
-        return 2 * c * (self.yd - c * self.ed)
-
-    @property
-    def amplitude_slope(self) -> float:
-        """dc/dx."""
-        return (self.yd - 2 * self.amplitude * self.ed) / self.ee if self.ee > 0 else 0.0
-
-    @property
-    def second(self) -> float:
-        """d2G/dx2."""
-        c, c1 = self.amplitude, self.amplitude_slope
-        bend = 2 * (self.dd + self.eh)
-        return 2 * (c1 * self.yd + c * self.yh) - 4 * c * c1 * self.ed - c * c * bend
-
-
-def rate_terms(problem: OneRate, x: float) -> Terms:
-    """Evaluate the sums at ``x = ln(k T)``; one exponential per point."""
-    scaled = problem.time * -exp(x)
-    column = np.exp(scaled)
-    if problem.root_weights is not None:
-        column *= problem.root_weights
-    first = scaled * column
-    scaled *= first
-    # d2e/dx2 = d + (k T)^2 t^2 e
-    curved = scaled
-    if problem.tie is not None:
-        column += problem.tie
-    signal, frame = problem.signal, problem.frame
-    inside_e, inside_d = frame @ column, frame @ first
-    column -= inside_e @ frame
-    ed, raw, yd = column @ first, first @ first, signal @ first
-    return Terms(
-        ye=float(signal @ column),
-        yd=float(yd),
-        yh=float(yd + signal @ curved),
-        ee=float(column @ column),
-        ed=float(ed),
-        dd=float(raw - inside_d @ inside_d),
-        eh=float(ed + column @ curved),
-        raw=float(raw),
-        inside_e=inside_e,
-        inside_d=inside_d,
-    )
-
-
-def climb(problem: OneRate, x: float, *, low: float, high: float) -> tuple[float, Terms, float]:
+def climb(
+    problem: OneRate | PlainRate, x: float, *, low: float, high: float
+) -> tuple[float, Terms, float]:
     """Newton from `x` to the maximum of G between `low` and `high`.
 
     Returns
@@ -183,15 +101,15 @@ class Solution:
 
 
 def close_solution(
-    problem: OneRate, x: float, terms: Terms, step: float, length: float
+    problem: OneRate | PlainRate, x: float, terms: Terms, step: float, length: float
 ) -> Solution:
     """Take the last `step` and solve for everything else, by the triangle of the projections.
 
     The Jacobian's columns (baseline, e, c d) are ``frame``, e and the rest of d times an upper
     triangle R, all of which the sums contain.
     """
-    lines = len(problem.frame)
-    rate, rest = exp(x + step), float(problem.signal @ problem.signal)
+    lines = len(problem.triangle)
+    rate, rest = exp(x + step), problem.rest
     amplitude = terms.amplitude + step * terms.amplitude_slope
     inside_e = terms.inside_e + step * terms.inside_d
     baseline = np.linalg.solve(problem.triangle.T, problem.inside - amplitude * inside_e)
@@ -205,9 +123,11 @@ def close_solution(
     slope = amplitude / rate
     upper[:lines, -1], upper[lines, -1] = terms.inside_d * slope, along * slope
     upper[-1, -1] = sqrt(left) * slope
-    accurate = left > CANCELLED * terms.raw and rest - explained > CANCELLED * rest
-    inverse = np.linalg.inv(upper) if accurate else upper
-    # Columns are t-less baseline first; the fit's order is rate, amplitude, slope, intercept.
+    accurate = (
+        min(terms.kept, left / terms.raw, 1 - explained / rest, rest / problem.total) > CANCELLED
+    )
+    inverse = lapack.dtrtri(upper)[0] if accurate else upper
+    # Here the baseline comes first, 1 before t; in a fit: rate, amplitude, slope, intercept.
     order = np.array([lines + 1, lines, *range(lines - 1, -1, -1)])
     return Solution(
         theta=np.array([rate]),
@@ -241,8 +161,8 @@ def edge_refusal(rate: float, *, fastest: float, length_s: float) -> Refusal | N
 def solve_one_rate(pins: Pins, window: Window) -> Solution | Refusal:
     """Scan block means, then climb on the points themselves."""
     fastest = fastest_kt(window.time)
-    fine = project(pins, window.time, window.signal, window.root_weights)
-    rest, inside = float(fine.signal @ fine.signal), float(fine.inside @ fine.inside)
+    fine = one_rate(pins, window)
+    rest, inside = fine.rest, float(fine.inside @ fine.inside)
     if rest <= len(fine.time) * ROUNDING**2 * (rest + inside):
         return Refusal(
             status=FitStatus.NO_AMPLITUDE, reason="the signal is a straight line, without a decay"
@@ -262,7 +182,7 @@ def solve_one_rate(pins: Pins, window: Window) -> Solution | Refusal:
 
 
 def _climb_from(
-    coarse: OneRate, fine: OneRate, scanned: Scan, top: int
+    coarse: OneRate, fine: OneRate | PlainRate, scanned: Scan, top: int
 ) -> tuple[float, Terms, float]:
     """Follow one summit of the scan up to the maximum on the points."""
     grid = scanned.log_rates

@@ -41,15 +41,15 @@ def build_fit(
     """
     law, points = pins.law, len(window.time)
     dof = points - pins.count
-    spread = np.zeros((pins.count, len(law.parameters)))
-    nonlinear = len(law.nonlinear)
-    free = int(pins.free.sum())
-    spread[:free, :nonlinear] = np.eye(nonlinear)[pins.free]
-    spread[free:, nonlinear:] = pins.mixing
+    if pins.pinned:
+        spread = np.zeros((pins.count, len(law.parameters)))
+        nonlinear, free = len(law.nonlinear), int(pins.free.sum())
+        spread[:free, :nonlinear] = np.eye(nonlinear)[pins.free]
+        spread[free:, nonlinear:] = pins.mixing
+        covariance = spread.T @ covariance @ spread
     units = np.concatenate((pins.theta_units, pins.linear_units))
     noise = float(np.sqrt(rss / dof)) if noise is None else noise
-    deviations = spread * (units * noise)
-    full = deviations.T @ covariance @ deviations
+    full = covariance * np.multiply.outer(units * noise, units * noise)
     values = np.concatenate((theta, pins.linear(coefficients))) * units
     if window.centre:
         values[law.parameters.index("intercept")] += window.centre
