@@ -1,0 +1,85 @@
+"""From an experiment's traces to rates with verdicts, and from experiments to a lab's tables."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from stopflow.kinetics.quality import judge_shot
+from stopflow.kinetics.rows import condition_rows, cut_rows, shot_rows
+from stopflow.kinetics.secondary import SecondaryFit, fit_secondary, secondary_rows_of
+from stopflow.kinetics.sensitivity import choose_law
+from stopflow.kinetics.series import (
+    ExperimentAnalysis,
+    JudgedShot,
+    build_conditions,
+    group_shots,
+    judge_series,
+)
+from stopflow.kinetics.settings import AUTO, AnalysisSettings, QualityThresholds
+from stopflow.kinetics.shot import finish_shot, prepare_shot
+from stopflow.trace import Experiment
+
+__all__ = [
+    "AnalysisSettings",
+    "ExperimentAnalysis",
+    "LabAnalysis",
+    "QualityThresholds",
+    "analyse_experiment",
+    "analyse_lab",
+    "condition_rows",
+    "cut_rows",
+    "secondary_rows",
+    "shot_rows",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LabAnalysis:
+    """All experiments, judged together, and their secondary plots."""
+
+    experiments: tuple[ExperimentAnalysis, ...]
+    secondary: tuple[SecondaryFit, ...]
+
+
+def analyse_experiment(
+    experiment: Experiment, settings: AnalysisSettings | None = None
+) -> ExperimentAnalysis:
+    """Trim, fit and judge every shot of an experiment.
+
+    Bad input never stops the others: each refused shot keeps its place and its reason.
+    """
+    settings = settings or AnalysisSettings()
+    prepared = [prepare_shot(shot, settings) for shot in experiment.shots]
+    law = settings.law
+    notes: tuple[str, ...] = ()
+    if law == AUTO:
+        law, note = choose_law([shot.laws for shot in prepared if shot.laws is not None])
+        notes = (note,)
+    shots = [finish_shot(shot, settings, law=law) for shot in prepared]
+    groups = group_shots(shots)
+    place = {member: number for number, group in enumerate(groups) for member in group}
+    judged = tuple(
+        JudgedShot(shot=shot, own=judge_shot(shot, settings.thresholds), condition=place[number])
+        for number, shot in enumerate(shots)
+    )
+    analysis = ExperimentAnalysis(
+        name=experiment.name,
+        law=law,
+        notes=notes,
+        shots=judged,
+        conditions=build_conditions(judged, settings),
+    )
+    return judge_series([analysis], settings)[0]
+
+
+def analyse_lab(
+    analyses: Sequence[ExperimentAnalysis], settings: AnalysisSettings | None = None
+) -> LabAnalysis:
+    """Judge experiments against each other and draw their secondary plots."""
+    settings = settings or AnalysisSettings()
+    experiments = judge_series(analyses, settings)
+    return LabAnalysis(experiments=experiments, secondary=fit_secondary(experiments))
+
+
+def secondary_rows(lab: LabAnalysis) -> list[dict[str, object]]:
+    """One row a parameter of each secondary fit."""
+    return secondary_rows_of(lab.secondary)

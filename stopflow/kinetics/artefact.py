@@ -1,0 +1,319 @@
+"""Where the mixing artefact ends, found from the trace alone.
+
+For a growing cut the rest of the trace is fitted, extrapolated back over the points before the
+cut and compared with them. Under the model those recursive residuals are independent of what
+was fitted (Brown, Durbin and Evans, J. R. Stat. Soc. B 37, 149 (1975)). The first cut is taken
+
+- after which every run of points, up to twice the cut, follows the fit of what comes later, and
+- whose k agrees with that of twice the cut within the error of their difference.
+
+A small artefact hides in the noise but still moves k. So the decay of what was seen of it is
+continued to where it is 1/50 of the noise, and the fit starts there.
+"""
+
+from dataclasses import dataclass
+from math import log, nan, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stopflow.kinetics.fit import fit_trace
+from stopflow.kinetics.fit_blocks import block_means
+from stopflow.kinetics.fit_result import Fit, Refusal
+from stopflow.kinetics.fit_screen import screen
+from stopflow.kinetics.models import LAWS
+from stopflow.kinetics.noise import Noise, estimate_noise
+from stopflow.trace import FloatArray, frozen_array
+from stopflow.trimming import TrimWindow, whole_window
+
+LAW = LAWS["single-slope"]
+FEWEST_POINTS = 48
+GROWTH = 1.07
+# The finest edge is at least this part of the trace: cutting less changes nothing.
+FINEST_PART = 1 / 5000
+# Tail fits stand at every third edge.
+STRIDE = 3
+# How far after the cut the points must follow, as a part of the trace, at least.
+LEAST_SPAN = 1 / 25
+RUNS = (1, 2, 4, 8)
+# In standard errors; many runs are tested in each trace.
+SURPRISING = 4.3
+SEEN = 3.5
+AGREEING = 2.5
+# Over which fall of the artefact its decay is measured, and what of the noise may be left.
+MEASURED_FALL = 2.5
+NEGLIGIBLE = 1 / 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StartDetection:
+    """The detected start and the evidence for it.
+
+    Attributes
+    ----------
+    window
+        From the detected start on.
+    found
+        False when no cut passed and the window is the whole trace.
+    cut_s, k_per_s, k_stderr_per_s
+        (C,) k of the fit from each cut tried, in order of the cuts; NaN where refused. The errors
+        are for the noise of the trace, its correlation included.
+    reason
+        Why there.
+    """
+
+    window: TrimWindow
+    found: bool
+    cut_s: FloatArray
+    k_per_s: FloatArray
+    k_stderr_per_s: FloatArray
+    reason: str
+
+    def __post_init__(self) -> None:
+        for name in ("cut_s", "k_per_s", "k_stderr_per_s"):
+            object.__setattr__(self, name, frozen_array(getattr(self, name)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Residual:
+    """Mean deviation of a run of points from an extrapolated fit."""
+
+    mean: float
+    noise_sd: float
+    fit_sd: float
+    points: int
+
+    @property
+    def sd(self) -> float:
+        return sqrt(self.noise_sd**2 + self.fit_sd**2)
+
+
+class _Tails:
+    """Fits of what comes after a cut, each made once."""
+
+    def __init__(self, time_s: FloatArray, signal: FloatArray) -> None:
+        self.time_s = time_s
+        self.signal = signal
+        rounding = 1e-12 * float(np.abs(signal).max())
+        noise = estimate_noise(signal)
+        self.noise = Noise(sd=max(noise.sd, rounding), rho=noise.rho)
+        self.edges = _edges(len(signal))
+        self.fits: dict[int, Fit | None] = {}
+        self.residuals: dict[int, _Residual | None] = {}
+
+    def fit(self, edge: int) -> Fit | None:
+        """Fit from edge number `edge` on; None when refused."""
+        if edge not in self.fits:
+            self.fits[edge] = self._fit(int(self.edges[edge]))
+        return self.fits[edge]
+
+    def _fit(self, first: int) -> Fit | None:
+        window = screen(self.time_s[first:], self.signal[first:], centred=True)
+        if isinstance(window, Refusal):
+            return None
+        time, values, root_weights = block_means(window)
+        fit = fit_trace(
+            time * window.length_s + window.start_s,
+            values * window.unit + window.centre,
+            start_s=window.start_s,
+            weights=None if root_weights is None else root_weights**2,
+        )
+        return fit if fit.ok else None
+
+    def variance_scale(self, fit: Fit) -> float:
+        """From the fit's own noise to that of the trace."""
+        return (self.noise.sd * self.noise.inflation / fit.noise_sd) ** 2 if fit.noise_sd else 0.0
+
+    def k_variance(self, fit: Fit) -> float:
+        return fit.k_stderr_per_s**2 * self.variance_scale(fit)
+
+    def residual(self, edge: int, fit: Fit) -> _Residual:
+        """Points between `edge` and the next one against `fit`."""
+        first, stop = int(self.edges[edge]), int(self.edges[edge + 1])
+        time = self.time_s[first:stop] - fit.start_s
+        jacobian = LAW.jacobian(time, fit.parameters).mean(axis=0)
+        variance = float(jacobian @ fit.covariance @ jacobian) * self.variance_scale(fit)
+        expected = LAW.evaluate(time, fit.parameters).mean()
+        return _Residual(
+            mean=float(self.signal[first:stop].mean() - expected),
+            noise_sd=float(self.noise.mean_sd(stop - first)),
+            fit_sd=sqrt(variance),
+            points=stop - first,
+        )
+
+    def recursive_residual(self, edge: int) -> _Residual | None:
+        """Points after `edge` against the fit of the next tail; None when that was refused."""
+        if edge not in self.residuals:
+            later = min((edge // STRIDE + 1) * STRIDE, len(self.edges) - 1)
+            fit = self.fit(later)
+            self.residuals[edge] = None if fit is None else self.residual(edge, fit)
+        return self.residuals[edge]
+
+
+def detect_start(time_s: FloatArray, signal: FloatArray) -> StartDetection:
+    """Find where the reaction alone is left in the signal.
+
+    Parameters
+    ----------
+    time_s
+        (N,) seconds, increasing; may begin before the flow stops.
+    signal
+        (N,) any unit.
+
+    Returns
+    -------
+    StartDetection
+        Of a trace that cannot be judged (few points, constant, not finite, times that run
+        backwards), the whole trace and the reason.
+    """
+    window = screen(time_s, signal, needed=FEWEST_POINTS)
+    if isinstance(window, Refusal):
+        return _undetected(time_s, reason=f"no start detected: {window.reason}")
+    tails = _Tails(time_s, signal)
+    accepted = _first_accepted(tails)
+    if accepted is None:
+        return _undetected(
+            time_s,
+            reason="no start detected: no part of the trace follows the fit of what comes after",
+            tails=tails,
+        )
+    if accepted == 0:
+        start_s, reason = float(time_s[0]), "no artefact seen: the first points follow the fit"
+    else:
+        start_s, reason = _artefact_end(tails, accepted)
+    return StartDetection(
+        window=TrimWindow(
+            start_s=start_s, stop_s=float(time_s[-1]), source="detected", reason=reason
+        ),
+        found=True,
+        reason=reason,
+        **_curve(tails),
+    )
+
+
+def _edges(points: int) -> NDArray[np.intp]:
+    """List the indices of possible cuts: even steps at first, then growing, to half of the trace."""
+    finest = max(int(points * FINEST_PART), 1)
+    edges = [0]
+    while edges[-1] < points // 2:
+        edges.append(max(edges[-1] + finest, round(edges[-1] * GROWTH)))
+    return np.array(edges)
+
+
+def _first_accepted(tails: _Tails) -> int | None:
+    edges = tails.edges
+    least = max(8, int(len(tails.signal) * LEAST_SPAN))
+    for edge in range(0, len(edges) - 2, STRIDE):
+        span = max(2 * edges[edge], edges[edge] + least)
+        last = min(int(np.searchsorted(edges, span)), len(edges) - 2)
+        last -= last % STRIDE
+        if _follows(tails, edge, last) and _agree(tails, edge, last):
+            return edge
+    return None
+
+
+def _follows(tails: _Tails, edge: int, last: int) -> bool:
+    """Whether every run of blocks from `edge` to `last` follows the fits of what comes later."""
+    seen: list[_Residual] = []
+    for number in range(edge, last):
+        residual = tails.recursive_residual(number)
+        if residual is None:
+            continue
+        seen.append(residual)
+        for run in RUNS:
+            if len(seen) >= run and _is_surprising(seen[-run:]):
+                return False
+    return bool(seen)
+
+
+def _is_surprising(run: list[_Residual]) -> bool:
+    points = sum(part.points for part in run)
+    mean = sum(part.points * part.mean for part in run) / points
+    variance = sum((part.points * part.noise_sd / points) ** 2 for part in run)
+    return abs(mean) > SURPRISING * sqrt(variance + max(part.fit_sd for part in run) ** 2)
+
+
+def _agree(tails: _Tails, edge: int, last: int) -> bool:
+    """Whether k from `edge` and from `last` differ by no more than the points between explain.
+
+    The later fit uses part of the earlier one's points: the variance of the difference is the
+    difference of the variances.
+    """
+    early, late = tails.fit(edge), tails.fit(last)
+    if early is None or late is None:
+        return early is not None
+    variance = max(tails.k_variance(late) - tails.k_variance(early), 0.0)
+    limit = AGREEING * sqrt(variance) + 1e-9 * early.k_per_s
+    return abs(early.k_per_s - late.k_per_s) <= limit
+
+
+def _artefact_end(tails: _Tails, accepted: int) -> tuple[float, str]:
+    """Continue the artefact's decay into the noise; (start in seconds, why)."""
+    fit = tails.fit(accepted)
+    edges, time = tails.edges, tails.time_s
+    first_ok = float(time[edges[accepted]])
+    if fit is None:
+        return first_ok, "from here on the points follow the fit"
+    rows = [tails.residual(edge, fit) for edge in range(accepted + STRIDE)]
+    middle = (time[edges[: len(rows)]] + time[edges[1 : len(rows) + 1] - 1]) / 2
+    size = np.array([abs(row.mean) for row in rows])
+    error = np.array([row.sd for row in rows])
+    seen = np.flatnonzero(size[:accepted] > SEEN * error[:accepted])
+    if len(seen) == 0:
+        return first_ok, "from here on the points follow the fit"
+    last = int(seen[-1])
+    decay = _decay_time(middle, size, size + 2 * error, last=last)
+    left = max(log(size[last] / (NEGLIGIBLE * tails.noise.sd)), 0.0)
+    end = float(middle[last]) + decay * left if np.isfinite(decay) else first_ok
+    latest = float(time[min(2 * int(edges[accepted]), len(time) - 1)])
+    end = min(max(end, float(time[edges[last + 1]])), latest)
+    at = int(np.searchsorted(time, end))
+    reason = f"the artefact is last seen at {1e3 * middle[last]:.4g} ms"
+    if np.isfinite(decay):
+        reason += f" and falls with {1e3 * decay:.2g} ms; here 1/50 of the noise is left"
+    return float(time[at]), reason
+
+
+def _decay_time(middle: FloatArray, size: FloatArray, upper: FloatArray, *, last: int) -> float:
+    """Time constant of the artefact's envelope around block `last`; NaN when it cannot be seen.
+
+    The smaller of the fall before `last`, from the nearest block that is 2.5 times as high, and
+    the fall after it, to the upper limit of the two next blocks.
+    """
+    envelope = np.maximum.accumulate(size[last::-1])[::-1]
+    times = []
+    higher = np.flatnonzero(envelope >= MEASURED_FALL * envelope[last])
+    if len(higher):
+        near = int(higher[-1])
+        times.append((middle[last] - middle[near]) / log(envelope[near] / envelope[last]))
+    for after in (last + 1, last + 2):
+        if after + 1 < len(size):
+            limit = max(upper[after], upper[after + 1])
+            if limit < size[last]:
+                times.append((middle[after] - middle[last]) / log(size[last] / limit))
+                break
+    return min(times, default=nan)
+
+
+def _curve(tails: _Tails) -> dict[str, FloatArray]:
+    tried = sorted(tails.fits)
+    fits = [tails.fits[edge] for edge in tried]
+    return {
+        "cut_s": tails.time_s[tails.edges[tried]],
+        "k_per_s": np.array([nan if fit is None else fit.k_per_s for fit in fits]),
+        "k_stderr_per_s": np.array(
+            [nan if fit is None else sqrt(tails.k_variance(fit)) for fit in fits]
+        ),
+    }
+
+
+def _undetected(time_s: FloatArray, *, reason: str, tails: _Tails | None = None) -> StartDetection:
+    empty = np.empty(0)
+    curve = {"cut_s": empty, "k_per_s": empty, "k_stderr_per_s": empty}
+    ends = time_s if len(time_s) else np.array([nan])
+    return StartDetection(
+        window=whole_window(ends, reason=reason),
+        found=False,
+        reason=reason,
+        **(curve if tails is None else _curve(tails)),
+    )

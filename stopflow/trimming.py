@@ -1,0 +1,85 @@
+"""Where the fit of a trace begins and ends, and who said so.
+
+A start time that the lab wrote into its workbook always wins; a detected one stands beside it
+and is used where there is none.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from stopflow.trace import FloatArray
+
+StartSource = Literal["workbook", "detected", "first point"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrimWindow:
+    """The part of a trace that is fitted.
+
+    Attributes
+    ----------
+    start_s, stop_s
+        First and last time that belong to it, in the trace's own time.
+    source
+        Who said where it starts.
+    reason
+        Why there, in a sentence.
+    """
+
+    start_s: float
+    stop_s: float
+    source: StartSource
+    reason: str
+
+
+def whole_window(time_s: FloatArray, *, reason: str) -> TrimWindow:
+    """Take everything from the first point (N >= 1) on."""
+    return TrimWindow(
+        start_s=float(time_s[0]), stop_s=float(time_s[-1]), source="first point", reason=reason
+    )
+
+
+def choose_window(
+    time_s: FloatArray, *, workbook_start_s: float | None, detected: TrimWindow
+) -> TrimWindow | str:
+    """Choose between the workbook's start time and the detected one.
+
+    Parameters
+    ----------
+    time_s
+        (N,) seconds, at least one point.
+    workbook_start_s
+        None where the workbook has none for this shot.
+    detected
+        What is used then.
+
+    Returns
+    -------
+    TrimWindow or str
+        A text says why the workbook's start cannot be used.
+    """
+    if workbook_start_s is None:
+        return detected
+    if not np.isfinite(workbook_start_s):
+        return f"the workbook's start time is {workbook_start_s}, not a time"
+    first, last = float(time_s[0]), float(time_s[-1])
+    if workbook_start_s > last:
+        return (
+            f"the workbook's start time {workbook_start_s:.6g} s lies beyond the data, which end "
+            f"at {last:.6g} s; is its unit that of the file?"
+        )
+    note = "as the workbook says"
+    if workbook_start_s < first:
+        note += f"; the data begin later, at {first:.6g} s"
+    return TrimWindow(start_s=workbook_start_s, stop_s=last, source="workbook", reason=note)
+
+
+def trim_trace(
+    time_s: FloatArray, signal: FloatArray, *, window: TrimWindow
+) -> tuple[FloatArray, FloatArray]:
+    """Cut (N,) times and signal to the window."""
+    first = int(np.searchsorted(time_s, window.start_s, side="left"))
+    stop = int(np.searchsorted(time_s, window.stop_s, side="right"))
+    return time_s[first:stop], signal[first:stop]
