@@ -137,7 +137,7 @@ def _require_numbers(data: LabData) -> None:
         _refuse(data, ~(np.isfinite(values) & (values > 0)), f"a {name} that is not above 0")
 
 
-def _refuse(data: LabData, wrong: NDArray[np.bool_], what: str) -> None:
+def _refuse(data: LabData, wrong: ArrayLike, what: str) -> None:
     found = np.flatnonzero(wrong)
     if found.size:
         more = f" and {found.size - 1} more" if found.size > 1 else ""

@@ -82,7 +82,7 @@ class Prediction:
 
 @torch.no_grad()
 def network_outputs(model: Model, inputs: ArrayLike) -> FloatArray:
-    """Outputs (M, 1 or 2), float64, for rows of features (M, n).
+    """Run the network on rows of features (M, n); returns (M, 1 or 2) float64.
 
     Raises
     ------

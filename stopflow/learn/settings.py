@@ -174,7 +174,7 @@ class TrainSettings:
     @classmethod
     def published(cls, **changes: object) -> Self:
         """Return the published recipe: raw unscaled rows, k itself, mean square, Adam at 1e-4."""
-        return cls(**(PUBLISHED | changes))  # type: ignore[arg-type]
+        return cls(**{**PUBLISHED, **changes})  # type: ignore[arg-type]
 
 
 PUBLISHED: Final[Mapping[str, object]] = {

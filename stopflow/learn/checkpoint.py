@@ -1,0 +1,68 @@
+"""The state of an interrupted run, so that it goes on to the same result, bit for bit."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from stopflow.errors import ModelError
+from stopflow.io.atomic import replacing_file
+from stopflow.learn.data import LabData
+from stopflow.learn.settings import TrainSettings
+from stopflow.learn.split import Split
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Checkpoint:
+    """Named tensors, and JSON values beside them."""
+
+    tensors: Mapping[str, Tensor]
+    values: Mapping[str, Any]
+
+
+def run_fingerprint(data: LabData, split: Split, settings: TrainSettings) -> str:
+    """Hash of everything that decides a run; a checkpoint of another run is not resumed."""
+    digest = hashlib.blake2b(digest_size=16)
+    for array in (data.inputs, data.window_s, data.k_label_per_s, split.train, split.validation):
+        digest.update(np.ascontiguousarray(array).data)
+    digest.update(json.dumps(asdict(settings), sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint, *, fingerprint: str) -> None:
+    """Write a checkpoint; an older one is replaced only when the new one is whole."""
+    described = {"fingerprint": fingerprint, "values": json.dumps(checkpoint.values)}
+    tensors = {name: value.detach().cpu() for name, value in checkpoint.tensors.items()}
+    with replacing_file(path) as partial:
+        save_file({n: v.contiguous().clone() for n, v in tensors.items()}, partial, described)
+
+
+def load_checkpoint(path: Path, *, fingerprint: str) -> Checkpoint:
+    """Read what `save_checkpoint` wrote.
+
+    Raises
+    ------
+    ModelError
+        No checkpoint there, a file that is cut off, or one of a run with other data or settings.
+    """
+    if not path.is_file():
+        raise ModelError(f"{path}: no checkpoint to resume from; train without resuming")
+    try:
+        with safe_open(path, framework="pt") as file:
+            described = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path} is cut off or no checkpoint: {error}") from error
+    if described.get("fingerprint") != fingerprint:
+        raise ModelError(
+            f"{path} belongs to a run with other data or settings; repeat those, or train without "
+            "resuming"
+        )
+    return Checkpoint(tensors=tensors, values=json.loads(described["values"]))
