@@ -27,8 +27,8 @@ class DenseLayer(nn.Module):
         super().__init__()
         self.fan_in = fan_in
         weight = torch.randn(n_outputs, n_inputs, generator=generator, dtype=torch.float64)
-        self.weight = nn.Parameter((weight * math.sqrt(gain / fan_in)).float())
-        self.bias = nn.Parameter(torch.zeros(n_outputs))
+        self.weight = nn.Parameter(weight * math.sqrt(gain / fan_in))
+        self.bias = nn.Parameter(torch.zeros(n_outputs, dtype=torch.float64))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x W^T + b, shape (batch, outputs)."""

@@ -54,15 +54,16 @@ class LowRankLayer(nn.Module):
         super().__init__()
         self.fan_in = fan_in
         u = orthonormal(n_outputs, rank, generator=generator)
-        v = orthonormal(n_inputs, rank, generator=generator)
         power = gain * n_outputs * n_inputs / fan_in
         s = torch.full((rank,), math.sqrt(power / rank), dtype=torch.float64)
-        if basis is not None:
+        if basis is None:
+            v = orthonormal(n_inputs, rank, generator=generator)
+        else:
             v, s = _along(basis, rank, n_inputs=n_inputs, power=gain * n_outputs)
-        self.U = nn.Parameter(u.float())
-        self.S = nn.Parameter(torch.diag(s).float())
-        self.V = nn.Parameter(v.float())
-        self.bias = nn.Parameter(torch.zeros(n_outputs))
+        self.U = nn.Parameter(u.contiguous())
+        self.S = nn.Parameter(torch.diag(s))
+        self.V = nn.Parameter(v.contiguous())
+        self.bias = nn.Parameter(torch.zeros(n_outputs, dtype=torch.float64))
 
     @property
     def rank(self) -> int:
@@ -93,7 +94,7 @@ class LowRankLayer(nn.Module):
 
     def set_factors(self, u: Tensor, s: Tensor, v: Tensor) -> None:
         """Replace the factors; the rank may change."""
-        self.U.data, self.S.data, self.V.data = u, s, v
+        self.U.data, self.S.data, self.V.data = u.contiguous(), s.contiguous(), v.contiguous()
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object) -> None:
         """Take the rank of the stored factors before the values are copied in."""
@@ -115,7 +116,7 @@ def positive_qr(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Return the QR factors with a non-negative diagonal of R, which makes them unique."""
     q, r = torch.linalg.qr(matrix)
     sign = torch.where(torch.diagonal(r, dim1=-2, dim2=-1) < 0, -1.0, 1.0).to(r.dtype)
-    return q * sign.unsqueeze(-2), r * sign.unsqueeze(-1)
+    return (q * sign.unsqueeze(-2)).contiguous(), r * sign.unsqueeze(-1)
 
 
 def _along(basis: InputBasis, rank: int, *, n_inputs: int, power: float) -> tuple[Tensor, Tensor]:

@@ -52,6 +52,8 @@ class LayerFamily:
         ``(inputs, outputs, rank, gain=, fan_in=, generator=, basis=) -> module``.
     plain, decayed
         Names of the parameters moved one by one, and of those that weight decay shrinks.
+    wide
+        Name of the parameter with one value an input.
     turning
         Optimisers under which its step turns with the input space (exact in row space).
     fill
@@ -65,6 +67,7 @@ class LayerFamily:
     build: Callable[..., nn.Module]
     plain: tuple[str, ...]
     decayed: tuple[str, ...]
+    wide: str
     turning: tuple[str, ...]
     fill: Callable[..., None]
     integrate: Callable[[Sequence[LowRankLayer], StepSettings], Integrator] | None
@@ -114,6 +117,7 @@ _orthonormal = partial(
     build=_build_low_rank,
     plain=("bias",),
     decayed=(),
+    wide="V",
     turning=(*_PLAIN_TURNING, "adam"),
     fill=fill_bias_gradient,
 )
@@ -125,6 +129,7 @@ LAYERS: dict[str, LayerFamily] = {
         build=_build_dense,
         plain=("weight", "bias"),
         decayed=("weight",),
+        wide="weight",
         turning=_PLAIN_TURNING,
         fill=DenseLayer.fill_gradients,
         integrate=None,
@@ -135,6 +140,7 @@ LAYERS: dict[str, LayerFamily] = {
         build=_build_low_rank,
         plain=("U", "S", "V", "bias"),
         decayed=("S",),
+        wide="V",
         turning=_PLAIN_TURNING,
         fill=fill_vanilla_gradients,
         integrate=None,

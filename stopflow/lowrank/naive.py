@@ -92,7 +92,7 @@ def _core_step(
     grads = torch.autograd.grad(loss(network(inputs), targets), trained)
     with torch.no_grad():
         for parameter, grad in zip(trained, grads, strict=True):
-            parameter -= rate * grad
+            parameter.sub_(grad, alpha=rate)
 
 
 def _forward(network: Network, factors: Sequence[tuple[Tensor, ...]], x: Tensor) -> Tensor:

@@ -61,8 +61,9 @@ def build_network(
     generator: torch.Generator,
     input_basis: InputBasis | None = None,
     fan_in: int | None = None,
+    dtype: torch.dtype = torch.float32,
 ) -> Network:
-    """Build and initialise a network; float32 on the CPU, move it with ``.to(...)``.
+    """Build and initialise a network on the CPU; move it with ``.to(device)``.
 
     Parameters
     ----------
@@ -78,6 +79,9 @@ def build_network(
         Inputs before an exact reduction such as `RowSpace`, so that the start and every step mean
         the same in both coordinates; `n_inputs` if not given.
 
+    dtype
+        float32 or float64.
+
     Raises
     ------
     SettingsError
@@ -91,7 +95,8 @@ def build_network(
     for spec in specs:
         first = not layers
         layers.append(
-            LAYERS[spec.type].build(
+            LAYERS[spec.type]
+            .build(
                 width,
                 spec.dim,
                 spec.rank,
@@ -100,6 +105,7 @@ def build_network(
                 generator=generator,
                 basis=input_basis if first else None,
             )
+            .to(dtype)
         )
         width = spec.dim
     return Network(n_inputs, layers, specs)

@@ -12,9 +12,11 @@ from stopflow.lowrank.settings import StepSettings
 class ScalarAdam(torch.optim.Optimizer):
     """Adam with one second moment a tensor, the mean square of its gradient."""
 
-    def __init__(self, parameters: Sequence[nn.Parameter], settings: StepSettings) -> None:
+    def __init__(
+        self, parameters: Sequence[nn.Parameter], settings: StepSettings, *, sizes: Sequence[int]
+    ) -> None:
         super().__init__(parameters, {"lr": settings.learning_rate})
-        self._settings = settings
+        self._settings, self._sizes = settings, list(sizes)
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -22,7 +24,7 @@ class ScalarAdam(torch.optim.Optimizer):
         del closure
         beta1, beta2 = self._settings.momentum, self._settings.second_decay
         for group in self.param_groups:
-            for parameter in group["params"]:
+            for parameter, size in zip(group["params"], self._sizes, strict=True):
                 state, gradient = self.state[parameter], parameter.grad
                 if not state:
                     state["step"] = torch.zeros(())
@@ -30,9 +32,8 @@ class ScalarAdam(torch.optim.Optimizer):
                     state["exp_avg_sq"] = parameter.new_zeros(())
                 state["step"] += 1
                 count = int(state["step"])
-                fan = getattr(parameter, "full_size", parameter.numel())
                 state["exp_avg"].lerp_(gradient, 1 - beta1)
-                state["exp_avg_sq"].lerp_(gradient.square().sum() / fan, 1 - beta2)
+                state["exp_avg_sq"].lerp_(gradient.square().sum() / size, 1 - beta2)
                 root = math.sqrt(float(state["exp_avg_sq"]) / (1 - beta2**count))
                 root = (root + self._settings.epsilon) * (1 - beta1**count)
                 parameter.sub_(state["exp_avg"], alpha=group["lr"] / root)
@@ -45,16 +46,25 @@ class PlainOptimiser:
     ----------
     parameters
         Tensors to train, by name; their `.grad` is to be filled before every `step`.
+    sizes
+        Number of elements of each before any exact reduction of the inputs.
     decayed
         Names of those that weight decay shrinks.
     """
 
     def __init__(
-        self, parameters: Mapping[str, nn.Parameter], settings: StepSettings, *, decayed: set[str]
+        self,
+        parameters: Mapping[str, nn.Parameter],
+        settings: StepSettings,
+        *,
+        sizes: Sequence[int],
+        decayed: set[str],
     ) -> None:
         self._parameters, self._settings = dict(parameters), settings
         self._decayed = [self._parameters[name] for name in decayed if settings.weight_decay]
-        self._optimiser = _choose(list(self._parameters.values()), settings)
+        for parameter in self._parameters.values():
+            parameter.data = parameter.data.contiguous()  # the fused kernels look at no strides
+        self._optimiser = _choose(list(self._parameters.values()), settings, sizes)
 
     @torch.no_grad()
     def step(self, *, learning_rate: float) -> None:
@@ -81,7 +91,9 @@ class PlainOptimiser:
             self._optimiser.state[self._parameters[name]][key] = value.clone()
 
 
-def _choose(parameters: list[nn.Parameter], settings: StepSettings) -> torch.optim.Optimizer:
+def _choose(
+    parameters: list[nn.Parameter], settings: StepSettings, sizes: Sequence[int]
+) -> torch.optim.Optimizer:
     rate, momentum = settings.learning_rate, settings.momentum
     match settings.optimiser:
         case "sgd":
@@ -89,7 +101,7 @@ def _choose(parameters: list[nn.Parameter], settings: StepSettings) -> torch.opt
         case "momentum" | "core-momentum":
             return torch.optim.SGD(parameters, lr=rate, momentum=momentum, fused=True)
         case "adam-scalar":
-            return ScalarAdam(parameters, settings)
+            return ScalarAdam(parameters, settings, sizes=sizes)
         case _:
             betas = (momentum, settings.second_decay)
             return torch.optim.Adam(

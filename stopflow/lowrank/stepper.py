@@ -42,12 +42,21 @@ class Stepper:
                 members = [i for i, spec in enumerate(network.specs) if spec.type == key]
                 layers = [network.layers[i] for i in members]
                 self._groups[key] = members, integrate(layers, settings)  # type: ignore[arg-type]
+        self._plain = self._plain_optimiser()
+
+    def _plain_optimiser(self) -> PlainOptimiser:
         plain: dict[str, nn.Parameter] = {}
+        sizes: list[int] = []
         decayed: set[str] = set()
-        for i, (layer, family) in enumerate(zip(network.layers, self._families, strict=True)):
-            plain |= {f"{i}.{name}": getattr(layer, name) for name in family.plain}
+        width = self.network.n_inputs
+        for i, (layer, family) in enumerate(zip(self.network.layers, self._families, strict=True)):
+            for name in family.plain:
+                parameter = plain[f"{i}.{name}"] = getattr(layer, name)
+                full = parameter.numel() // width * cast(int, layer.fan_in)
+                sizes.append(full if name == family.wide else parameter.numel())
             decayed |= {f"{i}.{name}" for name in family.decayed}
-        self._plain = PlainOptimiser(plain, settings, decayed=decayed)
+            width = self.network.specs[i].dim
+        return PlainOptimiser(plain, self.settings, sizes=sizes, decayed=decayed)
 
     @property
     def learning_rate(self) -> float:

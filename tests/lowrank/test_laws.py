@@ -1,0 +1,347 @@
+"""Laws of the layers and integrators, in float64, each against an independent route."""
+
+import copy
+from itertools import pairwise
+
+import pytest
+import torch
+from chains import (
+    INPUTS,
+    LOW_RANK,
+    ORTHONORMAL,
+    as_dense,
+    batch,
+    chain,
+    distance,
+    mse_loss,
+    seeded,
+    weights,
+)
+
+from stopflow.lowrank import (
+    ACTIVATIONS,
+    LAYERS,
+    OPTIMISERS,
+    LayerSpec,
+    RowSpace,
+    StepSettings,
+    build_network,
+    build_stepper,
+)
+from stopflow.lowrank.bases import orthonormality_defect
+from stopflow.lowrank.factors import orthonormal
+from stopflow.lowrank.naive import naive_augmented_step, naive_kls_step
+from stopflow.lowrank.tape import Tape
+
+
+def stepper_of(network, **settings):
+    defaults = {"optimiser": "sgd", "learning_rate": 0.05, "theta": 1e-9}
+    return build_stepper(network, StepSettings(**(defaults | settings)))
+
+
+def dense_gradients(network, x, y):
+    dense = as_dense(network)
+    return torch.autograd.grad(mse_loss(dense(x), y), [z.weight for z in dense.layers])
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_one_tape_gives_the_gradients_of_k_l_and_s_forwards(activation):
+    network = chain("dlrt", activation=activation)
+    x, y = batch()
+    tapes = record(network, x, y)
+    for i in (0, 1):
+        layer = network.layers[i]
+        for name, own in (
+            ("k", tapes[i].delta.T @ tapes[i].xv),
+            ("l", tapes[i].x.T @ tapes[i].deltau),
+            ("s", tapes[i].deltau.T @ tapes[i].xv),
+        ):
+            expected = gradient_of_forward(network, i, name, x, y)
+            torch.testing.assert_close(own, expected, rtol=0, atol=1e-12)
+        squared = (tapes[i].delta.T @ tapes[i].x).square().sum()
+        squared = squared + tapes[i].delta.sum(0).square().sum()
+        torch.testing.assert_close(tapes[i].gradient_norm_squared(), squared)
+        assert layer.rank == 6
+
+
+def record(network, x, y):
+    """Run the manual sweep through the public steps of each layer."""
+    tapes, pairs = [], []
+    with torch.no_grad():
+        for layer, activation in zip(network.layers, network.activations, strict=True):
+            z, tape = layer.run(x)
+            x = activation.forward(z)
+            tapes.append(tape)
+            pairs.append((z, x))
+        grad = 2 * (x - y) / y.numel()
+        for i in (2, 1, 0):
+            tapes[i].delta = network.activations[i].backward(grad, *pairs[i])
+            network.layers[i].complete(tapes[i])
+            grad = network.layers[i].input_gradient(tapes[i])
+    return tapes
+
+
+def gradient_of_forward(network, i, name, x, y):
+    """Differentiate the network with layer i written as K V^T, U L^T or U S V^T by autograd."""
+    layer = network.layers[i]
+    u, s, v = layer.U.detach(), layer.S.detach(), layer.V.detach()
+    leaf = {"k": u @ s, "l": v @ s.T, "s": s.clone()}[name].requires_grad_()
+    for j, (own, activation) in enumerate(zip(network.layers, network.activations, strict=True)):
+        if j == i:
+            weight = {"k": lambda: leaf @ v.T, "l": lambda: u @ leaf.T, "s": lambda: u @ leaf @ v.T}
+            z = x @ weight[name]().T + own.bias
+        else:
+            z = own(x)
+        x = activation.forward(z)
+    return torch.autograd.grad(mse_loss(x, y), leaf)[0]
+
+
+@pytest.mark.parametrize("kind", ["dense", "vanilla"])
+def test_plain_layers_descend_along_autograds_gradient(kind):
+    network = chain(kind)
+    x, y = batch()
+    expected = [
+        p - 0.05 * g
+        for p, g in zip(
+            network.parameters(),
+            torch.autograd.grad(mse_loss(network(x), y), list(network.parameters())),
+            strict=True,
+        )
+    ]
+    stepper_of(network).step(x, y, loss=mse_loss)
+    assert distance(list(network.parameters()), expected) < 1e-13
+
+
+@pytest.mark.parametrize("theta", [0.02, 0.05, 0.1, 0.2, 0.3])
+def test_one_pass_adaptive_is_the_three_tape_algorithm(theta):
+    network, oracle = chain("adaptive"), chain("adaptive")
+    stepper = stepper_of(network, theta=theta, max_rank=9)
+    for step in range(20):
+        x, y = batch(step)
+        stepper.step(x, y, loss=mse_loss)
+        naive_augmented_step(oracle, x, y, loss=mse_loss, rate=0.05, theta=theta, highest=9)
+        assert stepper.ranks() == oracle.ranks()
+    assert distance(weights(network), weights(oracle)) < 1e-10
+    assert distance([y.bias for y in network.layers], [y.bias for y in oracle.layers]) < 1e-10
+    if theta == 0.3:
+        assert max(stepper.ranks()[:2]) < 6
+
+
+def test_two_pass_is_the_published_three_tape_algorithm():
+    network, oracle = chain("dlrt-two-pass"), chain("dlrt-two-pass")
+    stepper = stepper_of(network)
+    for step in range(20):
+        x, y = batch(step)
+        stepper.step(x, y, loss=mse_loss)
+        naive_kls_step(oracle, x, y, loss=mse_loss, rate=0.05)
+    assert distance(weights(network), weights(oracle)) < 1e-11
+
+
+def test_one_gradient_is_the_warm_sketch_of_the_dense_step():
+    network = chain("dlrt")
+    x, y = batch()
+    expected = []
+    for w, g, layer in zip(
+        weights(network), dense_gradients(network, x, y), network.layers, strict=True
+    ):
+        if not hasattr(layer, "S"):
+            expected.append(w - 0.05 * g)
+            continue
+        u, s, v = layer.U.detach(), layer.S.detach(), layer.V.detach()
+        u1 = torch.linalg.qr(u @ s - 0.05 * g @ v)[0]
+        v1 = torch.linalg.qr(v @ s.T - 0.05 * g.T @ u)[0]
+        expected.append(u1 @ u1.T @ (w - 0.05 * g) @ v1 @ v1.T)
+    stepper_of(network).step(x, y, loss=mse_loss)
+    assert distance(weights(network), expected) < 1e-12
+
+
+@pytest.mark.parametrize("kind", ["dlrt", "adaptive"])
+@pytest.mark.parametrize("optimiser", ["sgd", "momentum"])
+def test_at_full_rank_every_step_is_the_dense_step(kind, optimiser):
+    network = chain(kind, dims=(10, 10), rank=10)
+    dense = as_dense(network)
+    own = stepper_of(network, optimiser=optimiser, min_rank=10, learning_rate=0.02)
+    other = stepper_of(dense, optimiser=optimiser, learning_rate=0.02)
+    for step in range(10):
+        x, y = batch(step)
+        own.step(x, y, loss=mse_loss)
+        other.step(x, y, loss=mse_loss)
+    assert distance(weights(network), weights(dense)) < 1e-12
+
+
+@pytest.mark.parametrize("kind", ["dlrt", "dlrt-two-pass"])
+@pytest.mark.parametrize("optimiser", ["momentum", "core-momentum"])
+def test_momentum_of_zero_is_plain_descent(kind, optimiser):
+    network, plain = chain(kind), chain(kind)
+    own, other = stepper_of(network, optimiser=optimiser, momentum=0.0), stepper_of(plain)
+    for step in range(5):
+        x, y = batch(step)
+        own.step(x, y, loss=mse_loss)
+        other.step(x, y, loss=mse_loss)
+    assert distance(weights(network), weights(plain)) < 1e-12
+
+
+@pytest.mark.parametrize("kind", ORTHONORMAL)
+@pytest.mark.parametrize("optimiser", ["sgd", "momentum", "core-momentum", "adam-scalar"])
+def test_another_choice_of_bases_gives_the_same_weights(kind, optimiser):
+    network = chain(kind)
+    turned = copy.deepcopy(network)
+    for layer in (turned.layers[0], turned.layers[1]):
+        o, q = (orthonormal(6, 6, generator=seeded(s)) for s in (1, 2))
+        layer.set_factors(layer.U.data @ o, o.T @ layer.S.data @ q, layer.V.data @ q)
+    rate = 1e-4 if optimiser == "adam-scalar" else 0.02
+    own, other = (
+        stepper_of(n, optimiser=optimiser, learning_rate=rate, theta=0.05)
+        for n in (network, turned)
+    )
+    for step in range(10):
+        x, y = batch(step)
+        own.step(x, y, loss=mse_loss)
+        other.step(x, y, loss=mse_loss)
+    assert distance(weights(network), weights(turned)) < 1e-10
+
+
+TURNING = [(kind, name) for kind, family in LAYERS.items() for name in family.turning]
+
+
+@pytest.mark.parametrize(("kind", "optimiser"), TURNING)
+@pytest.mark.parametrize("clip", [None, 0.5])
+def test_training_in_the_row_space_is_the_same_run(kind, optimiser, clip):
+    x, y = batch(rows=20, inputs=100)
+    space = RowSpace.fit(x)
+    specs = [LayerSpec(type=kind, dim=d, rank=5, activation="tanh") for d in (14, 12)]
+    specs.append(LayerSpec(type="dense", dim=1, activation="linear"))
+    rate = 2e-4 if "adam" in optimiser else 0.01
+    runs = []
+    for inside in (True, False):
+        network = build_network(
+            space.dimension if inside else 100,
+            specs,
+            generator=seeded(7),
+            input_basis=space.basis(5, lifted=not inside),
+            fan_in=100,
+            dtype=torch.float64,
+        )
+        if inside:
+            begun = space.export(network)
+        elif kind == "dense":
+            network.load_state_dict(begun.state_dict())
+        stepper = stepper_of(
+            network,
+            optimiser=optimiser,
+            learning_rate=rate,
+            clip=clip,
+            weight_decay=0.1,
+            theta=0.02,
+            delay=3,
+        )
+        rows = space.coordinates() if inside else x
+        for step in range(8):
+            some = torch.randperm(20, generator=seeded(step))[:8]
+            assert stepper.step(rows[some], y[some], loss=mse_loss).finite
+        runs.append(space.export(network) if inside else network)
+    assert distance(weights(runs[0]), weights(runs[1])) < 1e-9
+    assert distance([runs[0](x)], [runs[1](x)]) < 1e-9
+
+
+@pytest.mark.parametrize("kind", ["dlrt", "dlrt-two-pass", "adaptive"])
+@pytest.mark.parametrize("smallest", [1e-1, 1e-4, 1e-8, 1e-12])
+def test_a_step_is_no_longer_than_twice_the_gradients(kind, smallest):
+    sigma = torch.logspace(0, float(torch.log10(torch.tensor(smallest))), 6).double()
+    network = chain(kind, sigma=sigma)
+    x, y = batch()
+    before, gradients = weights(network), dense_gradients(network, x, y)
+    stepper_of(network, max_rank=6).step(x, y, loss=mse_loss)
+    for w0, w1, g in zip(before, weights(network), gradients, strict=True):
+        assert float((w1 - w0).norm()) <= 2 * 0.05 * float(g.norm()) * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("kind", ["dlrt", "adaptive"])
+def test_full_batch_descent(kind):
+    network = chain(kind)
+    x, y = batch()
+    stepper = stepper_of(network, learning_rate=0.01)
+    losses = [stepper.step(x, y, loss=mse_loss).loss for _ in range(60)]
+    assert all(later < earlier for earlier, later in pairwise(losses))
+
+
+def test_augmented_descent_has_the_predicted_size():
+    network = chain("adaptive", dims=(24,), activation="linear")
+    x, y = batch()
+    rate = 1e-3
+    (g, head) = dense_gradients(network, x, y)
+    layer = network.layers[0]
+    u = torch.linalg.qr(torch.cat([layer.U.data, g @ layer.V.data], 1))[0]
+    v = torch.linalg.qr(torch.cat([layer.V.data, g.T @ layer.U.data], 1))[0]
+    squared = (u.T @ g @ v).square().sum() + head.square().sum()
+    biases = [z.bias for z in network.layers]
+    squared += sum(b.square().sum() for b in torch.autograd.grad(mse_loss(network(x), y), biases))
+    before = mse_loss(network(x), y).item()
+    stepper_of(network, learning_rate=rate, max_rank=24).step(x, y, loss=mse_loss)
+    fall = before - mse_loss(network(x), y).item()
+    assert fall == pytest.approx(rate * float(squared), rel=0.05)
+
+
+@pytest.mark.parametrize("kind", ORTHONORMAL)
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+def test_bases_stay_orthonormal(kind, optimiser):
+    network = chain(kind)
+    rate = 1e-3 if "adam" in optimiser else 0.02
+    stepper = stepper_of(network, optimiser=optimiser, learning_rate=rate, theta=0.02, cadence=3)
+    for step in range(100):
+        x, y = batch(step)
+        assert stepper.step(x, y, loss=mse_loss).finite
+    for layer in (network.layers[0], network.layers[1]):
+        assert orthonormality_defect(layer.U.data) < 1e-12
+        assert orthonormality_defect(layer.V.data) < 1e-12
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+def test_every_layer_learns_with_every_optimiser(kind, optimiser):
+    network = chain(kind)
+    x, y = batch()
+    rate = {"adam-scalar": 3e-4}.get(optimiser, 3e-3)
+    stepper = stepper_of(network, optimiser=optimiser, learning_rate=rate, clip=1.0, delay=5)
+    losses = [stepper.step(x, y, loss=mse_loss).loss for _ in range(40)]
+    assert losses[-1] < 0.9 * losses[0]
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize("optimiser", ["momentum", "adam", "adam-scalar"])
+def test_an_interrupted_run_resumes_to_the_same_result(kind, optimiser):
+    settings = {
+        "optimiser": optimiser,
+        "learning_rate": 3e-4,
+        "theta": 0.1,
+        "cadence": 2,
+        "delay": 3,
+    }
+    whole, first = chain(kind), chain(kind)
+    steppers = [stepper_of(n, **settings) for n in (whole, first)]
+    for step in range(6):
+        for stepper in steppers:
+            stepper.step(*batch(step), loss=mse_loss)
+    saved_network = {k: v.clone() for k, v in first.state_dict().items()}
+    saved_stepper = steppers[1].state_dict()
+    second = chain(kind, seed=99)
+    second.load_state_dict(saved_network)
+    resumed = stepper_of(second, **settings)
+    resumed.load_state_dict(saved_stepper)
+    for step in range(6, 14):
+        steppers[0].step(*batch(step), loss=mse_loss)
+        resumed.step(*batch(step), loss=mse_loss)
+    assert distance(weights(whole), weights(second)) == 0.0
+    assert steppers[0].ranks() == resumed.ranks()
+
+
+@pytest.mark.parametrize("kind", LOW_RANK)
+def test_same_seed_same_start(kind):
+    specs = [LayerSpec(type=kind, dim=9, rank=3)]
+    first, second = (build_network(INPUTS, specs, generator=seeded(4)) for _ in range(2))
+    assert distance(list(first.parameters()), list(second.parameters())) == 0.0
+
+
+def test_a_tape_uses_the_gram_it_is_given():
+    tape = Tape(x=torch.ones(2, 3), gram=torch.eye(2))
+    assert torch.equal(tape.input_gram(), torch.eye(2))
