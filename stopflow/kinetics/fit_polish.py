@@ -179,6 +179,8 @@ def _iterate(
             before, moved = moved, _relative(step[:free], theta[pins.free])
             # The last digits only wander: done when steps no longer shrink.
             if moved < 8 * precision or (moved < CLOSE and moved > before / 4):
+                # The linear parameters' last step is exact whatever its size.
+                coefficients = coefficients + last.step[free:]
                 return theta.astype(np.float64), coefficients.astype(np.float64), last
         theta, coefficients = accepted[0].copy(), accepted[1] + step[free:]
         theta[pins.free] *= np.exp(np.clip(step[:free] / accepted[0][pins.free], -1, 1))

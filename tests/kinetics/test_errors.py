@@ -1,0 +1,186 @@
+"""Errors that hold: efficiency, coverage, correlated noise, the published bound."""
+
+import numpy as np
+import pytest
+from scipy.signal import lfilter
+
+from stopflow.kinetics.batch import fit_batch
+from stopflow.kinetics.errors import cramer_rao, k_interval, noise_correlation
+from stopflow.kinetics.fit import fit_trace, predict
+from stopflow.kinetics.models import LAWS
+
+
+def decay(time, kt, *, amplitude=1.0, slope=0.3, intercept=2.0):
+    length = time[-1] - time[0]
+    since = time - time[0]
+    return amplitude * np.exp(-kt / length * since) + slope * since + intercept
+
+
+def coloured(rng, shape, rho):
+    """Stationary AR(1) noise of variance 1."""
+    white = rng.normal(size=(shape[0], shape[1] + 200))
+    return lfilter([1], [1, -rho], white)[:, 200:] * np.sqrt(1 - rho**2)
+
+
+# sigma_k/k = (sigma/|c|) g(kT) / sqrt(N) for a uniformly sampled window, all four parameters free.
+BOUND = {0.5: 3250, 1: 518, 2: 103, 3: 48, 5: 23.6, 8: 16.6, 13: 15.0, 20: 16, 50: 21.6, 100: 29}
+
+
+@pytest.mark.parametrize(("kt", "g"), BOUND.items())
+def test_bound_equals_the_known_curve(kt, g):
+    time = np.linspace(0, 1, 20_000)
+    parameters = {"k_per_s": kt, "amplitude": 0.5, "slope_per_s": 1.0, "intercept": 3.0}
+    bound = cramer_rao(time, parameters=parameters, noise_sd=0.01)
+    assert bound["k_per_s"] / kt * np.sqrt(20_000) * 0.5 / 0.01 == pytest.approx(g, rel=0.03)
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_bound_equals_the_covariance_of_noiseless_data(law, rng):
+    values = {
+        "k_per_s": 6.0,
+        "k2_per_s": 40.0,
+        "beta": 0.8,
+        "amplitude": 1.0,
+        "amplitude2": 0.6,
+        "slope_per_s": 0.2,
+        "intercept": 1.0,
+    }
+    parameters = {name: values[name] for name in LAWS[law].parameters}
+    time = np.linspace(1, 2, 400)
+    signal = LAWS[law].evaluate(time - 1, parameters) + 1e-5 * rng.normal(size=400)
+    fit = fit_trace(time, signal, law=law)
+    bound = cramer_rao(time, law=law, parameters=parameters, noise_sd=fit.noise_sd)
+    for name in parameters:
+        assert fit.stderr[name] == pytest.approx(bound[name], rel=5e-3)
+
+
+def test_bound_without_information_is_infinite():
+    parameters = {"k_per_s": 1e6, "amplitude": 1.0, "slope_per_s": 0.0, "intercept": 0.0}
+    bound = cramer_rao(np.linspace(1, 2, 50), start_s=0.5, parameters=parameters, noise_sd=0.1)
+    assert bound["k_per_s"] == np.inf
+    few = cramer_rao(np.linspace(1, 2, 3), parameters=parameters, noise_sd=0.1)
+    assert few["k_per_s"] == np.inf
+    refused = parameters | {"k_per_s": np.nan}
+    assert np.isnan(cramer_rao([0, 1], parameters=refused, noise_sd=0.1)["k_per_s"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kt", [2, 5, 13, 40, 100])
+def test_spread_of_k_equals_the_bound(kt, rng, full_proof):
+    draws, points, noise = (20_000, 1000, 0.01) if full_proof else (4_000, 500, 0.01)
+    time = np.linspace(0, 1, points)
+    clean = decay(time, kt)
+    ks = []
+    for _ in range(draws // 1000):
+        batch = fit_batch(time, clean + noise * rng.normal(size=(1000, points)))
+        assert batch.ok.all()
+        ks.append(batch.k_per_s)
+    parameters = {"k_per_s": kt, "amplitude": 1.0, "slope_per_s": 0.3, "intercept": 2.0}
+    bound = cramer_rao(time, parameters=parameters, noise_sd=noise)["k_per_s"]
+    # The spread itself is known to 1 / sqrt(2 draws): 0.5 % in full, 1.1 % reduced.
+    margin = 0.03 if full_proof else 0.045
+    assert np.std(np.concatenate(ks)) / bound == pytest.approx(1, abs=margin)
+
+
+def covered(time, clean, noise, *, truth, correlated):
+    """Share of intervals that hold the truth."""
+    hits = []
+    for row in clean + noise:
+        fit = fit_trace(time, row)
+        inflation = 1.0
+        if correlated:
+            estimate = noise_correlation(row - predict(fit, time))
+            inflation = estimate.inflation if estimate.significant else 1.0
+        low, high = k_interval(time, row, fit, inflation=inflation)
+        assert low < fit.k_per_s < high
+        hits.append(low <= truth <= high)
+    return np.mean(hits)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("rho", "points"), [(0.0, 100), (0.0, 1000), (0.6, 300), (0.6, 2000)])
+@pytest.mark.parametrize("kt", [4, 13])
+def test_coverage_of_the_interval(rho, points, kt, rng, full_proof):
+    draws = 20_000 if full_proof else 600
+    time = np.linspace(0, 1, points)
+    hits, done = 0.0, 0
+    while done < draws:
+        noise = 0.02 * coloured(rng, (200, points), rho)
+        hits += 200 * covered(time, decay(time, kt), noise, truth=kt, correlated=rho > 0)
+        done += 200
+    # Binomial deviation of the share: 0.15 % in full, 0.9 % reduced (three of them allowed).
+    low, high = (0.94, 0.96) if full_proof else (0.95 - 0.027, 0.95 + 0.027)
+    assert low <= hits / done <= high
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.3, 0.6, 0.9])
+@pytest.mark.parametrize("points", [300, 3000])
+def test_correlation_is_estimated_without_bias(rho, points, rng):
+    time = np.linspace(0, 1, points)
+    signals = decay(time, 6) + 0.01 * coloured(rng, (300, points), rho)
+    batch = fit_batch(time, signals)
+    found = [
+        noise_correlation(row - predict(fit, time)) for row, fit in zip(signals, batch, strict=True)
+    ]
+    estimates = np.array([one.rho for one in found])
+    allowed = 4 * np.sqrt((1 - rho**2) / points / 300) + (0.01 if rho == 0.9 else 0.002)
+    assert estimates.mean() == pytest.approx(rho, abs=allowed)
+    significant = np.mean([one.significant for one in found])
+    assert significant <= 0.03 if rho == 0 else significant > 0.99
+    # The inflated error is the spread that the shots really have; with few independent points
+    # (16 at 0.9 and 300) it errs on the safe side.
+    errors = batch.k_stderr_per_s * [one.inflation for one in found]
+    ratio = np.std(batch.k_per_s) / np.mean(errors)
+    assert ratio < 1.12
+    if points * (1 - rho) / (1 + rho) > 40:
+        assert ratio > 0.88
+
+
+def test_correlation_of_nothing():
+    for residuals in ([], [0.0] * 50, [1.0, -1.0]):
+        nothing = noise_correlation(residuals)
+        assert (nothing.rho, nothing.inflation, nothing.significant) == (0.0, 1.0, False)
+
+
+@pytest.mark.parametrize("law", LAWS)
+@pytest.mark.parametrize("points", [250, 3000])
+def test_interval_ends_where_the_pinned_fit_says(law, points, rng):
+    values = {"k_per_s": 8.0, "k2_per_s": 60.0, "beta": 0.85, "amplitude": 1.0}
+    values |= {"amplitude2": 0.5, "slope_per_s": 0.1, "intercept": 1.0}
+    time = np.linspace(0, 1, points)
+    signal = LAWS[law].evaluate(time, values) + 0.03 * rng.normal(size=points)
+    fit = fit_trace(time, signal, law=law)
+    low, high = k_interval(time, signal, fit, level=0.9)
+    assert low < fit.k_per_s < high
+    for end in (low, high):
+        pinned = fit_trace(time, signal, law=law, fixed={"k_per_s": end})
+        rise = (pinned.rss - fit.rss) / fit.noise_sd**2
+        # Student's 95 % quantile for many degrees of freedom: 1.645 to 1.651.
+        assert np.sqrt(rise) == pytest.approx(1.648, abs=0.006)
+
+
+def test_interval_is_open_where_the_data_set_no_limit(rng):
+    time = np.linspace(0, 1, 100)
+    signal = decay(time, 1.0) + 0.01 * rng.normal(size=100)
+    fit = fit_trace(time, signal)
+    if fit.ok:
+        low, high = k_interval(time, signal, fit)
+        assert low == 0.0
+        assert high > fit.k_per_s
+    refused = fit_trace(time, 0 * time)
+    assert np.isnan(k_interval(time, 0 * time, refused)).all()
+    pinned = fit_trace(time, signal, fixed={"k_per_s": 1.0})
+    assert k_interval(time, signal, pinned) == (1.0, 1.0)
+
+
+def test_inflation_and_level_widen_the_interval(rng):
+    time = np.linspace(0, 1, 300)
+    signal = decay(time, 8) + 0.02 * rng.normal(size=300)
+    fit = fit_trace(time, signal)
+    widths = [
+        np.diff(k_interval(time, signal, fit, level=level, inflation=inflation))[0]
+        for level, inflation in ((0.68, 1.0), (0.95, 1.0), (0.95, 2.0))
+    ]
+    assert widths[0] < widths[1] < widths[2]
+    assert widths[1] / (2 * fit.k_stderr_per_s) == pytest.approx(1.968, rel=0.02)
+    assert widths[2] / widths[1] == pytest.approx(2, rel=0.03)

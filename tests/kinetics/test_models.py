@@ -1,0 +1,72 @@
+"""Every law: derivatives by an independent route, names, pins."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stopflow.errors import SettingsError
+from stopflow.kinetics.fit import fit_trace
+from stopflow.kinetics.models import LAWS, Tie, find_law, sum_of_exponentials
+
+ALL = [*LAWS.values(), sum_of_exponentials(3, slope=True)]
+TIME = np.array([0.0, 1e-4, 0.003, 0.02, 0.05, 0.11, 0.3])
+
+
+def some_parameters(law, values):
+    return {name: 0.2 + 5 * value for name, value in zip(law.parameters, values, strict=False)}
+
+
+@pytest.mark.parametrize("law", ALL, ids=lambda law: law.key)
+@given(values=st.lists(st.floats(0, 1), min_size=8, max_size=8))
+@settings(max_examples=25, deadline=None)
+def test_jacobian_equals_central_difference(law, values):
+    parameters = some_parameters(law, values)
+    jacobian = law.jacobian(TIME, parameters)
+    assert jacobian.shape == (len(TIME), len(law.parameters))
+    for column, name in enumerate(law.parameters):
+        step = 1e-5 * parameters[name]
+        up = law.evaluate(TIME, parameters | {name: parameters[name] + step})
+        down = law.evaluate(TIME, parameters | {name: parameters[name] - step})
+        np.testing.assert_allclose(jacobian[:, column], (up - down) / (2 * step), atol=2e-8)
+
+
+@pytest.mark.parametrize("law", ALL, ids=lambda law: law.key)
+def test_linear_in_its_linear_parameters(law):
+    parameters = some_parameters(law, np.linspace(0.1, 0.9, 8))
+    doubled = parameters | {name: 2 * parameters[name] for name in law.linear}
+    np.testing.assert_allclose(law.evaluate(TIME, doubled), 2 * law.evaluate(TIME, parameters))
+
+
+def test_formulas_of_the_table():
+    t, k, k2, beta, c, c2, a, b = TIME, 7.0, 50.0, 0.7, 2.0, -1.0, 0.3, 0.1
+    values = dict(
+        k_per_s=k,
+        k2_per_s=k2,
+        beta=beta,
+        amplitude=c,
+        amplitude2=c2,
+        slope_per_s=a,
+        intercept=b,
+    )
+    written = {
+        "single": c * np.exp(-k * t) + b,
+        "single-slope": c * np.exp(-k * t) + a * t + b,
+        "double": c * np.exp(-k * t) + c2 * np.exp(-k2 * t) + b,
+        "stretched": c * np.exp(-((k * t) ** beta)) + b,
+    }
+    assert set(written) == set(LAWS)
+    for key, expected in written.items():
+        np.testing.assert_allclose(LAWS[key].evaluate(t, values), expected, rtol=1e-14)
+
+
+def test_unknown_names_are_told_with_the_valid_ones():
+    with pytest.raises(SettingsError, match="single-slope"):
+        find_law("tripel")
+    y = np.exp(-TIME)
+    with pytest.raises(SettingsError, match="k_per_s"):
+        fit_trace(TIME, y, fixed={"k": 1.0})
+    with pytest.raises(SettingsError, match="amplitude"):
+        fit_trace(TIME, y, law="single", fixed={"intercept": Tie(to="k_per_s")})
+    with pytest.raises(SettingsError, match="positive"):
+        fit_trace(TIME, y, fixed={"k_per_s": -1.0})
