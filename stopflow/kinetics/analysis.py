@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from stopflow.kinetics.artefact import StartDetection, detect_start
+from stopflow.kinetics.consensus import agree_on_starts
 from stopflow.kinetics.quality import judge_shot
 from stopflow.kinetics.rows import condition_rows, cut_rows, shot_rows
 from stopflow.kinetics.secondary import SecondaryFit, fit_secondary, secondary_rows_of
@@ -16,7 +18,7 @@ from stopflow.kinetics.series import (
 )
 from stopflow.kinetics.settings import AUTO, AnalysisSettings, QualityThresholds
 from stopflow.kinetics.shot import finish_shot, prepare_shot
-from stopflow.trace import Experiment
+from stopflow.trace import Experiment, Shot
 
 __all__ = [
     "AnalysisSettings",
@@ -48,7 +50,11 @@ def analyse_experiment(
     Bad input never stops the others: each refused shot keeps its place and its reason.
     """
     settings = settings or AnalysisSettings()
-    prepared = [prepare_shot(shot, settings) for shot in experiment.shots]
+    detections = agree_on_starts([_detect(shot) for shot in experiment.shots])
+    prepared = [
+        prepare_shot(shot, settings, detection=detection)
+        for shot, detection in zip(experiment.shots, detections, strict=True)
+    ]
     law = settings.law
     notes: tuple[str, ...] = ()
     if law == AUTO:
@@ -69,6 +75,10 @@ def analyse_experiment(
         conditions=build_conditions(judged, settings),
     )
     return judge_series([analysis], settings)[0]
+
+
+def _detect(shot: Shot) -> StartDetection | None:
+    return None if shot.trace is None else detect_start(shot.trace.time_s, shot.trace.signal)
 
 
 def analyse_lab(

@@ -55,6 +55,8 @@ class StartDetection:
         From the detected start on.
     found
         False when no cut passed and the window is the whole trace.
+    first_s
+        First time of the trace.
     cut_s, k_per_s, k_stderr_per_s
         (C,) k of the fit from each cut tried, in order of the cuts; NaN where refused. The errors
         are for the noise of the trace, its correlation included.
@@ -64,6 +66,7 @@ class StartDetection:
 
     window: TrimWindow
     found: bool
+    first_s: float
     cut_s: FloatArray
     k_per_s: FloatArray
     k_stderr_per_s: FloatArray
@@ -72,6 +75,11 @@ class StartDetection:
     def __post_init__(self) -> None:
         for name in ("cut_s", "k_per_s", "k_stderr_per_s"):
             object.__setattr__(self, name, frozen_array(getattr(self, name)))
+
+    @property
+    def shows_artefact(self) -> bool:
+        """Whether points at the beginning were cut."""
+        return self.found and self.window.start_s > self.first_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,13 +194,14 @@ def detect_start(time_s: FloatArray, signal: FloatArray) -> StartDetection:
             start_s=start_s, stop_s=float(time_s[-1]), source="detected", reason=reason
         ),
         found=True,
+        first_s=float(time_s[0]),
         reason=reason,
         **_curve(tails),
     )
 
 
 def _edges(points: int) -> NDArray[np.intp]:
-    """List the indices of possible cuts: even steps at first, then growing, to half of the trace."""
+    """List the indices of possible cuts: even steps at first, then growing, to half."""
     finest = max(int(points * FINEST_PART), 1)
     edges = [0]
     while edges[-1] < points // 2:
@@ -314,6 +323,7 @@ def _undetected(time_s: FloatArray, *, reason: str, tails: _Tails | None = None)
     return StartDetection(
         window=whole_window(ends, reason=reason),
         found=False,
+        first_s=float(ends[0]),
         reason=reason,
         **(curve if tails is None else _curve(tails)),
     )

@@ -6,7 +6,7 @@ from math import exp, inf, log, nan
 
 import numpy as np
 
-from stopflow.kinetics.artefact import StartDetection, detect_start
+from stopflow.kinetics.artefact import StartDetection
 from stopflow.kinetics.errors import (
     NoiseCorrelation,
     cramer_rao,
@@ -129,13 +129,17 @@ class PreparedShot:
     laws: LawComparison | None = None
 
 
-def prepare_shot(shot: Shot, settings: AnalysisSettings) -> PreparedShot:
-    """Find the start, fit with and without slope; with ``auto``, every other law too."""
+def prepare_shot(
+    shot: Shot, settings: AnalysisSettings, *, detection: StartDetection | None
+) -> PreparedShot:
+    """Choose the window, fit with and without slope; with ``auto``, every other law too.
+
+    `detection` is that of the shot's trace, None without one.
+    """
     trace = shot.trace
-    if trace is None:
+    if trace is None or detection is None:
         reason = shot.refusal or "the file could not be read"
         return PreparedShot(shot=shot, refusal=reason, status=Refused.UNREADABLE)
-    detection = detect_start(trace.time_s, trace.signal)
     window: TrimWindow | str = detection.window
     if len(trace):
         window = choose_window(
