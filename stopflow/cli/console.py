@@ -79,7 +79,9 @@ def say_table(
     drawn = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
     for index, column in enumerate(columns):
         numeric = all(_is_number(row[index]) for row in rows)
-        drawn.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        drawn.add_column(
+            column, justify="right" if numeric else "left", no_wrap=True, overflow="ellipsis"
+        )
     for row in rows:
         drawn.add_row(*(Text(cell, style=VERDICT_STYLES.get(cell, "")) for cell in row))
     Console(highlight=False).print(drawn)

@@ -1,0 +1,245 @@
+"""From folders of instrument files to rates and a dataset."""
+
+import multiprocessing
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stopflow import __version__
+from stopflow.config import build_settings, read_config
+from stopflow.errors import StopflowError
+from stopflow.io.folder import find_experiments, read_experiment, read_truth
+from stopflow.kinetics.analysis import (
+    AnalysisSettings,
+    ExperimentAnalysis,
+    analyse_experiment,
+    analyse_lab,
+    condition_rows,
+    cut_rows,
+    secondary_rows,
+    shot_rows,
+)
+from stopflow.pipeline.progress import Progress, silent
+from stopflow.store import Dataset, DatasetWriter, file_sha256, load_dataset, writing_dataset
+from stopflow.trace import Experiment
+
+CUT_COLUMNS = ("experiment", "file", "channel", "cut_s", "k_per_s", "k_stderr_per_s")
+PROBLEM_COLUMNS = ("experiment", "file", "where", "found", "expected", "level")
+SECONDARY_COLUMNS = (
+    "plot",
+    "experiment",
+    "group",
+    "kind",
+    "chosen",
+    "points",
+    "parameter",
+    "value",
+    "stderr",
+    "low95",
+    "high95",
+    "unit",
+    "aicc",
+    "text",
+)
+LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib")
+OWN_KEYS = ("channel", "time_unit", "workers")
+BLAS_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestSettings:
+    """How a lab is read and judged.
+
+    Attributes
+    ----------
+    channel
+        Signal column of each file, 1 for the first.
+    time_unit
+        Unit of the time column where a file does not say it; None: milliseconds.
+    analysis
+        The law, the start, the thresholds of the verdicts.
+    workers
+        Processes that read and fit; 0: one a core.
+    """
+
+    channel: int = 1
+    time_unit: str | None = None
+    analysis: AnalysisSettings = field(default_factory=AnalysisSettings)
+    workers: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Reading:
+    """One folder read and analysed, with the hashes of its files."""
+
+    experiment: Experiment
+    analysis: ExperimentAnalysis
+    sha256: Mapping[str, str]
+
+
+def ingest_settings(config: Path | None = None, **options: Any) -> IngestSettings:
+    """Compose the settings from a TOML file and options; an option that is None leaves it be."""
+    values = read_config(config) if config else {}
+    where = config.name if config else "options"
+    ingest_values = dict(values.get("ingest", {}))
+    ingest_values |= {key: value for key, value in options.items() if value is not None}
+    own = {key: ingest_values.pop(key) for key in OWN_KEYS if key in ingest_values}
+    if "quality" in values:
+        ingest_values["thresholds"] = values["quality"]
+    analysis = build_settings(AnalysisSettings, ingest_values, where=f"{where} [ingest]")
+    return build_settings(IngestSettings, {**own, "analysis": analysis}, where=f"{where} [ingest]")
+
+
+def ingest(
+    root: Path,
+    *,
+    out: Path,
+    settings: IngestSettings,
+    command: str = "",
+    progress: Progress = silent,
+) -> Dataset:
+    """Read, trim, fit and judge every experiment below `root`; leave a dataset in `out`.
+
+    Raises
+    ------
+    StopflowError
+        When there is nothing to read. What is wrong with single files is in the dataset's
+        `problems` and in the verdicts, and raises nothing.
+    """
+    folders = _folders(root, out=out)
+    readings: list[Reading] = []
+    places: list[dict[str, Any]] = []
+    with writing_dataset(out) as writer:
+        jobs = [(folder, name, settings) for folder, name in folders]
+        for done, reading in enumerate(_read_all(jobs, workers=settings.workers), start=1):
+            places += _add_traces(writer, reading)
+            readings.append(reading)
+            progress("reading and fitting", done, len(jobs))
+        tables = _tables(readings, settings, places=places)
+        tables["shots"]["k_true_per_s"] = _true_rates(tables["shots"], folders)
+        writer.write_tables(tables, provenance=_provenance(readings, settings, command=command))
+    return load_dataset(out)
+
+
+def _folders(root: Path, *, out: Path) -> list[tuple[Path, str]]:
+    if not root.exists():
+        raise StopflowError(f"{root} does not exist; give a folder that holds .bka files")
+    if not root.is_dir():
+        raise StopflowError(f"{root} is a file; give its folder, or use: stopflow fit {root}")
+    folders = [folder for folder in find_experiments(root) if out not in (folder, *folder.parents)]
+    if not folders:
+        raise StopflowError(f"no .bka files in {root} or below it; is it the right folder?")
+    names = [folder.name for folder in folders]
+    return [
+        (folder, name if names.count(name) == 1 else folder.relative_to(root).as_posix())
+        for folder, name in zip(folders, names, strict=True)
+    ]
+
+
+def _read_all(
+    jobs: Sequence[tuple[Path, str, IngestSettings]], *, workers: int
+) -> Iterator[Reading]:
+    """Read and analyse the folders in order, one process a core."""
+    processes = min(workers or os.cpu_count() or 1, len(jobs))
+    if processes == 1:
+        yield from (_read_one(job) for job in jobs)
+        return
+    context = multiprocessing.get_context("spawn")
+    with (
+        _one_blas_thread(),
+        ProcessPoolExecutor(max_workers=processes, mp_context=context) as pool,
+    ):
+        yield from pool.map(_read_one, jobs)
+
+
+@contextmanager
+def _one_blas_thread() -> Iterator[None]:
+    """Let child processes use one BLAS thread each: they are as many as there are cores."""
+    before = {name: os.environ.get(name) for name in BLAS_THREADS}
+    os.environ.update(dict.fromkeys(BLAS_THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _read_one(job: tuple[Path, str, IngestSettings]) -> Reading:
+    folder, name, settings = job
+    experiment = read_experiment(
+        folder, name=name, channel=settings.channel, time_unit=settings.time_unit
+    )
+    hashes = {path.name: file_sha256(path) for path in sorted(folder.iterdir()) if path.is_file()}
+    return Reading(
+        experiment=experiment,
+        analysis=analyse_experiment(experiment, settings.analysis),
+        sha256=hashes,
+    )
+
+
+def _add_traces(writer: DatasetWriter, reading: Reading) -> list[dict[str, Any]]:
+    return [
+        {**writer.add_trace(shot.trace), "sha256": reading.sha256.get(shot.file, "")}
+        for shot in reading.experiment.shots
+    ]
+
+
+def _tables(
+    readings: Sequence[Reading], settings: IngestSettings, *, places: Sequence[dict[str, Any]]
+) -> dict[str, pd.DataFrame]:
+    lab = analyse_lab([reading.analysis for reading in readings], settings.analysis)
+    shots = [row for analysis in lab.experiments for row in shot_rows(analysis)]
+    problems = [problem for reading in readings for problem in reading.experiment.problems]
+    return {
+        "shots": pd.DataFrame([{**row, **place} for row, place in zip(shots, places, strict=True)]),
+        "conditions": pd.DataFrame(
+            [row for analysis in lab.experiments for row in condition_rows(analysis)]
+        ),
+        "secondary": pd.DataFrame(secondary_rows(lab), columns=SECONDARY_COLUMNS),
+        "cuts": pd.DataFrame(
+            [row for analysis in lab.experiments for row in cut_rows(analysis)],
+            columns=CUT_COLUMNS,
+        ),
+        "problems": pd.DataFrame(
+            [asdict(problem) for problem in problems], columns=PROBLEM_COLUMNS
+        ),
+    }
+
+
+def _true_rates(shots: pd.DataFrame, folders: Sequence[tuple[Path, str]]) -> list[float]:
+    """Look up the truth that a simulated lab keeps beside its folders; NaN without one."""
+    truth: dict[tuple[str, str], float] = {}
+    for place in {folder.parent for folder, _ in folders}:
+        names = {folder.name: name for folder, name in folders if folder.parent == place}
+        for (experiment, file), rate in (read_truth(place) or {}).items():
+            if experiment in names:
+                truth[names[experiment], file] = rate
+    keys = zip(shots["experiment"], shots["file"], strict=True)
+    return [truth.get(key, np.nan) for key in keys]
+
+
+def _provenance(
+    readings: Sequence[Reading], settings: IngestSettings, *, command: str
+) -> dict[str, Any]:
+    return {
+        "version": __version__,
+        "command": command,
+        "settings": asdict(settings),
+        "libraries": {name: version(name) for name in LIBRARIES},
+        "inputs": {
+            f"{reading.experiment.name}/{file}": digest
+            for reading in readings
+            for file, digest in reading.sha256.items()
+        },
+    }

@@ -1,0 +1,170 @@
+"""Rates of new folders by a trained model, beside the fit's own."""
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stopflow.learn.doubt import disagreement
+from stopflow.learn.saved import load_model
+from stopflow.learn.shots import predict_shots
+from stopflow.pipeline.find import find_model
+from stopflow.pipeline.ingest import ingest, ingest_settings
+from stopflow.pipeline.progress import Progress, silent
+from stopflow.pipeline.summary import summarise
+from stopflow.report.rounding import format_pm, format_value
+from stopflow.report.tables import write_csv, write_table_xlsx
+from stopflow.store import Dataset
+
+SHOWN_ROWS = 40
+FIT_COLUMNS = (
+    "k_per_s",
+    "k_stderr_per_s",
+    "k_low95_per_s",
+    "k_high95_per_s",
+    "verdict",
+    "reason",
+    "window_s",
+    "workbook_rate_per_s",
+    "k_true_per_s",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Predicted:
+    """Predictions of a lab: the table, the files written, and what could not be predicted."""
+
+    frame: pd.DataFrame
+    written: tuple[Path, ...]
+    problems: tuple[str, ...]
+    model: str
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        """For --json."""
+        return self.frame.to_dict("records")
+
+    @property
+    def exit_code(self) -> int:
+        """1 when a shot has no prediction or an input could not be read."""
+        return int(bool(self.frame["k_predicted_per_s"].isna().any()) or bool(self.problems))
+
+    def table(self) -> tuple[Sequence[str], list[Sequence[str]]]:
+        """Give columns and rows for the terminal."""
+        columns = ("experiment", "file", "network (1/s)", "fit (1/s)", "doubt")
+        shown = self.frame.head(SHOWN_ROWS).to_dict("records")
+        rows: list[Sequence[str]] = [
+            (
+                row["experiment"],
+                row["file"],
+                format_value(row["k_predicted_per_s"], row["k_predicted_stderr_per_s"]),
+                format_pm(row["k_per_s"], row["k_stderr_per_s"]),
+                row["doubt"],
+            )
+            for row in shown
+        ]
+        if len(self.frame) > SHOWN_ROWS:
+            rows.append(("...", f"and {len(self.frame) - SHOWN_ROWS} more", "", "", ""))
+        return columns, rows
+
+    def headline(self) -> str:
+        """Say the outcome in a line."""
+        known = self.frame["k_predicted_per_s"].notna()
+        both = known & self.frame["k_per_s"].notna()
+        difference = self.frame.loc[both, "relative_difference"].abs().median()
+        doubted = int((self.frame["doubt"] != "").sum())
+        return (
+            f"{int(known.sum())} of {len(self.frame)} shots predicted by {self.model}; median "
+            f"difference to the fit {100 * difference:.2g} %; {doubted} with doubts"
+        )
+
+
+def predict_folder(
+    folder: Path,
+    *,
+    model: str | None = None,
+    models: Path,
+    reports: Path,
+    law: str | None = None,
+    progress: Progress = silent,
+) -> Predicted:
+    """Read and fit the shots of `folder`, predict them, write predictions.csv and .xlsx."""
+    find_model(model, models)
+    with tempfile.TemporaryDirectory(prefix="stopflow-") as scratch:
+        dataset = ingest(
+            folder,
+            out=Path(scratch) / "ingested",
+            settings=ingest_settings(law=law),
+            progress=progress,
+        )
+        return predict_dataset(
+            dataset, model=model, models=models, reports=reports, progress=progress
+        )
+
+
+def predict_dataset(
+    dataset: Dataset,
+    *,
+    model: str | None = None,
+    models: Path = Path("models"),
+    reports: Path,
+    progress: Progress = silent,
+) -> Predicted:
+    """Predict every shot of a dataset; write predictions.csv and predictions.xlsx."""
+    place = find_model(model, models)
+    loaded = load_model(place)
+    progress("predicting", 0, len(dataset.shots))
+    traces = [dataset.trimmed(row) for row in range(len(dataset.shots))]
+    usable = [row for row, trace in enumerate(traces) if trace is not None]
+    found = predict_shots(
+        loaded,
+        [trace for trace in traces if trace is not None],
+        workers=os.cpu_count() or 1,
+    )
+    progress("predicting", len(dataset.shots), len(dataset.shots))
+    frame = dataset.shots[["experiment", "file", "channel"]].copy()
+    for name, values in (
+        ("k_predicted_per_s", found.k_per_s),
+        ("k_predicted_stderr_per_s", found.k_per_s * found.log_sd),
+        ("k_predicted_low95_per_s", found.k_low95_per_s),
+        ("k_predicted_high95_per_s", found.k_high95_per_s),
+    ):
+        column = np.full(len(frame), np.nan)
+        column[usable] = values
+        frame[name] = column
+    fit = dataset.shots[list(FIT_COLUMNS)]
+    frame["relative_difference"] = frame["k_predicted_per_s"] / fit["k_per_s"] - 1
+    frame["doubt"] = _doubts(frame, fit, usable, found.doubts, found.refusals)
+    frame = pd.concat([frame, fit], axis=1)
+    written = (reports / "predictions.csv", reports / "predictions.xlsx")
+    write_csv(frame, written[0])
+    write_table_xlsx(frame, written[1], sheet="predictions")
+    return Predicted(
+        frame=frame, written=written, problems=summarise(dataset).problems, model=place.name
+    )
+
+
+def _doubts(
+    frame: pd.DataFrame,
+    fit: pd.DataFrame,
+    usable: Sequence[int],
+    doubts: Sequence[str],
+    refusals: Sequence[str],
+) -> list[str]:
+    """Join what the network doubts with where it and the fit disagree beyond their errors."""
+    texts = ["no trace: " + str(reason) for reason in fit["reason"]]
+    for row, doubt, refusal in zip(usable, doubts, refusals, strict=True):
+        shot = frame.iloc[row]
+        apart = disagreement(
+            k_per_s=shot["k_predicted_per_s"],
+            log_sd=shot["k_predicted_stderr_per_s"] / shot["k_predicted_per_s"],
+            k_fit_per_s=fit["k_per_s"].iloc[row],
+            k_fit_stderr_per_s=fit["k_stderr_per_s"].iloc[row],
+        )
+        texts[row] = refusal or "; ".join(text for text in (doubt, apart) if text)
+    return texts

@@ -1,0 +1,133 @@
+"""From an ingested dataset to what a network takes: rows of features and the rates beside them."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from stopflow.errors import StopflowError, TraceError
+from stopflow.features import FeatureSpec, Rows, build_batch, require_trace, window_of
+from stopflow.learn.data import LabData, lab_data
+from stopflow.pipeline.progress import Progress, silent
+from stopflow.store import Dataset
+from stopflow.trace import FloatArray
+
+LABEL_COLUMNS = {"fit": "k_per_s", "workbook": "workbook_rate_per_s"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FeatureRows:
+    """Rows of the shots that have features, and why the others have none.
+
+    Attributes
+    ----------
+    row
+        (M,) row numbers in the dataset's shots.
+    inputs
+        (M, n) features.
+    window_s
+        (M,) windows of the trimmed traces.
+    refused
+        Row number -> reason.
+    """
+
+    row: NDArray[np.intp]
+    inputs: Rows
+    window_s: FloatArray
+    refused: dict[int, str]
+
+
+def build_feature_rows(
+    dataset: Dataset, spec: FeatureSpec, *, wanted: NDArray[np.bool_], progress: Progress = silent
+) -> FeatureRows:
+    """Build features of the wanted shots; traces on one time grid are built together."""
+    refused: dict[int, str] = {}
+    grids: dict[tuple[int, int, float], list[int]] = defaultdict(list)
+    for row in np.flatnonzero(wanted):
+        shot = dataset.shots.iloc[row]
+        if int(shot["trace_points"]) == 0 or pd.isna(shot["start_s"]):
+            refused[int(row)] = str(shot["reason"]) or "there is no trace to look at"
+            continue
+        grid = (int(shot["time_first"]), int(shot["trace_points"]), float(shot["start_s"]))
+        grids[grid].append(int(row))
+    count = sum(map(len, grids.values()))
+    inputs = np.empty((count, spec.n_inputs), dtype=np.float32)
+    kept: list[int] = []
+    windows: list[float] = []
+    for number, rows in enumerate(grids.values(), start=1):
+        done = len(kept)
+        good = _build_grid(dataset, rows, inputs[done : done + len(rows)], spec, refused=refused)
+        kept += [row for row, _ in good]
+        windows += [window for _, window in good]
+        progress("building features", number, len(grids))
+    order = np.argsort(kept, kind="stable")
+    return FeatureRows(
+        row=np.array(kept, dtype=np.intp)[order],
+        inputs=inputs[: len(kept)][order],
+        window_s=np.array(windows)[order],
+        refused=refused,
+    )
+
+
+def _build_grid(
+    dataset: Dataset, rows: list[int], out: Rows, spec: FeatureSpec, *, refused: dict[int, str]
+) -> list[tuple[int, float]]:
+    """Fill `out` from its start with traces on one grid; return (row, window) of what went in."""
+    traces = {row: trimmed for row in rows if (trimmed := dataset.trimmed(row)) is not None}
+    good: list[int] = []
+    for row, (time_s, signal) in traces.items():
+        try:
+            require_trace(time_s, signal)
+            good.append(row)
+        except TraceError as error:
+            refused[row] = str(error)
+    if not good:
+        return []
+    time_s = traces[good[0]][0]
+    out[: len(good)] = build_batch(time_s, np.stack([traces[row][1] for row in good]), spec=spec)
+    return [(row, window_of(time_s)) for row in good]
+
+
+def build_lab_data(
+    dataset: Dataset, spec: FeatureSpec, *, labels: str = "fit", progress: Progress = silent
+) -> LabData:
+    """Take every shot that has a trace and a rate to learn.
+
+    Shots with the verdict FAIL are left out of fit labels: their rate is not one to learn from.
+
+    Raises
+    ------
+    StopflowError
+        When no shot is left.
+    """
+    shots = dataset.shots
+    rates = shots[LABEL_COLUMNS[labels]].to_numpy(dtype=float)
+    wanted = np.isfinite(rates) & (rates > 0)
+    if labels == "fit":
+        wanted &= (shots["verdict"] != "FAIL").to_numpy()
+    if not wanted.any():
+        raise StopflowError(
+            f"no shot of {dataset.folder} has a rate to learn ({LABEL_COLUMNS[labels]}); "
+            "with --labels workbook the workbook needs a Rate column, with fit a passing fit"
+        )
+    built = build_feature_rows(dataset, spec, wanted=wanted, progress=progress)
+    used = shots.iloc[built.row]
+
+    def column(name: str) -> FloatArray:
+        return used[name].to_numpy(dtype=float)
+
+    return lab_data(
+        built.inputs,
+        features=spec,
+        window_s=built.window_s,
+        k_label_per_s=rates[built.row],
+        experiment=used["experiment"].to_numpy(dtype=str),
+        file=used["file"].to_numpy(dtype=str),
+        row=built.row,
+        k_true_per_s=column("k_true_per_s"),
+        k_fit_per_s=column("k_per_s"),
+        k_fit_stderr_per_s=column("k_stderr_per_s"),
+        k_bound_per_s=column("k_bound_per_s"),
+    )

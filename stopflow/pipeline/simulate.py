@@ -1,0 +1,21 @@
+"""A lab with known truth, written to disk."""
+
+from pathlib import Path
+
+from stopflow.pipeline.progress import Progress, silent
+from stopflow.simulate.plan import LabSpec
+from stopflow.simulate.writer import WrittenLab, write_lab
+
+
+def simulate(
+    out: Path,
+    *,
+    folders: int | None = None,
+    points: int | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> WrittenLab:
+    """Write a lab of the default size, or with other numbers of folders and points."""
+    sizes = {"folders": folders, "points": points}
+    spec = LabSpec(**{name: size for name, size in sizes.items() if size is not None})
+    return write_lab(out, spec=spec, seed=seed, progress=progress)

@@ -1,0 +1,166 @@
+"""One file: fit it, draw it, plan the next recording from it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stopflow.errors import SettingsError
+from stopflow.io.bka import read_bka_file
+from stopflow.kinetics.analysis import (
+    AnalysisSettings,
+    analyse_experiment,
+    condition_rows,
+    cut_rows,
+    shot_rows,
+)
+from stopflow.pipeline.ingest import CUT_COLUMNS, PROBLEM_COLUMNS, SECONDARY_COLUMNS
+from stopflow.report.data import KineticsReportData
+from stopflow.report.rounding import format_interval, format_pm, format_time, format_value
+from stopflow.trace import Conditions, Experiment, Shot, Trace
+
+LINES = (
+    ("rate constant k", "k_per_s", "k_stderr_per_s", "1/s"),
+    ("amplitude at the start", "amplitude", "", "signal"),
+    ("amplitude at mixing", "amplitude_at_mixing", "", "signal"),
+    ("slope", "slope_per_s", "", "signal/s"),
+    ("intercept", "intercept", "", "signal"),
+    ("second rate k2", "k2_per_s", "", "1/s"),
+    ("second amplitude", "amplitude2", "", "signal"),
+    ("stretching exponent", "beta", "", ""),
+    ("noise SD", "noise_sd", "", "signal"),
+    ("noise correlation", "noise_correlation", "", ""),
+    ("signal to noise", "signal_to_noise", "", ""),
+    ("Cramer-Rao bound of k", "k_bound_per_s", "", "1/s"),
+    ("efficiency", "efficiency", "", ""),
+    ("k without slope", "k_single_per_s", "", "1/s"),
+    ("k with slope", "k_slope_per_s", "", "1/s"),
+    ("k with a second phase", "k_double_per_s", "", "1/s"),
+    ("start", "start_s", "", "s"),
+    ("detected start", "detected_start_s", "", "s"),
+    ("window", "window_s", "", "s"),
+    ("points", "points", "", ""),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FittedFile:
+    """A fitted file: the row it would have in rates.csv, and its trace."""
+
+    row: Mapping[str, Any]
+    conditions: Sequence[Mapping[str, Any]]
+    cuts: Sequence[Mapping[str, Any]]
+    trace: Trace
+    notes: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is a rate."""
+        return bool(np.isfinite(self.row["k_per_s"]))
+
+    def headline(self) -> str:
+        """Say the result in a line."""
+        row = self.row
+        if not self.ok:
+            return f"{row['file']}: {row['verdict']}: {row['reason']}"
+        interval = format_interval(
+            row["k_low95_per_s"], row["k_high95_per_s"], error=row["k_stderr_per_s"]
+        )
+        why = f": {row['reason']}" if row["reason"] else ""
+        return (
+            f"{row['file']}: k = {format_pm(row['k_per_s'], row['k_stderr_per_s'])} 1/s "
+            f"(95 %: {interval}), half-life {format_time(row['half_life_s'])}, "
+            f"{row['verdict']}{why}"
+        )
+
+    def lines(self) -> list[tuple[str, str, str, str]]:
+        """Give (name, value, error, unit) of every number there is."""
+        unit = self.trace.signal_unit
+        return [
+            (
+                name,
+                format_value(float(self.row[key]), self._error(error)),
+                format_value(self._error(error)) if error else "",
+                unit_text.replace("signal", unit),
+            )
+            for name, key, error, unit_text in LINES
+            if not pd.isna(self.row[key])
+        ]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For --json: the columns of rates.csv, and the notes."""
+        return {**self.row, "notes": list(self.notes)}
+
+    def _error(self, column: str) -> float:
+        return float(self.row[column]) if column else float("nan")
+
+
+def fit_file(
+    file: Path,
+    *,
+    law: str | None = None,
+    start: float | None = None,
+    channel: int = 1,
+    time_unit: str | None = None,
+    pinned: Sequence[str] = (),
+    robust: bool = False,
+) -> FittedFile:
+    """Fit and judge one file as ingest would, without workbooks.
+
+    Parameters
+    ----------
+    start
+        Start time in the file's own unit; None: detected.
+    pinned
+        ``"name=value"`` texts.
+    """
+    recorded = read_bka_file(file, time_unit=time_unit)
+    trace = recorded.trace(channel)
+    shot = Shot(
+        experiment=file.resolve().parent.name,
+        file=file.name,
+        channel=channel,
+        trace=trace,
+        conditions=Conditions(),
+        start_s=None if start is None else start * recorded.time_unit_s,
+    )
+    given = {"law": law, "fixed": parse_pins(pinned) or None, "robust": robust or None}
+    settings = AnalysisSettings(**{key: item for key, item in given.items() if item is not None})
+    analysed = analyse_experiment(Experiment(name=shot.experiment, shots=(shot,)), settings)
+    return FittedFile(
+        row=shot_rows(analysed)[0],
+        conditions=condition_rows(analysed),
+        cuts=cut_rows(analysed),
+        trace=trace,
+        notes=tuple(str(note) for note in recorded.notes),
+    )
+
+
+def parse_pins(texts: Sequence[str]) -> dict[str, float]:
+    """Turn ``"slope_per_s=0"`` texts into numbers by name."""
+    pins = {}
+    for text in texts:
+        name, _, value = text.partition("=")
+        try:
+            pins[name.strip()] = float(value)
+        except ValueError as error:
+            raise SettingsError("--pin", text, valid="NAME=NUMBER, e.g. slope_per_s=0") from error
+    return pins
+
+
+def draw_trace(fitted: FittedFile, path: Path) -> None:
+    """Draw trace, fit, residuals and cut into a PNG, PDF or SVG."""
+    from stopflow.report.view import plot_shot, save_picture
+
+    data = KineticsReportData(
+        shots=pd.DataFrame([dict(fitted.row)]),
+        conditions=pd.DataFrame([dict(row) for row in fitted.conditions]),
+        secondary=pd.DataFrame(columns=list(SECONDARY_COLUMNS)),
+        cuts=pd.DataFrame([dict(row) for row in fitted.cuts], columns=list(CUT_COLUMNS)),
+        problems=pd.DataFrame(columns=list(PROBLEM_COLUMNS)),
+        trace=lambda _row: (fitted.trace.time_s, fitted.trace.signal),
+    )
+    save_picture(plot_shot(data), path)
