@@ -43,12 +43,16 @@ def block_means(window: Window) -> tuple[FloatArray, FloatArray, FloatArray | No
     )
 
 
-def _block_starts(time: FloatArray) -> NDArray[np.intp]:
-    """First index of every block."""
-    step = max(time[1] - time[0], 1 / len(time) ** 2)
+def block_edges(step: float) -> FloatArray:
+    """Where blocks start, 0 to 1, for times whose first `step` is known."""
+    step = max(step, 1e-9)
     growing = step * GROWTH ** np.arange(int(np.log(1 / step) / np.log(GROWTH)))
-    uniform = np.arange(1, UNIFORM_BLOCKS) / UNIFORM_BLOCKS
-    edges = time[0] + (1 - time[0]) * np.sort(np.concatenate((growing, uniform)))
-    starts = np.searchsorted(time, edges)
-    starts = starts[np.flatnonzero(np.diff(starts, prepend=0))]
-    return np.concatenate(([0], starts[starts < len(time)]))
+    uniform = np.arange(UNIFORM_BLOCKS) / UNIFORM_BLOCKS
+    return np.sort(np.concatenate((uniform, growing)))
+
+
+def _block_starts(time: FloatArray) -> NDArray[np.intp]:
+    """First index of every block that is not empty."""
+    starts = np.searchsorted(time, time[0] + (1 - time[0]) * block_edges(time[1] - time[0]))
+    used = starts[np.flatnonzero(np.diff(starts, prepend=-1))]
+    return used[used < len(time)]

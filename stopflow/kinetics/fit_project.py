@@ -1,6 +1,7 @@
 """Variable projection for one rate: what is left of a trace without its baseline."""
 
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 
@@ -144,14 +145,18 @@ def project(
 
 def plain_rate(time: FloatArray, signal: FloatArray, *, slope: bool, intercept: bool) -> PlainRate:
     """Prepare the sums over an unweighted trace."""
-    points = len(time)
-    of_time, of_squares = float(time.sum()), float(time @ time)
-    gram = np.array([[points, of_time], [of_time, of_squares]])
-    used = np.flatnonzero([intercept, slope])
-    triangle = np.linalg.cholesky(gram[np.ix_(used, used)])
-    to_frame = np.zeros((2, len(used)))
-    to_frame[1 - used] = np.linalg.inv(triangle).T
-    inside = np.array([time @ signal, signal.sum()]) @ to_frame
+    points, of_time, of_squares = len(time), float(time.sum()), float(time @ time)
+    of_signal, with_time = float(signal.sum()), float(time @ signal)
+    if slope and intercept:
+        root, mean = sqrt(points), of_time / points
+        spread = sqrt(of_squares - mean * of_time)
+        triangle = np.array([[root, 0.0], [mean * root, spread]])
+        to_frame = np.array([[0.0, 1 / spread], [1 / root, -mean / spread]])
+    else:
+        root = sqrt(points if intercept else of_squares)
+        triangle = np.full((1, 1), root)
+        to_frame = np.array([[float(slope)], [float(intercept)]]) / root
+    inside = np.array([with_time, of_signal]) @ to_frame
     total = float(signal @ signal)
     return PlainRate(
         time=time,

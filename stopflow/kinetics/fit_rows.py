@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from stopflow.kinetics.fit_compress import GridSpace
 from stopflow.kinetics.fit_rate import CANCELLED, CONVERGED, NEWTON_STEPS
-from stopflow.kinetics.fit_scan import GRID_STEP, RIVAL
+from stopflow.kinetics.fit_scan import GRID_STEP, highest
 from stopflow.trace import FloatArray
 
 
@@ -91,7 +91,7 @@ def solve_rows(space: GridSpace, coordinates: FloatArray, *, total: FloatArray) 
     b = space.lines
     inside, rest = coordinates[:, :b], coordinates[:, b:]
     left = total - _dot(inside, inside)
-    x, clear = _highest(space, rest)
+    x, clear = highest((rest @ space.vectors) ** 2, space.log_rates)
     x, terms, step, converged = _climb_rows(space, rest, x)
     amplitude = terms.ye / terms.ee
     slope = (terms.yd - 2 * amplitude * terms.ed) / terms.ee
@@ -146,25 +146,6 @@ def _inverse(
     inverse[:, 2:, b] = -(line_e / root[:, None])[:, ::-1]
     inverse[:, 2:, -1] = ((along[:, None] * line_e - line_d) * (scale / last)[:, None])[:, ::-1]
     return inverse
-
-
-def _highest(space: GridSpace, rest: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Vertex of the parabola through the highest grid points, and whether it has no rival."""
-    explained = (rest @ space.vectors) ** 2
-    count = explained.shape[1]
-    top = np.clip(np.argmax(explained, axis=1), 1, count - 2)
-    rows = np.arange(len(top))
-    before, at, after = (explained[rows, top + move] for move in (-1, 0, 1))
-    bend = before - 2 * at + after
-    shift = np.where(bend < 0, (before - after) / (2 * np.where(bend < 0, bend, 1)), 0.0)
-    inner = explained[:, 1:-1]
-    summit = (inner >= explained[:, :-2]) & (inner > explained[:, 2:])
-    summit &= inner > RIVAL * at[:, None]
-    rising = (explained[:, 0] >= explained[:, 1]) & (explained[:, 0] > RIVAL * at)
-    rising |= (explained[:, -1] >= explained[:, -2]) & (explained[:, -1] > RIVAL * at)
-    clear = (summit.sum(axis=1) == 1) & ~rising
-    spacing = space.log_rates[1] - space.log_rates[0]
-    return space.log_rates[top] + spacing * np.clip(shift, -1, 1), clear
 
 
 def _climb_rows(

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import log
 
 import numpy as np
+from numpy.typing import NDArray
 
 from stopflow.kinetics.fit_project import OneRate
 from stopflow.kinetics.fit_screen import ROUNDING, SLOWEST_KT
@@ -81,3 +82,35 @@ def summits(explained: FloatArray) -> list[int]:
     tops = np.flatnonzero((explained >= padded[:-2]) & (explained > padded[2:]))
     order = tops[np.argsort(-explained[tops])]
     return [int(i) for i in order[:3] if explained[i] > RIVAL * explained[order[0]]]
+
+
+def highest(explained: FloatArray, log_rates: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """Find the highest point of many scans at once.
+
+    Parameters
+    ----------
+    explained
+        (B, G) a row for every trace.
+    log_rates
+        (G,) evenly spaced.
+
+    Returns
+    -------
+    tuple
+        Vertices (B,) of the parabolas through the highest points, and whether (B,) each lies
+        inside the grid and has no rival.
+    """
+    count = explained.shape[1]
+    top = np.clip(np.argmax(explained, axis=1), 1, count - 2)
+    rows = np.arange(len(top))
+    before, at, after = (explained[rows, top + move] for move in (-1, 0, 1))
+    bend = before - 2 * at + after
+    shift = np.where(bend < 0, (before - after) / (2 * np.where(bend < 0, bend, 1)), 0.0)
+    inner = explained[:, 1:-1]
+    summit = (inner >= explained[:, :-2]) & (inner > explained[:, 2:])
+    summit &= inner > RIVAL * at[:, None]
+    rising = (explained[:, 0] >= explained[:, 1]) & (explained[:, 0] > RIVAL * at)
+    rising |= (explained[:, -1] >= explained[:, -2]) & (explained[:, -1] > RIVAL * at)
+    spacing = log_rates[1] - log_rates[0]
+    found = log_rates[top] + spacing * np.clip(shift, -1, 1)
+    return found, (summit.sum(axis=1) == 1) & ~rising
