@@ -137,8 +137,8 @@ def report(
     dataset: DatasetFolder = DATASET,
     reports: ReportsFolder = REPORTS,
     models: Annotated[
-        list[str] | None,
-        typer.Option("--model", help="Rebuild this model's PDF as well. May be repeated."),
+        list[Path] | None,
+        typer.Option("--model", help="Rebuild the PDF of this model folder too. May be repeated."),
     ] = None,
     paper: Paper = "a4",
     quiet: Quiet = False,

@@ -127,8 +127,9 @@ def fit_file(
         conditions=Conditions(),
         start_s=None if start is None else start * recorded.time_unit_s,
     )
-    given = {"law": law, "fixed": parse_pins(pinned) or None, "robust": robust or None}
-    settings = AnalysisSettings(**{key: item for key, item in given.items() if item is not None})
+    settings = AnalysisSettings(
+        law=law or AnalysisSettings().law, fixed=parse_pins(pinned), robust=robust
+    )
     analysed = analyse_experiment(Experiment(name=shot.experiment, shots=(shot,)), settings)
     return FittedFile(
         row=shot_rows(analysed)[0],

@@ -1,0 +1,152 @@
+"""Every kind of network, the baselines and the fit on the same held-out experiments."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stopflow.features import FeatureSpec
+from stopflow.learn.compare import (
+    DEFAULT_WAYS,
+    PUBLISHED_NAME,
+    Attempt,
+    Predictor,
+    compare,
+    comparison_rows,
+)
+from stopflow.learn.data import LabData
+from stopflow.learn.results import part_metrics, prediction_rows
+from stopflow.learn.saved import load_model
+from stopflow.learn.settings import TrainSettings
+from stopflow.learn.shots import predict_shots
+from stopflow.learn.split import Split
+from stopflow.pipeline.find import find_model
+from stopflow.pipeline.progress import Progress, silent
+from stopflow.pipeline.reports import require_paper
+from stopflow.pipeline.rows import build_lab_data
+from stopflow.pipeline.train import model_provenance, trace_of
+from stopflow.report.data import ModelReportData
+from stopflow.report.rounding import format_digits, format_pm
+from stopflow.report.tables import write_csv
+from stopflow.store import Dataset, load_dataset
+from stopflow.trace import FloatArray
+
+PRETRAINED = "pretrained"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Compared:
+    """The comparison, ready to print."""
+
+    rows: list[dict[str, Any]]
+    written: tuple[Path, ...]
+
+    def table(self) -> tuple[Sequence[str], list[Sequence[str]]]:
+        """Give columns and rows for the terminal."""
+        columns = ("", "MAE (1/s)", "median", "to fit", "parameters", "s", "peak MB")
+        return columns, [
+            (
+                row["layer"],
+                format_pm(row["mae_per_s"], row["mae_sd_per_s"]),
+                f"{100 * row['median_relative_error']:.2g} %",
+                format_digits(row["ratio_to_fit"], 3),
+                str(row["parameters"] or ""),
+                format_digits(row["seconds"], 3),
+                format_digits(row["peak_MB"], 3),
+            )
+            for row in self.rows
+        ]
+
+
+def compare_models(
+    dataset_folder: Path,
+    settings: TrainSettings,
+    *,
+    layers: Sequence[str] | None = None,
+    seeds: int = 1,
+    folds: int = 1,
+    reports: Path,
+    paper: str = "a4",
+    progress: Progress = silent,
+) -> Compared:
+    """Train and judge each way on the same splits; write compare.csv and compare.pdf."""
+    from stopflow.report.comparison import write_compare_pdf
+
+    require_paper(paper)
+    dataset = load_dataset(dataset_folder)
+    ways = tuple(layers or (*DEFAULT_WAYS[:-1], PRETRAINED, DEFAULT_WAYS[-1]))
+    labs = {settings.features: _lab(dataset, settings, settings.features, progress)}
+    if PUBLISHED_NAME in ways and "raw" not in labs:
+        labs["raw"] = _lab(dataset, settings, "raw", progress)
+    data = labs[settings.features]
+    further = {PRETRAINED: _pretrained(dataset)} if PRETRAINED in ways else {}
+    attempts = compare(
+        labs,
+        settings,
+        ways=ways,
+        seeds=seeds,
+        folds=folds,
+        trace=trace_of(dataset),
+        further=further,
+        progress=progress,
+    )
+    rows = comparison_rows(attempts, data)
+    table, pdf = reports / "compare.csv", reports / "compare.pdf"
+    write_csv(pd.DataFrame(rows), table)
+    shown = [_report_data(row, attempts, data, settings, dataset) for row in rows]
+    write_compare_pdf(shown, pdf, paper=paper)
+    return Compared(rows=rows, written=(table, pdf))
+
+
+def _lab(dataset: Dataset, settings: TrainSettings, kind: str, progress: Progress) -> LabData:
+    pairs = settings.pairs if kind == settings.features else 0
+    return build_lab_data(
+        dataset, FeatureSpec(kind, pairs), labels=settings.labels, progress=progress
+    )
+
+
+def _pretrained(dataset: Dataset) -> Predictor:
+    """Return the way that predicts with the shipped model, which learned from no lab."""
+    model = load_model(find_model(None, Path("models")))
+
+    def predict(data: LabData, _split: Split, _seed: int) -> FloatArray:
+        traces = [dataset.trimmed(int(row)) for row in data.row]
+        return predict_shots(model, [trace for trace in traces if trace is not None]).k_per_s
+
+    return predict
+
+
+def _report_data(
+    row: dict[str, Any],
+    attempts: Sequence[Attempt],
+    data: LabData,
+    settings: TrainSettings,
+    dataset: Dataset,
+) -> ModelReportData:
+    """Hand one way to the report: its mean numbers, and the curves of its first run."""
+    first = next(attempt for attempt in attempts if attempt.way == row["layer"])
+    metrics = {
+        **part_metrics(first.k_per_s, data, first.split),
+        "layer": row["layer"],
+        "parameters": row["parameters"],
+        "seconds": row["seconds"],
+        "epochs": len(first.history),
+        "peak_memory_bytes": row["peak_MB"] * 1e6,
+        "runs": row["runs"],
+        "mae_per_s": row["mae_per_s"],
+        "mae_sd_per_s": row["mae_sd_per_s"],
+        "ratio_to_fit": row["ratio_to_fit"],
+        "ratio_to_bound": row["ratio_to_bound"],
+    }
+    known = np.isfinite(first.k_per_s)
+    predictions = pd.DataFrame(prediction_rows(first.k_per_s, data, first.split))[known]
+    return ModelReportData(
+        name=row["layer"],
+        metrics=metrics,
+        history=pd.DataFrame(list(first.history)),
+        predictions=predictions,
+        provenance=model_provenance(settings, dataset),
+    )

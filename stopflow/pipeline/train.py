@@ -1,0 +1,200 @@
+"""A network trained on an ingested lab: the model's folder and its PDF."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from stopflow import __version__
+from stopflow.config import build_settings, read_config
+from stopflow.errors import SettingsError
+from stopflow.learn.device import require_device
+from stopflow.learn.memory import peak_memory
+from stopflow.learn.model import Model
+from stopflow.learn.results import metrics_of, predict_lab, prediction_rows
+from stopflow.learn.saved import save_model
+from stopflow.learn.settings import TrainSettings
+from stopflow.learn.train import Trained, TrainStatus, train
+from stopflow.learn.views import TraceOf
+from stopflow.pipeline.progress import Progress, silent
+from stopflow.pipeline.reports import require_paper, write_model_report
+from stopflow.pipeline.rows import build_lab_data
+from stopflow.report.rounding import format_digits
+from stopflow.store import Dataset, load_dataset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrainedModel:
+    """A finished training run, ready to print."""
+
+    name: str
+    metrics: dict[str, Any]
+    written: tuple[Path, ...]
+    status: TrainStatus
+    notes: tuple[str, ...]
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run ended as it should."""
+        return self.status is not TrainStatus.DIVERGED
+
+    def table(self) -> tuple[Sequence[str], list[Sequence[str]]]:
+        """Give columns and rows for the terminal."""
+        rows = [
+            _metric_row(label, self.metrics.get(part))
+            for label, part in (
+                ("test", "test"),
+                ("train", "train"),
+                ("validation", "validation"),
+                ("least-squares fit on test", "fit_on_test"),
+            )
+        ]
+        return ("", "MAE (1/s)", "median", "95 %", "shots"), [row for row in rows if row]
+
+    def headline(self) -> str:
+        """Say the outcome in a line."""
+        test = self.metrics["test"]["mae_per_s"]
+        ratio = self.metrics.get("test_ratio_to_fit")
+        beside = f", {ratio:.2g} times the fit's" if ratio else ""
+        return (
+            f"{self.name}: test MAE {format_digits(test, 3)} 1/s{beside}; "
+            f"{self.metrics['parameters']} parameters, {self.metrics['seconds']:.0f} s"
+        )
+
+
+def train_settings(config: Path | None = None, **options: Any) -> TrainSettings:
+    """Compose the settings from a TOML file and options; an option that is None leaves it be."""
+    values = read_config(config) if config else {}
+    chosen = dict(values.get("train", {}))
+    if "layer" in values:
+        chosen["layers"] = values["layer"]
+    chosen |= {key: value for key, value in options.items() if value is not None}
+    return build_settings(
+        TrainSettings, chosen, where=f"{config.name} [train]" if config else "train"
+    )
+
+
+def train_model(
+    dataset_folder: Path,
+    settings: TrainSettings,
+    *,
+    name: str | None = None,
+    models: Path,
+    reports: Path,
+    resume: bool = False,
+    paper: str = "a4",
+    progress: Progress = silent,
+) -> TrainedModel:
+    """Train on a dataset; write models/NAME/ and reports/NAME.pdf.
+
+    An interrupted run leaves its state in models/NAME.checkpoint; `resume` goes on from there.
+    """
+    require_paper(paper)
+    device = require_device(settings.device)
+    name = require_name(name or default_name(settings))
+    dataset = load_dataset(dataset_folder)
+    data = build_lab_data(
+        dataset, settings.feature_spec(), labels=settings.labels, progress=progress
+    )
+    models.mkdir(parents=True, exist_ok=True)
+    with peak_memory(device) as peak:
+        trained = train(
+            data,
+            settings,
+            trace=trace_of(dataset),
+            progress=progress,
+            checkpoint=models / f"{name}.checkpoint",
+            resume=resume,
+        )
+    rates = predict_lab(trained.model, data)
+    metrics = {
+        **metrics_of(trained, data, rates),
+        "layer": settings.layer,
+        "rank": settings.rank,
+        "features": settings.features,
+        "layers": layer_rows(trained.model),
+        "peak_memory_bytes": peak.bytes,
+        "provenance": model_provenance(settings, dataset),
+    }
+    folder = models / name
+    save_model(
+        folder,
+        trained.model,
+        metrics=metrics,
+        history=trained.history,
+        predictions=prediction_rows(rates, data, trained.split),
+    )
+    pdf = write_model_report(folder, reports, dataset=dataset, paper=paper)
+    return TrainedModel(
+        name=name,
+        metrics=metrics,
+        written=(folder, pdf),
+        status=trained.status,
+        notes=tuple(text for text in (trained.reason, _row_space_note(trained)) if text),
+    )
+
+
+def trace_of(dataset: Dataset) -> TraceOf:
+    """Return the look-up of trimmed traces by row that training re-cuts its views from."""
+    look_up: Callable[[int], Any] = dataset.trimmed
+    return look_up
+
+
+def layer_rows(model: Model) -> list[dict[str, Any]]:
+    """One row a layer: type, size, rank, parameters."""
+    rows = []
+    width = model.network.n_inputs
+    for number, (spec, rank) in enumerate(
+        zip(model.network.specs, model.network.ranks(), strict=True), start=1
+    ):
+        rows.append(
+            {
+                "layer": number,
+                "type": spec.type,
+                "inputs": width,
+                "outputs": spec.dim,
+                "rank": rank,
+                "activation": spec.activation,
+            }
+        )
+        width = spec.dim
+    return rows
+
+
+def model_provenance(settings: TrainSettings, dataset: Dataset) -> dict[str, Any]:
+    """Say how a model came to be, for its report."""
+    return {
+        "version": __version__,
+        "settings": asdict(settings),
+        "seed": settings.seed,
+        "libraries": dataset.provenance.get("libraries", {}),
+        "inputs": dataset.provenance.get("inputs", {}),
+    }
+
+
+def default_name(settings: TrainSettings) -> str:
+    """Name a model after its layers where the user gives none."""
+    return "network" if settings.layers else settings.layer
+
+
+def require_name(name: str) -> str:
+    """Refuse names that are paths or that hide."""
+    if not name or name.startswith(".") or Path(name).name != name:
+        raise SettingsError("--name", name, valid="a plain name, e.g. dlrt")
+    return name
+
+
+def _metric_row(label: str, found: dict[str, Any] | None) -> Sequence[str]:
+    if not found:
+        return ()
+    return (
+        label,
+        format_digits(found["mae_per_s"], 3),
+        f"{100 * found['median_relative_error']:.2g} %",
+        f"{100 * found['p95_relative_error']:.2g} %",
+        str(found["n"]),
+    )
+
+
+def _row_space_note(trained: Trained) -> str:
+    return f"inputs: {trained.inputs_used}"
