@@ -14,8 +14,8 @@ from stopflow.kinetics.series import (
     JudgedShot,
     build_conditions,
     group_shots,
-    judge_series,
 )
+from stopflow.kinetics.series_rules import judge_series
 from stopflow.kinetics.settings import AUTO, AnalysisSettings, QualityThresholds
 from stopflow.kinetics.shot import finish_shot, prepare_shot
 from stopflow.trace import Experiment, Shot
@@ -74,7 +74,7 @@ def analyse_experiment(
         shots=judged,
         conditions=build_conditions(judged, settings),
     )
-    return judge_series([analysis], settings)[0]
+    return judge_series([analysis], settings.thresholds)[0]
 
 
 def _detect(shot: Shot) -> StartDetection | None:
@@ -86,7 +86,7 @@ def analyse_lab(
 ) -> LabAnalysis:
     """Judge experiments against each other and draw their secondary plots."""
     settings = settings or AnalysisSettings()
-    experiments = judge_series(analyses, settings)
+    experiments = judge_series(analyses, settings.thresholds)
     return LabAnalysis(experiments=experiments, secondary=fit_secondary(experiments))
 
 

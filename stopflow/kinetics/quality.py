@@ -1,16 +1,16 @@
 """Verdicts: PASS, WARN or FAIL, each rule with its number, its meaning and its threshold.
 
-`SHOT_RULES` judge one shot. `SERIES_RULES` judge shots against each other and are applied by
-`stopflow.kinetics.series`; both are one numbered list, `RULES`.
+Rules about one shot carry the function that judges it (`stopflow.kinetics.shot_rules`); rules from
+number 20 on compare shots and are applied by `stopflow.kinetics.series_rules`.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from math import inf
 
 import numpy as np
 
+from stopflow.kinetics import shot_rules
 from stopflow.kinetics.settings import QualityThresholds
 from stopflow.kinetics.shot import ShotAnalysis, ShotResult
 
@@ -65,110 +65,6 @@ class Rule:
         return Finding(rule=self.id, verdict=self.verdict, text=text)
 
 
-def _slope(result: ShotResult, limits: QualityThresholds) -> str | None:
-    fit = result.fit
-    error = fit.stderr.get("slope_per_s", 0.0) * result.k_stderr_per_s / fit.k_stderr_per_s
-    change = abs(fit.slope_per_s) * fit.window_s / abs(fit.amplitude)
-    if change <= limits.slope_share or abs(fit.slope_per_s) <= limits.slope_sigma * error:
-        return None
-    return (
-        f"the baseline is not flat: it changes by {change:.0%} of the amplitude over the window "
-        "(reaction not finished, a slower step, or drift)"
-    )
-
-
-def _window(result: ShotResult, limits: QualityThresholds) -> str | None:
-    kt = result.fit.k_per_s * result.fit.window_s
-    if kt >= limits.short_window_kt:
-        return None
-    return (
-        f"the window holds only {kt:.2g} times 1/k; below {limits.short_window_kt:g} a slow "
-        "reaction cannot be told from a slope: record longer"
-    )
-
-
-def _sampling(result: ShotResult, limits: QualityThresholds) -> str | None:
-    per_step = result.fit.k_per_s * result.step_s
-    if per_step <= limits.fast_sampling:
-        return None
-    return (
-        f"k is {per_step:.2g} times the sampling rate: the decay falls between the points; "
-        "sample faster"
-    )
-
-
-def _uncertain(result: ShotResult, limits: QualityThresholds) -> str | None:
-    error = result.k_stderr_per_s / result.fit.k_per_s
-    if not limits.uncertain_warn < error <= limits.uncertain_fail:
-        return None
-    return f"k is known to {error:.0%} only"
-
-
-def _undetermined(result: ShotResult, limits: QualityThresholds) -> str | None:
-    error = result.k_stderr_per_s / result.fit.k_per_s
-    if error > limits.uncertain_fail:
-        return f"k is not determined: its standard error is {error:.0%} of it"
-    if result.k_low_per_s <= 0 or not result.k_high_per_s < inf:
-        side = "lower" if result.k_low_per_s <= 0 else "upper"
-        return f"k is not determined: the data set no {side} limit to it"
-    return None
-
-
-def _misfit(result: ShotResult, limits: QualityThresholds) -> str | None:
-    checks = result.checks
-    if checks.misfit_chance >= limits.misfit_chance:
-        return None
-    return (
-        "the residuals run in waves the noise does not explain (mean square "
-        f"{checks.misfit_ratio:.1f} times the expected): another law, a bubble, or an early start"
-    )
-
-
-def _clipped(result: ShotResult, limits: QualityThresholds) -> str | None:
-    share = result.checks.clipped_share
-    # Few levels make runs of equal values without any clipping.
-    if share <= limits.clipped_share or result.checks.noise_steps < limits.coarse_steps:
-        return None
-    return f"{share:.1%} of the points stand at the end of the range: the detector is saturated"
-
-
-def _coarse(result: ShotResult, limits: QualityThresholds) -> str | None:
-    checks = result.checks
-    if checks.noise_steps >= limits.coarse_steps or checks.levels >= limits.few_levels:
-        return None
-    return (
-        f"the signal has {checks.levels} levels only, and its noise is below one step: raise the "
-        "gain"
-    )
-
-
-def _noisy(result: ShotResult, limits: QualityThresholds) -> str | None:
-    ratio = result.fit.signal_to_noise
-    if ratio >= limits.low_signal_to_noise:
-        return None
-    return f"signal to noise is {ratio:.1f}, below {limits.low_signal_to_noise:g}"
-
-
-def _start(result: ShotResult, limits: QualityThresholds) -> str | None:
-    if result.start_shift_sigma <= limits.start_shift_sigma:
-        return None
-    return (
-        "the given start lies in the artefact: from the detected start on, k differs by "
-        f"{result.start_shift_sigma:.1f} standard errors"
-    )
-
-
-def _law(result: ShotResult, limits: QualityThresholds) -> str | None:
-    shift = result.law_shift_sigma
-    share = shift * result.k_stderr_per_s / result.fit.k_per_s
-    if not (shift > limits.law_shift_sigma and share > limits.law_shift_share):
-        return None
-    return (
-        f"k depends on the law: another one that fits as well or better moves it by {share:.1%} "
-        f"({shift:.1f} standard errors)"
-    )
-
-
 def _rule(
     number: int,
     rule_id: str,
@@ -199,10 +95,14 @@ RULES: dict[str, Rule] = {
             "reaction not finished, a slower step, or drift",
             "slope_share",
             "slope_sigma",
-            judge=_slope,
+            judge=shot_rules.slope_not_flat,
         ),
-        _rule(3, "short-window", _W, "record longer", "short_window_kt", judge=_window),
-        _rule(4, "slow-sampling", _W, "sample faster", "fast_sampling", judge=_sampling),
+        _rule(
+            3, "short-window", _W, "record longer", "short_window_kt", judge=shot_rules.short_window
+        ),
+        _rule(
+            4, "slow-sampling", _W, "sample faster", "fast_sampling", judge=shot_rules.slow_sampling
+        ),
         _rule(
             5,
             "uncertain",
@@ -210,7 +110,7 @@ RULES: dict[str, Rule] = {
             "more shots or less noise are needed",
             "uncertain_warn",
             "uncertain_fail",
-            judge=_uncertain,
+            judge=shot_rules.uncertain,
         ),
         _rule(
             6,
@@ -218,7 +118,7 @@ RULES: dict[str, Rule] = {
             _F,
             "the data do not say what k is",
             "uncertain_fail",
-            judge=_undetermined,
+            judge=shot_rules.undetermined,
         ),
         _rule(
             7,
@@ -226,7 +126,7 @@ RULES: dict[str, Rule] = {
             _W,
             "the law does not describe the trace",
             "misfit_chance",
-            judge=_misfit,
+            judge=shot_rules.residual_runs,
         ),
         _rule(
             8,
@@ -235,7 +135,7 @@ RULES: dict[str, Rule] = {
             "the detector was at its limit",
             "clipped_share",
             "coarse_steps",
-            judge=_clipped,
+            judge=shot_rules.saturated,
         ),
         _rule(
             9,
@@ -244,7 +144,7 @@ RULES: dict[str, Rule] = {
             "the digitiser is too coarse for the signal",
             "coarse_steps",
             "few_levels",
-            judge=_coarse,
+            judge=shot_rules.quantised,
         ),
         _rule(
             10,
@@ -252,7 +152,7 @@ RULES: dict[str, Rule] = {
             _W,
             "amplitude small against the noise",
             "low_signal_to_noise",
-            judge=_noisy,
+            judge=shot_rules.noisy,
         ),
         _rule(
             11,
@@ -260,7 +160,7 @@ RULES: dict[str, Rule] = {
             _W,
             "the workbook's start is still in the artefact",
             "start_shift_sigma",
-            judge=_start,
+            judge=shot_rules.early_start,
         ),
         _rule(
             12,
@@ -269,7 +169,7 @@ RULES: dict[str, Rule] = {
             "the rate depends on the law chosen",
             "law_shift_sigma",
             "law_shift_share",
-            judge=_law,
+            judge=shot_rules.law_shift,
         ),
         _rule(13, "no-start", _W, "no part of the trace is free of artefact"),
         _rule(14, "workbook-rate", _W, "the lab's own rate differs", "workbook_share"),

@@ -110,7 +110,7 @@ def drift_of(series: Series, common: Repeatability) -> Departure | None:
         return None
     slope = float(weights @ (place * series.log_k)) / spread
     chance = 2 * float(stdtr(common.dof, -abs(slope) * np.sqrt(spread)))
-    return Departure(size=slope * float(np.ptp(series.order)), chance=chance)
+    return Departure(size=float(np.expm1(slope * np.ptp(series.order))), chance=chance)
 
 
 def scatter_of(series: Series, common: Repeatability) -> Departure | None:

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.constants import Boltzmann, Planck, R
 
 from stopflow.kinetics.regression import Curve, curvature_chance, fit_hyperbola, fit_line
-from stopflow.kinetics.repeatability import Repeatability, as_series, pool
+from stopflow.kinetics.repeatability import Repeatability, pool
 from stopflow.kinetics.series import ConditionAnalysis, ExperimentAnalysis
 from stopflow.trace import FloatArray, frozen_array
 
@@ -138,25 +138,15 @@ def secondary_rows_of(fits: Sequence[SecondaryFit]) -> list[dict[str, object]]:
 
 def _points(experiments: Sequence[ExperimentAnalysis]) -> list[_Point]:
     names = _constant_extras(experiments)
-    series = {}
-    for number, experiment in enumerate(experiments):
-        for condition in experiment.conditions:
-            members = [experiment.shots[i] for i in condition.members]
-            used = [m.shot.result for m in members if m.usable and m.shot.result is not None]
-            series[number, condition.index] = as_series(
-                np.arange(len(used)),
-                [result.fit.k_per_s for result in used],
-                [result.k_stderr_per_s for result in used],
-            )
-    common = pool(list(series.values()))
+    common = pool([condition.run for item in experiments for condition in item.conditions])
     return [
         _Point(
             experiment=experiment.name,
             condition=condition,
             extra=tuple((name, condition.conditions.extra.get(name, "")) for name in names),
-            relative_error=_relative_error(series[number, condition.index].error, common),
+            relative_error=_relative_error(condition.run.error, common),
         )
-        for number, experiment in enumerate(experiments)
+        for experiment in experiments
         for condition in experiment.conditions
         if condition.mean.shots
     ]

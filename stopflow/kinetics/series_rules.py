@@ -1,0 +1,156 @@
+"""What only several shots can show: drift, scatter, outliers, amplitudes that fall."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from stopflow.kinetics.quality import RULES, Finding, Verdict
+from stopflow.kinetics.repeatability import (
+    FEWEST_SHOTS,
+    Departure,
+    Repeatability,
+    drift_of,
+    outliers_of,
+    pool,
+    scatter_of,
+)
+from stopflow.kinetics.series import ConditionAnalysis, ExperimentAnalysis, JudgedShot
+from stopflow.kinetics.settings import QualityThresholds
+
+FEWEST_CONCENTRATIONS = 3
+NAMED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Bar:
+    """How unlikely something has to be, all tests of the lab together (Bonferroni)."""
+
+    common: Repeatability
+    condition: float
+    shot: float
+
+
+def judge_series(
+    experiments: Sequence[ExperimentAnalysis], limits: QualityThresholds
+) -> tuple[ExperimentAnalysis, ...]:
+    """Judge every condition against all others of the lab; replaces earlier such findings."""
+    runs = [condition.run for item in experiments for condition in item.conditions]
+    sizes = [len(run) for run in runs if len(run) >= FEWEST_SHOTS]
+    bar = _Bar(
+        common=pool(runs),
+        condition=limits.replicate_chance / max(len(sizes), 1),
+        shot=limits.replicate_chance / max(sum(sizes), 1),
+    )
+    outliers = iter(outliers_of(runs))
+    return tuple(
+        _judge_experiment(item, limits, bar, outliers=[next(outliers) for _ in item.conditions])
+        for item in experiments
+    )
+
+
+def _judge_experiment(
+    experiment: ExperimentAnalysis,
+    limits: QualityThresholds,
+    bar: _Bar,
+    *,
+    outliers: Sequence[Sequence[Departure | None]],
+) -> ExperimentAnalysis:
+    among = {
+        index: _outlier_finding(departure, fellows=len(condition.run) - 1)
+        for condition, departures in zip(experiment.conditions, outliers, strict=True)
+        for index, departure in zip(condition.run_members, departures, strict=True)
+        if departure and departure.chance < bar.shot
+    }
+    shots = tuple(
+        replace(shot, among=(among[index],) if index in among else ())
+        for index, shot in enumerate(experiment.shots)
+    )
+    falling = _falling_amplitudes(experiment.conditions, limits)
+    conditions = tuple(
+        replace(
+            condition,
+            findings=(
+                *_own_findings(condition, [shots[i] for i in condition.members], limits),
+                *_run_findings(condition, bar),
+                *falling.get(condition.index, ()),
+            ),
+        )
+        for condition in experiment.conditions
+    )
+    return replace(experiment, shots=shots, conditions=conditions)
+
+
+def _outlier_finding(departure: Departure, *, fellows: int) -> Finding:
+    return RULES["outlier-shot"].finding(
+        f"k differs by {departure.size:+.1%} from the other {fellows} replicates "
+        f"(chance {departure.chance:.1g})"
+    )
+
+
+def _run_findings(condition: ConditionAnalysis, bar: _Bar) -> list[Finding]:
+    findings = []
+    drift, scatter = drift_of(condition.run, bar.common), scatter_of(condition.run, bar.common)
+    if drift and drift.chance < bar.condition:
+        text = (
+            f"k drifts by {drift.size:+.1%} from the first to the last of {len(condition.run)} "
+            f"replicates (chance {drift.chance:.1g}): temperature not settled, or a solution that "
+            "ages; repeat this series"
+        )
+        findings.append(RULES["replicate-drift"].finding(text))
+    if scatter and scatter.chance < bar.condition:
+        text = (
+            f"the replicates scatter {scatter.size:.1f} times as much as those of the other "
+            f"conditions (chance {scatter.chance:.1g})"
+        )
+        findings.append(RULES["replicate-scatter"].finding(text))
+    return findings
+
+
+def _own_findings(
+    condition: ConditionAnalysis, members: Sequence[JudgedShot], limits: QualityThresholds
+) -> list[Finding]:
+    if not any(shot.usable for shot in members):
+        worst = "; ".join(dict.fromkeys(item.text for shot in members for item in shot.own[:1]))
+        return [RULES["none-fitted"].finding(f"no shot can be used: {worst}")]
+    findings = []
+    mean = condition.mean
+    if mean.between_shot_sd_per_s > limits.scatter_share * mean.k_per_s:
+        share = mean.between_shot_sd_per_s / mean.k_per_s
+        findings.append(RULES["scatter"].finding(f"the shots scatter by {share:.0%} of k"))
+    odd = [shot for shot in members if shot.verdict is not Verdict.PASS]
+    if odd:
+        rules = ", ".join(dict.fromkeys(item.rule for shot in odd for item in shot.findings))
+        named = ", ".join(shot.shot.file for shot in odd[:NAMED])
+        more = f" and {len(odd) - NAMED} more" if len(odd) > NAMED else ""
+        text = f"{len(odd)} of {len(members)} shots with {rules} ({named}{more})"
+        findings.append(RULES["shots"].finding(text))
+    return findings
+
+
+def _falling_amplitudes(
+    conditions: Sequence[ConditionAnalysis], limits: QualityThresholds
+) -> dict[int, list[Finding]]:
+    """Find amplitudes that fall as the concentration rises, everything else being equal."""
+    rows: dict[tuple[object, ...], list[tuple[float, ConditionAnalysis]]] = {}
+    for item in conditions:
+        if item.concentration_after_mixing_M is not None and np.isfinite(item.amplitude):
+            given = item.conditions
+            key = (given.substrate, given.temperature_K, given.ionic_strength_M)
+            rows.setdefault(key, []).append((item.concentration_after_mixing_M, item))
+    found: dict[int, list[Finding]] = {}
+    for row in rows.values():
+        if len(row) < FEWEST_CONCENTRATIONS:
+            continue
+        ordered = [item for _, item in sorted(row, key=lambda pair: pair[0])]
+        sizes = np.abs([item.amplitude for item in ordered])
+        top = int(np.argmax(sizes))
+        for item, size in zip(ordered[top + 1 :], sizes[top + 1 :], strict=True):
+            fall = 1 - float(size / sizes[top])
+            if fall > limits.amplitude_fall:
+                text = (
+                    f"the amplitude is {fall:.0%} smaller than at lower concentration: part of "
+                    "the reaction is over before the first fitted point (dead time and cut)"
+                )
+                found.setdefault(item.index, []).append(RULES["amplitude-falls"].finding(text))
+    return found
