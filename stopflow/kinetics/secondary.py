@@ -17,11 +17,16 @@ import numpy as np
 from scipy.constants import Boltzmann, Planck, R
 
 from stopflow.kinetics.regression import Curve, curvature_chance, fit_hyperbola, fit_line
-from stopflow.kinetics.repeatability import Repeatability, pool
-from stopflow.kinetics.series import ConditionAnalysis, ExperimentAnalysis
+from stopflow.kinetics.secondary_points import (
+    SecondaryPoint,
+    build_points,
+    coordinate_of,
+    describe_points,
+    group_points,
+)
+from stopflow.kinetics.series import ExperimentAnalysis
 from stopflow.trace import FloatArray, frozen_array
 
-FEWEST_POINTS = 3
 CURVED = 0.01
 SCATTERED = 1e-4
 
@@ -79,27 +84,15 @@ class SecondaryFit:
             object.__setattr__(self, name, frozen_array(getattr(self, name)))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Point:
-    experiment: str
-    condition: ConditionAnalysis
-    extra: tuple[tuple[str, str], ...]
-    relative_error: float
-
-    @property
-    def k_per_s(self) -> float:
-        return self.condition.mean.k_per_s
-
-
 def fit_secondary(experiments: Sequence[ExperimentAnalysis]) -> tuple[SecondaryFit, ...]:
     """Fit every secondary plot that the conditions of a lab allow."""
-    points = _points(experiments)
+    points = build_points(experiments)
     fits: list[SecondaryFit] = []
     for experiment in experiments:
         mine = [point for point in points if point.experiment == experiment.name]
-        for group in _groups(mine, leave_out="concentration"):
+        for group in group_points(mine, leave_out="concentration"):
             fits += _against_concentration(experiment.name, group)
-    for group in _groups(points, leave_out="temperature"):
+    for group in group_points(points, leave_out="temperature"):
         fits += _against_temperature(group)
     return tuple(fits)
 
@@ -136,95 +129,6 @@ def secondary_rows_of(fits: Sequence[SecondaryFit]) -> list[dict[str, object]]:
     return rows
 
 
-def _points(experiments: Sequence[ExperimentAnalysis]) -> list[_Point]:
-    names = _constant_extras(experiments)
-    common = pool([condition.run for item in experiments for condition in item.conditions])
-    return [
-        _Point(
-            experiment=experiment.name,
-            condition=condition,
-            extra=tuple((name, condition.conditions.extra.get(name, "")) for name in names),
-            relative_error=_relative_error(condition.run.error, common),
-        )
-        for experiment in experiments
-        for condition in experiment.conditions
-        if condition.mean.shots
-    ]
-
-
-def _relative_error(errors: FloatArray, common: Repeatability) -> float:
-    """Error of the mean of ln k; never exactly 0."""
-    return max(sqrt((common.tau**2 + float((errors**2).mean())) / len(errors)), 1e-9)
-
-
-def _constant_extras(experiments: Sequence[ExperimentAnalysis]) -> tuple[str, ...]:
-    """Workbook columns that describe the mixture: equal for all replicates, everywhere."""
-    varying: set[str] = set()
-    seen: dict[str, None] = {}
-    replicated = False
-    for experiment in experiments:
-        for condition in experiment.conditions:
-            extras = [experiment.shots[i].shot.conditions.extra for i in condition.members]
-            replicated = replicated or len(extras) > 1
-            for name in dict.fromkeys(name for extra in extras for name in extra):
-                seen.setdefault(name)
-                if len({extra.get(name, "") for extra in extras}) > 1:
-                    varying.add(name)
-    return tuple(name for name in seen if name not in varying) if replicated else ()
-
-
-def _groups(points: Sequence[_Point], *, leave_out: str) -> list[list[_Point]]:
-    """Points that differ in one thing only, with at least 3 values of it."""
-    groups: dict[tuple[object, ...], list[_Point]] = {}
-    for point in points:
-        value = _coordinate(point, leave_out)
-        if value is None:
-            continue
-        given = point.condition.conditions
-        other = (
-            given.temperature_K
-            if leave_out == "concentration"
-            else point.condition.concentration_after_mixing_M
-        )
-        extra = tuple(
-            (name, text) for name, text in point.extra if not _follows(name, points, leave_out)
-        )
-        key = (given.substrate, other, given.ionic_strength_M, extra)
-        groups.setdefault(key, []).append(point)
-    return [
-        group
-        for group in groups.values()
-        if len({_coordinate(point, leave_out) for point in group}) >= FEWEST_POINTS
-    ]
-
-
-def _coordinate(point: _Point, name: str) -> float | None:
-    if name == "concentration":
-        return point.condition.concentration_after_mixing_M
-    return point.condition.conditions.temperature_K
-
-
-def _follows(name: str, points: Sequence[_Point], coordinate: str) -> bool:
-    """Whether an extra column only repeats the coordinate, e.g. a temperature in words."""
-    texts: dict[float | None, set[str]] = {}
-    for point in points:
-        texts.setdefault(_coordinate(point, coordinate), set()).add(dict(point.extra)[name])
-    single = all(len(found) == 1 for found in texts.values())
-    return single and len({text for found in texts.values() for text in found}) > 1
-
-
-def _describe(points: Sequence[_Point], *, leave_out: str) -> str:
-    given = points[0].condition
-    parts = [given.conditions.substrate or ""]
-    if leave_out != "concentration" and given.concentration_after_mixing_M is not None:
-        parts.append(f"{given.concentration_after_mixing_M * 1e3:.4g} mM")
-    if leave_out != "temperature" and given.conditions.temperature_K is not None:
-        parts.append(f"{given.conditions.temperature_K:.2f} K")
-    if given.conditions.ionic_strength_M is not None:
-        parts.append(f"I = {given.conditions.ionic_strength_M:.4g} M")
-    return ", ".join(part for part in parts if part)
-
-
 def _parameter(
     curve: Curve, index: int, *, name: str, unit: str, factor: float = 1.0, shift: float = 0.0
 ) -> Parameter:
@@ -236,14 +140,14 @@ def _parameter(
     )
 
 
-def _against_concentration(experiment: str, group: list[_Point]) -> list[SecondaryFit]:
-    group = sorted(group, key=lambda point: _coordinate(point, "concentration") or 0.0)
-    x = np.array([_coordinate(point, "concentration") for point in group], dtype=np.float64)
+def _against_concentration(experiment: str, group: list[SecondaryPoint]) -> list[SecondaryFit]:
+    group = sorted(group, key=lambda point: coordinate_of(point, "concentration") or 0.0)
+    x = np.array([coordinate_of(point, "concentration") for point in group], dtype=np.float64)
     y = np.array([point.k_per_s for point in group])
     error = y * np.array([point.relative_error for point in group])
     straight, bent = fit_line(x, y, error), fit_hyperbola(x, y, error)
     takes_bent = bent is not None and bent.aicc < straight.aicc
-    described = _describe(group, leave_out="concentration")
+    described = describe_points(group, leave_out="concentration")
     plot = f"concentration/{experiment}/{described}"
     common = {"plot": plot, "experiment": experiment, "group": described}
     fits = [
@@ -294,13 +198,13 @@ def _linearity(x: FloatArray, y: FloatArray, error: FloatArray, curve: Curve) ->
     return f"straight (p = {chance:.2f})" + (scattered if curve.misfit_chance < SCATTERED else "")
 
 
-def _against_temperature(group: list[_Point]) -> list[SecondaryFit]:
-    group = sorted(group, key=lambda point: _coordinate(point, "temperature") or 0.0)
-    kelvin = np.array([_coordinate(point, "temperature") for point in group], dtype=np.float64)
+def _against_temperature(group: list[SecondaryPoint]) -> list[SecondaryFit]:
+    group = sorted(group, key=lambda point: coordinate_of(point, "temperature") or 0.0)
+    kelvin = np.array([coordinate_of(point, "temperature") for point in group], dtype=np.float64)
     k = np.array([point.k_per_s for point in group])
     error = np.array([point.relative_error for point in group])
     names = list(dict.fromkeys(point.experiment for point in group))
-    described = _describe(group, leave_out="temperature")
+    described = describe_points(group, leave_out="temperature")
     fits = []
     for kind, y in (("arrhenius", np.log(k)), ("eyring", np.log(k / kelvin))):
         curve = fit_line(1 / kelvin, y, error)
