@@ -139,7 +139,7 @@ def _median_difference(found: ShotPredictions, shots: JudgedShots, usable: np.nd
 def _against_truth(
     found: ShotPredictions, shots: JudgedShots, usable: np.ndarray
 ) -> dict[str, Any]:
-    keep = np.flatnonzero(usable)
+    keep = np.flatnonzero(usable).tolist()
     windows = np.array([shots.traces[i][0][-1] - shots.traces[i][0][0] for i in keep])
     data = lab_data(
         np.zeros((len(keep), _NO_FEATURES.n_inputs), dtype=np.float32),

@@ -110,25 +110,14 @@ def _predict_part(
         log_sd=known(found.target_sd),
         refusals=tuple(refusals),
         doubts=tuple(
-            _doubt_one(model, traces, found, i, limits, refusals) for i in range(len(traces))
+            "" if refusals[i] else _doubts_of(traces[i], found, i, limits)
+            for i in range(len(traces))
         ),
     )
 
 
-def _doubt_one(
-    model: Model,
-    traces: list[tuple[FloatArray, FloatArray]],
-    found: Prediction,
-    number: int,
-    limits: DoubtLimits,
-    refusals: list[str],
+def _doubts_of(
+    trace: tuple[FloatArray, FloatArray], found: Prediction, number: int, limits: DoubtLimits
 ) -> str:
-    if refusals[number]:
-        return ""
-    reasons = doubts(
-        *traces[number],
-        k_per_s=float(found.k_per_s[number]),
-        log_sd=float(found.target_sd[number]),
-        limits=limits,
-    )
-    return "; ".join(reasons)
+    k_per_s, log_sd = float(found.k_per_s[number]), float(found.target_sd[number])
+    return "; ".join(doubts(*trace, k_per_s=k_per_s, log_sd=log_sd, limits=limits))
