@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import qr
 
 from stopflow.kinetics.fit_evidence import enough_explained
 from stopflow.kinetics.fit_project import OneRate, line_frame
-from stopflow.kinetics.fit_scan import rate_grid, scan_vectors
+from stopflow.kinetics.fit_rate import CANCELLED, CONVERGED, NEWTON_STEPS
+from stopflow.kinetics.fit_rows import Rows, RowTerms, close_rows, dot_rows
+from stopflow.kinetics.fit_scan import GRID_STEP, highest, rate_grid, scan_vectors
 from stopflow.kinetics.fit_screen import fastest_kt
 from stopflow.trace import FloatArray
 
@@ -96,3 +99,59 @@ def build_space(time: FloatArray, *, slope: bool, intercept: bool) -> GridSpace:
         vectors=(vectors @ basis[:, lines:]).T,
         enough=enough_explained(length, free=len(time) - lines),
     )
+
+
+def space_terms(space: GridSpace, rest: FloatArray, x: FloatArray) -> RowTerms:
+    """Evaluate the sums at x (B,) for projected signals `rest` (B, r)."""
+    scaled = -np.exp(x)[:, None] * space.nodes
+    decay = np.exp(scaled)
+    first = scaled * decay
+    second = first * (1 + scaled)
+    e, d, h = decay @ space.lift, first @ space.lift, second @ space.lift
+    b = space.lines
+    inside_e, inside_d, inside_h = e[:, :b], d[:, :b], h[:, :b]
+    e, d, h = e[:, b:], d[:, b:], h[:, b:]
+    return RowTerms(
+        ye=dot_rows(rest, e),
+        yd=dot_rows(rest, d),
+        yh=dot_rows(rest, h),
+        ee=dot_rows(e, e),
+        ed=dot_rows(e, d),
+        dd=dot_rows(d, d),
+        eh=dot_rows(e, h),
+        dh=dot_rows(d, h),
+        inside_e=inside_e,
+        inside_d=inside_d,
+        inside_h=inside_h,
+    )
+
+
+def solve_in_space(
+    space: GridSpace, coordinates: FloatArray, *, total: FloatArray
+) -> tuple[Rows, NDArray[np.bool_]]:
+    """Fit every row of `coordinates` (B, b + r) with sums of squares `total` (B,).
+
+    Returns
+    -------
+    tuple
+        Solutions, and (B,) where they hold; other rows need `fit_trace`.
+    """
+    b = space.lines
+    inside, rest = coordinates[:, :b], coordinates[:, b:]
+    left = total - dot_rows(inside, inside)
+    x, clear = highest((rest @ space.vectors) ** 2, space.log_rates)
+    begin = x
+    for _ in range(NEWTON_STEPS):
+        terms = space_terms(space, rest, x)
+        step = terms.newton_step()
+        kept = np.abs(x + step - begin) < 2 * GRID_STEP
+        step = np.where(kept, step, 0.0)
+        if (np.abs(step) < CONVERGED).all():
+            break
+        x = x + step
+    rows = close_rows(terms, x, step, inside=inside, left=left, back=np.linalg.inv(space.triangle))
+    low, high = space.log_rates[0], space.log_rates[-1]
+    sure = rows.sure & clear & kept & (np.abs(step) < CONVERGED)
+    sure &= (x > low + GRID_STEP) & (x < high - GRID_STEP)
+    sure &= (left > CANCELLED * total) & (rows.explained > space.enough * left)
+    return rows, sure
