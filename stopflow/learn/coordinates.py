@@ -7,9 +7,9 @@ inputs
     the identity: nothing is changed;
 row space
     an orthonormal basis of the training rows (`lowrank.RowSpace`), the same run in fewer numbers;
-principal directions
-    the leading directions of the training rows, each divided by its SD or by `FLOOR` of the
-    largest: training does not crawl along the weak ones, and noise beyond them is not learned.
+signal space
+    the directions in which rates show, each divided by its SD (`learn.signal_space`): training
+    does not crawl along the weak ones, and the noise in the others is not learned.
 """
 
 import copy
@@ -21,14 +21,16 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from stopflow.features import Standardiser
+from stopflow.features import EDGES, Standardiser
+from stopflow.learn.data import LabData, Numbers
 from stopflow.learn.settings import TrainSettings
+from stopflow.learn.signal_space import find_signal_space
 from stopflow.lowrank import LAYERS, InputBasis, Network, RowSpace, decide_row_space
 from stopflow.lowrank.bases import reorthonormalise
 from stopflow.lowrank.dense import DenseLayer
 from stopflow.lowrank.factors import LowRankLayer
+from stopflow.trace import FloatArray
 
-FLOOR: Final = 0.01
 ROWS_AT_ONCE: Final = 256
 
 
@@ -87,62 +89,70 @@ class Coordinates:
 
 
 def choose_coordinates(
-    rows: ArrayLike, standardiser: Standardiser, settings: TrainSettings
+    data: LabData, rows: Numbers, encoded: FloatArray, settings: TrainSettings
 ) -> Coordinates:
-    """Choose coordinates from the training rows (N, n), and from these alone.
+    """Choose coordinates from training `rows` of `data`, targets `encoded` (N,), and no others.
 
     Raises
     ------
     SettingsError
         Where `settings.row_space` is ``"on"`` and would not be the same training.
     """
-    values = np.asarray(rows)
-    count, width = values.shape
-    if settings.row_space != "off" and settings.directions:
-        return _principal(RowSpace.fit(_standardised(values, standardiser)), standardiser, settings)
+    values = data.inputs[rows]
+    has_signal_space = settings.standardise and data.features.kind in EDGES
+    if settings.row_space == "auto" and settings.directions and has_signal_space:
+        return _signal_directions(data, rows, encoded, directions=settings.directions)
+    width = data.features.n_inputs
+    standardiser = Standardiser.identity(width)
+    if settings.standardise:
+        standardiser = Standardiser.fit(values)
+    specs = settings.network_specs(width)
     decision = decide_row_space(
-        settings.network_specs(width),
-        settings.step_settings(),
-        rows=count,
-        columns=width,
-        mode=settings.row_space,
+        specs, settings.step_settings(), rows=len(values), columns=width, mode=settings.row_space
     )
-    space = RowSpace.fit(_standardised(values, standardiser)) if decision.use else None
-    rank = settings.network_specs(width)[0].rank
-    basis = None
-    if space is not None and rank is not None and rank <= space.dimension:
-        basis = space.basis(rank)
+    if not decision.use:
+        return Coordinates(
+            standardiser=standardiser,
+            matrix=None,
+            fan_in=width,
+            basis=None,
+            reason=f"all {width} inputs: {decision.reason}",
+        )
+    space = RowSpace.fit(torch.from_numpy(standardiser.apply(values)))
+    rank = specs[0].rank
     return Coordinates(
         standardiser=standardiser,
-        matrix=None if space is None else space.lift(_identity(space.dimension)),
+        matrix=space.lift(torch.eye(space.dimension, dtype=torch.float64)),
         fan_in=width,
-        basis=basis,
+        basis=space.basis(rank) if rank is not None and rank <= space.dimension else None,
         reason=decision.reason,
     )
 
 
-def _principal(space: RowSpace, standardiser: Standardiser, settings: TrainSettings) -> Coordinates:
-    kept = min(settings.directions, space.dimension)
-    sds = space.energies[:kept].sqrt()
-    gains = 1.0 / sds.clamp_min(FLOOR * float(sds[0]))
-    gains /= (sds * gains).square().mean().sqrt()
-    directions = space.lift(_identity(space.dimension)[:, :kept])
-    share = float(space.energies[:kept].sum() / space.energies.sum())
+def _signal_directions(
+    data: LabData, rows: Numbers, encoded: FloatArray, *, directions: int
+) -> Coordinates:
+    values = data.inputs[rows]
+    fitted = Standardiser.fit(values)
+    space = find_signal_space(
+        values[:, 1::2],
+        encoded,
+        data.experiment[rows],
+        spec=data.features,
+        directions=directions,
+    )
+    kept = space.matrix.shape[1]
+    matrix = torch.zeros(data.features.n_inputs, kept)
+    matrix[1::2] = torch.from_numpy(space.matrix).float()
     return Coordinates(
-        standardiser=standardiser,
-        matrix=directions * gains.float(),
+        standardiser=Standardiser(
+            mean=fitted.mean, scale=np.where(np.isinf(fitted.scale), np.inf, 1.0)
+        ),
+        matrix=matrix,
         fan_in=kept,
         basis=None,
         reason=(
-            f"{kept} leading directions of the training rows ({share:.3%} of their energy), "
-            "scaled; folded back into the inputs"
+            f"{kept} directions of the training rows, {space.leading} of them leading "
+            f"({space.energy_share:.2%} of the variance); folded back into the inputs"
         ),
     )
-
-
-def _identity(size: int) -> Tensor:
-    return torch.eye(size, dtype=torch.float64)
-
-
-def _standardised(rows: np.ndarray, standardiser: Standardiser) -> Tensor:
-    return torch.from_numpy(standardiser.apply(rows))

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stopflow.features import FEATURES, Standardiser, decode_target
+from stopflow.features import FEATURES, decode_target
 from stopflow.learn.coordinates import Coordinates, choose_coordinates
 from stopflow.learn.data import LabData, Numbers
 from stopflow.learn.model import TargetScale
@@ -68,9 +68,8 @@ def prepare(
     progress: Callable[[int, int], None] | None = None,
 ) -> Prepared:
     """Standardise, choose coordinates, cut views; all from the training rows alone."""
-    rows = data.inputs[split.train]
-    standardiser = _standardiser(rows, settings, n_inputs=data.features.n_inputs)
-    coordinates = choose_coordinates(rows, standardiser, settings)
+    as_recorded = _encode(data, split.train, np.log(data.window_s[split.train]))
+    coordinates = choose_coordinates(data, split.train, as_recorded, settings)
     drawn = training_rows(
         data,
         split.train,
@@ -86,7 +85,7 @@ def prepare(
         target = TargetScale(mean=float(encoded.mean()), scale=float(encoded.std()) or 1.0)
     targets = torch.from_numpy((encoded - target.mean) / target.scale).float()[..., None]
     drift = None
-    if settings.drift and data.features.kind == "shape":
+    if settings.drift and settings.standardise and data.features.kind == "shape":
         found = Drift.of(coordinates, data)
         drift = Drift(slope=found.slope.to(device), origin=found.origin.to(device))
     inputs = drawn.inputs.to(device)
@@ -114,16 +113,6 @@ def part_rates(network: Network, part: Part, target: TargetScale, data: LabData)
     encoded = target.mean + target.scale * torch.cat(outputs).double().cpu().numpy()
     with np.errstate(over="ignore"):
         return decode_target(encoded, part.window_s, spec=data.features)
-
-
-def _standardiser(rows: np.ndarray, settings: TrainSettings, *, n_inputs: int) -> Standardiser:
-    if not settings.standardise:
-        return Standardiser.identity(n_inputs)
-    fitted = Standardiser.fit(rows)
-    if not settings.directions or settings.row_space == "off":
-        return fitted
-    # directions scale themselves; a constant column is still 0
-    return Standardiser(mean=fitted.mean, scale=np.where(np.isinf(fitted.scale), fitted.scale, 1.0))
 
 
 def _encode(data: LabData, rows: Numbers, log_window: FloatArray) -> FloatArray:

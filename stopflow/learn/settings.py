@@ -46,8 +46,9 @@ class TrainSettings:
     standardise
         Scale columns and target by what the training rows say; without it both stay as they are.
     directions
-        The first layer works in so many directions of the training rows, leading first, each
-        scaled towards equal weight; folded back into the inputs when training is done. 0: off.
+        With `row_space` ``"auto"`` and dimensionless features the first layer works in at most so
+        many directions in which rates show (`learn.signal_space`); folded back into the inputs
+        when training is done. 0: off.
     views
         Re-cut copies of each training trace (later start, earlier end, same k), of which one is
         seen in each epoch. 0: the rows alone.
@@ -55,8 +56,8 @@ class TrainSettings:
         Largest slope that is added to a row, in units of its SD over the window; the rate does not
         depend on it. 0: none.
     row_space
-        ``"auto"``, ``"on"`` or ``"off"``: train in the row space of the training rows. ``"off"``
-        also switches `directions` off.
+        ``"auto"``; ``"on"`` or ``"off"``: train in the row space of the training rows; both
+        switch `directions` off.
     epochs, batch_size, learning_rate, schedule
         Passes over the training rows, rows a step, peak step size, a key of `SCHEDULES`.
     optimiser, momentum, clip, weight_decay
@@ -84,8 +85,8 @@ class TrainSettings:
     labels: Literal["fit", "workbook"] = "fit"
     standardise: bool = True
     directions: int = 64
-    views: int = 8
-    drift: float = 0.3
+    views: int = 6
+    drift: float = 0.1
     row_space: Literal["auto", "on", "off"] = "auto"
     epochs: int = 300
     batch_size: int = 64
