@@ -136,7 +136,9 @@ class TangentMomentum:
 class FactorAdam:
     """Adam on K, L and S with carried moments.
 
-    With `columnwise` the second moment of L is one number a column (the mean square of the
+    The directions of K = U S and L = V S^T carry the size of S, its root mean square singular
+    value, so that a learning rate turns U and V by the same angle whatever that size is. With
+    `columnwise` the second moment of L is one number a column (the mean square of the
     column), so that turning the input space turns the step: exact in row space.
     """
 
@@ -163,9 +165,10 @@ class FactorAdam:
         moments["ll"].lerp_(square_l, 1 - settings.second_decay)
         gradient_k = tape.delta.mT @ tape.xv
         _blend(moments, "k", gradient_k, settings)
+        size = torch.linalg.matrix_norm(layer.S.data) / math.sqrt(layer.rank)
         return (
-            _normalised(moments["k"], moments["kk"], settings, count=count),
-            _normalised(moments["l"], moments["ll"], settings, count=count),
+            _normalised(moments["k"], moments["kk"], settings, count=count) * size,
+            _normalised(moments["l"], moments["ll"], settings, count=count) * size,
         )
 
     def core(
