@@ -1,0 +1,240 @@
+"""From a pretrained network to a model on disk: calibrated interval, figures, model card."""
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+import stopflow
+from stopflow.features import Standardiser, build_features, window_of
+from stopflow.learn.model import NORMAL_95, Model, TargetScale, predict
+from stopflow.learn.pretrain import Pretrained
+from stopflow.learn.prior import Prior, SyntheticTrace, draw_trace
+from stopflow.learn.saved import save_model
+from stopflow.lowrank import count_parameters
+
+LEVEL: Final = 0.95
+CALIBRATION_TRACES: Final = 4000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """Errors on traces made point by point, half of them to scale the interval, half to judge it.
+
+    Attributes
+    ----------
+    spread_scale
+        Factor on the predicted SD of log k that makes the 95 % interval cover 95 %.
+    coverage95
+        What that interval covers on the other half.
+    median_relative_error
+        Median |k - k_true| / k_true on the other half.
+    traces
+        In either half.
+    """
+
+    spread_scale: float
+    coverage95: float
+    median_relative_error: float
+    traces: int
+
+
+def as_model(made: Pretrained) -> Model:
+    """Wrap a pretrained network: rows need no standardising, the output is log(k T) itself."""
+    settings = made.settings
+    return Model(
+        network=made.network.eval(),
+        features=made.spec,
+        standardiser=Standardiser.identity(made.spec.n_inputs),
+        target=TargetScale(),
+        record={
+            "made_by": "simulation alone",
+            "settings": asdict(settings),
+            "seed": settings.seed,
+            "steps": settings.steps,
+            "seconds": made.history[-1].seconds,
+            "versions": {
+                "stopflow": stopflow.__version__,
+                "python": platform.python_version(),
+                "torch": torch.__version__,
+                "numpy": np.__version__,
+            },
+        },
+    )
+
+
+def calibrate(
+    model: Model,
+    prior: Prior,
+    *,
+    generator: np.random.Generator,
+    traces: int = CALIBRATION_TRACES,
+) -> tuple[Model, Calibration]:
+    """Scale the predicted SD on simulated traces the network never saw; see `Calibration`."""
+    plain = replace(model, spread_scale=1.0)
+    errors, spreads = np.empty(traces), np.empty(traces)
+    for first in range(0, traces, 64):
+        count = min(64, traces - first)
+        drawn = [draw_trace(prior, generator=generator) for _ in range(count)]
+        part = slice(first, first + count)
+        errors[part], spreads[part] = _errors(plain, drawn)
+    half = traces // 2
+    scale = float(np.quantile(errors[:half] / spreads[:half], LEVEL)) / NORMAL_95
+    calibration = Calibration(
+        spread_scale=scale,
+        coverage95=float(np.mean(errors[half:] <= NORMAL_95 * scale * spreads[half:])),
+        median_relative_error=float(np.median(np.expm1(errors[half:]))),
+        traces=half,
+    )
+    return replace(model, spread_scale=scale), calibration
+
+
+def _errors(model: Model, drawn: Sequence[SyntheticTrace]) -> tuple[np.ndarray, np.ndarray]:
+    rows = np.stack(
+        [build_features(trace.time_s, trace.signal, spec=model.features) for trace in drawn]
+    )
+    found = predict(model, rows, window_s=[window_of(trace.time_s) for trace in drawn])
+    truth = np.array([trace.k_per_s for trace in drawn])
+    return np.abs(np.log(found.k_per_s / truth)), found.target_sd
+
+
+def ship(
+    folder: Path,
+    model: Model,
+    made: Pretrained,
+    *,
+    calibration: Calibration,
+    figures: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Write model, metrics, history and card; `figures` are rows of `bench_model`."""
+    metrics = {
+        "simulation": asdict(calibration),
+        "bench": list(figures),
+        "parameters": count_parameters(model.network),
+        "seconds": made.history[-1].seconds,
+        "steps": made.settings.steps,
+        "seed": made.settings.seed,
+    }
+    save_model(
+        folder,
+        model,
+        metrics=metrics,
+        history=[asdict(report) for report in made.history],
+        extra={"README.md": model_card(model, made, calibration=calibration, figures=figures)},
+    )
+
+
+def model_card(
+    model: Model,
+    made: Pretrained,
+    *,
+    calibration: Calibration,
+    figures: Sequence[Mapping[str, Any]],
+) -> str:
+    """Markdown: what it is, what it was trained on, how good it is, where it ends."""
+    settings, prior, spec = made.settings, made.settings.prior, model.features
+    sizes = "-".join(str(size) for size in (spec.n_inputs, *settings.widths, 2))
+    minutes = made.history[-1].seconds / 60
+    lines = [
+        f"# `{spec.kind}`: k from a trace, trained on simulated traces alone",
+        "",
+        f"Dynamical low-rank network {sizes}, rank {settings.rank}, GELU, "
+        f"{count_parameters(model.network):,} numbers. Input: `{spec.kind}` features of the "
+        "trimmed trace (`stopflow/features.py`), any length from 10 points, any time grid. "
+        "Output: log(k T) and the log of its standard deviation.",
+        "",
+        "## Made by",
+        "",
+        f"    stopflow pretrain --features {spec.kind} --steps {settings.steps} "
+        f"--seed {settings.seed}",
+        "",
+        f"{settings.steps:,} steps of {settings.batch_size} fresh traces, "
+        f"{minutes:.0f} minutes on one busy CPU core; no measured trace was used. Adam on K, L "
+        f"and S, rate {settings.learning_rate:g} with a cosine to zero; loss: negative "
+        "log-likelihood.",
+        "",
+        "## Prior",
+        "",
+        "The amplitude at the start time is the unit of slope, noise and second phase.",
+        "",
+        "| what | drawn from |",
+        "|---|---|",
+        *(f"| {name} | {text} |" for name, text in _prior_rows(prior)),
+        "",
+        "## Figures",
+        "",
+        f"On {calibration.traces:,} simulated traces made point by point: median relative error "
+        f"{calibration.median_relative_error:.2%}; the 95 % interval covers "
+        f"{calibration.coverage95:.1%} (after one factor, {calibration.spread_scale:.2f}, set on "
+        "as many others).",
+        "",
+        *_figure_lines(figures),
+        "## Limits",
+        "",
+        "- One phase with a straight drift. A second phase, a start before the mixing artefact is "
+        "over, no reaction, a gap, or k T outside the prior is reported as a doubt beside the "
+        "number (`stopflow/learn/doubt.py`).",
+        "- With little information the estimate leans towards the prior.",
+        "- Pulses (bubbles, spikes) and noise that is neither white nor AR(1) were not trained on.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _prior_rows(prior: Prior) -> list[tuple[str, str]]:
+    def between(bounds: tuple[float, float]) -> str:
+        return f"{bounds[0]:g} to {bounds[1]:g}, log-uniform"
+
+    return [
+        (
+            "k T",
+            f"{between(prior.kt)}; {prior.core_share:.0%} of the traces {between(prior.kt_core)}; "
+            f"k times the first steps at most {prior.fastest_step:g}",
+        ),
+        ("slope over the window", f"normal, SD {between(prior.slope)}"),
+        ("noise of a point", f"SD {between(prior.noise)}; {prior.correlated_share:.0%} AR(1)"),
+        (
+            "second phase",
+            f"{prior.second_share:.0%} of the traces, {between(prior.second_amplitude)}",
+        ),
+        (
+            "points",
+            f"{prior.points[0]} to {prior.points[1]}; even, jittered, log-spaced, two rates",
+        ),
+    ]
+
+
+def _figure_lines(figures: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not figures:
+        return []
+    columns = {
+        "case": "lab",
+        "traces": "traces",
+        "ratio_to_fit": "MAE / fit's MAE",
+        "low_information_ratio": "same, less informative half",
+        "model_median_relative_error": "median error",
+        "fit_median_relative_error": "fit's median error",
+        "median_difference_to_fit": "median difference to the fit",
+        "coverage95": "coverage of 95 %",
+    }
+    lines = [
+        "On labs it never saw, beside the fit with slope (`stopflow bench model`):",
+        "",
+        "| " + " | ".join(columns.values()) + " |",
+        "|" + "---|" * len(columns),
+    ]
+    for row in figures:
+        lines.append("| " + " | ".join(_cell(name, row.get(name)) for name in columns) + " |")
+    return [*lines, ""]
+
+
+def _cell(name: str, value: object) -> str:
+    if value is None:
+        return ""
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.2f}" if name.endswith("ratio") or name == "ratio_to_fit" else f"{value:.2%}"
