@@ -40,6 +40,8 @@ RUNS = (1, 2, 4, 8)
 SURPRISING = 4.3
 SEEN = 3.5
 AGREEING = 2.5
+# Noise below this is rounding of a signal of size 1.
+ROUNDING = 1e-12
 # Over which fall of the artefact its decay is measured, and what of the noise may be left.
 MEASURED_FALL = 2.5
 NEGLIGIBLE = 1 / 50
@@ -100,11 +102,11 @@ class _Tails:
     """Fits of what comes after a cut, each made once."""
 
     def __init__(self, time_s: FloatArray, signal: FloatArray) -> None:
+        # `signal` is of size 1.
         self.time_s = time_s
         self.signal = signal
-        rounding = 1e-12 * float(np.abs(signal).max())
         noise = estimate_noise(signal)
-        self.noise = Noise(sd=max(noise.sd, rounding), rho=noise.rho)
+        self.noise = Noise(sd=max(noise.sd, ROUNDING), rho=noise.rho)
         self.edges = _edges(len(signal))
         self.fits: dict[int, Fit | None] = {}
         self.residuals: dict[int, _Residual | None] = {}
@@ -177,7 +179,8 @@ def detect_start(time_s: FloatArray, signal: FloatArray) -> StartDetection:
     window = screen(time_s, signal, needed=FEWEST_POINTS)
     if isinstance(window, Refusal):
         return _undetected(time_s, reason=f"no start detected: {window.reason}")
-    tails = _Tails(time_s, signal)
+    # Nothing here depends on the unit of the signal; near 1 no square under- or overflows.
+    tails = _Tails(time_s, signal / float(np.abs(signal).max()))
     accepted = _first_accepted(tails)
     if accepted is None:
         return _undetected(

@@ -63,7 +63,8 @@ def undetermined(result: ShotResult, limits: QualityThresholds) -> str | None:
 def residual_runs(result: ShotResult, limits: QualityThresholds) -> str | None:
     """Residuals in waves."""
     checks = result.checks
-    if checks.misfit_chance >= limits.misfit_chance:
+    is_coarse = checks.noise_steps < limits.coarse_steps and checks.levels < limits.few_levels
+    if checks.misfit_chance >= limits.misfit_chance or is_coarse:
         return None
     return (
         "the residuals run in waves the noise does not explain (mean square "

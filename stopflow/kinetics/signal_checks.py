@@ -11,6 +11,8 @@ from stopflow.trace import FloatArray
 
 MISFIT_BLOCKS = 32
 FEWEST_POINTS = 64
+# Residuals of this size, as a part of the signal, are rounding.
+ROUNDING = 1e-9
 # So many equal neighbours at the end of the range are no accident.
 CLIPPED_RUN = 4
 
@@ -57,7 +59,8 @@ def check_signal(
     """
     values = np.unique(signal)
     smallest = float(np.diff(values).min()) if len(values) > 1 else inf
-    ratio, chance = misfit(residuals, parameters=parameters)
+    exact = noise_sd <= ROUNDING * float(np.abs(signal).max())
+    ratio, chance = (1.0, 1.0) if exact else misfit(residuals, parameters=parameters)
     return SignalChecks(
         clipped_share=clipped_share(signal),
         levels=len(values),

@@ -1,0 +1,134 @@
+"""Where the artefact ends: against the simulator's truth, and by laws."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stopflow.kinetics.artefact import detect_start
+from stopflow.kinetics.consensus import agree_on_starts
+from stopflow.kinetics.fit import fit_trace
+from stopflow.simulate.lab import simulate_lab
+from stopflow.simulate.plan import LabSpec
+
+TIME = np.arange(3000) * 1e-4
+
+
+def ringing(time: np.ndarray, *, stop_s: float = 0.008, height: float = 0.3) -> np.ndarray:
+    since = np.maximum(time - stop_s, 0)
+    wave = height * np.exp(-since / 1e-3) * np.cos(2500 * since) * (time >= stop_s)
+    return wave
+
+
+def shot(rng: np.random.Generator, *, height: float = 0.3, stop_s: float = 0.008) -> np.ndarray:
+    """Flow until `stop_s`, then the reaction with an artefact on top."""
+    age = np.maximum(TIME - stop_s, 0)
+    noise = 0.01 * rng.standard_normal(len(TIME))
+    return np.exp(-25 * age) + ringing(TIME, stop_s=stop_s, height=height) + noise
+
+
+@pytest.mark.slow
+def test_k_from_the_detected_start_agrees_with_k_from_the_true_one(full_proof: bool) -> None:
+    """Within one standard error in 95 % of simulated shots."""
+    seeds, every, folders = ((1, 2, 3, 4), 4, 45) if full_proof else ((6,), 8, 14)
+    shifts = []
+    for seed in seeds:
+        lab = simulate_lab(LabSpec(folders=folders), generator=np.random.default_rng(seed))
+        pairs = [
+            pair for item in lab for pair in zip(item.experiment.shots, item.truths, strict=True)
+        ]
+        for shot, truth in pairs[::every]:
+            assert shot.trace is not None
+            time, signal = shot.trace.time_s, shot.trace.signal
+            start = detect_start(time, signal).window.start_s
+            true = fit_trace(time, signal, start_s=truth.start_s)
+            found = fit_trace(time, signal, start_s=start)
+            shifts.append((found.k_per_s - true.k_per_s) / true.k_stderr_per_s)
+    assert np.mean(np.abs(shifts) < 1) >= 0.95
+
+
+def test_the_cut_lies_behind_the_artefact(rng: np.random.Generator) -> None:
+    found = detect_start(TIME, shot(rng))
+    assert found.found
+    assert found.window.source == "detected"
+    assert 0.010 < found.window.start_s < 0.025
+
+
+def test_a_clean_trace_is_not_cut(rng: np.random.Generator) -> None:
+    starts = [
+        detect_start(TIME, np.exp(-25 * TIME) + 0.01 * rng.standard_normal(len(TIME)))
+        for _ in range(20)
+    ]
+    assert sum(item.shows_artefact for item in starts) <= 1
+
+
+def test_the_curve_of_k_against_the_cut_is_kept(rng: np.random.Generator) -> None:
+    found = detect_start(TIME, shot(rng))
+    assert len(found.cut_s) == len(found.k_per_s) == len(found.k_stderr_per_s) > 5
+    assert (np.diff(found.cut_s) > 0).all()
+    late = found.cut_s >= found.window.start_s
+    pulls = (found.k_per_s[late] - 25) / found.k_stderr_per_s[late]
+    assert np.nanmax(np.abs(pulls)) < 4
+    assert abs(found.k_per_s[0] - 25) > 5 * found.k_stderr_per_s[0]
+
+
+@settings(max_examples=6, deadline=None)
+@given(
+    scale=st.sampled_from([-1e140, -3.0, 1e-140, 7.0]),
+    shift=st.floats(-2, 2),
+    stretch=st.sampled_from([1e-3, 1.0, 50.0]),
+)
+def test_units_and_the_zero_of_time_do_not_matter(
+    scale: float, shift: float, stretch: float
+) -> None:
+    signal = shot(np.random.default_rng(5))
+    plain = detect_start(TIME, signal)
+    other = detect_start(stretch * TIME + shift, scale * signal)
+    assert other.window.start_s == pytest.approx(
+        stretch * plain.window.start_s + shift, abs=1.01e-4 * stretch
+    )
+
+
+@pytest.mark.parametrize(
+    "signal",
+    [
+        np.ones(3000),
+        np.full(3000, np.nan),
+        np.random.default_rng(1).standard_normal(3000),
+        np.r_[np.zeros(1500), np.ones(1500)],
+    ],
+)
+def test_what_cannot_be_judged_is_kept_whole_with_a_reason(signal: np.ndarray) -> None:
+    found = detect_start(TIME, signal)
+    assert not found.found
+    assert found.window.source == "first point"
+    assert found.window.start_s == 0
+    assert found.reason.startswith("no start detected")
+
+
+@pytest.mark.parametrize("count", [0, 1, 9, 40])
+def test_short_traces_are_kept_whole(count: int) -> None:
+    found = detect_start(TIME[:count], np.exp(-25 * TIME[:count]))
+    assert not found.found
+    assert len(found.cut_s) == 0
+
+
+def test_one_odd_shot_follows_the_others(rng: np.random.Generator) -> None:
+    clean = [
+        detect_start(TIME, np.exp(-25 * TIME) + 0.01 * rng.standard_normal(len(TIME)))
+        for _ in range(5)
+    ]
+    odd = detect_start(TIME, shot(rng))
+    settled = agree_on_starts([*clean, odd, None])
+    assert settled[-1] is None
+    assert settled[-2] is not None
+    assert settled[-2].window.start_s == 0
+    assert "most shots" in settled[-2].reason
+
+
+def test_a_shot_without_a_start_takes_that_of_the_others(rng: np.random.Generator) -> None:
+    good = [detect_start(TIME, shot(rng)) for _ in range(4)]
+    lost = detect_start(TIME, rng.standard_normal(len(TIME)))
+    settled = agree_on_starts([*good, lost])[-1]
+    assert settled is not None
+    assert settled.window.start_s == np.median([item.window.start_s for item in good])

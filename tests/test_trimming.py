@@ -1,0 +1,40 @@
+import numpy as np
+import pytest
+
+from stopflow.trimming import choose_window, trim_trace, whole_window
+
+TIME = np.linspace(0.0, 2.0, 201)
+DETECTED = whole_window(TIME, reason="nothing seen")
+
+
+def test_the_workbook_wins() -> None:
+    window = choose_window(TIME, workbook_start_s=0.5, detected=DETECTED)
+    assert not isinstance(window, str)
+    assert (window.start_s, window.stop_s, window.source) == (0.5, 2.0, "workbook")
+
+
+def test_without_a_workbook_start_the_detected_one_is_taken() -> None:
+    assert choose_window(TIME, workbook_start_s=None, detected=DETECTED) is DETECTED
+
+
+@pytest.mark.parametrize(("start_s", "said"), [(2.1, "beyond the data"), (np.nan, "not a time")])
+def test_an_impossible_start_says_why(start_s: float, said: str) -> None:
+    window = choose_window(TIME, workbook_start_s=start_s, detected=DETECTED)
+    assert isinstance(window, str)
+    assert said in window
+
+
+def test_a_start_before_the_data_is_kept_and_noted() -> None:
+    window = choose_window(TIME, workbook_start_s=-0.01, detected=DETECTED)
+    assert not isinstance(window, str)
+    assert window.start_s == -0.01
+    assert "begin later" in window.reason
+
+
+def test_trimming_keeps_the_points_of_the_window() -> None:
+    window = choose_window(TIME, workbook_start_s=0.5, detected=DETECTED)
+    assert not isinstance(window, str)
+    time, signal = trim_trace(TIME, 3 * TIME, window=window)
+    assert time[0] == 0.5
+    assert time[-1] == 2.0
+    np.testing.assert_array_equal(signal, 3 * time)
