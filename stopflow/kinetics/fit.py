@@ -10,7 +10,7 @@ from stopflow.kinetics.fit_evidence import LARGEST_INFLATION, Evidence, no_ampli
 from stopflow.kinetics.fit_general import by_amplitude, solve_general
 from stopflow.kinetics.fit_pins import Pins, free_count, may_centre, pin
 from stopflow.kinetics.fit_polish import polish
-from stopflow.kinetics.fit_rate import Start, has_one_rate, solve_one_rate
+from stopflow.kinetics.fit_rate import has_one_rate, solve_one_rate
 from stopflow.kinetics.fit_result import Fit, FitStatus, Refusal, predict, refused_fit
 from stopflow.kinetics.fit_robust import solve_robust
 from stopflow.kinetics.fit_screen import MIN_POINTS, Window, screen
@@ -81,44 +81,24 @@ def fit_trace(
     )
     if isinstance(window, Refusal):
         return refused_fit(rate_law, window, points=np.size(signal), fixed=pinned, robust=robust)
-    return fit_window(window, pin(rate_law, pinned, window), fixed=pinned, robust=robust)
-
-
-def fit_window(
-    window: Window,
-    pins: Pins,
-    *,
-    fixed: Mapping[str, float | Tie],
-    robust: bool = False,
-    start: Start | None = None,
-) -> Fit:
-    """Fit a screened window; with a `start`, without the scan."""
-    if robust:
-        found = _fit_robust(window, pins, fixed=fixed)
-    else:
-        found = _fit_plain(window, pins, fixed=fixed, start=start)
+    pins = pin(rate_law, pinned, window)
+    found = (_fit_robust if robust else _fit_plain)(window, pins, fixed=pinned)
     if isinstance(found, Fit):
         return found
     return refused_fit(
-        pins.law,
+        rate_law,
         found,
         points=len(window.time),
         start_s=window.start_s,
         window_s=window.length_s,
-        fixed=fixed,
+        fixed=pinned,
         robust=robust,
     )
 
 
-def _fit_plain(
-    window: Window,
-    pins: Pins,
-    *,
-    fixed: Mapping[str, float | Tie],
-    start: Start | None = None,
-) -> Fit | Refusal:
+def _fit_plain(window: Window, pins: Pins, *, fixed: Mapping[str, float | Tie]) -> Fit | Refusal:
     """Solve, take the last step, and refuse what noise could have made."""
-    solved = _solve_one(window, pins, start) if has_one_rate(pins) else _solve_any(window, pins)
+    solved = _solve_one(window, pins) if has_one_rate(pins) else _solve_any(window, pins)
     if isinstance(solved, Refusal):
         return solved
     theta, coefficients, inverse, rss, evidence = solved
@@ -134,8 +114,8 @@ def _fit_plain(
     return _refuse_correlated(window, pins, fit, evidence) or fit
 
 
-def _solve_one(window: Window, pins: Pins, start: Start | None = None) -> Solved | Refusal:
-    found = solve_one_rate(pins, window, start)
+def _solve_one(window: Window, pins: Pins) -> Solved | Refusal:
+    found = solve_one_rate(pins, window)
     if isinstance(found, Refusal):
         return found
     if found.accurate:

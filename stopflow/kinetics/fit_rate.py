@@ -158,16 +158,8 @@ def edge_refusal(rate: float, *, fastest: float, length_s: float) -> Refusal | N
     return None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
-    """Where a scan done elsewhere leads: ln(k T), and the length of its curve."""
-
-    x: float
-    length: float
-
-
-def solve_one_rate(pins: Pins, window: Window, start: Start | None = None) -> Solution | Refusal:
-    """Scan block means (unless a `start` is known), then climb on the points themselves."""
+def solve_one_rate(pins: Pins, window: Window) -> Solution | Refusal:
+    """Scan block means, then climb on the points themselves."""
     fastest = fastest_kt(window.time)
     fine = one_rate(pins, window)
     rest, inside = fine.rest, float(fine.inside @ fine.inside)
@@ -175,20 +167,13 @@ def solve_one_rate(pins: Pins, window: Window, start: Start | None = None) -> So
         return Refusal(
             status=FitStatus.NO_AMPLITUDE, reason="the signal is a straight line, without a decay"
         )
-    if start is None:
-        coarse = project(pins, *block_means(window))
-        scanned = scan(coarse, rate_grid(fastest))
-        length = scanned.length
-        x, terms, step = max(
-            (_climb_from(coarse, fine, scanned, top) for top in summits(scanned.explained)),
-            key=lambda found: found[1].explained,
-        )
-    else:
-        length = start.length
-        x, terms, step = climb(
-            fine, start.x, low=start.x - 2 * GRID_STEP, high=start.x + 2 * GRID_STEP
-        )
-    solution = close_solution(fine, x, terms, step, length)
+    coarse = project(pins, *block_means(window))
+    scanned = scan(coarse, rate_grid(fastest))
+    x, terms, step = max(
+        (_climb_from(coarse, fine, scanned, top) for top in summits(scanned.explained)),
+        key=lambda found: found[1].explained,
+    )
+    solution = close_solution(fine, x, terms, step, scanned.length)
     return (
         no_amplitude(solution.evidence)
         or edge_refusal(exp(x), fastest=fastest, length_s=window.length_s)

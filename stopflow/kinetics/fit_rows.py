@@ -56,11 +56,28 @@ class RowTerms:
 
     def newton_step(self) -> FloatArray:
         """(B,) Newton's steps in x; infinite where G is not concave."""
-        c, c1 = self.amplitude, self.amplitude_slope
-        bend = 2 * (self.dd + self.eh)
-        second = 2 * (c1 * self.yd + c * self.yh) - 4 * c * c1 * self.ed - c * c * bend
-        falls = second < 0
-        return np.where(falls, -self.first / np.where(falls, second, 1), np.inf)
+        return newton_steps(
+            self.ye, self.yd, self.yh, ee=self.ee, ed=self.ed, dd=self.dd, eh=self.eh
+        )
+
+
+def newton_steps(
+    ye: FloatArray,
+    yd: FloatArray,
+    yh: FloatArray,
+    *,
+    ee: FloatArray,
+    ed: FloatArray,
+    dd: FloatArray,
+    eh: FloatArray,
+) -> FloatArray:
+    """Newton's steps (B,) towards the maximum of G from the sums of `RowTerms`."""
+    c = ye / ee
+    c1 = (yd - 2 * c * ed) / ee
+    first = 2 * c * (yd - c * ed)
+    second = 2 * (c1 * yd + c * yh) - 4 * c * c1 * ed - 2 * c * c * (dd + eh)
+    falls = second < 0
+    return np.where(falls, -first / np.where(falls, second, 1), np.inf)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,29 +1,49 @@
 """Fit many long traces, each recorded on its own times.
 
 What is small is done for many traces at once: the scan and a first Newton on sums over common
-blocks of the window. What is long, two passes over the points, is done trace by trace.
+blocks of the window, and all that follows from the sums over the points. What is long, the sums
+themselves, is one pass (at times two) over each trace.
 """
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from stopflow.kinetics.fit import fit_trace, fit_window
+from stopflow.kinetics.fit import fit_trace
+from stopflow.kinetics.fit_block_scan import scan_blocks
 from stopflow.kinetics.fit_blocks import block_edges
-from stopflow.kinetics.fit_pins import may_centre, pin
-from stopflow.kinetics.fit_project import project
-from stopflow.kinetics.fit_rate import Start
-from stopflow.kinetics.fit_result import Fit
-from stopflow.kinetics.fit_scan import GRID_STEP, highest, rate_grid, scan_vectors
-from stopflow.kinetics.fit_screen import MIN_POINTS, Window, fastest_kt, screen
+from stopflow.kinetics.fit_collect import BatchFit, Collected, collect
+from stopflow.kinetics.fit_evidence import enough_explained
+from stopflow.kinetics.fit_rate import CANCELLED
+from stopflow.kinetics.fit_result import Fit, Refusal
+from stopflow.kinetics.fit_rows import RowTerms, close_rows
+from stopflow.kinetics.fit_scan import GRID_STEP
+from stopflow.kinetics.fit_screen import LARGEST_NUMBER, MIN_POINTS, fastest_kt, screen_times
 from stopflow.kinetics.models import RateLaw, find_law
 from stopflow.trace import FloatArray
 
-# Traces whose points stay in the processor's cache between the two passes.
+# Traces whose points stay in the processor's cache between the passes.
 GROUP = 16
-NEWTON_STEPS = 4
+PASSES = 3
+# A Newton step whose square is beyond the digits asked for.
+SMALL_STEP = 1e-5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Raw:
+    """One usable trace: time since the start (N,), signal (N,), both as recorded."""
+
+    at: int
+    time: FloatArray
+    signal: FloatArray
+    start_s: float
+
+    @property
+    def length_s(self) -> float:
+        return float(self.time[-1])
 
 
 def fit_traces(
@@ -32,8 +52,10 @@ def fit_traces(
     law: str | RateLaw = "single-slope",
     starts_s: Sequence[float | None] | None = None,
     workers: int = 1,
-) -> tuple[Fit, ...]:
+) -> BatchFit:
     """Fit every (time (N_i,), signal (N_i,)); the answers are those of `fit_trace`.
+
+    Laws with one rate gain from it; others are fitted one by one.
 
     Parameters
     ----------
@@ -49,133 +71,192 @@ def fit_traces(
     """
     rate_law = find_law(law)
     starts = list(starts_s) if starts_s is not None else [None] * len(traces)
-    jobs = [(time, signal, start) for (time, signal), start in zip(traces, starts, strict=True)]
+    result = collect(rate_law, len(traces))
 
-    def fit_group(first: int) -> list[Fit]:
-        return _fit_group(jobs[first : first + GROUP], rate_law)
+    def fit_group(first: int) -> None:
+        raws = []
+        for at in range(first, min(first + GROUP, len(traces))):
+            raw = _prepare(at, *traces[at], start_s=starts[at], law=rate_law)
+            raws += [raw] if raw else []
+        if raws:
+            _fit_group(raws, result)
 
-    with ThreadPoolExecutor(workers) as pool:
-        groups = pool.map(fit_group, range(0, len(jobs), GROUP))
-        return tuple(fit for group in groups for fit in group)
+    if rate_law.exponentials == 1:
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(fit_group, range(0, len(traces), GROUP)))
 
+    def fit_alone(at: int) -> Fit:
+        time, signal = traces[at]
+        return fit_trace(time, signal, law=rate_law, start_s=starts[at])
 
-def _fit_group(
-    jobs: Sequence[tuple[ArrayLike, ArrayLike, float | None]], law: RateLaw
-) -> list[Fit]:
-    windows = [
-        screen(
-            time,
-            signal,
-            start_s=start,
-            needed=max(MIN_POINTS, len(law.parameters) + 1),
-            centred=may_centre(law, {}),
-        )
-        for time, signal, start in jobs
-    ]
-    usable = [window for window in windows if isinstance(window, Window)]
-    begin = iter(_starts(usable, law) if law.exponentials == 1 and usable else ())
-    fits = []
-    for (time, signal, start), window in zip(jobs, windows, strict=True):
-        known = next(begin, None) if isinstance(window, Window) else None
-        if known is None or not isinstance(window, Window):
-            fits.append(fit_trace(time, signal, law=law, start_s=start))
-        else:
-            fits.append(fit_window(window, pin(law, {}, window), fixed={}, start=known))
-    return fits
+    return result.finish(fit_alone)
 
 
-def _starts(windows: Sequence[Window], law: RateLaw) -> list[Start | None]:
-    """Where to start on the points; None for traces that need the whole scan."""
-    fastest = min(fastest_kt(window.time) for window in windows)
-    edges = block_edges(min(window.time[1] - window.time[0] for window in windows))
-    sums = np.array([_block_sums(window, edges) for window in windows])
-    mass, time, signal = sums.transpose(1, 0, 2)
-    inside = np.maximum(mass, 1)
-    time, signal = time / inside, signal / inside
-    filled = mass.sum(axis=0) > 0
-    mass, time, signal = mass[:, filled], time[:, filled], signal[:, filled]
-    # Empty blocks weigh nothing; any time will do.
-    common = (mass * time).sum(axis=0) / mass.sum(axis=0)
-    time = np.where(mass > 0, time, common)
-    grid = rate_grid(fastest)
-    reference = project(pin(law, {}, windows[0]), common, common, np.sqrt(mass.mean(axis=0)))
-    _, length = scan_vectors(reference, grid)
-    lines = np.array([np.ones_like(common), common])[: 1 + ("slope_per_s" in law.linear)]
-    explained = _explained(mass, signal, lines, np.exp(-np.exp(grid)[:, None] * common))
-    x, clear = highest(explained, grid)
-    x, converged = _climb(mass, time, signal, x, slope=len(lines) == 2)
-    return [
-        Start(x=float(at), length=length) if good else None
-        for at, good in zip(x, clear & converged, strict=True)
-    ]
-
-
-def _block_sums(window: Window, edges: FloatArray) -> FloatArray:
-    """(3, B): points, sum of times, sum of signals in every block, 0 in empty ones."""
-    points = len(window.time)
-    starts = np.searchsorted(window.time, edges)
-    mass = np.diff(starts, append=points)
-    within = np.minimum(starts, points - 1)
-    return np.array(
-        [
-            mass,
-            np.where(mass > 0, np.add.reduceat(window.time, within), 0),
-            np.where(mass > 0, np.add.reduceat(window.signal, within), 0),
-        ]
+def _prepare(
+    at: int, time_s: ArrayLike, signal: ArrayLike, *, start_s: float | None, law: RateLaw
+) -> _Raw | None:
+    """Cut what lies before the start; None for whatever `fit_trace` may refuse."""
+    needed = max(MIN_POINTS, len(law.parameters) + 1)
+    times = screen_times(time_s, start_s=start_s, needed=needed)
+    values = np.asarray(signal, dtype=np.float64)
+    if isinstance(times, Refusal) or values.shape != times[0].shape:
+        return None
+    time, keep, start = times
+    kept = values[keep]
+    # NaN fails both comparisons.
+    if not (kept.min() > -LARGEST_NUMBER and kept.max() < LARGEST_NUMBER):
+        return None
+    return _Raw(
+        at=at,
+        time=np.asarray(time[keep] - start, dtype=np.float64),
+        signal=kept,
+        start_s=start,
     )
 
 
-def _explained(
-    mass: FloatArray, signal: FloatArray, lines: FloatArray, decays: FloatArray
-) -> FloatArray:
-    """Explained sum of squares (G, K) by every decay (K, B), beside the lines (b, B).
+def _fit_group(raws: Sequence[_Raw], result: Collected) -> None:
+    """Fit some traces and enter those that are sure."""
+    slope = "slope_per_s" in result.rate_law.linear
+    lengths = np.array([raw.length_s for raw in raws])
+    points = np.array([len(raw.time) for raw in raws])
+    scratch = np.empty((3, points.max()))
+    sums, fastest = _block_sums(raws, lengths, scratch)
+    scanned = scan_blocks(sums, fastest=fastest, slope=slope)
+    squared = np.array([raw.signal @ raw.signal for raw in raws])
+    moments = _Moments.of(sums.sum(axis=2), squared, slope=slope)
+    x, open_rows = scanned.x.copy(), np.arange(len(raws))
+    sums = np.empty((len(raws), 3, 6))
+    for _ in range(PASSES):
+        for i in open_rows.tolist():
+            sums[i] = _decay_sums(raws[i], float(np.exp(x[i]) / lengths[i]), scratch)
+        terms = moments.terms(sums, lengths)
+        step = terms.newton_step()
+        kept = np.abs(x + step - scanned.x) < GRID_STEP
+        step = np.where(kept, step, 0.0)
+        open_rows = np.flatnonzero(np.abs(step) > SMALL_STEP)
+        if not len(open_rows):
+            break
+        x[open_rows] += step[open_rows]
+    rows = close_rows(terms, x, step, inside=moments.inside, left=moments.left, back=moments.back)
+    enough = np.array(
+        [enough_explained(scanned.length, free=int(count) - 1 - slope) for count in {*points}]
+    )
+    sure = rows.sure & scanned.clear & kept & (moments.left > CANCELLED * moments.total)
+    sure &= rows.explained > enough.max() * moments.left
+    sure &= terms.ee > CANCELLED * sums[:, 0, 3]
+    sure[open_rows] = False
+    result.enter(
+        np.array([raw.at for raw in raws]),
+        rows,
+        sure=sure,
+        points=points,
+        start_s=np.array([raw.start_s for raw in raws]),
+        window_s=lengths,
+        centre=np.zeros(len(raws)),
+        unit=np.ones(len(raws)),
+    )
 
-    All traces share the blocks' mean times here: enough to find the maximum.
+
+def _decay_sums(raw: _Raw, rate: float, scratch: FloatArray) -> FloatArray:
+    """Add up (3, 6) over the points; rows e, d = -k t e, h = (k t)^2 e.
+
+    Columns: with t, 1, signal, e; then d d and d h in the last two of the second row.
     """
-    gram = np.einsum("gb,ib,jb->gij", mass, lines, lines)
-    of_signal = (mass * signal) @ lines.T
-    crossed = np.einsum("gb,ib,kb->gik", mass, lines, decays, optimize=True)
-    pull = np.linalg.solve(gram, crossed)
-    own = mass @ (decays * decays).T - np.einsum("gik,gik->gk", crossed, pull)
-    shared = (mass * signal) @ decays.T - np.einsum("gi,gik->gk", of_signal, pull)
-    plain = mass @ (decays * decays).T
-    alive = own > 1e-12 * plain
-    return np.where(alive, shared**2 / np.where(alive, own, 1), 0)
+    h, e, d = scratch[:, : len(raw.time)]
+    np.multiply(raw.time, -rate, out=h)
+    np.exp(h, out=e)
+    np.multiply(h, e, out=d)
+    h *= d
+    sums = np.zeros((3, 6))
+    for row, shape in zip(sums, (e, d, h), strict=True):
+        row[:4] = raw.time @ shape, shape.sum(), raw.signal @ shape, e @ shape
+    sums[1, 4:] = d @ d, d @ h
+    return sums
 
 
-def _climb(
-    mass: FloatArray, time: FloatArray, signal: FloatArray, x: FloatArray, *, slope: bool
-) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Newton's steps of `fit_rate` on the blocks' own mean times, for all traces at once."""
-    lines = np.stack((np.ones_like(time), time)[: 1 + slope], axis=1)
-    weighted = lines * mass[:, None]
-    gram = weighted @ np.swapaxes(lines, 1, 2)
-    rest = signal - _onto(weighted, gram, lines, signal)
-    begin = x
-    for _ in range(NEWTON_STEPS):
-        scaled = -np.exp(x)[:, None] * time
-        e = np.exp(scaled)
-        d = scaled * e
-        h = d + scaled * d
-        e = e - _onto(weighted, gram, lines, e)
-        flat = d - _onto(weighted, gram, lines, d)
-        ye, yd, yh = (np.einsum("gb,gb,gb->g", mass, rest, part) for part in (e, d, h))
-        ee, ed, eh = (np.einsum("gb,gb,gb->g", mass, e, part) for part in (e, d, h))
-        dd = np.einsum("gb,gb,gb->g", mass, flat, flat)
-        c = ye / ee
-        c1 = (yd - 2 * c * ed) / ee
-        first = 2 * c * (yd - c * ed)
-        second = 2 * (c1 * yd + c * yh) - 4 * c * c1 * ed - 2 * c * c * (dd + eh)
-        falls = second < 0
-        step = np.where(falls, -first / np.where(falls, second, 1), 10 * GRID_STEP)
-        kept = np.abs(x + step - begin) < 2 * GRID_STEP
-        x = np.where(kept, x + step, x)
-    return x, kept
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Moments:
+    """What the straight line needs, for every trace; times in units of the window.
+
+    Attributes
+    ----------
+    frame
+        (B, 2, b) turns products with t and 1 into products with the frame.
+    back
+        (B, b, b) inverse of the triangle.
+    inside, total, left
+        Signals in the frame (B, b); sums of squares (B,) before and after projection.
+    """
+
+    frame: FloatArray
+    back: FloatArray
+    inside: FloatArray
+    total: FloatArray
+    left: FloatArray
+
+    @classmethod
+    def of(cls, sums: FloatArray, total: FloatArray, *, slope: bool) -> "_Moments":
+        """From sums (B, 5) of 1, t, y, t^2 and t y, and of y^2 (B,)."""
+        count, of_time, of_signal, squares, crossed = sums.T
+        root, mean = np.sqrt(count), of_time / count
+        spread = np.sqrt(np.maximum(squares - mean * of_time, 1e-300))
+        frame = np.zeros((len(sums), 2, 1 + slope))
+        frame[:, 1, 0] = 1 / root
+        back = np.zeros((len(sums), 1 + slope, 1 + slope))
+        back[:, 0, 0] = 1 / root
+        if slope:
+            frame[:, 0, 1], frame[:, 1, 1] = 1 / spread, -mean / spread
+            back[:, 1, 0], back[:, 1, 1] = -mean / spread, 1 / spread
+        inside = (np.stack((crossed, of_signal), axis=1)[:, None] @ frame)[:, 0]
+        return cls(
+            frame=frame,
+            back=back,
+            inside=inside,
+            total=total,
+            left=total - np.einsum("gb,gb->g", inside, inside),
+        )
+
+    def terms(self, sums: FloatArray, lengths: FloatArray) -> RowTerms:
+        """Project the sums (B, 3, 6) of `_decay_sums`."""
+        lines = sums[:, :, :2] / np.stack((lengths, np.ones_like(lengths)), axis=1)[:, None]
+        inside = lines @ self.frame
+        e, d, h = inside[:, 0], inside[:, 1], inside[:, 1] + inside[:, 2]
+        signal = sums[:, :, 2] - np.einsum("gsb,gb->gs", inside, self.inside)
+        with_e = sums[:, :, 3] - np.einsum("gsb,gb->gs", inside, e)
+        dd = sums[:, 1, 4] - np.einsum("gb,gb->g", d, d)
+        return RowTerms(
+            ye=signal[:, 0],
+            yd=signal[:, 1],
+            yh=signal[:, 1] + signal[:, 2],
+            ee=np.maximum(with_e[:, 0], 1e-300),
+            ed=with_e[:, 1],
+            dd=dd,
+            eh=with_e[:, 1] + with_e[:, 2],
+            dh=sums[:, 1, 4] + sums[:, 1, 5] - np.einsum("gb,gb->g", d, h),
+            inside_e=e,
+            inside_d=d,
+            inside_h=h,
+        )
 
 
-def _onto(
-    weighted: FloatArray, gram: FloatArray, lines: FloatArray, rows: FloatArray
-) -> FloatArray:
-    """Weighted projection of rows (G, B) onto each trace's lines (G, b, B)."""
-    sums = np.einsum("gib,gb->gi", weighted, rows)
-    return np.einsum("gi,gib->gb", np.linalg.solve(gram, sums[..., None])[..., 0], lines)
+def _block_sums(
+    raws: Sequence[_Raw], lengths: FloatArray, scratch: FloatArray
+) -> tuple[FloatArray, float]:
+    """Add up (B, 5, K) over blocks as `scan_blocks` takes them; and the largest common k T."""
+    scaled = [raw.time[[0, 1, 2, -1]] / length for raw, length in zip(raws, lengths, strict=True)]
+    edges = block_edges(min(times[1] - times[0] for times in scaled))
+    sums = np.zeros((len(raws), 5, len(edges)))
+    for raw, length, row in zip(raws, lengths, sums, strict=True):
+        points = len(raw.time)
+        starts = np.searchsorted(raw.time, edges * length)
+        row[0] = np.diff(starts, append=points)
+        filled = np.flatnonzero(row[0])
+        starts = starts[filled]
+        squares, crossed = scratch[:2, :points]
+        np.multiply(raw.time, raw.time, out=squares)
+        np.multiply(raw.time, raw.signal, out=crossed)
+        for column, values in zip(row[1:], (raw.time, raw.signal, squares, crossed), strict=True):
+            column[filled] = np.add.reduceat(values, starts)
+    sums[:, [1, 4]] /= lengths[:, None, None]
+    sums[:, 3] /= lengths[:, None] ** 2
+    return sums, min(fastest_kt(times) for times in scaled)
