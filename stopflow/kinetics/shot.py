@@ -255,23 +255,24 @@ def _result(
         k_bound_per_s=bound,
         laws=laws,
         law_shift_sigma=laws.shift_sigma(fit, k_stderr_per_s=stderr),
-        start_shift_sigma=_start_shift(fit, prepared.detection, k_stderr_per_s=stderr),
+        start_shift_sigma=_start_shift(fit, prepared.detection),
         checks=check_signal(values, residuals, noise_sd=fit.noise_sd, parameters=free),
         step_s=float(np.median(np.diff(time[:9]))),
         amplitude_at_mixing=_amplitude_at_mixing(fit, prepared.shot.conditions, settings),
     )
 
 
-def _start_shift(fit: Fit, detection: StartDetection | None, *, k_stderr_per_s: float) -> float:
+def _start_shift(fit: Fit, detection: StartDetection | None) -> float:
     """Shift of k, in standard errors, to the cut nearest to a later detected start."""
-    if detection is None or not detection.found or not k_stderr_per_s > 0:
+    if detection is None or not detection.found:
         return 0.0
     usable = np.isfinite(detection.k_per_s) & (detection.cut_s >= detection.window.start_s)
     if fit.start_s >= detection.window.start_s or not usable.any():
         return 0.0
     at = int(np.argmax(usable))
-    error = max(k_stderr_per_s, float(detection.k_stderr_per_s[at]))
-    return abs(float(detection.k_per_s[at]) - fit.k_per_s) / error
+    # What the artefact does to the fit is in its error too; that of the clean part is taken.
+    error = float(detection.k_stderr_per_s[at])
+    return abs(float(detection.k_per_s[at]) - fit.k_per_s) / error if error > 0 else 0.0
 
 
 def _amplitude_at_mixing(fit: Fit, conditions: Conditions, settings: AnalysisSettings) -> float:

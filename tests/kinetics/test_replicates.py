@@ -18,7 +18,7 @@ from stopflow.kinetics.replicates import average_replicates
 @pytest.mark.slow
 @pytest.mark.parametrize("shots", [3, 5, 7])
 def test_interval_of_replicates_covers_the_truth(
-    shots: int, full_proof: bool, rng: np.random.Generator
+    shots: int, full_proof, rng: np.random.Generator
 ) -> None:
     """94 to 96 %; the single-shot errors play no part however wrong they are."""
     draws = 40_000 if full_proof else 12_000
@@ -66,7 +66,7 @@ def with_k(series: Series, log_k: np.ndarray) -> Series:
 
 
 @pytest.mark.slow
-def test_false_alarms_are_as_rare_as_promised(full_proof: bool, rng: np.random.Generator) -> None:
+def test_false_alarms_are_as_rare_as_promised(full_proof, rng: np.random.Generator) -> None:
     """Chances of a lab without any fault are uniform within a factor, at the level used."""
     labs = 400 if full_proof else 60
     drifts, scatters, outliers = [], [], []

@@ -1,0 +1,180 @@
+"""Every rule speaks up where its fault was put in, and keeps quiet where it was not."""
+
+from dataclasses import fields
+
+import numpy as np
+import pytest
+from lab_shots import TIME, decay, noisy, series, shot
+
+from stopflow.errors import SettingsError
+from stopflow.kinetics.analysis import (
+    AnalysisSettings,
+    ExperimentAnalysis,
+    QualityThresholds,
+    analyse_experiment,
+    analyse_lab,
+)
+from stopflow.kinetics.quality import RULES, Verdict, verdict_of
+from stopflow.kinetics.signal_checks import clipped_share, misfit
+from stopflow.trace import Conditions, Experiment, Shot
+
+
+def analyse(*shots: Shot, **options: object) -> ExperimentAnalysis:
+    return analyse_experiment(
+        Experiment(name="lab", shots=shots),
+        AnalysisSettings(**options),  # type: ignore[arg-type]
+    )
+
+
+def rules_of(signal: np.ndarray, **options: object) -> set[str]:
+    judged = analyse(shot(signal, **options)).shots[0]  # type: ignore[arg-type]
+    assert judged.verdict is verdict_of(judged.findings)
+    return {finding.rule for finding in judged.findings}
+
+
+def test_the_table_is_numbered_and_its_thresholds_exist() -> None:
+    numbers = [rule.number for rule in RULES.values()]
+    assert len(set(numbers)) == len(numbers)
+    known = {item.name for item in fields(QualityThresholds)}
+    used = {name for rule in RULES.values() for name in rule.thresholds}
+    assert used == known
+    assert all(rule.means for rule in RULES.values())
+
+
+def test_a_good_shot_passes(rng: np.random.Generator) -> None:
+    verdicts = [analyse(shot(noisy(rng, decay()))).shots[0].verdict for _ in range(20)]
+    assert verdicts.count(Verdict.PASS) == 20
+
+
+def test_slope(rng: np.random.Generator) -> None:
+    assert "slope" in rules_of(noisy(rng, decay(slope_per_s=0.3)))
+    assert "slope" not in rules_of(noisy(rng, decay(slope_per_s=0.02)))
+
+
+def test_slope_is_seen_with_a_law_that_has_none(rng: np.random.Generator) -> None:
+    steep = analyse(shot(noisy(rng, decay(slope_per_s=0.5))), law="single").shots[0]
+    assert "law-shift" in {finding.rule for finding in steep.findings}
+
+
+def test_short_window(rng: np.random.Generator) -> None:
+    assert "short-window" in rules_of(noisy(rng, decay(3.0), sd=0.001))
+
+
+def test_slow_sampling(rng: np.random.Generator) -> None:
+    time = np.linspace(0, 10, 400)
+    signal = np.exp(-25 * time) + 0.001 * rng.standard_normal(400)
+    assert "slow-sampling" in rules_of(signal, time_s=time)
+
+
+def test_undetermined_fails(rng: np.random.Generator) -> None:
+    found = analyse(shot(noisy(rng, decay(2.2), sd=0.05))).shots[0]
+    assert found.verdict is Verdict.FAIL
+    assert found.findings
+
+
+def test_uncertain(rng: np.random.Generator) -> None:
+    assert "uncertain" in rules_of(noisy(rng, decay(20.0), sd=0.5))
+
+
+def test_residual_runs(rng: np.random.Generator) -> None:
+    wave = 0.02 * np.sin(2 * np.pi * 7 * TIME)
+    assert "residual-runs" in rules_of(noisy(rng, decay() + wave))
+
+
+def test_correlated_noise_alone_is_no_misfit(rng: np.random.Generator) -> None:
+    chances = []
+    for _ in range(200):
+        noise = rng.standard_normal(1500)
+        for at in range(1, len(noise)):
+            noise[at] += 0.6 * noise[at - 1]
+        chances.append(misfit(noise[200:], parameters=0)[1])
+    assert np.mean(np.array(chances) < 0.01) < 0.04
+
+
+def test_saturation_fails(rng: np.random.Generator) -> None:
+    signal = np.minimum(noisy(rng, decay(), sd=0.003), 2.7)
+    found = analyse(shot(signal, start_s=0.0)).shots[0]
+    assert "saturated" in {finding.rule for finding in found.findings}
+    assert found.verdict is Verdict.FAIL
+
+
+def test_clipped_share_counts_runs_at_the_ends_only() -> None:
+    signal = np.array([5.0, 5, 5, 5, 5, 3, 3, 3, 3, 3, 2, 1, 0, 1])
+    assert clipped_share(signal) == pytest.approx(5 / 14)
+
+
+def test_quantisation(rng: np.random.Generator) -> None:
+    assert "quantised" in rules_of(np.round(noisy(rng, decay(), sd=0.002), 1))
+    assert "quantised" not in rules_of(np.round(noisy(rng, decay(), sd=0.01), 3))
+
+
+def test_low_signal_to_noise(rng: np.random.Generator) -> None:
+    assert "noisy" in rules_of(noisy(rng, decay(), sd=0.4))
+
+
+def test_a_start_inside_the_artefact(rng: np.random.Generator) -> None:
+    artefact = 0.8 * np.exp(-TIME / 3e-3)
+    signal = noisy(rng, decay() + artefact)
+    assert "early-start" in rules_of(signal, start_s=0.0)
+    assert "early-start" not in rules_of(signal, start_s=0.03)
+
+
+def test_the_lab_s_own_rate(rng: np.random.Generator) -> None:
+    assert "workbook-rate" in rules_of(noisy(rng, decay()), rate=30.0)
+    assert "workbook-rate" not in rules_of(noisy(rng, decay()), rate=20.3)
+
+
+def test_refusals_fail_with_their_reason() -> None:
+    found = analyse(shot(np.ones(len(TIME)))).shots[0]
+    assert found.verdict is Verdict.FAIL
+    assert [finding.rule for finding in found.findings] == ["refused"]
+    assert "constant" in found.findings[0].text
+
+
+def test_amplitude_that_falls_with_concentration(rng: np.random.Generator) -> None:
+    shots = tuple(
+        shot(
+            noisy(rng, decay(k, amplitude=size)),
+            file=f"{c}.bka",
+            conditions=Conditions(concentration_M=c, substrate="S"),
+        )
+        for c, k, size in ((1e-3, 10, 1.0), (2e-3, 20, 0.95), (4e-3, 40, 0.5))
+    )
+    conditions = analyse(*shots).conditions
+    found = [{finding.rule for finding in item.findings} for item in conditions]
+    assert ["amplitude-falls" in item for item in found] == [False, False, True]
+
+
+def test_the_outlier_is_named(rng: np.random.Generator) -> None:
+    experiment = series(rng, {1e-3: 10.0, 2e-3: 20.0, 3e-3: 30.0}, shots=5)
+    shots = list(experiment.shots)
+    odd = shots[7]
+    shots[7] = shot(noisy(rng, decay(26.0)), file=odd.file, conditions=odd.conditions)
+    found = analyse(*shots)
+    named = [
+        judged.shot.file
+        for judged in found.shots
+        for finding in judged.findings
+        if finding.rule == "outlier-shot"
+    ]
+    assert named == [odd.file]
+    assert found.conditions[1].findings
+
+
+def test_a_condition_without_a_rate_fails() -> None:
+    found = analyse(shot(np.ones(len(TIME)), conditions=Conditions(concentration_M=1e-3)))
+    assert verdict_of(found.conditions[0].findings) is Verdict.FAIL
+    assert "constant" in found.conditions[0].findings[0].text
+
+
+def test_judging_a_lab_again_changes_nothing(rng: np.random.Generator) -> None:
+    first = analyse_lab([analyse_experiment(series(rng, {1e-3: 10.0, 2e-3: 20.0}, shots=5))])
+    again = analyse_lab(first.experiments)
+    assert [item.findings for item in first.experiments[0].conditions] == [
+        item.findings for item in again.experiments[0].conditions
+    ]
+
+
+def test_thresholds_are_checked() -> None:
+    with pytest.raises(SettingsError, match=r"quality\.slope_share"):
+        QualityThresholds(slope_share=-1)

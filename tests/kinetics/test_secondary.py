@@ -1,0 +1,150 @@
+"""Secondary plots against scipy and against chemistry put in by hand."""
+
+import numpy as np
+import pytest
+from lab_shots import series
+from scipy import stats
+from scipy.constants import R
+from scipy.optimize import curve_fit
+
+from stopflow.kinetics.analysis import analyse_experiment, analyse_lab, secondary_rows
+from stopflow.kinetics.regression import (
+    curvature_chance,
+    fit_hyperbola,
+    fit_line,
+    hyperbola,
+    line,
+)
+from stopflow.kinetics.secondary import SecondaryFit
+
+X = np.array([1.0, 2.0, 4.0, 6.0, 8.0, 10.0]) * 1e-3
+
+
+def scattered(
+    rng: np.random.Generator, y: np.ndarray, *, relative: float = 0.02
+) -> tuple[np.ndarray, np.ndarray]:
+    error = relative * y
+    return y + error * rng.standard_normal(len(y)), error
+
+
+def test_line_agrees_with_curve_fit(rng: np.random.Generator) -> None:
+    y, error = scattered(rng, 3 + 2000 * X)
+    curve = fit_line(X, y, error)
+    values, covariance = curve_fit(
+        lambda x, a, b: a + b * x, X, y, sigma=error, absolute_sigma=True
+    )
+    rest = (y - values[0] - values[1] * X) / error
+    np.testing.assert_allclose(curve.values, values, rtol=1e-6)
+    np.testing.assert_allclose(curve.covariance, covariance * max(1.0, rest @ rest / 4), rtol=1e-5)
+
+
+def test_hyperbola_agrees_with_curve_fit(rng: np.random.Generator) -> None:
+    y, error = scattered(rng, 1 + 40 * X / (3e-3 + X))
+    curve = fit_hyperbola(X, y, error)
+    assert curve is not None
+    values, _ = curve_fit(
+        lambda x, a, b, c: a + b * x / (c + x), X, y, p0=(1, 40, 3e-3), sigma=error
+    )
+    np.testing.assert_allclose(curve.values, values, rtol=1e-3)
+
+
+def test_slopes_of_the_hyperbola_are_those_of_finite_differences() -> None:
+    values = np.array([1.0, 40.0, 3e-3])
+    _, slopes = hyperbola(X, values)
+    for number in range(3):
+        step = np.zeros(3)
+        step[number] = 1e-6 * values[number]
+        up, down = hyperbola(X, values + step)[0], hyperbola(X, values - step)[0]
+        np.testing.assert_allclose(slopes[:, number], (up - down) / (2 * step.max()), rtol=1e-6)
+
+
+def test_straight_points_hold_no_hyperbola(rng: np.random.Generator) -> None:
+    assert fit_hyperbola(X, 3 + 2000 * X, 0.01 * np.ones(6)) is None
+    assert fit_hyperbola(X[:3], X[:3], X[:3]) is None
+
+
+@pytest.mark.slow
+def test_interval_and_band_of_a_line_cover_the_truth(full_proof, rng: np.random.Generator) -> None:
+    """At least 95 %: errors of the points are scaled up, never down."""
+    draws = 4000 if full_proof else 800
+    grid = np.linspace(0, 12e-3, 7)
+    inside, band = 0, np.zeros(7)
+    truth = 3 + 2000 * X
+    for _ in range(draws):
+        y, error = scattered(rng, truth)
+        curve = fit_line(X, y, error)
+        half = curve.quantile() * np.sqrt(curve.covariance[1, 1])
+        inside += abs(curve.values[1] - 2000) < half
+        _, low, high = curve.band(grid)
+        band += (low < line(grid, np.array([3, 2000.0]))[0]) & (
+            line(grid, np.array([3, 2000.0]))[0] < high
+        )
+    assert inside / draws > 0.945
+    assert (band / draws > 0.94).all()
+
+
+def test_curvature_is_seen_only_where_it_is(rng: np.random.Generator) -> None:
+    straight = [curvature_chance(X, *scattered(rng, 3 + 2000 * X)) for _ in range(400)]
+    assert np.mean(np.array(straight) < 0.05) < 0.08
+    parabola = 3 + 2000 * X - 8e4 * X**2
+    bent = [curvature_chance(X, *scattered(rng, parabola, relative=0.01)) for _ in range(50)]
+    assert np.median(bent) < 0.01
+    assert np.isnan(curvature_chance(X[:3], X[:3], X[:3]))
+
+
+def chosen(fits: tuple[SecondaryFit, ...]) -> dict[str, SecondaryFit]:
+    return {fit.kind: fit for fit in fits if fit.chosen}
+
+
+def test_k_on_and_k_off_of_an_experiment(rng: np.random.Generator) -> None:
+    rates = {c: 5 + 3000 * c for c in X}
+    lab = analyse_lab([analyse_experiment(series(rng, rates))])
+    fits = chosen(lab.secondary)
+    assert set(fits) == {"line"}
+    k_on, k_off = fits["line"].parameters
+    assert k_on.low < 3000 < k_on.high
+    assert k_off.low < 5 < k_off.high
+    assert k_on.unit == "M^-1 s^-1"
+    assert "straight" in fits["line"].text
+
+
+def test_saturation_is_chosen_by_aicc(rng: np.random.Generator) -> None:
+    rates = {c: 4 + 60 * c / (2e-3 + c) for c in X}
+    lab = analyse_lab([analyse_experiment(series(rng, rates, shots=4))])
+    fits = chosen(lab.secondary)
+    assert set(fits) == {"hyperbola"}
+    top, half, _ = fits["hyperbola"].parameters
+    assert top.low < 60 < top.high
+    assert half.low < 2e-3 < half.high
+
+
+def test_activation_energy_over_several_experiments(rng: np.random.Generator) -> None:
+    kelvin = np.array([283.15, 288.15, 293.15, 298.15, 303.15])
+    k = 20 * np.exp(-60e3 / R * (1 / kelvin - 1 / 293.15))
+    analyses = [
+        analyse_experiment(series(rng, {1e-3: rate}, shots=5, temperature_K=t, name=f"{t}"))
+        for t, rate in zip(kelvin, k, strict=True)
+    ]
+    fits = chosen(analyse_lab(analyses).secondary)
+    assert set(fits) == {"arrhenius", "eyring"}
+    energy = fits["arrhenius"].parameters[0]
+    assert energy.low < 60 < energy.high
+    means = [analysis.conditions[0].mean.k_per_s for analysis in analyses]
+    plain = stats.linregress(1 / kelvin, np.log(means))
+    assert energy.value == pytest.approx(-plain.slope * R / 1e3, rel=0.01)
+    enthalpy = fits["eyring"].parameters[0]
+    assert enthalpy.value == pytest.approx(energy.value - R * kelvin.mean() / 1e3, abs=0.1)
+
+
+def test_rows_hold_what_the_band_needs(rng: np.random.Generator) -> None:
+    lab = analyse_lab([analyse_experiment(series(rng, {c: 5 + 3000 * c for c in X}))])
+    rows = [row for row in secondary_rows(lab) if row["kind"] == "line"]
+    assert [row["parameter"] for row in rows] == ["k_on", "k_off", "correlation"]
+    assert -1 < float(str(rows[2]["value"])) < 0
+    columns = "plot experiment group kind chosen points parameter value stderr low95 high95 unit"
+    assert list(rows[0]) == [*columns.split(), "aicc", "text"]
+
+
+def test_two_concentrations_make_no_plot(rng: np.random.Generator) -> None:
+    lab = analyse_lab([analyse_experiment(series(rng, {1e-3: 10.0, 2e-3: 20.0}))])
+    assert lab.secondary == ()
