@@ -15,6 +15,8 @@ from stopflow.cli import bench, kinetics, lab, models
 from stopflow.cli.console import warn
 from stopflow.errors import StopflowError
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="stopflow",
     help="Rate constants from stopped-flow traces: honest errors, verdicts, a PDF, a network.",
@@ -45,9 +47,10 @@ def main() -> None:
         app()
     except StopflowError as error:
         _fail(error, code=2)
-    except KeyboardInterrupt:
-        warn("interrupted; earlier results are as they were")
-        sys.exit(130)
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            warn("interrupted; earlier results are as they were")
+        raise
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

@@ -90,8 +90,11 @@ def plan(
     if as_json:
         say_json(planned.as_dict())
     else:
-        for line in planned.lines():
-            say(line, quiet=quiet)
+        say(planned.headline(), quiet=quiet)
+        if planned.plan.recordings:
+            say_table(*planned.table(), quiet=quiet)
+            say(planned.plan.note, quiet=quiet)
+    raise typer.Exit(1 if planned.plan.reason else 0)
 
 
 def view(

@@ -50,6 +50,8 @@ SECONDARY_COLUMNS = (
     "text",
 )
 LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib")
+SMALL_LAB = 10_000_000
+"""Bytes below which starting processes takes longer than the work."""
 OWN_KEYS = ("channel", "time_unit", "workers")
 BLAS_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -148,7 +150,8 @@ def _read_all(
     jobs: Sequence[tuple[Path, str, IngestSettings]], *, workers: int
 ) -> Iterator[Reading]:
     """Read and analyse the folders in order, one process a core."""
-    processes = min(workers or os.cpu_count() or 1, len(jobs))
+    small = sum(path.stat().st_size for folder, *_ in jobs for path in folder.iterdir()) < SMALL_LAB
+    processes = min(workers or (1 if small else os.cpu_count() or 1), len(jobs))
     if processes == 1:
         yield from (_read_one(job) for job in jobs)
         return

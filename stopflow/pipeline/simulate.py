@@ -1,5 +1,6 @@
 """A lab with known truth, written to disk."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from stopflow.pipeline.progress import Progress, silent
@@ -16,6 +17,6 @@ def simulate(
     progress: Progress = silent,
 ) -> WrittenLab:
     """Write a lab of the default size, or with other numbers of folders and points."""
-    sizes = {"folders": folders, "points": points}
-    spec = LabSpec(**{name: size for name, size in sizes.items() if size is not None})
+    usual = LabSpec()
+    spec = replace(usual, folders=folders or usual.folders, points=points or usual.points)
     return write_lab(out, spec=spec, seed=seed, progress=progress)

@@ -1,7 +1,7 @@
 """One file: fit it, draw it, plan the next recording from it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from stopflow.kinetics.analysis import (
     cut_rows,
     shot_rows,
 )
+from stopflow.kinetics.plan import Plan, plan_recording
 from stopflow.pipeline.ingest import CUT_COLUMNS, PROBLEM_COLUMNS, SECONDARY_COLUMNS
 from stopflow.report.data import KineticsReportData
 from stopflow.report.rounding import format_interval, format_pm, format_time, format_value
@@ -98,6 +99,47 @@ class FittedFile:
         return float(self.row[column]) if column else float("nan")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PlannedFile:
+    """A plan made from a file, ready to print."""
+
+    file: str
+    plan: Plan
+
+    def headline(self) -> str:
+        """Say what was asked and what is known so far."""
+        wanted = f"k to {100 * self.plan.precision:.3g} %"
+        if self.plan.reason:
+            return f"{self.file}: no plan for {wanted}: {self.plan.reason}"
+        k = format_pm(self.plan.fit.k_per_s, self.plan.fit.k_stderr_per_s)
+        return f"{self.file}: k = {k} 1/s; to know {wanted}:"
+
+    def table(self) -> tuple[Sequence[str], list[Sequence[str]]]:
+        """Give columns and rows for the terminal."""
+        return ("", "record", "points", "every", "one shot", "shots"), [
+            (
+                way.name,
+                format_time(way.window_s),
+                str(way.points),
+                format_time(way.interval_s),
+                f"{100 * way.relative_error:.2g} %",
+                str(way.shots),
+            )
+            for way in self.plan.recordings
+        ]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For --json."""
+        return {
+            "file": self.file,
+            "precision": self.plan.precision,
+            "k_per_s": self.plan.fit.k_per_s,
+            "recordings": [asdict(way) for way in self.plan.recordings],
+            "reason": self.plan.reason,
+            "note": self.plan.note,
+        }
+
+
 def fit_file(
     file: Path,
     *,
@@ -138,6 +180,37 @@ def fit_file(
         trace=trace,
         notes=tuple(str(note) for note in recorded.notes),
     )
+
+
+def plan_file(
+    file: Path,
+    *,
+    precision: str,
+    start: float | None = None,
+    channel: int = 1,
+    time_unit: str | None = None,
+) -> PlannedFile:
+    """Plan the next recording from a first file; `precision` is a text, ``"2%"`` or ``"0.02"``."""
+    recorded = read_bka_file(file, time_unit=time_unit)
+    trace = recorded.trace(channel)
+    planned = plan_recording(
+        trace.time_s,
+        trace.signal,
+        precision=parse_share(precision),
+        start_s=None if start is None else start * recorded.time_unit_s,
+    )
+    return PlannedFile(file=file.name, plan=planned)
+
+
+def parse_share(text: str) -> float:
+    """Turn ``"2%"`` or ``"0.02"`` into 0.02."""
+    stripped = text.strip()
+    try:
+        if stripped.endswith("%"):
+            return float(stripped[:-1]) / 100
+        return float(stripped)
+    except ValueError as error:
+        raise SettingsError("--precision", text, valid="a share such as 2% or 0.02") from error
 
 
 def parse_pins(texts: Sequence[str]) -> dict[str, float]:
