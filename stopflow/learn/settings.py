@@ -78,14 +78,14 @@ class TrainSettings:
     layer: str = "dlrt"
     rank: int = 50
     hidden: tuple[int, ...] = (512, 512, 256)
-    activation: str = "relu"
+    activation: str = "gelu"
     layers: tuple[LayerSpec, ...] = ()
     features: str = "shape"
     pairs: int = 0
     labels: Literal["fit", "workbook"] = "fit"
     standardise: bool = True
     directions: int = 64
-    views: int = 6
+    views: int = 4
     drift: float = 0.1
     row_space: Literal["auto", "on", "off"] = "auto"
     epochs: int = 300
@@ -180,6 +180,7 @@ class TrainSettings:
 
 PUBLISHED: Final[Mapping[str, object]] = {
     "features": "raw",
+    "activation": "relu",
     "standardise": False,
     "directions": 0,
     "views": 0,

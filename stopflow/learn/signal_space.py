@@ -9,6 +9,7 @@ Beyond d a direction is kept, so that the first layer can have its full rank, bu
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations_with_replacement
 from typing import Final
 
@@ -74,7 +75,7 @@ def find_signal_space(
     directions
         q, at most; fewer where the curves or the rows have fewer.
     """
-    basis = cell_basis(spec.kind, spec.pairs, directions=min(CURVE_DIRECTIONS, spec.pairs - 1))
+    basis = _curve_basis(spec.kind, spec.pairs)
     inside = signals @ basis.astype(np.float32)
     inside = inside.astype(np.float64) - inside.mean(axis=0, dtype=np.float64)
     energy, vectors = np.linalg.eigh(inside.T @ inside / len(inside))
@@ -89,6 +90,14 @@ def find_signal_space(
         leading=leading,
         energy_share=float(energy[:leading].sum()) / total,
     )
+
+
+@lru_cache(maxsize=2)
+def _curve_basis(kind: str, pairs: int) -> FloatArray:
+    """(pairs, m) orthonormal, from the laws alone: equal for every run."""
+    basis = cell_basis(kind, pairs, directions=min(CURVE_DIRECTIONS, pairs - 1))
+    basis.setflags(write=False)
+    return basis
 
 
 def count_leading(whitened: FloatArray, encoded: FloatArray, experiment: NDArray[np.str_]) -> int:

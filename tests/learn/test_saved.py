@@ -1,0 +1,124 @@
+"""A saved model rebuilds itself, and what is no model is called so."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from stopflow.errors import ModelError
+from stopflow.features import FeatureSpec, Standardiser
+from stopflow.learn.model import Model, TargetScale, predict
+from stopflow.learn.saved import csv_text, load_model, save_model
+from stopflow.lowrank import LAYERS, LayerSpec, build_network
+
+SPEC = FeatureSpec("shape", 10)
+
+
+def make_model(layer="dlrt", outputs=1):
+    rank = 4 if LAYERS[layer].ranked else None
+    specs = [
+        LayerSpec(type=layer, dim=12, rank=rank),
+        LayerSpec(type="dense", dim=outputs, activation="linear"),
+    ]
+    return Model(
+        network=build_network(20, specs, generator=torch.Generator().manual_seed(2)),
+        features=SPEC,
+        standardiser=Standardiser(mean=np.linspace(0, 1, 20), scale=np.full(20, 2.0)),
+        target=TargetScale(mean=1.5, scale=0.7),
+        spread_scale=1.2,
+        record={"seed": 2},
+    )
+
+
+@pytest.mark.parametrize("layer", sorted(LAYERS))
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_a_saved_model_predicts_the_same(tmp_path, rng, layer, outputs):
+    model = make_model(layer, outputs)
+    save_model(tmp_path / "m", model, metrics={"x": np.float64("nan"), "y": (1, np.int64(2))})
+    loaded = load_model(tmp_path / "m")
+    rows, windows = rng.standard_normal((300, 20)), np.full(300, 2.0)
+    first, second = (predict(m, rows, window_s=windows) for m in (model, loaded))
+    np.testing.assert_array_equal(first.k_per_s, second.k_per_s)
+    np.testing.assert_array_equal(first.k_low95_per_s, second.k_low95_per_s)
+    assert loaded.record == {"seed": 2}
+    assert json.loads((tmp_path / "m/metrics.json").read_text()) == {"x": None, "y": [1, 2]}
+
+
+def test_an_interval_holds_its_rate_and_one_output_has_none(rng):
+    rows, windows = rng.standard_normal((5, 20)), np.ones(5)
+    wide = predict(make_model(outputs=2), rows, window_s=windows)
+    assert (wide.k_low95_per_s < wide.k_per_s).all()
+    assert (wide.k_per_s < wide.k_high95_per_s).all()
+    np.testing.assert_allclose(
+        np.log(wide.k_high95_per_s / wide.k_per_s), 1.96 * wide.target_sd, rtol=1e-3
+    )
+    assert np.isnan(predict(make_model(), rows, window_s=windows).k_low95_per_s).all()
+
+
+def test_the_rate_is_the_decoded_output(rng):
+    model, rows = make_model(), rng.standard_normal((4, 20))
+    with torch.no_grad():
+        outputs = model.network(torch.from_numpy(model.standardiser.apply(rows)))[:, 0]
+    expected = np.exp(1.5 + 0.7 * outputs.double().numpy()) / 3.0
+    np.testing.assert_allclose(predict(model, rows, window_s=np.full(4, 3.0)).k_per_s, expected)
+
+
+def test_rows_that_do_not_fit_are_refused():
+    with pytest.raises(ModelError, match=r"\(2, 7\) do not fit.*20.*shape features of 10 pairs"):
+        predict(make_model(), np.ones((2, 7)), window_s=np.ones(2))
+
+
+def damage_version(folder):
+    described = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps(described | {"version": 99}))
+
+
+def damage_shape(folder):
+    described = json.loads((folder / "model.json").read_text())
+    described["layers"][0]["dim"] = 13
+    (folder / "model.json").write_text(json.dumps(described))
+
+
+def damage_weights(folder):
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (damage_version, "version 99; this program reads 1"),
+        (damage_shape, "do not fit model.json"),
+        (damage_weights, "cut off or not safetensors"),
+        (lambda folder: (folder / "model.json").write_text('{"format":'), "not JSON"),
+        (lambda folder: (folder / "model.json").write_text("{}"), "does not describe a model"),
+        (lambda folder: (folder / "model.safetensors").unlink(), "safetensors is missing"),
+        (lambda folder: (folder / "model.json").unlink(), r"model\.json is missing"),
+    ],
+)
+def test_a_damaged_model_says_what_is_wrong(tmp_path, damage, says):
+    save_model(tmp_path / "m", make_model())
+    damage(tmp_path / "m")
+    with pytest.raises(ModelError, match=says):
+        load_model(tmp_path / "m")
+
+
+def test_weights_that_are_no_numbers_are_refused(tmp_path):
+    model = make_model()
+    model.network.layers[0].bias.data[0] = float("nan")
+    save_model(tmp_path / "m", model)
+    with pytest.raises(ModelError, match="no finite numbers"):
+        load_model(tmp_path / "m")
+
+
+def test_a_model_is_replaced_only_whole(tmp_path):
+    save_model(tmp_path / "m", make_model(), metrics={"a": 1})
+    with pytest.raises(TypeError):
+        save_model(tmp_path / "m", make_model(), metrics={"a": object()})
+    assert json.loads((tmp_path / "m/metrics.json").read_text()) == {"a": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["m"]
+
+
+def test_tables_leave_missing_numbers_empty():
+    assert csv_text([{"a": 1, "b": float("nan")}, {"a": "x,y", "b": None}]) == 'a,b\n1,\n"x,y",\n'

@@ -1,0 +1,63 @@
+import pytest
+
+from stopflow.errors import SettingsError
+from stopflow.learn.settings import SCHEDULES, TrainSettings
+from stopflow.lowrank import LayerSpec
+
+
+def test_the_published_network():
+    specs = TrainSettings().network_specs(28_000)
+    assert [(s.type, s.dim, s.rank) for s in specs] == [
+        ("dlrt", 512, 50),
+        ("dlrt", 512, 50),
+        ("dlrt", 256, 50),
+        ("dense", 1, None),
+    ]
+
+
+def test_layers_one_by_one_win_and_get_an_output():
+    layers = (LayerSpec(type="dense", dim=16), LayerSpec(type="vanilla", dim=8, rank=4))
+    specs = TrainSettings(layers=layers).network_specs(100)
+    assert specs[:2] == layers
+    assert (specs[2].dim, specs[2].activation) == (1, "linear")
+
+
+def test_a_rank_that_does_not_fit_names_its_layer():
+    layers = (LayerSpec(type="dense", dim=16), LayerSpec(type="dlrt", dim=64, rank=20))
+    with pytest.raises(SettingsError, match=r"rank of layer 2 = 20.*1 to 16"):
+        TrainSettings(layers=layers).network_specs(100)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"layer": "cubic"}, "layer = 'cubic'.*dense"),
+        ({"features": "x"}, "features = 'x'.*raw, shape, blocks"),
+        ({"labels": "x"}, "labels"),
+        ({"schedule": "x"}, "cosine"),
+        ({"loss": "x"}, "smooth-l1"),
+        ({"optimiser": "x"}, "adam"),
+        ({"epochs": 0}, "epochs = 0"),
+        ({"rank": True}, "rank = True"),
+        ({"theta": 1.0}, "theta = 1.0"),
+        ({"learning_rate": float("nan")}, "learning_rate"),
+        ({"hidden": ()}, "one hidden layer"),
+        ({"drift": -1.0}, "drift"),
+        ({"layers": (LayerSpec(type="dense", dim=3, activation="linear"),)}, "one k"),
+    ],
+)
+def test_what_is_out_of_range_is_named(changes, says):
+    with pytest.raises(SettingsError, match=says):
+        TrainSettings(**changes)
+
+
+def test_schedules_stay_positive_and_end_low():
+    for name, schedule in SCHEDULES.items():
+        assert all(0 < schedule(i / 50) <= 1 for i in range(50))
+        assert name == "constant" or schedule(0.999) < 0.01
+
+
+def test_the_published_recipe_is_the_default_but_for_what_it_names():
+    recipe = TrainSettings.published(layer="dense", epochs=5)
+    assert (recipe.features, recipe.standardise, recipe.loss) == ("raw", False, "mse")
+    assert recipe.epochs == 5
