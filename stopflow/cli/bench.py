@@ -1,11 +1,12 @@
 """stopflow bench: speed ratios against peers, measured alternately in one run."""
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from stopflow.cli.console import Debug, Json, say, say_json, say_table
-from stopflow.cli.options import Device
+from stopflow.cli.console import Debug, Json, progress_bar, say, say_json, say_table
+from stopflow.cli.options import MODELS, Device, ModelsFolder
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -45,18 +46,49 @@ def step(
     """Training step of every layer against tuned dense Adam at the published size."""
     from stopflow.pipeline.bench import measure_step
 
-    _show(
-        measure_step(batch_sizes=batch_size or [32, 64], rank=rank, rounds=rounds, device=device),
-        as_json=as_json,
-    )
+    with progress_bar(quiet=False) as progress:
+        rows = measure_step(
+            batch_sizes=batch_size or [32, 64],
+            rank=rank,
+            rounds=rounds,
+            device=device,
+            progress=progress,
+        )
+    _show(rows, as_json=as_json)
 
 
-def _show(rows: list[dict[str, object]], *, as_json: bool) -> None:
+@app.command(epilog="Example: stopflow bench model --seeds 3 --real data/fe_scn")
+def model(
+    name: Annotated[
+        str | None, typer.Argument(help="A model's name or folder; default: the shipped one.")
+    ] = None,
+    *,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=0, help="Simulated labs to judge it on.")
+    ] = 3,
+    real: Annotated[
+        list[Path] | None, typer.Option("--real", help="Folders of real shots to judge it on.")
+    ] = None,
+    models: ModelsFolder = MODELS,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Accuracy of a model beside the fit on labs it never saw."""
+    from stopflow.pipeline.bench import measure_model
+
+    with progress_bar(quiet=False) as progress:
+        rows = measure_model(
+            name, models=models, seeds=seeds, folders=tuple(real or ()), progress=progress
+        )
+    _show(rows, as_json=as_json)
+
+
+def _show(rows: list[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
         say_json(rows)
         return
-    columns = list(rows[0])
-    say_table(columns, [[_text(row[column]) for column in columns] for row in rows])
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    say_table(columns, [[_text(row.get(column, "")) for column in columns] for row in rows])
     say("medians of one run; only ratios within a run mean something")
 
 

@@ -291,12 +291,19 @@ def pretrain(
     features: Annotated[str, typer.Option("--features", help="shape or blocks.")] = "shape",
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Training steps.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="Same seed, same model.")] = 0,
-    name: Annotated[str | None, typer.Option("--name", help="Name of the model.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name of the model; default: pretrained-FEATURES.")
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")
     ] = False,
+    labs: Annotated[
+        int, typer.Option("--labs", min=0, help="Judge it on so many simulated labs, for its card.")
+    ] = 0,
+    real: Annotated[
+        list[Path] | None, typer.Option("--real", help="Judge it on this folder of real shots too.")
+    ] = None,
     models: ModelsFolder = MODELS,
-    device: Device = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -311,7 +318,8 @@ def pretrain(
             name=name,
             models=models,
             resume=resume,
-            device=device or "cpu",
+            judged_on=labs,
+            real=tuple(real or ()),
             progress=progress,
         )
     say_written(made.written, quiet=quiet)

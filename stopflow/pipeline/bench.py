@@ -1,0 +1,68 @@
+"""Speeds and accuracies measured in one run, as tables."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from stopflow.io.folder import find_experiments, read_experiment
+from stopflow.kinetics.bench import bench_fit
+from stopflow.pipeline.find import find_model
+from stopflow.pipeline.progress import Progress, silent
+
+
+def measure_fit(*, traces: int | None = None) -> list[dict[str, object]]:
+    """Compare the fit with scipy's curve_fit; `traces` is the size of the batch."""
+    return bench_fit() if traces is None else bench_fit(traces=traces)
+
+
+def measure_step(
+    *,
+    batch_sizes: Sequence[int],
+    rank: int,
+    rounds: int | None = None,
+    device: str | None = None,
+    progress: Progress = silent,
+) -> list[dict[str, Any]]:
+    """Compare a training step of every layer with tuned dense Adam."""
+    from dataclasses import replace
+
+    from stopflow.learn.device import require_device
+    from stopflow.lowrank.bench import BenchSize, bench_step
+
+    place = device or "cpu"
+    require_device(place)
+    done = iter(range(1, 10_000))
+    return bench_step(
+        size=replace(BenchSize(), rank=rank),
+        batches=tuple(batch_sizes),
+        device=place,
+        progress=lambda what: progress(what, next(done), 0),
+        rounds=rounds or 15,
+    )
+
+
+def measure_model(
+    model: str | None,
+    *,
+    models: Path,
+    seeds: int,
+    folders: Sequence[Path] = (),
+    progress: Progress = silent,
+) -> list[dict[str, Any]]:
+    """Judge a model on simulated labs it never saw and on folders of real shots."""
+    from stopflow.learn.bench_model import bench_model, real_shots, simulated_shots
+    from stopflow.learn.saved import load_model
+
+    place = find_model(model, models)
+    loaded = load_model(place)
+    rows = []
+    for number in range(seeds):
+        progress("simulated labs", number, seeds)
+        shots = simulated_shots(number)
+        rows.append(bench_model(loaded, shots, name=f"{place.name}: simulated lab {number}"))
+    for folder in folders:
+        experiments = [read_experiment(found) for found in find_experiments(folder)]
+        rows.append(
+            bench_model(loaded, real_shots(experiments), name=f"{place.name}: {folder.name}")
+        )
+    return rows
