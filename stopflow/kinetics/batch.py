@@ -65,7 +65,9 @@ def fit_batch(
 
         def fit_part(first: int) -> None:
             part = slice(first, first + step)
-            _fit_chunk(rows[part, keep], space, result, part, start_s=start, window_s=window)
+            # A row in which a division fails is not sure, and is fitted alone.
+            with np.errstate(all="ignore"):
+                _fit_chunk(rows[part, keep], space, result, part, start_s=start, window_s=window)
 
         with ThreadPoolExecutor(workers) as pool:
             list(pool.map(fit_part, range(0, len(rows), step)))

@@ -22,7 +22,7 @@ from stopflow.kinetics.fit_screen import fastest_kt
 from stopflow.trace import FloatArray
 
 # Share of a unit exponential that the space may miss.
-MISSED = 1e-14
+MISSED = 1e-15
 # Spacing of the scan, in ln k: cheap here, and a better start saves a Newton step.
 SCAN_STEP = 0.1
 # Spacing of the exponentials that build the space, in ln k.

@@ -17,7 +17,7 @@ from scipy.optimize import least_squares
 from stopflow.kinetics.fit_blocks import block_means
 from stopflow.kinetics.fit_pins import Pins
 from stopflow.kinetics.fit_rate import edge_refusal
-from stopflow.kinetics.fit_result import Refusal
+from stopflow.kinetics.fit_result import FitStatus, Refusal
 from stopflow.kinetics.fit_screen import SLOWEST_KT, Window, fastest_kt
 from stopflow.kinetics.models import RealArray
 from stopflow.trace import FloatArray
@@ -25,6 +25,7 @@ from stopflow.trace import FloatArray
 # Grid points for one, two, three and more free rates.
 RATE_COUNTS = (96, 28, 16, 9)
 EXPONENTS = (0.15, 0.2, 0.27, 0.35, 0.45, 0.6, 0.8, 1.0, 1.25, 1.6, 2.0)
+LOWEST_EXPONENT, HIGHEST_EXPONENT = 0.08, 4.0
 STARTS = 3
 # Keeps the normal equations of the scan solvable where two rates are nearly one.
 RIDGE = 1e-13
@@ -64,9 +65,17 @@ def solve_general(pins: Pins, window: Window) -> tuple[FloatArray, FloatArray] |
         theta = min(found, key=lambda item: item[1])[0]
     else:
         theta = pins.theta
-    for name, rate, free in zip(pins.law.nonlinear, theta, pins.free, strict=True):
-        refusal = edge_refusal(rate, fastest=fastest, length_s=window.length_s)
-        if refusal and free and name.endswith("_per_s"):
+    for name, value, free in zip(pins.law.nonlinear, theta, pins.free, strict=True):
+        refusal = None
+        if free and name.endswith("_per_s"):
+            refusal = edge_refusal(value, fastest=fastest, length_s=window.length_s)
+        elif free and not LOWEST_EXPONENT < value < HIGHEST_EXPONENT:
+            refusal = Refusal(
+                status=FitStatus.UNDETERMINED,
+                reason=f"{name} would leave {LOWEST_EXPONENT:g} to {HIGHEST_EXPONENT:g}: no curve "
+                "of this shape",
+            )
+        if refusal:
             return refusal
     return theta, linear_part(coarse, theta)
 
@@ -124,7 +133,10 @@ def scan_grid(coarse: Coarse, fastest: float) -> list[FloatArray]:
 def _descend(coarse: Coarse, start: FloatArray, *, fastest: float) -> tuple[FloatArray, float]:
     """Levenberg-Marquardt in the logarithms from `start`; (theta, sum of squares)."""
     pins = coarse.pins
-    low, high = np.log(SLOWEST_KT / 10), np.log(fastest * 10)
+    names = np.array(pins.law.nonlinear)[pins.free]
+    rates = np.array([name.endswith("_per_s") for name in names])
+    low = np.log(np.where(rates, SLOWEST_KT / 10, LOWEST_EXPONENT))
+    high = np.log(np.where(rates, fastest * 10, HIGHEST_EXPONENT))
 
     def theta_at(x: FloatArray) -> FloatArray:
         theta = pins.theta.copy()

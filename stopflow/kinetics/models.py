@@ -118,11 +118,17 @@ def _exponential_jacobian(time: RealArray, theta: RealArray, linear: RealArray) 
     return -amplitudes * time * np.exp(-theta[:, None] * time)
 
 
+def _stretched_power(scaled: RealArray, beta: RealArray) -> RealArray:
+    """(k t)^beta, cut where its exponential has vanished."""
+    with np.errstate(over="ignore"):
+        return np.minimum(scaled**beta, 700)
+
+
 def _stretched_basis(
     time: RealArray, theta: RealArray, *, slope: bool, intercept: bool
 ) -> RealArray:
     """Phi = exp(-(k t)^beta)."""
-    power = (theta[..., :1] * time) ** theta[..., 1:]
+    power = _stretched_power(theta[..., :1] * time, theta[..., 1:])
     return _with_baseline(np.exp(-power)[..., None, :], time, slope=slope, intercept=intercept)
 
 
@@ -130,7 +136,7 @@ def _stretched_jacobian(time: RealArray, theta: RealArray, linear: RealArray) ->
     """dy/dk = -c beta x/k exp(-x), dy/dbeta = -c x ln(k t) exp(-x) with x = (k t)^beta."""
     rate, beta = theta
     scaled = rate * time
-    power = scaled**beta
+    power = _stretched_power(scaled, beta)
     common = -linear[0] * power * np.exp(-power)
     # x ln(k t) -> 0 at t = 0; there x is 0 and the logarithm is taken of 1.
     logarithm = np.log(np.where(scaled > 0, scaled, 1))

@@ -26,7 +26,7 @@ from stopflow.kinetics.models import RateLaw, find_law
 from stopflow.trace import FloatArray
 
 # Traces whose points stay in the processor's cache between the passes.
-GROUP = 16
+GROUP = 32
 PASSES = 3
 # A Newton step whose square is beyond the digits asked for.
 SMALL_STEP = 1e-5
@@ -34,7 +34,7 @@ SMALL_STEP = 1e-5
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Raw:
-    """One usable trace: time since the start (N,), signal (N,), both as recorded."""
+    """One usable trace: time and signal (N,) from the start on, as recorded."""
 
     at: int
     time: FloatArray
@@ -43,7 +43,7 @@ class _Raw:
 
     @property
     def length_s(self) -> float:
-        return float(self.time[-1])
+        return float(self.time[-1] - self.start_s)
 
 
 def fit_traces(
@@ -73,17 +73,23 @@ def fit_traces(
     starts = list(starts_s) if starts_s is not None else [None] * len(traces)
     result = collect(rate_law, len(traces))
 
-    def fit_group(first: int) -> None:
-        raws = []
-        for at in range(first, min(first + GROUP, len(traces))):
-            raw = _prepare(at, *traces[at], start_s=starts[at], law=rate_law)
-            raws += [raw] if raw else []
-        if raws:
-            _fit_group(raws, result)
+    def fit_share(worker: int) -> None:
+        longest = max((np.size(time) for time, _ in traces), default=0)
+        # Memory is taken once: fresh pages cost more than the sums.
+        since, scratch = np.empty((GROUP, longest)), np.empty((3, longest))
+        for first in range(worker * GROUP, len(traces), workers * GROUP):
+            raws = []
+            for at in range(first, min(first + GROUP, len(traces))):
+                raw = _prepare(at, *traces[at], start_s=starts[at], law=rate_law)
+                raws += [raw] if raw else []
+            # A row in which a division fails is not sure, and is fitted alone.
+            with np.errstate(all="ignore"):
+                if raws:
+                    _fit_group(raws, result, since=since, scratch=scratch)
 
     if rate_law.exponentials == 1:
         with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(fit_group, range(0, len(traces), GROUP)))
+            list(pool.map(fit_share, range(workers)))
 
     def fit_alone(at: int) -> Fit:
         time, signal = traces[at]
@@ -103,24 +109,26 @@ def _prepare(
         return None
     time, keep, start = times
     kept = values[keep]
-    # NaN fails both comparisons.
-    if not (kept.min() > -LARGEST_NUMBER and kept.max() < LARGEST_NUMBER):
+    low, high = kept.min(), kept.max()
+    # NaN fails every comparison.
+    if not (-LARGEST_NUMBER < low < high < LARGEST_NUMBER):
         return None
     return _Raw(
         at=at,
-        time=np.asarray(time[keep] - start, dtype=np.float64),
+        time=np.asarray(time[keep], dtype=np.float64),
         signal=kept,
         start_s=start,
     )
 
 
-def _fit_group(raws: Sequence[_Raw], result: Collected) -> None:
-    """Fit some traces and enter those that are sure."""
+def _fit_group(
+    raws: Sequence[_Raw], result: Collected, *, since: FloatArray, scratch: FloatArray
+) -> None:
+    """Fit some traces and enter those that are sure; times since the start go to `since`."""
     slope = "slope_per_s" in result.rate_law.linear
     lengths = np.array([raw.length_s for raw in raws])
     points = np.array([len(raw.time) for raw in raws])
-    scratch = np.empty((3, points.max()))
-    sums, fastest = _block_sums(raws, lengths, scratch)
+    sums, fastest = _block_sums(raws, lengths, since, scratch)
     scanned = scan_blocks(sums, fastest=fastest, slope=slope)
     squared = np.array([raw.signal @ raw.signal for raw in raws])
     moments = _Moments.of(sums.sum(axis=2), squared, slope=slope)
@@ -128,7 +136,9 @@ def _fit_group(raws: Sequence[_Raw], result: Collected) -> None:
     sums = np.empty((len(raws), 3, 6))
     for _ in range(PASSES):
         for i in open_rows.tolist():
-            sums[i] = _decay_sums(raws[i], float(np.exp(x[i]) / lengths[i]), scratch)
+            sums[i] = _decay_sums(
+                since[i, : points[i]], raws[i].signal, float(np.exp(x[i]) / lengths[i]), scratch
+            )
         terms = moments.terms(sums, lengths)
         step = terms.newton_step()
         kept = np.abs(x + step - scanned.x) < GRID_STEP
@@ -157,19 +167,21 @@ def _fit_group(raws: Sequence[_Raw], result: Collected) -> None:
     )
 
 
-def _decay_sums(raw: _Raw, rate: float, scratch: FloatArray) -> FloatArray:
+def _decay_sums(
+    time: FloatArray, signal: FloatArray, rate: float, scratch: FloatArray
+) -> FloatArray:
     """Add up (3, 6) over the points; rows e, d = -k t e, h = (k t)^2 e.
 
     Columns: with t, 1, signal, e; then d d and d h in the last two of the second row.
     """
-    h, e, d = scratch[:, : len(raw.time)]
-    np.multiply(raw.time, -rate, out=h)
+    h, e, d = scratch[:, : len(time)]
+    np.multiply(time, -rate, out=h)
     np.exp(h, out=e)
     np.multiply(h, e, out=d)
     h *= d
     sums = np.zeros((3, 6))
     for row, shape in zip(sums, (e, d, h), strict=True):
-        row[:4] = raw.time @ shape, shape.sum(), raw.signal @ shape, e @ shape
+        row[:4] = time @ shape, shape.sum(), signal @ shape, e @ shape
     sums[1, 4:] = d @ d, d @ h
     return sums
 
@@ -240,22 +252,25 @@ class _Moments:
 
 
 def _block_sums(
-    raws: Sequence[_Raw], lengths: FloatArray, scratch: FloatArray
+    raws: Sequence[_Raw], lengths: FloatArray, since: FloatArray, scratch: FloatArray
 ) -> tuple[FloatArray, float]:
     """Add up (B, 5, K) over blocks as `scan_blocks` takes them; and the largest common k T."""
-    scaled = [raw.time[[0, 1, 2, -1]] / length for raw, length in zip(raws, lengths, strict=True)]
+    scaled = [
+        (raw.time[:3] - raw.start_s) / length for raw, length in zip(raws, lengths, strict=True)
+    ]
     edges = block_edges(min(times[1] - times[0] for times in scaled))
     sums = np.zeros((len(raws), 5, len(edges)))
-    for raw, length, row in zip(raws, lengths, sums, strict=True):
+    for raw, length, row, whole in zip(raws, lengths, sums, since, strict=False):
         points = len(raw.time)
-        starts = np.searchsorted(raw.time, edges * length)
+        time, squares, crossed = whole[:points], *scratch[:2, :points]
+        np.subtract(raw.time, raw.start_s, out=time)
+        np.multiply(time, time, out=squares)
+        np.multiply(time, raw.signal, out=crossed)
+        starts = np.searchsorted(time, edges * length)
         row[0] = np.diff(starts, append=points)
         filled = np.flatnonzero(row[0])
         starts = starts[filled]
-        squares, crossed = scratch[:2, :points]
-        np.multiply(raw.time, raw.time, out=squares)
-        np.multiply(raw.time, raw.signal, out=crossed)
-        for column, values in zip(row[1:], (raw.time, raw.signal, squares, crossed), strict=True):
+        for column, values in zip(row[1:], (time, raw.signal, squares, crossed), strict=True):
             column[filled] = np.add.reduceat(values, starts)
     sums[:, [1, 4]] /= lengths[:, None, None]
     sums[:, 3] /= lengths[:, None] ** 2

@@ -98,18 +98,18 @@ def covered(time, clean, noise, *, truth, correlated):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("rho", "points"), [(0.0, 100), (0.0, 1000), (0.6, 300), (0.6, 2000)])
+@pytest.mark.parametrize(("rho", "points"), [(0.0, 100), (0.6, 300), (0.6, 2000)])
 @pytest.mark.parametrize("kt", [4, 13])
 def test_coverage_of_the_interval(rho, points, kt, rng, full_proof):
-    draws = 20_000 if full_proof else 600
+    draws = 20_000 if full_proof else 400
     time = np.linspace(0, 1, points)
     hits, done = 0.0, 0
     while done < draws:
         noise = 0.02 * coloured(rng, (200, points), rho)
         hits += 200 * covered(time, decay(time, kt), noise, truth=kt, correlated=rho > 0)
         done += 200
-    # Binomial deviation of the share: 0.15 % in full, 0.9 % reduced (three of them allowed).
-    low, high = (0.94, 0.96) if full_proof else (0.95 - 0.027, 0.95 + 0.027)
+    # Binomial deviation of the share: 0.15 % in full, 1.1 % reduced (three of them allowed).
+    low, high = (0.94, 0.96) if full_proof else (0.95 - 0.033, 0.95 + 0.033)
     assert low <= hits / done <= high
 
 

@@ -97,14 +97,18 @@ def test_batch_equals_single(law, log_kt, log_snr, points, seed):
         assert fit.status == alone.status
         assert fit.reason == alone.reason
         if alone.ok:
-            assert fit.k_per_s == pytest.approx(alone.k_per_s, rel=1e-9)
+            # A rate less certain than its own size has digits only on the scale of its error.
+            scale = max(alone.k_per_s, alone.k_stderr_per_s)
+            assert abs(fit.k_per_s - alone.k_per_s) < 1e-9 * scale
             assert fit.k_stderr_per_s == pytest.approx(alone.k_stderr_per_s, rel=1e-6)
             for name in alone.parameters:
                 moved = fit.parameters[name] - alone.parameters[name]
                 assert abs(moved) < 1e-6 * alone.stderr[name]
             assert fit.rss == pytest.approx(alone.rss, rel=1e-9)
             assert fit.aicc == pytest.approx(alone.aicc, rel=1e-9, abs=1e-6)
-            np.testing.assert_allclose(fit.covariance, alone.covariance, rtol=1e-5)
+            errors = list(alone.stderr.values())
+            moved = (fit.covariance - alone.covariance) / np.outer(errors, errors)
+            assert np.abs(moved).max() < 1e-6
 
 
 def test_batch_keeps_order_and_refusals(rng):
