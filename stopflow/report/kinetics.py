@@ -50,7 +50,7 @@ def write_kinetics_pdf(
     """
     size = require_paper(paper)
     ruler = Ruler()
-    sheets = _build_sheets(data, size, ruler)
+    sheets = build_sheets(data, size, ruler)
     version = str(data.provenance.get("version", ""))
     info = DocumentInfo(
         title="Stopped-flow rate constants",
@@ -70,7 +70,8 @@ def write_kinetics_pdf(
     )
 
 
-def _build_sheets(data: KineticsReportData, paper: Paper, ruler: Ruler) -> list[Sheet]:
+def build_sheets(data: KineticsReportData, paper: Paper, ruler: Ruler) -> list[Sheet]:
+    """Lay the whole report out, page by page, without drawing it."""
     sheets = flow_sheets(build_front_blocks(data), paper, ruler, section="Rates")
     sheets += flow_sheets(build_agreement_blocks(data.shots), paper, ruler, section="Agreement")
     places = data.shots.groupby("experiment", sort=False).indices

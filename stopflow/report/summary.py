@@ -43,7 +43,7 @@ class ReasonCount:
 def count_shots(shots: pd.DataFrame) -> Counts:
     """Count shots by what became of them."""
     verdict = shots["verdict"]
-    unreadable = int((shots.get("fit_status", verdict) == "unreadable").sum())
+    unreadable = count_unreadable(shots)
     return Counts(
         experiments=int(shots["experiment"].nunique()),
         read=len(shots) - unreadable,
@@ -53,6 +53,13 @@ def count_shots(shots: pd.DataFrame) -> Counts:
         warned=int((verdict == "WARN").sum()),
         refused=int((verdict == "FAIL").sum()),
     )
+
+
+def count_unreadable(shots: pd.DataFrame) -> int:
+    """Count shots without a recorded trace, as far as the table tells."""
+    if "trace_points" in shots:
+        return int((shots["trace_points"] == 0).sum())
+    return int((shots["fit_status"] == "unreadable").sum()) if "fit_status" in shots else 0
 
 
 def split_reasons(reason: object) -> list[str]:

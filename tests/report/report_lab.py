@@ -233,26 +233,29 @@ SECONDARY_COLUMNS = [
 ]
 
 
-def build_odd_labs() -> dict[str, KineticsReportData]:
+def build_odd_labs(*, points: int = 2001) -> dict[str, KineticsReportData]:
     """The cases a report must survive, by name."""
     long_name = "a very long experiment folder name that no page is wide enough for " * 3
-    plain = build_lab(names=("plain",), concentrations=(1e-5, 1e-4), replicates=2)
-    nothing = build_lab(names=("only",), concentrations=(NAN,), replicates=1)
+    plain = build_lab(points=points, names=("plain",), concentrations=(1e-5, 1e-4), replicates=2)
+    nothing = build_lab(points=points, names=("only",), concentrations=(NAN,), replicates=1)
     return {
         "one_trace": nothing,
         "no_concentrations": build_lab(
-            names=("dose unknown",), concentrations=(NAN,), replicates=8
+            points=points, names=("dose unknown",), concentrations=(NAN,), replicates=8
         ),
         "many": build_lab(
+            points=points,
             names=("three hundred",),
             concentrations=tuple(np.geomspace(1e-6, 1e-3, 30)),
             replicates=10,
         ),
-        "all_refused": build_lab(names=("broken",), refuse=True),
+        "all_refused": build_lab(points=points, names=("broken",), refuse=True),
         "long_names": build_lab(
-            names=(long_name.strip(), "Ünïcode_µM_été_" + "x" * 120), replicates=2
+            points=points, names=(long_name.strip(), "Ünïcode_µM_été_" + "x" * 120), replicates=2
         ),
-        "odd_names": build_lab(names=("=2+3", "a $b$ c_d^e \\frac", "日本語 µ é"), replicates=1),
+        "odd_names": build_lab(
+            points=points, names=("=2+3", "a $b$ c_d^e \\frac", "日本語 µ é"), replicates=1
+        ),
         "no_cuts": replace(
             plain,
             cuts=plain.cuts.iloc[:0],

@@ -1,0 +1,42 @@
+"""Decimation against plain loops."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stopflow.report.decimate import bucket_means, decimate_min_max, envelope
+
+
+@given(seed=st.integers(0, 10_000), points=st.integers(1, 900), buckets=st.integers(1, 60))
+def test_min_max_keeps_order_extremes_and_size(seed, points, buckets):
+    rng = np.random.default_rng(seed)
+    x, y = np.sort(rng.random(points)), rng.standard_normal(points)
+    kept_x, kept_y = decimate_min_max(x, y, buckets=buckets)
+    assert len(kept_x) <= max(2 * buckets, 0) or points <= 2 * buckets
+    assert (np.diff(kept_x) >= 0).all()
+    assert kept_y.min() == y.min()
+    assert kept_y.max() == y.max()
+    assert set(zip(kept_x, kept_y, strict=True)) <= set(zip(x, y, strict=True))
+
+
+@given(seed=st.integers(0, 10_000), points=st.integers(1, 300), buckets=st.integers(1, 40))
+def test_envelope_and_means_equal_a_loop(seed, points, buckets):
+    rng = np.random.default_rng(seed)
+    x, y = np.sort(rng.random(points)), rng.standard_normal(points)
+    edges = np.linspace(-0.01, 1.01, buckets + 1)
+    middle, low, high = envelope(x, y, edges=edges)
+    means = bucket_means(x, y, edges=edges)
+    expected = []
+    for place, (left, right) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        inside = (x >= left) & (x < right)
+        if inside.any():
+            expected.append((x[inside].mean(), y[inside].min(), y[inside].max()))
+            np.testing.assert_allclose(means[place], y[inside].mean())
+        else:
+            assert np.isnan(means[place])
+    np.testing.assert_allclose(np.column_stack([middle, low, high]), np.array(expected))
+
+
+def test_envelope_of_nothing_is_empty():
+    outside = envelope(np.array([5.0]), np.array([1.0]), edges=np.array([0.0, 1.0]))
+    assert [len(part) for part in outside] == [0, 0, 0]

@@ -1,0 +1,95 @@
+"""Pages: nothing lost, nothing twice, nothing below the floor, nothing outside the paper."""
+
+import pytest
+import report_lab
+
+from stopflow.errors import SettingsError
+from stopflow.report.flow import Paragraph, build_heading, lay_out
+from stopflow.report.grid import Column, Grid
+from stopflow.report.kinetics import build_sheets
+from stopflow.report.page import Furniture, Page
+from stopflow.report.style import PAPERS, Ruler, require_paper, styled
+
+
+@pytest.fixture(scope="module")
+def ruler() -> Ruler:
+    return Ruler()
+
+
+def _grid(rows: int) -> Grid:
+    columns = (Column(title="Name"), Column(title="Text", wrap=True), Column(title="N"))
+    words = "several words that are long enough to be broken over more than one line " * 3
+    body = tuple((f"row {i}", words[: 20 + 7 * (i % 29)], str(i)) for i in range(rows))
+    return Grid(columns=columns, rows=body)
+
+
+@pytest.mark.parametrize("paper", PAPERS.values(), ids=PAPERS)
+@pytest.mark.parametrize("rows", [1, 40, 400])
+def test_every_row_stands_once_in_order_above_the_floor(paper, rows, ruler):
+    blocks = [build_heading("Head"), _grid(rows), Paragraph(text="word " * 900)]
+    pages = lay_out(blocks, paper, ruler)
+    seen, words = [], 0
+    for page in pages:
+        assert page
+        for item in page:
+            bottom = item.y_mm + item.block.height_mm(ruler, paper.text_width_mm)
+            slack = getattr(item.block, "after_mm", 0.0)
+            assert bottom - slack <= paper.floor_mm + 1e-6
+            if isinstance(item.block, Grid):
+                seen += [row[0] for row in item.block.rows]
+            elif isinstance(item.block, Paragraph):
+                words += item.block.text.count("word")
+    assert seen == [f"row {i}" for i in range(rows)]
+    assert words == 900
+
+
+def test_a_heading_never_stands_last_on_a_page(ruler):
+    paper = PAPERS["a4"]
+    for filler in range(40, 60):
+        blocks = [Paragraph(text="x", after_mm=0.0)] * filler + [build_heading("H"), _grid(5)]
+        for page in lay_out(blocks, paper, ruler):
+            assert not page[-1].block.keep_with_next
+
+
+def test_text_is_measured_as_it_is_drawn(ruler):
+    page = styled(Page)(PAPERS["a4"], ruler)
+    text = "Rate constant µ é 12.34 ± 0.05 s⁻¹"
+    page.figure.set_dpi(1200)  # fine enough that hinting does not round the widths
+    styled(page.text)(20, 20, text, size=9.0)
+    drawn = page.figure.texts[0].get_window_extent().width / page.figure.dpi * 25.4
+    assert ruler.width_mm(text, 9.0) == pytest.approx(drawn, rel=0.005)
+
+
+def test_shortening_keeps_both_ends_and_fits(ruler):
+    name = "a_very_long_folder_name_" * 6 + "0012.bka"
+    short = ruler.shorten(name, 7.0, width_mm=40.0)
+    assert short.startswith("a_very")
+    assert short.endswith(".bka")
+    assert ruler.width_mm(short, 7.0) <= 40.0
+    assert ruler.shorten("short", 7.0, width_mm=40.0) == "short"
+
+
+def test_what_the_type_cannot_print_is_replaced(ruler):
+    assert ruler.clean("µ é\t日本\n$x$") == "µ é □□ $x$"
+
+
+@pytest.mark.parametrize("paper", PAPERS.values(), ids=PAPERS)
+@pytest.mark.parametrize("case", ["long_names", "odd_names", "all_refused"])
+def test_no_text_leaves_the_paper(case, paper, ruler):
+    data = report_lab.build_odd_labs(points=401)[case]
+    with_margin = paper.side_mm - 1.0
+    for number, sheet in enumerate(build_sheets(data, paper, ruler), start=1):
+        page = styled(Page)(paper, ruler)
+        styled(sheet.draw)(page)
+        page.furnish(Furniture(title="T", maker="m"), section=sheet.section, number=number, total=9)
+        scale = 25.4 / page.figure.dpi
+        for text in page.figure.texts:
+            box = text.get_window_extent()
+            assert box.x0 * scale >= with_margin, text.get_text()
+            assert box.x1 * scale <= paper.width_mm - with_margin, text.get_text()
+            assert box.y0 >= 0
+
+
+def test_an_unknown_paper_lists_the_known():
+    with pytest.raises(SettingsError, match="a4, letter"):
+        require_paper("a3")

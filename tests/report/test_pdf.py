@@ -1,0 +1,167 @@
+"""The PDFs, read back with pypdf."""
+
+import csv
+import io
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import report_lab
+from pypdf import PdfReader
+
+from stopflow.report.comparison import write_compare_pdf
+from stopflow.report.kinetics import write_kinetics_pdf
+from stopflow.report.model import write_model_pdf
+
+SIZES = {"a4": (595.3, 841.9), "letter": (612.0, 792.0)}
+
+
+@pytest.fixture(scope="module")
+def written(lab, tmp_path_factory):
+    path = tmp_path_factory.mktemp("pdf") / "kinetics.pdf"
+    calls = []
+    write_kinetics_pdf(lab, path, progress=lambda done, total: calls.append((done, total)))
+    return path, calls
+
+
+def _text(path):
+    return "\n".join(page.extract_text() for page in PdfReader(path).pages)
+
+
+def _outline(entries, depth=0):
+    for entry in entries:
+        if isinstance(entry, list):
+            yield from _outline(entry, depth + 1)
+        else:
+            yield depth, entry.title
+
+
+def test_same_input_same_bytes(lab, written, tmp_path):
+    again = tmp_path / "again.pdf"
+    write_kinetics_pdf(lab, again)
+    assert again.read_bytes() == written[0].read_bytes()
+
+
+def test_the_questions_are_answered_in_order_and_text_can_be_copied(lab, written):
+    text = _text(written[0])
+    places = [text.index(q) for q in ("What are my rates?", "Can I trust", "What should I rep")]
+    assert places == sorted(places)
+    for word in (*lab.shots["experiment"].unique(), "µ-oxo dimère", "s⁻¹", "10 µM", "±"):
+        assert word in text
+
+
+def test_bookmarks_metadata_and_page_numbers(lab, written):
+    path, calls = written
+    reader = PdfReader(path)
+    total = len(reader.pages)
+    marks = list(_outline(reader.outline))
+    assert next(title for depth, title in marks if depth == 0) == "Rate constants"
+    assert {title for depth, title in marks if depth} >= set(lab.shots["experiment"])
+    assert calls == [(i, total) for i in range(1, total + 1)]
+    for number, page in enumerate(reader.pages, start=1):
+        assert f"{number} of {total}" in page.extract_text()
+    assert reader.metadata.title == "Stopped-flow rate constants"
+    assert reader.metadata.creation_date.isoformat() == "2024-06-11T09:30:00+02:00"
+    assert reader.trailer["/ID"]
+
+
+def test_results_are_attached_as_csv_and_json(lab, written):
+    attached = PdfReader(written[0]).attachments
+    rows = list(csv.DictReader(io.StringIO(attached["rates.csv"][0].decode())))
+    assert [row["file"] for row in rows] == list(lab.shots["file"])
+    results = json.loads(attached["results.json"][0])
+    assert results["counts"]["fitted"] == int(np.isfinite(lab.shots["k_per_s"]).sum())
+    assert results["provenance"]["command"] == "stopflow ingest data/"
+    assert len(results["conditions"]) == len(lab.conditions)
+
+
+def test_fonts_are_embedded_truetype(written):
+    reader = PdfReader(written[0])
+    kinds = {
+        font.get_object()["/Subtype"]
+        for page in reader.pages
+        for font in page["/Resources"]["/Font"].values()
+    }
+    assert kinds
+    assert "/Type3" not in kinds
+
+
+@pytest.mark.parametrize("paper", SIZES)
+@pytest.mark.parametrize("case", sorted(report_lab.build_odd_labs(points=301)))
+def test_odd_labs_make_whole_reports(case, paper, tmp_path):
+    if (case == "many") and paper == "letter":
+        pytest.skip("the large folder once is enough")
+    data = report_lab.build_odd_labs(points=301)[case]
+    path = tmp_path / "k.pdf"
+    write_kinetics_pdf(data, path, paper=paper)
+    reader = PdfReader(path)
+    assert all(
+        (float(page.mediabox.width), float(page.mediabox.height))
+        == pytest.approx(SIZES[paper], abs=0.1)
+        for page in reader.pages
+    )
+    assert all(len(page.extract_text()) > 120 for page in reader.pages)
+
+
+def test_a_report_without_time_carries_none(lab, tmp_path):
+    path = tmp_path / "k.pdf"
+    undated = {key: v for key, v in lab.provenance.items() if key != "created"}
+    few = lab.shots["experiment"] == lab.shots["experiment"].iloc[0]
+    data = replace(lab, shots=lab.shots[few], provenance=undated)
+    write_kinetics_pdf(data, path)
+    assert "/CreationDate" not in PdfReader(path).metadata
+
+
+def test_a_failing_report_leaves_the_old_one(lab, tmp_path):
+    path = tmp_path / "k.pdf"
+    path.write_bytes(b"old")
+
+    def fail(row):
+        raise RuntimeError("disk gone")
+
+    with pytest.raises(RuntimeError):
+        write_kinetics_pdf(replace(lab, trace=fail), path)
+    assert path.read_bytes() == b"old"
+    assert [item.name for item in tmp_path.iterdir()] == ["k.pdf"]
+
+
+def test_the_model_report_shows_errors_ranks_and_worst_shots(model, tmp_path):
+    path, again = tmp_path / "m.pdf", tmp_path / "n.pdf"
+    write_model_pdf(model, path)
+    write_model_pdf(model, again)
+    assert path.read_bytes() == again.read_bytes()
+    text = _text(path)
+    for word in ("mean absolute error", "predicted k", "rank", "experiment 01", "Peak memory"):
+        assert word in text
+    attached = PdfReader(path).attachments
+    assert json.loads(attached["results.json"][0])["metrics"]["epochs"] == 40
+    assert len(attached["predictions.csv"][0].splitlines()) == len(model.predictions) + 1
+
+
+def test_a_model_without_history_traces_or_layers_makes_a_report(model, tmp_path):
+    bare = replace(
+        model,
+        metrics={},
+        history=model.history[
+            ["epoch", "train_mae_per_s", "test_mae_per_s", "loss", "seconds"]
+        ].head(1),
+        trace=None,
+        predictions=model.predictions.head(1),
+    )
+    write_model_pdf(bare, tmp_path / "m.pdf", paper="letter")
+    empty = replace(bare, history=bare.history.iloc[:0], predictions=bare.predictions.iloc[:0])
+    write_model_pdf(empty, tmp_path / "e.pdf")
+    assert len(PdfReader(tmp_path / "e.pdf").pages) >= 1
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_models_are_compared_in_one_table(count, tmp_path):
+    names = ["dense", "vanilla", "dlrt", "adaptive", "=evil"][:count]
+    models = [report_lab.build_model(seed=i, epochs=8, name=n) for i, n in enumerate(names)]
+    path = tmp_path / "c.pdf"
+    write_compare_pdf(models, path)
+    text = _text(path)
+    assert all(name in text for name in names)
+    rows = PdfReader(path).attachments["comparison.csv"][0].decode().splitlines()
+    assert len(rows) == count + 1

@@ -1,0 +1,137 @@
+"""The numbers behind the pictures, against the formulas written out."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import report_lab
+from matplotlib.figure import Figure
+
+from stopflow.errors import SettingsError
+from stopflow.report.agreement import compare_rates
+from stopflow.report.conditions import build_series
+from stopflow.report.experiment_numbers import build_experiment_picture, relative_cuts
+from stopflow.report.model_numbers import fit_lines, list_worst, split_points
+from stopflow.report.style import ordered_colours
+from stopflow.report.summary import count_reasons, count_shots, list_repeats
+from stopflow.report.view import plot_shot, save_picture
+
+
+def _rows(lab):
+    name = lab.shots["experiment"].iloc[0]
+    return [i for i, e in enumerate(lab.shots["experiment"]) if e == name]
+
+
+def test_fits_and_residuals_are_those_of_the_formula(lab):
+    picture = build_experiment_picture(lab, _rows(lab))
+    readable = [i for i in _rows(lab) if lab.trace(i) is not None]
+    shot, row = picture.shots[0], lab.shots.iloc[readable[0]]
+    since = shot.fit.x - row.start_s
+    expected = (
+        row.slope_per_s * since + row.intercept + row.amplitude * np.exp(-row.k_per_s * since)
+    )
+    np.testing.assert_allclose(shot.fit.y, expected, rtol=1e-12)
+    assert shot.fit.x.min() >= row.start_s
+    noise = lab.shots["noise_sd"].iloc[0]
+    assert 2 * noise < picture.residuals.high.max() < 8 * noise
+    assert all(len(line) == len(picture.residuals.middle) for line in picture.residuals.means)
+
+
+def test_many_shots_stay_within_a_budget_of_points():
+    many = report_lab.build_lab(names=("m",), replicates=24, points=1501)
+    picture = build_experiment_picture(many, range(len(many.shots)))
+    drawn = sum(len(s.trace.x) + len(s.log_trace.x) for s in picture.shots)
+    assert len(picture.shots) > 100
+    assert drawn < 26_000
+    assert len(picture.bold) == len(picture.series)
+
+
+def test_the_bold_fit_is_the_median_shot_of_its_condition():
+    lab = report_lab.build_lab(names=("m",), replicates=5, points=401)
+    picture = build_experiment_picture(lab, range(len(lab.shots)))
+    readable = [i for i in range(len(lab.shots)) if lab.trace(i) is not None]
+    for place in picture.bold:
+        own = lab.shots.iloc[list(picture.series[picture.shots[place].series].rows)]["k_per_s"]
+        own = np.sort(own[np.isfinite(own)])
+        assert lab.shots["k_per_s"].iloc[readable[place]] == own[(len(own) - 1) // 2]
+
+
+def test_series_are_ordered_by_concentration_from_dark_to_light(lab):
+    shuffled = lab.shots.iloc[_rows(lab)].sample(frac=1, random_state=1)
+    series = build_series(shuffled)
+    assert [item.label for item in series] == ["10 µM", "20 µM", "50 µM", "100 µM", "200 µM"]
+    grey = [sum(int(c[i : i + 2], 16) for i in (1, 3, 5)) for c in ordered_colours(9)]
+    assert grey == sorted(grey)
+
+
+def test_cuts_are_relative_to_the_reported_rate(lab):
+    rows = _rows(lab)
+    shots = lab.shots.iloc[rows].set_axis(rows)
+    cuts = lab.cuts[lab.cuts["experiment"] == shots["experiment"].iloc[0]]
+    lines = relative_cuts(cuts, shots)
+    assert len(lines) == int(np.isfinite(shots["k_per_s"]).sum())
+    index, x, y = lines[0]
+    own = cuts[cuts["file"] == shots.loc[index, "file"]]
+    np.testing.assert_allclose(own["k_per_s"], (1 + y) * shots.loc[index, "k_per_s"])
+    np.testing.assert_allclose(own["cut_s"], x)
+
+
+def test_counts_and_reasons_add_up(lab):
+    counts = count_shots(lab.shots)
+    assert counts.passed + counts.warned + counts.refused == counts.files == len(lab.shots)
+    assert counts.fitted == np.isfinite(lab.shots["k_per_s"]).sum()
+    assert len(list_repeats(lab.shots)) == counts.warned + counts.refused
+    listed = count_reasons(lab.shots)
+    failed = [item for item in listed if item.verdict == "FAIL"]
+    assert sum(item.shots for item in failed) == counts.refused
+    assert [item.verdict for item in listed] == sorted(item.verdict for item in listed)
+
+
+def test_reasons_that_differ_in_numbers_count_together(lab):
+    shots = lab.shots.iloc[:4].copy()
+    shots["verdict"] = "WARN"
+    shots["reason"] = [f"k T is {x}, record longer" for x in (1.1, 1.2, 1.3, 1.4)]
+    (only,) = count_reasons(shots)
+    assert (only.shots, only.reason) == (4, "k T is 1.1, record longer")
+
+
+def test_differences_from_the_lab_are_found_again(lab):
+    shots = lab.shots.assign(workbook_rate_per_s=lab.shots["k_per_s"] / 1.07)
+    found = compare_rates(shots, "workbook_rate_per_s")
+    np.testing.assert_allclose(found.relative, 0.07)
+    assert found.median == pytest.approx(0.07)
+    assert compare_rates(shots.assign(workbook_rate_per_s=np.nan), "workbook_rate_per_s") is None
+
+
+def test_predictions_split_by_experiment_and_the_worst_come_first(model):
+    points = split_points(model.predictions)
+    assert not points[0].test
+    assert {p.label for p in points[1:]} == {f"experiment 0{i}" for i in range(3)}
+    assert sum(len(p.actual) for p in points) == len(model.predictions)
+    worst = list_worst(model.predictions, count=4)["relative_error"].to_numpy()
+    test = model.predictions[model.predictions["split"] == "test"]
+    every = np.abs(test["k_predicted_per_s"] / test["k_actual_per_s"] - 1)
+    np.testing.assert_allclose(worst, np.sort(every)[::-1][:4])
+
+
+def test_the_best_curve_for_a_rate_recovers_an_exact_one():
+    time = np.linspace(0.1, 0.6, 200)
+    signal = 3 + 0.5 * (time - 0.1) - 2 * np.exp(-12 * (time - 0.1))
+    np.testing.assert_allclose(fit_lines(time, signal, 12.0), signal, atol=1e-12)
+
+
+def test_a_single_shot_is_drawn_and_saved_by_its_ending(lab, tmp_path):
+    figure = plot_shot(lab, 1)
+    assert isinstance(figure, Figure)
+    assert any("shot_01" in text.get_text() for text in figure.texts)
+    for name, magic in (("a.png", b"\x89PNG"), ("a.pdf", b"%PDF"), ("a.svg", b"<?xml")):
+        save_picture(figure, tmp_path / name, dpi=40)
+        assert (tmp_path / name).read_bytes().startswith(magic)
+    with pytest.raises(SettingsError, match=r"\.png, \.pdf, \.svg"):
+        save_picture(figure, tmp_path / "a.gif")
+
+
+def test_a_shot_without_trace_or_rate_is_still_drawn(lab):
+    refused = int(np.flatnonzero(lab.shots["verdict"] == "FAIL")[0])
+    assert plot_shot(lab, refused).texts
+    assert plot_shot(replace(lab, trace=lambda _row: None), 0).texts

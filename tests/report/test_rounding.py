@@ -1,0 +1,81 @@
+"""Numbers cut by their error: against decimal arithmetic, and the habits of the trade."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stopflow.report.rounding import (
+    error_decimals,
+    format_concentration,
+    format_digits,
+    format_interval,
+    format_pm,
+    format_time,
+    format_value,
+)
+
+
+def _read(text: str) -> Decimal:
+    return Decimal(text.replace("−", "-"))
+
+
+@given(
+    value=st.floats(1e-2, 9e4),
+    error=st.floats(1e-3, 1e2),
+)
+def test_value_and_error_stop_at_the_same_decimal_near_the_truth(value, error):
+    text = format_pm(value, error)
+    left, right = (_read(part) for part in text.split(" ± "))
+    place = max(left.as_tuple().exponent, right.as_tuple().exponent)
+    assert left.as_tuple().exponent == right.as_tuple().exponent
+    step = Decimal(10) ** -error_decimals(error)
+    assert place >= -12
+    assert abs(left - Decimal(value)) <= step * Decimal("0.5000001")
+    assert abs(right - Decimal(error)) <= step * Decimal("0.5000001")
+
+
+@given(error=st.floats(1e-12, 1e12))
+def test_an_error_keeps_one_or_two_significant_digits(error):
+    step = Decimal(10) ** -error_decimals(error)
+    kept = round(Decimal(error) / step)
+    assert 3 <= kept <= 30 or kept == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "said"),
+    [
+        (12.3456, 0.0123, "12.346 ± 0.012"),
+        (12.3456, 0.0456, "12.35 ± 0.05"),
+        (0.827, 0.119, "0.83 ± 0.12"),
+        (1234567.0, 23000.0, "(1.235 ± 0.023)×10⁶"),
+        (-3.2, 0.96, "−3 ± 1"),
+        (5.0, float("nan"), "5.000"),
+        (float("nan"), 1.0, "–"),
+    ],
+)
+def test_known_cases(value, error, said):
+    assert format_pm(value, error) == said
+
+
+def test_intervals_say_open_ends():
+    assert format_interval(1.0, 2.0, error=0.31) == "1.0 to 2.0"
+    assert format_interval(0.0, float("inf"), error=0.3) == "open"
+    assert format_interval(2.0, float("inf"), error=0.31) == "above 2.0"
+    assert format_interval(float("nan"), float("nan"), error=1.0) == "–"
+
+
+def test_units_follow_the_size():
+    assert format_time(0.018) == "18.0 ms"
+    assert format_time(0.018, exact=True) == "18 ms"
+    assert format_time(2.5e-5) == "25.0 µs"
+    assert format_concentration(5e-5) == "50 µM"
+    assert format_concentration(1e-3) == "1 mM"
+
+
+def test_values_without_error_keep_their_digits():
+    assert format_digits(0.0, 3) == "0"
+    assert format_digits(99.96, 3) == "100"
+    assert format_digits(1234.5, 2) == "1200"
+    assert format_value(7.25e8, 1e6) == "7.250×10⁸"

@@ -1,0 +1,161 @@
+"""Tables read back by other means: the csv module, openpyxl, plain splitting."""
+
+import csv
+import io
+from dataclasses import replace
+
+import numpy as np
+import openpyxl
+import pytest
+
+from stopflow.errors import SettingsError
+from stopflow.report.exports import export_kintek, export_origin, export_prism, find_export
+from stopflow.report.tables import csv_text, write_rates_csv, write_rates_xlsx, write_table_xlsx
+
+PROMISED = (
+    "experiment,file,channel,verdict,reason,start_s,start_source,points,window_s,k_per_s,"
+    "k_stderr_per_s,k_low95_per_s,k_high95_per_s,amplitude,slope_per_s,intercept,noise_sd,"
+    "signal_to_noise,workbook_rate_per_s,concentration_M,temperature_K,substrate"
+)
+DANGEROUS = ["=1+2", "+cmd", "-cmd", "@SUM(A1)", "\t=1", "-5"]
+
+
+@pytest.fixture
+def dangerous(lab):
+    shots = lab.shots.copy()
+    shots["reason"] = [DANGEROUS[i % len(DANGEROUS)] for i in range(len(shots))]
+    shots["trace_first"] = 0
+    return replace(lab, shots=shots)
+
+
+def test_csv_has_the_promised_columns_and_keeps_refused_shots(lab, tmp_path):
+    path = tmp_path / "rates.csv"
+    write_rates_csv(lab.shots, path)
+    text = path.read_bytes().decode("utf-8")
+    assert text.startswith(PROMISED)
+    assert "\r" not in text
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [row["file"] for row in rows] == list(lab.shots["file"])
+    for row, k in zip(rows, lab.shots["k_per_s"], strict=True):
+        assert row["k_per_s"] == "" if np.isnan(k) else float(row["k_per_s"]) == pytest.approx(k)
+    assert any(row["k_per_s"] == "" and row["reason"] for row in rows)
+
+
+def test_no_csv_cell_is_a_live_formula_and_numbers_stay(dangerous):
+    rows = list(csv.DictReader(io.StringIO(csv_text(dangerous.shots))))
+    assert {row["reason"] for row in rows} == {
+        "'=1+2",
+        "'+cmd",
+        "'-cmd",
+        "'@SUM(A1)",
+        "'\t=1",
+        "-5",
+    }
+    assert all(float(row["slope_per_s"] or 0) is not None for row in rows)
+
+
+def test_a_failing_write_leaves_the_old_file(lab, tmp_path):
+    path = tmp_path / "rates.csv"
+    path.write_text("old")
+    broken = lab.shots.assign(reason=[object()] * len(lab.shots))
+    broken["reason"] = [_Unprintable()] * len(broken)
+    with pytest.raises(RuntimeError):
+        write_rates_csv(broken, path)
+    assert path.read_text() == "old"
+    assert [item.name for item in tmp_path.iterdir()] == ["rates.csv"]
+
+
+class _Unprintable:
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def test_workbook_has_a_sheet_a_level_and_no_formula(dangerous, tmp_path):
+    path = tmp_path / "rates.xlsx"
+    write_rates_xlsx(dangerous, path)
+    book = openpyxl.load_workbook(path)
+    assert book.sheetnames[:4] == ["shots", "conditions", "secondary", "settings"]
+    sheet = book["shots"]
+    names = [cell.value for cell in sheet[1]]
+    units = dict(zip(names, [cell.value for cell in sheet[2]], strict=True))
+    assert ",".join(names).startswith(PROMISED)
+    assert "trace_first" not in names
+    assert units["k_per_s"] == "s⁻¹"
+    assert units["amplitude"] == "Volt"
+    assert units["slope_per_s"] == "Volt/s"
+    for item in book:
+        assert item.freeze_panes is not None
+        assert all(cell.data_type != "f" for row in item.iter_rows() for cell in row)
+    reasons = [row[names.index("reason")].value for row in sheet.iter_rows(min_row=3)]
+    assert "=1+2" in reasons
+    column = [row[names.index("k_per_s")] for row in sheet.iter_rows(min_row=3)]
+    for cell, k in zip(column, dangerous.shots["k_per_s"], strict=True):
+        assert cell.value is None if np.isnan(k) else cell.value == pytest.approx(k)
+    assert column[0].number_format == "0.0000"
+
+
+def test_verdicts_are_coloured_differently(lab, tmp_path):
+    path = tmp_path / "rates.xlsx"
+    write_rates_xlsx(lab, path)
+    sheet = openpyxl.load_workbook(path)["shots"]
+    place = [cell.value for cell in sheet[1]].index("verdict")
+    fills = {row[place].value: row[place].fill.fgColor.rgb for row in sheet.iter_rows(min_row=3)}
+    assert set(fills) == {"PASS", "WARN", "FAIL"}
+    assert len(set(fills.values())) == 3
+
+
+def test_an_empty_table_and_a_single_table_make_workbooks(lab, tmp_path):
+    write_rates_xlsx(replace(lab, secondary=lab.secondary.iloc[:0]), tmp_path / "a.xlsx")
+    write_table_xlsx(lab.conditions, tmp_path / "b.xlsx", sheet="predictions")
+    assert openpyxl.load_workbook(tmp_path / "b.xlsx").sheetnames == ["predictions"]
+
+
+def _lines(path):
+    return [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_prism_has_replicates_side_by_side(lab, tmp_path):
+    path = tmp_path / "prism.txt"
+    export_prism(lab, path)
+    header, *rows = _lines(path)
+    assert header[0] == "concentration (M)"
+    assert len(header) == 1 + 2 * lab.shots["experiment"].nunique()
+    values = sorted(float(cell) for row in rows for cell in row[1:] if cell)
+    expected = sorted(lab.shots["k_per_s"].dropna())
+    np.testing.assert_allclose(values, expected, rtol=1e-8)
+    assert [float(row[0]) for row in rows] == sorted(lab.conditions["concentration_M"].unique())
+
+
+def test_origin_has_a_pair_of_columns_a_shot(lab, tmp_path):
+    path = tmp_path / "origin.txt"
+    name = lab.shots["experiment"].iloc[0]
+    export_origin(lab, path, experiment=name)
+    lines = _lines(path)
+    readable = [i for i, e in enumerate(lab.shots["experiment"]) if e == name and lab.trace(i)]
+    assert {len(line) for line in lines} == {2 * len(readable)}
+    assert lines[1][:2] == ["s", "Volt"]
+    time, signal = lab.trace(readable[1])
+    np.testing.assert_allclose([float(line[2]) for line in lines[3:]], time, rtol=1e-8)
+    np.testing.assert_allclose([float(line[3]) for line in lines[3:]], signal, rtol=1e-8)
+
+
+def test_kintek_starts_at_the_cut_and_splits_by_time_base(lab, tmp_path):
+    name = lab.shots["experiment"].iloc[0]
+    longer = replace(lab, trace=lambda i: _half(lab.trace(i)) if i == 0 else lab.trace(i))
+    paths = export_kintek(longer, tmp_path / "k.txt", experiment=name)
+    assert [path.name for path in paths] == ["k.txt", "k-2.txt"]
+    header, *rows = _lines(paths[0])
+    assert header == ["Time", lab.shots["file"].iloc[0]]
+    time, signal = _half(lab.trace(0))
+    kept = time >= lab.shots["start_s"].iloc[0]
+    np.testing.assert_allclose([float(r[1]) for r in rows], signal[kept], rtol=1e-8)
+    assert float(rows[0][0]) < time[1]
+
+
+def _half(pair):
+    return pair[0][::2], pair[1][::2]
+
+
+def test_an_unknown_export_lists_the_known():
+    with pytest.raises(SettingsError, match="prism, origin, kintek"):
+        find_export("excel")
