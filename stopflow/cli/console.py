@@ -21,6 +21,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, fo
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 SHOWN_PROBLEMS = 20
+SHORT_CELL = 14
+"""Cells up to so many characters are never broken or cut."""
 
 
 @contextmanager
@@ -79,8 +81,13 @@ def say_table(
     drawn = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
     for index, column in enumerate(columns):
         numeric = all(_is_number(row[index]) for row in rows)
+        longest = max(map(len, (column, *(row[index] for row in rows))))
         drawn.add_column(
-            column, justify="right" if numeric else "left", no_wrap=True, overflow="ellipsis"
+            column,
+            justify="right" if numeric else "left",
+            no_wrap=longest <= SHORT_CELL,
+            min_width=min(longest, SHORT_CELL),
+            overflow="fold",
         )
     for row in rows:
         drawn.add_row(*(Text(cell, style=VERDICT_STYLES.get(cell, "")) for cell in row))

@@ -1,5 +1,6 @@
 """What an ingest says at its end: a table of conditions, the problems, one line."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,16 +56,14 @@ def summarise(dataset: Dataset) -> Summary:
     )
     broken = bool((dataset.problems["level"] == "error").any()) or refused > 0
     conditions = dataset.conditions
-    rows = tuple(_condition_row(row) for row in conditions.head(SHOWN_ROWS).to_dict("records"))
-    if len(conditions) > SHOWN_ROWS:
-        rows += (("...", "", f"and {len(conditions) - SHOWN_ROWS} more", "", "", ""),)
+    columns, rows = _condition_table(conditions)
     experiments = shots["experiment"].nunique()
     headline = (
         f"{counts['fitted']} of {counts['shots']} shots fitted in {experiments} experiments: "
         f"{verdicts['PASS']} PASS, {verdicts['WARN']} WARN, {verdicts['FAIL']} FAIL"
     )
     return Summary(
-        columns=("experiment", "concentration", "T", "shots", "k (1/s)", "verdict"),
+        columns=columns,
         rows=rows,
         counts=counts,
         problems=problems,
@@ -73,15 +72,37 @@ def summarise(dataset: Dataset) -> Summary:
     )
 
 
-def _condition_row(row: dict[str, Any]) -> tuple[str, ...]:
-    return (
-        str(row["experiment"]),
-        "" if pd.isna(row["concentration_M"]) else format_concentration(row["concentration_M"]),
-        "" if pd.isna(row["temperature_K"]) else f"{row['temperature_K'] - 273.15:.1f} °C",
-        f"{row['fitted']:.0f}/{row['shots']:.0f}",
-        "-" if pd.isna(row["k_per_s"]) else format_pm(row["k_per_s"], row["k_stderr_per_s"]),
-        str(row["verdict"]),
-    )
+CONDITION_CELLS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "experiment": lambda row: str(row["experiment"]),
+    "conc.": lambda row: _if_known(row["concentration_M"], format_concentration),
+    "ionic str.": lambda row: _if_known(row["ionic_strength_M"], format_concentration),
+    "T": lambda row: _if_known(row["temperature_K"], _celsius),
+    "shots": lambda row: f"{row['fitted']:.0f}/{row['shots']:.0f}",
+    "k (1/s)": lambda row: _if_known(row["k_per_s"], lambda k: format_pm(k, row["k_stderr_per_s"])),
+    "verdict": lambda row: str(row["verdict"]),
+}
+
+
+def _condition_table(
+    conditions: pd.DataFrame,
+) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+    """Return columns and rows; a column that says nothing anywhere is left out."""
+    records = conditions.head(SHOWN_ROWS).to_dict("records")
+    cells = {name: [cell(row) for row in records] for name, cell in CONDITION_CELLS.items()}
+    columns = tuple(name for name, texts in cells.items() if any(texts))
+    rows = tuple(zip(*(cells[name] for name in columns), strict=True))
+    if len(conditions) > SHOWN_ROWS:
+        more = f"... {len(conditions) - SHOWN_ROWS} more in reports"
+        rows += ((more, *[""] * (len(columns) - 1)),)
+    return columns, rows
+
+
+def _if_known(value: float, write: Callable[[float], str]) -> str:
+    return "" if pd.isna(value) else write(value)
+
+
+def _celsius(kelvin: float) -> str:
+    return f"{kelvin - 273.15:.1f} °C"
 
 
 def _problem_line(row: dict[str, Any]) -> str:

@@ -1,0 +1,31 @@
+"""The documentation runs: examples as doctests, command pages equal to the help."""
+
+import doctest
+import runpy
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ("docs/api.md", "stopflow/lowrank/__init__.py")
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples_run(name, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    failed, tried = doctest.testfile(str(ROOT / name), module_relative=False)
+    assert tried > 0
+    assert failed == 0
+
+
+def test_command_pages_are_those_of_the_help():
+    script = runpy.run_path(str(ROOT / "docs" / "make_command_pages.py"))
+    written = {path.name: path.read_text(encoding="utf-8") for path in script["PAGES"].glob("*.md")}
+    assert written == script["pages"]()
+
+
+def test_every_file_the_readme_names_is_there():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    links = [part.split(")")[0] for part in text.split("](")[1:]]
+    missing = [link for link in links if "//" not in link and not (ROOT / link).exists()]
+    assert missing == []
