@@ -57,9 +57,14 @@ def test_equal_time_grids_are_stored_once(tmp_path, rng):
 def test_an_interrupted_run_leaves_the_old_dataset(tmp_path, rng):
     folder = tmp_path / "ingested"
     before = write(folder, traces(rng))
-    with pytest.raises(KeyboardInterrupt), writing_dataset(folder) as writer:
-        writer.add_trace(traces(rng)[0])
-        raise KeyboardInterrupt
+
+    def interrupted():
+        with writing_dataset(folder) as writer:
+            writer.add_trace(traces(rng)[0])
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
     after = load_dataset(folder)
     pd.testing.assert_frame_equal(after.shots, before.shots)
     assert [path.name for path in tmp_path.iterdir()] == ["ingested"]
