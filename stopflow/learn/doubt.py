@@ -21,6 +21,8 @@ BLOCKS: Final = 128
 PHASES: Final = np.exp(np.linspace(math.log(0.5), math.log(4000.0), 19))
 GAP_STEPS: Final = 8.0
 EARLY_SHARE: Final = 0.02
+MEDIAN_SQUARE: Final = 0.4549364
+"""Median of the square of a standard normal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,7 @@ class DoubtLimits:
     phase_sigma, phase_share
         A second phase is reported above this many errors and this share of the amplitude.
     early_sigma
-        Largest mean deviation of the first points, in errors.
+        Largest deviation of the first points, root mean square in errors.
     log_sd
         Largest predicted SD of log k.
     """
@@ -54,7 +56,7 @@ class DoubtLimits:
     better_k_share: float = 0.01
     phase_sigma: float = 8.0
     phase_share: float = 0.03
-    early_sigma: float = 8.0
+    early_sigma: float = 4.0
     log_sd: float = 0.35
 
 
@@ -72,7 +74,7 @@ class Residue:
         The second exponential that explains most: amplitude over its error, over the amplitude of
         the first, and its k T.
     early_sigma
-        Mean of what is left at the very start, over its error.
+        Root mean square of what is left at the very start, over its error.
     """
 
     amplitude_sigma: float
@@ -164,7 +166,8 @@ def residue(time_s: FloatArray, signal: FloatArray, *, kt: float) -> Residue:
     scores = np.where(seen, np.abs(others.T @ left) / np.where(seen, norms, 1.0), 0.0)
     best = int(np.argmax(scores))
     first = place <= max(EARLY_SHARE, float(place[3]))
-    early = float(root[first] @ left[first]) / max(float(np.linalg.norm(root[first])), 1e-300)
+    early = float(np.sqrt(np.mean(left[first] ** 2)))
+    usual = float(np.sqrt(np.median(np.diff(left) ** 2) / (2 * MEDIAN_SQUARE)))
     amplitude_error = sd / max(abs(float(triangle[2, 2])), 1e-300)
     return Residue(
         amplitude_sigma=abs(amplitude) / max(amplitude_error, 1e-300),
@@ -173,7 +176,7 @@ def residue(time_s: FloatArray, signal: FloatArray, *, kt: float) -> Residue:
         phase_sigma=float(scores[best]) / max(sd, 1e-300),
         phase_share=float(scores[best] / max(norms[best], 1e-300) / max(abs(amplitude), 1e-300)),
         phase_kt=float(PHASES[best]),
-        early_sigma=abs(early) / max(sd, 1e-300),
+        early_sigma=early / max(usual, 1e-300),
     )
 
 

@@ -45,8 +45,10 @@ class PretrainSettings:
     ----------
     features
         ``"shape"`` or ``"blocks"``.
+    pairs
+        Pairs of a row; 0 for the kind's own number.
     directions
-        Whitening of a trace (shape only).
+        Coordinates of a trace (shape only).
     whitening_floor
         Directions with a smaller SD than this over the prior are not enlarged further.
     checkpoint_every
@@ -54,6 +56,7 @@ class PretrainSettings:
     """
 
     features: str = "shape"
+    pairs: int = 0
     steps: int = 30_000
     seed: int = 0
     batch_size: int = 512
@@ -155,7 +158,7 @@ def pretrain(
     ModelError
         The checkpoint is of other settings, or not readable.
     """
-    spec = FeatureSpec(settings.features)
+    spec = FeatureSpec(settings.features, settings.pairs)
     basis = cell_basis(spec.kind, spec.pairs, directions=settings.directions)
     numpy_generator = np.random.default_rng(settings.seed)
     grids = draw_grids(settings.prior, settings.grids, generator=numpy_generator)
