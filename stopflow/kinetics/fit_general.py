@@ -12,6 +12,7 @@ from itertools import combinations, product
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import lapack
 from scipy.optimize import least_squares
 
 from stopflow.kinetics.fit_blocks import block_means
@@ -157,27 +158,48 @@ def _descend(coarse: Coarse, start: FloatArray, *, fastest: float) -> tuple[Floa
     return theta_at(found.x), float(found.cost)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Projection:
+    """The QR decomposition of the linear terms at one x, and what it leaves of the signal."""
+
+    x: FloatArray
+    theta: FloatArray
+    frame: FloatArray
+    upper: FloatArray
+    inside: FloatArray
+    rest: FloatArray
+
+
 def projected_problem(
     coarse: Coarse, theta_at: Callable[[FloatArray], FloatArray]
 ) -> tuple[Callable[[FloatArray], FloatArray], Callable[[FloatArray], FloatArray]]:
     """Residual (N,) and Kaufman's Jacobian (N, q) as functions of the logarithms of theta."""
     pins = coarse.pins
+    latest: list[_Projection] = []
+
+    def project_at(x: FloatArray) -> _Projection:
+        """Project once for the residual and the Jacobian at the same place."""
+        if not latest or not np.array_equal(latest[0].x, x):
+            theta = theta_at(x)
+            rows, rest = coarse.rows(theta)
+            frame, upper = np.linalg.qr(rows.T)
+            inside = rest @ frame
+            latest[:] = [_Projection(x.copy(), theta, frame, upper, inside, rest - frame @ inside)]
+        return latest[0]
 
     def residual(x: FloatArray) -> FloatArray:
-        rows, rest = coarse.rows(theta_at(x))
-        frame = np.linalg.qr(rows.T)[0]
-        return rest - frame @ (rest @ frame)
+        return project_at(x).rest
 
     def jacobian(x: FloatArray) -> FloatArray:
-        theta = theta_at(x)
-        rows, rest = coarse.rows(theta)
-        coefficients = np.linalg.lstsq(rows.T, rest, rcond=None)[0]
-        slopes = pins.law.theta_jacobian(coarse.time, theta, pins.linear(coefficients))
-        slopes = slopes[pins.free] * theta[pins.free, None]
+        at = project_at(x)
+        coefficients, singular = lapack.dtrtrs(at.upper, at.inside)
+        if singular:
+            coefficients = np.linalg.lstsq(at.upper, at.inside, rcond=None)[0]
+        slopes = pins.law.theta_jacobian(coarse.time, at.theta, pins.linear(coefficients))
+        slopes = slopes[pins.free] * at.theta[pins.free, None]
         if coarse.root_weights is not None:
             slopes = slopes * coarse.root_weights
-        frame = np.linalg.qr(rows.T)[0]
-        return -(slopes - (slopes @ frame) @ frame.T).T
+        return -(slopes - (slopes @ at.frame) @ at.frame.T).T
 
     return residual, jacobian
 

@@ -17,7 +17,7 @@ LARGEST_CONDITION = 1e11
 NEARLY_EXACT = 1e-9
 LARGEST_COUNT = 60
 # Gauss-Newton steps before Newton's are tried.
-PATIENCE = 8
+PATIENCE = 5
 # Steps below this relative size are in the range of Gauss-Newton's fast convergence.
 CLOSE = 1e-8
 
@@ -128,7 +128,7 @@ def newton_step(
 
 
 def polish(
-    pins: Pins, window: Window, *, theta: FloatArray, coefficients: FloatArray
+    pins: Pins, window: Window, *, theta: RealArray, coefficients: RealArray
 ) -> tuple[FloatArray, FloatArray, GaussNewton] | Refusal:
     """Gauss-Newton from a good start to machine precision, on the points themselves.
 
@@ -147,7 +147,10 @@ def polish(
             theta.astype(np.longdouble),
             coefficients.astype(np.longdouble),
         )
-    return found
+        if isinstance(found, Refusal):
+            return found
+        theta, coefficients, last = found
+    return theta.astype(np.float64), coefficients.astype(np.float64), last
 
 
 def _iterate(
@@ -156,7 +159,7 @@ def _iterate(
     root_weights: FloatArray | None,
     theta: RealArray,
     coefficients: RealArray,
-) -> tuple[FloatArray, FloatArray, GaussNewton] | Refusal:
+) -> tuple[RealArray, RealArray, GaussNewton] | Refusal:
     free = int(pins.free.sum())
     precision = float(np.finfo(data[1].dtype).eps)
     moved, misfit = np.inf, np.inf
@@ -177,17 +180,25 @@ def _iterate(
                 )
                 step = step if newton is None else newton
             before, moved = moved, _relative(step[:free], theta[pins.free])
-            # The last digits only wander: done when steps no longer shrink.
-            if moved < 8 * precision or (moved < CLOSE and moved > before / 4):
-                # The linear parameters' last step is exact whatever its size.
-                coefficients = coefficients + last.step[free:]
-                return theta.astype(np.float64), coefficients.astype(np.float64), last
-        theta, coefficients = accepted[0].copy(), accepted[1] + step[free:]
-        theta[pins.free] *= np.exp(np.clip(step[:free] / accepted[0][pins.free], -1, 1))
+            # The next step, if steps keep shrinking as they did; the last digits only wander.
+            ahead = moved if before == np.inf else moved * moved / max(before, moved, 1e-300)
+            if ahead < 100 * precision or (moved < CLOSE and moved > before / 4):
+                return *_moved(pins, theta, coefficients, step), last
+        theta, coefficients = _moved(pins, *accepted, step)
     return Refusal(
         status=FitStatus.UNDETERMINED,
         reason=f"no minimum after {LARGEST_COUNT} steps: the data hold less than the law asks",
     )
+
+
+def _moved(
+    pins: Pins, theta: RealArray, coefficients: RealArray, step: RealArray
+) -> tuple[RealArray, RealArray]:
+    """Take a step (p,); rates move in their logarithm and stay positive."""
+    free = int(pins.free.sum())
+    there = theta.copy()
+    there[pins.free] *= np.exp(np.clip(step[:free] / theta[pins.free], -1, 1))
+    return there, coefficients + step[free:]
 
 
 def _relative(step: RealArray, theta: RealArray) -> float:
