@@ -17,9 +17,11 @@ True
 """
 
 from stopflow.lowrank.activations import ACTIVATIONS
-from stopflow.lowrank.counts import count_parameters
+from stopflow.lowrank.compress import Compressed, CompressedLayer, compress
+from stopflow.lowrank.counts import count_parameters, published_count
 from stopflow.lowrank.factors import InputBasis
 from stopflow.lowrank.layers import LAYERS
+from stopflow.lowrank.lora import adapt, merge, unmerge
 from stopflow.lowrank.network import LayerSpec, Network, build_network
 from stopflow.lowrank.rowspace import RowSpace, RowSpaceDecision, decide_row_space
 from stopflow.lowrank.settings import OPTIMISERS, StepSettings
@@ -29,6 +31,8 @@ __all__ = [
     "ACTIVATIONS",
     "LAYERS",
     "OPTIMISERS",
+    "Compressed",
+    "CompressedLayer",
     "InputBasis",
     "LayerSpec",
     "Network",
@@ -37,8 +41,13 @@ __all__ = [
     "StepResult",
     "StepSettings",
     "Stepper",
+    "adapt",
     "build_network",
     "build_stepper",
+    "compress",
     "count_parameters",
     "decide_row_space",
+    "merge",
+    "published_count",
+    "unmerge",
 ]

@@ -86,6 +86,10 @@ class Adaptive:
             rule.follow((layer.U.data, layer.V.data), tape, moved, moments)
         layer.set_factors(u, s.to(dtype), v)
 
+    def stored(self) -> int:
+        """Return the number of values kept besides the parameters: moments and buffers."""
+        return self._fixed.stored()
+
     def state_dict(self) -> dict[str, Tensor]:
         """Return the moments and counters as tensors."""
         return self._fixed.state_dict()

@@ -280,6 +280,8 @@ def _data_for(variant: Variant, size: BenchSize, device: str) -> _Data:
 def _resident_peak(name: str, size: BenchSize, batch: int, threads: int) -> float:
     torch.set_num_threads(threads)
     variant = VARIANTS[name]
+    tiny = BenchSize(inputs=2 * size.rank, dims=(size.rank,), rank=size.rank, rows=2 * size.rank)
+    _visit(variant, tiny, _data_for(variant, tiny, "cpu"), 8)()  # pages in the libraries
     data = _data_for(variant, size, "cpu")
     before = _reset_peak()
     visit = _visit(variant, size, data, batch)

@@ -1,8 +1,33 @@
-"""How many numbers a network holds."""
+"""How many numbers a network holds, and how many the published code stores for it."""
 
-from stopflow.lowrank.network import Network
+from torch import nn
+
+from stopflow.errors import SettingsError
 
 
-def count_parameters(network: Network) -> int:
-    """Return the number of trained values, biases included, momenta not."""
+def count_parameters(network: nn.Module) -> int:
+    """Return the number of values of the model, biases included, momenta not."""
     return sum(parameter.numel() for parameter in network.parameters())
+
+
+def published_count(kind: str, *, n_inputs: int, n_outputs: int, rank: int = 0) -> int:
+    """Return the values the published implementation stores for one layer.
+
+    Parameters
+    ----------
+    kind
+        ``dense``: W and b. ``vanilla``: U, S, V, b and a momentum of each. ``dlrt``: the same and
+        the previous bases; for its adaptive form `rank` is the largest allowed.
+    n_inputs, n_outputs, rank
+        Shape of the layer.
+    """
+    bases = rank * (n_inputs + n_outputs)
+    with_momenta = 2 * (bases + rank**2 + n_outputs)
+    counts = {
+        "dense": n_outputs * (n_inputs + 1),
+        "vanilla": with_momenta,
+        "dlrt": with_momenta + bases,
+    }
+    if kind not in counts:
+        raise SettingsError("layer type", kind, valid=counts)
+    return counts[kind]

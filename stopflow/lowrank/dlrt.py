@@ -100,6 +100,12 @@ class FixedRank:
             core -= rate * keep * moments["m"].double()
         return Push(layer=layer, tape=tape, core=core, step=rate * take, spare=self.spare[i])
 
+    def stored(self) -> int:
+        """Return the number of values kept besides the parameters: moments and buffers."""
+        kept = [value for moments in self.moments for value in moments.values()]
+        kept += [buffer for pair in self.spare for buffer in pair]
+        return sum(value.numel() for value in kept if value.ndim)
+
     def state_dict(self) -> dict[str, Tensor]:
         """Return the moments and counters as tensors."""
         state = {

@@ -98,12 +98,24 @@ class LowRankLayer(nn.Module):
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object) -> None:
         """Take the rank of the stored factors before the values are copied in."""
-        for name in ("U", "S", "V"):
-            stored, own = state_dict.get(prefix + name), getattr(self, name)
-            if stored is not None and stored.shape != own.shape and stored.ndim == own.ndim:
-                if name == "S" or stored.shape[0] == own.shape[0]:
-                    own.data = own.data.new_empty(stored.shape)
+        rows = {"U": self.U.shape[0], "S": -1, "V": self.V.shape[0]}
+        resize_for(self, state_dict, prefix, rows)
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def resize_for(module: nn.Module, state_dict: dict, prefix: str, rows: dict[str, int]) -> None:
+    """Give the named parameters the shapes of their stored values, whose rank may differ.
+
+    `rows` says how many rows a stored matrix must have, -1 for a square one. What does not fit is
+    left alone, for `load_state_dict` to refuse.
+    """
+    for name, expected in rows.items():
+        stored, own = state_dict.get(prefix + name), getattr(module, name)
+        if stored is None or stored.ndim != 2:
+            continue
+        fits = stored.shape[0] == (stored.shape[1] if expected < 0 else expected)
+        if fits or stored.numel() == 0:
+            own.data = own.data.new_empty(stored.shape)
 
 
 def orthonormal(rows: int, columns: int, *, generator: torch.Generator) -> Tensor:

@@ -8,11 +8,14 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from stopflow.errors import SettingsError
+from stopflow.lowrank.adapter import AdaptedLayer
 from stopflow.lowrank.adaptive import Adaptive
 from stopflow.lowrank.dense import DenseLayer
 from stopflow.lowrank.dlrt import FixedRank
 from stopflow.lowrank.factors import InputBasis, LowRankLayer
-from stopflow.lowrank.settings import StepSettings, require_count
+from stopflow.lowrank.oialr import Oialr, OialrLayer
+from stopflow.lowrank.settings import require_count
 from stopflow.lowrank.tape import Tape
 from stopflow.lowrank.vanilla import fill_vanilla_gradients
 
@@ -30,6 +33,9 @@ class Integrator(Protocol):
 
     def revert(self) -> None:
         """Undo `turn_bases`."""
+
+    def stored(self) -> int:
+        """Return the number of values kept besides the parameters."""
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return all that a resumed run needs."""
@@ -70,7 +76,7 @@ class LayerFamily:
     wide: str
     turning: tuple[str, ...]
     fill: Callable[..., None]
-    integrate: Callable[[Sequence[LowRankLayer], StepSettings], Integrator] | None
+    integrate: Callable[..., Integrator] | None
 
 
 def _build_dense(
@@ -85,6 +91,24 @@ def _build_dense(
 ) -> DenseLayer:
     del rank, basis
     return DenseLayer(n_inputs, n_outputs, gain=gain, fan_in=fan_in, generator=generator)
+
+
+def _build_oialr(
+    n_inputs: int,
+    n_outputs: int,
+    rank: int | None,
+    *,
+    gain: float,
+    fan_in: int,
+    generator: torch.Generator,
+    basis: InputBasis | None,
+) -> OialrLayer:
+    del rank, basis
+    return OialrLayer(n_inputs, n_outputs, gain=gain, fan_in=fan_in, generator=generator)
+
+
+def _build_nothing(*_args: object, **_settings: object) -> nn.Module:
+    raise SettingsError("layer type", ADAPTED, valid=LAYERS)
 
 
 def _build_low_rank(
@@ -122,6 +146,8 @@ _orthonormal = partial(
     fill=fill_bias_gradient,
 )
 
+ADAPTED = "lora"
+
 LAYERS: dict[str, LayerFamily] = {
     "dense": LayerFamily(
         summary="full weight matrix",
@@ -156,5 +182,30 @@ LAYERS: dict[str, LayerFamily] = {
     "adaptive": _orthonormal(
         summary="dynamical low rank, rank by the theta rule, one gradient a step",
         integrate=Adaptive,
+    ),
+    "oialr": LayerFamily(
+        summary="dense at first, then a trained core between frozen bases",
+        ranked=False,
+        build=_build_oialr,
+        plain=("bias",),
+        decayed=(),
+        wide="",
+        turning=_PLAIN_TURNING,
+        fill=fill_bias_gradient,
+        integrate=Oialr,
+    ),
+}
+
+FAMILIES: dict[str, LayerFamily] = LAYERS | {
+    ADAPTED: LayerFamily(
+        summary="a frozen layer with a trained low-rank addition; made by `adapt`",
+        ranked=True,
+        build=_build_nothing,
+        plain=("A", "B"),
+        decayed=("B",),
+        wide="A",
+        turning=_PLAIN_TURNING,
+        fill=AdaptedLayer.fill_gradients,
+        integrate=None,
     ),
 }

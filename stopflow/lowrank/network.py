@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from stopflow.errors import SettingsError
 from stopflow.lowrank.activations import require_activation
 from stopflow.lowrank.factors import InputBasis
-from stopflow.lowrank.layers import LAYERS
+from stopflow.lowrank.layers import FAMILIES, LAYERS
 from stopflow.lowrank.settings import require_count
 
 
@@ -23,11 +23,11 @@ class LayerSpec:
     rank: int | None = None
 
     def __post_init__(self) -> None:
-        if self.type not in LAYERS:
+        if self.type not in FAMILIES:
             raise SettingsError("layer type", self.type, valid=LAYERS)
         require_activation(self.activation)
         require_count("dim", self.dim, low=1)
-        if LAYERS[self.type].ranked:
+        if FAMILIES[self.type].ranked:
             require_count("rank", self.rank, low=1)
 
 
@@ -40,6 +40,7 @@ class Network(nn.Module):
         super().__init__()
         self.layers = nn.ModuleList(layers)
         self.specs = tuple(specs)
+        self.base_specs: tuple[LayerSpec, ...] = ()
         self.n_inputs = n_inputs
         self.activations = tuple(require_activation(spec.activation) for spec in specs)
 
@@ -95,7 +96,7 @@ def build_network(
     for spec in specs:
         first = not layers
         layers.append(
-            LAYERS[spec.type]
+            FAMILIES[spec.type]
             .build(
                 width,
                 spec.dim,

@@ -74,6 +74,10 @@ class PlainOptimiser:
         self._optimiser.param_groups[0]["lr"] = learning_rate
         self._optimiser.step()
 
+    def stored(self) -> int:
+        """Return the number of values kept besides the parameters and their gradients."""
+        return sum(value.numel() for value in self.state_dict().values() if value.ndim)
+
     def state_dict(self) -> dict[str, Tensor]:
         """Return the moments as a flat mapping of tensors."""
         return {

@@ -7,7 +7,7 @@ single elements of an n-sided matrix (Adam on dense, vanilla or L elements) do n
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,8 +18,9 @@ from stopflow.errors import SettingsError
 from stopflow.lowrank.bases import reorthonormalise
 from stopflow.lowrank.dense import DenseLayer
 from stopflow.lowrank.factors import InputBasis, LowRankLayer
-from stopflow.lowrank.layers import LAYERS
+from stopflow.lowrank.layers import FAMILIES
 from stopflow.lowrank.network import LayerSpec, Network
+from stopflow.lowrank.oialr import OialrLayer
 from stopflow.lowrank.settings import StepSettings, require_count
 
 _SMALLEST = 1e-12
@@ -84,11 +85,15 @@ class RowSpace:
         """Return other rows' coordinates; what lies outside the span is lost, (M, k)."""
         if rows.ndim != 2 or rows.shape[1] != self.fan_in:
             raise SettingsError("inputs", tuple(rows.shape), valid=f"(rows, {self.fan_in})")
-        return ((rows @ self.rows.mT).double() @ self.transform).to(rows.dtype)
+        products = torch.zeros(len(rows), len(self.rows), dtype=torch.float64, device=rows.device)
+        for own, fitted in zip(_strips(rows), _strips(self.rows), strict=True):
+            products.addmm_(own, fitted.mT)
+        return (products @ self.transform).to(rows.dtype)
 
     def lift(self, coordinates: Tensor) -> Tensor:
-        """Return Q A for A of shape (k, ...): coordinates of columns back to n inputs."""
-        return self.rows.mT @ (self.transform @ coordinates.double()).to(self.rows.dtype)
+        """Return Q A for A of shape (k, columns): coordinates of columns back to n inputs."""
+        combined = self.transform @ coordinates.double()
+        return torch.cat([strip.mT @ combined for strip in _strips(self.rows)]).to(self.rows.dtype)
 
     def basis(self, rank: int, *, whiten: float = 0.0, lifted: bool = False) -> InputBasis:
         """Return the leading `rank` directions, in coordinates or lifted to the n inputs."""
@@ -115,11 +120,18 @@ class RowSpace:
         first = exported.layers[0]
         if isinstance(first, LowRankLayer):
             first.V.data = self.lift(first.V.data)
-            if LAYERS[network.specs[0].type].integrate is not None:
+            if FAMILIES[network.specs[0].type].integrate is not None:
                 reorthonormalise(first)
-        elif isinstance(first, DenseLayer):
+        elif isinstance(first, OialrLayer) and first.frozen:
+            first.V.data = self.lift(first.V.data)
+        elif isinstance(first, DenseLayer | OialrLayer):
             first.weight.data = self.lift(first.weight.data.mT).mT.contiguous()
         return exported
+
+
+def _strips(rows: Tensor) -> Iterator[Tensor]:
+    """Yield the columns in float64, some at a time."""
+    return (columns.double() for columns in rows.split(_COLUMNS_AT_ONCE, dim=1))
 
 
 def _double_gram(rows: Tensor) -> Tensor:
@@ -129,8 +141,7 @@ def _double_gram(rows: Tensor) -> Tensor:
     """
     gram = torch.zeros(len(rows), len(rows), dtype=torch.float64, device=rows.device)
     starts = range(0, len(rows), _ROWS_AT_ONCE)
-    for columns in rows.split(_COLUMNS_AT_ONCE, dim=1):
-        wide = columns.double()
+    for wide in _strips(rows):
         for start in starts:
             strip = slice(start, start + _ROWS_AT_ONCE)
             gram[start:, strip].addmm_(wide[start:], wide[strip].mT)
@@ -164,7 +175,7 @@ def decide_row_space(
         raise SettingsError("row_space", mode, valid=("auto", "on", "off"))
     if mode == "off":
         return RowSpaceDecision(use=False, reason="switched off")
-    first, family = specs[0].type, LAYERS[specs[0].type]
+    first, family = specs[0].type, FAMILIES[specs[0].type]
     obstacle = ""
     if rows >= columns:
         obstacle = f"{rows} rows are not fewer than {columns} inputs: nothing to reduce"

@@ -46,6 +46,9 @@ class StepSettings:
         Rank-adaptive layers change their rank every so many steps.
     delay
         Steps that an ``oialr`` layer trains densely before its bases are frozen.
+    absorb_every, cutoff
+        An ``oialr`` layer absorbs its core every so many steps after that and drops singular values
+        below this part of the largest.
     """
 
     optimiser: str = "adam"
@@ -60,6 +63,8 @@ class StepSettings:
     max_rank: int | None = None
     cadence: int = 1
     delay: int = 100
+    absorb_every: int = 100
+    cutoff: float = 0.1
 
     def __post_init__(self) -> None:
         if self.optimiser not in OPTIMISERS:
@@ -76,7 +81,9 @@ class StepSettings:
         if self.max_rank is not None:
             require_count("max_rank", self.max_rank, low=self.min_rank)
         require_count("cadence", self.cadence, low=1)
-        require_count("delay", self.delay, low=0)
+        require_count("delay", self.delay, low=1)
+        require_count("absorb_every", self.absorb_every, low=1)
+        _require_real("cutoff", self.cutoff, low=0.0, high=1.0)
 
 
 def require_learning_rate(value: object) -> None:

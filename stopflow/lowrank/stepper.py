@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from stopflow.errors import SettingsError
-from stopflow.lowrank.layers import LAYERS, Integrator
+from stopflow.lowrank.counts import count_parameters
+from stopflow.lowrank.layers import FAMILIES, Integrator
 from stopflow.lowrank.network import Network
 from stopflow.lowrank.plain import PlainOptimiser
 from stopflow.lowrank.settings import StepSettings, require_learning_rate
@@ -34,14 +35,14 @@ class Stepper:
         self.network, self.settings = network, settings
         self._rate = settings.learning_rate
         self._layers = cast(list[Layer], list(network.layers))
-        self._families = [LAYERS[spec.type] for spec in network.specs]
+        self._families = [FAMILIES[spec.type] for spec in network.specs]
         self._groups: dict[str, tuple[list[int], Integrator]] = {}
         for key in dict.fromkeys(spec.type for spec in network.specs):
-            integrate = LAYERS[key].integrate
+            integrate = FAMILIES[key].integrate
             if integrate is not None:
                 members = [i for i, spec in enumerate(network.specs) if spec.type == key]
                 layers = [network.layers[i] for i in members]
-                self._groups[key] = members, integrate(layers, settings)  # type: ignore[arg-type]
+                self._groups[key] = members, integrate(layers, settings)
         self._plain = self._plain_optimiser()
 
     def _plain_optimiser(self) -> PlainOptimiser:
@@ -167,6 +168,11 @@ class Stepper:
             found = f"{tuple(inputs.shape)} {inputs.dtype}"
             raise SettingsError("inputs", found, valid=f"shape (batch, {width}), {first.dtype}")
         return inputs
+
+    def stored(self) -> int:
+        """Return the number of values in memory between steps, gradients apart."""
+        groups = sum(group.stored() for _, group in self._groups.values())
+        return count_parameters(self.network) + self._plain.stored() + groups
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return learning rate and moments as a flat mapping of tensors (not the network's)."""

@@ -54,7 +54,7 @@ def chain(
 def weights(network: Network) -> list[Tensor]:
     """Return every layer's full W, so that laws do not depend on the choice of bases."""
     return [
-        (y.U @ y.S @ y.V.T if isinstance(y, LowRankLayer) else y.weight).detach().clone()
+        (y.U @ y.S @ y.V.T if hasattr(y, "S") and y.S.numel() else y.weight).detach().clone()
         for y in network.layers
     ]
 

@@ -224,7 +224,7 @@ def test_training_in_the_row_space_is_the_same_run(kind, optimiser, clip):
         )
         if inside:
             begun = space.export(network)
-        elif kind == "dense":
+        elif kind in ("dense", "oialr"):
             network.load_state_dict(begun.state_dict())
         stepper = stepper_of(
             network,

@@ -1,0 +1,189 @@
+"""Smaller networks from trained ones: truncation with a rank chosen for each layer (ARSVD).
+
+The rank follows from the singular values: the smallest that keeps a part of their energy (sum of
+squares) or of their entropy (arXiv:2504.20078: H = -sum p log p, p = sigma / sum sigma). The
+data-aware form takes the singular values of W X^T instead of W's, X being the layer's inputs: the
+truncation W <- P P^T W with P its leading left singular vectors has the smallest error in the
+outputs of any matrix of that rank.
+"""
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from stopflow.errors import SettingsError
+from stopflow.lowrank.dense import DenseLayer
+from stopflow.lowrank.factors import LowRankLayer
+from stopflow.lowrank.network import LayerSpec, Network
+from stopflow.lowrank.truncate import rank_for_tail
+
+Criterion = Literal["energy", "entropy"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompressedLayer:
+    """One line of the table: what became of a layer, and why if nothing did."""
+
+    layer: int
+    type: str
+    rank_before: int
+    rank_after: int
+    parameters_before: int
+    parameters_after: int
+    kept: float
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Compressed:
+    """The smaller network and the table of its layers."""
+
+    network: Network
+    layers: tuple[CompressedLayer, ...]
+
+
+def rank_for_energy(sigma: Tensor, part: float) -> int:
+    """Return the smallest rank whose sum of squares is at least `part` of the whole."""
+    _require_part("energy", part)
+    return rank_for_tail(sigma, math.sqrt(1.0 - part))
+
+
+def rank_for_entropy(sigma: Tensor, part: float) -> int:
+    """Return the smallest rank k with -sum_{i<=k} p_i log p_i >= part H, p = sigma / sum sigma."""
+    _require_part("entropy", part)
+    p = sigma.double() / sigma.double().sum()
+    entropy = torch.special.entr(p).cumsum(0)
+    return 1 + int((entropy < part * entropy[-1]).sum())
+
+
+RANK_RULES = {"energy": rank_for_energy, "entropy": rank_for_entropy}
+
+
+def _require_part(name: str, part: float) -> None:
+    if not 0.0 < part < 1.0:
+        raise SettingsError(name, part, valid="a number above 0 and below 1")
+
+
+def compress(
+    network: Network,
+    part: float,
+    *,
+    criterion: Criterion = "energy",
+    inputs: Tensor | None = None,
+) -> Compressed:
+    """Truncate every layer that becomes smaller by it.
+
+    Parameters
+    ----------
+    network
+        Trained network; not changed.
+    part
+        What to keep of energy or entropy, between 0 and 1.
+    criterion
+        A key of `RANK_RULES`.
+    inputs
+        Rows (N, n) for the data-aware form; each layer is judged on what it sees in the
+        network as it was.
+
+    Returns
+    -------
+    Compressed
+        Dense layers become ``dlrt`` ones of the chosen rank where U, S and V hold fewer values;
+        layers kept as they are say why.
+    """
+    if criterion not in RANK_RULES:
+        raise SettingsError("criterion", criterion, valid=RANK_RULES)
+    _require_part(criterion, part)
+    layers: list[nn.Module] = []
+    specs: list[LayerSpec] = []
+    lines: list[CompressedLayer] = []
+    seen = inputs
+    with torch.no_grad():
+        for i, (layer, spec) in enumerate(zip(network.layers, network.specs, strict=True)):
+            cut, note = _cut(layer, part, RANK_RULES[criterion], seen)
+            layers.append(cut.layer)
+            after = cut.layer.rank if isinstance(cut.layer, LowRankLayer) else None
+            kind = "dlrt" if isinstance(layer, DenseLayer) and after else spec.type
+            specs.append(LayerSpec(type=kind, dim=spec.dim, activation=spec.activation, rank=after))
+            lines.append(_line(i, spec.type, layer, cut, note))
+            if seen is not None:
+                seen = network.activations[i].forward(layer(seen))
+    smaller = Network(network.n_inputs, layers, specs)
+    return Compressed(network=smaller, layers=tuple(lines))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Cut:
+    layer: nn.Module
+    kept: float
+    full: int
+
+
+def _cut(
+    layer: nn.Module, part: float, choose: Callable[[Tensor, float], int], seen: Tensor | None
+) -> tuple[_Cut, str]:
+    """Return a copy of the layer, truncated where that makes it smaller, and a note."""
+    if not isinstance(layer, DenseLayer | LowRankLayer):
+        return _Cut(layer=copy.deepcopy(layer), kept=1.0, full=0), "kept: no matrix to truncate"
+    left, core, right = _factors(layer)
+    p, sigma, qt = torch.linalg.svd(core, full_matrices=False)
+    if seen is not None:
+        outputs = (seen.double() @ right) @ core.mT
+        _, sigma, pt = torch.linalg.svd(outputs, full_matrices=False)
+        p, qt = pt.mT, pt @ core
+    rank = choose(sigma, part)
+    kept = float(sigma[:rank].square().sum() / sigma.square().sum())
+    rows, columns = left.shape[0], right.shape[0]
+    before = sum(parameter.numel() for parameter in layer.parameters())
+    after = rank * (rows + columns + rank) + rows
+    if after >= before:
+        note = f"kept: rank {rank} would hold {after} values, not fewer than {before}"
+        return _Cut(layer=copy.deepcopy(layer), kept=1.0, full=len(sigma)), note
+    if seen is None:
+        u, s, v = left @ p[:, :rank], torch.diag(sigma[:rank]), right @ qt[:rank].mT
+    else:
+        q, r = torch.linalg.qr(qt[:rank].mT)
+        u, s, v = left @ p[:, :rank], r.mT, right @ q
+    new = _low_rank_like(layer, rank, rows=rows, columns=columns)
+    new.set_factors(*(matrix.to(layer.bias.dtype) for matrix in (u, s, v)))
+    return _Cut(layer=new, kept=kept, full=len(sigma)), ""
+
+
+def _factors(layer: DenseLayer | LowRankLayer) -> tuple[Tensor, Tensor, Tensor]:
+    """Return W = left core right^T with orthonormal left and right, float64."""
+    if isinstance(layer, DenseLayer):
+        right, r = torch.linalg.qr(layer.weight.double().mT)
+        identity = torch.eye(layer.weight.shape[0], dtype=r.dtype, device=r.device)
+        return identity, r.mT, right
+    left, left_r = torch.linalg.qr(layer.U.double())
+    right, right_r = torch.linalg.qr(layer.V.double())
+    return left, left_r @ layer.S.double() @ right_r.mT, right
+
+
+def _low_rank_like(
+    layer: DenseLayer | LowRankLayer, rank: int, *, rows: int, columns: int
+) -> LowRankLayer:
+    """Return a low-rank layer with the bias of another, its factors still to be set."""
+    new = LowRankLayer(
+        columns, rows, rank, gain=1.0, fan_in=layer.fan_in, generator=torch.Generator()
+    ).to(layer.bias.device, layer.bias.dtype)
+    new.bias.data = layer.bias.data.clone()
+    return new
+
+
+def _line(i: int, kind: str, layer: nn.Module, cut: _Cut, note: str) -> CompressedLayer:
+    return CompressedLayer(
+        layer=i,
+        type=kind,
+        rank_before=getattr(layer, "rank", cut.full),
+        rank_after=getattr(cut.layer, "rank", cut.full),
+        parameters_before=sum(parameter.numel() for parameter in layer.parameters()),
+        parameters_after=sum(parameter.numel() for parameter in cut.layer.parameters()),
+        kept=cut.kept,
+        note=note,
+    )

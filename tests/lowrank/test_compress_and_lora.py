@@ -1,0 +1,170 @@
+"""Truncation of trained networks, and adapting them by low-rank additions."""
+
+import pytest
+import torch
+from chains import as_dense, batch, chain, distance, mse_loss, seeded, weights
+
+from stopflow.errors import SettingsError
+from stopflow.lowrank import (
+    StepSettings,
+    adapt,
+    build_stepper,
+    compress,
+    count_parameters,
+    merge,
+    unmerge,
+)
+from stopflow.lowrank.bases import orthonormality_defect
+from stopflow.lowrank.compress import rank_for_energy, rank_for_entropy
+from stopflow.lowrank.factors import orthonormal
+from stopflow.lowrank.oialr import stability
+from stopflow.lowrank.truncate import rank_for_tail, truncated_core
+
+
+def test_the_theta_rule_counts_the_last_singular_value():
+    sigma = torch.tensor([3.0, 2.0, 1.0, 0.5])
+    norm = float(sigma.norm())
+    assert rank_for_tail(sigma, 0.499 / norm) == 4
+    assert rank_for_tail(sigma, 0.501 / norm) == 3
+    assert rank_for_tail(sigma, (1.25**0.5 + 1e-6) / norm) == 2
+    assert rank_for_tail(sigma, 0.9999) == 1
+
+
+def test_truncation_keeps_w_at_full_rank_and_errs_by_the_tail_below_it():
+    generator = seeded(3)
+    u, v = orthonormal(20, 8, generator=generator), orthonormal(30, 8, generator=generator)
+    core = torch.randn(8, 8, generator=generator, dtype=torch.float64)
+    w = u @ core @ v.T
+    for turn in (torch.eye(8).double(), torch.eye(8).double()[torch.randperm(8)]):
+        p, s, q = truncated_core(turn @ core, theta=1e-9, lowest=1, highest=8)
+        torch.testing.assert_close((u @ turn.T @ p) @ s @ (v @ q).T, w)
+    sigma = torch.linalg.svdvals(core)
+    for theta in (0.1, 0.3, 0.6):
+        p, s, q = truncated_core(core, theta=theta, lowest=1, highest=8)
+        error = (u @ p @ s @ (v @ q).T - w).norm()
+        torch.testing.assert_close(error, sigma[len(s) :].norm())
+        assert float(error) <= theta * float(sigma.norm())
+
+
+def test_energy_and_entropy_thresholds():
+    sigma = torch.tensor([2.0, 1.0, 1.0, 0.0])
+    assert rank_for_energy(sigma, 0.6) == 1
+    assert rank_for_energy(sigma, 0.7) == 2
+    assert rank_for_energy(sigma, 0.9) == 3
+    # p = 1/2, 1/4, 1/4: each of the three adds (ln 2) / 2 to the entropy
+    assert [rank_for_entropy(sigma, part) for part in (0.3, 0.5, 0.9)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("kind", ["dense", "vanilla", "dlrt"])
+def test_compression_finds_the_rank_that_is_there(kind):
+    network = chain("dlrt", dims=(30, 30), rank=4)
+    if kind == "dense":
+        network = as_dense(network)
+    elif kind == "vanilla":
+        network = chain(
+            "vanilla", dims=(30, 30), rank=12, sigma=torch.tensor([2.0] * 4 + [0.0] * 8).double()
+        )
+    result = compress(network, 1 - 1e-12)
+    x, _ = batch()
+    torch.testing.assert_close(result.network(x), network(x), rtol=0, atol=1e-5)
+    assert [line.rank_after for line in result.layers[:2]] == [4, 4]
+    assert result.layers[2].note.startswith("kept")
+    total = sum(line.parameters_after for line in result.layers)
+    assert total == count_parameters(result.network)
+    assert sum(line.parameters_before for line in result.layers) == count_parameters(network)
+    build_stepper(result.network, StepSettings()).step(*batch(), loss=mse_loss)
+
+
+def test_knowing_the_inputs_errs_less_in_the_outputs():
+    network = as_dense(chain("dlrt", dims=(30,), rank=20))
+    x, _ = batch(rows=200)
+    x = x * torch.logspace(1, -1, x.shape[1])
+    blind = compress(network, 0.5)
+    rank = blind.layers[0].rank_after
+    aware = compress(network, 0.5, inputs=x)
+    part = 0.5
+    while aware.layers[0].rank_after < rank:
+        part += 0.02
+        aware = compress(network, part, inputs=x)
+    exact = network.layers[0](x).detach()
+    errors = [float((r.network.layers[0](x) - exact).detach().norm()) for r in (aware, blind)]
+    assert errors[0] < 0.7 * errors[1]
+    best = torch.linalg.svdvals(exact - network.layers[0].bias.detach())[
+        aware.layers[0].rank_after :
+    ]
+    assert errors[0] == pytest.approx(float(best.norm()), rel=1e-6)
+
+
+@pytest.mark.parametrize("part", [0.0, 1.0, float("nan")])
+def test_thresholds_outside_are_refused(part):
+    with pytest.raises(SettingsError, match="energy"):
+        compress(chain("dlrt"), part)
+    with pytest.raises(SettingsError, match="theta"):
+        rank_for_tail(torch.ones(3), part)
+
+
+@pytest.mark.parametrize("kind", ["dense", "vanilla", "dlrt"])
+def test_adapting_starts_at_the_base_trains_and_merges(kind):
+    network = chain(kind)
+    x, y = batch()
+    before = weights(network)
+    adapted = adapt(network, 2, generator=seeded(1), scale=0.5)
+    assert torch.equal(adapted(x), network(x))
+    stepper = build_stepper(adapted, StepSettings(learning_rate=0.01))
+    losses = [stepper.step(x, y, loss=mse_loss).loss for _ in range(30)]
+    assert losses[-1] < 0.7 * losses[0]
+    assert distance(weights(network), before) == 0.0
+    merged = merge(adapted)
+    torch.testing.assert_close(merged(x), adapted(x))
+    assert torch.equal(unmerge(adapted)(x), network(x))
+    if kind == "dlrt":
+        assert merged.ranks()[:2] == (8, 8)
+        assert orthonormality_defect(merged.layers[0].V.data) < 1e-12
+    assert build_stepper(merged, StepSettings()).step(x, y, loss=mse_loss).finite
+
+
+def test_adapter_gradients_are_autograds():
+    adapted = adapt(chain("dlrt"), 2, generator=seeded(1), scale=0.5)
+    x, y = batch()
+    for layer in adapted.layers:
+        layer.B.data = torch.randn(layer.B.shape, generator=seeded(4)).double()
+    trained = [p for layer in adapted.layers for p in (layer.A, layer.B)]
+    grads = torch.autograd.grad(mse_loss(adapted(x), y), trained)
+    expected = [(p - 0.1 * g).detach() for p, g in zip(trained, grads, strict=True)]
+    settings = StepSettings(optimiser="sgd", learning_rate=0.1)
+    build_stepper(adapted, settings).step(x, y, loss=mse_loss)
+    assert distance(trained, expected) < 1e-13
+
+
+def test_adapting_has_limits():
+    network = chain("dlrt")
+    for rank in (0, 25, 2.5):
+        with pytest.raises(SettingsError, match="rank"):
+            adapt(network, rank, generator=seeded(1))
+    adapted = adapt(network, 2, generator=seeded(1))
+    with pytest.raises(SettingsError, match="merge"):
+        adapt(adapted, 2, generator=seeded(1))
+    with pytest.raises(SettingsError, match="made by adapt"):
+        merge(network)
+
+
+def test_stability_is_one_for_the_same_bases():
+    w = torch.randn(6, 9, generator=seeded(1)).double()
+    assert stability(w, w) == pytest.approx(1.0)
+    assert abs(stability(w, torch.randn(6, 9, generator=seeded(2)).double())) < 0.6
+
+
+def test_oialr_drops_what_the_core_does_not_need():
+    network = chain("oialr", dims=(20, 16))
+    settings = StepSettings(learning_rate=1e-3, delay=5, absorb_every=5, cutoff=0.3)
+    stepper = build_stepper(network, settings)
+    ranks = []
+    for step in range(30):
+        assert stepper.step(*batch(step), loss=mse_loss).finite
+        ranks.append(stepper.ranks()[:2])
+    assert ranks[3] == (20, 16)
+    assert ranks[9][0] == 20
+    assert ranks[9][1] < 16
+    assert ranks[-1][0] < 20
+    for layer in (network.layers[0], network.layers[1]):
+        assert orthonormality_defect(layer.V.data) < 1e-12

@@ -1,0 +1,222 @@
+"""Counts, memory, drift, and what is refused."""
+
+import pytest
+import torch
+from chains import batch, chain, distance, mse_loss, seeded, weights
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from stopflow.errors import SettingsError
+from stopflow.lowrank import (
+    LAYERS,
+    OPTIMISERS,
+    LayerSpec,
+    StepSettings,
+    build_network,
+    build_stepper,
+    count_parameters,
+    published_count,
+)
+from stopflow.lowrank.bases import orthonormality_defect
+
+
+@pytest.mark.parametrize(
+    ("shape", "rank", "dense", "vanilla", "dlrt"),
+    [
+        ((28000, 512), 50, 14_336_512, 2_857_224, 4_282_824),
+        ((512, 512), 50, 262_656, 108_424, 159_624),
+        ((512, 256), 50, 131_328, 82_312, 120_712),
+        ((784, 256), 20, 200_960, 42_912, 63_712),
+        ((256, 128), 20, 32_896, 16_416, 24_096),
+    ],
+)
+def test_the_published_counts(shape, rank, dense, vanilla, dlrt):
+    sizes = {"n_inputs": shape[0], "n_outputs": shape[1]}
+    assert published_count("dense", **sizes) == dense
+    assert published_count("vanilla", **sizes, rank=rank) == vanilla
+    assert published_count("dlrt", **sizes, rank=rank) == dlrt
+    if rank == 20:
+        largest = {784: 128_512, 256: 49_536}[shape[0]]
+        assert published_count("dlrt", **sizes, rank=40) == largest
+
+
+@pytest.mark.parametrize(
+    ("kind", "optimiser", "stored"),
+    [
+        ("vanilla", "momentum", 2_857_224),
+        ("dlrt", "core-momentum", 2_857_224),
+        ("dlrt", "sgd", 1_428_612 + 1_425_600),
+        ("dense", "adam", 3 * 14_336_512),
+    ],
+)
+def test_what_is_really_stored(kind, optimiser, stored):
+    network = build_network(28000, [LayerSpec(type=kind, dim=512, rank=50)], generator=seeded(1))
+    assert count_parameters(network) == (14_336_512 if kind == "dense" else 1_428_612)
+    stepper = build_stepper(network, StepSettings(optimiser=optimiser, learning_rate=1e-9))
+    stepper.step(torch.ones(2, 28000), torch.zeros(2, 512), loss=mse_loss)
+    assert stepper.stored() == stored
+
+
+class Largest(TorchDispatchMode):
+    """Remembers the largest tensor that any operation returned."""
+
+    def __init__(self):
+        super().__init__()
+        self.elements = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        for value in result if isinstance(result, tuple | list) else (result,):
+            if isinstance(value, torch.Tensor):
+                self.elements = max(self.elements, value.untyped_storage().nbytes() // 8)
+        return result
+
+
+@pytest.mark.parametrize("kind", ["vanilla", "dlrt", "dlrt-two-pass", "adaptive"])
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+def test_no_step_forms_a_matrix_of_the_size_of_w(kind, optimiser):
+    network = chain(kind, inputs=300, dims=(200, 150), rank=5)
+    settings = StepSettings(optimiser=optimiser, learning_rate=1e-4, clip=1.0, weight_decay=0.1)
+    stepper = build_stepper(network, settings)
+    x, y = batch(rows=8, inputs=300)
+    with Largest() as seen:
+        for _ in range(3):
+            stepper.step(x, y, loss=mse_loss)
+    assert 0 < seen.elements <= 300 * 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "optimiser"), [("dlrt", "sgd"), ("dlrt", "adam"), ("adaptive", "adam")]
+)
+def test_bases_stay_orthonormal_in_float32(kind, optimiser, full_proof):
+    network = chain(kind, inputs=200, dims=(40, 30), rank=10).float()
+    rate = 0.02 if optimiser == "sgd" else 3e-3
+    stepper = build_stepper(
+        network, StepSettings(optimiser=optimiser, learning_rate=rate, theta=0.01, cadence=5)
+    )
+    worst = 0.0
+    x, y = (t.float() for t in batch(rows=500, inputs=200))
+    for step in range(10_000 if full_proof else 300):
+        some = torch.randperm(500, generator=seeded(step))[:16]
+        assert stepper.step(x[some], y[some], loss=mse_loss).finite
+        for layer in (network.layers[0], network.layers[1]):
+            worst = max(worst, *(orthonormality_defect(b.data) for b in (layer.U, layer.V)))
+    assert worst < 1e-5
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_a_diverging_step_moves_nothing(kind):
+    network = chain(kind)
+    stepper = build_stepper(network, StepSettings(theta=0.01))
+    x, y = batch()
+    stepper.step(x, y, loss=mse_loss)
+    before, state = weights(network), stepper.state_dict()
+    for inputs, targets in (
+        (x * torch.nan, y),
+        (x, y * torch.inf),
+        (x, y * 1e200),
+        (torch.full_like(x, torch.inf), y),
+    ):
+        result = stepper.step(inputs, targets, loss=mse_loss)
+        assert not result.finite
+    assert distance(weights(network), before) == 0.0
+    after = stepper.state_dict()
+    assert all(torch.equal(state[name], after[name]) for name in state)
+    assert stepper.step(x, y, loss=mse_loss).finite
+
+
+def test_a_second_sweep_that_fails_is_undone():
+    network = chain("dlrt-two-pass")
+    stepper = build_stepper(network, StepSettings(optimiser="sgd"))
+    before, calls = weights(network), []
+
+    def loss(outputs, targets):
+        calls.append(1)
+        return mse_loss(outputs, targets) * (torch.nan if len(calls) == 2 else 1.0)
+
+    assert not stepper.step(*batch(), loss=loss).finite
+    assert distance(weights(network), before) == 0.0
+
+
+@pytest.mark.parametrize("rank", [0, -1, 9, 2.5, float("nan"), "4", True, None])
+def test_impossible_ranks_are_refused(rank):
+    with pytest.raises(SettingsError, match="rank"):
+        build_network(30, [LayerSpec(type="dlrt", dim=8, rank=rank)], generator=seeded(1))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("theta", 0.0),
+        ("theta", 1.0),
+        ("theta", float("nan")),
+        ("optimiser", "lbfgs"),
+        ("learning_rate", 0.0),
+        ("learning_rate", float("inf")),
+        ("momentum", 1.0),
+        ("clip", -1.0),
+        ("min_rank", 0),
+        ("max_rank", 1),
+        ("cadence", 0),
+        ("weight_decay", -0.1),
+        ("cutoff", 1.0),
+    ],
+)
+def test_impossible_settings_are_refused(name, value):
+    with pytest.raises(SettingsError, match=name):
+        StepSettings(**{name: value})
+
+
+def test_unknown_names_list_the_valid_ones():
+    with pytest.raises(SettingsError, match="dense, vanilla, dlrt"):
+        LayerSpec(type="conv", dim=3)
+    with pytest.raises(SettingsError, match="relu"):
+        LayerSpec(type="dense", dim=3, activation="step")
+    with pytest.raises(SettingsError, match="layer type"):
+        build_network(5, [LayerSpec(type="lora", dim=3, rank=1)], generator=seeded(1))
+    with pytest.raises(SettingsError, match="at least one"):
+        build_network(5, [], generator=seeded(1))
+
+
+@pytest.mark.parametrize("x", [torch.zeros(4, 39).double(), torch.zeros(4, 40), torch.zeros(40)])
+def test_inputs_of_another_shape_or_type_are_refused(x):
+    stepper = build_stepper(chain("dlrt"), StepSettings())
+    with pytest.raises(SettingsError, match="inputs"):
+        stepper.step(x, torch.zeros(4, 1).double(), loss=mse_loss)
+
+
+def test_weights_of_another_shape_are_refused():
+    saved = chain("adaptive", dims=(23, 18)).state_dict()
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        chain("adaptive").load_state_dict(saved)
+
+
+def test_the_learning_rate_can_be_set():
+    network = chain("dlrt")
+    stepper = build_stepper(network, StepSettings(optimiser="sgd"))
+    stepper.set_learning_rate(1e-12)
+    before = weights(network)
+    stepper.step(*batch(), loss=mse_loss)
+    assert 0 < distance(weights(network), before) < 1e-10
+    with pytest.raises(SettingsError, match="learning_rate"):
+        stepper.set_learning_rate(-1.0)
+
+
+@pytest.mark.parametrize("kind", ["dense", "vanilla", "dlrt", "adaptive", "oialr"])
+def test_weight_decay_shrinks_w_and_clipping_bounds_the_step(kind):
+    x, y = batch()
+    runs = []
+    for settings in ({}, {"weight_decay": 2.0}, {"clip": 1e-3}):
+        network = chain(kind)
+        before = weights(network)
+        stepper = build_stepper(
+            network, StepSettings(optimiser="sgd", learning_rate=0.01, theta=1e-9, **settings)
+        )
+        stepper.step(x, y, loss=mse_loss)
+        runs.append((before, weights(network)))
+    (before, plain), (_, decayed), (_, clipped) = runs
+    for w0, w1, w2 in zip(before, plain, decayed, strict=True):
+        if kind != "vanilla":
+            torch.testing.assert_close(w2, w1 - 0.02 * w0, atol=2e-3, rtol=0)
+        assert float(w2.norm()) < float(w1.norm())
+    assert distance(clipped, before) <= 1e-5 * (1 + 1e-6)
