@@ -29,6 +29,7 @@ from stopflow.lowrank import LAYERS, InputBasis, Network, RowSpace, decide_row_s
 from stopflow.lowrank.bases import reorthonormalise
 from stopflow.lowrank.dense import DenseLayer
 from stopflow.lowrank.factors import LowRankLayer
+from stopflow.lowrank.oialr import OialrLayer
 from stopflow.trace import FloatArray
 
 ROWS_AT_ONCE: Final = 256
@@ -83,7 +84,11 @@ class Coordinates:
             first.V.data = (matrix @ first.V.data.double()).float()
             if LAYERS[network.specs[0].type].integrate is not None:
                 reorthonormalise(first)
-        elif isinstance(first, DenseLayer):
+        elif isinstance(first, OialrLayer) and first.frozen:
+            basis, turn = torch.linalg.qr(matrix @ first.V.data.double())
+            first.V.data = basis.float()
+            first.S.data = (first.S.data.double() @ turn.T).float()
+        elif isinstance(first, DenseLayer | OialrLayer):
             first.weight.data = (first.weight.data.double() @ matrix.T).float()
         return exported
 

@@ -65,11 +65,17 @@ def prepare(
     trace: TraceOf | None,
     generator: np.random.Generator,
     device: torch.device,
+    coordinates: Coordinates | None = None,
+    target: TargetScale | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Prepared:
-    """Standardise, choose coordinates, cut views; all from the training rows alone."""
-    as_recorded = _encode(data, split.train, np.log(data.window_s[split.train]))
-    coordinates = choose_coordinates(data, split.train, as_recorded, settings)
+    """Standardise, choose coordinates, cut views; all from the training rows alone.
+
+    `coordinates` and `target` are those of a trained model that is trained further.
+    """
+    if coordinates is None:
+        as_recorded = _encode(data, split.train, np.log(data.window_s[split.train]))
+        coordinates = choose_coordinates(data, split.train, as_recorded, settings)
     drawn = training_rows(
         data,
         split.train,
@@ -80,9 +86,7 @@ def prepare(
         progress=progress,
     )
     encoded = _encode(data, split.train, drawn.log_window)
-    target = TargetScale()
-    if settings.standardise:
-        target = TargetScale(mean=float(encoded.mean()), scale=float(encoded.std()) or 1.0)
+    target = target or _target(encoded, settings)
     targets = torch.from_numpy((encoded - target.mean) / target.scale).float()[..., None]
     drift = None
     if settings.drift and settings.standardise and data.features.kind == "shape":
@@ -113,6 +117,12 @@ def part_rates(network: Network, part: Part, target: TargetScale, data: LabData)
     encoded = target.mean + target.scale * torch.cat(outputs).double().cpu().numpy()
     with np.errstate(over="ignore"):
         return decode_target(encoded, part.window_s, spec=data.features)
+
+
+def _target(encoded: FloatArray, settings: TrainSettings) -> TargetScale:
+    if not settings.standardise:
+        return TargetScale()
+    return TargetScale(mean=float(encoded.mean()), scale=float(encoded.std()) or 1.0)
 
 
 def _encode(data: LabData, rows: Numbers, log_window: FloatArray) -> FloatArray:

@@ -64,8 +64,10 @@ class TrainSettings:
         As in `lowrank.StepSettings`.
     loss
         A key of `learn.loss.LOSSES`.
-    theta, min_rank, max_rank, cadence, delay
-        Of rank-adaptive and OIALR layers.
+    theta, min_rank, max_rank, cadence
+        Of rank-adaptive layers.
+    delay
+        Steps before an OIALR layer freezes its bases; 0: a third of all.
     patience
         Stop when the validation error has not improved for so many epochs; 0: never.
     test_experiments, test_count, validation_experiments, validation_count
@@ -101,7 +103,7 @@ class TrainSettings:
     min_rank: int = 2
     max_rank: int | None = None
     cadence: int = 10
-    delay: int = 100
+    delay: int = 0
     patience: int = 0
     test_experiments: tuple[str, ...] = ()
     test_count: int = 3
@@ -120,8 +122,17 @@ class TrainSettings:
         _require_key("row_space", self.row_space, ("auto", "on", "off"))
         for name in ("rank", "epochs", "batch_size", "test_count"):
             _require_whole(name, getattr(self, name), low=1)
-        for name in ("directions", "views", "patience", "validation_count", "seed", "pairs"):
+        for name in (
+            "directions",
+            "views",
+            "patience",
+            "validation_count",
+            "seed",
+            "pairs",
+            "delay",
+        ):
             _require_whole(name, getattr(self, name), low=0)
+        _require_whole("delay", self.delay, low=0)
         if not self.hidden and not self.layers:
             raise SettingsError("hidden", self.hidden, valid="one hidden layer or more")
         for dim in self.hidden:
@@ -157,8 +168,8 @@ class TrainSettings:
             specs.append(LayerSpec(type="dense", dim=1, activation="linear"))
         return tuple(specs)
 
-    def step_settings(self) -> StepSettings:
-        """Return what a stepper needs; a `SettingsError` names what is out of range."""
+    def step_settings(self, steps: int = 300) -> StepSettings:
+        """Return what a stepper of so many steps needs; errors name what is out of range."""
         return StepSettings(
             optimiser=self.optimiser,
             learning_rate=self.learning_rate,
@@ -169,7 +180,7 @@ class TrainSettings:
             min_rank=self.min_rank,
             max_rank=self.max_rank,
             cadence=self.cadence,
-            delay=self.delay,
+            delay=self.delay or max(steps // 3, 1),
         )
 
     @classmethod

@@ -46,7 +46,7 @@ def test_every_layer_learns_and_its_model_says_what_the_history_says(small_lab, 
 
 @pytest.mark.slow
 def test_held_out_experiments_are_predicted(small_lab, full_proof):
-    epochs = 400 if full_proof else 120
+    epochs = 400 if full_proof else 80
     trained = train(
         small_lab.data, settings(epochs=epochs, learning_rate=3e-3), trace=small_lab.trace
     )
