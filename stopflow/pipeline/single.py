@@ -83,8 +83,8 @@ class FittedFile:
         return [
             (
                 name,
-                format_value(float(self.row[key]), self._error(error)),
-                format_value(self._error(error)) if error else "",
+                self._value(key, self._error(error)),
+                format_value(self._error(error), self._error(error)) if error else "",
                 unit_text.replace("signal", unit),
             )
             for name, key, error, unit_text in LINES
@@ -94,6 +94,10 @@ class FittedFile:
     def as_dict(self) -> dict[str, Any]:
         """For --json: the columns of rates.csv, and the notes."""
         return {**self.row, "notes": list(self.notes)}
+
+    def _value(self, key: str, error: float) -> str:
+        value = self.row[key]
+        return str(value) if isinstance(value, int) else format_value(float(value), error)
 
     def _error(self, column: str) -> float:
         return float(self.row[column]) if column else float("nan")
