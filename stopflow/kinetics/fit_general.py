@@ -68,7 +68,7 @@ def solve_general(pins: Pins, window: Window) -> tuple[FloatArray, FloatArray] |
         theta = pins.theta
     for name, value, free in zip(pins.law.nonlinear, theta, pins.free, strict=True):
         refusal = None
-        if free and name.endswith("_per_s"):
+        if free and _rate(name):
             refusal = edge_refusal(value, fastest=fastest, length_s=window.length_s)
         elif free and not LOWEST_EXPONENT < value < HIGHEST_EXPONENT:
             refusal = Refusal(
@@ -87,41 +87,17 @@ def linear_part(coarse: Coarse, theta: FloatArray) -> FloatArray:
     return np.linalg.lstsq(rows.T, rest, rcond=None)[0]
 
 
-def theta_grid(pins: Pins, fastest: float) -> tuple[FloatArray, NDArray[np.intp]]:
-    """Every combination to be scanned: theta (C, q) and the places (C, q) on the grid."""
-    names = pins.law.nonlinear
-    free_rates = sum(
-        name.endswith("_per_s") and bool(free) for name, free in zip(names, pins.free, strict=True)
-    )
-    count = RATE_COUNTS[min(free_rates + (free_rates < pins.free.sum()), len(RATE_COUNTS)) - 1]
-    rates = np.geomspace(SLOWEST_KT, fastest, count)
-    if pins.law.exponentials == len(names) and not pins.pinned:
-        places = np.array(list(combinations(range(count), len(names))))
-        return rates[places], places
-    axes = [
-        [value] if not free else rates if name.endswith("_per_s") else EXPONENTS
-        for name, value, free in zip(names, pins.theta, pins.free, strict=True)
-    ]
-    return (
-        np.array(list(product(*axes)), dtype=np.float64),
-        np.array(list(product(*(range(len(axis)) for axis in axes)))),
-    )
-
-
 def scan_grid(coarse: Coarse, fastest: float) -> list[FloatArray]:
     """Best few combinations (q,) that are not neighbours of each other."""
-    thetas, places = theta_grid(coarse.pins, fastest)
-    rows, rest = coarse.rows(thetas)
-    gram = rows @ np.swapaxes(rows, -1, -2)
-    size = gram.shape[-1]
-    if size:
-        diagonal = np.einsum("cii->ci", gram)
-        gram = gram + np.eye(size) * (RIDGE * diagonal.max(axis=1) + 1e-300)[:, None, None]
-        target = (rows @ rest[..., None])[..., 0]
-        explained = np.einsum("cf,cf->c", target, np.linalg.solve(gram, target[..., None])[..., 0])
+    pins = coarse.pins
+    free_rates = int(sum(pins.free[i] for i, name in enumerate(pins.law.nonlinear) if _rate(name)))
+    others = free_rates < pins.free.sum()
+    count = RATE_COUNTS[min(free_rates + others, len(RATE_COUNTS)) - 1]
+    rates = np.geomspace(SLOWEST_KT, fastest, count)
+    if pins.law.exponentials == len(pins.law.nonlinear) and not pins.pinned:
+        thetas, places, misfit = _scan_phases(coarse, rates)
     else:
-        explained = np.zeros(len(thetas))
-    misfit = (rest * rest).sum(axis=-1) - explained
+        thetas, places, misfit = _scan_product(coarse, rates)
     chosen: list[int] = []
     for at in np.argsort(misfit):
         if all(np.abs(places[at] - places[other]).max() > 1 for other in chosen):
@@ -131,11 +107,65 @@ def scan_grid(coarse: Coarse, fastest: float) -> list[FloatArray]:
     return [thetas[at] for at in chosen]
 
 
+def _rate(name: str) -> bool:
+    return name.endswith("_per_s")
+
+
+def _scan_phases(
+    coarse: Coarse, rates: FloatArray
+) -> tuple[FloatArray, NDArray[np.intp], FloatArray]:
+    """Scan all choices of exchangeable exponentials, from the products of the single ones.
+
+    Returns
+    -------
+    tuple
+        theta (C, q), places (C, q) on the grid, misfit (C,).
+    """
+    law = coarse.pins.law
+    phases = len(law.nonlinear)
+    single = law.basis(coarse.time, np.repeat(rates[:, None], phases, axis=1))
+    rows, rest = np.concatenate((single[:, 0], single[0, phases:])), coarse.signal
+    if coarse.root_weights is not None:
+        rows, rest = rows * coarse.root_weights, rest * coarse.root_weights
+    gram, target = rows @ rows.T, rows @ rest
+    places = np.array(list(combinations(range(len(rates)), phases)))
+    baseline = np.arange(len(rates), len(rows))
+    used = np.concatenate((places, np.tile(baseline, (len(places), 1))), axis=1)
+    explained = _explained(gram[used[:, :, None], used[:, None]], target[used])
+    return rates[places], places, float(rest @ rest) - explained
+
+
+def _scan_product(
+    coarse: Coarse, rates: FloatArray
+) -> tuple[FloatArray, NDArray[np.intp], FloatArray]:
+    """Scan every combination of the free parameters' grids; returns as `_scan_phases`."""
+    pins = coarse.pins
+    axes = [
+        [value] if not free else rates if _rate(name) else EXPONENTS
+        for name, value, free in zip(pins.law.nonlinear, pins.theta, pins.free, strict=True)
+    ]
+    thetas = np.array(list(product(*axes)), dtype=np.float64)
+    places = np.array(list(product(*(range(len(axis)) for axis in axes))))
+    rows, rest = coarse.rows(thetas)
+    misfit = (rest * rest).sum(axis=-1)
+    if rows.shape[-2]:
+        target = (rows @ rest[..., None])[..., 0]
+        misfit = misfit - _explained(rows @ np.swapaxes(rows, -1, -2), target)
+    return thetas, places, misfit * np.ones(len(thetas))
+
+
+def _explained(gram: FloatArray, target: FloatArray) -> FloatArray:
+    """Explained sums of squares (C,) from products (C, f, f) and (C, f)."""
+    largest = np.einsum("cii->ci", gram).max(axis=1)
+    gram = gram + np.eye(gram.shape[-1]) * (RIDGE * largest + 1e-300)[:, None, None]
+    return np.einsum("cf,cf->c", target, np.linalg.solve(gram, target[..., None])[..., 0])
+
+
 def _descend(coarse: Coarse, start: FloatArray, *, fastest: float) -> tuple[FloatArray, float]:
     """Levenberg-Marquardt in the logarithms from `start`; (theta, sum of squares)."""
     pins = coarse.pins
     names = np.array(pins.law.nonlinear)[pins.free]
-    rates = np.array([name.endswith("_per_s") for name in names])
+    rates = np.array([_rate(name) for name in names])
     low = np.log(np.where(rates, SLOWEST_KT / 10, LOWEST_EXPONENT))
     high = np.log(np.where(rates, fastest * 10, HIGHEST_EXPONENT))
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import lapack
 
+from stopflow.kinetics.fit_blocks import block_means
 from stopflow.kinetics.fit_pins import Pins
 from stopflow.kinetics.fit_result import FitStatus, Refusal
 from stopflow.kinetics.fit_screen import Window
@@ -16,9 +17,9 @@ LARGEST_CONDITION = 1e11
 # Below this noise (over the signal) a residual in extended precision is worth it.
 NEARLY_EXACT = 1e-9
 LARGEST_COUNT = 60
-# Gauss-Newton steps before Newton's are tried.
-PATIENCE = 5
-# Steps below this relative size are in the range of Gauss-Newton's fast convergence.
+# Steps after which the curvature is taken anew.
+RENEWAL = 6
+# Steps below this relative size are in the range of fast convergence.
 CLOSE = 1e-8
 
 
@@ -30,6 +31,8 @@ class GaussNewton:
     ----------
     step
         (p,) to the minimum: free nonlinear, then free linear parameters.
+    target
+        (p,) ``R @ step``.
     inverse
         (p, p) inverse of R; ``inverse @ inverse.T`` times the variance is the covariance.
     before, after
@@ -37,6 +40,7 @@ class GaussNewton:
     """
 
     step: RealArray
+    target: RealArray
     inverse: FloatArray
     before: float
     after: float
@@ -84,57 +88,64 @@ def gauss_newton(derivatives: FloatArray, residual: RealArray) -> GaussNewton | 
     inverse = inverse / lengths[:, None]
     return GaussNewton(
         step=inverse @ factor[:size, size],
+        target=factor[:size, size],
         inverse=inverse,
         before=float(residual @ residual),
         after=float(factor[size, size]) ** 2,
     )
 
 
-def newton_step(
+def curvature(
     pins: Pins,
     data: tuple[RealArray, RealArray],
     root_weights: FloatArray | None,
     *,
     theta: RealArray,
     coefficients: RealArray,
-) -> FloatArray | None:
-    """Newton's step (p,), with the curvature of the law by differences of its derivatives.
+) -> FloatArray:
+    """Residual times second derivatives (p, p), by differences of the derivatives.
 
-    For residuals so large that Gauss-Newton creeps. None where the sum of squares is not convex.
+    What Gauss-Newton leaves out of the Hessian, and what makes it creep where residuals are large.
     """
     derivatives, residual = linearise(
         pins, data, root_weights, theta=theta, coefficients=coefficients
     )
     here = np.concatenate((theta[pins.free], coefficients))
     free = int(pins.free.sum())
-    curvature = np.empty((pins.count, pins.count))
+    bent = np.empty((pins.count, pins.count))
     for i, value in enumerate(here):
         shift = 1e-6 * max(abs(float(value)), 1e-6)
         there = here.copy()
         there[i] += shift
         moved = theta.copy()
         moved[pins.free] = there[:free]
-        bent, _ = linearise(pins, data, root_weights, theta=moved, coefficients=there[free:])
-        curvature[i] = (bent - derivatives) @ residual / shift
-    hessian = derivatives @ derivatives.T - (curvature + curvature.T) / 2
-    lengths = np.sqrt(np.abs(np.diag(hessian)))
-    if not (lengths > 0).all():
-        return None
-    factor, info = lapack.dpotrf(hessian / np.outer(lengths, lengths))
+        near, _ = linearise(pins, data, root_weights, theta=moved, coefficients=there[free:])
+        bent[i] = (near - derivatives) @ residual / shift
+    return (bent + bent.T) / 2
+
+
+def newton_step(last: GaussNewton, bent: FloatArray) -> RealArray:
+    """Newton's step (p,), or Gauss-Newton's where the sum of squares is not convex."""
+    system = np.eye(len(bent)) - last.inverse.T @ bent @ last.inverse
+    factor, info = lapack.dpotrf(system)
     if info != 0:
-        return None
-    step, _ = lapack.dpotrs(factor, (derivatives @ residual).astype(np.float64) / lengths)
-    return step / lengths
+        return last.step
+    return last.inverse @ lapack.dpotrs(factor, last.target)[0]
 
 
 def polish(
     pins: Pins, window: Window, *, theta: RealArray, coefficients: RealArray
 ) -> tuple[FloatArray, FloatArray, GaussNewton] | Refusal:
-    """Gauss-Newton from a good start to machine precision, on the points themselves.
+    """Newton from a good start to machine precision, on the points themselves.
 
-    Data that are exact to ten digits are worth a residual in extended precision.
+    The curvature comes from block means: it sets the pace, not the place. Data that are exact to
+    ten digits are worth a residual in extended precision.
     """
-    found = _iterate(pins, (window.time, window.signal), window.root_weights, theta, coefficients)
+    times, means, weights = block_means(window)
+    coarse = (times, means), weights
+    found = _iterate(
+        pins, (window.time, window.signal), window.root_weights, coarse, theta, coefficients
+    )
     if isinstance(found, Refusal):
         return found
     theta, coefficients, last = found
@@ -144,6 +155,7 @@ def polish(
             pins,
             (time, signal),
             window.root_weights,
+            coarse,
             theta.astype(np.longdouble),
             coefficients.astype(np.longdouble),
         )
@@ -157,6 +169,7 @@ def _iterate(
     pins: Pins,
     data: tuple[RealArray, RealArray],
     root_weights: FloatArray | None,
+    coarse: tuple[tuple[RealArray, RealArray], FloatArray | None],
     theta: RealArray,
     coefficients: RealArray,
 ) -> tuple[RealArray, RealArray, GaussNewton] | Refusal:
@@ -173,12 +186,10 @@ def _iterate(
         if last.before > misfit * (1 + 1e-9) and moved > CLOSE:
             step, moved = step / 2, moved / 2
         else:
-            accepted, misfit, step = (theta, coefficients), last.before, last.step
-            if count >= PATIENCE:
-                newton = newton_step(
-                    pins, data, root_weights, theta=theta, coefficients=coefficients
-                )
-                step = step if newton is None else newton
+            if count % RENEWAL == 0:
+                bent = curvature(pins, *coarse, theta=theta, coefficients=coefficients)
+            accepted, misfit = (theta, coefficients), last.before
+            step = newton_step(last, bent)
             before, moved = moved, _relative(step[:free], theta[pins.free])
             # The next step, if steps keep shrinking as they did; the last digits only wander.
             ahead = moved if before == np.inf else moved * moved / max(before, moved, 1e-300)
