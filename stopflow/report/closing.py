@@ -10,7 +10,9 @@ from stopflow.report.flow import Block, Paragraph, build_heading, build_subheadi
 from stopflow.report.grid import Column, Grid
 from stopflow.report.methods import write_methods
 from stopflow.report.style import MUTED
-from stopflow.report.tables import settings_frame
+
+_FIRST = ("version", "command", "created", "seed", "settings", "libraries")
+_LEFT_OUT = ("inputs", "format")
 
 
 def build_closing_blocks(data: KineticsReportData) -> list[Block]:
@@ -20,11 +22,9 @@ def build_closing_blocks(data: KineticsReportData) -> list[Block]:
         Paragraph(text=write_methods(data), size=8.6, leading=1.5),
     ]
     if len(data.problems):
-        blocks += [build_heading("What was wrong with the input"), _problem_grid(data.problems)]
+        blocks += [build_heading("What was found in the input"), _problem_grid(data.problems)]
     blocks += build_provenance_blocks(data.provenance)
-    if "sha256" in data.shots:
-        blocks += _digest_blocks(data.shots)
-    return blocks
+    return blocks + _digest_blocks(data)
 
 
 def build_provenance_blocks(provenance: Mapping[str, object]) -> list[Block]:
@@ -33,13 +33,19 @@ def build_provenance_blocks(provenance: Mapping[str, object]) -> list[Block]:
 
 
 def _problem_grid(problems: pd.DataFrame) -> Grid:
+    """List problems, errors first; equal ones of several experiments take one row."""
     order = {"error": 0, "warning": 1, "note": 2}
-    table = problems.assign(_order=[order.get(str(level), 3) for level in problems["level"]])
-    rows = []
-    for row in table.sort_values("_order", kind="stable").to_dict("records"):
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for row in problems.to_dict("records"):
         place = ", ".join(str(row[name]) for name in ("file", "where") if row[name])
         expected = f"; expected {row['expected']}" if row["expected"] else ""
-        rows.append((str(row["level"]), str(row["experiment"]), place, f"{row['found']}{expected}"))
+        key = (str(row["level"]), place, f"{row['found']}{expected}")
+        groups.setdefault(key, []).append(str(row["experiment"]))
+    rows = [
+        (level, names[0] if len(names) == 1 else f"{len(names)} experiments", place, found)
+        for (level, place, found), names in groups.items()
+    ]
+    rows.sort(key=lambda row: order.get(row[0], 3))
     columns = (
         Column(title="Level"),
         Column(title="Experiment"),
@@ -50,18 +56,43 @@ def _problem_grid(problems: pd.DataFrame) -> Grid:
 
 
 def _provenance_grid(provenance: Mapping[str, object]) -> Grid:
-    frame = settings_frame(provenance)
-    rows = tuple((str(name), str(value)) for name, value in frame.itertuples(index=False))
+    """One row a setting; what lies deeper is joined in its row."""
+    order = {name: place for place, name in enumerate(_FIRST)}
+    names = sorted(
+        (name for name in provenance if name not in _LEFT_OUT),
+        key=lambda name: (order.get(name, len(order)), name),
+    )
+    rows: list[tuple[str, str]] = []
+    for name in names:
+        value = provenance[name]
+        if isinstance(value, Mapping):
+            rows += [(f"{name}: {key}", _joined(item)) for key, item in value.items()]
+        else:
+            rows.append((name, _joined(value)))
     columns = (Column(title="Setting"), Column(title="Value", wrap=True))
-    return Grid(columns=columns, rows=rows or (("–", "nothing was recorded"),), size=6.8)
+    return Grid(columns=columns, rows=tuple(rows) or (("–", "nothing was recorded"),), size=6.8)
 
 
-def _digest_blocks(shots: pd.DataFrame) -> list[Block]:
-    rows = []
-    for name, part in shots.groupby("experiment", sort=False):
-        lines = sorted(f"{row.sha256}  {row.file}\n" for row in part.itertuples(index=False))
-        digest = hashlib.sha256("".join(dict.fromkeys(lines)).encode()).hexdigest()
-        rows.append((str(name), str(len(lines)), digest))
+def _joined(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} = {_joined(item)}" for key, item in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(_joined(item) for item in value) or "none"
+    return "not set" if value is None else str(value)
+
+
+def _digest_blocks(data: KineticsReportData) -> list[Block]:
+    """SHA-256 of what was read, one an experiment: 1,200 of them would fill pages."""
+    lines: dict[str, list[str]] = {}
+    for path, digest in _input_digests(data).items():
+        name, _, file = path.rpartition("/")
+        lines.setdefault(name, []).append(f"{digest}  {file}\n")
+    if not lines:
+        return []
+    rows = [
+        (name, str(len(own)), hashlib.sha256("".join(sorted(own)).encode()).hexdigest())
+        for name, own in lines.items()
+    ]
     columns = (
         Column(title="Experiment"),
         Column(title="Files", align="right"),
@@ -69,10 +100,27 @@ def _digest_blocks(shots: pd.DataFrame) -> list[Block]:
     )
     note = (
         "One SHA-256 an experiment, over the sorted lines “SHA-256, two blanks, file name” of its "
-        "files; the SHA-256 of every file is in the attached rates.csv."
+        "files; that of every file is in the attached inputs.csv."
     )
     return [
         build_subheading("Input files"),
-        Paragraph(text=note, size=7.0, colour=MUTED),
+        Paragraph(text=note, size=7.0, colour=MUTED, keep_with_next=True),
         Grid(columns=columns, rows=tuple(rows), size=6.4),
     ]
+
+
+def _input_digests(data: KineticsReportData) -> dict[str, str]:
+    """Map experiment/file to SHA-256, workbooks included where they are recorded."""
+    inputs = data.provenance.get("inputs")
+    if isinstance(inputs, Mapping) and inputs:
+        return {str(path): str(digest) for path, digest in inputs.items()}
+    if "sha256" not in data.shots:
+        return {}
+    shots = data.shots
+    paths = shots["experiment"].astype(str) + "/" + shots["file"].astype(str)
+    return dict(zip(paths, shots["sha256"].astype(str), strict=True))
+
+
+def input_table(data: KineticsReportData) -> pd.DataFrame:
+    """Table of every input file and its SHA-256."""
+    return pd.DataFrame(list(_input_digests(data).items()), columns=["file", "sha256"])

@@ -72,7 +72,8 @@ def draw_traces(
     side.tick_params(labelleft=False)
     lowest[0].set_xlabel(f"time / {picture.time_unit}")
     lowest[1].set_xlabel(f"time since the cut / {picture.time_unit} (logarithmic)")
-    page.figure.align_ylabels([main, lowest[0]])
+    for axes in (main, lowest[0]):
+        axes.yaxis.set_label_coords(-0.8 * _GUTTER_MM / linear_mm, 0.5)
 
 
 def _starts(picture: ExperimentPicture) -> FloatArray:
@@ -136,15 +137,16 @@ def _trace_colour(picture: ExperimentPicture, shot: ShotPicture, *, judged: bool
 
 
 def _draw_fits(axes: Axes, picture: ExperimentPicture, curves: Sequence[Curve | None]) -> None:
-    for place in picture.bold:
-        curve = curves[place]
-        if curve is None:
-            continue
-        series = picture.series[picture.shots[place].series]
-        style = series.line_style if len(picture.series) <= 5 else "-"
-        x = curve.x * picture.time_factor
-        axes.plot(x, curve.y, color="white", linewidth=2.2, alpha=0.75)
-        axes.plot(x, curve.y, color=series.colour, linewidth=1.3, linestyle=style)
+    bold = [(curve, place) for place in picture.bold if (curve := curves[place]) is not None]
+    lines = [np.column_stack([c.x * picture.time_factor, c.y]) for c, _ in bold]
+    series = [picture.series[picture.shots[place].series] for _, place in bold]
+    styles = [item.line_style if len(picture.series) <= 5 else "-" for item in series]
+    axes.add_collection(LineCollection(lines, colors="white", linewidths=2.2, alpha=0.75))
+    axes.add_collection(
+        LineCollection(
+            lines, colors=[item.colour for item in series], linewidths=1.3, linestyles=styles
+        )
+    )
 
 
 def _signal_limits(picture: ExperimentPicture) -> tuple[float, float]:
@@ -190,10 +192,9 @@ def _draw_residuals(
     x = band.middle * picture.time_factor + shift
     axes.fill_between(x, band.low, band.high, color="#dfe3e7", linewidth=0)
     axes.axhline(0, color=MUTED, linewidth=0.5)
-    for series, mean in zip(picture.series, band.means, strict=True):
-        known = np.isfinite(mean)
-        if known.any():
-            axes.plot(x[known], mean[known], color=series.colour, linewidth=0.8)
+    lines = [np.column_stack([x, mean])[np.isfinite(mean)] for mean in band.means]
+    colours = [series.colour for series in picture.series]
+    axes.add_collection(LineCollection(lines, colors=colours, linewidths=0.8))
     reach = float(np.quantile(np.abs(np.concatenate([band.low, band.high])), 0.98)) * 1.25
     if reach > 0:
         axes.set_ylim(-reach, reach)
@@ -301,11 +302,15 @@ def _draw_column(axes: Axes, own: pd.DataFrame, item: Series, place: int) -> Non
     k = own["k_per_s"].to_numpy(float)
     low = np.nan_to_num(own["k_low95_per_s"].to_numpy(float), nan=0.0)
     high = own["k_high95_per_s"].to_numpy(float)
-    for x, value, lower, upper in zip(place + offsets, k, low, high, strict=True):
-        if np.isfinite(upper):
-            axes.plot([x, x], [max(lower, value / 10), upper], color=item.colour, linewidth=0.7)
+    closed = np.isfinite(high)
+    foot = np.maximum(low, k / 10)
+    axes.vlines(
+        (place + offsets)[closed], foot[closed], high[closed], color=item.colour, linewidth=0.7
+    )
     passed = (own["verdict"] == "PASS").to_numpy()
     for mask, face in ((passed, item.colour), (~passed, "white")):
+        if not mask.any():
+            continue
         axes.plot(
             (place + offsets)[mask],
             k[mask],

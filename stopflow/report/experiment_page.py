@@ -1,6 +1,7 @@
 """One page an experiment: pictures, the laws tried, the verdicts with their reasons."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 
 from stopflow.report.conditions import build_series, constant_conditions
 from stopflow.report.data import KineticsReportData
+from stopflow.report.decimate import FloatArray
 from stopflow.report.experiment_figures import draw_cuts, draw_rates, draw_traces
 from stopflow.report.experiment_numbers import build_experiment_picture
 from stopflow.report.flow import Block, Bookmark, Paragraph, Picture, build_subheading
@@ -18,6 +20,17 @@ from stopflow.report.style import MUTED, Paper, Ruler
 from stopflow.report.summary import Counts, count_reasons, count_shots
 
 _FILES_NAMED = 12
+_MODEL_COLUMNS = (
+    "k_per_s",
+    "k_single_per_s",
+    "k_slope_per_s",
+    "k_double_per_s",
+    "k2_per_s",
+    "model_shift_sigma",
+)
+_CRITERIA = {"aicc_single": "single", "aicc_slope": "slope", "aicc_double": "double"}
+Columns = Mapping[str, FloatArray]
+
 _STRIP_MM = 54.0
 _LEAST_TRACES_MM = 76.0
 _MOST_TRACES_MM = 128.0
@@ -122,14 +135,18 @@ def _paint(
 
 
 def _models_grid(shots: pd.DataFrame) -> Grid:
+    places = {row: place for place, row in enumerate(shots.index)}
+    names = [name for name in (*_MODEL_COLUMNS, *_CRITERIA) if name in shots]
+    numbers = {name: shots[name].to_numpy(float) for name in names}
     rows = []
     for item in build_series(shots):
-        own = shots.loc[list(item.rows)]
-        fitted = own[np.isfinite(own["k_per_s"])]
+        own = np.array([places[row] for row in item.rows])
+        own = own[np.isfinite(numbers["k_per_s"][own])]
+        fitted = {name: values[own] for name, values in numbers.items()}
         rows.append(
             (
                 item.label,
-                f"{len(fitted)} of {len(own)}",
+                f"{len(own)} of {len(item.rows)}",
                 *(_mean_rate(fitted, f"k_{law}_per_s") for law in ("single", "slope", "double")),
                 _mean_rate(fitted, "k2_per_s"),
                 _preferred(fitted),
@@ -146,14 +163,20 @@ def _models_grid(shots: pd.DataFrame) -> Grid:
         Column(title="Lowest AICc", unit="shots", align="left"),
         Column(title="Shift of k", unit="std. errors", align="right"),
     )
-    return Grid(columns=columns, rows=tuple(rows), size=6.8)
+    kept = [
+        place
+        for place, column in enumerate(columns)
+        if not column.unit.endswith("s⁻¹") or any(row[place] != MISSING for row in rows)
+    ]
+    return Grid(
+        columns=tuple(columns[place] for place in kept),
+        rows=tuple(tuple(row[place] for place in kept) for row in rows),
+        size=6.8,
+    )
 
 
-def _mean_rate(shots: pd.DataFrame, column: str) -> str:
-    if column not in shots:
-        return MISSING
-    values = shots[column].to_numpy(float)
-    values = values[np.isfinite(values)]
+def _mean_rate(shots: Columns, column: str) -> str:
+    values = _known(shots, column)
     if not len(values):
         return MISSING
     if len(values) == 1:
@@ -161,21 +184,25 @@ def _mean_rate(shots: pd.DataFrame, column: str) -> str:
     return format_pm(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))))
 
 
-def _preferred(shots: pd.DataFrame) -> str:
-    names = {"aicc_single": "single", "aicc_slope": "slope", "aicc_double": "double"}
-    present = [name for name in names if name in shots]
-    table = shots[present].astype(float)
-    table = table[np.isfinite(table).any(axis=1)]
-    if table.empty:
+def _preferred(shots: Columns) -> str:
+    names = [name for name in _CRITERIA if name in shots]
+    if not names:
         return MISSING
-    winners = table.idxmin(axis=1).map(names).value_counts()
-    return ", ".join(f"{law} {count}" for law, count in winners.items())
+    table = np.column_stack([shots[name] for name in names])
+    table = np.where(np.isfinite(table), table, np.inf)
+    winners = Counter(table[np.isfinite(table).any(axis=1)].argmin(axis=1).tolist())
+    said = [f"{_CRITERIA[names[place]]} {count}" for place, count in winners.most_common()]
+    return ", ".join(said) or MISSING
 
 
-def _median(shots: pd.DataFrame, column: str) -> str:
-    values = shots[column].to_numpy(float) if column in shots else np.empty(0)
-    values = np.abs(values[np.isfinite(values)])
+def _median(shots: Columns, column: str) -> str:
+    values = np.abs(_known(shots, column))
     return format_digits(float(np.median(values)), 2) if len(values) else MISSING
+
+
+def _known(shots: Columns, column: str) -> FloatArray:
+    values = shots.get(column, np.empty(0))
+    return values[np.isfinite(values)]
 
 
 def _verdict_grid(shots: pd.DataFrame) -> Grid:

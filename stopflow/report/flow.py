@@ -156,8 +156,8 @@ class Picture:
         self.paint(page, x_mm, y_mm, width_mm)
 
 
-def row_picture(painters: Sequence[Painter], *, tall_mm: float) -> Picture:
-    """Axes side by side, each drawn by its painter."""
+def row_picture(painters: Sequence[Painter], *, tall_mm: float, top_mm: float = 5.0) -> Picture:
+    """Axes side by side, each drawn by its painter; titles stand in the `top_mm` above."""
 
     def paint(page: Page, x_mm: float, y_mm: float, width_mm: float) -> None:
         count = len(painters)
@@ -166,7 +166,7 @@ def row_picture(painters: Sequence[Painter], *, tall_mm: float) -> Picture:
         wide = (width_mm - count * gutter - (count - 1) * between) / count
         for place, draw in enumerate(painters):
             left = x_mm + gutter + place * (wide + gutter + between)
-            draw(page.axes(left, y_mm + 5.0, width_mm=wide, height_mm=tall_mm - 15.0))
+            draw(page.axes(left, y_mm + top_mm, width_mm=wide, height_mm=tall_mm - 10.0 - top_mm))
 
     return Picture(tall_mm=tall_mm, paint=paint, after_mm=2.0)
 

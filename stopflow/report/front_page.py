@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from stopflow.report.conditions import shared_unit, varying_columns
+from stopflow.report.conditions import NUMERIC, describe_value, shared_unit, varying_columns
 from stopflow.report.data import KineticsReportData
 from stopflow.report.flow import Block, Bookmark, Paragraph, Picture, build_heading
 from stopflow.report.grid import Column, Grid
@@ -24,9 +24,11 @@ from stopflow.report.summary import (
     count_reasons,
     count_shots,
     join_words,
+    list_doubtful,
     list_repeats,
     state_trust,
     summarise_rates,
+    summarise_secondary,
 )
 from stopflow.report.tables import signal_unit
 
@@ -52,13 +54,16 @@ def build_front_blocks(data: KineticsReportData) -> list[Block]:
     blocks += [build_heading("What are my rates?"), Paragraph(text=summarise_rates(data.shots))]
     if len(data.conditions):
         blocks += [_condition_grid(data), Paragraph(text=_table_note(data), size=6.8, colour=MUTED)]
+    further = summarise_secondary(data.secondary)
+    if further:
+        blocks.append(Paragraph(text=further))
     blocks.append(build_heading("Can I trust them?"))
     blocks += [
         Paragraph(text=f"•  {statement}", after_mm=1.0)
         for statement in state_trust(data.shots, data.conditions)
     ]
     blocks.append(build_heading("What should I repeat?"))
-    blocks += _repeat_blocks(data.shots)
+    blocks += _repeat_blocks(data.shots, data.conditions)
     return blocks
 
 
@@ -177,10 +182,39 @@ def _table_note(data: KineticsReportData) -> str:
     return note
 
 
-def _repeat_blocks(shots: pd.DataFrame) -> list[Block]:
-    wanted = list_repeats(shots)
-    if wanted.empty:
-        return [Paragraph(text="Nothing: every shot passed.")]
+def _repeat_blocks(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[Block]:
+    wanted, doubtful = list_repeats(shots), list_doubtful(conditions)
+    if wanted.empty and doubtful.empty:
+        return [Paragraph(text="Nothing: every shot and every series passed.")]
+    blocks: list[Block] = []
+    if len(doubtful):
+        blocks += [
+            Paragraph(text=_count_series(len(doubtful)), keep_with_next=True),
+            _series_grid(doubtful),
+        ]
+    return blocks if wanted.empty else [*blocks, *_shot_blocks(wanted)]
+
+
+def _count_series(count: int) -> str:
+    return f"{count} series of replicates {'needs' if count == 1 else 'need'} a look."
+
+
+def _series_grid(doubtful: pd.DataFrame) -> Grid:
+    rows = []
+    for row in doubtful.to_dict("records"):
+        values = [describe_value(name, float(row[name])) for name in NUMERIC]
+        said = ", ".join(text for text in values if text != MISSING) or "all shots"
+        rows.append((str(row["verdict"]), str(row["experiment"]), said, str(row["reason"])))
+    columns = (
+        Column(title="Verdict", verdict=True),
+        Column(title="Experiment"),
+        Column(title="Series"),
+        Column(title="Reason", wrap=True),
+    )
+    return Grid(columns=columns, rows=tuple(rows), size=6.8)
+
+
+def _shot_blocks(wanted: pd.DataFrame) -> list[Block]:
     failed = int((wanted["verdict"] == "FAIL").sum())
     warned = len(wanted) - failed
     said = []

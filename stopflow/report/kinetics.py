@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from stopflow.report.agreement import build_agreement_blocks
-from stopflow.report.closing import build_closing_blocks
+from stopflow.report.closing import build_closing_blocks, input_table
 from stopflow.report.data import KineticsReportData
 from stopflow.report.experiment_page import build_experiment_blocks
 from stopflow.report.flow import Bookmark
@@ -18,6 +18,7 @@ from stopflow.report.pdf import (
     json_rows,
     write_pdf,
 )
+from stopflow.report.secondary_pages import build_secondary_blocks
 from stopflow.report.style import Paper, Ruler, require_paper
 from stopflow.report.summary import count_shots
 from stopflow.report.tables import csv_text, order_columns
@@ -73,6 +74,7 @@ def write_kinetics_pdf(
 def build_sheets(data: KineticsReportData, paper: Paper, ruler: Ruler) -> list[Sheet]:
     """Lay the whole report out, page by page, without drawing it."""
     sheets = flow_sheets(build_front_blocks(data), paper, ruler, section="Rates")
+    sheets += flow_sheets(build_secondary_blocks(data), paper, ruler, section="Secondary plots")
     sheets += flow_sheets(build_agreement_blocks(data.shots), paper, ruler, section="Agreement")
     places = data.shots.groupby("experiment", sort=False).indices
     for number, (name, found) in enumerate(places.items()):
@@ -93,6 +95,7 @@ def _attachments(data: KineticsReportData) -> dict[str, bytes]:
         "conditions.csv": data.conditions,
         "secondary.csv": data.secondary,
         "problems.csv": data.problems,
+        "inputs.csv": input_table(data),
     }
     files = {name: csv_text(frame).encode() for name, frame in tables.items()}
     counts = count_shots(data.shots)
@@ -101,7 +104,7 @@ def _attachments(data: KineticsReportData) -> dict[str, bytes]:
         "conditions": json_rows(data.conditions),
         "secondary": json_rows(data.secondary),
         "shots": json_rows(order_columns(data.shots)),
-        "provenance": data.provenance,
+        "provenance": {key: v for key, v in data.provenance.items() if key != "inputs"},
     }
     files["results.json"] = json_bytes(results)
     return files

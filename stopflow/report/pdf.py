@@ -126,7 +126,6 @@ def write_pdf(
             sheet.draw(page)
             page.furnish(furniture, section=sheet.section, number=number, total=len(sheets))
             pages.savefig(page.figure)
-            page.figure.clear()
             if progress is not None:
                 progress(number, len(sheets))
     content = _finish(buffer, sheets, info=info, attachments=attachments)

@@ -132,6 +132,8 @@ def _in_unit(
 ) -> str:
     if not math.isfinite(value):
         return MISSING
+    if value == 0:
+        return f"0 {units[0][2]}"
     for floor, factor, unit in units:
         if abs(value) * (1 + 1e-9) >= floor:
             number = format_digits(value * factor, digits)

@@ -21,7 +21,8 @@ def name_log_ticks(axis: Axis, low: float, high: float) -> None:
     step = max(1, math.ceil(decades / 7))
     axis.set_major_locator(LogLocator(base=10.0**step, numticks=12))
     axis.set_major_formatter(FuncFormatter(_plain_tick))
-    axis.set_minor_locator(LogLocator(base=10.0, subs=tuple(range(2, 10)), numticks=12))
+    between = tuple(range(2, 10)) if decades < 2.2 else (2, 5)
+    axis.set_minor_locator(LogLocator(base=10.0, subs=between, numticks=12))
     if decades < 1.0:
         axis.set_minor_formatter(FuncFormatter(_plain_tick))
     elif decades < 2.2:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from stopflow.report.rounding import format_digits, format_time
+from stopflow.report.rounding import format_digits, format_pm, format_time, format_value
 
 VERDICTS = ("PASS", "WARN", "FAIL")
+_FEW = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,6 +219,38 @@ def list_repeats(shots: pd.DataFrame) -> pd.DataFrame:
     wanted = shots[shots["verdict"] != "PASS"].copy()
     wanted["_order"] = [0 if verdict == "FAIL" else 1 for verdict in wanted["verdict"]]
     return wanted.sort_values("_order", kind="stable").drop(columns="_order")
+
+
+def list_doubtful(conditions: pd.DataFrame) -> pd.DataFrame:
+    """Return the series of replicates that did not pass for a reason of their own."""
+    named = conditions[(conditions["verdict"] != "PASS") & (conditions["reason"] != "")]
+    return named[named["fitted"] > 0]
+
+
+def summarise_secondary(secondary: pd.DataFrame) -> str:
+    """Say what the secondary plots gave: each value of a few, the range of many."""
+    chosen = secondary[secondary["chosen"].astype(bool)] if len(secondary) else secondary
+    said = []
+    for name, words in (("k_on", "k_on"), ("Ea", "activation energy Ea"), ("k_max", "k_max")):
+        rows = chosen[chosen["parameter"] == name].to_dict("records") if len(chosen) else []
+        if not rows:
+            continue
+        unit = str(rows[0]["unit"]).replace("^-1", "⁻¹")
+        if len(rows) <= _FEW:
+            values = [
+                f"{format_pm(float(row['value']), float(row['stderr']))} {unit} "
+                f"({row['experiment'] or row['group'] or 'all shots'})"
+                for row in rows
+            ]
+            said.append(f"{words}: {'; '.join(values)}.")
+        else:
+            ordered = sorted(rows, key=lambda row: float(row["value"]))
+            low, high = (
+                format_value(float(row["value"]), float(row["stderr"]))
+                for row in (ordered[0], ordered[-1])
+            )
+            said.append(f"{words} of {len(rows)} plots: {low} to {high} {unit}.")
+    return " ".join(text[0].upper() + text[1:] if text[:2] != "k_" else text for text in said)
 
 
 def join_words(words: Iterable[str]) -> str:

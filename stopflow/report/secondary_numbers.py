@@ -1,0 +1,231 @@
+"""The numbers behind the secondary plots: points from the conditions, curves from the fits."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.constants import Boltzmann, Planck, R
+
+from stopflow.kinetics.regression import hyperbola, line
+from stopflow.report.conditions import shared_unit
+from stopflow.report.decimate import FloatArray
+from stopflow.report.rounding import format_pm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CurveLine:
+    """A fitted curve and, where its covariance is known, its 95 % band."""
+
+    kind: str
+    chosen: bool
+    x: FloatArray
+    y: FloatArray
+    low: FloatArray | None
+    high: FloatArray | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SecondaryPicture:
+    """One secondary plot.
+
+    Attributes
+    ----------
+    x, y, low, high
+        (n,) the points and the ends of their 95 % intervals, in the units of the axes.
+    said
+        Chosen parameters with their errors, a line each.
+    """
+
+    title: str
+    kind: str
+    x_label: str
+    y_label: str
+    x: FloatArray
+    y: FloatArray
+    low: FloatArray
+    high: FloatArray
+    curves: tuple[CurveLine, ...]
+    said: tuple[str, ...]
+
+
+def build_pictures(secondary: pd.DataFrame, conditions: pd.DataFrame) -> list[SecondaryPicture]:
+    """Rebuild every secondary plot from the dataset's tables.
+
+    Parameters
+    ----------
+    secondary
+        One row a parameter; the row ``correlation`` is that of the first two coefficients.
+    conditions
+        Their means are the points.
+    """
+    pictures = []
+    several = set(secondary["experiment"]) != {""} and secondary["plot"].nunique() > 1
+    for _, part in secondary.groupby("plot", sort=False):
+        points = _points_of(part, conditions)
+        if len(points):
+            pictures.append(_picture(part, points, named=several))
+    return pictures
+
+
+def _points_of(part: pd.DataFrame, conditions: pd.DataFrame) -> pd.DataFrame:
+    """Conditions of the plot: of its experiment, and described by its group."""
+    first = part.iloc[0]
+    leave_out = "temperature" if first["kind"] in ("arrhenius", "eyring") else "concentration"
+    known = conditions[np.isfinite(conditions["k_per_s"]) & (conditions["k_per_s"] > 0)]
+    if first["experiment"]:
+        known = known[known["experiment"] == first["experiment"]]
+    told = [_describe(row, leave_out) == first["group"] for row in known.to_dict("records")]
+    coordinate = "temperature_K" if leave_out == "temperature" else "concentration_M"
+    found = known[np.array(told, dtype=bool)]
+    return found[np.isfinite(found[coordinate])]
+
+
+def _describe(row: Mapping[str, object], leave_out: str) -> str:
+    """Name a condition by what it shares with the others of its plot."""
+    concentration, kelvin, ionic = (
+        float(row[name])  # type: ignore[arg-type]
+        for name in ("concentration_M", "temperature_K", "ionic_strength_M")
+    )
+    parts = [str(row["substrate"] or "")]
+    if leave_out != "concentration" and np.isfinite(concentration):
+        parts.append(f"{concentration * 1e3:.4g} mM")
+    if leave_out != "temperature" and np.isfinite(kelvin):
+        parts.append(f"{kelvin:.2f} K")
+    if np.isfinite(ionic):
+        parts.append(f"I = {ionic:.4g} M")
+    return ", ".join(part for part in parts if part)
+
+
+def _picture(part: pd.DataFrame, points: pd.DataFrame, *, named: bool) -> SecondaryPicture:
+    kind = str(part["kind"].iloc[0])
+    axes = _temperature_axes if kind in ("arrhenius", "eyring") else _concentration_axes
+    x, y, low, high, factor, x_label, y_label = axes(points, kind)
+    curves = []
+    for name, own in part.groupby("kind", sort=False):
+        line_x = np.linspace(*_span(x / factor, from_zero=kind in ("line", "hyperbola")), 120)
+        curves.append(_curve(str(name), own, line_x, factor))
+    chosen = part[part["chosen"].astype(bool) & (part["parameter"] != "correlation")]
+    title = str(part["experiment"].iloc[0]) if named else ""
+    return SecondaryPicture(
+        title=title or str(part["group"].iloc[0]),
+        kind=kind,
+        x_label=x_label,
+        y_label=y_label,
+        x=x,
+        y=y,
+        low=low,
+        high=high,
+        curves=tuple(curves),
+        said=tuple(describe_parameter(row) for row in chosen.to_dict("records")),
+    )
+
+
+def describe_parameter(row: Mapping[str, object]) -> str:
+    """Write ``k_on = 123 ± 4 M⁻¹ s⁻¹``."""
+    value, error = float(row["value"]), float(row["stderr"])  # type: ignore[arg-type]
+    return f"{row['parameter']} = {format_pm(value, error)} {tidy_unit(str(row['unit']))}".strip()
+
+
+def tidy_unit(unit: str) -> str:
+    """Raise the exponents of a unit: ``M^-1 s^-1`` becomes ``M⁻¹ s⁻¹``."""
+    return unit.replace("^-1", "⁻¹")
+
+
+def _span(x: FloatArray, *, from_zero: bool) -> tuple[float, float]:
+    low, high = float(x.min()), float(x.max())
+    margin = 0.06 * (high - low) or 0.06 * abs(high)
+    return (0.0 if from_zero else low - margin), high + margin
+
+
+Axis = tuple[FloatArray, FloatArray, FloatArray, FloatArray, float, str, str]
+
+
+def _concentration_axes(points: pd.DataFrame, kind: str) -> Axis:
+    del kind
+    x = points["concentration_M"].to_numpy(float)
+    factor, unit = shared_unit(list(x))
+    y, low, high = (
+        points[name].to_numpy(float) for name in ("k_per_s", "k_low95_per_s", "k_high95_per_s")
+    )
+    return x * factor, y, low, high, factor, f"concentration / {unit}", "k / s⁻¹"
+
+
+def _temperature_axes(points: pd.DataFrame, kind: str) -> Axis:
+    kelvin = points["temperature_K"].to_numpy(float)
+    over = kelvin if kind == "eyring" else np.ones_like(kelvin)
+    label = "ln(k / T), k in s⁻¹, T in K" if kind == "eyring" else "ln k, k in s⁻¹"
+    y, low, high = (
+        np.log(np.maximum(points[name].to_numpy(float), 1e-12) / over)
+        for name in ("k_per_s", "k_low95_per_s", "k_high95_per_s")
+    )
+    return 1e3 / kelvin, y, low, high, 1e3, "1000 K / T", label
+
+
+def _curve(kind: str, own: pd.DataFrame, x: FloatArray, factor: float) -> CurveLine:
+    rows = {str(row["parameter"]): row for row in own.to_dict("records")}
+    coefficients, errors = _COEFFICIENTS[kind](rows)
+    chosen = bool(own["chosen"].iloc[0])
+    if kind == "hyperbola":
+        y, _ = hyperbola(x, coefficients)
+        return CurveLine(kind=kind, chosen=chosen, x=x * factor, y=y, low=None, high=None)
+    y, slopes = line(x, coefficients)
+    correlation = float(rows["correlation"]["value"]) if "correlation" in rows else np.nan
+    covariance = np.outer(errors, errors) * np.array([[1, correlation], [correlation, 1]])
+    variance = np.einsum("mi,ij,mj->m", slopes, covariance, slopes)
+    half = _quantile(own) * np.sqrt(np.maximum(variance, 0))
+    known = bool(np.isfinite(half).all())
+    return CurveLine(
+        kind=kind,
+        chosen=chosen,
+        x=x * factor,
+        y=y,
+        low=y - half if known else None,
+        high=y + half if known else None,
+    )
+
+
+def _quantile(own: pd.DataFrame) -> float:
+    """Student's quantile that the intervals of the table were made with."""
+    ratio = (own["high95"] - own["value"]) / own["stderr"]
+    ratio = ratio[np.isfinite(ratio)]
+    return float(ratio.iloc[0]) if len(ratio) else float("nan")
+
+
+Rows = Mapping[str, Mapping[str, float]]
+
+
+def _line_coefficients(rows: Rows) -> tuple[FloatArray, FloatArray]:
+    pair = (rows["k_off"], rows["k_on"])
+    return np.array([p["value"] for p in pair]), np.array([p["stderr"] for p in pair])
+
+
+def _hyperbola_coefficients(rows: Rows) -> tuple[FloatArray, FloatArray]:
+    three = (rows["k_off"], rows["k_max"], rows["K"])
+    return np.array([p["value"] for p in three]), np.array([p["stderr"] for p in three])
+
+
+def _arrhenius_coefficients(rows: Rows) -> tuple[FloatArray, FloatArray]:
+    """Turn ``ln k = ln A - Ea / (R T)`` into intercept and slope against 1/T."""
+    energy, factor = rows["Ea"], rows["ln A"]
+    return (
+        np.array([factor["value"], -1e3 * energy["value"] / R]),
+        np.array([factor["stderr"], 1e3 * energy["stderr"] / R]),
+    )
+
+
+def _eyring_coefficients(rows: Rows) -> tuple[FloatArray, FloatArray]:
+    """Turn ``ln(k/T) = ln(kB/h) + dS/R - dH/(R T)`` into intercept and slope against 1/T."""
+    enthalpy, entropy = rows["dH"], rows["dS"]
+    return (
+        np.array([np.log(Boltzmann / Planck) + entropy["value"] / R, -1e3 * enthalpy["value"] / R]),
+        np.array([entropy["stderr"] / R, 1e3 * enthalpy["stderr"] / R]),
+    )
+
+
+_COEFFICIENTS: dict[str, Callable[[Rows], tuple[FloatArray, FloatArray]]] = {
+    "line": _line_coefficients,
+    "hyperbola": _hyperbola_coefficients,
+    "arrhenius": _arrhenius_coefficients,
+    "eyring": _eyring_coefficients,
+}
