@@ -87,7 +87,7 @@ class TrainSettings:
     labels: Literal["fit", "workbook"] = "fit"
     standardise: bool = True
     directions: int = 64
-    views: int = 4
+    views: int = 0
     drift: float = 0.1
     row_space: Literal["auto", "on", "off"] = "auto"
     epochs: int = 300
