@@ -66,7 +66,7 @@ class Adaptive:
         else:
             along = rule.core(layer, tape, push.along, moments, count=fixed.count)
             on_u, on_v, gradient = _direction_complements(layer, push.along, along.double())
-        core = _padded(push.core, gradient) - push.step * gradient
+        core = _padded(push.core.double(), gradient) - push.step * gradient
         p, s, q = truncated_core(
             core,
             theta=fixed.settings.theta,
@@ -82,7 +82,7 @@ class Adaptive:
                 ambient = rule.blend(_padded(moments["m"].double(), gradient), gradient)
                 moments["m"] = (p.mT @ ambient @ q).to(dtype)
         else:
-            moved = moved_to(tape, u, v, p[:r], q[:r])
+            moved = moved_to(tape, (u, v), (p[:r], q[:r]), s)
             rule.follow((layer.U.data, layer.V.data), tape, moved, moments)
         layer.set_factors(u, s.to(dtype), v)
 

@@ -26,12 +26,13 @@ class Turn:
     Attributes
     ----------
     coefficient, inverse
-        U1 = U coefficient - b A inverse.
+        U1 = U coefficient - A inverse, the step included.
     overlap
         U^T U1.
     weakest
-        Smallest pivot of the equilibrated Cholesky factors: 1 when the columns of every K1 are
-        orthogonal, 0 when one of them has lost rank (nothing else is to be used then).
+        Smallest squared pivot of the Cholesky factors over the squared norm of its column of K1:
+        1 when the columns of every K1 are orthogonal, 0 when one of them has lost rank (nothing
+        else is to be used then).
     """
 
     coefficient: Tensor
@@ -51,19 +52,26 @@ def turn(core: Tensor, gamma: Tensor, energy: Tensor, step: Tensor) -> Turn:
         b, (g, 1, 1).
     """
     moved = core - step * gamma
-    gram = moved.mT @ moved + step.square() * (energy - gamma.mT @ gamma)
-    scale = torch.diagonal(gram, dim1=-2, dim2=-1).clamp_min(1e-300).rsqrt().unsqueeze(-1)
-    lower, info = torch.linalg.cholesky_ex(scale * gram * scale.mT)
-    pivots = torch.diagonal(lower, dim1=-2, dim2=-1)
-    weakest = torch.where(info.unsqueeze(-1) == 0, pivots, 0.0).nan_to_num(0.0).amin()
-    identity = torch.eye(core.shape[-1], dtype=core.dtype, device=core.device)
-    inverse = scale * torch.linalg.solve_triangular(lower.mT, identity.expand_as(core), upper=True)
+    outside = torch.baddbmm(energy, gamma.mT, gamma, alpha=-1).mul_(step.square())
+    gram = torch.baddbmm(outside, moved.mT, moved)
+    lower, info = torch.linalg.cholesky_ex(gram)
+    pivots, norms = _diagonal(lower).square(), _diagonal(gram)
+    weakest = torch.where(info == 0, (pivots / norms).amin(1), 0.0).amin()
+    inverse = torch.linalg.solve_triangular(lower.mT, _identity(gram), upper=True)
     return Turn(
-        coefficient=core @ inverse,
-        inverse=inverse,
-        overlap=moved @ inverse,
-        weakest=float(weakest),
+        coefficient=torch.bmm(core, inverse),
+        overlap=torch.bmm(moved, inverse),
+        inverse=inverse.mul_(step),
+        weakest=max(0.0, float(weakest.nan_to_num_(0.0))),
     )
+
+
+def _diagonal(matrices: Tensor) -> Tensor:
+    return torch.diagonal(matrices, dim1=-2, dim2=-1)
+
+
+def _identity(like: Tensor) -> Tensor:
+    return torch.eye(like.shape[-1], dtype=like.dtype, device=like.device).expand_as(like)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -76,6 +84,8 @@ class Moved:
         U1 (m, r) and V1 (n, r).
     left, right
         M = U^T U1 and N = V^T V1, (r, r) float64.
+    core
+        M^T T N, (r, r) float64.
     xv, deltau
         x V1 and delta U1, (batch, r).
     """
@@ -84,6 +94,7 @@ class Moved:
     v: Tensor
     left: Tensor
     right: Tensor
+    core: Tensor
     xv: Tensor
     deltau: Tensor
 
@@ -95,7 +106,7 @@ class Push:
     Attributes
     ----------
     core
-        T, (r, r) float64.
+        T, (r, r).
     step
         b, the factor of the directions.
     along
@@ -113,50 +124,59 @@ class Push:
 
 
 def move(pushes: Sequence[Push]) -> tuple[list[Moved], float]:
-    """Move the bases of layers of equal rank; also return the smallest pivot met.
+    """Move the bases of layers of equal rank; also return how much rounding it costs.
 
-    All of `pushes` have gradient directions, or none. Where the Gram form would lose more than
-    half the digits (K1 nearly rank-deficient) Householder QR takes over, which always succeeds.
+    All of `pushes` have gradient directions, or none. The cost is 1 for bases that hardly change
+    and grows with the condition of K1. Where the Gram form would lose more than half the digits
+    (K1 nearly rank-deficient) Householder QR takes over, which always succeeds.
     """
     move_all = _move_along_gradients if pushes[0].along is None else _move_along_directions
     moved, weakest = move_all(pushes)
     if moved is None:
         return [_move_by_qr(push) for push in pushes], 1.0
-    return moved, weakest
+    return moved, 1.0 / weakest
 
 
-def _turn_all(pushes: Sequence[Push], gamma: Tensor, energy: Tensor) -> tuple[Turn, bool]:
-    core = torch.stack([push.core for push in pushes])
+def _turn_all(
+    pushes: Sequence[Push], gamma: Tensor, energy: Tensor
+) -> tuple[Turn, list[Tensor], bool]:
+    """Return the turn, the cores M^T T N, and whether the turn keeps half the digits."""
+    core = torch.stack([push.core for push in pushes]).double()
     steps = core.new_tensor([push.step for push in pushes] * 2).view(-1, 1, 1)
     turned = turn(torch.cat([core, core.mT]), gamma.double(), energy.double(), steps)
-    turned.inverse *= steps
-    return turned, turned.weakest**2 > 1e4 * torch.finfo(pushes[0].layer.U.dtype).eps
+    left, right = turned.overlap.split(len(pushes))
+    cores = torch.bmm(torch.bmm(left.mT, core), right).unbind()
+    sound = turned.weakest > 1e4 * torch.finfo(pushes[0].core.dtype).eps
+    return turned, list(cores), sound
 
 
 def _move_along_gradients(pushes: Sequence[Push]) -> tuple[list[Moved] | None, float]:
     """Move along A_K = delta^T P and A_L = x^T D, never forming either."""
     count, tapes = len(pushes), [push.tape for push in pushes]
-    xv, deltau = torch.stack([t.xv for t in tapes]), torch.stack([t.deltau for t in tapes])
-    right = torch.cat([xv, deltau])
+    right = torch.stack([t.xv for t in tapes] + [t.deltau for t in tapes])
     kernel = torch.stack([t.delta_gram() for t in tapes] + [t.input_gram() for t in tapes])
-    gamma = deltau.mT @ xv
-    turned, sound = _turn_all(pushes, torch.cat([gamma, gamma.mT]), right.mT @ (kernel @ right))
+    swapped = right.roll(count, 0)
+    gamma = torch.bmm(swapped.mT, right)
+    energy = torch.bmm(right.mT, torch.bmm(kernel, right))
+    turned, cores, sound = _turn_all(pushes, gamma, energy)
     if not sound:
         return None, 0.0
     coefficient = turned.coefficient.to(right.dtype)
-    taken = right @ turned.inverse.to(right.dtype)
-    seen = torch.cat([deltau, xv]) @ coefficient - kernel @ taken
+    taken = torch.bmm(right, turned.inverse.to(right.dtype))
+    seen = torch.baddbmm(torch.bmm(swapped, coefficient), kernel, taken, alpha=-1).unbind()
+    coefficients, takens, overlaps = coefficient.unbind(), taken.unbind(), turned.overlap.unbind()
     moved = []
     for i, push in enumerate(pushes):
         layer, tape, j = push.layer, push.tape, i + count
-        u = torch.mm(layer.U.data, coefficient[i], out=push.spare[0])
-        v = torch.mm(layer.V.data, coefficient[j], out=push.spare[1])
+        u = torch.mm(layer.U, coefficients[i], out=push.spare[0])
+        v = torch.mm(layer.V, coefficients[j], out=push.spare[1])
         moved.append(
             Moved(
-                u=u.addmm_(tape.delta.mT, taken[i], alpha=-1),
-                v=v.addmm_(tape.x.mT, taken[j], alpha=-1),
-                left=turned.overlap[i],
-                right=turned.overlap[j],
+                u=u.addmm_(tape.delta.T, takens[i], alpha=-1),
+                v=v.addmm_(tape.x.T, takens[j], alpha=-1),
+                left=overlaps[i],
+                right=overlaps[j],
+                core=cores[i],
                 xv=seen[j],
                 deltau=seen[i],
             )
@@ -169,28 +189,28 @@ def directions_of(push: Push) -> tuple[Tensor, Tensor]:
     if push.along is not None:
         return push.along
     tape = push.tape
-    return tape.delta.mT @ tape.xv, tape.x.mT @ tape.deltau
+    return tape.delta.T @ tape.xv, tape.x.T @ tape.deltau
 
 
 def _move_along_directions(pushes: Sequence[Push]) -> tuple[list[Moved] | None, float]:
     """Move along given A_K and A_L."""
-    pairs = [(push.layer.U.data, directions_of(push)[0]) for push in pushes]
-    pairs += [(push.layer.V.data, directions_of(push)[1]) for push in pushes]
-    gamma = torch.stack([basis.mT @ along for basis, along in pairs])
-    energy = torch.stack([along.mT @ along for _, along in pairs])
-    turned, sound = _turn_all(pushes, gamma, energy)
+    count = len(pushes)
+    along = [pair[k] for k in (0, 1) for pair in map(directions_of, pushes)]
+    bases = [push.layer.U for push in pushes] + [push.layer.V for push in pushes]
+    gamma = torch.stack([torch.mm(b.T, a) for b, a in zip(bases, along, strict=True)])
+    energy = torch.stack([torch.mm(a.T, a) for a in along])
+    turned, cores, sound = _turn_all(pushes, gamma, energy)
     if not sound:
         return None, 0.0
-    spares = [push.spare[0] for push in pushes] + [push.spare[1] for push in pushes]
-    coefficient = turned.coefficient.to(gamma.dtype)
-    taken = turned.inverse.to(gamma.dtype)
+    spares = [push.spare[k] for k in (0, 1) for push in pushes]
+    coefficients = turned.coefficient.to(gamma.dtype).unbind()
+    takens, overlaps = turned.inverse.to(gamma.dtype).unbind(), turned.overlap.unbind()
     new = [
-        torch.mm(basis, coefficient[i], out=spares[i]).addmm_(along, taken[i], alpha=-1)
-        for i, (basis, along) in enumerate(pairs)
+        torch.mm(basis, coefficients[i], out=spares[i]).addmm_(along[i], takens[i], alpha=-1)
+        for i, basis in enumerate(bases)
     ]
-    count = len(pushes)
     moved = [
-        moved_to(push.tape, new[i], new[i + count], turned.overlap[i], turned.overlap[i + count])
+        moved_to(push.tape, (new[i], new[i + count]), (overlaps[i], overlaps[i + count]), cores[i])
         for i, push in enumerate(pushes)
     ]
     return moved, turned.weakest
@@ -198,21 +218,25 @@ def _move_along_directions(pushes: Sequence[Push]) -> tuple[list[Moved] | None, 
 
 def _move_by_qr(push: Push) -> Moved:
     """Move one layer by float64 Householder QR of the explicit K1 and L1."""
+    core, dtype = push.core.double(), push.core.dtype
     new, overlaps = [], []
-    parameters = (push.layer.U, push.layer.V)
-    for basis, along, core in zip(
-        parameters, directions_of(push), (push.core, push.core.mT), strict=True
-    ):
-        old = basis.data.double()
-        q, _ = positive_qr(old @ core - push.step * along.double())
-        new.append(q.to(basis.dtype))
+    bases = (push.layer.U, push.layer.V)
+    for basis, along, own in zip(bases, directions_of(push), (core, core.mT), strict=True):
+        old = basis.double()
+        q, _ = positive_qr(old @ own - push.step * along.double())
+        new.append(q.to(dtype))
         overlaps.append(old.mT @ q)
-    return moved_to(push.tape, new[0], new[1], overlaps[0], overlaps[1])
+    left, right = overlaps
+    return moved_to(push.tape, (new[0], new[1]), (left, right), left.mT @ core @ right)
 
 
-def moved_to(tape: Tape, u: Tensor, v: Tensor, left: Tensor, right: Tensor) -> Moved:
+def moved_to(
+    tape: Tape, bases: tuple[Tensor, Tensor], overlaps: tuple[Tensor, Tensor], core: Tensor
+) -> Moved:
     """Return `Moved` with the batch's products computed afresh."""
-    return Moved(u=u, v=v, left=left, right=right, xv=tape.x @ v, deltau=tape.delta @ u)
+    (u, v), (left, right) = bases, overlaps
+    xv, deltau = torch.mm(tape.x, v), torch.mm(tape.delta, u)
+    return Moved(u=u, v=v, left=left, right=right, core=core, xv=xv, deltau=deltau)
 
 
 def orthonormality_defect(basis: Tensor) -> float:

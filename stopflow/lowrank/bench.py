@@ -198,8 +198,8 @@ def _visit(variant: Variant, size: BenchSize, data: _Data, batch: int) -> Callab
         _synchronise(device)
         start = time.perf_counter()
         for rows in chosen:
-            gram = data.gram[rows][:, rows]
-            step(data.inputs[rows], data.targets[rows], gram)
+            gram = data.gram.index_select(0, rows).index_select(1, rows)
+            step(data.inputs.index_select(0, rows), data.targets.index_select(0, rows), gram)
         _synchronise(device)
         return (time.perf_counter() - start) / count
 

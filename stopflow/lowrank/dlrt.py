@@ -45,31 +45,31 @@ class FixedRank:
         pushes = [self.push(i, tapes[i], learning_rate) for i in range(len(self.layers))]
         moved = dict[int, Moved]()
         for members in equal_ranks(self.layers):
-            found, weakest = move([pushes[i] for i in members])
-            self.worn += weakest**-2
+            found, cost = move([pushes[i] for i in members])
+            self.worn += cost
             moved |= dict(zip(members, found, strict=True))
         self._turned = [(push, moved[i]) for i, push in enumerate(pushes)]
-        for i, (layer, (push, to)) in enumerate(zip(self.layers, self._turned, strict=True)):
-            core = to.left.mT @ push.core @ to.right
-            self.spare[i] = layer.U.data, layer.V.data
-            layer.set_factors(to.u, core.to(to.u.dtype), to.v)
+        for layer, (_, to) in zip(self.layers, self._turned, strict=True):
+            layer.set_factors(to.u, to.core.to(to.u.dtype), to.v)
 
     def finish(self, tapes: Sequence[Tape], *, learning_rate: float) -> None:
         """Move S with the gradient in the new bases, from the first sweep or the second."""
         for i, (layer, tape) in enumerate(zip(self.layers, tapes, strict=True)):
             (push, to), moments = self._turned[i], self.moments[i]
+            u, _, v = self._before[i]
+            self.spare[i] = u, v
             if self.passes == 2:
                 to.xv, to.deltau = tape.xv, tape.deltau
             if isinstance(self.rule, CoreRule):
-                gradient = to.deltau.mT @ to.xv
+                gradient = torch.mm(to.deltau.T, to.xv)
                 if "m" in moments:
                     carried = to.left.mT @ moments["m"].double() @ to.right
                     moments["m"] = self.rule.blend(carried.to(gradient.dtype), gradient)
-                layer.S.data.sub_(gradient, alpha=push.step)
+                layer.S.sub_(gradient, alpha=push.step)
             else:
-                self.rule.follow(self.spare[i], tape, to, moments)
+                self.rule.follow((u, v), tape, to, moments)
                 along = self.rule.core_after(to, moments, count=self.count)
-                layer.S.data.sub_(along, alpha=learning_rate)
+                layer.S.sub_(along, alpha=learning_rate)
         self.refresh()
 
     def refresh(self) -> None:
@@ -87,7 +87,9 @@ class FixedRank:
     def push(self, i: int, tape: Tape, rate: float) -> Push:
         """Return where layer `i` is to be moved by this batch."""
         layer, moments, rule = self.layers[i], self.moments[i], self.rule
-        core = layer.S.data.double() * (1 - rate * self.settings.weight_decay)
+        core = layer.S.data
+        if self.settings.weight_decay:
+            core = core * (1 - rate * self.settings.weight_decay)
         if self.spare[i][0].shape != layer.U.shape:
             self.spare[i] = torch.empty_like(layer.U.data), torch.empty_like(layer.V.data)
         if not isinstance(rule, CoreRule):
@@ -97,7 +99,7 @@ class FixedRank:
             )
         keep, take = rule.weights(layer, tape, moments, count=self.count)
         if keep:
-            core -= rate * keep * moments["m"].double()
+            core = core.sub(moments["m"], alpha=rate * keep)
         return Push(layer=layer, tape=tape, core=core, step=rate * take, spare=self.spare[i])
 
     def stored(self) -> int:

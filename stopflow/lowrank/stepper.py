@@ -145,7 +145,7 @@ class Stepper:
             self._layers[i].complete(tapes[i])
             if i > 0:
                 grad = self._layers[i].input_gradient(tapes[i])
-        size = float(torch.stack([torch.linalg.vector_norm(t.delta) for t in tapes]).sum())
+        size = float(torch.stack(torch._foreach_norm([t.delta for t in tapes])).sum())
         if not size < _LARGEST:
             return number, None
         self._clip(tapes)
