@@ -162,6 +162,9 @@ def solve_one_rate(pins: Pins, window: Window) -> Solution | Refusal:
     """Scan block means, then climb on the points themselves."""
     fastest = fastest_kt(window.time)
     fine = one_rate(pins, window)
+    if fine.rest < CANCELLED * fine.total:
+        # Almost a straight line: sums have lost the digits that are left.
+        fine = project(pins, window.time, window.signal, window.root_weights)
     rest, inside = fine.rest, float(fine.inside @ fine.inside)
     if rest <= len(fine.time) * ROUNDING**2 * (rest + inside):
         return Refusal(

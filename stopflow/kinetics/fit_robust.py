@@ -14,7 +14,7 @@ from scipy.optimize import least_squares
 from stopflow.kinetics.fit_pins import Pins
 from stopflow.kinetics.fit_polish import LARGEST_CONDITION
 from stopflow.kinetics.fit_result import FitStatus, Refusal
-from stopflow.kinetics.fit_screen import Window
+from stopflow.kinetics.fit_screen import ROUNDING, Window
 from stopflow.trace import FloatArray
 
 # Median of |r| of normal noise is its deviation over this.
@@ -85,7 +85,9 @@ def _descend(
         return -window.weighted(np.concatenate((slopes, rows))).T
 
     start = np.concatenate((np.log(theta[pins.free]), coefficients))
-    noise = _deviation(residual(start)) or float(np.finfo(np.float64).tiny)
+    rest = residual(start)
+    # Where most points are met exactly, the mean square has to do; exact data have rounding.
+    noise = _deviation(rest) or float(np.sqrt(np.mean(rest**2))) or ROUNDING
     scale = SCALE_IN_DEVIATIONS * noise
     best = least_squares(
         residual,

@@ -67,7 +67,7 @@ def scan_vectors(problem: OneRate, log_rates: FloatArray) -> tuple[FloatArray, f
 def scan(problem: OneRate, log_rates: FloatArray) -> Scan:
     """Explain the signal by every rate of the grid."""
     vectors, length = scan_vectors(problem, log_rates)
-    total = problem.signal @ problem.signal
+    total = max(float(problem.signal @ problem.signal), float(np.finfo(np.float64).tiny))
     return Scan(
         log_rates=log_rates, explained=(vectors @ problem.signal) ** 2 / total, length=length
     )
