@@ -17,7 +17,7 @@ from stopflow.pipeline.find import find_model
 from stopflow.pipeline.ingest import ingest, ingest_settings
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.pipeline.summary import summarise
-from stopflow.report.rounding import format_pm, format_value
+from stopflow.report.rounding import format_pm
 from stopflow.report.tables import write_csv, write_table_xlsx
 from stopflow.store import Dataset
 
@@ -62,7 +62,7 @@ class Predicted:
             (
                 row["experiment"],
                 row["file"],
-                format_value(row["k_predicted_per_s"], row["k_predicted_stderr_per_s"]),
+                format_pm(row["k_predicted_per_s"], row["k_predicted_stderr_per_s"]),
                 format_pm(row["k_per_s"], row["k_stderr_per_s"]),
                 row["doubt"],
             )
