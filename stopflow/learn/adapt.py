@@ -7,7 +7,7 @@ at the end; `model` is not changed.
 
 import copy
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -30,6 +30,7 @@ from stopflow.learn.views import TraceOf
 from stopflow.lowrank import Network, adapt, count_parameters, merge
 from stopflow.lowrank.dense import DenseLayer
 from stopflow.lowrank.factors import LowRankLayer
+from stopflow.trace import FloatArray
 
 ADAPT_DEFAULTS: Final[Mapping[str, Any]] = {
     "epochs": 60,
@@ -86,6 +87,7 @@ def adapt_model(
     settings: TrainSettings,
     *,
     rank: int = 4,
+    split: Split | None = None,
     trace: TraceOf | None = None,
     progress: Progress | None = None,
 ) -> Adapted:
@@ -97,7 +99,7 @@ def adapt_model(
         The lab, with the model's own kind of features.
     rank
         Of the addition to each layer; narrow layers take what they can.
-    trace, progress
+    split, trace, progress
         As for `train`.
 
     Raises
@@ -113,7 +115,7 @@ def adapt_model(
             f"the lab's rows are {data.features.kind} of {data.features.pairs}"
         )
     seeds = np.random.default_rng(settings.seed).spawn(2)
-    split = _split(data, settings, generator=seeds[0])
+    split = split or _split(data, settings, generator=seeds[0])
     coordinates, base = own_coordinates(model)
     prepared = prepare(
         data,
@@ -146,6 +148,19 @@ def adapt_model(
         after=_measured(adapted, data, split),
         trained_parameters=count_parameters(network) - count_parameters(base),
     )
+
+
+def adapted_way(
+    model: Model, *, rank: int = 4, trace: TraceOf | None = None
+) -> Callable[[LabData, Split, int], FloatArray]:
+    """Return the model, fine-tuned to the training shots of a split, as a way of `compare`."""
+
+    def rates(data: LabData, split: Split, seed: int) -> FloatArray:
+        settings = adapt_settings(seed=seed)
+        adapted = adapt_model(model, data, settings, rank=rank, split=split, trace=trace)
+        return predict_lab(adapted.model, data)
+
+    return rates
 
 
 def own_coordinates(model: Model) -> tuple[Coordinates, Network]:

@@ -9,12 +9,18 @@ from small_lab import make_lab
 
 from stopflow.errors import ModelError, SettingsError
 from stopflow.features import FeatureSpec
-from stopflow.learn.adapt import adapt_model, adapt_settings, own_coordinates
+from stopflow.learn.adapt import (
+    adapt_model,
+    adapt_settings,
+    adapted_way,
+    own_coordinates,
+)
 from stopflow.learn.compress import compress_model
 from stopflow.learn.results import predict_lab
 from stopflow.learn.settings import TrainSettings
+from stopflow.learn.split import split_by_experiment
 from stopflow.learn.train import train
-from stopflow.lowrank import count_parameters
+from stopflow.lowrank import build_network, count_parameters
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +63,30 @@ def test_adapting_helps_another_lab_and_leaves_the_model_alone(trained):
     assert adapted.model.record["adapted"]["rank"] == 2
     assert {row["part"] for row in adapted.rows()} == {"train", "test"}
     assert 0 < adapted.trained_parameters < count_parameters(trained.model.network)
+
+
+def test_a_model_with_its_own_spread_is_adapted_to_the_split_it_is_given(trained):
+    """The head gets a second output, log SD, of constant value."""
+    lab = make_lab(np.random.default_rng(11), experiments=4)
+    head = trained.model.network.layers[-1]
+    specs = [*trained.model.network.specs[:-1], replace(trained.model.network.specs[-1], dim=2)]
+    network = build_network(
+        trained.model.network.n_inputs, specs, generator=torch.Generator().manual_seed(1)
+    )
+    state = dict(trained.model.network.state_dict())
+    state["layers.2.weight"] = torch.cat([head.weight, torch.zeros_like(head.weight)])
+    state["layers.2.bias"] = torch.cat([head.bias, torch.full((1,), -3.0)])
+    network.load_state_dict(state)
+    model = replace(trained.model, network=network)
+    split = split_by_experiment(
+        lab.data, generator=np.random.default_rng(0), test_experiments=["exp2"]
+    )
+    adapted = adapt_model(model, lab.data, adapt_settings(epochs=20), split=split)
+    assert adapted.split is split
+    assert adapted.model.has_spread
+    assert adapted.after["train"].mae_per_s < adapted.before["train"].mae_per_s
+    way = adapted_way(model)(lab.data, split, 3)
+    assert way.shape == (len(lab.data),)
 
 
 def test_a_lab_of_one_experiment_is_adapted_to_without_a_test(trained):
