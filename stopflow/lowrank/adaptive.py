@@ -46,7 +46,7 @@ class Adaptive:
             return
         fixed.count += 1
         for i, tape in enumerate(tapes):
-            self._augmented_step(i, fixed.push(i, tape, learning_rate))
+            self._augmented_step(i, fixed.push(i, tape, learning_rate), learning_rate)
 
     def finish(self, tapes: Sequence[Tape], *, learning_rate: float) -> None:
         """Complete a fixed-rank step."""
@@ -58,14 +58,15 @@ class Adaptive:
     def revert(self) -> None:
         """Never needed: there is one sweep."""
 
-    def _augmented_step(self, i: int, push: Push) -> None:
+    def _augmented_step(self, i: int, push: Push, rate: float) -> None:
         fixed, layer, tape = self._fixed, push.layer, push.tape
         moments, rule, dtype = fixed.moments[i], fixed.rule, layer.U.dtype
         if isinstance(rule, CoreRule) or push.along is None:
             on_u, on_v, gradient = _gradient_complements(tape)
         else:
-            along = rule.core(layer, tape, push.along, moments, count=fixed.count)
-            on_u, on_v, gradient = _direction_complements(layer, push.along, along.double())
+            along, factor = rule.core(layer, tape, push.along, moments, count=fixed.count)
+            core = along.double() * (rate * factor / push.step)
+            on_u, on_v, gradient = _direction_complements(layer, push.along, core)
         core = _padded(push.core.double(), gradient) - push.step * gradient
         p, s, q = truncated_core(
             core,
@@ -82,7 +83,7 @@ class Adaptive:
                 ambient = rule.blend(_padded(moments["m"].double(), gradient), gradient)
                 moments["m"] = (p.mT @ ambient @ q).to(dtype)
         else:
-            moved = moved_to(tape, (u, v), (p[:r], q[:r]), s)
+            moved = moved_to(tape, (u, v), (p[:r].to(dtype), q[:r].to(dtype)), s)
             rule.follow((layer.U.data, layer.V.data), tape, moved, moments)
         layer.set_factors(u, s.to(dtype), v)
 

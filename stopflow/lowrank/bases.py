@@ -83,9 +83,9 @@ class Moved:
     u, v
         U1 (m, r) and V1 (n, r).
     left, right
-        M = U^T U1 and N = V^T V1, (r, r) float64.
+        M = U^T U1 and N = V^T V1, (r, r).
     core
-        M^T T N, (r, r) float64.
+        M^T T N, (r, r).
     xv, deltau
         x V1 and delta U1, (batch, r).
     """
@@ -140,14 +140,16 @@ def move(pushes: Sequence[Push]) -> tuple[list[Moved], float]:
 def _turn_all(
     pushes: Sequence[Push], gamma: Tensor, energy: Tensor
 ) -> tuple[Turn, list[Tensor], bool]:
-    """Return the turn, the cores M^T T N, and whether the turn keeps half the digits."""
+    """Return the turn in the layers' dtype, the cores M^T T N, and whether to use them."""
     core = torch.stack([push.core for push in pushes]).double()
     steps = core.new_tensor([push.step for push in pushes] * 2).view(-1, 1, 1)
     turned = turn(torch.cat([core, core.mT]), gamma.double(), energy.double(), steps)
     left, right = turned.overlap.split(len(pushes))
-    cores = torch.bmm(torch.bmm(left.mT, core), right).unbind()
-    sound = turned.weakest > 1e4 * torch.finfo(pushes[0].core.dtype).eps
-    return turned, list(cores), sound
+    dtype = pushes[0].core.dtype
+    cores = torch.bmm(torch.bmm(left.mT, core), right).to(dtype).unbind()
+    turned.coefficient, turned.inverse = turned.coefficient.to(dtype), turned.inverse.to(dtype)
+    turned.overlap = turned.overlap.to(dtype)
+    return turned, list(cores), turned.weakest > 1e4 * torch.finfo(dtype).eps
 
 
 def _move_along_gradients(pushes: Sequence[Push]) -> tuple[list[Moved] | None, float]:
@@ -161,10 +163,10 @@ def _move_along_gradients(pushes: Sequence[Push]) -> tuple[list[Moved] | None, f
     turned, cores, sound = _turn_all(pushes, gamma, energy)
     if not sound:
         return None, 0.0
-    coefficient = turned.coefficient.to(right.dtype)
-    taken = torch.bmm(right, turned.inverse.to(right.dtype))
-    seen = torch.baddbmm(torch.bmm(swapped, coefficient), kernel, taken, alpha=-1).unbind()
-    coefficients, takens, overlaps = coefficient.unbind(), taken.unbind(), turned.overlap.unbind()
+    taken = torch.bmm(right, turned.inverse)
+    seen = torch.baddbmm(torch.bmm(swapped, turned.coefficient), kernel, taken, alpha=-1).unbind()
+    takens, overlaps = taken.unbind(), turned.overlap.unbind()
+    coefficients = turned.coefficient.unbind()
     moved = []
     for i, push in enumerate(pushes):
         layer, tape, j = push.layer, push.tape, i + count
@@ -203,8 +205,8 @@ def _move_along_directions(pushes: Sequence[Push]) -> tuple[list[Moved] | None, 
     if not sound:
         return None, 0.0
     spares = [push.spare[k] for k in (0, 1) for push in pushes]
-    coefficients = turned.coefficient.to(gamma.dtype).unbind()
-    takens, overlaps = turned.inverse.to(gamma.dtype).unbind(), turned.overlap.unbind()
+    coefficients, overlaps = turned.coefficient.unbind(), turned.overlap.unbind()
+    takens = turned.inverse.unbind()
     new = [
         torch.mm(basis, coefficients[i], out=spares[i]).addmm_(along[i], takens[i], alpha=-1)
         for i, basis in enumerate(bases)
@@ -226,8 +228,9 @@ def _move_by_qr(push: Push) -> Moved:
         q, _ = positive_qr(old @ own - push.step * along.double())
         new.append(q.to(dtype))
         overlaps.append(old.mT @ q)
-    left, right = overlaps
-    return moved_to(push.tape, (new[0], new[1]), (left, right), left.mT @ core @ right)
+    turned = (overlaps[0].mT @ core @ overlaps[1]).to(dtype)
+    left, right = (overlap.to(dtype) for overlap in overlaps)
+    return moved_to(push.tape, (new[0], new[1]), (left, right), turned)
 
 
 def moved_to(

@@ -50,7 +50,7 @@ class FixedRank:
             moved |= dict(zip(members, found, strict=True))
         self._turned = [(push, moved[i]) for i, push in enumerate(pushes)]
         for layer, (_, to) in zip(self.layers, self._turned, strict=True):
-            layer.set_factors(to.u, to.core.to(to.u.dtype), to.v)
+            layer.set_factors(to.u, to.core, to.v)
 
     def finish(self, tapes: Sequence[Tape], *, learning_rate: float) -> None:
         """Move S with the gradient in the new bases, from the first sweep or the second."""
@@ -63,13 +63,13 @@ class FixedRank:
             if isinstance(self.rule, CoreRule):
                 gradient = torch.mm(to.deltau.T, to.xv)
                 if "m" in moments:
-                    carried = to.left.mT @ moments["m"].double() @ to.right
-                    moments["m"] = self.rule.blend(carried.to(gradient.dtype), gradient)
+                    carried = to.left.T @ moments["m"] @ to.right
+                    moments["m"] = self.rule.blend(carried, gradient)
                 layer.S.sub_(gradient, alpha=push.step)
             else:
                 self.rule.follow((u, v), tape, to, moments)
-                along = self.rule.core_after(to, moments, count=self.count)
-                layer.S.sub_(along, alpha=learning_rate)
+                along, factor = self.rule.core_after(to, moments, count=self.count)
+                layer.S.sub_(along, alpha=learning_rate * factor)
         self.refresh()
 
     def refresh(self) -> None:
@@ -92,15 +92,15 @@ class FixedRank:
             core = core * (1 - rate * self.settings.weight_decay)
         if self.spare[i][0].shape != layer.U.shape:
             self.spare[i] = torch.empty_like(layer.U.data), torch.empty_like(layer.V.data)
-        if not isinstance(rule, CoreRule):
-            along = rule.directions(layer, tape, moments, count=self.count)
-            return Push(
-                layer=layer, tape=tape, core=core, step=rate, spare=self.spare[i], along=along
-            )
-        keep, take = rule.weights(layer, tape, moments, count=self.count)
-        if keep:
-            core = core.sub(moments["m"], alpha=rate * keep)
-        return Push(layer=layer, tape=tape, core=core, step=rate * take, spare=self.spare[i])
+        along = None
+        if isinstance(rule, CoreRule):
+            keep, factor = rule.weights(layer, tape, moments, count=self.count)
+            if keep:
+                core = core.sub(moments["m"], alpha=rate * keep)
+        else:
+            along, factor = rule.directions(layer, tape, moments, count=self.count)
+        step, spare = rate * factor, self.spare[i]
+        return Push(layer=layer, tape=tape, core=core, step=step, spare=spare, along=along)
 
     def stored(self) -> int:
         """Return the number of values kept besides the parameters: moments and buffers."""

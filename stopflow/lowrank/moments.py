@@ -69,19 +69,19 @@ class FactorRule(Protocol):
 
     def directions(
         self, layer: LowRankLayer, tape: Tape, moments: Moments, *, count: int
-    ) -> tuple[Tensor, Tensor]:
-        """Return A_K and A_L."""
+    ) -> tuple[Bases, float]:
+        """Return directions A_K and A_L and the factor that both are still to be multiplied by."""
 
     def core(
         self, layer: LowRankLayer, tape: Tape, along: Bases, moments: Moments, *, count: int
-    ) -> Tensor:
-        """Return A_S in the old bases, for a step that moves S before the bases turn."""
+    ) -> tuple[Tensor, float]:
+        """Return A_S and its factor in the old bases, to move S before the bases turn."""
 
     def follow(self, old: Bases, tape: Tape, moved: Moved, moments: Moments) -> None:
         """Carry the moments into the new bases."""
 
-    def core_after(self, moved: Moved, moments: Moments, *, count: int) -> Tensor:
-        """Return A_S in the new bases, for a step that moves S after the bases turned."""
+    def core_after(self, moved: Moved, moments: Moments, *, count: int) -> tuple[Tensor, float]:
+        """Return A_S and its factor in the new bases, to move S after the bases turned."""
 
 
 class TangentMomentum:
@@ -102,35 +102,34 @@ class TangentMomentum:
 
     def directions(
         self, layer: LowRankLayer, tape: Tape, moments: Moments, *, count: int
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Bases, float]:
         """Return momentum M V + G V and its counterpart for L."""
         del layer, count
-        return (
-            torch.addmm(moments["k"], tape.delta.mT, tape.xv, beta=self._momentum),
-            torch.addmm(moments["l"], tape.x.mT, tape.deltau, beta=self._momentum),
-        )
+        along_k = torch.addmm(moments["k"], tape.delta.T, tape.xv, beta=self._momentum)
+        along_l = torch.addmm(moments["l"], tape.x.T, tape.deltau, beta=self._momentum)
+        return (along_k, along_l), 1.0
 
     def core(
         self, layer: LowRankLayer, tape: Tape, along: Bases, moments: Moments, *, count: int
-    ) -> Tensor:
+    ) -> tuple[Tensor, float]:
         """Return U^T (momentum M + G) V."""
         del tape, moments, count
-        return layer.U.data.mT @ along[0]
+        return layer.U.T @ along[0], 1.0
 
     def follow(self, old: Bases, tape: Tape, moved: Moved, moments: Moments) -> None:
         """Project momentum M + G on the new tangent space."""
         (u, v), k, ell = old, moments["k"], moments["l"]
-        left, right = moved.left.to(u.dtype), moved.right.to(u.dtype)
+        left, right = moved.left, moved.right
         core = u.mT @ k
         new_k = k @ right + u @ (ell.mT @ moved.v - core @ right)
         new_l = ell @ left + v @ (k.mT @ moved.u - core.mT @ left)
         moments["k"] = torch.addmm(new_k, tape.delta.mT, moved.xv, beta=self._momentum)
         moments["l"] = torch.addmm(new_l, tape.x.mT, moved.deltau, beta=self._momentum)
 
-    def core_after(self, moved: Moved, moments: Moments, *, count: int) -> Tensor:
+    def core_after(self, moved: Moved, moments: Moments, *, count: int) -> tuple[Tensor, float]:
         """Return U1^T (momentum M + G) V1."""
         del count
-        return moved.u.mT @ moments["k"]
+        return moved.u.T @ moments["k"], 1.0
 
 
 class FactorAdam:
@@ -154,60 +153,58 @@ class FactorAdam:
 
     def directions(
         self, layer: LowRankLayer, tape: Tape, moments: Moments, *, count: int
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Bases, float]:
         """Return Adam's directions for K and L."""
-        settings = self._settings
-        gradient_l = tape.x.mT @ tape.deltau
-        square_l = gradient_l.square()
+        gradient_k = torch.mm(tape.delta.T, tape.xv)
+        gradient_l = torch.mm(tape.x.T, tape.deltau)
         if self._columnwise:
-            square_l = square_l.sum(0) / layer.fan_in
-        moments["l"].lerp_(gradient_l, 1 - settings.momentum)
-        moments["ll"].lerp_(square_l, 1 - settings.second_decay)
-        gradient_k = tape.delta.mT @ tape.xv
-        _blend(moments, "k", gradient_k, settings)
-        size = torch.linalg.matrix_norm(layer.S.data) / math.sqrt(layer.rank)
-        return (
-            _normalised(moments["k"], moments["kk"], settings, count=count) * size,
-            _normalised(moments["l"], moments["ll"], settings, count=count) * size,
-        )
+            square_l = torch.linalg.vector_norm(gradient_l, dim=0).square_().div_(layer.fan_in)
+        else:
+            square_l = gradient_l.square()
+        along_k = self._blend(moments, "k", gradient_k, gradient_k.square(), count)
+        along_l = self._blend(moments, "l", gradient_l, square_l, count)
+        size = float(torch.linalg.matrix_norm(layer.S)) / math.sqrt(layer.rank)
+        return (along_k, along_l), size * self._factor(count)
 
     def core(
         self, layer: LowRankLayer, tape: Tape, along: Bases, moments: Moments, *, count: int
-    ) -> Tensor:
+    ) -> tuple[Tensor, float]:
         """Return Adam's direction for S from C = D^T P."""
         del layer, along
-        return self._core(tape.deltau.mT @ tape.xv, moments, count)
+        gradient = torch.mm(tape.deltau.T, tape.xv)
+        return self._blend(moments, "s", gradient, gradient.square(), count), self._factor(count)
 
     def follow(self, old: Bases, tape: Tape, moved: Moved, moments: Moments) -> None:
         """Turn all moments with the bases."""
         del old, tape
-        left, right = moved.left.to(moved.u.dtype), moved.right.to(moved.u.dtype)
+        left, right = moved.left, moved.right
         left2, right2 = left.square(), right.square()
         moments["k"], moments["kk"] = moments["k"] @ right, moments["kk"] @ right2
         moments["l"], moments["ll"] = moments["l"] @ left, moments["ll"] @ left2
-        moments["s"] = left.mT @ moments["s"] @ right
-        moments["ss"] = left2.mT @ moments["ss"] @ right2
+        moments["s"] = torch.linalg.multi_dot([left.T, moments["s"], right])
+        moments["ss"] = torch.linalg.multi_dot([left2.T, moments["ss"], right2])
 
-    def core_after(self, moved: Moved, moments: Moments, *, count: int) -> Tensor:
+    def core_after(self, moved: Moved, moments: Moments, *, count: int) -> tuple[Tensor, float]:
         """Return Adam's direction for S from (delta U1)^T (x V1)."""
-        return self._core(moved.deltau.mT @ moved.xv, moments, count)
+        gradient = torch.mm(moved.deltau.T, moved.xv)
+        return self._blend(moments, "s", gradient, gradient.square(), count), self._factor(count)
 
-    def _core(self, gradient: Tensor, moments: Moments, count: int) -> Tensor:
-        _blend(moments, "s", gradient, self._settings)
-        return _normalised(moments["s"], moments["ss"], self._settings, count=count)
+    def _blend(
+        self, moments: Moments, name: str, gradient: Tensor, square: Tensor, count: int
+    ) -> Tensor:
+        """Average gradient and square into the moments; return m / (sqrt(v) + epsilon_t).
 
+        With `_factor` this is Adam's m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon).
+        """
+        settings = self._settings
+        first = moments[name].lerp_(gradient, 1 - settings.momentum)
+        second = moments[name * 2].lerp_(square, 1 - settings.second_decay)
+        epsilon = settings.epsilon * math.sqrt(1 - settings.second_decay**count)
+        return first / second.sqrt().add_(epsilon)
 
-def _blend(moments: Moments, name: str, gradient: Tensor, settings: StepSettings) -> None:
-    moments[name].lerp_(gradient, 1 - settings.momentum)
-    moments[name * 2].mul_(settings.second_decay).addcmul_(
-        gradient, gradient, value=1 - settings.second_decay
-    )
-
-
-def _normalised(first: Tensor, second: Tensor, settings: StepSettings, *, count: int) -> Tensor:
-    """Return m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon)."""
-    root = second.div(1 - settings.second_decay**count).sqrt_().add_(settings.epsilon)
-    return first / root.mul_(1 - settings.momentum**count)
+    def _factor(self, count: int) -> float:
+        settings = self._settings
+        return math.sqrt(1 - settings.second_decay**count) / (1 - settings.momentum**count)
 
 
 def choose_rule(settings: StepSettings) -> CoreRule | FactorRule:
