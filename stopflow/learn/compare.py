@@ -14,7 +14,7 @@ from stopflow.learn.device import require_device
 from stopflow.learn.evaluate import compare_with_fit
 from stopflow.learn.memory import peak_memory
 from stopflow.learn.results import predict_lab
-from stopflow.learn.settings import PUBLISHED, TrainSettings
+from stopflow.learn.settings import TrainSettings
 from stopflow.learn.split import Split, leave_out_folds
 from stopflow.learn.train import Progress, TrainStatus, choose_split, train
 from stopflow.learn.views import TraceOf
@@ -164,7 +164,7 @@ def _attempt(
         chosen = replace(settings, layer=way, layers=())
         return _train_attempt(way, data, split, chosen, trace=trace)
     if way == PUBLISHED_NAME:
-        chosen = replace(settings, layer="dense", layers=(), pairs=0, **PUBLISHED)  # type: ignore[arg-type]
+        chosen = settings.published()
         return _train_attempt(way, _lab(labs, "raw"), split, chosen, trace=None)
     started = time.perf_counter()
     with peak_memory(require_device("cpu")) as peak:

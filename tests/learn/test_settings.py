@@ -57,7 +57,8 @@ def test_schedules_stay_positive_and_end_low():
         assert name == "constant" or schedule(0.999) < 0.01
 
 
-def test_the_published_recipe_is_the_default_but_for_what_it_names():
-    recipe = TrainSettings.published(layer="dense", epochs=5)
+def test_the_published_recipe_keeps_the_split_and_the_budget():
+    recipe = TrainSettings(epochs=5, seed=7, hidden=(8,), views=3).published()
     assert (recipe.features, recipe.standardise, recipe.loss) == ("raw", False, "mse")
-    assert recipe.epochs == 5
+    assert (recipe.epochs, recipe.seed, recipe.views) == (5, 7, 0)
+    assert [s.dim for s in recipe.network_specs(28_000)] == [512, 512, 256, 1]
