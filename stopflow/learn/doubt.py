@@ -182,8 +182,7 @@ def residue(time_s: FloatArray, signal: FloatArray, *, kt: float) -> Residue:
 
 def _blocks(tau: FloatArray, signal: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Mean relative time, mean signal and number of points of every filled block."""
-    number = np.searchsorted(EDGES["blocks"](BLOCKS), tau, side="right")
-    starts = np.flatnonzero(np.diff(number, prepend=-1) > 0)
+    starts = np.unique(np.searchsorted(tau, EDGES["blocks"](BLOCKS)[:-1]))
     count = np.diff(np.append(starts, len(tau))).astype(np.float64)
     place, mean = (np.add.reduceat(values, starts) / count for values in (tau, signal))
     return place, mean, count
@@ -207,11 +206,12 @@ def _record_doubts(time_s: FloatArray, limits: DoubtLimits) -> list[str]:
     if not limits.window_s[0] <= window <= limits.window_s[1]:
         found.append(f"a window of {window:.3g} s is no stopped-flow record: check the time unit")
     steps = np.diff(time_s)
-    usual = np.maximum(steps[:-2], steps[2:])
-    wide = np.flatnonzero(steps[1:-1] > GAP_STEPS * usual)
-    if wide.size:
-        at = int(wide[np.argmax(steps[1:-1][wide])]) + 1
-        found.append(f"a gap of {steps[at]:.3g} s in the record after {time_s[at]:.4g} s")
+    if steps.max() > GAP_STEPS * steps.min():
+        usual = np.maximum(steps[:-2], steps[2:])
+        wide = np.flatnonzero(steps[1:-1] > GAP_STEPS * usual)
+        if wide.size:
+            at = int(wide[np.argmax(steps[1:-1][wide])]) + 1
+            found.append(f"a gap of {steps[at]:.3g} s in the record after {time_s[at]:.4g} s")
     return found
 
 

@@ -47,6 +47,8 @@ class PretrainSettings:
         ``"shape"`` or ``"blocks"``.
     pairs
         Pairs of a row; 0 for the kind's own number.
+    polish_share, polish_rate
+        The last part of the steps, which starts again from this share of `learning_rate`.
     directions
         Coordinates of a trace (shape only).
     whitening_floor
@@ -57,12 +59,14 @@ class PretrainSettings:
 
     features: str = "shape"
     pairs: int = 0
-    steps: int = 30_000
+    steps: int = 40_000
     seed: int = 0
     batch_size: int = 512
     learning_rate: float = 6e-3
     second_decay: float = 0.99
     warm_up: int = 200
+    polish_share: float = 0.25
+    polish_rate: float = 1 / 3
     rank: int = 50
     widths: tuple[int, ...] = (512, 512, 256)
     directions: int = 96
@@ -87,9 +91,17 @@ class PretrainSettings:
         return (*hidden, LayerSpec(type="dense", dim=2, activation="linear"))
 
     def rate_at(self, step: int) -> float:
-        """Learning rate: linear warm-up times half a cosine down to zero."""
+        """Learning rate: warm-up and half a cosine to zero, then a lower one to polish."""
+        main = round(self.steps * (1 - self.polish_share))
+        if step >= main:
+            peak = self.learning_rate * self.polish_rate
+            return peak * _half_cosine((step - main) / (self.steps - main))
         warm = min(1.0, (step + 1) / self.warm_up)
-        return self.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+        return self.learning_rate * warm * _half_cosine(step / main)
+
+
+def _half_cosine(place: float) -> float:
+    return 0.5 * (1 + math.cos(math.pi * place))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
