@@ -12,8 +12,10 @@ from stopflow.report.data import ModelReportData
 from stopflow.report.flow import (
     Block,
     Bookmark,
+    Painter,
     Paragraph,
     build_heading,
+    leave_empty,
     pair_picture,
     row_picture,
 )
@@ -22,7 +24,7 @@ from stopflow.report.model import attach_model
 from stopflow.report.model_figures import draw_learning, draw_predictions
 from stopflow.report.model_numbers import build_comparison, split_points
 from stopflow.report.pdf import DocumentInfo, Progress, flow_sheets, write_pdf
-from stopflow.report.rounding import MISSING, format_bytes, format_digits
+from stopflow.report.rounding import MISSING, format_bytes, format_digits, format_pm
 from stopflow.report.style import MUTED, Ruler, require_paper
 from stopflow.report.tables import csv_text
 
@@ -74,9 +76,7 @@ def write_compare_pdf(
             size=6.6,
             colour=MUTED,
         ),
-        build_heading("Learning curves"),
-        pair_picture(partial(draw_learning, models=models), None, tall_mm=72.0),
-        Paragraph(text="Full and dashed: test; dotted: training.", size=6.6, colour=MUTED),
+        *_learning_blocks(models),
         *_scatters(models),
         *build_provenance_blocks(provenance),
     ]
@@ -102,18 +102,32 @@ def write_compare_pdf(
     )
 
 
+def _learning_blocks(models: Sequence[ModelReportData]) -> list[Block]:
+    learnt = [model for model in models if "test_mae_per_s" in model.history and len(model.history)]
+    if not learnt:
+        return []
+    return [
+        build_heading("Learning curves"),
+        pair_picture(partial(draw_learning, models=learnt), None, tall_mm=72.0),
+        Paragraph(text="Bold: test; thin: training.", size=6.6, colour=MUTED),
+    ]
+
+
 def _verdict(table: pd.DataFrame) -> str:
-    errors = table["test_mae_per_s"].to_numpy(float)
-    if not np.isfinite(errors).any():
-        return "No model has a test error."
-    best = table.iloc[int(np.nanargmin(errors))]
+    networks = table[(table["parameters"] > 0) & np.isfinite(table["test_mae_per_s"])]
+    if networks.empty:
+        return "No network has a test error."
+    best = networks.loc[networks["test_mae_per_s"].idxmin()]
     text = (
-        f"The smallest test error is that of {best['name']}, "
+        f"Of the networks, {best['name']} has the smallest test error, "
         f"{format_digits(float(best['test_mae_per_s']), 3)} s⁻¹"
     )
-    sizes = table["parameters"].to_numpy(float)
-    if np.isfinite(sizes).all():
-        small = table.iloc[int(sizes.argmin())]
+    times = float(best["ratio_to_fit"])
+    if np.isfinite(times):
+        text += f" or {format_digits(times, 3)} times that of the fit itself"
+    if len(networks) > 1:
+        sizes = networks["parameters"].to_numpy(float)
+        small = networks.iloc[int(sizes.argmin())]
         ratio = sizes.max() / sizes.min()
         if ratio > 1.05:
             text += (
@@ -130,7 +144,9 @@ def comparison_grid(table: pd.DataFrame) -> Grid:
         Column(title="Model"),
         Column(title="Layer"),
         Column(title="Rank", align="right"),
+        Column(title="Runs", align="right"),
         Column(title="Test MAE", unit="s⁻¹", align="right"),
+        Column(title="of the fit’s", unit="times", align="right"),
         Column(title="Train MAE", unit="s⁻¹", align="right"),
         Column(title="Median", unit="%", align="right"),
         Column(title="95 %", unit="%", align="right"),
@@ -139,7 +155,17 @@ def comparison_grid(table: pd.DataFrame) -> Grid:
         Column(title="Time", unit="s", align="right"),
         Column(title="Peak memory", align="right"),
     )
-    return Grid(columns=columns, rows=rows, size=6.9, after_mm=1.5)
+    kept = [
+        place
+        for place, column in enumerate(columns)
+        if column.title == "Test MAE" or any(row[place] not in (MISSING, "") for row in rows)
+    ]
+    return Grid(
+        columns=tuple(columns[place] for place in kept),
+        rows=tuple(tuple(row[place] for place in kept) for row in rows),
+        size=6.6,
+        after_mm=1.5,
+    )
 
 
 def _row(row: dict) -> tuple[str, ...]:
@@ -152,9 +178,11 @@ def _row(row: dict) -> tuple[str, ...]:
 
     return (
         str(row["name"]),
-        str(row["layer"] or MISSING),
+        str(row["layer"] if row["layer"] != row["name"] else MISSING) or MISSING,
         str(row["rank"] or MISSING),
-        number("test_mae_per_s"),
+        whole("runs"),
+        format_pm(float(row["test_mae_per_s"]), float(row["test_mae_sd_per_s"])),
+        number("ratio_to_fit"),
         number("train_mae_per_s"),
         number("test_median_relative_error", 2, 100.0),
         number("test_p95_relative_error", 2, 100.0),
@@ -172,11 +200,13 @@ def _scatters(models: Sequence[ModelReportData]) -> list[Block]:
     if drawn:
         blocks.append(build_heading("Predicted against actual"))
     across = 3 if len(drawn) > 2 else 2
+    note = "Grey: training; symbols: test experiments; line: equal; band: 10 %."
     for place in range(0, len(drawn), across):
         row = drawn[place : place + across]
-        painters = [
-            partial(draw_predictions, points=points, title=name, key=number == 0)
-            for number, (name, points) in enumerate(row)
+        painters: list[Painter] = [
+            partial(draw_predictions, points=points, title=name, key=False) for name, points in row
         ]
+        if place:
+            painters += [leave_empty] * (across - len(row))
         blocks.append(row_picture(painters, tall_mm=58.0 if across == 3 else 84.0))
-    return blocks
+    return [*blocks, Paragraph(text=note, size=6.6, colour=MUTED)] if drawn else []

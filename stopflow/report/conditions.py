@@ -12,7 +12,7 @@ from stopflow.report.rounding import (
     format_concentration,
     format_digits,
 )
-from stopflow.report.style import LINE_STYLES, MARKERS, ordered_colours
+from stopflow.report.style import LINE_STYLES, MARKERS, ordered_colours, printable
 
 NUMERIC = ("concentration_M", "ionic_strength_M", "temperature_K")
 
@@ -108,7 +108,7 @@ def _label(part: pd.DataFrame, varying: Sequence[str]) -> str:
             words.append(str(value) if value and pd.notna(value) else MISSING)
         else:
             words.append(describe_value(name, float(value)))
-    return ", ".join(words) or "all shots"
+    return printable(", ".join(words)) or "all shots"
 
 
 def shared_unit(concentrations_M: Sequence[float]) -> tuple[float, str]:

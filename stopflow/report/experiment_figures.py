@@ -19,7 +19,7 @@ from stopflow.report.experiment_numbers import (
 )
 from stopflow.report.page import Page
 from stopflow.report.scales import use_log_x, use_log_y
-from stopflow.report.style import ACCENT, INK, MUTED, SHADE, VERDICT_COLOURS
+from stopflow.report.style import ACCENT, INK, MUTED, SHADE, VERDICT_COLOURS, printable
 
 _GUTTER_MM = 15.0
 
@@ -50,7 +50,7 @@ def draw_traces(
     side = page.axes(log_x, y, width_mm=log_mm, height_mm=signal_mm, sharey=main)
     _draw_signal(main, picture)
     _draw_log_signal(side, picture)
-    main.set_ylabel(f"signal / {picture.signal_unit}")
+    main.set_ylabel(f"signal / {printable(picture.signal_unit)}")
     lowest = [main, side]
     if picture.residuals is not None and picture.log_residuals is not None:
         place = y + signal_mm + 2.5
@@ -63,7 +63,7 @@ def draw_traces(
         shift = _first_start(picture) * picture.time_factor
         _draw_residuals(under, picture.residuals, picture, shift=shift)
         _draw_residuals(beside, picture.log_residuals, picture, shift=0.0)
-        under.set_ylabel(f"residual / {picture.signal_unit}")
+        under.set_ylabel(f"residual / {printable(picture.signal_unit)}")
         beside.tick_params(labelleft=False)
         _shade_artefact(under, picture)
         for axes in (main, side):
@@ -207,7 +207,7 @@ def _draw_key(
     """Draw the key of colours above a picture; return the height it took."""
     if len(series) < 2:
         return 3.4
-    widths = [page.ruler.width_mm(page.ruler.clean(item.label), 6.8) + 11.0 for item in series]
+    widths = [page.ruler.width_mm(printable(item.label), 6.8) + 11.0 for item in series]
     if sum(widths) > 2 * width_mm:
         return _draw_scale(page, series, x_mm, y_mm)
     x, y = x_mm, y_mm + 2.6
@@ -215,7 +215,7 @@ def _draw_key(
         if x + width > x_mm + width_mm and x > x_mm:
             x, y = x_mm, y + 3.8
         page.box(x, y - 1.7, width_mm=6.0, height_mm=1.2, colour=item.colour)
-        label = page.ruler.shorten(page.ruler.clean(item.label), 6.8, width_mm=width_mm - 10)
+        label = page.ruler.shorten(printable(item.label), 6.8, width_mm=width_mm - 10)
         page.text(x + 7.2, y, label, size=6.8)
         x += width
     return y - y_mm + 4.4
@@ -232,7 +232,7 @@ def _draw_scale(page: Page, series: Sequence[Series], x_mm: float, y_mm: float) 
         (len(series) - 1, "right"),
     ]
     for place, align in named:
-        label = page.ruler.shorten(page.ruler.clean(series[place].label), 6.8, width_mm=28)
+        label = page.ruler.shorten(printable(series[place].label), 6.8, width_mm=28)
         edge = {"left": 0.0, "center": 0.5, "right": 1.0}[align]
         page.text(x_mm + (place + edge) * wide, y_mm + 5.0, label, size=6.8, align=align)  # type: ignore[arg-type]
     return 9.4

@@ -16,10 +16,9 @@ from stopflow.report.flow import Block, Bookmark, Paragraph, Picture, build_subh
 from stopflow.report.grid import Column, Grid
 from stopflow.report.page import Page
 from stopflow.report.rounding import MISSING, format_digits, format_pm
-from stopflow.report.style import MUTED, Paper, Ruler
-from stopflow.report.summary import Counts, count_reasons, count_shots
+from stopflow.report.style import MUTED, Paper, Ruler, printable
+from stopflow.report.summary import Counts, count_reasons, count_shots, name_files
 
-_FILES_NAMED = 12
 _MODEL_COLUMNS = (
     "k_per_s",
     "k_single_per_s",
@@ -82,7 +81,7 @@ def build_experiment_blocks(
 
 def _title(name: str, ruler: Ruler, paper: Paper) -> Paragraph:
     """Set the name large where it fits on a line, else small."""
-    wide = ruler.width_mm(ruler.clean(name), 13.0, bold=True)
+    wide = ruler.width_mm(printable(name), 13.0, bold=True)
     size = 13.0 if wide < paper.text_width_mm else 8.6
     bookmark = Bookmark(title=name, level=1)
     return Paragraph(text=name, size=size, bold=True, after_mm=0.6, leading=1.25, bookmark=bookmark)
@@ -209,10 +208,7 @@ def _verdict_grid(shots: pd.DataFrame) -> Grid:
     passed = shots[shots["verdict"] == "PASS"]
     rows = []
     for item in count_reasons(shots):
-        named = ", ".join(item.files[:_FILES_NAMED])
-        more = len(item.files) - _FILES_NAMED
-        files = f"{named} and {more} more" if more > 0 else named
-        rows.append((item.verdict, str(item.shots), f"{item.reason}: {files}"))
+        rows.append((item.verdict, str(item.shots), f"{item.reason}: {name_files(item.files)}"))
     if len(passed):
         rows.append(("PASS", str(len(passed)), "no objection"))
     columns = (

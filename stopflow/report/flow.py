@@ -11,7 +11,7 @@ from typing import Protocol
 from matplotlib.axes import Axes
 
 from stopflow.report.page import Page
-from stopflow.report.style import ACCENT, INK, MM_PER_POINT, Paper, Ruler
+from stopflow.report.style import ACCENT, INK, MM_PER_POINT, Paper, Ruler, printable
 
 Painter = Callable[[Axes], None]
 
@@ -62,7 +62,7 @@ class Paragraph:
     bookmark: Bookmark | None = None
 
     def _lines(self, ruler: Ruler, width_mm: float) -> list[str]:
-        text = ruler.clean(self.text)
+        text = printable(self.text)
         return ruler.wrap(text, self.size, width_mm=width_mm, bold=self.bold)
 
     @property
@@ -169,6 +169,11 @@ def row_picture(painters: Sequence[Painter], *, tall_mm: float, top_mm: float = 
             draw(page.axes(left, y_mm + top_mm, width_mm=wide, height_mm=tall_mm - 10.0 - top_mm))
 
     return Picture(tall_mm=tall_mm, paint=paint, after_mm=2.0)
+
+
+def leave_empty(axes: Axes) -> None:
+    """Paint nothing, so that the last row of a series keeps its columns."""
+    axes.remove()
 
 
 def pair_picture(left: Painter, right: Painter | None, *, tall_mm: float) -> Picture:

@@ -23,9 +23,11 @@ from stopflow.report.summary import (
     Counts,
     count_reasons,
     count_shots,
+    group_repeats,
     join_words,
     list_doubtful,
     list_repeats,
+    name_files,
     state_trust,
     summarise_rates,
     summarise_secondary,
@@ -226,24 +228,20 @@ def _shot_blocks(wanted: pd.DataFrame) -> list[Block]:
         said.append(
             f"look at {warned} with a warning before using {'it' if warned == 1 else 'them'}"
         )
-    several = wanted["experiment"].nunique() > 1
-    rows: list[tuple[str, ...]] = []
-    for name, part in wanted.groupby("experiment", sort=False):
-        rows += [(str(name),)] if several else []
-        rows += [
-            (
-                str(row.verdict),
-                str(row.file),
-                format_value(row.k_per_s, row.k_stderr_per_s),
-                str(row.reason),
-            )
-            for row in part.itertuples(index=False)
-        ]
+    rows = [
+        (
+            item.verdict,
+            item.experiment,
+            str(len(item.files)),
+            f"{item.reason}: {name_files(item.files)}",
+        )
+        for item in group_repeats(wanted)
+    ]
     columns = (
         Column(title="Verdict", verdict=True),
-        Column(title="File"),
-        Column(title="k / s⁻¹", align="right"),
-        Column(title="Reason", wrap=True),
+        Column(title="Experiment"),
+        Column(title="Shots", align="right"),
+        Column(title="Reason and files", wrap=True),
     )
     sentence = join_words(said)
     return [

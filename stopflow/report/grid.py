@@ -6,7 +6,15 @@ from typing import Literal
 
 from stopflow.report.flow import Block
 from stopflow.report.page import Page
-from stopflow.report.style import INK, MM_PER_POINT, MUTED, VERDICT_COLOURS, VERDICT_SIGNS, Ruler
+from stopflow.report.style import (
+    INK,
+    MM_PER_POINT,
+    MUTED,
+    VERDICT_COLOURS,
+    VERDICT_SIGNS,
+    Ruler,
+    printable,
+)
 
 _GAP_MM = 2.6
 _WIDEST_GAP_MM = 8.0
@@ -61,8 +69,8 @@ class Grid:
         lines = 2 if any(column.unit for column in self.columns) else 1
         return lines * self._line_mm + 2.4
 
-    def _shown(self, column: Column, cell: str, ruler: Ruler) -> str:
-        text = ruler.clean(cell)
+    def _shown(self, column: Column, cell: str) -> str:
+        text = printable(cell)
         sign = VERDICT_SIGNS.get(text) if column.verdict else None
         return f"{sign} {text}" if sign else text
 
@@ -99,17 +107,17 @@ class Grid:
         heads = (column.title, column.unit)
         head = max(ruler.width_mm(text, self.size, bold=True) for text in heads)
         rows = (row for row in self.rows if len(row) > 1)
-        distinct = {self._shown(column, row[place], ruler) for row in rows}
+        distinct = {self._shown(column, row[place]) for row in rows}
         bold = column.verdict
         return max([head, *(ruler.width_mm(text, self.size, bold=bold) for text in distinct)])
 
     def _lines(self, row: Sequence[str], ruler: Ruler, widths: Sequence[float]) -> list[list[str]]:
         if len(row) == 1:
             whole = sum(widths) + _GAP_MM * (len(widths) - 1)
-            return [[ruler.shorten(ruler.clean(row[0]), self.size, width_mm=whole, bold=True)]]
+            return [[ruler.shorten(printable(row[0]), self.size, width_mm=whole, bold=True)]]
         cells = []
         for column, cell, width in zip(self.columns, row, widths, strict=True):
-            text = self._shown(column, cell, ruler)
+            text = self._shown(column, cell)
             if column.wrap:
                 cells.append(ruler.wrap(text, self.size, width_mm=width))
             else:

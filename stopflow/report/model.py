@@ -32,10 +32,11 @@ from stopflow.report.model_figures import (
     draw_worst,
 )
 from stopflow.report.model_numbers import (
+    changing_ranks,
     list_worst,
     metric,
-    rank_columns,
     score_experiments,
+    size_layers,
     split_points,
     text_metric,
 )
@@ -49,7 +50,7 @@ from stopflow.report.pdf import (
     write_pdf,
 )
 from stopflow.report.rounding import MISSING, format_bytes, format_digits
-from stopflow.report.style import INK, MUTED, WASH, Ruler, require_paper
+from stopflow.report.style import INK, MUTED, WASH, Ruler, printable, require_paper
 from stopflow.report.tables import csv_text
 
 _WORST = 6
@@ -233,7 +234,7 @@ def _learning_blocks(model: ModelReportData) -> list[Block]:
         draw_learning(axes, [model])
         draw_fit_level(axes, level)
 
-    ranks = rank_columns(model.history)
+    ranks = changing_ranks(model.history)
     right: Painter = (
         partial(draw_ranks, history=model.history)
         if ranks
@@ -244,7 +245,8 @@ def _learning_blocks(model: ModelReportData) -> list[Block]:
         blocks.append(pair_picture(learning, right, tall_mm=58.0))
     layers = model.metrics.get("layers")
     if isinstance(layers, Sequence) and layers and not isinstance(layers, str):
-        blocks += [build_subheading("Layers"), _layer_grid(layers)]
+        sized = size_layers(layers, parameters=metric(model.metrics, "parameters"))
+        blocks += [build_subheading("Layers"), _layer_grid(sized)]
     memory = metric(model.metrics, "peak_memory_bytes")
     if np.isfinite(memory):
         blocks.append(
@@ -346,7 +348,7 @@ def _paint_worst(
     for place, (name, draw) in enumerate(painters):
         x = x_mm + (place % 3) * (wide + 15.0) + 11.0
         y = y_mm + (place // 3) * 42.0
-        shown = page.ruler.shorten(page.ruler.clean(name), 6.8, width_mm=wide, bold=True)
+        shown = page.ruler.shorten(printable(name), 6.8, width_mm=wide, bold=True)
         page.text(x, y + 2.6, shown, size=6.8, bold=True)
         draw(page.axes(x, y + 7.0, width_mm=wide, height_mm=24.0))
 

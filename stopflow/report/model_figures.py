@@ -5,13 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from stopflow.report.data import ModelReportData, TracePair
 from stopflow.report.decimate import decimate_min_max
 from stopflow.report.model_numbers import Points, fit_lines, rank_columns
 from stopflow.report.rounding import format_digits
 from stopflow.report.scales import name_log_ticks, use_log_x, use_log_y
-from stopflow.report.style import CATEGORY_COLOURS, INK, LINE_STYLES, MARKERS, MUTED
+from stopflow.report.style import CATEGORY_COLOURS, INK, LINE_STYLES, MARKERS, MUTED, printable
 
 _TRAIN = "#aab2ba"
 _BAND = "#e3e7ea"
@@ -19,17 +20,19 @@ _NAMED = 6
 
 
 def draw_learning(axes: Axes, models: Sequence[ModelReportData]) -> None:
-    """Draw MAE against epoch, test in full lines, training thin and dotted."""
+    """Draw MAE against epoch, test in bold lines, training thin and pale."""
     lowest, highest = np.inf, 0.0
     for place, model in enumerate(models):
         colour = CATEGORY_COLOURS[place % len(CATEGORY_COLOURS)]
         style = LINE_STYLES[place % len(LINE_STYLES)] if len(models) > 1 else "-"
         history = model.history
         own = model.name if len(models) > 1 else ""
-        for column, label, width, line in (
-            ("test_mae_per_s", f"{own} test".strip(), 1.3, style),
-            ("train_mae_per_s", f"{own} training".strip(), 0.8, (0, (1, 1.2))),
+        for column, label, width, line, alpha in (
+            ("test_mae_per_s", printable(f"{own} test"), 1.3, style, 1.0),
+            ("train_mae_per_s", printable(f"{own} training"), 0.8, "-", 0.5),
         ):
+            if column not in history:
+                continue
             values = history[column].to_numpy(float)
             known = np.isfinite(values) & (values > 0)
             if not known.any():
@@ -41,6 +44,7 @@ def draw_learning(axes: Axes, models: Sequence[ModelReportData]) -> None:
                 color=colour,
                 linewidth=width,
                 linestyle=line,
+                alpha=alpha,
                 label=label if len(models) == 1 or "test" in column else None,
                 marker="o" if known.sum() == 1 else None,
             )
@@ -51,7 +55,9 @@ def draw_learning(axes: Axes, models: Sequence[ModelReportData]) -> None:
         axes.set_ylim(bottom=0)
     axes.set_xlabel("epoch")
     axes.set_ylabel("mean absolute error / s⁻¹")
-    axes.legend(loc="upper right")
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=5, columnspacing=1.2)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def draw_fit_level(axes: Axes, level_per_s: float) -> None:
@@ -80,6 +86,7 @@ def draw_loss(axes: Axes, history: pd.DataFrame) -> None:
     positive = values[known & (values > 0)]
     if len(positive) and positive.max() / positive.min() > 6:
         use_log_y(axes, positive.min() / 1.3, positive.max() * 1.3)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("epoch")
     axes.set_ylabel("training loss")
 
@@ -132,7 +139,7 @@ def draw_predictions(
     if logarithmic:
         name_log_ticks(axes.xaxis, low, high)
         name_log_ticks(axes.yaxis, low, high)
-    axes.set_title(title)
+    axes.set_title(printable(title))
     axes.set_xlabel("actual k / s⁻¹")
     axes.set_ylabel("predicted k / s⁻¹")
     if key:
@@ -193,6 +200,7 @@ def _scatter(
 
 
 def _short(label: str) -> str:
+    label = printable(label)
     return label if len(label) <= 26 else label[:13] + "…" + label[-12:]
 
 

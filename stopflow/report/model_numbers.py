@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stopflow.report.data import ModelReportData
+from stopflow.report.rounding import format_bytes
 
 FloatArray = NDArray[np.float64]
 
@@ -91,6 +92,43 @@ def rank_columns(history: pd.DataFrame) -> list[str]:
     return [name for name in history.columns if name.startswith("rank_")]
 
 
+def size_layers(
+    layers: Sequence[Mapping[str, object]], *, parameters: float
+) -> list[dict[str, object]]:
+    """Add to each layer what it stores and what a dense layer would store.
+
+    A layer of rank r stores ``r (inputs + outputs + r) + outputs`` numbers (U, S, V and a bias), a
+    dense one ``inputs outputs + outputs``. Where that does not add up to the network's own count,
+    as for other kinds of layers, the rows come back as they were.
+    """
+    rows: list[dict[str, object]] = []
+    total = 0
+    for layer in layers:
+        known = [layer.get(name) for name in ("inputs", "outputs")]
+        if not all(isinstance(value, int) for value in known):
+            return [dict(row) for row in layers]
+        inputs, outputs = (int(str(value)) for value in known)
+        rank = layer.get("rank")
+        dense = inputs * outputs + outputs
+        stored = rank * (inputs + outputs + rank) + outputs if isinstance(rank, int) else dense
+        total += stored
+        rows.append(
+            {
+                **layer,
+                "parameters": stored,
+                "dense would need": dense,
+                "memory (float32)": format_bytes(4.0 * stored),
+            }
+        )
+    return rows if total == parameters else [dict(row) for row in layers]
+
+
+def changing_ranks(history: pd.DataFrame) -> list[str]:
+    """Columns of ranks, when at least one changes in training; else none."""
+    names = rank_columns(history)
+    return names if any(history[name].nunique() > 1 for name in names) else []
+
+
 def fit_lines(time_s: FloatArray, signal: FloatArray, k_per_s: float) -> FloatArray:
     """Best ``a t + b + c exp(-k t)`` for a given k, by linear least squares."""
     since = time_s - time_s[0]
@@ -119,6 +157,12 @@ def text_metric(metrics: Mapping[str, object], key: str) -> str:
     return "" if value is None else str(value)
 
 
+def _mean_error(model: ModelReportData) -> float:
+    """Mean over the runs where there were several."""
+    mean = metric(model.metrics, "mae_per_s")
+    return mean if np.isfinite(mean) else metric(model.metrics, "test", "mae_per_s")
+
+
 def build_comparison(models: Sequence[ModelReportData]) -> pd.DataFrame:
     """One row a model: errors, size, time, memory."""
     rows = [
@@ -126,7 +170,10 @@ def build_comparison(models: Sequence[ModelReportData]) -> pd.DataFrame:
             "name": model.name,
             "layer": text_metric(model.metrics, "layer"),
             "rank": text_metric(model.metrics, "rank"),
-            "test_mae_per_s": metric(model.metrics, "test", "mae_per_s"),
+            "runs": metric(model.metrics, "runs"),
+            "test_mae_per_s": _mean_error(model),
+            "test_mae_sd_per_s": metric(model.metrics, "mae_sd_per_s"),
+            "ratio_to_fit": metric(model.metrics, "ratio_to_fit"),
             "train_mae_per_s": metric(model.metrics, "train", "mae_per_s"),
             "test_median_relative_error": metric(model.metrics, "test", "median_relative_error"),
             "test_p95_relative_error": metric(model.metrics, "test", "p95_relative_error"),

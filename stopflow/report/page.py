@@ -12,7 +12,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from stopflow.report.style import INK, MM_PER_INCH, MUTED, RULE, Paper, Ruler
+from stopflow.report.style import INK, MM_PER_INCH, MUTED, RULE, Paper, Ruler, printable
 
 Align = Literal["left", "center", "right"]
 
@@ -97,7 +97,7 @@ class Page:
         align: Align = "left",
     ) -> None:
         """Write one line with its baseline at `y_mm`; nothing in it is taken for mathematics."""
-        shown = self.ruler.clean(text)
+        shown = printable(text)
         wide = self.ruler.width_mm(shown, size, bold=bold)
         left = x_mm - {"left": 0.0, "center": 0.5, "right": 1.0}[align] * wide
         self.lines.append(
@@ -157,10 +157,8 @@ class Page:
         """Write the running title, the section, the maker and the page number."""
         paper = self.paper
         half = paper.text_width_mm * 0.5
-        title = self.ruler.shorten(
-            self.ruler.clean(furniture.title), 6.8, width_mm=half - 4, bold=True
-        )
-        part = self.ruler.shorten(self.ruler.clean(section), 6.8, width_mm=half - 4)
+        title = self.ruler.shorten(printable(furniture.title), 6.8, width_mm=half - 4, bold=True)
+        part = self.ruler.shorten(printable(section), 6.8, width_mm=half - 4)
         right = paper.width_mm - paper.side_mm
         self.text(paper.side_mm, 11.5, title, size=6.8, colour=MUTED, bold=True)
         self.text(right, 11.5, part, size=6.8, colour=MUTED, align="right")

@@ -11,6 +11,7 @@ from stopflow.kinetics.regression import hyperbola, line
 from stopflow.report.conditions import shared_unit
 from stopflow.report.decimate import FloatArray
 from stopflow.report.rounding import format_pm
+from stopflow.report.style import printable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -108,7 +109,7 @@ def _picture(part: pd.DataFrame, points: pd.DataFrame, *, named: bool) -> Second
     chosen = part[part["chosen"].astype(bool) & (part["parameter"] != "correlation")]
     title = str(part["experiment"].iloc[0]) if named else ""
     return SecondaryPicture(
-        title=title or str(part["group"].iloc[0]),
+        title=printable(title or str(part["group"].iloc[0])),
         kind=kind,
         x_label=x_label,
         y_label=y_label,

@@ -8,7 +8,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from stopflow.report.data import KineticsReportData
-from stopflow.report.flow import Block, Painter, Paragraph, build_heading, row_picture
+from stopflow.report.flow import (
+    Block,
+    Painter,
+    Paragraph,
+    build_heading,
+    leave_empty,
+    row_picture,
+)
 from stopflow.report.grid import Column, Grid
 from stopflow.report.rounding import format_interval, format_pm
 from stopflow.report.secondary_numbers import SecondaryPicture, build_pictures, tidy_unit
@@ -42,7 +49,7 @@ def build_secondary_blocks(data: KineticsReportData) -> list[Block]:
         row = against_concentration[start : start + 3]
         painters: list[Painter] = [partial(draw_secondary, pictures=[picture]) for picture in row]
         if len(against_concentration) > 3:
-            painters += [_leave_empty] * (3 - len(row))
+            painters += [leave_empty] * (3 - len(row))
         blocks.append(
             row_picture(painters, tall_mm=64.0 if len(painters) > 2 else 80.0, top_mm=14.0)
         )
@@ -67,10 +74,6 @@ def build_secondary_blocks(data: KineticsReportData) -> list[Block]:
         )
     )
     return blocks
-
-
-def _leave_empty(axes: Axes) -> None:
-    axes.remove()
 
 
 def _equations(secondary: pd.DataFrame) -> Paragraph:
@@ -130,7 +133,7 @@ def _write_title(axes: Axes, picture: SecondaryPicture) -> None:
         picture.title if len(picture.title) <= 30 else f"{picture.title[:15]}…{picture.title[-14:]}"
     )
     said = picture.said or ("no model holds",)
-    axes.set_title(title, pad=3.0 + 7.4 * len(said), fontsize=7.2)
+    axes.set_title(title, pad=4.5 + 7.6 * len(said), fontsize=7.2)
     for place, line in enumerate(reversed(said)):
         axes.annotate(
             _symbols(line),

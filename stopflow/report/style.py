@@ -151,6 +151,18 @@ def _font(*, bold: bool) -> FT2Font:
     return font
 
 
+@functools.cache
+def _printable_codes() -> frozenset[int]:
+    return frozenset(_font(bold=False).get_charmap())
+
+
+def printable(text: str) -> str:
+    """Replace what the type cannot print; line breaks and runs of blanks become one blank."""
+    flat = " ".join(text.split())
+    known = _printable_codes()
+    return "".join(c if ord(c) in known and c.isprintable() else "□" for c in flat)
+
+
 @dataclass(slots=True)
 class Ruler:
     """Measures, shortens and wraps text in the report's type without drawing it."""
@@ -159,15 +171,6 @@ class Ruler:
         default_factory=lambda: {False: _font(bold=False), True: _font(bold=True)}
     )
     advances: dict[tuple[bool, str], float] = field(default_factory=dict)
-    known: frozenset[int] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.known = frozenset(self.fonts[False].get_charmap())
-
-    def clean(self, text: str) -> str:
-        """Replace what the type cannot print; line breaks and runs of blanks become one blank."""
-        flat = " ".join(text.split())
-        return "".join(c if ord(c) in self.known and c.isprintable() else "□" for c in flat)
 
     def width_mm(self, text: str, size: float, *, bold: bool = False) -> float:
         """Width of one line at `size` points, in millimetres."""

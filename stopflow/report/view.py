@@ -19,7 +19,16 @@ from stopflow.report.rounding import (
     format_pm,
     format_time,
 )
-from stopflow.report.style import INK, MUTED, VERDICT_COLOURS, VERDICT_SIGNS, Paper, Ruler, styled
+from stopflow.report.style import (
+    INK,
+    MUTED,
+    VERDICT_COLOURS,
+    VERDICT_SIGNS,
+    Paper,
+    Ruler,
+    printable,
+    styled,
+)
 
 PICTURE_FORMATS = (".png", ".pdf", ".svg")
 _SHEET = Paper(key="picture", width_mm=220.0, height_mm=140.0, side_mm=8.0)
@@ -42,7 +51,7 @@ def plot_shot(data: KineticsReportData, row: int = 0) -> Figure:
     """
     shot = data.shots.iloc[row]
     page = Page(_SHEET, Ruler())
-    name = page.ruler.clean(f"{shot['file']}  ·  {shot['experiment']}".strip(" ·"))
+    name = printable(f"{shot['file']}  ·  {shot['experiment']}".strip(" ·"))
     shown = page.ruler.shorten(name, 11.0, width_mm=_SHEET.text_width_mm, bold=True)
     page.text(_SHEET.side_mm, 10.0, shown, size=11.0, bold=True)
     width = _SHEET.text_width_mm - _TEXT_MM - 8.0
@@ -97,7 +106,7 @@ def _write_numbers(page: Page, shot: pd.Series, x_mm: float) -> None:
         colour=VERDICT_COLOURS.get(verdict, INK),
     )
     for reason in str(shot["reason"] or "").split(";"):
-        for line in page.ruler.wrap(page.ruler.clean(reason), 7.4, width_mm=_TEXT_MM):
+        for line in page.ruler.wrap(printable(reason), 7.4, width_mm=_TEXT_MM):
             if line:
                 y += 4.2
                 page.text(x_mm, y, line, size=7.4, colour=MUTED)
@@ -105,7 +114,7 @@ def _write_numbers(page: Page, shot: pd.Series, x_mm: float) -> None:
     for label, value in _facts(shot):
         y += 9.4
         page.text(x_mm, y, label, size=6.8, colour=MUTED)
-        text = page.ruler.shorten(page.ruler.clean(value), 8.8, width_mm=_TEXT_MM, bold=True)
+        text = page.ruler.shorten(printable(value), 8.8, width_mm=_TEXT_MM, bold=True)
         page.text(x_mm, y + 4.1, text, size=8.8, bold=True)
 
 

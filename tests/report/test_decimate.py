@@ -1,5 +1,7 @@
 """Decimation against plain loops."""
 
+import itertools
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,7 +29,7 @@ def test_envelope_and_means_equal_a_loop(seed, points, buckets):
     middle, low, high = envelope(x, y, edges=edges)
     means = bucket_means(x, y, edges=edges)
     expected = []
-    for place, (left, right) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+    for place, (left, right) in enumerate(itertools.pairwise(edges)):
         inside = (x >= left) & (x < right)
         if inside.any():
             expected.append((x[inside].mean(), y[inside].min(), y[inside].max()))
