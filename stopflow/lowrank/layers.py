@@ -44,6 +44,19 @@ class Integrator(Protocol):
         """Take back what `state_dict` returned."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LayerStart:
+    """What a layer is built from; `gain` is the variance that its initial weights are to keep."""
+
+    n_inputs: int
+    n_outputs: int
+    rank: int | None
+    gain: float
+    fan_in: int
+    generator: torch.Generator
+    basis: InputBasis | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerFamily:
     """One kind of layer.
@@ -55,7 +68,7 @@ class LayerFamily:
     ranked
         Whether it needs a rank.
     build
-        ``(inputs, outputs, rank, gain=, fan_in=, generator=, basis=) -> module``.
+        Makes the module.
     plain, decayed
         Names of the parameters moved one by one, and of those that weight decay shrinks.
     wide
@@ -70,7 +83,7 @@ class LayerFamily:
 
     summary: str
     ranked: bool
-    build: Callable[..., nn.Module]
+    build: Callable[[LayerStart], nn.Module]
     plain: tuple[str, ...]
     decayed: tuple[str, ...]
     wide: str
@@ -79,53 +92,36 @@ class LayerFamily:
     integrate: Callable[..., Integrator] | None
 
 
-def _build_dense(
-    n_inputs: int,
-    n_outputs: int,
-    rank: int | None,
-    *,
-    gain: float,
-    fan_in: int,
-    generator: torch.Generator,
-    basis: InputBasis | None,
-) -> DenseLayer:
-    del rank, basis
-    return DenseLayer(n_inputs, n_outputs, gain=gain, fan_in=fan_in, generator=generator)
-
-
-def _build_oialr(
-    n_inputs: int,
-    n_outputs: int,
-    rank: int | None,
-    *,
-    gain: float,
-    fan_in: int,
-    generator: torch.Generator,
-    basis: InputBasis | None,
-) -> OialrLayer:
-    del rank, basis
-    return OialrLayer(n_inputs, n_outputs, gain=gain, fan_in=fan_in, generator=generator)
-
-
-def _build_nothing(*_args: object, **_settings: object) -> nn.Module:
-    raise SettingsError("layer type", ADAPTED, valid=LAYERS)
-
-
-def _build_low_rank(
-    n_inputs: int,
-    n_outputs: int,
-    rank: int | None,
-    *,
-    gain: float,
-    fan_in: int,
-    generator: torch.Generator,
-    basis: InputBasis | None,
-) -> LowRankLayer:
-    require_count("rank", rank, low=1, high=min(n_inputs, n_outputs))
-    assert rank is not None
-    return LowRankLayer(
-        n_inputs, n_outputs, rank, gain=gain, fan_in=fan_in, generator=generator, basis=basis
+def _build_dense(start: LayerStart) -> DenseLayer:
+    return DenseLayer(
+        start.n_inputs,
+        start.n_outputs,
+        gain=start.gain,
+        fan_in=start.fan_in,
+        generator=start.generator,
     )
+
+
+def _build_oialr(start: LayerStart) -> OialrLayer:
+    return OialrLayer(_build_dense(start))
+
+
+def _build_low_rank(start: LayerStart) -> LowRankLayer:
+    highest = min(start.n_inputs, start.n_outputs)
+    return LowRankLayer(
+        start.n_inputs,
+        start.n_outputs,
+        require_count("rank", start.rank, low=1, high=highest),
+        gain=start.gain,
+        fan_in=start.fan_in,
+        generator=start.generator,
+        basis=start.basis,
+    )
+
+
+def _build_nothing(start: LayerStart) -> nn.Module:
+    del start
+    raise SettingsError("layer type", ADAPTED, valid=LAYERS)
 
 
 def fill_bias_gradient(layer: LowRankLayer, tape: Tape) -> None:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from stopflow.errors import SettingsError
 from stopflow.lowrank.activations import require_activation
 from stopflow.lowrank.factors import InputBasis
-from stopflow.lowrank.layers import FAMILIES, LAYERS
+from stopflow.lowrank.layers import FAMILIES, LAYERS, LayerStart
 from stopflow.lowrank.settings import require_count
 
 
@@ -95,18 +95,15 @@ def build_network(
     width = n_inputs
     for spec in specs:
         first = not layers
-        layers.append(
-            FAMILIES[spec.type]
-            .build(
-                width,
-                spec.dim,
-                spec.rank,
-                gain=1.0 if spec.activation in ("linear", "tanh", "sigmoid") else 2.0,
-                fan_in=(fan_in or width) if first else width,
-                generator=generator,
-                basis=input_basis if first else None,
-            )
-            .to(dtype)
+        start = LayerStart(
+            n_inputs=width,
+            n_outputs=spec.dim,
+            rank=spec.rank,
+            gain=1.0 if spec.activation in ("linear", "tanh", "sigmoid") else 2.0,
+            fan_in=(fan_in or width) if first else width,
+            generator=generator,
+            basis=input_basis if first else None,
         )
+        layers.append(FAMILIES[spec.type].build(start).to(dtype))
         width = spec.dim
     return Network(n_inputs, layers, specs)

@@ -21,19 +21,9 @@ from stopflow.lowrank.tape import Tape
 class OialrLayer(nn.Module):
     """y = x W^T + b while `weight` holds values, y = x V S^T U^T + b afterwards."""
 
-    def __init__(
-        self,
-        n_inputs: int,
-        n_outputs: int,
-        *,
-        gain: float,
-        fan_in: int,
-        generator: torch.Generator,
-    ) -> None:
+    def __init__(self, dense: DenseLayer) -> None:
         super().__init__()
-        dense = DenseLayer(n_inputs, n_outputs, gain=gain, fan_in=fan_in, generator=generator)
-        self.fan_in = fan_in
-        self._shape = n_outputs, n_inputs
+        self.fan_in, self._shape = dense.fan_in, dense.weight.shape
         self.weight, self.bias = dense.weight, dense.bias
         empty = dense.weight.data.new_empty(0, 0)
         self.U, self.S, self.V = (nn.Parameter(empty.clone()) for _ in range(3))

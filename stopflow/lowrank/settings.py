@@ -91,13 +91,14 @@ def require_learning_rate(value: object) -> None:
     _require_real("learning_rate", value, low=0.0)
 
 
-def require_count(name: str, value: object, *, low: int, high: int | None = None) -> None:
-    """Raise a `SettingsError` unless `value` is a whole number in [low, high]."""
+def require_count(name: str, value: object, *, low: int, high: int | None = None) -> int:
+    """Return `value`; raise a `SettingsError` unless it is a whole number in [low, high]."""
     whole = isinstance(value, Integral) and not isinstance(value, bool)
     number = int(value) if whole else low - 1  # type: ignore[call-overload]
     if number < low or (high is not None and number > high):
         valid = f"a whole number from {low}" + ("" if high is None else f" to {high}")
         raise SettingsError(name, value, valid=valid)
+    return number
 
 
 def _require_real(

@@ -28,7 +28,9 @@ def test_unknown_variants_are_listed():
 
 
 @pytest.mark.slow
-def test_peak_memory_sees_the_dense_weights():
+def test_peak_memory_sees_the_dense_weights(full_proof):
+    if not full_proof:
+        pytest.skip("starts two processes; runs with --full")
     size = BenchSize(inputs=12_000, dims=(512,), rank=8, rows=40)
     dense = peak_megabytes(BASELINE, size=size, batch=8)
     low = peak_megabytes("dlrt, SGD", size=size, batch=8)

@@ -288,7 +288,7 @@ def test_bases_stay_orthonormal(kind, optimiser):
     network = chain(kind)
     rate = 1e-3 if "adam" in optimiser else 0.02
     stepper = stepper_of(network, optimiser=optimiser, learning_rate=rate, theta=0.02, cadence=3)
-    for step in range(100):
+    for step in range(60):
         x, y = batch(step)
         assert stepper.step(x, y, loss=mse_loss).finite
     for layer in (network.layers[0], network.layers[1]):
