@@ -56,22 +56,11 @@ def error(kind: str, seed: int, *, rate: float, epochs: int, rows: int) -> float
 
 @pytest.mark.slow
 def test_dynamical_adam_learns_as_well_as_vanilla_and_dense(full_proof):
-    seeds, size = (
-        (range(5), {"epochs": 60, "rows": 500})
-        if full_proof
-        else (
-            range(2),
-            {"epochs": 20, "rows": 250},
-        )
-    )
+    size = {"epochs": 60, "rows": 500} if full_proof else {"epochs": 20, "rows": 250}
+    seeds = range(5 if full_proof else 2)
     found = {
-        kind: mean(min(error(kind, seed, rate=r, **size) for r in rates) for seed in seeds)
-        for kind, rates in {
-            "dense": (1e-3, 3e-3),
-            "vanilla": (1e-3, 3e-3),
-            "dlrt": (3e-3,),
-            "adaptive": (3e-3,),
-        }.items()
+        kind: mean(error(kind, seed, rate=1e-2, **size) for seed in seeds)
+        for kind in ("dense", "vanilla", "dlrt", "adaptive")
     }
     assert found["dlrt"] < found["dense"]
     assert found["dlrt"] < 1.05 * found["vanilla"]
