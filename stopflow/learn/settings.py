@@ -91,8 +91,8 @@ class TrainSettings:
     drift: float = 0.1
     row_space: Literal["auto", "on", "off"] = "auto"
     epochs: int = 300
-    batch_size: int = 64
-    learning_rate: float = 1e-3
+    batch_size: int = 128
+    learning_rate: float = 2e-3
     schedule: str = "cosine"
     optimiser: str = "adam"
     momentum: float = 0.9
