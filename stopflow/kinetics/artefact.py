@@ -9,30 +9,24 @@ was fitted (Brown, Durbin and Evans, J. R. Stat. Soc. B 37, 149 (1975)). The fir
 
 A small artefact hides in the noise but still moves k. So the decay of what was seen of it is
 continued to where it is 1/50 of the noise, and the fit starts there.
+
+A first phase of the reaction must not be taken for an artefact: what comes after the cut is taken
+off, extrapolated, and where the rest begins to follow an exponential of its own of 3 ms or longer,
+the reaction starts there.
 """
 
 from dataclasses import dataclass
 from math import log, nan, sqrt
 
 import numpy as np
-from numpy.typing import NDArray
 
-from stopflow.kinetics.fit import fit_trace
-from stopflow.kinetics.fit_blocks import block_means
-from stopflow.kinetics.fit_result import Fit, Refusal
+from stopflow.kinetics.fit_result import Fit, Refusal, predict
 from stopflow.kinetics.fit_screen import screen
-from stopflow.kinetics.models import LAWS
-from stopflow.kinetics.noise import Noise, estimate_noise
+from stopflow.kinetics.tails import STRIDE, Residual, Tails
 from stopflow.trace import FloatArray, frozen_array
 from stopflow.trimming import TrimWindow, whole_window
 
-LAW = LAWS["single-slope"]
 FEWEST_POINTS = 48
-GROWTH = 1.07
-# The finest edge is at least this part of the trace: cutting less changes nothing.
-FINEST_PART = 1 / 5000
-# Tail fits stand at every third edge.
-STRIDE = 3
 # How far after the cut the points must follow, as a part of the trace, at least.
 LEAST_SPAN = 1 / 25
 RUNS = (1, 2, 4, 8)
@@ -40,11 +34,18 @@ RUNS = (1, 2, 4, 8)
 SURPRISING = 4.3
 SEEN = 3.5
 AGREEING = 2.5
-# Noise below this is rounding of a signal of size 1.
-ROUNDING = 1e-12
+NOWHERE = "no start detected: no part of the trace follows the fit of what comes after"
 # Over which fall of the artefact its decay is measured, and what of the noise may be left.
 MEASURED_FALL = 2.5
 NEGLIGIBLE = 1 / 50
+# A phase that lasts longer than this is a reaction, a shorter one before another is an artefact.
+SHORTEST_PHASE_S = 3e-3
+# It stays visible for about so many times as long; earlier cuts can hide none.
+PHASE_SEEN = 8
+# How much earlier it must begin, and how well its rate must be known, to count.
+EARLIER = 1.1
+KNOWN = 0.1
+TURNS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,82 +85,6 @@ class StartDetection:
         return self.found and self.window.start_s > self.first_s
 
 
-@dataclass(frozen=True, slots=True)
-class _Residual:
-    """Mean deviation of a run of points from an extrapolated fit."""
-
-    mean: float
-    noise_sd: float
-    fit_sd: float
-    points: int
-
-    @property
-    def sd(self) -> float:
-        return sqrt(self.noise_sd**2 + self.fit_sd**2)
-
-
-class _Tails:
-    """Fits of what comes after a cut, each made once."""
-
-    def __init__(self, time_s: FloatArray, signal: FloatArray) -> None:
-        # `signal` is of size 1.
-        self.time_s = time_s
-        self.signal = signal
-        noise = estimate_noise(signal)
-        self.noise = Noise(sd=max(noise.sd, ROUNDING), rho=noise.rho)
-        self.edges = _edges(len(signal))
-        self.fits: dict[int, Fit | None] = {}
-        self.residuals: dict[int, _Residual | None] = {}
-
-    def fit(self, edge: int) -> Fit | None:
-        """Fit from edge number `edge` on; None when refused."""
-        if edge not in self.fits:
-            self.fits[edge] = self._fit(int(self.edges[edge]))
-        return self.fits[edge]
-
-    def _fit(self, first: int) -> Fit | None:
-        window = screen(self.time_s[first:], self.signal[first:], centred=True)
-        if isinstance(window, Refusal):
-            return None
-        time, values, root_weights = block_means(window)
-        fit = fit_trace(
-            time * window.length_s + window.start_s,
-            values * window.unit + window.centre,
-            start_s=window.start_s,
-            weights=None if root_weights is None else root_weights**2,
-        )
-        return fit if fit.ok else None
-
-    def variance_scale(self, fit: Fit) -> float:
-        """From the fit's own noise to that of the trace."""
-        return (self.noise.sd * self.noise.inflation / fit.noise_sd) ** 2 if fit.noise_sd else 0.0
-
-    def k_variance(self, fit: Fit) -> float:
-        return fit.k_stderr_per_s**2 * self.variance_scale(fit)
-
-    def residual(self, edge: int, fit: Fit) -> _Residual:
-        """Points between `edge` and the next one against `fit`."""
-        first, stop = int(self.edges[edge]), int(self.edges[edge + 1])
-        time = self.time_s[first:stop] - fit.start_s
-        jacobian = LAW.jacobian(time, fit.parameters).mean(axis=0)
-        variance = float(jacobian @ fit.covariance @ jacobian) * self.variance_scale(fit)
-        expected = LAW.evaluate(time, fit.parameters).mean()
-        return _Residual(
-            mean=float(self.signal[first:stop].mean() - expected),
-            noise_sd=float(self.noise.mean_sd(stop - first)),
-            fit_sd=sqrt(variance),
-            points=stop - first,
-        )
-
-    def recursive_residual(self, edge: int) -> _Residual | None:
-        """Points after `edge` against the fit of the next tail; None when that was refused."""
-        if edge not in self.residuals:
-            later = min((edge // STRIDE + 1) * STRIDE, len(self.edges) - 1)
-            fit = self.fit(later)
-            self.residuals[edge] = None if fit is None else self.residual(edge, fit)
-        return self.residuals[edge]
-
-
 def detect_start(time_s: FloatArray, signal: FloatArray) -> StartDetection:
     """Find where the reaction alone is left in the signal.
 
@@ -180,18 +105,14 @@ def detect_start(time_s: FloatArray, signal: FloatArray) -> StartDetection:
     if isinstance(window, Refusal):
         return _undetected(time_s, reason=f"no start detected: {window.reason}")
     # Nothing here depends on the unit of the signal; near 1 no square under- or overflows.
-    tails = _Tails(time_s, signal / float(np.abs(signal).max()))
-    accepted = _first_accepted(tails)
+    scaled = signal / float(np.abs(signal).max())
+    tails, accepted = _search(time_s, scaled)
     if accepted is None:
-        return _undetected(
-            time_s,
-            reason="no start detected: no part of the trace follows the fit of what comes after",
-            tails=tails,
-        )
-    if accepted == 0:
-        start_s, reason = float(time_s[0]), "no artefact seen: the first points follow the fit"
-    else:
-        start_s, reason = _artefact_end(tails, accepted)
+        return _undetected(time_s, reason=NOWHERE, tails=tails)
+    start_s, reason = _first_phase(tails, accepted) or _artefact_end(tails, accepted)
+    if start_s > time_s[0] and tails.fit(_edge_at(tails, start_s)) is None:
+        # The cut took the reaction rather than an artefact.
+        return _undetected(time_s, reason=NOWHERE, tails=tails)
     return StartDetection(
         window=TrimWindow(
             start_s=start_s, stop_s=float(time_s[-1]), source="detected", reason=reason
@@ -203,16 +124,55 @@ def detect_start(time_s: FloatArray, signal: FloatArray) -> StartDetection:
     )
 
 
-def _edges(points: int) -> NDArray[np.intp]:
-    """List the indices of possible cuts: even steps at first, then growing, to half."""
-    finest = max(int(points * FINEST_PART), 1)
-    edges = [0]
-    while edges[-1] < points // 2:
-        edges.append(max(edges[-1] + finest, round(edges[-1] * GROWTH)))
-    return np.array(edges)
+def _search(time_s: FloatArray, signal: FloatArray) -> tuple[Tails, int | None]:
+    """Look for the cut; once more with robust fits when a bubble or a spike may be in the way."""
+    tails = Tails(time_s, signal)
+    accepted = _first_accepted(tails)
+    if accepted is not None:
+        return tails, accepted
+    robust = Tails(time_s, signal, robust=True)
+    accepted = _first_accepted(robust)
+    return (tails, None) if accepted is None else (robust, accepted)
 
 
-def _first_accepted(tails: _Tails) -> int | None:
+def _first_phase(tails: Tails, accepted: int) -> tuple[float, str] | None:
+    """Find an earlier start where a faster phase precedes the one that was found.
+
+    Phases are told apart by turns: the slow one is taken off to find where the fast one begins,
+    the fast one to know the slow one from there on.
+    """
+    slow, time, found = tails.fit(accepted), tails.time_s, None
+    earliest_s = float(time[tails.edges[accepted]])
+    if earliest_s - time[0] < PHASE_SEEN * SHORTEST_PHASE_S:
+        return None
+    for _ in range(TURNS):
+        if slow is None:
+            break
+        rest = Tails(time, tails.signal - predict(slow, time))
+        edge = _first_accepted(rest)
+        fast = None if edge is None else rest.fit(edge)
+        if edge is None or fast is None or not _is_phase(rest, fast, slower=slow):
+            break
+        start_s = _artefact_end(rest, edge)[0]
+        if (start_s - time[0]) * EARLIER > earliest_s - time[0]:
+            break
+        earliest_s = start_s
+        found = (
+            start_s,
+            f"a faster phase of about {fast.k_per_s:.3g}/s comes first; from here on two phases "
+            "describe the points",
+        )
+        slow = Tails(time, tails.signal - predict(fast, time)).fit(edge)
+    return found
+
+
+def _is_phase(tails: Tails, fast: Fit, *, slower: Fit) -> bool:
+    """Whether a fit is a reaction's phase of its own rather than an artefact."""
+    known = tails.k_variance(fast) < (KNOWN * fast.k_per_s) ** 2
+    return known and slower.k_per_s < fast.k_per_s < 1 / SHORTEST_PHASE_S
+
+
+def _first_accepted(tails: Tails) -> int | None:
     edges = tails.edges
     least = max(8, int(len(tails.signal) * LEAST_SPAN))
     for edge in range(0, len(edges) - 2, STRIDE):
@@ -224,9 +184,14 @@ def _first_accepted(tails: _Tails) -> int | None:
     return None
 
 
-def _follows(tails: _Tails, edge: int, last: int) -> bool:
+def _edge_at(tails: Tails, start_s: float) -> int:
+    """Find the number of the last edge that is not after `start_s`."""
+    return int(np.searchsorted(tails.time_s[tails.edges], start_s, side="right")) - 1
+
+
+def _follows(tails: Tails, edge: int, last: int) -> bool:
     """Whether every run of blocks from `edge` to `last` follows the fits of what comes later."""
-    seen: list[_Residual] = []
+    seen: list[Residual] = []
     for number in range(edge, last):
         residual = tails.recursive_residual(number)
         if residual is None:
@@ -238,14 +203,14 @@ def _follows(tails: _Tails, edge: int, last: int) -> bool:
     return bool(seen)
 
 
-def _is_surprising(run: list[_Residual]) -> bool:
+def _is_surprising(run: list[Residual]) -> bool:
     points = sum(part.points for part in run)
     mean = sum(part.points * part.mean for part in run) / points
     variance = sum((part.points * part.noise_sd / points) ** 2 for part in run)
     return abs(mean) > SURPRISING * sqrt(variance + max(part.fit_sd for part in run) ** 2)
 
 
-def _agree(tails: _Tails, edge: int, last: int) -> bool:
+def _agree(tails: Tails, edge: int, last: int) -> bool:
     """Whether k from `edge` and from `last` differ by no more than the points between explain.
 
     The later fit uses part of the earlier one's points: the variance of the difference is the
@@ -259,8 +224,10 @@ def _agree(tails: _Tails, edge: int, last: int) -> bool:
     return abs(early.k_per_s - late.k_per_s) <= limit
 
 
-def _artefact_end(tails: _Tails, accepted: int) -> tuple[float, str]:
+def _artefact_end(tails: Tails, accepted: int) -> tuple[float, str]:
     """Continue the artefact's decay into the noise; (start in seconds, why)."""
+    if accepted == 0:
+        return float(tails.time_s[0]), "no artefact seen: the first points follow the fit"
     fit = tails.fit(accepted)
     edges, time = tails.edges, tails.time_s
     first_ok = float(time[edges[accepted]])
@@ -307,7 +274,7 @@ def _decay_time(middle: FloatArray, size: FloatArray, upper: FloatArray, *, last
     return min(times, default=nan)
 
 
-def _curve(tails: _Tails) -> dict[str, FloatArray]:
+def _curve(tails: Tails) -> dict[str, FloatArray]:
     tried = sorted(tails.fits)
     fits = [tails.fits[edge] for edge in tried]
     return {
@@ -319,7 +286,7 @@ def _curve(tails: _Tails) -> dict[str, FloatArray]:
     }
 
 
-def _undetected(time_s: FloatArray, *, reason: str, tails: _Tails | None = None) -> StartDetection:
+def _undetected(time_s: FloatArray, *, reason: str, tails: Tails | None = None) -> StartDetection:
     empty = np.empty(0)
     curve = {"cut_s": empty, "k_per_s": empty, "k_stderr_per_s": empty}
     ends = time_s if len(time_s) else np.array([nan])

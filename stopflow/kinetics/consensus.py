@@ -9,6 +9,7 @@ from stopflow.kinetics.artefact import StartDetection
 from stopflow.trimming import TrimWindow
 
 FEWEST_SHOTS = 4
+LATE = 2.0
 
 
 def agree_on_starts(
@@ -18,7 +19,8 @@ def agree_on_starts(
 
     Where most shots have no artefact, a few that seem to have one deviate from the law rather than
     from the reaction, and start at their first point too. Where no start could be detected, that
-    of the others is taken. Below 4 shots nothing is changed.
+    of the others is taken, and so where it is more than twice as late as theirs. Below 4 shots
+    nothing is changed.
 
     Parameters
     ----------
@@ -40,13 +42,22 @@ def agree_on_starts(
             else item
             for item in detections
         ]
-    usual = float(np.median([item.window.start_s for item in found]))
-    return [
-        _moved(item, start_s=usual, reason=f"as in the other shots ({item.reason})")
-        if item is not None and not item.found and item.first_s < usual < item.window.stop_s
-        else item
-        for item in detections
-    ]
+    usual = float(np.median([item.window.start_s - item.first_s for item in found]))
+    return [None if item is None else _settled(item, usual_s=usual) for item in detections]
+
+
+def _settled(detection: StartDetection, *, usual_s: float) -> StartDetection:
+    """Move a missing or much later start to the usual one, `usual_s` after the first point."""
+    start_s = detection.first_s + usual_s
+    if not detection.first_s < start_s < detection.window.stop_s:
+        return detection
+    if not detection.found:
+        return _moved(detection, start_s=start_s, reason=f"as others ({detection.reason})")
+    alone_s = detection.window.start_s
+    if alone_s - detection.first_s <= LATE * usual_s:
+        return detection
+    reason = f"as the other shots; alone this one would start at {1e3 * alone_s:.4g} ms"
+    return _moved(detection, start_s=start_s, reason=reason)
 
 
 def _moved(detection: StartDetection, *, start_s: float, reason: str) -> StartDetection:

@@ -172,6 +172,13 @@ RULES: dict[str, Rule] = {
             judge=shot_rules.law_shift,
         ),
         _rule(13, "no-start", _W, "no part of the trace is free of artefact"),
+        _rule(
+            15,
+            "artefact-inside",
+            _F,
+            "no start was found, and the fit does not follow the trace",
+            "misfit_chance",
+        ),
         _rule(14, "workbook-rate", _W, "the lab's own rate differs", "workbook_share"),
         _rule(20, "outlier-shot", _W, "one shot is not like its replicates", "replicate_chance"),
         _rule(
@@ -213,7 +220,9 @@ def judge_shot(shot: ShotAnalysis, thresholds: QualityThresholds) -> tuple[Findi
         if text:
             findings.append(rule.finding(text))
     if shot.window and shot.window.source == "first point":
-        findings.append(RULES["no-start"].finding(shot.window.reason))
+        follows = result.checks.misfit_chance >= thresholds.misfit_chance
+        rule = RULES["no-start" if follows else "artefact-inside"]
+        findings.append(rule.finding(shot.window.reason))
     theirs = shot.workbook_rate_per_s
     if theirs is not None and np.isfinite(theirs) and theirs > 0:
         mine, error = result.fit.k_per_s, result.k_stderr_per_s

@@ -113,6 +113,22 @@ def test_short_traces_are_kept_whole(count: int) -> None:
     assert len(found.cut_s) == 0
 
 
+def test_a_first_phase_is_not_taken_for_an_artefact(rng: np.random.Generator) -> None:
+    age = np.maximum(TIME - 0.008, 0)
+    starts = []
+    for _ in range(6):
+        two_phases = 0.7 * np.exp(-100 * age) + 0.3 * np.exp(-14 * age)
+        signal = two_phases + ringing(TIME) + 0.003 * rng.standard_normal(len(TIME))
+        starts.append(detect_start(TIME, signal).window.start_s)
+    assert 0.009 < np.median(starts) < 0.03
+
+
+def test_a_bubble_is_not_in_the_way(rng: np.random.Generator) -> None:
+    bubble = 0.3 * np.exp(-(((TIME - 0.15) / 0.003) ** 2))
+    found = [detect_start(TIME, shot(rng) + bubble) for _ in range(4)]
+    assert sum(item.found and 0.009 < item.window.start_s < 0.03 for item in found) >= 3
+
+
 def test_one_odd_shot_follows_the_others(rng: np.random.Generator) -> None:
     clean = [
         detect_start(TIME, np.exp(-25 * TIME) + 0.01 * rng.standard_normal(len(TIME)))
@@ -132,3 +148,13 @@ def test_a_shot_without_a_start_takes_that_of_the_others(rng: np.random.Generato
     settled = agree_on_starts([*good, lost])[-1]
     assert settled is not None
     assert settled.window.start_s == np.median([item.window.start_s for item in good])
+
+
+def test_a_start_much_later_than_the_others_is_settled(rng: np.random.Generator) -> None:
+    good = [detect_start(TIME, shot(rng)) for _ in range(4)]
+    late = detect_start(TIME, shot(rng, stop_s=0.05))
+    settled = agree_on_starts([*good, late])
+    assert late.window.start_s > 0.05
+    assert settled[:4] == good
+    assert settled[4] is not None
+    assert settled[4].window.start_s < 0.03

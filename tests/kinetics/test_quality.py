@@ -119,6 +119,12 @@ def test_a_start_inside_the_artefact(rng: np.random.Generator) -> None:
     assert "early-start" not in rules_of(signal, start_s=0.03)
 
 
+def test_no_start_and_no_fit_fails(rng: np.random.Generator) -> None:
+    assert "no-start" in rules_of(noisy(rng, decay())[::30], time_s=TIME[::30])
+    wave = 0.05 * np.sin(2 * np.pi * 30 * TIME)
+    assert "artefact-inside" in rules_of(noisy(rng, decay() + wave))
+
+
 def test_the_lab_s_own_rate(rng: np.random.Generator) -> None:
     assert "workbook-rate" in rules_of(noisy(rng, decay()), rate=30.0)
     assert "workbook-rate" not in rules_of(noisy(rng, decay()), rate=20.3)
