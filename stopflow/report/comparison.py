@@ -23,7 +23,7 @@ from stopflow.report.grid import Column, Grid
 from stopflow.report.model import attach_model
 from stopflow.report.model_figures import draw_learning, draw_predictions
 from stopflow.report.model_numbers import build_comparison, split_points
-from stopflow.report.pdf import DocumentInfo, Progress, flow_sheets, write_pdf
+from stopflow.report.pdf import Progress, describe_document, flow_sheets, write_pdf
 from stopflow.report.rounding import MISSING, format_bytes, format_digits, format_pm
 from stopflow.report.style import MUTED, Ruler, require_paper
 from stopflow.report.tables import csv_text
@@ -84,13 +84,7 @@ def write_compare_pdf(
     attachments = {"comparison.csv": csv_text(table).encode()}
     for model in models:
         attachments |= attach_model(model, prefix=f"{Path(model.name).name}-")
-    info = DocumentInfo(
-        title="Comparison of networks",
-        subject=names,
-        keywords="stopped-flow, kinetics, low-rank network",
-        maker=f"stopflow {provenance.get('version', '')}".strip(),
-        created=str(provenance.get("created", "") or ""),
-    )
+    info = describe_document("Comparison of networks", subject=names, provenance=provenance)
     write_pdf(
         sheets,
         path,

@@ -10,14 +10,16 @@ import pandas as pd
 from stopflow.report.conditions import build_series, constant_conditions
 from stopflow.report.data import KineticsReportData
 from stopflow.report.decimate import FloatArray
-from stopflow.report.experiment_figures import draw_cuts, draw_rates, draw_traces
+from stopflow.report.experiment_figures import draw_traces
 from stopflow.report.experiment_numbers import build_experiment_picture
+from stopflow.report.experiment_strip import draw_cuts, draw_rates
 from stopflow.report.flow import Block, Bookmark, Paragraph, Picture, build_subheading
 from stopflow.report.grid import Column, Grid
 from stopflow.report.page import Page
+from stopflow.report.repeats import name_files
 from stopflow.report.rounding import MISSING, format_digits, format_pm
 from stopflow.report.style import MUTED, Paper, Ruler, printable
-from stopflow.report.summary import Counts, count_reasons, count_shots, name_files
+from stopflow.report.summary import Counts, count_reasons, count_shots
 
 _MODEL_COLUMNS = (
     "k_per_s",

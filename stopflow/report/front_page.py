@@ -10,6 +10,7 @@ from stopflow.report.data import KineticsReportData
 from stopflow.report.flow import Block, Bookmark, Paragraph, Picture, build_heading
 from stopflow.report.grid import Column, Grid
 from stopflow.report.page import Page
+from stopflow.report.repeats import group_repeats, list_doubtful, list_repeats, name_files
 from stopflow.report.rounding import (
     MISSING,
     format_digits,
@@ -23,11 +24,7 @@ from stopflow.report.summary import (
     Counts,
     count_reasons,
     count_shots,
-    group_repeats,
     join_words,
-    list_doubtful,
-    list_repeats,
-    name_files,
     state_trust,
     summarise_rates,
     summarise_secondary,

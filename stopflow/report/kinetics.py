@@ -10,9 +10,9 @@ from stopflow.report.experiment_page import build_experiment_blocks
 from stopflow.report.flow import Bookmark
 from stopflow.report.front_page import build_front_blocks
 from stopflow.report.pdf import (
-    DocumentInfo,
     Progress,
     Sheet,
+    describe_document,
     flow_sheets,
     json_bytes,
     json_rows,
@@ -52,13 +52,10 @@ def write_kinetics_pdf(
     size = require_paper(paper)
     ruler = Ruler()
     sheets = build_sheets(data, size, ruler)
-    version = str(data.provenance.get("version", ""))
-    info = DocumentInfo(
-        title="Stopped-flow rate constants",
+    info = describe_document(
+        "Stopped-flow rate constants",
         subject=f"{len(data.shots)} shots, {data.shots['experiment'].nunique()} experiments",
-        keywords="stopped-flow, kinetics, rate constants",
-        maker=f"stopflow {version}".strip(),
-        created=str(data.provenance.get("created", "") or ""),
+        provenance=data.provenance,
     )
     write_pdf(
         sheets,

@@ -5,7 +5,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 
 from stopflow.report.closing import build_provenance_blocks
@@ -21,19 +20,18 @@ from stopflow.report.flow import (
     pair_picture,
 )
 from stopflow.report.grid import Column, Grid
+from stopflow.report.model_failures import build_failure_blocks
 from stopflow.report.model_figures import (
     draw_fit_level,
-    draw_histogram,
     draw_learning,
     draw_loss,
     draw_predictions,
     draw_ranks,
     draw_relative_errors,
-    draw_worst,
 )
+from stopflow.report.model_format import say_count, say_percent, say_rate, say_seconds
 from stopflow.report.model_numbers import (
     changing_ranks,
-    list_worst,
     metric,
     score_experiments,
     size_layers,
@@ -42,18 +40,16 @@ from stopflow.report.model_numbers import (
 )
 from stopflow.report.page import Page
 from stopflow.report.pdf import (
-    DocumentInfo,
     Progress,
+    describe_document,
     flow_sheets,
     json_bytes,
     json_rows,
     write_pdf,
 )
 from stopflow.report.rounding import MISSING, format_bytes, format_digits
-from stopflow.report.style import INK, MUTED, WASH, Ruler, printable, require_paper
+from stopflow.report.style import INK, MUTED, WASH, Ruler, require_paper
 from stopflow.report.tables import csv_text
-
-_WORST = 6
 
 
 def write_model_pdf(
@@ -84,16 +80,14 @@ def write_model_pdf(
         *_front_blocks(model),
         *_quality_blocks(model),
         *_learning_blocks(model),
-        *_failure_blocks(model),
+        *build_failure_blocks(model),
         *build_provenance_blocks(model.provenance),
     ]
     sheets = flow_sheets(blocks, size, ruler, section=model.name)
-    info = DocumentInfo(
-        title=f"Model {model.name}",
+    info = describe_document(
+        f"Model {model.name}",
         subject="Rate constants predicted by a network",
-        keywords="stopped-flow, kinetics, low-rank network",
-        maker=f"stopflow {model.provenance.get('version', '')}".strip(),
-        created=str(model.provenance.get("created", "") or ""),
+        provenance=model.provenance,
     )
     write_pdf(
         sheets,
@@ -148,11 +142,14 @@ def _paint_cells(
 ) -> None:
     numbers = model.metrics
     cells = (
-        (_rate(metric(numbers, "test", "mae_per_s")), "test error (MAE) / s⁻¹"),
-        (_percent(metric(numbers, "test", "median_relative_error")), "median relative error, test"),
-        (_rate(metric(numbers, "train", "mae_per_s")), "training error / s⁻¹"),
-        (_count(metric(numbers, "parameters")), "parameters"),
-        (_seconds(metric(numbers, "seconds")), "training time"),
+        (say_rate(metric(numbers, "test", "mae_per_s")), "test error (MAE) / s⁻¹"),
+        (
+            say_percent(metric(numbers, "test", "median_relative_error")),
+            "median relative error, test",
+        ),
+        (say_rate(metric(numbers, "train", "mae_per_s")), "training error / s⁻¹"),
+        (say_count(metric(numbers, "parameters")), "parameters"),
+        (say_seconds(metric(numbers, "seconds")), "training time"),
     )
     gap = 3.0
     wide = (width_mm - gap * (len(cells) - 1)) / len(cells)
@@ -183,7 +180,7 @@ def _quality_blocks(model: ModelReportData) -> list[Block]:
     scores = score_experiments(model.predictions)
     if scores:
         rows = tuple(
-            (name, str(count), _rate(mae), _percent(median), _percent(bias, signed=True))
+            (name, str(count), say_rate(mae), say_percent(median), say_percent(bias, signed=True))
             for name, count, mae, median, bias in scores
         )
         columns = (
@@ -212,9 +209,9 @@ def _score_grid(metrics: Mapping[str, object]) -> Grid:
             (
                 words,
                 f"{count:.0f}" if np.isfinite(count) else MISSING,
-                _rate(metric(metrics, key, "mae_per_s")),
-                _percent(metric(metrics, key, "median_relative_error")),
-                _percent(metric(metrics, key, "p95_relative_error")),
+                say_rate(metric(metrics, key, "mae_per_s")),
+                say_percent(metric(metrics, key, "median_relative_error")),
+                say_percent(metric(metrics, key, "p95_relative_error")),
             )
         )
     columns = (
@@ -274,101 +271,5 @@ def _cell(value: object) -> str:
     if value is None:
         return MISSING
     if isinstance(value, int):
-        return _count(float(value))
+        return say_count(float(value))
     return format_digits(value, 4) if isinstance(value, float) else str(value)
-
-
-def _failure_blocks(model: ModelReportData) -> list[Block]:
-    points = split_points(model.predictions)
-    if not points:
-        return []
-    worst = list_worst(model.predictions, count=_WORST)
-    blocks: list[Block] = [
-        build_heading("Where it fails"),
-        pair_picture(partial(draw_histogram, points=points), None, tall_mm=54.0),
-        build_subheading("The worst predictions"),
-        _worst_grid(worst),
-    ]
-    pictured = [] if model.trace is None else _traces(model, worst)
-    if pictured:
-        blocks += [
-            Picture(
-                tall_mm=42.0 * ((len(pictured) + 2) // 3), paint=partial(_paint_worst, pictured)
-            ),
-            Paragraph(
-                text="Grey: recorded. Line: best curve with the actual k. Dashed: best curve with "
-                "the predicted k.",
-                size=6.6,
-                colour=MUTED,
-            ),
-        ]
-    return blocks
-
-
-def _worst_grid(worst: pd.DataFrame) -> Grid:
-    rows = tuple(
-        (
-            str(row.experiment),
-            str(row.file),
-            format_digits(row.k_actual_per_s, 4),
-            format_digits(row.k_predicted_per_s, 4),
-            _percent(row.k_predicted_per_s / row.k_actual_per_s - 1, signed=True),
-        )
-        for row in worst.itertuples(index=False)
-    )
-    columns = (
-        Column(title="Experiment"),
-        Column(title="File"),
-        Column(title="Actual k", unit="s⁻¹", align="right"),
-        Column(title="Predicted k", unit="s⁻¹", align="right"),
-        Column(title="Error", unit="%", align="right"),
-    )
-    return Grid(columns=columns, rows=rows, size=6.9)
-
-
-def _traces(model: ModelReportData, worst: pd.DataFrame) -> list[tuple[str, Painter]]:
-    painters: list[tuple[str, Painter]] = []
-    for row in worst.itertuples(index=False):
-        pair = model.trace(str(row.experiment), str(row.file)) if model.trace else None
-        if pair is not None and len(pair[0]) > 3:
-            draw = partial(
-                draw_worst,
-                pair=pair,
-                actual=float(row.k_actual_per_s),
-                predicted=float(row.k_predicted_per_s),
-            )
-            painters.append((str(row.file), draw))
-    return painters
-
-
-def _paint_worst(
-    painters: Sequence[tuple[str, Painter]], page: Page, x_mm: float, y_mm: float, width_mm: float
-) -> None:
-    wide = (width_mm - 3 * 11.0 - 2 * 4.0) / 3
-    for place, (name, draw) in enumerate(painters):
-        x = x_mm + (place % 3) * (wide + 15.0) + 11.0
-        y = y_mm + (place // 3) * 42.0
-        shown = page.ruler.shorten(printable(name), 6.8, width_mm=wide, bold=True)
-        page.text(x, y + 2.6, shown, size=6.8, bold=True)
-        draw(page.axes(x, y + 7.0, width_mm=wide, height_mm=24.0))
-
-
-def _rate(value: float) -> str:
-    return format_digits(value, 3)
-
-
-def _percent(fraction: float, *, signed: bool = False) -> str:
-    if not np.isfinite(fraction):
-        return MISSING
-    text = f"{format_digits(100 * fraction, 2)} %"
-    return f"+{text}" if signed and fraction > 0 else text
-
-
-def _count(value: float) -> str:
-    return f"{value:,.0f}".replace(",", "\u2009") if np.isfinite(value) else MISSING
-
-
-def _seconds(value: float) -> str:
-    if not np.isfinite(value):
-        return MISSING
-    return f"{value:.0f} s" if value < 600 else f"{value / 60:.0f} min"

@@ -93,6 +93,19 @@ class DocumentInfo:
     created: str = ""
 
 
+def describe_document(
+    title: str, *, subject: str, provenance: Mapping[str, object]
+) -> DocumentInfo:
+    """Make the metadata of a report from what is known of its making."""
+    return DocumentInfo(
+        title=title,
+        subject=subject,
+        keywords="stopped-flow, kinetics, rate constants",
+        maker=f"stopflow {provenance.get('version', '')}".strip(),
+        created=str(provenance.get("created", "") or ""),
+    )
+
+
 @styled
 def write_pdf(
     sheets: Sequence[Sheet],

@@ -1,7 +1,7 @@
 """The answers of the first page, as numbers and sentences: rates, trust, what to repeat."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +11,6 @@ from stopflow.report.rounding import format_digits, format_pm, format_time, form
 
 VERDICTS = ("PASS", "WARN", "FAIL")
 _FEW = 4
-_NAMED = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +68,7 @@ def split_reasons(reason: object) -> list[str]:
     return [part.strip() for part in str(reason or "").split(";") if part.strip()]
 
 
-def _family(reason: str) -> str:
+def reason_family(reason: str) -> str:
     """Reduce a reason to its kind: numbers in it differ from shot to shot."""
     words = reason.split(" ")
     return " ".join("#" if any(c.isdigit() for c in word) else word for word in words)
@@ -84,7 +83,7 @@ def count_reasons(shots: pd.DataFrame) -> list[ReasonCount]:
     files: dict[tuple[str, str], list[str]] = {}
     for row in shots[shots["verdict"] != "PASS"].itertuples(index=False):
         for reason in split_reasons(row.reason) or ["no reason given"]:
-            key = (str(row.verdict), _family(reason))
+            key = (str(row.verdict), reason_family(reason))
             first.setdefault(key, reason)
             files.setdefault(key, []).append(str(row.file))
     order = sorted(files, key=lambda key: (VERDICTS[::-1].index(key[0]), -len(files[key])))
@@ -213,54 +212,6 @@ def _laws(fitted: pd.DataFrame) -> list[str]:
         f"The rates of {moved} of {len(shift)} shots move by more than two standard errors when "
         "another law is tried: look at their residuals."
     ]
-
-
-def list_repeats(shots: pd.DataFrame) -> pd.DataFrame:
-    """Return the shots to repeat or look at, failures first, in file order."""
-    wanted = shots[shots["verdict"] != "PASS"].copy()
-    wanted["_order"] = [0 if verdict == "FAIL" else 1 for verdict in wanted["verdict"]]
-    return wanted.sort_values("_order", kind="stable").drop(columns="_order")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Repeats:
-    """Shots of one experiment with the same verdict for the same reasons."""
-
-    verdict: str
-    experiment: str
-    reason: str
-    files: tuple[str, ...]
-
-
-def group_repeats(wanted: pd.DataFrame) -> list[Repeats]:
-    """Group shots that differ in numbers alone, in the order of the list."""
-    groups: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
-    for row in wanted.itertuples(index=False):
-        reason = str(row.reason or "no reason given")
-        key = (str(row.verdict), str(row.experiment), _family(reason))
-        groups.setdefault(key, []).append((reason, str(row.file)))
-    return [
-        Repeats(
-            verdict=verdict,
-            experiment=experiment,
-            reason=found[0][0],
-            files=tuple(file for _, file in found),
-        )
-        for (verdict, experiment, _), found in groups.items()
-    ]
-
-
-def name_files(files: Sequence[str]) -> str:
-    """List file names, the first dozen of many."""
-    named = ", ".join(files[:_NAMED])
-    more = len(files) - _NAMED
-    return f"{named} and {more} more" if more > 0 else named
-
-
-def list_doubtful(conditions: pd.DataFrame) -> pd.DataFrame:
-    """Return the series of replicates that did not pass for a reason of their own."""
-    named = conditions[(conditions["verdict"] != "PASS") & (conditions["reason"] != "")]
-    return named[named["fitted"] > 0]
 
 
 def summarise_secondary(secondary: pd.DataFrame) -> str:

@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from stopflow.errors import SettingsError
 from stopflow.io.atomic import replacing_file
 from stopflow.report.data import KineticsReportData
-from stopflow.report.experiment_figures import draw_cuts, draw_traces
+from stopflow.report.experiment_figures import draw_traces
 from stopflow.report.experiment_numbers import build_experiment_picture
+from stopflow.report.experiment_strip import draw_cuts
 from stopflow.report.page import Page
 from stopflow.report.rounding import (
     MISSING,

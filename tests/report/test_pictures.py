@@ -13,9 +13,10 @@ from stopflow.report.agreement import compare_rates
 from stopflow.report.conditions import build_series
 from stopflow.report.experiment_numbers import build_experiment_picture, relative_cuts
 from stopflow.report.model_numbers import fit_lines, list_worst, size_layers, split_points
+from stopflow.report.repeats import list_repeats
 from stopflow.report.secondary_numbers import build_pictures
 from stopflow.report.style import ordered_colours
-from stopflow.report.summary import count_reasons, count_shots, list_repeats
+from stopflow.report.summary import count_reasons, count_shots
 from stopflow.report.view import plot_shot, save_picture
 
 
