@@ -30,7 +30,7 @@ def shot(rng: np.random.Generator, *, height: float = 0.3, stop_s: float = 0.008
 @pytest.mark.slow
 def test_k_from_the_detected_start_agrees_with_k_from_the_true_one(full_proof) -> None:
     """Within one standard error in 95 % of simulated shots."""
-    seeds, every, folders = ((1, 2, 3, 4), 4, 45) if full_proof else ((6,), 8, 14)
+    seeds, every, folders = ((1, 2, 3, 4), 4, 45) if full_proof else ((6,), 8, 9)
     shifts = []
     for seed in seeds:
         lab = simulate_lab(LabSpec(folders=folders), generator=np.random.default_rng(seed))

@@ -21,7 +21,7 @@ def test_interval_of_replicates_covers_the_truth(
     shots: int, full_proof, rng: np.random.Generator
 ) -> None:
     """94 to 96 %; the single-shot errors play no part however wrong they are."""
-    draws = 40_000 if full_proof else 12_000
+    draws = 40_000 if full_proof else 6_000
     k = 5 + 0.1 * rng.standard_normal((draws, shots))
     covered = 0
     for row in k:
