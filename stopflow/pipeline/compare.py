@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 
 from stopflow.features import FeatureSpec
+from stopflow.learn.adapt import adapted_way
 from stopflow.learn.compare import (
     DEFAULT_WAYS,
+    FIT,
     PUBLISHED_NAME,
     Attempt,
     Predictor,
@@ -35,6 +37,7 @@ from stopflow.store import Dataset, load_dataset
 from stopflow.trace import FloatArray
 
 PRETRAINED = "pretrained"
+ADAPTED = "pretrained + LoRA"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -77,12 +80,12 @@ def compare_models(
 
     require_paper(paper)
     dataset = load_dataset(dataset_folder)
-    ways = tuple(layers or (*DEFAULT_WAYS[:-1], PRETRAINED, DEFAULT_WAYS[-1]))
+    ways = tuple(layers or (*DEFAULT_WAYS[:-1], "adaptive", PRETRAINED, ADAPTED, FIT))
     labs = {settings.features: _lab(dataset, settings, settings.features, progress)}
     if PUBLISHED_NAME in ways and "raw" not in labs:
         labs["raw"] = _lab(dataset, settings, "raw", progress)
     data = labs[settings.features]
-    further = {PRETRAINED: _pretrained(dataset)} if PRETRAINED in ways else {}
+    further = _shipped_ways(dataset, settings)
     attempts = compare(
         labs,
         settings,
@@ -108,15 +111,18 @@ def _lab(dataset: Dataset, settings: TrainSettings, kind: str, progress: Progres
     )
 
 
-def _pretrained(dataset: Dataset) -> Predictor:
-    """Return the way that predicts with the shipped model, which learned from no lab."""
+def _shipped_ways(dataset: Dataset, settings: TrainSettings) -> dict[str, Predictor]:
+    """Return the shipped model as it is, and fine-tuned where it takes the same features."""
     model = load_model(find_model(None, Path("models")))
 
     def predict(data: LabData, _split: Split, _seed: int) -> FloatArray:
         traces = [dataset.trimmed(int(row)) for row in data.row]
         return predict_shots(model, [trace for trace in traces if trace is not None]).k_per_s
 
-    return predict
+    ways: dict[str, Predictor] = {PRETRAINED: predict}
+    if settings.feature_spec() == model.features:
+        ways[ADAPTED] = adapted_way(model, trace=trace_of(dataset))
+    return ways
 
 
 def _report_data(
