@@ -183,7 +183,7 @@ def _row(row: dict) -> tuple[str, ...]:
         whole("parameters"),
         whole("epochs"),
         number("seconds"),
-        format_bytes(float(row.get("peak_memory_bytes", np.nan))),
+        format_bytes(float(row["peak_memory_bytes"]) or np.nan),
     )
 
 

@@ -80,6 +80,8 @@ class Paragraph:
         """Cut between two lines."""
         lines = self._lines(ruler, width_mm)
         fits = int((room_mm - self.before_mm) / self._step_mm)
+        if fits >= len(lines):
+            return self, None
         if fits < 2 or self.keep_with_next:
             return None, self
         return (

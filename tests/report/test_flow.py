@@ -43,6 +43,15 @@ def test_every_row_stands_once_in_order_above_the_floor(paper, rows, ruler):
     assert words == 900
 
 
+def test_a_paragraph_that_just_fits_leaves_nothing_for_the_next_page(ruler):
+    paper = PAPERS["a4"]
+    last = Paragraph(text="word " * 60, after_mm=6.0)
+    for gap in range(100, 1200, 7):
+        filler = [Paragraph(text="x", after_mm=0.0)] * 55
+        pages = lay_out([*filler, Paragraph(text="x", after_mm=gap / 100), last], paper, ruler)
+        assert all(item.block.text.strip() for page in pages for item in page)
+
+
 def test_a_heading_never_stands_last_on_a_page(ruler):
     paper = PAPERS["a4"]
     for filler in range(40, 60):
