@@ -16,6 +16,8 @@ from stopflow.cli.console import warn
 from stopflow.errors import StopflowError
 
 INTERRUPTED = 130
+BLAS_THREADS = "OPENBLAS_NUM_THREADS"
+"""Small matrices by the thousand: several BLAS threads would only wait for each other."""
 
 app = typer.Typer(
     name="stopflow",
@@ -43,6 +45,7 @@ def _options(
 
 def main() -> None:
     """Run the command line; no traceback reaches a user unless --debug asks for it."""
+    os.environ.setdefault(BLAS_THREADS, "1")
     try:
         app()
     except StopflowError as error:
