@@ -80,10 +80,10 @@ class Paragraph:
         """Cut between two lines."""
         lines = self._lines(ruler, width_mm)
         fits = int((room_mm - self.before_mm) / self._step_mm)
-        if fits >= len(lines):
-            return self, None
         if fits < 2 or self.keep_with_next:
             return None, self
+        if fits >= len(lines):
+            return self, None
         return (
             _reworded(self, " ".join(lines[:fits])),
             _reworded(self, " ".join(lines[fits:])),
