@@ -18,6 +18,8 @@ demo: $(READY)
 	@echo "Open reports/kinetics.pdf (rates, verdicts, plots) and reports/dlrt.pdf (the network);"
 	@echo "tables: reports/rates.xlsx, reports/rates.csv, reports/predictions.csv."
 
+# One BLAS thread a process: there is a process a core.
+test: export OMP_NUM_THREADS = 1
 test: $(READY)
 	$(BIN)/python -m pytest -n 2
 
@@ -27,6 +29,7 @@ check: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+proof: export OMP_NUM_THREADS = 1
 proof: $(READY)
 	$(BIN)/python -m pytest -n 2 --full -m slow
 
