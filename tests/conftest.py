@@ -1,11 +1,5 @@
 """Fixtures every test may use: a seeded generator, and the scale of statistical proofs."""
 
-import os
-
-# Test processes are as many as there are cores; more BLAS threads would only wait for each other.
-for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(threads, "1")
-
 import numpy as np
 import pytest
 
