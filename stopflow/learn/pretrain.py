@@ -50,7 +50,7 @@ class PretrainSettings:
     polish_share, polish_rate
         The last part of the steps, which starts again from this share of `learning_rate`.
     directions
-        Coordinates of a trace (shape only).
+        Coordinates of a trace.
     whitening_floor
         Directions with a smaller SD than this over the prior are not enlarged further.
     checkpoint_every
@@ -183,7 +183,7 @@ def pretrain(
         generator=numpy_generator,
     )
     generator = torch.Generator().manual_seed(settings.seed)
-    whitening = whiten(bank, basis.shape[1], settings.whitening_floor, generator=generator)
+    whitening = whiten(bank, settings.whitening_floor, generator=generator)
     run = _start(settings, whitening, generator=generator)
     if resume and checkpoint is not None and checkpoint.exists():
         _load(checkpoint, run, settings)

@@ -49,14 +49,12 @@ def cell_means_adjoint(tau: FloatArray, edges: FloatArray, rows: FloatArray) -> 
 def cell_basis(kind: str, pairs: int, *, directions: int) -> FloatArray:
     """Orthonormal Q (pairs, q) over the signal slots of `kind`, every column of mean 0.
 
-    For ``shape`` it holds the direction that turns a trace, the slope, every shape an exponential
-    takes on the grids that occur, and striped directions that see nothing but noise, so that
-    the noise level can be felt; q = `directions`. For ``blocks`` it is everything of mean 0.
+    It holds the direction that turns a trace, the slope, every shape an exponential takes on the
+    grids that occur, and striped directions that see nothing but noise, so that the noise level
+    can be felt; q = `directions`. What a grid looks like otherwise stays unseen, so that nothing
+    can be learned by heart about the grids of a bank.
     """
     edges = EDGES[kind](pairs)
-    if kind == "blocks":
-        centring = np.eye(pairs) - 1.0 / pairs
-        return np.linalg.eigh(centring)[1][:, 1:]
     middle = 0.5 * (edges[1:] + edges[:-1])
     basis = _orthonormal(np.stack([turning_weights(kind, pairs), middle - middle.mean()], axis=1))
     basis = _orthonormal(np.hstack([basis, _clean_directions(edges, beside=basis)]))
@@ -95,6 +93,7 @@ def _stripes(pairs: int, count: int) -> FloatArray:
     bounds = np.linspace(0, pairs, count + 1).astype(int)
     columns = np.zeros((pairs, count))
     for column, (first, last) in enumerate(pairwise(bounds)):
-        place = np.arange(last - first)
-        columns[first:last, column] = np.where(place * STRIPES // (last - first) % 2, -1.0, 1.0)
+        place, length = np.arange(last - first), last - first
+        signs = place * min(STRIPES, length) // length % 2
+        columns[first:last, column] = np.where(signs, -1.0, 1.0)
     return columns

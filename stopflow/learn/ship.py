@@ -154,8 +154,9 @@ def model_card(
         "",
         f"{settings.steps:,} steps of {settings.batch_size} fresh traces, "
         f"{minutes:.0f} minutes on one busy CPU core; no measured trace was used. Adam on K, L "
-        f"and S, rate {settings.learning_rate:g} with a cosine to zero; loss: negative "
-        "log-likelihood.",
+        f"and S, rate {settings.learning_rate:g} with a cosine to zero, the last "
+        f"{settings.polish_share:.0%} of the steps again from "
+        f"{settings.learning_rate * settings.polish_rate:g}; loss: negative log-likelihood.",
         "",
         "## Prior",
         "",

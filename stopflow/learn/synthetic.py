@@ -71,7 +71,7 @@ def draw_grids(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SyntheticBatch:
-    """Coordinates (B, q or more) of normalised traces and what made them.
+    """Coordinates (B, q) of normalised traces and what made them.
 
     `log_kt`, `noise` (SD over amplitude) and `grid` (number of the time grid) are (B,).
     """
@@ -98,8 +98,6 @@ class TraceBank:
         (G, rho, 2) mean and SD of the energy of unit noise outside Q.
     fastest
         (G,) largest log(k T) of a grid.
-    beside
-        (G, p) further inputs that depend on the grid alone: log counts for blocks, none for shape.
     turning
         (q,) weights that say which way up a trace is.
     """
@@ -112,7 +110,6 @@ class TraceBank:
     roots: Tensor
     outside: Tensor
     fastest: Tensor
-    beside: Tensor
     turning: Tensor
     first_log_kt: float
     step_log_kt: float
@@ -120,7 +117,7 @@ class TraceBank:
     @property
     def n_inputs(self) -> int:
         """Coordinates of a trace."""
-        return self.curves.shape[2] + self.beside.shape[1]
+        return self.curves.shape[2]
 
     def curve(self, grid: Tensor, log_kt: Tensor) -> Tensor:
         """(B, q) coordinates of exponentials, linear between the values of the table."""
@@ -166,9 +163,8 @@ class TraceBank:
         rest = (outside[:, 0] + outside[:, 1] * normal[1]).clamp_(min=0) * noise.square()
         scale = ((found.square().sum(dim=1) + rest) / self.pairs).sqrt()
         found *= (torch.where(found @ self.turning < 0, -1.0, 1.0) / scale)[:, None]
-        rows = torch.cat([found, self.beside[grid]], dim=1)
         return SyntheticBatch(
-            coordinates=rows[:traces],
+            coordinates=found[:traces],
             log_kt=log_kt[:traces],
             noise=noise[:traces],
             grid=grid[:traces],
@@ -236,7 +232,6 @@ def build_bank(
         roots=roots,
         outside=outside,
         fastest=torch.tensor([math.log(prior.fastest(tau)) for tau in grids]),
-        beside=torch.from_numpy(np.stack([_beside(spec, tau) for tau in grids])).float(),
         turning=torch.from_numpy(basis.T @ turning_weights(spec.kind, spec.pairs)).float(),
         first_log_kt=float(log_kt[0]),
         step_log_kt=float(log_kt[1] - log_kt[0]),
@@ -247,9 +242,3 @@ def _square_root(covariance: FloatArray) -> FloatArray:
     """F with F^T F = covariance, also where that is singular (fewer points than directions)."""
     values, vectors = np.linalg.eigh(covariance)
     return (vectors * np.sqrt(np.clip(values, 0.0, None))).T
-
-
-def _beside(spec: FeatureSpec, tau: FloatArray) -> FloatArray:
-    if spec.kind != "blocks":
-        return np.zeros(0)
-    return np.log1p(np.histogram(tau, bins=EDGES[spec.kind](spec.pairs))[0])

@@ -22,7 +22,6 @@ from stopflow.trace import FloatArray
 
 CENTRE: Final = math.log(60.0)
 SPREAD: Final = 2.2
-BESIDE_FLOOR: Final = 0.3
 WHITENING_TRACES: Final = 32_768
 
 
@@ -38,16 +37,12 @@ class Whitening:
         return (rows - self.mean) @ self.matrix
 
 
-def whiten(bank: TraceBank, signals: int, floor: float, *, generator: torch.Generator) -> Whitening:
-    """Principal directions of the signal part at unit SD; the part beside it scaled by column."""
+def whiten(bank: TraceBank, floor: float, *, generator: torch.Generator) -> Whitening:
+    """Principal directions at unit SD, none enlarged beyond 1 / floor."""
     rows = bank.draw(WHITENING_TRACES, generator=generator).coordinates.double()
     mean = rows.mean(dim=0)
-    energy, vectors = torch.linalg.eigh(torch.cov(rows[:, :signals].T))
-    matrix = torch.zeros(rows.shape[1], rows.shape[1], dtype=torch.float64)
-    matrix[:signals, :signals] = vectors / (energy.clamp(min=0) + floor**2).sqrt()
-    if rows.shape[1] > signals:
-        beside = 1.0 / (rows[:, signals:].std(dim=0) + BESIDE_FLOOR)
-        matrix[signals:, signals:] = torch.diag(beside)
+    energy, vectors = torch.linalg.eigh(torch.cov(rows.T))
+    matrix = vectors / (energy.clamp(min=0) + floor**2).sqrt()
     return Whitening(mean=mean.float(), matrix=matrix.float())
 
 
@@ -60,10 +55,7 @@ def export_network(
     B A Vc = V R (QR) and therefore S' = S R^T, b' = b - U S Vc^T A^T mean.
     """
     places = torch.zeros(spec.n_inputs, len(whitening.mean), dtype=torch.float64)
-    signals = basis.shape[1]
-    places[1::2, :signals] = torch.from_numpy(basis)
-    if len(whitening.mean) > signals:
-        places[0::2, signals:] = torch.eye(spec.pairs, dtype=torch.float64)
+    places[1::2] = torch.from_numpy(basis)  # the time slots are not looked at
     exported = build_network(spec.n_inputs, network.specs, generator=torch.Generator())
     exported.load_state_dict(
         {

@@ -37,7 +37,7 @@ TINY = PretrainSettings(
     prior=Prior(points=(150, 300)),
     grids=GridCounts(even=1, long=1, jittered=1, log=1, two_rate=0),
 )
-SETTINGS = (TINY, replace(TINY, features="blocks", pairs=48))
+SETTINGS = (TINY, replace(TINY, features="blocks", pairs=128))
 kinds = pytest.mark.parametrize("settings", SETTINGS, ids=lambda s: s.features)
 
 
@@ -55,14 +55,12 @@ def test_the_exported_network_says_of_rows_what_the_trained_one_says_of_coordina
     grids = draw_grids(settings.prior, settings.grids, generator=generator)
     bank = build_bank(spec, basis, grids, prior=settings.prior, long=1, generator=generator)
     torch_generator = torch.Generator().manual_seed(1)
-    whitening = whiten(bank, basis.shape[1], 0.01, generator=torch_generator)
+    whitening = whiten(bank, 0.01, generator=torch_generator)
     trained = build_network(len(whitening.mean), settings.layers(), generator=torch_generator)
     exported = export_network(trained, whitening, basis, spec=spec)
     traces = [draw_trace(settings.prior, generator=generator) for _ in range(20)]
     rows = np.stack([build_features(t.time_s, t.signal, spec=spec) for t in traces])
     coordinates = rows[:, 1::2].astype(float) @ basis
-    if settings.features == "blocks":
-        coordinates = np.hstack([coordinates, rows[:, 0::2]])
     with torch.no_grad():
         inner = trained(whitening.apply(torch.from_numpy(coordinates).float()))
         outer = exported(torch.from_numpy(rows))
