@@ -128,8 +128,10 @@ def test_the_same_input_gives_the_same_report_and_rates(simulated, tmp_path, run
     first = [path.read_bytes() for path in reports]
     run("ingest", folder)
     assert [path.read_bytes() for path in reports] == first
-    run("report")
+    run("report", "--export", "prism", "--export", "kintek", "--export", "origin")
     assert [path.read_bytes() for path in reports] == first
+    exported = {path.name for path in (tmp_path / "reports" / "exports").iterdir()}
+    assert {"prism.txt", "kintek-shots.txt", "origin-shots.txt"} <= exported
 
 
 def spoil_empty(folder):

@@ -55,7 +55,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command(epilog="Example: stopflow run data/fe_scn")(run)
     app.command(epilog="Example: stopflow ingest data/ --law auto")(ingest)
-    app.command(epilog="Example: stopflow report --paper letter")(report)
+    app.command(epilog="Example: stopflow report --paper letter --export prism")(report)
     app.command(epilog="Example: stopflow simulate data/simulated --folders 6")(simulate)
     app.command(epilog="Example: stopflow doctor")(doctor)
 
@@ -140,6 +140,10 @@ def report(
         list[Path] | None,
         typer.Option("--model", help="Rebuild the PDF of this model folder too. May be repeated."),
     ] = None,
+    exports: Annotated[
+        list[str] | None,
+        typer.Option("--export", help="Tables for prism, origin or kintek. May be repeated."),
+    ] = None,
     paper: Paper = "a4",
     quiet: Quiet = False,
     debug: Debug = False,
@@ -149,7 +153,12 @@ def report(
 
     with progress_bar(quiet=quiet) as progress:
         written = rebuild_reports(
-            dataset, reports, models=models or (), paper=paper, progress=progress
+            dataset,
+            reports,
+            models=models or (),
+            exports=exports or (),
+            paper=paper,
+            progress=progress,
         )
     say_written(written, quiet=quiet)
 

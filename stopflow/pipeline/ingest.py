@@ -29,7 +29,7 @@ from stopflow.kinetics.analysis import (
 )
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.store import Dataset, DatasetWriter, file_sha256, load_dataset, writing_dataset
-from stopflow.trace import Experiment
+from stopflow.trace import Experiment, Problem
 
 CUT_COLUMNS = ("experiment", "file", "channel", "cut_s", "k_per_s", "k_stderr_per_s")
 PROBLEM_COLUMNS = ("experiment", "file", "where", "found", "expected", "level")
@@ -204,6 +204,11 @@ def _tables(
     lab = analyse_lab([reading.analysis for reading in readings], settings.analysis)
     shots = [row for analysis in lab.experiments for row in shot_rows(analysis)]
     problems = [problem for reading in readings for problem in reading.experiment.problems]
+    problems += [
+        Problem(experiment=reading.experiment.name, file="", found=note, level="note")
+        for reading in readings
+        for note in reading.analysis.notes
+    ]
     return {
         "shots": pd.DataFrame([{**row, **place} for row, place in zip(shots, places, strict=True)]),
         "conditions": pd.DataFrame(

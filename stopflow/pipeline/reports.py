@@ -82,14 +82,36 @@ def rebuild_reports(
     reports: Path,
     *,
     models: Sequence[Path] = (),
+    exports: Sequence[str] = (),
     paper: str = "a4",
     progress: Progress = silent,
 ) -> list[Path]:
-    """Build the kinetics report again, and the PDF of each model folder named."""
+    """Build the kinetics report again, the PDF of each model folder and the exports named."""
     dataset = load_dataset(dataset_folder)
     written = write_reports(dataset, reports, paper=paper, progress=progress)
+    written += write_exports(dataset, reports, names=exports)
     for folder in models:
         written.append(write_model_report(folder, reports, dataset=dataset, paper=paper))
+    return written
+
+
+def write_exports(dataset: Dataset, reports: Path, *, names: Sequence[str]) -> list[Path]:
+    """Write tables for other programs into reports/exports/: prism, origin, kintek."""
+    from stopflow.report.exports import EXPORTS, find_export
+
+    for name in names:
+        find_export(name)
+    data, folder, written = kinetics_data(dataset), reports / "exports", list[Path]()
+    for name in (name for name in EXPORTS if name in names):
+        export = find_export(name)
+        if name == "prism":
+            written.append(folder / "prism.txt")
+            export(data, written[-1])
+            continue
+        for experiment in dataset.shots["experiment"].unique():
+            target = folder / f"{name}-{experiment.replace('/', '-')}.txt"
+            made = export(data, target, experiment=experiment)
+            written += made if isinstance(made, list) else [target]
     return written
 
 
