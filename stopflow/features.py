@@ -339,7 +339,8 @@ def decode_target(target: ArrayLike, window_s: ArrayLike, *, spec: FeatureSpec) 
     values = np.asarray(target, dtype=np.float64)
     if not FEATURES[spec.kind].dimensionless:
         return values
-    return np.exp(values) / np.asarray(window_s, dtype=np.float64)
+    with np.errstate(over="ignore"):  # an untrained network may say anything: infinite then
+        return np.exp(values) / np.asarray(window_s, dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
