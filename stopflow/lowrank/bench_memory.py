@@ -1,7 +1,14 @@
-"""Peak memory of a training step, in a process of its own."""
+"""Peak memory of a training step, in a process of its own.
 
-import multiprocessing
+``python -m stopflow.lowrank.bench_memory`` is that process: it reads what to measure as JSON from
+standard input and writes one number.
+"""
+
+import json
 import resource
+import subprocess
+import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -13,9 +20,15 @@ def peak_megabytes(name: str, *, size: BenchSize, batch: int, device: str = "cpu
     """Return the peak memory of building and four steps, above the loaded data."""
     if device != "cpu":
         return _cuda_peak(name, size, batch, device)
-    context = multiprocessing.get_context("spawn")
-    with context.Pool(1) as pool:
-        return pool.apply(_resident_peak, (name, size, batch, torch.get_num_threads()))
+    task = {"name": name, "batch": batch, "threads": torch.get_num_threads(), **asdict(size)}
+    done = subprocess.run(
+        [sys.executable, "-m", "stopflow.lowrank.bench_memory"],
+        input=json.dumps(task),
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    return float(done.stdout)
 
 
 def _resident_peak(name: str, size: BenchSize, batch: int, threads: int) -> float:
@@ -60,3 +73,14 @@ def _peak() -> float:
             if line.startswith("VmHWM"):
                 return int(line.split()[1]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _main() -> None:
+    task = json.load(sys.stdin)
+    name, batch, threads = (task.pop(key) for key in ("name", "batch", "threads"))
+    size = BenchSize(**(task | {"dims": tuple(task["dims"])}))
+    sys.stdout.write(f"{_resident_peak(name, size, batch, threads)}\n")
+
+
+if __name__ == "__main__":
+    _main()

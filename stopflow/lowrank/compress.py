@@ -170,8 +170,14 @@ def _low_rank_like(
 ) -> LowRankLayer:
     """Return a low-rank layer with the bias of another, its factors still to be set."""
     new = LowRankLayer(
-        columns, rows, rank, gain=1.0, fan_in=layer.fan_in, generator=torch.Generator()
-    ).to(layer.bias.device, layer.bias.dtype)
+        columns,
+        rows,
+        rank,
+        gain=1.0,
+        fan_in=layer.fan_in,
+        generator=torch.Generator(),
+        dtype=layer.bias.dtype,
+    ).to(layer.bias.device)
     new.bias.data = layer.bias.data.clone()
     return new
 

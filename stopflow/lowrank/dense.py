@@ -23,12 +23,13 @@ class DenseLayer(nn.Module):
         gain: float,
         fan_in: int,
         generator: torch.Generator,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
         self.fan_in = fan_in
-        weight = torch.randn(n_outputs, n_inputs, generator=generator, dtype=torch.float64)
-        self.weight = nn.Parameter(weight * math.sqrt(gain / fan_in))
-        self.bias = nn.Parameter(torch.zeros(n_outputs, dtype=torch.float64))
+        weight = torch.randn(n_outputs, n_inputs, generator=generator, dtype=dtype)
+        self.weight = nn.Parameter(weight.mul_(math.sqrt(gain / fan_in)))
+        self.bias = nn.Parameter(torch.zeros(n_outputs, dtype=dtype))
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x W^T + b, shape (batch, outputs)."""

@@ -50,20 +50,21 @@ class LowRankLayer(nn.Module):
         fan_in: int,
         generator: torch.Generator,
         basis: InputBasis | None = None,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
         self.fan_in = fan_in
-        u = orthonormal(n_outputs, rank, generator=generator)
+        u = orthonormal(n_outputs, rank, generator=generator, dtype=dtype)
         power = gain * n_outputs * n_inputs / fan_in
         s = torch.full((rank,), math.sqrt(power / rank), dtype=torch.float64)
         if basis is None:
-            v = orthonormal(n_inputs, rank, generator=generator)
+            v = orthonormal(n_inputs, rank, generator=generator, dtype=dtype)
         else:
             v, s = _along(basis, rank, n_inputs=n_inputs, power=gain * n_outputs)
-        self.U = nn.Parameter(u.contiguous())
-        self.S = nn.Parameter(torch.diag(s))
-        self.V = nn.Parameter(v.contiguous())
-        self.bias = nn.Parameter(torch.zeros(n_outputs, dtype=torch.float64))
+        self.U = nn.Parameter(u)
+        self.S = nn.Parameter(torch.diag(s).to(dtype))
+        self.V = nn.Parameter(v.to(dtype).contiguous())
+        self.bias = nn.Parameter(torch.zeros(n_outputs, dtype=dtype))
 
     @property
     def rank(self) -> int:
@@ -118,17 +119,18 @@ def resize_for(module: nn.Module, state_dict: dict, prefix: str, rows: dict[str,
             own.data = own.data.new_empty(stored.shape)
 
 
-def orthonormal(rows: int, columns: int, *, generator: torch.Generator) -> Tensor:
-    """Draw orthonormal columns, uniform over the Stiefel manifold; float64."""
-    normal = torch.randn(rows, columns, generator=generator, dtype=torch.float64)
-    return positive_qr(normal)[0]
+def orthonormal(
+    rows: int, columns: int, *, generator: torch.Generator, dtype: torch.dtype = torch.float64
+) -> Tensor:
+    """Draw orthonormal columns, uniform over the Stiefel manifold."""
+    return positive_qr(torch.randn(rows, columns, generator=generator, dtype=dtype))[0]
 
 
 def positive_qr(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Return the QR factors with a non-negative diagonal of R, which makes them unique."""
     q, r = torch.linalg.qr(matrix)
     sign = torch.where(torch.diagonal(r, dim1=-2, dim2=-1) < 0, -1.0, 1.0).to(r.dtype)
-    return (q * sign.unsqueeze(-2)).contiguous(), r * sign.unsqueeze(-1)
+    return q.mul_(sign.unsqueeze(-2)).contiguous(), r * sign.unsqueeze(-1)
 
 
 def _along(basis: InputBasis, rank: int, *, n_inputs: int, power: float) -> tuple[Tensor, Tensor]:
@@ -140,4 +142,4 @@ def _along(basis: InputBasis, rank: int, *, n_inputs: int, power: float) -> tupl
     energies = basis.energies[:rank].double().clamp_min(1e-12 * float(basis.energies[0]))
     s = energies ** (-0.5 * basis.whiten)
     scale = power * basis.mean_square / float((s.square() * energies).sum())
-    return basis.directions[:, :rank].double(), s * math.sqrt(scale)
+    return basis.directions[:, :rank], s * math.sqrt(scale)

@@ -55,6 +55,7 @@ class LayerStart:
     fan_in: int
     generator: torch.Generator
     basis: InputBasis | None
+    dtype: torch.dtype
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +100,7 @@ def _build_dense(start: LayerStart) -> DenseLayer:
         gain=start.gain,
         fan_in=start.fan_in,
         generator=start.generator,
+        dtype=start.dtype,
     )
 
 
@@ -115,6 +117,7 @@ def _build_low_rank(start: LayerStart) -> LowRankLayer:
         gain=start.gain,
         fan_in=start.fan_in,
         generator=start.generator,
+        dtype=start.dtype,
         basis=start.basis,
     )
 

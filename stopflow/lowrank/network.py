@@ -103,7 +103,8 @@ def build_network(
             fan_in=(fan_in or width) if first else width,
             generator=generator,
             basis=input_basis if first else None,
+            dtype=dtype,
         )
-        layers.append(FAMILIES[spec.type].build(start).to(dtype))
+        layers.append(FAMILIES[spec.type].build(start))
         width = spec.dim
     return Network(n_inputs, layers, specs)

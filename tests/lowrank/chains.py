@@ -38,7 +38,7 @@ def chain(
     specs = [LayerSpec(type=kind, dim=dim, rank=rank, activation=activation) for dim in dims]
     specs.append(LayerSpec(type="dense", dim=1, activation="linear"))
     generator = seeded(seed)
-    network = build_network(inputs, specs, generator=generator).double()
+    network = build_network(inputs, specs, generator=generator, dtype=torch.float64)
     for layer in network.layers:
         layer.bias.data = 0.1 * torch.randn(layer.bias.shape, generator=generator).double()
         if isinstance(layer, LowRankLayer):
@@ -64,7 +64,7 @@ def as_dense(network: Network) -> Network:
     specs = [
         LayerSpec(type="dense", dim=spec.dim, activation=spec.activation) for spec in network.specs
     ]
-    dense = build_network(network.n_inputs, specs, generator=seeded(0)).double()
+    dense = build_network(network.n_inputs, specs, generator=seeded(0), dtype=torch.float64)
     for own, layer, weight in zip(dense.layers, network.layers, weights(network), strict=True):
         own.weight.data, own.bias.data = weight, layer.bias.data.clone()
     return dense

@@ -1,7 +1,7 @@
 """Dynamical Adam learns a rate from a trace as well as vanilla and dense networks do."""
 
 import math
-from statistics import mean
+from statistics import mean, stdev
 
 import pytest
 import torch
@@ -59,9 +59,11 @@ def test_dynamical_adam_learns_as_well_as_vanilla_and_dense(full_proof):
     size = {"epochs": 60, "rows": 500} if full_proof else {"epochs": 20, "rows": 250}
     seeds = range(5 if full_proof else 2)
     found = {
-        kind: mean(error(kind, seed, rate=1e-2, **size) for seed in seeds)
+        kind: [error(kind, seed, rate=1e-2, **size) for seed in seeds]
         for kind in ("dense", "vanilla", "dlrt", "adaptive")
     }
-    assert found["dlrt"] < found["dense"]
-    assert found["dlrt"] < 1.05 * found["vanilla"]
-    assert found["adaptive"] < 1.05 * found["vanilla"]
+    for kind in ("dlrt", "adaptive"):
+        assert mean(found[kind]) < mean(found["dense"])
+        if full_proof:
+            worse = [a - b for a, b in zip(found[kind], found["vanilla"], strict=True)]
+            assert mean(worse) < 2 * stdev(worse) / math.sqrt(len(worse))
