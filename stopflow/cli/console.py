@@ -85,9 +85,9 @@ def say_table(
         drawn.add_column(
             column,
             justify="right" if numeric else "left",
-            no_wrap=longest <= SHORT_CELL,
+            no_wrap=longest <= SHORT_CELL or index == 0,
             min_width=min(longest, SHORT_CELL),
-            overflow="fold",
+            overflow="ellipsis" if index == 0 else "fold",
         )
     for row in rows:
         drawn.add_row(*(Text(cell, style=VERDICT_STYLES.get(cell, "")) for cell in row))
