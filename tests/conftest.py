@@ -1,7 +1,12 @@
 """Fixtures every test may use: a seeded generator, and the scale of statistical proofs."""
 
+import hypothesis
 import numpy as np
 import pytest
+
+# The same examples in every run: a gate that is green stays green.
+hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("steady")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -97,9 +97,11 @@ def test_batch_equals_single(law, log_kt, log_snr, points, seed):
         assert fit.status == alone.status
         assert fit.reason == alone.reason
         if alone.ok:
-            # A rate less certain than its own size has digits only on the scale of its error.
+            # A rate less certain than its own size has digits only on the scale of its error;
+            # below k T = 1, where a slope hides the curvature, a digit more is lost.
             scale = max(alone.k_per_s, alone.k_stderr_per_s)
-            assert abs(fit.k_per_s - alone.k_per_s) < 1e-9 * scale
+            digits = 1e-9 if alone.k_per_s * alone.window_s >= 1 else 1e-8
+            assert abs(fit.k_per_s - alone.k_per_s) < digits * scale
             assert fit.k_stderr_per_s == pytest.approx(alone.k_stderr_per_s, rel=1e-6)
             for name in alone.parameters:
                 moved = fit.parameters[name] - alone.parameters[name]
