@@ -132,12 +132,14 @@ def project(
     else:
         frame, triangle = line_frame(time, slope=slope, intercept=intercept)
     inside = frame @ signal
+    rest = signal - inside @ frame
     return OneRate(
         time=time,
         root_weights=root_weights,
         frame=frame,
         triangle=triangle,
-        signal=signal - inside @ frame,
+        # Twice, against the rounding of a large baseline.
+        signal=rest - (frame @ rest) @ frame,
         inside=inside,
         tie=tie,
     )

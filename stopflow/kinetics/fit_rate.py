@@ -28,6 +28,8 @@ from stopflow.trace import FloatArray
 CONVERGED = 1e-7
 # Share of a sum below which differences of sums have lost too many digits.
 CANCELLED = 1e-6
+# Share below which the projected exponential itself is worth its cost: k is exact to ten digits.
+COSTLY = 3e-4
 NEWTON_STEPS = 25
 
 
@@ -86,6 +88,8 @@ class Solution:
         (1 + f, 1 + f) ``inverse @ inverse.T`` is the covariance for noise of variance 1.
     rss
         Sum of squared residuals.
+    kept
+        Smallest share of a sum that a difference of sums has left.
     accurate
         Whether the sums lost no digits; else one more step by QR is due.
     evidence
@@ -96,6 +100,7 @@ class Solution:
     coefficients: FloatArray
     inverse: FloatArray
     rss: float
+    kept: float
     accurate: bool
     evidence: Evidence
 
@@ -123,9 +128,8 @@ def close_solution(
     slope = amplitude / rate
     upper[:lines, -1], upper[lines, -1] = terms.inside_d * slope, along * slope
     upper[-1, -1] = sqrt(left) * slope
-    accurate = (
-        min(terms.kept, left / terms.raw, 1 - explained / rest, rest / problem.total) > CANCELLED
-    )
+    kept = min(terms.kept, left / terms.raw, rest / problem.total)
+    accurate = min(kept, 1 - explained / rest) > CANCELLED
     inverse = lapack.dtrtri(upper)[0] if accurate else upper
     # Here the baseline comes first, 1 before t; in a fit: rate, amplitude, slope, intercept.
     order = np.array([lines + 1, lines, *range(lines - 1, -1, -1)])
@@ -134,6 +138,7 @@ def close_solution(
         coefficients=np.array([amplitude, *baseline[::-1]]),
         inverse=inverse[order],
         rss=rest - explained,
+        kept=kept,
         accurate=accurate,
         evidence=Evidence(
             explained=explained / rest, length=length, free=len(problem.time) - lines
@@ -177,6 +182,10 @@ def solve_one_rate(pins: Pins, window: Window) -> Solution | Refusal:
         key=lambda found: found[1].explained,
     )
     solution = close_solution(fine, x, terms, step, scanned.length)
+    if isinstance(fine, PlainRate) and solution.kept < COSTLY:
+        fine = project(pins, window.time, window.signal, window.root_weights)
+        x, terms, step = climb(fine, x + step, low=x - GRID_STEP, high=x + GRID_STEP)
+        solution = close_solution(fine, x, terms, step, scanned.length)
     return (
         no_amplitude(solution.evidence)
         or edge_refusal(exp(x), fastest=fastest, length_s=window.length_s)

@@ -88,6 +88,8 @@ class Rows:
     ----------
     sure
         (B,) True where no digits were lost.
+    kept
+        (B,) share of the derivative's sum of squares that the projections left.
     theta, coefficients, rss
         (B,) k T, (B, f), (B,).
     inverse
@@ -97,6 +99,7 @@ class Rows:
     """
 
     sure: NDArray[np.bool_]
+    kept: FloatArray
     theta: FloatArray
     coefficients: FloatArray
     inverse: FloatArray
@@ -156,8 +159,10 @@ def close_rows(
     inverse[:, 2:, :size] = np.swapaxes(back, -1, -2)[..., ::-1, :]
     inverse[:, 2:, size] = -(line_e / root[:, None])[:, ::-1]
     inverse[:, 2:, -1] = ((share[:, None] * line_e - line_d) * (scale / last)[:, None])[:, ::-1]
+    kept = spread / raw
     return Rows(
-        sure=(rss > CANCELLED * left) & (spread > CANCELLED * raw),
+        sure=(rss > CANCELLED * left) & (kept > CANCELLED),
+        kept=kept,
         theta=theta,
         coefficients=np.concatenate((amplitude[:, None], baseline[:, ::-1]), axis=1),
         inverse=inverse,

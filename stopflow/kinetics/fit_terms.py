@@ -76,7 +76,7 @@ def rate_terms(problem: OneRate | PlainRate, x: float) -> Terms:
 
 
 def _framed_terms(problem: OneRate, rate: float) -> Terms:
-    """Project the exponential itself: no digits are lost."""
+    """Project the exponential and its derivative themselves: no digits are lost."""
     scaled = problem.time * -rate
     column = np.exp(scaled)
     if problem.root_weights is not None:
@@ -88,18 +88,20 @@ def _framed_terms(problem: OneRate, rate: float) -> Terms:
     if problem.tie is not None:
         column += problem.tie
     signal, frame = problem.signal, problem.frame
+    raw = float(first @ first)
     inside_e, inside_d = frame @ column, frame @ first
     column -= inside_e @ frame
-    ed, raw, yd = column @ first, first @ first, signal @ first
+    first -= inside_d @ frame
+    ed, yd = float(column @ first), float(signal @ first)
     return Terms(
         ye=float(signal @ column),
-        yd=float(yd),
+        yd=yd,
         yh=float(yd + signal @ curved),
         ee=float(column @ column),
-        ed=float(ed),
-        dd=float(raw - inside_d @ inside_d),
+        ed=ed,
+        dd=float(first @ first),
         eh=float(ed + column @ curved),
-        raw=float(raw),
+        raw=raw,
         kept=1.0,
         inside_e=inside_e,
         inside_d=inside_d,

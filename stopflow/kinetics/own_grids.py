@@ -17,7 +17,7 @@ from stopflow.kinetics.fit_block_scan import scan_blocks
 from stopflow.kinetics.fit_blocks import block_edges
 from stopflow.kinetics.fit_collect import BatchFit, Collected, collect
 from stopflow.kinetics.fit_evidence import enough_explained
-from stopflow.kinetics.fit_rate import CANCELLED
+from stopflow.kinetics.fit_rate import COSTLY
 from stopflow.kinetics.fit_result import Fit, Refusal
 from stopflow.kinetics.fit_rows import RowTerms, close_rows
 from stopflow.kinetics.fit_scan import GRID_STEP
@@ -151,9 +151,9 @@ def _fit_group(
     enough = np.array(
         [enough_explained(scanned.length, free=int(count) - 1 - slope) for count in {*points}]
     )
-    sure = rows.sure & scanned.clear & kept & (moments.left > CANCELLED * moments.total)
+    sure = rows.sure & scanned.clear & kept & (moments.left > COSTLY * moments.total)
     sure &= rows.explained > enough.max() * moments.left
-    sure &= terms.ee > CANCELLED * sums[:, 0, 3]
+    sure &= np.minimum(terms.ee / sums[:, 0, 3], rows.kept) > COSTLY
     sure[open_rows] = False
     result.enter(
         np.array([raw.at for raw in raws]),

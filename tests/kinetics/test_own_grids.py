@@ -14,7 +14,7 @@ def own_grid(rng, *, even):
     return time + rng.uniform(0, 3)
 
 
-def make_trace(rng, *, even, log_kt=(0.8, 5.0), noise=0.02):
+def make_trace(rng, *, even, log_kt=(-1.0, 5.0), noise=0.02):
     time = own_grid(rng, even=even)
     since = time - time[0]
     k = np.exp(rng.uniform(*log_kt)) / since[-1]
