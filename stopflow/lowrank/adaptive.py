@@ -46,7 +46,8 @@ class Adaptive:
             return
         fixed.count += 1
         for i, tape in enumerate(tapes):
-            self._augmented_step(i, fixed.push(i, tape, learning_rate), learning_rate)
+            (push,) = fixed.pushes([i], [tape], learning_rate)
+            self._augmented_step(i, push, learning_rate)
 
     def finish(self, tapes: Sequence[Tape], *, learning_rate: float) -> None:
         """Complete a fixed-rank step."""
@@ -84,7 +85,7 @@ class Adaptive:
                 moments["m"] = (p.mT @ ambient @ q).to(dtype)
         else:
             moved = moved_to(tape, (u, v), (p[:r].to(dtype), q[:r].to(dtype)), s)
-            rule.follow((layer.U.data, layer.V.data), tape, moved, moments)
+            rule.follow([(layer.U.data, layer.V.data)], [tape], [moved], [moments])
         layer.set_factors(u, s.to(dtype), v)
 
     def stored(self) -> int:

@@ -9,6 +9,7 @@ For the gradient direction A = delta^T P, both C = D^T P and A^T A = P^T (delta 
 from batch-sized products. All of it is float64 and batched over layers of equal rank.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -51,18 +52,19 @@ def turn(core: Tensor, gamma: Tensor, energy: Tensor, step: Tensor) -> Turn:
     step
         b, (g, 1, 1).
     """
-    moved = core - step * gamma
+    moved = torch.addcmul(core, gamma, step, value=-1)
     outside = torch.baddbmm(energy, gamma.mT, gamma, alpha=-1).mul_(step.square())
     gram = torch.baddbmm(outside, moved.mT, moved)
-    lower, info = torch.linalg.cholesky_ex(gram)
-    pivots, norms = _diagonal(lower).square(), _diagonal(gram)
-    weakest = torch.where(info == 0, (pivots / norms).amin(1), 0.0).amin()
-    inverse = torch.linalg.solve_triangular(lower.mT, _identity(gram), upper=True)
+    upper, info = torch.linalg.cholesky_ex(gram, upper=True)
+    if info.any():
+        return Turn(coefficient=core, overlap=core, inverse=core, weakest=0.0)
+    weakest = float((_diagonal(upper).square() / _diagonal(gram)).amin())
+    inverse = torch.linalg.solve_triangular(upper, _identity(gram), upper=True)
     return Turn(
         coefficient=torch.bmm(core, inverse),
         overlap=torch.bmm(moved, inverse),
         inverse=inverse.mul_(step),
-        weakest=max(0.0, float(weakest.nan_to_num_(0.0))),
+        weakest=0.0 if math.isnan(weakest) else weakest,
     )
 
 

@@ -17,6 +17,7 @@ from stopflow.lowrank.stepper import build_stepper
 _RATE = 1e-6
 _THETA = 0.01
 BASELINE = "dense, Adam fused, tuned"
+STEPS_A_VISIT = 5
 Step = Callable[[Tensor, Tensor, Tensor], None]
 
 
@@ -107,7 +108,7 @@ def visit_of(variant: Variant, size: BenchSize, data: BenchData, batch: int) -> 
     step = _step_of(variant, size, data)
     generator = torch.Generator().manual_seed(2)
     device = data.inputs.device
-    count = max(2, variant.cadence)
+    count = max(STEPS_A_VISIT, variant.cadence)
 
     def visit() -> float:
         chosen = [

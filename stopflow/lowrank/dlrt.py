@@ -18,7 +18,7 @@ from torch import Tensor
 
 from stopflow.lowrank.bases import Moved, Push, move, reorthonormalise
 from stopflow.lowrank.factors import LowRankLayer
-from stopflow.lowrank.moments import CoreRule, choose_rule
+from stopflow.lowrank.moments import Bases, CoreRule, FactorRule, choose_rule
 from stopflow.lowrank.settings import StepSettings
 from stopflow.lowrank.tape import Tape
 
@@ -36,41 +36,54 @@ class FixedRank:
         self.spare = [(layer.U.data.clone(), layer.V.data.clone()) for layer in layers]
         self.count, self.worn = 0, 0.0
         self._before: list[tuple[Tensor, Tensor, Tensor]] = []
-        self._turned: list[tuple[Push, Moved]] = []
+        self._turned: dict[int, tuple[Push, Moved]] = {}
 
     def turn_bases(self, tapes: Sequence[Tape], *, learning_rate: float) -> None:
         """Put every layer at U1 (U1^T U) S (V^T V1) V1^T."""
         self.count += 1
         self._before = [(y.U.data, y.S.data, y.V.data) for y in self.layers]
-        pushes = [self.push(i, tapes[i], learning_rate) for i in range(len(self.layers))]
-        moved = dict[int, Moved]()
+        self._turned = {}
         for members in equal_ranks(self.layers):
-            found, cost = move([pushes[i] for i in members])
+            pushes = self.pushes(members, [tapes[i] for i in members], learning_rate)
+            found, cost = move(pushes)
             self.worn += cost
-            moved |= dict(zip(members, found, strict=True))
-        self._turned = [(push, moved[i]) for i, push in enumerate(pushes)]
-        for layer, (_, to) in zip(self.layers, self._turned, strict=True):
-            layer.set_factors(to.u, to.core, to.v)
+            self._turned |= dict(zip(members, zip(pushes, found, strict=True), strict=True))
+        for i, (_, to) in self._turned.items():
+            self.layers[i].set_factors(to.u, to.core, to.v)
 
     def finish(self, tapes: Sequence[Tape], *, learning_rate: float) -> None:
         """Move S with the gradient in the new bases, from the first sweep or the second."""
-        for i, (layer, tape) in enumerate(zip(self.layers, tapes, strict=True)):
-            (push, to), moments = self._turned[i], self.moments[i]
-            u, _, v = self._before[i]
+        for i, (u, _, v) in enumerate(self._before):
             self.spare[i] = u, v
-            if self.passes == 2:
-                to.xv, to.deltau = tape.xv, tape.deltau
-            if isinstance(self.rule, CoreRule):
-                gradient = torch.mm(to.deltau.T, to.xv)
-                if "m" in moments:
-                    carried = to.left.T @ moments["m"] @ to.right
-                    moments["m"] = self.rule.blend(carried, gradient)
-                layer.S.sub_(gradient, alpha=push.step)
-            else:
-                self.rule.follow((u, v), tape, to, moments)
-                along, factor = self.rule.core_after(to, moments, count=self.count)
-                layer.S.sub_(along, alpha=learning_rate * factor)
+        if self.passes == 2:
+            for i, (_, to) in self._turned.items():
+                to.xv, to.deltau = tapes[i].xv, tapes[i].deltau
+        if isinstance(self.rule, CoreRule):
+            self._finish_by_core(self.rule)
+        else:
+            self._finish_by_factors(self.rule, tapes, learning_rate)
         self.refresh()
+
+    def _finish_by_core(self, rule: CoreRule) -> None:
+        for i, (push, to) in self._turned.items():
+            gradient, moments = torch.mm(to.deltau.T, to.xv), self.moments[i]
+            if "m" in moments:
+                carried = to.left.T @ moments["m"] @ to.right
+                moments["m"] = rule.blend(carried, gradient)
+            self.layers[i].S.sub_(gradient, alpha=push.step)
+
+    def _finish_by_factors(self, rule: FactorRule, tapes: Sequence[Tape], rate: float) -> None:
+        for members in equal_ranks(self.layers):
+            moved, moments = (
+                [self._turned[i][1] for i in members],
+                [self.moments[i] for i in members],
+            )
+            rule.follow(
+                [self.spare[i] for i in members], [tapes[i] for i in members], moved, moments
+            )
+            along, factor = rule.core_after(moved, moments, count=self.count)
+            cores = [self.layers[i].S.data for i in members]
+            torch._foreach_add_(cores, along, alpha=-rate * factor)
 
     def refresh(self) -> None:
         """Re-orthonormalise all bases once rounding may have grown to 50 units."""
@@ -84,23 +97,43 @@ class FixedRank:
         for layer, before in zip(self.layers, self._before, strict=True):
             layer.set_factors(*before)
 
-    def push(self, i: int, tape: Tape, rate: float) -> Push:
-        """Return where layer `i` is to be moved by this batch."""
-        layer, moments, rule = self.layers[i], self.moments[i], self.rule
-        core = layer.S.data
+    def pushes(self, members: Sequence[int], tapes: Sequence[Tape], rate: float) -> list[Push]:
+        """Return where layers of equal rank are to be moved by this batch."""
+        layers, moments = [self.layers[i] for i in members], [self.moments[i] for i in members]
+        cores, rule, count = [layer.S.data for layer in layers], self.rule, self.count
         if self.settings.weight_decay:
-            core = core * (1 - rate * self.settings.weight_decay)
+            cores = list(torch._foreach_mul(cores, 1 - rate * self.settings.weight_decay))
+        along: Sequence[Bases | None] = [None] * len(layers)
+        if isinstance(rule, CoreRule):
+            weights = [
+                rule.weights(layer, tape, kept, count=count)
+                for layer, tape, kept in zip(layers, tapes, moments, strict=True)
+            ]
+            factors = [factor for _, factor in weights]
+            cores = [
+                core.sub(kept["m"], alpha=rate * keep) if keep else core
+                for core, kept, (keep, _) in zip(cores, moments, weights, strict=True)
+            ]
+        else:
+            along, factors = rule.directions(layers, tapes, moments, count=count)
+        return [
+            Push(
+                layer=layer,
+                tape=tapes[j],
+                core=cores[j],
+                step=rate * factors[j],
+                spare=self._spare_for(members[j]),
+                along=along[j],
+            )
+            for j, layer in enumerate(layers)
+        ]
+
+    def _spare_for(self, i: int) -> Bases:
+        """Return buffers of the shapes that the bases of layer `i` have now."""
+        layer = self.layers[i]
         if self.spare[i][0].shape != layer.U.shape:
             self.spare[i] = torch.empty_like(layer.U.data), torch.empty_like(layer.V.data)
-        along = None
-        if isinstance(rule, CoreRule):
-            keep, factor = rule.weights(layer, tape, moments, count=self.count)
-            if keep:
-                core = core.sub(moments["m"], alpha=rate * keep)
-        else:
-            along, factor = rule.directions(layer, tape, moments, count=self.count)
-        step, spare = rate * factor, self.spare[i]
-        return Push(layer=layer, tape=tape, core=core, step=step, spare=spare, along=along)
+        return self.spare[i]
 
     def stored(self) -> int:
         """Return the number of values kept besides the parameters: moments and buffers."""

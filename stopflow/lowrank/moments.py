@@ -8,6 +8,7 @@ the squared entries (v_K (N.N), ...), which keeps them non-negative.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -20,6 +21,7 @@ from stopflow.lowrank.tape import Tape
 
 Moments = dict[str, Tensor]
 Bases = tuple[Tensor, Tensor]
+SIDES = ("left", "right")
 
 
 class CoreRule:
@@ -62,14 +64,19 @@ def scalar_scale(layer: LowRankLayer) -> float:
 
 
 class FactorRule(Protocol):
-    """Directions for K, L and S from remembered moments of each."""
+    """Directions for K, L and S from remembered moments of each, for layers of equal rank."""
 
     def start(self, layer: LowRankLayer) -> Moments:
         """Return moments of zero."""
 
     def directions(
-        self, layer: LowRankLayer, tape: Tape, moments: Moments, *, count: int
-    ) -> tuple[Bases, float]:
+        self,
+        layers: Sequence[LowRankLayer],
+        tapes: Sequence[Tape],
+        moments: Sequence[Moments],
+        *,
+        count: int,
+    ) -> tuple[list[Bases], list[float]]:
         """Return directions A_K and A_L and the factor that both are still to be multiplied by."""
 
     def core(
@@ -77,10 +84,18 @@ class FactorRule(Protocol):
     ) -> tuple[Tensor, float]:
         """Return A_S and its factor in the old bases, to move S before the bases turn."""
 
-    def follow(self, old: Bases, tape: Tape, moved: Moved, moments: Moments) -> None:
+    def follow(
+        self,
+        old: Sequence[Bases],
+        tapes: Sequence[Tape],
+        moved: Sequence[Moved],
+        moments: Sequence[Moments],
+    ) -> None:
         """Carry the moments into the new bases."""
 
-    def core_after(self, moved: Moved, moments: Moments, *, count: int) -> tuple[Tensor, float]:
+    def core_after(
+        self, moved: Sequence[Moved], moments: Sequence[Moments], *, count: int
+    ) -> tuple[list[Tensor], float]:
         """Return A_S and its factor in the new bases, to move S after the bases turned."""
 
 
@@ -101,13 +116,24 @@ class TangentMomentum:
         }
 
     def directions(
-        self, layer: LowRankLayer, tape: Tape, moments: Moments, *, count: int
-    ) -> tuple[Bases, float]:
+        self,
+        layers: Sequence[LowRankLayer],
+        tapes: Sequence[Tape],
+        moments: Sequence[Moments],
+        *,
+        count: int,
+    ) -> tuple[list[Bases], list[float]]:
         """Return momentum M V + G V and its counterpart for L."""
-        del layer, count
-        along_k = torch.addmm(moments["k"], tape.delta.T, tape.xv, beta=self._momentum)
-        along_l = torch.addmm(moments["l"], tape.x.T, tape.deltau, beta=self._momentum)
-        return (along_k, along_l), 1.0
+        del count
+        beta = self._momentum
+        along = [
+            (
+                torch.addmm(kept["k"], tape.delta.T, tape.xv, beta=beta),
+                torch.addmm(kept["l"], tape.x.T, tape.deltau, beta=beta),
+            )
+            for tape, kept in zip(tapes, moments, strict=True)
+        ]
+        return along, [1.0] * len(layers)
 
     def core(
         self, layer: LowRankLayer, tape: Tape, along: Bases, moments: Moments, *, count: int
@@ -116,20 +142,28 @@ class TangentMomentum:
         del tape, moments, count
         return layer.U.T @ along[0], 1.0
 
-    def follow(self, old: Bases, tape: Tape, moved: Moved, moments: Moments) -> None:
+    def follow(
+        self,
+        old: Sequence[Bases],
+        tapes: Sequence[Tape],
+        moved: Sequence[Moved],
+        moments: Sequence[Moments],
+    ) -> None:
         """Project momentum M + G on the new tangent space."""
-        (u, v), k, ell = old, moments["k"], moments["l"]
-        left, right = moved.left, moved.right
-        core = u.mT @ k
-        new_k = k @ right + u @ (ell.mT @ moved.v - core @ right)
-        new_l = ell @ left + v @ (k.mT @ moved.u - core.mT @ left)
-        moments["k"] = torch.addmm(new_k, tape.delta.mT, moved.xv, beta=self._momentum)
-        moments["l"] = torch.addmm(new_l, tape.x.mT, moved.deltau, beta=self._momentum)
+        for (u, v), tape, to, kept in zip(old, tapes, moved, moments, strict=True):
+            k, ell = kept["k"], kept["l"]
+            core = u.mT @ k
+            new_k = k @ to.right + u @ (ell.mT @ to.v - core @ to.right)
+            new_l = ell @ to.left + v @ (k.mT @ to.u - core.mT @ to.left)
+            kept["k"] = torch.addmm(new_k, tape.delta.mT, to.xv, beta=self._momentum)
+            kept["l"] = torch.addmm(new_l, tape.x.mT, to.deltau, beta=self._momentum)
 
-    def core_after(self, moved: Moved, moments: Moments, *, count: int) -> tuple[Tensor, float]:
+    def core_after(
+        self, moved: Sequence[Moved], moments: Sequence[Moments], *, count: int
+    ) -> tuple[list[Tensor], float]:
         """Return U1^T (momentum M + G) V1."""
         del count
-        return moved.u.T @ moments["k"], 1.0
+        return [torch.mm(to.u.T, kept["k"]) for to, kept in zip(moved, moments, strict=True)], 1.0
 
 
 class FactorAdam:
@@ -152,19 +186,30 @@ class FactorAdam:
         return zeros | {"ll": column if self._columnwise else torch.zeros_like(zeros["l"])}
 
     def directions(
-        self, layer: LowRankLayer, tape: Tape, moments: Moments, *, count: int
-    ) -> tuple[Bases, float]:
+        self,
+        layers: Sequence[LowRankLayer],
+        tapes: Sequence[Tape],
+        moments: Sequence[Moments],
+        *,
+        count: int,
+    ) -> tuple[list[Bases], list[float]]:
         """Return Adam's directions for K and L."""
-        gradient_k = torch.mm(tape.delta.T, tape.xv)
-        gradient_l = torch.mm(tape.x.T, tape.deltau)
+        of_k = [torch.mm(tape.delta.T, tape.xv) for tape in tapes]
+        of_l = [torch.mm(tape.x.T, tape.deltau) for tape in tapes]
+        along_k = self._blend([(kept["k"], kept["kk"]) for kept in moments], of_k, count)
+        pairs_l = [(kept["l"], kept["ll"]) for kept in moments]
         if self._columnwise:
-            square_l = torch.linalg.vector_norm(gradient_l, dim=0).square_().div_(layer.fan_in)
+            means = [
+                torch.linalg.vector_norm(gradient, dim=0).square_().div_(layer.fan_in)
+                for layer, gradient in zip(layers, of_l, strict=True)
+            ]
+            along_l = self._blend(pairs_l, of_l, count, squares=means)
         else:
-            square_l = gradient_l.square()
-        along_k = self._blend(moments, "k", gradient_k, gradient_k.square(), count)
-        along_l = self._blend(moments, "l", gradient_l, square_l, count)
-        size = float(torch.linalg.matrix_norm(layer.S)) / math.sqrt(layer.rank)
-        return (along_k, along_l), size * self._factor(count)
+            along_l = self._blend(pairs_l, of_l, count)
+        norms = torch.stack(torch._foreach_norm([layer.S.data for layer in layers])).tolist()
+        sizes = [norm / math.sqrt(x.rank) for norm, x in zip(norms, layers, strict=True)]
+        along = list(zip(along_k, along_l, strict=True))
+        return along, [size * self._factor(count) for size in sizes]
 
     def core(
         self, layer: LowRankLayer, tape: Tape, along: Bases, moments: Moments, *, count: int
@@ -172,35 +217,59 @@ class FactorAdam:
         """Return Adam's direction for S from C = D^T P."""
         del layer, along
         gradient = torch.mm(tape.deltau.T, tape.xv)
-        return self._blend(moments, "s", gradient, gradient.square(), count), self._factor(count)
+        (found,) = self._blend([(moments["s"], moments["ss"])], [gradient], count)
+        return found, self._factor(count)
 
-    def follow(self, old: Bases, tape: Tape, moved: Moved, moments: Moments) -> None:
+    def follow(
+        self,
+        old: Sequence[Bases],
+        tapes: Sequence[Tape],
+        moved: Sequence[Moved],
+        moments: Sequence[Moments],
+    ) -> None:
         """Turn all moments with the bases."""
-        del old, tape
-        left, right = moved.left, moved.right
-        left2, right2 = left.square(), right.square()
-        moments["k"], moments["kk"] = moments["k"] @ right, moments["kk"] @ right2
-        moments["l"], moments["ll"] = moments["l"] @ left, moments["ll"] @ left2
-        moments["s"] = torch.linalg.multi_dot([left.T, moments["s"], right])
-        moments["ss"] = torch.linalg.multi_dot([left2.T, moments["ss"], right2])
+        del old, tapes
+        left, right = (torch.stack([getattr(to, side) for to in moved]) for side in SIDES)
+        left, right = torch.cat([left, left.square()]), torch.cat([right, right.square()])
+        cores = torch.stack([kept[name] for name in ("s", "ss") for kept in moments])
+        cores = torch.bmm(torch.bmm(left.mT, cores), right)
+        lefts, rights, turned, count = left.unbind(), right.unbind(), cores.unbind(), len(moved)
+        for i, kept in enumerate(moments):
+            kept["k"], kept["kk"] = kept["k"] @ rights[i], kept["kk"] @ rights[i + count]
+            kept["l"], kept["ll"] = kept["l"] @ lefts[i], kept["ll"] @ lefts[i + count]
+            kept["s"], kept["ss"] = turned[i], turned[i + count]
 
-    def core_after(self, moved: Moved, moments: Moments, *, count: int) -> tuple[Tensor, float]:
+    def core_after(
+        self, moved: Sequence[Moved], moments: Sequence[Moments], *, count: int
+    ) -> tuple[list[Tensor], float]:
         """Return Adam's direction for S from (delta U1)^T (x V1)."""
-        gradient = torch.mm(moved.deltau.T, moved.xv)
-        return self._blend(moments, "s", gradient, gradient.square(), count), self._factor(count)
+        gradients = [torch.mm(to.deltau.T, to.xv) for to in moved]
+        pairs = [(kept["s"], kept["ss"]) for kept in moments]
+        return self._blend(pairs, gradients, count), self._factor(count)
 
     def _blend(
-        self, moments: Moments, name: str, gradient: Tensor, square: Tensor, count: int
-    ) -> Tensor:
-        """Average gradient and square into the moments; return m / (sqrt(v) + epsilon_t).
+        self,
+        pairs: Sequence[tuple[Tensor, Tensor]],
+        gradients: list[Tensor],
+        count: int,
+        *,
+        squares: list[Tensor] | None = None,
+    ) -> list[Tensor]:
+        """Average gradients and squares into (first, second) moments; m / (sqrt(v) + epsilon_t).
 
         With `_factor` this is Adam's m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon).
         """
-        settings = self._settings
-        first = moments[name].lerp_(gradient, 1 - settings.momentum)
-        second = moments[name * 2].lerp_(square, 1 - settings.second_decay)
-        epsilon = settings.epsilon * math.sqrt(1 - settings.second_decay**count)
-        return first / second.sqrt().add_(epsilon)
+        settings, rate = self._settings, 1 - self._settings.second_decay
+        firsts, seconds = [first for first, _ in pairs], [second for _, second in pairs]
+        torch._foreach_lerp_(firsts, gradients, 1 - settings.momentum)
+        if squares is None:
+            torch._foreach_mul_(seconds, settings.second_decay)
+            torch._foreach_addcmul_(seconds, gradients, gradients, rate)
+        else:
+            torch._foreach_lerp_(seconds, squares, rate)
+        roots = torch._foreach_sqrt(seconds)
+        torch._foreach_add_(roots, settings.epsilon * math.sqrt(1 - settings.second_decay**count))
+        return list(torch._foreach_div(firsts, list(roots)))
 
     def _factor(self, count: int) -> float:
         settings = self._settings

@@ -1,42 +1,95 @@
 """Optimisers of unrelated tensors: biases, dense weights, vanilla factors, adapters."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.optim.adam import adam
+from torch.optim.sgd import sgd
 
 from stopflow.lowrank.settings import StepSettings
 
+State = dict[str, list[Tensor]]
 
-class ScalarAdam(torch.optim.Optimizer):
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Group:
+    """Tensors, their gradients and sizes, and what a rule needs to know."""
+
+    tensors: list[Tensor]
+    gradients: list[Tensor]
+    sizes: list[int]
+    rate: float
+    settings: StepSettings
+
+
+def _descend(group: _Group, state: State) -> None:
+    """Plain descent, without the checks of `torch.optim.SGD`, which take longer than the sum."""
+    del state
+    torch._foreach_add_(group.tensors, group.gradients, alpha=-group.rate)
+
+
+def _heavy_ball(group: _Group, state: State) -> None:
+    sgd(
+        group.tensors,
+        group.gradients,
+        state["momentum_buffer"],  # type: ignore[arg-type]
+        fused=True,
+        weight_decay=0.0,
+        momentum=group.settings.momentum,
+        lr=group.rate,
+        dampening=0.0,
+        nesterov=False,
+        maximize=False,
+    )
+
+
+def _adam(group: _Group, state: State) -> None:
+    settings = group.settings
+    adam(
+        group.tensors,
+        group.gradients,
+        state["exp_avg"],
+        state["exp_avg_sq"],
+        [],
+        state["step"],
+        fused=True,
+        amsgrad=False,
+        beta1=settings.momentum,
+        beta2=settings.second_decay,
+        lr=group.rate,
+        weight_decay=0.0,
+        eps=settings.epsilon,
+        maximize=False,
+    )
+
+
+def _scalar_adam(group: _Group, state: State) -> None:
     """Adam with one second moment a tensor, the mean square of its gradient."""
+    beta1, beta2 = group.settings.momentum, group.settings.second_decay
+    parts = zip(group.tensors, group.gradients, group.sizes, *state.values(), strict=True)
+    for tensor, gradient, size, first, second, step in parts:
+        step += 1
+        count = int(step)
+        first.lerp_(gradient, 1 - beta1)
+        second.lerp_(gradient.square().sum() / size, 1 - beta2)
+        root = math.sqrt(float(second) / (1 - beta2**count)) + group.settings.epsilon
+        tensor.sub_(first, alpha=group.rate / (root * (1 - beta1**count)))
 
-    def __init__(
-        self, parameters: Sequence[nn.Parameter], settings: StepSettings, *, sizes: Sequence[int]
-    ) -> None:
-        super().__init__(parameters, {"lr": settings.learning_rate})
-        self._settings, self._sizes = settings, list(sizes)
 
-    @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Move every parameter along its averaged gradient over the root of its mean square."""
-        del closure
-        beta1, beta2 = self._settings.momentum, self._settings.second_decay
-        for group in self.param_groups:
-            for parameter, size in zip(group["params"], self._sizes, strict=True):
-                state, gradient = self.state[parameter], parameter.grad
-                if not state:
-                    state["step"] = torch.zeros(())
-                    state["exp_avg"] = torch.zeros_like(parameter)
-                    state["exp_avg_sq"] = parameter.new_zeros(())
-                state["step"] += 1
-                count = int(state["step"])
-                state["exp_avg"].lerp_(gradient, 1 - beta1)
-                state["exp_avg_sq"].lerp_(gradient.square().sum() / size, 1 - beta2)
-                root = math.sqrt(float(state["exp_avg_sq"]) / (1 - beta2**count))
-                root = (root + self._settings.epsilon) * (1 - beta1**count)
-                parameter.sub_(state["exp_avg"], alpha=group["lr"] / root)
+_MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+
+_RULES: dict[str, tuple[Callable[[_Group, State], None], tuple[str, ...]]] = {
+    "sgd": (_descend, ()),
+    "momentum": (_heavy_ball, ("momentum_buffer",)),
+    "core-momentum": (_heavy_ball, ("momentum_buffer",)),
+    "adam": (_adam, _MOMENTS),
+    "adam-elementwise": (_adam, _MOMENTS),
+    "adam-scalar": (_scalar_adam, _MOMENTS),
+}
 
 
 class PlainOptimiser:
@@ -60,54 +113,50 @@ class PlainOptimiser:
         sizes: Sequence[int],
         decayed: set[str],
     ) -> None:
-        self._parameters, self._settings = dict(parameters), settings
-        self._decayed = [self._parameters[name] for name in decayed if settings.weight_decay]
-        for parameter in self._parameters.values():
+        self._names, self._parameters = list(parameters), list(parameters.values())
+        self._settings, self._sizes = settings, list(sizes)
+        self._decayed = [parameters[name] for name in decayed if settings.weight_decay]
+        for parameter in self._parameters:
             parameter.data = parameter.data.contiguous()  # the fused kernels look at no strides
-        self._optimiser = _choose(list(self._parameters.values()), settings, sizes)
+        self._rule, keys = _RULES[settings.optimiser]
+        scalars = {"step", "exp_avg_sq"} if settings.optimiser == "adam-scalar" else {"step"}
+        self._state: State = {
+            key: [p.new_zeros(() if key in scalars else p.shape) for p in self._parameters]
+            for key in keys
+        }
 
     @torch.no_grad()
     def step(self, *, learning_rate: float) -> None:
         """Move every tensor by its `.grad`."""
+        if not self._parameters:
+            return
         for parameter in self._decayed:
             parameter.mul_(1 - learning_rate * self._settings.weight_decay)
-        self._optimiser.param_groups[0]["lr"] = learning_rate
-        self._optimiser.step()
+        group = _Group(
+            tensors=list[Tensor](self._parameters),
+            gradients=[cast(Tensor, parameter.grad) for parameter in self._parameters],
+            sizes=self._sizes,
+            rate=learning_rate,
+            settings=self._settings,
+        )
+        self._rule(group, self._state)
 
     def stored(self) -> int:
         """Return the number of values kept besides the parameters and their gradients."""
-        return sum(value.numel() for value in self.state_dict().values() if value.ndim)
+        kept = [value for values in self._state.values() for value in values]
+        return sum(value.numel() for value in kept if value.ndim)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the moments as a flat mapping of tensors."""
         return {
             f"{name}.{key}": value.clone()
-            for name, parameter in self._parameters.items()
-            for key, value in self._optimiser.state[parameter].items()
-            if value is not None
+            for key, values in self._state.items()
+            for name, value in zip(self._names, values, strict=True)
         }
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Take back what `state_dict` returned."""
-        self._optimiser.state.clear()
-        for entry, value in state.items():
-            name, _, key = entry.rpartition(".")
-            self._optimiser.state[self._parameters[name]][key] = value.clone()
-
-
-def _choose(
-    parameters: list[nn.Parameter], settings: StepSettings, sizes: Sequence[int]
-) -> torch.optim.Optimizer:
-    rate, momentum = settings.learning_rate, settings.momentum
-    match settings.optimiser:
-        case "sgd":
-            return torch.optim.SGD(parameters, lr=rate, fused=True)
-        case "momentum" | "core-momentum":
-            return torch.optim.SGD(parameters, lr=rate, momentum=momentum, fused=True)
-        case "adam-scalar":
-            return ScalarAdam(parameters, settings, sizes=sizes)
-        case _:
-            betas = (momentum, settings.second_decay)
-            return torch.optim.Adam(
-                parameters, lr=rate, betas=betas, eps=settings.epsilon, fused=True
-            )
+        for key, values in self._state.items():
+            for i, name in enumerate(self._names):
+                stored = state[f"{name}.{key}"]
+                values[i] = stored.to(values[i].device, values[i].dtype, copy=True)
