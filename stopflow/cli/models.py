@@ -187,6 +187,7 @@ def compare(
     else:
         say_table(*compared.table(), quiet=quiet)
         say_written(compared.written, quiet=quiet)
+        say(compared.headline, quiet=quiet)
 
 
 def predict(

@@ -1,7 +1,7 @@
 """Every kind of network, the baselines and the fit on the same held-out experiments."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from stopflow.learn.compare import (
     comparison_rows,
 )
 from stopflow.learn.data import LabData
+from stopflow.learn.evaluate import bias_against_k, measure
 from stopflow.learn.results import part_metrics, prediction_rows
 from stopflow.learn.saved import load_model
 from stopflow.learn.settings import TrainSettings
@@ -46,6 +47,7 @@ class Compared:
 
     rows: list[dict[str, Any]]
     written: tuple[Path, ...]
+    headline: str
 
     def table(self) -> tuple[Sequence[str], list[Sequence[str]]]:
         """Give columns and rows for the terminal."""
@@ -77,6 +79,7 @@ def compare_models(
 ) -> Compared:
     """Train and judge each way on the same splits; write compare.csv and compare.pdf."""
     from stopflow.report.comparison import write_compare_pdf
+    from stopflow.report.comparison_numbers import build_comparison, state_best
 
     require_paper(paper)
     dataset = load_dataset(dataset_folder)
@@ -101,7 +104,7 @@ def compare_models(
     write_csv(pd.DataFrame(rows), table)
     shown = [_report_data(row, attempts, data, settings, dataset) for row in rows]
     write_compare_pdf(shown, pdf, paper=paper)
-    return Compared(rows=rows, written=(table, pdf))
+    return Compared(rows=rows, written=(table, pdf), headline=state_best(build_comparison(shown)))
 
 
 def _lab(dataset: Dataset, settings: TrainSettings, kind: str, progress: Progress) -> LabData:
@@ -132,20 +135,25 @@ def _report_data(
     settings: TrainSettings,
     dataset: Dataset,
 ) -> ModelReportData:
-    """Hand one way to the report: its mean numbers, and the curves of its first run."""
-    first = next(attempt for attempt in attempts if attempt.way == row["layer"])
+    """Hand one way to the report: its numbers over all runs, and the curves of its first run."""
+    own = [attempt for attempt in attempts if attempt.way == row["layer"]]
+    first = own[0]
+    tests = [one.split.test for one in own]
+    actual = [data.k_actual_per_s[test] for test in tests]
+    predicted = [one.k_per_s[test] for one, test in zip(own, tests, strict=True)]
     metrics = {
         **part_metrics(first.k_per_s, data, first.split),
         "layer": row["layer"],
-        "parameters": row["parameters"],
-        "seconds": row["seconds"],
+        "features": row["features"],
         "epochs": len(first.history),
-        "peak_memory_bytes": row["peak_MB"] * 1e6,
-        "runs": row["runs"],
-        "mae_per_s": row["mae_per_s"],
-        "mae_sd_per_s": row["mae_sd_per_s"],
-        "ratio_to_fit": row["ratio_to_fit"],
-        "ratio_to_bound": row["ratio_to_bound"],
+        "over_runs": row,
+        "run_mae_per_s": [
+            measure(k, true).mae_per_s for k, true in zip(predicted, actual, strict=True)
+        ],
+        "test_bias": [
+            asdict(part)
+            for part in bias_against_k(np.concatenate(predicted), np.concatenate(actual))
+        ],
     }
     known = np.isfinite(first.k_per_s)
     predictions = pd.DataFrame(prediction_rows(first.k_per_s, data, first.split))[known]

@@ -8,12 +8,15 @@ import numpy as np
 import pandas as pd
 
 from stopflow.report.closing import build_provenance_blocks
+from stopflow.report.comparison_figures import draw_bias, draw_runs
+from stopflow.report.comparison_numbers import build_comparison, list_bias, state_best
 from stopflow.report.data import ModelReportData
 from stopflow.report.flow import (
     Block,
     Bookmark,
     Painter,
     Paragraph,
+    Picture,
     build_heading,
     leave_empty,
     pair_picture,
@@ -22,7 +25,8 @@ from stopflow.report.flow import (
 from stopflow.report.grid import Column, Grid
 from stopflow.report.model import attach_model
 from stopflow.report.model_figures import draw_learning, draw_predictions
-from stopflow.report.model_numbers import build_comparison, split_points
+from stopflow.report.model_numbers import split_points
+from stopflow.report.page import Page
 from stopflow.report.pdf import Progress, describe_document, flow_sheets, write_pdf
 from stopflow.report.rounding import MISSING, format_bytes, format_digits, format_pm
 from stopflow.report.style import MUTED, Ruler, require_paper
@@ -63,20 +67,17 @@ def write_compare_pdf(
             text="Comparison of networks",
             size=20.0,
             bold=True,
-            after_mm=0.4,
+            after_mm=1.0,
             leading=1.15,
             bookmark=Bookmark(title="Comparison of networks"),
         ),
         Paragraph(text=names, size=8.4, colour=MUTED, after_mm=3.0),
-        Paragraph(text=_verdict(table)),
+        Paragraph(text=state_best(table)),
         comparison_grid(table),
-        Paragraph(
-            text="Errors on test experiments, which no network saw in training. The columns median "
-            "and 95 % are relative errors.",
-            size=6.6,
-            colour=MUTED,
-        ),
+        Paragraph(text=_table_note(table), size=6.6, colour=MUTED),
+        *_run_blocks(models),
         *_learning_blocks(models),
+        *_bias_blocks(models),
         *_scatters(models),
         *build_provenance_blocks(provenance),
     ]
@@ -96,6 +97,55 @@ def write_compare_pdf(
     )
 
 
+def _table_note(table: pd.DataFrame) -> str:
+    note = (
+        "Errors on test experiments, which no network saw in training. Median and 95 %: relative "
+        "errors. Bias: mean relative error. Bound: the smallest error any unbiased fit could have "
+        "(Cramér-Rao)."
+    )
+    if np.isfinite(table["test_mae_sd_per_s"]).any():
+        note += (
+            " Several runs (seeds and folds): all numbers are means; ± is the standard deviation "
+            "of the error between runs."
+        )
+    return note
+
+
+def _run_blocks(models: Sequence[ModelReportData]) -> list[Block]:
+    if len(models) < 2:
+        return []
+    return [
+        build_heading("Test error of every run"),
+        Picture(tall_mm=18.0 + 5.2 * len(models), paint=partial(_paint_runs, models)),
+    ]
+
+
+def _paint_runs(
+    models: Sequence[ModelReportData], page: Page, x_mm: float, y_mm: float, width_mm: float
+) -> None:
+    tall = 4.0 + 5.2 * len(models)
+    draw_runs(page.axes(x_mm + 36.0, y_mm, width_mm=width_mm - 36.0, height_mm=tall), models)
+
+
+def _bias_blocks(models: Sequence[ModelReportData]) -> list[Block]:
+    lines = list_bias(models)
+    if not lines:
+        return []
+
+    def paint(page: Page, x_mm: float, y_mm: float, width_mm: float) -> None:
+        draw_bias(page.axes(x_mm + 14.0, y_mm, width_mm=width_mm - 54.0, height_mm=56.0), lines)
+
+    return [
+        build_heading("Bias against k"),
+        Picture(tall_mm=68.0, paint=paint),
+        Paragraph(
+            text="Mean relative error of the test shots in bins of equal numbers of shots.",
+            size=6.6,
+            colour=MUTED,
+        ),
+    ]
+
+
 def _learning_blocks(models: Sequence[ModelReportData]) -> list[Block]:
     learnt = [model for model in models if "test_mae_per_s" in model.history and len(model.history)]
     if not learnt:
@@ -105,31 +155,6 @@ def _learning_blocks(models: Sequence[ModelReportData]) -> list[Block]:
         pair_picture(partial(draw_learning, models=learnt), None, tall_mm=72.0),
         Paragraph(text="Bold: test; thin: training.", size=6.6, colour=MUTED),
     ]
-
-
-def _verdict(table: pd.DataFrame) -> str:
-    networks = table[(table["parameters"] > 0) & np.isfinite(table["test_mae_per_s"])]
-    if networks.empty:
-        return "No network has a test error."
-    judged = table[(table["name"] != "fit") & np.isfinite(table["test_mae_per_s"])]
-    best = judged.loc[judged["test_mae_per_s"].idxmin()]
-    text = (
-        f"Beside the fit, {best['name']} has the smallest test error, "
-        f"{format_digits(float(best['test_mae_per_s']), 3)} s⁻¹"
-    )
-    times = float(best["ratio_to_fit"])
-    if np.isfinite(times):
-        text += f" or {format_digits(times, 3)} times that of the fit itself"
-    if len(networks) > 1:
-        sizes = networks["parameters"].to_numpy(float)
-        small = networks.iloc[int(sizes.argmin())]
-        ratio = sizes.max() / sizes.min()
-        if ratio > 1.05:
-            text += (
-                f"; the smallest network is {small['name']}, with "
-                f"{format_digits(ratio, 2)} times fewer parameters than the largest"
-            )
-    return text + "."
 
 
 def comparison_grid(table: pd.DataFrame) -> Grid:
@@ -142,13 +167,15 @@ def comparison_grid(table: pd.DataFrame) -> Grid:
         Column(title="Runs", align="right"),
         Column(title="Test MAE", unit="s⁻¹", align="right"),
         Column(title="of the fit’s", unit="times", align="right"),
-        Column(title="Train MAE", unit="s⁻¹", align="right"),
+        Column(title="of bound’s", unit="times", align="right"),
         Column(title="Median", unit="%", align="right"),
         Column(title="95 %", unit="%", align="right"),
+        Column(title="Bias", unit="%", align="right"),
         Column(title="Parameters", align="right"),
         Column(title="Epochs", align="right"),
         Column(title="Time", unit="s", align="right"),
         Column(title="Peak memory", align="right"),
+        Column(title="Diverged", unit="runs", align="right"),
     )
     kept = [
         place
@@ -178,13 +205,15 @@ def _row(row: dict) -> tuple[str, ...]:
         whole("runs"),
         format_pm(float(row["test_mae_per_s"]), float(row["test_mae_sd_per_s"])),
         number("ratio_to_fit"),
-        number("train_mae_per_s"),
+        number("ratio_to_bound"),
         number("test_median_relative_error", 2, 100.0),
         number("test_p95_relative_error", 2, 100.0),
+        number("test_bias", 2, 100.0),
         whole("parameters"),
         whole("epochs"),
         number("seconds"),
         format_bytes(float(row["peak_memory_bytes"]) or np.nan),
+        whole("diverged") if row["diverged"] > 0 else MISSING,
     )
 
 

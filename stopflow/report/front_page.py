@@ -40,7 +40,7 @@ def build_front_blocks(data: KineticsReportData) -> list[Block]:
             text="Rate constants",
             size=20.0,
             bold=True,
-            after_mm=0.4,
+            after_mm=1.0,
             leading=1.15,
             bookmark=Bookmark(title="Rate constants"),
         ),

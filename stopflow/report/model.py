@@ -128,7 +128,7 @@ def _front_blocks(model: ModelReportData) -> list[Block]:
             text=f"Model {model.name}",
             size=20.0,
             bold=True,
-            after_mm=0.4,
+            after_mm=1.0,
             leading=1.15,
             bookmark=Bookmark(title=f"Model {model.name}"),
         ),

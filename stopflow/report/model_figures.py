@@ -12,7 +12,15 @@ from stopflow.report.decimate import decimate_min_max
 from stopflow.report.model_numbers import Points, fit_lines, rank_columns
 from stopflow.report.rounding import format_digits
 from stopflow.report.scales import name_log_ticks, use_log_x, use_log_y
-from stopflow.report.style import CATEGORY_COLOURS, INK, LINE_STYLES, MARKERS, MUTED, printable
+from stopflow.report.style import (
+    CATEGORY_COLOURS,
+    INK,
+    LINE_STYLES,
+    MARKERS,
+    MUTED,
+    printable,
+    shorten_middle,
+)
 
 _TRAIN = "#aab2ba"
 _BAND = "#e3e7ea"
@@ -181,7 +189,7 @@ def _scatter(
         if group.test:
             place = min(tests, _NAMED)
             colour, marker, size = CATEGORY_COLOURS[place], MARKERS[place], 3.2
-            named = "other test experiments" if tests == _NAMED else _short(group.label)
+            named = "other test experiments" if tests == _NAMED else shorten_middle(group.label, 26)
             label = named if tests <= _NAMED else "_nolegend_"
             tests += 1
         else:
@@ -197,11 +205,6 @@ def _scatter(
             markeredgecolor="white",
             label=label,
         )
-
-
-def _short(label: str) -> str:
-    label = printable(label)
-    return label if len(label) <= 26 else label[:13] + "…" + label[-12:]
 
 
 def draw_histogram(axes: Axes, points: Sequence[Points]) -> None:

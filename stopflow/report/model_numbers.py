@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stopflow.report.data import ModelReportData
 from stopflow.report.rounding import format_bytes
 
 FloatArray = NDArray[np.float64]
@@ -155,33 +154,3 @@ def text_metric(metrics: Mapping[str, object], key: str) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(str(item) for item in value)
     return "" if value is None else str(value)
-
-
-def _mean_error(model: ModelReportData) -> float:
-    """Mean over the runs where there were several."""
-    mean = metric(model.metrics, "mae_per_s")
-    return mean if np.isfinite(mean) else metric(model.metrics, "test", "mae_per_s")
-
-
-def build_comparison(models: Sequence[ModelReportData]) -> pd.DataFrame:
-    """One row a model: errors, size, time, memory."""
-    rows = [
-        {
-            "name": model.name,
-            "layer": text_metric(model.metrics, "layer"),
-            "rank": text_metric(model.metrics, "rank"),
-            "runs": metric(model.metrics, "runs"),
-            "test_mae_per_s": _mean_error(model),
-            "test_mae_sd_per_s": metric(model.metrics, "mae_sd_per_s"),
-            "ratio_to_fit": metric(model.metrics, "ratio_to_fit"),
-            "train_mae_per_s": metric(model.metrics, "train", "mae_per_s"),
-            "test_median_relative_error": metric(model.metrics, "test", "median_relative_error"),
-            "test_p95_relative_error": metric(model.metrics, "test", "p95_relative_error"),
-            "parameters": metric(model.metrics, "parameters"),
-            "epochs": metric(model.metrics, "epochs"),
-            "seconds": metric(model.metrics, "seconds"),
-            "peak_memory_bytes": metric(model.metrics, "peak_memory_bytes"),
-        }
-        for model in models
-    ]
-    return pd.DataFrame(rows)

@@ -1,6 +1,6 @@
 """The numbers behind the secondary plots: points from the conditions, curves from the fits."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,7 +56,7 @@ def build_pictures(secondary: pd.DataFrame, conditions: pd.DataFrame) -> list[Se
     Parameters
     ----------
     secondary
-        One row a parameter; the row ``correlation`` is that of the first two coefficients.
+        One row a parameter, and ``correlation(first, second)`` for each pair.
     conditions
         Their means are the points.
     """
@@ -106,7 +106,7 @@ def _picture(part: pd.DataFrame, points: pd.DataFrame, *, named: bool) -> Second
     for name, own in part.groupby("kind", sort=False):
         line_x = np.linspace(*_span(x / factor, from_zero=kind in ("line", "hyperbola")), 120)
         curves.append(_curve(str(name), own, line_x, factor))
-    chosen = part[part["chosen"].astype(bool) & (part["parameter"] != "correlation")]
+    chosen = part[part["chosen"].astype(bool) & is_parameter(part)]
     title = str(part["experiment"].iloc[0]) if named else ""
     return SecondaryPicture(
         title=printable(title or str(part["group"].iloc[0])),
@@ -120,6 +120,11 @@ def _picture(part: pd.DataFrame, points: pd.DataFrame, *, named: bool) -> Second
         curves=tuple(curves),
         said=tuple(describe_parameter(row) for row in chosen.to_dict("records")),
     )
+
+
+def is_parameter(secondary: pd.DataFrame) -> "pd.Series[bool]":
+    """Tell the rows of parameters from those of correlations."""
+    return ~secondary["parameter"].str.startswith("correlation")
 
 
 def describe_parameter(row: Mapping[str, object]) -> str:
@@ -164,26 +169,36 @@ def _temperature_axes(points: pd.DataFrame, kind: str) -> Axis:
 
 
 def _curve(kind: str, own: pd.DataFrame, x: FloatArray, factor: float) -> CurveLine:
-    rows = {str(row["parameter"]): row for row in own.to_dict("records")}
-    coefficients, errors = _COEFFICIENTS[kind](rows)
-    chosen = bool(own["chosen"].iloc[0])
-    if kind == "hyperbola":
-        y, _ = hyperbola(x, coefficients)
-        return CurveLine(kind=kind, chosen=chosen, x=x * factor, y=y, low=None, high=None)
-    y, slopes = line(x, coefficients)
-    correlation = float(rows["correlation"]["value"]) if "correlation" in rows else np.nan
-    covariance = np.outer(errors, errors) * np.array([[1, correlation], [correlation, 1]])
+    values, covariance = _coefficients(kind, own)
+    y, slopes = (hyperbola if kind == "hyperbola" else line)(x, values)
     variance = np.einsum("mi,ij,mj->m", slopes, covariance, slopes)
     half = _quantile(own) * np.sqrt(np.maximum(variance, 0))
     known = bool(np.isfinite(half).all())
     return CurveLine(
         kind=kind,
-        chosen=chosen,
+        chosen=bool(own["chosen"].iloc[0]),
         x=x * factor,
         y=y,
         low=y - half if known else None,
         high=y + half if known else None,
     )
+
+
+def _coefficients(kind: str, own: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
+    """Turn the parameters into coefficients (p,) of the curve with their covariance (p, p)."""
+    rows = {str(row["parameter"]): row for row in own.to_dict("records")}
+    names, factors, shifts = zip(*_COEFFICIENTS[kind], strict=True)
+    values = np.array([rows[name]["value"] for name in names]) * factors + shifts
+    errors = np.array([rows[name]["stderr"] for name in names]) * factors
+    correlations = np.eye(len(names))
+    for i, first in enumerate(names):
+        for j, second in enumerate(names):
+            row = rows.get(f"correlation({first}, {second})")
+            if row is not None:
+                correlations[i, j] = correlations[j, i] = row["value"]
+            elif f"correlation({second}, {first})" not in rows and i != j:
+                correlations[i, j] = np.nan
+    return values, np.outer(errors, errors) * correlations
 
 
 def _quantile(own: pd.DataFrame) -> float:
@@ -193,40 +208,10 @@ def _quantile(own: pd.DataFrame) -> float:
     return float(ratio.iloc[0]) if len(ratio) else float("nan")
 
 
-Rows = Mapping[str, Mapping[str, float]]
-
-
-def _line_coefficients(rows: Rows) -> tuple[FloatArray, FloatArray]:
-    pair = (rows["k_off"], rows["k_on"])
-    return np.array([p["value"] for p in pair]), np.array([p["stderr"] for p in pair])
-
-
-def _hyperbola_coefficients(rows: Rows) -> tuple[FloatArray, FloatArray]:
-    three = (rows["k_off"], rows["k_max"], rows["K"])
-    return np.array([p["value"] for p in three]), np.array([p["stderr"] for p in three])
-
-
-def _arrhenius_coefficients(rows: Rows) -> tuple[FloatArray, FloatArray]:
-    """Turn ``ln k = ln A - Ea / (R T)`` into intercept and slope against 1/T."""
-    energy, factor = rows["Ea"], rows["ln A"]
-    return (
-        np.array([factor["value"], -1e3 * energy["value"] / R]),
-        np.array([factor["stderr"], 1e3 * energy["stderr"] / R]),
-    )
-
-
-def _eyring_coefficients(rows: Rows) -> tuple[FloatArray, FloatArray]:
-    """Turn ``ln(k/T) = ln(kB/h) + dS/R - dH/(R T)`` into intercept and slope against 1/T."""
-    enthalpy, entropy = rows["dH"], rows["dS"]
-    return (
-        np.array([np.log(Boltzmann / Planck) + entropy["value"] / R, -1e3 * enthalpy["value"] / R]),
-        np.array([entropy["stderr"] / R, 1e3 * enthalpy["stderr"] / R]),
-    )
-
-
-_COEFFICIENTS: dict[str, Callable[[Rows], tuple[FloatArray, FloatArray]]] = {
-    "line": _line_coefficients,
-    "hyperbola": _hyperbola_coefficients,
-    "arrhenius": _arrhenius_coefficients,
-    "eyring": _eyring_coefficients,
+# Coefficients of the curves, in their order: parameter, and what it is multiplied by and added.
+_COEFFICIENTS: Mapping[str, tuple[tuple[str, float, float], ...]] = {
+    "line": (("k_off", 1.0, 0.0), ("k_on", 1.0, 0.0)),
+    "hyperbola": (("k_off", 1.0, 0.0), ("k_max", 1.0, 0.0), ("K", 1.0, 0.0)),
+    "arrhenius": (("ln A", 1.0, 0.0), ("Ea", -1e3 / R, 0.0)),
+    "eyring": (("dS", 1 / R, float(np.log(Boltzmann / Planck))), ("dH", -1e3 / R, 0.0)),
 }

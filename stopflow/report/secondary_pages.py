@@ -18,7 +18,12 @@ from stopflow.report.flow import (
 )
 from stopflow.report.grid import Column, Grid
 from stopflow.report.rounding import format_interval, format_pm
-from stopflow.report.secondary_numbers import SecondaryPicture, build_pictures, tidy_unit
+from stopflow.report.secondary_numbers import (
+    SecondaryPicture,
+    build_pictures,
+    is_parameter,
+    tidy_unit,
+)
 from stopflow.report.style import (
     CATEGORY_COLOURS,
     INK,
@@ -182,7 +187,7 @@ def secondary_grid(secondary: pd.DataFrame) -> Grid:
 def _model_rows(kind: str, own: pd.DataFrame) -> list[tuple[str, ...]]:
     remark = str(own["text"].iloc[0]).partition(";")[2].strip()
     rows: list[tuple[str, ...]] = []
-    for number, row in enumerate(own[own["parameter"] != "correlation"].to_dict("records")):
+    for number, row in enumerate(own[is_parameter(own)].to_dict("records")):
         value, error = float(row["value"]), float(row["stderr"])
         rows.append(
             (

@@ -225,6 +225,12 @@ class Ruler:
         return words
 
 
+def shorten_middle(text: str, longest: int) -> str:
+    """Cut the middle out of a label of more characters than `longest`."""
+    flat = printable(text)
+    return flat if len(flat) <= longest else _elided(flat, longest - 1)
+
+
 def _elided(text: str, keep: int) -> str:
     head = (keep + 1) // 2
     tail = keep - head

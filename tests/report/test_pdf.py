@@ -8,9 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import report_lab
+from matplotlib.figure import Figure
 from pypdf import PdfReader
 
 from stopflow.report.comparison import write_compare_pdf
+from stopflow.report.comparison_figures import draw_bias, draw_runs
+from stopflow.report.comparison_numbers import list_bias, list_runs
 from stopflow.report.kinetics import write_kinetics_pdf
 from stopflow.report.model import write_model_pdf
 
@@ -177,3 +180,71 @@ def test_models_are_compared_in_one_table(count, tmp_path):
     assert all(name in text for name in names)
     rows = PdfReader(path).attachments["comparison.csv"][0].decode().splitlines()
     assert len(rows) == count + 1
+
+
+def compared_ways():
+    """Three ways: one with three runs and a bias, one of a single run, and the fit."""
+    bins = [
+        {"k_low_per_s": low, "k_high_per_s": 3 * low, "mean_relative_error": error, "n": 9}
+        for low, error in ((1.0, 0.125), (4.0, -0.0625))
+    ]
+    row = {
+        "runs": 3,
+        "mae_per_s": 2.0,
+        "mae_sd_per_s": 0.25,
+        "median_relative_error": 0.041,
+        "p95_relative_error": 0.173,
+        "bias": -0.0123,
+        "ratio_to_fit": 3.21,
+        "ratio_to_bound": 4.56,
+        "seconds": 77.0,
+        "peak_MB": 345.0,
+        "diverged": 1,
+    }
+    several, single, fit = (
+        report_lab.build_model(seed=i, epochs=8, name=name)
+        for i, name in enumerate(("dlrt", "ridge", "fit"))
+    )
+    several = replace(
+        several,
+        metrics={
+            **several.metrics,
+            "over_runs": row,
+            "run_mae_per_s": [1.75, 2.0, 2.25],
+            "test_bias": bins,
+        },
+    )
+    return [several, single, fit]
+
+
+@pytest.mark.parametrize("paper", SIZES)
+def test_a_comparison_says_its_spread_its_bias_and_the_bound(paper, tmp_path):
+    path = tmp_path / "c.pdf"
+    write_compare_pdf(compared_ways(), path, paper=paper)
+    text = _text(path)
+    for word in ("2.00 ± 0.25", "3.21", "4.56", "4.1", "17", "−1.2", "345 MB", "standard deviation"):
+        assert word in text
+    for heading in ("Test error of every run", "Bias against k"):
+        assert heading in text
+    assert "of bound" in text
+    (row, *_) = csv.DictReader(
+        io.StringIO(PdfReader(path).attachments["comparison.csv"][0].decode())
+    )
+    assert float(row["ratio_to_bound"]) == pytest.approx(4.56)
+    assert float(row["test_mae_sd_per_s"]) == pytest.approx(0.25)
+
+
+def test_runs_and_bias_are_drawn_where_the_numbers_are():
+    several, single, fit = compared_ways()
+    np.testing.assert_allclose(list_runs(several), [1.75, 2.0, 2.25])
+    np.testing.assert_allclose(list_runs(single), [single.metrics["test"]["mae_per_s"]])
+    (line,) = list_bias([several, single, fit])
+    np.testing.assert_allclose(line.k_per_s, [3**0.5, 4 * 3**0.5])
+    figure = Figure()
+    draw_bias(figure.add_subplot(), [line])
+    np.testing.assert_allclose(figure.axes[0].lines[0].get_ydata(), [12.5, -6.25])
+    axes = Figure().add_subplot()
+    draw_runs(axes, [several, single, fit])
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["dlrt", "ridge", "fit"]
+    drawn = {tuple(x.get_xdata()) for x in axes.lines}
+    assert (1.75, 2.0, 2.25) in drawn
