@@ -11,6 +11,7 @@ scatter of three shots alone would be a weight left to chance.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from math import isnan, log, nan, sqrt
 
 import numpy as np
@@ -33,14 +34,22 @@ SCATTERED = 1e-4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """A number with its error, 95 % interval and unit."""
+    """A number with its error, 95 % interval and unit.
+
+    Attributes
+    ----------
+    index, sign
+        The coefficient of the curve that it is made of, and whether it rises or falls with it.
+    """
 
     name: str
     value: float
-    stderr: float
-    low: float
-    high: float
-    unit: str
+    stderr: float = nan
+    low: float = nan
+    high: float = nan
+    unit: str = ""
+    index: int = 0
+    sign: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -98,16 +107,15 @@ def fit_secondary(experiments: Sequence[ExperimentAnalysis]) -> tuple[SecondaryF
 
 
 def secondary_rows_of(fits: Sequence[SecondaryFit]) -> list[dict[str, object]]:
-    """One row a parameter, and one for the correlation of the first two (for the band)."""
+    """Give one row a parameter, then one for each pair of parameters.
+
+    A pair's row is named ``"correlation(k_off, K)"``; its value is the correlation of the two
+    errors. Covariance = correlation x stderr x stderr: the whole matrix, for bands by the delta
+    method.
+    """
     rows: list[dict[str, object]] = []
     for fit in fits:
-        spread = fit.curve.covariance
-        scale = sqrt(spread[0, 0] * spread[1, 1])
-        correlation = float(spread[0, 1]) / scale if scale > 0 else nan
-        known = Parameter(
-            name="correlation", value=correlation, stderr=nan, low=nan, high=nan, unit=""
-        )
-        for parameter in (*fit.parameters, known):
+        for parameter in (*fit.parameters, *_correlations(fit)):
             rows.append(
                 {
                     "plot": fit.plot,
@@ -129,6 +137,22 @@ def secondary_rows_of(fits: Sequence[SecondaryFit]) -> list[dict[str, object]]:
     return rows
 
 
+def _correlations(fit: SecondaryFit) -> list[Parameter]:
+    """Correlate every pair of parameters; a factor below 0 turns a correlation round."""
+    found = []
+    for first, second in combinations(fit.parameters, 2):
+        spread = fit.curve.covariance[np.ix_(*2 * [(first.index, second.index)])]
+        scale = sqrt(spread[0, 0] * spread[1, 1])
+        sign = first.sign * second.sign
+        found.append(
+            Parameter(
+                name=f"correlation({first.name}, {second.name})",
+                value=sign * float(spread[0, 1]) / scale if scale > 0 else nan,
+            )
+        )
+    return found
+
+
 def _parameter(
     curve: Curve, index: int, *, name: str, unit: str, factor: float = 1.0, shift: float = 0.0
 ) -> Parameter:
@@ -136,7 +160,14 @@ def _parameter(
     error = abs(factor) * sqrt(float(curve.covariance[index, index]))
     half = curve.quantile() * error
     return Parameter(
-        name=name, value=value, stderr=error, low=value - half, high=value + half, unit=unit
+        name=name,
+        value=value,
+        stderr=error,
+        low=value - half,
+        high=value + half,
+        unit=unit,
+        index=index,
+        sign=1 if factor > 0 else -1,
     )
 
 

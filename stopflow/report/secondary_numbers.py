@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 import pandas as pd
@@ -190,14 +191,12 @@ def _coefficients(kind: str, own: pd.DataFrame) -> tuple[FloatArray, FloatArray]
     names, factors, shifts = zip(*_COEFFICIENTS[kind], strict=True)
     values = np.array([rows[name]["value"] for name in names]) * factors + shifts
     errors = np.array([rows[name]["stderr"] for name in names]) * factors
-    correlations = np.eye(len(names))
-    for i, first in enumerate(names):
-        for j, second in enumerate(names):
-            row = rows.get(f"correlation({first}, {second})")
-            if row is not None:
-                correlations[i, j] = correlations[j, i] = row["value"]
-            elif f"correlation({second}, {first})" not in rows and i != j:
-                correlations[i, j] = np.nan
+    correlations = np.full((len(names), len(names)), np.nan)
+    np.fill_diagonal(correlations, 1.0)
+    for i, j in permutations(range(len(names)), 2):
+        row = rows.get(f"correlation({names[i]}, {names[j]})")
+        if row is not None:
+            correlations[i, j] = correlations[j, i] = row["value"]
     return values, np.outer(errors, errors) * correlations
 
 

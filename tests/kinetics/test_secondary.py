@@ -1,5 +1,7 @@
 """Secondary plots against scipy and against chemistry put in by hand."""
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 from lab_shots import series
@@ -137,12 +139,30 @@ def test_activation_energy_over_several_experiments(rng: np.random.Generator) ->
 
 
 def test_rows_hold_what_the_band_needs(rng: np.random.Generator) -> None:
-    lab = analyse_lab([analyse_experiment(series(rng, {c: 5 + 3000 * c for c in X}))])
-    rows = [row for row in secondary_rows(lab) if row["kind"] == "line"]
-    assert [row["parameter"] for row in rows] == ["k_on", "k_off", "correlation"]
-    assert -1 < float(str(rows[2]["value"])) < 0
+    rates = {c: 4 + 60 * c / (2e-3 + c) for c in X}
+    lab = analyse_lab([analyse_experiment(series(rng, rates, shots=4))])
+    rows = secondary_rows(lab)
     columns = "plot experiment group kind chosen points parameter value stderr low95 high95 unit"
     assert list(rows[0]) == [*columns.split(), "aicc", "text"]
+    for fit, names in zip(lab.secondary, (("k_off", "k_on"), ("k_off", "k_max", "K")), strict=True):
+        own = {row["parameter"]: row for row in rows if row["kind"] == fit.kind}
+        assert len(own) == len(names) * (len(names) + 1) // 2
+        for (i, first), (j, second) in combinations(enumerate(names), 2):
+            pair = own.get(f"correlation({first}, {second})")
+            pair = pair or own[f"correlation({second}, {first})"]
+            covariance = pair["value"] * own[first]["stderr"] * own[second]["stderr"]
+            assert covariance == pytest.approx(fit.curve.covariance[i, j], rel=1e-12)
+
+
+def test_correlations_are_those_of_the_parameters_named(rng: np.random.Generator) -> None:
+    """Ea rises with ln A, though the slope falls as the intercept rises."""
+    analyses = [
+        analyse_experiment(series(rng, {1e-3: 10.0 + k}, temperature_K=285.0 + 5 * k, name=f"{k}"))
+        for k in range(4)
+    ]
+    rows = {row["parameter"]: row["value"] for row in secondary_rows(analyse_lab(analyses))}
+    assert 0.99 < rows["correlation(Ea, ln A)"] < 1
+    assert 0.99 < rows["correlation(dH, dS)"] < 1
 
 
 def test_two_concentrations_make_no_plot(rng: np.random.Generator) -> None:

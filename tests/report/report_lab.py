@@ -211,7 +211,7 @@ def _secondary(conditions):
         found = (
             ("k_on", slope, errors[0], "M^-1 s^-1"),
             ("k_off", offset, errors[1], "s^-1"),
-            ("correlation", covariance[0, 1] / errors.prod(), NAN, ""),
+            ("correlation(k_on, k_off)", covariance[0, 1] / errors.prod(), NAN, ""),
         )
         for parameter, value, error, unit in found:
             rows.append(

@@ -93,6 +93,32 @@ def test_secondary_curves_are_rebuilt_with_their_band(lab):
     np.testing.assert_allclose(curve.high - curve.y, 2.5 * np.sqrt(variance))
 
 
+def test_a_hyperbola_has_the_band_of_its_covariance(lab):
+    own = lab.conditions[lab.conditions["experiment"] == lab.shots["experiment"].iloc[0]]
+    values, errors = np.array([2.0, 80.0, 5e-5]), np.array([0.5, 4.0, 8e-6])
+    correlations = np.array([[1, 0.2, 0.6], [0.2, 1, 0.8], [0.6, 0.8, 1]])
+    pairs = {"k_off, k_max": 0.2, "K, k_off": 0.6, "k_max, K": 0.8}
+    shared = lab.secondary.iloc[:1].to_dict("records")[0] | {"kind": "hyperbola"}
+    found = zip(("k_off", "k_max", "K"), values, errors, strict=True)
+    rows = [
+        {"parameter": name, "value": value, "stderr": error, "high95": value + 3 * error}
+        for name, value, error in found
+    ]
+    rows += [
+        {"parameter": f"correlation({pair})", "value": value, "stderr": np.nan, "high95": np.nan}
+        for pair, value in pairs.items()
+    ]
+    (picture,) = build_pictures(pd.DataFrame([shared | row for row in rows]), own)
+    (curve,) = picture.curves
+    drawn = []
+    for x in curve.x / 1e6:
+        slopes = np.array([1, x / (values[2] + x), -values[1] * x / (values[2] + x) ** 2])
+        drawn.append(3 * np.sqrt(slopes @ (correlations * np.outer(errors, errors)) @ slopes))
+    np.testing.assert_allclose(curve.high - curve.y, drawn)
+    np.testing.assert_allclose(curve.y - curve.low, drawn)
+    assert [text.partition(" =")[0] for text in picture.said] == ["k_off", "k_max", "K"]
+
+
 @pytest.mark.parametrize("kind", ["arrhenius", "eyring"])
 def test_temperature_lines_go_through_the_rates_they_describe(kind):
     kelvin = np.array([285.0, 295.0, 305.0])
@@ -110,7 +136,7 @@ def test_temperature_lines_go_through_the_rates_they_describe(kind):
     )
     rows = [
         (f"t//X/{kind}", "", "X, 1 mM", kind, True, 3, name, value, 0.1, value - 1, value + 1)
-        for name, value in (*found, ("correlation", -0.99))
+        for name, value in found
     ]
     columns = [*report_lab.SECONDARY_COLUMNS[:11]]
     table = pd.DataFrame(rows, columns=columns).assign(unit="", aicc=1.0, text="")
