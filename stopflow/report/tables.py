@@ -17,6 +17,7 @@ from openpyxl.utils import get_column_letter
 from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
 from stopflow.io.atomic import replacing_file
+from stopflow.io.workbook_file import save_workbook
 from stopflow.report.columns import (
     COLUMN_NOTES,
     CONDITION_COLUMNS,
@@ -98,16 +99,14 @@ def write_rates_xlsx(data: KineticsReportData, path: Path) -> None:
         _write_sheet(book.create_sheet(name), frame, unit=unit)
     _write_sheet(book.create_sheet("columns"), _columns_frame(frames, unit=unit), unit=unit)
     book.properties.creator = "stopflow"
-    with replacing_file(path) as partial:
-        book.save(partial)
+    save_workbook(book, path)
 
 
 def write_table_xlsx(frame: pd.DataFrame, path: Path, *, sheet: str) -> None:
     """Write one table as a workbook of one sheet, formatted like the others."""
     book = Workbook(write_only=True)
     _write_sheet(book.create_sheet(sheet), frame, unit=signal_unit(frame))
-    with replacing_file(path) as partial:
-        book.save(partial)
+    save_workbook(book, path)
 
 
 def signal_unit(shots: pd.DataFrame) -> str:

@@ -1,7 +1,9 @@
 """Tables read back by other means: the csv module, openpyxl, plain splitting."""
 
 import csv
+import datetime
 import io
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -102,6 +104,27 @@ def test_verdicts_are_coloured_differently(lab, tmp_path):
     fills = {row[place].value: row[place].fill.fgColor.rgb for row in sheet.iter_rows(min_row=3)}
     assert set(fills) == {"PASS", "WARN", "FAIL"}
     assert len(set(fills.values())) == 3
+
+
+def test_workbooks_of_the_same_rates_are_the_same_bytes_on_another_day(lab, tmp_path, monkeypatch):
+    first, second = tmp_path / "a.xlsx", tmp_path / "b.xlsx"
+    write_rates_xlsx(lab, first)
+    later = datetime.datetime(2031, 5, 6, 7, 8, 9, tzinfo=datetime.UTC)
+
+    class Later(datetime.datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return later.astimezone(tz)
+
+    monkeypatch.setattr("openpyxl.packaging.core.datetime.datetime", Later)
+    monkeypatch.setattr("time.time", lambda: later.timestamp())
+    write_rates_xlsx(lab, second)
+    assert first.read_bytes() == second.read_bytes()
+    with zipfile.ZipFile(second) as archive:
+        assert {entry.date_time[0] for entry in archive.infolist()} == {2000}
+        assert b"2031" not in archive.read("docProps/core.xml")
+    write_table_xlsx(lab.conditions, first, sheet="p")
+    assert b"2031" not in zipfile.ZipFile(first).read("docProps/core.xml")
 
 
 def test_an_empty_table_and_a_single_table_make_workbooks(lab, tmp_path):
