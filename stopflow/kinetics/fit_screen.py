@@ -90,7 +90,7 @@ def screen_times(
         where = "" if start_s is None else f" from {first:.9g} s on"
         return Refusal(
             status=FitStatus.TOO_FEW_POINTS,
-            reason=f"{len(kept)} points{where}; at least {needed} are needed",
+            reason=f"{len(kept)} points{where}, at least {needed} are needed",
         )
     return time, keep, first
 
@@ -213,6 +213,6 @@ def _refuse_weights(weight: FloatArray, *, needed: int) -> Refusal | None:
     if used < needed:
         return Refusal(
             status=FitStatus.TOO_FEW_POINTS,
-            reason=f"{used} points of nonzero weight; at least {needed} are needed",
+            reason=f"{used} points of nonzero weight, at least {needed} are needed",
         )
     return None

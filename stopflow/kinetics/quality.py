@@ -14,6 +14,8 @@ from stopflow.kinetics import shot_rules
 from stopflow.kinetics.settings import QualityThresholds
 from stopflow.kinetics.shot import ShotAnalysis, ShotResult
 
+BETWEEN_REASONS = "; "
+
 
 class Verdict(StrEnum):
     """How far a number can be trusted; in rising order of trouble."""
@@ -61,8 +63,8 @@ class Rule:
     judge: Judge | None = None
 
     def finding(self, text: str) -> Finding:
-        """Speak up."""
-        return Finding(rule=self.id, verdict=self.verdict, text=text)
+        """Speak up; what separates reasons from each other stays out of each."""
+        return Finding(rule=self.id, verdict=self.verdict, text=text.replace(BETWEEN_REASONS, ", "))
 
 
 def _rule(
@@ -239,5 +241,5 @@ def verdict_of(findings: Iterable[Finding]) -> Verdict:
 
 
 def reasons(findings: Iterable[Finding]) -> str:
-    """Join the reasons by "; "."""
-    return "; ".join(finding.text for finding in findings)
+    """Join the reasons by "; ", which none of them contains."""
+    return BETWEEN_REASONS.join(finding.text for finding in findings)

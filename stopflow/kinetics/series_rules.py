@@ -95,7 +95,7 @@ def _run_findings(condition: ConditionAnalysis, bar: _Bar) -> list[Finding]:
         text = (
             f"k drifts by {drift.size:+.1%} from the first to the last of {len(condition.run)} "
             f"replicates (chance {drift.chance:.1g}): temperature not settled, or a solution that "
-            "ages; repeat this series"
+            "ages, repeat this series"
         )
         findings.append(RULES["replicate-drift"].finding(text))
     if scatter and scatter.chance < bar.condition:
@@ -111,7 +111,7 @@ def _own_findings(
     condition: ConditionAnalysis, members: Sequence[JudgedShot], limits: QualityThresholds
 ) -> list[Finding]:
     if not any(shot.usable for shot in members):
-        worst = "; ".join(dict.fromkeys(item.text for shot in members for item in shot.own[:1]))
+        worst = ", ".join(dict.fromkeys(item.text for shot in members for item in shot.own[:1]))
         return [RULES["none-fitted"].finding(f"no shot can be used: {worst}")]
     findings = []
     mean = condition.mean

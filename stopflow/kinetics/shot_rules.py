@@ -25,7 +25,7 @@ def short_window(result: ShotResult, limits: QualityThresholds) -> str | None:
     if kt >= limits.short_window_kt:
         return None
     return (
-        f"the window holds only {kt:.2g} times 1/k; below {limits.short_window_kt:g} a slow "
+        f"the window holds only {kt:.2g} times 1/k, and below {limits.short_window_kt:g} a slow "
         "reaction cannot be told from a slope: record longer"
     )
 
@@ -36,7 +36,7 @@ def slow_sampling(result: ShotResult, limits: QualityThresholds) -> str | None:
     if per_step <= limits.fast_sampling:
         return None
     return (
-        f"k is {per_step:.2g} times the sampling rate: the decay falls between the points; "
+        f"k is {per_step:.2g} times the sampling rate: the decay falls between the points, "
         "sample faster"
     )
 

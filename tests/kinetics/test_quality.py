@@ -1,6 +1,6 @@
 """Every rule speaks up where its fault was put in, and keeps quiet where it was not."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ from stopflow.kinetics.analysis import (
     analyse_experiment,
     analyse_lab,
 )
-from stopflow.kinetics.quality import RULES, Verdict, verdict_of
+from stopflow.kinetics.quality import RULES, Verdict, reasons, verdict_of
 from stopflow.kinetics.signal_checks import clipped_share, misfit
 from stopflow.trace import Conditions, Experiment, Shot
 
@@ -39,6 +39,33 @@ def test_the_table_is_numbered_and_its_thresholds_exist() -> None:
     used = {name for rule in RULES.values() for name in rule.thresholds}
     assert used == known
     assert all(rule.means for rule in RULES.values())
+
+
+def test_reasons_can_be_split_again(rng: np.random.Generator) -> None:
+    """Every judge of a single shot speaks up, and reasons come back as they were joined."""
+    result = analyse(shot(noisy(rng, decay(slope_per_s=0.3)))).shots[0].shot.result
+    assert result is not None
+    wrong = replace(
+        result,
+        step_s=1.0,
+        start_shift_sigma=9.0,
+        law_shift_sigma=1e3,
+        k_low_per_s=0.0,
+        checks=replace(result.checks, clipped_share=0.5, misfit_chance=0.0, misfit_ratio=9.0),
+    )
+    coarse = replace(wrong, checks=replace(result.checks, noise_steps=0.1, levels=4))
+    strict = QualityThresholds(short_window_kt=1e9, low_signal_to_noise=1e9, uncertain_warn=0.0)
+    found = {
+        rule.id: text
+        for rule in RULES.values()
+        for item in (wrong, coarse)
+        if rule.judge and (text := rule.judge(item, strict))
+    }
+    assert set(found) == {rule.id for rule in RULES.values() if rule.judge}
+    assert not [text for text in found.values() if "; " in text]
+    # File names and readers' refusals are not ours to word.
+    findings = [rule.finding(f"{rule.id} in a; b.bka") for rule in RULES.values()]
+    assert reasons(findings).split("; ") == [finding.text for finding in findings]
 
 
 def test_a_good_shot_passes(rng: np.random.Generator) -> None:
