@@ -1,7 +1,7 @@
 """The last pages: a methods paragraph to paste, what was wrong with the input, provenance."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import pandas as pd
 
@@ -9,10 +9,14 @@ from stopflow.report.data import KineticsReportData
 from stopflow.report.flow import Block, Paragraph, build_heading, build_subheading
 from stopflow.report.grid import Column, Grid
 from stopflow.report.methods import write_methods
-from stopflow.report.style import MUTED
+from stopflow.report.style import MUTED, printable
 
 _FIRST = ("version", "command", "created", "seed", "settings", "libraries")
 _LEFT_OUT = ("inputs", "format")
+_NAMES_NOTE = (
+    "Characters that the type of this report lacks stand as Unicode numbers in ⟨ ⟩. The bookmarks "
+    "and the attached tables hold the names as they are."
+)
 
 
 def build_closing_blocks(data: KineticsReportData) -> list[Block]:
@@ -23,13 +27,26 @@ def build_closing_blocks(data: KineticsReportData) -> list[Block]:
     ]
     if len(data.problems):
         blocks += [build_heading("What was found in the input"), _problem_grid(data.problems)]
-    blocks += build_provenance_blocks(data.provenance)
+    names = (data.shots[name] for name in ("experiment", "file", "substrate") if name in data.shots)
+    blocks += build_provenance_blocks(data.provenance, names=[n for part in names for n in part])
     return blocks + _digest_blocks(data)
 
 
-def build_provenance_blocks(provenance: Mapping[str, object]) -> list[Block]:
-    """Compose version, command, settings and libraries as a table."""
-    return [build_heading("Provenance"), _provenance_grid(provenance)]
+def build_provenance_blocks(
+    provenance: Mapping[str, object], *, names: Iterable[object]
+) -> list[Block]:
+    """Compose version, command, settings and libraries as a table.
+
+    Parameters
+    ----------
+    names
+        Names in the report; a note follows where one of them cannot be printed.
+    """
+    blocks: list[Block] = [build_heading("Provenance"), _provenance_grid(provenance)]
+    distinct = {str(name) for name in names if isinstance(name, str)}
+    if any(printable(name) != " ".join(name.split()) for name in distinct):
+        blocks.append(Paragraph(text=_NAMES_NOTE, size=7.0, colour=MUTED))
+    return blocks
 
 
 def _problem_grid(problems: pd.DataFrame) -> Grid:

@@ -79,7 +79,9 @@ def write_compare_pdf(
         *_learning_blocks(models),
         *_bias_blocks(models),
         *_scatters(models),
-        *build_provenance_blocks(provenance),
+        *build_provenance_blocks(
+            provenance, names=[name for m in models for name in m.predictions["experiment"]]
+        ),
     ]
     sheets = flow_sheets(blocks, size, ruler, section="Comparison")
     attachments = {"comparison.csv": csv_text(table).encode()}

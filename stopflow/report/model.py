@@ -81,7 +81,7 @@ def write_model_pdf(
         *_quality_blocks(model),
         *_learning_blocks(model),
         *build_failure_blocks(model),
-        *build_provenance_blocks(model.provenance),
+        *build_provenance_blocks(model.provenance, names=model.predictions["experiment"]),
     ]
     sheets = flow_sheets(blocks, size, ruler, section=model.name)
     info = describe_document(

@@ -6,7 +6,8 @@ style or a word. All pictures are drawn inside `styled`, which restores matplotl
 """
 
 import functools
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
@@ -157,10 +158,17 @@ def _printable_codes() -> frozenset[int]:
 
 
 def printable(text: str) -> str:
-    """Replace what the type cannot print; line breaks and runs of blanks become one blank."""
-    flat = " ".join(text.split())
+    """Write what the type cannot print as Unicode numbers: 日本 becomes ⟨65E5·672C⟩.
+
+    So two names stay two names on paper. Line breaks and runs of blanks become one blank.
+    """
     known = _printable_codes()
-    return "".join(c if ord(c) in known and c.isprintable() else "□" for c in flat)
+    runs = itertools.groupby(" ".join(text.split()), lambda c: c.isprintable() and ord(c) in known)
+    return "".join("".join(run) if shown else _numbers(run) for shown, run in runs)
+
+
+def _numbers(characters: Iterable[str]) -> str:
+    return "⟨" + "·".join(f"{ord(c):04X}" for c in characters) + "⟩"
 
 
 @dataclass(slots=True)

@@ -79,7 +79,8 @@ def test_shortening_keeps_both_ends_and_fits(ruler):
 
 
 def test_what_the_type_cannot_print_is_replaced():
-    assert printable("µ é\t日本\n$x$") == "µ é □□ $x$"
+    assert printable("µ é\t日本\n$x$") == "µ é ⟨65E5·672C⟩ $x$"
+    assert printable(printable("日本 \x07")) == printable("日本 \x07")
 
 
 @pytest.mark.parametrize("paper", PAPERS.values(), ids=PAPERS)

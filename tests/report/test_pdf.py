@@ -115,6 +115,20 @@ def test_odd_labs_make_whole_reports(case, paper, tmp_path, full_proof):
     assert all(len(page.extract_text()) > 120 for page in reader.pages)
 
 
+def test_names_without_glyphs_stay_apart_on_paper_and_whole_in_bookmarks(tmp_path):
+    names = ("日本語 µ", "日本人 µ")
+    path = tmp_path / "k.pdf"
+    write_kinetics_pdf(
+        report_lab.build_lab(names=names, concentrations=(1e-5,), replicates=1, points=201), path
+    )
+    text = _text(path)
+    assert "⟨65E5·672C·8A9E⟩ µ" in text
+    assert "⟨65E5·672C·4EBA⟩ µ" in text
+    assert "Unicode numbers" in text
+    titles = {title for _, title in _outline(PdfReader(path).outline)}
+    assert titles >= set(names)
+
+
 def test_a_report_without_time_carries_none(tmp_path):
     path = tmp_path / "k.pdf"
     write_kinetics_pdf(report_lab.build_odd_labs(points=201)["no_cuts"], path)
@@ -222,7 +236,16 @@ def test_a_comparison_says_its_spread_its_bias_and_the_bound(paper, tmp_path):
     path = tmp_path / "c.pdf"
     write_compare_pdf(compared_ways(), path, paper=paper)
     text = _text(path)
-    for word in ("2.00 ± 0.25", "3.21", "4.56", "4.1", "17", "−1.2", "345 MB", "standard deviation"):
+    for word in (
+        "2.00 ± 0.25",
+        "3.21",
+        "4.56",
+        "4.1",
+        "17",
+        "−1.2",
+        "345 MB",
+        "standard deviation",
+    ):
         assert word in text
     for heading in ("Test error of every run", "Bias against k"):
         assert heading in text

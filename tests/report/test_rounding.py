@@ -70,6 +70,7 @@ def test_units_follow_the_size():
     assert format_time(0.018) == "18.0 ms"
     assert format_time(0.018, exact=True) == "18 ms"
     assert format_time(2.5e-5) == "25.0 µs"
+    assert format_time(0.0) == format_time(-0.0, exact=True) == "0 s"
     assert format_concentration(5e-5) == "50 µM"
     assert format_concentration(1e-3) == "1 mM"
 
