@@ -37,35 +37,38 @@ class Turn:
     """
 
     coefficient: Tensor
-    inverse: Tensor
     overlap: Tensor
+    inverse: Tensor
     weakest: float
 
 
 def turn(core: Tensor, gamma: Tensor, energy: Tensor, step: Tensor) -> Turn:
-    """Orthonormalise K1 = U T - b A for a batch of bases, all float64.
+    """Orthonormalise K1 = U T - b A for a batch of bases, in float64.
 
     Parameters
     ----------
-    core, gamma, energy
-        T, C = U^T A and A^T A, each (g, r, r).
+    core
+        T, (g, r, r), float64.
+    gamma, energy
+        C = U^T A and A^T A, each (g, r, r), of the dtype that the result shall have.
     step
-        b, (g, 1, 1).
+        b, (g, 1, 1), float64.
     """
+    dtype, (gamma, energy) = gamma.dtype, torch.stack([gamma, energy]).double().unbind()
     moved = torch.addcmul(core, gamma, step, value=-1)
     outside = torch.baddbmm(energy, gamma.mT, gamma, alpha=-1).mul_(step.square())
     gram = torch.baddbmm(outside, moved.mT, moved)
     upper, info = torch.linalg.cholesky_ex(gram, upper=True)
-    if info.any():
-        return Turn(coefficient=core, overlap=core, inverse=core, weakest=0.0)
     weakest = float((_diagonal(upper).square() / _diagonal(gram)).amin())
+    if info.any() or math.isnan(weakest):
+        weakest = 0.0
     inverse = torch.linalg.solve_triangular(upper, _identity(gram), upper=True)
-    return Turn(
-        coefficient=torch.bmm(core, inverse),
-        overlap=torch.bmm(moved, inverse),
-        inverse=inverse.mul_(step),
-        weakest=0.0 if math.isnan(weakest) else weakest,
-    )
+    found = inverse.new_empty(3, *inverse.shape)
+    torch.bmm(core, inverse, out=found[0])
+    torch.bmm(moved, inverse, out=found[1])
+    torch.mul(inverse, step, out=found[2])
+    coefficient, overlap, inverse = found.to(dtype).unbind()
+    return Turn(coefficient=coefficient, overlap=overlap, inverse=inverse, weakest=weakest)
 
 
 def _diagonal(matrices: Tensor) -> Tensor:
@@ -145,13 +148,11 @@ def _turn_all(
     """Return the turn in the layers' dtype, the cores M^T T N, and whether to use them."""
     core = torch.stack([push.core for push in pushes]).double()
     steps = core.new_tensor([push.step for push in pushes] * 2).view(-1, 1, 1)
-    turned = turn(torch.cat([core, core.mT]), gamma.double(), energy.double(), steps)
+    turned = turn(torch.cat([core, core.mT]), gamma, energy, steps)
     left, right = turned.overlap.split(len(pushes))
-    dtype = pushes[0].core.dtype
-    cores = torch.bmm(torch.bmm(left.mT, core), right).to(dtype).unbind()
-    turned.coefficient, turned.inverse = turned.coefficient.to(dtype), turned.inverse.to(dtype)
-    turned.overlap = turned.overlap.to(dtype)
-    return turned, list(cores), turned.weakest > 1e4 * torch.finfo(dtype).eps
+    own = core.to(gamma.dtype)
+    cores = torch.bmm(torch.bmm(left.mT, own), right).unbind()
+    return turned, list(cores), turned.weakest > 1e4 * torch.finfo(gamma.dtype).eps
 
 
 def _move_along_gradients(pushes: Sequence[Push]) -> tuple[list[Moved] | None, float]:

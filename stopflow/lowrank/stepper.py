@@ -145,7 +145,8 @@ class Stepper:
             self._layers[i].complete(tapes[i])
             if i > 0:
                 grad = self._layers[i].input_gradient(tapes[i])
-        size = float(torch.stack(torch._foreach_norm([t.delta for t in tapes])).sum())
+        seen = [tape.deltau if tape.deltau.numel() else tape.delta for tape in tapes]
+        size = float(torch.stack(torch._foreach_norm(seen)).sum())
         if not size < _LARGEST:
             return number, None
         self._clip(tapes)
