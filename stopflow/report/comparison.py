@@ -19,7 +19,6 @@ from stopflow.report.flow import (
     Picture,
     build_heading,
     leave_empty,
-    pair_picture,
     row_picture,
 )
 from stopflow.report.grid import Column, Grid
@@ -110,6 +109,10 @@ def _table_note(table: pd.DataFrame) -> str:
             " Several runs (seeds and folds): all numbers are means; ± is the standard deviation "
             "of the error between runs."
         )
+    diverged = table[table["diverged"] > 0]
+    if len(diverged):
+        named = [f"{row['name']} ({row['diverged']:.0f})" for row in diverged.to_dict("records")]
+        note += f" Runs that diverged: {', '.join(named)}."
     return note
 
 
@@ -134,12 +137,9 @@ def _bias_blocks(models: Sequence[ModelReportData]) -> list[Block]:
     if not lines:
         return []
 
-    def paint(page: Page, x_mm: float, y_mm: float, width_mm: float) -> None:
-        draw_bias(page.axes(x_mm + 14.0, y_mm, width_mm=width_mm - 54.0, height_mm=56.0), lines)
-
     return [
         build_heading("Bias against k"),
-        Picture(tall_mm=68.0, paint=paint),
+        _beside_key(partial(draw_bias, lines=lines)),
         Paragraph(
             text="Mean relative error of the test shots in bins of equal numbers of shots.",
             size=6.6,
@@ -148,13 +148,23 @@ def _bias_blocks(models: Sequence[ModelReportData]) -> list[Block]:
     ]
 
 
+def _beside_key(draw: Painter) -> Picture:
+    """Axes that leave the right margin to their key."""
+
+    def paint(page: Page, x_mm: float, y_mm: float, width_mm: float) -> None:
+        draw(page.axes(x_mm + 14.0, y_mm + 2.0, width_mm=width_mm - 54.0, height_mm=54.0))
+
+    return Picture(tall_mm=68.0, paint=paint, after_mm=0.0)
+
+
 def _learning_blocks(models: Sequence[ModelReportData]) -> list[Block]:
     learnt = [model for model in models if "test_mae_per_s" in model.history and len(model.history)]
     if not learnt:
         return []
+    drawn = _beside_key(partial(draw_learning, models=learnt))
     return [
         build_heading("Learning curves"),
-        pair_picture(partial(draw_learning, models=learnt), None, tall_mm=72.0),
+        drawn,
         Paragraph(text="Bold: test; thin: training.", size=6.6, colour=MUTED),
     ]
 
@@ -168,16 +178,15 @@ def comparison_grid(table: pd.DataFrame) -> Grid:
         Column(title="Rank", align="right"),
         Column(title="Runs", align="right"),
         Column(title="Test MAE", unit="s⁻¹", align="right"),
-        Column(title="of the fit’s", unit="times", align="right"),
-        Column(title="of bound’s", unit="times", align="right"),
+        Column(title="MAE / fit’s", align="right"),
+        Column(title="MAE / bound", align="right"),
         Column(title="Median", unit="%", align="right"),
         Column(title="95 %", unit="%", align="right"),
         Column(title="Bias", unit="%", align="right"),
         Column(title="Parameters", align="right"),
         Column(title="Epochs", align="right"),
         Column(title="Time", unit="s", align="right"),
-        Column(title="Peak memory", align="right"),
-        Column(title="Diverged", unit="runs", align="right"),
+        Column(title="Memory", unit="peak", align="right"),
     )
     kept = [
         place
@@ -215,7 +224,6 @@ def _row(row: dict) -> tuple[str, ...]:
         whole("epochs"),
         number("seconds"),
         format_bytes(float(row["peak_memory_bytes"]) or np.nan),
-        whole("diverged") if row["diverged"] > 0 else MISSING,
     )
 
 

@@ -18,7 +18,6 @@ from stopflow.report.style import (
     LINE_STYLES,
     MARKERS,
     MUTED,
-    printable,
     shorten_middle,
 )
 
@@ -34,10 +33,10 @@ def draw_learning(axes: Axes, models: Sequence[ModelReportData]) -> None:
         colour = CATEGORY_COLOURS[place % len(CATEGORY_COLOURS)]
         style = LINE_STYLES[place % len(LINE_STYLES)] if len(models) > 1 else "-"
         history = model.history
-        own = model.name if len(models) > 1 else ""
+        own = shorten_middle(model.name, 22) if len(models) > 1 else "test"
         for column, label, width, line, alpha in (
-            ("test_mae_per_s", printable(f"{own} test"), 1.3, style, 1.0),
-            ("train_mae_per_s", printable(f"{own} training"), 0.8, "-", 0.5),
+            ("test_mae_per_s", own, 1.3, style, 1.0),
+            ("train_mae_per_s", "training", 0.8, "-", 0.5),
         ):
             if column not in history:
                 continue
@@ -63,8 +62,10 @@ def draw_learning(axes: Axes, models: Sequence[ModelReportData]) -> None:
         axes.set_ylim(bottom=0)
     axes.set_xlabel("epoch")
     axes.set_ylabel("mean absolute error / s⁻¹")
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=5, columnspacing=1.2)
+    if len(models) > 1:
+        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)
+    elif axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=2, columnspacing=1.2)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
@@ -147,7 +148,7 @@ def draw_predictions(
     if logarithmic:
         name_log_ticks(axes.xaxis, low, high)
         name_log_ticks(axes.yaxis, low, high)
-    axes.set_title(printable(title))
+    axes.set_title(shorten_middle(title, 24))
     axes.set_xlabel("actual k / s⁻¹")
     axes.set_ylabel("predicted k / s⁻¹")
     if key:

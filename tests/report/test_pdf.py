@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import report_lab
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from pypdf import PdfReader
 
@@ -16,6 +17,7 @@ from stopflow.report.comparison_figures import draw_bias, draw_runs
 from stopflow.report.comparison_numbers import list_bias, list_runs
 from stopflow.report.kinetics import write_kinetics_pdf
 from stopflow.report.model import write_model_pdf
+from stopflow.report.page import Page
 
 SIZES = {"a4": (595.3, 841.9), "letter": (612.0, 792.0)}
 
@@ -249,7 +251,8 @@ def test_a_comparison_says_its_spread_its_bias_and_the_bound(paper, tmp_path):
         assert word in text
     for heading in ("Test error of every run", "Bias against k"):
         assert heading in text
-    assert "of bound" in text
+    assert "MAE / bound" in text
+    assert "diverged: dlrt (1)" in " ".join(text.split())
     (row, *_) = csv.DictReader(
         io.StringIO(PdfReader(path).attachments["comparison.csv"][0].decode())
     )
@@ -271,3 +274,24 @@ def test_runs_and_bias_are_drawn_where_the_numbers_are():
     assert [label.get_text() for label in axes.get_yticklabels()] == ["dlrt", "ridge", "fit"]
     drawn = {tuple(x.get_xdata()) for x in axes.lines}
     assert (1.75, 2.0, 2.25) in drawn
+
+
+@pytest.mark.parametrize("paper", SIZES)
+def test_nothing_of_a_comparison_of_many_leaves_the_paper(paper, monkeypatch, tmp_path):
+    names = ("dense", "pretrained + LoRA", "日本語µé long name for a way of learning", *"abcdef")
+    models = [report_lab.build_model(seed=i, epochs=4, name=n) for i, n in enumerate(names)]
+    boxes = []
+    furnish = Page.furnish
+
+    def measured(page, *words, **named):
+        furnish(page, *words, **named)
+        paper_box = page.figure.bbox
+        for axes in page.figure.axes:
+            box = axes.get_tightbbox(FigureCanvasAgg(page.figure).get_renderer())
+            inside = paper_box.x0 <= box.x0 and box.x1 <= paper_box.x1
+            boxes.append((inside, axes.get_xlabel()))
+
+    monkeypatch.setattr(Page, "furnish", measured)
+    write_compare_pdf(models, tmp_path / "c.pdf", paper=paper)
+    assert len(boxes) > len(names)
+    assert [label for inside, label in boxes if not inside] == []
