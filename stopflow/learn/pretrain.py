@@ -59,7 +59,7 @@ class PretrainSettings:
 
     features: str = "shape"
     pairs: int = 0
-    steps: int = 40_000
+    steps: int = 80_000
     seed: int = 0
     batch_size: int = 512
     learning_rate: float = 6e-3

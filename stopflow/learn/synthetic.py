@@ -43,11 +43,11 @@ LONG_SHARE: Final = 0.25
 class GridCounts:
     """How many time grids of each kind a bank holds; `long` even ones have 8,000 points or more."""
 
-    even: int = 40
-    long: int = 16
-    jittered: int = 20
-    log: int = 10
-    two_rate: int = 10
+    even: int = 60
+    long: int = 24
+    jittered: int = 30
+    log: int = 15
+    two_rate: int = 15
 
 
 def draw_grids(
