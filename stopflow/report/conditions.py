@@ -95,6 +95,19 @@ def build_series(shots: pd.DataFrame) -> list[Series]:
     ]
 
 
+def label_conditions(table: pd.DataFrame) -> list[str]:
+    """Name each row of one experiment's table of conditions by what tells it from the others."""
+    varying = varying_columns(table)
+    return [_label(table.iloc[[place]], varying) for place in range(len(table))]
+
+
+def sort_conditions(table: pd.DataFrame) -> pd.DataFrame:
+    """Order the conditions of each experiment by concentration, ionic strength, temperature."""
+    order = {name: place for place, name in enumerate(dict.fromkeys(table["experiment"]))}
+    keyed = table.assign(_place=[order[name] for name in table["experiment"]])
+    return keyed.sort_values(["_place", *NUMERIC], kind="stable").drop(columns="_place")
+
+
 def _rank(part: pd.DataFrame, numeric: Sequence[str], condition: int) -> tuple[float, ...]:
     values = [float(part[name].iloc[0]) for name in numeric]
     return (*(value if np.isfinite(value) else np.inf for value in values), condition)
@@ -112,7 +125,7 @@ def _label(part: pd.DataFrame, varying: Sequence[str]) -> str:
 
 
 def shared_unit(concentrations_M: Sequence[float]) -> tuple[float, str]:
-    """Factor and unit in which a column of concentrations reads well; by its median."""
+    """Factor and unit in which concentrations read well together; by their median."""
     values = np.asarray(concentrations_M, dtype=float)
     values = values[np.isfinite(values) & (values > 0)]
     return concentration_unit(float(np.median(values))) if len(values) else (1.0, "M")

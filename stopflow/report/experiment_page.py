@@ -19,7 +19,7 @@ from stopflow.report.page import Page
 from stopflow.report.repeats import name_files
 from stopflow.report.rounding import MISSING, format_digits, format_pm
 from stopflow.report.style import MUTED, Paper, Ruler, printable
-from stopflow.report.summary import Counts, count_reasons, count_shots
+from stopflow.report.summary import Counts, count_reasons, count_shots, count_things
 
 _MODEL_COLUMNS = (
     "k_per_s",
@@ -51,7 +51,7 @@ def build_experiment_blocks(
     counts = count_shots(shots)
     said = [
         constant_conditions(shots),
-        f"{counts.files} {'shot' if counts.files == 1 else 'shots'}",
+        count_things(counts.files, "shot"),
         f"{counts.fitted} fitted, {counts.warned} warned, {counts.refused} failed",
     ]
     blocks: list[Block] = [
@@ -92,7 +92,7 @@ def _title(name: str, ruler: Ruler, paper: Paper) -> Paragraph:
 def _caption(counts: Counts) -> str:
     shots = counts.read
     if not counts.fitted:
-        return "Recorded signals; none could be fitted. Red: no rate."
+        return "Recorded signals; none could be fitted."
     faint = "Faint: recorded shots" if shots <= 6 else "Faint: span of each recorded shot"
     bold = "fits" if shots <= 6 else "fit of the shot of median k of each condition"
     return (

@@ -5,31 +5,36 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from stopflow.report.conditions import NUMERIC, describe_value, shared_unit, varying_columns
+from stopflow.report.answers import build_answers
+from stopflow.report.conditions import shared_unit, sort_conditions, varying_columns
 from stopflow.report.data import KineticsReportData
 from stopflow.report.flow import Block, Bookmark, Paragraph, Picture, build_heading
 from stopflow.report.grid import Column, Grid
 from stopflow.report.page import Page
-from stopflow.report.repeats import group_repeats, list_doubtful, list_repeats, name_files
+from stopflow.report.repeat_blocks import build_repeat_blocks
 from stopflow.report.rounding import (
     MISSING,
+    format_concentration,
     format_digits,
     format_interval,
     format_time,
     format_value,
     significant_digits,
 )
-from stopflow.report.style import INK, MUTED, VERDICT_COLOURS, VERDICT_SIGNS, WASH
-from stopflow.report.summary import (
-    Counts,
-    count_reasons,
-    count_shots,
-    join_words,
-    state_trust,
-    summarise_rates,
-    summarise_secondary,
+from stopflow.report.style import (
+    INK,
+    MUTED,
+    VERDICT_COLOURS,
+    VERDICT_SIGNS,
+    WASH,
+    shorten_middle,
 )
+from stopflow.report.summary import Counts, count_shots, count_things, join_words, state_trust
 from stopflow.report.tables import signal_unit
+
+_NAME_LENGTH = 60
+_WIDEST_UNIT = 1e3
+"""From how wide a range on concentrations read better each in its own unit."""
 
 
 def build_front_blocks(data: KineticsReportData) -> list[Block]:
@@ -47,31 +52,29 @@ def build_front_blocks(data: KineticsReportData) -> list[Block]:
         Paragraph(text=_what(data, counts), size=8.4, colour=MUTED, after_mm=3.2),
         Picture(tall_mm=17.0, paint=partial(_paint_counts, counts), after_mm=4.2),
     ]
-    reasons = count_reasons(data.shots)
-    if reasons:
-        blocks.append(Paragraph(text=_main_reasons(data.shots), size=7.8, after_mm=1.6))
-    blocks += [build_heading("What are my rates?"), Paragraph(text=summarise_rates(data.shots))]
+    blocks.append(build_answers(data))
     if len(data.conditions):
-        blocks += [_condition_grid(data), Paragraph(text=_table_note(data), size=6.8, colour=MUTED)]
-    further = summarise_secondary(data.secondary)
-    if further:
-        blocks.append(Paragraph(text=further))
-    blocks.append(build_heading("Can I trust them?"))
+        blocks += [
+            build_heading("Rates by condition"),
+            _condition_grid(data),
+            Paragraph(text=_table_note(data), size=6.8, colour=MUTED),
+        ]
+    blocks.append(build_heading("How far to trust them"))
     blocks += [
         Paragraph(text=f"•  {statement}", after_mm=1.0)
         for statement in state_trust(data.shots, data.conditions)
     ]
-    blocks.append(build_heading("What should I repeat?"))
-    blocks += _repeat_blocks(data.shots, data.conditions)
+    blocks.append(build_heading("What to repeat"))
+    blocks += build_repeat_blocks(data.shots, data.conditions)
     return blocks
 
 
 def _what(data: KineticsReportData, counts: Counts) -> str:
     names = list(dict.fromkeys(str(name) for name in data.shots["experiment"]))
+    names = [shorten_middle(name, _NAME_LENGTH) for name in names]
     shown = join_words(names) if len(names) <= 3 else f"{names[0]} to {names[-1]}"
-    files = f"{counts.files} {'file' if counts.files == 1 else 'files'}"
-    folders = f"{counts.experiments} {'experiment' if counts.experiments == 1 else 'experiments'}"
-    return f"{files} from {folders}: {shown}"
+    files = count_things(counts.files, "file")
+    return f"{files} from {count_things(counts.experiments, 'experiment')}: {shown}"
 
 
 def _paint_counts(counts: Counts, page: Page, x_mm: float, y_mm: float, width_mm: float) -> None:
@@ -98,21 +101,9 @@ def _paint_counts(counts: Counts, page: Page, x_mm: float, y_mm: float, width_mm
         page.text(left + 3.0, y_mm + 14.0, label, size=7.4, colour=colour)
 
 
-def _main_reasons(shots: pd.DataFrame) -> str:
-    parts = []
-    for verdict, word in (("FAIL", "Refused"), ("WARN", "Warned")):
-        listed = [item for item in count_reasons(shots) if item.verdict == verdict]
-        if listed:
-            said = [f"{item.reason} ({item.shots})" for item in listed[:3]]
-            rest = len(listed) - 3
-            said += [f"{rest} other {'reason' if rest == 1 else 'reasons'}"] if rest > 0 else []
-            parts.append(f"{word}: {'; '.join(said)}.")
-    return " ".join(parts)
-
-
 def _condition_grid(data: KineticsReportData) -> Grid:
-    table = data.conditions
-    factor, unit = shared_unit(list(table["concentration_M"]))
+    table = sort_conditions(data.conditions)
+    factor, unit = _concentration_unit(table["concentration_M"])
     shown = set(varying_columns(table)) | {
         name for name in ("concentration_M", "temperature_K") if np.isfinite(table[name]).any()
     }
@@ -138,6 +129,14 @@ def _condition_grid(data: KineticsReportData) -> Grid:
     return Grid(columns=tuple(columns), rows=tuple(rows), size=6.9, after_mm=1.5)
 
 
+def _concentration_unit(concentrations_M: pd.Series) -> tuple[float, str]:
+    """Factor and unit of the column; NaN and "" where each cell needs a unit of its own."""
+    known = concentrations_M[concentrations_M > 0]
+    if len(known) and known.max() / known.min() > _WIDEST_UNIT:
+        return float("nan"), ""
+    return shared_unit(list(concentrations_M))
+
+
 def _condition_row(row: dict, shown: set[str], factor: float) -> tuple[str, ...]:
     error = float(row["k_stderr_per_s"])
     fitted, shots = int(row["fitted"]), int(row["shots"])
@@ -146,7 +145,8 @@ def _condition_row(row: dict, shown: set[str], factor: float) -> tuple[str, ...]
     if "substrate" in shown:
         cells.append(str(row["substrate"] or MISSING))
     if "concentration_M" in shown:
-        cells.append(_tidy(float(row["concentration_M"]) * factor))
+        value = float(row["concentration_M"])
+        cells.append(_tidy(value * factor) if np.isfinite(factor) else format_concentration(value))
     if "ionic_strength_M" in shown:
         cells.append(_tidy(float(row["ionic_strength_M"])))
     if "temperature_K" in shown:
@@ -179,69 +179,3 @@ def _table_note(data: KineticsReportData) -> str:
         note += " Intervals come from the scatter between replicates"
         note += "; with a single shot, from its fit." if "single shot" in sources else "."
     return note
-
-
-def _repeat_blocks(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[Block]:
-    wanted, doubtful = list_repeats(shots), list_doubtful(conditions)
-    if wanted.empty and doubtful.empty:
-        return [Paragraph(text="Nothing: every shot and every series passed.")]
-    blocks: list[Block] = []
-    if len(doubtful):
-        blocks += [
-            Paragraph(text=_count_series(len(doubtful)), keep_with_next=True),
-            _series_grid(doubtful),
-        ]
-    return blocks if wanted.empty else [*blocks, *_shot_blocks(wanted)]
-
-
-def _count_series(count: int) -> str:
-    return f"{count} series of replicates {'needs' if count == 1 else 'need'} a look."
-
-
-def _series_grid(doubtful: pd.DataFrame) -> Grid:
-    rows = []
-    for row in doubtful.to_dict("records"):
-        values = [describe_value(name, float(row[name])) for name in NUMERIC]
-        said = ", ".join(text for text in values if text != MISSING) or "all shots"
-        rows.append((str(row["verdict"]), str(row["experiment"]), said, str(row["reason"])))
-    columns = (
-        Column(title="Verdict", verdict=True),
-        Column(title="Experiment"),
-        Column(title="Series"),
-        Column(title="Reason", wrap=True),
-    )
-    return Grid(columns=columns, rows=tuple(rows), size=6.8)
-
-
-def _shot_blocks(wanted: pd.DataFrame) -> list[Block]:
-    failed = int((wanted["verdict"] == "FAIL").sum())
-    warned = len(wanted) - failed
-    said = []
-    if failed:
-        said.append(
-            f"repeat {failed} {'shot that' if failed == 1 else 'shots that'} gave no usable rate"
-        )
-    if warned:
-        said.append(
-            f"look at {warned} with a warning before using {'it' if warned == 1 else 'them'}"
-        )
-    rows = [
-        (
-            item.verdict,
-            item.experiment,
-            str(len(item.files)),
-            f"{item.reason}: {name_files(item.files)}",
-        )
-        for item in group_repeats(wanted)
-    ]
-    columns = (
-        Column(title="Verdict", verdict=True),
-        Column(title="Experiment"),
-        Column(title="Shots", align="right"),
-        Column(title="Reason and files", wrap=True),
-    )
-    sentence = join_words(said)
-    return [
-        Paragraph(text=f"{sentence[0].upper()}{sentence[1:]}."),
-        Grid(columns=columns, rows=tuple(rows), size=6.8),
-    ]

@@ -18,7 +18,7 @@ from stopflow.report.style import (
 
 _GAP_MM = 2.6
 _WIDEST_GAP_MM = 8.0
-_LEAST_WRAP_MM = 34.0
+_LEAST_WRAP_MM = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

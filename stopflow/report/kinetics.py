@@ -70,9 +70,12 @@ def write_kinetics_pdf(
 
 def build_sheets(data: KineticsReportData, paper: Paper, ruler: Ruler) -> list[Sheet]:
     """Lay the whole report out, page by page, without drawing it."""
-    sheets = flow_sheets(build_front_blocks(data), paper, ruler, section="Rates")
-    sheets += flow_sheets(build_secondary_blocks(data), paper, ruler, section="Secondary plots")
-    sheets += flow_sheets(build_agreement_blocks(data.shots), paper, ruler, section="Agreement")
+    overview = [
+        *build_front_blocks(data),
+        *build_secondary_blocks(data),
+        *build_agreement_blocks(data.shots),
+    ]
+    sheets = flow_sheets(overview, paper, ruler, section="Overview")
     places = data.shots.groupby("experiment", sort=False).indices
     for number, (name, found) in enumerate(places.items()):
         rows = [int(row) for row in found]

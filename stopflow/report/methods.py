@@ -8,7 +8,7 @@ import pandas as pd
 from stopflow.kinetics.models import LAWS
 from stopflow.report.data import KineticsReportData
 from stopflow.report.rounding import format_time
-from stopflow.report.summary import count_shots, join_words
+from stopflow.report.summary import count_shots, count_things, join_words
 
 _EQUATIONS = {
     "single": "y = b + c exp[−k(t − t₀)]",
@@ -26,8 +26,8 @@ def write_methods(data: KineticsReportData) -> str:
     if fitted.empty:
         return "No shot could be fitted, so there is no method to describe."
     sentences = [
-        f"Stopped-flow traces ({counts.files} shots in {counts.experiments} "
-        f"{'experiment' if counts.experiments == 1 else 'experiments'}) were analysed with "
+        f"Stopped-flow traces ({count_things(counts.files, 'shot')} in "
+        f"{count_things(counts.experiments, 'experiment')}) were analysed with "
         f"{_program(data.provenance)}.",
         _starts(fitted),
         _laws(fitted),
@@ -71,7 +71,10 @@ def _starts(fitted: pd.DataFrame) -> str:
         "detected": "the end of the mixing artefact detected from the trace",
         "first point": "the first recorded point",
     }
-    said = [f"{named.get(str(name), str(name))} ({count} shots)" for name, count in sources.items()]
+    said = [
+        f"{named.get(str(name), str(name))} ({count_things(int(count), 'shot')})"
+        for name, count in sources.items()
+    ]
     discarded = f"Data before the start of the fit, t₀ = {window}, were discarded"
     return f"{discarded}; t₀ was {join_words(said)}."
 
@@ -83,7 +86,7 @@ def _laws(fitted: pd.DataFrame) -> str:
 
 
 def _outcome(fitted: int, warned: int, refused: int) -> str:
-    text = f"{fitted} shots were fitted"
+    text = f"{count_things(fitted, 'shot')} {'was' if fitted == 1 else 'were'} fitted"
     if warned:
-        text += f", of which {warned} carry a warning"
-    return f"{text}; {refused} were rejected." if refused else f"{text}."
+        text += f", of which {warned} with a warning"
+    return f"{text}; {count_things(refused, 'shot')} rejected." if refused else f"{text}."

@@ -1,16 +1,18 @@
 """The answers of the first page, as numbers and sentences: rates, trust, what to repeat."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from stopflow.report.rounding import format_digits, format_pm, format_time, format_value
+from stopflow.report.style import shorten_middle
 
 VERDICTS = ("PASS", "WARN", "FAIL")
 _FEW = 4
+_NAME_LENGTH = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +102,7 @@ def summarise_rates(shots: pd.DataFrame) -> str:
     k = shots["k_per_s"].to_numpy(float)
     k = k[np.isfinite(k)]
     if not len(k):
-        return "No shot could be fitted, so there is no rate to report; the reasons are below."
+        return "None: no shot could be fitted."
     if len(k) == 1:
         return f"One rate constant: {format_digits(k[0], 4)} s⁻¹."
     low, high = format_digits(k.min(), 3), format_digits(k.max(), 3)
@@ -113,8 +115,7 @@ def state_trust(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[str]:
     fitted = shots[np.isfinite(shots["k_per_s"])]
     if fitted.empty:
         return ["There is no rate to judge."]
-    statements = [_verdict_sentence(shots)]
-    statements += _precision(fitted)
+    statements = _precision(fitted)
     statements += _scatter(conditions)
     statements += _noise(fitted)
     statements += _starts(fitted)
@@ -122,25 +123,28 @@ def state_trust(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[str]:
     return statements
 
 
-def _verdict_sentence(shots: pd.DataFrame) -> str:
-    counts = count_shots(shots)
-    total = len(shots)
-    if counts.passed == total:
-        return f"All {total} shots passed every check." if total > 1 else "The shot passed."
-    return (
-        f"{counts.passed} of {total} shots passed every check; {counts.warned} carry a warning "
-        f"and {counts.refused} failed."
-    )
+def median_error(shots: pd.DataFrame) -> float:
+    """Median relative standard error of k of one shot."""
+    relative = _finite(shots["k_stderr_per_s"] / shots["k_per_s"])
+    return float(np.median(relative)) if len(relative) else float("nan")
+
+
+def median_scatter(conditions: pd.DataFrame) -> float:
+    """Median scatter between replicates, in standard errors of one shot; NaN without replicates."""
+    ratio = _finite(conditions.get("scatter_ratio", pd.Series(dtype=float)))
+    return float(np.median(ratio)) if len(ratio) else float("nan")
 
 
 def _precision(fitted: pd.DataFrame) -> list[str]:
     relative = _finite(fitted["k_stderr_per_s"] / fitted["k_per_s"])
     if not len(relative):
         return []
-    text = (
-        f"The standard error of one shot is {_percent(np.median(relative))} of k at the median "
-        f"and {_percent(np.quantile(relative, 0.95))} or less for 95 % of the shots"
-    )
+    text = f"The standard error of one shot is {_percent(np.median(relative))} of k"
+    if len(relative) > 1:
+        text += (
+            f" at the median and {_percent(np.quantile(relative, 0.95))} or less for 95 % of "
+            "the shots"
+        )
     efficiency = _finite(fitted.get("efficiency", pd.Series(dtype=float)))
     if len(efficiency):
         text += (
@@ -154,7 +158,7 @@ def _scatter(conditions: pd.DataFrame) -> list[str]:
     ratio = _finite(conditions.get("scatter_ratio", pd.Series(dtype=float)))
     if not len(ratio):
         return ["No condition has replicates, so the scatter between shots is not known."]
-    typical = float(np.median(ratio))
+    typical = median_scatter(conditions)
     text = (
         f"Replicate shots scatter {format_digits(typical, 2)} times as much as the error of one "
         f"shot says (median of {len(ratio)} conditions)"
@@ -170,17 +174,17 @@ def _noise(fitted: pd.DataFrame) -> list[str]:
     if not inflated:
         return []
     return [
-        f"The noise of {inflated} shots is correlated from point to point; their errors were "
-        f"widened by up to {format_digits(float(inflation.max()), 2)}."
+        f"The noise of {count_things(inflated, 'shot')} is correlated from point to point; errors "
+        f"were widened by up to {format_digits(float(inflation.max()), 2)}."
     ]
 
 
 def _starts(fitted: pd.DataFrame) -> list[str]:
     sources = Counter(str(text) for text in fitted["start_source"])
     said = join_words(
-        [f"{_start_words(name)} for {count}" for name, count in sources.most_common()]
+        [f"{_start_words(name)} ({count_things(n, 'shot')})" for name, n in sources.most_common()]
     )
-    text = f"The start of the fit was {said} of {len(fitted)} fitted shots"
+    text = f"The start of the fit was {said}"
     both = fitted[fitted["start_source"] == "workbook"]
     if "detected_start_s" in both:
         shift = _finite(both["detected_start_s"] - both["start_s"])
@@ -225,8 +229,7 @@ def summarise_secondary(secondary: pd.DataFrame) -> str:
         unit = str(rows[0]["unit"]).replace("^-1", "⁻¹")
         if len(rows) <= _FEW:
             values = [
-                f"{format_pm(float(row['value']), float(row['stderr']))} {unit} "
-                f"({row['experiment'] or row['group'] or 'all shots'})"
+                f"{format_pm(float(row['value']), float(row['stderr']))} {unit} ({_place(row)})"
                 for row in rows
             ]
             said.append(f"{words}: {'; '.join(values)}.")
@@ -238,6 +241,16 @@ def summarise_secondary(secondary: pd.DataFrame) -> str:
             )
             said.append(f"{words} of {len(rows)} plots: {low} to {high} {unit}.")
     return " ".join(text[0].upper() + text[1:] if text[:2] != "k_" else text for text in said)
+
+
+def _place(row: Mapping[Hashable, object]) -> str:
+    named = str(row["experiment"] or row["group"] or "all shots")
+    return shorten_middle(named, _NAME_LENGTH)
+
+
+def count_things(count: int, thing: str) -> str:
+    """Write "1 shot" or "3 shots"."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
 def join_words(words: Iterable[str]) -> str:

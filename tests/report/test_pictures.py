@@ -10,10 +10,11 @@ from matplotlib.figure import Figure
 
 from stopflow.errors import SettingsError
 from stopflow.report.agreement import compare_rates
-from stopflow.report.conditions import build_series
+from stopflow.report.answers import build_answers, say_repeats
+from stopflow.report.conditions import build_series, sort_conditions
 from stopflow.report.experiment_numbers import build_experiment_picture, relative_cuts
 from stopflow.report.model_numbers import fit_lines, list_worst, size_layers, split_points
-from stopflow.report.repeats import list_repeats
+from stopflow.report.repeats import group_series, list_doubtful, list_repeats
 from stopflow.report.secondary_numbers import build_pictures
 from stopflow.report.style import ordered_colours
 from stopflow.report.summary import count_reasons, count_shots
@@ -167,6 +168,42 @@ def test_counts_and_reasons_add_up(lab):
     failed = [item for item in listed if item.verdict == "FAIL"]
     assert sum(item.shots for item in failed) == counts.refused
     assert [item.verdict for item in listed] == sorted(item.verdict for item in listed)
+
+
+def test_the_first_page_answers_the_three_questions(lab):
+    said = {answer.question: answer.text for answer in build_answers(lab).answers}
+    assert list(said) == ["What are my rates?", "Can I trust them?", "What should I repeat?"]
+    counts = count_shots(lab.shots)
+    rates, trust, repeat = said.values()
+    assert rates.startswith(f"{counts.fitted} rate constants from ")
+    assert f"{counts.passed} of {len(lab.shots)} shots passed" in trust
+    assert f"Repeat {counts.refused} shot" in repeat
+    assert "constant signal (1)" in repeat
+
+
+def test_series_are_doubted_for_their_own_reasons_alone(lab):
+    reasons = ["1 of 2 shots with slope (a.bka)"] * len(lab.conditions)
+    reasons[1] = f"{reasons[1]}; k drifts by 9% from first to last"
+    reasons[3] = "k drifts by 4% from first to last"
+    conditions = lab.conditions.assign(verdict="WARN", reason=reasons, fitted=2)
+    doubtful = list_doubtful(conditions)
+    assert [text.partition(" by ")[0] for text in doubtful["reason"]] == ["k drifts"] * 2
+    (group,) = group_series(doubtful, conditions)
+    assert group.names == ("20 µM", "100 µM")
+    assert "1 series: k drifts by 9%" in say_repeats(
+        lab.shots.assign(verdict="PASS"), conditions.iloc[:2]
+    )
+    passed = say_repeats(lab.shots.assign(verdict="PASS"), lab.conditions.assign(verdict="PASS"))
+    assert passed.startswith("Nothing")
+
+
+def test_conditions_stand_in_order_of_concentration_within_their_experiment(lab):
+    shuffled = lab.conditions.sample(frac=1, random_state=5)
+    ordered = sort_conditions(shuffled)
+    assert list(dict.fromkeys(ordered["experiment"])) == list(dict.fromkeys(shuffled["experiment"]))
+    for _, part in ordered.groupby("experiment"):
+        assert part["concentration_M"].is_monotonic_increasing
+    assert set(ordered.index) == set(shuffled.index)
 
 
 def test_reasons_that_differ_in_numbers_count_together(lab):
