@@ -42,7 +42,7 @@ def metrics_of(trained: Trained, data: LabData, k_per_s: FloatArray) -> dict[str
     return part_metrics(k_per_s, data, trained.split) | {
         "parameters": trained.parameters,
         "seconds": trained.seconds,
-        "epochs": len(trained.history),
+        "epochs": trained.epochs,
         "best_epoch": trained.best_epoch,
         "seed": trained.model.record["seed"],
         "split": trained.split.to_dict(),

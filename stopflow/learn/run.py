@@ -2,6 +2,7 @@
 
 import time
 from enum import StrEnum
+from typing import Final
 
 import numpy as np
 import torch
@@ -10,9 +11,14 @@ from torch import Tensor
 from stopflow.learn.checkpoint import Checkpoint
 from stopflow.learn.data import LabData
 from stopflow.learn.loss import LOSSES, Loss, gaussian_nll
-from stopflow.learn.prepare import Prepared, part_rates
+from stopflow.learn.prepare import Part, Prepared, part_rates
 from stopflow.learn.settings import SCHEDULES, TrainSettings
 from stopflow.lowrank import Network, build_stepper
+from stopflow.trace import FloatArray
+
+
+MOST_JUDGED: Final = 500
+"""Epochs of a run that are judged; a longer run judges every second one, every third, ..."""
 
 
 class TrainStatus(StrEnum):
@@ -44,13 +50,14 @@ class Run:
         self._network = network.to(prepared.inputs.device)
         self._batches = -(-prepared.shots // settings.batch_size)
         self._steps = settings.epochs * self._batches
+        self._judge_every = -(-settings.epochs // MOST_JUDGED)
         self._stepper = build_stepper(self._network, settings.step_settings(self._steps))
         self._loss = choose_loss(network, settings)
         self._best = _copied(self._network.state_dict())
         self._best_error, self.best_epoch = float("inf"), 0
         self.history: list[dict[str, float]] = []
         self.status, self.reason = TrainStatus.FINISHED, ""
-        self.done, self._steps_done, self.earlier_s = 0, 0, 0.0
+        self.done, self._steps_done, self.earlier_s, self._judging_s = 0, 0, 0.0, 0.0
 
     @property
     def is_over(self) -> bool:
@@ -58,29 +65,39 @@ class Run:
         return self.done >= self._settings.epochs or self.status is not TrainStatus.FINISHED
 
     def epoch(self, *, since: float) -> None:
-        """Visit every training shot once, then judge."""
+        """Visit every training shot once, then judge where it is due."""
         order = torch.randperm(self._prepared.shots, generator=self._generator)
         losses = [self._step(rows) for rows in order.split(self._settings.batch_size)]
         if self.status is TrainStatus.DIVERGED:
             return
         self.done += 1
-        rates = {
-            name: part_rates(self._network, part, self._prepared.target, self._data)
-            for name, part in self._prepared.parts.items()
-        }
+        if self.done % self._judge_every == 0 or self.is_over:
+            self._judge(float(np.mean(losses)), since=since)
+
+    def _judge(self, loss: float, *, since: float) -> None:
+        """Add a row to the history and keep the state if it is the best so far."""
+        started = time.perf_counter()
         errors = {
-            name: float(np.abs(rates[name] - part.k_actual_per_s).mean())
+            name: float(np.abs(self._rates(part) - part.k_actual_per_s).mean())
             for name, part in self._prepared.parts.items()
         }
         row: dict[str, float] = {"epoch": self.done}
         row |= {f"{name}_mae_per_s": errors.get(name, float("nan")) for name in self._shown()}
-        row |= {"loss": float(np.mean(losses))}
-        row |= {"seconds": self.earlier_s + time.perf_counter() - since}
+        now = time.perf_counter()
+        self._judging_s += now - started
+        row |= {
+            "loss": loss,
+            "seconds": self.earlier_s + now - since,
+            "judging_s": self._judging_s,
+        }
         for number, rank in enumerate(self._stepper.ranks(), start=1):
             if rank is not None:
                 row[f"rank_{number}"] = rank
         self.history.append(row)
         self._keep_best(errors.get("validation", errors["train"]))
+
+    def _rates(self, part: Part) -> FloatArray:
+        return part_rates(self._network, part, self._prepared.target, self._data)
 
     def _shown(self) -> tuple[str, ...]:
         validated = "validation" in self._prepared.parts
@@ -120,7 +137,7 @@ class Run:
             self.status = TrainStatus.STOPPED_EARLY
             self.reason = f"the validation error has not improved since epoch {self.best_epoch}"
 
-    def state(self) -> Checkpoint:
+    def state(self, *, since: float) -> Checkpoint:
         """Everything that a resumed run needs."""
         tensors = {f"network.{name}": v for name, v in self._network.state_dict().items()}
         tensors |= {f"best.{name}": value for name, value in self._best.items()}
@@ -132,7 +149,8 @@ class Run:
             "best_error": self._best_error,
             "best_epoch": self.best_epoch,
             "history": self.history,
-            "seconds": self.history[-1]["seconds"] if self.history else 0.0,
+            "seconds": self.earlier_s + time.perf_counter() - since,
+            "judging_s": self._judging_s,
         }
         return Checkpoint(tensors=tensors, values=values)
 
@@ -151,7 +169,8 @@ class Run:
         values = saved.values
         self.done, self._steps_done = values["done"], values["steps_done"]
         self._best_error, self.best_epoch = values["best_error"], values["best_epoch"]
-        self.history, self.earlier_s = list(values["history"]), values["seconds"]
+        self.history = list(values["history"])
+        self.earlier_s, self._judging_s = values["seconds"], values["judging_s"]
 
     def best(self) -> Network:
         """Return the network in the state of its best epoch."""

@@ -6,7 +6,7 @@
       model.safetensors   weights of every layer; mean and scale of the standardiser
       model.json          format, version, features, layers, target, settings, split, seed, versions
       metrics.json        how good it is on what it never saw
-      history.csv         one row an epoch
+      history.csv         one row a judged epoch
       predictions.csv     one row a shot
 """
 

@@ -1,8 +1,9 @@
 """Training: one loop for every kind of layer.
 
-An epoch visits every training shot once, in one of its versions. After each epoch the rates of the
-train, validation and test shots are judged in s^-1; the best state is kept by the validation
-error, or by the training error where nothing is set aside. The test shots decide nothing.
+An epoch visits every training shot once, in one of its versions. After an epoch the rates of the
+train, validation and test shots are judged in s^-1 (a long run judges 500 of its epochs); the best
+judged state is kept by the validation error, or by the training error where nothing is set aside.
+The test shots decide nothing.
 """
 
 import time
@@ -46,12 +47,14 @@ class Trained:
     model
         The best state, on the features' own inputs.
     history
-        One row an epoch: ``epoch, train_mae_per_s, [validation_mae_per_s,] test_mae_per_s, loss,
-        seconds, rank_1, ...`` (a rank for each low-rank layer).
+        One row a judged epoch (every one of up to 500, then every second, third, ...): ``epoch,
+        train_mae_per_s, [validation_mae_per_s,] test_mae_per_s, loss, seconds, judging_s, rank_1,
+        ...`` (a rank for each low-rank layer; `judging_s` is the part of `seconds` that went into
+        the errors of this table).
     status, reason
         ``reason`` is empty for a run that finished.
-    best_epoch
-        The epoch whose state was kept.
+    epochs, best_epoch
+        Epochs trained, and the one whose state was kept.
     parameters
         Trained values of the model, biases included.
     seconds
@@ -65,6 +68,7 @@ class Trained:
     history: tuple[dict[str, float], ...]
     status: TrainStatus
     reason: str
+    epochs: int
     best_epoch: int
     parameters: int
     seconds: float
@@ -136,7 +140,7 @@ def train(
         if progress is not None:
             progress("training", run.done, settings.epochs)
         if checkpoint is not None and time.perf_counter() - saved_at >= checkpoint_every_s:
-            save_checkpoint(checkpoint, run.state(), fingerprint=fingerprint)
+            save_checkpoint(checkpoint, run.state(since=started), fingerprint=fingerprint)
             saved_at = time.perf_counter()
     if checkpoint is not None:
         checkpoint.unlink(missing_ok=True)
@@ -153,6 +157,7 @@ def train(
         history=tuple(run.history),
         status=run.status,
         reason=run.reason,
+        epochs=run.done,
         best_epoch=run.best_epoch,
         parameters=count_parameters(model.network),
         seconds=run.earlier_s + time.perf_counter() - started,

@@ -89,9 +89,18 @@ def test_an_interrupted_run_goes_on_to_the_same_result(small_lab, tmp_path, laye
     resumed = train(small_lab.data, chosen, trace=small_lab.trace, checkpoint=path, resume=True)
     assert_equal_weights(whole, resumed)
     for row, other in zip(whole.history, resumed.history, strict=True):
-        kept = {name for name in row if name != "seconds"}
+        kept = {name for name in row if name not in ("seconds", "judging_s")}
         assert {n: row[n] for n in kept} == {n: other[n] for n in kept}
     assert not path.exists()
+
+
+def test_a_long_run_judges_some_epochs_and_its_last(small_lab, monkeypatch):
+    monkeypatch.setattr("stopflow.learn.run.MOST_JUDGED", 4)
+    trained = train(small_lab.data, settings(epochs=11))
+    assert [row["epoch"] for row in trained.history] == [3, 6, 9, 11]
+    assert trained.epochs == 11
+    spent = [(row["seconds"], row["judging_s"]) for row in trained.history]
+    assert all(0 < judging < seconds for seconds, judging in spent)
 
 
 def test_a_checkpoint_of_another_run_is_refused(small_lab, tmp_path):
