@@ -16,7 +16,6 @@ from stopflow.learn.settings import SCHEDULES, TrainSettings
 from stopflow.lowrank import Network, build_stepper
 from stopflow.trace import FloatArray
 
-
 MOST_JUDGED: Final = 500
 """Epochs of a run that are judged; a longer run judges every second one, every third, ..."""
 
