@@ -73,7 +73,8 @@ def parse_header(text: str, *, name: str) -> BkaHeader:
     first = lines[top].strip()
     kind = first.strip('"').strip().upper()
     if kind not in (SINGLE, MULTI):
-        where, found = f"line {top + 1}", repr(first[:_SHOWN])
+        text_like = all(char.isprintable() or char == "\t" for char in first)
+        where, found = f"line {top + 1}", repr(first[:_SHOWN]) if text_like else "bytes, no text"
         raise FormatError(name, where=where, found=found, expected=first_lines())
     records, notes = [], []
     for number, line in enumerate(lines[top + 1 :], top + 2):

@@ -174,7 +174,7 @@ def _missing(
     for book in BOOKS:
         if book.quantity in columns:
             continue
-        meaning = QUANTITIES[book.quantity].meaning
+        meaning = QUANTITIES[book.quantity].meaning.removeprefix("the ")
         own = next((path.name for path in paths if _usual(path) == book), None)
         if own is None:
             expected = f"{book.name} with the columns Filename and {book.column}"
