@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Literal
 
 from stopflow.errors import FormatError
@@ -73,9 +74,9 @@ def parse_header(text: str, *, name: str) -> BkaHeader:
     first = lines[top].strip()
     kind = first.strip('"').strip().upper()
     if kind not in (SINGLE, MULTI):
-        text_like = all(char.isprintable() or char == "\t" for char in first)
-        where, found = f"line {top + 1}", repr(first[:_SHOWN]) if text_like else "bytes, no text"
-        raise FormatError(name, where=where, found=found, expected=first_lines())
+        shown = repr("".join(takewhile(_is_text, first[:_SHOWN])))
+        found = shown if all(map(_is_text, first)) else f"bytes that are no text, from {shown} on"
+        raise FormatError(name, where=f"line {top + 1}", found=found, expected=first_lines())
     records, notes = [], []
     for number, line in enumerate(lines[top + 1 :], top + 2):
         match = _RECORD.fullmatch(line)
@@ -90,6 +91,10 @@ def parse_header(text: str, *, name: str) -> BkaHeader:
             known = f'a record of a known key ({", ".join(KEYS)}) or "_DATA"'
             notes.append(header_note(name, f"line {number}", found, expected=known, level="note"))
     return BkaHeader(records=tuple(records), multi=kind == MULTI, notes=tuple(notes))
+
+
+def _is_text(character: str) -> bool:
+    return character.isprintable() or character == "\t"
 
 
 def header_lines(time_unit: str, signal_units: Sequence[str], comments: Sequence[str]) -> list[str]:

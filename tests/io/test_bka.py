@@ -305,5 +305,5 @@ def test_damaged_files_give_finite_numbers_or_a_format_error(
 
 def test_bytes_that_are_no_text_are_not_printed():
     data = bytes(range(1, 32)) + bytes(range(127, 256))
-    with pytest.raises(FormatError, match=r"bytes, no text.*Bio-Kine"):
+    with pytest.raises(FormatError, match=r"bytes that are no text.*Bio-Kine"):
         parse_bka(data, name="picture.bka")
