@@ -1,57 +1,53 @@
-"""Several ways to k on the same held-out experiments: one row a way, over seeds and folds."""
+"""Several ways to k on the same held-out experiments, over seeds and folds."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
 from stopflow.errors import SettingsError
+from stopflow.learn.attempts import Attempt, KeptRuns
 from stopflow.learn.baselines import BASELINES
 from stopflow.learn.data import LabData
 from stopflow.learn.device import require_device
-from stopflow.learn.evaluate import compare_with_fit
 from stopflow.learn.memory import peak_memory
 from stopflow.learn.results import predict_lab
 from stopflow.learn.settings import TrainSettings
 from stopflow.learn.split import Split, leave_out_folds
-from stopflow.learn.train import Progress, TrainStatus, choose_split, train
+from stopflow.learn.train import Progress, choose_split, train
 from stopflow.learn.views import TraceOf
 from stopflow.lowrank import LAYERS
 from stopflow.trace import FloatArray
 
 FIT: Final = "fit"
 PUBLISHED_NAME: Final = "published"
+DENSE_FULL: Final = "dense-full"
 DEFAULT_WAYS: Final = ("constant", "ridge", PUBLISHED_NAME, "dense", "vanilla", "dlrt", FIT)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Attempt:
-    """One way, one split, one seed.
-
-    Attributes
-    ----------
-    k_per_s
-        (N,) rates of all shots, NaN where there is none.
-    history
-        Rows a epoch; empty without a network.
-    """
-
-    way: str
-    features: str
-    seed: int
-    split: Split
-    k_per_s: FloatArray
-    history: tuple[dict[str, float], ...] = ()
-    parameters: int = 0
-    seconds: float = 0.0
-    peak_bytes: float = float("nan")
-    status: str = str(TrainStatus.FINISHED)
-
+WIDE_COST: Final = 10
+"""An epoch on all inputs of a dense layer, in epochs of the others; for the time left alone."""
 
 Predictor = Callable[[LabData, Split, int], FloatArray]
 """(data, split, seed) -> rates (N,): a way that is not in the tables here, e.g. a shipped model."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Job:
+    """An attempt to be made; `settings` are the way's own."""
+
+    way: str
+    data: LabData
+    settings: TrainSettings
+    split: Split
+    fold: int
+
+    @property
+    def cost(self) -> int:
+        """How long it takes, roughly, in epochs of a small network."""
+        if self.way in (PUBLISHED_NAME, DENSE_FULL):
+            return WIDE_COST * self.settings.epochs
+        return self.settings.epochs if self.way in LAYERS else 1
 
 
 def compare(
@@ -61,8 +57,10 @@ def compare(
     ways: Sequence[str] = DEFAULT_WAYS,
     seeds: int = 1,
     folds: int = 1,
+    wide_epochs: int | None = None,
     trace: TraceOf | None = None,
     further: Mapping[str, Predictor] | None = None,
+    kept: KeptRuns | None = None,
     progress: Progress | None = None,
 ) -> list[Attempt]:
     """Run every way on the same splits.
@@ -73,11 +71,23 @@ def compare(
         Kind of features -> the same shots as rows of that kind; ``published`` needs ``"raw"``,
         everything else ``settings.features``.
     ways
-        Keys of `BASELINES` and `LAYERS`, ``"published"``, ``"fit"``, and those of `further`.
+        Keys of `BASELINES` and `LAYERS`, ``"published"``, ``"dense-full"`` (dense layers on every
+        input: neither row space nor signal space), ``"fit"``, and those of `further`.
     seeds
         Runs of each, with seeds ``settings.seed``, ``settings.seed + 1``, ...
     folds
         1: the split of the settings; more: leave-experiments-out folds.
+    wide_epochs
+        Most epochs of ``"published"`` and ``"dense-full"``, whose epochs cost ten times those of
+        the others; None: as many as the others have.
+    kept
+        Where finished attempts wait, so that an interrupted comparison goes on.
+    progress
+        Called as ``progress("comparing", done, total)``.
+
+    Returns
+    -------
+    One attempt for each way, seed and split, in the order of `ways`.
 
     Raises
     ------
@@ -85,10 +95,50 @@ def compare(
         A way or features that are not there, with the valid names.
     """
     further = further or {}
-    valid = (*BASELINES, PUBLISHED_NAME, *LAYERS, *further, FIT)
+    valid = (*BASELINES, PUBLISHED_NAME, DENSE_FULL, *LAYERS, *further, FIT)
     for way in ways:
         if way not in valid:
             raise SettingsError("layers", way, valid=valid)
+    jobs = list(_jobs(labs, settings, ways=ways, seeds=seeds, folds=folds, wide_epochs=wide_epochs))
+    keys, found = _kept_attempts(jobs, kept)
+    total = sum(job.cost for job, one in zip(jobs, found, strict=True) if one is None)
+    done, attempts = 0, []
+    for job, key, attempt in zip(jobs, keys, found, strict=True):
+        if attempt is None:
+            report = _part_of(progress, job, done=done, total=total)
+            attempt = _attempt(job, trace=trace, further=further, progress=report)
+            done += job.cost
+            if kept is not None:
+                kept.keep(key, attempt)
+        attempts.append(attempt)
+    if progress is not None:
+        progress("comparing", total, total)
+    return attempts
+
+
+def way_settings(
+    way: str, settings: TrainSettings, *, wide_epochs: int | None = None
+) -> TrainSettings:
+    """Return what a way is trained with."""
+    epochs = min(settings.epochs, wide_epochs or settings.epochs)
+    if way in LAYERS:
+        return replace(settings, layer=way, layers=())
+    if way == PUBLISHED_NAME:
+        return replace(settings.published(), epochs=epochs)
+    if way == DENSE_FULL:
+        return replace(settings, layer="dense", layers=(), row_space="off", epochs=epochs)
+    return settings
+
+
+def _jobs(
+    labs: Mapping[str, LabData],
+    settings: TrainSettings,
+    *,
+    ways: Sequence[str],
+    seeds: int,
+    folds: int,
+    wide_epochs: int | None,
+) -> Iterator[Job]:
     data = _lab(labs, settings.features)
     generator = np.random.default_rng(settings.seed)
     splits = (
@@ -96,89 +146,67 @@ def compare(
         if folds > 1
         else (choose_split(data, settings, generator=generator.spawn(2)[0]),)
     )
-    jobs = [
-        (way, split, settings.seed + number)
-        for way in ways
-        for number in range(seeds if way in (*LAYERS, *further, PUBLISHED_NAME) else 1)
-        for split in splits
+    for way in ways:
+        own = way_settings(way, settings, wide_epochs=wide_epochs)
+        for number in range(1 if way in (*BASELINES, FIT) else seeds):
+            for fold, split in enumerate(splits):
+                yield Job(
+                    way=way,
+                    data=_lab(labs, own.features),
+                    settings=replace(own, seed=settings.seed + number),
+                    split=split,
+                    fold=fold,
+                )
+
+
+def _kept_attempts(
+    jobs: Sequence[Job], kept: KeptRuns | None
+) -> tuple[list[str], list[Attempt | None]]:
+    if kept is None:
+        return [""] * len(jobs), [None] * len(jobs)
+    keys = [
+        kept.key(job.way, job.data, job.split, fold=job.fold, settings=job.settings) for job in jobs
     ]
-    attempts = []
-    for done, (way, split, seed) in enumerate(jobs):
-        if progress is not None:
-            progress(f"comparing: {way}", done, len(jobs))
-        attempts.append(
-            _attempt(way, labs, split, replace(settings, seed=seed), trace=trace, further=further)
-        )
-    if progress is not None:
-        progress("comparing", len(jobs), len(jobs))
-    return attempts
+    return keys, [kept.find(key, job.split) for key, job in zip(keys, jobs, strict=True)]
 
 
-def comparison_rows(attempts: Sequence[Attempt], data: LabData) -> list[dict[str, Any]]:
-    """Return one row a way, in order of appearance; means over seeds and folds.
+def _part_of(progress: Progress | None, job: Job, *, done: int, total: int) -> Progress | None:
+    """Report a run's epochs as a part of the whole comparison."""
+    if progress is None:
+        return None
+    progress("comparing", done, total)
 
-    Columns: ``layer, features, runs, mae_per_s, mae_sd_per_s`` (spread over runs, NaN for one),
-    ``median_relative_error, p95_relative_error, bias`` (mean relative error), ``ratio_to_fit,
-    ratio_to_bound, ratio_to_fit_low_information, parameters, seconds, peak_MB, diverged`` (runs).
-    """
-    rows = []
-    for way in dict.fromkeys(attempt.way for attempt in attempts):
-        own = [attempt for attempt in attempts if attempt.way == way]
-        found = [
-            compare_with_fit(one.k_per_s[one.split.test], data, rows=one.split.test) for one in own
-        ]
-        errors = [one.model.mae_per_s for one in found]
-        rows.append(
-            {
-                "layer": way,
-                "features": own[0].features,
-                "runs": len(own),
-                "mae_per_s": float(np.mean(errors)),
-                "mae_sd_per_s": float(np.std(errors, ddof=1)) if len(own) > 1 else np.nan,
-                "median_relative_error": _mean(one.model.median_relative_error for one in found),
-                "p95_relative_error": _mean(one.model.p95_relative_error for one in found),
-                "bias": _mean(_bias(one, data) for one in own),
-                "ratio_to_fit": _mean(one.ratio_to_fit for one in found),
-                "ratio_to_bound": _mean(one.ratio_to_bound for one in found),
-                "ratio_to_fit_low_information": _mean(one.low_information_ratio for one in found),
-                "parameters": own[0].parameters,
-                "seconds": _mean(one.seconds for one in own),
-                "peak_MB": _mean(one.peak_bytes / 1e6 for one in own),
-                "diverged": sum(one.status == TrainStatus.DIVERGED for one in own),
-            }
-        )
-    return rows
+    def report(what: str, epochs: int, all_epochs: int) -> None:
+        if what == "training":
+            progress("comparing", done + job.cost * epochs // all_epochs, total)
+
+    return report
 
 
 def _attempt(
-    way: str,
-    labs: Mapping[str, LabData],
-    split: Split,
-    settings: TrainSettings,
+    job: Job,
     *,
     trace: TraceOf | None,
     further: Mapping[str, Predictor],
+    progress: Progress | None,
 ) -> Attempt:
-    data = _lab(labs, settings.features)
-    if way in LAYERS:
-        chosen = replace(settings, layer=way, layers=())
-        return _train_attempt(way, data, split, chosen, trace=trace)
-    if way == PUBLISHED_NAME:
-        chosen = settings.published()
-        return _train_attempt(way, _lab(labs, "raw"), split, chosen, trace=None)
+    if job.way in (*LAYERS, PUBLISHED_NAME, DENSE_FULL):
+        return _train_attempt(job, trace=trace, progress=progress)
+    data, way = job.data, job.way
     started = time.perf_counter()
     with peak_memory(require_device("cpu")) as peak:
         if way == FIT:
             rates = np.array(data.k_fit_per_s)
         elif way in BASELINES:
-            rates = BASELINES[way](data, split)
+            rates = BASELINES[way](data, job.split)
         else:
-            rates = further[way](data, split, settings.seed)
+            rates = further[way](data, job.split, job.settings.seed)
     return Attempt(
         way=way,
-        features="" if way in (FIT, "constant") else settings.features,
-        seed=settings.seed,
-        split=split,
+        features="" if way in (FIT, "constant") else job.settings.features,
+        seed=job.settings.seed,
+        fold=job.fold,
+        split=job.split,
         k_per_s=rates,
         parameters=data.inputs.shape[1] + 1 if way == "ridge" else 0,
         seconds=time.perf_counter() - started,
@@ -186,18 +214,19 @@ def _attempt(
     )
 
 
-def _train_attempt(
-    way: str, data: LabData, split: Split, settings: TrainSettings, *, trace: TraceOf | None
-) -> Attempt:
-    with peak_memory(require_device(settings.device)) as peak:
-        trained = train(data, settings, split=split, trace=trace)
+def _train_attempt(job: Job, *, trace: TraceOf | None, progress: Progress | None) -> Attempt:
+    with peak_memory(require_device(job.settings.device)) as peak:
+        trained = train(job.data, job.settings, split=job.split, trace=trace, progress=progress)
     return Attempt(
-        way=way,
-        features=settings.features,
-        seed=settings.seed,
-        split=split,
-        k_per_s=predict_lab(trained.model, data),
+        way=job.way,
+        features=job.settings.features,
+        seed=job.settings.seed,
+        fold=job.fold,
+        split=job.split,
+        k_per_s=predict_lab(trained.model, job.data),
         history=trained.history,
+        epochs=trained.epochs,
+        inputs_used=trained.inputs_used,
         parameters=trained.parameters,
         seconds=trained.seconds,
         peak_bytes=peak.bytes,
@@ -209,13 +238,3 @@ def _lab(labs: Mapping[str, LabData], features: str) -> LabData:
     if features not in labs:
         raise SettingsError("features", features, valid=labs)
     return labs[features]
-
-
-def _bias(attempt: Attempt, data: LabData) -> float:
-    rows = attempt.split.test
-    actual = data.k_actual_per_s[rows]
-    return float(np.nanmean((attempt.k_per_s[rows] - actual) / actual))
-
-
-def _mean(values: Any) -> float:
-    return float(np.mean(list(values)))

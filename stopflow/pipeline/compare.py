@@ -10,19 +10,20 @@ import pandas as pd
 
 from stopflow.features import FeatureSpec
 from stopflow.learn.adapt import adapted_way
+from stopflow.learn.attempts import Attempt, KeptRuns
 from stopflow.learn.compare import (
     DEFAULT_WAYS,
     FIT,
     PUBLISHED_NAME,
-    Attempt,
     Predictor,
     compare,
-    comparison_rows,
 )
+from stopflow.learn.comparison import comparison_rows
 from stopflow.learn.data import LabData
 from stopflow.learn.evaluate import bias_against_k, measure
+from stopflow.learn.model import Model
 from stopflow.learn.results import part_metrics, prediction_rows
-from stopflow.learn.saved import load_model
+from stopflow.learn.saved import WEIGHTS, load_model
 from stopflow.learn.settings import TrainSettings
 from stopflow.learn.shots import predict_shots
 from stopflow.learn.split import Split
@@ -34,11 +35,13 @@ from stopflow.pipeline.train import model_provenance, trace_of
 from stopflow.report.data import ModelReportData
 from stopflow.report.rounding import format_digits, format_pm
 from stopflow.report.tables import write_csv
-from stopflow.store import Dataset, load_dataset
+from stopflow.store import Dataset, file_sha256, load_dataset
 from stopflow.trace import FloatArray
 
 PRETRAINED = "pretrained"
 ADAPTED = "pretrained + LoRA"
+WIDE_EPOCHS = 60
+"""Most epochs of the ways on all 28,000 inputs, unless they are asked for by name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -51,16 +54,20 @@ class Compared:
 
     def table(self) -> tuple[Sequence[str], list[Sequence[str]]]:
         """Give columns and rows for the terminal."""
-        columns = ("", "MAE (1/s)", "median", "to fit", "parameters", "s", "peak MB")
+        columns = ["", "MAE (1/s)", "median", "to fit", "parameters", "epochs", "s", "peak MB"]
+        timed = [name for name in self.rows[0] if name.startswith("seconds_to_")]
+        columns += [f"s to {name.removeprefix('seconds_to_')}'s best" for name in timed]
         return columns, [
             (
                 row["layer"],
                 format_pm(row["mae_per_s"], row["mae_sd_per_s"]),
                 f"{100 * row['median_relative_error']:.2g} %",
-                format_digits(row["ratio_to_fit"], 3),
+                format_pm(row["ratio_to_fit"], row["ratio_to_fit_sd"]),
                 str(row["parameters"] or ""),
+                str(row["epochs"] or ""),
                 format_digits(row["seconds"], 3),
                 format_digits(row["peak_MB"], 3),
+                *(_reached(row, name.removeprefix("seconds_to_")) for name in timed),
             )
             for row in self.rows
         ]
@@ -77,7 +84,11 @@ def compare_models(
     paper: str = "a4",
     progress: Progress = silent,
 ) -> Compared:
-    """Train and judge each way on the same splits; write compare.csv and compare.pdf."""
+    """Train and judge each way on the same splits; write compare.csv and compare.pdf.
+
+    An interrupted comparison leaves its finished runs in REPORTS/compare.runs; the same command
+    goes on from there.
+    """
     from stopflow.report.comparison import write_compare_pdf
     from stopflow.report.comparison_numbers import build_comparison, state_best
 
@@ -88,15 +99,19 @@ def compare_models(
     if PUBLISHED_NAME in ways and "raw" not in labs:
         labs["raw"] = _lab(dataset, settings, "raw", progress)
     data = labs[settings.features]
-    further = _shipped_ways(dataset, settings)
+    shipped = find_model(None, Path("models"))
+    further = _shipped_ways(load_model(shipped), dataset, settings)
+    kept = KeptRuns(reports / "compare.runs", salt=(file_sha256(shipped / WEIGHTS),))
     attempts = compare(
         labs,
         settings,
         ways=ways,
         seeds=seeds,
         folds=folds,
+        wide_epochs=None if layers else WIDE_EPOCHS,
         trace=trace_of(dataset),
         further=further,
+        kept=kept,
         progress=progress,
     )
     rows = comparison_rows(attempts, data)
@@ -104,6 +119,7 @@ def compare_models(
     write_csv(pd.DataFrame(rows), table)
     shown = [_report_data(row, attempts, data, settings, dataset) for row in rows]
     write_compare_pdf(shown, pdf, paper=paper)
+    kept.remove()
     return Compared(rows=rows, written=(table, pdf), headline=state_best(build_comparison(shown)))
 
 
@@ -114,9 +130,18 @@ def _lab(dataset: Dataset, settings: TrainSettings, kind: str, progress: Progres
     )
 
 
-def _shipped_ways(dataset: Dataset, settings: TrainSettings) -> dict[str, Predictor]:
+def _reached(row: dict[str, Any], reference: str) -> str:
+    """Say after how many seconds and epochs, and in which share of the runs if not in all."""
+    share = row[f"reached_{reference}"]
+    if not share > 0:
+        return "never" if share == 0 else ""
+    seconds = format_digits(row[f"seconds_to_{reference}"], 3)
+    text = f"{seconds} ({row[f'epochs_to_{reference}']:.0f} epochs)"
+    return text if share == 1 else f"{text} in {share:.0%} of runs"
+
+
+def _shipped_ways(model: Model, dataset: Dataset, settings: TrainSettings) -> dict[str, Predictor]:
     """Return the shipped model as it is, and fine-tuned where it takes the same features."""
-    model = load_model(find_model(None, Path("models")))
 
     def predict(data: LabData, _split: Split, _seed: int) -> FloatArray:
         traces = [dataset.trimmed(int(row)) for row in data.row]
@@ -145,7 +170,7 @@ def _report_data(
         **part_metrics(first.k_per_s, data, first.split),
         "layer": row["layer"],
         "features": row["features"],
-        "epochs": len(first.history),
+        "epochs": first.epochs,
         "over_runs": row,
         "run_mae_per_s": [
             measure(k, true).mae_per_s for k, true in zip(predicted, actual, strict=True)

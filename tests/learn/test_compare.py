@@ -1,12 +1,17 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from stopflow.errors import SettingsError
 from stopflow.features import FeatureSpec, build_rows
-from stopflow.learn.compare import compare, comparison_rows
+from stopflow.learn.attempts import Attempt, KeptRuns
+from stopflow.learn.compare import compare
+from stopflow.learn.comparison import comparison_rows
 from stopflow.learn.data import lab_data
 from stopflow.learn.evaluate import measure
 from stopflow.learn.settings import TrainSettings
+from stopflow.learn.train import train
 
 SETTINGS = TrainSettings(
     hidden=(16, 8), rank=4, directions=20, epochs=3, batch_size=16, views=0, test_count=2
@@ -48,6 +53,98 @@ def test_every_way_meets_the_same_shots(labs, small_lab):
     ]
     assert rows["dlrt"]["mae_per_s"] == pytest.approx(np.mean(runs))
     assert rows["dlrt"]["mae_sd_per_s"] == pytest.approx(np.std(runs, ddof=1))
+
+
+def test_ways_on_all_inputs_say_what_they_got(labs):
+    found = compare(labs, SETTINGS, ways=("published", "dense-full", "dlrt"), wide_epochs=2)
+    assert [attempt.epochs for attempt in found] == [2, 2, 3]
+    assert found[1].inputs_used.startswith("all 192 inputs")
+    rows = comparison_rows(found, labs["shape"])
+    assert [row["epochs"] for row in rows] == [2, 2, 3]
+    assert rows[2]["inputs"] == found[2].inputs_used
+
+
+class Interruption(Exception):
+    """The user's Ctrl-C."""
+
+
+def test_an_interrupted_comparison_goes_on_with_the_same_numbers(labs, tmp_path, monkeypatch):
+    ways, kept = ("ridge", "dlrt", "vanilla"), KeptRuns(tmp_path / "runs")
+    whole = compare(labs, SETTINGS, ways=ways, seeds=2)
+    trained = []
+
+    def counted(data, settings, **options):
+        trained.append((settings.layer, settings.seed))
+        if trained == [("dlrt", 0), ("dlrt", 1), ("vanilla", 0)]:
+            raise Interruption
+        return train(data, settings, **options)
+
+    monkeypatch.setattr("stopflow.learn.compare.train", counted)
+    with pytest.raises(Interruption):
+        compare(labs, SETTINGS, ways=ways, seeds=2, kept=kept)
+    resumed = compare(labs, SETTINGS, ways=ways, seeds=2, kept=kept)
+    assert trained[3:] == [("vanilla", 0), ("vanilla", 1)]
+    for one, other in zip(whole, resumed, strict=True):
+        assert (one.way, one.seed) == (other.way, other.seed)
+        assert np.array_equal(one.k_per_s, other.k_per_s)
+    compare(labs, replace(SETTINGS, rank=3), ways=("dlrt",), kept=kept)
+    assert len(trained) == 6
+    for file in (tmp_path / "runs").iterdir():
+        file.write_bytes(file.read_bytes()[:50])
+    compare(labs, SETTINGS, ways=("dlrt",), kept=kept)
+    assert len(trained) == 7
+    kept.remove()
+    assert not (tmp_path / "runs").exists()
+
+
+def test_progress_runs_from_nothing_to_everything(labs):
+    seen = []
+    compare(
+        labs,
+        SETTINGS,
+        ways=("ridge", "dlrt", "published"),
+        progress=lambda what, done, total: seen.append((what, done, total)),
+    )
+    assert {what for what, _, _ in seen} == {"comparing"}
+    assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
+    assert seen[0][1] == 0
+    assert seen[-1][1] == seen[-1][2]
+
+
+def attempt(way, split, errors, *, seed=0, speed=1.0):
+    history = [
+        {"epoch": n, "test_mae_per_s": error, "seconds": 2.0 + 3.0 * speed * n, "judging_s": n}
+        for n, error in enumerate(errors, start=1)
+    ]
+    return Attempt(
+        way=way,
+        features="shape",
+        seed=seed,
+        fold=0,
+        split=split,
+        k_per_s=np.ones(96),
+        history=tuple(history),
+    )
+
+
+def test_time_to_the_best_error_of_dense(labs, small_lab):
+    split = compare(labs, SETTINGS, ways=("fit",))[0].split
+    attempts = [
+        attempt("dense", split, [9.0, 4.0, 5.0]),
+        attempt("dense", split, [9.0, 8.0, 2.0], seed=1),
+        attempt("dlrt", split, [7.0, 3.9, 3.0], speed=0.5),
+        attempt("dlrt", split, [7.0, 3.0, 2.5], seed=1, speed=0.5),
+        attempt("dense-full", split, [4.0, 3.0, 3.5]),
+    ]
+    dense, dlrt, full = comparison_rows(attempts, small_lab.data)
+    assert dense["epochs_to_dense"] == 2.5
+    assert dense["seconds_to_dense"] == pytest.approx(2.0 + 3.0 * 2.5 - 2.5)
+    assert dense["reached_dense"] == 1.0
+    assert (dlrt["epochs_to_dense"], dlrt["reached_dense"]) == (2.0, 0.5)
+    assert dlrt["seconds_to_dense"] == pytest.approx(2.0 + 1.5 * 2.0 - 2.0)
+    assert dlrt["epochs_to_dense_full"] == 3.0
+    assert full["epochs_to_dense_full"] == 2.0
+    assert full["reached_dense"] == 1.0
 
 
 def test_folds_test_every_experiment(labs):
