@@ -10,9 +10,8 @@ was fitted (Brown, Durbin and Evans, J. R. Stat. Soc. B 37, 149 (1975)). The fir
 A small artefact hides in the noise but still moves k. So the decay of what was seen of it is
 continued to where it is 1/50 of the noise, and the fit starts there.
 
-A first phase of the reaction must not be taken for an artefact: what comes after the cut is taken
-off, extrapolated, and where the rest begins to follow an exponential of its own of 3 ms or longer,
-the reaction starts there.
+A first phase of the reaction must not be taken for an artefact: earlier cuts are tried once more
+with two phases, where AICc clearly prefers them and the faster one lasts 3 ms or longer.
 """
 
 from dataclasses import dataclass
@@ -20,9 +19,15 @@ from math import log, nan, sqrt
 
 import numpy as np
 
-from stopflow.kinetics.fit_result import Fit, Refusal, predict
+from stopflow.kinetics.fit_result import Refusal
 from stopflow.kinetics.fit_screen import screen
-from stopflow.kinetics.tails import STRIDE, Residual, Tails
+from stopflow.kinetics.tails import (
+    SHORTEST_PHASE_S,
+    STRIDE,
+    Residual,
+    Tails,
+    fastest_rate,
+)
 from stopflow.trace import FloatArray, frozen_array
 from stopflow.trimming import TrimWindow, whole_window
 
@@ -38,14 +43,8 @@ NOWHERE = "no start detected: no part of the trace follows the fit of what comes
 # Over which fall of the artefact its decay is measured, and what of the noise may be left.
 MEASURED_FALL = 2.5
 NEGLIGIBLE = 1 / 50
-# A phase that lasts longer than this is a reaction, a shorter one before another is an artefact.
-SHORTEST_PHASE_S = 3e-3
-# It stays visible for about so many times as long; earlier cuts can hide none.
+# The shortest phase stays visible for about so many times as long; earlier cuts can hide none.
 PHASE_SEEN = 8
-# How much earlier it must begin, and how well its rate must be known, to count.
-EARLIER = 1.1
-KNOWN = 0.1
-TURNS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -136,52 +135,42 @@ def _search(time_s: FloatArray, signal: FloatArray) -> tuple[Tails, int | None]:
 
 
 def _first_phase(tails: Tails, accepted: int) -> tuple[float, str] | None:
-    """Find an earlier start where a faster phase precedes the one that was found.
-
-    Phases are told apart by turns: the slow one is taken off to find where the fast one begins,
-    the fast one to know the slow one from there on.
-    """
-    slow, time, found = tails.fit(accepted), tails.time_s, None
+    """Find an earlier start from which two phases describe what one phase cannot."""
+    time = tails.time_s
     earliest_s = float(time[tails.edges[accepted]])
     if earliest_s - time[0] < PHASE_SEEN * SHORTEST_PHASE_S:
         return None
-    for _ in range(TURNS):
-        if slow is None:
-            break
-        rest = Tails(time, tails.signal - predict(slow, time))
-        edge = _first_accepted(rest)
-        fast = None if edge is None else rest.fit(edge)
-        if edge is None or fast is None or not _is_phase(rest, fast, slower=slow):
-            break
-        start_s = _artefact_end(rest, edge)[0]
-        if (start_s - time[0]) * EARLIER > earliest_s - time[0]:
-            break
-        earliest_s = start_s
-        found = (
-            start_s,
-            f"a faster phase of about {fast.k_per_s:.3g}/s comes first; from here on two phases "
-            "describe the points",
-        )
-        slow = Tails(time, tails.signal - predict(fast, time)).fit(edge)
-    return found
+    both = Tails(time, tails.signal, robust=tails.robust, one_phase=tails)
+    edge = _first_accepted(both, before=accepted)
+    fit = None if edge is None else both.fit(edge)
+    if edge is None or fit is None:
+        return None
+    rate = fit.parameters[fastest_rate(fit)]
+    return (
+        _artefact_end(both, edge)[0],
+        f"a faster phase of about {rate:.3g}/s comes first, and from here on two phases describe "
+        "the points",
+    )
 
 
-def _is_phase(tails: Tails, fast: Fit, *, slower: Fit) -> bool:
-    """Whether a fit is a reaction's phase of its own rather than an artefact."""
-    known = tails.k_variance(fast) < (KNOWN * fast.k_per_s) ** 2
-    return known and slower.k_per_s < fast.k_per_s < 1 / SHORTEST_PHASE_S
-
-
-def _first_accepted(tails: Tails) -> int | None:
+def _first_accepted(tails: Tails, *, before: int | None = None) -> int | None:
     edges = tails.edges
     least = max(8, int(len(tails.signal) * LEAST_SPAN))
-    for edge in range(0, len(edges) - 2, STRIDE):
+    for edge in range(0, len(edges) - 2 if before is None else before, STRIDE):
         span = max(2 * edges[edge], edges[edge] + least)
         last = min(int(np.searchsorted(edges, span)), len(edges) - 2)
         last -= last % STRIDE
-        if _follows(tails, edge, last) and _agree(tails, edge, last):
+        if _stands(tails, edge) and _follows(tails, edge, last) and _agree(tails, edge, last):
             return edge
     return None
+
+
+def _stands(tails: Tails, edge: int) -> bool:
+    """Whether two phases from `edge` on, where two are asked for, are those of a reaction."""
+    if tails.one_phase is None:
+        return True
+    fit = tails.fit(edge)
+    return fit is not None and tails.is_reaction(fit)
 
 
 def _edge_at(tails: Tails, start_s: float) -> int:
@@ -219,9 +208,9 @@ def _agree(tails: Tails, edge: int, last: int) -> bool:
     early, late = tails.fit(edge), tails.fit(last)
     if early is None or late is None:
         return early is not None
+    rates = [fit.parameters[fastest_rate(fit)] for fit in (early, late)]
     variance = max(tails.k_variance(late) - tails.k_variance(early), 0.0)
-    limit = AGREEING * sqrt(variance) + 1e-9 * early.k_per_s
-    return abs(early.k_per_s - late.k_per_s) <= limit
+    return abs(rates[0] - rates[1]) <= AGREEING * sqrt(variance) + 1e-9 * rates[0]
 
 
 def _artefact_end(tails: Tails, accepted: int) -> tuple[float, str]:

@@ -28,6 +28,8 @@ RATE_COUNTS = (96, 28, 16, 9)
 EXPONENTS = (0.15, 0.2, 0.27, 0.35, 0.45, 0.6, 0.8, 1.0, 1.25, 1.6, 2.0)
 LOWEST_EXPONENT, HIGHEST_EXPONENT = 0.08, 4.0
 STARTS = 3
+# Of the sum of squares and of the logarithms: to tell the starts apart, and at the end.
+LOOSE, TIGHT = 1e-6, 1e-12
 # Keeps the normal equations of the scan solvable where two rates are nearly one.
 RIDGE = 1e-13
 
@@ -62,8 +64,12 @@ def solve_general(pins: Pins, window: Window) -> tuple[FloatArray, FloatArray] |
     coarse = Coarse(pins=pins, time=time, signal=signal, root_weights=root_weights)
     fastest = fastest_kt(window.time)
     if pins.free.any():
-        found = [_descend(coarse, start, fastest=fastest) for start in scan_grid(coarse, fastest)]
-        theta = min(found, key=lambda item: item[1])[0]
+        found = [
+            _descend(coarse, start, fastest=fastest, tolerance=LOOSE)
+            for start in scan_grid(coarse, fastest)
+        ]
+        best = min(found, key=lambda item: item[1])[0]
+        theta = _descend(coarse, best, fastest=fastest, tolerance=TIGHT)[0]
     else:
         theta = pins.theta
     for name, value, free in zip(pins.law.nonlinear, theta, pins.free, strict=True):
@@ -161,7 +167,9 @@ def _explained(gram: FloatArray, target: FloatArray) -> FloatArray:
     return np.einsum("cf,cf->c", target, np.linalg.solve(gram, target[..., None])[..., 0])
 
 
-def _descend(coarse: Coarse, start: FloatArray, *, fastest: float) -> tuple[FloatArray, float]:
+def _descend(
+    coarse: Coarse, start: FloatArray, *, fastest: float, tolerance: float
+) -> tuple[FloatArray, float]:
     """Levenberg-Marquardt in the logarithms from `start`; (theta, sum of squares)."""
     pins = coarse.pins
     names = np.array(pins.law.nonlinear)[pins.free]
@@ -180,9 +188,9 @@ def _descend(coarse: Coarse, start: FloatArray, *, fastest: float) -> tuple[Floa
         np.log(start[pins.free]),
         jac=jacobian,
         method="lm",
-        xtol=1e-12,
-        ftol=1e-12,
-        gtol=1e-12,
+        xtol=tolerance,
+        ftol=tolerance,
+        gtol=tolerance,
         max_nfev=200,
     )
     return theta_at(found.x), float(found.cost)
@@ -237,9 +245,10 @@ def projected_problem(
 def by_amplitude(
     pins: Pins, theta: FloatArray, coefficients: FloatArray, inverse: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Order exchangeable phases by falling amplitude at the start."""
+    """Order phases by falling amplitude at the start, where nothing pinned tells them apart."""
     count = pins.law.exponentials
-    if count < 2 or pins.pinned:
+    unpinned = np.array_equal(pins.mixing[:count], np.eye(len(pins.law.linear))[:count])
+    if count < 2 or not (unpinned and pins.free.all()):
         return theta, coefficients, inverse
     order = np.argsort(-np.abs(coefficients[:count]), kind="stable")
     linear = np.concatenate((order, np.arange(count, len(coefficients))))

@@ -155,7 +155,7 @@ def choose_law(comparisons: Sequence[LawComparison]) -> tuple[str, str]:
     return best, f"law auto: {best} has the lowest AICc over {used} shots ({others})"
 
 
-def second_phase_gain(window: Window, slope: Fit, *, inflation: float) -> float:
+def second_phase_gain(window: Window, slope: Fit, *, inflation: float = 1.0) -> float:
     """Bound how much a second phase could lower AICc below that of ``single-slope``.
 
     The residuals' best projection on exp(-k2 t), beside the tangent plane of the fit (score

@@ -9,12 +9,20 @@ from numpy.typing import NDArray
 from stopflow.kinetics.fit import fit_trace
 from stopflow.kinetics.fit_blocks import block_means
 from stopflow.kinetics.fit_result import Fit, Refusal
-from stopflow.kinetics.fit_screen import screen
-from stopflow.kinetics.models import LAWS
+from stopflow.kinetics.fit_screen import Window, screen
+from stopflow.kinetics.models import LAWS, RateLaw, sum_of_exponentials
 from stopflow.kinetics.noise import Noise, estimate_noise
+from stopflow.kinetics.sensitivity import second_phase_gain
 from stopflow.trace import FloatArray
 
-LAW = LAWS["single-slope"]
+ONE_PHASE = LAWS["single-slope"]
+TWO_PHASES = sum_of_exponentials(2, slope=True)
+# AICc by which a second phase must be better: an artefact's rest is not to become one.
+CLEARLY_BETTER = 10.0
+# A phase that lasts longer than this is a reaction, a shorter one before another is an artefact.
+SHORTEST_PHASE_S = 3e-3
+# How well its rate must be known.
+KNOWN = 0.1
 GROWTH = 1.07
 # The finest edge is at least this part of the trace: cutting less changes nothing.
 FINEST_PART = 1 / 5000
@@ -48,10 +56,20 @@ class Tails:
         (N,) seconds, and a signal of about size 1.
     robust
         Soft-L1 loss, which a bubble or a spike moves little.
+    one_phase
+        The same with one phase: then two are fitted, where they are clearly better.
     """
 
-    def __init__(self, time_s: FloatArray, signal: FloatArray, *, robust: bool = False) -> None:
+    def __init__(
+        self,
+        time_s: FloatArray,
+        signal: FloatArray,
+        *,
+        robust: bool = False,
+        one_phase: "Tails | None" = None,
+    ) -> None:
         self.robust = robust
+        self.one_phase = one_phase
         self.time_s = time_s
         self.signal = signal
         noise = estimate_noise(signal)
@@ -63,17 +81,29 @@ class Tails:
     def fit(self, edge: int) -> Fit | None:
         """Fit from edge number `edge` on; None when refused."""
         if edge not in self.fits:
-            self.fits[edge] = self._fit(int(self.edges[edge]))
+            first = int(self.edges[edge])
+            window = screen(self.time_s[first:], self.signal[first:], centred=True)
+            if isinstance(window, Refusal):
+                self.fits[edge] = None
+            elif self.one_phase is None:
+                self.fits[edge] = self._fit(window, ONE_PHASE)
+            else:
+                self.fits[edge] = self._two_phases(window, self.one_phase.fit(edge))
         return self.fits[edge]
 
-    def _fit(self, first: int) -> Fit | None:
-        window = screen(self.time_s[first:], self.signal[first:], centred=True)
-        if isinstance(window, Refusal):
+    def _two_phases(self, window: Window, single: Fit | None) -> Fit | None:
+        if single is None or second_phase_gain(window, single) < CLEARLY_BETTER:
             return None
+        double = self._fit(window, TWO_PHASES)
+        return double if double and double.aicc < single.aicc - CLEARLY_BETTER else None
+
+    def _fit(self, window: Window, law: RateLaw) -> Fit | None:
+        """Fit block means; None when refused."""
         time, values, root_weights = block_means(window)
         fit = fit_trace(
             time * window.length_s + window.start_s,
             values * window.unit + window.centre,
+            law=law,
             start_s=window.start_s,
             weights=None if root_weights is None else root_weights**2,
             robust=self.robust,
@@ -85,16 +115,21 @@ class Tails:
         return (self.noise.sd * self.noise.inflation / fit.noise_sd) ** 2 if fit.noise_sd else 0.0
 
     def k_variance(self, fit: Fit) -> float:
-        """Variance of k for the noise of the trace."""
-        return fit.k_stderr_per_s**2 * self.variance_scale(fit)
+        """Variance of the fastest rate for the noise of the trace."""
+        return fit.stderr[fastest_rate(fit)] ** 2 * self.variance_scale(fit)
+
+    def is_reaction(self, fit: Fit) -> bool:
+        """Whether the faster of two phases is known, and slow enough for a reaction."""
+        rate = fit.parameters[fastest_rate(fit)]
+        return self.k_variance(fit) < (KNOWN * rate) ** 2 and rate < 1 / SHORTEST_PHASE_S
 
     def residual(self, edge: int, fit: Fit) -> Residual:
         """Points between `edge` and the next one against `fit`."""
         first, stop = int(self.edges[edge]), int(self.edges[edge + 1])
         time = self.time_s[first:stop] - fit.start_s
-        jacobian = LAW.jacobian(time, fit.parameters).mean(axis=0)
+        jacobian = fit.rate_law.jacobian(time, fit.parameters).mean(axis=0)
         variance = float(jacobian @ fit.covariance @ jacobian) * self.variance_scale(fit)
-        expected = LAW.evaluate(time, fit.parameters).mean()
+        expected = fit.rate_law.evaluate(time, fit.parameters).mean()
         return Residual(
             mean=float(self.signal[first:stop].mean() - expected),
             noise_sd=float(self.noise.mean_sd(stop - first)),
@@ -109,6 +144,11 @@ class Tails:
             fit = self.fit(later)
             self.residuals[edge] = None if fit is None else self.residual(edge, fit)
         return self.residuals[edge]
+
+
+def fastest_rate(fit: Fit) -> str:
+    """Name the largest rate of a fit."""
+    return max(fit.rate_law.nonlinear, key=fit.parameters.__getitem__)
 
 
 def list_edges(points: int) -> NDArray[np.intp]:

@@ -123,6 +123,24 @@ def test_a_first_phase_is_not_taken_for_an_artefact(rng: np.random.Generator) ->
     assert 0.009 < np.median(starts) < 0.03
 
 
+@pytest.mark.slow
+def test_a_slow_second_phase_does_not_cost_the_first(full_proof) -> None:
+    """Of shots with a fast and an eight times slower phase few lose the fast one to the cut."""
+    seeds, every, folders = ((1, 2), 8, 45) if full_proof else ((4,), 8, 4)
+    late = []
+    for seed in seeds:
+        spec = LabSpec(folders=folders, second_phase=0.3, points=15_001 if full_proof else 5001)
+        lab = simulate_lab(spec, generator=np.random.default_rng(seed))
+        pairs = [
+            pair for item in lab for pair in zip(item.experiment.shots, item.truths, strict=True)
+        ]
+        for shot, truth in pairs[::every]:
+            assert shot.trace is not None
+            found = detect_start(shot.trace.time_s, shot.trace.signal)
+            late.append(found.found and (found.window.start_s - truth.start_s) * truth.k_per_s > 1)
+    assert np.mean(late) <= 0.05
+
+
 def test_a_bubble_is_not_in_the_way(rng: np.random.Generator) -> None:
     bubble = 0.3 * np.exp(-(((TIME - 0.15) / 0.003) ** 2))
     found = [detect_start(TIME, shot(rng) + bubble) for _ in range(4)]
