@@ -3,6 +3,7 @@
 import hypothesis
 import numpy as np
 import pytest
+from cli_lab import exit_code
 
 # The same examples in every run: a gate that is green stays green.
 hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
@@ -22,3 +23,33 @@ def rng() -> np.random.Generator:
 def full_proof(request: pytest.FixtureRequest) -> bool:
     """Tell whether slow proofs run at full size (`pytest --full`) or reduced."""
     return bool(request.config.getoption("--full"))
+
+
+@pytest.fixture(scope="session")
+def simulated(tmp_path_factory):
+    """A small lab, written once; tests copy what they change."""
+    folder = tmp_path_factory.mktemp("lab") / "simulated"
+    assert exit_code("simulate", folder, "--folders", "3", "--points", "400") == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def ingested(simulated, tmp_path_factory):
+    """The small lab, ingested once: the folder that holds data/ and reports/."""
+    folder = tmp_path_factory.mktemp("work")
+    out, reports = folder / "data" / "ingested", folder / "reports"
+    assert exit_code("ingest", simulated, "--out", out, "--reports", reports) == 0
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Run a command in an empty folder; returns (exit code, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+
+    def command(*words):
+        code = exit_code(*words)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return command

@@ -1,72 +1,18 @@
 """The commands as a user meets them: results, exit codes, and one clear line for bad input."""
 
 import json
-import shutil
-import sys
 from pathlib import Path
 
 import openpyxl
 import pandas as pd
 import pytest
-
-from stopflow.cli import main
+from cli_lab import one_folder
 
 RATE_COLUMNS = (
     "experiment, file, channel, verdict, reason, start_s, start_source, points, window_s, k_per_s, "
     "k_stderr_per_s, k_low95_per_s, k_high95_per_s, amplitude, slope_per_s, intercept, noise_sd, "
     "signal_to_noise, workbook_rate_per_s, concentration_M, temperature_K, substrate"
 ).split(", ")
-
-
-def exit_code(*words):
-    """Run a command in this process."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["stopflow", *map(str, words)])
-        try:
-            main()
-        except SystemExit as stop:
-            return stop.code or 0
-    return 0
-
-
-@pytest.fixture(scope="module")
-def simulated(tmp_path_factory):
-    """A small lab, written once; tests copy what they change."""
-    folder = tmp_path_factory.mktemp("lab") / "simulated"
-    assert exit_code("simulate", folder, "--folders", "3", "--points", "400") == 0
-    return folder
-
-
-@pytest.fixture(scope="module")
-def ingested(simulated, tmp_path_factory):
-    """The small lab, ingested once: the folder that holds data/ and reports/."""
-    folder = tmp_path_factory.mktemp("work")
-    out, reports = folder / "data" / "ingested", folder / "reports"
-    assert exit_code("ingest", simulated, "--out", out, "--reports", reports) == 0
-    return folder
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    """Run a command in an empty folder; returns (exit code, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-
-    def command(*words):
-        code = exit_code(*words)
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return command
-
-
-def one_folder(simulated, tmp_path):
-    """Copy the first experiment, six shots of it."""
-    source = sorted(path for path in simulated.iterdir() if path.is_dir())[0]
-    folder = tmp_path / "lab" / "shots"
-    shutil.copytree(source, folder)
-    for extra in sorted(folder.glob("*.bka"))[6:]:
-        extra.unlink()
-    return folder
 
 
 def rates(tmp_path):
@@ -122,13 +68,16 @@ def test_training_leaves_a_model_that_predicts(simulated, ingested, tmp_path, ru
 
 
 def test_the_same_input_gives_the_same_report_and_rates(simulated, tmp_path, run):
-    reports = [tmp_path / "reports" / name for name in ("rates.csv", "kinetics.pdf")]
+    names = ("rates.csv", "rates.xlsx", "kinetics.pdf")
+    reports = [tmp_path / "reports" / name for name in names]
     folder = one_folder(simulated, tmp_path)
     run("ingest", folder)
     first = [path.read_bytes() for path in reports]
     run("ingest", folder)
     assert [path.read_bytes() for path in reports] == first
-    run("report", "--export", "prism", "--export", "kintek", "--export", "origin")
+    _, said, _ = run("report", "--export", "prism", "--export", "kintek", "--export", "origin")
+    *wrote, last = said.splitlines()
+    assert last == f"{len(wrote)} files written again from data/ingested"
     assert [path.read_bytes() for path in reports] == first
     exported = {path.name for path in (tmp_path / "reports" / "exports").iterdir()}
     assert {"prism.txt", "kintek-shots.txt", "origin-shots.txt"} <= exported

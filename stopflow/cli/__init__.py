@@ -12,7 +12,7 @@ import typer
 
 from stopflow import __version__
 from stopflow.cli import bench, kinetics, lab, models
-from stopflow.cli.console import warn
+from stopflow.cli.console import say_wrong_use, warn
 from stopflow.errors import StopflowError
 
 INTERRUPTED = 130
@@ -64,5 +64,5 @@ def main() -> None:
 def _fail(error: Exception, *, code: int) -> None:
     if "--debug" in sys.argv:
         raise error
-    warn(f"error: {error}")
+    warn(say_wrong_use(error))
     sys.exit(code)

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stopflow.cli.console import Debug, Json, progress_bar, say, say_json, say_table
+from stopflow.cli.console import Debug, Json, Quiet, progress_bar, say, say_json, say_table
 from stopflow.cli.options import MODELS, Device, ModelsFolder
 
 app = typer.Typer(
@@ -23,12 +23,13 @@ def fit(
         int | None, typer.Option("--traces", min=10, help="Traces of the batch; default 100000.")
     ] = None,
     as_json: Json = False,
+    quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Fit speed against scipy's curve_fit with analytic Jacobian, wrong answers counted."""
     from stopflow.pipeline.bench import measure_fit
 
-    _show(measure_fit(traces=traces), as_json=as_json)
+    _show(measure_fit(traces=traces), as_json=as_json, quiet=quiet)
 
 
 @app.command(epilog="Example: stopflow bench step --batch-size 64")
@@ -41,12 +42,13 @@ def step(
     rounds: Rounds = None,
     device: Device = None,
     as_json: Json = False,
+    quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Training step of every layer against tuned dense Adam at the published size."""
     from stopflow.pipeline.bench import measure_step
 
-    with progress_bar(quiet=False) as progress:
+    with progress_bar(quiet=quiet) as progress:
         rows = measure_step(
             batch_sizes=batch_size or [32, 64],
             rank=rank,
@@ -54,7 +56,7 @@ def step(
             device=device,
             progress=progress,
         )
-    _show(rows, as_json=as_json)
+    _show(rows, as_json=as_json, quiet=quiet)
 
 
 @app.command(epilog="Example: stopflow bench model --seeds 3 --real data/fe_scn")
@@ -71,25 +73,28 @@ def model(
     ] = None,
     models: ModelsFolder = MODELS,
     as_json: Json = False,
+    quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Accuracy of a model beside the fit on labs it never saw."""
     from stopflow.pipeline.bench import measure_model
 
-    with progress_bar(quiet=False) as progress:
+    with progress_bar(quiet=quiet) as progress:
         rows = measure_model(
             name, models=models, seeds=seeds, folders=tuple(real or ()), progress=progress
         )
-    _show(rows, as_json=as_json)
+    _show(rows, as_json=as_json, quiet=quiet)
 
 
-def _show(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+def _show(rows: list[dict[str, Any]], *, as_json: bool, quiet: bool) -> None:
     if as_json:
         say_json(rows)
         return
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    say_table(columns, [[_text(row.get(column, "")) for column in columns] for row in rows])
-    say("medians of one run; only ratios within a run mean something")
+    say_table(
+        columns, [[_text(row.get(column, "")) for column in columns] for row in rows], quiet=quiet
+    )
+    say("medians of one run; only ratios within a run mean something", quiet=quiet)
 
 
 def _text(value: object) -> str:

@@ -4,11 +4,14 @@ Exit code 0: fine. 1: finished, but something could not be read or fitted (liste
 """
 
 import json
+import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import typer
 
@@ -55,7 +58,7 @@ def progress_bar(*, quiet: bool) -> Iterator[Progress]:
 def say(text: str, *, quiet: bool = False) -> None:
     """Print a line of the result on stdout."""
     if not quiet:
-        typer.echo(text)
+        typer.echo(_fitted(text, sys.stdout))
 
 
 def say_json(value: object) -> None:
@@ -99,7 +102,21 @@ VERDICT_STYLES = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red"}
 
 def warn(text: str) -> None:
     """Print a line on stderr."""
-    typer.echo(text, err=True)
+    typer.echo(_fitted(text, sys.stderr), err=True)
+
+
+def _fitted(text: str, stream: TextIO) -> str:
+    """Break a long line between words at the terminal's width; leave it whole in a pipe or file."""
+    if not stream.isatty():
+        return text
+    indent = " " * (len(text) - len(text.lstrip()) + 2)
+    return textwrap.fill(
+        text,
+        width=shutil.get_terminal_size().columns,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def list_problems(problems: Sequence[str], *, where: Path | None = None) -> None:
@@ -109,6 +126,20 @@ def list_problems(problems: Sequence[str], *, where: Path | None = None) -> None
     if len(problems) > SHOWN_PROBLEMS:
         tail = f"; all are in {where}" if where else ""
         warn(f"  ... and {len(problems) - SHOWN_PROBLEMS} more{tail}")
+
+
+def say_wrong_use(error: Exception) -> str:
+    """Word an error for the user; where a file cannot be reached, say what to do."""
+    if not isinstance(error, OSError) or error.filename is None:
+        return f"error: {error}"
+    path = Path(os.fsdecode(error.filename))
+    shown = path.parent if path.name.startswith(".") else path
+    reason = (error.strerror or str(error)).lower()
+    if isinstance(error, PermissionError):
+        todo = "close it where it is open (in Excel, in a PDF viewer), or choose another place"
+    else:
+        todo = "choose another place"
+    return f"error: {shown}: {reason}; {todo} (see the options --out, --reports, --models)"
 
 
 def say_written(paths: Sequence[Path], *, quiet: bool) -> None:

@@ -44,10 +44,15 @@ def fit(
     debug: Debug = False,
 ) -> None:
     """Fit one trace: rate constant, interval, verdict, and what other laws say."""
+    from stopflow.pipeline.find import require_file
     from stopflow.pipeline.single import draw_trace, fit_file
 
+    if plot is not None:
+        from stopflow.report.view import require_picture
+
+        require_picture(plot)
     fitted = fit_file(
-        file,
+        require_file(file),
         law=law,
         start=start,
         channel=channel or 1,
@@ -58,8 +63,8 @@ def fit(
     if as_json:
         say_json(fitted.as_dict())
     else:
-        say(fitted.headline(), quiet=quiet)
         say_table(("", "value", "error", "unit"), fitted.lines(), quiet=quiet)
+        say(fitted.headline(), quiet=quiet)
         for note in fitted.notes:
             warn(f"note: {note}")
     if plot is not None:
@@ -82,10 +87,15 @@ def plan(
     debug: Debug = False,
 ) -> None:
     """Say how long to record and how many shots it takes, from a first trace."""
+    from stopflow.pipeline.find import require_file
     from stopflow.pipeline.single import plan_file
 
     planned = plan_file(
-        file, precision=precision, start=start, channel=channel or 1, time_unit=time_unit
+        require_file(file),
+        precision=precision,
+        start=start,
+        channel=channel or 1,
+        time_unit=time_unit,
     )
     if as_json:
         say_json(planned.as_dict())
@@ -110,16 +120,23 @@ def view(
     open_: Annotated[
         bool, typer.Option("--open/--no-open", help="Show the picture in the system's viewer.")
     ] = True,
+    as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Draw a trace with its fit, its residuals and the cut, and open the picture."""
+    from stopflow.pipeline.find import require_file
     from stopflow.pipeline.single import draw_trace, fit_file
 
-    fitted = fit_file(file, law=law, start=start, channel=channel or 1, time_unit=time_unit)
+    fitted = fit_file(
+        require_file(file), law=law, start=start, channel=channel or 1, time_unit=time_unit
+    )
     picture = out or Path(file.stem + ".png")
     draw_trace(fitted, picture)
-    say(fitted.headline(), quiet=quiet)
-    say_written([picture], quiet=quiet)
-    if open_ and not quiet:
+    if as_json:
+        say_json({**fitted.as_dict(), "written": [picture]})
+    else:
+        say_written([picture], quiet=quiet)
+        say(fitted.headline(), quiet=quiet)
+    if open_ and not quiet and not as_json:
         typer.launch(str(picture))

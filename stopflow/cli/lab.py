@@ -80,8 +80,9 @@ def ingest(
     """Read, trim, fit and judge every shot below FOLDER; write rates, tables and the PDF."""
     from stopflow.pipeline.ingest import ingest as ingest_lab
     from stopflow.pipeline.ingest import ingest_settings
-    from stopflow.pipeline.reports import write_reports
+    from stopflow.pipeline.reports import require_reports, write_reports
 
+    require_reports(reports, paper=paper)
     settings = ingest_settings(
         config,
         law=law,
@@ -96,7 +97,7 @@ def ingest(
             folder, out=out, settings=settings, command=_command(), progress=progress
         )
         written = write_reports(dataset, reports, paper=paper, progress=progress)
-    _conclude(dataset, [out, *written], as_json=as_json, quiet=quiet)
+    _conclude(dataset, [out, *written], reports=reports, as_json=as_json, quiet=quiet)
 
 
 def run(
@@ -120,8 +121,9 @@ def run(
     from stopflow.pipeline.ingest import ingest as ingest_lab
     from stopflow.pipeline.ingest import ingest_settings
     from stopflow.pipeline.predict import predict_dataset
-    from stopflow.pipeline.reports import write_reports
+    from stopflow.pipeline.reports import require_reports, write_reports
 
+    require_reports(reports, paper=paper)
     settings = ingest_settings(config, law=law, channel=channel, time_unit=time_unit)
     with progress_bar(quiet=quiet) as progress:
         dataset = ingest_lab(
@@ -129,7 +131,9 @@ def run(
         )
         written = write_reports(dataset, reports, paper=paper, progress=progress)
         predicted = predict_dataset(dataset, model=model, reports=reports, progress=progress)
-    _conclude(dataset, [out, *written, *predicted.written], as_json=as_json, quiet=quiet)
+    _conclude(
+        dataset, [out, *written, *predicted.written], reports=reports, as_json=as_json, quiet=quiet
+    )
 
 
 def report(
@@ -145,6 +149,7 @@ def report(
         typer.Option("--export", help="Tables for prism, origin or kintek. May be repeated."),
     ] = None,
     paper: Paper = "a4",
+    as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -160,7 +165,11 @@ def report(
             paper=paper,
             progress=progress,
         )
-    say_written(written, quiet=quiet)
+    if as_json:
+        say_json({"written": written})
+    else:
+        say_written(written, quiet=quiet)
+        say(f"{len(written)} files written again from {dataset}", quiet=quiet)
 
 
 def simulate(
@@ -173,6 +182,7 @@ def simulate(
         int | None, typer.Option("--points", min=50, help="Points of a trace; default 15001.")
     ] = None,
     seed: Annotated[int, typer.Option("--seed", help="Same seed, same lab.")] = 0,
+    as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -181,7 +191,12 @@ def simulate(
 
     with progress_bar(quiet=quiet) as progress:
         made = simulate_to(out, folders=folders, points=points, seed=seed, progress=progress)
-    say(f"wrote {out}: {made.folders} folders, {made.shots} shots, truth in {made.truth}")
+    if as_json:
+        say_json({"out": out, "folders": made.folders, "shots": made.shots, "truth": made.truth})
+    say(
+        f"wrote {out}: {made.folders} folders, {made.shots} shots, truth in {made.truth}",
+        quiet=quiet or as_json,
+    )
 
 
 def doctor(*, as_json: Json = False, quiet: Quiet = False, debug: Debug = False) -> None:
@@ -194,6 +209,11 @@ def doctor(*, as_json: Json = False, quiet: Quiet = False, debug: Debug = False)
     else:
         rows = [(f.what, f.found, "" if not f.wrong else f"! {f.wrong}") for f in findings]
         say_table(("", "found", "to do"), rows, quiet=quiet)
+        wrong = sum(bool(f.wrong) for f in findings)
+        say(
+            f"{wrong} of {len(findings)} need something done" if wrong else "all is well",
+            quiet=quiet,
+        )
     raise typer.Exit(1 if any(f.wrong for f in findings) else 0)
 
 
@@ -201,19 +221,25 @@ def _command() -> str:
     return " ".join(["stopflow", *sys.argv[1:]])
 
 
-def _conclude(dataset, written: list[Path], *, as_json: bool, quiet: bool) -> None:  # type: ignore[no-untyped-def]
+def _conclude(dataset, written: list[Path], *, reports: Path, as_json: bool, quiet: bool) -> None:  # type: ignore[no-untyped-def]
     """Print the outcome of an ingest; leave with 1 where something could not be used."""
     from stopflow.pipeline.summary import summarise
+    from stopflow.report.summary import count_things
 
     summary = summarise(dataset)
     if as_json:
         say_json({**summary.as_dict(), "written": written})
     else:
         say_table(summary.columns, summary.rows, quiet=quiet)
-    if summary.problems:
-        warn(f"{len(summary.problems)} things in the input need a look:")
-        list_problems(summary.problems, where=dataset.folder / "problems.parquet")
+    if quiet:
+        list_problems([line for line in summary.grouped if line.startswith("error")])
+    elif summary.problems:
+        warn(f"{count_things(len(summary.problems), 'thing')} in the input to look at:")
+        list_problems(summary.grouped)
+        warn(f"  each of them is in {reports / 'rates.xlsx'}, sheet problems")
+    for hint in summary.hints if not quiet else ():
+        warn(f"note: {hint}")
     if not as_json:
         say_written(written, quiet=quiet)
-        say(summary.headline, quiet=quiet)
+        say(f"{summary.headline}; read {reports / 'kinetics.pdf'}", quiet=quiet)
     raise typer.Exit(summary.exit_code)

@@ -305,6 +305,7 @@ def pretrain(
         list[Path] | None, typer.Option("--real", help="Judge it on this folder of real shots too.")
     ] = None,
     models: ModelsFolder = MODELS,
+    as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -323,8 +324,11 @@ def pretrain(
             real=tuple(real or ()),
             progress=progress,
         )
-    say_written(made.written, quiet=quiet)
-    say(made.headline(), quiet=quiet)
+    if as_json:
+        say_json({"written": made.written, "summary": made.headline()})
+    else:
+        say_written(made.written, quiet=quiet)
+        say(made.headline(), quiet=quiet)
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:
@@ -337,3 +341,5 @@ def _show_refined(refined, *, as_json: bool, quiet: bool) -> None:  # type: igno
         return
     say_table(*refined.table(), quiet=quiet)
     say_written(refined.written, quiet=quiet)
+    name = refined.written[0].name
+    say(f"the new model is {name}; use it with: stopflow predict {name} FOLDER", quiet=quiet)

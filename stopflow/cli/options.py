@@ -18,7 +18,8 @@ Law = Annotated[
     ),
 ]
 Channel = Annotated[
-    int | None, typer.Option("--channel", help="Signal column to read; 1 is the first (default).")
+    int | None,
+    typer.Option("--channel", min=1, help="Signal column to read; 1 is the first (default)."),
 ]
 TimeUnit = Annotated[
     str | None,

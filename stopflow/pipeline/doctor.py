@@ -9,6 +9,8 @@ from pathlib import Path
 from stopflow import __version__
 from stopflow.errors import StopflowError
 from stopflow.io.folder import find_experiments
+from stopflow.pipeline.find import DESCRIPTION
+from stopflow.report.summary import count_things
 from stopflow.store import load_dataset
 
 ROOM_NEEDED_GB = 2.0
@@ -64,15 +66,14 @@ def _disk(folder: Path) -> Finding:
 
 
 def _data(folder: Path) -> Finding:
-    data = folder / "data"
-    experiments = find_experiments(data if data.is_dir() else folder)
+    experiments = find_experiments(folder)
     if not experiments:
         return Finding(
             what="shots",
-            found=f"no .bka files below {data if data.is_dir() else folder}",
+            found=f"no .bka files below {folder}",
             wrong="put folders of .bka files there, or try: stopflow simulate data/simulated",
         )
-    return Finding(what="shots", found=f"{len(experiments)} experiment folders")
+    return Finding(what="shots", found=count_things(len(experiments), "experiment folder"))
 
 
 def _dataset(folder: Path) -> Finding:
@@ -86,5 +87,15 @@ def _dataset(folder: Path) -> Finding:
 
 
 def _models(folder: Path) -> Finding:
-    names = sorted(path.parent.name for path in folder.glob("*/model.json"))
-    return Finding(what="models", found=", ".join(names) or "none trained here")
+    from stopflow.learn.saved import load_model
+
+    names, broken = [], []
+    for place in sorted(path.parent for path in folder.glob(f"*/{DESCRIPTION}")):
+        try:
+            load_model(place)
+        except StopflowError as error:
+            broken.append(str(error))
+        else:
+            names.append(place.name)
+    wrong = "; ".join(f"{text}: remove or train again" for text in broken)
+    return Finding(what="models", found=", ".join(names) or "none trained here", wrong=wrong)

@@ -1,4 +1,4 @@
-"""Where models are: the user's own, and those that come with the package."""
+"""Where models and shots are: what a user may name, and what to say when it is not there."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,7 +26,23 @@ def find_model(name: str | None, models: Path) -> Path:
     for folder in candidates:
         if (folder / DESCRIPTION).is_file():
             return folder
-    raise SettingsError("model", wanted, valid=known_models(models) or "a folder with a model.json")
+    known = ", ".join(known_models(models)) or "none yet"
+    raise SettingsError("model", wanted, valid=f"{known}, or a model's folder; train makes more")
+
+
+def require_file(file: Path) -> Path:
+    """Return `file` when it is one.
+
+    Raises
+    ------
+    SettingsError
+        When it is not there, or a folder; says what to do instead.
+    """
+    if file.is_dir():
+        raise SettingsError("FILE", str(file), valid=f"a .bka file; for folders: ingest {file}")
+    if not file.exists():
+        raise SettingsError("FILE", str(file), valid="the path of a .bka file that is there")
+    return file
 
 
 def known_models(models: Path) -> Sequence[str]:

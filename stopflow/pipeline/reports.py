@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import pandas as pd
 
@@ -125,6 +126,22 @@ def write_model_report(
     target = reports / f"{folder.name}.pdf"
     write_model_pdf(model_data(folder, dataset=dataset), target, paper=paper)
     return target
+
+
+def require_reports(reports: Path, *, paper: str) -> None:
+    """Refuse a page size that there is not, and reports that could not be written.
+
+    Raises
+    ------
+    SettingsError, OSError
+        Before work is done that could not be kept.
+    """
+    require_paper(paper)
+    if reports.exists() and not reports.is_dir():
+        raise SettingsError("--reports", str(reports), valid="a folder; this is a file")
+    reports.mkdir(parents=True, exist_ok=True)
+    with TemporaryFile(dir=reports):
+        pass
 
 
 def require_paper(paper: str) -> None:

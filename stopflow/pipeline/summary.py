@@ -1,15 +1,20 @@
 """What an ingest says at its end: a table of conditions, the problems, one line."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
+from stopflow.report.conditions import name_files_apart, sort_conditions
+from stopflow.report.repeats import list_doubtful
 from stopflow.report.rounding import format_concentration, format_pm
+from stopflow.report.summary import count_things, reason_family
 from stopflow.store import Dataset
 
 SHOWN_ROWS = 40
+_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +27,10 @@ class Summary:
         Shots by verdict.
     problems
         One line each for everything that could not be used as it was.
+    grouped
+        The same for a reader: those of one kind in one line.
+    hints
+        What the program did without what was missing, and what to do about it.
     exit_code
         1 when a file could not be read or a shot not fitted, else 0.
     """
@@ -30,6 +39,8 @@ class Summary:
     rows: tuple[tuple[str, ...], ...]
     counts: dict[str, int]
     problems: tuple[str, ...]
+    grouped: tuple[str, ...]
+    hints: tuple[str, ...]
     exit_code: int
     headline: str
 
@@ -39,6 +50,7 @@ class Summary:
             "counts": self.counts,
             "conditions": [dict(zip(self.columns, row, strict=True)) for row in self.rows],
             "problems": list(self.problems),
+            "hints": list(self.hints),
             "summary": self.headline,
         }
 
@@ -55,18 +67,22 @@ def summarise(dataset: Dataset) -> Summary:
         if row["level"] in ("error", "warning")
     )
     broken = bool((dataset.problems["level"] == "error").any()) or refused > 0
-    conditions = dataset.conditions
-    columns, rows = _condition_table(conditions)
-    experiments = shots["experiment"].nunique()
+    columns, rows = _condition_table(dataset)
     headline = (
-        f"{counts['fitted']} of {counts['shots']} shots fitted in {experiments} experiments: "
+        f"{counts['fitted']} of {count_things(counts['shots'], 'shot')} fitted in "
+        f"{count_things(shots['experiment'].nunique(), 'experiment')}: "
         f"{verdicts['PASS']} PASS, {verdicts['WARN']} WARN, {verdicts['FAIL']} FAIL"
     )
+    doubtful = len(list_doubtful(dataset.conditions))
+    if doubtful:
+        headline += f"; {doubtful} of {len(dataset.conditions)} series with a warning as a whole"
     return Summary(
         columns=columns,
         rows=rows,
         counts=counts,
         problems=problems,
+        grouped=_group_problems(dataset.problems),
+        hints=_hints(shots),
         exit_code=int(broken),
         headline=headline,
     )
@@ -74,6 +90,7 @@ def summarise(dataset: Dataset) -> Summary:
 
 CONDITION_CELLS: dict[str, Callable[[dict[str, Any]], str]] = {
     "experiment": lambda row: str(row["experiment"]),
+    "file": lambda row: str(row["file"]),
     "conc.": lambda row: _if_known(row["concentration_M"], format_concentration),
     "ionic str.": lambda row: _if_known(row["ionic_strength_M"], format_concentration),
     "T": lambda row: _if_known(row["temperature_K"], _celsius),
@@ -83,10 +100,11 @@ CONDITION_CELLS: dict[str, Callable[[dict[str, Any]], str]] = {
 }
 
 
-def _condition_table(
-    conditions: pd.DataFrame,
-) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+def _condition_table(dataset: Dataset) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
     """Return columns and rows; a column that says nothing anywhere is left out."""
+    conditions = sort_conditions(
+        dataset.conditions.assign(file=name_files_apart(dataset.shots, dataset.conditions))
+    )
     records = conditions.head(SHOWN_ROWS).to_dict("records")
     cells = {name: [cell(row) for row in records] for name, cell in CONDITION_CELLS.items()}
     columns = tuple(name for name, texts in cells.items() if any(texts))
@@ -95,6 +113,49 @@ def _condition_table(
         more = f"... {len(conditions) - SHOWN_ROWS} more in reports"
         rows += ((more, *[""] * (len(columns) - 1)),)
     return columns, rows
+
+
+def _group_problems(problems: pd.DataFrame) -> tuple[str, ...]:
+    """One line a kind of problem: the first of it, and how many more there are."""
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for row in problems.to_dict("records"):
+        if row["level"] in ("error", "warning"):
+            key = (row["level"], _kind(row["found"]), _kind(row["expected"]))
+            groups.setdefault(key, []).append(row)
+    lines = []
+    for rows in groups.values():
+        more = f" (and {len(rows) - 1} more like it)" if len(rows) > 1 else ""
+        lines.append(_problem_line(rows[0]) + more)
+    return tuple(lines)
+
+
+def _kind(text: str) -> str:
+    """Reduce a text to its kind: what is quoted in it, and its numbers, differ from row to row."""
+    return reason_family(_QUOTED.sub("#", text))
+
+
+def _hints(shots: pd.DataFrame) -> tuple[str, ...]:
+    hints = []
+    fitted = shots[shots["k_per_s"].notna()]
+    if fitted.empty:
+        hints.append(
+            "no shot gave a rate: the reasons are in the column reason of rates.csv; look at one "
+            "shot with: stopflow view FILE.bka"
+        )
+    detected = int((fitted["start_source"] != "workbook").sum())
+    if detected:
+        hints.append(
+            f"the start of the fit was found from the trace for {count_things(detected, 'shot')}; "
+            "to set it yourself, write a start_values.csv in the folder with the columns Filename "
+            "and x_start"
+        )
+    if shots["concentration_M"].isna().all() and len(shots) > 1:
+        hints.append(
+            "no concentrations are known, so there is no plot of k against them; to give them, "
+            "write an Extended_Dataset.csv in the folder with the columns Filename and "
+            "Concentration (mM)"
+        )
+    return tuple(hints)
 
 
 def _if_known(value: float, write: Callable[[float], str]) -> str:

@@ -76,7 +76,9 @@ def build_agreement_blocks(shots: pd.DataFrame) -> list[Block]:
     if lab is not None:
         blocks += [
             build_heading("Agreement with the lab's own rates"),
-            Paragraph(text=describe_difference(lab, "the rates in the workbooks")),
+            Paragraph(
+                text=describe_difference(lab, "the rates in the workbooks"), keep_with_next=True
+            ),
         ]
         if len(lab.relative) >= _ENOUGH:
             draw_starts = partial(draw_start_difference, shots=starts) if len(starts) else None
@@ -92,7 +94,10 @@ def build_agreement_blocks(shots: pd.DataFrame) -> list[Block]:
     if truth is not None:
         blocks += [
             build_heading("Agreement with the known truth"),
-            Paragraph(text=describe_difference(truth, "the true rates of the simulated shots")),
+            Paragraph(
+                text=describe_difference(truth, "the true rates of the simulated shots"),
+                keep_with_next=len(truth.relative) >= _ENOUGH,
+            ),
         ]
     if truth is not None and len(truth.relative) >= _ENOUGH:
         blocks.append(

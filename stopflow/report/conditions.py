@@ -101,6 +101,21 @@ def label_conditions(table: pd.DataFrame) -> list[str]:
     return [_label(table.iloc[[place]], varying) for place in range(len(table))]
 
 
+def name_files_apart(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[str]:
+    """Name the file of each condition of a single shot that nothing else tells from others."""
+    columns = ["experiment", *NUMERIC, "substrate"]
+    alike = conditions.groupby(columns, dropna=False)["shots"].transform("size").to_numpy() > 1
+    files = dict(
+        zip(zip(shots["experiment"], shots["condition"], strict=True), shots["file"], strict=True)
+    )
+    keys = zip(conditions["experiment"], conditions["condition"], strict=True)
+    single = (conditions["shots"] == 1).to_numpy()
+    return [
+        str(files.get(key, "")) if needed else ""
+        for key, needed in zip(keys, alike & single, strict=True)
+    ]
+
+
 def sort_conditions(table: pd.DataFrame) -> pd.DataFrame:
     """Order the conditions of each experiment by concentration, ionic strength, temperature."""
     order = {name: place for place, name in enumerate(dict.fromkeys(table["experiment"]))}

@@ -6,7 +6,12 @@ import numpy as np
 import pandas as pd
 
 from stopflow.report.answers import build_answers
-from stopflow.report.conditions import shared_unit, sort_conditions, varying_columns
+from stopflow.report.conditions import (
+    name_files_apart,
+    shared_unit,
+    sort_conditions,
+    varying_columns,
+)
 from stopflow.report.data import KineticsReportData
 from stopflow.report.flow import Block, Bookmark, Paragraph, Picture, build_heading
 from stopflow.report.grid import Column, Grid
@@ -102,12 +107,15 @@ def _paint_counts(counts: Counts, page: Page, x_mm: float, y_mm: float, width_mm
 
 
 def _condition_grid(data: KineticsReportData) -> Grid:
-    table = sort_conditions(data.conditions)
+    files = name_files_apart(data.shots, data.conditions)
+    table = sort_conditions(data.conditions.assign(file=files))
     factor, unit = _concentration_unit(table["concentration_M"])
     shown = set(varying_columns(table)) | {
         name for name in ("concentration_M", "temperature_K") if np.isfinite(table[name]).any()
     }
+    shown |= {"file"} if any(files) else set()
     columns = [
+        *([Column(title="File")] if "file" in shown else []),
         *([Column(title="Substrate")] if "substrate" in shown else []),
         *([Column(title="Conc.", unit=unit, align="right")] if "concentration_M" in shown else []),
         *([Column(title="I", unit="M", align="right")] if "ionic_strength_M" in shown else []),
@@ -141,7 +149,7 @@ def _condition_row(row: dict, shown: set[str], factor: float) -> tuple[str, ...]
     error = float(row["k_stderr_per_s"])
     fitted, shots = int(row["fitted"]), int(row["shots"])
     spread = float(row["between_shot_sd_per_s"])
-    cells = []
+    cells = [str(row["file"])] if "file" in shown else []
     if "substrate" in shown:
         cells.append(str(row["substrate"] or MISSING))
     if "concentration_M" in shown:

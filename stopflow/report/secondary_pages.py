@@ -83,7 +83,9 @@ def build_secondary_blocks(data: KineticsReportData) -> list[Block]:
 
 def _equations(secondary: pd.DataFrame) -> Paragraph:
     kinds = [kind for kind in _EQUATIONS if kind in set(secondary["kind"])]
-    return Paragraph(text="   ·   ".join(_EQUATIONS[kind] for kind in kinds), after_mm=3.0)
+    return Paragraph(
+        text="   ·   ".join(_EQUATIONS[kind] for kind in kinds), after_mm=3.0, keep_with_next=True
+    )
 
 
 def draw_secondary(axes: Axes, *, pictures: Sequence[SecondaryPicture]) -> None:

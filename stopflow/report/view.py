@@ -71,6 +71,20 @@ def plot_shot(data: KineticsReportData, row: int = 0) -> Figure:
     return page.figure
 
 
+def require_picture(path: Path) -> str:
+    """Return the ending of a picture's name in small letters.
+
+    Raises
+    ------
+    SettingsError
+        No ending of a picture; lists those there are.
+    """
+    ending = path.suffix.lower()
+    if ending not in PICTURE_FORMATS:
+        raise SettingsError("picture", path.name, valid=PICTURE_FORMATS)
+    return ending
+
+
 @styled
 def save_picture(figure: Figure, path: Path, *, dpi: int = 150) -> None:
     """Write a figure as PNG, PDF or SVG, by the ending of `path`; whole or not at all.
@@ -80,9 +94,7 @@ def save_picture(figure: Figure, path: Path, *, dpi: int = 150) -> None:
     SettingsError
         Another ending.
     """
-    ending = path.suffix.lower()
-    if ending not in PICTURE_FORMATS:
-        raise SettingsError("picture", path.name, valid=PICTURE_FORMATS)
+    ending = require_picture(path)
     undated = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(ending, {})
     with replacing_file(path) as partial:
         figure.savefig(partial, format=ending[1:], dpi=dpi, metadata=undated)

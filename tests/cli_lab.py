@@ -1,0 +1,29 @@
+"""Commands run in this process, and a folder to run them on."""
+
+import shutil
+import sys
+
+import pytest
+
+from stopflow.cli import main
+
+
+def exit_code(*words):
+    """Run a command in this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["stopflow", *map(str, words)])
+        try:
+            main()
+        except SystemExit as stop:
+            return stop.code or 0
+    return 0
+
+
+def one_folder(simulated, tmp_path):
+    """Copy the first experiment, six shots of it."""
+    source = sorted(path for path in simulated.iterdir() if path.is_dir())[0]
+    folder = tmp_path / "lab" / "shots"
+    shutil.copytree(source, folder)
+    for extra in sorted(folder.glob("*.bka"))[6:]:
+        extra.unlink()
+    return folder

@@ -1,0 +1,172 @@
+"""What the commands say: wrong use, what is missing, what to do next, at any width."""
+
+import io
+import json
+import shutil
+
+import pytest
+from cli_lab import one_folder
+
+from stopflow.cli import console
+
+WIDTH = 80
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def lab(simulated, tmp_path):
+    return one_folder(simulated, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["run", "nowhere"], "give a folder that holds .bka files"),
+        (["run", "shot.bka"], "stopflow fit shot.bka"),
+        (["fit", "folder"], "ingest folder"),
+        (["fit", "nothing.bka"], "nothing.bka"),
+        (["fit", "shot.bka", "--plot", "x.gif"], ".png, .pdf, .svg"),
+        (["fit", "shot.bka", "--law", "nonsense"], "single-slope"),
+        (["fit", "shot.bka", "--channel", "0"], "--channel"),
+        (["plan", "shot.bka", "--precision", "much"], "2%"),
+        (["ingest", "folder", "--paper", "a5"], "a4, letter"),
+        (["ingest", "folder", "--reports", "shot.bka"], "this is a file"),
+        (["report", "--export", "excel"], "stopflow ingest"),
+        (["predict", "no_such_model", "folder"], "train makes more"),
+        (["compress", "no_such_model"], "shape"),
+        (["adapt", "shape", "nowhere"], "nowhere"),
+        (["simulate", "shot.bka"], "a file"),
+    ],
+)
+def test_wrong_use_says_what_to_do_and_prints_no_result(lab, tmp_path, run, words, said):
+    shutil.copy(sorted(lab.glob("*.bka"))[0], tmp_path / "shot.bka")
+    (tmp_path / "folder").mkdir()
+    code, out, err = run(*words)
+    assert code == 2
+    assert out == ""
+    assert said in err
+    assert "Traceback" not in err
+
+
+def test_a_place_that_cannot_be_written_is_said_before_the_work(lab, run, monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("the work has begun")
+
+    def deny(**_):
+        raise PermissionError(13, "Permission denied", "reports/.tmp")
+
+    monkeypatch.setattr("stopflow.pipeline.ingest.ingest", refuse)
+    monkeypatch.setattr("stopflow.pipeline.reports.TemporaryFile", deny)
+    code, _, err = run("ingest", lab)
+    assert code == 2
+    assert err.startswith("error: reports: permission denied; close it where it is open")
+
+
+@pytest.mark.parametrize("book", ["start_values.XLSX", "Extended_Dataset.XLSX", "*.XLSX"])
+def test_a_missing_workbook_is_answered_with_rates_and_the_way_to_give_it(lab, run, book):
+    for path in lab.glob(book):
+        path.unlink()
+    code, said, err = run("run", lab)
+    assert (code == 0) == (book == "*.XLSX"), "rows of shots that are not there are errors"
+    assert "6 of 6 shots fitted" in said.splitlines()[-1]
+    assert "reports/kinetics.pdf" in said.splitlines()[-1]
+    assert ("write a start_values.csv" in err) == (not (lab / "start_values.XLSX").exists())
+    conditions_gone = not (lab / "Extended_Dataset.XLSX").exists()
+    assert ("write an Extended_Dataset.csv" in err) == conditions_gone
+    if conditions_gone:
+        assert all(path.name in said for path in lab.glob("*.bka"))
+
+
+def test_following_the_hints_silences_them(lab, run):
+    for path in lab.glob("*.XLSX"):
+        path.unlink()
+    names = sorted(path.name for path in lab.glob("*.bka"))
+    starts = "".join(f"{name},20\n" for name in names)
+    levels = "".join(f"{name},{place % 3 + 1}\n" for place, name in enumerate(names))
+    (lab / "start_values.csv").write_text(f"Filename,x_start\n{starts}")
+    (lab / "Extended_Dataset.csv").write_text(f"Filename,Concentration (mM)\n{levels}")
+    code, said, err = run("ingest", lab)
+    assert code == 0
+    assert "note:" not in err
+    assert "3 mM" in said
+
+
+def test_problems_of_a_kind_are_one_line_and_all_are_in_the_json(lab, run):
+    for path in sorted(lab.glob("*.bka"))[3:]:
+        path.unlink()
+    _, said, err = run("ingest", lab, "--json")
+    result = json.loads(said)
+    lines = [line for line in err.splitlines() if line.startswith("  error")]
+    assert len(result["problems"]) > 20
+    (line,) = lines
+    assert f"(and {len(result['problems']) - 1} more like it)" in line
+
+
+def test_quiet_says_errors_alone(lab, run):
+    for path in lab.glob("*.XLSX"):
+        path.unlink()
+    code, said, err = run("ingest", lab, "--quiet")
+    assert (code, said, err) == (0, "", "")
+    sorted(lab.glob("*.bka"))[0].write_bytes(b"")
+    code, said, err = run("ingest", lab, "--quiet")
+    assert code == 1
+    assert said == ""
+    assert "empty" in err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("fit", "shot.bka"),
+        ("plan", "shot.bka"),
+        ("view", "shot.bka", "--no-open"),
+        ("simulate", "new", "--folders", "1", "--points", "100"),
+        ("doctor",),
+    ],
+)
+def test_json_is_json_and_quiet_is_quiet(lab, tmp_path, run, words):
+    shutil.copy(sorted(lab.glob("*.bka"))[0], tmp_path / "shot.bka")
+    code, said, _ = run(*words, "--json")
+    assert json.loads(said)
+    assert run(*words, "--quiet")[:2] == (code, "")
+
+
+def test_a_broken_model_is_a_finding_of_the_doctor(tmp_path, run):
+    broken = tmp_path / "models" / "half"
+    broken.mkdir(parents=True)
+    (broken / "model.json").write_text("{")
+    code, said, _ = run("doctor", "--json")
+    assert code == 1
+    (models,) = [item for item in json.loads(said) if item["what"] == "models"]
+    assert "half" in models["wrong"]
+
+
+def test_lines_break_between_words_at_the_width_of_a_terminal(monkeypatch):
+    monkeypatch.setenv("COLUMNS", str(WIDTH))
+    text = "error: " + "/a/path/without-a-blank" * 2 + " and some more words" * 8
+    terminal, pipe = Terminal(), io.StringIO()
+    for stream in (terminal, pipe):
+        monkeypatch.setattr(console.sys, "stderr", stream)
+        console.warn(text)
+    assert max(map(len, terminal.getvalue().splitlines())) <= WIDTH
+    assert terminal.getvalue().split() == text.split()
+    assert pipe.getvalue() == text + "\n"
+
+
+def test_progress_tells_the_time_left_on_a_terminal_alone(monkeypatch):
+    drawn = {}
+    for name, stream in (("terminal", Terminal()), ("pipe", io.StringIO())):
+        monkeypatch.setattr(console.sys, "stderr", stream)
+        with console.progress_bar(quiet=False) as report:
+            report("reading", 1, 4)
+            report("reading", 2, 4)
+        drawn[name] = stream.getvalue()
+    assert drawn["pipe"] == ""
+    assert "reading" in drawn["terminal"]
+    assert ":" in drawn["terminal"]
