@@ -7,6 +7,11 @@ import typer
 from typer.testing import CliRunner
 
 PAGES = Path(__file__).parent / "commands"
+COMPLETION = (
+    "Completion with the Tab key: `stopflow --install-completion` once, then a new terminal",
+    "(bash, zsh, fish, PowerShell). Colours go with `NO_COLOR=1`, all words but errors with",
+    "`--quiet`; `--json` prints the result for programs.",
+)
 
 
 def command_paths(command: object, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
@@ -36,7 +41,7 @@ def pages() -> dict[str, str]:
     texts = {"-".join(path) + ".md": page(path) for path in words}
     index = ["# Commands", ""]
     index += [f"- [stopflow {' '.join(path)}]({'-'.join(path)}.md)" for path in words]
-    return {**texts, "README.md": "\n".join(index) + "\n"}
+    return {**texts, "README.md": "\n".join([*index, "", *COMPLETION]) + "\n"}
 
 
 def main() -> None:

@@ -5,9 +5,11 @@ import json
 import shutil
 
 import pytest
+import typer
 from cli_lab import one_folder
+from typer.testing import CliRunner
 
-from stopflow.cli import console
+from stopflow.cli import app, console
 
 WIDTH = 80
 
@@ -39,6 +41,7 @@ def lab(simulated, tmp_path):
         (["ingest", "folder", "--reports", "shot.bka"], "this is a file"),
         (["report", "--export", "excel"], "stopflow ingest"),
         (["predict", "no_such_model", "folder"], "train makes more"),
+        (["run", "folder", "--model", "no_such_model"], "no_such_model"),
         (["compress", "no_such_model"], "shape"),
         (["adapt", "shape", "nowhere"], "nowhere"),
         (["simulate", "shot.bka"], "a file"),
@@ -52,6 +55,25 @@ def test_wrong_use_says_what_to_do_and_prints_no_result(lab, tmp_path, run, word
     assert out == ""
     assert said in err
     assert "Traceback" not in err
+
+
+def test_run_takes_every_option_of_ingest():
+    commands = typer.main.get_command(app).commands
+    options = {name: {item.name for item in commands[name].params} for name in ("run", "ingest")}
+    assert options["run"] - options["ingest"] == {"model"}
+    assert options["ingest"] <= options["run"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_the_commands(shell):
+    asked = {
+        "_STOPFLOW_COMPLETE": f"complete_{shell}",
+        "COMP_WORDS": "stopflow in",
+        "COMP_CWORD": "1",
+    }
+    asked |= {"_TYPER_COMPLETE_ARGS": "stopflow in", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    found = CliRunner().invoke(app, [], env=asked, prog_name="stopflow")
+    assert "ingest" in found.output
 
 
 def test_a_place_that_cannot_be_written_is_said_before_the_work(lab, run, monkeypatch):

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -20,6 +20,7 @@ from stopflow.cli.console import (
 )
 from stopflow.cli.options import (
     DATASET,
+    MODELS,
     REPORTS,
     Channel,
     Config,
@@ -29,6 +30,11 @@ from stopflow.cli.options import (
     ReportsFolder,
     TimeUnit,
 )
+from stopflow.pipeline.progress import Progress
+
+if TYPE_CHECKING:
+    from stopflow.pipeline.ingest import IngestSettings
+    from stopflow.store import Dataset
 
 Folder = Annotated[
     Path, typer.Argument(help="A folder of .bka files, or of such folders, however deep.")
@@ -78,26 +84,20 @@ def ingest(
     debug: Debug = False,
 ) -> None:
     """Read, trim, fit and judge every shot below FOLDER; write rates, tables and the PDF."""
-    from stopflow.pipeline.ingest import ingest as ingest_lab
-    from stopflow.pipeline.ingest import ingest_settings
-    from stopflow.pipeline.reports import require_reports, write_reports
-
-    require_reports(reports, paper=paper)
-    settings = ingest_settings(
+    settings = _settings(
         config,
         law=law,
         channel=channel,
         time_unit=time_unit,
-        robust=robust or None,
-        dead_time_s=None if dead_time is None else dead_time / 1000,
+        robust=robust,
+        dead_time_ms=dead_time,
         mixing_ratio=mixing_ratio,
     )
     with progress_bar(quiet=quiet) as progress:
-        dataset = ingest_lab(
-            folder, out=out, settings=settings, command=_command(), progress=progress
+        dataset, written = _ingest(
+            folder, settings, out=out, reports=reports, paper=paper, progress=progress
         )
-        written = write_reports(dataset, reports, paper=paper, progress=progress)
-    _conclude(dataset, [out, *written], reports=reports, as_json=as_json, quiet=quiet)
+    _conclude(dataset, written, reports=reports, as_json=as_json, quiet=quiet)
 
 
 def run(
@@ -111,6 +111,9 @@ def run(
     law: Law = None,
     channel: Channel = None,
     time_unit: TimeUnit = None,
+    robust: Robust = False,
+    dead_time: DeadTime = None,
+    mixing_ratio: MixingRatio = None,
     config: Config = None,
     paper: Paper = "a4",
     as_json: Json = False,
@@ -118,22 +121,69 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Do the whole job: ingest, predict with the shipped model, write every report."""
-    from stopflow.pipeline.ingest import ingest as ingest_lab
-    from stopflow.pipeline.ingest import ingest_settings
+    from stopflow.pipeline.find import find_model
     from stopflow.pipeline.predict import predict_dataset
+
+    find_model(model, MODELS)
+    settings = _settings(
+        config,
+        law=law,
+        channel=channel,
+        time_unit=time_unit,
+        robust=robust,
+        dead_time_ms=dead_time,
+        mixing_ratio=mixing_ratio,
+    )
+    with progress_bar(quiet=quiet) as progress:
+        dataset, written = _ingest(
+            folder, settings, out=out, reports=reports, paper=paper, progress=progress
+        )
+        predicted = predict_dataset(dataset, model=model, reports=reports, progress=progress)
+    written += predicted.written
+    _conclude(dataset, written, reports=reports, as_json=as_json, quiet=quiet)
+
+
+def _settings(
+    config: Path | None,
+    *,
+    law: str | None,
+    channel: int | None,
+    time_unit: str | None,
+    robust: bool,
+    dead_time_ms: float | None,
+    mixing_ratio: float | None,
+) -> "IngestSettings":
+    """Compose the settings: options where they are given, else the configuration file."""
+    from stopflow.pipeline.ingest import ingest_settings
+
+    return ingest_settings(
+        config,
+        law=law,
+        channel=channel,
+        time_unit=time_unit,
+        robust=robust or None,
+        dead_time_s=None if dead_time_ms is None else dead_time_ms / 1000,
+        mixing_ratio=mixing_ratio,
+    )
+
+
+def _ingest(
+    folder: Path,
+    settings: "IngestSettings",
+    *,
+    out: Path,
+    reports: Path,
+    paper: str,
+    progress: Progress,
+) -> tuple["Dataset", list[Path]]:
+    """Ingest and report; what can be refused is refused first."""
+    from stopflow.pipeline.ingest import ingest as ingest_lab
     from stopflow.pipeline.reports import require_reports, write_reports
 
     require_reports(reports, paper=paper)
-    settings = ingest_settings(config, law=law, channel=channel, time_unit=time_unit)
-    with progress_bar(quiet=quiet) as progress:
-        dataset = ingest_lab(
-            folder, out=out, settings=settings, command=_command(), progress=progress
-        )
-        written = write_reports(dataset, reports, paper=paper, progress=progress)
-        predicted = predict_dataset(dataset, model=model, reports=reports, progress=progress)
-    _conclude(
-        dataset, [out, *written, *predicted.written], reports=reports, as_json=as_json, quiet=quiet
-    )
+    command = " ".join(["stopflow", *sys.argv[1:]])
+    dataset = ingest_lab(folder, out=out, settings=settings, command=command, progress=progress)
+    return dataset, [out, *write_reports(dataset, reports, paper=paper, progress=progress)]
 
 
 def report(
@@ -217,11 +267,9 @@ def doctor(*, as_json: Json = False, quiet: Quiet = False, debug: Debug = False)
     raise typer.Exit(1 if any(f.wrong for f in findings) else 0)
 
 
-def _command() -> str:
-    return " ".join(["stopflow", *sys.argv[1:]])
-
-
-def _conclude(dataset, written: list[Path], *, reports: Path, as_json: bool, quiet: bool) -> None:  # type: ignore[no-untyped-def]
+def _conclude(
+    dataset: "Dataset", written: list[Path], *, reports: Path, as_json: bool, quiet: bool
+) -> None:
     """Print the outcome of an ingest; leave with 1 where something could not be used."""
     from stopflow.pipeline.summary import summarise
     from stopflow.report.summary import count_things

@@ -37,3 +37,11 @@ ModelsFolder = Annotated[Path, typer.Option("--models", help="Where trained mode
 Device = Annotated[
     str | None, typer.Option("--device", help="Where to compute: cpu (default) or cuda.")
 ]
+Epochs = Annotated[int | None, typer.Option("--epochs", min=1, help="Passes over the data.")]
+Rank = Annotated[int | None, typer.Option("--rank", help="Rank of the low-rank layers.")]
+Seed = Annotated[int | None, typer.Option("--seed", help="Same seed, same result.")]
+LearningRate = Annotated[
+    float | None, typer.Option("--learning-rate", help="Step size of the optimiser.")
+]
+ModelName = Annotated[str, typer.Argument(help="A trained model's name or folder.")]
+NewName = Annotated[str | None, typer.Option("--name", help="Name of the new model.")]

@@ -1,0 +1,155 @@
+"""Commands that make a model from a model, or from nothing real: compress, adapt, pretrain."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stopflow.cli.console import (
+    Debug,
+    Json,
+    Quiet,
+    progress_bar,
+    say,
+    say_json,
+    say_table,
+    say_written,
+)
+from stopflow.cli.options import (
+    DATASET,
+    MODELS,
+    DatasetFolder,
+    Epochs,
+    LearningRate,
+    ModelName,
+    ModelsFolder,
+    NewName,
+    Seed,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command(epilog="Example: stopflow compress dlrt --energy 0.99")(compress)
+    app.command(epilog="Example: stopflow adapt shape NEW_FOLDER --rank 4")(adapt)
+    app.command(epilog="Example: stopflow pretrain --features blocks --seed 1")(pretrain)
+
+
+def compress(
+    model: ModelName,
+    *,
+    energy: Annotated[
+        float | None, typer.Option("--energy", help="Keep this share of the energy, e.g. 0.99.")
+    ] = None,
+    entropy: Annotated[
+        float | None, typer.Option("--entropy", help="Keep this share of the spectral entropy.")
+    ] = None,
+    data_aware: Annotated[
+        bool, typer.Option("--data-aware", help="Keep what changes the outputs on the dataset.")
+    ] = False,
+    name: NewName = None,
+    dataset: DatasetFolder = DATASET,
+    models: ModelsFolder = MODELS,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Truncate a trained model's layers (ARSVD); rank, parameters and MAE before and after."""
+    from stopflow.pipeline.refine import compress_model
+
+    compressed = compress_model(
+        model,
+        energy=energy,
+        entropy=entropy,
+        data_aware=data_aware,
+        name=name,
+        dataset=dataset,
+        models=models,
+    )
+    _show_refined(compressed, as_json=as_json, quiet=quiet)
+
+
+def adapt(
+    model: ModelName,
+    folder: Annotated[Path, typer.Argument(help="Another lab's folder of shots.")],
+    *,
+    rank: Annotated[int, typer.Option("--rank", help="Rank of the LoRA update.")] = 4,
+    epochs: Epochs = None,
+    learning_rate: LearningRate = None,
+    seed: Seed = None,
+    name: NewName = None,
+    models: ModelsFolder = MODELS,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Fine-tune a model to another lab's data by LoRA; the base weights stay untouched."""
+    from stopflow.pipeline.refine import adapt_model
+
+    with progress_bar(quiet=quiet) as progress:
+        adapted = adapt_model(
+            model,
+            folder,
+            rank=rank,
+            epochs=epochs,
+            learning_rate=learning_rate,
+            seed=seed or 0,
+            name=name,
+            models=models,
+            progress=progress,
+        )
+    _show_refined(adapted, as_json=as_json, quiet=quiet)
+
+
+def pretrain(
+    *,
+    features: Annotated[str, typer.Option("--features", help="shape or blocks.")] = "shape",
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Training steps.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Same seed, same model.")] = 0,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name of the model; default: pretrained-FEATURES.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")
+    ] = False,
+    labs: Annotated[
+        int, typer.Option("--labs", min=0, help="Judge it on so many simulated labs, for its card.")
+    ] = 0,
+    real: Annotated[
+        list[Path] | None, typer.Option("--real", help="Judge it on this folder of real shots too.")
+    ] = None,
+    models: ModelsFolder = MODELS,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Train a model on simulated traces alone, as the shipped ones were."""
+    from stopflow.pipeline.pretrain import pretrain_model
+
+    with progress_bar(quiet=quiet) as progress:
+        made = pretrain_model(
+            features=features,
+            steps=steps,
+            seed=seed,
+            name=name,
+            models=models,
+            resume=resume,
+            judged_on=labs,
+            real=tuple(real or ()),
+            progress=progress,
+        )
+    if as_json:
+        say_json({"written": made.written, "summary": made.headline()})
+    else:
+        say_written(made.written, quiet=quiet)
+        say(made.headline(), quiet=quiet)
+
+
+def _show_refined(refined, *, as_json: bool, quiet: bool) -> None:  # type: ignore[no-untyped-def]
+    if as_json:
+        say_json(refined.rows)
+        return
+    say_table(*refined.table(), quiet=quiet)
+    say_written(refined.written, quiet=quiet)
+    name = refined.written[0].name
+    say(f"the new model is {name}; use it with: stopflow predict {name} FOLDER", quiet=quiet)
