@@ -90,7 +90,7 @@ def screen_times(
         where = "" if start_s is None else f" from {first:.9g} s on"
         return Refusal(
             status=FitStatus.TOO_FEW_POINTS,
-            reason=f"{len(kept)} points{where}, at least {needed} are needed",
+            reason=f"{_points(len(kept))}{where}, at least {needed} are needed",
         )
     return time, keep, first
 
@@ -202,6 +202,10 @@ def refuse_signal(values: RealArray) -> Refusal | None:
     return None
 
 
+def _points(count: int) -> str:
+    return "1 point" if count == 1 else f"{count} points"
+
+
 def _refuse_weights(weight: FloatArray, *, needed: int) -> Refusal | None:
     if not np.isfinite(weight).all() or (weight < 0).any():
         return Refusal(
@@ -213,6 +217,6 @@ def _refuse_weights(weight: FloatArray, *, needed: int) -> Refusal | None:
     if used < needed:
         return Refusal(
             status=FitStatus.TOO_FEW_POINTS,
-            reason=f"{used} points of nonzero weight, at least {needed} are needed",
+            reason=f"{_points(used)} of nonzero weight, at least {needed} are needed",
         )
     return None

@@ -111,7 +111,11 @@ def _own_findings(
     condition: ConditionAnalysis, members: Sequence[JudgedShot], limits: QualityThresholds
 ) -> list[Finding]:
     if not any(shot.usable for shot in members):
-        worst = ", ".join(dict.fromkeys(item.text for shot in members for item in shot.own[:1]))
+        fatal = [
+            next((item.text for item in shot.findings if item.verdict is Verdict.FAIL), "")
+            for shot in members
+        ]
+        worst = ", ".join(text for text in dict.fromkeys(fatal) if text)
         return [RULES["none-fitted"].finding(f"no shot can be used: {worst}")]
     findings = []
     mean = condition.mean

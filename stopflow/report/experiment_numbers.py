@@ -125,7 +125,7 @@ def build_experiment_picture(data: KineticsReportData, rows: Sequence[int]) -> E
         pictures.append(picture)
         if left_over is not None:
             residuals.append((owners[row], *left_over))
-    longest = max((pair[0][-1] - pair[0][0] for pair in readable.values()), default=1.0)
+    longest = max((np.ptp(pair[0]) for pair in readable.values()), default=1.0)
     factor, unit = (1e3, "ms") if longest < 2 else (1.0, "s")
     return ExperimentPicture(
         series=tuple(series),
@@ -150,7 +150,9 @@ def _picture_shot(
 ) -> tuple[ShotPicture, TracePair | None]:
     time, signal = (np.asarray(array, dtype=float) for array in pair)
     known = np.isfinite(time) & np.isfinite(signal)
-    time, signal = time[known], signal[known]
+    # A refused trace may run backwards; it is drawn all the same.
+    order = np.argsort(time[known], kind="stable")
+    time, signal = time[known][order], signal[known][order]
     start = float(shot["start_s"])  # type: ignore[arg-type]
     begin = start if np.isfinite(start) else time[0]
     kept = time >= begin
@@ -181,7 +183,7 @@ def _picture_shot(
 
 def _edges(time: FloatArray, begin: float, buckets: int) -> FloatArray:
     """Half the buckets evenly, half crowded behind the cut, where the signal is steep."""
-    end = time[-1] * (1 + 1e-9)
+    end = time[-1] + 1e-9 * max(time[-1] - time[0], 1e-3)
     even = np.linspace(time[0], end, buckets // 2 + 1)
     if not time[0] <= begin < end:
         return even
