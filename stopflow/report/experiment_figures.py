@@ -124,7 +124,8 @@ def _draw_shots(axes: Axes, picture: ExperimentPicture, curves: Sequence[Curve |
             )
         )
     else:
-        axes.add_collection(LineCollection(outlines, colors=colours, linewidths=0.5, alpha=0.45))
+        alpha = 0.9 if len(outlines) < 3 else 0.45
+        axes.add_collection(LineCollection(outlines, colors=colours, linewidths=0.5, alpha=alpha))
 
 
 def _trace_colour(picture: ExperimentPicture, shot: ShotPicture, *, judged: bool) -> str:
