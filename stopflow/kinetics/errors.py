@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import exp, inf, nan, sqrt
+from math import inf, nan, sqrt
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,6 +11,7 @@ from scipy.special import ndtr, stdtrit
 from stopflow.kinetics.fit_pins import may_centre
 from stopflow.kinetics.fit_profile import profile_interval
 from stopflow.kinetics.fit_result import Fit, Refusal
+from stopflow.kinetics.fit_robust import settle
 from stopflow.kinetics.fit_screen import screen
 from stopflow.kinetics.models import RateLaw, find_law
 
@@ -138,7 +139,8 @@ def k_interval(
 
     All rates whose best sum of squares stays below ``rss (1 + (t inflation)^2 / dof)``, t being
     Student's quantile for ``dof / inflation^2`` independent points. Bates and Watts, Nonlinear
-    Regression Analysis (1988), section 6.1.
+    Regression Analysis (1988), section 6.1. For a robust fit: of the weighted squares it settled
+    on, whose curvature is that of its standard error.
 
     Parameters
     ----------
@@ -155,8 +157,7 @@ def k_interval(
     -------
     tuple of float
         (low, high) in 1/s. 0 or infinite on a side where the data set no limit; NaN, NaN for a
-        refused fit; both k where k is pinned. For a robust fit, which has no likelihood, the
-        standard error in ln k.
+        refused fit; both k where k is pinned.
     """
     if not fit.ok:
         return nan, nan
@@ -173,7 +174,5 @@ def k_interval(
     quantile = float(stdtrit(max(fit.dof / inflation**2, 1.0), 0.5 + level / 2)) * inflation
     if isinstance(window, Refusal) or fit.noise_sd == 0:
         return fit.k_per_s, fit.k_per_s
-    if fit.robust:
-        factor = exp(quantile * fit.k_stderr_per_s / fit.k_per_s)
-        return fit.k_per_s / factor, fit.k_per_s * factor
-    return profile_interval(window, fit, quantile=quantile)
+    settled = settle(window, fit) if fit.robust else window
+    return profile_interval(settled, fit, quantile=quantile)

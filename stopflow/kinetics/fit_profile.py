@@ -16,12 +16,18 @@ from stopflow.kinetics.fit_screen import SLOWEST_KT, Window, fastest_kt
 from stopflow.kinetics.fit_terms import rate_terms
 from stopflow.trace import FloatArray
 
+# Where the curvature of a robust profile is measured, in standard errors.
+NEAR = 0.1
+
 # x = ln(k T) -> (rise of the sum of squares above its minimum, its slope in x)
 Profile = Callable[[float], tuple[float, float]]
 
 
 def profile_interval(window: Window, fit: Fit, *, quantile: float) -> tuple[float, float]:
-    """Rates (low, high) in 1/s where the root of the scaled rise reaches `quantile`."""
+    """Rates (low, high) in 1/s where the root of the scaled rise reaches `quantile`.
+
+    A robust fit has the profile of the weights it settled on, scaled to its own standard error.
+    """
     pins = pin(fit.rate_law, fit.fixed, window)
     best = log(fit.k_per_s * window.length_s)
     variance = (fit.noise_sd / window.unit) ** 2
@@ -31,12 +37,16 @@ def profile_interval(window: Window, fit: Fit, *, quantile: float) -> tuple[floa
     else:
         profile, shift = _general_profile(window, fit)
 
+    error = fit.k_stderr_per_s / fit.k_per_s
+    if fit.robust:
+        near = (profile(best - shift + side * NEAR * error)[0] for side in (-1, 1))
+        variance = sum(near) / (2 * NEAR**2)
+
     def distance(x: float) -> tuple[float, float]:
         rise, slope = profile(x - shift)
         root = sqrt(max(rise, 0.0) / variance)
         return root, abs(slope) / (2 * variance * root) if root > 0 else inf
 
-    error = fit.k_stderr_per_s / fit.k_per_s
     low = _crossing(distance, best, quantile=quantile, error=-error, limit=log(SLOWEST_KT))
     high = _crossing(
         distance, best, quantile=quantile, error=error, limit=log(fastest_kt(window.time))

@@ -13,7 +13,7 @@ from scipy.optimize import least_squares
 
 from stopflow.kinetics.fit_pins import Pins
 from stopflow.kinetics.fit_polish import LARGEST_CONDITION
-from stopflow.kinetics.fit_result import FitStatus, Refusal
+from stopflow.kinetics.fit_result import Fit, FitStatus, Refusal, predict
 from stopflow.kinetics.fit_screen import ROUNDING, Window
 from stopflow.trace import FloatArray
 
@@ -54,11 +54,7 @@ def solve_robust(
         noise = _deviation(residual)
         if noise == 0:
             break
-        softness = np.sqrt(1 + (residual / (SCALE_IN_DEVIATIONS * noise)) ** 2)
-        weights = 1 / np.sqrt(softness)
-        if window.root_weights is not None:
-            weights = weights * window.root_weights
-        found = solve(replace(window, root_weights=weights), pins)
+        found = solve(_reweighted(window, residual, noise), pins)
     if isinstance(found, Refusal):
         return found
     return _descend(window, pins, *found)
@@ -113,6 +109,21 @@ def _descend(
     inverse[:free] *= theta[pins.free, None]
     inverse *= _spread(rest, scale, noise, pins)
     return theta, coefficients, inverse, float(rest @ rest), noise
+
+
+def settle(window: Window, fit: Fit) -> Window:
+    """Weigh the points as the soft-L1 minimum `fit` does: least squares has its minimum there."""
+    seconds = window.start_s + window.length_s * window.time
+    rest = window.signal - (predict(fit, seconds) - window.centre) / window.unit
+    return _reweighted(window, window.weighted(rest), fit.noise_sd / window.unit)
+
+
+def _reweighted(window: Window, residual: FloatArray, noise: float) -> Window:
+    softness = np.sqrt(1 + (residual / (SCALE_IN_DEVIATIONS * noise)) ** 2)
+    weights = 1 / np.sqrt(softness)
+    if window.root_weights is not None:
+        weights = weights * window.root_weights
+    return replace(window, root_weights=weights)
 
 
 def _spread(rest: FloatArray, scale: float, noise: float, pins: Pins) -> float:

@@ -159,6 +159,38 @@ def test_interval_ends_where_the_pinned_fit_says(law, points, rng):
         assert np.sqrt(rise) == pytest.approx(1.648, abs=0.006)
 
 
+@pytest.mark.parametrize("law", ["single-slope", "double"])
+def test_a_robust_interval_is_the_profile_where_nothing_is_odd(law, rng):
+    """Both sides in standard errors; symmetric ends in ln k would lie elsewhere."""
+    time = np.linspace(0, 1, 2000)
+    signal = np.exp(-2.0 * time) + 0.5 * (law == "double") * np.exp(-30 * time)
+    signal = signal + 0.03 * rng.normal(size=2000)
+    sides = []
+    for robust in (False, True):
+        fit = fit_trace(time, signal, law=law, robust=robust)
+        ends = np.array(k_interval(time, signal, fit))
+        sides.append((ends - fit.k_per_s) / fit.k_stderr_per_s)
+    np.testing.assert_allclose(sides[1], sides[0], atol=0.05)
+    in_logarithm = 1.96**2 * fit.k_stderr_per_s / fit.k_per_s
+    assert abs(in_logarithm - sides[0].sum()) > 0.1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kt", "share"), [(2.5, 0.05), (15, 0.02)])
+def test_coverage_of_the_robust_interval_among_spikes(kt, share, rng, full_proof):
+    draws = 4000 if full_proof else 250
+    time = np.linspace(0, 1, 300)
+    inside = []
+    for _ in range(draws):
+        signal = decay(time, kt) + 0.01 * rng.normal(size=300)
+        hit = rng.random(300) < share
+        signal[hit] += rng.choice([-1, 1], hit.sum()) * rng.uniform(0.05, 1, hit.sum())
+        low, high = k_interval(time, signal, fit_trace(time, signal, robust=True))
+        inside.append(low < kt < high)
+    slack = 3 * np.sqrt(0.05 * 0.95 / draws)
+    assert 0.94 - slack < np.mean(inside) < 0.96 + slack
+
+
 def test_interval_is_open_where_the_data_set_no_limit(rng):
     time = np.linspace(0, 1, 100)
     signal = decay(time, 1.0) + 0.01 * rng.normal(size=100)
