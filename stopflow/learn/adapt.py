@@ -36,6 +36,7 @@ ADAPT_DEFAULTS: Final[Mapping[str, Any]] = {
     "epochs": 60,
     "batch_size": 32,
     "learning_rate": 3e-4,
+    "views": 0,
     "test_count": 1,
 }
 """What `adapt_settings` has and `TrainSettings` has not."""

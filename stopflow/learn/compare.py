@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Final
 
 import numpy as np
@@ -10,13 +11,15 @@ import numpy as np
 from stopflow.errors import SettingsError
 from stopflow.learn.attempts import Attempt, KeptRuns
 from stopflow.learn.baselines import BASELINES
+from stopflow.learn.coordinates import uses_signal_space
 from stopflow.learn.data import LabData
 from stopflow.learn.device import require_device
 from stopflow.learn.memory import peak_memory
+from stopflow.learn.prepare import Prepared
 from stopflow.learn.results import predict_lab
 from stopflow.learn.settings import TrainSettings
 from stopflow.learn.split import Split, leave_out_folds
-from stopflow.learn.train import Progress, choose_split, train
+from stopflow.learn.train import Progress, choose_split, prepare_run, train
 from stopflow.learn.views import TraceOf
 from stopflow.lowrank import LAYERS
 from stopflow.trace import FloatArray
@@ -48,6 +51,25 @@ class Job:
         if self.way in (PUBLISHED_NAME, DENSE_FULL):
             return WIDE_COST * self.settings.epochs
         return self.settings.epochs if self.way in LAYERS else 1
+
+
+class SharedPreparation:
+    """Prepares the runs of one split and seed once where they all train on the same rows."""
+
+    def __init__(self, trace: TraceOf | None) -> None:
+        self.trace = trace
+        self._key: tuple[int, int] | None = None
+        self._prepared: Prepared | None = None
+
+    def of(self, job: Job) -> Prepared | None:
+        """Return the preparation of a job; None where it has to make its own."""
+        if job.way not in LAYERS or not uses_signal_space(job.data, job.settings):
+            return None
+        key = (job.fold, job.settings.seed)
+        if key != self._key:
+            self._prepared = prepare_run(job.data, job.split, job.settings, trace=self.trace)
+            self._key = key
+        return self._prepared
 
 
 def compare(
@@ -102,18 +124,18 @@ def compare(
     jobs = list(_jobs(labs, settings, ways=ways, seeds=seeds, folds=folds, wide_epochs=wide_epochs))
     keys, found = _kept_attempts(jobs, kept)
     total = sum(job.cost for job, one in zip(jobs, found, strict=True) if one is None)
-    done, attempts = 0, []
+    done, attempts, shared = 0, [], SharedPreparation(trace)
     for job, key, attempt in zip(jobs, keys, found, strict=True):
         if attempt is None:
             report = _part_of(progress, job, done=done, total=total)
-            attempt = _attempt(job, trace=trace, further=further, progress=report)
+            attempt = _attempt(job, shared=shared, further=further, progress=report)
             done += job.cost
             if kept is not None:
                 kept.keep(key, attempt)
         attempts.append(attempt)
     if progress is not None:
         progress("comparing", total, total)
-    return attempts
+    return sorted(attempts, key=lambda one: ways.index(one.way))
 
 
 def way_settings(
@@ -146,17 +168,18 @@ def _jobs(
         if folds > 1
         else (choose_split(data, settings, generator=generator.spawn(2)[0]),)
     )
-    for way in ways:
-        own = way_settings(way, settings, wide_epochs=wide_epochs)
-        for number in range(1 if way in (*BASELINES, FIT) else seeds):
-            for fold, split in enumerate(splits):
-                yield Job(
-                    way=way,
-                    data=_lab(labs, own.features),
-                    settings=replace(own, seed=settings.seed + number),
-                    split=split,
-                    fold=fold,
-                )
+    for fold, split in enumerate(splits):
+        for number, way in product(range(seeds), ways):
+            if number and way in (*BASELINES, FIT):
+                continue
+            own = way_settings(way, settings, wide_epochs=wide_epochs)
+            yield Job(
+                way=way,
+                data=_lab(labs, own.features),
+                settings=replace(own, seed=settings.seed + number),
+                split=split,
+                fold=fold,
+            )
 
 
 def _kept_attempts(
@@ -186,12 +209,12 @@ def _part_of(progress: Progress | None, job: Job, *, done: int, total: int) -> P
 def _attempt(
     job: Job,
     *,
-    trace: TraceOf | None,
+    shared: SharedPreparation,
     further: Mapping[str, Predictor],
     progress: Progress | None,
 ) -> Attempt:
     if job.way in (*LAYERS, PUBLISHED_NAME, DENSE_FULL):
-        return _train_attempt(job, trace=trace, progress=progress)
+        return _train_attempt(job, shared, progress=progress)
     data, way = job.data, job.way
     started = time.perf_counter()
     with peak_memory(require_device("cpu")) as peak:
@@ -214,9 +237,17 @@ def _attempt(
     )
 
 
-def _train_attempt(job: Job, *, trace: TraceOf | None, progress: Progress | None) -> Attempt:
+def _train_attempt(job: Job, shared: SharedPreparation, *, progress: Progress | None) -> Attempt:
+    prepared = shared.of(job)
     with peak_memory(require_device(job.settings.device)) as peak:
-        trained = train(job.data, job.settings, split=job.split, trace=trace, progress=progress)
+        trained = train(
+            job.data,
+            job.settings,
+            split=job.split,
+            trace=shared.trace,
+            prepared=prepared,
+            progress=progress,
+        )
     return Attempt(
         way=job.way,
         features=job.settings.features,

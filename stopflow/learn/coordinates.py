@@ -8,8 +8,8 @@ inputs
 row space
     an orthonormal basis of the training rows (`lowrank.RowSpace`), the same run in fewer numbers;
 signal space
-    the directions in which rates show, each divided by its SD (`learn.signal_space`): training
-    does not crawl along the weak ones, and the noise in the others is not learned.
+    the directions in which rates show, brought nearer to equal size (`learn.signal_space`):
+    training does not crawl along the weak ones, and the noise in the others is not learned.
 """
 
 import copy
@@ -104,9 +104,8 @@ def choose_coordinates(
         Where `settings.row_space` is ``"on"`` and would not be the same training.
     """
     values = data.inputs[rows]
-    has_signal_space = settings.standardise and data.features.kind in EDGES
-    if settings.row_space == "auto" and settings.directions and has_signal_space:
-        return _signal_directions(data, rows, encoded, directions=settings.directions)
+    if uses_signal_space(data, settings):
+        return _signal_directions(data, rows, encoded, settings)
     width = data.features.n_inputs
     standardiser = Standardiser.identity(width)
     if settings.standardise:
@@ -134,8 +133,14 @@ def choose_coordinates(
     )
 
 
+def uses_signal_space(data: LabData, settings: TrainSettings) -> bool:
+    """Whether the coordinates are the signal space: the same for every kind of layer."""
+    possible = settings.standardise and data.features.kind in EDGES
+    return settings.row_space == "auto" and settings.directions > 0 and possible
+
+
 def _signal_directions(
-    data: LabData, rows: Numbers, encoded: FloatArray, *, directions: int
+    data: LabData, rows: Numbers, encoded: FloatArray, settings: TrainSettings
 ) -> Coordinates:
     values = data.inputs[rows]
     fitted = Standardiser.fit(values)
@@ -144,7 +149,8 @@ def _signal_directions(
         encoded,
         data.experiment[rows],
         spec=data.features,
-        directions=directions,
+        directions=settings.directions,
+        whitening=settings.whitening,
     )
     kept = space.matrix.shape[1]
     matrix = torch.zeros(data.features.n_inputs, kept)

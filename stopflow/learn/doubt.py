@@ -33,8 +33,9 @@ class DoubtLimits:
     ----------
     prior
         What the model was trained on.
-    window_s
-        Windows a stopped-flow record can have; others are probably in another unit.
+    window_s, k_per_s
+        Windows a stopped-flow record can have, and the fastest rate behind a dead time of about a
+        millisecond; others are probably in another unit.
     amplitude_sigma
         Least amplitude over its error: less is no reaction.
     better_k_sigma
@@ -45,18 +46,24 @@ class DoubtLimits:
         A second phase is reported above this many errors and this share of the amplitude.
     early_sigma
         Largest deviation of the first points, root mean square in errors.
+    spike_share, spike_times
+        A point that leaves the mean of its neighbours by more than this part of what the trace
+        spans, and by so many times the usual distance, is no signal.
     log_sd
         Largest predicted SD of log k.
     """
 
     prior: Prior = field(default_factory=Prior)
-    window_s: tuple[float, float] = (1e-3, 1e4)
+    window_s: tuple[float, float] = (2e-3, 1e4)
+    k_per_s: float = 3000.0
     amplitude_sigma: float = 5.0
     better_k_sigma: float = 5.0
     better_k_share: float = 0.01
     phase_sigma: float = 8.0
     phase_share: float = 0.03
     early_sigma: float = 4.0
+    spike_share: float = 0.6
+    spike_times: float = 20.0
     log_sd: float = 0.35
 
 
@@ -108,9 +115,14 @@ def doubts(
     kt = k_per_s * window_of(time_s)
     if not (math.isfinite(kt) and kt > 0):
         return (*found, "the network gave no number")
+    if k_per_s > limits.k_per_s:
+        found.append(
+            f"k = {k_per_s:.3g} 1/s: over within the dead time of any mixer; check the time unit"
+        )
     found += _range_doubts(time_s, kt=kt, log_sd=log_sd, prior=limits.prior)
     if log_sd > limits.log_sd:
         found.append(f"the trace hardly determines k: the network's own error is {log_sd:.0%}")
+    found += _spike_doubts(time_s, signal, limits)
     found += _residue_doubts(residue(time_s, signal, kt=kt), kt=kt, log_sd=log_sd, limits=limits)
     return tuple(found)
 
@@ -213,6 +225,21 @@ def _record_doubts(time_s: FloatArray, limits: DoubtLimits) -> list[str]:
             at = int(wide[np.argmax(steps[1:-1][wide])]) + 1
             found.append(f"a gap of {steps[at]:.3g} s in the record after {time_s[at]:.4g} s")
     return found
+
+
+def _spike_doubts(time_s: FloatArray, signal: FloatArray, limits: DoubtLimits) -> list[str]:
+    """Look for a single point larger than the reaction; the very start has its own doubt."""
+    first = int(np.searchsorted(time_s, time_s[0] + EARLY_SHARE * window_of(time_s)))
+    late = signal[first:]
+    if len(late) < 3:
+        return []
+    away = np.abs(late[1:-1] - 0.5 * (late[:-2] + late[2:]))
+    worst = int(np.argmax(away))
+    least = limits.spike_share * float(np.ptp(signal))
+    if away[worst] <= least or away[worst] <= limits.spike_times * float(np.median(away)):
+        return []
+    at = time_s[first + worst + 1]
+    return [f"a spike at {at:.4g} s is larger than the reaction: without it k may be another"]
 
 
 def _range_doubts(time_s: FloatArray, *, kt: float, log_sd: float, prior: Prior) -> list[str]:

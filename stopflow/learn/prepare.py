@@ -1,5 +1,6 @@
 """From a lab and a split to what the training loop runs on, nothing learned from held-out rows."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -41,6 +42,8 @@ class Prepared:
         ``"train"``, ``"test"`` and, if there is one, ``"validation"``.
     drift
         Adds slopes; None where the settings or the features have none.
+    seconds
+        That the preparation took.
     """
 
     inputs: Tensor
@@ -50,6 +53,7 @@ class Prepared:
     drift: Drift | None
     coordinates: Coordinates
     target: TargetScale
+    seconds: float
 
     @property
     def shots(self) -> int:
@@ -73,6 +77,7 @@ def prepare(
 
     `coordinates` and `target` are those of a trained model that is trained further.
     """
+    started = time.perf_counter()
     if coordinates is None:
         as_recorded = _encode(data, split.train, np.log(data.window_s[split.train]))
         coordinates = choose_coordinates(data, split.train, as_recorded, settings)
@@ -107,6 +112,7 @@ def prepare(
         drift=drift,
         coordinates=coordinates,
         target=target,
+        seconds=time.perf_counter() - started,
     )
 
 

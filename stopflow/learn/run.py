@@ -116,7 +116,7 @@ class Run:
             size = size.to(inputs.device)
             inputs = prepared.drift.apply(inputs, prepared.tilt[chosen, rows], size)
         self._stepper.set_learning_rate(
-            settings.learning_rate * SCHEDULES[settings.schedule](self._steps_done / self._steps)
+            settings.peak_rate * SCHEDULES[settings.schedule](self._steps_done / self._steps)
         )
         result = self._stepper.step(inputs, prepared.targets[chosen, rows], loss=self._loss)
         self._steps_done += 1

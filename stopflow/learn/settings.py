@@ -27,6 +27,18 @@ SCHEDULES: Final[Mapping[str, Callable[[float], float]]] = {
 """Share of the run that is done, 0 to 1 -> factor of the learning rate."""
 
 
+RATES: Final[Mapping[str, float]] = {
+    "dense": 4e-3,
+    "vanilla": 4e-3,
+    "dlrt": 8e-3,
+    "dlrt-two-pass": 8e-3,
+    "adaptive": 8e-3,
+}
+"""Peak rates of Adam, chosen on held-out experiments of a simulated lab made for that alone."""
+
+OTHER_RATE: Final = 2e-3
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainSettings:
     """Everything that decides a training run, apart from the data.
@@ -34,8 +46,8 @@ class TrainSettings:
     Attributes
     ----------
     layer, rank, hidden, activation
-        The network: hidden layers of one kind and a dense linear output of one number. The rank
-        is cut to what a layer of its size can have.
+        The network: hidden layers of one kind and a dense linear output of one number. A layer
+        too small for the rank has its full one; at least one layer must have room for it.
     layers
         The hidden layers one by one, or with a last linear one of dim 1 the whole network; wins
         over `layer`, `rank`, `hidden` and `activation`.
@@ -49,6 +61,8 @@ class TrainSettings:
         With `row_space` ``"auto"`` and dimensionless features the first layer works in at most so
         many directions in which rates show (`learn.signal_space`); folded back into the inputs
         when training is done. 0: off.
+    whitening
+        How far those directions are brought to equal size: 0 as they are, 1 equal.
     views
         Re-cut copies of each training trace (later start, earlier end, same k), of which one is
         seen in each epoch. 0: the rows alone.
@@ -58,8 +72,10 @@ class TrainSettings:
     row_space
         ``"auto"``; ``"on"`` or ``"off"``: train in the row space of the training rows; both
         switch `directions` off.
-    epochs, batch_size, learning_rate, schedule
-        Passes over the training rows, rows a step, peak step size, a key of `SCHEDULES`.
+    epochs, batch_size, schedule
+        Passes over the training rows, rows a step, a key of `SCHEDULES`.
+    learning_rate
+        Peak step size; None: that of the layers in `RATES`, the smallest where they are mixed.
     optimiser, momentum, clip, weight_decay
         As in `lowrank.StepSettings`.
     loss
@@ -87,12 +103,13 @@ class TrainSettings:
     labels: Literal["fit", "workbook"] = "fit"
     standardise: bool = True
     directions: int = 64
-    views: int = 0
+    whitening: float = 0.3
+    views: int = 6
     drift: float = 0.1
     row_space: Literal["auto", "on", "off"] = "auto"
     epochs: int = 300
     batch_size: int = 128
-    learning_rate: float = 2e-3
+    learning_rate: float | None = None
     schedule: str = "cosine"
     optimiser: str = "adam"
     momentum: float = 0.9
@@ -137,6 +154,9 @@ class TrainSettings:
             raise SettingsError("hidden", self.hidden, valid="one hidden layer or more")
         for dim in self.hidden:
             _require_whole("hidden", dim, low=1)
+        self._require_rank()
+        if not 0 <= self.whitening <= 1:
+            raise SettingsError("whitening", self.whitening, valid="a number from 0 to 1")
         if not 0 <= self.drift < np.inf:
             raise SettingsError("drift", self.drift, valid="a number from 0")
         if self.layers and (self.layers[-1].activation == "linear") and self.layers[-1].dim != 1:
@@ -144,6 +164,15 @@ class TrainSettings:
                 "dim of the last layer", self.layers[-1].dim, valid="1: the network predicts one k"
             )
         self.step_settings()
+
+    def _require_rank(self) -> None:
+        """Refuse a rank that no layer can have."""
+        if self.layers or not LAYERS[self.layer].ranked:
+            return
+        widths = (self.feature_spec().n_inputs, *self.hidden)
+        most = max(map(min, zip(widths, self.hidden, strict=False)))
+        if self.rank > most:
+            raise SettingsError("rank", self.rank, valid=f"1 to {most} in layers of {self.hidden}")
 
     def feature_spec(self) -> FeatureSpec:
         """Features the network takes."""
@@ -168,11 +197,21 @@ class TrainSettings:
             specs.append(LayerSpec(type="dense", dim=1, activation="linear"))
         return tuple(specs)
 
+    @property
+    def peak_rate(self) -> float:
+        """Step size at the top of the schedule."""
+        if self.learning_rate is not None:
+            return self.learning_rate
+        if self.optimiser != "adam":
+            return OTHER_RATE
+        types = {spec.type for spec in self.layers} or {self.layer}
+        return min(RATES.get(name, OTHER_RATE) for name in types)
+
     def step_settings(self, steps: int = 300) -> StepSettings:
         """Return what a stepper of so many steps needs; errors name what is out of range."""
         return StepSettings(
             optimiser=self.optimiser,
-            learning_rate=self.learning_rate,
+            learning_rate=self.peak_rate,
             momentum=self.momentum,
             clip=self.clip,
             weight_decay=self.weight_decay,

@@ -22,7 +22,7 @@ from stopflow.trace import FloatArray
 
 CURVE_DIRECTIONS: Final = 64
 MUTED: Final = 1e-3
-"""SD of a direction beyond the leading ones, where those have SD 1."""
+"""SD of a direction beyond the leading ones, the first of which has SD 1."""
 FEWEST: Final = 2
 MOST: Final = 16
 CURVED: Final = 5
@@ -59,6 +59,7 @@ def find_signal_space(
     *,
     spec: FeatureSpec,
     directions: int,
+    whitening: float = 1.0,
 ) -> SignalSpace:
     """Find the space from training rows.
 
@@ -74,6 +75,9 @@ def find_signal_space(
         Kind of the rows, one of `features.EDGES`.
     directions
         q, at most; fewer where the curves or the rows have fewer.
+    whitening
+        How far the leading directions are brought to equal size: 1 all to SD 1, 0 as they are,
+        the first with SD 1.
     """
     basis = _curve_basis(spec.kind, spec.pairs)
     inside = signals @ basis.astype(np.float32)
@@ -83,7 +87,8 @@ def find_signal_space(
     energy, vectors = energy[::-1][:kept], vectors[:, ::-1][:, :kept]
     whitened = inside @ (vectors / np.sqrt(energy))
     leading = count_leading(whitened, encoded, experiment)
-    gains = np.where(np.arange(kept) < leading, 1.0, MUTED) / np.sqrt(energy)
+    sizes = (energy / energy[0]) ** (0.5 * (1.0 - whitening))
+    gains = np.where(np.arange(kept) < leading, sizes, MUTED) / np.sqrt(energy)
     total = float(np.var(signals, axis=0, dtype=np.float64).sum())
     return SignalSpace(
         matrix=basis @ (vectors * gains),

@@ -25,7 +25,7 @@ from stopflow.learn.checkpoint import (
 from stopflow.learn.data import LabData
 from stopflow.learn.device import require_device
 from stopflow.learn.model import Model
-from stopflow.learn.prepare import prepare
+from stopflow.learn.prepare import Prepared, prepare
 from stopflow.learn.run import Run, TrainStatus
 from stopflow.learn.settings import TrainSettings
 from stopflow.learn.split import Split, split_by_experiment
@@ -81,6 +81,7 @@ def train(
     *,
     split: Split | None = None,
     trace: TraceOf | None = None,
+    prepared: Prepared | None = None,
     progress: Progress | None = None,
     checkpoint: Path | None = None,
     resume: bool = False,
@@ -94,6 +95,9 @@ def train(
         What is held out; by default as the settings say.
     trace
         Row of the dataset's table -> trimmed (time_s, signal); without it there are no views.
+    prepared
+        What `prepare_run` made of the same data, split, seed and trace, for settings that differ
+        in the layers and their step size alone; its time counts here too.
     progress
         Called as ``progress("preparing" | "training", done, total)``.
     checkpoint
@@ -109,18 +113,11 @@ def train(
         A checkpoint that cannot be resumed.
     """
     started = time.perf_counter()
-    device = require_device(settings.device)
-    seeds = np.random.default_rng(settings.seed).spawn(2)
-    split = split or choose_split(data, settings, generator=seeds[0])
-    prepared = prepare(
-        data,
-        split,
-        settings,
-        trace=trace,
-        generator=seeds[1],
-        device=device,
-        progress=(lambda done, total: progress("preparing", done, total)) if progress else None,
-    )
+    split = split or choose_split(data, settings, generator=_generators(settings)[0])
+    if prepared is None:
+        prepared = prepare_run(data, split, settings, trace=trace, progress=progress)
+    else:
+        started -= prepared.seconds
     coordinates = prepared.coordinates
     generator = torch.Generator().manual_seed(settings.seed)
     network = build_network(
@@ -163,6 +160,31 @@ def train(
         seconds=run.earlier_s + time.perf_counter() - started,
         inputs_used=coordinates.reason,
     )
+
+
+def prepare_run(
+    data: LabData,
+    split: Split,
+    settings: TrainSettings,
+    *,
+    trace: TraceOf | None = None,
+    progress: Progress | None = None,
+) -> Prepared:
+    """Make what the loop runs on."""
+    return prepare(
+        data,
+        split,
+        settings,
+        trace=trace,
+        generator=_generators(settings)[1],
+        device=require_device(settings.device),
+        progress=(lambda done, total: progress("preparing", done, total)) if progress else None,
+    )
+
+
+def _generators(settings: TrainSettings) -> list[np.random.Generator]:
+    """Return one for the split and one for the views."""
+    return np.random.default_rng(settings.seed).spawn(2)
 
 
 def choose_split(

@@ -156,7 +156,10 @@ def _doubts(
     doubts: Sequence[str],
     refusals: Sequence[str],
 ) -> list[str]:
-    """Join what the network doubts with where it and the fit disagree beyond their errors."""
+    """Join what the network doubts with where it and the fit disagree beyond their errors.
+
+    A trace without features has the reasons of both: the start that leaves too few points, say.
+    """
     texts = ["no trace: " + str(reason) for reason in fit["reason"]]
     for row, doubt, refusal in zip(usable, doubts, refusals, strict=True):
         shot = frame.iloc[row]
@@ -166,5 +169,6 @@ def _doubts(
             k_fit_per_s=fit["k_per_s"].iloc[row],
             k_fit_stderr_per_s=fit["k_stderr_per_s"].iloc[row],
         )
-        texts[row] = refusal or "; ".join(text for text in (doubt, apart) if text)
+        seen = (refusal, str(fit["reason"].iloc[row])) if refusal else (doubt, apart)
+        texts[row] = "; ".join(dict.fromkeys(text for text in seen if text))
     return texts

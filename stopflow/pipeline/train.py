@@ -16,6 +16,7 @@ from stopflow.learn.saved import save_model
 from stopflow.learn.settings import TrainSettings
 from stopflow.learn.train import Trained, TrainStatus, train
 from stopflow.learn.views import TraceOf
+from stopflow.lowrank import LAYERS, LayerSpec
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.pipeline.reports import require_paper, write_model_report
 from stopflow.pipeline.rows import build_lab_data
@@ -66,12 +67,28 @@ def train_settings(config: Path | None = None, **options: Any) -> TrainSettings:
     """Compose the settings from a TOML file and options; an option that is None leaves it be."""
     values = read_config(config) if config else {}
     chosen = dict(values.get("train", {}))
+    where = config.name if config else ""
     if "layer" in values:
-        chosen["layers"] = values["layer"]
+        chosen["layers"] = _layers(values["layer"], where=where)
     chosen |= {key: value for key, value in options.items() if value is not None}
-    return build_settings(
-        TrainSettings, chosen, where=f"{config.name} [train]" if config else "train"
-    )
+    return build_settings(TrainSettings, chosen, where=f"{where} [train]".strip())
+
+
+def _layers(tables: Any, *, where: str) -> tuple[LayerSpec, ...]:
+    """Build the layers of a file one by one, so that an error names which one is wrong."""
+    if not isinstance(tables, list):
+        raise SettingsError(
+            f"{where}: [layer]", tables, valid="[[layer]], one table for each layer"
+        )
+    found = []
+    for number, table in enumerate(tables, start=1):
+        place = f"{where} [[layer]] {number}"
+        for key in ("type", "dim"):
+            if key not in table:
+                valid = tuple(LAYERS) if key == "type" else "a whole number from 1"
+                raise SettingsError(f"{place} {key}", None, valid=valid)
+        found.append(build_settings(LayerSpec, table, where=place))
+    return tuple(found)
 
 
 def train_model(

@@ -75,7 +75,7 @@ def test_an_interrupted_comparison_goes_on_with_the_same_numbers(labs, tmp_path,
 
     def counted(data, settings, **options):
         trained.append((settings.layer, settings.seed))
-        if trained == [("dlrt", 0), ("dlrt", 1), ("vanilla", 0)]:
+        if trained == [("dlrt", 0), ("vanilla", 0), ("dlrt", 1)]:
             raise Interruption
         return train(data, settings, **options)
 
@@ -83,7 +83,7 @@ def test_an_interrupted_comparison_goes_on_with_the_same_numbers(labs, tmp_path,
     with pytest.raises(Interruption):
         compare(labs, SETTINGS, ways=ways, seeds=2, kept=kept)
     resumed = compare(labs, SETTINGS, ways=ways, seeds=2, kept=kept)
-    assert trained[3:] == [("vanilla", 0), ("vanilla", 1)]
+    assert trained[3:] == [("dlrt", 1), ("vanilla", 1)]
     for one, other in zip(whole, resumed, strict=True):
         assert (one.way, one.seed) == (other.way, other.seed)
         assert np.array_equal(one.k_per_s, other.k_per_s)
@@ -95,6 +95,20 @@ def test_an_interrupted_comparison_goes_on_with_the_same_numbers(labs, tmp_path,
     assert len(trained) == 7
     kept.remove()
     assert not (tmp_path / "runs").exists()
+
+
+def test_shared_preparation_gives_what_training_alone_gives(labs, small_lab):
+    with_views = replace(SETTINGS, views=2)
+    found = compare(labs, with_views, ways=("dense", "dlrt"), seeds=2, trace=small_lab.trace)
+    for attempt in found:
+        alone = train(
+            labs["shape"],
+            replace(with_views, layer=attempt.way, seed=attempt.seed),
+            split=attempt.split,
+            trace=small_lab.trace,
+        )
+        assert [row["loss"] for row in alone.history] == [row["loss"] for row in attempt.history]
+        assert attempt.history[0]["seconds"] > 0
 
 
 def test_progress_runs_from_nothing_to_everything(labs):

@@ -59,13 +59,25 @@ def test_what_is_learned_from_rows_is_learned_from_training_rows_alone(small_lab
 
 
 def test_leading_directions_have_unit_spread_and_the_rest_is_muted(small_lab):
-    coordinates = coordinates_of(small_lab)
+    coordinates = coordinates_of(small_lab, whitening=1.0)
     spread = coordinates.project(small_lab.data.inputs[:60]).std(dim=0, correction=0)
     leading = spread > 0.5
     assert 2 <= int(leading.sum()) <= 16
     assert torch.all(leading[:-1] >= leading[1:])
     torch.testing.assert_close(spread[leading], torch.ones(int(leading.sum())), rtol=1e-3, atol=0)
     assert float(spread[~leading].max()) < 2e-3
+
+
+def test_less_whitening_leaves_weak_directions_smaller(small_lab):
+    rows = small_lab.data.inputs[:60]
+    whole, half, none = (
+        coordinates_of(small_lab, whitening=w).project(rows).std(dim=0, correction=0)
+        for w in (1.0, 0.5, 0.0)
+    )
+    leading = whole > 0.5
+    torch.testing.assert_close(half[leading].square(), (whole * none)[leading], rtol=1e-3, atol=0)
+    torch.testing.assert_close(none[0], whole[0], rtol=1e-3, atol=0)
+    assert torch.all(none[:-1][leading[1:]] >= none[1:][leading[1:]])
 
 
 def test_row_space_on_is_refused_where_it_is_not_the_same_training(small_lab):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from stopflow.learn.doubt import disagreement, doubts, residue
+from stopflow.learn.doubt import DoubtLimits, disagreement, doubts, residue
 from stopflow.learn.prior import Prior, draw_trace
 
 
@@ -28,6 +28,8 @@ def test_good_traces_raise_next_to_no_doubt(*, full_proof: bool) -> None:
     alarms = 0
     for _ in range(count):
         trace = draw_trace(prior, generator=generator)
+        if trace.k_per_s > DoubtLimits().k_per_s:
+            continue
         found = doubts(trace.time_s, trace.signal, k_per_s=trace.k_per_s, log_sd=0.005)
         alarms += any("at or" not in reason for reason in found)
     assert alarms <= 0.03 * count
@@ -72,6 +74,15 @@ def test_records_of_another_kind() -> None:
     assert "a gap of 0.2 s" in one(tau[kept], signal[kept], k=12.0)
     assert "hardly determines" in one(tau, signal, k=12.0, log_sd=0.8)
     assert "no number" in one(tau, signal, k=math.nan)
+
+
+def test_a_spike_and_a_rate_no_mixer_shows() -> None:
+    tau, signal = curve(12.0)
+    signal[1500] += 30.0
+    assert "a spike at 0.375" in one(tau, signal, k=12.0)
+    assert "spike" not in one(*curve(12.0, noise=0.3), k=12.0, log_sd=0.1)
+    tau, signal = curve(12.0)
+    assert "check the time unit" in one(tau * 1e-3 * 1.5, signal, k=8000.0)
 
 
 def test_network_against_fit() -> None:

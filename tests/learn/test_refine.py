@@ -32,6 +32,7 @@ def trained(small_lab):
         epochs=40,
         batch_size=16,
         learning_rate=3e-3,
+        whitening=1.0,
         test_count=2,
     )
     return train(small_lab.data, settings)

@@ -39,6 +39,8 @@ def test_a_rank_that_does_not_fit_names_its_layer():
         ({"optimiser": "x"}, "adam"),
         ({"epochs": 0}, "epochs = 0"),
         ({"rank": True}, "rank = True"),
+        ({"rank": 600}, "rank = 600.*1 to 512"),
+        ({"whitening": 1.5}, "whitening = 1.5.*0 to 1"),
         ({"theta": 1.0}, "theta = 1.0"),
         ({"learning_rate": float("nan")}, "learning_rate"),
         ({"hidden": ()}, "one hidden layer"),
@@ -51,6 +53,14 @@ def test_what_is_out_of_range_is_named(changes, says):
         TrainSettings(**changes)
 
 
+def test_a_kind_of_layers_has_its_own_rate():
+    assert TrainSettings(layer="dense").peak_rate < TrainSettings(layer="dlrt").peak_rate
+    mixed = (LayerSpec(type="dlrt", dim=8, rank=2), LayerSpec(type="dense", dim=8))
+    assert TrainSettings(layers=mixed).peak_rate == TrainSettings(layer="dense").peak_rate
+    assert TrainSettings(learning_rate=0.5).peak_rate == 0.5
+    assert TrainSettings(optimiser="sgd").peak_rate == 2e-3
+
+
 def test_schedules_stay_positive_and_end_low():
     for name, schedule in SCHEDULES.items():
         assert all(0 < schedule(i / 50) <= 1 for i in range(50))
@@ -58,7 +68,7 @@ def test_schedules_stay_positive_and_end_low():
 
 
 def test_the_published_recipe_keeps_the_split_and_the_budget():
-    recipe = TrainSettings(epochs=5, seed=7, hidden=(8,), views=3).published()
+    recipe = TrainSettings(epochs=5, seed=7, hidden=(8,), rank=4, views=3).published()
     assert (recipe.features, recipe.standardise, recipe.loss) == ("raw", False, "mse")
     assert (recipe.epochs, recipe.seed, recipe.views) == (5, 7, 0)
     assert [s.dim for s in recipe.network_specs(28_000)] == [512, 512, 256, 1]
