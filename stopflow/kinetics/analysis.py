@@ -7,7 +7,8 @@ from stopflow.kinetics.artefact import StartDetection, detect_start
 from stopflow.kinetics.consensus import agree_on_starts
 from stopflow.kinetics.quality import judge_shot
 from stopflow.kinetics.rows import condition_rows, cut_rows, shot_rows
-from stopflow.kinetics.secondary import SecondaryFit, fit_secondary, secondary_rows_of
+from stopflow.kinetics.secondary import fit_secondary
+from stopflow.kinetics.secondary_fit import SecondaryFit, secondary_rows_of
 from stopflow.kinetics.sensitivity import choose_law
 from stopflow.kinetics.series import (
     ExperimentAnalysis,

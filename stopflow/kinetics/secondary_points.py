@@ -72,22 +72,25 @@ def _constant_extras(experiments: Sequence[ExperimentAnalysis]) -> tuple[str, ..
     return tuple(name for name in seen if name not in varying) if replicated else ()
 
 
-def group_points(points: Sequence[SecondaryPoint], *, leave_out: str) -> list[list[SecondaryPoint]]:
-    """Points that differ in one thing only, with at least 3 values of it."""
+def group_points(
+    points: Sequence[SecondaryPoint], *, leave_out: str, ignoring: str = ""
+) -> list[list[SecondaryPoint]]:
+    """Points that differ in one thing, with at least 3 values of it, and in what is ignored."""
     names = [name for name, _ in points[0].extra] if points else []
-    ignored = {name for name in names if _follows(name, points, leave_out)}
+    free = {leave_out, ignoring} - {""}
+    ignored = {name for name in names for item in free if _follows(name, points, item)}
     groups: dict[tuple[object, ...], list[SecondaryPoint]] = {}
     for point in points:
         if coordinate_of(point, leave_out) is None:
             continue
         given = point.condition.conditions
-        other = (
-            given.temperature_K
-            if leave_out == "concentration"
-            else point.condition.concentration_after_mixing_M
+        others = tuple(
+            coordinate_of(point, name)
+            for name in ("concentration", "temperature")
+            if name not in free
         )
         extra = tuple(item for item in point.extra if item[0] not in ignored)
-        key = (given.substrate, other, given.ionic_strength_M, extra)
+        key = (given.substrate, others, given.ionic_strength_M, extra)
         groups.setdefault(key, []).append(point)
     return [
         group
@@ -112,13 +115,13 @@ def _follows(name: str, points: Sequence[SecondaryPoint], coordinate: str) -> bo
     return single and len({text for found in texts.values() for text in found}) > 1
 
 
-def describe_points(points: Sequence[SecondaryPoint], *, leave_out: str) -> str:
+def describe_points(points: Sequence[SecondaryPoint], *, leave_out: Sequence[str]) -> str:
     """Name what the points have in common."""
     given = points[0].condition
     parts = [given.conditions.substrate or ""]
-    if leave_out != "concentration" and given.concentration_after_mixing_M is not None:
+    if "concentration" not in leave_out and given.concentration_after_mixing_M is not None:
         parts.append(f"{given.concentration_after_mixing_M * 1e3:.4g} mM")
-    if leave_out != "temperature" and given.conditions.temperature_K is not None:
+    if "temperature" not in leave_out and given.conditions.temperature_K is not None:
         parts.append(f"{given.conditions.temperature_K:.2f} K")
     if given.conditions.ionic_strength_M is not None:
         parts.append(f"I = {given.conditions.ionic_strength_M:.4g} M")

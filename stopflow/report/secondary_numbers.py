@@ -14,6 +14,8 @@ from stopflow.report.decimate import FloatArray
 from stopflow.report.rounding import format_pm
 from stopflow.report.style import printable
 
+K_ON_AT = "k_on at "
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CurveLine:
@@ -73,6 +75,9 @@ def build_pictures(secondary: pd.DataFrame, conditions: pd.DataFrame) -> list[Se
 def _points_of(part: pd.DataFrame, conditions: pd.DataFrame) -> pd.DataFrame:
     """Conditions of the plot: of its experiment, and described by its group."""
     first = part.iloc[0]
+    own = part[part["parameter"].str.startswith(K_ON_AT)]
+    if len(own):
+        return _k_on_points(own)
     leave_out = "temperature" if first["kind"] in ("arrhenius", "eyring") else "concentration"
     known = conditions[np.isfinite(conditions["k_per_s"]) & (conditions["k_per_s"] > 0)]
     if first["experiment"]:
@@ -81,6 +86,20 @@ def _points_of(part: pd.DataFrame, conditions: pd.DataFrame) -> pd.DataFrame:
     coordinate = "temperature_K" if leave_out == "temperature" else "concentration_M"
     found = known[np.array(told, dtype=bool)]
     return found[np.isfinite(found[coordinate])]
+
+
+def _k_on_points(own: pd.DataFrame) -> pd.DataFrame:
+    """Take the points from rows ``"k_on at 298.15 K"``."""
+    kelvin = own["parameter"].str.removeprefix(K_ON_AT).str.removesuffix(" K").astype(float)
+    return pd.DataFrame(
+        {
+            "temperature_K": kelvin,
+            "k_per_s": own["value"],
+            "k_low95_per_s": own["low95"].where(own["low95"] > 0),
+            "k_high95_per_s": own["high95"],
+            "rate": "k_on",
+        }
+    )
 
 
 def _describe(row: Mapping[str, object], leave_out: str) -> str:
@@ -124,8 +143,8 @@ def _picture(part: pd.DataFrame, points: pd.DataFrame, *, named: bool) -> Second
 
 
 def is_parameter(secondary: pd.DataFrame) -> "pd.Series[bool]":
-    """Tell the rows of parameters from those of correlations."""
-    return ~secondary["parameter"].str.startswith("correlation")
+    """Tell the rows of parameters from those of correlations and points."""
+    return ~secondary["parameter"].str.startswith(("correlation", K_ON_AT))
 
 
 def describe_parameter(row: Mapping[str, object]) -> str:
@@ -161,7 +180,9 @@ def _concentration_axes(points: pd.DataFrame, kind: str) -> Axis:
 def _temperature_axes(points: pd.DataFrame, kind: str) -> Axis:
     kelvin = points["temperature_K"].to_numpy(float)
     over = kelvin if kind == "eyring" else np.ones_like(kelvin)
-    label = "ln(k / T), k in s⁻¹, T in K" if kind == "eyring" else "ln k, k in s⁻¹"
+    rate, unit = ("k_on", "M⁻¹ s⁻¹") if "rate" in points else ("k", "s⁻¹")
+    label = f"ln({rate} / T), T in K" if kind == "eyring" else f"ln {rate}"
+    label += f", {rate} in {unit}"
     y, low, high = (
         np.log(np.maximum(points[name].to_numpy(float), 1e-12) / over)
         for name in ("k_per_s", "k_low95_per_s", "k_high95_per_s")

@@ -59,7 +59,10 @@ def build_secondary_blocks(data: KineticsReportData) -> list[Block]:
             row_picture(painters, tall_mm=64.0 if len(painters) > 2 else 80.0, top_mm=14.0)
         )
     against_temperature = [
-        [p for p in pictures if p.kind == kind] for kind in ("arrhenius", "eyring")
+        [p for p in pictures if (p.kind, p.y_label) == axes]
+        for axes in dict.fromkeys(
+            (p.kind, p.y_label) for p in pictures if p.kind in ("arrhenius", "eyring")
+        )
     ]
     overlaid = [
         partial(draw_secondary, pictures=group[:_OVERLAID])

@@ -17,7 +17,7 @@ from stopflow.kinetics.regression import (
     hyperbola,
     line,
 )
-from stopflow.kinetics.secondary import SecondaryFit
+from stopflow.kinetics.secondary_fit import SecondaryFit
 
 X = np.array([1.0, 2.0, 4.0, 6.0, 8.0, 10.0]) * 1e-3
 
@@ -136,6 +136,36 @@ def test_activation_energy_over_several_experiments(rng: np.random.Generator) ->
     assert energy.value == pytest.approx(-plain.slope * R / 1e3, rel=0.01)
     enthalpy = fits["eyring"].parameters[0]
     assert enthalpy.value == pytest.approx(energy.value - R * kelvin.mean() / 1e3, abs=0.1)
+
+
+def test_temperature_acts_on_k_on_where_every_experiment_has_one(rng: np.random.Generator) -> None:
+    """k_off falls with temperature here: k_obs would tell another activation energy."""
+    kelvin = np.array([283.15, 288.15, 293.15, 298.15])
+    k_on = 4000 * np.exp(-50e3 / R * (1 / kelvin - 1 / 293.15))
+    analyses = [
+        analyse_experiment(
+            series(
+                rng, {c: 8 - at + slope * c for c in X}, temperature_K=float(t), name=f"{t - 273}"
+            )
+        )
+        for at, (t, slope) in enumerate(zip(kelvin, k_on, strict=True))
+    ]
+    lab = analyse_lab(analyses)
+    temperature = [fit for fit in lab.secondary if fit.kind in ("arrhenius", "eyring")]
+    assert [fit.kind for fit in temperature] == ["arrhenius", "eyring"]
+    assert all("k_on in 1/(M s)" in fit.text for fit in temperature)
+    energy = temperature[0].parameters[0]
+    assert energy.low < 50 < energy.high
+    lines = [fit for fit in lab.secondary if fit.kind == "line"]
+    rows = [row for row in secondary_rows(lab) if row["kind"] == "arrhenius"]
+    points = {row["parameter"]: row["value"] for row in rows if "k_on at" in str(row["parameter"])}
+    assert list(points) == [f"k_on at {t:.2f} K" for t in kelvin]
+    assert list(points.values()) == [fit.parameters[0].value for fit in lines]
+    # One folder of a single concentration has none: then all are compared by k_obs.
+    odd = analyse_experiment(series(rng, {X[0]: 5.0}, temperature_K=303.15, name="odd"))
+    mixed = [fit for fit in analyse_lab([*analyses, odd]).secondary if fit.kind == "arrhenius"]
+    assert len(mixed) == len(X)
+    assert all("k_obs" in fit.text for fit in mixed)
 
 
 def test_rows_hold_what_the_band_needs(rng: np.random.Generator) -> None:

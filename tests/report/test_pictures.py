@@ -147,6 +147,27 @@ def test_temperature_lines_go_through_the_rates_they_describe(kind):
     np.testing.assert_allclose(drawn, picture.y[order], atol=1e-3)
 
 
+def test_points_of_k_on_come_from_their_rows():
+    kelvin = np.array([285.0, 295.0, 305.0])
+    k_on = 1e11 * np.exp(-60e3 / (8.314462618 * kelvin))
+    own = [
+        (f"k_on at {t:.2f} K", k, 0.1 * k, 0.8 * k, 1.2 * k)
+        for t, k in zip(kelvin, k_on, strict=True)
+    ]
+    own[0] = (*own[0][:3], -1.0, own[0][4])
+    found = [("Ea", 60.0, 0.1, 59.8, 60.2), ("ln A", np.log(1e11), 0.1, 25.1, 25.5)]
+    columns = ["parameter", "value", "stderr", "low95", "high95"]
+    table = pd.DataFrame([*found, *own], columns=columns).assign(
+        plot="t", experiment="", group="X", kind="arrhenius", chosen=True, unit=""
+    )
+    (picture,) = build_pictures(table, report_lab.build_lab(names=("a",), points=201).conditions)
+    np.testing.assert_allclose(picture.y, np.log(k_on))
+    np.testing.assert_allclose(picture.high, np.log(1.2 * k_on))
+    assert np.isnan(picture.low).tolist() == [True, False, False]
+    assert picture.y_label == "ln k_on, k_on in M⁻¹ s⁻¹"
+    assert [text.partition(" =")[0] for text in picture.said] == ["Ea", "ln A"]
+
+
 def test_layers_are_sized_where_the_sizes_add_up():
     layers = [
         {"inputs": 100, "outputs": 20, "rank": 5},
