@@ -188,9 +188,7 @@ class _Task:
             options={"xatol": 1e-3},
         )
         window_s = float(np.exp(found.x)) / self.fit.k_per_s
-        return self.recording(
-            "same number of points, best window", window_s=window_s, points=points
-        )
+        return self.recording("as many points, best window", window_s=window_s, points=points)
 
     def same_interval(self, interval_s: float) -> Recording:
         """Record until longer would earn less than 5 % of the error."""
@@ -199,7 +197,7 @@ class _Task:
         enough = int(np.argmax(errors <= errors.min() * (1 + WORTH_WHILE)))
         window_s = float(windows[enough])
         return self.recording(
-            "same sampling interval, long enough",
+            "same interval, long enough",
             window_s=window_s,
             points=_points(window_s, interval_s),
         )
@@ -214,7 +212,7 @@ class _Task:
         window_s = float(windows[reached[0]])
         return [
             self.recording(
-                "same sampling interval, shortest for one shot",
+                "same interval, one shot",
                 window_s=window_s,
                 points=_points(window_s, interval_s),
             )

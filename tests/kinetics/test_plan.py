@@ -7,6 +7,7 @@ from lab_shots import TIME, decay, noisy
 from stopflow.errors import SettingsError
 from stopflow.kinetics.fit import fit_trace
 from stopflow.kinetics.plan import plan_recording
+from stopflow.pipeline.single import PlannedFile
 
 
 def test_the_best_window_is_at_kt_13(rng: np.random.Generator) -> None:
@@ -50,3 +51,13 @@ def test_no_reaction_no_plan(rng: np.random.Generator) -> None:
 def test_impossible_precisions_are_refused(precision: float) -> None:
     with pytest.raises(SettingsError, match="precision"):
         plan_recording(TIME, decay(), precision=precision)
+
+
+def test_the_table_fits_a_terminal_of_80_columns(rng: np.random.Generator) -> None:
+    time = np.linspace(0, 0.5, 15_001)
+    signal = np.exp(-3 * time) + 0.05 * rng.normal(size=len(time))
+    plan = plan_recording(time, signal, precision=0.005)
+    titles, rows = PlannedFile(file="a.bka", plan=plan).table()
+    assert len(rows) >= 3
+    widths = [max(len(cell) for cell in column) for column in zip(titles, *rows, strict=True)]
+    assert sum(widths) + 3 * len(widths) + 1 <= 80
