@@ -9,7 +9,7 @@ import pandas as pd
 from stopflow.report.data import KineticsReportData
 from stopflow.report.flow import Block
 from stopflow.report.page import Page
-from stopflow.report.repeats import list_doubtful, name_reasons
+from stopflow.report.repeats import group_series, list_doubtful, name_reasons
 from stopflow.report.rounding import format_digits
 from stopflow.report.style import ACCENT, INK, MM_PER_POINT, WASH, Ruler, printable
 from stopflow.report.summary import (
@@ -23,6 +23,7 @@ from stopflow.report.summary import (
 )
 
 _SHOWN_REASONS = 3
+_NAMED_SERIES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,9 +145,12 @@ def say_repeats(shots: pd.DataFrame, conditions: pd.DataFrame) -> str:
         why = _shortly([(r.reason, r.shots) for r in listed if r.verdict == "WARN"])
         said.append(f"Look at {count_things(counts.warned, 'shot')} with a warning: {why}.")
     doubtful = list_doubtful(conditions)
-    if len(doubtful):
+    if len(doubtful) > _NAMED_SERIES:
         why = _shortly(name_reasons(doubtful))
         said.append(f"Look at {len(doubtful)} series: {why}.")
+    for group in group_series(doubtful, conditions) if len(doubtful) <= _NAMED_SERIES else ():
+        named = ", ".join(dict.fromkeys([group.experiment, *group.names]))
+        said.append(f"Look at the series {named}: {_gist(group.reason)}.")
     return " ".join(said) or "Nothing: every shot and every series passed."
 
 

@@ -16,7 +16,7 @@ from stopflow.report.experiment_strip import draw_cuts, draw_rates
 from stopflow.report.flow import Block, Bookmark, Paragraph, Picture, build_subheading
 from stopflow.report.grid import Column, Grid
 from stopflow.report.page import Page
-from stopflow.report.repeats import name_files
+from stopflow.report.repeats import Repeats, group_series, list_doubtful, name_files
 from stopflow.report.rounding import MISSING, format_digits, format_pm
 from stopflow.report.style import MUTED, Paper, Ruler, printable
 from stopflow.report.summary import Counts, count_reasons, count_shots, count_things
@@ -63,7 +63,7 @@ def build_experiment_blocks(
     below: list[Block] = []
     if counts.fitted:
         below += [build_subheading("Models tried"), _models_grid(shots)]
-    below += [build_subheading("Verdicts"), _verdict_grid(shots)]
+    below += [build_subheading("Verdicts"), _verdict_grid(shots, _series_of(data, shots))]
     if not counts.read:
         return [*blocks, Paragraph(text="No file of this experiment could be read."), *below]
     caption = Paragraph(text=_caption(counts), size=6.6, colour=MUTED)
@@ -206,9 +206,15 @@ def _known(shots: Columns, column: str) -> FloatArray:
     return values[np.isfinite(values)]
 
 
-def _verdict_grid(shots: pd.DataFrame) -> Grid:
+def _series_of(data: KineticsReportData, shots: pd.DataFrame) -> list[Repeats]:
+    """Return the series of this experiment that are doubted for reasons of their own."""
+    own = data.conditions[data.conditions["experiment"] == shots["experiment"].iloc[0]]
+    return group_series(list_doubtful(own), own)
+
+
+def _verdict_grid(shots: pd.DataFrame, series: Sequence[Repeats]) -> Grid:
     passed = shots[shots["verdict"] == "PASS"]
-    rows = []
+    rows = [(item.verdict, "series", f"{item.reason}: {name_files(item.names)}") for item in series]
     for item in count_reasons(shots):
         rows.append((item.verdict, str(item.shots), f"{item.reason}: {name_files(item.files)}"))
     if len(passed):
