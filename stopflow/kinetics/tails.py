@@ -23,6 +23,8 @@ CLEARLY_BETTER = 10.0
 SHORTEST_PHASE_S = 3e-3
 # How well its rate must be known.
 KNOWN = 0.1
+# Speed at first, over that of the faster of two phases, below which they are a lag.
+LEAST_SPEED = 0.8
 GROWTH = 1.07
 # The finest edge is at least this part of the trace: cutting less changes nothing.
 FINEST_PART = 1 / 5000
@@ -119,9 +121,17 @@ class Tails:
         return fit.stderr[fastest_rate(fit)] ** 2 * self.variance_scale(fit)
 
     def is_reaction(self, fit: Fit) -> bool:
-        """Whether the faster of two phases is known, and slow enough for a reaction."""
+        """Whether the faster of two phases is known, slow enough, and no lag.
+
+        Before the flow stops the signal stands still: two phases describe that too, with speeds
+        that cancel at first.
+        """
         rate = fit.parameters[fastest_rate(fit)]
-        return self.k_variance(fit) < (KNOWN * rate) ** 2 and rate < 1 / SHORTEST_PHASE_S
+        known = self.k_variance(fit) < (KNOWN * rate) ** 2
+        phases = zip(fit.rate_law.nonlinear, fit.rate_law.linear, strict=False)
+        speeds = [fit.parameters[name] * fit.parameters[amplitude] for name, amplitude in phases]
+        moves = abs(sum(speeds)) > LEAST_SPEED * max(map(abs, speeds))
+        return known and moves and rate < 1 / SHORTEST_PHASE_S
 
     def residual(self, edge: int, fit: Fit) -> Residual:
         """Points between `edge` and the next one against `fit`."""

@@ -142,6 +142,30 @@ def test_a_slow_second_phase_does_not_cost_the_first(full_proof) -> None:
     assert np.mean(late) <= (0.05 if full_proof else 0.1)
 
 
+@pytest.mark.parametrize("share", [0.05, 0.1, 0.2])
+@pytest.mark.parametrize("flow", ["steady", "washing", "rising"])
+def test_the_start_lies_after_the_flow(share: float, flow: str, rng: np.random.Generator) -> None:
+    """A trigger long before the stop; k is that from the stop within the points lost."""
+    time, k = np.linspace(0, 0.5, 3000), 30.0
+    stop_s = share * 0.5
+    before = np.minimum(time - stop_s, 0) / stop_s
+    shape = {
+        "steady": 0 * time,
+        "washing": -0.4 * np.exp(-time / (stop_s / 6)) * (time < stop_s),
+        "rising": 0.2 * before,
+    }[flow]
+    for height in (0.0, 0.3):
+        signal = np.exp(-k * np.maximum(time - stop_s, 0)) + shape
+        signal = signal + ringing(time, stop_s=stop_s, height=height)
+        signal = signal + 0.005 * rng.standard_normal(len(time))
+        found = detect_start(time, signal)
+        assert found.found
+        assert "phase" not in found.reason
+        assert -0.05 < k * (found.window.start_s - stop_s) < 1.0
+        fit = fit_trace(time, signal, start_s=found.window.start_s)
+        assert abs(fit.k_per_s - k) < 3 * fit.k_stderr_per_s
+
+
 def test_a_bubble_is_not_in_the_way(rng: np.random.Generator) -> None:
     bubble = 0.3 * np.exp(-(((TIME - 0.15) / 0.003) ** 2))
     found = [detect_start(TIME, shot(rng) + bubble) for _ in range(4)]
