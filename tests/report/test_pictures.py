@@ -211,9 +211,12 @@ def test_series_are_doubted_for_their_own_reasons_alone(lab):
     assert [text.partition(" by ")[0] for text in doubtful["reason"]] == ["k drifts"] * 2
     (group,) = group_series(doubtful, conditions)
     assert group.names == ("20 µM", "100 µM")
-    assert "1 series: k drifts by 9%" in say_repeats(
-        lab.shots.assign(verdict="PASS"), conditions.iloc[:2]
-    )
+    fine = lab.shots.assign(verdict="PASS")
+    named = say_repeats(fine, conditions.iloc[:2])
+    assert named.startswith(f"Look at the series {conditions['experiment'].iloc[1]}, ")
+    assert named.endswith("20 µM: k drifts by 9% from first to last.")
+    many = conditions.assign(reason="k drifts by 4% from first to last")
+    assert f"{len(many)} series: k drifts by 4%" in say_repeats(fine, many)
     passed = say_repeats(lab.shots.assign(verdict="PASS"), lab.conditions.assign(verdict="PASS"))
     assert passed.startswith("Nothing")
 
