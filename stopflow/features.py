@@ -32,6 +32,7 @@ from stopflow.errors import SettingsError, TraceError
 from stopflow.trace import FloatArray, frozen_array
 
 Rows = NDArray[np.float32]
+Grid = tuple[FloatArray, NDArray[np.intp], FloatArray, FloatArray, FloatArray]
 
 MINIMUM_POINTS: Final = 10
 CELL_WARP: Final = 8.0
@@ -102,11 +103,11 @@ def require_trace(time_s: FloatArray, signals: FloatArray) -> None:
     n_points = len(time_s)
     if n_points < MINIMUM_POINTS:
         raise TraceError(f"the trace has {n_points} points; at least {MINIMUM_POINTS} are needed")
-    if not np.isfinite(time_s).all():
+    if not np.isfinite(time_s.sum()) and not np.isfinite(time_s).all():
         raise TraceError("the times hold values that are no finite numbers (NaN or infinite)")
-    if not np.isfinite(signals).all():
+    if not np.isfinite(signals.sum()) and not np.isfinite(signals).all():
         raise TraceError("the signal holds values that are no finite numbers (NaN or infinite)")
-    late = np.flatnonzero(np.diff(time_s) <= 0)
+    late = np.flatnonzero(time_s[1:] <= time_s[:-1])
     if late.size:
         raise TraceError(
             f"the times do not increase: {time_s[late[0]]:.6g} s is followed by "
@@ -152,19 +153,31 @@ def cell_means(tau: FloatArray, signals: FloatArray, edges: FloatArray) -> Float
     -------
     (..., m) cell means.
     """
+    return _means(_cell_grid(tau, edges), signals)
+
+
+def _cell_grid(tau: FloatArray, edges: FloatArray) -> Grid:
+    """Return steps, the point before each edge, weights of signal and rise there, cell widths."""
     step = np.diff(tau)
+    left = _point_before(tau, edges)
+    ahead = edges - tau[left]
+    return step, left, ahead, 0.5 * ahead**2 / step[left], np.diff(edges)
+
+
+@lru_cache(maxsize=32)
+def _known_grid(times: bytes, kind: str, pairs: int) -> Grid:
+    """Return the grid for recorded times: the shots of an instrument share them."""
+    return _cell_grid(_relative(np.frombuffer(times)), EDGES[kind](pairs))
+
+
+def _means(grid: Grid, signals: FloatArray) -> FloatArray:
+    step, left, ahead, bend, width = grid
     rise = np.diff(signals, axis=-1)
     area = np.zeros(signals.shape)
     np.cumsum((signals[..., :-1] + 0.5 * rise) * step, axis=-1, out=area[..., 1:])
-    left = _point_before(tau, edges)
-    ahead = edges - tau[left]
-    bend = 0.5 * ahead**2 / step[left]
-    integral = (
-        np.take(area, left, axis=-1)
-        + ahead * np.take(signals, left, axis=-1)
-        + bend * np.take(rise, left, axis=-1)
-    )
-    return np.diff(integral, axis=-1) / np.diff(edges)
+    integral = np.take(area, left, axis=-1)
+    integral += ahead * np.take(signals, left, axis=-1) + bend * np.take(rise, left, axis=-1)
+    return np.diff(integral, axis=-1) / width
 
 
 def _point_before(tau: FloatArray, edges: FloatArray) -> NDArray[np.intp]:
@@ -210,7 +223,7 @@ def _relative(time_s: FloatArray) -> FloatArray:
 
 def _cells(kind: str, time_s: FloatArray, signals: FloatArray, pairs: int) -> FloatArray:
     centred = signals - signals.mean(axis=-1, keepdims=True)
-    cells = cell_means(_relative(time_s), centred, EDGES[kind](pairs))
+    cells = _means(_known_grid(time_s.tobytes(), kind, pairs), centred)
     return normalised(cells, turning_weights(kind, pairs))
 
 
