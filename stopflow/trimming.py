@@ -63,11 +63,11 @@ def choose_window(
     if workbook_start_s is None:
         return detected
     if not np.isfinite(workbook_start_s):
-        return f"the workbook's start time is {workbook_start_s}, not a time"
+        return f"the start time is {workbook_start_s}, not a time"
     first, last = float(time_s[0]), float(time_s[-1])
     if workbook_start_s > last:
         return (
-            f"the workbook's start time {workbook_start_s:.6g} s lies beyond the data, which end "
+            f"the start time {workbook_start_s:.6g} s lies beyond the data, which end "
             f"at {last:.6g} s; is its unit that of the file?"
         )
     note = "as the workbook says"

@@ -13,6 +13,9 @@ app = typer.Typer(
     help="Measure speeds as ratios against peers, alternately in one run.",
 )
 
+COLUMNS_ABREAST = 6
+"""Tables with more columns are turned on their side."""
+
 Rounds = Annotated[int | None, typer.Option("--rounds", min=1, help="Rounds of alternation.")]
 
 
@@ -91,9 +94,10 @@ def _show(rows: list[dict[str, Any]], *, as_json: bool, quiet: bool) -> None:
         say_json(rows)
         return
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    say_table(
-        columns, [[_text(row.get(column, "")) for column in columns] for row in rows], quiet=quiet
-    )
+    table = [columns, *([_text(row.get(column, "")) for column in columns] for row in rows)]
+    if len(columns) > COLUMNS_ABREAST:
+        table = [list(line) for line in zip(*table, strict=True)]
+    say_table(table[0], table[1:], quiet=quiet)
     say("medians of one run; only ratios within a run mean something", quiet=quiet)
 
 
