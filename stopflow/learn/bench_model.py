@@ -109,13 +109,13 @@ def real_shots(experiments: Iterable[Experiment]) -> JudgedShots:
     )
 
 
-def bench_model(model: Model, shots: JudgedShots, *, name: str, workers: int = 2) -> dict[str, Any]:
+def bench_model(model: Model, shots: JudgedShots, *, name: str) -> dict[str, Any]:
     """One row: errors of model and fit, their ratio, coverage of the interval, doubts, seconds.
 
     Without known truth, relative errors are differences to the fit.
     """
     began = time.perf_counter()
-    found = predict_shots(model, shots.traces, workers=workers)
+    found = predict_shots(model, shots.traces)
     seconds = time.perf_counter() - began
     usable = np.isfinite(found.k_per_s) & np.isfinite(shots.k_fit_per_s)
     row: dict[str, Any] = {

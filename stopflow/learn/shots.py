@@ -1,7 +1,6 @@
 """Rates of trimmed traces by a saved model: features, network, interval and doubt in one call."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
@@ -44,7 +43,6 @@ def predict_shots(
     traces: Sequence[tuple[ArrayLike, ArrayLike]],
     *,
     limits: DoubtLimits | None = None,
-    workers: int = 1,
 ) -> ShotPredictions:
     """Predict k of trimmed traces, (time_s, signal) each, every one on its own grid.
 
@@ -52,21 +50,11 @@ def predict_shots(
     ----------
     limits
         Where doubt begins; the shipped models' own limits by default.
-    workers
-        Threads for features and doubt.
     """
     arrays = [(_as_float(time_s), _as_float(signal)) for time_s, signal in traces]
     limits = limits or DoubtLimits()
     parts = [arrays[i : i + TRACES_AT_ONCE] for i in range(0, len(arrays), TRACES_AT_ONCE)]
-
-    def work(part: list[tuple[FloatArray, FloatArray]]) -> ShotPredictions:
-        return _predict_part(model, part, limits)
-
-    if workers > 1:
-        with ThreadPoolExecutor(workers) as pool:
-            found = list(pool.map(work, parts))
-    else:
-        found = [work(part) for part in parts]
+    found = [_predict_part(model, part, limits) for part in parts]
 
     def column(name: str) -> FloatArray:
         return np.concatenate([getattr(part, name) for part in found] or [np.empty(0)])

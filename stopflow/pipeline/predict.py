@@ -1,6 +1,5 @@
 """Rates of new folders by a trained model, beside the fit's own."""
 
-import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -124,7 +123,6 @@ def predict_dataset(
     found = predict_shots(
         loaded,
         [trace for trace in traces if trace is not None],
-        workers=os.cpu_count() or 1,
     )
     progress("predicting", len(dataset.shots), len(dataset.shots))
     frame = dataset.shots[["experiment", "file", "channel"]].copy()

@@ -80,7 +80,7 @@ def test_same_rate_in_any_unit_length_and_polarity(name: str, points: int) -> No
     tau = np.arange(points) / (points - 1)
     signal = np.exp(-9.0 * tau) + 0.004 * np.random.default_rng(6).normal(size=points)
     traces = [(tau, signal), (3.0 + 250.0 * tau, 7.0 - 0.02 * signal)]
-    found = predict_shots(model, traces, workers=2)
+    found = predict_shots(model, traces)
     assert found.k_per_s[0] == pytest.approx(9.0, rel=0.03)
     assert found.k_per_s[1] * 250.0 == pytest.approx(found.k_per_s[0], rel=1e-3)
     assert found.k_low95_per_s[0] < 9.0 < found.k_high95_per_s[0]
