@@ -192,3 +192,23 @@ def test_progress_tells_the_time_left_on_a_terminal_alone(monkeypatch):
     assert drawn["pipe"] == ""
     assert "reading" in drawn["terminal"]
     assert ":" in drawn["terminal"]
+
+
+def test_a_wide_table_keeps_every_column_at_80_characters(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    columns = ["experiment", "conc.", "ionic str.", "T", "shots", "k (1/s)", "verdict"]
+    row = [
+        "02_LPMO-CuII_cysteine_10C",
+        "500 µM",
+        "146 mM",
+        "10.0 °C",
+        "4/4",
+        "3.891 ± 0.012",
+        "PASS",
+    ]
+    console.say_table(columns, [row])
+    printed = capsys.readouterr().out.splitlines()
+    assert max(map(len, printed)) <= 80
+    (line,) = [text for text in printed if "500 µM" in text]
+    assert all(cell in line for cell in row[1:])
+    assert "02_LPMO-CuI" in line

@@ -26,6 +26,10 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 SHOWN_PROBLEMS = 20
 SHORT_CELL = 14
 """Cells up to so many characters are never broken or cut."""
+LEAST_NAME = 12
+"""The first column is cut down to so many characters before the others are broken."""
+GAP = 2
+"""Characters between columns."""
 
 
 @contextmanager
@@ -81,20 +85,30 @@ def say_table(
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    console = Console(highlight=False)
+    drawn = Table(
+        box=box.SIMPLE_HEAD,
+        title=title,
+        title_justify="left",
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
+    left = console.width - sum(widths[1:]) - GAP * len(widths)
     for index, column in enumerate(columns):
         numeric = all(_is_number(row[index]) for row in rows)
-        longest = max(map(len, (column, *(row[index] for row in rows))))
+        name = index == 0
         drawn.add_column(
             column,
             justify="right" if numeric else "left",
-            no_wrap=longest <= SHORT_CELL or index == 0,
-            min_width=min(longest, SHORT_CELL),
-            overflow="ellipsis" if index == 0 else "fold",
+            no_wrap=name or left >= LEAST_NAME or widths[index] <= SHORT_CELL,
+            min_width=min(widths[index], LEAST_NAME if name else SHORT_CELL),
+            max_width=max(left, LEAST_NAME) if name else None,
+            overflow="ellipsis" if name else "fold",
         )
     for row in rows:
         drawn.add_row(*(Text(cell, style=VERDICT_STYLES.get(cell, "")) for cell in row))
-    Console(highlight=False).print(drawn)
+    console.print(drawn)
 
 
 VERDICT_STYLES = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red"}

@@ -1,5 +1,8 @@
 """Where tensors are computed: the processor, or a CUDA device when there is one."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
 from stopflow.errors import SettingsError
@@ -26,3 +29,14 @@ def describe_devices() -> str:
         return f"cpu ({torch.get_num_threads()} threads)"
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return f"cpu ({torch.get_num_threads()} threads), cuda: {', '.join(names)}"
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch use one thread: beside much numpy work a second one only waits for the first."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

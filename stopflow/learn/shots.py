@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from stopflow.errors import TraceError
 from stopflow.features import Rows, build_features, window_of
+from stopflow.learn.device import one_thread
 from stopflow.learn.doubt import DoubtLimits, doubts
 from stopflow.learn.model import Model, Prediction, predict
 from stopflow.trace import FloatArray
@@ -54,7 +55,8 @@ def predict_shots(
     arrays = [(_as_float(time_s), _as_float(signal)) for time_s, signal in traces]
     limits = limits or DoubtLimits()
     parts = [arrays[i : i + TRACES_AT_ONCE] for i in range(0, len(arrays), TRACES_AT_ONCE)]
-    found = [_predict_part(model, part, limits) for part in parts]
+    with one_thread():
+        found = [_predict_part(model, part, limits) for part in parts]
 
     def column(name: str) -> FloatArray:
         return np.concatenate([getattr(part, name) for part in found] or [np.empty(0)])
