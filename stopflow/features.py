@@ -210,8 +210,9 @@ def turning_weights(kind: str, pairs: int) -> FloatArray:
 def normalised(cells: FloatArray, weights: FloatArray) -> FloatArray:
     """Centre, scale by the SD over the cells, and turn: (..., m) -> (..., m)."""
     centred = cells - cells.mean(axis=-1, keepdims=True)
-    scale = np.sqrt(np.mean(centred**2, axis=-1, keepdims=True))
-    turn = np.where(centred @ weights < 0, -1.0, 1.0)[..., None]
+    scale = np.sqrt(np.einsum("...i,...i->...", centred, centred) / centred.shape[-1])[..., None]
+    facing = np.einsum("...i,i->...", centred, weights)  # BLAS threads would wait for each other
+    turn = np.where(facing < 0, -1.0, 1.0)[..., None]
     return centred * (turn / np.where(scale > 0, scale, 1.0))
 
 

@@ -9,6 +9,7 @@ between neighbouring blocks, so correlated noise raises no alarm of its own.
 
 import math
 from dataclasses import dataclass, field
+from statistics import median
 from typing import Final
 
 import numpy as np
@@ -179,7 +180,7 @@ def residue(time_s: FloatArray, signal: FloatArray, *, kt: float) -> Residue:
     best = int(np.argmax(scores))
     first = place <= max(EARLY_SHARE, float(place[3]))
     early = float(np.sqrt(np.mean(left[first] ** 2)))
-    usual = float(np.sqrt(np.median(np.diff(left) ** 2) / (2 * MEDIAN_SQUARE)))
+    usual = math.sqrt(median((np.diff(left) ** 2).tolist()) / (2 * MEDIAN_SQUARE))
     amplitude_error = sd / max(abs(float(triangle[2, 2])), 1e-300)
     return Residue(
         amplitude_sigma=abs(amplitude) / max(amplitude_error, 1e-300),
@@ -243,9 +244,9 @@ def _spike_doubts(time_s: FloatArray, signal: FloatArray, limits: DoubtLimits) -
 
 
 def _range_doubts(time_s: FloatArray, *, kt: float, log_sd: float, prior: Prior) -> list[str]:
-    tau = (time_s - time_s[0]) / window_of(time_s)
+    first = (time_s[:6] - time_s[0]) / window_of(time_s)
     slack = 0.0 if math.isnan(log_sd) else log_sd
-    slowest, fastest = prior.kt[0], prior.fastest(tau)
+    slowest, fastest = prior.kt[0], prior.fastest(first)
     if math.log(kt) - slack < math.log(slowest) + 0.1:
         return [
             f"k T = {kt:.2g} is at or below the {slowest:g} the model was trained on: "

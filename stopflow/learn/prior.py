@@ -1,6 +1,7 @@
 """What a shot can look like before anything is known: the stated prior of the shipped models."""
 
 from dataclasses import dataclass
+from statistics import median
 from typing import Final
 
 import numpy as np
@@ -55,7 +56,7 @@ class Prior:
 
     def fastest(self, tau: FloatArray) -> float:
         """Largest k T that the first steps of a grid resolve."""
-        return float(min(self.kt[1], self.fastest_step / np.median(np.diff(tau[:6]))))
+        return min(self.kt[1], self.fastest_step / median(np.diff(tau[:6]).tolist()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
