@@ -1,6 +1,7 @@
 """PDFs and tables from what ingest and train left on disk."""
 
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -31,7 +32,8 @@ def write_reports(
     def drawing(done: int, total: int) -> None:
         progress("drawing the PDF", done, total)
 
-    write_kinetics_pdf(data, written[2], paper=paper, progress=drawing)
+    processes = min(os.cpu_count() or 1, 2)
+    write_kinetics_pdf(data, written[2], paper=paper, processes=processes, progress=drawing)
     return written
 
 
@@ -43,13 +45,34 @@ def kinetics_data(dataset: Dataset) -> KineticsReportData:
         secondary=dataset.secondary,
         cuts=dataset.cuts,
         problems=dataset.problems,
-        trace=dataset.trace,
+        trace=StoredTraces(dataset),
         provenance=dataset.provenance,
     )
 
 
+class StoredTraces:
+    """Traces of a dataset by row number; another process opens them from disk again."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+
+    def __call__(self, row: int) -> TracePair | None:
+        """Return (time_s, signal) as recorded, or None for a shot that could not be read."""
+        return self._dataset.trace(row)
+
+    def __reduce__(self) -> tuple[Callable[[Path], "StoredTraces"], tuple[Path]]:
+        """Hand over where the traces lie, not the traces."""
+        return _open_traces, (self._dataset.folder,)
+
+
+def _open_traces(folder: Path) -> StoredTraces:
+    return StoredTraces(load_dataset(folder))
+
+
 def model_data(folder: Path, *, dataset: Dataset | None) -> ModelReportData:
     """Read what training left in a model's folder."""
+    from stopflow.report.tables import signal_unit
+
     try:
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         history = pd.read_csv(folder / "history.csv")
@@ -63,6 +86,7 @@ def model_data(folder: Path, *, dataset: Dataset | None) -> ModelReportData:
         predictions=predictions,
         trace=None if dataset is None else trace_finder(dataset),
         provenance=metrics.get("provenance", {}),
+        signal_unit="Volt" if dataset is None else signal_unit(dataset.shots),
     )
 
 
@@ -131,6 +155,8 @@ def write_model_report(
 def require_reports(reports: Path, *, paper: str) -> None:
     """Refuse a page size that there is not, and reports that could not be written.
 
+    Nothing is left behind: the folder itself is made with the first report.
+
     Raises
     ------
     SettingsError, OSError
@@ -139,8 +165,10 @@ def require_reports(reports: Path, *, paper: str) -> None:
     require_paper(paper)
     if reports.exists() and not reports.is_dir():
         raise SettingsError("--reports", str(reports), valid="a folder; this is a file")
-    reports.mkdir(parents=True, exist_ok=True)
-    with TemporaryFile(dir=reports):
+    nearest = next(folder for folder in (reports, *reports.absolute().parents) if folder.exists())
+    if not nearest.is_dir():
+        raise SettingsError("--reports", str(reports), valid=f"a folder; {nearest} is a file")
+    with TemporaryFile(dir=nearest):
         pass
 
 

@@ -1,5 +1,10 @@
 """The kinetics report: answers first, then a page an experiment, then how it was done."""
 
+import multiprocessing
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,17 +15,21 @@ from stopflow.report.experiment_page import build_experiment_blocks
 from stopflow.report.flow import Bookmark
 from stopflow.report.front_page import build_front_blocks
 from stopflow.report.pdf import (
+    MANY_SHEETS,
+    DocumentInfo,
     Progress,
     Sheet,
     describe_document,
+    draw_sheets,
     flow_sheets,
     json_bytes,
     json_rows,
+    split_parts,
     write_pdf,
 )
 from stopflow.report.secondary_pages import build_secondary_blocks
 from stopflow.report.style import Paper, Ruler, require_paper
-from stopflow.report.summary import count_shots
+from stopflow.report.summary import count_shots, count_things
 from stopflow.report.tables import csv_text, order_columns
 
 
@@ -29,6 +38,7 @@ def write_kinetics_pdf(
     path: Path,
     *,
     paper: str = "a4",
+    processes: int = 1,
     progress: Progress | None = None,
 ) -> None:
     """Write the kinetics report.
@@ -41,6 +51,9 @@ def write_kinetics_pdf(
         Replaced only when the new report is whole.
     paper
         ``"a4"`` or ``"letter"``.
+    processes
+        2 lets a second process draw the last pages of a long report, which takes a trace
+        callable that can be pickled; the bytes are the same.
     progress
         Called with (pages drawn, pages in all).
 
@@ -51,21 +64,60 @@ def write_kinetics_pdf(
     """
     size = require_paper(paper)
     ruler = Ruler()
-    sheets = build_sheets(data, size, ruler)
-    info = describe_document(
+    long = data.shots["experiment"].nunique() >= MANY_SHEETS
+    with _second_process(data, paper, wanted=processes > 1 and long) as second:
+        sheets = build_sheets(data, size, ruler)
+        write_pdf(
+            sheets,
+            path,
+            paper=size,
+            ruler=ruler,
+            info=_describe(data),
+            attachments=_attachments(data),
+            progress=progress,
+            second=second,
+        )
+
+
+def _describe(data: KineticsReportData) -> DocumentInfo:
+    experiments = count_things(int(data.shots["experiment"].nunique()), "experiment")
+    return describe_document(
         "Stopped-flow rate constants",
-        subject=f"{len(data.shots)} shots, {data.shots['experiment'].nunique()} experiments",
+        subject=f"{count_things(len(data.shots), 'shot')}, {experiments}",
         provenance=data.provenance,
     )
-    write_pdf(
-        sheets,
-        path,
-        paper=size,
-        ruler=ruler,
-        info=info,
-        attachments=_attachments(data),
-        progress=progress,
-    )
+
+
+@contextmanager
+def _second_process(
+    data: KineticsReportData, paper: str, *, wanted: bool
+) -> Iterator[Callable[[], bytes] | None]:
+    """Start drawing the second part beside this process; draw it here should that one die."""
+    if not wanted:
+        yield None
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
+        drawing = pool.submit(draw_second_part, data, paper)
+
+        def collect() -> bytes:
+            try:
+                return drawing.result()
+            except BrokenProcessPool:
+                return draw_second_part(data, paper)
+
+        try:
+            yield collect
+        finally:
+            drawing.cancel()
+
+
+def draw_second_part(data: KineticsReportData, paper: str) -> bytes:
+    """Lay the report out again and draw its second part alone."""
+    size, ruler = require_paper(paper), Ruler()
+    sheets = build_sheets(data, size, ruler)
+    part = split_parts(len(sheets))[1]
+    return draw_sheets(sheets, part, paper=size, ruler=ruler, info=_describe(data))
 
 
 def build_sheets(data: KineticsReportData, paper: Paper, ruler: Ruler) -> list[Sheet]:

@@ -37,6 +37,9 @@ from stopflow.report.style import Paper, Ruler, styled
 
 Progress = Callable[[int, int], None]
 
+MANY_SHEETS = 16
+"""From how many pages on a file is drawn in two parts."""
+
 _COORDINATES = re.compile(rb"(?m)^(-?\d+\.\d\d)\d* (-?\d+\.\d\d)\d* ([lm])$")
 _MEDIA_TYPES = {".csv": "text/csv", ".json": "application/json"}
 
@@ -106,7 +109,44 @@ def describe_document(
     )
 
 
+def split_parts(sheets: int) -> list[range]:
+    """Divide many pages into two parts that can be drawn side by side.
+
+    The parts depend on the number of pages alone, so the bytes of a file do not tell how many
+    processes drew it. The second is smaller: whoever draws it has to start first.
+    """
+    if sheets < MANY_SHEETS:
+        return [range(sheets)]
+    cut = round(0.55 * sheets)
+    return [range(cut), range(cut, sheets)]
+
+
 @styled
+def draw_sheets(
+    sheets: Sequence[Sheet],
+    part: range,
+    *,
+    paper: Paper,
+    ruler: Ruler,
+    info: DocumentInfo,
+    progress: Progress | None = None,
+) -> bytes:
+    """Draw the sheets of one part as a PDF of its own; pages are numbered over all sheets."""
+    buffer = io.BytesIO()
+    furniture = Furniture(title=info.title, maker=info.maker)
+    with PdfPages(buffer, metadata={"CreationDate": None, "Producer": None}) as pages:
+        for done, place in enumerate(part, start=1):
+            page = Page(paper, ruler)
+            sheets[place].draw(page)
+            page.furnish(
+                furniture, section=sheets[place].section, number=place + 1, total=len(sheets)
+            )
+            pages.savefig(page.figure)
+            if progress is not None:
+                progress(done, len(part))
+    return buffer.getvalue()
+
+
 def write_pdf(
     sheets: Sequence[Sheet],
     path: Path,
@@ -116,6 +156,7 @@ def write_pdf(
     info: DocumentInfo,
     attachments: Mapping[str, bytes],
     progress: Progress | None = None,
+    second: Callable[[], bytes] | None = None,
 ) -> None:
     """Draw all sheets and write them whole.
 
@@ -125,35 +166,42 @@ def write_pdf(
         File name -> content, embedded in the PDF.
     progress
         Called with (pages drawn, pages in all).
+    second
+        Gives the second part of `split_parts` where another process draws it.
 
     Raises
     ------
     OSError
         When the folder cannot be written to; an older file is then untouched.
     """
-    buffer = io.BytesIO()
-    furniture = Furniture(title=info.title, maker=info.maker)
-    with PdfPages(buffer, metadata={"CreationDate": None, "Producer": None}) as pages:
-        for number, sheet in enumerate(sheets, start=1):
-            page = Page(paper, ruler)
-            sheet.draw(page)
-            page.furnish(furniture, section=sheet.section, number=number, total=len(sheets))
-            pages.savefig(page.figure)
+    parts = split_parts(len(sheets))
+    here = parts[:1] if second is not None else parts
+    drawn, before, along = [], 0, sum(len(part) for part in here)
+    for part in here:
+
+        def tell(done: int, _of: int, before: int = before) -> None:
             if progress is not None:
-                progress(number, len(sheets))
-    content = _finish(buffer, sheets, info=info, attachments=attachments)
+                progress(len(sheets) * (before + done) // along, len(sheets))
+
+        drawn.append(draw_sheets(sheets, part, paper=paper, ruler=ruler, info=info, progress=tell))
+        before += len(part)
+    if second is not None and len(parts) > 1:
+        drawn.append(second())
+    content = _finish(drawn, sheets, info=info, attachments=attachments)
     with replacing_file(path) as partial:
         partial.write_bytes(content)
 
 
 def _finish(
-    buffer: io.BytesIO,
+    drawn: Sequence[bytes],
     sheets: Sequence[Sheet],
     *,
     info: DocumentInfo,
     attachments: Mapping[str, bytes],
 ) -> bytes:
-    writer = PdfWriter(clone_from=PdfReader(buffer))
+    writer = PdfWriter(clone_from=PdfReader(io.BytesIO(drawn[0])))
+    for part in drawn[1:]:
+        writer.append(PdfReader(io.BytesIO(part)), import_outline=False)
     digest = hashlib.sha256(info.title.encode())
     for page in writer.pages:
         stream = page["/Contents"].get_object()

@@ -52,7 +52,7 @@ def build_lab(
             [(names[0], "shot_99.bka", "row 7", "no such file", "a file of the folder", "error")],
             columns=["experiment", "file", "where", "found", "expected", "level"],
         ),
-        trace=lambda row: traces[row],
+        trace=traces.__getitem__,
         provenance={
             "version": "0.1.0",
             "command": "stopflow ingest data/",
