@@ -160,7 +160,7 @@ def _report_data(
     settings: TrainSettings,
     dataset: Dataset,
 ) -> ModelReportData:
-    """Hand one way to the report: its numbers over all runs, and the curves of its first run."""
+    """Hand one way to the report: its numbers, curves and held-out shots over all runs."""
     own = [attempt for attempt in attempts if attempt.way == row["layer"]]
     first = own[0]
     tests = [one.split.test for one in own]
@@ -180,12 +180,26 @@ def _report_data(
             for part in bias_against_k(np.concatenate(predicted), np.concatenate(actual))
         ],
     }
-    known = np.isfinite(first.k_per_s)
-    predictions = pd.DataFrame(prediction_rows(first.k_per_s, data, first.split))[known]
     return ModelReportData(
         name=row["layer"],
         metrics=metrics,
-        history=pd.DataFrame(list(first.history)),
-        predictions=predictions,
+        history=pd.concat(
+            [
+                pd.DataFrame(list(one.history)).assign(run=run)
+                for run, one in enumerate(own, start=1)
+            ],
+            ignore_index=True,
+        ),
+        predictions=pd.concat(
+            [_predictions(one, data, run=run) for run, one in enumerate(own, start=1)],
+            ignore_index=True,
+        ),
         provenance=model_provenance(settings, dataset),
     )
+
+
+def _predictions(attempt: Attempt, data: LabData, *, run: int) -> pd.DataFrame:
+    """List the held-out shots of a run, and of the first its training shots too."""
+    rows = pd.DataFrame(prediction_rows(attempt.k_per_s, data, attempt.split)).assign(run=run)
+    known = np.isfinite(attempt.k_per_s)
+    return rows[known & ((rows["split"] == "test") | (run == 1))]

@@ -24,7 +24,7 @@ from stopflow.report.flow import (
 from stopflow.report.grid import Column, Grid
 from stopflow.report.model import attach_model
 from stopflow.report.model_figures import draw_learning, draw_predictions
-from stopflow.report.model_numbers import split_points
+from stopflow.report.model_numbers import count_runs, split_points
 from stopflow.report.page import Page
 from stopflow.report.pdf import Progress, describe_document, flow_sheets, write_pdf
 from stopflow.report.rounding import MISSING, format_bytes, format_digits, format_pm
@@ -165,8 +165,17 @@ def _learning_blocks(models: Sequence[ModelReportData]) -> list[Block]:
     return [
         build_heading("Learning curves"),
         drawn,
-        Paragraph(text="Bold: test; thin: training.", size=6.6, colour=MUTED),
+        Paragraph(text=_learning_note(learnt), size=6.6, colour=MUTED),
     ]
+
+
+def _learning_note(models: Sequence[ModelReportData]) -> str:
+    if max(count_runs(model) for model in models) == 1:
+        return "Bold: test; thin: training."
+    return (
+        "Bold: test, median over all runs; shaded: the middle half of the runs; thin: training, "
+        "median."
+    )
 
 
 def comparison_grid(table: pd.DataFrame) -> Grid:
@@ -234,7 +243,13 @@ def _scatters(models: Sequence[ModelReportData]) -> list[Block]:
     if drawn:
         blocks.append(build_heading("Predicted against actual"))
     across = 3 if len(drawn) > 2 else 2
-    note = "Grey: training; symbols: test experiments; line: equal; band: 10 %."
+    several = max([1, *(count_runs(model) for model in models)]) > 1
+    training, shots = ("training of the first run", "held-out shots of all runs")
+    note = (
+        f"Grey: {training if several else 'training'}; symbols: "
+        f"{shots if several else 'test experiments'}, a colour an experiment; line: equal; band: "
+        "10 %."
+    )
     for place in range(0, len(drawn), across):
         row = drawn[place : place + across]
         painters: list[Painter] = [

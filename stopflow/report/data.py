@@ -45,15 +45,18 @@ class ModelReportData:
     metrics
         The content of ``metrics.json``.
     history
-        ``epoch, train_mae_per_s, test_mae_per_s, loss, seconds, rank_...``.
+        ``epoch, train_mae_per_s, test_mae_per_s, loss, seconds, rank_...``; with a column
+        ``run`` for several runs below each other.
     predictions
-        ``experiment, file, split, k_actual_per_s, k_predicted_per_s``.
+        ``experiment, file, split, k_actual_per_s, k_predicted_per_s``, and ``run`` likewise.
     trace
         (experiment, file) -> (time_s, signal) for the pictures of the worst predictions.
     comparison
         One row a model, as `write_compare_pdf` prints it; None without a comparison.
     provenance
         As for the kinetics report.
+    signal_unit
+        What `trace` counts in, as the axes say it.
     """
 
     name: str
@@ -63,3 +66,4 @@ class ModelReportData:
     trace: Callable[[str, str], TracePair | None] | None = None
     comparison: pd.DataFrame | None = None
     provenance: Mapping[str, object] = field(default_factory=dict)
+    signal_unit: str = "Volt"

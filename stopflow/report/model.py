@@ -49,7 +49,11 @@ from stopflow.report.pdf import (
 )
 from stopflow.report.rounding import MISSING, format_bytes, format_digits
 from stopflow.report.style import INK, MUTED, WASH, Ruler, require_paper
+from stopflow.report.summary import count_things
 from stopflow.report.tables import csv_text
+
+_LARGE_NAME = 60
+"""Longest name that is set as large as a title."""
 
 
 def write_model_pdf(
@@ -120,13 +124,13 @@ def _front_blocks(model: ModelReportData) -> list[Block]:
     words = ("layers {}", "rank {}", "features {}")
     described = [word.format(text) for word, text in zip(words, said, strict=True) if text]
     epochs = metric(model.metrics, "epochs")
-    described += [f"{epochs:.0f} epochs"] if np.isfinite(epochs) else []
+    described += [count_things(int(epochs), "epoch")] if np.isfinite(epochs) else []
     seed = text_metric(model.metrics, "seed")
     described += [f"seed {seed}"] if seed else []
     return [
         Paragraph(
             text=f"Model {model.name}",
-            size=20.0,
+            size=20.0 if len(model.name) <= _LARGE_NAME else 11.0,
             bold=True,
             after_mm=1.0,
             leading=1.15,
@@ -187,8 +191,8 @@ def _quality_blocks(model: ModelReportData) -> list[Block]:
             Column(title="Test experiment"),
             Column(title="Shots", align="right"),
             Column(title="MAE", unit="s⁻¹", align="right"),
-            Column(title="Median error", unit="%", align="right"),
-            Column(title="Median bias", unit="%", align="right"),
+            Column(title="Median error", align="right"),
+            Column(title="Median bias", align="right"),
         )
         blocks.append(Grid(columns=columns, rows=rows, size=6.9))
     return blocks
@@ -218,8 +222,8 @@ def _score_grid(metrics: Mapping[str, object]) -> Grid:
         Column(title="On"),
         Column(title="Shots", align="right"),
         Column(title="MAE", unit="s⁻¹", align="right"),
-        Column(title="Median error", unit="%", align="right"),
-        Column(title="95 % below", unit="%", align="right"),
+        Column(title="Median error", align="right"),
+        Column(title="95 % below", align="right"),
     )
     return Grid(columns=columns, rows=tuple(rows), size=6.9)
 

@@ -42,7 +42,7 @@ def build_failure_blocks(model: ModelReportData) -> list[Block]:
     if pictured:
         blocks += [
             Picture(
-                tall_mm=42.0 * ((len(pictured) + 2) // 3), paint=partial(_paint_worst, pictured)
+                tall_mm=41.0 * ((len(pictured) + 2) // 3), paint=partial(_paint_worst, pictured)
             ),
             Paragraph(
                 text="Grey: recorded. Line: best curve with the actual k. Dashed: best curve with "
@@ -70,7 +70,7 @@ def _worst_grid(worst: pd.DataFrame) -> Grid:
         Column(title="File"),
         Column(title="Actual k", unit="s⁻¹", align="right"),
         Column(title="Predicted k", unit="s⁻¹", align="right"),
-        Column(title="Error", unit="%", align="right"),
+        Column(title="Error", align="right"),
     )
     return Grid(columns=columns, rows=rows, size=6.9)
 
@@ -85,6 +85,7 @@ def _traces(model: ModelReportData, worst: pd.DataFrame) -> list[tuple[str, Pain
                 pair=pair,
                 actual=float(row.k_actual_per_s),
                 predicted=float(row.k_predicted_per_s),
+                unit=model.signal_unit,
             )
             painters.append((str(row.file), draw))
     return painters
@@ -93,10 +94,10 @@ def _traces(model: ModelReportData, worst: pd.DataFrame) -> list[tuple[str, Pain
 def _paint_worst(
     painters: Sequence[tuple[str, Painter]], page: Page, x_mm: float, y_mm: float, width_mm: float
 ) -> None:
-    wide = (width_mm - 3 * 11.0 - 2 * 4.0) / 3
+    wide = (width_mm - 3 * 13.0 - 2 * 2.0) / 3
     for place, (name, draw) in enumerate(painters):
-        x = x_mm + (place % 3) * (wide + 15.0) + 11.0
-        y = y_mm + (place // 3) * 42.0
+        x = x_mm + (place % 3) * (wide + 15.0) + 13.0
+        y = y_mm + (place // 3) * 41.0
         shown = page.ruler.shorten(printable(name), 6.8, width_mm=wide, bold=True)
         page.text(x, y + 2.6, shown, size=6.8, bold=True)
         draw(page.axes(x, y + 7.0, width_mm=wide, height_mm=24.0))

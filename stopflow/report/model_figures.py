@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 from stopflow.report.data import ModelReportData, TracePair
 from stopflow.report.decimate import decimate_min_max
-from stopflow.report.model_numbers import Points, fit_lines, rank_columns
+from stopflow.report.model_numbers import Points, fit_lines, rank_columns, summarise_runs
 from stopflow.report.rounding import format_digits
 from stopflow.report.scales import name_log_ticks, use_log_x, use_log_y
 from stopflow.report.style import (
@@ -18,6 +18,7 @@ from stopflow.report.style import (
     LINE_STYLES,
     MARKERS,
     MUTED,
+    printable,
     shorten_middle,
 )
 
@@ -27,7 +28,10 @@ _NAMED = 6
 
 
 def draw_learning(axes: Axes, models: Sequence[ModelReportData]) -> None:
-    """Draw MAE against epoch, test in bold lines, training thin and pale."""
+    """Draw MAE against epoch, test in bold lines, training thin and pale.
+
+    Of several runs the median is drawn, of the test error the middle half as a band too.
+    """
     lowest, highest = np.inf, 0.0
     for place, model in enumerate(models):
         colour = CATEGORY_COLOURS[place % len(CATEGORY_COLOURS)]
@@ -40,33 +44,45 @@ def draw_learning(axes: Axes, models: Sequence[ModelReportData]) -> None:
         ):
             if column not in history:
                 continue
-            values = history[column].to_numpy(float)
-            known = np.isfinite(values) & (values > 0)
-            if not known.any():
+            curve = summarise_runs(history, column)
+            if not len(curve.epochs):
                 continue
-            epochs = history["epoch"].to_numpy(float)[known]
+            if curve.runs > 1 and "test" in column:
+                axes.fill_between(
+                    curve.epochs, curve.low, curve.high, color=colour, alpha=0.15, linewidth=0
+                )
             axes.plot(
-                epochs,
-                values[known],
+                curve.epochs,
+                curve.middle,
                 color=colour,
                 linewidth=width,
                 linestyle=line,
                 alpha=alpha,
                 label=label if len(models) == 1 or "test" in column else None,
-                marker="o" if known.sum() == 1 else None,
+                marker="o" if len(curve.epochs) == 1 else None,
+                markersize=4.0 if "test" in column else 2.5,
             )
-            lowest, highest = min(lowest, values[known].min()), max(highest, values[known].max())
+            lowest, highest = min(lowest, curve.low.min()), max(highest, curve.high.max())
     if lowest > 0 and highest / lowest > 6:
         use_log_y(axes, lowest / 1.4, highest * 1.3)
     else:
-        axes.set_ylim(bottom=0)
-    axes.set_xlabel("epoch")
+        axes.set_ylim(0, 1.15 * highest or 1.0)
+    _count_epochs(axes)
     axes.set_ylabel("mean absolute error / s⁻¹")
     if len(models) > 1:
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)
     elif axes.get_legend_handles_labels()[0]:
         axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=2, columnspacing=1.2)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _count_epochs(axes: Axes) -> None:
+    """Let whole epochs alone bear a number, also where there is only one."""
+    low, high = axes.get_xlim()
+    if high - low < 1:
+        middle = round((low + high) / 2)
+        axes.set_xlim(middle - 0.9, middle + 0.9)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.set_xlabel("epoch")
 
 
 def draw_fit_level(axes: Axes, level_per_s: float) -> None:
@@ -91,12 +107,17 @@ def draw_loss(axes: Axes, history: pd.DataFrame) -> None:
     """Draw the training loss against epoch."""
     values = history["loss"].to_numpy(float)
     known = np.isfinite(values)
-    axes.plot(history["epoch"][known], values[known], color=CATEGORY_COLOURS[0], linewidth=1.0)
+    axes.plot(
+        history["epoch"][known],
+        values[known],
+        color=CATEGORY_COLOURS[0],
+        linewidth=1.0,
+        marker="o" if known.sum() == 1 else None,
+    )
     positive = values[known & (values > 0)]
     if len(positive) and positive.max() / positive.min() > 6:
         use_log_y(axes, positive.min() / 1.3, positive.max() * 1.3)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel("epoch")
+    _count_epochs(axes)
     axes.set_ylabel("training loss")
 
 
@@ -112,7 +133,7 @@ def draw_ranks(axes: Axes, history: pd.DataFrame) -> None:
             label=f"layer {name.removeprefix('rank_')}",
         )
     axes.set_ylim(bottom=0)
-    axes.set_xlabel("epoch")
+    _count_epochs(axes)
     axes.set_ylabel("rank")
     axes.legend(loc="best")
 
@@ -190,7 +211,7 @@ def _scatter(
         if group.test:
             place = min(tests, _NAMED)
             colour, marker, size = CATEGORY_COLOURS[place], MARKERS[place], 3.2
-            named = "other test experiments" if tests == _NAMED else shorten_middle(group.label, 26)
+            named = "other test experiments" if tests == _NAMED else shorten_middle(group.label, 20)
             label = named if tests <= _NAMED else "_nolegend_"
             tests += 1
         else:
@@ -235,10 +256,10 @@ def draw_histogram(axes: Axes, points: Sequence[Points]) -> None:
     axes.legend(loc="upper right")
 
 
-def draw_worst(axes: Axes, pair: TracePair, *, actual: float, predicted: float) -> None:
+def draw_worst(axes: Axes, pair: TracePair, *, actual: float, predicted: float, unit: str) -> None:
     """Draw a trace with the best curves of the actual and of the predicted k."""
     time, signal = (np.asarray(array, dtype=float) for array in pair)
-    factor, unit = (1e3, "ms") if time[-1] - time[0] < 2 else (1.0, "s")
+    factor, seconds = (1e3, "ms") if time[-1] - time[0] < 2 else (1.0, "s")
     x, y = decimate_min_max((time - time[0]) * factor, signal, buckets=150)
     axes.plot(x, y, color=_TRAIN, linewidth=0.5)
     thin = slice(None, None, max(1, len(time) // 400))
@@ -246,7 +267,9 @@ def draw_worst(axes: Axes, pair: TracePair, *, actual: float, predicted: float) 
         if np.isfinite(k) and k > 0:
             curve = fit_lines(time, signal, k)
             axes.plot((time[thin] - time[0]) * factor, curve[thin], color=colour, linestyle=style)
-    axes.set_xlabel(f"time since the cut / {unit}", labelpad=1.5)
+    axes.set_xlabel(f"time since the cut / {seconds}", labelpad=1.5)
+    axes.set_ylabel(f"signal / {printable(unit)}", labelpad=1.5)
+    axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.annotate(
         f"actual {format_digits(actual, 3)}, predicted {format_digits(predicted, 3)} s⁻¹",
         (0.0, 1.03),

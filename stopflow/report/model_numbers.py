@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from stopflow.report.data import ModelReportData
 from stopflow.report.rounding import format_bytes
 
 FloatArray = NDArray[np.float64]
@@ -33,6 +34,47 @@ class Points:
     def relative(self) -> FloatArray:
         """Predicted over actual, minus 1."""
         return self.predicted / self.actual - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RunCurve:
+    """A column of the history over all runs.
+
+    Attributes
+    ----------
+    epochs
+        (n,) those that at least half the runs have.
+    middle, low, high
+        (n,) median and quartiles over the runs.
+    """
+
+    runs: int
+    epochs: FloatArray
+    middle: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+
+def summarise_runs(history: pd.DataFrame, column: str) -> RunCurve:
+    """Reduce a column of the history to its median and quartiles over the runs."""
+    known = history[np.isfinite(history[column].astype(float)) & (history[column] > 0)]
+    runs = int(known["run"].nunique()) if "run" in known else 1
+    groups = known.groupby("epoch")[column]
+    kept = groups.size() * 2 >= runs
+    low, middle, high = (groups.quantile(share)[kept] for share in (0.25, 0.5, 0.75))
+    return RunCurve(
+        runs=runs,
+        epochs=middle.index.to_numpy(float),
+        middle=middle.to_numpy(float),
+        low=low.to_numpy(float),
+        high=high.to_numpy(float),
+    )
+
+
+def count_runs(model: ModelReportData) -> int:
+    """Count the runs whose shots or curves are given."""
+    tables = (model.predictions, model.history)
+    return max([1, *(int(table["run"].nunique()) for table in tables if "run" in table)])
 
 
 def split_points(predictions: pd.DataFrame) -> list[Points]:
