@@ -90,6 +90,18 @@ def test_a_place_that_cannot_be_written_is_said_before_the_work(lab, run, monkey
     assert err.startswith("error: reports: permission denied; close it where it is open")
 
 
+@pytest.mark.parametrize("command", ["run", "ingest"])
+@pytest.mark.parametrize("wrong", ["nowhere", "shot.bka", "empty"])
+def test_a_wrong_folder_leaves_nothing_behind(lab, tmp_path, run, command, wrong):
+    shutil.copy(sorted(lab.glob("*.bka"))[0], tmp_path / "shot.bka")
+    (tmp_path / "empty").mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    code, _, err = run(command, wrong, "--reports", "deep/reports")
+    assert code == 2
+    assert err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 @pytest.mark.parametrize("book", ["start_values.XLSX", "Extended_Dataset.XLSX", "*.XLSX"])
 def test_a_missing_workbook_is_answered_with_rates_and_the_way_to_give_it(lab, run, book):
     for path in lab.glob(book):

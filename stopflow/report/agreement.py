@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,14 @@ from stopflow.report.summary import VERDICTS
 
 _LISTED = 10
 _ENOUGH = 5
+_KEY: dict[str, Any] = {
+    "fontsize": 6.4,
+    "handlelength": 1.6,
+    "handletextpad": 0.4,
+    "columnspacing": 1.1,
+    "borderpad": 0.2,
+}
+"""A key in one line, between title and frame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -83,12 +92,14 @@ def build_agreement_blocks(shots: pd.DataFrame) -> list[Block]:
         if len(lab.relative) >= _ENOUGH:
             draw_starts = partial(draw_start_difference, shots=starts) if len(starts) else None
             differences = partial(draw_difference, found=lab, other="lab")
-            blocks.append(pair_picture(differences, draw_starts, tall_mm=62.0))
+            blocks.append(pair_picture(differences, draw_starts, tall_mm=66.0, top_mm=8.5))
         blocks += _disagreement_blocks(shots)
     elif len(starts) >= _ENOUGH:
         blocks += [
             build_heading("Start of the fit: workbook and detected"),
-            pair_picture(partial(draw_start_difference, shots=starts), None, tall_mm=58.0),
+            pair_picture(
+                partial(draw_start_difference, shots=starts), None, tall_mm=62.0, top_mm=8.5
+            ),
         ]
     truth = compare_rates(shots, "k_true_per_s")
     if truth is not None:
@@ -104,7 +115,8 @@ def build_agreement_blocks(shots: pd.DataFrame) -> list[Block]:
             pair_picture(
                 partial(draw_difference, found=truth, other="truth"),
                 partial(draw_pulls, shots=_with_both(shots, "k_true_per_s")),
-                tall_mm=62.0,
+                tall_mm=66.0,
+                top_mm=8.5,
             )
         )
     return blocks
@@ -114,7 +126,11 @@ def describe_difference(found: Difference, other: str) -> str:
     """Say the difference in a sentence."""
     count = len(found.relative)
     if count == 1:
-        return f"The one shot differs from {other} by {_percent(found.median)}."
+        one = other.replace("rates", "rate").replace("workbooks", "workbook")
+        return (
+            "k of the one shot differs from "
+            f"{one.replace('shots', 'shot')} by {_percent(found.median)}."
+        )
     return (
         f"Compared with {other}, k differs by {_percent(found.median)} at the median of {count} "
         f"shots; 95 % of them lie between {_percent(found.low)} and {_percent(found.high)}."
@@ -141,18 +157,23 @@ def draw_difference(axes: Axes, *, found: Difference, other: str) -> None:
             )
     axes.axhline(0, color=MUTED, linewidth=0.5)
     axes.axhline(100 * found.median, color=INK, linewidth=0.9, label="median")
-    for limit in (found.low, found.high):
-        axes.axhline(100 * limit, color=INK, linewidth=0.7, linestyle=(0, (4, 2)))
+    for limit, label in ((found.low, "95 % of shots"), (found.high, None)):
+        axes.axhline(100 * limit, color=INK, linewidth=0.7, linestyle=(0, (4, 2)), label=label)
     axes.set_ylim(-108 * reach, 108 * reach)
     low, high = float(found.mean_per_s.min()), float(found.mean_per_s.max())
     if high / low > 8:
         use_log_x(axes, low / 1.2, high * 1.2)
     outside = int((np.abs(found.relative) > reach).sum())
-    beyond = f", {outside} beyond the frame at its edge" if outside else ""
-    axes.set_title(f"k against the {other}{beyond}", fontweight="normal", color=MUTED, fontsize=7)
-    axes.set_xlabel("mean of both rates / s⁻¹")
+    beyond = f"  ({outside} drawn at the edge)" if outside else ""
+    _title(axes, f"k against the {other}")
+    axes.set_xlabel(f"mean of both rates / s⁻¹{beyond}")
     axes.set_ylabel(f"k / k({other}) − 1, %")
-    axes.legend(loc="best", ncols=2)
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 0.99), ncols=5, **_KEY)
+
+
+def _title(axes: Axes, text: str) -> None:
+    """Write a quiet title above the line that a key may take."""
+    axes.set_title(text, fontweight="normal", color=MUTED, fontsize=7, pad=13.0)
 
 
 def _with_starts(shots: pd.DataFrame) -> pd.DataFrame:
@@ -180,7 +201,7 @@ def draw_start_difference(axes: Axes, *, shots: pd.DataFrame) -> None:
     )
     if k.max() / k.min() > 8:
         use_log_x(axes, k.min() / 1.2, k.max() * 1.2)
-    axes.set_title("start of the fit", fontweight="normal", color=MUTED, fontsize=7)
+    _title(axes, "start of the fit")
     axes.set_xlabel("k / s⁻¹")
     axes.set_ylabel("start detected − workbook / ms")
 
@@ -197,12 +218,10 @@ def draw_pulls(axes: Axes, *, shots: pd.DataFrame) -> None:
     grid = np.linspace(-5, 5, 200)
     normal = np.exp(-(grid**2) / 2) / np.sqrt(2 * np.pi)
     axes.plot(grid, normal, color=INK, label="expected")
-    axes.set_title(
-        "errors in units of the error stated", fontweight="normal", color=MUTED, fontsize=7
-    )
+    _title(axes, "errors in units of the error stated")
     axes.set_xlabel("(k − true k) / standard error")
     axes.set_ylabel("density")
-    axes.legend(loc="upper right")
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 0.99), ncols=2, **_KEY)
 
 
 def _disagreement_blocks(shots: pd.DataFrame) -> list[Block]:
@@ -231,7 +250,7 @@ def _disagreement_blocks(shots: pd.DataFrame) -> list[Block]:
     )
     return [
         build_subheading("Largest differences"),
-        Grid(columns=columns, rows=rows, size=6.8),
+        Grid(columns=columns, rows=rows, size=6.8, name="Largest differences"),
     ]
 
 

@@ -69,7 +69,7 @@ def _problem_grid(problems: pd.DataFrame) -> Grid:
         Column(title="Place"),
         Column(title="Found", wrap=True),
     )
-    return Grid(columns=columns, rows=tuple(rows), size=6.8)
+    return Grid(columns=columns, rows=tuple(rows), size=6.8, name="What was found in the input")
 
 
 def _provenance_grid(provenance: Mapping[str, object]) -> Grid:
@@ -87,7 +87,8 @@ def _provenance_grid(provenance: Mapping[str, object]) -> Grid:
         else:
             rows.append((name, _joined(value)))
     columns = (Column(title="Setting"), Column(title="Value", wrap=True))
-    return Grid(columns=columns, rows=tuple(rows) or (("–", "nothing was recorded"),), size=6.8)
+    listed = tuple(rows) or (("–", "nothing was recorded"),)
+    return Grid(columns=columns, rows=listed, size=6.8, name="Provenance")
 
 
 def _joined(value: object) -> str:
@@ -113,7 +114,7 @@ def _digest_blocks(data: KineticsReportData) -> list[Block]:
     columns = (
         Column(title="Experiment"),
         Column(title="Files", align="right"),
-        Column(title="SHA-256"),
+        Column(title="SHA-256", whole=True),
     )
     note = (
         "One SHA-256 an experiment, over the sorted lines “SHA-256, two blanks, file name” of its "
@@ -122,7 +123,7 @@ def _digest_blocks(data: KineticsReportData) -> list[Block]:
     return [
         build_subheading("Input files"),
         Paragraph(text=note, size=7.0, colour=MUTED, keep_with_next=True),
-        Grid(columns=columns, rows=tuple(rows), size=6.4),
+        Grid(columns=columns, rows=tuple(rows), size=6.4, name="Input files"),
     ]
 
 

@@ -11,7 +11,7 @@ from stopflow.report.conditions import build_series, constant_conditions
 from stopflow.report.data import KineticsReportData
 from stopflow.report.decimate import FloatArray
 from stopflow.report.experiment_figures import draw_traces
-from stopflow.report.experiment_numbers import build_experiment_picture
+from stopflow.report.experiment_numbers import build_experiment_picture, relative_cuts
 from stopflow.report.experiment_strip import draw_cuts, draw_rates
 from stopflow.report.flow import Block, Bookmark, Paragraph, Picture, build_subheading
 from stopflow.report.grid import Column, Grid
@@ -52,7 +52,7 @@ def build_experiment_blocks(
     said = [
         constant_conditions(shots),
         count_things(counts.files, "shot"),
-        f"{counts.fitted} fitted, {counts.warned} warned, {counts.refused} failed",
+        f"{counts.fitted} fitted, {counts.warned} warned, {counts.refused} refused",
     ]
     blocks: list[Block] = [
         _title(name, ruler, paper),
@@ -66,7 +66,9 @@ def build_experiment_blocks(
     below += [build_subheading("Verdicts"), _verdict_grid(shots, _series_of(data, shots))]
     if not counts.read:
         return [*blocks, Paragraph(text="No file of this experiment could be read."), *below]
-    caption = Paragraph(text=_caption(counts), size=6.6, colour=MUTED)
+    own_cuts = data.cuts[data.cuts["experiment"] == shots["experiment"].iloc[0]]
+    has_cuts = bool(relative_cuts(own_cuts, shots))
+    caption = Paragraph(text=_caption(counts, has_cuts=has_cuts), size=6.6, colour=MUTED)
     strip_mm = _STRIP_MM if counts.fitted else 0.0
     others = sum(
         block.height_mm(ruler, paper.text_width_mm) for block in (*blocks, caption, *below)
@@ -89,7 +91,7 @@ def _title(name: str, ruler: Ruler, paper: Paper) -> Paragraph:
     return Paragraph(text=name, size=size, bold=True, after_mm=0.6, leading=1.25, bookmark=bookmark)
 
 
-def _caption(counts: Counts) -> str:
+def _caption(counts: Counts, *, has_cuts: bool) -> str:
     shots = counts.read
     if not counts.fitted:
         return "Recorded signals; none could be fitted."
@@ -97,10 +99,18 @@ def _caption(counts: Counts) -> str:
     bold = "fits" if shots <= 6 else "fit of the shot of median k of each condition"
     return (
         f"{faint} (red where there is no rate). Bold: {bold}. Shaded: left out as mixing artefact. "
-        "Residuals: grey span of all shots, lines the mean of each condition. Below left: k for "
-        "other cuts, relative to the k reported, black the median. Below right: k of each shot "
-        "with its 95 % interval, open symbols not PASS, bar the mean."
+        f"Residuals: grey span of all shots, lines the mean of each condition. "
+        f"{_strip_caption(counts.fitted, has_cuts=has_cuts)}"
     )
+
+
+def _strip_caption(fitted: int, *, has_cuts: bool) -> str:
+    """Say what stands below the traces: one picture or two."""
+    cuts = "k for other cuts, relative to the k reported" + (", black the median" * (fitted > 3))
+    rates = "k of each shot with its 95 % interval, open symbols not PASS, bar the mean"
+    if not has_cuts:
+        return f"Below: {rates}."
+    return f"Below: {cuts}." if fitted == 1 else f"Below left: {cuts}. Below right: {rates}."
 
 
 def _paint(
@@ -173,6 +183,7 @@ def _models_grid(shots: pd.DataFrame) -> Grid:
         columns=tuple(columns[place] for place in kept),
         rows=tuple(tuple(row[place] for place in kept) for row in rows),
         size=6.8,
+        name="Models tried",
     )
 
 
@@ -224,4 +235,4 @@ def _verdict_grid(shots: pd.DataFrame, series: Sequence[Repeats]) -> Grid:
         Column(title="Shots", align="right"),
         Column(title="Reason and files", wrap=True),
     )
-    return Grid(columns=columns, rows=tuple(rows), size=6.8)
+    return Grid(columns=columns, rows=tuple(rows), size=6.8, name="Verdicts")

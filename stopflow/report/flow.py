@@ -80,10 +80,12 @@ class Paragraph:
         """Cut between two lines."""
         lines = self._lines(ruler, width_mm)
         fits = int((room_mm - self.before_mm) / self._step_mm)
+        if fits >= len(lines) and not self.keep_with_next:
+            return self, None
+        if len(lines) - fits == 1:
+            fits -= 1
         if fits < 2 or self.keep_with_next:
             return None, self
-        if fits >= len(lines):
-            return self, None
         return (
             _reworded(self, " ".join(lines[:fits])),
             _reworded(self, " ".join(lines[fits:])),
@@ -178,9 +180,12 @@ def leave_empty(axes: Axes) -> None:
     axes.remove()
 
 
-def pair_picture(left: Painter, right: Painter | None, *, tall_mm: float) -> Picture:
+def pair_picture(
+    left: Painter, right: Painter | None, *, tall_mm: float, top_mm: float = 5.0
+) -> Picture:
     """Two axes side by side, or one over the whole width."""
-    return row_picture([left] if right is None else [left, right], tall_mm=tall_mm)
+    painters = [left] if right is None else [left, right]
+    return row_picture(painters, tall_mm=tall_mm, top_mm=top_mm)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

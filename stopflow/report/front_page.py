@@ -65,9 +65,16 @@ def build_front_blocks(data: KineticsReportData) -> list[Block]:
             Paragraph(text=_table_note(data), size=6.8, colour=MUTED),
         ]
     blocks.append(build_heading("How far to trust them"))
+    statements = state_trust(data.shots, data.conditions)
+    last = len(statements) - 1
     blocks += [
-        Paragraph(text=f"•  {statement}", after_mm=1.0)
-        for statement in state_trust(data.shots, data.conditions)
+        # A list is parted where two of its lines stand on either side, if at all.
+        Paragraph(
+            text=f"•  {said}",
+            after_mm=1.0,
+            keep_with_next=place == 0 < last or place == last - 1,
+        )
+        for place, said in enumerate(statements)
     ]
     blocks.append(build_heading("What to repeat"))
     blocks += build_repeat_blocks(data.shots, data.conditions)
@@ -110,6 +117,7 @@ def _condition_grid(data: KineticsReportData) -> Grid:
     files = name_files_apart(data.shots, data.conditions)
     table = sort_conditions(data.conditions.assign(file=files))
     factor, unit = _concentration_unit(table["concentration_M"])
+    ionic = shared_unit(list(table["ionic_strength_M"]))
     shown = set(varying_columns(table)) | {
         name for name in ("concentration_M", "temperature_K") if np.isfinite(table[name]).any()
     }
@@ -118,7 +126,7 @@ def _condition_grid(data: KineticsReportData) -> Grid:
         *([Column(title="File")] if "file" in shown else []),
         *([Column(title="Substrate")] if "substrate" in shown else []),
         *([Column(title="Conc.", unit=unit, align="right")] if "concentration_M" in shown else []),
-        *([Column(title="I", unit="M", align="right")] if "ionic_strength_M" in shown else []),
+        *([Column(title="I", unit=ionic[1], align="right")] if "ionic_strength_M" in shown else []),
         *([Column(title="T", unit="K", align="right")] if "temperature_K" in shown else []),
         Column(title="Shots", align="right"),
         Column(title="k", unit="s⁻¹", align="right"),
@@ -133,8 +141,10 @@ def _condition_grid(data: KineticsReportData) -> Grid:
     for name, part in table.groupby("experiment", sort=False):
         if table["experiment"].nunique() > 1:
             rows.append((str(name),))
-        rows += [_condition_row(row, shown, factor) for row in part.to_dict("records")]
-    return Grid(columns=tuple(columns), rows=tuple(rows), size=6.9, after_mm=1.5)
+        rows += [_condition_row(row, shown, factor, ionic[0]) for row in part.to_dict("records")]
+    return Grid(
+        columns=tuple(columns), rows=tuple(rows), size=6.9, after_mm=1.5, name="Rates by condition"
+    )
 
 
 def _concentration_unit(concentrations_M: pd.Series) -> tuple[float, str]:
@@ -145,7 +155,7 @@ def _concentration_unit(concentrations_M: pd.Series) -> tuple[float, str]:
     return shared_unit(list(concentrations_M))
 
 
-def _condition_row(row: dict, shown: set[str], factor: float) -> tuple[str, ...]:
+def _condition_row(row: dict, shown: set[str], factor: float, ionic: float) -> tuple[str, ...]:
     error = float(row["k_stderr_per_s"])
     fitted, shots = int(row["fitted"]), int(row["shots"])
     spread = float(row["between_shot_sd_per_s"])
@@ -156,7 +166,7 @@ def _condition_row(row: dict, shown: set[str], factor: float) -> tuple[str, ...]
         value = float(row["concentration_M"])
         cells.append(_tidy(value * factor) if np.isfinite(factor) else format_concentration(value))
     if "ionic_strength_M" in shown:
-        cells.append(_tidy(float(row["ionic_strength_M"])))
+        cells.append(_tidy(ionic * float(row["ionic_strength_M"])))
     if "temperature_K" in shown:
         cells.append(_tidy(float(row["temperature_K"]), 5))
     return (

@@ -1,7 +1,7 @@
 """Tables on paper: columns as wide as their content, headers repeated on every page."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from stopflow.report.flow import Block
@@ -19,6 +19,7 @@ from stopflow.report.style import (
 _GAP_MM = 2.6
 _WIDEST_GAP_MM = 8.0
 _LEAST_WRAP_MM = 60.0
+_CONTINUED = ", continued"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,8 @@ class Column:
         Takes the width that is left and breaks its text into lines.
     verdict
         Cells are PASS, WARN or FAIL and get their sign and colour.
+    whole
+        Never cut short: other columns give way.
     """
 
     title: str
@@ -44,13 +47,21 @@ class Column:
     align: Literal["left", "right"] = "left"
     wrap: bool = False
     verdict: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grid:
     """A table that can be cut between rows.
 
-    A row of a single cell is a heading across all columns; it never stands last on a page.
+    A row of a single cell is a heading across all columns; it never stands last on a page, and is
+    said again where its rows run on to the next. A row whose first cell is empty goes on with the
+    row above and stays with it.
+
+    Attributes
+    ----------
+    name
+        Stands above the part on a further page, with "continued".
     """
 
     columns: tuple[Column, ...]
@@ -59,15 +70,21 @@ class Grid:
     after_mm: float = 4.0
     keep_with_next: bool = field(default=False)
     widths_mm: tuple[float, ...] = ()
+    name: str = ""
+    continued: bool = False
 
     @property
     def _line_mm(self) -> float:
         return self.size * 1.36 * MM_PER_POINT
 
     @property
+    def _lead_mm(self) -> float:
+        return self._line_mm + 1.6 if self.continued and self.name else 0.0
+
+    @property
     def _head_mm(self) -> float:
         lines = 2 if any(column.unit for column in self.columns) else 1
-        return lines * self._line_mm + 2.4
+        return self._lead_mm + lines * self._line_mm + 2.4
 
     def _shown(self, column: Column, cell: str) -> str:
         text = printable(cell)
@@ -85,7 +102,7 @@ class Grid:
             min(natural[p], _LEAST_WRAP_MM) if p in wraps else natural[p] for p in _all(natural)
         ]
         excess = sum(least) - room
-        texts = [p for p in _all(natural) if self.columns[p].align == "left" and p not in wraps]
+        texts = [p for p in _all(natural) if self._gives_way(p) and p not in wraps]
         while excess > 1e-6 and texts:
             widest = max(texts, key=lambda p: least[p])
             cut = min(excess, max(least[widest] * 0.1, 0.5))
@@ -96,6 +113,9 @@ class Grid:
         for place in wraps:
             least[place] += max(room - sum(least), 0.0) / len(wraps)
         return tuple(least)
+
+    def _gives_way(self, place: int) -> bool:
+        return self.columns[place].align == "left" and not self.columns[place].whole
 
     def _gap_mm(self, widths: Sequence[float], width_mm: float) -> float:
         """Spread the columns over the width, but not so far that a row falls apart."""
@@ -145,30 +165,40 @@ class Grid:
             if used > room_mm:
                 break
             count += 1
-        while count and len(self.rows[count - 1]) == 1:
+        if len(self.rows) - count == 1 and count > 3:
+            count -= 1
+        while 0 < count < len(self.rows) and self._together(count):
             count -= 1
         if count < min(2, len(self.rows)):
             return None, self
-        return self._part(self.rows[:count], widths), self._part(self.rows[count:], widths)
+        if count == len(self.rows):
+            return replace(self, widths_mm=widths), None
+        rest = (*self._running_heading(count), *self.rows[count:])
+        tail = replace(self, rows=rest, widths_mm=widths, continued=True)
+        return replace(self, rows=self.rows[:count], widths_mm=widths), tail
 
-    def _part(self, rows: tuple[tuple[str, ...], ...], widths: tuple[float, ...]) -> "Grid | None":
-        if not rows:
-            return None
-        return Grid(
-            columns=self.columns,
-            rows=rows,
-            size=self.size,
-            after_mm=self.after_mm,
-            widths_mm=widths,
-        )
+    def _together(self, place: int) -> bool:
+        """Whether a row may not be parted from the one above: a heading's, or one that goes on."""
+        return len(self.rows[place - 1]) == 1 or not self.rows[place][0]
+
+    def _running_heading(self, count: int) -> tuple[tuple[str], ...]:
+        """Say the heading of the row at `count` again, when the heading stands before it."""
+        if len(self.rows[count]) == 1:
+            return ()
+        before = [row[0] for row in self.rows[:count] if len(row) == 1]
+        return ((f"{before[-1].removesuffix(_CONTINUED)}{_CONTINUED}",),) if before else ()
 
     def draw(self, page: Page, x_mm: float, y_mm: float, *, width_mm: float) -> None:
         """Draw the header between two rules, then the rows."""
         widths = self.fit_widths(page.ruler, width_mm)
         gap = self._gap_mm(widths, width_mm)
         width_mm = sum(widths) + gap * (len(widths) - 1)
-        page.rule(x_mm, y_mm, length_mm=width_mm, colour=INK, width=0.8)
-        y = y_mm + self._line_mm + 0.2
+        if self._lead_mm:
+            lead = f"{self.name}{_CONTINUED}"
+            page.text(x_mm, y_mm + self._line_mm * 0.92, lead, size=self.size, colour=MUTED)
+        top = y_mm + self._lead_mm
+        page.rule(x_mm, top, length_mm=width_mm, colour=INK, width=0.8)
+        y = top + self._line_mm + 0.2
         self._draw_line(page, x_mm, y, [c.title for c in self.columns], widths, gap, bold=True)
         if any(column.unit for column in self.columns):
             units = [c.unit for c in self.columns]

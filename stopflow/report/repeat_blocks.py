@@ -14,7 +14,7 @@ from stopflow.report.repeats import (
     list_repeats,
     name_files,
 )
-from stopflow.report.summary import join_words
+from stopflow.report.summary import count_things, join_words
 
 
 def build_repeat_blocks(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[Block]:
@@ -47,8 +47,9 @@ def _what_to_do(wanted: pd.DataFrame) -> str:
         named = "shot that" if failed == 1 else "shots that"
         said.append(f"repeat {failed} {named} gave no usable rate")
     if warned:
+        things = f"{warned}" if failed else count_things(warned, "shot")
         named = "it" if warned == 1 else "them"
-        said.append(f"look at {warned} with a warning before using {named}")
+        said.append(f"look at {things} with a warning before using {named}")
     sentence = join_words(said)
     return f"{sentence[0].upper()}{sentence[1:]}."
 
@@ -69,4 +70,4 @@ def _grid(groups: Sequence[Repeats], *, counted: str, named: str) -> Grid:
         Column(title=counted, align="right"),
         Column(title=named, wrap=True),
     )
-    return Grid(columns=columns, rows=tuple(rows), size=6.8)
+    return Grid(columns=columns, rows=tuple(rows), size=6.8, name="What to repeat")

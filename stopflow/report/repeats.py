@@ -54,7 +54,7 @@ def group_series(doubtful: pd.DataFrame, conditions: pd.DataFrame) -> list[Repea
 def _group(rows: pd.DataFrame, names: Sequence[str]) -> list[Repeats]:
     groups: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
     for row, name in zip(rows.itertuples(index=False), names, strict=True):
-        reason = str(row.reason or "no reason given")
+        reason = "; ".join(split_reasons(row.reason)) or "no reason given"
         key = (str(row.verdict), str(row.experiment), reason_family(reason))
         groups.setdefault(key, []).append((reason, name))
     return [

@@ -5,6 +5,7 @@ the same decimal (the Particle Data Group's habit with a simpler threshold).
 """
 
 import math
+import re
 
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 MISSING = "–"
@@ -33,6 +34,18 @@ def significant_digits(value: float, error: float) -> int:
     if not (math.isfinite(value) and value != 0 and _usable(error)):
         return 3
     return max(math.floor(math.log10(abs(value))) + error_decimals(error) + 1, 1)
+
+
+_NEGATIVE = re.compile(r"(?<![\w.)−-])-(?=\.?\d)")
+_PERCENT = re.compile(r"(?<=\d)%(?!\w)")
+
+
+def set_numbers(text: str) -> str:
+    """Set the numbers of a sentence as print does: a true minus, a blank before %.
+
+    Hyphens in names and dates stay: a minus begins its word.
+    """
+    return _PERCENT.sub(" %", _NEGATIVE.sub("−", text))
 
 
 def _plain(value: float, decimals: int) -> str:

@@ -4,9 +4,12 @@ import math
 
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, NullLocator
 
 from stopflow.report.rounding import power
+
+_SHORT = 0.6
+"""Decades below which round numbers at equal steps read better than 1, 2 and 5."""
 
 
 def name_log_ticks(axis: Axis, low: float, high: float) -> None:
@@ -18,6 +21,11 @@ def name_log_ticks(axis: Axis, low: float, high: float) -> None:
         The range shown, both positive.
     """
     decades = math.log10(high / low)
+    if decades < _SHORT:
+        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+        axis.set_major_formatter(FuncFormatter(lambda value, _place: f"{value:.6g}"))
+        axis.set_minor_locator(NullLocator())
+        return
     step = max(1, math.ceil(decades / 7))
     axis.set_major_locator(LogLocator(base=10.0**step, numticks=12))
     axis.set_major_formatter(FuncFormatter(_plain_tick))

@@ -1,5 +1,6 @@
 """The numbers behind the secondary plots: points from the conditions, curves from the fits."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import permutations
@@ -11,10 +12,11 @@ from scipy.constants import Boltzmann, Planck, R
 from stopflow.kinetics.regression import hyperbola, line
 from stopflow.report.conditions import shared_unit
 from stopflow.report.decimate import FloatArray
-from stopflow.report.rounding import format_pm
+from stopflow.report.rounding import format_concentration, format_pm
 from stopflow.report.style import printable
 
 K_ON_AT = "k_on at "
+_IONIC = re.compile(r"\bI = ([\d.]+(?:e-?\d+)?) M\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -129,7 +131,7 @@ def _picture(part: pd.DataFrame, points: pd.DataFrame, *, named: bool) -> Second
     chosen = part[part["chosen"].astype(bool) & is_parameter(part)]
     title = str(part["experiment"].iloc[0]) if named else ""
     return SecondaryPicture(
-        title=printable(title or str(part["group"].iloc[0])),
+        title=printable(title or name_group(str(part["group"].iloc[0]))),
         kind=kind,
         x_label=x_label,
         y_label=y_label,
@@ -140,6 +142,11 @@ def _picture(part: pd.DataFrame, points: pd.DataFrame, *, named: bool) -> Second
         curves=tuple(curves),
         said=tuple(describe_parameter(row) for row in chosen.to_dict("records")),
     )
+
+
+def name_group(group: str) -> str:
+    """Write the ionic strength in a group's name as it stands elsewhere: I = 0.086 M as 86 mM."""
+    return _IONIC.sub(lambda found: f"I = {format_concentration(float(found[1]))}", group)
 
 
 def is_parameter(secondary: pd.DataFrame) -> "pd.Series[bool]":

@@ -17,11 +17,12 @@ from stopflow.report.flow import (
     row_picture,
 )
 from stopflow.report.grid import Column, Grid
-from stopflow.report.rounding import format_interval, format_pm
+from stopflow.report.rounding import format_interval, format_pm, set_numbers
 from stopflow.report.secondary_numbers import (
     SecondaryPicture,
     build_pictures,
     is_parameter,
+    name_group,
     tidy_unit,
 )
 from stopflow.report.style import (
@@ -70,7 +71,7 @@ def build_secondary_blocks(data: KineticsReportData) -> list[Block]:
         if group
     ]
     if overlaid:
-        blocks.append(row_picture(overlaid, tall_mm=88.0, top_mm=12.0))
+        blocks.append(row_picture(overlaid, tall_mm=80.0, top_mm=12.0))
     blocks.append(secondary_grid(data.secondary))
     blocks.append(
         Paragraph(
@@ -118,7 +119,7 @@ def draw_secondary(axes: Axes, *, pictures: Sequence[SecondaryPicture]) -> None:
             picture.y,
             linestyle="none",
             marker=marker,
-            markersize=3.2,
+            markersize=4.0,
             markerfacecolor=colour,
             markeredgecolor="white",
             markeredgewidth=0.3,
@@ -171,6 +172,7 @@ def secondary_grid(secondary: pd.DataFrame) -> Grid:
         taken = [own[own["chosen"].astype(bool)] for own in plots]
         pairs = zip(taken, plots, strict=True)
         shown = pd.concat([own if len(own) else plot for own, plot in pairs])
+        group = name_group(str(group))
         rows.append((f"{name}  ·  {group}" if name and group else name or group or "all shots",))
         for kind, own in shown.groupby("kind", sort=False):
             rows += _model_rows(str(kind), own)
@@ -186,11 +188,11 @@ def secondary_grid(secondary: pd.DataFrame) -> Grid:
     if not any(len(row) > 1 and row[-1] for row in rows):
         columns = columns[:-1]
         rows = [row if len(row) == 1 else row[:-1] for row in rows]
-    return Grid(columns=columns, rows=tuple(rows), size=6.8)
+    return Grid(columns=columns, rows=tuple(rows), size=6.8, name="Secondary plots")
 
 
 def _model_rows(kind: str, own: pd.DataFrame) -> list[tuple[str, ...]]:
-    remark = str(own["text"].iloc[0]).partition(";")[2].strip()
+    remark = set_numbers(str(own["text"].iloc[0]).partition(";")[2].strip())
     rows: list[tuple[str, ...]] = []
     for number, row in enumerate(own[is_parameter(own)].to_dict("records")):
         value, error = float(row["value"]), float(row["stderr"])

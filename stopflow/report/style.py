@@ -7,6 +7,7 @@ style or a word. All pictures are drawn inside `styled`, which restores matplotl
 
 import functools
 import itertools
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,12 @@ from matplotlib.colors import to_hex
 from matplotlib.ft2font import FT2Font, LoadFlags
 
 from stopflow.errors import SettingsError
+
+_BREAKS = re.compile(
+    r"(?<![±=]) (?![±=%])"
+    r"(?!(?<=[\d⁰¹²³⁴-⁹] )(?:[mµn]?[sM]|min|K|kJ/mol|J/\(mol|Volt|V|AU|mV)(?:⁻|[^\w]|$))"
+)
+"""Blanks at which a line may end: not beside ± and =, nor between a number and its unit."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -206,7 +213,10 @@ class Ruler:
         return _elided(text, low)
 
     def wrap(self, text: str, size: float, *, width_mm: float, bold: bool = False) -> list[str]:
-        """Break text into lines at blanks; a word wider than the line is broken inside."""
+        """Break text into lines at blanks; a word wider than the line is broken inside.
+
+        A number stays with its error and its unit.
+        """
         lines: list[str] = []
         line = ""
         for word in self._words(text, size, width_mm=width_mm, bold=bold):
@@ -221,7 +231,7 @@ class Ruler:
 
     def _words(self, text: str, size: float, *, width_mm: float, bold: bool) -> Sequence[str]:
         words: list[str] = []
-        for word in text.split(" "):
+        for word in _BREAKS.split(text):
             rest = word
             while len(rest) > 1 and self.width_mm(rest, size, bold=bold) > width_mm:
                 cut = 1

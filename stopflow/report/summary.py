@@ -7,7 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from stopflow.report.rounding import format_digits, format_pm, format_time, format_value
+from stopflow.report.rounding import (
+    format_digits,
+    format_pm,
+    format_time,
+    format_value,
+    set_numbers,
+)
+from stopflow.report.secondary_numbers import name_group
 from stopflow.report.style import shorten_middle
 
 VERDICTS = ("PASS", "WARN", "FAIL")
@@ -66,8 +73,8 @@ def count_unreadable(shots: pd.DataFrame) -> int:
 
 
 def split_reasons(reason: object) -> list[str]:
-    """Split the text of a `reason` cell into single reasons."""
-    return [part.strip() for part in str(reason or "").split(";") if part.strip()]
+    """Split the text of a `reason` cell into single reasons, their numbers set as in print."""
+    return [set_numbers(part.strip()) for part in str(reason or "").split(";") if part.strip()]
 
 
 def reason_family(reason: str) -> str:
@@ -159,9 +166,10 @@ def _scatter(conditions: pd.DataFrame) -> list[str]:
     if not len(ratio):
         return ["No condition has replicates, so the scatter between shots is not known."]
     typical = median_scatter(conditions)
+    median_of = f" (median of {len(ratio)} conditions)" if len(ratio) > 1 else ""
     text = (
         f"Replicate shots scatter {format_digits(typical, 2)} times as much as the error of one "
-        f"shot says (median of {len(ratio)} conditions)"
+        f"shot says{median_of}"
     )
     if typical > 1.5:
         text += "; trust the intervals of the conditions, which come from the replicates"
@@ -244,7 +252,7 @@ def summarise_secondary(secondary: pd.DataFrame) -> str:
 
 
 def _place(row: Mapping[Hashable, object]) -> str:
-    named = str(row["experiment"] or row["group"] or "all shots")
+    named = str(row["experiment"] or name_group(str(row["group"])) or "all shots")
     return shorten_middle(named, _NAME_LENGTH)
 
 

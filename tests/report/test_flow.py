@@ -52,6 +52,33 @@ def test_a_paragraph_that_just_fits_leaves_nothing_for_the_next_page(ruler):
         assert all(item.block.text.strip() for page in pages for item in page)
 
 
+def test_a_number_stays_with_its_error_and_its_unit(ruler):
+    text = "k_on: (1.194 ± 0.004)×10⁶ M⁻¹ s⁻¹ (I = 0.106 M); then 12.5 ms, 1.2 % and 7 shots "
+    for width in range(60, 150):
+        lines = ruler.wrap(text * 3, 8.0, width_mm=float(width))
+        assert " ".join(lines) == text * 3
+        for line in lines:
+            assert not line.endswith(("±", "=", "10⁶", "M⁻¹", "12.5", "1.2", "0.106"))
+            assert not line.startswith(("±", "=", "%", "s⁻¹", "ms"))
+
+
+def test_rows_that_go_on_stay_with_the_row_above(ruler):
+    columns = (Column(title="Model"), Column(title="Parameter"))
+    models = [(("Line", "k_on"), ("", "k_off"), ("", "r"))] * 30
+    rows = (("first",), *(row for model in models for row in model))
+    grid = Grid(columns=columns, rows=rows, name="Fits")
+    for room in range(20, 200):
+        head, tail = grid.split(ruler, width_mm=170.0, room_mm=float(room))
+        if head is None or tail is None:
+            continue
+        assert tail.rows[:1] == (("first, continued",),)
+        assert tail.rows[1][0] == "Line"
+        assert head.rows + tail.rows[1:] == rows
+        further, _ = tail.split(ruler, width_mm=170.0, room_mm=60.0)
+        if further is not None:
+            assert further.rows[0] == ("first, continued",)
+
+
 def test_a_heading_never_stands_last_on_a_page(ruler):
     paper = PAPERS["a4"]
     for filler in range(40, 60):

@@ -3,9 +3,11 @@
 import csv
 import io
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import report_lab
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -17,7 +19,10 @@ from stopflow.report.comparison_figures import draw_bias, draw_runs
 from stopflow.report.comparison_numbers import list_bias, list_runs
 from stopflow.report.kinetics import write_kinetics_pdf
 from stopflow.report.model import write_model_pdf
+from stopflow.report.model_figures import draw_learning, draw_loss
+from stopflow.report.model_numbers import count_runs, summarise_runs
 from stopflow.report.page import Page
+from stopflow.report.pdf import MANY_SHEETS, split_parts
 
 SIZES = {"a4": (595.3, 841.9), "letter": (612.0, 792.0)}
 
@@ -34,6 +39,14 @@ def _text(path):
     return "\n".join(page.extract_text() for page in PdfReader(path).pages)
 
 
+def _entries(entries):
+    for entry in entries:
+        if isinstance(entry, list):
+            yield from _entries(entry)
+        else:
+            yield entry
+
+
 def _outline(entries, depth=0):
     for entry in entries:
         if isinstance(entry, list):
@@ -46,6 +59,30 @@ def test_same_input_same_bytes(lab, written, tmp_path):
     again = tmp_path / "again.pdf"
     write_kinetics_pdf(lab, again)
     assert again.read_bytes() == written[0].read_bytes()
+
+
+def test_two_processes_write_the_same_bytes_as_one(tmp_path):
+    names = [f"run {number:02d}" for number in range(MANY_SHEETS)]
+    long = report_lab.build_lab(names=names, concentrations=(1e-5,), replicates=1, points=51)
+    one, two = tmp_path / "one.pdf", tmp_path / "two.pdf"
+    calls = []
+    write_kinetics_pdf(long, one, progress=lambda *done: calls.append(done))
+    write_kinetics_pdf(long, two, processes=2)
+    assert one.read_bytes() == two.read_bytes()
+    reader = PdfReader(one)
+    total = len(reader.pages)
+    assert len(split_parts(total)) == 2
+    assert calls == [(i, total) for i in range(1, total + 1)]
+    marked = {
+        entry.title: reader.get_destination_page_number(entry) for entry in _entries(reader.outline)
+    }
+    for name in names:
+        assert name in reader.pages[marked[name]].extract_text()
+
+
+@pytest.mark.parametrize("sheets", [0, 1, MANY_SHEETS - 1, MANY_SHEETS, 101])
+def test_parts_hold_every_sheet_once(sheets):
+    assert [place for part in split_parts(sheets) for place in part] == list(range(sheets))
 
 
 def test_the_questions_are_answered_in_order_and_text_can_be_copied(lab, written):
@@ -79,6 +116,62 @@ def test_results_are_attached_as_csv_and_json(lab, written):
     assert results["counts"]["fitted"] == int(np.isfinite(lab.shots["k_per_s"]).sum())
     assert results["provenance"]["command"] == "stopflow ingest data/"
     assert len(results["conditions"]) == len(lab.conditions)
+
+
+def test_numbers_in_reasons_have_a_true_minus_on_paper_and_a_plain_one_in_tables(lab, tmp_path):
+    reason = "k drifts by -7.7% from first to last (a-3.bka)"
+    doubted = lab.conditions.assign(verdict="WARN", reason=reason)
+    warned = lab.shots.assign(verdict="WARN", reason="slope -0.5 (b-7.bka)")
+    path = tmp_path / "k.pdf"
+    write_kinetics_pdf(replace(lab, conditions=doubted, shots=warned), path)
+    text = " ".join(_text(path).split())
+    assert "k drifts by −7.7 % from first to last (a-3.bka)" in text
+    assert "slope −0.5 (b-7.bka)" in text
+    assert "-7.7" not in text
+    assert "-0.5" not in text
+    attached = PdfReader(path).attachments
+    assert reason in attached["conditions.csv"][0].decode()
+    assert "slope -0.5" in attached["rates.csv"][0].decode()
+
+
+def test_a_long_table_of_conditions_goes_on_under_its_name(tmp_path):
+    levels = [1e-6 * (1 + step) for step in range(60)]
+    long = report_lab.build_lab(
+        names=("all in one", "more"), concentrations=levels, replicates=1, points=51
+    )
+    path = tmp_path / "k.pdf"
+    write_kinetics_pdf(long, path)
+    first, second = (page.extract_text() for page in PdfReader(path).pages[:2])
+    for question in ("What are my rates?", "Can I trust them?", "What should I repeat?"):
+        assert question in first
+    assert "continued" not in first
+    assert "Rates by condition, continued" in second
+    assert "all in one, continued" in second
+    assert "95 % interval" in second
+
+
+@pytest.mark.parametrize(
+    ("case", "said", "unsaid"),
+    [
+        ("one_trace", "Below: k for other cuts", "Below right"),
+        ("no_cuts", "Below: k of each shot", "Below left"),
+        ("no_concentrations", "Below left: k for other cuts", "Below: k"),
+    ],
+)
+def test_the_caption_names_the_pictures_that_are_there(case, said, unsaid, tmp_path):
+    path = tmp_path / "k.pdf"
+    write_kinetics_pdf(report_lab.build_odd_labs(points=201, series=2)[case], path)
+    text = " ".join(_text(path).split())
+    assert said in text
+    assert unsaid not in text
+    assert "of 1 conditions" not in text
+
+
+def test_digests_are_never_cut_short(tmp_path):
+    data = report_lab.build_odd_labs(points=101, series=2)["long_names"]
+    path = tmp_path / "k.pdf"
+    write_kinetics_pdf(data, path)
+    assert len(re.findall(r"\b[0-9a-f]{64}\b", _text(path))) == 2
 
 
 def test_fonts_are_embedded_truetype(written):
@@ -258,6 +351,62 @@ def test_a_comparison_says_its_spread_its_bias_and_the_bound(paper, tmp_path):
     )
     assert float(row["ratio_to_bound"]) == pytest.approx(4.56)
     assert float(row["test_mae_sd_per_s"]) == pytest.approx(0.25)
+
+
+def with_runs(model, shifts):
+    """The model with a run for each shift of its test error, and held-out shots of each."""
+    held = model.predictions[model.predictions["split"] == "test"]
+    later = [held.assign(run=run) for run in range(2, len(shifts) + 1)]
+    return replace(
+        model,
+        predictions=pd.concat([model.predictions.assign(run=1), *later], ignore_index=True),
+        history=pd.concat(
+            [
+                model.history.assign(run=run, test_mae_per_s=model.history["epoch"] + shift)
+                for run, shift in enumerate(shifts, start=1)
+            ],
+            ignore_index=True,
+        ),
+    )
+
+
+def test_curves_and_shots_of_a_comparison_are_those_of_all_runs(tmp_path):
+    one = report_lab.build_model(epochs=6, name="dlrt")
+    several = with_runs(one, (1.0, 2.0, 9.0))
+    assert count_runs(one) == 1
+    assert count_runs(several) == 3
+    curve = summarise_runs(several.history, "test_mae_per_s")
+    np.testing.assert_allclose(curve.middle, np.arange(1, 7) + 2.0)
+    np.testing.assert_allclose(curve.low, np.arange(1, 7) + 1.5)
+    np.testing.assert_allclose(curve.high, np.arange(1, 7) + 5.5)
+    stopped = several.history[(several.history["run"] == 1) | (several.history["epoch"] < 4)]
+    assert summarise_runs(stopped, "test_mae_per_s").epochs.max() == 3
+    drawn = Figure().add_subplot()
+    draw_learning(drawn, [several, one])
+    np.testing.assert_allclose(drawn.lines[0].get_ydata(), curve.middle)
+    path = tmp_path / "c.pdf"
+    write_compare_pdf([several, one], path)
+    text = " ".join(_text(path).split())
+    assert "median over all runs" in text
+    assert "held-out shots of all runs" in text
+    write_compare_pdf([one], path)
+    assert "all runs" not in _text(path)
+
+
+@pytest.mark.parametrize("draw", [draw_learning, lambda axes, models: draw_loss(axes, models[0])])
+def test_a_single_epoch_is_a_point_inside_the_frame(draw):
+    model = report_lab.build_model(epochs=1)
+    only = replace(model, history=model.history.drop(columns=["rank_1", "rank_2", "rank_3"]))
+    axes = Figure().add_subplot()
+    if draw is draw_learning:
+        draw(axes, [only])
+    else:
+        draw(axes, [only.history])
+    for line in axes.lines:
+        assert line.get_marker() == "o"
+        assert axes.get_ylim()[0] < line.get_ydata()[0] < 0.95 * axes.get_ylim()[1]
+    low, high = axes.get_xlim()
+    assert [tick for tick in axes.get_xticks() if low <= tick <= high] == [1.0]
 
 
 def test_runs_and_bias_are_drawn_where_the_numbers_are():

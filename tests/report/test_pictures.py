@@ -214,9 +214,9 @@ def test_series_are_doubted_for_their_own_reasons_alone(lab):
     fine = lab.shots.assign(verdict="PASS")
     named = say_repeats(fine, conditions.iloc[:2])
     assert named.startswith(f"Look at the series {conditions['experiment'].iloc[1]}, ")
-    assert named.endswith("20 µM: k drifts by 9% from first to last.")
+    assert named.endswith("20 µM: k drifts by 9 % from first to last.")
     many = conditions.assign(reason="k drifts by 4% from first to last")
-    assert f"{len(many)} series: k drifts by 4%" in say_repeats(fine, many)
+    assert f"{len(many)} series: k drifts by 4 %" in say_repeats(fine, many)
     passed = say_repeats(lab.shots.assign(verdict="PASS"), lab.conditions.assign(verdict="PASS"))
     assert passed.startswith("Nothing")
 

@@ -14,6 +14,7 @@ from stopflow.report.rounding import (
     format_pm,
     format_time,
     format_value,
+    set_numbers,
 )
 
 
@@ -80,3 +81,9 @@ def test_values_without_error_keep_their_digits():
     assert format_digits(99.96, 3) == "100"
     assert format_digits(1234.5, 2) == "1200"
     assert format_value(7.25e8, 1e6) == "7.250×10⁸"
+
+
+def test_numbers_of_a_sentence_are_set_as_in_print():
+    assert set_numbers("drifts by -7.7% to -.5") == "drifts by −7.7 % to −.5"
+    for same in ("2024-03-01", "shot-07.bka", "1e-05 M", "exp(-k t)", "a--b", "100 %"):
+        assert set_numbers(same) == same
