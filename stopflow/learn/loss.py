@@ -1,21 +1,15 @@
 """What training makes small; all on the network's own scale of the target."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import torch
 from torch import Tensor
-from torch.nn import functional
+
+from stopflow.lowrank import MEAN_ABSOLUTE, MEAN_SQUARE, Loss, huber
 
 SMOOTH_BELOW: Final = 0.02
 """Errors below this share of the target's SD count squared, those above linearly."""
-
-Loss = Callable[[Tensor, Tensor], Tensor]
-
-
-def smooth_l1(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Huber's loss over its turning point (Huber 1964, doi:10.1214/aoms/1177703732)."""
-    return functional.smooth_l1_loss(outputs, targets, beta=SMOOTH_BELOW)
 
 
 def gaussian_nll(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -25,8 +19,8 @@ def gaussian_nll(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 LOSSES: Final[Mapping[str, Loss]] = {
-    "smooth-l1": smooth_l1,
-    "mse": functional.mse_loss,
-    "l1": functional.l1_loss,
+    "smooth-l1": huber(SMOOTH_BELOW),
+    "mse": MEAN_SQUARE,
+    "l1": MEAN_ABSOLUTE,
 }
 """Losses of one output."""

@@ -4,14 +4,15 @@ A network is a chain of layers out of `LAYERS`; a stepper trains it, whatever th
 call a batch:
 
 >>> import torch
->>> from stopflow.lowrank import LayerSpec, StepSettings, build_network, build_stepper
+>>> from stopflow.lowrank import (
+...     MEAN_SQUARE, LayerSpec, StepSettings, build_network, build_stepper)
 >>> generator = torch.Generator().manual_seed(1)
 >>> x, y = torch.randn(64, 200, generator=generator), torch.randn(64, 1, generator=generator)
 >>> specs = [LayerSpec(type="dlrt", dim=32, rank=8),
 ...          LayerSpec(type="dense", dim=1, activation="linear")]
 >>> network = build_network(200, specs, generator=generator)
 >>> stepper = build_stepper(network, StepSettings(optimiser="adam", learning_rate=1e-3))
->>> losses = [stepper.step(x, y, loss=torch.nn.functional.mse_loss).loss for _ in range(200)]
+>>> losses = [stepper.step(x, y, loss=MEAN_SQUARE).loss for _ in range(200)]
 >>> losses[-1] < 0.1 * losses[0]
 True
 """
@@ -22,6 +23,7 @@ from stopflow.lowrank.counts import count_parameters, published_count
 from stopflow.lowrank.factors import InputBasis
 from stopflow.lowrank.layers import LAYERS
 from stopflow.lowrank.lora import adapt, merge, unmerge
+from stopflow.lowrank.losses import MEAN_ABSOLUTE, MEAN_SQUARE, ClosedLoss, Loss, huber
 from stopflow.lowrank.network import LayerSpec, Network, build_network
 from stopflow.lowrank.rowspace import RowSpace, RowSpaceDecision, decide_row_space
 from stopflow.lowrank.settings import OPTIMISERS, StepSettings
@@ -30,11 +32,15 @@ from stopflow.lowrank.stepper import Stepper, StepResult, build_stepper
 __all__ = [
     "ACTIVATIONS",
     "LAYERS",
+    "MEAN_ABSOLUTE",
+    "MEAN_SQUARE",
     "OPTIMISERS",
+    "ClosedLoss",
     "Compressed",
     "CompressedLayer",
     "InputBasis",
     "LayerSpec",
+    "Loss",
     "Network",
     "RowSpace",
     "RowSpaceDecision",
@@ -47,6 +53,7 @@ __all__ = [
     "compress",
     "count_parameters",
     "decide_row_space",
+    "huber",
     "merge",
     "published_count",
     "unmerge",

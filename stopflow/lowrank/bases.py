@@ -3,7 +3,7 @@
 A step moves K = U T to K1 = U T - b A with a direction A, and L = V T^T likewise. Its new basis
 U1 = K1 R^-1 needs only R^T R = K1^T K1, which is a formula in small matrices:
 
-    H = (T - b C)^T (T - b C) + b^2 (A^T A - C^T C),    C = U^T A.
+    H = Y + Y^T + b^2 A^T A,    Y = T^T (T / 2 - b C),    C = U^T A.
 
 For the gradient direction A = delta^T P, both C = D^T P and A^T A = P^T (delta delta^T) P come
 from batch-sized products. All of it is float64 and batched over layers of equal rank.
@@ -54,20 +54,17 @@ def turn(core: Tensor, gamma: Tensor, energy: Tensor, step: Tensor) -> Turn:
     step
         b, (g, 1, 1), float64.
     """
-    dtype, (gamma, energy) = gamma.dtype, torch.stack([gamma, energy]).double().unbind()
-    moved = torch.addcmul(core, gamma, step, value=-1)
-    outside = torch.baddbmm(energy, gamma.mT, gamma, alpha=-1).mul_(step.square())
-    gram = torch.baddbmm(outside, moved.mT, moved)
+    half = torch.addcmul(core * 0.5, gamma.double(), step, value=-1)
+    gram = torch.bmm(core.mT, half)
+    gram = (gram + gram.mT).addcmul_(energy.double(), step.square())
     upper, info = torch.linalg.cholesky_ex(gram, upper=True)
     weakest = float((_diagonal(upper).square() / _diagonal(gram)).amin())
     if info.any() or math.isnan(weakest):
         weakest = 0.0
-    inverse = torch.linalg.solve_triangular(upper, _identity(gram), upper=True)
-    found = inverse.new_empty(3, *inverse.shape)
-    torch.bmm(core, inverse, out=found[0])
-    torch.bmm(moved, inverse, out=found[1])
-    torch.mul(inverse, step, out=found[2])
-    coefficient, overlap, inverse = found.to(dtype).unbind()
+    inverse = torch.linalg.solve_triangular(upper.mT, _identity(gram), upper=False).mT
+    coefficient = torch.bmm(core, inverse).to(gamma.dtype)
+    inverse = (inverse * step).to(gamma.dtype)
+    overlap = torch.baddbmm(coefficient, gamma, inverse, alpha=-1)
     return Turn(coefficient=coefficient, overlap=overlap, inverse=inverse, weakest=weakest)
 
 
@@ -146,11 +143,11 @@ def _turn_all(
     pushes: Sequence[Push], gamma: Tensor, energy: Tensor
 ) -> tuple[Turn, list[Tensor], bool]:
     """Return the turn in the layers' dtype, the cores M^T T N, and whether to use them."""
-    core = torch.stack([push.core for push in pushes]).double()
-    steps = core.new_tensor([push.step for push in pushes] * 2).view(-1, 1, 1)
-    turned = turn(torch.cat([core, core.mT]), gamma, energy, steps)
+    own = torch.stack([push.core for push in pushes])
+    both = torch.cat([own, own.mT]).double()
+    steps = both.new_tensor([push.step for push in pushes] * 2).view(-1, 1, 1)
+    turned = turn(both, gamma, energy, steps)
     left, right = turned.overlap.split(len(pushes))
-    own = core.to(gamma.dtype)
     cores = torch.bmm(torch.bmm(left.mT, own), right).unbind()
     return turned, list(cores), turned.weakest > 1e4 * torch.finfo(gamma.dtype).eps
 
@@ -158,9 +155,10 @@ def _turn_all(
 def _move_along_gradients(pushes: Sequence[Push]) -> tuple[list[Moved] | None, float]:
     """Move along A_K = delta^T P and A_L = x^T D, never forming either."""
     count, tapes = len(pushes), [push.tape for push in pushes]
-    right = torch.stack([t.xv for t in tapes] + [t.deltau for t in tapes])
+    xv = [tape.xv for tape in tapes]
+    again = torch.stack([*xv, *(tape.deltau for tape in tapes), *xv])
+    right, swapped = again[: 2 * count], again[count:]
     kernel = torch.stack([t.delta_gram() for t in tapes] + [t.input_gram() for t in tapes])
-    swapped = right.roll(count, 0)
     gamma = torch.bmm(swapped.mT, right)
     energy = torch.bmm(right.mT, torch.bmm(kernel, right))
     turned, cores, sound = _turn_all(pushes, gamma, energy)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
+from stopflow.lowrank.losses import MEAN_SQUARE
 from stopflow.lowrank.naive import naive_augmented_step, naive_kls_step
 from stopflow.lowrank.network import LayerSpec, Network, build_network
 from stopflow.lowrank.settings import StepSettings
@@ -18,7 +19,7 @@ _RATE = 1e-6
 _THETA = 0.01
 BASELINE = "dense, Adam fused, tuned"
 STEPS_A_VISIT = 5
-Step = Callable[[Tensor, Tensor, Tensor], None]
+Step = Callable[[Tensor, Tensor, Tensor | None], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +110,8 @@ def visit_of(variant: Variant, size: BenchSize, data: BenchData, batch: int) -> 
     generator = torch.Generator().manual_seed(2)
     device = data.inputs.device
     count = max(STEPS_A_VISIT, variant.cadence)
-    inputs = data.inputs.new_empty(batch, data.inputs.shape[1])
+    rows_of_all, columns = data.inputs.shape
+    inputs = data.inputs.new_empty(batch, columns)
 
     def visit() -> float:
         chosen = [
@@ -120,7 +122,9 @@ def visit_of(variant: Variant, size: BenchSize, data: BenchData, batch: int) -> 
         start = time.perf_counter()
         for rows in chosen:
             torch.index_select(data.inputs, 0, rows, out=inputs)
-            gram = data.gram.index_select(0, rows).index_select(1, rows)
+            gram = None
+            if columns > rows_of_all:  # else a new product costs less than gathering the old one
+                gram = data.gram.index_select(0, rows).index_select(1, rows)
             step(inputs, data.targets.index_select(0, rows), gram)
         _synchronise(device)
         return (time.perf_counter() - start) / count
@@ -159,8 +163,8 @@ def _step_of(variant: Variant, size: BenchSize, data: BenchData) -> Step:
     )
     stepper = build_stepper(network, settings)
 
-    def step(x: Tensor, y: Tensor, gram: Tensor) -> None:
-        stepper.step(x, y, loss=mse_loss, gram=gram)
+    def step(x: Tensor, y: Tensor, gram: Tensor | None) -> None:
+        stepper.step(x, y, loss=MEAN_SQUARE, gram=gram)
 
     return step
 
@@ -169,7 +173,7 @@ def _torch_step(network: Network, *, fused: bool) -> Step:
     """Return the step most people write: autograd and `torch.optim.Adam`."""
     optimiser = torch.optim.Adam(network.parameters(), lr=_RATE, fused=fused or None)
 
-    def step(x: Tensor, y: Tensor, _gram: Tensor) -> None:
+    def step(x: Tensor, y: Tensor, _gram: Tensor | None) -> None:
         optimiser.zero_grad()
         mse_loss(network(x), y).backward()
         optimiser.step()

@@ -83,7 +83,8 @@ class LowRankLayer(nn.Module):
     def run(self, x: Tensor) -> tuple[Tensor, Tape]:
         """Return the outputs and a tape."""
         xv = x @ self.V
-        return torch.addmm(self.bias, xv @ self.S.T, self.U.T), Tape(x=x, xv=xv)
+        outputs = torch.mm(xv @ self.S.T, self.U.T)
+        return outputs.add_(self.bias), Tape(x=x, xv=xv)  # sooner than addmm copies the bias
 
     def complete(self, tape: Tape) -> None:
         """Put D = delta U on the tape."""

@@ -200,7 +200,7 @@ class FactorAdam:
         pairs_l = [(kept["l"], kept["ll"]) for kept in moments]
         if self._columnwise:
             means = [
-                torch.linalg.vector_norm(gradient, dim=0).square_().div_(layer.fan_in)
+                gradient.square().sum(dim=0).div_(layer.fan_in)
                 for layer, gradient in zip(layers, of_l, strict=True)
             ]
             along_l = self._blend(pairs_l, of_l, count, squares=means)

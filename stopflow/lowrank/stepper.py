@@ -1,6 +1,6 @@
 """One training step of any mix of layers: forward, backward, and who moves what."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite, sqrt
 from typing import cast
@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from stopflow.errors import SettingsError
 from stopflow.lowrank.counts import count_parameters
 from stopflow.lowrank.layers import FAMILIES, Integrator
+from stopflow.lowrank.losses import Loss, value_and_gradient
 from stopflow.lowrank.network import Network
 from stopflow.lowrank.plain import PlainOptimiser
 from stopflow.lowrank.settings import StepSettings, require_learning_rate
 from stopflow.lowrank.tape import Layer, Tape
 
-Loss = Callable[[Tensor, Tensor], Tensor]
 _LARGEST = 1e15
 
 
@@ -86,7 +86,7 @@ class Stepper:
         targets
             Whatever `loss` takes as its second argument.
         loss
-            ``(outputs, targets) -> scalar``, differentiable.
+            ``(outputs, targets) -> scalar``, differentiable; a `ClosedLoss` needs no autograd.
         gram
             inputs inputs^T, if it is at hand (rows and columns of the training set's Gram matrix).
 
@@ -132,10 +132,7 @@ class Stepper:
             before.append(z)
             after.append(x)
         tapes[0].gram = gram
-        with torch.enable_grad():
-            outputs = x.detach().requires_grad_()
-            value = loss(outputs, targets)
-            (grad,) = torch.autograd.grad(value, outputs)
+        value, grad = value_and_gradient(loss, x, targets)
         number = float(value)
         if not isfinite(number):
             return number, None
