@@ -10,6 +10,7 @@ from cli_lab import one_folder
 from typer.testing import CliRunner
 
 from stopflow.cli import app, console
+from stopflow.errors import ModelError
 
 WIDTH = 80
 
@@ -31,6 +32,7 @@ def lab(simulated, tmp_path):
     [
         (["run", "nowhere"], "give a folder that holds .bka files"),
         (["run", "shot.bka"], "stopflow fit shot.bka"),
+        (["run", "book.xlsx"], "book.xlsx is a file; give its folder, .\n"),
         (["fit", "folder"], "ingest folder"),
         (["fit", "nothing.bka"], "nothing.bka"),
         (["fit", "shot.bka", "--plot", "x.gif"], ".png, .pdf, .svg"),
@@ -50,6 +52,7 @@ def lab(simulated, tmp_path):
 def test_wrong_use_says_what_to_do_and_prints_no_result(lab, tmp_path, run, words, said):
     shutil.copy(sorted(lab.glob("*.bka"))[0], tmp_path / "shot.bka")
     (tmp_path / "folder").mkdir()
+    (tmp_path / "book.xlsx").touch()
     code, out, err = run(*words)
     assert code == 2
     assert out == ""
@@ -88,6 +91,17 @@ def test_a_place_that_cannot_be_written_is_said_before_the_work(lab, run, monkey
     code, _, err = run("ingest", lab)
     assert code == 2
     assert err.startswith("error: reports: permission denied; close it where it is open")
+
+
+def test_a_model_that_cannot_be_read_does_not_hide_the_rates(lab, run, monkeypatch):
+    def refuse(*_, **__):
+        raise ModelError("models/shape/model.json has version 9")
+
+    monkeypatch.setattr("stopflow.pipeline.predict.predict_dataset", refuse)
+    code, said, err = run("run", lab)
+    assert code == 1
+    assert "6 of 6 shots fitted" in said.splitlines()[-1]
+    assert "not predicted as well: models/shape/model.json has version 9" in err
 
 
 @pytest.mark.parametrize("command", ["run", "ingest"])

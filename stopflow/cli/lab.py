@@ -121,6 +121,7 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Do the whole job: ingest, predict with the shipped model, write every report."""
+    from stopflow.errors import ModelError
     from stopflow.pipeline.find import find_model
     from stopflow.pipeline.predict import predict_dataset
 
@@ -138,9 +139,20 @@ def run(
         dataset, written = _ingest(
             folder, settings, out=out, reports=reports, paper=paper, progress=progress
         )
-        predicted = predict_dataset(dataset, model=model, reports=reports, progress=progress)
-    written += predicted.written
-    _conclude(dataset, written, reports=reports, as_json=as_json, quiet=quiet)
+        unpredicted = ""
+        try:
+            predicted = predict_dataset(dataset, model=model, reports=reports, progress=progress)
+            written += predicted.written
+        except ModelError as error:
+            unpredicted = str(error)
+    _conclude(
+        dataset,
+        written,
+        reports=reports,
+        as_json=as_json,
+        quiet=quiet,
+        unpredicted=unpredicted,
+    )
 
 
 def _settings(
@@ -268,9 +280,18 @@ def doctor(*, as_json: Json = False, quiet: Quiet = False, debug: Debug = False)
 
 
 def _conclude(
-    dataset: "Dataset", written: list[Path], *, reports: Path, as_json: bool, quiet: bool
+    dataset: "Dataset",
+    written: list[Path],
+    *,
+    reports: Path,
+    as_json: bool,
+    quiet: bool,
+    unpredicted: str = "",
 ) -> None:
-    """Print the outcome of an ingest; leave with 1 where something could not be used."""
+    """Print the outcome of an ingest; leave with 1 where something could not be used.
+
+    `unpredicted` says why a network gave no rates beside those of the fits.
+    """
     from stopflow.pipeline.summary import summarise
     from stopflow.report.summary import count_things
 
@@ -285,9 +306,11 @@ def _conclude(
         warn(f"{count_things(len(summary.problems), 'thing')} in the input to look at:")
         list_problems(summary.grouped)
         warn(f"  each of them is in {reports / 'rates.xlsx'}, sheet problems")
+    if unpredicted:
+        warn(f"error: the rates are fitted, but not predicted as well: {unpredicted}")
     for hint in summary.hints if not quiet else ():
         warn(f"note: {hint}")
     if not as_json:
         say_written(written, quiet=quiet)
         say(f"{summary.headline}; read {reports / 'kinetics.pdf'}", quiet=quiet)
-    raise typer.Exit(summary.exit_code)
+    raise typer.Exit(max(summary.exit_code, int(bool(unpredicted))))

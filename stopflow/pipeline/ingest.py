@@ -135,7 +135,8 @@ def _folders(root: Path, *, out: Path) -> list[tuple[Path, str]]:
     if not root.exists():
         raise StopflowError(f"{root} does not exist; give a folder that holds .bka files")
     if not root.is_dir():
-        raise StopflowError(f"{root} is a file; give its folder, or use: stopflow fit {root}")
+        fit = f", or use: stopflow fit {root}" if root.suffix.lower() == ".bka" else ""
+        raise StopflowError(f"{root} is a file; give its folder, {root.parent}{fit}")
     folders = [folder for folder in find_experiments(root) if out not in (folder, *folder.parents)]
     if not folders:
         raise StopflowError(f"no .bka files in {root} or below it; is it the right folder?")

@@ -168,8 +168,11 @@ def require_reports(reports: Path, *, paper: str) -> None:
     nearest = next(folder for folder in (reports, *reports.absolute().parents) if folder.exists())
     if not nearest.is_dir():
         raise SettingsError("--reports", str(reports), valid=f"a folder; {nearest} is a file")
-    with TemporaryFile(dir=nearest):
-        pass
+    try:
+        with TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(reports)) from error
 
 
 def require_paper(paper: str) -> None:
