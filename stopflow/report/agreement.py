@@ -18,6 +18,8 @@ from stopflow.report.summary import VERDICTS
 
 _LISTED = 10
 _ENOUGH = 5
+_MARK = 4.2
+_CROWD = 100
 _KEY: dict[str, Any] = {
     "fontsize": 6.4,
     "handlelength": 1.6,
@@ -141,6 +143,7 @@ def draw_difference(axes: Axes, *, found: Difference, other: str) -> None:
     """Draw relative differences against the mean rate, with their median and 95 % limits."""
     reach = float(np.clip(1.6 * np.quantile(np.abs(found.relative), 0.97), 0.005, 2.0))
     clipped = np.clip(found.relative, -reach, reach)
+    size = _MARK if len(clipped) < _CROWD else 0.75 * _MARK
     for verdict in VERDICTS:
         mask = found.verdict == verdict
         if mask.any():
@@ -149,7 +152,7 @@ def draw_difference(axes: Axes, *, found: Difference, other: str) -> None:
                 100 * clipped[mask],
                 linestyle="none",
                 marker=VERDICT_MARKERS[verdict],
-                markersize=3.0,
+                markersize=size,
                 markerfacecolor=VERDICT_COLOURS[verdict],
                 markeredgecolor="white",
                 markeredgewidth=0.25,
@@ -194,7 +197,7 @@ def draw_start_difference(axes: Axes, *, shots: pd.DataFrame) -> None:
         later,
         linestyle="none",
         marker="o",
-        markersize=2.6,
+        markersize=0.9 * (_MARK if len(k) < _CROWD else 0.75 * _MARK),
         markerfacecolor="none",
         markeredgecolor=VERDICT_COLOURS["PASS"],
         markeredgewidth=0.6,

@@ -229,8 +229,8 @@ def _row(row: dict) -> tuple[str, ...]:
         number("test_median_relative_error", 2, 100.0),
         number("test_p95_relative_error", 2, 100.0),
         number("test_bias", 2, 100.0),
-        whole("parameters"),
-        whole("epochs"),
+        whole("parameters") if row["parameters"] else MISSING,
+        whole("epochs") if row["epochs"] else MISSING,
         number("seconds"),
         format_bytes(float(row["peak_memory_bytes"]) or np.nan),
     )

@@ -1,7 +1,8 @@
 """Numbers as a chemist writes them: no more digits than the error leaves.
 
-The error keeps two significant digits while it begins with 1 or 2, else one; the value stops at
-the same decimal (the Particle Data Group's habit with a simpler threshold).
+The error keeps two significant digits while it begins with 1 or 2, else one; an error that rounds
+up to 10 keeps two. The value stops at the same decimal (the Particle Data Group's habit with a
+simpler threshold).
 """
 
 import math
@@ -23,10 +24,7 @@ def error_decimals(error: float) -> int:
         raise ValueError(f"error {error!r} must be positive and finite")
     exponent = math.floor(math.log10(error))
     digits = 2 if error / 10.0**exponent < 2.95 else 1
-    decimals = digits - 1 - exponent
-    if digits == 1 and round(error, decimals) >= 10.0 ** (exponent + 1):
-        decimals -= 1
-    return decimals
+    return digits - 1 - exponent
 
 
 def significant_digits(value: float, error: float) -> int:

@@ -21,10 +21,10 @@ from matplotlib.ft2font import FT2Font, LoadFlags
 from stopflow.errors import SettingsError
 
 _BREAKS = re.compile(
-    r"(?<![±=]) (?![±=%])"
+    r"(?<![±=]) (?![±=%])(?!(?<=\bk )T\b)"
     r"(?!(?<=[\d⁰¹²³⁴-⁹] )(?:[mµn]?[sM]|min|K|kJ/mol|J/\(mol|Volt|V|AU|mV)(?:⁻|[^\w]|$))"
 )
-"""Blanks at which a line may end: not beside ± and =, nor between a number and its unit."""
+"""Blanks at which a line may end: not beside ± and =, nor in k T or between number and unit."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
