@@ -101,9 +101,12 @@ def write_compare_pdf(
 def _table_note(table: pd.DataFrame) -> str:
     note = (
         "Errors on test experiments, which no network saw in training. Median and 95 %: relative "
-        "errors. Bias: mean relative error. Bound: the smallest error any unbiased fit could have "
-        "(Cramér-Rao)."
+        "errors."
     )
+    if np.isfinite(table["test_bias"]).any():
+        note += " Bias: mean relative error."
+    if np.isfinite(table["ratio_to_bound"]).any():
+        note += " Bound: the smallest error any unbiased fit could have (Cramér-Rao)."
     if np.isfinite(table["test_mae_sd_per_s"]).any():
         note += (
             " Several runs (seeds and folds): all numbers are means; ± is the standard deviation "

@@ -79,7 +79,8 @@ def state_best(table: pd.DataFrame) -> str:
     judged = table[(table["name"] != FIT) & np.isfinite(table["test_mae_per_s"])]
     best = judged.loc[judged["test_mae_per_s"].idxmin()]
     text = (
-        f"Apart from the fit, {best['name']} has the smallest test error, "
+        f"{'Apart from the fit, ' * (FIT in set(table['name']))}{best['name']} has the smallest "
+        f"test error, "
         f"{format_digits(float(best['test_mae_per_s']), 3)} s⁻¹"
     )
     times = float(best["ratio_to_fit"])

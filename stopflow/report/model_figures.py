@@ -25,6 +25,7 @@ from stopflow.report.style import (
 _TRAIN = "#aab2ba"
 _BAND = "#e3e7ea"
 _NAMED = 6
+_KEY_LENGTH = 26
 
 
 def draw_learning(axes: Axes, models: Sequence[ModelReportData]) -> None:
@@ -173,7 +174,9 @@ def draw_predictions(
     axes.set_xlabel("actual k / s⁻¹")
     axes.set_ylabel("predicted k / s⁻¹")
     if key:
-        axes.legend(loc="upper left", handletextpad=0.4, borderaxespad=0.2)
+        widest = max(len(group.label) for group in points)
+        size = 6.8 if widest < 20 else 6.0
+        axes.legend(loc="upper left", handletextpad=0.4, borderaxespad=0.2, fontsize=size)
 
 
 def draw_relative_errors(axes: Axes, points: Sequence[Points]) -> None:
@@ -211,7 +214,11 @@ def _scatter(
         if group.test:
             place = min(tests, _NAMED)
             colour, marker, size = CATEGORY_COLOURS[place], MARKERS[place], 3.2
-            named = "other test experiments" if tests == _NAMED else shorten_middle(group.label, 20)
+            named = (
+                "other test experiments"
+                if tests == _NAMED
+                else shorten_middle(group.label, _KEY_LENGTH)
+            )
             label = named if tests <= _NAMED else "_nolegend_"
             tests += 1
         else:
