@@ -6,22 +6,25 @@ models were trained on, and real traces where no truth is known and the fit is t
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 
 from stopflow.errors import StopflowError
-from stopflow.features import FeatureSpec
+from stopflow.features import FeatureSpec, window_of
 from stopflow.kinetics.errors import cramer_rao
 from stopflow.kinetics.fit import fit_trace
 from stopflow.learn.data import lab_data
 from stopflow.learn.evaluate import compare_with_fit
+from stopflow.learn.limit import Drift, posterior_error_ratio
 from stopflow.learn.model import Model
+from stopflow.learn.prior import Prior
 from stopflow.learn.shots import ShotPredictions, predict_shots
 from stopflow.simulate import LabSpec, simulate_lab
 from stopflow.trace import Experiment, FloatArray, Shot
 
+DRIFT_COLUMNS = tuple(field.name for field in fields(Drift))
 _NO_FEATURES = FeatureSpec("blocks", 2)
 Window = tuple[FloatArray, FloatArray]
 
@@ -36,6 +39,8 @@ class JudgedShots:
         M pairs (time_s, signal).
     k_fit_per_s, k_true_per_s, k_bound_per_s
         (M,); the bound is the Cramer-Rao SD at the truth.
+    drift
+        Of simulated traces.
     experiment, file
         (M,) names.
     """
@@ -46,6 +51,7 @@ class JudgedShots:
     k_bound_per_s: FloatArray
     experiment: Sequence[str]
     file: Sequence[str]
+    drift: Drift | None = None
 
 
 def trimmed(shot: Shot) -> Window:
@@ -65,7 +71,7 @@ def trimmed(shot: Shot) -> Window:
 
 def simulated_shots(seed: int, *, spec: LabSpec | None = None) -> JudgedShots:
     """Simulate a lab, trim at the named start times and fit every shot with slope."""
-    traces, fits, truths, bounds, names, files = [], [], [], [], [], []
+    traces, fits, truths, bounds, drifts, names, files = [], [], [], [], [], [], []
     generator = np.random.default_rng(seed)
     for made in simulate_lab(spec or LabSpec(), generator=generator):
         for shot, truth in zip(made.experiment.shots, made.truths, strict=True):
@@ -81,7 +87,11 @@ def simulated_shots(seed: int, *, spec: LabSpec | None = None) -> JudgedShots:
                 "intercept": truth.intercept,
             }
             bound = cramer_rao(time_s, parameters=parameters, noise_sd=truth.noise_sd)
+            known = cramer_rao(time_s, law="single", parameters=parameters, noise_sd=truth.noise_sd)
+            unit = abs(parameters["amplitude"]) / window_of(time_s)
+            slopes = truth.slope_per_s / unit, bound["slope_per_s"] / unit
             bounds.append(bound["k_per_s"])
+            drifts.append((*slopes, bound["k_per_s"], known["k_per_s"]))
             names.append(shot.experiment)
             files.append(shot.file)
     return JudgedShots(
@@ -91,6 +101,7 @@ def simulated_shots(seed: int, *, spec: LabSpec | None = None) -> JudgedShots:
         k_bound_per_s=np.array(bounds),
         experiment=names,
         file=files,
+        drift=Drift(**dict(zip(DRIFT_COLUMNS, np.transpose(drifts), strict=True))),
     )
 
 
@@ -128,7 +139,16 @@ def bench_model(model: Model, shots: JudgedShots, *, name: str) -> dict[str, Any
     }
     if np.isnan(shots.k_true_per_s).all():
         return row
-    return row | _against_truth(found, shots, usable)
+    row |= _against_truth(found, shots, usable)
+    return row if shots.drift is None else row | {"low_information_limit": _limit(shots, usable)}
+
+
+def _limit(shots: JudgedShots, usable: np.ndarray) -> float:
+    """Return the least `low_information_ratio` that the prior of the drift allows on average."""
+    relative = np.where(usable, shots.k_bound_per_s / shots.k_true_per_s, -np.inf)
+    low = relative >= np.median(relative[usable])
+    part = Drift(**{name: getattr(shots.drift, name)[low] for name in DRIFT_COLUMNS})
+    return posterior_error_ratio(part, Prior(), generator=np.random.default_rng(0))
 
 
 def _median_difference(found: ShotPredictions, shots: JudgedShots, usable: np.ndarray) -> float:

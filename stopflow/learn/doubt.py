@@ -8,9 +8,9 @@ between neighbouring blocks, so correlated noise raises no alarm of its own.
 """
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from statistics import median
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,7 @@ BLOCKS: Final = 128
 PHASES: Final = np.exp(np.linspace(math.log(0.5), math.log(4000.0), 19))
 GAP_STEPS: Final = 8.0
 EARLY_SHARE: Final = 0.02
+TINY: Final = 1e-300
 MEDIAN_SQUARE: Final = 0.4549364
 """Median of the square of a standard normal."""
 
@@ -101,6 +102,7 @@ def doubts(
     k_per_s: float,
     log_sd: float,
     limits: DoubtLimits | None = None,
+    left: Residue | None = None,
 ) -> tuple[str, ...]:
     """Reasons not to believe `k_per_s` for this trimmed trace; empty when there is none.
 
@@ -110,6 +112,8 @@ def doubts(
         (n,) as given to the features.
     log_sd
         Predicted SD of log k; NaN for a model without.
+    left
+        Where `residues` has looked at this trace and rate already.
     """
     limits = limits or DoubtLimits()
     found = [*_record_doubts(time_s, limits)]
@@ -124,7 +128,8 @@ def doubts(
     if log_sd > limits.log_sd:
         found.append(f"the trace hardly determines k: the network's own error is {log_sd:.0%}")
     found += _spike_doubts(time_s, signal, limits)
-    found += _residue_doubts(residue(time_s, signal, kt=kt), kt=kt, log_sd=log_sd, limits=limits)
+    left = left or residue(time_s, signal, kt=kt)
+    found += _residue_doubts(left, kt=kt, log_sd=log_sd, limits=limits)
     return tuple(found)
 
 
@@ -153,61 +158,83 @@ def disagreement(
 
 def residue(time_s: FloatArray, signal: FloatArray, *, kt: float) -> Residue:
     """Look at what a rate leaves of a trace; see `Residue`."""
-    tau = (time_s - time_s[0]) / window_of(time_s)
-    place, mean, weight = _blocks(tau, signal)
-    root = np.sqrt(weight)
-    decay = np.exp(-kt * place)
-    base = np.stack([np.ones_like(place), place, decay], axis=1) * root[:, None]
-    basis, triangle = np.linalg.qr(base)
-    values = root * (mean - mean.mean())
-    left = values - basis @ (basis.T @ values)
-    amplitude = _solve_last(triangle, basis.T @ values)
-    sd = _unit_error(left)
+    return residues([(time_s, signal)], kt=np.array([kt]))[0]
 
-    turn = -kt * place * decay * root
-    turn -= basis @ (basis.T @ turn)
-    norm = float(np.linalg.norm(turn))
-    step = float(turn @ left) / norm**2 / amplitude if norm > 0 and amplitude else math.nan
-    left -= turn * float(turn @ left) / max(norm, 1e-300) ** 2
 
-    frame = np.column_stack([basis, turn / max(norm, 1e-300)])
-    others = np.exp(-PHASES * place[:, None]) * root[:, None]
-    plain = np.linalg.norm(others, axis=0)
-    others -= frame @ (frame.T @ others)
-    norms = np.linalg.norm(others, axis=0)
-    seen = norms > 0.02 * plain
-    scores = np.where(seen, np.abs(others.T @ left) / np.where(seen, norms, 1.0), 0.0)
-    best = int(np.argmax(scores))
-    first = place <= max(EARLY_SHARE, float(place[3]))
-    early = float(np.sqrt(np.mean(left[first] ** 2)))
-    usual = math.sqrt(median((np.diff(left) ** 2).tolist()) / (2 * MEDIAN_SQUARE))
-    amplitude_error = sd / max(abs(float(triangle[2, 2])), 1e-300)
-    return Residue(
-        amplitude_sigma=abs(amplitude) / max(amplitude_error, 1e-300),
-        log_k_step=step,
-        log_k_error=sd / max(norm * abs(amplitude), 1e-300),
-        phase_sigma=float(scores[best]) / max(sd, 1e-300),
-        phase_share=float(scores[best] / max(norms[best], 1e-300) / max(abs(amplitude), 1e-300)),
-        phase_kt=float(PHASES[best]),
-        early_sigma=early / max(usual, 1e-300),
+def residues(traces: Sequence[tuple[FloatArray, FloatArray]], *, kt: FloatArray) -> list[Residue]:
+    """Look at what rates (M,) leave of M traces, (time_s, signal) each."""
+    blocks = [_blocks((t - t[0]) / window_of(t), y) for t, y in traces]
+    sizes = [len(block.place) for block in blocks]
+    found: dict[int, Residue] = {}
+    for size in dict.fromkeys(sizes):
+        rows = [i for i, own in enumerate(sizes) if own == size]
+        part = _Blocks(
+            *(np.stack(of_all) for of_all in zip(*(blocks[i] for i in rows), strict=True))
+        )
+        found |= dict(zip(rows, _residues_of(part, kt[rows]), strict=True))
+    return [found[i] for i in range(len(traces))]
+
+
+class _Blocks(NamedTuple):
+    """Mean relative time, mean signal and number of points of the filled blocks, (..., b) each."""
+
+    place: FloatArray
+    mean: FloatArray
+    weight: FloatArray
+
+
+def _residues_of(blocks: _Blocks, kt: FloatArray) -> Iterator[Residue]:
+    """Yield what is left of (M, b) blocks."""
+    place, root = blocks.place, np.sqrt(blocks.weight)
+    decay = np.exp(-kt[:, None] * place)
+    basis, triangle = np.linalg.qr(
+        np.stack([np.ones_like(place), place, decay], axis=-1) * root[..., None]
     )
+    values = root * (blocks.mean - blocks.mean.mean(axis=1, keepdims=True))
+    inside = np.einsum("mbi,mb->mi", basis, values)
+    left = values - np.einsum("mbi,mi->mb", basis, inside)
+    last = triangle[:, 2, 2]
+    amplitude = np.divide(inside[:, 2], last, out=np.zeros_like(last), where=last != 0)
+    sd = np.sqrt(np.mean(np.diff(left, axis=1) ** 2, axis=1) / 2)
+
+    turn = -kt[:, None] * place * decay * root
+    turn -= np.einsum("mbi,mi->mb", basis, np.einsum("mbi,mb->mi", basis, turn))
+    norm = np.linalg.norm(turn, axis=1)
+    known = np.where((norm > 0) & (amplitude != 0), norm**2 * amplitude, np.nan)
+    along = np.einsum("mb,mb->m", turn, left)
+    step = along / known
+    turn /= np.maximum(norm, TINY)[:, None]
+    left -= turn * (along / np.maximum(norm, TINY))[:, None]
+
+    frame = np.concatenate([basis, turn[..., None]], axis=-1)
+    others = np.exp(-PHASES * place[..., None]) * root[..., None]
+    plain = np.linalg.norm(others, axis=1)
+    others -= frame @ (frame.swapaxes(1, 2) @ others)
+    norms = np.linalg.norm(others, axis=1)
+    seen = norms > 0.02 * plain
+    products = np.abs(np.einsum("mbp,mb->mp", others, left))
+    scores = np.divide(products, norms, out=np.zeros_like(norms), where=seen)
+    first = place <= np.maximum(EARLY_SHARE, place[:, 3:4])
+    early = np.sqrt(np.sum(left**2, axis=1, where=first) / first.sum(axis=1))
+    usual = np.sqrt(np.median(np.diff(left, axis=1) ** 2, axis=1) / (2 * MEDIAN_SQUARE))
+    height = np.maximum(np.abs(amplitude), TINY)
+    for i, best in enumerate(np.argmax(scores, axis=1)):
+        yield Residue(
+            amplitude_sigma=float(abs(amplitude[i]) * max(abs(last[i]), TINY) / max(sd[i], TINY)),
+            log_k_step=float(step[i]),
+            log_k_error=float(sd[i] / max(norm[i] * abs(amplitude[i]), TINY)),
+            phase_sigma=float(scores[i, best] / max(sd[i], TINY)),
+            phase_share=float(scores[i, best] / max(norms[i, best], TINY) / height[i]),
+            phase_kt=float(PHASES[best]),
+            early_sigma=float(early[i] / max(usual[i], TINY)),
+        )
 
 
-def _blocks(tau: FloatArray, signal: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Mean relative time, mean signal and number of points of every filled block."""
+def _blocks(tau: FloatArray, signal: FloatArray) -> _Blocks:
     starts = np.unique(np.searchsorted(tau, EDGES["blocks"](BLOCKS)[:-1]))
     count = np.diff(np.append(starts, len(tau))).astype(np.float64)
     place, mean = (np.add.reduceat(values, starts) / count for values in (tau, signal))
-    return place, mean, count
-
-
-def _unit_error(left: FloatArray) -> float:
-    """SD of what is left, from neighbours' differences: slow misfit does not count as noise."""
-    return float(np.sqrt(np.mean(np.diff(left) ** 2) / 2))
-
-
-def _solve_last(triangle: FloatArray, values: FloatArray) -> float:
-    return float(values[-1] / triangle[-1, -1]) if triangle[-1, -1] else 0.0
+    return _Blocks(place, mean, count)
 
 
 def _record_doubts(time_s: FloatArray, limits: DoubtLimits) -> list[str]:
@@ -234,9 +261,12 @@ def _spike_doubts(time_s: FloatArray, signal: FloatArray, limits: DoubtLimits) -
     late = signal[first:]
     if len(late) < 3:
         return []
-    away = np.abs(late[1:-1] - 0.5 * (late[:-2] + late[2:]))
-    worst = int(np.argmax(away))
     least = limits.spike_share * float(np.ptp(signal))
+    steps = late[1:] - late[:-1]
+    if max(float(steps.max()), -float(steps.min())) <= least:
+        return []  # no point can leave the mean of its neighbours by more than a step
+    away = 0.5 * np.abs(steps[1:] - steps[:-1])
+    worst = int(np.argmax(away))
     if away[worst] <= least or away[worst] <= limits.spike_times * float(np.median(away)):
         return []
     at = time_s[first + worst + 1]

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from stopflow.errors import ModelError
 from stopflow.features import FeatureSpec, Standardiser, decode_target
+from stopflow.learn.interval import NORMAL_95, IntervalScale
 from stopflow.lowrank import Network
 from stopflow.trace import FloatArray
 
 ROWS_AT_ONCE: Final = 256
-NORMAL_95: Final = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +40,8 @@ class Model:
         Learned from the training rows.
     target
         Meaning of the output.
-    spread_scale
-        Factor that calibrates the predicted SD (1: as the network says it).
+    interval
+        Factor that calibrates the predicted SD, from what the trace itself says.
     record
         How it came to be: settings, split, seed, versions; JSON values.
     """
@@ -50,7 +50,7 @@ class Model:
     features: FeatureSpec
     standardiser: Standardiser
     target: TargetScale
-    spread_scale: float = 1.0
+    interval: IntervalScale = field(default_factory=IntervalScale)
     record: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -105,7 +105,9 @@ def network_outputs(model: Model, inputs: ArrayLike) -> FloatArray:
     return found
 
 
-def predict(model: Model, inputs: ArrayLike, *, window_s: ArrayLike) -> Prediction:
+def predict(
+    model: Model, inputs: ArrayLike, *, window_s: ArrayLike, stretch: ArrayLike = 1.0
+) -> Prediction:
     """Rates of traces from their rows of features.
 
     Parameters
@@ -114,6 +116,8 @@ def predict(model: Model, inputs: ArrayLike, *, window_s: ArrayLike) -> Predicti
         (M, n) rows, built by `stopflow.features` with `model.features`.
     window_s
         (M,) windows of the trimmed traces.
+    stretch
+        (M,) factors on the network's SD, of `model.interval`; 1: as the network says it.
 
     Raises
     ------
@@ -125,7 +129,7 @@ def predict(model: Model, inputs: ArrayLike, *, window_s: ArrayLike) -> Predicti
     encoded = model.target.mean + model.target.scale * outputs[:, 0]
     spread = np.full(len(encoded), np.nan)
     if model.has_spread:
-        spread = model.target.scale * model.spread_scale * np.exp(outputs[:, 1])
+        spread = model.target.scale * np.asarray(stretch) * np.exp(outputs[:, 1])
 
     def rate(values: FloatArray) -> FloatArray:
         return decode_target(values, windows, spec=model.features)

@@ -15,6 +15,7 @@ import io
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,11 +28,12 @@ from torch import Tensor
 from stopflow.errors import ModelError, StopflowError
 from stopflow.features import FeatureSpec, Standardiser
 from stopflow.io.atomic import recover_folder, replacing_folder
+from stopflow.learn.interval import IntervalScale
 from stopflow.learn.model import Model, TargetScale
 from stopflow.lowrank import LayerSpec, Network, build_network
 
 FORMAT: Final = "stopflow-model"
-VERSION: Final = 1
+VERSION: Final = 2
 WEIGHTS: Final = "model.safetensors"
 DESCRIPTION: Final = "model.json"
 
@@ -88,6 +90,7 @@ def load_model(folder: Path) -> Model:
         features = FeatureSpec(**described["features"])
         specs = tuple(LayerSpec(**spec) for spec in described["layers"])
         target = TargetScale(**described["target"])
+        interval = IntervalScale(**described["interval"])
         standardiser = Standardiser(
             mean=tensors.pop("standardiser.mean").numpy(),
             scale=tensors.pop("standardiser.scale").numpy(),
@@ -100,7 +103,7 @@ def load_model(folder: Path) -> Model:
         features=features,
         standardiser=standardiser,
         target=target,
-        spread_scale=float(described["spread_scale"]),
+        interval=interval,
         record=described["record"],
     )
 
@@ -158,7 +161,7 @@ def _describe(model: Model) -> dict[str, Any]:
         "n_inputs": model.network.n_inputs,
         "layers": layers,
         "target": {"mean": model.target.mean, "scale": model.target.scale},
-        "spread_scale": model.spread_scale,
+        "interval": asdict(model.interval),
         "record": model.record,
     }
 

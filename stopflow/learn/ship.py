@@ -1,5 +1,6 @@
 """From a pretrained network to a model on disk: calibrated interval, figures, model card."""
 
+import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -8,37 +9,50 @@ from typing import Any, Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 import stopflow
 from stopflow.features import Standardiser, build_features, window_of
-from stopflow.learn.model import NORMAL_95, Model, TargetScale, predict
+from stopflow.learn.interval import (
+    NORMAL_95,
+    IntervalScale,
+    fit_interval,
+    neighbour_correlation,
+)
+from stopflow.learn.model import Model, TargetScale, predict
 from stopflow.learn.pretrain import Pretrained
 from stopflow.learn.prior import Prior, SyntheticTrace, draw_trace
 from stopflow.learn.saved import save_model
 from stopflow.lowrank import count_parameters
+from stopflow.trace import FloatArray
 
-LEVEL: Final = 0.95
-CALIBRATION_TRACES: Final = 4000
+CALIBRATION_TRACES: Final = 8000
+CORRELATED_ABOVE: Final = 0.5
+SHORT: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """Errors on traces made point by point, half of them to scale the interval, half to judge it.
+    """Errors on traces made point by point, half of them to set the interval, half to judge it.
 
     Attributes
     ----------
-    spread_scale
+    interval
         Factor on the predicted SD of log k that makes the 95 % interval cover 95 %.
     coverage95
         What that interval covers on the other half.
+    coverage95_correlated, coverage95_short
+        The same where noise is correlated by more than a half, and up to 1,000 points.
     median_relative_error
         Median |k - k_true| / k_true on the other half.
     traces
         In either half.
     """
 
-    spread_scale: float
+    interval: IntervalScale
     coverage95: float
+    coverage95_correlated: float
+    coverage95_short: float
     median_relative_error: float
     traces: int
 
@@ -74,32 +88,47 @@ def calibrate(
     generator: np.random.Generator,
     traces: int = CALIBRATION_TRACES,
 ) -> tuple[Model, Calibration]:
-    """Scale the predicted SD on simulated traces the network never saw; see `Calibration`."""
-    plain = replace(model, spread_scale=1.0)
-    errors, spreads = np.empty(traces), np.empty(traces)
+    """Set the interval on simulated traces the network never saw; see `Calibration`."""
+    found = np.empty((4, traces))
     for first in range(0, traces, 64):
         count = min(64, traces - first)
         drawn = [draw_trace(prior, generator=generator) for _ in range(count)]
-        part = slice(first, first + count)
-        errors[part], spreads[part] = _errors(plain, drawn)
+        found[:, first : first + count] = _errors(model, drawn)
     half = traces // 2
-    scale = float(np.quantile(errors[:half] / spreads[:half], LEVEL)) / NORMAL_95
+    errors, spreads, points, correlation = found[:, :half]
+    interval = fit_interval(errors, spreads, points=points, correlation=correlation)
+    errors, spreads, points, correlation = found[:, half:]
+    inside = errors <= NORMAL_95 * spreads * interval.factor(points, correlation)
+
+    def share(which: NDArray[np.bool_]) -> float:
+        return float(inside[which].mean()) if which.any() else math.nan
+
     calibration = Calibration(
-        spread_scale=scale,
-        coverage95=float(np.mean(errors[half:] <= NORMAL_95 * scale * spreads[half:])),
-        median_relative_error=float(np.median(np.expm1(errors[half:]))),
+        interval=interval,
+        coverage95=float(inside.mean()),
+        coverage95_correlated=share(correlation > CORRELATED_ABOVE),
+        coverage95_short=share(points <= SHORT),
+        median_relative_error=float(np.median(np.expm1(errors))),
         traces=half,
     )
-    return replace(model, spread_scale=scale), calibration
+    return replace(model, interval=interval), calibration
 
 
-def _errors(model: Model, drawn: Sequence[SyntheticTrace]) -> tuple[np.ndarray, np.ndarray]:
+def _errors(model: Model, drawn: Sequence[SyntheticTrace]) -> FloatArray:
+    """(4, M): |error of log k|, the network's SD of it, points, correlation of the noise."""
     rows = np.stack(
         [build_features(trace.time_s, trace.signal, spec=model.features) for trace in drawn]
     )
     found = predict(model, rows, window_s=[window_of(trace.time_s) for trace in drawn])
     truth = np.array([trace.k_per_s for trace in drawn])
-    return np.abs(np.log(found.k_per_s / truth)), found.target_sd
+    return np.stack(
+        [
+            np.abs(np.log(found.k_per_s / truth)),
+            found.target_sd,
+            [len(trace.signal) for trace in drawn],
+            [neighbour_correlation(trace.signal) for trace in drawn],
+        ]
+    )
 
 
 def ship(
@@ -170,8 +199,10 @@ def model_card(
         "",
         f"On {calibration.traces:,} simulated traces made point by point: median relative error "
         f"{calibration.median_relative_error:.2%}; the 95 % interval covers "
-        f"{calibration.coverage95:.1%} (after one factor, {calibration.spread_scale:.2f}, set on "
-        "as many others).",
+        f"{calibration.coverage95:.1%}, {calibration.coverage95_short:.1%} of those up to "
+        f"{SHORT:,} points and {calibration.coverage95_correlated:.1%} of those with a noise "
+        f"correlation above {CORRELATED_ABOVE:g} (factor on the network's SD "
+        f"{_formula(calibration.interval)}, set on as many others).",
         "",
         *_figure_lines(figures),
         "## Limits",
@@ -184,6 +215,13 @@ def model_card(
         "",
     ]
     return "\n".join(lines)
+
+
+def _formula(interval: IntervalScale) -> str:
+    return (
+        f"exp({interval.constant:.2f} {interval.points:+.3f} ln n "
+        f"{interval.correlation:+.2f} artanh rho)"
+    )
 
 
 def _prior_rows(prior: Prior) -> list[tuple[str, str]]:
@@ -217,6 +255,7 @@ def _figure_lines(figures: Sequence[Mapping[str, Any]]) -> list[str]:
         "traces": "traces",
         "ratio_to_fit": "MAE / fit's MAE",
         "low_information_ratio": "same, less informative half",
+        "low_information_limit": "least possible there",
         "model_median_relative_error": "median error",
         "fit_median_relative_error": "fit's median error",
         "median_difference_to_fit": "median difference to the fit",
@@ -238,4 +277,4 @@ def _cell(name: str, value: object) -> str:
         return ""
     if not isinstance(value, float):
         return str(value)
-    return f"{value:.2f}" if name.endswith("ratio") or name == "ratio_to_fit" else f"{value:.2%}"
+    return f"{value:.2f}" if name.endswith(("ratio", "ratio_to_fit", "limit")) else f"{value:.2%}"

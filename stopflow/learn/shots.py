@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from stopflow.errors import TraceError
 from stopflow.features import Rows, build_features, window_of
 from stopflow.learn.device import one_thread
-from stopflow.learn.doubt import DoubtLimits, doubts
+from stopflow.learn.doubt import DoubtLimits, doubts, residues
+from stopflow.learn.interval import neighbour_correlation
 from stopflow.learn.model import Model, Prediction, predict
 from stopflow.trace import FloatArray
 
@@ -79,15 +80,18 @@ def _predict_part(
     model: Model, traces: list[tuple[FloatArray, FloatArray]], limits: DoubtLimits
 ) -> ShotPredictions:
     rows: Rows = np.zeros((len(traces), model.features.n_inputs), dtype=np.float32)
-    windows = np.ones(len(traces))
+    windows, correlation = np.ones(len(traces)), np.zeros(len(traces))
     refusals = [""] * len(traces)
     for number, (time_s, signal) in enumerate(traces):
         try:
             rows[number] = build_features(time_s, signal, spec=model.features)
             windows[number] = window_of(time_s)
+            correlation[number] = neighbour_correlation(signal)
         except TraceError as error:
             refusals[number] = str(error)
-    found = predict(model, rows, window_s=windows)
+    points = [max(len(time_s), 1) for time_s, _ in traces]
+    stretch = model.interval.factor(points, correlation)
+    found = predict(model, rows, window_s=windows, stretch=stretch)
     refused = np.array([bool(text) for text in refusals])
 
     def known(values: FloatArray) -> FloatArray:
@@ -99,15 +103,30 @@ def _predict_part(
         k_high95_per_s=known(found.k_high95_per_s),
         log_sd=known(found.target_sd),
         refusals=tuple(refusals),
-        doubts=tuple(
-            "" if refusals[i] else _doubts_of(traces[i], found, i, limits)
-            for i in range(len(traces))
-        ),
+        doubts=_doubts_of(traces, found, windows=windows, usable=~refused, limits=limits),
     )
 
 
 def _doubts_of(
-    trace: tuple[FloatArray, FloatArray], found: Prediction, number: int, limits: DoubtLimits
-) -> str:
-    k_per_s, log_sd = float(found.k_per_s[number]), float(found.target_sd[number])
-    return "; ".join(doubts(*trace, k_per_s=k_per_s, log_sd=log_sd, limits=limits))
+    traces: list[tuple[FloatArray, FloatArray]],
+    found: Prediction,
+    *,
+    windows: FloatArray,
+    usable: NDArray[np.bool_],
+    limits: DoubtLimits,
+) -> tuple[str, ...]:
+    """One text a trace, "" for those that are not usable."""
+    texts = [""] * len(traces)
+    kt = found.k_per_s * windows
+    numbers = np.flatnonzero(usable & np.isfinite(kt) & (kt > 0)).tolist()
+    left = dict(zip(numbers, residues([traces[i] for i in numbers], kt=kt[numbers]), strict=True))
+    for i in np.flatnonzero(usable).tolist():
+        reasons = doubts(
+            *traces[i],
+            k_per_s=float(found.k_per_s[i]),
+            log_sd=float(found.target_sd[i]),
+            limits=limits,
+            left=left.get(i),
+        )
+        texts[i] = "; ".join(reasons)
+    return tuple(texts)

@@ -9,6 +9,7 @@ import torch
 
 from stopflow.errors import ModelError, SettingsError
 from stopflow.features import FeatureSpec, build_features
+from stopflow.learn.interval import IntervalScale
 from stopflow.learn.model import predict
 from stopflow.learn.pretrain import (
     PretrainProgress,
@@ -138,7 +139,7 @@ def test_calibrated_saved_and_loaded_again(tmp_path: Path) -> None:
     model, calibration = calibrate(
         as_model(made), TINY.prior, generator=np.random.default_rng(2), traces=400
     )
-    assert model.spread_scale == calibration.spread_scale > 0
+    assert model.interval == calibration.interval != IntervalScale()
     assert 0.85 < calibration.coverage95 <= 1.0
     figures = [{"case": "lab 1", "traces": 3, "ratio_to_fit": 1.234}]
     ship(tmp_path / "tiny", model, made, calibration=calibration, figures=figures)

@@ -8,6 +8,7 @@ import torch
 
 from stopflow.errors import ModelError
 from stopflow.features import FeatureSpec, Standardiser
+from stopflow.learn.interval import IntervalScale
 from stopflow.learn.model import Model, TargetScale, predict
 from stopflow.learn.saved import csv_text, load_model, save_model
 from stopflow.lowrank import LAYERS, LayerSpec, build_network
@@ -26,7 +27,7 @@ def make_model(layer="dlrt", outputs=1):
         features=SPEC,
         standardiser=Standardiser(mean=np.linspace(0, 1, 20), scale=np.full(20, 2.0)),
         target=TargetScale(mean=1.5, scale=0.7),
-        spread_scale=1.2,
+        interval=IntervalScale(constant=0.2, points=-0.1, correlation=0.3),
         record={"seed": 2},
     )
 
@@ -42,6 +43,7 @@ def test_a_saved_model_predicts_the_same(tmp_path, rng, layer, outputs):
     np.testing.assert_array_equal(first.k_per_s, second.k_per_s)
     np.testing.assert_array_equal(first.k_low95_per_s, second.k_low95_per_s)
     assert loaded.record == {"seed": 2}
+    assert loaded.interval == model.interval
     assert json.loads((tmp_path / "m/metrics.json").read_text()) == {"x": None, "y": [1, 2]}
 
 
@@ -88,7 +90,7 @@ def damage_weights(folder):
 @pytest.mark.parametrize(
     ("damage", "says"),
     [
-        (damage_version, "version 99; this program reads 1"),
+        (damage_version, "version 99; this program reads 2"),
         (damage_shape, "do not fit model.json"),
         (damage_weights, "cut off or not safetensors"),
         (lambda folder: (folder / "model.json").write_text('{"format":'), "not JSON"),
