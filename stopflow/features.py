@@ -208,11 +208,10 @@ def turning_weights(kind: str, pairs: int) -> FloatArray:
 
 
 def normalised(cells: FloatArray, weights: FloatArray) -> FloatArray:
-    """Centre, scale by the SD over the cells, and turn: (..., m) -> (..., m)."""
+    """Centre, scale by the SD over the cells, and turn: (..., m) -> (..., m); no BLAS threads."""
     centred = cells - cells.mean(axis=-1, keepdims=True)
     scale = np.sqrt(np.einsum("...i,...i->...", centred, centred) / centred.shape[-1])[..., None]
-    facing = np.einsum("...i,i->...", centred, weights)  # BLAS threads would wait for each other
-    turn = np.where(facing < 0, -1.0, 1.0)[..., None]
+    turn = np.where(np.einsum("...i,i->...", centred, weights) < 0, -1.0, 1.0)[..., None]
     return centred * (turn / np.where(scale > 0, scale, 1.0))
 
 

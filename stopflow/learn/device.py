@@ -25,10 +25,12 @@ def require_device(name: str) -> torch.device:
 
 def describe_devices() -> str:
     """One line for people: what there is to compute on."""
+    threads = torch.get_num_threads()
+    cpu = f"cpu ({threads} thread{'s' * (threads != 1)})"
     if not torch.cuda.is_available():
-        return f"cpu ({torch.get_num_threads()} threads)"
+        return cpu
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    return f"cpu ({torch.get_num_threads()} threads), cuda: {', '.join(names)}"
+    return f"{cpu}, cuda: {', '.join(names)}"
 
 
 @contextmanager

@@ -16,8 +16,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.optimize import linprog
-from scipy.sparse import csr_array, hstack, identity
 
 from stopflow.trace import FloatArray, frozen_array
 
@@ -25,6 +23,9 @@ NORMAL_95: Final = 1.959963984540054
 LEVEL: Final = 0.95
 LARGEST_CORRELATION: Final = 0.98
 MOST_POINTS: Final = 4000
+MOST_ITERATIONS: Final = 5000
+NEAR: Final = 1e-5
+"""Residuals below this count as squares."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,11 +85,21 @@ def fit_interval(
     """Fit the factor to |errors| (M,) of predictions whose network gave the SDs `spreads` (M,)."""
     terms = _terms(points, correlation)
     wanted = np.log(np.maximum(np.abs(errors) / spreads, 1e-9) / NORMAL_95)
-    count, free = terms.shape
-    over = identity(count, format="csr")
-    costs = np.concatenate([np.zeros(free), np.full(count, LEVEL), np.full(count, 1 - LEVEL)])
-    bounds = [(None, None)] * free + [(0.0, None)] * (2 * count)
-    equations = hstack([csr_array(terms), over, -over])
-    found = linprog(costs, A_eq=equations, b_eq=wanted, bounds=bounds, method="highs")
-    constant, of_points, of_correlation = found.x[:free].tolist()
+    constant, of_points, of_correlation = quantile_line(terms, wanted, level=LEVEL).tolist()
     return IntervalScale(constant=constant, points=of_points, correlation=of_correlation)
+
+
+def quantile_line(terms: FloatArray, values: FloatArray, *, level: float) -> FloatArray:
+    """Weights (p,) of `terms` (M, p) such that a share `level` of `values` (M,) lies below.
+
+    Quantile regression by majorised least squares (Hunter & Lange 2000,
+    doi:10.1080/10618600.2000.10474866).
+    """
+    weights = np.zeros(terms.shape[1])
+    pull = (2 * level - 1) * terms.sum(axis=0)
+    for _ in range(MOST_ITERATIONS):
+        near = terms / (NEAR + np.abs(values - terms @ weights))[:, None]
+        before, weights = weights, np.linalg.solve(near.T @ terms, near.T @ values + pull)
+        if np.abs(weights - before).max() < 1e-9:
+            break
+    return weights

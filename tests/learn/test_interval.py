@@ -1,13 +1,30 @@
 import numpy as np
 import pytest
+from scipy.optimize import linprog
 
 from stopflow.learn.interval import (
     NORMAL_95,
     IntervalScale,
     fit_interval,
     neighbour_correlation,
+    quantile_line,
 )
 from stopflow.learn.prior import ar1_noise
+
+
+def test_quantile_lines_are_those_of_linear_programming(rng):
+    terms = np.stack([np.ones(800), rng.uniform(5, 10, 800), rng.uniform(0, 2, 800)], axis=1)
+    values = terms @ [0.3, -0.1, 0.2] + 0.5 * rng.standard_normal(800)
+    eye = np.eye(800)
+    programme = linprog(
+        np.concatenate([np.zeros(3), np.full(800, 0.95), np.full(800, 0.05)]),
+        A_eq=np.hstack([terms, eye, -eye]),
+        b_eq=values,
+        bounds=[(None, None)] * 3 + [(0, None)] * 1600,
+    )
+    found = quantile_line(terms, values, level=0.95)
+    np.testing.assert_allclose(found, programme.x[:3], atol=2e-3)
+    assert np.mean(values <= terms @ found) == pytest.approx(0.95, abs=0.004)
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.3, 0.6, 0.9, 0.95])
