@@ -81,9 +81,9 @@ class FixedRank:
             rule.follow(
                 [self.spare[i] for i in members], [tapes[i] for i in members], moved, moments
             )
-            along, factor = rule.core_after(moved, moments, count=self.count)
-            cores = [self.layers[i].S.data for i in members]
-            torch._foreach_add_(cores, along, alpha=-rate * factor)
+            along, factors = rule.core_after(moved, moments, count=self.count)
+            for i, direction, factor in zip(members, along, factors, strict=True):
+                self.layers[i].S.data.sub_(direction, alpha=rate * factor)
 
     def refresh(self) -> None:
         """Re-orthonormalise all bases once rounding may have grown to 50 units."""

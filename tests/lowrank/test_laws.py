@@ -345,3 +345,20 @@ def test_same_seed_same_start(kind):
 def test_a_tape_uses_the_gram_it_is_given():
     tape = Tape(x=torch.ones(2, 3), gram=torch.eye(2))
     assert torch.equal(tape.input_gram(), torch.eye(2))
+
+
+def test_a_step_of_adam_changes_a_large_and_a_small_weight_by_the_same_share():
+    changes = []
+    for scale in (0.1, 1.0, 30.0):
+        specs = [LayerSpec(type="dlrt", dim=40, rank=8, activation="linear")]
+        network = build_network(60, specs, generator=seeded(1), dtype=torch.float64)
+        layer = network.layers[0]
+        layer.S.data *= scale
+        x, away = (torch.randn(32, n, generator=seeded(2), dtype=torch.float64) for n in (60, 40))
+        before = (layer.U @ layer.S @ layer.V.T).detach()
+        stepper = build_stepper(network, StepSettings(optimiser="adam", learning_rate=1e-2))
+        stepper.step(x, 1e9 * away, loss=torch.nn.functional.mse_loss)
+        after = (layer.U @ layer.S @ layer.V.T).detach()
+        changes.append(float((after - before).norm() / before.norm()))
+    assert changes[0] > 1e-3
+    assert changes == pytest.approx([changes[0]] * 3, rel=1e-5)
