@@ -27,7 +27,8 @@ def bench_step(
     batches
         Rows a step.
     rounds
-        Visits to each variant; a visit takes two steps (or one cadence) in turn with all others.
+        Visits to each variant in turn with all others; a visit takes a step that does not count
+        and then five (or one cadence).
     device
         ``cpu`` or ``cuda``.
     variants
