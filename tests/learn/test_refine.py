@@ -47,16 +47,20 @@ def test_a_model_in_its_own_coordinates_is_the_same_model(small_lab, trained):
     assert network.n_inputs == 6
 
 
-def test_adapting_helps_another_lab_and_leaves_the_model_alone(trained):
-    """The other lab's rates are 20 % off on purpose: only what is learned can follow."""
+def other_lab():
+    """Make a lab whose rates are 20 % off on purpose: only what is learned can follow."""
     lab = make_lab(np.random.default_rng(11), experiments=4)
     values = {name: getattr(lab.data, name) for name in lab.data.__slots__}
     for name in ("k_label_per_s", "k_true_per_s"):
         values[name] = values[name] * 1.2
-    shifted = type(lab.data)(**values)
+    return type(lab.data)(**values), lab.trace
+
+
+def test_adapting_helps_another_lab_and_leaves_the_model_alone(trained):
+    shifted, trace = other_lab()
     before = {n: v.clone() for n, v in trained.model.network.state_dict().items()}
     adapted = adapt_model(
-        trained.model, shifted, adapt_settings(learning_rate=3e-3), rank=2, trace=lab.trace
+        trained.model, shifted, adapt_settings(learning_rate=3e-3), rank=2, trace=trace
     )
     for name, value in trained.model.network.state_dict().items():
         assert torch.equal(value, before[name])
@@ -68,7 +72,7 @@ def test_adapting_helps_another_lab_and_leaves_the_model_alone(trained):
 
 def test_a_model_with_its_own_spread_is_adapted_to_the_split_it_is_given(trained):
     """The head gets a second output, log SD, of constant value."""
-    lab = make_lab(np.random.default_rng(11), experiments=4)
+    data, _ = other_lab()
     head = trained.model.network.layers[-1]
     specs = [*trained.model.network.specs[:-1], replace(trained.model.network.specs[-1], dim=2)]
     network = build_network(
@@ -79,15 +83,13 @@ def test_a_model_with_its_own_spread_is_adapted_to_the_split_it_is_given(trained
     state["layers.2.bias"] = torch.cat([head.bias, torch.full((1,), -3.0)])
     network.load_state_dict(state)
     model = replace(trained.model, network=network)
-    split = split_by_experiment(
-        lab.data, generator=np.random.default_rng(0), test_experiments=["exp2"]
-    )
-    adapted = adapt_model(model, lab.data, adapt_settings(epochs=20), split=split)
+    split = split_by_experiment(data, generator=np.random.default_rng(0), test_experiments=["exp2"])
+    adapted = adapt_model(model, data, adapt_settings(epochs=20), split=split)
     assert adapted.split is split
     assert adapted.model.has_spread
     assert adapted.after["train"].mae_per_s < adapted.before["train"].mae_per_s
-    way = adapted_way(model)(lab.data, split, 3)
-    assert way.shape == (len(lab.data),)
+    way = adapted_way(model)(data, split, 3)
+    assert way.shape == (len(data),)
 
 
 def test_a_lab_of_one_experiment_is_adapted_to_without_a_test(trained):
