@@ -13,7 +13,7 @@ demo: $(READY)
 	@echo "2/3  rates of all shots, real (Fe-SCN) and simulated; predictions of the shipped model"
 	@$(BIN)/stopflow run data || test $$? -eq 1
 	@echo "3/3  a network of your own: dynamical low-rank, three experiments held out"
-	@$(BIN)/stopflow train --layer dlrt --rank 50 --epochs 60
+	@$(BIN)/stopflow train --layer dlrt --rank 50
 	@echo
 	@echo "Open reports/kinetics.pdf (rates, verdicts, plots) and reports/dlrt.pdf (the network);"
 	@echo "tables: reports/rates.xlsx, reports/rates.csv, reports/predictions.csv."
