@@ -6,7 +6,7 @@ models were trained on, and real traces where no truth is known and the fit is t
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from stopflow.features import FeatureSpec, window_of
 from stopflow.kinetics.errors import cramer_rao
 from stopflow.kinetics.fit import fit_trace
 from stopflow.learn.data import lab_data
-from stopflow.learn.evaluate import compare_with_fit
+from stopflow.learn.evaluate import compare_with_fit, least_informed
 from stopflow.learn.limit import Drift, posterior_error_ratio
 from stopflow.learn.model import Model
 from stopflow.learn.prior import Prior
@@ -24,7 +24,6 @@ from stopflow.learn.shots import ShotPredictions, predict_shots
 from stopflow.simulate import LabSpec, simulate_lab
 from stopflow.trace import Experiment, FloatArray, Shot
 
-DRIFT_COLUMNS = tuple(field.name for field in fields(Drift))
 _NO_FEATURES = FeatureSpec("blocks", 2)
 Window = tuple[FloatArray, FloatArray]
 
@@ -40,7 +39,7 @@ class JudgedShots:
     k_fit_per_s, k_true_per_s, k_bound_per_s
         (M,); the bound is the Cramer-Rao SD at the truth.
     drift
-        Of simulated traces.
+        Of simulated traces: what the least `low_information_ratio` on average follows from.
     experiment, file
         (M,) names.
     """
@@ -101,7 +100,7 @@ def simulated_shots(seed: int, *, spec: LabSpec | None = None) -> JudgedShots:
         k_bound_per_s=np.array(bounds),
         experiment=names,
         file=files,
-        drift=Drift(**dict(zip(DRIFT_COLUMNS, np.transpose(drifts), strict=True))),
+        drift=Drift(*np.transpose(drifts)),
     )
 
 
@@ -140,15 +139,12 @@ def bench_model(model: Model, shots: JudgedShots, *, name: str) -> dict[str, Any
     if np.isnan(shots.k_true_per_s).all():
         return row
     row |= _against_truth(found, shots, usable)
-    return row if shots.drift is None else row | {"low_information_limit": _limit(shots, usable)}
-
-
-def _limit(shots: JudgedShots, usable: np.ndarray) -> float:
-    """Return the least `low_information_ratio` that the prior of the drift allows on average."""
-    relative = np.where(usable, shots.k_bound_per_s / shots.k_true_per_s, -np.inf)
-    low = relative >= np.median(relative[usable])
-    part = Drift(**{name: getattr(shots.drift, name)[low] for name in DRIFT_COLUMNS})
-    return posterior_error_ratio(part, Prior(), generator=np.random.default_rng(0))
+    if shots.drift is None:
+        return row
+    low = least_informed(shots.k_bound_per_s, shots.k_true_per_s, usable=usable)
+    part = Drift(*(column[low] for column in shots.drift))
+    limit = posterior_error_ratio(part, Prior(), generator=np.random.default_rng(0))
+    return row | {"low_information_limit": limit}
 
 
 def _median_difference(found: ShotPredictions, shots: JudgedShots, usable: np.ndarray) -> float:

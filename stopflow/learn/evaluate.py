@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from stopflow.errors import StopflowError
 from stopflow.learn.data import LabData, Numbers
@@ -107,9 +107,7 @@ def compare_with_fit(
     bound = data.k_bound_per_s[rows]
     usable = ~(np.isnan(true) | np.isnan(fitted) | np.isnan(predicted))
     known = usable & ~np.isnan(bound)
-    relative_bound = np.where(known, bound / true, -np.inf)
-    middle = np.median(relative_bound[known]) if known.any() else np.nan
-    low = known & (relative_bound >= middle)
+    low = least_informed(bound, true, usable=known)
     deviation = (predicted[known] - true[known]) / bound[known]
     return Comparison(
         model=measure(predicted, data.k_actual_per_s[rows]),
@@ -118,6 +116,16 @@ def compare_with_fit(
         ratio_to_bound=float(np.sqrt(np.mean(deviation**2))) if known.any() else np.nan,
         low_information_ratio=_mae_ratio(predicted, fitted, true, low),
     )
+
+
+def least_informed(
+    bound: FloatArray, true: FloatArray, *, usable: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Tell the half of the usable shots with the largest bound relative to k; all (n,)."""
+    if not usable.any():
+        return usable
+    relative = np.where(usable, bound / true, -np.inf)
+    return relative >= np.median(relative[usable])
 
 
 def _mae_ratio(

@@ -7,8 +7,7 @@ jointly normal; with a slope drawn from N(0, s^2), s log-uniform as in `Prior.sl
 mean of the slope is a weighted sum of shrunken ones, and k moves along with it.
 """
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -19,8 +18,7 @@ DRAWS: Final = 60
 SCALES: Final = 40
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Drift:
+class Drift(NamedTuple):
     """Slopes of M traces over their windows, in units of their amplitudes, and what they cost.
 
     Attributes

@@ -80,16 +80,16 @@ def _predict_part(
     model: Model, traces: list[tuple[FloatArray, FloatArray]], limits: DoubtLimits
 ) -> ShotPredictions:
     rows: Rows = np.zeros((len(traces), model.features.n_inputs), dtype=np.float32)
-    windows, correlation = np.ones(len(traces)), np.zeros(len(traces))
+    windows, points = np.ones((2, len(traces)))
+    correlation = np.zeros(len(traces))
     refusals = [""] * len(traces)
     for number, (time_s, signal) in enumerate(traces):
         try:
             rows[number] = build_features(time_s, signal, spec=model.features)
-            windows[number] = window_of(time_s)
+            windows[number], points[number] = window_of(time_s), len(time_s)
             correlation[number] = neighbour_correlation(signal)
         except TraceError as error:
             refusals[number] = str(error)
-    points = [max(len(time_s), 1) for time_s, _ in traces]
     stretch = model.interval.factor(points, correlation)
     found = predict(model, rows, window_s=windows, stretch=stretch)
     refused = np.array([bool(text) for text in refusals])

@@ -88,7 +88,10 @@ def build_agreement_blocks(shots: pd.DataFrame) -> list[Block]:
         blocks += [
             build_heading("Agreement with the lab's own rates"),
             Paragraph(
-                text=describe_difference(lab, "the rates in the workbooks"), keep_with_next=True
+                text=describe_difference(
+                    lab, "the rates in the workbooks", one="the rate in the workbook"
+                ),
+                keep_with_next=True,
             ),
         ]
         if len(lab.relative) >= _ENOUGH:
@@ -108,7 +111,11 @@ def build_agreement_blocks(shots: pd.DataFrame) -> list[Block]:
         blocks += [
             build_heading("Agreement with the known truth"),
             Paragraph(
-                text=describe_difference(truth, "the true rates of the simulated shots"),
+                text=describe_difference(
+                    truth,
+                    "the true rates of the simulated shots",
+                    one="the true rate of the simulated shot",
+                ),
                 keep_with_next=len(truth.relative) >= _ENOUGH,
             ),
         ]
@@ -124,15 +131,11 @@ def build_agreement_blocks(shots: pd.DataFrame) -> list[Block]:
     return blocks
 
 
-def describe_difference(found: Difference, other: str) -> str:
-    """Say the difference in a sentence."""
+def describe_difference(found: Difference, other: str, *, one: str) -> str:
+    """Say the difference in a sentence; `one` names the other rate where there is a single shot."""
     count = len(found.relative)
     if count == 1:
-        one = other.replace("rates", "rate").replace("workbooks", "workbook")
-        return (
-            "k of the one shot differs from "
-            f"{one.replace('shots', 'shot')} by {_percent(found.median)}."
-        )
+        return f"k of the one shot differs from {one} by {_percent(found.median)}."
     return (
         f"Compared with {other}, k differs by {_percent(found.median)} at the median of {count} "
         f"shots; 95 % of them lie between {_percent(found.low)} and {_percent(found.high)}."

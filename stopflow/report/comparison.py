@@ -246,13 +246,10 @@ def _scatters(models: Sequence[ModelReportData]) -> list[Block]:
     if drawn:
         blocks.append(build_heading("Predicted against actual"))
     across = 3 if len(drawn) > 2 else 2
-    several = max([1, *(count_runs(model) for model in models)]) > 1
-    training, shots = ("training of the first run", "held-out shots of all runs")
-    note = (
-        f"Grey: {training if several else 'training'}; symbols: "
-        f"{shots if several else 'test experiments'}, a colour an experiment; line: equal; band: "
-        "10 %."
-    )
+    training, shots = "training", "test experiments"
+    if any(count_runs(model) > 1 for model in models):
+        training, shots = "training of the first run", "held-out shots of all runs"
+    note = f"Grey: {training}; symbols: {shots}, a colour an experiment; line: equal; band: 10 %."
     for place in range(0, len(drawn), across):
         row = drawn[place : place + across]
         painters: list[Painter] = [
