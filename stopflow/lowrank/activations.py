@@ -1,4 +1,8 @@
-"""The functions between layers, each with its derivative written in terms of what is at hand."""
+"""Activations, each with its derivative written in terms of what is at hand.
+
+A sweep spends more on moving a batch through the caches than on the arithmetic of an activation, so
+both directions overwrite what they are given where they can.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,42 +21,63 @@ class Activation:
     Attributes
     ----------
     forward
-        ``a = f(z)``.
+        ``a = f(z)``, differentiable, z left alone.
+    keep
+        ``z -> (a, kept)`` for a sweep without autograd; z may be overwritten.
     backward
-        ``(gradient with respect to a, z, a) -> gradient with respect to z``.
+        ``(gradient with respect to a, kept) -> gradient with respect to z``, in the same memory.
     """
 
     forward: Callable[[Tensor], Tensor]
-    backward: Callable[[Tensor, Tensor, Tensor], Tensor]
+    keep: Callable[[Tensor], tuple[Tensor, Tensor]]
+    backward: Callable[[Tensor, Tensor], Tensor]
 
 
-def _relu_backward(grad: Tensor, _before: Tensor, after: Tensor) -> Tensor:
-    return torch.ops.aten.threshold_backward(grad, after, 0.0)
+def _keep_output(
+    overwrite: Callable[[Tensor], Tensor],
+) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
+    def keep(z: Tensor) -> tuple[Tensor, Tensor]:
+        a = overwrite(z)
+        return a, a
+
+    return keep
 
 
-def _tanh_backward(grad: Tensor, _before: Tensor, after: Tensor) -> Tensor:
-    return torch.ops.aten.tanh_backward(grad, after)
+def _relu_backward(grad: Tensor, after: Tensor) -> Tensor:
+    return torch.ops.aten.threshold_backward.grad_input(grad, after, 0.0, grad_input=grad)
 
 
-def _sigmoid_backward(grad: Tensor, _before: Tensor, after: Tensor) -> Tensor:
-    return torch.ops.aten.sigmoid_backward(grad, after)
+def _tanh_backward(grad: Tensor, after: Tensor) -> Tensor:
+    return torch.ops.aten.tanh_backward.grad_input(grad, after, grad_input=grad)
 
 
-def _gelu_backward(grad: Tensor, before: Tensor, _after: Tensor) -> Tensor:
-    return torch.ops.aten.gelu_backward(grad, before)
+def _sigmoid_backward(grad: Tensor, after: Tensor) -> Tensor:
+    return torch.ops.aten.sigmoid_backward.grad_input(grad, after, grad_input=grad)
 
 
-def _silu_backward(grad: Tensor, before: Tensor, _after: Tensor) -> Tensor:
-    return torch.ops.aten.silu_backward(grad, before)
+def _gelu_backward(grad: Tensor, before: Tensor) -> Tensor:
+    return torch.ops.aten.gelu_backward.grad_input(grad, before, grad_input=grad)
+
+
+def _silu_backward(grad: Tensor, before: Tensor) -> Tensor:
+    return torch.ops.aten.silu_backward.grad_input(grad, before, grad_input=grad)
 
 
 ACTIVATIONS: dict[str, Activation] = {
-    "linear": Activation(forward=lambda z: z, backward=lambda grad, _before, _after: grad),
-    "relu": Activation(forward=torch.relu, backward=_relu_backward),
-    "tanh": Activation(forward=torch.tanh, backward=_tanh_backward),
-    "sigmoid": Activation(forward=torch.sigmoid, backward=_sigmoid_backward),
-    "gelu": Activation(forward=functional.gelu, backward=_gelu_backward),
-    "silu": Activation(forward=functional.silu, backward=_silu_backward),
+    "linear": Activation(
+        forward=lambda z: z, keep=lambda z: (z, z), backward=lambda grad, _kept: grad
+    ),
+    "relu": Activation(forward=torch.relu, keep=_keep_output(torch.relu_), backward=_relu_backward),
+    "tanh": Activation(forward=torch.tanh, keep=_keep_output(torch.tanh_), backward=_tanh_backward),
+    "sigmoid": Activation(
+        forward=torch.sigmoid, keep=_keep_output(torch.sigmoid_), backward=_sigmoid_backward
+    ),
+    "gelu": Activation(
+        forward=functional.gelu, keep=lambda z: (functional.gelu(z), z), backward=_gelu_backward
+    ),
+    "silu": Activation(
+        forward=functional.silu, keep=lambda z: (functional.silu(z), z), backward=_silu_backward
+    ),
 }
 
 

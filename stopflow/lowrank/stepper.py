@@ -122,15 +122,13 @@ class Stepper:
     ) -> tuple[float, list[Tape] | None]:
         """Run forward and backward; tapes are ``None`` where something is not finite."""
         tapes: list[Tape] = []
-        before: list[Tensor] = []
-        after: list[Tensor] = []
+        kept: list[Tensor] = []
         x = self._require_inputs(inputs)
         for layer, activation in zip(self._layers, self.network.activations, strict=True):
             z, tape = layer.run(x)
-            x = activation.forward(z)
+            x, needed = activation.keep(z)
             tapes.append(tape)
-            before.append(z)
-            after.append(x)
+            kept.append(needed)
         tapes[0].gram = gram
         value, grad = value_and_gradient(loss, x, targets)
         number = float(value)
@@ -138,7 +136,7 @@ class Stepper:
             return number, None
         for i in reversed(range(len(tapes))):
             backward = self.network.activations[i].backward
-            tapes[i].delta = backward(grad, before[i], after[i])
+            tapes[i].delta = backward(grad, kept[i])
             self._layers[i].complete(tapes[i])
             if i > 0:
                 grad = self._layers[i].input_gradient(tapes[i])

@@ -66,16 +66,16 @@ def test_one_tape_gives_the_gradients_of_k_l_and_s_forwards(activation):
 
 def record(network, x, y):
     """Run the manual sweep through the public steps of each layer."""
-    tapes, pairs = [], []
+    tapes, kept = [], []
     with torch.no_grad():
         for layer, activation in zip(network.layers, network.activations, strict=True):
             z, tape = layer.run(x)
-            x = activation.forward(z)
+            x, needed = activation.keep(z)
             tapes.append(tape)
-            pairs.append((z, x))
+            kept.append(needed)
         grad = 2 * (x - y) / y.numel()
         for i in (2, 1, 0):
-            tapes[i].delta = network.activations[i].backward(grad, *pairs[i])
+            tapes[i].delta = network.activations[i].backward(grad, kept[i])
             network.layers[i].complete(tapes[i])
             grad = network.layers[i].input_gradient(tapes[i])
     return tapes
