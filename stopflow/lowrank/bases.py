@@ -1,23 +1,27 @@
 """Turning orthonormal bases without a QR of the long side: everything through r x r Grams.
 
-A step moves K = U T to K1 = U T - b A with a direction A, and L = V T^T likewise. Its new basis
+A step moves K = U T to K1 = U T - A with a direction A, and L = V T^T likewise. Its new basis
 U1 = K1 R^-1 needs only R^T R = K1^T K1, which is a formula in small matrices:
 
-    H = Y + Y^T + b^2 A^T A,    Y = T^T (T / 2 - b C),    C = U^T A.
+    H = Y + Y^T + A^T A,    Y = T^T (T / 2 - C),    C = U^T A.
 
-For the gradient direction A = delta^T P, both C = D^T P and A^T A = P^T (delta delta^T) P come
-from batch-sized products. All of it is float64 and batched over layers of equal rank.
+For the gradient direction A = b delta^T P, both C = b D^T P and A^T A = b^2 P^T (delta delta^T) P
+come from batch-sized products. All of it is float64 and batched over layers of equal rank.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from stopflow.lowrank.factors import LowRankLayer, positive_qr
+from stopflow.lowrank.memory import stacked
 from stopflow.lowrank.tape import Tape
+
+Columns = Callable[[Tensor], Tensor]
+"""Squared norms of the columns of all A_K, then all A_L, (g, r) -> what to multiply them by."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -41,9 +45,14 @@ class Turn:
     inverse: Tensor
     weakest: float
 
+    @property
+    def sound(self) -> bool:
+        """Whether at least half of the digits are left."""
+        return self.weakest > 1e4 * torch.finfo(self.coefficient.dtype).eps
 
-def turn(core: Tensor, gamma: Tensor, energy: Tensor, step: Tensor) -> Turn:
-    """Orthonormalise K1 = U T - b A for a batch of bases, in float64.
+
+def turn(core: Tensor, gamma: Tensor, energy: Tensor) -> Turn:
+    """Orthonormalise K1 = U T - A for a batch of bases, in float64.
 
     Parameters
     ----------
@@ -51,19 +60,16 @@ def turn(core: Tensor, gamma: Tensor, energy: Tensor, step: Tensor) -> Turn:
         T, (g, r, r), float64.
     gamma, energy
         C = U^T A and A^T A, each (g, r, r), of the dtype that the result shall have.
-    step
-        b, (g, 1, 1), float64.
     """
-    half = torch.addcmul(core * 0.5, gamma.double(), step, value=-1)
-    gram = torch.bmm(core.mT, half)
-    gram = (gram + gram.mT).addcmul_(energy.double(), step.square())
+    negative = torch.bmm(core.mT, torch.add(gamma, core, alpha=-0.5))  # -Y
+    gram = (energy - negative).sub_(negative.mT)
     upper, info = torch.linalg.cholesky_ex(gram, upper=True)
     weakest = float((_diagonal(upper).square() / _diagonal(gram)).amin())
     if info.any() or math.isnan(weakest):
         weakest = 0.0
     inverse = torch.linalg.solve_triangular(upper.mT, _identity(gram), upper=False).mT
     coefficient = torch.bmm(core, inverse).to(gamma.dtype)
-    inverse = (inverse * step).to(gamma.dtype)
+    inverse = inverse.to(gamma.dtype)
     overlap = torch.baddbmm(coefficient, gamma, inverse, alpha=-1)
     return Turn(coefficient=coefficient, overlap=overlap, inverse=inverse, weakest=weakest)
 
@@ -125,45 +131,57 @@ class Push:
     along: tuple[Tensor, Tensor] | None = None
 
 
-def move(pushes: Sequence[Push]) -> tuple[list[Moved], float]:
+def move(pushes: Sequence[Push], *, columns: Columns | None = None) -> tuple[list[Moved], float]:
     """Move the bases of layers of equal rank; also return how much rounding it costs.
 
-    All of `pushes` have gradient directions, or none. The cost is 1 for bases that hardly change
-    and grows with the condition of K1. Where the Gram form would lose more than half the digits
-    (K1 nearly rank-deficient) Householder QR takes over, which always succeeds.
+    All of `pushes` have gradient directions, or none; `columns` may rescale those of gradients. The
+    cost is 1 for bases that hardly change and grows with the condition of K1. Where the Gram form
+    would lose more than half the digits (K1 nearly rank-deficient) Householder QR takes over, which
+    always succeeds.
     """
-    move_all = _move_along_gradients if pushes[0].along is None else _move_along_directions
-    moved, weakest = move_all(pushes)
-    if moved is None:
-        return [_move_by_qr(push) for push in pushes], 1.0
-    return moved, 1.0 / weakest
+    if pushes[0].along is None:
+        return _move_along_gradients(pushes, columns)
+    return _move_along_directions(pushes)
+
+
+def _steps(pushes: Sequence[Push], *, like: Tensor) -> Tensor:
+    """Return b of every layer twice, (2 layers, 1, 1)."""
+    return like.new_tensor([push.step for push in pushes] * 2).view(-1, 1, 1)
 
 
 def _turn_all(
     pushes: Sequence[Push], gamma: Tensor, energy: Tensor
-) -> tuple[Turn, list[Tensor], bool]:
-    """Return the turn in the layers' dtype, the cores M^T T N, and whether to use them."""
-    own = torch.stack([push.core for push in pushes])
-    both = torch.cat([own, own.mT]).double()
-    steps = both.new_tensor([push.step for push in pushes] * 2).view(-1, 1, 1)
-    turned = turn(both, gamma, energy, steps)
+) -> tuple[Turn, tuple[Tensor, ...]]:
+    """Return the turn in the layers' dtype and the cores M^T T N."""
+    own = stacked([push.core for push in pushes])
+    turned = turn(torch.cat([own, own.mT]).double(), gamma, energy)
     left, right = turned.overlap.split(len(pushes))
-    cores = torch.bmm(torch.bmm(left.mT, own), right).unbind()
-    return turned, list(cores), turned.weakest > 1e4 * torch.finfo(gamma.dtype).eps
+    return turned, torch.bmm(torch.bmm(left.mT, own), right).unbind()
 
 
-def _move_along_gradients(pushes: Sequence[Push]) -> tuple[list[Moved] | None, float]:
+def _move_along_gradients(
+    pushes: Sequence[Push], columns: Columns | None
+) -> tuple[list[Moved], float]:
     """Move along A_K = delta^T P and A_L = x^T D, never forming either."""
     count, tapes = len(pushes), [push.tape for push in pushes]
     xv = [tape.xv for tape in tapes]
     again = torch.stack([*xv, *(tape.deltau for tape in tapes), *xv])
     right, swapped = again[: 2 * count], again[count:]
     kernel = torch.stack([t.delta_gram() for t in tapes] + [t.input_gram() for t in tapes])
-    gamma = torch.bmm(swapped.mT, right)
     energy = torch.bmm(right.mT, torch.bmm(kernel, right))
-    turned, cores, sound = _turn_all(pushes, gamma, energy)
-    if not sound:
-        return None, 0.0
+    scale = _steps(pushes, like=energy)
+    if columns is not None:
+        scale = scale * columns(_diagonal(energy)).unsqueeze(1)
+    right = right * scale
+    gamma = torch.bmm(swapped.mT, right)
+    energy = (energy * scale).mul_(scale.mT)
+    turned, cores = _turn_all(pushes, gamma, energy)
+    if not turned.sound:
+        rights = right.unbind()
+        return [
+            _move_by_qr(push, (t.delta.T @ rights[i], t.x.T @ rights[i + count]))
+            for i, (push, t) in enumerate(zip(pushes, tapes, strict=True))
+        ], 1.0
     taken = torch.bmm(right, turned.inverse)
     seen = torch.baddbmm(torch.bmm(swapped, turned.coefficient), kernel, taken, alpha=-1).unbind()
     takens, overlaps = taken.unbind(), turned.overlap.unbind()
@@ -184,30 +202,28 @@ def _move_along_gradients(pushes: Sequence[Push]) -> tuple[list[Moved] | None, f
                 deltau=seen[i],
             )
         )
-    return moved, turned.weakest
+    return moved, 1.0 / turned.weakest
 
 
-def directions_of(push: Push) -> tuple[Tensor, Tensor]:
-    """Return A_K and A_L themselves, the gradients formed if need be."""
-    if push.along is not None:
-        return push.along
-    tape = push.tape
-    return tape.delta.T @ tape.xv, tape.x.T @ tape.deltau
-
-
-def _move_along_directions(pushes: Sequence[Push]) -> tuple[list[Moved] | None, float]:
+def _move_along_directions(pushes: Sequence[Push]) -> tuple[list[Moved], float]:
     """Move along given A_K and A_L."""
     count = len(pushes)
-    along = [pair[k] for k in (0, 1) for pair in map(directions_of, pushes)]
+    pairs = [push.along for push in pushes if push.along is not None]
+    along = [pair[k] for k in (0, 1) for pair in pairs]
     bases = [push.layer.U for push in pushes] + [push.layer.V for push in pushes]
     gamma = torch.stack([torch.mm(b.T, a) for b, a in zip(bases, along, strict=True)])
     energy = torch.stack([torch.mm(a.T, a) for a in along])
-    turned, cores, sound = _turn_all(pushes, gamma, energy)
-    if not sound:
-        return None, 0.0
+    steps = _steps(pushes, like=gamma)
+    gamma, energy = gamma * steps, energy * steps.square()
+    turned, cores = _turn_all(pushes, gamma, energy)
+    if not turned.sound:
+        return [
+            _move_by_qr(push, (push.step * a_k, push.step * a_l))
+            for push, (a_k, a_l) in zip(pushes, pairs, strict=True)
+        ], 1.0
     spares = [push.spare[k] for k in (0, 1) for push in pushes]
     coefficients, overlaps = turned.coefficient.unbind(), turned.overlap.unbind()
-    takens = turned.inverse.unbind()
+    takens = (turned.inverse * steps).unbind()
     new = [
         torch.mm(basis, coefficients[i], out=spares[i]).addmm_(along[i], takens[i], alpha=-1)
         for i, basis in enumerate(bases)
@@ -216,17 +232,17 @@ def _move_along_directions(pushes: Sequence[Push]) -> tuple[list[Moved] | None, 
         moved_to(push.tape, (new[i], new[i + count]), (overlaps[i], overlaps[i + count]), cores[i])
         for i, push in enumerate(pushes)
     ]
-    return moved, turned.weakest
+    return moved, 1.0 / turned.weakest
 
 
-def _move_by_qr(push: Push) -> Moved:
-    """Move one layer by float64 Householder QR of the explicit K1 and L1."""
+def _move_by_qr(push: Push, away: tuple[Tensor, Tensor]) -> Moved:
+    """Move one layer by `away` by float64 Householder QR of the explicit K1 and L1."""
     core, dtype = push.core.double(), push.core.dtype
     new, overlaps = [], []
     bases = (push.layer.U, push.layer.V)
-    for basis, along, own in zip(bases, directions_of(push), (core, core.mT), strict=True):
+    for basis, along, own in zip(bases, away, (core, core.mT), strict=True):
         old = basis.double()
-        q, _ = positive_qr(old @ own - push.step * along.double())
+        q, _ = positive_qr(old @ own - along.double())
         new.append(q.to(dtype))
         overlaps.append(old.mT @ q)
     turned = (overlaps[0].mT @ core @ overlaps[1]).to(dtype)

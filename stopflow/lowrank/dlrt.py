@@ -16,9 +16,12 @@ from itertools import groupby
 import torch
 from torch import Tensor
 
-from stopflow.lowrank.bases import Moved, Push, move, reorthonormalise
+from stopflow.lowrank.adam import ColumnAdam
+from stopflow.lowrank.bases import Columns, Moved, Push, move, reorthonormalise
 from stopflow.lowrank.factors import LowRankLayer
-from stopflow.lowrank.moments import Bases, CoreRule, FactorRule, choose_rule
+from stopflow.lowrank.memory import stacked
+from stopflow.lowrank.moments import Bases, CoreRule, FactorRule
+from stopflow.lowrank.rules import choose_rule
 from stopflow.lowrank.settings import StepSettings
 from stopflow.lowrank.tape import Tape
 
@@ -44,8 +47,9 @@ class FixedRank:
         self._before = [(y.U.data, y.S.data, y.V.data) for y in self.layers]
         self._turned = {}
         for members in equal_ranks(self.layers):
-            pushes = self.pushes(members, [tapes[i] for i in members], learning_rate)
-            found, cost = move(pushes)
+            own, columns = [tapes[i] for i in members], self._columns(members)
+            pushes = self.pushes(members, own, learning_rate, formed=columns is None)
+            found, cost = move(pushes, columns=columns)
             self.worn += cost
             self._turned |= dict(zip(members, zip(pushes, found, strict=True), strict=True))
         for i, (_, to) in self._turned.items():
@@ -64,13 +68,25 @@ class FixedRank:
             self._finish_by_factors(self.rule, tapes, learning_rate)
         self.refresh()
 
+    def _columns(self, members: Sequence[int]) -> Columns | None:
+        """Return what rescales the columns of gradients, if the rule does that."""
+        rule, count = self.rule, self.count
+        if not isinstance(rule, ColumnAdam):
+            return None
+        layers, moments = [self.layers[i] for i in members], [self.moments[i] for i in members]
+        return lambda squares: rule.columns(layers, moments, squares, count=count)
+
     def _finish_by_core(self, rule: CoreRule) -> None:
-        for i, (push, to) in self._turned.items():
-            gradient, moments = torch.mm(to.deltau.T, to.xv), self.moments[i]
-            if "m" in moments:
-                carried = to.left.T @ moments["m"] @ to.right
-                moments["m"] = rule.blend(carried, gradient)
-            self.layers[i].S.sub_(gradient, alpha=push.step)
+        for members in equal_ranks(self.layers):
+            pushes, moved = zip(*(self._turned[i] for i in members), strict=True)
+            seen = stacked([to.deltau for to in moved]), stacked([to.xv for to in moved])
+            gradients = list(torch.bmm(seen[0].mT, seen[1]).unbind())
+            for i, to, gradient in zip(members, moved, gradients, strict=True):
+                moments = self.moments[i]
+                if "m" in moments:
+                    moments["m"] = rule.blend(to.left.T @ moments["m"] @ to.right, gradient)
+            torch._foreach_mul_(gradients, [push.step for push in pushes])
+            torch._foreach_sub_([self.layers[i].S.data for i in members], gradients)
 
     def _finish_by_factors(self, rule: FactorRule, tapes: Sequence[Tape], rate: float) -> None:
         for members in equal_ranks(self.layers):
@@ -97,8 +113,13 @@ class FixedRank:
         for layer, before in zip(self.layers, self._before, strict=True):
             layer.set_factors(*before)
 
-    def pushes(self, members: Sequence[int], tapes: Sequence[Tape], rate: float) -> list[Push]:
-        """Return where layers of equal rank are to be moved by this batch."""
+    def pushes(
+        self, members: Sequence[int], tapes: Sequence[Tape], rate: float, *, formed: bool = True
+    ) -> list[Push]:
+        """Return where layers of equal rank are to be moved by this batch.
+
+        With ``formed=False`` the directions of a rule that rescales gradients are left out.
+        """
         layers, moments = [self.layers[i] for i in members], [self.moments[i] for i in members]
         cores, rule, count = [layer.S.data for layer in layers], self.rule, self.count
         if self.settings.weight_decay:
@@ -114,8 +135,10 @@ class FixedRank:
                 core.sub(kept["m"], alpha=rate * keep) if keep else core
                 for core, kept, (keep, _) in zip(cores, moments, weights, strict=True)
             ]
-        else:
+        elif formed or not isinstance(rule, ColumnAdam):
             along, factors = rule.directions(layers, tapes, moments, count=count)
+        else:
+            factors = rule.factors(layers, count=count)
         return [
             Push(
                 layer=layer,

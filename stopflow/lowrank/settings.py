@@ -10,7 +10,7 @@ OPTIMISERS: dict[str, str] = {
     "sgd": "plain gradient descent",
     "momentum": "heavy ball; on factors, on the tangent space (exact in row space)",
     "core-momentum": "heavy ball on the r x r core only (exact in row space)",
-    "adam": "Adam; on the factors, with one second moment a column of L (exact in row space)",
+    "adam": "Adam; on factors for S, U and V turn along scaled gradients (exact in row space)",
     "adam-elementwise": "Adam on every element of K, L and S (not exact in row space)",
     "adam-scalar": "one second moment a tensor, turning with any basis (exact in row space)",
 }

@@ -33,7 +33,7 @@ class Stepper:
 
     def __init__(self, network: Network, settings: StepSettings) -> None:
         self.network, self.settings = network, settings
-        self._rate = settings.learning_rate
+        self._rate, self._dtype = settings.learning_rate, next(network.parameters()).dtype
         self._layers = cast(list[Layer], list(network.layers))
         self._families = [FAMILIES[spec.type] for spec in network.specs]
         self._groups: dict[str, tuple[list[int], Integrator]] = {}
@@ -158,11 +158,10 @@ class Stepper:
                 tape.deltau = tape.deltau * (clip / norm)
 
     def _require_inputs(self, inputs: Tensor) -> Tensor:
-        first = next(self.network.parameters())
         width = self.network.n_inputs
-        if inputs.ndim != 2 or inputs.shape[1] != width or inputs.dtype != first.dtype:
+        if inputs.ndim != 2 or inputs.shape[1] != width or inputs.dtype != self._dtype:
             found = f"{tuple(inputs.shape)} {inputs.dtype}"
-            raise SettingsError("inputs", found, valid=f"shape (batch, {width}), {first.dtype}")
+            raise SettingsError("inputs", found, valid=f"shape (batch, {width}), {self._dtype}")
         return inputs
 
     def stored(self) -> int:

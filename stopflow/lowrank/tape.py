@@ -1,10 +1,12 @@
 """What one forward and backward leaves behind in each layer."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
+
+_NOTHING = torch.empty(0)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -26,9 +28,9 @@ class Tape:
     """
 
     x: Tensor
-    xv: Tensor = field(default_factory=lambda: torch.empty(0))
-    delta: Tensor = field(default_factory=lambda: torch.empty(0))
-    deltau: Tensor = field(default_factory=lambda: torch.empty(0))
+    xv: Tensor = _NOTHING
+    delta: Tensor = _NOTHING
+    deltau: Tensor = _NOTHING
     gram: Tensor | None = None
 
     def input_gram(self) -> Tensor:
