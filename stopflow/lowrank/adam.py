@@ -12,10 +12,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from stopflow.lowrank.bases import Moved
+from stopflow.lowrank.bases import Bases, Moved
 from stopflow.lowrank.factors import LowRankLayer
 from stopflow.lowrank.memory import stacked
-from stopflow.lowrank.moments import Bases, Moments
+from stopflow.lowrank.moments import Moments
 from stopflow.lowrank.settings import StepSettings
 from stopflow.lowrank.tape import Tape
 
@@ -28,18 +28,7 @@ class ElementAdam:
 
     The directions of K = U S and L = V S^T carry the size of S, its root mean square singular
     value, so that a learning rate turns U and V by the same angle whatever that size is.
-
-    Attributes
-    ----------
-    turning
-        Part of the learning rate by which the bases turn.
-    sized
-        Whether the direction of S carries its size too; then a learning rate changes singular
-        values by the same share whatever they are.
     """
-
-    turning = 1.0
-    sized = False
 
     def __init__(self, settings: StepSettings) -> None:
         self._settings = settings
@@ -57,58 +46,44 @@ class ElementAdam:
         moments: Sequence[Moments],
         *,
         count: int,
-    ) -> tuple[list[Bases], list[float]]:
+    ) -> tuple[list[Bases], float | Tensor]:
         """Return Adam's directions for K and L."""
         of_k = [torch.mm(tape.delta.T, tape.xv) for tape in tapes]
         of_l = [torch.mm(tape.x.T, tape.deltau) for tape in tapes]
         along_k = self._average([(kept["k"], kept["kk"]) for kept in moments], of_k, count)
         along_l = self._average([(kept["l"], kept["ll"]) for kept in moments], of_l, count)
-        return list(zip(along_k, along_l, strict=True)), self._turning_factors(layers, count)
+        factor = self._factor(count) * _sizes([layer.S.data for layer in layers])
+        return list(zip(along_k, along_l, strict=True)), factor
 
     def core(
         self, layer: LowRankLayer, tape: Tape, along: Bases, moments: Moments, *, count: int
-    ) -> tuple[Tensor, float]:
+    ) -> Tensor:
         """Return Adam's direction for S from C = D^T P."""
-        del along
+        del layer, along
         gradient = torch.mm(tape.deltau.T, tape.xv)
         (found,) = self._average([(moments["s"], moments["ss"])], [gradient], count)
-        (factor,) = self._core_factors([layer.S.data], count)
-        return found, factor
+        return found.mul_(self._factor(count))
 
     def follow(
         self,
         old: Sequence[Bases],
         tapes: Sequence[Tape],
-        moved: Sequence[Moved],
+        moved: Moved,
         moments: Sequence[Moments],
     ) -> None:
         """Turn all moments with the bases."""
         del old, tapes
-        for to, kept in zip(moved, moments, strict=True):
-            left, right = to.left, to.right
+        for left, right, kept in zip(moved.left, moved.right, moments, strict=True):
             kept["k"], kept["kk"] = kept["k"] @ right, kept["kk"] @ right.square()
             kept["l"], kept["ll"] = kept["l"] @ left, kept["ll"] @ left.square()
             kept["s"] = left.mT @ kept["s"] @ right
             kept["ss"] = left.square().mT @ kept["ss"] @ right.square()
 
-    def core_after(
-        self, moved: Sequence[Moved], moments: Sequence[Moments], *, count: int
-    ) -> tuple[list[Tensor], list[float]]:
+    def core_after(self, moved: Moved, moments: Sequence[Moments], *, count: int) -> Tensor:
         """Return Adam's direction for S from (delta U1)^T (x V1)."""
-        gradients = [torch.mm(to.deltau.T, to.xv) for to in moved]
-        factors = self._core_factors([to.core for to in moved], count)
+        gradients = list(torch.bmm(moved.deltau.mT, moved.xv).unbind())
         pairs = [(kept["s"], kept["ss"]) for kept in moments]
-        return self._average(pairs, gradients, count), factors
-
-    def _turning_factors(self, layers: Sequence[LowRankLayer], count: int) -> list[float]:
-        factor = self.turning * self._factor(count)
-        return [size * factor for size in _sizes([layer.S.data for layer in layers])]
-
-    def _core_factors(self, cores: list[Tensor], count: int) -> list[float]:
-        factor = self._factor(count)
-        if not self.sized:
-            return [factor] * len(cores)
-        return [size * factor for size in _sizes(cores)]
+        return torch.stack(self._average(pairs, gradients, count)).mul_(self._factor(count))
 
     def _average(
         self, pairs: Sequence[tuple[Tensor, Tensor]], gradients: list[Tensor], count: int
@@ -135,15 +110,20 @@ class ElementAdam:
 
 
 class ColumnAdam(ElementAdam):
-    """A second moment for every column of K and L and one for S; a first moment of S alone."""
+    """A second moment for every column of K and L and one for S; a first moment of S alone.
 
-    turning = TURNING
-    sized = True
+    The direction of S carries its size too, so that a learning rate changes singular values by the
+    same share whatever they are.
+    """
 
     def start(self, layer: LowRankLayer) -> Moments:
         """Return moments of zero."""
         zeros, rank = layer.S.detach().new_zeros, layer.rank
         return {"s": zeros(rank, rank), "kk": zeros(rank), "ll": zeros(rank), "ss": zeros(())}
+
+    def turning(self, count: int) -> float:
+        """Return what gradients with rescaled columns are to be multiplied by."""
+        return TURNING * math.sqrt(1 - self._settings.second_decay**count)
 
     def columns(
         self,
@@ -153,7 +133,7 @@ class ColumnAdam(ElementAdam):
         *,
         count: int,
     ) -> Tensor:
-        """Return c of every K, then of every L, (2 layers, r).
+        """Return the factors c of the columns of every K, then of every L, (2 layers, r).
 
         Parameters
         ----------
@@ -165,12 +145,8 @@ class ColumnAdam(ElementAdam):
         before = stacked([kept[name] for name in ("kk", "ll") for kept in moments])
         after = before.lerp(means, 1 - self._settings.second_decay)
         _put(moments, ("kk", "ll"), after)
-        return (after.sqrt() + self._epsilon(count)).reciprocal_()
-
-    def factors(self, layers: Sequence[LowRankLayer], *, count: int) -> list[float]:
-        """Return what the directions are to be multiplied by besides the learning rate."""
-        factor = self.turning * math.sqrt(1 - self._settings.second_decay**count)
-        return [size * factor for size in _sizes([layer.S.data for layer in layers])]
+        sizes = _sizes([layer.S.data for layer in layers]).view(-1, 1)
+        return torch.cat([sizes, sizes]).div(after.sqrt().add_(self._epsilon(count)))
 
     def directions(
         self,
@@ -179,67 +155,56 @@ class ColumnAdam(ElementAdam):
         moments: Sequence[Moments],
         *,
         count: int,
-    ) -> tuple[list[Bases], list[float]]:
+    ) -> tuple[list[Bases], float | Tensor]:
         """Return the directions A_K and A_L themselves, and what they are to be multiplied by."""
         of_k = [torch.mm(tape.delta.T, tape.xv) for tape in tapes]
         of_l = [torch.mm(tape.x.T, tape.deltau) for tape in tapes]
         squares = torch.stack([gradient.square().sum(dim=0) for gradient in (*of_k, *of_l)])
         scales = self.columns(layers, moments, squares, count=count)
         along = [gradient.mul_(c) for gradient, c in zip((*of_k, *of_l), scales, strict=True)]
-        number = len(layers)
-        pairs = list(zip(along[:number], along[number:], strict=True))
-        return pairs, self.factors(layers, count=count)
+        pairs = list(zip(along[: len(layers)], along[len(layers) :], strict=True))
+        return pairs, self.turning(count)
 
     def core(
         self, layer: LowRankLayer, tape: Tape, along: Bases, moments: Moments, *, count: int
-    ) -> tuple[Tensor, float]:
+    ) -> Tensor:
         """Return Adam's direction for S from C = D^T P."""
         del along
-        (found,) = self._average_cores([tape.deltau], [tape.xv], [moments], count)
-        (factor,) = self._core_factors([layer.S.data], count)
-        return found, factor
+        gradients = torch.mm(tape.deltau.T, tape.xv).unsqueeze(0)
+        return self._core(gradients, _sizes([layer.S.data]), [moments], count)[0]
 
     def follow(
         self,
         old: Sequence[Bases],
         tapes: Sequence[Tape],
-        moved: Sequence[Moved],
+        moved: Moved,
         moments: Sequence[Moments],
     ) -> None:
         """Turn all moments with the bases."""
         del old, tapes
-        left, right = stacked([to.left for to in moved]), stacked([to.right for to in moved])
-        cores = torch.bmm(torch.bmm(left.mT, stacked([kept["s"] for kept in moments])), right)
-        _put(moments, ("s",), cores)
-        seconds = stacked([kept[name] for name in ("kk", "ll") for kept in moments])
-        squares = torch.cat([right, left]).square_()
-        _put(moments, ("kk", "ll"), torch.bmm(seconds.unsqueeze(1), squares).squeeze(1))
+        firsts = stacked([kept["s"] for kept in moments])
+        _put(moments, ("s",), torch.bmm(torch.bmm(moved.left.mT, firsts), moved.right))
+        seconds = stacked([kept[name] for name in ("kk", "ll") for kept in moments]).unsqueeze(1)
+        squares = torch.cat([moved.right, moved.left]).square_()
+        _put(moments, ("kk", "ll"), torch.bmm(seconds, squares).squeeze(1))
 
-    def core_after(
-        self, moved: Sequence[Moved], moments: Sequence[Moments], *, count: int
-    ) -> tuple[list[Tensor], list[float]]:
+    def core_after(self, moved: Moved, moments: Sequence[Moments], *, count: int) -> Tensor:
         """Return Adam's direction for S from (delta U1)^T (x V1)."""
-        deltau, xv = [to.deltau for to in moved], [to.xv for to in moved]
-        found = self._average_cores(deltau, xv, moments, count)
-        return found, self._core_factors([to.core for to in moved], count)
+        gradients = torch.bmm(moved.deltau.mT, moved.xv)
+        return self._core(gradients, _sizes(moved.core.unbind()), moments, count)
 
-    def _average_cores(
-        self,
-        deltau: Sequence[Tensor],
-        xv: Sequence[Tensor],
-        moments: Sequence[Moments],
-        count: int,
-    ) -> list[Tensor]:
-        """Average gradients of S and their mean squares; m / (sqrt(v) + epsilon_t)."""
+    def _core(
+        self, gradients: Tensor, sizes: Tensor, moments: Sequence[Moments], count: int
+    ) -> Tensor:
+        """Average gradients of S and their mean squares; size m / (sqrt(v) + epsilon_t)."""
         settings = self._settings
-        gradients = torch.bmm(stacked(deltau).mT, stacked(xv))
         means = torch.linalg.vector_norm(gradients, dim=(1, 2)).square_().div_(gradients[0].numel())
         firsts = stacked([kept["s"] for kept in moments]).lerp(gradients, 1 - settings.momentum)
         seconds = stacked([kept["ss"] for kept in moments]).lerp(means, 1 - settings.second_decay)
         _put(moments, ("s",), firsts)
         _put(moments, ("ss",), seconds)
         roots = (seconds.sqrt() + self._epsilon(count)).view(-1, 1, 1)
-        return list((firsts / roots).unbind())
+        return firsts * (sizes * self._factor(count) / roots)
 
 
 def _put(moments: Sequence[Moments], names: Sequence[str], values: Tensor) -> None:
@@ -249,7 +214,7 @@ def _put(moments: Sequence[Moments], names: Sequence[str], values: Tensor) -> No
         kept[name] = value
 
 
-def _sizes(cores: list[Tensor]) -> list[float]:
-    """Return the root mean square singular values of (r, r) matrices."""
-    norms = torch.linalg.vector_norm(stacked(cores), dim=(1, 2)).tolist()
-    return [norm / math.sqrt(len(core)) for norm, core in zip(norms, cores, strict=True)]
+def _sizes(cores: Sequence[Tensor]) -> Tensor:
+    """Return the root mean square singular values of g matrices (r, r), (g, 1, 1)."""
+    norms = torch.linalg.vector_norm(stacked(cores), dim=(1, 2), keepdim=True)
+    return norms / math.sqrt(cores[0].shape[0])

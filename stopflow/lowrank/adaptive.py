@@ -46,7 +46,7 @@ class Adaptive:
             return
         fixed.count += 1
         for i, tape in enumerate(tapes):
-            (push,) = fixed.pushes([i], [tape], learning_rate)
+            push = fixed.push([i], [tape], learning_rate, formed=True)
             self._augmented_step(i, push, learning_rate)
 
     def finish(self, tapes: Sequence[Tape], *, learning_rate: float) -> None:
@@ -60,15 +60,16 @@ class Adaptive:
         """Never needed: there is one sweep."""
 
     def _augmented_step(self, i: int, push: Push, rate: float) -> None:
-        fixed, layer, tape = self._fixed, push.layer, push.tape
+        fixed, layer, tape = self._fixed, push.layers[0], push.tapes[0]
         moments, rule, dtype = fixed.moments[i], fixed.rule, layer.U.dtype
+        step = float(push.step)
         if isinstance(rule, CoreRule) or push.along is None:
             on_u, on_v, gradient = _gradient_complements(tape)
         else:
-            along, factor = rule.core(layer, tape, push.along, moments, count=fixed.count)
-            core = along.double() * (rate * factor / push.step)
-            on_u, on_v, gradient = _direction_complements(layer, push.along, core)
-        core = _padded(push.core.double(), gradient) - push.step * gradient
+            (along,) = push.along
+            core = rule.core(layer, tape, along, moments, count=fixed.count).double()
+            on_u, on_v, gradient = _direction_complements(layer, along, core * (rate / step))
+        core = _padded(push.core[0].double(), gradient) - step * gradient
         p, s, q = truncated_core(
             core,
             theta=fixed.settings.theta,
@@ -84,8 +85,9 @@ class Adaptive:
                 ambient = rule.blend(_padded(moments["m"].double(), gradient), gradient)
                 moments["m"] = (p.mT @ ambient @ q).to(dtype)
         else:
-            moved = moved_to(tape, (u, v), (p[:r].to(dtype), q[:r].to(dtype)), s)
-            rule.follow([(layer.U.data, layer.V.data)], [tape], [moved], [moments])
+            left, right = p[None, :r].to(dtype), q[None, :r].to(dtype)
+            moved = moved_to([tape], [u], [v], left=left, right=right, core=s[None])
+            rule.follow([(layer.U.data, layer.V.data)], [tape], moved, [moments])
         layer.set_factors(u, s.to(dtype), v)
 
     def stored(self) -> int:

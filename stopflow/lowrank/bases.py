@@ -12,16 +12,16 @@ come from batch-sized products. All of it is float64 and batched over layers of 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from stopflow.lowrank.factors import LowRankLayer, positive_qr
-from stopflow.lowrank.memory import stacked
 from stopflow.lowrank.tape import Tape
 
-Columns = Callable[[Tensor], Tensor]
-"""Squared norms of the columns of all A_K, then all A_L, (g, r) -> what to multiply them by."""
+Bases = tuple[Tensor, Tensor]
+"""U and V of a layer, or anything of their shapes."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -67,7 +67,9 @@ def turn(core: Tensor, gamma: Tensor, energy: Tensor) -> Turn:
     weakest = float((_diagonal(upper).square() / _diagonal(gram)).amin())
     if info.any() or math.isnan(weakest):
         weakest = 0.0
-    inverse = torch.linalg.solve_triangular(upper.mT, _identity(gram), upper=False).mT
+    inverse = torch.linalg.solve_triangular(
+        upper.mT, _identities(gram.shape, gram.dtype, gram.device), upper=False
+    ).mT
     coefficient = torch.bmm(core, inverse).to(gamma.dtype)
     inverse = inverse.to(gamma.dtype)
     overlap = torch.baddbmm(coefficient, gamma, inverse, alpha=-1)
@@ -78,28 +80,57 @@ def _diagonal(matrices: Tensor) -> Tensor:
     return torch.diagonal(matrices, dim1=-2, dim2=-1)
 
 
-def _identity(like: Tensor) -> Tensor:
-    return torch.eye(like.shape[-1], dtype=like.dtype, device=like.device).expand_as(like)
+@lru_cache(maxsize=8)
+def _identities(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.eye(shape[-1], dtype=dtype, device=device).expand(shape).contiguous()
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Push:
+    """What the K = U T and L = V T^T of g layers of equal rank r are to be moved by.
+
+    Attributes
+    ----------
+    core
+        T, (g, r, r).
+    step
+        b, the factor of the directions, for all or one for each, (g, 1, 1).
+    along
+        (A_K, A_L) of each, or ``None`` for the gradients delta^T P and x^T D.
+    columns
+        What rescales the columns of gradients: squared norms of those of all A_K, then all A_L,
+        (2 g, r) -> factors.
+    spare
+        Buffers of the shapes of U and V that become U1 and V1.
+    """
+
+    layers: Sequence[LowRankLayer]
+    tapes: Sequence[Tape]
+    core: Tensor
+    step: float | Tensor
+    spare: Sequence[Bases]
+    along: Sequence[Bases] | None = None
+    columns: Callable[[Tensor], Tensor] | None = None
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Moved:
-    """One layer's new bases and what the batch looks like in them.
+    """The new bases of g layers and what the batch looks like in them.
 
     Attributes
     ----------
     u, v
-        U1 (m, r) and V1 (n, r).
+        U1 (m, r) and V1 (n, r) of each.
     left, right
-        M = U^T U1 and N = V^T V1, (r, r).
+        M = U^T U1 and N = V^T V1, (g, r, r).
     core
-        M^T T N, (r, r).
+        M^T T N, (g, r, r).
     xv, deltau
-        x V1 and delta U1, (batch, r).
+        x V1 and delta U1, (g, batch, r).
     """
 
-    u: Tensor
-    v: Tensor
+    u: Sequence[Tensor]
+    v: Sequence[Tensor]
     left: Tensor
     right: Tensor
     core: Tensor
@@ -107,155 +138,130 @@ class Moved:
     deltau: Tensor
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Push:
-    """What one layer's K = U T and L = V T^T are to be moved by.
-
-    Attributes
-    ----------
-    core
-        T, (r, r).
-    step
-        b, the factor of the directions.
-    along
-        (A_K, A_L), or ``None`` for the gradients delta^T P and x^T D.
-    spare
-        Buffers of the shapes of U and V that become U1 and V1.
-    """
-
-    layer: LowRankLayer
-    tape: Tape
-    core: Tensor
-    step: float
-    spare: tuple[Tensor, Tensor]
-    along: tuple[Tensor, Tensor] | None = None
-
-
-def move(pushes: Sequence[Push], *, columns: Columns | None = None) -> tuple[list[Moved], float]:
+def move(push: Push) -> tuple[Moved, float]:
     """Move the bases of layers of equal rank; also return how much rounding it costs.
 
-    All of `pushes` have gradient directions, or none; `columns` may rescale those of gradients. The
-    cost is 1 for bases that hardly change and grows with the condition of K1. Where the Gram form
-    would lose more than half the digits (K1 nearly rank-deficient) Householder QR takes over, which
-    always succeeds.
+    The cost is 1 for bases that hardly change and grows with the condition of K1. Where the Gram
+    form would lose more than half the digits (K1 nearly rank-deficient) Householder QR takes over,
+    which always succeeds.
     """
-    if pushes[0].along is None:
-        return _move_along_gradients(pushes, columns)
-    return _move_along_directions(pushes)
+    if push.along is None:
+        return _move_along_gradients(push)
+    return _move_along(push, push.along)
 
 
-def _steps(pushes: Sequence[Push], *, like: Tensor) -> Tensor:
-    """Return b of every layer twice, (2 layers, 1, 1)."""
-    return like.new_tensor([push.step for push in pushes] * 2).view(-1, 1, 1)
-
-
-def _turn_all(
-    pushes: Sequence[Push], gamma: Tensor, energy: Tensor
-) -> tuple[Turn, tuple[Tensor, ...]]:
-    """Return the turn in the layers' dtype and the cores M^T T N."""
-    own = stacked([push.core for push in pushes])
-    turned = turn(torch.cat([own, own.mT]).double(), gamma, energy)
-    left, right = turned.overlap.split(len(pushes))
-    return turned, torch.bmm(torch.bmm(left.mT, own), right).unbind()
-
-
-def _move_along_gradients(
-    pushes: Sequence[Push], columns: Columns | None
-) -> tuple[list[Moved], float]:
+def _move_along_gradients(push: Push) -> tuple[Moved, float]:
     """Move along A_K = delta^T P and A_L = x^T D, never forming either."""
-    count, tapes = len(pushes), [push.tape for push in pushes]
-    xv = [tape.xv for tape in tapes]
-    again = torch.stack([*xv, *(tape.deltau for tape in tapes), *xv])
-    right, swapped = again[: 2 * count], again[count:]
-    kernel = torch.stack([t.delta_gram() for t in tapes] + [t.input_gram() for t in tapes])
-    energy = torch.bmm(right.mT, torch.bmm(kernel, right))
-    scale = _steps(pushes, like=energy)
-    if columns is not None:
-        scale = scale * columns(_diagonal(energy)).unsqueeze(1)
-    right = right * scale
-    gamma = torch.bmm(swapped.mT, right)
-    energy = (energy * scale).mul_(scale.mT)
-    turned, cores = _turn_all(pushes, gamma, energy)
+    tapes, count = push.tapes, len(push.layers)
+    own = torch.stack([*(tape.deltau for tape in tapes), *(tape.xv for tape in tapes)])
+    other = torch.stack([*(tape.xv for tape in tapes), *(tape.deltau for tape in tapes)])
+    kernel = _kernels(tapes)
+    scale = torch.cat([push.step] * 2) if isinstance(push.step, Tensor) else push.step
+    through = torch.bmm(kernel, other)
+    if push.columns is not None:
+        scale = push.columns((other * through).sum(dim=1)).unsqueeze(1) * scale
+    other.mul_(scale)
+    through.mul_(scale)
+    gamma, energy = torch.bmm(own.mT, other), torch.bmm(other.mT, through)
+    turned, core = _turn_both(push.core, gamma, energy)
     if not turned.sound:
-        rights = right.unbind()
-        return [
-            _move_by_qr(push, (t.delta.T @ rights[i], t.x.T @ rights[i + count]))
-            for i, (push, t) in enumerate(zip(pushes, tapes, strict=True))
-        ], 1.0
-    taken = torch.bmm(right, turned.inverse)
-    seen = torch.baddbmm(torch.bmm(swapped, turned.coefficient), kernel, taken, alpha=-1).unbind()
-    takens, overlaps = taken.unbind(), turned.overlap.unbind()
-    coefficients = turned.coefficient.unbind()
-    moved = []
-    for i, push in enumerate(pushes):
-        layer, tape, j = push.layer, push.tape, i + count
-        u = torch.mm(layer.U, coefficients[i], out=push.spare[0])
-        v = torch.mm(layer.V, coefficients[j], out=push.spare[1])
-        moved.append(
-            Moved(
-                u=u.addmm_(tape.delta.T, takens[i], alpha=-1),
-                v=v.addmm_(tape.x.T, takens[j], alpha=-1),
-                left=overlaps[i],
-                right=overlaps[j],
-                core=cores[i],
-                xv=seen[j],
-                deltau=seen[i],
-            )
-        )
+        away = [
+            (tape.delta.T @ other[i], tape.x.T @ other[i + count]) for i, tape in enumerate(tapes)
+        ]
+        return _move_by_qr(push, away), 1.0
+    taken = torch.bmm(other, turned.inverse)
+    seen = torch.bmm(own, turned.coefficient).baddbmm_(through, turned.inverse, alpha=-1)
+    batches = [tape.delta for tape in tapes] + [tape.x for tape in tapes]
+    u, v = _new_bases(push, turned, batches, taken)
+    (left, right), (deltau, xv) = turned.overlap.split(count), seen.split(count)
+    moved = Moved(u=u, v=v, left=left, right=right, core=core, xv=xv, deltau=deltau)
     return moved, 1.0 / turned.weakest
 
 
-def _move_along_directions(pushes: Sequence[Push]) -> tuple[list[Moved], float]:
+def _kernels(tapes: Sequence[Tape]) -> Tensor:
+    """Return delta delta^T of all layers, then x x^T, (2 g, batch, batch)."""
+    count, batch = len(tapes), len(tapes[0].x)
+    kernels = tapes[0].x.new_empty(2 * count, batch, batch)
+    places = kernels.unbind()
+    for i, tape in enumerate(tapes):
+        tape.delta_gram(out=places[i])
+        tape.input_gram(out=places[i + count])
+    return kernels
+
+
+def _move_along(push: Push, along: Sequence[Bases]) -> tuple[Moved, float]:
     """Move along given A_K and A_L."""
-    count = len(pushes)
-    pairs = [push.along for push in pushes if push.along is not None]
-    along = [pair[k] for k in (0, 1) for pair in pairs]
-    bases = [push.layer.U for push in pushes] + [push.layer.V for push in pushes]
-    gamma = torch.stack([torch.mm(b.T, a) for b, a in zip(bases, along, strict=True)])
-    energy = torch.stack([torch.mm(a.T, a) for a in along])
-    steps = _steps(pushes, like=gamma)
-    gamma, energy = gamma * steps, energy * steps.square()
-    turned, cores = _turn_all(pushes, gamma, energy)
+    count = len(push.layers)
+    sides = [pair[side] for side in (0, 1) for pair in along]
+    bases = [layer.U for layer in push.layers] + [layer.V for layer in push.layers]
+    scale = torch.cat([push.step] * 2) if isinstance(push.step, Tensor) else push.step
+    gamma = torch.stack([torch.mm(b.T, a) for b, a in zip(bases, sides, strict=True)]) * scale
+    energy = torch.stack([torch.mm(a.T, a) for a in sides]) * (scale * scale)
+    turned, core = _turn_both(push.core, gamma, energy)
     if not turned.sound:
-        return [
-            _move_by_qr(push, (push.step * a_k, push.step * a_l))
-            for push, (a_k, a_l) in zip(pushes, pairs, strict=True)
-        ], 1.0
-    spares = [push.spare[k] for k in (0, 1) for push in pushes]
-    coefficients, overlaps = turned.coefficient.unbind(), turned.overlap.unbind()
-    takens = (turned.inverse * steps).unbind()
+        steps = (scale * gamma.new_ones(2 * count, 1, 1)).unbind()
+        return _move_by_qr(
+            push,
+            [(a * steps[i], b * steps[i + count]) for i, (a, b) in enumerate(along)],
+        ), 1.0
+    u, v = _new_bases(push, turned, [a.T for a in sides], turned.inverse * scale)
+    left, right = turned.overlap.split(count)
+    return moved_to(push.tapes, u, v, left=left, right=right, core=core), 1.0 / turned.weakest
+
+
+def _turn_both(own: Tensor, gamma: Tensor, energy: Tensor) -> tuple[Turn, Tensor]:
+    """Return the turns of all U, then all V, in the layers' dtype, and the cores M^T T N."""
+    turned = turn(torch.cat([own, own.mT]).double(), gamma, energy)
+    left, right = turned.overlap.split(len(own))
+    return turned, torch.bmm(torch.bmm(left.mT, own), right)
+
+
+def _new_bases(
+    push: Push, turned: Turn, batches: Sequence[Tensor], taken: Tensor
+) -> tuple[list[Tensor], list[Tensor]]:
+    """Return U1 = U coefficient - X^T taken of all layers, and the V1."""
+    bases = [layer.U for layer in push.layers] + [layer.V for layer in push.layers]
+    spare = [pair[side] for side in (0, 1) for pair in push.spare]
+    parts = zip(bases, turned.coefficient.unbind(), spare, batches, taken.unbind(), strict=True)
     new = [
-        torch.mm(basis, coefficients[i], out=spares[i]).addmm_(along[i], takens[i], alpha=-1)
-        for i, basis in enumerate(bases)
+        torch.mm(basis, coefficient, out=buffer).addmm_(batch.T, away, alpha=-1)
+        for basis, coefficient, buffer, batch, away in parts
     ]
-    moved = [
-        moved_to(push.tape, (new[i], new[i + count]), (overlaps[i], overlaps[i + count]), cores[i])
-        for i, push in enumerate(pushes)
-    ]
-    return moved, 1.0 / turned.weakest
+    return new[: len(push.layers)], new[len(push.layers) :]
 
 
-def _move_by_qr(push: Push, away: tuple[Tensor, Tensor]) -> Moved:
-    """Move one layer by `away` by float64 Householder QR of the explicit K1 and L1."""
-    core, dtype = push.core.double(), push.core.dtype
-    new, overlaps = [], []
-    bases = (push.layer.U, push.layer.V)
-    for basis, along, own in zip(bases, away, (core, core.mT), strict=True):
-        old = basis.double()
-        q, _ = positive_qr(old @ own - along.double())
-        new.append(q.to(dtype))
-        overlaps.append(old.mT @ q)
-    turned = (overlaps[0].mT @ core @ overlaps[1]).to(dtype)
-    left, right = (overlap.to(dtype) for overlap in overlaps)
-    return moved_to(push.tape, (new[0], new[1]), (left, right), turned)
+def _move_by_qr(push: Push, away: Sequence[Bases]) -> Moved:
+    """Move by `away` through float64 Householder QR of the explicit K1 and L1."""
+    dtype, cores = push.core.dtype, push.core.double()
+    u: list[Tensor] = []
+    v: list[Tensor] = []
+    left: list[Tensor] = []
+    right: list[Tensor] = []
+    for layer, core, pair in zip(push.layers, cores, away, strict=True):
+        for basis, own, along, new, overlaps in (
+            (layer.U.data.double(), core, pair[0], u, left),
+            (layer.V.data.double(), core.mT, pair[1], v, right),
+        ):
+            q, _ = positive_qr(basis @ own - along.double())
+            new.append(q.to(dtype))
+            overlaps.append(basis.mT @ q)
+    lefts, rights = torch.stack(left), torch.stack(right)
+    turned = (lefts.mT @ cores @ rights).to(dtype)
+    return moved_to(push.tapes, u, v, left=lefts.to(dtype), right=rights.to(dtype), core=turned)
 
 
 def moved_to(
-    tape: Tape, bases: tuple[Tensor, Tensor], overlaps: tuple[Tensor, Tensor], core: Tensor
+    tapes: Sequence[Tape],
+    u: Sequence[Tensor],
+    v: Sequence[Tensor],
+    *,
+    left: Tensor,
+    right: Tensor,
+    core: Tensor,
 ) -> Moved:
     """Return `Moved` with the batch's products computed afresh."""
-    (u, v), (left, right) = bases, overlaps
-    xv, deltau = torch.mm(tape.x, v), torch.mm(tape.delta, u)
+    xv = torch.stack([torch.mm(tape.x, own) for tape, own in zip(tapes, v, strict=True)])
+    deltau = torch.stack([torch.mm(tape.delta, own) for tape, own in zip(tapes, u, strict=True)])
     return Moved(u=u, v=v, left=left, right=right, core=core, xv=xv, deltau=deltau)
 
 

@@ -11,16 +11,17 @@ K and L of both sweeps belong to one network and equals the dense step at full r
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import groupby
 
 import torch
 from torch import Tensor
 
 from stopflow.lowrank.adam import ColumnAdam
-from stopflow.lowrank.bases import Columns, Moved, Push, move, reorthonormalise
+from stopflow.lowrank.bases import Bases, Moved, Push, move, reorthonormalise
 from stopflow.lowrank.factors import LowRankLayer
 from stopflow.lowrank.memory import stacked
-from stopflow.lowrank.moments import Bases, CoreRule, FactorRule
+from stopflow.lowrank.moments import CoreRule
 from stopflow.lowrank.rules import choose_rule
 from stopflow.lowrank.settings import StepSettings
 from stopflow.lowrank.tape import Tape
@@ -39,67 +40,39 @@ class FixedRank:
         self.spare = [(layer.U.data.clone(), layer.V.data.clone()) for layer in layers]
         self.count, self.worn = 0, 0.0
         self._before: list[tuple[Tensor, Tensor, Tensor]] = []
-        self._turned: dict[int, tuple[Push, Moved]] = {}
+        self._turned: list[tuple[list[int], Push, Moved]] = []
 
     def turn_bases(self, tapes: Sequence[Tape], *, learning_rate: float) -> None:
         """Put every layer at U1 (U1^T U) S (V^T V1) V1^T."""
         self.count += 1
         self._before = [(y.U.data, y.S.data, y.V.data) for y in self.layers]
-        self._turned = {}
+        self._turned = []
         for members in equal_ranks(self.layers):
-            own, columns = [tapes[i] for i in members], self._columns(members)
-            pushes = self.pushes(members, own, learning_rate, formed=columns is None)
-            found, cost = move(pushes, columns=columns)
+            push = self.push(members, [tapes[i] for i in members], learning_rate)
+            moved, cost = move(push)
             self.worn += cost
-            self._turned |= dict(zip(members, zip(pushes, found, strict=True), strict=True))
-        for i, (_, to) in self._turned.items():
-            self.layers[i].set_factors(to.u, to.core, to.v)
+            self._turned.append((members, push, moved))
+        for members, _, to in self._turned:
+            for i, u, core, v in zip(members, to.u, to.core.unbind(), to.v, strict=True):
+                self.layers[i].set_factors(u, core, v)
 
     def finish(self, tapes: Sequence[Tape], *, learning_rate: float) -> None:
         """Move S with the gradient in the new bases, from the first sweep or the second."""
         for i, (u, _, v) in enumerate(self._before):
             self.spare[i] = u, v
-        if self.passes == 2:
-            for i, (_, to) in self._turned.items():
-                to.xv, to.deltau = tapes[i].xv, tapes[i].deltau
-        if isinstance(self.rule, CoreRule):
-            self._finish_by_core(self.rule)
-        else:
-            self._finish_by_factors(self.rule, tapes, learning_rate)
+        for members, push, to in self._turned:
+            own, moments = [tapes[i] for i in members], [self.moments[i] for i in members]
+            if self.passes == 2:
+                to.xv = torch.stack([tape.xv for tape in own])
+                to.deltau = torch.stack([tape.deltau for tape in own])
+            if isinstance(self.rule, CoreRule):
+                away = self.rule.follow(to, moments) * push.step
+            else:
+                self.rule.follow([self.spare[i] for i in members], own, to, moments)
+                away = self.rule.core_after(to, moments, count=self.count) * learning_rate
+            for i, core in zip(members, (to.core - away).unbind(), strict=True):
+                self.layers[i].S.data = core
         self.refresh()
-
-    def _columns(self, members: Sequence[int]) -> Columns | None:
-        """Return what rescales the columns of gradients, if the rule does that."""
-        rule, count = self.rule, self.count
-        if not isinstance(rule, ColumnAdam):
-            return None
-        layers, moments = [self.layers[i] for i in members], [self.moments[i] for i in members]
-        return lambda squares: rule.columns(layers, moments, squares, count=count)
-
-    def _finish_by_core(self, rule: CoreRule) -> None:
-        for members in equal_ranks(self.layers):
-            pushes, moved = zip(*(self._turned[i] for i in members), strict=True)
-            seen = stacked([to.deltau for to in moved]), stacked([to.xv for to in moved])
-            gradients = list(torch.bmm(seen[0].mT, seen[1]).unbind())
-            for i, to, gradient in zip(members, moved, gradients, strict=True):
-                moments = self.moments[i]
-                if "m" in moments:
-                    moments["m"] = rule.blend(to.left.T @ moments["m"] @ to.right, gradient)
-            torch._foreach_mul_(gradients, [push.step for push in pushes])
-            torch._foreach_sub_([self.layers[i].S.data for i in members], gradients)
-
-    def _finish_by_factors(self, rule: FactorRule, tapes: Sequence[Tape], rate: float) -> None:
-        for members in equal_ranks(self.layers):
-            moved, moments = (
-                [self._turned[i][1] for i in members],
-                [self.moments[i] for i in members],
-            )
-            rule.follow(
-                [self.spare[i] for i in members], [tapes[i] for i in members], moved, moments
-            )
-            along, factors = rule.core_after(moved, moments, count=self.count)
-            for i, direction, factor in zip(members, along, factors, strict=True):
-                self.layers[i].S.data.sub_(direction, alpha=rate * factor)
 
     def refresh(self) -> None:
         """Re-orthonormalise all bases once rounding may have grown to 50 units."""
@@ -113,43 +86,37 @@ class FixedRank:
         for layer, before in zip(self.layers, self._before, strict=True):
             layer.set_factors(*before)
 
-    def pushes(
-        self, members: Sequence[int], tapes: Sequence[Tape], rate: float, *, formed: bool = True
-    ) -> list[Push]:
+    def push(
+        self, members: Sequence[int], tapes: Sequence[Tape], rate: float, *, formed: bool = False
+    ) -> Push:
         """Return where layers of equal rank are to be moved by this batch.
 
-        With ``formed=False`` the directions of a rule that rescales gradients are left out.
+        With ``formed=True`` a rule that rescales gradients forms its directions all the same.
         """
         layers, moments = [self.layers[i] for i in members], [self.moments[i] for i in members]
-        cores, rule, count = [layer.S.data for layer in layers], self.rule, self.count
+        rule, count = self.rule, self.count
+        core = stacked([layer.S.data for layer in layers])
         if self.settings.weight_decay:
-            cores = list(torch._foreach_mul(cores, 1 - rate * self.settings.weight_decay))
-        along: Sequence[Bases | None] = [None] * len(layers)
+            core = core * (1 - rate * self.settings.weight_decay)
+        push = Push(
+            layers=layers,
+            tapes=tapes,
+            core=core,
+            step=rate,
+            spare=[self._spare_for(i) for i in members],
+        )
         if isinstance(rule, CoreRule):
-            weights = [
-                rule.weights(layer, tape, kept, count=count)
-                for layer, tape, kept in zip(layers, tapes, moments, strict=True)
-            ]
-            factors = [factor for _, factor in weights]
-            cores = [
-                core.sub(kept["m"], alpha=rate * keep) if keep else core
-                for core, kept, (keep, _) in zip(cores, moments, weights, strict=True)
-            ]
-        elif formed or not isinstance(rule, ColumnAdam):
-            along, factors = rule.directions(layers, tapes, moments, count=count)
+            keep, take = rule.weights(layers, tapes, moments, count=count)
+            push.step = rate * take
+            if "m" in moments[0]:
+                push.core = core - stacked([kept["m"] for kept in moments]) * (rate * keep)
+        elif isinstance(rule, ColumnAdam) and not formed:
+            push.step = rate * rule.turning(count)
+            push.columns = partial(rule.columns, layers, moments, count=count)
         else:
-            factors = rule.factors(layers, count=count)
-        return [
-            Push(
-                layer=layer,
-                tape=tapes[j],
-                core=cores[j],
-                step=rate * factors[j],
-                spare=self._spare_for(members[j]),
-                along=along[j],
-            )
-            for j, layer in enumerate(layers)
-        ]
+            push.along, factor = rule.directions(layers, tapes, moments, count=count)
+            push.step = rate * factor
+        return push
 
     def _spare_for(self, i: int) -> Bases:
         """Return buffers of the shapes that the bases of layer `i` have now."""

@@ -14,13 +14,12 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from stopflow.lowrank.bases import Moved
+from stopflow.lowrank.bases import Bases, Moved
 from stopflow.lowrank.factors import LowRankLayer
 from stopflow.lowrank.settings import StepSettings
 from stopflow.lowrank.tape import Tape
 
 Moments = dict[str, Tensor]
-Bases = tuple[Tensor, Tensor]
 
 
 class CoreRule:
@@ -41,16 +40,35 @@ class CoreRule:
         return {name: value.detach() for name, value in moments.items()}
 
     def weights(
-        self, layer: LowRankLayer, tape: Tape, moments: Moments, *, count: int
-    ) -> tuple[float, float]:
-        """Return the factors of m and of G, to be multiplied by the learning rate."""
+        self,
+        layers: Sequence[LowRankLayer],
+        tapes: Sequence[Tape],
+        moments: Sequence[Moments],
+        *,
+        count: int,
+    ) -> tuple[float | Tensor, float | Tensor]:
+        """Return the factors of m and of G, to be multiplied by the learning rate.
+
+        They are the same for all layers, or one for each, (g, 1, 1).
+        """
         if not self._scalar:
             return self._keep, self._take
-        decay = self._settings.second_decay
-        moments["v"].lerp_(tape.gradient_norm_squared(), 1 - decay)
-        root = math.sqrt(float(moments["v"]) / (1 - decay**count)) + self._settings.epsilon
-        scale = scalar_scale(layer) / root / (1 - self._keep**count)
+        decay, scales = self._settings.second_decay, []
+        for layer, tape, kept in zip(layers, tapes, moments, strict=True):
+            kept["v"].lerp_(tape.gradient_norm_squared(), 1 - decay)
+            root = math.sqrt(float(kept["v"]) / (1 - decay**count)) + self._settings.epsilon
+            scales.append(scalar_scale(layer) / root / (1 - self._keep**count))
+        scale = layers[0].S.data.new_tensor(scales).view(-1, 1, 1)
         return self._keep * scale, self._take * scale
+
+    def follow(self, moved: Moved, moments: Sequence[Moments]) -> Tensor:
+        """Carry the moments into the new bases; return the gradient of S there, (g, r, r)."""
+        gradients = torch.bmm(moved.deltau.mT, moved.xv)
+        for i, kept in enumerate(moments):
+            if "m" in kept:
+                carried = moved.left[i].T @ kept["m"] @ moved.right[i]
+                kept["m"] = self.blend(carried, gradients[i])
+        return gradients
 
     def blend(self, carried: Tensor, gradient: Tensor) -> Tensor:
         """Return keep m + take C for a moment and a core gradient in the same bases."""
@@ -75,27 +93,28 @@ class FactorRule(Protocol):
         moments: Sequence[Moments],
         *,
         count: int,
-    ) -> tuple[list[Bases], list[float]]:
-        """Return directions A_K and A_L and the factor that both are still to be multiplied by."""
+    ) -> tuple[list[Bases], float | Tensor]:
+        """Return directions A_K and A_L and the factor that both are still to be multiplied by.
+
+        The factor is one for all or one for each layer, (g, 1, 1).
+        """
 
     def core(
         self, layer: LowRankLayer, tape: Tape, along: Bases, moments: Moments, *, count: int
-    ) -> tuple[Tensor, float]:
-        """Return A_S and its factor in the old bases, to move S before the bases turn."""
+    ) -> Tensor:
+        """Return A_S in the old bases, to move S before the bases turn."""
 
     def follow(
         self,
         old: Sequence[Bases],
         tapes: Sequence[Tape],
-        moved: Sequence[Moved],
+        moved: Moved,
         moments: Sequence[Moments],
     ) -> None:
         """Carry the moments into the new bases."""
 
-    def core_after(
-        self, moved: Sequence[Moved], moments: Sequence[Moments], *, count: int
-    ) -> tuple[list[Tensor], list[float]]:
-        """Return A_S and its factors in the new bases, to move S after the bases turned."""
+    def core_after(self, moved: Moved, moments: Sequence[Moments], *, count: int) -> Tensor:
+        """Return A_S in the new bases, (g, r, r), to move S after the bases turned."""
 
 
 class TangentMomentum:
@@ -121,9 +140,9 @@ class TangentMomentum:
         moments: Sequence[Moments],
         *,
         count: int,
-    ) -> tuple[list[Bases], list[float]]:
+    ) -> tuple[list[Bases], float | Tensor]:
         """Return momentum M V + G V and its counterpart for L."""
-        del count
+        del layers, count
         beta = self._momentum
         along = [
             (
@@ -132,35 +151,32 @@ class TangentMomentum:
             )
             for tape, kept in zip(tapes, moments, strict=True)
         ]
-        return along, [1.0] * len(layers)
+        return along, 1.0
 
     def core(
         self, layer: LowRankLayer, tape: Tape, along: Bases, moments: Moments, *, count: int
-    ) -> tuple[Tensor, float]:
+    ) -> Tensor:
         """Return U^T (momentum M + G) V."""
         del tape, moments, count
-        return layer.U.T @ along[0], 1.0
+        return layer.U.T @ along[0]
 
     def follow(
         self,
         old: Sequence[Bases],
         tapes: Sequence[Tape],
-        moved: Sequence[Moved],
+        moved: Moved,
         moments: Sequence[Moments],
     ) -> None:
         """Project momentum M + G on the new tangent space."""
-        for (u, v), tape, to, kept in zip(old, tapes, moved, moments, strict=True):
-            k, ell = kept["k"], kept["l"]
+        for i, ((u, v), tape, kept) in enumerate(zip(old, tapes, moments, strict=True)):
+            k, ell, left, right = kept["k"], kept["l"], moved.left[i], moved.right[i]
             core = u.mT @ k
-            new_k = k @ to.right + u @ (ell.mT @ to.v - core @ to.right)
-            new_l = ell @ to.left + v @ (k.mT @ to.u - core.mT @ to.left)
-            kept["k"] = torch.addmm(new_k, tape.delta.mT, to.xv, beta=self._momentum)
-            kept["l"] = torch.addmm(new_l, tape.x.mT, to.deltau, beta=self._momentum)
+            new_k = k @ right + u @ (ell.mT @ moved.v[i] - core @ right)
+            new_l = ell @ left + v @ (k.mT @ moved.u[i] - core.mT @ left)
+            kept["k"] = torch.addmm(new_k, tape.delta.mT, moved.xv[i], beta=self._momentum)
+            kept["l"] = torch.addmm(new_l, tape.x.mT, moved.deltau[i], beta=self._momentum)
 
-    def core_after(
-        self, moved: Sequence[Moved], moments: Sequence[Moments], *, count: int
-    ) -> tuple[list[Tensor], list[float]]:
+    def core_after(self, moved: Moved, moments: Sequence[Moments], *, count: int) -> Tensor:
         """Return U1^T (momentum M + G) V1."""
         del count
-        cores = [torch.mm(to.u.T, kept["k"]) for to, kept in zip(moved, moments, strict=True)]
-        return cores, [1.0] * len(cores)
+        return torch.stack([u.mT @ kept["k"] for u, kept in zip(moved.u, moments, strict=True)])

@@ -125,9 +125,8 @@ class PlainOptimiser:
             for key in keys
         }
 
-    @torch.no_grad()
     def step(self, *, learning_rate: float) -> None:
-        """Move every tensor by its `.grad`."""
+        """Move every tensor by its `.grad`; to be called without autograd."""
         if not self._parameters:
             return
         for parameter in self._decayed:

@@ -141,7 +141,7 @@ class Stepper:
             if i > 0:
                 grad = self._layers[i].input_gradient(tapes[i])
         seen = [tape.deltau if tape.deltau.numel() else tape.delta for tape in tapes]
-        size = float(torch.stack(torch._foreach_norm(seen)).sum())
+        size = sum(map(float, torch._foreach_norm(seen)))
         if not size < _LARGEST:
             return number, None
         self._clip(tapes)

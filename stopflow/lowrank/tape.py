@@ -33,15 +33,17 @@ class Tape:
     deltau: Tensor = _NOTHING
     gram: Tensor | None = None
 
-    def input_gram(self) -> Tensor:
-        """Return x x^T, computed at most once."""
+    def input_gram(self, out: Tensor | None = None) -> Tensor:
+        """Return x x^T, computed at most once; also put it into `out`."""
         if self.gram is None:
-            self.gram = self.x @ self.x.mT
+            self.gram = torch.mm(self.x, self.x.mT, out=out)
+        elif out is not None:
+            out.copy_(self.gram)
         return self.gram
 
-    def delta_gram(self) -> Tensor:
-        """Return delta delta^T."""
-        return self.delta @ self.delta.mT
+    def delta_gram(self, out: Tensor | None = None) -> Tensor:
+        """Return delta delta^T, in `out` if there is one."""
+        return torch.mm(self.delta, self.delta.mT, out=out)
 
     def gradient_norm_squared(self) -> Tensor:
         """Return ||dW||_F^2 + ||db||^2 without forming dW = delta^T x: ||dW||^2 is a sum of Grams.
