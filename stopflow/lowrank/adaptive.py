@@ -60,7 +60,7 @@ class Adaptive:
         """Never needed: there is one sweep."""
 
     def _augmented_step(self, i: int, push: Push, rate: float) -> None:
-        fixed, layer, tape = self._fixed, push.layers[0], push.tapes[0]
+        fixed, layer, tape = self._fixed, self._fixed.layers[i], push.tapes[0]
         moments, rule, dtype = fixed.moments[i], fixed.rule, layer.U.dtype
         step = float(push.step)
         if isinstance(rule, CoreRule) or push.along is None:

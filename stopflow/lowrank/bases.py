@@ -91,10 +91,12 @@ class Push:
 
     Attributes
     ----------
+    bases
+        U and V of each, which stay as they are.
     core
         T, (g, r, r).
     step
-        b, the factor of the directions, for all or one for each, (g, 1, 1).
+        b > 0, the factor of the directions, for all or one for each, (g, 1, 1).
     along
         (A_K, A_L) of each, or ``None`` for the gradients delta^T P and x^T D.
     columns
@@ -104,7 +106,7 @@ class Push:
         Buffers of the shapes of U and V that become U1 and V1.
     """
 
-    layers: Sequence[LowRankLayer]
+    bases: Sequence[Bases]
     tapes: Sequence[Tape]
     core: Tensor
     step: float | Tensor
@@ -152,23 +154,22 @@ def move(push: Push) -> tuple[Moved, float]:
 
 def _move_along_gradients(push: Push) -> tuple[Moved, float]:
     """Move along A_K = delta^T P and A_L = x^T D, never forming either."""
-    tapes, count = push.tapes, len(push.layers)
+    tapes, count = push.tapes, len(push.tapes)
     own = torch.stack([*(tape.deltau for tape in tapes), *(tape.xv for tape in tapes)])
     other = torch.stack([*(tape.xv for tape in tapes), *(tape.deltau for tape in tapes)])
     kernel = _kernels(tapes)
-    scale = torch.cat([push.step] * 2) if isinstance(push.step, Tensor) else push.step
     through = torch.bmm(kernel, other)
     if push.columns is not None:
-        scale = push.columns((other * through).sum(dim=1)).unsqueeze(1) * scale
-    other.mul_(scale)
-    through.mul_(scale)
+        scale = push.columns((other * through).sum(dim=1)).unsqueeze(1)
+        other.mul_(scale)
+        through.mul_(scale)
     gamma, energy = torch.bmm(own.mT, other), torch.bmm(other.mT, through)
-    turned, core = _turn_both(push.core, gamma, energy)
+    turned, core = _turn_both(push, gamma, energy)
     if not turned.sound:
-        away = [
+        along = [
             (tape.delta.T @ other[i], tape.x.T @ other[i + count]) for i, tape in enumerate(tapes)
         ]
-        return _move_by_qr(push, away), 1.0
+        return _move_by_qr(push, along), 1.0
     taken = torch.bmm(other, turned.inverse)
     seen = torch.bmm(own, turned.coefficient).baddbmm_(through, turned.inverse, alpha=-1)
     batches = [tape.delta for tape in tapes] + [tape.x for tape in tapes]
@@ -191,58 +192,65 @@ def _kernels(tapes: Sequence[Tape]) -> Tensor:
 
 def _move_along(push: Push, along: Sequence[Bases]) -> tuple[Moved, float]:
     """Move along given A_K and A_L."""
-    count = len(push.layers)
-    sides = [pair[side] for side in (0, 1) for pair in along]
-    bases = [layer.U for layer in push.layers] + [layer.V for layer in push.layers]
-    scale = torch.cat([push.step] * 2) if isinstance(push.step, Tensor) else push.step
-    gamma = torch.stack([torch.mm(b.T, a) for b, a in zip(bases, sides, strict=True)]) * scale
-    energy = torch.stack([torch.mm(a.T, a) for a in sides]) * (scale * scale)
-    turned, core = _turn_both(push.core, gamma, energy)
+    sides, bases = _by_side(along), _by_side(push.bases)
+    gamma = torch.stack([torch.mm(b.T, a) for b, a in zip(bases, sides, strict=True)])
+    energy = torch.stack([torch.mm(a.T, a) for a in sides])
+    turned, core = _turn_both(push, gamma, energy)
     if not turned.sound:
-        steps = (scale * gamma.new_ones(2 * count, 1, 1)).unbind()
-        return _move_by_qr(
-            push,
-            [(a * steps[i], b * steps[i + count]) for i, (a, b) in enumerate(along)],
-        ), 1.0
-    u, v = _new_bases(push, turned, [a.T for a in sides], turned.inverse * scale)
-    left, right = turned.overlap.split(count)
+        return _move_by_qr(push, along), 1.0
+    u, v = _new_bases(push, turned, [a.T for a in sides], turned.inverse)
+    left, right = turned.overlap.split(len(along))
     return moved_to(push.tapes, u, v, left=left, right=right, core=core), 1.0 / turned.weakest
 
 
-def _turn_both(own: Tensor, gamma: Tensor, energy: Tensor) -> tuple[Turn, Tensor]:
-    """Return the turns of all U, then all V, in the layers' dtype, and the cores M^T T N."""
-    turned = turn(torch.cat([own, own.mT]).double(), gamma, energy)
+def _by_side(pairs: Sequence[Bases]) -> list[Tensor]:
+    """Return all that belongs to U, then all that belongs to V."""
+    return [pair[side] for side in (0, 1) for pair in pairs]
+
+
+def _turn_both(push: Push, gamma: Tensor, energy: Tensor) -> tuple[Turn, Tensor]:
+    """Return the turns of all U, then all V, in the layers' dtype, and the cores M^T T N.
+
+    U1 is that of K1 / b: the step divides T, so that directions need not be multiplied.
+    """
+    own = push.core.double() / push.step
+    turned = turn(torch.cat([own, own.mT]), gamma, energy)
     left, right = turned.overlap.split(len(own))
-    return turned, torch.bmm(torch.bmm(left.mT, own), right)
+    return turned, torch.bmm(torch.bmm(left.mT, push.core), right)
 
 
 def _new_bases(
     push: Push, turned: Turn, batches: Sequence[Tensor], taken: Tensor
 ) -> tuple[list[Tensor], list[Tensor]]:
     """Return U1 = U coefficient - X^T taken of all layers, and the V1."""
-    bases = [layer.U for layer in push.layers] + [layer.V for layer in push.layers]
-    spare = [pair[side] for side in (0, 1) for pair in push.spare]
-    parts = zip(bases, turned.coefficient.unbind(), spare, batches, taken.unbind(), strict=True)
+    parts = zip(
+        _by_side(push.bases),
+        turned.coefficient.unbind(),
+        _by_side(push.spare),
+        batches,
+        taken.unbind(),
+        strict=True,
+    )
     new = [
         torch.mm(basis, coefficient, out=buffer).addmm_(batch.T, away, alpha=-1)
         for basis, coefficient, buffer, batch, away in parts
     ]
-    return new[: len(push.layers)], new[len(push.layers) :]
+    return new[: len(push.bases)], new[len(push.bases) :]
 
 
-def _move_by_qr(push: Push, away: Sequence[Bases]) -> Moved:
-    """Move by `away` through float64 Householder QR of the explicit K1 and L1."""
+def _move_by_qr(push: Push, along: Sequence[Bases]) -> Moved:
+    """Move along given A_K and A_L through float64 Householder QR of the explicit K1 and L1."""
     dtype, cores = push.core.dtype, push.core.double()
     u: list[Tensor] = []
     v: list[Tensor] = []
     left: list[Tensor] = []
     right: list[Tensor] = []
-    for layer, core, pair in zip(push.layers, cores, away, strict=True):
-        for basis, own, along, new, overlaps in (
-            (layer.U.data.double(), core, pair[0], u, left),
-            (layer.V.data.double(), core.mT, pair[1], v, right),
+    for bases, core, pair in zip(push.bases, cores / push.step, along, strict=True):
+        for basis, own, direction, new, overlaps in (
+            (bases[0].double(), core, pair[0], u, left),
+            (bases[1].double(), core.mT, pair[1], v, right),
         ):
-            q, _ = positive_qr(basis @ own - along.double())
+            q, _ = positive_qr(basis @ own - direction.double())
             new.append(q.to(dtype))
             overlaps.append(basis.mT @ q)
     lefts, rights = torch.stack(left), torch.stack(right)

@@ -45,34 +45,38 @@ class FixedRank:
     def turn_bases(self, tapes: Sequence[Tape], *, learning_rate: float) -> None:
         """Put every layer at U1 (U1^T U) S (V^T V1) V1^T."""
         self.count += 1
-        self._before = [(y.U.data, y.S.data, y.V.data) for y in self.layers]
         self._turned = []
         for members in equal_ranks(self.layers):
             push = self.push(members, [tapes[i] for i in members], learning_rate)
             moved, cost = move(push)
             self.worn += cost
             self._turned.append((members, push, moved))
-        for members, _, to in self._turned:
-            for i, u, core, v in zip(members, to.u, to.core.unbind(), to.v, strict=True):
-                self.layers[i].set_factors(u, core, v)
+        if self.passes == 2:
+            self._before = [(y.U.data, y.S.data, y.V.data) for y in self.layers]
+            for members, _, to in self._turned:
+                self._set(members, to, to.core)
 
     def finish(self, tapes: Sequence[Tape], *, learning_rate: float) -> None:
         """Move S with the gradient in the new bases, from the first sweep or the second."""
-        for i, (u, _, v) in enumerate(self._before):
-            self.spare[i] = u, v
         for members, push, to in self._turned:
             own, moments = [tapes[i] for i in members], [self.moments[i] for i in members]
             if self.passes == 2:
                 to.xv = torch.stack([tape.xv for tape in own])
                 to.deltau = torch.stack([tape.deltau for tape in own])
             if isinstance(self.rule, CoreRule):
-                away = self.rule.follow(to, moments) * push.step
+                core = to.core - self.rule.follow(to, moments) * push.step
             else:
-                self.rule.follow([self.spare[i] for i in members], own, to, moments)
-                away = self.rule.core_after(to, moments, count=self.count) * learning_rate
-            for i, core in zip(members, (to.core - away).unbind(), strict=True):
-                self.layers[i].S.data = core
+                self.rule.follow(push.bases, own, to, moments)
+                away = self.rule.core_after(to, moments, count=self.count)
+                core = torch.sub(to.core, away, alpha=learning_rate)
+            self._set(members, to, core)
+            for i, bases in zip(members, push.bases, strict=True):
+                self.spare[i] = bases
         self.refresh()
+
+    def _set(self, members: Sequence[int], to: Moved, cores: Tensor) -> None:
+        for i, u, core, v in zip(members, to.u, cores.unbind(), to.v, strict=True):
+            self.layers[i].set_factors(u, core, v)
 
     def refresh(self) -> None:
         """Re-orthonormalise all bases once rounding may have grown to 50 units."""
@@ -99,7 +103,7 @@ class FixedRank:
         if self.settings.weight_decay:
             core = core * (1 - rate * self.settings.weight_decay)
         push = Push(
-            layers=layers,
+            bases=[(layer.U.data, layer.V.data) for layer in layers],
             tapes=tapes,
             core=core,
             step=rate,
