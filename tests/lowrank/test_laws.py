@@ -1,6 +1,7 @@
 """Laws of the layers and integrators, in float64, each against an independent route."""
 
 import copy
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -28,7 +29,8 @@ from stopflow.lowrank import (
     build_network,
     build_stepper,
 )
-from stopflow.lowrank.bases import orthonormality_defect
+from stopflow.lowrank.bases import move, orthonormality_defect
+from stopflow.lowrank.dlrt import FixedRank
 from stopflow.lowrank.factors import orthonormal
 from stopflow.lowrank.naive import naive_augmented_step, naive_kls_step
 from stopflow.lowrank.tape import Tape
@@ -199,6 +201,32 @@ def test_another_choice_of_bases_gives_the_same_weights(kind, optimiser):
         own.step(x, y, loss=mse_loss)
         other.step(x, y, loss=mse_loss)
     assert distance(weights(network), weights(turned)) < 1e-10
+
+
+def test_adam_turns_the_bases_alike_whether_or_not_it_forms_its_directions():
+    network = chain("dlrt")
+    fixed = FixedRank(list(network.layers)[:2], StepSettings(optimiser="adam"), passes=1)
+    for _ in range(3):  # so that second moments are remembered ones
+        fixed.count += 1
+        tapes = record(network, *batch(fixed.count))[:2]
+        kept = [dict(moments) for moments in fixed.moments]
+        with torch.no_grad():
+            formed, _ = move(fixed.push([0, 1], tapes, 0.05, formed=True))
+            of_formed = [dict(moments) for moments in fixed.moments]
+            for moments, old in zip(fixed.moments, kept, strict=True):
+                moments.update(old)
+            scaled, _ = move(replace(fixed.push([0, 1], tapes, 0.05), spare=spare_of(network)))
+        for i in (0, 1):
+            assert distance([formed.u[i], formed.v[i]], [scaled.u[i], scaled.v[i]]) < 1e-12
+            for name, value in fixed.moments[i].items():
+                torch.testing.assert_close(value, of_formed[i][name], rtol=1e-12, atol=0.0)
+        for name in ("left", "right", "core", "xv", "deltau"):
+            torch.testing.assert_close(getattr(formed, name), getattr(scaled, name))
+        assert float((formed.left - torch.eye(6)).abs().max()) > 1e-3
+
+
+def spare_of(network):
+    return [(torch.empty_like(y.U), torch.empty_like(y.V)) for y in list(network.layers)[:2]]
 
 
 TURNING = [(kind, name) for kind, family in LAYERS.items() for name in family.turning]
