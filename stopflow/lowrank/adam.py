@@ -135,6 +135,9 @@ class ColumnAdam(ElementAdam):
     ) -> Tensor:
         """Return the factors c of the columns of every K, then of every L, (2 layers, r).
 
+        A column larger than what is remembered of it counts as remembered, or one odd batch would
+        turn the bases out of sight.
+
         Parameters
         ----------
         squares
@@ -145,8 +148,10 @@ class ColumnAdam(ElementAdam):
         before = stacked([kept[name] for name in ("kk", "ll") for kept in moments])
         after = before.lerp(means, 1 - self._settings.second_decay)
         _put(moments, ("kk", "ll"), after)
+        known = 1 - self._settings.second_decay**count
+        roots = torch.maximum(after, means.mul_(known)).sqrt_().add_(self._epsilon(count))
         sizes = _sizes([layer.S.data for layer in layers]).view(-1, 1)
-        return torch.cat([sizes, sizes]).div(after.sqrt().add_(self._epsilon(count)))
+        return torch.cat([sizes, sizes]) / roots
 
     def directions(
         self,
