@@ -232,3 +232,13 @@ def test_an_interrupted_ingest_leaves_the_earlier_results(simulated, tmp_path, r
     assert "interrupted" in err
     assert (tmp_path / "data" / "ingested" / "shots.parquet").read_bytes() == before
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["ingested"]
+
+
+def test_a_folder_without_a_readable_trace_has_no_median_difference(tmp_path, run):
+    folder = tmp_path / "lab"
+    folder.mkdir()
+    (folder / "b.bka").write_text("junk\n")
+    code, said, _ = run("predict", folder)
+    assert code == 1
+    assert "0 of 1 shots predicted by shape; 1 with doubts" in " ".join(said.split())
+    assert "nan" not in said

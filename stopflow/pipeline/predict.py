@@ -75,12 +75,12 @@ class Predicted:
         """Say the outcome in a line."""
         known = self.frame["k_predicted_per_s"].notna()
         both = known & self.frame["k_per_s"].notna()
-        difference = self.frame.loc[both, "relative_difference"].abs().median()
-        doubted = int((self.frame["doubt"] != "").sum())
-        return (
-            f"{int(known.sum())} of {len(self.frame)} shots predicted by {self.model}; median "
-            f"difference to the fit {100 * difference:.2g} %; {doubted} with doubts"
-        )
+        parts = [f"{int(known.sum())} of {len(self.frame)} shots predicted by {self.model}"]
+        if both.any():
+            difference = self.frame.loc[both, "relative_difference"].abs().median()
+            parts.append(f"median difference to the fit {100 * difference:.2g} %")
+        parts.append(f"{int((self.frame['doubt'] != '').sum())} with doubts")
+        return "; ".join(parts)
 
 
 def predict_folder(

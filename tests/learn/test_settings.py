@@ -53,10 +53,10 @@ def test_what_is_out_of_range_is_named(changes, says):
         TrainSettings(**changes)
 
 
-def test_a_kind_of_layers_has_its_own_rate():
-    assert TrainSettings(layer="dense").peak_rate < TrainSettings(layer="dlrt").peak_rate
-    mixed = (LayerSpec(type="dlrt", dim=8, rank=2), LayerSpec(type="dense", dim=8))
-    assert TrainSettings(layers=mixed).peak_rate == TrainSettings(layer="dense").peak_rate
+def test_the_rate_depends_on_optimiser_and_layers_unless_it_is_given():
+    assert TrainSettings(layer="dense").peak_rate == TrainSettings(layer="dlrt").peak_rate
+    mixed = (LayerSpec(type="dlrt", dim=8, rank=2), LayerSpec(type="oialr", dim=8))
+    assert TrainSettings(layers=mixed).peak_rate == TrainSettings(layer="oialr").peak_rate == 2e-3
     assert TrainSettings(learning_rate=0.5).peak_rate == 0.5
     assert TrainSettings(optimiser="sgd").peak_rate == 2e-3
 
