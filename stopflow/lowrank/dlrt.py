@@ -72,6 +72,7 @@ class FixedRank:
             self._set(members, to, core)
             for i, bases in zip(members, push.bases, strict=True):
                 self.spare[i] = bases
+        self._turned = []  # or the batch would stay in memory
         self.refresh()
 
     def _set(self, members: Sequence[int], to: Moved, cores: Tensor) -> None:
