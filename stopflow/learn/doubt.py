@@ -84,6 +84,9 @@ class Residue:
         the first, and its k T.
     early_sigma
         Root mean square of what is left at the very start, over its error.
+    slope, slope_error, slope_log_k
+        Change over the window (in the unit of the signal) of the least-squares line under the
+        exponential, its standard error with log k free, and its covariance with log k.
     """
 
     amplitude_sigma: float
@@ -93,6 +96,9 @@ class Residue:
     phase_share: float
     phase_kt: float
     early_sigma: float
+    slope: float
+    slope_error: float
+    slope_log_k: float
 
 
 def doubts(
@@ -198,11 +204,15 @@ def _residues_of(blocks: _Blocks, kt: FloatArray) -> Iterator[Residue]:
     sd = np.sqrt(np.mean(np.diff(left, axis=1) ** 2, axis=1) / 2)
 
     turn = -kt[:, None] * place * decay * root
-    turn -= np.einsum("mbi,mi->mb", basis, np.einsum("mbi,mb->mi", basis, turn))
+    along_basis = np.einsum("mbi,mb->mi", basis, turn)
+    turn -= np.einsum("mbi,mi->mb", basis, along_basis)
     norm = np.linalg.norm(turn, axis=1)
     known = np.where((norm > 0) & (amplitude != 0), norm**2 * amplitude, np.nan)
     along = np.einsum("mb,mb->m", turn, left)
     step = along / known
+    line = _line(triangle, inside, along_basis * amplitude[:, None])
+    log_k_error = sd / np.maximum(norm * np.abs(amplitude), TINY)
+    slope_error = np.hypot(sd * line.error, line.by_log_k * log_k_error)
     turn /= np.maximum(norm, TINY)[:, None]
     left -= turn * (along / np.maximum(norm, TINY))[:, None]
 
@@ -222,12 +232,36 @@ def _residues_of(blocks: _Blocks, kt: FloatArray) -> Iterator[Residue]:
         yield Residue(
             amplitude_sigma=float(abs(amplitude[i]) * max(abs(last[i]), TINY) / max(sd[i], TINY)),
             log_k_step=float(step[i]),
-            log_k_error=float(sd[i] / max(norm[i] * abs(amplitude[i]), TINY)),
+            log_k_error=float(log_k_error[i]),
             phase_sigma=float(scores[i, best] / max(sd[i], TINY)),
             phase_share=float(scores[i, best] / max(norms[i, best], TINY) / height[i]),
             phase_kt=float(PHASES[best]),
             early_sigma=float(early[i] / max(usual[i], TINY)),
+            slope=float(line.slope[i]),
+            slope_error=float(slope_error[i]),
+            slope_log_k=float(line.by_log_k[i] * log_k_error[i] ** 2),
         )
+
+
+class _Line(NamedTuple):
+    """Of the straight line of M traces: slope, its error for noise of SD 1, d slope / d log k."""
+
+    slope: FloatArray
+    error: FloatArray
+    by_log_k: FloatArray
+
+
+def _line(triangle: FloatArray, inside: FloatArray, by_log_k: FloatArray) -> _Line:
+    """Solve R c = Q^T y of {1, tau, exp} for the slope, (M, 3, 3) and (M, 3) each."""
+    sound = np.abs(np.diagonal(triangle, axis1=1, axis2=2)).min(axis=1) > TINY
+    inverse = np.full_like(triangle, np.nan)
+    inverse[sound] = np.linalg.inv(triangle[sound])
+    row = inverse[:, 1]
+    return _Line(
+        slope=np.einsum("mi,mi->m", row, inside),
+        error=np.linalg.norm(row, axis=1),
+        by_log_k=-np.einsum("mi,mi->m", row, by_log_k),
+    )
 
 
 def _blocks(tau: FloatArray, signal: FloatArray) -> _Blocks:

@@ -1,7 +1,7 @@
 """Rates of trimmed traces by a saved model: features, network, interval and doubt in one call."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from stopflow.errors import TraceError
 from stopflow.features import Rows, build_features, window_of
 from stopflow.learn.device import one_thread
-from stopflow.learn.doubt import DoubtLimits, doubts, residues
+from stopflow.learn.doubt import DoubtLimits, Residue, doubts, residues
+from stopflow.learn.drift import Slopes, pull_by_others
 from stopflow.learn.interval import neighbour_correlation
 from stopflow.learn.model import Model, Prediction, predict
 from stopflow.trace import FloatArray
@@ -30,6 +31,8 @@ class ShotPredictions:
         Why there is no number; "" where there is one.
     doubts
         Reasons not to believe the number, joined by "; "; "" where there is none.
+    log_shift
+        (M,) by how much the drift of the other shots of the experiment has moved log k.
     """
 
     k_per_s: FloatArray
@@ -38,18 +41,23 @@ class ShotPredictions:
     log_sd: FloatArray
     refusals: tuple[str, ...]
     doubts: tuple[str, ...]
+    log_shift: FloatArray
 
 
 def predict_shots(
     model: Model,
     traces: Sequence[tuple[ArrayLike, ArrayLike]],
     *,
+    experiment: Sequence[str] | None = None,
     limits: DoubtLimits | None = None,
 ) -> ShotPredictions:
     """Predict k of trimmed traces, (time_s, signal) each, every one on its own grid.
 
     Parameters
     ----------
+    experiment
+        (M,) names; shots of one share what they know of its drift (`stopflow.learn.drift`), those
+        with doubts apart. Each trace stands alone if not given.
     limits
         Where doubt begins; the shipped models' own limits by default.
     """
@@ -57,18 +65,43 @@ def predict_shots(
     limits = limits or DoubtLimits()
     parts = [arrays[i : i + TRACES_AT_ONCE] for i in range(0, len(arrays), TRACES_AT_ONCE)]
     with one_thread():
-        found = [_predict_part(model, part, limits) for part in parts]
+        parted = [_predict_part(model, part, limits) for part in parts]
+    found, slopes = [part for part, _ in parted], [part for _, part in parted]
 
     def column(name: str) -> FloatArray:
         return np.concatenate([getattr(part, name) for part in found] or [np.empty(0)])
 
-    return ShotPredictions(
+    whole = ShotPredictions(
         k_per_s=column("k_per_s"),
         k_low95_per_s=column("k_low95_per_s"),
         k_high95_per_s=column("k_high95_per_s"),
         log_sd=column("log_sd"),
         refusals=tuple(text for part in found for text in part.refusals),
         doubts=tuple(text for part in found for text in part.doubts),
+        log_shift=column("log_shift"),
+    )
+    if experiment is None or not slopes:
+        return whole
+    return _share_drift(whole, Slopes(*np.concatenate(slopes, axis=1)), experiment)
+
+
+def _share_drift(
+    found: ShotPredictions, slopes: Slopes, experiment: Sequence[str]
+) -> ShotPredictions:
+    usable = np.array([not text for text in found.doubts]) & np.isfinite(found.k_per_s)
+    pull = pull_by_others(slopes, experiment=experiment, usable=usable)
+    k = found.k_per_s * np.exp(pull.log_shift)
+    low, high = (
+        k * (bound / found.k_per_s) ** pull.sd_factor
+        for bound in (found.k_low95_per_s, found.k_high95_per_s)
+    )
+    return replace(
+        found,
+        k_per_s=k,
+        k_low95_per_s=low,
+        k_high95_per_s=high,
+        log_sd=found.log_sd * pull.sd_factor,
+        log_shift=pull.log_shift,
     )
 
 
@@ -78,7 +111,8 @@ def _as_float(values: ArrayLike) -> FloatArray:
 
 def _predict_part(
     model: Model, traces: list[tuple[FloatArray, FloatArray]], limits: DoubtLimits
-) -> ShotPredictions:
+) -> tuple[ShotPredictions, FloatArray]:
+    """Return the predictions and the columns of `Slopes`, (4, M), in signal per second."""
     rows: Rows = np.zeros((len(traces), model.features.n_inputs), dtype=np.float32)
     windows, points = np.ones((2, len(traces)))
     correlation = np.zeros(len(traces))
@@ -97,29 +131,35 @@ def _predict_part(
     def known(values: FloatArray) -> FloatArray:
         return np.where(refused, np.nan, values)
 
-    return ShotPredictions(
+    kt = found.k_per_s * windows
+    numbers = np.flatnonzero(~refused & np.isfinite(kt) & (kt > 0)).tolist()
+    left = dict(zip(numbers, residues([traces[i] for i in numbers], kt=kt[numbers]), strict=True))
+    slopes = np.full((4, len(traces)), np.nan)
+    for i, own in left.items():
+        line = np.array([own.slope, own.slope_error, own.slope_log_k]) / windows[i]
+        slopes[:, i] = *line, own.log_k_error
+    predictions = ShotPredictions(
         k_per_s=known(found.k_per_s),
         k_low95_per_s=known(found.k_low95_per_s),
         k_high95_per_s=known(found.k_high95_per_s),
         log_sd=known(found.target_sd),
         refusals=tuple(refusals),
-        doubts=_doubts_of(traces, found, windows=windows, usable=~refused, limits=limits),
+        doubts=_doubts_of(traces, found, left=left, usable=~refused, limits=limits),
+        log_shift=np.zeros(len(traces)),
     )
+    return predictions, slopes
 
 
 def _doubts_of(
     traces: list[tuple[FloatArray, FloatArray]],
     found: Prediction,
     *,
-    windows: FloatArray,
+    left: Mapping[int, Residue],
     usable: NDArray[np.bool_],
     limits: DoubtLimits,
 ) -> tuple[str, ...]:
     """One text a trace, "" for those that are not usable."""
     texts = [""] * len(traces)
-    kt = found.k_per_s * windows
-    numbers = np.flatnonzero(usable & np.isfinite(kt) & (kt > 0)).tolist()
-    left = dict(zip(numbers, residues([traces[i] for i in numbers], kt=kt[numbers]), strict=True))
     for i in np.flatnonzero(usable).tolist():
         reasons = doubts(
             *traces[i],

@@ -1,0 +1,81 @@
+"""What the shots of an experiment know of each other's drift.
+
+The drift of lamp and detector is the same for all shots of an experiment but for some scatter, and
+slope and rate of a single trace are correlated: a slope that is known from the other shots makes k
+better than the trace alone can. The slopes a_i with standard errors s_i are taken as draws from
+N(mu, t^2 + s_i^2), t by Paule and Mandel 1982 (doi:10.6028/jres.087.022); with mu and its error
+from the *other* shots, a shot's own slope is pulled by the weight that normal theory gives it, and
+log k moves along their covariance. Where slopes scatter more than their errors say, t is large and
+nothing moves.
+"""
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+
+from stopflow.trace import FloatArray
+
+FEWEST: Final = 4
+
+
+class Slopes(NamedTuple):
+    """Slopes of M traces, their standard errors, and their covariance with log k, (M,) each.
+
+    All slopes are in one unit, such as V/s; `log_k_error` is that of log k by the same trace.
+    """
+
+    slope: FloatArray
+    error: FloatArray
+    log_k_covariance: FloatArray
+    log_k_error: FloatArray
+
+
+class Pull(NamedTuple):
+    """What the other shots do to each of M: to be added to log k; what its SD is multiplied by."""
+
+    log_shift: FloatArray
+    sd_factor: FloatArray
+
+
+def pull_by_others(slopes: Slopes, *, experiment: Sequence[str], usable: NDArray[np.bool_]) -> Pull:
+    """Let the usable shots of each experiment share what they know of its drift.
+
+    Experiments of fewer than `FEWEST` usable shots, and shots that are not usable, stay as they
+    are.
+    """
+    own = Slopes(*(np.asarray(column, dtype=np.float64) for column in slopes))
+    known = usable & np.isfinite(np.stack(own)).all(axis=0) & (own.error > 0)
+    shift, factor = np.zeros(len(known)), np.ones(len(known))
+    names = np.asarray(experiment)
+    for name in np.unique(names):
+        rows = np.flatnonzero(known & (names == name))
+        if len(rows) < FEWEST:
+            continue
+        slope, variance = own.slope[rows], own.error[rows] ** 2
+        between = variance_between(slope, variance)
+        weight = 1 / (variance + between)
+        others = weight.sum() - weight
+        mean = ((weight * slope).sum() - weight * slope) / others
+        total = variance + between + 1 / others
+        covariance = own.log_k_covariance[rows]
+        shift[rows] = covariance / total * (mean - slope)
+        share = covariance**2 / total / own.log_k_error[rows] ** 2
+        factor[rows] = np.sqrt(1 - np.clip(share, 0.0, 0.99))
+    return Pull(log_shift=shift, sd_factor=factor)
+
+
+def variance_between(values: FloatArray, variance: FloatArray) -> float:
+    """Return t^2 such that sum of (x - mean)^2 / (s^2 + t^2) is n - 1; 0 if it is less already."""
+
+    def excess(between: float) -> float:
+        weight = 1 / (variance + between)
+        mean = (weight * values).sum() / weight.sum()
+        return float((weight * (values - mean) ** 2).sum() - (len(values) - 1))
+
+    if excess(0.0) <= 0:
+        return 0.0
+    highest = float(((values - values.mean()) ** 2).sum())
+    return float(brentq(excess, 0.0, highest, xtol=1e-12 * highest, rtol=1e-10))
