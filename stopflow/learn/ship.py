@@ -255,6 +255,8 @@ def _figure_lines(figures: Sequence[Mapping[str, Any]]) -> list[str]:
         "traces": "traces",
         "ratio_to_fit": "MAE / fit's MAE",
         "low_information_ratio": "same, less informative half",
+        "alone_ratio_to_fit": "MAE / fit's MAE, each trace alone",
+        "alone_low_information_ratio": "same, less informative half",
         "low_information_limit": "least possible there",
         "model_median_relative_error": "median error",
         "fit_median_relative_error": "fit's median error",
@@ -262,7 +264,8 @@ def _figure_lines(figures: Sequence[Mapping[str, Any]]) -> list[str]:
         "coverage95": "coverage of 95 %",
     }
     lines = [
-        "On labs it never saw, beside the fit with slope (`stopflow bench model`):",
+        "On labs it never saw, beside the fit with slope (`stopflow bench model`); shots of an",
+        "experiment share what they know of its drift unless alone:",
         "",
         "| " + " | ".join(columns.values()) + " |",
         "|" + "---|" * len(columns),

@@ -123,6 +123,7 @@ def predict_dataset(
     found = predict_shots(
         loaded,
         [trace for trace in traces if trace is not None],
+        experiment=dataset.shots["experiment"].iloc[usable].tolist(),
     )
     progress("predicting", len(dataset.shots), len(dataset.shots))
     frame = dataset.shots[["experiment", "file", "channel"]].copy()
@@ -131,6 +132,7 @@ def predict_dataset(
         ("k_predicted_stderr_per_s", found.k_per_s * found.log_sd),
         ("k_predicted_low95_per_s", found.k_low95_per_s),
         ("k_predicted_high95_per_s", found.k_high95_per_s),
+        ("moved_by_shared_drift", np.expm1(found.log_shift)),
     ):
         column = np.full(len(frame), np.nan)
         column[usable] = values

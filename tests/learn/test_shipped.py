@@ -84,3 +84,24 @@ def test_same_rate_in_any_unit_length_and_polarity(name: str, points: int) -> No
     assert found.k_per_s[0] == pytest.approx(9.0, rel=0.03)
     assert found.k_per_s[1] * 250.0 == pytest.approx(found.k_per_s[0], rel=1e-3)
     assert found.k_low95_per_s[0] < 9.0 < found.k_high95_per_s[0]
+
+
+@models
+def test_shots_of_an_experiment_help_each_other(name: str) -> None:
+    model, rng = load_model(ROOT / "models" / name), np.random.default_rng(3)
+    tau = np.linspace(0.0, 1.0, 2000)
+    kt = np.exp(rng.uniform(np.log(1.0), np.log(4.0), 40))
+    drift = 0.3 * (1 + 0.1 * rng.standard_normal(40))
+    traces = [
+        (tau, np.exp(-k * tau) + a * tau + 0.03 * rng.standard_normal(2000))
+        for k, a in zip(kt, drift, strict=True)
+    ]
+    alone = predict_shots(model, traces)
+    shared = predict_shots(model, traces, experiment=["a"] * 40)
+    apart = predict_shots(model, traces, experiment=[str(i) for i in range(40)])
+    assert np.array_equal(alone.k_per_s, apart.k_per_s)
+    error = [np.abs(np.log(found.k_per_s / kt)).mean() for found in (alone, shared)]
+    assert error[1] < 0.9 * error[0]
+    inside = (shared.k_low95_per_s < kt) & (kt < shared.k_high95_per_s)
+    assert inside.sum() >= 34
+    assert shared.log_sd.mean() < 0.9 * alone.log_sd.mean()
