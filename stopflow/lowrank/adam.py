@@ -115,13 +115,20 @@ class ColumnAdam(ElementAdam):
     """A second moment for every column of K and L and one for S; a first moment of S alone.
 
     The direction of S carries its size too, so that a learning rate changes singular values by the
-    same share whatever they are.
+    same share whatever they are; no more than the size at the start, or noise in proportion to S
+    would make S grow exponentially.
     """
 
     def start(self, layer: LowRankLayer) -> Moments:
         """Return moments of zero."""
         zeros, rank = layer.S.detach().new_zeros, layer.rank
-        return {"s": zeros(rank, rank), "kk": zeros(rank), "ll": zeros(rank), "ss": zeros(())}
+        return {
+            "s": zeros(rank, rank),
+            "kk": zeros(rank),
+            "ll": zeros(rank),
+            "ss": zeros(()),
+            "size": _sizes([layer.S.detach()]).view(()),
+        }
 
     def turning(self, count: int) -> float:
         """Return what gradients with rescaled columns are to be multiplied by."""
@@ -152,7 +159,7 @@ class ColumnAdam(ElementAdam):
         _put(moments, ("kk", "ll"), after)
         known = 1 - self._settings.second_decay**count
         roots = torch.maximum(after, means.mul_(known)).sqrt_().add_(self._epsilon(count))
-        sizes = _sizes([layer.S.data for layer in layers]).view(-1, 1)
+        sizes = _sizes_within([layer.S.data for layer in layers], moments).view(-1, 1)
         return torch.cat([sizes, sizes]) / roots
 
     def directions(
@@ -178,7 +185,8 @@ class ColumnAdam(ElementAdam):
         """Return Adam's direction for S from C = D^T P."""
         del along
         gradients = torch.mm(tape.deltau.T, tape.xv).unsqueeze(0)
-        return self._core(gradients, _sizes([layer.S.data]), [moments], count)[0]
+        sizes = _sizes_within([layer.S.data], [moments])
+        return self._core(gradients, sizes, [moments], count)[0]
 
     def follow(
         self,
@@ -198,7 +206,8 @@ class ColumnAdam(ElementAdam):
     def core_after(self, moved: Moved, moments: Sequence[Moments], *, count: int) -> Tensor:
         """Return Adam's direction for S from (delta U1)^T (x V1)."""
         gradients = torch.bmm(moved.deltau.mT, moved.xv)
-        return self._core(gradients, _sizes(moved.core.unbind()), moments, count)
+        sizes = _sizes_within(moved.core.unbind(), moments)
+        return self._core(gradients, sizes, moments, count)
 
     def _core(
         self, gradients: Tensor, sizes: Tensor, moments: Sequence[Moments], count: int
@@ -225,3 +234,9 @@ def _sizes(cores: Sequence[Tensor]) -> Tensor:
     """Return the root mean square singular values of g matrices (r, r), (g, 1, 1)."""
     norms = torch.linalg.vector_norm(stacked(cores), dim=(1, 2), keepdim=True)
     return norms / math.sqrt(cores[0].shape[0])
+
+
+def _sizes_within(cores: Sequence[Tensor], moments: Sequence[Moments]) -> Tensor:
+    """Return the sizes, each at most what it was at the start, (g, 1, 1)."""
+    first = torch.stack([kept["size"] for kept in moments]).view(-1, 1, 1)
+    return torch.minimum(_sizes(cores), first)

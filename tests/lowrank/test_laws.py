@@ -390,3 +390,16 @@ def test_a_step_of_adam_changes_a_large_and_a_small_weight_by_the_same_share():
         changes.append(float((after - before).norm() / before.norm()))
     assert changes[0] > 1e-3
     assert changes == pytest.approx([changes[0]] * 3, rel=1e-5)
+
+
+def test_noise_does_not_make_singular_values_grow_exponentially():
+    network = chain("dlrt")
+    stepper = build_stepper(network, StepSettings(optimiser="adam", learning_rate=0.05))
+    start = float(network.layers[0].S.detach().norm())
+    sizes = []
+    for step in range(400):
+        x, y = batch(step)  # new noise at every step: nothing to learn
+        assert stepper.step(x, y, loss=mse_loss).finite
+        sizes.append(float(network.layers[0].S.detach().norm()) / start)
+    assert sizes[-1] / sizes[199] < 2.0  # a random walk: sqrt(2)
+    assert sizes[-1] < 30.0
