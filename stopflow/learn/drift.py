@@ -14,11 +14,11 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 
 from stopflow.trace import FloatArray
 
 FEWEST: Final = 4
+STEPS: Final = 100
 
 
 class Slopes(NamedTuple):
@@ -68,14 +68,16 @@ def pull_by_others(slopes: Slopes, *, experiment: Sequence[str], usable: NDArray
 
 
 def variance_between(values: FloatArray, variance: FloatArray) -> float:
-    """Return t^2 such that sum of (x - mean)^2 / (s^2 + t^2) is n - 1; 0 if it is less already."""
+    """Return t^2 such that sum of (x - mean)^2 / (s^2 + t^2) is n - 1; 0 if it is less already.
 
-    def excess(between: float) -> float:
+    The sum falls and is convex in t^2, so Newton's steps from 0 come up to the root from below.
+    """
+    between, count = 0.0, len(values)
+    for _ in range(STEPS):
         weight = 1 / (variance + between)
-        mean = (weight * values).sum() / weight.sum()
-        return float((weight * (values - mean) ** 2).sum() - (len(values) - 1))
-
-    if excess(0.0) <= 0:
-        return 0.0
-    highest = float(((values - values.mean()) ** 2).sum())
-    return float(brentq(excess, 0.0, highest, xtol=1e-12 * highest, rtol=1e-10))
+        squares = weight * (values - (weight * values).sum() / weight.sum()) ** 2
+        excess = float(squares.sum()) - (count - 1)
+        if excess <= 1e-12 * count:
+            break
+        between += excess / float((weight * squares).sum())
+    return between
