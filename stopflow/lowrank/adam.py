@@ -1,22 +1,26 @@
 """Adam on K, L and S, its moments carried along when the bases turn.
 
-In the form without a name of its own the bases turn along the gradient itself, each column of it
-over the root of its mean square so far: A_K = delta^T P diag(c_K), A_L = x^T D diag(c_L). What
-Adam remembers of the gradient moves S only. So no direction is ever formed, a step costs little
-more than plain descent, and turning the input space turns the step (exact in row space).
+First moments turn along with the bases, second moments, being diagonal covariances, with the
+squared entries (v_K (N.N), ...), which keeps them non-negative.
+
+`ColumnAdam` turns the bases along the gradient itself, each column of it over the root of its mean
+square so far: A_K = delta^T P diag(c_K), A_L = x^T D diag(c_L). What it remembers of the gradient
+moves S only. So no direction is ever formed, a step costs little more than plain descent, and
+turning the input space turns the step (exact in row space).
 """
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from stopflow.lowrank.bases import Bases, Moved
+from stopflow.lowrank.bases import Bases, Moved, Push
 from stopflow.lowrank.factors import LowRankLayer
-from stopflow.lowrank.memory import stacked
-from stopflow.lowrank.moments import Moments
+from stopflow.lowrank.moments import Moments, directions_of_gradients
 from stopflow.lowrank.settings import StepSettings
+from stopflow.lowrank.stacks import stacked
 from stopflow.lowrank.tape import Tape
 
 CORE, TURNING = 2.0, 0.3
@@ -25,15 +29,33 @@ for biases and dense layers; the best of ten pairs on held-out experiments of a 
 """
 
 
-class ElementAdam:
+class _Adam:
+    """What both forms share: the corrections for a short past."""
+
+    def __init__(self, settings: StepSettings) -> None:
+        self._settings = settings
+
+    def _known(self, count: int) -> float:
+        """Return the part of a second moment that is not the zero it started from."""
+        return 1 - self._settings.second_decay**count
+
+    def _epsilon(self, count: int) -> float:
+        return self._settings.epsilon * math.sqrt(self._known(count))
+
+    def _factor(self, count: int) -> float:
+        """Return what makes m / (sqrt(v) + epsilon_t) the step of Adam.
+
+        That is m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon).
+        """
+        return math.sqrt(self._known(count)) / (1 - self._settings.momentum**count)
+
+
+class ElementAdam(_Adam):
     """A second moment for every element of K, L and S.
 
     The directions of K = U S and L = V S^T carry the size of S, its root mean square singular
     value, so that a learning rate turns U and V by the same angle whatever that size is.
     """
-
-    def __init__(self, settings: StepSettings) -> None:
-        self._settings = settings
 
     def start(self, layer: LowRankLayer) -> Moments:
         """Return moments of zero."""
@@ -41,21 +63,23 @@ class ElementAdam:
         like |= {"kk": layer.U, "ll": layer.V, "ss": layer.S}
         return {name: torch.zeros_like(value).detach() for name, value in like.items()}
 
-    def directions(
+    def aim(
         self,
+        push: Push,
         layers: Sequence[LowRankLayer],
-        tapes: Sequence[Tape],
         moments: Sequence[Moments],
         *,
         count: int,
-    ) -> tuple[list[Bases], float | Tensor]:
-        """Return Adam's directions for K and L."""
-        of_k = [torch.mm(tape.delta.T, tape.xv) for tape in tapes]
-        of_l = [torch.mm(tape.x.T, tape.deltau) for tape in tapes]
+        formed: bool,
+    ) -> None:
+        """Set Adam's directions for K and L and their step."""
+        del formed
+        of_k, of_l = directions_of_gradients(push.tapes)
         along_k = self._average([(kept["k"], kept["kk"]) for kept in moments], of_k, count)
         along_l = self._average([(kept["l"], kept["ll"]) for kept in moments], of_l, count)
-        factor = self._factor(count) * _sizes([layer.S.data for layer in layers])
-        return list(zip(along_k, along_l, strict=True)), factor
+        push.along = list(zip(along_k, along_l, strict=True))
+        sizes = _sizes(stacked([layer.S.data for layer in layers]))
+        push.step = sizes * (push.step * self._factor(count))
 
     def core(
         self, layer: LowRankLayer, tape: Tape, along: Bases, moments: Moments, *, count: int
@@ -90,10 +114,7 @@ class ElementAdam:
     def _average(
         self, pairs: Sequence[tuple[Tensor, Tensor]], gradients: list[Tensor], count: int
     ) -> list[Tensor]:
-        """Average gradients and squares into (first, second) moments; m / (sqrt(v) + epsilon_t).
-
-        With `_factor` this is Adam's m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon).
-        """
+        """Average gradients and squares into (first, second) moments; m / (sqrt(v) + epsilon_t)."""
         decay = self._settings.second_decay
         firsts, seconds = [first for first, _ in pairs], [second for _, second in pairs]
         torch._foreach_lerp_(firsts, gradients, 1 - self._settings.momentum)
@@ -103,20 +124,13 @@ class ElementAdam:
         torch._foreach_add_(roots, self._epsilon(count))
         return list(torch._foreach_div(firsts, list(roots)))
 
-    def _epsilon(self, count: int) -> float:
-        return self._settings.epsilon * math.sqrt(1 - self._settings.second_decay**count)
 
-    def _factor(self, count: int) -> float:
-        settings = self._settings
-        return math.sqrt(1 - settings.second_decay**count) / (1 - settings.momentum**count)
-
-
-class ColumnAdam(ElementAdam):
+class ColumnAdam(_Adam):
     """A second moment for every column of K and L and one for S; a first moment of S alone.
 
-    The direction of S carries its size too, so that a learning rate changes singular values by the
-    same share whatever they are; no more than the size at the start, or noise in proportion to S
-    would make S grow exponentially.
+    All directions carry the size of S, its root mean square singular value, so that a learning
+    rate means the same angle, and the same share of singular values, whatever that size is; no
+    more than the size at the start, or noise in proportion to S would make S grow exponentially.
     """
 
     def start(self, layer: LowRankLayer) -> Moments:
@@ -127,14 +141,30 @@ class ColumnAdam(ElementAdam):
             "kk": zeros(rank),
             "ll": zeros(rank),
             "ss": zeros(()),
-            "size": _sizes([layer.S.detach()]).view(()),
+            "size": _sizes(layer.S.detach().unsqueeze(0)).view(()),
         }
 
-    def turning(self, count: int) -> float:
-        """Return what gradients with rescaled columns are to be multiplied by."""
-        return TURNING * math.sqrt(1 - self._settings.second_decay**count)
+    def aim(
+        self,
+        push: Push,
+        layers: Sequence[LowRankLayer],
+        moments: Sequence[Moments],
+        *,
+        count: int,
+        formed: bool,
+    ) -> None:
+        """Set what rescales the columns of gradients, or the rescaled gradients; and their step."""
+        rescale = partial(self._columns, layers, moments, count=count)
+        if formed:
+            of_k, of_l = directions_of_gradients(push.tapes)
+            squares = torch.stack([gradient.square().sum(dim=0) for gradient in (*of_k, *of_l)])
+            scaled = torch._foreach_mul((*of_k, *of_l), list(rescale(squares).unbind()))
+            push.along = list(zip(scaled[: len(of_k)], scaled[len(of_k) :], strict=True))
+        else:
+            push.columns = rescale
+        push.step = push.step * (TURNING * math.sqrt(self._known(count)))
 
-    def columns(
+    def _columns(
         self,
         layers: Sequence[LowRankLayer],
         moments: Sequence[Moments],
@@ -157,36 +187,17 @@ class ColumnAdam(ElementAdam):
         before = stacked([kept[name] for name in ("kk", "ll") for kept in moments])
         after = before.lerp(means, 1 - self._settings.second_decay)
         _put(moments, ("kk", "ll"), after)
-        known = 1 - self._settings.second_decay**count
-        roots = torch.maximum(after, means.mul_(known)).sqrt_().add_(self._epsilon(count))
-        sizes = _sizes_within([layer.S.data for layer in layers], moments).view(-1, 1)
-        return torch.cat([sizes, sizes]) / roots
-
-    def directions(
-        self,
-        layers: Sequence[LowRankLayer],
-        tapes: Sequence[Tape],
-        moments: Sequence[Moments],
-        *,
-        count: int,
-    ) -> tuple[list[Bases], float | Tensor]:
-        """Return the directions A_K and A_L themselves, and what they are to be multiplied by."""
-        of_k = [torch.mm(tape.delta.T, tape.xv) for tape in tapes]
-        of_l = [torch.mm(tape.x.T, tape.deltau) for tape in tapes]
-        squares = torch.stack([gradient.square().sum(dim=0) for gradient in (*of_k, *of_l)])
-        scales = self.columns(layers, moments, squares, count=count)
-        along = [gradient.mul_(c) for gradient, c in zip((*of_k, *of_l), scales, strict=True)]
-        pairs = list(zip(along[: len(layers)], along[len(layers) :], strict=True))
-        return pairs, self.turning(count)
+        roots = torch.maximum(after, means.mul_(self._known(count))).sqrt_()
+        sizes = _sizes_within(stacked([layer.S.data for layer in layers]), moments).squeeze(1)
+        return torch.cat([sizes, sizes]) / roots.add_(self._epsilon(count))
 
     def core(
         self, layer: LowRankLayer, tape: Tape, along: Bases, moments: Moments, *, count: int
     ) -> Tensor:
         """Return Adam's direction for S from C = D^T P."""
         del along
-        gradients = torch.mm(tape.deltau.T, tape.xv).unsqueeze(0)
-        sizes = _sizes_within([layer.S.data], [moments])
-        return self._core(gradients, sizes, [moments], count)[0]
+        gradient = torch.mm(tape.deltau.T, tape.xv)
+        return self._core(layer.S.data[None], gradient[None], [moments], count)[0]
 
     def follow(
         self,
@@ -205,12 +216,10 @@ class ColumnAdam(ElementAdam):
 
     def core_after(self, moved: Moved, moments: Sequence[Moments], *, count: int) -> Tensor:
         """Return Adam's direction for S from (delta U1)^T (x V1)."""
-        gradients = torch.bmm(moved.deltau.mT, moved.xv)
-        sizes = _sizes_within(moved.core.unbind(), moments)
-        return self._core(gradients, sizes, moments, count)
+        return self._core(moved.core, torch.bmm(moved.deltau.mT, moved.xv), moments, count)
 
     def _core(
-        self, gradients: Tensor, sizes: Tensor, moments: Sequence[Moments], count: int
+        self, cores: Tensor, gradients: Tensor, moments: Sequence[Moments], count: int
     ) -> Tensor:
         """Average gradients of S and their mean squares; size m / (sqrt(v) + epsilon_t)."""
         settings = self._settings
@@ -220,7 +229,7 @@ class ColumnAdam(ElementAdam):
         _put(moments, ("s",), firsts)
         _put(moments, ("ss",), seconds)
         roots = (seconds.sqrt() + self._epsilon(count)).view(-1, 1, 1)
-        return firsts * (sizes * (CORE * self._factor(count)) / roots)
+        return firsts * (_sizes_within(cores, moments) * (CORE * self._factor(count)) / roots)
 
 
 def _put(moments: Sequence[Moments], names: Sequence[str], values: Tensor) -> None:
@@ -230,13 +239,13 @@ def _put(moments: Sequence[Moments], names: Sequence[str], values: Tensor) -> No
         kept[name] = value
 
 
-def _sizes(cores: Sequence[Tensor]) -> Tensor:
-    """Return the root mean square singular values of g matrices (r, r), (g, 1, 1)."""
-    norms = torch.linalg.vector_norm(stacked(cores), dim=(1, 2), keepdim=True)
-    return norms / math.sqrt(cores[0].shape[0])
+def _sizes(cores: Tensor) -> Tensor:
+    """Return the root mean square singular values of g matrices (g, r, r), (g, 1, 1)."""
+    norms = torch.linalg.vector_norm(cores, dim=(1, 2), keepdim=True)
+    return norms / math.sqrt(cores.shape[1])
 
 
-def _sizes_within(cores: Sequence[Tensor], moments: Sequence[Moments]) -> Tensor:
+def _sizes_within(cores: Tensor, moments: Sequence[Moments]) -> Tensor:
     """Return the sizes, each at most what it was at the start, (g, 1, 1)."""
     first = torch.stack([kept["size"] for kept in moments]).view(-1, 1, 1)
     return torch.minimum(_sizes(cores), first)

@@ -11,19 +11,17 @@ K and L of both sweeps belong to one network and equals the dense step at full r
 """
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from itertools import groupby
 
 import torch
 from torch import Tensor
 
-from stopflow.lowrank.adam import ColumnAdam
 from stopflow.lowrank.bases import Bases, Moved, Push, move, reorthonormalise
 from stopflow.lowrank.factors import LowRankLayer
-from stopflow.lowrank.memory import stacked
 from stopflow.lowrank.moments import CoreRule
 from stopflow.lowrank.rules import choose_rule
 from stopflow.lowrank.settings import StepSettings
+from stopflow.lowrank.stacks import stacked
 from stopflow.lowrank.tape import Tape
 
 
@@ -99,7 +97,6 @@ class FixedRank:
         With ``formed=True`` a rule that rescales gradients forms its directions all the same.
         """
         layers, moments = [self.layers[i] for i in members], [self.moments[i] for i in members]
-        rule, count = self.rule, self.count
         core = stacked([layer.S.data for layer in layers])
         if self.settings.weight_decay:
             core = core * (1 - rate * self.settings.weight_decay)
@@ -110,17 +107,7 @@ class FixedRank:
             step=rate,
             spare=[self._spare_for(i) for i in members],
         )
-        if isinstance(rule, CoreRule):
-            keep, take = rule.weights(layers, tapes, moments, count=count)
-            push.step = rate * take
-            if "m" in moments[0]:
-                push.core = core - stacked([kept["m"] for kept in moments]) * (rate * keep)
-        elif isinstance(rule, ColumnAdam) and not formed:
-            push.step = rate * rule.turning(count)
-            push.columns = partial(rule.columns, layers, moments, count=count)
-        else:
-            push.along, factor = rule.directions(layers, tapes, moments, count=count)
-            push.step = rate * factor
+        self.rule.aim(push, layers, moments, count=self.count, formed=formed)
         return push
 
     def _spare_for(self, i: int) -> Bases:

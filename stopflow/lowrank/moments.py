@@ -3,8 +3,7 @@
 Two kinds. A *core rule* keeps only an r x r moment in the coordinates of (U, V); its K and L
 directions are gradients, so a step touches the long matrices as rarely as plain descent does. A
 *factor rule* keeps moments of K, L and S. When the bases turn by M = U^T U1 and N = V^T V1, first
-moments turn along (m_K N, m_L M, M^T m_S N); second moments, being diagonal covariances, turn with
-the squared entries (v_K (N.N), ...), which keeps them non-negative.
+moments turn along: m_K N, m_L M, M^T m_S N.
 """
 
 import math
@@ -14,9 +13,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from stopflow.lowrank.bases import Bases, Moved
+from stopflow.lowrank.bases import Bases, Moved, Push
 from stopflow.lowrank.factors import LowRankLayer
 from stopflow.lowrank.settings import StepSettings
+from stopflow.lowrank.stacks import stacked
 from stopflow.lowrank.tape import Tape
 
 Moments = dict[str, Tensor]
@@ -39,27 +39,38 @@ class CoreRule:
             moments["v"] = layer.S.new_zeros(())
         return {name: value.detach() for name, value in moments.items()}
 
-    def weights(
+    def aim(
+        self,
+        push: Push,
+        layers: Sequence[LowRankLayer],
+        moments: Sequence[Moments],
+        *,
+        count: int,
+        formed: bool,
+    ) -> None:
+        """Take ``keep m`` off the core, and set the step of the gradients."""
+        del formed
+        rate, keep = push.step, self._keep
+        if self._scalar:
+            rate = rate * self._scales(layers, push.tapes, moments, count)
+        push.step = rate * self._take
+        if keep:
+            push.core = push.core - stacked([kept["m"] for kept in moments]) * (rate * keep)
+
+    def _scales(
         self,
         layers: Sequence[LowRankLayer],
         tapes: Sequence[Tape],
         moments: Sequence[Moments],
-        *,
         count: int,
-    ) -> tuple[float | Tensor, float | Tensor]:
-        """Return the factors of m and of G, to be multiplied by the learning rate.
-
-        They are the same for all layers, or one for each, (g, 1, 1).
-        """
-        if not self._scalar:
-            return self._keep, self._take
+    ) -> Tensor:
+        """Return what the scalar form multiplies the learning rate of each layer by, (g, 1, 1)."""
         decay, scales = self._settings.second_decay, []
         for layer, tape, kept in zip(layers, tapes, moments, strict=True):
             kept["v"].lerp_(tape.gradient_norm_squared(), 1 - decay)
             root = math.sqrt(float(kept["v"]) / (1 - decay**count)) + self._settings.epsilon
             scales.append(scalar_scale(layer) / root / (1 - self._keep**count))
-        scale = layers[0].S.data.new_tensor(scales).view(-1, 1, 1)
-        return self._keep * scale, self._take * scale
+        return layers[0].S.data.new_tensor(scales).view(-1, 1, 1)
 
     def follow(self, moved: Moved, moments: Sequence[Moments]) -> Tensor:
         """Carry the moments into the new bases; return the gradient of S there, (g, r, r)."""
@@ -86,17 +97,18 @@ class FactorRule(Protocol):
     def start(self, layer: LowRankLayer) -> Moments:
         """Return moments of zero."""
 
-    def directions(
+    def aim(
         self,
+        push: Push,
         layers: Sequence[LowRankLayer],
-        tapes: Sequence[Tape],
         moments: Sequence[Moments],
         *,
         count: int,
-    ) -> tuple[list[Bases], float | Tensor]:
-        """Return directions A_K and A_L and the factor that both are still to be multiplied by.
+        formed: bool,
+    ) -> None:
+        """Set the directions of a push along gradients, and turn its learning rate into a step.
 
-        The factor is one for all or one for each layer, (g, 1, 1).
+        With ``formed=True`` directions are formed even where rescaled gradients would do.
         """
 
     def core(
@@ -117,6 +129,12 @@ class FactorRule(Protocol):
         """Return A_S in the new bases, (g, r, r), to move S after the bases turned."""
 
 
+def directions_of_gradients(tapes: Sequence[Tape]) -> tuple[list[Tensor], list[Tensor]]:
+    """Return G V = delta^T P and G^T U = x^T D of each layer."""
+    of_k = [torch.mm(tape.delta.T, tape.xv) for tape in tapes]
+    return of_k, [torch.mm(tape.x.T, tape.deltau) for tape in tapes]
+
+
 class TangentMomentum:
     """Heavy ball on the tangent space: M <- momentum P(M) + P(G), P the projection on it.
 
@@ -133,25 +151,25 @@ class TangentMomentum:
             "l": torch.zeros_like(layer.V).detach(),
         }
 
-    def directions(
+    def aim(
         self,
+        push: Push,
         layers: Sequence[LowRankLayer],
-        tapes: Sequence[Tape],
         moments: Sequence[Moments],
         *,
         count: int,
-    ) -> tuple[list[Bases], float | Tensor]:
-        """Return momentum M V + G V and its counterpart for L."""
-        del layers, count
+        formed: bool,
+    ) -> None:
+        """Set momentum M V + G V and its counterpart for L."""
+        del layers, count, formed
         beta = self._momentum
-        along = [
+        push.along = [
             (
                 torch.addmm(kept["k"], tape.delta.T, tape.xv, beta=beta),
                 torch.addmm(kept["l"], tape.x.T, tape.deltau, beta=beta),
             )
-            for tape, kept in zip(tapes, moments, strict=True)
+            for tape, kept in zip(push.tapes, moments, strict=True)
         ]
-        return along, 1.0
 
     def core(
         self, layer: LowRankLayer, tape: Tape, along: Bases, moments: Moments, *, count: int
