@@ -13,13 +13,12 @@ Three kinds, chosen by `FeatureSpec`:
 
 A rate constant has a unit, the shape of its trace has none: with the window
 T = time_s[-1] - time_s[0] (n - 1 steps) the relative time tau = (t - t_0)/T runs from 0 to 1 and
-the curve depends on k T alone. Each cell holds the mean of the straight-line interpolant of the
-signal over the cell: one rule for cells with many points and for cells with none, exact in
-position whatever the sampling. The cells are narrow where fast reactions happen: their edges are
-expm1(8 u)/expm1(8) for evenly spaced u. The signal is then centred, scaled by its own SD over the
-cells, and turned so that an exponential decays into it, whatever the slope below it.
+the curve depends on k T alone. The signal is averaged over the cells of `stopflow.cells`, centred,
+scaled by its own SD over them, and turned so that an exponential decays into it, whatever the slope
+below it.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,17 +27,16 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stopflow.cells import EDGES, cell_matrix, cell_means
 from stopflow.errors import SettingsError, TraceError
 from stopflow.trace import FloatArray, frozen_array
 
 Rows = NDArray[np.float32]
-Grid = tuple[FloatArray, NDArray[np.intp], FloatArray, FloatArray, FloatArray]
 
 MINIMUM_POINTS: Final = 10
-CELL_WARP: Final = 8.0
-FIRST_BLOCK_EDGE: Final = 3e-5
-ROWS_AT_ONCE: Final = 8
-EVEN_WITHIN: Final = 1e-6
+SIGNALS_AT_ONCE: Final = 8
+"""Few enough to stay within the caches."""
+MATRIX_PAYS_FROM: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,8 +45,8 @@ class FeatureKind:
 
     Attributes
     ----------
-    build
-        (time_s (n,), signals (B, n), pairs) -> rows (B, 2 pairs).
+    fill
+        (time_s (n,), signals (B, n), rows (B, 2 pairs) to be filled).
     dimensionless
         Whether the target is log(k T) instead of k.
     """
@@ -57,7 +55,7 @@ class FeatureKind:
     description: str
     pairs: int
     dimensionless: bool
-    build: Callable[[FloatArray, FloatArray, int], Rows]
+    fill: Callable[[FloatArray, FloatArray, Rows], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,103 +89,61 @@ class FeatureSpec:
         return {"kind": self.kind, "pairs": self.pairs}
 
 
-def require_trace(time_s: FloatArray, signals: FloatArray) -> None:
-    """Refuse what no feature can be made of.
+def refusals(time_s: FloatArray, signals: FloatArray) -> list[str]:
+    """Say why each of (B, n) signals at (n,) times is no trace; "" where it is one."""
+    why = _no_times(time_s) or _no_pairs(time_s, signals)
+    if why:
+        return [why] * len(signals)
+    low, high = signals.min(axis=1), signals.max(axis=1)
+    found = np.where(low == high, "the signal is constant: there is no reaction to see", "")
+    finite = np.isfinite(low) & np.isfinite(high)
+    not_finite = "the signal holds values that are no finite numbers (NaN or infinite)"
+    texts: list[str] = np.where(finite, found, not_finite).tolist()
+    return texts
 
-    Raises
-    ------
-    TraceError
-        Fewer than 10 points, values that are no numbers, times that do not increase, or a
-        signal that never changes.
-    """
+
+def _no_times(time_s: FloatArray) -> str:
     n_points = len(time_s)
     if n_points < MINIMUM_POINTS:
-        raise TraceError(f"the trace has {n_points} points; at least {MINIMUM_POINTS} are needed")
-    if not np.isfinite(time_s.sum()) and not np.isfinite(time_s).all():
-        raise TraceError("the times hold values that are no finite numbers (NaN or infinite)")
-    if not np.isfinite(signals.sum()) and not np.isfinite(signals).all():
-        raise TraceError("the signal holds values that are no finite numbers (NaN or infinite)")
-    late = np.flatnonzero(time_s[1:] <= time_s[:-1])
-    if late.size:
-        raise TraceError(
-            f"the times do not increase: {time_s[late[0]]:.6g} s is followed by "
-            f"{time_s[late[0] + 1]:.6g} s (point {late[0] + 2}); expected strictly increasing times"
-        )
-    if (np.ptp(signals, axis=-1) == 0).any():
-        raise TraceError("the signal is constant: there is no reaction to see")
+        return f"the trace has {n_points} points; at least {MINIMUM_POINTS} are needed"
+    later = time_s[1:] > time_s[:-1]
+    if later.all() and np.isfinite(time_s[[0, -1]]).all():
+        return ""
+    if not np.isfinite(time_s).all():
+        return "the times hold values that are no finite numbers (NaN or infinite)"
+    late = int(np.argmin(later))
+    return (
+        f"the times do not increase: {time_s[late]:.6g} s is followed by "
+        f"{time_s[late + 1]:.6g} s (point {late + 2}); expected strictly increasing times"
+    )
+
+
+def _no_pairs(time_s: FloatArray, signals: FloatArray) -> str:
+    if signals.shape[1] == len(time_s):
+        return ""
+    return f"{signals.shape[1]} values of the signal do not fit {len(time_s)} times"
+
+
+def shared_grids(traces: Sequence[tuple[FloatArray, FloatArray]]) -> list[list[int]]:
+    """Group the numbers of traces, (time_s, signal) each, by equal times (and lengths)."""
+    groups: list[list[int]] = []
+    seen: dict[tuple[int, int, bytes], list[list[int]]] = defaultdict(list)
+    for number, (time_s, signal) in enumerate(traces):
+        sample = time_s[:: max(1, len(time_s) // 16)].tobytes()
+        alike = seen[len(time_s), len(signal), sample]
+        for group in alike:
+            if np.array_equal(traces[group[0]][0], time_s):
+                group.append(number)
+                break
+        else:
+            alike.append([number])
+            groups.append(alike[-1])
+    return groups
 
 
 def window_of(time_s: FloatArray) -> float:
     """T = last time - first time of the trimmed trace: the unit of relative time (seconds)."""
     return float(time_s[-1] - time_s[0])
-
-
-def shape_edges(pairs: int) -> FloatArray:
-    """(pairs + 1,) edges of the shape cells in relative time: linear at first, then log-like."""
-    return np.expm1(CELL_WARP * np.linspace(0.0, 1.0, pairs + 1)) / np.expm1(CELL_WARP)
-
-
-def block_edges(pairs: int) -> FloatArray:
-    """(pairs + 1,) log-spaced edges from 3e-5 to 1; the first block reaches down to 0."""
-    edges = np.geomspace(FIRST_BLOCK_EDGE, 1.0, pairs + 1)
-    edges[0], edges[-1] = 0.0, 1.0
-    return edges
-
-
-def cell_means(tau: FloatArray, signals: FloatArray, edges: FloatArray) -> FloatArray:
-    """Mean of the straight-line interpolant over each cell.
-
-    F(e) = integral of the interpolant from 0 to e is a parabola between two points, so the mean
-    over a cell is (F(e_{j+1}) - F(e_j)) / (e_{j+1} - e_j).
-
-    Parameters
-    ----------
-    tau
-        (n,) increasing relative times from 0 to 1.
-    signals
-        (..., n) values at those times.
-    edges
-        (m + 1,) increasing cell edges from 0 to 1.
-
-    Returns
-    -------
-    (..., m) cell means.
-    """
-    return _means(_cell_grid(tau, edges), signals)
-
-
-def _cell_grid(tau: FloatArray, edges: FloatArray) -> Grid:
-    """Return steps, the point before each edge, weights of signal and rise there, cell widths."""
-    step = np.diff(tau)
-    left = _point_before(tau, edges)
-    ahead = edges - tau[left]
-    return step, left, ahead, 0.5 * ahead**2 / step[left], np.diff(edges)
-
-
-@lru_cache(maxsize=32)
-def _known_grid(times: bytes, kind: str, pairs: int) -> Grid:
-    """Return the grid for recorded times: the shots of an instrument share them."""
-    return _cell_grid(_relative(np.frombuffer(times)), EDGES[kind](pairs))
-
-
-def _means(grid: Grid, signals: FloatArray) -> FloatArray:
-    step, left, ahead, bend, width = grid
-    rise = np.diff(signals, axis=-1)
-    area = np.zeros(signals.shape)
-    np.cumsum((signals[..., :-1] + 0.5 * rise) * step, axis=-1, out=area[..., 1:])
-    integral = np.take(area, left, axis=-1)
-    integral += ahead * np.take(signals, left, axis=-1) + bend * np.take(rise, left, axis=-1)
-    return np.diff(integral, axis=-1) / width
-
-
-def _point_before(tau: FloatArray, edges: FloatArray) -> NDArray[np.intp]:
-    """Find the point at or before each edge, never the last point."""
-    intervals = len(tau) - 1
-    if np.abs(tau * intervals - np.arange(intervals + 1)).max() < EVEN_WITHIN:
-        found = (edges * intervals).astype(np.intp)  # an even grid needs no search
-    else:
-        found = np.searchsorted(tau, edges, side="right") - 1
-    return np.minimum(found, intervals - 1)
 
 
 @lru_cache(maxsize=8)
@@ -221,40 +177,38 @@ def _relative(time_s: FloatArray) -> FloatArray:
     return tau
 
 
-def _cells(kind: str, time_s: FloatArray, signals: FloatArray, pairs: int) -> FloatArray:
-    centred = signals - signals.mean(axis=-1, keepdims=True)
-    cells = _means(_known_grid(time_s.tobytes(), kind, pairs), centred)
-    return normalised(cells, turning_weights(kind, pairs))
+def _fill_cells(kind: str, tau: FloatArray, signals: FloatArray, rows: Rows) -> None:
+    """Put normalised cells into the signal slots."""
+    pairs = rows.shape[1] // 2
+    edges, weights = EDGES[kind](pairs), turning_weights(kind, pairs)
+    matrix = cell_matrix(tau, edges) if len(signals) >= MATRIX_PAYS_FROM else None
+    for first in range(0, len(signals), SIGNALS_AT_ONCE):
+        part = slice(first, first + SIGNALS_AT_ONCE)
+        if matrix is None:
+            cells = cell_means(tau, signals[part], edges)
+        else:
+            cells = np.stack([matrix @ signal for signal in signals[part]])
+        rows[part, 1::2] = normalised(cells, weights)
 
 
-def _build_shape(time_s: FloatArray, signals: FloatArray, pairs: int) -> Rows:
-    edges = EDGES["shape"](pairs)
-    rows = np.empty((len(signals), 2 * pairs), dtype=np.float32)
+def _fill_shape(time_s: FloatArray, signals: FloatArray, rows: Rows) -> None:
+    edges = EDGES["shape"](rows.shape[1] // 2)
     rows[:, 0::2] = 0.5 * (edges[1:] + edges[:-1])
-    rows[:, 1::2] = _cells("shape", time_s, signals, pairs)
-    return rows
+    _fill_cells("shape", _relative(time_s), signals, rows)
 
 
-def _build_blocks(time_s: FloatArray, signals: FloatArray, pairs: int) -> Rows:
-    counts = np.histogram(_relative(time_s), bins=EDGES["blocks"](pairs))[0]
-    rows = np.empty((len(signals), 2 * pairs), dtype=np.float32)
-    rows[:, 0::2] = np.log1p(counts)
-    rows[:, 1::2] = _cells("blocks", time_s, signals, pairs)
-    return rows
+def _fill_blocks(time_s: FloatArray, signals: FloatArray, rows: Rows) -> None:
+    tau = _relative(time_s)
+    rows[:, 0::2] = np.log1p(np.histogram(tau, bins=EDGES["blocks"](rows.shape[1] // 2))[0])
+    _fill_cells("blocks", tau, signals, rows)
 
 
-def _build_raw(time_s: FloatArray, signals: FloatArray, pairs: int) -> Rows:
-    rows = np.zeros((len(signals), 2 * pairs), dtype=np.float32)
-    kept = min(pairs, len(time_s))
+def _fill_raw(time_s: FloatArray, signals: FloatArray, rows: Rows) -> None:
+    kept = min(rows.shape[1] // 2, len(time_s))
     rows[:, 0 : 2 * kept : 2] = time_s[:kept]
     rows[:, 1 : 2 * kept : 2] = signals[:, :kept]
-    return rows
+    rows[:, 2 * kept :] = 0.0
 
-
-EDGES: Final[Mapping[str, Callable[[int], FloatArray]]] = {
-    "shape": lru_cache(maxsize=4)(shape_edges),
-    "blocks": lru_cache(maxsize=4)(block_edges),
-}
 
 FEATURES: Final[Mapping[str, FeatureKind]] = {
     kind.key: kind
@@ -264,24 +218,39 @@ FEATURES: Final[Mapping[str, FeatureKind]] = {
             description="time and signal as recorded, zero-padded or cut; target k",
             pairs=14_000,
             dimensionless=False,
-            build=_build_raw,
+            fill=_fill_raw,
         ),
         FeatureKind(
             key="shape",
             description="relative time and normalised signal on 14,000 cells; target log(k T)",
             pairs=14_000,
             dimensionless=True,
-            build=_build_shape,
+            fill=_fill_shape,
         ),
         FeatureKind(
             key="blocks",
             description="normalised signal and log count of 256 log-time blocks; target log(k T)",
             pairs=256,
             dimensionless=True,
-            build=_build_blocks,
+            fill=_fill_blocks,
         ),
     )
 }
+
+
+def fill_rows(
+    time_s: FloatArray, signals: FloatArray, *, spec: FeatureSpec, out: Rows
+) -> list[str]:
+    """Put rows of (B, n) signals at (n,) times, one after the other, at the start of `out`.
+
+    Returns (B,) reasons why a signal has no row, "" where it has one.
+    """
+    reasons = refusals(time_s, signals)
+    good = [number for number, why in enumerate(reasons) if not why]
+    if good:
+        kept = signals if len(good) == len(signals) else signals[good]
+        FEATURES[spec.kind].fill(time_s, kept, out[: len(good)])
+    return reasons
 
 
 def build_batch(time_s: ArrayLike, signals: ArrayLike, *, spec: FeatureSpec) -> Rows:
@@ -301,39 +270,21 @@ def build_batch(time_s: ArrayLike, signals: ArrayLike, *, spec: FeatureSpec) -> 
     Raises
     ------
     TraceError
-        See `require_trace`.
+        Fewer than 10 points, values that are no finite numbers, times that do not increase, or a
+        signal that never changes.
     """
     times = np.asarray(time_s, dtype=np.float64)
     values = np.asarray(signals, dtype=np.float64)
-    require_trace(times, values)
-    build = FEATURES[spec.kind].build
     rows = np.empty((len(values), spec.n_inputs), dtype=np.float32)
-    for first in range(0, len(values), ROWS_AT_ONCE):
-        part = slice(first, first + ROWS_AT_ONCE)
-        rows[part] = build(times, values[part], spec.pairs)
+    for why in fill_rows(times, values, spec=spec, out=rows):
+        if why:
+            raise TraceError(why)
     return rows
 
 
 def build_features(time_s: ArrayLike, signal: ArrayLike, *, spec: FeatureSpec) -> Rows:
     """One trimmed trace, (n,) and (n,), as a row (spec.n_inputs,); errors as `build_batch`."""
     return build_batch(time_s, np.asarray(signal, dtype=np.float64)[None, :], spec=spec)[0]
-
-
-def build_rows(traces: Sequence[tuple[ArrayLike, ArrayLike]], *, spec: FeatureSpec) -> Rows:
-    """Rows (B, spec.n_inputs) of trimmed traces, (time_s, signal) each, every one on its own grid.
-
-    Raises
-    ------
-    TraceError
-        See `require_trace`; the message names the trace by its number.
-    """
-    rows = np.empty((len(traces), spec.n_inputs), dtype=np.float32)
-    for number, (time_s, signal) in enumerate(traces):
-        try:
-            rows[number] = build_features(time_s, signal, spec=spec)
-        except TraceError as error:
-            raise TraceError(f"trace {number + 1} of {len(traces)}: {error}") from error
-    return rows
 
 
 def encode_target(k_per_s: ArrayLike, window_s: ArrayLike, *, spec: FeatureSpec) -> FloatArray:

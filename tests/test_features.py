@@ -8,18 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
+from stopflow.cells import EDGES, cell_matrix, cell_means
 from stopflow.errors import SettingsError, TraceError
 from stopflow.features import (
-    EDGES,
     FEATURES,
     FeatureSpec,
     Standardiser,
     build_batch,
     build_features,
-    build_rows,
-    cell_means,
     decode_target,
     encode_target,
+    fill_rows,
+    shared_grids,
     turning_weights,
     window_of,
 )
@@ -59,6 +59,20 @@ def test_cell_means_are_integrals_of_the_interpolant(points: int, rng: np.random
         pieces = np.r_[low, kinks, high]
         area = sum(quad(lambda x: np.interp(x, tau, signal), a, b)[0] for a, b in pairwise(pieces))
         assert found[cell] == pytest.approx(area / (high - low), abs=1e-9)
+
+
+@pytest.mark.parametrize("points", [10, 173, 20_000])
+@pytest.mark.parametrize("even", [False, True])
+@kinds
+def test_the_matrix_gives_the_same_cells(
+    spec: FeatureSpec, points: int, rng: np.random.Generator, *, even: bool
+) -> None:
+    tau = np.arange(points) / (points - 1) if even else np.sort(rng.uniform(size=points))
+    tau = (tau - tau[0]) / (tau[-1] - tau[0])
+    edges, signals = EDGES[spec.kind](spec.pairs), rng.normal(size=(3, points)) + 100.0
+    matrix = cell_matrix(tau, edges)
+    np.testing.assert_allclose((matrix @ signals.T).T, cell_means(tau, signals, edges), atol=1e-9)
+    np.testing.assert_allclose(matrix.sum(axis=1), 1.0, atol=1e-10)
 
 
 @kinds
@@ -153,7 +167,8 @@ def test_one_by_one_or_as_a_batch(spec: FeatureSpec, rng: np.random.Generator) -
     tau, signal = decay(120, 5.0)
     signals = signal + 0.1 * rng.normal(size=(21, 120))
     batch = build_batch(tau, signals, spec=spec)
-    np.testing.assert_allclose(build_rows([(tau, s) for s in signals], spec=spec), batch, atol=1e-6)
+    one_by_one = np.stack([build_features(tau, own, spec=spec) for own in signals])
+    np.testing.assert_allclose(one_by_one, batch, atol=1e-6)
 
 
 @pytest.mark.parametrize("spec", [*DIMENSIONLESS, FeatureSpec("raw", 50)], ids=lambda s: s.kind)
@@ -172,8 +187,6 @@ def test_what_is_no_trace_is_refused(spec: FeatureSpec, spoil: object, message: 
     time_s, signal = spoil(*decay(100, 5.0))  # type: ignore[operator]
     with pytest.raises(TraceError, match=message):
         build_features(time_s, signal, spec=spec)
-    with pytest.raises(TraceError, match="trace 2 of 2"):
-        build_rows([decay(100, 5.0), (time_s, signal)], spec=spec)
 
 
 @given(k=st.floats(1e-3, 1e4), window=st.floats(1e-3, 1e3))
@@ -202,3 +215,22 @@ def test_standardiser_learns_columns_and_zeroes_constant_ones(rng: np.random.Gen
     again = Standardiser.from_dict(standardiser.to_dict())
     np.testing.assert_array_equal(again.apply(rows), seen)
     np.testing.assert_array_equal(Standardiser.identity(4).apply(rows), rows.astype(np.float32))
+
+
+def test_traces_are_grouped_by_their_times_and_the_bad_ones_named(
+    rng: np.random.Generator,
+) -> None:
+    tau, _ = decay(120, 5.0)
+    nudged = tau.copy()
+    nudged[57] += 1e-9
+    noise = rng.normal(size=(5, 120))
+    traces = [(tau, noise[0]), (nudged, noise[1]), (tau.copy(), noise[2]), (tau, noise[3, :90])]
+    assert shared_grids([*traces, (tau[:0], noise[4, :0])]) == [[0, 2], [1], [3], [4]]
+    signals = np.stack([noise[0], np.ones(120), noise[1], np.full(120, np.nan), noise[2]])
+    spec = FeatureSpec("blocks")
+    rows = np.zeros((5, spec.n_inputs), dtype=np.float32)
+    reasons = fill_rows(tau, signals, spec=spec, out=rows)
+    assert [bool(why) for why in reasons] == [False, True, False, True, False]
+    np.testing.assert_allclose(rows[:3], build_batch(tau, signals[[0, 2, 4]], spec=spec), atol=1e-6)
+    with pytest.raises(TraceError, match="90 values of the signal do not fit 120 times"):
+        build_features(tau, noise[3, :90], spec=spec)

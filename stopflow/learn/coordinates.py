@@ -21,7 +21,8 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from stopflow.features import EDGES, Standardiser
+from stopflow.cells import EDGES
+from stopflow.features import Standardiser
 from stopflow.learn.data import LabData, Numbers
 from stopflow.learn.settings import TrainSettings
 from stopflow.learn.signal_space import find_signal_space

@@ -8,13 +8,15 @@ between neighbouring blocks, so correlated noise raises no alarm of its own.
 """
 
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 import numpy as np
 
-from stopflow.features import EDGES, window_of
+from stopflow.cells import EDGES
+from stopflow.features import window_of
 from stopflow.learn.prior import Prior
 from stopflow.trace import FloatArray
 
@@ -108,7 +110,6 @@ def doubts(
     k_per_s: float,
     log_sd: float,
     limits: DoubtLimits | None = None,
-    left: Residue | None = None,
 ) -> tuple[str, ...]:
     """Reasons not to believe `k_per_s` for this trimmed trace; empty when there is none.
 
@@ -118,14 +119,33 @@ def doubts(
         (n,) as given to the features.
     log_sd
         Predicted SD of log k; NaN for a model without.
-    left
-        Where `residues` has looked at this trace and rate already.
     """
     limits = limits or DoubtLimits()
-    found = [*_record_doubts(time_s, limits)]
     kt = k_per_s * window_of(time_s)
-    if not (math.isfinite(kt) and kt > 0):
-        return (*found, "the network gave no number")
+    left = residue(time_s, signal, kt=kt) if is_rate(kt) else None
+    found = rate_doubts(time_s, signal, k_per_s=k_per_s, log_sd=log_sd, limits=limits, left=left)
+    return (*record_doubts(time_s, limits), *found)
+
+
+def is_rate(kt: float) -> bool:
+    """Tell whether a network has given a number that can be one."""
+    return math.isfinite(kt) and kt > 0
+
+
+def rate_doubts(
+    time_s: FloatArray,
+    signal: FloatArray,
+    *,
+    k_per_s: float,
+    log_sd: float,
+    limits: DoubtLimits,
+    left: Residue | None,
+) -> list[str]:
+    """Reasons not to believe the rate itself; `left` is what it leaves of the trace, if a rate."""
+    if left is None:
+        return ["the network gave no number"]
+    found: list[str] = []
+    kt = k_per_s * window_of(time_s)
     if k_per_s > limits.k_per_s:
         found.append(
             f"k = {k_per_s:.3g} 1/s: over within the dead time of any mixer; check the time unit"
@@ -134,9 +154,8 @@ def doubts(
     if log_sd > limits.log_sd:
         found.append(f"the trace hardly determines k: the network's own error is {log_sd:.0%}")
     found += _spike_doubts(time_s, signal, limits)
-    left = left or residue(time_s, signal, kt=kt)
     found += _residue_doubts(left, kt=kt, log_sd=log_sd, limits=limits)
-    return tuple(found)
+    return found
 
 
 def disagreement(
@@ -164,25 +183,37 @@ def disagreement(
 
 def residue(time_s: FloatArray, signal: FloatArray, *, kt: float) -> Residue:
     """Look at what a rate leaves of a trace; see `Residue`."""
-    return residues([(time_s, signal)], kt=np.array([kt]))[0]
+    return residues([(time_s, signal[None])], kt=np.array([kt]))[0]
 
 
-def residues(traces: Sequence[tuple[FloatArray, FloatArray]], *, kt: FloatArray) -> list[Residue]:
-    """Look at what rates (M,) leave of M traces, (time_s, signal) each."""
-    blocks = [_blocks((t - t[0]) / window_of(t), y) for t, y in traces]
-    sizes = [len(block.place) for block in blocks]
+def residues(grids: Sequence[tuple[FloatArray, FloatArray]], *, kt: FloatArray) -> list[Residue]:
+    """Look at what rates leave of traces.
+
+    Parameters
+    ----------
+    grids
+        Times (n,) and the signals (B, n) recorded at them.
+    kt
+        (M,) one for each signal, in this order.
+    """
+    alike: dict[int, list[_Blocks]] = defaultdict(list)
+    rows: dict[int, list[int]] = defaultdict(list)
+    begin = 0
+    for time_s, signals in grids:
+        blocks = _blocks((time_s - time_s[0]) / window_of(time_s), signals)
+        size, end = blocks.place.shape[1], begin + len(signals)
+        alike[size].append(blocks)
+        rows[size] += range(begin, end)
+        begin = end
     found: dict[int, Residue] = {}
-    for size in dict.fromkeys(sizes):
-        rows = [i for i, own in enumerate(sizes) if own == size]
-        part = _Blocks(
-            *(np.stack(of_all) for of_all in zip(*(blocks[i] for i in rows), strict=True))
-        )
-        found |= dict(zip(rows, _residues_of(part, kt[rows]), strict=True))
-    return [found[i] for i in range(len(traces))]
+    for size, parts in alike.items():
+        whole = _Blocks(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+        found |= dict(zip(rows[size], _residues_of(whole, kt[rows[size]]), strict=True))
+    return [found[i] for i in range(begin)]
 
 
 class _Blocks(NamedTuple):
-    """Mean relative time, mean signal and number of points of the filled blocks, (..., b) each."""
+    """Mean relative time, mean signal and number of points of the filled blocks, (M, b) each."""
 
     place: FloatArray
     mean: FloatArray
@@ -190,7 +221,7 @@ class _Blocks(NamedTuple):
 
 
 def _residues_of(blocks: _Blocks, kt: FloatArray) -> Iterator[Residue]:
-    """Yield what is left of (M, b) blocks."""
+    """Yield what is left of the blocks of M traces."""
     place, root = blocks.place, np.sqrt(blocks.weight)
     decay = np.exp(-kt[:, None] * place)
     basis, triangle = np.linalg.qr(
@@ -264,14 +295,16 @@ def _line(triangle: FloatArray, inside: FloatArray, by_log_k: FloatArray) -> _Li
     )
 
 
-def _blocks(tau: FloatArray, signal: FloatArray) -> _Blocks:
+def _blocks(tau: FloatArray, signals: FloatArray) -> _Blocks:
     starts = np.unique(np.searchsorted(tau, EDGES["blocks"](BLOCKS)[:-1]))
     count = np.diff(np.append(starts, len(tau))).astype(np.float64)
-    place, mean = (np.add.reduceat(values, starts) / count for values in (tau, signal))
-    return _Blocks(place, mean, count)
+    mean = np.add.reduceat(signals, starts, axis=1) / count
+    place = np.add.reduceat(tau, starts) / count
+    return _Blocks(np.broadcast_to(place, mean.shape), mean, np.broadcast_to(count, mean.shape))
 
 
-def _record_doubts(time_s: FloatArray, limits: DoubtLimits) -> list[str]:
+def record_doubts(time_s: FloatArray, limits: DoubtLimits) -> list[str]:
+    """Reasons not to believe any rate recorded at these times, (n,)."""
     found = []
     points, window = len(time_s), window_of(time_s)
     low, high = limits.prior.points

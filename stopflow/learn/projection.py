@@ -1,6 +1,6 @@
 """What a linear first layer can see of a trace: its product with a few directions.
 
-The cells of a trace are a linear map R of its points (`features.cell_means`), and the first layer
+The cells of a trace are a linear map R of its points (`cells.cell_matrix`), and the first layer
 is linear again. So in the span of an orthonormal basis Q of the cells a trace enters only through
 Q^T R y, a hundred numbers instead of 28,000. Training in these coordinates is the same as training
 on the full rows with V = Q Vc, and traces can be drawn in them directly (`learn.synthetic`).
@@ -11,39 +11,14 @@ from typing import Final
 
 import numpy as np
 
-from stopflow.features import EDGES, cell_means, turning_weights
+from stopflow.cells import EDGES, cell_means
+from stopflow.features import turning_weights
 from stopflow.trace import FloatArray
 
 CLEAN_ENERGY: Final = 1e-9
 """Directions of clean curves with less than this share of the largest energy are left out."""
 STRIPES: Final = 8
 LENGTHS: Final = (150, 300, 600, 1200, 2500, 5000, 10_000, 15_001)
-
-
-def cell_means_adjoint(tau: FloatArray, edges: FloatArray, rows: FloatArray) -> FloatArray:
-    """R^T of `features.cell_means`: (m, q) directions over cells -> (n, q) over points."""
-    points, step = len(tau), np.diff(tau)
-    left = np.clip(np.searchsorted(tau, edges, side="right") - 1, 0, points - 2)
-    starts = np.flatnonzero(np.diff(left, prepend=-1) > 0)
-
-    def to_points(values: FloatArray) -> FloatArray:
-        found = np.zeros((points, rows.shape[1]))
-        found[left[starts]] = np.add.reduceat(values, starts, axis=0)
-        return found
-
-    ahead = edges - tau[left]
-    bend = 0.5 * ahead**2 / step[left]
-    scaled = rows / np.diff(edges)[:, None]
-    integral = np.zeros((len(edges), rows.shape[1]))
-    integral[1:] += scaled
-    integral[:-1] -= scaled
-    area_after = np.cumsum(to_points(integral)[::-1], axis=0)[::-1]
-    found = to_points(integral * (ahead - bend)[:, None])
-    found[1:] += to_points(integral * bend[:, None])[:-1]
-    half = 0.5 * step[:, None] * area_after[1:]
-    found[:-1] += half
-    found[1:] += half
-    return found
 
 
 def cell_basis(kind: str, pairs: int, *, directions: int) -> FloatArray:

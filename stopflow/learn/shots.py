@@ -1,19 +1,30 @@
 """Rates of trimmed traces by a saved model: features, network, interval and doubt in one call."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from stopflow.errors import TraceError
-from stopflow.features import Rows, build_features, window_of
+from stopflow.features import (
+    Rows,
+    fill_rows,
+    shared_grids,
+    window_of,
+)
 from stopflow.learn.device import one_thread
-from stopflow.learn.doubt import DoubtLimits, Residue, doubts, residues
+from stopflow.learn.doubt import (
+    DoubtLimits,
+    Residue,
+    is_rate,
+    rate_doubts,
+    record_doubts,
+    residues,
+)
 from stopflow.learn.drift import Slopes, pull_by_others
 from stopflow.learn.interval import neighbour_correlation
-from stopflow.learn.model import Model, Prediction, predict
+from stopflow.learn.model import Model, predict
 from stopflow.trace import FloatArray
 
 TRACES_AT_ONCE: Final = 64
@@ -44,6 +55,23 @@ class ShotPredictions:
     log_shift: FloatArray
 
 
+class _Grid(NamedTuple):
+    """Traces recorded at the same times: their numbers, times (n,) and signals (B, n)."""
+
+    numbers: list[int]
+    time_s: FloatArray
+    signals: FloatArray
+
+
+class _Found(NamedTuple):
+    """What is known so far of M traces: k, its bounds and SD (4, M), `Slopes` (4, M), texts."""
+
+    rates: FloatArray
+    slopes: FloatArray
+    refusals: list[str]
+    doubts: list[str]
+
+
 def predict_shots(
     model: Model,
     traces: Sequence[tuple[ArrayLike, ArrayLike]],
@@ -62,33 +90,45 @@ def predict_shots(
         Where doubt begins; the shipped models' own limits by default.
     """
     arrays = [(_as_float(time_s), _as_float(signal)) for time_s, signal in traces]
-    limits = limits or DoubtLimits()
-    parts = [arrays[i : i + TRACES_AT_ONCE] for i in range(0, len(arrays), TRACES_AT_ONCE)]
+    limits, count = limits or DoubtLimits(), len(arrays)
+    rates, slopes = np.full((2, 4, count), np.nan)
+    found = _Found(rates, slopes, [""] * count, [""] * count)
     with one_thread():
-        parted = [_predict_part(model, part, limits) for part in parts]
-    found, slopes = [part for part, _ in parted], [part for _, part in parted]
-
-    def column(name: str) -> FloatArray:
-        return np.concatenate([getattr(part, name) for part in found] or [np.empty(0)])
-
+        for part in _parts(arrays):
+            _predict_part(model, part, limits, found)
+    k, low, high, log_sd = rates
     whole = ShotPredictions(
-        k_per_s=column("k_per_s"),
-        k_low95_per_s=column("k_low95_per_s"),
-        k_high95_per_s=column("k_high95_per_s"),
-        log_sd=column("log_sd"),
-        refusals=tuple(text for part in found for text in part.refusals),
-        doubts=tuple(text for part in found for text in part.doubts),
-        log_shift=column("log_shift"),
+        k_per_s=k,
+        k_low95_per_s=low,
+        k_high95_per_s=high,
+        log_sd=log_sd,
+        refusals=tuple(found.refusals),
+        doubts=tuple(found.doubts),
+        log_shift=np.zeros(count),
     )
-    if experiment is None or not slopes:
-        return whole
-    return _share_drift(whole, Slopes(*np.concatenate(slopes, axis=1)), experiment)
+    return whole if experiment is None else _share_drift(whole, Slopes(*slopes), experiment)
+
+
+def _parts(traces: Sequence[tuple[FloatArray, FloatArray]]) -> Iterator[list[_Grid]]:
+    """Yield the traces grid by grid, about `TRACES_AT_ONCE` at once."""
+    part: list[_Grid] = []
+    for group in shared_grids(traces):
+        for first in range(0, len(group), TRACES_AT_ONCE):
+            numbers = group[first : first + TRACES_AT_ONCE]
+            time_s, signals = traces[group[0]][0], np.stack([traces[i][1] for i in numbers])
+            part.append(_Grid(numbers, time_s, signals))
+            if sum(len(grid.numbers) for grid in part) >= TRACES_AT_ONCE:
+                yield part
+                part = []
+    if part:
+        yield part
 
 
 def _share_drift(
     found: ShotPredictions, slopes: Slopes, experiment: Sequence[str]
 ) -> ShotPredictions:
-    usable = np.array([not text for text in found.doubts]) & np.isfinite(found.k_per_s)
+    undoubted = np.array([not text for text in found.doubts], dtype=bool)
+    usable = undoubted & np.isfinite(found.k_per_s)
     pull = pull_by_others(slopes, experiment=experiment, usable=usable)
     k = found.k_per_s * np.exp(pull.log_shift)
     low, high = (
@@ -109,64 +149,72 @@ def _as_float(values: ArrayLike) -> FloatArray:
     return np.asarray(values, dtype=np.float64)
 
 
-def _predict_part(
-    model: Model, traces: list[tuple[FloatArray, FloatArray]], limits: DoubtLimits
-) -> tuple[ShotPredictions, FloatArray]:
-    """Return the predictions and the columns of `Slopes`, (4, M), in signal per second."""
-    rows: Rows = np.zeros((len(traces), model.features.n_inputs), dtype=np.float32)
-    windows, points = np.ones((2, len(traces)))
-    correlation = np.zeros(len(traces))
-    refusals = [""] * len(traces)
-    for number, (time_s, signal) in enumerate(traces):
-        try:
-            rows[number] = build_features(time_s, signal, spec=model.features)
-            windows[number], points[number] = window_of(time_s), len(time_s)
-            correlation[number] = neighbour_correlation(signal)
-        except TraceError as error:
-            refusals[number] = str(error)
-    stretch = model.interval.factor(points, correlation)
-    found = predict(model, rows, window_s=windows, stretch=stretch)
-    refused = np.array([bool(text) for text in refusals])
-
-    def known(values: FloatArray) -> FloatArray:
-        return np.where(refused, np.nan, values)
-
-    kt = found.k_per_s * windows
-    numbers = np.flatnonzero(~refused & np.isfinite(kt) & (kt > 0)).tolist()
-    left = dict(zip(numbers, residues([traces[i] for i in numbers], kt=kt[numbers]), strict=True))
-    slopes = np.full((4, len(traces)), np.nan)
-    for i, own in left.items():
-        line = np.array([own.slope, own.slope_error, own.slope_log_k]) / windows[i]
-        slopes[:, i] = *line, own.log_k_error
-    predictions = ShotPredictions(
-        k_per_s=known(found.k_per_s),
-        k_low95_per_s=known(found.k_low95_per_s),
-        k_high95_per_s=known(found.k_high95_per_s),
-        log_sd=known(found.target_sd),
-        refusals=tuple(refusals),
-        doubts=_doubts_of(traces, found, left=left, usable=~refused, limits=limits),
-        log_shift=np.zeros(len(traces)),
+def _predict_part(model: Model, part: Sequence[_Grid], limits: DoubtLimits, found: _Found) -> None:
+    """Add what a few traces say."""
+    count = sum(len(grid.numbers) for grid in part)
+    rows: Rows = np.empty((count, model.features.n_inputs), dtype=np.float32)
+    good: list[_Grid] = []
+    numbers: list[int] = []
+    for grid in part:
+        reasons = fill_rows(
+            grid.time_s, grid.signals, spec=model.features, out=rows[len(numbers) :]
+        )
+        for number, why in zip(grid.numbers, reasons, strict=True):
+            found.refusals[number] = why
+        left = _without_refused(grid, reasons)
+        if left.numbers:
+            good.append(left)
+            numbers += left.numbers
+    if not numbers:
+        return
+    sizes = [len(grid.numbers) for grid in good]
+    windows = np.repeat([window_of(grid.time_s) for grid in good], sizes)
+    stretch = model.interval.factor(
+        np.repeat([len(grid.time_s) for grid in good], sizes),
+        [neighbour_correlation(signal) for grid in good for signal in grid.signals],
     )
-    return predictions, slopes
+    made = predict(model, rows[: len(numbers)], window_s=windows, stretch=stretch)
+    rates = np.stack([made.k_per_s, made.k_low95_per_s, made.k_high95_per_s, made.target_sd])
+    kt = made.k_per_s * windows
+    known = [is_rate(value) for value in kt.tolist()]
+    looked = residues([(grid.time_s, grid.signals) for grid in good], kt=np.where(known, kt, 1.0))
+    remains = [own if sure else None for own, sure in zip(looked, known, strict=True)]
+    found.rates[:, numbers] = rates
+    found.slopes[:, numbers] = _slopes(remains, windows)
+    for number, text in zip(numbers, _doubts_of(good, rates, remains, limits), strict=True):
+        found.doubts[number] = text
 
 
 def _doubts_of(
-    traces: list[tuple[FloatArray, FloatArray]],
-    found: Prediction,
-    *,
-    left: Mapping[int, Residue],
-    usable: NDArray[np.bool_],
+    grids: Sequence[_Grid],
+    rates: FloatArray,
+    remains: Sequence[Residue | None],
     limits: DoubtLimits,
-) -> tuple[str, ...]:
-    """One text a trace, "" for those that are not usable."""
-    texts = [""] * len(traces)
-    for i in np.flatnonzero(usable).tolist():
-        reasons = doubts(
-            *traces[i],
-            k_per_s=float(found.k_per_s[i]),
-            log_sd=float(found.target_sd[i]),
-            limits=limits,
-            left=left.get(i),
-        )
-        texts[i] = "; ".join(reasons)
-    return tuple(texts)
+) -> Iterator[str]:
+    """Yield one text a trace."""
+    known = zip(*rates[[0, 3]].tolist(), remains, strict=True)
+    for grid in grids:
+        record = record_doubts(grid.time_s, limits)
+        for signal in grid.signals:
+            k, log_sd, left = next(known)
+            reasons = rate_doubts(
+                grid.time_s, signal, k_per_s=k, log_sd=log_sd, limits=limits, left=left
+            )
+            yield "; ".join([*record, *reasons])
+
+
+def _without_refused(grid: _Grid, reasons: Sequence[str]) -> _Grid:
+    if not any(reasons):
+        return grid
+    kept = [place for place, why in enumerate(reasons) if not why]
+    return _Grid([grid.numbers[place] for place in kept], grid.time_s, grid.signals[kept])
+
+
+def _slopes(remains: Sequence[Residue | None], windows: FloatArray) -> FloatArray:
+    """Return the columns of `Slopes`, (4, M), in signal per second; NaN where there is no rate."""
+    found = np.full((4, len(remains)), np.nan)
+    for i, own in enumerate(remains):
+        if own is not None:
+            line = np.array([own.slope, own.slope_error, own.slope_log_k]) / windows[i]
+            found[:, i] = *line, own.log_k_error
+    return found

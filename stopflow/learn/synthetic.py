@@ -16,7 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stopflow.features import EDGES, FeatureSpec, cell_means, turning_weights
+from stopflow.cells import EDGES, cell_matrix
+from stopflow.features import FeatureSpec, turning_weights
 from stopflow.learn.prior import (
     RHOS,
     Prior,
@@ -28,7 +29,6 @@ from stopflow.learn.prior import (
     log_uniform,
     two_rate_grid,
 )
-from stopflow.learn.projection import cell_means_adjoint
 from stopflow.trace import FloatArray
 
 RATES_IN_TABLE: Final = 1400
@@ -207,7 +207,8 @@ def build_bank(
     roots = torch.empty(len(grids), len(RHOS), q, q)
     outside = torch.empty(len(grids), len(RHOS), 2)
     for number, tau in enumerate(grids):
-        points = cell_means_adjoint(tau, edges, basis)
+        matrix = cell_matrix(tau, edges)
+        points = matrix.T @ basis
         for first in range(0, RATES_IN_TABLE, 200):
             rates = np.exp(log_kt[first : first + 200, None])
             curves[number, first : first + 200] = torch.from_numpy(np.exp(-rates * tau) @ points)
@@ -216,7 +217,7 @@ def build_bank(
             filtered = ar1_root(points, rho=rho)
             roots[number, place] = torch.from_numpy(_square_root(filtered.T @ filtered))
             noise = ar1_noise(len(tau), rho=rho, count=NOISE_DRAWS, generator=generator)
-            cells = cell_means(tau, noise, edges)
+            cells = (matrix @ noise.T).T
             cells -= cells.mean(axis=1, keepdims=True)
             rest = (cells**2).sum(axis=1) - ((cells @ basis) ** 2).sum(axis=1)
             outside[number, place, 0] = max(float(rest.mean()), 0.0)

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stopflow.features import EDGES, MINIMUM_POINTS, build_features, window_of
+from stopflow.cells import EDGES
+from stopflow.features import MINIMUM_POINTS, build_features, window_of
 from stopflow.learn.coordinates import Coordinates
 from stopflow.learn.data import LabData, Numbers, Rows
 from stopflow.trace import FloatArray

@@ -7,8 +7,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stopflow.errors import StopflowError, TraceError
-from stopflow.features import FeatureSpec, Rows, build_batch, require_trace, window_of
+from stopflow.errors import StopflowError
+from stopflow.features import (
+    FeatureSpec,
+    Rows,
+    fill_rows,
+    window_of,
+)
 from stopflow.learn.data import LabData, lab_data
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.store import Dataset
@@ -76,17 +81,13 @@ def _build_grid(
 ) -> list[tuple[int, float]]:
     """Fill `out` from its start with traces on one grid; return (row, window) of what went in."""
     traces = {row: trimmed for row in rows if (trimmed := dataset.trimmed(row)) is not None}
-    good: list[int] = []
-    for row, (time_s, signal) in traces.items():
-        try:
-            require_trace(time_s, signal)
-            good.append(row)
-        except TraceError as error:
-            refused[row] = str(error)
-    if not good:
+    if not traces:
         return []
-    time_s = traces[good[0]][0]
-    out[: len(good)] = build_batch(time_s, np.stack([traces[row][1] for row in good]), spec=spec)
+    (time_s, _), *_ = traces.values()
+    signals = np.stack([signal for _, signal in traces.values()])
+    reasons = fill_rows(time_s, signals, spec=spec, out=out)
+    refused |= {row: why for row, why in zip(traces, reasons, strict=True) if why}
+    good = [row for row, why in zip(traces, reasons, strict=True) if not why]
     return [(row, window_of(time_s)) for row in good]
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stopflow.features import FeatureSpec, build_rows, window_of
+from stopflow.features import FeatureSpec, build_features, window_of
 from stopflow.learn.data import LabData, lab_data
 
 POINTS = 400
@@ -45,7 +45,7 @@ def make_lab(
             files.append(f"shot{shot}.bka")
     fitted = np.array(rates) * (1 + 0.002 * rng.standard_normal(len(rates)))
     data = lab_data(
-        build_rows(traces, spec=spec),
+        np.stack([build_features(*trace, spec=spec) for trace in traces]),
         features=spec,
         window_s=[window_of(time_s) for time_s, _ in traces],
         k_label_per_s=fitted,

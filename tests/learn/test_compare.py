@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stopflow.errors import SettingsError
-from stopflow.features import FeatureSpec, build_rows
+from stopflow.features import FeatureSpec, build_features
 from stopflow.learn.attempts import Attempt, KeptRuns
 from stopflow.learn.compare import compare
 from stopflow.learn.comparison import comparison_rows
@@ -22,7 +22,7 @@ SETTINGS = TrainSettings(
 def labs(small_lab):
     data, raw = small_lab.data, FeatureSpec("raw", 400)
     values = {name: getattr(data, name) for name in data.__slots__ if name != "inputs"}
-    rows = build_rows(small_lab.traces, spec=raw)
+    rows = np.stack([build_features(*trace, spec=raw) for trace in small_lab.traces])
     return {"shape": data, "raw": lab_data(rows, **(values | {"features": raw}))}
 
 

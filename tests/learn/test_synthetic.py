@@ -5,9 +5,10 @@ import pytest
 import torch
 from scipy.stats import ks_2samp
 
-from stopflow.features import EDGES, FeatureSpec, build_batch, cell_means
+from stopflow.cells import EDGES, cell_means
+from stopflow.features import FeatureSpec, build_batch
 from stopflow.learn.prior import RHOS, Prior, ar1_noise, ar1_root, draw_trace
-from stopflow.learn.projection import cell_basis, cell_means_adjoint
+from stopflow.learn.projection import cell_basis
 from stopflow.learn.synthetic import (
     TRACES_A_GRID,
     GridCounts,
@@ -29,19 +30,6 @@ def small_bank(
     found = grids or draw_grids(prior, FEW, generator=generator)
     bank = build_bank(spec, basis, found, prior=prior, long=1, generator=generator)
     return bank, basis, found
-
-
-def test_adjoint_is_the_transpose_of_the_cell_means() -> None:
-    generator = np.random.default_rng(1)
-    tau = np.sort(generator.uniform(size=173))
-    tau = (tau - tau[0]) / (tau[-1] - tau[0])
-    for spec in SPECS:
-        edges = EDGES[spec.kind](spec.pairs)
-        signal, rows = generator.normal(size=173), generator.normal(size=(spec.pairs, 4))
-        forward = cell_means(tau, signal, edges) @ rows
-        np.testing.assert_allclose(
-            signal @ cell_means_adjoint(tau, edges, rows), forward, rtol=1e-9
-        )
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.kind)
