@@ -18,10 +18,8 @@ from torch import Tensor
 
 from stopflow.lowrank.bases import Bases, Moved, Push
 from stopflow.lowrank.factors import LowRankLayer
-from stopflow.lowrank.moments import Moments, directions_of_gradients
+from stopflow.lowrank.moments import Group, Moments, directions_of_gradients
 from stopflow.lowrank.settings import StepSettings
-from stopflow.lowrank.stacks import stacked
-from stopflow.lowrank.tape import Tape
 
 CORE, TURNING = 2.0, 0.3
 """Parts of the learning rate by which S changes and by which U and V turn, beside the whole of it
@@ -63,65 +61,46 @@ class ElementAdam(_Adam):
         like |= {"kk": layer.U, "ll": layer.V, "ss": layer.S}
         return {name: torch.zeros_like(value).detach() for name, value in like.items()}
 
-    def aim(
-        self,
-        push: Push,
-        layers: Sequence[LowRankLayer],
-        moments: Sequence[Moments],
-        *,
-        count: int,
-        formed: bool,
-    ) -> None:
+    def aim(self, push: Push, group: Group, *, formed: bool) -> None:
         """Set Adam's directions for K and L and their step."""
         del formed
-        of_k, of_l = directions_of_gradients(push.tapes)
-        along_k = self._average([(kept["k"], kept["kk"]) for kept in moments], of_k, count)
-        along_l = self._average([(kept["l"], kept["ll"]) for kept in moments], of_l, count)
-        push.along = list(zip(along_k, along_l, strict=True))
-        sizes = _sizes(stacked([layer.S.data for layer in layers]))
-        push.step = sizes * (push.step * self._factor(count))
+        of_k, of_l = directions_of_gradients(group.tapes)
+        along = self._average(group, "k", of_k), self._average(group, "l", of_l)
+        push.along = list(zip(*along, strict=True))
+        push.step = _sizes(group.cores()) * (push.step * self._factor(group.count))
 
-    def core(
-        self, layer: LowRankLayer, tape: Tape, along: Bases, moments: Moments, *, count: int
-    ) -> Tensor:
+    def core(self, group: Group, along: Sequence[Bases]) -> Tensor:
         """Return Adam's direction for S from C = D^T P."""
-        del layer, along
-        gradient = torch.mm(tape.deltau.T, tape.xv)
-        (found,) = self._average([(moments["s"], moments["ss"])], [gradient], count)
-        return found.mul_(self._factor(count))
+        del along
+        return self._core(group, [torch.mm(tape.deltau.T, tape.xv) for tape in group.tapes])
 
-    def follow(
-        self,
-        old: Sequence[Bases],
-        tapes: Sequence[Tape],
-        moved: Moved,
-        moments: Sequence[Moments],
-    ) -> None:
+    def follow(self, group: Group, old: Sequence[Bases], moved: Moved) -> None:
         """Turn all moments with the bases."""
-        del old, tapes
-        for left, right, kept in zip(moved.left, moved.right, moments, strict=True):
+        del old
+        for left, right, kept in zip(moved.left, moved.right, group.moments, strict=True):
             kept["k"], kept["kk"] = kept["k"] @ right, kept["kk"] @ right.square()
             kept["l"], kept["ll"] = kept["l"] @ left, kept["ll"] @ left.square()
             kept["s"] = left.mT @ kept["s"] @ right
             kept["ss"] = left.square().mT @ kept["ss"] @ right.square()
 
-    def core_after(self, moved: Moved, moments: Sequence[Moments], *, count: int) -> Tensor:
+    def core_after(self, group: Group, moved: Moved) -> Tensor:
         """Return Adam's direction for S from (delta U1)^T (x V1)."""
-        gradients = list(torch.bmm(moved.deltau.mT, moved.xv).unbind())
-        pairs = [(kept["s"], kept["ss"]) for kept in moments]
-        return torch.stack(self._average(pairs, gradients, count)).mul_(self._factor(count))
+        return self._core(group, list(torch.bmm(moved.deltau.mT, moved.xv).unbind()))
 
-    def _average(
-        self, pairs: Sequence[tuple[Tensor, Tensor]], gradients: list[Tensor], count: int
-    ) -> list[Tensor]:
-        """Average gradients and squares into (first, second) moments; m / (sqrt(v) + epsilon_t)."""
+    def _core(self, group: Group, gradients: list[Tensor]) -> Tensor:
+        found = torch.stack(self._average(group, "s", gradients))
+        return found.mul_(self._factor(group.count))
+
+    def _average(self, group: Group, name: str, gradients: list[Tensor]) -> list[Tensor]:
+        """Average gradients and their squares, in place; return m / (sqrt(v) + epsilon_t)."""
         decay = self._settings.second_decay
-        firsts, seconds = [first for first, _ in pairs], [second for _, second in pairs]
+        firsts = [kept[name] for kept in group.moments]
+        seconds = [kept[2 * name] for kept in group.moments]
         torch._foreach_lerp_(firsts, gradients, 1 - self._settings.momentum)
         torch._foreach_mul_(seconds, decay)
         torch._foreach_addcmul_(seconds, gradients, gradients, 1 - decay)
         roots = torch._foreach_sqrt(seconds)
-        torch._foreach_add_(roots, self._epsilon(count))
+        torch._foreach_add_(roots, self._epsilon(group.count))
         return list(torch._foreach_div(firsts, list(roots)))
 
 
@@ -144,34 +123,19 @@ class ColumnAdam(_Adam):
             "size": _sizes(layer.S.detach().unsqueeze(0)).view(()),
         }
 
-    def aim(
-        self,
-        push: Push,
-        layers: Sequence[LowRankLayer],
-        moments: Sequence[Moments],
-        *,
-        count: int,
-        formed: bool,
-    ) -> None:
+    def aim(self, push: Push, group: Group, *, formed: bool) -> None:
         """Set what rescales the columns of gradients, or the rescaled gradients; and their step."""
-        rescale = partial(self._columns, layers, moments, count=count)
+        rescale = partial(self._columns, group)
         if formed:
-            of_k, of_l = directions_of_gradients(push.tapes)
+            of_k, of_l = directions_of_gradients(group.tapes)
             squares = torch.stack([gradient.square().sum(dim=0) for gradient in (*of_k, *of_l)])
             scaled = torch._foreach_mul((*of_k, *of_l), list(rescale(squares).unbind()))
             push.along = list(zip(scaled[: len(of_k)], scaled[len(of_k) :], strict=True))
         else:
             push.columns = rescale
-        push.step = push.step * (TURNING * math.sqrt(self._known(count)))
+        push.step = push.step * (TURNING * math.sqrt(self._known(group.count)))
 
-    def _columns(
-        self,
-        layers: Sequence[LowRankLayer],
-        moments: Sequence[Moments],
-        squares: Tensor,
-        *,
-        count: int,
-    ) -> Tensor:
+    def _columns(self, group: Group, squares: Tensor) -> Tensor:
         """Return the factors c of the columns of every K, then of every L, (2 layers, r).
 
         A column larger than what is remembered of it counts as remembered, or one odd batch would
@@ -182,61 +146,44 @@ class ColumnAdam(_Adam):
         squares
             Squared norms of the columns of delta^T P and of x^T D, (2 layers, r).
         """
-        rows = [layer.U.shape[0] for layer in layers] + [layer.fan_in for layer in layers]
+        rows = [layer.U.shape[0] for layer in group.layers]
+        rows += [layer.fan_in for layer in group.layers]
         means = squares.clamp_min(0.0) / squares.new_tensor(rows).unsqueeze(1)
-        before = stacked([kept[name] for name in ("kk", "ll") for kept in moments])
-        after = before.lerp(means, 1 - self._settings.second_decay)
-        _put(moments, ("kk", "ll"), after)
-        roots = torch.maximum(after, means.mul_(self._known(count))).sqrt_()
-        sizes = _sizes_within(stacked([layer.S.data for layer in layers]), moments).squeeze(1)
-        return torch.cat([sizes, sizes]) / roots.add_(self._epsilon(count))
+        after = group.kept("kk", "ll").lerp(means, 1 - self._settings.second_decay)
+        group.keep(["kk", "ll"], after)
+        roots = torch.maximum(after, means.mul_(self._known(group.count))).sqrt_()
+        sizes = _sizes_within(group.cores(), group).squeeze(1)
+        return torch.cat([sizes, sizes]) / roots.add_(self._epsilon(group.count))
 
-    def core(
-        self, layer: LowRankLayer, tape: Tape, along: Bases, moments: Moments, *, count: int
-    ) -> Tensor:
+    def core(self, group: Group, along: Sequence[Bases]) -> Tensor:
         """Return Adam's direction for S from C = D^T P."""
         del along
-        gradient = torch.mm(tape.deltau.T, tape.xv)
-        return self._core(layer.S.data[None], gradient[None], [moments], count)[0]
+        gradients = torch.stack([torch.mm(tape.deltau.T, tape.xv) for tape in group.tapes])
+        return self._core(group, group.cores(), gradients)
 
-    def follow(
-        self,
-        old: Sequence[Bases],
-        tapes: Sequence[Tape],
-        moved: Moved,
-        moments: Sequence[Moments],
-    ) -> None:
+    def follow(self, group: Group, old: Sequence[Bases], moved: Moved) -> None:
         """Turn all moments with the bases."""
-        del old, tapes
-        firsts = stacked([kept["s"] for kept in moments])
-        _put(moments, ("s",), torch.bmm(torch.bmm(moved.left.mT, firsts), moved.right))
-        seconds = stacked([kept[name] for name in ("kk", "ll") for kept in moments]).unsqueeze(1)
+        del old
+        firsts = torch.bmm(torch.bmm(moved.left.mT, group.kept("s")), moved.right)
+        group.keep(["s"], firsts)
         squares = torch.cat([moved.right, moved.left]).square_()
-        _put(moments, ("kk", "ll"), torch.bmm(seconds, squares).squeeze(1))
+        seconds = torch.bmm(group.kept("kk", "ll").unsqueeze(1), squares)
+        group.keep(["kk", "ll"], seconds.squeeze(1))
 
-    def core_after(self, moved: Moved, moments: Sequence[Moments], *, count: int) -> Tensor:
+    def core_after(self, group: Group, moved: Moved) -> Tensor:
         """Return Adam's direction for S from (delta U1)^T (x V1)."""
-        return self._core(moved.core, torch.bmm(moved.deltau.mT, moved.xv), moments, count)
+        return self._core(group, moved.core, torch.bmm(moved.deltau.mT, moved.xv))
 
-    def _core(
-        self, cores: Tensor, gradients: Tensor, moments: Sequence[Moments], count: int
-    ) -> Tensor:
+    def _core(self, group: Group, cores: Tensor, gradients: Tensor) -> Tensor:
         """Average gradients of S and their mean squares; size m / (sqrt(v) + epsilon_t)."""
-        settings = self._settings
+        settings, count = self._settings, group.count
         means = torch.linalg.vector_norm(gradients, dim=(1, 2)).square_().div_(gradients[0].numel())
-        firsts = stacked([kept["s"] for kept in moments]).lerp(gradients, 1 - settings.momentum)
-        seconds = stacked([kept["ss"] for kept in moments]).lerp(means, 1 - settings.second_decay)
-        _put(moments, ("s",), firsts)
-        _put(moments, ("ss",), seconds)
+        firsts = group.kept("s").lerp(gradients, 1 - settings.momentum)
+        seconds = group.kept("ss").lerp(means, 1 - settings.second_decay)
+        group.keep(["s"], firsts)
+        group.keep(["ss"], seconds)
         roots = (seconds.sqrt() + self._epsilon(count)).view(-1, 1, 1)
-        return firsts * (_sizes_within(cores, moments) * (CORE * self._factor(count)) / roots)
-
-
-def _put(moments: Sequence[Moments], names: Sequence[str], values: Tensor) -> None:
-    """Hand out stacked values, those of all layers for one name after the other."""
-    places = [(kept, name) for name in names for kept in moments]
-    for (kept, name), value in zip(places, values.unbind(), strict=True):
-        kept[name] = value
+        return firsts * (_sizes_within(cores, group) * (CORE * self._factor(count)) / roots)
 
 
 def _sizes(cores: Tensor) -> Tensor:
@@ -245,7 +192,6 @@ def _sizes(cores: Tensor) -> Tensor:
     return norms / math.sqrt(cores.shape[1])
 
 
-def _sizes_within(cores: Tensor, moments: Sequence[Moments]) -> Tensor:
+def _sizes_within(cores: Tensor, group: Group) -> Tensor:
     """Return the sizes, each at most what it was at the start, (g, 1, 1)."""
-    first = torch.stack([kept["size"] for kept in moments]).view(-1, 1, 1)
-    return torch.minimum(_sizes(cores), first)
+    return torch.minimum(_sizes(cores), group.kept("size").view(-1, 1, 1))

@@ -13,7 +13,7 @@ the step along the tangent vector followed by truncation. Between the steps that
 (`cadence`) the fixed-rank step is taken.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -22,7 +22,7 @@ from torch import Tensor
 from stopflow.lowrank.bases import Push, moved_to
 from stopflow.lowrank.dlrt import FixedRank
 from stopflow.lowrank.factors import LowRankLayer
-from stopflow.lowrank.moments import CoreRule
+from stopflow.lowrank.moments import CoreRule, Group
 from stopflow.lowrank.settings import StepSettings
 from stopflow.lowrank.tape import Tape
 from stopflow.lowrank.truncate import truncated_core
@@ -46,8 +46,9 @@ class Adaptive:
             return
         fixed.count += 1
         for i, tape in enumerate(tapes):
-            push = fixed.push([i], [tape], learning_rate, formed=True)
-            self._augmented_step(i, push, learning_rate)
+            group = fixed.group([i], [tape])
+            push = fixed.push(group, [], learning_rate, formed=True)
+            self._augmented_step(group, push, learning_rate)
 
     def finish(self, tapes: Sequence[Tape], *, learning_rate: float) -> None:
         """Complete a fixed-rank step."""
@@ -59,16 +60,16 @@ class Adaptive:
     def revert(self) -> None:
         """Never needed: there is one sweep."""
 
-    def _augmented_step(self, i: int, push: Push, rate: float) -> None:
-        fixed, layer, tape = self._fixed, self._fixed.layers[i], push.tapes[0]
-        moments, rule, dtype = fixed.moments[i], fixed.rule, layer.U.dtype
+    def _augmented_step(self, group: Group, push: Push, rate: float) -> None:
+        (layer,), (tape,), (moments,) = group.layers, group.tapes, group.moments
+        fixed, rule, dtype = self._fixed, self._fixed.rule, layer.U.dtype
         step = float(push.step)
         if isinstance(rule, CoreRule) or push.along is None:
             on_u, on_v, gradient = _gradient_complements(tape)
         else:
-            (along,) = push.along
-            core = rule.core(layer, tape, along, moments, count=fixed.count).double()
-            on_u, on_v, gradient = _direction_complements(layer, along, core * (rate / step))
+            (core,) = rule.core(group, push.along).double()
+            pairs = zip(push.bases[0], push.along[0], strict=True)
+            on_u, on_v, gradient = _direction_complements(pairs, core * (rate / step))
         core = _padded(push.core[0].double(), gradient) - step * gradient
         p, s, q = truncated_core(
             core,
@@ -87,7 +88,7 @@ class Adaptive:
         else:
             left, right = p[None, :r].to(dtype), q[None, :r].to(dtype)
             moved = moved_to([tape], [u], [v], left=left, right=right, core=s[None])
-            rule.follow([(layer.U.data, layer.V.data)], [tape], moved, [moments])
+            rule.follow(group, push.bases, moved)
         layer.set_factors(u, s.to(dtype), v)
 
     def stored(self) -> int:
@@ -171,12 +172,11 @@ def _gradient_complements(tape: Tape) -> tuple[_Complement, _Complement, Tensor]
 
 
 def _direction_complements(
-    layer: LowRankLayer, along: tuple[Tensor, Tensor], core: Tensor
+    pairs: Iterable[tuple[Tensor, Tensor]], core: Tensor
 ) -> tuple[_Complement, _Complement, Tensor]:
-    """Return the complements of A_K and A_L and the core A_S with nothing outside both."""
+    """Return the complements of A_K beside U and A_L beside V; A_S with nothing outside both."""
     on_u, on_v = (
-        _complement((basis.mT @ a).double(), (a.mT @ a).double(), (a, None))
-        for basis, a in zip((layer.U.data, layer.V.data), along, strict=True)
+        _complement((basis.mT @ a).double(), (a.mT @ a).double(), (a, None)) for basis, a in pairs
     )
     return on_u, on_v, _blocks(core, on_u, on_v, core.new_zeros(on_u.size, on_v.size))
 

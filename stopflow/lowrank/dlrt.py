@@ -18,10 +18,9 @@ from torch import Tensor
 
 from stopflow.lowrank.bases import Bases, Moved, Push, move, reorthonormalise
 from stopflow.lowrank.factors import LowRankLayer
-from stopflow.lowrank.moments import CoreRule
+from stopflow.lowrank.moments import CoreRule, Group
 from stopflow.lowrank.rules import choose_rule
 from stopflow.lowrank.settings import StepSettings
-from stopflow.lowrank.stacks import stacked
 from stopflow.lowrank.tape import Tape
 
 
@@ -45,7 +44,8 @@ class FixedRank:
         self.count += 1
         self._turned = []
         for members in equal_ranks(self.layers):
-            push = self.push(members, [tapes[i] for i in members], learning_rate)
+            group = self.group(members, [tapes[i] for i in members])
+            push = self.push(group, [self._spare_for(i) for i in members], learning_rate)
             moved, cost = move(push)
             self.worn += cost
             self._turned.append((members, push, moved))
@@ -57,15 +57,15 @@ class FixedRank:
     def finish(self, tapes: Sequence[Tape], *, learning_rate: float) -> None:
         """Move S with the gradient in the new bases, from the first sweep or the second."""
         for members, push, to in self._turned:
-            own, moments = [tapes[i] for i in members], [self.moments[i] for i in members]
+            group = self.group(members, [tapes[i] for i in members])
             if self.passes == 2:
-                to.xv = torch.stack([tape.xv for tape in own])
-                to.deltau = torch.stack([tape.deltau for tape in own])
+                to.xv = torch.stack([tape.xv for tape in group.tapes])
+                to.deltau = torch.stack([tape.deltau for tape in group.tapes])
             if isinstance(self.rule, CoreRule):
-                core = to.core - self.rule.follow(to, moments) * push.step
+                core = to.core - self.rule.follow(group, to) * push.step
             else:
-                self.rule.follow(push.bases, own, to, moments)
-                away = self.rule.core_after(to, moments, count=self.count)
+                self.rule.follow(group, push.bases, to)
+                away = self.rule.core_after(group, to)
                 core = torch.sub(to.core, away, alpha=learning_rate)
             self._set(members, to, core)
             for i, bases in zip(members, push.bases, strict=True):
@@ -89,25 +89,28 @@ class FixedRank:
         for layer, before in zip(self.layers, self._before, strict=True):
             layer.set_factors(*before)
 
+    def group(self, members: Sequence[int], tapes: Sequence[Tape]) -> Group:
+        """Return what a rule needs to know of layers of equal rank in this step."""
+        layers, moments = [self.layers[i] for i in members], [self.moments[i] for i in members]
+        return Group(layers=layers, tapes=tapes, moments=moments, count=self.count)
+
     def push(
-        self, members: Sequence[int], tapes: Sequence[Tape], rate: float, *, formed: bool = False
+        self, group: Group, spare: Sequence[Bases], rate: float, *, formed: bool = False
     ) -> Push:
         """Return where layers of equal rank are to be moved by this batch.
 
         With ``formed=True`` a rule that rescales gradients forms its directions all the same.
         """
-        layers, moments = [self.layers[i] for i in members], [self.moments[i] for i in members]
-        core = stacked([layer.S.data for layer in layers])
-        if self.settings.weight_decay:
-            core = core * (1 - rate * self.settings.weight_decay)
         push = Push(
-            bases=[(layer.U.data, layer.V.data) for layer in layers],
-            tapes=tapes,
-            core=core,
+            bases=[(layer.U.data, layer.V.data) for layer in group.layers],
+            tapes=group.tapes,
+            core=group.cores(),
             step=rate,
-            spare=[self._spare_for(i) for i in members],
+            spare=spare,
         )
-        self.rule.aim(push, layers, moments, count=self.count, formed=formed)
+        if self.settings.weight_decay:
+            push.core = push.core * (1 - rate * self.settings.weight_decay)
+        self.rule.aim(push, group, formed=formed)
         return push
 
     def _spare_for(self, i: int) -> Bases:

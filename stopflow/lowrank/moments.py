@@ -8,6 +8,7 @@ moments turn along: m_K N, m_L M, M^T m_S N.
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -20,6 +21,36 @@ from stopflow.lowrank.stacks import stacked
 from stopflow.lowrank.tape import Tape
 
 Moments = dict[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Group:
+    """Layers of equal rank in one step: what one batch left in each, and what is remembered.
+
+    Attributes
+    ----------
+    count
+        Steps taken, this one included.
+    """
+
+    layers: Sequence[LowRankLayer]
+    tapes: Sequence[Tape]
+    moments: Sequence[Moments]
+    count: int
+
+    def cores(self) -> Tensor:
+        """Return S of all layers, (g, r, r)."""
+        return stacked([layer.S.data for layer in self.layers])
+
+    def kept(self, *names: str) -> Tensor:
+        """Return what is kept by these names, those of all layers for one after the other."""
+        return stacked([moments[name] for name in names for moments in self.moments])
+
+    def keep(self, names: Sequence[str], values: Tensor) -> None:
+        """Put back what `kept` returned, changed."""
+        places = [(moments, name) for name in names for moments in self.moments]
+        for (moments, name), value in zip(places, values.unbind(), strict=True):
+            moments[name] = value
 
 
 class CoreRule:
@@ -39,46 +70,31 @@ class CoreRule:
             moments["v"] = layer.S.new_zeros(())
         return {name: value.detach() for name, value in moments.items()}
 
-    def aim(
-        self,
-        push: Push,
-        layers: Sequence[LowRankLayer],
-        moments: Sequence[Moments],
-        *,
-        count: int,
-        formed: bool,
-    ) -> None:
+    def aim(self, push: Push, group: Group, *, formed: bool) -> None:
         """Take ``keep m`` off the core, and set the step of the gradients."""
         del formed
         rate, keep = push.step, self._keep
         if self._scalar:
-            rate = rate * self._scales(layers, push.tapes, moments, count)
+            rate = rate * self._scales(group)
         push.step = rate * self._take
         if keep:
-            push.core = push.core - stacked([kept["m"] for kept in moments]) * (rate * keep)
+            push.core = push.core - group.kept("m") * (rate * keep)
 
-    def _scales(
-        self,
-        layers: Sequence[LowRankLayer],
-        tapes: Sequence[Tape],
-        moments: Sequence[Moments],
-        count: int,
-    ) -> Tensor:
+    def _scales(self, group: Group) -> Tensor:
         """Return what the scalar form multiplies the learning rate of each layer by, (g, 1, 1)."""
         decay, scales = self._settings.second_decay, []
-        for layer, tape, kept in zip(layers, tapes, moments, strict=True):
+        for layer, tape, kept in zip(group.layers, group.tapes, group.moments, strict=True):
             kept["v"].lerp_(tape.gradient_norm_squared(), 1 - decay)
-            root = math.sqrt(float(kept["v"]) / (1 - decay**count)) + self._settings.epsilon
-            scales.append(scalar_scale(layer) / root / (1 - self._keep**count))
-        return layers[0].S.data.new_tensor(scales).view(-1, 1, 1)
+            root = math.sqrt(float(kept["v"]) / (1 - decay**group.count)) + self._settings.epsilon
+            scales.append(scalar_scale(layer) / root / (1 - self._keep**group.count))
+        return group.layers[0].S.data.new_tensor(scales).view(-1, 1, 1)
 
-    def follow(self, moved: Moved, moments: Sequence[Moments]) -> Tensor:
+    def follow(self, group: Group, moved: Moved) -> Tensor:
         """Carry the moments into the new bases; return the gradient of S there, (g, r, r)."""
         gradients = torch.bmm(moved.deltau.mT, moved.xv)
-        for i, kept in enumerate(moments):
-            if "m" in kept:
-                carried = moved.left[i].T @ kept["m"] @ moved.right[i]
-                kept["m"] = self.blend(carried, gradients[i])
+        if self._keep:
+            carried = torch.bmm(torch.bmm(moved.left.mT, group.kept("m")), moved.right)
+            group.keep(["m"], self.blend(carried, gradients))
         return gradients
 
     def blend(self, carried: Tensor, gradient: Tensor) -> Tensor:
@@ -97,35 +113,19 @@ class FactorRule(Protocol):
     def start(self, layer: LowRankLayer) -> Moments:
         """Return moments of zero."""
 
-    def aim(
-        self,
-        push: Push,
-        layers: Sequence[LowRankLayer],
-        moments: Sequence[Moments],
-        *,
-        count: int,
-        formed: bool,
-    ) -> None:
+    def aim(self, push: Push, group: Group, *, formed: bool) -> None:
         """Set the directions of a push along gradients, and turn its learning rate into a step.
 
         With ``formed=True`` directions are formed even where rescaled gradients would do.
         """
 
-    def core(
-        self, layer: LowRankLayer, tape: Tape, along: Bases, moments: Moments, *, count: int
-    ) -> Tensor:
-        """Return A_S in the old bases, to move S before the bases turn."""
+    def core(self, group: Group, along: Sequence[Bases]) -> Tensor:
+        """Return A_S in the old bases, (g, r, r), to move S before the bases turn."""
 
-    def follow(
-        self,
-        old: Sequence[Bases],
-        tapes: Sequence[Tape],
-        moved: Moved,
-        moments: Sequence[Moments],
-    ) -> None:
+    def follow(self, group: Group, old: Sequence[Bases], moved: Moved) -> None:
         """Carry the moments into the new bases."""
 
-    def core_after(self, moved: Moved, moments: Sequence[Moments], *, count: int) -> Tensor:
+    def core_after(self, group: Group, moved: Moved) -> Tensor:
         """Return A_S in the new bases, (g, r, r), to move S after the bases turned."""
 
 
@@ -151,42 +151,26 @@ class TangentMomentum:
             "l": torch.zeros_like(layer.V).detach(),
         }
 
-    def aim(
-        self,
-        push: Push,
-        layers: Sequence[LowRankLayer],
-        moments: Sequence[Moments],
-        *,
-        count: int,
-        formed: bool,
-    ) -> None:
+    def aim(self, push: Push, group: Group, *, formed: bool) -> None:
         """Set momentum M V + G V and its counterpart for L."""
-        del layers, count, formed
+        del formed
         beta = self._momentum
         push.along = [
             (
                 torch.addmm(kept["k"], tape.delta.T, tape.xv, beta=beta),
                 torch.addmm(kept["l"], tape.x.T, tape.deltau, beta=beta),
             )
-            for tape, kept in zip(push.tapes, moments, strict=True)
+            for tape, kept in zip(group.tapes, group.moments, strict=True)
         ]
 
-    def core(
-        self, layer: LowRankLayer, tape: Tape, along: Bases, moments: Moments, *, count: int
-    ) -> Tensor:
+    def core(self, group: Group, along: Sequence[Bases]) -> Tensor:
         """Return U^T (momentum M + G) V."""
-        del tape, moments, count
-        return layer.U.T @ along[0]
+        pairs = zip(group.layers, along, strict=True)
+        return torch.stack([layer.U.data.T @ of_k for layer, (of_k, _) in pairs])
 
-    def follow(
-        self,
-        old: Sequence[Bases],
-        tapes: Sequence[Tape],
-        moved: Moved,
-        moments: Sequence[Moments],
-    ) -> None:
+    def follow(self, group: Group, old: Sequence[Bases], moved: Moved) -> None:
         """Project momentum M + G on the new tangent space."""
-        for i, ((u, v), tape, kept) in enumerate(zip(old, tapes, moments, strict=True)):
+        for i, ((u, v), tape, kept) in enumerate(zip(old, group.tapes, group.moments, strict=True)):
             k, ell, left, right = kept["k"], kept["l"], moved.left[i], moved.right[i]
             core = u.mT @ k
             new_k = k @ right + u @ (ell.mT @ moved.v[i] - core @ right)
@@ -194,7 +178,6 @@ class TangentMomentum:
             kept["k"] = torch.addmm(new_k, tape.delta.mT, moved.xv[i], beta=self._momentum)
             kept["l"] = torch.addmm(new_l, tape.x.mT, moved.deltau[i], beta=self._momentum)
 
-    def core_after(self, moved: Moved, moments: Sequence[Moments], *, count: int) -> Tensor:
+    def core_after(self, group: Group, moved: Moved) -> Tensor:
         """Return U1^T (momentum M + G) V1."""
-        del count
-        return torch.stack([u.mT @ kept["k"] for u, kept in zip(moved.u, moments, strict=True)])
+        return torch.stack([u.mT @ own["k"] for u, own in zip(moved.u, group.moments, strict=True)])

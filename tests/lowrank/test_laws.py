@@ -1,7 +1,6 @@
 """Laws of the layers and integrators, in float64, each against an independent route."""
 
 import copy
-from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -211,11 +210,12 @@ def test_adam_turns_the_bases_alike_whether_or_not_it_forms_its_directions():
         tapes = record(network, *batch(fixed.count))[:2]
         kept = [dict(moments) for moments in fixed.moments]
         with torch.no_grad():
-            formed, _ = move(fixed.push([0, 1], tapes, 0.05, formed=True))
+            group = fixed.group([0, 1], tapes)
+            formed, _ = move(fixed.push(group, spare_of(network), 0.05, formed=True))
             of_formed = [dict(moments) for moments in fixed.moments]
             for moments, old in zip(fixed.moments, kept, strict=True):
                 moments.update(old)
-            scaled, _ = move(replace(fixed.push([0, 1], tapes, 0.05), spare=spare_of(network)))
+            scaled, _ = move(fixed.push(group, spare_of(network), 0.05))
         for i in (0, 1):
             assert distance([formed.u[i], formed.v[i]], [scaled.u[i], scaled.v[i]]) < 1e-12
             for name, value in fixed.moments[i].items():
