@@ -72,7 +72,10 @@ class TrainSettings:
         Passes over the training rows, rows a step, a key of `SCHEDULES`.
     learning_rate
         Peak step size; None: `ADAM_RATE`, or `OTHER_RATE` for oialr and other optimisers.
-    optimiser, momentum, clip, weight_decay
+    optimiser
+        A key of `lowrank.OPTIMISERS`; None: ``"muon"`` where a layer is dynamical, else
+        ``"adam"``, which is the same for all other layers.
+    momentum, clip, weight_decay
         As in `lowrank.StepSettings`.
     loss
         A key of `learn.loss.LOSSES`.
@@ -107,7 +110,7 @@ class TrainSettings:
     batch_size: int = 128
     learning_rate: float | None = None
     schedule: str = "cosine"
-    optimiser: str = "adam"
+    optimiser: str | None = None
     momentum: float = 0.9
     clip: float | None = None
     weight_decay: float = 0.0
@@ -198,13 +201,23 @@ class TrainSettings:
         """Step size at the top of the schedule."""
         if self.learning_rate is not None:
             return self.learning_rate
-        types = {spec.type for spec in self.layers} or {self.layer}
-        return OTHER_RATE if self.optimiser != "adam" or "oialr" in types else ADAM_RATE
+        adam = self.chosen_optimiser in ("adam", "muon") and "oialr" not in self._types
+        return ADAM_RATE if adam else OTHER_RATE
+
+    @property
+    def chosen_optimiser(self) -> str:
+        """Key of `lowrank.OPTIMISERS`."""
+        dynamical = any(LAYERS[name].dynamical for name in self._types)
+        return self.optimiser or ("muon" if dynamical else "adam")
+
+    @property
+    def _types(self) -> set[str]:
+        return {spec.type for spec in self.layers} or {self.layer}
 
     def step_settings(self, steps: int = 300) -> StepSettings:
         """Return what a stepper of so many steps needs; errors name what is out of range."""
         return StepSettings(
-            optimiser=self.optimiser,
+            optimiser=self.chosen_optimiser,
             learning_rate=self.peak_rate,
             momentum=self.momentum,
             clip=self.clip,

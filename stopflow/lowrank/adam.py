@@ -21,11 +21,6 @@ from stopflow.lowrank.factors import LowRankLayer
 from stopflow.lowrank.moments import Group, Moments, directions_of_gradients
 from stopflow.lowrank.settings import StepSettings
 
-CORE, TURNING = 2.0, 0.3
-"""Parts of the learning rate by which S changes and by which U and V turn, beside the whole of it
-for biases and dense layers; the best of ten pairs on held-out experiments of a lab made for that.
-"""
-
 
 class _Adam:
     """What both forms share: the corrections for a short past."""
@@ -110,7 +105,16 @@ class ColumnAdam(_Adam):
     All directions carry the size of S, its root mean square singular value, so that a learning
     rate means the same angle, and the same share of singular values, whatever that size is; no
     more than the size at the start, or noise in proportion to S would make S grow exponentially.
+
+    Attributes
+    ----------
+    core_share, turning_share
+        Parts of the learning rate by which S changes and by which U and V turn, beside the whole of
+        it for biases and dense layers; the best of ten pairs on held-out experiments of a lab made
+        for that.
     """
+
+    core_share, turning_share = 2.0, 0.3
 
     def start(self, layer: LowRankLayer) -> Moments:
         """Return moments of zero."""
@@ -133,7 +137,7 @@ class ColumnAdam(_Adam):
             push.along = list(zip(scaled[: len(of_k)], scaled[len(of_k) :], strict=True))
         else:
             push.columns = rescale
-        push.step = push.step * (TURNING * math.sqrt(self._known(group.count)))
+        push.step = push.step * (self.turning_share * math.sqrt(self._known(group.count)))
 
     def _columns(self, group: Group, squares: Tensor) -> Tensor:
         """Return the factors c of the columns of every K, then of every L, (2 layers, r).
@@ -175,15 +179,19 @@ class ColumnAdam(_Adam):
         return self._core(group, moved.core, torch.bmm(moved.deltau.mT, moved.xv))
 
     def _core(self, group: Group, cores: Tensor, gradients: Tensor) -> Tensor:
-        """Average gradients of S and their mean squares; size m / (sqrt(v) + epsilon_t)."""
-        settings, count = self._settings, group.count
-        means = torch.linalg.vector_norm(gradients, dim=(1, 2)).square_().div_(gradients[0].numel())
-        firsts = group.kept("s").lerp(gradients, 1 - settings.momentum)
-        seconds = group.kept("ss").lerp(means, 1 - settings.second_decay)
+        """Average gradients of S; return the direction of its size."""
+        firsts = group.kept("s").lerp(gradients, 1 - self._settings.momentum)
         group.keep(["s"], firsts)
+        unit = self._unit(group, firsts, gradients)
+        return unit * (_sizes_within(cores, group) * self.core_share)
+
+    def _unit(self, group: Group, firsts: Tensor, gradients: Tensor) -> Tensor:
+        """Return m / (sqrt(v) + epsilon_t), v an average of the mean squares of S's gradients."""
+        means = torch.linalg.vector_norm(gradients, dim=(1, 2)).square_().div_(gradients[0].numel())
+        seconds = group.kept("ss").lerp(means, 1 - self._settings.second_decay)
         group.keep(["ss"], seconds)
-        roots = (seconds.sqrt() + self._epsilon(count)).view(-1, 1, 1)
-        return firsts * (_sizes_within(cores, group) * (CORE * self._factor(count)) / roots)
+        roots = (seconds.sqrt() + self._epsilon(group.count)).view(-1, 1, 1)
+        return firsts * (self._factor(group.count) / roots)
 
 
 def _sizes(cores: Tensor) -> Tensor:

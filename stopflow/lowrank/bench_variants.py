@@ -70,6 +70,7 @@ VARIANTS: dict[str, Variant] = {
     "dlrt, SGD": Variant(layer="dlrt"),
     "dlrt, core momentum": Variant(layer="dlrt", optimiser="core-momentum"),
     "dlrt, Adam": Variant(layer="dlrt", optimiser="adam"),
+    "dlrt, Muon": Variant(layer="dlrt", optimiser="muon"),
     "adaptive, SGD": Variant(layer="adaptive"),
     "adaptive every 10, SGD": Variant(layer="adaptive", cadence=10),
     "row space: dense, SGD": Variant(layer="dense", row_space=True),
@@ -78,6 +79,7 @@ VARIANTS: dict[str, Variant] = {
     "row space: dlrt, SGD": Variant(layer="dlrt", row_space=True),
     "row space: dlrt, momentum": Variant(layer="dlrt", optimiser="momentum", row_space=True),
     "row space: dlrt, Adam": Variant(layer="dlrt", optimiser="adam", row_space=True),
+    "row space: dlrt, Muon": Variant(layer="dlrt", optimiser="muon", row_space=True),
     "row space: adaptive, SGD": Variant(layer="adaptive", row_space=True),
     "row space: adaptive every 10, Adam": Variant(
         layer="adaptive", optimiser="adam", row_space=True, cadence=10

@@ -92,6 +92,11 @@ class LayerFamily:
     fill: Callable[..., None]
     integrate: Callable[..., Integrator] | None
 
+    @property
+    def dynamical(self) -> bool:
+        """Whether it has orthonormal bases that turn."""
+        return self.ranked and self.integrate is not None
+
 
 def _build_dense(start: LayerStart) -> DenseLayer:
     return DenseLayer(
@@ -141,7 +146,7 @@ _orthonormal = partial(
     plain=("bias",),
     decayed=(),
     wide="V",
-    turning=(*_PLAIN_TURNING, "adam"),
+    turning=(*_PLAIN_TURNING, "adam", "muon"),
     fill=fill_bias_gradient,
 )
 

@@ -87,6 +87,7 @@ _RULES: dict[str, tuple[Callable[[_Group, State], None], tuple[str, ...]]] = {
     "momentum": (_heavy_ball, ("momentum_buffer",)),
     "core-momentum": (_heavy_ball, ("momentum_buffer",)),
     "adam": (_adam, _MOMENTS),
+    "muon": (_adam, _MOMENTS),
     "adam-elementwise": (_adam, _MOMENTS),
     "adam-scalar": (_scalar_adam, _MOMENTS),
 }

@@ -2,6 +2,7 @@
 
 from stopflow.lowrank.adam import ColumnAdam, ElementAdam
 from stopflow.lowrank.moments import CoreRule, FactorRule, TangentMomentum
+from stopflow.lowrank.muon import Muon
 from stopflow.lowrank.settings import StepSettings
 
 
@@ -19,5 +20,7 @@ def choose_rule(settings: StepSettings) -> CoreRule | FactorRule:
             return TangentMomentum(settings)
         case "adam-elementwise":
             return ElementAdam(settings)
+        case "muon":
+            return Muon(settings)
         case _:
             return ColumnAdam(settings)

@@ -11,6 +11,7 @@ OPTIMISERS: dict[str, str] = {
     "momentum": "heavy ball; on factors, on the tangent space (exact in row space)",
     "core-momentum": "heavy ball on the r x r core only (exact in row space)",
     "adam": "Adam; on factors for S, U and V turn along scaled gradients (exact in row space)",
+    "muon": 'S of dynamical layers along its orthogonalised momentum, the rest as "adam"',
     "adam-elementwise": "Adam on every element of K, L and S (not exact in row space)",
     "adam-scalar": "one second moment a tensor, turning with any basis (exact in row space)",
 }

@@ -2,7 +2,7 @@ import pytest
 
 from stopflow.errors import SettingsError
 from stopflow.learn.settings import SCHEDULES, TrainSettings
-from stopflow.lowrank import LayerSpec
+from stopflow.lowrank import LAYERS, LayerSpec
 
 
 def test_the_published_network():
@@ -59,6 +59,15 @@ def test_the_rate_depends_on_optimiser_and_layers_unless_it_is_given():
     assert TrainSettings(layers=mixed).peak_rate == TrainSettings(layer="oialr").peak_rate == 2e-3
     assert TrainSettings(learning_rate=0.5).peak_rate == 0.5
     assert TrainSettings(optimiser="sgd").peak_rate == 2e-3
+
+
+def test_dynamical_layers_get_muon_unless_an_optimiser_is_given():
+    chosen = {name: TrainSettings(layer=name).chosen_optimiser for name in LAYERS}
+    muon = {"dlrt", "dlrt-two-pass", "adaptive"}
+    assert chosen == {name: "muon" if name in muon else "adam" for name in LAYERS}
+    mixed = (LayerSpec(type="dense", dim=8), LayerSpec(type="adaptive", dim=8, rank=2))
+    assert TrainSettings(layers=mixed).step_settings().optimiser == "muon"
+    assert TrainSettings(optimiser="sgd").step_settings().optimiser == "sgd"
 
 
 def test_schedules_stay_positive_and_end_low():

@@ -31,6 +31,7 @@ from stopflow.lowrank import (
 from stopflow.lowrank.bases import move, orthonormality_defect
 from stopflow.lowrank.dlrt import FixedRank
 from stopflow.lowrank.factors import orthonormal
+from stopflow.lowrank.muon import orthogonalised
 from stopflow.lowrank.naive import naive_augmented_step, naive_kls_step
 from stopflow.lowrank.tape import Tape
 
@@ -202,9 +203,10 @@ def test_another_choice_of_bases_gives_the_same_weights(kind, optimiser):
     assert distance(weights(network), weights(turned)) < 1e-10
 
 
-def test_adam_turns_the_bases_alike_whether_or_not_it_forms_its_directions():
+@pytest.mark.parametrize("optimiser", ["adam", "muon"])
+def test_the_bases_turn_alike_whether_or_not_directions_are_formed(optimiser):
     network = chain("dlrt")
-    fixed = FixedRank(list(network.layers)[:2], StepSettings(optimiser="adam"), passes=1)
+    fixed = FixedRank(list(network.layers)[:2], StepSettings(optimiser=optimiser), passes=1)
     for _ in range(3):  # so that second moments are remembered ones
         fixed.count += 1
         tapes = record(network, *batch(fixed.count))[:2]
@@ -336,7 +338,7 @@ def test_every_layer_learns_with_every_optimiser(kind, optimiser):
 
 
 @pytest.mark.parametrize("kind", LAYERS)
-@pytest.mark.parametrize("optimiser", ["momentum", "adam", "adam-scalar"])
+@pytest.mark.parametrize("optimiser", ["momentum", "adam", "adam-scalar", "muon"])
 def test_an_interrupted_run_resumes_to_the_same_result(kind, optimiser):
     settings = {
         "optimiser": optimiser,
@@ -375,7 +377,8 @@ def test_a_tape_uses_the_gram_it_is_given():
     assert torch.equal(tape.input_gram(), torch.eye(2))
 
 
-def test_a_step_of_adam_changes_a_large_and_a_small_weight_by_the_same_share():
+@pytest.mark.parametrize("optimiser", ["adam", "muon"])
+def test_a_step_changes_a_large_and_a_small_weight_by_the_same_share(optimiser):
     changes = []
     for scale in (0.1, 1.0, 30.0):
         specs = [LayerSpec(type="dlrt", dim=40, rank=8, activation="linear")]
@@ -384,7 +387,7 @@ def test_a_step_of_adam_changes_a_large_and_a_small_weight_by_the_same_share():
         layer.S.data *= scale
         x, away = (torch.randn(32, n, generator=seeded(2), dtype=torch.float64) for n in (60, 40))
         before = (layer.U @ layer.S @ layer.V.T).detach()
-        stepper = build_stepper(network, StepSettings(optimiser="adam", learning_rate=1e-2))
+        stepper = build_stepper(network, StepSettings(optimiser=optimiser, learning_rate=1e-2))
         stepper.step(x, 1e9 * away, loss=torch.nn.functional.mse_loss)
         after = (layer.U @ layer.S @ layer.V.T).detach()
         changes.append(float((after - before).norm() / before.norm()))
@@ -392,9 +395,10 @@ def test_a_step_of_adam_changes_a_large_and_a_small_weight_by_the_same_share():
     assert changes == pytest.approx([changes[0]] * 3, rel=1e-5)
 
 
-def test_noise_does_not_make_singular_values_grow_exponentially():
+@pytest.mark.parametrize("optimiser", ["adam", "muon"])
+def test_noise_does_not_make_singular_values_grow_exponentially(optimiser):
     network = chain("dlrt")
-    stepper = build_stepper(network, StepSettings(optimiser="adam", learning_rate=0.05))
+    stepper = build_stepper(network, StepSettings(optimiser=optimiser, learning_rate=0.05))
     start = float(network.layers[0].S.detach().norm())
     sizes = []
     for step in range(400):
@@ -403,3 +407,22 @@ def test_noise_does_not_make_singular_values_grow_exponentially():
         sizes.append(float(network.layers[0].S.detach().norm()) / start)
     assert sizes[-1] / sizes[199] < 2.0  # a random walk: sqrt(2)
     assert sizes[-1] < 30.0
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_orthogonalised_momentum_is_near_the_polar_factor_and_turns_with_the_bases(dtype):
+    left, right = (
+        torch.linalg.qr(torch.randn(3, 20, 20, generator=seeded(s), dtype=torch.float64))[0]
+        for s in (1, 2)
+    )
+    sigma = torch.logspace(0, -1.5, 20, dtype=torch.float64) * torch.tensor([[1e-9], [1.0], [1e6]])
+    given = (left @ torch.diag_embed(sigma) @ right.mT).to(dtype)
+    found = orthogonalised(given)
+    inside = left.mT @ found.double() @ right
+    values = torch.diagonal(inside, dim1=1, dim2=2)
+    assert 0.6 < float(values.min())
+    assert float(values.max()) < 1.2
+    torch.testing.assert_close(inside, torch.diag_embed(values), atol=1e-4, rtol=0.0)
+    turned = orthogonalised(left.to(dtype).mT @ given @ right.to(dtype))
+    torch.testing.assert_close(turned.double(), inside, atol=1e-4, rtol=0.0)
+    assert not orthogonalised(torch.zeros(2, 4, 4, dtype=dtype)).any()
