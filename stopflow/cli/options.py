@@ -43,5 +43,11 @@ Seed = Annotated[int | None, typer.Option("--seed", help="Same seed, same result
 LearningRate = Annotated[
     float | None, typer.Option("--learning-rate", help="Step size of the optimiser.")
 ]
+Optimiser = Annotated[
+    str | None,
+    typer.Option(
+        "--optimiser", help="muon (dynamical layers' default), adam (others'), sgd, momentum, ..."
+    ),
+]
 ModelName = Annotated[str, typer.Argument(help="A trained model's name or folder.")]
 NewName = Annotated[str | None, typer.Option("--name", help="Name of the new model.")]
