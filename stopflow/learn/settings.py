@@ -28,11 +28,15 @@ SCHEDULES: Final[Mapping[str, Callable[[float], float]]] = {
 
 
 ADAM_RATE: Final = 4e-3
-"""Peak rate of Adam for dense, vanilla and dynamical layers: each kind's best of those tried on
-held-out experiments of a simulated lab made for that alone.
+"""Peak rate of Adam and Muon for dense, vanilla and dynamical layers: each kind's best of those
+tried on held-out experiments of a simulated lab made for that alone.
 """
 
+SMALLER_RATES: Final[Mapping[str, float]] = {"oialr": 2e-3, "dlrt-two-pass": 1e-3}
+"""The same for layers that want less."""
+
 OTHER_RATE: Final = 2e-3
+"""Of other optimisers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +75,7 @@ class TrainSettings:
     epochs, batch_size, schedule
         Passes over the training rows, rows a step, a key of `SCHEDULES`.
     learning_rate
-        Peak step size; None: `ADAM_RATE`, or `OTHER_RATE` for oialr and other optimisers.
+        Peak step size; None: what is best for layers and optimiser.
     optimiser
         A key of `lowrank.OPTIMISERS`; None: ``"muon"`` where a layer is dynamical, else
         ``"adam"``, which is the same for all other layers.
@@ -201,8 +205,9 @@ class TrainSettings:
         """Step size at the top of the schedule."""
         if self.learning_rate is not None:
             return self.learning_rate
-        adam = self.chosen_optimiser in ("adam", "muon") and "oialr" not in self._types
-        return ADAM_RATE if adam else OTHER_RATE
+        if self.chosen_optimiser not in ("adam", "muon"):
+            return OTHER_RATE
+        return min(SMALLER_RATES.get(name, ADAM_RATE) for name in self._types)
 
     @property
     def chosen_optimiser(self) -> str:

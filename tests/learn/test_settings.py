@@ -59,6 +59,7 @@ def test_the_rate_depends_on_optimiser_and_layers_unless_it_is_given():
     assert TrainSettings(layers=mixed).peak_rate == TrainSettings(layer="oialr").peak_rate == 2e-3
     assert TrainSettings(learning_rate=0.5).peak_rate == 0.5
     assert TrainSettings(optimiser="sgd").peak_rate == 2e-3
+    assert TrainSettings(layer="dlrt-two-pass").peak_rate == 1e-3
 
 
 def test_dynamical_layers_get_muon_unless_an_optimiser_is_given():
