@@ -1,8 +1,8 @@
 """How a network is trained: one frozen record, checked at construction, saved with the model."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Final, Literal, Self
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 
@@ -218,6 +218,11 @@ class TrainSettings:
     @property
     def _types(self) -> set[str]:
         return {spec.type for spec in self.layers} or {self.layer}
+
+    def to_record(self) -> dict[str, Any]:
+        """Return all settings, with the optimiser and the rate that are used."""
+        used = {"optimiser": self.chosen_optimiser, "learning_rate": self.peak_rate}
+        return asdict(self) | used
 
     def step_settings(self, steps: int = 300) -> StepSettings:
         """Return what a stepper of so many steps needs; errors name what is out of range."""

@@ -8,7 +8,7 @@ The test shots decide nothing.
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -206,8 +206,7 @@ def _record(settings: TrainSettings, split: Split, *, reason: str) -> dict[str, 
         "stopflow": __version__,
         "torch": version("torch"),
         "numpy": version("numpy"),
-        "settings": asdict(settings)
-        | {"optimiser": settings.chosen_optimiser, "learning_rate": settings.peak_rate},
+        "settings": settings.to_record(),
         "split": split.to_dict(),
         "seed": settings.seed,
         "inputs": reason,

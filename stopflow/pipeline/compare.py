@@ -194,8 +194,13 @@ def _report_data(
             [_predictions(one, data, run=run) for run, one in enumerate(own, start=1)],
             ignore_index=True,
         ),
-        provenance=model_provenance(settings, dataset),
+        provenance=model_provenance(_shared(settings), dataset),
     )
+
+
+def _shared(settings: TrainSettings) -> dict[str, Any]:
+    """Return the settings without what each row has of its own."""
+    return {name: value for name, value in asdict(settings).items() if name != "layer"}
 
 
 def _predictions(attempt: Attempt, data: LabData, *, run: int) -> pd.DataFrame:

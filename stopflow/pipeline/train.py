@@ -1,7 +1,7 @@
 """A network trained on an ingested lab: the model's folder and its PDF."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +131,7 @@ def train_model(
         "features": settings.features,
         "layers": layer_rows(trained.model),
         "peak_memory_bytes": peak.bytes,
-        "provenance": model_provenance(settings, dataset),
+        "provenance": model_provenance(settings.to_record(), dataset),
     }
     folder = models / name
     save_model(
@@ -178,12 +178,12 @@ def layer_rows(model: Model) -> list[dict[str, Any]]:
     return rows
 
 
-def model_provenance(settings: TrainSettings, dataset: Dataset) -> dict[str, Any]:
+def model_provenance(settings: Mapping[str, Any], dataset: Dataset) -> dict[str, Any]:
     """Say how a model came to be, for its report."""
     return {
         "version": __version__,
-        "settings": asdict(settings),
-        "seed": settings.seed,
+        "settings": settings,
+        "seed": settings["seed"],
         "libraries": dataset.provenance.get("libraries", {}),
         "inputs": dataset.provenance.get("inputs", {}),
     }

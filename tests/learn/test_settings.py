@@ -69,6 +69,9 @@ def test_dynamical_layers_get_muon_unless_an_optimiser_is_given():
     mixed = (LayerSpec(type="dense", dim=8), LayerSpec(type="adaptive", dim=8, rank=2))
     assert TrainSettings(layers=mixed).step_settings().optimiser == "muon"
     assert TrainSettings(optimiser="sgd").step_settings().optimiser == "sgd"
+    record = TrainSettings(layer="dlrt").to_record()
+    assert (record["optimiser"], record["learning_rate"]) == ("muon", 4e-3)
+    assert TrainSettings(**record).step_settings() == TrainSettings(layer="dlrt").step_settings()
 
 
 def test_schedules_stay_positive_and_end_low():
