@@ -171,7 +171,8 @@ def normalised(cells: FloatArray, weights: FloatArray) -> FloatArray:
     return centred * (turn / np.where(scale > 0, scale, 1.0))
 
 
-def _relative(time_s: FloatArray) -> FloatArray:
+def relative_times(time_s: FloatArray) -> FloatArray:
+    """(n,) times from 0 to 1, exactly."""
     tau = (time_s - time_s[0]) / window_of(time_s)
     tau[-1] = 1.0
     return tau
@@ -194,11 +195,11 @@ def _fill_cells(kind: str, tau: FloatArray, signals: FloatArray, rows: Rows) -> 
 def _fill_shape(time_s: FloatArray, signals: FloatArray, rows: Rows) -> None:
     edges = EDGES["shape"](rows.shape[1] // 2)
     rows[:, 0::2] = 0.5 * (edges[1:] + edges[:-1])
-    _fill_cells("shape", _relative(time_s), signals, rows)
+    _fill_cells("shape", relative_times(time_s), signals, rows)
 
 
 def _fill_blocks(time_s: FloatArray, signals: FloatArray, rows: Rows) -> None:
-    tau = _relative(time_s)
+    tau = relative_times(time_s)
     rows[:, 0::2] = np.log1p(np.histogram(tau, bins=EDGES["blocks"](rows.shape[1] // 2))[0])
     _fill_cells("blocks", tau, signals, rows)
 

@@ -5,12 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from stopflow.features import (
-    FEATURES,
-    Standardiser,
-    decode_target,
-    encode_target,
-)
+from stopflow.features import FEATURES, Standardiser, decode_target, encode_target
 from stopflow.learn.data import LabData
 from stopflow.learn.split import Split
 from stopflow.trace import FloatArray

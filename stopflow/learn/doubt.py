@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from stopflow.cells import EDGES
-from stopflow.features import window_of
+from stopflow.features import relative_times, window_of
 from stopflow.learn.prior import Prior
 from stopflow.trace import FloatArray
 
@@ -105,34 +105,34 @@ class Residue:
 
 def doubts(
     time_s: FloatArray,
-    signal: FloatArray,
+    signals: FloatArray,
     *,
-    k_per_s: float,
-    log_sd: float,
+    k_per_s: FloatArray,
+    log_sd: FloatArray,
+    left: Sequence[Residue | None],
     limits: DoubtLimits | None = None,
-) -> tuple[str, ...]:
-    """Reasons not to believe `k_per_s` for this trimmed trace; empty when there is none.
+) -> list[tuple[str, ...]]:
+    """Reasons not to believe rates of trimmed traces on one grid; empty where there is none.
 
     Parameters
     ----------
-    time_s, signal
-        (n,) as given to the features.
-    log_sd
-        Predicted SD of log k; NaN for a model without.
+    time_s, signals
+        (n,) and (B, n) as given to the features.
+    k_per_s, log_sd
+        (B,) predicted rates and SDs of log k; NaN for a model without.
+    left
+        (B,) what `residues` says of them.
     """
     limits = limits or DoubtLimits()
-    kt = k_per_s * window_of(time_s)
-    left = residue(time_s, signal, kt=kt) if is_rate(kt) else None
-    found = rate_doubts(time_s, signal, k_per_s=k_per_s, log_sd=log_sd, limits=limits, left=left)
-    return (*record_doubts(time_s, limits), *found)
+    of_all = _record_doubts(time_s, limits)
+    rates = zip(signals, k_per_s.tolist(), log_sd.tolist(), left, strict=True)
+    return [
+        (*of_all, *_rate_doubts(time_s, signal, k_per_s=k, log_sd=sd, limits=limits, left=own))
+        for signal, k, sd, own in rates
+    ]
 
 
-def is_rate(kt: float) -> bool:
-    """Tell whether a network has given a number that can be one."""
-    return math.isfinite(kt) and kt > 0
-
-
-def rate_doubts(
+def _rate_doubts(
     time_s: FloatArray,
     signal: FloatArray,
     *,
@@ -181,13 +181,10 @@ def disagreement(
     return ""
 
 
-def residue(time_s: FloatArray, signal: FloatArray, *, kt: float) -> Residue:
-    """Look at what a rate leaves of a trace; see `Residue`."""
-    return residues([(time_s, signal[None])], kt=np.array([kt]))[0]
-
-
-def residues(grids: Sequence[tuple[FloatArray, FloatArray]], *, kt: FloatArray) -> list[Residue]:
-    """Look at what rates leave of traces.
+def residues(
+    grids: Sequence[tuple[FloatArray, FloatArray]], *, kt: FloatArray
+) -> list[Residue | None]:
+    """Look at what rates leave of traces; None where k T is no positive number.
 
     Parameters
     ----------
@@ -196,11 +193,13 @@ def residues(grids: Sequence[tuple[FloatArray, FloatArray]], *, kt: FloatArray) 
     kt
         (M,) one for each signal, in this order.
     """
+    known = np.isfinite(kt) & (kt > 0)
+    kt = np.where(known, kt, 1.0)
     alike: dict[int, list[_Blocks]] = defaultdict(list)
     rows: dict[int, list[int]] = defaultdict(list)
     begin = 0
     for time_s, signals in grids:
-        blocks = _blocks((time_s - time_s[0]) / window_of(time_s), signals)
+        blocks = _blocks(relative_times(time_s), signals)
         size, end = blocks.place.shape[1], begin + len(signals)
         alike[size].append(blocks)
         rows[size] += range(begin, end)
@@ -209,7 +208,7 @@ def residues(grids: Sequence[tuple[FloatArray, FloatArray]], *, kt: FloatArray) 
     for size, parts in alike.items():
         whole = _Blocks(*(np.concatenate(column) for column in zip(*parts, strict=True)))
         found |= dict(zip(rows[size], _residues_of(whole, kt[rows[size]]), strict=True))
-    return [found[i] for i in range(begin)]
+    return [found[i] if sure else None for i, sure in enumerate(known)]
 
 
 class _Blocks(NamedTuple):
@@ -303,8 +302,7 @@ def _blocks(tau: FloatArray, signals: FloatArray) -> _Blocks:
     return _Blocks(np.broadcast_to(place, mean.shape), mean, np.broadcast_to(count, mean.shape))
 
 
-def record_doubts(time_s: FloatArray, limits: DoubtLimits) -> list[str]:
-    """Reasons not to believe any rate recorded at these times, (n,)."""
+def _record_doubts(time_s: FloatArray, limits: DoubtLimits) -> list[str]:
     found = []
     points, window = len(time_s), window_of(time_s)
     low, high = limits.prior.points

@@ -7,21 +7,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from stopflow.features import (
-    Rows,
-    fill_rows,
-    shared_grids,
-    window_of,
-)
+from stopflow.features import Rows, fill_rows, shared_grids, window_of
 from stopflow.learn.device import one_thread
-from stopflow.learn.doubt import (
-    DoubtLimits,
-    Residue,
-    is_rate,
-    rate_doubts,
-    record_doubts,
-    residues,
-)
+from stopflow.learn.doubt import DoubtLimits, Residue, doubts, residues
 from stopflow.learn.drift import Slopes, pull_by_others
 from stopflow.learn.interval import neighbour_correlation
 from stopflow.learn.model import Model, predict
@@ -176,9 +164,7 @@ def _predict_part(model: Model, part: Sequence[_Grid], limits: DoubtLimits, foun
     made = predict(model, rows[: len(numbers)], window_s=windows, stretch=stretch)
     rates = np.stack([made.k_per_s, made.k_low95_per_s, made.k_high95_per_s, made.target_sd])
     kt = made.k_per_s * windows
-    known = [is_rate(value) for value in kt.tolist()]
-    looked = residues([(grid.time_s, grid.signals) for grid in good], kt=np.where(known, kt, 1.0))
-    remains = [own if sure else None for own, sure in zip(looked, known, strict=True)]
+    remains = residues([(grid.time_s, grid.signals) for grid in good], kt=kt)
     found.rates[:, numbers] = rates
     found.slopes[:, numbers] = _slopes(remains, windows)
     for number, text in zip(numbers, _doubts_of(good, rates, remains, limits), strict=True):
@@ -192,15 +178,19 @@ def _doubts_of(
     limits: DoubtLimits,
 ) -> Iterator[str]:
     """Yield one text a trace."""
-    known = zip(*rates[[0, 3]].tolist(), remains, strict=True)
+    begin = 0
     for grid in grids:
-        record = record_doubts(grid.time_s, limits)
-        for signal in grid.signals:
-            k, log_sd, left = next(known)
-            reasons = rate_doubts(
-                grid.time_s, signal, k_per_s=k, log_sd=log_sd, limits=limits, left=left
-            )
-            yield "; ".join([*record, *reasons])
+        own = slice(begin, begin + len(grid.numbers))
+        found = doubts(
+            grid.time_s,
+            grid.signals,
+            k_per_s=rates[0, own],
+            log_sd=rates[3, own],
+            left=remains[own],
+            limits=limits,
+        )
+        yield from map("; ".join, found)
+        begin = own.stop
 
 
 def _without_refused(grid: _Grid, reasons: Sequence[str]) -> _Grid:

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from stopflow.lowrank.adam import ColumnAdam
-from stopflow.lowrank.moments import Group
+from stopflow.lowrank.factors import LowRankLayer
+from stopflow.lowrank.moments import Group, Moments
 
 STEPS: Final = 5
 QUINTIC: Final = (3.4445, -4.7750, 2.0315)
@@ -22,6 +23,12 @@ class Muon(ColumnAdam):
     """Muon for S; the bases turn as with `ColumnAdam`, along columns of gradients rescaled."""
 
     core_share, turning_share = 2.0, 0.1
+
+    def start(self, layer: LowRankLayer) -> Moments:
+        """Return moments of zero, none for the mean square of S's gradients."""
+        moments = super().start(layer)
+        del moments["ss"]
+        return moments
 
     def _unit(self, group: Group, firsts: Tensor, gradients: Tensor) -> Tensor:
         """Return the orthogonalised momentum; its length needs no second moment."""

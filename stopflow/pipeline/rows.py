@@ -8,12 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stopflow.errors import StopflowError
-from stopflow.features import (
-    FeatureSpec,
-    Rows,
-    fill_rows,
-    window_of,
-)
+from stopflow.features import FeatureSpec, Rows, fill_rows, window_of
 from stopflow.learn.data import LabData, lab_data
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.store import Dataset

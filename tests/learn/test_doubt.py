@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from stopflow.learn.doubt import DoubtLimits, disagreement, doubts, residue
+from stopflow.learn.doubt import DoubtLimits, disagreement, doubts, residues
 from stopflow.learn.prior import Prior, draw_trace
 
 
@@ -17,7 +17,13 @@ def curve(
 
 
 def one(time_s: np.ndarray, signal: np.ndarray, *, k: float, log_sd: float = 0.01) -> str:
-    return "; ".join(doubts(time_s, signal, k_per_s=k, log_sd=log_sd))
+    return "; ".join(reasons(time_s, signal, k=k, log_sd=log_sd))
+
+
+def reasons(time_s: np.ndarray, signal: np.ndarray, *, k: float, log_sd: float) -> tuple[str, ...]:
+    left = residues([(time_s, signal[None])], kt=np.array([k * (time_s[-1] - time_s[0])]))
+    rates = {"k_per_s": np.array([k]), "log_sd": np.array([log_sd])}
+    return doubts(time_s, signal[None], left=left, **rates)[0]
 
 
 @pytest.mark.slow
@@ -30,7 +36,7 @@ def test_good_traces_raise_next_to_no_doubt(*, full_proof: bool) -> None:
         trace = draw_trace(prior, generator=generator)
         if trace.k_per_s > DoubtLimits().k_per_s:
             continue
-        found = doubts(trace.time_s, trace.signal, k_per_s=trace.k_per_s, log_sd=0.005)
+        found = reasons(trace.time_s, trace.signal, k=trace.k_per_s, log_sd=0.005)
         alarms += any("at or" not in reason for reason in found)
     assert alarms <= 0.03 * count
 
@@ -61,7 +67,8 @@ def test_outside_the_prior(kt: float, words: str) -> None:
 
 def test_a_wrong_k_is_noticed() -> None:
     tau, signal = curve(20.0)
-    found = residue(tau, signal, kt=20.0 * 1.1)
+    (found,) = residues([(tau, signal[None])], kt=np.array([20.0 * 1.1]))
+    assert found is not None
     assert found.log_k_step == pytest.approx(-math.log(1.1), rel=0.25)
     assert "another k" in one(tau, signal, k=22.0)
 

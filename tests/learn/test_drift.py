@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stopflow.kinetics.fit import fit_trace
-from stopflow.learn.doubt import residue
+from stopflow.learn.doubt import residues
 from stopflow.learn.drift import Slopes, pull_by_others, variance_between
 
 
@@ -87,7 +87,7 @@ def test_the_line_of_the_residue_is_that_of_the_fit(rng, kt):
     time = np.linspace(0.0, 2.0, 4001)
     signal = 1.5 * np.exp(-kt / 2.0 * time) + 0.3 * time + 4.0 + 0.02 * rng.standard_normal(4001)
     fit = fit_trace(time, signal)
-    line = residue(time, signal, kt=fit.k_per_s * 2.0)
+    (line,) = residues([(time, signal[None])], kt=np.array([fit.k_per_s * 2.0]))
     names = list(fit.parameters)
     of_k, of_slope = names.index("k_per_s"), names.index("slope_per_s")
     within = 0.15 * fit.stderr["slope_per_s"]  # the residue looks at means of blocks
