@@ -238,3 +238,19 @@ def test_a_wide_table_keeps_every_column_at_80_characters(monkeypatch, capsys):
     (line,) = [text for text in printed if "500 µM" in text]
     assert all(cell in line for cell in row[1:])
     assert "02_LPMO-CuI" in line
+
+
+def test_columns_without_room_follow_below_beside_the_names(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    columns = ["", *(f"quantity {i}" for i in range(12))]
+    rows = [[name, *(f"{name}{i}.123456" for i in range(12))] for name in ("a", "b")]
+    console.say_table(columns, rows, title="all of them")
+    printed = capsys.readouterr().out
+    lines = printed.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert printed.count("all of them") == 1
+    for cell in (*columns[1:], *rows[0][1:], *rows[1][1:]):
+        assert printed.count(cell) >= 1
+    for row in rows:
+        assert all(line.split()[0] == row[0] for line in lines if f"{row[0]}3." in line)
+        assert sum(line.split()[:1] == [row[0]] for line in lines) == 2

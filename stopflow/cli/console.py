@@ -77,7 +77,10 @@ def say_table(
     quiet: bool = False,
     title: str | None = None,
 ) -> None:
-    """Print a table on stdout; text columns left, numbers right, as wide as the terminal."""
+    """Print a table on stdout; text columns left, numbers right, as wide as the terminal.
+
+    Columns that find no room follow below, beside the first column again.
+    """
     if quiet:
         return
     from rich import box
@@ -86,29 +89,45 @@ def say_table(
     from rich.text import Text
 
     console = Console(highlight=False)
-    drawn = Table(
-        box=box.SIMPLE_HEAD,
-        title=title,
-        title_justify="left",
-        pad_edge=False,
-        padding=(0, 1, 0, 0),
-    )
     widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
-    left = console.width - sum(widths[1:]) - GAP * len(widths)
-    for index, column in enumerate(columns):
-        numeric = all(_is_number(row[index]) for row in rows)
-        name = index == 0
-        drawn.add_column(
-            column,
-            justify="right" if numeric else "left",
-            no_wrap=name or left >= LEAST_NAME or widths[index] <= SHORT_CELL,
-            min_width=min(widths[index], LEAST_NAME if name else SHORT_CELL),
-            max_width=max(left, LEAST_NAME) if name else None,
-            overflow="ellipsis" if name else "fold",
+    for number, places in enumerate(_columns_within(console.width, widths)):
+        part = [widths[place] for place in places]
+        left = console.width - sum(part[1:]) - GAP * len(part)
+        drawn = Table(
+            box=box.SIMPLE_HEAD,
+            title=title if number == 0 else None,
+            title_justify="left",
+            pad_edge=False,
+            padding=(0, 1, 0, 0),
         )
-    for row in rows:
-        drawn.add_row(*(Text(cell, style=VERDICT_STYLES.get(cell, "")) for cell in row))
-    console.print(drawn)
+        for place in places:
+            name, width = place == 0, widths[place]
+            numeric = all(_is_number(row[place]) for row in rows)
+            drawn.add_column(
+                columns[place],
+                justify="right" if numeric else "left",
+                no_wrap=name or left >= LEAST_NAME or width <= SHORT_CELL,
+                min_width=min(width, LEAST_NAME if name else SHORT_CELL),
+                max_width=max(left, LEAST_NAME) if name else None,
+                overflow="ellipsis" if name else "fold",
+            )
+        for row in rows:
+            cells = [row[place] for place in places]
+            drawn.add_row(*(Text(cell, style=VERDICT_STYLES.get(cell, "")) for cell in cells))
+        console.print(drawn)
+
+
+def _columns_within(room: int, widths: Sequence[int]) -> list[list[int]]:
+    """Part the columns into tables that fit into `room` characters, the first in every one."""
+    least = [min(widths[0], LEAST_NAME), *(min(width, SHORT_CELL) for width in widths[1:])]
+    parts, taken = [[0]], least[0]
+    for place, width in enumerate(least[1:], start=1):
+        if taken + GAP + width > room and len(parts[-1]) > 1:
+            parts.append([0])
+            taken = least[0]
+        parts[-1].append(place)
+        taken += GAP + width
+    return parts
 
 
 VERDICT_STYLES = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red"}

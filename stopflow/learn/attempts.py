@@ -31,21 +31,23 @@ class Attempt:
         (N,) rates of all shots, NaN where there is none.
     history
         Rows as in `Trained.history`; empty without a network trained here.
-    epochs, inputs_used
+    features, epochs, inputs_used
         What the network got.
+    seconds, peak_bytes
+        What it took; NaN for the fit, whose rates are there already.
     """
 
     way: str
-    features: str
     seed: int
     fold: int
     split: Split
     k_per_s: FloatArray
+    features: str = ""
     history: tuple[dict[str, float], ...] = ()
     epochs: int = 0
     inputs_used: str = ""
     parameters: int = 0
-    seconds: float = 0.0
+    seconds: float = float("nan")
     peak_bytes: float = float("nan")
     status: str = str(TrainStatus.FINISHED)
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -220,21 +220,18 @@ def _attempt(
     if job.way in (*LAYERS, PUBLISHED_NAME, DENSE_FULL):
         return _train_attempt(job, shared, progress=progress)
     data, way = job.data, job.way
+    if way == FIT:
+        return _make_attempt(job, np.array(data.k_fit_per_s))
     started = time.perf_counter()
     with peak_memory(require_device("cpu")) as peak:
-        if way == FIT:
-            rates = np.array(data.k_fit_per_s)
-        elif way in BASELINES:
+        if way in BASELINES:
             rates = BASELINES[way](data, job.split)
         else:
             rates = further[way](data, job.split, job.settings.seed)
-    return Attempt(
-        way=way,
-        features="" if way in (FIT, "constant") else job.settings.features,
-        seed=job.settings.seed,
-        fold=job.fold,
-        split=job.split,
-        k_per_s=rates,
+    return _make_attempt(
+        job,
+        rates,
+        features="" if way == "constant" else job.settings.features,
         parameters=data.inputs.shape[1] + 1 if way == "ridge" else 0,
         seconds=time.perf_counter() - started,
         peak_bytes=peak.bytes,
@@ -252,13 +249,10 @@ def _train_attempt(job: Job, shared: SharedPreparation, *, progress: Progress | 
             prepared=prepared,
             progress=progress,
         )
-    return Attempt(
-        way=job.way,
+    return _make_attempt(
+        job,
+        predict_lab(trained.model, job.data),
         features=job.settings.features,
-        seed=job.settings.seed,
-        fold=job.fold,
-        split=job.split,
-        k_per_s=predict_lab(trained.model, job.data),
         history=trained.history,
         epochs=trained.epochs,
         inputs_used=trained.inputs_used,
@@ -266,6 +260,17 @@ def _train_attempt(job: Job, shared: SharedPreparation, *, progress: Progress | 
         seconds=trained.seconds,
         peak_bytes=peak.bytes,
         status=str(trained.status),
+    )
+
+
+def _make_attempt(job: Job, rates: FloatArray, **found: Any) -> Attempt:
+    return Attempt(
+        way=job.way,
+        seed=job.settings.seed,
+        fold=job.fold,
+        split=job.split,
+        k_per_s=rates,
+        **found,
     )
 
 

@@ -8,11 +8,12 @@ import numpy as np
 from stopflow.learn.attempts import Attempt
 from stopflow.learn.compare import DENSE_FULL
 from stopflow.learn.data import LabData
-from stopflow.learn.evaluate import compare_with_fit
+from stopflow.learn.evaluate import compare_with_fit, measure
 from stopflow.learn.run import TrainStatus
+from stopflow.trace import FloatArray
 
 REFERENCES: Final = ("dense", DENSE_FULL)
-"""Ways whose best test error the others are timed to."""
+"""Ways whose test errors the others are set against, run by run, and timed to."""
 
 
 def comparison_rows(attempts: Sequence[Attempt], data: LabData) -> list[dict[str, Any]]:
@@ -22,7 +23,7 @@ def comparison_rows(attempts: Sequence[Attempt], data: LabData) -> list[dict[str
     ``median_relative_error, p95_relative_error, bias`` (mean relative error), ``ratio_to_fit,
     ratio_to_fit_sd, ratio_to_bound, ratio_to_fit_low_information, parameters, epochs, inputs``
     (what the network was trained on), ``seconds, peak_MB, diverged`` (runs), and for each of
-    `REFERENCES` that takes part those of `reach`.
+    `REFERENCES` that takes part those of `set_against` and `reach`.
     """
     rows = []
     for way in dict.fromkeys(attempt.way for attempt in attempts):
@@ -55,9 +56,38 @@ def comparison_rows(attempts: Sequence[Attempt], data: LabData) -> list[dict[str
         for reference in REFERENCES:
             others = [attempt for attempt in attempts if attempt.way == reference]
             if others:
+                row |= set_against(own, others, data, reference)
                 row |= reach(own, others, reference)
         rows.append(row)
     return rows
+
+
+def set_against(
+    own: Sequence[Attempt], others: Sequence[Attempt], data: LabData, reference: str
+) -> dict[str, float]:
+    """How a way's test error stands to that of the reference in runs of equal seed and fold.
+
+    ``ratio_to_REFERENCE``: geometric mean of the ratios of the errors; ``ratio_to_REFERENCE_se``:
+    its standard error, NaN for fewer than two runs; both NaN where no run is shared, and for the
+    reference itself. Seeds on one split say nothing of other experiments: that takes folds.
+    """
+    against = {(one.fold, one.seed): _test_mae(one, data) for one in others}
+    ratios = [
+        _test_mae(one, data) / against[one.fold, one.seed]
+        for one in own
+        if (one.fold, one.seed) in against and one.way != reference
+    ]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs: FloatArray = np.log(ratios)
+        middle = float(np.exp(np.mean(logs))) if ratios else float("nan")
+        error = middle * _spread(logs) / np.sqrt(max(len(ratios), 1))
+    name = reference.replace("-", "_")
+    return {f"ratio_to_{name}": middle, f"ratio_to_{name}_se": float(error)}
+
+
+def _test_mae(attempt: Attempt, data: LabData) -> float:
+    rows = attempt.split.test
+    return measure(attempt.k_per_s[rows], data.k_actual_per_s[rows]).mae_per_s
 
 
 def reach(own: Sequence[Attempt], others: Sequence[Attempt], reference: str) -> dict[str, float]:
@@ -97,8 +127,8 @@ def _bias(attempt: Attempt, data: LabData) -> float:
     return float(np.nanmean((attempt.k_per_s[rows] - actual) / actual))
 
 
-def _spread(values: Sequence[float]) -> float:
-    return float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
+def _spread(values: Sequence[float] | FloatArray) -> float:
+    return float(np.std(values, ddof=1)) if np.size(values) > 1 else float("nan")
 
 
 def _mean(values: Any) -> float:

@@ -42,6 +42,7 @@ PRETRAINED = "pretrained"
 ADAPTED = "pretrained + LoRA"
 WIDE_EPOCHS = 60
 """Most epochs of the ways on all 28,000 inputs, unless they are asked for by name."""
+_PAIRED = "ratio_to_dense"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -54,8 +55,10 @@ class Compared:
 
     def table(self) -> tuple[Sequence[str], list[Sequence[str]]]:
         """Give columns and rows for the terminal."""
-        columns = ["", "MAE (1/s)", "median", "to fit", "parameters", "epochs", "s", "peak MB"]
         timed = [name for name in self.rows[0] if name.startswith("seconds_to_")]
+        columns = ["", "MAE (1/s)", "median", "to fit"]
+        columns += ["to dense"] * (_PAIRED in self.rows[0])
+        columns += ["parameters", "epochs", "s", "peak MB"]
         columns += [f"s to {name.removeprefix('seconds_to_')}'s best" for name in timed]
         return columns, [
             (
@@ -63,6 +66,7 @@ class Compared:
                 format_pm(row["mae_per_s"], row["mae_sd_per_s"]),
                 f"{100 * row['median_relative_error']:.2g} %",
                 format_pm(row["ratio_to_fit"], row["ratio_to_fit_sd"]),
+                *_against_dense(row),
                 str(row["parameters"] or ""),
                 str(row["epochs"] or ""),
                 format_digits(row["seconds"], 3),
@@ -128,6 +132,12 @@ def _lab(dataset: Dataset, settings: TrainSettings, kind: str, progress: Progres
     return build_lab_data(
         dataset, FeatureSpec(kind, pairs), labels=settings.labels, progress=progress
     )
+
+
+def _against_dense(row: dict[str, Any]) -> list[str]:
+    if _PAIRED not in row:
+        return []
+    return [format_pm(row[_PAIRED], row[_PAIRED + "_se"])]
 
 
 def _reached(row: dict[str, Any], reference: str) -> str:

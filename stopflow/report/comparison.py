@@ -112,6 +112,11 @@ def _table_note(table: pd.DataFrame) -> str:
             " Several runs (seeds and folds): all numbers are means; ± is the standard deviation "
             "of the error between runs."
         )
+    if np.isfinite(table["ratio_to_dense_se"]).any():
+        note += (
+            " MAE / dense’s: geometric mean over pairs of runs of equal seed and split, ± its "
+            "standard error."
+        )
     diverged = table[table["diverged"] > 0]
     if len(diverged):
         named = [f"{row['name']} ({row['diverged']:.0f})" for row in diverged.to_dict("records")]
@@ -190,8 +195,9 @@ def comparison_grid(table: pd.DataFrame) -> Grid:
         Column(title="Rank", align="right"),
         Column(title="Runs", align="right"),
         Column(title="Test MAE", unit="s⁻¹", align="right"),
-        Column(title="MAE / fit’s", align="right"),
-        Column(title="MAE / bound", align="right"),
+        Column(title="MAE", unit="/ fit’s", align="right"),
+        Column(title="MAE", unit="/ dense’s", align="right"),
+        Column(title="MAE", unit="/ bound", align="right"),
         Column(title="Median", unit="%", align="right"),
         Column(title="95 %", unit="%", align="right"),
         Column(title="Bias", unit="%", align="right"),
@@ -228,6 +234,7 @@ def _row(row: dict) -> tuple[str, ...]:
         whole("runs"),
         format_pm(float(row["test_mae_per_s"]), float(row["test_mae_sd_per_s"])),
         number("ratio_to_fit"),
+        format_pm(float(row["ratio_to_dense"]), float(row["ratio_to_dense_se"])),
         number("ratio_to_bound"),
         number("test_median_relative_error", 2, 100.0),
         number("test_p95_relative_error", 2, 100.0),

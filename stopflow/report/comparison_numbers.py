@@ -55,6 +55,8 @@ def _row(model: ModelReportData) -> dict[str, object]:
         "test_mae_per_s": found("mae_per_s", "test", "mae_per_s"),
         "test_mae_sd_per_s": found("mae_sd_per_s"),
         "ratio_to_fit": found("ratio_to_fit", "test_ratio_to_fit"),
+        "ratio_to_dense": found("ratio_to_dense"),
+        "ratio_to_dense_se": found("ratio_to_dense_se"),
         "ratio_to_bound": found("ratio_to_bound", "test_ratio_to_bound"),
         "test_median_relative_error": found(
             "median_relative_error", "test", "median_relative_error"

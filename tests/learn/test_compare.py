@@ -53,6 +53,17 @@ def test_every_way_meets_the_same_shots(labs, small_lab):
     ]
     assert rows["dlrt"]["mae_per_s"] == pytest.approx(np.mean(runs))
     assert rows["dlrt"]["mae_sd_per_s"] == pytest.approx(np.std(runs, ddof=1))
+    against = [
+        measure(a.k_per_s[test], data.k_actual_per_s[test]).mae_per_s
+        for a in attempts
+        if a.way == "dense"
+    ]
+    ratios = np.divide(runs, against)
+    assert rows["dlrt"]["ratio_to_dense"] == pytest.approx(np.sqrt(np.prod(ratios)))
+    half_width = abs(np.log(ratios[0] / ratios[1])) / 2
+    assert rows["dlrt"]["ratio_to_dense_se"] == pytest.approx(np.sqrt(np.prod(ratios)) * half_width)
+    assert rows["truth"]["ratio_to_dense"] == 0.0
+    assert np.isnan(rows["dense"]["ratio_to_dense"])
 
 
 def test_ways_on_all_inputs_say_what_they_got(labs):

@@ -305,6 +305,8 @@ def compared_ways():
         "p95_relative_error": 0.173,
         "bias": -0.0123,
         "ratio_to_fit": 3.21,
+        "ratio_to_dense": 0.87,
+        "ratio_to_dense_se": 0.04,
         "ratio_to_bound": 4.56,
         "seconds": 77.0,
         "peak_MB": 345.0,
@@ -334,6 +336,7 @@ def test_a_comparison_says_its_spread_its_bias_and_the_bound(paper, tmp_path):
     for word in (
         "2.00 ± 0.25",
         "3.21",
+        "0.87 ± 0.04",
         "4.56",
         "4.1",
         "17",
@@ -344,7 +347,8 @@ def test_a_comparison_says_its_spread_its_bias_and_the_bound(paper, tmp_path):
         assert word in text
     for heading in ("Test error of every run", "Bias against k"):
         assert heading in text
-    assert "MAE / bound" in text
+    for unit in ("/ fit’s", "/ dense’s", "/ bound"):
+        assert unit in text
     assert "diverged: dlrt (1)" in " ".join(text.split())
     (row, *_) = csv.DictReader(
         io.StringIO(PdfReader(path).attachments["comparison.csv"][0].decode())
