@@ -108,7 +108,7 @@ def adapt_model(
     ModelError
         Features of another kind, or a first layer that cannot be adapted.
     SettingsError
-        A rank that is out of range, an experiment that does not exist.
+        A rank that is out of range, an experiment that does not exist, ``oialr`` layers.
     """
     if data.features != model.features:
         raise ModelError(
@@ -183,7 +183,7 @@ def own_coordinates(model: Model) -> tuple[Coordinates, Network]:
             f"a first layer of type {network.specs[0].type} cannot be adapted; dense, vanilla "
             "and dynamical ones can"
         )
-    network.n_inputs = matrix.shape[1]
+    network.n_inputs = first.fan_in = matrix.shape[1]
     coordinates = Coordinates(
         standardiser=model.standardiser,
         matrix=matrix,

@@ -52,7 +52,7 @@ class Run:
         self._judge_every = -(-settings.epochs // MOST_JUDGED)
         self._stepper = build_stepper(self._network, settings.step_settings(self._steps))
         self._loss = choose_loss(network, settings)
-        self._best = _copied(self._network.state_dict())
+        self._best = self._network.state_dict()
         self._best_error, self.best_epoch = float("inf"), 0
         self.history: list[dict[str, float]] = []
         self.status, self.reason = TrainStatus.FINISHED, ""
@@ -131,7 +131,7 @@ class Run:
     def _keep_best(self, error: float) -> None:
         if error < self._best_error:
             self._best_error, self.best_epoch = error, self.done
-            self._best = _copied(self._network.state_dict())
+            self._best = self._network.state_dict()
         elif self._settings.patience and self.done - self.best_epoch >= self._settings.patience:
             self.status = TrainStatus.STOPPED_EARLY
             self.reason = f"the validation error has not improved since epoch {self.best_epoch}"
@@ -180,7 +180,3 @@ class Run:
 def choose_loss(network: Network, settings: TrainSettings) -> Loss:
     """Return the settings' loss, or the Gaussian one for a network that gives its own SD."""
     return gaussian_nll if network.specs[-1].dim == 2 else LOSSES[settings.loss]
-
-
-def _copied(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.detach().clone() for name, value in state.items()}

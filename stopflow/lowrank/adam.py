@@ -47,7 +47,8 @@ class ElementAdam(_Adam):
     """A second moment for every element of K, L and S.
 
     The directions of K = U S and L = V S^T carry the size of S, its root mean square singular
-    value, so that a learning rate turns U and V by the same angle whatever that size is.
+    value, so that a learning rate turns U and V by the same angle whatever that size is; at
+    least the machine's epsilon.
     """
 
     def start(self, layer: LowRankLayer) -> Moments:
@@ -62,7 +63,9 @@ class ElementAdam(_Adam):
         of_k, of_l = directions_of_gradients(group.tapes)
         along = self._average(group, "k", of_k), self._average(group, "l", of_l)
         push.along = list(zip(*along, strict=True))
-        push.step = _sizes(group.cores()) * (push.step * self._factor(group.count))
+        least = torch.finfo(group.layers[0].S.dtype).eps
+        sizes = _sizes(group.cores()).clamp_min(least)
+        push.step = sizes * (push.step * self._factor(group.count))
 
     def core(self, group: Group, along: Sequence[Bases]) -> Tensor:
         """Return Adam's direction for S from C = D^T P."""
@@ -105,6 +108,7 @@ class ColumnAdam(_Adam):
     All directions carry the size of S, its root mean square singular value, so that a learning
     rate means the same angle, and the same share of singular values, whatever that size is; no
     more than the size at the start, or noise in proportion to S would make S grow exponentially.
+    S = 0 stays 0.
 
     Attributes
     ----------

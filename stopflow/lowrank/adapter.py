@@ -25,11 +25,8 @@ class AdaptedLayer(nn.Module):
         generator: torch.Generator,
     ) -> None:
         super().__init__()
-        self.base, self.scale, self.fan_in = (
-            base.requires_grad_(requires_grad=False),
-            scale,
-            n_inputs,
-        )
+        self.base, self.scale = base.requires_grad_(requires_grad=False), scale
+        self.fan_in = base.fan_in
         like = next(base.parameters())
         a = torch.rand(rank, n_inputs, generator=generator, dtype=torch.float64)
         self.A = nn.Parameter(((2 * a - 1) / math.sqrt(n_inputs)).to(like.device, like.dtype))

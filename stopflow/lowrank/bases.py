@@ -34,24 +34,24 @@ class Turn:
         U1 = U coefficient - A inverse, the step included.
     overlap
         U^T U1.
-    weakest
-        Smallest squared pivot of the Cholesky factors over the squared norm of its column of K1:
-        1 when the columns of every K1 are orthogonal, 0 when one of them has lost rank (nothing
-        else is to be used then).
+    wear
+        Rounding of the new bases, in units of that of orthogonal columns among which nothing
+        cancels: sum over i, j of p_i^2 (R^-1)_ij^2 / r with p_i the size of what the i-th column
+        of K1 was summed from; infinite when a K1 has lost rank (nothing else is to be used then).
     """
 
     coefficient: Tensor
     overlap: Tensor
     inverse: Tensor
-    weakest: float
+    wear: float
 
     @property
     def sound(self) -> bool:
-        """Whether at least half of the digits are left."""
-        return self.weakest > 1e4 * torch.finfo(self.coefficient.dtype).eps
+        """Whether about half of the digits are left."""
+        return self.wear < 0.1 / math.sqrt(torch.finfo(self.coefficient.dtype).eps)
 
 
-def turn(core: Tensor, gamma: Tensor, energy: Tensor) -> Turn:
+def turn(core: Tensor, gamma: Tensor, energy: Tensor, summed: Tensor | None = None) -> Turn:
     """Orthonormalise K1 = U T - A for a batch of bases, in float64.
 
     Parameters
@@ -60,20 +60,25 @@ def turn(core: Tensor, gamma: Tensor, energy: Tensor) -> Turn:
         T, (g, r, r), float64.
     gamma, energy
         C = U^T A and A^T A, each (g, r, r), of the dtype that the result shall have.
+    summed
+        Sizes of the terms whose sum a column of A is, (g, r); None where columns of A are no sums.
     """
     negative = torch.bmm(core.mT, torch.add(gamma, core, alpha=-0.5))  # -Y
     gram = (energy - negative).sub_(negative.mT)
     upper, info = torch.linalg.cholesky_ex(gram, upper=True)
-    weakest = float((_diagonal(upper).square() / _diagonal(gram)).amin())
-    if info.any() or math.isnan(weakest):
-        weakest = 0.0
     inverse = torch.linalg.solve_triangular(
         upper.mT, _identities(gram.shape, gram.dtype, gram.device), upper=False
     ).mT
+    parts = torch.linalg.vector_norm(core, dim=1)
+    parts += _diagonal(energy).sqrt() if summed is None else summed
+    worn = torch.linalg.vector_norm(parts.unsqueeze(2) * inverse, dim=(1, 2))
+    wear = float(worn.amax()) ** 2 / core.shape[1]
     coefficient = torch.bmm(core, inverse).to(gamma.dtype)
     inverse = inverse.to(gamma.dtype)
     overlap = torch.baddbmm(coefficient, gamma, inverse, alpha=-1)
-    return Turn(coefficient=coefficient, overlap=overlap, inverse=inverse, weakest=weakest)
+    if info.any() or math.isnan(wear):
+        wear = math.inf
+    return Turn(coefficient=coefficient, overlap=overlap, inverse=inverse, wear=wear)
 
 
 def _diagonal(matrices: Tensor) -> Tensor:
@@ -143,9 +148,9 @@ class Moved:
 def move(push: Push) -> tuple[Moved, float]:
     """Move the bases of layers of equal rank; also return how much rounding it costs.
 
-    The cost is 1 for bases that hardly change and grows with the condition of K1. Where the Gram
-    form would lose more than half the digits (K1 nearly rank-deficient) Householder QR takes over,
-    which always succeeds.
+    The cost is 1 for bases that hardly change and grows with the condition of K1 and with what
+    cancels in it. Where the Gram form would lose more than half the digits (K1 nearly
+    rank-deficient) Householder QR takes over, which always succeeds.
     """
     if push.along is None:
         return _move_along_gradients(push)
@@ -164,7 +169,9 @@ def _move_along_gradients(push: Push) -> tuple[Moved, float]:
         other.mul_(scale)
         through.mul_(scale)
     gamma, energy = torch.bmm(own.mT, other), torch.bmm(other.mT, through)
-    turned, core = _turn_both(push, gamma, energy)
+    summed = torch.linalg.vector_norm(other, dim=1)
+    summed.mul_(torch.linalg.vector_norm(kernel, dim=(1, 2)).sqrt_().unsqueeze(1))
+    turned, core = _turn_both(push, gamma, energy, summed)
     if not turned.sound:
         along = [
             (tape.delta.T @ other[i], tape.x.T @ other[i + count]) for i, tape in enumerate(tapes)
@@ -176,7 +183,7 @@ def _move_along_gradients(push: Push) -> tuple[Moved, float]:
     u, v = _new_bases(push, turned, batches, taken)
     (left, right), (deltau, xv) = turned.overlap.split(count), seen.split(count)
     moved = Moved(u=u, v=v, left=left, right=right, core=core, xv=xv, deltau=deltau)
-    return moved, 1.0 / turned.weakest
+    return moved, turned.wear
 
 
 def _kernels(tapes: Sequence[Tape]) -> Tensor:
@@ -200,7 +207,7 @@ def _move_along(push: Push, along: Sequence[Bases]) -> tuple[Moved, float]:
         return _move_by_qr(push, along), 1.0
     u, v = _new_bases(push, turned, [a.T for a in sides], turned.inverse)
     left, right = turned.overlap.split(len(along))
-    return moved_to(push.tapes, u, v, left=left, right=right, core=core), 1.0 / turned.weakest
+    return moved_to(push.tapes, u, v, left=left, right=right, core=core), turned.wear
 
 
 def _by_side(pairs: Sequence[Bases]) -> list[Tensor]:
@@ -208,13 +215,15 @@ def _by_side(pairs: Sequence[Bases]) -> list[Tensor]:
     return [pair[side] for side in (0, 1) for pair in pairs]
 
 
-def _turn_both(push: Push, gamma: Tensor, energy: Tensor) -> tuple[Turn, Tensor]:
+def _turn_both(
+    push: Push, gamma: Tensor, energy: Tensor, summed: Tensor | None = None
+) -> tuple[Turn, Tensor]:
     """Return the turns of all U, then all V, in the layers' dtype, and the cores M^T T N.
 
     U1 is that of K1 / b: the step divides T, so that directions need not be multiplied.
     """
     own = push.core.double() / push.step
-    turned = turn(torch.cat([own, own.mT]), gamma, energy)
+    turned = turn(torch.cat([own, own.mT]), gamma, energy, summed)
     left, right = turned.overlap.split(len(own))
     return turned, torch.bmm(torch.bmm(left.mT, push.core), right)
 

@@ -10,8 +10,8 @@ outputs of any matrix of that rank.
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from stopflow.errors import SettingsError
 from stopflow.lowrank.dense import DenseLayer
 from stopflow.lowrank.factors import LowRankLayer
+from stopflow.lowrank.lora import require_merged
 from stopflow.lowrank.network import LayerSpec, Network
 from stopflow.lowrank.truncate import rank_for_tail
 
@@ -95,41 +96,58 @@ def compress(
     Compressed
         Dense layers become ``dlrt`` ones of the chosen rank where U, S and V hold fewer values;
         layers kept as they are say why.
+
+    Raises
+    ------
+    SettingsError
+        A `part` or `criterion` that there is not, a network with additions (see `merge`), or
+        `inputs` that are not finite rows of the network's width and dtype.
     """
     if criterion not in RANK_RULES:
         raise SettingsError("criterion", criterion, valid=RANK_RULES)
     _require_part(criterion, part)
+    require_merged(network)
+    if inputs is not None:
+        _require_inputs(inputs, network)
     layers: list[nn.Module] = []
     specs: list[LayerSpec] = []
     lines: list[CompressedLayer] = []
     seen = inputs
     with torch.no_grad():
         for i, (layer, spec) in enumerate(zip(network.layers, network.specs, strict=True)):
-            cut, note = _cut(layer, part, RANK_RULES[criterion], seen)
+            cut = _cut(layer, part, RANK_RULES[criterion], seen)
             layers.append(cut.layer)
             after = cut.layer.rank if isinstance(cut.layer, LowRankLayer) else None
             kind = "dlrt" if isinstance(layer, DenseLayer) and after else spec.type
-            specs.append(LayerSpec(type=kind, dim=spec.dim, activation=spec.activation, rank=after))
-            lines.append(_line(i, spec.type, layer, cut, note))
+            specs.append(replace(spec, type=kind, rank=after))
+            lines.append(_line(i, spec.type, layer, cut))
             if seen is not None:
                 seen = network.activations[i].forward(layer(seen))
     smaller = Network(network.n_inputs, layers, specs)
     return Compressed(network=smaller, layers=tuple(lines))
 
 
+def _require_inputs(inputs: Tensor, network: Network) -> None:
+    width, dtype = network.n_inputs, next(network.parameters()).dtype
+    fits = inputs.ndim == 2 and inputs.shape[1] == width and inputs.dtype == dtype
+    if not fits or not len(inputs) or not bool(inputs.isfinite().all()):
+        found, valid = f"{tuple(inputs.shape)} {inputs.dtype}", f"finite rows (N, {width}), {dtype}"
+        raise SettingsError("inputs", found, valid=valid)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Cut:
     layer: nn.Module
-    kept: float
-    full: int
+    kept: float = 1.0
+    note: str = ""
 
 
 def _cut(
     layer: nn.Module, part: float, choose: Callable[[Tensor, float], int], seen: Tensor | None
-) -> tuple[_Cut, str]:
-    """Return a copy of the layer, truncated where that makes it smaller, and a note."""
+) -> _Cut:
+    """Return a copy of the layer, truncated where that makes it smaller."""
     if not isinstance(layer, DenseLayer | LowRankLayer):
-        return _Cut(layer=copy.deepcopy(layer), kept=1.0, full=0), "kept: no matrix to truncate"
+        return _Cut(layer=copy.deepcopy(layer), note="kept: no matrix to truncate")
     left, core, right = _factors(layer)
     p, sigma, qt = torch.linalg.svd(core, full_matrices=False)
     if seen is not None:
@@ -137,21 +155,22 @@ def _cut(
         _, sigma, pt = torch.linalg.svd(outputs, full_matrices=False)
         p, qt = pt.mT, pt @ core
     rank = choose(sigma, part)
-    kept = float(sigma[:rank].square().sum() / sigma.square().sum())
+    kept, whole = (float(values.square().sum()) for values in (sigma[:rank], sigma))
     rows, columns = left.shape[0], right.shape[0]
     before = sum(parameter.numel() for parameter in layer.parameters())
     after = rank * (rows + columns + rank) + rows
     if after >= before:
         note = f"kept: rank {rank} would hold {after} values, not fewer than {before}"
-        return _Cut(layer=copy.deepcopy(layer), kept=1.0, full=len(sigma)), note
+        return _Cut(layer=copy.deepcopy(layer), note=note)
     if seen is None:
         u, s, v = left @ p[:, :rank], torch.diag(sigma[:rank]), right @ qt[:rank].mT
     else:
         q, r = torch.linalg.qr(qt[:rank].mT)
         u, s, v = left @ p[:, :rank], r.mT, right @ q
-    new = _low_rank_like(layer, rank, rows=rows, columns=columns)
+    new = LowRankLayer(columns, rows, 1, gain=1.0, fan_in=layer.fan_in, generator=torch.Generator())
+    new.bias.data = layer.bias.data.clone()
     new.set_factors(*(matrix.to(layer.bias.dtype) for matrix in (u, s, v)))
-    return _Cut(layer=new, kept=kept, full=len(sigma)), ""
+    return _Cut(layer=new, kept=kept / whole if whole else 1.0)
 
 
 def _factors(layer: DenseLayer | LowRankLayer) -> tuple[Tensor, Tensor, Tensor]:
@@ -165,31 +184,20 @@ def _factors(layer: DenseLayer | LowRankLayer) -> tuple[Tensor, Tensor, Tensor]:
     return left, left_r @ layer.S.double() @ right_r.mT, right
 
 
-def _low_rank_like(
-    layer: DenseLayer | LowRankLayer, rank: int, *, rows: int, columns: int
-) -> LowRankLayer:
-    """Return a low-rank layer with the bias of another, its factors still to be set."""
-    new = LowRankLayer(
-        columns,
-        rows,
-        rank,
-        gain=1.0,
-        fan_in=layer.fan_in,
-        generator=torch.Generator(),
-        dtype=layer.bias.dtype,
-    ).to(layer.bias.device)
-    new.bias.data = layer.bias.data.clone()
-    return new
+def _rank(layer: nn.Module) -> int:
+    if isinstance(layer, DenseLayer):
+        return min(layer.weight.shape)
+    return cast(int, layer.rank)
 
 
-def _line(i: int, kind: str, layer: nn.Module, cut: _Cut, note: str) -> CompressedLayer:
+def _line(i: int, kind: str, layer: nn.Module, cut: _Cut) -> CompressedLayer:
     return CompressedLayer(
         layer=i,
         type=kind,
-        rank_before=getattr(layer, "rank", cut.full),
-        rank_after=getattr(cut.layer, "rank", cut.full),
+        rank_before=_rank(layer),
+        rank_after=_rank(cut.layer),
         parameters_before=sum(parameter.numel() for parameter in layer.parameters()),
         parameters_after=sum(parameter.numel() for parameter in cut.layer.parameters()),
         kept=cut.kept,
-        note=note,
+        note=cut.note,
     )

@@ -37,20 +37,24 @@ class FixedRank:
         self.spare = [(layer.U.data.clone(), layer.V.data.clone()) for layer in layers]
         self.count, self.worn = 0, 0.0
         self._before: list[tuple[Tensor, Tensor, Tensor]] = []
+        self._known: dict[str, Tensor] = {}
         self._turned: list[tuple[list[int], Push, Moved]] = []
 
     def turn_bases(self, tapes: Sequence[Tape], *, learning_rate: float) -> None:
         """Put every layer at U1 (U1^T U) S (V^T V1) V1^T."""
+        if self.passes == 2:
+            self._before = [(y.U.data, y.S.data, y.V.data) for y in self.layers]
+            self._known = self.state_dict()
         self.count += 1
-        self._turned = []
+        self._turned, costs = [], []
         for members in equal_ranks(self.layers):
             group = self.group(members, [tapes[i] for i in members])
             push = self.push(group, [self._spare_for(i) for i in members], learning_rate)
             moved, cost = move(push)
-            self.worn += cost
+            costs.append(cost)
             self._turned.append((members, push, moved))
+        self.worn = (self.worn + 1.0) * max(costs) ** 2  # turns magnify what is there already
         if self.passes == 2:
-            self._before = [(y.U.data, y.S.data, y.V.data) for y in self.layers]
             for members, _, to in self._turned:
                 self._set(members, to, to.core)
 
@@ -70,7 +74,7 @@ class FixedRank:
             self._set(members, to, core)
             for i, bases in zip(members, push.bases, strict=True):
                 self.spare[i] = bases
-        self._turned = []  # or the batch would stay in memory
+        self._turned, self._before, self._known = [], [], {}  # or the batch would stay in memory
         self.refresh()
 
     def _set(self, members: Sequence[int], to: Moved, cores: Tensor) -> None:
@@ -88,6 +92,8 @@ class FixedRank:
         """Undo `turn_bases`."""
         for layer, before in zip(self.layers, self._before, strict=True):
             layer.set_factors(*before)
+        self.load_state_dict(self._known)
+        self._turned = []
 
     def group(self, members: Sequence[int], tapes: Sequence[Tape]) -> Group:
         """Return what a rule needs to know of layers of equal rank in this step."""

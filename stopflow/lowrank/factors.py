@@ -1,6 +1,7 @@
 """The layer y = x V S^T U^T + b of W = U S V^T, and how its factors start."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -8,6 +9,8 @@ from torch import Tensor, nn
 
 from stopflow.errors import SettingsError
 from stopflow.lowrank.tape import Tape
+
+_ORTHONORMAL = 1e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -96,28 +99,52 @@ class LowRankLayer(nn.Module):
 
     def set_factors(self, u: Tensor, s: Tensor, v: Tensor) -> None:
         """Replace the factors; the rank may change."""
+        if s.shape != self.S.shape:
+            for parameter, value in ((self.U, u), (self.S, s), (self.V, v)):
+                replace_values(parameter, value)
         self.U.data, self.S.data, self.V.data = u.contiguous(), s.contiguous(), v.contiguous()
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object) -> None:
         """Take the rank of the stored factors before the values are copied in."""
-        rows = {"U": self.U.shape[0], "S": -1, "V": self.V.shape[0]}
-        resize_for(self, state_dict, prefix, rows)
+        rank = stored_rank(state_dict, prefix) or self.rank
+        shapes = {"U": (len(self.U), rank), "S": (rank, rank), "V": (len(self.V), rank)}
+        resize_for(self, state_dict, prefix, shapes)
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
-def resize_for(module: nn.Module, state_dict: dict, prefix: str, rows: dict[str, int]) -> None:
-    """Give the named parameters the shapes of their stored values, whose rank may differ.
+def replace_values(parameter: nn.Parameter, values: Tensor) -> None:
+    """Put `values` in a parameter's place.
 
-    `rows` says how many rows a stored matrix must have, -1 for a square one. What does not fit is
-    left alone, for `load_state_dict` to refuse.
+    Where the shape changes the gradient goes, and autograd's accumulator, which remembers the shape
+    and is made anew after a change of type only.
     """
-    for name, expected in rows.items():
-        stored, own = state_dict.get(prefix + name), getattr(module, name)
-        if stored is None or stored.ndim != 2:
-            continue
-        fits = stored.shape[0] == (stored.shape[1] if expected < 0 else expected)
-        if fits or stored.numel() == 0:
-            own.data = own.data.new_empty(stored.shape)
+    if parameter.shape != values.shape:
+        parameter.grad = None
+        parameter.data = values.new_empty(0, dtype=torch.float16)
+    parameter.data = values
+
+
+def stored_rank(state_dict: Mapping[str, Tensor], prefix: str) -> int:
+    """Return the rows of a stored S, 0 where there are none."""
+    stored = state_dict.get(prefix + "S")
+    return 0 if stored is None or stored.ndim == 0 else len(stored)
+
+
+def resize_for(
+    module: nn.Module,
+    state_dict: Mapping[str, Tensor],
+    prefix: str,
+    shapes: Mapping[str, tuple[int, int]],
+) -> None:
+    """Give the named parameters `shapes` if all stored values have them.
+
+    Else all are left alone, for `load_state_dict` to refuse.
+    """
+    stored = {name: state_dict.get(prefix + name) for name in shapes}
+    if all(value is not None and value.shape == shapes[name] for name, value in stored.items()):
+        for name, shape in shapes.items():
+            parameter = getattr(module, name)
+            replace_values(parameter, parameter.data.new_empty(shape))
 
 
 def orthonormal(
@@ -136,11 +163,18 @@ def positive_qr(matrix: Tensor) -> tuple[Tensor, Tensor]:
 
 def _along(basis: InputBasis, rank: int, *, n_inputs: int, power: float) -> tuple[Tensor, Tensor]:
     """Return V0 = the first `rank` directions and singular values of total output `power`."""
-    rows, columns = basis.directions.shape
-    if rows != n_inputs or columns < rank:
-        valid = f"directions of shape ({n_inputs}, {rank} or more)"
-        raise SettingsError("input_basis", (rows, columns), valid=valid)
+    shape, count = tuple(basis.directions.shape), len(basis.energies)
+    if len(shape) != 2 or shape[0] != n_inputs or min(shape[1], count) < rank:
+        valid = f"directions of shape ({n_inputs}, {rank} or more), an energy for each"
+        raise SettingsError("input_basis", f"{shape}, {count} energies", valid=valid)
+    directions = basis.directions[:, :rank]
+    wide = directions.double()
+    away = float((wide.mT @ wide - torch.eye(rank, dtype=wide.dtype, device=wide.device)).norm())
     energies = basis.energies[:rank].double().clamp_min(1e-12 * float(basis.energies[0]))
     s = energies ** (-0.5 * basis.whiten)
-    scale = power * basis.mean_square / float((s.square() * energies).sum())
-    return basis.directions[:, :rank], s * math.sqrt(scale)
+    scale = power * basis.mean_square / (s.square() * energies).sum()
+    if not away < _ORTHONORMAL or not 0.0 < scale < math.inf:
+        found = f"||Q^T Q - I|| = {away:.1g}, whiten = {basis.whiten}"
+        valid = "orthonormal directions, positive energies and mean_square, a finite whiten"
+        raise SettingsError("input_basis", found, valid=valid)
+    return directions, s * scale.sqrt()

@@ -1,6 +1,8 @@
 """Adapting a trained network to other data with few values, and merging the result."""
 
 import copy
+import math
+from dataclasses import replace
 from itertools import pairwise
 
 import torch
@@ -31,7 +33,16 @@ def adapt(
         Source of A's initial values.
     scale
         Factor of the addition (alpha / rank in LoRA's words).
+
+    Raises
+    ------
+    SettingsError
+        A rank out of range, a `scale` that is not finite, a network that is adapted already or has
+        ``oialr`` layers, with which additions cannot be merged.
     """
+    require_merged(network)
+    if not math.isfinite(scale):
+        raise SettingsError("scale", scale, valid="a finite number")
     widths = [network.n_inputs, *(spec.dim for spec in network.specs)]
     sizes = list(pairwise(widths))
     require_count("rank", rank, low=1, high=max(min(size) for size in sizes))
@@ -40,10 +51,9 @@ def adapt(
     for layer, spec, (n_inputs, n_outputs) in zip(
         network.layers, network.specs, sizes, strict=True
     ):
-        if spec.type == ADAPTED:
-            raise SettingsError(
-                "layer type", ADAPTED, valid="a network not adapted yet; merge first"
-            )
+        if not isinstance(layer, DenseLayer | LowRankLayer):
+            valid = "dense and factored layers, into which an addition can be merged"
+            raise SettingsError("layer type", spec.type, valid=valid)
         own = min(rank, n_inputs, n_outputs)
         base = copy.deepcopy(layer)
         layers.append(
@@ -53,6 +63,12 @@ def adapt(
     adapted = Network(network.n_inputs, layers, specs)
     adapted.base_specs = network.specs
     return adapted
+
+
+def require_merged(network: Network) -> None:
+    """Raise a `SettingsError` where a network has additions."""
+    if any(isinstance(layer, AdaptedLayer) for layer in network.layers):
+        raise SettingsError("layer type", ADAPTED, valid="a network not adapted yet; merge first")
 
 
 def unmerge(adapted: Network) -> Network:
@@ -68,20 +84,15 @@ def merge(adapted: Network) -> Network:
     that of the addition.
     """
     merged = unmerge(adapted)
-    specs = []
-    for layer, base, spec in zip(adapted.layers, merged.layers, merged.specs, strict=True):
+    for layer, base in zip(adapted.layers, merged.layers, strict=True):
         own = _adapted(layer)
-        if isinstance(base, DenseLayer):
-            base.weight.data += own.scale * (own.B.data @ own.A.data)
-            specs.append(spec)
-        elif isinstance(base, LowRankLayer):
+        if isinstance(base, LowRankLayer):
             base.set_factors(*_sum_of_factors(base, own))
-            specs.append(
-                LayerSpec(type=spec.type, dim=spec.dim, activation=spec.activation, rank=base.rank)
-            )
-        else:
-            raise SettingsError("layer type", spec.type, valid="dense and factored layers")
-    merged.specs = tuple(specs)
+        elif isinstance(base, DenseLayer):
+            base.weight.data += own.scale * (own.B.data @ own.A.data)
+    merged.specs = tuple(
+        replace(spec, rank=rank) for spec, rank in zip(merged.specs, merged.ranks(), strict=True)
+    )
     return merged
 
 

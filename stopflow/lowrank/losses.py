@@ -1,7 +1,9 @@
 """Losses with their derivative written out: a step is spared the overhead of autograd."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -33,36 +35,57 @@ class ClosedLoss:
 
 
 def huber(beta: float) -> ClosedLoss:
-    """Squares below `beta`, straight lines of slope 1 above (Huber 1964)."""
+    """Squares below `beta`, straight lines of slope 1 above (Huber 1964).
 
-    def slope(away: Tensor) -> Tensor:
-        return (away / beta).clamp(-1.0, 1.0)
-
-    def forward(away: Tensor) -> Tensor:
-        inner = slope(away)
-        return (inner * (away - 0.5 * beta * inner)).mean()
-
-    return ClosedLoss(forward=forward, backward=lambda away, share: slope(away).mul_(share))
+    A `SettingsError` unless `beta` is positive and finite.
+    """
+    if not 0.0 < beta < math.inf:
+        raise SettingsError("beta", beta, valid="a finite number above 0")
+    return ClosedLoss(forward=partial(_huber, beta), backward=partial(_huber_slope, beta))
 
 
-MEAN_SQUARE = ClosedLoss(
-    forward=lambda away: away.square().mean(), backward=lambda away, share: away * (2.0 * share)
-)
-MEAN_ABSOLUTE = ClosedLoss(
-    forward=lambda away: away.abs().mean(), backward=lambda away, share: away.sign().mul_(share)
-)
+def _huber(beta: float, away: Tensor) -> Tensor:
+    inner = (away / beta).clamp(-1.0, 1.0)
+    return (inner * (away - 0.5 * beta * inner)).mean()
+
+
+def _huber_slope(beta: float, away: Tensor, share: float) -> Tensor:
+    return (away / beta).clamp_(-1.0, 1.0).mul_(share)
+
+
+def _mean_square(away: Tensor) -> Tensor:
+    return away.square().mean()
+
+
+def _mean_square_slope(away: Tensor, share: float) -> Tensor:
+    return away * (2.0 * share)
+
+
+def _mean_absolute(away: Tensor) -> Tensor:
+    return away.abs().mean()
+
+
+def _mean_absolute_slope(away: Tensor, share: float) -> Tensor:
+    return away.sign().mul_(share)
+
+
+MEAN_SQUARE = ClosedLoss(forward=_mean_square, backward=_mean_square_slope)
+MEAN_ABSOLUTE = ClosedLoss(forward=_mean_absolute, backward=_mean_absolute_slope)
 
 
 def value_and_gradient(loss: Loss, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the loss and its derivative by `outputs`; any other loss goes through autograd."""
+    """Return the loss and its derivative by `outputs`; any other loss goes through autograd.
+
+    The derivative has memory of its own for every element: the sweep writes into it.
+    """
     if isinstance(loss, ClosedLoss):
         away = _away(outputs, targets)
-        return loss.forward(away), loss.backward(away, 1.0 / away.numel())
+        return loss.forward(away), loss.backward(away, 1.0 / away.numel()).contiguous()
     with torch.enable_grad():
         leaf = outputs.detach().requires_grad_()
         value = loss(leaf, targets)
         (gradient,) = torch.autograd.grad(value, leaf)
-    return value.detach(), gradient
+    return value.detach(), gradient.contiguous()
 
 
 def _away(outputs: Tensor, targets: Tensor) -> Tensor:

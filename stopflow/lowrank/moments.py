@@ -84,7 +84,7 @@ class CoreRule:
         """Return what the scalar form multiplies the learning rate of each layer by, (g, 1, 1)."""
         decay, scales = self._settings.second_decay, []
         for layer, tape, kept in zip(group.layers, group.tapes, group.moments, strict=True):
-            kept["v"].lerp_(tape.gradient_norm_squared(), 1 - decay)
+            kept["v"].lerp_(tape.gradient_norm_squared().to(kept["v"].dtype), 1 - decay)
             root = math.sqrt(float(kept["v"]) / (1 - decay**group.count)) + self._settings.epsilon
             scales.append(scalar_scale(layer) / root / (1 - self._keep**group.count))
         return group.layers[0].S.data.new_tensor(scales).view(-1, 1, 1)

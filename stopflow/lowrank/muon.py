@@ -1,8 +1,8 @@
 """Muon on the core: S moves along its momentum made orthogonal.
 
 All singular directions of the averaged gradient of S are followed by the same length, those of weak
-gradients too, and turning the bases turns the step. The polar factor comes from five Newton-Schulz
-steps in products of r x r matrices (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon).
+gradients too; the polar factor turns with the bases. It comes from five Newton-Schulz steps in
+products of r x r matrices (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon).
 """
 
 from typing import Final
@@ -41,8 +41,9 @@ def orthogonalised(matrices: Tensor) -> Tensor:
 
     Singular values below a hundredth of the Frobenius norm come out smaller.
     """
-    norms = torch.linalg.vector_norm(matrices, dim=(1, 2), keepdim=True)
-    found = matrices / norms.clamp_min(torch.finfo(matrices.dtype).tiny)
+    tiny = torch.finfo(matrices.dtype).tiny
+    scaled = matrices / matrices.abs().amax(dim=(1, 2), keepdim=True).clamp_min(tiny)
+    found = scaled / torch.linalg.vector_norm(scaled, dim=(1, 2), keepdim=True).clamp_min(tiny)
     first, third, fifth = QUINTIC
     for _ in range(STEPS):
         gram = torch.bmm(found, found.mT)

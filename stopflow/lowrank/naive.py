@@ -4,17 +4,17 @@ Slow on purpose. They are what the fast integrators are proved and timed against
 only, biases and dense layers moved with the gradient of the last tape.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from stopflow.lowrank.dense import DenseLayer
 from stopflow.lowrank.factors import LowRankLayer
+from stopflow.lowrank.losses import Loss
 from stopflow.lowrank.network import Network
 from stopflow.lowrank.truncate import truncated_core
 
-Loss = Callable[[Tensor, Tensor], Tensor]
 Factors = list[tuple[Tensor, ...]]
 
 

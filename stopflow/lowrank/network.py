@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from stopflow.errors import SettingsError
-from stopflow.lowrank.activations import require_activation
+from stopflow.lowrank.activations import ACTIVATIONS, Activation, require_activation
 from stopflow.lowrank.factors import InputBasis
 from stopflow.lowrank.layers import FAMILIES, LAYERS, LayerStart
 from stopflow.lowrank.settings import require_count
@@ -42,7 +43,11 @@ class Network(nn.Module):
         self.specs = tuple(specs)
         self.base_specs: tuple[LayerSpec, ...] = ()
         self.n_inputs = n_inputs
-        self.activations = tuple(require_activation(spec.activation) for spec in specs)
+
+    @property
+    def activations(self) -> tuple[Activation, ...]:
+        """Activation of each layer."""
+        return tuple(ACTIVATIONS[spec.activation] for spec in self.specs)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs, shape (batch, dim of the last layer)."""
@@ -51,8 +56,24 @@ class Network(nn.Module):
         return x
 
     def ranks(self) -> tuple[int | None, ...]:
-        """Return the present rank of each layer, ``None`` for dense ones."""
+        """Return the present rank of each layer, of the addition for adapted ones.
+
+        ``None`` for ``dense`` ones; ``oialr`` ones have min(inputs, outputs) until they are cut.
+        """
         return tuple(getattr(layer, "rank", None) for layer in self.layers)
+
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
+        """Return copies of all values: later steps write into the memory of some, not of others."""
+        state = super().state_dict(*args, **kwargs)
+        for name, value in state.items():
+            state[name] = value.clone()
+        return state
+
+
+def require_layers(specs: Sequence[LayerSpec]) -> None:
+    """Raise a `SettingsError` where there is no layer."""
+    if not specs:
+        raise SettingsError("layers", "", valid="at least one layer")
 
 
 def build_network(
@@ -79,18 +100,20 @@ def build_network(
     fan_in
         Inputs before an exact reduction such as `RowSpace`, so that the start and every step mean
         the same in both coordinates; `n_inputs` if not given.
-
     dtype
         float32 or float64.
 
     Raises
     ------
     SettingsError
-        No layers; or a rank above min(rows, columns) of its layer.
+        No layers; a rank above min(rows, columns) of its layer; a `fan_in` that is no positive
+        whole number; another `dtype`; a basis that is not orthonormal or does not fit.
     """
     require_count("n_inputs", n_inputs, low=1)
-    if not specs:
-        raise SettingsError("layers", "", valid="at least one layer")
+    fan_in = require_count("fan_in", n_inputs if fan_in is None else fan_in, low=1)
+    if dtype not in (torch.float32, torch.float64):
+        raise SettingsError("dtype", dtype, valid=(torch.float32, torch.float64))
+    require_layers(specs)
     layers: list[nn.Module] = []
     width = n_inputs
     for spec in specs:
@@ -100,7 +123,7 @@ def build_network(
             n_outputs=spec.dim,
             rank=spec.rank,
             gain=1.0 if spec.activation in ("linear", "tanh", "sigmoid") else 2.0,
-            fan_in=(fan_in or width) if first else width,
+            fan_in=fan_in if first else width,
             generator=generator,
             basis=input_basis if first else None,
             dtype=dtype,

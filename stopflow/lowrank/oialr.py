@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from stopflow.lowrank.dense import DenseLayer
-from stopflow.lowrank.factors import resize_for
+from stopflow.lowrank.factors import replace_values, resize_for, stored_rank
 from stopflow.lowrank.plain import PlainOptimiser
 from stopflow.lowrank.settings import StepSettings
 from stopflow.lowrank.tape import Tape
@@ -23,10 +23,10 @@ class OialrLayer(nn.Module):
 
     def __init__(self, dense: DenseLayer) -> None:
         super().__init__()
-        self.fan_in, self._shape = dense.fan_in, dense.weight.shape
-        self.weight, self.bias = dense.weight, dense.bias
+        self.fan_in, self.weight, self.bias = dense.fan_in, dense.weight, dense.bias
         empty = dense.weight.data.new_empty(0, 0)
-        self.U, self.S, self.V = (nn.Parameter(empty.clone()) for _ in range(3))
+        self.S = nn.Parameter(empty.clone())
+        self.U, self.V = (nn.Parameter(empty.clone(), requires_grad=False) for _ in range(2))
 
     @property
     def frozen(self) -> bool:
@@ -36,7 +36,7 @@ class OialrLayer(nn.Module):
     @property
     def rank(self) -> int:
         """Rank in use; min(inputs, outputs) while dense."""
-        return self.S.shape[0] if self.frozen else min(self._shape)
+        return self.S.shape[0] if self.frozen else min(self.weight.shape)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs, shape (batch, outputs)."""
@@ -85,14 +85,16 @@ class OialrLayer(nn.Module):
         rank = max(1, int((sigma >= cutoff * sigma[0]).sum()))
         left, right = u[:, :rank].to(self.S.dtype), vt[:rank].mT.to(self.S.dtype)
         self.U.data, self.V.data = self.U.data @ left, self.V.data @ right
-        self.S.data, self.S.grad = torch.diag(sigma[:rank]).to(self.S.dtype), None
+        self.S.grad = None
+        replace_values(self.S, torch.diag(sigma[:rank]).to(self.S.dtype))
         return left, right
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object) -> None:
         """Take the phase and the rank of the stored layer before the values are copied in."""
-        n_outputs, n_inputs = self._shape
-        rows = {"weight": n_outputs, "U": n_outputs, "S": -1, "V": n_inputs}
-        resize_for(self, state_dict, prefix, rows)
+        m, n = (len(self.U), len(self.V)) if self.frozen else self.weight.shape
+        r = stored_rank(state_dict, prefix)
+        factors = {"U": (m, r), "S": (r, r), "V": (n, r)} if r else dict.fromkeys("USV", (0, 0))
+        resize_for(self, state_dict, prefix, factors | {"weight": (0, 0) if r else (m, n)})
         super()._load_from_state_dict(state_dict, prefix, *args)
 
 
@@ -117,9 +119,10 @@ class Oialr:
         self._count += 1
         after = self._count - self._settings.delay
         if after == 0:
-            for layer in self._layers:
-                layer.freeze()
-            self._optimisers = [self._optimiser(layer) for layer in self._layers]
+            for i, layer in enumerate(self._layers):
+                if not layer.frozen:
+                    layer.freeze()
+                    self._optimisers[i] = self._optimiser(layer)
         elif after > 0 and after % self._settings.absorb_every == 0:
             taking_part = after // self._settings.absorb_every
             for i in range(max(0, len(self._layers) - taking_part), len(self._layers)):
@@ -171,7 +174,7 @@ class Oialr:
 
 
 def stability(first: Tensor, second: Tensor) -> float:
-    """Return Tr(E1 E2^T) / rank with E = U V^T of each compact SVD; 1 for the same bases."""
+    """Return Tr(E1 E2^T) / min(rows, columns) with E = U V^T of each SVD; 1 for the same bases."""
     factors = [torch.linalg.svd(matrix.double(), full_matrices=False) for matrix in (first, second)]
     e1, e2 = (u @ vt for u, _, vt in factors)
     return float((e1 * e2).sum()) / min(first.shape)

@@ -120,11 +120,14 @@ class PlainOptimiser:
         for parameter in self._parameters:
             parameter.data = parameter.data.contiguous()  # the fused kernels look at no strides
         self._rule, keys = _RULES[settings.optimiser]
-        scalars = {"step", "exp_avg_sq"} if settings.optimiser == "adam-scalar" else {"step"}
-        self._state: State = {
-            key: [p.new_zeros(() if key in scalars else p.shape) for p in self._parameters]
-            for key in keys
-        }
+        self._state: State = {key: [self._zeros(key, p) for p in self._parameters] for key in keys}
+
+    def _zeros(self, key: str, parameter: nn.Parameter) -> Tensor:
+        """Return a moment at the start; the fused kernels count steps in float32."""
+        if key == "step":
+            return parameter.new_zeros((), dtype=torch.float32)
+        scalar = key == "exp_avg_sq" and self._settings.optimiser == "adam-scalar"
+        return parameter.new_zeros(() if scalar else parameter.shape)
 
     def step(self, *, learning_rate: float) -> None:
         """Move every tensor by its `.grad`; to be called without autograd."""

@@ -7,6 +7,7 @@ single elements of an n-sided matrix (Adam on dense, vanilla or L elements) do n
 """
 
 import copy
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -15,15 +16,17 @@ import torch
 from torch import Tensor
 
 from stopflow.errors import SettingsError
+from stopflow.lowrank.adapter import AdaptedLayer
 from stopflow.lowrank.bases import reorthonormalise
 from stopflow.lowrank.dense import DenseLayer
 from stopflow.lowrank.factors import InputBasis, LowRankLayer
 from stopflow.lowrank.layers import FAMILIES
-from stopflow.lowrank.network import LayerSpec, Network
+from stopflow.lowrank.network import LayerSpec, Network, require_layers
 from stopflow.lowrank.oialr import OialrLayer
 from stopflow.lowrank.settings import StepSettings, require_count
 
 _SMALLEST = 1e-12
+_TINY = torch.finfo(torch.float64).tiny
 _COLUMNS_AT_ONCE = 2048
 _ROWS_AT_ONCE = 256
 
@@ -31,6 +34,10 @@ _ROWS_AT_ONCE = 256
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RowSpace:
     """Orthonormal coordinates of the span of some rows, leading direction first.
+
+    Directions in which the rows are smaller than 1e-6 of the leading one are left out, a row of
+    nothing else with them. The others are found through squares: Q is orthonormal to rounding in
+    the leading ones, to some 1e-5 in the last, and "exact" means to that.
 
     Attributes
     ----------
@@ -50,17 +57,18 @@ class RowSpace:
     def fit(cls, rows: Tensor) -> "RowSpace":
         """Find the coordinates through the N x N Gram matrix, in float64.
 
-        Directions with less than 1e-12 of the largest energy are rounding and left out.
-
         Raises
         ------
         SettingsError
-            Not a finite matrix of at least one non-zero row.
+            Not a matrix of floating-point numbers, or not finite, zero, or of numbers so small or
+            large that float64 does not hold their squares.
         """
-        if rows.ndim != 2 or not bool(rows.isfinite().all()) or not bool(rows.any()):
-            valid = "a finite matrix (rows, inputs) that is not zero"
-            raise SettingsError("rows", f"shape {tuple(rows.shape)}", valid=valid)
-        values, vectors = torch.linalg.eigh(_double_gram(rows))
+        gram = _double_gram(rows) if rows.ndim == 2 and rows.is_floating_point() else torch.eye(0)
+        if not _TINY / _SMALLEST < gram.trace() < math.inf:
+            found = f"shape {tuple(rows.shape)}, {rows.dtype}"
+            valid = "a floating-point matrix (rows, inputs), its squares finite and not all zero"
+            raise SettingsError("rows", found, valid=valid)
+        values, vectors = torch.linalg.eigh(gram)
         values, vectors = values.flip(0), vectors.flip(1)
         kept = int((values > _SMALLEST * values[0]).sum())
         values, vectors = values[:kept], vectors[:, :kept]
@@ -109,7 +117,7 @@ class RowSpace:
         )
 
     def export(self, network: Network) -> Network:
-        """Return the same function of the n inputs; the first layer's V (or W) is lifted.
+        """Return the same function of the n inputs; the first layer's V (or W, or A) is lifted.
 
         On the fitted rows the outputs are the same; of other rows it sees the part in the span.
         """
@@ -117,10 +125,13 @@ class RowSpace:
             raise SettingsError("network inputs", network.n_inputs, valid=(self.dimension,))
         exported = copy.deepcopy(network)
         exported.n_inputs = self.fan_in
-        first = exported.layers[0]
+        first, spec = exported.layers[0], network.specs[0]
+        if isinstance(first, AdaptedLayer):
+            first.A.data = self.lift(first.A.data.mT).mT.contiguous()
+            first, spec = first.base, network.base_specs[0]
         if isinstance(first, LowRankLayer):
             first.V.data = self.lift(first.V.data)
-            if FAMILIES[network.specs[0].type].integrate is not None:
+            if FAMILIES[spec.type].integrate is not None:
                 reorthonormalise(first)
         elif isinstance(first, OialrLayer) and first.frozen:
             first.V.data = self.lift(first.V.data)
@@ -169,8 +180,9 @@ def decide_row_space(
     Raises
     ------
     SettingsError
-        `mode` is ``"on"`` where it would not be the same training; the message says why.
+        No layers; or `mode` is ``"on"`` where it would not be the same training, and why.
     """
+    require_layers(specs)
     if mode not in ("auto", "on", "off"):
         raise SettingsError("row_space", mode, valid=("auto", "on", "off"))
     if mode == "off":

@@ -17,8 +17,6 @@ from stopflow.lowrank.plain import PlainOptimiser
 from stopflow.lowrank.settings import StepSettings, require_learning_rate
 from stopflow.lowrank.tape import Layer, Tape
 
-_LARGEST = 1e15
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepResult:
@@ -34,7 +32,9 @@ class Stepper:
     def __init__(self, network: Network, settings: StepSettings) -> None:
         self.network, self.settings = network, settings
         self._rate, self._dtype = settings.learning_rate, next(network.parameters()).dtype
+        self._largest = 1e-4 * sqrt(torch.finfo(self._dtype).max)
         self._layers = cast(list[Layer], list(network.layers))
+        self._activations = network.activations
         self._families = [FAMILIES[spec.type] for spec in network.specs]
         self._groups: dict[str, tuple[list[int], Integrator]] = {}
         for key in dict.fromkeys(spec.type for spec in network.specs):
@@ -70,7 +70,7 @@ class Stepper:
         self._rate = float(value)
 
     def ranks(self) -> tuple[int | None, ...]:
-        """Return the present rank of each layer, ``None`` for dense ones."""
+        """Return the present rank of each layer, as `Network.ranks`."""
         return self.network.ranks()
 
     @torch.no_grad()
@@ -93,7 +93,8 @@ class Stepper:
         Returns
         -------
         StepResult
-            With ``finite=False`` and nothing moved when the loss or its gradient is not finite.
+            With ``finite=False`` and nothing moved when the loss or its gradient is not finite, or
+            so large that squares of it would not be (1e15 in float32).
         """
         value, tapes = self._sweep(inputs, targets, loss, gram)
         if tapes is None:
@@ -123,9 +124,12 @@ class Stepper:
         """Run forward and backward; tapes are ``None`` where something is not finite."""
         tapes: list[Tape] = []
         kept: list[Tensor] = []
-        x = self._require_inputs(inputs)
-        for layer, activation in zip(self._layers, self.network.activations, strict=True):
+        sizes: list[Tensor] = []
+        x = self._require_inputs(inputs, gram)
+        for layer, activation in zip(self._layers, self._activations, strict=True):
             z, tape = layer.run(x)
+            if not tapes:  # bounded activations would hide what is not finite
+                sizes.append(torch.linalg.vector_norm(z))
             x, needed = activation.keep(z)
             tapes.append(tape)
             kept.append(needed)
@@ -135,33 +139,40 @@ class Stepper:
         if not isfinite(number):
             return number, None
         for i in reversed(range(len(tapes))):
-            backward = self.network.activations[i].backward
-            tapes[i].delta = backward(grad, kept[i])
+            tapes[i].delta = self._activations[i].backward(grad, kept[i])
             self._layers[i].complete(tapes[i])
             if i > 0:
                 grad = self._layers[i].input_gradient(tapes[i])
         seen = [tape.deltau if tape.deltau.numel() else tape.delta for tape in tapes]
-        size = sum(map(float, torch._foreach_norm(seen)))
-        if not size < _LARGEST:
+        sizes += torch._foreach_norm(seen)
+        if not float(torch.stack(sizes).amax()) < self._largest or not self._clip(tapes):
             return number, None
-        self._clip(tapes)
         return number, tapes
 
-    def _clip(self, tapes: list[Tape]) -> None:
+    def _clip(self, tapes: list[Tape]) -> bool:
+        """Shorten the gradient to `clip`; tell whether it has a finite length."""
         clip = self.settings.clip
         if clip is None:
-            return
-        norm = sqrt(float(torch.stack([t.gradient_norm_squared() for t in tapes]).sum()))
+            return True
+        squares = [tape.gradient_norm_squared() for tape in tapes]
+        squares += [tape.delta.sum(dim=0).double().square().sum() for tape in tapes]
+        norm = sqrt(float(torch.stack(squares).sum()))
         if norm > clip:
             for tape in tapes:
                 tape.delta = tape.delta * (clip / norm)
                 tape.deltau = tape.deltau * (clip / norm)
+        return isfinite(norm)
 
-    def _require_inputs(self, inputs: Tensor) -> Tensor:
+    def _require_inputs(self, inputs: Tensor, gram: Tensor | None) -> Tensor:
         width = self.network.n_inputs
         if inputs.ndim != 2 or inputs.shape[1] != width or inputs.dtype != self._dtype:
             found = f"{tuple(inputs.shape)} {inputs.dtype}"
             raise SettingsError("inputs", found, valid=f"shape (batch, {width}), {self._dtype}")
+        if not len(inputs):
+            raise SettingsError("inputs", "0 rows", valid="at least one row")
+        if gram is not None and gram.shape != (len(inputs), len(inputs)):
+            valid = f"shape ({len(inputs)}, {len(inputs)})"
+            raise SettingsError("gram", tuple(gram.shape), valid=valid)
         return inputs
 
     def stored(self) -> int:
@@ -180,6 +191,9 @@ class Stepper:
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Take back what `state_dict` returned, after the network's own state was loaded."""
+        own = self.state_dict()
+        if state.keys() != own.keys():
+            raise SettingsError("state", sorted(state), valid=sorted(own))
         self._rate = float(state["learning_rate"])
         self._plain.load_state_dict(_part(state, "plain."))
         for key, (_, group) in self._groups.items():

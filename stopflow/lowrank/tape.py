@@ -46,12 +46,12 @@ class Tape:
         return torch.mm(self.delta, self.delta.mT, out=out)
 
     def gradient_norm_squared(self) -> Tensor:
-        """Return ||dW||_F^2 + ||db||^2 without forming dW = delta^T x: ||dW||^2 is a sum of Grams.
+        """Return ||dW||_F^2 in float64 without forming dW = delta^T x.
 
-        tr(x^T delta delta^T x) = sum over (i, j) of (x x^T)_ij (delta delta^T)_ij, and db is the
-        same with the Gram of a column of ones.
+        tr(x^T delta delta^T x) = sum over (i, j) of (x x^T)_ij (delta delta^T)_ij.
         """
-        return ((self.input_gram() + 1.0) * self.delta_gram()).sum()
+        product = self.input_gram().double() * self.delta_gram().double()
+        return product.sum().clamp_min(0.0)
 
 
 class Layer(Protocol):

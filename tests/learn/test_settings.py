@@ -57,7 +57,12 @@ def test_the_rate_depends_on_optimiser_and_layers_unless_it_is_given():
     assert TrainSettings(layer="dense").peak_rate == TrainSettings(layer="dlrt").peak_rate
     mixed = (LayerSpec(type="dlrt", dim=8, rank=2), LayerSpec(type="oialr", dim=8))
     assert TrainSettings(layers=mixed).peak_rate == TrainSettings(layer="oialr").peak_rate == 2e-3
-    assert TrainSettings(learning_rate=0.5).peak_rate == 0.5
+    assert TrainSettings(learning_rate=0.5, epochs=2000).peak_rate == 0.5
+    for layer in ("dense", "dlrt", "oialr"):
+        short, default, long = (
+            TrainSettings(layer=layer, epochs=epochs).peak_rate for epochs in (30, 300, 1200)
+        )
+        assert short == default == 2 * long
     assert TrainSettings(optimiser="sgd").peak_rate == 2e-3
     assert TrainSettings(layer="dlrt-two-pass").peak_rate == 1e-3
 

@@ -95,6 +95,33 @@ def test_knowing_the_inputs_errs_less_in_the_outputs():
     assert errors[0] == pytest.approx(float(best.norm()), rel=1e-6)
 
 
+def test_the_table_names_the_rank_a_layer_had_whatever_the_number_of_rows():
+    network = as_dense(chain("dlrt"))
+    x, _ = batch(rows=5)
+    lines = compress(network, 0.9, inputs=x).layers
+    assert [line.rank_before for line in lines] == [24, 18, 1]
+    assert lines[0].rank_after <= 5
+    assert (lines[2].rank_after, lines[2].kept) == (1, 1.0)
+
+
+@pytest.mark.parametrize("criterion", ["energy", "entropy"])
+def test_of_a_weight_that_is_zero_everything_is_kept(criterion):
+    network = as_dense(chain("dlrt"))
+    network.layers[0].weight.data.zero_()
+    line = compress(network, 0.9, criterion=criterion).layers[0]
+    assert (line.rank_after, line.kept) == (1, 1.0)
+
+
+def test_compression_refuses_inputs_and_networks_it_cannot_use():
+    network = chain("dlrt")
+    x, _ = batch()
+    for inputs in (x * torch.nan, x[:, :4], x.float(), x[:0], x[0]):
+        with pytest.raises(SettingsError, match=r"inputs.*finite rows \(N, 40\)"):
+            compress(network, 0.9, inputs=inputs)
+    with pytest.raises(SettingsError, match="merge first"):
+        compress(adapt(network, 2, generator=seeded(1)), 0.9)
+
+
 @pytest.mark.parametrize("part", [0.0, 1.0, float("nan")])
 def test_thresholds_outside_are_refused(part):
     with pytest.raises(SettingsError, match="energy"):
@@ -146,6 +173,17 @@ def test_adapting_has_limits():
         adapt(adapted, 2, generator=seeded(1))
     with pytest.raises(SettingsError, match="made by adapt"):
         merge(network)
+    for scale in (float("nan"), float("inf")):
+        with pytest.raises(SettingsError, match="scale"):
+            adapt(network, 2, generator=seeded(1), scale=scale)
+    with pytest.raises(SettingsError, match=r"oialr.*merged"):
+        adapt(chain("oialr"), 2, generator=seeded(1))
+
+
+def test_merged_layers_are_specified_with_the_ranks_they_have():
+    for kind, rank in (("dense", None), ("vanilla", 8), ("dlrt", 8)):
+        merged = merge(adapt(chain(kind), 2, generator=seeded(1)))
+        assert [spec.rank for spec in merged.specs] == [rank, rank, None]
 
 
 def test_stability_is_one_for_the_same_bases():

@@ -1,5 +1,8 @@
 """Counts, memory, drift, and what is refused."""
 
+import copy
+import io
+
 import pytest
 import torch
 from chains import batch, chain, distance, mse_loss, seeded, weights
@@ -8,7 +11,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from stopflow.errors import SettingsError
 from stopflow.lowrank import (
     LAYERS,
+    MEAN_SQUARE,
     OPTIMISERS,
+    InputBasis,
     LayerSpec,
     StepSettings,
     build_network,
@@ -125,10 +130,12 @@ def test_a_diverging_step_moves_nothing(kind):
     assert stepper.step(x, y, loss=mse_loss).finite
 
 
-def test_a_second_sweep_that_fails_is_undone():
+@pytest.mark.parametrize("optimiser", OPTIMISERS)
+def test_a_second_sweep_that_fails_is_undone(optimiser):
     network = chain("dlrt-two-pass")
-    stepper = build_stepper(network, StepSettings(optimiser="sgd"))
-    before, calls = weights(network), []
+    stepper = build_stepper(network, StepSettings(optimiser=optimiser))
+    stepper.step(*batch(), loss=mse_loss)
+    before, state, calls = weights(network), stepper.state_dict(), []
 
     def loss(outputs, targets):
         calls.append(1)
@@ -136,6 +143,41 @@ def test_a_second_sweep_that_fails_is_undone():
 
     assert not stepper.step(*batch(), loss=loss).finite
     assert distance(weights(network), before) == 0.0
+    after = stepper.state_dict()
+    assert all(torch.equal(state[name], after[name]) for name in state)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("fan_in", 0), ("fan_in", -3), ("fan_in", 2.5), ("dtype", torch.float16)],
+)
+def test_impossible_starts_are_refused(name, value):
+    with pytest.raises(SettingsError, match=name):
+        build_network(30, [LayerSpec(type="dense", dim=8)], generator=seeded(1), **{name: value})
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"directions": torch.ones(30, 5)}, "orthonormal"),
+        ({"directions": torch.eye(30, 3)}, "shape"),
+        ({"directions": torch.eye(29, 5)}, "shape"),
+        ({"energies": torch.ones(3)}, "an energy for each"),
+        ({"energies": torch.zeros(5)}, "positive energies"),
+        ({"mean_square": float("nan")}, "mean_square"),
+        ({"whiten": float("nan")}, "whiten"),
+    ],
+)
+def test_bases_to_start_from_that_cannot_be_used_are_refused(changes, words):
+    energies = torch.arange(5.0, 0.0, -1.0)
+    given = {"directions": torch.eye(30, 5), "energies": energies, "mean_square": 1.0}
+    with pytest.raises(SettingsError, match=f"input_basis.*{words}"):
+        build_network(
+            30,
+            [LayerSpec(type="dlrt", dim=8, rank=4)],
+            generator=seeded(1),
+            input_basis=InputBasis(**(given | changes)),
+        )
 
 
 @pytest.mark.parametrize("rank", [0, -1, 9, 2.5, float("nan"), "4", True, None])
@@ -189,6 +231,79 @@ def test_weights_of_another_shape_are_refused():
     saved = chain("adaptive", dims=(23, 18)).state_dict()
     with pytest.raises(RuntimeError, match="size mismatch"):
         chain("adaptive").load_state_dict(saved)
+
+
+@pytest.mark.parametrize("kind", ["adaptive", "oialr"])
+@pytest.mark.parametrize(
+    ("name", "shape"), [("S", (4, 4)), ("S", (5, 6)), ("S", ()), ("V", (39, 5)), ("U", (24, 4))]
+)
+def test_factors_that_do_not_fit_each_other_are_refused_before_any_is_resized(kind, name, shape):
+    x, y = batch()
+    network, other = chain(kind, rank=6), chain(kind, rank=5)
+    if kind == "oialr":
+        stepper = build_stepper(other, StepSettings(delay=1))
+        stepper.step(x, y, loss=mse_loss)
+    state = other.state_dict()
+    state[f"layers.0.{name}"] = torch.zeros(shape).double()
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        network.load_state_dict(state)
+    assert network(x).isfinite().all()
+
+
+@pytest.mark.parametrize("kind", ["dlrt", "adaptive", "oialr"])
+def test_a_state_stays_as_it_was_when_training_goes_on(kind):
+    network = chain(kind)
+    stepper = build_stepper(network, StepSettings(delay=3))
+    for step in range(5):
+        stepper.step(*batch(step), loss=mse_loss)
+    x, _ = batch()
+    state, before = network.state_dict(), network(x)
+    for step in range(5):
+        stepper.step(*batch(step), loss=mse_loss)
+    assert not torch.equal(network(x), before)
+    network.load_state_dict(state)
+    assert torch.equal(network(x), before)
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_networks_can_be_saved_whole_and_copied(kind):
+    network = chain(kind, activation="gelu")
+    file = io.BytesIO()
+    torch.save(network, file)
+    file.seek(0)
+    x, _ = batch()
+    for same in (torch.load(file, weights_only=False), copy.deepcopy(network)):
+        assert torch.equal(same(x), network(x))
+        assert same.specs == network.specs
+
+
+def test_autograd_goes_on_when_a_step_has_changed_the_rank():
+    network = chain("adaptive")
+    x, y = batch()
+    stepper = build_stepper(network, StepSettings(optimiser="sgd", theta=1e-9))
+    loss = MEAN_SQUARE(network(x), y)
+    loss.backward()
+    stepper.step(x, y, loss=MEAN_SQUARE)
+    assert network.ranks()[0] > 6
+    loss = MEAN_SQUARE(network(x), y)
+    loss.backward()
+    (expected,) = torch.autograd.grad(MEAN_SQUARE(network(x), y), network.layers[0].U)
+    torch.testing.assert_close(network.layers[0].U.grad, expected)
+
+
+def test_frozen_bases_ask_for_no_gradient_and_are_not_frozen_twice():
+    network = chain("oialr")
+    x, y = batch()
+    for _ in range(2):
+        stepper = build_stepper(network, StepSettings(delay=2, cutoff=1e-6))
+        for _ in range(4):
+            stepper.step(x, y, loss=mse_loss)
+    layer = network.layers[0]
+    assert network.ranks() == (24, 18, None)
+    assert orthonormality_defect(layer.V.data) < 1e-12
+    mse_loss(network(x), y).backward()
+    assert layer.U.grad is layer.V.grad is None
+    assert layer.S.grad is not None
 
 
 def test_the_learning_rate_can_be_set():

@@ -1,9 +1,21 @@
+import pickle
+
 import pytest
 import torch
+from chains import batch, chain, seeded
 from torch.nn import functional
 
 from stopflow.errors import SettingsError
-from stopflow.lowrank import MEAN_ABSOLUTE, MEAN_SQUARE, huber
+from stopflow.lowrank import (
+    ACTIVATIONS,
+    MEAN_ABSOLUTE,
+    MEAN_SQUARE,
+    LayerSpec,
+    StepSettings,
+    build_network,
+    build_stepper,
+    huber,
+)
 from stopflow.lowrank.losses import value_and_gradient
 
 
@@ -39,3 +51,34 @@ def test_targets_of_another_shape_are_refused_instead_of_broadcast():
 
 def loss_of(outputs, targets):
     return value_and_gradient(MEAN_SQUARE, outputs, targets)
+
+
+@pytest.mark.parametrize("beta", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_huber_loss_without_a_width_is_refused(beta):
+    with pytest.raises(SettingsError, match="beta"):
+        huber(beta)
+
+
+@pytest.mark.parametrize("loss", [MEAN_SQUARE, MEAN_ABSOLUTE, huber(0.3)])
+def test_the_mean_over_no_rows_is_refused(loss):
+    x, y = batch(rows=0)
+    with pytest.raises(SettingsError, match=r"inputs.*at least one row"):
+        build_stepper(chain("dlrt"), StepSettings()).step(x, y, loss=loss)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_a_loss_whose_gradient_is_one_number_for_all_outputs(activation):
+    """The gradient of a sum is an expanded scalar, which a sweep cannot write into."""
+    specs = [LayerSpec(type="dense", dim=3, activation=activation)]
+    network = build_network(40, specs, generator=seeded(1), dtype=torch.float64)
+    x, y = batch()
+    (expected,) = torch.autograd.grad(network(x).sum(), network.layers[0].weight)
+    stepper = build_stepper(network, StepSettings(optimiser="sgd"))
+    stepper.step(x, y, loss=lambda outputs, _targets: outputs.sum())
+    torch.testing.assert_close(network.layers[0].weight.grad, expected)
+
+
+@pytest.mark.parametrize("loss", [MEAN_SQUARE, MEAN_ABSOLUTE, huber(0.3)])
+def test_losses_can_be_pickled(loss):
+    outputs, targets = torch.randn(2, 9, 1, generator=seeded(1))
+    assert torch.equal(pickle.loads(pickle.dumps(loss))(outputs, targets), loss(outputs, targets))

@@ -2,10 +2,19 @@
 
 import pytest
 import torch
-from chains import batch, seeded
+from chains import batch, distance, mse_loss, seeded, weights
 
 from stopflow.errors import SettingsError
-from stopflow.lowrank import LayerSpec, RowSpace, StepSettings, build_network, decide_row_space
+from stopflow.lowrank import (
+    LayerSpec,
+    RowSpace,
+    StepSettings,
+    adapt,
+    build_network,
+    build_stepper,
+    decide_row_space,
+    merge,
+)
 from stopflow.lowrank.bases import orthonormality_defect
 
 
@@ -62,6 +71,28 @@ def test_export_is_the_same_function(kind):
     torch.testing.assert_close(exported(other), network(space.project(other)))
 
 
+@pytest.mark.parametrize("kind", ["dense", "vanilla", "dlrt"])
+@pytest.mark.parametrize("optimiser", ["sgd", "momentum", "adam-scalar"])
+def test_additions_trained_in_the_row_space_are_the_same_run(kind, optimiser):
+    x, y = batch(rows=12, inputs=50)
+    space = RowSpace.fit(x)
+    small = build_network(
+        space.dimension, specs(kind), generator=seeded(2), fan_in=50, dtype=torch.float64
+    )
+    inside = adapt(small, 2, generator=seeded(3), scale=0.5)
+    outside = space.export(inside)
+    settings = StepSettings(optimiser=optimiser, learning_rate=1e-3, weight_decay=0.1)
+    for network, rows in ((inside, space.coordinates()), (outside, x)):
+        stepper = build_stepper(network, settings)
+        for _ in range(8):
+            assert stepper.step(rows, y, loss=mse_loss).finite
+    other, _ = batch(seed=9, rows=5, inputs=50)
+    exported = space.export(inside)
+    torch.testing.assert_close(exported(other), inside(space.project(other)))
+    assert distance(weights(merge(exported)), weights(merge(outside))) < 1e-12
+    assert distance([exported(x)], [space.export(small)(x)]) > 1e-4
+
+
 def test_the_leading_basis_gives_outputs_of_the_power_of_hes_rule():
     x, _ = batch(rows=200, inputs=60)
     x = x * torch.linspace(5, 0.1, 60)
@@ -103,13 +134,27 @@ def test_insisting_where_it_is_not_exact_is_refused():
     settings = StepSettings(optimiser="adam-elementwise")
     with pytest.raises(SettingsError, match="element by element"):
         decide_row_space(specs(), settings, rows=10, columns=1000, mode="on")
+    with pytest.raises(SettingsError, match="at least one layer"):
+        decide_row_space([], settings, rows=10, columns=1000)
     with pytest.raises(SettingsError, match="auto, on, off"):
         decide_row_space(specs(), settings, rows=10, columns=1000, mode="maybe")
 
 
-@pytest.mark.parametrize("rows", [torch.zeros(3, 4), torch.full((3, 4), torch.nan)])
-def test_rows_of_nothing_are_refused(rows):
-    with pytest.raises(SettingsError, match="finite matrix"):
+@pytest.mark.parametrize(
+    "rows",
+    [
+        torch.zeros(3, 4),
+        torch.zeros(0, 4),
+        torch.ones(4),
+        torch.full((3, 4), torch.nan),
+        torch.full((3, 4), torch.inf),
+        torch.full((3, 4), 1e-170, dtype=torch.float64),
+        torch.full((3, 4), 1e170, dtype=torch.float64),
+        torch.arange(6).view(2, 3),
+    ],
+)
+def test_rows_without_usable_squares_are_refused(rows):
+    with pytest.raises(SettingsError, match="squares finite and not all zero"):
         RowSpace.fit(rows)
 
 
