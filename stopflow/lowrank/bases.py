@@ -47,8 +47,8 @@ class Turn:
 
     @property
     def sound(self) -> bool:
-        """Whether about half of the digits are left."""
-        return self.wear < 0.1 / math.sqrt(torch.finfo(self.coefficient.dtype).eps)
+        """Whether two thirds of the digits are left."""
+        return self.wear < torch.finfo(self.coefficient.dtype).eps ** (-1 / 3)
 
 
 def turn(core: Tensor, gamma: Tensor, energy: Tensor, summed: Tensor | None = None) -> Turn:
@@ -61,7 +61,7 @@ def turn(core: Tensor, gamma: Tensor, energy: Tensor, summed: Tensor | None = No
     gamma, energy
         C = U^T A and A^T A, each (g, r, r), of the dtype that the result shall have.
     summed
-        Sizes of the terms whose sum a column of A is, (g, r); None where columns of A are no sums.
+        Squared sizes of the terms whose sum a column of A is, (g, r); None where it is no sum.
     """
     negative = torch.bmm(core.mT, torch.add(gamma, core, alpha=-0.5))  # -Y
     gram = (energy - negative).sub_(negative.mT)
@@ -69,9 +69,8 @@ def turn(core: Tensor, gamma: Tensor, energy: Tensor, summed: Tensor | None = No
     inverse = torch.linalg.solve_triangular(
         upper.mT, _identities(gram.shape, gram.dtype, gram.device), upper=False
     ).mT
-    parts = torch.linalg.vector_norm(core, dim=1)
-    parts += _diagonal(energy).sqrt() if summed is None else summed
-    worn = torch.linalg.vector_norm(parts.unsqueeze(2) * inverse, dim=(1, 2))
+    parts = core.square().sum(dim=1).add_(_diagonal(energy) if summed is None else summed)
+    worn = torch.linalg.vector_norm(parts.sqrt_().unsqueeze(2) * inverse, dim=(1, 2))
     wear = float(worn.amax()) ** 2 / core.shape[1]
     coefficient = torch.bmm(core, inverse).to(gamma.dtype)
     inverse = inverse.to(gamma.dtype)
@@ -149,8 +148,8 @@ def move(push: Push) -> tuple[Moved, float]:
     """Move the bases of layers of equal rank; also return how much rounding it costs.
 
     The cost is 1 for bases that hardly change and grows with the condition of K1 and with what
-    cancels in it. Where the Gram form would lose more than half the digits (K1 nearly
-    rank-deficient) Householder QR takes over, which always succeeds.
+    cancels in it. Where the Gram form would lose more than a third of the digits (K1
+    nearly rank-deficient) Householder QR takes over, which always succeeds.
     """
     if push.along is None:
         return _move_along_gradients(push)
@@ -169,8 +168,8 @@ def _move_along_gradients(push: Push) -> tuple[Moved, float]:
         other.mul_(scale)
         through.mul_(scale)
     gamma, energy = torch.bmm(own.mT, other), torch.bmm(other.mT, through)
-    summed = torch.linalg.vector_norm(other, dim=1)
-    summed.mul_(torch.linalg.vector_norm(kernel, dim=(1, 2)).sqrt_().unsqueeze(1))
+    summed = other.square().sum(dim=1)
+    summed.mul_(torch.linalg.vector_norm(kernel, dim=(1, 2)).unsqueeze(1))
     turned, core = _turn_both(push, gamma, energy, summed)
     if not turned.sound:
         along = [
