@@ -13,13 +13,13 @@ the step along the tangent vector followed by truncation. Between the steps that
 (`cadence`) the fixed-rank step is taken.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from stopflow.lowrank.bases import Push, moved_to
+from stopflow.lowrank.bases import Moved, Push
 from stopflow.lowrank.dlrt import FixedRank
 from stopflow.lowrank.factors import LowRankLayer
 from stopflow.lowrank.moments import CoreRule, Group
@@ -28,41 +28,35 @@ from stopflow.lowrank.tape import Tape
 from stopflow.lowrank.truncate import truncated_core
 
 
-class Adaptive:
+class Adaptive(FixedRank):
     """Integrator of rank-adaptive layers."""
 
-    passes = 1
-
     def __init__(self, layers: Sequence[LowRankLayer], settings: StepSettings) -> None:
-        self._fixed = FixedRank(layers, settings, passes=1)
+        super().__init__(layers, settings, passes=1)
         self._augments = False
 
     def turn_bases(self, tapes: Sequence[Tape], *, learning_rate: float) -> None:
         """Take the step; every `cadence` steps the augmented one."""
-        fixed = self._fixed
-        self._augments = (fixed.count + 1) % fixed.settings.cadence == 0
+        self._augments = (self.count + 1) % self.settings.cadence == 0
         if not self._augments:
-            fixed.turn_bases(tapes, learning_rate=learning_rate)
+            super().turn_bases(tapes, learning_rate=learning_rate)
             return
-        fixed.count += 1
+        self.count += 1
         for i, tape in enumerate(tapes):
-            group = fixed.group([i], [tape])
-            push = fixed.push(group, [], learning_rate, formed=True)
+            group = self.group([i], [tape])
+            push = self.push(group, [], learning_rate, formed=True)
             self._augmented_step(group, push, learning_rate)
 
     def finish(self, tapes: Sequence[Tape], *, learning_rate: float) -> None:
         """Complete a fixed-rank step."""
         if self._augments:
-            self._fixed.refresh()
+            self.refresh()
         else:
-            self._fixed.finish(tapes, learning_rate=learning_rate)
-
-    def revert(self) -> None:
-        """Never needed: there is one sweep."""
+            super().finish(tapes, learning_rate=learning_rate)
 
     def _augmented_step(self, group: Group, push: Push, rate: float) -> None:
         (layer,), (tape,), (moments,) = group.layers, group.tapes, group.moments
-        fixed, rule, dtype = self._fixed, self._fixed.rule, layer.U.dtype
+        rule, dtype = self.rule, layer.U.dtype
         step = float(push.step)
         if isinstance(rule, CoreRule) or push.along is None:
             on_u, on_v, gradient = _gradient_complements(tape)
@@ -73,35 +67,23 @@ class Adaptive:
         core = _padded(push.core[0].double(), gradient) - step * gradient
         p, s, q = truncated_core(
             core,
-            theta=fixed.settings.theta,
-            lowest=fixed.settings.min_rank,
-            highest=fixed.settings.max_rank or layer.full_rank,
+            theta=self.settings.theta,
+            lowest=self.settings.min_rank,
+            highest=self.settings.max_rank or layer.full_rank,
         )
         r = layer.rank
         u, wear_u = on_u.turned(layer.U.data, p)
         v, wear_v = on_v.turned(layer.V.data, q)
-        fixed.worn += max(wear_u, wear_v)
+        self.worn += max(wear_u, wear_v)
         if isinstance(rule, CoreRule):
             if "m" in moments:
                 ambient = rule.blend(_padded(moments["m"].double(), gradient), gradient)
                 moments["m"] = (p.mT @ ambient @ q).to(dtype)
         else:
             left, right = p[None, :r].to(dtype), q[None, :r].to(dtype)
-            moved = moved_to([tape], [u], [v], left=left, right=right, core=s[None])
+            moved = Moved(u=[u], v=[v], left=left, right=right, core=s[None])
             rule.follow(group, push.bases, moved)
         layer.set_factors(u, s.to(dtype), v)
-
-    def stored(self) -> int:
-        """Return the number of values kept besides the parameters: moments and buffers."""
-        return self._fixed.stored()
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """Return the moments and counters as tensors."""
-        return self._fixed.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Take back what `state_dict` returned."""
-        self._fixed.load_state_dict(state)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -142,8 +124,8 @@ def _complement(
 ) -> _Complement:
     """Orthonormalise A - U gamma through its Gram energy - gamma^T gamma.
 
-    Directions whose energy is rounding beside that of A itself are left out: their columns of Q
-    would be noise.
+    Directions whose energy is rounding beside that of A itself, below 1e-10 of it or more, are left
+    out: their columns of Q would be noise. The step is exact up to them, up to 1e-5 of ||A||.
     """
     values, vectors = torch.linalg.eigh(energy - gamma.mT @ gamma)
     total = torch.diagonal(energy).sum()

@@ -20,6 +20,8 @@ from torch import Tensor
 from stopflow.lowrank.factors import LowRankLayer, positive_qr
 from stopflow.lowrank.tape import Tape
 
+_NOTHING = torch.empty(0)
+
 Bases = tuple[Tensor, Tensor]
 """U and V of a layer, or anything of their shapes."""
 
@@ -132,7 +134,7 @@ class Moved:
     core
         M^T T N, (g, r, r).
     xv, deltau
-        x V1 and delta U1, (g, batch, r).
+        x V1 and delta U1, (g, batch, r); empty until `seen_by` where no turn gave them.
     """
 
     u: Sequence[Tensor]
@@ -140,8 +142,16 @@ class Moved:
     left: Tensor
     right: Tensor
     core: Tensor
-    xv: Tensor
-    deltau: Tensor
+    xv: Tensor = _NOTHING
+    deltau: Tensor = _NOTHING
+
+    def seen_by(self, tapes: Sequence[Tape]) -> "Moved":
+        """Return it with the batch's products, computed if they are not there."""
+        if not self.xv.numel():
+            on_v, on_u = zip(tapes, self.v, strict=True), zip(tapes, self.u, strict=True)
+            self.xv = torch.stack([torch.mm(tape.x, v) for tape, v in on_v])
+            self.deltau = torch.stack([torch.mm(tape.delta, u) for tape, u in on_u])
+        return self
 
 
 def move(push: Push) -> tuple[Moved, float]:
@@ -206,7 +216,8 @@ def _move_along(push: Push, along: Sequence[Bases]) -> tuple[Moved, float]:
         return _move_by_qr(push, along), 1.0
     u, v = _new_bases(push, turned, [a.T for a in sides], turned.inverse)
     left, right = turned.overlap.split(len(along))
-    return moved_to(push.tapes, u, v, left=left, right=right, core=core), turned.wear
+    moved = Moved(u=u, v=v, left=left, right=right, core=core)
+    return moved.seen_by(push.tapes), turned.wear
 
 
 def _by_side(pairs: Sequence[Bases]) -> list[Tensor]:
@@ -263,22 +274,8 @@ def _move_by_qr(push: Push, along: Sequence[Bases]) -> Moved:
             overlaps.append(basis.mT @ q)
     lefts, rights = torch.stack(left), torch.stack(right)
     turned = (lefts.mT @ cores @ rights).to(dtype)
-    return moved_to(push.tapes, u, v, left=lefts.to(dtype), right=rights.to(dtype), core=turned)
-
-
-def moved_to(
-    tapes: Sequence[Tape],
-    u: Sequence[Tensor],
-    v: Sequence[Tensor],
-    *,
-    left: Tensor,
-    right: Tensor,
-    core: Tensor,
-) -> Moved:
-    """Return `Moved` with the batch's products computed afresh."""
-    xv = torch.stack([torch.mm(tape.x, own) for tape, own in zip(tapes, v, strict=True)])
-    deltau = torch.stack([torch.mm(tape.delta, own) for tape, own in zip(tapes, u, strict=True)])
-    return Moved(u=u, v=v, left=left, right=right, core=core, xv=xv, deltau=deltau)
+    moved = Moved(u=u, v=v, left=lefts.to(dtype), right=rights.to(dtype), core=turned)
+    return moved.seen_by(push.tapes)
 
 
 def orthonormality_defect(basis: Tensor) -> float:

@@ -34,7 +34,7 @@ class FixedRank:
         self.layers, self.settings = list(layers), settings
         self.rule = choose_rule(settings)
         self.moments = [self.rule.start(layer) for layer in layers]
-        self.spare = [(layer.U.data.clone(), layer.V.data.clone()) for layer in layers]
+        self.spare: dict[int, Bases] = {}
         self.count, self.worn = 0, 0.0
         self._before: list[tuple[Tensor, Tensor, Tensor]] = []
         self._known: dict[str, Tensor] = {}
@@ -122,14 +122,14 @@ class FixedRank:
     def _spare_for(self, i: int) -> Bases:
         """Return buffers of the shapes that the bases of layer `i` have now."""
         layer = self.layers[i]
-        if self.spare[i][0].shape != layer.U.shape:
+        if i not in self.spare or self.spare[i][0].shape != layer.U.shape:
             self.spare[i] = torch.empty_like(layer.U.data), torch.empty_like(layer.V.data)
         return self.spare[i]
 
     def stored(self) -> int:
         """Return the number of values kept besides the parameters: moments and buffers."""
         kept = [value for moments in self.moments for value in moments.values()]
-        kept += [buffer for pair in self.spare for buffer in pair]
+        kept += [buffer for pair in self.spare.values() for buffer in pair]
         return sum(value.numel() for value in kept if value.ndim)
 
     def state_dict(self) -> dict[str, Tensor]:

@@ -170,6 +170,7 @@ class TangentMomentum:
 
     def follow(self, group: Group, old: Sequence[Bases], moved: Moved) -> None:
         """Project momentum M + G on the new tangent space."""
+        moved.seen_by(group.tapes)
         for i, ((u, v), tape, kept) in enumerate(zip(old, group.tapes, group.moments, strict=True)):
             k, ell, left, right = kept["k"], kept["l"], moved.left[i], moved.right[i]
             core = u.mT @ k
