@@ -13,7 +13,8 @@ from typing import Literal
 from stopflow.errors import FormatError
 from stopflow.io.bka import BkaFile, read_bka_file
 from stopflow.io.columns import QUANTITIES
-from stopflow.io.rows import SheetRow, file_key
+from stopflow.io.names import file_key
+from stopflow.io.rows import SheetRow
 from stopflow.io.text import decode, to_single_byte
 from stopflow.io.workbook import (
     TRUTH,
@@ -84,9 +85,9 @@ def read_experiment(
     SettingsError
         When `time_unit` is no unit of time.
     """
-    reading = read_workbooks(folder)
-    rows = rows_by_file(reading)
     paths = trace_files(folder)
+    reading = read_workbooks(folder, [path.name for path in paths])
+    rows = rows_by_file(reading)
     experiment = name or folder.resolve().name
     problems = list(reading.problems)
     shots = []

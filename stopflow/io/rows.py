@@ -1,24 +1,27 @@
-"""One sheet of a workbook to rows of values, every cell that cannot be used reported."""
+"""Rows of a table to values in our units; every cell that cannot be used is reported."""
 
 import math
 import re
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from stopflow.io.columns import QUANTITIES, Header, match_headers
+from stopflow.io.columns import QUANTITIES
+from stopflow.io.headers import Header, bare_unit, fold_name
+from stopflow.io.layout import UNIT_NAMES, Head
+from stopflow.io.names import FileNames, as_text, file_key
 from stopflow.io.sheets import Cell, Sheet
-from stopflow.io.units import Scale, fold_unit, parse_quantity
+from stopflow.io.units import Scale, find_scale, fold_unit, parse_quantity, without_uncertainty
 from stopflow.trace import Problem
-
-HEADER_WITHIN = 30
-"""Rows in which the header is looked for."""
 
 BELOW_IS_CELSIUS = 200.0
 """A temperature without a unit is in degrees Celsius below this, in kelvin above."""
 
-EMPTY_WORDS = frozenset({"", "-", "–", "—", "n/a", "na", "none", "n.a."})
+EMPTY_WORDS = frozenset(
+    {"", "-", "–", "—", "--", "n/a", "na", "none", "n.a.", "n.d.", "nd", "n.m."}
+)
+
+SAME_AS_ABOVE = frozenset({'"', "''", "”", "“", "〃", "ditto", "dito", "idem"})
 
 VALID: dict[str, tuple[str, Callable[[float], bool]]] = {
     "rate": ("a number greater than 0", lambda value: value > 0),
@@ -34,7 +37,7 @@ VALID: dict[str, tuple[str, Callable[[float], bool]]] = {
 _TEXTS = ("file", "substrate")
 _COUNTS = ("replicate", "channel")
 _PATH = re.compile(r"[/\\]|^[A-Za-z]:|^\.\.?$")
-_OWN_COLUMNS = frozenset({"verdict", "k_stderr_per_s"})
+_BEFORE_COUNT = re.compile(r"^(?:#|no\.?|nr\.?|r|rep\.?|replicate)\s*(?=\d)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,76 +68,56 @@ class SheetRow:
     place: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SheetTable:
-    """A sheet understood.
+@dataclass(slots=True, kw_only=True)
+class RowReader:
+    """Reads rows of one table and collects what is wrong with them.
 
     Attributes
     ----------
-    columns
-        Quantity -> column place, e.g. ``"sheet 'Sheet1', column B"``.
+    sheet, head
+        The sheet, and the table's header.
+    names
+        Files of the folder.
+    chosen
+        Quantity -> (column, header).
+    numbers
+        Number in the column of file names -> the file it stands for.
+    problems
+        What was found so far.
+    filled
+        Quantities with a value.
+    assumed
+        Quantity -> its largest value whose unit was assumed.
+    taken_for
+        Name as written -> the file it was taken for, where they differ.
     """
 
     sheet: Sheet
-    columns: Mapping[str, str]
-    rows: tuple[SheetRow, ...]
-    problems: tuple[Problem, ...]
-
-
-def file_key(name: str) -> str:
-    """Return what two spellings of a file name share: case and the ending do not count."""
-    plain = unicodedata.normalize("NFC", name).strip().casefold()
-    return plain.removesuffix(".bka")
-
-
-def parse_sheet(sheet: Sheet) -> SheetTable | None:
-    """Return the table of a sheet; None when it has no column of file names."""
-    top = _header_row(sheet)
-    if top is None:
-        return None
-    texts = [_as_text(cell) for cell in sheet.rows[top]]
-    if _OWN_COLUMNS <= set(texts):
-        return None
-    chosen, passed_over = match_headers(texts)
-    reader = _RowReader(sheet=sheet, texts=texts, chosen=chosen)
-    rows = [row for number in range(top + 1, len(sheet.rows)) if (row := reader.read_row(number))]
-    reader.note_columns(passed_over)
-    return SheetTable(
-        sheet=sheet,
-        columns={key: sheet.column_place(column) for key, (column, _) in chosen.items()},
-        rows=tuple(rows),
-        problems=tuple(reader.problems),
-    )
-
-
-def _header_row(sheet: Sheet) -> int | None:
-    """Return the first row with a file-name column and another known one, else with only that."""
-    only_names = None
-    for number, row in enumerate(sheet.rows[:HEADER_WITHIN]):
-        chosen, _ = match_headers([_as_text(cell) for cell in row])
-        if "file" in chosen and len(chosen) > 1:
-            return number
-        if only_names is None and "file" in chosen and len([c for c in row if c != ""]) > 1:
-            only_names = number
-    return only_names
-
-
-@dataclass(slots=True, kw_only=True)
-class _RowReader:
-    """Reads rows of one sheet and collects what is wrong with them."""
-
-    sheet: Sheet
-    texts: Sequence[str]
+    head: Head
+    names: FileNames
     chosen: Mapping[str, tuple[int, Header]]
+    numbers: Mapping[str, str]
     problems: list[Problem] = field(default_factory=list)
-    _assumed: set[str] = field(default_factory=set)
-    _filled: set[str] = field(default_factory=lambda: {"file"})
+    filled: set[str] = field(default_factory=lambda: {"file"})
+    assumed: dict[str, float] = field(default_factory=dict)
+    taken_for: dict[str, str] = field(default_factory=dict)
     _seen: dict[tuple[str, int | None], SheetRow] = field(default_factory=dict)
+    _not_counted: dict[str, list[tuple[str, Cell]]] = field(default_factory=dict)
+
+    def written_name(self, number: int) -> str:
+        """Return what stands in a row's cell for the file name."""
+        cells, column = self.sheet.rows[number], self.head.file_column
+        return as_text(cells[column]) if column < len(cells) else ""
+
+    def find_file(self, written: str) -> str | None:
+        """Return the file of the folder that a name stands for; None when there is none."""
+        if written in self.names:
+            return written
+        return self.numbers.get(written) or self.names.find_similar(written)
 
     def read_row(self, number: int) -> SheetRow | None:
+        """Read the row of a file; None when it has no name or its file had a row before."""
         cells = self.sheet.rows[number]
-        if all(cell == "" for cell in cells):
-            return None
         name = self._file_name(number)
         if not name:
             return None
@@ -142,11 +125,12 @@ class _RowReader:
         for key, (column, header) in self.chosen.items():
             if key == "file" or column >= len(cells):
                 continue
-            entry = self._entry(key, header, cells[column], number, column)
+            cell = self._with_unit(cells, header, column)
+            entry = self.read_value(key, header, cell, number=number, column=column)
             if entry:
                 entries[key] = entry
-            elif key in _COUNTS and _as_text(cells[column]):
-                extra[header.text] = _as_text(cells[column])
+            elif key in _COUNTS and as_text(cells[column]):
+                extra[header.text] = as_text(cells[column])
         channel = int(float(entries.pop("channel").value)) if "channel" in entries else None
         row = SheetRow(
             file=name,
@@ -157,125 +141,58 @@ class _RowReader:
         )
         return row if self._is_new(row) else None
 
-    def _file_name(self, number: int) -> str:
-        cells, column = self.sheet.rows[number], self.chosen["file"][0]
-        name = _as_text(cells[column]) if column < len(cells) else ""
-        place = self.sheet.place(number, column)
-        if not name:
-            shown = " ".join(_as_text(cell) for cell in cells if cell != "")
-            self._report(place, f"no file name in the row {shown[:60]!r}", "a name", "warning")
-        elif name.startswith("="):
-            self._report(place, repr(name), "a file name; the formula has no stored value")
-        elif _PATH.search(name):
-            self._report(place, repr(name), "a name inside this folder, not a path")
-            return ""
-        return "" if name.startswith("=") else name
-
-    def _is_new(self, row: SheetRow) -> bool:
-        first = self._seen.setdefault((file_key(row.file), row.channel), row)
-        if first is row:
-            return True
-        same = {key: entry.value for key, entry in first.entries.items()} == {
-            key: entry.value for key, entry in row.entries.items()
-        }
-        found = f"{row.file!r} again, {'with the same' if same else 'with other'} values"
-        expected = f"one row a file; the first ({first.place}) is used"
-        self._report(row.place, found, expected, "warning" if same else "error")
-        return False
-
-    def _extra(self, number: int) -> dict[str, str]:
-        used = {column for column, _ in self.chosen.values()}
-        extra: dict[str, str] = {}
-        for column, cell in enumerate(self.sheet.rows[number]):
-            if column in used or cell == "":
-                continue
-            header = self.texts[column] if column < len(self.texts) else ""
-            place = self.sheet.column_place(column)
-            extra[place if not header or header in extra else header] = _as_text(cell)
-        return extra
-
-    def _entry(
-        self, key: str, header: Header, cell: Cell, number: int, column: int
+    def read_value(
+        self, key: str, header: Header, cell: Cell, *, number: int, column: int
     ) -> Entry | None:
+        """Read the cell of a quantity; None when it is empty or cannot be used."""
         place = self.sheet.place(number, column)
-        if isinstance(cell, str) and cell.casefold() in EMPTY_WORDS:
+        if isinstance(cell, str) and cell.casefold() in EMPTY_WORDS | SAME_AS_ABOVE:
             return None
-        self._filled.add(key)
+        self.filled.add(key)
         if isinstance(cell, str) and cell.startswith("="):
-            self._report(
+            self.report(
                 place, repr(cell), "a value; the formula has none stored: open, calculate, save"
             )
             return None
         if key in _TEXTS:
-            return Entry(value=_as_text(cell), place=place)
-        read = parse_quantity(cell) if isinstance(cell, str) else (cell, "")
+            return Entry(value=as_text(cell), place=place)
+        read = _number(cell, counts=key in _COUNTS)
         level: Literal["error", "warning"] = "warning" if key in _COUNTS else "error"
         if read is None or not math.isfinite(read[0]):
-            self._report(place, repr(cell), f"a number ({QUANTITIES[key].meaning})", level)
+            if key in _COUNTS:
+                self._not_counted.setdefault(key, []).append((place, cell))
+            else:
+                self.report(place, repr(cell), f"a number ({QUANTITIES[key].meaning})")
             return None
         value, unit = read
         scale = self._scale(key, header, value, unit)
         if scale is None and unit:
-            units = ", ".join(QUANTITIES[key].units or ()) or "none"
-            self._report(place, repr(cell), f"a number with a known unit ({units})", level)
+            expected = f"a number with a known unit ({QUANTITIES[key].usual})"
+            self.report(place, repr(cell), expected, level)
             return None
         ours = scale.to_ours(value) if scale else value
         expected, valid = VALID.get(key, ("", lambda _: True))
         if not valid(ours):
-            self._report(place, repr(cell), f"{expected} ({QUANTITIES[key].meaning})", level)
+            self.report(place, repr(cell), f"{expected} ({QUANTITIES[key].meaning})", level)
             return None
         return Entry(value=ours, place=place, has_unit=scale is not None)
 
-    def _scale(self, key: str, header: Header, value: float, unit: str) -> Scale | None:
-        """Return the scale of a value: its own unit, the header's, or the assumed one."""
-        units = QUANTITIES[key].units or {}
-        if unit:
-            return units.get(fold_unit(unit))
-        if header.scale:
-            return header.scale
-        self._assumed.add(key)
-        if key == "temperature":
-            return units["c" if value < BELOW_IS_CELSIUS else "k"]
-        assumed = QUANTITIES[key].assumed
-        return units[fold_unit(assumed)] if assumed else None
+    def report_not_counted(self) -> None:
+        """Report the replicates and channels that are no numbers, a line for each column."""
+        for key, cells in self._not_counted.items():
+            place, cell = cells[0]
+            more = f" and {len(cells) - 1} more like it" if len(cells) > 1 else ""
+            expected = f"a number ({QUANTITIES[key].meaning}); kept as text"
+            self.report(place, f"{cell!r}{more}", expected, "warning")
 
-    def note_columns(self, passed_over: Mapping[int, Header]) -> None:
-        """Say which column was taken for what, and in which unit."""
-        for key, (column, header) in self.chosen.items():
-            unit, level = self._unit_remark(key, header)
-            unit = unit if key in self._filled else ", but empty"
-            found = f"column {header.text!r} taken as {QUANTITIES[key].meaning}{unit}"
-            self._report(self.sheet.column_place(column), found, "", level)
-        for column, header in passed_over.items():
-            meaning, place = QUANTITIES[header.quantity].meaning, self.sheet.column_place(column)
-            if header.quantity in self.chosen:
-                used = self.chosen[header.quantity][1].text
-                found = f"column {header.text!r} kept as it is: {used!r} is the {meaning}"
-                self._report(place, found, "", "note")
-            else:
-                units = ", ".join(QUANTITIES[header.quantity].units or ())
-                found = f"column {header.text!r} not used: {header.unit!r} is no unit of {meaning}"
-                self._report(place, found, f"one of {units}", "warning")
-
-    def _unit_remark(self, key: str, header: Header) -> tuple[str, Literal["note", "warning"]]:
-        if header.unit:
-            return f", in {header.unit}", "note"
-        if key not in self._assumed or not QUANTITIES[key].units:
-            return "", "note"
-        if key == "start":
-            return ", in the time unit of each file", "note"
-        if key == "temperature":
-            return f", no unit: below {BELOW_IS_CELSIUS:g} °C, above K", "note"
-        level: Literal["note", "warning"] = "note" if key == "rate" else "warning"
-        return f", no unit: taken as {QUANTITIES[key].assumed}", level
-
-    def _report(
+    def report(
         self,
         where: str,
         found: str,
         expected: str,
         level: Literal["error", "warning", "note"] = "error",
     ) -> None:
+        """Add a problem of this workbook."""
         problem = Problem(
             experiment="",
             file=self.sheet.book,
@@ -286,6 +203,71 @@ class _RowReader:
         )
         self.problems.append(problem)
 
+    def _with_unit(self, cells: Sequence[Cell], header: Header, column: int) -> Cell:
+        """Return a cell with the unit that stands in a column of units beside it."""
+        cell, beside = cells[column], column + 1
+        named = beside < len(self.head.texts) and fold_name(self.head.texts[beside]) in UNIT_NAMES
+        unit = cells[beside] if named and beside < len(cells) else ""
+        has_none = isinstance(cell, float) and not header.unit and isinstance(unit, str)
+        return f"{as_text(cell)} {unit}" if has_none and unit else cell
 
-def _as_text(cell: Cell) -> str:
-    return cell if isinstance(cell, str) else f"{cell:.15g}"
+    def _file_name(self, number: int) -> str:
+        name = self.written_name(number)
+        place = self.sheet.place(number, self.head.file_column)
+        if not name:
+            shown = " ".join(as_text(cell) for cell in self.sheet.rows[number] if cell != "")
+            self.report(place, f"no file name in the row {shown[:60]!r}", "a name", "warning")
+        elif name.startswith("="):
+            self.report(place, repr(name), "a file name; the formula has no stored value")
+            return ""
+        elif _PATH.search(name):
+            self.report(place, repr(name), "a name inside this folder, not a path")
+            return ""
+        file = self.find_file(name) or name
+        if file != name:
+            self.taken_for[name] = file
+        return file
+
+    def _is_new(self, row: SheetRow) -> bool:
+        first = self._seen.setdefault((file_key(row.file), row.channel), row)
+        if first is row:
+            return True
+        same = {key: entry.value for key, entry in first.entries.items()} == {
+            key: entry.value for key, entry in row.entries.items()
+        }
+        found = f"{row.file!r} again, {'with the same' if same else 'with other'} values"
+        expected = f"one row a file; the first ({first.place}) is used"
+        self.report(row.place, found, expected, "warning" if same else "error")
+        return False
+
+    def _extra(self, number: int) -> dict[str, str]:
+        used = {column for column, _ in self.chosen.values()}
+        texts = self.head.texts
+        extra: dict[str, str] = {}
+        for column, cell in enumerate(self.sheet.rows[number]):
+            outside = column < len(texts) and column not in self.head.columns
+            if column in used or cell == "" or outside:
+                continue
+            header = texts[column] if column < len(texts) else ""
+            place = self.sheet.column_place(column)
+            extra[place if not header or header in extra else header] = as_text(cell)
+        return extra
+
+    def _scale(self, key: str, header: Header, value: float, unit: str) -> Scale | None:
+        """Return the scale of a value: its own unit, the header's, or the assumed one."""
+        units = QUANTITIES[key].units or {}
+        if unit:
+            return find_scale(units, bare_unit(unit))
+        if header.scale:
+            return header.scale
+        self.assumed[key] = max(value, self.assumed.get(key, value))
+        if key == "temperature":
+            return units["c" if value < BELOW_IS_CELSIUS else "k"]
+        assumed = QUANTITIES[key].assumed
+        return units[fold_unit(assumed)] if assumed else None
+
+
+def _number(cell: Cell, *, counts: bool) -> tuple[float, str] | None:
+    if not isinstance(cell, str):
+        return cell, ""
+    return parse_quantity(_BEFORE_COUNT.sub("", cell) if counts else without_uncertainty(cell))

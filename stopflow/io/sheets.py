@@ -1,18 +1,22 @@
 """Workbooks of any kind to grids of cells: xlsx, xls, ods, CSV.
 
 What a file is decides its content, not its ending: a CSV that was renamed is read as one.
-Dimension records are not trusted, merged cells all hold the value shown, error values stay
-visible as text (``"#N/A"``), and a formula whose value was never stored is evaluated when it is
-arithmetic and otherwise stays visible (``"=VLOOKUP(...)"``).
+Dimension records are not trusted, merged cells all hold the value shown, a unit that a number
+format shows stands behind the number, error values stay visible as text (``"#N/A"``), and a formula
+whose value was never stored is evaluated when it is arithmetic and otherwise stays visible
+(``"=VLOOKUP(...)"``). Hidden sheets come last.
 """
 
 import csv
 import datetime
 import io
+import re
 import warnings
 import zipfile
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from xml.etree.ElementTree import ParseError
 
@@ -25,6 +29,7 @@ from python_calamine import CalamineError, CalamineWorkbook
 from stopflow.errors import FormatError
 from stopflow.io.formula import evaluate_formula
 from stopflow.io.text import decode, split_lines, to_single_byte
+from stopflow.io.units import is_unit
 
 ENDINGS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".csv", ".tsv")
 
@@ -37,6 +42,10 @@ MOST_CELLS = 1_000_000
 _ZIP = b"PK\x03\x04"
 _OLE = b"\xd0\xcf\x11\xe0"
 _DELIMITERS = "\t;,"
+_LOOKED_AT = 50_000
+_QUOTED = re.compile(r'"[^"]*"')
+_BEHIND_NUMBER = re.compile(r'(?:[0#?]|General)((?:"[^"]*"|\\.|\[\$[^\]]*\]|\s)+)$')
+_FORMAT_SIGNS = re.compile(r'["\\]|\[\$|(?:-\w+)?\]')
 _BROKEN = (zipfile.BadZipFile, InvalidFileException, ParseError, KeyError, ValueError, TypeError)
 
 
@@ -54,25 +63,48 @@ class Sheet:
         Cells row by row; rows may differ in length.
     lines
         Line of each row in a text file; empty otherwise.
+    hidden_columns
+        Those a spreadsheet program would not show.
+    is_turned
+        True when a row here is a column of the file.
     """
 
     book: str
     name: str
     rows: tuple[tuple[Cell, ...], ...]
     lines: tuple[int, ...] = ()
+    hidden_columns: frozenset[int] = frozenset()
+    is_turned: bool = False
+
+    def turned(self) -> "Sheet":
+        """Return the sheet with its rows as columns; places stay those of the file."""
+        rows = tuple(zip_longest(*self.rows, fillvalue=""))
+        return replace(self, rows=rows, hidden_columns=frozenset(), is_turned=True)
 
     def place(self, row: int, column: int) -> str:
         """Say where a cell is, e.g. ``"sheet 'Sheet1', cell B4"`` for row 3, column 1."""
+        if self.is_turned:
+            row, column = column, row
         if self.lines:
             return f"line {self.lines[row]}, column {column + 1}"
         return f"sheet '{self.name}', cell {get_column_letter(column + 1)}{row + 1}"
 
     def row_place(self, row: int) -> str:
         """Say where a row is."""
-        return f"line {self.lines[row]}" if self.lines else f"sheet '{self.name}', row {row + 1}"
+        return self._column_place(row) if self.is_turned else self._row_place(row)
 
     def column_place(self, column: int) -> str:
         """Say where a column is."""
+        return self._row_place(column) if self.is_turned else self._column_place(column)
+
+    def whole_place(self) -> str:
+        """Say which sheet of its file this is; ``""`` for the only one of a text file."""
+        return f"sheet '{self.name}'" if self.name else ""
+
+    def _row_place(self, row: int) -> str:
+        return f"line {self.lines[row]}" if self.lines else f"sheet '{self.name}', row {row + 1}"
+
+    def _column_place(self, column: int) -> str:
         if self.lines:
             return f"column {column + 1}"
         return f"sheet '{self.name}', column {get_column_letter(column + 1)}"
@@ -112,7 +144,7 @@ def _read_xlsx(data: bytes, *, book: str) -> list[Sheet]:
         values = openpyxl.load_workbook(io.BytesIO(data), data_only=True)
         formulas = openpyxl.load_workbook(io.BytesIO(data)) if _has_formulas(data) else None
     sheets = []
-    for worksheet in values.worksheets:
+    for worksheet in sorted(values.worksheets, key=lambda sheet: sheet.sheet_state != "visible"):
         if worksheet.max_row * worksheet.max_column > MOST_CELLS:
             raise FormatError(
                 book,
@@ -121,7 +153,14 @@ def _read_xlsx(data: bytes, *, book: str) -> list[Sheet]:
                 expected=f"at most {MOST_CELLS} cells; delete what lies far from the table",
             )
         grid = _Grid(worksheet, formulas[worksheet.title] if formulas else None)
-        sheets.append(Sheet(book=book, name=worksheet.title, rows=grid.rows()))
+        sheets.append(
+            Sheet(
+                book=book,
+                name=worksheet.title,
+                rows=grid.rows(),
+                hidden_columns=grid.hidden_columns(),
+            )
+        )
     return sheets
 
 
@@ -148,9 +187,26 @@ class _Grid:
     def rows(self) -> tuple[tuple[Cell, ...], ...]:
         height, width = self._values.max_row, self._values.max_column
         return tuple(
-            tuple(self._cell(row, column) for column in range(1, width + 1))
+            tuple(self._shown(row, column) for column in range(1, width + 1))
             for row in range(1, height + 1)
         )
+
+    def hidden_columns(self) -> frozenset[int]:
+        groups = [item for item in self._values.column_dimensions.values() if item.hidden]
+        last = self._values.max_column
+        return frozenset(
+            column - 1 for item in groups for column in range(item.min, min(item.max, last) + 1)
+        )
+
+    def _shown(self, row: int, column: int) -> Cell:
+        """Return a value with the unit that the cell's number format shows behind it."""
+        value = self._cell(row, column)
+        if isinstance(value, str):
+            return value
+        row, column = self._shown_at.get((row, column), (row, column))
+        behind = _BEHIND_NUMBER.search(self._values.cell(row, column).number_format.split(";")[0])
+        unit = _FORMAT_SIGNS.sub("", behind[1]).strip() if behind else ""
+        return f"{value:.15g} {unit}" if is_unit(unit) else value
 
     def _cell(self, row: int, column: int) -> Cell:
         row, column = self._shown_at.get((row, column), (row, column))
@@ -203,8 +259,8 @@ def _read_other(data: bytes, *, book: str) -> list[Sheet]:
 
 
 def _parse_text(text: str, *, book: str) -> Sheet:
-    head = next((line for line in split_lines(text) if line.strip()), "")
-    delimiter = max(_DELIMITERS, key=head.count)
+    shown = [_QUOTED.sub("", line) for line in split_lines(text[:_LOOKED_AT])]
+    delimiter = max(_DELIMITERS, key=lambda sign: _regularity(shown, sign))
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     rows, lines, line = [], [], 1
     try:
@@ -217,6 +273,12 @@ def _parse_text(text: str, *, book: str) -> Sheet:
             book, where=f"line {line}", found=str(error), expected="a table of text"
         ) from error
     return Sheet(book=book, name="", rows=_cells(rows), lines=tuple(lines))
+
+
+def _regularity(lines: Iterable[str], delimiter: str) -> int:
+    """Return how many lines agree in the number of a delimiter, at least one a line."""
+    counts = Counter(line.count(delimiter) for line in lines)
+    return max((number for count, number in counts.items() if count), default=0)
 
 
 def _cells(rows: Iterable[Iterable[object]]) -> tuple[tuple[Cell, ...], ...]:

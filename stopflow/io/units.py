@@ -1,7 +1,8 @@
 """Numbers and units as people write them, converted to s, mol/L, K and s^-1.
 
-A unit is found in its quantity's table after `fold_unit`: Unicode variants, blanks, case and the
-signs ``^ · * _`` do not count, so ``s⁻¹``, ``s^-1`` and ``S-1`` are one.
+A unit is found in its quantity's table by `find_scale`, after `fold_unit`: Unicode variants,
+blanks, case, brackets around exponents and the signs ``^ · * _ $`` do not count, so ``s⁻¹``,
+``s^(-1)`` and ``S-1`` are one.
 """
 
 import math
@@ -38,18 +39,27 @@ TIME = _spellings(
         Scale(60.0): "min mins minute minutes",
     }
 )
-CONCENTRATION = _spellings(
-    {
-        Scale(1.0): "m mol/l moll-1 mol/dm3 moldm-3 molar",
-        Scale(1e-3): "mm mmol/l mmoll-1 mmol/dm3 mmoldm-3 mol/m3 molm-3 millimolar",
-        Scale(1e-6): "um umol/l umoll-1 umol/dm3 umoldm-3 mmol/m3 micromolar",
-        Scale(1e-9): "nm nmol/l nmoll-1 nmol/dm3 nmoldm-3 nanomolar",
-        Scale(1e-12): "pm pmol/l pmoll-1 picomolar",
-    }
-)
+
+
+def _concentrations() -> dict[str, Scale]:
+    """Return molar units: ``mm``, ``mmol/l``, ``mmoll-1``, ``mmoldm-3``, ``millimolar``, ..."""
+    prefixes = (("", "", 0), ("m", "milli", -3), ("u", "micro", -6), ("n", "nano", -9))
+    litres = {"l": 0, "liter": 0, "litre": 0, "dm3": 0, "m3": 3, "ml": -3, "cm3": -3, "ul": -6}
+    table = {}
+    for prefix, long_prefix, power in (*prefixes, ("p", "pico", -12)):
+        table[f"{prefix}m"] = table[f"{long_prefix}molar"] = Scale(float(f"1e{power}"))
+        for volume, volume_power in litres.items():
+            scale = Scale(float(f"1e{power - volume_power}"))
+            inverse = f"{volume[:-1]}-3" if volume.endswith("3") else f"{volume}-1"
+            table[f"{prefix}mol/{volume}"] = table[f"{prefix}mol{inverse}"] = scale
+    return table
+
+
+CONCENTRATION = _concentrations()
 TEMPERATURE = _spellings(
     {
         Scale(1.0): "k kelvin",
+        Scale(5 / 9, 273.15 - 32 * 5 / 9): "°f degf fahrenheit",
         Scale(1.0, 273.15): "c °c oc degc degreec degreesc celsius gradc",
     }
 )
@@ -66,19 +76,66 @@ _NUMBER = re.compile(
     r"(?:\s*(?:[eE]|[x*×·]\s*10\s*\^?)\s*(?P<exponent>[+-]?\d+))?(?P<unit>.*)",
     re.DOTALL,
 )
+_UNCERTAINTY = re.compile(r"(?<=\d)\s*(?:±|\+/-|\+-)\s*[\d.,]+(?:[eE][+-]?\d+)?|(?<=\d)\(\d+\)")
 _THOUSANDS = re.compile(r"\d{1,3}(?:[ '’]\d{3})+(?=[.,]|$)")
+
+
+_LOOKALIKES = str.maketrans(
+    {**dict.fromkeys("µμ", "u"), **dict.fromkeys("º˚", "°"), **dict.fromkeys("⁻‐‑‒–—―−﹣－¯ˉ", "-")}
+)
+_DECORATION = re.compile(r"[\s^·*_.⋅×$\\{}]+|\+(?=\()")
+_BRACKETED_EXPONENT = re.compile(r"\((-?\d)\)")
+_POWER_OF_TEN = re.compile(r"10\+?(-?[1-9]\d?)([a-z/].*)")
+_PER_MILLISECOND = re.compile(r"\s*ms")
 
 
 def fold_unit(text: str) -> str:
     """Bring a unit to the spelling of the tables, e.g. ``" S⁻¹ "`` to ``"s-1"``."""
-    plain = unicodedata.normalize("NFKC", text).replace("−", "-").replace("–", "-")
-    plain = plain.replace("μ", "u").replace("º", "°")
-    return re.sub(r"[\s^·*_.⋅]+", "", plain).casefold()
+    plain = _DECORATION.sub("", _plain_signs(text.replace("\\mu", "u")))
+    return _BRACKETED_EXPONENT.sub(r"\1", plain).casefold()
+
+
+def _plain_signs(text: str) -> str:
+    """Replace what looks like a minus, a degree or a micro sign by the usual one."""
+    plain = text.replace("⁰C", "°C").translate(_LOOKALIKES)
+    return unicodedata.normalize("NFKC", plain)
+
+
+def find_scale(units: Mapping[str, Scale], text: str) -> Scale | None:
+    """Return what a unit means in one of the tables; None when it is not there.
+
+    ``ms-1`` is 1/ms; ``M s-1`` and ``m s-1`` are something else. A power of ten may stand before
+    it, as in ``10^-6 M``.
+    """
+    folded = fold_unit(text)
+    if folded == "ms-1" and not _PER_MILLISECOND.match(text):
+        return None
+    multiple = _POWER_OF_TEN.fullmatch(folded)
+    scale = units.get(multiple[2] if multiple else folded)
+    if not multiple or not scale or scale.offset:
+        return scale
+    return Scale(scale.factor * float(f"1e{multiple[1]}"))
+
+
+def is_unit(text: str) -> bool:
+    """Tell whether a text is a unit in one of the tables."""
+    tables = (TIME, CONCENTRATION, TEMPERATURE, RATE)
+    return any(find_scale(table, text) is not None for table in tables)
+
+
+def is_molar(text: str) -> bool:
+    """Tell a unit of concentration from what only folds to one, such as ``nm`` and ``mm``."""
+    return ("M" in text or "mol" in text.casefold()) and bool(find_scale(CONCENTRATION, text))
+
+
+def without_uncertainty(text: str) -> str:
+    """Leave out what stands behind ``±`` or as ``(4)`` behind the last digit; the unit stays."""
+    return _UNCERTAINTY.sub("", text)
 
 
 def parse_time_unit(text: str) -> float | None:
     """Return the unit's length in seconds; None when it is not a unit of time."""
-    scale = TIME.get(fold_unit(text))
+    scale = find_scale(TIME, text)
     return scale.factor if scale else None
 
 
@@ -94,7 +151,7 @@ def parse_quantity(text: str) -> tuple[float, str] | None:
     tuple
         The finite number, and the text behind it, stripped.
     """
-    plain = unicodedata.normalize("NFKC", text).replace("−", "-").strip()
+    plain = _plain_signs(text).strip()
     match = _NUMBER.fullmatch(plain)
     if not match:
         return None

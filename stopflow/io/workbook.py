@@ -13,8 +13,10 @@ from typing import Literal
 
 from stopflow.errors import FormatError
 from stopflow.io.columns import QUANTITIES
-from stopflow.io.rows import Entry, SheetRow, SheetTable, file_key, parse_sheet
+from stopflow.io.names import FileNames, file_key
+from stopflow.io.rows import Entry, SheetRow
 from stopflow.io.sheets import ENDINGS, Sheet, read_sheets
+from stopflow.io.tables import SheetTable, parse_sheet
 from stopflow.trace import Problem
 
 
@@ -58,13 +60,20 @@ class WorkbookReading:
         return any(quantity in row.entries for row in self.rows)
 
 
-def read_workbooks(folder: Path) -> WorkbookReading:
-    """Read every workbook of a folder; nothing that is wrong in one raises."""
+def read_workbooks(folder: Path, files: Iterable[str] = ()) -> WorkbookReading:
+    """Read every workbook of a folder; nothing that is wrong in one raises.
+
+    Parameters
+    ----------
+    files
+        Names of the trace files that the rows may be of.
+    """
+    names = FileNames(files)
     tables: list[SheetTable] = []
     problems: list[Problem] = []
     paths = _workbook_paths(folder)
     for path in paths:
-        found, remarks = _read_book(path)
+        found, remarks = _read_book(path, names)
         tables += found
         problems += remarks
     columns: dict[str, str] = {}
@@ -120,7 +129,7 @@ def _workbook_paths(folder: Path) -> list[Path]:
     )
 
 
-def _read_book(path: Path) -> tuple[list[SheetTable], list[Problem]]:
+def _read_book(path: Path, names: FileNames) -> tuple[list[SheetTable], list[Problem]]:
     """Read a workbook: the sheets that have something new to say, the usual one first."""
     try:
         sheets = read_sheets(path)
@@ -132,12 +141,24 @@ def _read_book(path: Path) -> tuple[list[SheetTable], list[Problem]]:
     tables: list[SheetTable] = []
     problems: list[Problem] = []
     for sheet in sheets:
-        table = parse_sheet(sheet)
-        known = {quantity for earlier in tables for quantity in earlier.columns}
-        if table and (not tables or set(table.columns) - known):
-            tables.append(table)
-        elif any(cell != "" for row in sheet.rows for cell in row):
-            problems.append(_unused(sheet, table, usual=book is not None and not tables))
+        found = parse_sheet(sheet, names)
+        for table in found:
+            if not tables or _says_new(table, tables, names):
+                tables.append(table)
+            else:
+                remark = "a table that says nothing new; not used"
+                problems.append(
+                    _problem(path.name, table.sheet.whole_place(), remark, level="note")
+                )
+        if not found and any(cell != "" for row in sheet.rows for cell in row):
+            problems.append(_unused(sheet, usual=book is not None and not tables))
+    others = [table for table in tables if names and not _has_files(table, names)]
+    if len(others) < len(tables):
+        tables = [table for table in tables if table not in others]
+        remark = "a table without a file of this folder; not used"
+        problems += [
+            _problem(path.name, table.sheet.whole_place(), remark, level="note") for table in others
+        ]
     if not tables and not problems:
         problems.append(_problem(path.name, "", "an empty workbook", expected="a table of files"))
     if tables:
@@ -150,18 +171,27 @@ def _usual(path: Path) -> Book | None:
     return next((book for book in BOOKS if Path(book.name).stem.casefold() == stem), None)
 
 
-def _unused(sheet: Sheet, table: SheetTable | None, *, usual: bool) -> Problem:
-    where = f"sheet '{sheet.name}'" if sheet.name else ""
-    if table:
-        found = "a table that says nothing new; not used"
-        return _problem(sheet.book, where, found, level="note")
+def _has_files(table: SheetTable, names: FileNames) -> bool:
+    return any(row.file in names for row in table.rows)
+
+
+def _says_new(table: SheetTable, earlier: Iterable[SheetTable], names: FileNames) -> bool:
+    """Tell whether a table has another quantity, or rows of files that had none."""
+    known = {quantity for other in earlier for quantity in other.columns}
+    listed = {file_key(row.file) for other in earlier for row in other.rows}
+    return bool(set(table.columns) - known) or any(
+        row.file in names and file_key(row.file) not in listed for row in table.rows
+    )
+
+
+def _unused(sheet: Sheet, *, usual: bool) -> Problem:
     head = next(row for row in sheet.rows if any(cell != "" for cell in row))
     shown = ", ".join(str(cell) for cell in head if cell != "")[:80]
     return _problem(
         sheet.book,
-        where,
+        sheet.whole_place(),
         f"no column of file names (first row: {shown}); not used",
-        expected="a header row with Filename",
+        expected="Filename as a header, and names of files below it or numbers that fit one each",
         level="error" if usual else "note",
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from openpyxl import Workbook
 
 from stopflow.errors import SettingsError
-from stopflow.io.columns import parse_header
+from stopflow.io.headers import parse_header
 from stopflow.io.sheets import Cell
 from stopflow.io.units import TIME, Scale, parse_quantity, parse_time_unit
 from stopflow.io.workbook import BOOKS

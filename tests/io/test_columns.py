@@ -2,7 +2,8 @@
 
 import pytest
 
-from stopflow.io.columns import QUANTITIES, fold_name, match_headers, parse_header
+from stopflow.io.columns import QUANTITIES
+from stopflow.io.headers import fold_name, match_headers, parse_header
 from stopflow.io.units import fold_unit
 
 
@@ -105,5 +106,8 @@ def test_the_table_is_in_folded_spelling_and_unambiguous() -> None:
     assert len(names) == len(set(names))
     assert all(fold_name(name) == name for name in names)
     for quantity in QUANTITIES.values():
+        beside = quantity.unit_names + quantity.weak_names
+        assert all(fold_name(name) == name for name in beside)
+        assert not set(beside) & set(quantity.names)
         assert all(fold_unit(unit) == unit for unit in quantity.units or {})
         assert not quantity.assumed or fold_unit(quantity.assumed) in (quantity.units or {})

@@ -10,9 +10,12 @@ from stopflow.io.units import (
     CONCENTRATION,
     RATE,
     TEMPERATURE,
+    find_scale,
     fold_unit,
+    is_molar,
     parse_quantity,
     parse_time_unit,
+    without_uncertainty,
 )
 
 
@@ -101,3 +104,80 @@ def test_conversions_that_should_be_equal_are_equal() -> None:
     assert ten_micromolar == CONCENTRATION["mm"].to_ours(0.01) == 1e-5
     assert TEMPERATURE["°c"].to_ours(25) == TEMPERATURE["k"].to_ours(298.15) == 298.15
     assert RATE["min-1"].to_ours(60) == RATE["s-1"].to_ours(1) == RATE["ms-1"].to_ours(1e-3) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("text", "factor"),
+    [
+        ("mol L-1", 1.0),
+        ("mol·dm⁻³", 1.0),
+        ("mol m^-3", 1e-3),
+        ("µmol L−1", 1e-6),
+        ("μmol.l^(-1)", 1e-6),
+        ("nmol/mL", 1e-6),
+        ("$\\mu$M", 1e-6),
+        ("10⁻⁶ M", 1e-6),
+        ("10^-3 mol L-1", 1e-3),
+        ("10-6 M", 1e-6),
+        ("1000 M", None),
+        ("mol/kg", None),
+        ("mg/ml", None),
+    ],
+)
+def test_units_of_concentration(text: str, factor: float | None) -> None:
+    scale = find_scale(CONCENTRATION, text)
+    assert (scale and scale.factor) == (factor and pytest.approx(factor, rel=1e-15))
+
+
+@pytest.mark.parametrize(
+    ("text", "factor"),
+    [
+        ("s⁻¹", 1.0),
+        ("s^{-1}", 1.0),
+        ("s^(-1)", 1.0),
+        ("s‑1", 1.0),
+        ("sˉ¹", 1.0),
+        ("ms-1", 1e3),
+        ("ms⁻¹", 1e3),
+        ("10³ s⁻¹", 1e3),
+        ("M s-1", None),
+        ("Ms-1", None),
+        ("m s-1", None),
+        ("M-1 s-1", None),
+    ],
+)
+def test_units_of_rate(text: str, factor: float | None) -> None:
+    scale = find_scale(RATE, text)
+    assert (scale and scale.factor) == factor
+
+
+@pytest.mark.parametrize("text", ["25 °C", "25 ˚C", "25 ºC", "25 ⁰C", "25 ℃", "77 °F", "298.15 K"])
+def test_units_of_temperature(text: str) -> None:
+    value, unit = parse_quantity(text) or (0.0, "")
+    scale = find_scale(TEMPERATURE, unit)
+    assert scale is not None
+    assert scale.to_ours(value) == 298.15
+
+
+def test_lengths_are_no_concentrations() -> None:
+    assert [text for text in ("M", "mM", "nM", "mol/L", "nm", "mm", "m") if is_molar(text)] == [
+        "M",
+        "mM",
+        "nM",
+        "mol/L",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("3.5 ± 0.1", "3.5"),
+        ("3,5±0,1 s-1", "3,5 s-1"),
+        ("3.5 +/- 1e-2 s-1", "3.5 s-1"),
+        ("3.52(4) s-1", "3.52 s-1"),
+        ("3.5 s-1", "3.5 s-1"),
+        ("±1", "±1"),
+    ],
+)
+def test_uncertainties_are_left_out(text: str, left: str) -> None:
+    assert without_uncertainty(text) == left
