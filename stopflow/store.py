@@ -11,7 +11,8 @@ A dataset is a folder::
     signal.f64          recorded signals, little-endian float64, one after the other
     ingest.json         version, command, settings, inputs with SHA-256, library versions
 
-It is written beside the old one and takes its place only when it is whole.
+It is written beside the old one and takes its place only when it is whole; a folder with anything
+else in it is not replaced.
 """
 
 import hashlib
@@ -27,11 +28,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stopflow.errors import StoreError
-from stopflow.io.atomic import recover_folder, replacing_folder
+from stopflow.io.atomic import Owned, recover_folder, replacing_folder
 from stopflow.trace import FloatArray, Trace
 
 FORMAT_VERSION = 1
 TABLES = ("shots", "conditions", "secondary", "cuts", "problems")
+PROVENANCE = "ingest.json"
+TIME, SIGNAL = "time.f64", "signal.f64"
+FILES = frozenset({PROVENANCE, TIME, SIGNAL, *(f"{name}.parquet" for name in TABLES)})
 DISK_FLOAT = np.dtype("<f8")
 
 
@@ -77,8 +81,8 @@ class DatasetWriter:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._time: BinaryIO = (folder / "time.f64").open("wb")
-        self._signal: BinaryIO = (folder / "signal.f64").open("wb")
+        self._time: BinaryIO = (folder / TIME).open("wb")
+        self._signal: BinaryIO = (folder / SIGNAL).open("wb")
         self._grids: dict[bytes, int] = {}
 
     def add_trace(self, trace: Trace | None) -> dict[str, int]:
@@ -105,7 +109,7 @@ class DatasetWriter:
         for name in TABLES:
             tables[name].to_parquet(self._folder / f"{name}.parquet", index=False)
         described = {"format": FORMAT_VERSION, **provenance}
-        (self._folder / "ingest.json").write_text(
+        (self._folder / PROVENANCE).write_text(
             json.dumps(described, indent=1, sort_keys=True, ensure_ascii=False), encoding="utf-8"
         )
 
@@ -120,13 +124,31 @@ def writing_dataset(folder: Path) -> Iterator[DatasetWriter]:
     """Yield a writer; the dataset takes the place of an old one when the block ends well.
 
     An error or an interruption in the block leaves an earlier dataset untouched.
+
+    Raises
+    ------
+    SettingsError
+        When `folder` holds anything that is not of an earlier dataset.
     """
-    with replacing_folder(folder) as partial:
+    with replacing_folder(folder, owned=REPLACEABLE) as partial:
         writer = DatasetWriter(partial)
         try:
             yield writer
         finally:
             writer.close()
+
+
+def is_dataset(folder: Path) -> bool:
+    """Tell whether ingest wrote `folder`; the dataset may be damaged."""
+    return (folder / PROVENANCE).is_file()
+
+
+def _own_files(folder: Path) -> frozenset[str]:
+    present = [name for name in FILES if (folder / name).is_file()]
+    return FILES if PROVENANCE in present and len(present) > 1 else frozenset()
+
+
+REPLACEABLE = Owned(option="--out", what="an earlier dataset", files=_own_files)
 
 
 def load_dataset(folder: Path) -> Dataset:
@@ -138,10 +160,10 @@ def load_dataset(folder: Path) -> Dataset:
         When there is none, it is incomplete, or it is of another format version.
     """
     recover_folder(folder)
-    if not (folder / "ingest.json").is_file():
+    if not is_dataset(folder):
         raise StoreError(f"{folder} holds no dataset; make one with: stopflow ingest FOLDER")
     try:
-        provenance = json.loads((folder / "ingest.json").read_text(encoding="utf-8"))
+        provenance = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
         tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES}
     except (OSError, ValueError) as error:
         raise StoreError(f"{folder} cannot be read ({error}); run stopflow ingest again") from error
@@ -153,8 +175,8 @@ def load_dataset(folder: Path) -> Dataset:
     dataset = Dataset(
         folder=folder,
         provenance=provenance,
-        time_s=_mapped(folder / "time.f64"),
-        signal=_mapped(folder / "signal.f64"),
+        time_s=_mapped(folder / TIME),
+        signal=_mapped(folder / SIGNAL),
         **tables,
     )
     _require_whole(dataset)

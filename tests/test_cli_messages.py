@@ -47,12 +47,38 @@ def lab(simulated, tmp_path):
         (["compress", "no_such_model"], "shape"),
         (["adapt", "shape", "nowhere"], "nowhere"),
         (["simulate", "shot.bka"], "a file"),
+        (["simulate", "new", "--seed", "-1"], "seed = -1"),
+        (["pretrain", "--steps", "1", "--seed", "-1"], "seed = -1"),
+        (["pretrain", "--name", ""], "--name = ''"),
+        (["adapt", "shape", "folder", "--seed", "-1"], "seed = -1"),
+        (["adapt", "shape", "folder", "--seed", "1" + "0" * 20], "a whole number from 0 to 9"),
+        (["adapt", "shape", "folder", "--name", ""], "--name = ''"),
+        (["compress", "shape", "--name", ""], "--name = ''"),
+        (["train", "--name", ""], "--name = ''"),
+        (["train", "--optimiser", ""], "--optimiser = ''"),
+        (["train", "--test-experiments", ""], "--test-experiments = ''"),
+        (["train", "--layer", "dense", "--rank", "5"], "no rank for dense; vanilla, dlrt"),
+        (["train", "--config", "net.toml", "--rank", "5"], "no rank for [[layer]] tables"),
+        (["train", "--reports", "shot.bka"], "this is a file"),
+        (["compare", "--layers", ""], "--layers = ''"),
+        (["compare", "--layers", "dense,fit", "--rank", "5"], "no rank for dense, fit;"),
+        (["predict", "", "folder"], "model = ''"),
+        (["fit", "shot.bka", "--start", "nan"], "--start = nan"),
+        (["plan", "shot.bka", "--start", "inf"], "--start = inf"),
+        (["view", "shot.bka", "--start", "nan"], "--start = nan"),
+        (["fit", "shot.bka", "--law", ""], "single-slope"),
+        (["fit", "shot.bka", "--time-unit", "lightyear"], "valid: s, ms, us, ns, min\n"),
+        (["ingest", "folder", "--time-unit", "lightyear"], "valid: s, ms, us, ns, min\n"),
+        (["ingest", "folder", "--law", ""], "--law = ''"),
+        (["ingest", "folder", "--config", "lab.toml"], "workers = -3"),
     ],
 )
 def test_wrong_use_says_what_to_do_and_prints_no_result(lab, tmp_path, run, words, said):
     shutil.copy(sorted(lab.glob("*.bka"))[0], tmp_path / "shot.bka")
     (tmp_path / "folder").mkdir()
     (tmp_path / "book.xlsx").touch()
+    (tmp_path / "lab.toml").write_text("[ingest]\nworkers = -3\n")
+    (tmp_path / "net.toml").write_text('[[layer]]\ntype = "dense"\ndim = 8\n')
     code, out, err = run(*words)
     assert code == 2
     assert out == ""
@@ -91,6 +117,13 @@ def test_a_place_that_cannot_be_written_is_said_before_the_work(lab, run, monkey
     code, _, err = run("ingest", lab)
     assert code == 2
     assert err.startswith("error: reports: permission denied; close it where it is open")
+
+
+def test_a_picture_that_cannot_be_written_names_no_options_of_others(lab, tmp_path, run):
+    (tmp_path / "file").touch()
+    code, _, err = run("fit", sorted(lab.glob("*.bka"))[0], "--plot", "file/shot.png")
+    assert code == 2
+    assert err == "error: file: file exists; choose another place\n"
 
 
 def test_a_model_that_cannot_be_read_does_not_hide_the_rates(lab, run, monkeypatch):

@@ -39,6 +39,9 @@ def test_without_a_file_the_defaults_hold():
         ('[ingest]\nlaw = "triple"\n', ["triple", "single-slope"]),
         ('[ingest]\nchannel = "two"\n', ["channel", "two"]),
         ("[quality]\nno_such_rule = 3\n", ["no_such_rule"]),
+        ("[ingest]\nworkers = -3\n", ["workers", "-3", "from 0"]),
+        ("[ingest]\nchannel = 0\n", ["channel", "from 1"]),
+        ('[ingest]\ntime_unit = "lightyear"\n', ["time_unit", "lightyear", "s, ms, us, ns, min"]),
     ],
 )
 def test_what_is_not_valid_is_named_with_what_would_be(tmp_path, text, named):

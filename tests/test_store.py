@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stopflow.errors import StoreError
+from stopflow.errors import SettingsError, StoreError
 from stopflow.store import TABLES, load_dataset, writing_dataset
 from stopflow.trace import Trace
 
@@ -73,7 +73,7 @@ def test_an_interrupted_run_leaves_the_old_dataset(tmp_path, rng):
 def test_a_run_killed_between_the_two_renames_is_recovered(tmp_path, rng):
     folder = tmp_path / "ingested"
     before = write(folder, traces(rng))
-    folder.rename(tmp_path / ".ingested.old")
+    folder.rename(tmp_path / ".ingested.replaced")
     pd.testing.assert_frame_equal(load_dataset(folder).shots, before.shots)
 
 
@@ -81,6 +81,26 @@ def test_what_a_killed_run_left_is_cleared_by_the_next(tmp_path, rng):
     (tmp_path / ".ingested.partial-abc").mkdir()
     write(tmp_path / "ingested", traces(rng))
     assert [path.name for path in tmp_path.iterdir()] == ["ingested"]
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "ingest.json", "shots.parquet"])
+def test_a_folder_of_somebody_elses_is_refused(tmp_path, rng, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(SettingsError, match=rf"--out = .*holds {name}.*an earlier dataset"):
+        write(tmp_path, traces(rng))
+    assert (tmp_path / name).read_text() == "mine"
+
+
+def test_a_dataset_with_something_added_is_refused_and_a_damaged_one_replaced(tmp_path, rng):
+    folder = tmp_path / "ingested"
+    write(folder, traces(rng))
+    (folder / "notes.txt").write_text("mine")
+    with pytest.raises(SettingsError, match=r"notes\.txt"):
+        write(folder, traces(rng))
+    (folder / "notes.txt").unlink()
+    (folder / "ingest.json").write_text("{")
+    (folder / "shots.parquet").unlink()
+    write(folder, traces(rng))
 
 
 @pytest.mark.parametrize("name", ["ingest.json", "shots.parquet", "signal.f64", "time.f64"])

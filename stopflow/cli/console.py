@@ -172,7 +172,7 @@ def say_wrong_use(error: Exception) -> str:
         todo = "close it where it is open (in Excel, in a PDF viewer), or choose another place"
     else:
         todo = "choose another place"
-    return f"error: {shown}: {reason}; {todo} (see the options --out, --reports, --models)"
+    return f"error: {shown}: {reason}; {todo}"
 
 
 def say_written(paths: Sequence[Path], *, quiet: bool) -> None:

@@ -33,6 +33,7 @@ from stopflow.cli.options import (
     ReportsFolder,
     Seed,
 )
+from stopflow.errors import SettingsError
 
 TestExperiments = Annotated[
     str | None,
@@ -49,6 +50,8 @@ Labels = Annotated[
     str | None,
     typer.Option("--labels", help="Rates to learn: fit (default) or workbook."),
 ]
+
+TABLES = "[[layer]] tables, each with its own"
 
 
 def register(app: typer.Typer) -> None:
@@ -98,7 +101,7 @@ def train(
     debug: Debug = False,
 ) -> None:
     """Train a network that predicts k from the trace, whole experiments held out."""
-    from stopflow.pipeline.train import train_model, train_settings
+    from stopflow.pipeline.train import require_ranked, train_model, train_settings
 
     settings = train_settings(
         config,
@@ -111,10 +114,11 @@ def train(
         seed=seed,
         features=features,
         labels=labels,
-        test_experiments=_names(test_experiments),
+        test_experiments=_names("--test-experiments", test_experiments),
         row_space=row_space,
         device=device,
     )
+    require_ranked(rank, [settings.layer] if not settings.layers else [TABLES])
     with progress_bar(quiet=quiet) as progress:
         trained = train_model(
             dataset,
@@ -163,8 +167,11 @@ def compare(
 ) -> None:
     """Train every kind of network on the same split, seeds and budget; one table, one PDF."""
     from stopflow.pipeline.compare import compare_models
-    from stopflow.pipeline.train import train_settings
+    from stopflow.pipeline.train import require_ranked, train_settings
 
+    ways = _names("--layers", layers)
+    if ways is not None:
+        require_ranked(rank, ways)
     settings = train_settings(
         config,
         rank=rank,
@@ -172,13 +179,13 @@ def compare(
         seed=seed,
         optimiser=optimiser,
         features=features,
-        test_experiments=_names(test_experiments),
+        test_experiments=_names("--test-experiments", test_experiments),
     )
     with progress_bar(quiet=quiet) as progress:
         compared = compare_models(
             dataset,
             settings,
-            layers=_names(layers),
+            layers=ways,
             seeds=seeds,
             folds=folds,
             reports=reports,
@@ -224,5 +231,11 @@ def predict(
     raise typer.Exit(predicted.exit_code)
 
 
-def _names(text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
+def _names(option: str, text: str | None) -> tuple[str, ...] | None:
+    """Part NAME,NAME,...; each counts once, and there is at least one."""
+    if text is None:
+        return None
+    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not names:
+        raise SettingsError(option, text, valid="NAME,NAME,...; without the option: the default")
+    return names

@@ -1,11 +1,47 @@
-"""Writing so that a reader meets the old file or the new one, never half of either."""
+"""Writing so that a reader meets the old file or the new one, never half of either.
+
+A folder is written beside the one it replaces, as ``.NAME.partial-*``. Its writer holds a lock on
+``.NAME.partial-*.lock`` for as long as it lives, so that another run tells what is still being
+written from what a killed run left.
+"""
 
 import os
 import shutil
+import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+
+from stopflow.errors import SettingsError
+
+SWAPS = 20
+"""Times that a swap is tried while another run swaps the same folder."""
+SWAP_PAUSE_S = 0.05
+DESKTOP_FILES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
+"""What file managers leave in the folders that they show."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owned:
+    """What a folder holds that may be replaced.
+
+    Attributes
+    ----------
+    option
+        How the user names the folder, e.g. ``"--out"``.
+    what
+        What is replaced, e.g. ``"an earlier dataset"``.
+    files
+        Folder -> paths, relative to it, of all that the program wrote there; empty for a folder
+        that it did not write.
+    """
+
+    option: str
+    what: str
+    files: Callable[[Path], Collection[str]]
 
 
 @contextmanager
@@ -27,29 +63,65 @@ def replacing_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def replacing_folder(folder: Path) -> Iterator[Path]:
+def replacing_folder(folder: Path, *, owned: Owned | None = None) -> Iterator[Path]:
     """Yield an empty folder beside `folder`; it takes the place of `folder` when the block ends.
 
     Leaving the block by an exception removes what was written and leaves `folder` as it was.
-    What an earlier run left when it was killed is removed.
+    What earlier runs left when they were killed is removed; of runs that write at the same time
+    the last one wins.
+
+    Parameters
+    ----------
+    owned
+        What `folder` may hold; None: the caller has looked.
+
+    Raises
+    ------
+    SettingsError
+        As `require_replaceable`, before the block and again at its end.
     """
+    recover_folder(folder)
+    if owned is not None:
+        require_replaceable(folder, owned)
+    folder = folder.resolve()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    for stale in folder.parent.glob(f".{folder.name}.partial-*"):
-        shutil.rmtree(stale)
-    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.partial-", dir=folder.parent))
-    partial.chmod(0o755)
-    try:
+    _remove_leftovers(folder)
+    with _partial(folder) as partial:
         yield partial
+        if owned is not None:
+            require_replaceable(folder, owned)
         _swap(partial, folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+
+
+def require_replaceable(folder: Path, owned: Owned) -> None:
+    """Refuse to replace a folder with anything in it that the program did not write.
+
+    Raises
+    ------
+    SettingsError
+        For a file, and for a folder that is neither new nor empty nor `owned`; names the first
+        thing that would be lost.
+    """
+    lost = _would_be_lost(folder, owned)
+    if lost:
+        time.sleep(SWAP_PAUSE_S)  # another run may have been in the midst of a swap
+        lost = _would_be_lost(folder, owned)
+    if lost:
+        valid = f"a new or empty folder, or {owned.what} with nothing added"
+        raise SettingsError(owned.option, f"{folder} ({lost})", valid=valid)
 
 
 def recover_folder(folder: Path) -> None:
     """Bring the old folder back where a run was killed between the two renames of a swap."""
+    folder = folder.resolve()
     old = _old(folder)
-    if old.exists() and not folder.exists():
+    if not old.exists() or folder.exists():
+        return
+    try:
         old.rename(folder)
+    except OSError:
+        if not folder.exists():
+            raise
 
 
 def write_text(path: Path, text: str) -> None:
@@ -58,15 +130,112 @@ def write_text(path: Path, text: str) -> None:
         partial.write_text(text, encoding="utf-8", newline="")
 
 
+def _would_be_lost(folder: Path, owned: Owned) -> str:
+    """Say what `folder` is or holds besides what is `owned`; empty where there is nothing."""
+    try:
+        stranger = _stranger(folder, folder, owned.files(folder))
+    except FileNotFoundError:
+        return ""
+    except NotADirectoryError:
+        return "a file"
+    return "" if stranger is None else f"holds {stranger.relative_to(folder).as_posix()}"
+
+
+def _stranger(root: Path, folder: Path, ours: Collection[str]) -> Path | None:
+    """Return the first path below `folder` that is not one of `ours`, relative to `root`."""
+    for path in sorted(folder.iterdir()):
+        if path.name in DESKTOP_FILES or path.name.startswith("._"):
+            continue
+        if path.relative_to(root).as_posix() not in ours:
+            return path
+        if path.is_dir() and not path.is_symlink():
+            found = _stranger(root, path, ours)
+            if found is not None:
+                return found
+    return None
+
+
 def _old(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.old")
+    return folder.with_name(f".{folder.name}.replaced")
 
 
 def _swap(new: Path, folder: Path) -> None:
+    """Put `new` in the place of `folder`; while another run does the same, try again."""
     old = _old(folder)
-    if old.exists():
-        shutil.rmtree(old)
-    if folder.exists():
-        folder.rename(old)
-    new.rename(folder)
+    for left in reversed(range(SWAPS)):
+        try:
+            if folder.exists():
+                shutil.rmtree(old, ignore_errors=True)
+                folder.rename(old)
+            new.rename(folder)
+            break
+        except OSError:
+            if not left:
+                recover_folder(folder)
+                raise
+            time.sleep(SWAP_PAUSE_S)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _partial_prefix(folder: Path) -> str:
+    return f".{folder.name}.partial-"
+
+
+@contextmanager
+def _partial(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder beside `folder` that no other run removes while the block lasts."""
+    handle, name = tempfile.mkstemp(
+        prefix=_partial_prefix(folder), suffix=".lock", dir=folder.parent
+    )
+    lock = Path(name)
+    partial = lock.with_suffix("")
+    try:
+        _lock(handle)
+        partial.mkdir()
+        yield partial
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        os.close(handle)
+        lock.unlink(missing_ok=True)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    for partial in folder.parent.iterdir():
+        if partial.name.startswith(_partial_prefix(folder)) and partial.is_dir():
+            lock = partial.with_name(f"{partial.name}.lock")
+            if not _is_held(lock):
+                shutil.rmtree(partial, ignore_errors=True)
+                lock.unlink(missing_ok=True)
+
+
+def _is_held(lock: Path) -> bool:
+    try:
+        with lock.open("r+b") as file:
+            return not _lock(file.fileno())
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(handle: int) -> bool:
+        """Lock an open file until it is closed or its process ends; tell whether that worked."""
+        try:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def _lock(handle: int) -> bool:
+        """Lock an open file until it is closed or its process ends; tell whether that worked."""
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True

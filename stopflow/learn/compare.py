@@ -100,7 +100,8 @@ def compare(
     seeds
         Runs of each, with seeds ``settings.seed``, ``settings.seed + 1``, ...
     folds
-        1: the split of the settings; more: leave-experiments-out folds.
+        1: the split of the settings; more: leave-experiments-out folds, which test every
+        experiment and leave no choice of them to the settings.
     wide_epochs
         Most epochs of ``"published"`` and ``"dense-full"``, whose epochs cost ten times those of
         the others; None: as many as the others have.
@@ -116,8 +117,16 @@ def compare(
     Raises
     ------
     SettingsError
-        A way or features that are not there, with the valid names.
+        A way or features that are not there, with the valid names; no way at all; folds beside
+        experiments that are named for the test.
     """
+    if not ways:
+        raise SettingsError("layers", "", valid="at least one way to k")
+    if folds > 1 and settings.test_experiments:
+        named = ", ".join(settings.test_experiments)
+        raise SettingsError(
+            "test_experiments", named, valid=f"none with {folds} folds, which test them all in turn"
+        )
     further = further or {}
     valid = (*BASELINES, PUBLISHED_NAME, DENSE_FULL, *LAYERS, *further, FIT)
     for way in ways:

@@ -8,13 +8,15 @@
       metrics.json        how good it is on what it never saw
       history.csv         one row a judged epoch
       predictions.csv     one row a shot
+
+A folder with anything else in it is not replaced.
 """
 
 import csv
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -27,7 +29,7 @@ from torch import Tensor
 
 from stopflow.errors import ModelError, StopflowError
 from stopflow.features import FeatureSpec, Standardiser
-from stopflow.io.atomic import recover_folder, replacing_folder
+from stopflow.io.atomic import Owned, recover_folder, replacing_folder, require_replaceable
 from stopflow.learn.interval import IntervalScale
 from stopflow.learn.model import Model, TargetScale
 from stopflow.lowrank import LayerSpec, Network, build_network
@@ -36,6 +38,12 @@ FORMAT: Final = "stopflow-model"
 VERSION: Final = 2
 WEIGHTS: Final = "model.safetensors"
 DESCRIPTION: Final = "model.json"
+METRICS: Final = "metrics.json"
+HISTORY: Final = "history.csv"
+PREDICTIONS: Final = "predictions.csv"
+NOT_FINITE: Final = "holds values that are no finite numbers"
+CARD: Final = "README.md"
+FILES: Final = frozenset({WEIGHTS, DESCRIPTION, METRICS, HISTORY, PREDICTIONS})
 
 
 def save_model(
@@ -55,17 +63,47 @@ def save_model(
         Rows of the two tables; the columns are those of the first row.
     extra
         Further text files, name -> content (a model card).
+
+    Raises
+    ------
+    SettingsError
+        As `require_model_place`, with the names of `extra`.
     """
-    with replacing_folder(folder) as partial:
+    with replacing_folder(folder, owned=_owned(extra or ())) as partial:
         save_file(_tensors(model), partial / WEIGHTS)
         _write_json(partial / DESCRIPTION, _describe(model))
         if metrics is not None:
-            _write_json(partial / "metrics.json", metrics)
-        for name, rows in (("history.csv", history), ("predictions.csv", predictions)):
+            _write_json(partial / METRICS, metrics)
+        for name, rows in ((HISTORY, history), (PREDICTIONS, predictions)):
             if rows:
                 (partial / name).write_text(csv_text(rows), encoding="utf-8", newline="")
         for name, text in (extra or {}).items():
             (partial / name).write_text(text, encoding="utf-8")
+
+
+def require_model_place(folder: Path, *, extra: Iterable[str] = ()) -> None:
+    """Refuse a folder that a model must not replace.
+
+    Parameters
+    ----------
+    extra
+        Names of further files that an earlier model may have.
+
+    Raises
+    ------
+    SettingsError
+        When `folder` holds anything that is not of an earlier model.
+    """
+    require_replaceable(folder, _owned(extra))
+
+
+def _owned(extra: Iterable[str]) -> Owned:
+    def files(folder: Path) -> frozenset[str]:
+        described = folder / DESCRIPTION
+        ours = described.is_file() and FORMAT.encode() in described.read_bytes()
+        return FILES | frozenset(extra) if ours else frozenset()
+
+    return Owned(option="--name", what="an earlier model", files=files)
 
 
 def load_model(folder: Path) -> Model:
@@ -74,8 +112,8 @@ def load_model(folder: Path) -> Model:
     Raises
     ------
     ModelError
-        No model there, a file that is cut off or no model, another version, or weights that do
-        not fit the description.
+        No model there, a file that is cut off or no model, another version, weights that do not
+        fit the description, or values in it that are no finite numbers.
     """
     recover_folder(folder)
     for name in (DESCRIPTION, WEIGHTS):
@@ -96,6 +134,12 @@ def load_model(folder: Path) -> Model:
             scale=tensors.pop("standardiser.scale").numpy(),
         )
         network = _rebuild(int(described["n_inputs"]), specs, tensors)
+        if features.n_inputs != network.n_inputs:
+            raise ValueError(f"{features} makes {features.n_inputs} inputs")
+        _require_scales(standardiser, network.n_inputs)
+        _require_finite("target", asdict(target).values())
+        _require_finite("interval", asdict(interval).values())
+        record = dict(described["record"])
     except (KeyError, TypeError, ValueError, RuntimeError, StopflowError) as error:
         raise ModelError(f"{folder}: the weights do not fit {DESCRIPTION}: {error}") from error
     return Model(
@@ -104,7 +148,7 @@ def load_model(folder: Path) -> Model:
         standardiser=standardiser,
         target=target,
         interval=interval,
-        record=described["record"],
+        record=record,
     )
 
 
@@ -187,5 +231,18 @@ def _rebuild(n_inputs: int, specs: tuple[LayerSpec, ...], tensors: dict[str, Ten
     network.load_state_dict(state)
     for name, value in state.items():
         if not bool(value.isfinite().all()):
-            raise ValueError(f"{name} holds values that are no finite numbers")
+            raise ValueError(f"{name} {NOT_FINITE}")
     return network.eval()
+
+
+def _require_scales(standardiser: Standardiser, n_inputs: int) -> None:
+    """Refuse a standardiser that makes no numbers; the scale of a constant column is infinite."""
+    if standardiser.mean.shape != (n_inputs,):
+        raise ValueError(f"the standardiser is for {len(standardiser.mean)} inputs, not {n_inputs}")
+    if not (np.isfinite(standardiser.mean).all() and (standardiser.scale > 0).all()):
+        raise ValueError(f"the standardiser {NOT_FINITE}")
+
+
+def _require_finite(name: str, values: Iterable[object]) -> None:
+    if not all(isinstance(value, int | float) and math.isfinite(value) for value in values):
+        raise ValueError(f"{name} {NOT_FINITE}")

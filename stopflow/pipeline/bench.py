@@ -29,7 +29,7 @@ def measure_step(
     from stopflow.learn.device import require_device
     from stopflow.lowrank.bench import BenchSize, bench_step
 
-    place = device or "cpu"
+    place = "cpu" if device is None else device
     require_device(place)
     done = iter(range(1, 10_000))
     return bench_step(

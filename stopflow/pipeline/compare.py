@@ -29,7 +29,7 @@ from stopflow.learn.shots import predict_shots
 from stopflow.learn.split import Split
 from stopflow.pipeline.find import find_model
 from stopflow.pipeline.progress import Progress, silent
-from stopflow.pipeline.reports import require_paper
+from stopflow.pipeline.reports import require_reports
 from stopflow.pipeline.rows import build_lab_data
 from stopflow.pipeline.train import model_provenance, trace_of
 from stopflow.report.data import ModelReportData
@@ -96,9 +96,10 @@ def compare_models(
     from stopflow.report.comparison import write_compare_pdf
     from stopflow.report.comparison_numbers import build_comparison, state_best
 
-    require_paper(paper)
+    require_reports(reports, paper=paper)
     dataset = load_dataset(dataset_folder)
-    ways = tuple(layers or (*DEFAULT_WAYS[:-1], "adaptive", PRETRAINED, ADAPTED, FIT))
+    every = (*DEFAULT_WAYS[:-1], "adaptive", PRETRAINED, ADAPTED, FIT)
+    ways = every if layers is None else tuple(layers)
     labs = {settings.features: _lab(dataset, settings, settings.features, progress)}
     if PUBLISHED_NAME in ways and "raw" not in labs:
         labs["raw"] = _lab(dataset, settings, "raw", progress)
@@ -112,7 +113,7 @@ def compare_models(
         ways=ways,
         seeds=seeds,
         folds=folds,
-        wide_epochs=None if layers else WIDE_EPOCHS,
+        wide_epochs=WIDE_EPOCHS if layers is None else None,
         trace=trace_of(dataset),
         further=further,
         kept=kept,

@@ -19,7 +19,7 @@ def find_model(name: str | None, models: Path) -> Path:
         When there is none of that name; lists those there are.
     """
     places = [models, *_shipped_places()]
-    wanted = name or DEFAULT_MODEL
+    wanted = DEFAULT_MODEL if name is None else name
     candidates = [Path(wanted), *(place / wanted for place in places)]
     if name is None:
         candidates = [place / wanted for place in _shipped_places()]

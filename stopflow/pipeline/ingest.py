@@ -16,6 +16,7 @@ import pandas as pd
 from stopflow import __version__
 from stopflow.config import build_settings, read_config
 from stopflow.errors import StopflowError
+from stopflow.io.atomic import require_replaceable
 from stopflow.io.folder import find_experiments, read_experiment, read_truth
 from stopflow.kinetics.analysis import (
     AnalysisSettings,
@@ -27,8 +28,16 @@ from stopflow.kinetics.analysis import (
     secondary_rows,
     shot_rows,
 )
+from stopflow.pipeline.checks import given, require_time_unit, require_whole
 from stopflow.pipeline.progress import Progress, silent
-from stopflow.store import Dataset, DatasetWriter, file_sha256, load_dataset, writing_dataset
+from stopflow.store import (
+    REPLACEABLE,
+    Dataset,
+    DatasetWriter,
+    file_sha256,
+    load_dataset,
+    writing_dataset,
+)
 from stopflow.trace import Experiment, Problem
 
 CUT_COLUMNS = ("experiment", "file", "channel", "cut_s", "k_per_s", "k_stderr_per_s")
@@ -77,6 +86,11 @@ class IngestSettings:
     analysis: AnalysisSettings = field(default_factory=AnalysisSettings)
     workers: int = 0
 
+    def __post_init__(self) -> None:
+        require_whole("channel", self.channel, low=1)
+        require_whole("workers", self.workers, low=0)
+        require_time_unit(self.time_unit)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Reading:
@@ -92,7 +106,7 @@ def ingest_settings(config: Path | None = None, **options: Any) -> IngestSetting
     values = read_config(config) if config else {}
     where = config.name if config else "options"
     ingest_values = dict(values.get("ingest", {}))
-    ingest_values |= {key: value for key, value in options.items() if value is not None}
+    ingest_values |= given(options)
     own = {key: ingest_values.pop(key) for key in OWN_KEYS if key in ingest_values}
     if "quality" in values:
         ingest_values["thresholds"] = values["quality"]
@@ -113,9 +127,11 @@ def ingest(
     Raises
     ------
     StopflowError
-        When there is nothing to read. What is wrong with single files is in the dataset's
-        `problems` and in the verdicts, and raises nothing.
+        When there is nothing to read, when `out` holds anything but an earlier dataset, and when
+        no shot has a rate while shots of an earlier dataset have. What is wrong with single files
+        is in the dataset's `problems` and in the verdicts, and raises nothing.
     """
+    require_replaceable(out, REPLACEABLE)
     folders = _folders(root, out=out)
     readings: list[Reading] = []
     places: list[dict[str, Any]] = []
@@ -126,6 +142,7 @@ def ingest(
             readings.append(reading)
             progress("reading and fitting", done, len(jobs))
         tables = _tables(readings, settings, places=places)
+        _require_better(tables["shots"], out)
         tables["shots"]["k_true_per_s"] = _true_rates(tables["shots"], folders)
         writer.write_tables(tables, provenance=_provenance(readings, settings, command=command))
     return load_dataset(out)
@@ -140,9 +157,16 @@ def _folders(root: Path, *, out: Path) -> list[tuple[Path, str]]:
     folders = [folder for folder in find_experiments(root) if out not in (folder, *folder.parents)]
     if not folders:
         raise StopflowError(f"no .bka files in {root} or below it; is it the right folder?")
-    names = [folder.name for folder in folders]
+    return list(zip(folders, _names(root, folders), strict=True))
+
+
+def _names(root: Path, folders: Sequence[Path]) -> list[str]:
+    """Name experiments after their folders, those of one name by their way below `root`."""
+    top = root.resolve().name if root.name in ("", "..") else root.name
+    names = [top if folder == root else folder.name for folder in folders]
+    above = Path(top if root in folders else "")
     return [
-        (folder, name if names.count(name) == 1 else folder.relative_to(root).as_posix())
+        name if names.count(name) == 1 else (above / folder.relative_to(root)).as_posix()
         for folder, name in zip(folders, names, strict=True)
     ]
 
@@ -151,7 +175,8 @@ def _read_all(
     jobs: Sequence[tuple[Path, str, IngestSettings]], *, workers: int
 ) -> Iterator[Reading]:
     """Read and analyse the folders in order, one process a core."""
-    small = sum(path.stat().st_size for folder, *_ in jobs for path in folder.iterdir()) < SMALL_LAB
+    files = (path for folder, *_ in jobs for path in folder.iterdir() if path.is_file())
+    small = sum(path.stat().st_size for path in files) < SMALL_LAB
     processes = min(workers or (1 if small else os.cpu_count() or 1), len(jobs))
     if processes == 1:
         yield from (_read_one(job) for job in jobs)
@@ -184,12 +209,23 @@ def _read_one(job: tuple[Path, str, IngestSettings]) -> Reading:
     experiment = read_experiment(
         folder, name=name, channel=settings.channel, time_unit=settings.time_unit
     )
-    hashes = {path.name: file_sha256(path) for path in sorted(folder.iterdir()) if path.is_file()}
     return Reading(
         experiment=experiment,
         analysis=analyse_experiment(experiment, settings.analysis),
-        sha256=hashes,
+        sha256=_hashes(folder),
     )
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    """Hash the files of a folder; one that cannot be opened has none."""
+    found = {}
+    for path in sorted(folder.iterdir()):
+        if path.is_file():
+            try:
+                found[path.name] = file_sha256(path)
+            except OSError:
+                continue
+    return found
 
 
 def _add_traces(writer: DatasetWriter, reading: Reading) -> list[dict[str, Any]]:
@@ -224,6 +260,25 @@ def _tables(
             [asdict(problem) for problem in problems], columns=PROBLEM_COLUMNS
         ),
     }
+
+
+def _require_better(shots: pd.DataFrame, out: Path) -> None:
+    """Refuse shots without a single rate where the dataset in `out` has rates."""
+    if shots["k_per_s"].notna().any() or not _has_rates(out):
+        return
+    first = shots.iloc[0]
+    raise StopflowError(
+        f"not one of the {len(shots)} shots could be used, so the earlier dataset in {out} stays "
+        f"as it is; {first['experiment']}/{first['file']}: {first['reason']}; to list them all, "
+        "give another --out"
+    )
+
+
+def _has_rates(folder: Path) -> bool:
+    try:
+        return bool(load_dataset(folder).shots["k_per_s"].notna().any())
+    except StopflowError:
+        return False
 
 
 def _true_rates(shots: pd.DataFrame, folders: Sequence[tuple[Path, str]]) -> list[float]:

@@ -7,10 +7,11 @@ import numpy as np
 
 from stopflow.errors import SettingsError
 from stopflow.learn.pretrain import PretrainProgress, PretrainSettings, pretrain
+from stopflow.learn.saved import CARD, require_model_place
 from stopflow.learn.ship import as_model, calibrate, ship
 from stopflow.pipeline.bench import measure_model
+from stopflow.pipeline.checks import require_name, require_seed
 from stopflow.pipeline.progress import Progress, silent
-from stopflow.pipeline.train import require_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,10 +51,11 @@ def pretrain_model(
     real
         Folders of real shots for the card's figures.
     """
-    settings = PretrainSettings(features=features, seed=seed)
+    settings = PretrainSettings(features=features, seed=require_seed(seed))
     if steps is not None:
         settings = replace(settings, steps=steps)
-    folder = models / require_name(name or f"pretrained-{features}")
+    folder = models / require_name(f"pretrained-{features}" if name is None else name)
+    require_model_place(folder, extra=(CARD,))
     checkpoint = models / f"{folder.name}.checkpoint"
     if checkpoint.exists() and not resume:
         raise SettingsError(

@@ -6,21 +6,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from stopflow.errors import SettingsError
 from stopflow.learn.adapt import adapt_model as adapt_to
 from stopflow.learn.adapt import adapt_settings
 from stopflow.learn.compress import compress_model as compress_to
+from stopflow.learn.data import LabData
 from stopflow.learn.model import Model
 from stopflow.learn.results import predict_lab, prediction_rows
-from stopflow.learn.saved import load_model, save_model
+from stopflow.learn.saved import load_model, require_model_place, save_model
+from stopflow.learn.split import Split
+from stopflow.pipeline.checks import require_name, require_seed
 from stopflow.pipeline.find import find_model
 from stopflow.pipeline.ingest import ingest, ingest_settings
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.pipeline.rows import build_lab_data
-from stopflow.pipeline.train import layer_rows, require_name, trace_of
+from stopflow.pipeline.train import layer_rows, trace_of
 from stopflow.report.rounding import format_digits
-from stopflow.store import load_dataset
-
-DATASET_MARK = "ingest.json"
+from stopflow.store import is_dataset, load_dataset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,16 +73,24 @@ def compress_model(
 ) -> Refined:
     """Truncate a model's layers; the errors are those on the dataset's shots, if there is one."""
     place = find_model(model, models)
+    usual = f"{place.resolve().name}-compressed"
+    target = _new_place(usual if name is None else name, models, place)
     loaded = load_model(place)
-    target = models / require_name(name or f"{place.name}-compressed")
     if energy is None and entropy is None:
         energy = 0.99
     lab = None
-    if data_aware or (dataset / DATASET_MARK).is_file():
+    if data_aware or is_dataset(dataset):
         lab = build_lab_data(load_dataset(dataset), loaded.features)
     found = compress_to(loaded, energy=energy, entropy=entropy, data_aware=data_aware, data=lab)
-    metrics = _metrics(found.model, parameters=found.parameters_after, table=found.rows())
-    save_model(target, found.model, metrics=metrics)
+    save_model(
+        target,
+        found.model,
+        metrics={
+            **_metrics(found.model, parameters=found.parameters_after, table=found.rows()),
+            "test": None if found.after is None else found.after.to_dict(),
+        },
+        predictions=() if lab is None else _predictions(found.model, lab),
+    )
     return Refined(rows=found.rows(), columns=COMPRESS_COLUMNS, written=(target,))
 
 
@@ -96,9 +108,10 @@ def adapt_model(
 ) -> Refined:
     """Fine-tune a model to the shots of `folder`; the base model's folder stays as it is."""
     place = find_model(model, models)
+    usual = f"{place.resolve().name}-{folder.resolve().name}"
+    target = _new_place(usual if name is None else name, models, place)
     loaded = load_model(place)
-    target = models / require_name(name or f"{place.name}-{folder.resolve().name}")
-    changes = {"epochs": epochs, "learning_rate": learning_rate, "seed": seed}
+    changes = {"epochs": epochs, "learning_rate": learning_rate, "seed": require_seed(seed)}
     settings = adapt_settings(**{key: item for key, item in changes.items() if item is not None})
     with tempfile.TemporaryDirectory(prefix="stopflow-") as scratch:
         dataset = ingest(
@@ -109,15 +122,47 @@ def adapt_model(
             loaded, lab, settings, rank=rank, trace=trace_of(dataset), progress=progress
         )
         rates = predict_lab(found.model, lab)
-    metrics = _metrics(found.model, parameters=found.trained_parameters, table=found.rows())
     save_model(
         target,
         found.model,
-        metrics={**metrics, "status": str(found.status), "reason": found.reason},
+        metrics={
+            **_metrics(found.model, parameters=found.trained_parameters, table=found.rows()),
+            **{part: measured.to_dict() for part, measured in found.after.items()},
+            "status": str(found.status),
+            "reason": found.reason,
+        },
         history=found.history,
         predictions=prediction_rows(rates, lab, found.split),
     )
     return Refined(rows=found.rows(), columns=ADAPT_COLUMNS, written=(target,))
+
+
+def _new_place(name: str, models: Path, source: Path) -> Path:
+    """Return the folder of a new model, which must not be that of the model it is made from."""
+    target = models / require_name(name)
+    if target.exists() and target.samefile(source):
+        raise SettingsError("--name", name, valid=f"another name than that of the model {source}")
+    require_model_place(target)
+    return target
+
+
+def _predictions(model: Model, lab: LabData) -> list[dict[str, Any]]:
+    """Return rows of predictions.csv; shots count as tested unless the model learned from them.
+
+    A lab that holds none of the model's test experiments is one that it never saw.
+    """
+    named = model.record.get("split", {}).get("test_experiments", [])
+    tested = np.isin(lab.experiment, named)
+    if not tested.any():
+        tested[:] = True
+    split = Split(
+        train=np.flatnonzero(~tested),
+        validation=np.empty(0, dtype=np.intp),
+        test=np.flatnonzero(tested),
+        test_experiments=tuple(named),
+        validation_experiments=(),
+    )
+    return prediction_rows(predict_lab(model, lab), lab, split)
 
 
 def _metrics(model: Model, *, parameters: int, table: list[dict[str, Any]]) -> dict[str, Any]:

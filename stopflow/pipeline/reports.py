@@ -14,6 +14,8 @@ from stopflow.report.data import KineticsReportData, ModelReportData, TracePair
 from stopflow.store import Dataset, load_dataset
 
 PAPERS = ("a4", "letter")
+HISTORY_COLUMNS = ("epoch", "train_mae_per_s", "test_mae_per_s", "loss", "seconds")
+PREDICTION_COLUMNS = ("experiment", "file", "split", "k_actual_per_s", "k_predicted_per_s")
 
 
 def write_reports(
@@ -70,15 +72,24 @@ def _open_traces(folder: Path) -> StoredTraces:
 
 
 def model_data(folder: Path, *, dataset: Dataset | None) -> ModelReportData:
-    """Read what training left in a model's folder."""
+    """Read what was written beside a model; not every one has a history over epochs.
+
+    Raises
+    ------
+    ModelError
+        When there is no model, or a file of it cannot be read.
+    """
+    from stopflow.learn.saved import HISTORY, METRICS, PREDICTIONS
     from stopflow.report.tables import signal_unit
 
+    if not (folder / METRICS).is_file():
+        raise ModelError(f"{folder} holds no model to report on: there is no {METRICS} in it")
     try:
-        metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-        history = pd.read_csv(folder / "history.csv")
-        predictions = pd.read_csv(folder / "predictions.csv", keep_default_na=False, na_values=[""])
+        metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+        history = _read_table(folder / HISTORY, columns=HISTORY_COLUMNS)
+        predictions = _read_table(folder / PREDICTIONS, columns=PREDICTION_COLUMNS)
     except (OSError, ValueError) as error:
-        raise ModelError(f"{folder} holds no trained model to report on ({error})") from error
+        raise ModelError(f"{folder} holds a damaged model: {error}; train it again") from error
     return ModelReportData(
         name=folder.name,
         metrics=metrics,
@@ -88,6 +99,14 @@ def model_data(folder: Path, *, dataset: Dataset | None) -> ModelReportData:
         provenance=metrics.get("provenance", {}),
         signal_unit="Volt" if dataset is None else signal_unit(dataset.shots),
     )
+
+
+def _read_table(path: Path, *, columns: Sequence[str]) -> pd.DataFrame:
+    """Read a table of a model; one without rows where there is none with these columns."""
+    found = pd.DataFrame()
+    if path.is_file():
+        found = pd.read_csv(path, keep_default_na=False, na_values=[""])
+    return found if set(columns) <= set(found) else pd.DataFrame(columns=list(columns))
 
 
 def trace_finder(dataset: Dataset) -> Callable[[str, str], TracePair | None]:

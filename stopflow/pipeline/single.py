@@ -18,6 +18,7 @@ from stopflow.kinetics.analysis import (
     shot_rows,
 )
 from stopflow.kinetics.plan import Plan, plan_recording
+from stopflow.pipeline.checks import require_start, require_time_unit
 from stopflow.pipeline.ingest import CUT_COLUMNS, PROBLEM_COLUMNS, SECONDARY_COLUMNS
 from stopflow.report.data import KineticsReportData
 from stopflow.report.rounding import format_interval, format_pm, format_time, format_value
@@ -163,6 +164,8 @@ def fit_file(
     pinned
         ``"name=value"`` texts.
     """
+    require_start(start)
+    require_time_unit(time_unit)
     recorded = read_bka_file(file, time_unit=time_unit)
     trace = recorded.trace(channel)
     shot = Shot(
@@ -174,7 +177,9 @@ def fit_file(
         start_s=None if start is None else start * recorded.time_unit_s,
     )
     settings = AnalysisSettings(
-        law=law or AnalysisSettings().law, fixed=parse_pins(pinned), robust=robust
+        law=AnalysisSettings().law if law is None else law,
+        fixed=parse_pins(pinned),
+        robust=robust,
     )
     analysed = analyse_experiment(Experiment(name=shot.experiment, shots=(shot,)), settings)
     return FittedFile(
@@ -195,6 +200,8 @@ def plan_file(
     time_unit: str | None = None,
 ) -> PlannedFile:
     """Plan the next recording from a first file; `precision` is a text, ``"2%"`` or ``"0.02"``."""
+    require_start(start)
+    require_time_unit(time_unit)
     recorded = read_bka_file(file, time_unit=time_unit)
     trace = recorded.trace(channel)
     planned = plan_recording(

@@ -12,13 +12,14 @@ from stopflow.learn.device import require_device
 from stopflow.learn.memory import peak_memory
 from stopflow.learn.model import Model
 from stopflow.learn.results import metrics_of, predict_lab, prediction_rows
-from stopflow.learn.saved import save_model
+from stopflow.learn.saved import require_model_place, save_model
 from stopflow.learn.settings import TrainSettings
 from stopflow.learn.train import Trained, TrainStatus, train
 from stopflow.learn.views import TraceOf
 from stopflow.lowrank import LAYERS, LayerSpec
+from stopflow.pipeline.checks import given, require_name, require_seed
 from stopflow.pipeline.progress import Progress, silent
-from stopflow.pipeline.reports import require_paper, write_model_report
+from stopflow.pipeline.reports import require_reports, write_model_report
 from stopflow.pipeline.rows import build_lab_data
 from stopflow.report.rounding import format_digits
 from stopflow.store import Dataset, load_dataset
@@ -64,14 +65,36 @@ class TrainedModel:
 
 
 def train_settings(config: Path | None = None, **options: Any) -> TrainSettings:
-    """Compose the settings from a TOML file and options; an option that is None leaves it be."""
+    """Compose the settings from a TOML file and options; an option that is None leaves it be.
+
+    The option `layer` wins over the file's [[layer]] tables.
+    """
+    asked = given(options)
     values = read_config(config) if config else {}
     chosen = dict(values.get("train", {}))
     where = config.name if config else ""
-    if "layer" in values:
+    if "layer" in values and "layer" not in asked:
         chosen["layers"] = _layers(values["layer"], where=where)
-    chosen |= {key: value for key, value in options.items() if value is not None}
-    return build_settings(TrainSettings, chosen, where=f"{where} [train]".strip())
+    settings = build_settings(TrainSettings, chosen | asked, where=f"{where} [train]".strip())
+    require_seed(settings.seed)
+    return settings
+
+
+def require_ranked(rank: int | None, layers: Sequence[str]) -> None:
+    """Refuse a rank that was asked for where no layer takes one.
+
+    Parameters
+    ----------
+    rank
+        As the user gave it; None: not at all.
+    layers
+        Kinds of layers, and other ways to k.
+    """
+    ranked = [name for name, layer in LAYERS.items() if layer.ranked]
+    if rank is not None and not any(name in ranked for name in layers):
+        raise SettingsError(
+            "--rank", rank, valid=f"no rank for {', '.join(layers)}; {', '.join(ranked)} take one"
+        )
 
 
 def _layers(tables: Any, *, where: str) -> tuple[LayerSpec, ...]:
@@ -106,9 +129,10 @@ def train_model(
 
     An interrupted run leaves its state in models/NAME.checkpoint; `resume` goes on from there.
     """
-    require_paper(paper)
+    require_reports(reports, paper=paper)
     device = require_device(settings.device)
-    name = require_name(name or default_name(settings))
+    name = require_name(default_name(settings) if name is None else name)
+    require_model_place(models / name)
     dataset = load_dataset(dataset_folder)
     data = build_lab_data(
         dataset, settings.feature_spec(), labels=settings.labels, progress=progress
@@ -192,13 +216,6 @@ def model_provenance(settings: Mapping[str, Any], dataset: Dataset) -> dict[str,
 def default_name(settings: TrainSettings) -> str:
     """Name a model after its layers where the user gives none."""
     return "network" if settings.layers else settings.layer
-
-
-def require_name(name: str) -> str:
-    """Refuse names that are paths or that hide."""
-    if not name or name.startswith(".") or Path(name).name != name:
-        raise SettingsError("--name", name, valid="a plain name, e.g. dlrt")
-    return name
 
 
 def _metric_row(label: str, found: dict[str, Any] | None) -> Sequence[str]:

@@ -20,8 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stopflow.errors import SettingsError
-from stopflow.io.atomic import replacing_folder, write_text
+from stopflow.io.atomic import Owned, replacing_folder, write_text
 from stopflow.io.bka import write_bka
 from stopflow.io.workbook import BOOKS, TRUTH
 from stopflow.io.workbook_writer import write_workbooks
@@ -76,10 +75,8 @@ def write_lab(
     SettingsError
         When `out` holds anything that is not an earlier simulated lab.
     """
-    out = out.resolve()
-    _require_replaceable(out)
     rows: list[tuple[str, ...]] = []
-    with replacing_folder(out) as partial:
+    with replacing_folder(out, owned=REPLACEABLE) as partial:
         lab = simulate_lab(spec, generator=np.random.default_rng(seed))
         for done, simulated in enumerate(lab, start=1):
             rows += _write_experiment(partial, simulated)
@@ -130,27 +127,17 @@ def _truth_row(shot: Shot, truth: ShotTruth) -> tuple[str, ...]:
     return (shot.experiment, shot.file, *written, truth.disturbance)
 
 
-def _require_replaceable(out: Path) -> None:
-    """Refuse a folder that holds anything but what an earlier lab's truth lists."""
-    expected = "a new or empty folder, or an earlier simulated lab with nothing added"
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise SettingsError("OUT", f"{out} (a file)", valid=expected)
-    ours = _listed(out / TRUTH)
-    stranger = next((path for path in sorted(out.rglob("*")) if path not in ours), None)
-    if stranger is not None:
-        raise SettingsError("OUT", f"{out} (holds {stranger.relative_to(out)})", valid=expected)
-
-
-def _listed(truth: Path) -> set[Path]:
-    """Everything of the lab that a truth table describes; empty without such a table."""
-    if not truth.is_file():
+def _listed(out: Path) -> set[str]:
+    """Everything of the lab that the truth table in `out` describes; empty without one."""
+    if not (out / TRUTH).is_file():
         return set()
-    with truth.open(encoding="utf-8", newline="") as handle:
+    with (out / TRUTH).open(encoding="utf-8", newline="") as handle:
         rows = list(csv.reader(handle))
     if not rows or tuple(rows[0]) != TRUTH_COLUMNS:
         return set()
-    files = {truth.parent / row[0] / row[1] for row in rows[1:]}
-    folders = {file.parent for file in files}
-    return {truth} | files | folders | {folder / book.name for folder in folders for book in BOOKS}
+    folders = {row[0] for row in rows[1:]}
+    books = {f"{folder}/{book.name}" for folder in folders for book in BOOKS}
+    return {TRUTH} | folders | books | {f"{row[0]}/{row[1]}" for row in rows[1:]}
+
+
+REPLACEABLE = Owned(option="OUT", what="an earlier simulated lab", files=_listed)

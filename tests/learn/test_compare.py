@@ -183,3 +183,11 @@ def test_a_way_that_is_not_there_is_answered_with_those_that_are(labs):
         compare(labs, SETTINGS, ways=("cubic",))
     with pytest.raises(SettingsError, match=r"features = 'raw'"):
         compare({"shape": labs["shape"]}, SETTINGS, ways=("published",))
+
+
+def test_options_that_would_be_ignored_are_refused(labs):
+    named = replace(SETTINGS, test_experiments=("nowhere",))
+    with pytest.raises(SettingsError, match=r"test_experiments = 'nowhere'.*none with 2 folds"):
+        compare(labs, named, ways=("ridge",), folds=2)
+    with pytest.raises(SettingsError, match="at least one way"):
+        compare(labs, SETTINGS, ways=())

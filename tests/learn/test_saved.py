@@ -1,16 +1,18 @@
 """A saved model rebuilds itself, and what is no model is called so."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
-from stopflow.errors import ModelError
+from stopflow.errors import ModelError, SettingsError
 from stopflow.features import FeatureSpec, Standardiser
 from stopflow.learn.interval import IntervalScale
 from stopflow.learn.model import Model, TargetScale, predict
-from stopflow.learn.saved import csv_text, load_model, save_model
+from stopflow.learn.saved import csv_text, load_model, require_model_place, save_model
 from stopflow.lowrank import LAYERS, LayerSpec, build_network
 
 SPEC = FeatureSpec("shape", 10)
@@ -82,6 +84,18 @@ def damage_shape(folder):
     (folder / "model.json").write_text(json.dumps(described))
 
 
+def damage_record(folder):
+    described = json.loads((folder / "model.json").read_text())
+    described.pop("record")
+    (folder / "model.json").write_text(json.dumps(described))
+
+
+def damage_features(folder):
+    described = json.loads((folder / "model.json").read_text())
+    described["features"]["pairs"] = 11
+    (folder / "model.json").write_text(json.dumps(described))
+
+
 def damage_weights(folder):
     path = folder / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
@@ -92,6 +106,8 @@ def damage_weights(folder):
     [
         (damage_version, "version 99; this program reads 2"),
         (damage_shape, "do not fit model.json"),
+        (damage_record, "'record'"),
+        (damage_features, "22 inputs"),
         (damage_weights, "cut off or not safetensors"),
         (lambda folder: (folder / "model.json").write_text('{"format":'), "not JSON"),
         (lambda folder: (folder / "model.json").write_text("{}"), "does not describe a model"),
@@ -112,6 +128,62 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path):
     save_model(tmp_path / "m", model)
     with pytest.raises(ModelError, match="no finite numbers"):
         load_model(tmp_path / "m")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("standardiser.mean", float("nan")),
+        ("standardiser.mean", float("inf")),
+        ("standardiser.scale", float("nan")),
+        ("standardiser.scale", 0.0),
+        ("network.layers.1.weight", float("inf")),
+    ],
+)
+def test_tensors_that_make_no_numbers_are_refused(tmp_path, name, value):
+    save_model(tmp_path / "m", make_model())
+    tensors = load_file(tmp_path / "m/model.safetensors")
+    tensors[name].view(-1)[3] = value
+    save_file(tensors, tmp_path / "m/model.safetensors")
+    with pytest.raises(ModelError, match="no finite numbers"):
+        load_model(tmp_path / "m")
+
+
+@pytest.mark.parametrize("value", [None, "1", float("nan")])
+@pytest.mark.parametrize("part", ["target", "interval"])
+def test_scales_that_are_no_numbers_are_refused(tmp_path, part, value):
+    save_model(tmp_path / "m", make_model())
+    described = json.loads((tmp_path / "m/model.json").read_text())
+    described[part][next(iter(described[part]))] = value
+    (tmp_path / "m/model.json").write_text(json.dumps(described))
+    with pytest.raises(ModelError, match=rf"{part} holds values that are no finite numbers"):
+        load_model(tmp_path / "m")
+
+
+def test_a_column_that_never_changed_has_an_infinite_scale(tmp_path, rng):
+    model = make_model()
+    rows = rng.standard_normal((5, 20))
+    rows[:, 4] = 7.0
+    fitted = replace(model, standardiser=Standardiser.fit(rows))
+    save_model(tmp_path / "m", fitted)
+    assert np.isinf(load_model(tmp_path / "m").standardiser.scale[4])
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "model.json", "history.csv", "README.md"])
+def test_a_folder_of_somebody_elses_is_refused(tmp_path, name):
+    (tmp_path / name).write_text('{"format": "another program\'s"}')
+    for place in (require_model_place, lambda folder: save_model(folder, make_model())):
+        with pytest.raises(SettingsError, match=rf"--name = .*holds {name}.*an earlier model"):
+            place(tmp_path)
+    assert (tmp_path / name).is_file()
+
+
+def test_a_model_with_a_card_is_replaced_by_one_with_a_card_alone(tmp_path):
+    for _ in range(2):
+        save_model(tmp_path / "m", make_model(), extra={"README.md": "# made by pretrain"})
+    with pytest.raises(SettingsError, match=r"README\.md"):
+        save_model(tmp_path / "m", make_model())
+    assert (tmp_path / "m" / "README.md").is_file()
 
 
 def test_a_model_is_replaced_only_whole(tmp_path):

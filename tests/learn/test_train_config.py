@@ -22,6 +22,16 @@ def test_layer_tables_become_layers_and_options_win(tmp_path):
     assert (settings.epochs, settings.seed) == (9, 3)
 
 
+def test_a_layer_that_is_asked_for_wins_over_the_tables(tmp_path):
+    settings = train_settings(written(tmp_path, GOOD), layer="dense")
+    assert (settings.layer, settings.layers) == ("dense", ())
+
+
+def test_a_seed_that_no_generator_takes_is_refused(tmp_path):
+    with pytest.raises(SettingsError, match="seed = 1000000"):
+        train_settings(written(tmp_path, f"[train]\nseed = {10**20}\n"))
+
+
 @pytest.mark.parametrize(
     ("table", "says"),
     [

@@ -1,0 +1,53 @@
+"""What is refused before any work is done: names, seeds, units and numbers that make no sense."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from stopflow.errors import SettingsError
+from stopflow.io.units import parse_time_unit
+
+LARGEST_SEED: Final = 2**63 - 1
+TIME_UNITS: Final = ("s", "ms", "us", "ns", "min")
+
+
+def require_name(name: str) -> str:
+    """Refuse names that are paths or that hide."""
+    if not name or name.startswith(".") or Path(name).name != name:
+        raise SettingsError("--name", name, valid="a plain name, e.g. dlrt")
+    return name
+
+
+def require_whole(name: str, value: int, *, low: int, high: int | None = None) -> int:
+    """Refuse a whole number outside `low` to `high`."""
+    if value < low or (high is not None and value > high):
+        end = "" if high is None else f" to {high}"
+        raise SettingsError(name, value, valid=f"a whole number from {low}{end}")
+    return value
+
+
+def require_seed(seed: int) -> int:
+    """Refuse a seed that no generator takes."""
+    return require_whole("seed", seed, low=0, high=LARGEST_SEED)
+
+
+def require_time_unit(unit: str | None) -> None:
+    """Refuse what is no unit of time; None is no unit at all."""
+    if unit is not None and parse_time_unit(unit) is None:
+        raise SettingsError("time_unit", unit, valid=TIME_UNITS)
+
+
+def require_start(start: float | None) -> None:
+    """Refuse a start time that is no finite number; None is a start to be detected."""
+    if start is not None and not math.isfinite(start):
+        raise SettingsError("--start", start, valid="a finite number, in the file's own unit")
+
+
+def given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that are not None; refuse one that is an empty text."""
+    for key, value in options.items():
+        if value == "":
+            name = f"--{key.replace('_', '-')}"
+            raise SettingsError(name, value, valid=f"a value; without {name} the default holds")
+    return {key: value for key, value in options.items() if value is not None}
