@@ -16,7 +16,7 @@ from stopflow.kinetics.series import (
     build_conditions,
     group_shots,
 )
-from stopflow.kinetics.series_rules import judge_series
+from stopflow.kinetics.series_rules import judge_curves, judge_series
 from stopflow.kinetics.settings import AUTO, AnalysisSettings, QualityThresholds
 from stopflow.kinetics.shot import finish_shot, prepare_shot
 from stopflow.trace import Experiment, Shot
@@ -88,7 +88,10 @@ def analyse_lab(
     """Judge experiments against each other and draw their secondary plots."""
     settings = settings or AnalysisSettings()
     experiments = judge_series(analyses, settings.thresholds)
-    return LabAnalysis(experiments=experiments, secondary=fit_secondary(experiments))
+    secondary = fit_secondary(experiments)
+    return LabAnalysis(
+        experiments=judge_curves(experiments, secondary, settings.thresholds), secondary=secondary
+    )
 
 
 def secondary_rows(lab: LabAnalysis) -> list[dict[str, object]]:

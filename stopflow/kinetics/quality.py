@@ -205,6 +205,14 @@ RULES: dict[str, Rule] = {
             "part of the reaction is over before the first point",
             "amplitude_fall",
         ),
+        _rule(
+            27,
+            "off-curve",
+            _W,
+            "k_obs against concentration follows neither the line nor the hyperbola reported",
+            "misfit_chance",
+            "scatter_share",
+        ),
         _rule(25, "shots", _W, "some of the shots carry a warning of their own"),
         _rule(26, "none-fitted", _F, "no shot of the condition has a rate to trust"),
     )
@@ -222,7 +230,7 @@ def judge_shot(shot: ShotAnalysis, thresholds: QualityThresholds) -> tuple[Findi
         if text:
             findings.append(rule.finding(text))
     if shot.window and shot.window.source == "first point":
-        follows = result.checks.misfit_chance >= thresholds.misfit_chance
+        follows = shot_rules.follows(result, thresholds)
         rule = RULES["no-start" if follows else "artefact-inside"]
         findings.append(rule.finding(shot.window.reason))
     theirs = shot.workbook_rate_per_s

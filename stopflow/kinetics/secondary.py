@@ -1,6 +1,7 @@
 """Secondary plots: k_obs against concentration and temperature.
 
-- ``k_obs = k_off + k_on [S]`` or ``k_obs = k_off + k_max [S] / (K + [S])``, the better by AICc.
+- ``k_obs = k_off + k_on [S]``, or ``k_obs = k_off + k_max [S] / (K + [S])`` where straight points
+  would hardly gain as much from a third parameter.
 - ``ln k = ln A - Ea / (R T)``: Arrhenius, Z. Phys. Chem. 4, 226 (1889).
 - ``ln(k / T) = ln(kB / h) + dS / R - dH / (R T)``: Eyring, J. Chem. Phys. 3, 107 (1935),
   10.1063/1.1749604.
@@ -15,7 +16,13 @@ from math import isnan
 
 import numpy as np
 
-from stopflow.kinetics.regression import Curve, curvature_chance, fit_hyperbola, fit_line
+from stopflow.kinetics.regression import (
+    Curve,
+    curvature_chance,
+    fit_hyperbola,
+    fit_line,
+    gain_chance,
+)
 from stopflow.kinetics.secondary_fit import SecondaryFit, quote_parameter
 from stopflow.kinetics.secondary_points import (
     SecondaryPoint,
@@ -29,6 +36,8 @@ from stopflow.kinetics.series import ExperimentAnalysis
 from stopflow.trace import FloatArray
 
 CURVED = 0.01
+BENT = 0.03
+"""Chance below which a hyperbola is taken: of straight series of 4 to 8 points up to 2 %."""
 
 
 def fit_secondary(experiments: Sequence[ExperimentAnalysis]) -> tuple[SecondaryFit, ...]:
@@ -51,8 +60,16 @@ def _against_concentration(experiment: str, group: list[SecondaryPoint]) -> list
     x = np.array([coordinate_of(point, "concentration") for point in group], dtype=np.float64)
     y = np.array([point.k_per_s for point in group])
     error = y * np.array([point.relative_error for point in group])
-    straight, bent = fit_line(x, y, error), fit_hyperbola(x, y, error)
-    takes_bent = bent is not None and bent.aicc < straight.aicc
+    error_dof = group[0].error_dof
+    straight = fit_line(x, y, error, error_dof=error_dof)
+    bent = fit_hyperbola(x, y, error, error_dof=error_dof)
+    chance = 1.0 if bent is None else gain_chance(straight, bent)
+    takes_bent = chance < BENT
+    straightness = (
+        f"curved (chance {chance:.1g} for a straight line)"
+        if takes_bent
+        else _linearity(x, y, error, straight)
+    )
     described = describe_points(group, leave_out=("concentration",))
     build = partial(
         SecondaryFit,
@@ -62,6 +79,7 @@ def _against_concentration(experiment: str, group: list[SecondaryPoint]) -> list
         x=x,
         y=y,
         error=error,
+        members=tuple(point.condition.index for point in group),
     )
     fits = [
         build(
@@ -72,7 +90,7 @@ def _against_concentration(experiment: str, group: list[SecondaryPoint]) -> list
                 quote_parameter(straight, 1, name="k_on", unit="M^-1 s^-1"),
                 quote_parameter(straight, 0, name="k_off", unit="s^-1"),
             ),
-            text="k_obs = k_off + k_on [S]; " + _linearity(x, y, error, straight),
+            text=f"k_obs = k_off + k_on [S]; {straightness}",
         )
     ]
     if bent is not None:
@@ -87,17 +105,24 @@ def _against_concentration(experiment: str, group: list[SecondaryPoint]) -> list
                     quote_parameter(bent, 0, name="k_off", unit="s^-1"),
                 ),
                 text="k_obs = k_off + k_max [S] / (K + [S]); "
-                f"AICc {bent.aicc - straight.aicc:+.1f} against the line",
+                f"chance {chance:.1g} for a straight line" + _scatter(bent),
             )
         )
     return fits
 
 
 def _linearity(x: FloatArray, y: FloatArray, error: FloatArray, curve: Curve) -> str:
-    chance = curvature_chance(x, y, error)
+    chance = curvature_chance(x, y, error, error_dof=curve.error_dof)
+    scatter = _scatter(curve)
     if isnan(chance):
-        return "too few concentrations to test linearity"
+        return "too few concentrations to test linearity" + scatter
     if chance < CURVED:
         return f"curved (chance {chance:.1g} for a straight line)"
-    scattered = ", but the points scatter more than their errors say"
-    return f"straight (p = {chance:.2f})" + (scattered if curve.misfit_chance < SCATTERED else "")
+    if scatter:
+        return f"curvature not shown (p = {chance:.2f})" + scatter
+    return f"straight (p = {chance:.2f})"
+
+
+def _scatter(curve: Curve) -> str:
+    off = curve.misfit_chance < SCATTERED
+    return ", but the points scatter more than their errors say" if off else ""

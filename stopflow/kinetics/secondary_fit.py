@@ -51,6 +51,8 @@ class SecondaryFit:
         (n,) the points: concentration in M and k in 1/s; or 1/T in 1/K and ln k or ln(k/T).
     curve
         For its `band`.
+    members
+        Indices of the conditions of the experiment that are the points; empty over several.
     made_of
         Rates that are the points here and come from other secondary plots.
     text
@@ -68,6 +70,7 @@ class SecondaryFit:
     curve: Curve
     parameters: tuple[Parameter, ...]
     text: str
+    members: tuple[int, ...] = ()
     made_of: tuple[Parameter, ...] = ()
 
     def __post_init__(self) -> None:

@@ -21,12 +21,15 @@ class SecondaryPoint:
         Workbook columns that describe the mixture.
     relative_error
         Of the mean k, as the repeatability of the whole lab gives it.
+    error_dof
+        Degrees of freedom behind it; 0 without replicates: then it is that of the fits alone.
     """
 
     experiment: str
     condition: ConditionAnalysis
     extra: tuple[tuple[str, str], ...]
     relative_error: float
+    error_dof: int
 
     @property
     def k_per_s(self) -> float:
@@ -44,6 +47,7 @@ def build_points(experiments: Sequence[ExperimentAnalysis]) -> list[SecondaryPoi
             condition=condition,
             extra=tuple((name, condition.conditions.extra.get(name, "")) for name in names),
             relative_error=_relative_error(condition.run.error, common),
+            error_dof=common.dof,
         )
         for experiment in experiments
         for condition in experiment.conditions

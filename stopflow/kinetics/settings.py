@@ -26,7 +26,8 @@ class QualityThresholds:
     uncertain_warn, uncertain_fail
         Relative standard error of k.
     misfit_chance
-        Chance of residuals that wave as much as these, without a reason.
+        Chance of residuals that wave as much as these, or of rates as far off their curve against
+        concentration, without a reason.
     clipped_share
         Part of the fitted points at the end of the detector's range.
     coarse_steps
@@ -44,7 +45,8 @@ class QualityThresholds:
     amplitude_fall
         Fall of the amplitude along the concentrations, as a part of the largest.
     scatter_share
-        Between-shot standard deviation as a part of k.
+        Between-shot standard deviation as a part of k; without replicates, the scatter about the
+        curve against concentration.
     replicate_chance
         Chance of a drift, a scatter or an outlier as seen, among all conditions together.
     """

@@ -62,14 +62,24 @@ def undetermined(result: ShotResult, limits: QualityThresholds) -> str | None:
 
 def residual_runs(result: ShotResult, limits: QualityThresholds) -> str | None:
     """Residuals in waves."""
-    checks = result.checks
-    is_coarse = checks.noise_steps < limits.coarse_steps and checks.levels < limits.few_levels
-    if checks.misfit_chance >= limits.misfit_chance or is_coarse:
+    if follows(result, limits):
         return None
+    checks = result.checks
     return (
         "the residuals run in waves the noise does not explain (mean square "
         f"{checks.misfit_ratio:.1f} times the expected): another law, a bubble, or an early start"
     )
+
+
+def follows(result: ShotResult, limits: QualityThresholds) -> bool:
+    """Whether the fit follows the trace; steps of a coarse digitiser alone are no misfit."""
+    return result.checks.misfit_chance >= limits.misfit_chance or is_coarse(result, limits)
+
+
+def is_coarse(result: ShotResult, limits: QualityThresholds) -> bool:
+    """Whether the noise is below one step of the digitiser, and the signal has few steps."""
+    checks = result.checks
+    return checks.noise_steps < limits.coarse_steps and checks.levels < limits.few_levels
 
 
 def saturated(result: ShotResult, limits: QualityThresholds) -> str | None:
@@ -83,12 +93,11 @@ def saturated(result: ShotResult, limits: QualityThresholds) -> str | None:
 
 def quantised(result: ShotResult, limits: QualityThresholds) -> str | None:
     """Few levels of the digitiser."""
-    checks = result.checks
-    if checks.noise_steps >= limits.coarse_steps or checks.levels >= limits.few_levels:
+    if not is_coarse(result, limits):
         return None
     return (
-        f"the signal has {checks.levels} levels only, and its noise is below one step: raise the "
-        "gain"
+        f"the signal has {result.checks.levels} levels only, and its noise is below one step: "
+        "raise the gain"
     )
 
 

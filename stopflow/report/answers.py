@@ -108,15 +108,17 @@ def say_trust(shots: pd.DataFrame, conditions: pd.DataFrame) -> str:
     counts = count_shots(shots)
     if not counts.fitted:
         return "There is no rate to judge."
+    doubtful = len(list_doubtful(conditions))
     if counts.passed == counts.files:
-        passed = "Yes: all shots passed every check." if counts.files > 1 else "The shot passed."
+        passed = "All shots passed every check." if counts.files > 1 else "The shot passed."
+        if not doubtful and counts.files > 1:
+            passed = f"Yes: {passed[0].lower()}{passed[1:]}"
     elif not counts.passed:
         passed = "With care: no shot passed every check."
     else:
         rest = [f"{counts.warned} with a warning"] if counts.warned else []
         rest += [f"{counts.refused} without a usable rate"] if counts.refused else []
         passed = f"{counts.passed} of {counts.files} shots passed every check; {', '.join(rest)}."
-    doubtful = len(list_doubtful(conditions))
     if doubtful:
         passed += (
             f" Of {len(conditions)} series, {doubtful} {_have(doubtful)} a warning as a whole."

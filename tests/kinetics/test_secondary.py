@@ -9,14 +9,21 @@ from scipy import stats
 from scipy.constants import R
 from scipy.optimize import curve_fit
 
-from stopflow.kinetics.analysis import analyse_experiment, analyse_lab, secondary_rows
+from stopflow.kinetics.analysis import (
+    analyse_experiment,
+    analyse_lab,
+    condition_rows,
+    secondary_rows,
+)
 from stopflow.kinetics.regression import (
     curvature_chance,
     fit_hyperbola,
     fit_line,
+    gain_chance,
     hyperbola,
     line,
 )
+from stopflow.kinetics.secondary import BENT
 from stopflow.kinetics.secondary_fit import SecondaryFit
 
 X = np.array([1.0, 2.0, 4.0, 6.0, 8.0, 10.0]) * 1e-3
@@ -94,6 +101,23 @@ def test_curvature_is_seen_only_where_it_is(rng: np.random.Generator) -> None:
     assert np.isnan(curvature_chance(X[:3], X[:3], X[:3]))
 
 
+@pytest.mark.parametrize("points", [4, 5, 6, 8])
+def test_straight_points_are_seldom_called_a_hyperbola(
+    points: int, rng: np.random.Generator
+) -> None:
+    """At most 5 %, with errors known by 8 degrees of freedom and with errors far too small."""
+    x = np.geomspace(1e-3, 32e-3, points)
+    taken = []
+    for _ in range(120):
+        y, error = scattered(rng, 3 + 2000 * x)
+        guessed = error * np.sqrt(rng.chisquare(8) / 8)
+        for errors, dof in ((guessed, 8), (0.1 * error, 0)):
+            bent = fit_hyperbola(x, y, errors, error_dof=dof)
+            straight = fit_line(x, y, errors, error_dof=dof)
+            taken.append(bent is not None and gain_chance(straight, bent) < BENT)
+    assert np.mean(taken) <= 0.05
+
+
 def chosen(fits: tuple[SecondaryFit, ...]) -> dict[str, SecondaryFit]:
     return {fit.kind: fit for fit in fits if fit.chosen}
 
@@ -110,7 +134,7 @@ def test_k_on_and_k_off_of_an_experiment(rng: np.random.Generator) -> None:
     assert "straight" in fits["line"].text
 
 
-def test_saturation_is_chosen_by_aicc(rng: np.random.Generator) -> None:
+def test_saturation_is_seen(rng: np.random.Generator) -> None:
     rates = {c: 4 + 60 * c / (2e-3 + c) for c in X}
     lab = analyse_lab([analyse_experiment(series(rng, rates, shots=4))])
     fits = chosen(lab.secondary)
@@ -118,6 +142,41 @@ def test_saturation_is_chosen_by_aicc(rng: np.random.Generator) -> None:
     top, half, _ = fits["hyperbola"].parameters
     assert top.low < 60 < top.high
     assert half.low < 2e-3 < half.high
+
+
+@pytest.mark.parametrize("points", [4, 5])
+@pytest.mark.parametrize("top", [60.0, -50.0])
+def test_saturation_is_seen_in_few_concentrations(
+    points: int, top: float, rng: np.random.Generator
+) -> None:
+    """Rising and falling; the line, whose rates are wrong, is not called straight."""
+    first = 4 if top > 0 else 64
+    rates = {c: first + top * c / (2e-3 + c) for c in np.geomspace(5e-4, 2e-2, points)}
+    lab = analyse_lab([analyse_experiment(series(rng, rates))])
+    fits = chosen(lab.secondary)
+    assert set(fits) == {"hyperbola"}
+    k_max, half, _ = fits["hyperbola"].parameters
+    assert k_max.low < top < k_max.high
+    assert half.low < 2e-3 < half.high
+    texts = [str(row["text"]) for row in secondary_rows(lab)]
+    assert not [text for text in texts if "inf" in text or "nan" in text or "straight (" in text]
+    assert not [row for row in secondary_rows(lab) if np.isinf(row["aicc"])]
+    assert not [row for row in condition_rows(lab.experiments[0]) if row["reason"]]
+
+
+def test_rates_off_their_curve_are_warned_of(rng: np.random.Generator) -> None:
+    """One solution of half the strength: neither law holds, and each series of the plot says so."""
+    rates = {c: 5 + 3000 * c for c in X[:5]}
+    rates[X[3]] = 5 + 1500 * X[3]
+    for shots in (1, 3):
+        lab = analyse_lab([analyse_experiment(series(rng, rates, shots=shots))])
+        (fit,) = chosen(lab.secondary).values()
+        assert "straight (" not in fit.text
+        rows = condition_rows(lab.experiments[0])
+        assert {row["verdict"] for row in rows} == {"WARN"}
+        assert all("at 6 mM -" in row["reason"] for row in rows)
+        again = analyse_lab(lab.experiments).experiments[0]
+        assert condition_rows(again) == rows
 
 
 def test_activation_energy_over_several_experiments(rng: np.random.Generator) -> None:

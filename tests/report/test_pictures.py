@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from stopflow.errors import SettingsError
 from stopflow.report.agreement import compare_rates
-from stopflow.report.answers import build_answers, say_repeats
+from stopflow.report.answers import build_answers, say_repeats, say_trust
 from stopflow.report.conditions import build_series, sort_conditions
 from stopflow.report.experiment_numbers import build_experiment_picture, relative_cuts
 from stopflow.report.model_numbers import fit_lines, list_worst, size_layers, split_points
@@ -217,8 +217,10 @@ def test_series_are_doubted_for_their_own_reasons_alone(lab):
     assert named.endswith("20 µM: k drifts by 9 % from first to last.")
     many = conditions.assign(reason="k drifts by 4% from first to last")
     assert f"{len(many)} series: k drifts by 4 %" in say_repeats(fine, many)
-    passed = say_repeats(lab.shots.assign(verdict="PASS"), lab.conditions.assign(verdict="PASS"))
-    assert passed.startswith("Nothing")
+    assert say_trust(fine, many).startswith("All shots passed every check. Of")
+    good = lab.conditions.assign(verdict="PASS")
+    assert say_repeats(fine, good).startswith("Nothing")
+    assert say_trust(fine, good).startswith("Yes: all shots passed every check.")
 
 
 def test_conditions_stand_in_order_of_concentration_within_their_experiment(lab):
