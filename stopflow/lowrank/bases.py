@@ -54,28 +54,29 @@ class Turn:
 
 
 def turn(core: Tensor, gamma: Tensor, energy: Tensor, summed: Tensor | None = None) -> Turn:
-    """Orthonormalise K1 = U T - A for a batch of bases, in float64.
+    """Orthonormalise K1 = U T - A for a batch of bases, its Gram matrix in float64.
 
     Parameters
     ----------
     core
-        T, (g, r, r), float64.
+        T, (g, r, r).
     gamma, energy
-        C = U^T A and A^T A, each (g, r, r), of the dtype that the result shall have.
+        C = U^T A and A^T A, each (g, r, r), of T's dtype.
     summed
         Squared sizes of the terms whose sum a column of A is, (g, r); None where it is no sum.
     """
-    negative = torch.bmm(core.mT, torch.add(gamma, core, alpha=-0.5))  # -Y
+    exact = core.double()
+    negative = torch.bmm(exact.mT, torch.add(gamma, exact, alpha=-0.5))  # -Y
     gram = (energy - negative).sub_(negative.mT)
     upper, info = torch.linalg.cholesky_ex(gram, upper=True)
-    inverse = torch.linalg.solve_triangular(
-        upper.mT, _identities(gram.shape, gram.dtype, gram.device), upper=False
-    ).mT
-    parts = core.square().sum(dim=1).add_(_diagonal(energy) if summed is None else summed)
-    worn = torch.linalg.vector_norm(parts.sqrt_().unsqueeze(2) * inverse, dim=(1, 2))
-    wear = float(worn.amax()) ** 2 / core.shape[1]
-    coefficient = torch.bmm(core, inverse).to(gamma.dtype)
-    inverse = inverse.to(gamma.dtype)
+    found = torch.linalg.solve_triangular(
+        upper, _identities(gram.shape, gram.dtype, gram.device), upper=True
+    )
+    inverse = found.to(core.dtype, memory_format=torch.contiguous_format)
+    parts = exact.square().sum(dim=1).add_(_diagonal(energy) if summed is None else summed)
+    worn = torch.bmm(parts.unsqueeze(1), found.square()).sum(dim=2)
+    wear = float(worn.max()) / core.shape[1]
+    coefficient = torch.bmm(core, inverse)
     overlap = torch.baddbmm(coefficient, gamma, inverse, alpha=-1)
     if info.any() or math.isnan(wear):
         wear = math.inf
@@ -88,7 +89,8 @@ def _diagonal(matrices: Tensor) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _identities(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    return torch.eye(shape[-1], dtype=dtype, device=device).expand(shape).contiguous()
+    """Return unit matrices as LAPACK lays them out."""
+    return torch.eye(shape[-1], dtype=dtype, device=device).expand(shape).contiguous().mT
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -169,18 +171,18 @@ def move(push: Push) -> tuple[Moved, float]:
 def _move_along_gradients(push: Push) -> tuple[Moved, float]:
     """Move along A_K = delta^T P and A_L = x^T D, never forming either."""
     tapes, count = push.tapes, len(push.tapes)
-    own = torch.stack([*(tape.deltau for tape in tapes), *(tape.xv for tape in tapes)])
-    other = torch.stack([*(tape.xv for tape in tapes), *(tape.deltau for tape in tapes)])
+    on_u, on_v = [tape.deltau for tape in tapes], [tape.xv for tape in tapes]
+    lined = torch.stack([*on_u, *on_v, *on_u])
+    own, other = lined[: 2 * count], lined[count:]
     kernel = _kernels(tapes)
     through = torch.bmm(kernel, other)
     if push.columns is not None:
         scale = push.columns((other * through).sum(dim=1)).unsqueeze(1)
-        other.mul_(scale)
+        other = other * scale
         through.mul_(scale)
     gamma, energy = torch.bmm(own.mT, other), torch.bmm(other.mT, through)
-    summed = other.square().sum(dim=1)
-    summed.mul_(torch.linalg.vector_norm(kernel, dim=(1, 2)).unsqueeze(1))
-    turned, core = _turn_both(push, gamma, energy, summed)
+    summed = other.square().sum(dim=1).mul_(_diagonal(kernel).amax(dim=1, keepdim=True))
+    turned, left, right, core = _turn_both(push, gamma, energy, summed)
     if not turned.sound:
         along = [
             (tape.delta.T @ other[i], tape.x.T @ other[i + count]) for i, tape in enumerate(tapes)
@@ -190,7 +192,7 @@ def _move_along_gradients(push: Push) -> tuple[Moved, float]:
     seen = torch.bmm(own, turned.coefficient).baddbmm_(through, turned.inverse, alpha=-1)
     batches = [tape.delta for tape in tapes] + [tape.x for tape in tapes]
     u, v = _new_bases(push, turned, batches, taken)
-    (left, right), (deltau, xv) = turned.overlap.split(count), seen.split(count)
+    deltau, xv = seen[:count], seen[count:]
     moved = Moved(u=u, v=v, left=left, right=right, core=core, xv=xv, deltau=deltau)
     return moved, turned.wear
 
@@ -211,11 +213,10 @@ def _move_along(push: Push, along: Sequence[Bases]) -> tuple[Moved, float]:
     sides, bases = _by_side(along), _by_side(push.bases)
     gamma = torch.stack([torch.mm(b.T, a) for b, a in zip(bases, sides, strict=True)])
     energy = torch.stack([torch.mm(a.T, a) for a in sides])
-    turned, core = _turn_both(push, gamma, energy)
+    turned, left, right, core = _turn_both(push, gamma, energy)
     if not turned.sound:
         return _move_by_qr(push, along), 1.0
     u, v = _new_bases(push, turned, [a.T for a in sides], turned.inverse)
-    left, right = turned.overlap.split(len(along))
     moved = Moved(u=u, v=v, left=left, right=right, core=core)
     return moved.seen_by(push.tapes), turned.wear
 
@@ -227,15 +228,15 @@ def _by_side(pairs: Sequence[Bases]) -> list[Tensor]:
 
 def _turn_both(
     push: Push, gamma: Tensor, energy: Tensor, summed: Tensor | None = None
-) -> tuple[Turn, Tensor]:
-    """Return the turns of all U, then all V, in the layers' dtype, and the cores M^T T N.
+) -> tuple[Turn, Tensor, Tensor, Tensor]:
+    """Return the turns of all U, then all V, and the layers' M, N and M^T T N.
 
     U1 is that of K1 / b: the step divides T, so that directions need not be multiplied.
     """
-    own = push.core.double() / push.step
+    own = push.core / push.step
     turned = turn(torch.cat([own, own.mT]), gamma, energy, summed)
-    left, right = turned.overlap.split(len(own))
-    return turned, torch.bmm(torch.bmm(left.mT, push.core), right)
+    left, right = turned.overlap[: len(own)], turned.overlap[len(own) :]
+    return turned, left, right, torch.bmm(torch.bmm(left.mT, push.core), right)
 
 
 def _new_bases(

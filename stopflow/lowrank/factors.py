@@ -3,9 +3,11 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from stopflow.errors import SettingsError
 from stopflow.lowrank.tape import Tape
@@ -69,6 +71,10 @@ class LowRankLayer(nn.Module):
         self.V = nn.Parameter(v.to(dtype).contiguous())
         self.bias = nn.Parameter(torch.zeros(n_outputs, dtype=dtype))
 
+    def _own(self) -> dict[str, Tensor]:
+        """Return the parameters; a module's attributes take a third of a small product to find."""
+        return cast(dict[str, Tensor], self._parameters)
+
     @property
     def rank(self) -> int:
         """Columns of U and V."""
@@ -85,24 +91,28 @@ class LowRankLayer(nn.Module):
 
     def run(self, x: Tensor) -> tuple[Tensor, Tape]:
         """Return the outputs and a tape."""
-        xv = x @ self.V
-        outputs = torch.mm(xv @ self.S.T, self.U.T)
-        return outputs.add_(self.bias), Tape(x=x, xv=xv)  # sooner than addmm copies the bias
+        own = self._own()
+        xv = torch.mm(x, own["V"])
+        outputs = functional.linear(functional.linear(xv, own["S"]), own["U"])
+        return outputs.add_(own["bias"]), Tape(x=x, xv=xv)  # sooner than addmm copies the bias
 
     def complete(self, tape: Tape) -> None:
         """Put D = delta U on the tape."""
-        tape.deltau = tape.delta @ self.U
+        tape.deltau = torch.mm(tape.delta, self._own()["U"])
 
     def input_gradient(self, tape: Tape) -> Tensor:
         """Return dx = D S V^T."""
-        return tape.deltau @ self.S @ self.V.T
+        own = self._own()
+        return functional.linear(torch.mm(tape.deltau, own["S"]), own["V"])
 
     def set_factors(self, u: Tensor, s: Tensor, v: Tensor) -> None:
         """Replace the factors; the rank may change."""
         if s.shape != self.S.shape:
             for parameter, value in ((self.U, u), (self.S, s), (self.V, v)):
                 replace_values(parameter, value)
-        self.U.data, self.S.data, self.V.data = u.contiguous(), s.contiguous(), v.contiguous()
+        own = self._own()
+        for name, value in (("U", u), ("S", s), ("V", v)):
+            own[name].data = value.contiguous()
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object) -> None:
         """Take the rank of the stored factors before the values are copied in."""

@@ -89,13 +89,15 @@ class CoreRule:
             scales.append(scalar_scale(layer) / root / (1 - self._keep**group.count))
         return group.layers[0].S.data.new_tensor(scales).view(-1, 1, 1)
 
-    def follow(self, group: Group, moved: Moved) -> Tensor:
-        """Carry the moments into the new bases; return the gradient of S there, (g, r, r)."""
+    def core_after(self, group: Group, moved: Moved, step: float | Tensor) -> Tensor:
+        """Carry the moments into the new bases; return S after its step there, (g, r, r)."""
+        if not self._keep and isinstance(step, float):
+            return torch.baddbmm(moved.core, moved.deltau.mT, moved.xv, alpha=-step)
         gradients = torch.bmm(moved.deltau.mT, moved.xv)
         if self._keep:
             carried = torch.bmm(torch.bmm(moved.left.mT, group.kept("m")), moved.right)
             group.keep(["m"], self.blend(carried, gradients))
-        return gradients
+        return moved.core - gradients * step
 
     def blend(self, carried: Tensor, gradient: Tensor) -> Tensor:
         """Return keep m + take C for a moment and a core gradient in the same bases."""

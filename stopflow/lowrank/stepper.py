@@ -124,12 +124,12 @@ class Stepper:
         """Run forward and backward; tapes are ``None`` where something is not finite."""
         tapes: list[Tape] = []
         kept: list[Tensor] = []
-        sizes: list[Tensor] = []
+        seen: list[Tensor] = []
         x = self._require_inputs(inputs, gram)
         for layer, activation in zip(self._layers, self._activations, strict=True):
             z, tape = layer.run(x)
             if not tapes:  # bounded activations would hide what is not finite
-                sizes.append(torch.linalg.vector_norm(z))
+                seen.append(tape.xv if tape.xv.numel() else torch.linalg.vector_norm(z))
             x, needed = activation.keep(z)
             tapes.append(tape)
             kept.append(needed)
@@ -143,9 +143,8 @@ class Stepper:
             self._layers[i].complete(tapes[i])
             if i > 0:
                 grad = self._layers[i].input_gradient(tapes[i])
-        seen = [tape.deltau if tape.deltau.numel() else tape.delta for tape in tapes]
-        sizes += torch._foreach_norm(seen)
-        if not float(torch.stack(sizes).amax()) < self._largest or not self._clip(tapes):
+        seen += [tape.deltau if tape.deltau.numel() else tape.delta for tape in tapes]
+        if not sum(map(float, torch._foreach_norm(seen))) < self._largest or not self._clip(tapes):
             return number, None
         return number, tapes
 
