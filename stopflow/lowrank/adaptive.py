@@ -46,12 +46,12 @@ class Adaptive(FixedRank):
             group = self.group([i], [tape])
             push = self.push(group, [], learning_rate, formed=True)
             self._augmented_step(group, push, learning_rate)
+        if self.wear() > 1.0:
+            self.refresh()
 
     def finish(self, tapes: Sequence[Tape], *, learning_rate: float) -> None:
         """Complete a fixed-rank step."""
-        if self._augments:
-            self.refresh()
-        else:
+        if not self._augments:
             super().finish(tapes, learning_rate=learning_rate)
 
     def _augmented_step(self, group: Group, push: Push, rate: float) -> None:

@@ -3,10 +3,11 @@
 A step moves K = U T to K1 = U T - A with a direction A, and L = V T^T likewise. Its new basis
 U1 = K1 R^-1 needs only R^T R = K1^T K1, which is a formula in small matrices:
 
-    H = Y + Y^T + A^T A,    Y = T^T (T / 2 - C),    C = U^T A.
+    H = Y + Y^T + A^T A,    Y = T^T (U^T U T / 2 - C),    C = U^T A,
 
-For the gradient direction A = b delta^T P, both C = b D^T P and A^T A = b^2 P^T (delta delta^T) P
-come from batch-sized products. All of it is float64 and batched over layers of equal rank.
+where U^T U is I but for rounding. For the gradient direction A = b delta^T P, both C = b D^T P and
+A^T A = b^2 P^T (delta delta^T) P come from batch-sized products. All of it is float64 and batched
+over layers of equal rank.
 """
 
 import math
@@ -53,7 +54,14 @@ class Turn:
         return self.wear < torch.finfo(self.coefficient.dtype).eps ** (-1 / 3)
 
 
-def turn(core: Tensor, gamma: Tensor, energy: Tensor, summed: Tensor | None = None) -> Turn:
+def turn(
+    core: Tensor,
+    gamma: Tensor,
+    energy: Tensor,
+    *,
+    summed: Tensor | None = None,
+    grams: Tensor | None = None,
+) -> Turn:
     """Orthonormalise K1 = U T - A for a batch of bases, its Gram matrix in float64.
 
     Parameters
@@ -64,9 +72,12 @@ def turn(core: Tensor, gamma: Tensor, energy: Tensor, summed: Tensor | None = No
         C = U^T A and A^T A, each (g, r, r), of T's dtype.
     summed
         Squared sizes of the terms whose sum a column of A is, (g, r); None where it is no sum.
+    grams
+        U^T U, (g, r, r), for a turn that takes away the rounding of those before it.
     """
     exact = core.double()
-    negative = torch.bmm(exact.mT, torch.add(gamma, exact, alpha=-0.5))  # -Y
+    along_u = exact if grams is None else torch.bmm(grams.double(), exact)
+    negative = torch.bmm(exact.mT, torch.add(gamma, along_u, alpha=-0.5))  # -Y
     gram = (energy - negative).sub_(negative.mT)
     upper, info = torch.linalg.cholesky_ex(gram, upper=True)
     found = torch.linalg.solve_triangular(
@@ -77,7 +88,8 @@ def turn(core: Tensor, gamma: Tensor, energy: Tensor, summed: Tensor | None = No
     worn = torch.bmm(parts.unsqueeze(1), found.square()).sum(dim=2)
     wear = float(worn.max()) / core.shape[1]
     coefficient = torch.bmm(core, inverse)
-    overlap = torch.baddbmm(coefficient, gamma, inverse, alpha=-1)
+    kept = coefficient if grams is None else torch.bmm(grams, coefficient)
+    overlap = torch.baddbmm(kept, gamma, inverse, alpha=-1)
     if info.any() or math.isnan(wear):
         wear = math.inf
     return Turn(coefficient=coefficient, overlap=overlap, inverse=inverse, wear=wear)
@@ -112,6 +124,8 @@ class Push:
         (2 g, r) -> factors.
     spare
         Buffers of the shapes of U and V that become U1 and V1.
+    worn
+        Whether rounding in U and V is to be looked for and taken away.
     """
 
     bases: Sequence[Bases]
@@ -121,6 +135,7 @@ class Push:
     spare: Sequence[Bases]
     along: Sequence[Bases] | None = None
     columns: Callable[[Tensor], Tensor] | None = None
+    worn: bool = False
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -234,7 +249,10 @@ def _turn_both(
     U1 is that of K1 / b: the step divides T, so that directions need not be multiplied.
     """
     own = push.core / push.step
-    turned = turn(torch.cat([own, own.mT]), gamma, energy, summed)
+    grams = None
+    if push.worn:
+        grams = torch.stack([torch.mm(basis.T, basis) for basis in _by_side(push.bases)])
+    turned = turn(torch.cat([own, own.mT]), gamma, energy, summed=summed, grams=grams)
     left, right = turned.overlap[: len(own)], turned.overlap[len(own) :]
     return turned, left, right, torch.bmm(torch.bmm(left.mT, push.core), right)
 
@@ -287,18 +305,21 @@ def orthonormality_defect(basis: Tensor) -> float:
 
 
 def reorthonormalise(layer: LowRankLayer) -> None:
-    """Make U and V orthonormal to rounding by Cholesky QR; S absorbs the triangular factors."""
-    s = layer.S.data.double()
-    for basis, left in ((layer.U, True), (layer.V, False)):
-        gram = (basis.data.mT @ basis.data).double()
-        lower, info = torch.linalg.cholesky_ex(gram)
-        if int(info) == 0:
-            identity = torch.eye(gram.shape[0], dtype=gram.dtype, device=gram.device)
-            inverse = torch.linalg.solve_triangular(lower.mT, identity, upper=True)
-            basis.data = basis.data @ inverse.to(basis.dtype)
-            upper = lower.mT
+    """Make U and V orthonormal to rounding; S absorbs the factors.
+
+    Where U^T U = I + E with E^2 below rounding, U - U E / 2 is orthonormal and S becomes
+    S + E S / 2; else Householder QR does it.
+    """
+    s = layer.S.data
+    for parameter in (layer.U, layer.V):
+        basis = parameter.data
+        excess = torch.mm(basis.mT, basis)
+        _diagonal(excess).sub_(1.0)
+        if float(torch.linalg.vector_norm(excess)) ** 2 < torch.finfo(basis.dtype).eps:
+            parameter.data = torch.addmm(basis, basis, excess, alpha=-0.5)
+            s = torch.addmm(s, excess, s, alpha=0.5)
         else:
-            basis.data, upper = positive_qr(basis.data)
-            upper = upper.double()
-        s = upper @ s if left else s @ upper.mT
-    layer.S.data = s.to(layer.S.dtype)
+            parameter.data, upper = positive_qr(basis)
+            s = upper @ s
+        s = s.mT
+    layer.S.data = s.contiguous()

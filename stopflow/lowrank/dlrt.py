@@ -10,6 +10,7 @@ The second is the KLS integrator of Schotthoefer et al. 2022 (arXiv:2205.13571);
 K and L of both sweeps belong to one network and equals the dense step at full rank.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
@@ -22,6 +23,10 @@ from stopflow.lowrank.moments import CoreRule, Group
 from stopflow.lowrank.rules import choose_rule
 from stopflow.lowrank.settings import StepSettings
 from stopflow.lowrank.tape import Tape
+
+_MOST_WORN = 100.0
+"""Units of rounding: a turn adds one, about 6e-8 in float32, to each of r columns, sqrt(r) in all.
+"""
 
 
 class FixedRank:
@@ -46,14 +51,17 @@ class FixedRank:
             self._before = [(y.U.data, y.S.data, y.V.data) for y in self.layers]
             self._known = self.state_dict()
         self.count += 1
+        worn = self.wear() > 1.0  # then this turn takes away what came before it
         self._turned, costs = [], []
         for members in equal_ranks(self.layers):
             group = self.group(members, [tapes[i] for i in members])
             push = self.push(group, [self._spare_for(i) for i in members], learning_rate)
+            push.worn = worn
             moved, cost = move(push)
             costs.append(cost)
             self._turned.append((members, push, moved))
-        self.worn = (self.worn + 1.0) * max(costs) ** 2  # turns magnify what is there already
+        before = 0.0 if worn else self.worn
+        self.worn = (before + 1.0) * max(costs) ** 2  # turns magnify what is there already
         if self.passes == 2:
             for members, _, to in self._turned:
                 self._set(members, to, to.core)
@@ -75,18 +83,22 @@ class FixedRank:
             for i, bases in zip(members, push.bases, strict=True):
                 self.spare[i] = bases
         self._turned, self._before, self._known = [], [], {}  # or the batch would stay in memory
-        self.refresh()
+        if self.wear() > 1.25:  # not by one ordinary turn
+            self.refresh()
 
     def _set(self, members: Sequence[int], to: Moved, cores: Tensor) -> None:
         for i, u, core, v in zip(members, to.u, cores.unbind(), to.v, strict=True):
             self.layers[i].set_factors(u, core, v)
 
+    def wear(self) -> float:
+        """Return how much rounding the bases may have by now; 1 is ||U^T U - I|| near 1e-5."""
+        return self.worn * math.sqrt(max(layer.rank for layer in self.layers)) / _MOST_WORN
+
     def refresh(self) -> None:
-        """Re-orthonormalise all bases once rounding may have grown to 50 units."""
-        if self.worn > 50:
-            self.worn = 0.0
-            for layer in self.layers:
-                reorthonormalise(layer)
+        """Re-orthonormalise all bases."""
+        self.worn = 0.0
+        for layer in self.layers:
+            reorthonormalise(layer)
 
     def revert(self) -> None:
         """Undo `turn_bases`."""
