@@ -1,6 +1,8 @@
 """stopflow bench: speed ratios against peers, measured alternately in one run."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import typer
@@ -15,6 +17,14 @@ app = typer.Typer(
 
 COLUMNS_ABREAST = 6
 """Tables with more columns are turned on their side."""
+
+STEP_HEADINGS = {
+    "median_ms": "ms",
+    "times_dense": "faster",
+    "peak_mb": "MB",
+    "dense_memory_ratio": "smaller",
+}
+"""Short enough for whole names of variants within 80 columns."""
 
 Rounds = Annotated[int | None, typer.Option("--rounds", min=1, help="Rounds of alternation.")]
 
@@ -59,7 +69,9 @@ def step(
             device=device,
             progress=progress,
         )
-    _show(rows, as_json=as_json, quiet=quiet)
+    _show(rows, as_json=as_json, quiet=quiet, headings=STEP_HEADINGS)
+    if not as_json:
+        say("faster and smaller (peak memory): times the first line, tuned dense Adam", quiet=quiet)
 
 
 @app.command(epilog="Example: stopflow bench model --seeds 3 --real data/fe_scn")
@@ -89,12 +101,19 @@ def model(
     _show(rows, as_json=as_json, quiet=quiet)
 
 
-def _show(rows: list[dict[str, Any]], *, as_json: bool, quiet: bool) -> None:
+def _show(
+    rows: list[dict[str, Any]],
+    *,
+    as_json: bool,
+    quiet: bool,
+    headings: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     if as_json:
         say_json(rows)
         return
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    table = [columns, *([_text(row.get(column, "")) for column in columns] for row in rows)]
+    heads = [headings.get(column, column) for column in columns]
+    table = [heads, *([_text(row.get(column, "")) for column in columns] for row in rows)]
     if len(columns) > COLUMNS_ABREAST:
         table = [list(line) for line in zip(*table, strict=True)]
     say_table(table[0], table[1:], quiet=quiet)
