@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,7 @@ from cli_lab import one_folder
 from safetensors.torch import load_file, save_file
 
 from stopflow.learn.saved import load_model
+from stopflow.learn.train import train
 
 SHAPE = Path(__file__).parent.parent / "models" / "shape"
 TRAIN = ("train", "--rank", "4", "--epochs", "2", "--features", "blocks", "--quiet")
@@ -83,6 +85,23 @@ def test_a_new_model_is_not_put_in_the_place_of_its_source(lab, tmp_path, run, d
     ):
         assert refused(run(*words), "--name = 'mine'", "another name")
     assert contents(tmp_path / "models") == before
+
+
+def test_a_run_whose_model_cannot_be_saved_goes_on_from_its_state(
+    lab, tmp_path, run, dataset, monkeypatch
+):
+    def full(*_args, **_kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("stopflow.pipeline.train.train", partial(train, checkpoint_every_s=0))
+    asked = (*TRAIN, *dataset, "--name", "mine")
+    with monkeypatch.context() as patch:
+        patch.setattr("stopflow.pipeline.train.save_model", full)
+        assert run(*asked)[0] != 0
+    state = tmp_path / "models" / "mine.checkpoint"
+    assert state.exists()
+    assert run(*asked, "--resume")[0] == 0
+    assert not state.exists()
 
 
 def test_models_made_of_models_have_reports(lab, tmp_path, run, dataset):

@@ -101,7 +101,8 @@ def train(
     progress
         Called as ``progress("preparing" | "training", done, total)``.
     checkpoint
-        File to keep the run's state in, every `checkpoint_every_s`; removed when the run is over.
+        File to keep the run's state in, every `checkpoint_every_s`; to be removed once the model is
+        saved.
     resume
         Go on from `checkpoint`; the result is that of a run that was never interrupted.
 
@@ -139,8 +140,6 @@ def train(
         if checkpoint is not None and time.perf_counter() - saved_at >= checkpoint_every_s:
             save_checkpoint(checkpoint, run.state(since=started), fingerprint=fingerprint)
             saved_at = time.perf_counter()
-    if checkpoint is not None:
-        checkpoint.unlink(missing_ok=True)
     model = Model(
         network=coordinates.export(run.best()).eval(),
         features=data.features,

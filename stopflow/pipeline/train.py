@@ -138,13 +138,14 @@ def train_model(
         dataset, settings.feature_spec(), labels=settings.labels, progress=progress
     )
     models.mkdir(parents=True, exist_ok=True)
+    checkpoint = models / f"{name}.checkpoint"
     with peak_memory(device) as peak:
         trained = train(
             data,
             settings,
             trace=trace_of(dataset),
             progress=progress,
-            checkpoint=models / f"{name}.checkpoint",
+            checkpoint=checkpoint,
             resume=resume,
         )
     rates = predict_lab(trained.model, data)
@@ -165,6 +166,7 @@ def train_model(
         history=trained.history,
         predictions=prediction_rows(rates, data, trained.split),
     )
+    checkpoint.unlink(missing_ok=True)
     pdf = write_model_report(folder, reports, dataset=dataset, paper=paper)
     return TrainedModel(
         name=name,
