@@ -8,19 +8,22 @@ was fitted (Brown, Durbin and Evans, J. R. Stat. Soc. B 37, 149 (1975)). The fir
 - whose k agrees with that of twice the cut within the error of their difference.
 
 A small artefact hides in the noise but still moves k. So the decay of what was seen of it is
-continued to where it is 1/50 of the noise, and the fit starts there.
+continued to where it is 1/50 of the noise, and the fit starts there. Where the detector was at
+its limit around the start, the trace begins after that.
 
 A first phase of the reaction must not be taken for an artefact: earlier cuts are tried once more
 with two phases, where AICc clearly prefers them and the faster one lasts 3 ms or longer.
 """
 
-from dataclasses import dataclass
-from math import log, nan, sqrt
+from dataclasses import dataclass, field, replace
+from math import hypot, log, nan, sqrt
 
 import numpy as np
 
+from stopflow.kinetics.artefact_rest import rest_of_artefact
 from stopflow.kinetics.fit_result import Refusal
 from stopflow.kinetics.fit_screen import screen
+from stopflow.kinetics.signal_checks import CLIPPED_GAP, clipped_stretch, misfit
 from stopflow.kinetics.tails import (
     SHORTEST_PHASE_S,
     STRIDE,
@@ -43,6 +46,9 @@ NOWHERE = "no start detected: no part of the trace follows the fit of what comes
 # Over which fall of the artefact its decay is measured, and what of the noise may be left.
 MEASURED_FALL = 2.5
 NEGLIGIBLE = 1 / 50
+# A part before the reaction is long enough to judge, and follows a line unless this is its chance.
+FEWEST_STRAIGHT = 64
+BENT = 1e-4
 # The shortest phase stays visible for about so many times as long; earlier cuts can hide none.
 PHASE_SEEN = 8
 
@@ -58,12 +64,15 @@ class StartDetection:
     found
         False when no cut passed and the window is the whole trace.
     first_s
-        First time of the trace.
+        First time of the trace, or the first after the detector was at its limit.
     cut_s, k_per_s, k_stderr_per_s
         (C,) k of the fit from each cut tried, in order of the cuts; NaN where refused. The errors
         are for the noise of the trace, its correlation included.
     reason
         Why there.
+    rest_s, rest_sigma
+        (E,) starts, and how far what is left of the artefact there may shift k, in standard
+        errors; empty where none was seen.
     """
 
     window: TrimWindow
@@ -73,15 +82,24 @@ class StartDetection:
     k_per_s: FloatArray
     k_stderr_per_s: FloatArray
     reason: str
+    rest_s: FloatArray = field(default_factory=lambda: np.empty(0))
+    rest_sigma: FloatArray = field(default_factory=lambda: np.empty(0))
 
     def __post_init__(self) -> None:
-        for name in ("cut_s", "k_per_s", "k_stderr_per_s"):
+        for name in ("cut_s", "k_per_s", "k_stderr_per_s", "rest_s", "rest_sigma"):
             object.__setattr__(self, name, frozen_array(getattr(self, name)))
 
     @property
     def shows_artefact(self) -> bool:
         """Whether points at the beginning were cut."""
         return self.found and self.window.start_s > self.first_s
+
+    @property
+    def inflation(self) -> float:
+        """Factor on the error of k for what is left of the artefact at the start."""
+        if not len(self.rest_s):
+            return 1.0
+        return hypot(1.0, float(np.interp(self.window.start_s, self.rest_s, self.rest_sigma)))
 
 
 def detect_start(time_s: FloatArray, signal: FloatArray) -> StartDetection:
@@ -103,15 +121,72 @@ def detect_start(time_s: FloatArray, signal: FloatArray) -> StartDetection:
     window = screen(time_s, signal, needed=FEWEST_POINTS)
     if isinstance(window, Refusal):
         return _undetected(time_s, reason=f"no start detected: {window.reason}")
+    first, stop = clipped_stretch(signal)
+    if not 0 < stop <= len(signal) // 2:
+        return _after_the_flow(time_s, signal)
+    if first > CLIPPED_GAP:
+        found = _detect(time_s, signal)
+        if found.window.start_s < time_s[first - CLIPPED_GAP]:
+            return found
+    rest = detect_start(time_s[stop:], signal[stop:])
+    limit = f"the detector is at its limit up to {1e3 * time_s[stop - 1]:.4g} ms, then "
+    reason = limit + rest.reason
+    return replace(rest, window=replace(rest.window, reason=reason), reason=reason)
+
+
+def _after_the_flow(time_s: FloatArray, signal: FloatArray) -> StartDetection:
+    """Look in the whole trace, then after a straight line at its beginning, then robustly.
+
+    Robust fits are for a bubble or a spike in the way; a late reaction would be taken for one.
+    """
+    whole = _detect(time_s, signal)
+    if whole.found:
+        return whole
+    first = _end_of_line(signal)
+    if first:
+        late_s, late = time_s[first:], signal[first:]
+        rest = _detect(late_s, late)
+        rest = rest if rest.found else _detect(late_s, late, robust=True)
+        if rest.found:
+            reason = f"a straight line up to {1e3 * late_s[0]:.4g} ms, then {rest.reason}"
+            window = replace(rest.window, reason=reason)
+            return replace(rest, window=window, reason=reason, first_s=float(time_s[0]))
+    robust = _detect(time_s, signal, robust=True)
+    return robust if robust.found else whole
+
+
+def _end_of_line(signal: FloatArray) -> int:
+    """Length of the longest straight beginning, in eighths of the trace; 0 where there is none."""
+    for eighth in range(7, 0, -1):
+        count = len(signal) * eighth // 8
+        if count < FEWEST_STRAIGHT:
+            return 0
+        if len(signal) - count >= FEWEST_POINTS and _is_straight(signal[:count]):
+            return count
+    return 0
+
+
+def _is_straight(signal: FloatArray) -> bool:
+    """Whether points (n,) lie on a straight line within their noise."""
+    place = np.linspace(-1, 1, len(signal))
+    rest = signal - signal.mean()
+    rest = rest - place * float(place @ rest) / float(place @ place)
+    return misfit(rest, parameters=2)[1] > BENT
+
+
+def _detect(time_s: FloatArray, signal: FloatArray, *, robust: bool = False) -> StartDetection:
     # Nothing here depends on the unit of the signal; near 1 no square under- or overflows.
-    scaled = signal / float(np.abs(signal).max())
-    tails, accepted = _search(time_s, scaled)
+    tails = Tails(time_s, signal / float(np.abs(signal).max()), robust=robust)
+    accepted = _first_accepted(tails)
     if accepted is None:
         return _undetected(time_s, reason=NOWHERE, tails=tails)
-    start_s, reason = _first_phase(tails, accepted) or _artefact_end(tails, accepted)
+    used, accepted, phase = _first_phase(tails, accepted) or (tails, accepted, "")
+    start_s, reason = _artefact_end(used, accepted)
+    reason = phase or reason
     if start_s > time_s[0] and tails.fit(_edge_at(tails, start_s)) is None:
         # The cut took the reaction rather than an artefact.
         return _undetected(time_s, reason=NOWHERE, tails=tails)
+    rest_s, rest_sigma = rest_of_artefact(used, accepted)
     return StartDetection(
         window=TrimWindow(
             start_s=start_s, stop_s=float(time_s[-1]), source="detected", reason=reason
@@ -119,23 +194,14 @@ def detect_start(time_s: FloatArray, signal: FloatArray) -> StartDetection:
         found=True,
         first_s=float(time_s[0]),
         reason=reason,
+        rest_s=rest_s,
+        rest_sigma=rest_sigma,
         **_curve(tails),
     )
 
 
-def _search(time_s: FloatArray, signal: FloatArray) -> tuple[Tails, int | None]:
-    """Look for the cut; once more with robust fits when a bubble or a spike may be in the way."""
-    tails = Tails(time_s, signal)
-    accepted = _first_accepted(tails)
-    if accepted is not None:
-        return tails, accepted
-    robust = Tails(time_s, signal, robust=True)
-    accepted = _first_accepted(robust)
-    return (tails, None) if accepted is None else (robust, accepted)
-
-
-def _first_phase(tails: Tails, accepted: int) -> tuple[float, str] | None:
-    """Find an earlier start from which two phases describe what one phase cannot."""
+def _first_phase(tails: Tails, accepted: int) -> tuple[Tails, int, str] | None:
+    """Find an earlier edge from which two phases describe what one phase cannot; and say so."""
     time = tails.time_s
     earliest_s = float(time[tails.edges[accepted]])
     if earliest_s - time[0] < PHASE_SEEN * SHORTEST_PHASE_S:
@@ -147,7 +213,8 @@ def _first_phase(tails: Tails, accepted: int) -> tuple[float, str] | None:
         return None
     rate = fit.parameters[fastest_rate(fit)]
     return (
-        _artefact_end(both, edge)[0],
+        both,
+        edge,
         f"a faster phase of about {rate:.3g}/s comes first, and from here on two phases describe "
         "the points",
     )
@@ -196,7 +263,8 @@ def _is_surprising(run: list[Residual]) -> bool:
     points = sum(part.points for part in run)
     mean = sum(part.points * part.mean for part in run) / points
     variance = sum((part.points * part.noise_sd / points) ** 2 for part in run)
-    return abs(mean) > SURPRISING * sqrt(variance + max(part.fit_sd for part in run) ** 2)
+    # A fit whose continuation is no number is none to follow.
+    return not abs(mean) <= SURPRISING * sqrt(variance + max(part.fit_sd for part in run) ** 2)
 
 
 def _agree(tails: Tails, edge: int, last: int) -> bool:

@@ -19,8 +19,10 @@ def agree_on_starts(
 
     Where most shots have no artefact, a few that seem to have one deviate from the law rather than
     from the reaction, and start at their first point too. Where no start could be detected, that
-    of the others is taken, and so where it is more than twice as late as theirs. Below 4 shots
-    nothing is changed.
+    of the others is taken, and so where it is more than twice as late as theirs. What is left of
+    the artefact at a start is the mean square of what the shots show: in one alone its waves may
+    hide it.
+    Below 4 shots nothing is changed.
 
     Parameters
     ----------
@@ -33,7 +35,7 @@ def agree_on_starts(
     if sum(item.shows_artefact for item in found) < len(found) / 2:
         return [
             _moved(
-                item,
+                replace(item, rest_s=np.empty(0), rest_sigma=np.empty(0)),
                 start_s=item.first_s,
                 reason="no artefact in most shots of the experiment; alone this one would start "
                 f"at {1e3 * item.window.start_s:.4g} ms",
@@ -43,7 +45,22 @@ def agree_on_starts(
             for item in detections
         ]
     usual = float(np.median([item.window.start_s - item.first_s for item in found]))
-    return [None if item is None else _settled(item, usual_s=usual) for item in detections]
+    settled = [None if item is None else _settled(item, usual_s=usual) for item in detections]
+    seen = [item for item in found if len(item.rest_s) and not _is_late(item, usual_s=usual)]
+    return [None if item is None else _share_rest(item, seen) for item in settled]
+
+
+def _share_rest(detection: StartDetection, seen: Sequence[StartDetection]) -> StartDetection:
+    """Take what is left at the start of the artefact as the mean square over those seen."""
+    if not (detection.shows_artefact and seen):
+        return detection
+    since = detection.window.start_s - detection.first_s
+    shifts = [np.interp(since, item.rest_s - item.first_s, item.rest_sigma) for item in seen]
+    return replace(
+        detection,
+        rest_s=np.array([detection.window.start_s]),
+        rest_sigma=np.array([np.sqrt(np.mean(np.square(shifts)))]),
+    )
 
 
 def _settled(detection: StartDetection, *, usual_s: float) -> StartDetection:
@@ -53,11 +70,16 @@ def _settled(detection: StartDetection, *, usual_s: float) -> StartDetection:
         return detection
     if not detection.found:
         return _moved(detection, start_s=start_s, reason=f"as others ({detection.reason})")
-    alone_s = detection.window.start_s
-    if alone_s - detection.first_s <= LATE * usual_s:
+    if not _is_late(detection, usual_s=usual_s):
         return detection
+    alone_s = detection.window.start_s
     reason = f"as the other shots; alone this one would start at {1e3 * alone_s:.4g} ms"
     return _moved(detection, start_s=start_s, reason=reason)
+
+
+def _is_late(detection: StartDetection, *, usual_s: float) -> bool:
+    """Whether the start is much later than usual."""
+    return detection.window.start_s - detection.first_s > LATE * usual_s
 
 
 def _moved(detection: StartDetection, *, start_s: float, reason: str) -> StartDetection:

@@ -115,12 +115,14 @@ def _detection_columns(shot: ShotAnalysis) -> Row:
 def _error_columns(shot: ShotAnalysis) -> Row:
     result = shot.result
     if result is None:
-        names = ("half_life_s", "noise_correlation", "noise_inflation", "k_stderr_white_per_s")
-        return dict.fromkeys((*names, "k_bound_per_s", "efficiency"), nan)
+        names = ("half_life_s", "noise_correlation", "noise_inflation", "start_inflation")
+        errors = ("k_stderr_white_per_s", "k_bound_per_s", "efficiency")
+        return dict.fromkeys((*names, *errors), nan)
     return {
         "half_life_s": result.half_life_s,
         "noise_correlation": result.noise.rho,
         "noise_inflation": result.noise.inflation if result.noise.significant else 1.0,
+        "start_inflation": result.start_inflation,
         "k_stderr_white_per_s": result.fit.k_stderr_per_s,
         "k_bound_per_s": result.k_bound_per_s,
         "efficiency": result.efficiency,

@@ -42,7 +42,8 @@ class ShotResult:
     noise
         Correlation of its residuals.
     k_stderr_per_s
-        With the effect of correlated noise where that is significant.
+        With the effect of correlated noise where that is significant, and of what is left of the
+        artefact.
     k_low_per_s, k_high_per_s
         95 % interval.
     k_bound_per_s
@@ -51,6 +52,8 @@ class ShotResult:
         Every law tried.
     law_shift_sigma
         Largest shift of k to a law that is not ruled out, in standard errors.
+    start_inflation
+        Factor on the error for what is left of the artefact at a detected start.
     start_shift_sigma
         Shift of k to that from the detected start, where that is later; 0 otherwise.
     checks
@@ -69,6 +72,7 @@ class ShotResult:
     k_bound_per_s: float
     laws: LawComparison
     law_shift_sigma: float
+    start_inflation: float
     start_shift_sigma: float
     checks: SignalChecks
     step_s: float
@@ -232,8 +236,9 @@ def _result(
     free = len(fit.rate_law.parameters) - len(fit.fixed)
     noise = noise_correlation(residuals, parameters=free)
     inflation = noise.inflation if noise.significant else 1.0
-    stderr = fit.k_stderr_per_s * inflation
-    low, high = k_interval(time_s, signal, fit, inflation=inflation)
+    rest = _rest_inflation(prepared)
+    stderr = fit.k_stderr_per_s * inflation * rest
+    low, high = k_interval(time_s, signal, fit, inflation=inflation * rest)
     laws = prepared.laws or LawComparison(alternatives={})
     if fit.law not in laws.alternatives or (fit.law in ("double", "stretched") and not fit.fixed):
         laws = laws.including(fit, inflation=inflation)
@@ -255,11 +260,20 @@ def _result(
         k_bound_per_s=bound,
         laws=laws,
         law_shift_sigma=laws.shift_sigma(fit, k_stderr_per_s=stderr),
+        start_inflation=rest,
         start_shift_sigma=_start_shift(fit, prepared.detection),
         checks=check_signal(values, residuals, noise_sd=fit.noise_sd, parameters=free),
         step_s=float(np.median(np.diff(time[:9]))),
         amplitude_at_mixing=_amplitude_at_mixing(fit, prepared.shot.conditions, settings),
     )
+
+
+def _rest_inflation(prepared: PreparedShot) -> float:
+    """Factor on the error of k where the start is the detected one; else 1."""
+    detection, window = prepared.detection, prepared.window
+    if detection is None or window is None or window.source != "detected":
+        return 1.0
+    return detection.inflation
 
 
 def _start_shift(fit: Fit, detection: StartDetection | None) -> float:

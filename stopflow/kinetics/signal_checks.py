@@ -15,6 +15,10 @@ FEWEST_POINTS = 64
 ROUNDING = 1e-9
 # So many equal neighbours at the end of the range are no accident.
 CLIPPED_RUN = 4
+# Of the values a digitiser gives, the outermost is rarer than the next ones, unless it is a limit.
+NEXT_VALUES = 3
+# So many points between two clipped ones belong to one stretch, or as many as it is long.
+CLIPPED_GAP = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +83,36 @@ def clipped_share(signal: FloatArray) -> float:
         lengths = np.flatnonzero(steps == -1) - np.flatnonzero(steps == 1)
         share += float(lengths[lengths >= CLIPPED_RUN].sum()) / len(signal)
     return share
+
+
+def clipped_stretch(signal: FloatArray) -> tuple[int, int]:
+    """Find the first stretch in which the detector is at its limit.
+
+    There the largest or the smallest value piles up: it comes more often than the three values next
+    to it together. Near the limit noise takes some of the points off it.
+
+    Returns
+    -------
+    tuple of int
+        Its first point and the point after its last one; 0, 0 without one.
+    """
+    values, counts = np.unique(signal, return_counts=True)
+    sides = (
+        (values[-1], counts[-1], counts[-1 - NEXT_VALUES : -1]),
+        (values[0], counts[0], counts[1 : 1 + NEXT_VALUES]),
+    )
+    found: list[tuple[int, int]] = []
+    for limit, times, next_to in sides:
+        if times <= max(next_to.sum(), NEXT_VALUES):
+            continue
+        at = np.flatnonzero(signal == limit).tolist()
+        first = stop = at[0]
+        for place in at:
+            if place - stop > max(CLIPPED_GAP, stop - first):
+                break
+            stop = place + 1
+        found.append((first, stop))
+    return min(found, default=(0, 0))
 
 
 def misfit(residuals: FloatArray, *, parameters: int) -> tuple[float, float]:

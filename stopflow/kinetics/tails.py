@@ -143,7 +143,8 @@ class Tails:
         return Residual(
             mean=float(self.signal[first:stop].mean() - expected),
             noise_sd=float(self.noise.mean_sd(stop - first)),
-            fit_sd=sqrt(variance),
+            # Below 0 by the rounding of a covariance that is all but singular.
+            fit_sd=sqrt(variance) if not variance < 0 else 0.0,
             points=stop - first,
         )
 

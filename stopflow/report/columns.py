@@ -85,6 +85,7 @@ COLUMN_NOTES = {
     "half_life_s": _note("s", _TIME, "ln 2 / k"),
     "noise_correlation": _note("", "0.00", "lag-1 correlation of the residuals"),
     "noise_inflation": _note("", "0.00", "factor on the error for correlated noise"),
+    "start_inflation": _note("", "0.00", "factor on the error for the rest of the artefact"),
     "k_stderr_white_per_s": _note("s⁻¹", _RATE, "standard error for white noise"),
     "k_bound_per_s": _note("s⁻¹", _RATE, "Cramér-Rao bound of the standard error"),
     "efficiency": _note("", "0.00", "bound over standard error"),

@@ -41,6 +41,12 @@ def write_methods(data: KineticsReportData) -> str:
             "Where residuals were significantly correlated, standard errors were multiplied by "
             "√[(1 + ρ)/(1 − ρ)] with their lag-1 correlation ρ."
         )
+    rest = shots.get("start_inflation", pd.Series(dtype=float)).to_numpy(float)
+    if (rest[np.isfinite(rest)] >= 1.01).any():
+        sentences.append(
+            "Where the mixing artefact was seen, the shift of k by what may be left of it after "
+            "the start, its decay continued, was added in squares to the standard error."
+        )
     sources = set(data.conditions.get("uncertainty_source", ()))
     if "replicates" in sources:
         sentences.append(

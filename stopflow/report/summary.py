@@ -201,7 +201,20 @@ def _starts(fitted: pd.DataFrame) -> list[str]:
                 "; where the workbook gives it, detection alone would have started "
                 f"{format_time(float(np.median(np.abs(shift))), 2)} away (median)"
             )
-    return [text + "."]
+    return [text + ".", *_rest(fitted)]
+
+
+def _rest(fitted: pd.DataFrame) -> list[str]:
+    """Say how much errors were widened for what is left of the artefact, if by 1 % or more."""
+    inflation = _finite(fitted.get("start_inflation", pd.Series(dtype=float)))
+    inflation = inflation[inflation >= 1.01]
+    if not len(inflation):
+        return []
+    typical, largest = (format_digits(float(of(inflation)), 3) for of in (np.median, np.max))
+    return [
+        f"In {count_things(len(inflation), 'shot')} something of the artefact may be left after "
+        f"the detected start; errors were widened by {typical} at the median and up to {largest}."
+    ]
 
 
 def _start_words(source: str) -> str:

@@ -15,7 +15,7 @@ from stopflow.kinetics.analysis import (
     analyse_lab,
 )
 from stopflow.kinetics.quality import RULES, Verdict, reasons, verdict_of
-from stopflow.kinetics.signal_checks import clipped_share, misfit
+from stopflow.kinetics.signal_checks import clipped_share, clipped_stretch, misfit
 from stopflow.trace import Conditions, Experiment, Shot
 
 
@@ -128,6 +128,17 @@ def test_saturation_fails(rng: np.random.Generator) -> None:
 def test_clipped_share_counts_runs_at_the_ends_only() -> None:
     signal = np.array([5.0, 5, 5, 5, 5, 3, 3, 3, 3, 3, 2, 1, 0, 1])
     assert clipped_share(signal) == pytest.approx(5 / 14)
+
+
+def test_a_clipped_stretch_is_where_values_pile_up(rng: np.random.Generator) -> None:
+    wave = noisy(rng, decay(), sd=0.02)
+    assert clipped_stretch(wave) == (0, 0)
+    assert clipped_stretch(np.round(wave, 2)) == (0, 0)
+    assert clipped_stretch(np.round(wave / 0.04) * 0.04) == (0, 0)
+    for limited in (np.minimum(wave, 2.8), np.round(np.minimum(wave, 2.8), 2)):
+        at = np.flatnonzero(limited == limited.max())
+        assert clipped_stretch(limited) == (at[0], at[-1] + 1)
+        assert clipped_stretch(-limited) == clipped_stretch(limited)
 
 
 def test_quantisation(rng: np.random.Generator) -> None:
