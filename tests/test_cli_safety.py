@@ -87,6 +87,12 @@ def test_a_new_model_is_not_put_in_the_place_of_its_source(lab, tmp_path, run, d
     assert contents(tmp_path / "models") == before
 
 
+@pytest.mark.parametrize("name", ["kinetics", "Compare"])
+def test_a_model_does_not_take_the_name_of_another_report(tmp_path, run, dataset, name):
+    assert refused(run(*TRAIN, *dataset, "--name", name), f"--name = '{name}'", "another name")
+    assert contents(tmp_path) == {}
+
+
 def test_a_run_whose_model_cannot_be_saved_goes_on_from_its_state(
     lab, tmp_path, run, dataset, monkeypatch
 ):

@@ -10,12 +10,16 @@ from stopflow.io.units import parse_time_unit
 
 LARGEST_SEED: Final = 2**63 - 1
 TIME_UNITS: Final = ("s", "ms", "us", "ns", "min")
+OTHER_REPORTS: Final = ("kinetics", "compare")
 
 
 def require_name(name: str) -> str:
-    """Refuse names that are paths or that hide."""
+    """Refuse names of models that are paths, that hide, or whose PDF is another report's."""
     if not name or name.startswith(".") or Path(name).name != name:
         raise SettingsError("--name", name, valid="a plain name, e.g. dlrt")
+    if name.casefold() in OTHER_REPORTS:
+        valid = f"another name than {' and '.join(OTHER_REPORTS)}, whose PDFs are other reports"
+        raise SettingsError("--name", name, valid=valid)
     return name
 
 
