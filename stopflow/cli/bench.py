@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated, Any
 
 import typer
@@ -106,13 +105,13 @@ def _show(
     *,
     as_json: bool,
     quiet: bool,
-    headings: Mapping[str, str] = MappingProxyType({}),
+    headings: Mapping[str, str] | None = None,
 ) -> None:
     if as_json:
         say_json(rows)
         return
     columns = list(dict.fromkeys(name for row in rows for name in row))
-    heads = [headings.get(column, column) for column in columns]
+    heads = [(headings or {}).get(column, column) for column in columns]
     table = [heads, *([_text(row.get(column, "")) for column in columns] for row in rows)]
     if len(columns) > COLUMNS_ABREAST:
         table = [list(line) for line in zip(*table, strict=True)]

@@ -102,8 +102,7 @@ def _first_header(sheet: Sheet, names: FileNames) -> tuple[int, int] | None:
     for number, chosen in alone:
         if _holds_names(sheet, number, chosen["file"][0], names):
             return number, chosen["file"][0]
-    known = [(number, chosen) for number, chosen, cells in rows if cells > 1]
-    for number, _ in known:
+    for number in (number for number, _, cells in rows if cells > 1):
         for column in _weakly_named(sheet, number):
             if names and _holds_names(sheet, number, column, names):
                 return number, column

@@ -175,22 +175,23 @@ def judge_curves(
     fits
         Their secondary plots.
     """
-    found: dict[tuple[str, int], Finding] = {}
+    found: dict[tuple[str, int], tuple[Finding, ...]] = {}
     for fit in fits:
         text = _off_curve(fit, limits) if fit.chosen and fit.members else None
         if text:
-            found |= {
-                (fit.experiment, index): RULES["off-curve"].finding(text) for index in fit.members
-            }
+            finding = RULES["off-curve"].finding(text)
+            found |= {(fit.experiment, index): (finding,) for index in fit.members}
     return tuple(
         replace(
             item,
             conditions=tuple(
                 replace(
-                    condition, findings=(*condition.findings, found[item.name, condition.index])
+                    condition,
+                    findings=(
+                        *condition.findings,
+                        *found.get((item.name, condition.index), ()),
+                    ),
                 )
-                if (item.name, condition.index) in found
-                else condition
                 for condition in item.conditions
             ),
         )

@@ -22,7 +22,7 @@ from stopflow.learn.interval import (
 from stopflow.learn.model import Model, TargetScale, predict
 from stopflow.learn.pretrain import Pretrained
 from stopflow.learn.prior import Prior, SyntheticTrace, draw_trace
-from stopflow.learn.saved import save_model
+from stopflow.learn.saved import CARD, save_model
 from stopflow.lowrank import count_parameters
 from stopflow.trace import FloatArray
 
@@ -153,7 +153,7 @@ def ship(
         model,
         metrics=metrics,
         history=[asdict(report) for report in made.history],
-        extra={"README.md": model_card(model, made, calibration=calibration, figures=figures)},
+        extra={CARD: model_card(model, made, calibration=calibration, figures=figures)},
     )
 
 

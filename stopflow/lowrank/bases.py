@@ -6,8 +6,8 @@ U1 = K1 R^-1 needs only R^T R = K1^T K1, which is a formula in small matrices:
     H = Y + Y^T + A^T A,    Y = T^T (U^T U T / 2 - C),    C = U^T A,
 
 where U^T U is I but for rounding. For the gradient direction A = b delta^T P, both C = b D^T P and
-A^T A = b^2 P^T (delta delta^T) P come from batch-sized products. All of it is float64 and batched
-over layers of equal rank.
+A^T A = b^2 P^T (delta delta^T) P come from batch-sized products. R is found in float64; all of it
+is batched over layers of equal rank.
 """
 
 import math
@@ -299,9 +299,14 @@ def _move_by_qr(push: Push, along: Sequence[Bases]) -> Moved:
 
 def orthonormality_defect(basis: Tensor) -> float:
     """Return the Frobenius norm of U^T U - I."""
-    gram = (basis.mT @ basis).double()
-    gram.diagonal().sub_(1.0)
-    return float(torch.linalg.matrix_norm(gram))
+    return float(torch.linalg.matrix_norm(_excess(basis).double()))
+
+
+def _excess(basis: Tensor) -> Tensor:
+    """Return U^T U - I."""
+    excess = torch.mm(basis.mT, basis)
+    _diagonal(excess).sub_(1.0)
+    return excess
 
 
 def reorthonormalise(layer: LowRankLayer) -> None:
@@ -313,8 +318,7 @@ def reorthonormalise(layer: LowRankLayer) -> None:
     s = layer.S.data
     for parameter in (layer.U, layer.V):
         basis = parameter.data
-        excess = torch.mm(basis.mT, basis)
-        _diagonal(excess).sub_(1.0)
+        excess = _excess(basis)
         if float(torch.linalg.vector_norm(excess)) ** 2 < torch.finfo(basis.dtype).eps:
             parameter.data = torch.addmm(basis, basis, excess, alpha=-0.5)
             s = torch.addmm(s, excess, s, alpha=0.5)

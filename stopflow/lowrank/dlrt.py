@@ -74,7 +74,7 @@ class FixedRank:
                 to.xv = torch.stack([tape.xv for tape in group.tapes])
                 to.deltau = torch.stack([tape.deltau for tape in group.tapes])
             if isinstance(self.rule, CoreRule):
-                core = self.rule.core_after(group, to, push.step)
+                core = self.rule.moved_core(group, to, push.step)
             else:
                 self.rule.follow(group, push.bases, to)
                 away = self.rule.core_after(group, to)

@@ -89,7 +89,7 @@ class CoreRule:
             scales.append(scalar_scale(layer) / root / (1 - self._keep**group.count))
         return group.layers[0].S.data.new_tensor(scales).view(-1, 1, 1)
 
-    def core_after(self, group: Group, moved: Moved, step: float | Tensor) -> Tensor:
+    def moved_core(self, group: Group, moved: Moved, step: float | Tensor) -> Tensor:
         """Carry the moments into the new bases; return S after its step there, (g, r, r)."""
         if not self._keep and isinstance(step, float):
             return torch.baddbmm(moved.core, moved.deltau.mT, moved.xv, alpha=-step)

@@ -8,7 +8,7 @@ import pandas as pd
 from stopflow.kinetics.models import LAWS
 from stopflow.report.data import KineticsReportData
 from stopflow.report.rounding import format_time
-from stopflow.report.summary import count_shots, count_things, join_words
+from stopflow.report.summary import count_shots, count_things, join_words, list_widened
 
 _EQUATIONS = {
     "single": "y = b + c exp[−k(t − t₀)]",
@@ -35,14 +35,12 @@ def write_methods(data: KineticsReportData) -> str:
         "eliminated and without starting values; its 95 % confidence interval is that of the "
         "profile likelihood.",
     ]
-    inflation = shots.get("noise_inflation", pd.Series(dtype=float)).to_numpy(float)
-    if (inflation[np.isfinite(inflation)] > 1.0 + 1e-9).any():
+    if len(list_widened(shots, "noise_inflation")):
         sentences.append(
             "Where residuals were significantly correlated, standard errors were multiplied by "
             "√[(1 + ρ)/(1 − ρ)] with their lag-1 correlation ρ."
         )
-    rest = shots.get("start_inflation", pd.Series(dtype=float)).to_numpy(float)
-    if (rest[np.isfinite(rest)] >= 1.01).any():
+    if len(list_widened(shots, "start_inflation")):
         sentences.append(
             "Where the mixing artefact was seen, the shift of k by what may be left of it after "
             "the start, its decay continued, was added in squares to the standard error."

@@ -20,6 +20,8 @@ from stopflow.report.style import shorten_middle
 VERDICTS = ("PASS", "WARN", "FAIL")
 _FEW = 4
 _NAME_LENGTH = 40
+WIDENED_FROM = {"noise_inflation": 1.0 + 1e-9, "start_inflation": 1.01}
+"""Column with a factor on errors -> the factor from which on it is worth a word."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,13 +179,12 @@ def _scatter(conditions: pd.DataFrame) -> list[str]:
 
 
 def _noise(fitted: pd.DataFrame) -> list[str]:
-    inflation = _finite(fitted.get("noise_inflation", pd.Series(dtype=float)))
-    inflated = int((inflation > 1.0 + 1e-9).sum())
-    if not inflated:
+    inflation = list_widened(fitted, "noise_inflation")
+    if not len(inflation):
         return []
     return [
-        f"The noise of {count_things(inflated, 'shot')} is correlated from point to point; errors "
-        f"were widened by up to {format_digits(float(inflation.max()), 2)}."
+        f"The noise of {count_things(len(inflation), 'shot')} is correlated from point to point; "
+        f"errors were widened by up to {format_digits(float(inflation.max()), 2)}."
     ]
 
 
@@ -205,9 +206,8 @@ def _starts(fitted: pd.DataFrame) -> list[str]:
 
 
 def _rest(fitted: pd.DataFrame) -> list[str]:
-    """Say how much errors were widened for what is left of the artefact, if by 1 % or more."""
-    inflation = _finite(fitted.get("start_inflation", pd.Series(dtype=float)))
-    inflation = inflation[inflation >= 1.01]
+    """Say how much errors were widened for what is left of the artefact."""
+    inflation = list_widened(fitted, "start_inflation")
     if not len(inflation):
         return []
     typical, largest = (format_digits(float(of(inflation)), 3) for of in (np.median, np.max))
@@ -278,6 +278,12 @@ def join_words(words: Iterable[str]) -> str:
     """Join as a sentence does: "a, b and c"."""
     listed = list(words)
     return listed[0] if len(listed) == 1 else f"{', '.join(listed[:-1])} and {listed[-1]}"
+
+
+def list_widened(shots: pd.DataFrame, cause: str) -> np.ndarray:
+    """Return the factors on errors for a cause, a key of `WIDENED_FROM`, that are worth a word."""
+    factors = _finite(shots.get(cause, pd.Series(dtype=float)))
+    return factors[factors >= WIDENED_FROM[cause]]
 
 
 def _finite(values: pd.Series) -> np.ndarray:
