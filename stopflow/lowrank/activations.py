@@ -43,8 +43,11 @@ def _keep_output(
     return keep
 
 
+_THRESHOLD_BACKWARD = torch.ops.aten.threshold_backward.grad_input  # found once, not a step
+
+
 def _relu_backward(grad: Tensor, after: Tensor) -> Tensor:
-    return torch.ops.aten.threshold_backward.grad_input(grad, after, 0.0, grad_input=grad)
+    return _THRESHOLD_BACKWARD(grad, after, 0.0, grad_input=grad)
 
 
 def _tanh_backward(grad: Tensor, after: Tensor) -> Tensor:

@@ -77,21 +77,20 @@ def turn(
     """
     exact = core.double()
     along_u = exact if grams is None else torch.bmm(grams.double(), exact)
-    negative = torch.bmm(exact.mT, torch.add(gamma, along_u, alpha=-0.5))  # -Y
+    negative = torch.bmm(exact.mT, torch.add(gamma.double(), along_u, alpha=-0.5))  # -Y
     gram = (energy - negative).sub_(negative.mT)
-    upper, info = torch.linalg.cholesky_ex(gram, upper=True)
+    lower, info = torch.linalg.cholesky_ex(gram)
     found = torch.linalg.solve_triangular(
-        upper, _identities(gram.shape, gram.dtype, gram.device), upper=True
-    )
-    inverse = found.to(core.dtype, memory_format=torch.contiguous_format)
+        lower, _identities(gram.shape, gram.dtype, gram.device), upper=False
+    ).mT  # as LAPACK lays out its transpose, it is R^-1 row by row
+    inverse = found.to(core.dtype)
     parts = exact.square().sum(dim=1).add_(_diagonal(energy) if summed is None else summed)
-    worn = torch.bmm(parts.unsqueeze(1), found.square()).sum(dim=2)
-    wear = float(worn.max()) / core.shape[1]
+    worn = torch.linalg.vecdot(parts, found.square().sum(dim=2)).tolist()
+    lost = any(info.tolist()) or not math.isfinite(sum(worn))
+    wear = math.inf if lost else max(worn) / core.shape[1]
     coefficient = torch.bmm(core, inverse)
     kept = coefficient if grams is None else torch.bmm(grams, coefficient)
     overlap = torch.baddbmm(kept, gamma, inverse, alpha=-1)
-    if info.any() or math.isnan(wear):
-        wear = math.inf
     return Turn(coefficient=coefficient, overlap=overlap, inverse=inverse, wear=wear)
 
 
@@ -196,7 +195,7 @@ def _move_along_gradients(push: Push) -> tuple[Moved, float]:
         other = other * scale
         through.mul_(scale)
     gamma, energy = torch.bmm(own.mT, other), torch.bmm(other.mT, through)
-    summed = other.square().sum(dim=1).mul_(_diagonal(kernel).amax(dim=1, keepdim=True))
+    summed = torch.bmm(_diagonal(kernel).unsqueeze(1), other.square()).squeeze(1)
     turned, left, right, core = _turn_both(push, gamma, energy, summed)
     if not turned.sound:
         along = [

@@ -22,6 +22,7 @@ from stopflow.lowrank.factors import LowRankLayer
 from stopflow.lowrank.moments import CoreRule, Group
 from stopflow.lowrank.rules import choose_rule
 from stopflow.lowrank.settings import StepSettings
+from stopflow.lowrank.stacks import stacked
 from stopflow.lowrank.tape import Tape
 
 _MOST_WORN = 100.0
@@ -43,12 +44,12 @@ class FixedRank:
         self.count, self.worn = 0, 0.0
         self._before: list[tuple[Tensor, Tensor, Tensor]] = []
         self._known: dict[str, Tensor] = {}
-        self._turned: list[tuple[list[int], Push, Moved]] = []
+        self._turned: list[tuple[list[int], Group, Push, Moved]] = []
 
     def turn_bases(self, tapes: Sequence[Tape], *, learning_rate: float) -> None:
         """Put every layer at U1 (U1^T U) S (V^T V1) V1^T."""
         if self.passes == 2:
-            self._before = [(y.U.data, y.S.data, y.V.data) for y in self.layers]
+            self._before = [layer.factors() for layer in self.layers]
             self._known = self.state_dict()
         self.count += 1
         worn = self.wear() > 1.0  # then this turn takes away what came before it
@@ -59,18 +60,18 @@ class FixedRank:
             push.worn = worn
             moved, cost = move(push)
             costs.append(cost)
-            self._turned.append((members, push, moved))
+            self._turned.append((members, group, push, moved))
         before = 0.0 if worn else self.worn
         self.worn = (before + 1.0) * max(costs) ** 2  # turns magnify what is there already
         if self.passes == 2:
-            for members, _, to in self._turned:
+            for members, _, _, to in self._turned:
                 self._set(members, to, to.core)
 
     def finish(self, tapes: Sequence[Tape], *, learning_rate: float) -> None:
         """Move S with the gradient in the new bases, from the first sweep or the second."""
-        for members, push, to in self._turned:
-            group = self.group(members, [tapes[i] for i in members])
+        for members, group, push, to in self._turned:
             if self.passes == 2:
+                group = self.group(members, [tapes[i] for i in members])
                 to.xv = torch.stack([tape.xv for tape in group.tapes])
                 to.deltau = torch.stack([tape.deltau for tape in group.tapes])
             if isinstance(self.rule, CoreRule):
@@ -119,10 +120,11 @@ class FixedRank:
 
         With ``formed=True`` a rule that rescales gradients forms its directions all the same.
         """
+        factors = [layer.factors() for layer in group.layers]
         push = Push(
-            bases=[(layer.U.data, layer.V.data) for layer in group.layers],
+            bases=[(u, v) for u, _, v in factors],
             tapes=group.tapes,
-            core=group.cores(),
+            core=stacked([s for _, s, _ in factors]),
             step=rate,
             spare=spare,
         )
@@ -133,9 +135,9 @@ class FixedRank:
 
     def _spare_for(self, i: int) -> Bases:
         """Return buffers of the shapes that the bases of layer `i` have now."""
-        layer = self.layers[i]
-        if i not in self.spare or self.spare[i][0].shape != layer.U.shape:
-            self.spare[i] = torch.empty_like(layer.U.data), torch.empty_like(layer.V.data)
+        u, _, v = self.layers[i].factors()
+        if i not in self.spare or self.spare[i][0].shape != u.shape:
+            self.spare[i] = torch.empty_like(u), torch.empty_like(v)
         return self.spare[i]
 
     def stored(self) -> int:

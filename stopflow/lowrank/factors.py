@@ -78,7 +78,12 @@ class LowRankLayer(nn.Module):
     @property
     def rank(self) -> int:
         """Columns of U and V."""
-        return self.S.shape[0]
+        return self._own()["S"].shape[0]
+
+    def factors(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the values of U, S and V."""
+        own = self._own()
+        return own["U"].data, own["S"].data, own["V"].data
 
     @property
     def full_rank(self) -> int:
