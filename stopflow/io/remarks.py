@@ -53,7 +53,7 @@ def _remark_on_others(reader: RowReader, choice: Choice) -> None:
     for column, header in {**reader.head.passed_over, **first_choice}.items():
         if (column, header) in reader.chosen.values() or column in choice.left:
             continue
-        meaning = QUANTITIES[header.quantity].meaning
+        meaning = QUANTITIES[header.quantity].meaning.removeprefix("the ")
         where = reader.sheet.column_place(column)
         if header.quantity in reader.chosen:
             used = reader.chosen[header.quantity][1].text
@@ -82,6 +82,8 @@ def _with_choice(
 
 
 def _unit_remark(key: str, header: Header, reader: RowReader) -> tuple[str, _Level]:
+    if key in reader.unit_of_others:
+        return f", some cells without a unit: taken as {header.unit}, as the others", "warning"
     if header.unit:
         return f", in {header.unit}", "note"
     if key not in reader.assumed or not QUANTITIES[key].units:

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from stopflow.io.columns import QUANTITIES
@@ -11,7 +11,14 @@ from stopflow.io.headers import Header, bare_unit, fold_name
 from stopflow.io.layout import UNIT_NAMES, Head
 from stopflow.io.names import FileNames, as_text, file_key
 from stopflow.io.sheets import Cell, Sheet
-from stopflow.io.units import Scale, find_scale, fold_unit, parse_quantity, without_uncertainty
+from stopflow.io.units import (
+    Scale,
+    find_scale,
+    fold_unit,
+    is_approximate,
+    parse_quantity,
+    without_uncertainty,
+)
 from stopflow.trace import Problem
 
 BELOW_IS_CELSIUS = 200.0
@@ -90,6 +97,10 @@ class RowReader:
         Quantity -> its largest value whose unit was assumed.
     taken_for
         Name as written -> the file it was taken for, where they differ.
+    unit_of_others
+        Quantities whose cells without a unit have that of the others.
+    several_units
+        Quantities whose cells have several units, so that none can be assumed.
     """
 
     sheet: Sheet
@@ -101,8 +112,11 @@ class RowReader:
     filled: set[str] = field(default_factory=lambda: {"file"})
     assumed: dict[str, float] = field(default_factory=dict)
     taken_for: dict[str, str] = field(default_factory=dict)
+    unit_of_others: set[str] = field(default_factory=set)
+    several_units: set[str] = field(default_factory=set)
     _seen: dict[tuple[str, int | None], SheetRow] = field(default_factory=dict)
     _not_counted: dict[str, list[tuple[str, Cell]]] = field(default_factory=dict)
+    _approximate: dict[str, list[tuple[str, Cell]]] = field(default_factory=dict)
 
     def written_name(self, number: int) -> str:
         """Return what stands in a row's cell for the file name."""
@@ -114,6 +128,29 @@ class RowReader:
         if written in self.names:
             return written
         return self.numbers.get(written) or self.names.find_similar(written)
+
+    def settle_units(self, numbers: Sequence[int]) -> None:
+        """Settle the unit of columns in which only some cells have one.
+
+        Where those agree it is that of the whole column; where not, a bare number has none.
+        """
+        for key, (column, header) in list(self.chosen.items()):
+            if not QUANTITIES[key].assumed or header.unit:
+                continue
+            rows = [self.sheet.rows[number] for number in numbers]
+            cells = [
+                self._with_unit(cells, header, column) for cells in rows if column < len(cells)
+            ]
+            read = [_number(cell, counts=False) for cell in cells if cell != ""]
+            units = [unit for value, unit in filter(None, read) if unit]
+            is_bare = any(value and not unit for value, unit in filter(None, read))
+            scales = {find_scale(QUANTITIES[key].units or {}, bare_unit(unit)) for unit in units}
+            if is_bare and len(scales) > 1:
+                self.several_units.add(key)
+            elif is_bare and scales and None not in scales:
+                header = replace(header, scale=scales.pop(), unit=units[0])
+                self.chosen = {**self.chosen, key: (column, header)}
+                self.unit_of_others.add(key)
 
     def read_row(self, number: int) -> SheetRow | None:
         """Read the row of a file; None when it has no name or its file had a row before."""
@@ -165,6 +202,9 @@ class RowReader:
                 self.report(place, repr(cell), f"a number ({QUANTITIES[key].meaning})")
             return None
         value, unit = read
+        if key in self.several_units and value and not unit:
+            self.report(place, repr(cell), f"a unit, as in other cells ({QUANTITIES[key].usual})")
+            return None
         scale = self._scale(key, header, value, unit)
         if scale is None and unit:
             expected = f"a number with a known unit ({QUANTITIES[key].usual})"
@@ -175,15 +215,18 @@ class RowReader:
         if not valid(ours):
             self.report(place, repr(cell), f"{expected} ({QUANTITIES[key].meaning})", level)
             return None
+        if isinstance(cell, str) and is_approximate(cell):
+            self._approximate.setdefault(key, []).append((place, cell))
         return Entry(value=ours, place=place, has_unit=scale is not None)
 
-    def report_not_counted(self) -> None:
-        """Report the replicates and channels that are no numbers, a line for each column."""
+    def report_alike(self) -> None:
+        """Report counts that are no numbers and approximate numbers, a line for each column."""
         for key, cells in self._not_counted.items():
-            place, cell = cells[0]
-            more = f" and {len(cells) - 1} more like it" if len(cells) > 1 else ""
             expected = f"a number ({QUANTITIES[key].meaning}); kept as text"
-            self.report(place, f"{cell!r}{more}", expected, "warning")
+            self.report(cells[0][0], _alike(cells), expected, "warning")
+        for key, cells in self._approximate.items():
+            found = f"{_alike(cells)} read as exact numbers ({QUANTITIES[key].meaning})"
+            self.report(cells[0][0], found, "", "warning")
 
     def report(
         self,
@@ -260,11 +303,18 @@ class RowReader:
             return find_scale(units, bare_unit(unit))
         if header.scale:
             return header.scale
-        self.assumed[key] = max(value, self.assumed.get(key, value))
+        if key not in self.several_units:
+            self.assumed[key] = max(value, self.assumed.get(key, value))
         if key == "temperature":
             return units["c" if value < BELOW_IS_CELSIUS else "k"]
         assumed = QUANTITIES[key].assumed
         return units[fold_unit(assumed)] if assumed else None
+
+
+def _alike(cells: Sequence[tuple[str, Cell]]) -> str:
+    """Quote the first of some cells and say how many more there are."""
+    more = f" and {len(cells) - 1} more like it" if len(cells) > 1 else ""
+    return f"{cells[0][1]!r}{more}"
 
 
 def _number(cell: Cell, *, counts: bool) -> tuple[float, str] | None:

@@ -113,6 +113,7 @@ class _Table:
     def read(self, statements: Sequence[Statement]) -> SheetTable:
         """Read the rows and say what was taken for what."""
         choice = self._choose_concentration()
+        self.reader.settle_units(self.numbers)
         read = [(number, row) for number in self.numbers if (row := self.reader.read_row(number))]
         entries = {number: dict(row.entries) for number, row in read}
         for key in ONCE_A_GROUP:
@@ -121,7 +122,7 @@ class _Table:
         beside = self._fill_from(statements, entries)
         remark_on_columns(self.reader, choice)
         remark_on_names(self.reader)
-        self.reader.report_not_counted()
+        self.reader.report_alike()
         for number in self.others:
             found = f"{_shown(self.sheet.rows[number])!r} is no row of a file; not used"
             self.reader.report(self.sheet.row_place(number), found, "", "note")
