@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from stopflow.io.concentrations import Choice, choose_concentration
-from stopflow.io.conditions import Condition, parse_conditions
+from stopflow.io.conditions import Condition, parse_conditions, parse_title
 from stopflow.io.headers import fold_name
 from stopflow.io.layout import Head, find_heads, fits
 from stopflow.io.names import FileNames, as_text
-from stopflow.io.remarks import remark_on_columns, remark_on_names
+from stopflow.io.remarks import remark_on_columns, remark_on_mixing, remark_on_names
 from stopflow.io.rows import SAME_AS_ABOVE, Entry, RowReader, SheetRow
 from stopflow.io.sheets import Cell, Sheet
 from stopflow.io.statements import (
@@ -81,7 +81,8 @@ def parse_sheet(sheet: Sheet, names: FileNames | None = None) -> list[SheetTable
         _Table(sheet, head, min(start for start in starts if start > head.row), names)
         for head in heads
     ]
-    lines = {number: parse_conditions(sheet.rows[number]) for number in range(heads[0].row)}
+    above = {number: sheet.rows[number] for number in range(heads[0].row)}
+    lines = {number: [*parse_conditions(row), *parse_title(row)] for number, row in above.items()}
     for table in tables:
         lines |= table.lines
     of_files = sorted(number for table in tables for number in table.numbers)
@@ -122,6 +123,7 @@ class _Table:
         beside = self._fill_from(statements, entries)
         remark_on_columns(self.reader, choice)
         remark_on_names(self.reader)
+        remark_on_mixing(self.reader, [*range(self.head.row), *self.others])
         self.reader.report_alike()
         for number in self.others:
             found = f"{_shown(self.sheet.rows[number])!r} is no row of a file; not used"
