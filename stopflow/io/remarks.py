@@ -18,6 +18,8 @@ def remark_on_columns(reader: RowReader, choice: Choice) -> None:
         unit = unit if key in reader.filled else ", but empty"
         found = f"column {header.text!r} taken as {QUANTITIES[key].meaning}{unit}"
         expected = "a unit in the header" if level == "warning" else ""
+        if column in reader.sheet.hidden_columns and key in reader.filled:
+            found, level = f"hidden {found}", "warning"
         if key == "concentration":
             found, expected, level = _with_choice(reader, choice, found, expected, level)
         reader.report(reader.sheet.column_place(column), found, expected, level)

@@ -115,7 +115,7 @@ class _Table:
         """Read the rows and say what was taken for what."""
         choice = self._choose_concentration()
         self.reader.settle_units(self.numbers)
-        read = [(number, row) for number in self.numbers if (row := self.reader.read_row(number))]
+        read = self._read_rows()
         entries = {number: dict(row.entries) for number, row in read}
         for key in ONCE_A_GROUP:
             if key in self.reader.chosen:
@@ -137,6 +137,19 @@ class _Table:
             rows=tuple(replace(row, entries=entries[number]) for number, row in read),
             problems=tuple(dict.fromkeys(self.reader.problems)),
         )
+
+    def _read_rows(self) -> list[tuple[int, SheetRow]]:
+        """Read the rows of files; of two rows of one file the hidden one comes last."""
+        hidden = self.sheet.hidden_rows
+        order = sorted(self.numbers, key=lambda number: (number in hidden, number))
+        read = [(number, row) for number in order if (row := self.reader.read_row(number))]
+        used = [row.place for number, row in read if number in hidden]
+        if used:
+            more = f" and {len(used) - 1} more" if len(used) > 1 else ""
+            found = f"a hidden row of a file{more}, read like the others"
+            expected = "no hidden rows; delete those that are not to count"
+            self.reader.report(used[0], found, expected, "warning")
+        return sorted(read, key=lambda item: item[0])
 
     def _cell(self, number: int, column: int) -> Cell:
         row = self.sheet.rows[number]
