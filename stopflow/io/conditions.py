@@ -128,6 +128,7 @@ def _paired(cells: Sequence[Cell]) -> Iterator[Condition]:
         name = name.rstrip(" :=")
         header = parse_header(name)
         is_substrate = header and header.quantity == "substrate" and len(filled) == 2
+        is_substrate = is_substrate and parse_header(as_text(value)) is None
         if not _number(value) and not is_substrate:
             continue
         behind = f" {unit}" if isinstance(unit, str) and is_only_unit(unit) else ""

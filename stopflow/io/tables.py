@@ -50,10 +50,13 @@ class SheetTable:
     ----------
     columns
         Quantity -> where it stands, e.g. ``"sheet 'Sheet1', column B"``.
+    in_rows
+        Quantities that have a column; the others stand beside the table.
     """
 
     sheet: Sheet
     columns: Mapping[str, str]
+    in_rows: frozenset[str]
     rows: tuple[SheetRow, ...]
     problems: tuple[Problem, ...]
 
@@ -134,6 +137,7 @@ class _Table:
         return SheetTable(
             sheet=self.sheet,
             columns={**beside, **columns},
+            in_rows=frozenset(columns),
             rows=tuple(replace(row, entries=entries[number]) for number, row in read),
             problems=tuple(dict.fromkeys(self.reader.problems)),
         )
