@@ -63,6 +63,8 @@ class Sheet:
         Cells row by row; rows may differ in length.
     lines
         Line of each row in a text file; empty otherwise.
+    delimiter
+        Sign between the cells of a text file; ``""`` otherwise.
     hidden_rows, hidden_columns
         Those a spreadsheet program would not show: hidden, or left out by a filter.
     is_turned
@@ -73,6 +75,7 @@ class Sheet:
     name: str
     rows: tuple[tuple[Cell, ...], ...]
     lines: tuple[int, ...] = ()
+    delimiter: str = ""
     hidden_rows: frozenset[int] = frozenset()
     hidden_columns: frozenset[int] = frozenset()
     is_turned: bool = False
@@ -284,7 +287,7 @@ def _parse_text(text: str, *, book: str) -> Sheet:
         raise FormatError(
             book, where=f"line {line}", found=str(error), expected="a table of text"
         ) from error
-    return Sheet(book=book, name="", rows=_cells(rows), lines=tuple(lines))
+    return Sheet(book=book, name="", rows=_cells(rows), lines=tuple(lines), delimiter=delimiter)
 
 
 def _regularity(lines: Iterable[str], delimiter: str) -> int:

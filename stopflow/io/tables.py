@@ -166,6 +166,11 @@ class _Table:
         name = self.reader.written_name(number)
         if not filled:
             return
+        if self._is_parted_twice(number):
+            found = f"{len(self.sheet.rows[number])} cells below {self._width} headers"
+            expected = "decimal commas in quotes, or semicolons between the cells"
+            self.reader.report(self.sheet.row_place(number), found, expected)
+            return
         if not self.reader.names or (name and self.reader.find_file(name)):
             self.numbers.append(number)
         elif conditions := conditions_of_line(cells):
@@ -174,6 +179,16 @@ class _Table:
             self.others.append(number)
         else:
             self.numbers.append(number)
+
+    @property
+    def _width(self) -> int:
+        return len(self.sheet.rows[self.head.row])
+
+    def _is_parted_twice(self, number: int) -> bool:
+        """Tell a row in which commas part cells and decimals: longer than its header, by digits."""
+        surplus = self.sheet.rows[number][self._width :]
+        is_parted_by_commas = self.sheet.delimiter == "," and not self.sheet.is_turned
+        return is_parted_by_commas and any(as_text(cell).isdecimal() for cell in surplus)
 
     def _choose_concentration(self) -> Choice:
         understood = dict(self.head.passed_over)

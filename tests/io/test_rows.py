@@ -1,10 +1,10 @@
-"""Cells of a column: approximate numbers, units in some of them."""
+"""Cells of a row: approximate numbers, units in some of them, commas that part too much."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from labs import FILES, RATES, micromolar, rates, read_lab, said, table
+from labs import FILES, RATES, micromolar, rates, read_folder, read_lab, said, table
 
 
 def column(header: str, cells: Sequence[object]) -> list[list[object]]:
@@ -58,3 +58,12 @@ def test_a_cell_without_a_unit_among_several_is_not_guessed(tmp_path: Path) -> N
     (error,) = said(lab, "error")
     assert "cell C5: 2.0; expected a unit, as in other cells" in error
     assert not any("taken as M" in text for text in said(lab))
+
+
+def test_decimal_commas_between_commas_are_not_read_as_cells(tmp_path: Path) -> None:
+    lines = ["Filename,Rate (s-1),[S] (µM),Note", "s1.bka,6,5,10,0,ok", "s2.bka,10,20,ok, good"]
+    (tmp_path / "Extended_Dataset.csv").write_text("\n".join(lines), encoding="utf-8")
+    lab = read_folder(tmp_path, files=FILES[:2])
+    assert (rates(lab), micromolar(lab)) == ([None, 10], [None, 20])
+    (error,) = said(lab, "error")
+    assert "line 2: 6 cells below 4 headers; expected decimal commas in quotes" in error
