@@ -42,6 +42,7 @@ VALID: dict[str, tuple[str, Callable[[float], bool]]] = {
 """What a value must be, beyond a finite number."""
 
 _TEXTS = ("file", "substrate")
+_OF_ONE_FILE = ("rate", "replicate")
 _COUNTS = ("replicate", "channel")
 _PATH = re.compile(r"[/\\]|^[A-Za-z]:|^\.\.?$")
 _BEFORE_COUNT = re.compile(r"^(?:#|no\.?|nr\.?|r|rep\.?|replicate)\s*(?=\d)", re.IGNORECASE)
@@ -89,6 +90,8 @@ class RowReader:
         Quantity -> (column, header).
     numbers
         Number in the column of file names -> the file it stands for.
+    ranges
+        Range in that column, such as ``shots 1-5`` -> its files.
     problems
         What was found so far.
     filled
@@ -108,6 +111,7 @@ class RowReader:
     names: FileNames
     chosen: Mapping[str, tuple[int, Header]]
     numbers: Mapping[str, str]
+    ranges: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     filled: set[str] = field(default_factory=lambda: {"file"})
     assumed: dict[str, float] = field(default_factory=dict)
@@ -152,15 +156,31 @@ class RowReader:
                 self.chosen = {**self.chosen, key: (column, header)}
                 self.unit_of_others.add(key)
 
-    def read_row(self, number: int) -> SheetRow | None:
-        """Read the row of a file; None when it has no name or its file had a row before."""
+    def read_rows(self, number: int) -> list[SheetRow]:
+        """Read a row for each of its files; none when it has no name or they had rows before."""
+        written = self.written_name(number)
+        files = self.ranges.get(written)
+        if not files:
+            name = self._file_name(number)
+            files = (name,) if name else ()
+        else:
+            self.taken_for[written] = " to ".join(dict.fromkeys((files[0], files[-1])))
+        rows = [self._read_row(number, file, is_alone=len(files) == 1) for file in files]
+        return [row for row in rows if self._is_new(row)]
+
+    def _read_row(self, number: int, file: str, *, is_alone: bool) -> SheetRow:
         cells = self.sheet.rows[number]
-        name = self._file_name(number)
-        if not name:
-            return None
         entries, extra = {}, self._extra(number)
         for key, (column, header) in self.chosen.items():
             if key == "file" or column >= len(cells):
+                continue
+            if key in _OF_ONE_FILE and not is_alone:
+                extra[header.text] = as_text(cells[column])
+                place, found = (
+                    self.sheet.place(number, column),
+                    f"{cells[column]!r} of several files",
+                )
+                self.report(place, found, "one of each; kept as text", "note")
                 continue
             cell = self._with_unit(cells, header, column)
             entry = self.read_value(key, header, cell, number=number, column=column)
@@ -169,14 +189,13 @@ class RowReader:
             elif key in _COUNTS and as_text(cells[column]):
                 extra[header.text] = as_text(cells[column])
         channel = int(float(entries.pop("channel").value)) if "channel" in entries else None
-        row = SheetRow(
-            file=name,
+        return SheetRow(
+            file=file,
             channel=channel,
             entries=entries,
             extra=extra,
             place=self.sheet.row_place(number),
         )
-        return row if self._is_new(row) else None
 
     def read_value(
         self, key: str, header: Header, cell: Cell, *, number: int, column: int

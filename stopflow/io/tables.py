@@ -107,6 +107,7 @@ class _Table:
             names=names,
             chosen=head.chosen,
             numbers=names.match_numbers(in_column),
+            ranges=names.match_ranges(in_column),
         )
         self.numbers: list[int] = []
         self.lines: dict[int, list[Condition]] = {}
@@ -146,7 +147,7 @@ class _Table:
         """Read the rows of files; of two rows of one file the hidden one comes last."""
         hidden = self.sheet.hidden_rows
         order = sorted(self.numbers, key=lambda number: (number in hidden, number))
-        read = [(number, row) for number in order if (row := self.reader.read_row(number))]
+        read = [(number, row) for number in order for row in self.reader.read_rows(number)]
         used = [row.place for number, row in read if number in hidden]
         if used:
             more = f" and {len(used) - 1} more" if len(used) > 1 else ""
