@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 from stopflow.io.columns import QUANTITIES
@@ -133,29 +133,6 @@ class RowReader:
             return written
         return self.numbers.get(written) or self.names.find_similar(written)
 
-    def settle_units(self, numbers: Sequence[int]) -> None:
-        """Settle the unit of columns in which only some cells have one.
-
-        Where those agree it is that of the whole column; where not, a bare number has none.
-        """
-        for key, (column, header) in list(self.chosen.items()):
-            if not QUANTITIES[key].assumed or header.unit:
-                continue
-            rows = [self.sheet.rows[number] for number in numbers]
-            cells = [
-                self._with_unit(cells, header, column) for cells in rows if column < len(cells)
-            ]
-            read = [_number(cell, counts=False) for cell in cells if cell != ""]
-            units = [unit for value, unit in filter(None, read) if unit]
-            is_bare = any(value and not unit for value, unit in filter(None, read))
-            scales = {find_scale(QUANTITIES[key].units or {}, bare_unit(unit)) for unit in units}
-            if is_bare and len(scales) > 1:
-                self.several_units.add(key)
-            elif is_bare and scales and None not in scales:
-                header = replace(header, scale=scales.pop(), unit=units[0])
-                self.chosen = {**self.chosen, key: (column, header)}
-                self.unit_of_others.add(key)
-
     def read_rows(self, number: int) -> list[SheetRow]:
         """Read a row for each of its files; none when it has no name or they had rows before."""
         written = self.written_name(number)
@@ -182,7 +159,7 @@ class RowReader:
                 )
                 self.report(place, found, "one of each; kept as text", "note")
                 continue
-            cell = self._with_unit(cells, header, column)
+            cell = self.with_unit(cells, header, column)
             entry = self.read_value(key, header, cell, number=number, column=column)
             if entry:
                 entries[key] = entry
@@ -212,7 +189,7 @@ class RowReader:
             return None
         if key in _TEXTS:
             return Entry(value=as_text(cell), place=place)
-        read = _number(cell, counts=key in _COUNTS)
+        read = parse_cell(cell, counts=key in _COUNTS)
         level: Literal["error", "warning"] = "warning" if key in _COUNTS else "error"
         if read is None or not math.isfinite(read[0]):
             if key in _COUNTS:
@@ -244,7 +221,7 @@ class RowReader:
             expected = f"a number ({QUANTITIES[key].meaning}); kept as text"
             self.report(cells[0][0], _alike(cells), expected, "warning")
         for key, cells in self._approximate.items():
-            found = f"{_alike(cells)} read as exact numbers ({QUANTITIES[key].meaning})"
+            found = f"{_alike(cells)} taken as exact ({QUANTITIES[key].meaning})"
             self.report(cells[0][0], found, "", "warning")
 
     def report(
@@ -265,7 +242,7 @@ class RowReader:
         )
         self.problems.append(problem)
 
-    def _with_unit(self, cells: Sequence[Cell], header: Header, column: int) -> Cell:
+    def with_unit(self, cells: Sequence[Cell], header: Header, column: int) -> Cell:
         """Return a cell with the unit that stands in a column of units beside it."""
         cell, beside = cells[column], column + 1
         named = beside < len(self.head.texts) and fold_name(self.head.texts[beside]) in UNIT_NAMES
@@ -336,7 +313,8 @@ def _alike(cells: Sequence[tuple[str, Cell]]) -> str:
     return f"{cells[0][1]!r}{more}"
 
 
-def _number(cell: Cell, *, counts: bool) -> tuple[float, str] | None:
+def parse_cell(cell: Cell, *, counts: bool) -> tuple[float, str] | None:
+    """Return the number of a cell and its unit; None when it is no number."""
     if not isinstance(cell, str):
         return cell, ""
     return parse_quantity(_BEFORE_COUNT.sub("", cell) if counts else without_uncertainty(cell))

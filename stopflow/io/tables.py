@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from stopflow.io.column_units import settle_units
 from stopflow.io.concentrations import Choice, choose_concentration
 from stopflow.io.conditions import Condition, parse_conditions, parse_title
 from stopflow.io.headers import fold_name
@@ -38,6 +39,7 @@ SUMMARY_NAMES = frozenset(
 MOST_ROWS_TURNED = 100
 """Of a sheet in which the files may stand side by side, a quantity a row."""
 
+_MEANS = frozenset("mean average median mittelwert moyenne".split())
 _OWN_COLUMNS = frozenset({"verdict", "k_stderr_per_s"})
 _LIKE_A_FILE = re.compile(r"^=|\.bka$|[/\\]", re.IGNORECASE)
 
@@ -118,7 +120,7 @@ class _Table:
     def read(self, statements: Sequence[Statement]) -> SheetTable:
         """Read the rows and say what was taken for what."""
         choice = self._choose_concentration()
-        self.reader.settle_units(self.numbers)
+        settle_units(self.reader, self.numbers)
         read = self._read_rows()
         entries = {number: dict(row.entries) for number, row in read}
         for key in ONCE_A_GROUP:
@@ -176,7 +178,7 @@ class _Table:
             self.numbers.append(number)
         elif conditions := conditions_of_line(cells):
             self.lines[number] = conditions
-        elif fold_name(name) in SUMMARY_NAMES or _is_footnote(name, filled):
+        elif _is_summary(name) or _is_footnote(name, filled):
             self.others.append(number)
         else:
             self.numbers.append(number)
@@ -255,6 +257,12 @@ class _Table:
     def _is_blank(self, number: int, key: str) -> bool:
         chosen = self.reader.chosen.get(key)
         return chosen is None or self._cell(number, chosen[0]) == ""
+
+
+def _is_summary(name: str) -> bool:
+    """Tell ``Mean``, ``Mean ± SD`` and ``Average of 1-3`` from the name of a file."""
+    first = fold_name("".join(name.split()[:1]))
+    return fold_name(name) in SUMMARY_NAMES or first in _MEANS
 
 
 def _is_footnote(name: str, filled: Sequence[Cell]) -> bool:

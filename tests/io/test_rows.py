@@ -27,7 +27,7 @@ def test_approximate_numbers_are_read_and_said_once(
     assert micromolar(lab) == [10, 20, 30, 40]
     (warning,) = said(lab)
     assert f"{cells[0]!r} and " in warning
-    assert "more like it read as exact numbers (concentration)" in warning
+    assert "more like it taken as exact (concentration)" in warning
 
 
 @pytest.mark.parametrize("cell", ["<10", "> 10", "≤10", "10-20", "~10-20", "~", "ca.", "cab 10"])
