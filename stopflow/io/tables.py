@@ -88,6 +88,7 @@ def parse_sheet(sheet: Sheet, names: FileNames | None = None) -> list[SheetTable
     ]
     above = {number: sheet.rows[number] for number in range(heads[0].row)}
     lines = {number: [*parse_conditions(row), *parse_title(row)] for number, row in above.items()}
+    _remark_on_titles([number for number in above if not lines[number]], tables[0].reader)
     for table in tables:
         lines |= table.lines
     of_files = sorted(number for table in tables for number in table.numbers)
@@ -257,6 +258,16 @@ class _Table:
     def _is_blank(self, number: int, key: str) -> bool:
         chosen = self.reader.chosen.get(key)
         return chosen is None or self._cell(number, chosen[0]) == ""
+
+
+def _remark_on_titles(numbers: Sequence[int], reader: RowReader) -> None:
+    """Name the lines above a table that were not used, but for rows of several cells."""
+    rows = reader.sheet.rows
+    titles = [number for number in numbers if len({*rows[number]} - {""}) == 1]
+    if titles:
+        more = f" and {len(titles) - 1} more" if len(titles) > 1 else ""
+        found = f"{_shown(rows[titles[0]])!r}{more} above the table; not used"
+        reader.report(reader.sheet.row_place(titles[0]), found, "", "note")
 
 
 def _is_summary(name: str) -> bool:

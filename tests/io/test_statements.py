@@ -63,6 +63,13 @@ def test_temperatures_without_a_degree_sign_over_groups_of_rows(tmp_path: Path) 
     assert kelvin(lab) == [298.15, 298.15, 303.15, 303.15]
 
 
+def test_a_title_that_states_nothing_is_named(tmp_path: Path) -> None:
+    lab = read_lab(tmp_path, [["Kinetics of NADH"], ["T = 25 °C"], ["at pH 7.4"], HEAD, *BODY])
+    assert said(lab) == []
+    (note,) = [text for text in said(lab, "note") if "not used" in text]
+    assert "row 1: 'Kinetics of NADH' and 1 more above the table; not used" in note
+
+
 @pytest.mark.parametrize(
     ("above", "below"),
     [
