@@ -1,12 +1,13 @@
 """Conditions written beside a table: ``T = 25 °C``, ``[S]: 10 µM``, or a name and cells behind it.
 
 Above a table they hold for all of it; a line of its own within the table holds for the rows below
-it, and there a bare ``10 µM`` or ``25 °C`` will do.
+it, and there a bare ``10 µM`` or ``25 °C`` will do. In a title the temperature may stand bare
+between commas or brackets or behind ``at``: ``NADH at 25 °C, pH 7.4``.
 """
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from stopflow.io.headers import Header, is_only_unit, parse_header
 from stopflow.io.names import as_text
@@ -16,8 +17,21 @@ from stopflow.io.units import TEMPERATURE, find_scale, is_molar, parse_quantity,
 QUANTITIES_BESIDE = ("substrate", "concentration", "temperature", "ionic_strength", "dead_time")
 """What is understood beside a table."""
 
+MEASURED_AT_K = (260.0, 380.0)
+"""Temperatures of solutions; others in a title are of something else."""
+
+_AFTER_ALL_NAMED = 1000
 _PARTS = re.compile(r"\s*(?:[;|\t\n]|,(?=\s))\s*")
 _STATED = re.compile(r"(?P<name>[^=:]*[^=:\s])\s*[=:]\s*(?P<value>[^=:\s][^=:]*)")
+
+
+_TWO_DIGITS = re.compile(r"\s*\d\d(?:[.,]\d+)?\s*C")
+_PHRASES = re.compile(r"\s*(?:[;|()\[\]\t\n]|,(?=\s))\s*")
+_AT = re.compile(r"(?:.*\s)?(?:at|bei|à)\s+(?=\S)|.*@\s*", re.IGNORECASE)
+_OF_SOMETHING_ELSE = re.compile(
+    r"stor|stock|kept|froz|freez|thaw|melt|heat|boil|incub|denatur|lager|gefror|erhitz|conserv|chauff",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +64,28 @@ def parse_conditions(cells: Sequence[Cell]) -> list[Condition]:
     return list(found.values())
 
 
+def parse_title(cells: Sequence[Cell]) -> list[Condition]:
+    """Return the temperatures that stand in a line above a table without a name.
+
+    None in a line that speaks of storage or heating, or outside `MEASURED_AT_K`.
+    """
+    found: list[Condition] = []
+    texts = [(column, cell) for column, cell in enumerate(cells) if isinstance(cell, str)]
+    if any(_OF_SOMETHING_ELSE.search(text) for _, text in texts):
+        return found
+    for column, text in texts:
+        for phrase in _PHRASES.split(text):
+            bare = parse_bare_condition(_AT.sub("", phrase, count=1).partition(" in ")[0])
+            if bare and bare.header.quantity == "temperature" and _is_of_a_solution(bare):
+                header = replace(bare.header, rank=bare.header.rank + _AFTER_ALL_NAMED)
+                found.append(replace(bare, header=header, column=column, shown=phrase))
+    return found
+
+
 def parse_bare_condition(text: str) -> Condition | None:
     """Return a concentration or a temperature that stands alone, such as ``10 µM``."""
-    read = parse_quantity(text)
+    plain = without_uncertainty(text)
+    read = parse_quantity(plain)
     if read is None:
         return None
     unit = read[1]
@@ -60,7 +93,15 @@ def parse_bare_condition(text: str) -> Condition | None:
         return _condition("[S]", text, column=0, shown=text)
     if unit == "K" or (len(unit) > 1 and find_scale(TEMPERATURE, unit)):
         return _condition("T", text, column=0, shown=text)
+    if unit == "C" and _TWO_DIGITS.match(plain):
+        return _condition("T", text, column=0, shown=text)
     return None
+
+
+def _is_of_a_solution(temperature: Condition) -> bool:
+    lowest, highest = MEASURED_AT_K
+    scale, value = temperature.header.scale, temperature.value
+    return scale is not None and lowest <= scale.to_ours(float(value)) <= highest
 
 
 def _stated(cells: Sequence[Cell]) -> Iterator[Condition]:
@@ -87,6 +128,7 @@ def _paired(cells: Sequence[Cell]) -> Iterator[Condition]:
         name = name.rstrip(" :=")
         header = parse_header(name)
         is_substrate = header and header.quantity == "substrate" and len(filled) == 2
+        is_substrate = is_substrate and parse_header(as_text(value)) is None
         if not _number(value) and not is_substrate:
             continue
         behind = f" {unit}" if isinstance(unit, str) and is_only_unit(unit) else ""

@@ -14,7 +14,7 @@ from stopflow.errors import FormatError
 from stopflow.io.bka import BkaFile, read_bka_file
 from stopflow.io.columns import QUANTITIES
 from stopflow.io.names import file_key
-from stopflow.io.rows import SheetRow
+from stopflow.io.rows import Entry, SheetRow
 from stopflow.io.text import decode, to_single_byte
 from stopflow.io.workbook import (
     TRUTH,
@@ -94,7 +94,12 @@ def read_experiment(
     for path in paths:
         matching = _rows_of(path.name, rows)
         shot, remarks = _read_shot(
-            path, matching, experiment=experiment, channel=channel, time_unit=time_unit
+            path,
+            matching,
+            shared=reading.shared,
+            experiment=experiment,
+            channel=channel,
+            time_unit=time_unit,
         )
         shots.append(shot)
         problems += remarks
@@ -156,6 +161,7 @@ def _read_shot(
     path: Path,
     rows: Sequence[SheetRow],
     *,
+    shared: Mapping[str, Entry],
     experiment: str,
     channel: int,
     time_unit: str | None,
@@ -175,13 +181,13 @@ def _read_shot(
         )
     chosen, own_channel = _rows_of_channel(rows, channel=channel, signals=signals)
     start_s = rate = None
-    conditions = Conditions()
+    conditions = _conditions(shared, {})
     if chosen:
         row, remarks = merge_rows(chosen)
         problems += remarks
         start_s = _start_s(row, unit_s)
-        rate = _number(row, "rate") if own_channel else None
-        conditions = _conditions(row)
+        rate = _number(row.entries, "rate") if own_channel else None
+        conditions = _conditions({**shared, **row.entries}, row.extra)
     shot = Shot(
         experiment=experiment,
         file=path.name,
@@ -217,22 +223,22 @@ def _start_s(row: SheetRow, unit_s: float | None) -> float | None:
     return float(start.value) * unit_s if unit_s is not None else None
 
 
-def _number(row: SheetRow, quantity: str) -> float | None:
-    entry = row.entries.get(quantity)
+def _number(entries: Mapping[str, Entry], quantity: str) -> float | None:
+    entry = entries.get(quantity)
     return None if entry is None else float(entry.value)
 
 
-def _conditions(row: SheetRow) -> Conditions:
-    substrate = row.entries.get("substrate")
-    replicate = _number(row, "replicate")
+def _conditions(entries: Mapping[str, Entry], extra: Mapping[str, str]) -> Conditions:
+    substrate = entries.get("substrate")
+    replicate = _number(entries, "replicate")
     return Conditions(
         substrate=str(substrate.value) if substrate else None,
-        concentration_M=_number(row, "concentration"),
-        temperature_K=_number(row, "temperature"),
-        ionic_strength_M=_number(row, "ionic_strength"),
+        concentration_M=_number(entries, "concentration"),
+        temperature_K=_number(entries, "temperature"),
+        ionic_strength_M=_number(entries, "ionic_strength"),
         replicate=None if replicate is None else int(replicate),
-        dead_time_s=_number(row, "dead_time"),
-        extra=dict(row.extra),
+        dead_time_s=_number(entries, "dead_time"),
+        extra=dict(extra),
     )
 
 
@@ -244,7 +250,7 @@ def _incomplete(file: str, rows: Sequence[SheetRow], reading: WorkbookReading) -
         found, expected = "a file without a row in the workbooks", "a row with its name"
         return [_problem(file, "", found, expected=expected, level="warning")]
     lacking = [
-        f"{QUANTITIES[quantity].meaning} ({reading.columns[quantity]})"
+        f"{QUANTITIES[quantity].meaning.removeprefix('the ')} ({reading.columns[quantity]})"
         for quantity in EXPECTED_OF_A_FILE
         if reading.filled(quantity) and not any(quantity in row.entries for row in rows)
     ]

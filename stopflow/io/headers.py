@@ -18,6 +18,9 @@ from stopflow.io.units import Scale, find_scale, is_molar, is_unit
 NAMED_BELOW = 50
 """A concentration of a lower rank is called so, or that of the substrate."""
 
+AFTER_MIXING = "those after mixing, or --mixing-ratio 2 for 1:1 mixing"
+"""What is expected where concentrations are said to be those before mixing."""
+
 _SPECIES_RANK = 99
 _BACKGROUND_RANK = 100
 _AFTER_MIXING = -40
@@ -52,7 +55,7 @@ _EXPONENT = re.compile(r"(?:\\\+)?\(([-−⁻]\d)\)")
 
 _NOT_ITSELF = re.compile(
     r"(?:\b|_)(?:error|err|sd|std|stdev|dev|deviation|(?-i:SE|se)|sem|stderr|uncertainty|sigma|fehler|"
-    r"abweichung|unsicherheit|erreur|[ée]cart|log|log10|lg|ln|sqrt|ratio|fold)(?:\b|_)|[±Δ√]",
+    r"abweichung|unsicherheit|erreur|[ée]cart|log|log10|lg|ln|sqrt|ratio|fold)(?:\b|_)|[±Δ√]|[x×*·]\s*10\s*\^?[-−+⁻]?[\d⁰¹²³⁴-⁹]",
     re.IGNORECASE,
 )
 _INSIDE = re.compile(r"\[[^\]]*\]|\([^)]*\)")
@@ -186,6 +189,12 @@ def is_not_itself(text: str) -> bool:
 def is_before_mixing(text: str) -> bool:
     """Tell whether a header speaks of a syringe or a stock solution."""
     return bool(_BEFORE.search(text))
+
+
+def says_all_before_mixing(text: str) -> bool:
+    """Tell a line that says of concentrations, none of them named, that they are before mixing."""
+    has_number = any(character.isdigit() for character in text)
+    return is_before_mixing(text) and not has_number and says_concentration(text)
 
 
 def _without_asides(text: str) -> tuple[str, int]:

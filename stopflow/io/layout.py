@@ -148,6 +148,8 @@ def _holds_names(sheet: Sheet, number: int, column: int, names: FileNames) -> bo
     cells = [cell for cell in _below(sheet, number, column) if cell != ""]
     if not names or any(as_text(cell) in names for cell in cells) or names.match_numbers(cells):
         return True
+    if names.match_ranges(cells):
+        return True
     return 2 * sum(names.find_similar(as_text(cell)) is not None for cell in cells) > len(cells)
 
 

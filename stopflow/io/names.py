@@ -7,6 +7,11 @@ from collections.abc import Iterable
 from stopflow.io.sheets import Cell
 
 _OTHER_ENDING = re.compile(r"\.(?:bka|bk3a|csv|txt|dat|asc|dsa|dx|spc)$")
+_TO = re.compile(r"\s*(?:[-–—…]|\.\.\.?)\s*|\s+(?:to|bis|à)\s+")
+_COUNTED = re.compile(
+    r"(?:shots?|runs?|files?|traces?|schuss|schüsse|messung(?:en)?|tirs?|nos?\.?|nrn?\.?|#)?\s*(\d{1,6})",
+    re.IGNORECASE,
+)
 _PIECES = re.compile(r"\d+|[^\W\d_]+")
 _NUMBERS = re.compile(r"\d+(?:[.,]\d+)*")
 
@@ -54,6 +59,50 @@ class FileNames:
         if not all(files) or len(set(files)) < len(files):
             return {}
         return {as_text(cell): file for cell, file in zip(numbers, files, strict=True)}
+
+    def match_ranges(self, cells: Iterable[Cell]) -> dict[str, tuple[str, ...]]:
+        """Return the files of each range such as ``shots 1-5``; nothing when one leaves a doubt.
+
+        Every file from the first to the last must be there, and none belong to two of them. Beside
+        ranges ``shot 6`` is one file.
+        """
+        texts = [cell for cell in cells if isinstance(cell, str) and not self._is_name(cell)]
+        ranges: dict[str, tuple[str, ...]] = {}
+        for text in texts:
+            files = self._between(text)
+            if files is not None:
+                ranges[text] = files
+        if not ranges or not all(ranges.values()):
+            return {}
+        for text in texts:
+            number = self._number_at(text)
+            if text not in ranges and number in self._by_number:
+                ranges[text] = (self._by_number[number],)
+        named = [file for text in texts for file in ranges.get(text, ())]
+        return ranges if len(set(named)) == len(named) else {}
+
+    def _between(self, text: str) -> tuple[str, ...] | None:
+        """Return the files from one number or name to another, None for what is no range."""
+        for sign in _TO.finditer(text):
+            first, last = self._number_at(text[: sign.start()]), self._number_at(text[sign.end() :])
+            if first is not None and last is not None:
+                if last - first >= len(self._by_number):
+                    return ()
+                found = [self._by_number.get(number, "") for number in range(first, last + 1)]
+                return tuple(found) if len(found) > 1 and all(found) else ()
+        return None
+
+    def _number_at(self, text: str) -> int | None:
+        """Return the number that an end of a range is or whose file it names."""
+        counted = _COUNTED.fullmatch(text.strip())
+        if counted:
+            return int(counted[1])
+        number = _own_number(file_key(text)) if text in self else None
+        own = number is not None and self._by_number.get(number) == self._files[file_key(text)]
+        return number if own else None
+
+    def _is_name(self, text: str) -> bool:
+        return text in self or self.find_similar(text) is not None
 
 
 def _pieces(key: str) -> tuple[str, ...]:

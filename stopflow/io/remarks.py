@@ -1,11 +1,11 @@
 """What a table's columns were taken for, and what was assumed, as problems of its reader."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from stopflow.io.columns import QUANTITIES
 from stopflow.io.concentrations import Choice
-from stopflow.io.headers import Header, is_before_mixing
+from stopflow.io.headers import AFTER_MIXING, Header, is_before_mixing, says_all_before_mixing
 from stopflow.io.rows import BELOW_IS_CELSIUS, RowReader
 
 _Level = Literal["note", "warning"]
@@ -18,6 +18,8 @@ def remark_on_columns(reader: RowReader, choice: Choice) -> None:
         unit = unit if key in reader.filled else ", but empty"
         found = f"column {header.text!r} taken as {QUANTITIES[key].meaning}{unit}"
         expected = "a unit in the header" if level == "warning" else ""
+        if column in reader.sheet.hidden_columns and key in reader.filled:
+            found, level = f"hidden {found}", "warning"
         if key == "concentration":
             found, expected, level = _with_choice(reader, choice, found, expected, level)
         reader.report(reader.sheet.column_place(column), found, expected, level)
@@ -30,6 +32,19 @@ def remark_on_columns(reader: RowReader, choice: Choice) -> None:
         expected = "one unit; that of the header is used"
         reader.report(reader.sheet.column_place(column), found, expected, "warning")
     _remark_on_others(reader, choice)
+
+
+def remark_on_mixing(reader: RowReader, lines: Iterable[int]) -> None:
+    """Warn of lines around the table that say of its concentrations that they are before mixing."""
+    _, header = reader.chosen.get("concentration", (0, None))
+    if "concentration" not in reader.filled or (header and is_before_mixing(header.text)):
+        return
+    for number in lines:
+        for column, cell in enumerate(reader.sheet.rows[number]):
+            if isinstance(cell, str) and says_all_before_mixing(cell):
+                place = reader.sheet.place(number, column)
+                reader.report(place, f"{cell!r}; used as they stand", AFTER_MIXING, "warning")
+                return
 
 
 def remark_on_names(reader: RowReader) -> None:
@@ -57,7 +72,8 @@ def _remark_on_others(reader: RowReader, choice: Choice) -> None:
         where = reader.sheet.column_place(column)
         if header.quantity in reader.chosen:
             used = reader.chosen[header.quantity][1].text
-            found = f"column {header.text!r} kept as it is: {used!r} is the {meaning}"
+            what = meaning.removeprefix("the ")
+            found = f"column {header.text!r} kept as it is: {used!r} is the {what}"
             reader.report(where, found, "", "note")
         elif header.usable:
             reader.report(where, f"column {header.text!r} kept as it is: no numbers", "", "note")
@@ -77,11 +93,13 @@ def _with_choice(
         expected = "Concentration after mixing over the column that is meant"
     if choice.header and is_before_mixing(choice.header.text):
         found, level = f"{found}; used as it stands", "warning"
-        expected = "those after mixing, or --mixing-ratio 2 for 1:1 mixing"
+        expected = AFTER_MIXING
     return found, expected, level
 
 
 def _unit_remark(key: str, header: Header, reader: RowReader) -> tuple[str, _Level]:
+    if key in reader.unit_of_others:
+        return f", some cells without a unit: taken as {header.unit}, as the others", "warning"
     if header.unit:
         return f", in {header.unit}", "note"
     if key not in reader.assumed or not QUANTITIES[key].units:

@@ -11,7 +11,14 @@ from stopflow.io.headers import Header, bare_unit, fold_name
 from stopflow.io.layout import UNIT_NAMES, Head
 from stopflow.io.names import FileNames, as_text, file_key
 from stopflow.io.sheets import Cell, Sheet
-from stopflow.io.units import Scale, find_scale, fold_unit, parse_quantity, without_uncertainty
+from stopflow.io.units import (
+    Scale,
+    find_scale,
+    fold_unit,
+    is_approximate,
+    parse_quantity,
+    without_uncertainty,
+)
 from stopflow.trace import Problem
 
 BELOW_IS_CELSIUS = 200.0
@@ -35,6 +42,7 @@ VALID: dict[str, tuple[str, Callable[[float], bool]]] = {
 """What a value must be, beyond a finite number."""
 
 _TEXTS = ("file", "substrate")
+_OF_ONE_FILE = ("rate", "replicate")
 _COUNTS = ("replicate", "channel")
 _PATH = re.compile(r"[/\\]|^[A-Za-z]:|^\.\.?$")
 _BEFORE_COUNT = re.compile(r"^(?:#|no\.?|nr\.?|r|rep\.?|replicate)\s*(?=\d)", re.IGNORECASE)
@@ -82,6 +90,8 @@ class RowReader:
         Quantity -> (column, header).
     numbers
         Number in the column of file names -> the file it stands for.
+    ranges
+        Range in that column, such as ``shots 1-5`` -> its files.
     problems
         What was found so far.
     filled
@@ -90,6 +100,10 @@ class RowReader:
         Quantity -> its largest value whose unit was assumed.
     taken_for
         Name as written -> the file it was taken for, where they differ.
+    unit_of_others
+        Quantities whose cells without a unit have that of the others.
+    several_units
+        Quantities whose cells have several units, so that none can be assumed.
     """
 
     sheet: Sheet
@@ -97,12 +111,16 @@ class RowReader:
     names: FileNames
     chosen: Mapping[str, tuple[int, Header]]
     numbers: Mapping[str, str]
+    ranges: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     filled: set[str] = field(default_factory=lambda: {"file"})
     assumed: dict[str, float] = field(default_factory=dict)
     taken_for: dict[str, str] = field(default_factory=dict)
+    unit_of_others: set[str] = field(default_factory=set)
+    several_units: set[str] = field(default_factory=set)
     _seen: dict[tuple[str, int | None], SheetRow] = field(default_factory=dict)
     _not_counted: dict[str, list[tuple[str, Cell]]] = field(default_factory=dict)
+    _approximate: dict[str, list[tuple[str, Cell]]] = field(default_factory=dict)
 
     def written_name(self, number: int) -> str:
         """Return what stands in a row's cell for the file name."""
@@ -115,31 +133,46 @@ class RowReader:
             return written
         return self.numbers.get(written) or self.names.find_similar(written)
 
-    def read_row(self, number: int) -> SheetRow | None:
-        """Read the row of a file; None when it has no name or its file had a row before."""
+    def read_rows(self, number: int) -> list[SheetRow]:
+        """Read a row for each of its files; none when it has no name or they had rows before."""
+        written = self.written_name(number)
+        files = self.ranges.get(written)
+        if not files:
+            name = self._file_name(number)
+            files = (name,) if name else ()
+        else:
+            self.taken_for[written] = " to ".join(dict.fromkeys((files[0], files[-1])))
+        rows = [self._read_row(number, file, is_alone=len(files) == 1) for file in files]
+        return [row for row in rows if self._is_new(row)]
+
+    def _read_row(self, number: int, file: str, *, is_alone: bool) -> SheetRow:
         cells = self.sheet.rows[number]
-        name = self._file_name(number)
-        if not name:
-            return None
         entries, extra = {}, self._extra(number)
         for key, (column, header) in self.chosen.items():
             if key == "file" or column >= len(cells):
                 continue
-            cell = self._with_unit(cells, header, column)
+            if key in _OF_ONE_FILE and not is_alone:
+                extra[header.text] = as_text(cells[column])
+                place, found = (
+                    self.sheet.place(number, column),
+                    f"{cells[column]!r} of several files",
+                )
+                self.report(place, found, "one of each; kept as text", "note")
+                continue
+            cell = self.with_unit(cells, header, column)
             entry = self.read_value(key, header, cell, number=number, column=column)
             if entry:
                 entries[key] = entry
             elif key in _COUNTS and as_text(cells[column]):
                 extra[header.text] = as_text(cells[column])
         channel = int(float(entries.pop("channel").value)) if "channel" in entries else None
-        row = SheetRow(
-            file=name,
+        return SheetRow(
+            file=file,
             channel=channel,
             entries=entries,
             extra=extra,
             place=self.sheet.row_place(number),
         )
-        return row if self._is_new(row) else None
 
     def read_value(
         self, key: str, header: Header, cell: Cell, *, number: int, column: int
@@ -156,7 +189,7 @@ class RowReader:
             return None
         if key in _TEXTS:
             return Entry(value=as_text(cell), place=place)
-        read = _number(cell, counts=key in _COUNTS)
+        read = parse_cell(cell, counts=key in _COUNTS)
         level: Literal["error", "warning"] = "warning" if key in _COUNTS else "error"
         if read is None or not math.isfinite(read[0]):
             if key in _COUNTS:
@@ -165,6 +198,9 @@ class RowReader:
                 self.report(place, repr(cell), f"a number ({QUANTITIES[key].meaning})")
             return None
         value, unit = read
+        if key in self.several_units and value and not unit:
+            self.report(place, repr(cell), f"a unit, as in other cells ({QUANTITIES[key].usual})")
+            return None
         scale = self._scale(key, header, value, unit)
         if scale is None and unit:
             expected = f"a number with a known unit ({QUANTITIES[key].usual})"
@@ -175,15 +211,18 @@ class RowReader:
         if not valid(ours):
             self.report(place, repr(cell), f"{expected} ({QUANTITIES[key].meaning})", level)
             return None
+        if isinstance(cell, str) and is_approximate(cell):
+            self._approximate.setdefault(key, []).append((place, cell))
         return Entry(value=ours, place=place, has_unit=scale is not None)
 
-    def report_not_counted(self) -> None:
-        """Report the replicates and channels that are no numbers, a line for each column."""
+    def report_alike(self) -> None:
+        """Report counts that are no numbers and approximate numbers, a line for each column."""
         for key, cells in self._not_counted.items():
-            place, cell = cells[0]
-            more = f" and {len(cells) - 1} more like it" if len(cells) > 1 else ""
             expected = f"a number ({QUANTITIES[key].meaning}); kept as text"
-            self.report(place, f"{cell!r}{more}", expected, "warning")
+            self.report(cells[0][0], _alike(cells), expected, "warning")
+        for key, cells in self._approximate.items():
+            found = f"{_alike(cells)} taken as exact ({QUANTITIES[key].meaning})"
+            self.report(cells[0][0], found, "", "warning")
 
     def report(
         self,
@@ -203,7 +242,7 @@ class RowReader:
         )
         self.problems.append(problem)
 
-    def _with_unit(self, cells: Sequence[Cell], header: Header, column: int) -> Cell:
+    def with_unit(self, cells: Sequence[Cell], header: Header, column: int) -> Cell:
         """Return a cell with the unit that stands in a column of units beside it."""
         cell, beside = cells[column], column + 1
         named = beside < len(self.head.texts) and fold_name(self.head.texts[beside]) in UNIT_NAMES
@@ -260,14 +299,22 @@ class RowReader:
             return find_scale(units, bare_unit(unit))
         if header.scale:
             return header.scale
-        self.assumed[key] = max(value, self.assumed.get(key, value))
+        if key not in self.several_units:
+            self.assumed[key] = max(value, self.assumed.get(key, value))
         if key == "temperature":
             return units["c" if value < BELOW_IS_CELSIUS else "k"]
         assumed = QUANTITIES[key].assumed
         return units[fold_unit(assumed)] if assumed else None
 
 
-def _number(cell: Cell, *, counts: bool) -> tuple[float, str] | None:
+def _alike(cells: Sequence[tuple[str, Cell]]) -> str:
+    """Quote the first of some cells and say how many more there are."""
+    more = f" and {len(cells) - 1} more like it" if len(cells) > 1 else ""
+    return f"{cells[0][1]!r}{more}"
+
+
+def parse_cell(cell: Cell, *, counts: bool) -> tuple[float, str] | None:
+    """Return the number of a cell and its unit; None when it is no number."""
     if not isinstance(cell, str):
         return cell, ""
     return parse_quantity(_BEFORE_COUNT.sub("", cell) if counts else without_uncertainty(cell))

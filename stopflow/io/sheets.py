@@ -63,8 +63,10 @@ class Sheet:
         Cells row by row; rows may differ in length.
     lines
         Line of each row in a text file; empty otherwise.
-    hidden_columns
-        Those a spreadsheet program would not show.
+    delimiter
+        Sign between the cells of a text file; ``""`` otherwise.
+    hidden_rows, hidden_columns
+        Those a spreadsheet program would not show: hidden, or left out by a filter.
     is_turned
         True when a row here is a column of the file.
     """
@@ -73,13 +75,21 @@ class Sheet:
     name: str
     rows: tuple[tuple[Cell, ...], ...]
     lines: tuple[int, ...] = ()
+    delimiter: str = ""
+    hidden_rows: frozenset[int] = frozenset()
     hidden_columns: frozenset[int] = frozenset()
     is_turned: bool = False
 
     def turned(self) -> "Sheet":
         """Return the sheet with its rows as columns; places stay those of the file."""
         rows = tuple(zip_longest(*self.rows, fillvalue=""))
-        return replace(self, rows=rows, hidden_columns=frozenset(), is_turned=True)
+        return replace(
+            self,
+            rows=rows,
+            hidden_rows=self.hidden_columns,
+            hidden_columns=self.hidden_rows,
+            is_turned=True,
+        )
 
     def place(self, row: int, column: int) -> str:
         """Say where a cell is, e.g. ``"sheet 'Sheet1', cell B4"`` for row 3, column 1."""
@@ -158,6 +168,7 @@ def _read_xlsx(data: bytes, *, book: str) -> list[Sheet]:
                 book=book,
                 name=worksheet.title,
                 rows=grid.rows(),
+                hidden_rows=grid.hidden_rows(),
                 hidden_columns=grid.hidden_columns(),
             )
         )
@@ -190,6 +201,10 @@ class _Grid:
             tuple(self._shown(row, column) for column in range(1, width + 1))
             for row in range(1, height + 1)
         )
+
+    def hidden_rows(self) -> frozenset[int]:
+        rows = self._values.row_dimensions.items()
+        return frozenset(number - 1 for number, row in rows if row.hidden)
 
     def hidden_columns(self) -> frozenset[int]:
         groups = [item for item in self._values.column_dimensions.values() if item.hidden]
@@ -272,7 +287,7 @@ def _parse_text(text: str, *, book: str) -> Sheet:
         raise FormatError(
             book, where=f"line {line}", found=str(error), expected="a table of text"
         ) from error
-    return Sheet(book=book, name="", rows=_cells(rows), lines=tuple(lines))
+    return Sheet(book=book, name="", rows=_cells(rows), lines=tuple(lines), delimiter=delimiter)
 
 
 def _regularity(lines: Iterable[str], delimiter: str) -> int:

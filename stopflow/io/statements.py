@@ -11,7 +11,7 @@ from typing import Literal
 
 from stopflow.io.columns import QUANTITIES
 from stopflow.io.conditions import Condition, parse_bare_condition, parse_conditions
-from stopflow.io.headers import parse_header
+from stopflow.io.headers import AFTER_MIXING, NAMED_BELOW, is_before_mixing, parse_header
 from stopflow.io.rows import Entry, RowReader
 from stopflow.io.sheets import Cell
 
@@ -32,6 +32,8 @@ class Statement:
         Relative to the rows of files.
     is_assumed
         True when its unit is.
+    is_of_a_species
+        True for a concentration that is not called that of the substrate.
     """
 
     number: int
@@ -40,6 +42,7 @@ class Statement:
     shown: str
     place: _Place
     is_assumed: bool
+    is_of_a_species: bool
 
 
 def conditions_of_line(cells: Sequence[Cell]) -> list[Condition]:
@@ -105,10 +108,14 @@ def remark_on_statement(statement: Statement, reader: RowReader) -> None:
     found = f"{statement.shown!r} taken as {quantity.meaning} of {rows}"
     guessed = statement.is_assumed and quantity.assumed != ""
     found += f", no unit: taken as {quantity.assumed}" if guessed else ""
+    found += ", the only one named" if statement.is_of_a_species else ""
     level: Literal["note", "warning"] = "warning"
-    if statement.place == "above" and not guessed:
+    if statement.place == "above" and not guessed and not statement.is_of_a_species:
         level = "note"
-    reader.report(statement.entry.place, found, "", level)
+    expected = ""
+    if statement.quantity == "concentration" and is_before_mixing(statement.shown):
+        found, expected, level = f"{found}; used as it stands", AFTER_MIXING, "warning"
+    reader.report(statement.entry.place, found, expected, level)
 
 
 def _read_statement(
@@ -129,6 +136,9 @@ def _read_statement(
                 shown=condition.shown,
                 place=place,
                 is_assumed=key in reader.assumed,
+                is_of_a_species=key == "concentration"
+                and header.rank >= NAMED_BELOW
+                and not is_before_mixing(condition.shown),
             )
             read.append(statement)
     if len({statement.entry.value for statement in read}) > 1:

@@ -9,12 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from stopflow.io.column_units import settle_units
 from stopflow.io.concentrations import Choice, choose_concentration
-from stopflow.io.conditions import Condition, parse_conditions
+from stopflow.io.conditions import Condition, parse_conditions, parse_title
 from stopflow.io.headers import fold_name
 from stopflow.io.layout import Head, find_heads, fits
 from stopflow.io.names import FileNames, as_text
-from stopflow.io.remarks import remark_on_columns, remark_on_names
+from stopflow.io.remarks import remark_on_columns, remark_on_mixing, remark_on_names
 from stopflow.io.rows import SAME_AS_ABOVE, Entry, RowReader, SheetRow
 from stopflow.io.sheets import Cell, Sheet
 from stopflow.io.statements import (
@@ -38,6 +39,7 @@ SUMMARY_NAMES = frozenset(
 MOST_ROWS_TURNED = 100
 """Of a sheet in which the files may stand side by side, a quantity a row."""
 
+_MEANS = frozenset("mean average median mittelwert moyenne".split())
 _OWN_COLUMNS = frozenset({"verdict", "k_stderr_per_s"})
 _LIKE_A_FILE = re.compile(r"^=|\.bka$|[/\\]", re.IGNORECASE)
 
@@ -50,10 +52,13 @@ class SheetTable:
     ----------
     columns
         Quantity -> where it stands, e.g. ``"sheet 'Sheet1', column B"``.
+    in_rows
+        Quantities that have a column; the others stand beside the table.
     """
 
     sheet: Sheet
     columns: Mapping[str, str]
+    in_rows: frozenset[str]
     rows: tuple[SheetRow, ...]
     problems: tuple[Problem, ...]
 
@@ -81,7 +86,9 @@ def parse_sheet(sheet: Sheet, names: FileNames | None = None) -> list[SheetTable
         _Table(sheet, head, min(start for start in starts if start > head.row), names)
         for head in heads
     ]
-    lines = {number: parse_conditions(sheet.rows[number]) for number in range(heads[0].row)}
+    above = {number: sheet.rows[number] for number in range(heads[0].row)}
+    lines = {number: [*parse_conditions(row), *parse_title(row)] for number, row in above.items()}
+    _remark_on_titles([number for number in above if not lines[number]], tables[0].reader)
     for table in tables:
         lines |= table.lines
     of_files = sorted(number for table in tables for number in table.numbers)
@@ -103,6 +110,7 @@ class _Table:
             names=names,
             chosen=head.chosen,
             numbers=names.match_numbers(in_column),
+            ranges=names.match_ranges(in_column),
         )
         self.numbers: list[int] = []
         self.lines: dict[int, list[Condition]] = {}
@@ -113,7 +121,8 @@ class _Table:
     def read(self, statements: Sequence[Statement]) -> SheetTable:
         """Read the rows and say what was taken for what."""
         choice = self._choose_concentration()
-        read = [(number, row) for number in self.numbers if (row := self.reader.read_row(number))]
+        settle_units(self.reader, self.numbers)
+        read = self._read_rows()
         entries = {number: dict(row.entries) for number, row in read}
         for key in ONCE_A_GROUP:
             if key in self.reader.chosen:
@@ -121,7 +130,8 @@ class _Table:
         beside = self._fill_from(statements, entries)
         remark_on_columns(self.reader, choice)
         remark_on_names(self.reader)
-        self.reader.report_not_counted()
+        remark_on_mixing(self.reader, [*range(self.head.row), *self.others])
+        self.reader.report_alike()
         for number in self.others:
             found = f"{_shown(self.sheet.rows[number])!r} is no row of a file; not used"
             self.reader.report(self.sheet.row_place(number), found, "", "note")
@@ -131,9 +141,23 @@ class _Table:
         return SheetTable(
             sheet=self.sheet,
             columns={**beside, **columns},
+            in_rows=frozenset(columns),
             rows=tuple(replace(row, entries=entries[number]) for number, row in read),
             problems=tuple(dict.fromkeys(self.reader.problems)),
         )
+
+    def _read_rows(self) -> list[tuple[int, SheetRow]]:
+        """Read the rows of files; of two rows of one file the hidden one comes last."""
+        hidden = self.sheet.hidden_rows
+        order = sorted(self.numbers, key=lambda number: (number in hidden, number))
+        read = [(number, row) for number in order for row in self.reader.read_rows(number)]
+        used = [row.place for number, row in read if number in hidden]
+        if used:
+            more = f" and {len(used) - 1} more" if len(used) > 1 else ""
+            found = f"a hidden row of a file{more}, read like the others"
+            expected = "no hidden rows; delete those that are not to count"
+            self.reader.report(used[0], found, expected, "warning")
+        return sorted(read, key=lambda item: item[0])
 
     def _cell(self, number: int, column: int) -> Cell:
         row = self.sheet.rows[number]
@@ -146,14 +170,29 @@ class _Table:
         name = self.reader.written_name(number)
         if not filled:
             return
+        if self._is_parted_twice(number):
+            found = f"{len(self.sheet.rows[number])} cells below {self._width} headers"
+            expected = "decimal commas in quotes, or semicolons between the cells"
+            self.reader.report(self.sheet.row_place(number), found, expected)
+            return
         if not self.reader.names or (name and self.reader.find_file(name)):
             self.numbers.append(number)
         elif conditions := conditions_of_line(cells):
             self.lines[number] = conditions
-        elif fold_name(name) in SUMMARY_NAMES or _is_footnote(name, filled):
+        elif _is_summary(name) or _is_footnote(name, filled):
             self.others.append(number)
         else:
             self.numbers.append(number)
+
+    @property
+    def _width(self) -> int:
+        return len(self.sheet.rows[self.head.row])
+
+    def _is_parted_twice(self, number: int) -> bool:
+        """Tell a row in which commas part cells and decimals: longer than its header, by digits."""
+        surplus = self.sheet.rows[number][self._width :]
+        is_parted_by_commas = self.sheet.delimiter == "," and not self.sheet.is_turned
+        return is_parted_by_commas and any(as_text(cell).isdecimal() for cell in surplus)
 
     def _choose_concentration(self) -> Choice:
         understood = dict(self.head.passed_over)
@@ -219,6 +258,22 @@ class _Table:
     def _is_blank(self, number: int, key: str) -> bool:
         chosen = self.reader.chosen.get(key)
         return chosen is None or self._cell(number, chosen[0]) == ""
+
+
+def _remark_on_titles(numbers: Sequence[int], reader: RowReader) -> None:
+    """Name the lines above a table that were not used, but for rows of several cells."""
+    rows = reader.sheet.rows
+    titles = [number for number in numbers if len({*rows[number]} - {""}) == 1]
+    if titles:
+        more = f" and {len(titles) - 1} more" if len(titles) > 1 else ""
+        found = f"{_shown(rows[titles[0]])!r}{more} above the table; not used"
+        reader.report(reader.sheet.row_place(titles[0]), found, "", "note")
+
+
+def _is_summary(name: str) -> bool:
+    """Tell ``Mean``, ``Mean ± SD`` and ``Average of 1-3`` from the name of a file."""
+    first = fold_name("".join(name.split()[:1]))
+    return fold_name(name) in SUMMARY_NAMES or first in _MEANS
 
 
 def _is_footnote(name: str, filled: Sequence[Cell]) -> bool:

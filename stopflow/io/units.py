@@ -72,11 +72,17 @@ RATE = _spellings(
 )
 
 _NUMBER = re.compile(
-    r"(?P<sign>[+-]?)(?P<mantissa>\d[\d., '’]*|[.,]\d+)"
+    r"(?P<sign>[+-]?)(?P<mantissa>\d(?:[\d.,'’]|[ ](?!1\s*/))*|[.,]\d+)"
     r"(?:\s*(?:[eE]|[x*×·]\s*10\s*\^?)\s*(?P<exponent>[+-]?\d+))?(?P<unit>.*)",
     re.DOTALL,
 )
 _UNCERTAINTY = re.compile(r"(?<=\d)\s*(?:±|\+/-|\+-)\s*[\d.,]+(?:[eE][+-]?\d+)?|(?<=\d)\(\d+\)")
+_APPROXIMATE = re.compile(
+    r"\s*(?:[~≈∼≃]|(?:c\.|ca\.?|circa|approx\.?|approximately|about|etwa|ungef(?:\.|ähr)|env\.|environ)"
+    r"(?![a-zäöü]))\s*(?=[\d.,+-])",
+    re.IGNORECASE,
+)
+_INVERSE = re.compile(r"1\s*/\s*[a-z]", re.IGNORECASE)
 _THOUSANDS = re.compile(r"\d{1,3}(?:[ '’]\d{3})+(?=[.,]|$)")
 
 
@@ -128,9 +134,19 @@ def is_molar(text: str) -> bool:
     return ("M" in text or "mol" in text.casefold()) and bool(find_scale(CONCENTRATION, text))
 
 
+def is_approximate(text: str) -> bool:
+    """Tell ``~10``, ``ca. 10`` and the like from a number; ``<10`` is none of them."""
+    return bool(_APPROXIMATE.match(text))
+
+
 def without_uncertainty(text: str) -> str:
-    """Leave out what stands behind ``±`` or as ``(4)`` behind the last digit; the unit stays."""
-    return _UNCERTAINTY.sub("", text)
+    """Leave out what stands behind ``±`` or as ``(4)`` behind the last digit; the unit stays.
+
+    The sign of an approximate number, as in ``~10`` and ``ca. 10``, is left out, too.
+    """
+    return _UNCERTAINTY.sub(
+        "", _APPROXIMATE.sub("", text, count=1) if is_approximate(text) else text
+    )
 
 
 def parse_time_unit(text: str) -> float | None:
@@ -160,7 +176,8 @@ def parse_quantity(text: str) -> tuple[float, str] | None:
         return None
     value = float(f"{match['sign']}{mantissa}e{match['exponent'] or 0}")
     unit = match["unit"].strip()
-    if not math.isfinite(value) or re.match(r"[\d.,+-]", unit):
+    is_more = re.match(r"[\d.,+-]", unit) and not _INVERSE.match(unit)
+    if not math.isfinite(value) or is_more:
         return None
     return value, unit
 

@@ -2,7 +2,8 @@
 
 Two are usual, `BOOKS`; any other workbook or CSV counts too when it has a column of file names.
 Columns are known by meaning (columns.py), sheets by name and else by content. For each value the
-first source wins; sources that disagree are reported.
+first source wins; sources that disagree are reported. A sheet may instead state conditions of all
+files; those count where no table has them.
 """
 
 import math
@@ -13,6 +14,7 @@ from typing import Literal
 
 from stopflow.errors import FormatError
 from stopflow.io.columns import QUANTITIES
+from stopflow.io.condition_sheets import ConditionSheet, join_conditions, read_condition_sheet
 from stopflow.io.names import FileNames, file_key
 from stopflow.io.rows import Entry, SheetRow
 from stopflow.io.sheets import ENDINGS, Sheet, read_sheets
@@ -47,12 +49,15 @@ class WorkbookReading:
         Best source first; a file can have several.
     columns
         Quantity -> where its column is, of every quantity that has one.
+    shared
+        Quantity -> its value for every file, of those that a sheet states and no row has.
     problems
         Columns taken (notes) and whatever could not be used; their `experiment` is empty.
     """
 
     rows: tuple[SheetRow, ...]
     columns: Mapping[str, str]
+    shared: Mapping[str, Entry]
     problems: tuple[Problem, ...]
 
     def filled(self, quantity: str) -> bool:
@@ -70,11 +75,13 @@ def read_workbooks(folder: Path, files: Iterable[str] = ()) -> WorkbookReading:
     """
     names = FileNames(files)
     tables: list[SheetTable] = []
+    stated: list[ConditionSheet] = []
     problems: list[Problem] = []
     paths = _workbook_paths(folder)
     for path in paths:
-        found, remarks = _read_book(path, names)
+        found, of_all, remarks = _read_book(path, names)
         tables += found
+        stated += of_all
         problems += remarks
     columns: dict[str, str] = {}
     for table in tables:
@@ -83,7 +90,10 @@ def read_workbooks(folder: Path, files: Iterable[str] = ()) -> WorkbookReading:
         problems += table.problems
     problems += _missing(columns, paths, tables)
     rows = tuple(_with_book(row, table.sheet) for table in tables for row in table.rows)
-    return WorkbookReading(rows=rows, columns=columns, problems=tuple(problems))
+    in_tables = dict.fromkeys((quantity for row in rows for quantity in row.entries), True)
+    shared, remarks = join_conditions(stated, in_tables)
+    problems += remarks
+    return WorkbookReading(rows=rows, columns=columns, shared=shared, problems=tuple(problems))
 
 
 def merge_rows(rows: Iterable[SheetRow]) -> tuple[SheetRow, tuple[Problem, ...]]:
@@ -129,41 +139,55 @@ def _workbook_paths(folder: Path) -> list[Path]:
     )
 
 
-def _read_book(path: Path, names: FileNames) -> tuple[list[SheetTable], list[Problem]]:
-    """Read a workbook: the sheets that have something new to say, the usual one first."""
+def _read_book(
+    path: Path, names: FileNames
+) -> tuple[list[SheetTable], list[ConditionSheet], list[Problem]]:
+    """Read a workbook: the sheets that have something new to say, the usual one first.
+
+    Its sheets of conditions count unless it has tables of other folders' files, too.
+    """
     try:
         sheets = read_sheets(path)
     except FormatError as error:
-        return [], [_problem(path.name, error.where, error.found, expected=error.expected)]
+        return [], [], [_problem(path.name, error.where, error.found, expected=error.expected)]
     book = _usual(path)
     if book:
         sheets.sort(key=lambda sheet: sheet.name.casefold() != book.sheet.casefold())
     tables: list[SheetTable] = []
+    stated: list[ConditionSheet] = []
     problems: list[Problem] = []
+    is_of_others = False
     for sheet in sheets:
         found = parse_sheet(sheet, names)
+        conditions = read_condition_sheet(sheet) if _lists_no_file(found, names) else None
+        if conditions:
+            stated.append(conditions)
+            continue
+        is_of_others |= any(names and not _has_files(table, names) for table in found)
         for table in found:
             if not tables or _says_new(table, tables, names):
                 tables.append(table)
             else:
-                remark = "a table that says nothing new; not used"
-                problems.append(
-                    _problem(path.name, table.sheet.whole_place(), remark, level="note")
-                )
+                problems += _left([table.sheet], "a table that says nothing new")
         if not found and any(cell != "" for row in sheet.rows for cell in row):
             problems.append(_unused(sheet, usual=book is not None and not tables))
     others = [table for table in tables if names and not _has_files(table, names)]
+    if is_of_others:
+        sheets = [item.sheet for item in stated]
+        problems += _left(sheets, "conditions beside tables of files that are not here")
+        stated = []
     if len(others) < len(tables):
         tables = [table for table in tables if table not in others]
-        remark = "a table without a file of this folder; not used"
-        problems += [
-            _problem(path.name, table.sheet.whole_place(), remark, level="note") for table in others
-        ]
-    if not tables and not problems:
+        sheets = [table.sheet for table in others]
+        problems += _left(sheets, "a table without a file of this folder")
+    if not tables and not stated and not problems:
         problems.append(_problem(path.name, "", "an empty workbook", expected="a table of files"))
+    if book and stated and not tables:
+        expected = f"a table with the columns Filename and {book.column}"
+        problems.append(_problem(path.name, "", "conditions but no table", expected=expected))
     if tables:
         problems = [replace(problem, level="note") for problem in problems]
-    return tables, problems
+    return tables, stated, problems
 
 
 def _usual(path: Path) -> Book | None:
@@ -173,6 +197,21 @@ def _usual(path: Path) -> Book | None:
 
 def _has_files(table: SheetTable, names: FileNames) -> bool:
     return any(row.file in names for row in table.rows)
+
+
+def _left(sheets: Iterable[Sheet], what: str) -> list[Problem]:
+    """Say of sheets that what stands there is not used."""
+    return [
+        _problem(sheet.book, sheet.whole_place(), f"{what}; not used", level="note")
+        for sheet in sheets
+    ]
+
+
+def _lists_no_file(tables: Iterable[SheetTable], names: FileNames) -> bool:
+    """Tell whether tables have no column but one of names, none of them a file of the folder."""
+    return bool(names) and all(
+        table.in_rows == {"file"} and not _has_files(table, names) for table in tables
+    )
 
 
 def _says_new(table: SheetTable, earlier: Iterable[SheetTable], names: FileNames) -> bool:

@@ -192,6 +192,13 @@ def test_notes_and_sums_below_the_table(tmp_path: Path) -> None:
     assert len(left) == 4
 
 
+@pytest.mark.parametrize("name", ["Mean ± SD", "Average of 1-3", "Mittelwert s1 bis s3"])
+def test_means_under_longer_names(tmp_path: Path, name: str) -> None:
+    lab = read_lab(tmp_path, [HEAD, *BODY[:3], [name, 10, 20], *BODY[3:]])
+    assert is_whole(lab)
+    assert said(lab) == []
+
+
 def test_a_row_with_values_of_a_file_that_is_not_there_stays_an_error(tmp_path: Path) -> None:
     lab = read_lab(tmp_path, [HEAD, *BODY, ["gone", 1, 2], ["lost.bka", None, None]])
     errors = said(lab, "error")
