@@ -126,8 +126,8 @@ def compare(
     for name in ("test_experiments", "validation_experiments"):
         named = getattr(settings, name)
         if folds > 1 and named:
-            valid = f"none with {folds} folds, which test all experiments in turn"
-            raise SettingsError(name, ", ".join(named), valid=valid)
+            none = f"none with {folds} folds, which test all experiments in turn"
+            raise SettingsError(name, ", ".join(named), valid=none)
     further = further or {}
     valid = (*BASELINES, PUBLISHED_NAME, DENSE_FULL, *LAYERS, *further, FIT)
     for way in ways:
@@ -178,9 +178,7 @@ def _jobs(
     data = _lab(labs, settings.features)
     generator = np.random.default_rng(settings.seed)
     splits = (
-        leave_out_folds(
-            data, folds=folds, generator=generator, validation_count=settings.set_aside
-        )
+        leave_out_folds(data, folds=folds, generator=generator, validation_count=settings.set_aside)
         if folds > 1
         else (choose_split(data, settings, generator=generator.spawn(2)[0]),)
     )
