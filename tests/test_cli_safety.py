@@ -10,6 +10,8 @@ import pytest
 from cli_lab import one_folder
 from safetensors.torch import load_file, save_file
 
+from stopflow.cli.console import say_wrong_use
+from stopflow.errors import StoreError
 from stopflow.learn.saved import load_model
 from stopflow.learn.train import train
 
@@ -187,3 +189,15 @@ def test_the_model_of_a_run_that_was_refused_is_as_it_was(tmp_path, run):
     shutil.copytree(SHAPE, tmp_path / "models" / "mine")
     assert refused(run("compress", SHAPE, "--name", "mine"), "holds README.md")
     assert load_model(tmp_path / "models" / "mine").features.kind == "shape"
+
+
+def test_metrics_that_are_no_table_are_refused(tmp_path, run, dataset):
+    broken = tmp_path / "models" / "broken"
+    shutil.copytree(SHAPE, broken)
+    (broken / "metrics.json").write_text("[]")
+    found = run("report", *dataset, "--model", broken, "--quiet")
+    assert refused(found, "broken/metrics.json", "train it again")
+
+
+def test_an_error_of_a_library_on_several_lines_becomes_one():
+    assert say_wrong_use(StoreError("no table:\nCouldn't\n")) == "error: no table: Couldn't"
