@@ -1,0 +1,56 @@
+"""Worker processes leave nothing running and nothing on the terminal that is not the program's."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from stopflow.errors import StopflowError
+from stopflow.workers import worker_processes
+
+KILLED = """
+import os, time
+from stopflow.workers import worker_processes
+
+if __name__ == "__main__":
+    with worker_processes(1) as pool:
+        print(pool.submit(os.getpid).result(), flush=True)
+        pool.submit(time.sleep, 120)
+        time.sleep(0.2)
+        os._exit(9)
+"""
+
+
+def end_a_worker():
+    with worker_processes(1) as pool:
+        pool.submit(os._exit, 3).result()
+
+
+def test_a_worker_that_is_ended_from_outside_is_said_in_a_line():
+    with pytest.raises(StopflowError, match="workers = 1"):
+        end_a_worker()
+
+
+def test_an_interruption_is_not_the_workers():
+    with worker_processes(1) as pool:
+        assert pool.submit(signal.getsignal, signal.SIGINT).result() == signal.SIG_IGN
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="looks a process up by a signal")
+def test_workers_end_with_a_killed_parent(tmp_path):
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED)
+    killed = subprocess.run(
+        [sys.executable, script], stdout=subprocess.PIPE, text=True, timeout=60, check=False
+    )
+    assert killed.returncode == 9
+    for _ in range(100):
+        try:
+            os.kill(int(killed.stdout), 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+    pytest.fail("the worker is still there")
