@@ -39,6 +39,20 @@ def test_an_interruption_is_not_the_workers():
         assert pool.submit(signal.getsignal, signal.SIGINT).result() == signal.SIG_IGN
 
 
+def test_an_error_beside_the_workers_does_not_wait_for_them():
+    def interrupted():
+        with worker_processes(1) as pool:
+            pool.submit(os.getpid).result()
+            pool.submit(time.sleep, 120)
+            pool.submit(time.sleep, 120)
+            raise KeyboardInterrupt
+
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert time.monotonic() - started < 60
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="looks a process up by a signal")
 def test_workers_end_with_a_killed_parent(tmp_path):
     script = tmp_path / "killed.py"
