@@ -167,6 +167,8 @@ def load_dataset(folder: Path) -> Dataset:
         tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES}
     except (OSError, ValueError) as error:
         raise StoreError(f"{folder} cannot be read ({error}); run stopflow ingest again") from error
+    if not isinstance(provenance, dict):
+        raise StoreError(f"{folder / PROVENANCE} is not ingest's; run stopflow ingest again")
     if provenance.get("format") != FORMAT_VERSION:
         raise StoreError(
             f"{folder} has format {provenance.get('format')!r}, this version reads "
@@ -186,13 +188,19 @@ def load_dataset(folder: Path) -> Dataset:
 def _mapped(path: Path) -> NDArray[np.float64]:
     if not path.is_file():
         raise StoreError(f"{path} is missing; run stopflow ingest again")
-    if path.stat().st_size == 0:
+    whole = path.stat().st_size // DISK_FLOAT.itemsize
+    if whole == 0:
         return np.empty(0)
-    return np.memmap(path, dtype=DISK_FLOAT, mode="r")
+    return np.memmap(path, dtype=DISK_FLOAT, mode="r", shape=(whole,))
 
 
 def _require_whole(dataset: Dataset) -> None:
     shots = dataset.shots
+    for column in ("trace_first", "time_first", "trace_points"):
+        if column not in shots:
+            raise StoreError(
+                f"{dataset.folder}: no {column} of its shots; run stopflow ingest again"
+            )
     for first, array in (("trace_first", dataset.signal), ("time_first", dataset.time_s)):
         needed = int((shots[first] + shots["trace_points"]).max()) if len(shots) else 0
         if needed > len(array):

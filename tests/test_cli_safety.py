@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import pytest
 from cli_lab import one_folder
 from safetensors.torch import load_file, save_file
 
+from stopflow.cli.console import say_wrong_use
+from stopflow.errors import StoreError
 from stopflow.learn.saved import load_model
 from stopflow.learn.train import train
 
@@ -187,3 +190,39 @@ def test_the_model_of_a_run_that_was_refused_is_as_it_was(tmp_path, run):
     shutil.copytree(SHAPE, tmp_path / "models" / "mine")
     assert refused(run("compress", SHAPE, "--name", "mine"), "holds README.md")
     assert load_model(tmp_path / "models" / "mine").features.kind == "shape"
+
+
+def test_metrics_that_are_no_table_are_refused(tmp_path, run, dataset):
+    broken = tmp_path / "models" / "broken"
+    shutil.copytree(SHAPE, broken)
+    (broken / "metrics.json").write_text("[]")
+    found = run("report", *dataset, "--model", broken, "--quiet")
+    assert refused(found, "broken/metrics.json", "train it again")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sets a limit that is Unix's")
+@pytest.mark.parametrize("words", [("compress", SHAPE, "--energy", "0.9"), TRAIN])
+def test_a_full_disk_is_said_in_a_line_and_leaves_what_was_there(tmp_path, run, dataset, words):
+    import resource
+
+    kept = tmp_path / "models" / "mine"
+    assert run(*TRAIN, *dataset, "--name", "mine")[0] == 0
+    before = contents(tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, hard))
+    try:
+        found = run(*words, "--name", "mine", *dataset, "--quiet")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert refused(found, "models/mine cannot be written", "make room")
+    assert contents(tmp_path) == before
+    assert load_model(kept).features.kind == "blocks"
+
+
+def test_an_error_that_names_no_file_says_what_to_do():
+    said = say_wrong_use(OSError(28, "No space left on device"))
+    assert said.startswith("error: no space left on device; make room")
+
+
+def test_an_error_of_a_library_on_several_lines_becomes_one():
+    assert say_wrong_use(StoreError("no table:\nCouldn't\n")) == "error: no table: Couldn't"

@@ -115,8 +115,24 @@ def test_a_dataset_with_a_missing_file_is_refused(tmp_path, rng, name):
 def test_a_dataset_that_was_cut_off_is_refused(tmp_path, rng, name):
     dataset = write(tmp_path / "ingested", traces(rng))
     whole = (dataset.folder / name).read_bytes()
-    (dataset.folder / name).write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(StoreError, match="stopflow ingest"):
+    for length in (0, len(whole) // 2, len(whole) - 3):
+        (dataset.folder / name).write_bytes(whole[:length])
+        with pytest.raises(StoreError, match="stopflow ingest"):
+            load_dataset(dataset.folder)
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "5"])
+def test_a_description_that_is_no_table_is_refused(tmp_path, rng, text):
+    dataset = write(tmp_path / "ingested", traces(rng))
+    (dataset.folder / "ingest.json").write_text(text)
+    with pytest.raises(StoreError, match=r"ingest\.json.*stopflow ingest"):
+        load_dataset(dataset.folder)
+
+
+def test_shots_that_do_not_say_where_their_traces_lie_are_refused(tmp_path, rng):
+    dataset = write(tmp_path / "ingested", traces(rng))
+    dataset.conditions.to_parquet(dataset.folder / "shots.parquet")
+    with pytest.raises(StoreError, match=r"trace_first.*stopflow ingest"):
         load_dataset(dataset.folder)
 
 

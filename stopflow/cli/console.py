@@ -163,8 +163,10 @@ def list_problems(problems: Sequence[str], *, where: Path | None = None) -> None
 
 def say_wrong_use(error: Exception) -> str:
     """Word an error for the user; where a file cannot be reached, say what to do."""
-    if not isinstance(error, OSError) or error.filename is None:
-        return f"error: {error}"
+    if not isinstance(error, OSError) or not error.strerror:
+        return f"error: {' '.join(str(error).splitlines())}"
+    if error.filename is None:
+        return f"error: {error.strerror.lower()}; make room on the disk, or choose another place"
     path = Path(os.fsdecode(error.filename))
     shown = path.parent if path.name.startswith(".") else path
     reason = (error.strerror or str(error)).lower()

@@ -1,8 +1,8 @@
 """Writing so that a reader meets the old file or the new one, never half of either.
 
-A folder is written beside the one it replaces, as ``.NAME.partial-*``. Its writer holds a lock on
-``.NAME.partial-*.lock`` for as long as it lives, so that another run tells what is still being
-written from what a killed run left.
+A file or folder is written beside the one it replaces, as ``.NAME.partial-*``. Its writer holds a
+lock on ``.NAME.partial-*.lock`` for as long as it lives, so that another run tells what is still
+being written from what a killed run left.
 """
 
 import os
@@ -20,6 +20,8 @@ from stopflow.errors import SettingsError
 SWAPS = 20
 """Times that a swap is tried while another run swaps the same folder."""
 SWAP_PAUSE_S = 0.05
+LOCKING_S = 60.0
+"""A lock is younger than this for as long as its writer may not hold it yet."""
 DESKTOP_FILES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 """What file managers leave in the folders that they show."""
 
@@ -49,17 +51,16 @@ def replacing_file(path: Path) -> Iterator[Path]:
     """Yield a path beside `path` to write to; it takes the place of `path` when the block ends.
 
     Leaving the block by an exception removes what was written and leaves `path` as it was.
+    What earlier runs left when they were killed is removed; of runs that write at the same time
+    the last one wins.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    partial = Path(name)
-    try:
+    _remove_leftovers(path)
+    with _partial(path, suffix=path.suffix) as partial:
+        partial.touch()
         yield partial
         partial.chmod(0o644)
         partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -87,6 +88,7 @@ def replacing_folder(folder: Path, *, owned: Owned | None = None) -> Iterator[Pa
     folder.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers(folder)
     with _partial(folder) as partial:
+        partial.mkdir()
         yield partial
         if owned is not None:
             require_replaceable(folder, owned)
@@ -177,35 +179,48 @@ def _swap(new: Path, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _partial_prefix(folder: Path) -> str:
-    return f".{folder.name}.partial-"
+def _partial_prefix(target: Path) -> str:
+    return f".{target.name}.partial-"
 
 
 @contextmanager
-def _partial(folder: Path) -> Iterator[Path]:
-    """Yield an empty folder beside `folder` that no other run removes while the block lasts."""
+def _partial(target: Path, *, suffix: str = "") -> Iterator[Path]:
+    """Yield a name beside `target`; what is put there no other run removes in the block."""
     handle, name = tempfile.mkstemp(
-        prefix=_partial_prefix(folder), suffix=".lock", dir=folder.parent
+        prefix=_partial_prefix(target), suffix=".lock", dir=target.parent
     )
     lock = Path(name)
-    partial = lock.with_suffix("")
+    partial = lock.with_suffix(suffix)
     try:
         _lock(handle)
-        partial.mkdir()
         yield partial
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        _remove(partial)
         os.close(handle)
         lock.unlink(missing_ok=True)
 
 
-def _remove_leftovers(folder: Path) -> None:
-    for partial in folder.parent.iterdir():
-        if partial.name.startswith(_partial_prefix(folder)) and partial.is_dir():
-            lock = partial.with_name(f"{partial.name}.lock")
-            if not _is_held(lock):
-                shutil.rmtree(partial, ignore_errors=True)
-                lock.unlink(missing_ok=True)
+def _remove(partial: Path) -> None:
+    if partial.is_dir():
+        shutil.rmtree(partial, ignore_errors=True)
+    else:
+        partial.unlink(missing_ok=True)
+
+
+def _remove_leftovers(target: Path) -> None:
+    prefix = _partial_prefix(target)
+    for partial in [path for path in target.parent.iterdir() if path.name.startswith(prefix)]:
+        lock = partial.with_name(f"{prefix}{partial.name[len(prefix) :].partition('.')[0]}.lock")
+        if (partial != lock or _is_old(lock)) and not _is_held(lock):
+            _remove(partial)
+            lock.unlink(missing_ok=True)
+
+
+def _is_old(lock: Path) -> bool:
+    try:
+        return time.time() - lock.stat().st_mtime > LOCKING_S
+    except FileNotFoundError:
+        return False
 
 
 def _is_held(lock: Path) -> bool:

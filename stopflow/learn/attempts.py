@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,7 @@ class KeptRuns:
     def __init__(self, folder: Path, *, salt: Sequence[str] = ()) -> None:
         self._folder, self._salt = folder, [__version__, *salt]
         self._labs: dict[int, str] = {}
+        self._keys: set[str] = set()
 
     def key(
         self, way: str, data: LabData, split: Split, *, fold: int, settings: TrainSettings
@@ -82,7 +83,9 @@ class KeptRuns:
             split.validation_experiments,
             asdict(settings),
         ]
-        return _hash(json.dumps(described, sort_keys=True).encode())
+        key = _hash(json.dumps(described, sort_keys=True).encode())
+        self._keys.add(key)
+        return key
 
     def find(self, key: str, split: Split) -> Attempt | None:
         """Return a kept attempt; None where there is none, or only a part of its file."""
@@ -103,8 +106,14 @@ class KeptRuns:
         write_text(self._place(key), json.dumps(values))
 
     def remove(self) -> None:
-        """Forget them all: the comparison is over."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """Forget those whose keys were asked for: the comparison is over.
+
+        What another comparison keeps in the same folder stays.
+        """
+        for key in self._keys:
+            self._place(key).unlink(missing_ok=True)
+        with suppress(OSError):  # there is none, or others keep theirs in it
+            self._folder.rmdir()
 
     def _place(self, key: str) -> Path:
         return self._folder / f"{key}.json"

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from stopflow.errors import ModelError
 from stopflow.io.atomic import replacing_file
 from stopflow.learn.data import LabData
+from stopflow.learn.saved import save_tensors
 from stopflow.learn.settings import TrainSettings
 from stopflow.learn.split import Split
 
@@ -41,7 +41,8 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint, *, fingerprint: str) -> 
     described = {"fingerprint": fingerprint, "values": json.dumps(checkpoint.values)}
     tensors = {name: value.detach().cpu() for name, value in checkpoint.tensors.items()}
     with replacing_file(path) as partial:
-        save_file({n: v.contiguous().clone() for n, v in tensors.items()}, partial, described)
+        copies = {n: v.contiguous().clone() for n, v in tensors.items()}
+        save_tensors(partial, copies, place=path, described=described)
 
 
 def load_checkpoint(path: Path, *, fingerprint: str) -> Checkpoint:

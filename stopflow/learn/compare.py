@@ -101,7 +101,8 @@ def compare(
         Runs of each, with seeds ``settings.seed``, ``settings.seed + 1``, ...
     folds
         1: the split of the settings; more: leave-experiments-out folds, which test every
-        experiment and leave no choice of them to the settings.
+        experiment and leave no choice of them to the settings, but set as many others aside for
+        validation.
     wide_epochs
         Most epochs of ``"published"`` and ``"dense-full"``, whose epochs cost ten times those of
         the others; None: as many as the others have.
@@ -118,15 +119,15 @@ def compare(
     ------
     SettingsError
         A way or features that are not there, with the valid names; no way at all; folds beside
-        experiments that are named for the test.
+        experiments that are named for test or validation.
     """
     if not ways:
         raise SettingsError("layers", "", valid="at least one way to k")
-    if folds > 1 and settings.test_experiments:
-        named = ", ".join(settings.test_experiments)
-        raise SettingsError(
-            "test_experiments", named, valid=f"none with {folds} folds, which test them all in turn"
-        )
+    for name in ("test_experiments", "validation_experiments"):
+        named = getattr(settings, name)
+        if folds > 1 and named:
+            none = f"none with {folds} folds, which test all experiments in turn"
+            raise SettingsError(name, ", ".join(named), valid=none)
     further = further or {}
     valid = (*BASELINES, PUBLISHED_NAME, DENSE_FULL, *LAYERS, *further, FIT)
     for way in ways:
@@ -177,7 +178,7 @@ def _jobs(
     data = _lab(labs, settings.features)
     generator = np.random.default_rng(settings.seed)
     splits = (
-        leave_out_folds(data, folds=folds, generator=generator)
+        leave_out_folds(data, folds=folds, generator=generator, validation_count=settings.set_aside)
         if folds > 1
         else (choose_split(data, settings, generator=generator.spawn(2)[0]),)
     )

@@ -70,7 +70,7 @@ def save_model(
         As `require_model_place`, with the names of `extra`.
     """
     with replacing_folder(folder, owned=_owned(extra or ())) as partial:
-        save_file(_tensors(model), partial / WEIGHTS)
+        save_tensors(partial / WEIGHTS, _tensors(model), place=folder)
         _write_json(partial / DESCRIPTION, _describe(model))
         if metrics is not None:
             _write_json(partial / METRICS, metrics)
@@ -79,6 +79,28 @@ def save_model(
                 (partial / name).write_text(csv_text(rows), encoding="utf-8", newline="")
         for name, text in (extra or {}).items():
             (partial / name).write_text(text, encoding="utf-8")
+
+
+def save_tensors(
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    *,
+    place: Path,
+    described: Mapping[str, str] | None = None,
+) -> None:
+    """Write tensors, with texts beside them.
+
+    Raises
+    ------
+    ModelError
+        When they cannot be written (a full disk); names `place`, which the user knows.
+    """
+    try:
+        save_file(dict(tensors), path, None if described is None else dict(described))
+    except SafetensorError as error:
+        raise ModelError(
+            f"{place} cannot be written ({error}); make room on the disk, or choose another place"
+        ) from error
 
 
 def require_model_place(folder: Path, *, extra: Iterable[str] = ()) -> None:

@@ -218,6 +218,11 @@ class TrainSettings:
         return rate * min(1.0, float(np.sqrt(RATED_EPOCHS / self.epochs)))
 
     @property
+    def set_aside(self) -> int:
+        """Experiments to choose for validation; early stopping needs one."""
+        return max(self.validation_count, 1 if self.patience else 0)
+
+    @property
     def chosen_optimiser(self) -> str:
         """Key of `lowrank.OPTIMISERS`."""
         dynamical = any(LAYERS[name].dynamical for name in self._types)

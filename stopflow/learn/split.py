@@ -80,8 +80,7 @@ def split_by_experiment(
     if not test:
         test = _choose(names, min(test_count, most), taken=validation, generator=generator)
     if not validation and validation_count:
-        most = max((len(names) - len(test)) // 2, 0)
-        validation = _choose(names, min(validation_count, most), taken=test, generator=generator)
+        validation = _set_aside(names, validation_count, test=test, generator=generator)
     return _split(data, test=test, validation=validation)
 
 
@@ -89,6 +88,8 @@ def leave_out_folds(
     data: LabData, *, folds: int, generator: np.random.Generator, validation_count: int = 0
 ) -> tuple[Split, ...]:
     """Deal the experiments into `folds` test sets; each experiment is tested exactly once.
+
+    At least half of what a fold does not test stays for training, whatever `validation_count`.
 
     Raises
     ------
@@ -102,7 +103,7 @@ def leave_out_folds(
     splits = []
     for fold in range(folds):
         test = tuple(sorted(shuffled[fold::folds]))
-        validation = _choose(names, validation_count, taken=test, generator=generator)
+        validation = _set_aside(names, validation_count, test=test, generator=generator)
         splits.append(_split(data, test=test, validation=validation))
     return tuple(splits)
 
@@ -112,6 +113,14 @@ def _named(what: str, wanted: Sequence[str], names: Sequence[str]) -> tuple[str,
         if name not in names:
             raise SettingsError(what, name, valid=names)
     return tuple(dict.fromkeys(wanted))
+
+
+def _set_aside(
+    names: Sequence[str], count: int, *, test: Sequence[str], generator: np.random.Generator
+) -> tuple[str, ...]:
+    """Choose experiments for validation, at most half of those that are not tested."""
+    most = max((len(names) - len(test)) // 2, 0)
+    return _choose(names, min(count, most), taken=test, generator=generator)
 
 
 def _choose(

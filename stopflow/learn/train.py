@@ -189,14 +189,14 @@ def _generators(settings: TrainSettings) -> list[np.random.Generator]:
 def choose_split(
     data: LabData, settings: TrainSettings, *, generator: np.random.Generator
 ) -> Split:
-    """Split as the settings say; early stopping gets a validation experiment if it has none."""
+    """Split as the settings say."""
     return split_by_experiment(
         data,
         generator=generator,
         test_experiments=settings.test_experiments,
         test_count=settings.test_count,
         validation_experiments=settings.validation_experiments,
-        validation_count=max(settings.validation_count, 1 if settings.patience else 0),
+        validation_count=settings.set_aside,
     )
 
 

@@ -21,6 +21,8 @@ from stopflow.lowrank.dense import DenseLayer
 from stopflow.lowrank.factors import LowRankLayer
 from stopflow.lowrank.lora import require_merged
 from stopflow.lowrank.network import LayerSpec, Network
+from stopflow.lowrank.rows import describe
+from stopflow.lowrank.settings import require_real
 from stopflow.lowrank.truncate import rank_for_tail
 
 Criterion = Literal["energy", "entropy"]
@@ -50,24 +52,19 @@ class Compressed:
 
 def rank_for_energy(sigma: Tensor, part: float) -> int:
     """Return the smallest rank whose sum of squares is at least `part` of the whole."""
-    _require_part("energy", part)
+    require_real("energy", part, low=0.0, high=1.0)
     return rank_for_tail(sigma, math.sqrt(1.0 - part))
 
 
 def rank_for_entropy(sigma: Tensor, part: float) -> int:
     """Return the smallest rank k with -sum_{i<=k} p_i log p_i >= part H, p = sigma / sum sigma."""
-    _require_part("entropy", part)
+    require_real("entropy", part, low=0.0, high=1.0)
     p = sigma.double() / sigma.double().sum()
     entropy = torch.special.entr(p).cumsum(0)
     return 1 + int((entropy < part * entropy[-1]).sum())
 
 
 RANK_RULES = {"energy": rank_for_energy, "entropy": rank_for_entropy}
-
-
-def _require_part(name: str, part: float) -> None:
-    if not 0.0 < part < 1.0:
-        raise SettingsError(name, part, valid="a number above 0 and below 1")
 
 
 def compress(
@@ -105,7 +102,7 @@ def compress(
     """
     if criterion not in RANK_RULES:
         raise SettingsError("criterion", criterion, valid=RANK_RULES)
-    _require_part(criterion, part)
+    require_real(criterion, part, low=0.0, high=1.0)
     require_merged(network)
     if inputs is not None:
         _require_inputs(inputs, network)
@@ -129,10 +126,10 @@ def compress(
 
 def _require_inputs(inputs: Tensor, network: Network) -> None:
     width, dtype = network.n_inputs, next(network.parameters()).dtype
-    fits = inputs.ndim == 2 and inputs.shape[1] == width and inputs.dtype == dtype
-    if not fits or not len(inputs) or not bool(inputs.isfinite().all()):
-        found, valid = f"{tuple(inputs.shape)} {inputs.dtype}", f"finite rows (N, {width}), {dtype}"
-        raise SettingsError("inputs", found, valid=valid)
+    fits = isinstance(inputs, Tensor) and inputs.shape[1:] == (width,)
+    if not fits or inputs.dtype != dtype or not len(inputs) or not bool(inputs.isfinite().all()):
+        valid = f"a tensor of finite rows (N, {width}), {dtype}"
+        raise SettingsError("inputs", describe(inputs), valid=valid)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

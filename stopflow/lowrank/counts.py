@@ -3,6 +3,7 @@
 from torch import nn
 
 from stopflow.errors import SettingsError
+from stopflow.lowrank.settings import require_count
 
 
 def count_parameters(network: nn.Module) -> int:
@@ -21,6 +22,12 @@ def published_count(kind: str, *, n_inputs: int, n_outputs: int, rank: int = 0) 
     n_inputs, n_outputs, rank
         Shape of the layer.
     """
+    for name, value, low in (
+        ("n_inputs", n_inputs, 1),
+        ("n_outputs", n_outputs, 1),
+        ("rank", rank, 0),
+    ):
+        require_count(name, value, low=low)
     bases = rank * (n_inputs + n_outputs)
     with_momenta = 2 * (bases + rank**2 + n_outputs)
     counts = {

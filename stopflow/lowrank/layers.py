@@ -64,8 +64,6 @@ class LayerFamily:
 
     Attributes
     ----------
-    summary
-        What it is, for help texts.
     ranked
         Whether it needs a rank.
     build
@@ -82,7 +80,6 @@ class LayerFamily:
         Makes the integrator of all layers of the family; ``None`` where all is plain.
     """
 
-    summary: str
     ranked: bool
     build: Callable[[LayerStart], nn.Module]
     plain: tuple[str, ...]
@@ -154,7 +151,6 @@ ADAPTED = "lora"
 
 LAYERS: dict[str, LayerFamily] = {
     "dense": LayerFamily(
-        summary="full weight matrix",
         ranked=False,
         build=_build_dense,
         plain=("weight", "bias"),
@@ -165,7 +161,6 @@ LAYERS: dict[str, LayerFamily] = {
         integrate=None,
     ),
     "vanilla": LayerFamily(
-        summary="U S V^T with all three factors trained freely",
         ranked=True,
         build=_build_low_rank,
         plain=("U", "S", "V", "bias"),
@@ -175,20 +170,10 @@ LAYERS: dict[str, LayerFamily] = {
         fill=fill_vanilla_gradients,
         integrate=None,
     ),
-    "dlrt": _orthonormal(
-        summary="dynamical low rank, fixed rank, one gradient a step",
-        integrate=partial(FixedRank, passes=1),
-    ),
-    "dlrt-two-pass": _orthonormal(
-        summary="dynamical low rank, fixed rank, the published two sweeps a step",
-        integrate=partial(FixedRank, passes=2),
-    ),
-    "adaptive": _orthonormal(
-        summary="dynamical low rank, rank by the theta rule, one gradient a step",
-        integrate=Adaptive,
-    ),
+    "dlrt": _orthonormal(integrate=partial(FixedRank, passes=1)),
+    "dlrt-two-pass": _orthonormal(integrate=partial(FixedRank, passes=2)),
+    "adaptive": _orthonormal(integrate=Adaptive),
     "oialr": LayerFamily(
-        summary="dense at first, then a trained core between frozen bases",
         ranked=False,
         build=_build_oialr,
         plain=("bias",),
@@ -199,10 +184,16 @@ LAYERS: dict[str, LayerFamily] = {
         integrate=Oialr,
     ),
 }
+"""Layers to build networks from.
+
+``dense``: a full weight matrix. ``vanilla``: U S V^T, all three factors trained freely. ``dlrt``:
+dynamical low rank, one gradient a step; ``dlrt-two-pass``: the published two sweeps a step;
+``adaptive``: the rank by the theta rule. ``oialr``: dense at first, then a trained core between
+frozen bases.
+"""
 
 FAMILIES: dict[str, LayerFamily] = LAYERS | {
     ADAPTED: LayerFamily(
-        summary="a frozen layer with a trained low-rank addition; made by `adapt`",
         ranked=True,
         build=_build_nothing,
         plain=("A", "B"),
@@ -213,3 +204,4 @@ FAMILIES: dict[str, LayerFamily] = LAYERS | {
         integrate=None,
     ),
 }
+"""All there are: those, and the frozen layer with a trained addition that `adapt` makes."""

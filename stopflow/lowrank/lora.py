@@ -4,6 +4,7 @@ import copy
 import math
 from dataclasses import replace
 from itertools import pairwise
+from numbers import Real
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,8 @@ from stopflow.lowrank.adapter import AdaptedLayer
 from stopflow.lowrank.dense import DenseLayer
 from stopflow.lowrank.factors import LowRankLayer
 from stopflow.lowrank.layers import ADAPTED
-from stopflow.lowrank.network import LayerSpec, Network
+from stopflow.lowrank.network import LayerSpec, Network, require_network
+from stopflow.lowrank.rows import require_generator
 from stopflow.lowrank.settings import require_count
 
 
@@ -41,7 +43,8 @@ def adapt(
         ``oialr`` layers, with which additions cannot be merged.
     """
     require_merged(network)
-    if not math.isfinite(scale):
+    require_generator(generator)
+    if not isinstance(scale, Real) or not math.isfinite(scale):
         raise SettingsError("scale", scale, valid="a finite number")
     widths = [network.n_inputs, *(spec.dim for spec in network.specs)]
     sizes = list(pairwise(widths))
@@ -66,13 +69,15 @@ def adapt(
 
 
 def require_merged(network: Network) -> None:
-    """Raise a `SettingsError` where a network has additions."""
+    """Raise a `SettingsError` where a network has additions, or is none."""
+    require_network(network)
     if any(isinstance(layer, AdaptedLayer) for layer in network.layers):
         raise SettingsError("layer type", ADAPTED, valid="a network not adapted yet; merge first")
 
 
 def unmerge(adapted: Network) -> Network:
     """Return the network that was adapted, without the additions."""
+    require_network(adapted)
     layers = [copy.deepcopy(_adapted(layer).base).requires_grad_() for layer in adapted.layers]
     return Network(adapted.n_inputs, layers, adapted.base_specs)
 

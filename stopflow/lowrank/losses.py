@@ -1,6 +1,5 @@
 """Losses with their derivative written out: a step is spared the overhead of autograd."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -9,6 +8,8 @@ import torch
 from torch import Tensor
 
 from stopflow.errors import SettingsError
+from stopflow.lowrank.rows import describe
+from stopflow.lowrank.settings import require_real
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """(outputs, targets) -> scalar, differentiable."""
@@ -39,8 +40,7 @@ def huber(beta: float) -> ClosedLoss:
 
     A `SettingsError` unless `beta` is positive and finite.
     """
-    if not 0.0 < beta < math.inf:
-        raise SettingsError("beta", beta, valid="a finite number above 0")
+    require_real("beta", beta, low=0.0)
     return ClosedLoss(forward=partial(_huber, beta), backward=partial(_huber_slope, beta))
 
 
@@ -81,15 +81,28 @@ def value_and_gradient(loss: Loss, outputs: Tensor, targets: Tensor) -> tuple[Te
     if isinstance(loss, ClosedLoss):
         away = _away(outputs, targets)
         return loss.forward(away), loss.backward(away, 1.0 / away.numel()).contiguous()
+    if not callable(loss):
+        valid = "a function (outputs, targets) -> scalar, e.g. MEAN_SQUARE"
+        raise SettingsError("loss", loss, valid=valid)
     with torch.enable_grad():
         leaf = outputs.detach().requires_grad_()
         value = loss(leaf, targets)
+        if not isinstance(value, Tensor) or value.numel() != 1 or not value.requires_grad:
+            valid = "a tensor of one number, differentiable by the outputs"
+            raise SettingsError("loss", describe(value), valid=valid)
         (gradient,) = torch.autograd.grad(value, leaf)
     return value.detach(), gradient.contiguous()
 
 
 def _away(outputs: Tensor, targets: Tensor) -> Tensor:
     """Return the difference; broadcasting would hide a mistake."""
-    if outputs.shape != targets.shape:
-        raise SettingsError("targets", tuple(targets.shape), valid=f"shape {tuple(outputs.shape)}")
+    fits = isinstance(targets, Tensor) and outputs.shape == targets.shape
+    if not fits or (targets.dtype != outputs.dtype and not _within(targets.dtype, outputs.dtype)):
+        valid = f"a tensor of shape {tuple(outputs.shape)}, {outputs.dtype}"
+        raise SettingsError("targets", describe(targets), valid=valid)
     return outputs - targets
+
+
+def _within(dtype: torch.dtype, other: torch.dtype) -> bool:
+    """Tell whether numbers of a type may be subtracted from those of another and leave its type."""
+    return dtype != torch.bool and torch.promote_types(dtype, other) == other

@@ -11,6 +11,7 @@ from stopflow.errors import SettingsError
 from stopflow.lowrank.activations import ACTIVATIONS, Activation, require_activation
 from stopflow.lowrank.factors import InputBasis
 from stopflow.lowrank.layers import FAMILIES, LAYERS, LayerStart
+from stopflow.lowrank.rows import describe, require_generator, require_rows
 from stopflow.lowrank.settings import require_count
 
 
@@ -51,6 +52,7 @@ class Network(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs, shape (batch, dim of the last layer)."""
+        x = require_rows(x, width=self.n_inputs, dtype=next(self.parameters()).dtype)
         for layer, activation in zip(self.layers, self.activations, strict=True):
             x = activation.forward(layer(x))
         return x
@@ -71,9 +73,17 @@ class Network(nn.Module):
 
 
 def require_layers(specs: Sequence[LayerSpec]) -> None:
-    """Raise a `SettingsError` where there is no layer."""
+    """Raise a `SettingsError` where there is no layer, or anything else among them."""
+    if isinstance(specs, LayerSpec) or not all(isinstance(spec, LayerSpec) for spec in specs):
+        raise SettingsError("layers", specs, valid="a list of LayerSpec(...)")
     if not specs:
         raise SettingsError("layers", "", valid="at least one layer")
+
+
+def require_network(network: Network) -> None:
+    """Raise a `SettingsError` unless it is a `Network`."""
+    if not isinstance(network, Network):
+        raise SettingsError("network", describe(network), valid="what build_network returns")
 
 
 def build_network(
@@ -106,14 +116,18 @@ def build_network(
     Raises
     ------
     SettingsError
-        No layers; a rank above min(rows, columns) of its layer; a `fan_in` that is no positive
-        whole number; another `dtype`; a basis that is not orthonormal or does not fit.
+        No layers, or something else than those, a basis and a generator; a rank above min(rows,
+        columns) of its layer; a `fan_in` that is no positive whole number; another `dtype`; a basis
+        that is not orthonormal or does not fit.
     """
     require_count("n_inputs", n_inputs, low=1)
     fan_in = require_count("fan_in", n_inputs if fan_in is None else fan_in, low=1)
     if dtype not in (torch.float32, torch.float64):
         raise SettingsError("dtype", dtype, valid=(torch.float32, torch.float64))
     require_layers(specs)
+    require_generator(generator)
+    if input_basis is not None and not isinstance(input_basis, InputBasis):
+        raise SettingsError("input_basis", describe(input_basis), valid="InputBasis(...)")
     layers: list[nn.Module] = []
     width = n_inputs
     for spec in specs:

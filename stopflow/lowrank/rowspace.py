@@ -21,9 +21,10 @@ from stopflow.lowrank.bases import reorthonormalise
 from stopflow.lowrank.dense import DenseLayer
 from stopflow.lowrank.factors import InputBasis, LowRankLayer
 from stopflow.lowrank.layers import FAMILIES
-from stopflow.lowrank.network import LayerSpec, Network, require_layers
+from stopflow.lowrank.network import LayerSpec, Network, require_layers, require_network
 from stopflow.lowrank.oialr import OialrLayer
-from stopflow.lowrank.settings import StepSettings, require_count
+from stopflow.lowrank.rows import describe
+from stopflow.lowrank.settings import StepSettings, require_count, require_settings
 
 _SMALLEST = 1e-12
 _TINY = torch.finfo(torch.float64).tiny
@@ -63,11 +64,10 @@ class RowSpace:
             Not a matrix of floating-point numbers, or not finite, zero, or of numbers so small or
             large that float64 does not hold their squares.
         """
-        gram = _double_gram(rows) if rows.ndim == 2 and rows.is_floating_point() else torch.eye(0)
+        gram = _double_gram(rows) if _is_matrix(rows) else torch.eye(0)
         if not _TINY / _SMALLEST < gram.trace() < math.inf:
-            found = f"shape {tuple(rows.shape)}, {rows.dtype}"
-            valid = "a floating-point matrix (rows, inputs), its squares finite and not all zero"
-            raise SettingsError("rows", found, valid=valid)
+            valid = "a floating-point tensor (rows, inputs), its squares finite and not all zero"
+            raise SettingsError("rows", describe(rows), valid=valid)
         values, vectors = torch.linalg.eigh(gram)
         values, vectors = values.flip(0), vectors.flip(1)
         kept = int((values > _SMALLEST * values[0]).sum())
@@ -91,8 +91,9 @@ class RowSpace:
 
     def project(self, rows: Tensor) -> Tensor:
         """Return other rows' coordinates; what lies outside the span is lost, (M, k)."""
-        if rows.ndim != 2 or rows.shape[1] != self.fan_in:
-            raise SettingsError("inputs", tuple(rows.shape), valid=f"(rows, {self.fan_in})")
+        if not _is_matrix(rows) or rows.shape[1] != self.fan_in:
+            valid = f"a floating-point tensor (rows, {self.fan_in})"
+            raise SettingsError("inputs", describe(rows), valid=valid)
         products = torch.zeros(len(rows), len(self.rows), dtype=torch.float64, device=rows.device)
         for own, fitted in zip(_strips(rows), _strips(self.rows), strict=True):
             products.addmm_(own, fitted.mT)
@@ -100,6 +101,9 @@ class RowSpace:
 
     def lift(self, coordinates: Tensor) -> Tensor:
         """Return Q A for A of shape (k, columns): coordinates of columns back to n inputs."""
+        if not isinstance(coordinates, Tensor) or coordinates.shape[:1] != (self.dimension,):
+            valid = f"a tensor ({self.dimension}, columns)"
+            raise SettingsError("coordinates", describe(coordinates), valid=valid)
         combined = self.transform @ coordinates.double()
         return torch.cat([strip.mT @ combined for strip in _strips(self.rows)]).to(self.rows.dtype)
 
@@ -121,6 +125,7 @@ class RowSpace:
 
         On the fitted rows the outputs are the same; of other rows it sees the part in the span.
         """
+        require_network(network)
         if network.n_inputs != self.dimension:
             raise SettingsError("network inputs", network.n_inputs, valid=(self.dimension,))
         exported = copy.deepcopy(network)
@@ -138,6 +143,10 @@ class RowSpace:
         elif isinstance(first, DenseLayer | OialrLayer):
             first.weight.data = self.lift(first.weight.data.mT).mT.contiguous()
         return exported
+
+
+def _is_matrix(rows: Tensor) -> bool:
+    return isinstance(rows, Tensor) and rows.ndim == 2 and rows.is_floating_point()
 
 
 def _strips(rows: Tensor) -> Iterator[Tensor]:
@@ -180,9 +189,13 @@ def decide_row_space(
     Raises
     ------
     SettingsError
-        No layers; or `mode` is ``"on"`` where it would not be the same training, and why.
+        No layers, settings or numbers; or `mode` is ``"on"`` where it would not be the same
+        training, and why.
     """
     require_layers(specs)
+    require_settings(settings)
+    require_count("rows", rows, low=1)
+    require_count("columns", columns, low=1)
     if mode not in ("auto", "on", "off"):
         raise SettingsError("row_space", mode, valid=("auto", "on", "off"))
     if mode == "off":

@@ -71,25 +71,25 @@ class StepSettings:
         if self.optimiser not in OPTIMISERS:
             raise SettingsError("optimiser", self.optimiser, valid=OPTIMISERS)
         require_learning_rate(self.learning_rate)
-        _require_real("momentum", self.momentum, low=0.0, high=1.0, closed_low=True)
-        _require_real("second_decay", self.second_decay, low=0.0, high=1.0)
-        _require_real("epsilon", self.epsilon, low=0.0)
+        require_real("momentum", self.momentum, low=0.0, high=1.0, closed_low=True)
+        require_real("second_decay", self.second_decay, low=0.0, high=1.0)
+        require_real("epsilon", self.epsilon, low=0.0)
         if self.clip is not None:
-            _require_real("clip", self.clip, low=0.0)
-        _require_real("weight_decay", self.weight_decay, low=0.0, closed_low=True)
-        _require_real("theta", self.theta, low=0.0, high=1.0)
+            require_real("clip", self.clip, low=0.0)
+        require_real("weight_decay", self.weight_decay, low=0.0, closed_low=True)
+        require_real("theta", self.theta, low=0.0, high=1.0)
         require_count("min_rank", self.min_rank, low=1)
         if self.max_rank is not None:
             require_count("max_rank", self.max_rank, low=self.min_rank)
         require_count("cadence", self.cadence, low=1)
         require_count("delay", self.delay, low=1)
         require_count("absorb_every", self.absorb_every, low=1)
-        _require_real("cutoff", self.cutoff, low=0.0, high=1.0)
+        require_real("cutoff", self.cutoff, low=0.0, high=1.0)
 
 
 def require_learning_rate(value: object) -> None:
     """Raise a `SettingsError` unless the learning rate is a positive finite number."""
-    _require_real("learning_rate", value, low=0.0)
+    require_real("learning_rate", value, low=0.0)
 
 
 def require_count(name: str, value: object, *, low: int, high: int | None = None) -> int:
@@ -102,9 +102,16 @@ def require_count(name: str, value: object, *, low: int, high: int | None = None
     return number
 
 
-def _require_real(
+def require_settings(settings: StepSettings) -> None:
+    """Raise a `SettingsError` unless it is a `StepSettings`."""
+    if not isinstance(settings, StepSettings):
+        raise SettingsError("settings", settings, valid="StepSettings(...)")
+
+
+def require_real(
     name: str, value: object, *, low: float, high: float = math.inf, closed_low: bool = False
 ) -> None:
+    """Raise a `SettingsError` unless `value` is a number between `low` and `high`."""
     number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
     inside = low <= number if closed_low else low < number
     if not inside or not number < high:

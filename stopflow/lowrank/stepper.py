@@ -12,9 +12,10 @@ from stopflow.errors import SettingsError
 from stopflow.lowrank.counts import count_parameters
 from stopflow.lowrank.layers import FAMILIES, Integrator
 from stopflow.lowrank.losses import Loss, value_and_gradient
-from stopflow.lowrank.network import Network
+from stopflow.lowrank.network import Network, require_network
 from stopflow.lowrank.plain import PlainOptimiser
-from stopflow.lowrank.settings import StepSettings, require_learning_rate
+from stopflow.lowrank.rows import describe, require_rows
+from stopflow.lowrank.settings import StepSettings, require_learning_rate, require_settings
 from stopflow.lowrank.tape import Layer, Tape
 
 
@@ -163,15 +164,12 @@ class Stepper:
         return isfinite(norm)
 
     def _require_inputs(self, inputs: Tensor, gram: Tensor | None) -> Tensor:
-        width = self.network.n_inputs
-        if inputs.ndim != 2 or inputs.shape[1] != width or inputs.dtype != self._dtype:
-            found = f"{tuple(inputs.shape)} {inputs.dtype}"
-            raise SettingsError("inputs", found, valid=f"shape (batch, {width}), {self._dtype}")
-        if not len(inputs):
-            raise SettingsError("inputs", "0 rows", valid="at least one row")
-        if gram is not None and gram.shape != (len(inputs), len(inputs)):
-            valid = f"shape ({len(inputs)}, {len(inputs)})"
-            raise SettingsError("gram", tuple(gram.shape), valid=valid)
+        require_rows(inputs, width=self.network.n_inputs, dtype=self._dtype)
+        if gram is None:
+            return inputs
+        if not isinstance(gram, Tensor) or gram.shape != (len(inputs), len(inputs)):
+            valid = f"a tensor of shape ({len(inputs)}, {len(inputs)})"
+            raise SettingsError("gram", describe(gram), valid=valid)
         return inputs
 
     def stored(self) -> int:
@@ -204,5 +202,10 @@ def _part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def build_stepper(network: Network, settings: StepSettings) -> Stepper:
-    """Make the stepper of a network that is already on its device and of its dtype."""
+    """Make the stepper of a network that is already on its device and of its dtype.
+
+    A `SettingsError` where one of them is something else.
+    """
+    require_network(network)
+    require_settings(settings)
     return Stepper(network, settings)

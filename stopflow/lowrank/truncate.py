@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from stopflow.errors import SettingsError
+from stopflow.lowrank.settings import require_real
 
 
 def rank_for_tail(sigma: Tensor, theta: float) -> int:
@@ -11,8 +11,7 @@ def rank_for_tail(sigma: Tensor, theta: float) -> int:
 
     `sigma` is descending; the tail includes the last value.
     """
-    if not 0.0 < theta < 1.0:
-        raise SettingsError("theta", theta, valid="a number above 0 and below 1")
+    require_real("theta", theta, low=0.0, high=1.0)
     tails = sigma.double().square().flip(0).cumsum(0).sqrt().flip(0)
     return max(1, int((tails > theta * tails[0]).sum()))
 

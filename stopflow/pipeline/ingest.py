@@ -1,9 +1,7 @@
 """From folders of instrument files to rates and a dataset."""
 
-import multiprocessing
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -39,6 +37,7 @@ from stopflow.store import (
     writing_dataset,
 )
 from stopflow.trace import Experiment, Problem
+from stopflow.workers import worker_processes
 
 CUT_COLUMNS = ("experiment", "file", "channel", "cut_s", "k_per_s", "k_stderr_per_s")
 PROBLEM_COLUMNS = ("experiment", "file", "where", "found", "expected", "level")
@@ -181,11 +180,7 @@ def _read_all(
     if processes == 1:
         yield from (_read_one(job) for job in jobs)
         return
-    context = multiprocessing.get_context("spawn")
-    with (
-        _one_blas_thread(),
-        ProcessPoolExecutor(max_workers=processes, mp_context=context) as pool,
-    ):
+    with _one_blas_thread(), worker_processes(processes) as pool:
         yield from pool.map(_read_one, jobs)
 
 

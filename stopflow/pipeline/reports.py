@@ -90,6 +90,8 @@ def model_data(folder: Path, *, dataset: Dataset | None) -> ModelReportData:
         predictions = _read_table(folder / PREDICTIONS, columns=PREDICTION_COLUMNS)
     except (OSError, ValueError) as error:
         raise ModelError(f"{folder} holds a damaged model: {error}; train it again") from error
+    if not isinstance(metrics, dict):
+        raise ModelError(f"{folder / METRICS} is not that of a model; train it again")
     return ModelReportData(
         name=folder.name,
         metrics=metrics,

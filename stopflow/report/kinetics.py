@@ -1,8 +1,6 @@
 """The kinetics report: answers first, then a page an experiment, then how it was done."""
 
-import multiprocessing
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
@@ -31,6 +29,7 @@ from stopflow.report.secondary_pages import build_secondary_blocks
 from stopflow.report.style import Paper, Ruler, require_paper
 from stopflow.report.summary import count_shots, count_things
 from stopflow.report.tables import csv_text, order_columns
+from stopflow.workers import worker_processes
 
 
 def write_kinetics_pdf(
@@ -96,8 +95,7 @@ def _second_process(
     if not wanted:
         yield None
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
+    with worker_processes(1) as pool:
         drawing = pool.submit(draw_second_part, data, paper)
 
         def collect() -> bytes:

@@ -1,5 +1,6 @@
 """Folders are replaced whole, by one run or several, and nothing of the user's goes with them."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,13 @@ import pytest
 
 from stopflow.errors import SettingsError
 from stopflow.io import atomic
-from stopflow.io.atomic import Owned, replacing_folder, require_replaceable
+from stopflow.io.atomic import (
+    Owned,
+    replacing_file,
+    replacing_folder,
+    require_replaceable,
+    write_text,
+)
 
 OURS = Owned(
     option="--out",
@@ -21,6 +28,14 @@ from pathlib import Path
 from stopflow.io.atomic import replacing_folder
 with replacing_folder(Path(sys.argv[1])) as partial:
     (partial / "half").touch()
+    os._exit(9)
+"""
+KILLED_FILE = """
+import os, sys
+from pathlib import Path
+from stopflow.io.atomic import replacing_file
+with replacing_file(Path(sys.argv[1])) as partial:
+    partial.write_text("half")
     os._exit(9)
 """
 
@@ -55,6 +70,30 @@ def test_what_a_killed_run_left_goes_with_the_next(tmp_path):
     assert len(names(tmp_path)) == 3
     write(folder, "whole")
     assert names(tmp_path) == ["other", "out"]
+
+
+def test_a_killed_write_of_a_file_leaves_the_old_one_and_goes_with_the_next(tmp_path):
+    path = tmp_path / "rates.csv"
+    write_text(path, "old")
+    killed = subprocess.run([sys.executable, "-c", KILLED_FILE, str(path)], check=False)
+    assert killed.returncode == 9
+    assert path.read_text() == "old"
+    with replacing_file(path) as first:
+        first.write_text("first")
+        write_text(path, "second")
+        assert path.read_text() == "second"
+        assert first.suffix == ".csv"
+    assert path.read_text() == "first"
+    assert names(tmp_path) == ["rates.csv"]
+
+
+def test_a_lock_without_a_folder_goes_when_it_is_old_alone(tmp_path):
+    fresh, old = (tmp_path / f".out.partial-{name}.lock" for name in ("fresh", "old"))
+    fresh.touch()
+    old.touch()
+    os.utime(old, (0, 0))
+    write(tmp_path / "out", "whole")
+    assert names(tmp_path) == [fresh.name, "out"]
 
 
 def test_a_run_that_swaps_in_between_is_waited_for(tmp_path, monkeypatch):

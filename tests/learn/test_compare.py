@@ -108,6 +108,19 @@ def test_an_interrupted_comparison_goes_on_with_the_same_numbers(labs, tmp_path,
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_finished_comparison_forgets_its_own_runs_alone(labs, tmp_path):
+    folder = tmp_path / "runs"
+    other, own = KeptRuns(folder), KeptRuns(folder)
+    compare(labs, replace(SETTINGS, rank=3), ways=("dlrt",), kept=other)
+    waiting = {path: path.read_bytes() for path in folder.iterdir()}
+    compare(labs, SETTINGS, ways=("ridge", "dlrt"), kept=own)
+    assert len(list(folder.iterdir())) == 3
+    own.remove()
+    assert {path: path.read_bytes() for path in folder.iterdir()} == waiting
+    other.remove()
+    assert not folder.exists()
+
+
 def test_shared_preparation_gives_what_training_alone_gives(labs, small_lab):
     with_views = replace(SETTINGS, views=2)
     found = compare(labs, with_views, ways=("dense", "dlrt"), seeds=2, trace=small_lab.trace)
@@ -178,6 +191,24 @@ def test_folds_test_every_experiment(labs):
     assert sorted(tested) == sorted(labs["shape"].experiments)
 
 
+@pytest.mark.parametrize(
+    ("asked", "expected"), [({}, 0), ({"validation_count": 2}, 2), ({"patience": 1}, 1)]
+)
+def test_folds_set_experiments_aside_for_validation(labs, asked, expected):
+    attempts = compare(labs, replace(SETTINGS, epochs=1, **asked), ways=("dlrt",), folds=4)
+    for attempt in attempts:
+        validation, test = attempt.split.validation_experiments, attempt.split.test_experiments
+        assert len(validation) == expected
+        assert not set(validation) & set(test)
+        assert ("validation_mae_per_s" in attempt.history[0]) == bool(expected)
+
+
+def test_at_least_half_of_what_a_fold_does_not_test_is_trained_on(labs):
+    settings = replace(SETTINGS, validation_count=100)
+    for attempt in compare(labs, settings, ways=("ridge",), folds=4):
+        assert len(attempt.split.validation_experiments) == 3
+
+
 def test_a_way_that_is_not_there_is_answered_with_those_that_are(labs):
     with pytest.raises(SettingsError, match=r"layers = 'cubic'.*ridge.*published.*dlrt"):
         compare(labs, SETTINGS, ways=("cubic",))
@@ -188,6 +219,9 @@ def test_a_way_that_is_not_there_is_answered_with_those_that_are(labs):
 def test_options_that_would_be_ignored_are_refused(labs):
     named = replace(SETTINGS, test_experiments=("nowhere",))
     with pytest.raises(SettingsError, match=r"test_experiments = 'nowhere'.*none with 2 folds"):
+        compare(labs, named, ways=("ridge",), folds=2)
+    named = replace(SETTINGS, validation_experiments=("exp1", "exp2"))
+    with pytest.raises(SettingsError, match=r"validation_experiments = 'exp1, exp2'.*2 folds"):
         compare(labs, named, ways=("ridge",), folds=2)
     with pytest.raises(SettingsError, match="at least one way"):
         compare(labs, SETTINGS, ways=())

@@ -1,0 +1,61 @@
+"""Processes that work beside this one: an interruption is this one's, and they end with it."""
+
+import multiprocessing
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+
+from stopflow.errors import StopflowError
+
+DROPPING_S = 0.2
+"""Time in which a pool drops what is queued; ended sooner, it would complain of broken work."""
+
+
+@contextmanager
+def worker_processes(count: int) -> Iterator[ProcessPoolExecutor]:
+    """Yield a pool of `count` processes; leaving by an exception does not wait for their work.
+
+    Raises
+    ------
+    StopflowError
+        When one of them is ended from outside, e.g. for want of memory.
+    """
+    context = multiprocessing.get_context("spawn")
+    try:
+        with ProcessPoolExecutor(count, mp_context=context, initializer=_follow_parent) as pool:
+            try:
+                yield pool
+            except BaseException:
+                _end_at_once(pool)
+                raise
+    except BrokenProcessPool as error:
+        raise StopflowError(
+            "a process that shared the work was ended from outside (too little memory?); try "
+            "again, or with workers = 1 under [ingest] of a --config file"
+        ) from error
+
+
+def _end_at_once(pool: ProcessPoolExecutor) -> None:
+    """Drop what is queued, and end the processes in the midst of what they do."""
+    pool.shutdown(wait=False, cancel_futures=True)
+    time.sleep(DROPPING_S)
+    for process in multiprocessing.active_children():
+        process.terminate()
+
+
+def _follow_parent() -> None:
+    """Leave Ctrl-C to the parent, and die with it however it dies."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,70 @@
+"""Worker processes leave nothing running and nothing on the terminal that is not the program's."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from stopflow.errors import StopflowError
+from stopflow.workers import worker_processes
+
+KILLED = """
+import os, time
+from stopflow.workers import worker_processes
+
+if __name__ == "__main__":
+    with worker_processes(1) as pool:
+        print(pool.submit(os.getpid).result(), flush=True)
+        pool.submit(time.sleep, 120)
+        time.sleep(0.2)
+        os._exit(9)
+"""
+
+
+def end_a_worker():
+    with worker_processes(1) as pool:
+        pool.submit(os._exit, 3).result()
+
+
+def test_a_worker_that_is_ended_from_outside_is_said_in_a_line():
+    with pytest.raises(StopflowError, match="workers = 1"):
+        end_a_worker()
+
+
+def test_an_interruption_is_not_the_workers():
+    with worker_processes(1) as pool:
+        assert pool.submit(signal.getsignal, signal.SIGINT).result() == signal.SIG_IGN
+
+
+def test_an_error_beside_the_workers_does_not_wait_for_them():
+    def interrupted():
+        with worker_processes(1) as pool:
+            pool.submit(os.getpid).result()
+            pool.submit(time.sleep, 120)
+            pool.submit(time.sleep, 120)
+            raise KeyboardInterrupt
+
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert time.monotonic() - started < 60
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="looks a process up by a signal")
+def test_workers_end_with_a_killed_parent(tmp_path):
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED)
+    killed = subprocess.run(
+        [sys.executable, script], stdout=subprocess.PIPE, text=True, timeout=60, check=False
+    )
+    assert killed.returncode == 9
+    for _ in range(100):
+        try:
+            os.kill(int(killed.stdout), 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.05)
+    pytest.fail("the worker is still there")
