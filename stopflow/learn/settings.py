@@ -44,6 +44,13 @@ length, as the best constant step of a stochastic descent does (Nemirovski et al
 doi:10.1137/070704277); on the lab made for tuning dense, vanilla and dynamical layers gained by it.
 """
 
+MUON_DECAY: Final = 0.15
+"""What the weight decay of Muon goes to in endless runs; 0 up to `RATED_EPOCHS`. Its steps follow
+noise as far as anything else, and long runs want a decay for it (Liu et al. 2025,
+arXiv:2502.16982). On the lab made for tuning, 2000 epochs, seven runs, it took half of what they
+were worse than dense ones.
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainSettings:
@@ -85,8 +92,10 @@ class TrainSettings:
     optimiser
         A key of `lowrank.OPTIMISERS`; None: ``"muon"`` where a layer is dynamical, else
         ``"adam"``, which is the same for all other layers.
-    momentum, clip, weight_decay
+    momentum, clip
         As in `lowrank.StepSettings`.
+    weight_decay
+        As there; None: 0, and in long runs of Muon up to `MUON_DECAY`.
     loss
         A key of `learn.loss.LOSSES`.
     theta, min_rank, max_rank, cadence
@@ -123,7 +132,7 @@ class TrainSettings:
     optimiser: str | None = None
     momentum: float = 0.9
     clip: float | None = None
-    weight_decay: float = 0.0
+    weight_decay: float | None = None
     loss: str = "smooth-l1"
     theta: float = 0.05
     min_rank: int = 2
@@ -215,7 +224,19 @@ class TrainSettings:
             rate = min(SMALLER_RATES.get(name, ADAM_RATE) for name in self._types)
         else:
             rate = OTHER_RATE
-        return rate * min(1.0, float(np.sqrt(RATED_EPOCHS / self.epochs)))
+        return rate * self._shortening
+
+    @property
+    def decay(self) -> float:
+        """Weight decay that is used."""
+        if self.weight_decay is not None:
+            return self.weight_decay
+        return MUON_DECAY * (1.0 - self._shortening) if self.chosen_optimiser == "muon" else 0.0
+
+    @property
+    def _shortening(self) -> float:
+        """Factor of the rates of a run longer than those they were chosen for."""
+        return min(1.0, float(np.sqrt(RATED_EPOCHS / self.epochs)))
 
     @property
     def set_aside(self) -> int:
@@ -233,8 +254,12 @@ class TrainSettings:
         return {spec.type for spec in self.layers} or {self.layer}
 
     def to_record(self) -> dict[str, Any]:
-        """Return all settings, with the optimiser and the rate that are used."""
-        used = {"optimiser": self.chosen_optimiser, "learning_rate": self.peak_rate}
+        """Return all settings, with the optimiser, rate and decay that are used."""
+        used = {
+            "optimiser": self.chosen_optimiser,
+            "learning_rate": self.peak_rate,
+            "weight_decay": self.decay,
+        }
         return asdict(self) | used
 
     def step_settings(self, steps: int = 300) -> StepSettings:
@@ -244,7 +269,7 @@ class TrainSettings:
             learning_rate=self.peak_rate,
             momentum=self.momentum,
             clip=self.clip,
-            weight_decay=self.weight_decay,
+            weight_decay=self.decay,
             theta=self.theta,
             min_rank=self.min_rank,
             max_rank=self.max_rank,

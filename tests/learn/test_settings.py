@@ -1,7 +1,7 @@
 import pytest
 
 from stopflow.errors import SettingsError
-from stopflow.learn.settings import SCHEDULES, TrainSettings
+from stopflow.learn.settings import MUON_DECAY, SCHEDULES, TrainSettings
 from stopflow.lowrank import LAYERS, LayerSpec
 
 
@@ -65,6 +65,15 @@ def test_the_rate_depends_on_optimiser_and_layers_unless_it_is_given():
         assert short == default == 2 * long
     assert TrainSettings(optimiser="sgd").peak_rate == 2e-3
     assert TrainSettings(layer="dlrt-two-pass").peak_rate == 1e-3
+
+
+def test_long_runs_of_muon_decay_weights_unless_it_is_given():
+    assert TrainSettings(layer="dlrt", epochs=300).decay == 0.0
+    assert TrainSettings(layer="dlrt", epochs=1200).decay == pytest.approx(MUON_DECAY / 2)
+    assert TrainSettings(layer="dlrt", epochs=1200).to_record()["weight_decay"] == MUON_DECAY / 2
+    assert TrainSettings(layer="dlrt", epochs=1200, weight_decay=0.0).decay == 0.0
+    assert TrainSettings(layer="dense", epochs=1200).decay == 0.0
+    assert TrainSettings(layer="dlrt", optimiser="adam", epochs=1200).decay == 0.0
 
 
 def test_dynamical_layers_get_muon_unless_an_optimiser_is_given():
