@@ -2,6 +2,14 @@
 
 from collections.abc import Iterable
 
+NO_ROOM = "make room on the disk, or choose another place"
+"""What to do where something could not be written."""
+
+
+def and_more(count: int, what: str = "more") -> str:
+    """Return `` and 3 more`` to stand behind those that are named; nothing for none."""
+    return f" and {count} {what}" if count > 0 else ""
+
 
 class StopflowError(Exception):
     """Something a user can put right; the message is one or two plain sentences."""

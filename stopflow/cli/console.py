@@ -15,6 +15,7 @@ from typing import Annotated, Any, TextIO
 
 import typer
 
+from stopflow.errors import NO_ROOM
 from stopflow.pipeline.progress import Progress, silent
 
 Quiet = Annotated[
@@ -166,10 +167,10 @@ def say_wrong_use(error: Exception) -> str:
     if not isinstance(error, OSError) or not error.strerror:
         return f"error: {' '.join(str(error).splitlines())}"
     if error.filename is None:
-        return f"error: {error.strerror.lower()}; make room on the disk, or choose another place"
+        return f"error: {error.strerror.lower()}; {NO_ROOM}"
     path = Path(os.fsdecode(error.filename))
     shown = path.parent if path.name.startswith(".") else path
-    reason = (error.strerror or str(error)).lower()
+    reason = error.strerror.lower()
     if isinstance(error, PermissionError):
         todo = "close it where it is open (in Excel, in a PDF viewer), or choose another place"
     else:

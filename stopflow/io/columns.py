@@ -40,6 +40,11 @@ class Quantity:
     usual: str = "none"
     assumed: str = ""
 
+    @property
+    def noun(self) -> str:
+        """Its meaning without an article, to stand behind one."""
+        return self.meaning.removeprefix("the ")
+
 
 _MOLAR = "M, mM, µM, nM, mol/L, mol dm-3"
 

@@ -4,10 +4,10 @@ A condition a row, as beside a table (``Temperature | 25 | °C``, ``T = 25 °C``
 row over their values in the next.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Literal
 
+from stopflow.errors import and_more
 from stopflow.io.columns import QUANTITIES
 from stopflow.io.conditions import parse_title
 from stopflow.io.headers import NAMED_BELOW
@@ -54,14 +54,14 @@ def read_condition_sheet(sheet: Sheet) -> ConditionSheet | None:
 
 
 def join_conditions(
-    sheets: Iterable[ConditionSheet], in_tables: Mapping[str, bool]
+    sheets: Iterable[ConditionSheet], in_tables: Collection[str]
 ) -> tuple[dict[str, Entry], list[Problem]]:
     """Return what sheets of conditions say of all files, and what was taken for what.
 
     Parameters
     ----------
     in_tables
-        Quantity -> whether any row of a table has it; it is not taken from a sheet, then.
+        Quantities that some row of a table has; they are not taken from a sheet.
     """
     stated: dict[str, list[tuple[Sheet, Statement]]] = {}
     problems: list[Problem] = []
@@ -72,13 +72,15 @@ def join_conditions(
     shared = {}
     for key, found in stated.items():
         sheet, first = found[0]
-        if in_tables.get(key):
-            remark = f"{first.shown!r} not used: a table has the {QUANTITIES[key].meaning}"
-            problems.append(_problem(sheet, first.entry.place, remark, level="note"))
+        if key in in_tables:
+            remark = f"{first.shown!r} not used: a table has the {QUANTITIES[key].noun}"
+            problems.append(sheet.problem(first.entry.place, remark, level="note"))
         elif len({statement.entry.value for _, statement in found}) > 1:
             remark = ", ".join(repr(statement.shown) for _, statement in found)
             expected = f"one {QUANTITIES[key].meaning} for all files; none is used"
-            problems.append(_problem(sheet, first.entry.place, remark, expected=expected))
+            problems.append(
+                sheet.problem(first.entry.place, remark, expected=expected, level="warning")
+            )
         else:
             shared[key] = first.entry
             problems.append(_taken(sheet, first))
@@ -106,8 +108,8 @@ def _read(sheet: Sheet) -> ConditionSheet | None:
     unread = [number for number, conditions in usable.items() if not conditions]
     if unread:
         shown = " ".join(as_text(cell) for cell in sheet.rows[unread[0]] if cell != "")[:60]
-        more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
-        reader.report(sheet.row_place(unread[0]), f"{shown!r}{more}; not used", "", "note")
+        found = f"{shown!r}{and_more(len(unread) - 1)}; not used"
+        reader.report(sheet.row_place(unread[0]), found, "", "note")
     return ConditionSheet(
         sheet=sheet, statements=tuple(statements), problems=tuple(reader.problems)
     )
@@ -117,19 +119,6 @@ def _taken(sheet: Sheet, statement: Statement) -> Problem:
     quantity = QUANTITIES[statement.quantity]
     found = f"{statement.shown!r} taken as {quantity.meaning} of all files"
     if not (statement.is_assumed and quantity.assumed):
-        return _problem(sheet, statement.entry.place, found, level="note")
+        return sheet.problem(statement.entry.place, found, level="note")
     found += f", no unit: taken as {quantity.assumed}"
-    return _problem(sheet, statement.entry.place, found, expected="a unit")
-
-
-def _problem(
-    sheet: Sheet,
-    where: str,
-    found: str,
-    *,
-    expected: str = "",
-    level: Literal["warning", "note"] = "warning",
-) -> Problem:
-    return Problem(
-        experiment="", file=sheet.book, where=where, found=found, expected=expected, level=level
-    )
+    return sheet.problem(statement.entry.place, found, expected="a unit", level="warning")

@@ -250,7 +250,7 @@ def _incomplete(file: str, rows: Sequence[SheetRow], reading: WorkbookReading) -
         found, expected = "a file without a row in the workbooks", "a row with its name"
         return [_problem(file, "", found, expected=expected, level="warning")]
     lacking = [
-        f"{QUANTITIES[quantity].meaning.removeprefix('the ')} ({reading.columns[quantity]})"
+        f"{QUANTITIES[quantity].noun} ({reading.columns[quantity]})"
         for quantity in EXPECTED_OF_A_FILE
         if reading.filled(quantity) and not any(quantity in row.entries for row in rows)
     ]

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
+from stopflow.errors import and_more
 from stopflow.io.columns import QUANTITIES
 from stopflow.io.concentrations import Choice
 from stopflow.io.headers import AFTER_MIXING, Header, is_before_mixing, says_all_before_mixing
@@ -57,8 +58,7 @@ def remark_on_names(reader: RowReader) -> None:
         reader.report(where, found, "Filename as its header", "warning")
     taken = [f"{name!r} is {file!r}" for name, file in reader.taken_for.items()]
     if taken:
-        more = f" and {len(taken) - 3} more" if len(taken) > 3 else ""
-        found = f"taken for files: {', '.join(taken[:3])}{more}"
+        found = f"taken for files: {', '.join(taken[:3])}{and_more(len(taken) - 3)}"
         reader.report(where, found, "the names of the files", "warning")
 
 
@@ -72,8 +72,8 @@ def _remark_on_others(reader: RowReader, choice: Choice) -> None:
         where = reader.sheet.column_place(column)
         if header.quantity in reader.chosen:
             used = reader.chosen[header.quantity][1].text
-            what = meaning.removeprefix("the ")
-            found = f"column {header.text!r} kept as it is: {used!r} is the {what}"
+            noun = QUANTITIES[header.quantity].noun
+            found = f"column {header.text!r} kept as it is: {used!r} is the {noun}"
             reader.report(where, found, "", "note")
         elif header.usable:
             reader.report(where, f"column {header.text!r} kept as it is: no numbers", "", "note")

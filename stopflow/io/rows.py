@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from stopflow.errors import and_more
 from stopflow.io.columns import QUANTITIES
 from stopflow.io.headers import Header, bare_unit, fold_name
 from stopflow.io.layout import UNIT_NAMES, Head
@@ -153,10 +154,8 @@ class RowReader:
                 continue
             if key in _OF_ONE_FILE and not is_alone:
                 extra[header.text] = as_text(cells[column])
-                place, found = (
-                    self.sheet.place(number, column),
-                    f"{cells[column]!r} of several files",
-                )
+                place = self.sheet.place(number, column)
+                found = f"{cells[column]!r} of several files"
                 self.report(place, found, "one of each; kept as text", "note")
                 continue
             cell = self.with_unit(cells, header, column)
@@ -232,15 +231,7 @@ class RowReader:
         level: Literal["error", "warning", "note"] = "error",
     ) -> None:
         """Add a problem of this workbook."""
-        problem = Problem(
-            experiment="",
-            file=self.sheet.book,
-            where=where,
-            found=found,
-            expected=expected,
-            level=level,
-        )
-        self.problems.append(problem)
+        self.problems.append(self.sheet.problem(where, found, expected=expected, level=level))
 
     def with_unit(self, cells: Sequence[Cell], header: Header, column: int) -> Cell:
         """Return a cell with the unit that stands in a column of units beside it."""
@@ -309,8 +300,7 @@ class RowReader:
 
 def _alike(cells: Sequence[tuple[str, Cell]]) -> str:
     """Quote the first of some cells and say how many more there are."""
-    more = f" and {len(cells) - 1} more like it" if len(cells) > 1 else ""
-    return f"{cells[0][1]!r}{more}"
+    return f"{cells[0][1]!r}{and_more(len(cells) - 1, 'more like it')}"
 
 
 def parse_cell(cell: Cell, *, counts: bool) -> tuple[float, str] | None:

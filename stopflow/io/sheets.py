@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
+from typing import Literal
 from xml.etree.ElementTree import ParseError
 
 import openpyxl
@@ -30,6 +31,7 @@ from stopflow.errors import FormatError
 from stopflow.io.formula import evaluate_formula
 from stopflow.io.text import decode, split_lines, to_single_byte
 from stopflow.io.units import is_unit
+from stopflow.trace import Problem
 
 ENDINGS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".csv", ".tsv")
 
@@ -89,6 +91,24 @@ class Sheet:
             hidden_rows=self.hidden_columns,
             hidden_columns=self.hidden_rows,
             is_turned=True,
+        )
+
+    def problem(
+        self,
+        where: str,
+        found: str,
+        *,
+        expected: str = "",
+        level: Literal["error", "warning", "note"],
+    ) -> Problem:
+        """Return something found in the sheet, of an experiment that is not known here."""
+        return Problem(
+            experiment="",
+            file=self.book,
+            where=where,
+            found=found,
+            expected=expected,
+            level=level,
         )
 
     def place(self, row: int, column: int) -> str:

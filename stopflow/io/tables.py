@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from stopflow.errors import and_more
 from stopflow.io.column_units import settle_units
 from stopflow.io.concentrations import Choice, choose_concentration
 from stopflow.io.conditions import Condition, parse_conditions, parse_title
@@ -153,8 +154,7 @@ class _Table:
         read = [(number, row) for number in order for row in self.reader.read_rows(number)]
         used = [row.place for number, row in read if number in hidden]
         if used:
-            more = f" and {len(used) - 1} more" if len(used) > 1 else ""
-            found = f"a hidden row of a file{more}, read like the others"
+            found = f"a hidden row of a file{and_more(len(used) - 1)}, read like the others"
             expected = "no hidden rows; delete those that are not to count"
             self.reader.report(used[0], found, expected, "warning")
         return sorted(read, key=lambda item: item[0])
@@ -265,8 +265,8 @@ def _remark_on_titles(numbers: Sequence[int], reader: RowReader) -> None:
     rows = reader.sheet.rows
     titles = [number for number in numbers if len({*rows[number]} - {""}) == 1]
     if titles:
-        more = f" and {len(titles) - 1} more" if len(titles) > 1 else ""
-        found = f"{_shown(rows[titles[0]])!r}{more} above the table; not used"
+        shown = _shown(rows[titles[0]])
+        found = f"{shown!r}{and_more(len(titles) - 1)} above the table; not used"
         reader.report(reader.sheet.row_place(titles[0]), found, "", "note")
 
 

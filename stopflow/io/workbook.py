@@ -90,7 +90,7 @@ def read_workbooks(folder: Path, files: Iterable[str] = ()) -> WorkbookReading:
         problems += table.problems
     problems += _missing(columns, paths, tables)
     rows = tuple(_with_book(row, table.sheet) for table in tables for row in table.rows)
-    in_tables = dict.fromkeys((quantity for row in rows for quantity in row.entries), True)
+    in_tables = {quantity for row in rows for quantity in row.entries}
     shared, remarks = join_conditions(stated, in_tables)
     problems += remarks
     return WorkbookReading(rows=rows, columns=columns, shared=shared, problems=tuple(problems))
@@ -201,10 +201,8 @@ def _has_files(table: SheetTable, names: FileNames) -> bool:
 
 def _left(sheets: Iterable[Sheet], what: str) -> list[Problem]:
     """Say of sheets that what stands there is not used."""
-    return [
-        _problem(sheet.book, sheet.whole_place(), f"{what}; not used", level="note")
-        for sheet in sheets
-    ]
+    found = f"{what}; not used"
+    return [sheet.problem(sheet.whole_place(), found, level="note") for sheet in sheets]
 
 
 def _lists_no_file(tables: Iterable[SheetTable], names: FileNames) -> bool:
@@ -243,7 +241,7 @@ def _missing(
     for book in BOOKS:
         if book.quantity in columns:
             continue
-        meaning = QUANTITIES[book.quantity].meaning.removeprefix("the ")
+        meaning = QUANTITIES[book.quantity].noun
         own = next((path.name for path in paths if _usual(path) == book), None)
         if own is None:
             expected = f"{book.name} with the columns Filename and {book.column}"

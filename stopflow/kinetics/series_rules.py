@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from stopflow.errors import and_more
 from stopflow.kinetics.quality import RULES, Finding, Verdict
 from stopflow.kinetics.repeatability import (
     FEWEST_SHOTS,
@@ -127,8 +128,8 @@ def _own_findings(
     if odd:
         rules = ", ".join(dict.fromkeys(item.rule for shot in odd for item in shot.findings))
         named = ", ".join(shot.shot.file for shot in odd[:NAMED])
-        more = f" and {len(odd) - NAMED} more" if len(odd) > NAMED else ""
-        text = f"{len(odd)} of {len(members)} shots with {rules} ({named}{more})"
+        named += and_more(len(odd) - NAMED)
+        text = f"{len(odd)} of {len(members)} shots with {rules} ({named})"
         findings.append(RULES["shots"].finding(text))
     return findings
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stopflow.errors import StopflowError
+from stopflow.errors import StopflowError, and_more
 from stopflow.features import FeatureSpec
 from stopflow.trace import FloatArray, frozen_array
 
@@ -140,5 +140,5 @@ def _require_numbers(data: LabData) -> None:
 def _refuse(data: LabData, wrong: ArrayLike, what: str) -> None:
     found = np.flatnonzero(wrong)
     if found.size:
-        more = f" and {found.size - 1} more" if found.size > 1 else ""
-        raise StopflowError(f"{data.describe(int(found[0]))}{more}: {what}; leave it out")
+        first = data.describe(int(found[0]))
+        raise StopflowError(f"{first}{and_more(found.size - 1)}: {what}; leave it out")

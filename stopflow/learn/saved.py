@@ -27,7 +27,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from stopflow.errors import ModelError, StopflowError
+from stopflow.errors import NO_ROOM, ModelError, StopflowError
 from stopflow.features import FeatureSpec, Standardiser
 from stopflow.io.atomic import Owned, recover_folder, replacing_folder, require_replaceable
 from stopflow.learn.interval import IntervalScale
@@ -98,9 +98,7 @@ def save_tensors(
     try:
         save_file(dict(tensors), path, None if described is None else dict(described))
     except SafetensorError as error:
-        raise ModelError(
-            f"{place} cannot be written ({error}); make room on the disk, or choose another place"
-        ) from error
+        raise ModelError(f"{place} cannot be written ({error}); {NO_ROOM}") from error
 
 
 def require_model_place(folder: Path, *, extra: Iterable[str] = ()) -> None:

@@ -43,7 +43,7 @@ def _keep_output(
     return keep
 
 
-_THRESHOLD_BACKWARD = torch.ops.aten.threshold_backward.grad_input  # found once, not a step
+_THRESHOLD_BACKWARD = torch.ops.aten.threshold_backward.grad_input  # a step spares the lookup
 
 
 def _relu_backward(grad: Tensor, after: Tensor) -> Tensor:

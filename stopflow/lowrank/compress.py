@@ -17,11 +17,11 @@ import torch
 from torch import Tensor, nn
 
 from stopflow.errors import SettingsError
+from stopflow.lowrank.arguments import describe
 from stopflow.lowrank.dense import DenseLayer
 from stopflow.lowrank.factors import LowRankLayer
 from stopflow.lowrank.lora import require_merged
 from stopflow.lowrank.network import LayerSpec, Network
-from stopflow.lowrank.rows import describe
 from stopflow.lowrank.settings import require_real
 from stopflow.lowrank.truncate import rank_for_tail
 

@@ -22,7 +22,6 @@ from stopflow.lowrank.factors import LowRankLayer
 from stopflow.lowrank.moments import CoreRule, Group
 from stopflow.lowrank.rules import choose_rule
 from stopflow.lowrank.settings import StepSettings
-from stopflow.lowrank.stacks import stacked
 from stopflow.lowrank.tape import Tape
 
 _MOST_WORN = 100.0
@@ -120,11 +119,10 @@ class FixedRank:
 
         With ``formed=True`` a rule that rescales gradients forms its directions all the same.
         """
-        factors = [layer.factors() for layer in group.layers]
         push = Push(
-            bases=[(u, v) for u, _, v in factors],
+            bases=[(u, v) for u, _, v in (layer.factors() for layer in group.layers)],
             tapes=group.tapes,
-            core=stacked([s for _, s, _ in factors]),
+            core=group.cores(),
             step=rate,
             spare=spare,
         )

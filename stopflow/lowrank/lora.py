@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from stopflow.errors import SettingsError
 from stopflow.lowrank.adapter import AdaptedLayer
+from stopflow.lowrank.arguments import require_generator
 from stopflow.lowrank.dense import DenseLayer
 from stopflow.lowrank.factors import LowRankLayer
 from stopflow.lowrank.layers import ADAPTED
 from stopflow.lowrank.network import LayerSpec, Network, require_network
-from stopflow.lowrank.rows import require_generator
 from stopflow.lowrank.settings import require_count
 
 

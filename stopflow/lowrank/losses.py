@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from stopflow.errors import SettingsError
-from stopflow.lowrank.rows import describe
+from stopflow.lowrank.arguments import describe
 from stopflow.lowrank.settings import require_real
 
 Loss = Callable[[Tensor, Tensor], Tensor]

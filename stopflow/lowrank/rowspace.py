@@ -17,13 +17,13 @@ from torch import Tensor
 
 from stopflow.errors import SettingsError
 from stopflow.lowrank.adapter import AdaptedLayer
+from stopflow.lowrank.arguments import describe
 from stopflow.lowrank.bases import reorthonormalise
 from stopflow.lowrank.dense import DenseLayer
 from stopflow.lowrank.factors import InputBasis, LowRankLayer
 from stopflow.lowrank.layers import FAMILIES
 from stopflow.lowrank.network import LayerSpec, Network, require_layers, require_network
 from stopflow.lowrank.oialr import OialrLayer
-from stopflow.lowrank.rows import describe
 from stopflow.lowrank.settings import StepSettings, require_count, require_settings
 
 _SMALLEST = 1e-12

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from stopflow.errors import and_more
 from stopflow.report.conditions import label_conditions
 from stopflow.report.summary import reason_family, split_reasons
 
@@ -71,8 +72,7 @@ def _group(rows: pd.DataFrame, names: Sequence[str]) -> list[Repeats]:
 def name_files(files: Sequence[str]) -> str:
     """List file names, the first dozen of many."""
     named = ", ".join(files[:_NAMED])
-    more = len(files) - _NAMED
-    return f"{named} and {more} more" if more > 0 else named
+    return named + and_more(len(files) - _NAMED)
 
 
 def list_doubtful(conditions: pd.DataFrame) -> pd.DataFrame:
