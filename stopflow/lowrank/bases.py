@@ -1,13 +1,13 @@
 """Turning orthonormal bases without a QR of the long side: everything through r x r Grams.
 
-A step moves K = U T to K1 = U T - A with a direction A, and L = V T^T likewise. Its new basis
-U1 = K1 R^-1 needs only R^T R = K1^T K1, which is a formula in small matrices:
+A step moves K = U T to K1 = U T - b A with a direction A, and L = V T^T likewise. Its new basis
+U1 = K1 R^-1 needs only R^T R = K1^T K1 = H, which is a formula in small matrices:
 
-    H = Y + Y^T + A^T A,    Y = T^T (U^T U T / 2 - C),    C = U^T A,
+    H = Q^T Q + b^2 (A^T A - C^T C) + T^T (U^T U - I) T,    Q = T - b C,    C = U^T A,
 
-where U^T U is I but for rounding. For the gradient direction A = b delta^T P, both C = b D^T P and
-A^T A = b^2 P^T (delta delta^T) P come from batch-sized products. R is found in float64; all of it
-is batched over layers of equal rank.
+where U^T U is I but for rounding. For the gradient direction A = delta^T P, both C = D^T P and
+A^T A = P^T (delta delta^T) P come from batch-sized products. Q and R are found in float64; all of
+it is batched over layers of equal rank.
 """
 
 import math
@@ -34,7 +34,7 @@ class Turn:
     Attributes
     ----------
     coefficient, inverse
-        U1 = U coefficient - A inverse, the step included.
+        U1 = U coefficient - step A inverse.
     overlap
         U^T U1.
     wear
@@ -46,6 +46,7 @@ class Turn:
     coefficient: Tensor
     overlap: Tensor
     inverse: Tensor
+    step: float
     wear: float
 
     @property
@@ -59,10 +60,11 @@ def turn(
     gamma: Tensor,
     energy: Tensor,
     *,
+    step: float,
     summed: Tensor | None = None,
     grams: Tensor | None = None,
 ) -> Turn:
-    """Orthonormalise K1 = U T - A for a batch of bases, its Gram matrix in float64.
+    """Orthonormalise K1 = U T - b A for a batch of bases, its Gram matrix in float64.
 
     Parameters
     ----------
@@ -70,28 +72,33 @@ def turn(
         T, (g, r, r).
     gamma, energy
         C = U^T A and A^T A, each (g, r, r), of T's dtype.
+    step
+        b, the same for all.
     summed
         Squared sizes of the terms whose sum a column of A is, (g, r); None where it is no sum.
     grams
         U^T U, (g, r, r), for a turn that takes away the rounding of those before it.
     """
     exact = core.double()
-    along_u = exact if grams is None else torch.bmm(grams.double(), exact)
-    negative = torch.bmm(exact.mT, torch.add(gamma.double(), along_u, alpha=-0.5))  # -Y
-    gram = (energy - negative).sub_(negative.mT)
+    ahead = torch.sub(exact, gamma, alpha=step)  # Q = U^T K1
+    beside = torch.baddbmm(energy, gamma.mT, gamma, beta=step**2, alpha=-(step**2))
+    gram = beside.double().baddbmm_(ahead.mT, ahead)
+    if grams is not None:
+        gram.baddbmm_(exact.mT, torch.baddbmm(exact, grams.double(), exact, beta=-1))
     lower, info = torch.linalg.cholesky_ex(gram)
     found = torch.linalg.solve_triangular(
         lower, _identities(gram.shape, gram.dtype, gram.device), upper=False
     ).mT  # as LAPACK lays out its transpose, it is R^-1 row by row
     inverse = found.to(core.dtype)
-    parts = exact.square().sum(dim=1).add_(_diagonal(energy) if summed is None else summed)
+    summed = _diagonal(energy) if summed is None else summed
+    parts = exact.square().sum(dim=1).add_(summed, alpha=step**2)
     worn = torch.linalg.vecdot(parts, found.square().sum(dim=2)).tolist()
     lost = any(info.tolist()) or not math.isfinite(sum(worn))
     wear = math.inf if lost else max(worn) / core.shape[1]
     coefficient = torch.bmm(core, inverse)
     kept = coefficient if grams is None else torch.bmm(grams, coefficient)
-    overlap = torch.baddbmm(kept, gamma, inverse, alpha=-1)
-    return Turn(coefficient=coefficient, overlap=overlap, inverse=inverse, wear=wear)
+    overlap = torch.baddbmm(kept, gamma, inverse, alpha=-step)
+    return Turn(coefficient=coefficient, overlap=overlap, inverse=inverse, step=step, wear=wear)
 
 
 def _diagonal(matrices: Tensor) -> Tensor:
@@ -203,7 +210,7 @@ def _move_along_gradients(push: Push) -> tuple[Moved, float]:
         ]
         return _move_by_qr(push, along), 1.0
     taken = torch.bmm(other, turned.inverse)
-    seen = torch.bmm(own, turned.coefficient).baddbmm_(through, turned.inverse, alpha=-1)
+    seen = torch.bmm(own, turned.coefficient).baddbmm_(through, turned.inverse, alpha=-turned.step)
     batches = [tape.delta for tape in tapes] + [tape.x for tape in tapes]
     u, v = _new_bases(push, turned, batches, taken)
     deltau, xv = seen[:count], seen[count:]
@@ -245,13 +252,17 @@ def _turn_both(
 ) -> tuple[Turn, Tensor, Tensor, Tensor]:
     """Return the turns of all U, then all V, and the layers' M, N and M^T T N.
 
-    U1 is that of K1 / b: the step divides T, so that directions need not be multiplied.
+    Where every layer has a step of its own, U1 is that of K1 / b: T is divided, so that directions
+    need not be multiplied.
     """
-    own = push.core / push.step
+    own, step = push.core, push.step
+    if isinstance(step, Tensor):
+        own, step = own / step, 1.0
     grams = None
     if push.worn:
         grams = torch.stack([torch.mm(basis.T, basis) for basis in _by_side(push.bases)])
-    turned = turn(torch.cat([own, own.mT]), gamma, energy, summed=summed, grams=grams)
+    cores = torch.cat([own, own.mT])
+    turned = turn(cores, gamma, energy, step=step, summed=summed, grams=grams)
     left, right = turned.overlap[: len(own)], turned.overlap[len(own) :]
     return turned, left, right, torch.bmm(torch.bmm(left.mT, push.core), right)
 
@@ -259,7 +270,7 @@ def _turn_both(
 def _new_bases(
     push: Push, turned: Turn, batches: Sequence[Tensor], taken: Tensor
 ) -> tuple[list[Tensor], list[Tensor]]:
-    """Return U1 = U coefficient - X^T taken of all layers, and the V1."""
+    """Return U1 = U coefficient - step X^T taken of all layers, and the V1."""
     parts = zip(
         _by_side(push.bases),
         turned.coefficient.unbind(),
@@ -269,7 +280,7 @@ def _new_bases(
         strict=True,
     )
     new = [
-        torch.mm(basis, coefficient, out=buffer).addmm_(batch.T, away, alpha=-1)
+        torch.mm(basis, coefficient, out=buffer).addmm_(batch.T, away, alpha=-turned.step)
         for basis, coefficient, buffer, batch, away in parts
     ]
     return new[: len(push.bases)], new[len(push.bases) :]
