@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from stopflow.lowrank.bases import Moved, Push
-from stopflow.lowrank.dlrt import FixedRank
+from stopflow.lowrank.dlrt import FixedRank, rounding_of_a_turn
 from stopflow.lowrank.factors import LowRankLayer
 from stopflow.lowrank.moments import CoreRule, Group
 from stopflow.lowrank.settings import StepSettings
@@ -44,9 +44,9 @@ class Adaptive(FixedRank):
         self.count += 1
         for i, tape in enumerate(tapes):
             group = self.group([i], [tape])
-            push = self.push(group, [], learning_rate, formed=True)
+            push = self.push(group, learning_rate, formed=True)
             self._augmented_step(group, push, learning_rate)
-        if self.wear() > 1.0:
+        if self.worn > 1.0:
             self.refresh()
 
     def finish(self, tapes: Sequence[Tape], *, learning_rate: float) -> None:
@@ -74,7 +74,7 @@ class Adaptive(FixedRank):
         r = layer.rank
         u, wear_u = on_u.turned(layer.U.data, p)
         v, wear_v = on_v.turned(layer.V.data, q)
-        self.worn += max(wear_u, wear_v)
+        self.worn += rounding_of_a_turn(layer.rank) * max(wear_u, wear_v)
         if isinstance(rule, CoreRule):
             if "m" in moments:
                 ambient = rule.blend(_padded(moments["m"].double(), gradient), gradient)

@@ -138,7 +138,7 @@ class Push:
     tapes: Sequence[Tape]
     core: Tensor
     step: float | Tensor
-    spare: Sequence[Bases]
+    spare: Sequence[Bases] = ()
     along: Sequence[Bases] | None = None
     columns: Callable[[Tensor], Tensor] | None = None
     worn: bool = False

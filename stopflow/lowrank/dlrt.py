@@ -12,7 +12,6 @@ K and L of both sweeps belong to one network and equals the dense step at full r
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -22,11 +21,11 @@ from stopflow.lowrank.factors import LowRankLayer
 from stopflow.lowrank.moments import CoreRule, Group
 from stopflow.lowrank.rules import choose_rule
 from stopflow.lowrank.settings import StepSettings
+from stopflow.lowrank.stacks import stacked
 from stopflow.lowrank.tape import Tape
 
 _MOST_WORN = 100.0
-"""Units of rounding: a turn adds one, about 6e-8 in float32, to each of r columns, sqrt(r) in all.
-"""
+"""Turns after which ||U^T U - I|| of one column is near 1e-5: each adds about 6e-8 in float32."""
 
 
 class FixedRank:
@@ -51,17 +50,21 @@ class FixedRank:
             self._before = [layer.factors() for layer in self.layers]
             self._known = self.state_dict()
         self.count += 1
-        worn = self.wear() > 1.0  # then this turn takes away what came before it
+        worn = self.worn > 1.0  # then this turn takes away what came before it
         self._turned, costs = [], []
-        for members in equal_ranks(self.layers):
+        groups = equal_ranks(self.layers)
+        for members in groups.values():
             group = self.group(members, [tapes[i] for i in members])
-            push = self.push(group, [self._spare_for(i) for i in members], learning_rate)
+            push = self.push(group, learning_rate)
+            pairs = zip(members, push.bases, strict=True)
+            push.spare = [self._spare_for(i, *bases) for i, bases in pairs]
             push.worn = worn
             moved, cost = move(push)
             costs.append(cost)
             self._turned.append((members, group, push, moved))
         before = 0.0 if worn else self.worn
-        self.worn = (before + 1.0) * max(costs) ** 2  # turns magnify what is there already
+        added = rounding_of_a_turn(max(groups))
+        self.worn = (before + added) * max(costs) ** 2  # turns magnify what is there already
         if self.passes == 2:
             for members, _, _, to in self._turned:
                 self._set(members, to, to.core)
@@ -83,16 +86,12 @@ class FixedRank:
             for i, bases in zip(members, push.bases, strict=True):
                 self.spare[i] = bases
         self._turned, self._before, self._known = [], [], {}  # or the batch would stay in memory
-        if self.wear() > 1.25:  # not by one ordinary turn
+        if self.worn > 1.25:  # not by one ordinary turn
             self.refresh()
 
     def _set(self, members: Sequence[int], to: Moved, cores: Tensor) -> None:
         for i, u, core, v in zip(members, to.u, cores.unbind(), to.v, strict=True):
             self.layers[i].set_factors(u, core, v)
-
-    def wear(self) -> float:
-        """Return how much rounding the bases may have by now; 1 is ||U^T U - I|| near 1e-5."""
-        return self.worn * math.sqrt(max(layer.rank for layer in self.layers)) / _MOST_WORN
 
     def refresh(self) -> None:
         """Re-orthonormalise all bases."""
@@ -112,31 +111,29 @@ class FixedRank:
         layers, moments = [self.layers[i] for i in members], [self.moments[i] for i in members]
         return Group(layers=layers, tapes=tapes, moments=moments, count=self.count)
 
-    def push(
-        self, group: Group, spare: Sequence[Bases], rate: float, *, formed: bool = False
-    ) -> Push:
+    def push(self, group: Group, rate: float, *, formed: bool = False) -> Push:
         """Return where layers of equal rank are to be moved by this batch.
 
         With ``formed=True`` a rule that rescales gradients forms its directions all the same.
         """
+        factors = [layer.factors() for layer in group.layers]
         push = Push(
-            bases=[(u, v) for u, _, v in (layer.factors() for layer in group.layers)],
+            bases=[(u, v) for u, _, v in factors],
             tapes=group.tapes,
-            core=group.cores(),
+            core=stacked([s for _, s, _ in factors]),
             step=rate,
-            spare=spare,
         )
         if self.settings.weight_decay:
             push.core = push.core * (1 - rate * self.settings.weight_decay)
         self.rule.aim(push, group, formed=formed)
         return push
 
-    def _spare_for(self, i: int) -> Bases:
+    def _spare_for(self, i: int, u: Tensor, v: Tensor) -> Bases:
         """Return buffers of the shapes that the bases of layer `i` have now."""
-        u, _, v = self.layers[i].factors()
-        if i not in self.spare or self.spare[i][0].shape != u.shape:
-            self.spare[i] = torch.empty_like(u), torch.empty_like(v)
-        return self.spare[i]
+        spare = self.spare.get(i)
+        if spare is None or spare[0].shape != u.shape:
+            spare = self.spare[i] = torch.empty_like(u), torch.empty_like(v)
+        return spare
 
     def stored(self) -> int:
         """Return the number of values kept besides the parameters: moments and buffers."""
@@ -162,8 +159,14 @@ class FixedRank:
                 moments[name] = state[f"{i}.{name}"].to(value.device, value.dtype, copy=True)
 
 
-def equal_ranks(layers: Sequence[LowRankLayer]) -> list[list[int]]:
-    """Group the positions of layers of equal rank."""
-    ranks = [layer.rank for layer in layers]
-    order = sorted(range(len(ranks)), key=ranks.__getitem__)
-    return [list(group) for _, group in groupby(order, ranks.__getitem__)]
+def equal_ranks(layers: Sequence[LowRankLayer]) -> dict[int, list[int]]:
+    """Return the positions of the layers of each rank."""
+    groups: dict[int, list[int]] = {}
+    for i, layer in enumerate(layers):
+        groups.setdefault(layer.rank, []).append(i)
+    return groups
+
+
+def rounding_of_a_turn(rank: int) -> float:
+    """Return what a turn adds to bases of `rank` columns; 1 is ||U^T U - I|| near 1e-5."""
+    return math.sqrt(rank) / _MOST_WORN

@@ -112,12 +112,11 @@ class LowRankLayer(nn.Module):
 
     def set_factors(self, u: Tensor, s: Tensor, v: Tensor) -> None:
         """Replace the factors; the rank may change."""
-        if s.shape != self.S.shape:
+        own = self._own()
+        if s.shape != own["S"].shape:
             for parameter, value in ((self.U, u), (self.S, s), (self.V, v)):
                 replace_values(parameter, value)
-        own = self._own()
-        for name, value in (("U", u), ("S", s), ("V", v)):
-            own[name].data = value.contiguous()
+        own["U"].data, own["S"].data, own["V"].data = u.contiguous(), s.contiguous(), v.contiguous()
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object) -> None:
         """Take the rank of the stored factors before the values are copied in."""
