@@ -20,12 +20,13 @@ import torch
 from torch import Tensor
 
 from stopflow.lowrank.bases import Moved, Push
-from stopflow.lowrank.dlrt import FixedRank, rounding_of_a_turn
+from stopflow.lowrank.dlrt import FixedRank
 from stopflow.lowrank.factors import LowRankLayer
 from stopflow.lowrank.moments import CoreRule, Group
 from stopflow.lowrank.settings import StepSettings
 from stopflow.lowrank.tape import Tape
 from stopflow.lowrank.truncate import truncated_core
+from stopflow.lowrank.wear import rounding_of_a_turn
 
 
 class Adaptive(FixedRank):
@@ -42,6 +43,7 @@ class Adaptive(FixedRank):
             super().turn_bases(tapes, learning_rate=learning_rate)
             return
         self.count += 1
+        self.looks.clear()
         for i, tape in enumerate(tapes):
             group = self.group([i], [tape])
             push = self.push(group, learning_rate, formed=True)

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from stopflow.lowrank.factors import LowRankLayer, positive_qr
 from stopflow.lowrank.tape import Tape
+from stopflow.lowrank.wear import Look
 
 _NOTHING = torch.empty(0)
 
@@ -41,6 +42,8 @@ class Turn:
         Rounding of the new bases, in units of that of orthogonal columns among which nothing
         cancels: sum over i, j of p_i^2 (R^-1)_ij^2 / r with p_i the size of what the i-th column
         of K1 was summed from; infinite when a K1 has lost rank (nothing else is to be used then).
+    look
+        What the next turn may believe of that.
     """
 
     coefficient: Tensor
@@ -48,6 +51,7 @@ class Turn:
     inverse: Tensor
     step: float
     wear: float
+    look: Look | None
 
     @property
     def sound(self) -> bool:
@@ -61,8 +65,10 @@ def turn(
     energy: Tensor,
     *,
     step: float,
-    summed: Tensor | None = None,
+    summed: Callable[[], Tensor] | None = None,
     grams: Tensor | None = None,
+    last: Look | None = None,
+    strengths: Sequence[float] = (),
 ) -> Turn:
     """Orthonormalise K1 = U T - b A for a batch of bases, its Gram matrix in float64.
 
@@ -75,9 +81,14 @@ def turn(
     step
         b, the same for all.
     summed
-        Squared sizes of the terms whose sum a column of A is, (g, r); None where it is no sum.
+        Returns squared sizes of the terms whose sum a column of A is, (g, r); None where it is no
+        sum.
     grams
         U^T U, (g, r, r), for a turn that takes away the rounding of those before it.
+    last
+        What the turn before this one leaves to believe of its wear.
+    strengths
+        Norms that b A grows with.
     """
     exact = core.double()
     ahead = torch.sub(exact, gamma, alpha=step)  # Q = U^T K1
@@ -90,15 +101,26 @@ def turn(
         lower, _identities(gram.shape, gram.dtype, gram.device), upper=False
     ).mT  # as LAPACK lays out its transpose, it is R^-1 row by row
     inverse = found.to(core.dtype)
-    summed = _diagonal(energy) if summed is None else summed
-    parts = exact.square().sum(dim=1).add_(summed, alpha=step**2)
-    worn = torch.linalg.vecdot(parts, found.square().sum(dim=2)).tolist()
-    lost = any(info.tolist()) or not math.isfinite(sum(worn))
-    wear = math.inf if lost else max(worn) / core.shape[1]
+    signs = [*torch.linalg.vector_norm(found, dim=(1, 2)).tolist(), *strengths]
+    look = last.after(signs) if last else None
+    if look is None:
+        parts = exact.square().sum(dim=1)
+        parts.add_(_diagonal(energy) if summed is None else summed(), alpha=step**2)
+        worn = torch.linalg.vecdot(parts, found.square().sum(dim=2)).tolist()
+        wear = max(worn) / core.shape[1] if math.isfinite(sum(worn)) else math.inf
+        look = Look(wear, core.shape[1], signs)
+    wear = math.inf if any(info.tolist()) else look.wear
     coefficient = torch.bmm(core, inverse)
     kept = coefficient if grams is None else torch.bmm(grams, coefficient)
     overlap = torch.baddbmm(kept, gamma, inverse, alpha=-step)
-    return Turn(coefficient=coefficient, overlap=overlap, inverse=inverse, step=step, wear=wear)
+    return Turn(
+        coefficient=coefficient,
+        overlap=overlap,
+        inverse=inverse,
+        step=step,
+        wear=wear,
+        look=look,
+    )
 
 
 def _diagonal(matrices: Tensor) -> Tensor:
@@ -132,6 +154,8 @@ class Push:
         Buffers of the shapes of U and V that become U1 and V1.
     worn
         Whether rounding in U and V is to be looked for and taken away.
+    last, strengths
+        As in `turn`; for gradients only.
     """
 
     bases: Sequence[Bases]
@@ -142,6 +166,8 @@ class Push:
     along: Sequence[Bases] | None = None
     columns: Callable[[Tensor], Tensor] | None = None
     worn: bool = False
+    last: Look | None = None
+    strengths: Sequence[float] = ()
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -158,6 +184,11 @@ class Moved:
         M^T T N, (g, r, r).
     xv, deltau
         x V1 and delta U1, (g, batch, r); empty until `seen_by` where no turn gave them.
+    wear
+        How much rounding it costs: 1 for bases that hardly change; it grows with the condition of
+        K1 and with what cancels in it.
+    look
+        What the next turn may believe of that.
     """
 
     u: Sequence[Tensor]
@@ -167,6 +198,8 @@ class Moved:
     core: Tensor
     xv: Tensor = _NOTHING
     deltau: Tensor = _NOTHING
+    wear: float = 1.0
+    look: Look | None = None
 
     def seen_by(self, tapes: Sequence[Tape]) -> "Moved":
         """Return it with the batch's products, computed if they are not there."""
@@ -177,19 +210,18 @@ class Moved:
         return self
 
 
-def move(push: Push) -> tuple[Moved, float]:
-    """Move the bases of layers of equal rank; also return how much rounding it costs.
+def move(push: Push) -> Moved:
+    """Move the bases of layers of equal rank.
 
-    The cost is 1 for bases that hardly change and grows with the condition of K1 and with what
-    cancels in it. Where the Gram form would lose more than a third of the digits (K1
-    nearly rank-deficient) Householder QR takes over, which always succeeds.
+    Where the Gram form would lose more than a third of the digits (K1 nearly rank-deficient)
+    Householder QR takes over, which always succeeds.
     """
     if push.along is None:
         return _move_along_gradients(push)
     return _move_along(push, push.along)
 
 
-def _move_along_gradients(push: Push) -> tuple[Moved, float]:
+def _move_along_gradients(push: Push) -> Moved:
     """Move along A_K = delta^T P and A_L = x^T D, never forming either."""
     tapes, count = push.tapes, len(push.tapes)
     on_u, on_v = [tape.deltau for tape in tapes], [tape.xv for tape in tapes]
@@ -202,20 +234,32 @@ def _move_along_gradients(push: Push) -> tuple[Moved, float]:
         other = other * scale
         through.mul_(scale)
     gamma, energy = torch.bmm(own.mT, other), torch.bmm(other.mT, through)
-    summed = torch.bmm(_diagonal(kernel).unsqueeze(1), other.square()).squeeze(1)
+
+    def summed() -> Tensor:
+        return other.square().mul_(_diagonal(kernel).unsqueeze(2)).sum(dim=1)
+
     turned, left, right, core = _turn_both(push, gamma, energy, summed)
     if not turned.sound:
         along = [
             (tape.delta.T @ other[i], tape.x.T @ other[i + count]) for i, tape in enumerate(tapes)
         ]
-        return _move_by_qr(push, along), 1.0
+        return _move_by_qr(push, along)
     taken = torch.bmm(other, turned.inverse)
     seen = torch.bmm(own, turned.coefficient).baddbmm_(through, turned.inverse, alpha=-turned.step)
     batches = [tape.delta for tape in tapes] + [tape.x for tape in tapes]
     u, v = _new_bases(push, turned, batches, taken)
     deltau, xv = seen[:count], seen[count:]
-    moved = Moved(u=u, v=v, left=left, right=right, core=core, xv=xv, deltau=deltau)
-    return moved, turned.wear
+    return Moved(
+        u=u,
+        v=v,
+        left=left,
+        right=right,
+        core=core,
+        xv=xv,
+        deltau=deltau,
+        wear=turned.wear,
+        look=turned.look,
+    )
 
 
 def _kernels(tapes: Sequence[Tape]) -> Tensor:
@@ -229,17 +273,17 @@ def _kernels(tapes: Sequence[Tape]) -> Tensor:
     return kernels
 
 
-def _move_along(push: Push, along: Sequence[Bases]) -> tuple[Moved, float]:
+def _move_along(push: Push, along: Sequence[Bases]) -> Moved:
     """Move along given A_K and A_L."""
     sides, bases = _by_side(along), _by_side(push.bases)
     gamma = torch.stack([torch.mm(b.T, a) for b, a in zip(bases, sides, strict=True)])
     energy = torch.stack([torch.mm(a.T, a) for a in sides])
     turned, left, right, core = _turn_both(push, gamma, energy)
     if not turned.sound:
-        return _move_by_qr(push, along), 1.0
+        return _move_by_qr(push, along)
     u, v = _new_bases(push, turned, [a.T for a in sides], turned.inverse)
-    moved = Moved(u=u, v=v, left=left, right=right, core=core)
-    return moved.seen_by(push.tapes), turned.wear
+    moved = Moved(u=u, v=v, left=left, right=right, core=core, wear=turned.wear)
+    return moved.seen_by(push.tapes)
 
 
 def _by_side(pairs: Sequence[Bases]) -> list[Tensor]:
@@ -248,7 +292,7 @@ def _by_side(pairs: Sequence[Bases]) -> list[Tensor]:
 
 
 def _turn_both(
-    push: Push, gamma: Tensor, energy: Tensor, summed: Tensor | None = None
+    push: Push, gamma: Tensor, energy: Tensor, summed: Callable[[], Tensor] | None = None
 ) -> tuple[Turn, Tensor, Tensor, Tensor]:
     """Return the turns of all U, then all V, and the layers' M, N and M^T T N.
 
@@ -262,7 +306,16 @@ def _turn_both(
     if push.worn:
         grams = torch.stack([torch.mm(basis.T, basis) for basis in _by_side(push.bases)])
     cores = torch.cat([own, own.mT])
-    turned = turn(cores, gamma, energy, step=step, summed=summed, grams=grams)
+    turned = turn(
+        cores,
+        gamma,
+        energy,
+        step=step,
+        summed=summed,
+        grams=grams,
+        last=push.last,
+        strengths=push.strengths,
+    )
     left, right = turned.overlap[: len(own)], turned.overlap[len(own) :]
     return turned, left, right, torch.bmm(torch.bmm(left.mT, push.core), right)
 

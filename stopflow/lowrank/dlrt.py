@@ -10,8 +10,8 @@ The second is the KLS integrator of Schotthoefer et al. 2022 (arXiv:2205.13571);
 K and L of both sweeps belong to one network and equals the dense step at full rank.
 """
 
-import math
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -23,9 +23,7 @@ from stopflow.lowrank.rules import choose_rule
 from stopflow.lowrank.settings import StepSettings
 from stopflow.lowrank.stacks import stacked
 from stopflow.lowrank.tape import Tape
-
-_MOST_WORN = 100.0
-"""Turns after which ||U^T U - I|| of one column is near 1e-5: each adds about 6e-8 in float32."""
+from stopflow.lowrank.wear import Look, rounding_of_a_turn
 
 
 class FixedRank:
@@ -40,6 +38,7 @@ class FixedRank:
         self.moments = [self.rule.start(layer) for layer in layers]
         self.spare: dict[int, Bases] = {}
         self.count, self.worn = 0, 0.0
+        self.looks: dict[int, Look] = {}
         self._before: list[tuple[Tensor, Tensor, Tensor]] = []
         self._known: dict[str, Tensor] = {}
         self._turned: list[tuple[list[int], Group, Push, Moved]] = []
@@ -51,20 +50,25 @@ class FixedRank:
             self._known = self.state_dict()
         self.count += 1
         worn = self.worn > 1.0  # then this turn takes away what came before it
-        self._turned, costs = [], []
+        self._turned, wears = [], []
         groups = equal_ranks(self.layers)
-        for members in groups.values():
+        for rank, members in groups.items():
             group = self.group(members, [tapes[i] for i in members])
             push = self.push(group, learning_rate)
             pairs = zip(members, push.bases, strict=True)
             push.spare = [self._spare_for(i, *bases) for i, bases in pairs]
             push.worn = worn
-            moved, cost = move(push)
-            costs.append(cost)
+            if push.along is None:
+                push.last = self.looks.pop(rank, None)
+                push.strengths = [learning_rate * tape.strength for tape in group.tapes]
+            moved = move(push)
+            if moved.look is not None:
+                self.looks[rank] = moved.look
+            wears.append(moved.wear)
             self._turned.append((members, group, push, moved))
         before = 0.0 if worn else self.worn
         added = rounding_of_a_turn(max(groups))
-        self.worn = (before + added) * max(costs) ** 2  # turns magnify what is there already
+        self.worn = (before + added) * max(wears) ** 2  # turns magnify what is there already
         if self.passes == 2:
             for members, _, _, to in self._turned:
                 self._set(members, to, to.core)
@@ -148,12 +152,16 @@ class FixedRank:
             for i, moments in enumerate(self.moments)
             for name, value in moments.items()
         }
-        return state | {"counters": torch.tensor([self.count, self.worn], dtype=torch.float64)}
+        looks = [(len(numbers), *numbers) for numbers in (z.numbers() for z in self.looks.values())]
+        counters = [self.count, self.worn, *(number for look in looks for number in look)]
+        return state | {"counters": torch.tensor(counters, dtype=torch.float64)}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Take back what `state_dict` returned."""
-        count, self.worn = state["counters"].tolist()
-        self.count = int(count)
+        counters = iter(state["counters"].tolist())
+        self.count, self.worn = int(next(counters)), next(counters)
+        looks = [Look.of(list(islice(counters, int(length)))) for length in counters]
+        self.looks = {look.rank: look for look in looks}
         for i, moments in enumerate(self.moments):
             for name, value in moments.items():
                 moments[name] = state[f"{i}.{name}"].to(value.device, value.dtype, copy=True)
@@ -165,8 +173,3 @@ def equal_ranks(layers: Sequence[LowRankLayer]) -> dict[int, list[int]]:
     for i, layer in enumerate(layers):
         groups.setdefault(layer.rank, []).append(i)
     return groups
-
-
-def rounding_of_a_turn(rank: int) -> float:
-    """Return what a turn adds to bases of `rank` columns; 1 is ||U^T U - I|| near 1e-5."""
-    return math.sqrt(rank) / _MOST_WORN

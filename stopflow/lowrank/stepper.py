@@ -145,7 +145,10 @@ class Stepper:
             if i > 0:
                 grad = self._layers[i].input_gradient(tapes[i])
         seen += [tape.deltau if tape.deltau.numel() else tape.delta for tape in tapes]
-        if not sum(map(float, torch._foreach_norm(seen))) < self._largest or not self._clip(tapes):
+        first, *norms = map(float, torch._foreach_norm(seen))
+        for tape, norm in zip(tapes, norms, strict=True):
+            tape.strength = first * norm
+        if not first + sum(norms) < self._largest or not self._clip(tapes):
             return number, None
         return number, tapes
 

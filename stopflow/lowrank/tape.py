@@ -1,5 +1,6 @@
 """What one forward and backward leaves behind in each layer."""
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,6 +26,9 @@ class Tape:
         D = delta U, (batch, r); low-rank layers only.
     gram
         x x^T, (batch, batch), where it was given or has been needed.
+    strength
+        ||x V|| or ||y|| of the network's first layer times ||D|| or ||delta|| of this one, which
+        the gradient grows with.
     """
 
     x: Tensor
@@ -32,6 +36,7 @@ class Tape:
     delta: Tensor = _NOTHING
     deltau: Tensor = _NOTHING
     gram: Tensor | None = None
+    strength: float = math.inf
 
     def input_gram(self, out: Tensor | None = None) -> Tensor:
         """Return x x^T, computed at most once; also put it into `out`."""

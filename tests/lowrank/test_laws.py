@@ -212,11 +212,11 @@ def test_the_bases_turn_alike_whether_or_not_directions_are_formed(optimiser):
         kept = [dict(moments) for moments in fixed.moments]
         with torch.no_grad():
             group = fixed.group([0, 1], tapes)
-            formed, _ = move(fixed.push(group, spare_of(network), 0.05, formed=True))
+            formed = moved_by(fixed.push(group, 0.05, formed=True), network)
             of_formed = [dict(moments) for moments in fixed.moments]
             for moments, old in zip(fixed.moments, kept, strict=True):
                 moments.update(old)
-            scaled, _ = move(fixed.push(group, spare_of(network), 0.05))
+            scaled = moved_by(fixed.push(group, 0.05), network)
         for i in (0, 1):
             assert distance([formed.u[i], formed.v[i]], [scaled.u[i], scaled.v[i]]) < 1e-12
             for name, value in fixed.moments[i].items():
@@ -226,8 +226,9 @@ def test_the_bases_turn_alike_whether_or_not_directions_are_formed(optimiser):
         assert float((formed.left - torch.eye(6)).abs().max()) > 1e-3
 
 
-def spare_of(network):
-    return [(torch.empty_like(y.U), torch.empty_like(y.V)) for y in list(network.layers)[:2]]
+def moved_by(push, network):
+    push.spare = [(torch.empty_like(y.U), torch.empty_like(y.V)) for y in network.layers[:2]]
+    return move(push)
 
 
 TURNING = [(kind, name) for kind, family in LAYERS.items() for name in family.turning]
