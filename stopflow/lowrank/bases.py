@@ -1,136 +1,26 @@
-"""Turning orthonormal bases without a QR of the long side: everything through r x r Grams.
+"""Moving orthonormal bases without a QR of the long side: everything through r x r Grams.
 
-A step moves K = U T to K1 = U T - b A with a direction A, and L = V T^T likewise. Its new basis
-U1 = K1 R^-1 needs only R^T R = K1^T K1 = H, which is a formula in small matrices:
-
-    H = Q^T Q + b^2 (A^T A - C^T C) + T^T (U^T U - I) T,    Q = T - b C,    C = U^T A,
-
-where U^T U is I but for rounding. For the gradient direction A = delta^T P, both C = D^T P and
-A^T A = P^T (delta delta^T) P come from batch-sized products. Q and R are found in float64; all of
-it is batched over layers of equal rank.
+A step moves K = U T to K1 = U T - b A with a direction A, and L = V T^T likewise; `turn` needs only
+C = U^T A and A^T A. For the gradient direction A = delta^T P both, C = D^T P and
+A^T A = P^T (delta delta^T) P, come from batch-sized products; all of it is batched over layers of
+equal rank.
 """
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 from stopflow.lowrank.factors import LowRankLayer, positive_qr
 from stopflow.lowrank.tape import Tape
+from stopflow.lowrank.turn import Turn, diagonal, turn
 from stopflow.lowrank.wear import Look
 
 _NOTHING = torch.empty(0)
 
 Bases = tuple[Tensor, Tensor]
 """U and V of a layer, or anything of their shapes."""
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class Turn:
-    """New bases in terms of the old, one entry a basis.
-
-    Attributes
-    ----------
-    coefficient, inverse
-        U1 = U coefficient - step A inverse.
-    overlap
-        U^T U1.
-    wear
-        Rounding of the new bases, in units of that of orthogonal columns among which nothing
-        cancels: sum over i, j of p_i^2 (R^-1)_ij^2 / r with p_i the size of what the i-th column
-        of K1 was summed from; infinite when a K1 has lost rank (nothing else is to be used then).
-    look
-        What the next turn may believe of that.
-    """
-
-    coefficient: Tensor
-    overlap: Tensor
-    inverse: Tensor
-    step: float
-    wear: float
-    look: Look | None
-
-    @property
-    def sound(self) -> bool:
-        """Whether two thirds of the digits are left."""
-        return self.wear < torch.finfo(self.coefficient.dtype).eps ** (-1 / 3)
-
-
-def turn(
-    core: Tensor,
-    gamma: Tensor,
-    energy: Tensor,
-    *,
-    step: float,
-    summed: Callable[[], Tensor] | None = None,
-    grams: Tensor | None = None,
-    last: Look | None = None,
-    strengths: Sequence[float] = (),
-) -> Turn:
-    """Orthonormalise K1 = U T - b A for a batch of bases, its Gram matrix in float64.
-
-    Parameters
-    ----------
-    core
-        T, (g, r, r).
-    gamma, energy
-        C = U^T A and A^T A, each (g, r, r), of T's dtype.
-    step
-        b, the same for all.
-    summed
-        Returns squared sizes of the terms whose sum a column of A is, (g, r); None where it is no
-        sum.
-    grams
-        U^T U, (g, r, r), for a turn that takes away the rounding of those before it.
-    last
-        What the turn before this one leaves to believe of its wear.
-    strengths
-        Norms that b A grows with.
-    """
-    exact = core.double()
-    ahead = torch.sub(exact, gamma, alpha=step)  # Q = U^T K1
-    beside = torch.baddbmm(energy, gamma.mT, gamma, beta=step**2, alpha=-(step**2))
-    gram = beside.double().baddbmm_(ahead.mT, ahead)
-    if grams is not None:
-        gram.baddbmm_(exact.mT, torch.baddbmm(exact, grams.double(), exact, beta=-1))
-    lower, info = torch.linalg.cholesky_ex(gram)
-    found = torch.linalg.solve_triangular(
-        lower, _identities(gram.shape, gram.dtype, gram.device), upper=False
-    ).mT  # as LAPACK lays out its transpose, it is R^-1 row by row
-    inverse = found.to(core.dtype)
-    signs = [*torch.linalg.vector_norm(found, dim=(1, 2)).tolist(), *strengths]
-    look = last.after(signs) if last else None
-    if look is None:
-        parts = exact.square().sum(dim=1)
-        parts.add_(_diagonal(energy) if summed is None else summed(), alpha=step**2)
-        worn = torch.linalg.vecdot(parts, found.square().sum(dim=2)).tolist()
-        wear = max(worn) / core.shape[1] if math.isfinite(sum(worn)) else math.inf
-        look = Look(wear, core.shape[1], signs)
-    wear = math.inf if any(info.tolist()) else look.wear
-    coefficient = torch.bmm(core, inverse)
-    kept = coefficient if grams is None else torch.bmm(grams, coefficient)
-    overlap = torch.baddbmm(kept, gamma, inverse, alpha=-step)
-    return Turn(
-        coefficient=coefficient,
-        overlap=overlap,
-        inverse=inverse,
-        step=step,
-        wear=wear,
-        look=look,
-    )
-
-
-def _diagonal(matrices: Tensor) -> Tensor:
-    return torch.diagonal(matrices, dim1=-2, dim2=-1)
-
-
-@lru_cache(maxsize=8)
-def _identities(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Return unit matrices as LAPACK lays them out."""
-    return torch.eye(shape[-1], dtype=dtype, device=device).expand(shape).contiguous().mT
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -184,11 +74,8 @@ class Moved:
         M^T T N, (g, r, r).
     xv, deltau
         x V1 and delta U1, (g, batch, r); empty until `seen_by` where no turn gave them.
-    wear
-        How much rounding it costs: 1 for bases that hardly change; it grows with the condition of
-        K1 and with what cancels in it.
     look
-        What the next turn may believe of that.
+        The wear of the turn; ``None`` where Householder QR made the bases, to rounding.
     """
 
     u: Sequence[Tensor]
@@ -198,7 +85,6 @@ class Moved:
     core: Tensor
     xv: Tensor = _NOTHING
     deltau: Tensor = _NOTHING
-    wear: float = 1.0
     look: Look | None = None
 
     def seen_by(self, tapes: Sequence[Tape]) -> "Moved":
@@ -236,7 +122,7 @@ def _move_along_gradients(push: Push) -> Moved:
     gamma, energy = torch.bmm(own.mT, other), torch.bmm(other.mT, through)
 
     def summed() -> Tensor:
-        return other.square().mul_(_diagonal(kernel).unsqueeze(2)).sum(dim=1)
+        return other.square().mul_(diagonal(kernel).unsqueeze(2)).sum(dim=1)
 
     turned, left, right, core = _turn_both(push, gamma, energy, summed)
     if not turned.sound:
@@ -257,7 +143,6 @@ def _move_along_gradients(push: Push) -> Moved:
         core=core,
         xv=xv,
         deltau=deltau,
-        wear=turned.wear,
         look=turned.look,
     )
 
@@ -282,7 +167,7 @@ def _move_along(push: Push, along: Sequence[Bases]) -> Moved:
     if not turned.sound:
         return _move_by_qr(push, along)
     u, v = _new_bases(push, turned, [a.T for a in sides], turned.inverse)
-    moved = Moved(u=u, v=v, left=left, right=right, core=core, wear=turned.wear)
+    moved = Moved(u=u, v=v, left=left, right=right, core=core, look=turned.look)
     return moved.seen_by(push.tapes)
 
 
@@ -368,7 +253,7 @@ def orthonormality_defect(basis: Tensor) -> float:
 def _excess(basis: Tensor) -> Tensor:
     """Return U^T U - I."""
     excess = torch.mm(basis.mT, basis)
-    _diagonal(excess).sub_(1.0)
+    diagonal(excess).sub_(1.0)
     return excess
 
 

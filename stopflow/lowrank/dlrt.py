@@ -62,9 +62,9 @@ class FixedRank:
                 push.last = self.looks.pop(rank, None)
                 push.strengths = [learning_rate * tape.strength for tape in group.tapes]
             moved = move(push)
-            if moved.look is not None:
+            wears.append(moved.look.wear if moved.look else 1.0)
+            if moved.look and push.along is None:
                 self.looks[rank] = moved.look
-            wears.append(moved.wear)
             self._turned.append((members, group, push, moved))
         before = 0.0 if worn else self.worn
         added = rounding_of_a_turn(max(groups))

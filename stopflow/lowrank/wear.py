@@ -28,7 +28,8 @@ class Look:
     Attributes
     ----------
     wear
-        As in `Turn`.
+        As in `Turn.look`: 1 for bases that hardly change; it grows with the condition of what is
+        orthonormalised and with what cancels in it.
     rank
         Columns of the bases.
     signs

@@ -92,7 +92,7 @@ def test_a_step_that_cancels_w_after_easy_ones_keeps_the_bases_orthonormal(easy,
     assert defect(network) < 1e-5
     (after,) = weights(network)
     assert distance([after], [left * before]) < 1e-3 * float(before.norm())
-    assert believed[1] == easy
+    assert believed[0] == min(easy - 1, 3)
 
 
 @pytest.mark.parametrize("easy", range(1, 6))
