@@ -64,7 +64,7 @@ class ElementAdam(_Adam):
         along = self._average(group, "k", of_k), self._average(group, "l", of_l)
         push.along = list(zip(*along, strict=True))
         least = torch.finfo(group.layers[0].S.dtype).eps
-        sizes = _sizes(group.cores()).clamp_min(least)
+        sizes = _sizes(group.cores).clamp_min(least)
         push.step = sizes * (push.step * self._factor(group.count))
 
     def core(self, group: Group, along: Sequence[Bases]) -> Tensor:
@@ -160,14 +160,14 @@ class ColumnAdam(_Adam):
         after = group.kept("kk", "ll").lerp(means, 1 - self._settings.second_decay)
         group.keep(["kk", "ll"], after)
         roots = torch.maximum(after, means.mul_(self._known(group.count))).sqrt_()
-        sizes = _sizes_within(group.cores(), group).squeeze(1)
+        sizes = _sizes_within(group.cores, group).squeeze(1)
         return torch.cat([sizes, sizes]) / roots.add_(self._epsilon(group.count))
 
     def core(self, group: Group, along: Sequence[Bases]) -> Tensor:
         """Return Adam's direction for S from C = D^T P."""
         del along
         gradients = torch.stack([torch.mm(tape.deltau.T, tape.xv) for tape in group.tapes])
-        return self._core(group, group.cores(), gradients)
+        return self._core(group, group.cores, gradients)
 
     def follow(self, group: Group, old: Sequence[Bases], moved: Moved) -> None:
         """Turn all moments with the bases."""

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from stopflow.lowrank.tape import Layer, Tape
+from stopflow.lowrank.tape import Gradients, Layer, Tape
 
 
 class AdaptedLayer(nn.Module):
@@ -57,7 +57,10 @@ class AdaptedLayer(nn.Module):
         base.complete(through)
         return torch.addmm(base.input_gradient(through), tape.deltau, self.A, alpha=self.scale)
 
-    def fill_gradients(self, tape: Tape) -> None:
-        """Write dA = scale (delta B)^T x and dB = scale delta^T (x A^T) into `.grad`."""
-        self.A.grad = self.scale * (tape.deltau.T @ tape.x)
-        self.B.grad = self.scale * (tape.delta.T @ tape.xv)
+    def gradients(self, tape: Tape, out: Gradients) -> list[Tensor]:
+        """Return dA = scale (delta B)^T x and dB = scale delta^T (x A^T), in `out` if there."""
+        a, b = out
+        return [
+            torch.mm(tape.deltau.T, tape.x, out=a).mul_(self.scale),
+            torch.mm(tape.delta.T, tape.xv, out=b).mul_(self.scale),
+        ]

@@ -47,7 +47,7 @@ class Adaptive(FixedRank):
         for i, tape in enumerate(tapes):
             group = self.group([i], [tape])
             push = self.push(group, learning_rate, formed=True)
-            self._augmented_step(group, push, learning_rate)
+            self._augmented_step(i, group, push, learning_rate)
         if self.worn > 1.0:
             self.refresh()
 
@@ -56,7 +56,7 @@ class Adaptive(FixedRank):
         if not self._augments:
             super().finish(tapes, learning_rate=learning_rate)
 
-    def _augmented_step(self, group: Group, push: Push, rate: float) -> None:
+    def _augmented_step(self, i: int, group: Group, push: Push, rate: float) -> None:
         (layer,), (tape,), (moments,) = group.layers, group.tapes, group.moments
         rule, dtype = self.rule, layer.U.dtype
         step = float(push.step)
@@ -74,8 +74,10 @@ class Adaptive(FixedRank):
             highest=self.settings.max_rank or layer.full_rank,
         )
         r = layer.rank
-        u, wear_u = on_u.turned(layer.U.data, p)
-        v, wear_v = on_v.turned(layer.V.data, q)
+        (old,) = push.bases
+        spare = self.spare_for(i, old, len(s))
+        u, wear_u = on_u.turned(old[0], p, out=spare[0])
+        v, wear_v = on_v.turned(old[1], q, out=spare[1])
         self.worn += rounding_of_a_turn(layer.rank) * max(wear_u, wear_v)
         if isinstance(rule, CoreRule):
             if "m" in moments:
@@ -86,6 +88,7 @@ class Adaptive(FixedRank):
             moved = Moved(u=[u], v=[v], left=left, right=right, core=s[None])
             rule.follow(group, push.bases, moved)
         layer.set_factors(u, s.to(dtype), v)
+        self.spare[i] = old
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -106,12 +109,12 @@ class _Complement:
     def size(self) -> int:
         return len(self.triangle)
 
-    def turned(self, basis: Tensor, coefficient: Tensor) -> tuple[Tensor, float]:
+    def turned(self, basis: Tensor, coefficient: Tensor, *, out: Tensor) -> tuple[Tensor, float]:
         """Return [U, Q] coefficient and its wear in units of rounding."""
         rank = basis.shape[1]
         old, new = coefficient[:rank], coefficient[rank:]
         taken = self.inverse @ new
-        turned = basis @ (old - self.gamma @ taken).to(basis.dtype)
+        turned = torch.mm(basis, (old - self.gamma @ taken).to(basis.dtype), out=out)
         first, second = self.direction
         if second is None:
             turned.addmm_(first, taken.to(basis.dtype))

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from stopflow.lowrank.tape import Tape
+from stopflow.lowrank.tape import Gradients, Tape
 
 
 class DenseLayer(nn.Module):
@@ -46,12 +46,10 @@ class DenseLayer(nn.Module):
         """Return dx = delta W."""
         return tape.delta @ self.weight
 
-    def fill_gradients(self, tape: Tape) -> None:
-        """Write dLoss/dW = delta^T x and dLoss/db into preallocated `.grad` buffers."""
-        self.weight.grad = _buffer(self.weight)
-        torch.mm(tape.delta.T, tape.x, out=self.weight.grad)
-        self.bias.grad = tape.delta.sum(0)
-
-
-def _buffer(parameter: nn.Parameter) -> Tensor:
-    return torch.empty_like(parameter) if parameter.grad is None else parameter.grad
+    def gradients(self, tape: Tape, out: Gradients) -> list[Tensor]:
+        """Return dLoss/dW = delta^T x and dLoss/db, in `out` where there is something."""
+        weight, bias = out
+        return [
+            torch.mm(tape.delta.T, tape.x, out=weight),
+            torch.sum(tape.delta, 0, out=bias),
+        ]

@@ -21,7 +21,6 @@ from stopflow.lowrank.factors import LowRankLayer
 from stopflow.lowrank.moments import CoreRule, Group
 from stopflow.lowrank.rules import choose_rule
 from stopflow.lowrank.settings import StepSettings
-from stopflow.lowrank.stacks import stacked
 from stopflow.lowrank.tape import Tape
 from stopflow.lowrank.wear import Look, rounding_of_a_turn
 
@@ -37,6 +36,7 @@ class FixedRank:
         self.rule = choose_rule(settings)
         self.moments = [self.rule.start(layer) for layer in layers]
         self.spare: dict[int, Bases] = {}
+        self.stacks: dict[int, Tensor] = {}
         self.count, self.worn = 0, 0.0
         self.looks: dict[int, Look] = {}
         self._before: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -46,7 +46,7 @@ class FixedRank:
     def turn_bases(self, tapes: Sequence[Tape], *, learning_rate: float) -> None:
         """Put every layer at U1 (U1^T U) S (V^T V1) V1^T."""
         if self.passes == 2:
-            self._before = [layer.factors() for layer in self.layers]
+            self._before = [(*layer.bases(), layer.S.clone()) for layer in self.layers]
             self._known = self.state_dict()
         self.count += 1
         worn = self.worn > 1.0  # then this turn takes away what came before it
@@ -56,7 +56,7 @@ class FixedRank:
             group = self.group(members, [tapes[i] for i in members])
             push = self.push(group, learning_rate)
             pairs = zip(members, push.bases, strict=True)
-            push.spare = [self._spare_for(i, *bases) for i, bases in pairs]
+            push.spare = [self.spare_for(i, bases, rank) for i, bases in pairs]
             push.worn = worn
             if push.along is None:
                 push.last = self.looks.pop(rank, None)
@@ -70,8 +70,8 @@ class FixedRank:
         added = rounding_of_a_turn(max(groups))
         self.worn = (before + added) * max(wears) ** 2  # turns magnify what is there already
         if self.passes == 2:
-            for members, _, _, to in self._turned:
-                self._set(members, to, to.core)
+            for _, group, _, to in self._turned:
+                self._set(group, to, to.core)
 
     def finish(self, tapes: Sequence[Tape], *, learning_rate: float) -> None:
         """Move S with the gradient in the new bases, from the first sweep or the second."""
@@ -86,16 +86,17 @@ class FixedRank:
                 self.rule.follow(group, push.bases, to)
                 away = self.rule.core_after(group, to)
                 core = torch.sub(to.core, away, alpha=learning_rate)
-            self._set(members, to, core)
+            self._set(group, to, core)
             for i, bases in zip(members, push.bases, strict=True):
                 self.spare[i] = bases
         self._turned, self._before, self._known = [], [], {}  # or the batch would stay in memory
         if self.worn > 1.25:  # not by one ordinary turn
             self.refresh()
 
-    def _set(self, members: Sequence[int], to: Moved, cores: Tensor) -> None:
-        for i, u, core, v in zip(members, to.u, cores.unbind(), to.v, strict=True):
-            self.layers[i].set_factors(u, core, v)
+    def _set(self, group: Group, to: Moved, cores: Tensor) -> None:
+        for layer, u, v in zip(group.layers, to.u, to.v, strict=True):
+            layer.set_bases(u, v)
+        group.cores.copy_(cores)
 
     def refresh(self) -> None:
         """Re-orthonormalise all bases."""
@@ -105,38 +106,51 @@ class FixedRank:
 
     def revert(self) -> None:
         """Undo `turn_bases`."""
-        for layer, before in zip(self.layers, self._before, strict=True):
-            layer.set_factors(*before)
+        for layer, (u, v, s) in zip(self.layers, self._before, strict=True):
+            layer.set_bases(u, v)
+            layer.S.copy_(s)
         self.load_state_dict(self._known)
         self._turned = []
 
     def group(self, members: Sequence[int], tapes: Sequence[Tape]) -> Group:
         """Return what a rule needs to know of layers of equal rank in this step."""
         layers, moments = [self.layers[i] for i in members], [self.moments[i] for i in members]
-        return Group(layers=layers, tapes=tapes, moments=moments, count=self.count)
+        cores = self._stack_of(layers)
+        return Group(layers=layers, tapes=tapes, moments=moments, cores=cores, count=self.count)
+
+    def _stack_of(self, layers: Sequence[LowRankLayer]) -> Tensor:
+        """Return the memory that S of these layers lie in one after the other, or are put in."""
+        rank = layers[0].rank
+        stack = self.stacks.get(rank)
+        if stack is not None and len(stack) == len(layers):
+            start, size = stack.data_ptr(), rank * rank * stack.element_size()
+            if all(y.S.data_ptr() == start + i * size for i, y in enumerate(layers)):
+                return stack
+        with torch.inference_mode(mode=False):
+            stack = self.stacks[rank] = torch.stack([layer.S.data for layer in layers])
+            for layer, core in zip(layers, stack.unbind(), strict=True):
+                layer.S.data = core
+        return stack
 
     def push(self, group: Group, rate: float, *, formed: bool = False) -> Push:
         """Return where layers of equal rank are to be moved by this batch.
 
         With ``formed=True`` a rule that rescales gradients forms its directions all the same.
         """
-        factors = [layer.factors() for layer in group.layers]
-        push = Push(
-            bases=[(u, v) for u, _, v in factors],
-            tapes=group.tapes,
-            core=stacked([s for _, s, _ in factors]),
-            step=rate,
-        )
+        bases = [layer.bases() for layer in group.layers]
+        push = Push(bases=bases, tapes=group.tapes, core=group.cores, step=rate)
         if self.settings.weight_decay:
             push.core = push.core * (1 - rate * self.settings.weight_decay)
         self.rule.aim(push, group, formed=formed)
         return push
 
-    def _spare_for(self, i: int, u: Tensor, v: Tensor) -> Bases:
-        """Return buffers of the shapes that the bases of layer `i` have now."""
+    def spare_for(self, i: int, bases: Bases, rank: int) -> Bases:
+        """Return buffers for new bases of layer `i`, which outlast the step."""
         spare = self.spare.get(i)
-        if spare is None or spare[0].shape != u.shape:
-            spare = self.spare[i] = torch.empty_like(u), torch.empty_like(v)
+        if spare is None or spare[0].shape[1] != rank:
+            with torch.inference_mode(mode=False):
+                u, v = (basis.new_empty(len(basis), rank) for basis in bases)
+            spare = self.spare[i] = u, v
         return spare
 
     def stored(self) -> int:

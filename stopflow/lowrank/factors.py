@@ -80,10 +80,10 @@ class LowRankLayer(nn.Module):
         """Columns of U and V."""
         return self._own()["S"].shape[0]
 
-    def factors(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the values of U, S and V."""
+    def bases(self) -> tuple[Tensor, Tensor]:
+        """Return the values of U and V."""
         own = self._own()
-        return own["U"].data, own["S"].data, own["V"].data
+        return own["U"].data, own["V"].data
 
     @property
     def full_rank(self) -> int:
@@ -117,6 +117,11 @@ class LowRankLayer(nn.Module):
             for parameter, value in ((self.U, u), (self.S, s), (self.V, v)):
                 replace_values(parameter, value)
         own["U"].data, own["S"].data, own["V"].data = u.contiguous(), s.contiguous(), v.contiguous()
+
+    def set_bases(self, u: Tensor, v: Tensor) -> None:
+        """Replace U and V by others of their shapes."""
+        own = self._own()
+        own["U"].data, own["V"].data = u.contiguous(), v.contiguous()
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object) -> None:
         """Take the rank of the stored factors before the values are copied in."""

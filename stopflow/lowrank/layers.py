@@ -16,8 +16,8 @@ from stopflow.lowrank.dlrt import FixedRank
 from stopflow.lowrank.factors import InputBasis, LowRankLayer
 from stopflow.lowrank.oialr import Oialr, OialrLayer
 from stopflow.lowrank.settings import require_count
-from stopflow.lowrank.tape import Tape
-from stopflow.lowrank.vanilla import fill_vanilla_gradients
+from stopflow.lowrank.tape import Gradients, Tape
+from stopflow.lowrank.vanilla import vanilla_gradients
 
 
 class Integrator(Protocol):
@@ -74,8 +74,9 @@ class LayerFamily:
         Name of the parameter with one value an input.
     turning
         Optimisers under which its step turns with the input space (exact in row space).
-    fill
-        Writes the gradients of `plain` into `.grad`.
+    gradients
+        (layer, tape, what it returned a step before) -> the gradients of `plain`, in the same
+        memory; ``None`` stands for each at first.
     integrate
         Makes the integrator of all layers of the family; ``None`` where all is plain.
     """
@@ -86,7 +87,7 @@ class LayerFamily:
     decayed: tuple[str, ...]
     wide: str
     turning: tuple[str, ...]
-    fill: Callable[..., None]
+    gradients: Callable[..., list[Tensor]]
     integrate: Callable[..., Integrator] | None
 
     @property
@@ -129,9 +130,9 @@ def _build_nothing(start: LayerStart) -> nn.Module:
     raise SettingsError("layer type", ADAPTED, valid=LAYERS)
 
 
-def fill_bias_gradient(layer: LowRankLayer, tape: Tape) -> None:
-    """Write dLoss/db into `.grad`."""
-    layer.bias.grad = tape.delta.sum(0)
+def _bias_gradient(_layer: nn.Module, tape: Tape, out: Gradients) -> list[Tensor]:
+    """Return dLoss/db."""
+    return [torch.sum(tape.delta, 0, out=out[0])]
 
 
 _PLAIN_TURNING = ("sgd", "momentum", "core-momentum", "adam-scalar")
@@ -144,7 +145,7 @@ _orthonormal = partial(
     decayed=(),
     wide="V",
     turning=(*_PLAIN_TURNING, "adam", "muon"),
-    fill=fill_bias_gradient,
+    gradients=_bias_gradient,
 )
 
 ADAPTED = "lora"
@@ -157,7 +158,7 @@ LAYERS: dict[str, LayerFamily] = {
         decayed=("weight",),
         wide="weight",
         turning=_PLAIN_TURNING,
-        fill=DenseLayer.fill_gradients,
+        gradients=DenseLayer.gradients,
         integrate=None,
     ),
     "vanilla": LayerFamily(
@@ -167,7 +168,7 @@ LAYERS: dict[str, LayerFamily] = {
         decayed=("S",),
         wide="V",
         turning=_PLAIN_TURNING,
-        fill=fill_vanilla_gradients,
+        gradients=vanilla_gradients,
         integrate=None,
     ),
     "dlrt": _orthonormal(integrate=partial(FixedRank, passes=1)),
@@ -180,7 +181,7 @@ LAYERS: dict[str, LayerFamily] = {
         decayed=(),
         wide="",
         turning=_PLAIN_TURNING,
-        fill=fill_bias_gradient,
+        gradients=_bias_gradient,
         integrate=Oialr,
     ),
 }
@@ -200,7 +201,7 @@ FAMILIES: dict[str, LayerFamily] = LAYERS | {
         decayed=("B",),
         wide="A",
         turning=_PLAIN_TURNING,
-        fill=AdaptedLayer.fill_gradients,
+        gradients=AdaptedLayer.gradients,
         integrate=None,
     ),
 }

@@ -29,6 +29,8 @@ class Group:
 
     Attributes
     ----------
+    cores
+        S of all layers, (g, r, r), the memory that they lie in.
     count
         Steps taken, this one included.
     """
@@ -36,11 +38,8 @@ class Group:
     layers: Sequence[LowRankLayer]
     tapes: Sequence[Tape]
     moments: Sequence[Moments]
+    cores: Tensor
     count: int
-
-    def cores(self) -> Tensor:
-        """Return S of all layers, (g, r, r)."""
-        return stacked([layer.S.data for layer in self.layers])
 
     def kept(self, *names: str) -> Tensor:
         """Return what is kept by these names, those of all layers for one after the other."""

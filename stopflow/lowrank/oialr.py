@@ -64,12 +64,11 @@ class OialrLayer(nn.Module):
         """Return the matrix that is trained at present."""
         return {"S": self.S} if self.frozen else {"weight": self.weight}
 
-    def fill_gradient(self, tape: Tape) -> None:
-        """Write the gradient of the trained matrix into `.grad`."""
+    def gradient(self, tape: Tape, out: Tensor | None) -> Tensor:
+        """Return the gradient of the trained matrix, in `out` if it is there."""
         if self.frozen:
-            self.S.grad = tape.deltau.T @ tape.xv
-        else:
-            self.weight.grad = tape.delta.T @ tape.x
+            return torch.mm(tape.deltau.T, tape.xv, out=out)
+        return torch.mm(tape.delta.T, tape.x, out=out)
 
     def freeze(self) -> None:
         """Replace W by its singular value decomposition."""
@@ -114,7 +113,7 @@ class Oialr:
     def finish(self, tapes: Sequence[Tape], *, learning_rate: float) -> None:
         """Move W or S; freeze or absorb when it is time."""
         for layer, optimiser, tape in zip(self._layers, self._optimisers, tapes, strict=True):
-            layer.fill_gradient(tape)
+            optimiser.gradients = [layer.gradient(tape, *optimiser.gradients)]
             optimiser.step(learning_rate=learning_rate)
         self._count += 1
         after = self._count - self._settings.delay

@@ -99,11 +99,16 @@ class PlainOptimiser:
     Parameters
     ----------
     parameters
-        Tensors to train, by name; their `.grad` is to be filled before every `step`.
+        Tensors to train, by name.
     sizes
         Number of elements of each before any exact reduction of the inputs.
     decayed
         Names of those that weight decay shrinks.
+
+    Attributes
+    ----------
+    gradients
+        To be filled before every step, whose memory they keep for the next.
     """
 
     def __init__(
@@ -116,6 +121,7 @@ class PlainOptimiser:
     ) -> None:
         self._names, self._parameters = list(parameters), list(parameters.values())
         self._settings, self._sizes = settings, list(sizes)
+        self.gradients: list[Tensor | None] = [None] * len(self._parameters)
         self._decayed = [parameters[name] for name in decayed if settings.weight_decay]
         for parameter in self._parameters:
             parameter.data = parameter.data.contiguous()  # the fused kernels look at no strides
@@ -130,14 +136,14 @@ class PlainOptimiser:
         return parameter.new_zeros(() if scalar else parameter.shape)
 
     def step(self, *, learning_rate: float) -> None:
-        """Move every tensor by its `.grad`; to be called without autograd."""
+        """Move every tensor along its gradient; to be called without autograd."""
         if not self._parameters:
             return
         for parameter in self._decayed:
             parameter.mul_(1 - learning_rate * self._settings.weight_decay)
         group = _Group(
             tensors=list[Tensor](self._parameters),
-            gradients=[cast(Tensor, parameter.grad) for parameter in self._parameters],
+            gradients=cast(list[Tensor], self.gradients),
             sizes=self._sizes,
             rate=learning_rate,
             settings=self._settings,

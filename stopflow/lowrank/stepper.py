@@ -1,4 +1,7 @@
-"""One training step of any mix of layers: forward, backward, and who moves what."""
+"""One training step of any mix of layers: forward, backward, and who moves what.
+
+A step runs in torch's inference mode, which spares every operation a part of its overhead.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -32,7 +35,8 @@ class Stepper:
 
     def __init__(self, network: Network, settings: StepSettings) -> None:
         self.network, self.settings = network, settings
-        self._rate, self._dtype = settings.learning_rate, next(network.parameters()).dtype
+        self._parameters = list(network.parameters())
+        self._rate, self._dtype = settings.learning_rate, self._parameters[0].dtype
         self._largest = 1e-4 * sqrt(torch.finfo(self._dtype).max)
         self._layers = cast(list[Layer], list(network.layers))
         self._activations = network.activations
@@ -74,7 +78,7 @@ class Stepper:
         """Return the present rank of each layer, as `Network.ranks`."""
         return self.network.ranks()
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def step(
         self, inputs: Tensor, targets: Tensor, *, loss: Loss, gram: Tensor | None = None
     ) -> StepResult:
@@ -109,15 +113,26 @@ class Stepper:
                 for _, integrator in two_pass:
                     integrator.revert()
                 return StepResult(loss=value, finite=False)
+        gradients, end = self._plain.gradients, 0
         for layer, family, tape in zip(self._layers, self._families, tapes, strict=True):
-            family.fill(layer, tape)
+            start, end = end, end + len(family.plain)
+            gradients[start:end] = family.gradients(layer, tape, gradients[start:end])
         for members, integrator in self._groups.values():
             own = [tapes[i] for i in members]
             if integrator.passes == 1:
                 integrator.turn_bases(own, learning_rate=self._rate)
             integrator.finish(own, learning_rate=self._rate)
         self._plain.step(learning_rate=self._rate)
+        self._outlast()
         return StepResult(loss=value, finite=True)
+
+    def _outlast(self) -> None:
+        """Take what inference mode has made out of the parameters: autograd would refuse it."""
+        made = [parameter for parameter in self._parameters if parameter.is_inference()]
+        if made:
+            with torch.inference_mode(mode=False):
+                for parameter in made:
+                    parameter.data = parameter.data.clone()
 
     def _sweep(
         self, inputs: Tensor, targets: Tensor, loss: Loss, gram: Tensor | None

@@ -1,6 +1,7 @@
 """What one forward and backward leaves behind in each layer."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,6 +9,9 @@ import torch
 from torch import Tensor
 
 _NOTHING = torch.empty(0)
+
+Gradients = Sequence[Tensor | None]
+"""Gradients of some tensors, ``None`` where there has been no step."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

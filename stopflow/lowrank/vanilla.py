@@ -1,15 +1,21 @@
 """Vanilla low rank: U, S and V trained as if they were unrelated matrices."""
 
+import torch
+from torch import Tensor
+
 from stopflow.lowrank.factors import LowRankLayer
-from stopflow.lowrank.tape import Tape
+from stopflow.lowrank.tape import Gradients, Tape
 
 
-def fill_vanilla_gradients(layer: LowRankLayer, tape: Tape) -> None:
-    """Write the plain partial derivatives of U, S, V and the bias into `.grad`.
+def vanilla_gradients(layer: LowRankLayer, tape: Tape, out: Gradients) -> list[Tensor]:
+    """Return the plain partial derivatives of U, S, V and the bias, in `out` if it is there.
 
     dU = delta^T (P S^T), dS = D^T P, dV = x^T (D S); nothing keeps U and V orthonormal.
     """
-    layer.U.grad = tape.delta.T @ (tape.xv @ layer.S.T)
-    layer.S.grad = tape.deltau.T @ tape.xv
-    layer.V.grad = tape.x.T @ (tape.deltau @ layer.S)
-    layer.bias.grad = tape.delta.sum(0)
+    u, s, v, bias = out
+    return [
+        torch.mm(tape.delta.T, tape.xv @ layer.S.T, out=u),
+        torch.mm(tape.deltau.T, tape.xv, out=s),
+        torch.mm(tape.x.T, tape.deltau @ layer.S, out=v),
+        torch.sum(tape.delta, 0, out=bias),
+    ]
