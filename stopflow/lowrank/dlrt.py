@@ -21,6 +21,7 @@ from stopflow.lowrank.factors import LowRankLayer
 from stopflow.lowrank.moments import CoreRule, Group
 from stopflow.lowrank.rules import choose_rule
 from stopflow.lowrank.settings import StepSettings
+from stopflow.lowrank.stacks import stacked
 from stopflow.lowrank.tape import Tape
 from stopflow.lowrank.wear import Look, rounding_of_a_turn
 
@@ -36,7 +37,6 @@ class FixedRank:
         self.rule = choose_rule(settings)
         self.moments = [self.rule.start(layer) for layer in layers]
         self.spare: dict[int, Bases] = {}
-        self.stacks: dict[int, Tensor] = {}
         self.count, self.worn = 0, 0.0
         self.looks: dict[int, Look] = {}
         self._before: list[tuple[Tensor, Tensor, Tensor]] = []
@@ -115,22 +115,8 @@ class FixedRank:
     def group(self, members: Sequence[int], tapes: Sequence[Tape]) -> Group:
         """Return what a rule needs to know of layers of equal rank in this step."""
         layers, moments = [self.layers[i] for i in members], [self.moments[i] for i in members]
-        cores = self._stack_of(layers)
+        cores = _stack_of(layers)
         return Group(layers=layers, tapes=tapes, moments=moments, cores=cores, count=self.count)
-
-    def _stack_of(self, layers: Sequence[LowRankLayer]) -> Tensor:
-        """Return the memory that S of these layers lie in one after the other, or are put in."""
-        rank = layers[0].rank
-        stack = self.stacks.get(rank)
-        if stack is not None and len(stack) == len(layers):
-            start, size = stack.data_ptr(), rank * rank * stack.element_size()
-            if all(y.S.data_ptr() == start + i * size for i, y in enumerate(layers)):
-                return stack
-        with torch.inference_mode(mode=False):
-            stack = self.stacks[rank] = torch.stack([layer.S.data for layer in layers])
-            for layer, core in zip(layers, stack.unbind(), strict=True):
-                layer.S.data = core
-        return stack
 
     def push(self, group: Group, rate: float, *, formed: bool = False) -> Push:
         """Return where layers of equal rank are to be moved by this batch.
@@ -187,3 +173,15 @@ def equal_ranks(layers: Sequence[LowRankLayer]) -> dict[int, list[int]]:
     for i, layer in enumerate(layers):
         groups.setdefault(layer.rank, []).append(i)
     return groups
+
+
+def _stack_of(layers: Sequence[LowRankLayer]) -> Tensor:
+    """Return the memory that S of these layers lie in one after the other, or are put in."""
+    cores = [layer.S.data for layer in layers]
+    stack = stacked(cores)
+    if stack.data_ptr() != cores[0].data_ptr():
+        with torch.inference_mode(mode=False):
+            stack = torch.stack(cores)
+            for layer, core in zip(layers, stack.unbind(), strict=True):
+                layer.S.data = core
+    return stack

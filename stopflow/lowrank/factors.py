@@ -116,7 +116,8 @@ class LowRankLayer(nn.Module):
         if s.shape != own["S"].shape:
             for parameter, value in ((self.U, u), (self.S, s), (self.V, v)):
                 replace_values(parameter, value)
-        own["U"].data, own["S"].data, own["V"].data = u.contiguous(), s.contiguous(), v.contiguous()
+        own["S"].data = s.contiguous()
+        self.set_bases(u, v)
 
     def set_bases(self, u: Tensor, v: Tensor) -> None:
         """Replace U and V by others of their shapes."""
