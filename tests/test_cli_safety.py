@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 from stopflow.cli.console import say_wrong_use
 from stopflow.errors import StoreError
 from stopflow.learn.saved import load_model
-from stopflow.learn.train import train
+from stopflow.learn.training.train import train
 
 SHAPE = Path(__file__).parent.parent / "models" / "shape"
 TRAIN = ("train", "--rank", "4", "--epochs", "2", "--features", "blocks", "--quiet")

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stopflow.io.bka import write_bka
-from stopflow.io.workbook_writer import write_workbooks
+from stopflow.io.bka.format import write_bka
+from stopflow.io.workbook.writer import write_workbooks
 from stopflow.trace import Conditions, Shot
 
 SALT_ADDED = {"a": 0, "b": 20, "c": 40, "d": 60}

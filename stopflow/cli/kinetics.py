@@ -48,7 +48,7 @@ def fit(
     from stopflow.pipeline.single import draw_trace, fit_file
 
     if plot is not None:
-        from stopflow.report.view import require_picture
+        from stopflow.report.kinetics.view import require_picture
 
         require_picture(plot)
     fitted = fit_file(

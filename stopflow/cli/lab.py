@@ -293,7 +293,7 @@ def _conclude(
     `unpredicted` says why a network gave no rates beside those of the fits.
     """
     from stopflow.pipeline.summary import summarise
-    from stopflow.report.summary import count_things
+    from stopflow.report.kinetics.summary import count_things
 
     summary = summarise(dataset)
     if as_json:

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Literal
 
 from stopflow.errors import FormatError
-from stopflow.io.bka import BkaFile, read_bka_file
-from stopflow.io.columns import QUANTITIES
-from stopflow.io.names import file_key
-from stopflow.io.rows import Entry, SheetRow
+from stopflow.io.bka.format import BkaFile, read_bka_file
 from stopflow.io.text import decode, to_single_byte
-from stopflow.io.workbook import (
+from stopflow.io.workbook.names import file_key
+from stopflow.io.workbook.rows import Entry, SheetRow
+from stopflow.io.workbook.vocabulary import QUANTITIES
+from stopflow.io.workbook.workbook import (
     TRUTH,
     WorkbookReading,
     merge_rows,

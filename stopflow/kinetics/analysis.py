@@ -3,22 +3,22 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stopflow.kinetics.artefact import StartDetection, detect_start
-from stopflow.kinetics.consensus import agree_on_starts
-from stopflow.kinetics.quality import judge_shot
-from stopflow.kinetics.rows import condition_rows, cut_rows, shot_rows
-from stopflow.kinetics.secondary import fit_secondary
-from stopflow.kinetics.secondary_fit import SecondaryFit, secondary_rows_of
-from stopflow.kinetics.sensitivity import choose_law
-from stopflow.kinetics.series import (
+from stopflow.kinetics.secondary.analysis import fit_secondary
+from stopflow.kinetics.secondary.fit import SecondaryFit, secondary_rows_of
+from stopflow.kinetics.settings import AUTO, AnalysisSettings, QualityThresholds
+from stopflow.kinetics.start.detect import StartDetection, detect_start
+from stopflow.kinetics.start.shared_start import agree_on_starts
+from stopflow.kinetics.tables import condition_rows, cut_rows, shot_rows
+from stopflow.kinetics.verdicts.compare_laws import choose_law
+from stopflow.kinetics.verdicts.rules import judge_shot
+from stopflow.kinetics.verdicts.series import (
     ExperimentAnalysis,
     JudgedShot,
     build_conditions,
     group_shots,
 )
-from stopflow.kinetics.series_rules import judge_curves, judge_series
-from stopflow.kinetics.settings import AUTO, AnalysisSettings, QualityThresholds
-from stopflow.kinetics.shot import finish_shot, prepare_shot
+from stopflow.kinetics.verdicts.series_rules import judge_curves, judge_series
+from stopflow.kinetics.verdicts.shot import finish_shot, prepare_shot
 from stopflow.trace import Experiment, Shot
 
 __all__ = [

@@ -16,8 +16,8 @@ from time import perf_counter
 import numpy as np
 from scipy.optimize import OptimizeWarning, curve_fit
 
-from stopflow.kinetics.batch import fit_batch
-from stopflow.kinetics.own_grids import fit_traces
+from stopflow.kinetics.many.batch import fit_batch
+from stopflow.kinetics.many.own_grids import fit_traces
 from stopflow.trace import FloatArray
 
 ROUNDS = 10

@@ -5,17 +5,22 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
-from stopflow.kinetics.errors import noise_correlation
-from stopflow.kinetics.fit_evidence import LARGEST_INFLATION, Evidence, no_amplitude, phase_evidence
-from stopflow.kinetics.fit_general import by_amplitude, solve_general
-from stopflow.kinetics.fit_pins import Pins, free_count, may_centre, pin
-from stopflow.kinetics.fit_polish import polish
-from stopflow.kinetics.fit_rate import has_one_rate, solve_one_rate
-from stopflow.kinetics.fit_result import Fit, FitStatus, Refusal, predict, refused_fit
-from stopflow.kinetics.fit_robust import solve_robust
-from stopflow.kinetics.fit_screen import MIN_POINTS, Window, screen
-from stopflow.kinetics.fit_statistics import build_fit
-from stopflow.kinetics.models import RateLaw, Tie, find_law
+from stopflow.kinetics.laws import RateLaw, Tie, find_law
+from stopflow.kinetics.solver.any_law import by_amplitude, solve_general
+from stopflow.kinetics.solver.fixed_parameters import Pins, free_count, may_centre, pin
+from stopflow.kinetics.solver.one_rate import has_one_rate, solve_one_rate
+from stopflow.kinetics.solver.refine import polish
+from stopflow.kinetics.solver.result import Fit, FitStatus, Refusal, predict, refused_fit
+from stopflow.kinetics.solver.robust import solve_robust
+from stopflow.kinetics.solver.significance import (
+    LARGEST_INFLATION,
+    Evidence,
+    no_amplitude,
+    phase_evidence,
+)
+from stopflow.kinetics.solver.statistics import build_fit
+from stopflow.kinetics.solver.window import MIN_POINTS, Window, screen
+from stopflow.kinetics.uncertainty.interval import noise_correlation
 from stopflow.trace import FloatArray
 
 # theta, coefficients, inverse triangle, sum of squares, evidence

@@ -12,10 +12,10 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from stopflow.errors import SettingsError
-from stopflow.kinetics.artefact import detect_start
-from stopflow.kinetics.errors import cramer_rao, noise_correlation
 from stopflow.kinetics.fit import fit_trace
-from stopflow.kinetics.fit_result import Fit, predict
+from stopflow.kinetics.solver.result import Fit, predict
+from stopflow.kinetics.start.detect import detect_start
+from stopflow.kinetics.uncertainty.interval import cramer_rao, noise_correlation
 from stopflow.trace import FloatArray
 from stopflow.trimming import TrimWindow
 

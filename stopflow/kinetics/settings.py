@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from stopflow.errors import SettingsError
-from stopflow.kinetics.models import LAWS
+from stopflow.kinetics.laws import LAWS
 
 AUTO = "auto"
 

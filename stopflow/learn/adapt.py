@@ -15,21 +15,21 @@ import numpy as np
 import torch
 
 from stopflow.errors import ModelError
-from stopflow.learn.coordinates import Coordinates
+from stopflow.learn.compare.results import predict_lab
 from stopflow.learn.data import LabData
 from stopflow.learn.device import require_device
 from stopflow.learn.evaluate import Metrics, measure
 from stopflow.learn.model import Model
-from stopflow.learn.prepare import prepare
-from stopflow.learn.results import predict_lab
-from stopflow.learn.run import Run, TrainStatus
 from stopflow.learn.settings import TrainSettings
 from stopflow.learn.split import Split, split_by_experiment
-from stopflow.learn.train import Progress
-from stopflow.learn.views import TraceOf
+from stopflow.learn.training.augment import TraceOf
+from stopflow.learn.training.coordinates import Coordinates
+from stopflow.learn.training.prepare import prepare
+from stopflow.learn.training.run import Run, TrainStatus
+from stopflow.learn.training.train import Progress
 from stopflow.lowrank import Network, adapt, count_parameters, merge
-from stopflow.lowrank.dense import DenseLayer
-from stopflow.lowrank.factors import LowRankLayer
+from stopflow.lowrank.layer.dense import DenseLayer
+from stopflow.lowrank.layer.lowrank import LowRankLayer
 from stopflow.trace import FloatArray
 
 ADAPT_DEFAULTS: Final[Mapping[str, Any]] = {

@@ -7,10 +7,10 @@ import numpy as np
 import torch
 
 from stopflow.errors import ModelError, SettingsError
+from stopflow.learn.compare.results import predict_lab
 from stopflow.learn.data import LabData, Numbers
 from stopflow.learn.evaluate import Metrics, measure
 from stopflow.learn.model import Model
-from stopflow.learn.results import predict_lab
 from stopflow.lowrank import CompressedLayer, compress, count_parameters
 
 

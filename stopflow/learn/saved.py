@@ -30,8 +30,8 @@ from torch import Tensor
 from stopflow.errors import NO_ROOM, ModelError, StopflowError
 from stopflow.features import FeatureSpec, Standardiser
 from stopflow.io.atomic import Owned, recover_folder, replacing_folder, require_replaceable
-from stopflow.learn.interval import IntervalScale
 from stopflow.learn.model import Model, TargetScale
+from stopflow.learn.pretraining.interval import IntervalScale
 from stopflow.lowrank import LayerSpec, Network, build_network
 
 FORMAT: Final = "stopflow-model"

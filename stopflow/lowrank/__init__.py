@@ -18,16 +18,16 @@ True
 """
 
 from stopflow.lowrank.activations import ACTIVATIONS
-from stopflow.lowrank.compress import Compressed, CompressedLayer, compress
-from stopflow.lowrank.counts import count_parameters, published_count
-from stopflow.lowrank.factors import InputBasis
+from stopflow.lowrank.bench.counts import count_parameters, published_count
+from stopflow.lowrank.layer.lowrank import InputBasis
 from stopflow.lowrank.layers import LAYERS
-from stopflow.lowrank.lora import adapt, merge, unmerge
 from stopflow.lowrank.losses import MEAN_ABSOLUTE, MEAN_SQUARE, ClosedLoss, Loss, huber
 from stopflow.lowrank.network import LayerSpec, Network, build_network
-from stopflow.lowrank.rowspace import RowSpace, RowSpaceDecision, decide_row_space
 from stopflow.lowrank.settings import OPTIMISERS, StepSettings
 from stopflow.lowrank.stepper import Stepper, StepResult, build_stepper
+from stopflow.lowrank.transfer.compress import Compressed, CompressedLayer, compress
+from stopflow.lowrank.transfer.lora import adapt, merge, unmerge
+from stopflow.lowrank.transfer.rowspace import RowSpace, RowSpaceDecision, decide_row_space
 
 __all__ = [
     "ACTIVATIONS",

@@ -9,15 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from stopflow.errors import SettingsError
-from stopflow.lowrank.adapter import AdaptedLayer
-from stopflow.lowrank.adaptive import Adaptive
-from stopflow.lowrank.dense import DenseLayer
-from stopflow.lowrank.dlrt import FixedRank
-from stopflow.lowrank.factors import InputBasis, LowRankLayer
-from stopflow.lowrank.oialr import Oialr, OialrLayer
+from stopflow.lowrank.forward_cache import Gradients, Tape
+from stopflow.lowrank.integrators.adaptive import Adaptive
+from stopflow.lowrank.integrators.fixed_rank import FixedRank
+from stopflow.lowrank.integrators.oialr import Oialr, OialrLayer
+from stopflow.lowrank.layer.adapter import AdaptedLayer
+from stopflow.lowrank.layer.dense import DenseLayer
+from stopflow.lowrank.layer.lowrank import InputBasis, LowRankLayer
+from stopflow.lowrank.layer.vanilla import vanilla_gradients
 from stopflow.lowrank.settings import require_count
-from stopflow.lowrank.tape import Gradients, Tape
-from stopflow.lowrank.vanilla import vanilla_gradients
 
 
 class Integrator(Protocol):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from stopflow.errors import SettingsError
 from stopflow.lowrank.activations import ACTIVATIONS, Activation, require_activation
 from stopflow.lowrank.arguments import describe, require_generator, require_rows
-from stopflow.lowrank.factors import InputBasis
+from stopflow.lowrank.layer.lowrank import InputBasis
 from stopflow.lowrank.layers import FAMILIES, LAYERS, LayerStart
 from stopflow.lowrank.settings import require_count
 

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 
 from stopflow.errors import SettingsError
 from stopflow.lowrank.arguments import describe, require_rows
-from stopflow.lowrank.counts import count_parameters
+from stopflow.lowrank.bench.counts import count_parameters
+from stopflow.lowrank.forward_cache import Layer, Tape
 from stopflow.lowrank.layers import FAMILIES, Integrator
 from stopflow.lowrank.losses import Loss, value_and_gradient
 from stopflow.lowrank.network import Network, require_network
-from stopflow.lowrank.plain import PlainOptimiser
+from stopflow.lowrank.optimisers.plain import PlainOptimiser
 from stopflow.lowrank.settings import StepSettings, require_learning_rate, require_settings
-from stopflow.lowrank.tape import Layer, Tape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,7 +27,7 @@ def measure_step(
     from dataclasses import replace
 
     from stopflow.learn.device import require_device
-    from stopflow.lowrank.bench import BenchSize, bench_step
+    from stopflow.lowrank.bench.bench import BenchSize, bench_step
 
     place = "cpu" if device is None else device
     require_device(place)
@@ -50,7 +50,7 @@ def measure_model(
     progress: Progress = silent,
 ) -> list[dict[str, Any]]:
     """Judge a model on simulated labs it never saw and on folders of real shots."""
-    from stopflow.learn.bench_model import bench_model, real_shots, simulated_shots
+    from stopflow.learn.compare.bench import bench_model, real_shots, simulated_shots
     from stopflow.learn.saved import load_model
 
     place = find_model(model, models)

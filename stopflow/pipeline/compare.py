@@ -10,22 +10,22 @@ import pandas as pd
 
 from stopflow.features import FeatureSpec
 from stopflow.learn.adapt import adapted_way
-from stopflow.learn.attempts import Attempt, KeptRuns
-from stopflow.learn.compare import (
+from stopflow.learn.compare.compare import (
     DEFAULT_WAYS,
     FIT,
     PUBLISHED_NAME,
     Predictor,
     compare,
 )
-from stopflow.learn.comparison import comparison_rows
+from stopflow.learn.compare.results import part_metrics, prediction_rows
+from stopflow.learn.compare.runs import Attempt, KeptRuns
+from stopflow.learn.compare.table import comparison_rows
 from stopflow.learn.data import LabData
 from stopflow.learn.evaluate import bias_against_k, measure
 from stopflow.learn.model import Model
-from stopflow.learn.results import part_metrics, prediction_rows
+from stopflow.learn.predict.shots import predict_shots
 from stopflow.learn.saved import WEIGHTS, load_model
 from stopflow.learn.settings import TrainSettings
-from stopflow.learn.shots import predict_shots
 from stopflow.learn.split import Split
 from stopflow.pipeline.find import find_model
 from stopflow.pipeline.progress import Progress, silent
@@ -33,8 +33,8 @@ from stopflow.pipeline.reports import require_reports
 from stopflow.pipeline.rows import build_lab_data
 from stopflow.pipeline.train import model_provenance, trace_of
 from stopflow.report.data import ModelReportData
-from stopflow.report.rounding import format_digits, format_pm
-from stopflow.report.tables import write_csv
+from stopflow.report.paper.rounding import format_digits, format_pm
+from stopflow.report.tables.tables import write_csv
 from stopflow.store import Dataset, file_sha256, load_dataset
 from stopflow.trace import FloatArray
 
@@ -93,8 +93,8 @@ def compare_models(
     An interrupted comparison leaves its finished runs in REPORTS/compare.runs; the same command
     goes on from there.
     """
-    from stopflow.report.comparison import write_compare_pdf
-    from stopflow.report.comparison_numbers import build_comparison, state_best
+    from stopflow.report.models.comparison import write_compare_pdf
+    from stopflow.report.models.comparison_numbers import build_comparison, state_best
 
     require_reports(reports, paper=paper)
     dataset = load_dataset(dataset_folder)

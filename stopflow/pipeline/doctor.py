@@ -10,7 +10,7 @@ from stopflow import __version__
 from stopflow.errors import StopflowError
 from stopflow.io.folder import find_experiments
 from stopflow.pipeline.find import DESCRIPTION
-from stopflow.report.summary import count_things
+from stopflow.report.kinetics.summary import count_things
 from stopflow.store import load_dataset
 
 ROOM_NEEDED_GB = 2.0

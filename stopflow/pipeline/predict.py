@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stopflow.learn.doubt import disagreement
+from stopflow.learn.predict.reliability import disagreement
+from stopflow.learn.predict.shots import predict_shots
 from stopflow.learn.saved import load_model
-from stopflow.learn.shots import predict_shots
 from stopflow.pipeline.find import find_model
 from stopflow.pipeline.ingest import ingest, ingest_settings
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.pipeline.summary import summarise
-from stopflow.report.rounding import format_pm
-from stopflow.report.tables import write_csv, write_table_xlsx
+from stopflow.report.paper.rounding import format_pm
+from stopflow.report.tables.tables import write_csv, write_table_xlsx
 from stopflow.store import Dataset
 
 SHOWN_ROWS = 40

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from stopflow.errors import SettingsError
-from stopflow.learn.pretrain import PretrainProgress, PretrainSettings, pretrain
+from stopflow.learn.pretraining.pretrain import PretrainProgress, PretrainSettings, pretrain
+from stopflow.learn.pretraining.publish import as_model, calibrate, ship
 from stopflow.learn.saved import CARD, require_model_place
-from stopflow.learn.ship import as_model, calibrate, ship
 from stopflow.pipeline.bench import measure_model
 from stopflow.pipeline.checks import require_name, require_seed
 from stopflow.pipeline.progress import Progress, silent

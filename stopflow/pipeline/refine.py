@@ -11,10 +11,10 @@ import numpy as np
 from stopflow.errors import SettingsError
 from stopflow.learn.adapt import adapt_model as adapt_to
 from stopflow.learn.adapt import adapt_settings
+from stopflow.learn.compare.results import predict_lab, prediction_rows
 from stopflow.learn.compress import compress_model as compress_to
 from stopflow.learn.data import LabData
 from stopflow.learn.model import Model
-from stopflow.learn.results import predict_lab, prediction_rows
 from stopflow.learn.saved import load_model, require_model_place, save_model
 from stopflow.learn.split import Split
 from stopflow.pipeline.checks import require_name, require_seed
@@ -23,7 +23,7 @@ from stopflow.pipeline.ingest import ingest, ingest_settings
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.pipeline.rows import build_lab_data
 from stopflow.pipeline.train import layer_rows, trace_of
-from stopflow.report.rounding import format_digits
+from stopflow.report.paper.rounding import format_digits
 from stopflow.store import is_dataset, load_dataset
 
 

@@ -22,8 +22,8 @@ def write_reports(
     dataset: Dataset, reports: Path, *, paper: str = "a4", progress: Progress = silent
 ) -> list[Path]:
     """Write rates.csv, rates.xlsx and kinetics.pdf of a dataset into `reports`."""
-    from stopflow.report.kinetics import write_kinetics_pdf
-    from stopflow.report.tables import write_rates_csv, write_rates_xlsx
+    from stopflow.report.kinetics.report import write_kinetics_pdf
+    from stopflow.report.tables.tables import write_rates_csv, write_rates_xlsx
 
     require_paper(paper)
     data = kinetics_data(dataset)
@@ -80,7 +80,7 @@ def model_data(folder: Path, *, dataset: Dataset | None) -> ModelReportData:
         When there is no model, or a file of it cannot be read.
     """
     from stopflow.learn.saved import HISTORY, METRICS, PREDICTIONS
-    from stopflow.report.tables import signal_unit
+    from stopflow.report.tables.tables import signal_unit
 
     if not (folder / METRICS).is_file():
         raise ModelError(f"{folder} holds no model to report on: there is no {METRICS} in it")
@@ -143,7 +143,7 @@ def rebuild_reports(
 
 def write_exports(dataset: Dataset, reports: Path, *, names: Sequence[str]) -> list[Path]:
     """Write tables for other programs into reports/exports/: prism, origin, kintek."""
-    from stopflow.report.exports import EXPORTS, find_export
+    from stopflow.report.tables.exports import EXPORTS, find_export
 
     for name in names:
         find_export(name)
@@ -165,7 +165,7 @@ def write_model_report(
     folder: Path, reports: Path, *, dataset: Dataset | None, paper: str = "a4"
 ) -> Path:
     """Write reports/NAME.pdf for the model in `folder`."""
-    from stopflow.report.model import write_model_pdf
+    from stopflow.report.models.report import write_model_pdf
 
     require_paper(paper)
     target = reports / f"{folder.name}.pdf"

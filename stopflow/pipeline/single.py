@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from stopflow.errors import SettingsError
-from stopflow.io.bka import read_bka_file
+from stopflow.io.bka.format import read_bka_file
 from stopflow.kinetics.analysis import (
     AnalysisSettings,
     analyse_experiment,
@@ -21,7 +21,7 @@ from stopflow.kinetics.plan import Plan, plan_recording
 from stopflow.pipeline.checks import require_start, require_time_unit
 from stopflow.pipeline.ingest import CUT_COLUMNS, PROBLEM_COLUMNS, SECONDARY_COLUMNS
 from stopflow.report.data import KineticsReportData
-from stopflow.report.rounding import format_interval, format_pm, format_time, format_value
+from stopflow.report.paper.rounding import format_interval, format_pm, format_time, format_value
 from stopflow.trace import Conditions, Experiment, Shot, Trace
 
 LINES = (
@@ -238,7 +238,7 @@ def parse_pins(texts: Sequence[str]) -> dict[str, float]:
 
 def draw_trace(fitted: FittedFile, path: Path) -> None:
     """Draw trace, fit, residuals and cut into a PNG, PDF or SVG."""
-    from stopflow.report.view import plot_shot, save_picture
+    from stopflow.report.kinetics.view import plot_shot, save_picture
 
     data = KineticsReportData(
         shots=pd.DataFrame([dict(fitted.row)]),

@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from stopflow.report.conditions import name_files_apart, sort_conditions
-from stopflow.report.repeats import list_doubtful
-from stopflow.report.rounding import format_concentration, format_pm
-from stopflow.report.summary import count_things, reason_family
+from stopflow.report.kinetics.conditions import name_files_apart, sort_conditions
+from stopflow.report.kinetics.repeats import list_doubtful
+from stopflow.report.kinetics.summary import count_things, reason_family
+from stopflow.report.paper.rounding import format_concentration, format_pm
 from stopflow.store import Dataset
 
 SHOWN_ROWS = 40

@@ -8,20 +8,20 @@ from typing import Any
 from stopflow import __version__
 from stopflow.config import build_settings, read_config
 from stopflow.errors import SettingsError
+from stopflow.learn.compare.results import metrics_of, predict_lab, prediction_rows
 from stopflow.learn.device import require_device
 from stopflow.learn.memory import peak_memory
 from stopflow.learn.model import Model
-from stopflow.learn.results import metrics_of, predict_lab, prediction_rows
 from stopflow.learn.saved import require_model_place, save_model
 from stopflow.learn.settings import TrainSettings
-from stopflow.learn.train import Trained, TrainStatus, train
-from stopflow.learn.views import TraceOf
+from stopflow.learn.training.augment import TraceOf
+from stopflow.learn.training.train import Trained, TrainStatus, train
 from stopflow.lowrank import LAYERS, LayerSpec
 from stopflow.pipeline.checks import given, require_name, require_seed
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.pipeline.reports import require_reports, write_model_report
 from stopflow.pipeline.rows import build_lab_data
-from stopflow.report.rounding import format_digits
+from stopflow.report.paper.rounding import format_digits
 from stopflow.store import Dataset, load_dataset
 
 

@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 
 from stopflow.io.atomic import Owned, replacing_folder, write_text
-from stopflow.io.bka import write_bka
-from stopflow.io.workbook import BOOKS, TRUTH
-from stopflow.io.workbook_writer import write_workbooks
+from stopflow.io.bka.format import write_bka
+from stopflow.io.workbook.workbook import BOOKS, TRUTH
+from stopflow.io.workbook.writer import write_workbooks
 from stopflow.simulate.lab import ShotTruth, SimulatedExperiment, simulate_lab
 from stopflow.simulate.plan import LabSpec
 from stopflow.trace import Shot

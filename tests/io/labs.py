@@ -7,7 +7,7 @@ import openpyxl
 from books import save_book
 from openpyxl.worksheet.worksheet import Worksheet
 
-from stopflow.io.bka import write_bka
+from stopflow.io.bka.format import write_bka
 from stopflow.io.folder import read_experiment
 from stopflow.trace import Experiment
 

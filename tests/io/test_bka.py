@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stopflow.errors import FormatError, SettingsError
-from stopflow.io.bka import parse_bka, parse_bka_file, read_bka, read_bka_file, write_bka
-from stopflow.io.number_block import _parse_fast, _parse_lines
+from stopflow.io.bka.format import parse_bka, parse_bka_file, read_bka, read_bka_file, write_bka
+from stopflow.io.bka.numbers import _parse_fast, _parse_lines
 
 SINGLE = (
     b'"BIO-KINE ASCII FILE"\r\n"_UNITX"\t"ms"\r\n"_UNITY"\t"Volt"\r\n'

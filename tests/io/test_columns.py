@@ -2,9 +2,9 @@
 
 import pytest
 
-from stopflow.io.columns import QUANTITIES
-from stopflow.io.headers import fold_name, match_headers, parse_header
-from stopflow.io.units import fold_unit
+from stopflow.io.workbook.headers import fold_name, match_headers, parse_header
+from stopflow.io.workbook.units import fold_unit
+from stopflow.io.workbook.vocabulary import QUANTITIES
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import pytest
 from books import save_book
 
 from stopflow.errors import FormatError, SettingsError
-from stopflow.io.bka import write_bka
+from stopflow.io.bka.format import write_bka
 from stopflow.io.folder import find_experiments, read_experiment, read_truth
-from stopflow.io.workbook_writer import write_workbooks
+from stopflow.io.workbook.writer import write_workbooks
 from stopflow.trace import Conditions, Experiment, Shot
 
 TIME_MS = list(range(20))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stopflow.io.formula import Value, evaluate_formula
+from stopflow.io.workbook.formula import Value, evaluate_formula
 
 CELLS: dict[str, Value] = {"A1": "run", "B2": 15.5, "C3": "", "AA10": 2.0}
 

@@ -23,9 +23,9 @@ from labs import (
 )
 from openpyxl.worksheet.worksheet import Worksheet
 
-from stopflow.io.names import FileNames
-from stopflow.io.sheets import Sheet
-from stopflow.io.tables import parse_sheet
+from stopflow.io.workbook.grid import Sheet
+from stopflow.io.workbook.names import FileNames
+from stopflow.io.workbook.tables import parse_sheet
 from stopflow.trace import Experiment
 
 Rows = Sequence[Sequence[object]]

@@ -9,7 +9,7 @@ import pytest
 from books import edit_xml, save_book
 
 from stopflow.errors import FormatError
-from stopflow.io.sheets import read_sheets
+from stopflow.io.workbook.grid import read_sheets
 
 
 def test_values_and_places(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ import pytest
 from books import save_book
 
 from stopflow.errors import SettingsError
-from stopflow.io.workbook import WorkbookReading, merge_rows, read_workbooks, rows_by_file
-from stopflow.io.workbook_writer import write_workbooks
+from stopflow.io.workbook.workbook import WorkbookReading, merge_rows, read_workbooks, rows_by_file
+from stopflow.io.workbook.writer import write_workbooks
 from stopflow.trace import Conditions, Problem, Shot
 
 STARTS = [["Filename", "x_start"], ["a.bka", 15.5], ["b.bka", 16]]

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from lab_shots import shot as lab_shot
 
 from stopflow.kinetics.analysis import analyse_experiment
-from stopflow.kinetics.artefact import detect_start
-from stopflow.kinetics.consensus import agree_on_starts
 from stopflow.kinetics.fit import fit_trace
-from stopflow.kinetics.quality import Verdict
+from stopflow.kinetics.start.detect import detect_start
+from stopflow.kinetics.start.shared_start import agree_on_starts
+from stopflow.kinetics.verdicts.rules import Verdict
 from stopflow.simulate.lab import simulate_lab
 from stopflow.simulate.plan import LabSpec
 from stopflow.trace import Experiment

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stopflow.errors import FormatError
-from stopflow.io.bka import write_bka
+from stopflow.io.bka.format import write_bka
 from stopflow.pipeline.ingest import IngestSettings, ingest
 from stopflow.pipeline.reports import write_reports
 from stopflow.pipeline.single import fit_file

@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import curve_fit
 
-from stopflow.kinetics.batch import fit_batch
 from stopflow.kinetics.fit import FitStatus, fit_trace, predict
-from stopflow.kinetics.models import LAWS, Tie
-from stopflow.kinetics.own_grids import fit_traces
-from stopflow.kinetics.shared import fit_shared
+from stopflow.kinetics.laws import LAWS, Tie
+from stopflow.kinetics.many.batch import fit_batch
+from stopflow.kinetics.many.own_grids import fit_traces
+from stopflow.kinetics.many.shared import fit_shared
 
 TRUTH = {
     "k_per_s": 30.0,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from stopflow.errors import SettingsError
 from stopflow.kinetics.fit import fit_trace
-from stopflow.kinetics.models import LAWS, Tie, find_law, sum_of_exponentials
+from stopflow.kinetics.laws import LAWS, Tie, find_law, sum_of_exponentials
 
 ALL = [*LAWS.values(), sum_of_exponentials(3, slope=True)]
 TIME = np.array([0.0, 1e-4, 0.003, 0.02, 0.05, 0.11, 0.3])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stopflow.kinetics.fit import fit_trace
-from stopflow.kinetics.models import Tie, sum_of_exponentials
+from stopflow.kinetics.laws import Tie, sum_of_exponentials
 
 NIST = Path(__file__).parent / "nist"
 EXTENDED = np.finfo(np.longdouble).eps < 1e-18

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from stopflow.kinetics.repeatability import (
+from stopflow.kinetics.verdicts.repeatability import (
     Series,
     as_series,
     drift_of,
@@ -12,7 +12,7 @@ from stopflow.kinetics.repeatability import (
     pool,
     scatter_of,
 )
-from stopflow.kinetics.replicates import average_replicates
+from stopflow.kinetics.verdicts.replicates import average_replicates
 
 
 @pytest.mark.slow

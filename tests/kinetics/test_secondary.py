@@ -15,7 +15,9 @@ from stopflow.kinetics.analysis import (
     condition_rows,
     secondary_rows,
 )
-from stopflow.kinetics.regression import (
+from stopflow.kinetics.secondary.analysis import BENT
+from stopflow.kinetics.secondary.fit import SecondaryFit
+from stopflow.kinetics.secondary.regression import (
     curvature_chance,
     fit_hyperbola,
     fit_line,
@@ -23,8 +25,6 @@ from stopflow.kinetics.regression import (
     hyperbola,
     line,
 )
-from stopflow.kinetics.secondary import BENT
-from stopflow.kinetics.secondary_fit import SecondaryFit
 
 X = np.array([1.0, 2.0, 4.0, 6.0, 8.0, 10.0]) * 1e-3
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from stopflow.learn.baselines import predict_constant, predict_ridge
+from stopflow.learn.compare.baselines import predict_constant, predict_ridge
 from stopflow.learn.evaluate import measure
 from stopflow.learn.split import split_by_experiment
 

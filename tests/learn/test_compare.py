@@ -5,13 +5,13 @@ import pytest
 
 from stopflow.errors import SettingsError
 from stopflow.features import FeatureSpec, build_features
-from stopflow.learn.attempts import Attempt, KeptRuns
-from stopflow.learn.compare import compare
-from stopflow.learn.comparison import comparison_rows
+from stopflow.learn.compare.compare import compare
+from stopflow.learn.compare.runs import Attempt, KeptRuns
+from stopflow.learn.compare.table import comparison_rows
 from stopflow.learn.data import lab_data
 from stopflow.learn.evaluate import measure
 from stopflow.learn.settings import TrainSettings
-from stopflow.learn.train import train
+from stopflow.learn.training.train import train
 
 SETTINGS = TrainSettings(
     hidden=(16, 8), rank=4, directions=20, epochs=3, batch_size=16, views=0, test_count=2
@@ -90,7 +90,7 @@ def test_an_interrupted_comparison_goes_on_with_the_same_numbers(labs, tmp_path,
             raise Interruption
         return train(data, settings, **options)
 
-    monkeypatch.setattr("stopflow.learn.compare.train", counted)
+    monkeypatch.setattr("stopflow.learn.compare.compare.train", counted)
     with pytest.raises(Interruption):
         compare(labs, SETTINGS, ways=ways, seeds=2, kept=kept)
     resumed = compare(labs, SETTINGS, ways=ways, seeds=2, kept=kept)

@@ -6,9 +6,9 @@ import torch
 
 from stopflow.errors import SettingsError
 from stopflow.features import build_features, window_of
-from stopflow.learn.coordinates import choose_coordinates
 from stopflow.learn.settings import TrainSettings
-from stopflow.learn.views import Drift, draw_views, slope_row
+from stopflow.learn.training.augment import Drift, draw_views, slope_row
+from stopflow.learn.training.coordinates import choose_coordinates
 from stopflow.lowrank import LAYERS, build_network
 
 SMALL = {"hidden": (16, 8), "rank": 4, "directions": 24}

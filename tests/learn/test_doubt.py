@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from stopflow.learn.doubt import DoubtLimits, disagreement, doubts, residues
-from stopflow.learn.prior import Prior, draw_trace
+from stopflow.learn.predict.reliability import DoubtLimits, disagreement, doubts, residues
+from stopflow.learn.pretraining.prior import Prior, draw_trace
 
 
 def curve(

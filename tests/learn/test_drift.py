@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from stopflow.kinetics.fit import fit_trace
-from stopflow.learn.doubt import residues
-from stopflow.learn.drift import Slopes, pull_by_others, variance_between
+from stopflow.learn.predict.reliability import residues
+from stopflow.learn.predict.shared_drift import Slopes, pull_by_others, variance_between
 
 
 def measured(rng, *, shots, scatter, error=1.0, correlation=0.8, k_error=0.02, mean=3.0):

@@ -2,14 +2,14 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from stopflow.learn.interval import (
+from stopflow.learn.pretraining.interval import (
     NORMAL_95,
     IntervalScale,
     fit_interval,
     neighbour_correlation,
     quantile_line,
 )
-from stopflow.learn.prior import ar1_noise
+from stopflow.learn.pretraining.prior import ar1_noise
 
 
 def test_quantile_lines_are_those_of_linear_programming(rng):

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from stopflow.learn.limit import Drift, posterior_error_ratio
-from stopflow.learn.prior import Prior
+from stopflow.learn.compare.bound import Drift, posterior_error_ratio
+from stopflow.learn.pretraining.prior import Prior
 
 
 def drift_of(rng, *, count, slope_bound, scale=None, share=0.6):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stopflow.io.bka import write_bka
+from stopflow.io.bka.format import write_bka
 from stopflow.pipeline.predict import predict_folder
 
 K_PER_S = 8.0

@@ -15,11 +15,11 @@ from stopflow.learn.adapt import (
     adapted_way,
     own_coordinates,
 )
+from stopflow.learn.compare.results import predict_lab
 from stopflow.learn.compress import compress_model
-from stopflow.learn.results import predict_lab
 from stopflow.learn.settings import TrainSettings
 from stopflow.learn.split import split_by_experiment
-from stopflow.learn.train import train
+from stopflow.learn.training.train import train
 from stopflow.lowrank import build_network, count_parameters
 
 

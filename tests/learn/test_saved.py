@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save_file
 
 from stopflow.errors import ModelError, SettingsError
 from stopflow.features import FeatureSpec, Standardiser
-from stopflow.learn.interval import IntervalScale
 from stopflow.learn.model import Model, TargetScale, predict
+from stopflow.learn.pretraining.interval import IntervalScale
 from stopflow.learn.saved import csv_text, load_model, require_model_place, save_model
 from stopflow.lowrank import LAYERS, LayerSpec, build_network
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from stopflow.io.folder import find_experiments, read_experiment
-from stopflow.learn.bench_model import bench_model, real_shots, simulated_shots
+from stopflow.learn.compare.bench import bench_model, real_shots, simulated_shots
+from stopflow.learn.predict.shots import predict_shots
 from stopflow.learn.saved import load_model
-from stopflow.learn.shots import predict_shots
 from stopflow.simulate import LabSpec
 
 ROOT = Path(__file__).parents[2]

@@ -7,9 +7,9 @@ from scipy.stats import ks_2samp
 
 from stopflow.cells import EDGES, cell_means
 from stopflow.features import FeatureSpec, build_batch
-from stopflow.learn.prior import RHOS, Prior, ar1_noise, ar1_root, draw_trace
-from stopflow.learn.projection import cell_basis
-from stopflow.learn.synthetic import (
+from stopflow.learn.pretraining.prior import RHOS, Prior, ar1_noise, ar1_root, draw_trace
+from stopflow.learn.pretraining.projection import cell_basis
+from stopflow.learn.pretraining.synthetic import (
     TRACES_A_GRID,
     GridCounts,
     TraceBank,

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from stopflow.errors import ModelError, SettingsError
+from stopflow.learn.compare.results import metrics_of, predict_lab, prediction_rows
 from stopflow.learn.model import predict
-from stopflow.learn.results import metrics_of, predict_lab, prediction_rows
 from stopflow.learn.settings import TrainSettings
-from stopflow.learn.train import TrainStatus, train
+from stopflow.learn.training.train import TrainStatus, train
 from stopflow.lowrank import LAYERS
 
 SMALL = {"hidden": (32, 16), "rank": 6, "directions": 20, "test_count": 2, "views": 2}
@@ -94,7 +94,7 @@ def test_an_interrupted_run_goes_on_to_the_same_result(small_lab, tmp_path, laye
 
 
 def test_a_long_run_judges_some_epochs_and_its_last(small_lab, monkeypatch):
-    monkeypatch.setattr("stopflow.learn.run.MOST_JUDGED", 4)
+    monkeypatch.setattr("stopflow.learn.training.run.MOST_JUDGED", 4)
     trained = train(small_lab.data, settings(epochs=11))
     assert [row["epoch"] for row in trained.history] == [3, 6, 9, 11]
     assert trained.epochs == 11

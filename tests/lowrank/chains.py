@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn.functional import mse_loss
 
 from stopflow.lowrank import LayerSpec, Network, build_network
-from stopflow.lowrank.factors import LowRankLayer, orthonormal
+from stopflow.lowrank.layer.lowrank import LowRankLayer, orthonormal
 
 LOW_RANK = ("vanilla", "dlrt", "dlrt-two-pass", "adaptive")
 ORTHONORMAL = ("dlrt", "dlrt-two-pass", "adaptive")

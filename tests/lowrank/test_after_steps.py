@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.nn.functional import mse_loss
 
-from stopflow.lowrank import LAYERS, MEAN_SQUARE, StepSettings, bases, build_stepper
+from stopflow.lowrank import LAYERS, MEAN_SQUARE, StepSettings, build_stepper
+from stopflow.lowrank.integrators import bases
 from tests.lowrank.chains import batch, chain
 
 KINDS = [(kind, optimiser) for kind, family in LAYERS.items() for optimiser in family.turning]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from stopflow.errors import SettingsError
-from stopflow.lowrank.bench import BASELINE, VARIANTS, BenchSize, bench_step, peak_megabytes
+from stopflow.lowrank.bench.bench import BASELINE, VARIANTS, BenchSize, bench_step, peak_megabytes
 
 SMALL = BenchSize(inputs=60, dims=(16, 12), rank=4, rows=30)
 

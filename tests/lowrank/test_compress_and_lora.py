@@ -14,11 +14,11 @@ from stopflow.lowrank import (
     merge,
     unmerge,
 )
-from stopflow.lowrank.bases import orthonormality_defect
-from stopflow.lowrank.compress import rank_for_energy, rank_for_entropy
-from stopflow.lowrank.factors import orthonormal
-from stopflow.lowrank.oialr import stability
-from stopflow.lowrank.truncate import rank_for_tail, truncated_core
+from stopflow.lowrank.integrators.bases import orthonormality_defect
+from stopflow.lowrank.integrators.oialr import stability
+from stopflow.lowrank.integrators.truncate import rank_for_tail, truncated_core
+from stopflow.lowrank.layer.lowrank import orthonormal
+from stopflow.lowrank.transfer.compress import rank_for_energy, rank_for_entropy
 
 
 def test_the_theta_rule_counts_the_last_singular_value():

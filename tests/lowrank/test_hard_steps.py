@@ -13,8 +13,8 @@ from stopflow.lowrank import (
     build_network,
     build_stepper,
 )
-from stopflow.lowrank.bases import orthonormality_defect
-from stopflow.lowrank.muon import orthogonalised
+from stopflow.lowrank.integrators.bases import orthonormality_defect
+from stopflow.lowrank.optimisers.muon import orthogonalised
 from stopflow.lowrank.settings import OPTIMISERS
 from tests.lowrank.chains import batch, chain, distance, seeded, weights
 

@@ -28,12 +28,12 @@ from stopflow.lowrank import (
     build_network,
     build_stepper,
 )
-from stopflow.lowrank.bases import move, orthonormality_defect
-from stopflow.lowrank.dlrt import FixedRank
-from stopflow.lowrank.factors import orthonormal
-from stopflow.lowrank.muon import orthogonalised
-from stopflow.lowrank.naive import naive_augmented_step, naive_kls_step
-from stopflow.lowrank.tape import Tape
+from stopflow.lowrank.bench.reference import naive_augmented_step, naive_kls_step
+from stopflow.lowrank.forward_cache import Tape
+from stopflow.lowrank.integrators.bases import move, orthonormality_defect
+from stopflow.lowrank.integrators.fixed_rank import FixedRank
+from stopflow.lowrank.layer.lowrank import orthonormal
+from stopflow.lowrank.optimisers.muon import orthogonalised
 
 
 def stepper_of(network, **settings):

@@ -21,7 +21,7 @@ from stopflow.lowrank import (
     count_parameters,
     published_count,
 )
-from stopflow.lowrank.bases import orthonormality_defect
+from stopflow.lowrank.integrators.bases import orthonormality_defect
 
 
 @pytest.mark.parametrize(

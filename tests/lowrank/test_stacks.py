@@ -2,7 +2,7 @@
 
 import torch
 
-from stopflow.lowrank.stacks import stacked
+from stopflow.lowrank.integrators.stacks import stacked
 
 
 def test_parts_of_one_stack_are_not_copied():

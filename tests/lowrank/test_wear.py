@@ -12,8 +12,8 @@ from stopflow.lowrank import (
     build_network,
     build_stepper,
 )
-from stopflow.lowrank.bases import orthonormality_defect
-from stopflow.lowrank.wear import Look
+from stopflow.lowrank.integrators.bases import orthonormality_defect
+from stopflow.lowrank.integrators.orthogonality import Look
 from tests.lowrank.chains import distance, seeded, weights
 
 CALM = Look(1.001, 50, [3.0, 4.0])

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stopflow.report.decimate import bucket_means, decimate_min_max, envelope
+from stopflow.report.paper.decimate import bucket_means, decimate_min_max, envelope
 
 
 @given(seed=st.integers(0, 10_000), points=st.integers(1, 900), buckets=st.integers(1, 60))

@@ -4,11 +4,11 @@ import pytest
 import report_lab
 
 from stopflow.errors import SettingsError
-from stopflow.report.flow import Paragraph, build_heading, lay_out
-from stopflow.report.grid import Column, Grid
-from stopflow.report.kinetics import build_sheets
-from stopflow.report.page import Furniture, Page
-from stopflow.report.style import PAPERS, Ruler, printable, require_paper, styled
+from stopflow.report.kinetics.report import build_sheets
+from stopflow.report.paper.flow import Paragraph, build_heading, lay_out
+from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.page import Furniture, Page
+from stopflow.report.paper.style import PAPERS, Ruler, printable, require_paper, styled
 
 
 @pytest.fixture(scope="module")

@@ -14,15 +14,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from pypdf import PdfReader
 
-from stopflow.report.comparison import write_compare_pdf
-from stopflow.report.comparison_figures import draw_bias, draw_runs
-from stopflow.report.comparison_numbers import list_bias, list_runs
-from stopflow.report.kinetics import write_kinetics_pdf
-from stopflow.report.model import write_model_pdf
-from stopflow.report.model_figures import draw_learning, draw_loss
-from stopflow.report.model_numbers import count_runs, summarise_runs
-from stopflow.report.page import Page
-from stopflow.report.pdf import MANY_SHEETS, split_parts
+from stopflow.report.kinetics.report import write_kinetics_pdf
+from stopflow.report.models.comparison import write_compare_pdf
+from stopflow.report.models.comparison_figures import draw_bias, draw_runs
+from stopflow.report.models.comparison_numbers import list_bias, list_runs
+from stopflow.report.models.figures import draw_learning, draw_loss
+from stopflow.report.models.numbers import count_runs, summarise_runs
+from stopflow.report.models.report import write_model_pdf
+from stopflow.report.paper.page import Page
+from stopflow.report.paper.pdf import MANY_SHEETS, split_parts
 
 SIZES = {"a4": (595.3, 841.9), "letter": (612.0, 792.0)}
 

@@ -9,16 +9,16 @@ import report_lab
 from matplotlib.figure import Figure
 
 from stopflow.errors import SettingsError
-from stopflow.report.agreement import compare_rates
-from stopflow.report.answers import build_answers, say_repeats, say_trust
-from stopflow.report.conditions import build_series, sort_conditions
-from stopflow.report.experiment_numbers import build_experiment_picture, relative_cuts
-from stopflow.report.model_numbers import fit_lines, list_worst, size_layers, split_points
-from stopflow.report.repeats import group_series, list_doubtful, list_repeats
-from stopflow.report.secondary_numbers import build_pictures
-from stopflow.report.style import ordered_colours
-from stopflow.report.summary import count_reasons, count_shots
-from stopflow.report.view import plot_shot, save_picture
+from stopflow.report.kinetics.agreement import compare_rates
+from stopflow.report.kinetics.answers import build_answers, say_repeats, say_trust
+from stopflow.report.kinetics.conditions import build_series, sort_conditions
+from stopflow.report.kinetics.experiment_numbers import build_experiment_picture, relative_cuts
+from stopflow.report.kinetics.repeats import group_series, list_doubtful, list_repeats
+from stopflow.report.kinetics.secondary_numbers import build_pictures
+from stopflow.report.kinetics.summary import count_reasons, count_shots
+from stopflow.report.kinetics.view import plot_shot, save_picture
+from stopflow.report.models.numbers import fit_lines, list_worst, size_layers, split_points
+from stopflow.report.paper.style import ordered_colours
 
 
 def _rows(lab):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stopflow.report.rounding import (
+from stopflow.report.paper.rounding import (
     error_decimals,
     format_concentration,
     format_digits,

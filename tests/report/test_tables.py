@@ -11,8 +11,13 @@ import openpyxl
 import pytest
 
 from stopflow.errors import SettingsError
-from stopflow.report.exports import export_kintek, export_origin, export_prism, find_export
-from stopflow.report.tables import csv_text, write_rates_csv, write_rates_xlsx, write_table_xlsx
+from stopflow.report.tables.exports import export_kintek, export_origin, export_prism, find_export
+from stopflow.report.tables.tables import (
+    csv_text,
+    write_rates_csv,
+    write_rates_xlsx,
+    write_table_xlsx,
+)
 
 PROMISED = (
     "experiment,file,channel,verdict,reason,start_s,start_source,points,window_s,k_per_s,"

@@ -1,0 +1,1 @@
+"""Bio-Kine ASCII files: header, block of numbers, reader and writer."""

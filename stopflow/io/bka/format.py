@@ -1,0 +1,253 @@
+r"""Bio-Kine ASCII (`.bka`): the format, its reader and its writer.
+
+A file is a header of records, the line ``"_DATA"``, and rows of numbers::
+
+    "BIO-KINE ASCII FILE"                  "BIO-KINE MULTI-Y ASCII FILE"
+    "_UNITX"<TAB>"ms"                      "_UNITX"<TAB>"ms"
+    "_UNITY"<TAB>"Volt"                    "_NBY"<TAB>2
+    "_COMMENT"<TAB>"free text"             "_UNITY1"<TAB>"Volt"
+    "_DELTAX"<TAB>0                        "_UNITY2"<TAB>"Volt"
+    "_DATA"                                "_COMMENT1"<TAB>"free text"
+    0<TAB>8.58948                          "_DELTAX"<TAB>0
+    0.02<TAB>8.58337                       "_DATA"
+                                           0<TAB>8.58948 <TAB>687
+
+- Line 1 says which kind (`bka_header`): one signal column, or ``_NBY`` of them.
+- A record is a quoted key, white space, and a value; text is quoted, numbers are bare. Keys repeat
+  (several ``_COMMENT`` lines); the number of records is free, so the data start where ``_DATA`` is.
+- The first column is x, in the unit ``_UNITX``. ``_DELTAX`` is 0 whatever the step is and is not
+  used; steps may be uneven. Signal n has the unit ``_UNITYn`` (``_UNITY`` when it is the only one).
+- Numbers are C's ``%g`` with 6 digits, exponents allowed; columns are parted by TAB or blanks and
+  may be padded with blanks. Windows regional settings can make the decimal sign a comma.
+- Text is Windows-1252, UTF-8 or UTF-16, with or without byte-order mark. Lines end CRLF, LF or CR.
+  Blank lines mean nothing. Every row has a line end: a last row without one, or with too few
+  columns, was cut off in writing and is left out, with a warning.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from stopflow.errors import FormatError, SettingsError
+from stopflow.io.atomic import replacing_file
+from stopflow.io.bka.header import BkaHeader, first_lines, header_lines, header_note, parse_header
+from stopflow.io.bka.numbers import parse_rows
+from stopflow.io.text import decode, to_single_byte
+from stopflow.io.workbook.units import TIME, parse_time_unit
+from stopflow.trace import FloatArray, Problem, Trace, frozen_array
+
+DEFAULT_TIME_UNIT = "ms"
+"""Unit of x where neither file nor user says one."""
+
+_DATA_LINE = re.compile(rb'(?:\A|[\r\n])[ \t]*"_DATA"[^\r\n]*(?:\r\n|\r|\n|\Z)', re.IGNORECASE)
+_SIGNAL_WIDTH = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BkaFile:
+    """A whole file.
+
+    Attributes
+    ----------
+    name
+        File name, for messages.
+    time_unit_s
+        Length of the file's unit of time in seconds.
+    time_s
+        (N,) seconds.
+    signals
+        (n, N), a row a signal column.
+    signal_units
+        n texts as in the file; ``""`` where it says none.
+    records
+        (key, value) of every header line after the first, in order, text unquoted. A line that is
+        no record has the key ``""``.
+    notes
+        What was assumed or left out in reading; their `experiment` is empty.
+    """
+
+    name: str
+    time_unit_s: float
+    time_s: FloatArray
+    signals: FloatArray
+    signal_units: tuple[str, ...]
+    records: tuple[tuple[str, str], ...]
+    notes: tuple[Problem, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "time_s", frozen_array(self.time_s))
+        object.__setattr__(self, "signals", frozen_array(self.signals))
+
+    def trace(self, channel: int = 1) -> Trace:
+        """Return one signal column, 1 for the first.
+
+        Raises
+        ------
+        FormatError
+            When the file has no such column.
+        """
+        count = len(self.signals)
+        if not 1 <= channel <= count:
+            raise FormatError(
+                self.name,
+                found=f"{count} signal column{'s' if count > 1 else ''}",
+                expected=f"a column for channel {channel}",
+            )
+        return Trace(
+            time_s=self.time_s,
+            signal=self.signals[channel - 1],
+            signal_unit=self.signal_units[channel - 1],
+            records=self.records,
+        )
+
+
+def read_bka(path: Path, *, channel: int = 1, time_unit: str | None = None) -> Trace:
+    """Read one channel of a file; see `parse_bka_file`."""
+    return read_bka_file(path, time_unit=time_unit).trace(channel)
+
+
+def read_bka_file(path: Path, *, time_unit: str | None = None) -> BkaFile:
+    """Read a file; see `parse_bka_file`."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise FormatError(
+            path.name, found=f"a file that cannot be opened ({error.strerror})", expected="a file"
+        ) from error
+    return parse_bka_file(data, name=path.name, time_unit=time_unit)
+
+
+def parse_bka(data: bytes, *, name: str, channel: int = 1, time_unit: str | None = None) -> Trace:
+    """Parse the bytes of a file and return one channel; see `parse_bka_file`."""
+    return parse_bka_file(data, name=name, time_unit=time_unit).trace(channel)
+
+
+def parse_bka_file(data: bytes, *, name: str, time_unit: str | None = None) -> BkaFile:
+    """Parse the bytes of a file.
+
+    Parameters
+    ----------
+    data
+        The file as it is on disk.
+    name
+        Its name, for messages.
+    time_unit
+        Unit of x where the file says none; None: milliseconds.
+
+    Raises
+    ------
+    FormatError
+        When the bytes are no such file, x is no time, or a row does not hold the expected finite
+        numbers; with the line.
+    SettingsError
+        When `time_unit` is no unit of time.
+    """
+    text = to_single_byte(data).rstrip(b"\0")
+    if not text.strip():
+        raise FormatError(name, found="an empty file", expected=first_lines())
+    start = _DATA_LINE.search(text)
+    header = parse_header(decode(text[: start.start()] if start else text[:65536]), name=name)
+    if not start:
+        raise FormatError(name, found='no line "_DATA"', expected='"_DATA" and rows of numbers')
+    scale, unit_notes = _time_scale(header, name=name, time_unit=time_unit)
+    count, count_notes = _column_count(header, name=name)
+    first_line = _count_lines(text[: start.end()]) + 1
+    columns, row_notes = parse_rows(
+        text[start.end() :], columns=count, name=name, first_line=first_line
+    )
+    return BkaFile(
+        name=name,
+        time_unit_s=scale,
+        time_s=columns[0] * scale if scale >= 1 else columns[0] / round(1 / scale),
+        signals=columns[1:],
+        signal_units=header.signal_units(len(columns) - 1),
+        records=header.records,
+        notes=(*header.notes, *unit_notes, *count_notes, *row_notes),
+    )
+
+
+def write_bka(
+    path: Path,
+    *,
+    time: ArrayLike,
+    signals: ArrayLike,
+    time_unit: str = DEFAULT_TIME_UNIT,
+    signal_units: Sequence[str] = ("Volt",),
+    comments: Sequence[str] = (),
+) -> None:
+    """Write a file in Bio-Kine's own spelling: CRLF, ``%g``, Windows-1252.
+
+    Parameters
+    ----------
+    path
+        Replaced whole.
+    time
+        (N,) in `time_unit`; 6 significant digits are kept, of the signals too.
+    signals
+        (N,) or (n, N).
+    time_unit, signal_units, comments
+        As in the header; one signal unit a channel. A double quote in a text becomes a single one,
+        a line end a blank; text outside Windows-1252 makes the file UTF-8 with byte-order mark.
+
+    Raises
+    ------
+    ValueError
+        When the shapes do not agree or a number is not finite.
+    """
+    table = np.vstack([np.asarray(time, dtype=np.float64), np.asarray(signals, dtype=np.float64)])
+    count = len(table) - 1
+    if len(signal_units) != count:
+        raise ValueError(f"{count} signals, but {len(signal_units)} signal units")
+    if not np.isfinite(table).all():
+        raise ValueError("a .bka file cannot hold NaN or infinity")
+    head = header_lines(time_unit, signal_units, comments)
+    cell = "%g" if count == 1 else f"%-{_SIGNAL_WIDTH}g"
+    row = "\t".join(["%g"] + [cell] * count) + "\r\n"
+    body = (row * table.shape[1]) % tuple(table.T.ravel().tolist())
+    text = "".join(line + "\r\n" for line in head) + body
+    try:
+        data = text.encode("cp1252")
+    except UnicodeEncodeError:
+        data = text.encode("utf-8-sig")
+    with replacing_file(path) as partial:
+        partial.write_bytes(data)
+
+
+def _time_scale(
+    header: BkaHeader, *, name: str, time_unit: str | None
+) -> tuple[float, tuple[Problem, ...]]:
+    fallback = time_unit or DEFAULT_TIME_UNIT
+    fallback_scale = parse_time_unit(fallback)
+    if fallback_scale is None:
+        raise SettingsError("time_unit", time_unit, valid=TIME)
+    written = header.value("_UNITX")
+    if not written.strip():
+        found = f'no "_UNITX"; time taken as {fallback}'
+        note = header_note(name, "header", found, expected="a unit of time", level="warning")
+        return fallback_scale, (note,)
+    scale = parse_time_unit(written)
+    if scale is None:
+        raise FormatError(
+            name,
+            where='header, "_UNITX"',
+            found=f"the x unit {written!r}",
+            expected="a unit of time (s, ms, µs, ns, min); this is no kinetic trace",
+        )
+    return scale, ()
+
+
+def _column_count(header: BkaHeader, *, name: str) -> tuple[int | None, tuple[Problem, ...]]:
+    columns = header.columns()
+    if columns is not None:
+        return columns, ()
+    found = f'"_NBY" is {header.value("_NBY")!r}; as many signals as the first row has'
+    note = header_note(name, "header", found, expected="the number of signals", level="warning")
+    return None, (note,)
+
+
+def _count_lines(data: bytes) -> int:
+    return data.count(b"\n") + data.count(b"\r") - data.count(b"\r\n")

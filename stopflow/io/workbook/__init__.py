@@ -1,0 +1,1 @@
+"""Excel, ODS and CSV workbooks: start times, conditions and the lab's own rates."""

@@ -1,0 +1,124 @@
+"""The two workbooks of an experiment folder, written; the same values give the same bytes."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from openpyxl import Workbook
+
+from stopflow.errors import SettingsError
+from stopflow.io.workbook.file import save_workbook
+from stopflow.io.workbook.grid import Cell
+from stopflow.io.workbook.headers import parse_header
+from stopflow.io.workbook.units import TIME, Scale, parse_quantity, parse_time_unit
+from stopflow.io.workbook.workbook import BOOKS
+from stopflow.trace import Shot
+
+_DIGITS = 12
+
+_Column = tuple[str, Callable[[Shot], float | str | None]]
+
+
+def write_workbooks(
+    folder: Path,
+    shots: Sequence[Shot],
+    *,
+    time_unit: str = "ms",
+    concentration_header: str = "[S] (µM)",
+) -> None:
+    """Write ``start_values.XLSX`` and ``Extended_Dataset.XLSX`` of an experiment.
+
+    What a shot does not say leaves its cell empty. Of the conditions only columns in which some
+    shot has a value are written; `Conditions.extra` gives a column for each of its keys.
+
+    Parameters
+    ----------
+    folder
+        Where to; existing workbooks are replaced whole.
+    shots
+        In the order of the rows.
+    time_unit
+        Of the start times: that of the files.
+    concentration_header
+        Header of the concentrations, with the unit they are written in.
+
+    Raises
+    ------
+    SettingsError
+        When `time_unit` is no unit of time or `concentration_header` has no unit.
+    """
+    unit_s = parse_time_unit(time_unit)
+    if unit_s is None:
+        raise SettingsError("time_unit", time_unit, valid=TIME)
+    concentration = parse_header(concentration_header)
+    if concentration is None or concentration.scale is None:
+        valid = "a header such as '[S] (µM)'"
+        raise SettingsError("concentration_header", concentration_header, valid=valid)
+    starts, rates = BOOKS
+    start: list[_Column] = [
+        ("Filename", lambda shot: shot.file),
+        (starts.column, lambda shot: _in_unit(shot.start_s, Scale(unit_s))),
+    ]
+    _write_book(folder / starts.name, starts.sheet, start, shots)
+    columns = [
+        ("Filename", start[0][1]),
+        ("Rate (s-1)", lambda shot: shot.workbook_rate_per_s),
+        *_condition_columns(shots, concentration_header, concentration.scale),
+        *_extra_columns(shots),
+    ]
+    _write_book(folder / rates.name, rates.sheet, columns, shots)
+
+
+def _condition_columns(
+    shots: Sequence[Shot], concentration_header: str, concentration: Scale
+) -> list[_Column]:
+    columns: list[_Column] = [
+        ("Substrate", lambda shot: shot.conditions.substrate),
+        (
+            concentration_header,
+            lambda shot: _in_unit(shot.conditions.concentration_M, concentration),
+        ),
+        (
+            "Temperature (°C)",
+            lambda shot: _in_unit(shot.conditions.temperature_K, Scale(1.0, 273.15)),
+        ),
+        (
+            "Ionic strength (mM)",
+            lambda shot: _in_unit(shot.conditions.ionic_strength_M, Scale(1e-3)),
+        ),
+        ("Replicate", lambda shot: shot.conditions.replicate),
+        ("Dead time (ms)", lambda shot: _in_unit(shot.conditions.dead_time_s, Scale(1e-3))),
+    ]
+    return [
+        (header, value)
+        for header, value in columns
+        if any(value(shot) is not None for shot in shots)
+    ]
+
+
+def _extra_columns(shots: Sequence[Shot]) -> list[_Column]:
+    headers = dict.fromkeys(key for shot in shots for key in shot.conditions.extra)
+    return [(header, partial(_extra, header)) for header in headers]
+
+
+def _extra(header: str, shot: Shot) -> Cell | None:
+    text = shot.conditions.extra.get(header)
+    read = parse_quantity(text) if text else None
+    return read[0] if read and not read[1] else text
+
+
+def _in_unit(value: float | None, scale: Scale) -> float | None:
+    """Convert from our unit, to `_DIGITS` digits so that 0.015 s is 15 ms."""
+    if value is None:
+        return None
+    return float(f"{(value - scale.offset) / scale.factor:.{_DIGITS}g}")
+
+
+def _write_book(path: Path, sheet: str, columns: Sequence[_Column], shots: Sequence[Shot]) -> None:
+    workbook = Workbook()
+    workbook.remove(workbook.worksheets[0])
+    worksheet = workbook.create_sheet(sheet)
+    worksheet.append([header for header, _ in columns])
+    for shot in shots:
+        worksheet.append([value(shot) for _, value in columns])
+    save_workbook(workbook, path)

@@ -1,0 +1,281 @@
+"""One set of rates for several traces: replicates of a shot, or channels of one recording.
+
+The rates (and a stretching exponent) are common; every trace keeps its amplitudes, slope and
+intercept, and its own noise unless told otherwise.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import least_squares
+
+from stopflow.kinetics.fit import fit_trace
+from stopflow.kinetics.laws import RateLaw, Tie, find_law
+from stopflow.kinetics.solver.any_law import Coarse, linear_part, projected_problem
+from stopflow.kinetics.solver.fixed_parameters import Pins, free_count, may_centre, pin
+from stopflow.kinetics.solver.result import Fit, FitStatus
+from stopflow.kinetics.solver.statistics import build_fit
+from stopflow.kinetics.solver.window import MIN_POINTS, Window, screen
+from stopflow.trace import FloatArray, frozen_array
+
+NOISE_ROUNDS = 30
+NOISE_SETTLED = 1e-12
+STEPS = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SharedFit:
+    """Several traces with common rates.
+
+    Attributes
+    ----------
+    status, reason
+        As in `Fit`; a trace that is refused alone is left out and keeps its own reason.
+    parameters, stderr
+        The common nonlinear parameters by name; NaN where refused.
+    covariance
+        (q, q) of the free common parameters, in the law's order.
+    fits
+        One for each trace: common rates, own amplitudes; errors include those of the rates.
+    rss, dof
+        Sum of squares over noise variances, and points less parameters, of all traces.
+    """
+
+    status: FitStatus = FitStatus.OK
+    reason: str = ""
+    parameters: Mapping[str, float]
+    stderr: Mapping[str, float]
+    covariance: FloatArray
+    fits: tuple[Fit, ...]
+    rss: float
+    dof: int
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "covariance", frozen_array(self.covariance))
+
+    @property
+    def ok(self) -> bool:
+        """Whether there are numbers."""
+        return self.status is FitStatus.OK
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Part:
+    """One usable trace; its pins carry the units that make common rates its own."""
+
+    window: Window
+    pins: Pins
+    coarse: Coarse
+
+
+def fit_shared(
+    traces: Sequence[tuple[ArrayLike, ArrayLike]],
+    *,
+    law: str | RateLaw = "single-slope",
+    starts_s: Sequence[float | None] | None = None,
+    fixed: Mapping[str, float | Tie] | None = None,
+    own_noise: bool = True,
+) -> SharedFit:
+    """Fit all traces with common rates by maximum likelihood.
+
+    Parameters
+    ----------
+    traces
+        (time (N_i,), signal (N_i,)); lengths and grids may differ.
+    starts_s
+        One for each trace; None: the first points.
+    own_noise
+        Every trace has its own noise, estimated; False: one noise for all.
+
+    Raises
+    ------
+    SettingsError
+        Unknown law or parameter name.
+    """
+    rate_law, pinned = find_law(law), dict(fixed or {})
+    begin = list(starts_s) if starts_s is not None else [None] * len(traces)
+    alone = [
+        fit_trace(time, signal, law=rate_law, start_s=start, fixed=pinned)
+        for (time, signal), start in zip(traces, begin, strict=True)
+    ]
+    needed = max(MIN_POINTS, free_count(rate_law, pinned) + 1)
+    parts: dict[int, _Part] = {}
+    for i, ((time, signal), start) in enumerate(zip(traces, begin, strict=True)):
+        window = screen(
+            time, signal, start_s=start, needed=needed, centred=may_centre(rate_law, pinned)
+        )
+        if isinstance(window, Window):
+            pins = pin(rate_law, pinned, window)
+            coarse = Coarse(pins=pins, time=window.time, signal=window.signal, root_weights=None)
+            parts[i] = _Part(window=window, pins=pins, coarse=coarse)
+    starts = [np.array([f.parameters[n] for n in rate_law.nonlinear]) for f in alone if f.ok]
+    if not starts:
+        return _refused(rate_law, alone)
+    members = list(parts.values())
+    noise = np.array([_noise_alone(part) for part in members])
+    theta, noise = _maximise(members, starts, noise, own_noise=own_noise)
+    return _collect(rate_law, alone, parts, theta, noise)
+
+
+def _refused(law: RateLaw, alone: Sequence[Fit]) -> SharedFit:
+    first = alone[0] if alone else None
+    nothing = dict.fromkeys(law.nonlinear, np.nan)
+    return SharedFit(
+        status=first.status if first else FitStatus.EMPTY,
+        reason=f"no trace can be fitted; the first: {first.reason}" if first else "no traces",
+        parameters=nothing,
+        stderr=nothing,
+        covariance=np.full((len(nothing), len(nothing)), np.nan),
+        fits=tuple(alone),
+        rss=np.nan,
+        dof=0,
+    )
+
+
+def _noise_alone(part: _Part) -> float:
+    """First guess from neighbouring differences; only relative weights matter at first."""
+    steps = np.diff(part.window.signal)
+    return float(np.sqrt(steps @ steps / (2 * len(steps))))
+
+
+def _theta(part: _Part, theta: FloatArray) -> FloatArray:
+    """Turn common parameters into the dimensionless units of one trace."""
+    return theta / part.pins.theta_units
+
+
+def _stack(
+    parts: Sequence[_Part], x: FloatArray, base: FloatArray, noise: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Projected residuals over noise (sum N,) and their Jacobian in the logarithms (sum N, q)."""
+    residuals, slopes = [], []
+    free = parts[0].pins.free
+    for part, deviation in zip(parts, noise, strict=True):
+
+        def theta_at(logs: FloatArray, part: _Part = part) -> FloatArray:
+            theta = base.copy()
+            theta[free] = np.exp(logs)
+            return _theta(part, theta)
+
+        residual, jacobian = projected_problem(part.coarse, theta_at)
+        residuals.append(residual(x) / deviation)
+        slopes.append(jacobian(x) / deviation)
+    return np.concatenate(residuals), np.concatenate(slopes)
+
+
+def _maximise(
+    parts: Sequence[_Part],
+    starts: Sequence[FloatArray],
+    noise: FloatArray,
+    *,
+    own_noise: bool,
+) -> tuple[FloatArray, FloatArray]:
+    """Alternate common rates and noises until both stand still."""
+    free = parts[0].pins.free
+    base = starts[0].copy()
+    x = np.empty(0)
+    if free.any():
+        found = [
+            least_squares(
+                lambda x: _stack(parts, x, base, noise)[0],
+                np.log(start[free]),
+                jac=lambda x: _stack(parts, x, base, noise)[1],
+                method="lm",
+            )
+            for start in starts
+        ]
+        x = min(found, key=lambda one: float(one.cost)).x
+    for _ in range(NOISE_ROUNDS):
+        for _ in range(STEPS if free.any() else 0):
+            residual, slopes = _stack(parts, x, base, noise)
+            step = np.linalg.lstsq(slopes, residual, rcond=None)[0]
+            x = x - step
+            if np.abs(step).max() < NOISE_SETTLED:
+                break
+        before = noise
+        theta = base.copy()
+        theta[free] = np.exp(x)
+        noise = _noises(parts, theta, own_noise=own_noise)
+        if np.abs(noise / before - 1).max() < NOISE_SETTLED:
+            break
+    return theta, noise
+
+
+def _noises(parts: Sequence[_Part], theta: FloatArray, *, own_noise: bool) -> FloatArray:
+    """Dimensionless noise of every trace; the rates' parameters are counted evenly."""
+    sums, dofs, units = [], [], []
+    for part in parts:
+        rows, rest = part.coarse.rows(_theta(part, theta))
+        rest = rest - linear_part(part.coarse, _theta(part, theta)) @ rows
+        sums.append(rest @ rest)
+        dofs.append(len(rest) - len(rows) - part.pins.free.sum() / len(parts))
+        units.append(part.window.unit)
+    total, left, unit = np.array(sums), np.array(dofs), np.array(units)
+    floor = np.finfo(np.float64).eps
+    if own_noise:
+        return np.maximum(np.sqrt(total / left), floor)
+    common = np.sqrt((total * unit**2).sum() / left.sum())
+    return np.maximum(common / unit, floor)
+
+
+def _collect(
+    law: RateLaw,
+    alone: Sequence[Fit],
+    parts: Mapping[int, _Part],
+    theta: FloatArray,
+    noise: FloatArray,
+) -> SharedFit:
+    members = list(parts.values())
+    free = members[0].pins.free
+    residual, slopes = _stack(members, np.log(theta[free]), theta, noise)
+    upper = np.linalg.qr(slopes, mode="r")
+    covariance = np.zeros((len(theta), len(theta)))
+    if free.any():
+        inverse = np.linalg.inv(upper)
+        logs = inverse @ inverse.T
+        covariance[np.ix_(free, free)] = logs * np.outer(theta[free], theta[free])
+    fits = list(alone)
+    linear = 0
+    for (i, part), deviation in zip(parts.items(), noise, strict=True):
+        fits[i] = _member(part, theta, covariance, float(deviation))
+        linear += len(part.pins.mixing)
+    errors = np.sqrt(np.diag(covariance))
+    return SharedFit(
+        parameters=dict(zip(law.nonlinear, theta.tolist(), strict=True)),
+        stderr=dict(zip(law.nonlinear, errors.tolist(), strict=True)),
+        covariance=covariance,
+        fits=tuple(fits),
+        rss=float(residual @ residual),
+        dof=len(residual) - linear - int(free.sum()),
+    )
+
+
+def _member(part: _Part, theta: FloatArray, covariance: FloatArray, noise: float) -> Fit:
+    """One trace's own parameters; their errors follow those of the common rates."""
+    pins, own = part.pins, _theta(part, theta)
+    coefficients = linear_part(part.coarse, own)
+    rows, rest = part.coarse.rows(own)
+    rest = rest - coefficients @ rows
+    slopes = pins.law.theta_jacobian(part.window.time, own, pins.linear(coefficients))[pins.free]
+    frame, upper = np.linalg.qr(rows.T)
+    back = np.linalg.inv(upper)
+    units = pins.theta_units[pins.free]
+    common = covariance[np.ix_(pins.free, pins.free)] / np.outer(units, units) / noise**2
+    pull = -back @ (frame.T @ slopes.T)
+    size = len(common)
+    whole = np.empty((pins.count, pins.count))
+    whole[:size, :size] = common
+    whole[size:, :size] = pull @ common
+    whole[:size, size:] = whole[size:, :size].T
+    whole[size:, size:] = back @ back.T + pull @ common @ pull.T
+    return build_fit(
+        pins,
+        part.window,
+        theta=own,
+        coefficients=coefficients,
+        covariance=whole,
+        rss=float(rest @ rest),
+        fixed={},
+        noise=noise,
+    )

@@ -1,0 +1,1 @@
+"""Secondary plots: k_obs against concentration and temperature."""

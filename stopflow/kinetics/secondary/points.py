@@ -1,0 +1,132 @@
+"""Which conditions of a lab make up one secondary plot: they differ in one thing only."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+from stopflow.kinetics.verdicts.repeatability import Repeatability, pool
+from stopflow.kinetics.verdicts.series import ConditionAnalysis, ExperimentAnalysis
+from stopflow.trace import FloatArray
+
+FEWEST_POINTS = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecondaryPoint:
+    """The mean of a condition as a point.
+
+    Attributes
+    ----------
+    extra
+        Workbook columns that describe the mixture.
+    relative_error
+        Of the mean k, as the repeatability of the whole lab gives it.
+    error_dof
+        Degrees of freedom behind it; 0 without replicates: then it is that of the fits alone.
+    """
+
+    experiment: str
+    condition: ConditionAnalysis
+    extra: tuple[tuple[str, str], ...]
+    relative_error: float
+    error_dof: int
+
+    @property
+    def k_per_s(self) -> float:
+        """Mean rate constant."""
+        return self.condition.mean.k_per_s
+
+
+def build_points(experiments: Sequence[ExperimentAnalysis]) -> list[SecondaryPoint]:
+    """Make a point of every condition with a rate."""
+    names = _constant_extras(experiments)
+    common = pool([condition.run for item in experiments for condition in item.conditions])
+    return [
+        SecondaryPoint(
+            experiment=experiment.name,
+            condition=condition,
+            extra=tuple((name, condition.conditions.extra.get(name, "")) for name in names),
+            relative_error=_relative_error(condition.run.error, common),
+            error_dof=common.dof,
+        )
+        for experiment in experiments
+        for condition in experiment.conditions
+        if condition.mean.shots
+    ]
+
+
+def _relative_error(errors: FloatArray, common: Repeatability) -> float:
+    """Error of the mean of ln k; never exactly 0."""
+    return max(sqrt((common.tau**2 + float((errors**2).mean())) / len(errors)), 1e-9)
+
+
+def _constant_extras(experiments: Sequence[ExperimentAnalysis]) -> tuple[str, ...]:
+    """Workbook columns that describe the mixture: equal for all replicates, everywhere."""
+    varying: set[str] = set()
+    seen: dict[str, None] = {}
+    replicated = False
+    for experiment in experiments:
+        for condition in experiment.conditions:
+            extras = [experiment.shots[i].shot.conditions.extra for i in condition.members]
+            replicated = replicated or len(extras) > 1
+            for name in dict.fromkeys(name for extra in extras for name in extra):
+                seen.setdefault(name)
+                if len({extra.get(name, "") for extra in extras}) > 1:
+                    varying.add(name)
+    return tuple(name for name in seen if name not in varying) if replicated else ()
+
+
+def group_points(
+    points: Sequence[SecondaryPoint], *, leave_out: str, ignoring: str = ""
+) -> list[list[SecondaryPoint]]:
+    """Points that differ in one thing, with at least 3 values of it, and in what is ignored."""
+    names = [name for name, _ in points[0].extra] if points else []
+    free = {leave_out, ignoring} - {""}
+    ignored = {name for name in names for item in free if _follows(name, points, item)}
+    groups: dict[tuple[object, ...], list[SecondaryPoint]] = {}
+    for point in points:
+        if coordinate_of(point, leave_out) is None:
+            continue
+        given = point.condition.conditions
+        others = tuple(
+            coordinate_of(point, name)
+            for name in ("concentration", "temperature")
+            if name not in free
+        )
+        extra = tuple(item for item in point.extra if item[0] not in ignored)
+        key = (given.substrate, others, given.ionic_strength_M, extra)
+        groups.setdefault(key, []).append(point)
+    return [
+        group
+        for group in groups.values()
+        if len({coordinate_of(point, leave_out) for point in group}) >= FEWEST_POINTS
+    ]
+
+
+def coordinate_of(point: SecondaryPoint, name: str) -> float | None:
+    """Concentration after mixing, M, or temperature, K."""
+    if name == "concentration":
+        return point.condition.concentration_after_mixing_M
+    return point.condition.conditions.temperature_K
+
+
+def _follows(name: str, points: Sequence[SecondaryPoint], coordinate: str) -> bool:
+    """Whether an extra column only repeats the coordinate, e.g. a temperature in words."""
+    texts: dict[float | None, set[str]] = {}
+    for point in points:
+        texts.setdefault(coordinate_of(point, coordinate), set()).add(dict(point.extra)[name])
+    single = all(len(found) == 1 for found in texts.values())
+    return single and len({text for found in texts.values() for text in found}) > 1
+
+
+def describe_points(points: Sequence[SecondaryPoint], *, leave_out: Sequence[str]) -> str:
+    """Name what the points have in common."""
+    given = points[0].condition
+    parts = [given.conditions.substrate or ""]
+    if "concentration" not in leave_out and given.concentration_after_mixing_M is not None:
+        parts.append(f"{given.concentration_after_mixing_M * 1e3:.4g} mM")
+    if "temperature" not in leave_out and given.conditions.temperature_K is not None:
+        parts.append(f"{given.conditions.temperature_K:.2f} K")
+    if given.conditions.ionic_strength_M is not None:
+        parts.append(f"I = {given.conditions.ionic_strength_M:.4g} M")
+    return ", ".join(part for part in parts if part)

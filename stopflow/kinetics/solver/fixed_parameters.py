@@ -1,0 +1,123 @@
+"""Pinned parameters: a law with some parameters fixed or tied, in dimensionless units.
+
+All linear parameters follow from the free ones by ``c = offset + free @ mixing``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stopflow.errors import SettingsError
+from stopflow.kinetics.laws import RateLaw, RealArray, Tie
+from stopflow.kinetics.solver.window import Window
+from stopflow.trace import FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pins:
+    """Which parameters are free.
+
+    Attributes
+    ----------
+    theta
+        (q,) values of the pinned nonlinear parameters, 1 elsewhere.
+    free
+        (q,) True for free nonlinear parameters.
+    mixing
+        (f, m) free linear parameters to all.
+    offset
+        (m,) pinned linear parameters, 0 elsewhere.
+    theta_units, linear_units
+        What a dimensionless value is multiplied by to become the quoted one.
+    """
+
+    law: RateLaw
+    theta: FloatArray
+    free: NDArray[np.bool_]
+    mixing: FloatArray
+    offset: FloatArray
+    theta_units: FloatArray
+    linear_units: FloatArray
+
+    @property
+    def count(self) -> int:
+        """Number of free parameters."""
+        return int(self.free.sum()) + len(self.mixing)
+
+    @property
+    def pinned(self) -> bool:
+        """Whether anything at all is fixed or tied."""
+        return self.count < len(self.law.parameters)
+
+    def basis(self, time: RealArray, theta: RealArray) -> tuple[RealArray, RealArray | None]:
+        """Rows (..., f, N) of the free linear parameters and the pinned part (..., N) if any."""
+        rows = self.law.basis(time, theta)
+        if not self.pinned:
+            return rows, None
+        fixed = self.offset.astype(rows.dtype) @ rows if self.offset.any() else None
+        return self.mixing.astype(rows.dtype) @ rows, fixed
+
+    def linear(self, coefficients: RealArray) -> RealArray:
+        """All linear parameters (m,) from the free ones (f,)."""
+        return self.offset + coefficients @ self.mixing
+
+
+def free_count(law: RateLaw, fixed: Mapping[str, float | Tie]) -> int:
+    """Count the parameters left free; checks the names.
+
+    Raises
+    ------
+    SettingsError
+        A name the law does not have, or a tie that is not between linear parameters.
+    """
+    for name, value in fixed.items():
+        if name not in law.parameters:
+            raise SettingsError("fixed parameter", name, valid=law.parameters)
+        if isinstance(value, Tie):
+            targets = [item for item in law.linear if item != name and item not in fixed]
+            if name not in law.linear or value.to not in targets:
+                raise SettingsError(f"tie of {name}", value.to, valid=targets)
+        elif not np.isfinite(value) or (name in law.nonlinear and value <= 0):
+            raise SettingsError(f"fixed {name}", value, valid="finite numbers; rates positive")
+    return len(law.parameters) - len(fixed)
+
+
+def may_centre(law: RateLaw, fixed: Mapping[str, float | Tie]) -> bool:
+    """Whether the intercept can take up the signal's mean without touching the rest."""
+    tied_to = {value.to for value in fixed.values() if isinstance(value, Tie)}
+    return "intercept" in law.linear and "intercept" not in fixed and "intercept" not in tied_to
+
+
+def pin(law: RateLaw, fixed: Mapping[str, float | Tie], window: Window) -> Pins:
+    """Express `fixed`, in the units of the trace, for a dimensionless window."""
+    rate_unit = 1 / window.length_s
+
+    def unit(name: str) -> float:
+        return rate_unit if name.endswith("_per_s") else 1.0
+
+    theta_units = np.array([unit(name) for name in law.nonlinear])
+    linear_units = np.array([unit(name) for name in law.linear]) * window.unit
+    mixing = np.eye(len(law.linear))
+    offset = np.zeros(len(law.linear))
+    theta = np.ones(len(law.nonlinear))
+    for name, value in fixed.items():
+        if isinstance(value, Tie):
+            to, here = law.linear.index(value.to), law.linear.index(name)
+            mixing[to, here] = value.factor * linear_units[to] / linear_units[here]
+        elif name in law.nonlinear:
+            here = law.nonlinear.index(name)
+            theta[here] = value / theta_units[here]
+        else:
+            here = law.linear.index(name)
+            offset[here] = value / linear_units[here]
+    return Pins(
+        law=law,
+        theta=theta,
+        free=np.array([name not in fixed for name in law.nonlinear]),
+        mixing=mixing[[i for i, name in enumerate(law.linear) if name not in fixed]],
+        offset=offset,
+        theta_units=theta_units,
+        linear_units=linear_units,
+    )

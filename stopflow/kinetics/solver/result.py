@@ -1,0 +1,176 @@
+"""What a fit returns: one value with a status, numbers, errors and, if refused, the reason."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from math import inf, nan
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from stopflow.kinetics.laws import RateLaw, Tie
+from stopflow.trace import FloatArray, frozen_array
+
+
+class FitStatus(StrEnum):
+    """How a fit ended. Everything but OK is a refusal with a reason."""
+
+    OK = "ok"
+    EMPTY = "empty"
+    TOO_FEW_POINTS = "too few points"
+    NOT_FINITE = "not finite"
+    TIMES_NOT_INCREASING = "times not increasing"
+    ZERO_WEIGHTS = "zero weights"
+    CONSTANT = "constant signal"
+    NO_AMPLITUDE = "no amplitude"
+    TOO_SLOW = "too slow for the window"
+    TOO_FAST = "too fast for the sampling"
+    UNDETERMINED = "parameters undetermined"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why there is no fit; a value, not an exception."""
+
+    status: FitStatus
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fit:
+    """One fitted trace.
+
+    Attributes
+    ----------
+    law
+        Key of the law.
+    rate_law
+        The law itself.
+    status, reason
+        `reason` is empty when the fit is OK; a refused fit has NaN numbers and a reason.
+    parameters, stderr
+        By name; a pinned parameter has a standard error of 0.
+    covariance
+        (p, p) in the order of ``rate_law.parameters``.
+    noise_sd
+        Standard deviation of the residuals, ``sqrt(rss / dof)``; for weighted data, that of a
+        point of weight 1.
+    rss
+        (Weighted) sum of squared residuals.
+    aicc
+        Akaike's criterion with the small-sample term, the noise counted as a parameter.
+    start_s, window_s
+        Start of the fitted window in the trace's own time, and its length to the last point.
+    """
+
+    rate_law: RateLaw
+    status: FitStatus = FitStatus.OK
+    reason: str = ""
+    parameters: Mapping[str, float]
+    stderr: Mapping[str, float]
+    covariance: FloatArray
+    noise_sd: float
+    points: int
+    dof: int
+    rss: float
+    aicc: float
+    start_s: float
+    window_s: float
+    fixed: Mapping[str, float | Tie] = field(default_factory=dict)
+    robust: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "covariance", frozen_array(self.covariance))
+
+    @property
+    def law(self) -> str:
+        """Key of the law."""
+        return self.rate_law.key
+
+    @property
+    def ok(self) -> bool:
+        """Whether there are numbers."""
+        return self.status is FitStatus.OK
+
+    @property
+    def k_per_s(self) -> float:
+        """Rate constant of the (main) phase, 1/s."""
+        return self.parameters["k_per_s"]
+
+    @property
+    def k_stderr_per_s(self) -> float:
+        """Standard error of `k_per_s` for white noise, 1/s."""
+        return self.stderr["k_per_s"]
+
+    @property
+    def amplitude(self) -> float:
+        """Amplitude of the (main) phase at the start time."""
+        return self.parameters["amplitude"]
+
+    @property
+    def slope_per_s(self) -> float:
+        """Slope; 0 where the law has none."""
+        return self.parameters.get("slope_per_s", 0.0 if self.ok else nan)
+
+    @property
+    def intercept(self) -> float:
+        """Intercept at the start time; 0 where the law has none."""
+        return self.parameters.get("intercept", 0.0 if self.ok else nan)
+
+    @property
+    def signal_to_noise(self) -> float:
+        """``|amplitude| / noise_sd``; infinite for data without noise."""
+        return abs(self.amplitude) / self.noise_sd if self.noise_sd != 0 else inf
+
+
+def refused_fit(
+    law: RateLaw,
+    refusal: Refusal,
+    *,
+    points: int = 0,
+    start_s: float = nan,
+    window_s: float = nan,
+    fixed: Mapping[str, float | Tie] | None = None,
+    robust: bool = False,
+) -> Fit:
+    """Build the fit that says why there is none."""
+    size = len(law.parameters)
+    return Fit(
+        rate_law=law,
+        status=refusal.status,
+        reason=refusal.reason,
+        parameters=dict.fromkeys(law.parameters, nan),
+        stderr=dict.fromkeys(law.parameters, nan),
+        covariance=np.full((size, size), nan),
+        noise_sd=nan,
+        points=points,
+        dof=0,
+        rss=nan,
+        aicc=nan,
+        start_s=start_s,
+        window_s=window_s,
+        fixed=dict(fixed or {}),
+        robust=robust,
+    )
+
+
+def predict(fit: Fit, time_s: ArrayLike) -> FloatArray:
+    """Evaluate the fitted curve.
+
+    Parameters
+    ----------
+    fit
+        A fit that is OK; a refused one gives NaN.
+    time_s
+        (N,) in the trace's own time. Before the start the curve is extrapolated.
+
+    Returns
+    -------
+    FloatArray
+        (N,) in the unit of the signal.
+    """
+    time = np.asarray(time_s, dtype=np.float64)
+    if not fit.ok:
+        return np.full(time.shape, nan)
+    with np.errstate(over="ignore"):
+        return fit.rate_law.evaluate(time - fit.start_s, fit.parameters)

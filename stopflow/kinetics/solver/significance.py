@@ -1,0 +1,115 @@
+"""Whether there is a decay at all, or whether noise alone would have done."""
+
+from dataclasses import dataclass
+from math import exp, log1p, pi
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import betainc
+
+from stopflow.kinetics.solver.fixed_parameters import Pins
+from stopflow.kinetics.solver.projection import orthonormal_rows
+from stopflow.kinetics.solver.result import FitStatus, Refusal
+from stopflow.kinetics.solver.window import Window
+
+# Chance that noise alone passes for a reaction.
+FALSE_ALARM = 1e-4
+# That of noise with a correlation of 0.9; stronger correlation is drift or a wrong law.
+LARGEST_INFLATION = 4.4
+# For laws with a surface of shapes instead of a curve: generous.
+SURFACE_LENGTH = 100.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What the phases explain.
+
+    Attributes
+    ----------
+    explained
+        Part of the sum of squares, beyond the baseline's, 0 to 1.
+    length
+        Length of the curve that the shapes draw on the unit sphere.
+    free
+        Points less baseline parameters.
+    """
+
+    explained: float
+    length: float
+    free: int
+
+
+def false_alarm(explained: float, *, length: float, free: int) -> float:
+    """Chance that white noise alone explains as much somewhere on the curve of rates.
+
+    Volume of a tube around a curve on the sphere, Hotelling, Am. J. Math. 61, 440 (1939),
+    10.2307/2371512: an end term and the length of the curve times the density on the way.
+
+    Parameters
+    ----------
+    explained
+        Largest explained part of the sum of squares.
+    length
+        Length of the curve of unit vectors.
+    free
+        Points less baseline parameters.
+    """
+    if explained >= 1:
+        return 0.0
+    ends = float(betainc((free - 1) / 2, 0.5, 1 - explained))
+    return min(1.0, ends + length / pi * exp((free - 2) / 2 * log1p(-explained)))
+
+
+def no_amplitude(evidence: Evidence, *, inflation: float = 1.0) -> Refusal | None:
+    """Refuse phases that noise alone could have made.
+
+    Parameters
+    ----------
+    evidence
+        What the phases explain.
+    inflation
+        Of standard errors, for correlated noise.
+    """
+    if evidence.explained >= 1:
+        return None
+    ratio = evidence.explained / (1 - evidence.explained) / inflation**2
+    chance = false_alarm(ratio / (1 + ratio), length=evidence.length, free=evidence.free)
+    if chance <= FALSE_ALARM:
+        return None
+    return Refusal(
+        status=FitStatus.NO_AMPLITUDE,
+        reason="the amplitude cannot be told from zero: noise alone does as much with a chance "
+        f"of {chance:.2g}",
+    )
+
+
+def enough_explained(length: float, *, free: int) -> float:
+    """Explained part that even strongly correlated noise does not reach."""
+
+    def excess(logit: float) -> float:
+        ratio = np.exp(logit)
+        chance = false_alarm(float(ratio / (1 + ratio)), length=length, free=free)
+        return float(np.log(chance / FALSE_ALARM)) if chance > 0 else -1e3
+
+    ratio = float(np.exp(brentq(excess, -30, 30))) * LARGEST_INFLATION**2
+    return ratio / (1 + ratio)
+
+
+def phase_evidence(pins: Pins, window: Window, *, rss: float) -> Evidence:
+    """Compare a fit's `rss` with that of the baseline alone.
+
+    Pinned amplitudes are taken on trust.
+    """
+    phases = sum(name.startswith("amplitude") for name in pins.law.linear)
+    if pins.offset[:phases].any():
+        return Evidence(explained=1.0, length=0.0, free=len(window.time))
+    rows = pins.law.basis(window.time, pins.theta)[phases:]
+    baseline = pins.mixing[:, phases:][~pins.mixing[:, :phases].any(axis=1)] @ rows
+    frame = orthonormal_rows(window.weighted(baseline))
+    rest = window.weighted(window.signal - pins.offset[phases:] @ rows)
+    rest = rest - (frame @ rest) @ frame
+    return Evidence(
+        explained=max(0.0, 1 - rss / float(rest @ rest)),
+        length=SURFACE_LENGTH,
+        free=len(window.time) - len(frame),
+    )

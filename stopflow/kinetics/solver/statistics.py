@@ -1,0 +1,84 @@
+"""From a solution to a fit: the numbers quoted, with their covariance."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from stopflow.kinetics.laws import Tie
+from stopflow.kinetics.solver.fixed_parameters import Pins
+from stopflow.kinetics.solver.result import Fit
+from stopflow.kinetics.solver.window import Window
+from stopflow.trace import FloatArray
+
+# Smallest noise (over the signal) whose square sum is above the rounding of the data.
+SMALLEST_NOISE = 1e-15
+
+
+def build_fit(
+    pins: Pins,
+    window: Window,
+    *,
+    theta: FloatArray,
+    coefficients: FloatArray,
+    covariance: FloatArray,
+    rss: float,
+    fixed: Mapping[str, float | Tie],
+    noise: float | None = None,
+    robust: bool = False,
+) -> Fit:
+    """Turn dimensionless numbers into those quoted.
+
+    Parameters
+    ----------
+    theta, coefficients
+        (q,) all nonlinear and (f,) free linear parameters.
+    covariance
+        (p, p) of the free parameters for noise of variance 1.
+    rss
+        Of the dimensionless signal.
+    noise
+        Where it is known otherwise; None: ``sqrt(rss / dof)``.
+    """
+    law, points = pins.law, len(window.time)
+    dof = points - pins.count
+    if pins.pinned:
+        spread = np.zeros((pins.count, len(law.parameters)))
+        nonlinear, free = len(law.nonlinear), int(pins.free.sum())
+        spread[:free, :nonlinear] = np.eye(nonlinear)[pins.free]
+        spread[free:, nonlinear:] = pins.mixing
+        covariance = spread.T @ covariance @ spread
+    units = np.concatenate((pins.theta_units, pins.linear_units))
+    noise = float(np.sqrt(rss / dof)) if noise is None else noise
+    full = covariance * np.multiply.outer(units * noise, units * noise)
+    values = np.concatenate((theta, pins.linear(coefficients))) * units
+    if window.centre:
+        values[law.parameters.index("intercept")] += window.centre
+    numbers = pins.count + 1
+    floor = points * SMALLEST_NOISE**2
+    information = np.log(max(rss, floor) / points) + 2 * np.log(window.unit)
+    return Fit(
+        rate_law=law,
+        parameters=dict(zip(law.parameters, values.tolist(), strict=True)),
+        stderr=dict(zip(law.parameters, np.sqrt(np.diag(full)).tolist(), strict=True)),
+        covariance=full,
+        noise_sd=noise * window.unit,
+        points=points,
+        dof=dof,
+        rss=rss * window.unit * window.unit,
+        aicc=small_sample_aic(points, numbers=numbers, information=float(information)),
+        start_s=window.start_s,
+        window_s=window.length_s,
+        fixed=dict(fixed),
+        robust=robust,
+    )
+
+
+def small_sample_aic(points: int, *, numbers: int, information: float) -> float:
+    """AICc from ``ln(rss / points)``; infinite where points do not suffice.
+
+    Hurvich and Tsai, Biometrika 76, 297 (1989), 10.1093/biomet/76.2.297.
+    """
+    left = points - numbers - 1
+    if left <= 0:
+        return np.inf
+    return points * information + 2 * numbers + 2 * numbers * (numbers + 1) / left

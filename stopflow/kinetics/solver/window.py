@@ -1,0 +1,222 @@
+"""What can be fitted and what cannot: a trace becomes a dimensionless window, or a refusal.
+
+Time is divided by the length of the window and the signal by its largest value, so that every
+threshold below is a plain number.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from stopflow.kinetics.laws import RealArray
+from stopflow.kinetics.solver.result import FitStatus, Refusal
+from stopflow.trace import FloatArray
+
+MIN_POINTS = 10
+# Rates outside k T = 0.01 look like a straight line; the upper end is set by the sampling.
+SLOWEST_KT = 0.01
+# At the fastest rate the third point has fallen to exp(-4): two points still carry the decay.
+FASTEST_EXPONENT = 4.0
+LARGEST_NUMBER = 1e150
+ROUNDING = 8 * float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Window:
+    """The part of a trace that is fitted, dimensionless.
+
+    Attributes
+    ----------
+    time
+        (N,) ``(t - start) / length``, increasing, at least 0, ending at 1.
+    signal
+        (N,) ``(y - centre) / unit``.
+    root_weights
+        (N,) square roots of the weights, or None for equal weights.
+    start_s, length_s, centre, unit
+        What turns the numbers back.
+    exact
+        (time, signal) likewise, in extended precision where the caller gave that.
+    """
+
+    time: FloatArray
+    signal: FloatArray
+    root_weights: FloatArray | None
+    start_s: float
+    length_s: float
+    centre: float
+    unit: float
+    exact: tuple[RealArray, RealArray]
+
+    def weighted(self, rows: RealArray) -> RealArray:
+        """Rows (..., N) times the root weights."""
+        return rows if self.root_weights is None else rows * self.root_weights
+
+
+def fastest_kt(time: RealArray) -> float:
+    """Largest k T that the sampling (N,) of the dimensionless time can show."""
+    fastest = FASTEST_EXPONENT / (time[2] - time[0])
+    # With a start far before the first point nothing is left of a fast exponential.
+    return float(min(fastest, 600.0 / time[0] if time[0] > 0 else fastest))
+
+
+def _as_real(values: ArrayLike) -> RealArray:
+    array = np.asarray(values)
+    return array if array.dtype == np.longdouble else array.astype(np.float64, copy=False)
+
+
+def screen_times(
+    time_s: ArrayLike, *, start_s: float | None, needed: int
+) -> tuple[RealArray, slice, float] | Refusal:
+    """Check the times and cut what lies before the start.
+
+    Returns
+    -------
+    tuple or Refusal
+        (time (M,) as given, slice of the fitted points, start in seconds).
+    """
+    time = _as_real(time_s)
+    if time.size == 0:
+        return Refusal(status=FitStatus.EMPTY, reason="the trace is empty")
+    first = float(time[0]) if start_s is None else float(start_s)
+    keep = slice(0, None) if start_s is None else _from_start(time, first)
+    kept = time[keep]
+    increasing = kept[1:] > kept[:-1]
+    # Comparisons with NaN are false: only a trace that is out of order needs a closer look.
+    if not (increasing.all() and _usable(time[0]) and _usable(time[-1]) and _usable(first)):
+        return _refuse_times(time, kept, increasing, first=first)
+    if len(kept) < needed:
+        where = "" if start_s is None else f" from {first:.9g} s on"
+        return Refusal(
+            status=FitStatus.TOO_FEW_POINTS,
+            reason=f"{_points(len(kept))}{where}, at least {needed} are needed",
+        )
+    return time, keep, first
+
+
+def _usable(number: float) -> bool:
+    return bool(abs(number) < LARGEST_NUMBER)
+
+
+def _refuse_times(
+    time: RealArray, kept: RealArray, increasing: NDArray[np.bool_], *, first: float
+) -> Refusal:
+    """Say which time is wrong, and how."""
+    usable = np.abs(time) < LARGEST_NUMBER
+    if not usable.all():
+        at = int(np.argmin(usable))
+        return Refusal(
+            status=FitStatus.NOT_FINITE,
+            reason=f"time of point {at + 1} is {time[at]}, no usable number",
+        )
+    if not _usable(first):
+        return Refusal(status=FitStatus.NOT_FINITE, reason=f"start time is {first}, no number")
+    at = int(np.argmin(increasing))
+    return Refusal(
+        status=FitStatus.TIMES_NOT_INCREASING,
+        reason=f"times repeat or run backwards: {kept[at]:.9g} s is followed by "
+        f"{kept[at + 1]:.9g} s",
+    )
+
+
+def _from_start(time: RealArray, start: float) -> slice:
+    """Slice of everything from the first point at or after `start`."""
+    late = time >= start
+    return slice(int(np.argmax(late)) if late.any() else len(time), None)
+
+
+def screen(
+    time_s: ArrayLike,
+    signal: ArrayLike,
+    *,
+    start_s: float | None = None,
+    weights: ArrayLike | None = None,
+    needed: int = MIN_POINTS,
+    centred: bool = False,
+) -> Window | Refusal:
+    """Make the window that is fitted; `centred` takes the mean off the signal.
+
+    Raises
+    ------
+    ValueError
+        Arrays of unequal length: a mistake of the caller, not of the data.
+    """
+    values = _as_real(signal)
+    weight = None if weights is None else np.asarray(weights, dtype=np.float64)
+    shape = np.shape(time_s)
+    if values.shape != shape or len(shape) != 1 or (weight is not None and weight.shape != shape):
+        raise ValueError(f"time {shape}, signal {values.shape} and weights must be equal and 1-D")
+    times = screen_times(time_s, start_s=start_s, needed=needed)
+    if isinstance(times, Refusal):
+        return times
+    time, keep, start = times
+    time, values = time[keep], values[keep]
+    root_weights = None
+    if weight is not None:
+        weight = weight[keep]
+        refusal = _refuse_weights(weight, needed=needed)
+        if refusal:
+            return refusal
+        used = weight > 0
+        time, values = time[used], values[used]
+        root_weights = np.sqrt(weight[used])
+    refusal = refuse_signal(values)
+    if refusal:
+        return refusal
+    length = float(time[-1] - start)
+    time = time - start
+    time /= length
+    centre = float(values.mean()) if centred else 0.0
+    values = values - centre
+    unit = max(abs(float(values.min())), abs(float(values.max())))
+    values /= unit
+    return Window(
+        time=time.astype(np.float64, copy=False),
+        signal=values.astype(np.float64, copy=False),
+        root_weights=root_weights,
+        start_s=start,
+        length_s=length,
+        centre=centre,
+        unit=unit,
+        exact=(time, values),
+    )
+
+
+def refuse_signal(values: RealArray) -> Refusal | None:
+    """Refuse signals (N,) that are no numbers, too large or constant."""
+    low, high = values.min(), values.max()
+    if not (np.isfinite(low) and np.isfinite(high)):
+        at = int(np.argmin(np.isfinite(values)))
+        return Refusal(
+            status=FitStatus.NOT_FINITE,
+            reason=f"signal of fitted point {at + 1} is {values[at]}, no number",
+        )
+    largest = max(abs(low), abs(high))
+    if largest > LARGEST_NUMBER:
+        return Refusal(
+            status=FitStatus.NOT_FINITE, reason=f"signal reaches {largest:.3g}, beyond all meaning"
+        )
+    if high - low <= ROUNDING * largest:
+        return Refusal(status=FitStatus.CONSTANT, reason=f"the signal is constant ({low:.6g})")
+    return None
+
+
+def _points(count: int) -> str:
+    return "1 point" if count == 1 else f"{count} points"
+
+
+def _refuse_weights(weight: FloatArray, *, needed: int) -> Refusal | None:
+    if not np.isfinite(weight).all() or (weight < 0).any():
+        return Refusal(
+            status=FitStatus.NOT_FINITE, reason="a weight is negative or no finite number"
+        )
+    used = int(np.count_nonzero(weight))
+    if used == 0:
+        return Refusal(status=FitStatus.ZERO_WEIGHTS, reason="all weights are zero")
+    if used < needed:
+        return Refusal(
+            status=FitStatus.TOO_FEW_POINTS,
+            reason=f"{_points(used)} of nonzero weight, at least {needed} are needed",
+        )
+    return None

@@ -1,0 +1,1 @@
+"""Where the mixing artefact ends and the reaction can be fitted."""

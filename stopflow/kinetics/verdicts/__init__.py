@@ -1,0 +1,1 @@
+"""Whether a rate constant can be trusted: rules for single shots and for series of shots."""

@@ -1,0 +1,254 @@
+"""Verdicts: PASS, WARN or FAIL, each rule with its number, its meaning and its threshold.
+
+Rules about one shot carry the function that judges it
+(`stopflow.kinetics.verdicts.shot_rules`); rules from number 20 on compare shots and are applied
+by `stopflow.kinetics.verdicts.series_rules`.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from stopflow.kinetics.settings import QualityThresholds
+from stopflow.kinetics.verdicts import shot_rules
+from stopflow.kinetics.verdicts.shot import ShotAnalysis, ShotResult
+
+BETWEEN_REASONS = "; "
+
+
+class Verdict(StrEnum):
+    """How far a number can be trusted; in rising order of trouble."""
+
+    PASS = "PASS"
+    WARN = "WARN"
+    FAIL = "FAIL"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One rule that spoke up: its id, its verdict and the reason in words, with numbers."""
+
+    rule: str
+    verdict: Verdict
+    text: str
+
+
+Judge = Callable[[ShotResult, QualityThresholds], str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule.
+
+    Attributes
+    ----------
+    id, number
+        How it is quoted.
+    verdict
+        What it leads to.
+    means
+        What the chemist should think of.
+    thresholds
+        Names of the settings it uses.
+    judge
+        Reason, or None when all is well; None for rules about several shots.
+    """
+
+    id: str
+    number: int
+    verdict: Verdict
+    means: str
+    thresholds: tuple[str, ...]
+    judge: Judge | None = None
+
+    def finding(self, text: str) -> Finding:
+        """Speak up; what separates reasons from each other stays out of each."""
+        return Finding(rule=self.id, verdict=self.verdict, text=text.replace(BETWEEN_REASONS, ", "))
+
+
+def _rule(
+    number: int,
+    rule_id: str,
+    verdict: Verdict,
+    means: str,
+    *thresholds: str,
+    judge: Judge | None = None,
+) -> Rule:
+    return Rule(
+        id=rule_id,
+        number=number,
+        verdict=verdict,
+        means=means,
+        thresholds=thresholds,
+        judge=judge,
+    )
+
+
+_W, _F = Verdict.WARN, Verdict.FAIL
+RULES: dict[str, Rule] = {
+    rule.id: rule
+    for rule in (
+        _rule(1, "refused", _F, "there is no rate, and the reason why"),
+        _rule(
+            2,
+            "slope",
+            _W,
+            "reaction not finished, a slower step, or drift",
+            "slope_share",
+            "slope_sigma",
+            judge=shot_rules.slope_not_flat,
+        ),
+        _rule(
+            3, "short-window", _W, "record longer", "short_window_kt", judge=shot_rules.short_window
+        ),
+        _rule(
+            4, "slow-sampling", _W, "sample faster", "fast_sampling", judge=shot_rules.slow_sampling
+        ),
+        _rule(
+            5,
+            "uncertain",
+            _W,
+            "more shots or less noise are needed",
+            "uncertain_warn",
+            "uncertain_fail",
+            judge=shot_rules.uncertain,
+        ),
+        _rule(
+            6,
+            "undetermined",
+            _F,
+            "the data do not say what k is",
+            "uncertain_fail",
+            judge=shot_rules.undetermined,
+        ),
+        _rule(
+            7,
+            "residual-runs",
+            _W,
+            "the law does not describe the trace",
+            "misfit_chance",
+            judge=shot_rules.residual_runs,
+        ),
+        _rule(
+            8,
+            "saturated",
+            _F,
+            "the detector was at its limit",
+            "clipped_share",
+            "coarse_steps",
+            judge=shot_rules.saturated,
+        ),
+        _rule(
+            9,
+            "quantised",
+            _W,
+            "the digitiser is too coarse for the signal",
+            "coarse_steps",
+            "few_levels",
+            judge=shot_rules.quantised,
+        ),
+        _rule(
+            10,
+            "noisy",
+            _W,
+            "amplitude small against the noise",
+            "low_signal_to_noise",
+            judge=shot_rules.noisy,
+        ),
+        _rule(
+            11,
+            "early-start",
+            _W,
+            "the workbook's start is still in the artefact",
+            "start_shift_sigma",
+            judge=shot_rules.early_start,
+        ),
+        _rule(
+            12,
+            "law-shift",
+            _W,
+            "the rate depends on the law chosen",
+            "law_shift_sigma",
+            "law_shift_share",
+            judge=shot_rules.law_shift,
+        ),
+        _rule(13, "no-start", _W, "no part of the trace is free of artefact"),
+        _rule(
+            15,
+            "artefact-inside",
+            _F,
+            "no start was found, and the fit does not follow the trace",
+            "misfit_chance",
+        ),
+        _rule(14, "workbook-rate", _W, "the lab's own rate differs", "workbook_share"),
+        _rule(20, "outlier-shot", _W, "one shot is not like its replicates", "replicate_chance"),
+        _rule(
+            21,
+            "replicate-drift",
+            _W,
+            "the replicates drift: temperature not settled, or a solution that ages",
+            "replicate_chance",
+        ),
+        _rule(
+            22,
+            "replicate-scatter",
+            _W,
+            "the replicates scatter more than those of other conditions",
+            "replicate_chance",
+        ),
+        _rule(23, "scatter", _W, "the replicates scatter widely", "scatter_share"),
+        _rule(
+            24,
+            "amplitude-falls",
+            _W,
+            "part of the reaction is over before the first point",
+            "amplitude_fall",
+        ),
+        _rule(
+            27,
+            "off-curve",
+            _W,
+            "k_obs against concentration follows neither the line nor the hyperbola reported",
+            "misfit_chance",
+            "scatter_share",
+        ),
+        _rule(25, "shots", _W, "some of the shots carry a warning of their own"),
+        _rule(26, "none-fitted", _F, "no shot of the condition has a rate to trust"),
+    )
+}
+
+
+def judge_shot(shot: ShotAnalysis, thresholds: QualityThresholds) -> tuple[Finding, ...]:
+    """Apply every rule about single shots."""
+    result = shot.result
+    if result is None:
+        return (RULES["refused"].finding(shot.refusal),)
+    findings = []
+    for rule in RULES.values():
+        text = rule.judge(result, thresholds) if rule.judge else None
+        if text:
+            findings.append(rule.finding(text))
+    if shot.window and shot.window.source == "first point":
+        follows = shot_rules.follows(result, thresholds)
+        rule = RULES["no-start" if follows else "artefact-inside"]
+        findings.append(rule.finding(shot.window.reason))
+    theirs = shot.workbook_rate_per_s
+    if theirs is not None and np.isfinite(theirs) and theirs > 0:
+        mine, error = result.fit.k_per_s, result.k_stderr_per_s
+        if abs(mine - theirs) > max(thresholds.workbook_share * theirs, 3 * error):
+            text = f"the workbook's rate is {theirs:.4g}/s, the fit's {mine:.4g}/s"
+            findings.append(RULES["workbook-rate"].finding(text))
+    return tuple(findings)
+
+
+def verdict_of(findings: Iterable[Finding]) -> Verdict:
+    """Return the worst verdict; PASS without findings."""
+    order = list(Verdict)
+    return max((finding.verdict for finding in findings), key=order.index, default=Verdict.PASS)
+
+
+def reasons(findings: Iterable[Finding]) -> str:
+    """Join the reasons by "; ", which none of them contains."""
+    return BETWEEN_REASONS.join(finding.text for finding in findings)

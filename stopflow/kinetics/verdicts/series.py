@@ -1,0 +1,160 @@
+"""Shots side by side: which ones are replicates, and the mean rate of each condition."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from stopflow.kinetics.settings import AnalysisSettings
+from stopflow.kinetics.verdicts.repeatability import Series, as_series
+from stopflow.kinetics.verdicts.replicates import ReplicateMean, average_replicates
+from stopflow.kinetics.verdicts.rules import Finding, Verdict, verdict_of
+from stopflow.kinetics.verdicts.shot import ShotAnalysis
+from stopflow.trace import Conditions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class JudgedShot:
+    """A shot with its verdict.
+
+    Attributes
+    ----------
+    own, among
+        Findings about the shot itself, and about it among its replicates.
+    condition
+        Index of its condition in the experiment.
+    """
+
+    shot: ShotAnalysis
+    own: tuple[Finding, ...]
+    among: tuple[Finding, ...] = ()
+    condition: int
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings."""
+        return self.own + self.among
+
+    @property
+    def verdict(self) -> Verdict:
+        """Worst of all findings."""
+        return verdict_of(self.findings)
+
+    @property
+    def usable(self) -> bool:
+        """Whether its rate enters means and secondary plots."""
+        return self.shot.result is not None and verdict_of(self.own) is not Verdict.FAIL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ConditionAnalysis:
+    """One condition of an experiment.
+
+    Attributes
+    ----------
+    conditions
+        Of its first shot; concentrations as in the workbook.
+    concentration_after_mixing_M
+        None where the workbook does not say it.
+    members
+        Indices of its shots in the experiment.
+    run, run_members
+        ln k of the usable shots in the order in which they were made, and their indices.
+    mean
+        Over the usable shots.
+    amplitude, signal_to_noise
+        Medians over the usable shots.
+    findings
+        About the condition.
+    """
+
+    index: int
+    conditions: Conditions
+    concentration_after_mixing_M: float | None
+    members: tuple[int, ...]
+    run: Series
+    run_members: tuple[int, ...]
+    mean: ReplicateMean
+    amplitude: float
+    signal_to_noise: float
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ExperimentAnalysis:
+    """An experiment analysed; light enough to send between processes (no traces).
+
+    Attributes
+    ----------
+    law
+        Key of the law fitted.
+    notes
+        What was decided on the way, e.g. by ``auto``.
+    """
+
+    name: str
+    law: str
+    notes: tuple[str, ...]
+    shots: tuple[JudgedShot, ...]
+    conditions: tuple[ConditionAnalysis, ...]
+
+
+def group_shots(shots: Sequence[ShotAnalysis]) -> list[list[int]]:
+    """Group indices of replicates, in order of their first shot.
+
+    Shots are replicates when their conditions are equal and known: with a concentration, or with
+    numbers of repeats that differ. Otherwise every shot stands alone.
+    """
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for index, shot in enumerate(shots):
+        key = shot.conditions.group_key()
+        groups.setdefault((*key, shot.channel), []).append(index)
+    found: list[list[int]] = []
+    for members in groups.values():
+        numbers = [shots[index].conditions.replicate for index in members]
+        known = shots[members[0]].conditions.concentration_M is not None
+        numbered = None not in numbers and len(set(numbers)) == len(numbers)
+        found += [members] if known or numbered else [[index] for index in members]
+    return sorted(found)
+
+
+def build_conditions(
+    shots: Sequence[JudgedShot], settings: AnalysisSettings
+) -> tuple[ConditionAnalysis, ...]:
+    """Average the usable shots of every condition."""
+    count = 1 + max((shot.condition for shot in shots), default=-1)
+    return tuple(_build_condition(index, shots, settings) for index in range(count))
+
+
+def _build_condition(
+    index: int, shots: Sequence[JudgedShot], settings: AnalysisSettings
+) -> ConditionAnalysis:
+    members = tuple(i for i, shot in enumerate(shots) if shot.condition == index)
+    order = sorted(members, key=lambda i: (shots[i].shot.conditions.replicate or 0, i))
+    used = [
+        (i, result)
+        for i in order
+        if shots[i].usable and (result := shots[i].shot.result) is not None
+    ]
+    k = [result.fit.k_per_s for _, result in used]
+    errors = [result.k_stderr_per_s for _, result in used]
+    only = used[0][1] if len(used) == 1 else None
+    conditions = shots[members[0]].shot.conditions
+    stated = conditions.concentration_M
+    return ConditionAnalysis(
+        index=index,
+        conditions=conditions,
+        concentration_after_mixing_M=None if stated is None else stated / settings.mixing_ratio,
+        members=members,
+        run=as_series(np.arange(len(used)), k, errors),
+        run_members=tuple(i for i, _ in used),
+        mean=average_replicates(
+            k, errors, interval=(only.k_low_per_s, only.k_high_per_s) if only else None
+        ),
+        amplitude=_median([result.fit.amplitude for _, result in used]),
+        signal_to_noise=_median([result.fit.signal_to_noise for _, result in used]),
+    )
+
+
+def _median(values: Sequence[float]) -> float:
+    return float(np.median(values)) if values else float("nan")

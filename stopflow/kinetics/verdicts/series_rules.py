@@ -1,0 +1,216 @@
+"""What only several shots can show: drift, scatter, outliers, falling amplitudes, odd curves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from stopflow.errors import and_more
+from stopflow.kinetics.secondary.fit import SecondaryFit
+from stopflow.kinetics.settings import QualityThresholds
+from stopflow.kinetics.verdicts.repeatability import (
+    FEWEST_SHOTS,
+    Departure,
+    Repeatability,
+    drift_of,
+    outliers_of,
+    pool,
+    scatter_of,
+)
+from stopflow.kinetics.verdicts.rules import RULES, Finding, Verdict
+from stopflow.kinetics.verdicts.series import ConditionAnalysis, ExperimentAnalysis, JudgedShot
+
+FEWEST_CONCENTRATIONS = 3
+NAMED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Bar:
+    """How unlikely something has to be, all tests of the lab together (Bonferroni)."""
+
+    common: Repeatability
+    condition: float
+    shot: float
+
+
+def judge_series(
+    experiments: Sequence[ExperimentAnalysis], limits: QualityThresholds
+) -> tuple[ExperimentAnalysis, ...]:
+    """Judge every condition against all others of the lab; replaces earlier such findings."""
+    runs = [condition.run for item in experiments for condition in item.conditions]
+    sizes = [len(run) for run in runs if len(run) >= FEWEST_SHOTS]
+    bar = _Bar(
+        common=pool(runs),
+        condition=limits.replicate_chance / max(len(sizes), 1),
+        shot=limits.replicate_chance / max(sum(sizes), 1),
+    )
+    outliers = iter(outliers_of(runs))
+    return tuple(
+        _judge_experiment(item, limits, bar, outliers=[next(outliers) for _ in item.conditions])
+        for item in experiments
+    )
+
+
+def _judge_experiment(
+    experiment: ExperimentAnalysis,
+    limits: QualityThresholds,
+    bar: _Bar,
+    *,
+    outliers: Sequence[Sequence[Departure | None]],
+) -> ExperimentAnalysis:
+    among = {
+        index: _outlier_finding(departure, fellows=len(condition.run) - 1)
+        for condition, departures in zip(experiment.conditions, outliers, strict=True)
+        for index, departure in zip(condition.run_members, departures, strict=True)
+        if departure and departure.chance < bar.shot
+    }
+    shots = tuple(
+        replace(shot, among=(among[index],) if index in among else ())
+        for index, shot in enumerate(experiment.shots)
+    )
+    falling = _falling_amplitudes(experiment.conditions, limits)
+    conditions = tuple(
+        replace(
+            condition,
+            findings=(
+                *_own_findings(condition, [shots[i] for i in condition.members], limits),
+                *_run_findings(condition, bar),
+                *falling.get(condition.index, ()),
+            ),
+        )
+        for condition in experiment.conditions
+    )
+    return replace(experiment, shots=shots, conditions=conditions)
+
+
+def _outlier_finding(departure: Departure, *, fellows: int) -> Finding:
+    return RULES["outlier-shot"].finding(
+        f"k differs by {departure.size:+.1%} from the other {fellows} replicates "
+        f"(chance {departure.chance:.1g})"
+    )
+
+
+def _run_findings(condition: ConditionAnalysis, bar: _Bar) -> list[Finding]:
+    findings = []
+    drift, scatter = drift_of(condition.run, bar.common), scatter_of(condition.run, bar.common)
+    if drift and drift.chance < bar.condition:
+        text = (
+            f"k drifts by {drift.size:+.1%} from the first to the last of {len(condition.run)} "
+            f"replicates (chance {drift.chance:.1g}): temperature not settled, or a solution that "
+            "ages, repeat this series"
+        )
+        findings.append(RULES["replicate-drift"].finding(text))
+    if scatter and scatter.chance < bar.condition:
+        text = (
+            f"the replicates scatter {scatter.size:.1f} times as much as those of the other "
+            f"conditions (chance {scatter.chance:.1g})"
+        )
+        findings.append(RULES["replicate-scatter"].finding(text))
+    return findings
+
+
+def _own_findings(
+    condition: ConditionAnalysis, members: Sequence[JudgedShot], limits: QualityThresholds
+) -> list[Finding]:
+    if not any(shot.usable for shot in members):
+        fatal = [
+            next((item.text for item in shot.findings if item.verdict is Verdict.FAIL), "")
+            for shot in members
+        ]
+        worst = ", ".join(text for text in dict.fromkeys(fatal) if text)
+        return [RULES["none-fitted"].finding(f"no shot can be used: {worst}")]
+    findings = []
+    mean = condition.mean
+    if mean.between_shot_sd_per_s > limits.scatter_share * mean.k_per_s:
+        share = mean.between_shot_sd_per_s / mean.k_per_s
+        findings.append(RULES["scatter"].finding(f"the shots scatter by {share:.0%} of k"))
+    odd = [shot for shot in members if shot.verdict is not Verdict.PASS]
+    if odd:
+        rules = ", ".join(dict.fromkeys(item.rule for shot in odd for item in shot.findings))
+        named = ", ".join(shot.shot.file for shot in odd[:NAMED])
+        named += and_more(len(odd) - NAMED)
+        text = f"{len(odd)} of {len(members)} shots with {rules} ({named})"
+        findings.append(RULES["shots"].finding(text))
+    return findings
+
+
+def _falling_amplitudes(
+    conditions: Sequence[ConditionAnalysis], limits: QualityThresholds
+) -> dict[int, list[Finding]]:
+    """Find amplitudes that fall as the concentration rises, everything else being equal."""
+    rows: dict[tuple[object, ...], list[tuple[float, ConditionAnalysis]]] = {}
+    for item in conditions:
+        if item.concentration_after_mixing_M is not None and np.isfinite(item.amplitude):
+            given = item.conditions
+            key = (given.substrate, given.temperature_K, given.ionic_strength_M)
+            rows.setdefault(key, []).append((item.concentration_after_mixing_M, item))
+    found: dict[int, list[Finding]] = {}
+    for row in rows.values():
+        if len(row) < FEWEST_CONCENTRATIONS:
+            continue
+        ordered = [item for _, item in sorted(row, key=lambda pair: pair[0])]
+        sizes = np.abs([item.amplitude for item in ordered])
+        top = int(np.argmax(sizes))
+        for item, size in zip(ordered[top + 1 :], sizes[top + 1 :], strict=True):
+            fall = 1 - float(size / sizes[top])
+            if fall > limits.amplitude_fall:
+                text = (
+                    f"the amplitude is {fall:.0%} smaller than at lower concentration: part of "
+                    "the reaction is over before the first fitted point (dead time and cut)"
+                )
+                found.setdefault(item.index, []).append(RULES["amplitude-falls"].finding(text))
+    return found
+
+
+def judge_curves(
+    experiments: Sequence[ExperimentAnalysis],
+    fits: Sequence[SecondaryFit],
+    limits: QualityThresholds,
+) -> tuple[ExperimentAnalysis, ...]:
+    """Warn of the conditions whose rates do not follow the curve chosen for them.
+
+    Parameters
+    ----------
+    experiments
+        Judged by `judge_series`; findings are added.
+    fits
+        Their secondary plots.
+    """
+    found: dict[tuple[str, int], tuple[Finding, ...]] = {}
+    for fit in fits:
+        text = _off_curve(fit, limits) if fit.chosen and fit.members else None
+        if text:
+            finding = RULES["off-curve"].finding(text)
+            found |= {(fit.experiment, index): (finding,) for index in fit.members}
+    return tuple(
+        replace(
+            item,
+            conditions=tuple(
+                replace(
+                    condition,
+                    findings=(
+                        *condition.findings,
+                        *found.get((item.name, condition.index), ()),
+                    ),
+                )
+                for condition in item.conditions
+            ),
+        )
+        for item in experiments
+    )
+
+
+def _off_curve(fit: SecondaryFit, limits: QualityThresholds) -> str | None:
+    """Say how far the points lie off; None when they follow, or nothing shows what they should."""
+    curve = fit.curve
+    off = (fit.y - curve.model(fit.x, curve.values)[0]) / fit.y
+    typical = float(np.sqrt(off @ off / max(curve.dof, 1)))
+    known = curve.error_dof > 0
+    if curve.misfit_chance >= limits.misfit_chance or not (known or typical > limits.scatter_share):
+        return None
+    worst = int(np.argmax(np.abs(off)))
+    said = f"chance {curve.misfit_chance:.1g}" if known else "there are no replicates to judge by"
+    return (
+        f"k_obs against concentration does not follow the {fit.kind}: the points lie "
+        f"{typical:.1%} off, that at {fit.x[worst] * 1e3:.4g} mM {off[worst]:+.1%} ({said})"
+    )

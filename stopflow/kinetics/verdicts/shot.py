@@ -1,0 +1,298 @@
+"""One shot: where it starts, its fit with every error, what other laws say. No verdict yet."""
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from math import exp, inf, log, nan
+
+import numpy as np
+
+from stopflow.kinetics.fit import fit_trace
+from stopflow.kinetics.settings import AUTO, AnalysisSettings
+from stopflow.kinetics.solver.result import Fit, predict
+from stopflow.kinetics.start.detect import StartDetection
+from stopflow.kinetics.uncertainty.interval import (
+    NoiseCorrelation,
+    cramer_rao,
+    k_interval,
+    noise_correlation,
+)
+from stopflow.kinetics.verdicts.compare_laws import LawComparison, compare_laws
+from stopflow.kinetics.verdicts.signal_checks import SignalChecks, check_signal
+from stopflow.trace import Conditions, FloatArray, Shot
+from stopflow.trimming import TrimWindow, choose_window
+
+NO_NOISE = NoiseCorrelation(rho=nan, inflation=1.0, p_value=1.0, significant=False)
+
+
+class Refused(StrEnum):
+    """Why a shot never came to a fit."""
+
+    UNREADABLE = "unreadable"
+    START = "start time unusable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ShotResult:
+    """What the fit of a shot says, errors included.
+
+    Attributes
+    ----------
+    fit
+        Of the chosen law.
+    noise
+        Correlation of its residuals.
+    k_stderr_per_s
+        With the effect of correlated noise where that is significant, and of what is left of the
+        artefact.
+    k_low_per_s, k_high_per_s
+        95 % interval.
+    k_bound_per_s
+        Cramer-Rao bound of the standard deviation for white noise of the size seen.
+    laws
+        Every law tried.
+    law_shift_sigma
+        Largest shift of k to a law that is not ruled out, in standard errors.
+    start_inflation
+        Factor on the error for what is left of the artefact at a detected start.
+    start_shift_sigma
+        Shift of k to that from the detected start, where that is later; 0 otherwise.
+    checks
+        Of the signal and the residuals.
+    step_s
+        Median sampling step of the first points fitted.
+    amplitude_at_mixing
+        Extrapolated to the time of mixing; NaN without a dead time.
+    """
+
+    fit: Fit
+    noise: NoiseCorrelation
+    k_stderr_per_s: float
+    k_low_per_s: float
+    k_high_per_s: float
+    k_bound_per_s: float
+    laws: LawComparison
+    law_shift_sigma: float
+    start_inflation: float
+    start_shift_sigma: float
+    checks: SignalChecks
+    step_s: float
+    amplitude_at_mixing: float
+
+    @property
+    def half_life_s(self) -> float:
+        """``ln 2 / k``."""
+        return log(2) / self.fit.k_per_s
+
+    @property
+    def efficiency(self) -> float:
+        """Bound over the standard error quoted."""
+        return self.k_bound_per_s / self.k_stderr_per_s if self.k_stderr_per_s > 0 else nan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ShotAnalysis:
+    """A shot without its trace: what was done and what came out.
+
+    Attributes
+    ----------
+    status, refusal
+        ``"ok"``, or why there is no rate: a word and a sentence.
+    fitted
+        The fit, refused or not; None when it never came to one.
+    result
+        None when there is no rate.
+    """
+
+    experiment: str
+    file: str
+    channel: int
+    conditions: Conditions
+    workbook_rate_per_s: float | None
+    signal_unit: str
+    status: str
+    refusal: str
+    law: str
+    window: TrimWindow | None = None
+    detection: StartDetection | None = None
+    fitted: Fit | None = None
+    result: ShotResult | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PreparedShot:
+    """A shot trimmed and fitted with the simple laws, before a law is chosen."""
+
+    shot: Shot
+    detection: StartDetection | None = None
+    window: TrimWindow | None = None
+    refusal: str = ""
+    status: str = ""
+    single: Fit | None = None
+    slope: Fit | None = None
+    noise: NoiseCorrelation = field(default=NO_NOISE)
+    laws: LawComparison | None = None
+
+
+def prepare_shot(
+    shot: Shot, settings: AnalysisSettings, *, detection: StartDetection | None
+) -> PreparedShot:
+    """Choose the window, fit with and without slope; with ``auto``, every other law too.
+
+    `detection` is that of the shot's trace, None without one.
+    """
+    trace = shot.trace
+    if trace is None or detection is None:
+        reason = shot.refusal or "the file could not be read"
+        return PreparedShot(shot=shot, refusal=reason, status=Refused.UNREADABLE)
+    window: TrimWindow | str = detection.window
+    if len(trace):
+        window = choose_window(
+            trace.time_s, workbook_start_s=shot.start_s, detected=detection.window
+        )
+    if isinstance(window, str):
+        return PreparedShot(shot=shot, detection=detection, refusal=window, status=Refused.START)
+    start_s = window.start_s if len(trace) else None
+    single, slope = (
+        fit_trace(trace.time_s, trace.signal, law=law, start_s=start_s, robust=settings.robust)
+        for law in ("single", "single-slope")
+    )
+    reference = slope if slope.ok else single
+    noise = NO_NOISE
+    laws = None
+    if reference.ok:
+        noise = _noise(reference, trace.time_s, trace.signal)
+        laws = compare_laws(
+            trace.time_s,
+            trace.signal,
+            start_s=window.start_s,
+            fits=(single, slope),
+            inflation=noise.inflation if noise.significant else 1.0,
+            try_all=settings.law == AUTO,
+        )
+    return PreparedShot(
+        shot=shot,
+        detection=detection,
+        window=window,
+        single=single,
+        slope=slope,
+        noise=noise,
+        laws=laws,
+    )
+
+
+def finish_shot(prepared: PreparedShot, settings: AnalysisSettings, *, law: str) -> ShotAnalysis:
+    """Fit the chosen law and put its errors together."""
+    shot, trace = prepared.shot, prepared.shot.trace
+    analysis = ShotAnalysis(
+        experiment=shot.experiment,
+        file=shot.file,
+        channel=shot.channel,
+        conditions=shot.conditions,
+        workbook_rate_per_s=shot.workbook_rate_per_s,
+        signal_unit="" if trace is None else trace.signal_unit,
+        status=prepared.status,
+        refusal=prepared.refusal,
+        law=law,
+        window=prepared.window,
+        detection=prepared.detection,
+    )
+    if trace is None or prepared.window is None:
+        return analysis
+    known = {"single": prepared.single, "single-slope": prepared.slope}
+    fit = None if settings.fixed else known.get(law)
+    if fit is None:
+        fit = fit_trace(
+            trace.time_s,
+            trace.signal,
+            law=law,
+            start_s=prepared.window.start_s if len(trace) else None,
+            fixed=settings.fixed,
+            robust=settings.robust,
+        )
+    analysis = replace(analysis, status=fit.status.value, refusal=fit.reason, fitted=fit)
+    if not fit.ok:
+        return analysis
+    result = _result(fit, prepared, settings, time_s=trace.time_s, signal=trace.signal)
+    return replace(analysis, result=result)
+
+
+def _noise(fit: Fit, time_s: FloatArray, signal: FloatArray) -> NoiseCorrelation:
+    kept = time_s >= fit.start_s
+    rest = signal[kept] - predict(fit, time_s[kept])
+    return noise_correlation(rest, parameters=len(fit.rate_law.parameters) - len(fit.fixed))
+
+
+def _result(
+    fit: Fit,
+    prepared: PreparedShot,
+    settings: AnalysisSettings,
+    *,
+    time_s: FloatArray,
+    signal: FloatArray,
+) -> ShotResult:
+    kept = time_s >= fit.start_s
+    time, values = time_s[kept], signal[kept]
+    residuals = values - predict(fit, time)
+    free = len(fit.rate_law.parameters) - len(fit.fixed)
+    noise = noise_correlation(residuals, parameters=free)
+    inflation = noise.inflation if noise.significant else 1.0
+    rest = _rest_inflation(prepared)
+    stderr = fit.k_stderr_per_s * inflation * rest
+    low, high = k_interval(time_s, signal, fit, inflation=inflation * rest)
+    laws = prepared.laws or LawComparison(alternatives={})
+    if fit.law not in laws.alternatives or (fit.law in ("double", "stretched") and not fit.fixed):
+        laws = laws.including(fit, inflation=inflation)
+    bound = nan
+    if not fit.fixed:
+        bound = cramer_rao(
+            time,
+            law=fit.rate_law,
+            parameters=fit.parameters,
+            noise_sd=fit.noise_sd,
+            start_s=fit.start_s,
+        )["k_per_s"]
+    return ShotResult(
+        fit=fit,
+        noise=noise,
+        k_stderr_per_s=stderr,
+        k_low_per_s=low,
+        k_high_per_s=high,
+        k_bound_per_s=bound,
+        laws=laws,
+        law_shift_sigma=laws.shift_sigma(fit, k_stderr_per_s=stderr),
+        start_inflation=rest,
+        start_shift_sigma=_start_shift(fit, prepared.detection),
+        checks=check_signal(values, residuals, noise_sd=fit.noise_sd, parameters=free),
+        step_s=float(np.median(np.diff(time[:9]))),
+        amplitude_at_mixing=_amplitude_at_mixing(fit, prepared.shot.conditions, settings),
+    )
+
+
+def _rest_inflation(prepared: PreparedShot) -> float:
+    """Factor on the error of k where the start is the detected one; else 1."""
+    detection, window = prepared.detection, prepared.window
+    if detection is None or window is None or window.source != "detected":
+        return 1.0
+    return detection.inflation
+
+
+def _start_shift(fit: Fit, detection: StartDetection | None) -> float:
+    """Shift of k, in standard errors, to the cut nearest to a later detected start."""
+    if detection is None or not detection.found:
+        return 0.0
+    usable = np.isfinite(detection.k_per_s) & (detection.cut_s >= detection.window.start_s)
+    if fit.start_s >= detection.window.start_s or not usable.any():
+        return 0.0
+    at = int(np.argmax(usable))
+    # What the artefact does to the fit is in its error too; that of the clean part is taken.
+    error = float(detection.k_stderr_per_s[at])
+    return abs(float(detection.k_per_s[at]) - fit.k_per_s) / error if error > 0 else 0.0
+
+
+def _amplitude_at_mixing(fit: Fit, conditions: Conditions, settings: AnalysisSettings) -> float:
+    """``c exp(k (start - mixing))``, mixing one dead time before the flow stopped."""
+    dead_time_s = conditions.dead_time_s if settings.dead_time_s is None else settings.dead_time_s
+    if dead_time_s is None:
+        return nan
+    exponent = fit.k_per_s * (fit.start_s - settings.stop_s + dead_time_s)
+    return fit.amplitude * exp(exponent) if exponent < 50 else inf

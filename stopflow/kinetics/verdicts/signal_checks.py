@@ -1,0 +1,142 @@
+"""What is wrong with a recorded signal, whatever the fit: its range, its steps, its residuals."""
+
+from dataclasses import dataclass
+from math import inf, sqrt
+
+import numpy as np
+from scipy.special import chdtrc
+
+from stopflow.kinetics.uncertainty.noise import estimate_noise
+from stopflow.trace import FloatArray
+
+MISFIT_BLOCKS = 32
+FEWEST_POINTS = 64
+# Residuals of this size, as a part of the signal, are rounding.
+ROUNDING = 1e-9
+# So many equal neighbours at the end of the range are no accident.
+CLIPPED_RUN = 4
+# Of the values a digitiser gives, the outermost is rarer than the next ones, unless it is a limit.
+NEXT_VALUES = 3
+# So many points between two clipped ones belong to one stretch, or as many as it is long.
+CLIPPED_GAP = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalChecks:
+    """Numbers that the verdicts are made of.
+
+    Attributes
+    ----------
+    clipped_share
+        Part of the points in runs of equal values at the largest or smallest value.
+    levels
+        Distinct values.
+    noise_steps
+        Noise over the digitising step; infinite where no step can be seen.
+    misfit_ratio
+        Mean square of block means of the residuals over what the noise of neighbours explains;
+        1 for a fit that follows the data.
+    misfit_chance
+        Chance of as much without a reason.
+    """
+
+    clipped_share: float
+    levels: int
+    noise_steps: float
+    misfit_ratio: float
+    misfit_chance: float
+
+
+def check_signal(
+    signal: FloatArray, residuals: FloatArray, *, noise_sd: float, parameters: int
+) -> SignalChecks:
+    """Check the fitted points (N,) and their residuals (N,).
+
+    Parameters
+    ----------
+    signal, residuals
+        In the same unit.
+    noise_sd
+        Of the fit.
+    parameters
+        How many were fitted.
+    """
+    values = np.unique(signal)
+    smallest = float(np.diff(values).min()) if len(values) > 1 else inf
+    exact = noise_sd <= ROUNDING * float(np.abs(signal).max())
+    ratio, chance = (1.0, 1.0) if exact else misfit(residuals, parameters=parameters)
+    return SignalChecks(
+        clipped_share=clipped_share(signal),
+        levels=len(values),
+        noise_steps=noise_sd / smallest if smallest > 0 else inf,
+        misfit_ratio=ratio,
+        misfit_chance=chance,
+    )
+
+
+def clipped_share(signal: FloatArray) -> float:
+    """Part of the points that stand in runs at the very end of the range."""
+    share = 0.0
+    for end in (signal.min(), signal.max()):
+        at_end = np.concatenate(([False], signal == end, [False])).astype(np.int8)
+        steps = np.diff(at_end)
+        lengths = np.flatnonzero(steps == -1) - np.flatnonzero(steps == 1)
+        share += float(lengths[lengths >= CLIPPED_RUN].sum()) / len(signal)
+    return share
+
+
+def clipped_stretch(signal: FloatArray) -> tuple[int, int]:
+    """Find the first stretch in which the detector is at its limit.
+
+    There the largest or the smallest value piles up: it comes more often than the three values next
+    to it together. Near the limit noise takes some of the points off it.
+
+    Returns
+    -------
+    tuple of int
+        Its first point and the point after its last one; 0, 0 without one.
+    """
+    values, counts = np.unique(signal, return_counts=True)
+    sides = (
+        (values[-1], counts[-1], counts[-1 - NEXT_VALUES : -1]),
+        (values[0], counts[0], counts[1 : 1 + NEXT_VALUES]),
+    )
+    found: list[tuple[int, int]] = []
+    for limit, times, next_to in sides:
+        if times <= max(next_to.sum(), NEXT_VALUES):
+            continue
+        at = np.flatnonzero(signal == limit).tolist()
+        first = stop = at[0]
+        for place in at:
+            if place - stop > max(CLIPPED_GAP, stop - first):
+                break
+            stop = place + 1
+        found.append((first, stop))
+    return min(found, default=(0, 0))
+
+
+def misfit(residuals: FloatArray, *, parameters: int) -> tuple[float, float]:
+    """Test whether residuals wave more slowly than their noise can.
+
+    Means of up to 32 equal blocks are compared with the noise seen inside short blocks, with its
+    correlation: ``sum (mean / sd)^2`` is chi-squared with (blocks - parameters) degrees of
+    freedom. A runs test that noise with short memory does not alarm.
+
+    Returns
+    -------
+    tuple of float
+        (sum over its expectation, chance); 1, 1 for few points or without noise.
+    """
+    noise = estimate_noise(residuals) if len(residuals) >= FEWEST_POINTS else None
+    if noise is None or noise.sd == 0:
+        return 1.0, 1.0
+    length = max(len(residuals) // MISFIT_BLOCKS, 8)
+    starts = np.arange(0, len(residuals) - length + 1, length)
+    counts = np.diff(starts, append=len(residuals))
+    means = np.add.reduceat(residuals, starts) / counts
+    scaled = means / noise.mean_sd(counts)
+    total = float(scaled @ scaled)
+    free = max(len(starts) - parameters, 1)
+    # The noise itself is an estimate: over N points its square is known to about 2 / sqrt(N).
+    total /= 1 + 2 * sqrt(2 / len(residuals)) * noise.inflation
+    return total / free, float(chdtrc(free, total))

@@ -1,0 +1,1 @@
+"""Networks, baselines and the fit compared on the same held-out experiments."""

@@ -1,0 +1,134 @@
+"""One way to k on one split with one seed, and where finished ones wait for the others."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stopflow import __version__
+from stopflow.io.atomic import write_text
+from stopflow.learn.data import LabData
+from stopflow.learn.settings import TrainSettings
+from stopflow.learn.split import Split
+from stopflow.learn.training.run import TrainStatus
+from stopflow.trace import FloatArray, frozen_array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Attempt:
+    """One way, one split, one seed.
+
+    Attributes
+    ----------
+    fold
+        Number of the split, from 0.
+    k_per_s
+        (N,) rates of all shots, NaN where there is none.
+    history
+        Rows as in `Trained.history`; empty without a network trained here.
+    features, epochs, inputs_used
+        What the network got.
+    seconds, peak_bytes
+        What it took; NaN for the fit, whose rates are there already.
+    """
+
+    way: str
+    seed: int
+    fold: int
+    split: Split
+    k_per_s: FloatArray
+    features: str = ""
+    history: tuple[dict[str, float], ...] = ()
+    epochs: int = 0
+    inputs_used: str = ""
+    parameters: int = 0
+    seconds: float = float("nan")
+    peak_bytes: float = float("nan")
+    status: str = str(TrainStatus.FINISHED)
+
+
+class KeptRuns:
+    """Finished attempts of a comparison that is not over: one file each in a folder.
+
+    Parameters
+    ----------
+    folder
+        Made when the first one is kept.
+    salt
+        Whatever else decides the results, e.g. hashes of models that take part.
+    """
+
+    def __init__(self, folder: Path, *, salt: Sequence[str] = ()) -> None:
+        self._folder, self._salt = folder, [__version__, *salt]
+        self._labs: dict[int, str] = {}
+        self._keys: set[str] = set()
+
+    def key(
+        self, way: str, data: LabData, split: Split, *, fold: int, settings: TrainSettings
+    ) -> str:
+        """Hash of everything that decides an attempt."""
+        if id(data) not in self._labs:
+            self._labs[id(data)] = _lab_hash(data)
+        described = [
+            self._salt,
+            way,
+            fold,
+            self._labs[id(data)],
+            split.test_experiments,
+            split.validation_experiments,
+            asdict(settings),
+        ]
+        key = _hash(json.dumps(described, sort_keys=True).encode())
+        self._keys.add(key)
+        return key
+
+    def find(self, key: str, split: Split) -> Attempt | None:
+        """Return a kept attempt; None where there is none, or only a part of its file."""
+        try:
+            values = json.loads(self._place(key).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        rates = frozen_array(values.pop("k_per_s"))
+        history = tuple(values.pop("history"))
+        return Attempt(split=split, k_per_s=rates, history=history, **values)
+
+    def keep(self, key: str, attempt: Attempt) -> None:
+        """Write an attempt."""
+        values: dict[str, Any] = {
+            name: getattr(attempt, name) for name in attempt.__slots__ if name != "split"
+        }
+        values["k_per_s"] = attempt.k_per_s.tolist()
+        write_text(self._place(key), json.dumps(values))
+
+    def remove(self) -> None:
+        """Forget those whose keys were asked for: the comparison is over.
+
+        What another comparison keeps in the same folder stays.
+        """
+        for key in self._keys:
+            self._place(key).unlink(missing_ok=True)
+        with suppress(OSError):  # there is none, or others keep theirs in it
+            self._folder.rmdir()
+
+    def _place(self, key: str) -> Path:
+        return self._folder / f"{key}.json"
+
+
+def _lab_hash(data: LabData) -> str:
+    arrays = [getattr(data, name) for name in data.__slots__ if name != "features"]
+    return _hash(
+        json.dumps(data.features.to_dict()).encode(),
+        *(np.ascontiguousarray(array).tobytes() for array in arrays),
+    )
+
+
+def _hash(*parts: bytes) -> str:
+    digest = hashlib.blake2b(digest_size=12)
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()

@@ -1,0 +1,1 @@
+"""Rate constants of traces predicted by a saved network, with reliability checks."""

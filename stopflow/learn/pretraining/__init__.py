@@ -1,0 +1,1 @@
+"""Training on simulated traces alone, which gives the shipped models."""

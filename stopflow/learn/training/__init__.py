@@ -1,0 +1,1 @@
+"""The training loop: preparation of the inputs, augmentation, steps, checkpoints."""

@@ -1,0 +1,165 @@
+"""More rows from the same traces, with rates that stay known.
+
+A trace that is started later or stopped earlier has the same k: the cut trace is another row with
+another k T. A slope that is added to a row leaves its k alone as well. Both are exact for the law
+that the labels come from, and both use training traces only.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stopflow.cells import EDGES
+from stopflow.features import MINIMUM_POINTS, build_features, window_of
+from stopflow.learn.data import LabData, Numbers, Rows
+from stopflow.learn.training.coordinates import Coordinates
+from stopflow.trace import FloatArray
+
+TraceOf = Callable[[int], tuple[FloatArray, FloatArray] | None]
+LATEST_START: Final = 0.7
+"""Latest start of a view in units of 1/k: half of the amplitude is left."""
+SHORTEST_KT: Final = 1.2
+LONGEST_CUT: Final = 6.0
+"""A view keeps at least 1/6 of the window."""
+FEWEST_POINTS: Final = 20 * MINIMUM_POINTS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class View:
+    """A re-cut trace as a row (n,), with its own window."""
+
+    row: Rows
+    window_s: float
+
+
+def draw_views(
+    data: LabData, index: int, *, count: int, trace: TraceOf, generator: np.random.Generator
+) -> Iterator[View]:
+    """Yield `count` views of the trimmed trace of shot `index`; the shot itself where it is short.
+
+    The stop is log-uniform between 1/`LONGEST_CUT` of the window (k T = `SHORTEST_KT` at least) and
+    its end, the start uniform over `LATEST_START` / k in two thirds of the views.
+    """
+    found = trace(int(data.row[index]))
+    k_per_s = float(data.k_label_per_s[index])
+    for _ in range(count):
+        chance = generator.random(3)
+        cut = None if found is None else _cut(*found, k_per_s=k_per_s, chance=chance)
+        if cut is None:
+            yield View(row=data.inputs[index], window_s=float(data.window_s[index]))
+            continue
+        time_s, signal = cut
+        row = build_features(time_s, signal, spec=data.features)
+        yield View(row=row, window_s=window_of(time_s))
+
+
+def _cut(
+    time_s: FloatArray, signal: FloatArray, *, k_per_s: float, chance: FloatArray
+) -> tuple[FloatArray, FloatArray] | None:
+    window_s = window_of(time_s)
+    shortest_s = min(max(SHORTEST_KT / k_per_s, window_s / LONGEST_CUT), window_s)
+    length_s = shortest_s * (window_s / shortest_s) ** chance[0]
+    start_s = 0.0
+    if chance[1] < 2 / 3:
+        start_s = chance[2] * min(LATEST_START / k_per_s, 0.2 * length_s)
+    since_s = time_s - time_s[0]
+    first, last = np.searchsorted(since_s, (start_s, length_s))
+    if last - first < FEWEST_POINTS or np.ptp(signal[first:last]) == 0:
+        return None
+    return time_s[first:last], signal[first:last]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Drift:
+    """Adds slopes to rows in coordinates.
+
+    A row x of mean 0 and SD 1 becomes (x + a u) / |x + a u| with u the slope of SD 1; everything
+    about it is linear but the norm, sqrt(1 + 2 a <x, u> + a^2).
+
+    Attributes
+    ----------
+    slope, origin
+        (q,) coordinates of u, and of the zero row with its sign turned.
+    """
+
+    slope: Tensor
+    origin: Tensor
+
+    @classmethod
+    def of(cls, coordinates: Coordinates, data: LabData) -> Self:
+        """Find both for ``shape`` rows, whose times are the same in every row."""
+        row = np.zeros((2, data.features.n_inputs), dtype=np.float32)
+        row[:, 0::2] = data.inputs[0, 0::2]
+        row[1, 1::2] = slope_row(data)
+        zero, slope = coordinates.project(row)
+        return cls(slope=slope - zero, origin=-zero)
+
+    def apply(self, inputs: Tensor, tilt: Tensor, size: Tensor) -> Tensor:
+        """Add slopes `size` (B,) to rows (B, q) whose product with the slope is `tilt` (B,)."""
+        norm = (1.0 + 2.0 * size * tilt + size.square()).sqrt()[:, None]
+        return (inputs + self.origin + size[:, None] * self.slope) / norm - self.origin
+
+
+def slope_row(data: LabData) -> FloatArray:
+    """u: the relative time of the cells, centred and of SD 1, (pairs,)."""
+    edges = EDGES[data.features.kind](data.features.pairs)
+    middle = 0.5 * (edges[1:] + edges[:-1])
+    centred = middle - middle.mean()
+    return centred / np.sqrt(np.mean(centred**2))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrainingRows:
+    """What an epoch draws from: V versions of each of N training shots, the first as it is.
+
+    Attributes
+    ----------
+    inputs
+        (V, N, q).
+    log_window
+        (V, N) float64, log of the window in s.
+    tilt
+        (V, N) mean product of a row with the slope; zeros where no drift is added.
+    """
+
+    inputs: Tensor
+    log_window: FloatArray
+    tilt: Tensor
+
+
+def training_rows(
+    data: LabData,
+    rows: Numbers,
+    coordinates: Coordinates,
+    *,
+    views: int,
+    trace: TraceOf | None,
+    generator: np.random.Generator,
+    progress: Callable[[int, int], None] | None = None,
+) -> TrainingRows:
+    """Rows of `data` and `views` cut copies of each, in coordinates; no copies without `trace`."""
+    views = views if trace is not None else 0
+    shape = (views + 1, len(rows))
+    inputs = torch.empty(*shape, coordinates.dimension)
+    log_window, tilt = np.empty(shape), torch.zeros(shape)
+    slope = slope_row(data) if data.features.kind == "shape" else None
+    inputs[0] = coordinates.project(data.inputs[rows])
+    log_window[0] = np.log(data.window_s[rows])
+    if slope is not None:
+        tilt[0] = torch.from_numpy(data.inputs[rows, 1::2] @ slope / len(slope))
+    for place, index in enumerate(rows):
+        if trace is None or not views:
+            break
+        drawn = list(draw_views(data, index, count=views, trace=trace, generator=generator))
+        block = np.stack([view.row for view in drawn])
+        inputs[1:, place] = coordinates.project(block)
+        log_window[1:, place] = np.log([view.window_s for view in drawn])
+        if slope is not None:
+            tilt[1:, place] = torch.from_numpy(block[:, 1::2] @ slope / len(slope))
+        if progress is not None:
+            progress(place + 1, len(rows))
+    return TrainingRows(inputs=inputs, log_window=log_window, tilt=tilt)

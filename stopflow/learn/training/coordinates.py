@@ -1,0 +1,170 @@
+"""The inputs a network is trained on: fewer than the rows have, and folded back when it is done.
+
+A first layer is linear, so with any matrix A (n, q) a network on z = x A is a network on x: its
+first W becomes W A^T, its V becomes A V. Three choices of A:
+
+inputs
+    the identity: nothing is changed;
+row space
+    an orthonormal basis of the training rows (`lowrank.RowSpace`), the same run in fewer numbers;
+signal space
+    the directions in which rates show, brought nearer to equal size (`learn.signal_space`):
+    training does not crawl along the weak ones, and the noise in the others is not learned.
+"""
+
+import copy
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from stopflow.cells import EDGES
+from stopflow.features import Standardiser
+from stopflow.learn.data import LabData, Numbers
+from stopflow.learn.settings import TrainSettings
+from stopflow.learn.training.signal_space import find_signal_space
+from stopflow.lowrank import LAYERS, InputBasis, Network, RowSpace, decide_row_space
+from stopflow.lowrank.integrators.bases import reorthonormalise
+from stopflow.lowrank.integrators.oialr import OialrLayer
+from stopflow.lowrank.layer.dense import DenseLayer
+from stopflow.lowrank.layer.lowrank import LowRankLayer
+from stopflow.trace import FloatArray
+
+ROWS_AT_ONCE: Final = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Coordinates:
+    """Standardise, then multiply by `matrix`.
+
+    Attributes
+    ----------
+    standardiser
+        Learned from the training rows.
+    matrix
+        A, (n, q); None for the identity.
+    fan_in
+        Inputs that the first layer's start and steps are scaled for.
+    basis
+        Where V of a low-rank first layer starts; None: anywhere.
+    reason
+        Why these coordinates, for people.
+    """
+
+    standardiser: Standardiser
+    matrix: Tensor | None
+    fan_in: int
+    basis: InputBasis | None
+    reason: str
+
+    @property
+    def dimension(self) -> int:
+        """Numbers a row has in these coordinates."""
+        return len(self.standardiser.mean) if self.matrix is None else self.matrix.shape[1]
+
+    def project(self, rows: ArrayLike) -> Tensor:
+        """Rows of features (M, n) -> (M, q) float32 on the CPU."""
+        values = np.asarray(rows)
+        found = torch.empty(len(values), self.dimension)
+        for first in range(0, len(values), ROWS_AT_ONCE):
+            part = torch.from_numpy(self.standardiser.apply(values[first : first + ROWS_AT_ONCE]))
+            found[first : first + len(part)] = part if self.matrix is None else part @ self.matrix
+        return found
+
+    def export(self, network: Network) -> Network:
+        """Return the same function of the n standardised inputs, on the CPU."""
+        exported = copy.deepcopy(network).cpu()
+        if self.matrix is None:
+            return exported
+        exported.n_inputs = len(self.matrix)
+        first, matrix = exported.layers[0], self.matrix.double()
+        if isinstance(first, LowRankLayer):
+            first.V.data = (matrix @ first.V.data.double()).float()
+            if LAYERS[network.specs[0].type].integrate is not None:
+                reorthonormalise(first)
+        elif isinstance(first, OialrLayer) and first.frozen:
+            basis, turn = torch.linalg.qr(matrix @ first.V.data.double())
+            first.V.data = basis.float()
+            first.S.data = (first.S.data.double() @ turn.T).float()
+        elif isinstance(first, DenseLayer | OialrLayer):
+            first.weight.data = (first.weight.data.double() @ matrix.T).float()
+        return exported
+
+
+def choose_coordinates(
+    data: LabData, rows: Numbers, encoded: FloatArray, settings: TrainSettings
+) -> Coordinates:
+    """Choose coordinates from training `rows` of `data`, targets `encoded` (N,), and no others.
+
+    Raises
+    ------
+    SettingsError
+        Where `settings.row_space` is ``"on"`` and would not be the same training.
+    """
+    values = data.inputs[rows]
+    if uses_signal_space(data, settings):
+        return _signal_directions(data, rows, encoded, settings)
+    width = data.features.n_inputs
+    standardiser = Standardiser.identity(width)
+    if settings.standardise:
+        standardiser = Standardiser.fit(values)
+    specs = settings.network_specs(width)
+    decision = decide_row_space(
+        specs, settings.step_settings(), rows=len(values), columns=width, mode=settings.row_space
+    )
+    if not decision.use:
+        return Coordinates(
+            standardiser=standardiser,
+            matrix=None,
+            fan_in=width,
+            basis=None,
+            reason=f"all {width} inputs: {decision.reason}",
+        )
+    space = RowSpace.fit(torch.from_numpy(standardiser.apply(values)))
+    rank = specs[0].rank
+    return Coordinates(
+        standardiser=standardiser,
+        matrix=space.lift(torch.eye(space.dimension, dtype=torch.float64)),
+        fan_in=width,
+        basis=space.basis(rank) if rank is not None and rank <= space.dimension else None,
+        reason=decision.reason,
+    )
+
+
+def uses_signal_space(data: LabData, settings: TrainSettings) -> bool:
+    """Whether the coordinates are the signal space: the same for every kind of layer."""
+    possible = settings.standardise and data.features.kind in EDGES
+    return settings.row_space == "auto" and settings.directions > 0 and possible
+
+
+def _signal_directions(
+    data: LabData, rows: Numbers, encoded: FloatArray, settings: TrainSettings
+) -> Coordinates:
+    values = data.inputs[rows]
+    fitted = Standardiser.fit(values)
+    space = find_signal_space(
+        values[:, 1::2],
+        encoded,
+        data.experiment[rows],
+        spec=data.features,
+        directions=settings.directions,
+        whitening=settings.whitening,
+    )
+    kept = space.matrix.shape[1]
+    matrix = torch.zeros(data.features.n_inputs, kept)
+    matrix[1::2] = torch.from_numpy(space.matrix).float()
+    return Coordinates(
+        standardiser=Standardiser(
+            mean=fitted.mean, scale=np.where(np.isinf(fitted.scale), np.inf, 1.0)
+        ),
+        matrix=matrix,
+        fan_in=kept,
+        basis=None,
+        reason=(
+            f"{kept} directions of the training rows, {space.leading} of them leading "
+            f"({space.energy_share:.2%} of the variance); folded back into the inputs"
+        ),
+    )

@@ -1,0 +1,182 @@
+"""The one training loop: steps, epochs, what is kept, and how it is interrupted and resumed."""
+
+import time
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stopflow.learn.data import LabData
+from stopflow.learn.settings import SCHEDULES, TrainSettings
+from stopflow.learn.training.checkpoint import Checkpoint
+from stopflow.learn.training.loss import LOSSES, Loss, gaussian_nll
+from stopflow.learn.training.prepare import Part, Prepared, part_rates
+from stopflow.lowrank import Network, build_stepper
+from stopflow.trace import FloatArray
+
+MOST_JUDGED: Final = 500
+"""Epochs of a run that are judged; a longer run judges every second one, every third, ..."""
+
+
+class TrainStatus(StrEnum):
+    """How a run ended."""
+
+    FINISHED = "finished"
+    STOPPED_EARLY = "stopped early"
+    DIVERGED = "diverged"
+
+
+class Run:
+    """The state of a training run of any network on prepared rows.
+
+    `history`, `status`, `reason` and `best_epoch` tell how it went; `best` loads the best state
+    into the network and returns it.
+    """
+
+    def __init__(
+        self,
+        data: LabData,
+        settings: TrainSettings,
+        prepared: Prepared,
+        network: Network,
+        *,
+        generator: torch.Generator,
+    ) -> None:
+        self._data, self._settings, self._prepared = data, settings, prepared
+        self._generator = generator
+        self._network = network.to(prepared.inputs.device)
+        self._batches = -(-prepared.shots // settings.batch_size)
+        self._steps = settings.epochs * self._batches
+        self._judge_every = -(-settings.epochs // MOST_JUDGED)
+        self._stepper = build_stepper(self._network, settings.step_settings(self._steps))
+        self._loss = choose_loss(network, settings)
+        self._best = self._network.state_dict()
+        self._best_error, self.best_epoch = float("inf"), 0
+        self.history: list[dict[str, float]] = []
+        self.status, self.reason = TrainStatus.FINISHED, ""
+        self.done, self._steps_done, self.earlier_s, self._judging_s = 0, 0, 0.0, 0.0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self.done >= self._settings.epochs or self.status is not TrainStatus.FINISHED
+
+    def epoch(self, *, since: float) -> None:
+        """Visit every training shot once, then judge where it is due."""
+        order = torch.randperm(self._prepared.shots, generator=self._generator)
+        losses = [self._step(rows) for rows in order.split(self._settings.batch_size)]
+        if self.status is TrainStatus.DIVERGED:
+            return
+        self.done += 1
+        if self.done % self._judge_every == 0 or self.is_over:
+            self._judge(float(np.mean(losses)), since=since)
+
+    def _judge(self, loss: float, *, since: float) -> None:
+        """Add a row to the history and keep the state if it is the best so far."""
+        started = time.perf_counter()
+        errors = {
+            name: float(np.abs(self._rates(part) - part.k_actual_per_s).mean())
+            for name, part in self._prepared.parts.items()
+        }
+        row: dict[str, float] = {"epoch": self.done}
+        row |= {f"{name}_mae_per_s": errors.get(name, float("nan")) for name in self._shown()}
+        now = time.perf_counter()
+        self._judging_s += now - started
+        row |= {
+            "loss": loss,
+            "seconds": self.earlier_s + now - since,
+            "judging_s": self._judging_s,
+        }
+        for number, rank in enumerate(self._stepper.ranks(), start=1):
+            if rank is not None:
+                row[f"rank_{number}"] = rank
+        self.history.append(row)
+        self._keep_best(errors.get("validation", errors["train"]))
+
+    def _rates(self, part: Part) -> FloatArray:
+        return part_rates(self._network, part, self._prepared.target, self._data)
+
+    def _shown(self) -> tuple[str, ...]:
+        validated = "validation" in self._prepared.parts
+        return ("train", "validation", "test") if validated else ("train", "test")
+
+    def _step(self, rows: Tensor) -> float:
+        """Take one step on a version of each of the rows."""
+        if self.status is TrainStatus.DIVERGED:
+            return float("nan")
+        prepared, settings = self._prepared, self._settings
+        versions = prepared.inputs.shape[0]
+        chosen = torch.randint(versions, (len(rows),), generator=self._generator)
+        inputs = prepared.inputs[chosen, rows]
+        if prepared.drift is not None:
+            normal = torch.randn(len(rows), generator=self._generator)
+            size = settings.drift * normal * torch.rand(len(rows), generator=self._generator)
+            size = size.to(inputs.device)
+            inputs = prepared.drift.apply(inputs, prepared.tilt[chosen, rows], size)
+        self._stepper.set_learning_rate(
+            settings.peak_rate * SCHEDULES[settings.schedule](self._steps_done / self._steps)
+        )
+        result = self._stepper.step(inputs, prepared.targets[chosen, rows], loss=self._loss)
+        self._steps_done += 1
+        if not result.finite:
+            self.status = TrainStatus.DIVERGED
+            self.reason = (
+                f"the loss was no finite number in epoch {self.done + 1}; the state of epoch "
+                f"{self.best_epoch} is kept; try a smaller learning rate or clipping"
+            )
+        return result.loss
+
+    def _keep_best(self, error: float) -> None:
+        if error < self._best_error:
+            self._best_error, self.best_epoch = error, self.done
+            self._best = self._network.state_dict()
+        elif self._settings.patience and self.done - self.best_epoch >= self._settings.patience:
+            self.status = TrainStatus.STOPPED_EARLY
+            self.reason = f"the validation error has not improved since epoch {self.best_epoch}"
+
+    def state(self, *, since: float) -> Checkpoint:
+        """Everything that a resumed run needs."""
+        tensors = {f"network.{name}": v for name, v in self._network.state_dict().items()}
+        tensors |= {f"best.{name}": value for name, value in self._best.items()}
+        tensors |= {f"stepper.{name}": v for name, v in self._stepper.state_dict().items()}
+        tensors["generator"] = self._generator.get_state()
+        values = {
+            "done": self.done,
+            "steps_done": self._steps_done,
+            "best_error": self._best_error,
+            "best_epoch": self.best_epoch,
+            "history": self.history,
+            "seconds": self.earlier_s + time.perf_counter() - since,
+            "judging_s": self._judging_s,
+        }
+        return Checkpoint(tensors=tensors, values=values)
+
+    def restore(self, saved: Checkpoint) -> None:
+        """Take back what `state` returned."""
+        device = self._prepared.inputs.device
+
+        def part(prefix: str) -> dict[str, Tensor]:
+            chosen = {n: v for n, v in saved.tensors.items() if n.startswith(prefix)}
+            return {name.removeprefix(prefix): v.to(device) for name, v in chosen.items()}
+
+        self._network.load_state_dict(part("network."))
+        self._stepper.load_state_dict(part("stepper."))
+        self._best = part("best.")
+        self._generator.set_state(saved.tensors["generator"])
+        values = saved.values
+        self.done, self._steps_done = values["done"], values["steps_done"]
+        self._best_error, self.best_epoch = values["best_error"], values["best_epoch"]
+        self.history = list(values["history"])
+        self.earlier_s, self._judging_s = values["seconds"], values["judging_s"]
+
+    def best(self) -> Network:
+        """Return the network in the state of its best epoch."""
+        self._network.load_state_dict(self._best)
+        return self._network
+
+
+def choose_loss(network: Network, settings: TrainSettings) -> Loss:
+    """Return the settings' loss, or the Gaussian one for a network that gives its own SD."""
+    return gaussian_nll if network.specs[-1].dim == 2 else LOSSES[settings.loss]

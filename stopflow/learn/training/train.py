@@ -1,0 +1,212 @@
+"""Training: one loop for every kind of layer.
+
+An epoch visits every training shot once, in one of its versions. After an epoch the rates of the
+train, validation and test shots are judged in s^-1 (a long run judges 500 of its epochs); the best
+judged state is kept by the validation error, or by the training error where nothing is set aside.
+The test shots decide nothing.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+
+from stopflow import __version__
+from stopflow.learn.data import LabData
+from stopflow.learn.device import require_device
+from stopflow.learn.model import Model
+from stopflow.learn.settings import TrainSettings
+from stopflow.learn.split import Split, split_by_experiment
+from stopflow.learn.training.augment import TraceOf
+from stopflow.learn.training.checkpoint import (
+    load_checkpoint,
+    run_fingerprint,
+    save_checkpoint,
+)
+from stopflow.learn.training.prepare import Prepared, prepare
+from stopflow.learn.training.run import Run, TrainStatus
+from stopflow.lowrank import build_network, count_parameters
+
+Progress = Callable[[str, int, int], None]
+"""(what is being done, steps done, steps in all)."""
+
+CHECKPOINT_EVERY_S: Final = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trained:
+    """A finished run.
+
+    Attributes
+    ----------
+    model
+        The best state, on the features' own inputs.
+    history
+        One row a judged epoch (every one of up to 500, then every second, third, ...): ``epoch,
+        train_mae_per_s, [validation_mae_per_s,] test_mae_per_s, loss, seconds, judging_s, rank_1,
+        ...`` (a rank for each low-rank layer; `judging_s` is the part of `seconds` that went into
+        the errors of this table).
+    status, reason
+        ``reason`` is empty for a run that finished.
+    epochs, best_epoch
+        Epochs trained, and the one whose state was kept.
+    parameters
+        Trained values of the model, biases included.
+    seconds
+        Of the training, preparation included.
+    inputs_used
+        Why the coordinates were chosen.
+    """
+
+    model: Model
+    split: Split
+    history: tuple[dict[str, float], ...]
+    status: TrainStatus
+    reason: str
+    epochs: int
+    best_epoch: int
+    parameters: int
+    seconds: float
+    inputs_used: str
+
+
+def train(
+    data: LabData,
+    settings: TrainSettings,
+    *,
+    split: Split | None = None,
+    trace: TraceOf | None = None,
+    prepared: Prepared | None = None,
+    progress: Progress | None = None,
+    checkpoint: Path | None = None,
+    resume: bool = False,
+    checkpoint_every_s: float = CHECKPOINT_EVERY_S,
+) -> Trained:
+    """Train a network on a lab.
+
+    Parameters
+    ----------
+    split
+        What is held out; by default as the settings say.
+    trace
+        Row of the dataset's table -> trimmed (time_s, signal); without it there are no views.
+    prepared
+        What `prepare_run` made of the same data, split, seed and trace, for settings that differ
+        in the layers and their step size alone; its time counts here too.
+    progress
+        Called as ``progress("preparing" | "training", done, total)``.
+    checkpoint
+        File to keep the run's state in, every `checkpoint_every_s`; to be removed once the model is
+        saved.
+    resume
+        Go on from `checkpoint`; the result is that of a run that was never interrupted.
+
+    Raises
+    ------
+    SettingsError
+        Settings that do not fit the data or the machine.
+    ModelError
+        A checkpoint that cannot be resumed.
+    """
+    started = time.perf_counter()
+    split = split or choose_split(data, settings, generator=_generators(settings)[0])
+    if prepared is None:
+        prepared = prepare_run(data, split, settings, trace=trace, progress=progress)
+    else:
+        started -= prepared.seconds
+    coordinates = prepared.coordinates
+    generator = torch.Generator().manual_seed(settings.seed)
+    network = build_network(
+        coordinates.dimension,
+        settings.network_specs(coordinates.dimension),
+        generator=generator,
+        input_basis=coordinates.basis,
+        fan_in=coordinates.fan_in,
+    )
+    run = Run(data, settings, prepared, network, generator=generator)
+    fingerprint = run_fingerprint(data, split, settings) if checkpoint else ""
+    if resume and checkpoint is not None:
+        run.restore(load_checkpoint(checkpoint, fingerprint=fingerprint))
+    saved_at = time.perf_counter()
+    while not run.is_over:
+        run.epoch(since=started)
+        if progress is not None:
+            progress("training", run.done, settings.epochs)
+        if checkpoint is not None and time.perf_counter() - saved_at >= checkpoint_every_s:
+            save_checkpoint(checkpoint, run.state(since=started), fingerprint=fingerprint)
+            saved_at = time.perf_counter()
+    model = Model(
+        network=coordinates.export(run.best()).eval(),
+        features=data.features,
+        standardiser=coordinates.standardiser,
+        target=prepared.target,
+        record=_record(settings, split, reason=coordinates.reason),
+    )
+    return Trained(
+        model=model,
+        split=split,
+        history=tuple(run.history),
+        status=run.status,
+        reason=run.reason,
+        epochs=run.done,
+        best_epoch=run.best_epoch,
+        parameters=count_parameters(model.network),
+        seconds=run.earlier_s + time.perf_counter() - started,
+        inputs_used=coordinates.reason,
+    )
+
+
+def prepare_run(
+    data: LabData,
+    split: Split,
+    settings: TrainSettings,
+    *,
+    trace: TraceOf | None = None,
+    progress: Progress | None = None,
+) -> Prepared:
+    """Make what the loop runs on."""
+    return prepare(
+        data,
+        split,
+        settings,
+        trace=trace,
+        generator=_generators(settings)[1],
+        device=require_device(settings.device),
+        progress=(lambda done, total: progress("preparing", done, total)) if progress else None,
+    )
+
+
+def _generators(settings: TrainSettings) -> list[np.random.Generator]:
+    """Return one for the split and one for the views."""
+    return np.random.default_rng(settings.seed).spawn(2)
+
+
+def choose_split(
+    data: LabData, settings: TrainSettings, *, generator: np.random.Generator
+) -> Split:
+    """Split as the settings say."""
+    return split_by_experiment(
+        data,
+        generator=generator,
+        test_experiments=settings.test_experiments,
+        test_count=settings.test_count,
+        validation_experiments=settings.validation_experiments,
+        validation_count=settings.set_aside,
+    )
+
+
+def _record(settings: TrainSettings, split: Split, *, reason: str) -> dict[str, Any]:
+    return {
+        "stopflow": __version__,
+        "torch": version("torch"),
+        "numpy": version("numpy"),
+        "settings": settings.to_record(),
+        "split": split.to_dict(),
+        "seed": settings.seed,
+        "inputs": reason,
+    }

@@ -1,0 +1,1 @@
+"""How orthonormal factors move: fixed rank, rank-adaptive, OIALR."""

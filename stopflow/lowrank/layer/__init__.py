@@ -1,0 +1,1 @@
+"""Layer families and their parameters."""

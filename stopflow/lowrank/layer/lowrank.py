@@ -1,0 +1,200 @@
+"""The layer y = x V S^T U^T + b of W = U S V^T, and how its factors start."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from stopflow.errors import SettingsError
+from stopflow.lowrank.forward_cache import Tape
+
+_ORTHONORMAL = 1e-3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class InputBasis:
+    """Where the first layer should look at the start.
+
+    Attributes
+    ----------
+    directions
+        Orthonormal columns, (inputs, q), leading first.
+    energies
+        Mean square of the training inputs along each direction, (q,).
+    mean_square
+        Mean square of a single input value over the training rows.
+    whiten
+        0: equal singular values; 1: each direction contributes equally to the outputs.
+    """
+
+    directions: Tensor
+    energies: Tensor
+    mean_square: float
+    whiten: float = 0.0
+
+
+class LowRankLayer(nn.Module):
+    """y = x V S^T U^T + b, U (outputs, r), S (r, r), V (inputs, r).
+
+    U and V start orthonormal (QR of normal matrices) or with V along `basis`; S starts diagonal
+    with ||S||_F^2 = gain * outputs, which keeps the outputs' mean square as He's rule does.
+    `fan_in` is the number of inputs before any exact reduction of them.
+    """
+
+    def __init__(
+        self,
+        n_inputs: int,
+        n_outputs: int,
+        rank: int,
+        *,
+        gain: float,
+        fan_in: int,
+        generator: torch.Generator,
+        basis: InputBasis | None = None,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        super().__init__()
+        self.fan_in = fan_in
+        u = orthonormal(n_outputs, rank, generator=generator, dtype=dtype)
+        power = gain * n_outputs * n_inputs / fan_in
+        s = torch.full((rank,), math.sqrt(power / rank), dtype=torch.float64)
+        if basis is None:
+            v = orthonormal(n_inputs, rank, generator=generator, dtype=dtype)
+        else:
+            v, s = _along(basis, rank, n_inputs=n_inputs, power=gain * n_outputs)
+        self.U = nn.Parameter(u)
+        self.S = nn.Parameter(torch.diag(s).to(dtype))
+        self.V = nn.Parameter(v.to(dtype).contiguous())
+        self.bias = nn.Parameter(torch.zeros(n_outputs, dtype=dtype))
+
+    def _own(self) -> dict[str, Tensor]:
+        """Return the parameters; a module's attributes take a third of a small product to find."""
+        return cast(dict[str, Tensor], self._parameters)
+
+    @property
+    def rank(self) -> int:
+        """Columns of U and V."""
+        return self._own()["S"].shape[0]
+
+    def bases(self) -> tuple[Tensor, Tensor]:
+        """Return the values of U and V."""
+        own = self._own()
+        return own["U"].data, own["V"].data
+
+    @property
+    def full_rank(self) -> int:
+        """Largest possible rank, min(inputs, outputs)."""
+        return min(self.U.shape[0], self.V.shape[0])
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the outputs, shape (batch, outputs); W is never formed."""
+        return torch.addmm(self.bias, x @ self.V @ self.S.T, self.U.T)
+
+    def run(self, x: Tensor) -> tuple[Tensor, Tape]:
+        """Return the outputs and a tape."""
+        own = self._own()
+        xv = torch.mm(x, own["V"])
+        outputs = functional.linear(functional.linear(xv, own["S"]), own["U"])
+        return outputs.add_(own["bias"]), Tape(x=x, xv=xv)  # sooner than addmm copies the bias
+
+    def complete(self, tape: Tape) -> None:
+        """Put D = delta U on the tape."""
+        tape.deltau = torch.mm(tape.delta, self._own()["U"])
+
+    def input_gradient(self, tape: Tape) -> Tensor:
+        """Return dx = D S V^T."""
+        own = self._own()
+        return functional.linear(torch.mm(tape.deltau, own["S"]), own["V"])
+
+    def set_factors(self, u: Tensor, s: Tensor, v: Tensor) -> None:
+        """Replace the factors; the rank may change."""
+        own = self._own()
+        if s.shape != own["S"].shape:
+            for parameter, value in ((self.U, u), (self.S, s), (self.V, v)):
+                replace_values(parameter, value)
+        own["S"].data = s.contiguous()
+        self.set_bases(u, v)
+
+    def set_bases(self, u: Tensor, v: Tensor) -> None:
+        """Replace U and V by others of their shapes."""
+        own = self._own()
+        own["U"].data, own["V"].data = u.contiguous(), v.contiguous()
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object) -> None:
+        """Take the rank of the stored factors before the values are copied in."""
+        rank = stored_rank(state_dict, prefix) or self.rank
+        shapes = {"U": (len(self.U), rank), "S": (rank, rank), "V": (len(self.V), rank)}
+        resize_for(self, state_dict, prefix, shapes)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def replace_values(parameter: nn.Parameter, values: Tensor) -> None:
+    """Put `values` in a parameter's place.
+
+    Where the shape changes the gradient goes, and autograd's accumulator, which remembers the shape
+    and is made anew after a change of type only.
+    """
+    if parameter.shape != values.shape:
+        parameter.grad = None
+        parameter.data = values.new_empty(0, dtype=torch.float16)
+    parameter.data = values
+
+
+def stored_rank(state_dict: Mapping[str, Tensor], prefix: str) -> int:
+    """Return the rows of a stored S, 0 where there are none."""
+    stored = state_dict.get(prefix + "S")
+    return 0 if stored is None or stored.ndim == 0 else len(stored)
+
+
+def resize_for(
+    module: nn.Module,
+    state_dict: Mapping[str, Tensor],
+    prefix: str,
+    shapes: Mapping[str, tuple[int, int]],
+) -> None:
+    """Give the named parameters `shapes` if all stored values have them.
+
+    Else all are left alone, for `load_state_dict` to refuse.
+    """
+    stored = {name: state_dict.get(prefix + name) for name in shapes}
+    if all(value is not None and value.shape == shapes[name] for name, value in stored.items()):
+        for name, shape in shapes.items():
+            parameter = getattr(module, name)
+            replace_values(parameter, parameter.data.new_empty(shape))
+
+
+def orthonormal(
+    rows: int, columns: int, *, generator: torch.Generator, dtype: torch.dtype = torch.float64
+) -> Tensor:
+    """Draw orthonormal columns, uniform over the Stiefel manifold."""
+    return positive_qr(torch.randn(rows, columns, generator=generator, dtype=dtype))[0]
+
+
+def positive_qr(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the QR factors with a non-negative diagonal of R, which makes them unique."""
+    q, r = torch.linalg.qr(matrix)
+    sign = torch.where(torch.diagonal(r, dim1=-2, dim2=-1) < 0, -1.0, 1.0).to(r.dtype)
+    return q.mul_(sign.unsqueeze(-2)).contiguous(), r * sign.unsqueeze(-1)
+
+
+def _along(basis: InputBasis, rank: int, *, n_inputs: int, power: float) -> tuple[Tensor, Tensor]:
+    """Return V0 = the first `rank` directions and singular values of total output `power`."""
+    shape, count = tuple(basis.directions.shape), len(basis.energies)
+    if len(shape) != 2 or shape[0] != n_inputs or min(shape[1], count) < rank:
+        valid = f"directions of shape ({n_inputs}, {rank} or more), an energy for each"
+        raise SettingsError("input_basis", f"{shape}, {count} energies", valid=valid)
+    directions = basis.directions[:, :rank]
+    wide = directions.double()
+    away = float((wide.mT @ wide - torch.eye(rank, dtype=wide.dtype, device=wide.device)).norm())
+    energies = basis.energies[:rank].double().clamp_min(1e-12 * float(basis.energies[0]))
+    s = energies ** (-0.5 * basis.whiten)
+    scale = power * basis.mean_square / (s.square() * energies).sum()
+    if not away < _ORTHONORMAL or not 0.0 < scale < math.inf:
+        found = f"||Q^T Q - I|| = {away:.1g}, whiten = {basis.whiten}"
+        valid = "orthonormal directions, positive energies and mean_square, a finite whiten"
+        raise SettingsError("input_basis", found, valid=valid)
+    return directions, s * scale.sqrt()

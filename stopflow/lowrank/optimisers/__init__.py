@@ -1,0 +1,1 @@
+"""Optimisers of factors and of plain tensors."""

@@ -1,0 +1,1 @@
+"""From one network to another: row-space coordinates, compression, low-rank adaptation."""

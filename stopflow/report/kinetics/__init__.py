@@ -1,0 +1,1 @@
+"""The kinetics report: answers first, then one page an experiment, then the methods."""

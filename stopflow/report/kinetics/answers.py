@@ -1,0 +1,171 @@
+"""The three answers a reader wants first: my rates, can I trust them, what should I repeat."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from stopflow.report.data import KineticsReportData
+from stopflow.report.kinetics.repeats import group_series, list_doubtful, name_reasons
+from stopflow.report.kinetics.summary import (
+    count_reasons,
+    count_shots,
+    count_things,
+    median_error,
+    median_scatter,
+    summarise_rates,
+    summarise_secondary,
+)
+from stopflow.report.paper.flow import Block
+from stopflow.report.paper.page import Page
+from stopflow.report.paper.rounding import format_digits
+from stopflow.report.paper.style import ACCENT, INK, MM_PER_POINT, WASH, Ruler, printable
+
+_SHOWN_REASONS = 3
+_NAMED_SERIES = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A question and its answer in a sentence or two."""
+
+    question: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerBox:
+    """Questions in a narrow column, answers beside them, on a tinted ground."""
+
+    answers: tuple[Answer, ...]
+    size: float = 8.2
+    question_mm: float = 42.0
+    pad_mm: float = 2.6
+    after_mm: float = 3.0
+    keep_with_next: bool = False
+
+    @property
+    def _step_mm(self) -> float:
+        return self.size * 1.42 * MM_PER_POINT
+
+    def _lines(self, ruler: Ruler, width_mm: float) -> list[list[str]]:
+        wide = width_mm - self.question_mm - 2 * self.pad_mm
+        return [
+            ruler.wrap(printable(answer.text), self.size, width_mm=wide) for answer in self.answers
+        ]
+
+    def _tall_mm(self, ruler: Ruler, width_mm: float) -> float:
+        lines = sum(len(found) for found in self._lines(ruler, width_mm))
+        return lines * self._step_mm + self.pad_mm * (len(self.answers) + 1)
+
+    def height_mm(self, ruler: Ruler, width_mm: float) -> float:
+        """Height of all answers, space below included."""
+        return self._tall_mm(ruler, width_mm) + self.after_mm
+
+    def split(
+        self,
+        ruler: Ruler,  # noqa: ARG002
+        *,
+        width_mm: float,  # noqa: ARG002
+        room_mm: float,  # noqa: ARG002
+    ) -> tuple[Block | None, Block | None]:
+        """Never cut."""
+        return None, self
+
+    def draw(self, page: Page, x_mm: float, y_mm: float, *, width_mm: float) -> None:
+        """Draw the ground, then question and answer line by line."""
+        tall = self._tall_mm(page.ruler, width_mm)
+        page.box(x_mm, y_mm, width_mm=width_mm, height_mm=tall, colour=WASH)
+        y = y_mm + self.pad_mm
+        found = self._lines(page.ruler, width_mm)
+        for answer, lines in zip(self.answers, found, strict=True):
+            base = y + self.size * MM_PER_POINT
+            left = x_mm + self.pad_mm
+            page.text(left, base, answer.question, size=self.size, colour=ACCENT, bold=True)
+            for number, line in enumerate(lines):
+                place = base + number * self._step_mm
+                page.text(left + self.question_mm, place, line, size=self.size, colour=INK)
+            y += len(lines) * self._step_mm + self.pad_mm
+
+
+def build_answers(data: KineticsReportData) -> AnswerBox:
+    """Answer the three questions from the tables."""
+    rates = " ".join(
+        text for text in (summarise_rates(data.shots), summarise_secondary(data.secondary)) if text
+    )
+    return AnswerBox(
+        answers=(
+            Answer(question="What are my rates?", text=rates),
+            Answer(question="Can I trust them?", text=say_trust(data.shots, data.conditions)),
+            Answer(question="What should I repeat?", text=say_repeats(data.shots, data.conditions)),
+        )
+    )
+
+
+def say_trust(shots: pd.DataFrame, conditions: pd.DataFrame) -> str:
+    """Say how many shots passed, and how well k is known."""
+    counts = count_shots(shots)
+    if not counts.fitted:
+        return "There is no rate to judge."
+    doubtful = len(list_doubtful(conditions))
+    if counts.passed == counts.files:
+        passed = "All shots passed every check." if counts.files > 1 else "The shot passed."
+        if not doubtful and counts.files > 1:
+            passed = f"Yes: {passed[0].lower()}{passed[1:]}"
+    elif not counts.passed:
+        passed = "With care: no shot passed every check."
+    else:
+        rest = [f"{counts.warned} with a warning"] if counts.warned else []
+        rest += [f"{counts.refused} without a usable rate"] if counts.refused else []
+        passed = f"{counts.passed} of {counts.files} shots passed every check; {', '.join(rest)}."
+    if doubtful:
+        passed += (
+            f" Of {len(conditions)} series, {doubtful} {_have(doubtful)} a warning as a whole."
+        )
+    known = [f"one shot gives k to {format_digits(100 * median_error(shots), 2)} %"]
+    scatter = median_scatter(conditions)
+    if np.isfinite(scatter):
+        known.append(f"replicates scatter {format_digits(scatter, 2)} times that")
+    text = ", ".join(known)
+    return f"{passed} {text[0].upper()}{text[1:]}."
+
+
+def _have(count: int) -> str:
+    return "has" if count == 1 else "have"
+
+
+def say_repeats(shots: pd.DataFrame, conditions: pd.DataFrame) -> str:
+    """Say what to do again and what to look at, with the commonest reasons."""
+    listed = count_reasons(shots)
+    counts = count_shots(shots)
+    said = []
+    if counts.refused:
+        why = _shortly([(r.reason, r.shots) for r in listed if r.verdict == "FAIL"])
+        said.append(f"Repeat {count_things(counts.refused, 'shot')} without a usable rate: {why}.")
+    if counts.warned:
+        why = _shortly([(r.reason, r.shots) for r in listed if r.verdict == "WARN"])
+        said.append(f"Look at {count_things(counts.warned, 'shot')} with a warning: {why}.")
+    doubtful = list_doubtful(conditions)
+    if len(doubtful) > _NAMED_SERIES:
+        why = _shortly(name_reasons(doubtful))
+        said.append(f"Look at {len(doubtful)} series: {why}.")
+    for group in group_series(doubtful, conditions) if len(doubtful) <= _NAMED_SERIES else ():
+        named = ", ".join(dict.fromkeys([group.experiment, *group.names]))
+        said.append(f"Look at the series {named}: {_gist(group.reason)}.")
+    return " ".join(said) or "Nothing: every shot and every series passed."
+
+
+def _shortly(reasons: Sequence[tuple[str, int]]) -> str:
+    """Name the commonest reasons, each without its explanation."""
+    parts = [f"{_gist(reason)} ({count})" for reason, count in reasons[:_SHOWN_REASONS]]
+    rest = len(reasons) - _SHOWN_REASONS
+    if rest > 0:
+        parts.append(f"{rest} other {'reason' if rest == 1 else 'reasons'}")
+    return "; ".join(parts)
+
+
+def _gist(reason: str) -> str:
+    for mark in (":", " (", ", "):
+        reason = reason.partition(mark)[0]
+    return reason

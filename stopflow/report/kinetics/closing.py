@@ -1,0 +1,144 @@
+"""The last pages: a methods paragraph to paste, what was wrong with the input, provenance."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+
+from stopflow.report.data import KineticsReportData
+from stopflow.report.kinetics.methods import write_methods
+from stopflow.report.paper.flow import Block, Paragraph, build_heading, build_subheading
+from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.style import MUTED, printable
+
+_FIRST = ("version", "command", "created", "seed", "settings", "libraries")
+_LEFT_OUT = ("inputs", "format")
+_NAMES_NOTE = (
+    "Characters that the type of this report lacks stand as Unicode numbers in ⟨ ⟩. The bookmarks "
+    "and the attached tables hold the names as they are."
+)
+
+
+def build_closing_blocks(data: KineticsReportData) -> list[Block]:
+    """Compose methods, problems and provenance."""
+    blocks: list[Block] = [
+        build_heading("Methods, ready to paste", level=0),
+        Paragraph(text=write_methods(data), size=8.6, leading=1.5),
+    ]
+    if len(data.problems):
+        blocks += [build_heading("What was found in the input"), _problem_grid(data.problems)]
+    names = (data.shots[name] for name in ("experiment", "file", "substrate") if name in data.shots)
+    blocks += build_provenance_blocks(data.provenance, names=[n for part in names for n in part])
+    return blocks + _digest_blocks(data)
+
+
+def build_provenance_blocks(
+    provenance: Mapping[str, object], *, names: Iterable[object]
+) -> list[Block]:
+    """Compose version, command, settings and libraries as a table.
+
+    Parameters
+    ----------
+    names
+        Names in the report; a note follows where one of them cannot be printed.
+    """
+    blocks: list[Block] = [build_heading("Provenance"), _provenance_grid(provenance)]
+    distinct = {str(name) for name in names if isinstance(name, str)}
+    if any(printable(name) != " ".join(name.split()) for name in distinct):
+        blocks.append(Paragraph(text=_NAMES_NOTE, size=7.0, colour=MUTED))
+    return blocks
+
+
+def _problem_grid(problems: pd.DataFrame) -> Grid:
+    """List problems, errors first; equal ones of several experiments take one row."""
+    order = {"error": 0, "warning": 1, "note": 2}
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for row in problems.to_dict("records"):
+        place = ", ".join(str(row[name]) for name in ("file", "where") if row[name])
+        expected = f"; expected {row['expected']}" if row["expected"] else ""
+        key = (str(row["level"]), place, f"{row['found']}{expected}")
+        groups.setdefault(key, []).append(str(row["experiment"]))
+    rows = [
+        (level, names[0] if len(names) == 1 else f"{len(names)} experiments", place, found)
+        for (level, place, found), names in groups.items()
+    ]
+    rows.sort(key=lambda row: order.get(row[0], 3))
+    columns = (
+        Column(title="Level"),
+        Column(title="Experiment"),
+        Column(title="Place"),
+        Column(title="Found", wrap=True),
+    )
+    return Grid(columns=columns, rows=tuple(rows), size=6.8, name="What was found in the input")
+
+
+def _provenance_grid(provenance: Mapping[str, object]) -> Grid:
+    """One row a setting; what lies deeper is joined in its row."""
+    order = {name: place for place, name in enumerate(_FIRST)}
+    names = sorted(
+        (name for name in provenance if name not in _LEFT_OUT),
+        key=lambda name: (order.get(name, len(order)), name),
+    )
+    rows: list[tuple[str, str]] = []
+    for name in names:
+        value = provenance[name]
+        if isinstance(value, Mapping):
+            rows += [(f"{name}: {key}", _joined(item)) for key, item in value.items()]
+        else:
+            rows.append((name, _joined(value)))
+    columns = (Column(title="Setting"), Column(title="Value", wrap=True))
+    listed = tuple(rows) or (("–", "nothing was recorded"),)
+    return Grid(columns=columns, rows=listed, size=6.8, name="Provenance")
+
+
+def _joined(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} = {_joined(item)}" for key, item in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(_joined(item) for item in value) or "none"
+    return "not set" if value is None else str(value)
+
+
+def _digest_blocks(data: KineticsReportData) -> list[Block]:
+    """SHA-256 of what was read, one an experiment: 1,200 of them would fill pages."""
+    lines: dict[str, list[str]] = {}
+    for path, digest in _input_digests(data).items():
+        name, _, file = path.rpartition("/")
+        lines.setdefault(name, []).append(f"{digest}  {file}\n")
+    if not lines:
+        return []
+    rows = [
+        (name, str(len(own)), hashlib.sha256("".join(sorted(own)).encode()).hexdigest())
+        for name, own in lines.items()
+    ]
+    columns = (
+        Column(title="Experiment"),
+        Column(title="Files", align="right"),
+        Column(title="SHA-256", whole=True),
+    )
+    note = (
+        "One SHA-256 an experiment, over the sorted lines “SHA-256, two blanks, file name” of its "
+        "files; that of every file is in the attached inputs.csv."
+    )
+    return [
+        build_subheading("Input files"),
+        Paragraph(text=note, size=7.0, colour=MUTED, keep_with_next=True),
+        Grid(columns=columns, rows=tuple(rows), size=6.4, name="Input files"),
+    ]
+
+
+def _input_digests(data: KineticsReportData) -> dict[str, str]:
+    """Map experiment/file to SHA-256, workbooks included where they are recorded."""
+    inputs = data.provenance.get("inputs")
+    if isinstance(inputs, Mapping) and inputs:
+        return {str(path): str(digest) for path, digest in inputs.items()}
+    if "sha256" not in data.shots:
+        return {}
+    shots = data.shots
+    paths = shots["experiment"].astype(str) + "/" + shots["file"].astype(str)
+    return dict(zip(paths, shots["sha256"].astype(str), strict=True))
+
+
+def input_table(data: KineticsReportData) -> pd.DataFrame:
+    """Table of every input file and its SHA-256."""
+    return pd.DataFrame(list(_input_digests(data).items()), columns=["file", "sha256"])

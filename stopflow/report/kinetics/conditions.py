@@ -1,0 +1,146 @@
+"""How conditions are told apart on paper: label, colour, marker and line style of each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from stopflow.report.paper.rounding import (
+    MISSING,
+    concentration_unit,
+    format_concentration,
+    format_digits,
+)
+from stopflow.report.paper.style import LINE_STYLES, MARKERS, ordered_colours, printable
+
+NUMERIC = ("concentration_M", "ionic_strength_M", "temperature_K")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """The shots of one condition and their look.
+
+    Attributes
+    ----------
+    label
+        What tells the condition from the others of its experiment.
+    rows
+        Row numbers of its shots in the dataset's table.
+    """
+
+    condition: int
+    label: str
+    colour: str
+    marker: str
+    line_style: object
+    rows: tuple[int, ...]
+
+
+def describe_value(name: str, value: float) -> str:
+    """Write a condition's value with its unit."""
+    if not np.isfinite(value):
+        return MISSING
+    if name == "concentration_M":
+        return format_concentration(value)
+    if name == "ionic_strength_M":
+        return f"I = {format_concentration(value)}"
+    return f"{format_digits(value, 5).rstrip('0').rstrip('.')} K"
+
+
+def varying_columns(table: pd.DataFrame) -> list[str]:
+    """Columns of conditions that take more than one value, missing counting as a value."""
+    names = [name for name in (*NUMERIC, "substrate") if name in table]
+    return [name for name in names if table[name].nunique(dropna=False) > 1]
+
+
+def constant_conditions(table: pd.DataFrame) -> str:
+    """Say what all shots have in common, e.g. "substrate X, 298.15 K"; "" when nothing is known."""
+    said = []
+    for name in ("substrate", *NUMERIC):
+        if name not in table or table[name].nunique(dropna=False) != 1:
+            continue
+        value = table[name].iloc[0]
+        if name == "substrate":
+            said += [str(value)] if value and pd.notna(value) else []
+        elif np.isfinite(value):
+            said.append(describe_value(name, float(value)))
+    return ", ".join(said)
+
+
+def build_series(shots: pd.DataFrame) -> list[Series]:
+    """Group the shots of one experiment by condition, in order of what varies.
+
+    Parameters
+    ----------
+    shots
+        Rows of one experiment; the index holds the row numbers of the dataset.
+    """
+    varying = varying_columns(shots)
+    groups = shots.groupby("condition", sort=False, dropna=False)
+    numeric = [name for name in varying if name in NUMERIC]
+    parts = [(int(key) if pd.notna(key) else -1, part) for key, part in groups]
+    parts.sort(key=lambda item: _rank(item[1], numeric, item[0]))
+    colours = ordered_colours(len(parts))
+    return [
+        Series(
+            condition=key,
+            label=_label(part, varying),
+            colour=colours[place],
+            marker=MARKERS[place % len(MARKERS)],
+            line_style=LINE_STYLES[place % len(LINE_STYLES)],
+            rows=tuple(int(row) for row in part.index),
+        )
+        for place, (key, part) in enumerate(parts)
+    ]
+
+
+def label_conditions(table: pd.DataFrame) -> list[str]:
+    """Name each row of one experiment's table of conditions by what tells it from the others."""
+    varying = varying_columns(table)
+    return [_label(table.iloc[[place]], varying) for place in range(len(table))]
+
+
+def name_files_apart(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[str]:
+    """Name the file of each condition of a single shot that nothing else tells from others."""
+    columns = ["experiment", *NUMERIC, "substrate"]
+    alike = conditions.groupby(columns, dropna=False)["shots"].transform("size").to_numpy() > 1
+    files = dict(
+        zip(zip(shots["experiment"], shots["condition"], strict=True), shots["file"], strict=True)
+    )
+    keys = zip(conditions["experiment"], conditions["condition"], strict=True)
+    single = (conditions["shots"] == 1).to_numpy()
+    return [
+        str(files.get(key, "")) if needed else ""
+        for key, needed in zip(keys, alike & single, strict=True)
+    ]
+
+
+def sort_conditions(table: pd.DataFrame) -> pd.DataFrame:
+    """Order the conditions of each experiment by concentration, ionic strength, temperature."""
+    order = {name: place for place, name in enumerate(dict.fromkeys(table["experiment"]))}
+    keyed = table.assign(_place=[order[name] for name in table["experiment"]])
+    return keyed.sort_values(["_place", *NUMERIC], kind="stable").drop(columns="_place")
+
+
+def _rank(part: pd.DataFrame, numeric: Sequence[str], condition: int) -> tuple[float, ...]:
+    values = [float(part[name].iloc[0]) for name in numeric]
+    return (*(value if np.isfinite(value) else np.inf for value in values), condition)
+
+
+def _label(part: pd.DataFrame, varying: Sequence[str]) -> str:
+    words = []
+    for name in varying:
+        value = part[name].iloc[0]
+        if name == "substrate":
+            words.append(str(value) if value and pd.notna(value) else MISSING)
+        else:
+            words.append(describe_value(name, float(value)))
+    return printable(", ".join(words)) or "all shots"
+
+
+def shared_unit(concentrations_M: Sequence[float]) -> tuple[float, str]:
+    """Factor and unit in which concentrations read well together; by their median."""
+    values = np.asarray(concentrations_M, dtype=float)
+    values = values[np.isfinite(values) & (values > 0)]
+    return concentration_unit(float(np.median(values))) if len(values) else (1.0, "M")

@@ -1,0 +1,238 @@
+"""One page an experiment: pictures, the laws tried, the verdicts with their reasons."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from stopflow.report.data import KineticsReportData
+from stopflow.report.kinetics.conditions import build_series, constant_conditions
+from stopflow.report.kinetics.experiment_figures import draw_traces
+from stopflow.report.kinetics.experiment_numbers import build_experiment_picture, relative_cuts
+from stopflow.report.kinetics.experiment_strip import draw_cuts, draw_rates
+from stopflow.report.kinetics.repeats import Repeats, group_series, list_doubtful, name_files
+from stopflow.report.kinetics.summary import Counts, count_reasons, count_shots, count_things
+from stopflow.report.paper.decimate import FloatArray
+from stopflow.report.paper.flow import Block, Bookmark, Paragraph, Picture, build_subheading
+from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.page import Page
+from stopflow.report.paper.rounding import MISSING, format_digits, format_pm
+from stopflow.report.paper.style import MUTED, Paper, Ruler, printable
+
+_MODEL_COLUMNS = (
+    "k_per_s",
+    "k_single_per_s",
+    "k_slope_per_s",
+    "k_double_per_s",
+    "k2_per_s",
+    "model_shift_sigma",
+)
+_CRITERIA = {"aicc_single": "single", "aicc_slope": "slope", "aicc_double": "double"}
+Columns = Mapping[str, FloatArray]
+
+_STRIP_MM = 54.0
+_LEAST_TRACES_MM = 76.0
+_MOST_TRACES_MM = 128.0
+
+
+def build_experiment_blocks(
+    data: KineticsReportData, name: str, rows: Sequence[int], *, paper: Paper, ruler: Ruler
+) -> list[Block]:
+    """Compose the page of one experiment; long tables run on to further pages.
+
+    Parameters
+    ----------
+    rows
+        Row numbers of its shots in ``data.shots``.
+    """
+    shots = data.shots.iloc[list(rows)].set_axis(list(rows))
+    counts = count_shots(shots)
+    said = [
+        constant_conditions(shots),
+        count_things(counts.files, "shot"),
+        f"{counts.fitted} fitted, {counts.warned} warned, {counts.refused} refused",
+    ]
+    blocks: list[Block] = [
+        _title(name, ruler, paper),
+        Paragraph(
+            text="  ·  ".join(part for part in said if part), size=8.0, colour=MUTED, after_mm=2.5
+        ),
+    ]
+    below: list[Block] = []
+    if counts.fitted:
+        below += [build_subheading("Models tried"), _models_grid(shots)]
+    below += [build_subheading("Verdicts"), _verdict_grid(shots, _series_of(data, shots))]
+    if not counts.read:
+        return [*blocks, Paragraph(text="No file of this experiment could be read."), *below]
+    own_cuts = data.cuts[data.cuts["experiment"] == shots["experiment"].iloc[0]]
+    has_cuts = bool(relative_cuts(own_cuts, shots))
+    caption = Paragraph(text=_caption(counts, has_cuts=has_cuts), size=6.6, colour=MUTED)
+    strip_mm = _STRIP_MM if counts.fitted else 0.0
+    others = sum(
+        block.height_mm(ruler, paper.text_width_mm) for block in (*blocks, caption, *below)
+    )
+    room = paper.floor_mm - paper.top_mm - others - strip_mm - 2.0
+    traces_mm = min(max(room, _LEAST_TRACES_MM), _MOST_TRACES_MM)
+    picture = Picture(
+        tall_mm=traces_mm + strip_mm,
+        paint=partial(_paint, data, tuple(rows), traces_mm),
+        after_mm=1.0,
+    )
+    return [*blocks, picture, caption, *below]
+
+
+def _title(name: str, ruler: Ruler, paper: Paper) -> Paragraph:
+    """Set the name large where it fits on a line, else small."""
+    wide = ruler.width_mm(printable(name), 13.0, bold=True)
+    size = 13.0 if wide < paper.text_width_mm else 8.6
+    bookmark = Bookmark(title=name, level=1)
+    return Paragraph(text=name, size=size, bold=True, after_mm=0.6, leading=1.25, bookmark=bookmark)
+
+
+def _caption(counts: Counts, *, has_cuts: bool) -> str:
+    shots = counts.read
+    if not counts.fitted:
+        return "Recorded signals; none could be fitted."
+    faint = "Faint: recorded shots" if shots <= 6 else "Faint: span of each recorded shot"
+    bold = "fits" if shots <= 6 else "fit of the shot of median k of each condition"
+    return (
+        f"{faint} (red where there is no rate). Bold: {bold}. Shaded: left out as mixing artefact. "
+        f"Residuals: grey span of all shots, lines the mean of each condition. "
+        f"{_strip_caption(counts.fitted, has_cuts=has_cuts)}"
+    )
+
+
+def _strip_caption(fitted: int, *, has_cuts: bool) -> str:
+    """Say what stands below the traces: one picture or two."""
+    cuts = "k for other cuts, relative to the k reported" + (", black the median" * (fitted > 3))
+    rates = "k of each shot with its 95 % interval, open symbols not PASS, bar the mean"
+    if not has_cuts:
+        return f"Below: {rates}."
+    return f"Below: {cuts}." if fitted == 1 else f"Below left: {cuts}. Below right: {rates}."
+
+
+def _paint(
+    data: KineticsReportData,
+    rows: tuple[int, ...],
+    tall_mm: float,
+    page: Page,
+    x_mm: float,
+    y_mm: float,
+    width_mm: float,
+) -> None:
+    picture = build_experiment_picture(data, rows)
+    if not picture.shots:
+        page.text(x_mm, y_mm + 4, "The traces are not stored.", colour=MUTED)
+        return
+    draw_traces(page, picture, x_mm, y_mm, width_mm=width_mm, tall_mm=tall_mm)
+    shots = data.shots.iloc[list(rows)].set_axis(list(rows))
+    if not np.isfinite(shots["k_per_s"]).any():
+        return
+    top = y_mm + tall_mm + 5.0
+    half = (width_mm - 36.0) / 2
+    cuts = data.cuts[data.cuts["experiment"] == shots["experiment"].iloc[0]]
+    single = int(np.isfinite(shots["k_per_s"]).sum()) == 1
+    whole = width_mm - 15.0
+    wide = whole if single else half
+    left = page.axes(x_mm + 15.0, top, width_mm=wide, height_mm=36.0)
+    if not draw_cuts(left, cuts, shots, picture):
+        left.remove()
+        draw_rates(page.axes(x_mm + 15.0, top, width_mm=whole, height_mm=36.0), shots, picture)
+    elif not single:
+        right = page.axes(x_mm + width_mm - half, top, width_mm=half, height_mm=36.0)
+        draw_rates(right, shots, picture)
+
+
+def _models_grid(shots: pd.DataFrame) -> Grid:
+    places = {row: place for place, row in enumerate(shots.index)}
+    names = [name for name in (*_MODEL_COLUMNS, *_CRITERIA) if name in shots]
+    numbers = {name: shots[name].to_numpy(float) for name in names}
+    rows = []
+    for item in build_series(shots):
+        own = np.array([places[row] for row in item.rows])
+        own = own[np.isfinite(numbers["k_per_s"][own])]
+        fitted = {name: values[own] for name, values in numbers.items()}
+        rows.append(
+            (
+                item.label,
+                f"{len(own)} of {len(item.rows)}",
+                *(_mean_rate(fitted, f"k_{law}_per_s") for law in ("single", "slope", "double")),
+                _mean_rate(fitted, "k2_per_s"),
+                _preferred(fitted),
+                _median(fitted, "model_shift_sigma"),
+            )
+        )
+    columns = (
+        Column(title="Condition"),
+        Column(title="Fitted", align="right"),
+        Column(title="Single", unit="k / s⁻¹", align="right"),
+        Column(title="With slope", unit="k / s⁻¹", align="right"),
+        Column(title="Double", unit="k₁ / s⁻¹", align="right"),
+        Column(title="", unit="k₂ / s⁻¹", align="right"),
+        Column(title="Lowest AICc", unit="shots", align="left"),
+        Column(title="Shift of k", unit="std. errors", align="right"),
+    )
+    kept = [
+        place
+        for place, column in enumerate(columns)
+        if not column.unit.endswith("s⁻¹") or any(row[place] != MISSING for row in rows)
+    ]
+    return Grid(
+        columns=tuple(columns[place] for place in kept),
+        rows=tuple(tuple(row[place] for place in kept) for row in rows),
+        size=6.8,
+        name="Models tried",
+    )
+
+
+def _mean_rate(shots: Columns, column: str) -> str:
+    values = _known(shots, column)
+    if not len(values):
+        return MISSING
+    if len(values) == 1:
+        return format_digits(float(values[0]), 4)
+    return format_pm(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))))
+
+
+def _preferred(shots: Columns) -> str:
+    names = [name for name in _CRITERIA if name in shots]
+    if not names:
+        return MISSING
+    table = np.column_stack([shots[name] for name in names])
+    table = np.where(np.isfinite(table), table, np.inf)
+    winners = Counter(table[np.isfinite(table).any(axis=1)].argmin(axis=1).tolist())
+    said = [f"{_CRITERIA[names[place]]} {count}" for place, count in winners.most_common()]
+    return ", ".join(said) or MISSING
+
+
+def _median(shots: Columns, column: str) -> str:
+    values = np.abs(_known(shots, column))
+    return format_digits(float(np.median(values)), 2) if len(values) else MISSING
+
+
+def _known(shots: Columns, column: str) -> FloatArray:
+    values = shots.get(column, np.empty(0))
+    return values[np.isfinite(values)]
+
+
+def _series_of(data: KineticsReportData, shots: pd.DataFrame) -> list[Repeats]:
+    """Return the series of this experiment that are doubted for reasons of their own."""
+    own = data.conditions[data.conditions["experiment"] == shots["experiment"].iloc[0]]
+    return group_series(list_doubtful(own), own)
+
+
+def _verdict_grid(shots: pd.DataFrame, series: Sequence[Repeats]) -> Grid:
+    passed = shots[shots["verdict"] == "PASS"]
+    rows = [(item.verdict, "series", f"{item.reason}: {name_files(item.names)}") for item in series]
+    for item in count_reasons(shots):
+        rows.append((item.verdict, str(item.shots), f"{item.reason}: {name_files(item.files)}"))
+    if len(passed):
+        rows.append(("PASS", str(len(passed)), "no objection"))
+    columns = (
+        Column(title="Verdict", verdict=True),
+        Column(title="Shots", align="right"),
+        Column(title="Reason and files", wrap=True),
+    )
+    return Grid(columns=columns, rows=tuple(rows), size=6.8, name="Verdicts")

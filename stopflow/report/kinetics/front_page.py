@@ -1,0 +1,205 @@
+"""First pages of the kinetics report: what the rates are, whether to trust them, what to redo."""
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from stopflow.report.data import KineticsReportData
+from stopflow.report.kinetics.answers import build_answers
+from stopflow.report.kinetics.conditions import (
+    name_files_apart,
+    shared_unit,
+    sort_conditions,
+    varying_columns,
+)
+from stopflow.report.kinetics.repeat_blocks import build_repeat_blocks
+from stopflow.report.kinetics.summary import (
+    Counts,
+    count_shots,
+    count_things,
+    join_words,
+    state_trust,
+)
+from stopflow.report.paper.flow import Block, Bookmark, Paragraph, Picture, build_heading
+from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.page import Page
+from stopflow.report.paper.rounding import (
+    MISSING,
+    format_concentration,
+    format_digits,
+    format_interval,
+    format_time,
+    format_value,
+    significant_digits,
+)
+from stopflow.report.paper.style import (
+    INK,
+    MUTED,
+    VERDICT_COLOURS,
+    VERDICT_SIGNS,
+    WASH,
+    shorten_middle,
+)
+from stopflow.report.tables.tables import signal_unit
+
+_NAME_LENGTH = 60
+_WIDEST_UNIT = 1e3
+"""From how wide a range on concentrations read better each in its own unit."""
+
+
+def build_front_blocks(data: KineticsReportData) -> list[Block]:
+    """Compose the answers: rates, trust, repeats, in this order."""
+    counts = count_shots(data.shots)
+    blocks: list[Block] = [
+        Paragraph(
+            text="Rate constants",
+            size=20.0,
+            bold=True,
+            after_mm=1.0,
+            leading=1.15,
+            bookmark=Bookmark(title="Rate constants"),
+        ),
+        Paragraph(text=_what(data, counts), size=8.4, colour=MUTED, after_mm=3.2),
+        Picture(tall_mm=17.0, paint=partial(_paint_counts, counts), after_mm=4.2),
+    ]
+    blocks.append(build_answers(data))
+    if len(data.conditions):
+        blocks += [
+            build_heading("Rates by condition"),
+            _condition_grid(data),
+            Paragraph(text=_table_note(data), size=6.8, colour=MUTED),
+        ]
+    blocks.append(build_heading("How far to trust them"))
+    statements = state_trust(data.shots, data.conditions)
+    last = len(statements) - 1
+    blocks += [
+        # A list is parted where two of its lines stand on either side, if at all.
+        Paragraph(
+            text=f"•  {said}",
+            after_mm=1.0,
+            keep_with_next=place == 0 < last or place == last - 1,
+        )
+        for place, said in enumerate(statements)
+    ]
+    blocks.append(build_heading("What to repeat"))
+    blocks += build_repeat_blocks(data.shots, data.conditions)
+    return blocks
+
+
+def _what(data: KineticsReportData, counts: Counts) -> str:
+    names = list(dict.fromkeys(str(name) for name in data.shots["experiment"]))
+    names = [shorten_middle(name, _NAME_LENGTH) for name in names]
+    shown = join_words(names) if len(names) <= 3 else f"{names[0]} to {names[-1]}"
+    files = count_things(counts.files, "file")
+    return f"{files} from {count_things(counts.experiments, 'experiment')}: {shown}"
+
+
+def _paint_counts(counts: Counts, page: Page, x_mm: float, y_mm: float, width_mm: float) -> None:
+    cells = (
+        ("read", counts.read, INK),
+        ("fitted", counts.fitted, INK),
+        (f"{VERDICT_SIGNS['PASS']} passed", counts.passed, VERDICT_COLOURS["PASS"]),
+        (f"{VERDICT_SIGNS['WARN']} warned", counts.warned, VERDICT_COLOURS["WARN"]),
+        (f"{VERDICT_SIGNS['FAIL']} refused", counts.refused, VERDICT_COLOURS["FAIL"]),
+    )
+    gap = 3.0
+    wide = (width_mm - gap * (len(cells) - 1)) / len(cells)
+    for place, (label, count, colour) in enumerate(cells):
+        left = x_mm + place * (wide + gap)
+        page.box(left, y_mm, width_mm=wide, height_mm=17.0, colour=WASH)
+        page.text(
+            left + 3.0,
+            y_mm + 9.0,
+            f"{count:,}".replace(",", " "),
+            size=17,
+            bold=True,
+            colour=colour,
+        )
+        page.text(left + 3.0, y_mm + 14.0, label, size=7.4, colour=colour)
+
+
+def _condition_grid(data: KineticsReportData) -> Grid:
+    files = name_files_apart(data.shots, data.conditions)
+    table = sort_conditions(data.conditions.assign(file=files))
+    factor, unit = _concentration_unit(table["concentration_M"])
+    ionic = shared_unit(list(table["ionic_strength_M"]))
+    shown = set(varying_columns(table)) | {
+        name for name in ("concentration_M", "temperature_K") if np.isfinite(table[name]).any()
+    }
+    shown |= {"file"} if any(files) else set()
+    columns = [
+        *([Column(title="File")] if "file" in shown else []),
+        *([Column(title="Substrate")] if "substrate" in shown else []),
+        *([Column(title="Conc.", unit=unit, align="right")] if "concentration_M" in shown else []),
+        *([Column(title="I", unit=ionic[1], align="right")] if "ionic_strength_M" in shown else []),
+        *([Column(title="T", unit="K", align="right")] if "temperature_K" in shown else []),
+        Column(title="Shots", align="right"),
+        Column(title="k", unit="s⁻¹", align="right"),
+        Column(title="95 % interval", unit="s⁻¹", align="right"),
+        Column(title="Shot SD", unit="s⁻¹", align="right"),
+        Column(title="Half-life", align="right"),
+        Column(title="Amplitude", unit=signal_unit(data.shots), align="right"),
+        Column(title="S/N", align="right"),
+        Column(title="Verdict", verdict=True),
+    ]
+    rows: list[tuple[str, ...]] = []
+    for name, part in table.groupby("experiment", sort=False):
+        if table["experiment"].nunique() > 1:
+            rows.append((str(name),))
+        rows += [_condition_row(row, shown, factor, ionic[0]) for row in part.to_dict("records")]
+    return Grid(
+        columns=tuple(columns), rows=tuple(rows), size=6.9, after_mm=1.5, name="Rates by condition"
+    )
+
+
+def _concentration_unit(concentrations_M: pd.Series) -> tuple[float, str]:
+    """Factor and unit of the column; NaN and "" where each cell needs a unit of its own."""
+    known = concentrations_M[concentrations_M > 0]
+    if len(known) and known.max() / known.min() > _WIDEST_UNIT:
+        return float("nan"), ""
+    return shared_unit(list(concentrations_M))
+
+
+def _condition_row(row: dict, shown: set[str], factor: float, ionic: float) -> tuple[str, ...]:
+    error = float(row["k_stderr_per_s"])
+    fitted, shots = int(row["fitted"]), int(row["shots"])
+    spread = float(row["between_shot_sd_per_s"])
+    cells = [str(row["file"])] if "file" in shown else []
+    if "substrate" in shown:
+        cells.append(str(row["substrate"] or MISSING))
+    if "concentration_M" in shown:
+        value = float(row["concentration_M"])
+        cells.append(_tidy(value * factor) if np.isfinite(factor) else format_concentration(value))
+    if "ionic_strength_M" in shown:
+        cells.append(_tidy(ionic * float(row["ionic_strength_M"])))
+    if "temperature_K" in shown:
+        cells.append(_tidy(float(row["temperature_K"]), 5))
+    return (
+        *cells,
+        str(shots) if fitted == shots else f"{fitted} of {shots}",
+        format_value(float(row["k_per_s"]), error),
+        format_interval(float(row["k_low95_per_s"]), float(row["k_high95_per_s"]), error=error),
+        format_digits(spread, 2),
+        format_time(float(row["half_life_s"]), significant_digits(float(row["k_per_s"]), error)),
+        format_digits(float(row["amplitude"]), 3),
+        format_digits(float(row["signal_to_noise"]), 2),
+        str(row["verdict"]),
+    )
+
+
+def _tidy(value: float, digits: int = 4) -> str:
+    text = format_digits(value, digits)
+    return text.rstrip("0").rstrip(".") if "." in text and "×" not in text else text
+
+
+def _table_note(data: KineticsReportData) -> str:
+    sources = set(data.conditions["uncertainty_source"])
+    note = (
+        "k is the mean over the shots of a condition. Shot SD: standard deviation of k between "
+        "shots. S/N: amplitude over noise of one shot."
+    )
+    if "replicates" in sources:
+        note += " Intervals come from the scatter between replicates"
+        note += "; with a single shot, from its fit." if "single shot" in sources else "."
+    return note

@@ -1,0 +1,96 @@
+"""The methods paragraph: what was done, in the words of a paper."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from stopflow.kinetics.laws import LAWS
+from stopflow.report.data import KineticsReportData
+from stopflow.report.kinetics.summary import count_shots, count_things, join_words, list_widened
+from stopflow.report.paper.rounding import format_time
+
+_EQUATIONS = {
+    "single": "y = b + c exp[−k(t − t₀)]",
+    "single-slope": "y = a(t − t₀) + b + c exp[−k(t − t₀)]",
+    "double": "y = b + c₁ exp[−k₁(t − t₀)] + c₂ exp[−k₂(t − t₀)]",
+    "stretched": "y = b + c exp{−[k(t − t₀)]^β}",
+}
+
+
+def write_methods(data: KineticsReportData) -> str:
+    """Compose the paragraph from what was done, with nothing that was not."""
+    shots = data.shots
+    counts = count_shots(shots)
+    fitted = shots[np.isfinite(shots["k_per_s"])]
+    if fitted.empty:
+        return "No shot could be fitted, so there is no method to describe."
+    sentences = [
+        f"Stopped-flow traces ({count_things(counts.files, 'shot')} in "
+        f"{count_things(counts.experiments, 'experiment')}) were analysed with "
+        f"{_program(data.provenance)}.",
+        _starts(fitted),
+        _laws(fitted),
+        "The rate constant was found by variable projection, with the linear parameters "
+        "eliminated and without starting values; its 95 % confidence interval is that of the "
+        "profile likelihood.",
+    ]
+    if len(list_widened(shots, "noise_inflation")):
+        sentences.append(
+            "Where residuals were significantly correlated, standard errors were multiplied by "
+            "√[(1 + ρ)/(1 − ρ)] with their lag-1 correlation ρ."
+        )
+    if len(list_widened(shots, "start_inflation")):
+        sentences.append(
+            "Where the mixing artefact was seen, the shift of k by what may be left of it after "
+            "the start, its decay continued, was added in squares to the standard error."
+        )
+    sources = set(data.conditions.get("uncertainty_source", ()))
+    if "replicates" in sources:
+        sentences.append(
+            "Rate constants of replicate shots were averaged, and the uncertainty of the mean was "
+            "taken from their scatter."
+        )
+    sentences.append(_outcome(counts.fitted, counts.warned, counts.refused))
+    return " ".join(sentences)
+
+
+def _program(provenance: Mapping[str, object]) -> str:
+    libraries = provenance.get("libraries")
+    used = []
+    if isinstance(libraries, Mapping):
+        used = [f"{name} {libraries[name]}" for name in ("numpy", "scipy") if name in libraries]
+    name = f"stopflow {provenance.get('version', '')}".strip()
+    return f"{name} ({join_words(used)})" if used else name
+
+
+def _starts(fitted: pd.DataFrame) -> str:
+    start = fitted["start_s"].to_numpy(float)
+    start = start[np.isfinite(start)]
+    low, high = (format_time(float(t), 4, exact=True) for t in (start.min(), start.max()))
+    window = low if low == high else f"{low} to {high}"
+    sources = fitted["start_source"].value_counts()
+    named = {
+        "workbook": "the start time recorded by the experimenter",
+        "detected": "the end of the mixing artefact detected from the trace",
+        "first point": "the first recorded point",
+    }
+    said = [
+        f"{named.get(str(name), str(name))} ({count_things(int(count), 'shot')})"
+        for name, count in sources.items()
+    ]
+    discarded = f"Data before the start of the fit, t₀ = {window}, were discarded"
+    return f"{discarded}; t₀ was {join_words(said)}."
+
+
+def _laws(fitted: pd.DataFrame) -> str:
+    used = [law for law in LAWS if law in set(fitted["law"])]
+    said = join_words(f"{_EQUATIONS.get(law, LAWS[law].formula)}" for law in used)
+    return f"Traces were fitted by least squares to {said}."
+
+
+def _outcome(fitted: int, warned: int, refused: int) -> str:
+    text = f"{count_things(fitted, 'shot')} {'was' if fitted == 1 else 'were'} fitted"
+    if warned:
+        text += f", of which {warned} with a warning"
+    return f"{text}; {count_things(refused, 'shot')} rejected." if refused else f"{text}."

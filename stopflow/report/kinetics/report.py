@@ -1,0 +1,160 @@
+"""The kinetics report: answers first, then a page an experiment, then how it was done."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from stopflow.report.data import KineticsReportData
+from stopflow.report.kinetics.agreement import build_agreement_blocks
+from stopflow.report.kinetics.closing import build_closing_blocks, input_table
+from stopflow.report.kinetics.experiment_page import build_experiment_blocks
+from stopflow.report.kinetics.front_page import build_front_blocks
+from stopflow.report.kinetics.secondary_pages import build_secondary_blocks
+from stopflow.report.kinetics.summary import count_shots, count_things
+from stopflow.report.paper.flow import Bookmark
+from stopflow.report.paper.pdf import (
+    MANY_SHEETS,
+    DocumentInfo,
+    Progress,
+    Sheet,
+    describe_document,
+    draw_sheets,
+    flow_sheets,
+    json_bytes,
+    json_rows,
+    split_parts,
+    write_pdf,
+)
+from stopflow.report.paper.style import Paper, Ruler, require_paper
+from stopflow.report.tables.tables import csv_text, order_columns
+from stopflow.workers import worker_processes
+
+
+def write_kinetics_pdf(
+    data: KineticsReportData,
+    path: Path,
+    *,
+    paper: str = "a4",
+    processes: int = 1,
+    progress: Progress | None = None,
+) -> None:
+    """Write the kinetics report.
+
+    Parameters
+    ----------
+    data
+        Tables and traces of a dataset.
+    path
+        Replaced only when the new report is whole.
+    paper
+        ``"a4"`` or ``"letter"``.
+    processes
+        2 lets a second process draw the last pages of a long report, which takes a trace
+        callable that can be pickled; the bytes are the same.
+    progress
+        Called with (pages drawn, pages in all).
+
+    Raises
+    ------
+    SettingsError
+        Unknown paper.
+    """
+    size = require_paper(paper)
+    ruler = Ruler()
+    long = data.shots["experiment"].nunique() >= MANY_SHEETS
+    with _second_process(data, paper, wanted=processes > 1 and long) as second:
+        sheets = build_sheets(data, size, ruler)
+        write_pdf(
+            sheets,
+            path,
+            paper=size,
+            ruler=ruler,
+            info=_describe(data),
+            attachments=_attachments(data),
+            progress=progress,
+            second=second,
+        )
+
+
+def _describe(data: KineticsReportData) -> DocumentInfo:
+    experiments = count_things(int(data.shots["experiment"].nunique()), "experiment")
+    return describe_document(
+        "Stopped-flow rate constants",
+        subject=f"{count_things(len(data.shots), 'shot')}, {experiments}",
+        provenance=data.provenance,
+    )
+
+
+@contextmanager
+def _second_process(
+    data: KineticsReportData, paper: str, *, wanted: bool
+) -> Iterator[Callable[[], bytes] | None]:
+    """Start drawing the second part beside this process; draw it here should that one die."""
+    if not wanted:
+        yield None
+        return
+    with worker_processes(1) as pool:
+        drawing = pool.submit(draw_second_part, data, paper)
+
+        def collect() -> bytes:
+            try:
+                return drawing.result()
+            except BrokenProcessPool:
+                return draw_second_part(data, paper)
+
+        try:
+            yield collect
+        finally:
+            drawing.cancel()
+
+
+def draw_second_part(data: KineticsReportData, paper: str) -> bytes:
+    """Lay the report out again and draw its second part alone."""
+    size, ruler = require_paper(paper), Ruler()
+    sheets = build_sheets(data, size, ruler)
+    part = split_parts(len(sheets))[1]
+    return draw_sheets(sheets, part, paper=size, ruler=ruler, info=_describe(data))
+
+
+def build_sheets(data: KineticsReportData, paper: Paper, ruler: Ruler) -> list[Sheet]:
+    """Lay the whole report out, page by page, without drawing it."""
+    overview = [
+        *build_front_blocks(data),
+        *build_secondary_blocks(data),
+        *build_agreement_blocks(data.shots),
+    ]
+    sheets = flow_sheets(overview, paper, ruler, section="Overview")
+    places = data.shots.groupby("experiment", sort=False).indices
+    for number, (name, found) in enumerate(places.items()):
+        rows = [int(row) for row in found]
+        blocks = build_experiment_blocks(data, str(name), rows, paper=paper, ruler=ruler)
+        pages = flow_sheets(blocks, paper, ruler, section=str(name))
+        if number == 0:
+            chapter = Bookmark(title="Experiments")
+            pages[0] = replace(pages[0], bookmarks=(chapter, *pages[0].bookmarks))
+        sheets += pages
+    sheets += flow_sheets(build_closing_blocks(data), paper, ruler, section="Methods")
+    return sheets
+
+
+def _attachments(data: KineticsReportData) -> dict[str, bytes]:
+    tables = {
+        "rates.csv": order_columns(data.shots),
+        "conditions.csv": data.conditions,
+        "secondary.csv": data.secondary,
+        "problems.csv": data.problems,
+        "inputs.csv": input_table(data),
+    }
+    files = {name: csv_text(frame).encode() for name, frame in tables.items()}
+    counts = count_shots(data.shots)
+    results = {
+        "counts": {name: getattr(counts, name) for name in counts.__slots__},
+        "conditions": json_rows(data.conditions),
+        "secondary": json_rows(data.secondary),
+        "shots": json_rows(order_columns(data.shots)),
+        "provenance": {key: v for key, v in data.provenance.items() if key != "inputs"},
+    }
+    files["results.json"] = json_bytes(results)
+    return files

@@ -1,0 +1,244 @@
+"""The numbers behind the secondary plots: points from the conditions, curves from the fits."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import permutations
+
+import numpy as np
+import pandas as pd
+from scipy.constants import Boltzmann, Planck, R
+
+from stopflow.kinetics.secondary.regression import hyperbola, line
+from stopflow.report.kinetics.conditions import shared_unit
+from stopflow.report.paper.decimate import FloatArray
+from stopflow.report.paper.rounding import format_concentration, format_pm
+from stopflow.report.paper.style import printable
+
+K_ON_AT = "k_on at "
+_IONIC = re.compile(r"\bI = ([\d.]+(?:e-?\d+)?) M\b")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CurveLine:
+    """A fitted curve and, where its covariance is known, its 95 % band."""
+
+    kind: str
+    chosen: bool
+    x: FloatArray
+    y: FloatArray
+    low: FloatArray | None
+    high: FloatArray | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class SecondaryPicture:
+    """One secondary plot.
+
+    Attributes
+    ----------
+    x, y, low, high
+        (n,) the points and the ends of their 95 % intervals, in the units of the axes.
+    said
+        Chosen parameters with their errors, a line each.
+    """
+
+    title: str
+    kind: str
+    x_label: str
+    y_label: str
+    x: FloatArray
+    y: FloatArray
+    low: FloatArray
+    high: FloatArray
+    curves: tuple[CurveLine, ...]
+    said: tuple[str, ...]
+
+
+def build_pictures(secondary: pd.DataFrame, conditions: pd.DataFrame) -> list[SecondaryPicture]:
+    """Rebuild every secondary plot from the dataset's tables.
+
+    Parameters
+    ----------
+    secondary
+        One row a parameter, and ``correlation(first, second)`` for each pair.
+    conditions
+        Their means are the points.
+    """
+    pictures = []
+    several = set(secondary["experiment"]) != {""} and secondary["plot"].nunique() > 1
+    for _, part in secondary.groupby("plot", sort=False):
+        points = _points_of(part, conditions)
+        if len(points):
+            pictures.append(_picture(part, points, named=several))
+    return pictures
+
+
+def _points_of(part: pd.DataFrame, conditions: pd.DataFrame) -> pd.DataFrame:
+    """Conditions of the plot: of its experiment, and described by its group."""
+    first = part.iloc[0]
+    own = part[part["parameter"].str.startswith(K_ON_AT)]
+    if len(own):
+        return _k_on_points(own)
+    leave_out = "temperature" if first["kind"] in ("arrhenius", "eyring") else "concentration"
+    known = conditions[np.isfinite(conditions["k_per_s"]) & (conditions["k_per_s"] > 0)]
+    if first["experiment"]:
+        known = known[known["experiment"] == first["experiment"]]
+    told = [_describe(row, leave_out) == first["group"] for row in known.to_dict("records")]
+    coordinate = "temperature_K" if leave_out == "temperature" else "concentration_M"
+    found = known[np.array(told, dtype=bool)]
+    return found[np.isfinite(found[coordinate])]
+
+
+def _k_on_points(own: pd.DataFrame) -> pd.DataFrame:
+    """Take the points from rows ``"k_on at 298.15 K"``."""
+    kelvin = own["parameter"].str.removeprefix(K_ON_AT).str.removesuffix(" K").astype(float)
+    return pd.DataFrame(
+        {
+            "temperature_K": kelvin,
+            "k_per_s": own["value"],
+            "k_low95_per_s": own["low95"].where(own["low95"] > 0),
+            "k_high95_per_s": own["high95"],
+            "rate": "k_on",
+        }
+    )
+
+
+def _describe(row: Mapping[str, object], leave_out: str) -> str:
+    """Name a condition by what it shares with the others of its plot."""
+    concentration, kelvin, ionic = (
+        float(row[name])  # type: ignore[arg-type]
+        for name in ("concentration_M", "temperature_K", "ionic_strength_M")
+    )
+    parts = [str(row["substrate"] or "")]
+    if leave_out != "concentration" and np.isfinite(concentration):
+        parts.append(f"{concentration * 1e3:.4g} mM")
+    if leave_out != "temperature" and np.isfinite(kelvin):
+        parts.append(f"{kelvin:.2f} K")
+    if np.isfinite(ionic):
+        parts.append(f"I = {ionic:.4g} M")
+    return ", ".join(part for part in parts if part)
+
+
+def _picture(part: pd.DataFrame, points: pd.DataFrame, *, named: bool) -> SecondaryPicture:
+    kind = str(part["kind"].iloc[0])
+    axes = _temperature_axes if kind in ("arrhenius", "eyring") else _concentration_axes
+    x, y, low, high, factor, x_label, y_label = axes(points, kind)
+    curves = []
+    for name, own in part.groupby("kind", sort=False):
+        line_x = np.linspace(*_span(x / factor, from_zero=kind in ("line", "hyperbola")), 120)
+        curves.append(_curve(str(name), own, line_x, factor))
+    chosen = part[part["chosen"].astype(bool) & is_parameter(part)]
+    title = str(part["experiment"].iloc[0]) if named else ""
+    return SecondaryPicture(
+        title=printable(title or name_group(str(part["group"].iloc[0]))),
+        kind=kind,
+        x_label=x_label,
+        y_label=y_label,
+        x=x,
+        y=y,
+        low=low,
+        high=high,
+        curves=tuple(curves),
+        said=tuple(describe_parameter(row) for row in chosen.to_dict("records")),
+    )
+
+
+def name_group(group: str) -> str:
+    """Write the ionic strength in a group's name as it stands elsewhere: I = 0.086 M as 86 mM."""
+    return _IONIC.sub(lambda found: f"I = {format_concentration(float(found[1]))}", group)
+
+
+def is_parameter(secondary: pd.DataFrame) -> "pd.Series[bool]":
+    """Tell the rows of parameters from those of correlations and points."""
+    return ~secondary["parameter"].str.startswith(("correlation", K_ON_AT))
+
+
+def describe_parameter(row: Mapping[str, object]) -> str:
+    """Write ``k_on = 123 ± 4 M⁻¹ s⁻¹``."""
+    value, error = float(row["value"]), float(row["stderr"])  # type: ignore[arg-type]
+    return f"{row['parameter']} = {format_pm(value, error)} {tidy_unit(str(row['unit']))}".strip()
+
+
+def tidy_unit(unit: str) -> str:
+    """Raise the exponents of a unit: ``M^-1 s^-1`` becomes ``M⁻¹ s⁻¹``."""
+    return unit.replace("^-1", "⁻¹")
+
+
+def _span(x: FloatArray, *, from_zero: bool) -> tuple[float, float]:
+    low, high = float(x.min()), float(x.max())
+    margin = 0.06 * (high - low) or 0.06 * abs(high)
+    return (0.0 if from_zero else low - margin), high + margin
+
+
+Axis = tuple[FloatArray, FloatArray, FloatArray, FloatArray, float, str, str]
+
+
+def _concentration_axes(points: pd.DataFrame, kind: str) -> Axis:
+    del kind
+    x = points["concentration_M"].to_numpy(float)
+    factor, unit = shared_unit(list(x))
+    y, low, high = (
+        points[name].to_numpy(float) for name in ("k_per_s", "k_low95_per_s", "k_high95_per_s")
+    )
+    return x * factor, y, low, high, factor, f"concentration / {unit}", "k / s⁻¹"
+
+
+def _temperature_axes(points: pd.DataFrame, kind: str) -> Axis:
+    kelvin = points["temperature_K"].to_numpy(float)
+    over = kelvin if kind == "eyring" else np.ones_like(kelvin)
+    rate, unit = ("k_on", "M⁻¹ s⁻¹") if "rate" in points else ("k", "s⁻¹")
+    label = f"ln({rate} / T), T in K" if kind == "eyring" else f"ln {rate}"
+    label += f", {rate} in {unit}"
+    y, low, high = (
+        np.log(np.maximum(points[name].to_numpy(float), 1e-12) / over)
+        for name in ("k_per_s", "k_low95_per_s", "k_high95_per_s")
+    )
+    return 1e3 / kelvin, y, low, high, 1e3, "1000 K / T", label
+
+
+def _curve(kind: str, own: pd.DataFrame, x: FloatArray, factor: float) -> CurveLine:
+    values, covariance = _coefficients(kind, own)
+    y, slopes = (hyperbola if kind == "hyperbola" else line)(x, values)
+    variance = np.einsum("mi,ij,mj->m", slopes, covariance, slopes)
+    half = _quantile(own) * np.sqrt(np.maximum(variance, 0))
+    known = bool(np.isfinite(half).all())
+    return CurveLine(
+        kind=kind,
+        chosen=bool(own["chosen"].iloc[0]),
+        x=x * factor,
+        y=y,
+        low=y - half if known else None,
+        high=y + half if known else None,
+    )
+
+
+def _coefficients(kind: str, own: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
+    """Turn the parameters into coefficients (p,) of the curve with their covariance (p, p)."""
+    rows = {str(row["parameter"]): row for row in own.to_dict("records")}
+    names, factors, shifts = zip(*_COEFFICIENTS[kind], strict=True)
+    values = np.array([rows[name]["value"] for name in names]) * factors + shifts
+    errors = np.array([rows[name]["stderr"] for name in names]) * factors
+    correlations = np.full((len(names), len(names)), np.nan)
+    np.fill_diagonal(correlations, 1.0)
+    for i, j in permutations(range(len(names)), 2):
+        row = rows.get(f"correlation({names[i]}, {names[j]})")
+        if row is not None:
+            correlations[i, j] = correlations[j, i] = row["value"]
+    return values, np.outer(errors, errors) * correlations
+
+
+def _quantile(own: pd.DataFrame) -> float:
+    """Student's quantile that the intervals of the table were made with."""
+    ratio = (own["high95"] - own["value"]) / own["stderr"]
+    ratio = ratio[np.isfinite(ratio)]
+    return float(ratio.iloc[0]) if len(ratio) else float("nan")
+
+
+# Coefficients of the curves, in their order: parameter, and what it is multiplied by and added.
+_COEFFICIENTS: Mapping[str, tuple[tuple[str, float, float], ...]] = {
+    "line": (("k_off", 1.0, 0.0), ("k_on", 1.0, 0.0)),
+    "hyperbola": (("k_off", 1.0, 0.0), ("k_max", 1.0, 0.0), ("K", 1.0, 0.0)),
+    "arrhenius": (("ln A", 1.0, 0.0), ("Ea", -1e3 / R, 0.0)),
+    "eyring": (("dS", 1 / R, float(np.log(Boltzmann / Planck))), ("dH", -1e3 / R, 0.0)),
+}

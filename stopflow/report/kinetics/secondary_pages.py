@@ -1,0 +1,210 @@
+"""Secondary plots on paper: points, chosen curve with its band, parameters with intervals."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from stopflow.report.data import KineticsReportData
+from stopflow.report.kinetics.secondary_numbers import (
+    SecondaryPicture,
+    build_pictures,
+    is_parameter,
+    name_group,
+    tidy_unit,
+)
+from stopflow.report.paper.flow import (
+    Block,
+    Painter,
+    Paragraph,
+    build_heading,
+    leave_empty,
+    row_picture,
+)
+from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.rounding import format_interval, format_pm, set_numbers
+from stopflow.report.paper.style import (
+    CATEGORY_COLOURS,
+    INK,
+    LINE_STYLES,
+    MARKERS,
+    MUTED,
+    ordered_colours,
+)
+
+_EQUATIONS = {
+    "line": "k = k_off + k_on [S]",
+    "hyperbola": "k = k_off + k_max [S] / (K + [S])",
+    "arrhenius": "ln k = ln A − Ea / (R T)",
+    "eyring": "ln(k / T) = ln(kB / h) + ΔS‡ / R − ΔH‡ / (R T)",
+}
+_SYMBOLS = {"dH": "ΔH‡", "dS": "ΔS‡"}
+_OVERLAID = 8
+
+
+def build_secondary_blocks(data: KineticsReportData) -> list[Block]:
+    """Compose the secondary plots and their table; empty when there are none."""
+    if data.secondary.empty:
+        return []
+    pictures = build_pictures(data.secondary, data.conditions)
+    against_concentration = [p for p in pictures if p.kind in ("line", "hyperbola")]
+    blocks: list[Block] = [build_heading("Secondary plots", level=0), _equations(data.secondary)]
+    for start in range(0, len(against_concentration), 3):
+        row = against_concentration[start : start + 3]
+        painters: list[Painter] = [partial(draw_secondary, pictures=[picture]) for picture in row]
+        if len(against_concentration) > 3:
+            painters += [leave_empty] * (3 - len(row))
+        blocks.append(
+            row_picture(painters, tall_mm=64.0 if len(painters) > 2 else 80.0, top_mm=14.0)
+        )
+    against_temperature = [
+        [p for p in pictures if (p.kind, p.y_label) == axes]
+        for axes in dict.fromkeys(
+            (p.kind, p.y_label) for p in pictures if p.kind in ("arrhenius", "eyring")
+        )
+    ]
+    overlaid = [
+        partial(draw_secondary, pictures=group[:_OVERLAID])
+        for group in against_temperature
+        if group
+    ]
+    if overlaid:
+        blocks.append(row_picture(overlaid, tall_mm=80.0, top_mm=12.0))
+    blocks.append(secondary_grid(data.secondary))
+    blocks.append(
+        Paragraph(
+            text="Points: means of conditions with 95 % intervals. Line: the model reported; "
+            "shaded: its 95 % band; dotted: a model that was tried and not taken. Errors are "
+            "standard errors, intervals 95 % by Student's t.",
+            size=6.6,
+            colour=MUTED,
+        )
+    )
+    return blocks
+
+
+def _equations(secondary: pd.DataFrame) -> Paragraph:
+    kinds = [kind for kind in _EQUATIONS if kind in set(secondary["kind"])]
+    return Paragraph(
+        text="   ·   ".join(_EQUATIONS[kind] for kind in kinds), after_mm=3.0, keep_with_next=True
+    )
+
+
+def draw_secondary(axes: Axes, *, pictures: Sequence[SecondaryPicture]) -> None:
+    """Draw one plot, or several of one kind over each other with a key."""
+    colours = ordered_colours(len(pictures)) if len(pictures) > 1 else [CATEGORY_COLOURS[0]]
+    for place, picture in enumerate(pictures):
+        colour, marker = colours[place], MARKERS[place % len(MARKERS)]
+        for curve in picture.curves:
+            style = LINE_STYLES[place % len(LINE_STYLES)] if curve.chosen else (0, (1, 1.5))
+            if curve.chosen and curve.low is not None and curve.high is not None:
+                axes.fill_between(
+                    curve.x, curve.low, curve.high, color=colour, alpha=0.15, linewidth=0
+                )
+            width = 1.0 if curve.chosen else 0.8
+            shade = colour if curve.chosen else MUTED
+            axes.plot(curve.x, curve.y, color=shade, linestyle=style, linewidth=width)
+        closed = np.isfinite(picture.low) & np.isfinite(picture.high)
+        axes.vlines(
+            picture.x[closed],
+            picture.low[closed],
+            picture.high[closed],
+            color=colour,
+            linewidth=0.8,
+        )
+        axes.plot(
+            picture.x,
+            picture.y,
+            linestyle="none",
+            marker=marker,
+            markersize=4.0,
+            markerfacecolor=colour,
+            markeredgecolor="white",
+            markeredgewidth=0.3,
+            label=picture.title,
+        )
+    first = pictures[0]
+    if first.kind in ("line", "hyperbola"):
+        axes.set_xlim(left=0)
+        axes.set_ylim(bottom=min(0.0, float(np.nanmin(first.y))))
+    axes.set_xlabel(first.x_label)
+    axes.set_ylabel(first.y_label)
+    if len(pictures) > 1:
+        axes.legend(
+            loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, columnspacing=1.0, fontsize=6.2
+        )
+    else:
+        _write_title(axes, first)
+
+
+def _write_title(axes: Axes, picture: SecondaryPicture) -> None:
+    title = (
+        picture.title if len(picture.title) <= 30 else f"{picture.title[:15]}…{picture.title[-14:]}"
+    )
+    said = picture.said or ("no model holds",)
+    axes.set_title(title, pad=4.5 + 7.6 * len(said), fontsize=7.2)
+    for place, line in enumerate(reversed(said)):
+        axes.annotate(
+            _symbols(line),
+            (0.0, 1.0),
+            xycoords="axes fraction",
+            xytext=(0, 2.5 + 7.6 * place),
+            textcoords="offset points",
+            fontsize=6.2,
+            color=INK,
+        )
+
+
+def _symbols(text: str) -> str:
+    for plain, symbol in _SYMBOLS.items():
+        text = text.replace(f"{plain} ", f"{symbol} ")
+    return text
+
+
+def secondary_grid(secondary: pd.DataFrame) -> Grid:
+    """Set the chosen models as a table; where none was chosen, all that were tried."""
+    rows: list[tuple[str, ...]] = []
+    keys = ["experiment", "group"]
+    for (name, group), part in secondary.groupby(keys, sort=False, dropna=False):
+        plots = [own for _, own in part.groupby("plot", sort=False)]
+        taken = [own[own["chosen"].astype(bool)] for own in plots]
+        pairs = zip(taken, plots, strict=True)
+        shown = pd.concat([own if len(own) else plot for own, plot in pairs])
+        group = name_group(str(group))
+        rows.append((f"{name}  ·  {group}" if name and group else name or group or "all shots",))
+        for kind, own in shown.groupby("kind", sort=False):
+            rows += _model_rows(str(kind), own)
+    columns: tuple[Column, ...] = (
+        Column(title="Model"),
+        Column(title="Points", align="right"),
+        Column(title="Parameter"),
+        Column(title="Value", align="right"),
+        Column(title="95 % interval", align="right"),
+        Column(title="Unit"),
+        Column(title="Remark", wrap=True),
+    )
+    if not any(len(row) > 1 and row[-1] for row in rows):
+        columns = columns[:-1]
+        rows = [row if len(row) == 1 else row[:-1] for row in rows]
+    return Grid(columns=columns, rows=tuple(rows), size=6.8, name="Secondary plots")
+
+
+def _model_rows(kind: str, own: pd.DataFrame) -> list[tuple[str, ...]]:
+    remark = set_numbers(str(own["text"].iloc[0]).partition(";")[2].strip())
+    rows: list[tuple[str, ...]] = []
+    for number, row in enumerate(own[is_parameter(own)].to_dict("records")):
+        value, error = float(row["value"]), float(row["stderr"])
+        rows.append(
+            (
+                kind.capitalize() if number == 0 else "",
+                f"{row['points']:.0f}" if number == 0 else "",
+                _SYMBOLS.get(str(row["parameter"]), str(row["parameter"])),
+                format_pm(value, error),
+                format_interval(float(row["low95"]), float(row["high95"]), error=error),
+                tidy_unit(str(row["unit"])),
+                remark if number == 0 else "",
+            )
+        )
+    return rows

@@ -1,0 +1,153 @@
+"""The picture of a single shot: trace and fit, residuals, k against the cut, the numbers."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from stopflow.errors import SettingsError
+from stopflow.io.atomic import replacing_file
+from stopflow.report.data import KineticsReportData
+from stopflow.report.kinetics.experiment_figures import draw_traces
+from stopflow.report.kinetics.experiment_numbers import build_experiment_picture
+from stopflow.report.kinetics.experiment_strip import draw_cuts
+from stopflow.report.paper.page import Page
+from stopflow.report.paper.rounding import (
+    MISSING,
+    format_digits,
+    format_interval,
+    format_pm,
+    format_time,
+)
+from stopflow.report.paper.style import (
+    INK,
+    MUTED,
+    VERDICT_COLOURS,
+    VERDICT_SIGNS,
+    Paper,
+    Ruler,
+    printable,
+    styled,
+)
+
+PICTURE_FORMATS = (".png", ".pdf", ".svg")
+_SHEET = Paper(key="picture", width_mm=220.0, height_mm=140.0, side_mm=8.0)
+_TEXT_MM = 54.0
+
+
+@styled
+def plot_shot(data: KineticsReportData, row: int = 0) -> Figure:
+    """Draw one shot of a dataset.
+
+    Parameters
+    ----------
+    row
+        Row number in ``data.shots``.
+
+    Returns
+    -------
+    figure
+        220 x 140 mm; not saved.
+    """
+    shot = data.shots.iloc[row]
+    page = Page(_SHEET, Ruler())
+    name = printable(f"{shot['file']}  ·  {shot['experiment']}".strip(" ·"))
+    shown = page.ruler.shorten(name, 11.0, width_mm=_SHEET.text_width_mm, bold=True)
+    page.text(_SHEET.side_mm, 10.0, shown, size=11.0, bold=True)
+    width = _SHEET.text_width_mm - _TEXT_MM - 8.0
+    picture = build_experiment_picture(data, [row])
+    cuts = _own_cuts(data.cuts, shot)
+    tall = 84.0 if len(cuts) > 1 else 120.0
+    if picture.shots:
+        draw_traces(page, picture, _SHEET.side_mm, 13.0, width_mm=width, tall_mm=tall)
+    else:
+        page.text(_SHEET.side_mm, 24.0, "There is no trace to draw.", colour=MUTED)
+    if picture.shots and len(cuts) > 1:
+        axes = page.axes(_SHEET.side_mm + 15.0, 101.0, width_mm=width - 15.0, height_mm=26.0)
+        if not draw_cuts(axes, cuts, data.shots.iloc[[row]].set_axis([row]), picture):
+            axes.remove()
+    _write_numbers(page, shot, _SHEET.width_mm - _SHEET.side_mm - _TEXT_MM)
+    return page.figure
+
+
+def require_picture(path: Path) -> str:
+    """Return the ending of a picture's name in small letters.
+
+    Raises
+    ------
+    SettingsError
+        No ending of a picture; lists those there are.
+    """
+    ending = path.suffix.lower()
+    if ending not in PICTURE_FORMATS:
+        raise SettingsError("picture", path.name, valid=PICTURE_FORMATS)
+    return ending
+
+
+@styled
+def save_picture(figure: Figure, path: Path, *, dpi: int = 150) -> None:
+    """Write a figure as PNG, PDF or SVG, by the ending of `path`; whole or not at all.
+
+    Raises
+    ------
+    SettingsError
+        Another ending.
+    """
+    ending = require_picture(path)
+    undated = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(ending, {})
+    with replacing_file(path) as partial:
+        figure.savefig(partial, format=ending[1:], dpi=dpi, metadata=undated)
+
+
+def _own_cuts(cuts: pd.DataFrame, shot: pd.Series) -> pd.DataFrame:
+    if cuts.empty:
+        return cuts
+    own = (cuts["file"] == shot["file"]) & (cuts["channel"] == shot["channel"])
+    return cuts[own & (cuts["experiment"] == shot["experiment"])]
+
+
+def _write_numbers(page: Page, shot: pd.Series, x_mm: float) -> None:
+    verdict = str(shot["verdict"])
+    y = 19.0
+    page.text(
+        x_mm,
+        y,
+        f"{VERDICT_SIGNS.get(verdict, '')} {verdict}",
+        size=11.0,
+        bold=True,
+        colour=VERDICT_COLOURS.get(verdict, INK),
+    )
+    for reason in str(shot["reason"] or "").split(";"):
+        for line in page.ruler.wrap(printable(reason), 7.4, width_mm=_TEXT_MM):
+            if line:
+                y += 4.2
+                page.text(x_mm, y, line, size=7.4, colour=MUTED)
+    y += 4.0
+    for label, value in _facts(shot):
+        y += 9.4
+        page.text(x_mm, y, label, size=6.8, colour=MUTED)
+        text = page.ruler.shorten(printable(value), 8.8, width_mm=_TEXT_MM, bold=True)
+        page.text(x_mm, y + 4.1, text, size=8.8, bold=True)
+
+
+def _facts(shot: pd.Series) -> list[tuple[str, str]]:
+    def number(name: str) -> float:
+        return float(shot.get(name, np.nan))
+
+    error, unit = number("k_stderr_per_s"), str(shot.get("signal_unit", "") or "")
+    interval = format_interval(number("k_low95_per_s"), number("k_high95_per_s"), error=error)
+    facts = [
+        ("rate constant k / s⁻¹", format_pm(number("k_per_s"), error)),
+        ("95 % interval / s⁻¹", interval),
+        ("half-life", format_time(number("half_life_s"))),
+        (f"amplitude at the cut / {unit}", format_digits(number("amplitude"), 4)),
+        ("signal to noise", format_digits(number("signal_to_noise"), 3)),
+        (
+            "start of the fit",
+            f"{format_time(number('start_s'), 4, exact=True)} ({shot['start_source']})",
+        ),
+        ("detected end of the artefact", format_time(number("detected_start_s"), 4)),
+        ("the lab's own rate / s⁻¹", format_digits(number("workbook_rate_per_s"), 4)),
+    ]
+    return [(label, text) for label, text in facts if not text.startswith(MISSING)]

@@ -1,0 +1,103 @@
+"""Where a network fails: the spread of its errors, its worst predictions, their traces."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import pandas as pd
+
+from stopflow.report.data import ModelReportData
+from stopflow.report.models.figures import draw_histogram, draw_worst
+from stopflow.report.models.formats import say_percent
+from stopflow.report.models.numbers import list_worst, split_points
+from stopflow.report.paper.flow import (
+    Block,
+    Painter,
+    Paragraph,
+    Picture,
+    build_heading,
+    build_subheading,
+    pair_picture,
+)
+from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.page import Page
+from stopflow.report.paper.rounding import format_digits
+from stopflow.report.paper.style import MUTED, printable
+
+_WORST = 6
+
+
+def build_failure_blocks(model: ModelReportData) -> list[Block]:
+    """Compose the spread of errors and the worst predictions with their pictures."""
+    points = split_points(model.predictions)
+    if not points:
+        return []
+    worst = list_worst(model.predictions, count=_WORST)
+    blocks: list[Block] = [
+        build_heading("Where it fails"),
+        pair_picture(partial(draw_histogram, points=points), None, tall_mm=54.0),
+        build_subheading("The worst predictions"),
+        _worst_grid(worst),
+    ]
+    pictured = [] if model.trace is None else _traces(model, worst)
+    if pictured:
+        blocks += [
+            Picture(
+                tall_mm=41.0 * ((len(pictured) + 2) // 3), paint=partial(_paint_worst, pictured)
+            ),
+            Paragraph(
+                text="Grey: recorded. Line: best curve with the actual k. Dashed: best curve with "
+                "the predicted k.",
+                size=6.6,
+                colour=MUTED,
+            ),
+        ]
+    return blocks
+
+
+def _worst_grid(worst: pd.DataFrame) -> Grid:
+    rows = tuple(
+        (
+            str(row.experiment),
+            str(row.file),
+            format_digits(row.k_actual_per_s, 4),
+            format_digits(row.k_predicted_per_s, 4),
+            say_percent(row.k_predicted_per_s / row.k_actual_per_s - 1, signed=True),
+        )
+        for row in worst.itertuples(index=False)
+    )
+    columns = (
+        Column(title="Experiment"),
+        Column(title="File"),
+        Column(title="Actual k", unit="s⁻¹", align="right"),
+        Column(title="Predicted k", unit="s⁻¹", align="right"),
+        Column(title="Error", align="right"),
+    )
+    return Grid(columns=columns, rows=rows, size=6.9)
+
+
+def _traces(model: ModelReportData, worst: pd.DataFrame) -> list[tuple[str, Painter]]:
+    painters: list[tuple[str, Painter]] = []
+    for row in worst.itertuples(index=False):
+        pair = model.trace(str(row.experiment), str(row.file)) if model.trace else None
+        if pair is not None and len(pair[0]) > 3:
+            draw = partial(
+                draw_worst,
+                pair=pair,
+                actual=float(row.k_actual_per_s),
+                predicted=float(row.k_predicted_per_s),
+                unit=model.signal_unit,
+            )
+            painters.append((str(row.file), draw))
+    return painters
+
+
+def _paint_worst(
+    painters: Sequence[tuple[str, Painter]], page: Page, x_mm: float, y_mm: float, width_mm: float
+) -> None:
+    wide = (width_mm - 3 * 13.0 - 2 * 2.0) / 3
+    for place, (name, draw) in enumerate(painters):
+        x = x_mm + (place % 3) * (wide + 15.0) + 13.0
+        y = y_mm + (place // 3) * 41.0
+        shown = page.ruler.shorten(printable(name), 6.8, width_mm=wide, bold=True)
+        page.text(x, y + 2.6, shown, size=6.8, bold=True)
+        draw(page.axes(x, y + 7.0, width_mm=wide, height_mm=24.0))

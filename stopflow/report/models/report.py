@@ -1,0 +1,279 @@
+"""The model report: how well a network predicts k, how it learnt, where it fails."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from stopflow.report.data import ModelReportData
+from stopflow.report.kinetics.closing import build_provenance_blocks
+from stopflow.report.kinetics.summary import count_things
+from stopflow.report.models.failures import build_failure_blocks
+from stopflow.report.models.figures import (
+    draw_fit_level,
+    draw_learning,
+    draw_loss,
+    draw_predictions,
+    draw_ranks,
+    draw_relative_errors,
+)
+from stopflow.report.models.formats import say_count, say_percent, say_rate, say_seconds
+from stopflow.report.models.numbers import (
+    changing_ranks,
+    metric,
+    score_experiments,
+    size_layers,
+    split_points,
+    text_metric,
+)
+from stopflow.report.paper.flow import (
+    Block,
+    Bookmark,
+    Painter,
+    Paragraph,
+    Picture,
+    build_heading,
+    build_subheading,
+    pair_picture,
+)
+from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.page import Page
+from stopflow.report.paper.pdf import (
+    Progress,
+    describe_document,
+    flow_sheets,
+    json_bytes,
+    json_rows,
+    write_pdf,
+)
+from stopflow.report.paper.rounding import MISSING, format_bytes, format_digits
+from stopflow.report.paper.style import INK, MUTED, WASH, Ruler, require_paper
+from stopflow.report.tables.tables import csv_text
+
+_LARGE_NAME = 60
+"""Longest name that is set as large as a title."""
+
+
+def write_model_pdf(
+    model: ModelReportData,
+    path: Path,
+    *,
+    paper: str = "a4",
+    progress: Progress | None = None,
+) -> None:
+    """Write the report of one trained model.
+
+    Parameters
+    ----------
+    path
+        Replaced only when the new report is whole.
+    paper
+        ``"a4"`` or ``"letter"``.
+    progress
+        Called with (pages drawn, pages in all).
+
+    Raises
+    ------
+    SettingsError
+        Unknown paper.
+    """
+    size, ruler = require_paper(paper), Ruler()
+    blocks = [
+        *_front_blocks(model),
+        *_quality_blocks(model),
+        *_learning_blocks(model),
+        *build_failure_blocks(model),
+        *build_provenance_blocks(model.provenance, names=model.predictions["experiment"]),
+    ]
+    sheets = flow_sheets(blocks, size, ruler, section=model.name)
+    info = describe_document(
+        f"Model {model.name}",
+        subject="Rate constants predicted by a network",
+        provenance=model.provenance,
+    )
+    write_pdf(
+        sheets,
+        path,
+        paper=size,
+        ruler=ruler,
+        info=info,
+        attachments=attach_model(model),
+        progress=progress,
+    )
+
+
+def attach_model(model: ModelReportData, *, prefix: str = "") -> dict[str, bytes]:
+    """Files to embed: history, predictions and metrics."""
+    return {
+        f"{prefix}history.csv": csv_text(model.history).encode(),
+        f"{prefix}predictions.csv": csv_text(model.predictions).encode(),
+        f"{prefix}results.json": json_bytes(
+            {
+                "metrics": model.metrics,
+                "predictions": json_rows(model.predictions),
+                "provenance": model.provenance,
+            }
+        ),
+    }
+
+
+def _front_blocks(model: ModelReportData) -> list[Block]:
+    said = [text_metric(model.metrics, name) for name in ("layer", "rank", "features")]
+    words = ("layers {}", "rank {}", "features {}")
+    described = [word.format(text) for word, text in zip(words, said, strict=True) if text]
+    epochs = metric(model.metrics, "epochs")
+    described += [count_things(int(epochs), "epoch")] if np.isfinite(epochs) else []
+    seed = text_metric(model.metrics, "seed")
+    described += [f"seed {seed}"] if seed else []
+    return [
+        Paragraph(
+            text=f"Model {model.name}",
+            size=20.0 if len(model.name) <= _LARGE_NAME else 11.0,
+            bold=True,
+            after_mm=1.0,
+            leading=1.15,
+            bookmark=Bookmark(title=f"Model {model.name}"),
+        ),
+        Paragraph(text=" · ".join(described), size=8.4, colour=MUTED, after_mm=3.2),
+        Picture(tall_mm=17.0, paint=partial(_paint_cells, model), after_mm=4.2),
+    ]
+
+
+def _paint_cells(
+    model: ModelReportData, page: Page, x_mm: float, y_mm: float, width_mm: float
+) -> None:
+    numbers = model.metrics
+    cells = (
+        (say_rate(metric(numbers, "test", "mae_per_s")), "test error (MAE) / s⁻¹"),
+        (
+            say_percent(metric(numbers, "test", "median_relative_error")),
+            "median relative error, test",
+        ),
+        (say_rate(metric(numbers, "train", "mae_per_s")), "training error / s⁻¹"),
+        (say_count(metric(numbers, "parameters")), "parameters"),
+        (say_seconds(metric(numbers, "seconds")), "training time"),
+    )
+    gap = 3.0
+    wide = (width_mm - gap * (len(cells) - 1)) / len(cells)
+    for place, (value, label) in enumerate(cells):
+        left = x_mm + place * (wide + gap)
+        page.box(left, y_mm, width_mm=wide, height_mm=17.0, colour=WASH)
+        page.text(left + 2.5, y_mm + 9.0, value, size=13.5, bold=True, colour=INK)
+        page.text(left + 2.5, y_mm + 14.0, label, size=6.4, colour=MUTED)
+
+
+def _quality_blocks(model: ModelReportData) -> list[Block]:
+    points = split_points(model.predictions)
+    blocks: list[Block] = [build_heading("How good are its rates?"), _score_grid(model.metrics)]
+    if points:
+        blocks += [
+            pair_picture(
+                partial(draw_predictions, points=points),
+                partial(draw_relative_errors, points=points),
+                tall_mm=78.0,
+            ),
+            Paragraph(
+                text="Left: predicted against actual rate constants; line: equal; band: 10 %. "
+                "Right: relative error against k. Grey: training; symbols: test experiments.",
+                size=6.6,
+                colour=MUTED,
+            ),
+        ]
+    scores = score_experiments(model.predictions)
+    if scores:
+        rows = tuple(
+            (name, str(count), say_rate(mae), say_percent(median), say_percent(bias, signed=True))
+            for name, count, mae, median, bias in scores
+        )
+        columns = (
+            Column(title="Test experiment"),
+            Column(title="Shots", align="right"),
+            Column(title="MAE", unit="s⁻¹", align="right"),
+            Column(title="Median error", align="right"),
+            Column(title="Median bias", align="right"),
+        )
+        blocks.append(Grid(columns=columns, rows=rows, size=6.9))
+    return blocks
+
+
+def _score_grid(metrics: Mapping[str, object]) -> Grid:
+    named = {
+        "test": "Test experiments, never seen in training",
+        "train": "Training experiments",
+        "fit_on_test": "For comparison: the fit itself, on the test experiments (against truth)",
+    }
+    rows = []
+    for key, words in named.items():
+        if not isinstance(metrics.get(key), Mapping):
+            continue
+        count = metric(metrics, key, "n")
+        rows.append(
+            (
+                words,
+                f"{count:.0f}" if np.isfinite(count) else MISSING,
+                say_rate(metric(metrics, key, "mae_per_s")),
+                say_percent(metric(metrics, key, "median_relative_error")),
+                say_percent(metric(metrics, key, "p95_relative_error")),
+            )
+        )
+    columns = (
+        Column(title="On"),
+        Column(title="Shots", align="right"),
+        Column(title="MAE", unit="s⁻¹", align="right"),
+        Column(title="Median error", align="right"),
+        Column(title="95 % below", align="right"),
+    )
+    return Grid(columns=columns, rows=tuple(rows), size=6.9)
+
+
+def _learning_blocks(model: ModelReportData) -> list[Block]:
+    level = metric(model.metrics, "fit_on_test", "mae_per_s")
+
+    def learning(axes: Axes) -> None:
+        draw_learning(axes, [model])
+        draw_fit_level(axes, level)
+
+    ranks = changing_ranks(model.history)
+    right: Painter = (
+        partial(draw_ranks, history=model.history)
+        if ranks
+        else partial(draw_loss, history=model.history)
+    )
+    blocks: list[Block] = [build_heading("How it learnt")]
+    if len(model.history):
+        blocks.append(pair_picture(learning, right, tall_mm=58.0))
+    layers = model.metrics.get("layers")
+    if isinstance(layers, Sequence) and layers and not isinstance(layers, str):
+        sized = size_layers(layers, parameters=metric(model.metrics, "parameters"))
+        blocks += [build_subheading("Layers"), _layer_grid(sized)]
+    memory = metric(model.metrics, "peak_memory_bytes")
+    if np.isfinite(memory):
+        blocks.append(
+            Paragraph(text=f"Peak memory while training: {format_bytes(memory)}.", size=7.8)
+        )
+    return blocks
+
+
+def _layer_grid(layers: Sequence[Mapping[str, object]]) -> Grid:
+    names = list(dict.fromkeys(str(key) for layer in layers for key in layer))
+    columns = tuple(
+        Column(
+            title=name.replace("_", " "),
+            align="right"
+            if any(isinstance(layer.get(name), int | float) for layer in layers)
+            else "left",
+        )
+        for name in names
+    )
+    rows = tuple(tuple(_cell(layer.get(name)) for name in names) for layer in layers)
+    return Grid(columns=columns, rows=rows, size=6.9)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return MISSING
+    if isinstance(value, int):
+        return say_count(float(value))
+    return format_digits(value, 4) if isinstance(value, float) else str(value)

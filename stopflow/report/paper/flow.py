@@ -1,0 +1,254 @@
+"""Text, tables and pictures poured over pages.
+
+`lay_out` measures blocks and deals them to pages without drawing, so the number of pages is
+known before the first is drawn; `draw_blocks` then draws one page's share.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from matplotlib.axes import Axes
+
+from stopflow.report.paper.page import Page
+from stopflow.report.paper.style import ACCENT, INK, MM_PER_POINT, Paper, Ruler, printable
+
+Painter = Callable[[Axes], None]
+
+
+class Block(Protocol):
+    """Something with a height that can be drawn at a place, and perhaps cut in two."""
+
+    @property
+    def keep_with_next(self) -> bool:
+        """Whether the block may not stand last on a page."""
+        ...
+
+    def height_mm(self, ruler: Ruler, width_mm: float) -> float:
+        """Height at a given width, space below included."""
+        ...
+
+    def split(
+        self, ruler: Ruler, *, width_mm: float, room_mm: float
+    ) -> tuple["Block | None", "Block | None"]:
+        """Divide into what fits in `room_mm` and the rest; ``(None, self)`` when nothing fits."""
+        ...
+
+    def draw(self, page: Page, x_mm: float, y_mm: float, *, width_mm: float) -> None:
+        """Draw with the top left corner at (x_mm, y_mm)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bookmark:
+    """An entry of the outline; level 0 is a chapter."""
+
+    title: str
+    level: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paragraph:
+    """Running text; one size, one colour, and perhaps a place in the outline."""
+
+    text: str
+    size: float = 8.2
+    colour: str = INK
+    bold: bool = False
+    after_mm: float = 2.4
+    before_mm: float = 0.0
+    keep_with_next: bool = False
+    leading: float = 1.42
+    bookmark: Bookmark | None = None
+
+    def _lines(self, ruler: Ruler, width_mm: float) -> list[str]:
+        text = printable(self.text)
+        return ruler.wrap(text, self.size, width_mm=width_mm, bold=self.bold)
+
+    @property
+    def _step_mm(self) -> float:
+        return self.size * self.leading * MM_PER_POINT
+
+    def height_mm(self, ruler: Ruler, width_mm: float) -> float:
+        """Height of all lines, space before and after included."""
+        lines = len(self._lines(ruler, width_mm))
+        return self.before_mm + lines * self._step_mm + self.after_mm
+
+    def split(
+        self, ruler: Ruler, *, width_mm: float, room_mm: float
+    ) -> tuple[Block | None, Block | None]:
+        """Cut between two lines."""
+        lines = self._lines(ruler, width_mm)
+        fits = int((room_mm - self.before_mm) / self._step_mm)
+        if fits >= len(lines) and not self.keep_with_next:
+            return self, None
+        if len(lines) - fits == 1:
+            fits -= 1
+        if fits < 2 or self.keep_with_next:
+            return None, self
+        return (
+            _reworded(self, " ".join(lines[:fits])),
+            _reworded(self, " ".join(lines[fits:])),
+        )
+
+    def draw(self, page: Page, x_mm: float, y_mm: float, *, width_mm: float) -> None:
+        """Draw line by line."""
+        y = y_mm + self.before_mm + self.size * MM_PER_POINT
+        for line in self._lines(page.ruler, width_mm):
+            page.text(x_mm, y, line, size=self.size, colour=self.colour, bold=self.bold)
+            y += self._step_mm
+
+
+def _reworded(paragraph: Paragraph, text: str) -> Paragraph:
+    return Paragraph(
+        text=text,
+        size=paragraph.size,
+        colour=paragraph.colour,
+        bold=paragraph.bold,
+        after_mm=paragraph.after_mm,
+        leading=paragraph.leading,
+    )
+
+
+def build_heading(text: str, *, level: int = 1) -> Paragraph:
+    """Return the heading of a question or a section; `level` is its place in the outline."""
+    return Paragraph(
+        text=text,
+        bookmark=Bookmark(title=text, level=level),
+        size=11.5,
+        bold=True,
+        colour=ACCENT,
+        before_mm=3.2,
+        after_mm=1.8,
+        keep_with_next=True,
+        leading=1.2,
+    )
+
+
+def build_subheading(text: str) -> Paragraph:
+    """Return a small heading inside a section."""
+    return Paragraph(
+        text=text, size=8.6, bold=True, before_mm=1.6, after_mm=1.0, keep_with_next=True
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A drawing of fixed height; `paint(page, x_mm, y_mm, width_mm)` draws it."""
+
+    tall_mm: float
+    paint: Callable[[Page, float, float, float], None]
+    after_mm: float = 4.0
+    keep_with_next: bool = False
+
+    def height_mm(self, ruler: Ruler, width_mm: float) -> float:  # noqa: ARG002
+        """Return the fixed height."""
+        return self.tall_mm + self.after_mm
+
+    def split(
+        self,
+        ruler: Ruler,  # noqa: ARG002
+        *,
+        width_mm: float,  # noqa: ARG002
+        room_mm: float,  # noqa: ARG002
+    ) -> tuple[Block | None, Block | None]:
+        """Never cut."""
+        return None, self
+
+    def draw(self, page: Page, x_mm: float, y_mm: float, *, width_mm: float) -> None:
+        """Let `paint` draw."""
+        self.paint(page, x_mm, y_mm, width_mm)
+
+
+def row_picture(painters: Sequence[Painter], *, tall_mm: float, top_mm: float = 5.0) -> Picture:
+    """Axes side by side, each drawn by its painter; titles stand in the `top_mm` above."""
+
+    def paint(page: Page, x_mm: float, y_mm: float, width_mm: float) -> None:
+        count = len(painters)
+        gutter = 14.0 if count < 3 else 12.0
+        between = 4.0 if count < 3 else 2.0
+        wide = (width_mm - count * gutter - (count - 1) * between) / count
+        for place, draw in enumerate(painters):
+            left = x_mm + gutter + place * (wide + gutter + between)
+            draw(page.axes(left, y_mm + top_mm, width_mm=wide, height_mm=tall_mm - 10.0 - top_mm))
+
+    return Picture(tall_mm=tall_mm, paint=paint, after_mm=2.0)
+
+
+def leave_empty(axes: Axes) -> None:
+    """Paint nothing, so that the last row of a series keeps its columns."""
+    axes.remove()
+
+
+def pair_picture(
+    left: Painter, right: Painter | None, *, tall_mm: float, top_mm: float = 5.0
+) -> Picture:
+    """Two axes side by side, or one over the whole width."""
+    painters = [left] if right is None else [left, right]
+    return row_picture(painters, tall_mm=tall_mm, top_mm=top_mm)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """A block and the height at which it stands on its page."""
+
+    block: Block
+    y_mm: float
+
+
+def lay_out(
+    blocks: Sequence[Block], paper: Paper, ruler: Ruler, *, start_mm: float | None = None
+) -> list[list[Placed]]:
+    """Deal blocks to pages.
+
+    Parameters
+    ----------
+    start_mm
+        Where the first page begins, from the top; the paper's top margin without it.
+
+    Returns
+    -------
+    pages
+        At least one, each a list of blocks with their heights; a block that can be cut is.
+    """
+    width = paper.text_width_mm
+    pages: list[list[Placed]] = [[]]
+    y = paper.top_mm if start_mm is None else start_mm
+    queue = list(blocks)
+    while queue:
+        block = queue.pop(0)
+        room = paper.floor_mm - y
+        needed = block.height_mm(ruler, width) + _company_mm(block, queue, ruler, width)
+        if needed <= room + 1e-6:
+            pages[-1].append(Placed(block=block, y_mm=y))
+            y += block.height_mm(ruler, width)
+            continue
+        head, tail = block.split(ruler, width_mm=width, room_mm=room)
+        if head is not None:
+            pages[-1].append(Placed(block=head, y_mm=y))
+        elif not pages[-1] and y <= paper.top_mm:
+            pages[-1].append(Placed(block=block, y_mm=y))
+            tail = None
+        if tail is not None:
+            queue.insert(0, tail)
+        pages.append([])
+        y = paper.top_mm
+    if not pages[-1] and len(pages) > 1:
+        pages.pop()
+    return pages
+
+
+def _company_mm(block: Block, following: Sequence[Block], ruler: Ruler, width_mm: float) -> float:
+    """Room that what follows a heading needs at least on the same page."""
+    if not block.keep_with_next or not following:
+        return 0.0
+    after = following[0]
+    whole = after.height_mm(ruler, width_mm)
+    own = min(whole, 22.0) if not isinstance(after, Picture) else whole
+    return own + (_company_mm(after, following[1:], ruler, width_mm) if after.keep_with_next else 0)
+
+
+def draw_blocks(page: Page, placed: Sequence[Placed]) -> None:
+    """Draw one page's share of `lay_out`."""
+    for item in placed:
+        item.block.draw(page, page.paper.side_mm, item.y_mm, width_mm=page.paper.text_width_mm)
