@@ -29,6 +29,8 @@ class CurveParameter:
         As it stands in the tables.
     symbol
         How it is written on paper.
+    headline
+        How the first page of a report calls it; empty for parameters that stay in the table.
     scanned
         Grid over which the parameter is sought, in units of the largest x (``"x"``) or as it is
         (``"number"``); None for parameters that enter linearly.
@@ -37,6 +39,7 @@ class CurveParameter:
     name: str
     unit: str
     symbol: str = ""
+    headline: str = ""
     scanned: str | None = None
 
 
@@ -119,7 +122,7 @@ def _eyring(x: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 _HALF = CurveParameter(name="K", unit="M", scanned="x")
 _K_OFF = CurveParameter(name="k_off", unit="s^-1")
-_K_MAX = CurveParameter(name="k_max", unit="s^-1")
+_K_MAX = CurveParameter(name="k_max", unit="s^-1", headline="k_max")
 
 CURVES: Mapping[str, SecondaryCurve] = {
     curve.kind: curve
@@ -129,7 +132,7 @@ CURVES: Mapping[str, SecondaryCurve] = {
             against="concentration",
             equation="k_obs = k_off + k_on [S]",
             paper="k = k_off + k_on [S]",
-            parameters=(CurveParameter(name="k_on", unit="M^-1 s^-1"), _K_OFF),
+            parameters=(CurveParameter(name="k_on", unit="M^-1 s^-1", headline="k_on"), _K_OFF),
             function=_line,
             fewest=3,
         ),
@@ -149,8 +152,8 @@ CURVES: Mapping[str, SecondaryCurve] = {
             equation="k_obs = k_inf + (k_0 - k_inf) K / (K + [S])",
             paper="k = k_inf + (k_0 − k_inf) K / (K + [S])",
             parameters=(
-                CurveParameter(name="k_0", unit="s^-1"),
-                CurveParameter(name="k_inf", unit="s^-1"),
+                CurveParameter(name="k_0", unit="s^-1", headline="k_0"),
+                CurveParameter(name="k_inf", unit="s^-1", headline="k_inf"),
                 _HALF,
             ),
             function=_falling,
@@ -178,7 +181,7 @@ CURVES: Mapping[str, SecondaryCurve] = {
             equation="ln k = ln A - Ea / (R T)",
             paper="ln k = ln A − Ea / (R T)",
             parameters=(
-                CurveParameter(name="Ea", unit="kJ/mol"),
+                CurveParameter(name="Ea", unit="kJ/mol", headline="activation energy Ea"),
                 CurveParameter(name="ln A", unit=""),
             ),
             function=_arrhenius,
