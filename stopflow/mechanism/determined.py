@@ -16,13 +16,16 @@ from math import exp, inf, isfinite, log, sqrt
 import numpy as np
 from scipy.stats import chi2
 
-from stopflow.mechanism.fit import GlobalFit, Minimum, minimise
+from stopflow.mechanism.fit import GlobalFit, Minimum, minimise, search_bounds
 from stopflow.trace import FloatArray
 
 FAR = 1e4
 """A constant that may be larger or smaller by this factor is not determined on that side."""
 RISE = float(chi2.ppf(0.95, 1))
 MOST_STEPS = 40
+PULL = 0.5
+"""Change of the squares with the logarithm of a constant that shows it would go on: about as much
+as is left to gain, since what remains of a constant at the end of its range is proportional."""
 TIED = 0.2
 """Standard error of the logarithm of a product or quotient that counts as determined."""
 
@@ -128,8 +131,10 @@ def profile_rise(fit: GlobalFit, place: int, value: float, start: FloatArray) ->
 def _follow(fit: GlobalFit, place: int, direction: int) -> tuple[float, list[tuple[float, float]]]:
     """Walk away from the minimum until the squares have risen enough: (end, profile)."""
     is_logarithm = fit.problem.constants.is_logarithm[place]
-    reach = log(FAR) if is_logarithm else 300.0
     centre = float(fit.best.theta[place])
+    bounds = search_bounds(fit.problem)
+    edge = float(bounds[direction > 0][place])
+    reach = min(log(FAR) if is_logarithm else 300.0, abs(edge - centre))
     unit = fit.inflation
     step = min(max(float(fit.stderr[place]), 1e-6), 0.25 * reach) if fit.ok else 0.25 * reach
     start, here, rise = fit.best.theta, 0.0, 0.0
@@ -141,6 +146,8 @@ def _follow(fit: GlobalFit, place: int, direction: int) -> tuple[float, list[tup
         if new > 9 * RISE and step > 1e-7:
             step /= 3
             continue
+        if _is_held_by_range(fit, found.theta, bounds, besides=place):
+            return direction * inf, walked
         walked.append((centre + direction * ahead, new))
         if new >= RISE:
             return centre + direction * _crossing(here, rise, ahead, new), walked
@@ -149,6 +156,19 @@ def _follow(fit: GlobalFit, place: int, direction: int) -> tuple[float, list[tup
         step *= 2.5 if new - rise < 0.3 * RISE else 1.2
         here, rise, start = ahead, new, found.theta
     return direction * inf, walked
+
+
+def _is_held_by_range(
+    fit: GlobalFit, theta: FloatArray, bounds: tuple[FloatArray, FloatArray], *, besides: int
+) -> bool:
+    """Whether another free number would go on if its range did not end: then nothing holds this."""
+    at_low, at_high = theta < bounds[0] + 1e-6, theta > bounds[1] - 1e-6
+    at_low[besides] = at_high[besides] = False
+    if not (at_low | at_high).any():
+        return False
+    point = fit.problem.evaluate(theta)
+    slope = 2 * point.jacobian.T @ point.residual / fit.inflation
+    return bool(((at_low & (slope > PULL)) | (at_high & (slope < -PULL))).any())
 
 
 def _crossing(here: float, rise: float, ahead: float, new: float) -> float:
@@ -189,9 +209,9 @@ def _sentences(
     fit: GlobalFit, intervals: Sequence[Interval], combined: Sequence[Combination]
 ) -> list[str]:
     said = []
-    for item in combined:
+    for both in combined:
         said.append(
-            f"only {item.name} = {item.value:.4g} (± {100 * item.stderr:.2g} %) is determined"
+            f"only {both.name} = {both.value:.4g} (± {100 * both.stderr:.2g} %) is determined"
         )
     for item in intervals:
         if item.open_below and item.open_above:

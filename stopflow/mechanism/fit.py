@@ -7,6 +7,7 @@ minima again on all points. Several minima that are as good are all returned.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from math import inf
 
 import numpy as np
@@ -22,8 +23,11 @@ MOST_TURNS = 200
 TOGETHER, ROUGH = 32, 1e-5
 LONGEST_STEP = 2.5
 """In the logarithm of a constant; enthalpies are scaled to 10 kJ/mol."""
-RANGE = 14.0
+BEYOND = 5.0
+"""How far, in logarithms, the search may leave the range of what the shots could show."""
 SAME_MINIMUM = 0.02
+NEGLIGIBLE = 1e-11
+"""Share of the sum of squares; a step that promises no more ends the search."""
 AS_GOOD = float(chi2.ppf(0.95, 1))
 
 
@@ -107,7 +111,11 @@ def fit_mechanism(problem: Problem, *, generator: np.random.Generator) -> Global
     squares = _scan(thin, grid)
     order = np.argsort(squares)[:REFINED]
     rough = _distinct(
-        [minimise(thin, grid[at], turns=60, tolerance=ROUGH) for at in order if np.isfinite(squares[at])]
+        [
+            minimise(thin, grid[at], turns=60, tolerance=ROUGH)
+            for at in order
+            if np.isfinite(squares[at])
+        ]
     )
     found = _distinct([minimise(problem, item.theta) for item in rough[:3]])
     return _conclude(problem, found)
@@ -137,36 +145,31 @@ def minimise(
     theta = np.array(theta, dtype=np.float64)
     free = np.array([i for i in range(len(theta)) if i not in held], dtype=int)
     scale = np.where(np.array(problem.constants.is_logarithm), 1.0, 10.0)[free]
+    low, high = search_bounds(problem)
     point, damping = problem.evaluate(theta, tolerance=tolerance), 1e-3
     for _ in range(turns):
         if not np.isfinite(point.squares):
-            return Minimum(theta=theta, squares=inf, converged=False)
-        if not len(free):
             break
+        if not len(free):
+            return Minimum(theta=theta, squares=point.squares, converged=True)
         jacobian = point.jacobian[:, free] * scale
         normal, slope = jacobian.T @ jacobian, jacobian.T @ point.residual
         weight = np.maximum(np.diag(normal), 1e-12 * max(float(np.diag(normal).max()), 1e-300))
-        moved = False
-        while damping < 1e12:
+        while True:
             step = -np.linalg.lstsq(normal + damping * np.diag(weight), slope, rcond=None)[0]
             step *= min(1.0, LONGEST_STEP / max(float(np.abs(step).max()), 1e-300))
             ahead = theta.copy()
-            ahead[free] += step * scale
+            ahead[free] = np.clip(theta[free] + step * scale, low[free], high[free])
+            step = (ahead[free] - theta[free]) / scale
+            promised = -float(2 * slope @ step + step @ normal @ step)
+            if promised < NEGLIGIBLE * point.squares or damping > 1e10:
+                return Minimum(theta=theta, squares=point.squares, converged=True)
             after = problem.evaluate(ahead, tolerance=tolerance)
             if after.squares <= point.squares:
-                gain = point.squares - after.squares
-                small = float(np.abs(step).max()) < 1e-7
-                theta, point, moved = ahead, after, True
-                damping = max(damping / 10, 1e-12)
-                if small or gain < 1e-12 * point.squares:
-                    return Minimum(theta=theta, squares=point.squares, converged=True)
-                break
-            if float(np.abs(step).max()) < 1e-9:
+                theta, point, damping = ahead, after, max(damping / 10, 1e-12)
                 break
             damping *= 10
-        if not moved:
-            return Minimum(theta=theta, squares=point.squares, converged=True)
-    return Minimum(theta=theta, squares=point.squares, converged=not len(free))
+    return Minimum(theta=theta, squares=point.squares, converged=False)
 
 
 def search_box(problem: Problem) -> tuple[FloatArray, FloatArray]:
@@ -187,6 +190,12 @@ def search_box(problem: Problem) -> tuple[FloatArray, FloatArray]:
         centre[place] = 0.5 * (low + high) + shift if is_rate else 50.0
         width[place] = 0.5 * (high - low) if is_rate else 50.0
     return centre, width
+
+
+def search_bounds(problem: Problem) -> tuple[FloatArray, FloatArray]:
+    """Give the ends, (p,) each, that the search does not pass."""
+    centre, width = search_box(problem)
+    return centre - width - BEYOND, centre + width + BEYOND
 
 
 def _thinned(problem: Problem) -> Problem:
@@ -211,7 +220,7 @@ def _thin(shot: MechanismShot) -> MechanismShot:
     count = len(shot.time_s)
     edges = np.unique(np.geomspace(1, count, min(THIN_POINTS, count)).astype(int))
     edges = np.concatenate(([0], edges))
-    blocks = [slice(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True) if b > a]
+    blocks = [slice(int(a), int(b)) for a, b in pairwise(edges) if b > a]
     return replace(
         shot,
         time_s=np.array([shot.time_s[block].mean() for block in blocks]),
@@ -228,6 +237,12 @@ def _distinct(minima: Sequence[Minimum]) -> list[Minimum]:
         ):
             found.append(item)
     return found
+
+
+def _same_valley(problem: Problem, best: Minimum, other: Minimum, limit: float) -> bool:
+    """Whether the way between two minima is as good as they are: then they are one."""
+    middle = 0.5 * (best.theta + other.theta)
+    return minimise(problem, middle, turns=0).squares < limit
 
 
 def _conclude(problem: Problem, minima: Sequence[Minimum]) -> GlobalFit:
@@ -254,14 +269,20 @@ def _conclude(problem: Problem, minima: Sequence[Minimum]) -> GlobalFit:
     point = problem.evaluate(best.theta)
     dof = max(problem.points - problem.linear - free, 1)
     scale = max(point.squares / dof, 1.0)
-    others = [item for item in minima[1:] if item.squares < best.squares + AS_GOOD * scale]
-    inverse = np.linalg.pinv(point.jacobian.T @ point.jacobian, rcond=1e-14, hermitian=True)
+    limit = best.squares + AS_GOOD * scale
+    others = [
+        item
+        for item in minima[1:]
+        if item.squares < limit and not _same_valley(problem, best, item, limit)
+    ]
+    normal = point.jacobian.T @ point.jacobian
+    inverse: FloatArray = np.asarray(np.linalg.pinv(normal, rcond=1e-14, hermitian=True))
     return GlobalFit(
         problem=problem,
         best=best,
         others=tuple(others),
         point=point,
-        covariance=scale * inverse,
+        covariance=np.asarray(scale * inverse),
         spread=_spread(problem, point, inverse),
         scale=scale,
         reason="" if best.converged else "the search for the minimum did not end",
@@ -273,10 +294,5 @@ def _spread(problem: Problem, point: Point, inverse: FloatArray) -> FloatArray:
     bounds, count = problem.bounds, len(problem.windows)
     if count < 4:
         return np.full_like(inverse, np.nan)
-    pulls = np.array(
-        [
-            point.jacobian[a:b].T @ point.residual[a:b]
-            for a, b in zip(bounds[:-1], bounds[1:], strict=True)
-        ]
-    )
+    pulls = np.array([point.jacobian[a:b].T @ point.residual[a:b] for a, b in pairwise(bounds)])
     return np.asarray(count / (count - 1) * inverse @ (pulls.T @ pulls) @ inverse)

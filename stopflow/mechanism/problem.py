@@ -130,10 +130,7 @@ class Problem:
             _project(window, found.c[window.mixture][window.rows][:, seen])
             for window in self.windows
         ]
-        moved = [
-            found.dc[window.mixture][window.rows][:, :, seen]
-            for window in self.windows
-        ]
+        moved = [found.dc[window.mixture][window.rows][:, :, seen] for window in self.windows]
         return self._solve_shared(blocks, moved) if self.shared else self._solve_each(blocks, moved)
 
     def scan(self, thetas: FloatArray, *, tolerance: float) -> FloatArray:
@@ -169,9 +166,7 @@ class Problem:
         log_k, _ = self.constants.log_k(theta, self.kelvin)
         return solve(self.system, self.starts, np.exp(log_k), self.times_s).c
 
-    def _solve_shared(
-        self, blocks: Sequence[FloatArray], moved: Sequence[FloatArray]
-    ) -> Point:
+    def _solve_shared(self, blocks: Sequence[FloatArray], moved: Sequence[FloatArray]) -> Point:
         columns, signal = np.concatenate(blocks), np.concatenate([w.signal for w in self.windows])
         basis, responses = _solve_columns(columns, signal)
         residual = signal - columns @ responses

@@ -112,7 +112,7 @@ class Scheme:
         return net
 
     def conserved(self) -> FloatArray:
-        """Combinations of concentrations that no step changes: (laws, species), orthonormal."""
+        """Find what no step changes, as combinations of species: (laws, species), orthonormal."""
         net = self.stoichiometry()
         left, sizes, _ = np.linalg.svd(net)
         rank = int((sizes > 1e-9 * max(sizes.max(initial=0.0), 1.0)).sum())
@@ -141,7 +141,9 @@ def parse_scheme(text: str) -> Scheme:
     for name in twice:
         if twice.count(name) > 1:
             raise SchemeError(f"the constant {name} is named twice; every step has its own name")
-    mentioned = (name for step in steps for side in (step.reactants, step.products) for name in side)
+    mentioned = (
+        name for step in steps for side in (step.reactants, step.products) for name in side
+    )
     scheme = Scheme(
         text=" ".join(text.split()), species=tuple(dict.fromkeys(mentioned)), steps=tuple(steps)
     )

@@ -156,9 +156,7 @@ def _state(
         + dx @ across
     )
     turning = (right.quadratic @ first[:, None, :, None])[..., 0].transpose(0, 2, 1)
-    dsecond = (
-        (own_jacobian @ first[:, None, :, None])[..., 0] + dx @ turning + dfirst @ across
-    )
+    dsecond = (own_jacobian @ first[:, None, :, None])[..., 0] + dx @ turning + dfirst @ across
     return _State(time_s=time_s, x=(x, first, second), dx=(dx, dfirst, dsecond))
 
 
