@@ -213,6 +213,10 @@ def _thinned(problem: Problem) -> Problem:
         observed=problem.observed,
         shared=problem.shared,
         drift=problem.windows[0].basis.shape[1] > 1,
+        pre_equilibrated=[
+            (problem.scheme.species[pair.first], problem.scheme.species[pair.second])
+            for pair in problem.equilibria
+        ],
     )
 
 

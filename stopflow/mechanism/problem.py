@@ -61,6 +61,16 @@ class _Window:
     sd: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Equilibrium:
+    """Two forms that were in equilibrium before mixing: numbers of species and constants."""
+
+    first: int
+    second: int
+    forward: int
+    back: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Point:
     """The problem at one set of free numbers.
@@ -97,6 +107,7 @@ class Problem:
     kelvin: FloatArray
     times_s: FloatArray
     windows: tuple[_Window, ...]
+    equilibria: tuple[_Equilibrium, ...] = ()
 
     @property
     def points(self) -> int:
@@ -119,7 +130,10 @@ class Problem:
         log_k, slopes = self.constants.log_k(theta, self.kelvin)
         k = np.exp(np.clip(log_k, -700, 700))
         dk = (k[:, :, None] * slopes).transpose(0, 2, 1)
-        found = solve(self.system, self.starts, k, self.times_s, dk=dk, tolerance=tolerance)
+        starts, dstart = self._equilibrate(self.starts, log_k, slopes)
+        found = solve(
+            self.system, starts, k, self.times_s, dk=dk, dstart=dstart, tolerance=tolerance
+        )
         if not found.ok:
             nothing = np.zeros((0, len(theta)))
             return Point(
@@ -141,7 +155,7 @@ class Problem:
         """
         sets, mixtures = len(thetas), len(self.starts)
         log_k = np.concatenate([self.constants.log_k(theta, self.kelvin)[0] for theta in thetas])
-        starts = np.tile(self.starts, (sets, 1))
+        starts, _ = self._equilibrate(np.tile(self.starts, (sets, 1)), log_k, None)
         k = np.exp(np.clip(log_k, -700, 700))
         found = solve(self.system, starts, k, self.times_s, tolerance=tolerance)
         if not found.ok:
@@ -164,7 +178,30 @@ class Problem:
     def concentrations(self, theta: FloatArray) -> FloatArray:
         """Concentrations of all species in every mixture at `times_s`: (M, n, s)."""
         log_k, _ = self.constants.log_k(theta, self.kelvin)
-        return solve(self.system, self.starts, np.exp(log_k), self.times_s).c
+        starts, _ = self._equilibrate(self.starts, log_k, None)
+        return solve(self.system, starts, np.exp(log_k), self.times_s).c
+
+    def _equilibrate(
+        self, starts: FloatArray, log_k: FloatArray, slopes: FloatArray | None
+    ) -> tuple[FloatArray, FloatArray | None]:
+        """Share what is in a syringe between forms in equilibrium; derivatives (M, p, s)."""
+        if not self.equilibria:
+            return starts, None
+        starts = starts.copy()
+        dstart = (
+            None if slopes is None else np.zeros((len(starts), slopes.shape[2], starts.shape[1]))
+        )
+        for pair in self.equilibria:
+            total = starts[:, pair.first] + starts[:, pair.second]
+            share = 1 / (1 + np.exp(log_k[:, pair.back] - log_k[:, pair.forward]))
+            starts[:, pair.first], starts[:, pair.second] = total * (1 - share), total * share
+            if dstart is not None and slopes is not None:
+                moved = (total * share * (1 - share))[:, None] * (
+                    slopes[:, pair.forward] - slopes[:, pair.back]
+                )
+                dstart[:, :, pair.first] -= moved
+                dstart[:, :, pair.second] += moved
+        return starts, dstart
 
     def _solve_shared(self, blocks: Sequence[FloatArray], moved: Sequence[FloatArray]) -> Point:
         columns, signal = np.concatenate(blocks), np.concatenate([w.signal for w in self.windows])
@@ -206,6 +243,7 @@ def build_problem(
     observed: Sequence[str],
     shared: bool = True,
     drift: bool = False,
+    pre_equilibrated: Sequence[tuple[str, str]] = (),
 ) -> Problem:
     """Put shots and scheme together.
 
@@ -217,6 +255,9 @@ def build_problem(
         Whether their responses are the same for all shots.
     drift
         Whether every shot has a linear drift besides its offset.
+    pre_equilibrated
+        Pairs of species that turn into each other and were in equilibrium before mixing; what is
+        given of both together is shared between them.
 
     Raises
     ------
@@ -242,10 +283,28 @@ def build_problem(
         starts=np.array([key[:-1] for key in mixtures]),
         kelvin=kelvin,
         times_s=times,
+        equilibria=tuple(_equilibrium(scheme, pair) for pair in pre_equilibrated),
         windows=tuple(
             _window(shot, place, times, drift=drift)
             for shot, place in zip(shots, places, strict=True)
         ),
+    )
+
+
+def _equilibrium(scheme: Scheme, pair: tuple[str, str]) -> _Equilibrium:
+    steps = {
+        (next(iter(step.reactants)), next(iter(step.products))): number
+        for number, step in enumerate(scheme.steps)
+        if step.order == 1 and sum(step.products.values()) == 1
+    }
+    first, second = pair
+    if (first, second) not in steps or (second, first) not in steps:
+        raise SchemeError(f"the scheme has no step {first} <=> {second} to be in equilibrium")
+    return _Equilibrium(
+        first=scheme.species.index(first),
+        second=scheme.species.index(second),
+        forward=steps[first, second],
+        back=steps[second, first],
     )
 
 

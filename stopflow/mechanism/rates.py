@@ -46,6 +46,13 @@ class Quadratic:
     linear: FloatArray
     quadratic: FloatArray
 
+    def __add__(self, other: "Quadratic") -> "Quadratic":
+        return Quadratic(
+            constant=self.constant + other.constant,
+            linear=self.linear + other.linear,
+            quadratic=self.quadratic + other.quadratic,
+        )
+
 
 def build_mass_action(scheme: Scheme) -> MassAction:
     """Write a scheme in arrays."""
@@ -86,4 +93,28 @@ def build_quadratic(system: MassAction, start: FloatArray, k: FloatArray) -> Qua
         constant=np.einsum("...ji,...j->...i", weights, proceeds),
         linear=np.einsum("...ji,...jx->...ix", weights, along),
         quadratic=np.einsum("...ji,jxy->...ixy", weights, bent),
+    )
+
+
+def differentiate_by_start(
+    system: MassAction, start: FloatArray, k: FloatArray, dstart: FloatArray
+) -> Quadratic:
+    """Differentiate `build_quadratic` by free numbers that the start depends on.
+
+    Parameters
+    ----------
+    start, k
+        (M, s) and (M, R).
+    dstart
+        (M, p, s) derivatives of the start.
+    """
+    along = system.linear + np.einsum("jab,mb->mja", system.quadratic, start)
+    proceeds = np.einsum("mja,mpa->mpj", along, dstart)
+    bent = np.einsum("jab,mpb->mpja", system.quadratic, dstart) @ system.basis
+    constant = np.einsum("mj,ji,mpj->mpi", k, system.net, proceeds)
+    rank = system.basis.shape[1]
+    return Quadratic(
+        constant=constant,
+        linear=np.einsum("mj,ji,mpjx->mpix", k, system.net, bent),
+        quadratic=np.zeros((*constant.shape, rank, rank)),
     )

@@ -12,7 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stopflow.mechanism.rates import MassAction, Quadratic, build_quadratic
+from stopflow.mechanism.rates import (
+    MassAction,
+    Quadratic,
+    build_quadratic,
+    differentiate_by_start,
+)
 from stopflow.trace import FloatArray
 
 _S6 = np.sqrt(6.0)
@@ -69,6 +74,7 @@ def solve(
     times_s: FloatArray,
     *,
     dk: FloatArray | None = None,
+    dstart: FloatArray | None = None,
     tolerance: float = 1e-8,
 ) -> Solution:
     """Integrate the rate equations.
@@ -81,6 +87,8 @@ def solve(
         (M, s) concentrations at time 0, mol/L.
     k, dk
         (M, R) constants, and their derivatives by the free numbers, (M, p, R).
+    dstart
+        (M, p, s) derivatives of the start, where it depends on the free numbers.
     times_s
         (n,) rising times, the first of them 0 or later.
     tolerance
@@ -91,11 +99,15 @@ def solve(
     with np.errstate(all="ignore"):
         right = build_quadratic(system, start, k)
         by_free = build_quadratic(system, start[:, None], dk)
+        if dstart is not None:
+            by_free = by_free + differentiate_by_start(system, start, k, dstart)
         states = _integrate(right, by_free, scale, float(times_s[-1]))
         if states is not None:
             x, dx = _interpolate(states, times_s)
             c = start[:, None] + x @ system.basis.T
             dc = dx @ system.basis.T
+            if dstart is not None:
+                dc = dc + dstart[:, None]
             if np.isfinite(c).all() and np.isfinite(dc).all():
                 return Solution(c=c, dc=dc)
     shape = (len(start), len(times_s))

@@ -9,6 +9,7 @@ from stopflow.mechanism.constants import build_constants, describe_theta
 from stopflow.mechanism.determined import determine
 from stopflow.mechanism.fit import fit_mechanism, minimise
 from stopflow.mechanism.problem import build_problem
+from stopflow.mechanism.rank import KNOWN, rank_schemes
 from stopflow.mechanism.scheme import SchemeError, parse_scheme
 
 TIME = np.concatenate(([0.0], np.geomspace(2e-3, 0.5, 60)))
@@ -130,3 +131,47 @@ def test_a_problem_that_cannot_be_is_refused(change, said, rng: np.random.Genera
     given = {"shots": problem.shots, "observed": ("C",)} | change
     with pytest.raises(SchemeError, match=said):
         build_problem(problem.scheme, problem.constants, **given)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("before", [(), (("E", "F"),)])
+def test_the_gradient_is_that_of_the_squares(shared, before, rng: np.random.Generator) -> None:
+    """Also where forms are in equilibrium before mixing, so that the start depends on constants."""
+    scheme = parse_scheme("E <=> F; F + S <=> FS")
+    truth = {"k1": 5.0, "k-1": 20.0, "k2": 2e7, "k-2": 3.0}
+    starts = [{"E": 1e-6, "S": s} for s in (2e-6, 1e-5)]
+    shots = simulate(rng, scheme, truth, starts, observed={"FS": 1e6}, time_s=TIME)
+    problem = build_problem(
+        scheme,
+        build_constants(scheme),
+        shots,
+        observed=("FS",),
+        shared=shared,
+        pre_equilibrated=before,
+    )
+    theta = np.log(list(truth.values())) + np.array([0.3, -0.2, 0.1, 0.4])
+    point = problem.evaluate(theta, tolerance=1e-11)
+    for number in range(4):
+        step = np.zeros(4)
+        step[number] = 1e-4
+        up, down = (
+            problem.evaluate(theta + sign * step, tolerance=1e-11).squares for sign in (1, -1)
+        )
+        expected = (up - down) / 2e-4
+        found = 2 * point.jacobian[:, number] @ point.residual
+        assert found == pytest.approx(expected, rel=1e-4, abs=1e-6 * point.squares)
+
+
+def test_schemes_are_ranked(rng: np.random.Generator) -> None:
+    scheme = parse_scheme(KNOWN["induced fit"].text)
+    truth = {"k1": 1e7, "k-1": 100.0, "k2": 30.0, "k-2": 5.0}
+    starts = [{"E": 1e-6, "S": s} for s in (2e-6, 5e-6, 2e-5)]
+    seen = {"EX": 1e6, "ES": 3e5}
+    shots = simulate(rng, scheme, truth, starts, observed=seen, time_s=TIME, noise_sd=0.003)
+    ranked = rank_schemes(
+        shots,
+        names=("binding", "induced fit", "first order"),
+        generator=np.random.default_rng(0),
+    )
+    assert [item.scheme.name for item in ranked] == ["induced fit", "binding", "first order"]
+    assert [item.undecided for item in ranked] == [True, False, False]
