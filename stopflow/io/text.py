@@ -46,5 +46,11 @@ def split_lines(text: str) -> list[str]:
     return LINE_END.split(text)
 
 
+def count_lines(data: bytes, start: int, stop: int) -> int:
+    """Return the number of line ends (CR, LF or CRLF) between two positions of single-byte data."""
+    ends = data.count(b"\n", start, stop) + data.count(b"\r", start, stop)
+    return ends - data.count(b"\r\n", start, stop)
+
+
 def _recode(data: bytes, encoding: str) -> bytes:
     return data.decode(encoding, errors="replace").encode("utf-8")
