@@ -26,7 +26,8 @@ LONGEST_LINE = 1 << 20
 """Bytes in a line: `MOST_COLUMNS` numbers of any length, with room."""
 
 _BLOCK = 1 << 20
-_TAIL = 1 << 16
+_TAIL = 256
+_LINE_END = re.compile(rb"\r\n|\r|\n")
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?")
 _PLAIN_SIGNS = bytes.maketrans(b",\r\t\v\f\x1c\x1d\x1e\x1f", b".\n       ")
 _BLANKS = re.compile(r"[^\S\r\n]+")
@@ -182,31 +183,38 @@ def _first_row(data: bytes, start: int, name: str) -> tuple[int, list[str]]:
 
 
 def _last_row(data: bytes, start: int) -> tuple[int, list[str]]:
-    """Return where the last line with any cells begins, and its cells (at most of `_BLOCK`)."""
-    end = len(data)
+    """Return where the last line with any cells begins, and its cells."""
+    end, window = len(data), _TAIL
     while end > start:
-        begin = max(start, end - _TAIL)
+        begin = max(start, end - window)
         kept = len(data[begin:end].rstrip())
-        end = begin + kept
+        end, window = begin + kept, window if kept else 4 * window
         if not kept:
             continue
-        line = max(data.rfind(b"\n", start, end), data.rfind(b"\r", start, end)) + 1
-        line = max(line, start)
-        cells = decode(data[line : min(end, line + _BLOCK)]).split()
+        line = _start_of_line(data, start, end)
+        cells = decode(data[line:end]).split()
         if cells:
             return line, cells
-        end = line
+        end, window = line, _TAIL
     return start, []
 
 
+def _start_of_line(data: bytes, start: int, end: int) -> int:
+    """Return where the line that ends at `end` begins; of a line too long, some place in it."""
+    window = _TAIL
+    while True:
+        begin = max(start, end - window)
+        found = max(data.rfind(b"\n", begin, end), data.rfind(b"\r", begin, end)) + 1
+        if found or begin == start or window > LONGEST_LINE:
+            return max(found, begin)
+        window *= 4
+
+
 def _end_of_line(data: bytes, position: int) -> int:
-    """Return where the line after that at `position` begins."""
+    """Return where the line after that at `position` begins; of a line too long, a place in it."""
     window = position + LONGEST_LINE + 2
-    ends = [at for sign in (b"\n", b"\r") if (at := data.find(sign, position, window)) >= 0]
-    if not ends:
-        return min(len(data), window)
-    end = min(ends) + 1
-    return end + (data[end - 1 : end + 1] == b"\r\n")
+    found = _LINE_END.search(data, position, window)
+    return found.end() if found else min(len(data), window)
 
 
 def _line_at(data: bytes, position: int) -> str:
