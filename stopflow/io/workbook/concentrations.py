@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from stopflow.io.workbook.grid import Cell
+from stopflow.io.workbook.cells import Cell
 from stopflow.io.workbook.headers import (
     NAMED_BELOW,
     Header,

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from stopflow.io.workbook.grid import Cell
+from stopflow.io.workbook.cells import Cell
 from stopflow.io.workbook.headers import Header, is_only_unit, parse_header
 from stopflow.io.workbook.names import as_text
 from stopflow.io.workbook.units import (

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from stopflow.io.workbook.grid import Cell, Sheet
+from stopflow.io.workbook.cells import Cell
+from stopflow.io.workbook.grid import Sheet
 from stopflow.io.workbook.headers import (
     Header,
     bare_unit,

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from stopflow.io.workbook.grid import Cell
+from stopflow.io.workbook.cells import Cell
 
 _OTHER_ENDING = re.compile(r"\.(?:bka|bk3a|csv|txt|dat|asc|dsa|dx|spc)$")
 _TO = re.compile(r"\s*(?:[-–—…]|\.\.\.?)\s*|\s+(?:to|bis|à)\s+")

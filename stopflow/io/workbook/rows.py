@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from stopflow.errors import and_more
-from stopflow.io.workbook.grid import Cell, Sheet
+from stopflow.io.workbook.cells import Cell
+from stopflow.io.workbook.grid import Sheet
 from stopflow.io.workbook.headers import Header, bare_unit, fold_name
 from stopflow.io.workbook.layout import UNIT_NAMES, Head
 from stopflow.io.workbook.names import FileNames, as_text, file_key

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from stopflow.io.workbook.cells import Cell
 from stopflow.io.workbook.conditions import Condition, parse_bare_condition, parse_conditions
-from stopflow.io.workbook.grid import Cell
 from stopflow.io.workbook.headers import AFTER_MIXING, NAMED_BELOW, is_before_mixing, parse_header
 from stopflow.io.workbook.rows import Entry, RowReader
 from stopflow.io.workbook.vocabulary import QUANTITIES

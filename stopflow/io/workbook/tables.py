@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from stopflow.errors import and_more
+from stopflow.io.workbook.cells import Cell
 from stopflow.io.workbook.column_units import settle_units
 from stopflow.io.workbook.concentrations import Choice, choose_concentration
 from stopflow.io.workbook.conditions import Condition, parse_conditions, parse_title
-from stopflow.io.workbook.grid import Cell, Sheet
+from stopflow.io.workbook.grid import Sheet
 from stopflow.io.workbook.headers import fold_name
 from stopflow.io.workbook.layout import Head, find_heads, fits
 from stopflow.io.workbook.names import FileNames, as_text
