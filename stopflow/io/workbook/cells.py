@@ -17,6 +17,8 @@ MOST_CELLS = 1_000_000
 """Cells of a sheet; one that reaches further has a stray cell far away from its table."""
 MOST_CHARACTERS = 32_000_000
 """Characters in all cells of a workbook."""
+LONGEST_PHRASE = 500
+"""Characters of a text in which a name, a number, a unit or a condition is looked for."""
 
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from stopflow.errors import and_more
 from stopflow.io.workbook.conditions import parse_title
+from stopflow.io.workbook.findings import Findings
 from stopflow.io.workbook.grid import Sheet
 from stopflow.io.workbook.headers import NAMED_BELOW
 from stopflow.io.workbook.layout import Head
@@ -101,17 +102,24 @@ def _read(sheet: Sheet) -> ConditionSheet | None:
         ]
         for number, conditions in lines.items()
     }
-    reader = RowReader(sheet=sheet, head=_NO_HEAD, names=FileNames(), chosen={}, numbers={})
+    reader = RowReader(
+        sheet=sheet,
+        head=_NO_HEAD,
+        names=FileNames(),
+        chosen={},
+        numbers={},
+        findings=Findings(sheet=sheet),
+    )
     statements = read_statements(usable, [], reader)
-    if not statements and not reader.problems:
+    if not statements and not reader.findings:
         return None
     unread = [number for number, conditions in usable.items() if not conditions]
     if unread:
         shown = " ".join(as_text(cell) for cell in sheet.rows[unread[0]] if cell != "")[:60]
         found = f"{shown!r}{and_more(len(unread) - 1)}; not used"
-        reader.report(sheet.row_place(unread[0]), found, "", "note")
+        reader.findings.add(sheet.row_place(unread[0]), found, "", "note")
     return ConditionSheet(
-        sheet=sheet, statements=tuple(statements), problems=tuple(reader.problems)
+        sheet=sheet, statements=tuple(statements), problems=tuple(reader.findings.problems())
     )
 
 

@@ -28,15 +28,15 @@ def remark_on_columns(reader: RowReader, choice: Choice) -> None:
             found, level = f"hidden {found}", "warning"
         if key == "concentration":
             found, expected, level = _with_choice(reader, choice, found, expected, level)
-        reader.report(reader.sheet.column_place(column), found, expected, level)
+        reader.findings.add(reader.sheet.column_place(column), found, expected, level)
     if choice.column is None and choice.left:
         found = f"no column taken as concentration; not used: {_quoted(reader, choice.left)}"
         expected = "Concentration with its unit over the column that is meant"
-        reader.report("header", found, expected, "warning")
+        reader.findings.add("header", found, expected, "warning")
     for column, unit in reader.head.other_units.items():
         found = f"column {reader.head.texts[column]!r} with another unit beside it, {unit!r}"
         expected = "one unit; that of the header is used"
-        reader.report(reader.sheet.column_place(column), found, expected, "warning")
+        reader.findings.add(reader.sheet.column_place(column), found, expected, "warning")
     _remark_on_others(reader, choice)
 
 
@@ -49,7 +49,7 @@ def remark_on_mixing(reader: RowReader, lines: Iterable[int]) -> None:
         for column, cell in enumerate(reader.sheet.rows[number]):
             if isinstance(cell, str) and says_all_before_mixing(cell):
                 place = reader.sheet.place(number, column)
-                reader.report(place, f"{cell!r}; used as they stand", AFTER_MIXING, "warning")
+                reader.findings.add(place, f"{cell!r}; used as they stand", AFTER_MIXING, "warning")
                 return
 
 
@@ -60,11 +60,11 @@ def remark_on_names(reader: RowReader) -> None:
     if reader.head.unknown_name:
         text = reader.head.texts[column]
         found = f"column {text!r} taken as file name: names of the folder's files stand in it"
-        reader.report(where, found, "Filename as its header", "warning")
+        reader.findings.add(where, found, "Filename as its header", "warning")
     taken = [f"{name!r} is {file!r}" for name, file in reader.taken_for.items()]
     if taken:
         found = f"taken for files: {', '.join(taken[:3])}{and_more(len(taken) - 3)}"
-        reader.report(where, found, "the names of the files", "warning")
+        reader.findings.add(where, found, "the names of the files", "warning")
 
 
 def _remark_on_others(reader: RowReader, choice: Choice) -> None:
@@ -79,13 +79,15 @@ def _remark_on_others(reader: RowReader, choice: Choice) -> None:
             used = reader.chosen[header.quantity][1].text
             noun = QUANTITIES[header.quantity].noun
             found = f"column {header.text!r} kept as it is: {used!r} is the {noun}"
-            reader.report(where, found, "", "note")
+            reader.findings.add(where, found, "", "note")
         elif header.usable:
-            reader.report(where, f"column {header.text!r} kept as it is: no numbers", "", "note")
+            reader.findings.add(
+                where, f"column {header.text!r} kept as it is: no numbers", "", "note"
+            )
         else:
             found = f"column {header.text!r} not used: {header.unit!r} is no unit of {meaning}"
             expected = f"a unit such as {QUANTITIES[header.quantity].usual}"
-            reader.report(where, found, expected, "warning")
+            reader.findings.add(where, found, expected, "warning")
 
 
 def _with_choice(

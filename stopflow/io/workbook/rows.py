@@ -4,10 +4,11 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
-from stopflow.errors import and_more
+from stopflow.io.guard import SHOWN
 from stopflow.io.workbook.cells import Cell
+from stopflow.io.workbook.decimal_signs import DecimalSign, is_ambiguous, without_groups
+from stopflow.io.workbook.findings import Findings, Level
 from stopflow.io.workbook.grid import Sheet
 from stopflow.io.workbook.headers import Header, bare_unit, fold_name
 from stopflow.io.workbook.layout import UNIT_NAMES, Head
@@ -21,7 +22,6 @@ from stopflow.io.workbook.units import (
     without_uncertainty,
 )
 from stopflow.io.workbook.vocabulary import QUANTITIES
-from stopflow.trace import Problem
 
 BELOW_IS_CELSIUS = 200.0
 """A temperature without a unit is in degrees Celsius below this, in kelvin above."""
@@ -32,14 +32,23 @@ EMPTY_WORDS = frozenset(
 
 SAME_AS_ABOVE = frozenset({'"', "''", "”", "“", "〃", "ditto", "dito", "idem"})
 
+LONGEST_NAME = 255
+"""Characters of a file name, the limit of file systems."""
+
+MOST_COUNT = 1e9
+"""Replicates and channels have smaller numbers."""
+
 VALID: dict[str, tuple[str, Callable[[float], bool]]] = {
     "rate": ("a number greater than 0", lambda value: value > 0),
     "concentration": ("a number not below 0", lambda value: value >= 0),
     "ionic_strength": ("a number not below 0", lambda value: value >= 0),
     "dead_time": ("a number not below 0", lambda value: value >= 0),
     "temperature": ("a temperature above absolute zero", lambda value: value > 0),
-    "replicate": ("a whole number", lambda value: value.is_integer()),
-    "channel": ("a whole number from 1", lambda value: value.is_integer() and value >= 1),
+    "replicate": ("a whole number", lambda value: value.is_integer() and abs(value) < MOST_COUNT),
+    "channel": (
+        "a whole number from 1",
+        lambda value: value.is_integer() and 1 <= value < MOST_COUNT,
+    ),
 }
 """What a value must be, beyond a finite number."""
 
@@ -94,7 +103,7 @@ class RowReader:
         Number in the column of file names -> the file it stands for.
     ranges
         Range in that column, such as ``shots 1-5`` -> its files.
-    problems
+    findings
         What was found so far.
     filled
         Quantities with a value.
@@ -106,6 +115,8 @@ class RowReader:
         Quantities whose cells without a unit have that of the others.
     several_units
         Quantities whose cells have several units, so that none can be assumed.
+    decimal_sign
+        The decimal sign that the numbers written as text in this table show.
     """
 
     sheet: Sheet
@@ -114,15 +125,14 @@ class RowReader:
     chosen: Mapping[str, tuple[int, Header]]
     numbers: Mapping[str, str]
     ranges: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    findings: Findings
     filled: set[str] = field(default_factory=lambda: {"file"})
     assumed: dict[str, float] = field(default_factory=dict)
     taken_for: dict[str, str] = field(default_factory=dict)
     unit_of_others: set[str] = field(default_factory=set)
     several_units: set[str] = field(default_factory=set)
+    decimal_sign: DecimalSign = DecimalSign.UNKNOWN
     _seen: dict[tuple[str, int | None], SheetRow] = field(default_factory=dict)
-    _not_counted: dict[str, list[tuple[str, Cell]]] = field(default_factory=dict)
-    _approximate: dict[str, list[tuple[str, Cell]]] = field(default_factory=dict)
 
     def written_name(self, number: int) -> str:
         """Return what stands in a row's cell for the file name."""
@@ -156,8 +166,14 @@ class RowReader:
             if key in _OF_ONE_FILE and not is_alone:
                 extra[header.text] = as_text(cells[column])
                 place = self.sheet.place(number, column)
-                found = f"{cells[column]!r} of several files"
-                self.report(place, found, "one of each; kept as text", "note")
+                self.findings.add(
+                    place,
+                    repr(cells[column]),
+                    "one of each; kept as text",
+                    "note",
+                    kind=f"{key} of several files",
+                    tail=" of several files",
+                )
                 continue
             cell = self.with_unit(cells, header, column)
             entry = self.read_value(key, header, cell, number=number, column=column)
@@ -183,56 +199,51 @@ class RowReader:
             return None
         self.filled.add(key)
         if isinstance(cell, str) and cell.startswith("="):
-            self.report(
-                place, repr(cell), "a value; the formula has none stored: open, calculate, save"
-            )
+            expected = "a value; the formula has none stored: open, calculate, save"
+            self._report_cell(key, place, cell, expected)
             return None
         if key in _TEXTS:
             return Entry(value=as_text(cell), place=place)
+        if is_ambiguous(cell, self.decimal_sign):
+            expected = "a number that is not ambiguous, such as 1000 or 1.0"
+            self._report_cell(key, place, cell, expected)
+            return None
+        if isinstance(cell, str):
+            cell = without_groups(cell, self.decimal_sign)
         read = parse_cell(cell, counts=key in _COUNTS)
-        level: Literal["error", "warning"] = "warning" if key in _COUNTS else "error"
+        level: Level = "warning" if key in _COUNTS else "error"
         if read is None or not math.isfinite(read[0]):
-            if key in _COUNTS:
-                self._not_counted.setdefault(key, []).append((place, cell))
-            else:
-                self.report(place, repr(cell), f"a number ({QUANTITIES[key].meaning})")
+            expected = f"a number ({QUANTITIES[key].meaning})"
+            expected += "; kept as text" if key in _COUNTS else ""
+            self._report_cell(key, place, cell, expected, level)
             return None
         value, unit = read
         if key in self.several_units and value and not unit:
-            self.report(place, repr(cell), f"a unit, as in other cells ({QUANTITIES[key].usual})")
+            expected = f"a unit, as in other cells ({QUANTITIES[key].usual})"
+            self._report_cell(key, place, cell, expected)
             return None
         scale = self._scale(key, header, value, unit)
         if scale is None and unit:
             expected = f"a number with a known unit ({QUANTITIES[key].usual})"
-            self.report(place, repr(cell), expected, level)
+            self._report_cell(key, place, cell, expected, level)
             return None
         ours = scale.to_ours(value) if scale else value
-        expected, valid = VALID.get(key, ("", lambda _: True))
+        required, valid = VALID.get(key, ("", lambda _: True))
         if not valid(ours):
-            self.report(place, repr(cell), f"{expected} ({QUANTITIES[key].meaning})", level)
+            self._report_cell(key, place, cell, f"{required} ({QUANTITIES[key].meaning})", level)
             return None
         if isinstance(cell, str) and is_approximate(cell):
-            self._approximate.setdefault(key, []).append((place, cell))
+            tail = f" taken as exact ({QUANTITIES[key].meaning})"
+            kind = f"{key} approximate"
+            self.findings.add(place, repr(cell), "", "warning", kind=kind, tail=tail)
         return Entry(value=ours, place=place, has_unit=scale is not None)
 
-    def report_alike(self) -> None:
-        """Report counts that are no numbers and approximate numbers, a line for each column."""
-        for key, cells in self._not_counted.items():
-            expected = f"a number ({QUANTITIES[key].meaning}); kept as text"
-            self.report(cells[0][0], _alike(cells), expected, "warning")
-        for key, cells in self._approximate.items():
-            found = f"{_alike(cells)} taken as exact ({QUANTITIES[key].meaning})"
-            self.report(cells[0][0], found, "", "warning")
-
-    def report(
-        self,
-        where: str,
-        found: str,
-        expected: str,
-        level: Literal["error", "warning", "note"] = "error",
+    def _report_cell(
+        self, key: str, place: str, cell: Cell, expected: str, level: Level = "error"
     ) -> None:
-        """Add a problem of this workbook."""
-        self.problems.append(self.sheet.problem(where, found, expected=expected, level=level))
+        """Report a cell that cannot be used; those of one quantity are one problem."""
+        shown = repr(cell if isinstance(cell, float) else cell[:SHOWN])
+        self.findings.add(place, shown, expected, level, kind=f"{key}: {expected}")
 
     def with_unit(self, cells: Sequence[Cell], header: Header, column: int) -> Cell:
         """Return a cell with the unit that stands in a column of units beside it."""
@@ -247,12 +258,17 @@ class RowReader:
         place = self.sheet.place(number, self.head.file_column)
         if not name:
             shown = " ".join(as_text(cell) for cell in self.sheet.rows[number] if cell != "")
-            self.report(place, f"no file name in the row {shown[:60]!r}", "a name", "warning")
+            found = f"no file name in the row {shown[:SHOWN]!r}"
+            self.findings.add(place, found, "a name", "warning", kind="no file name")
         elif name.startswith("="):
-            self.report(place, repr(name), "a file name; the formula has no stored value")
+            expected = "a file name; the formula has no stored value"
+            self._report_cell("file", place, name, expected)
+            return ""
+        elif len(name) > LONGEST_NAME:
+            self._report_cell("file", place, name, "a file name")
             return ""
         elif _PATH.search(name):
-            self.report(place, repr(name), "a name inside this folder, not a path")
+            self._report_cell("file", place, name, "a name inside this folder, not a path")
             return ""
         file = self.find_file(name) or name
         if file != name:
@@ -268,7 +284,8 @@ class RowReader:
         }
         found = f"{row.file!r} again, {'with the same' if same else 'with other'} values"
         expected = f"one row a file; the first ({first.place}) is used"
-        self.report(row.place, found, expected, "warning" if same else "error")
+        level: Level = "warning" if same else "error"
+        self.findings.add(row.place, found, expected, level, kind="a file again")
         return False
 
     def _extra(self, number: int) -> dict[str, str]:
@@ -297,11 +314,6 @@ class RowReader:
             return units["c" if value < BELOW_IS_CELSIUS else "k"]
         assumed = QUANTITIES[key].assumed
         return units[fold_unit(assumed)] if assumed else None
-
-
-def _alike(cells: Sequence[tuple[str, Cell]]) -> str:
-    """Quote the first of some cells and say how many more there are."""
-    return f"{cells[0][1]!r}{and_more(len(cells) - 1, 'more like it')}"
 
 
 def parse_cell(cell: Cell, *, counts: bool) -> tuple[float, str] | None:

@@ -115,7 +115,7 @@ def remark_on_statement(statement: Statement, reader: RowReader) -> None:
     expected = ""
     if statement.quantity == "concentration" and is_before_mixing(statement.shown):
         found, expected, level = f"{found}; used as it stands", AFTER_MIXING, "warning"
-    reader.report(statement.entry.place, found, expected, level)
+    reader.findings.add(statement.entry.place, found, expected, level)
 
 
 def _read_statement(
@@ -144,6 +144,6 @@ def _read_statement(
     if len({statement.entry.value for statement in read}) > 1:
         shown = ", ".join(repr(statement.shown) for statement in read)
         expected = f"one {QUANTITIES[read[0].quantity].meaning} beside the table; none is used"
-        reader.report(read[0].entry.place, shown, expected, "warning")
+        reader.findings.add(read[0].entry.place, shown, expected, "warning")
         return None
     return read[-1] if read else None

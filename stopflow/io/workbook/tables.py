@@ -14,6 +14,8 @@ from stopflow.io.workbook.cells import Cell
 from stopflow.io.workbook.column_units import settle_units
 from stopflow.io.workbook.concentrations import Choice, choose_concentration
 from stopflow.io.workbook.conditions import Condition, parse_conditions, parse_title
+from stopflow.io.workbook.decimal_signs import DecimalSign, sign_of_cells
+from stopflow.io.workbook.findings import Findings
 from stopflow.io.workbook.grid import Sheet
 from stopflow.io.workbook.headers import fold_name
 from stopflow.io.workbook.layout import Head, find_heads, fits
@@ -27,6 +29,7 @@ from stopflow.io.workbook.statements import (
     read_statements,
     remark_on_statement,
 )
+from stopflow.io.workbook.vocabulary import QUANTITIES
 from stopflow.trace import Problem
 
 ONCE_A_GROUP = ("concentration", "temperature", "ionic_strength", "substrate", "dead_time")
@@ -113,6 +116,7 @@ class _Table:
             chosen=head.chosen,
             numbers=names.match_numbers(in_column),
             ranges=names.match_ranges(in_column),
+            findings=Findings(sheet=sheet),
         )
         self.numbers: list[int] = []
         self.lines: dict[int, list[Condition]] = {}
@@ -123,6 +127,7 @@ class _Table:
     def read(self, statements: Sequence[Statement]) -> SheetTable:
         """Read the rows and say what was taken for what."""
         choice = self._choose_concentration()
+        self.reader.decimal_sign = self._decimal_sign()
         settle_units(self.reader, self.numbers)
         read = self._read_rows()
         entries = {number: dict(row.entries) for number, row in read}
@@ -133,10 +138,14 @@ class _Table:
         remark_on_columns(self.reader, choice)
         remark_on_names(self.reader)
         remark_on_mixing(self.reader, [*range(self.head.row), *self.others])
-        self.reader.report_alike()
         for number in self.others:
-            found = f"{_shown(self.sheet.rows[number])!r} is no row of a file; not used"
-            self.reader.report(self.sheet.row_place(number), found, "", "note")
+            self.reader.findings.add(
+                self.sheet.row_place(number),
+                repr(_shown(self.sheet.rows[number])),
+                level="note",
+                kind="no row of a file",
+                tail=": not a row of a file; not used",
+            )
         columns = {
             key: self.sheet.column_place(column) for key, (column, _) in self.reader.chosen.items()
         }
@@ -145,7 +154,7 @@ class _Table:
             columns={**beside, **columns},
             in_rows=frozenset(columns),
             rows=tuple(replace(row, entries=entries[number]) for number, row in read),
-            problems=tuple(dict.fromkeys(self.reader.problems)),
+            problems=tuple(self.reader.findings.problems()),
         )
 
     def _read_rows(self) -> list[tuple[int, SheetRow]]:
@@ -157,7 +166,7 @@ class _Table:
         if used:
             found = f"a hidden row of a file{and_more(len(used) - 1)}, read like the others"
             expected = "no hidden rows; delete those that are not to count"
-            self.reader.report(used[0], found, expected, "warning")
+            self.reader.findings.add(used[0], found, expected, "warning")
         return sorted(read, key=lambda item: item[0])
 
     def _cell(self, number: int, column: int) -> Cell:
@@ -174,7 +183,9 @@ class _Table:
         if self._is_parted_twice(number):
             found = f"{len(self.sheet.rows[number])} cells below {self._width} headers"
             expected = "decimal commas in quotes, or semicolons between the cells"
-            self.reader.report(self.sheet.row_place(number), found, expected)
+            self.reader.findings.add(
+                self.sheet.row_place(number), found, expected, kind="parted twice"
+            )
             return
         if not self.reader.names or (name and self.reader.find_file(name)):
             self.numbers.append(number)
@@ -194,6 +205,19 @@ class _Table:
         surplus = self.sheet.rows[number][self._width :]
         is_parted_by_commas = self.sheet.delimiter == "," and not self.sheet.is_turned
         return is_parted_by_commas and any(as_text(cell).isdecimal() for cell in surplus)
+
+    def _decimal_sign(self) -> DecimalSign:
+        """Return the decimal sign of the table; semicolons between cells leave the comma to it."""
+        if self.sheet.delimiter == ";":
+            return DecimalSign.COMMA
+        columns = [
+            column
+            for key, (column, _) in self.reader.chosen.items()
+            if QUANTITIES[key].units is not None
+        ]
+        return sign_of_cells(
+            self._cell(number, column) for number in self.numbers for column in columns
+        )
 
     def _choose_concentration(self) -> Choice:
         understood = dict(self.head.passed_over)
@@ -235,7 +259,7 @@ class _Table:
         if filled:
             found = f"empty cells of column {header.text!r} read as the value above them"
             expected = f"a value in each row; empty in {len(filled)} rows"
-            self.reader.report(self.sheet.column_place(column), found, expected, "warning")
+            self.reader.findings.add(self.sheet.column_place(column), found, expected, "warning")
 
     def _fill_from(
         self, statements: Sequence[Statement], entries: Mapping[int, dict[str, Entry]]
@@ -268,7 +292,7 @@ def _remark_on_titles(numbers: Sequence[int], reader: RowReader) -> None:
     if titles:
         shown = _shown(rows[titles[0]])
         found = f"{shown!r}{and_more(len(titles) - 1)} above the table; not used"
-        reader.report(reader.sheet.row_place(titles[0]), found, "", "note")
+        reader.findings.add(reader.sheet.row_place(titles[0]), found, "", "note")
 
 
 def _is_summary(name: str) -> bool:

@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from stopflow.io.workbook.cells import LONGEST_PHRASE
+
 
 class Scale(NamedTuple):
     """value in our unit = factor * value + offset."""
@@ -125,6 +127,8 @@ def find_scale(units: Mapping[str, Scale], text: str) -> Scale | None:
 
 def is_unit(text: str) -> bool:
     """Tell whether a text is a unit in one of the tables."""
+    if len(text) > LONGEST_PHRASE:
+        return False
     tables = (TIME, CONCENTRATION, TEMPERATURE, RATE)
     return any(find_scale(table, text) is not None for table in tables)
 
@@ -136,7 +140,7 @@ def is_molar(text: str) -> bool:
 
 def is_approximate(text: str) -> bool:
     """Tell ``~10``, ``ca. 10`` and the like from a number; ``<10`` is none of them."""
-    return bool(_APPROXIMATE.match(text))
+    return len(text) <= LONGEST_PHRASE and bool(_APPROXIMATE.match(text))
 
 
 def without_uncertainty(text: str) -> str:
@@ -144,6 +148,8 @@ def without_uncertainty(text: str) -> str:
 
     The sign of an approximate number, as in ``~10`` and ``ca. 10``, is left out, too.
     """
+    if len(text) > LONGEST_PHRASE:
+        return text
     return _UNCERTAINTY.sub(
         "", _APPROXIMATE.sub("", text, count=1) if is_approximate(text) else text
     )
@@ -153,6 +159,18 @@ def parse_time_unit(text: str) -> float | None:
     """Return the unit's length in seconds; None when it is not a unit of time."""
     scale = find_scale(TIME, text)
     return scale.factor if scale else None
+
+
+def mantissa(text: str) -> str:
+    """Return the digits and signs of the number that a text begins with; ``""`` without one."""
+    match = _match_number(text)
+    return match["mantissa"].strip() if match else ""
+
+
+def _match_number(text: str) -> re.Match[str] | None:
+    if len(text) > LONGEST_PHRASE:
+        return None
+    return _NUMBER.fullmatch(_plain_signs(text).strip())
 
 
 def parse_quantity(text: str) -> tuple[float, str] | None:
@@ -167,8 +185,7 @@ def parse_quantity(text: str) -> tuple[float, str] | None:
     tuple
         The finite number, and the text behind it, stripped.
     """
-    plain = _plain_signs(text).strip()
-    match = _NUMBER.fullmatch(plain)
+    match = _match_number(text)
     if not match:
         return None
     mantissa = _plain_decimal(match["mantissa"])
