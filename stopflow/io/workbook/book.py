@@ -146,11 +146,11 @@ def _leave_other_files(found: _Sorted, names: FileNames) -> None:
         sheets = [item.sheet for item in found.stated]
         found.problems += _left(sheets, "conditions beside tables of files that are not here")
         found.stated = []
-    others = [table for table in found.tables if names and not _has_files(table, names)]
-    if len(others) < len(found.tables):
-        sheets = [table.sheet for table in others]
+    own = [table for table in found.tables if not names or _has_files(table, names)]
+    if own:
+        sheets = [table.sheet for table in found.tables if names and not _has_files(table, names)]
         found.problems += _left(sheets, "a table without a file of this folder")
-        found.tables = [table for table in found.tables if table not in others]
+        found.tables = own
 
 
 def _too_large(sheet: Sheet) -> str:

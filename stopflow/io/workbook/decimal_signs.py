@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from enum import Enum
 
 from stopflow.io.workbook.cells import Cell
-from stopflow.io.workbook.units import mantissa, without_uncertainty
+from stopflow.io.workbook.units import mantissa, parse_quantity, without_uncertainty
 
 
 class DecimalSign(Enum):
@@ -27,8 +27,8 @@ _LAST_SIGN = re.compile(r".*(?P<sign>[.,])\d*", re.DOTALL)
 
 def sign_of_cells(cells: Iterable[Cell]) -> DecimalSign:
     """Return the decimal sign that the texts of some cells show without a doubt."""
-    texts = {cell for cell in cells if isinstance(cell, str)}
-    shown = {_sign_of(mantissa(without_uncertainty(text))) for text in texts}
+    texts = {without_uncertainty(cell) for cell in cells if isinstance(cell, str)}
+    shown = {_sign_of(mantissa(text)) for text in texts if parse_quantity(text)}
     shown.discard(DecimalSign.UNKNOWN)
     return shown.pop() if len(shown) == 1 else DecimalSign.UNKNOWN
 

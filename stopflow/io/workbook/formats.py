@@ -8,6 +8,7 @@ import io
 import re
 import warnings
 import zipfile
+from xml.parsers import expat
 
 import openpyxl
 from python_calamine import CalamineWorkbook
@@ -22,6 +23,7 @@ MOST_BYTES_WITH_FORMATS = 12_000_000
 """Bytes of the sheets of an xlsx file up to which openpyxl reads it; see `read_grids`."""
 
 ZIP = b"PK\x03\x04"
+_OPEN_DOCUMENT = "content.xml"
 _SHEETS = "xl/worksheets/"
 _MERGED = re.compile(
     rb'<(?:\w+:)?mergeCell\s[^>]*?ref="\$?([A-Z]{1,3})\$?(\d{1,7}):\$?([A-Z]{1,3})\$?(\d{1,7})"'
@@ -50,6 +52,8 @@ def read_grids(data: bytes, *, book: str) -> list[Grid]:
             expected = f"a workbook of at most {MOST_UNPACKED_BYTES / 1e6:.0f} MB"
             raise FormatError(book, found=found, expected=expected)
         if "xl/workbook.xml" not in parts:
+            if _OPEN_DOCUMENT in parts:
+                _require_whole_xml(archive.read(_OPEN_DOCUMENT), book=book)
             return _read_values(data, book=book)
         if sum(size for name, size in parts.items() if name.startswith(_SHEETS)) > (
             MOST_BYTES_WITH_FORMATS
@@ -90,6 +94,15 @@ def _require_merged_size(sheet: bytes, *, book: str) -> None:
             found = f"cells {merged} merged into one"
             expected = "merged cells within the table; unmerge them"
             raise FormatError(book, found=found, expected=expected) from error
+
+
+def _require_whole_xml(content: bytes, *, book: str) -> None:
+    """Refuse XML that is damaged: calamine may look for the end of an element for ever."""
+    try:
+        expat.ParserCreate().ParseFile(io.BytesIO(content))
+    except expat.ExpatError as error:
+        found = f"a damaged file ({error})"
+        raise FormatError(book, where=_OPEN_DOCUMENT, found=found, expected="whole XML") from error
 
 
 def _read_values(data: bytes, *, book: str) -> list[Grid]:

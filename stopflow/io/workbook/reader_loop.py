@@ -44,6 +44,7 @@ def serve(*, seconds: float, memory_bytes: int) -> None:
     nowhere = Path(os.devnull).open("w")
     os.dup2(nowhere.fileno(), sys.stdout.fileno())
     _limit_memory(memory_bytes)
+    gc.freeze()
     send_frame(target, _READY)
     while (data := receive_frame(source)) is not None:
         faulthandler.dump_traceback_later(seconds + _GRACE_SECONDS, exit=True, file=nowhere)
@@ -53,13 +54,13 @@ def serve(*, seconds: float, memory_bytes: int) -> None:
         if not is_sound:
             return
         del data, answer
-        gc.collect()
 
 
 def _answer(data: bytes) -> tuple[bytes, bool]:
     """Return the sheets or the error of a workbook, and whether the process can go on.
 
-    This is the barrier of one workbook. A panic of native code derives from BaseException.
+    This is the barrier of one workbook. A panic of native code, which derives from BaseException,
+    leaves the process sound; want of memory may not.
     """
     try:
         sheets = [asdict(grid) for grid in read_grids(data, book="")]
@@ -69,8 +70,7 @@ def _answer(data: bytes) -> tuple[bytes, bool]:
     except MemoryError:
         return _error(unreadable("", "it needs too much memory", expected=EXPECTED)), False
     except BaseException as error:
-        is_sound = isinstance(error, Exception)
-        return _error(unreadable("", describe(error), expected=EXPECTED)), is_sound
+        return _error(unreadable("", describe(error), expected=EXPECTED)), True
 
 
 def _error(error: FormatError) -> bytes:

@@ -177,8 +177,9 @@ def parse_quantity(text: str) -> tuple[float, str] | None:
     """Read a number with or without a unit behind it; None when there is no such number.
 
     The decimal sign is a point or a comma; of several kinds of signs the last is the decimal one,
-    so ``1.234,5`` and ``1,234.5`` are both 1234.5 (but ``1,234`` is 1.234). A blank or an
-    apostrophe may part thousands. Exponents as ``1e-3``, ``1x10^-3``.
+    so ``1.234,5`` and ``1,234.5`` are both 1234.5. A sign between several groups of three digits
+    separates thousands, as in ``1,234,567``, and so may a blank or an apostrophe. ``1,234`` is read
+    as 1.234 here; `decimal_signs` tells where it may be 1234. Exponents as ``1e-3``, ``1x10^-3``.
 
     Returns
     -------
@@ -211,8 +212,10 @@ def _plain_decimal(written: str) -> str | None:
     if decimal < 0:
         return text
     whole, fraction = text[:decimal], text[decimal + 1 :]
-    other = "," if text[decimal] == "." else "."
-    if text[decimal] in whole or (other in whole and not _groups_of_three(whole, other)):
+    sign, other = text[decimal], "," if text[decimal] == "." else "."
+    if sign in whole and other not in whole and _groups_of_three(text, sign):
+        return text.replace(sign, "")
+    if sign in whole or (other in whole and not _groups_of_three(whole, other)):
         return None
     return f"{whole.replace(other, '')}.{fraction}" if whole or fraction else None
 
