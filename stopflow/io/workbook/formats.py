@@ -19,7 +19,7 @@ from stopflow.io.workbook.xlsx import column_number, read_worksheet
 
 MOST_UNPACKED_BYTES = 128_000_000
 """Bytes of all parts of a packed workbook together."""
-MOST_BYTES_WITH_FORMATS = 12_000_000
+MOST_BYTES_WITH_FORMATS = 6_000_000
 """Bytes of the sheets of an xlsx file up to which openpyxl reads it; see `read_grids`."""
 
 ZIP = b"PK\x03\x04"

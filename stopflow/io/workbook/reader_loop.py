@@ -3,10 +3,12 @@
 import faulthandler
 import gc
 import json
+import math
 import os
 import signal
 import sys
-from dataclasses import asdict
+import time
+from dataclasses import fields
 from pathlib import Path
 
 sys.modules.setdefault("numpy", None)  # type: ignore[arg-type]
@@ -19,6 +21,7 @@ from stopflow.io.guard import describe, unreadable  # noqa: E402
 from stopflow.io.workbook.formats import read_grids  # noqa: E402
 from stopflow.io.workbook.reader_process import (  # noqa: E402
     EXPECTED,
+    WAITING,
     receive_frame,
     send_frame,
 )
@@ -34,7 +37,7 @@ def serve(*, seconds: float, memory_bytes: int) -> None:
     Parameters
     ----------
     seconds
-        Time for one workbook, after which the process is ended from outside.
+        Processor time for one workbook, after which the system ends the process.
     memory_bytes
         Memory for workbooks, in addition to what the process has now.
     """
@@ -47,7 +50,9 @@ def serve(*, seconds: float, memory_bytes: int) -> None:
     gc.freeze()
     send_frame(target, _READY)
     while (data := receive_frame(source)) is not None:
-        faulthandler.dump_traceback_later(seconds + _GRACE_SECONDS, exit=True, file=nowhere)
+        _limit_time(seconds)
+        longest = WAITING * seconds + _GRACE_SECONDS
+        faulthandler.dump_traceback_later(longest, exit=True, file=nowhere)
         answer, is_sound = _answer(data)
         faulthandler.cancel_dump_traceback_later()
         send_frame(target, answer)
@@ -63,7 +68,10 @@ def _answer(data: bytes) -> tuple[bytes, bool]:
     leaves the process sound; want of memory may not.
     """
     try:
-        sheets = [asdict(grid) for grid in read_grids(data, book="")]
+        sheets = [
+            {item.name: getattr(grid, item.name) for item in fields(grid)}
+            for grid in read_grids(data, book="")
+        ]
         return json.dumps({"sheets": sheets}).encode(), True
     except FormatError as error:
         return _error(error), True
@@ -77,6 +85,20 @@ def _error(error: FormatError) -> bytes:
     return json.dumps(
         {"where": error.where, "found": error.found, "expected": error.expected}
     ).encode()
+
+
+def _limit_time(seconds: float) -> None:
+    """Limit the processor time from now on, where the system can; to whole seconds, rounded up."""
+    try:
+        import resource
+    except ImportError:
+        return
+    soft, hard = (
+        math.ceil(time.process_time() + seconds),
+        resource.getrlimit(resource.RLIMIT_CPU)[1],
+    )
+    soft = soft if hard == resource.RLIM_INFINITY else min(soft, hard)
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
 
 
 def _limit_memory(memory_bytes: int) -> None:

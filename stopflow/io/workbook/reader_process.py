@@ -8,6 +8,7 @@ content. Answers are JSON, so that nothing the process sends is ever executed.
 
 import atexit
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -18,7 +19,9 @@ from stopflow.errors import FormatError
 from stopflow.io.workbook.cells import Grid
 
 MOST_SECONDS = 10.0
-"""Time in which a workbook must be read; usual ones take some 10 ms."""
+"""Processor time in which a workbook must be read; usual ones take some 10 ms."""
+WAITING = 3.0
+"""Times that longer the answer is waited for: other programs may keep the processor."""
 MOST_MEMORY_BYTES = 1_000_000_000
 """Memory that the process may take in addition to its own, where the system limits it."""
 
@@ -26,6 +29,7 @@ EXPECTED = "a workbook or CSV"
 """What a file in the place of a workbook should be, for messages."""
 
 _LENGTH_BYTES = 8
+_OUT_OF_TIME = -getattr(signal, "SIGXCPU", 0) or None
 _STARTING_SECONDS = 60.0
 _READY = b"ready"
 _PROGRAM = (
@@ -99,13 +103,13 @@ class ReaderProcess:
                     expected="a Python that can start itself; as CSV it can be read without",
                 )
             self._is_ready = True
-        answer, is_late = self._receive(self._limits.seconds, frame=data)
+        answer, is_late = self._receive(WAITING * self._limits.seconds, frame=data)
         if answer is not None:
             return answer
         code = self._process.wait() if self._process else 0
         found = "a workbook that ends the program which reads it (it is damaged, or needs too much "
         found += f"memory; exit code {code})"
-        if is_late:
+        if is_late or code == _OUT_OF_TIME:
             found = f"a workbook that is not read after {self._limits.seconds:g} s"
         raise FormatError(book, found=found, expected=f"{EXPECTED}; open it and save it anew")
 
