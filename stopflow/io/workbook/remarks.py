@@ -11,7 +11,8 @@ from stopflow.io.workbook.headers import (
     is_before_mixing,
     says_all_before_mixing,
 )
-from stopflow.io.workbook.rows import BELOW_IS_CELSIUS, RowReader
+from stopflow.io.workbook.rows import RowReader
+from stopflow.io.workbook.values import BELOW_IS_CELSIUS
 from stopflow.io.workbook.vocabulary import QUANTITIES
 
 _Level = Literal["note", "warning"]
@@ -21,10 +22,10 @@ def remark_on_columns(reader: RowReader, choice: Choice) -> None:
     """Say which column was taken for what, in which unit, and which one was not used."""
     for key, (column, header) in reader.chosen.items():
         unit, level = _unit_remark(key, header, reader)
-        unit = unit if key in reader.filled else ", but empty"
+        unit = unit if key in reader.values.filled else ", but empty"
         found = f"column {header.text!r} taken as {QUANTITIES[key].meaning}{unit}"
         expected = "a unit in the header" if level == "warning" else ""
-        if column in reader.sheet.hidden_columns and key in reader.filled:
+        if column in reader.sheet.hidden_columns and key in reader.values.filled:
             found, level = f"hidden {found}", "warning"
         if key == "concentration":
             found, expected, level = _with_choice(reader, choice, found, expected, level)
@@ -43,7 +44,7 @@ def remark_on_columns(reader: RowReader, choice: Choice) -> None:
 def remark_on_mixing(reader: RowReader, lines: Iterable[int]) -> None:
     """Warn of lines around the table that say of its concentrations that they are before mixing."""
     _, header = reader.chosen.get("concentration", (0, None))
-    if "concentration" not in reader.filled or (header and is_before_mixing(header.text)):
+    if "concentration" not in reader.values.filled or (header and is_before_mixing(header.text)):
         return
     for number in lines:
         for column, cell in enumerate(reader.sheet.rows[number]):
@@ -109,7 +110,7 @@ def _unit_remark(key: str, header: Header, reader: RowReader) -> tuple[str, _Lev
         return f", some cells without a unit: taken as {header.unit}, as the others", "warning"
     if header.unit:
         return f", in {header.unit}", "note"
-    if key not in reader.assumed or not QUANTITIES[key].units:
+    if key not in reader.values.assumed or not QUANTITIES[key].units:
         return "", "note"
     if key == "start":
         return ", in the time unit of each file", "note"
@@ -118,7 +119,10 @@ def _unit_remark(key: str, header: Header, reader: RowReader) -> tuple[str, _Lev
     assumed = QUANTITIES[key].assumed
     if key == "rate":
         return f", no unit: taken as {assumed}", "note"
-    return f", no unit: taken as {assumed}, up to {reader.assumed[key]:g} {assumed}", "warning"
+    return (
+        f", no unit: taken as {assumed}, up to {reader.values.assumed[key]:g} {assumed}",
+        "warning",
+    )
 
 
 def _quoted(reader: RowReader, columns: Sequence[int]) -> str:

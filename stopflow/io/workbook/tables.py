@@ -21,7 +21,7 @@ from stopflow.io.workbook.headers import fold_name
 from stopflow.io.workbook.layout import Head, find_heads, fits
 from stopflow.io.workbook.names import FileNames, as_text
 from stopflow.io.workbook.remarks import remark_on_columns, remark_on_mixing, remark_on_names
-from stopflow.io.workbook.rows import SAME_AS_ABOVE, Entry, RowReader, SheetRow
+from stopflow.io.workbook.rows import RowReader, SheetRow
 from stopflow.io.workbook.statements import (
     Statement,
     conditions_of_line,
@@ -29,6 +29,7 @@ from stopflow.io.workbook.statements import (
     read_statements,
     remark_on_statement,
 )
+from stopflow.io.workbook.values import SAME_AS_ABOVE, Entry, ValueReader
 from stopflow.io.workbook.vocabulary import QUANTITIES
 from stopflow.trace import Problem
 
@@ -97,7 +98,8 @@ def parse_sheet(sheet: Sheet, names: FileNames | None = None) -> list[SheetTable
     for table in tables:
         lines |= table.lines
     of_files = sorted(number for table in tables for number in table.numbers)
-    statements = read_statements(lines, of_files, tables[0].reader)
+    values = tables[0].reader.values
+    statements = read_statements(lines, of_files, values, head_row=heads[0].row)
     return [table.read(statements) for table in tables]
 
 
@@ -116,7 +118,7 @@ class _Table:
             chosen=head.chosen,
             numbers=names.match_numbers(in_column),
             ranges=names.match_ranges(in_column),
-            findings=Findings(sheet=sheet),
+            values=ValueReader(findings=Findings(sheet=sheet)),
         )
         self.numbers: list[int] = []
         self.lines: dict[int, list[Condition]] = {}
@@ -127,7 +129,7 @@ class _Table:
     def read(self, statements: Sequence[Statement]) -> SheetTable:
         """Read the rows and say what was taken for what."""
         choice = self._choose_concentration()
-        self.reader.decimal_sign = self._decimal_sign()
+        self.reader.values.decimal_sign = self._decimal_sign()
         settle_units(self.reader, self.numbers)
         read = self._read_rows()
         entries = {number: dict(row.entries) for number, row in read}
@@ -268,7 +270,7 @@ class _Table:
 
         A concentration is taken from there only when no column has one.
         """
-        own_column = self.reader.filled & {"concentration"}
+        own_column = self.reader.values.filled & {"concentration"}
         used: dict[Statement, None] = {}
         for key in ONCE_A_GROUP:
             for number in entries if key not in own_column else ():
@@ -277,7 +279,7 @@ class _Table:
                     entries[number][key] = statement.entry
                     used[statement] = None
         for statement in used:
-            remark_on_statement(statement, self.reader)
+            remark_on_statement(statement, self.reader.findings)
         return {statement.quantity: statement.entry.place for statement in used}
 
     def _is_blank(self, number: int, key: str) -> bool:

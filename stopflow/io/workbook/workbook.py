@@ -15,8 +15,9 @@ from stopflow.io.workbook.book import BOOKS, book_problem, read_book, usual_book
 from stopflow.io.workbook.condition_sheets import ConditionSheet, join_conditions
 from stopflow.io.workbook.grid import ENDINGS, Sheet
 from stopflow.io.workbook.names import FileNames, file_key
-from stopflow.io.workbook.rows import Entry, SheetRow
+from stopflow.io.workbook.rows import SheetRow
 from stopflow.io.workbook.tables import SheetTable
+from stopflow.io.workbook.values import Entry
 from stopflow.io.workbook.vocabulary import QUANTITIES
 from stopflow.trace import Problem
 
