@@ -69,13 +69,7 @@ def choose_concentration(
     hidden
         Columns that come last.
     """
-    found = [
-        column
-        for column, header in understood.items()
-        if header.quantity == "concentration"
-        and header.usable
-        and not (header.rank >= NAMED_BELOW and not header.unit and _is_text(cells(column)))
-    ]
+    found = _named(understood, cells)
     found.sort(key=lambda column: (column in hidden, understood[column].rank, column))
     others = [
         column
@@ -89,27 +83,30 @@ def choose_concentration(
     amounts = {column: _amounts(cells(column), understood[column]) for column in found}
     varying = [column for column in found if _vary(amounts[column])]
     chosen = varying[0] if varying else found[0]
-    alone = len(found) > 1 and varying == [chosen]
+    is_alone = len(found) > 1 and varying == [chosen]
+    is_certain = understood[chosen].rank < NAMED_BELOW
     left = [
-        column
-        for column in found
-        if column != chosen
-        and amounts[column] != amounts[chosen]
-        and not _is_beside(texts[column], texts[chosen])
+        *(column for column in found if amounts[column] != amounts[chosen]),
+        *(column for column in others if not (is_certain and len(_values(cells(column))) == 1)),
     ]
-    certain = understood[chosen].rank < NAMED_BELOW
-    left += [
-        column
-        for column in others
-        if not _is_beside(texts[column], texts[chosen])
-        and not (certain and len(_values(cells(column))) == 1)
-    ]
+    left = [column for column in left if not _is_beside(texts[column], texts[chosen])]
     return Choice(
         column=chosen,
         header=understood[chosen],
-        reason="it alone differs between rows" if alone and left else "",
+        reason="it alone differs between rows" if is_alone and left else "",
         left=tuple(left),
     )
+
+
+def _named(understood: Mapping[int, Header], cells: Callable[[int], Sequence[Cell]]) -> list[int]:
+    """Return the columns that are called a concentration and do not hold names of something."""
+    return [
+        column
+        for column, header in understood.items()
+        if header.quantity == "concentration"
+        and header.usable
+        and not (header.rank >= NAMED_BELOW and not header.unit and _is_text(cells(column)))
+    ]
 
 
 def _guess(
