@@ -17,8 +17,8 @@ A file is a header of records, the line ``"_DATA"``, and rows of numbers::
   (several ``_COMMENT`` lines); the number of records is free, so the data start where ``_DATA`` is.
 - The first column is x, in the unit ``_UNITX``. ``_DELTAX`` is 0 whatever the step is and is not
   used; steps may be uneven. Signal n has the unit ``_UNITYn`` (``_UNITY`` when it is the only one).
-- Numbers are C's ``%g`` with 6 digits, exponents allowed; columns are parted by TAB or blanks and
-  may be padded with blanks. Windows regional settings can make the decimal sign a comma.
+- Numbers are C's ``%g`` with 6 digits, exponents allowed; columns are separated by TAB or blanks
+  and may be padded with blanks. Windows regional settings can make the decimal sign a comma.
 - Text is Windows-1252, UTF-8 or UTF-16, with or without byte-order mark. Lines end CRLF, LF or CR.
   Blank lines mean nothing. Every row has a line end: a last row without one, or with too few
   columns, was cut off in writing and is left out, with a warning.
@@ -72,14 +72,14 @@ class BkaFile:
     time_s
         (N,) seconds.
     signals
-        (n, N), a row a signal column.
+        (n, N); each row is one signal column.
     signal_units
         n texts as in the file; ``""`` where it says none.
     records
-        (key, value) of every header line after the first, in order, text unquoted. A line that is
-        no record has the key ``""``.
+        (key, value) of every header line after the first, in order, without quotes. A line that is
+        not a record has the key ``""``.
     notes
-        What was assumed or left out in reading; their `experiment` is empty.
+        What was assumed or left out while the file was read; their `experiment` is empty.
     """
 
     name: str
@@ -150,10 +150,10 @@ def parse_bka_file(data: bytes, *, name: str, time_unit: str | None = None) -> B
     Raises
     ------
     FormatError
-        When the bytes are no such file, x is no time, or a row does not hold the expected finite
-        numbers; with the line.
+        When the bytes are not a Bio-Kine file, x is not a time, or a row does not hold the expected
+        finite numbers; names the line.
     SettingsError
-        When `time_unit` is no unit of time.
+        When `time_unit` is not a unit of time.
     """
     text = to_single_byte(data).rstrip(b"\0")
     if not text or text.isspace():

@@ -1,4 +1,4 @@
-"""The header of a Bio-Kine file: its records, read and written (the format: bka.py)."""
+"""The header of a Bio-Kine file: its records, read and written (the format: `format`)."""
 
 import sys
 from collections.abc import Sequence
@@ -36,11 +36,11 @@ class BkaHeader:
     Attributes
     ----------
     records
-        (key, value), text unquoted; key ``""`` for a line that is no record.
+        (key, value), without quotes; the key is ``""`` for a line that is not a record.
     multi
         Whether it is the kind with several signals.
     notes
-        Lines that are not understood.
+        Remarks on lines that have no known key.
     """
 
     records: tuple[tuple[str, str], ...]
@@ -100,7 +100,7 @@ def parse_header(text: str, *, name: str) -> BkaHeader:
 
 
 def _split_record(text: str) -> tuple[str, str]:
-    """Return key and value of a record; two empty texts for a line that is no record."""
+    """Return the key and the value of a record; two empty texts for any other line."""
     opening, *rest = text.split('"', 2)
     if opening or len(rest) < 2 or not rest[0].startswith("_"):
         return "", ""

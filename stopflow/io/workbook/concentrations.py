@@ -1,4 +1,4 @@
-"""Which of a table's columns has the concentrations; those that may, too, are named."""
+"""Which column of a table holds the concentrations; others that may hold them are named."""
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -21,7 +21,7 @@ from stopflow.io.workbook.units import (
 )
 
 _RESULT = re.compile(r"k_?(?:m|d|i|a|s|eq|app|0\.5|1/2)?(?![a-z])|[ei]c_?50|amp", re.IGNORECASE)
-"""Names of what is measured in units of concentration but is not one that was prepared."""
+"""Names of results that have the unit of a concentration, such as a dissociation constant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +35,9 @@ class Choice:
     header
         Its header.
     reason
-        Why this one, where its header alone does not say so, in words.
+        Why this column was chosen, in words, where its header alone does not say so.
     left
-        Columns that may be meant and are not used.
+        Other columns that may be meant; they are not used.
     """
 
     column: int | None = None
@@ -67,7 +67,7 @@ def choose_concentration(
     cells
         Column -> what stands in it, in the rows of files.
     hidden
-        Columns that come last.
+        Hidden columns, which are chosen last.
     """
     found = _named(understood, cells)
     found.sort(key=lambda column: (column in hidden, understood[column].rank, column))

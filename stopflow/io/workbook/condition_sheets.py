@@ -1,7 +1,7 @@
 """Sheets that hold no table of files but conditions, for all files of the folder.
 
-A condition a row, as beside a table (``Temperature | 25 | °C``, ``T = 25 °C``), or names in one
-row over their values in the next.
+Each row states one condition, as beside a table (``Temperature | 25 | °C``, ``T = 25 °C``), or the
+names stand in one row and their values in the next.
 """
 
 from collections.abc import Collection, Iterable
@@ -29,7 +29,7 @@ class ConditionSheet:
     Attributes
     ----------
     statements
-        One a quantity.
+        At most one for each quantity.
     problems
         Rows that could not be used.
     """

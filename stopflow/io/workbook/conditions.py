@@ -168,7 +168,7 @@ def _is_phrase(cell: Cell) -> TypeGuard[str]:
 
 
 def _number(cell: Cell) -> tuple[float, str] | None:
-    """Return a number and its unit; None for a text that is none or can be read in two ways."""
+    """Return a number and its unit; None for any other text and for an ambiguous number."""
     if not isinstance(cell, str):
         return cell, ""
     if is_ambiguous(cell, DecimalSign.UNKNOWN):

@@ -116,7 +116,7 @@ def _address(reference: str) -> Address:
 
 
 class _Tokens:
-    """What of a formula is still to be read."""
+    """The part of a formula that is still to be read."""
 
     def __init__(self, formula: str) -> None:
         self._items: list[tuple[str, str]] = []

@@ -97,7 +97,7 @@ class Header:
 
     @property
     def usable(self) -> bool:
-        """False when something stands where the unit should be and is none."""
+        """False when the text in the place of the unit is not a unit."""
         return not self.unit or self.scale is not None
 
 

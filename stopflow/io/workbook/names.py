@@ -1,4 +1,4 @@
-"""File names as people type them into a table, matched to the files of a folder."""
+"""File names as they are typed into a table, matched to the files of a folder."""
 
 import re
 import unicodedata
@@ -25,7 +25,7 @@ def file_key(name: str) -> str:
 
 
 class FileNames:
-    """The trace files of a folder; without any, nothing is known of a name."""
+    """The trace files of a folder; when there are none, every name is accepted."""
 
     def __init__(self, files: Iterable[str] = ()) -> None:
         self._files = {file_key(file): file for file in files}
@@ -84,7 +84,7 @@ class FileNames:
         return ranges if len(set(named)) == len(named) else {}
 
     def _between(self, text: str) -> tuple[str, ...] | None:
-        """Return the files from one number or name to another, None for what is no range."""
+        """Return the files from one number or name to another; None for any other text."""
         for sign in _TO.finditer(text) if len(text) <= LONGEST_PHRASE else ():
             first, last = self._number_at(text[: sign.start()]), self._number_at(text[sign.end() :])
             if first is not None and last is not None:

@@ -1,4 +1,4 @@
-"""What a table's columns were taken for, and what was assumed, as problems of its reader."""
+"""Remarks on the columns of a table: what each was taken for, and what was assumed."""
 
 from collections.abc import Iterable, Sequence
 from typing import Literal
@@ -86,7 +86,7 @@ def _remark_on_others(reader: RowReader, choice: Choice) -> None:
                 where, f"column {header.text!r} kept as it is: no numbers", "", "note"
             )
         else:
-            found = f"column {header.text!r} not used: {header.unit!r} is no unit of {meaning}"
+            found = f"column {header.text!r} not used: {header.unit!r} is not a unit of {meaning}"
             expected = f"a unit such as {QUANTITIES[header.quantity].usual}"
             reader.findings.add(where, found, expected, "warning")
 

@@ -77,7 +77,7 @@ class RowReader:
         return as_text(cells[column]) if column < len(cells) else ""
 
     def find_file(self, written: str) -> str | None:
-        """Return the file of the folder that a name stands for; None when there is none."""
+        """Return the file of the folder that a name stands for, or None."""
         if written in self.names:
             return written
         return self.numbers.get(written) or self.names.find_similar(written)

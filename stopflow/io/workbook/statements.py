@@ -1,4 +1,4 @@
-"""Conditions beside the tables of a sheet: for which rows they hold, and what is said of it.
+"""Conditions beside the tables of a sheet: the rows that they hold for, and remarks on them.
 
 Above the first table they hold for all rows, within one for the rows below, below the last for all
 rows again. Those that contradict each other are not used.

@@ -34,7 +34,7 @@ from stopflow.io.workbook.vocabulary import QUANTITIES
 from stopflow.trace import Problem
 
 ONCE_A_GROUP = ("concentration", "temperature", "ionic_strength", "substrate", "dead_time")
-"""Quantities that may stand in the first row of a group only, or beside the table."""
+"""Quantities that may be given in the first row of a group only, or beside the table."""
 
 SUMMARY_NAMES = frozenset(
     "mean average avg median sd std stdev stddev se sem error total sum count n min max "
@@ -176,17 +176,17 @@ class _Table:
         return row[column] if column < len(row) else ""
 
     def _sort_row(self, number: int) -> None:
-        """Put a row to those of files, of conditions, or neither."""
+        """Sort a row to those of files, to those of conditions, or to the others."""
         cells = [self._cell(number, column) for column in self.head.columns]
         filled = [cell for cell in cells if cell != ""]
         name = self.reader.written_name(number)
         if not filled:
             return
-        if self._is_parted_twice(number):
+        if self._is_split_by_decimals(number):
             found = f"{len(self.sheet.rows[number])} cells below {self._width} headers"
             expected = "decimal commas in quotes, or semicolons between the cells"
             self.reader.findings.add(
-                self.sheet.row_place(number), found, expected, kind="parted twice"
+                self.sheet.row_place(number), found, expected, kind="decimal commas"
             )
             return
         if not self.reader.names or (name and self.reader.find_file(name)):
@@ -202,11 +202,11 @@ class _Table:
     def _width(self) -> int:
         return len(self.sheet.rows[self.head.row])
 
-    def _is_parted_twice(self, number: int) -> bool:
-        """Tell a row in which commas part cells and decimals: longer than its header, by digits."""
+    def _is_split_by_decimals(self, number: int) -> bool:
+        """Tell a row that is longer than its header because commas separate cells and decimals."""
         surplus = self.sheet.rows[number][self._width :]
-        is_parted_by_commas = self.sheet.delimiter == "," and not self.sheet.is_turned
-        return is_parted_by_commas and any(as_text(cell).isdecimal() for cell in surplus)
+        is_split_at_commas = self.sheet.delimiter == "," and not self.sheet.is_turned
+        return is_split_at_commas and any(as_text(cell).isdecimal() for cell in surplus)
 
     def _decimal_sign(self) -> DecimalSign:
         """Return the decimal sign of the table; semicolons between cells leave the comma to it."""

@@ -70,6 +70,6 @@ def parse_text_table(data: bytes, *, book: str) -> TextTable:
 
 
 def _regularity(lines: Iterable[str], delimiter: str) -> int:
-    """Return how many lines agree in the number of a delimiter, at least one a line."""
+    """Return how many lines have the same number of a delimiter, which must not be zero."""
     counts = Counter(line.count(delimiter) for line in lines)
     return max((number for count, number in counts.items() if count), default=0)

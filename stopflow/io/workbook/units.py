@@ -1,4 +1,4 @@
-"""Numbers and units as people write them, converted to s, mol/L, K and s^-1.
+"""Numbers and units as they are written by hand, converted to s, mol/L, K and s^-1.
 
 A unit is found in its quantity's table by `find_scale`, after `fold_unit`: Unicode variants,
 blanks, case, brackets around exponents and the signs ``^ · * _ $`` do not count, so ``s⁻¹``,
@@ -174,7 +174,7 @@ def _match_number(text: str) -> re.Match[str] | None:
 
 
 def parse_quantity(text: str) -> tuple[float, str] | None:
-    """Read a number with or without a unit behind it; None when there is no such number.
+    """Read a number with or without a unit behind it; None for any other text.
 
     The decimal sign is a point or a comma; of several kinds of signs the last is the decimal one,
     so ``1.234,5`` and ``1,234.5`` are both 1234.5. A sign between several groups of three digits

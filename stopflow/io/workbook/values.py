@@ -179,7 +179,7 @@ class ValueReader:
 
 
 def parse_cell(cell: Cell, *, counts: bool) -> tuple[float, str] | None:
-    """Return the number of a cell and its unit; None when it is no number."""
+    """Return the number of a cell and its unit; None when it is not a number."""
     if not isinstance(cell, str):
         return cell, ""
     return parse_quantity(_BEFORE_COUNT.sub("", cell) if counts else without_uncertainty(cell))

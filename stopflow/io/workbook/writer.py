@@ -45,7 +45,7 @@ def write_workbooks(
     Raises
     ------
     SettingsError
-        When `time_unit` is no unit of time or `concentration_header` has no unit.
+        When `time_unit` is not a unit of time or `concentration_header` has no unit.
     """
     unit_s = parse_time_unit(time_unit)
     if unit_s is None:
