@@ -29,7 +29,8 @@ from torch import Tensor
 
 from stopflow.errors import NO_ROOM, ModelError, StopflowError
 from stopflow.features import FeatureSpec, Standardiser
-from stopflow.io.atomic import Owned, recover_folder, replacing_folder, require_replaceable
+from stopflow.io.atomic import Owned, require_replaceable
+from stopflow.io.switch import recover_folder, replacing_folder
 from stopflow.learn.model import Model, TargetScale
 from stopflow.learn.pretraining.interval import IntervalScale
 from stopflow.lowrank import LayerSpec, Network, build_network

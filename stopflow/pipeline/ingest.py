@@ -39,25 +39,6 @@ from stopflow.store import (
 from stopflow.trace import Experiment, Problem
 from stopflow.workers import worker_processes
 
-CUT_COLUMNS = ("experiment", "file", "channel", "cut_s", "k_per_s", "k_stderr_per_s")
-PROBLEM_COLUMNS = ("experiment", "file", "where", "found", "expected", "level")
-SECONDARY_COLUMNS = (
-    "plot",
-    "experiment",
-    "group",
-    "kind",
-    "chosen",
-    "points",
-    "conditions",
-    "parameter",
-    "value",
-    "stderr",
-    "low95",
-    "high95",
-    "unit",
-    "aicc",
-    "text",
-)
 LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib")
 SMALL_LAB = 10_000_000
 """Bytes below which starting processes takes longer than the work."""
