@@ -4,7 +4,7 @@ A column is added by one entry in `COLUMNS` and its name in one of the tables be
 check on load, the headers of CSV and XLSX and docs/columns.md all follow from here.
 
 What a workbook of the lab says in columns that the program does not know is kept beside ours. Its
-names begin with ``workbook: `` and ours never do, so no header of a workbook can stand for a result.
+names begin with ``workbook: `` and ours never do: no header of a workbook can stand for a result.
 """
 
 from collections.abc import Iterable, Mapping

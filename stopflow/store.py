@@ -31,8 +31,8 @@ from numpy.typing import NDArray
 from stopflow.errors import FormatError, StoreError
 from stopflow.frames import AGAIN, read_frame
 from stopflow.io.atomic import Owned
-from stopflow.io.switch import recover_folder, replacing_folder
 from stopflow.io.json_files import json_text, load_json
+from stopflow.io.switch import recover_folder, replacing_folder
 from stopflow.schema import STORAGE_COLUMNS, TABLES
 from stopflow.trace import FloatArray, Trace
 
@@ -148,6 +148,16 @@ class DatasetWriter:
 
 
 @contextmanager
+def writing_into(folder: Path) -> Iterator[DatasetWriter]:
+    """Yield a writer of the dataset in the empty folder `folder`."""
+    writer = DatasetWriter(folder)
+    try:
+        yield writer
+    finally:
+        writer.close()
+
+
+@contextmanager
 def writing_dataset(folder: Path) -> Iterator[DatasetWriter]:
     """Yield a writer; the dataset takes the place of an old one when the block ends well.
 
@@ -158,12 +168,8 @@ def writing_dataset(folder: Path) -> Iterator[DatasetWriter]:
     SettingsError
         When `folder` holds anything that is not of an earlier dataset.
     """
-    with replacing_folder(folder, owned=REPLACEABLE) as partial:
-        writer = DatasetWriter(partial)
-        try:
-            yield writer
-        finally:
-            writer.close()
+    with replacing_folder(folder, owned=REPLACEABLE) as partial, writing_into(partial) as writer:
+        yield writer
 
 
 def is_dataset(folder: Path) -> bool:

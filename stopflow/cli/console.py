@@ -3,12 +3,11 @@
 Exit code 0: fine. 1: finished, but something could not be read or fitted (listed). 2: wrong use.
 """
 
-import json
 import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TextIO
@@ -16,6 +15,7 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from stopflow.errors import NO_ROOM
+from stopflow.io.json_files import json_text
 from stopflow.pipeline.progress import Progress, silent
 
 Quiet = Annotated[
@@ -68,7 +68,7 @@ def say(text: str, *, quiet: bool = False) -> None:
 
 def say_json(value: object) -> None:
     """Print a result as JSON on stdout; numbers that do not exist become null."""
-    typer.echo(json.dumps(_plain(value), indent=1, ensure_ascii=False, allow_nan=False))
+    typer.echo(json_text(value))
 
 
 def say_table(
@@ -178,6 +178,11 @@ def say_wrong_use(error: Exception) -> str:
     return f"error: {shown}: {reason}; {todo}"
 
 
+def command_line() -> str:
+    """Return the command as it was given, for the record of a run."""
+    return " ".join(["stopflow", *sys.argv[1:]])
+
+
 def say_written(paths: Sequence[Path], *, quiet: bool) -> None:
     """Print where the results lie, one path a line."""
     for path in paths:
@@ -187,14 +192,3 @@ def say_written(paths: Sequence[Path], *, quiet: bool) -> None:
 def _is_number(cell: str) -> bool:
     stripped = cell.replace("±", "").replace("%", "").replace("–", "").replace(" ", "")
     return stripped == "" or stripped.lstrip("-+").replace(".", "").replace("e", "").isdigit()
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, Path):
-        return str(value)
-    item = value.item() if hasattr(value, "item") else value
-    return None if isinstance(item, float) and (item != item or abs(item) == float("inf")) else item

@@ -1,4 +1,4 @@
-"""JSON of our own: written so that equal values give equal bytes, read without belief in its size."""
+"""JSON of our own: equal values give equal bytes, and no size in a file is believed."""
 
 import json
 import math

@@ -78,7 +78,8 @@ class Switch:
 
     def _name(self) -> str:
         """Name the journal after the first thing that was written, which no other run shares."""
-        partials = [partial for partial, *_ in (*self._folders, *self._gathered)]
+        partials = [partial for partial, _, _ in self._folders]
+        partials += [partial for partial, _ in self._gathered]
         return f"{JOURNAL}{partials[0].name.rpartition('-')[2]}.json" if partials else ""
 
     def _moves(self) -> list[Move]:

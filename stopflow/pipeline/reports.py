@@ -9,6 +9,7 @@ from tempfile import TemporaryFile
 import pandas as pd
 
 from stopflow.errors import ModelError, SettingsError
+from stopflow.io.switch import switching
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.report.data import KineticsReportData, ModelReportData, TracePair
 from stopflow.store import Dataset, load_dataset
@@ -62,13 +63,13 @@ class StoredTraces:
         """Return (time_s, signal) as recorded, or None for a shot that could not be read."""
         return self._dataset.trace(row)
 
-    def __reduce__(self) -> tuple[Callable[[Path], "StoredTraces"], tuple[Path]]:
-        """Hand over where the traces lie, not the traces."""
-        return _open_traces, (self._dataset.folder,)
+    def __reduce__(self) -> tuple[Callable[[Path, str], "StoredTraces"], tuple[Path, str]]:
+        """Hand over where the traces lie and of which dataset they are, not the traces."""
+        return _open_traces, (self._dataset.folder, self._dataset.digest)
 
 
-def _open_traces(folder: Path) -> StoredTraces:
-    return StoredTraces(load_dataset(folder))
+def _open_traces(folder: Path, digest: str) -> StoredTraces:
+    return StoredTraces(load_dataset(folder, digest=digest))
 
 
 def model_data(folder: Path, *, dataset: Dataset | None) -> ModelReportData:
@@ -134,11 +135,13 @@ def rebuild_reports(
 ) -> list[Path]:
     """Build the kinetics report again, the PDF of each model folder and the exports named."""
     dataset = load_dataset(dataset_folder)
-    written = write_reports(dataset, reports, paper=paper, progress=progress)
-    written += write_exports(dataset, reports, names=exports)
-    for folder in models:
-        written.append(write_model_report(folder, reports, dataset=dataset, paper=paper))
-    return written
+    with switching() as switch:
+        gathered = switch.files(reports)
+        written = write_reports(dataset, gathered, paper=paper, progress=progress)
+        written += write_exports(dataset, gathered, names=exports)
+        for folder in models:
+            written.append(write_model_report(folder, gathered, dataset=dataset, paper=paper))
+    return [reports / path.relative_to(gathered) for path in written]
 
 
 def write_exports(dataset: Dataset, reports: Path, *, names: Sequence[str]) -> list[Path]:

@@ -19,9 +19,9 @@ from stopflow.kinetics.analysis import (
 )
 from stopflow.kinetics.plan import Plan, plan_recording
 from stopflow.pipeline.checks import require_start, require_time_unit
-from stopflow.pipeline.ingest import CUT_COLUMNS, PROBLEM_COLUMNS, SECONDARY_COLUMNS
 from stopflow.report.data import KineticsReportData
 from stopflow.report.paper.rounding import format_interval, format_pm, format_time, format_value
+from stopflow.schema import TABLES
 from stopflow.trace import Conditions, Experiment, Shot, Trace
 
 LINES = (
@@ -243,9 +243,9 @@ def draw_trace(fitted: FittedFile, path: Path) -> None:
     data = KineticsReportData(
         shots=pd.DataFrame([dict(fitted.row)]),
         conditions=pd.DataFrame([dict(row) for row in fitted.conditions]),
-        secondary=pd.DataFrame(columns=list(SECONDARY_COLUMNS)),
-        cuts=pd.DataFrame([dict(row) for row in fitted.cuts], columns=list(CUT_COLUMNS)),
-        problems=pd.DataFrame(columns=list(PROBLEM_COLUMNS)),
+        secondary=pd.DataFrame(columns=list(TABLES["secondary"])),
+        cuts=pd.DataFrame([dict(row) for row in fitted.cuts], columns=list(TABLES["cuts"])),
+        problems=pd.DataFrame(columns=list(TABLES["problems"])),
         trace=lambda _row: (fitted.trace.time_s, fitted.trace.signal),
     )
     save_picture(plot_shot(data), path)

@@ -199,8 +199,7 @@ def test_two_processes_never_mix_their_sets(tmp_path):
     write_set(tmp_path, "old")
     here = str(Path(__file__).parent)
     running = [
-        subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), text, here])
-        for text in "ab"
+        subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), text, here]) for text in "ab"
     ]
     assert [process.wait() for process in running] == [0, 0]
     assert the_set(tmp_path) in (["a" * 1000] * 3, ["b" * 1000] * 3)

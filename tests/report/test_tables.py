@@ -11,9 +11,9 @@ import openpyxl
 import pytest
 
 from stopflow.errors import SettingsError
+from stopflow.io.csv_files import csv_text
 from stopflow.report.tables.exports import export_kintek, export_origin, export_prism, find_export
 from stopflow.report.tables.tables import (
-    csv_text,
     write_rates_csv,
     write_rates_xlsx,
     write_table_xlsx,
@@ -81,11 +81,16 @@ def test_workbook_has_a_sheet_a_level_and_no_formula(dangerous, tmp_path):
     path = tmp_path / "rates.xlsx"
     write_rates_xlsx(dangerous, path)
     book = openpyxl.load_workbook(path)
-    assert book.sheetnames[:4] == ["shots", "conditions", "secondary", "settings"]
+    assert book.sheetnames[:4] == ["conditions", "shots", "secondary", "settings"]
     sheet = book["shots"]
-    names = [cell.value for cell in sheet[1]]
-    units = dict(zip(names, [cell.value for cell in sheet[2]], strict=True))
+    headers = [cell.value for cell in sheet[1]]
+    names = [header.partition(" (")[0] for header in headers]
+    units = {
+        name: header[len(name) :].strip(" ()") for name, header in zip(names, headers, strict=True)
+    }
     assert ",".join(names).startswith(PROMISED)
+    assert sheet.max_row == 1 + len(dangerous.shots), "a row of units would be sorted as a shot"
+    assert sheet.auto_filter.ref.startswith("A1:")
     assert "trace_first" not in names
     assert units["k_per_s"] == "s⁻¹"
     assert units["amplitude"] == "Volt"
@@ -93,9 +98,9 @@ def test_workbook_has_a_sheet_a_level_and_no_formula(dangerous, tmp_path):
     for item in book:
         assert item.freeze_panes is not None
         assert all(cell.data_type != "f" for row in item.iter_rows() for cell in row)
-    reasons = [row[names.index("reason")].value for row in sheet.iter_rows(min_row=3)]
+    reasons = [row[names.index("reason")].value for row in sheet.iter_rows(min_row=2)]
     assert "=1+2" in reasons
-    column = [row[names.index("k_per_s")] for row in sheet.iter_rows(min_row=3)]
+    column = [row[names.index("k_per_s")] for row in sheet.iter_rows(min_row=2)]
     for cell, k in zip(column, dangerous.shots["k_per_s"], strict=True):
         assert cell.value is None if np.isnan(k) else cell.value == pytest.approx(k)
     assert column[0].number_format == "0.0000"
@@ -106,7 +111,7 @@ def test_verdicts_are_coloured_differently(lab, tmp_path):
     write_rates_xlsx(lab, path)
     sheet = openpyxl.load_workbook(path)["shots"]
     place = [cell.value for cell in sheet[1]].index("verdict")
-    fills = {row[place].value: row[place].fill.fgColor.rgb for row in sheet.iter_rows(min_row=3)}
+    fills = {row[place].value: row[place].fill.fgColor.rgb for row in sheet.iter_rows(min_row=2)}
     assert set(fills) == {"PASS", "WARN", "FAIL"}
     assert len(set(fills.values())) == 3
 
@@ -136,6 +141,21 @@ def test_an_empty_table_and_a_single_table_make_workbooks(lab, tmp_path):
     write_rates_xlsx(replace(lab, secondary=lab.secondary.iloc[:0]), tmp_path / "a.xlsx")
     write_table_xlsx(lab.conditions, tmp_path / "b.xlsx", sheet="predictions")
     assert openpyxl.load_workbook(tmp_path / "b.xlsx").sheetnames == ["predictions"]
+
+
+def test_numbers_of_the_labs_own_columns_are_numbers_and_other_texts_stay(lab, tmp_path):
+    count = len(lab.shots)
+    columns = {
+        "workbook: SCN (mM)": [f"{number / 10:g}" for number in range(count)],
+        "workbook: code": [f"{number:03d}" for number in range(count)],
+        "workbook: odd \uffff": ["a\uffffb\x07"] * count,
+    }
+    write_rates_xlsx(replace(lab, shots=lab.shots.assign(**columns)), tmp_path / "rates.xlsx")
+    sheet = openpyxl.load_workbook(tmp_path / "rates.xlsx")["shots"]
+    found = {cells[0].value: [cell.value for cell in cells[1:]] for cells in sheet.columns}
+    assert found["workbook: SCN (mM)"] == [number / 10 for number in range(count)]
+    assert found["workbook: code"] == columns["workbook: code"]
+    assert found["workbook: odd "] == ["ab"] * count
 
 
 def _lines(path):
