@@ -1,10 +1,12 @@
 """Results are replaced whole, by one run or several, and nothing of the user's goes with them."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from cli_lab import own_environment
 
 from stopflow.errors import SettingsError
 from stopflow.io.atomic import Owned, replacing_file, require_replaceable, write_text
@@ -56,7 +58,9 @@ def test_two_runs_at_once_both_finish_and_the_last_one_wins(tmp_path):
 
 def test_what_a_killed_run_left_goes_with_the_next(tmp_path):
     folder = tmp_path / "out"
-    killed = subprocess.run([sys.executable, "-c", KILLED, str(folder)], check=False)
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(folder)], check=False, env=own_environment()
+    )
     assert killed.returncode == 9
     assert len(names(tmp_path)) == 2
     with replacing_folder(tmp_path / "other"):
@@ -69,7 +73,9 @@ def test_what_a_killed_run_left_goes_with_the_next(tmp_path):
 def test_a_killed_write_of_a_file_leaves_the_old_one_and_goes_with_the_next(tmp_path):
     path = tmp_path / "rates.csv"
     write_text(path, "old")
-    killed = subprocess.run([sys.executable, "-c", KILLED_FILE, str(path)], check=False)
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_FILE, str(path)], check=False, env=own_environment()
+    )
     assert killed.returncode == 9
     assert path.read_text() == "old"
     with replacing_file(path) as first:
@@ -154,7 +160,7 @@ def test_where_one_of_a_set_cannot_be_put_none_is(tmp_path, monkeypatch, at, ear
 KILLED_SET = """
 import os, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[3])
+sys.path[:0] = sys.argv[3].split(os.pathsep)
 import test_atomic
 left = int(sys.argv[2])
 def counted(move):
@@ -173,9 +179,9 @@ test_atomic.write_set(Path(sys.argv[1]), "new")
 @pytest.mark.parametrize("moves", range(8))
 def test_a_run_killed_in_a_switch_leaves_the_old_set_or_the_new_one(tmp_path, moves):
     write_set(tmp_path, "old")
-    here = str(Path(__file__).parent)
+    here = os.pathsep.join(map(str, Path(__file__).parents[:2]))
     words = [sys.executable, "-c", KILLED_SET, str(tmp_path), str(moves), here]
-    killed = subprocess.run(words, check=False)
+    killed = subprocess.run(words, check=False, env=own_environment())
     recover_folder(tmp_path / "out")
     assert the_set(tmp_path) in (["old"] * 3, ["new"] * 3)
     assert killed.returncode == (9 if moves < 6 else 0)
@@ -186,9 +192,9 @@ def test_a_run_killed_in_a_switch_leaves_the_old_set_or_the_new_one(tmp_path, mo
 
 
 WRITER = """
-import sys
+import os, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[3])
+sys.path[:0] = sys.argv[3].split(os.pathsep)
 import test_atomic
 for number in range(60):
     test_atomic.write_set(Path(sys.argv[1]), sys.argv[2] * 1000)
@@ -197,9 +203,12 @@ for number in range(60):
 
 def test_two_processes_never_mix_their_sets(tmp_path):
     write_set(tmp_path, "old")
-    here = str(Path(__file__).parent)
+    here = os.pathsep.join(map(str, Path(__file__).parents[:2]))
     running = [
-        subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path), text, here]) for text in "ab"
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(tmp_path), text, here], env=own_environment()
+        )
+        for text in "ab"
     ]
     assert [process.wait() for process in running] == [0, 0]
     assert the_set(tmp_path) in (["a" * 1000] * 3, ["b" * 1000] * 3)
