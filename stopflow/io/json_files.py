@@ -24,9 +24,9 @@ def json_ready(value: Any) -> Any:
     return None if isinstance(item, float) and not math.isfinite(item) else item
 
 
-def json_text(value: Any) -> str:
-    """Write a value as JSON, one entry a line."""
-    return json.dumps(json_ready(value), indent=1, ensure_ascii=False, allow_nan=False)
+def json_text(value: Any, *, ascii_only: bool = False) -> str:
+    """Write a value as JSON, one entry a line; in ASCII it can be printed anywhere."""
+    return json.dumps(json_ready(value), indent=1, ensure_ascii=ascii_only, allow_nan=False)
 
 
 def load_json(path: Path) -> dict[str, Any]:
