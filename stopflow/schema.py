@@ -95,6 +95,7 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "concentration_M": _size("mol/L", "concentration"),
     "temperature_K": _number("K", "0.00", "temperature"),
     "substrate": _text("substrate"),
+    "mixture": _text("further columns of the workbook that tell conditions apart"),
     "ionic_strength_M": _number("mol/L", "0.0000", "ionic strength"),
     "replicate": _number("", "0", "number of the repeat"),
     "dead_time_s": _time("dead time of the instrument"),
@@ -137,6 +138,7 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "group": _text("series within the plot"),
     "kind": _text("line, hyperbola, Arrhenius or Eyring"),
     "chosen": Column(kind="flag", format="@", meaning="whether this relation is the one reported"),
+    "conditions": _text("rows of the conditions table that are the points, from 0"),
     "parameter": _text("parameter of the relation"),
     "value": _number("see unit", "0.00000E+00", "its value"),
     "stderr": _size("see unit", "its standard error"),
@@ -168,7 +170,7 @@ RATE_COLUMNS: Final = (
 )
 """The first columns of rates.csv, which scripts rely on."""
 MIXTURE_COLUMNS: Final = (
-    *("concentration_M", "temperature_K", "substrate", "ionic_strength_M"),
+    *("concentration_M", "temperature_K", "substrate", "mixture", "ionic_strength_M"),
     *("replicate", "dead_time_s"),
 )
 """What the lab said of a shot; the columns of its workbooks that are not ours follow these."""
@@ -191,12 +193,30 @@ TABLES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "conditions": (
         *("experiment", "condition", "concentration_M", "temperature_K", "substrate"),
-        *("ionic_strength_M", "shots", "fitted", "k_per_s", "k_stderr_per_s", "k_low95_per_s"),
+        *(
+            "ionic_strength_M",
+            "mixture",
+            "shots",
+            "fitted",
+            "k_per_s",
+            "k_stderr_per_s",
+            "k_low95_per_s",
+        ),
         *("k_high95_per_s", "uncertainty_source", "between_shot_sd_per_s", "scatter_ratio"),
         *("half_life_s", "amplitude", "signal_to_noise", "verdict", "reason"),
     ),
     "secondary": (
-        *("plot", "experiment", "group", "kind", "chosen", "points", "parameter", "value"),
+        *(
+            "plot",
+            "experiment",
+            "group",
+            "kind",
+            "chosen",
+            "points",
+            "conditions",
+            "parameter",
+            "value",
+        ),
         *("stderr", "low95", "high95", "unit", "aicc", "text"),
     ),
     "cuts": ("experiment", "file", "channel", "cut_s", "k_per_s", "k_stderr_per_s"),

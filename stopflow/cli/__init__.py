@@ -12,7 +12,7 @@ import typer
 
 from stopflow import __version__
 from stopflow.cli import bench, kinetics, lab, mechanism, models, refine
-from stopflow.cli.console import say_wrong_use, warn
+from stopflow.cli.console import say_fault, say_wrong_use, warn
 from stopflow.cli.interrupts import INTERRUPTED, Interrupts, listening
 from stopflow.cli.streams import flush_streams, prepare_streams, write_line
 from stopflow.errors import StopflowError
@@ -75,6 +75,10 @@ def _run() -> None:
         sys.exit(1)
     except OSError as error:
         _fail(error)
+    except Exception as error:  # the outermost barrier: a fault of the program
+        if "--debug" in sys.argv:
+            raise
+        _fail(error)
 
 
 def _leave(interrupts: Interrupts) -> NoReturn:
@@ -96,7 +100,8 @@ def _fail(error: Exception) -> NoReturn:
         raise error
     if isinstance(error, OSError):
         _drop_stdout_if_full()
-    warn(say_wrong_use(error))
+    known = isinstance(error, StopflowError | OSError)
+    warn(say_wrong_use(error) if known else say_fault(error))
     sys.exit(WRONG_USE)
 
 

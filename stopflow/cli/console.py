@@ -184,6 +184,15 @@ def say_wrong_use(error: Exception) -> str:
     return f"error: {shown}: {reason}; {todo}"
 
 
+def say_fault(error: Exception) -> str:
+    """Word an error that should not be: what it was, and what the user can do."""
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    return (
+        f"error: a fault of the program, not of what you gave it ({what}); earlier results are as "
+        "they were; the same command with --debug shows where it is: please report that"
+    )
+
+
 def _as_named(path: Path) -> Path:
     """Return the place that the user knows for a path in what is only being written."""
     parts = [number for number, part in enumerate(path.parts) if STAGED in part]
