@@ -146,22 +146,13 @@ def rebuild_reports(
 
 def write_exports(dataset: Dataset, reports: Path, *, names: Sequence[str]) -> list[Path]:
     """Write tables for other programs into reports/exports/: prism, origin, kintek."""
-    from stopflow.report.tables.exports import EXPORTS, find_export
+    from stopflow.report.tables.exports import EXPORTS, FreshNames, find_export
 
     for name in names:
         find_export(name)
-    data, folder, written = kinetics_data(dataset), reports / "exports", list[Path]()
-    for name in (name for name in EXPORTS if name in names):
-        export = find_export(name)
-        if name == "prism":
-            written.append(folder / "prism.txt")
-            export(data, written[-1])
-            continue
-        for experiment in dataset.shots["experiment"].unique():
-            target = folder / f"{name}-{experiment.replace('/', '-')}.txt"
-            made = export(data, target, experiment=experiment)
-            written += made if isinstance(made, list) else [target]
-    return written
+    data, fresh = kinetics_data(dataset), FreshNames(reports / "exports")
+    exports = [find_export(name) for name in EXPORTS if name in names]
+    return [path for export in exports for path in export(data, fresh)]
 
 
 def write_model_report(

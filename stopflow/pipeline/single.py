@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +235,15 @@ def parse_pins(texts: Sequence[str]) -> dict[str, float]:
         except ValueError as error:
             raise SettingsError("--pin", text, valid="NAME=NUMBER, e.g. slope_per_s=0") from error
     return pins
+
+
+def fresh_picture(file: Path) -> Path:
+    """Name the picture of a file, in the working folder: a new file, or an earlier picture."""
+    from stopflow.report.kinetics.view import is_own_picture
+
+    names = chain([file.stem], (f"{file.stem}-fit{number or ''}" for number in count()))
+    pictures = (Path(f"{name}.png") for name in names)
+    return next(path for path in pictures if not path.exists() or is_own_picture(path))
 
 
 def draw_trace(fitted: FittedFile, path: Path) -> None:

@@ -17,6 +17,7 @@ from stopflow.kinetics.analysis import (
 from stopflow.schema import STORAGE_COLUMNS, TABLES
 from stopflow.trace import Conditions, Experiment, Shot
 
+
 def experiment(*shots: Shot) -> Experiment:
     return Experiment(name="lab", shots=shots)
 
