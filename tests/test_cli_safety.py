@@ -211,8 +211,13 @@ def test_metrics_that_are_no_table_are_refused(tmp_path, run, dataset):
     broken = tmp_path / "models" / "broken"
     shutil.copytree(SHAPE, broken)
     (broken / "metrics.json").write_text("[]")
-    found = run("report", *dataset, "--model", broken, "--quiet")
-    assert refused(found, "broken/metrics.json", "train it again")
+    code, _, err = run("report", *dataset, "--model", broken, "--model", SHAPE, "--quiet")
+    assert code == 1
+    assert err.count("\n") == 1
+    assert "broken/metrics.json" in err
+    assert "train it again" in err
+    reports = {path.name for path in (tmp_path / "reports").iterdir()}
+    assert reports == {"rates.csv", "rates.xlsx", "kinetics.pdf", "shape.pdf"}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sets a limit that is Unix's")

@@ -200,7 +200,7 @@ def report(
     from stopflow.pipeline.reports import rebuild_reports
 
     with progress_bar(quiet=quiet) as progress:
-        written = rebuild_reports(
+        written, problems = rebuild_reports(
             dataset,
             reports,
             models=models or (),
@@ -208,11 +208,13 @@ def report(
             paper=paper,
             progress=progress,
         )
+    list_problems(problems)
     if as_json:
-        say_json({"written": written})
+        say_json({"written": written, "problems": problems})
     else:
         say_written(written, quiet=quiet)
         say(f"{len(written)} files written again from {dataset}", quiet=quiet)
+    raise typer.Exit(int(bool(problems)))
 
 
 def simulate(

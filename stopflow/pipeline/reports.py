@@ -1,21 +1,26 @@
 """PDFs and tables from what ingest and train left on disk."""
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 
+import numpy as np
 import pandas as pd
 
-from stopflow.errors import ModelError, SettingsError
+from stopflow.errors import ModelError, SettingsError, StopflowError
+from stopflow.io.json_files import load_json
 from stopflow.io.switch import switching
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.report.data import KineticsReportData, ModelReportData, TracePair
 from stopflow.store import Dataset, load_dataset
 
+AGAIN = "train it again"
 PAPERS = ("a4", "letter")
 HISTORY_COLUMNS = ("epoch", "train_mae_per_s", "test_mae_per_s", "loss", "seconds")
+TEXTS = ("experiment", "file", "split")
+LARGEST_TABLE = 500_000_000
+"""Bytes of a table beside a model; that of 1,000,000 shots has a tenth."""
 PREDICTION_COLUMNS = ("experiment", "file", "split", "k_actual_per_s", "k_predicted_per_s")
 
 
@@ -83,33 +88,59 @@ def model_data(folder: Path, *, dataset: Dataset | None) -> ModelReportData:
     from stopflow.learn.saved import HISTORY, METRICS, PREDICTIONS
     from stopflow.report.tables.tables import signal_unit
 
-    if not (folder / METRICS).is_file():
-        raise ModelError(f"{folder} holds no model to report on: there is no {METRICS} in it")
+    require_reportable(folder)
     try:
-        metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+        metrics = load_json(folder / METRICS)
         history = _read_table(folder / HISTORY, columns=HISTORY_COLUMNS)
         predictions = _read_table(folder / PREDICTIONS, columns=PREDICTION_COLUMNS)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{folder} holds a damaged model: {error}; train it again") from error
-    if not isinstance(metrics, dict):
-        raise ModelError(f"{folder / METRICS} is not that of a model; train it again")
+        provenance = metrics.get("provenance", {})
+        if not isinstance(provenance, dict):
+            raise ValueError(f"{METRICS}: provenance is no table")
+    except Exception as error:  # barrier of a model: its files may hold anything
+        raise ModelError(
+            f"{folder / METRICS} or a table beside it is damaged: {error}; {AGAIN}"
+        ) from error
     return ModelReportData(
         name=folder.name,
         metrics=metrics,
         history=history,
         predictions=predictions,
         trace=None if dataset is None else trace_finder(dataset),
-        provenance=metrics.get("provenance", {}),
+        provenance=provenance,
         signal_unit="Volt" if dataset is None else signal_unit(dataset.shots),
     )
 
 
+def require_reportable(folder: Path) -> None:
+    """Refuse a folder that holds nothing to report on."""
+    from stopflow.learn.saved import METRICS
+
+    if not (folder / METRICS).is_file():
+        raise ModelError(f"{folder} holds no model to report on: there is no {METRICS} in it")
+
+
 def _read_table(path: Path, *, columns: Sequence[str]) -> pd.DataFrame:
-    """Read a table of a model; one without rows where there is none with these columns."""
+    """Read a table of a model; one without rows where there is none with these columns.
+
+    Raises
+    ------
+    ValueError
+        When a column of numbers holds anything else, or one of texts a missing one.
+    """
     found = pd.DataFrame()
     if path.is_file():
-        found = pd.read_csv(path, keep_default_na=False, na_values=[""])
-    return found if set(columns) <= set(found) else pd.DataFrame(columns=list(columns))
+        if path.stat().st_size > LARGEST_TABLE:
+            raise ValueError(f"{path.name} has {path.stat().st_size} bytes")
+        texts = {name: "str" for name in columns if name in TEXTS}
+        found = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=texts)
+    if not set(columns) <= set(found):
+        return pd.DataFrame(columns=list(columns))
+    for name in columns:
+        if name in TEXTS:
+            found[name] = found[name].fillna("")
+        elif not pd.api.types.is_numeric_dtype(found[name]) or np.isinf(found[name]).any():
+            raise ValueError(f"{path.name}: the column {name} holds more than finite numbers")
+    return found
 
 
 def trace_finder(dataset: Dataset) -> Callable[[str, str], TracePair | None]:
@@ -132,16 +163,35 @@ def rebuild_reports(
     exports: Sequence[str] = (),
     paper: str = "a4",
     progress: Progress = silent,
-) -> list[Path]:
-    """Build the kinetics report again, the PDF of each model folder and the exports named."""
+) -> tuple[list[Path], list[str]]:
+    """Build the kinetics report again, the PDF of each model folder and the exports named.
+
+    Returns
+    -------
+    written
+        The files.
+    problems
+        One line for each model that has no report because it is damaged.
+
+    Raises
+    ------
+    ModelError
+        When one of the folders holds no model at all.
+    """
+    for folder in models:
+        require_reportable(folder)
     dataset = load_dataset(dataset_folder)
+    problems = []
     with switching() as switch:
         gathered = switch.files(reports)
         written = write_reports(dataset, gathered, paper=paper, progress=progress)
         written += write_exports(dataset, gathered, names=exports)
         for folder in models:
-            written.append(write_model_report(folder, gathered, dataset=dataset, paper=paper))
-    return [reports / path.relative_to(gathered) for path in written]
+            try:
+                written.append(write_model_report(folder, gathered, dataset=dataset, paper=paper))
+            except ModelError as error:
+                problems.append(f"error: {error}")
+    return [reports / path.relative_to(gathered) for path in written], problems
 
 
 def write_exports(dataset: Dataset, reports: Path, *, names: Sequence[str]) -> list[Path]:
@@ -163,7 +213,14 @@ def write_model_report(
 
     require_paper(paper)
     target = reports / f"{folder.name}.pdf"
-    write_model_pdf(model_data(folder, dataset=dataset), target, paper=paper)
+    data = model_data(folder, dataset=dataset)
+    try:
+        write_model_pdf(data, target, paper=paper)
+    except (StopflowError, OSError):
+        raise
+    except Exception as error:  # barrier of a model: what its numbers are no page can show
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ModelError(f"{folder} has no numbers to report on ({why}); {AGAIN}") from error
     return target
 
 
