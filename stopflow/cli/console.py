@@ -159,6 +159,14 @@ def _fitted(text: str, stream: TextIO) -> str:
     )
 
 
+def say_some(lines: Sequence[str], *, where: Path, quiet: bool) -> None:
+    """Print lines of the result on stdout, the first ones alone where there are many."""
+    for line in lines[:SHOWN_PROBLEMS]:
+        say(f"  {line}", quiet=quiet)
+    if len(lines) > SHOWN_PROBLEMS:
+        say(f"  ... and {len(lines) - SHOWN_PROBLEMS} more; all are in {where}", quiet=quiet)
+
+
 def list_problems(problems: Sequence[str], *, where: Path | None = None) -> None:
     """Print what was wrong with the input on stderr, the first ones in full."""
     for problem in problems[:SHOWN_PROBLEMS]:

@@ -279,6 +279,8 @@ def _conclude(done: "ProcessedLab", *, reports: Path, as_json: bool, quiet: bool
         warn(f"  each of them is in {reports / 'rates.xlsx'}, sheet problems")
     if done.unpredicted:
         warn(f"error: the rates are fitted, but not predicted as well: {done.unpredicted}")
+    if done.undrawn:
+        warn(f"error: kinetics.pdf could not be drawn, the tables are whole: {done.undrawn}")
     for hint in summary.hints if not quiet else ():
         warn(f"note: {hint}")
     if not as_json:

@@ -7,10 +7,11 @@ item that it concerns. An interruption by the user passes.
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stopflow.errors import StopflowError
+from stopflow.errors import StopflowError, StoreError
 from stopflow.io.folder import read_experiment, trace_files
 from stopflow.io.truth import read_truth
 from stopflow.kinetics.analysis import (
@@ -21,7 +22,15 @@ from stopflow.kinetics.analysis import (
     analyse_lab,
     shot_rows,
 )
-from stopflow.trace import Conditions, Experiment, Problem, Shot
+from stopflow.store import Dataset
+from stopflow.trace import Conditions, Experiment, FloatArray, Problem, Shot
+
+if TYPE_CHECKING:
+    from stopflow.learn.model import Model
+    from stopflow.learn.predict.shots import ShotPredictions
+
+Trace = tuple[FloatArray, FloatArray]
+NO_NUMBER = "the network gives no finite number for it"
 
 REPORT_IT = "a trace and conditions that can be analysed; please report this file as a fault"
 
@@ -138,6 +147,80 @@ def _comparable(analysis: ExperimentAnalysis, settings: AnalysisSettings) -> boo
     except Exception:  # barrier of an experiment
         return False
     return True
+
+
+def trimmed_or_none(dataset: Dataset, row: int) -> Trace | None:
+    """Return the trimmed trace of a shot; None for one that is missing or damaged."""
+    try:
+        return dataset.trimmed(row)
+    except StoreError:
+        return None
+
+
+def predict_each(
+    model: "Model", traces: Sequence[Trace], *, experiment: Sequence[str]
+) -> "ShotPredictions":
+    """Predict the shots; one that the network fails on, or gives no number for, is refused."""
+    from stopflow.learn.predict.shots import predict_shots
+
+    try:
+        found = predict_shots(model, traces, experiment=experiment)
+    except Exception:  # barrier of the shots: those at fault are found one by one
+        found = _joined([_predict_one(model, trace) for trace in traces])
+    numbers = np.isfinite(
+        [found.k_per_s, found.k_low95_per_s, found.k_high95_per_s, found.log_sd]
+    ).all(axis=0)
+    lost = ~numbers & np.array([not text for text in found.refusals], dtype=bool)
+    if not lost.any():
+        return found
+    refusals = tuple(
+        NO_NUMBER if gone else text for gone, text in zip(lost, found.refusals, strict=True)
+    )
+    return replace(
+        found,
+        k_per_s=np.where(lost, np.nan, found.k_per_s),
+        k_low95_per_s=np.where(lost, np.nan, found.k_low95_per_s),
+        k_high95_per_s=np.where(lost, np.nan, found.k_high95_per_s),
+        log_sd=np.where(lost, np.nan, found.log_sd),
+        refusals=refusals,
+    )
+
+
+def _predict_one(model: "Model", trace: Trace) -> "ShotPredictions":
+    from stopflow.learn.predict.shots import ShotPredictions, predict_shots
+
+    try:
+        return predict_shots(model, [trace])
+    except Exception as error:  # barrier of a shot
+        refusal = f"the prediction failed: {_named(error)}"
+    nothing = np.full(1, np.nan)
+    return ShotPredictions(
+        k_per_s=nothing,
+        k_low95_per_s=nothing,
+        k_high95_per_s=nothing,
+        log_sd=nothing,
+        refusals=(refusal,),
+        doubts=("",),
+        log_shift=np.zeros(1),
+    )
+
+
+def _joined(single: Sequence["ShotPredictions"]) -> "ShotPredictions":
+    """Put predictions of single shots one after the other."""
+    from stopflow.learn.predict.shots import ShotPredictions
+
+    def column(name: str) -> FloatArray:
+        return np.concatenate([np.empty(0), *(getattr(one, name) for one in single)])
+
+    return ShotPredictions(
+        k_per_s=column("k_per_s"),
+        k_low95_per_s=column("k_low95_per_s"),
+        k_high95_per_s=column("k_high95_per_s"),
+        log_sd=column("log_sd"),
+        refusals=tuple(text for one in single for text in one.refusals),
+        doubts=tuple(text for one in single for text in one.doubts),
+        log_shift=column("log_shift"),
+    )
 
 
 def true_rates(

@@ -5,7 +5,7 @@ predictions from the dataset that waits there, and take their places together.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stopflow.errors import ModelError
@@ -26,16 +26,19 @@ class ProcessedLab:
     ----------
     unpredicted
         Why a network gave no rates beside those of the fits; "" where it did or was not asked.
+    undrawn
+        Why the PDF holds nothing but this reason; "" where it is whole.
     """
 
     summary: Summary
     written: tuple[Path, ...]
     unpredicted: str = ""
+    undrawn: str = ""
 
     @property
     def exit_code(self) -> int:
         """1 when something could not be used as it was."""
-        return max(self.summary.exit_code, int(bool(self.unpredicted)))
+        return max(self.summary.exit_code, int(bool(self.unpredicted or self.undrawn)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +77,7 @@ def process_lab(
         write_dataset(root, place, settings=settings, out=out, command=command, progress=progress)
         done = _report(place, gathered, prediction, exports=exports, paper=paper, progress=progress)
     written = (out, *(reports / path.relative_to(gathered) for path in done.written))
-    return ProcessedLab(summary=done.summary, written=written, unpredicted=done.unpredicted)
+    return replace(done, written=written)
 
 
 def _report(
@@ -88,7 +91,7 @@ def _report(
 ) -> ProcessedLab:
     """Report on the dataset in `place`; nothing of it stays open, so that it can be moved."""
     dataset = load_dataset(place)
-    written = write_reports(dataset, gathered, paper=paper, progress=progress)
+    written, undrawn = write_reports(dataset, gathered, paper=paper, progress=progress)
     written += write_exports(dataset, gathered, names=exports)
     unpredicted = ""
     if prediction is not None:
@@ -106,4 +109,9 @@ def _report(
             unpredicted = str(error)
         else:
             written += predicted.written
-    return ProcessedLab(summary=summarise(dataset), written=tuple(written), unpredicted=unpredicted)
+    return ProcessedLab(
+        summary=summarise(dataset),
+        written=tuple(written),
+        unpredicted=unpredicted,
+        undrawn=undrawn,
+    )

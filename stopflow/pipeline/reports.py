@@ -26,8 +26,17 @@ PREDICTION_COLUMNS = ("experiment", "file", "split", "k_actual_per_s", "k_predic
 
 def write_reports(
     dataset: Dataset, reports: Path, *, paper: str = "a4", progress: Progress = silent
-) -> list[Path]:
-    """Write rates.csv, rates.xlsx and kinetics.pdf of a dataset into `reports`."""
+) -> tuple[list[Path], str]:
+    """Write rates.csv, rates.xlsx and kinetics.pdf of a dataset into `reports`.
+
+    Returns
+    -------
+    written
+        The files.
+    undrawn
+        Why the PDF holds nothing but this reason; "" where it is whole.
+    """
+    from stopflow.report.kinetics.failed import write_failed_pdf
     from stopflow.report.kinetics.report import write_kinetics_pdf
     from stopflow.report.tables.tables import write_rates_csv, write_rates_xlsx
 
@@ -41,8 +50,15 @@ def write_reports(
         progress("drawing the PDF", done, total)
 
     processes = min(os.cpu_count() or 1, 2)
-    write_kinetics_pdf(data, written[2], paper=paper, processes=processes, progress=drawing)
-    return written
+    try:
+        write_kinetics_pdf(data, written[2], paper=paper, processes=processes, progress=drawing)
+    except (StopflowError, OSError):
+        raise
+    except Exception as error:  # barrier of the report: rates and tables are whole without it
+        undrawn = " ".join(f"{type(error).__name__}: {error}".split())
+        write_failed_pdf(undrawn, written[2], paper=paper)
+        return written, undrawn
+    return written, ""
 
 
 def kinetics_data(dataset: Dataset) -> KineticsReportData:
@@ -184,7 +200,9 @@ def rebuild_reports(
     problems = []
     with switching() as switch:
         gathered = switch.files(reports)
-        written = write_reports(dataset, gathered, paper=paper, progress=progress)
+        written, undrawn = write_reports(dataset, gathered, paper=paper, progress=progress)
+        if undrawn:
+            problems.append(f"error: kinetics.pdf could not be drawn: {undrawn}")
         written += write_exports(dataset, gathered, names=exports)
         for folder in models:
             try:
