@@ -16,10 +16,9 @@ from stopflow.cli.console import say_fault, say_wrong_use, warn
 from stopflow.cli.interrupts import INTERRUPTED, Interrupts, listening
 from stopflow.cli.streams import flush_streams, prepare_streams, write_line
 from stopflow.errors import StopflowError
+from stopflow.workers import OPENBLAS
 
 WRONG_USE = 2
-BLAS_THREADS = "OPENBLAS_NUM_THREADS"
-"""Small matrices by the thousand: several BLAS threads would only wait for each other."""
 
 app = typer.Typer(
     name="stopflow",
@@ -47,7 +46,7 @@ def _options(
 
 def main() -> None:
     """Run the command line; no traceback reaches a user unless --debug asks for it."""
-    os.environ.setdefault(BLAS_THREADS, "1")
+    os.environ.setdefault(OPENBLAS, "1")  # small matrices: several threads would only wait
     os.environ["MPLBACKEND"] = "agg"
     prepare_streams()
     with listening() as interrupts:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -38,14 +37,13 @@ from stopflow.store import (
     writing_into,
 )
 from stopflow.trace import Experiment, Problem
-from stopflow.workers import worker_processes
+from stopflow.workers import one_blas_thread, worker_processes
 
 LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib")
 SMALL_LAB = 10_000_000
 """Bytes below which starting processes takes longer than the work."""
 OWN_NAMES = frozenset(name.casefold() for name in COLUMNS)
 OWN_KEYS = ("channel", "time_unit", "workers")
-BLAS_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,23 +182,8 @@ def _read_all(
     if processes == 1:
         yield from (_read_one(job) for job in jobs)
         return
-    with _one_blas_thread(), worker_processes(processes) as pool:
+    with one_blas_thread(), worker_processes(processes) as pool:
         yield from pool.map(_read_one, jobs)
-
-
-@contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    """Let child processes use one BLAS thread each: they are as many as there are cores."""
-    before = {name: os.environ.get(name) for name in BLAS_THREADS}
-    os.environ.update(dict.fromkeys(BLAS_THREADS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def _read_one(job: tuple[Path, str, IngestSettings]) -> Reading:

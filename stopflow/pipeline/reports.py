@@ -16,7 +16,6 @@ from stopflow.report.data import KineticsReportData, ModelReportData, TracePair
 from stopflow.store import Dataset, load_dataset
 
 AGAIN = "train it again"
-PAPERS = ("a4", "letter")
 HISTORY_COLUMNS = ("epoch", "train_mae_per_s", "test_mae_per_s", "loss", "seconds")
 TEXTS = ("experiment", "file", "split")
 LARGEST_TABLE = 500_000_000
@@ -38,6 +37,7 @@ def write_reports(
     """
     from stopflow.report.kinetics.failed import write_failed_pdf
     from stopflow.report.kinetics.report import write_kinetics_pdf
+    from stopflow.report.paper.style import require_paper
     from stopflow.report.tables.tables import write_rates_csv, write_rates_xlsx
 
     require_paper(paper)
@@ -228,6 +228,7 @@ def write_model_report(
 ) -> Path:
     """Write reports/NAME.pdf for the model in `folder`."""
     from stopflow.report.models.report import write_model_pdf
+    from stopflow.report.paper.style import require_paper
 
     require_paper(paper)
     target = reports / f"{folder.name}.pdf"
@@ -252,6 +253,8 @@ def require_reports(reports: Path, *, paper: str) -> None:
     SettingsError, OSError
         Before work is done that could not be kept.
     """
+    from stopflow.report.paper.style import require_paper
+
     require_paper(paper)
     if reports.exists() and not reports.is_dir():
         raise SettingsError("--reports", str(reports), valid="a folder; this is a file")
@@ -263,9 +266,3 @@ def require_reports(reports: Path, *, paper: str) -> None:
             pass
     except OSError as error:
         raise type(error)(error.errno, error.strerror, str(reports)) from error
-
-
-def require_paper(paper: str) -> None:
-    """Refuse a page size that there is not."""
-    if paper not in PAPERS:
-        raise SettingsError("--paper", paper, valid=PAPERS)
