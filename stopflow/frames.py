@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 
+from stopflow.columns import Column, further_column
 from stopflow.errors import StoreError
-from stopflow.schema import COLUMNS, FOREIGN, TABLES, Column, foreign_columns
+from stopflow.schema import COLUMNS, TABLES
 
 LARGEST_CELLS: Final = 50_000_000
 """A table that says it has more is not believed; 10,000 shots have less than a million."""
@@ -26,7 +27,8 @@ def build_frame(table: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     table
         A key of `stopflow.schema.TABLES`.
     rows
-        Each with every column of the table; columns of workbooks may be in some rows alone.
+        Each with every column of the table; those of workbooks and of laws that the user wrote may
+        be in some rows alone.
 
     Raises
     ------
@@ -34,13 +36,20 @@ def build_frame(table: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         When a row lacks a column or has one that the schema does not know.
     """
     own = TABLES[table]
-    foreign = list(dict.fromkeys(name for row in rows for name in foreign_columns(row)))
+    every = dict.fromkeys(name for row in rows for name in row)
+    further = {
+        name: column
+        for name in every
+        if name not in own and (column := further_column(name)) is not None
+    }
     for row in rows:
-        differ = set(own).symmetric_difference(set(row) - set(foreign))
+        differ = set(own).symmetric_difference(set(row) - set(further))
         if differ:
             raise ValueError(f"a row of {table} and its schema differ in {sorted(differ)}")
     frame = {name: _typed(COLUMNS[name], [row[name] for row in rows]) for name in own}
-    frame |= {name: _texts([row.get(name, "") for row in rows]) for name in foreign}
+    for name, column in further.items():
+        missing = "" if column.kind == "text" else np.nan
+        frame[name] = _typed(column, [row.get(name, missing) for row in rows])
     return pd.DataFrame(frame)
 
 
@@ -86,14 +95,15 @@ def require_frame(frame: pd.DataFrame, table: str, *, place: str) -> None:
     """Refuse a table whose columns, types or values are not those of the schema."""
     own = TABLES[table]
     missing = [name for name in own if name not in frame]
-    unknown = [name for name in frame if name not in own and not str(name).startswith(FOREIGN)]
+    further = {str(name): further_column(str(name)) for name in frame if name not in own}
+    unknown = [name for name, column in further.items() if column is None]
     doubled = frame.columns[frame.columns.duplicated()].tolist()
     for what, names in (("no column", missing), ("unknown", unknown), ("doubled", doubled)):
         if names:
             raise StoreError(f"{place}: {what} {', '.join(map(str, names[:3]))}; {AGAIN}")
     for name in frame:
-        column = COLUMNS[name] if name in own else Column(kind="text", format="@", meaning="")
-        wrong = _wrong(name, column, frame[name])
+        column = COLUMNS[name] if name in own else further[name]
+        wrong = _wrong(name, column, frame[name]) if column is not None else ""
         if wrong:
             raise StoreError(f"{place}: column {name}: {wrong}; {AGAIN}")
 

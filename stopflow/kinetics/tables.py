@@ -3,10 +3,10 @@
 from math import log, nan
 from typing import Any
 
+from stopflow.columns import foreign_name
 from stopflow.kinetics.verdicts.rules import reasons, verdict_of
 from stopflow.kinetics.verdicts.series import ConditionAnalysis, ExperimentAnalysis, JudgedShot
 from stopflow.kinetics.verdicts.shot import ShotAnalysis
-from stopflow.schema import foreign_name
 from stopflow.trace import Conditions
 
 Row = dict[str, Any]

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from stopflow import __version__
+from stopflow.columns import foreign_name
 from stopflow.config import build_settings, read_config
 from stopflow.errors import StopflowError
 from stopflow.frames import build_frame
@@ -27,7 +28,7 @@ from stopflow.kinetics.analysis import (
 from stopflow.pipeline.barriers import analyse_across, read_and_analyse, true_rates
 from stopflow.pipeline.checks import given, require_time_unit, require_whole
 from stopflow.pipeline.progress import Progress, silent
-from stopflow.schema import COLUMNS, foreign_name
+from stopflow.schema import COLUMNS
 from stopflow.store import (
     REPLACEABLE,
     Dataset,

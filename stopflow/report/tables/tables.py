@@ -10,17 +10,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from stopflow.columns import foreign_columns, further_column
 from stopflow.io.atomic import write_text
 from stopflow.io.csv_files import DIGITS, csv_text
 from stopflow.report.data import KineticsReportData
 from stopflow.report.tables.sheets import write_sheets
 from stopflow.schema import (
     COLUMNS,
-    FOREIGN,
     MIXTURE_COLUMNS,
     RATE_COLUMNS,
     STORAGE_COLUMNS,
-    foreign_columns,
     unit_of,
 )
 
@@ -129,7 +128,8 @@ def _columns_frame(frames: Mapping[str, pd.DataFrame], *, unit: str) -> pd.DataF
         if name in COLUMNS
     ]
     rows += [
-        (name, "", f"what a workbook of the lab says in its column {name.removeprefix(FOREIGN)}")
-        for name in foreign_columns(names)
+        (name, further.unit, further.meaning)
+        for name in names
+        if name not in COLUMNS and (further := further_column(name)) is not None
     ]
     return pd.DataFrame(rows, columns=["column", "unit", "meaning"])
