@@ -30,6 +30,11 @@ def csv_text(frame: pd.DataFrame, *, digits: int = DIGITS) -> str:
     return buffer.getvalue()
 
 
+def restored(text: str) -> str:
+    """Take away the apostrophe that `inert` put before a text."""
+    return text[1:] if text.startswith("'") and inert(text[1:]) == text else text
+
+
 def inert(cell: object) -> object:
     """Put an apostrophe before a text that a spreadsheet would run; numbers stay as they are."""
     if not isinstance(cell, str) or not cell.startswith(LIVE):

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from stopflow.errors import ModelError, SettingsError, StopflowError
+from stopflow.io.csv_files import restored
 from stopflow.io.json_files import load_json
 from stopflow.io.switch import switching
 from stopflow.pipeline.progress import Progress, silent
@@ -153,7 +154,7 @@ def _read_table(path: Path, *, columns: Sequence[str]) -> pd.DataFrame:
         return pd.DataFrame(columns=list(columns))
     for name in columns:
         if name in TEXTS:
-            found[name] = found[name].fillna("")
+            found[name] = [restored(text) for text in found[name].fillna("")]
         elif not pd.api.types.is_numeric_dtype(found[name]) or np.isinf(found[name]).any():
             raise ValueError(f"{path.name}: the column {name} holds more than finite numbers")
     return found

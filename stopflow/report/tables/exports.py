@@ -14,6 +14,8 @@ from stopflow.report.paper.decimate import FloatArray
 from stopflow.report.paper.rounding import format_concentration
 from stopflow.report.tables.tables import signal_unit
 
+LONGEST_NAME = 100
+"""Characters of a file's name; no file system takes more than 255 bytes."""
 Line = Sequence[str]
 Timed = tuple[pd.Series, FloatArray, FloatArray]
 """A row of the shots, its times in s and its signal."""
@@ -29,8 +31,8 @@ class FreshNames:
     def path(self, *parts: object) -> Path:
         """Return ``PARTS-JOINED.txt``, with a number behind it where that name is given out."""
         stem = "-".join(str(part) for part in parts if part != "")
-        for character in '/\\:*?"<>|':
-            stem = stem.replace(character, "-")
+        safe = (c if c.isprintable() and c not in '/\\:*?"<>|' else "-" for c in stem)
+        stem = "".join(safe)[:LONGEST_NAME]
         number, name = 1, stem
         while name.casefold() in self._given:
             number += 1
