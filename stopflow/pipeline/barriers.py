@@ -167,10 +167,9 @@ def predict_each(
         found = predict_shots(model, traces, experiment=experiment)
     except Exception:  # barrier of the shots: those at fault are found one by one
         found = _joined([_predict_one(model, trace) for trace in traces])
-    numbers = np.isfinite(
-        [found.k_per_s, found.k_low95_per_s, found.k_high95_per_s, found.log_sd]
-    ).all(axis=0)
-    lost = ~numbers & np.array([not text for text in found.refusals], dtype=bool)
+    endless = np.isinf([found.k_low95_per_s, found.k_high95_per_s, found.log_sd]).any(axis=0)
+    lost = ~np.isfinite(found.k_per_s) | endless
+    lost &= np.array([not text for text in found.refusals], dtype=bool)
     if not lost.any():
         return found
     refusals = tuple(
