@@ -40,17 +40,7 @@ def read_config(path: Path) -> dict[str, Any]:
     SettingsError
         When it has a table that no stage reads.
     """
-    expected = "TOML, e.g. epochs = 300"
-    try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise FormatError(path.name, found="more than 1 MB of settings", expected=expected)
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError("--config", str(path), valid="a TOML file that can be read") from error
-    except ValueError as error:  # not TOML, not UTF-8, a number of thousands of digits
-        raise FormatError(path.name, found=str(error), expected=expected) from error
-    except RecursionError as error:
-        raise FormatError(path.name, found="brackets nested too deep", expected=expected) from error
+    values = read_toml(path, option="--config", example="epochs = 300")
     for section, value in values.items():
         if section not in SECTIONS:
             raise SettingsError(f"{path.name}: table", section, valid=SECTIONS)
@@ -60,6 +50,36 @@ def read_config(path: Path) -> dict[str, Any]:
                 f"{path.name}: {section}", value, valid=f"a table: {brackets}, its keys below it"
             )
     return values
+
+
+def read_toml(path: Path, *, option: str, example: str) -> dict[str, Any]:
+    """Read any TOML file of the user's.
+
+    Parameters
+    ----------
+    option
+        How the user named the file.
+    example
+        A line that it may hold.
+
+    Raises
+    ------
+    FormatError
+        When it is not TOML, with the line, and when it is larger than settings can be.
+    SettingsError
+        When it cannot be read at all.
+    """
+    expected = f"TOML, e.g. {example}"
+    try:
+        if path.stat().st_size > LARGEST_BYTES:
+            raise FormatError(path.name, found="more than 1 MB of settings", expected=expected)
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(option, str(path), valid="a TOML file that can be read") from error
+    except ValueError as error:  # not TOML, not UTF-8, a number of thousands of digits
+        raise FormatError(path.name, found=str(error), expected=expected) from error
+    except RecursionError as error:
+        raise FormatError(path.name, found="brackets nested too deep", expected=expected) from error
 
 
 def _is_section(section: str, value: object) -> bool:
