@@ -28,6 +28,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from stopflow.display import html_table
 from stopflow.errors import FormatError, StoreError
 from stopflow.frames import AGAIN, read_frame
 from stopflow.io.atomic import Owned
@@ -46,11 +47,18 @@ FILES = frozenset({PROVENANCE, TIME, SIGNAL, *(f"{name}.parquet" for name in TAB
 DISK_FLOAT = np.dtype("<f8")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Dataset:
-    """An ingested lab, opened: tables in memory, traces mapped from disk.
+    """An ingested lab, opened: tables in memory, traces mapped from disk or in memory.
 
-    `shots` has one row a shot; row numbers are the indices that `trace` and `trimmed` take.
+    Attributes
+    ----------
+    folder
+        Where the dataset lies; for one that is only in memory, the folder that was analysed.
+    shots
+        One row a shot; row numbers are the indices that `trace` and `trimmed` take.
+    conditions, secondary, cuts, problems
+        The other tables of `stopflow.schema.TABLES`.
     """
 
     folder: Path
@@ -62,6 +70,22 @@ class Dataset:
     provenance: Mapping[str, Any]
     time_s: NDArray[np.float64]
     signal: NDArray[np.float64]
+
+    def __repr__(self) -> str:
+        return f"Dataset('{self.folder}': {len(self.shots)} shots{self._verdicts()})"
+
+    def _repr_html_(self) -> str:
+        return html_table(
+            repr(self),
+            [
+                (name, f"table of {len(table)} rows: {', '.join(map(str, table.columns[:6]))}, ...")
+                for name, table in ((name, getattr(self, name)) for name in TABLES)
+            ],
+        )
+
+    def _verdicts(self) -> str:
+        counts = self.shots["verdict"].value_counts()
+        return "".join(f", {count} {verdict}" for verdict, count in counts.items())
 
     @property
     def digest(self) -> str:

@@ -11,6 +11,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stopflow.display import html_line, html_table
+
 FloatArray = NDArray[np.float64]
 
 
@@ -21,7 +23,7 @@ def frozen_array(values: ArrayLike) -> FloatArray:
     return array
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Trace:
     """What the detector recorded in one push.
 
@@ -53,6 +55,13 @@ class Trace:
     def __len__(self) -> int:
         return len(self.time_s)
 
+    def __repr__(self) -> str:
+        spans = _span(self.time_s, "s") + _span(self.signal, self.signal_unit)
+        return f"Trace({len(self)} points{spans})"
+
+    def _repr_html_(self) -> str:
+        return html_table(repr(self), self.records)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conditions:
@@ -78,7 +87,7 @@ class Conditions:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Shot:
     """One push: a trace and its conditions.
 
@@ -103,6 +112,13 @@ class Shot:
     workbook_rate_per_s: float | None = None
     refusal: str = ""
 
+    def __repr__(self) -> str:
+        what = f"not read: {self.refusal}" if self.trace is None else repr(self.trace)
+        return f"Shot('{self.experiment}/{self.file}', channel {self.channel}: {what})"
+
+    def _repr_html_(self) -> str:
+        return html_line(repr(self))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
@@ -125,10 +141,23 @@ class Problem:
         return f"{place}: {self.found}{tail}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Experiment:
     """A folder: its shots in file order, and everything that did not match."""
 
     name: str
     shots: tuple[Shot, ...]
     problems: tuple[Problem, ...] = ()
+
+    def __repr__(self) -> str:
+        read = sum(shot.trace is not None for shot in self.shots)
+        return f"Experiment('{self.name}': {read} of {len(self.shots)} shots read)"
+
+    def _repr_html_(self) -> str:
+        return html_table(repr(self), [(problem.level, str(problem)) for problem in self.problems])
+
+
+def _span(values: FloatArray, unit: str) -> str:
+    """Say from where to where finite numbers reach; nothing where there are none."""
+    finite = values[np.isfinite(values)]
+    return f", {finite.min():.4g} to {finite.max():.4g} {unit}" if len(finite) else ""

@@ -26,7 +26,7 @@ class TargetScale:
     scale: float = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Model:
     """A regressor of k.
 
@@ -52,6 +52,12 @@ class Model:
     target: TargetScale
     interval: IntervalScale = field(default_factory=IntervalScale)
     record: Mapping[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        sizes = " -> ".join(
+            str(size) for size in (self.network.n_inputs, *(s.dim for s in self.network.specs))
+        )
+        return f"Model({self.features.kind} features, layers {sizes})"
 
     @property
     def has_spread(self) -> bool:

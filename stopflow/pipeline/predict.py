@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from stopflow.io.switch import switching
+from stopflow.learn.model import Model
 from stopflow.learn.predict.reliability import disagreement
 from stopflow.learn.saved import load_model
-from stopflow.pipeline.barriers import predict_each, trimmed_or_none
+from stopflow.pipeline.barriers import Trace, predict_each, trimmed_or_none
 from stopflow.pipeline.find import find_model
 from stopflow.pipeline.ingest import ingest, ingest_settings
 from stopflow.pipeline.progress import Progress, silent
@@ -135,14 +136,40 @@ def predict_dataset(
     loaded = load_model(place)
     progress("predicting", 0, len(dataset.shots))
     traces = [trimmed_or_none(dataset, row) for row in range(len(dataset.shots))]
+    frame = predict_table(loaded, dataset.shots, traces)
+    progress("predicting", len(dataset.shots), len(dataset.shots))
+    written = (reports / "predictions.csv", reports / "predictions.xlsx")
+    write_csv(frame, written[0], digits=DIGITS)
+    write_table_xlsx(frame, written[1], sheet="predictions")
+    return Predicted(
+        frame=frame, written=written, problems=summarise(dataset).problems, model=place.name
+    )
+
+
+def predict_table(
+    model: Model, shots: pd.DataFrame, traces: Sequence[Trace | None]
+) -> pd.DataFrame:
+    """Predict shots and set the fit's own results beside the predictions.
+
+    Parameters
+    ----------
+    shots
+        (M rows) the table of shots; those of one experiment share what they know of its drift.
+    traces
+        M trimmed traces (time_s, signal); None where there is none.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The M rows of predictions.csv.
+    """
     usable = [row for row, trace in enumerate(traces) if trace is not None]
     found = predict_each(
-        loaded,
+        model,
         [trace for trace in traces if trace is not None],
-        experiment=dataset.shots["experiment"].iloc[usable].tolist(),
+        experiment=shots["experiment"].iloc[usable].tolist(),
     )
-    progress("predicting", len(dataset.shots), len(dataset.shots))
-    frame = dataset.shots[["experiment", "file", "channel"]].copy()
+    frame = shots[["experiment", "file", "channel"]].copy()
     for name, values in (
         ("k_predicted_per_s", found.k_per_s),
         ("k_predicted_stderr_per_s", found.k_per_s * found.log_sd),
@@ -153,16 +180,10 @@ def predict_dataset(
         column = np.full(len(frame), np.nan)
         column[usable] = values
         frame[name] = column
-    fit = dataset.shots[list(FIT_COLUMNS)]
+    fit = shots[list(FIT_COLUMNS)]
     frame["relative_difference"] = frame["k_predicted_per_s"] / fit["k_per_s"] - 1
     frame["doubt"] = _doubts(frame, fit, usable, found.doubts, found.refusals)
-    frame = pd.concat([frame, fit], axis=1)
-    written = (reports / "predictions.csv", reports / "predictions.xlsx")
-    write_csv(frame, written[0], digits=DIGITS)
-    write_table_xlsx(frame, written[1], sheet="predictions")
-    return Predicted(
-        frame=frame, written=written, problems=summarise(dataset).problems, model=place.name
-    )
+    return pd.concat([frame, fit], axis=1)
 
 
 def _reason_count(doubt: str) -> str:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stopflow.errors import SettingsError
+from stopflow.display import html_table
+from stopflow.errors import SettingsError, TraceError
 from stopflow.io.bka.format import read_bka_file
 from stopflow.kinetics.analysis import (
     AnalysisSettings,
@@ -19,6 +20,7 @@ from stopflow.kinetics.analysis import (
     shot_rows,
 )
 from stopflow.kinetics.plan import Plan, plan_recording
+from stopflow.kinetics.solver.result import Fit
 from stopflow.pipeline.checks import require_start, require_time_unit
 from stopflow.report.data import KineticsReportData
 from stopflow.report.paper.rounding import format_interval, format_pm, format_time, format_value
@@ -49,20 +51,66 @@ LINES = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class FittedFile:
-    """A fitted file: the row it would have in rates.csv, and its trace."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class FittedTrace:
+    """A trace fitted and judged as ingest does it.
+
+    Attributes
+    ----------
+    row
+        The row it would have in rates.csv.
+    conditions, cuts
+        Rows of the tables of those names.
+    fit
+        The fit of the rate law; None where there is nothing to fit.
+    """
 
     row: Mapping[str, Any]
     conditions: Sequence[Mapping[str, Any]]
     cuts: Sequence[Mapping[str, Any]]
+    fit: Fit | None
     trace: Trace
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"FittedTrace({self.headline()})"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (name, f"{value}{f' ± {error}' if error else ''} {unit}")
+            for name, value, error, unit in self.lines()
+        ]
+        return html_table(self.headline(), [*rows, *(("note", note) for note in self.notes)])
 
     @property
     def ok(self) -> bool:
         """Whether there is a rate."""
         return bool(np.isfinite(self.row["k_per_s"]))
+
+    @property
+    def k_per_s(self) -> float:
+        """Rate constant, 1/s; NaN where there is none."""
+        return float(self.row["k_per_s"])
+
+    @property
+    def k_stderr_per_s(self) -> float:
+        """Its standard error, with the effect of correlated noise and of the start, 1/s."""
+        return float(self.row["k_stderr_per_s"])
+
+    @property
+    def k_interval_per_s(self) -> tuple[float, float]:
+        """The 95 % interval of the rate constant, 1/s."""
+        return float(self.row["k_low95_per_s"]), float(self.row["k_high95_per_s"])
+
+    @property
+    def verdict(self) -> str:
+        """PASS, CHECK or FAIL."""
+        return str(self.row["verdict"])
+
+    @property
+    def reason(self) -> str:
+        """Why the verdict is not PASS."""
+        return str(self.row["reason"])
 
     def headline(self) -> str:
         """Say the result in a line."""
@@ -155,7 +203,7 @@ def fit_file(
     time_unit: str | None = None,
     pinned: Sequence[str] = (),
     robust: bool = False,
-) -> FittedFile:
+) -> FittedTrace:
     """Fit and judge one file as ingest would, without workbooks.
 
     Parameters
@@ -182,13 +230,27 @@ def fit_file(
         fixed=parse_pins(pinned),
         robust=robust,
     )
+    return fit_shot(shot, settings, notes=tuple(str(note) for note in recorded.notes))
+
+
+def fit_shot(shot: Shot, settings: AnalysisSettings, *, notes: tuple[str, ...] = ()) -> FittedTrace:
+    """Fit and judge one shot by itself.
+
+    Raises
+    ------
+    TraceError
+        When the shot has no trace.
+    """
+    if shot.trace is None:
+        raise TraceError(f"{shot.file} has no trace to fit: {shot.refusal}")
     analysed = analyse_experiment(Experiment(name=shot.experiment, shots=(shot,)), settings)
-    return FittedFile(
+    return FittedTrace(
         row=shot_rows(analysed)[0],
         conditions=condition_rows(analysed),
         cuts=cut_rows(analysed),
-        trace=trace,
-        notes=tuple(str(note) for note in recorded.notes),
+        fit=analysed.shots[0].shot.fitted,
+        trace=shot.trace,
+        notes=notes,
     )
 
 
@@ -246,11 +308,16 @@ def fresh_picture(file: Path) -> Path:
     return next(path for path in pictures if not path.exists() or is_own_picture(path))
 
 
-def draw_trace(fitted: FittedFile, path: Path) -> None:
+def draw_trace(fitted: FittedTrace, path: Path) -> None:
     """Draw trace, fit, residuals and cut into a PNG, PDF or SVG."""
     from stopflow.report.kinetics.view import plot_shot, save_picture
 
-    data = KineticsReportData(
+    save_picture(plot_shot(drawn_data(fitted)), path)
+
+
+def drawn_data(fitted: FittedTrace) -> KineticsReportData:
+    """Return the tables of a lab whose only shot is the fitted one, to draw it from."""
+    return KineticsReportData(
         shots=pd.DataFrame([dict(fitted.row)]),
         conditions=pd.DataFrame([dict(row) for row in fitted.conditions]),
         secondary=pd.DataFrame(columns=list(TABLES["secondary"])),
@@ -258,4 +325,3 @@ def draw_trace(fitted: FittedFile, path: Path) -> None:
         problems=pd.DataFrame(columns=list(TABLES["problems"])),
         trace=lambda _row: (fitted.trace.time_s, fitted.trace.signal),
     )
-    save_picture(plot_shot(data), path)

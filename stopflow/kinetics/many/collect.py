@@ -14,7 +14,7 @@ from stopflow.kinetics.solver.statistics import small_sample_aic
 from stopflow.trace import FloatArray
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class BatchFit:
     """Fits of a batch; ``batch[i]`` is the `Fit` of trace i.
 
@@ -42,6 +42,9 @@ class BatchFit:
     window_s: FloatArray
     inverse: FloatArray
     alone: Mapping[int, Fit]
+
+    def __repr__(self) -> str:
+        return f"BatchFit({self.rate_law.key}: {int(self.ok.sum())} of {len(self)} traces fitted)"
 
     def __len__(self) -> int:
         return len(self.values)

@@ -8,6 +8,7 @@ from math import inf, nan
 import numpy as np
 from numpy.typing import ArrayLike
 
+from stopflow.display import html_table
 from stopflow.kinetics.laws import RateLaw, Tie
 from stopflow.trace import FloatArray, frozen_array
 
@@ -36,7 +37,7 @@ class Refusal:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Fit:
     """One fitted trace.
 
@@ -81,6 +82,24 @@ class Fit:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "covariance", frozen_array(self.covariance))
+
+    def __repr__(self) -> str:
+        if not self.ok:
+            return f"Fit({self.law}: {self.status}: {self.reason})"
+        numbers = ", ".join(f"{name} = {text}" for name, text in self._numbers())
+        return f"Fit({self.law}: {numbers}; {self.points} points)"
+
+    def _repr_html_(self) -> str:
+        if not self.ok:
+            return html_table(f"{self.law}: {self.status}", [("reason", self.reason)])
+        return html_table(f"{self.law}, {self.points} points", self._numbers())
+
+    def _numbers(self) -> list[tuple[str, str]]:
+        """Every parameter with its standard error."""
+        return [
+            (name, f"{value:.5g} ± {self.stderr[name]:.2g}")
+            for name, value in self.parameters.items()
+        ]
 
     @property
     def law(self) -> str:

@@ -1,0 +1,198 @@
+"""Traces and folders worked on in memory, for the Python API; the data's folders stay as they are."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from stopflow.errors import TraceError
+from stopflow.io.bka.format import read_bka_file
+from stopflow.kinetics.analysis import AnalysisSettings
+from stopflow.pipeline.barriers import trimmed_or_none
+from stopflow.pipeline.checks import require_time_unit
+from stopflow.pipeline.find import require_file
+from stopflow.pipeline.ingest import IngestSettings, ingest
+from stopflow.pipeline.progress import Progress, silent
+from stopflow.pipeline.single import FittedTrace, fit_shot
+from stopflow.store import Dataset
+from stopflow.trace import Conditions, FloatArray, Shot, Trace
+
+if TYPE_CHECKING:
+    from stopflow.learn.model import Model
+
+TraceLike = str | Path | Trace | Shot | tuple[ArrayLike, ArrayLike]
+"""A file, a `Trace`, a `Shot`, or a pair of arrays (time_s, signal)."""
+
+
+def read_trace(file: Path, *, channel: int = 1, time_unit: str | None = None) -> Trace:
+    """Read one signal of a file.
+
+    Raises
+    ------
+    FormatError
+        The file is not as its format is; names the line.
+    SettingsError
+        No such file, or no unit of time.
+    """
+    require_time_unit(time_unit)
+    return read_bka_file(require_file(file), time_unit=time_unit).trace(channel)
+
+
+def as_shot(item: TraceLike, *, start_s: float | None = None, name: str = "trace") -> Shot:
+    """Make a shot of whatever stands for a trace.
+
+    Parameters
+    ----------
+    start_s
+        Where the fit starts; None: where the shot itself says, else it is detected.
+    name
+        What arrays are called.
+
+    Raises
+    ------
+    TraceError
+        What is given stands for no trace.
+    """
+    if isinstance(item, Shot):
+        return item if start_s is None else replace(item, start_s=start_s)
+    experiment = ""
+    if isinstance(item, str | Path):
+        file = Path(item)
+        experiment, name = file.resolve().parent.name, file.name
+        trace = read_trace(file)
+    else:
+        trace = item if isinstance(item, Trace) else _pair(item)
+    return Shot(
+        experiment=experiment, file=name, trace=trace, conditions=Conditions(), start_s=start_s
+    )
+
+
+def _pair(item: Any) -> Trace:
+    expected = "give a file, a Trace, a Shot, or a pair of arrays (time_s, signal) of equal length"
+    try:
+        time_s, signal = item
+        return Trace(time_s=time_s, signal=signal)
+    except (TypeError, ValueError) as error:
+        raise TraceError(f"{type(item).__name__} is no trace ({error}); {expected}") from error
+
+
+def fit_traces(traces: Sequence[TraceLike], settings: AnalysisSettings) -> list[FittedTrace]:
+    """Fit and judge every trace by itself; one that cannot be fitted says why in its reason."""
+    return [
+        item
+        if isinstance(item, FittedTrace)
+        else fit_shot(as_shot(item, name=f"trace {at}"), settings)
+        for at, item in enumerate(traces, start=1)
+    ]
+
+
+def rates_table(fitted: Sequence[FittedTrace]) -> pd.DataFrame:
+    """One row a trace, with the columns of rates.csv."""
+    return pd.DataFrame([dict(one.row) for one in fitted])
+
+
+def analyse_in_memory(
+    root: Path, *, settings: IngestSettings, progress: Progress = silent
+) -> Dataset:
+    """Read, fit and judge the folders below `root` as ingest does; leave no file behind.
+
+    Raises
+    ------
+    StopflowError
+        As `stopflow.pipeline.ingest.ingest`.
+    """
+    with tempfile.TemporaryDirectory(prefix="stopflow-") as scratch:
+        dataset = ingest(root, out=Path(scratch) / "ingested", settings=settings, progress=progress)
+        # Copies: what is mapped from disk goes with the folder.
+        in_memory = replace(
+            dataset,
+            folder=root,
+            time_s=np.array(dataset.time_s),
+            signal=np.array(dataset.signal),
+        )
+        del dataset
+    return in_memory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class TracePredictor:
+    """A trained network that takes traces.
+
+    Attributes
+    ----------
+    name
+        The model's name.
+    model
+        The network with its features and scales.
+    """
+
+    name: str
+    model: "Model"
+
+    def __repr__(self) -> str:
+        return f"TracePredictor('{self.name}': {self.model!r})"
+
+    def predict(
+        self, data: Dataset | TraceLike | FittedTrace | Sequence[TraceLike | FittedTrace]
+    ) -> pd.DataFrame:
+        """Predict rate constants, beside those of the fit.
+
+        Parameters
+        ----------
+        data
+            What `stopflow.analyse`, `stopflow.fit` or `stopflow.read` returned, a trace in any
+            other form, or a list of traces. A trace begins where its fit begins.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row a trace, with the columns of predictions.csv: ``k_predicted_per_s`` with its
+            error and 95 % interval, ``doubt`` with the reasons not to believe it, and the results
+            of the fit.
+        """
+        from stopflow.pipeline.predict import predict_table
+
+        if isinstance(data, Dataset):
+            traces = [trimmed_or_none(data, row) for row in range(len(data.shots))]
+            return predict_table(self.model, data.shots, traces)
+        fitted = fit_traces(trace_list(data), AnalysisSettings())
+        shots = rates_table(fitted).assign(k_true_per_s=np.nan)
+        # Traces that are given one by one say nothing about each other's drift.
+        alone = shots.assign(experiment=[f"{at}" for at in range(len(shots))])
+        found = predict_table(self.model, alone, [_trimmed(one) for one in fitted])
+        return found.assign(experiment=shots["experiment"])
+
+
+def trace_list(data: object) -> list[TraceLike]:
+    """Take a list of traces as it is, and one trace as a list of one."""
+    return list(data) if isinstance(data, list) else [data]  # type: ignore[list-item]
+
+
+def _trimmed(fitted: FittedTrace) -> tuple[FloatArray, FloatArray] | None:
+    start_s = float(fitted.row["start_s"])
+    if np.isnan(start_s):
+        return None
+    kept = fitted.trace.time_s >= start_s
+    return fitted.trace.time_s[kept], fitted.trace.signal[kept]
+
+
+def load_predictor(name: str | Path | None, *, models: Path = Path("models")) -> TracePredictor:
+    """Load a model by its folder or its name.
+
+    Raises
+    ------
+    SettingsError
+        There is none of that name; lists those there are.
+    ModelError
+        Its files are damaged.
+    """
+    from stopflow.learn.saved import load_model
+    from stopflow.pipeline.find import find_model
+
+    place = find_model(None if name is None else str(name), models)
+    return TracePredictor(name=place.name, model=load_model(place))
