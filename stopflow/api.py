@@ -5,7 +5,7 @@ They call the pipeline and write nothing into the folders of the data.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 from numpy.typing import ArrayLike
@@ -27,9 +27,6 @@ from stopflow.pipeline.notebook import (
 from stopflow.pipeline.single import FittedTrace, drawn_data, fit_shot
 from stopflow.store import Dataset
 from stopflow.trace import Experiment, Trace
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 __all__ = ["analyse", "fit", "fit_many", "load_model", "plot", "read"]
 
@@ -179,7 +176,7 @@ def analyse(
     return analyse_in_memory(Path(folder), settings=settings)
 
 
-def plot(data: Dataset | FittedTrace | TraceLike, row: int = 0) -> "Figure":
+def plot(data: Dataset | FittedTrace | TraceLike, row: int = 0) -> Any:
     """Draw a shot: trace, fit, residuals, and k against the start of the fit.
 
     Parameters

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pypdf import PdfReader
 
 import stopflow as sf
 from stopflow.kinetics.fit import fit_trace
@@ -126,21 +127,20 @@ def test_the_network_takes_a_trace_in_any_form(model, rng):
     assert all(other == one for other in others)
     assert one[0] == pytest.approx(fitted.k_per_s, rel=0.05)
     both = model.predict([fitted, decay(rng)])
-    assert both["k_predicted_per_s"].iloc[0] == one[0]
+    # float32, whose sums depend on the number of rows.
+    assert both["k_predicted_per_s"].iloc[0] == pytest.approx(one[0], rel=1e-5)
     assert both["k_predicted_per_s"].iloc[1] == pytest.approx(12, rel=0.05)
     refused = model.predict((trace.time_s, np.full(len(trace), 0.3)))
     assert refused["k_predicted_per_s"].isna().all()
     assert "constant" in refused["doubt"].iloc[0]
 
 
-def test_a_shot_of_a_folder_or_a_trace_is_drawn(lab):
+def test_a_shot_of_a_folder_or_a_trace_is_drawn(lab, tmp_path):
     drawn = [sf.plot(lab, row=3), sf.plot(sf.fit(SHOT)), sf.plot(SHOT)]
-    titles = [figure.texts[0].get_text() for figure in drawn]
-    assert [title.split()[0] for title in titles] == [
-        lab.shots["file"].iloc[3],
-        SHOT.name,
-        SHOT.name,
-    ]
+    expected = [lab.shots["file"].iloc[3], SHOT.name, SHOT.name]
+    for figure, name in zip(drawn, expected, strict=True):
+        figure.savefig(tmp_path / "shot.pdf")
+        assert PdfReader(tmp_path / "shot.pdf").pages[0].extract_text().startswith(name)
     with pytest.raises(sf.StopflowError, match="row = 28 is not valid; valid: 0 to 27"):
         sf.plot(lab, row=28)
 
@@ -188,7 +188,9 @@ def test_values_show_themselves_in_a_line_and_in_a_notebook(lab, model, rng):
         assert repr(value).startswith(start)
         assert len(repr(value)) < 300
         shown = value._repr_html_()
-        assert shown.startswith("<") and len(shown) < 5000 and "<b>" not in shown
+        assert shown.startswith("<")
+        assert "<b>" not in shown
+        assert len(shown) < 5000
     batch = fit_batch(time_s, [signal, signal * 0], law="single")
     assert repr(batch) == "BatchFit(single: 1 of 2 traces fitted)"
     assert repr(model).startswith("TracePredictor('shape': Model(shape features, layers 28000 -> ")

@@ -1,6 +1,7 @@
 """The documentation runs: examples as doctests, command pages equal to the help."""
 
 import doctest
+import json
 import runpy
 from pathlib import Path
 
@@ -14,6 +15,20 @@ def test_the_examples_of_the_api_page_run(monkeypatch):
     failed, tried = doctest.testfile(str(ROOT / "docs" / "api.md"), module_relative=False)
     assert tried > 0
     assert failed == 0
+
+
+def test_the_cells_of_the_example_notebook_run(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    notebook = json.loads((ROOT / "docs" / "example.ipynb").read_text(encoding="utf-8"))
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    values = {}
+    for cell in cells:
+        exec("".join(cell["source"]), values)
+        assert cell["outputs"] == []
+    lab, fitted = values["lab"], values["fitted"]
+    assert len(lab.shots) == 140
+    assert fitted.k_per_s == lab.shots["k_per_s"].iloc[0]
+    assert values["difference"] < 0.05
 
 
 def test_the_example_of_the_lowrank_room_runs():

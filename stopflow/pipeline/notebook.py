@@ -1,4 +1,4 @@
-"""Traces and folders worked on in memory, for the Python API; the data's folders stay as they are."""
+"""Traces and folders worked on in memory for the Python API; their folders stay as they are."""
 
 import tempfile
 from collections.abc import Sequence
