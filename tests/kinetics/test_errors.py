@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import brentq
 from scipy.signal import lfilter
 
 from stopflow.kinetics.fit import fit_trace, predict
@@ -134,6 +135,36 @@ def test_correlation_is_estimated_without_bias(rho, points, rng):
     assert ratio < 1.12
     if points * (1 - rho) / (1 + rho) > 40:
         assert ratio > 0.88
+
+
+@pytest.mark.parametrize(("points", "rho"), [(60, 0.6), (120, 0.8), (40, 0.3)])
+def test_small_samples_inflate_the_error_by_what_least_squares_theory_says(points, rho):
+    """Four smooth terms take the slow noise away and with it part of the residual variance.
+
+    The truth is that of linear least squares with AR(1) noise of unit variance: the variance of a
+    coefficient over the one that the residuals claim.
+    """
+    design = np.polynomial.legendre.legvander(np.linspace(-1, 1, points), 3)
+    noise = rho ** np.abs(np.subtract.outer(np.arange(points), np.arange(points)))
+    solve = np.linalg.pinv(design)
+    true = np.diag(solve @ noise @ solve.T)
+    left = np.trace(noise @ (np.eye(points) - design @ solve)) / (points - 4)
+    inflations = np.sqrt(true / (left * np.diag(solve @ solve.T)))
+
+    # Residuals whose raw correlation is the one expected at this rho.
+    raw = rho - ((2 + 4) * rho + 4) / points
+    place = np.arange(points)
+    turn = brentq(lambda at: _raw_correlation(np.cos(at * place)) - raw, 0.05, 2.5)
+    found = noise_correlation(np.cos(turn * place), parameters=4)
+    assert found.rho == pytest.approx(rho, abs=1e-6)
+    # The slowest term suffers most; its error is inflated enough, and hardly more than that.
+    assert 1.0 < found.inflation / inflations[0] < 1.07
+    without_the_loss = np.sqrt((1 + rho) / (1 - rho))
+    assert without_the_loss / inflations[0] < 0.99
+
+
+def _raw_correlation(residuals):
+    return residuals[1:] @ residuals[:-1] / (residuals @ residuals)
 
 
 def test_correlation_of_nothing():

@@ -92,6 +92,13 @@ def test_a_spike_and_a_rate_no_mixer_shows() -> None:
     assert "check the time unit" in one(tau * 1e-3 * 1.5, signal, k=8000.0)
 
 
+def test_noise_that_jumps_from_point_to_point_is_no_spike() -> None:
+    signal = np.random.default_rng(3).uniform(size=400)
+    away = np.abs(signal[1:-1] - 0.5 * (signal[:-2] + signal[2:]))
+    assert away.max() > 0.6 * np.ptp(signal)
+    assert "spike" not in one(np.linspace(0, 1, 400), signal, k=12.0)
+
+
 def test_network_against_fit() -> None:
     def between(k: float, fit: float) -> str:
         return disagreement(k_per_s=k, log_sd=0.01, k_fit_per_s=fit, k_fit_stderr_per_s=0.01 * fit)

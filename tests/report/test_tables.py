@@ -38,6 +38,7 @@ def dangerous(lab):
     shots = lab.shots.copy()
     shots["reason"] = [DANGEROUS[i % len(DANGEROUS)] for i in range(len(shots))]
     shots["trace_first"] = 0
+    shots["slope_per_s"] *= np.where(np.arange(len(shots)) % 2, -1.0, 1.0)
     return replace(lab, shots=shots)
 
 
@@ -64,7 +65,10 @@ def test_no_csv_cell_is_a_live_formula_and_numbers_stay(dangerous):
         "'\t=1",
         "-5",
     }
-    assert all(float(row["slope_per_s"] or 0) is not None for row in rows)
+    slopes = dangerous.shots["slope_per_s"]
+    assert (slopes < 0).any()
+    for row, slope in zip(rows, slopes, strict=True):
+        assert row["slope_per_s"] == "" if np.isnan(slope) else float(row["slope_per_s"]) == slope
 
 
 def test_a_failing_write_leaves_the_old_file(lab, tmp_path):
