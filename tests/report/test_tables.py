@@ -38,7 +38,7 @@ def dangerous(lab):
     shots = lab.shots.copy()
     shots["reason"] = [DANGEROUS[i % len(DANGEROUS)] for i in range(len(shots))]
     shots["trace_first"] = 0
-    shots["slope_per_s"] *= np.where(np.arange(len(shots)) % 2, -1.0, 1.0)
+    shots["slope_per_s"] *= np.where(np.arange(len(shots)) % 2, -1.234567, 1.0)
     return replace(lab, shots=shots)
 
 
