@@ -1,0 +1,346 @@
+"""Plain text in columns: a time, and one or more signals, as any program writes them.
+
+::
+
+    # buffer pH 7.4, 25 °C                  comment and free lines, or none
+    Time (s);Absorbance;Fluorescence        a header, or none
+    s;AU;V                                  a row of units, or none
+    0,001;0,512;3,41                        rows: TAB, semicolon, comma, bar or blanks between the
+    0,002;0,509;3,44                        cells; a decimal point or comma
+
+- The unit of time is that of the header (``Time (s)``, ``t / ms``, ``[s]``), of the row of units,
+  or of a line such as ``Time unit: ms``; where there is none it has to be given.
+- Columns are signals of one push. Those that are numbered alike (``shot 1``, ``shot 2``;
+  ``10 µM``, ``20 µM``) are a push each, and so are those that have a time column of their own.
+- A column of deviations (``Std.Dev.``) or of point numbers is left out, with a note.
+- A table whose first column is a wavelength is a spectrum and is refused by that name.
+- A header of file names, concentrations or rates makes it a table of conditions and no trace.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import nan
+
+import numpy as np
+
+from stopflow.errors import FormatError
+from stopflow.io.readers.content import Head
+from stopflow.io.readers.labels import (
+    Label,
+    known_wavelength,
+    parse_label,
+    require_time_unit,
+    wavelength_nm,
+)
+from stopflow.io.readers.numbers import COMMENTS, Layout, find_layout, read_block
+from stopflow.io.readers.recording import build_recording, named_apart, note
+from stopflow.io.text import decode, split_lines, to_single_byte
+from stopflow.io.workbook.headers import fold_name, is_not_itself, is_only_unit
+from stopflow.trace import FloatArray, Problem, Recording
+
+KEY = "columns"
+LEAST_ROWS = 8
+"""Rows without the header of a time that can be a trace."""
+
+FEW_NUMBERED = 50
+"""Fewer rows counted 1, 2, 3, ... without a header are as likely a list."""
+
+_UNIT_KEYS = frozenset({"timeunit", "timeunits", "xunit", "xunits", "unitx", "unitoftime"})
+_INDEX_NAMES = frozenset("index point points pointno no nr number n i frame scan row".split())
+_WORDS = re.compile(r"[^\s(\[{]+(?:\s*[(\[{][^)\]}]*[)\]}])?")
+_DIGITS = re.compile(r"\d+(?:[.,]\d+)?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Columns:
+    """A table of numbers with its headers, from a text or from a sheet.
+
+    Attributes
+    ----------
+    labels
+        One a column; all empty without a header.
+    rows
+        (N, columns); NaN where there is no number.
+    time_unit
+        Stated beside the table; ``""`` where it is not.
+    alone_are_pushes
+        Whether columns that do not say what they are, are a push each.
+    """
+
+    labels: tuple[Label, ...]
+    rows: FloatArray
+    time_unit: str = ""
+    alone_are_pushes: bool = False
+    bare_wavelengths: bool = False
+
+
+def recognises(head: Head) -> bool:
+    """Tell by rows of numbers under the header of a time, or whose first column rises."""
+    found = find_layout(head.lines)
+    if found is None:
+        return False
+    layout, first = found
+    header = header_above(head.lines, first, layout)
+    labels = [parse_label(cell) for cell in header or ()]
+    if labels and (labels[0].is_time or labels[0].is_spectral):
+        return True
+    if any(label.is_of_table for label in labels):
+        return any(label.is_time for label in labels[1:2])
+    numbers = (layout.numbers(line) for line in head.lines[first:])
+    times = [row[0] for row in numbers if row is not None and len(row) == layout.columns]
+    return looks_like_times(times, has_header=bool(labels))
+
+
+def looks_like_times(times: Sequence[float], *, has_header: bool) -> bool:
+    """Tell a first column of times from any other, by its values."""
+    if len(times) < LEAST_ROWS or any(b <= a for a, b in pairwise(times)):
+        return False
+    numbered = times[0] in (0, 1) and all(b - a == 1 for a, b in pairwise(times))
+    return not numbered or (len(times) >= FEW_NUMBERED and not has_header)
+
+
+def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, ...]:
+    """Parse the bytes of a file.
+
+    Raises
+    ------
+    FormatError
+        When there are no rows of numbers, a row is not like the others, x is no time, or nobody
+        says its unit.
+    """
+    return parse_as(KEY, data, name=name, time_unit=time_unit)
+
+
+def parse_as(
+    key: str, data: bytes, *, name: str, time_unit: str | None, bare_wavelengths: bool = False
+) -> tuple[Recording, ...]:
+    """Parse columns for the reader `key`; see `parse`."""
+    lines = split_lines(decode(to_single_byte(data).rstrip(b"\0")))
+    found = find_layout(lines, least=1)
+    if found is None:
+        expected = "a time column and at least one signal column"
+        raise FormatError(name, found="no rows of numbers", expected=expected)
+    layout, first = found
+    header = header_above(lines, first, layout)
+    _require_one_reading(lines, first, layout, name=name)
+    block = read_block(lines, first, layout, name=name)
+    records = [_record(line) for line in lines[:first] if line.strip()]
+    records += [("", line.strip()) for line in lines[block.stop :] if line.strip()]
+    columns = Columns(
+        labels=_labels(header, lines, first, layout),
+        rows=block.rows,
+        time_unit=next((value for key, value in records if _fold(key) in _UNIT_KEYS), ""),
+        bare_wavelengths=bare_wavelengths,
+    )
+    return read_columns(
+        columns, key=key, name=name, time_unit=time_unit, records=records, notes=block.notes
+    )
+
+
+def header_above(lines: Sequence[str], first: int, layout: Layout) -> list[str] | None:
+    """Return the cells of the header above row `first`; None without one."""
+    nearest: list[str] | None = None
+    for place in _lines_above(lines, first, most=2):
+        cells = _cells(lines[place], layout)
+        nearest = cells if nearest is None else nearest
+        if len(cells) == layout.columns and not all(map(is_only_unit, filter(None, cells))):
+            return cells
+    return None if not nearest or len(nearest) != layout.columns else nearest
+
+
+def read_columns(
+    columns: Columns,
+    *,
+    key: str,
+    name: str,
+    time_unit: str | None,
+    records: Sequence[tuple[str, str]] = (),
+    notes: Sequence[Problem] = (),
+) -> tuple[Recording, ...]:
+    """Turn columns into recordings, one a push.
+
+    Raises
+    ------
+    FormatError
+        When the first column is no time, or nobody says its unit.
+    """
+    labels = columns.labels
+    times = [at for at, label in enumerate(labels) if label.is_time] or [0]
+    remarks = list(notes)
+    if labels[times[0]].is_spectral:
+        raise FormatError(
+            name,
+            where="header",
+            found=f"the x axis {labels[times[0]].text!r}",
+            expected="a time (s, ms, µs, ns, min); this is a spectrum, no kinetic trace",
+        )
+    if times[0] > 0:
+        before = ", ".join(label.text for label in labels[: times[0]])
+        remarks.append(note(name, "", f"{before}: left out", expected="", level="note"))
+    found: list[Recording] = []
+    for place, following in zip(times, [*times[1:], len(labels)], strict=True):
+        signals, left_out = _signal_columns(labels, range(place + 1, following))
+        if left_out:
+            text = f"{', '.join(left_out)}: no signal; left out"
+            remarks.append(note(name, "", text, expected="", level="note"))
+        if not signals:
+            continue
+        unit = labels[place].unit or columns.time_unit
+        unit_s = require_time_unit(unit, time_unit=time_unit, name=name)
+        pushes = [[at] for at in signals] if _are_pushes(columns, signals) else [signals]
+        for members in pushes:
+            found.append(
+                _recording(
+                    columns,
+                    place,
+                    members,
+                    key=key,
+                    name=name,
+                    unit_s=unit_s,
+                    records=records,
+                    notes=remarks,
+                )
+            )
+            remarks = []
+    if not found:
+        raise FormatError(name, found="no signal column", expected="a column beside the time")
+    return named_apart(found, name)
+
+
+def _recording(
+    columns: Columns,
+    place: int,
+    members: Sequence[int],
+    *,
+    key: str,
+    name: str,
+    unit_s: float,
+    records: Sequence[tuple[str, str]],
+    notes: Sequence[Problem],
+) -> Recording:
+    time = columns.rows[:, place]
+    labels = [columns.labels[at] for at in members]
+    values = columns.rows[:, list(members)]
+    kept = np.isfinite(time) & np.isfinite(values).any(axis=1)
+    last = int(np.flatnonzero(kept)[-1]) + 1 if kept.any() else 0
+    kept = kept | (np.isfinite(time) & (np.arange(len(time)) < last))
+    waves = [_wavelength(label, bare=columns.bare_wavelengths) for label in labels]
+    return build_recording(
+        name=name,
+        source_format=key,
+        time=time[kept],
+        unit_s=unit_s,
+        signals=values[kept].T,
+        names=[label.name or label.text for label in labels],
+        units=[label.signal_unit for label in labels],
+        wavelengths=waves,
+        label=labels[0].text,
+        records=records,
+        notes=notes,
+    )
+
+
+def _wavelength(label: Label, *, bare: bool) -> float:
+    value = wavelength_nm(label.text, bare=bare)
+    return value if known_wavelength(value) else nan
+
+
+def _signal_columns(labels: Sequence[Label], places: Sequence[int]) -> tuple[list[int], list[str]]:
+    """Return the columns that are signals, and the headers of those that are not."""
+    signals, others = [], []
+    for at in places:
+        label = labels[at]
+        is_other = is_not_itself(label.text) or _fold(label.name) in _INDEX_NAMES
+        if is_other and len(places) > 1:
+            others.append(label.text)
+        else:
+            signals.append(at)
+    return signals, others
+
+
+def _are_pushes(columns: Columns, signals: Sequence[int]) -> bool:
+    """Tell whether columns are a push each and not signals of one."""
+    labels = [columns.labels[at] for at in signals]
+    if len(labels) < 2 or any(label.is_signal for label in labels):
+        return False
+    if any(known_wavelength(wavelength_nm(label.text)) for label in labels):
+        return False
+    if columns.alone_are_pushes:
+        return True
+    stems = {_fold(_DIGITS.sub("", label.text)) for label in labels}
+    counted = all(_DIGITS.search(label.text) for label in labels)
+    return counted and len(stems) == 1 and stems != {""}
+
+
+def _labels(
+    header: list[str] | None, lines: Sequence[str], first: int, layout: Layout
+) -> tuple[Label, ...]:
+    """Return the labels of the columns, with units from a row of units where there is one."""
+    if header is None:
+        return (parse_label(""),) * layout.columns
+    labels = [parse_label(cell) for cell in header]
+    place = next(iter(_lines_above(lines, first, most=1)), None)
+    cells = _cells(lines[place], layout) if place is not None else []
+    if cells != header and len(cells) == layout.columns:
+        units = [cell.strip("()[] ") for cell in cells]
+        labels = [
+            Label(text=label.text, name=label.name, unit=label.unit or unit)
+            for label, unit in zip(labels, units, strict=True)
+        ]
+    return tuple(labels)
+
+
+def _lines_above(lines: Sequence[str], first: int, *, most: int) -> list[int]:
+    """Return the last lines above `first` that are not blank, the nearest first."""
+    found = [at for at in range(first - 1, max(-1, first - 12), -1) if lines[at].strip()]
+    return found[:most]
+
+
+def _cells(line: str, layout: Layout) -> list[str]:
+    """Return the cells of a header; between blanks, a unit in brackets belongs to its name."""
+    plain = line.strip("\r\n")
+    stripped = plain.lstrip()
+    sign = next((sign for sign in COMMENTS if stripped.startswith(sign)), "")
+    plain = stripped[len(sign) :].lstrip(sign[:1] + " ") if sign else plain
+    if layout.separator:
+        cells = [cell.strip().strip('"') for cell in layout.split(plain)]
+        if len(cells) < layout.columns and layout.separator == ",":
+            return cells
+        return cells + [""] * (layout.columns - len(cells)) if len(cells) > 1 else cells
+    cells = re.split(r"\t|\s{2,}", plain.strip())
+    if len(cells) != layout.columns:
+        cells = _WORDS.findall(plain)
+    return [cell.strip().strip('"') for cell in cells]
+
+
+def _require_one_reading(lines: Sequence[str], first: int, layout: Layout, *, name: str) -> None:
+    """Refuse commas that part cells and digits alike: twice as many cells as the header has."""
+    if layout.separator != "," or layout.columns % 2:
+        return
+    place = next(iter(_lines_above(lines, first, most=1)), None)
+    if place is None or len(layout.split(lines[place])) * 2 != layout.columns:
+        return
+    if all("." not in line for line in lines[first : first + 20]):
+        raise FormatError(
+            name,
+            where=f"line {first + 1}",
+            found="commas between the cells and, it seems, as decimal signs",
+            expected="another sign between the cells (TAB or ;), or decimal points",
+        )
+
+
+def _record(line: str) -> tuple[str, str]:
+    text = line.strip()
+    for sign in COMMENTS:
+        text = text.removeprefix(sign)
+    for sign in (":", "=", "\t", ";", ","):
+        key, found, value = text.partition(sign)
+        if found and len(key) < 40:
+            return key.strip().strip('"'), value.strip().rstrip(",;").strip().strip('"')
+    return "", text.strip()
+
+
+def _fold(text: str) -> str:
+    return fold_name(text).casefold()
