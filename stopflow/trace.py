@@ -5,7 +5,7 @@ temperatures kelvin; readers convert at the edge.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
 import numpy as np
@@ -202,9 +202,19 @@ class Shot:
     channel
         1 for the first signal column.
     start_s
-        Start time the workbook gives; None without one.
+        Start time the workbook gives, or a decision; None without one.
+    start_from
+        Who gives it.
+    end_s
+        Last time that is fitted; None: all to the end.
+    law
+        Rate law decided for this shot alone; ``""``: that of the experiment.
     workbook_rate_per_s
         The lab's own rate; None without one.
+    source
+        File on disk, where `file` names one of several pushes in it.
+    left_out
+        Why a decision leaves the shot out; ``""``: it does not.
     """
 
     experiment: str
@@ -213,8 +223,21 @@ class Shot:
     trace: Trace | None
     conditions: Conditions
     start_s: float | None = None
+    start_from: Literal["workbook", "decision"] = "workbook"
+    end_s: float | None = None
+    law: str = ""
     workbook_rate_per_s: float | None = None
     refusal: str = ""
+    source: str = ""
+    left_out: str = ""
+
+    @property
+    def until_end(self) -> Trace | None:
+        """The trace up to `end_s`: what is fitted, and where the start is looked for."""
+        if self.trace is None or self.end_s is None:
+            return self.trace
+        kept = self.trace.time_s <= self.end_s
+        return replace(self.trace, time_s=self.trace.time_s[kept], signal=self.trace.signal[kept])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,8 +263,15 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Experiment:
-    """A folder: its shots in file order, and everything that did not match."""
+    """A folder: its shots in file order, and everything that did not match.
+
+    Attributes
+    ----------
+    left_out
+        Shots that a decision leaves out; their traces are kept.
+    """
 
     name: str
     shots: tuple[Shot, ...]
     problems: tuple[Problem, ...] = ()
+    left_out: tuple[Shot, ...] = ()

@@ -6,12 +6,18 @@ from typing import Annotated
 import typer
 
 from stopflow.cli.console import Debug, Json, Quiet, say, say_json, say_table, say_written, warn
-from stopflow.cli.options import Channel, Law, TimeUnit
+from stopflow.cli.options import Channel, Law, TimeUnit, Wavelength
 
-File = Annotated[Path, typer.Argument(help="A .bka file.")]
+File = Annotated[
+    Path, typer.Argument(help="A trace file of any known format (stopflow formats), or BOOK[NAME].")
+]
 Start = Annotated[
     float | None,
     typer.Option("--start", help="Start time in the file's own unit; default: detected."),
+]
+End = Annotated[
+    float | None,
+    typer.Option("--end", help="Last time to fit, in the file's own unit; default: the last."),
 ]
 
 
@@ -27,7 +33,9 @@ def fit(
     *,
     law: Law = None,
     start: Start = None,
+    end: End = None,
     channel: Channel = None,
+    wavelength: Wavelength = None,
     time_unit: TimeUnit = None,
     pin: Annotated[
         list[str] | None,
@@ -55,7 +63,9 @@ def fit(
         require_file(file),
         law=law,
         start=start,
-        channel=channel or 1,
+        end=end,
+        channel=channel,
+        wavelength=wavelength,
         time_unit=time_unit,
         pinned=pin or (),
         robust=robust,
@@ -80,7 +90,9 @@ def plan(
         str, typer.Option("--precision", help="Wanted relative error of k, e.g. 2% or 0.02.")
     ] = "2%",
     start: Start = None,
+    end: End = None,
     channel: Channel = None,
+    wavelength: Wavelength = None,
     time_unit: TimeUnit = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -94,7 +106,9 @@ def plan(
         require_file(file),
         precision=precision,
         start=start,
-        channel=channel or 1,
+        end=end,
+        channel=channel,
+        wavelength=wavelength,
         time_unit=time_unit,
     )
     if as_json:
@@ -115,7 +129,9 @@ def view(
     ] = None,
     law: Law = None,
     start: Start = None,
+    end: End = None,
     channel: Channel = None,
+    wavelength: Wavelength = None,
     time_unit: TimeUnit = None,
     open_: Annotated[
         bool, typer.Option("--open/--no-open", help="Show the picture in the system's viewer.")
@@ -129,7 +145,13 @@ def view(
     from stopflow.pipeline.single import draw_trace, fit_file
 
     fitted = fit_file(
-        require_file(file), law=law, start=start, channel=channel or 1, time_unit=time_unit
+        require_file(file),
+        law=law,
+        start=start,
+        end=end,
+        channel=channel,
+        wavelength=wavelength,
+        time_unit=time_unit,
     )
     picture = out or Path(file.stem + ".png")
     draw_trace(fitted, picture)

@@ -29,6 +29,7 @@ from stopflow.cli.options import (
     Paper,
     ReportsFolder,
     TimeUnit,
+    Wavelength,
 )
 from stopflow.pipeline.progress import Progress
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from stopflow.store import Dataset
 
 Folder = Annotated[
-    Path, typer.Argument(help="A folder of .bka files, or of such folders, however deep.")
+    Path, typer.Argument(help="A folder of trace files, or of such folders, however deep.")
 ]
 Out = Annotated[Path, typer.Option("--out", help="Where the dataset goes.")]
 DeadTime = Annotated[
@@ -73,6 +74,7 @@ def ingest(
     reports: ReportsFolder = REPORTS,
     law: Law = None,
     channel: Channel = None,
+    wavelength: Wavelength = None,
     time_unit: TimeUnit = None,
     robust: Robust = False,
     dead_time: DeadTime = None,
@@ -88,6 +90,7 @@ def ingest(
         config,
         law=law,
         channel=channel,
+        wavelength=wavelength,
         time_unit=time_unit,
         robust=robust,
         dead_time_ms=dead_time,
@@ -110,6 +113,7 @@ def run(
     ] = None,
     law: Law = None,
     channel: Channel = None,
+    wavelength: Wavelength = None,
     time_unit: TimeUnit = None,
     robust: Robust = False,
     dead_time: DeadTime = None,
@@ -130,6 +134,7 @@ def run(
         config,
         law=law,
         channel=channel,
+        wavelength=wavelength,
         time_unit=time_unit,
         robust=robust,
         dead_time_ms=dead_time,
@@ -159,19 +164,22 @@ def _settings(
     config: Path | None,
     *,
     law: str | None,
-    channel: int | None,
+    channel: str | None,
+    wavelength: float | None,
     time_unit: str | None,
     robust: bool,
     dead_time_ms: float | None,
     mixing_ratio: float | None,
 ) -> "IngestSettings":
     """Compose the settings: options where they are given, else the configuration file."""
+    from stopflow.io.channels import parse_channel
     from stopflow.pipeline.ingest import ingest_settings
 
     return ingest_settings(
         config,
         law=law,
-        channel=channel,
+        channel=parse_channel(channel),
+        wavelength_nm=wavelength,
         time_unit=time_unit,
         robust=robust or None,
         dead_time_s=None if dead_time_ms is None else dead_time_ms / 1000,

@@ -61,7 +61,7 @@ def analyse_experiment(
     if law == AUTO:
         law, note = choose_law([shot.laws for shot in prepared if shot.laws is not None])
         notes = (note,)
-    shots = [finish_shot(shot, settings, law=law) for shot in prepared]
+    shots = [finish_shot(shot, settings, law=shot.shot.law or law) for shot in prepared]
     groups = group_shots(shots)
     place = {member: number for number, group in enumerate(groups) for member in group}
     judged = tuple(
@@ -79,7 +79,8 @@ def analyse_experiment(
 
 
 def _detect(shot: Shot) -> StartDetection | None:
-    return None if shot.trace is None else detect_start(shot.trace.time_s, shot.trace.signal)
+    trace = shot.until_end
+    return None if trace is None else detect_start(trace.time_s, trace.signal)
 
 
 def analyse_lab(

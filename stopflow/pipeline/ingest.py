@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,9 @@ from stopflow import __version__
 from stopflow.config import build_settings, read_config
 from stopflow.errors import StopflowError
 from stopflow.io.atomic import require_replaceable
-from stopflow.io.folder import find_experiments, read_experiment, read_truth
+from stopflow.io.channels import parse_channel
+from stopflow.io.folder import LabFolders, find_lab, read_experiment, read_truth
+from stopflow.io.readers.content import shown_name
 from stopflow.kinetics.analysis import (
     AnalysisSettings,
     ExperimentAnalysis,
@@ -26,7 +28,7 @@ from stopflow.kinetics.analysis import (
     secondary_rows,
     shot_rows,
 )
-from stopflow.pipeline.checks import given, require_time_unit, require_whole
+from stopflow.pipeline.checks import given, require_time_unit, require_wavelength, require_whole
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.store import (
     REPLACEABLE,
@@ -61,7 +63,7 @@ SECONDARY_COLUMNS = (
 LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib")
 SMALL_LAB = 10_000_000
 """Bytes below which starting processes takes longer than the work."""
-OWN_KEYS = ("channel", "time_unit", "workers")
+OWN_KEYS = ("channel", "wavelength_nm", "time_unit", "workers")
 BLAS_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -71,8 +73,9 @@ class IngestSettings:
 
     Attributes
     ----------
-    channel
-        Signal column of each file, 1 for the first.
+    channel, wavelength_nm
+        Signal of each file: a number from 1, ``"all"``, or the one at a wavelength; None: the
+        first, of a diode array that which changes most.
     time_unit
         Unit of the time column where a file does not say it; None: milliseconds.
     analysis
@@ -81,13 +84,15 @@ class IngestSettings:
         Processes that read and fit; 0: one a core.
     """
 
-    channel: int = 1
+    channel: int | Literal["all"] | None = None
+    wavelength_nm: float | None = None
     time_unit: str | None = None
     analysis: AnalysisSettings = field(default_factory=AnalysisSettings)
     workers: int = 0
 
     def __post_init__(self) -> None:
-        require_whole("channel", self.channel, low=1)
+        parse_channel(self.channel)
+        require_wavelength(self.wavelength_nm)
         require_whole("workers", self.workers, low=0)
         require_time_unit(self.time_unit)
 
@@ -132,7 +137,8 @@ def ingest(
         is in the dataset's `problems` and in the verdicts, and raises nothing.
     """
     require_replaceable(out, REPLACEABLE)
-    folders = _folders(root, out=out)
+    lab = _lab(root, out=out)
+    folders = list(zip(lab.experiments, _names(root, lab.experiments), strict=True))
     readings: list[Reading] = []
     places: list[dict[str, Any]] = []
     with writing_dataset(out) as writer:
@@ -141,32 +147,40 @@ def ingest(
             places += _add_traces(writer, reading)
             readings.append(reading)
             progress("reading and fitting", done, len(jobs))
-        tables = _tables(readings, settings, places=places)
+        tables = _tables(readings, settings, places=places, further=lab.problems)
         _require_better(tables["shots"], out)
         tables["shots"]["k_true_per_s"] = _true_rates(tables["shots"], folders)
         writer.write_tables(tables, provenance=_provenance(readings, settings, command=command))
     return load_dataset(out)
 
 
-def _folders(root: Path, *, out: Path) -> list[tuple[Path, str]]:
+def _lab(root: Path, *, out: Path) -> LabFolders:
     if not root.exists():
-        raise StopflowError(f"{root} does not exist; give a folder that holds .bka files")
+        raise StopflowError(f"{root} does not exist; give a folder that holds trace files")
     if not root.is_dir():
-        fit = f", or use: stopflow fit {root}" if root.suffix.lower() == ".bka" else ""
-        raise StopflowError(f"{root} is a file; give its folder, {root.parent}{fit}")
-    folders = [folder for folder in find_experiments(root) if out not in (folder, *folder.parents)]
-    if not folders:
-        raise StopflowError(f"no .bka files in {root} or below it; is it the right folder?")
-    return list(zip(folders, _names(root, folders), strict=True))
+        raise StopflowError(
+            f"{root} is a file; give its folder, {root.parent}, or use: stopflow fit {root}"
+        )
+    lab = find_lab(root, passed_over=[out])
+    if not lab.experiments:
+        seen = "; ".join(str(problem) for problem in lab.problems[:3])
+        raise StopflowError(
+            f"no trace files in {root} or below it; is it the right folder? "
+            + (f"There is: {seen}. " if seen else "")
+            + "The formats that are read: stopflow formats"
+        )
+    return lab
 
 
 def _names(root: Path, folders: Sequence[Path]) -> list[str]:
     """Name experiments after their folders, those of one name by their way below `root`."""
     top = root.resolve().name if root.name in ("", "..") else root.name
-    names = [top if folder == root else folder.name for folder in folders]
+    names = [shown_name(top if folder == root else folder.name) for folder in folders]
     above = Path(top if root in folders else "")
     return [
-        name if names.count(name) == 1 else (above / folder.relative_to(root)).as_posix()
+        name
+        if names.count(name) == 1
+        else shown_name((above / folder.relative_to(root)).as_posix())
         for folder, name in zip(folders, names, strict=True)
     ]
 
@@ -203,7 +217,11 @@ def _one_blas_thread() -> Iterator[None]:
 def _read_one(job: tuple[Path, str, IngestSettings]) -> Reading:
     folder, name, settings = job
     experiment = read_experiment(
-        folder, name=name, channel=settings.channel, time_unit=settings.time_unit
+        folder,
+        name=name,
+        channel=settings.channel,
+        wavelength_nm=settings.wavelength_nm,
+        time_unit=settings.time_unit,
     )
     return Reading(
         experiment=experiment,
@@ -218,7 +236,7 @@ def _hashes(folder: Path) -> dict[str, str]:
     for path in sorted(folder.iterdir()):
         if path.is_file():
             try:
-                found[path.name] = file_sha256(path)
+                found[shown_name(path.name)] = file_sha256(path)
             except OSError:
                 continue
     return found
@@ -226,17 +244,22 @@ def _hashes(folder: Path) -> dict[str, str]:
 
 def _add_traces(writer: DatasetWriter, reading: Reading) -> list[dict[str, Any]]:
     return [
-        {**writer.add_trace(shot.trace), "sha256": reading.sha256.get(shot.file, "")}
+        {**writer.add_trace(shot.trace), "sha256": reading.sha256.get(shot.source or shot.file, "")}
         for shot in reading.experiment.shots
     ]
 
 
 def _tables(
-    readings: Sequence[Reading], settings: IngestSettings, *, places: Sequence[dict[str, Any]]
+    readings: Sequence[Reading],
+    settings: IngestSettings,
+    *,
+    places: Sequence[dict[str, Any]],
+    further: Sequence[Problem],
 ) -> dict[str, pd.DataFrame]:
     lab = analyse_lab([reading.analysis for reading in readings], settings.analysis)
     shots = [row for analysis in lab.experiments for row in shot_rows(analysis)]
     problems = [problem for reading in readings for problem in reading.experiment.problems]
+    problems += further
     problems += [
         Problem(experiment=reading.experiment.name, file="", found=note, level="note")
         for reading in readings

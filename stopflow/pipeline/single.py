@@ -1,7 +1,7 @@
 """One file: fit it, draw it, plan the next recording from it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 
 from stopflow.errors import SettingsError
-from stopflow.io.bka.format import read_bka_file
+from stopflow.io.channels import choose_channels, parse_channel, usual_channels
+from stopflow.io.readers.content import shown_name
+from stopflow.io.readers.table import read_push
 from stopflow.kinetics.analysis import (
     AnalysisSettings,
     analyse_experiment,
@@ -18,11 +20,16 @@ from stopflow.kinetics.analysis import (
     shot_rows,
 )
 from stopflow.kinetics.plan import Plan, plan_recording
-from stopflow.pipeline.checks import require_start, require_time_unit
+from stopflow.pipeline.checks import (
+    require_moment,
+    require_start,
+    require_time_unit,
+    require_wavelength,
+)
 from stopflow.pipeline.ingest import CUT_COLUMNS, PROBLEM_COLUMNS, SECONDARY_COLUMNS
 from stopflow.report.data import KineticsReportData
 from stopflow.report.paper.rounding import format_interval, format_pm, format_time, format_value
-from stopflow.trace import Conditions, Experiment, Shot, Trace
+from stopflow.trace import Conditions, Experiment, Recording, Shot, Trace
 
 LINES = (
     ("rate constant k", "k_per_s", "k_stderr_per_s", "1/s"),
@@ -150,7 +157,9 @@ def fit_file(
     *,
     law: str | None = None,
     start: float | None = None,
-    channel: int = 1,
+    end: float | None = None,
+    channel: str | int | None = None,
+    wavelength: float | None = None,
     time_unit: str | None = None,
     pinned: Sequence[str] = (),
     robust: bool = False,
@@ -159,22 +168,25 @@ def fit_file(
 
     Parameters
     ----------
-    start
-        Start time in the file's own unit; None: detected.
+    start, end
+        Of the fit, in the file's own unit; None: detected, and the last point.
+    channel, wavelength
+        Which signal; see `io.channels`.
     pinned
         ``"name=value"`` texts.
     """
-    require_start(start)
-    require_time_unit(time_unit)
-    recorded = read_bka_file(file, time_unit=time_unit)
-    trace = recorded.trace(channel)
+    recorded, number, notes = read_signal(
+        file, start=start, end=end, channel=channel, wavelength=wavelength, time_unit=time_unit
+    )
+    trace = recorded.trace(number)
     shot = Shot(
-        experiment=file.resolve().parent.name,
-        file=file.name,
-        channel=channel,
+        experiment=shown_name(file.resolve().parent.name),
+        file=shown_name(file.name),
+        channel=number,
         trace=trace,
         conditions=Conditions(),
         start_s=None if start is None else start * recorded.time_unit_s,
+        end_s=None if end is None else end * recorded.time_unit_s,
     )
     settings = AnalysisSettings(
         law=AnalysisSettings().law if law is None else law,
@@ -187,8 +199,36 @@ def fit_file(
         conditions=condition_rows(analysed),
         cuts=cut_rows(analysed),
         trace=trace,
-        notes=tuple(str(note) for note in recorded.notes),
+        notes=notes,
     )
+
+
+def read_signal(
+    file: Path,
+    *,
+    start: float | None,
+    end: float | None,
+    channel: str | int | None,
+    wavelength: float | None,
+    time_unit: str | None,
+) -> tuple[Recording, int, tuple[str, ...]]:
+    """Read one signal of a file; return the recording, the channel and what there is to say."""
+    require_start(start)
+    require_moment("--end", end)
+    require_time_unit(time_unit)
+    require_wavelength(wavelength)
+    wanted = parse_channel(channel)
+    recorded = read_push(file, time_unit=time_unit)
+    chosen, mention = choose_channels(
+        recorded,
+        channel=wanted,
+        wavelength_nm=wavelength,
+        usual=usual_channels([recorded]).get(recorded.name, 1),
+    )
+    if len(chosen) > 1:
+        valid = f"one channel of {recorded.channels}; all of them: stopflow spectrum, or ingest"
+        raise SettingsError("--channel", channel, valid=valid)
+    return recorded, chosen[0], tuple(str(note) for note in (*recorded.notes, *mention))
 
 
 def plan_file(
@@ -196,14 +236,19 @@ def plan_file(
     *,
     precision: str,
     start: float | None = None,
-    channel: int = 1,
+    end: float | None = None,
+    channel: str | int | None = None,
+    wavelength: float | None = None,
     time_unit: str | None = None,
 ) -> PlannedFile:
     """Plan the next recording from a first file; `precision` is a text, ``"2%"`` or ``"0.02"``."""
-    require_start(start)
-    require_time_unit(time_unit)
-    recorded = read_bka_file(file, time_unit=time_unit)
-    trace = recorded.trace(channel)
+    recorded, number, _ = read_signal(
+        file, start=start, end=end, channel=channel, wavelength=wavelength, time_unit=time_unit
+    )
+    trace = recorded.trace(number)
+    if end is not None:
+        kept = trace.time_s <= end * recorded.time_unit_s
+        trace = replace(trace, time_s=trace.time_s[kept], signal=trace.signal[kept])
     planned = plan_recording(
         trace.time_s,
         trace.signal,

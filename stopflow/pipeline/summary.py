@@ -141,7 +141,7 @@ def _hints(shots: pd.DataFrame) -> tuple[str, ...]:
     if fitted.empty:
         hints.append(
             "no shot gave a rate: the reasons are in the column reason of rates.csv; look at one "
-            "shot with: stopflow view FILE.bka"
+            "shot with: stopflow view FILE"
         )
     detected = int((fitted["start_source"] != "workbook").sum())
     if detected:

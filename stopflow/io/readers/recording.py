@@ -113,10 +113,10 @@ def build_matrix(
 def named_apart(recordings: Sequence[Recording], file: str) -> tuple[Recording, ...]:
     """Name the recordings of one file ``file[label]``, equal labels with their number behind.
 
-    A single recording keeps the file's name.
+    A single recording has the file's name, and is called by it.
     """
     if len(recordings) < 2:
-        return tuple(recordings)
+        return tuple(replace(recording, name=file, label=file) for recording in recordings)
     seen: dict[str, int] = {}
     named = []
     for recording in recordings:

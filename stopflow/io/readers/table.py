@@ -183,6 +183,35 @@ def read_recordings(path: Path, *, time_unit: str | None = None) -> tuple[Record
     )
 
 
+def split_push(path: Path) -> tuple[Path, str]:
+    """Take ``book.xlsx[shot 1]`` apart into the file and the push in it; "" for the whole file."""
+    head, bracket, label = path.name.partition("[")
+    if not bracket or not label.endswith("]") or path.exists():
+        return path, ""
+    return path.with_name(head or path.name), label[:-1]
+
+
+def read_push(path: Path, *, time_unit: str | None = None) -> Recording:
+    """Read the one push of a file, or the named one of ``book.xlsx[shot 1]``.
+
+    Raises
+    ------
+    FormatError
+        As `read_recordings`, and when the file holds several and none of them is named.
+    """
+    file, label = split_push(path)
+    found = read_recordings(file, time_unit=time_unit)
+    chosen = [item for item in found if not label or item.label == label]
+    if len(chosen) == 1:
+        return chosen[0]
+    names = ", ".join(item.label for item in found[:8])
+    raise FormatError(
+        file.name,
+        found=f"{len(found)} traces ({names}{', ...' if len(found) > 8 else ''})",
+        expected=f"the name of one, as in '{file.name}[{found[0].label}]'",
+    )
+
+
 def parse_recordings(
     data: bytes, *, name: str, time_unit: str | None = None, key: str | None = None
 ) -> tuple[Recording, ...]:
@@ -224,7 +253,10 @@ def unknown_format(head: Head) -> FormatError:
     """Say of a content that no reader knows it, what it looks like, and which formats there are."""
     known = "; ".join(reader.noun for reader in READERS.values())
     return FormatError(
-        head.name, found=_looks_like(head), expected=f"a trace in one of the formats: {known}"
+        head.name,
+        where="line 1" if head.data.strip() else "",
+        found=_looks_like(head),
+        expected=f"a trace in one of the formats: {known}",
     )
 
 
@@ -232,7 +264,7 @@ def _looks_like(head: Head) -> str:
     if not head.data.strip():
         return "an empty file"
     if not head.text:
-        return "bytes that are no text"
+        return f"bytes that are no text, {head.data[:8]!r}"
     first = head.first[:60]
     if first.upper().lstrip('"').startswith("BIO-KINE"):
         return f"{first!r}, which comes nearest to Bio-Kine, but is no kind that is known"

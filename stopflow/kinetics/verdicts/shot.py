@@ -140,7 +140,7 @@ def prepare_shot(
 
     `detection` is that of the shot's trace, None without one.
     """
-    trace = shot.trace
+    trace = shot.until_end
     if trace is None or detection is None:
         reason = shot.refusal or "the file could not be read"
         return PreparedShot(shot=shot, refusal=reason, status=Refused.UNREADABLE)
@@ -182,7 +182,7 @@ def prepare_shot(
 
 def finish_shot(prepared: PreparedShot, settings: AnalysisSettings, *, law: str) -> ShotAnalysis:
     """Fit the chosen law and put its errors together."""
-    shot, trace = prepared.shot, prepared.shot.trace
+    shot, trace = prepared.shot, prepared.shot.until_end
     analysis = ShotAnalysis(
         experiment=shot.experiment,
         file=shot.file,
