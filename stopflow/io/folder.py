@@ -12,6 +12,7 @@ from stopflow.errors import FormatError, SettingsError
 from stopflow.io.channels import Channels, choose_channels, parse_channel, usual_channels
 from stopflow.io.decisions import Decision, Decisions, load_decisions
 from stopflow.io.pushes import Push, read_files
+from stopflow.io.readers.content import shown_name
 from stopflow.io.readers.table import TRACE_ENDINGS
 from stopflow.io.sorting import DECISIONS, sort_file
 from stopflow.io.survey import Survey, list_folder, list_names, relative, survey
@@ -117,7 +118,7 @@ def read_experiment(
     labels = [push.label for push in content.pushes]
     reading = read_workbooks(folder, labels, paths=content.sheets, sheets_of=content.sheets_of)
     decisions = load_decisions(folder)
-    experiment = name or folder.resolve().name
+    experiment = name or shown_name(folder.resolve().name)
     problems = [*listing.problems, *content.problems, *reading.problems, *decisions.problems]
     rows = rows_by_file(reading)
     recordings = [push.recording for push in content.pushes if push.recording is not None]
@@ -190,7 +191,7 @@ def _without_traces(
     folder: Path, files: Sequence[Path], problems: Sequence[Problem], found: Survey
 ) -> list[Problem]:
     """List the files of a folder that holds no trace, and what is odd about it."""
-    place = relative(folder, found.root) or folder.resolve().name
+    place = relative(folder, found.root) or shown_name(folder.resolve().name)
     listed = [replace(problem, experiment=place) for problem in problems]
     own = [file for file in map(sort_file, files) if file.kind != "own"]
     unreadable = [file for file in own if file.kind == "unreadable"]

@@ -10,6 +10,7 @@ import re
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -140,14 +141,15 @@ def list_folder(folder: Path) -> Listing:
     )
 
 
-def natural_key(text: str) -> list[tuple[int, str]]:
+@lru_cache(maxsize=4096)
+def natural_key(text: str) -> tuple[tuple[int, str], ...]:
     """Sort key in which ``"shot 10"`` comes after ``"shot 9"``."""
     parts = _NUMBERS.split(text.casefold())
-    return [
+    return tuple(
         (int(part[:300]), "") if part.isascii() and part.isdecimal() else (-1, part)
         for part in parts
         if part
-    ]
+    )
 
 
 def relative(folder: Path, root: Path) -> str:

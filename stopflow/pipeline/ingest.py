@@ -320,6 +320,16 @@ def _provenance(
         "command": command,
         "settings": asdict(settings),
         "libraries": {name: version(name) for name in LIBRARIES},
+        "left_out": [
+            {
+                "experiment": shot.experiment,
+                "file": shot.file,
+                "channel": shot.channel,
+                "why": shot.left_out,
+            }
+            for reading in readings
+            for shot in reading.experiment.left_out
+        ],
         "inputs": {
             f"{reading.experiment.name}/{file}": digest
             for reading in readings

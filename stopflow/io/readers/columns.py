@@ -83,14 +83,24 @@ def recognises(head: Head) -> bool:
         return False
     layout, first = found
     header = header_above(head.lines, first, layout)
-    labels = [parse_label(cell) for cell in header or ()]
+    labels = [parse_label(cell) for cell in header or _short_header(head.lines, first)]
     if labels and (labels[0].is_time or labels[0].is_spectral):
         return True
+    if len(labels) > 1 and _fold(labels[0].name) in _INDEX_NAMES and labels[1].is_time:
+        return True
     if any(label.is_of_table for label in labels):
-        return any(label.is_time for label in labels[1:2])
+        return False
+    if any(label.is_time for label in labels):
+        return True
     numbers = (layout.numbers(line) for line in head.lines[first:])
     times = [row[0] for row in numbers if row is not None and len(row) == layout.columns]
     return looks_like_times(times, has_header=bool(labels))
+
+
+def _short_header(lines: Sequence[str], first: int) -> list[str]:
+    """Return the cells of the line above the rows where they are not as many as the columns."""
+    places = _lines_above(lines, first, most=1)
+    return [cell.strip() for place in places for cell in re.split(r"[\t;,|]", lines[place])]
 
 
 def looks_like_times(times: Sequence[float], *, has_header: bool) -> bool:
@@ -320,7 +330,8 @@ def _require_one_reading(lines: Sequence[str], first: int, layout: Layout, *, na
     if layout.separator != "," or layout.columns % 2:
         return
     place = next(iter(_lines_above(lines, first, most=1)), None)
-    if place is None or len(layout.split(lines[place])) * 2 != layout.columns:
+    cells = max(lines[place].count(sign) + 1 for sign in ",;\t") if place is not None else 0
+    if cells * 2 != layout.columns:
         return
     if all("." not in line for line in lines[first : first + 20]):
         raise FormatError(

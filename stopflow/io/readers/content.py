@@ -85,21 +85,28 @@ def read_content(path: Path) -> bytes:
     FormatError
         When it is larger, no ordinary file, or cannot be opened.
     """
-    data = _read(path, MOST_BYTES + 1)
+    data = _read(path, MOST_BYTES + 1, largest=MOST_BYTES)
     if len(data) > MOST_BYTES:
-        raise FormatError(
-            path.name,
-            found=f"more than {MOST_BYTES // 1024**2} MiB",
-            expected="a recording of at most that size; export fewer wavelengths or points",
-        )
+        raise _too_large(path)
     return data
 
 
-def _read(path: Path, most: int) -> bytes:
+def _too_large(path: Path) -> FormatError:
+    return FormatError(
+        path.name,
+        found=f"more than {MOST_BYTES // 1024**2} MiB",
+        expected="a recording of at most that size; export fewer wavelengths or points",
+    )
+
+
+def _read(path: Path, most: int, *, largest: float = float("inf")) -> bytes:
     """Read at most so many bytes of an ordinary file; a pipe is never waited for."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
             raise FormatError(path.name, found="no ordinary file", expected="a file")
+        if found.st_size > largest:
+            raise _too_large(path)
         with path.open("rb") as handle:
             return handle.read(most)
     except OSError as error:

@@ -65,7 +65,7 @@ def export_origin(data: KineticsReportData, path: Path, *, experiment: str) -> N
 
 
 def export_kintek(data: KineticsReportData, path: Path, *, experiment: str) -> list[Path]:
-    """Write the traces of an experiment, from the start of the fit, as KinTek text.
+    """Write the part of an experiment's traces that is fitted, as KinTek text.
 
     KinTek wants one column of times for all signals, so shots with other times go to further
     files ``NAME-2.txt``, ``NAME-3.txt``.
@@ -78,7 +78,7 @@ def export_kintek(data: KineticsReportData, path: Path, *, experiment: str) -> l
     groups: dict[bytes, list[tuple[pd.Series, FloatArray, FloatArray]]] = {}
     for row, time, signal in _traces(data, experiment):
         start = float(row["start_s"])
-        kept = time >= start if np.isfinite(start) else np.ones(len(time), dtype=bool)
+        kept = ~(time < start) & ~(time > float(row.get("end_s", np.nan)))
         since = time[kept] - (start if np.isfinite(start) else time[0])
         groups.setdefault(since.tobytes(), []).append((row, since, signal[kept]))
     written = []
