@@ -53,7 +53,10 @@ def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, 
         When there are no rows, or x is not a time.
     """
     lines = split_lines(decode(to_single_byte(data)))
-    begin = next(i for i, line in enumerate(lines) if line.strip().rstrip(",;").upper() in _DATA)
+    marks = (i for i, line in enumerate(lines) if line.strip().rstrip(",;").upper() in _DATA)
+    begin = next(marks, None)
+    if begin is None:
+        raise FormatError(name, found='no line "XYDATA"', expected="the data of the export")
     records = [_record(line) for line in lines[:begin] if line.strip()]
     values = {key.upper(): value for key, value in reversed(records)}
     body = lines[begin + 1 :]
