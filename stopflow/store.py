@@ -72,7 +72,7 @@ class Dataset:
         if recorded is None or np.isnan(start_s):
             return None
         time_s, signal = recorded
-        kept = (time_s >= start_s) & (time_s <= float(self.shots.iloc[row]["end_s"]))
+        kept = (time_s >= start_s) & (time_s <= float(self.shots.iloc[row].get("end_s", np.inf)))
         return time_s[kept], signal[kept]
 
 

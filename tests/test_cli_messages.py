@@ -30,9 +30,9 @@ def lab(simulated, tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["run", "nowhere"], "give a folder that holds .bka files"),
+        (["run", "nowhere"], "give a folder that holds trace files"),
         (["run", "shot.bka"], "stopflow fit shot.bka"),
-        (["run", "book.xlsx"], "book.xlsx is a file; give its folder, .\n"),
+        (["run", "book.xlsx"], "book.xlsx is a file; give its folder, ., or use: stopflow fit"),
         (["fit", "folder"], "ingest folder"),
         (["fit", "nothing.bka"], "nothing.bka"),
         (["fit", "shot.bka", "--plot", "x.gif"], ".png, .pdf, .svg"),

@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: stopflow fit shot.bka --law double --plot shot.png")(fit)
     app.command(epilog="Example: stopflow plan shot.bka --precision 2%")(plan)
     app.command(epilog="Example: stopflow view shot.bka")(view)
+    app.command(epilog="Example: stopflow spectrum scan.csv --law double --plot scan.png")(spectrum)
 
 
 def fit(
@@ -162,3 +163,47 @@ def view(
         say(fitted.headline(), quiet=quiet)
     if open_ and not quiet and not as_json:
         typer.launch(str(picture))
+
+
+def spectrum(
+    file: File,
+    *,
+    law: Law = None,
+    start: Start = None,
+    end: End = None,
+    time_unit: TimeUnit = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Draw the amplitude spectra to this file.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write the amplitudes of all signals to this CSV.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Fit all signals of a file with one set of rates: amplitudes by wavelength, components."""
+    from stopflow.pipeline.find import require_file
+    from stopflow.pipeline.spectrum import draw_spectrum, fit_signals, save_spectrum
+
+    if plot is not None:
+        from stopflow.report.kinetics.view import require_picture
+
+        require_picture(plot)
+    fitted = fit_signals(require_file(file), law=law, start=start, end=end, time_unit=time_unit)
+    if as_json:
+        say_json(fitted.as_dict())
+    else:
+        say_table(*fitted.table(), quiet=quiet)
+        say(fitted.headline(), quiet=quiet)
+        for note in fitted.notes:
+            warn(f"note: {note}")
+    written = []
+    if out is not None:
+        save_spectrum(fitted, out)
+        written.append(out)
+    if plot is not None:
+        draw_spectrum(fitted, plot)
+        written.append(plot)
+    say_written(written, quiet=quiet or as_json)
+    raise typer.Exit(0 if fitted.ok else 1)

@@ -66,6 +66,7 @@ def _shot_row(analysis: ExperimentAnalysis, judged: JudgedShot) -> Row:
         "dead_time_s": _number(shot.conditions.dead_time_s),
         **shot.conditions.extra,
         "law": shot.law,
+        "end_s": shot.window.stop_s if shot.window else nan,
         **_detection_columns(shot),
         **_error_columns(shot),
         **_law_columns(shot),
@@ -90,7 +91,6 @@ def _fit_columns(shot: ShotAnalysis) -> Row:
     return {
         "start_s": shot.window.start_s if shot.window else nan,
         "start_source": shot.window.source if shot.window else "",
-        "end_s": shot.window.stop_s if shot.window else nan,
         "points": fit.points if fit else 0,
         "window_s": fit.window_s if fit else nan,
         "k_per_s": result.fit.k_per_s if result else nan,

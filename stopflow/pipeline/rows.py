@@ -50,7 +50,7 @@ def build_feature_rows(
         if int(shot["trace_points"]) == 0 or pd.isna(shot["start_s"]):
             refused[int(row)] = str(shot["reason"]) or "there is no trace to look at"
             continue
-        window = (float(shot["start_s"]), float(shot["end_s"]))
+        window = (float(shot["start_s"]), float(shot.get("end_s", np.inf)))
         grid = (int(shot["time_first"]), int(shot["trace_points"]), *window)
         grids[grid].append(int(row))
     count = sum(map(len, grids.values()))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from stopflow.errors import FormatError
+from stopflow.io.bka.header import first_lines
 from stopflow.io.readers import (
     bio_kine,
     bio_kine_3d,
@@ -148,8 +149,16 @@ READERS: dict[str, Reader] = {
 }
 """Key -> reader, the most specific first; the first that recognises a content reads it."""
 
-TRACE_ENDINGS = (".bka", ".bk3a", ".dsa", ".o3a")
-"""Endings of files that hold nothing but traces: one that is not recognised is an error."""
+FIRST_LINES = {
+    ".bka": first_lines(),
+    ".bk3a": 'a Bio-Kine 3-D file, whose first line is "BIO-KINE 3D ASCII FILE"',
+    ".dsa": "a Pro-Data file, whose first line is ProDataStore",
+    ".o3a": "an OLIS file, which begins with OLIS-3D-ASCII",
+}
+"""Endings of files that hold nothing but traces -> what such a file begins with."""
+
+TRACE_ENDINGS = tuple(FIRST_LINES)
+"""A file with one of these endings that no reader recognises is an error."""
 
 
 def find_reader(head: Head) -> str | None:
@@ -250,13 +259,14 @@ def read_sheet_traces(
 
 
 def unknown_format(head: Head) -> FormatError:
-    """Say of a content that no reader knows it, what it looks like, and which formats there are."""
-    known = "; ".join(reader.noun for reader in READERS.values())
+    """Say of a content that no reader knows it, what it looks like and what was expected."""
+    ending = next((item for item in FIRST_LINES if head.name.casefold().endswith(item)), "")
+    listed = "a trace in one of the formats that stopflow formats lists"
     return FormatError(
         head.name,
         where="line 1" if head.data.strip() else "",
         found=_looks_like(head),
-        expected=f"a trace in one of the formats: {known}",
+        expected=FIRST_LINES.get(ending, listed),
     )
 
 

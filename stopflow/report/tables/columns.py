@@ -14,7 +14,6 @@ RATE_COLUMNS = (
     "reason",
     "start_s",
     "start_source",
-    "end_s",
     "points",
     "window_s",
     "k_per_s",
