@@ -1,13 +1,8 @@
 """Any format written as any: every digit kept where the format does, and nothing overwritten."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent / "io"))
-from formats import BUILDERS
+from trace_files import BUILDERS
 
 from stopflow.errors import FormatError
 from stopflow.io.combine import average_recordings, subtract_blank

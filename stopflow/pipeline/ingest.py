@@ -30,6 +30,7 @@ from stopflow.kinetics.analysis import (
 )
 from stopflow.pipeline.checks import given, require_time_unit, require_wavelength, require_whole
 from stopflow.pipeline.progress import Progress, silent
+from stopflow.pipeline.shared_rates import NONE, shared_rates
 from stopflow.store import (
     REPLACEABLE,
     Dataset,
@@ -243,8 +244,13 @@ def _hashes(folder: Path) -> dict[str, str]:
 
 
 def _add_traces(writer: DatasetWriter, reading: Reading) -> list[dict[str, Any]]:
+    shared = shared_rates(reading.experiment, reading.analysis)
     return [
-        {**writer.add_trace(shot.trace), "sha256": reading.sha256.get(shot.source or shot.file, "")}
+        {
+            **writer.add_trace(shot.trace),
+            "sha256": reading.sha256.get(shot.source or shot.file, ""),
+            **shared.get(shot.file, NONE),
+        }
         for shot in reading.experiment.shots
     ]
 

@@ -174,7 +174,7 @@ def draw_spectrum(fitted: FittedSpectrum, path: Path) -> None:
         axis=_axis(fitted.recording),
         has_wavelengths=bool(np.isfinite(fitted.recording.wavelengths_nm).all()),
         fit=fitted.fit,
-        title=fitted.headline(),
+        title=f"{fitted.recording.name}  ·  {fitted.fit.law.key}, one set of rates",
     )
     save_picture(figure, path)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from formats import BUILDERS, WAVELENGTHS, lines, number, pro_data_store, row
+from trace_files import BUILDERS, WAVELENGTHS, lines, number, pro_data_store, row
 
 from stopflow.errors import FormatError
 from stopflow.io.readers.table import READERS, parse_recordings, read_push, read_recordings

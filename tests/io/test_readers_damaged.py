@@ -1,19 +1,16 @@
 """Damaged files of every format, and the rates of one lab in every format."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from formats import BUILDERS
+from fuzz import attack
+from trace_files import BUILDERS
 
 from stopflow.io.folder import read_experiment
 from stopflow.io.readers.content import LOOKED_AT, Head
 from stopflow.io.readers.table import READERS, find_reader, parse_recordings
 from stopflow.kinetics.analysis import AnalysisSettings, analyse_experiment
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from fuzz import attack
 
 REAL = Path(__file__).parent / "files" / "prodata"
 TEXTS = sorted({key for key, reader in READERS.items() if reader.parse is not None})

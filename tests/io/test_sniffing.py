@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import openpyxl
 import pytest
-from formats import BUILDERS
+from trace_files import BUILDERS
 
 from stopflow.io.pushes import read_files
 from stopflow.io.readers.content import MOST_BYTES

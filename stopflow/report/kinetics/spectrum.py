@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from stopflow.kinetics.many.spectrum import SpectrumFit
 from stopflow.report.paper.page import Page
@@ -41,9 +41,9 @@ def plot_spectrum(
     page = Page(_SHEET, Ruler())
     shown = page.ruler.shorten(printable(title), 9.0, width_mm=_SHEET.text_width_mm, bold=True)
     page.text(_SHEET.side_mm, 9.0, shown, size=9.0, bold=True)
-    left = page.axes(_SHEET.side_mm + 16.0, 16.0, width_mm=112.0, height_mm=76.0)
+    left = page.axes(_SHEET.side_mm + 16.0, 18.0, width_mm=116.0, height_mm=76.0)
     _draw_amplitudes(left, axis, fit, has_wavelengths=has_wavelengths)
-    right = page.axes(_SHEET.side_mm + 150.0, 16.0, width_mm=50.0, height_mm=76.0)
+    right = page.axes(_SHEET.side_mm + 154.0, 18.0, width_mm=46.0, height_mm=76.0)
     _draw_values(right, fit)
     return page.figure
 
@@ -76,6 +76,8 @@ def _draw_values(axes: Axes, fit: SpectrumFit) -> None:
     axes.semilogy(numbers[above], values[above], "o", color=CATEGORY_COLOURS[0], label="above")
     axes.semilogy(numbers[~above], values[~above], "o", color=MUTED, label="noise")
     axes.axhline(fit.decomposition.edge, color=INK, linewidth=0.8, linestyle="--")
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("component")
     axes.set_ylabel("singular value / noise")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
