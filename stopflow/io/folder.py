@@ -11,6 +11,7 @@ from typing import Literal
 from stopflow.errors import FormatError, SettingsError
 from stopflow.io.channels import Channels, choose_channels, parse_channel, usual_channels
 from stopflow.io.decisions import Decision, Decisions, load_decisions
+from stopflow.io.metadata import check_metadata
 from stopflow.io.pushes import Push, read_files
 from stopflow.io.readers.content import shown_name
 from stopflow.io.readers.table import TRACE_ENDINGS
@@ -140,11 +141,13 @@ def read_experiment(
         problems += _incomplete(push.label, matching, reading)
     problems += _without_file(reading, labels)
     problems += _undecided(decisions, [push.name for push in content.pushes])
-    left_out = [shot for shot in shots if shot.left_out]
+    checked, findings = check_metadata(shots, folder=shown_name(folder.resolve().name))
+    problems += findings
+    left_out = [shot for shot in checked if shot.left_out]
     problems += [_left_out(shot) for shot in left_out]
     return Experiment(
         name=experiment,
-        shots=tuple(shot for shot in shots if not shot.left_out),
+        shots=tuple(shot for shot in checked if not shot.left_out),
         problems=tuple(replace(problem, experiment=experiment) for problem in problems),
         left_out=tuple(left_out),
     )
