@@ -10,26 +10,26 @@ from typing import Literal
 
 from stopflow.errors import FormatError, SettingsError
 from stopflow.io.channels import Channels, choose_channels, parse_channel, usual_channels
-from stopflow.io.decisions import Decision, Decisions, load_decisions
+from stopflow.io.decisions import Decisions, load_decisions
 from stopflow.io.metadata import check_metadata
 from stopflow.io.pushes import Push, read_files
 from stopflow.io.readers.content import shown_name
 from stopflow.io.readers.table import TRACE_ENDINGS
+from stopflow.io.shots import apply_decision, build_shot, problem_of
 from stopflow.io.sorting import DECISIONS, sort_file
 from stopflow.io.survey import Survey, list_folder, list_names, relative, survey
 from stopflow.io.text import decode, to_single_byte
 from stopflow.io.workbook.names import file_key
-from stopflow.io.workbook.rows import Entry, SheetRow
+from stopflow.io.workbook.rows import SheetRow
 from stopflow.io.workbook.units import TIME, parse_time_unit
 from stopflow.io.workbook.vocabulary import QUANTITIES
 from stopflow.io.workbook.workbook import (
     TRUTH,
     WorkbookReading,
-    merge_rows,
     read_workbooks,
     rows_by_file,
 )
-from stopflow.trace import Conditions, Experiment, Problem, Recording, Shot, Trace
+from stopflow.trace import Experiment, Problem, Shot
 
 EXPECTED_OF_A_FILE = ("start", "rate", "concentration", "temperature")
 """Quantities whose absence for one file is reported when other files have them."""
@@ -132,10 +132,10 @@ def read_experiment(
         )
         problems += mention
         for number in channels:
-            shot, remarks = _build_shot(
+            shot, remarks = build_shot(
                 push, matching, channel=number, shared=reading.shared, experiment=experiment
             )
-            shot, wrong = _decided(shot, push.recording, decisions.of(push.name, number))
+            shot, wrong = apply_decision(shot, push.recording, decisions.of(push.name, number))
             shots.append(shot)
             problems += [*(remarks if number == channels[0] else []), *wrong]
         problems += _incomplete(push.label, matching, reading)
@@ -224,101 +224,14 @@ def _channels(
         )
     except FormatError as error:
         return [1], [
-            _problem(push.name, error.where, error.found, expected=error.expected, level="error")
+            problem_of(push.name, error.where, error.found, expected=error.expected, level="error")
         ]
-
-
-def _build_shot(
-    push: Push,
-    rows: Sequence[SheetRow],
-    *,
-    channel: int,
-    shared: Mapping[str, Entry],
-    experiment: str,
-) -> tuple[Shot, list[Problem]]:
-    """Bind one signal of a push to what the workbooks say of it."""
-    problems: list[Problem] = []
-    recording = push.recording
-    trace, refusal = None, push.refusal
-    if recording is not None:
-        try:
-            trace = recording.trace(channel)
-        except FormatError as error:
-            refusal = f"found {error.found}; expected {error.expected}"
-            problems.append(
-                _problem(push.name, "", error.found, expected=error.expected, level="error")
-            )
-    signals = 1 if recording is None else recording.channels
-    chosen, own_channel = _rows_of_channel(rows, channel=channel, signals=signals)
-    start_s = rate = None
-    conditions = _conditions(shared, {})
-    if chosen:
-        row, remarks = merge_rows(chosen)
-        problems += remarks
-        start_s = _start_s(row, None if recording is None else recording.time_unit_s)
-        rate = _number(row.entries, "rate") if own_channel else None
-        conditions = _conditions({**shared, **row.entries}, row.extra)
-    shot = Shot(
-        experiment=experiment,
-        file=push.name,
-        channel=channel,
-        trace=trace,
-        conditions=conditions,
-        start_s=start_s,
-        workbook_rate_per_s=rate,
-        refusal=refusal,
-        source=push.source,
-    )
-    return shot, problems
-
-
-def _decided(
-    shot: Shot, recording: Recording | None, decision: Decision | None
-) -> tuple[Shot, list[Problem]]:
-    """Apply a decision to a shot; a window without points refuses it."""
-    if decision is None:
-        return shot, []
-    if decision.use is False:
-        return replace(shot, left_out=decision.note or "no reason given"), []
-    if recording is None:
-        return shot, []
-    unit_s = recording.time_unit_s
-    start_s = shot.start_s if decision.start is None else decision.start.in_s(unit_s)
-    end_s = None if decision.end is None else decision.end.in_s(unit_s)
-    decided = replace(
-        shot,
-        start_s=start_s,
-        start_from="workbook" if decision.start is None else "decision",
-        end_s=end_s,
-        law=decision.law,
-    )
-    wrong = _empty_window(decided.trace, start_s, end_s)
-    if not wrong:
-        return decided, []
-    problem = _problem(
-        DECISIONS, decision.place, f"{shot.file}: {wrong}", expected="points inside", level="error"
-    )
-    return replace(shot, trace=None, refusal=wrong), [problem]
-
-
-def _empty_window(trace: Trace | None, start_s: float | None, end_s: float | None) -> str:
-    """Say that no point lies between a start and an end; "" where some do."""
-    if trace is None or not len(trace):
-        return ""
-    low = float(trace.time_s[0]) if start_s is None else start_s
-    high = float(trace.time_s[-1]) if end_s is None else end_s
-    if ((trace.time_s >= low) & (trace.time_s <= high)).any():
-        return ""
-    return (
-        f"a window of no points, {low:.6g} to {high:.6g} s, of a trace from "
-        f"{trace.time_s[0]:.6g} to {trace.time_s[-1]:.6g} s"
-    )
 
 
 def _undecided(decisions: Decisions, names: Sequence[str]) -> list[Problem]:
     """List the decisions about files that are not there."""
     return [
-        _problem(
+        problem_of(
             DECISIONS,
             row.place,
             f"{row.file!r}, which is not there",
@@ -332,48 +245,7 @@ def _undecided(decisions: Decisions, names: Sequence[str]) -> list[Problem]:
 def _left_out(shot: Shot) -> Problem:
     where = f"channel {shot.channel}" if shot.channel > 1 else ""
     found = f"left out by a decision: {shot.left_out}"
-    return _problem(shot.file, where, found, expected="", level="note")
-
-
-def _rows_of_channel(
-    rows: Sequence[SheetRow], *, channel: int, signals: int
-) -> tuple[Sequence[SheetRow], bool]:
-    """Return the rows that concern a channel, and whether their rate is that channel's.
-
-    In a file with one signal every row does. What was mixed, and when, holds for all channels.
-    """
-    if signals == 1:
-        return rows, True
-    own = [row for row in rows if row.channel in (None, channel)]
-    return (own, True) if own else (rows, False)
-
-
-def _start_s(row: SheetRow, unit_s: float | None) -> float | None:
-    start = row.entries.get("start")
-    if start is None:
-        return None
-    if start.has_unit:
-        return float(start.value)
-    return float(start.value) * unit_s if unit_s is not None else None
-
-
-def _number(entries: Mapping[str, Entry], quantity: str) -> float | None:
-    entry = entries.get(quantity)
-    return None if entry is None else float(entry.value)
-
-
-def _conditions(entries: Mapping[str, Entry], extra: Mapping[str, str]) -> Conditions:
-    substrate = entries.get("substrate")
-    replicate = _number(entries, "replicate")
-    return Conditions(
-        substrate=str(substrate.value) if substrate else None,
-        concentration_M=_number(entries, "concentration"),
-        temperature_K=_number(entries, "temperature"),
-        ionic_strength_M=_number(entries, "ionic_strength"),
-        replicate=None if replicate is None else int(replicate),
-        dead_time_s=_number(entries, "dead_time"),
-        extra=dict(extra),
-    )
+    return problem_of(shot.file, where, found, expected="", level="note")
 
 
 def _incomplete(file: str, rows: Sequence[SheetRow], reading: WorkbookReading) -> list[Problem]:
@@ -382,7 +254,7 @@ def _incomplete(file: str, rows: Sequence[SheetRow], reading: WorkbookReading) -
         return []
     if not rows:
         found, expected = "a file without a row in the workbooks", "a row with its name"
-        return [_problem(file, "", found, expected=expected, level="warning")]
+        return [problem_of(file, "", found, expected=expected, level="warning")]
     lacking = [
         f"{QUANTITIES[quantity].noun} ({reading.columns[quantity]})"
         for quantity in EXPECTED_OF_A_FILE
@@ -391,7 +263,7 @@ def _incomplete(file: str, rows: Sequence[SheetRow], reading: WorkbookReading) -
     if not lacking:
         return []
     found = f"no {' and no '.join(lacking)}"
-    return [_problem(file, "", found, expected="a value, as for other files", level="warning")]
+    return [problem_of(file, "", found, expected="a value, as for other files", level="warning")]
 
 
 def _without_file(reading: WorkbookReading, labels: Sequence[str]) -> list[Problem]:
@@ -401,13 +273,5 @@ def _without_file(reading: WorkbookReading, labels: Sequence[str]) -> list[Probl
         if file_key(row.file) not in present:
             book, _, place = row.place.partition(", ")
             found, expected = f"{row.file!r}, which is not there", "a file of this folder"
-            problems.append(_problem(book, place, found, expected=expected, level="error"))
+            problems.append(problem_of(book, place, found, expected=expected, level="error"))
     return problems
-
-
-def _problem(
-    file: str, where: str, found: str, *, expected: str, level: Literal["error", "warning", "note"]
-) -> Problem:
-    return Problem(
-        experiment="", file=file, where=where, found=found, expected=expected, level=level
-    )

@@ -149,7 +149,7 @@ def _shift(shots: Sequence[Shot], told: Sequence[Told]) -> int:
 
     def share(step: int) -> float:
         pairs = [
-            _agrees(sheet[place + step] or 0.0, names[place])  # type: ignore[arg-type]
+            _agrees(sheet[place + step] or 0.0, names[place])
             for place in range(len(shots))
             if names[place] and 0 <= place + step < len(shots) and sheet[place + step] is not None
         ]

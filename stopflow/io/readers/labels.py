@@ -51,14 +51,14 @@ class Label:
     @property
     def is_time(self) -> bool:
         """Whether it is the header of a time: by name, or a unit of time alone."""
-        if fold_name(self.name).casefold() in TIME_NAMES:
+        if fold_label(self.name) in TIME_NAMES:
             return not self.unit or parse_time_unit(self.unit) is not None
         return not self.name and parse_time_unit(self.unit) is not None
 
     @property
     def is_spectral(self) -> bool:
         """Whether it is the header of wavelengths or wavenumbers."""
-        named = fold_name(self.name).casefold() in SPECTRAL_NAMES
+        named = fold_label(self.name) in SPECTRAL_NAMES
         return named or self.unit.casefold() in SPECTRAL_UNITS
 
     @property
@@ -84,12 +84,17 @@ def parse_label(text: str) -> Label:
         match = form.fullmatch(plain)
         if match:
             return Label(text=plain, name=match["name"].strip(), unit=match["unit"].strip())
-    if parse_time_unit(plain) is not None and fold_name(plain).casefold() not in TIME_NAMES:
+    if parse_time_unit(plain) is not None and fold_label(plain) not in TIME_NAMES:
         return Label(text=plain, name="", unit=plain)
     match = _GAP.fullmatch(plain)
     if match and parse_time_unit(match["unit"]) is not None:
         return Label(text=plain, name=match["name"].strip(), unit=match["unit"])
     return Label(text=plain, name=plain, unit="")
+
+
+def fold_label(text: str) -> str:
+    """Reduce a header to small letters and digits."""
+    return fold_name(text).casefold()
 
 
 def wavelength_nm(text: str, *, bare: bool = False) -> float:

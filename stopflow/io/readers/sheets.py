@@ -21,7 +21,8 @@ from math import isfinite, nan
 import numpy as np
 
 from stopflow.errors import FormatError
-from stopflow.io.readers.columns import Columns, looks_like_times, read_columns
+from stopflow.io.readers.column_table import Columns, read_columns
+from stopflow.io.readers.columns import looks_like_times
 from stopflow.io.readers.content import Head
 from stopflow.io.readers.labels import Label, parse_label, require_time_unit, wavelength_nm
 from stopflow.io.readers.recording import build_matrix, note
