@@ -53,6 +53,12 @@ MixingRatio = Annotated[
         "solutions); default 1: they are after mixing.",
     ),
 ]
+Average = Annotated[
+    bool, typer.Option("--average", help="Average the repeats of a condition before the fit.")
+]
+Blank = Annotated[
+    Path | None, typer.Option("--blank", help="Subtract this file's trace from every other first.")
+]
 Robust = Annotated[
     bool, typer.Option("--robust", help="Soft-L1 loss: spikes and bubbles count less.")
 ]
@@ -76,6 +82,8 @@ def ingest(
     channel: Channel = None,
     wavelength: Wavelength = None,
     time_unit: TimeUnit = None,
+    average: Average = False,
+    blank: Blank = None,
     robust: Robust = False,
     dead_time: DeadTime = None,
     mixing_ratio: MixingRatio = None,
@@ -92,6 +100,8 @@ def ingest(
         channel=channel,
         wavelength=wavelength,
         time_unit=time_unit,
+        average=average,
+        blank=blank,
         robust=robust,
         dead_time_ms=dead_time,
         mixing_ratio=mixing_ratio,
@@ -115,6 +125,8 @@ def run(
     channel: Channel = None,
     wavelength: Wavelength = None,
     time_unit: TimeUnit = None,
+    average: Average = False,
+    blank: Blank = None,
     robust: Robust = False,
     dead_time: DeadTime = None,
     mixing_ratio: MixingRatio = None,
@@ -136,6 +148,8 @@ def run(
         channel=channel,
         wavelength=wavelength,
         time_unit=time_unit,
+        average=average,
+        blank=blank,
         robust=robust,
         dead_time_ms=dead_time,
         mixing_ratio=mixing_ratio,
@@ -167,12 +181,15 @@ def _settings(
     channel: str | None,
     wavelength: float | None,
     time_unit: str | None,
+    average: bool,
+    blank: Path | None,
     robust: bool,
     dead_time_ms: float | None,
     mixing_ratio: float | None,
 ) -> "IngestSettings":
     """Compose the settings: options where they are given, else the configuration file."""
     from stopflow.io.channels import parse_channel
+    from stopflow.pipeline.find import require_file
     from stopflow.pipeline.ingest import ingest_settings
 
     return ingest_settings(
@@ -181,6 +198,8 @@ def _settings(
         channel=parse_channel(channel),
         wavelength_nm=wavelength,
         time_unit=time_unit,
+        average=average or None,
+        blank=None if blank is None else str(require_file(blank)),
         robust=robust or None,
         dead_time_s=None if dead_time_ms is None else dead_time_ms / 1000,
         mixing_ratio=mixing_ratio,

@@ -10,11 +10,12 @@ from typing import Literal
 
 from stopflow.errors import FormatError, SettingsError
 from stopflow.io.channels import Channels, choose_channels, parse_channel, usual_channels
+from stopflow.io.combine import average_shots
 from stopflow.io.decisions import Decisions, load_decisions
 from stopflow.io.metadata import check_metadata
-from stopflow.io.pushes import Push, read_files
+from stopflow.io.pushes import FolderContent, Push, read_files, subtracted
 from stopflow.io.readers.content import shown_name
-from stopflow.io.readers.table import TRACE_ENDINGS
+from stopflow.io.readers.table import TRACE_ENDINGS, read_push
 from stopflow.io.shots import apply_decision, build_shot, problem_of
 from stopflow.io.sorting import DECISIONS, sort_file
 from stopflow.io.survey import Survey, list_folder, list_names, relative, survey
@@ -86,6 +87,8 @@ def read_experiment(
     channel: Channels = None,
     wavelength_nm: float | None = None,
     time_unit: str | None = None,
+    average: bool = False,
+    blank: Path | None = None,
 ) -> Experiment:
     """Read a folder.
 
@@ -104,9 +107,15 @@ def read_experiment(
         array that which changes most.
     time_unit
         Unit of time of files that say none; None: such files are refused, but for Bio-Kine's.
+    average
+        Whether the repeats of a condition become their mean.
+    blank
+        File whose one push is subtracted from every other.
 
     Raises
     ------
+    FormatError
+        When the blank cannot be read.
     SettingsError
         When `time_unit` is no unit of time or `channel` no channel.
     """
@@ -116,6 +125,8 @@ def read_experiment(
     listing = list_folder(folder)
     files = [sort_file(path) for path in listing.files]
     content = read_files(files, time_unit=time_unit)
+    if blank is not None:
+        _subtract(content, blank, folder=folder, time_unit=time_unit)
     labels = [push.label for push in content.pushes]
     reading = read_workbooks(folder, labels, paths=content.sheets, sheets_of=content.sheets_of)
     decisions = load_decisions(folder)
@@ -144,10 +155,14 @@ def read_experiment(
     checked, findings = check_metadata(shots, folder=shown_name(folder.resolve().name))
     problems += findings
     left_out = [shot for shot in checked if shot.left_out]
+    kept = tuple(shot for shot in checked if not shot.left_out)
+    if average:
+        kept, means = average_shots(kept)
+        problems += means
     problems += [_left_out(shot) for shot in left_out]
     return Experiment(
         name=experiment,
-        shots=tuple(shot for shot in checked if not shot.left_out),
+        shots=kept,
         problems=tuple(replace(problem, experiment=experiment) for problem in problems),
         left_out=tuple(left_out),
     )
@@ -188,6 +203,21 @@ def _rows_of(file: str, rows: Mapping[str, Sequence[SheetRow]]) -> Sequence[Shee
     found = rows.get(file_key(file), ())
     plain = unicodedata.normalize("NFC", file)
     return [row for row in found if unicodedata.normalize("NFC", row.file) == plain] or found
+
+
+def _subtract(content: FolderContent, blank: Path, *, folder: Path, time_unit: str | None) -> None:
+    """Subtract a blank from the pushes of a folder; where it lies among them it is no shot."""
+    below = read_push(blank, time_unit=time_unit)
+    pushes = []
+    for push in content.pushes:
+        if (folder / push.name).resolve() == blank.resolve():
+            found = "the blank, subtracted from the other traces"
+            content.problems.append(problem_of(push.name, "", found, expected="", level="note"))
+            continue
+        without, wrong = subtracted(push, below)
+        pushes.append(without)
+        content.problems += [wrong] if wrong else []
+    content.pushes = pushes
 
 
 def _without_traces(

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from stopflow.errors import FormatError, SettingsError
+from stopflow.io.combine import subtract_blank
 from stopflow.io.readers.content import read_content, read_head, shown_name
 from stopflow.io.readers.recording import named_apart
 from stopflow.io.readers.sheets import divide_sheet
@@ -64,6 +65,18 @@ class FolderContent:
         if isinstance(found, FormatError):
             raise found
         return found
+
+
+def subtracted(push: Push, blank: Recording) -> tuple[Push, Problem | None]:
+    """Return a push without a blank; refused, with the problem, where the blank does not fit."""
+    if push.recording is None:
+        return push, None
+    try:
+        return replace(push, recording=subtract_blank(push.recording, blank)), None
+    except FormatError as error:
+        why = f"found {error.found}; expected {error.expected}"
+        problem = _problem(push.name, "blank", error.found, error.expected, "error")
+        return replace(push, recording=None, refusal=why), problem
 
 
 def read_files(files: list[SortedFile], *, time_unit: str | None) -> FolderContent:

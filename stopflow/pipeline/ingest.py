@@ -64,7 +64,7 @@ SECONDARY_COLUMNS = (
 LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib")
 SMALL_LAB = 10_000_000
 """Bytes below which starting processes takes longer than the work."""
-OWN_KEYS = ("channel", "wavelength_nm", "time_unit", "workers")
+OWN_KEYS = ("channel", "wavelength_nm", "average", "blank", "time_unit", "workers")
 BLAS_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -79,6 +79,10 @@ class IngestSettings:
         first, of a diode array that which changes most.
     time_unit
         Unit of the time column where a file does not say it; None: milliseconds.
+    average
+        Whether the repeats of a condition are averaged before the fit.
+    blank
+        File whose trace is subtracted from every other.
     analysis
         The law, the start, the thresholds of the verdicts.
     workers
@@ -87,6 +91,8 @@ class IngestSettings:
 
     channel: int | Literal["all"] | None = None
     wavelength_nm: float | None = None
+    average: bool = False
+    blank: str | None = None
     time_unit: str | None = None
     analysis: AnalysisSettings = field(default_factory=AnalysisSettings)
     workers: int = 0
@@ -222,6 +228,8 @@ def _read_one(job: tuple[Path, str, IngestSettings]) -> Reading:
         name=name,
         channel=settings.channel,
         wavelength_nm=settings.wavelength_nm,
+        average=settings.average,
+        blank=None if settings.blank is None else Path(settings.blank),
         time_unit=settings.time_unit,
     )
     return Reading(
