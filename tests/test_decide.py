@@ -92,3 +92,31 @@ def test_a_broken_file_of_decisions_is_not_overwritten(lab, run):
     assert code == 2
     assert "perhaps" in err
     assert "perhaps" in (lab / "decisions.csv").read_text()
+
+
+def test_decisions_hold_for_single_files_too(lab, run):
+    assert run("set-window", lab / "s0.bka", "--start", "20 ms", "--end", "300")[0] == 0
+    (lab / "decisions.csv").write_text(
+        (lab / "decisions.csv").read_text() + "s1.bka,,no,,,,bubble\ns2.bka,,,,,nonsense,\n"
+    )
+    code, out, err = run("fit", lab / "s0.bka", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert (found["start_s"], found["end_s"], found["points"]) == (0.02, 0.3, 281)
+    _, _, err = run("fit", lab / "s1.bka")
+    assert "leaves this trace out of the results: bubble" in err
+    code, _, err = run("ingest", lab)
+    assert code == 0
+    assert "Traceback" not in err
+
+
+def test_an_unknown_rate_law_is_said_and_the_shot_is_fitted(lab, run, tmp_path):
+    (lab / "decisions.csv").write_text("file,law\ns0.bka,nonsense\ns1.bka,single\n")
+    assert run("ingest", lab)[0] == 0
+    assert [row["law"] for row in rates(tmp_path).values()] == [
+        "single-slope",
+        "single",
+        "single-slope",
+    ]
+    problems = json.dumps(run("fit", lab / "s0.bka", "--json")[1])
+    assert "nonsense" in problems

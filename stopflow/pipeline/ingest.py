@@ -258,6 +258,8 @@ def _add_traces(writer: DatasetWriter, reading: Reading) -> list[dict[str, Any]]
             **writer.add_trace(shot.trace),
             "sha256": reading.sha256.get(shot.source or shot.file, ""),
             **shared.get(shot.file, NONE),
+            "end_source": "decision" if shot.end_s is not None else "",
+            "law_source": "decision" if shot.law else "",
         }
         for shot in reading.experiment.shots
     ]

@@ -10,8 +10,10 @@ import pandas as pd
 
 from stopflow.errors import SettingsError
 from stopflow.io.channels import choose_channels, parse_channel, usual_channels
+from stopflow.io.decisions import Decision, load_decisions
 from stopflow.io.readers.content import shown_name
 from stopflow.io.readers.table import read_push
+from stopflow.io.sorting import DECISIONS
 from stopflow.kinetics.analysis import (
     AnalysisSettings,
     analyse_experiment,
@@ -179,14 +181,18 @@ def fit_file(
         file, start=start, end=end, channel=channel, wavelength=wavelength, time_unit=time_unit
     )
     trace = recorded.trace(number)
+    decision = load_decisions(file.parent).of(recorded.name, number) or Decision(file=file.name)
+    start_s, end_s, said = _window(recorded, decision, start=start, end=end)
     shot = Shot(
         experiment=shown_name(file.resolve().parent.name),
         file=shown_name(file.name),
         channel=number,
         trace=trace,
         conditions=Conditions(),
-        start_s=None if start is None else start * recorded.time_unit_s,
-        end_s=None if end is None else end * recorded.time_unit_s,
+        start_s=start_s,
+        start_from="workbook" if start is not None or decision.start is None else "decision",
+        end_s=end_s,
+        law=decision.law if law is None else "",
     )
     settings = AnalysisSettings(
         law=AnalysisSettings().law if law is None else law,
@@ -199,7 +205,7 @@ def fit_file(
         conditions=condition_rows(analysed),
         cuts=cut_rows(analysed),
         trace=trace,
-        notes=notes,
+        notes=(*notes, *said, *analysed.notes),
     )
 
 
@@ -231,6 +237,25 @@ def read_signal(
     return recorded, chosen[0], tuple(str(note) for note in (*recorded.notes, *mention))
 
 
+def _window(
+    recorded: Recording, decision: Decision, *, start: float | None, end: float | None
+) -> tuple[float | None, float | None, tuple[str, ...]]:
+    """Return start and end in s, those given before those decided, and what was decided."""
+    unit_s = recorded.time_unit_s
+    said = []
+    if decision.use is False:
+        said.append(f"{DECISIONS} leaves this trace out of the results: {decision.note}")
+    start_s = None if start is None else start * unit_s
+    end_s = None if end is None else end * unit_s
+    if start is None and decision.start is not None:
+        start_s = decision.start.in_s(unit_s)
+        said.append(f"{DECISIONS} sets the start of the fit to {start_s:.6g} s")
+    if end is None and decision.end is not None:
+        end_s = decision.end.in_s(unit_s)
+        said.append(f"{DECISIONS} sets the end of the fit to {end_s:.6g} s")
+    return start_s, end_s, tuple(said)
+
+
 def plan_file(
     file: Path,
     *,
@@ -246,14 +271,16 @@ def plan_file(
         file, start=start, end=end, channel=channel, wavelength=wavelength, time_unit=time_unit
     )
     trace = recorded.trace(number)
-    if end is not None:
-        kept = trace.time_s <= end * recorded.time_unit_s
+    decision = load_decisions(file.parent).of(recorded.name, number) or Decision(file=file.name)
+    start_s, end_s, _ = _window(recorded, decision, start=start, end=end)
+    if end_s is not None:
+        kept = trace.time_s <= end_s
         trace = replace(trace, time_s=trace.time_s[kept], signal=trace.signal[kept])
     planned = plan_recording(
         trace.time_s,
         trace.signal,
         precision=parse_share(precision),
-        start_s=None if start is None else start * recorded.time_unit_s,
+        start_s=start_s,
     )
     return PlannedFile(file=file.name, plan=planned)
 

@@ -106,6 +106,8 @@ COLUMN_NOTES = {
     "rules": _note("", "@", "rules behind the verdict"),
     "signal_unit": _note("", "@", "unit of the signal, as the file says it"),
     "fit_status": _note("", "@", "how the fit ended"),
+    "end_source": _note("", "@", "decision where an end was decided, else empty"),
+    "law_source": _note("", "@", "decision where the rate law was decided, else empty"),
     "k_shared_per_s": _note("s⁻¹", _RATE, "k of all signals of the push together"),
     "k_shared_stderr_per_s": _note("s⁻¹", _RATE, "its standard error"),
     "sha256": _note("", "@", "SHA-256 of the file"),
