@@ -10,7 +10,8 @@ from stopflow.io.readers import sheets
 from stopflow.io.readers.content import Head, read_head
 from stopflow.io.readers.table import TRACE_ENDINGS, find_reader, unknown_format
 from stopflow.io.workbook.grid import ENDINGS
-from stopflow.io.workbook.headers import parse_header
+from stopflow.io.workbook.headers import fold_name, parse_header
+from stopflow.io.workbook.vocabulary import QUANTITIES
 from stopflow.io.workbook.workbook import TRUTH
 
 DECISIONS = "decisions.csv"
@@ -19,6 +20,7 @@ DECISIONS = "decisions.csv"
 TEXT_TABLES = (".csv", ".tsv")
 _WORKBOOK_PARTS = ("xl/workbook.xml", "xl/workbook.bin", "content.xml")
 _OWN = frozenset({TRUTH, DECISIONS, "ingest.json", "model.json"})
+_FILE_NAMES = frozenset(QUANTITIES["file"].names)
 _SPLIT = str.maketrans({";": "\t", ",": "\t", "|": "\t"})
 
 Kind = Literal["trace", "workbook", "table", "own", "other", "unreadable"]
@@ -92,9 +94,10 @@ def _is_workbook(path: Path, head: Head) -> bool:
 def _has_file_column(head: Head) -> bool:
     """Tell whether one of the first lines is the header of a table of files."""
     for line in head.lines[:20]:
-        cells = [cell.strip().strip('"') for cell in line.translate(_SPLIT).split("\t")]
-        known = [found.quantity for cell in cells[:50] if (found := parse_header(cell[:80]))]
-        if len(cells) > 1 and "file" in known and len(set(known)) > 1:
+        cells = [cell.strip().strip('"') for cell in line.translate(_SPLIT).split("\t")][:50]
+        files = [cell for cell in cells if fold_name(cell[:40]).casefold() in _FILE_NAMES]
+        others = (parse_header(cell[:80]) for cell in cells if cell not in files)
+        if files and any(found is not None for found in others):
             return True
     return False
 

@@ -171,3 +171,10 @@ def test_a_pipe_is_never_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "x.bka")
     assert stat.S_ISFIFO((tmp_path / "x.bka").stat().st_mode)
     assert sort_file(tmp_path / "x.bka").kind == "unreadable"
+
+
+def test_numbers_inside_a_text_are_no_trace(tmp_path: Path) -> None:
+    text = "def table():\n    '''\n" + "".join(f"    {i} {i}.5\n" for i in range(12))
+    path = tmp_path / "program.txt"
+    path.write_text(text + "    '''\n" + "    return compute(more, things)\n" * 30)
+    assert sort_file(path).kind == "other"

@@ -39,9 +39,16 @@ class AxisMatrix:
     notes: tuple[Problem, ...]
 
 
-def find_matrix(lines: Sequence[str]) -> tuple[Layout, int, int] | None:
-    """Return the layout, the line of the columns' values and that of the first row."""
-    found = find_layout(lines)
+def find_matrix(
+    lines: Sequence[str], found: tuple[Layout, int] | None
+) -> tuple[Layout, int, int] | None:
+    """Return the layout, the line of the columns' values and that of the first row.
+
+    Parameters
+    ----------
+    found
+        What `find_layout` says of the lines.
+    """
     if found is None:
         return None
     layout, first = found
@@ -66,7 +73,7 @@ def read_matrix(lines: Sequence[str], *, name: str, what: str) -> AxisMatrix:
     FormatError
         When there is none, or a row is not as long as the others.
     """
-    found = find_matrix(lines)
+    found = find_matrix(lines, find_layout(lines))
     if found is None:
         raise FormatError(name, found="no such matrix of numbers", expected=what)
     layout, above, first = found

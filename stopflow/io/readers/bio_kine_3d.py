@@ -31,7 +31,8 @@ _FORMATS = {"WTV", "TWV", "WVT", "TVW", "VWT", "VTW"}
 def recognises(head: Head) -> bool:
     """Tell by the first line and a ``_FORMAT`` record, or the word 3D in it."""
     first = head.first.strip('"').strip().upper()
-    if not first.startswith("BIO-KINE") or first in (SINGLE, MULTI):
+    is_ours = first.startswith("BIO-KINE") and first.endswith("ASCII FILE")
+    if not is_ours or first in (SINGLE, MULTI):
         return False
     return "3D" in first.replace("-", "") or head.has_line(['"_FORMAT"'])
 

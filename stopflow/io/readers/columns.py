@@ -47,10 +47,9 @@ _WORDS = re.compile(r"[^\s(\[{]+(?:\s*[(\[{][^)\]}]*[)\]}])?")
 
 def recognises(head: Head) -> bool:
     """Tell by rows of numbers under the header of a time, or whose first column rises."""
-    found = find_layout(head.lines)
-    if found is None:
+    if head.layout is None:
         return False
-    layout, first = found
+    layout, first = head.layout
     header = header_above(head.lines, first, layout)
     labels = [parse_label(cell) for cell in header or _short_header(head.lines, first)]
     if labels and (labels[0].is_time or labels[0].is_spectral):

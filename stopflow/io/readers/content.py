@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from stopflow.errors import FormatError
+from stopflow.io.readers.numbers import Layout, find_layout
 from stopflow.io.text import decode, split_lines, to_single_byte
 
 MOST_BYTES = 128 * 1024 * 1024
@@ -19,6 +20,7 @@ LOOKED_AT = 64 * 1024
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 _CONTROL = frozenset(range(32)) - frozenset(b"\t\n\r\f\x1a\x1b")
 _MOST_CONTROL = 0.02
+_MOSTLY_ROWS = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,20 @@ class Head:
     def first(self) -> str:
         """The first line that is not blank, stripped."""
         return next((line.strip() for line in self.lines if line.strip()), "")
+
+    @cached_property
+    def layout(self) -> tuple[Layout, int] | None:
+        """How the rows of numbers are written and where they begin.
+
+        None without rows, and where most of what follows them is none: numbers in a text.
+        """
+        found = find_layout(self.lines)
+        if found is None:
+            return None
+        layout, first = found
+        below = [line for line in self.lines[first:] if line.strip()]
+        rows = sum(layout.is_row(line) for line in below)
+        return found if rows >= _MOSTLY_ROWS * len(below) else None
 
     @property
     def is_archive(self) -> bool:

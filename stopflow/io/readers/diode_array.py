@@ -34,7 +34,7 @@ KEY = "diode-array"
 
 def recognises(head: Head) -> bool:
     """Tell by a row of wavelengths or times above rows that begin with the other."""
-    found = find_matrix(head.lines)
+    found = find_matrix(head.lines, head.layout)
     if found is None or found[0].columns < LEAST_COLUMNS:
         return False
     layout, above, first = found

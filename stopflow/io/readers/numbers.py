@@ -32,6 +32,8 @@ _CHUNK_CELLS = 200_000
 _LOOKED_AT_LINES = 1_000
 _RUN = 50
 _DIGITS = frozenset("0123456789+-.eE")
+_FIRST = frozenset('0123456789+-.,"')
+"""Signs that a row can begin with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,11 @@ class Layout:
                 return None
             numbers.append(number)
         return numbers
+
+    def is_row(self, line: str) -> bool:
+        """Tell whether a line is a row of as many columns as the layout has."""
+        row = self.numbers(line)
+        return row is not None and len(row) == self.columns
 
     def number(self, cell: str, *, may_miss: bool = False) -> float | None:
         """Return the number of a cell, NaN for a word for a missing one, else None."""
@@ -131,6 +138,8 @@ def find_layout(lines: Sequence[str], *, least: int = 2) -> tuple[Layout, int] |
     """
     best: tuple[int, Layout, int] | None = None
     looked_at = lines[:_LOOKED_AT_LINES]
+    if not any(line.lstrip()[:1] in _FIRST for line in looked_at if line.strip()):
+        return None
     for separator in SEPARATORS:
         for comma in (False, True):
             if comma and separator == ",":
@@ -187,9 +196,10 @@ def _first_run(lines: Sequence[str], layout: Layout) -> tuple[int, Layout, int] 
     start, count, columns = -1, 0, 0
     best: tuple[int, Layout, int] | None = None
     for index, line in enumerate(lines):
-        if not line.strip() or line.lstrip().startswith(COMMENTS):
+        begin = line.lstrip()
+        if not begin or begin.startswith(COMMENTS):
             continue
-        row = layout.numbers(line)
+        row = layout.numbers(line) if begin[0] in _FIRST else None
         if row is None or (not count and not all(map(math.isfinite, row))):
             start, count = -1, 0
             continue
@@ -225,7 +235,7 @@ def _what_follows(
     broken = below[0]
     place = f"line {first_line + broken}"
     shown = repr(lines[broken].strip()[:60])
-    later = sum(_is_row(lines[index], layout) for index in below)
+    later = sum(layout.is_row(lines[index]) for index in below)
     apart = broken > stop
     if later > 1 and not apart:
         cells = len(layout.split(lines[broken]))
@@ -241,11 +251,6 @@ def _what_follows(
     return ()
 
 
-def _is_row(line: str, layout: Layout) -> bool:
-    row = layout.numbers(line)
-    return row is not None and len(row) == layout.columns
-
-
 def _may_have_lost_digits(lines: Sequence[str], stop: int, layout: Layout) -> bool:
     """Tell whether writing may have stopped inside the last row's last number."""
     if stop < len(lines) or stop < 3:
@@ -253,7 +258,7 @@ def _may_have_lost_digits(lines: Sequence[str], stop: int, layout: Layout) -> bo
     lengths = [
         len(layout.split(line)[-1].strip())
         for line in lines[max(0, stop - 20) : stop - 1]
-        if _is_row(line, layout)
+        if layout.is_row(line)
     ]
     last = len(layout.split(lines[stop - 1])[-1].strip())
     return bool(lengths) and last < min(lengths)

@@ -17,7 +17,6 @@ The values are rounded to 0.001. Several signal columns are several cells or wav
 from stopflow.io.readers import columns
 from stopflow.io.readers.content import Head
 from stopflow.io.readers.labels import parse_label
-from stopflow.io.readers.numbers import find_layout
 from stopflow.trace import Recording
 
 KEY = "uv-vis"
@@ -29,7 +28,7 @@ def recognises(head: Head) -> bool:
     """Tell by a setting such as ``Measurement Mode`` above a table with a time."""
     if not head.has_line(_MARKS):
         return False
-    found = find_layout(head.lines)
+    found = head.layout
     if found is None or found[1] < LEAST_SETTINGS:
         return False
     header = columns.header_above(head.lines, found[1], found[0])
