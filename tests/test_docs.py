@@ -41,3 +41,8 @@ def test_the_page_of_formats_lists_every_reader():
     assert [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")] == [
         *READERS
     ]
+
+
+def test_the_page_of_columns_is_that_of_the_schema():
+    script = runpy.run_path(str(ROOT / "docs" / "make_columns_page.py"))
+    assert script["PAGE"].read_text(encoding="utf-8") == script["page"]()

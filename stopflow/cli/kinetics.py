@@ -143,7 +143,7 @@ def view(
 ) -> None:
     """Draw a trace with its fit, its residuals and the cut, and open the picture."""
     from stopflow.pipeline.find import require_file
-    from stopflow.pipeline.single import draw_trace, fit_file
+    from stopflow.pipeline.single import draw_trace, fit_file, fresh_picture
 
     fitted = fit_file(
         require_file(file),
@@ -154,7 +154,7 @@ def view(
         wavelength=wavelength,
         time_unit=time_unit,
     )
-    picture = out or Path(file.stem + ".png")
+    picture = out or fresh_picture(file)
     draw_trace(fitted, picture)
     if as_json:
         say_json({**fitted.as_dict(), "written": [picture]})

@@ -1,7 +1,5 @@
 """A folder of trace files and workbooks to an Experiment; whatever does not match is reported."""
 
-import csv
-import io
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,13 +17,11 @@ from stopflow.io.readers.table import TRACE_ENDINGS, read_push
 from stopflow.io.shots import apply_decision, build_shot, problem_of
 from stopflow.io.sorting import DECISIONS, sort_file
 from stopflow.io.survey import Survey, list_folder, list_names, relative, survey
-from stopflow.io.text import decode, to_single_byte
 from stopflow.io.workbook.names import file_key
 from stopflow.io.workbook.rows import SheetRow
 from stopflow.io.workbook.units import TIME, parse_time_unit
 from stopflow.io.workbook.vocabulary import QUANTITIES
 from stopflow.io.workbook.workbook import (
-    TRUTH,
     WorkbookReading,
     read_workbooks,
     rows_by_file,
@@ -78,6 +74,25 @@ def has_traces(files: Sequence[Path]) -> bool:
         for book in books
         for push in read_files([book], time_unit="s").pushes
     )
+
+
+def trace_files(folder: Path) -> list[Path]:
+    """Return the trace files of a folder, in natural order; none of one that cannot be listed."""
+    try:
+        return [path for path in list_folder(folder).files if sort_file(path).kind == "trace"]
+    except OSError:
+        return []
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadOptions:
+    """How the traces of a folder are read; see `read_experiment`."""
+
+    channel: Channels = None
+    wavelength_nm: float | None = None
+    time_unit: str | None = None
+    average: bool = False
+    blank: Path | None = None
 
 
 def read_experiment(
@@ -166,36 +181,6 @@ def read_experiment(
         problems=tuple(replace(problem, experiment=experiment) for problem in problems),
         left_out=tuple(left_out),
     )
-
-
-def read_truth(root: Path) -> dict[tuple[str, str], float] | None:
-    """Read the true rate constants of a simulated lab, s^-1, by (experiment, file).
-
-    Returns None when `root` holds no ``truth.csv``.
-
-    Raises
-    ------
-    FormatError
-        When a column is missing or a rate is no number.
-    """
-    path = root / TRUTH
-    if not path.is_file():
-        return None
-    table = csv.DictReader(io.StringIO(decode(to_single_byte(path.read_bytes())), newline=""))
-    needed = ("experiment", "file", "k_true_per_s")
-    missing = [column for column in needed if column not in (table.fieldnames or ())]
-    if missing:
-        found, expected = f"no column {', '.join(missing)}", ", ".join(needed)
-        raise FormatError(TRUTH, where="line 1", found=found, expected=f"the columns {expected}")
-    truth = {}
-    for row in table:
-        text = row["k_true_per_s"] or ""
-        try:
-            truth[row["experiment"], row["file"]] = float(text)
-        except ValueError as error:
-            where = f"line {table.line_num}, k_true_per_s"
-            raise FormatError(TRUTH, where=where, found=repr(text), expected="a number") from error
-    return truth
 
 
 def _rows_of(file: str, rows: Mapping[str, Sequence[SheetRow]]) -> Sequence[SheetRow]:

@@ -97,12 +97,8 @@ def require_ranked(rank: int | None, layers: Sequence[str]) -> None:
         )
 
 
-def _layers(tables: Any, *, where: str) -> tuple[LayerSpec, ...]:
+def _layers(tables: Sequence[Mapping[str, Any]], *, where: str) -> tuple[LayerSpec, ...]:
     """Build the layers of a file one by one, so that an error names which one is wrong."""
-    if not isinstance(tables, list):
-        raise SettingsError(
-            f"{where}: [layer]", tables, valid="[[layer]], one table for each layer"
-        )
     found = []
     for number, table in enumerate(tables, start=1):
         place = f"{where} [[layer]] {number}"
