@@ -275,3 +275,8 @@ class Experiment:
     shots: tuple[Shot, ...]
     problems: tuple[Problem, ...] = ()
     left_out: tuple[Shot, ...] = ()
+
+    def until_end(self) -> "Experiment":
+        """Return it with every trace cut at the end of its fit: what an analysis looks at."""
+        shots = tuple(replace(shot, trace=shot.until_end) for shot in self.shots)
+        return replace(self, shots=shots)

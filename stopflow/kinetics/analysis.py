@@ -53,6 +53,7 @@ def analyse_experiment(
     Bad input never stops the others: each refused shot keeps its place and its reason.
     """
     settings = settings or AnalysisSettings()
+    experiment = experiment.until_end()
     detections = agree_on_starts([_detect(shot) for shot in experiment.shots])
     prepared = [
         prepare_shot(shot, settings, detection=detection)
@@ -95,8 +96,7 @@ def own_law(shot: Shot, law: str) -> tuple[str, str]:
 
 
 def _detect(shot: Shot) -> StartDetection | None:
-    trace = shot.until_end
-    return None if trace is None else detect_start(trace.time_s, trace.signal)
+    return None if shot.trace is None else detect_start(shot.trace.time_s, shot.trace.signal)
 
 
 def analyse_lab(

@@ -140,7 +140,7 @@ def prepare_shot(
 
     `detection` is that of the shot's trace, None without one.
     """
-    trace = shot.until_end
+    trace = shot.trace
     if trace is None or detection is None:
         reason = shot.refusal or "the file could not be read"
         return PreparedShot(shot=shot, refusal=reason, status=Refused.UNREADABLE)
@@ -184,7 +184,7 @@ def prepare_shot(
 
 def finish_shot(prepared: PreparedShot, settings: AnalysisSettings, *, law: str) -> ShotAnalysis:
     """Fit the chosen law and put its errors together."""
-    shot, trace = prepared.shot, prepared.shot.until_end
+    shot, trace = prepared.shot, prepared.shot.trace
     analysis = ShotAnalysis(
         experiment=shot.experiment,
         file=shot.file,
