@@ -4,8 +4,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from stopflow.errors import FormatError, SettingsError
+from stopflow.errors import FormatError
 from stopflow.io.combine import subtract_blank
+from stopflow.io.guard import guarded
 from stopflow.io.readers.content import read_content, read_head, shown_name
 from stopflow.io.readers.recording import named_apart
 from stopflow.io.readers.sheets import divide_sheet
@@ -108,16 +109,12 @@ def _read_trace(file: SortedFile, content: FolderContent, *, time_unit: str | No
     try:
         if not file.reader:
             raise unknown_format(read_head(file.path))
-        found = parse_recordings(
-            read_content(file.path), name=name, time_unit=time_unit, key=file.reader
-        )
+        with guarded(name, expected="a trace"):
+            found = parse_recordings(
+                read_content(file.path), name=name, time_unit=time_unit, key=file.reader
+            )
     except FormatError as error:
         _refuse(error, content, source=name)
-        return
-    except (SettingsError, KeyboardInterrupt):
-        raise
-    except Exception as error:  # the barrier of one file: whatever it is, it is that file's problem
-        _refuse(_unforeseen(name, error), content, source=name)
         return
     for recording in found:
         _add(recording, content, source=name)
@@ -127,14 +124,12 @@ def _read_book(file: SortedFile, content: FolderContent, *, time_unit: str | Non
     """Divide a workbook or a table into traces and what is left of its sheets."""
     path, name = file.path, shown_name(file.path.name)
     try:
-        sheets = read_sheets(path)
+        with guarded(name, expected="a workbook or a table"):
+            sheets = read_sheets(path)
+            divided = [divide_sheet(sheet, time_unit=time_unit) for sheet in sheets]
     except FormatError as error:
         content.sheets[path] = error
         return
-    except Exception as error:  # the barrier of one workbook
-        content.sheets[path] = _unforeseen(name, error)
-        return
-    divided = [divide_sheet(sheet, time_unit=time_unit) for sheet in sheets]
     found = [recording for item in divided for recording in item.recordings]
     for wrong in (problem for item in divided for problem in item.problems):
         _refuse(wrong, content, source=name)
@@ -143,11 +138,6 @@ def _read_book(file: SortedFile, content: FolderContent, *, time_unit: str | Non
     rest = [item.rest for item in divided if item.rest is not None]
     if rest or not found:
         content.sheets[path] = rest
-
-
-def _unforeseen(file: str, error: Exception) -> FormatError:
-    why = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
-    return FormatError(file, found=f"a file that cannot be read ({why})", expected="a trace")
 
 
 def _add(recording: Recording, content: FolderContent, *, source: str) -> None:
