@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from stopflow.kinetics.secondary.analysis import fit_secondary
 from stopflow.kinetics.secondary.fit import SecondaryFit, secondary_rows_of
 from stopflow.kinetics.settings import AUTO, AnalysisSettings, QualityThresholds
-from stopflow.kinetics.start.detect import StartDetection, detect_start
-from stopflow.kinetics.start.shared_start import agree_on_starts
+from stopflow.kinetics.start.detect import detect_starts
 from stopflow.kinetics.tables import condition_rows, cut_rows, shot_rows
 from stopflow.kinetics.verdicts.compare_laws import choose_law
 from stopflow.kinetics.verdicts.rules import judge_shot
@@ -19,7 +18,7 @@ from stopflow.kinetics.verdicts.series import (
 )
 from stopflow.kinetics.verdicts.series_rules import judge_curves, judge_series
 from stopflow.kinetics.verdicts.shot import finish_shot, prepare_shot
-from stopflow.trace import Experiment, Shot
+from stopflow.trace import Experiment
 
 __all__ = [
     "AnalysisSettings",
@@ -51,7 +50,9 @@ def analyse_experiment(
     Bad input never stops the others: each refused shot keeps its place and its reason.
     """
     settings = settings or AnalysisSettings()
-    detections = agree_on_starts([_detect(shot) for shot in experiment.shots])
+    detections = detect_starts(
+        experiment.shots, law=settings.law, dead_time_s=settings.dead_time_s
+    )
     prepared = [
         prepare_shot(shot, settings, detection=detection)
         for shot, detection in zip(experiment.shots, detections, strict=True)
@@ -76,10 +77,6 @@ def analyse_experiment(
         conditions=build_conditions(judged, settings),
     )
     return judge_series([analysis], settings.thresholds)[0]
-
-
-def _detect(shot: Shot) -> StartDetection | None:
-    return None if shot.trace is None else detect_start(shot.trace.time_s, shot.trace.signal)
 
 
 def analyse_lab(
