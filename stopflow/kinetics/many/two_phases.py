@@ -109,8 +109,9 @@ class _Problem:
                 break
         order = np.argsort(-x, axis=1)
         determinant = np.linalg.det(gram)
-        sound = determinant > 1e-9 * gram[:, 0, 0] * gram[:, 1, 1]
-        variance = np.stack((gram[:, 1, 1], gram[:, 0, 0]), axis=1) / determinant[:, None]
+        own = np.einsum("rii->ri", gram)
+        sound = (own > 0).all(axis=1) & (determinant > 1e-9 * own.prod(axis=1))
+        variance = own[:, ::-1] / determinant[:, None]
         variance = np.where(sound[:, None], variance, np.inf)
         e, _ = self._decays(x)
         shape = np.einsum("rm,rmk->rk", amplitudes, e)

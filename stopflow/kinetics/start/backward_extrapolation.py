@@ -71,15 +71,24 @@ def build_batch(
     noise: tuple[Noise, ...],
     *,
     mass: FloatArray | None = None,
+    louder: FloatArray | float = 1.0,
 ) -> Batch:
-    """Fit from every cut; `mass` (B, K) weighs the blocks, in points."""
+    """Fit from every cut.
+
+    Parameters
+    ----------
+    mass
+        (B, K) weights of the blocks, in points.
+    louder
+        (B, K) noise of the points of each block over `noise`.
+    """
     white = np.array([item.sd * item.inflation for item in noise])
     return Batch(
         blocks=blocks,
         means=means,
         noise=noise,
         white_sd=white,
-        block_sd=np.array([item.mean_sd(blocks.counts) for item in noise]),
+        block_sd=np.array([item.mean_sd(blocks.counts) for item in noise]) * louder,
         fits=fit_growing_cuts(blocks, means, noise_sd=white, mass=mass),
     )
 

@@ -25,7 +25,7 @@ import numpy as np
 from stopflow.kinetics.solver.result import Refusal
 from stopflow.kinetics.solver.window import screen
 from stopflow.kinetics.start.detection import Explanation, StartDetection, undetected
-from stopflow.kinetics.start.explanations import NOWHERE, Question, explain
+from stopflow.kinetics.start.explanations import Question, explain
 from stopflow.kinetics.start.shared_start import share_starts
 from stopflow.kinetics.verdicts.signal_checks import (
     CLIPPED_GAP,
@@ -86,9 +86,20 @@ def detect_starts(
     ]
     alone = _detect_each(traces, law=law, longest_s=[longest_artefact(item) for item in stated])
     found: list[StartDetection | None] = [None] * len(shots)
-    for at, detection in zip(usable, share_starts(alone), strict=True):
-        found[at] = detection
+    for at, detection, (time_s, _) in zip(usable, share_starts(alone), traces, strict=True):
+        found[at] = _at_a_point(detection, time_s)
     return found
+
+
+def _at_a_point(detection: StartDetection, time_s: FloatArray) -> StartDetection:
+    """Move the start to the first point (N,) not before it."""
+    start_s = detection.window.start_s
+    at = int(np.searchsorted(time_s, start_s - 1e-9 * abs(start_s)))
+    if at >= len(time_s) or time_s[at] == start_s:
+        return detection
+    return detection.moved(
+        float(time_s[at]), explanation=detection.explanation, reason=detection.reason
+    )
 
 
 def detect_start(
@@ -147,10 +158,7 @@ def _detect_each(
     free = [part for part in whole if part not in limited] + [
         _after_limit(part, clipped[part.at][1]) for part in limited if part.at not in found
     ]
-    short = [part for part in free if len(part.time_s) < FEWEST_POINTS]
-    for part in short:
-        found[part.at] = undetected(part.time_s, reason=f"{part.before}{NOWHERE}")
-    open_parts = [part for part in free if part not in short]
+    open_parts = free
     # Robust fits are for a bubble or a spike in the way; a late reaction would be taken for one.
     for step, robust in ((_whole, False), (_after_line, False), (_after_line, True), (_whole, True)):
         parts = [new for part in open_parts if (new := step(part)) is not None]
@@ -166,9 +174,14 @@ def _judge(
 ) -> dict[int, StartDetection]:
     """Explain the parts, those on one time grid together."""
     groups: dict[bytes, list[_Part]] = {}
-    for part in parts:
-        groups.setdefault(np.ascontiguousarray(part.time_s).tobytes(), []).append(part)
     found = {}
+    for part in parts:
+        refusal = screen(part.time_s, part.signal, needed=FEWEST_POINTS) if part.before else None
+        if isinstance(refusal, Refusal):
+            reason = f"{part.before}no start detected: {refusal.reason}"
+            found[part.at] = undetected(part.time_s, reason=reason)
+            continue
+        groups.setdefault(np.ascontiguousarray(part.time_s).tobytes(), []).append(part)
     for group in groups.values():
         question = Question(
             time_s=group[0].time_s,

@@ -31,7 +31,7 @@ from stopflow.kinetics.start.relaxation import (
     follows_within,
 )
 from stopflow.kinetics.start.residual_artefact import deviations, shifts_of_k
-from stopflow.kinetics.start.robust import robust_mass
+from stopflow.kinetics.start.robust import noise_of_steps, robust_mass
 from stopflow.kinetics.uncertainty.noise import Noise, estimate_noise
 from stopflow.trace import FloatArray
 from stopflow.trimming import TrimWindow
@@ -45,6 +45,8 @@ KNOWN = 0.3
 # Speed at first, over that of the faster of two phases, below which they are a lag: before the flow
 # stops the signal stands still, and two phases whose speeds cancel at first describe that too.
 LEAST_SPEED = 0.8
+# In standard errors.
+AHEAD = 3.0
 # A flexible law hides part of an artefact: so many times the first cut that follows it.
 MARGIN = 1.3
 NOWHERE = "no start detected: no part of the trace follows the fit of what comes after"
@@ -90,27 +92,38 @@ def explain(question: Question) -> list[StartDetection]:
     blocks = build_blocks(question.time_s)
     means, noise = _dimensionless(question, blocks)
     mass = robust_mass(blocks, means, noise) if question.robust else None
-    batch = build_batch(blocks, means, noise, mass=mass)
+    batch = build_batch(
+        blocks,
+        means,
+        noise,
+        mass=mass,
+        louder=noise_of_steps(question.time_s, question.signals, blocks),
+    )
     accepted = first_accepted(batch)
     answers: dict[int, _Answer] = {
         int(row): _single(batch, int(row), 0, "no artefact seen: the first points follow the fit")
         for row in np.flatnonzero(accepted == 0)
     }
     duration = np.where(accepted >= 0, _cut_s(blocks, accepted), np.inf)
-    with_artefact = np.flatnonzero(accepted > 0)
     answers |= _without_artefact(question, batch, accepted, duration)
-    long = np.array(
-        [row for row in np.flatnonzero(duration > question.longest_s) if row not in answers],
-        dtype=np.intp,
-    )
+    open_rows = _open(answers, len(batch))
+    flowing = np.zeros(len(batch), dtype=bool)
+    cut = open_rows[accepted[open_rows] > 0]
+    flowing[cut] = _stands_still(batch, cut, accepted[cut])
+    long = open_rows[(duration > question.longest_s)[open_rows] & ~flowing[open_rows]]
     answers |= _short_artefact(batch, long, accepted, question.longest_s)
-    left = np.array([row for row in with_artefact if row not in answers], dtype=np.intp)
+    left = np.setdiff1d(cut, [*answers, *long]).astype(np.intp)
     answers |= _artefacts(batch, left, accepted)
     shifts = dict(zip(left.tolist(), shifts_of_k(batch, left, accepted[left]), strict=True))
     return [
         _detection(question, batch, row, answers.get(row), shifts.get(row))
         for row in range(len(batch))
     ]
+
+
+def _open(answers: dict[int, "_Answer"], count: int) -> NDArray[np.intp]:
+    """Traces without an answer."""
+    return np.array([row for row in range(count) if row not in answers], dtype=np.intp)
 
 
 def _dimensionless(
@@ -278,6 +291,28 @@ def _after_short(batch: Batch, row: int, cut: int, longest_s: float) -> _Answer:
         phases_from_s=float(blocks.edge_s[edge]),
         beginning=beginning,
     )
+
+
+def _stands_still(
+    batch: Batch, rows: NDArray[np.intp], accepted: NDArray[np.intp]
+) -> NDArray[np.bool_]:
+    """Whether (R,) the points before the cut mostly lag behind the fit of what comes after it.
+
+    While liquid flows the signal stands still, and that may last longer than an artefact does.
+    What runs ahead of the fit is a faster phase, or an artefact too long to be one.
+    """
+    blocks = batch.blocks
+    if not len(rows):
+        return np.zeros(0, dtype=bool)
+    edge = blocks.cuts[accepted]
+    count = int(edge.max())
+    deviation, error = deviations(batch, rows, accepted, blocks=count)
+    ahead = deviation * np.sign(batch.fits.amplitude[rows, accepted])[:, None] / error
+    lasts = np.diff(blocks.edge_s[: count + 1]) * (np.arange(count) < edge[:, None])
+    behind_s, ahead_s = (
+        np.where(far, lasts, 0).sum(axis=1) for far in (ahead < -AHEAD, ahead > AHEAD)
+    )
+    return np.asarray(behind_s > ahead_s)
 
 
 def _artefacts(

@@ -1,4 +1,4 @@
-"""Weights of blocks for traces with a bubble or a spike in them."""
+"""Blocks that are not like the others: louder noise at short steps, a bubble or a spike."""
 
 from collections.abc import Sequence
 
@@ -15,6 +15,8 @@ DISTURBED = 5.0
 # What is left of a disturbed block's weight; 0 would leave cuts without points.
 LEFT = 1e-6
 ROUNDS = 4
+# Fewer points of one step tell nothing of its noise.
+FEWEST_OF_A_KIND = 24
 
 
 def robust_mass(
@@ -42,3 +44,30 @@ def robust_mass(
         wide[:start] = False
         mass[row, wide] *= LEFT
     return mass
+
+
+def noise_of_steps(
+    time_s: FloatArray, signals: FloatArray, blocks: TimeBlocks
+) -> FloatArray | float:
+    """Noise of the points of each block (B, K) over that of the last three quarters of the points.
+
+    Instruments that sample in logarithmic steps average over each step: the first points are
+    louder. 1 where all steps are alike.
+    """
+    steps = np.diff(time_s)
+    octave = np.floor(np.log2(np.append(steps, steps[-1]) / np.median(steps)) + 0.5)
+    starts = blocks.bounds[:-1]
+    kinds = np.unique(octave)
+    if len(kinds) == 1:
+        return 1.0
+    curved = np.diff(signals, n=2, axis=1, append=signals[:, -1:], prepend=signals[:, :1])
+    curved = np.abs(curved)
+    usual = np.median(curved[:, len(time_s) // 4 :], axis=1)
+    louder = np.ones((len(signals), len(starts)))
+    of_block = np.minimum.reduceat(octave, starts)
+    for kind in kinds:
+        points = octave == kind
+        if np.count_nonzero(points) >= FEWEST_OF_A_KIND:
+            ratio = np.median(curved[:, points], axis=1) / np.maximum(usual, 1e-300)
+            louder[:, of_block == kind] = np.maximum(ratio, 1.0)[:, None]
+    return louder
