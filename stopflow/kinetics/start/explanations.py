@@ -1,7 +1,7 @@
 """What the beginnings of traces on one time grid are: artefact, reaction, or nothing at all."""
 
 from dataclasses import dataclass, replace
-from math import nan
+from math import inf, nan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,8 +47,14 @@ KNOWN = 0.3
 LEAST_SPEED = 0.8
 # In standard errors.
 AHEAD = 3.0
+# Share of the change that an artefact may take before other explanations are looked for.
+MUCH = 0.2
+# What the fits of what comes later, not adjusted to these blocks, may be worse in chi-squared.
+FEWER_PARAMETERS = 6.0
 # A flexible law hides part of an artefact: so many times the first cut that follows it.
 MARGIN = 1.3
+# A rate, in 1/s, at which what is lost is lost at once.
+AT_ONCE = 1e12
 NOWHERE = "no start detected: no part of the trace follows the fit of what comes after"
 
 
@@ -84,6 +90,8 @@ class _Answer:
     reason: str
     phases: tuple[tuple[float, float], ...] = ()
     phases_from_s: float = nan
+    follows_from_s: float = inf
+    onset_s: float = -inf
     beginning: Beginning | None = None
 
 
@@ -105,15 +113,37 @@ def explain(question: Question) -> list[StartDetection]:
         for row in np.flatnonzero(accepted == 0)
     }
     duration = np.where(accepted >= 0, _cut_s(blocks, accepted), np.inf)
-    answers |= _without_artefact(question, batch, accepted, duration)
+    # One cut is tried even where the sampling is coarser than an artefact is long.
+    longest_s = np.maximum(question.longest_s, blocks.edge_s[STRIDE] - blocks.first_s)
+    reactions, hidden = _without_artefact(
+        question, batch, accepted, short=duration <= longest_s
+    )
+    answers |= reactions
     open_rows = _open(answers, len(batch))
     flowing = np.zeros(len(batch), dtype=bool)
     cut = open_rows[accepted[open_rows] > 0]
     flowing[cut] = _stands_still(batch, cut, accepted[cut])
-    long = open_rows[(duration > question.longest_s)[open_rows] & ~flowing[open_rows]]
-    answers |= _short_artefact(batch, long, accepted, question.longest_s)
-    left = np.setdiff1d(cut, [*answers, *long]).astype(np.intp)
+    long = open_rows[(duration > longest_s)[open_rows]]
+    greedy = cut[_share_cut(batch, cut, accepted[cut]) > MUCH]
+    shorter = _short_artefact(batch, np.union1d(long, greedy), accepted, longest_s)
+    for row in list(shorter):
+        from_s = shorter[row].follows_from_s
+        doubtful = duration[row] <= longest_s[row] or flowing[row]
+        late = doubtful and from_s - blocks.first_s > duration[row] / 2
+        if late or (flowing[row] and _flow_stop(batch, row, int(accepted[row]), from_s)[1]):
+            del shorter[row]
+    answers |= shorter
+    left = np.setdiff1d(cut, [*answers, *long[~flowing[long]]]).astype(np.intp)
     answers |= _artefacts(batch, left, accepted)
+    for row in left[flowing[left]].tolist():
+        if row in answers:
+            stop_s = _flow_stop(batch, row, int(accepted[row]), blocks.first_s)[0]
+            answers[row] = replace(answers[row], onset_s=stop_s)
+    for row, phases in hidden.items():
+        if row in answers:
+            answers[row] = replace(
+                answers[row], phases=phases, phases_from_s=blocks.first_s, onset_s=-inf
+            )
     shifts = dict(zip(left.tolist(), shifts_of_k(batch, left, accepted[left]), strict=True))
     return [
         _detection(question, batch, row, answers.get(row), shifts.get(row))
@@ -157,35 +187,46 @@ def _single(batch: Batch, row: int, cut: int, reason: str) -> _Answer:
         reason=reason,
         phases=(phase,),
         phases_from_s=start,
+        follows_from_s=start,
     )
 
 
 def _without_artefact(
-    question: Question, batch: Batch, accepted: NDArray[np.intp], duration: FloatArray
-) -> dict[int, _Answer]:
-    """Traces that a reaction of more than one phase describes from the first point on."""
+    question: Question,
+    batch: Batch,
+    accepted: NDArray[np.intp],
+    *,
+    short: NDArray[np.bool_],
+) -> tuple[dict[int, _Answer], dict[int, tuple[tuple[float, float], ...]]]:
+    """Traces that a reaction of more than one phase describes from the first point on.
+
+    And the two phases of those where one of them is as short as an artefact.
+    """
     blocks = batch.blocks
     first_s = float(question.time_s[0])
     rows = np.flatnonzero(accepted != 0)
     found: dict[int, _Answer] = {}
+    hidden: dict[int, tuple[tuple[float, float], ...]] = {}
     if not len(rows):
-        return found
+        return found, hidden
     stop = _looked_at(batch, accepted[rows])
     both = fit_two_phases(blocks, batch.means[rows], np.zeros(len(rows), dtype=np.intp))
     residual = batch.means[rows] - both.expected
     follow = follows_within(batch, rows, residual, start=np.zeros_like(rows), stop=stop)
     reaction = follow & _is_reaction(batch, rows, both)
-    short = duration[rows] <= question.longest_s[rows]
+    short = short[rows]
     slowly = np.zeros(len(rows), dtype=bool)
-    if not short.all():
-        at = np.flatnonzero(~short)
+    at = np.flatnonzero(~short | (_share_cut(batch, rows, accepted[rows]) > MUCH))
+    if len(at):
         slowly[at] = follows_slowly(batch, rows[at], 0, stop=stop[at])
         slowly[at] &= explains_more_than_a_line(batch, rows[at])
+    for i in np.flatnonzero(slowly & (accepted[rows] > 0)):
+        row, cut = rows[i], accepted[rows[i]]
+        if _stands_still(batch, rows[[i]], accepted[rows[[i]]])[0]:
+            slowly[i] = not _flow_stop(batch, int(row), int(cut), first_s)[1]
     asked = np.array([_follows_law(question, batch, row, stop=int(end)) for row, end in zip(rows, stop, strict=True)])
     for i, row in enumerate(rows.tolist()):
-        phases = tuple(
-            zip(both.k_per_s[i].tolist(), both.amplitudes[i].tolist(), strict=True)
-        ) if follow[i] else ()
+        phases = tuple(zip(both.k_per_s[i].tolist(), both.amplitudes[i].tolist(), strict=True))
         if asked[i]:
             reason = f"no artefact seen: {question.law} describes the trace from the first point"
         elif short[i] and reaction[i]:
@@ -195,6 +236,9 @@ def _without_artefact(
             )
         elif slowly[i]:
             reason = "no artefact seen: a slow relaxation describes the trace from the first point"
+        elif follow[i]:
+            hidden[row] = phases
+            continue
         else:
             continue
         found[row] = _Answer(
@@ -204,7 +248,15 @@ def _without_artefact(
             phases=phases,
             phases_from_s=first_s,
         )
-    return found
+    return found, hidden
+
+
+def _share_cut(
+    batch: Batch, rows: NDArray[np.intp], accepted: NDArray[np.intp]
+) -> FloatArray:
+    """Share (R,) of the change before the first accepted cut, by the fit of what comes after it."""
+    passed = np.exp(batch.fits.log_k[rows, accepted]) * _cut_s(batch.blocks, accepted)
+    return np.where(accepted > 0, -np.expm1(-passed), 0.0)
 
 
 def _looked_at(batch: Batch, accepted: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -283,12 +335,20 @@ def _after_short(batch: Batch, row: int, cut: int, longest_s: float) -> _Answer:
         start_s, reason = artefact_end(beginning)
     start_s = min(start_s, blocks.first_s + longest_s)
     phases = tuple(zip(both.k_per_s[0].tolist(), both.amplitudes[0].tolist(), strict=True))
+    from_s = float(blocks.edge_s[edge])
+    levels = batch.means[row, [0, edge, -1]]
+    seen = abs(levels[0] - levels[1]) / (abs(levels[0] - levels[1]) + abs(levels[1] - levels[2]))
+    if not follow or seen > MUCH:
+        # What is seen of the change, artefact and all: the phases may miss the one cut away.
+        phases = ((AT_ONCE, float(levels[0] - levels[1])), (0.0, float(levels[1] - levels[2])))
+        from_s = blocks.first_s
     return _Answer(
         explanation=Explanation.ARTEFACT,
         start_s=start_s,
         reason=f"{reason}; then a reaction of more than one phase",
-        phases=phases if follow else (),
-        phases_from_s=float(blocks.edge_s[edge]),
+        phases=phases,
+        phases_from_s=from_s,
+        follows_from_s=float(blocks.edge_s[edge]),
         beginning=beginning,
     )
 
@@ -313,6 +373,36 @@ def _stands_still(
         np.where(far, lasts, 0).sum(axis=1) for far in (ahead < -AHEAD, ahead > AHEAD)
     )
     return np.asarray(behind_s > ahead_s)
+
+
+def _flow_stop(batch: Batch, row: int, cut: int, from_s: float) -> tuple[float, bool]:
+    """Find where the flow stops, if the signal stands still before it.
+
+    Returns
+    -------
+    tuple
+        The time up to which the fit of what comes after the cut, held at its value there, is
+        nearest to the blocks from `from_s` on; and whether it describes them better than two
+        phases that cancel at first.
+    """
+    blocks = batch.blocks
+    edge = int(blocks.cuts[cut])
+    number = np.arange(edge)
+    judged = blocks.edge_s[:edge] >= from_s
+    first = int(np.searchsorted(blocks.edge_s[blocks.cuts], from_s))
+    both = fit_two_phases(blocks, batch.means[[row]], np.array([first])).expected[0, :edge]
+    expected, _ = batch.fits.of_traces(np.array([row])).extrapolate(
+        np.full((1, edge), cut), blocks, number
+    )
+    held = np.where(number < number[:, None], expected[0][:, None], expected[0])
+
+    def misfit(values: FloatArray) -> FloatArray:
+        rest = (batch.means[row, :edge] - values) / batch.block_sd[row, :edge]
+        return np.asarray((rest**2 * judged).sum(axis=-1))
+
+    of_stop = misfit(held)
+    stop_s = float(blocks.edge_s[int(np.argmin(of_stop))])
+    return stop_s, bool(of_stop.min() < misfit(both) + FEWER_PARAMETERS)
 
 
 def _artefacts(
@@ -371,7 +461,7 @@ def _detection(
     first_s = float(time_s[0])
     at = min(int(np.searchsorted(time_s, answer.start_s)), len(time_s) - 1)
     start_s = float(time_s[at])
-    onset_s = first_s
+    onset_s = max(answer.onset_s, first_s)
     back = answer.phases_from_s - onset_s
     shift_s, shift_sigma = shifts or (np.empty(0), np.empty(0))
     return StartDetection(
@@ -380,7 +470,7 @@ def _detection(
         ),
         explanation=answer.explanation,
         first_s=first_s,
-        follows_from_s=min(answer.phases_from_s, start_s),
+        follows_from_s=min(answer.follows_from_s, start_s),
         onset_s=onset_s,
         phases=tuple(
             (rate, size * float(np.exp(min(rate * back, 300.0)))) for rate, size in answer.phases

@@ -17,7 +17,7 @@ from stopflow.trace import FloatArray
 SHORTEST_PHASE_S = 3e-3
 # The slowest exponential beside the straight line, and the ratio of neighbouring rates.
 SLOWEST_KT = 0.5
-RATE_RATIO = 2.5
+RATE_RATIO = 1.7
 # Fewer blocks than this for every function tell nothing.
 LEAST_BLOCKS = 2
 
@@ -34,7 +34,7 @@ def slow_space(blocks: TimeBlocks, cut: int, *, shortest_s: float = SHORTEST_PHA
     rows = np.concatenate((np.ones((1, len(since))), since[None] / since[-1], decays))
     rows *= np.sqrt(blocks.counts[start:])
     left, size, _ = np.linalg.svd(rows.T, full_matrices=False)
-    kept = left[:, size > 1e-10 * size[0]].T
+    kept = left[:, size > 1e-7 * size[0]].T
     return np.concatenate((np.zeros((len(kept), start)), kept), axis=1)
 
 
