@@ -18,8 +18,10 @@ RATES = 28
 SLOWEST_KT = 0.3
 # Closer than this in ln k two rates are one rate and its derivative.
 CLOSEST = 0.05
-STEPS = 30
-CONVERGED = 1e-5
+STEPS = 20
+CONVERGED = 1e-4
+# Of the sum of squares, in one step.
+SETTLED = 1e-7
 RIDGE = 1e-12
 
 
@@ -98,7 +100,9 @@ class _Problem:
             there = np.clip(x + step, self.low[:, None] - 3, self.high[:, None])
             tried = self._linearise(there)
             better = open_rows & (tried[0] < misfit) & (np.abs(np.diff(there)[:, 0]) > CLOSEST)
-            open_rows &= ~(better & (np.abs(step).max(axis=1) < CONVERGED)) & (damping < 1e8)
+            gain = np.where(better, misfit - tried[0], np.inf)
+            close = (np.abs(step).max(axis=1) < CONVERGED) | (gain < SETTLED * misfit)
+            open_rows &= ~(better & close) & (damping < 1e6)
             damping = np.where(better, damping / 10, damping * 10)
             x = np.where(better[:, None], there, x)
             misfit = np.where(better, tried[0], misfit)
@@ -157,7 +161,8 @@ class _Problem:
         rest = self.signal - np.einsum("rm,rmk->rk", amplitudes, e)
         slopes = d * amplitudes[..., None]
         crossed = slopes @ e.swapaxes(1, 2)
-        left = slopes @ slopes.swapaxes(1, 2) - crossed @ np.linalg.pinv(gram) @ crossed.swapaxes(1, 2)
+        on_phases = np.stack([_solve_pair(gram, crossed[:, i]) for i in range(2)], axis=1)
+        left = slopes @ slopes.swapaxes(1, 2) - crossed @ on_phases.swapaxes(1, 2)
         return np.einsum("rk,rk->r", rest, rest), amplitudes, left, (slopes @ rest[..., None])[..., 0]
 
 

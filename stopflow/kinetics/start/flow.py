@@ -1,0 +1,71 @@
+"""The flow before the stop, during which the signal stands still.
+
+That may last longer than a mixing artefact does, and nothing of the reaction is lost by cutting it
+away. What runs ahead of the fit of what comes later, instead of lagging behind, is a faster phase,
+or an artefact too long to be one.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stopflow.kinetics.start.backward_extrapolation import Batch
+from stopflow.kinetics.start.residual_artefact import deviations
+from stopflow.trace import FloatArray
+
+# In standard errors.
+FAR = 3.0
+# What the fit of what comes later, which is not adjusted to these blocks, may be worse in
+# chi-squared than two phases that are.
+FEWER_PARAMETERS = 6.0
+
+
+def lags_behind(
+    batch: Batch, rows: NDArray[np.intp], accepted: NDArray[np.intp]
+) -> NDArray[np.bool_]:
+    """Whether (R,) the points before the cut mostly lag behind the fit of what comes after it."""
+    blocks = batch.blocks
+    if not len(rows):
+        return np.zeros(0, dtype=bool)
+    edge = blocks.cuts[accepted]
+    count = int(edge.max())
+    deviation, error = deviations(batch, rows, accepted, blocks=count)
+    ahead = deviation * np.sign(batch.fits.amplitude[rows, accepted])[:, None] / error
+    lasts = np.diff(blocks.edge_s[: count + 1]) * (np.arange(count) < edge[:, None])
+    behind_s, ahead_s = (
+        np.where(far, lasts, 0).sum(axis=1) for far in (ahead < -FAR, ahead > FAR)
+    )
+    return np.asarray(behind_s > ahead_s)
+
+
+def flow_stop(batch: Batch, row: int, cut: int, *, first: int = 0) -> tuple[float, float]:
+    """Find where the flow stops, if the signal stands still before it.
+
+    Parameters
+    ----------
+    cut
+        The first accepted one of the trace `row`.
+    first
+        Number of the first block that is looked at.
+
+    Returns
+    -------
+    tuple of float
+        The time up to which the fit of what comes after the cut, held at its value there, is
+        nearest to the blocks before the cut; and its chi-squared.
+    """
+    edge = int(batch.blocks.cuts[cut])
+    number = np.arange(edge)
+    expected, _ = batch.fits.of_traces(np.array([row])).extrapolate(
+        np.full((1, edge), cut), batch.blocks, number
+    )
+    held = np.where(number < number[:, None], expected[0][:, None], expected[0])
+    misfit = chi_squared(batch, row, held, first=first)
+    best = int(np.argmin(misfit))
+    return float(batch.blocks.edge_s[best]), float(misfit[best])
+
+
+def chi_squared(batch: Batch, row: int, expected: FloatArray, *, first: int) -> FloatArray:
+    """Chi-squared (...,) of expected means (..., M) of the first blocks, from block `first` on."""
+    count = expected.shape[-1]
+    rest = (batch.means[row, :count] - expected) / batch.block_sd[row, :count]
+    return np.asarray((rest[..., first:] ** 2).sum(axis=-1))
