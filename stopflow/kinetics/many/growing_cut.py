@@ -73,13 +73,16 @@ class CutFits:
     @property
     def k_per_s(self) -> FloatArray:
         """(B, C) rates, NaN where nothing was found."""
-        return np.where(self.found, np.exp(self.log_k), np.nan)
+        with np.errstate(all="ignore"):
+            return np.where(self.found, np.exp(self.log_k), np.nan)
 
     @property
     def k_variance(self) -> FloatArray:
         """(B, C) variances of k for noise of variance 1 a point."""
-        left = np.maximum(self.dd - self.ed**2 / self.ee, 1e-300)
-        return np.where(self.found, np.exp(2 * self.log_k) / (self.amplitude**2 * left), np.nan)
+        with np.errstate(all="ignore"):
+            left = np.maximum(self.dd - self.ed**2 / self.ee, 1e-300)
+            variance = np.exp(2 * self.log_k) / (self.amplitude**2 * left)
+        return np.where(self.found, variance, np.nan)
 
     def of_traces(self, rows: NDArray[np.intp]) -> "CutFits":
         """Fits of some of the traces."""
@@ -106,7 +109,12 @@ class CutFits:
             Expected means, NaN where there is no fit, and their variances for noise of variance 1
             a point.
         """
+        with np.errstate(all="ignore"):
+            return self._extrapolate(cut, blocks, block)
 
+    def _extrapolate(
+        self, cut: NDArray[np.intp], blocks: TimeBlocks, block: NDArray[np.intp]
+    ) -> tuple[FloatArray, FloatArray]:
         def pick(values: FloatArray) -> FloatArray:
             at = cut if values.ndim == 2 else cut[..., None]
             at = np.broadcast_to(at, (len(values), *at.shape[1:]))

@@ -39,6 +39,8 @@ class Batch:
     ----------
     means
         (B, K) block means.
+    unit, zero
+        (B,) what turns them back: ``unit * mean + zero``.
     noise
         B noises of single points.
     white_sd
@@ -51,6 +53,8 @@ class Batch:
 
     blocks: TimeBlocks
     means: FloatArray
+    unit: FloatArray
+    zero: FloatArray
     noise: tuple[Noise, ...]
     white_sd: FloatArray
     block_sd: FloatArray
@@ -70,6 +74,8 @@ def build_batch(
     means: FloatArray,
     noise: tuple[Noise, ...],
     *,
+    unit: FloatArray,
+    zero: FloatArray,
     mass: FloatArray | None = None,
     louder: FloatArray | float = 1.0,
 ) -> Batch:
@@ -77,6 +83,8 @@ def build_batch(
 
     Parameters
     ----------
+    means, noise, unit, zero
+        As in `Batch`.
     mass
         (B, K) weights of the blocks, in points.
     louder
@@ -86,6 +94,8 @@ def build_batch(
     return Batch(
         blocks=blocks,
         means=means,
+        unit=unit,
+        zero=zero,
         noise=noise,
         white_sd=white,
         block_sd=np.array([item.mean_sd(blocks.counts) for item in noise]) * louder,
@@ -129,7 +139,8 @@ def recursive_residuals(batch: Batch) -> tuple[FloatArray, FloatArray]:
     block = np.arange(batch.blocks.edges - 1)
     later = np.minimum(block // STRIDE + 1, len(batch.blocks.cuts) - 1)
     expected, variance = batch.fits.extrapolate(later[None], batch.blocks, block)
-    return batch.means[:, block] - expected, np.sqrt(variance) * batch.white_sd[:, None]
+    with np.errstate(invalid="ignore"):
+        return batch.means[:, block] - expected, np.sqrt(variance) * batch.white_sd[:, None]
 
 
 def _follows(batch: Batch, last: NDArray[np.intp]) -> NDArray[np.bool_]:

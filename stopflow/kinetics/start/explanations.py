@@ -10,7 +10,7 @@ from stopflow.kinetics.many.time_blocks import STRIDE, TimeBlocks, build_blocks
 from stopflow.kinetics.start.artefact_end import artefact_end
 from stopflow.kinetics.start.backward_extrapolation import Batch, build_batch, first_accepted
 from stopflow.kinetics.start.detection import Explanation, StartDetection, undetected
-from stopflow.kinetics.start.flow import flow_stop, lags_behind
+from stopflow.kinetics.start.flow import flow_end, lags_behind
 from stopflow.kinetics.start.noise import noise_of_steps, robust_mass
 from stopflow.kinetics.start.reaction import MUCH, after_short_artefacts, reactions
 from stopflow.kinetics.start.residual_artefact import deviations, shifts_of_k
@@ -90,7 +90,8 @@ def _without(answers: dict[int, Answer], wanted: NDArray[np.bool_]) -> NDArray[n
 def _build_batch(question: Question) -> Batch:
     """Make signals dimensionless: the mean of the last quarter becomes 0 and the range 1."""
     blocks = build_blocks(question.time_s)
-    signals = question.signals / np.abs(question.signals).max(axis=1, keepdims=True)
+    largest = np.abs(question.signals).max(axis=1, keepdims=True)
+    signals = question.signals / largest
     size = np.ptp(signals, axis=1, keepdims=True)
     last = signals[:, -(signals.shape[1] // 4) :].mean(axis=1, keepdims=True)
     signals = (signals - last) / size
@@ -103,6 +104,8 @@ def _build_batch(question: Question) -> Batch:
         blocks,
         means,
         noise,
+        unit=(largest * size)[:, 0],
+        zero=(largest * last)[:, 0],
         mass=robust_mass(blocks, means, noise) if question.robust else None,
         louder=noise_of_steps(question.time_s, signals, blocks),
     )
@@ -142,7 +145,7 @@ def _artefacts(
         late = min(int(np.searchsorted(cut_s, start_s, side="right")) - 1, len(cut_s) - 1)
         # Without a decay after it the cut took the reaction rather than an artefact.
         if batch.fits.found[row, late]:
-            onset_s = flow_stop(batch, row, cut)[0] if lagging[row] else -inf
+            onset_s = flow_end(batch, row, cut) if lagging[row] else -inf
             found[row] = replace(
                 _one_phase(batch, row, cut, reason),
                 start_s=start_s,

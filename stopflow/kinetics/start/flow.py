@@ -17,6 +17,8 @@ FAR = 3.0
 # What the fit of what comes later, which is not adjusted to these blocks, may be worse in
 # chi-squared than two phases that are.
 FEWER_PARAMETERS = 6.0
+# The noise is up to three times as loud while liquid flows.
+LOUDER_IN_FLOW = 10.0
 
 
 def lags_behind(
@@ -62,6 +64,17 @@ def flow_stop(batch: Batch, row: int, cut: int, *, first: int = 0) -> tuple[floa
     misfit = chi_squared(batch, row, held, first=first)
     best = int(np.argmin(misfit))
     return float(batch.blocks.edge_s[best]), float(misfit[best])
+
+
+def flow_end(batch: Batch, row: int, cut: int) -> float:
+    """Time up to which nothing of the reaction happens; the first time where that is not seen."""
+    stop_s = flow_stop(batch, row, cut)[0]
+    count = int(np.searchsorted(batch.blocks.edge_s, stop_s))
+    if count < 1:
+        return batch.blocks.first_s
+    level = np.full(count, np.average(batch.means[row, :count], weights=batch.blocks.counts[:count]))
+    still = float(chi_squared(batch, row, level, first=0)) <= LOUDER_IN_FLOW * count
+    return stop_s if still else batch.blocks.first_s
 
 
 def chi_squared(batch: Batch, row: int, expected: FloatArray, *, first: int) -> FloatArray:

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stopflow.kinetics.fit import fit_trace
-from stopflow.kinetics.laws import LAWS
 from stopflow.kinetics.many.time_blocks import STRIDE
 from stopflow.kinetics.many.two_phases import TwoPhases, fit_two_phases
 from stopflow.kinetics.solver.result import predict
@@ -136,15 +135,20 @@ def _is_reaction(
 
 def _follows_law(subject: Subject, row: int, *, stop: int) -> bool:
     """Whether the law asked for describes the trace from the first point on."""
-    if subject.law in ASSUMED or subject.law not in LAWS:
+    if subject.law in ASSUMED:
         return False
     batch, blocks = subject.batch, subject.blocks
+    unit, zero = batch.unit[row], batch.zero[row]
     fit = fit_trace(
-        blocks.time_s, batch.means[row], law=subject.law, start_s=0.0, weights=blocks.counts
+        blocks.time_s,
+        unit * batch.means[row] + zero,
+        law=subject.law,
+        start_s=0.0,
+        weights=blocks.counts,
     )
     if not fit.ok:
         return False
-    residual = (batch.means[row] - predict(fit, blocks.time_s))[None]
+    residual = (batch.means[row] - (predict(fit, blocks.time_s) - zero) / unit)[None]
     begin, end = np.array([0]), np.array([stop])
     return bool(follows_within(batch, np.array([row]), residual, start=begin, stop=end)[0])
 

@@ -190,7 +190,9 @@ def deviations(
     expected, variance = batch.fits.of_traces(rows).extrapolate(
         np.broadcast_to(cut[:, None], (len(rows), blocks)), batch.blocks, block
     )
-    error = np.sqrt(batch.block_sd[rows, :blocks] ** 2 + variance * batch.white_sd[rows, None] ** 2)
+    with np.errstate(all="ignore"):
+        noise = batch.block_sd[rows, :blocks]
+        error = np.sqrt(noise**2 + variance * batch.white_sd[rows, None] ** 2)
     return batch.means[rows, :blocks] - expected, error
 
 

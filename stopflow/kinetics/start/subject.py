@@ -91,7 +91,8 @@ class Subject:
     def share_cut(self) -> FloatArray:
         """(B,) share of the change before the first cut, by the fit of what comes after it."""
         at = np.arange(len(self.batch))
-        passed = np.exp(self.batch.fits.log_k[at, self.accepted]) * self.cut_s(self.accepted)
+        rate = np.nan_to_num(self.batch.fits.k_per_s[at, self.accepted])
+        passed = rate * self.cut_s(self.accepted)
         return np.where(self.accepted > 0, -np.expm1(-passed), 0.0)
 
     @property
