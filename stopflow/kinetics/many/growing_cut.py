@@ -204,10 +204,12 @@ def _fit_part(
     with np.errstate(all="ignore"):
         tails = _sum_tails(blocks, means, mass)
         slowest, fastest = _rate_limits(blocks, cut_s)
-        x, inside = _scan(blocks, means, mass, tails, slowest, fastest)
-        fits = _climb(blocks, means, mass, tails, x, cut_s=cut_s)
+        x, seen = _scan(blocks, means, mass, tails, slowest, fastest)
+        # What is far below notice is not climbed to.
+        wanted = seen > LEAST_EXPLAINED / 2 * noise_sd[:, None] ** 2
+        fits = _climb(blocks, means, mass, tails, x, cut_s=cut_s, wanted=wanted)
         explained = fits.amplitude**2 * fits.ee
-        found = inside & fits.found & (explained > LEAST_EXPLAINED * noise_sd[:, None] ** 2)
+        found = wanted & fits.found & (explained > LEAST_EXPLAINED * noise_sd[:, None] ** 2)
         found &= (fits.log_k > slowest) & (fits.log_k < fastest)
         found &= fits.dd - fits.ed**2 / fits.ee > 1e-12 * fits.dd
     object.__setattr__(fits, "found", found)
@@ -252,8 +254,8 @@ def _scan(
     tails: _Tails,
     slowest: FloatArray,
     fastest: FloatArray,
-) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Find the best rate of a grid, all cuts together: ln k (B, C), and whether it is inside."""
+) -> tuple[FloatArray, FloatArray]:
+    """Find the best rate of a grid, all cuts together: ln k (B, C), and what it explains."""
     low, high = float(slowest.min()), float(fastest.max())
     grid = np.linspace(low, high, max(int((high - low) / GRID_STEP) + 2, 4))
     rates = np.exp(grid)[:, None]
@@ -287,7 +289,7 @@ def _scan(
     usable = (bend < 0) & (before >= 0) & (behind >= 0)
     shift = np.where(usable, (before - behind) / (2 * np.where(usable, bend, 1)), 0.0)
     x = grid[top] + np.clip(np.where(inner == top, shift, 0), -1, 1) * (grid[1] - grid[0])
-    return x, np.take_along_axis(explained, top[:, None], axis=1)[:, 0] > 0
+    return x, np.take_along_axis(explained, top[:, None], axis=1)[:, 0]
 
 
 def _climb(
@@ -298,8 +300,9 @@ def _climb(
     x: FloatArray,
     *,
     cut_s: FloatArray,
+    wanted: NDArray[np.bool_],
 ) -> CutFits:
-    """Newton's steps for all cuts of all traces; `found` says where they settled."""
+    """Newton's steps for all cuts of all traces until the wanted ones settle, as `found` says."""
     count, cuts = x.shape
     blocks_after = np.arange(len(blocks.time_s)) >= blocks.cuts[:, None]
     weight = np.where(blocks_after, mass[:, None], 0.0)
@@ -320,7 +323,7 @@ def _climb(
         return np.concatenate((sums[:, :1] / root, (sums[:, 1:] - centre * sums[:, :1]) / spread), 1)
 
     line = tails.line.reshape(count * cuts, 2)
-    x = x.reshape(-1)
+    x, open_rows = x.reshape(-1), wanted.reshape(-1)
     settled = np.zeros(len(x), dtype=bool)
     for _ in range(NEWTON_STEPS):
         e, d, h = block_decays(np.exp(x)[:, None], since, blocks.half_variance)
@@ -340,9 +343,9 @@ def _climb(
         step = np.where(second < 0, -first / np.where(second < 0, second, 1), np.sign(first))
         settled = np.abs(step) < CONVERGED
         # The last step is not taken: the sums belong to x.
-        if (settled | ~np.isfinite(step)).all():
+        if (settled | ~np.isfinite(step) | ~open_rows).all():
             break
-        x = np.where(settled, x, x + np.clip(np.nan_to_num(step), -GRID_STEP, GRID_STEP))
+        x = np.where(settled | ~open_rows, x, x + np.clip(np.nan_to_num(step), -GRID_STEP, GRID_STEP))
 
     def shaped(values: FloatArray) -> FloatArray:
         return np.broadcast_to(values, (count * cuts,)).reshape(count, cuts)

@@ -84,7 +84,14 @@ def detect_starts(
     stated = [
         shots[at].conditions.dead_time_s if dead_time_s is None else dead_time_s for at in usable
     ]
-    alone = _detect_each(traces, law=law, longest_s=[longest_artefact(item) for item in stated])
+    # Starts that the workbook gives are used: the error of k then knows of no residual artefact.
+    given = all(shots[at].start_s is not None for at in usable)
+    alone = _detect_each(
+        traces,
+        law=law,
+        longest_s=[longest_artefact(item) for item in stated],
+        with_shift=not given,
+    )
     found: list[StartDetection | None] = [None] * len(shots)
     for at, detection, (time_s, _) in zip(usable, share_starts(alone), traces, strict=True):
         found[at] = _at_a_point(detection, time_s)
@@ -133,7 +140,11 @@ def longest_artefact(dead_time_s: float | None) -> float:
 
 
 def _detect_each(
-    traces: Sequence[tuple[FloatArray, FloatArray]], *, law: str, longest_s: Sequence[float]
+    traces: Sequence[tuple[FloatArray, FloatArray]],
+    *,
+    law: str,
+    longest_s: Sequence[float],
+    with_shift: bool = True,
 ) -> list[StartDetection]:
     """Judge every trace by itself, those on one time grid in one batch."""
     found: dict[int, StartDetection] = {}
@@ -146,7 +157,9 @@ def _detect_each(
             whole.append(_Part(at=at, time_s=time_s, signal=signal, first_s=float(time_s[0])))
 
     def judge(parts: Sequence[_Part], *, robust: bool = False) -> dict[int, StartDetection]:
-        return _judge(parts, law=law, longest_s=longest_s, robust=robust)
+        return _judge(
+            parts, law=law, longest_s=longest_s, robust=robust, with_shift=with_shift
+        )
 
     clipped = {part.at: _at_limit(part.signal) for part in whole}
     limited = [part for part in whole if 0 < clipped[part.at][1] <= len(part.signal) // 2]
@@ -170,7 +183,12 @@ def _detect_each(
 
 
 def _judge(
-    parts: Sequence[_Part], *, law: str, longest_s: Sequence[float], robust: bool
+    parts: Sequence[_Part],
+    *,
+    law: str,
+    longest_s: Sequence[float],
+    robust: bool,
+    with_shift: bool,
 ) -> dict[int, StartDetection]:
     """Explain the parts, those on one time grid together."""
     groups: dict[bytes, list[_Part]] = {}
@@ -189,6 +207,7 @@ def _judge(
             law=law,
             longest_s=np.array([longest_s[part.at] for part in group]),
             robust=robust,
+            with_shift=with_shift,
         )
         for part, detection in zip(group, explain(question), strict=True):
             found[part.at] = detection.explained(part.before, first_s=part.first_s)

@@ -38,6 +38,8 @@ class Question:
         (B,) how long a mixing artefact may last.
     robust
         Blocks that deviate from their neighbourhood count less.
+    with_shift
+        Also estimate how far the residual artefact may shift k.
     """
 
     time_s: FloatArray
@@ -45,6 +47,7 @@ class Question:
     law: str
     longest_s: FloatArray
     robust: bool
+    with_shift: bool
 
 
 def explain(question: Question) -> list[StartDetection]:
@@ -74,7 +77,7 @@ def explain(question: Question) -> list[StartDetection]:
                 artefacts[row], phases=phases, phases_from_s=batch.blocks.first_s, onset_s=-inf
             )
     answers |= artefacts
-    rows = np.array(sorted(artefacts), dtype=np.intp)
+    rows = np.array(sorted(artefacts) if question.with_shift else [], dtype=np.intp)
     shifts = dict(zip(rows.tolist(), shifts_of_k(batch, rows, accepted[rows]), strict=True))
     return [
         _detection(question, batch, row, answers.get(row), shifts.get(row))
