@@ -50,9 +50,7 @@ def analyse_experiment(
     Bad input never stops the others: each refused shot keeps its place and its reason.
     """
     settings = settings or AnalysisSettings()
-    detections = detect_starts(
-        experiment.shots, law=settings.law, dead_time_s=settings.dead_time_s
-    )
+    detections = detect_starts(experiment.shots, law=settings.law, dead_time_s=settings.dead_time_s)
     prepared = [
         prepare_shot(shot, settings, detection=detection)
         for shot, detection in zip(experiment.shots, detections, strict=True)

@@ -6,11 +6,12 @@ the best rate of the scan, Newton's method climbs to the maximum of the explaine
 all cuts of all traces together (variable projection; see `stopflow.kinetics.solver.one_rate`).
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stopflow.kinetics.laws import RealArray
 from stopflow.kinetics.many.rows import dot_rows
 from stopflow.kinetics.many.time_blocks import TimeBlocks
 from stopflow.kinetics.solver.scan import GRID_STEP
@@ -86,10 +87,12 @@ class CutFits:
 
     def of_traces(self, rows: NDArray[np.intp]) -> "CutFits":
         """Fits of some of the traces."""
-        return CutFits(**{
-            item.name: getattr(self, item.name)[rows] if item.name != "cut_s" else self.cut_s
+        kept = {
+            item.name: getattr(self, item.name)[rows]
             for item in fields(self)
-        })
+            if item.name != "cut_s"
+        }
+        return replace(self, **kept)
 
     def extrapolate(
         self, cut: NDArray[np.intp], blocks: TimeBlocks, block: NDArray[np.intp]
@@ -115,7 +118,7 @@ class CutFits:
     def _extrapolate(
         self, cut: NDArray[np.intp], blocks: TimeBlocks, block: NDArray[np.intp]
     ) -> tuple[FloatArray, FloatArray]:
-        def pick(values: FloatArray) -> FloatArray:
+        def pick(values: RealArray) -> RealArray:
             at = cut if values.ndim == 2 else cut[..., None]
             at = np.broadcast_to(at, (len(values), *at.shape[1:]))
             return np.take_along_axis(values, at, axis=1)
@@ -212,12 +215,11 @@ def _fit_part(
         found = wanted & fits.found & (explained > LEAST_EXPLAINED * noise_sd[:, None] ** 2)
         found &= (fits.log_k > slowest) & (fits.log_k < fastest)
         found &= fits.dd - fits.ed**2 / fits.ee > 1e-12 * fits.dd
-    object.__setattr__(fits, "found", found)
-    return fits
+    return replace(fits, found=found)
 
 
 def _after(blocks: TimeBlocks, values: FloatArray) -> FloatArray:
-    """Sums (..., C) over the blocks (..., K) after each cut."""
+    """Add up (..., C) the blocks (..., K) after each cut."""
     segments = np.add.reduceat(values, blocks.cuts, axis=-1)
     return np.cumsum(segments[..., ::-1], axis=-1)[..., ::-1]
 
@@ -236,7 +238,7 @@ def _sum_tails(blocks: TimeBlocks, means: FloatArray, mass: FloatArray) -> _Tail
 
 
 def _rate_limits(blocks: TimeBlocks, cut_s: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """ln k (C,) of the slowest and the fastest decay that can be seen from each cut."""
+    """Ln k (C,) of the slowest and the fastest decay that can be seen from each cut."""
     first = blocks.cuts
     window = blocks.time_s[-1] - cut_s
     gap = np.maximum(blocks.width_s[first], 0) + 1e-300
@@ -264,9 +266,7 @@ def _scan(
     heavy = mass[:, None] * e
     of_e, of_te = _after(blocks, heavy), _after(blocks, heavy * blocks.time_s)
     of_ee = _after(blocks, heavy * e)
-    total, centre, spread = (
-        item[:, None] for item in (tails.mass, tails.centre, tails.spread)
-    )
+    total, centre, spread = (item[:, None] for item in (tails.mass, tails.centre, tails.spread))
     level, tilt = of_e / np.sqrt(total), (of_te - centre * of_e) / spread
     own = of_ee - level**2 - tilt**2
     weighted = mass * means
@@ -320,7 +320,9 @@ def _climb(
     def on_line(values: FloatArray) -> FloatArray:
         """Products (R, 2) of weighted rows with the orthonormal line."""
         sums = values @ lines
-        return np.concatenate((sums[:, :1] / root, (sums[:, 1:] - centre * sums[:, :1]) / spread), 1)
+        return np.concatenate(
+            (sums[:, :1] / root, (sums[:, 1:] - centre * sums[:, :1]) / spread), 1
+        )
 
     line = tails.line.reshape(count * cuts, 2)
     x, open_rows = x.reshape(-1), wanted.reshape(-1)
@@ -345,7 +347,9 @@ def _climb(
         # The last step is not taken: the sums belong to x.
         if (settled | ~np.isfinite(step) | ~open_rows).all():
             break
-        x = np.where(settled | ~open_rows, x, x + np.clip(np.nan_to_num(step), -GRID_STEP, GRID_STEP))
+        x = np.where(
+            settled | ~open_rows, x, x + np.clip(np.nan_to_num(step), -GRID_STEP, GRID_STEP)
+        )
 
     def shaped(values: FloatArray) -> FloatArray:
         return np.broadcast_to(values, (count * cuts,)).reshape(count, cuts)

@@ -2,8 +2,8 @@
 
 The first half is divided where a fit may begin (`cut_edges`), at first evenly and then growing with
 the distance from the first point; the second half evenly. The mean of ``exp(-k t)`` over a block is
-taken as ``exp(-k tm) (1 + k^2 v / 2)`` with the mean tm and the variance v of the block's times: the
-next term is below ``(k w)^4 / 1920`` of it for even points over a width w.
+taken as ``exp(-k tm) (1 + k^2 v / 2)`` with the mean tm and the variance v of its times: the next
+term is below ``(k w)^4 / 1920`` of it for even points over a width w.
 """
 
 from dataclasses import dataclass

@@ -95,7 +95,9 @@ class _Problem:
         damping = np.full(len(x), 1e-3)
         open_rows = np.ones(len(x), dtype=bool)
         for _ in range(STEPS):
-            damped = gram + damping[:, None, None] * np.eye(2) * np.einsum("rii->ri", gram)[..., None]
+            damped = (
+                gram + damping[:, None, None] * np.eye(2) * np.einsum("rii->ri", gram)[..., None]
+            )
             step = np.clip(np.nan_to_num(_solve_pair(damped, pull)), -1, 1)
             there = np.clip(x + step, self.low[:, None] - 3, self.high[:, None])
             tried = self._linearise(there)
@@ -129,7 +131,7 @@ class _Problem:
         )
 
     def _line_everywhere(self, on_line: FloatArray) -> FloatArray:
-        """The straight line (R, K), also before the start."""
+        """Give the straight line (R, K), also before the start."""
         time = self.blocks.time_s
         mass = (self.root**2).sum(axis=1)
         centre = (self.root**2 @ time) / mass
@@ -163,7 +165,12 @@ class _Problem:
         crossed = slopes @ e.swapaxes(1, 2)
         on_phases = np.stack([_solve_pair(gram, crossed[:, i]) for i in range(2)], axis=1)
         left = slopes @ slopes.swapaxes(1, 2) - crossed @ on_phases.swapaxes(1, 2)
-        return np.einsum("rk,rk->r", rest, rest), amplitudes, left, (slopes @ rest[..., None])[..., 0]
+        return (
+            np.einsum("rk,rk->r", rest, rest),
+            amplitudes,
+            left,
+            (slopes @ rest[..., None])[..., 0],
+        )
 
 
 def _step(blocks: TimeBlocks, start: NDArray[np.intp]) -> FloatArray:

@@ -122,7 +122,7 @@ def first_accepted(batch: Batch) -> NDArray[np.intp]:
 
 
 def last_cuts(blocks: TimeBlocks) -> NDArray[np.intp]:
-    """Number (C,) of the cut up to which the points must follow: twice as late, or later."""
+    """Find the number (C,) of the cut up to which the points must follow: twice as late, or later."""
     edges = blocks.bounds[: blocks.edges]
     start = edges[blocks.cuts]
     least = max(FEWEST_AFTER, int(blocks.bounds[-1] * LEAST_SPAN))
@@ -178,5 +178,5 @@ def _shifted(values: FloatArray, places: int) -> FloatArray:
 
 
 def _doubled(values: FloatArray, places: int) -> FloatArray:
-    """Sums over runs from sums over runs half as long, each at its last block."""
+    """Double the length of runs whose sums stand at their last blocks."""
     return values + _shifted(values, places)

@@ -24,7 +24,7 @@ import numpy as np
 
 from stopflow.kinetics.solver.result import Refusal
 from stopflow.kinetics.solver.window import screen
-from stopflow.kinetics.start.detection import Explanation, StartDetection, undetected
+from stopflow.kinetics.start.detection import StartDetection, undetected
 from stopflow.kinetics.start.explanations import Question, explain
 from stopflow.kinetics.start.shared_start import share_starts
 from stopflow.kinetics.verdicts.signal_checks import (
@@ -78,9 +78,7 @@ def detect_starts(
         One for each shot; None where there is no trace.
     """
     usable = [at for at, shot in enumerate(shots) if shot.trace is not None]
-    traces = [
-        (shot.trace.time_s, shot.trace.signal) for shot in shots if shot.trace is not None
-    ]
+    traces = [(shot.trace.time_s, shot.trace.signal) for shot in shots if shot.trace is not None]
     stated = [
         shots[at].conditions.dead_time_s if dead_time_s is None else dead_time_s for at in usable
     ]
@@ -157,9 +155,7 @@ def _detect_each(
             whole.append(_Part(at=at, time_s=time_s, signal=signal, first_s=float(time_s[0])))
 
     def judge(parts: Sequence[_Part], *, robust: bool = False) -> dict[int, StartDetection]:
-        return _judge(
-            parts, law=law, longest_s=longest_s, robust=robust, with_shift=with_shift
-        )
+        return _judge(parts, law=law, longest_s=longest_s, robust=robust, with_shift=with_shift)
 
     clipped = {part.at: _at_limit(part.signal) for part in whole}
     limited = [part for part in whole if 0 < clipped[part.at][1] <= len(part.signal) // 2]
@@ -173,7 +169,12 @@ def _detect_each(
     ]
     open_parts = free
     # Robust fits are for a bubble or a spike in the way; a late reaction would be taken for one.
-    for step, robust in ((_whole, False), (_after_line, False), (_after_line, True), (_whole, True)):
+    for step, robust in (
+        (_whole, False),
+        (_after_line, False),
+        (_after_line, True),
+        (_whole, True),
+    ):
         parts = [new for part in open_parts if (new := step(part)) is not None]
         for at, detection in judge(parts, robust=robust).items():
             if detection.found or at not in found:
@@ -221,7 +222,7 @@ def _at_limit(signal: FloatArray) -> tuple[int, int]:
 
 
 def _after_limit(part: _Part, stop: int) -> _Part:
-    """What comes after the detector was at its limit."""
+    """Take what comes after the detector was at its limit."""
     before = f"the detector is at its limit up to {1e3 * part.time_s[stop - 1]:.4g} ms, then "
     time_s = part.time_s[stop:]
     return _Part(
@@ -238,7 +239,7 @@ def _whole(part: _Part) -> _Part:
 
 
 def _after_line(part: _Part) -> _Part | None:
-    """What comes after the longest straight beginning, in eighths of the trace; None without."""
+    """Take what comes after the longest straight beginning, in eighths; None without one."""
     signal = part.signal
     for eighth in range(7, 0, -1):
         count = len(signal) * eighth // 8

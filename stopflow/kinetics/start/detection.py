@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from math import exp, hypot, nan
+from math import exp, hypot, inf, nan
 
 import numpy as np
 
@@ -30,6 +30,11 @@ class Beginning:
     deviation: FloatArray
     error: FloatArray
 
+    @property
+    def follows_from_s(self) -> float:
+        """Time of the first edge after which the points follow."""
+        return float(self.edge_s[self.edge])
+
 
 class Explanation(StrEnum):
     """What the beginning of a trace is taken for."""
@@ -54,6 +59,8 @@ class StartDetection:
         First time of the trace, or the first after the detector was at its limit.
     follows_from_s
         From here on the points follow; what is left of an artefact may still move k.
+    latest_s
+        Later no artefact can be over; infinite where the flow stops late.
     onset_s
         Up to here the signal stands still: nothing of the reaction is lost by a cut before it.
     phases
@@ -74,6 +81,7 @@ class StartDetection:
     explanation: Explanation
     first_s: float
     follows_from_s: float = nan
+    latest_s: float = inf
     onset_s: float = nan
     phases: tuple[tuple[float, float], ...] = ()
     cut_s: FloatArray = field(default_factory=lambda: np.empty(0))
@@ -125,7 +133,10 @@ class StartDetection:
     def moved(self, start_s: float, *, explanation: Explanation, reason: str) -> "StartDetection":
         """Start elsewhere, for the reason given."""
         window = TrimWindow(
-            start_s=start_s, stop_s=self.window.stop_s, source="detected", reason=reason
+            start_s=min(start_s, self.latest_s),
+            stop_s=self.window.stop_s,
+            source="detected",
+            reason=reason,
         )
         return replace(self, window=window, reason=reason, explanation=explanation)
 
@@ -140,13 +151,27 @@ class StartDetection:
         )
 
 
-def undetected(time_s: FloatArray, *, reason: str, **curve: FloatArray) -> StartDetection:
-    """Keep the whole trace (N,), which may be empty, and say why; `curve` is that against the cut."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CutCurve:
+    """k against the cut, as in `StartDetection`."""
+
+    cut_s: FloatArray
+    k_per_s: FloatArray
+    k_stderr_per_s: FloatArray
+
+
+NO_CURVE = CutCurve(cut_s=np.empty(0), k_per_s=np.empty(0), k_stderr_per_s=np.empty(0))
+
+
+def undetected(time_s: FloatArray, *, reason: str, curve: CutCurve = NO_CURVE) -> StartDetection:
+    """Keep the whole trace (N,), which may be empty, and say why."""
     ends = time_s if len(time_s) else np.array([nan])
     return StartDetection(
         window=whole_window(ends, reason=reason),
         explanation=Explanation.UNDETECTED,
         first_s=float(ends[0]),
         reason=reason,
-        **curve,
+        cut_s=curve.cut_s,
+        k_per_s=curve.k_per_s,
+        k_stderr_per_s=curve.k_stderr_per_s,
     )

@@ -6,10 +6,15 @@ from math import exp, inf
 import numpy as np
 from numpy.typing import NDArray
 
-from stopflow.kinetics.many.time_blocks import STRIDE, TimeBlocks, build_blocks
+from stopflow.kinetics.many.time_blocks import STRIDE, build_blocks
 from stopflow.kinetics.start.artefact_end import artefact_end
 from stopflow.kinetics.start.backward_extrapolation import Batch, build_batch, first_accepted
-from stopflow.kinetics.start.detection import Explanation, StartDetection, undetected
+from stopflow.kinetics.start.detection import (
+    CutCurve,
+    Explanation,
+    StartDetection,
+    undetected,
+)
 from stopflow.kinetics.start.flow import flow_end, lags_behind
 from stopflow.kinetics.start.noise import noise_of_steps, robust_mass
 from stopflow.kinetics.start.reaction import MUCH, after_short_artefacts, reactions
@@ -58,7 +63,9 @@ def explain(question: Question) -> list[StartDetection]:
         batch=batch, law=question.law, accepted=accepted, longest_s=question.longest_s
     )
     answers: dict[int, Answer] = {
-        int(row): _one_phase(batch, int(row), 0, "no artefact seen: the first points follow the fit")
+        int(row): _one_phase(
+            batch, int(row), 0, "no artefact seen: the first points follow the fit"
+        )
         for row in np.flatnonzero(accepted == 0)
     }
     cut = np.flatnonzero(accepted > 0)
@@ -148,10 +155,14 @@ def _artefacts(
         late = min(int(np.searchsorted(cut_s, start_s, side="right")) - 1, len(cut_s) - 1)
         # Without a decay after it the cut took the reaction rather than an artefact.
         if batch.fits.found[row, late]:
-            onset_s = flow_end(batch, row, cut) if lagging[row] else -inf
+            onset_s = flow_end(batch, row, cut) if lagging[row] else blocks.first_s
+            latest_s = onset_s + float(subject.latest_s[row])
+            # A flow that does not stand still may last longer.
+            latest_s = latest_s if beginning.follows_from_s <= latest_s else inf
             found[row] = replace(
                 _one_phase(batch, row, cut, reason),
-                start_s=start_s,
+                start_s=min(start_s, latest_s),
+                latest_s=latest_s,
                 beginning=beginning,
                 onset_s=onset_s,
             )
@@ -167,13 +178,13 @@ def _detection(
 ) -> StartDetection:
     """Put the answer and the curve of k against the cut together."""
     time_s, blocks = question.time_s, batch.blocks
-    curve = {
-        "cut_s": blocks.edge_s[blocks.cuts],
-        "k_per_s": batch.fits.k_per_s[row],
-        "k_stderr_per_s": batch.k_stderr_per_s[row],
-    }
+    curve = CutCurve(
+        cut_s=blocks.edge_s[blocks.cuts],
+        k_per_s=batch.fits.k_per_s[row],
+        k_stderr_per_s=batch.k_stderr_per_s[row],
+    )
     if answer is None:
-        return undetected(time_s, reason=NOWHERE, **curve)
+        return undetected(time_s, reason=NOWHERE, curve=curve)
     start_s = float(time_s[min(int(np.searchsorted(time_s, answer.start_s)), len(time_s) - 1)])
     onset_s = max(answer.onset_s, blocks.first_s)
     back_s = answer.phases_from_s - onset_s
@@ -185,13 +196,14 @@ def _detection(
         explanation=answer.explanation,
         first_s=blocks.first_s,
         follows_from_s=min(answer.follows_from_s, start_s),
+        latest_s=answer.latest_s,
         onset_s=onset_s,
-        phases=tuple(
-            (rate, size * exp(min(rate * back_s, 300.0))) for rate, size in answer.phases
-        ),
+        phases=tuple((rate, size * exp(min(rate * back_s, 300.0))) for rate, size in answer.phases),
         reason=answer.reason,
         shift_s=shift_s,
         shift_sigma=shift_sigma,
         beginning=answer.beginning,
-        **curve,
+        cut_s=curve.cut_s,
+        k_per_s=curve.k_per_s,
+        k_stderr_per_s=curve.k_stderr_per_s,
     )

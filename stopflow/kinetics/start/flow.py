@@ -33,9 +33,7 @@ def lags_behind(
     deviation, error = deviations(batch, rows, accepted, blocks=count)
     ahead = deviation * np.sign(batch.fits.amplitude[rows, accepted])[:, None] / error
     lasts = np.diff(blocks.edge_s[: count + 1]) * (np.arange(count) < edge[:, None])
-    behind_s, ahead_s = (
-        np.where(far, lasts, 0).sum(axis=1) for far in (ahead < -FAR, ahead > FAR)
-    )
+    behind_s, ahead_s = (np.where(far, lasts, 0).sum(axis=1) for far in (ahead < -FAR, ahead > FAR))
     return np.asarray(behind_s > ahead_s)
 
 
@@ -72,7 +70,9 @@ def flow_end(batch: Batch, row: int, cut: int) -> float:
     count = int(np.searchsorted(batch.blocks.edge_s, stop_s))
     if count < 1:
         return batch.blocks.first_s
-    level = np.full(count, np.average(batch.means[row, :count], weights=batch.blocks.counts[:count]))
+    level = np.full(
+        count, np.average(batch.means[row, :count], weights=batch.blocks.counts[:count])
+    )
     still = float(chi_squared(batch, row, level, first=0)) <= LOUDER_IN_FLOW * count
     return stop_s if still else batch.blocks.first_s
 

@@ -19,9 +19,7 @@ ROUNDS = 4
 FEWEST_OF_A_KIND = 24
 
 
-def robust_mass(
-    blocks: TimeBlocks, means: FloatArray, noise: Sequence[Noise]
-) -> FloatArray:
+def robust_mass(blocks: TimeBlocks, means: FloatArray, noise: Sequence[Noise]) -> FloatArray:
     """Weigh blocks (B, K) by their points, disturbed ones by next to nothing.
 
     A relaxation is smooth in the second half of the blocks' numbers, where a bubble that the fits
@@ -39,7 +37,9 @@ def robust_mass(
             fitted = np.linalg.lstsq(rows.T, means[row] * np.sqrt(weight), rcond=None)[0] @ space
             rest = np.abs(means[row] - fitted) / sd
             typical = max(float(np.median(rest[start:])) * 1.4826, 1.0)
-            weight[start:] = blocks.counts[start:] / np.maximum(rest[start:] / (2 * typical), 1) ** 2
+            weight[start:] = (
+                blocks.counts[start:] / np.maximum(rest[start:] / (2 * typical), 1) ** 2
+            )
         wide = median_filter((rest > DISTURBED * typical).astype(float), size=3) > 0
         wide[:start] = False
         mass[row, wide] *= LEFT

@@ -122,9 +122,7 @@ def _is_flow(subject: Subject, row: int, both: TwoPhases, at: int, *, first: int
     return misfit < float(chi_squared(subject.batch, row, expected, first=first)) + FEWER_PARAMETERS
 
 
-def _is_reaction(
-    subject: Subject, rows: NDArray[np.intp], both: TwoPhases
-) -> NDArray[np.bool_]:
+def _is_reaction(subject: Subject, rows: NDArray[np.intp], both: TwoPhases) -> NDArray[np.bool_]:
     """Whether (R,) the faster of two phases is known, slower than an artefact, and no lag."""
     error = np.sqrt(both.log_k_variance) * subject.batch.white_sd[rows, None]
     speeds = both.k_per_s * both.amplitudes
@@ -166,7 +164,9 @@ def after_short_artefacts(
         (B,) as in `reactions`.
     """
     batch, blocks = subject.batch, subject.blocks
-    cuts = _first_slow_cuts(subject, rows[explains_more_than_a_line(batch, rows)] if len(rows) else rows)
+    cuts = _first_slow_cuts(
+        subject, rows[explains_more_than_a_line(batch, rows)] if len(rows) else rows
+    )
     doubtful = subject.is_short | lagging
     earlier_s = np.where(doubtful, EARLIER, 1.0) * subject.duration_s
     at = [row for row, cut in cuts.items() if subject.cut_s(np.array(cut)) <= earlier_s[row]]
@@ -177,9 +177,7 @@ def after_short_artefacts(
     both = fit_two_phases(blocks, batch.means[at], cut)
     residual = batch.means[at] - both.expected
     start = blocks.cuts[cut]
-    follow = follows_within(
-        batch, np.array(at), residual, start=start, stop=start + 4 * STRIDE
-    )
+    follow = follows_within(batch, np.array(at), residual, start=start, stop=start + 4 * STRIDE)
     for i, row in enumerate(at):
         edge = int(start[i])
         if lagging[row] and _is_flow(subject, row, both, i, first=edge):
@@ -190,7 +188,7 @@ def after_short_artefacts(
 
 
 def _first_slow_cuts(subject: Subject, rows: Sequence[int] | NDArray[np.intp]) -> dict[int, int]:
-    """Number of the first cut, by trace, after which a slow relaxation describes the points."""
+    """Find the first cut, by trace, after which a slow relaxation describes the points."""
     blocks = subject.blocks
     found: dict[int, int] = {}
     for cut in range(1, len(blocks.cuts)):
@@ -230,9 +228,11 @@ def _after_short(
         start_s, reason = artefact_end(beginning)
         if before <= MUCH * (before + after):
             phases, phases_from_s = own, from_s
+    latest_s = blocks.first_s + float(subject.latest_s[row])
     return Answer(
         explanation=Explanation.ARTEFACT,
-        start_s=min(start_s, blocks.first_s + float(subject.latest_s[row])),
+        start_s=min(start_s, latest_s),
+        latest_s=latest_s,
         reason=f"{reason}; then a reaction of more than one phase",
         phases=phases,
         phases_from_s=phases_from_s,

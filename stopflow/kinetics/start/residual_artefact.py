@@ -147,7 +147,9 @@ def fit_envelope(
     mean = np.where(number >= edge[:, None], np.clip(mean, -limit, limit), mean)
     height = np.nan_to_num(np.abs(mean) / error, posinf=0)
     height = np.where(number <= edge[:, None], height, 0)
-    beside = np.maximum(np.pad(height[:, 1:], ((0, 0), (0, 1))), np.pad(height, ((0, 0), (1, 0)))[:, :-1])
+    beside = np.maximum(
+        np.pad(height[:, 1:], ((0, 0), (0, 1))), np.pad(height, ((0, 0), (1, 0)))[:, :-1]
+    )
     height = np.where(np.minimum(height, beside) > PAIRED, height, 0)
     tall = height > TALL
     first = np.where(
@@ -203,7 +205,9 @@ def square_errors(
     blocks, fits = batch.blocks, batch.fits
     time, counts = blocks.time_s, blocks.counts
     rate = np.exp(fits.log_k[rows, cut])[:, None]
-    e, d, _ = block_decays(rate, time - fits.cut_s[cut][:, None], blocks.half_variance, curved=False)
+    e, d, _ = block_decays(
+        rate, time - fits.cut_s[cut][:, None], blocks.half_variance, curved=False
+    )
     ones = np.broadcast_to(np.ones_like(time), e.shape)
     jacobian = np.stack((ones, np.broadcast_to(time, e.shape), e, d), axis=1)
     jacobian = jacobian / np.sqrt(np.einsum("rpk,rpk->rp", jacobian, jacobian))[..., None]

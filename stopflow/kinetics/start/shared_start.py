@@ -69,9 +69,7 @@ def _without_artefact(detection: StartDetection) -> StartDetection:
     return replace(moved, shift_s=np.empty(0), shift_sigma=np.empty(0))
 
 
-def _share_shift(
-    detection: StartDetection, seen: Sequence[StartDetection]
-) -> StartDetection:
+def _share_shift(detection: StartDetection, seen: Sequence[StartDetection]) -> StartDetection:
     """Take the residual artefact at the start as the mean square over those that show it."""
     if not (detection.shows_artefact and seen):
         return detection

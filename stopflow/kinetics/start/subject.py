@@ -26,6 +26,8 @@ class Answer:
         (rate in 1/s, size) of what decays, and the time at which the sizes hold.
     follows_from_s
         From here on the points follow.
+    latest_s
+        Later no artefact can be over.
     onset_s
         Where the flow stops; before the first point where it is not seen.
     beginning
@@ -38,6 +40,7 @@ class Answer:
     phases: Phases = ()
     phases_from_s: float = nan
     follows_from_s: float = inf
+    latest_s: float = inf
     onset_s: float = -inf
     beginning: Beginning | None = None
 
@@ -67,7 +70,7 @@ class Subject:
         return self.batch.blocks
 
     def cut_s(self, cut: NDArray[np.intp]) -> FloatArray:
-        """Times of cuts after the first point."""
+        """Give the times of cuts after the first point."""
         return self.blocks.edge_s[self.blocks.cuts[cut]] - self.blocks.first_s
 
     @property
