@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from stopflow.kinetics.many.own_starts import SMALLEST_BATCH, CommonTraces
 from stopflow.kinetics.secondary.analysis import fit_secondary
 from stopflow.kinetics.secondary.fit import SecondaryFit, secondary_rows_of
 from stopflow.kinetics.settings import AUTO, AnalysisSettings, QualityThresholds
-from stopflow.kinetics.start.detect import detect_starts
+from stopflow.kinetics.solver.result import Fit
+from stopflow.kinetics.start.detect import StartDetection, detect_starts
 from stopflow.kinetics.tables import condition_rows, cut_rows, shot_rows
 from stopflow.kinetics.verdicts.compare_laws import choose_law
 from stopflow.kinetics.verdicts.rules import judge_shot
@@ -18,7 +22,8 @@ from stopflow.kinetics.verdicts.series import (
 )
 from stopflow.kinetics.verdicts.series_rules import judge_curves, judge_series
 from stopflow.kinetics.verdicts.shot import finish_shot, prepare_shot
-from stopflow.trace import Experiment
+from stopflow.trace import Experiment, Shot, Trace
+from stopflow.trimming import choose_window
 
 __all__ = [
     "AnalysisSettings",
@@ -51,9 +56,10 @@ def analyse_experiment(
     """
     settings = settings or AnalysisSettings()
     detections = detect_starts(experiment.shots, law=settings.law, dead_time_s=settings.dead_time_s)
+    fits = fit_together(experiment.shots, detections) if not settings.robust else {}
     prepared = [
-        prepare_shot(shot, settings, detection=detection)
-        for shot, detection in zip(experiment.shots, detections, strict=True)
+        prepare_shot(shot, settings, detection=detection, fits=fits.get(place))
+        for place, (shot, detection) in enumerate(zip(experiment.shots, detections, strict=True))
     ]
     law = settings.law
     notes: tuple[str, ...] = ()
@@ -75,6 +81,42 @@ def analyse_experiment(
         conditions=build_conditions(judged, settings),
     )
     return judge_series([analysis], settings.thresholds)[0]
+
+
+def fit_together(
+    shots: Sequence[Shot], detections: Sequence[StartDetection | None]
+) -> dict[int, dict[str, Fit]]:
+    """Fit one phase, with and without a slope, to the shots that share their times.
+
+    Returns
+    -------
+    dict
+        By number of the shot and key of the law, the fits of `fit_trace`; shots with times of their
+        own are left out.
+    """
+    groups: dict[bytes, list[tuple[int, Trace, float]]] = {}
+    for place, (shot, detection) in enumerate(zip(shots, detections, strict=True)):
+        if shot.trace is None or detection is None or not len(shot.trace):
+            continue
+        window = choose_window(
+            shot.trace.time_s, workbook_start_s=shot.start_s, detected=detection.window
+        )
+        if not isinstance(window, str):
+            member = (place, shot.trace, window.start_s)
+            groups.setdefault(shot.trace.time_s.tobytes(), []).append(member)
+    found: dict[int, dict[str, Fit]] = {}
+    for group in groups.values():
+        if len(group) < SMALLEST_BATCH:
+            continue
+        traces = CommonTraces(
+            group[0][1].time_s,
+            np.array([trace.signal for _, trace, _ in group]),
+            np.array([start_s for _, _, start_s in group]),
+        )
+        for law in ("single", "single-slope"):
+            for (place, _, _), fit in zip(group, traces.fit(law), strict=True):
+                found.setdefault(place, {})[law] = fit
+    return found
 
 
 def analyse_lab(

@@ -122,7 +122,7 @@ def first_accepted(batch: Batch) -> NDArray[np.intp]:
 
 
 def last_cuts(blocks: TimeBlocks) -> NDArray[np.intp]:
-    """Find the number (C,) of the cut up to which the points must follow: twice as late, or later."""
+    """Find the cut (C,) up to which the points must follow: twice as late, or later."""
     edges = blocks.bounds[: blocks.edges]
     start = edges[blocks.cuts]
     least = max(FEWEST_AFTER, int(blocks.bounds[-1] * LEAST_SPAN))

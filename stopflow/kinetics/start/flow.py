@@ -14,6 +14,8 @@ from stopflow.trace import FloatArray
 
 # In standard errors.
 FAR = 3.0
+# Time behind the fit over time ahead of it.
+MOSTLY = 3.0
 # What the fit of what comes later, which is not adjusted to these blocks, may be worse in
 # chi-squared than two phases that are.
 FEWER_PARAMETERS = 6.0
@@ -34,7 +36,7 @@ def lags_behind(
     ahead = deviation * np.sign(batch.fits.amplitude[rows, accepted])[:, None] / error
     lasts = np.diff(blocks.edge_s[: count + 1]) * (np.arange(count) < edge[:, None])
     behind_s, ahead_s = (np.where(far, lasts, 0).sum(axis=1) for far in (ahead < -FAR, ahead > FAR))
-    return np.asarray(behind_s > ahead_s)
+    return np.asarray(behind_s > MOSTLY * ahead_s)
 
 
 def flow_stop(batch: Batch, row: int, cut: int, *, first: int = 0) -> tuple[float, float]:
