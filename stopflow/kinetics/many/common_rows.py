@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stopflow.kinetics.many.common_grid import ORDER, CommonGrid
-from stopflow.kinetics.many.growing_cut import block_decays
+from stopflow.kinetics.many.growing_cut import LARGEST_EXPONENT
 from stopflow.kinetics.many.rows import Rows, RowTerms, close_rows, dot_rows
 from stopflow.kinetics.solver.one_rate import CANCELLED, CONVERGED
 from stopflow.kinetics.solver.scan import GRID_STEP, highest, rate_grid
@@ -205,10 +205,11 @@ def _scan(rows: CommonRows, *, slope: bool) -> tuple[FloatArray, NDArray[np.bool
     """
     grid = rate_grid(float(rows.fastest.max()), step=SCAN_STEP)
     since, half_variance, root, signal = rows.means
-    e, _, _ = block_decays(
-        np.exp(grid)[:, None], since[:, None], half_variance[:, None], curved=False
-    )
-    e *= root[:, None]
+    rates = np.exp(grid)[:, None]
+    e = since[:, None] * -rates
+    np.exp(np.maximum(e, -LARGEST_EXPONENT, out=e), out=e)
+    # The mean of a block, to second order.
+    e *= (1 + np.minimum(rates**2 * half_variance[:, None], 1)) * root[:, None]
     lines = np.stack((root, root * since)[: 1 + slope], axis=1)
     frame = np.linalg.qr(lines.swapaxes(1, 2))[0].swapaxes(1, 2)
     plain = np.einsum("bgd,bgd->bg", e, e)
