@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stopflow.kinetics.many.own_starts import SMALLEST_BATCH, CommonTraces
+from stopflow.kinetics.many.individual_starts import SMALLEST_BATCH, CommonTraces
 from stopflow.kinetics.secondary.analysis import fit_secondary
 from stopflow.kinetics.secondary.fit import SecondaryFit, secondary_rows_of
 from stopflow.kinetics.settings import AUTO, AnalysisSettings, QualityThresholds

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stopflow.kinetics.many.common_grid import ORDER, CommonGrid
-from stopflow.kinetics.many.growing_cut import LARGEST_EXPONENT
+from stopflow.kinetics.many.cut_fits import LARGEST_EXPONENT
 from stopflow.kinetics.many.rows import Rows, RowTerms, close_rows, dot_rows
 from stopflow.kinetics.solver.one_rate import CANCELLED, CONVERGED
 from stopflow.kinetics.solver.scan import GRID_STEP, highest, rate_grid

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stopflow.kinetics.many.growing_cut import FASTEST_IN_BLOCK, block_decays
+from stopflow.kinetics.many.cut_fits import block_decays
+from stopflow.kinetics.many.growing_cut import FASTEST_IN_BLOCK
 from stopflow.kinetics.many.time_blocks import TimeBlocks
 from stopflow.trace import FloatArray
 

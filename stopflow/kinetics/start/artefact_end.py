@@ -9,7 +9,7 @@ from math import log, nan
 
 import numpy as np
 
-from stopflow.kinetics.start.detection import Beginning
+from stopflow.kinetics.start.detection import InitialDeviation
 from stopflow.trace import FloatArray
 
 # In standard errors.
@@ -19,12 +19,12 @@ MEASURED_FALL = 2.5
 NEGLIGIBLE = 1 / 50
 
 
-def artefact_end(beginning: Beginning) -> tuple[float, str]:
+def artefact_end(initial: InitialDeviation) -> tuple[float, str]:
     """Find where an artefact is over: (start in seconds, why there)."""
-    edges, edge = beginning.edge_s, beginning.edge
-    middle, error = beginning.middle_s, beginning.error
+    edges, edge = initial.edge_s, initial.edge
+    middle, error = initial.middle_s, initial.error
     first_s, first_ok = float(edges[0]), float(edges[edge])
-    size = np.abs(beginning.deviation)
+    size = np.abs(initial.deviation)
     seen = np.flatnonzero(size[:edge] > SEEN * error[:edge])
     if len(seen) == 0:
         return first_ok, "from here on the points follow the fit"
@@ -61,25 +61,25 @@ def _decay_time(middle: FloatArray, size: FloatArray, upper: FloatArray, *, last
     return min(times, default=nan)
 
 
-def pool(beginnings: Sequence[Beginning]) -> Beginning:
-    """Pool the beginnings of shots on one time grid: root mean squares, less those of the errors.
+def pool(deviations: Sequence[InitialDeviation]) -> InitialDeviation:
+    """Pool the deviations of shots on one time grid: root mean squares, less those of the errors.
 
     The artefacts of shots differ in sign and phase; their envelope is that of the instrument.
     """
-    count = max(len(item.deviation) for item in beginnings)
-    longest = next(item for item in beginnings if len(item.deviation) == count)
+    count = max(len(item.deviation) for item in deviations)
+    longest = next(item for item in deviations if len(item.deviation) == count)
 
     def mean_square(name: str) -> FloatArray:
-        rows = np.full((len(beginnings), count), nan)
-        for row, item in zip(rows, beginnings, strict=True):
+        rows = np.full((len(deviations), count), nan)
+        for row, item in zip(rows, deviations, strict=True):
             row[: len(item.deviation)] = getattr(item, name) ** 2
         return np.asarray(np.nanmean(rows, axis=0))
 
     error = mean_square("error")
-    return Beginning(
-        edge=round(float(np.median([item.edge for item in beginnings]))),
+    return InitialDeviation(
+        edge=round(float(np.median([item.edge for item in deviations]))),
         edge_s=longest.edge_s,
         middle_s=longest.middle_s,
         deviation=np.sqrt(np.maximum(mean_square("deviation") - error, 0)),
-        error=np.sqrt(error) * (2 / len(beginnings)) ** 0.25,
+        error=np.sqrt(error) * (2 / len(deviations)) ** 0.25,
     )

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stopflow.kinetics.many.growing_cut import CutFits, fit_growing_cuts
+from stopflow.kinetics.many.cut_fits import CutFits
+from stopflow.kinetics.many.growing_cut import fit_growing_cuts
 from stopflow.kinetics.many.time_blocks import STRIDE, TimeBlocks
 from stopflow.kinetics.uncertainty.noise import Noise
 from stopflow.trace import FloatArray

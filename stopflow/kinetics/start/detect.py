@@ -25,7 +25,7 @@ import numpy as np
 from stopflow.kinetics.solver.result import Refusal
 from stopflow.kinetics.solver.window import screen
 from stopflow.kinetics.start.detection import StartDetection, undetected
-from stopflow.kinetics.start.explanations import Question, explain
+from stopflow.kinetics.start.propose import TraceGroup, propose_starts
 from stopflow.kinetics.start.shared_start import share_starts
 from stopflow.kinetics.verdicts.signal_checks import (
     CLIPPED_GAP,
@@ -201,16 +201,16 @@ def _judge(
             found[part.at] = undetected(part.time_s, reason=reason)
             continue
         groups.setdefault(np.ascontiguousarray(part.time_s).tobytes(), []).append(part)
-    for group in groups.values():
-        question = Question(
-            time_s=group[0].time_s,
-            signals=np.array([part.signal for part in group]),
+    for alike in groups.values():
+        group = TraceGroup(
+            time_s=alike[0].time_s,
+            signals=np.array([part.signal for part in alike]),
             law=law,
-            longest_s=np.array([longest_s[part.at] for part in group]),
+            longest_s=np.array([longest_s[part.at] for part in alike]),
             robust=robust,
             with_shift=with_shift,
         )
-        for part, detection in zip(group, explain(question), strict=True):
+        for part, detection in zip(alike, propose_starts(group), strict=True):
             found[part.at] = detection.explained(part.before, first_s=part.first_s)
     return found
 

@@ -11,8 +11,8 @@ from stopflow.trimming import TrimWindow, whole_window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Beginning:
-    """The first blocks of a trace against the fit of what comes after its artefact.
+class InitialDeviation:
+    """Deviations of the first blocks of a trace from the fit of what comes after its artefact.
 
     Attributes
     ----------
@@ -73,8 +73,8 @@ class StartDetection:
     shift_s, shift_sigma
         (M,) starts, and how far the residual artefact after them may shift k, in standard errors;
         empty where none was seen.
-    beginning
-        Of a trace with an artefact.
+    initial
+        Deviations of the first blocks of a trace with an artefact.
     """
 
     window: TrimWindow
@@ -90,7 +90,7 @@ class StartDetection:
     reason: str
     shift_s: FloatArray = field(default_factory=lambda: np.empty(0))
     shift_sigma: FloatArray = field(default_factory=lambda: np.empty(0))
-    beginning: Beginning | None = None
+    initial: InitialDeviation | None = None
 
     def __post_init__(self) -> None:
         for name in ("cut_s", "k_per_s", "k_stderr_per_s", "shift_s", "shift_sigma"):

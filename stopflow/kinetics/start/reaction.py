@@ -17,13 +17,13 @@ from stopflow.kinetics.solver.result import predict
 from stopflow.kinetics.start.artefact_end import artefact_end
 from stopflow.kinetics.start.detection import Explanation
 from stopflow.kinetics.start.flow import FEWER_PARAMETERS, chi_squared, flow_stop
+from stopflow.kinetics.start.proposals import FirstCuts, Phases, ProposedStart, initial_deviation
 from stopflow.kinetics.start.relaxation import (
     SHORTEST_PHASE_S,
     explains_more_than_a_line,
     follows_slowly,
     follows_within,
 )
-from stopflow.kinetics.start.subject import Answer, Phases, Subject, beginning_of
 from stopflow.trace import FloatArray
 
 # Laws that the search for the first cut assumes anyway.
@@ -44,8 +44,8 @@ AT_ONCE = 1e12
 
 
 def reactions(
-    subject: Subject, lagging: NDArray[np.bool_]
-) -> tuple[dict[int, Answer], dict[int, Phases]]:
+    first_cuts: FirstCuts, lagging: NDArray[np.bool_]
+) -> tuple[dict[int, ProposedStart], dict[int, Phases]]:
     """Find the traces that a reaction describes from the first point on.
 
     Parameters
@@ -58,22 +58,22 @@ def reactions(
     tuple
         Answers by trace; and the two phases of other traces, one of them as short as an artefact.
     """
-    batch, accepted = subject.batch, subject.accepted
+    batch, accepted = first_cuts.batch, first_cuts.accepted
     rows = np.flatnonzero(accepted != 0)
-    found: dict[int, Answer] = {}
+    found: dict[int, ProposedStart] = {}
     hidden: dict[int, Phases] = {}
     if not len(rows):
         return found, hidden
-    stop = subject.looked_at[rows]
+    stop = first_cuts.looked_at[rows]
     both = fit_two_phases(batch.blocks, batch.means[rows], np.zeros_like(rows))
     residual = batch.means[rows] - both.expected
     follow = follows_within(batch, rows, residual, start=np.zeros_like(rows), stop=stop)
-    slowly = _slowly(subject, rows, lagging, both)
-    reaction = follow & _is_reaction(subject, rows, both) & subject.is_short[rows]
+    slowly = _slowly(first_cuts, rows, lagging, both)
+    reaction = follow & _is_reaction(first_cuts, rows, both) & first_cuts.is_short[rows]
     for i, row in enumerate(rows.tolist()):
         phases = _phases(both, i)
-        if _follows_law(subject, row, stop=int(stop[i])):
-            said = f"{subject.law} describes the trace from the first point"
+        if _follows_law(first_cuts, row, stop=int(stop[i])):
+            said = f"{first_cuts.law} describes the trace from the first point"
         elif reaction[i]:
             said = (
                 "two phases describe the trace from the first point, the faster one of about "
@@ -85,7 +85,7 @@ def reactions(
             if follow[i]:
                 hidden[row] = phases
             continue
-        found[row] = Answer(
+        found[row] = ProposedStart(
             explanation=Explanation.REACTION,
             start_s=batch.blocks.first_s,
             reason=f"no artefact seen: {said}",
@@ -100,47 +100,51 @@ def _phases(both: TwoPhases, at: int) -> Phases:
 
 
 def _slowly(
-    subject: Subject, rows: NDArray[np.intp], lagging: NDArray[np.bool_], both: TwoPhases
+    first_cuts: FirstCuts, rows: NDArray[np.intp], lagging: NDArray[np.bool_], both: TwoPhases
 ) -> NDArray[np.bool_]:
     """Whether (R,) a slow relaxation describes a trace that one phase would cut by too much."""
-    batch = subject.batch
-    slowly = ~subject.is_short[rows] | (subject.share_cut[rows] > MUCH)
+    batch = first_cuts.batch
+    slowly = ~first_cuts.is_short[rows] | (first_cuts.share_cut[rows] > MUCH)
     at = np.flatnonzero(slowly)
     if len(at):
-        slowly[at] = follows_slowly(batch, rows[at], 0, stop=subject.looked_at[rows[at]])
+        slowly[at] = follows_slowly(batch, rows[at], 0, stop=first_cuts.looked_at[rows[at]])
         slowly[at] &= explains_more_than_a_line(batch, rows[at])
-    for i in np.flatnonzero(slowly & lagging[rows] & (subject.accepted[rows] > 0)).tolist():
-        slowly[i] = not _is_flow(subject, int(rows[i]), both, i, first=0)
+    for i in np.flatnonzero(slowly & lagging[rows] & (first_cuts.accepted[rows] > 0)).tolist():
+        slowly[i] = not _is_flow(first_cuts, int(rows[i]), both, i, first=0)
     return slowly
 
 
-def _is_flow(subject: Subject, row: int, both: TwoPhases, at: int, *, first: int) -> bool:
+def _is_flow(first_cuts: FirstCuts, row: int, both: TwoPhases, at: int, *, first: int) -> bool:
     """Whether a flow that stops describes the blocks before the cut better than two phases."""
-    cut = int(subject.accepted[row])
-    misfit = flow_stop(subject.batch, row, cut, first=first)[1]
-    expected = both.expected[at, : int(subject.blocks.cuts[cut])]
-    return misfit < float(chi_squared(subject.batch, row, expected, first=first)) + FEWER_PARAMETERS
+    cut = int(first_cuts.accepted[row])
+    misfit = flow_stop(first_cuts.batch, row, cut, first=first)[1]
+    expected = both.expected[at, : int(first_cuts.blocks.cuts[cut])]
+    return (
+        misfit < float(chi_squared(first_cuts.batch, row, expected, first=first)) + FEWER_PARAMETERS
+    )
 
 
-def _is_reaction(subject: Subject, rows: NDArray[np.intp], both: TwoPhases) -> NDArray[np.bool_]:
+def _is_reaction(
+    first_cuts: FirstCuts, rows: NDArray[np.intp], both: TwoPhases
+) -> NDArray[np.bool_]:
     """Whether (R,) the faster of two phases is known, slower than an artefact, and no lag."""
-    error = np.sqrt(both.log_k_variance) * subject.batch.white_sd[rows, None]
+    error = np.sqrt(both.log_k_variance) * first_cuts.batch.white_sd[rows, None]
     speeds = both.k_per_s * both.amplitudes
     moves = np.abs(speeds.sum(axis=1)) > LEAST_SPEED * np.abs(speeds).max(axis=1)
     slow = both.k_per_s[:, 0] < 1 / SHORTEST_PHASE_S
     return np.asarray((error[:, 0] < KNOWN) & moves & slow)
 
 
-def _follows_law(subject: Subject, row: int, *, stop: int) -> bool:
+def _follows_law(first_cuts: FirstCuts, row: int, *, stop: int) -> bool:
     """Whether the law asked for describes the trace from the first point on."""
-    if subject.law in ASSUMED:
+    if first_cuts.law in ASSUMED:
         return False
-    batch, blocks = subject.batch, subject.blocks
+    batch, blocks = first_cuts.batch, first_cuts.blocks
     unit, zero = batch.unit[row], batch.zero[row]
     fit = fit_trace(
         blocks.time_s,
         unit * batch.means[row] + zero,
-        law=subject.law,
+        law=first_cuts.law,
         start_s=0.0,
         weights=blocks.counts,
     )
@@ -152,8 +156,8 @@ def _follows_law(subject: Subject, row: int, *, stop: int) -> bool:
 
 
 def after_short_artefacts(
-    subject: Subject, rows: NDArray[np.intp], lagging: NDArray[np.bool_]
-) -> dict[int, Answer]:
+    first_cuts: FirstCuts, rows: NDArray[np.intp], lagging: NDArray[np.bool_]
+) -> dict[int, ProposedStart]:
     """Find the traces that a slow relaxation describes from the end of a short artefact on.
 
     Parameters
@@ -163,14 +167,14 @@ def after_short_artefacts(
     lagging
         (B,) as in `reactions`.
     """
-    batch, blocks = subject.batch, subject.blocks
+    batch, blocks = first_cuts.batch, first_cuts.blocks
     cuts = _first_slow_cuts(
-        subject, rows[explains_more_than_a_line(batch, rows)] if len(rows) else rows
+        first_cuts, rows[explains_more_than_a_line(batch, rows)] if len(rows) else rows
     )
-    doubtful = subject.is_short | lagging
-    earlier_s = np.where(doubtful, EARLIER, 1.0) * subject.duration_s
-    at = [row for row, cut in cuts.items() if subject.cut_s(np.array(cut)) <= earlier_s[row]]
-    found: dict[int, Answer] = {}
+    doubtful = first_cuts.is_short | lagging
+    earlier_s = np.where(doubtful, EARLIER, 1.0) * first_cuts.duration_s
+    at = [row for row, cut in cuts.items() if first_cuts.cut_s(np.array(cut)) <= earlier_s[row]]
+    found: dict[int, ProposedStart] = {}
     if not at:
         return found
     cut = np.array([cuts[row] for row in at])
@@ -180,56 +184,58 @@ def after_short_artefacts(
     follow = follows_within(batch, np.array(at), residual, start=start, stop=start + 4 * STRIDE)
     for i, row in enumerate(at):
         edge = int(start[i])
-        if lagging[row] and _is_flow(subject, row, both, i, first=edge):
+        if lagging[row] and _is_flow(first_cuts, row, both, i, first=edge):
             continue
         known = (residual[i], _phases(both, i)) if follow[i] else None
-        found[row] = _after_short(subject, row, edge, known)
+        found[row] = _after_short(first_cuts, row, edge, known)
     return found
 
 
-def _first_slow_cuts(subject: Subject, rows: Sequence[int] | NDArray[np.intp]) -> dict[int, int]:
+def _first_slow_cuts(
+    first_cuts: FirstCuts, rows: Sequence[int] | NDArray[np.intp]
+) -> dict[int, int]:
     """Find the first cut, by trace, after which a slow relaxation describes the points."""
-    blocks = subject.blocks
+    blocks = first_cuts.blocks
     found: dict[int, int] = {}
     for cut in range(1, len(blocks.cuts)):
-        late_s = float(subject.cut_s(np.array(cut)))
-        still = [row for row in rows if row not in found and late_s <= subject.latest_s[row]]
+        late_s = float(first_cuts.cut_s(np.array(cut)))
+        still = [row for row in rows if row not in found and late_s <= first_cuts.latest_s[row]]
         if not still:
             break
         at = np.array(still)
-        stop = np.maximum(subject.looked_at[at], blocks.cuts[cut] + 2 * STRIDE)
-        good = follows_slowly(subject.batch, at, cut, stop=np.minimum(stop, blocks.edges - 1))
+        stop = np.maximum(first_cuts.looked_at[at], blocks.cuts[cut] + 2 * STRIDE)
+        good = follows_slowly(first_cuts.batch, at, cut, stop=np.minimum(stop, blocks.edges - 1))
         found.update(dict.fromkeys(at[good].tolist(), cut))
     return found
 
 
 def _after_short(
-    subject: Subject, row: int, edge: int, known: tuple[FloatArray, Phases] | None
-) -> Answer:
+    first_cuts: FirstCuts, row: int, edge: int, known: tuple[FloatArray, Phases] | None
+) -> ProposedStart:
     """Start after an artefact before a reaction of more than one phase.
 
     `known` are the residuals of two phases that follow, and the phases.
     """
-    batch, blocks = subject.batch, subject.blocks
+    batch, blocks = first_cuts.batch, first_cuts.blocks
     from_s, phases_from_s = float(blocks.edge_s[edge]), blocks.first_s
     levels = batch.means[row, [0, edge, -1]]
     before, after = abs(float(levels[0] - levels[1])), abs(float(levels[1] - levels[2]))
     # What is seen of the change, artefact and all: phases may miss one that was cut away.
     phases: Phases = ((AT_ONCE, before), (0.0, after))
-    beginning = None
+    initial = None
     start_s = blocks.first_s + MARGIN * (from_s - blocks.first_s)
     reason = f"an artefact is seen up to {1e3 * from_s:.4g} ms"
     if known is not None:
         residual, own = known
         first = blocks.edges - 1
-        beginning = beginning_of(
+        initial = initial_deviation(
             batch, row, edge, deviation=residual[:first], error=batch.block_sd[row, :first]
         )
-        start_s, reason = artefact_end(beginning)
+        start_s, reason = artefact_end(initial)
         if before <= MUCH * (before + after):
             phases, phases_from_s = own, from_s
-    latest_s = blocks.first_s + float(subject.latest_s[row])
-    return Answer(
+    latest_s = blocks.first_s + float(first_cuts.latest_s[row])
+    return ProposedStart(
         explanation=Explanation.ARTEFACT,
         start_s=min(start_s, latest_s),
         latest_s=latest_s,
@@ -237,5 +243,5 @@ def _after_short(
         phases=phases,
         phases_from_s=phases_from_s,
         follows_from_s=from_s,
-        beginning=beginning,
+        initial=initial,
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stopflow.kinetics.many.growing_cut import block_decays
+from stopflow.kinetics.many.cut_fits import block_decays
 from stopflow.kinetics.many.time_blocks import STRIDE
 from stopflow.kinetics.start.backward_extrapolation import Batch
 from stopflow.trace import FloatArray

@@ -42,9 +42,9 @@ def _shared_end(artefacts: Sequence[StartDetection]) -> float:
     """Time after the first point at which the artefact of the instrument is over."""
     usual = float(np.median([_since(item) for item in artefacts]))
     seen = [
-        item.beginning
+        item.initial
         for item in artefacts
-        if item.beginning is not None and _since(item) <= LATE * usual
+        if item.initial is not None and _since(item) <= LATE * usual
     ]
     grids = [(item.edge_s[0], item.edge_s[1]) for item in seen]
     common = max(set(grids), key=grids.count, default=None)

@@ -1,4 +1,4 @@
-"""Traces on one time grid with the first cut of each, and what is answered about one of them."""
+"""Traces on one time grid with the first accepted cut of each, and a start proposed for one."""
 
 from dataclasses import dataclass
 from math import inf, nan
@@ -8,20 +8,20 @@ from numpy.typing import NDArray
 
 from stopflow.kinetics.many.time_blocks import STRIDE, TimeBlocks
 from stopflow.kinetics.start.backward_extrapolation import Batch, last_cuts
-from stopflow.kinetics.start.detection import Beginning, Explanation
+from stopflow.kinetics.start.detection import Explanation, InitialDeviation
 from stopflow.trace import FloatArray
 
 Phases = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """Where one trace starts and why.
+class ProposedStart:
+    """Where one trace may start and why.
 
     Attributes
     ----------
     explanation, start_s, reason
-        Of its beginning.
+        Of its initial.
     phases, phases_from_s
         (rate in 1/s, size) of what decays, and the time at which the sizes hold.
     follows_from_s
@@ -30,8 +30,8 @@ class Answer:
         Later no artefact can be over.
     onset_s
         Where the flow stops; before the first point where it is not seen.
-    beginning
-        Of a trace with an artefact.
+    initial
+        Deviations of the first blocks of a trace with an artefact.
     """
 
     explanation: Explanation
@@ -42,12 +42,12 @@ class Answer:
     follows_from_s: float = inf
     latest_s: float = inf
     onset_s: float = -inf
-    beginning: Beginning | None = None
+    initial: InitialDeviation | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Subject:
-    """B traces that are judged together.
+class FirstCuts:
+    """The first accepted cuts of B traces that are judged together.
 
     Attributes
     ----------
@@ -105,13 +105,13 @@ class Subject:
         return np.where(self.accepted >= 0, last, self.blocks.edges - 1)
 
 
-def beginning_of(
+def initial_deviation(
     batch: Batch, row: int, edge: int, *, deviation: FloatArray, error: FloatArray
-) -> Beginning:
+) -> InitialDeviation:
     """Keep the blocks up to a few after the first edge that follows, over the noise."""
     blocks = batch.blocks
     count = min(edge + STRIDE, len(deviation))
-    return Beginning(
+    return InitialDeviation(
         edge=edge,
         edge_s=blocks.edge_s[: count + 1],
         middle_s=blocks.first_s + blocks.time_s[:count],

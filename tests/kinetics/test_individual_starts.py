@@ -10,7 +10,7 @@ from stopflow.io.folder import find_experiments, read_experiment
 from stopflow.kinetics.analysis import analyse_experiment
 from stopflow.kinetics.fit import FitStatus, fit_trace
 from stopflow.kinetics.many.common_grid import build_grid
-from stopflow.kinetics.many.own_starts import CommonTraces
+from stopflow.kinetics.many.individual_starts import CommonTraces
 from stopflow.simulate.lab import simulate_lab
 from stopflow.simulate.plan import LabSpec
 from stopflow.trace import Experiment
