@@ -68,7 +68,7 @@ class QualityThresholds:
     few_levels: int = 64
     low_signal_to_noise: float = 5.0
     start_shift_sigma: float = 3.0
-    removed_change: float = 0.1
+    removed_change: float = 0.15
     removed_time: float = 0.2
     law_shift_sigma: float = 3.0
     law_shift_share: float = 0.02
