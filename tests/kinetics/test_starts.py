@@ -200,6 +200,24 @@ def _signal(shot: Shot) -> np.ndarray:
     return shot.trace.signal
 
 
+@pytest.mark.parametrize("changes", [True, False])
+def test_a_phase_depends_on_the_mixture_and_an_artefact_does_not(
+    changes: bool,  # noqa: FBT001
+    rng: np.random.Generator,
+) -> None:
+    """Rates of 400 to 1,600 in a series belong to the reaction; the same in all may not."""
+    time = np.linspace(0, 0.4, 8000)
+    shots = []
+    for rate in (400, 600, 900, 1200, 1600):
+        fast = np.exp(-(rate if changes else 900) * time)
+        signal = 0.5 * fast + 0.5 * np.exp(-rate / 60 * time)
+        shots.append(lab_shot(signal + 0.005 * rng.standard_normal(len(time)), time_s=time))
+    starts = [found.window.start_s for found in detect_starts(shots) if found is not None]
+    assert all(start == 0 for start in starts) is changes
+    if not changes:
+        assert min(starts) > 1e-3
+
+
 def test_a_dead_time_bounds_the_artefact(rng: np.random.Generator) -> None:
     """A disturbance of 12 ms is none of an instrument whose dead time is 0.2 ms."""
     time = np.linspace(0, 1.0, 10_000)

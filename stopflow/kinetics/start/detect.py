@@ -18,7 +18,7 @@ What the shots of an experiment have in common then decides
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -98,6 +98,8 @@ def detect_starts(
 
 def _at_a_point(detection: StartDetection, time_s: FloatArray) -> StartDetection:
     """Move the start to the first point (N,) not before it."""
+    # Only the sharing needs them.
+    detection = replace(detection, initial=None)
     start_s = detection.window.start_s
     at = int(np.searchsorted(time_s, start_s - 1e-9 * abs(start_s)))
     if at >= len(time_s) or time_s[at] == start_s:

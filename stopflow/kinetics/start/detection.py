@@ -75,6 +75,9 @@ class StartDetection:
         empty where none was seen.
     initial
         Deviations of the first blocks of a trace with an artefact.
+    short_phase
+        ln of the rate in 1/s, and its standard error, of an exponential as short as an artefact
+        that with one other phase describes the trace from the first point on; None without one.
     """
 
     window: TrimWindow
@@ -91,6 +94,7 @@ class StartDetection:
     shift_s: FloatArray = field(default_factory=lambda: np.empty(0))
     shift_sigma: FloatArray = field(default_factory=lambda: np.empty(0))
     initial: InitialDeviation | None = None
+    short_phase: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         for name in ("cut_s", "k_per_s", "k_stderr_per_s", "shift_s", "shift_sigma"):

@@ -32,6 +32,8 @@ class ProposedStart:
         Where the flow stops; before the first point where it is not seen.
     initial
         Deviations of the first blocks of a trace with an artefact.
+    short_phase
+        As in `StartDetection`.
     """
 
     explanation: Explanation
@@ -43,6 +45,7 @@ class ProposedStart:
     latest_s: float = inf
     onset_s: float = -inf
     initial: InitialDeviation | None = None
+    short_phase: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -76,10 +76,14 @@ def propose_starts(group: TraceGroup) -> list[StartDetection]:
     # Longer than an artefact only a flow is, in which the points lag behind.
     left = _without(proposals, (accepted > 0) & (first_cuts.is_short | lagging))
     artefacts = _artefacts(first_cuts, left, lagging)
-    for row, phases in hidden.items():
+    for row, (phases, short_phase) in hidden.items():
         if row in artefacts:
             artefacts[row] = replace(
-                artefacts[row], phases=phases, phases_from_s=batch.blocks.first_s, onset_s=-inf
+                artefacts[row],
+                phases=phases,
+                phases_from_s=batch.blocks.first_s,
+                onset_s=-inf,
+                short_phase=short_phase,
             )
     proposals |= artefacts
     rows = np.array(sorted(artefacts) if group.with_shift else [], dtype=np.intp)
@@ -203,6 +207,7 @@ def _detection(
         shift_s=shift_s,
         shift_sigma=shift_sigma,
         initial=proposal.initial,
+        short_phase=proposal.short_phase,
         cut_s=curve.cut_s,
         k_per_s=curve.k_per_s,
         k_stderr_per_s=curve.k_stderr_per_s,

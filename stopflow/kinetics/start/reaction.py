@@ -45,7 +45,7 @@ AT_ONCE = 1e12
 
 def reactions(
     first_cuts: FirstCuts, lagging: NDArray[np.bool_]
-) -> tuple[dict[int, ProposedStart], dict[int, Phases]]:
+) -> tuple[dict[int, ProposedStart], dict[int, tuple[Phases, tuple[float, float]]]]:
     """Find the traces that a reaction describes from the first point on.
 
     Parameters
@@ -56,12 +56,13 @@ def reactions(
     Returns
     -------
     tuple
-        Answers by trace; and the two phases of other traces, one of them as short as an artefact.
+        Starts by trace; and of other traces that two phases describe, one of them as short as an
+        artefact, these phases, and ln of the rate of the short one with its standard error.
     """
     batch, accepted = first_cuts.batch, first_cuts.accepted
     rows = np.flatnonzero(accepted != 0)
     found: dict[int, ProposedStart] = {}
-    hidden: dict[int, Phases] = {}
+    hidden: dict[int, tuple[Phases, tuple[float, float]]] = {}
     if not len(rows):
         return found, hidden
     stop = first_cuts.looked_at[rows]
@@ -69,6 +70,7 @@ def reactions(
     residual = batch.means[rows] - both.expected
     follow = follows_within(batch, rows, residual, start=np.zeros_like(rows), stop=stop)
     slowly = _slowly(first_cuts, rows, lagging, both)
+    error = np.sqrt(both.log_k_variance[:, 0]) * batch.white_sd[rows]
     reaction = follow & _is_reaction(first_cuts, rows, both) & first_cuts.is_short[rows]
     for i, row in enumerate(rows.tolist()):
         phases = _phases(both, i)
@@ -83,7 +85,7 @@ def reactions(
             said = "a slow relaxation describes the trace from the first point"
         else:
             if follow[i]:
-                hidden[row] = phases
+                hidden[row] = (phases, (float(both.log_k[i, 0]), float(error[i])))
             continue
         found[row] = ProposedStart(
             explanation=Explanation.REACTION,

@@ -6,10 +6,14 @@ from dataclasses import replace
 import numpy as np
 
 from stopflow.kinetics.start.artefact_end import artefact_end, pool
+from stopflow.kinetics.start.backward_extrapolation import SURPRISING
 from stopflow.kinetics.start.detection import Explanation, StartDetection
 
 FEWEST_SHOTS = 4
 LATE = 2.0
+# Relative error of a rate, and range of ln k, from which its changes count.
+KNOWN = 0.2
+CHANGES = 0.5
 
 
 def share_starts(detections: Sequence[StartDetection]) -> list[StartDetection]:
@@ -27,20 +31,55 @@ def share_starts(detections: Sequence[StartDetection]) -> list[StartDetection]:
     detections
         One for each shot, of the shot alone.
     """
+    detections = _with_their_phase(detections)
     found = [item for item in detections if item.found]
     if len(found) < FEWEST_SHOTS:
         return list(detections)
     artefacts = [item for item in found if item.shows_artefact]
-    if len(artefacts) < len(found) / 2:
+    if len(artefacts) <= len(found) / 2:
         return [_without_artefact(item) if item.shows_artefact else item for item in detections]
     usual = _shared_end(artefacts)
     seen = [item for item in found if len(item.shift_s) and _since(item) <= LATE * usual]
     return [_share_shift(_settled(item, usual_s=usual), seen) for item in detections]
 
 
+def _with_their_phase(detections: Sequence[StartDetection]) -> list[StartDetection]:
+    """Keep a first phase whose rate changes from shot to shot: no artefact does that."""
+    seen = [
+        item
+        for item in detections
+        if item.explanation is Explanation.ARTEFACT
+        and item.short_phase is not None
+        and item.short_phase[1] < KNOWN
+    ]
+    if len(seen) < FEWEST_SHOTS:
+        return list(detections)
+    rates, errors = np.array([item.short_phase for item in seen]).T
+    mean = np.average(rates, weights=errors**-2.0)
+    free = len(seen) - 1
+    misfit = float((((rates - mean) / errors) ** 2).sum())
+    if np.ptp(rates) < CHANGES or misfit < free + SURPRISING * np.sqrt(2 * free):
+        return list(detections)
+    low, high = np.exp([rates.min(), rates.max()])
+    reason = (
+        f"no artefact seen: the rate of the short first phase changes from {low:.3g} to "
+        f"{high:.3g}/s between the shots, and an artefact does not depend on the mixture"
+    )
+    return [
+        replace(
+            item.moved(item.first_s, explanation=Explanation.REACTION, reason=reason),
+            shift_s=np.empty(0),
+            shift_sigma=np.empty(0),
+        )
+        if item in seen
+        else item
+        for item in detections
+    ]
+
+
 def _shared_end(artefacts: Sequence[StartDetection]) -> float:
     """Time after the first point at which the artefact of the instrument is over."""
-    usual = float(np.median([_since(item) for item in artefacts]))
+    usual = float(np.quantile([_since(item) for item in artefacts], 0.5, method="lower"))
     seen = [
         item.initial
         for item in artefacts
@@ -88,6 +127,9 @@ def _settled(detection: StartDetection, *, usual_s: float) -> StartDetection:
     if not detection.first_s < start_s < detection.window.stop_s:
         return detection
     alone_s = 1e3 * detection.window.start_s
+    if not (detection.found or len(detection.cut_s)):
+        # The trace itself cannot be used: a later start would only hide why.
+        return detection
     if not detection.found:
         reason = f"as others ({detection.reason})"
     elif detection.explanation is Explanation.REACTION:
