@@ -184,15 +184,20 @@ def solve_rows(rows: CommonRows, *, slope: bool) -> tuple[Rows, NDArray[np.bool_
 def _frame(rows: CommonRows, *, slope: bool) -> tuple[FloatArray, FloatArray]:
     """Orthonormal rows (B, f, D) of the straight line, and its triangles (B, f, f)."""
     level = rows.coordinates(np.ones_like(rows.since))
-    tilt = rows.coordinates(rows.since)
+    return _orthonormal(level, rows.coordinates(rows.since) if slope else None)
+
+
+def _orthonormal(level: FloatArray, tilt: FloatArray | None) -> tuple[FloatArray, FloatArray]:
+    """Orthonormal rows (B, f, D) of one or two rows each, and their triangles (B, f, f)."""
     root = np.sqrt(dot_rows(level, level))
-    level /= root[:, None]
-    triangle = np.zeros((len(level), 1 + slope, 1 + slope))
+    level = level / root[:, None]
+    size = 1 if tilt is None else 2
+    triangle = np.zeros((len(level), size, size))
     triangle[:, 0, 0] = root
-    if not slope:
+    if tilt is None:
         return level[:, None], triangle
     along = dot_rows(tilt, level)
-    tilt -= along[:, None] * level
+    tilt = tilt - along[:, None] * level
     spread = np.sqrt(dot_rows(tilt, tilt))
     triangle[:, 1, 0], triangle[:, 1, 1] = along, spread
     return np.stack((level, tilt / spread[:, None]), axis=1), triangle
@@ -210,8 +215,7 @@ def _scan(rows: CommonRows, *, slope: bool) -> tuple[FloatArray, NDArray[np.bool
     np.exp(np.maximum(e, -LARGEST_EXPONENT, out=e), out=e)
     # The mean of a block, to second order.
     e *= (1 + np.minimum(rates**2 * half_variance[:, None], 1)) * root[:, None]
-    lines = np.stack((root, root * since)[: 1 + slope], axis=1)
-    frame = np.linalg.qr(lines.swapaxes(1, 2))[0].swapaxes(1, 2)
+    frame = _orthonormal(root, root * since if slope else None)[0]
     plain = np.einsum("bgd,bgd->bg", e, e)
     e -= (e @ frame.swapaxes(1, 2)) @ frame
     size = np.einsum("bgd,bgd->bg", e, e)

@@ -17,7 +17,7 @@ from stopflow.kinetics.solver.window import LARGEST_NUMBER, MIN_POINTS, ROUNDING
 from stopflow.trace import FloatArray
 
 # Traces that are worked on together: their numbers stay in the processor's cache.
-TOGETHER = 16
+TOGETHER = 8
 # Fewer traces than this do not pay for the blocks of their grid.
 SMALLEST_BATCH = 6
 

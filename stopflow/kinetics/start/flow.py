@@ -39,7 +39,9 @@ def lags_behind(
     return np.asarray(behind_s > MOSTLY * ahead_s)
 
 
-def flow_stop(batch: Batch, row: int, cut: int, *, first: int = 0) -> tuple[float, float]:
+def flow_stop(
+    batch: Batch, row: int, cut: int, *, first: int = 0, expected: FloatArray | None = None
+) -> tuple[float, float]:
     """Find where the flow stops, if the signal stands still before it.
 
     Parameters
@@ -48,35 +50,51 @@ def flow_stop(batch: Batch, row: int, cut: int, *, first: int = 0) -> tuple[floa
         The first accepted one of the trace `row`.
     first
         Number of the first block that is looked at.
+    expected
+        (M,) the fit of what comes after the cut, extrapolated to the blocks before it; None: it is
+        extrapolated here.
 
     Returns
     -------
     tuple of float
-        The time up to which the fit of what comes after the cut, held at its value there, is
-        nearest to the blocks before the cut; and its chi-squared.
+        The time up to which that fit, held at its value there, is nearest to the blocks before the
+        cut; and its chi-squared.
     """
     edge = int(batch.blocks.cuts[cut])
+    if expected is None:
+        expected = _before_the_cuts(batch, np.array([row]), np.array([cut]))[0]
     number = np.arange(edge)
-    expected, _ = batch.fits.of_traces(np.array([row])).extrapolate(
-        np.full((1, edge), cut), batch.blocks, number
-    )
-    held = np.where(number < number[:, None], expected[0][:, None], expected[0])
+    held = np.where(number < number[:, None], expected[:edge, None], expected[:edge])
     misfit = chi_squared(batch, row, held, first=first)
     best = int(np.argmin(misfit))
     return float(batch.blocks.edge_s[best]), float(misfit[best])
 
 
-def flow_end(batch: Batch, row: int, cut: int) -> float:
-    """Time up to which nothing of the reaction happens; the first time where that is not seen."""
-    stop_s = flow_stop(batch, row, cut)[0]
-    count = int(np.searchsorted(batch.blocks.edge_s, stop_s))
-    if count < 1:
-        return batch.blocks.first_s
-    level = np.full(
-        count, np.average(batch.means[row, :count], weights=batch.blocks.counts[:count])
+def _before_the_cuts(batch: Batch, rows: NDArray[np.intp], cut: NDArray[np.intp]) -> FloatArray:
+    """Extrapolate the fits after cuts (R,) to all blocks before the latest of them: (R, M)."""
+    edge = int(batch.blocks.cuts[cut].max())
+    expected, _ = batch.fits.of_traces(rows).extrapolate(
+        np.broadcast_to(cut[:, None], (len(rows), edge)), batch.blocks, np.arange(edge)
     )
-    still = float(chi_squared(batch, row, level, first=0)) <= LOUDER_IN_FLOW * count
-    return stop_s if still else batch.blocks.first_s
+    return expected
+
+
+def flow_ends(batch: Batch, rows: NDArray[np.intp], cut: NDArray[np.intp]) -> FloatArray:
+    """Find the times (R,) up to which nothing happens; the first one where none is seen."""
+    found = np.full(len(rows), batch.blocks.first_s)
+    if not len(rows):
+        return found
+    expected = _before_the_cuts(batch, rows, cut)
+    for i, (row, own) in enumerate(zip(rows.tolist(), cut.tolist(), strict=True)):
+        stop_s = flow_stop(batch, row, own, expected=expected[i])[0]
+        count = int(np.searchsorted(batch.blocks.edge_s, stop_s))
+        if count < 1:
+            continue
+        before, weights = batch.means[row, :count], batch.blocks.counts[:count]
+        level = np.full(count, before @ weights / weights.sum())
+        if float(chi_squared(batch, row, level, first=0)) <= LOUDER_IN_FLOW * count:
+            found[i] = stop_s
+    return found
 
 
 def chi_squared(batch: Batch, row: int, expected: FloatArray, *, first: int) -> FloatArray:

@@ -15,7 +15,7 @@ from stopflow.kinetics.start.detection import (
     StartDetection,
     undetected,
 )
-from stopflow.kinetics.start.flow import flow_end, lags_behind
+from stopflow.kinetics.start.flow import flow_ends, lags_behind
 from stopflow.kinetics.start.noise import noise_of_steps, robust_mass
 from stopflow.kinetics.start.proposals import FirstCuts, ProposedStart, initial_deviation
 from stopflow.kinetics.start.reaction import MUCH, after_short_artefacts, reactions
@@ -148,6 +148,9 @@ def _artefacts(
         return found
     count = min(int(blocks.cuts[accepted[rows]].max()) + STRIDE, blocks.edges - 1)
     deviation, error = deviations(batch, rows, accepted[rows], blocks=count)
+    onsets = np.full(len(batch), blocks.first_s)
+    flowing = rows[lagging[rows]]
+    onsets[flowing] = flow_ends(batch, flowing, accepted[flowing])
     for i, row in enumerate(rows.tolist()):
         cut = int(accepted[row])
         initial = initial_deviation(
@@ -157,7 +160,7 @@ def _artefacts(
         late = min(int(np.searchsorted(cut_s, start_s, side="right")) - 1, len(cut_s) - 1)
         # Without a decay after it the cut took the reaction rather than an artefact.
         if batch.fits.found[row, late]:
-            onset_s = flow_end(batch, row, cut) if lagging[row] else blocks.first_s
+            onset_s = float(onsets[row])
             latest_s = onset_s + float(first_cuts.latest_s[row])
             # A flow that does not stand still may last longer.
             latest_s = latest_s if initial.follows_from_s <= latest_s else inf
