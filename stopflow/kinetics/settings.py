@@ -38,6 +38,8 @@ class QualityThresholds:
         Amplitude over noise.
     start_shift_sigma
         Shift of k between the workbook's start and a later detected one, in standard errors.
+    removed_change, removed_time
+        Share of the reaction's change, and of the record, before a detected start.
     law_shift_sigma, law_shift_share
         Shift of k to a law that the data do not rule out, in standard errors and as a part of k.
     workbook_share
@@ -66,6 +68,8 @@ class QualityThresholds:
     few_levels: int = 64
     low_signal_to_noise: float = 5.0
     start_shift_sigma: float = 3.0
+    removed_change: float = 0.15
+    removed_time: float = 0.2
     law_shift_sigma: float = 3.0
     law_shift_share: float = 0.02
     workbook_share: float = 0.1

@@ -182,6 +182,14 @@ RULES: dict[str, Rule] = {
             "no start was found, and the fit does not follow the trace",
             "misfit_chance",
         ),
+        _rule(
+            16,
+            "start-removes",
+            _W,
+            "part of the reaction lies before the detected start",
+            "removed_change",
+            "removed_time",
+        ),
         _rule(14, "workbook-rate", _W, "the lab's own rate differs", "workbook_share"),
         _rule(20, "outlier-shot", _W, "one shot is not like its replicates", "replicate_chance"),
         _rule(
@@ -248,6 +256,9 @@ def judge_shot(shot: ShotAnalysis, thresholds: QualityThresholds) -> tuple[Findi
         follows = shot_rules.follows(result, thresholds)
         rule = RULES["no-start" if follows else "artefact-inside"]
         findings.append(rule.finding(shot.window.reason))
+    removed = start_removes(shot, thresholds)
+    if removed:
+        findings.append(RULES["start-removes"].finding(removed))
     theirs = shot.workbook_rate_per_s
     if theirs is not None and np.isfinite(theirs) and theirs > 0:
         mine, error = result.fit.k_per_s, result.k_stderr_per_s
@@ -255,6 +266,20 @@ def judge_shot(shot: ShotAnalysis, thresholds: QualityThresholds) -> tuple[Findi
             text = f"the workbook's rate is {theirs:.4g}/s, the fit's {mine:.4g}/s"
             findings.append(RULES["workbook-rate"].finding(text))
     return tuple(findings)
+
+
+def start_removes(shot: ShotAnalysis, thresholds: QualityThresholds) -> str | None:
+    """Say how much lies before a detected start that is used; None when it is little."""
+    window, detection = shot.window, shot.detection
+    if window is None or detection is None or window.source != "detected":
+        return None
+    change, time = detection.removed_change, detection.removed_time
+    if change <= thresholds.removed_change and time <= thresholds.removed_time:
+        return None
+    return (
+        f"the detected start at {1e3 * window.start_s:.4g} ms leaves out about {change:.0%} of the "
+        f"reaction's change and {time:.0%} of the record"
+    )
 
 
 def verdict_of(findings: Iterable[Finding]) -> Verdict:

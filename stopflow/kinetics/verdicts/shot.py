@@ -1,5 +1,6 @@
 """One shot: where it starts, its fit with every error, what other laws say. No verdict yet."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import exp, inf, log, nan
@@ -134,11 +135,16 @@ class PreparedShot:
 
 
 def prepare_shot(
-    shot: Shot, settings: AnalysisSettings, *, detection: StartDetection | None
+    shot: Shot,
+    settings: AnalysisSettings,
+    *,
+    detection: StartDetection | None,
+    fits: Mapping[str, Fit] | None = None,
 ) -> PreparedShot:
     """Choose the window, fit with and without slope; with ``auto``, every other law too.
 
-    `detection` is that of the shot's trace, None without one.
+    `detection` is that of the shot's trace, None without one; `fits` are those made already, by
+    law.
     """
     trace = shot.trace
     if trace is None or detection is None:
@@ -155,7 +161,8 @@ def prepare_shot(
         return PreparedShot(shot=shot, detection=detection, refusal=window, status=Refused.START)
     start_s = window.start_s if len(trace) else None
     single, slope = (
-        fit_trace(trace.time_s, trace.signal, law=law, start_s=start_s, robust=settings.robust)
+        (fits or {}).get(law)
+        or fit_trace(trace.time_s, trace.signal, law=law, start_s=start_s, robust=settings.robust)
         for law in ("single", "single-slope")
     )
     reference = slope if slope.ok else single
