@@ -1,0 +1,94 @@
+/** Small dense linear algebra: matrices are arrays of columns (long) or of rows (small). */
+
+/** @param {ArrayLike<number>} a @param {ArrayLike<number>} b */
+export function dot(a, b) {
+  // Four running sums: shorter rounding chains, and faster.
+  let s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+  const n = a.length, whole = n - (n % 4);
+  for (let i = 0; i < whole; i += 4) {
+    s0 += a[i] * b[i];
+    s1 += a[i + 1] * b[i + 1];
+    s2 += a[i + 2] * b[i + 2];
+    s3 += a[i + 3] * b[i + 3];
+  }
+  for (let i = whole; i < n; i++) s0 += a[i] * b[i];
+  return s0 + s1 + (s2 + s3);
+}
+
+/**
+ * Solves a symmetric positive definite system by Cholesky, scaled to a unit diagonal.
+ * @param {number[][]} matrix
+ * @param {number[]} right
+ * @returns {number[] | null}  Null where the matrix is not positive definite.
+ */
+export function solvePositive(matrix, right) {
+  const n = right.length;
+  const scale = matrix.map((row, i) => 1 / Math.sqrt(row[i]));
+  if (!scale.every((s) => s > 0 && s < Infinity)) return null;
+  const lower = matrix.map((row, i) => row.map((value, j) => value * scale[i] * scale[j]));
+  for (let j = 0; j < n; j++) {
+    for (let k = 0; k < j; k++) lower[j][j] -= lower[j][k] * lower[j][k];
+    if (!(lower[j][j] > 0)) return null;
+    lower[j][j] = Math.sqrt(lower[j][j]);
+    for (let i = j + 1; i < n; i++) {
+      for (let k = 0; k < j; k++) lower[i][j] -= lower[i][k] * lower[j][k];
+      lower[i][j] /= lower[j][j];
+    }
+  }
+  const x = right.map((value, i) => value * scale[i]);
+  for (let i = 0; i < n; i++) {
+    for (let k = 0; k < i; k++) x[i] -= lower[i][k] * x[k];
+    x[i] /= lower[i][i];
+  }
+  for (let i = n - 1; i >= 0; i--) {
+    for (let k = i + 1; k < n; k++) x[i] -= lower[k][i] * x[k];
+    x[i] /= lower[i][i];
+  }
+  return x.map((value, i) => value * scale[i]);
+}
+
+/**
+ * Least squares by Householder reflections: the columns become the triangle R, `right` becomes
+ * Q'right. Both are overwritten.
+ * @param {Float64Array[]} columns
+ * @param {Float64Array} right
+ * @returns {number[][]}  R by rows, with a diagonal of either sign.
+ */
+export function triangularise(columns, right) {
+  const p = columns.length;
+  const upper = columns.map(() => new Array(p).fill(0));
+  for (let j = 0; j < p; j++) {
+    const v = columns[j].subarray(j);
+    const length = Math.sqrt(dot(v, v));
+    const beta = v[0] > 0 ? -length : length;
+    upper[j][j] = beta;
+    if (length === 0) continue;
+    v[0] -= beta;
+    const factor = 2 / dot(v, v);
+    for (const other of [...columns.slice(j + 1), right]) {
+      const tail = other.subarray(j);
+      const s = factor * dot(v, tail);
+      for (let i = 0; i < v.length; i++) tail[i] -= s * v[i];
+    }
+    for (let k = j + 1; k < p; k++) upper[j][k] = columns[k][j];
+  }
+  return upper;
+}
+
+/**
+ * Inverts an upper triangle.
+ * @param {number[][]} upper
+ */
+export function invertUpper(upper) {
+  const p = upper.length;
+  const inverse = upper.map(() => new Array(p).fill(0));
+  for (let j = 0; j < p; j++) {
+    inverse[j][j] = 1 / upper[j][j];
+    for (let i = j - 1; i >= 0; i--) {
+      let s = 0;
+      for (let k = i + 1; k <= j; k++) s += upper[i][k] * inverse[k][j];
+      inverse[i][j] = -s / upper[i][i];
+    }
+  }
+  return inverse;
+}
