@@ -40,6 +40,10 @@ class SecondaryPicture:
         (n,) the points and the ends of their 95 % intervals, in the units of the axes.
     said
         Chosen parameters with their errors, a line each.
+    members
+        (n,) places in the table of conditions; empty where the points are no conditions.
+    factor
+        From the coefficients' x (mol/L, 1/K) to that of the axis.
     """
 
     title: str
@@ -52,6 +56,8 @@ class SecondaryPicture:
     high: FloatArray
     curves: tuple[CurveLine, ...]
     said: tuple[str, ...]
+    members: tuple[int, ...] = ()
+    factor: float = 1.0
 
 
 def build_pictures(secondary: pd.DataFrame, conditions: pd.DataFrame) -> list[SecondaryPicture]:
@@ -118,6 +124,8 @@ def _picture(part: pd.DataFrame, points: pd.DataFrame, *, named: bool) -> Second
         high=high,
         curves=tuple(curves),
         said=tuple(describe_parameter(row) for row in chosen.to_dict("records")),
+        members=() if "rate" in points else tuple(int(at) for at in points.index),
+        factor=factor,
     )
 
 

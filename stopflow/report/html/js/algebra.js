@@ -1,18 +1,61 @@
 /** Small dense linear algebra: matrices are arrays of columns (long) or of rows (small). */
 
+const buffers = new Map();
+
+/**
+ * Long arrays that are used again: fresh memory costs more than the sums it is used for.
+ * @param {string} owner  Arrays of one owner are overwritten by its next call.
+ * @param {number} count
+ * @param {number} size
+ * @returns {Float64Array[]}
+ */
+export function workspace(owner, count, size) {
+  const held = buffers.get(owner) ?? [];
+  buffers.set(owner, held);
+  return Array.from({ length: count }, (_, i) => {
+    if (!(held[i]?.length >= size)) held[i] = new Float64Array(Math.ceil(size * 1.25));
+    return held[i].subarray(0, size);
+  });
+}
+
 /** @param {ArrayLike<number>} a @param {ArrayLike<number>} b */
 export function dot(a, b) {
+  return dotFrom(a, b, 0);
+}
+
+/** The product of what lies at `first` and after it. */
+function dotFrom(a, b, first) {
   // Four running sums: shorter rounding chains, and faster.
-  let s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-  const n = a.length, whole = n - (n % 4);
-  for (let i = 0; i < whole; i += 4) {
+  let s0 = 0, s1 = 0, s2 = 0, s3 = 0, i = first;
+  const n = a.length, whole = n - 3;
+  for (; i < whole; i += 4) {
     s0 += a[i] * b[i];
     s1 += a[i + 1] * b[i + 1];
     s2 += a[i + 2] * b[i + 2];
     s3 += a[i + 3] * b[i + 3];
   }
-  for (let i = whole; i < n; i++) s0 += a[i] * b[i];
+  for (; i < n; i++) s0 += a[i] * b[i];
   return s0 + s1 + (s2 + s3);
+}
+
+/** target += factor * other */
+export function addScaled(target, factor, other) {
+  for (let i = 0; i < target.length; i++) target[i] += factor * other[i];
+}
+
+/** Takes the parts along orthonormal rows off a vector. */
+export function removeRows(vector, rows) {
+  for (const row of rows) addScaled(vector, -dot(row, vector), row);
+}
+
+/** Makes rows orthonormal, in place: Gram and Schmidt, twice over. */
+export function orthonormalise(rows) {
+  rows.forEach((row, at) => {
+    for (let pass = 0; pass < 2; pass++) removeRows(row, rows.slice(0, at));
+    const norm = 1 / Math.sqrt(dot(row, row));
+    for (let i = 0; i < row.length; i++) row[i] *= norm;
+  });
+  return rows;
 }
 
 /**
@@ -55,22 +98,22 @@ export function solvePositive(matrix, right) {
  * @returns {number[][]}  R by rows, with a diagonal of either sign.
  */
 export function triangularise(columns, right) {
-  const p = columns.length;
+  const p = columns.length, n = right.length;
   const upper = columns.map(() => new Array(p).fill(0));
   for (let j = 0; j < p; j++) {
-    const v = columns[j].subarray(j);
-    const length = Math.sqrt(dot(v, v));
-    const beta = v[0] > 0 ? -length : length;
+    const v = columns[j];
+    const length = Math.sqrt(dotFrom(v, v, j));
+    const beta = v[j] > 0 ? -length : length;
     upper[j][j] = beta;
     if (length === 0) continue;
-    v[0] -= beta;
-    const factor = 2 / dot(v, v);
-    for (const other of [...columns.slice(j + 1), right]) {
-      const tail = other.subarray(j);
-      const s = factor * dot(v, tail);
-      for (let i = 0; i < v.length; i++) tail[i] -= s * v[i];
+    v[j] -= beta;
+    const factor = 2 / dotFrom(v, v, j);
+    for (let k = j + 1; k <= p; k++) {
+      const other = k < p ? columns[k] : right;
+      const scale = factor * dotFrom(v, other, j);
+      for (let i = j; i < n; i++) other[i] -= scale * v[i];
+      if (k < p) upper[j][k] = other[j];
     }
-    for (let k = j + 1; k < p; k++) upper[j][k] = columns[k][j];
   }
   return upper;
 }

@@ -3,7 +3,7 @@
  * all points, errors with correlated noise, the profile interval, the test of the residuals.
  */
 
-import { dot } from "./algebra.js";
+import { addScaled, dot, orthonormalise, removeRows } from "./algebra.js";
 import { incompleteBeta, studentQuantile975 } from "./distributions.js";
 import { profileInterval } from "./interval.js";
 import { LAWS, evaluate } from "./laws.js";
@@ -15,7 +15,7 @@ import { MIN_POINTS, Refusal, SLOWEST_KT, blockMeans, cutWindow } from "./window
 
 const FALSE_ALARM = 1e-4;
 const LARGEST_INFLATION = 4.4;
-const ROUNDING = 1e-9;
+const EXACT_NOISE = 1e-9;
 
 /**
  * @typedef {object} Choice
@@ -86,30 +86,18 @@ function edgeRefusal({ freeRates }, theta, { fastest, lengthS }) {
 
 /** What the phases explain beyond the baseline; fixed amplitudes are taken on trust. */
 function phaseEvidence(problem, { time, signal }, rss, curveLength) {
-  const { law, freeLinear, offset } = problem, n = time.length;
+  const { law, freeLinear, offset } = problem;
   if (offset.slice(0, law.phases).some((value) => value !== 0)) return null;
-  const columns = linearColumns(problem, { time }, law.rates.map(() => 0));
+  const columns = linearColumns(problem, { time }, law.rates.map(() => 0), "baseline");
   const rest = signal.slice(), frame = [];
   for (let index = law.linear.length - 1; index >= law.phases; index--) {
-    const column = columns[index];
-    if (offset[index]) for (let i = 0; i < n; i++) rest[i] -= offset[index] * column[i];
-    if (freeLinear.includes(index)) frame.push(column);
+    if (offset[index]) addScaled(rest, -offset[index], columns[index]);
+    if (freeLinear.includes(index)) frame.push(columns[index]);
   }
-  frame.forEach((row, at) => {
-    for (let pass = 0; pass < 2; pass++) removeRows(row, frame.slice(0, at));
-    const norm = 1 / Math.sqrt(dot(row, row));
-    for (let i = 0; i < n; i++) row[i] *= norm;
-  });
+  orthonormalise(frame);
   for (let pass = 0; pass < 2; pass++) removeRows(rest, frame);
   const explained = Math.max(0, 1 - rss / dot(rest, rest));
-  return { explained, length: curveLength, free: n - frame.length };
-}
-
-function removeRows(vector, rows) {
-  for (const row of rows) {
-    const part = dot(row, vector);
-    for (let i = 0; i < vector.length; i++) vector[i] -= part * row[i];
-  }
+  return { explained, length: curveLength, free: time.length - frame.length };
 }
 
 /**
@@ -163,7 +151,7 @@ function quote(problem, window, solved, { evidence, fixed, choice }) {
     const at = { theta: solved.theta, index, variance: noise ** 2, quantile, error: white[name] / k };
     return (interval[name] = profileInterval(problem, window, at).map((kt) => kt / window.lengthS));
   });
-  const exact = noise <= ROUNDING;
+  const exact = noise <= EXACT_NOISE;
   return orderPhases(law, fixed, {
     ok: true,
     law: law.key,
@@ -182,12 +170,12 @@ function quote(problem, window, solved, { evidence, fixed, choice }) {
 }
 
 function residualsOf({ law }, { time, signal }, { theta, linear }) {
-  const rest = signal.slice();
+  const rest = signal.slice(), n = rest.length;
   const slope = law.slope ? linear[law.phases] : 0, intercept = linear[linear.length - 1];
-  for (let i = 0; i < rest.length; i++) {
-    let y = slope * time[i] + intercept;
-    for (let p = 0; p < law.phases; p++) y += linear[p] * Math.exp(-theta[p] * time[i]);
-    rest[i] -= y;
+  for (let i = 0; i < n; i++) rest[i] -= slope * time[i] + intercept;
+  for (let phase = 0; phase < law.phases; phase++) {
+    const amplitude = linear[phase], rate = -theta[phase];
+    for (let i = 0; i < n; i++) rest[i] -= amplitude * Math.exp(rate * time[i]);
   }
   return rest;
 }

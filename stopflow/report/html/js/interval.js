@@ -3,7 +3,7 @@
  * square of Student's quantile. Bates and Watts, Nonlinear Regression Analysis (1988), 6.1.
  */
 
-import { dot } from "./algebra.js";
+import { dot, orthonormalise, removeRows, workspace } from "./algebra.js";
 import { descend } from "./search.js";
 import { project } from "./problem.js";
 import { SLOWEST_KT, blockMeans } from "./window.js";
@@ -33,28 +33,23 @@ export function profileInterval(problem, window, at) {
 
 /** The profile over the points: everything but one exponential is projected out. */
 function oneRateProfile(problem, { time, signal }, best) {
-  const n = time.length, frame = [];
-  for (const index of problem.freeLinear.filter((i) => i > 0)) {
+  const n = time.length, { law } = problem;
+  const rows = problem.freeLinear.filter((i) => i > 0).map((i) => {
     const row = new Float64Array(n);
-    if (problem.law.linear[index] === "slope_per_s") row.set(time);
+    if (law.linear[i] === "slope_per_s") row.set(time);
     else row.fill(1);
-    frame.push(row);
-  }
-  // The constant first: a line less its mean is orthogonal to it.
-  frame.reverse();
-  frame.forEach((row, at) => {
-    for (let pass = 0; pass < 2; pass++) remove(row, frame.slice(0, at));
-    const norm = 1 / Math.sqrt(dot(row, row));
-    for (let i = 0; i < n; i++) row[i] *= norm;
+    return row;
   });
+  // The constant first: a line less its mean is orthogonal to it.
+  const frame = orthonormalise(rows.reverse());
   const rest = signal.slice();
-  problem.law.linear.forEach((name, index) => {
+  law.linear.forEach((name, index) => {
     const value = problem.offset[index];
     if (!value) return;
     for (let i = 0; i < n; i++) rest[i] -= value * (name === "slope_per_s" ? time[i] : 1);
   });
-  for (let pass = 0; pass < 2; pass++) remove(rest, frame);
-  const e = new Float64Array(n), d = new Float64Array(n);
+  for (let pass = 0; pass < 2; pass++) removeRows(rest, frame);
+  const [e, d] = workspace("profile", 2, n);
   const explain = (x) => {
     const rate = -Math.exp(x);
     for (let i = 0; i < n; i++) {
@@ -62,8 +57,8 @@ function oneRateProfile(problem, { time, signal }, best) {
       e[i] = Math.exp(scaled);
       d[i] = scaled * e[i];
     }
-    remove(e, frame);
-    remove(d, frame);
+    removeRows(e, frame);
+    removeRows(d, frame);
     const ee = dot(e, e), c = ee > 0 ? dot(rest, e) / ee : 0;
     return [c * dot(rest, e), 2 * c * (dot(rest, d) - c * dot(e, d))];
   };
@@ -72,13 +67,6 @@ function oneRateProfile(problem, { time, signal }, best) {
     const [explained, slope] = explain(x);
     return [top - explained, -slope];
   };
-}
-
-function remove(vector, frame) {
-  for (const row of frame) {
-    const part = dot(row, vector);
-    for (let i = 0; i < vector.length; i++) vector[i] -= part * row[i];
-  }
 }
 
 /** The profile over block means, and how far their best ln k lies below that of the points. */

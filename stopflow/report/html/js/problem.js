@@ -1,7 +1,7 @@
 /** A law with some parameters fixed, in the dimensionless units of a window. */
 
 import { LAWS } from "./laws.js";
-import { triangularise } from "./algebra.js";
+import { addScaled, triangularise, workspace } from "./algebra.js";
 
 /**
  * @typedef {object} Problem
@@ -45,20 +45,23 @@ export function linearUnit(name, window) {
  * @param {Problem} problem
  * @param {{time: Float64Array, root?: Float64Array}} data
  * @param {number[]} theta
+ * @param {string} [owner]  Of the memory.
  * @returns {Float64Array[]}
  */
-export function linearColumns(problem, { time, root }, theta) {
-  const { law } = problem, n = time.length;
-  return law.linear.map((name, index) => {
-    const column = new Float64Array(n);
-    if (index < law.phases) {
-      const rate = -theta[index];
-      for (let i = 0; i < n; i++) column[i] = Math.exp(rate * time[i]);
-    } else if (name === "slope_per_s") column.set(time);
+export function linearColumns({ law }, { time, root }, theta, owner = "columns") {
+  const n = time.length, columns = workspace(owner, law.linear.length, n);
+  columns.forEach((column, index) => {
+    if (index < law.phases) exponential(column, time, -theta[index]);
+    else if (law.linear[index] === "slope_per_s") column.set(time);
     else column.fill(1);
     if (root) for (let i = 0; i < n; i++) column[i] *= root[i];
-    return column;
   });
+  return columns;
+}
+
+/** column = exp(rate t) */
+export function exponential(column, time, rate) {
+  for (let i = 0; i < time.length; i++) column[i] = Math.exp(rate * time[i]);
 }
 
 /**
@@ -75,15 +78,14 @@ export function project(problem, data, theta) {
   const { freeRates, freeLinear, offset } = problem;
   const { time, signal, root } = data, n = time.length;
   const columns = linearColumns(problem, data, theta);
-  const right = new Float64Array(n);
+  const [right, ...slopes] = workspace("slopes", 1 + freeRates.length, n);
   for (let i = 0; i < n; i++) right[i] = signal[i] * root[i];
   offset.forEach((value, index) => {
-    if (value) for (let i = 0; i < n; i++) right[i] -= value * columns[index][i];
+    if (value) addScaled(right, -value, columns[index]);
   });
-  const slopes = freeRates.map((index) => {
-    const column = new Float64Array(n);
-    for (let i = 0; i < n; i++) column[i] = -theta[index] * time[i] * columns[index][i];
-    return column;
+  freeRates.forEach((index, at) => {
+    const slope = slopes[at], shape = columns[index], rate = -theta[index];
+    for (let i = 0; i < n; i++) slope[i] = rate * time[i] * shape[i];
   });
   const f = freeLinear.length;
   const upper = triangularise([...freeLinear.map((index) => columns[index]), ...slopes], right);

@@ -3,7 +3,7 @@
  * Newton with the exact curvature, then one QR decomposition for the errors.
  */
 
-import { dot, invertUpper, solvePositive, triangularise } from "./algebra.js";
+import { dot, invertUpper, solvePositive, triangularise, workspace } from "./algebra.js";
 import { backSubstitute } from "./problem.js";
 import { Refusal } from "./window.js";
 
@@ -51,27 +51,27 @@ export function refine(problem, window, theta, linear) {
 
 /** Derivatives in all free parameters and the residual. */
 function linearise({ law, freeRates, freeLinear }, { time, signal }, { theta, linear }) {
-  const n = time.length, residual = signal.slice();
-  const shapes = law.linear.map((name, index) => {
-    if (name === "slope_per_s") return time;
-    const shape = new Float64Array(n);
-    if (index < law.phases) {
-      const rate = -theta[index];
-      for (let i = 0; i < n; i++) shape[i] = Math.exp(rate * time[i]);
-    } else shape.fill(1);
-    return shape;
-  });
-  shapes.forEach((shape, index) => {
-    const c = linear[index];
-    if (c) for (let i = 0; i < n; i++) residual[i] -= c * shape[i];
-  });
-  const slopes = freeRates.map((index) => {
-    const column = new Float64Array(n), c = -linear[index], shape = shapes[index];
-    for (let i = 0; i < n; i++) column[i] = c * time[i] * shape[i];
-    return column;
-  });
-  const columns = [...slopes, ...freeLinear.map((index) => shapes[index])];
+  const n = time.length, phases = law.phases;
+  const [residual, ones, ...long] = workspace("refine", 2 + 2 * phases, n);
+  const shapes = long.slice(0, phases), slopes = long.slice(phases);
+  const slope = law.slope ? linear[phases] : 0, intercept = linear[linear.length - 1];
+  for (let i = 0; i < n; i++) residual[i] = signal[i] - slope * time[i] - intercept;
+  for (let phase = 0; phase < phases; phase++) {
+    addPhase(residual, shapes[phase], slopes[phase], time, -theta[phase], linear[phase]);
+  }
+  ones.fill(1);
+  const all = [...shapes, ...(law.slope ? [time] : []), ones];
+  const columns = [...freeRates.map((i) => slopes[i]), ...freeLinear.map((i) => all[i])];
   return { columns, residual, rss: dot(residual, residual), time, linear };
+}
+
+/** One exponential: its shape, its derivative in k, and what it takes off the residual. */
+function addPhase(residual, shape, slope, time, rate, amplitude) {
+  for (let i = 0; i < time.length; i++) {
+    const part = amplitude * (shape[i] = Math.exp(rate * time[i]));
+    residual[i] -= part;
+    slope[i] = -time[i] * part;
+  }
 }
 
 /** Newton's step; Gauss-Newton's where the sum of squares is not convex. */
@@ -86,9 +86,7 @@ function newtonStep({ law, freeRates, freeLinear }, { columns, residual, time, l
     const c = linear[index], column = columns[a];
     if (!c) return;
     // The column is -c t e: residual times d2y/dk2 = c t^2 e, and times d2y/dkdc = -t e.
-    let second = 0;
-    for (let i = 0; i < residual.length; i++) second -= residual[i] * time[i] * column[i];
-    bent[a][a] -= second;
+    bent[a][a] += tripleProduct(residual, time, column);
     const amplitude = freeLinear.indexOf(index);
     if (amplitude >= 0 && index < law.phases) {
       const b = freeRates.length + amplitude;
@@ -97,6 +95,12 @@ function newtonStep({ law, freeRates, freeLinear }, { columns, residual, time, l
     }
   });
   return solvePositive(bent, gradient) ?? solvePositive(normal, gradient) ?? gradient.map(() => 0);
+}
+
+function tripleProduct(a, b, c) {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i] * b[i] * c[i];
+  return sum;
 }
 
 /** Takes a step; rates move in their logarithm and stay positive. */
@@ -112,7 +116,8 @@ function take({ freeRates, freeLinear }, from, step) {
 /** The last step and the errors, by QR. */
 function close(problem, { columns, residual, rss }, here) {
   const lengths = columns.map((column) => Math.sqrt(dot(column, column)));
-  const copies = columns.map((column) => column.slice());
+  const copies = workspace("triangle", columns.length, residual.length);
+  copies.forEach((copy, i) => copy.set(columns[i]));
   const upper = triangularise(copies, residual);
   const unit = upper.map((row) => row.map((value, j) => value / (lengths[j] || 1)));
   const inverse = invertUpper(unit);

@@ -3,15 +3,15 @@
  * minimum, Levenberg-Marquardt in ln k follows the best few down. No starting values.
  */
 
-import { dot, solvePositive } from "./algebra.js";
-import { linearColumns, project } from "./problem.js";
+import { addScaled, dot, orthonormalise, removeRows, solvePositive } from "./algebra.js";
+import { exponential, linearColumns, project } from "./problem.js";
 import { SLOWEST_KT } from "./window.js";
 
 const GRID_STEP = 0.25;
 const PAIR_COUNT = 28;
 const STARTS = 3;
 const RIDGE = 1e-13;
-const ROUNDING = 8 * Number.EPSILON;
+const SCAN_ROUNDING = 8 * Number.EPSILON;
 
 /**
  * Finds the rates with the smallest sum of squares.
@@ -50,31 +50,30 @@ function rateGrid(fastest, count) {
 /** Explains the signal by the projected unit vectors of one exponential. */
 function scanOneRate(problem, { time, signal, root }, fastest) {
   const n = time.length;
-  const columns = linearColumns(problem, { time, root }, [0]);
-  const frame = [];
-  for (const index of problem.freeLinear.filter((i) => i > 0)) {
-    const row = columns[index].slice();
-    for (let pass = 0; pass < 2; pass++) removeFrame(row, frame);
-    frame.push(scaled(row, 1 / Math.sqrt(dot(row, row))));
-  }
+  const columns = linearColumns(problem, { time, root }, [0], "scan");
+  const frame = orthonormalise(
+    problem.freeLinear.filter((i) => i > 0).map((i) => columns[i].slice()),
+  );
   const rest = new Float64Array(n);
   for (let i = 0; i < n; i++) rest[i] = signal[i] * root[i];
   problem.offset.forEach((value, index) => {
-    if (value) for (let i = 0; i < n; i++) rest[i] -= value * columns[index][i];
+    if (value) addScaled(rest, -value, columns[index]);
   });
-  for (let pass = 0; pass < 2; pass++) removeFrame(rest, frame);
+  for (let pass = 0; pass < 2; pass++) removeRows(rest, frame);
   const grid = rateGrid(fastest), explained = [];
   let before = null, curveLength = 0;
   for (const x of grid) {
-    const vector = new Float64Array(n), rate = -Math.exp(x);
-    for (let i = 0; i < n; i++) vector[i] = Math.exp(rate * time[i]) * root[i];
+    const vector = new Float64Array(n);
+    exponential(vector, time, -Math.exp(x));
+    for (let i = 0; i < n; i++) vector[i] *= root[i];
     const whole = dot(vector, vector);
-    removeFrame(vector, frame);
+    removeRows(vector, frame);
     const left = dot(vector, vector);
-    scaled(vector, left > ROUNDING ** 2 * whole ? 1 / Math.sqrt(left) : 0);
+    const norm = left > SCAN_ROUNDING ** 2 * whole ? 1 / Math.sqrt(left) : 0;
+    for (let i = 0; i < n; i++) vector[i] *= norm;
     explained.push(dot(vector, rest) ** 2);
     if (before) {
-      for (let i = 0; i < n; i++) before[i] -= vector[i];
+      addScaled(before, -1, vector);
       curveLength += Math.sqrt(dot(before, before));
     }
     before = vector;
@@ -91,24 +90,13 @@ function summits(values) {
   return tops.slice(0, STARTS).filter((i) => i === tops[0] || values[i] > 0.9 * values[tops[0]]);
 }
 
-function removeFrame(vector, frame) {
-  for (const row of frame) {
-    const part = dot(row, vector);
-    for (let i = 0; i < vector.length; i++) vector[i] -= part * row[i];
-  }
-}
-
-function scaled(vector, factor) {
-  for (let i = 0; i < vector.length; i++) vector[i] *= factor;
-  return vector;
-}
-
 /** Scans all pairs of rates from the products of the single exponentials. */
 function scanPairs(problem, { time, signal, root }, fastest) {
   const grid = rateGrid(fastest, PAIR_COUNT), n = time.length;
   const rows = grid.map((x) => {
-    const row = new Float64Array(n), rate = -Math.exp(x);
-    for (let i = 0; i < n; i++) row[i] = Math.exp(rate * time[i]) * root[i];
+    const row = new Float64Array(n);
+    exponential(row, time, -Math.exp(x));
+    for (let i = 0; i < n; i++) row[i] *= root[i];
     return row;
   });
   const baseline = linearColumns(problem, { time, root }, [0, 0]).slice(2);

@@ -43,37 +43,39 @@ export class Refusal {
 export function cutWindow(timeS, signal, { startS, endS, excluded, needed, centred }) {
   if (!timeS.length) return new Refusal("empty", "the trace is empty");
   const first = startS ?? timeS[0], last = endS ?? Infinity;
-  const kept = [];
+  const kept = new Uint32Array(timeS.length);
+  let count = 0;
   for (let i = 0; i < timeS.length; i++) {
-    if (timeS[i] >= first && timeS[i] <= last && !(excluded && excluded[i])) kept.push(i);
+    if (timeS[i] >= first && timeS[i] <= last && !(excluded && excluded[i])) kept[count++] = i;
   }
-  if (kept.length < needed) {
-    const count = kept.length === 1 ? "1 point" : `${kept.length} points`;
-    return new Refusal("too few points", `${count} in the window, at least ${needed} are needed`);
+  if (count < needed) {
+    const found = count === 1 ? "1 point" : `${count} points`;
+    return new Refusal("too few points", `${found} in the window, at least ${needed} are needed`);
   }
-  const lengthS = timeS[kept[kept.length - 1]] - first;
-  const time = new Float64Array(kept.length), values = new Float64Array(kept.length);
+  const lengthS = timeS[kept[count - 1]] - first;
+  const time = new Float64Array(count), values = new Float64Array(count);
   let sum = 0;
-  for (let i = 0; i < kept.length; i++) {
+  for (let i = 0; i < count; i++) {
     time[i] = (timeS[kept[i]] - first) / lengthS;
     values[i] = signal[kept[i]];
+    sum += values[i];
     if (i && !(time[i] > time[i - 1])) {
       return new Refusal("times not increasing", "times repeat or run backwards");
     }
-    sum += values[i];
   }
-  const centre = centred ? sum / kept.length : 0;
+  const centre = centred ? sum / count : 0;
   return scaleSignal({ time, values, centre, first, lengthS });
 }
 
 function scaleSignal({ time, values, centre, first, lengthS }) {
   let low = Infinity, high = -Infinity;
-  for (const value of values) {
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i];
     if (!(Math.abs(value) < LARGEST_NUMBER)) {
       return new Refusal("not finite", `the signal holds ${value}, no usable number`);
     }
-    low = Math.min(low, value);
-    high = Math.max(high, value);
+    if (value < low) low = value;
+    if (value > high) high = value;
   }
   if (high - low <= ROUNDING * Math.max(Math.abs(low), Math.abs(high))) {
     return new Refusal("constant signal", `the signal is constant (${low.toPrecision(6)})`);
