@@ -25,7 +25,7 @@ from stopflow.kinetics.solver.window import ROUNDING, SLOWEST_KT, Window, fastes
 from stopflow.trace import FloatArray
 
 # Newton's error after a step is about the square of the step.
-CONVERGED = 1e-9
+CONVERGED = 1e-7
 # Share of a sum below which differences of sums have lost too many digits.
 CANCELLED = 1e-6
 # Share below which the projected exponential itself is worth its cost: k is exact to ten digits.

@@ -6,12 +6,7 @@ from math import exp, inf, log, sqrt
 import numpy as np
 from scipy.optimize import brentq, least_squares
 
-from stopflow.kinetics.solver.any_law import (
-    TIGHT,
-    Coarse,
-    linear_part,
-    projected_problem,
-)
+from stopflow.kinetics.solver.any_law import Coarse, linear_part, projected_problem
 from stopflow.kinetics.solver.blocks import block_means
 from stopflow.kinetics.solver.fixed_parameters import Pins, pin
 from stopflow.kinetics.solver.inner_products import rate_terms
@@ -111,15 +106,7 @@ def _minimum(
     theta = start
     if pins.free.any():
         residual, jacobian = projected_problem(coarse, theta_at)
-        found = least_squares(
-            residual,
-            np.log(start[pins.free]),
-            jac=jacobian,
-            method="lm",
-            xtol=TIGHT,
-            ftol=TIGHT,
-            gtol=TIGHT,
-        )
+        found = least_squares(residual, np.log(start[pins.free]), jac=jacobian, method="lm")
         theta = theta_at(found.x)
     coefficients = linear_part(coarse, theta)
     rows, rest = coarse.rows(theta)
@@ -158,4 +145,4 @@ def _crossing(
             return x
     if distance(limit)[0] < quantile:
         return None
-    return float(brentq(lambda at: distance(at)[0] - quantile, best, limit, xtol=1e-12))
+    return float(brentq(lambda at: distance(at)[0] - quantile, best, limit, xtol=1e-9))

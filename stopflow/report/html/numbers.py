@@ -20,6 +20,8 @@ from stopflow.report.tables.tables import signal_unit
 
 PAYLOAD_VERSION = 1
 DIGITS = 12
+EXACT = ("start_s", "end_s")
+"""Columns that points are compared with: every digit counts."""
 SHOT_TEXTS = ("experiment", "file", "verdict", "reason", "law", "substrate", "start_source")
 SHOT_NUMBERS = (
     "channel",
@@ -114,7 +116,9 @@ def _columns(
 ) -> dict[str, Any]:
     found: dict[str, Any] = {"count": len(frame)}
     found |= {name: _texts(frame[name].tolist()) for name in texts if name in frame}
-    found |= {name: _numbers(frame[name]) for name in numbers if name in frame}
+    for name in numbers:
+        if name in frame:
+            found[name] = _numbers(frame[name], digits=17 if name in EXACT else DIGITS)
     return found
 
 
@@ -125,17 +129,19 @@ def _texts(values: Sequence[object]) -> dict[str, Any]:
     return {"texts": list(places), "at": [places[text] for text in cells]}
 
 
-def _numbers(values: Sequence[float] | pd.Series) -> list[float | int | str | None]:
-    """Numbers in 12 digits; null for a missing one, "inf" for an open end of an interval."""
-    return [_number(float(value)) for value in values]
+def _numbers(
+    values: Sequence[float] | pd.Series, *, digits: int = DIGITS
+) -> list[float | int | str | None]:
+    """Round to `digits`; null for a missing number, "inf" for an open end of an interval."""
+    return [_number(float(value), digits=digits) for value in values]
 
 
-def _number(value: float) -> float | int | str | None:
+def _number(value: float, *, digits: int = DIGITS) -> float | int | str | None:
     if np.isnan(value):
         return None
     if np.isinf(value):
         return "inf" if value > 0 else "-inf"
-    short = float(f"{value:.{DIGITS}g}")
+    short = float(f"{value:.{digits}g}")
     return int(short) if short.is_integer() and abs(short) < 1e15 else short
 
 

@@ -8,7 +8,7 @@ import { incompleteBeta, studentQuantile975 } from "./distributions.js";
 import { profileInterval } from "./interval.js";
 import { LAWS, evaluate } from "./laws.js";
 import { misfitTest, noiseCorrelation } from "./noise.js";
-import { linearColumns, linearUnit, pinParameters } from "./problem.js";
+import { linearColumns, linearUnit, pinParameters, project } from "./problem.js";
 import { refine } from "./refine.js";
 import { searchRates } from "./search.js";
 import { MIN_POINTS, Refusal, SLOWEST_KT, blockMeans, cutWindow } from "./window.js";
@@ -55,7 +55,7 @@ export function fitTrace(timeS, signal, choice) {
   const problem = pinParameters(choice.law, fixed, window);
   const searched = searchRates(problem, blockMeans(window), window.fastest);
   const edge = edgeRefusal(problem, searched.theta, window);
-  if (edge) return edge;
+  if (edge) return noiseAtEdge(problem, window, searched) ?? edge;
   const solved = refine(problem, window, searched.theta, searched.linear);
   if (solved instanceof Refusal) return solved;
   const evidence = phaseEvidence(problem, window, solved.rss, searched.curveLength);
@@ -82,6 +82,15 @@ function edgeRefusal({ freeRates }, theta, { fastest, lengthS }) {
     }
   }
   return null;
+}
+
+/** One exponential at the edge of what can be seen may be no more than noise: that is said first. */
+function noiseAtEdge(problem, window, { theta, curveLength }) {
+  if (problem.law.phases > 1 || !problem.freeLinear.includes(0)) return null;
+  const edge = theta.map((kT) => Math.min(Math.max(kT, SLOWEST_KT), window.fastest));
+  const root = new Float64Array(window.time.length).fill(1);
+  const { misfit } = project(problem, { ...window, root }, edge);
+  return noAmplitude(phaseEvidence(problem, window, misfit, curveLength), 1);
 }
 
 /** What the phases explain beyond the baseline; fixed amplitudes are taken on trust. */
