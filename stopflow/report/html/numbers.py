@@ -98,6 +98,10 @@ def build_payload(data: KineticsReportData, *, light: bool) -> dict[str, Any]:
             _plot(picture, part)
             for picture, part in zip(*_pictures(data.secondary, conditions), strict=True)
         ],
+        "leftOut": [
+            {name: str(item.get(name, "")) for name in ("experiment", "file", "channel", "why")}
+            for item in _left_out(data.provenance)
+        ],
         "problems": [
             {name: str(row.get(name, "")) for name in ("experiment", "file", "found", "level")}
             for row in data.problems.to_dict("records")
@@ -109,6 +113,14 @@ def _name_lab(shots: pd.DataFrame) -> str:
     """Name the lab by its files, for what a browser keeps between visits."""
     text = "\n".join(shots["experiment"] + "/" + shots["file"] + "/" + shots["channel"].astype(str))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _left_out(provenance: Mapping[str, object]) -> list[Mapping[str, object]]:
+    """List the shots that earlier decisions left out."""
+    listed = provenance.get("left_out") or []
+    return (
+        [item for item in listed if isinstance(item, Mapping)] if isinstance(listed, list) else []
+    )
 
 
 def _columns(

@@ -35,6 +35,7 @@ MODULES = (
     "curves",
     "secondary",
     "decisions",
+    "zip",
     "edits",
     "refits",
     "scale",
@@ -54,7 +55,13 @@ _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const|let)\b)", r
 _NAME = re.compile(r"^(?:async )?(?:function\*?|class|const|let) (\w+)", re.MULTILINE)
 _PLACE = re.compile(r"%%(\w+)%%")
 # What would end a script element, or a line inside a JavaScript text.
-_ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+_ESCAPES = {
+    "<": "\\u003c",
+    ">": "\\u003e",
+    "&": "\\u0026",
+    "\u2028": "\\u2028",
+    "\u2029": "\\u2029",
+}
 
 
 def write_kinetics_page(data: KineticsReportData, path: Path, *, light: bool = False) -> None:

@@ -46,7 +46,10 @@ def _missing(reason: str) -> None:
 @pytest.fixture
 def open_page(browser, tmp_path) -> Iterator[Callable[..., object]]:
     """Write a page and open it; errors in its scripts and requests beyond it fail the test."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 900}, reduced_motion="reduce", accept_downloads=True
+    )
+    context.set_default_timeout(10_000)
     faults: list[str] = []
 
     def opened(source: KineticsReportData | Path, *, light: bool = False, ready: bool = True):
@@ -75,11 +78,14 @@ def _note_request(request, path: Path, faults: list[str]) -> None:
 
 
 @pytest.fixture(scope="session")
+def small_page(small_lab, tmp_path_factory) -> Path:
+    """The page of the simulated lab, written once."""
+    path = tmp_path_factory.mktemp("page") / "kinetics.html"
+    write_kinetics_page(small_lab, path)
+    return path
+
+
+@pytest.fixture(scope="session")
 def small_lab(ingested) -> KineticsReportData:
     """The simulated lab as its ingest left it."""
     return kinetics_data(load_dataset(ingested / "data" / "ingested"))
-
-
-def shot_of(data: KineticsReportData, *, verdict: str = "PASS") -> int:
-    """Return the row of the first shot with a verdict."""
-    return int((data.shots["verdict"] == verdict).to_numpy().argmax())

@@ -82,9 +82,7 @@ def fit_in_python(job: Job) -> Reference:
     if job.excluded is not None:
         kept &= ~job.excluded
     time, signal = job.time_s[kept], job.signal[kept]
-    fit = fit_trace(
-        time, signal, law=page_law(job.law), start_s=job.start_s, fixed=job.fixed or {}
-    )
+    fit = fit_trace(time, signal, law=page_law(job.law), start_s=job.start_s, fixed=job.fixed or {})
     if not fit.ok:
         return Reference(fit=fit, stderr={}, interval=(np.nan, np.nan), misfit_ratio=np.nan)
     after = time >= job.start_s
@@ -94,10 +92,23 @@ def fit_in_python(job: Job) -> Reference:
     factor = noise.inflation if noise.significant else 1.0
     return Reference(
         fit=fit,
-        stderr={name: error * factor for name, error in fit.stderr.items()},
+        stderr=_errors(fit, time[after], rest, factor=factor),
         interval=k_interval(time, signal, fit, inflation=factor),
         misfit_ratio=misfit(rest, parameters=free)[0],
     )
+
+
+def _errors(fit: Fit, time: np.ndarray, rest: np.ndarray, *, factor: float) -> dict[str, float]:
+    """Standard errors from the Jacobian at the fit itself, column by column to length 1."""
+    names = fit.rate_law.parameters
+    free = [name for name in names if name not in fit.fixed]
+    columns = fit.rate_law.jacobian(time - fit.start_s, fit.parameters)
+    columns = columns[:, [names.index(name) for name in free]]
+    lengths = np.sqrt((columns**2).sum(axis=0))
+    inverse = np.linalg.inv(np.linalg.qr(columns / lengths, mode="r")) / lengths[:, None]
+    noise = np.sqrt(rest @ rest / (len(rest) - len(free)))
+    errors = np.sqrt((inverse**2).sum(axis=1)) * noise * factor
+    return dict(zip(free, errors.tolist(), strict=True))
 
 
 def largest_difference(found: dict, reference: Reference) -> dict[str, float]:

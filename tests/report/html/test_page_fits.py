@@ -7,6 +7,9 @@ from page_fits import PAGE_LAWS, Job, fit_in_page, fit_in_python, largest_differ
 from stopflow.kinetics.laws import LAWS
 
 EQUAL = 1e-9
+# The profile of one of two phases is minimised anew at every step, on either side to 1e-8 of the
+# sum of squares: its ends are less sharp than the fit itself.
+EQUAL_ENDS = 1e-5
 BATCH = 40
 
 
@@ -54,21 +57,25 @@ def compare(page, jobs: list[Job]) -> tuple[dict[str, float], int, int]:
                 continue
             assert found["ok"], (job.law, found)
             used += 1
+            two = len(reference.fit.rate_law.nonlinear) > 1
             for key, value in largest_difference(found, reference).items():
-                worst[key] = max(worst.get(key, 0.0), value)
+                place = f"{key} of two phases" if two and key in ("low", "high") else key
+                worst[place] = max(worst.get(place, 0.0), value)
     return worst, used, len(jobs)
 
 
 @pytest.mark.slow
-def test_random_windows_of_every_law(open_page, small_lab, rng, full_proof):
-    page = open_page(small_lab)
-    worst, used, count = compare(page, draw_jobs(rng, 2000 if full_proof else 12))
+def test_random_windows_of_every_law(open_page, small_page, rng, full_proof):
+    page = open_page(small_page)
+    worst, used, count = compare(page, draw_jobs(rng, 2000 if full_proof else 8))
     assert used > 0.4 * count
+    ends = {key: worst.pop(key) for key in list(worst) if key.endswith("of two phases")}
     assert {key: value for key, value in worst.items() if not value <= EQUAL} == {}
+    assert {key: value for key, value in ends.items() if not value <= EQUAL_ENDS} == {}
 
 
-def test_every_shot_of_a_lab_comes_out_as_its_table_says(open_page, small_lab):
-    page = open_page(small_lab)
+def test_every_shot_of_a_lab_comes_out_as_its_table_says(open_page, small_lab, small_page):
+    page = open_page(small_page)
     script = """async () => {
       const { lab, refits } = stopflow, found = [];
       for (const shot of lab.shots) {
@@ -100,25 +107,23 @@ def a_trace(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
         {"slope_per_s": -0.03, "intercept": 2.0},
     ],
 )
-def test_held_parameters(open_page, small_lab, rng, fixed):
+def test_held_parameters(open_page, small_page, rng, fixed):
     time, signal = a_trace(rng)
-    job = Job(
-        time_s=time, signal=signal, law="single-slope", start_s=0.02, end_s=0.9, fixed=fixed
-    )
-    found = fit_in_page(open_page(small_lab), [job])[0]
+    job = Job(time_s=time, signal=signal, law="single-slope", start_s=0.02, end_s=0.9, fixed=fixed)
+    found = fit_in_page(open_page(small_page), [job])[0]
     reference = fit_in_python(job)
     assert found["parameters"] == pytest.approx(dict(reference.fit.parameters), rel=1e-8)
     assert max(largest_difference(found, reference).values()) < 1e-7
 
 
-def test_points_that_are_left_out(open_page, small_lab, rng):
+def test_points_that_are_left_out(open_page, small_page, rng):
     time, signal = a_trace(rng)
     bubble = (time > 0.3) & (time < 0.35)
     signal = signal + bubble * 0.2
     job = Job(
         time_s=time, signal=signal, law="single-slope", start_s=0.0, end_s=1.0, excluded=bubble
     )
-    found = fit_in_page(open_page(small_lab), [job])[0]
+    found = fit_in_page(open_page(small_page), [job])[0]
     assert max(largest_difference(found, fit_in_python(job)).values()) < EQUAL
 
 
@@ -131,8 +136,8 @@ def test_points_that_are_left_out(open_page, small_lab, rng):
         (np.linspace(0, 1, 300)[:5], "too few points"),
     ],
 )
-def test_refusals_are_those_of_python(open_page, small_lab, signal, status):
+def test_refusals_are_those_of_python(open_page, small_page, signal, status):
     time = np.linspace(0, 1, 300)[: len(signal)]
     job = Job(time_s=time, signal=signal, law="single", start_s=0.0, end_s=1.0)
-    found = fit_in_page(open_page(small_lab), [job])[0]
+    found = fit_in_page(open_page(small_page), [job])[0]
     assert found["status"] == status == fit_in_python(job).fit.status

@@ -1,10 +1,12 @@
-/** Weighted lines and hyperbolas through the points of a secondary plot. */
+/** Weighted lines and curves with a half point through the points of a secondary plot. */
 
 import { dot, invertUpper, triangularise } from "./algebra.js";
 import { backSubstitute } from "./problem.js";
 
 const GOLDEN = (Math.sqrt(5) - 1) / 2;
-const GRID_POINTS = 60;
+const CURVE_GRID = 60;
+/** The half point is sought from this part of the smallest x > 0 to as many times the largest. */
+const CURVE_REACH = 30;
 
 /** Linear least squares with errors: values, covariance and the weighted sum of squares. */
 function solveWeighted(columns, y, error) {
@@ -22,41 +24,56 @@ function solveWeighted(columns, y, error) {
 }
 
 /** Errors are scaled up where the points scatter more than they say, never down. */
-function withScatter({ values, covariance, squares }, points) {
+function withScatter({ values, covariance }, squares, points) {
   const free = points - values.length, scale = free > 0 ? Math.max(squares / free, 1) : 1;
-  const spread = covariance.map((row) => row.map((value) => value * scale));
-  return { values, stderr: spread.map((row, i) => Math.sqrt(row[i])), squares };
+  return { values, stderr: covariance.map((row, i) => Math.sqrt(row[i] * scale)) };
 }
 
-/** ``y = v0 + v1 x`` */
-export function fitLine(x, y, error) {
-  return withScatter(solveWeighted([x.map(() => 1), x], y, error), x.length);
+/** Columns times their coefficients: two parameters that enter linearly. */
+export function fitLinear(columns, y, error) {
+  const solved = solveWeighted(columns, y, error);
+  return withScatter(solved, solved.squares, y.length);
 }
 
-/** ``y = v0 + v1 x / (v2 + x)``, globally in the half point v2; null where there is none. */
-export function fitHyperbola(x, y, error) {
+/**
+ * A curve with a half point K, globally in K; null where the data hold none.
+ * @param {number[]} x
+ * @param {number[]} y
+ * @param {number[]} error
+ * @param {(x: number, half: number) => number[]} shapes  Of the two linear parameters.
+ * @param {(x: number, half: number, linear: number[]) => number} slope  d y / d K.
+ * @returns {{values: number[], stderr: number[]}|null}  The linear parameters, then K.
+ */
+export function fitWithHalf(x, y, error, shapes, slope) {
   const positive = x.filter((value) => value > 0);
   if (x.length < 4 || positive.length < 3) return null;
-  const share = (half) => x.map((value) => value / (half + value));
-  const at = (logHalf) => solveWeighted([x.map(() => 1), share(Math.exp(logHalf))], y, error);
-  const low = Math.log(Math.min(...positive) / 30), high = Math.log(Math.max(...positive) * 30);
-  const step = (high - low) / (GRID_POINTS - 1);
-  const misfits = Array.from({ length: GRID_POINTS }, (_, i) => at(low + i * step).squares);
+  const columns = (half) => [0, 1].map((which) => x.map((value) => shapes(value, half)[which]));
+  const at = (logHalf) => solveWeighted(columns(Math.exp(logHalf)), y, error);
+  const low = Math.log(Math.min(...positive) / CURVE_REACH);
+  const high = Math.log(Math.max(...positive) * CURVE_REACH), step = (high - low) / (CURVE_GRID - 1);
+  const misfits = Array.from({ length: CURVE_GRID }, (_, i) => at(low + i * step).squares);
   const best = misfits.indexOf(Math.min(...misfits));
-  if (best === 0 || best === GRID_POINTS - 1) return null;
-  const logHalf = goldenMinimum((v) => at(v).squares, low + (best - 1) * step, low + (best + 1) * step);
-  const half = Math.exp(logHalf), [base, top] = at(logHalf).values;
-  const slopes = x.map((value) => (-top * value) / (half + value) ** 2);
-  const { covariance, squares } = solveWeighted([x.map(() => 1), share(half), slopes], y, error);
-  const misfit = at(logHalf).squares;
-  return withScatter({ values: [base, top, half], covariance, squares: Math.max(misfit, squares) }, x.length);
+  if (best === 0 || best === CURVE_GRID - 1) return null;
+  const around = [low + (best - 1) * step, low + (best + 1) * step];
+  const logHalf = goldenMinimum((v) => at(v).squares, ...around), half = Math.exp(logHalf);
+  const { values, squares } = at(logHalf);
+  const all = [...columns(half), x.map((value) => slope(value, half, values))];
+  const { covariance } = solveWeighted(all, y, error);
+  return withScatter({ values: [...values, half], covariance }, squares, x.length);
 }
 
 function goldenMinimum(f, low, high) {
   let a = low, b = high, c = b - GOLDEN * (b - a), d = a + GOLDEN * (b - a), fc = f(c), fd = f(d);
   while (Math.abs(b - a) > 1e-9) {
-    if (fc < fd) [b, d, fd, c] = [d, c, fc, d - GOLDEN * (d - a)], (fc = f(c));
-    else [a, c, fc, d] = [c, d, fd, c + GOLDEN * (b - c)], (fd = f(d));
+    if (fc < fd) {
+      [b, d, fd] = [d, c, fc];
+      c = b - GOLDEN * (b - a);
+      fc = f(c);
+    } else {
+      [a, c, fc] = [c, d, fd];
+      d = a + GOLDEN * (b - a);
+      fd = f(d);
+    }
   }
   return (a + b) / 2;
 }

@@ -1,8 +1,12 @@
-/** Decisions as the file `decisions.csv` keeps them, one line a shot that was changed. */
+/**
+ * Decisions as the file `decisions.csv` beside the traces keeps them: one file an experiment, one
+ * line a shot. What earlier decisions said and nothing here changes stays in the file.
+ */
 
 import { exactText } from "./format.js";
 
 export const COLUMNS = ["file", "channel", "use", "start", "end", "law", "note"];
+const DECIDED = "decision";
 
 /** A cell of a CSV file, quoted where that is needed. */
 export function csvCell(value) {
@@ -16,20 +20,32 @@ export function csvText(columns, rows) {
 }
 
 /**
- * @param {{shot: object, edit: import("./edits.js").Edit}[]} changes
- * @returns {string}  Times in seconds; an empty cell leaves what ingest would choose.
+ * @param {object} lab
+ * @param {(index: number) => import("./edits.js").Edit|null} editOf  Null for an unchanged shot.
+ * @returns {[string, string][]}  Experiment and file, for every experiment with a change.
  */
-export function decisionsCsv(changes) {
-  return csvText(
-    COLUMNS,
-    changes.map(({ shot, edit }) => [
-      `${shot.experiment}/${shot.file}`,
-      shot.channel,
-      edit.use ? "yes" : "no",
-      edit.startS === null ? "" : exactText(edit.startS),
-      edit.endS === null ? "" : exactText(edit.endS),
-      edit.law ?? "",
-      edit.note,
-    ]),
-  );
+export function decisionFiles(lab, editOf) {
+  const changed = new Set(lab.shots.filter(({ index }) => editOf(index)).map((shot) => shot.experiment));
+  return [...changed].map((experiment) => {
+    const shots = lab.shots.filter((shot) => shot.experiment === experiment);
+    const earlier = lab.leftOut.filter((item) => item.experiment === experiment)
+      .map(({ file, channel, why }) => [file, channel, "no", "", "", "", why]);
+    const rows = shots.map((shot) => decisionRow(shot, editOf(shot.index))).filter(Boolean);
+    return [experiment, csvText(COLUMNS, [...earlier, ...rows])];
+  });
+}
+
+/** One line; null where there is nothing to decide. Times have their unit, in full digits. */
+function decisionRow(shot, edit) {
+  const decided = shot.start_source === DECIDED;
+  if (!edit && !decided) return null;
+  const start = edit?.startS ?? (decided ? shot.start_s : null);
+  return [
+    shot.file, shot.channel, edit && !edit.use ? "no" : "yes", timeText(start), timeText(edit?.endS ?? null),
+    edit?.law && edit.law !== shot.law ? edit.law : "", edit ? edit.note : "an earlier decision",
+  ];
+}
+
+function timeText(seconds) {
+  return seconds === null || !Number.isFinite(seconds) ? "" : `${exactText(seconds)} s`;
 }

@@ -29,9 +29,9 @@ export function announce(text) {
   byId("status").textContent = text;
 }
 
-/** Offers a text as a file to keep. */
-export function download(name, text, type = "text/csv") {
-  const url = URL.createObjectURL(new Blob([text], { type: `${type};charset=utf-8` }));
+/** Offers a file to keep. @param {string} name @param {Blob} blob */
+export function download(name, blob) {
+  const url = URL.createObjectURL(blob);
   const link = element("a", { href: url, download: name });
   document.body.append(link);
   link.click();

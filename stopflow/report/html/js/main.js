@@ -1,7 +1,7 @@
 /** Puts the page together: which shot is open, what changes when, keys, saving. */
 
-import { decisionsCsv } from "./decisions.js";
-import { Edits } from "./edits.js";
+import { decisionFiles } from "./decisions.js";
+import { Edits, NO_EDIT } from "./edits.js";
 import { announce, byId, download, element } from "./element.js";
 import { countThings, formatDigits, formatPm } from "./format.js";
 import { openLab } from "./lab.js";
@@ -9,8 +9,10 @@ import { fitTrace } from "./fit.js";
 import { showAnswers, showTables } from "./overview.js";
 import { RefitPanel } from "./refit_panel.js";
 import { Refits, choiceOf } from "./refits.js";
+import { refitPlot } from "./secondary.js";
 import { showPlots } from "./secondary_view.js";
 import { TraceView, tableFit } from "./trace_view.js";
+import { zipFiles } from "./zip.js";
 
 const lab = openLab((id) => byId(id).textContent);
 const edits = new Edits(lab.key);
@@ -50,7 +52,7 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 openFromHash();
 document.documentElement.dataset.ready = "yes";
 // For those who want to look closer from the console, and for the tests.
-globalThis.stopflow = { lab, edits, refits, fitTrace };
+globalThis.stopflow = { lab, edits, refits, fitTrace, refitPlot };
 
 async function openShot(shot) {
   const trace = await lab.traces.trace(shot.index);
@@ -146,28 +148,36 @@ function showSaveBar() {
   const said = element("span", { role: "status" });
   const button = (text, action) => element("button", { type: "button", onclick: action }, text);
   const undo = button("Undo", () => stepHistory("undo")), redo = button("Redo", () => stepHistory("redo"));
-  const save = button("Save decisions.csv", saveDecisions), clear = button("Take all back", () => edits.clear());
-  byId("save-bar").append(said, undo, redo, save, clear);
+  const save = button("Save decisions", saveDecisions), clear = button("Take all back", () => edits.clear());
+  const note = element("span", { id: "save-note", role: "status" });
+  byId("save-bar").append(said, undo, redo, save, clear, note);
   return () => {
     const changes = edits.changed().length;
     said.textContent = changes
       ? `${countThings(changes, "shot")} changed, ${edits.unsaved ? "not saved" : "saved"}`
       : "No changes yet: open a shot and drag the start or the end of its fit.";
     byId("save-bar").classList.toggle("unsaved", edits.unsaved);
+    if (edits.unsaved) note.textContent = "";
     undo.disabled = !edits.past.length;
     redo.disabled = !edits.future.length;
     save.disabled = clear.disabled = !changes;
   };
 }
 
+/** One experiment: its decisions.csv. Several: an archive with one in the folder of each. */
 function saveDecisions() {
-  const changes = edits.changed().map((index) => {
-    const shot = lab.shots[index], edit = edits.of(index);
-    return { shot, edit: { ...edit, note: edit.note || describeChange(shot, edit) } };
+  const files = decisionFiles(lab, (index) => {
+    const edit = edits.of(index);
+    return edit === NO_EDIT ? null : { ...edit, note: edit.note || describeChange(lab.shots[index], edit) };
   });
-  download("decisions.csv", decisionsCsv(changes));
+  const [[experiment, text]] = files;
+  if (files.length === 1) download("decisions.csv", new Blob([text], { type: "text/csv;charset=utf-8" }));
+  else download("decisions.zip", zipFiles(files.map(([name, csv]) => [`${name}/decisions.csv`, csv])));
   edits.markSaved();
-  announce("decisions.csv saved: put it beside the traces and run stopflow ingest again.");
+  const where = files.length === 1
+    ? `put it into the folder ${experiment}, beside its traces`
+    : "unpack it in the folder of the lab";
+  byId("save-note").textContent = `Saved: ${where}, and run stopflow ingest again.`;
 }
 
 /** The reason where the reader gave none: what was changed. */

@@ -1,6 +1,6 @@
 /** What a changed shot does to its condition and to the secondary plot. */
 
-import { fitHyperbola, fitLine } from "./curves.js";
+import { fitLinear, fitWithHalf } from "./curves.js";
 import { studentQuantile975 } from "./distributions.js";
 
 const GAS_CONSTANT = 8.31446261815324;
@@ -41,54 +41,63 @@ export function relativeError(rates, scatter) {
   return Math.max(Math.sqrt((scatter ** 2 + squares) / rates.length), 1e-9);
 }
 
+const concentration = {
+  x: (row) => row.concentration_M,
+  y: (k) => k,
+  error: (k, relative) => k * relative,
+};
+
+const temperature = {
+  x: (row) => 1 / row.temperature_K,
+  error: (_, relative) => relative,
+};
+
+const perKelvin = (x) => (-1e3 / GAS_CONSTANT) * x;
+
 /** How the coordinates and the parameters of each kind of plot follow from the conditions. */
 const KINDS = {
   line: {
-    x: (row) => row.concentration_M,
-    y: (k) => k,
-    error: (k, relative) => k * relative,
-    fit: fitLine,
-    parameters: ({ values, stderr }) => [
-      ["k_on", values[1], stderr[1], "M⁻¹ s⁻¹"],
-      ["k_off", values[0], stderr[0], "s⁻¹"],
-    ],
-    curve: ([base, slope], x) => base + slope * x,
+    ...concentration,
+    parameters: [["k_on", "M⁻¹ s⁻¹"], ["k_off", "s⁻¹"]],
+    fit: (x, y, error) => fitLinear([x, x.map(() => 1)], y, error),
+    curve: ([slope, base], x) => base + slope * x,
   },
   hyperbola: {
-    x: (row) => row.concentration_M,
-    y: (k) => k,
-    error: (k, relative) => k * relative,
-    fit: fitHyperbola,
-    parameters: ({ values, stderr }) => [
-      ["k_max", values[1], stderr[1], "s⁻¹"],
-      ["K", values[2], stderr[2], "M"],
-      ["k_off", values[0], stderr[0], "s⁻¹"],
-    ],
-    curve: ([base, top, half], x) => base + (top * x) / (half + x),
+    ...concentration,
+    parameters: [["k_max", "s⁻¹"], ["k_off", "s⁻¹"], ["K", "M"]],
+    fit: (x, y, error) => fitWithHalf(x, y, error, (v, half) => [v / (half + v), 1],
+      (v, half, [top]) => (-top * v) / (half + v) ** 2),
+    curve: ([top, base, half], x) => base + (top * x) / (half + x),
+  },
+  "falling hyperbola": {
+    ...concentration,
+    parameters: [["k_0", "s⁻¹"], ["k_inf", "s⁻¹"], ["K", "M"]],
+    fit: (x, y, error) => fitWithHalf(x, y, error, (v, half) => [half / (half + v), v / (half + v)],
+      (v, half, [first, last]) => ((first - last) * v) / (half + v) ** 2),
+    curve: ([first, last, half], x) => last + ((first - last) * half) / (half + x),
   },
   arrhenius: {
-    x: (row) => 1 / row.temperature_K,
+    ...temperature,
     y: (k) => Math.log(k),
-    error: (_, relative) => relative,
-    fit: fitLine,
-    parameters: ({ values, stderr }) => [
-      ["Ea", (-values[1] * GAS_CONSTANT) / 1e3, (stderr[1] * GAS_CONSTANT) / 1e3, "kJ/mol"],
-      ["ln A", values[0], stderr[0], ""],
-    ],
-    curve: ([base, slope], x) => base + slope * x,
+    parameters: [["Ea", "kJ/mol"], ["ln A", ""]],
+    fit: (x, y, error) => fitLinear([x.map(perKelvin), x.map(() => 1)], y, error),
+    curve: ([energy, logA], x) => logA + energy * perKelvin(x),
   },
   eyring: {
-    x: (row) => 1 / row.temperature_K,
+    ...temperature,
     y: (k, row) => Math.log(k / row.temperature_K),
-    error: (_, relative) => relative,
-    fit: fitLine,
-    parameters: ({ values, stderr }) => [
-      ["dH", (-values[1] * GAS_CONSTANT) / 1e3, (stderr[1] * GAS_CONSTANT) / 1e3, "kJ/mol"],
-      ["dS", GAS_CONSTANT * (values[0] - LOG_BOLTZMANN_PLANCK), GAS_CONSTANT * stderr[0], "J/(mol K)"],
-    ],
-    curve: ([base, slope], x) => base + slope * x,
+    parameters: [["dH", "kJ/mol"], ["dS", "J/(mol K)"]],
+    fit: (x, y, error) => fitLinear([x.map(perKelvin), x.map(() => 1 / GAS_CONSTANT)],
+      y.map((v) => v - LOG_BOLTZMANN_PLANCK), error),
+    curve: ([enthalpy, entropy], x) =>
+      LOG_BOLTZMANN_PLANCK + entropy / GAS_CONSTANT + enthalpy * perKelvin(x),
   },
 };
+
+/** Whether the page can fit a kind of plot again. */
+export function canRefit(plot) {
+  return plot.kind in KINDS && plot.members.length > 0;
+}
 
 /**
  * Fits a secondary plot again from rates as they are now.
@@ -102,8 +111,8 @@ const KINDS = {
  *   points are left.
  */
 export function refitPlot(plot, conditions, ratesOf, scatter) {
+  if (!canRefit(plot)) return null;
   const kind = KINDS[plot.kind];
-  if (!kind || !plot.members.length) return null;
   const used = plot.members.map((member) => conditions[member])
     .map((row) => ({ row, rates: ratesOf(row) }))
     .filter(({ rates }) => rates.length)
@@ -114,15 +123,16 @@ export function refitPlot(plot, conditions, ratesOf, scatter) {
   if (new Set(used.map(({ x }) => x)).size < 3) return null;
   const fitted = kind.fit(used.map(({ x }) => x), used.map(({ y }) => y), used.map((p) => p.error));
   if (!fitted) return null;
-  const clamp = (k) => Math.max(k, 1e-12);
   return {
     points: used.map(({ row, mean, x, y }) => ({
       x: x * plot.factor,
       y,
-      low: kind.y(plot.kind === "line" || plot.kind === "hyperbola" ? mean.low : clamp(mean.low), row),
+      low: kind.y(mean.low, row),
       high: kind.y(mean.high, row),
     })),
-    parameters: kind.parameters(fitted).map(([name, value, stderr, unit]) => ({ name, value, stderr, unit })),
+    parameters: kind.parameters.map(([name, unit], i) => ({
+      name, unit, value: fitted.values[i], stderr: fitted.stderr[i],
+    })),
     curve: (x) => kind.curve(fitted.values, x / plot.factor),
   };
 }

@@ -4,7 +4,7 @@ import { element } from "./element.js";
 import { formatPm } from "./format.js";
 import { Chart } from "./plot.js";
 import { spanOf } from "./scale.js";
-import { refitPlot } from "./secondary.js";
+import { canRefit, refitPlot } from "./secondary.js";
 
 const CATCH_PX = 14;
 
@@ -68,7 +68,7 @@ class PlotView {
     }
     this.yours.textContent = own
       ? `Yours: ${own.parameters.map(sayParameter).join(" · ")}`
-      : changed ? "Yours: too few conditions are left for this plot" : "";
+      : changed ? sayMissing(plot) : "";
     const xs = [plot.x, ...plot.curves.map((curve) => curve.x)];
     const ys = [plot.y, plot.low, plot.high, ...plot.curves.map((curve) => curve.y), own ? own.points.map((p) => p.y) : []];
     this.chart.show({
@@ -105,6 +105,12 @@ class PlotView {
     const row = this.lab.conditions[this.plot.members[this.#nearest(event)]];
     if (row?.shots_of.length) this.openShot(row.shots_of[0]);
   }
+}
+
+function sayMissing(plot) {
+  return canRefit(plot)
+    ? "Yours: too few conditions are left for this plot."
+    : "Yours: this plot is fitted again by the next ingest, not in the page.";
 }
 
 function numbersOnly(values) {

@@ -105,7 +105,7 @@ export class Table {
   export() {
     const titles = this.columns.map(({ title, unit }) => (unit ? `${title} (${unit})` : title));
     const cells = this.selection().map((row) => this.columns.map(({ value }) => csvValue(value(row))));
-    download(`${this.name}.csv`, csvText(titles, cells));
+    download(`${this.name}.csv`, new Blob([csvText(titles, cells)], { type: "text/csv;charset=utf-8" }));
   }
 }
 
