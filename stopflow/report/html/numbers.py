@@ -73,7 +73,7 @@ CONDITION_NUMBERS = (
 
 def build_payload(data: KineticsReportData, *, light: bool) -> dict[str, Any]:
     """Build everything but the traces."""
-    shots, conditions = data.shots, data.conditions
+    shots, conditions = data.shots, data.conditions.reset_index(drop=True)
     factor, unit = shared_unit(list(shots["concentration_M"]))
     settings = data.provenance.get("settings", {})
     analysis = settings.get("analysis", {}) if isinstance(settings, Mapping) else {}
@@ -181,10 +181,9 @@ def _pictures(
     secondary: pd.DataFrame, conditions: pd.DataFrame
 ) -> tuple[list[SecondaryPicture], list[pd.DataFrame]]:
     """Pictures with the rows of the table that each was built from."""
-    table = conditions.reset_index(drop=True)
     pictures, parts = [], []
     for _, part in secondary.groupby("plot", sort=False):
-        found = build_pictures(part, table)
+        found = build_pictures(part, conditions)
         pictures += found
         parts += [part] * len(found)
     return pictures, parts

@@ -178,7 +178,7 @@ def test_decisions_of_several_experiments_come_as_an_archive(open_page, small_la
     page = open_page(small_page)
     last = len(small_lab.shots) - 1
     page.evaluate(
-        "(rows) => rows.forEach((row) => stopflow.edits.change(row, { use: false, note: 'double' }))",
+        "(rows) => rows.forEach((row) => stopflow.edits.change(row, {use: false, note: 'twice'}))",
         [0, last],
     )
     with page.expect_download() as saved:
@@ -190,7 +190,7 @@ def test_decisions_of_several_experiments_come_as_an_archive(open_page, small_la
     experiments = small_lab.shots["experiment"].iloc[[0, last]]
     assert names == [f"{name}/decisions.csv" for name in experiments]
     row = next(csv.DictReader(io.StringIO(text)))
-    assert (row["use"], row["note"]) == ("no", "double")
+    assert (row["use"], row["note"]) == ("no", "twice")
 
 
 def test_changes_survive_a_reload_and_are_announced(open_page, small_page):
