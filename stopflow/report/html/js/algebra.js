@@ -10,12 +10,15 @@ const buffers = new Map();
  * @returns {Float64Array[]}
  */
 export function workspace(owner, count, size) {
-  const held = buffers.get(owner) ?? [];
+  const held = buffers.get(owner) ?? { room: [], views: [] };
   buffers.set(owner, held);
-  return Array.from({ length: count }, (_, i) => {
-    if (!(held[i]?.length >= size)) held[i] = new Float64Array(Math.ceil(size * 1.25));
-    return held[i].subarray(0, size);
+  // Making a view is not free either: while the size stays the views stay.
+  if (held.views.length === count && held.views[0]?.length === size) return held.views;
+  held.views = Array.from({ length: count }, (_, i) => {
+    if (!(held.room[i]?.length >= size)) held.room[i] = new Float64Array(Math.ceil(size * 1.25));
+    return held.room[i].subarray(0, size);
   });
+  return held.views;
 }
 
 /** @param {ArrayLike<number>} a @param {ArrayLike<number>} b */

@@ -8,7 +8,7 @@ import { incompleteBeta, studentQuantile975 } from "./distributions.js";
 import { profileInterval } from "./interval.js";
 import { LAWS, evaluate } from "./laws.js";
 import { misfitTest, noiseCorrelation } from "./noise.js";
-import { linearColumns, linearUnit, pinParameters, project } from "./problem.js";
+import { linearUnit, pinParameters, project } from "./problem.js";
 import { refine } from "./refine.js";
 import { searchRates } from "./search.js";
 import { MIN_POINTS, Refusal, SLOWEST_KT, blockMeans, cutWindow } from "./window.js";
@@ -97,11 +97,13 @@ function noiseAtEdge(problem, window, { theta, curveLength }) {
 function phaseEvidence(problem, { time, signal }, rss, curveLength) {
   const { law, freeLinear, offset } = problem;
   if (offset.slice(0, law.phases).some((value) => value !== 0)) return null;
-  const columns = linearColumns(problem, { time }, law.rates.map(() => 0), "baseline");
   const rest = signal.slice(), frame = [];
   for (let index = law.linear.length - 1; index >= law.phases; index--) {
-    if (offset[index]) addScaled(rest, -offset[index], columns[index]);
-    if (freeLinear.includes(index)) frame.push(columns[index]);
+    const column = new Float64Array(time.length);
+    if (law.linear[index] === "slope_per_s") column.set(time);
+    else column.fill(1);
+    if (offset[index]) addScaled(rest, -offset[index], column);
+    if (freeLinear.includes(index)) frame.push(column);
   }
   orthonormalise(frame);
   for (let pass = 0; pass < 2; pass++) removeRows(rest, frame);

@@ -71,7 +71,7 @@ function oneRateProfile(problem, { time, signal }, best) {
 
 /** The profile over block means, and how far their best ln k lies below that of the points. */
 function generalProfile(problem, window, { theta, index }) {
-  const blocks = blockMeans(window), options = { fastest: window.fastest, tolerance: 1e-11 };
+  const blocks = blockMeans(window), options = { fastest: window.fastest, tolerance: 1e-10 };
   const free = descend(problem, blocks, theta, options);
   const held = { ...problem, freeRates: problem.freeRates.filter((i) => i !== index) };
   let latest = free.theta;

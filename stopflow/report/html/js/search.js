@@ -34,10 +34,10 @@ export function searchRates(problem, blocks, fastest) {
   } else starts = scanProduct(problem, blocks, fastest);
   let best = null;
   for (const start of starts) {
-    const found = descend(problem, blocks, start, { fastest, tolerance: 1e-4 });
+    const found = descend(problem, blocks, start, { fastest, tolerance: 1e-3 });
     if (!best || found.misfit < best.misfit) best = found;
   }
-  best = descend(problem, blocks, best.theta, { fastest, tolerance: 1e-9 });
+  best = descend(problem, blocks, best.theta, { fastest, tolerance: 1e-6 });
   return { theta: best.theta, linear: best.linear, curveLength };
 }
 
