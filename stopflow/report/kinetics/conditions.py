@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -111,7 +112,7 @@ def _tell_apart(parts: Sequence[pd.DataFrame], varying: Sequence[str]) -> list[s
 
 
 def _name_shot(part: pd.DataFrame, label: str) -> str:
-    file = printable(str(part["file"].iloc[0]))
+    file = printable(Path(str(part["file"].iloc[0])).stem)
     return file if label == NOTHING_KNOWN else f"{label}, {file}"
 
 

@@ -71,16 +71,16 @@ def plot_shot(data: KineticsReportData, row: int = 0) -> Figure:
     else:
         page.text(_SHEET.side_mm, 24.0, "There is no trace to draw.", colour=MUTED)
     if picture.shots and len(cuts) > 1:
-        axes = page.axes(_SHEET.side_mm + 15.0, 101.0, width_mm=width - 15.0, height_mm=26.0)
+        axes = page.axes(_SHEET.side_mm + 15.0, 101.0, width_mm=width - 15.0, height_mm=24.5)
         if not draw_cuts(axes, cuts, data.shots.iloc[[row]].set_axis([row]), picture):
             axes.remove()
     if picture.shots:
-        page.text(_SHEET.side_mm, _SHEET.height_mm - 4.0, _say_key(picture), size=7.0, colour=MUTED)
+        page.text(_SHEET.side_mm, _SHEET.height_mm - 1.8, say_key(picture), size=7.0, colour=MUTED)
     _write_numbers(page, shot, _SHEET.width_mm - _SHEET.side_mm - _TEXT_MM)
     return page.figure
 
 
-def _say_key(picture: ExperimentPicture) -> str:
+def say_key(picture: ExperimentPicture) -> str:
     """Say what is what in the picture."""
     drawn = picture.shots[0]
     said = ["grey: the recorded signal, whole"]
