@@ -39,6 +39,7 @@ export const LAWS = Object.fromEntries(
     sumOfExponentials("single-slope", "single + slope", 1, true),
     sumOfExponentials("double", "double", 2, false),
     sumOfExponentials("double-slope", "double + slope", 2, true),
+    sumOfExponentials("triple", "triple", 3, false),
   ].map((law) => [law.key, law]),
 );
 

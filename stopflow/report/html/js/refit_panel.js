@@ -151,6 +151,9 @@ function sayState({ kind, shot, yours, stopflow, robust, edit }) {
   }
   if (yours && !yours.ok) return `No rate: ${yours.reason}.`;
   if (!stopflow?.ok && !yours) return `stopflow gives no rate: ${shot.reason}.`;
+  if (!LAWS[shot.law]) {
+    return `stopflow fitted the rate law ${shot.law}, which this page does not; a fit here begins with single + slope.`;
+  }
   if (robust) return "stopflow fitted with a robust loss; a fit in this page is by least squares.";
   const trying = edit.left.length || Object.keys(edit.fixed).length;
   return trying ? "Held parameters and left-out stretches are for trying: decisions.csv keeps start, end, rate law and use." : "";

@@ -59,7 +59,7 @@ export class Refits {
   /** Fits a shot as it stands now; the trace must be there in full. */
   update(shot, trace) {
     if (!trace?.signal) return null;
-    if (!this.base.has(shot.index)) this.base.set(shot.index, this.#fit(shot, NO_EDIT, trace));
+    if (LAWS[shot.law] && !this.base.has(shot.index)) this.base.set(shot.index, this.#fit(shot, NO_EDIT, trace));
     const edit = this.edits.of(shot.index);
     if (edit === NO_EDIT) this.own.delete(shot.index);
     else this.own.set(shot.index, this.#fit(shot, edit, trace));

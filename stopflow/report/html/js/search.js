@@ -8,7 +8,8 @@ import { exponential, linearColumns, project } from "./problem.js";
 import { SLOWEST_KT } from "./window.js";
 
 const GRID_STEP = 0.25;
-const PAIR_COUNT = 28;
+/** Grid points for one, two and three free rates. */
+const RATE_COUNTS = [96, 28, 16];
 const STARTS = 3;
 const RIDGE = 1e-13;
 const SCAN_ROUNDING = 8 * Number.EPSILON;
@@ -29,8 +30,8 @@ export function searchRates(problem, blocks, fastest) {
   let starts, curveLength = 100;
   if (law.phases === 1 && problem.freeLinear.includes(0)) {
     ({ starts, curveLength } = scanOneRate(problem, blocks, fastest));
-  } else if (freeRates.length === 2 && problem.offset.every((value) => value === 0)) {
-    starts = scanPairs(problem, blocks, fastest);
+  } else if (freeRates.length === law.phases && problem.offset.every((value) => value === 0)) {
+    starts = scanPhases(problem, blocks, fastest);
   } else starts = scanProduct(problem, blocks, fastest);
   let best = null;
   for (const start of starts) {
@@ -90,42 +91,50 @@ function summits(values) {
   return tops.slice(0, STARTS).filter((i) => i === tops[0] || values[i] > 0.9 * values[tops[0]]);
 }
 
-/** Scans all pairs of rates from the products of the single exponentials. */
-function scanPairs(problem, { time, signal, root }, fastest) {
-  const grid = rateGrid(fastest, PAIR_COUNT), n = time.length;
+/** Scans all choices of different rates from the products of the single exponentials. */
+function scanPhases(problem, { time, signal, root }, fastest) {
+  const { phases } = problem.law, n = time.length;
+  const grid = rateGrid(fastest, RATE_COUNTS[phases - 1]);
   const rows = grid.map((x) => {
     const row = new Float64Array(n);
     exponential(row, time, -Math.exp(x));
     for (let i = 0; i < n; i++) row[i] *= root[i];
     return row;
   });
-  const baseline = linearColumns(problem, { time, root }, [0, 0]).slice(2);
-  const all = [...rows, ...problem.freeLinear.filter((i) => i > 1).map((i) => baseline[i - 2])];
+  const baseline = linearColumns(problem, { time, root }, grid).slice(phases);
+  const lineIndices = problem.freeLinear.filter((i) => i >= phases);
+  const all = [...rows, ...lineIndices.map((i) => baseline[i - phases])];
   const rest = new Float64Array(n);
   for (let i = 0; i < n; i++) rest[i] = signal[i] * root[i];
   const gram = all.map((a) => all.map((b) => dot(a, b)));
   const target = all.map((a) => dot(a, rest));
   const lines = all.map((_, i) => i).slice(grid.length);
-  const scanned = [];
-  for (let i = 0; i < grid.length; i++) {
-    for (let j = i + 1; j < grid.length; j++) {
-      const used = [i, j, ...lines];
-      const largest = Math.max(...used.map((a) => gram[a][a]));
-      const matrix = used.map((a) =>
-        used.map((b) => gram[a][b] + (a === b ? RIDGE * largest : 0)),
-      );
-      const right = used.map((a) => target[a]);
-      const solved = solvePositive(matrix, right);
-      scanned.push({ place: [i, j], explained: solved ? dot(solved, right) : 0 });
-    }
-  }
+  const scanned = choices(grid.length, phases).map((place) => {
+    const used = [...place, ...lines];
+    const largest = Math.max(...used.map((a) => gram[a][a]));
+    const matrix = used.map((a) => used.map((b) => gram[a][b] + (a === b ? RIDGE * largest : 0)));
+    const right = used.map((a) => target[a]), solved = solvePositive(matrix, right);
+    return { place, explained: solved ? dot(solved, right) : 0 };
+  });
   scanned.sort((a, b) => b.explained - a.explained);
   return apart(scanned).map(({ place }) => place.map((i) => Math.exp(grid[i])));
 }
 
+/** Every choice of `count` different numbers below `size`, rising. */
+function choices(size, count) {
+  let found = [[]];
+  for (let n = 0; n < count; n++) {
+    found = found.flatMap((before) => {
+      const first = n ? before[n - 1] + 1 : 0;
+      return Array.from({ length: size - first }, (_, i) => [...before, first + i]);
+    });
+  }
+  return found;
+}
+
 /** Scans every combination of the free rates by a projection each. */
 function scanProduct(problem, blocks, fastest) {
-  const grid = rateGrid(fastest, problem.freeRates.length > 1 ? PAIR_COUNT : 96);
+  const grid = rateGrid(fastest, RATE_COUNTS[problem.freeRates.length - 1]);
   let places = [[]];
   for (const _ of problem.freeRates) places = places.flatMap((p) => grid.map((__, i) => [...p, i]));
   const scanned = places.map((place) => {
