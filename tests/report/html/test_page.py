@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import report_lab
+from page_fits import Job, fit_in_python
 from page_shots import shot_of
 
 from stopflow.kinetics.fit import fit_trace
@@ -172,6 +173,23 @@ def test_decisions_are_saved_with_their_reasons(open_page, small_lab, small_page
         }
     ]
     assert "saved" in page.locator("#save-bar").inner_text()
+
+
+def test_a_detected_start_is_written_down_with_another_change(open_page, small_lab):
+    shots = small_lab.shots.assign(start_source="detected", start_inflation=1.5)
+    page = open_page(replace(small_lab, shots=shots))
+    page.evaluate("stopflow.edits.change(0, { law: 'single', note: 'flat' })")
+    page.locator("#shots").get_by_role("button", name=shots["file"].iloc[0]).first.click()
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save decisions").click()
+    row = next(csv.DictReader(io.StringIO(saved.value.path().read_text("utf-8"))))
+    start = float(shots["start_s"].iloc[0])
+    assert (row["start"], row["law"]) == (f"{start!r} s", "single")
+    page.wait_for_timeout(300)
+    error = page.evaluate("stopflow.refits.of(stopflow.lab.shots[0]).error")
+    time, signal = small_lab.trace(0)
+    job = Job(time_s=time, signal=signal, law="single", start_s=start, end_s=float(time[-1]))
+    assert error == pytest.approx(fit_in_python(job).stderr["k_per_s"], rel=1e-9)
 
 
 def test_decisions_of_several_experiments_come_as_an_archive(open_page, small_lab, small_page):

@@ -7,6 +7,12 @@ import { exactText } from "./format.js";
 
 export const COLUMNS = ["file", "channel", "use", "start", "end", "law", "note"];
 const DECIDED = "decision";
+const DETECTED = "detected";
+
+/** Whether an edit changes what is fitted. */
+export function changesFit(edit, shot) {
+  return edit.startS !== null || edit.endS !== null || (edit.law !== null && edit.law !== shot.law);
+}
 
 /** A cell of a CSV file, quoted where that is needed. */
 export function csvCell(value) {
@@ -35,11 +41,16 @@ export function decisionFiles(lab, editOf) {
   });
 }
 
-/** One line; null where there is nothing to decide. Times have their unit, in full digits. */
+/**
+ * One line; null where there is nothing to decide. Times have their unit, in full digits. A start
+ * that was detected is written with any other change of the fit: what is detected next time may
+ * depend on that change, and the numbers of the page are those of this start.
+ */
 function decisionRow(shot, edit) {
   const decided = shot.start_source === DECIDED;
   if (!edit && !decided) return null;
-  const start = edit?.startS ?? (decided ? shot.start_s : null);
+  const kept = decided || (shot.start_source === DETECTED && edit && changesFit(edit, shot));
+  const start = edit?.startS ?? (kept ? shot.start_s : null);
   return [
     shot.file, shot.channel, edit && !edit.use ? "no" : "yes", timeText(start), timeText(edit?.endS ?? null),
     edit?.law && edit.law !== shot.law ? edit.law : "", edit ? edit.note : "an earlier decision",

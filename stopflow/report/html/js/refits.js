@@ -2,6 +2,7 @@
 
 import { fitTrace } from "./fit.js";
 import { LAWS } from "./laws.js";
+import { changesFit } from "./decisions.js";
 import { NO_EDIT } from "./edits.js";
 
 /**
@@ -13,14 +14,15 @@ import { NO_EDIT } from "./edits.js";
  * @returns {import("./fit.js").Choice}
  */
 export function choiceOf(shot, edit, time, fixed) {
-  const own = finite(edit.startS) === null;
+  const detected = shot.start_source === "detected" && !changesFit(edit, shot);
   return {
     law: edit.law ?? (LAWS[shot.law] ? shot.law : "single-slope"),
     startS: finite(edit.startS) ?? finite(shot.start_s),
     endS: finite(edit.endS) ?? finite(shot.end_s),
     excluded: edit.left.length ? markLeft(time, edit.left) : null,
     fixed: edit.law && edit.law !== shot.law ? edit.fixed : { ...fixed, ...edit.fixed },
-    startInflation: own && shot.start_source === "detected" ? finite(shot.start_inflation) ?? 1 : 1,
+    // What may be left of the artefact widens the errors of a detected start, not of a given one.
+    startInflation: detected ? finite(shot.start_inflation) ?? 1 : 1,
   };
 }
 
