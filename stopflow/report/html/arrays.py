@@ -50,7 +50,9 @@ def pack_integers(values: NDArray[np.integer], *, order: int = 0) -> str:
 
 def _as_integers(values: FloatArray) -> tuple[str, int, NDArray[np.int64]] | None:
     """Find the form, the digits and the integers that give exactly these values."""
-    if not np.isfinite(values).all() or not len(values):
+    largest = float(np.abs(values).max()) if len(values) else np.inf
+    # NaN compares false: values that are no numbers stay what they are.
+    if not largest < LARGEST_INTEGER:
         return None
     for form, scaled in _FORMS.items():
         whole = values if form == "d" else values * PER_MILLI
