@@ -31,15 +31,15 @@ def error_decimals(error: float) -> int:
 def column_errors(errors: Sequence[float]) -> list[float]:
     """Errors to round a column by, so that its digits do not jump from row to row.
 
-    Errors whose own decimals are one more than the fewest of the column are rounded with the
-    rest: 0.017 beside 0.03 is 0.02. Unusable errors stay as they are.
+    An error that begins with 1 or 2 keeps one digit instead of two where the column has fewer
+    decimals: 0.017 beside 0.03 is 0.02. No error is rounded to 0, unusable ones stay as they are.
     """
-    decimals = [error_decimals(error) for error in errors if _usable(error)]
-    fewest = min(decimals, default=0)
-    return [
-        3.0 * 10.0**-fewest if _usable(error) and error_decimals(error) <= fewest + 1 else error
-        for error in errors
-    ]
+    fewest = min((error_decimals(error) for error in errors if _usable(error)), default=0)
+    return [_even_error(error, fewest) if _usable(error) else error for error in errors]
+
+
+def _even_error(error: float, fewest: int) -> float:
+    return 3.0 * 10.0 ** -max(fewest, -math.floor(math.log10(error)))
 
 
 def significant_digits(value: float, error: float) -> int:
