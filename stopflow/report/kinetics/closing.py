@@ -43,7 +43,7 @@ def build_provenance_blocks(
     names
         Names in the report; a note follows where one of them cannot be printed.
     """
-    blocks: list[Block] = [build_heading("Provenance"), _provenance_grid(provenance)]
+    blocks: list[Block] = [build_heading("Appendix: provenance"), _provenance_grid(provenance)]
     distinct = {str(name) for name in names if isinstance(name, str)}
     if any(printable(name) != " ".join(name.split()) for name in distinct):
         blocks.append(Paragraph(text=_NAMES_NOTE, size=7.0, colour=MUTED))
