@@ -59,14 +59,14 @@ def write_reports(
 
     processes = min(os.cpu_count() or 1, 2)
     try:
-        write_kinetics_pdf(data, written[2], paper=paper, processes=processes, progress=drawing)
         write_kinetics_page(data, written[3], light=html_light)
+        write_kinetics_pdf(data, written[2], paper=paper, processes=processes, progress=drawing)
     except (StopflowError, OSError):
         raise
     except Exception as error:  # barrier of the report: rates and tables are whole without it
         undrawn = " ".join(f"{type(error).__name__}: {error}".split())
         write_failed_pdf(undrawn, written[2], paper=paper)
-        return written[:3], undrawn
+        return [path for path in written if path.exists()], undrawn
     return written, ""
 
 
