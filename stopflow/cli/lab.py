@@ -25,6 +25,7 @@ from stopflow.cli.options import (
     Channel,
     Config,
     DatasetFolder,
+    HtmlLight,
     Law,
     Paper,
     ReportsFolder,
@@ -88,6 +89,7 @@ def ingest(
     mixing_ratio: MixingRatio = None,
     config: Config = None,
     paper: Paper = "a4",
+    html_light: HtmlLight = False,
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -114,6 +116,7 @@ def ingest(
             reports=reports,
             settings=settings,
             paper=paper,
+            html_light=html_light,
             command=command_line(),
             progress=progress,
         )
@@ -139,6 +142,7 @@ def run(
     mixing_ratio: MixingRatio = None,
     config: Config = None,
     paper: Paper = "a4",
+    html_light: HtmlLight = False,
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -168,6 +172,7 @@ def run(
             settings=settings,
             prediction=Prediction(model=model, models=MODELS),
             paper=paper,
+            html_light=html_light,
             command=command_line(),
             progress=progress,
         )
@@ -219,6 +224,7 @@ def report(
         typer.Option("--export", help="Tables for prism, origin or kintek. May be repeated."),
     ] = None,
     paper: Paper = "a4",
+    html_light: HtmlLight = False,
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -233,6 +239,7 @@ def report(
             models=models or (),
             exports=exports or (),
             paper=paper,
+            html_light=html_light,
             progress=progress,
         )
     list_problems(problems)

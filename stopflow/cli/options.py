@@ -37,6 +37,12 @@ TimeUnit = Annotated[
 Config = Annotated[
     Path | None, typer.Option("--config", help="Settings from a TOML file; options win over it.")
 ]
+HtmlLight = Annotated[
+    bool,
+    typer.Option(
+        "--html-light", help="Keep kinetics.html small: no trace in full, so no refit in the page."
+    ),
+]
 Paper = Annotated[str, typer.Option("--paper", help="Size of the PDF's pages: a4 or letter.")]
 DatasetFolder = Annotated[
     Path, typer.Option("--dataset", help="The dataset that `stopflow ingest` wrote.")

@@ -53,6 +53,7 @@ def build_experiment_blocks(
         constant_conditions(shots),
         count_things(counts.files, "shot"),
         f"{counts.fitted} fitted, {counts.warned} warned, {counts.refused} refused",
+        _say_series(data, shots),
     ]
     blocks: list[Block] = [
         _title(name, ruler, paper),
@@ -81,6 +82,13 @@ def build_experiment_blocks(
         after_mm=1.0,
     )
     return [*blocks, picture, caption, *below]
+
+
+def _say_series(data: KineticsReportData, shots: pd.DataFrame) -> str:
+    """Count the series that have a warning as a whole: they are none of the shots' own."""
+    own = data.conditions[data.conditions["experiment"] == shots["experiment"].iloc[0]]
+    doubtful = len(list_doubtful(own))
+    return f"{doubtful} of {len(own)} series warned" if doubtful else ""
 
 
 def _title(name: str, ruler: Ruler, paper: Paper) -> Paragraph:
