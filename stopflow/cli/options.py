@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from stopflow.kinetics.laws import AUTO, describe_laws
+
 DATASET = Path("data/ingested")
 REPORTS = Path("reports")
 MODELS = Path("models")
@@ -13,8 +15,8 @@ Law = Annotated[
     str | None,
     typer.Option(
         "--law",
-        help="Rate law: single, single-slope (default), double, stretched, or auto "
-        "(by AICc, one for each experiment).",
+        help=f"Rate law: {describe_laws()}; or a formula in t such as 'a*exp(-k*t) + b'; or "
+        f"{AUTO}: the best by AICc, one for each experiment.",
     ),
 ]
 Channel = Annotated[

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stopflow.errors import SettingsError
-from stopflow.kinetics.laws import find_law
+from stopflow.kinetics.laws import AUTO, find_law
 from stopflow.kinetics.secondary.analysis import fit_secondary
 from stopflow.kinetics.secondary.fit import SecondaryFit, secondary_rows_of
-from stopflow.kinetics.settings import AUTO, AnalysisSettings, QualityThresholds
+from stopflow.kinetics.settings import AnalysisSettings, QualityThresholds
 from stopflow.kinetics.start.detect import StartDetection, detect_start
 from stopflow.kinetics.start.shared_start import agree_on_starts
 from stopflow.kinetics.tables import condition_rows, cut_rows, shot_rows
+from stopflow.kinetics.usable_points import keep_usable
 from stopflow.kinetics.verdicts.compare_laws import choose_law
 from stopflow.kinetics.verdicts.rules import judge_shot
 from stopflow.kinetics.verdicts.series import (
@@ -54,10 +55,11 @@ def analyse_experiment(
     """
     settings = settings or AnalysisSettings()
     experiment = experiment.until_end()
-    detections = agree_on_starts([_detect(shot) for shot in experiment.shots])
+    usable = [keep_usable(shot) for shot in experiment.shots]
+    detections = agree_on_starts([_detect(item.shot) for item in usable])
     prepared = [
-        prepare_shot(shot, settings, detection=detection)
-        for shot, detection in zip(experiment.shots, detections, strict=True)
+        prepare_shot(item.shot, settings, detection=detection, omitted=item.omitted)
+        for item, detection in zip(usable, detections, strict=True)
     ]
     law = settings.law
     notes: tuple[str, ...] = ()

@@ -13,11 +13,11 @@ from stopflow.kinetics.many.own_grids import fit_traces
 from stopflow.kinetics.many.shared import fit_shared
 
 TRUTH = {
-    "k_per_s": 30.0,
-    "k2_per_s": 150.0,
+    "k_per_s": 150.0,
+    "k2_per_s": 30.0,
     "beta": 0.8,
-    "amplitude": 0.7,
-    "amplitude2": 0.4,
+    "amplitude": 0.4,
+    "amplitude2": 0.7,
     "slope_per_s": 0.3,
     "intercept": 2.0,
 }

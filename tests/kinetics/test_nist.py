@@ -20,14 +20,14 @@ CASES = {
     "MGH17": (
         "double",
         {},
-        {"intercept": 1, "amplitude": 2, "amplitude2": 3, "k_per_s": 4, "k2_per_s": 5},
+        {"intercept": 1, "amplitude": 3, "amplitude2": 2, "k_per_s": 5, "k2_per_s": 4},
         9,
     ),
 } | {
     name: (
         sum_of_exponentials(3, intercept=False),
         {},
-        # Phases come by falling amplitude: b5, b3, b1.
+        # Phases come by falling rate: b6, b4, b2.
         {
             "amplitude": 5,
             "k_per_s": 6,

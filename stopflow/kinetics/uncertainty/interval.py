@@ -1,6 +1,6 @@
 """How well a rate is known: profile intervals, correlated noise, the Cramer-Rao bound."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, nan, sqrt
 
@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr, stdtrit
 
-from stopflow.kinetics.laws import RateLaw, find_law
+from stopflow.kinetics.laws import RateLaw, Tie, find_law
 from stopflow.kinetics.solver.fixed_parameters import may_centre
 from stopflow.kinetics.solver.result import Fit, Refusal
 from stopflow.kinetics.solver.robust import settle
-from stopflow.kinetics.solver.window import screen
+from stopflow.kinetics.solver.window import Window, screen
 from stopflow.kinetics.uncertainty.profile import profile_interval
 
 SIGNIFICANT = 0.01
@@ -135,9 +135,32 @@ def k_interval(
     inflation: float = 1.0,
     weights: ArrayLike | None = None,
 ) -> tuple[float, float]:
-    """Profile-likelihood interval of ``k_per_s``; asymmetric where the data are.
+    """Profile-likelihood interval of ``k_per_s``; see `intervals`."""
+    found = intervals(
+        time_s,
+        signal,
+        fit,
+        names=("k_per_s",),
+        level=level,
+        inflation=inflation,
+        weights=weights,
+    )
+    return found["k_per_s"]
 
-    All rates whose best sum of squares stays below ``rss (1 + (t inflation)^2 / dof)``, t being
+
+def intervals(
+    time_s: ArrayLike,
+    signal: ArrayLike,
+    fit: Fit,
+    *,
+    names: Sequence[str] | None = None,
+    level: float = 0.95,
+    inflation: float = 1.0,
+    weights: ArrayLike | None = None,
+) -> dict[str, tuple[float, float]]:
+    """Profile-likelihood intervals of parameters; asymmetric where the data are.
+
+    All values whose best sum of squares stays below ``rss (1 + (t inflation)^2 / dof)``, t being
     Student's quantile for ``dof / inflation^2`` independent points. Bates and Watts, Nonlinear
     Regression Analysis (1988), section 6.1. For a robust fit: of the weighted squares it settled
     on, whose curvature is that of its standard error.
@@ -147,7 +170,9 @@ def k_interval(
     time_s, signal, weights
         As they were fitted.
     fit
-        The fit; its pins hold here too.
+        The fit; what it holds fixed is held here too.
+    names
+        Which parameters; None: all of the law.
     level
         Confidence.
     inflation
@@ -155,12 +180,14 @@ def k_interval(
 
     Returns
     -------
-    tuple of float
-        (low, high) in 1/s. 0 or infinite on a side where the data set no limit; NaN, NaN for a
-        refused fit; both k where k is pinned.
+    dict
+        By name (low, high). 0 or infinite on a side where the data set no limit; NaN, NaN for a
+        refused fit; the value twice where it is fixed, and where it follows from a fixed one the
+        interval of its standard error.
     """
+    wanted = fit.rate_law.parameters if names is None else names
     if not fit.ok:
-        return nan, nan
+        return dict.fromkeys(wanted, (nan, nan))
     window = screen(
         time_s,
         signal,
@@ -169,10 +196,24 @@ def k_interval(
         needed=3,
         centred=may_centre(fit.rate_law, fit.fixed),
     )
-    if "k_per_s" in fit.fixed:
-        return fit.k_per_s, fit.k_per_s
-    quantile = float(stdtrit(max(fit.dof / inflation**2, 1.0), 0.5 + level / 2)) * inflation
     if isinstance(window, Refusal) or fit.noise_sd == 0:
-        return fit.k_per_s, fit.k_per_s
+        return {name: (fit.parameters[name], fit.parameters[name]) for name in wanted}
+    if fit.rate_law.signed:
+        window = window.in_own_units()
+    quantile = float(stdtrit(max(fit.dof / inflation**2, 1.0), 0.5 + level / 2)) * inflation
     settled = settle(window, fit) if fit.robust else window
-    return profile_interval(settled, fit, quantile=quantile)
+    with np.errstate(all="ignore"):
+        return {name: _interval(settled, fit, name, quantile=quantile) for name in wanted}
+
+
+def _interval(window: Window, fit: Fit, name: str, *, quantile: float) -> tuple[float, float]:
+    """Interval of one parameter."""
+    value, error = fit.parameters[name], fit.stderr[name]
+    if isinstance(fit.fixed.get(name), float | int):
+        return value, value
+    tied = name in fit.fixed or any(
+        isinstance(held, Tie) and held.to == name for held in fit.fixed.values()
+    )
+    if tied:
+        return value - quantile * error, value + quantile * error
+    return profile_interval(window, fit, quantile=quantile, name=name)

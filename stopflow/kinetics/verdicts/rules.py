@@ -127,7 +127,7 @@ RULES: dict[str, Rule] = {
             7,
             "residual-runs",
             _W,
-            "the law does not describe the trace",
+            "the rate law does not describe the trace",
             "misfit_chance",
             judge=shot_rules.residual_runs,
         ),
@@ -174,6 +174,15 @@ RULES: dict[str, Rule] = {
             "law_shift_share",
             judge=shot_rules.law_shift,
         ),
+        _rule(
+            16,
+            "wrong-law",
+            _F,
+            "another rate law is clearly better and gives another k",
+            "law_gain",
+            judge=shot_rules.wrong_law,
+        ),
+        _rule(17, "omitted-points", _W, "points that were never measured are left out"),
         _rule(13, "no-start", _W, "no part of the trace is free of artefact"),
         _rule(
             15,
@@ -244,6 +253,7 @@ def judge_shot(shot: ShotAnalysis, thresholds: QualityThresholds) -> tuple[Findi
         text = rule.judge(result, thresholds) if rule.judge else None
         if text:
             findings.append(rule.finding(text))
+    findings += [RULES["omitted-points"].finding(text) for text in shot.omitted]
     if shot.window and shot.window.source == "first point":
         follows = shot_rules.follows(result, thresholds)
         rule = RULES["no-start" if follows else "artefact-inside"]
