@@ -5,8 +5,6 @@ from typing import Annotated
 
 import typer
 
-from stopflow.kinetics.laws import AUTO, describe_laws
-
 DATASET = Path("data/ingested")
 REPORTS = Path("reports")
 MODELS = Path("models")
@@ -15,8 +13,8 @@ Law = Annotated[
     str | None,
     typer.Option(
         "--law",
-        help=f"Rate law: {describe_laws()}; or a formula in t such as 'a*exp(-k*t) + b'; or "
-        f"{AUTO}: the best by AICc, one for each experiment.",
+        help="Rate law by name (`stopflow laws` lists them), a formula in t such as "
+        "'a*exp(-k*t) + b', or auto: the best by AICc, one for each experiment.",
     ),
 ]
 Channel = Annotated[

@@ -39,13 +39,17 @@ def test_linear_in_its_linear_parameters(law):
 
 
 def test_formulas_of_the_table():
-    t, k, k2, beta, c, c2, a, b = TIME, 7.0, 50.0, 0.7, 2.0, -1.0, 0.3, 0.1
+    t, k, k2, k3, beta, r = TIME, 50.0, 7.0, 1.5, 0.7, 0.4
+    c, c2, c3, a, b = 2.0, -1.0, 0.5, 0.3, 0.1
     values = dict(
         k_per_s=k,
         k2_per_s=k2,
+        k3_per_s=k3,
         beta=beta,
+        ratio=r,
         amplitude=c,
         amplitude2=c2,
+        amplitude3=c3,
         slope_per_s=a,
         intercept=b,
     )
@@ -53,11 +57,17 @@ def test_formulas_of_the_table():
         "single": c * np.exp(-k * t) + b,
         "single-slope": c * np.exp(-k * t) + a * t + b,
         "double": c * np.exp(-k * t) + c2 * np.exp(-k2 * t) + b,
+        "double-slope": c * np.exp(-k * t) + c2 * np.exp(-k2 * t) + a * t + b,
+        "triple": c * np.exp(-k * t) + c2 * np.exp(-k2 * t) + c3 * np.exp(-k3 * t) + b,
         "stretched": c * np.exp(-((k * t) ** beta)) + b,
+        "second-order": c / (1 + k * t) + b,
+        "second-order-unequal": c * (1 - r) / (np.exp((1 - r) * k * t) - r) + b,
+        "lag": c * (k * np.exp(-k2 * t) - k2 * np.exp(-k * t)) / (k - k2) + b,
+        "burst": c * (1 - np.exp(-k * t)) + a * t + b,
     }
     assert set(written) == set(LAWS)
     for key, expected in written.items():
-        np.testing.assert_allclose(LAWS[key].evaluate(t, values), expected, rtol=1e-14)
+        np.testing.assert_allclose(LAWS[key].evaluate(t, values), expected, rtol=1e-13)
 
 
 def test_unknown_names_are_told_with_the_valid_ones():

@@ -125,7 +125,6 @@ def expression_law(text: str) -> RateLaw:
     return RateLaw(
         key=text,
         title=f"y = {text.split('=', 1)[-1].strip()}",
-        summary="a formula",
         use="A rate law of your own.",
         formula=text,
         equation=text,

@@ -55,8 +55,6 @@ class RateLaw:
         Name in settings and files.
     title
         Name in sentences: "fitted to a single exponential".
-    summary
-        The phrase that follows the key in the help of ``--law``.
     use
         When to choose it, in one sentence.
     formula, equation
@@ -93,7 +91,6 @@ class RateLaw:
 
     key: str
     title: str = ""
-    summary: str = ""
     use: str = ""
     formula: str
     equation: str = ""

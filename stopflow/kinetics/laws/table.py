@@ -75,7 +75,6 @@ LAWS: dict[str, RateLaw] = {
         column="single",
         heading="Single",
         title="a single exponential",
-        summary="one exponential",
         use="A first-order or pseudo-first-order reaction whose signal is constant at its end.",
         source="first order; Espenson, Chemical Kinetics and Reaction Mechanisms, 2nd ed., ch. 2",
         rivals=("single-slope", "double", "stretched", "second-order", "lag"),
@@ -88,7 +87,6 @@ LAWS: dict[str, RateLaw] = {
         column="slope",
         heading="With slope",
         title="a single exponential with slope",
-        summary="one exponential on a sloping line (default)",
         use="The same, where the signal drifts or a much slower step follows.",
         source="burst and steady rate; Hartley and Kilby, Biochem. J. 56, 288 (1954),"
         " 10.1042/bj0560288",
@@ -101,7 +99,6 @@ LAWS: dict[str, RateLaw] = {
         column="double",
         heading="Double",
         title="a double exponential",
-        summary="two exponentials",
         use="Two phases that differ in rate by a factor of about three or more.",
         source="two consecutive or parallel first-order steps; Espenson, ch. 4",
         rivals=("single", "single-slope", "stretched", "second-order", "lag", "double-slope"),
@@ -112,7 +109,6 @@ LAWS: dict[str, RateLaw] = {
         slope=True,
         key="double-slope",
         title="a double exponential with slope",
-        summary="two exponentials on a sloping line",
         use="Two phases on a signal that drifts or changes further.",
         source="two consecutive or parallel first-order steps; Espenson, ch. 4",
         rivals=("single-slope", "double", "triple"),
@@ -122,7 +118,6 @@ LAWS: dict[str, RateLaw] = {
         3,
         key="triple",
         title="a triple exponential",
-        summary="three exponentials",
         use="Three phases; needs a long window, little noise, and rates far apart.",
         source="three first-order steps; Espenson, ch. 4",
         rivals=("double", "double-slope"),
@@ -131,7 +126,6 @@ LAWS: dict[str, RateLaw] = {
     "stretched": RateLaw(
         key="stretched",
         title="a stretched exponential",
-        summary="a distribution of rates",
         use="A continuous distribution of rates, as in glasses, gels and proteins.",
         formula="y = c exp(-(k t)^beta) + b",
         equation="y = b + c exp{−[k(t − t₀)]^β}",
@@ -153,7 +147,6 @@ LAWS: dict[str, RateLaw] = {
     "second-order": RateLaw(
         key="second-order",
         title="a second-order reaction of equal concentrations",
-        summary="A + B of equal concentrations, or 2 A",
         use="A + B in equal concentrations, or 2 A; k is the second-order constant times [A]0.",
         formula="y = c / (1 + k t) + b",
         equation="y = b + c/[1 + k(t − t₀)]",
@@ -169,7 +162,6 @@ LAWS: dict[str, RateLaw] = {
     "second-order-unequal": RateLaw(
         key="second-order-unequal",
         title="a second-order reaction of unequal concentrations",
-        summary="A + B of unequal concentrations",
         use="A + B without a large excess; k is the second-order constant times the larger "
         "concentration, and `ratio` the smaller over the larger, which is best fixed.",
         formula="y = c (1 - r) / (exp((1 - r) k t) - r) + b",
@@ -188,7 +180,6 @@ LAWS: dict[str, RateLaw] = {
     "lag": RateLaw(
         key="lag",
         title="two consecutive first-order steps",
-        summary="A -> B -> C seen at C, which starts with a lag",
         use="Two first-order steps in a row of which only the product of the second is seen.",
         formula="y = c (k1 exp(-k2 t) - k2 exp(-k1 t)) / (k1 - k2) + b",
         equation="y = b + c{k₁ exp[−k₂(t − t₀)] − k₂ exp[−k₁(t − t₀)]}/(k₁ − k₂)",
@@ -204,7 +195,6 @@ LAWS: dict[str, RateLaw] = {
     "burst": RateLaw(
         key="burst",
         title="a burst with a steady rate",
-        summary="burst and steady state",
         use="A fast turnover before a steady rate: the single exponential with slope, written with "
         "the signal at the start and the size of the burst.",
         formula="y = c (1 - exp(-k t)) + a t + b",
@@ -260,6 +250,6 @@ def error_columns(column: str) -> tuple[str, str, str]:
     return f"{stem}_stderr{unit}", f"{stem}_low95{unit}", f"{stem}_high95{unit}"
 
 
-def describe_laws() -> str:
-    """Every key with its summary, for the help of ``--law``."""
-    return "; ".join(f"{key}: {law.summary}" for key, law in LAWS.items())
+def describe_laws() -> list[tuple[str, str, str]]:
+    """Key, formula and use of every law, for the list that ``stopflow laws`` prints."""
+    return [(key, law.formula, law.use) for key, law in LAWS.items()]

@@ -145,7 +145,8 @@ def wrong_law(result: ShotResult, limits: QualityThresholds) -> str | None:
     rival = result.laws.rival_of(result.fit)
     if rival is None or "k_per_s" in result.fit.fixed or not result.k_stderr_per_s > 0:
         return None
-    gain = result.laws.gain_of(rival, result.fit)
+    # What may be left of the artefact is no phase of the reaction.
+    gain = result.laws.gain_of(rival, result.fit) / result.start_inflation**2
     mine = main_rate(result.fit.rate_law, result.fit.parameters)
     shift = abs(rival.k_per_s - mine)
     if gain <= limits.law_gain or not shift > result.k_stderr_per_s:
