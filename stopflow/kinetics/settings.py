@@ -40,6 +40,9 @@ class QualityThresholds:
         Shift of k to a law that the data do not rule out, in standard errors and as a part of k.
     law_gain
         Fall of AICc from which another rate law is clearly better.
+    time_zero_kt
+        k times the time between the first point and a detected start, for laws whose k depends on
+        when the reaction began.
     workbook_share
         Deviation from the lab's own rate, as a part of it.
     amplitude_fall
@@ -69,6 +72,7 @@ class QualityThresholds:
     law_shift_sigma: float = 3.0
     law_shift_share: float = 0.02
     law_gain: float = 10.0
+    time_zero_kt: float = 0.01
     workbook_share: float = 0.1
     amplitude_fall: float = 0.3
     scatter_share: float = 0.1

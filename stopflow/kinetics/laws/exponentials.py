@@ -55,6 +55,7 @@ def sum_of_exponentials(
         ),
         exponentials=count,
         exchangeable=count,
+        memoryless=True,
         basis=partial(_exponential_basis, slope=slope, intercept=intercept),
         theta_jacobian=_exponential_jacobian,
         **words,

@@ -79,6 +79,8 @@ class RateLaw:
     column
         Name in the columns in which its k and AICc stand beside those of the law reported; empty:
         it has none. `heading` stands above them.
+    memoryless
+        Whether the law keeps its shape and its k when it is counted from a later start.
     signed
         Whether nonlinear parameters may be negative: those of a user's expression.
     basis
@@ -104,6 +106,7 @@ class RateLaw:
     remedy: str = ""
     column: str = ""
     heading: str = ""
+    memoryless: bool = False
     signed: bool = False
     basis: Basis
     offset: Basis | None = None

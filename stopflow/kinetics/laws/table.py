@@ -204,6 +204,7 @@ LAWS: dict[str, RateLaw] = {
         linear=("amplitude", "slope_per_s", "intercept"),
         rivals=("single", "double", "double-slope", "stretched"),
         remedy="a burst before a steady rate: use --law burst",
+        memoryless=True,
         basis=exponentials.burst_basis,
         theta_jacobian=exponentials.burst_jacobian,
     ),

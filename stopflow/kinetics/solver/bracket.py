@@ -22,4 +22,10 @@ def find_crossing(
         return None
     if first == 0:
         return below
-    return float(brentq(function, below, above, xtol=tolerance))
+    known = {below: first, above: last}
+
+    def checked(x: float) -> float:
+        # Asked again, an iteration may answer with another last digit, and the sign with it.
+        return known[x] if x in known else function(x)
+
+    return float(brentq(checked, below, above, xtol=tolerance))

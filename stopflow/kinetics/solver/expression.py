@@ -20,6 +20,8 @@ from stopflow.trace import FloatArray
 DRAWS = 2000
 FOLLOWED = 16
 TIGHT = 1e-14
+# Sums of squares within this part of each other are of one minimum.
+SAME = 1e-6
 LOOSE_STEPS, TIGHT_STEPS = 300, 5000
 # Orders of magnitude around 1 / (length of the record) in which a rate may lie, and around the
 # largest time or signal in which anything else may.
@@ -50,6 +52,9 @@ def solve_expression(
         starts = _starts(coarse, given)
         found = [_follow(coarse, start, steps=LOOSE_STEPS) for start in starts]
         best = min(found, key=lambda item: item[1], default=(pins.theta, np.inf))
+        # Phases that may change places keep those of the given start.
+        if given and found[0][1] <= best[1] * (1 + SAME):
+            best = found[0]
         if not best[1] < np.inf:
             return Refusal(
                 status=FitStatus.UNDETERMINED,

@@ -18,6 +18,8 @@ from stopflow.kinetics.uncertainty.profile import profile_interval
 SIGNIFICANT = 0.01
 # rho beyond this is drift or a wrong law rather than noise; the inflation stops growing.
 LARGEST_CORRELATION = 0.999
+# Middle of an interval off its value, as a part of its width, that still counts as symmetric.
+ASYMMETRY = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +157,7 @@ def intervals(
     *,
     names: Sequence[str] | None = None,
     level: float = 0.95,
-    inflation: float = 1.0,
+    inflation: float | Mapping[str, float] = 1.0,
     weights: ArrayLike | None = None,
 ) -> dict[str, tuple[float, float]]:
     """Profile-likelihood intervals of parameters; asymmetric where the data are.
@@ -163,7 +165,8 @@ def intervals(
     All values whose best sum of squares stays below ``rss (1 + (t inflation)^2 / dof)``, t being
     Student's quantile for ``dof / inflation^2`` independent points. Bates and Watts, Nonlinear
     Regression Analysis (1988), section 6.1. For a robust fit: of the weighted squares it settled
-    on, whose curvature is that of its standard error.
+    on, whose curvature is that of its standard error. Where all intervals of the nonlinear
+    parameters are symmetric, those of the linear ones follow from their standard errors.
 
     Parameters
     ----------
@@ -176,7 +179,7 @@ def intervals(
     level
         Confidence.
     inflation
-        Of standard errors, from `noise_correlation`.
+        Of standard errors, from `noise_correlation`; for all parameters or by name.
 
     Returns
     -------
@@ -200,20 +203,37 @@ def intervals(
         return {name: (fit.parameters[name], fit.parameters[name]) for name in wanted}
     if fit.rate_law.signed:
         window = window.in_own_units()
-    quantile = float(stdtrit(max(fit.dof / inflation**2, 1.0), 0.5 + level / 2)) * inflation
     settled = settle(window, fit) if fit.robust else window
-    with np.errstate(all="ignore"):
-        return {name: _interval(settled, fit, name, quantile=quantile) for name in wanted}
+    found: dict[str, tuple[float, float]] = {}
+    for name in sorted(wanted, key=fit.rate_law.parameters.index):
+        factor = inflation[name] if isinstance(inflation, Mapping) else inflation
+        quantile = float(stdtrit(max(fit.dof / factor**2, 1.0), 0.5 + level / 2)) * factor
+        straight = name in fit.rate_law.linear and _are_symmetric(fit, found)
+        with np.errstate(all="ignore"):
+            found[name] = _interval(settled, fit, name, quantile=quantile, straight=straight)
+    return found
 
 
-def _interval(window: Window, fit: Fit, name: str, *, quantile: float) -> tuple[float, float]:
-    """Interval of one parameter."""
+def _are_symmetric(fit: Fit, found: Mapping[str, tuple[float, float]]) -> bool:
+    """Whether the intervals of all nonlinear parameters are known, and about symmetric."""
+    for name in fit.rate_law.nonlinear:
+        low, high = found.get(name, (nan, nan))
+        value = fit.parameters[name]
+        if not abs(high + low - 2 * value) <= ASYMMETRY * (high - low):
+            return False
+    return True
+
+
+def _interval(
+    window: Window, fit: Fit, name: str, *, quantile: float, straight: bool
+) -> tuple[float, float]:
+    """Interval of one parameter; of its standard error where that is `straight`."""
     value, error = fit.parameters[name], fit.stderr[name]
     if isinstance(fit.fixed.get(name), float | int):
         return value, value
     tied = name in fit.fixed or any(
         isinstance(held, Tie) and held.to == name for held in fit.fixed.values()
     )
-    if tied:
+    if tied or straight:
         return value - quantile * error, value + quantile * error
     return profile_interval(window, fit, quantile=quantile, name=name)

@@ -30,6 +30,7 @@ NEAR = 0.1
 EXACT = 1e-7
 # A linear parameter is followed this many standard errors to either side.
 FARTHEST = 40.0
+LARGEST_EXPONENT = 600.0
 
 # x -> (rise of the sum of squares above its minimum, its slope in x)
 Profile = Callable[[float], tuple[float, float]]
@@ -104,7 +105,9 @@ class _Scale:
 
     def quoted(self, x: float) -> float:
         """Turn a coordinate into the parameter's value in the units of the trace."""
-        return exp(x) * self.unit if self.logarithmic else x
+        return exp(min(max(x, -LARGEST_EXPONENT), LARGEST_EXPONENT)) * self.unit if (
+            self.logarithmic
+        ) else x
 
     def slope(self, x: float) -> float:
         """Derivative of the value by the coordinate."""
@@ -127,9 +130,9 @@ def _general_profile(window: Window, fit: Fit, scale: _Scale) -> tuple[Profile, 
     law = fit.rate_law
     whole = coarse_problem(pin(law, fit.fixed, window), window)
     theta = np.array([fit.parameters[name] for name in law.nonlinear]) / whole.pins.theta_units
-    latest, coefficients, lowest = _minimum(whole, theta)
+    lowest_theta, coefficients, lowest = _minimum(whole, theta)
     units = np.concatenate((whole.pins.theta_units, whole.pins.linear_units))
-    values = np.concatenate((latest, whole.pins.linear(coefficients))) * units
+    values = np.concatenate((lowest_theta, whole.pins.linear(coefficients))) * units
     place = law.parameters.index(scale.name)
     centre = float(values[place])
     # The window's signal is without its mean, which the intercept takes up.
@@ -137,15 +140,15 @@ def _general_profile(window: Window, fit: Fit, scale: _Scale) -> tuple[Profile, 
     here = log(centre / scale.unit) if scale.logarithmic else centre + moved
 
     def profile(x: float) -> tuple[float, float]:
-        nonlocal latest
         value = scale.quoted(x)
         fixed: Mapping[str, float | Tie] = dict(fit.fixed) | {scale.name: value - moved}
         held = replace(whole, pins=pin(law, fixed, window))
-        start = latest.copy()
+        # From the fit each time: a profile that remembers its way is no function of x.
+        start = lowest_theta.copy()
         if place < len(start):
             start[place] = value / units[place]
-        latest, coefficients, rss = _minimum(held, start)
-        slope = _slope(held, latest, coefficients, place) * scale.slope(x) / units[place]
+        theta, coefficients, rss = _minimum(held, start)
+        slope = _slope(held, theta, coefficients, place) * scale.slope(x) / units[place]
         return rss - lowest, slope
 
     return profile, scale.best - here

@@ -183,6 +183,13 @@ RULES: dict[str, Rule] = {
             judge=shot_rules.wrong_law,
         ),
         _rule(17, "omitted-points", _W, "points that were never measured are left out"),
+        _rule(
+            18,
+            "time-zero",
+            _W,
+            "k of this rate law depends on when the reaction began",
+            "time_zero_kt",
+        ),
         _rule(13, "no-start", _W, "no part of the trace is free of artefact"),
         _rule(
             15,
@@ -254,6 +261,15 @@ def judge_shot(shot: ShotAnalysis, thresholds: QualityThresholds) -> tuple[Findi
         if text:
             findings.append(rule.finding(text))
     findings += [RULES["omitted-points"].finding(text) for text in shot.omitted]
+    if shot.window and shot.window.source == "detected" and not result.fit.rate_law.memoryless:
+        since = shot.window.start_s - shot.first_s
+        if result.fit.k_per_s * since > thresholds.time_zero_kt:
+            text = (
+                f"this rate law counts time from the start of the reaction, and the start was "
+                f"detected {since:.3g} s after the first point: give the start, or dead time and "
+                "the time when the flow stopped"
+            )
+            findings.append(RULES["time-zero"].finding(text))
     if shot.window and shot.window.source == "first point":
         follows = shot_rules.follows(result, thresholds)
         rule = RULES["no-start" if follows else "artefact-inside"]

@@ -118,6 +118,8 @@ class ShotAnalysis:
         None when there is no rate.
     omitted
         Which points were left out before anything else, in sentences.
+    first_s
+        Time of the first point.
     """
 
     experiment: str
@@ -134,6 +136,7 @@ class ShotAnalysis:
     fitted: Fit | None = None
     result: ShotResult | None = None
     omitted: tuple[str, ...] = ()
+    first_s: float = nan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -221,6 +224,7 @@ def finish_shot(prepared: PreparedShot, settings: AnalysisSettings, *, law: str)
         window=prepared.window,
         detection=prepared.detection,
         omitted=prepared.omitted,
+        first_s=nan if trace is None or not len(trace) else float(trace.time_s[0]),
     )
     if trace is None or prepared.window is None:
         return analysis
@@ -262,12 +266,8 @@ def _result(
     step = digitising_step(values)
     factors = _error_factors(fit, time, curve, noise=noise, step=step)
     rest = _rest_inflation(prepared)
-    found = {
-        name: intervals(
-            time_s, signal, fit, names=(name,), inflation=factors[name] * rest
-        )[name]
-        for name in fit.rate_law.parameters
-    }
+    widened = {name: factor * rest for name, factor in factors.items()}
+    found = intervals(time_s, signal, fit, inflation=widened)
     stderr = {name: error * factors[name] * rest for name, error in fit.stderr.items()}
     laws = prepared.laws or LawComparison(alternatives={})
     if fit.law not in laws.alternatives or not laws[fit.law].parameters or fit.fixed:
