@@ -221,9 +221,7 @@ def _fit_robust(
     if isinstance(found, Refusal):
         return found
     theta, coefficients, inverse, rss, noise = found
-    solved = Solved(
-        pins=pins, fixed=fixed, theta=theta, coefficients=coefficients, inverse=inverse
-    )
+    solved = Solved(pins=pins, fixed=fixed, theta=theta, coefficients=coefficients, inverse=inverse)
     solved = by_falling_rate(solved, window)
     return build_fit(
         solved.pins,

@@ -122,4 +122,6 @@ def draw_trace(rng, law="single-slope"):
             signal = signal + 0.5 * np.exp(-(((time - middle) / (0.02 * length_s)) ** 2))
     unit = 10.0 ** rng.choice([-12, -6, -3, 0, 0, 0, 3, 6, 12])
     rates = tuple(parameters[name] for name in LAWS[law].rates)
-    return OddTrace(time_s=time, signal=signal * unit, law=law, rates_per_s=rates, kinds=tuple(kinds))
+    return OddTrace(
+        time_s=time, signal=signal * unit, law=law, rates_per_s=rates, kinds=tuple(kinds)
+    )

@@ -80,9 +80,7 @@ def test_a_single_phase_is_not_two_numbers(rng):
 def test_a_fixed_rate_has_no_error_and_breaks_nothing(law, rng):
     time = np.linspace(0, 1, 400)
     signal = np.exp(-5 * time) + 0.01 * rng.normal(size=400)
-    (row,) = rows_of(
-        shot(signal, time_s=time, start_s=0.0), law=law, fixed={"k_per_s": 5.0}
-    )
+    (row,) = rows_of(shot(signal, time_s=time, start_s=0.0), law=law, fixed={"k_per_s": 5.0})
     if np.isfinite(row["k_per_s"]):
         rates = (row["k_per_s"], row["k2_per_s"])
         assert 5.0 in rates
@@ -156,9 +154,7 @@ def test_a_start_far_before_the_data_is_refused_by_name():
 def test_data_without_noise_have_no_error_and_stop_nothing(law, robust):
     """The profile of exact data is rounding: it has neither a bracket nor a variance."""
     time = np.linspace(0, 1, 495)
-    (row,) = rows_of(
-        shot(np.exp(-0.2 * time), time_s=time, start_s=0.0), law=law, robust=robust
-    )
+    (row,) = rows_of(shot(np.exp(-0.2 * time), time_s=time, start_s=0.0), law=law, robust=robust)
     assert row["reason"]
 
 

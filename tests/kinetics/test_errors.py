@@ -7,7 +7,12 @@ from scipy.signal import lfilter
 from stopflow.kinetics.fit import fit_trace, predict
 from stopflow.kinetics.laws import LAWS
 from stopflow.kinetics.many.batch import fit_batch
-from stopflow.kinetics.uncertainty.interval import cramer_rao, intervals, k_interval, noise_correlation
+from stopflow.kinetics.uncertainty.interval import (
+    cramer_rao,
+    intervals,
+    k_interval,
+    noise_correlation,
+)
 
 
 def decay(time, kt, *, amplitude=1.0, slope=0.3, intercept=2.0):

@@ -168,9 +168,7 @@ def baseline_rows(time: RealArray, *, slope: bool, intercept: bool) -> RealArray
     return np.array(rows, dtype=time.dtype).reshape(len(rows), len(time))
 
 
-def with_baseline(
-    phases: RealArray, time: RealArray, *, slope: bool, intercept: bool
-) -> RealArray:
+def with_baseline(phases: RealArray, time: RealArray, *, slope: bool, intercept: bool) -> RealArray:
     """Phases (..., m, N) and the rows of the straight line below them."""
     rows = baseline_rows(time, slope=slope, intercept=intercept)
     if phases.ndim == 2:

@@ -14,11 +14,11 @@ from stopflow.kinetics.solver.any_law import Coarse, coarse_problem, descend, li
 from stopflow.kinetics.solver.fixed_parameters import Pins
 from stopflow.kinetics.solver.refine import INSEPARABLE
 from stopflow.kinetics.solver.result import FitStatus, Refusal
-from stopflow.kinetics.solver.window import LARGEST_NUMBER, Window
+from stopflow.kinetics.solver.window import LARGEST_NUMBER, ROUNDING, Window
 from stopflow.trace import FloatArray
 
-DRAWS = 2000
-FOLLOWED = 16
+# Draws and how many of them are followed, without and with a given start.
+DRAWS, FOLLOWED = (2000, 500), (16, 4)
 TIGHT = 1e-14
 # Sums of squares within this part of each other are of one minimum.
 SAME = 1e-6
@@ -53,7 +53,8 @@ def solve_expression(
         found = [_follow(coarse, start, steps=LOOSE_STEPS) for start in starts]
         best = min(found, key=lambda item: item[1], default=(pins.theta, np.inf))
         # Phases that may change places keep those of the given start.
-        if given and found[0][1] <= best[1] * (1 + SAME):
+        rounding = len(coarse.time) * (ROUNDING * float(np.abs(coarse.signal).max())) ** 2
+        if given and found[0][1] <= best[1] * (1 + SAME) + rounding:
             best = found[0]
         if not best[1] < np.inf:
             return Refusal(
@@ -78,11 +79,12 @@ def _starts(coarse: Coarse, given: Mapping[str, float]) -> list[FloatArray]:
     for place, name in enumerate(pins.law.nonlinear):
         if pins.free[place] and name in given:
             base[place] = given[name]
-    draws = np.repeat(base[None], DRAWS, axis=0)
-    draws[:, pins.free] = _draw(coarse, DRAWS, int(pins.free.sum()))
+    count, followed = (numbers[bool(given)] for numbers in (DRAWS, FOLLOWED))
+    draws = np.repeat(base[None], count, axis=0)
+    draws[:, pins.free] = _draw(coarse, count, int(pins.free.sum()))
     misfits = np.array([_misfit(coarse, theta) for theta in draws])
     order = np.argsort(misfits, kind="stable")
-    best = [draws[at] for at in order[:FOLLOWED] if misfits[at] < np.inf]
+    best = [draws[at] for at in order[:followed] if misfits[at] < np.inf]
     return [base, *best] if given else best
 
 
@@ -92,12 +94,14 @@ def _draw(coarse: Coarse, count: int, size: int) -> FloatArray:
     low, high = float(coarse.time[0]), float(coarse.time[-1])
     magnitude = 10.0 ** rng.uniform(*DECADES, (count, size))
     sign = np.where(rng.random((count, size)) < 0.75, 1.0, -1.0)
-    kinds = np.stack((
-        sign * magnitude / high,
-        rng.uniform(low, high, (count, size)),
-        sign * magnitude,
-        (high - low) * 10.0 ** rng.uniform(-2, 0, (count, size)),
-    ))
+    kinds = np.stack(
+        (
+            sign * magnitude / high,
+            rng.uniform(low, high, (count, size)),
+            sign * magnitude,
+            (high - low) * 10.0 ** rng.uniform(-2, 0, (count, size)),
+        )
+    )
     pick = rng.integers(0, len(kinds), (count, size))
     return np.take_along_axis(kinds, pick[None], axis=0)[0]
 

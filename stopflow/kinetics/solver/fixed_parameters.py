@@ -82,7 +82,9 @@ def free_count(law: RateLaw, fixed: Mapping[str, float | Tie]) -> int:
             targets = [item for item in law.linear if item != name and item not in fixed]
             if name not in law.linear or value.to not in targets:
                 raise SettingsError(f"tie of {name}", value.to, valid=targets)
-        elif not abs(value) < LARGEST_NUMBER or (name in law.rates and not law.signed and value <= 0):
+        elif not abs(value) < LARGEST_NUMBER or (
+            name in law.rates and not law.signed and value <= 0
+        ):
             raise SettingsError(f"fixed {name}", value, valid="finite numbers; rates positive")
         elif name in law.shapes and not law.shapes[name].low <= value <= law.shapes[name].high:
             low, high = law.shapes[name].low, law.shapes[name].high

@@ -79,10 +79,17 @@ def profile_interval(
 class _Scale:
     """The coordinate in which a parameter is followed: ln for positive ones, else itself."""
 
-    __slots__ = ("best", "error", "logarithmic", "low", "high", "name", "unit")
+    __slots__ = ("best", "error", "high", "logarithmic", "low", "name", "unit")
 
     def __init__(
-        self, name: str, best: float, error: float, low: float, high: float, unit: float, *,
+        self,
+        name: str,
+        best: float,
+        error: float,
+        low: float,
+        high: float,
+        unit: float,
+        *,
         logarithmic: bool,
     ) -> None:
         self.name, self.best, self.error = name, best, error
@@ -105,9 +112,11 @@ class _Scale:
 
     def quoted(self, x: float) -> float:
         """Turn a coordinate into the parameter's value in the units of the trace."""
-        return exp(min(max(x, -LARGEST_EXPONENT), LARGEST_EXPONENT)) * self.unit if (
-            self.logarithmic
-        ) else x
+        return (
+            exp(min(max(x, -LARGEST_EXPONENT), LARGEST_EXPONENT)) * self.unit
+            if (self.logarithmic)
+            else x
+        )
 
     def slope(self, x: float) -> float:
         """Derivative of the value by the coordinate."""
@@ -190,9 +199,7 @@ def _slope(coarse: Coarse, theta: FloatArray, coefficients: FloatArray, place: i
     return float(-2 * along @ rest)
 
 
-def _crossing(
-    distance: Distance, scale: _Scale, *, quantile: float, side: float
-) -> float | None:
+def _crossing(distance: Distance, scale: _Scale, *, quantile: float, side: float) -> float | None:
     """Where `distance` reaches `quantile` on a side of the best value; None before the limit.
 
     The signed root is nearly a straight line, so Newton needs two or three steps; a curve that is

@@ -168,9 +168,7 @@ def compare_laws(
     return _fairly(found, residuals)
 
 
-def _fairly(
-    found: dict[str, Alternative], residuals: Mapping[str, FloatArray]
-) -> LawComparison:
+def _fairly(found: dict[str, Alternative], residuals: Mapping[str, FloatArray]) -> LawComparison:
     """Rate laws by the noise that the best of them leaves: a wrong law's residuals are no noise."""
     known = [law for law in residuals if found[law].aicc < inf]
     if not known:
@@ -184,9 +182,11 @@ def _fairly(
 
 def _rated(item: Alternative, points: int, inflation: float) -> Alternative:
     penalty = small_sample_aic(points, numbers=item.numbers + 1, information=0.0)
-    return replace(item, fair_aicc=penalty + (item.aicc - penalty) / inflation**2) if (
-        item.parameters
-    ) else item
+    return (
+        replace(item, fair_aicc=penalty + (item.aicc - penalty) / inflation**2)
+        if (item.parameters)
+        else item
+    )
 
 
 def choose_law(comparisons: Sequence[LawComparison]) -> tuple[str, str]:
@@ -295,4 +295,3 @@ def _alternative(
         fair_aicc=penalty + (aicc - penalty) / inflation**2,
         numbers=numbers,
     )
-

@@ -296,9 +296,7 @@ def _result(
         law_shift_sigma=laws.shift_sigma(fit, k_stderr_per_s=k_stderr),
         start_inflation=rest,
         start_shift_sigma=_start_shift(fit, prepared.detection),
-        checks=check_signal(
-            values, residuals, noise_sd=fit.noise_sd, parameters=free, step=step
-        ),
+        checks=check_signal(values, residuals, noise_sd=fit.noise_sd, parameters=free, step=step),
         step_s=float(np.median(np.diff(time[:9]))),
         amplitude_at_mixing=_amplitude_at_mixing(fit, prepared.shot.conditions, settings),
     )

@@ -92,8 +92,10 @@ def is_coarse(result: ShotResult, limits: QualityThresholds) -> bool:
 def saturated(result: ShotResult, limits: QualityThresholds) -> str | None:
     """Values at the end of the range."""
     share = result.checks.clipped_share
-    # Few levels make runs of equal values without any clipping.
-    if share <= limits.clipped_share or result.checks.noise_steps < limits.coarse_steps:
+    # On few levels the end of a reaction makes runs of equal values without any clipping.
+    few = result.checks.levels < limits.few_levels
+    coarse = result.checks.noise_steps < limits.coarse_steps * (4 if few else 1)
+    if share <= limits.clipped_share or coarse:
         return None
     return f"{share:.1%} of the points stand at the end of the range: the detector is saturated"
 
@@ -146,6 +148,9 @@ def wrong_law(result: ShotResult, limits: QualityThresholds) -> str | None:
     if rival is None or "k_per_s" in result.fit.fixed or not result.k_stderr_per_s > 0:
         return None
     # What may be left of the artefact is no phase of the reaction.
+    if result.checks.noise_steps < limits.coarse_steps:
+        # Rounding errors follow the curve: laws that follow them are no better for it.
+        return None
     gain = result.laws.gain_of(rival, result.fit) / result.start_inflation**2
     mine = main_rate(result.fit.rate_law, result.fit.parameters)
     shift = abs(rival.k_per_s - mine)

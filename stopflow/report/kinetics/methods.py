@@ -10,6 +10,7 @@ from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.summary import count_shots, count_things, join_words, list_widened
 from stopflow.report.paper.rounding import format_time
 
+
 def write_methods(data: KineticsReportData) -> str:
     """Compose the paragraph from what was done, with nothing that was not."""
     shots = data.shots
