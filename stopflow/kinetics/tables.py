@@ -152,7 +152,7 @@ def _error_columns(shot: ShotAnalysis) -> Row:
 
 
 def _law_columns(shot: ShotAnalysis) -> Row:
-    """What other laws make of the shot: none of these numbers is of the fit reported."""
+    """Say what other laws make of the shot: none of these numbers is of the fit reported."""
     compared = {key: (f"k_{law.column}_per_s", f"aicc_{law.column}") for key, law in COMPARED}
     names = [name for names in zip(*compared.values(), strict=True) for name in names]
     row: Row = dict.fromkeys((*names, "model_shift_sigma"), nan) | {

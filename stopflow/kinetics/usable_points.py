@@ -78,7 +78,7 @@ def overflows(signal: FloatArray) -> NDArray[np.bool_]:
 
 
 def padded_tail(signal: FloatArray) -> int:
-    """Number of points at the end of a signal (N,) that only fill the record.
+    """Count the points at the end of a signal (N,) that only fill the record.
 
     They are equal, the points before them are not, and they are reached by a jump, or lie inside
     the range of the signal. A saturated detector stays at the end of its range, which it reaches

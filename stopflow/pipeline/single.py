@@ -87,7 +87,8 @@ class FittedFile:
         )
         why = f": {row['reason']}" if row["reason"] else ""
         return (
-            f"{row['file']}: {find_law(row['law']).title}: k = {format_pm(row['k_per_s'], row['k_stderr_per_s'])} 1/s "
+            f"{row['file']}: {find_law(row['law']).title}: "
+            f"k = {format_pm(row['k_per_s'], row['k_stderr_per_s'])} 1/s "
             f"(95 %: {interval}), half-life {format_time(row['half_life_s'])}, "
             f"{row['verdict']}{why}"
         )

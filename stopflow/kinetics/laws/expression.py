@@ -20,6 +20,7 @@ from stopflow.kinetics.laws.rate_law import RateLaw, RealArray
 TIME_NAME = "t"
 LONGEST_TEXT = 500
 MOST_PARAMETERS = 20
+LARGEST_CONSTANT = 1e300
 # What a user may call our rates.
 RATE_NAMES = {"k": "k_per_s", "k1": "k_per_s", "k2": "k2_per_s", "k3": "k3_per_s"}
 CONSTANTS = {"pi": np.pi, "e": np.e}
@@ -27,20 +28,20 @@ CONSTANTS = {"pi": np.pi, "e": np.e}
 Function = Callable[[RealArray], RealArray]
 # Function -> (value, derivative from argument and value).
 FUNCTIONS: dict[str, tuple[Function, Callable[[RealArray, RealArray], RealArray]]] = {
-    "exp": (np.exp, lambda x, y: y),
-    "log": (np.log, lambda x, y: 1 / x),
-    "ln": (np.log, lambda x, y: 1 / x),
-    "log10": (np.log10, lambda x, y: 1 / (x * np.log(10))),
-    "sqrt": (np.sqrt, lambda x, y: 0.5 / y),
-    "sin": (np.sin, lambda x, y: np.cos(x)),
-    "cos": (np.cos, lambda x, y: -np.sin(x)),
-    "tan": (np.tan, lambda x, y: 1 + y * y),
-    "sinh": (np.sinh, lambda x, y: np.cosh(x)),
-    "cosh": (np.cosh, lambda x, y: np.sinh(x)),
-    "tanh": (np.tanh, lambda x, y: 1 - y * y),
-    "arctan": (np.arctan, lambda x, y: 1 / (1 + x * x)),
-    "erf": (erf, lambda x, y: 2 / np.sqrt(np.pi) * np.exp(-x * x)),
-    "erfc": (erfc, lambda x, y: -2 / np.sqrt(np.pi) * np.exp(-x * x)),
+    "exp": (np.exp, lambda _x, y: y),
+    "log": (np.log, lambda x, _y: 1 / x),
+    "ln": (np.log, lambda x, _y: 1 / x),
+    "log10": (np.log10, lambda x, _y: 1 / (x * np.log(10))),
+    "sqrt": (np.sqrt, lambda _x, y: 0.5 / y),
+    "sin": (np.sin, lambda x, _y: np.cos(x)),
+    "cos": (np.cos, lambda x, _y: -np.sin(x)),
+    "tan": (np.tan, lambda _x, y: 1 + y * y),
+    "sinh": (np.sinh, lambda x, _y: np.cosh(x)),
+    "cosh": (np.cosh, lambda x, _y: np.sinh(x)),
+    "tanh": (np.tanh, lambda _x, y: 1 - y * y),
+    "arctan": (np.arctan, lambda x, _y: 1 / (1 + x * x)),
+    "erf": (erf, lambda x, _y: 2 / np.sqrt(np.pi) * np.exp(-x * x)),
+    "erfc": (erfc, lambda x, _y: -2 / np.sqrt(np.pi) * np.exp(-x * x)),
 }
 
 
@@ -178,10 +179,12 @@ def _objection(node: ast.AST) -> str:
         return "powers are written with **, not ^"
     if not isinstance(node, (*allowed, *operators)):
         return f"it holds a {type(node).__name__}, which is no arithmetic"
-    if isinstance(node, ast.Constant) and type(node.value) not in (int, float):
-        return f"{node.value!r} is no number"
-    if isinstance(node, ast.Constant) and not abs(node.value) < 1e300:
-        return f"the number {node.value!r:.20} is too large"
+    if isinstance(node, ast.Constant):
+        number = node.value
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            return f"{number!r} is no number"
+        if not abs(number) < LARGEST_CONSTANT:
+            return "it holds a number that is too large"
     if isinstance(node, ast.Call):
         if not isinstance(node.func, ast.Name) or node.func.id not in FUNCTIONS:
             name = node.func.id if isinstance(node.func, ast.Name) else "an expression"

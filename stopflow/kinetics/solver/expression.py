@@ -73,7 +73,7 @@ def _follow(coarse: Coarse, start: FloatArray, *, steps: int) -> tuple[FloatArra
 
 
 def _starts(coarse: Coarse, given: Mapping[str, float]) -> list[FloatArray]:
-    """Starting values (q,): the one given, and the best of many draws."""
+    """Return starting values (q,): the one given, and the best of many draws."""
     pins = coarse.pins
     base = pins.theta.copy()
     for place, name in enumerate(pins.law.nonlinear):

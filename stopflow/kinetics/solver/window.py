@@ -58,7 +58,7 @@ class Window:
     exact: tuple[RealArray, RealArray]
 
     def in_own_units(self) -> "Window":
-        """The same points in seconds and in the unit of the signal."""
+        """Return the same points in seconds and in the unit of the signal."""
         exact = (
             self.exact[0] * self.length_s,
             self.exact[1] * self.unit + self.centre,

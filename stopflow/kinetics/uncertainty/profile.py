@@ -119,7 +119,7 @@ class _Scale:
         )
 
     def slope(self, x: float) -> float:
-        """Derivative of the value by the coordinate."""
+        """Differentiate the value by the coordinate."""
         return self.quoted(x) if self.logarithmic else 1.0
 
 
@@ -185,7 +185,7 @@ def _minimum(coarse: Coarse, start: FloatArray) -> tuple[FloatArray, FloatArray,
 
 
 def _slope(coarse: Coarse, theta: FloatArray, coefficients: FloatArray, place: int) -> float:
-    """Derivative of the best sum of squares by a held parameter, in dimensionless units."""
+    """Differentiate the best sum of squares by a held parameter, in dimensionless units."""
     pins = coarse.pins
     rows, rest = coarse.rows(theta)
     rest = rest - coefficients @ rows

@@ -41,7 +41,7 @@ def digitising_step(signal: FloatArray) -> float:
 
 
 def harmonics(step: float, noise_sd: float) -> FloatArray:
-    """Weights (M,) of the covariance's cosines, for the noise of rounded data, rounding included."""
+    """Weigh the covariance's cosines (M,); `noise_sd` is that of rounded data."""
     order = np.arange(1, HARMONICS + 1)
     before = max(noise_sd**2 - step**2 / 12, 0.0) / step**2
     return step**2 / (2 * np.pi**2 * order**2) * np.exp(-4 * np.pi**2 * order**2 * before)
@@ -87,5 +87,5 @@ def rounding_inflation(
 
 
 def rounding_sd(step: float, noise_sd: float) -> float:
-    """Standard deviation of the part of the rounding error that neighbouring points share."""
+    """Estimate the standard deviation of the rounding error that neighbouring points share."""
     return sqrt(float(harmonics(step, noise_sd).sum())) if step > 0 else 0.0

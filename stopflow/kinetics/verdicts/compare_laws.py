@@ -269,7 +269,7 @@ def _fit_blocks(window: Window, *, law: str) -> Fit:
 
 
 def _residuals(window: Window, fit: Fit) -> FloatArray:
-    """What a fit leaves of the points (N,)."""
+    """Return what a fit leaves of the points (N,)."""
     seconds = window.time * window.length_s + window.start_s
     return window.signal * window.unit + window.centre - predict(fit, seconds)
 
@@ -277,7 +277,7 @@ def _residuals(window: Window, fit: Fit) -> FloatArray:
 def _alternative(
     fit: Fit, *, rest: FloatArray | None = None, inflation: float = 1.0
 ) -> Alternative:
-    """Number of a fit; with `rest` (N,) its AICc is that of the points, not of their means."""
+    """Put a fit into numbers; with `rest` (N,) its AICc is that of the points."""
     if not fit.ok:
         return Alternative(law=fit.law, note=fit.reason)
     numbers = len(fit.rate_law.parameters) - len(fit.fixed)

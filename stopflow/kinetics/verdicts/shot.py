@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from itertools import pairwise
 from math import exp, inf, log, nan
 
 import numpy as np
@@ -21,6 +20,7 @@ from stopflow.kinetics.uncertainty.interval import (
 )
 from stopflow.kinetics.uncertainty.quantisation import digitising_step, rounding_inflation
 from stopflow.kinetics.verdicts.compare_laws import LawComparison, compare_laws
+from stopflow.kinetics.verdicts.shot_phases import find_inseparable
 from stopflow.kinetics.verdicts.signal_checks import SignalChecks, check_signal
 from stopflow.trace import Conditions, FloatArray, Shot
 from stopflow.trimming import TrimWindow, choose_window
@@ -243,7 +243,7 @@ def finish_shot(prepared: PreparedShot, settings: AnalysisSettings, *, law: str)
     if not fit.ok:
         return analysis
     result = _result(fit, prepared, settings, time_s=trace.time_s, signal=trace.signal)
-    reason = inseparable(result)
+    reason = find_inseparable(fit, result.intervals, result.laws)
     if reason:
         return replace(analysis, status=FitStatus.INSEPARABLE.value, refusal=reason)
     return replace(analysis, result=result)
@@ -305,7 +305,7 @@ def _result(
 def _error_factors(
     fit: Fit, time_s: FloatArray, curve: FloatArray, *, noise: NoiseCorrelation, step: float
 ) -> dict[str, float]:
-    """What standard errors for white noise are multiplied by, for each parameter.
+    """Find what standard errors for white noise are multiplied by, for each parameter.
 
     Where the steps of the digitiser are larger than the noise, the residuals are rounding errors
     of known covariance; else their correlation is that of the noise.
@@ -319,42 +319,6 @@ def _error_factors(
         factors = dict.fromkeys(names, float(found.max(initial=1.0)))
         return factors | {names[place]: float(found[at]) for at, place in enumerate(free)}
     return dict.fromkeys(names, noise.inflation if noise.significant else 1.0)
-
-
-def inseparable(result: ShotResult) -> str:
-    """Why the phases of a fit are not two (or three) numbers; empty where they are.
-
-    A phase is there when AICc is higher without it and when the data limit every rate on both
-    sides, the limits of neighbouring rates not overlapping.
-    """
-    fit, law = result.fit, result.fit.rate_law
-    rates = law.nonlinear[: law.exchangeable]
-    if len(rates) < 2 or fit.fixed:
-        return ""
-    count = {2: "two", 3: "three"}.get(len(rates), str(len(rates)))
-    head = f"the trace does not hold {count} rate constants that can be told apart"
-    tail = "use a law with fewer phases, or record longer and with less noise"
-    for name in rates:
-        low, high = result.intervals[name]
-        if not (low > 0 and high < inf):
-            side = "upper" if high == inf else "lower"
-            return f"{head}: the data set no {side} limit to {name.removesuffix('_per_s')}; {tail}"
-    for fast, slow in pairwise(rates):
-        if result.intervals[fast][0] <= result.intervals[slow][1]:
-            return f"{head}: the 95 % intervals of {_bare(fast)} and {_bare(slow)} overlap; {tail}"
-    simpler = [result.laws[key] for key in law.rivals if result.laws[key].parameters]
-    own = result.laws[fit.law]
-    for item in simpler:
-        if item.numbers < own.numbers and item.fair_aicc < own.fair_aicc:
-            return (
-                f"{head}: {find_law(item.law).title} describes it as well with fewer parameters; "
-                f"use --law {item.law}"
-            )
-    return ""
-
-
-def _bare(name: str) -> str:
-    return name.removesuffix("_per_s")
 
 
 def _rest_inflation(prepared: PreparedShot) -> float:

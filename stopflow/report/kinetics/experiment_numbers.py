@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from stopflow.errors import SettingsError
 from stopflow.kinetics.laws import find_law, parameter_column
 from stopflow.report.data import KineticsReportData, TracePair
 from stopflow.report.kinetics.conditions import Series, build_series
