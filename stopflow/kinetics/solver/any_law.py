@@ -281,7 +281,8 @@ def projected_problem(
 
     def jacobian(x: FloatArray) -> FloatArray:
         at = project_at(x)
-        coefficients, singular = at.inside, 0
+        coefficients: RealArray = at.inside
+        singular = 0
         if len(coefficients):
             coefficients, singular = lapack.dtrtrs(at.upper, at.inside)
         if singular and np.isfinite(at.upper).all():

@@ -114,8 +114,9 @@ def cramer_rao(
     if not all(np.isfinite(parameters[name]) for name in names) or time.size == 0:
         return dict.fromkeys(names, nan)
     start = float(time[0]) if start_s is None else start_s
-    jacobian = rate_law.jacobian(time[time >= start] - start, parameters)
-    if len(jacobian) < len(names):
+    with np.errstate(all="ignore"):
+        jacobian = rate_law.jacobian(time[time >= start] - start, parameters)
+    if len(jacobian) < len(names) or not np.isfinite(jacobian).all():
         return dict.fromkeys(names, inf)
     lengths = np.sqrt(np.einsum("np,np->p", jacobian, jacobian))
     if not (lengths > 0).all():
