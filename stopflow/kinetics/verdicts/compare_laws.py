@@ -102,9 +102,8 @@ class LawComparison:
             return 0.0
         lowest = min((item.fair_aicc for item in self.alternatives.values()), default=inf)
         own = self[fit.law]
-        mine = main_rate(fit.rate_law, fit.parameters)
         shifts = [
-            abs(item.k_per_s - mine) / k_stderr_per_s
+            shift_to(item, fit) / k_stderr_per_s
             for item in self.alternatives.values()
             if item.law != fit.law
             and item.fair_aicc <= lowest + NOT_RULED_OUT
@@ -120,6 +119,15 @@ def main_rate(law: RateLaw, parameters: Mapping[str, float]) -> float:
         sizes = [abs(parameters[name]) for name in law.phases]
         return parameters[rates[int(np.argmax(sizes))]]
     return parameters.get(rates[-1] if rates else "k_per_s", nan)
+
+
+def shift_to(item: Alternative, fit: Fit) -> float:
+    """By how much k moves to another law; from the nearest rate of a user's formula."""
+    law = fit.rate_law
+    if law.signed:
+        own = [fit.parameters[name] for name in law.nonlinear if name.endswith("_per_s")]
+        return min((abs(item.k_per_s - rate) for rate in own), default=nan)
+    return abs(item.k_per_s - main_rate(law, fit.parameters))
 
 
 def compare_laws(

@@ -4,7 +4,7 @@ from math import inf
 
 from stopflow.kinetics.laws import find_law
 from stopflow.kinetics.settings import QualityThresholds
-from stopflow.kinetics.verdicts.compare_laws import main_rate
+from stopflow.kinetics.verdicts.compare_laws import main_rate, shift_to
 from stopflow.kinetics.verdicts.shot import ShotResult
 
 
@@ -153,7 +153,7 @@ def wrong_law(result: ShotResult, limits: QualityThresholds) -> str | None:
         return None
     gain = result.laws.gain_of(rival, result.fit) / result.start_inflation**2
     mine = main_rate(result.fit.rate_law, result.fit.parameters)
-    shift = abs(rival.k_per_s - mine)
+    shift = shift_to(rival, result.fit)
     if gain <= limits.law_gain or not shift > result.k_stderr_per_s:
         return None
     other = find_law(rival.law)
