@@ -153,7 +153,7 @@ LAWS: dict[str, RateLaw] = {
         source="Espenson, Chemical Kinetics and Reaction Mechanisms, 2nd ed., ch. 2",
         nonlinear=("k_per_s",),
         linear=("amplitude", "intercept"),
-        rivals=("single", "single-slope", "double", "stretched"),
+        rivals=("single", "single-slope", "double", "stretched", "lag"),
         remedy="second order, not pseudo-first order: use --law second-order, second-order-unequal "
         f"or {AUTO}",
         basis=two_step.equal_basis,

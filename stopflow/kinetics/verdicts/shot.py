@@ -195,7 +195,8 @@ def prepare_shot(
             start_s=window.start_s,
             fits=(single, slope),
             tried=CANDIDATES if automatic else find_law(settings.law).rivals,
-            always=automatic,
+            # The residuals of the default law say nothing against another law that was asked for.
+            always=automatic or find_law(settings.law).exponentials != 1,
         )
     return PreparedShot(
         shot=shot,
