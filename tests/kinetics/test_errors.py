@@ -167,7 +167,7 @@ def test_interval_ends_where_the_pinned_fit_says(law, points, rng):
             rise = (held.rss - fit.rss) / fit.noise_sd**2
             # Student's 95 % quantile for many degrees of freedom: 1.645 to 1.651.
             # Linear parameters take the interval of their standard error where the rates' are
-            # symmetric to 5 %: that is off the profile by up to about 2 % of its half width.
+            # symmetric to 2 %: that is off the profile by up to about 2 % of its half width.
             allowed = 0.008 if name in LAWS[law].nonlinear else 0.04
             assert np.sqrt(rise) == pytest.approx(1.648, abs=allowed), name
 

@@ -19,7 +19,7 @@ SIGNIFICANT = 0.01
 # rho beyond this is drift or a wrong law rather than noise; the inflation stops growing.
 LARGEST_CORRELATION = 0.999
 # Middle of an interval off its value, as a part of its width, that still counts as symmetric.
-ASYMMETRY = 0.05
+ASYMMETRY = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
