@@ -166,8 +166,8 @@ def intervals(
     All values whose best sum of squares stays below ``rss (1 + (t inflation)^2 / dof)``, t being
     Student's quantile for ``dof / inflation^2`` independent points. Bates and Watts, Nonlinear
     Regression Analysis (1988), section 6.1. For a robust fit: of the weighted squares it settled
-    on, whose curvature is that of its standard error. Where all intervals of the nonlinear
-    parameters are symmetric, those of the linear ones follow from their standard errors.
+    on, whose curvature is that of its standard error. Where the interval of the only nonlinear
+    parameter is symmetric, those of the linear ones follow from their standard errors.
 
     Parameters
     ----------
@@ -216,7 +216,9 @@ def intervals(
 
 
 def _are_symmetric(fit: Fit, found: Mapping[str, tuple[float, float]]) -> bool:
-    """Whether the intervals of all nonlinear parameters are known, and about symmetric."""
+    """Whether the law has one nonlinear parameter, of which the interval is symmetric."""
+    if len(fit.rate_law.nonlinear) != 1:
+        return False
     for name in fit.rate_law.nonlinear:
         low, high = found.get(name, (nan, nan))
         value = fit.parameters[name]
