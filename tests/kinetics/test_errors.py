@@ -166,8 +166,8 @@ def test_interval_ends_where_the_pinned_fit_says(law, points, rng):
             held = fit_trace(time, signal, law=law, fixed={name: end})
             rise = (held.rss - fit.rss) / fit.noise_sd**2
             # Student's 95 % quantile for many degrees of freedom: 1.645 to 1.651.
-            # Linear parameters of laws of one rate take the interval of their standard error
-            # where that of the rate is symmetric to 2 %: that is off the profile by up to about 2 % of its half width.
+            # Linear parameters of laws of one rate take the interval of their standard error where
+            # that of the rate is symmetric to 2 %: off the profile by up to 2 % of its half width.
             allowed = 0.008 if len(LAWS[law].nonlinear) > 1 or name == "k_per_s" else 0.04
             assert np.sqrt(rise) == pytest.approx(1.648, abs=allowed), name
 
