@@ -27,6 +27,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: stopflow plan shot.bka --precision 2%")(plan)
     app.command(epilog="Example: stopflow view shot.bka")(view)
     app.command(epilog="Example: stopflow spectrum scan.csv --law double --plot scan.png")(spectrum)
+    app.command(epilog="Example: stopflow laws")(laws)
 
 
 def fit(
@@ -82,6 +83,17 @@ def fit(
         draw_trace(fitted, plot)
         say_written([plot], quiet=quiet or as_json)
     raise typer.Exit(0 if fitted.ok else 1)
+
+
+def laws(*, as_json: Json = False, quiet: Quiet = False, debug: Debug = False) -> None:
+    """List the rate laws that --law knows: name, formula, and when to use it."""
+    from stopflow.kinetics.laws import describe_laws
+
+    rows = describe_laws()
+    if as_json:
+        say_json([dict(zip(("law", "formula", "use"), row, strict=True)) for row in rows])
+    else:
+        say_table(("law", "formula", "use"), rows, quiet=quiet)
 
 
 def plan(

@@ -13,8 +13,8 @@ Law = Annotated[
     str | None,
     typer.Option(
         "--law",
-        help="Rate law: single, single-slope (default), double, stretched, or auto "
-        "(by AICc, one for each experiment).",
+        help="Rate law by name (`stopflow laws` lists them), a formula in t such as "
+        "'a*exp(-k*t) + b', or auto: the best by AICc, one for each experiment.",
     ),
 ]
 Channel = Annotated[

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from stopflow.errors import SettingsError
-from stopflow.kinetics.laws import find_law
+from stopflow.kinetics.laws import AUTO, find_law
 from stopflow.kinetics.many.individual_starts import SMALLEST_BATCH, CommonTraces
 from stopflow.kinetics.secondary.analysis import fit_secondary
 from stopflow.kinetics.secondary.fit import SecondaryFit, secondary_rows_of
-from stopflow.kinetics.settings import AUTO, AnalysisSettings, QualityThresholds
+from stopflow.kinetics.settings import AnalysisSettings, QualityThresholds
 from stopflow.kinetics.solver.result import Fit
 from stopflow.kinetics.start.detect import StartDetection, detect_starts
 from stopflow.kinetics.tables import condition_rows, cut_rows, shot_rows
+from stopflow.kinetics.usable_points import keep_usable
 from stopflow.kinetics.verdicts.compare_laws import choose_law
 from stopflow.kinetics.verdicts.rules import judge_shot
 from stopflow.kinetics.verdicts.series import (
@@ -58,11 +59,19 @@ def analyse_experiment(
     """
     settings = settings or AnalysisSettings()
     experiment = experiment.until_end()
-    detections = detect_starts(experiment.shots, law=settings.law, dead_time_s=settings.dead_time_s)
-    fits = fit_together(experiment.shots, detections) if not settings.robust else {}
+    usable = [keep_usable(shot) for shot in experiment.shots]
+    recorded = [item.shot for item in usable]
+    detections = detect_starts(recorded, law=settings.law, dead_time_s=settings.dead_time_s)
+    fits = fit_together(recorded, detections) if not settings.robust else {}
     prepared = [
-        prepare_shot(shot, settings, detection=detection, fits=fits.get(place))
-        for place, (shot, detection) in enumerate(zip(experiment.shots, detections, strict=True))
+        prepare_shot(
+            item.shot,
+            settings,
+            detection=detection,
+            fits=fits.get(place),
+            omitted=item.omitted,
+        )
+        for place, (item, detection) in enumerate(zip(usable, detections, strict=True))
     ]
     law = settings.law
     notes: tuple[str, ...] = ()

@@ -22,6 +22,7 @@ from stopflow.kinetics.analysis import (
     cut_rows,
     shot_rows,
 )
+from stopflow.kinetics.laws import COLUMNS, COMPARED, error_columns, find_law, parameter_column
 from stopflow.kinetics.plan import Plan, plan_recording
 from stopflow.pipeline.checks import (
     require_moment,
@@ -35,27 +36,29 @@ from stopflow.schema import TABLES
 from stopflow.trace import Conditions, Experiment, Recording, Shot, Trace
 
 LINES = (
-    ("rate constant k", "k_per_s", "k_stderr_per_s", "1/s"),
-    ("amplitude at the start", "amplitude", "", "signal"),
     ("amplitude at mixing", "amplitude_at_mixing", "", "signal"),
-    ("slope", "slope_per_s", "", "signal/s"),
-    ("intercept", "intercept", "", "signal"),
-    ("second rate k2", "k2_per_s", "", "1/s"),
-    ("second amplitude", "amplitude2", "", "signal"),
-    ("stretching exponent", "beta", "", ""),
     ("noise SD", "noise_sd", "", "signal"),
     ("noise correlation", "noise_correlation", "", ""),
     ("signal to noise", "signal_to_noise", "", ""),
     ("Cramer-Rao bound of k", "k_bound_per_s", "", "1/s"),
     ("efficiency", "efficiency", "", ""),
-    ("k without slope", "k_single_per_s", "", "1/s"),
-    ("k with slope", "k_slope_per_s", "", "1/s"),
-    ("k with a second phase", "k_double_per_s", "", "1/s"),
+    *((f"k of {law.title}", f"k_{law.column}_per_s", "", "1/s") for _, law in COMPARED),
     ("start", "start_s", "", "s"),
     ("detected start", "detected_start_s", "", "s"),
     ("window", "window_s", "", "s"),
     ("points", "points", "", ""),
 )
+
+
+def _parameter_lines(law: str) -> list[tuple[str, str, str, str]]:
+    """Return (title, column, column of the error, unit) of every parameter of a rate law."""
+    lines = []
+    for name in find_law(law).parameters:
+        column = parameter_column(name)
+        shown = COLUMNS.get(name)
+        title, unit = (shown.title, shown.unit) if shown else (name, "")
+        lines.append((title, column, error_columns(column)[0], unit))
+    return lines
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -77,13 +80,15 @@ class FittedFile:
         """Say the result in a line."""
         row = self.row
         if not self.ok:
-            return f"{row['file']}: {row['verdict']}: {row['reason']}"
+            title = find_law(row["law"]).title
+            return f"{row['file']}: {title}: {row['verdict']}: {row['reason']}"
         interval = format_interval(
             row["k_low95_per_s"], row["k_high95_per_s"], error=row["k_stderr_per_s"]
         )
         why = f": {row['reason']}" if row["reason"] else ""
         return (
-            f"{row['file']}: k = {format_pm(row['k_per_s'], row['k_stderr_per_s'])} 1/s "
+            f"{row['file']}: {find_law(row['law']).title}: "
+            f"k = {format_pm(row['k_per_s'], row['k_stderr_per_s'])} 1/s "
             f"(95 %: {interval}), half-life {format_time(row['half_life_s'])}, "
             f"{row['verdict']}{why}"
         )
@@ -98,7 +103,7 @@ class FittedFile:
                 format_value(self._error(error), self._error(error)) if error else "",
                 unit_text.replace("signal", unit),
             )
-            for name, key, error, unit_text in LINES
+            for name, key, error, unit_text in (*_parameter_lines(self.row["law"]), *LINES)
             if not pd.isna(self.row[key])
         ]
 

@@ -127,7 +127,7 @@ RULES: dict[str, Rule] = {
             7,
             "residual-runs",
             _W,
-            "the law does not describe the trace",
+            "the rate law does not describe the trace",
             "misfit_chance",
             judge=shot_rules.residual_runs,
         ),
@@ -174,6 +174,22 @@ RULES: dict[str, Rule] = {
             "law_shift_share",
             judge=shot_rules.law_shift,
         ),
+        _rule(
+            16,
+            "wrong-law",
+            _F,
+            "another rate law is clearly better and gives another k",
+            "law_gain",
+            judge=shot_rules.wrong_law,
+        ),
+        _rule(17, "omitted-points", _W, "points that were never measured are left out"),
+        _rule(
+            18,
+            "time-zero",
+            _W,
+            "k of this rate law depends on when the reaction began",
+            "time_zero_kt",
+        ),
         _rule(13, "no-start", _W, "no part of the trace is free of artefact"),
         _rule(
             15,
@@ -183,7 +199,7 @@ RULES: dict[str, Rule] = {
             "misfit_chance",
         ),
         _rule(
-            16,
+            19,
             "start-removes",
             _W,
             "part of the reaction lies before the detected start",
@@ -252,6 +268,16 @@ def judge_shot(shot: ShotAnalysis, thresholds: QualityThresholds) -> tuple[Findi
         text = rule.judge(result, thresholds) if rule.judge else None
         if text:
             findings.append(rule.finding(text))
+    findings += [RULES["omitted-points"].finding(text) for text in shot.omitted]
+    if shot.window and shot.window.source == "detected" and not result.fit.rate_law.memoryless:
+        since = shot.window.start_s - shot.first_s
+        if result.fit.k_per_s * since > thresholds.time_zero_kt:
+            text = (
+                f"this rate law counts time from the start of the reaction, and the start was "
+                f"detected {since:.3g} s after the first point: give the start, or dead time and "
+                "the time when the flow stopped"
+            )
+            findings.append(RULES["time-zero"].finding(text))
     if shot.window and shot.window.source == "first point":
         follows = shot_rules.follows(result, thresholds)
         rule = RULES["no-start" if follows else "artefact-inside"]
