@@ -8,6 +8,7 @@
     low_signal_to_noise = 10
     [train]                     # as the options of `stopflow train`
     epochs = 300
+    [settings]                  # the same under its published name
     [[layer]]                   # the network, one table a layer; the last one is the output
     type = "dlrt"
     dim = 512
@@ -25,7 +26,7 @@ from stopflow.errors import FormatError, SettingsError
 
 Settings = TypeVar("Settings")
 
-SECTIONS = ("ingest", "quality", "train", "layer")
+SECTIONS = ("ingest", "quality", "train", "settings", "layer")
 
 
 def read_config(path: Path) -> dict[str, Any]:

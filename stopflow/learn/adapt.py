@@ -131,7 +131,7 @@ def adapt_model(
     generator = torch.Generator().manual_seed(settings.seed)
     network = adapt(base, rank, generator=generator)
     started = time.perf_counter()
-    run = Run(data, settings, prepared, network, generator=generator)
+    run = Run(settings, prepared, network, generator=generator)
     while not run.is_over:
         run.epoch(since=started)
         if progress is not None:

@@ -19,7 +19,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
@@ -46,9 +46,28 @@ CARD: Final = "README.md"
 FILES: Final = frozenset({WEIGHTS, DESCRIPTION, METRICS, HISTORY, PREDICTIONS})
 
 
+class Savable(Protocol):
+    """A model of any task."""
+
+    @property
+    def network(self) -> Network:
+        """Layers with their weights."""
+
+    @property
+    def standardiser(self) -> Standardiser:
+        """What is done to a row first."""
+
+    @property
+    def record(self) -> Mapping[str, Any]:
+        """How it came to be; JSON values."""
+
+    def described(self) -> dict[str, Any]:
+        """Return what only models of its task have, as JSON values."""
+
+
 def save_model(
     folder: Path,
-    model: Model,
+    model: Savable,
     *,
     metrics: Mapping[str, Any] | None = None,
     history: Sequence[Mapping[str, Any]] = (),
@@ -135,15 +154,7 @@ def load_model(folder: Path) -> Model:
         No model there, a file that is cut off or no model, another version, weights that do not
         fit the description, or values in it that are no finite numbers.
     """
-    recover_folder(folder)
-    for name in (DESCRIPTION, WEIGHTS):
-        if not (folder / name).is_file():
-            raise ModelError(f"{folder} is not a model: {name} is missing")
-    described = _read_description(folder / DESCRIPTION)
-    try:
-        tensors = load_file(folder / WEIGHTS)
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{folder / WEIGHTS} is cut off or not safetensors: {error}") from error
+    described, tensors = read_folder(folder, task=None)
     try:
         features = FeatureSpec(**described["features"])
         specs = tuple(LayerSpec(**spec) for spec in described["layers"])
@@ -153,10 +164,10 @@ def load_model(folder: Path) -> Model:
             mean=tensors.pop("standardiser.mean").numpy(),
             scale=tensors.pop("standardiser.scale").numpy(),
         )
-        network = _rebuild(int(described["n_inputs"]), specs, tensors)
+        network = rebuild_network(int(described["n_inputs"]), specs, tensors)
         if features.n_inputs != network.n_inputs:
             raise ValueError(f"{features} makes {features.n_inputs} inputs")
-        _require_scales(standardiser, network.n_inputs)
+        require_scales(standardiser, network.n_inputs)
         _require_finite("target", asdict(target).values())
         _require_finite("interval", asdict(interval).values())
         record = dict(described["record"])
@@ -170,6 +181,34 @@ def load_model(folder: Path) -> Model:
         interval=interval,
         record=record,
     )
+
+
+def read_folder(folder: Path, *, task: str | None) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Read the description and the tensors of a model's folder.
+
+    Parameters
+    ----------
+    task
+        What the model must be for: None for rates, ``"classification"`` for classes.
+
+    Raises
+    ------
+    ModelError
+        As `load_model`, and for a model of another task.
+    """
+    recover_folder(folder)
+    for name in (DESCRIPTION, WEIGHTS):
+        if not (folder / name).is_file():
+            raise ModelError(f"{folder} is not a model: {name} is missing")
+    described = _read_description(folder / DESCRIPTION)
+    try:
+        tensors = load_file(folder / WEIGHTS)
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{folder / WEIGHTS} is cut off or not safetensors: {error}") from error
+    if described.get("task") != task:
+        found, wanted = ("classes of images", "rates") if task is None else ("rates", "classes")
+        raise ModelError(f"{folder} is a model that predicts {found}; one for {wanted} is needed")
+    return described, tensors
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -202,7 +241,7 @@ def _write_json(path: Path, values: Mapping[str, Any]) -> None:
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def _tensors(model: Model) -> dict[str, Tensor]:
+def _tensors(model: Savable) -> dict[str, Tensor]:
     tensors = {
         f"network.{name}": value.detach().cpu().contiguous()
         for name, value in model.network.state_dict().items()
@@ -212,7 +251,7 @@ def _tensors(model: Model) -> dict[str, Tensor]:
     return tensors
 
 
-def _describe(model: Model) -> dict[str, Any]:
+def _describe(model: Savable) -> dict[str, Any]:
     ranks = model.network.ranks()
     layers = [
         {"type": spec.type, "dim": spec.dim, "activation": spec.activation, "rank": rank}
@@ -221,11 +260,9 @@ def _describe(model: Model) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "version": VERSION,
-        "features": model.features.to_dict(),
         "n_inputs": model.network.n_inputs,
         "layers": layers,
-        "target": {"mean": model.target.mean, "scale": model.target.scale},
-        "interval": asdict(model.interval),
+        **model.described(),
         "record": model.record,
     }
 
@@ -245,7 +282,10 @@ def _read_description(path: Path) -> dict[str, Any]:
     return described
 
 
-def _rebuild(n_inputs: int, specs: tuple[LayerSpec, ...], tensors: dict[str, Tensor]) -> Network:
+def rebuild_network(
+    n_inputs: int, specs: tuple[LayerSpec, ...], tensors: Mapping[str, Tensor]
+) -> Network:
+    """Build a network and give it its weights; a `ValueError` where they are not finite."""
     network = build_network(n_inputs, specs, generator=torch.Generator().manual_seed(0))
     state = {name.removeprefix("network."): value for name, value in tensors.items()}
     network.load_state_dict(state)
@@ -255,7 +295,7 @@ def _rebuild(n_inputs: int, specs: tuple[LayerSpec, ...], tensors: dict[str, Ten
     return network.eval()
 
 
-def _require_scales(standardiser: Standardiser, n_inputs: int) -> None:
+def require_scales(standardiser: Standardiser, n_inputs: int) -> None:
     """Refuse a standardiser that makes no numbers; the scale of a constant column is infinite."""
     if standardiser.mean.shape != (n_inputs,):
         raise ValueError(f"the standardiser is for {len(standardiser.mean)} inputs, not {n_inputs}")

@@ -8,7 +8,7 @@ import numpy as np
 
 from stopflow.errors import SettingsError
 from stopflow.features import FEATURES, FeatureSpec
-from stopflow.learn.training.loss import LOSSES
+from stopflow.learn.training.loss import CLASS_LOSSES, LOSSES
 from stopflow.lowrank import ACTIVATIONS, LAYERS, LayerSpec, StepSettings
 
 WARMUP_SHARE: Final = 0.02
@@ -62,8 +62,10 @@ class TrainSettings:
         The network: hidden layers of one kind and a dense linear output of one number. A layer
         too small for the rank has its full one; at least one layer must have room for it.
     layers
-        The hidden layers one by one, or with a last linear one of dim 1 the whole network; wins
-        over `layer`, `rank`, `hidden` and `activation`.
+        The hidden layers one by one, or with a last linear one the whole network; wins over
+        `layer`, `rank`, `hidden` and `activation`.
+    inputs
+        Inputs that `layers` were written for; 0: as many as the data have.
     features, pairs
         Kind of row, and its pairs (0: the kind's own number).
     labels
@@ -97,7 +99,7 @@ class TrainSettings:
     weight_decay
         As there; None: 0, and in long runs of Muon up to `MUON_DECAY`.
     loss
-        A key of `learn.loss.LOSSES`.
+        A key of `LOSSES` for rates, of `CLASS_LOSSES` for classes.
     theta, min_rank, max_rank, cadence
         Of rank-adaptive layers.
     delay
@@ -116,6 +118,7 @@ class TrainSettings:
     hidden: tuple[int, ...] = (512, 512, 256)
     activation: str = "gelu"
     layers: tuple[LayerSpec, ...] = ()
+    inputs: int = 0
     features: str = "shape"
     pairs: int = 0
     labels: Literal["fit", "workbook"] = "fit"
@@ -153,7 +156,7 @@ class TrainSettings:
         _require_key("features", self.features, FEATURES)
         _require_key("labels", self.labels, LABELS)
         _require_key("schedule", self.schedule, SCHEDULES)
-        _require_key("loss", self.loss, LOSSES)
+        _require_key("loss", self.loss, (*LOSSES, *CLASS_LOSSES))
         _require_key("row_space", self.row_space, ("auto", "on", "off"))
         for name in ("rank", "epochs", "batch_size", "test_count"):
             _require_whole(name, getattr(self, name), low=1)
@@ -165,9 +168,9 @@ class TrainSettings:
             "seed",
             "pairs",
             "delay",
+            "inputs",
         ):
             _require_whole(name, getattr(self, name), low=0)
-        _require_whole("delay", self.delay, low=0)
         if not self.hidden and not self.layers:
             raise SettingsError("hidden", self.hidden, valid="one hidden layer or more")
         for dim in self.hidden:
@@ -177,10 +180,6 @@ class TrainSettings:
             raise SettingsError("whitening", self.whitening, valid="a number from 0 to 1")
         if not 0 <= self.drift < np.inf:
             raise SettingsError("drift", self.drift, valid="a number from 0")
-        if self.layers and (self.layers[-1].activation == "linear") and self.layers[-1].dim != 1:
-            raise SettingsError(
-                "dim of the last layer", self.layers[-1].dim, valid="1: the network predicts one k"
-            )
         self.step_settings()
 
     def _require_rank(self) -> None:
@@ -196,13 +195,23 @@ class TrainSettings:
         """Features the network takes."""
         return FeatureSpec(self.features, self.pairs)
 
-    def network_specs(self, n_inputs: int) -> tuple[LayerSpec, ...]:
+    def require_inputs(self, n_inputs: int) -> None:
+        """Raise a `SettingsError` where `layers` were written for rows of another length."""
+        if self.layers and self.inputs not in (0, n_inputs):
+            raise SettingsError(
+                "inputs of layer 1", self.inputs, valid=f"{n_inputs}, as many as a row has"
+            )
+
+    def network_specs(self, n_inputs: int, *, n_outputs: int = 1) -> tuple[LayerSpec, ...]:
         """Layers from input to output for rows of `n_inputs` values.
+
+        A dense linear output is added where the last of `layers` is a hidden one.
 
         Raises
         ------
         SettingsError
-            A layer of `layers` whose rank is above what its size allows.
+            A layer of `layers` whose rank is above what its size allows, or a last one whose dim
+            is another than the `n_outputs` of the task.
         """
         specs = list(self.layers) or _hidden(self, n_inputs)
         width = n_inputs
@@ -211,8 +220,16 @@ class TrainSettings:
             if LAYERS[spec.type].ranked and spec.rank is not None and spec.rank > most:
                 raise SettingsError(f"rank of layer {number}", spec.rank, valid=f"1 to {most}")
             width = spec.dim
-        if specs[-1].dim != 1 or specs[-1].activation != "linear":
-            specs.append(LayerSpec(type="dense", dim=1, activation="linear"))
+        linear = specs[-1].activation == "linear"
+        if linear and specs[-1].dim != n_outputs:
+            why = "one k" if n_outputs == 1 else f"one of {n_outputs} classes"
+            raise SettingsError(
+                "dim of the last layer",
+                specs[-1].dim,
+                valid=f"{n_outputs}: the network predicts {why}",
+            )
+        if not linear and (n_outputs == 1 or specs[-1].dim != n_outputs):
+            specs.append(LayerSpec(type="dense", dim=n_outputs, activation="linear"))
         return tuple(specs)
 
     @property
@@ -285,6 +302,7 @@ class TrainSettings:
 PUBLISHED: Final[Mapping[str, object]] = {
     "layer": "dense",
     "layers": (),
+    "inputs": 0,
     "hidden": (512, 512, 256),
     "features": "raw",
     "pairs": 0,

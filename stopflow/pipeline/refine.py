@@ -166,7 +166,7 @@ def _predictions(model: Model, lab: LabData) -> list[dict[str, Any]]:
 
 
 def _metrics(model: Model, *, parameters: int, table: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"parameters": parameters, "layers": layer_rows(model), "table": table}
+    return {"parameters": parameters, "layers": layer_rows(model.network), "table": table}
 
 
 def _text(value: object) -> str:

@@ -102,7 +102,7 @@ def test_swapped_images_and_labels_are_named(folder):
     contents = images.read_bytes(), labels.read_bytes()
     labels.write_bytes(contents[0])
     images.write_bytes(contents[1])
-    with pytest.raises(FormatError, match="found labels of 1 dimensions.*swapped"):
+    with pytest.raises(FormatError, match=r"found labels of 1 dimensions.*swapped"):
         read_image_set(folder)
 
 

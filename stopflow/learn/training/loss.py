@@ -23,4 +23,13 @@ LOSSES: Final[Mapping[str, Loss]] = {
     "mse": MEAN_SQUARE,
     "l1": MEAN_ABSOLUTE,
 }
-"""Losses of one output."""
+"""Losses of rates, by one output."""
+
+
+def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Mean of -sum y log softmax(z), outputs z (B, c), targets y (B, c) one-hot."""
+    return -(targets * torch.log_softmax(outputs, dim=1)).sum(dim=1).mean()
+
+
+CLASS_LOSSES: Final[Mapping[str, Loss]] = {"cross-entropy": cross_entropy, "mse": MEAN_SQUARE}
+"""Losses of classes, by one output a class."""

@@ -1,0 +1,32 @@
+"""Classifiers on disk: the folder of `learn.saved`, for the other task."""
+
+from pathlib import Path
+
+from stopflow.errors import ModelError, StopflowError
+from stopflow.features import Standardiser
+from stopflow.learn.classify.model import CLASSIFICATION, Classifier
+from stopflow.learn.saved import DESCRIPTION, read_folder, rebuild_network, require_scales
+from stopflow.lowrank import LayerSpec
+
+
+def load_classifier(folder: Path) -> Classifier:
+    """Rebuild the classifier that `save_model` left in `folder`.
+
+    Raises
+    ------
+    ModelError
+        As `learn.saved.load_model`, and for a model that predicts rates.
+    """
+    described, tensors = read_folder(folder, task=CLASSIFICATION)
+    try:
+        standardiser = Standardiser(
+            mean=tensors.pop("standardiser.mean").numpy(),
+            scale=tensors.pop("standardiser.scale").numpy(),
+        )
+        specs = tuple(LayerSpec(**spec) for spec in described["layers"])
+        network = rebuild_network(int(described["n_inputs"]), specs, tensors)
+        require_scales(standardiser, network.n_inputs)
+        record = dict(described["record"])
+    except (KeyError, TypeError, ValueError, RuntimeError, StopflowError) as error:
+        raise ModelError(f"{folder}: the weights do not fit {DESCRIPTION}: {error}") from error
+    return Classifier(network=network, standardiser=standardiser, record=record)
