@@ -7,7 +7,6 @@ from typing import Any, Final
 
 import numpy as np
 import torch
-from torch.nn import functional
 
 from stopflow.errors import SettingsError
 from stopflow.features import Standardiser
@@ -185,7 +184,7 @@ def _prepare(
     labels = {
         name: torch.from_numpy(data.labels[getattr(split, name)]).to(device) for name in parts
     }
-    targets = functional.one_hot(labels["train"], data.classes).float()
+    targets = labels["train"]
     labels["train"] = labels["train"][:JUDGED_ROWS]
     task = ClassTask(n_outputs=data.classes, loss_name=settings.loss, labels=labels)
     return TrainingRows(inputs=inputs[None], targets=targets[None], parts=parts, task=task), (

@@ -6,7 +6,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from stopflow.lowrank import MEAN_ABSOLUTE, MEAN_SQUARE, Loss, huber
+from stopflow.lowrank import CROSS_ENTROPY, MEAN_ABSOLUTE, MEAN_SQUARE, Loss, huber
 
 SMOOTH_BELOW: Final = 0.02
 """Errors below this share of the target's SD count squared, those above linearly."""
@@ -25,11 +25,5 @@ LOSSES: Final[Mapping[str, Loss]] = {
 }
 """Losses of rates, by one output."""
 
-
-def cross_entropy(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Mean of -sum y log softmax(z), outputs z (B, c), targets y (B, c) one-hot."""
-    return -(targets * torch.log_softmax(outputs, dim=1)).sum(dim=1).mean()
-
-
-CLASS_LOSSES: Final[Mapping[str, Loss]] = {"cross-entropy": cross_entropy, "mse": MEAN_SQUARE}
+CLASS_LOSSES: Final[Mapping[str, Loss]] = {"cross-entropy": CROSS_ENTROPY}
 """Losses of classes, by one output a class."""

@@ -16,7 +16,8 @@ class TrainingRows:
     Attributes
     ----------
     inputs, targets
-        (V, N, q), (V, N, t): versions of the N training rows, the first as recorded.
+        (V, N, q), (V, N, ...): versions of the N training rows, the first as recorded, and what
+        the task's loss takes.
     parts
         Rows (M, q) to be judged: ``"train"``, and where they exist ``"validation"``, ``"test"``.
     task
