@@ -84,6 +84,9 @@ class TrainSettings:
     drift
         Largest slope that is added to a row, in units of its SD over the window; the rate does not
         depend on it. 0: none.
+    shift
+        Pixels by which an image is moved at random, up or down and sideways, each time it is
+        seen. 0: none.
     row_space
         ``"auto"``; ``"on"`` or ``"off"``: train in the row space of the training rows; both
         switch `directions` off.
@@ -127,6 +130,7 @@ class TrainSettings:
     whitening: float = 0.3
     views: int = 6
     drift: float = 0.1
+    shift: int = 0
     row_space: Literal["auto", "on", "off"] = "auto"
     epochs: int = 300
     batch_size: int = 128
@@ -169,6 +173,7 @@ class TrainSettings:
             "pairs",
             "delay",
             "inputs",
+            "shift",
         ):
             _require_whole(name, getattr(self, name), low=0)
         if not self.hidden and not self.layers:

@@ -33,6 +33,8 @@ class ClassData:
         How many there are.
     first_test
         Number of the first row of the test.
+    size
+        Rows and columns of an image.
     """
 
     name: str
@@ -40,6 +42,7 @@ class ClassData:
     labels: Numbers
     classes: int
     first_test: int
+    size: tuple[int, int]
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -70,6 +73,7 @@ def class_data(images: ImageSet) -> ClassData:
         labels=labels,
         classes=images.classes,
         first_test=len(images.train_images),
+        size=(images.train_images.shape[1], images.train_images.shape[2]),
     )
 
 

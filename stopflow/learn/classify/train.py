@@ -13,13 +13,14 @@ from stopflow.features import Standardiser
 from stopflow.learn.classify.data import ClassData, split_rows
 from stopflow.learn.classify.model import Classifier
 from stopflow.learn.classify.scores import score_classes
+from stopflow.learn.classify.shift import RandomShift
 from stopflow.learn.classify.task import ClassTask
 from stopflow.learn.device import require_device
 from stopflow.learn.settings import TrainSettings
 from stopflow.learn.split import Split
 from stopflow.learn.training.checkpoint import run_fingerprint
 from stopflow.learn.training.coordinates import Coordinates
-from stopflow.learn.training.rows import TrainingRows
+from stopflow.learn.training.rows import TaskRows
 from stopflow.learn.training.train import (
     CHECKPOINT_EVERY_S,
     Interruptible,
@@ -163,7 +164,7 @@ def class_metrics(trained: Trained[Classifier], data: ClassData) -> dict[str, An
 
 def _prepare(
     data: ClassData, split: Split, settings: TrainSettings
-) -> tuple[TrainingRows, Coordinates]:
+) -> tuple[TaskRows, Coordinates]:
     device = require_device(settings.device)
     standardiser = Standardiser.identity(data.n_inputs)
     if settings.standardise:
@@ -187,9 +188,15 @@ def _prepare(
     targets = labels["train"]
     labels["train"] = labels["train"][:JUDGED_ROWS]
     task = ClassTask(n_outputs=data.classes, loss_name=settings.loss, labels=labels)
-    return TrainingRows(inputs=inputs[None], targets=targets[None], parts=parts, task=task), (
-        coordinates
+    shift = None
+    if settings.shift:
+        black = -standardiser.mean[0] / standardiser.scale[0]
+        rows, columns = data.size
+        shift = RandomShift.up_to(settings.shift, rows=rows, columns=columns, background=black)
+    prepared = TaskRows(
+        inputs=inputs[None], targets=targets[None], parts=parts, task=task, augment=shift
     )
+    return prepared, coordinates
 
 
 def one_scale(data: ClassData, split: Split) -> Standardiser:

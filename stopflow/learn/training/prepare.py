@@ -12,15 +12,15 @@ from stopflow.learn.data import LabData, Numbers
 from stopflow.learn.model import TargetScale
 from stopflow.learn.settings import TrainSettings
 from stopflow.learn.split import Split
-from stopflow.learn.training.augment import Drift, TraceOf, training_rows
+from stopflow.learn.training.augment import Drift, RandomDrift, TraceOf, training_rows
 from stopflow.learn.training.coordinates import Coordinates, choose_coordinates
 from stopflow.learn.training.rates import RateTask
-from stopflow.learn.training.rows import TrainingRows
+from stopflow.learn.training.rows import TaskRows
 from stopflow.trace import FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Prepared(TrainingRows):
+class Prepared(TaskRows):
     """Rows of a lab on the device.
 
     Attributes
@@ -73,7 +73,11 @@ def prepare(
     drift = None
     if settings.drift and settings.standardise and data.features.kind == "shape":
         found = Drift.of(coordinates, data)
-        drift = Drift(slope=found.slope.to(device), origin=found.origin.to(device))
+        drift = RandomDrift(
+            drift=Drift(slope=found.slope.to(device), origin=found.origin.to(device)),
+            tilt=drawn.tilt.to(device),
+            size=settings.drift,
+        )
     inputs = drawn.inputs.to(device)
     members = {name: getattr(split, name) for name in ("train", "validation", "test")}
     parts = {"train": inputs[0]}
@@ -83,9 +87,8 @@ def prepare(
     return Prepared(
         inputs=inputs,
         targets=targets.to(device),
-        tilt=drawn.tilt.to(device),
         parts=parts,
-        drift=drift,
+        augment=drift,
         coordinates=coordinates,
         task=RateTask(
             target=target,

@@ -1,16 +1,20 @@
 """What the training loop runs on, whatever the task."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from stopflow.learn.task import Task
-from stopflow.learn.training.augment import Drift
+
+Augment = Callable[[Tensor, tuple[Tensor, Tensor], torch.Generator], Tensor]
+"""(rows (B, q), their versions and numbers (B,), generator) -> rows (B, q)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class TrainingRows:
+class TaskRows:
     """Tensors on the device.
 
     Attributes
@@ -22,16 +26,15 @@ class TrainingRows:
         Rows (M, q) to be judged: ``"train"``, and where they exist ``"validation"``, ``"test"``.
     task
         What is learned.
-    tilt, drift
-        (V, N) and the slopes that are added; None where there are none.
+    augment
+        Changes a batch before a step; None: nothing.
     """
 
     inputs: Tensor
     targets: Tensor
     parts: dict[str, Tensor]
     task: Task[Any]
-    tilt: Tensor | None = None
-    drift: Drift | None = None
+    augment: Augment | None = None
 
     @property
     def shots(self) -> int:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from stopflow.learn.settings import SCHEDULES, TrainSettings
 from stopflow.learn.training.checkpoint import Checkpoint
-from stopflow.learn.training.rows import TrainingRows
+from stopflow.learn.training.rows import TaskRows
 from stopflow.lowrank import Network, build_stepper
 
 ROWS_AT_ONCE: Final = 2048
@@ -36,7 +36,7 @@ class Run:
     def __init__(
         self,
         settings: TrainSettings,
-        prepared: TrainingRows,
+        prepared: TaskRows,
         network: Network,
         *,
         generator: torch.Generator,
@@ -110,11 +110,8 @@ class Run:
         versions = prepared.inputs.shape[0]
         chosen = torch.randint(versions, (len(rows),), generator=self._generator)
         inputs = prepared.inputs[chosen, rows]
-        if prepared.drift is not None and prepared.tilt is not None:
-            normal = torch.randn(len(rows), generator=self._generator)
-            size = settings.drift * normal * torch.rand(len(rows), generator=self._generator)
-            size = size.to(inputs.device)
-            inputs = prepared.drift.apply(inputs, prepared.tilt[chosen, rows], size)
+        if prepared.augment is not None:
+            inputs = prepared.augment(inputs, (chosen, rows), self._generator)
         self._stepper.set_learning_rate(
             settings.peak_rate * SCHEDULES[settings.schedule](self._steps_done / self._steps)
         )

@@ -30,7 +30,7 @@ from stopflow.learn.training.checkpoint import (
 )
 from stopflow.learn.training.coordinates import Coordinates
 from stopflow.learn.training.prepare import Prepared, prepare
-from stopflow.learn.training.rows import TrainingRows
+from stopflow.learn.training.rows import TaskRows
 from stopflow.learn.training.run import Run, TrainStatus
 from stopflow.lowrank import build_network, count_parameters
 
@@ -168,7 +168,7 @@ def train(
 
 
 def train_rows(
-    rows: TrainingRows,
+    rows: TaskRows,
     coordinates: Coordinates,
     settings: TrainSettings,
     *,
