@@ -24,14 +24,16 @@ Sources: the thesis *Low-Rank Methods in Julia* (2024) for the momentum form; Sc
 2022 (arXiv:2205.13571) and its public code for the Adam form (``optimiser = "adam"``).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, Literal
 
 import torch
 from torch import Tensor
 
 from stopflow.errors import SettingsError
+from stopflow.lowrank import published_count
 
 KINDS: Final = ("dense", "vanilla", "dynamical", "adaptive")
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
@@ -100,7 +102,7 @@ class Reference:
                 settings,
                 generator,
             )
-            for number, (inputs, outputs) in enumerate(zip(sizes, sizes[1:], strict=False))
+            for number, (inputs, outputs) in enumerate(pairwise(sizes))
         ]
         self._moments: list[dict[str, list[Tensor]]] = [{} for _ in self.layers]
         self._steps = 0
@@ -113,6 +115,11 @@ class Reference:
     def parameters(self) -> int:
         """Return the values of the model."""
         return sum(value.numel() for layer in self.layers for value in layer.values())
+
+    def stored(self) -> int:
+        """Return the values kept between steps: the model and its momenta."""
+        moments = [value for kept in self._moments for pair in kept.values() for value in pair]
+        return self.parameters() + sum(value.numel() for value in moments)
 
     @torch.inference_mode()
     def outputs(self, rows: Tensor) -> Tensor:
@@ -264,14 +271,12 @@ def _resized(value: Tensor, like: Tensor) -> Tensor:
     return found
 
 
-def published_values(settings: AsPublished, sizes: Sequence[int]) -> Mapping[str, int]:
-    """Return what the published code stores for each low-rank layer, from its shape alone."""
-    from stopflow.lowrank import published_count
-
+def published_values(settings: AsPublished, sizes: Sequence[int]) -> int:
+    """Return what the published code stores for the hidden layers, momenta and old bases too."""
     kinds = {"dense": "dense", "vanilla": "vanilla", "dynamical": "dlrt", "adaptive": "dlrt"}
-    return {
-        f"{inputs}-{outputs}": published_count(
+    return sum(
+        published_count(
             kinds[settings.kind], n_inputs=inputs, n_outputs=outputs, rank=settings.rank
         )
-        for inputs, outputs in zip(sizes[:-2], sizes[1:-1], strict=True)
-    }
+        for inputs, outputs in pairwise(sizes[:-1])
+    )

@@ -60,6 +60,11 @@ class Run:
         """Whether there is nothing left to do."""
         return self.done >= self._settings.epochs or self.status is not TrainStatus.FINISHED
 
+    @property
+    def stored(self) -> int:
+        """Values kept between steps: those of the network, moments, buffers."""
+        return self._stepper.stored()
+
     def epoch(self, *, since: float) -> None:
         """Visit every training row once, then judge where it is due."""
         order = torch.randperm(self._prepared.shots, generator=self._generator)

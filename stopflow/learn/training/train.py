@@ -83,8 +83,11 @@ class Trained(Generic[M]):
         ``reason`` is empty for a run that finished.
     epochs, best_epoch
         Epochs trained, and the one whose state was kept.
-    parameters
-        Trained values of the model, biases included.
+    parameters, trained_parameters
+        Values of the model, biases included, and those of them that were trained to the end
+        (frozen bases are not).
+    stored
+        Values that training kept between steps: parameters, moments, buffers.
     seconds
         Of the training, preparation included.
     inputs_used
@@ -99,6 +102,8 @@ class Trained(Generic[M]):
     epochs: int
     best_epoch: int
     parameters: int
+    trained_parameters: int
+    stored: int
     seconds: float
     inputs_used: str
 
@@ -226,6 +231,8 @@ def train_rows(
         epochs=run.done,
         best_epoch=run.best_epoch,
         parameters=count_parameters(model.network),
+        trained_parameters=sum(p.numel() for p in network.parameters() if p.requires_grad),
+        stored=run.stored,
         seconds=run.earlier_s + time.perf_counter() - started,
         inputs_used=coordinates.reason,
     )
