@@ -53,7 +53,8 @@ def reproduce(
     from stopflow.pipeline.reproduce import list_rows, reproduce
 
     if show_list:
-        say_table(*list_rows(), quiet=quiet)
+        for line in list_rows():
+            say(line, quiet=quiet)
         return
     with progress_bar(quiet=quiet) as progress:
         done = reproduce(

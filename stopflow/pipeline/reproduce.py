@@ -59,11 +59,10 @@ class Reproduced:
         ]
 
 
-def list_rows() -> tuple[Sequence[str], list[Sequence[str]]]:
-    """Name every row, with its published figure and its variants."""
-    return ("row", "published", "what", "variants"), [
-        (row.name, _percent(published_accuracy(row)), row.title, ", ".join(row.variants))
-        for row in load_rows()
+def list_rows() -> list[str]:
+    """Name every row in a line, with its published figure."""
+    return [
+        f"{row.name:<24}{_percent(published_accuracy(row)):>6}  {row.title}" for row in load_rows()
     ]
 
 
@@ -116,7 +115,8 @@ def reproduce(
         for number, (row, name, chosen, seed) in enumerate(jobs):
             progress("rows", number, len(jobs))
             asked = shortened(chosen, seed=seed, epochs=epochs)
-            run = _kept_or_run(images, asked, seed=seed, place=kept, known=known, progress=progress)
+            place = _place(kept, [__version__, known, seed, quick, describe_variant(asked)])
+            run = _kept_or_run(images, asked, seed=seed, place=place, quick=quick, report=progress)
             found.setdefault((row.name, name), []).append(run)
     progress("rows", len(jobs), len(jobs))
     drawn = [
@@ -182,33 +182,36 @@ def published_accuracy(row: Row) -> float:
     return float(figures.get("test_accuracy", figures.get("validation_accuracy", np.nan)))
 
 
+def _place(kept: Path, described: Sequence[Any]) -> Path:
+    """Name the file of a run after everything that decides it."""
+    text = json.dumps(json_ready(described), sort_keys=True)
+    return kept / f"{hashlib.blake2b(text.encode(), digest_size=12).hexdigest()}.json"
+
+
 def _kept_or_run(
     images: ClassData,
     asked: TrainSettings | AsPublished,
     *,
     seed: int,
     place: Path,
-    known: str,
-    progress: Progress,
+    quick: bool,
+    report: Progress,
 ) -> VariantRun:
-    """Read a finished run, or train and keep it."""
-    described = [__version__, known, seed, describe_variant(asked)]
-    text = json.dumps(json_ready(described), sort_keys=True)
-    file = place / f"{hashlib.blake2b(text.encode(), digest_size=12).hexdigest()}.json"
+    """Read a finished run, or train and keep it; a file that is no run is written again."""
     try:
-        return _parse_run(json.loads(file.read_text(encoding="utf-8"))["run"])
+        return _parse_run(json.loads(place.read_text(encoding="utf-8"))["run"])
     except (OSError, ValueError, KeyError, TypeError):
         pass
 
     def on_epoch(done: int, total: int) -> None:
-        progress("epochs", done, total)
+        report("epochs", done, total)
 
     if isinstance(asked, AsPublished):
         run = run_reference(images, asked, seed=seed, on_epoch=on_epoch)
     else:
-        run = run_ours(images, asked, on_epoch=on_epoch)
-    kept = {"settings": described, "run": run.to_dict()}
-    write_text(file, json.dumps(json_ready(kept), allow_nan=False))
+        run = run_ours(images, asked, on_epoch=on_epoch, timed=not quick)
+    kept = {"settings": describe_variant(asked), "run": run.to_dict()}
+    write_text(place, json.dumps(json_ready(kept), allow_nan=False))
     return run
 
 

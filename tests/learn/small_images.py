@@ -13,13 +13,19 @@ CLASSES = 4
 
 
 def make_images(
-    rng: np.random.Generator, *, train: int = 240, test: int = 80, noise: float = 40.0
+    rng: np.random.Generator,
+    *,
+    train: int = 240,
+    test: int = 80,
+    noise: float = 40.0,
+    pixels: int = PIXELS,
+    classes: int = CLASSES,
 ) -> ImageSet:
-    pictures = rng.integers(60, 196, (CLASSES, PIXELS, PIXELS))
+    pictures = rng.integers(60, 196, (classes, pixels, pixels))
 
     def part(count):
-        labels = rng.integers(0, CLASSES, count)
-        noisy = pictures[labels] + noise * rng.standard_normal((count, PIXELS, PIXELS))
+        labels = rng.integers(0, classes, count)
+        noisy = pictures[labels] + noise * rng.standard_normal((count, pixels, pixels))
         return noisy.clip(0, 255).astype(np.uint8), labels.astype(np.uint8)
 
     (images, labels), (test_images, test_labels) = part(train), part(test)

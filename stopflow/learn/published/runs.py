@@ -72,8 +72,10 @@ class VariantRun:
         return asdict(self)
 
 
-def run_ours(data: ClassData, settings: TrainSettings, *, on_epoch: OnEpoch) -> VariantRun:
-    """Train by the project's own loop."""
+def run_ours(
+    data: ClassData, settings: TrainSettings, *, on_epoch: OnEpoch, timed: bool = True
+) -> VariantRun:
+    """Train by the project's own loop; `step_ratio` is NaN unless `timed`."""
     split = choose_rows(data, settings)
     trained = train_classifier(
         data,
@@ -95,7 +97,7 @@ def run_ours(data: ClassData, settings: TrainSettings, *, on_epoch: OnEpoch) -> 
             evaluation_parameters(network),
             (network.n_inputs, *(spec.dim for spec in network.specs)),
         ),
-        step_ratio=_ratio_to_dense(data, settings, network),
+        step_ratio=_ratio_to_dense(data, settings, network) if timed else float("nan"),
         status=str(trained.status),
     )
 
