@@ -6,7 +6,7 @@ import torch
 from stopflow.errors import SettingsError
 from stopflow.learn.published.reference import AsPublished, Reference, published_values
 from stopflow.lowrank import CROSS_ENTROPY, LayerSpec, build_network
-from stopflow.lowrank.bench.reference import naive_kls_step
+from stopflow.lowrank.bench.reference import reference_kls_step
 
 SIZES = (12, 9, 8, 4)
 
@@ -62,7 +62,7 @@ def test_without_its_peculiarities_the_bases_are_those_of_the_integrator_of_the_
         else:
             own.weight.data = layer["W"].clone()
     network.step(rows, labels)
-    naive_kls_step(oracle, rows, labels, loss=CROSS_ENTROPY, rate=0.05)
+    reference_kls_step(oracle, rows, labels, loss=CROSS_ENTROPY, rate=0.05)
     for own, layer in zip(oracle.layers[:2], network.layers[:2], strict=True):
         for ours, theirs in ((own.U, layer["U"]), (own.V, layer["V"])):
             spans = [basis.detach() @ basis.detach().T for basis in (ours, theirs)]
