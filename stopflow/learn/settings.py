@@ -38,6 +38,16 @@ SMALLER_RATES: Final[Mapping[str, float]] = {"oialr": 2e-3, "dlrt-two-pass": 1e-
 OTHER_RATE: Final = 2e-3
 """Of other optimisers."""
 
+CLASS_RATE: Final = 2e-3
+"""Of classifiers, the best on validation images of MNIST for dense, vanilla and dynamical layers
+among 1e-3, 2e-3 and 5e-3.
+"""
+
+CLASS_OPTIMISER: Final = "adam-elementwise"
+"""Of dynamical layers in classifiers: 98.2 % on MNIST (784-256-128-10, rank 20, 15 epochs) where
+``"muon"`` gave 97.0 % and ``"adam"`` 97.5 %.
+"""
+
 RATED_EPOCHS: Final = 300
 """The length at which these rates were chosen. In longer runs they fall with the root of the
 length, as the best constant step of a stochastic descent does (Nemirovski et al. 2009,
@@ -95,8 +105,8 @@ class TrainSettings:
     learning_rate
         Peak step size; None: what is best for layers, optimiser and length.
     optimiser
-        A key of `lowrank.OPTIMISERS`; None: ``"muon"`` where a layer is dynamical, else
-        ``"adam"``, which is the same for all other layers.
+        A key of `lowrank.OPTIMISERS`; None: ``"muon"`` where a layer is dynamical
+        (`CLASS_OPTIMISER` in a classifier), else ``"adam"``.
     momentum, clip
         As in `lowrank.StepSettings`.
     weight_decay
@@ -105,8 +115,9 @@ class TrainSettings:
         A key of `LOSSES` for rates, of `CLASS_LOSSES` for classes.
     theta, min_rank, max_rank, cadence
         Of rank-adaptive layers.
-    delay
-        Steps before an OIALR layer freezes its bases; 0: a third of all.
+    delay, absorb_every, cutoff, absorb_share
+        Of OIALR layers, as in `lowrank.StepSettings` (nu, beta and alpha of the paper); delay
+        None: a third of all steps, 0: low rank from the start.
     patience
         Stop when the validation error has not improved for so many epochs; 0: never.
     test_experiments, test_count, validation_experiments, validation_count
@@ -145,7 +156,10 @@ class TrainSettings:
     min_rank: int = 2
     max_rank: int | None = None
     cadence: int = 10
-    delay: int = 0
+    delay: int | None = None
+    absorb_every: int = 100
+    cutoff: float = 0.1
+    absorb_share: float | None = None
     patience: int = 0
     test_experiments: tuple[str, ...] = ()
     test_count: int = 3
@@ -171,7 +185,6 @@ class TrainSettings:
             "validation_count",
             "seed",
             "pairs",
-            "delay",
             "inputs",
             "shift",
         ):
@@ -242,6 +255,8 @@ class TrainSettings:
         """Step size at the top of the schedule."""
         if self.learning_rate is not None:
             return self.learning_rate
+        if self.loss in CLASS_LOSSES:
+            return CLASS_RATE
         if self.chosen_optimiser in ("adam", "muon"):
             rate = min(SMALLER_RATES.get(name, ADAM_RATE) for name in self._types)
         else:
@@ -268,8 +283,11 @@ class TrainSettings:
     @property
     def chosen_optimiser(self) -> str:
         """Key of `lowrank.OPTIMISERS`."""
-        dynamical = any(LAYERS[name].dynamical for name in self._types)
-        return self.optimiser or ("muon" if dynamical else "adam")
+        if self.optimiser is not None:
+            return self.optimiser
+        if not any(LAYERS[name].dynamical for name in self._types):
+            return "adam"
+        return CLASS_OPTIMISER if self.loss in CLASS_LOSSES else "muon"
 
     @property
     def _types(self) -> set[str]:
@@ -296,7 +314,10 @@ class TrainSettings:
             min_rank=self.min_rank,
             max_rank=self.max_rank,
             cadence=self.cadence,
-            delay=self.delay or max(steps // 3, 1),
+            delay=max(steps // 3, 1) if self.delay is None else self.delay,
+            absorb_every=self.absorb_every,
+            cutoff=self.cutoff,
+            absorb_share=self.absorb_share,
         )
 
     def published(self) -> Self:

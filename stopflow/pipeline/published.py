@@ -17,7 +17,7 @@ of [[layer]] tables beside the table.
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -99,9 +99,14 @@ def shortened(
 
 
 def describe_variant(chosen: TrainSettings | AsPublished) -> dict[str, Any]:
-    """Return all settings of a variant, for a file and its hash."""
-    kind = "reference" if isinstance(chosen, AsPublished) else "ours"
-    return {"how": kind, **asdict(chosen)}
+    """Return how a variant is trained, and all settings that are not the usual ones."""
+    usual = {item.name: item.default for item in fields(chosen) if item.default is not MISSING}
+    changed = {
+        name: value
+        for name, value in asdict(chosen).items()
+        if name not in usual or value != usual[name]
+    }
+    return {"how": "reference" if isinstance(chosen, AsPublished) else "ours", **changed}
 
 
 def published_folder() -> Path:

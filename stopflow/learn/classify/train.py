@@ -36,7 +36,6 @@ CLASS_DEFAULTS: Final[Mapping[str, Any]] = {
     "rank": 20,
     "epochs": 10,
     "batch_size": 64,
-    "optimiser": "adam-elementwise",
     "loss": "cross-entropy",
     "directions": 0,
     "views": 0,
