@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from small_images import CLASSES, PIXELS, make_class_data
+from small_images import CLASSES, PIXELS, make_class_data, make_images
 
 from stopflow.errors import ModelError, SettingsError, StopflowError
+from stopflow.learn.classify.compress import ClassSubject
+from stopflow.learn.classify.data import class_data
 from stopflow.learn.classify.saved import load_classifier
 from stopflow.learn.classify.scores import score_classes
 from stopflow.learn.classify.train import (
@@ -14,6 +16,7 @@ from stopflow.learn.classify.train import (
     class_settings,
     train_classifier,
 )
+from stopflow.learn.compress import Share, compress_subject
 from stopflow.learn.saved import load_model, save_model
 from stopflow.lowrank import LAYERS, LayerSpec
 
@@ -122,3 +125,23 @@ def test_scores_by_hand():
     assert found.macro_f1 == pytest.approx(f1)
     with pytest.raises(StopflowError, match="must match"):
         score_classes([0], [0, 1], classes=2)
+
+
+def test_a_classifier_becomes_smaller_without_becoming_worse(images):
+    trained = train_classifier(images, settings(layer="dense", hidden=(32, 24), epochs=15))
+    subject = ClassSubject(classifier=trained.model, data=images)
+    found = compress_subject(subject, Share())
+    assert found.parameters_after < 0.8 * found.parameters_before
+    assert found.judgement.n == 80
+    assert not found.judgement.worse
+    kept = compress_subject(subject, Share(rank=1))
+    tuned = compress_subject(subject, Share(rank=1, finetune=10))
+    assert tuned.judgement.after <= kept.judgement.after
+    assert tuned.model.record["compressed"]["rank"] == 1
+
+
+def test_images_of_another_kind_are_refused(images):
+    trained = train_classifier(images, settings(epochs=1))
+    other = class_data(make_images(np.random.default_rng(1), pixels=5))
+    with pytest.raises(ModelError, match="36 pixels and tells 4 classes; pictures has 25 and 4"):
+        ClassSubject(classifier=trained.model, data=other)

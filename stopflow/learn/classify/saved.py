@@ -1,5 +1,6 @@
 """Classifiers on disk: the folder of `learn.saved`, for the other task."""
 
+import json
 from pathlib import Path
 
 from stopflow.errors import ModelError, StopflowError
@@ -7,6 +8,15 @@ from stopflow.features import Standardiser
 from stopflow.learn.classify.model import CLASSIFICATION, Classifier
 from stopflow.learn.saved import DESCRIPTION, read_folder, rebuild_network, require_scales
 from stopflow.lowrank import LayerSpec
+
+
+def is_classifier(folder: Path) -> bool:
+    """Whether the model in a folder says that it is for classes."""
+    try:
+        described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(described, dict) and described.get("task") == CLASSIFICATION
 
 
 def load_classifier(folder: Path) -> Classifier:

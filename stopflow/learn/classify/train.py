@@ -91,13 +91,21 @@ def train_classifier(
     settings: TrainSettings,
     *,
     split: Split | None = None,
+    start: Classifier | None = None,
     checkpoint: Path | None = None,
     resume: bool = False,
     checkpoint_every_s: float = CHECKPOINT_EVERY_S,
     progress: Progress | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> Trained[Classifier]:
-    """Train on the rows of `data`; the parameters are those of `learn.training.train.train`.
+    """Train on the rows of `data`.
+
+    Parameters
+    ----------
+    start
+        A classifier that is trained further; without, a network of `settings`.
+    split, checkpoint, resume, checkpoint_every_s, progress, on_epoch
+        As in `learn.training.train`.
 
     Raises
     ------
@@ -107,7 +115,8 @@ def train_classifier(
     started = time.perf_counter()
     settings.require_inputs(data.n_inputs)
     split = split or choose_rows(data, settings)
-    rows, coordinates = _prepare(data, split, settings)
+    standardiser = None if start is None else start.standardiser
+    rows, coordinates = _prepare(data, split, settings, standardiser)
     kept = None
     if checkpoint is not None:
         arrays = (data.inputs, data.labels, split.train, split.validation)
@@ -121,6 +130,7 @@ def train_classifier(
         settings,
         split=split,
         started=started,
+        network=None if start is None else start.network,
         kept=kept,
         progress=progress,
         on_epoch=on_epoch,
@@ -162,12 +172,16 @@ def class_metrics(trained: Trained[Classifier], data: ClassData) -> dict[str, An
 
 
 def _prepare(
-    data: ClassData, split: Split, settings: TrainSettings
+    data: ClassData,
+    split: Split,
+    settings: TrainSettings,
+    standardiser: Standardiser | None,
 ) -> tuple[TaskRows, Coordinates]:
+    """Put the rows on the device, in units of their own or of a `standardiser` that is given."""
     device = require_device(settings.device)
-    standardiser = Standardiser.identity(data.n_inputs)
-    if settings.standardise:
-        standardiser = one_scale(data, split)
+    if standardiser is None:
+        plain = Standardiser.identity(data.n_inputs)
+        standardiser = one_scale(data, split) if settings.standardise else plain
     coordinates = Coordinates(
         standardiser=standardiser,
         matrix=None,

@@ -6,6 +6,7 @@ epochs); the best judged state is kept by the validation error, or by the traini
 nothing is set aside. The test rows decide nothing.
 """
 
+import copy
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from stopflow.learn.training.coordinates import Coordinates
 from stopflow.learn.training.prepare import Prepared, prepare
 from stopflow.learn.training.rows import TaskRows
 from stopflow.learn.training.run import Run, TrainStatus
-from stopflow.lowrank import build_network, count_parameters
+from stopflow.lowrank import Network, build_network, count_parameters
 
 M = TypeVar("M")
 
@@ -179,6 +180,7 @@ def train_rows(
     *,
     split: Split,
     started: float,
+    network: Network | None = None,
     kept: Interruptible | None = None,
     progress: Progress | None = None,
     on_epoch: OnEpoch | None = None,
@@ -193,16 +195,21 @@ def train_rows(
         What is held out, for the record.
     started
         `time.perf_counter()` when the preparation began.
+    network
+        In these coordinates, to be trained further (a copy is); without, one of the settings.
     """
     task = rows.task
     generator = torch.Generator().manual_seed(settings.seed)
-    network = build_network(
-        coordinates.dimension,
-        settings.network_specs(coordinates.dimension, n_outputs=task.n_outputs),
-        generator=generator,
-        input_basis=coordinates.basis,
-        fan_in=coordinates.fan_in,
-    )
+    if network is None:
+        network = build_network(
+            coordinates.dimension,
+            settings.network_specs(coordinates.dimension, n_outputs=task.n_outputs),
+            generator=generator,
+            input_basis=coordinates.basis,
+            fan_in=coordinates.fan_in,
+        )
+    else:
+        network = copy.deepcopy(network)
     run = Run(settings, rows, network, generator=generator)
     if kept is not None and kept.resume:
         run.restore(load_checkpoint(kept.path, fingerprint=kept.fingerprint))
