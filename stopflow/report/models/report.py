@@ -168,6 +168,9 @@ def _paint_cells(
 def _quality_blocks(model: ModelReportData) -> list[Block]:
     points = split_points(model.predictions)
     blocks: list[Block] = [build_heading("How good are its rates?"), _score_grid(model.metrics)]
+    advice = advise_fit(model.metrics)
+    if advice:
+        blocks.append(Paragraph(text=advice, size=9.0, bold=True))
     if points:
         blocks += [
             pair_picture(
@@ -197,6 +200,20 @@ def _quality_blocks(model: ModelReportData) -> list[Block]:
         )
         blocks.append(Grid(columns=columns, rows=rows, size=6.9))
     return blocks
+
+
+def advise_fit(metrics: Mapping[str, object]) -> str:
+    """Say that the fit is better where it is, on shots whose true rates are known; else nothing."""
+    ours = metric(metrics, "test", "mae_per_s")
+    fits = metric(metrics, "fit_on_test", "mae_per_s")
+    if not ours > fits:
+        return ""
+    if fits == 0:
+        return "Use the fit for shots like these: it makes no error on the test experiments."
+    return (
+        "Use the fit for shots like these: on the test experiments the error of the network is "
+        f"{format_digits(ours / fits, 2)} times that of the fit."
+    )
 
 
 def _score_grid(metrics: Mapping[str, object]) -> Grid:
