@@ -12,7 +12,7 @@
 
 A variant with a ``kind`` runs the published implementation (`learn.published.reference`, whose
 `AsPublished` has its settings); all others are settings of ``[train]``. ``network`` names a file
-of [[layer]] tables beside the table.
+of [[layer]] tables beside the table, and ``compress`` has the options of `stopflow compress`.
 """
 
 import tomllib
@@ -25,11 +25,16 @@ import stopflow
 from stopflow.config import build_settings, read_config
 from stopflow.errors import FormatError, SettingsError
 from stopflow.learn.classify.train import CLASS_DEFAULTS, refuse_rates_only
+from stopflow.learn.compress import Share
 from stopflow.learn.published.reference import AsPublished
+from stopflow.learn.published.runs import Truncated
 from stopflow.learn.settings import TrainSettings
 from stopflow.pipeline.networks import parse_layers
 
 VARIANTS: Final = ("as_published", "sound", "best")
+Trainable = TrainSettings | AsPublished | Truncated
+"""Settings of our loop, of the published implementation, or of our loop and a truncation."""
+
 TABLE_KEYS: Final = ("title", "source", "note", *VARIANTS, "row")
 ROW_KEYS: Final = ("name", "title", "published", "differs", *VARIANTS)
 
@@ -54,7 +59,7 @@ class Row:
     source: str
     published: Mapping[str, Any]
     differs: str
-    variants: Mapping[str, TrainSettings | AsPublished]
+    variants: Mapping[str, Trainable]
 
 
 def load_rows(folder: Path | None = None) -> tuple[Row, ...]:
@@ -86,20 +91,23 @@ def choose_rows(rows: Sequence[Row], names: Sequence[str]) -> tuple[Row, ...]:
     return tuple(row for row in rows if not names or {row.name, _table_of(row)} & set(names))
 
 
-def shortened(
-    chosen: TrainSettings | AsPublished, *, seed: int, epochs: int | None
-) -> TrainSettings | AsPublished:
+def shortened(chosen: Trainable, *, seed: int, epochs: int | None) -> Trainable:
     """Return a variant with a seed, and with another length where one is asked for."""
     if isinstance(chosen, AsPublished):
         if epochs is None:
             return chosen
         frozen = round(chosen.frozen_after * epochs / chosen.epochs)
         return replace(chosen, epochs=epochs, frozen_after=frozen)
+    if isinstance(chosen, Truncated):
+        inner = shortened(chosen.settings, seed=seed, epochs=epochs)
+        return replace(chosen, settings=inner)  # type: ignore[arg-type]
     return replace(chosen, seed=seed, epochs=chosen.epochs if epochs is None else epochs)
 
 
-def describe_variant(chosen: TrainSettings | AsPublished) -> dict[str, Any]:
+def describe_variant(chosen: Trainable) -> dict[str, Any]:
     """Return how a variant is trained, and all settings that are not the usual ones."""
+    if isinstance(chosen, Truncated):
+        return {**describe_variant(chosen.settings), "compress": asdict(chosen.share)}
     usual = {item.name: item.default for item in fields(chosen) if item.default is not MISSING}
     changed = {
         name: value
@@ -154,16 +162,22 @@ def _rows_of(path: Path) -> list[Row]:
     return found
 
 
-def _variant(values: dict[str, Any], *, where: str, beside: Path) -> TrainSettings | AsPublished:
+def _variant(values: dict[str, Any], *, where: str, beside: Path) -> Trainable:
     if "kind" in values:
         return build_settings(AsPublished, values, where=where)
     chosen = dict(values)
+    share = chosen.pop("compress", None)
     network = chosen.pop("network", None)
     if network is not None:
         tables = parse_layers(read_config(beside / network).get("layer"), where=network)
         chosen |= {"layers": tables.layers, "inputs": tables.inputs}
     refuse_rates_only(chosen)
-    return build_settings(TrainSettings, {**CLASS_DEFAULTS, **chosen}, where=where)
+    settings = build_settings(TrainSettings, {**CLASS_DEFAULTS, **chosen}, where=where)
+    if share is None:
+        return settings
+    return Truncated(
+        settings=settings, share=build_settings(Share, share, where=f"{where} compress")
+    )
 
 
 def _require_keys(values: Mapping[str, Any], valid: Sequence[str], *, where: str) -> None:

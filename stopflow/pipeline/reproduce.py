@@ -15,14 +15,20 @@ from stopflow.io.atomic import write_text
 from stopflow.learn.classify.data import ClassData
 from stopflow.learn.device import one_thread
 from stopflow.learn.published.reference import AsPublished
-from stopflow.learn.published.runs import VariantRun, run_ours, run_reference
+from stopflow.learn.published.runs import (
+    Truncated,
+    VariantRun,
+    run_ours,
+    run_reference,
+    run_truncated,
+)
 from stopflow.learn.saved import csv_text, json_ready
-from stopflow.learn.settings import TrainSettings
 from stopflow.pipeline.classify import load_images
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.pipeline.published import (
     VARIANTS,
     Row,
+    Trainable,
     choose_rows,
     describe_variant,
     load_rows,
@@ -172,6 +178,8 @@ def summarise(variant: ReproducedVariant) -> dict[str, Any]:
         "evaluation_parameters": mean([run.evaluation_parameters for run in runs]),
         "compression": mean([run.compression for run in runs]),
         "step_ratio": mean([run.step_ratio for run in runs]),
+        "macro_f1": mean([run.macro_f1 for run in runs]),
+        "accuracy_before": mean([100 * run.accuracy_before for run in runs]),
         "diverged": sum(run.status == "diverged" for run in runs),
     }
 
@@ -190,7 +198,7 @@ def _place(kept: Path, described: Sequence[Any]) -> Path:
 
 def _kept_or_run(
     images: ClassData,
-    asked: TrainSettings | AsPublished,
+    asked: Trainable,
     *,
     seed: int,
     place: Path,
@@ -208,6 +216,8 @@ def _kept_or_run(
 
     if isinstance(asked, AsPublished):
         run = run_reference(images, asked, seed=seed, on_epoch=on_epoch)
+    elif isinstance(asked, Truncated):
+        run = run_truncated(images, asked, on_epoch=on_epoch)
     else:
         run = run_ours(images, asked, on_epoch=on_epoch, timed=not quick)
     kept = {"settings": describe_variant(asked), "run": run.to_dict()}

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any, Final
 
@@ -10,11 +10,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from stopflow.learn.classify.compress import ClassSubject
 from stopflow.learn.classify.data import ClassData, split_rows
+from stopflow.learn.classify.scores import score_classes
 from stopflow.learn.classify.train import JUDGED_ROWS, choose_rows, train_classifier
+from stopflow.learn.compress import NotSmallerError, Share, compress_subject
 from stopflow.learn.published.reference import AsPublished, Reference
 from stopflow.learn.settings import TrainSettings
-from stopflow.lowrank import LayerSpec, Network, StepSettings, build_network, build_stepper
+from stopflow.lowrank import (
+    LayerSpec,
+    Network,
+    StepSettings,
+    build_network,
+    build_stepper,
+    count_parameters,
+)
 from stopflow.lowrank.losses import CROSS_ENTROPY
 
 RANKED_STEPS: Final = 600
@@ -23,6 +33,14 @@ TIMED_ROUNDS, TIMED_STEPS = 9, 6
 
 OnEpoch = Callable[[int, int], None]
 """(epochs done, epochs in all)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Truncated:
+    """A network that is trained and then truncated, and perhaps trained further."""
+
+    settings: TrainSettings
+    share: Share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -44,6 +62,10 @@ class VariantRun:
         What evaluation needs without biases: sum of r (inputs + outputs), or inputs x outputs.
     compression
         Share of the evaluation parameters of a dense network of these sizes that is saved, %.
+    macro_f1
+        On the test images, of a truncated network; NaN for others.
+    accuracy_before
+        Of a truncated network before it was truncated; NaN for others.
     step_ratio
         Time of a step over that of a dense network of the same sizes, measured alternately.
     ranks_of_steps
@@ -62,6 +84,8 @@ class VariantRun:
     step_ratio: float
     ranks_of_steps: tuple[tuple[int, ...], ...] = ()
     status: str = "finished"
+    macro_f1: float = float("nan")
+    accuracy_before: float = float("nan")
 
     def at_epoch(self) -> dict[str, float]:
         """Return the row of the history that counts."""
@@ -99,6 +123,51 @@ def run_ours(
         ),
         step_ratio=_ratio_to_dense(data, settings, network) if timed else float("nan"),
         status=str(trained.status),
+    )
+
+
+def run_truncated(data: ClassData, asked: Truncated, *, on_epoch: OnEpoch) -> VariantRun:
+    """Train, truncate and judge; the history has the truncated network as its last row."""
+    split = choose_rows(data, asked.settings)
+    trained = train_classifier(
+        data, asked.settings, split=split, progress=lambda _what, done, total: on_epoch(done, total)
+    )
+    subject = ClassSubject(classifier=trained.model, data=data)
+    status, network = str(trained.status), trained.model.network
+    try:
+        network = compress_subject(subject, asked.share).model.network
+    except NotSmallerError:
+        status = "no smaller network keeps the error"
+    classifier = replace(trained.model, network=network)
+    row: dict[str, float] = {"epoch": len(trained.history) + 1, "loss": float("nan")}
+    for part in ("train", "validation", "test"):
+        rows = getattr(split, part)[:JUDGED_ROWS]
+        if not rows.size:
+            continue
+        labels = data.labels[rows]
+        probabilities = classifier.probabilities(data.inputs[rows])
+        row[f"{part}_accuracy"] = float((probabilities.argmax(axis=1) == labels).mean())
+        at_label = probabilities[np.arange(len(labels)), labels]
+        row[f"{part}_loss"] = float(-np.log(np.maximum(at_label, 1e-300)).mean())
+    scores = score_classes(
+        classifier.predict(data.inputs[split.test]), data.labels[split.test], classes=data.classes
+    )
+    sizes = (network.n_inputs, *(spec.dim for spec in network.specs))
+    last = trained.history[-1]
+    return VariantRun(
+        seed=asked.settings.seed,
+        history=(*trained.history, row),
+        epoch=int(row["epoch"]),
+        seconds=last["seconds"] - last["judging_s"],
+        parameters=count_parameters(network),
+        trained_parameters=count_parameters(network),
+        stored=trained.stored,
+        evaluation_parameters=evaluation_parameters(network),
+        compression=_compression(evaluation_parameters(network), sizes),
+        step_ratio=float("nan"),
+        status=status,
+        macro_f1=scores.macro_f1,
+        accuracy_before=trained.history[trained.best_epoch - 1]["test_accuracy"],
     )
 
 
