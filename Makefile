@@ -1,10 +1,17 @@
-# make demo: the main job, from raw files to PDFs.  make test: all tests.  make check: the gate.
+# make demo: the main job, from raw files to PDFs.  make test: all tests.  make quick: a minute of
+# tests.  make portability: the numerical tests on other processors' code paths.  make check: lint.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 
-.PHONY: demo test check proof clean
+.PHONY: demo test quick portability check proof clean
+
+# Code paths of the numerical libraries that other processors and thread counts take. A comma joins
+# variables that are set together.
+SETTINGS ?= MKL_CBWR=COMPATIBLE MKL_CBWR=AVX2 MKL_CBWR=SSE4_2 \
+            ATEN_CPU_CAPABILITY=default ATEN_CPU_CAPABILITY=avx2 OMP_NUM_THREADS=2
+NUMERICAL ?= tests/lowrank tests/kinetics tests/learn tests/test_features.py
 
 # Real and simulated folders, all the way; ends by saying where the results are.
 demo: $(READY)
@@ -22,6 +29,18 @@ demo: $(READY)
 test: export OMP_NUM_THREADS = 1
 test: $(READY)
 	$(BIN)/python -m pytest -n 2
+
+quick: export OMP_NUM_THREADS = 1
+quick: $(READY)
+	$(BIN)/python -m pytest -n 2 --quick
+
+portability: $(READY)
+	@log=$$(mktemp); failed=0; for setting in $(SETTINGS); do \
+	  printf '%-55s' "$$setting"; \
+	  if env OMP_NUM_THREADS=1 $$(echo $$setting | tr , ' ') \
+	    $(BIN)/python -m pytest -n 2 $(NUMERICAL) >"$$log" 2>&1; then tail -n 1 "$$log"; \
+	  else failed=1; echo FAILED; cat "$$log"; fi; \
+	done; rm -f "$$log"; exit $$failed
 
 check: $(READY)
 	$(BIN)/ruff format --check .

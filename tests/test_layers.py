@@ -17,7 +17,7 @@ ROOMS = {
     "matplotlib": ("report",),
     "pypdf": ("report",),
     "typer": ("cli",),
-    "scipy.optimize": ("kinetics",),
+    "scipy.optimize": ("kinetics", "mechanism"),
     "openpyxl": ("io", "report"),
 }
 

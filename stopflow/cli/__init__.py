@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from stopflow import __version__
-from stopflow.cli import bench, kinetics, lab, models, refine, reproduce
+from stopflow.cli import bench, kinetics, lab, mechanism, models, refine, reproduce
 from stopflow.cli.console import say_wrong_use, warn
 from stopflow.errors import StopflowError
 
@@ -27,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-for commands in (lab, kinetics, models, refine, reproduce):
+for commands in (lab, kinetics, mechanism, models, refine, reproduce):
     commands.register(app)
 app.add_typer(bench.app, name="bench")
 

@@ -96,4 +96,5 @@ def analyse_lab(
 
 def secondary_rows(lab: LabAnalysis) -> list[dict[str, object]]:
     """One row a parameter of each secondary fit."""
-    return secondary_rows_of(lab.secondary)
+    conditions = [(item.name, own.index) for item in lab.experiments for own in item.conditions]
+    return secondary_rows_of(lab.secondary, {place: row for row, place in enumerate(conditions)})

@@ -47,6 +47,9 @@ class QualityThresholds:
     scatter_share
         Between-shot standard deviation as a part of k; without replicates, the scatter about the
         curve against concentration.
+    excess_warn, excess_fail
+        Ratio of the two reagents' concentrations below which the reaction is not pseudo-first
+        order: doubtful, and no longer described by one exponential.
     replicate_chance
         Chance of a drift, a scatter or an outlier as seen, among all conditions together.
     """
@@ -68,6 +71,8 @@ class QualityThresholds:
     workbook_share: float = 0.1
     amplitude_fall: float = 0.3
     scatter_share: float = 0.1
+    excess_warn: float = 5.0
+    excess_fail: float = 2.0
     replicate_chance: float = 0.05
 
     def __post_init__(self) -> None:

@@ -61,6 +61,7 @@ def _shot_row(analysis: ExperimentAnalysis, judged: JudgedShot) -> Row:
         **_condition_columns(
             shot.conditions, concentration_M=condition.concentration_after_mixing_M
         ),
+        "mixture": condition.mixture,
         "replicate": _number(shot.conditions.replicate),
         "dead_time_s": _number(shot.conditions.dead_time_s),
         **shot.conditions.extra,
@@ -167,6 +168,7 @@ def _condition_row(analysis: ExperimentAnalysis, item: ConditionAnalysis) -> Row
         "experiment": analysis.name,
         "condition": item.index,
         **_condition_columns(item.conditions, concentration_M=item.concentration_after_mixing_M),
+        "mixture": item.mixture,
         "shots": len(item.members),
         "fitted": mean.shots,
         "k_per_s": mean.k_per_s,

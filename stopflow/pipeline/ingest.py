@@ -48,6 +48,7 @@ SECONDARY_COLUMNS = (
     "kind",
     "chosen",
     "points",
+    "conditions",
     "parameter",
     "value",
     "stderr",

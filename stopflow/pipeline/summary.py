@@ -91,6 +91,7 @@ def summarise(dataset: Dataset) -> Summary:
 CONDITION_CELLS: dict[str, Callable[[dict[str, Any]], str]] = {
     "experiment": lambda row: str(row["experiment"]),
     "file": lambda row: str(row["file"]),
+    "mixture": lambda row: str(row["mixture"]),
     "conc.": lambda row: _if_known(row["concentration_M"], format_concentration),
     "ionic str.": lambda row: _if_known(row["ionic_strength_M"], format_concentration),
     "T": lambda row: _if_known(row["temperature_K"], _celsius),

@@ -20,14 +20,15 @@ SHOT_COLUMNS = (
     "experiment file channel verdict reason start_s start_source points window_s k_per_s "
     "k_stderr_per_s k_low95_per_s k_high95_per_s amplitude slope_per_s intercept noise_sd "
     "signal_to_noise workbook_rate_per_s concentration_M temperature_K substrate "
-    "ionic_strength_M replicate dead_time_s pH law detected_start_s detected_reason "
+    "ionic_strength_M mixture replicate dead_time_s pH law detected_start_s detected_reason "
     "amplitude_at_mixing half_life_s noise_correlation noise_inflation start_inflation "
     "k_stderr_white_per_s k_bound_per_s efficiency k_single_per_s k_slope_per_s k_double_per_s "
     "k2_per_s amplitude2 beta aicc_single aicc_slope aicc_double model_shift_sigma condition "
     "rules signal_unit fit_status"
 ).split()
 CONDITION_COLUMNS = (
-    "experiment condition concentration_M temperature_K substrate ionic_strength_M shots fitted "
+    "experiment condition concentration_M temperature_K substrate ionic_strength_M mixture "
+    "shots fitted "
     "k_per_s k_stderr_per_s k_low95_per_s k_high95_per_s uncertainty_source "
     "between_shot_sd_per_s scatter_ratio half_life_s amplitude signal_to_noise verdict reason"
 ).split()

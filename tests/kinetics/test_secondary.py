@@ -1,5 +1,6 @@
 """Secondary plots against scipy and against chemistry put in by hand."""
 
+import re
 from itertools import combinations
 
 import numpy as np
@@ -15,16 +16,10 @@ from stopflow.kinetics.analysis import (
     condition_rows,
     secondary_rows,
 )
-from stopflow.kinetics.secondary.analysis import BENT
+from stopflow.kinetics.secondary.analysis import choose_curve
+from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.kinetics.secondary.fit import SecondaryFit
-from stopflow.kinetics.secondary.regression import (
-    curvature_chance,
-    fit_hyperbola,
-    fit_line,
-    gain_chance,
-    hyperbola,
-    line,
-)
+from stopflow.kinetics.secondary.regression import curvature_chance, fit_curve, fit_line
 
 X = np.array([1.0, 2.0, 4.0, 6.0, 8.0, 10.0]) * 1e-3
 
@@ -43,33 +38,70 @@ def test_line_agrees_with_curve_fit(rng: np.random.Generator) -> None:
         lambda x, a, b: a + b * x, X, y, sigma=error, absolute_sigma=True
     )
     rest = (y - values[0] - values[1] * X) / error
-    np.testing.assert_allclose(curve.values, values, rtol=1e-6)
+    np.testing.assert_allclose(curve.values, values[::-1], rtol=1e-6)
+    covariance = covariance[::-1, ::-1]
     np.testing.assert_allclose(curve.covariance, covariance * max(1.0, rest @ rest / 4), rtol=1e-5)
 
 
-def test_hyperbola_agrees_with_curve_fit(rng: np.random.Generator) -> None:
-    y, error = scattered(rng, 1 + 40 * X / (3e-3 + X))
-    curve = fit_hyperbola(X, y, error)
+EXAMPLES = {
+    "line": (2000.0, 3.0),
+    "hyperbola": (40.0, 3e-3, 1.0),
+    "falling hyperbola": (25.0, 5.0, 3e-3),
+    "Hill": (40.0, 4e-3, 2.5, 1.0),
+}
+"""Parameters of every curve against concentration; temperature has tests of its own."""
+AGAINST_CONCENTRATION = [key for key, curve in CURVES.items() if curve.against == "concentration"]
+MANY = np.geomspace(3e-4, 3e-2, 14)
+
+
+@pytest.mark.parametrize("kind", AGAINST_CONCENTRATION)
+def test_a_curve_agrees_with_curve_fit(kind: str, rng: np.random.Generator) -> None:
+    model, truth = CURVES[kind], np.array(EXAMPLES[kind])
+    y, error = scattered(rng, model.function(MANY, truth)[0])
+    curve = fit_curve(model, MANY, y, error)
     assert curve is not None
-    values, _ = curve_fit(
-        lambda x, a, b, c: a + b * x / (c + x), X, y, p0=(1, 40, 3e-3), sigma=error
+    values, covariance = curve_fit(
+        lambda x, *values: model.function(x, np.array(values))[0],
+        MANY,
+        y,
+        p0=truth,
+        sigma=error,
+        absolute_sigma=True,
     )
-    np.testing.assert_allclose(curve.values, values, rtol=1e-3)
+    np.testing.assert_allclose(curve.values, values, rtol=1e-4)
+    scale = max(1.0, curve.squares / curve.dof)
+    np.testing.assert_allclose(curve.covariance, covariance * scale, rtol=1e-3)
 
 
-def test_slopes_of_the_hyperbola_are_those_of_finite_differences() -> None:
-    values = np.array([1.0, 40.0, 3e-3])
-    _, slopes = hyperbola(X, values)
-    for number in range(3):
-        step = np.zeros(3)
+@pytest.mark.parametrize("kind", CURVES)
+def test_slopes_of_a_curve_are_those_of_finite_differences(kind: str) -> None:
+    model = CURVES[kind]
+    x = MANY if model.against == "concentration" else 1 / np.linspace(280.0, 310.0, 5)
+    values = np.array(EXAMPLES.get(kind, (50.0, 20.0)))
+    _, slopes = model.function(x, values)
+    for number in range(len(values)):
+        step = np.zeros(len(values))
         step[number] = 1e-6 * values[number]
-        up, down = hyperbola(X, values + step)[0], hyperbola(X, values - step)[0]
-        np.testing.assert_allclose(slopes[:, number], (up - down) / (2 * step.max()), rtol=1e-6)
+        up, down = model.function(x, values + step)[0], model.function(x, values - step)[0]
+        expected = (up - down) / (2 * step.max())
+        np.testing.assert_allclose(
+            slopes[:, number], expected, rtol=1e-6, atol=1e-7 * np.abs(expected).max()
+        )
+
+
+@pytest.mark.parametrize("kind", AGAINST_CONCENTRATION)
+def test_every_curve_is_found_among_all(kind: str, rng: np.random.Generator) -> None:
+    y, error = scattered(rng, CURVES[kind].function(MANY, np.array(EXAMPLES[kind]))[0])
+    fits = [fit_curve(CURVES[key], MANY, y, error) for key in AGAINST_CONCENTRATION]
+    best, following, behind = choose_curve([fit for fit in fits if fit is not None])
+    assert best.model.kind == kind
+    assert following is None or behind > 0 or len(following.values) > len(best.values)
 
 
 def test_straight_points_hold_no_hyperbola(rng: np.random.Generator) -> None:
-    assert fit_hyperbola(X, 3 + 2000 * X, 0.01 * np.ones(6)) is None
-    assert fit_hyperbola(X[:3], X[:3], X[:3]) is None
+    bent = CURVES["hyperbola"]
+    assert fit_curve(bent, X, 3 + 2000 * X, 0.01 * np.ones(6)) is None
+    assert fit_curve(bent, X[:3], X[:3], X[:3]) is None
 
 
 @pytest.mark.slow
@@ -82,12 +114,10 @@ def test_interval_and_band_of_a_line_cover_the_truth(full_proof, rng: np.random.
     for _ in range(draws):
         y, error = scattered(rng, truth)
         curve = fit_line(X, y, error)
-        half = curve.quantile() * np.sqrt(curve.covariance[1, 1])
-        inside += abs(curve.values[1] - 2000) < half
+        half = curve.quantile() * np.sqrt(curve.covariance[0, 0])
+        inside += abs(curve.values[0] - 2000) < half
         _, low, high = curve.band(grid)
-        band += (low < line(grid, np.array([3, 2000.0]))[0]) & (
-            line(grid, np.array([3, 2000.0]))[0] < high
-        )
+        band += (low < 3 + 2000 * grid) & (3 + 2000 * grid < high)
     assert inside / draws > 0.945
     assert (band / draws > 0.94).all()
 
@@ -102,9 +132,7 @@ def test_curvature_is_seen_only_where_it_is(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("points", [4, 5, 6, 8])
-def test_straight_points_are_seldom_called_a_hyperbola(
-    points: int, rng: np.random.Generator
-) -> None:
+def test_straight_points_are_seldom_called_curved(points: int, rng: np.random.Generator) -> None:
     """At most 5 %, with errors known by 8 degrees of freedom and with errors far too small."""
     x = np.geomspace(1e-3, 32e-3, points)
     taken = []
@@ -112,9 +140,11 @@ def test_straight_points_are_seldom_called_a_hyperbola(
         y, error = scattered(rng, 3 + 2000 * x)
         guessed = error * np.sqrt(rng.chisquare(8) / 8)
         for errors, dof in ((guessed, 8), (0.1 * error, 0)):
-            bent = fit_hyperbola(x, y, errors, error_dof=dof)
-            straight = fit_line(x, y, errors, error_dof=dof)
-            taken.append(bent is not None and gain_chance(straight, bent) < BENT)
+            fits = [
+                fit_curve(CURVES[key], x, y, errors, error_dof=dof) for key in AGAINST_CONCENTRATION
+            ]
+            best, _, _ = choose_curve([fit for fit in fits if fit is not None])
+            taken.append(best.model.kind != "line")
     assert np.mean(taken) <= 0.05
 
 
@@ -154,12 +184,13 @@ def test_saturation_is_seen_in_few_concentrations(
     rates = {c: first + top * c / (2e-3 + c) for c in np.geomspace(5e-4, 2e-2, points)}
     lab = analyse_lab([analyse_experiment(series(rng, rates))])
     fits = chosen(lab.secondary)
-    assert set(fits) == {"hyperbola"}
-    k_max, half, _ = fits["hyperbola"].parameters
-    assert k_max.low < top < k_max.high
-    assert half.low < 2e-3 < half.high
+    kind = "hyperbola" if top > 0 else "falling hyperbola"
+    assert set(fits) == {kind}
+    truth = (top, 2e-3, first) if top > 0 else (first, first + top, 2e-3)
+    for parameter, true in zip(fits[kind].parameters, truth, strict=True):
+        assert parameter.low < true < parameter.high
     texts = [str(row["text"]) for row in secondary_rows(lab)]
-    assert not [text for text in texts if "inf" in text or "nan" in text or "straight (" in text]
+    assert not [text for text in texts if re.search(r"\b(inf|nan)\b|straight \(", text)]
     assert not [row for row in secondary_rows(lab) if np.isinf(row["aicc"])]
     assert not [row for row in condition_rows(lab.experiments[0]) if row["reason"]]
 
@@ -231,9 +262,11 @@ def test_rows_hold_what_the_band_needs(rng: np.random.Generator) -> None:
     rates = {c: 4 + 60 * c / (2e-3 + c) for c in X}
     lab = analyse_lab([analyse_experiment(series(rng, rates, shots=4))])
     rows = secondary_rows(lab)
-    columns = "plot experiment group kind chosen points parameter value stderr low95 high95 unit"
-    assert list(rows[0]) == [*columns.split(), "aicc", "text"]
-    for fit, names in zip(lab.secondary, (("k_off", "k_on"), ("k_off", "k_max", "K")), strict=True):
+    columns = "plot experiment group kind chosen points conditions parameter value stderr low95"
+    assert list(rows[0]) == [*columns.split(), "high95", "unit", "aicc", "text"]
+    assert [fit.kind for fit in lab.secondary][:2] == ["line", "hyperbola"]
+    for fit in lab.secondary:
+        names = CURVES[fit.kind].names
         own = {row["parameter"]: row for row in rows if row["kind"] == fit.kind}
         assert len(own) == len(names) * (len(names) + 1) // 2
         for (i, first), (j, second) in combinations(enumerate(names), 2):

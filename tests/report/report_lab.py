@@ -99,6 +99,7 @@ def _shot(rng, name, condition, concentration, replicate, points):
         "concentration_M": concentration,
         "temperature_K": 298.15,
         "substrate": "µ-oxo dimère",
+        "mixture": "",
         "ionic_strength_M": NAN,
         "replicate": replicate + 1,
         "dead_time_s": NAN,
@@ -177,6 +178,7 @@ def _conditions(shots):
                 "concentration_M": group["concentration_M"].iloc[0],
                 "temperature_K": 298.15,
                 "substrate": group["substrate"].iloc[0],
+                "mixture": "",
                 "ionic_strength_M": NAN,
                 "shots": len(group),
                 "fitted": len(good),
@@ -222,6 +224,7 @@ def _secondary(conditions):
                     "kind": "line",
                     "chosen": True,
                     "points": len(own),
+                    "conditions": " ".join(str(row) for row in own.index),
                     "parameter": parameter,
                     "value": value,
                     "stderr": error,
@@ -236,7 +239,8 @@ def _secondary(conditions):
 
 
 SECONDARY_COLUMNS = [
-    *("plot", "experiment", "group", "kind", "chosen", "points", "parameter", "value"),
+    *("plot", "experiment", "group", "kind", "chosen", "points", "conditions"),
+    *("parameter", "value"),
     *("stderr", "low95", "high95", "unit", "aicc", "text"),
 ]
 

@@ -136,10 +136,23 @@ def test_temperature_lines_go_through_the_rates_they_describe(kind):
         concentration_M=1e-3, temperature_K=kelvin, k_per_s=k, substrate="X", experiment=list("abc")
     )
     rows = [
-        (f"t//X/{kind}", "", "X, 1 mM", kind, True, 3, name, value, 0.1, value - 1, value + 1)
+        (
+            f"t//X/{kind}",
+            "",
+            "X, 1 mM",
+            kind,
+            True,
+            3,
+            "0 1 2",
+            name,
+            value,
+            0.1,
+            value - 1,
+            value + 1,
+        )
         for name, value in found
     ]
-    columns = [*report_lab.SECONDARY_COLUMNS[:11]]
+    columns = [*report_lab.SECONDARY_COLUMNS[:12]]
     table = pd.DataFrame(rows, columns=columns).assign(unit="", aicc=1.0, text="")
     (picture,) = build_pictures(table, conditions)
     order = np.argsort(picture.x)
@@ -158,7 +171,7 @@ def test_points_of_k_on_come_from_their_rows():
     found = [("Ea", 60.0, 0.1, 59.8, 60.2), ("ln A", np.log(1e11), 0.1, 25.1, 25.5)]
     columns = ["parameter", "value", "stderr", "low95", "high95"]
     table = pd.DataFrame([*found, *own], columns=columns).assign(
-        plot="t", experiment="", group="X", kind="arrhenius", chosen=True, unit=""
+        plot="t", experiment="", group="X", kind="arrhenius", chosen=True, unit="", conditions=""
     )
     (picture,) = build_pictures(table, report_lab.build_lab(names=("a",), points=201).conditions)
     np.testing.assert_allclose(picture.y, np.log(k_on))

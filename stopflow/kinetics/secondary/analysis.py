@@ -1,22 +1,18 @@
-"""Secondary plots: k_obs against concentration and temperature.
-
-- ``k_obs = k_off + k_on [S]``, or ``k_obs = k_off + k_max [S] / (K + [S])`` where straight points
-  would hardly gain as much from a third parameter.
-- ``ln k = ln A - Ea / (R T)``: Arrhenius, Z. Phys. Chem. 4, 226 (1889).
-- ``ln(k / T) = ln(kB / h) + dS / R - dH / (R T)``: Eyring, J. Chem. Phys. 3, 107 (1935),
-  10.1063/1.1749604.
+"""Secondary plots: k_obs against concentration and temperature, by the models of `CURVES`.
 
 Points are weighted by the error of their mean as the repeatability of the whole lab gives it: the
-scatter of three shots alone would be a weight left to chance.
+scatter of three shots alone would be a weight left to chance. The model of lowest AICc is reported
+and the next best one named; among models that the data hardly tell apart it is the one with the
+fewest parameters.
 """
 
 from collections.abc import Sequence
-from functools import partial
 from math import isnan
 
 import numpy as np
 
-from stopflow.kinetics.secondary.fit import SecondaryFit, quote_parameter
+from stopflow.kinetics.secondary.curves import CURVES
+from stopflow.kinetics.secondary.fit import SecondaryFit, quote_parameters
 from stopflow.kinetics.secondary.points import (
     SecondaryPoint,
     build_points,
@@ -24,20 +20,13 @@ from stopflow.kinetics.secondary.points import (
     describe_points,
     group_points,
 )
-from stopflow.kinetics.secondary.regression import (
-    Curve,
-    curvature_chance,
-    fit_hyperbola,
-    fit_line,
-    gain_chance,
-)
+from stopflow.kinetics.secondary.regression import FOLLOWED, Curve, curvature_chance, fit_curve
 from stopflow.kinetics.secondary.temperature import SCATTERED, ConcentrationLine, fit_temperature
 from stopflow.kinetics.verdicts.series import ExperimentAnalysis
-from stopflow.trace import FloatArray
 
 CURVED = 0.01
-BENT = 0.03
-"""Chance below which a hyperbola is taken: of straight series of 4 to 8 points up to 2 %."""
+DECISIVE = 2.7
+"""Difference of AICc that a further parameter has to gain: straight points do so in 3 of 100."""
 
 
 def fit_secondary(experiments: Sequence[ExperimentAnalysis]) -> tuple[SecondaryFit, ...]:
@@ -50,9 +39,37 @@ def fit_secondary(experiments: Sequence[ExperimentAnalysis]) -> tuple[SecondaryF
         for group in group_points(mine, leave_out="concentration"):
             found = _against_concentration(experiment.name, group)
             fits += found
-            if found[0].chosen:
-                lines.append(ConcentrationLine(fit=found[0], points=group))
+            lines += [
+                ConcentrationLine(fit=fit, points=group)
+                for fit in found
+                if fit.kind == "line" and fit.chosen
+            ]
     return (*fits, *fit_temperature(points, lines))
+
+
+def choose_curve(curves: Sequence[Curve]) -> tuple[Curve, Curve | None, float]:
+    """Choose the model to report: (it, the next best one, how much higher the AICc of that is).
+
+    Parameters
+    ----------
+    curves
+        Fits of the same points, at least one.
+    """
+    widest = max(curves, key=lambda curve: len(curve.values))
+    known = widest.error_dof > 0 and widest.misfit_chance >= FOLLOWED
+
+    def information(curve: Curve) -> float:
+        found = curve.information(errors_known=known)
+        return np.inf if isnan(found) else found
+
+    lowest = min(information(curve) for curve in curves)
+    near = [curve for curve in curves if not information(curve) > lowest + DECISIVE]
+    chosen = min(near or curves, key=lambda curve: (len(curve.values), information(curve)))
+    others = [curve for curve in curves if curve is not chosen]
+    following = min(others, key=information, default=None)
+    if following is None or not np.isfinite(information(following)):
+        return chosen, None, np.nan
+    return chosen, following, information(following) - information(chosen)
 
 
 def _against_concentration(experiment: str, group: list[SecondaryPoint]) -> list[SecondaryFit]:
@@ -61,59 +78,57 @@ def _against_concentration(experiment: str, group: list[SecondaryPoint]) -> list
     y = np.array([point.k_per_s for point in group])
     error = y * np.array([point.relative_error for point in group])
     error_dof = group[0].error_dof
-    straight = fit_line(x, y, error, error_dof=error_dof)
-    bent = fit_hyperbola(x, y, error, error_dof=error_dof)
-    chance = 1.0 if bent is None else gain_chance(straight, bent)
-    takes_bent = chance < BENT
-    straightness = (
-        f"curved (chance {chance:.1g} for a straight line)"
-        if takes_bent
-        else _linearity(x, y, error, straight)
-    )
-    described = describe_points(group, leave_out=("concentration",))
-    build = partial(
-        SecondaryFit,
-        plot=f"concentration/{experiment}/{described}",
-        experiment=experiment,
-        group=described,
-        x=x,
-        y=y,
-        error=error,
-        members=tuple(point.condition.index for point in group),
-    )
-    fits = [
-        build(
-            kind="line",
-            chosen=not takes_bent,
-            curve=straight,
-            parameters=(
-                quote_parameter(straight, 1, name="k_on", unit="M^-1 s^-1"),
-                quote_parameter(straight, 0, name="k_off", unit="s^-1"),
-            ),
-            text=f"k_obs = k_off + k_on [S]; {straightness}",
-        )
+    candidates = [model for model in CURVES.values() if model.against == "concentration"]
+    curves = [
+        curve
+        for model in candidates
+        if (curve := fit_curve(model, x, y, error, error_dof=error_dof)) is not None
     ]
-    if bent is not None:
-        fits.append(
-            build(
-                kind="hyperbola",
-                chosen=takes_bent,
-                curve=bent,
-                parameters=(
-                    quote_parameter(bent, 1, name="k_max", unit="s^-1"),
-                    quote_parameter(bent, 2, name="K", unit="M"),
-                    quote_parameter(bent, 0, name="k_off", unit="s^-1"),
-                ),
-                text="k_obs = k_off + k_max [S] / (K + [S]); "
-                f"chance {chance:.1g} for a straight line" + _scatter(bent),
-            )
+    chosen, following, behind = choose_curve(curves)
+    chance = curvature_chance(x, y, error, error_dof=error_dof)
+    described = describe_points(group, leave_out=("concentration",))
+    return [
+        SecondaryFit(
+            plot=f"concentration/{experiment}/{described}",
+            experiment=experiment,
+            group=described,
+            kind=curve.model.kind,
+            chosen=curve is chosen and not _falls(curve),
+            x=x,
+            y=y,
+            error=error,
+            members=tuple(point.place for point in group),
+            curve=curve,
+            parameters=quote_parameters(curve),
+            text="; ".join(
+                part
+                for part in (
+                    curve.model.equation,
+                    _shape(curve, chance),
+                    _rank(curve, chosen, following, behind),
+                )
+                if part
+            ),
         )
-    return fits
+        for curve in curves
+    ]
 
 
-def _linearity(x: FloatArray, y: FloatArray, error: FloatArray, curve: Curve) -> str:
-    chance = curvature_chance(x, y, error, error_dof=curve.error_dof)
-    scatter = _scatter(curve)
+def _falls(curve: Curve) -> bool:
+    """Whether a line falls beyond its error: then its slope is no k_on."""
+    if curve.model.kind != "line":
+        return False
+    return bool(curve.values[0] + 2 * np.sqrt(curve.covariance[0, 0]) < 0)
+
+
+def _shape(curve: Curve, chance: float) -> str:
+    if _falls(curve):
+        return "k_obs falls as the concentration rises, so that the slope is not a k_on"
+    scatter = ""
+    if curve.misfit_chance < SCATTERED:
+        scatter = ", but the points scatter more than their errors say"
+    if curve.model.kind != "line":
+        return scatter.removeprefix(", but ")
     if isnan(chance):
         return "too few concentrations to test linearity" + scatter
     if chance < CURVED:
@@ -123,6 +138,9 @@ def _linearity(x: FloatArray, y: FloatArray, error: FloatArray, curve: Curve) ->
     return f"straight (p = {chance:.2f})"
 
 
-def _scatter(curve: Curve) -> str:
-    off = curve.misfit_chance < SCATTERED
-    return ", but the points scatter more than their errors say" if off else ""
+def _rank(curve: Curve, chosen: Curve, following: Curve | None, behind: float) -> str:
+    if curve is not chosen or following is None:
+        return ""
+    if behind < 0:
+        return f"the {following.model.kind} is not better by enough to take (AICc {behind:+.1f})"
+    return f"next best: {following.model.kind} (AICc {behind:+.1f})"

@@ -1,9 +1,9 @@
 """One model through the points of a secondary plot, and its rows in the table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import nan, sqrt
+from math import nan
 
 import numpy as np
 
@@ -13,13 +13,7 @@ from stopflow.trace import FloatArray, frozen_array
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """A number with its error, 95 % interval and unit.
-
-    Attributes
-    ----------
-    index, sign
-        The coefficient of the curve that it is made of, and whether it rises or falls with it.
-    """
+    """A number with its error, 95 % interval and unit."""
 
     name: str
     value: float
@@ -27,8 +21,6 @@ class Parameter:
     low: float = nan
     high: float = nan
     unit: str = ""
-    index: int = 0
-    sign: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -44,7 +36,7 @@ class SecondaryFit:
     group
         The conditions that all points have in common.
     kind
-        line, hyperbola, arrhenius or eyring.
+        Key of `CURVES`.
     chosen
         Whether this is the model to report.
     x, y, error
@@ -52,7 +44,8 @@ class SecondaryFit:
     curve
         For its `band`.
     members
-        Indices of the conditions of the experiment that are the points; empty over several.
+        The conditions that are the points, each as (experiment, index); empty where the points
+        are rates from other plots.
     made_of
         Rates that are the points here and come from other secondary plots.
     text
@@ -70,7 +63,7 @@ class SecondaryFit:
     curve: Curve
     parameters: tuple[Parameter, ...]
     text: str
-    members: tuple[int, ...] = ()
+    members: tuple[tuple[str, int], ...] = ()
     made_of: tuple[Parameter, ...] = ()
 
     def __post_init__(self) -> None:
@@ -78,8 +71,13 @@ class SecondaryFit:
             object.__setattr__(self, name, frozen_array(getattr(self, name)))
 
 
-def secondary_rows_of(fits: Sequence[SecondaryFit]) -> list[dict[str, object]]:
+def secondary_rows_of(
+    fits: Sequence[SecondaryFit], rows_of_conditions: Mapping[tuple[str, int], int]
+) -> list[dict[str, object]]:
     """Give one row a parameter, then one for each pair of parameters.
+
+    The column ``conditions`` lists the points as row numbers of the table of conditions,
+    `rows_of_conditions`, separated by blanks.
 
     A pair's row is named ``"correlation(k_off, K)"``; its value is the correlation of the two
     errors. Covariance = correlation x stderr x stderr: the whole matrix, for bands by the delta
@@ -96,6 +94,9 @@ def secondary_rows_of(fits: Sequence[SecondaryFit]) -> list[dict[str, object]]:
                     "kind": fit.kind,
                     "chosen": fit.chosen,
                     "points": fit.curve.points,
+                    "conditions": " ".join(
+                        str(rows_of_conditions[member]) for member in fit.members
+                    ),
                     "parameter": parameter.name,
                     "value": parameter.value,
                     "stderr": parameter.stderr,
@@ -110,35 +111,33 @@ def secondary_rows_of(fits: Sequence[SecondaryFit]) -> list[dict[str, object]]:
 
 
 def _correlations(fit: SecondaryFit) -> list[Parameter]:
-    """Correlate every pair of parameters; a factor below 0 turns a correlation round."""
-    found = []
-    for first, second in combinations(fit.parameters, 2):
-        spread = fit.curve.covariance[np.ix_(*2 * [(first.index, second.index)])]
-        scale = sqrt(spread[0, 0] * spread[1, 1])
-        sign = first.sign * second.sign
-        found.append(
-            Parameter(
-                name=f"correlation({first.name}, {second.name})",
-                value=sign * float(spread[0, 1]) / scale if scale > 0 else nan,
-            )
+    """Correlate the errors of every pair of parameters."""
+    errors = np.sqrt(np.diag(fit.curve.covariance))
+    return [
+        Parameter(
+            name=f"correlation({fit.parameters[i].name}, {fit.parameters[j].name})",
+            value=float(fit.curve.covariance[i, j] / (errors[i] * errors[j]))
+            if errors[i] * errors[j] > 0
+            else nan,
         )
-    return found
+        for i, j in combinations(range(len(fit.parameters)), 2)
+    ]
 
 
-def quote_parameter(
-    curve: Curve, index: int, *, name: str, unit: str, factor: float = 1.0, shift: float = 0.0
-) -> Parameter:
-    """Quote ``factor * coefficient + shift`` of a curve with its error and interval."""
-    value = factor * float(curve.values[index]) + shift
-    error = abs(factor) * sqrt(float(curve.covariance[index, index]))
-    half = curve.quantile() * error
-    return Parameter(
-        name=name,
-        value=value,
-        stderr=error,
-        low=value - half,
-        high=value + half,
-        unit=unit,
-        index=index,
-        sign=1 if factor > 0 else -1,
+def quote_parameters(curve: Curve) -> tuple[Parameter, ...]:
+    """Quote the parameters of a curve with their errors and 95 % intervals."""
+    errors = np.sqrt(np.diag(curve.covariance))
+    half = curve.quantile() * errors
+    return tuple(
+        Parameter(
+            name=item.name,
+            value=float(value),
+            stderr=float(error),
+            low=float(value - reach),
+            high=float(value + reach),
+            unit=item.unit,
+        )
+        for item, value, error, reach in zip(
+            curve.model.parameters, curve.values, errors, half, strict=True
+        )
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import sqrt
 
 from stopflow.kinetics.verdicts.repeatability import Repeatability, pool
+from stopflow.kinetics.verdicts.rules import Verdict, verdict_of
 from stopflow.kinetics.verdicts.series import ConditionAnalysis, ExperimentAnalysis
 from stopflow.trace import FloatArray
 
@@ -32,13 +33,18 @@ class SecondaryPoint:
     error_dof: int
 
     @property
+    def place(self) -> tuple[str, int]:
+        """Name of its experiment, and its number there."""
+        return self.experiment, self.condition.index
+
+    @property
     def k_per_s(self) -> float:
         """Mean rate constant."""
         return self.condition.mean.k_per_s
 
 
 def build_points(experiments: Sequence[ExperimentAnalysis]) -> list[SecondaryPoint]:
-    """Make a point of every condition with a rate."""
+    """Make a point of every condition whose rate may be used."""
     names = _constant_extras(experiments)
     common = pool([condition.run for item in experiments for condition in item.conditions])
     return [
@@ -51,7 +57,7 @@ def build_points(experiments: Sequence[ExperimentAnalysis]) -> list[SecondaryPoi
         )
         for experiment in experiments
         for condition in experiment.conditions
-        if condition.mean.shots
+        if condition.mean.shots and verdict_of(condition.findings) is not Verdict.FAIL
     ]
 
 
@@ -129,4 +135,9 @@ def describe_points(points: Sequence[SecondaryPoint], *, leave_out: Sequence[str
         parts.append(f"{given.conditions.temperature_K:.2f} K")
     if given.conditions.ionic_strength_M is not None:
         parts.append(f"I = {given.conditions.ionic_strength_M:.4g} M")
+    parts += [
+        f"{name} {text}"
+        for name, text in points[0].extra
+        if text and all((name, text) in point.extra for point in points)
+    ]
     return ", ".join(part for part in parts if part)

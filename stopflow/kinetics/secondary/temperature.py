@@ -6,19 +6,19 @@ what temperature acts on; k_obs mixes it with k_off and the concentration. Else 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log, nan
+from math import nan
 
 import numpy as np
-from scipy.constants import Boltzmann, Planck, R
 
-from stopflow.kinetics.secondary.fit import Parameter, SecondaryFit, quote_parameter
+from stopflow.kinetics.secondary.curves import CURVES
+from stopflow.kinetics.secondary.fit import Parameter, SecondaryFit, quote_parameters
 from stopflow.kinetics.secondary.points import (
     SecondaryPoint,
     coordinate_of,
     describe_points,
     group_points,
 )
-from stopflow.kinetics.secondary.regression import Curve, fit_line
+from stopflow.kinetics.secondary.regression import fit_curve
 
 SCATTERED = 1e-4
 K_OBS, K_ON = "k_obs in 1/s", "k_on in 1/(M s) from the line of each experiment"
@@ -115,9 +115,11 @@ def _fit_both(
     described = describe_points(group, leave_out=left_out)
     fits = []
     for kind, y in (("arrhenius", np.log(k)), ("eyring", np.log(k / kelvin))):
-        curve = fit_line(1 / kelvin, y, error)
+        curve = fit_curve(CURVES[kind], 1 / kelvin, y, error)
+        if curve is None:
+            continue
         off_line = curve.misfit_chance < SCATTERED
-        text = f"{_EQUATIONS[kind]}, k = {K_ON if k_on else K_OBS}"
+        text = f"{CURVES[kind].equation}, k = {K_ON if k_on else K_OBS}"
         fits.append(
             SecondaryFit(
                 plot=f"temperature/{experiment}/{described}/{kind}{'/k_on' if k_on else ''}",
@@ -129,19 +131,14 @@ def _fit_both(
                 y=y,
                 error=error,
                 curve=curve,
-                parameters=_parameters(kind, curve),
+                parameters=quote_parameters(curve),
+                members=() if k_on else tuple(point.place for point in group),
                 made_of=tuple(_as_parameter(rate) for rate in rates) if k_on else (),
                 text=text
                 + ("; the points do not lie on a line within their errors" if off_line else ""),
             )
         )
     return fits
-
-
-_EQUATIONS = {
-    "arrhenius": "ln k = ln A - Ea / (R T)",
-    "eyring": "ln(k / T) = ln(kB / h) + dS / R - dH / (R T)",
-}
 
 
 def _as_parameter(rate: Rate) -> Parameter:
@@ -153,18 +150,4 @@ def _as_parameter(rate: Rate) -> Parameter:
         low=rate.low,
         high=rate.high,
         unit="M^-1 s^-1",
-    )
-
-
-def _parameters(kind: str, curve: Curve) -> tuple[Parameter, ...]:
-    if kind == "arrhenius":
-        return (
-            quote_parameter(curve, 1, name="Ea", unit="kJ/mol", factor=-R / 1e3),
-            quote_parameter(curve, 0, name="ln A", unit=""),
-        )
-    return (
-        quote_parameter(curve, 1, name="dH", unit="kJ/mol", factor=-R / 1e3),
-        quote_parameter(
-            curve, 0, name="dS", unit="J/(mol K)", factor=R, shift=-R * log(Boltzmann / Planck)
-        ),
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stopflow.kinetics.settings import AnalysisSettings
+from stopflow.kinetics.verdicts.mixture import describe_mixture, telling_columns
 from stopflow.kinetics.verdicts.repeatability import Series, as_series
 from stopflow.kinetics.verdicts.replicates import ReplicateMean, average_replicates
 from stopflow.kinetics.verdicts.rules import Finding, Verdict, verdict_of
@@ -56,6 +57,8 @@ class ConditionAnalysis:
         Of its first shot; concentrations as in the workbook.
     concentration_after_mixing_M
         None where the workbook does not say it.
+    mixture
+        What further columns of the workbook tell it from the others by, such as ``"pH 7"``.
     members
         Indices of its shots in the experiment.
     run, run_members
@@ -71,6 +74,7 @@ class ConditionAnalysis:
     index: int
     conditions: Conditions
     concentration_after_mixing_M: float | None
+    mixture: str
     members: tuple[int, ...]
     run: Series
     run_members: tuple[int, ...]
@@ -103,12 +107,15 @@ def group_shots(shots: Sequence[ShotAnalysis]) -> list[list[int]]:
     """Group indices of replicates, in order of their first shot.
 
     Shots are replicates when their conditions are equal and known: with a concentration, or with
-    numbers of repeats that differ. Otherwise every shot stands alone.
+    numbers of repeats that differ. Otherwise every shot stands alone. Further columns of the
+    workbook, such as pH, count where they tell conditions apart (`telling_columns`).
     """
+    telling = telling_columns([shot.conditions for shot in shots])
     groups: dict[tuple[object, ...], list[int]] = {}
     for index, shot in enumerate(shots):
-        key = shot.conditions.group_key()
-        groups.setdefault((*key, shot.channel), []).append(index)
+        further = tuple(shot.conditions.extra.get(name, "") for name in telling)
+        key = (*shot.conditions.group_key(), *further, shot.channel)
+        groups.setdefault(key, []).append(index)
     found: list[list[int]] = []
     for members in groups.values():
         numbers = [shots[index].conditions.replicate for index in members]
@@ -123,11 +130,15 @@ def build_conditions(
 ) -> tuple[ConditionAnalysis, ...]:
     """Average the usable shots of every condition."""
     count = 1 + max((shot.condition for shot in shots), default=-1)
-    return tuple(_build_condition(index, shots, settings) for index in range(count))
+    telling = telling_columns([shot.shot.conditions for shot in shots])
+    return tuple(_build_condition(index, shots, settings, telling) for index in range(count))
 
 
 def _build_condition(
-    index: int, shots: Sequence[JudgedShot], settings: AnalysisSettings
+    index: int,
+    shots: Sequence[JudgedShot],
+    settings: AnalysisSettings,
+    telling: Sequence[str],
 ) -> ConditionAnalysis:
     members = tuple(i for i, shot in enumerate(shots) if shot.condition == index)
     order = sorted(members, key=lambda i: (shots[i].shot.conditions.replicate or 0, i))
@@ -145,6 +156,7 @@ def _build_condition(
         index=index,
         conditions=conditions,
         concentration_after_mixing_M=None if stated is None else stated / settings.mixing_ratio,
+        mixture=describe_mixture(conditions, telling),
         members=members,
         run=as_series(np.arange(len(used)), k, errors),
         run_members=tuple(i for i, _ in used),

@@ -8,6 +8,7 @@ import numpy as np
 from stopflow.errors import and_more
 from stopflow.kinetics.secondary.fit import SecondaryFit
 from stopflow.kinetics.settings import QualityThresholds
+from stopflow.kinetics.verdicts.mixture import partner_of
 from stopflow.kinetics.verdicts.repeatability import (
     FEWEST_SHOTS,
     Departure,
@@ -69,6 +70,8 @@ def _judge_experiment(
         for index, shot in enumerate(experiment.shots)
     )
     falling = _falling_amplitudes(experiment.conditions, limits)
+    stated = (item.conditions.concentration_M or 0.0 for item in experiment.conditions)
+    largest = max(stated, default=0.0)
     conditions = tuple(
         replace(
             condition,
@@ -76,6 +79,7 @@ def _judge_experiment(
                 *_own_findings(condition, [shots[i] for i in condition.members], limits),
                 *_run_findings(condition, bar),
                 *falling.get(condition.index, ()),
+                *_excess_findings(condition, limits, largest_M=largest),
             ),
         )
         for condition in experiment.conditions
@@ -134,6 +138,28 @@ def _own_findings(
     return findings
 
 
+def _excess_findings(
+    condition: ConditionAnalysis, limits: QualityThresholds, *, largest_M: float
+) -> list[Finding]:
+    """Hold the two reagents against each other, where the workbook names both."""
+    varied = condition.conditions.concentration_M
+    found = partner_of(condition.conditions, largest_M=largest_M) if varied else None
+    if not varied or found is None:
+        return []
+    column, partner, named = found
+    excess = max(varied / partner, partner / varied)
+    if excess >= limits.excess_warn:
+        return []
+    rule = "no-excess" if named and excess < limits.excess_fail else "little-excess"
+    return [
+        RULES[rule].finding(
+            f"{column} = {partner:.3g} M against {varied:.3g} M is an excess of {excess:.2g}, and "
+            f"pseudo-first order needs {limits.excess_warn:g}: use a second-order rate law or "
+            "raise the excess"
+        )
+    ]
+
+
 def _falling_amplitudes(
     conditions: Sequence[ConditionAnalysis], limits: QualityThresholds
 ) -> dict[int, list[Finding]]:
@@ -178,10 +204,10 @@ def judge_curves(
     """
     found: dict[tuple[str, int], tuple[Finding, ...]] = {}
     for fit in fits:
-        text = _off_curve(fit, limits) if fit.chosen and fit.members else None
+        text = _off_curve(fit, limits) if fit.chosen and fit.experiment and fit.members else None
         if text:
             finding = RULES["off-curve"].finding(text)
-            found |= {(fit.experiment, index): (finding,) for index in fit.members}
+            found |= {member: (finding,) for member in fit.members}
     return tuple(
         replace(
             item,
@@ -203,7 +229,7 @@ def judge_curves(
 def _off_curve(fit: SecondaryFit, limits: QualityThresholds) -> str | None:
     """Say how far the points lie off; None when they follow, or nothing shows what they should."""
     curve = fit.curve
-    off = (fit.y - curve.model(fit.x, curve.values)[0]) / fit.y
+    off = (fit.y - curve.model.function(fit.x, curve.values)[0]) / fit.y
     typical = float(np.sqrt(off @ off / max(curve.dof, 1)))
     known = curve.error_dof > 0
     if curve.misfit_chance >= limits.misfit_chance or not (known or typical > limits.scatter_share):

@@ -15,6 +15,7 @@ from stopflow.report.paper.rounding import (
 from stopflow.report.paper.style import LINE_STYLES, MARKERS, ordered_colours, printable
 
 NUMERIC = ("concentration_M", "ionic_strength_M", "temperature_K")
+IN_WORDS = ("substrate", "mixture")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,18 +51,18 @@ def describe_value(name: str, value: float) -> str:
 
 def varying_columns(table: pd.DataFrame) -> list[str]:
     """Columns of conditions that take more than one value, missing counting as a value."""
-    names = [name for name in (*NUMERIC, "substrate") if name in table]
+    names = [name for name in (*NUMERIC, *IN_WORDS) if name in table]
     return [name for name in names if table[name].nunique(dropna=False) > 1]
 
 
 def constant_conditions(table: pd.DataFrame) -> str:
     """Say what all shots have in common, e.g. "substrate X, 298.15 K"; "" when nothing is known."""
     said = []
-    for name in ("substrate", *NUMERIC):
+    for name in (*IN_WORDS, *NUMERIC):
         if name not in table or table[name].nunique(dropna=False) != 1:
             continue
         value = table[name].iloc[0]
-        if name == "substrate":
+        if name in IN_WORDS:
             said += [str(value)] if value and pd.notna(value) else []
         elif np.isfinite(value):
             said.append(describe_value(name, float(value)))
@@ -103,7 +104,7 @@ def label_conditions(table: pd.DataFrame) -> list[str]:
 
 def name_files_apart(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[str]:
     """Name the file of each condition of a single shot that nothing else tells from others."""
-    columns = ["experiment", *NUMERIC, "substrate"]
+    columns = ["experiment", *NUMERIC, *IN_WORDS]
     alike = conditions.groupby(columns, dropna=False)["shots"].transform("size").to_numpy() > 1
     files = dict(
         zip(zip(shots["experiment"], shots["condition"], strict=True), shots["file"], strict=True)
@@ -132,7 +133,7 @@ def _label(part: pd.DataFrame, varying: Sequence[str]) -> str:
     words = []
     for name in varying:
         value = part[name].iloc[0]
-        if name == "substrate":
+        if name in IN_WORDS:
             words.append(str(value) if value and pd.notna(value) else MISSING)
         else:
             words.append(describe_value(name, float(value)))

@@ -131,6 +131,7 @@ def _condition_grid(data: KineticsReportData) -> Grid:
     columns = [
         *([Column(title="File")] if "file" in shown else []),
         *([Column(title="Substrate")] if "substrate" in shown else []),
+        *([Column(title="Mixture")] if "mixture" in shown else []),
         *([Column(title="Conc.", unit=unit, align="right")] if "concentration_M" in shown else []),
         *([Column(title="I", unit=ionic[1], align="right")] if "ionic_strength_M" in shown else []),
         *([Column(title="T", unit="K", align="right")] if "temperature_K" in shown else []),
@@ -168,6 +169,8 @@ def _condition_row(row: dict, shown: set[str], factor: float, ionic: float) -> t
     cells = [str(row["file"])] if "file" in shown else []
     if "substrate" in shown:
         cells.append(str(row["substrate"] or MISSING))
+    if "mixture" in shown:
+        cells.append(str(row["mixture"] or MISSING))
     if "concentration_M" in shown:
         value = float(row["concentration_M"])
         cells.append(_tidy(value * factor) if np.isfinite(factor) else format_concentration(value))

@@ -7,9 +7,8 @@ from itertools import permutations
 
 import numpy as np
 import pandas as pd
-from scipy.constants import Boltzmann, Planck, R
 
-from stopflow.kinetics.secondary.regression import hyperbola, line
+from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.report.kinetics.conditions import shared_unit
 from stopflow.report.paper.decimate import FloatArray
 from stopflow.report.paper.rounding import format_concentration, format_pm
@@ -75,19 +74,12 @@ def build_pictures(secondary: pd.DataFrame, conditions: pd.DataFrame) -> list[Se
 
 
 def _points_of(part: pd.DataFrame, conditions: pd.DataFrame) -> pd.DataFrame:
-    """Conditions of the plot: of its experiment, and described by its group."""
+    """Take the conditions that the rows name, or the rates from other plots."""
     first = part.iloc[0]
     own = part[part["parameter"].str.startswith(K_ON_AT)]
     if len(own):
         return _k_on_points(own)
-    leave_out = "temperature" if first["kind"] in ("arrhenius", "eyring") else "concentration"
-    known = conditions[np.isfinite(conditions["k_per_s"]) & (conditions["k_per_s"] > 0)]
-    if first["experiment"]:
-        known = known[known["experiment"] == first["experiment"]]
-    told = [_describe(row, leave_out) == first["group"] for row in known.to_dict("records")]
-    coordinate = "temperature_K" if leave_out == "temperature" else "concentration_M"
-    found = known[np.array(told, dtype=bool)]
-    return found[np.isfinite(found[coordinate])]
+    return conditions.iloc[[int(row) for row in str(first["conditions"]).split()]]
 
 
 def _k_on_points(own: pd.DataFrame) -> pd.DataFrame:
@@ -104,29 +96,14 @@ def _k_on_points(own: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _describe(row: Mapping[str, object], leave_out: str) -> str:
-    """Name a condition by what it shares with the others of its plot."""
-    concentration, kelvin, ionic = (
-        float(row[name])  # type: ignore[arg-type]
-        for name in ("concentration_M", "temperature_K", "ionic_strength_M")
-    )
-    parts = [str(row["substrate"] or "")]
-    if leave_out != "concentration" and np.isfinite(concentration):
-        parts.append(f"{concentration * 1e3:.4g} mM")
-    if leave_out != "temperature" and np.isfinite(kelvin):
-        parts.append(f"{kelvin:.2f} K")
-    if np.isfinite(ionic):
-        parts.append(f"I = {ionic:.4g} M")
-    return ", ".join(part for part in parts if part)
-
-
 def _picture(part: pd.DataFrame, points: pd.DataFrame, *, named: bool) -> SecondaryPicture:
     kind = str(part["kind"].iloc[0])
-    axes = _temperature_axes if kind in ("arrhenius", "eyring") else _concentration_axes
+    against = CURVES[kind].against
+    axes = _concentration_axes if against == "concentration" else _temperature_axes
     x, y, low, high, factor, x_label, y_label = axes(points, kind)
     curves = []
     for name, own in part.groupby("kind", sort=False):
-        line_x = np.linspace(*_span(x / factor, from_zero=kind in ("line", "hyperbola")), 120)
+        line_x = np.linspace(*_span(x / factor, from_zero=against == "concentration"), 120)
         curves.append(_curve(str(name), own, line_x, factor))
     chosen = part[part["chosen"].astype(bool) & is_parameter(part)]
     title = str(part["experiment"].iloc[0]) if named else ""
@@ -199,7 +176,7 @@ def _temperature_axes(points: pd.DataFrame, kind: str) -> Axis:
 
 def _curve(kind: str, own: pd.DataFrame, x: FloatArray, factor: float) -> CurveLine:
     values, covariance = _coefficients(kind, own)
-    y, slopes = (hyperbola if kind == "hyperbola" else line)(x, values)
+    y, slopes = CURVES[kind].function(x, values)
     variance = np.einsum("mi,ij,mj->m", slopes, covariance, slopes)
     half = _quantile(own) * np.sqrt(np.maximum(variance, 0))
     known = bool(np.isfinite(half).all())
@@ -214,11 +191,10 @@ def _curve(kind: str, own: pd.DataFrame, x: FloatArray, factor: float) -> CurveL
 
 
 def _coefficients(kind: str, own: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
-    """Turn the parameters into coefficients (p,) of the curve with their covariance (p, p)."""
+    """Collect the parameters (p,) of the curve and their covariance (p, p)."""
     rows = {str(row["parameter"]): row for row in own.to_dict("records")}
-    names, factors, shifts = zip(*_COEFFICIENTS[kind], strict=True)
-    values = np.array([rows[name]["value"] for name in names]) * factors + shifts
-    errors = np.array([rows[name]["stderr"] for name in names]) * factors
+    names = CURVES[kind].names
+    values, errors = (np.array([rows[name][key] for name in names]) for key in ("value", "stderr"))
     correlations = np.full((len(names), len(names)), np.nan)
     np.fill_diagonal(correlations, 1.0)
     for i, j in permutations(range(len(names)), 2):
@@ -233,12 +209,3 @@ def _quantile(own: pd.DataFrame) -> float:
     ratio = (own["high95"] - own["value"]) / own["stderr"]
     ratio = ratio[np.isfinite(ratio)]
     return float(ratio.iloc[0]) if len(ratio) else float("nan")
-
-
-# Coefficients of the curves, in their order: parameter, and what it is multiplied by and added.
-_COEFFICIENTS: Mapping[str, tuple[tuple[str, float, float], ...]] = {
-    "line": (("k_off", 1.0, 0.0), ("k_on", 1.0, 0.0)),
-    "hyperbola": (("k_off", 1.0, 0.0), ("k_max", 1.0, 0.0), ("K", 1.0, 0.0)),
-    "arrhenius": (("ln A", 1.0, 0.0), ("Ea", -1e3 / R, 0.0)),
-    "eyring": (("dS", 1 / R, float(np.log(Boltzmann / Planck))), ("dH", -1e3 / R, 0.0)),
-}

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.secondary_numbers import (
     SecondaryPicture,
@@ -34,13 +35,9 @@ from stopflow.report.paper.style import (
     ordered_colours,
 )
 
-_EQUATIONS = {
-    "line": "k = k_off + k_on [S]",
-    "hyperbola": "k = k_off + k_max [S] / (K + [S])",
-    "arrhenius": "ln k = ln A − Ea / (R T)",
-    "eyring": "ln(k / T) = ln(kB / h) + ΔS‡ / R − ΔH‡ / (R T)",
+_SYMBOLS = {
+    item.name: item.symbol for curve in CURVES.values() for item in curve.parameters if item.symbol
 }
-_SYMBOLS = {"dH": "ΔH‡", "dS": "ΔS‡"}
 _OVERLAID = 8
 
 
@@ -49,7 +46,7 @@ def build_secondary_blocks(data: KineticsReportData) -> list[Block]:
     if data.secondary.empty:
         return []
     pictures = build_pictures(data.secondary, data.conditions)
-    against_concentration = [p for p in pictures if p.kind in ("line", "hyperbola")]
+    against_concentration = [p for p in pictures if CURVES[p.kind].against == "concentration"]
     blocks: list[Block] = [build_heading("Secondary plots", level=0), _equations(data.secondary)]
     for start in range(0, len(against_concentration), 3):
         row = against_concentration[start : start + 3]
@@ -62,7 +59,7 @@ def build_secondary_blocks(data: KineticsReportData) -> list[Block]:
     against_temperature = [
         [p for p in pictures if (p.kind, p.y_label) == axes]
         for axes in dict.fromkeys(
-            (p.kind, p.y_label) for p in pictures if p.kind in ("arrhenius", "eyring")
+            (p.kind, p.y_label) for p in pictures if CURVES[p.kind].against == "temperature"
         )
     ]
     overlaid = [
@@ -86,10 +83,9 @@ def build_secondary_blocks(data: KineticsReportData) -> list[Block]:
 
 
 def _equations(secondary: pd.DataFrame) -> Paragraph:
-    kinds = [kind for kind in _EQUATIONS if kind in set(secondary["kind"])]
-    return Paragraph(
-        text="   ·   ".join(_EQUATIONS[kind] for kind in kinds), after_mm=3.0, keep_with_next=True
-    )
+    tried = set(secondary["kind"])
+    equations = [f"{kind.capitalize()}: {CURVES[kind].paper}." for kind in CURVES if kind in tried]
+    return Paragraph(text="  ".join(equations), after_mm=3.0, keep_with_next=True)
 
 
 def draw_secondary(axes: Axes, *, pictures: Sequence[SecondaryPicture]) -> None:
@@ -126,7 +122,7 @@ def draw_secondary(axes: Axes, *, pictures: Sequence[SecondaryPicture]) -> None:
             label=picture.title,
         )
     first = pictures[0]
-    if first.kind in ("line", "hyperbola"):
+    if CURVES[first.kind].against == "concentration":
         axes.set_xlim(left=0)
         axes.set_ylim(bottom=min(0.0, float(np.nanmin(first.y))))
     axes.set_xlabel(first.x_label)

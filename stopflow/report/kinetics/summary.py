@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.report.kinetics.secondary_numbers import name_group
 from stopflow.report.paper.rounding import (
     format_digits,
@@ -243,7 +244,13 @@ def summarise_secondary(secondary: pd.DataFrame) -> str:
     """Say what the secondary plots gave: each value of a few, the range of many."""
     chosen = secondary[secondary["chosen"].astype(bool)] if len(secondary) else secondary
     said = []
-    for name, words in (("k_on", "k_on"), ("Ea", "activation energy Ea"), ("k_max", "k_max")):
+    headlines = {
+        item.name: item.headline
+        for curve in CURVES.values()
+        for item in curve.parameters
+        if item.headline
+    }
+    for name, words in headlines.items():
         rows = chosen[chosen["parameter"] == name].to_dict("records") if len(chosen) else []
         if not rows:
             continue

@@ -1,0 +1,232 @@
+"""What the data say of each constant, and what they leave open: profile likelihood.
+
+For every constant the sum of squares is followed away from the minimum with all other constants
+fitted again (Venzon and Moolgavkar, Appl. Stat. 37, 87 (1988), 10.2307/2347496; Raue et al.,
+Bioinformatics 25, 1923 (2009), 10.1093/bioinformatics/btp358). Where it rises by the 95 % point of
+chi squared there is an end of the interval; where it does not within a factor of `FAR` there is
+none, and the constant has only a bound, or no bound at all. Squares are measured in units that
+count the scatter between shots.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import exp, inf, isfinite, log, sqrt
+
+import numpy as np
+from scipy.stats import chi2
+
+from stopflow.mechanism.fit import GlobalFit, Minimum, minimise, search_bounds
+from stopflow.trace import FloatArray
+
+FAR = 1e4
+"""A constant that may be larger or smaller by this factor is not determined on that side."""
+RISE = float(chi2.ppf(0.95, 1))
+MOST_STEPS = 40
+PULL = 0.5
+"""Change of the squares with the logarithm of a constant that shows it would go on: about as much
+as is left to gain, since what remains of a constant at the end of its range is proportional."""
+TIED = 0.2
+"""Standard error of the logarithm of a product or quotient that counts as determined."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """The 95 % interval of a free number.
+
+    Attributes
+    ----------
+    value, low, high
+        Of the constant itself, or of an enthalpy in kJ/mol; 0 and infinity (minus infinity for an
+        enthalpy) where the interval is open.
+    stderr
+        Of the same; relative for constants (the standard error of their logarithm).
+    """
+
+    name: str
+    unit: str
+    value: float
+    stderr: float
+    low: float
+    high: float
+    open_below: bool
+    open_above: bool
+
+    @property
+    def determined(self) -> bool:
+        """Whether the interval is closed on both sides."""
+        return not (self.open_below or self.open_above)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Combination:
+    """A product or quotient of two constants that is determined though they are not."""
+
+    name: str
+    value: float
+    stderr: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Determination:
+    """What is determined.
+
+    Attributes
+    ----------
+    intervals
+        One for each free number.
+    combinations
+        What the data determine of those that are open.
+    profiles
+        For each free number (n, 2): its value in the fit's own coordinate, and the rise of the sum
+        of squares in units of the rise at one standard error.
+    sentences
+        The same in words; empty when everything is determined.
+    """
+
+    intervals: tuple[Interval, ...]
+    combinations: tuple[Combination, ...]
+    profiles: tuple[FloatArray, ...]
+    sentences: tuple[str, ...]
+
+
+def determine(fit: GlobalFit) -> Determination:
+    """Follow the profile of every free number and say what is open."""
+    constants = fit.problem.constants
+    intervals, profiles = [], []
+    for place, name in enumerate(constants.names):
+        low, below = _follow(fit, place, -1)
+        high, above = _follow(fit, place, +1)
+        profiles.append(np.array(sorted([*below, (float(fit.best.theta[place]), 0.0), *above])))
+        is_logarithm = constants.is_logarithm[place]
+        value = exp if is_logarithm else float
+        intervals.append(
+            Interval(
+                name=name,
+                unit=constants.units[place],
+                value=value(float(fit.best.theta[place])),
+                stderr=float(fit.stderr[place]),
+                low=value(low) if isfinite(low) else (0.0 if is_logarithm else -inf),
+                high=value(high) if isfinite(high) else inf,
+                open_below=not isfinite(low),
+                open_above=not isfinite(high),
+            )
+        )
+    combined = _combinations(fit, [item.determined for item in intervals])
+    return Determination(
+        intervals=tuple(intervals),
+        combinations=combined,
+        profiles=tuple(profiles),
+        sentences=tuple(_sentences(fit, intervals, combined)),
+    )
+
+
+def profile_rise(fit: GlobalFit, place: int, value: float, start: FloatArray) -> Minimum:
+    """Fit again with one free number held at a value."""
+    theta = start.copy()
+    theta[place] = value
+    return minimise(fit.problem, theta, held=(place,), turns=60)
+
+
+def _follow(fit: GlobalFit, place: int, direction: int) -> tuple[float, list[tuple[float, float]]]:
+    """Walk away from the minimum until the squares have risen enough: (end, profile)."""
+    is_logarithm = fit.problem.constants.is_logarithm[place]
+    centre = float(fit.best.theta[place])
+    bounds = search_bounds(fit.problem)
+    edge = float(bounds[direction > 0][place])
+    reach = min(log(FAR) if is_logarithm else 300.0, abs(edge - centre))
+    unit = fit.inflation
+    step = min(max(float(fit.stderr[place]), 1e-6), 0.25 * reach) if fit.ok else 0.25 * reach
+    start, here, rise = fit.best.theta, 0.0, 0.0
+    walked: list[tuple[float, float]] = []
+    for _ in range(MOST_STEPS):
+        ahead = min(here + step, reach)
+        found = profile_rise(fit, place, centre + direction * ahead, start)
+        new = max((found.squares - fit.best.squares) / unit, 0.0) if found.squares < inf else inf
+        if new > 9 * RISE and step > 1e-7:
+            step /= 3
+            continue
+        if _is_held_by_range(fit, found.theta, bounds, besides=place):
+            return direction * inf, walked
+        walked.append((centre + direction * ahead, new))
+        if new >= RISE:
+            return centre + direction * _crossing(here, rise, ahead, new), walked
+        if ahead >= reach:
+            return direction * inf, walked
+        step *= 2.5 if new - rise < 0.3 * RISE else 1.2
+        here, rise, start = ahead, new, found.theta
+    return direction * inf, walked
+
+
+def _is_held_by_range(
+    fit: GlobalFit, theta: FloatArray, bounds: tuple[FloatArray, FloatArray], *, besides: int
+) -> bool:
+    """Whether another free number would go on if its range did not end: then nothing holds this."""
+    at_low, at_high = theta < bounds[0] + 1e-6, theta > bounds[1] - 1e-6
+    at_low[besides] = at_high[besides] = False
+    if not (at_low | at_high).any():
+        return False
+    point = fit.problem.evaluate(theta)
+    slope = 2 * point.jacobian.T @ point.residual / fit.inflation
+    return bool(((at_low & (slope > PULL)) | (at_high & (slope < -PULL))).any())
+
+
+def _crossing(here: float, rise: float, ahead: float, new: float) -> float:
+    """Interpolate where the root of the rise, nearly straight, crosses its 95 % value."""
+    a, b, wanted = sqrt(rise), sqrt(new), sqrt(RISE)
+    return here + (ahead - here) * (wanted - a) / max(b - a, 1e-12)
+
+
+def _combinations(fit: GlobalFit, determined: Sequence[bool]) -> tuple[Combination, ...]:
+    """Find products and quotients of open constants that have a small error."""
+    constants = fit.problem.constants
+    jacobian = fit.point.jacobian
+    places = [i for i, log_ in enumerate(constants.is_logarithm) if log_ and not determined[i]]
+    if not places:
+        return ()
+    values, vectors = np.linalg.eigh(jacobian.T @ jacobian)
+    floor = max(float(values.max()), 1e-300) * 1e-13
+    found = []
+    for i, j in combinations(places, 2):
+        for sign, mark in ((-1, "/"), (1, " ")):
+            direction = np.zeros(constants.count)
+            direction[[i, j]] = 1.0, sign
+            along = vectors.T @ direction
+            error = sqrt(float((along**2 / np.maximum(values, floor)).sum()) * fit.inflation)
+            if error < TIED:
+                theta = fit.best.theta
+                found.append(
+                    Combination(
+                        name=f"{constants.names[i]}{mark}{constants.names[j]}",
+                        value=exp(float(theta[i] + sign * theta[j])),
+                        stderr=error,
+                    )
+                )
+    return tuple(found)
+
+
+def _sentences(
+    fit: GlobalFit, intervals: Sequence[Interval], combined: Sequence[Combination]
+) -> list[str]:
+    said = []
+    for both in combined:
+        said.append(
+            f"only {both.name} = {both.value:.4g} (± {100 * both.stderr:.2g} %) is determined"
+        )
+    for item in intervals:
+        if item.open_below and item.open_above:
+            said.append(f"{item.name} is not determined")
+        elif item.open_above:
+            said.append(f"{item.name} >= {item.low:.3g} {item.unit}, with no upper end")
+        elif item.open_below:
+            said.append(f"{item.name} <= {item.high:.3g} {item.unit}, with no lower end")
+    names = fit.problem.constants.names
+    for other in fit.others:
+        values = ", ".join(
+            f"{name} = {exp(float(value)) if logarithm else float(value):.4g}"
+            for name, value, logarithm in zip(
+                names, other.theta, fit.problem.constants.is_logarithm, strict=True
+            )
+        )
+        said.append(f"another solution fits as well: {values}")
+    return said

@@ -1,0 +1,302 @@
+"""The global fit: Levenberg and Marquardt in the logarithms of the constants, from many starts.
+
+No starting value is asked for: a scrambled Sobol sequence over the range of constants that the
+shots could show is tried on thinned data, the best points are refined there, and the distinct
+minima again on all points. Several minima that are as good are all returned.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from math import inf
+
+import numpy as np
+from scipy.stats import chi2, qmc
+
+from stopflow.mechanism.problem import MechanismShot, Point, Problem, build_problem
+from stopflow.trace import FloatArray, frozen_array
+
+TRIES_A_NUMBER = 32
+REFINED = 6
+THIN_POINTS, THIN_SHOTS = 48, 16
+MOST_TURNS = 200
+TOGETHER, ROUGH = 32, 1e-5
+LONGEST_STEP = 2.5
+"""In the logarithm of a constant; enthalpies are scaled to 10 kJ/mol."""
+BEYOND = 5.0
+"""How far, in logarithms, the search may leave the range of what the shots could show."""
+SAME_MINIMUM = 0.02
+NEGLIGIBLE = 1e-11
+"""Share of the sum of squares; a step that promises no more ends the search."""
+AS_GOOD = float(chi2.ppf(0.95, 1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Minimum:
+    """A local minimum: free numbers, sum of squares, whether the search ended there."""
+
+    theta: FloatArray
+    squares: float
+    converged: bool
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "theta", frozen_array(self.theta))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class GlobalFit:
+    """A scheme fitted to all shots together.
+
+    Attributes
+    ----------
+    problem
+        What was fitted.
+    best
+        The lowest minimum.
+    others
+        Further minima that the data do not rule out at 95 %, lowest first.
+    point
+        The problem at the best minimum.
+    covariance
+        (p, p) of the free numbers for white noise, scaled up where the residuals are larger than
+        the noise of the points, never down.
+    spread
+        (p, p) the same from the scatter between shots (White, Econometrica 48, 817 (1980),
+        10.2307/1912934, with a shot as a cluster); NaN for fewer than 4 shots.
+    reason
+        Why there is no fit; empty when there is one.
+    """
+
+    problem: Problem
+    best: Minimum
+    others: tuple[Minimum, ...] = ()
+    point: Point
+    covariance: FloatArray
+    spread: FloatArray
+    reason: str = ""
+    scale: float = field(default=1.0)
+
+    @property
+    def ok(self) -> bool:
+        """Whether there are numbers."""
+        return not self.reason
+
+    @property
+    def dof(self) -> int:
+        """Points less all parameters."""
+        problem = self.problem
+        return problem.points - problem.linear - problem.constants.count
+
+    @property
+    def stderr(self) -> FloatArray:
+        """(p,) standard errors: the larger of white noise and of scatter between shots."""
+        white, shots = (np.sqrt(np.diag(item)) for item in (self.covariance, self.spread))
+        return np.asarray(np.fmax(white, shots))
+
+    @property
+    def inflation(self) -> float:
+        """By how much squares have to rise for a confidence region, over those of white noise."""
+        white = np.sqrt(np.maximum(np.diag(self.covariance), 1e-300))
+        ratio = self.stderr / white
+        return self.scale * float(np.median(ratio[np.isfinite(ratio)], axis=0)) ** 2
+
+
+def fit_mechanism(problem: Problem, *, generator: np.random.Generator) -> GlobalFit:
+    """Fit a scheme to all shots, globally in its constants."""
+    thin = _thinned(problem)
+    centre, width = search_box(problem)
+    tries = 2 ** int(np.ceil(np.log2(TRIES_A_NUMBER * problem.constants.count)))
+    unit = qmc.Sobol(d=problem.constants.count, rng=generator).random(tries)
+    grid = centre + width * (2 * unit - 1)
+    squares = _scan(thin, grid)
+    order = np.argsort(squares)[:REFINED]
+    rough = _distinct(
+        [
+            minimise(thin, grid[at], turns=60, tolerance=ROUGH)
+            for at in order
+            if np.isfinite(squares[at])
+        ]
+    )
+    found = _distinct([minimise(problem, item.theta) for item in rough[:3]])
+    return _conclude(problem, found)
+
+
+def _scan(problem: Problem, grid: FloatArray) -> FloatArray:
+    """Evaluate the squares of all starts in groups; a group without a solution one by one."""
+    found = []
+    for first in range(0, len(grid), TOGETHER):
+        group = grid[first : first + TOGETHER]
+        squares = problem.scan(group, tolerance=ROUGH)
+        if not np.isfinite(squares).any():
+            squares = np.concatenate([problem.scan(one[None], tolerance=ROUGH) for one in group])
+        found.append(squares)
+    return np.concatenate(found)
+
+
+def minimise(
+    problem: Problem,
+    theta: FloatArray,
+    *,
+    held: Sequence[int] = (),
+    turns: int = MOST_TURNS,
+    tolerance: float = 1e-8,
+) -> Minimum:
+    """Follow the sum of squares down to a minimum, some free numbers held where they are."""
+    theta = np.array(theta, dtype=np.float64)
+    free = np.array([i for i in range(len(theta)) if i not in held], dtype=int)
+    scale = np.where(np.array(problem.constants.is_logarithm), 1.0, 10.0)[free]
+    low, high = search_bounds(problem)
+    point, damping = problem.evaluate(theta, tolerance=tolerance), 1e-3
+    for _ in range(turns):
+        if not np.isfinite(point.squares):
+            break
+        if not len(free):
+            return Minimum(theta=theta, squares=point.squares, converged=True)
+        jacobian = point.jacobian[:, free] * scale
+        normal, slope = jacobian.T @ jacobian, jacobian.T @ point.residual
+        weight = np.maximum(np.diag(normal), 1e-12 * max(float(np.diag(normal).max()), 1e-300))
+        while True:
+            step = -np.linalg.lstsq(normal + damping * np.diag(weight), slope, rcond=None)[0]
+            step *= min(1.0, LONGEST_STEP / max(float(np.abs(step).max()), 1e-300))
+            ahead = theta.copy()
+            ahead[free] = np.clip(theta[free] + step * scale, low[free], high[free])
+            step = (ahead[free] - theta[free]) / scale
+            promised = -float(2 * slope @ step + step @ normal @ step)
+            if promised < NEGLIGIBLE * point.squares or damping > 1e10:
+                return Minimum(theta=theta, squares=point.squares, converged=True)
+            after = problem.evaluate(ahead, tolerance=tolerance)
+            if after.squares <= point.squares:
+                theta, point, damping = ahead, after, max(damping / 10, 1e-12)
+                break
+            damping *= 10
+    return Minimum(theta=theta, squares=point.squares, converged=False)
+
+
+def search_box(problem: Problem) -> tuple[FloatArray, FloatArray]:
+    """Centre and half width, (p,), of the free numbers that the shots could show.
+
+    A rate between a tenth of the reciprocal window and ten times the reciprocal first interval;
+    for second-order constants divided by the largest concentration.
+    """
+    longest = max(float(shot.time_s[-1]) for shot in problem.shots)
+    intervals = [float(np.diff(shot.time_s[:4]).min()) for shot in problem.shots]
+    low, high = np.log(0.1 / longest), np.log(3.0 / max(min(intervals), 1e-9))
+    units, names = problem.constants.units, problem.constants.names
+    most = max(max(shot.start_M.values()) for shot in problem.shots)
+    centre, width = np.zeros(len(names)), np.zeros(len(names))
+    for place, unit in enumerate(units):
+        shift = -np.log(most) if unit.startswith("M^-1") else 0.0
+        is_rate = problem.constants.is_logarithm[place]
+        centre[place] = 0.5 * (low + high) + shift if is_rate else 50.0
+        width[place] = 0.5 * (high - low) if is_rate else 50.0
+    return centre, width
+
+
+def search_bounds(problem: Problem) -> tuple[FloatArray, FloatArray]:
+    """Give the ends, (p,) each, that the search does not pass."""
+    centre, width = search_box(problem)
+    return centre - width - BEYOND, centre + width + BEYOND
+
+
+def _thinned(problem: Problem) -> Problem:
+    """Take fewer shots, spread over the mixtures, and fewer points, dense at the beginning."""
+    by_mixture: dict[int, list[int]] = {}
+    for number, window in enumerate(problem.windows):
+        by_mixture.setdefault(window.mixture, []).append(number)
+    firsts = [members[0] for members in by_mixture.values()]
+    at = np.unique(np.linspace(0, len(firsts) - 1, THIN_SHOTS).astype(int))
+    shots = [_thin(problem.shots[firsts[place]]) for place in at]
+    return build_problem(
+        problem.scheme,
+        problem.constants,
+        shots,
+        observed=problem.observed,
+        shared=problem.shared,
+        drift=problem.windows[0].basis.shape[1] > 1,
+        pre_equilibrated=[
+            (problem.scheme.species[pair.first], problem.scheme.species[pair.second])
+            for pair in problem.equilibria
+        ],
+    )
+
+
+def _thin(shot: MechanismShot) -> MechanismShot:
+    count = len(shot.time_s)
+    edges = np.unique(np.geomspace(1, count, min(THIN_POINTS, count)).astype(int))
+    edges = np.concatenate(([0], edges))
+    blocks = [slice(int(a), int(b)) for a, b in pairwise(edges) if b > a]
+    return replace(
+        shot,
+        time_s=np.array([shot.time_s[block].mean() for block in blocks]),
+        signal=np.array([shot.signal[block].mean() for block in blocks]),
+    )
+
+
+def _distinct(minima: Sequence[Minimum]) -> list[Minimum]:
+    """Sort minima, lowest first, each of them once."""
+    found: list[Minimum] = []
+    for item in sorted(minima, key=lambda item: item.squares):
+        if np.isfinite(item.squares) and all(
+            np.abs(item.theta - other.theta).max() > SAME_MINIMUM for other in found
+        ):
+            found.append(item)
+    return found
+
+
+def _same_valley(problem: Problem, best: Minimum, other: Minimum, limit: float) -> bool:
+    """Whether the way between two minima is as good as they are: then they are one."""
+    middle = 0.5 * (best.theta + other.theta)
+    return minimise(problem, middle, turns=0).squares < limit
+
+
+def _conclude(problem: Problem, minima: Sequence[Minimum]) -> GlobalFit:
+    free = problem.constants.count
+    nothing = np.full((free, free), np.nan)
+    if not minima:
+        none = Minimum(theta=np.full(free, np.nan), squares=inf, converged=False)
+        empty = Point(
+            squares=inf,
+            residual=np.zeros(0),
+            jacobian=np.zeros((0, free)),
+            responses=np.zeros(0),
+        )
+        return GlobalFit(
+            problem=problem,
+            best=none,
+            point=empty,
+            covariance=nothing,
+            spread=nothing,
+            reason="the rate equations of the scheme have no finite solution for any constants "
+            "that these shots could show",
+        )
+    best = minima[0]
+    point = problem.evaluate(best.theta)
+    dof = max(problem.points - problem.linear - free, 1)
+    scale = max(point.squares / dof, 1.0)
+    limit = best.squares + AS_GOOD * scale
+    others = [
+        item
+        for item in minima[1:]
+        if item.squares < limit and not _same_valley(problem, best, item, limit)
+    ]
+    normal = point.jacobian.T @ point.jacobian
+    inverse: FloatArray = np.asarray(np.linalg.pinv(normal, rcond=1e-14, hermitian=True))
+    return GlobalFit(
+        problem=problem,
+        best=best,
+        others=tuple(others),
+        point=point,
+        covariance=np.asarray(scale * inverse),
+        spread=_spread(problem, point, inverse),
+        scale=scale,
+        reason="" if best.converged else "the search for the minimum did not end",
+    )
+
+
+def _spread(problem: Problem, point: Point, inverse: FloatArray) -> FloatArray:
+    """Estimate the covariance of the free numbers from the scatter between shots."""
+    bounds, count = problem.bounds, len(problem.windows)
+    if count < 4:
+        return np.full_like(inverse, np.nan)
+    pulls = np.array([point.jacobian[a:b].T @ point.residual[a:b] for a, b in pairwise(bounds)])
+    return np.asarray(count / (count - 1) * inverse @ (pulls.T @ pulls) @ inverse)

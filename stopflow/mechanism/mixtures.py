@@ -1,0 +1,191 @@
+"""From shots with conditions to what the global fit takes: mixtures, windows, noise.
+
+A concentration of a species is given as a number with a unit (``"1.5 mM"``), as the concentration
+that the workbook varies (``"concentration"``), or as a further column (``"column SCN- (mM)"``).
+Species that are not given take the workbook's concentration where its substrate bears their name,
+and a column of a molar unit whose header begins with their name.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from stopflow.io.workbook.headers import molar_unit
+from stopflow.io.workbook.units import CONCENTRATION, find_scale, parse_quantity
+from stopflow.kinetics.uncertainty.noise import estimate_noise
+from stopflow.mechanism.problem import MechanismShot
+from stopflow.mechanism.scheme import Scheme, SchemeError
+from stopflow.trace import Conditions, FloatArray, Shot
+
+VARIED, COLUMN = "concentration", "column "
+FEWEST_POINTS = 10
+FEWEST_FOR_NOISE = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MixtureSettings:
+    """Where concentrations and times come from.
+
+    Attributes
+    ----------
+    initial
+        Species to a number with unit, ``"concentration"`` or ``"column NAME"``.
+    mixing_ratio
+        What concentrations of the workbook are divided by.
+    dead_time_s
+        Age of the mixture when the record begins, s.
+    """
+
+    initial: Mapping[str, str]
+    mixing_ratio: float = 1.0
+    dead_time_s: float = 0.0
+
+
+def build_shot(
+    shot: Shot, start_s: float, scheme: Scheme, settings: MixtureSettings
+) -> MechanismShot:
+    """Turn a shot into one of the global fit.
+
+    Parameters
+    ----------
+    start_s
+        Where the fit begins, in the trace's own time.
+
+    Raises
+    ------
+    SchemeError
+        When a species that only the workbook can give has no concentration, or few points are left.
+    """
+    trace = shot.trace
+    if trace is None:
+        raise SchemeError(f"{shot.file}: {shot.refusal}")
+    used = (trace.time_s >= start_s) & np.isfinite(trace.signal)
+    if int(used.sum()) < FEWEST_POINTS:
+        raise SchemeError(f"{shot.file}: {int(used.sum())} points are left after the start")
+    kelvin = shot.conditions.temperature_K
+    return MechanismShot(
+        name=shot.file,
+        time_s=np.maximum(trace.time_s[used] + settings.dead_time_s, 0.0),
+        signal=trace.signal[used],
+        noise_sd=_noise(trace.signal[used], shot.file),
+        start_M={
+            name: amount
+            for name in scheme.species
+            if (amount := find_concentration(name, shot, scheme, settings)) is not None
+        },
+        temperature_K=298.15 if kelvin is None else kelvin,
+    )
+
+
+def find_concentration(
+    species: str, shot: Shot, scheme: Scheme, settings: MixtureSettings
+) -> float | None:
+    """Find the concentration of a species after mixing, mol/L; None for one that is only made."""
+    given = settings.initial.get(species)
+    if given is not None:
+        return _given(species, given, shot, settings)
+    found = _by_name(species, shot.conditions)
+    if found is not None:
+        return found / settings.mixing_ratio
+    if species in _only_consumed(scheme):
+        columns = ", ".join(shot.conditions.extra) or "none"
+        raise SchemeError(
+            f"{shot.file}: the species {species} has no concentration; give one with --initial "
+            f'"{species}=1.5 mM", "{species}=concentration" or "{species}=column NAME" '
+            f"(further columns: {columns})"
+        )
+    return None
+
+
+def _given(species: str, given: str, shot: Shot, settings: MixtureSettings) -> float:
+    if given == VARIED:
+        stated = shot.conditions.concentration_M
+        if stated is None:
+            raise SchemeError(f"{shot.file}: the workbook has no concentration for {species}")
+        return stated / settings.mixing_ratio
+    if given.startswith(COLUMN):
+        header = given.removeprefix(COLUMN).strip()
+        text = shot.conditions.extra.get(header)
+        amount = None if text is None else _molar(text, molar_unit(header))
+        if amount is None:
+            columns = ", ".join(shot.conditions.extra) or "none"
+            raise SchemeError(
+                f"{shot.file}: no concentration of {species} in a column {header!r}; further "
+                f"columns: {columns}"
+            )
+        return amount / settings.mixing_ratio
+    amount = _molar(given, "")
+    if amount is None:
+        raise SchemeError(
+            f"the concentration {given!r} of {species} cannot be read; expected a number with a "
+            f"unit such as 1.5 mM, {VARIED}, or {COLUMN}NAME"
+        )
+    return amount
+
+
+def _by_name(species: str, conditions: Conditions) -> float | None:
+    if _same_name(species, conditions.substrate or ""):
+        return conditions.concentration_M
+    for header, text in conditions.extra.items():
+        unit = molar_unit(header)
+        first = re.split(r"[\s(\[]+", header.lstrip("[("))[0].rstrip(")]")
+        if unit and _same_name(species, first):
+            return _molar(text, unit)
+    return None
+
+
+def _same_name(species: str, text: str) -> bool:
+    """Compare names without charges, which schemes do not write."""
+    return bool(text) and re.sub(r"[\d⁰-⁹]*[+\-−⁺⁻]+$", "", text).casefold() == species.casefold()
+
+
+def _only_consumed(scheme: Scheme) -> set[str]:
+    """Species that no step makes from others: those of the first side of a chain, mostly."""
+    made = {
+        name
+        for step in scheme.steps
+        if not step.constant.startswith("k-")
+        for name in step.products
+        if name not in step.reactants
+    }
+    consumed = {name for step in scheme.steps for name in step.reactants}
+    first = set(scheme.steps[0].reactants)
+    return (consumed - made) | first
+
+
+def _molar(text: str, unit: str) -> float | None:
+    read = parse_quantity(text)
+    if read is None or not read[0] >= 0:
+        return None
+    scale = find_scale(CONCENTRATION, read[1] or unit) if (read[1] or unit) else None
+    if scale is None:
+        return 0.0 if read[0] == 0 else None
+    return scale.to_ours(read[0])
+
+
+def _noise(signal: FloatArray, file: str) -> float:
+    """Estimate the noise of a point without a model; widened where neighbours are correlated."""
+    if len(signal) >= FEWEST_FOR_NOISE:
+        noise = estimate_noise(signal)
+        sd = noise.sd * noise.inflation
+    else:
+        sd = float(np.std(np.diff(signal, n=2)) / np.sqrt(6))
+    if not sd > 0:
+        sd = 1e-6 * float(np.ptp(signal))
+    if not sd > 0:
+        raise SchemeError(f"{file}: the signal does not change")
+    return sd
+
+
+def require_change(shots: Sequence[MechanismShot]) -> None:
+    """Refuse shots that show nothing.
+
+    Raises
+    ------
+    SchemeError
+        When there is none.
+    """
+    if not shots:
+        raise SchemeError("no shot of the folder can be used for the global fit")

@@ -1,0 +1,153 @@
+"""Schemes that are commonly met, fitted to the same shots and ranked.
+
+All species may be seen by the detector, with responses of their own: which one is seen is as little
+known as the scheme. Ranked by AICc, the noise counted with the scatter between shots as the most
+flexible scheme leaves it; schemes that the data do not tell apart are called undecided.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from stopflow.mechanism.constants import build_constants
+from stopflow.mechanism.fit import GlobalFit, fit_mechanism
+from stopflow.mechanism.problem import MechanismShot, build_problem
+from stopflow.mechanism.scheme import parse_scheme
+
+UNDECIDED = 6.0
+"""Difference of AICc below which a scheme is not ruled out: odds of 20 to 1."""
+FAINT = 0.01
+"""A partner of unknown concentration is taken as this share of the smallest one of the other."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownScheme:
+    """A scheme with a name; E is the partner and S what is varied."""
+
+    name: str
+    text: str
+    pre_equilibrated: tuple[tuple[str, str], ...] = ()
+
+
+KNOWN: Mapping[str, KnownScheme] = {
+    item.name: item
+    for item in (
+        KnownScheme(name="binding", text="E + S <=> ES"),
+        KnownScheme(name="irreversible binding", text="E + S -> ES"),
+        KnownScheme(name="induced fit", text="E + S <=> ES <=> EX"),
+        KnownScheme(name="induced fit, irreversible", text="E + S <=> ES -> EX"),
+        KnownScheme(
+            name="conformational selection",
+            text="E <=> F; F + S <=> FS",
+            pre_equilibrated=(("E", "F"),),
+        ),
+        KnownScheme(name="turnover", text="E + S <=> ES -> E + P"),
+        KnownScheme(name="reversible turnover", text="E + S <=> ES <=> E + P"),
+        KnownScheme(name="burst", text="E + S <=> ES -> EP; EP -> E + P"),
+        KnownScheme(name="covalent intermediate", text="E + S <=> ES -> EP + Q; EP -> E + P"),
+        KnownScheme(name="substrate inhibition", text="E + S <=> ES -> E + P; ES + S <=> ES2"),
+        KnownScheme(name="two sites in order", text="E + S <=> ES; ES + S <=> ES2"),
+        KnownScheme(name="two steps after binding", text="E + S <=> ES -> EX -> EY"),
+        KnownScheme(name="binding and decay", text="E + S <=> ES; E -> D"),
+        KnownScheme(name="dimerisation", text="2 S <=> S2"),
+        KnownScheme(name="second order with itself", text="2 S -> P"),
+        KnownScheme(name="dimer that reacts", text="2 S <=> S2 -> P"),
+        KnownScheme(name="first order", text="S -> P"),
+        KnownScheme(name="reversible first order", text="S <=> P"),
+        KnownScheme(name="two steps in a row", text="S -> I -> P"),
+        KnownScheme(name="two ways", text="S -> P; S -> Q"),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Ranked:
+    """A scheme in the ranking.
+
+    Attributes
+    ----------
+    behind
+        By how much its AICc lies above the lowest.
+    numbers
+        Free numbers and responses.
+    """
+
+    scheme: KnownScheme
+    fit: GlobalFit
+    numbers: int
+    behind: float
+
+    @property
+    def undecided(self) -> bool:
+        """Whether the data do not rule it out."""
+        return self.behind < UNDECIDED
+
+
+def rank_schemes(
+    shots: Sequence[MechanismShot],
+    *,
+    names: Sequence[str] = tuple(KNOWN),
+    generator: np.random.Generator,
+) -> list[Ranked]:
+    """Fit and rank schemes, the best first.
+
+    Parameters
+    ----------
+    shots
+        With concentrations of S and, where it is known, of E.
+    names
+        Keys of `KNOWN`.
+    generator
+        For the search of the minima.
+    """
+    fits = [(KNOWN[name], fit_known(KNOWN[name], shots, generator=generator)) for name in names]
+    fits = [(scheme, fit) for scheme, fit in fits if np.isfinite(fit.best.squares)]
+    if not fits:
+        return []
+    widest = min((fit for _, fit in fits), key=lambda fit: fit.best.squares / max(fit.dof, 1))
+    unit = max(widest.best.squares / max(widest.dof, 1), 1.0) * max(widest.inflation, 1.0)
+    told = []
+    for scheme, fit in fits:
+        responses = int(np.linalg.matrix_rank(np.atleast_2d(fit.point.responses)))
+        numbers = fit.problem.constants.count + max(responses, _responses(fit))
+        count = fit.problem.points
+        penalty = 2 * numbers * count / max(count - numbers - 1, 1)
+        told.append((scheme, fit, numbers, fit.best.squares / unit + penalty))
+    lowest = min(item[3] for item in told)
+    ranked = [
+        Ranked(scheme=scheme, fit=fit, numbers=numbers, behind=value - lowest)
+        for scheme, fit, numbers, value in told
+    ]
+    return sorted(ranked, key=lambda item: item.behind)
+
+
+def fit_known(
+    known: KnownScheme, shots: Sequence[MechanismShot], *, generator: np.random.Generator
+) -> GlobalFit:
+    """Fit one of the known schemes with all species seen."""
+    scheme = parse_scheme(known.text)
+    least = min(shot.start_M["S"] for shot in shots if shot.start_M["S"] > 0)
+    needed = [
+        replace(shot, start_M=_start(shot, scheme.species, partner_M=FAINT * least))
+        for shot in shots
+    ]
+    problem = build_problem(
+        scheme,
+        build_constants(scheme),
+        needed,
+        observed=scheme.species,
+        pre_equilibrated=known.pre_equilibrated,
+    )
+    return fit_mechanism(problem, generator=generator)
+
+
+def _start(shot: MechanismShot, species: Sequence[str], *, partner_M: float) -> dict[str, float]:
+    given = {"S": shot.start_M["S"], "E": shot.start_M.get("E", partner_M)}
+    return {name: amount for name, amount in given.items() if name in species}
+
+
+def _responses(fit: GlobalFit) -> int:
+    """How many responses the concentrations tell apart: what changes, beside an offset."""
+    system = fit.problem.system
+    return int(system.basis.shape[1])

@@ -1,0 +1,91 @@
+"""The solver against scipy's, its sensitivities against finite differences."""
+
+import numpy as np
+import pytest
+from conftest import integrate
+
+from stopflow.mechanism.constants import build_constants
+from stopflow.mechanism.rates import build_mass_action
+from stopflow.mechanism.scheme import parse_scheme
+from stopflow.mechanism.solve import solve
+
+SCHEMES = {
+    "A -> B -> C": ({"k1": 60.0, "k2": 15.0}, {"A": 1e-6}),
+    "A + B <=> C": ({"k1": 2e6, "k-1": 5.0}, {"A": 1e-6, "B": 4e-6}),
+    "E + S <=> ES -> E + P": ({"k1": 1e7, "k-1": 50.0, "k2": 20.0}, {"E": 1e-6, "S": 1e-5}),
+    "2 A <=> D; D + B -> C": ({"k1": 1e6, "k-1": 2.0, "k2": 3e5}, {"A": 1e-5, "B": 2e-5}),
+    "E + S <=> ES <=> EP <=> E + P": (
+        {"k1": 1e8, "k-1": 5e3, "k2": 40.0, "k-2": 10.0, "k3": 900.0, "k-3": 1e7},
+        {"E": 1e-6, "S": 3e-5},
+    ),
+}
+TIME = np.concatenate(([0.0], np.geomspace(1e-4, 1.0, 200)))
+
+
+def solved(text: str, theta: np.ndarray | None = None, *, tolerance: float = 1e-10):
+    scheme = parse_scheme(text)
+    given, start = SCHEMES[text]
+    constants = build_constants(scheme)
+    if theta is None:
+        theta = np.log([given[name] for name in scheme.constants])
+    log_k, slopes = constants.log_k(theta, np.array([298.15]))
+    k = np.exp(log_k)
+    first = np.array([[start.get(name, 0.0) for name in scheme.species]])
+    dk = (k[:, :, None] * slopes).transpose(0, 2, 1)
+    return (
+        scheme,
+        theta,
+        solve(build_mass_action(scheme), first, k, TIME, dk=dk, tolerance=tolerance),
+    )
+
+
+@pytest.mark.parametrize("text", SCHEMES)
+def test_concentrations_agree_with_scipy(text: str) -> None:
+    scheme, _, found = solved(text)
+    given, start = SCHEMES[text]
+    expected = integrate(scheme, given, start, TIME)
+    assert found.ok
+    np.testing.assert_allclose(found.c[0], expected, atol=1e-9 * max(start.values()))
+
+
+@pytest.mark.parametrize("text", SCHEMES)
+def test_sensitivities_agree_with_finite_differences(text: str) -> None:
+    _, theta, found = solved(text)
+    for number in range(len(theta)):
+        step = np.zeros(len(theta))
+        step[number] = 1e-4
+        up, down = (solved(text, theta + sign * step)[2].c[0] for sign in (1, -1))
+        expected = (up - down) / 2e-4
+        doubt = 1e-10 * max(SCHEMES[text][1].values()) / 1e-4
+        np.testing.assert_allclose(found.dc[0, :, number], expected, rtol=1e-5, atol=doubt)
+
+
+@pytest.mark.parametrize("text", SCHEMES)
+def test_what_the_scheme_conserves_is_conserved(text: str) -> None:
+    scheme, _, found = solved(text, tolerance=1e-6)
+    totals = found.c[0] @ scheme.conserved().T
+    np.testing.assert_allclose(totals, np.broadcast_to(totals[:1], totals.shape), rtol=1e-12)
+
+
+def test_mixtures_together_are_those_alone() -> None:
+    scheme = parse_scheme("E + S <=> ES -> E + P")
+    system = build_mass_action(scheme)
+    starts = np.array([[1e-6, s, 0, 0] for s in (1e-6, 1e-5, 1e-4)])
+    k = np.tile([1e7, 50.0, 20.0], (3, 1))
+    together = solve(system, starts, k, TIME, tolerance=1e-10).c
+    for number in range(3):
+        alone = solve(system, starts[number : number + 1], k[:1], TIME, tolerance=1e-10).c[0]
+        np.testing.assert_allclose(together[number], alone, atol=1e-9 * starts[number].max())
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, 1e300])
+def test_odd_constants_end_with_a_status(odd: float) -> None:
+    scheme = parse_scheme("A + B <=> C")
+    found = solve(
+        build_mass_action(scheme),
+        np.array([[1e-6, 1e-6, 0.0]]),
+        np.array([[odd, 1.0]]),
+        np.linspace(0, 1, 5),
+    )
+    assert found.ok or np.isnan(found.c).all()
+    assert found.ok == bool(np.isfinite(found.c).all())
