@@ -63,8 +63,7 @@ class FixedRank:
         ]
         if measure:
             state.loss = OrthogonalityLoss()
-        growth = max(pending.updated.growth for pending in self._pending)
-        state.loss.grow(growth, max(pending.group.cores.shape[1] for pending in self._pending))
+        state.lose(max(pending.updated.growth for pending in self._pending))
         if self.passes == 2:
             for pending in self._pending:
                 _put(pending.group, pending.updated, pending.updated.core)
@@ -114,7 +113,7 @@ class FixedRank:
         """Undo `update_bases`."""
         for layer, (u, v, s) in zip(self.state.layers, self._before, strict=False):
             layer.set_bases(u, v)
-            layer.S.data = s
+            layer.S.data.copy_(s)
         if self._known:
             self.state.load_state_dict(self._known)
         self._forget()

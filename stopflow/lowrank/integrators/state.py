@@ -23,6 +23,7 @@ class FactorState:
         self.buffers: dict[int, Bases] = {}
         self.loss = OrthogonalityLoss()
         self.count = 0
+        self._rows = min(len(basis) for layer in layers for basis in layer.bases())
 
     def group(self, members: Sequence[int], caches: Sequence[ForwardCache]) -> LayerGroup:
         """Return what a rule needs to know of layers of equal rank in this step."""
@@ -48,12 +49,18 @@ class FactorState:
         return update
 
     def buffers_for(self, i: int, bases: Bases, rank: int) -> Bases:
-        """Return buffers for new bases of layer `i`."""
+        """Return buffers for new bases of layer `i`, which outlast the step."""
         buffers = self.buffers.get(i)
         if buffers is None or buffers[0].shape[1] != rank:
-            u, v = (basis.new_empty(len(basis), rank) for basis in bases)
+            with torch.inference_mode(mode=False):
+                u, v = (basis.new_empty(len(basis), rank) for basis in bases)
             buffers = self.buffers[i] = u, v
         return buffers
+
+    def lose(self, growth: float) -> None:
+        """Take into the loss of orthogonality what a step adds."""
+        rank = max(layer.rank for layer in self.layers)
+        self.loss.grow(growth, rank=rank, rows=self._rows)
 
     def repair(self) -> None:
         """Re-orthonormalise all bases."""
