@@ -22,7 +22,7 @@ from stopflow.trace import FloatArray
 M = TypeVar("M")
 N = TypeVar("N", covariant=True)
 
-TAILS: Final = (0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 1e-6)
+TAILS: Final = (0.1, 0.05, 0.03, 0.02, 0.015, 0.01, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 1e-6)
 """Shares of the energy of the outputs that are given up, largest first."""
 
 
