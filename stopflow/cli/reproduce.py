@@ -14,8 +14,9 @@ from stopflow.cli.console import (
     say_json,
     say_table,
     say_written,
+    warn,
 )
-from stopflow.cli.options import REPORTS, Epochs, Paper, ReportsFolder
+from stopflow.cli.options import DATASET, REPORTS, DatasetFolder, Epochs, Paper, ReportsFolder
 
 IMAGES = Path("data/mnist")
 
@@ -43,6 +44,7 @@ def reproduce(
         bool, typer.Option("--quick", help="A few steps of every row: does it run at all?")
     ] = False,
     data: Annotated[Path, typer.Option("--data", help="Folder of IDX files.")] = IMAGES,
+    dataset: DatasetFolder = DATASET,
     reports: ReportsFolder = REPORTS,
     paper: Paper = "a4",
     as_json: Json = False,
@@ -60,6 +62,7 @@ def reproduce(
         done = reproduce(
             names or (),
             data=data,
+            dataset=dataset,
             reports=reports,
             seeds=seeds,
             epochs=epochs,
@@ -68,9 +71,13 @@ def reproduce(
             paper=paper,
             progress=progress,
         )
+    for note in done.notes:
+        warn(note)
     if as_json:
         say_json(done.rows)
         return
+    if not done.rows:
+        raise typer.Exit(1)
     say_table(*done.table(), quiet=quiet)
     say_written(done.written, quiet=quiet)
     say("runs that are finished are kept; repeat the command to draw them again", quiet=quiet)

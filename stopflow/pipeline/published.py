@@ -3,6 +3,7 @@
 ::
 
     title, source, note        of the table
+    data = "shots"             for networks of rates; without, of classes of images
     [as_published]             settings that its rows share; so [sound] and [best]
     [[row]]
     name, title
@@ -35,7 +36,9 @@ VARIANTS: Final = ("as_published", "sound", "best")
 Trainable = TrainSettings | AsPublished | Truncated
 """Settings of our loop, of the published implementation, or of our loop and a truncation."""
 
-TABLE_KEYS: Final = ("title", "source", "note", *VARIANTS, "row")
+IMAGES: Final = "images"
+SHOTS: Final = "shots"
+TABLE_KEYS: Final = ("title", "source", "note", "data", *VARIANTS, "row")
 ROW_KEYS: Final = ("name", "title", "published", "differs", *VARIANTS)
 
 
@@ -47,6 +50,8 @@ class Row:
     ----------
     name
         ``TABLE/ROW``.
+    data
+        ``"images"`` or ``"shots"``.
     published
         The source's figures, accuracies in %.
     variants
@@ -57,6 +62,7 @@ class Row:
     title: str
     table: str
     source: str
+    data: str
     published: Mapping[str, Any]
     differs: str
     variants: Mapping[str, Trainable]
@@ -134,6 +140,9 @@ def _rows_of(path: Path) -> list[Row]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FormatError(path.name, found=str(error), expected="TOML with [[row]]") from error
     _require_keys(values, TABLE_KEYS, where=path.name)
+    data = values.get("data", IMAGES)
+    if data not in (IMAGES, SHOTS):
+        raise SettingsError(f"{path.name} data", data, valid=(IMAGES, SHOTS))
     found = []
     for number, row in enumerate(values["row"], start=1):
         where = f"{path.name} [[row]] {number}"
@@ -143,7 +152,10 @@ def _rows_of(path: Path) -> list[Row]:
                 raise SettingsError(f"{where} {key}", None, valid=f"each row has a {key}")
         variants = {
             name: _variant(
-                {**values.get(name, {}), **row[name]}, where=f"{where} {name}", beside=path.parent
+                {**values.get(name, {}), **row[name]},
+                where=f"{where} {name}",
+                beside=path.parent,
+                data=data,
             )
             for name in VARIANTS
             if name in row
@@ -154,6 +166,7 @@ def _rows_of(path: Path) -> list[Row]:
                 title=row["title"],
                 table=values["title"],
                 source=values["source"],
+                data=data,
                 published=row["published"],
                 differs=" ".join(filter(None, (row.get("differs"), values.get("note")))),
                 variants=variants,
@@ -162,7 +175,9 @@ def _rows_of(path: Path) -> list[Row]:
     return found
 
 
-def _variant(values: dict[str, Any], *, where: str, beside: Path) -> Trainable:
+def _variant(values: dict[str, Any], *, where: str, beside: Path, data: str) -> Trainable:
+    if data == SHOTS:
+        return build_settings(TrainSettings, values, where=where)
     if "kind" in values:
         return build_settings(AsPublished, values, where=where)
     chosen = dict(values)

@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,21 +12,23 @@ import numpy as np
 
 from stopflow import __version__
 from stopflow.errors import SettingsError
+from stopflow.features import FeatureSpec
 from stopflow.io.atomic import write_text
-from stopflow.learn.classify.data import ClassData
 from stopflow.learn.device import one_thread
 from stopflow.learn.published.reference import AsPublished
 from stopflow.learn.published.runs import (
     Truncated,
     VariantRun,
     run_ours,
+    run_rates,
     run_reference,
     run_truncated,
 )
 from stopflow.learn.saved import csv_text, json_ready
-from stopflow.pipeline.classify import load_images
+from stopflow.learn.settings import TrainSettings
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.pipeline.published import (
+    SHOTS,
     VARIANTS,
     Row,
     Trainable,
@@ -35,10 +38,13 @@ from stopflow.pipeline.published import (
     shortened,
 )
 from stopflow.pipeline.reports import require_reports
-from stopflow.report.models.reproduction import ReproducedVariant, write_reproduction_pdf
+from stopflow.pipeline.reproduce_data import Sources, open_sources
+from stopflow.report.models.reproduction import (
+    ReproducedVariant,
+    published_figure,
+    write_reproduction_pdf,
+)
 
-QUICK_ROWS: Final = 600
-QUICK_TEST: Final = 200
 QUICK_EPOCHS: Final = 2
 KEPT: Final = "reproduced"
 PDF: Final = "reproduce.pdf"
@@ -51,14 +57,15 @@ class Reproduced:
 
     rows: list[dict[str, Any]]
     written: tuple[Path, ...]
+    notes: tuple[str, ...]
 
     def table(self) -> tuple[Sequence[str], list[Sequence[str]]]:
-        """Give columns and rows for the terminal: test accuracies in %."""
+        """Give columns and rows for the terminal: test accuracies in %, errors of rates in 1/s."""
         found: dict[str, dict[str, str]] = {}
         for row in self.rows:
-            cells = found.setdefault(row["row"], {"": _percent(row["published_accuracy"])})
-            cells[row["variant"]] = _spread(row["test_accuracy"], row["test_accuracy_sd"])
-        columns = ("test accuracy, %", "published", "as published", "sound", "best")
+            cells = found.setdefault(row["row"], {"": _figure(row["published"])})
+            cells[row["variant"]] = _spread(row["test"], row["test_sd"])
+        columns = ("test: % right, or 1/s", "published", "as published", "sound", "best")
         return columns, [
             (name, cells[""], *(cells.get(variant, "") for variant in VARIANTS))
             for name, cells in found.items()
@@ -68,7 +75,8 @@ class Reproduced:
 def list_rows() -> list[str]:
     """Name every row in a line, with its published figure."""
     return [
-        f"{row.name:<24}{_percent(published_accuracy(row)):>6}  {row.title}" for row in load_rows()
+        f"{row.name:<24}{_figure(published_figure(row.published)):>7}  {row.title}"
+        for row in load_rows()
     ]
 
 
@@ -76,6 +84,7 @@ def reproduce(
     names: Sequence[str],
     *,
     data: Path,
+    dataset: Path,
     reports: Path,
     seeds: int = 5,
     epochs: int | None = None,
@@ -92,79 +101,74 @@ def reproduce(
         Tables or rows; none: all.
     data
         A folder of IDX files.
+    dataset
+        An ingested lab, for rows of rates; without one they are left out and named.
     epochs
         Another length than the rows' own, for a short look.
     variants
         Of `pipeline.published.VARIANTS`; none: all.
     quick
-        A few hundred images, two epochs, one seed: does every row run at all?
+        A few hundred images, a small simulated lab, two epochs, one seed: does every row run?
     """
     for name in variants:
         if name not in VARIANTS:
             raise SettingsError("--variant", name, valid=VARIANTS)
-    rows = choose_rows(load_rows(), names)
+    asked = choose_rows(load_rows(), names)
     require_reports(reports, paper=paper)
-    images = load_images(data)
     if quick:
-        images, seeds, epochs = _few(images), 1, epochs or QUICK_EPOCHS
-    kept = reports / KEPT
-    jobs = [
-        (row, name, chosen, seed)
-        for row in rows
-        for name, chosen in row.variants.items()
-        if not variants or name in variants
-        for seed in range(seeds)
-    ]
-    known = _data_hash(images)
+        seeds, epochs = 1, epochs or QUICK_EPOCHS
     found: dict[tuple[str, str], list[VariantRun]] = {}
-    with one_thread():
+    with open_sources(data, dataset, quick=quick) as sources, one_thread():
+        notes = tuple(filter(None, map(sources.missing, asked)))
+        rows = [row for row in asked if not sources.missing(row)]
+        jobs = [
+            (row, name, shortened(chosen, seed=seed, epochs=epochs), seed)
+            for row in rows
+            for name, chosen in row.variants.items()
+            if not variants or name in variants
+            for seed in range(seeds)
+        ]
         for number, (row, name, chosen, seed) in enumerate(jobs):
             progress("rows", number, len(jobs))
-            asked = shortened(chosen, seed=seed, epochs=epochs)
-            place = _place(kept, [__version__, known, seed, quick, describe_variant(asked)])
-            run = _kept_or_run(images, asked, seed=seed, place=place, quick=quick, report=progress)
+            kept = reports / KEPT
+            run = _kept_or_run(sources, row, chosen, seed=seed, kept=kept, report=progress)
             found.setdefault((row.name, name), []).append(run)
     progress("rows", len(jobs), len(jobs))
     drawn = [
-        ReproducedVariant(
-            row=row.name,
-            title=row.title,
-            table=row.table,
-            source=row.source,
-            differs=row.differs,
-            variant=name,
-            published=row.published,
-            settings=describe_variant(shortened(row.variants[name], seed=0, epochs=epochs)),
-            runs=tuple(runs),
-        )
+        _drawn(row, name, found[row.name, name], epochs=epochs)
         for row in rows
-        for name, runs in ((name, found.get((row.name, name))) for name in row.variants)
-        if runs
+        for name in row.variants
+        if (row.name, name) in found
     ]
     table = [summarise(variant) for variant in drawn]
+    if not table:
+        return Reproduced(rows=[], written=(), notes=notes)
     csv, pdf = reports / CSV, reports / PDF
     write_text(csv, csv_text(table))
     write_reproduction_pdf(drawn, table, pdf, paper=paper)
-    return Reproduced(rows=table, written=(csv, pdf, kept))
+    return Reproduced(rows=table, written=(csv, pdf, reports / KEPT), notes=notes)
 
 
 def summarise(variant: ReproducedVariant) -> dict[str, Any]:
-    """Return a row of the table: means and SD over the seeds."""
+    """Return a row of the table: means and SD over the seeds; accuracies in %, MAE in 1/s."""
     runs = variant.runs
+    measure = runs[0].measure
+    scale = 100.0 if measure == "accuracy" else 1.0
     at = [run.at_epoch() for run in runs]
 
     def mean(values: Sequence[float]) -> float:
         return float(np.mean(values))
 
-    test = [100 * row["test_accuracy"] for row in at]
+    test = [scale * row[f"test_{measure}"] for row in at]
     epochs = [len(run.history) for run in runs]
     return {
         "row": variant.row,
         "variant": variant.variant,
-        "published_accuracy": variant.published_accuracy,
-        "test_accuracy": mean(test),
-        "test_accuracy_sd": float(np.std(test, ddof=1)) if len(test) > 1 else float("nan"),
-        "train_accuracy": mean([100 * row["train_accuracy"] for row in at]),
+        "measure": measure,
+        "published": published_figure(variant.published),
+        "test": mean(test),
+        "test_sd": float(np.std(test, ddof=1)) if len(test) > 1 else float("nan"),
+        "train": mean([scale * row[f"train_{measure}"] for row in at]),
         "best_epoch": mean([run.epoch for run in runs]),
         "epochs": mean(epochs),
         "seeds": len(runs),
@@ -184,10 +188,20 @@ def summarise(variant: ReproducedVariant) -> dict[str, Any]:
     }
 
 
-def published_accuracy(row: Row) -> float:
-    """Return the accuracy that the source gives, on test or validation rows; NaN for none."""
-    figures = row.published
-    return float(figures.get("test_accuracy", figures.get("validation_accuracy", np.nan)))
+def _drawn(
+    row: Row, name: str, runs: Sequence[VariantRun], *, epochs: int | None
+) -> ReproducedVariant:
+    return ReproducedVariant(
+        row=row.name,
+        title=row.title,
+        table=row.table,
+        source=row.source,
+        differs=row.differs,
+        variant=name,
+        published=row.published,
+        settings=describe_variant(shortened(row.variants[name], seed=0, epochs=epochs)),
+        runs=tuple(runs),
+    )
 
 
 def _place(kept: Path, described: Sequence[Any]) -> Path:
@@ -197,32 +211,40 @@ def _place(kept: Path, described: Sequence[Any]) -> Path:
 
 
 def _kept_or_run(
-    images: ClassData,
-    asked: Trainable,
-    *,
-    seed: int,
-    place: Path,
-    quick: bool,
-    report: Progress,
+    sources: Sources, row: Row, asked: Trainable, *, seed: int, kept: Path, report: Progress
 ) -> VariantRun:
     """Read a finished run, or train and keep it; a file that is no run is written again."""
+    spec = None
+    if row.data == SHOTS and isinstance(asked, TrainSettings):
+        spec = asked.feature_spec()
+    known = sources.fingerprint(spec)
+    place = _place(kept, [__version__, known, seed, sources.quick, describe_variant(asked)])
     try:
         return _parse_run(json.loads(place.read_text(encoding="utf-8"))["run"])
     except (OSError, ValueError, KeyError, TypeError):
         pass
-
-    def on_epoch(done: int, total: int) -> None:
-        report("epochs", done, total)
-
-    if isinstance(asked, AsPublished):
-        run = run_reference(images, asked, seed=seed, on_epoch=on_epoch)
-    elif isinstance(asked, Truncated):
-        run = run_truncated(images, asked, on_epoch=on_epoch)
-    else:
-        run = run_ours(images, asked, on_epoch=on_epoch, timed=not quick)
-    kept = {"settings": describe_variant(asked), "run": run.to_dict()}
-    write_text(place, json.dumps(json_ready(kept), allow_nan=False))
+    run = _run(sources, asked, spec, seed=seed, on_epoch=partial(report, "epochs"))
+    described = {"settings": describe_variant(asked), "run": run.to_dict()}
+    write_text(place, json.dumps(json_ready(described), allow_nan=False))
     return run
+
+
+def _run(
+    sources: Sources,
+    asked: Trainable,
+    spec: FeatureSpec | None,
+    *,
+    seed: int,
+    on_epoch: Callable[[int, int], None],
+) -> VariantRun:
+    if isinstance(asked, AsPublished):
+        return run_reference(sources.images(), asked, seed=seed, on_epoch=on_epoch)
+    if isinstance(asked, Truncated):
+        return run_truncated(sources.images(), asked, on_epoch=on_epoch)
+    if spec is not None:
+        lab, trace = sources.lab(spec)
+        return run_rates(lab, asked, trace=trace, on_epoch=on_epoch)
+    return run_ours(sources.images(), asked, on_epoch=on_epoch, timed=not sources.quick)
 
 
 def _parse_run(values: Mapping[str, Any]) -> VariantRun:
@@ -237,23 +259,7 @@ def _with_nan(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: float("nan") if value is None else value for key, value in values.items()}
 
 
-def _few(images: ClassData) -> ClassData:
-    """Keep the first images of each part."""
-    train, test = min(QUICK_ROWS, images.first_test), images.first_test
-    chosen = np.r_[:train, test : min(test + QUICK_TEST, len(images))]
-    return replace(
-        images, inputs=images.inputs[chosen], labels=images.labels[chosen], first_test=train
-    )
-
-
-def _data_hash(images: ClassData) -> str:
-    digest = hashlib.blake2b(digest_size=12)
-    for array in (images.inputs, images.labels):
-        digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()
-
-
-def _percent(value: float) -> str:
+def _figure(value: float) -> str:
     return f"{value:.2f}" if np.isfinite(value) else ""
 
 

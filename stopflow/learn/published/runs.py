@@ -15,8 +15,11 @@ from stopflow.learn.classify.data import ClassData, split_rows
 from stopflow.learn.classify.scores import score_classes
 from stopflow.learn.classify.train import JUDGED_ROWS, choose_rows, train_classifier
 from stopflow.learn.compress import NotSmallerError, Share, compress_subject
+from stopflow.learn.data import LabData
 from stopflow.learn.published.reference import AsPublished, Reference
 from stopflow.learn.settings import TrainSettings
+from stopflow.learn.training.augment import TraceOf
+from stopflow.learn.training.train import train
 from stopflow.lowrank import (
     LayerSpec,
     Network,
@@ -87,6 +90,11 @@ class VariantRun:
     macro_f1: float = float("nan")
     accuracy_before: float = float("nan")
 
+    @property
+    def measure(self) -> str:
+        """What the history judges parts by: ``"accuracy"``, or ``"mae_per_s"`` for rates."""
+        return "accuracy" if "test_accuracy" in self.history[0] else "mae_per_s"
+
     def at_epoch(self) -> dict[str, float]:
         """Return the row of the history that counts."""
         return next(row for row in self.history if row["epoch"] == self.epoch)
@@ -122,6 +130,33 @@ def run_ours(
             (network.n_inputs, *(spec.dim for spec in network.specs)),
         ),
         step_ratio=_ratio_to_dense(data, settings, network) if timed else float("nan"),
+        status=str(trained.status),
+    )
+
+
+def run_rates(
+    data: LabData, settings: TrainSettings, *, trace: TraceOf | None, on_epoch: OnEpoch
+) -> VariantRun:
+    """Train a network of rates on a lab."""
+    trained = train(
+        data,
+        settings,
+        trace=trace,
+        progress=lambda what, done, total: on_epoch(done, total) if what == "training" else None,
+    )
+    last, network = trained.history[-1], trained.model.network
+    sizes = (network.n_inputs, *(spec.dim for spec in network.specs))
+    return VariantRun(
+        seed=settings.seed,
+        history=trained.history,
+        epoch=trained.best_epoch,
+        seconds=last["seconds"] - last["judging_s"],
+        parameters=trained.parameters,
+        trained_parameters=trained.trained_parameters,
+        stored=trained.stored,
+        evaluation_parameters=evaluation_parameters(network),
+        compression=_compression(evaluation_parameters(network), sizes),
+        step_ratio=float("nan"),
         status=str(trained.status),
     )
 
