@@ -28,6 +28,7 @@ from stopflow.report.paper.flow import (
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.pdf import describe_document, flow_sheets, json_bytes, write_pdf
 from stopflow.report.paper.rounding import MISSING, format_digits
+from stopflow.report.paper.scales import use_log_y
 from stopflow.report.paper.style import CATEGORY_COLOURS, LINE_STYLES, MUTED, Ruler, require_paper
 from stopflow.report.tables.tables import csv_text
 
@@ -170,7 +171,9 @@ def _cells(row: Mapping[str, Any], *, first: bool) -> tuple[str, ...]:
 def _table_blocks(name: str, variants: Sequence[ReproducedVariant]) -> list[Block]:
     blocks: list[Block] = [
         build_heading(name),
-        Paragraph(text=f"Source: {variants[0].source}.", size=7.4, colour=MUTED),
+        Paragraph(
+            text=f"Source: {variants[0].source}.", size=7.4, colour=MUTED, keep_with_next=True
+        ),
     ]
     for _, group in groupby(variants, key=lambda variant: variant.row):
         own = list(group)
@@ -236,8 +239,10 @@ def draw_runs(axes: Axes, variants: Sequence[ReproducedVariant], *, column: str)
         if np.isfinite(published):
             axes.axhline(published, color=MUTED, linewidth=0.7, linestyle=(0, (4, 2)))
         axes.legend(loc="best")
-    if column != "test_accuracy":
-        axes.set_yscale("log")
+    drawn = np.concatenate([line.get_ydata() for line in axes.get_lines()]).astype(float)
+    positive = drawn[np.isfinite(drawn) & (drawn > 0)]
+    if column != "test_accuracy" and len(positive):
+        use_log_y(axes, positive.min() / 1.3, positive.max() * 1.3)
     count_epochs(axes)
     axes.set_ylabel(label)
 
