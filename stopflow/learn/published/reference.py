@@ -116,11 +116,6 @@ class Reference:
         """Return the values of the model."""
         return sum(value.numel() for layer in self.layers for value in layer.values())
 
-    def stored(self) -> int:
-        """Return the values kept between steps: the model and its momenta."""
-        moments = [value for kept in self._moments for pair in kept.values() for value in pair]
-        return self.parameters() + sum(value.numel() for value in moments)
-
     @torch.inference_mode()
     def outputs(self, rows: Tensor) -> Tensor:
         """Return the logits."""
@@ -272,11 +267,21 @@ def _resized(value: Tensor, like: Tensor) -> Tensor:
 
 
 def published_values(settings: AsPublished, sizes: Sequence[int]) -> int:
-    """Return what the published code stores for the hidden layers, momenta and old bases too."""
+    """Return what the published code stores for the hidden layers.
+
+    With plain descent momenta and old bases have their places whether they are used or not; Adam
+    keeps two moments of each value.
+    """
     kinds = {"dense": "dense", "vanilla": "vanilla", "dynamical": "dlrt", "adaptive": "dlrt"}
-    return sum(
-        published_count(
-            kinds[settings.kind], n_inputs=inputs, n_outputs=outputs, rank=settings.rank
-        )
-        for inputs, outputs in pairwise(sizes[:-1])
-    )
+    total = 0
+    for inputs, outputs in pairwise(sizes[:-1]):
+        rank = settings.rank
+        if settings.optimiser == "sgd":
+            total += published_count(
+                kinds[settings.kind], n_inputs=inputs, n_outputs=outputs, rank=rank
+            )
+        elif settings.kind == "dense":
+            total += 3 * outputs * (inputs + 1)
+        else:
+            total += 3 * (rank * (inputs + outputs + rank) + outputs)
+    return total

@@ -16,7 +16,7 @@ from stopflow.learn.classify.scores import score_classes
 from stopflow.learn.classify.train import JUDGED_ROWS, choose_rows, train_classifier
 from stopflow.learn.compress import NotSmallerError, Share, compress_subject
 from stopflow.learn.data import LabData
-from stopflow.learn.published.reference import AsPublished, Reference
+from stopflow.learn.published.reference import AsPublished, Reference, published_values
 from stopflow.learn.settings import TrainSettings
 from stopflow.learn.training.augment import TraceOf
 from stopflow.learn.training.train import train
@@ -263,7 +263,7 @@ def run_reference(
         seconds=seconds,
         parameters=network.parameters(),
         trained_parameters=network.parameters(),
-        stored=network.stored(),
+        stored=published_values(published, sizes) + data.classes * (sizes[-2] + 1),
         evaluation_parameters=low_rank,
         compression=_compression(low_rank, sizes),
         step_ratio=float("nan"),

@@ -175,6 +175,7 @@ def _table_blocks(name: str, variants: Sequence[ReproducedVariant]) -> list[Bloc
             text=f"Source: {variants[0].source}.", size=7.4, colour=MUTED, keep_with_next=True
         ),
     ]
+    said = ""
     for _, group in groupby(variants, key=lambda variant: variant.row):
         own = list(group)
         blocks.append(build_subheading(f"{own[0].title}: {_figures(own[0].published)}"))
@@ -183,7 +184,8 @@ def _table_blocks(name: str, variants: Sequence[ReproducedVariant]) -> list[Bloc
             _rank_painter(own),
         ]
         blocks.append(row_picture(painters, tall_mm=50.0))
-        if own[0].differs:
+        if own[0].differs not in ("", said):
+            said = own[0].differs
             blocks.append(Paragraph(text=own[0].differs, size=6.6, colour=MUTED))
     return blocks
 
