@@ -15,7 +15,7 @@ _BYTE_ORDER_MARKS = (
 def to_single_byte(data: bytes) -> bytes:
     """Return `data` without byte-order mark and, if it was UTF-16, as UTF-8.
 
-    In the result every ASCII character is one byte, so that numbers can be read without decoding.
+    In the result every ASCII character is one byte, so that numbers are read without decoding.
     UTF-16 without a mark is known by its zero bytes: the text starts with ASCII.
     """
     for mark, encoding in _BYTE_ORDER_MARKS:
@@ -33,7 +33,7 @@ def to_single_byte(data: bytes) -> bytes:
 def decode(data: bytes) -> str:
     """Decode single-byte data: UTF-8 where it is valid, else Windows-1252.
 
-    The five bytes that Windows-1252 leaves open become U+FFFD; no input is refused.
+    The five bytes that Windows-1252 does not define become U+FFFD; no input is refused.
     """
     try:
         return data.decode("utf-8")
@@ -42,8 +42,14 @@ def decode(data: bytes) -> str:
 
 
 def split_lines(text: str) -> list[str]:
-    """Split at CR, LF and CRLF only; what follows the last line end is the last item."""
+    """Split at CR, LF and CRLF only; the last item is the text after the last line end."""
     return LINE_END.split(text)
+
+
+def count_lines(data: bytes, start: int, stop: int) -> int:
+    """Return the number of line ends (CR, LF or CRLF) between two positions of single-byte data."""
+    ends = data.count(b"\n", start, stop) + data.count(b"\r", start, stop)
+    return ends - data.count(b"\r\n", start, stop)
 
 
 def _recode(data: bytes, encoding: str) -> bytes:

@@ -17,8 +17,8 @@ A file is a header of records, the line ``"_DATA"``, and rows of numbers::
   (several ``_COMMENT`` lines); the number of records is free, so the data start where ``_DATA`` is.
 - The first column is x, in the unit ``_UNITX``. ``_DELTAX`` is 0 whatever the step is and is not
   used; steps may be uneven. Signal n has the unit ``_UNITYn`` (``_UNITY`` when it is the only one).
-- Numbers are C's ``%g`` with 6 digits, exponents allowed; columns are parted by TAB or blanks and
-  may be padded with blanks. Windows regional settings can make the decimal sign a comma.
+- Numbers are C's ``%g`` with 6 digits, exponents allowed; columns are separated by TAB or blanks
+  and may be padded with blanks. Windows regional settings can make the decimal sign a comma.
 - Text is Windows-1252, UTF-8 or UTF-16, with or without byte-order mark. Lines end CRLF, LF or CR.
   Blank lines mean nothing. Every row has a line end: a last row without one, or with too few
   columns, was cut off in writing and is left out, with a warning.
@@ -34,16 +34,28 @@ from numpy.typing import ArrayLike
 
 from stopflow.errors import FormatError, SettingsError
 from stopflow.io.atomic import replacing_file
-from stopflow.io.bka.header import BkaHeader, first_lines, header_lines, header_note, parse_header
-from stopflow.io.bka.numbers import parse_rows
+from stopflow.io.bka.header import (
+    MOST_HEADER_BYTES,
+    BkaHeader,
+    first_lines,
+    header_lines,
+    header_note,
+    parse_header,
+)
+from stopflow.io.bka.numbers import MOST_COLUMNS, parse_rows
+from stopflow.io.guard import SHOWN, guarded, read_bytes
 from stopflow.io.text import decode, to_single_byte
 from stopflow.io.workbook.units import TIME, parse_time_unit
-from stopflow.trace import FloatArray, Problem, Trace, frozen_array
+from stopflow.trace import FloatArray, Problem, Trace
 
 DEFAULT_TIME_UNIT = "ms"
 """Unit of x where neither file nor user says one."""
 
-_DATA_LINE = re.compile(rb'(?:\A|[\r\n])[ \t]*"_DATA"[^\r\n]*(?:\r\n|\r|\n|\Z)', re.IGNORECASE)
+MOST_BYTES = 256_000_000
+"""Bytes of a file; a shot of 15,001 rows has 250,000."""
+
+_DATA = re.compile(rb'(?:\A|[\r\n])[ \t]*"_DATA"', re.IGNORECASE)
+_LINE_END = re.compile(rb"\r\n|\r|\n")
 _SIGNAL_WIDTH = 8
 
 
@@ -60,14 +72,14 @@ class BkaFile:
     time_s
         (N,) seconds.
     signals
-        (n, N), a row a signal column.
+        (n, N); each row is one signal column.
     signal_units
         n texts as in the file; ``""`` where it says none.
     records
-        (key, value) of every header line after the first, in order, text unquoted. A line that is
-        no record has the key ``""``.
+        (key, value) of every header line after the first, in order, without quotes. A line that is
+        not a record has the key ``""``.
     notes
-        What was assumed or left out in reading; their `experiment` is empty.
+        What was assumed or left out while the file was read; their `experiment` is empty.
     """
 
     name: str
@@ -79,8 +91,8 @@ class BkaFile:
     notes: tuple[Problem, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "time_s", frozen_array(self.time_s))
-        object.__setattr__(self, "signals", frozen_array(self.signals))
+        self.time_s.setflags(write=False)
+        self.signals.setflags(write=False)
 
     def trace(self, channel: int = 1) -> Trace:
         """Return one signal column, 1 for the first.
@@ -112,13 +124,10 @@ def read_bka(path: Path, *, channel: int = 1, time_unit: str | None = None) -> T
 
 def read_bka_file(path: Path, *, time_unit: str | None = None) -> BkaFile:
     """Read a file; see `parse_bka_file`."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise FormatError(
-            path.name, found=f"a file that cannot be opened ({error.strerror})", expected="a file"
-        ) from error
-    return parse_bka_file(data, name=path.name, time_unit=time_unit)
+    expected = "a Bio-Kine file"
+    with guarded(path.name, expected=expected):
+        data = read_bytes(path, most_bytes=MOST_BYTES, expected=expected)
+        return parse_bka_file(data, name=path.name, time_unit=time_unit)
 
 
 def parse_bka(data: bytes, *, name: str, channel: int = 1, time_unit: str | None = None) -> Trace:
@@ -141,30 +150,35 @@ def parse_bka_file(data: bytes, *, name: str, time_unit: str | None = None) -> B
     Raises
     ------
     FormatError
-        When the bytes are no such file, x is no time, or a row does not hold the expected finite
-        numbers; with the line.
+        When the bytes are not a Bio-Kine file, x is not a time, or a row does not hold the expected
+        finite numbers; names the line.
     SettingsError
-        When `time_unit` is no unit of time.
+        When `time_unit` is not a unit of time.
     """
     text = to_single_byte(data).rstrip(b"\0")
-    if not text.strip():
+    if not text or text.isspace():
         raise FormatError(name, found="an empty file", expected=first_lines())
-    start = _DATA_LINE.search(text)
-    header = parse_header(decode(text[: start.start()] if start else text[:65536]), name=name)
-    if not start:
-        raise FormatError(name, found='no line "_DATA"', expected='"_DATA" and rows of numbers')
+    stop, start = _find_data(text)
+    header = parse_header(decode(text[:stop]), name=name)
+    if start is None:
+        raise FormatError(
+            name,
+            found=f'no line "_DATA" within {MOST_HEADER_BYTES} characters',
+            expected='"_DATA" and rows of numbers',
+        )
     scale, unit_notes = _time_scale(header, name=name, time_unit=time_unit)
     count, count_notes = _column_count(header, name=name)
-    first_line = _count_lines(text[: start.end()]) + 1
-    columns, row_notes = parse_rows(
-        text[start.end() :], columns=count, name=name, first_line=first_line
-    )
+    numbers, row_notes = parse_rows(text, start=start, columns=count, name=name)
+    if scale >= 1:
+        numbers[0] *= scale
+    else:
+        numbers[0] /= round(1 / scale)
     return BkaFile(
         name=name,
         time_unit_s=scale,
-        time_s=columns[0] * scale if scale >= 1 else columns[0] / round(1 / scale),
-        signals=columns[1:],
-        signal_units=header.signal_units(len(columns) - 1),
+        time_s=numbers[0],
+        signals=numbers[1:],
+        signal_units=header.signal_units(len(numbers) - 1),
         records=header.records,
         notes=(*header.notes, *unit_notes, *count_notes, *row_notes),
     )
@@ -234,20 +248,33 @@ def _time_scale(
         raise FormatError(
             name,
             where='header, "_UNITX"',
-            found=f"the x unit {written!r}",
-            expected="a unit of time (s, ms, µs, ns, min); this is no kinetic trace",
+            found=f"the x unit {written[:SHOWN]!r}",
+            expected="a unit of time (s, ms, µs, ns, min), as in a kinetic trace",
         )
     return scale, ()
 
 
 def _column_count(header: BkaHeader, *, name: str) -> tuple[int | None, tuple[Problem, ...]]:
     columns = header.columns()
-    if columns is not None:
-        return columns, ()
-    found = f'"_NBY" is {header.value("_NBY")!r}; as many signals as the first row has'
-    note = header_note(name, "header", found, expected="the number of signals", level="warning")
-    return None, (note,)
+    written = repr(header.value("_NBY")[:SHOWN])
+    if columns is None:
+        found = f'"_NBY" is {written}; as many signals as the first row has'
+        note = header_note(name, "header", found, expected="the number of signals", level="warning")
+        return None, (note,)
+    if not 1 < columns <= MOST_COLUMNS:
+        raise FormatError(
+            name,
+            where='header, "_NBY"',
+            found=written,
+            expected=f"a number of signals from 1 to {MOST_COLUMNS - 1}",
+        )
+    return columns, ()
 
 
-def _count_lines(data: bytes) -> int:
-    return data.count(b"\n") + data.count(b"\r") - data.count(b"\r\n")
+def _find_data(text: bytes) -> tuple[int, int | None]:
+    """Return where the header ends and where the rows begin; None when no line is ``_DATA``."""
+    found = _DATA.search(text, 0, MOST_HEADER_BYTES)
+    if found is None:
+        return MOST_HEADER_BYTES, None
+    line_end = _LINE_END.search(text, found.end())
+    return found.start(), line_end.end() if line_end else len(text)

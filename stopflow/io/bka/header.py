@@ -1,12 +1,13 @@
-"""The header of a Bio-Kine file: its records, read and written (the format: bka.py)."""
+"""The header of a Bio-Kine file: its records, read and written (the format: `format`)."""
 
-import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Literal
 
-from stopflow.errors import FormatError
+from stopflow.errors import FormatError, and_more
+from stopflow.io.guard import SHOWN
 from stopflow.io.text import split_lines
 from stopflow.trace import Problem
 
@@ -22,8 +23,10 @@ KEYS = {
 }
 """Known record keys, a number at the end left out."""
 
-_RECORD = re.compile(r'\s*"(?P<key>_[^"]*)"\s*(?P<value>.*?)\s*', re.DOTALL)
-_SHOWN = 60
+_LONGEST_COUNT = 10
+
+MOST_HEADER_BYTES = 1 << 18
+"""Bytes before ``_DATA``; the headers of instruments have about 1,000."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +36,11 @@ class BkaHeader:
     Attributes
     ----------
     records
-        (key, value), text unquoted; key ``""`` for a line that is no record.
+        (key, value), without quotes; the key is ``""`` for a line that is not a record.
     multi
         Whether it is the kind with several signals.
     notes
-        Lines that are not understood.
+        Remarks on lines that have no known key.
     """
 
     records: tuple[tuple[str, str], ...]
@@ -52,13 +55,16 @@ class BkaHeader:
         """Return the number of columns the header promises; None when it does not say."""
         if not self.multi:
             return 2
-        count = self.value("_NBY")
-        return 1 + int(count) if count.isdecimal() and int(count) > 0 else None
+        count = self.value("_NBY").lstrip("0")
+        if not count.isdecimal():
+            return None
+        return 1 + int(count) if len(count) < _LONGEST_COUNT else sys.maxsize
 
     def signal_units(self, count: int) -> tuple[str, ...]:
         """Return the unit of each of `count` signals, ``""`` where none is given."""
-        units = [self.value(f"_UNITY{number}") for number in range(1, count + 1)]
-        return (units[0] or self.value("_UNITY"), *units[1:])
+        first = {key.upper(): value for key, value in reversed(self.records)}
+        units = [first.get(f"_UNITY{number}", "") for number in range(1, count + 1)]
+        return (units[0] or first.get("_UNITY", ""), *units[1:])
 
 
 def parse_header(text: str, *, name: str) -> BkaHeader:
@@ -74,23 +80,41 @@ def parse_header(text: str, *, name: str) -> BkaHeader:
     first = lines[top].strip()
     kind = first.strip('"').strip().upper()
     if kind not in (SINGLE, MULTI):
-        shown = repr("".join(takewhile(_is_text, first[:_SHOWN])))
-        found = shown if all(map(_is_text, first)) else f"bytes that are no text, from {shown} on"
+        beginning = first[:SHOWN]
+        shown = repr("".join(takewhile(_is_text, beginning)))
+        found = shown if all(map(_is_text, beginning)) else f"binary data after {shown}"
         raise FormatError(name, where=f"line {top + 1}", found=found, expected=first_lines())
-    records, notes = [], []
+    records: list[tuple[str, str]] = []
+    unknown: list[tuple[int, str]] = []
     for number, line in enumerate(lines[top + 1 :], top + 2):
-        match = _RECORD.fullmatch(line)
-        if match:
-            records.append((match["key"], _unquote(match["value"])))
-        elif line.strip():
-            records.append(("", line.strip()))
-        else:
+        text = line.strip()
+        if not text:
             continue
-        if not match or match["key"].upper().rstrip("0123456789") not in KEYS:
-            found = f"{line.strip()[:_SHOWN]!r}; kept, not used"
-            known = f'a record of a known key ({", ".join(KEYS)}) or "_DATA"'
-            notes.append(header_note(name, f"line {number}", found, expected=known, level="note"))
-    return BkaHeader(records=tuple(records), multi=kind == MULTI, notes=tuple(notes))
+        key, value = _split_record(text)
+        records.append((key, value) if key else ("", text))
+        if key.upper().rstrip("0123456789") not in KEYS:
+            unknown.append((number, text))
+    return BkaHeader(
+        records=tuple(records), multi=kind == MULTI, notes=_unknown_lines(name, unknown)
+    )
+
+
+def _split_record(text: str) -> tuple[str, str]:
+    """Return the key and the value of a record; two empty texts for any other line."""
+    opening, *rest = text.split('"', 2)
+    if opening or len(rest) < 2 or not rest[0].startswith("_"):
+        return "", ""
+    return rest[0], _unquote(rest[1].strip())
+
+
+def _unknown_lines(name: str, lines: Sequence[tuple[int, str]]) -> tuple[Problem, ...]:
+    """Remark once on all lines without a known key; they are kept."""
+    if not lines:
+        return ()
+    shown = ", ".join(f"line {number} {text[:SHOWN]!r}" for number, text in lines[:3])
+    found = f"{shown}{and_more(len(lines) - 3)}; kept, not used"
+    known = f'a record of a known key ({", ".join(KEYS)}) or "_DATA"'
+    return (header_note(name, "header", found, expected=known, level="note"),)
 
 
 def _is_text(character: str) -> bool:

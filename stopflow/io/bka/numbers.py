@@ -1,34 +1,53 @@
-"""Rows of numbers below a header: fast when all is well, line by line when something is not."""
+"""The rows of numbers below a header: parsed in blocks, line by line only to name what is wrong.
+
+A block of lines is given to pyarrow's CSV reader. A block that it refuses is brought to a plain
+form (one TAB between two cells, no blank lines) and given to it again. Only when that fails, too,
+are the lines of this one block read one by one, to quote the first that is wrong. So the memory
+needed is that of the file and of its numbers, however many cells there are.
+"""
 
 import math
 import re
+from array import array
+from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
 
 from stopflow.errors import FormatError
-from stopflow.io.text import decode, split_lines
+from stopflow.io.guard import SHOWN
+from stopflow.io.text import count_lines, decode, split_lines
 from stopflow.trace import FloatArray, Problem
 
-_NUMBER = re.compile(r"[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eE][+-]?\d+)?")
+MOST_COLUMNS = 4096
+"""Columns in a file; an instrument has at most some hundred channels."""
+LONGEST_LINE = 1 << 20
+"""Bytes in a line: `MOST_COLUMNS` numbers of any length, with room."""
 
-_OUTER_BLANKS = re.compile(rb" +(?=[\r\n])|(?<=[\r\n]) +|\A +")
+_BLOCK = 1 << 20
+_TAIL = 256
+_LINE_END = re.compile(rb"\r\n|\r|\n")
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][+-]?\d+)?")
+_PLAIN_SIGNS = bytes.maketrans(b",\r\t\v\f\x1c\x1d\x1e\x1f", b".\n       ")
+_BLANKS = re.compile(r"[^\S\r\n]+")
 
 
 def parse_rows(
-    data: bytes, *, columns: int | None, name: str, first_line: int
+    data: bytes, *, start: int = 0, columns: int | None, name: str
 ) -> tuple[FloatArray, tuple[Problem, ...]]:
-    """Parse rows parted by line ends, their cells by TABs or blanks.
+    """Parse the rows of a file; line ends part them, TABs or blanks part their cells.
 
     Parameters
     ----------
     data
-        Everything below the header, ASCII characters one byte each.
+        The whole file, each ASCII character one byte.
+    start
+        Where the rows begin.
     columns
         Cells in each row; None: as many as the first row has.
-    name, first_line
-        File and number of the first line of `data`, for messages.
+    name
+        File, for messages.
 
     Returns
     -------
@@ -38,36 +57,98 @@ def parse_rows(
     Raises
     ------
     FormatError
-        At the first line that does not hold `columns` finite numbers.
+        At the first line that does not hold `columns` finite numbers, and for more than
+        `MOST_COLUMNS` columns.
     """
-    whole = data.endswith((b"\r", b"\n"))
-    if columns is not None and whole:
-        table = _parse_fast(data, columns=columns)
-        if table is not None:
-            return table, ()
-    return _parse_lines(decode(data), columns=columns, name=name, first_line=first_line)
+    first_row, cells = _first_row(data, start, name)
+    columns = columns or max(2, len(cells))
+    if columns > MOST_COLUMNS:
+        where, found = _line_at(data, start), f"{columns} columns"
+        raise FormatError(name, where=where, found=found, expected=f"at most {MOST_COLUMNS}")
+    last_start, last = _last_row(data, start)
+    notes: tuple[Problem, ...] = ()
+    stop = len(data)
+    if _is_cut_off(data, last, columns=columns):
+        stop = last_start
+        notes = (_left_out(name, _line_at(data, last_start), last, columns=columns),)
+        if not data[start:stop].strip():
+            where, found = _line_at(data, last_start), "a single row that ends early"
+            raise FormatError(name, where=where, found=found, expected="rows of numbers")
+    if len(cells) != columns:
+        _parse_row(cells, columns=columns, name=name, where=_line_at(data, first_row))
+    line_ends = data.count(b"\n", start, stop) + data.count(b"\r", start, stop)
+    most_rows = min(line_ends, (stop - start) // (2 * columns)) + 1
+    numbers = np.empty((columns, most_rows))
+    rows = 0
+    for first, end in _blocks(data, start, stop, name):
+        block = _parse_block(data[first:end], columns=columns)
+        if block is None:
+            number = count_lines(data, 0, first) + 1
+            block = _parse_lines(data[first:end], columns=columns, name=name, first_line=number)
+        numbers[:, rows : rows + block.shape[1]] = block
+        rows += block.shape[1]
+    return numbers[:, :rows], notes
 
 
-def _parse_fast(data: bytes, *, columns: int) -> FloatArray | None:
-    """Return the numbers of rows; None when anything is out of the ordinary.
+def _blocks(data: bytes, start: int, stop: int, name: str) -> Iterator[tuple[int, int]]:
+    """Yield the bounds of pieces of some `_BLOCK` bytes that end with a line end.
 
-    Where there is no TAB, runs of blanks are made one; blanks at the ends of lines mean nothing.
+    Raises
+    ------
+    FormatError
+        At a line that is longer than `LONGEST_LINE`.
     """
-    if b"\t" not in data:
-        data = re.sub(rb" +", b"\t", _OUTER_BLANKS.sub(b"", data))
-    decimal_sign = "," if b"," in data else "."
-    if decimal_sign == "," and b"." in data:
-        return None
+    while start < stop:
+        end = min(start + _BLOCK, stop)
+        if end < stop:
+            cut = max(data.rfind(b"\n", start, end), data.rfind(b"\r", start, end)) + 1
+            if not cut:
+                raise _too_long(data, start, name)
+            end = cut + (data[cut - 1 : cut + 1] == b"\r\n")
+        yield start, end
+        start = end
+
+
+def _too_long(data: bytes, start: int, name: str) -> FormatError:
+    found = f"a line of more than {LONGEST_LINE} characters"
+    return FormatError(
+        name, where=_line_at(data, start), found=found, expected="a row of numbers on each line"
+    )
+
+
+def _parse_block(block: bytes, *, columns: int) -> FloatArray | None:
+    """Return the numbers of whole lines, (columns, rows); None when any cell is out of order."""
+    numbers = _read_arrow(block.replace(b",", b"."), columns=columns)
+    if numbers is None:
+        plain = _plain(block)
+        numbers = _read_arrow(plain, columns=columns) if plain else np.empty((columns, 0))
+    return numbers
+
+
+def _plain(block: bytes) -> bytes:
+    """Return lines with one TAB between cells, decimal points, and no sign ``+`` before a cell."""
+    if not block.isascii():
+        block = _BLANKS.sub(" ", decode(block)).encode()
+    text = block.translate(_PLAIN_SIGNS)
+    while b"  " in text:
+        text = text.replace(b"  ", b" ")
+    text = text.replace(b" \n", b"\n").replace(b"\n ", b"\n").strip().replace(b" ", b"\t")
+    if b"++" in text or b"+-" in text:
+        return text
+    return text.replace(b"\t+", b"\t").replace(b"\n+", b"\n").removeprefix(b"+")
+
+
+def _read_arrow(block: bytes, *, columns: int) -> FloatArray | None:
     names = [str(number) for number in range(columns)]
     try:
         table = arrow_csv.read_csv(
-            pa.py_buffer(data),
-            read_options=arrow_csv.ReadOptions(column_names=names, use_threads=False),
+            pa.py_buffer(block),
+            read_options=arrow_csv.ReadOptions(
+                column_names=names, use_threads=False, block_size=2 * LONGEST_LINE
+            ),
             parse_options=arrow_csv.ParseOptions(delimiter="\t", quote_char=False),
             convert_options=arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.float64()),
-                null_values=[],
-                decimal_point=decimal_sign,
+                column_types=dict.fromkeys(names, pa.float64()), null_values=[]
             ),
         )
     except pa.ArrowInvalid:
@@ -78,67 +159,104 @@ def _parse_fast(data: bytes, *, columns: int) -> FloatArray | None:
     return numbers if np.isfinite(numbers).all() else None
 
 
-def _parse_lines(
-    text: str, *, columns: int | None, name: str, first_line: int
-) -> tuple[FloatArray, tuple[Problem, ...]]:
-    lines = [
-        (number, cells)
-        for number, line in enumerate(split_lines(text), first_line)
-        if (cells := line.split())
-    ]
-    if not lines:
-        raise FormatError(name, where=f"line {first_line}", found="no data", expected="rows")
-    columns = columns or max(2, len(lines[0][1]))
-    cut_off = _cut_off(text, lines[-1][1], columns=columns)
-    notes: tuple[Problem, ...] = ()
-    if cut_off:
-        number, cells = lines.pop()
-        notes = (_left_out(name, number, cells, columns=columns),)
-        if not lines:
-            raise FormatError(
-                name, where=f"line {number}", found="one unfinished row", expected="rows"
-            )
-    rows = [_row(cells, columns=columns, name=name, line=number) for number, cells in lines]
-    return np.array(rows, dtype=np.float64).T, notes
+def _parse_lines(block: bytes, *, columns: int, name: str, first_line: int) -> FloatArray:
+    numbers = array("d")
+    for number, line in enumerate(split_lines(decode(block)), first_line):
+        if cells := line.split():
+            numbers.extend(_parse_row(cells, columns=columns, name=name, where=f"line {number}"))
+    return np.array(numbers, dtype=np.float64).reshape(-1, columns).T
 
 
-def _cut_off(text: str, last: list[str], *, columns: int) -> bool:
+def _first_row(data: bytes, start: int, name: str) -> tuple[int, list[str]]:
+    """Return where the first line with any cells begins, and its cells."""
+    position = start
+    while position < len(data):
+        end = _end_of_line(data, position)
+        if end - position > LONGEST_LINE:
+            raise _too_long(data, position, name)
+        if cells := decode(data[position:end]).split():
+            return position, cells
+        position = end
+    raise FormatError(
+        name, where=_line_at(data, start), found="no data", expected="rows of numbers"
+    )
+
+
+def _last_row(data: bytes, start: int) -> tuple[int, list[str]]:
+    """Return where the last line with any cells begins, and its cells."""
+    end, window = len(data), _TAIL
+    while end > start:
+        begin = max(start, end - window)
+        kept = len(data[begin:end].rstrip())
+        end, window = begin + kept, window if kept else 4 * window
+        if not kept:
+            continue
+        line = _start_of_line(data, start, end)
+        cells = decode(data[line:end]).split()
+        if cells:
+            return line, cells
+        end, window = line, _TAIL
+    return start, []
+
+
+def _start_of_line(data: bytes, start: int, end: int) -> int:
+    """Return where the line that ends at `end` begins; of a line too long, some place in it."""
+    window = _TAIL
+    while True:
+        begin = max(start, end - window)
+        found = max(data.rfind(b"\n", begin, end), data.rfind(b"\r", begin, end)) + 1
+        if found or begin == start or window > LONGEST_LINE:
+            return max(found, begin)
+        window *= 4
+
+
+def _end_of_line(data: bytes, position: int) -> int:
+    """Return where the line after that at `position` begins; of a line too long, a place in it."""
+    window = position + LONGEST_LINE + 2
+    found = _LINE_END.search(data, position, window)
+    return found.end() if found else min(len(data), window)
+
+
+def _line_at(data: bytes, position: int) -> str:
+    return f"line {count_lines(data, 0, position) + 1}"
+
+
+def _is_cut_off(data: bytes, last: list[str], *, columns: int) -> bool:
     """Tell whether writing stopped inside the last row.
 
-    A last cell with nothing behind it may have lost digits; `8.5` then looks like `8.58337`.
+    A last cell without a line end may have lost digits: ``8.5`` may have been ``8.58337``.
     """
-    ended = text.endswith(("\r", "\n", " ", "\t"))
+    ended = data.endswith((b"\r", b"\n", b" ", b"\t"))
     return len(last) < columns or (len(last) == columns and not ended)
 
 
-def _left_out(name: str, line: int, cells: list[str], *, columns: int) -> Problem:
-    shown = " ".join(cells)[:60]
+def _left_out(name: str, where: str, cells: list[str], *, columns: int) -> Problem:
+    shown = " ".join(cells)[:SHOWN]
     return Problem(
         experiment="",
         file=name,
-        where=f"line {line}",
+        where=where,
         found=f"a last row that ends early ({shown!r}); left out",
         expected=f"{columns} columns and a line end",
         level="warning",
     )
 
 
-def _row(cells: list[str], *, columns: int, name: str, line: int) -> list[float]:
+def _parse_row(cells: list[str], *, columns: int, name: str, where: str) -> list[float]:
     if len(cells) != columns:
-        found = f"{len(cells)} column{'s' * (len(cells) != 1)} ({' '.join(cells)[:60]!r})"
-        expected = f"{columns} columns parted by TAB or blanks"
-        raise FormatError(name, where=f"line {line}", found=found, expected=expected)
+        found = f"{len(cells)} column{'s' * (len(cells) != 1)} ({' '.join(cells)[:SHOWN]!r})"
+        expected = f"{columns} columns separated by TAB or blanks"
+        raise FormatError(name, where=where, found=found, expected=expected)
     for number, cell in enumerate(cells, 1):
         if not _NUMBER.fullmatch(cell):
             raise FormatError(
                 name,
-                where=f"line {line}, column {number}",
-                found=repr(cell[:60]),
+                where=f"{where}, column {number}",
+                found=repr(cell[:SHOWN]),
                 expected="a number",
             )
     row = [float(cell.replace(",", ".")) for cell in cells]
     if not all(map(math.isfinite, row)):
-        raise FormatError(
-            name, where=f"line {line}", found=repr(" ".join(cells)[:60]), expected="finite numbers"
-        )
+        shown = repr(" ".join(cells)[:SHOWN])
+        raise FormatError(name, where=where, found=shown, expected="finite numbers")
     return row

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from stopflow.io.workbook.headers import Header, bare_unit
-from stopflow.io.workbook.rows import RowReader, parse_cell
+from stopflow.io.workbook.rows import RowReader
 from stopflow.io.workbook.units import find_scale
+from stopflow.io.workbook.values import parse_cell
 from stopflow.io.workbook.vocabulary import QUANTITIES
 
 
@@ -28,7 +29,7 @@ def settle_units(reader: RowReader, numbers: Sequence[int]) -> None:
         units, is_bare = _units(reader, numbers, column, header)
         scales = {find_scale(QUANTITIES[key].units or {}, bare_unit(unit)) for unit in units}
         if is_bare and len(scales) > 1:
-            reader.several_units.add(key)
+            reader.values.several_units.add(key)
         elif is_bare and scales and None not in scales:
             header = replace(header, scale=scales.pop(), unit=units[0])
             reader.chosen = {**reader.chosen, key: (column, header)}

@@ -1,10 +1,10 @@
-"""Which of a table's columns has the concentrations; those that may, too, are named."""
+"""Which column of a table holds the concentrations; others that may hold them are named."""
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from stopflow.io.workbook.grid import Cell
+from stopflow.io.workbook.cells import Cell
 from stopflow.io.workbook.headers import (
     NAMED_BELOW,
     Header,
@@ -21,7 +21,7 @@ from stopflow.io.workbook.units import (
 )
 
 _RESULT = re.compile(r"k_?(?:m|d|i|a|s|eq|app|0\.5|1/2)?(?![a-z])|[ei]c_?50|amp", re.IGNORECASE)
-"""Names of what is measured in units of concentration but is not one that was prepared."""
+"""Names of results that have the unit of a concentration, such as a dissociation constant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +35,9 @@ class Choice:
     header
         Its header.
     reason
-        Why this one, where its header alone does not say so, in words.
+        Why this column was chosen, in words, where its header alone does not say so.
     left
-        Columns that may be meant and are not used.
+        Other columns that may be meant; they are not used.
     """
 
     column: int | None = None
@@ -67,15 +67,9 @@ def choose_concentration(
     cells
         Column -> what stands in it, in the rows of files.
     hidden
-        Columns that come last.
+        Hidden columns, which are chosen last.
     """
-    found = [
-        column
-        for column, header in understood.items()
-        if header.quantity == "concentration"
-        and header.usable
-        and not (header.rank >= NAMED_BELOW and not header.unit and _is_text(cells(column)))
-    ]
+    found = _named(understood, cells)
     found.sort(key=lambda column: (column in hidden, understood[column].rank, column))
     others = [
         column
@@ -89,27 +83,30 @@ def choose_concentration(
     amounts = {column: _amounts(cells(column), understood[column]) for column in found}
     varying = [column for column in found if _vary(amounts[column])]
     chosen = varying[0] if varying else found[0]
-    alone = len(found) > 1 and varying == [chosen]
+    is_alone = len(found) > 1 and varying == [chosen]
+    is_certain = understood[chosen].rank < NAMED_BELOW
     left = [
-        column
-        for column in found
-        if column != chosen
-        and amounts[column] != amounts[chosen]
-        and not _is_beside(texts[column], texts[chosen])
+        *(column for column in found if amounts[column] != amounts[chosen]),
+        *(column for column in others if not (is_certain and len(_values(cells(column))) == 1)),
     ]
-    certain = understood[chosen].rank < NAMED_BELOW
-    left += [
-        column
-        for column in others
-        if not _is_beside(texts[column], texts[chosen])
-        and not (certain and len(_values(cells(column))) == 1)
-    ]
+    left = [column for column in left if not _is_beside(texts[column], texts[chosen])]
     return Choice(
         column=chosen,
         header=understood[chosen],
-        reason="it alone differs between rows" if alone and left else "",
+        reason="it alone differs between rows" if is_alone and left else "",
         left=tuple(left),
     )
+
+
+def _named(understood: Mapping[int, Header], cells: Callable[[int], Sequence[Cell]]) -> list[int]:
+    """Return the columns that are called a concentration and do not hold names of something."""
+    return [
+        column
+        for column, header in understood.items()
+        if header.quantity == "concentration"
+        and header.usable
+        and not (header.rank >= NAMED_BELOW and not header.unit and _is_text(cells(column)))
+    ]
 
 
 def _guess(

@@ -1,7 +1,7 @@
 """Sheets that hold no table of files but conditions, for all files of the folder.
 
-A condition a row, as beside a table (``Temperature | 25 | °C``, ``T = 25 °C``), or names in one
-row over their values in the next.
+Each row states one condition, as beside a table (``Temperature | 25 | °C``, ``T = 25 °C``), or the
+names stand in one row and their values in the next.
 """
 
 from collections.abc import Collection, Iterable
@@ -9,19 +9,17 @@ from dataclasses import dataclass
 
 from stopflow.errors import and_more
 from stopflow.io.workbook.conditions import parse_title
+from stopflow.io.workbook.findings import Findings
 from stopflow.io.workbook.grid import Sheet
 from stopflow.io.workbook.headers import NAMED_BELOW
-from stopflow.io.workbook.layout import Head
-from stopflow.io.workbook.names import FileNames, as_text
-from stopflow.io.workbook.rows import Entry, RowReader
+from stopflow.io.workbook.names import as_text
 from stopflow.io.workbook.statements import Statement, conditions_of_line, read_statements
+from stopflow.io.workbook.values import Entry, ValueReader
 from stopflow.io.workbook.vocabulary import QUANTITIES
 from stopflow.trace import Problem
 
 MOST_ROWS = 100
 """Of a sheet of conditions."""
-
-_NO_HEAD = Head(row=0, first=0, columns=range(0), texts=(), chosen={}, passed_over={})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +29,7 @@ class ConditionSheet:
     Attributes
     ----------
     statements
-        One a quantity.
+        At most one for each quantity.
     problems
         Rows that could not be used.
     """
@@ -101,17 +99,17 @@ def _read(sheet: Sheet) -> ConditionSheet | None:
         ]
         for number, conditions in lines.items()
     }
-    reader = RowReader(sheet=sheet, head=_NO_HEAD, names=FileNames(), chosen={}, numbers={})
-    statements = read_statements(usable, [], reader)
-    if not statements and not reader.problems:
+    findings = Findings(sheet=sheet)
+    statements = read_statements(usable, [], ValueReader(findings=findings), head_row=0)
+    if not statements and not findings:
         return None
     unread = [number for number, conditions in usable.items() if not conditions]
     if unread:
         shown = " ".join(as_text(cell) for cell in sheet.rows[unread[0]] if cell != "")[:60]
         found = f"{shown!r}{and_more(len(unread) - 1)}; not used"
-        reader.report(sheet.row_place(unread[0]), found, "", "note")
+        findings.add(sheet.row_place(unread[0]), found, "", "note")
     return ConditionSheet(
-        sheet=sheet, statements=tuple(statements), problems=tuple(reader.problems)
+        sheet=sheet, statements=tuple(statements), problems=tuple(findings.problems())
     )
 
 

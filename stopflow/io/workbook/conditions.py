@@ -8,8 +8,10 @@ between commas or brackets or behind ``at``: ``NADH at 25 °C, pH 7.4``.
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeGuard
 
-from stopflow.io.workbook.grid import Cell
+from stopflow.io.workbook.cells import LONGEST_PHRASE, Cell
+from stopflow.io.workbook.decimal_signs import DecimalSign, is_ambiguous
 from stopflow.io.workbook.headers import Header, is_only_unit, parse_header
 from stopflow.io.workbook.names import as_text
 from stopflow.io.workbook.units import (
@@ -76,7 +78,7 @@ def parse_title(cells: Sequence[Cell]) -> list[Condition]:
     None in a line that speaks of storage or heating, or outside `MEASURED_AT_K`.
     """
     found: list[Condition] = []
-    texts = [(column, cell) for column, cell in enumerate(cells) if isinstance(cell, str)]
+    texts = [(column, cell) for column, cell in enumerate(cells) if _is_phrase(cell)]
     if any(_OF_SOMETHING_ELSE.search(text) for _, text in texts):
         return found
     for column, text in texts:
@@ -91,7 +93,7 @@ def parse_title(cells: Sequence[Cell]) -> list[Condition]:
 def parse_bare_condition(text: str) -> Condition | None:
     """Return a concentration or a temperature that stands alone, such as ``10 µM``."""
     plain = without_uncertainty(text)
-    read = parse_quantity(plain)
+    read = _number(text)
     if read is None:
         return None
     unit = read[1]
@@ -112,7 +114,7 @@ def _is_of_a_solution(temperature: Condition) -> bool:
 
 def _stated(cells: Sequence[Cell]) -> Iterator[Condition]:
     for column, cell in enumerate(cells):
-        for part in _PARTS.split(cell) if isinstance(cell, str) else ():
+        for part in _PARTS.split(cell) if _is_phrase(cell) else ():
             match = _STATED.fullmatch(part)
             name = match["name"].split()[-1] if match and "=" in part else ""
             stated = match and (
@@ -129,7 +131,7 @@ def _paired(cells: Sequence[Cell]) -> Iterator[Condition]:
         filled, filled[1:], [*filled[2:], (0, "")], strict=False
     ):
         is_one_of_several = _number(value) and unit != "" and _number(unit)
-        if not isinstance(name, str) or _STATED.fullmatch(name) or is_one_of_several:
+        if not _is_phrase(name) or _STATED.fullmatch(name) or is_one_of_several:
             continue
         name = name.rstrip(" :=")
         header = parse_header(name)
@@ -161,5 +163,14 @@ def _condition(name: str, value: Cell, *, column: int, shown: str) -> Condition 
     return Condition(header=header, value=read[0] if read else value, column=column, shown=shown)
 
 
+def _is_phrase(cell: Cell) -> TypeGuard[str]:
+    return isinstance(cell, str) and len(cell) <= LONGEST_PHRASE
+
+
 def _number(cell: Cell) -> tuple[float, str] | None:
-    return parse_quantity(without_uncertainty(cell)) if isinstance(cell, str) else (cell, "")
+    """Return a number and its unit; None for any other text and for an ambiguous number."""
+    if not isinstance(cell, str):
+        return cell, ""
+    if is_ambiguous(cell, DecimalSign.UNKNOWN):
+        return None
+    return parse_quantity(without_uncertainty(cell))

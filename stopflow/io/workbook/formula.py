@@ -2,6 +2,8 @@
 
 Numbers, texts, cells of the same sheet, ``+ - * / ^ % &`` and brackets, with a spreadsheet's
 precedence (a sign binds tighter than ``^``). Functions and other sheets are not evaluated.
+Each formula of a sheet is computed once, those that it refers to before it, so that the work grows
+with the length of all formulas and not with the number of ways through them.
 """
 
 import math
@@ -9,15 +11,24 @@ import re
 from collections.abc import Callable
 
 Value = float | str
+Address = tuple[int, int]
+"""Row and column of a cell, from 1."""
 Lookup = Callable[[str], Value | None]
-"""Cell address without dollar signs -> its value, None when that has none that can be had."""
+"""Cell address without dollar signs -> its value; None when it cannot be known."""
+
+LONGEST_FORMULA = 8192
+"""Characters of a formula, the limit of spreadsheet programs."""
+LONGEST_TEXT = 32_767
+"""Characters of a text in a cell, the limit of spreadsheet programs."""
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)"
     r'|(?P<text>"(?:[^"]|"")*")'
-    r"|(?P<cell>\$?[A-Za-z]{1,3}\$?\d+)(?![\w(!.])"
+    r"|(?P<cell>\$?[A-Za-z]{1,3}\$?[0-9]+)(?![\w(!.])"
     r"|(?P<sign>[-+*/^%&()]))"
 )
+
+_LONGEST_ROW = 7
 
 
 class NotEvaluated(ValueError):
@@ -25,22 +36,93 @@ class NotEvaluated(ValueError):
 
 
 def evaluate_formula(formula: str, lookup: Lookup) -> Value | None:
-    """Return the value of a formula such as ``"=B2*2"``; None when it cannot be had."""
+    """Return the value of a formula such as ``"=B2*2"``; None when it cannot be known."""
     try:
-        rest = _Tokens(formula.lstrip("="))
-        value = _joined(rest, lookup)
-        rest.require_end()
+        return _evaluate(_Tokens(formula), lookup)
+    except NotEvaluated:
+        return None
+
+
+class FormulaSheet:
+    """The formulas of one sheet; each is computed once.
+
+    Parameters
+    ----------
+    formula
+        Address -> the formula to compute there; ``""`` for a cell that has a value.
+    stored
+        Address -> the value of such a cell; None when it is an error.
+    """
+
+    def __init__(
+        self, formula: Callable[[Address], str], stored: Callable[[Address], Value | None]
+    ) -> None:
+        self._formula = formula
+        self._stored = stored
+        self._values: dict[Address, Value | None] = {}
+        self._open: dict[Address, _Tokens] = {}
+
+    def value(self, address: Address) -> Value | None:
+        """Return the value of a cell; None when it cannot be known."""
+        waiting = [address]
+        while waiting:
+            cell = waiting[-1]
+            if cell in self._values:
+                waiting.pop()
+            elif cell in self._open:
+                tokens = self._open.pop(cell)
+                self._values[cell] = _evaluate(tokens, self._look_up)
+            else:
+                waiting += self._start(cell)
+        return self._values[address]
+
+    def _start(self, cell: Address) -> list[Address]:
+        """Return the cells that must be known first; one that is open refers to itself."""
+        formula = self._formula(cell)
+        if not formula:
+            self._values[cell] = self._stored(cell)
+            return []
+        try:
+            self._open[cell] = _Tokens(formula)
+            needed = map(_address, self._open[cell].references())
+            return [item for item in needed if item not in self._values and item not in self._open]
+        except NotEvaluated:
+            self._open.pop(cell, None)
+            self._values[cell] = None
+            return []
+
+    def _look_up(self, reference: str) -> Value | None:
+        return self._values.get(_address(reference))
+
+
+def _evaluate(tokens: "_Tokens", lookup: Lookup) -> Value | None:
+    try:
+        value = _joined(tokens, lookup)
+        tokens.require_end()
     except (ValueError, ZeroDivisionError, OverflowError, RecursionError):
         return None
     return value if isinstance(value, str) or math.isfinite(value) else None
 
 
+def _address(reference: str) -> Address:
+    letters = reference.rstrip("0123456789")
+    digits = reference[len(letters) :]
+    column = 0
+    for letter in letters:
+        column = 26 * column + ord(letter) - ord("A") + 1
+    if len(digits) > _LONGEST_ROW or int(digits) < 1:
+        raise NotEvaluated(reference)
+    return int(digits), column
+
+
 class _Tokens:
-    """What of a formula is still to be read."""
+    """The part of a formula that is still to be read."""
 
     def __init__(self, formula: str) -> None:
         self._items: list[tuple[str, str]] = []
-        position, text = 0, formula.rstrip()
+        position, text = 0, formula.lstrip("=").rstrip()
+        if len(text) > LONGEST_FORMULA:
+            raise NotEvaluated("a formula that is too long")
         while position < len(text):
             match = _TOKEN.match(text, position)
             if not match or match.lastgroup is None:
@@ -48,6 +130,10 @@ class _Tokens:
             self._items.append((match.lastgroup, match[match.lastgroup]))
             position = match.end()
         self._items.reverse()
+
+    def references(self) -> list[str]:
+        """Return the cells that the formula refers to."""
+        return [_reference(text) for kind, text in self._items if kind == "cell"]
 
     def take_sign(self, wanted: str) -> str:
         """Take the next token if it is one of the signs in `wanted`, else return ``""``."""
@@ -69,6 +155,8 @@ def _joined(rest: _Tokens, lookup: Lookup) -> Value:
     value = _sum(rest, lookup)
     while rest.take_sign("&"):
         value = _as_text(value) + _as_text(_sum(rest, lookup))
+        if len(value) > LONGEST_TEXT:
+            raise NotEvaluated("a text that is too long")
     return value
 
 
@@ -116,10 +204,14 @@ def _operand(rest: _Tokens, lookup: Lookup) -> Value:
         return float(text)
     if kind == "text":
         return text[1:-1].replace('""', '"')
-    found = lookup(text.replace("$", "").upper())
+    found = lookup(_reference(text))
     if found is None:
         raise NotEvaluated(text)
     return found
+
+
+def _reference(text: str) -> str:
+    return text.replace("$", "").upper()
 
 
 def _as_number(value: Value) -> float:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from stopflow.io.workbook.cells import LONGEST_PHRASE
 from stopflow.io.workbook.units import Scale, find_scale, is_molar, is_unit
 from stopflow.io.workbook.vocabulary import QUANTITIES
 
@@ -96,7 +97,7 @@ class Header:
 
     @property
     def usable(self) -> bool:
-        """False when something stands where the unit should be and is none."""
+        """False when the text in the place of the unit is not a unit."""
         return not self.unit or self.scale is not None
 
 
@@ -117,7 +118,7 @@ def parse_header(text: str) -> Header | None:
 
     A known name with something unknown in the place of its unit is returned not `usable`.
     """
-    if not any(character.isalpha() for character in text):
+    if len(text) > LONGEST_PHRASE or not any(character.isalpha() for character in text):
         return None
     words, shift = _without_asides(text)
     header = _parse_words(words)
@@ -158,6 +159,8 @@ def is_only_unit(text: str) -> bool:
 
 def bare_unit(text: str) -> str:
     """Return a unit without the brackets around it, ``in`` before it and what follows a comma."""
+    if len(text) > LONGEST_PHRASE:
+        return text
     whole = _BRACKETS.fullmatch(text)
     inner = (whole[1] if whole else text).strip()
     return re.split(r"[,;]", inner.removeprefix("in "))[0].strip()
@@ -165,6 +168,8 @@ def bare_unit(text: str) -> str:
 
 def says_concentration(text: str) -> bool:
     """Tell whether a header looks like a concentration, by its words or by its unit."""
+    if len(text) > LONGEST_PHRASE:
+        return False
     words, _ = _without_asides(text)
     species = re.match(r"\[([^\[\]]+)\]", words)
     if _NAMED.search(words) or _MASS.search(words) or re.match(r"[cC]\(", words):
@@ -174,6 +179,8 @@ def says_concentration(text: str) -> bool:
 
 def molar_unit(text: str) -> str:
     """Return the unit of concentration in a header, wherever it stands; ``""`` without one."""
+    if len(text) > LONGEST_PHRASE:
+        return ""
     words, _ = _without_asides(text)
     first, _, _ = words.partition(" ")
     behind = [unit for _, unit, certain in _split_unit(words) if certain or unit != "M"]
@@ -183,12 +190,12 @@ def molar_unit(text: str) -> str:
 
 def is_not_itself(text: str) -> bool:
     """Tell an error, a logarithm or a ratio from the quantity it is one of."""
-    return bool(_NOT_ITSELF.search(_INSIDE.sub("()", text)))
+    return len(text) <= LONGEST_PHRASE and bool(_NOT_ITSELF.search(_INSIDE.sub("()", text)))
 
 
 def is_before_mixing(text: str) -> bool:
     """Tell whether a header speaks of a syringe or a stock solution."""
-    return bool(_BEFORE.search(text))
+    return len(text) <= LONGEST_PHRASE and bool(_BEFORE.search(text))
 
 
 def says_all_before_mixing(text: str) -> bool:

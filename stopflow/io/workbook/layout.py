@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from stopflow.io.workbook.grid import Cell, Sheet
+from stopflow.io.workbook.cells import Cell
+from stopflow.io.workbook.grid import Sheet
 from stopflow.io.workbook.headers import (
     Header,
     bare_unit,
@@ -25,6 +26,9 @@ from stopflow.io.workbook.vocabulary import QUANTITIES
 
 HEADER_WITHIN = 30
 """Rows in which the first header is looked for."""
+
+MOST_TABLES = 100
+"""Tables of a sheet; further headers are read as rows of the last table."""
 
 UNIT_NAMES = frozenset({"unit", "units", "einheit", "einheiten", "unite", "unites"})
 """Folded names of a row or a column of units."""
@@ -76,6 +80,8 @@ def find_heads(sheet: Sheet, names: FileNames) -> list[Head]:
         return []
     heads = list(_heads_in_row(sheet, *found))
     for number in range(heads[0].first, len(sheet.rows)):
+        if len(heads) >= MOST_TABLES:
+            break
         if number >= heads[-1].first and _is_header_again(sheet, number, heads[-1], names):
             heads += _heads_in_row(sheet, number, heads[-1].file_column)
     return heads

@@ -1,10 +1,10 @@
-"""File names as people type them into a table, matched to the files of a folder."""
+"""File names as they are typed into a table, matched to the files of a folder."""
 
 import re
 import unicodedata
 from collections.abc import Iterable
 
-from stopflow.io.workbook.grid import Cell
+from stopflow.io.workbook.cells import LONGEST_PHRASE, Cell
 
 _OTHER_ENDING = re.compile(r"\.(?:bka|bk3a|csv|txt|dat|asc|dsa|dx|spc)$")
 _TO = re.compile(r"\s*(?:[-–—…]|\.\.\.?)\s*|\s+(?:to|bis|à)\s+")
@@ -13,6 +13,8 @@ _COUNTED = re.compile(
     re.IGNORECASE,
 )
 _PIECES = re.compile(r"\d+|[^\W\d_]+")
+_MOST_DIGITS = 15
+"""Digits of a number of a file."""
 _NUMBERS = re.compile(r"\d+(?:[.,]\d+)*")
 
 
@@ -23,7 +25,7 @@ def file_key(name: str) -> str:
 
 
 class FileNames:
-    """The trace files of a folder; without any, nothing is known of a name."""
+    """The trace files of a folder; when there are none, every name is accepted."""
 
     def __init__(self, files: Iterable[str] = ()) -> None:
         self._files = {file_key(file): file for file in files}
@@ -82,8 +84,8 @@ class FileNames:
         return ranges if len(set(named)) == len(named) else {}
 
     def _between(self, text: str) -> tuple[str, ...] | None:
-        """Return the files from one number or name to another, None for what is no range."""
-        for sign in _TO.finditer(text):
+        """Return the files from one number or name to another; None for any other text."""
+        for sign in _TO.finditer(text) if len(text) <= LONGEST_PHRASE else ():
             first, last = self._number_at(text[: sign.start()]), self._number_at(text[sign.end() :])
             if first is not None and last is not None:
                 if last - first >= len(self._by_number):
@@ -118,7 +120,7 @@ def _own_number(key: str) -> int | None:
     last = numbers[-1]
     if not last[0].isdigit() or (len(numbers) > 1 and last.end() != len(key)):
         return None
-    return int(last[0])
+    return int(last[0]) if len(last[0]) <= _MOST_DIGITS else None
 
 
 def as_text(cell: Cell) -> str:
@@ -127,5 +129,6 @@ def as_text(cell: Cell) -> str:
 
 
 def _whole_number(cell: Cell) -> int:
-    """Return a number as a whole one; -1, which no file has, for what is none."""
-    return int(cell) if isinstance(cell, str) or cell.is_integer() else -1
+    """Return a number as a whole one; -1, which no file has, for any other."""
+    is_whole = len(cell) <= _MOST_DIGITS if isinstance(cell, str) else cell.is_integer()
+    return int(cell) if is_whole else -1

@@ -1,4 +1,4 @@
-"""Conditions beside the tables of a sheet: for which rows they hold, and what is said of it.
+"""Conditions beside the tables of a sheet: the rows that they hold for, and remarks on them.
 
 Above the first table they hold for all rows, within one for the rows below, below the last for all
 rows again. Those that contradict each other are not used.
@@ -9,10 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from stopflow.io.workbook.cells import Cell
 from stopflow.io.workbook.conditions import Condition, parse_bare_condition, parse_conditions
-from stopflow.io.workbook.grid import Cell
+from stopflow.io.workbook.findings import Findings
 from stopflow.io.workbook.headers import AFTER_MIXING, NAMED_BELOW, is_before_mixing, parse_header
-from stopflow.io.workbook.rows import Entry, RowReader
+from stopflow.io.workbook.values import Entry, ValueReader
 from stopflow.io.workbook.vocabulary import QUANTITIES
 
 _Place = Literal["above", "within", "below"]
@@ -59,7 +60,11 @@ def conditions_of_line(cells: Sequence[Cell]) -> list[Condition]:
 
 
 def read_statements(
-    lines: Mapping[int, Sequence[Condition]], of_files: Sequence[int], reader: RowReader
+    lines: Mapping[int, Sequence[Condition]],
+    of_files: Sequence[int],
+    values: ValueReader,
+    *,
+    head_row: int,
 ) -> list[Statement]:
     """Read the conditions beside tables, in the order of their rows.
 
@@ -69,14 +74,16 @@ def read_statements(
         Number of a row -> the conditions in it.
     of_files
         Numbers of the rows of files, sorted.
-    reader
-        Of the first table; takes the problems.
+    values
+        Of the first table; takes what is found.
+    head_row
+        Number of the row of its header.
     """
     blocks: dict[int, list[tuple[int, Condition]]] = {}
     for number in sorted(lines):
         block = blocks.setdefault(bisect(of_files, number), [])
         block += [(number, condition) for condition in lines[number]]
-    aside = replace(reader, filled=set())
+    aside = replace(values, filled=set())
     statements = []
     for passed, block in blocks.items():
         for key in dict.fromkeys(condition.header.quantity for _, condition in block):
@@ -84,7 +91,7 @@ def read_statements(
             best = min(condition.header.rank for _, condition in found)
             found = [item for item in found if item[1].header.rank == best]
             place: _Place = "below" if passed == len(of_files) else "within"
-            place = "above" if found[-1][0] < reader.head.row else place
+            place = "above" if found[-1][0] < head_row else place
             statement = _read_statement(found, aside, place=place)
             if statement:
                 statements.append(statement)
@@ -101,7 +108,7 @@ def find_statement(
     return (below + above)[-1] if below + above else None
 
 
-def remark_on_statement(statement: Statement, reader: RowReader) -> None:
+def remark_on_statement(statement: Statement, findings: Findings) -> None:
     """Say which rows a condition was taken to hold for."""
     quantity = QUANTITIES[statement.quantity]
     rows = "the rows below it" if statement.place == "within" else "all rows of the table"
@@ -115,19 +122,19 @@ def remark_on_statement(statement: Statement, reader: RowReader) -> None:
     expected = ""
     if statement.quantity == "concentration" and is_before_mixing(statement.shown):
         found, expected, level = f"{found}; used as it stands", AFTER_MIXING, "warning"
-    reader.report(statement.entry.place, found, expected, level)
+    findings.add(statement.entry.place, found, expected, level)
 
 
 def _read_statement(
-    found: Sequence[tuple[int, Condition]], reader: RowReader, *, place: _Place
+    found: Sequence[tuple[int, Condition]], values: ValueReader, *, place: _Place
 ) -> Statement | None:
     """Read what the lines between two rows of files say of one quantity."""
     read = []
     for number, condition in found:
-        reader.assumed = {}
-        header, column = condition.header, condition.column
-        key = header.quantity
-        entry = reader.read_value(key, header, condition.value, number=number, column=column)
+        values.assumed = {}
+        header, key = condition.header, condition.header.quantity
+        where = values.findings.sheet.place(number, condition.column)
+        entry = values.read(key, header, condition.value, place=where)
         if entry:
             statement = Statement(
                 number=number,
@@ -135,7 +142,7 @@ def _read_statement(
                 entry=entry,
                 shown=condition.shown,
                 place=place,
-                is_assumed=key in reader.assumed,
+                is_assumed=key in values.assumed,
                 is_of_a_species=key == "concentration"
                 and header.rank >= NAMED_BELOW
                 and not is_before_mixing(condition.shown),
@@ -144,6 +151,6 @@ def _read_statement(
     if len({statement.entry.value for statement in read}) > 1:
         shown = ", ".join(repr(statement.shown) for statement in read)
         expected = f"one {QUANTITIES[read[0].quantity].meaning} beside the table; none is used"
-        reader.report(read[0].entry.place, shown, expected, "warning")
+        values.findings.add(read[0].entry.place, shown, expected, "warning")
         return None
     return read[-1] if read else None

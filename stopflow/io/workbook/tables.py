@@ -10,15 +10,18 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from stopflow.errors import and_more
+from stopflow.io.workbook.cells import Cell
 from stopflow.io.workbook.column_units import settle_units
 from stopflow.io.workbook.concentrations import Choice, choose_concentration
 from stopflow.io.workbook.conditions import Condition, parse_conditions, parse_title
-from stopflow.io.workbook.grid import Cell, Sheet
+from stopflow.io.workbook.decimal_signs import DecimalSign, sign_of_cells
+from stopflow.io.workbook.findings import Findings
+from stopflow.io.workbook.grid import Sheet
 from stopflow.io.workbook.headers import fold_name
 from stopflow.io.workbook.layout import Head, find_heads, fits
 from stopflow.io.workbook.names import FileNames, as_text
 from stopflow.io.workbook.remarks import remark_on_columns, remark_on_mixing, remark_on_names
-from stopflow.io.workbook.rows import SAME_AS_ABOVE, Entry, RowReader, SheetRow
+from stopflow.io.workbook.rows import RowReader, SheetRow
 from stopflow.io.workbook.statements import (
     Statement,
     conditions_of_line,
@@ -26,10 +29,12 @@ from stopflow.io.workbook.statements import (
     read_statements,
     remark_on_statement,
 )
+from stopflow.io.workbook.values import SAME_AS_ABOVE, Entry, ValueReader
+from stopflow.io.workbook.vocabulary import QUANTITIES
 from stopflow.trace import Problem
 
 ONCE_A_GROUP = ("concentration", "temperature", "ionic_strength", "substrate", "dead_time")
-"""Quantities that may stand in the first row of a group only, or beside the table."""
+"""Quantities that may be given in the first row of a group only, or beside the table."""
 
 SUMMARY_NAMES = frozenset(
     "mean average avg median sd std stdev stddev se sem error total sum count n min max "
@@ -93,7 +98,8 @@ def parse_sheet(sheet: Sheet, names: FileNames | None = None) -> list[SheetTable
     for table in tables:
         lines |= table.lines
     of_files = sorted(number for table in tables for number in table.numbers)
-    statements = read_statements(lines, of_files, tables[0].reader)
+    values = tables[0].reader.values
+    statements = read_statements(lines, of_files, values, head_row=heads[0].row)
     return [table.read(statements) for table in tables]
 
 
@@ -112,6 +118,7 @@ class _Table:
             chosen=head.chosen,
             numbers=names.match_numbers(in_column),
             ranges=names.match_ranges(in_column),
+            values=ValueReader(findings=Findings(sheet=sheet)),
         )
         self.numbers: list[int] = []
         self.lines: dict[int, list[Condition]] = {}
@@ -122,6 +129,7 @@ class _Table:
     def read(self, statements: Sequence[Statement]) -> SheetTable:
         """Read the rows and say what was taken for what."""
         choice = self._choose_concentration()
+        self.reader.values.decimal_sign = self._decimal_sign()
         settle_units(self.reader, self.numbers)
         read = self._read_rows()
         entries = {number: dict(row.entries) for number, row in read}
@@ -132,10 +140,14 @@ class _Table:
         remark_on_columns(self.reader, choice)
         remark_on_names(self.reader)
         remark_on_mixing(self.reader, [*range(self.head.row), *self.others])
-        self.reader.report_alike()
         for number in self.others:
-            found = f"{_shown(self.sheet.rows[number])!r} is no row of a file; not used"
-            self.reader.report(self.sheet.row_place(number), found, "", "note")
+            self.reader.findings.add(
+                self.sheet.row_place(number),
+                repr(_shown(self.sheet.rows[number])),
+                level="note",
+                kind="no row of a file",
+                tail=": not a row of a file; not used",
+            )
         columns = {
             key: self.sheet.column_place(column) for key, (column, _) in self.reader.chosen.items()
         }
@@ -144,7 +156,7 @@ class _Table:
             columns={**beside, **columns},
             in_rows=frozenset(columns),
             rows=tuple(replace(row, entries=entries[number]) for number, row in read),
-            problems=tuple(dict.fromkeys(self.reader.problems)),
+            problems=tuple(self.reader.findings.problems()),
         )
 
     def _read_rows(self) -> list[tuple[int, SheetRow]]:
@@ -156,7 +168,7 @@ class _Table:
         if used:
             found = f"a hidden row of a file{and_more(len(used) - 1)}, read like the others"
             expected = "no hidden rows; delete those that are not to count"
-            self.reader.report(used[0], found, expected, "warning")
+            self.reader.findings.add(used[0], found, expected, "warning")
         return sorted(read, key=lambda item: item[0])
 
     def _cell(self, number: int, column: int) -> Cell:
@@ -164,16 +176,18 @@ class _Table:
         return row[column] if column < len(row) else ""
 
     def _sort_row(self, number: int) -> None:
-        """Put a row to those of files, of conditions, or neither."""
+        """Sort a row to those of files, to those of conditions, or to the others."""
         cells = [self._cell(number, column) for column in self.head.columns]
         filled = [cell for cell in cells if cell != ""]
         name = self.reader.written_name(number)
         if not filled:
             return
-        if self._is_parted_twice(number):
+        if self._is_split_by_decimals(number):
             found = f"{len(self.sheet.rows[number])} cells below {self._width} headers"
             expected = "decimal commas in quotes, or semicolons between the cells"
-            self.reader.report(self.sheet.row_place(number), found, expected)
+            self.reader.findings.add(
+                self.sheet.row_place(number), found, expected, kind="decimal commas"
+            )
             return
         if not self.reader.names or (name and self.reader.find_file(name)):
             self.numbers.append(number)
@@ -188,11 +202,24 @@ class _Table:
     def _width(self) -> int:
         return len(self.sheet.rows[self.head.row])
 
-    def _is_parted_twice(self, number: int) -> bool:
-        """Tell a row in which commas part cells and decimals: longer than its header, by digits."""
+    def _is_split_by_decimals(self, number: int) -> bool:
+        """Tell a row that is longer than its header because commas separate cells and decimals."""
         surplus = self.sheet.rows[number][self._width :]
-        is_parted_by_commas = self.sheet.delimiter == "," and not self.sheet.is_turned
-        return is_parted_by_commas and any(as_text(cell).isdecimal() for cell in surplus)
+        is_split_at_commas = self.sheet.delimiter == "," and not self.sheet.is_turned
+        return is_split_at_commas and any(as_text(cell).isdecimal() for cell in surplus)
+
+    def _decimal_sign(self) -> DecimalSign:
+        """Return the decimal sign of the table; semicolons between cells leave the comma to it."""
+        if self.sheet.delimiter == ";":
+            return DecimalSign.COMMA
+        columns = [
+            column
+            for key, (column, _) in self.reader.chosen.items()
+            if QUANTITIES[key].units is not None
+        ]
+        return sign_of_cells(
+            self._cell(number, column) for number in self.numbers for column in columns
+        )
 
     def _choose_concentration(self) -> Choice:
         understood = dict(self.head.passed_over)
@@ -234,7 +261,7 @@ class _Table:
         if filled:
             found = f"empty cells of column {header.text!r} read as the value above them"
             expected = f"a value in each row; empty in {len(filled)} rows"
-            self.reader.report(self.sheet.column_place(column), found, expected, "warning")
+            self.reader.findings.add(self.sheet.column_place(column), found, expected, "warning")
 
     def _fill_from(
         self, statements: Sequence[Statement], entries: Mapping[int, dict[str, Entry]]
@@ -243,7 +270,7 @@ class _Table:
 
         A concentration is taken from there only when no column has one.
         """
-        own_column = self.reader.filled & {"concentration"}
+        own_column = self.reader.values.filled & {"concentration"}
         used: dict[Statement, None] = {}
         for key in ONCE_A_GROUP:
             for number in entries if key not in own_column else ():
@@ -252,7 +279,7 @@ class _Table:
                     entries[number][key] = statement.entry
                     used[statement] = None
         for statement in used:
-            remark_on_statement(statement, self.reader)
+            remark_on_statement(statement, self.reader.findings)
         return {statement.quantity: statement.entry.place for statement in used}
 
     def _is_blank(self, number: int, key: str) -> bool:
@@ -267,7 +294,7 @@ def _remark_on_titles(numbers: Sequence[int], reader: RowReader) -> None:
     if titles:
         shown = _shown(rows[titles[0]])
         found = f"{shown!r}{and_more(len(titles) - 1)} above the table; not used"
-        reader.report(reader.sheet.row_place(titles[0]), found, "", "note")
+        reader.findings.add(reader.sheet.row_place(titles[0]), found, "", "note")
 
 
 def _is_summary(name: str) -> bool:

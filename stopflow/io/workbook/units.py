@@ -1,4 +1,4 @@
-"""Numbers and units as people write them, converted to s, mol/L, K and s^-1.
+"""Numbers and units as they are written by hand, converted to s, mol/L, K and s^-1.
 
 A unit is found in its quantity's table by `find_scale`, after `fold_unit`: Unicode variants,
 blanks, case, brackets around exponents and the signs ``^ · * _ $`` do not count, so ``s⁻¹``,
@@ -10,6 +10,8 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from typing import NamedTuple
+
+from stopflow.io.workbook.cells import LONGEST_PHRASE
 
 
 class Scale(NamedTuple):
@@ -125,6 +127,8 @@ def find_scale(units: Mapping[str, Scale], text: str) -> Scale | None:
 
 def is_unit(text: str) -> bool:
     """Tell whether a text is a unit in one of the tables."""
+    if len(text) > LONGEST_PHRASE:
+        return False
     tables = (TIME, CONCENTRATION, TEMPERATURE, RATE)
     return any(find_scale(table, text) is not None for table in tables)
 
@@ -136,7 +140,7 @@ def is_molar(text: str) -> bool:
 
 def is_approximate(text: str) -> bool:
     """Tell ``~10``, ``ca. 10`` and the like from a number; ``<10`` is none of them."""
-    return bool(_APPROXIMATE.match(text))
+    return len(text) <= LONGEST_PHRASE and bool(_APPROXIMATE.match(text))
 
 
 def without_uncertainty(text: str) -> str:
@@ -144,6 +148,8 @@ def without_uncertainty(text: str) -> str:
 
     The sign of an approximate number, as in ``~10`` and ``ca. 10``, is left out, too.
     """
+    if len(text) > LONGEST_PHRASE:
+        return text
     return _UNCERTAINTY.sub(
         "", _APPROXIMATE.sub("", text, count=1) if is_approximate(text) else text
     )
@@ -155,20 +161,32 @@ def parse_time_unit(text: str) -> float | None:
     return scale.factor if scale else None
 
 
+def mantissa(text: str) -> str:
+    """Return the digits and signs of the number that a text begins with; ``""`` without one."""
+    match = _match_number(text)
+    return match["mantissa"].strip() if match else ""
+
+
+def _match_number(text: str) -> re.Match[str] | None:
+    if len(text) > LONGEST_PHRASE:
+        return None
+    return _NUMBER.fullmatch(_plain_signs(text).strip())
+
+
 def parse_quantity(text: str) -> tuple[float, str] | None:
-    """Read a number with or without a unit behind it; None when there is no such number.
+    """Read a number with or without a unit behind it; None for any other text.
 
     The decimal sign is a point or a comma; of several kinds of signs the last is the decimal one,
-    so ``1.234,5`` and ``1,234.5`` are both 1234.5 (but ``1,234`` is 1.234). A blank or an
-    apostrophe may part thousands. Exponents as ``1e-3``, ``1x10^-3``.
+    so ``1.234,5`` and ``1,234.5`` are both 1234.5. A sign between several groups of three digits
+    separates thousands, as in ``1,234,567``, and so may a blank or an apostrophe. ``1,234`` is read
+    as 1.234 here; `decimal_signs` tells where it may be 1234. Exponents as ``1e-3``, ``1x10^-3``.
 
     Returns
     -------
     tuple
         The finite number, and the text behind it, stripped.
     """
-    plain = _plain_signs(text).strip()
-    match = _NUMBER.fullmatch(plain)
+    match = _match_number(text)
     if not match:
         return None
     mantissa = _plain_decimal(match["mantissa"])
@@ -194,8 +212,10 @@ def _plain_decimal(written: str) -> str | None:
     if decimal < 0:
         return text
     whole, fraction = text[:decimal], text[decimal + 1 :]
-    other = "," if text[decimal] == "." else "."
-    if text[decimal] in whole or (other in whole and not _groups_of_three(whole, other)):
+    sign, other = text[decimal], "," if text[decimal] == "." else "."
+    if sign in whole and other not in whole and _groups_of_three(text, sign):
+        return text.replace(sign, "")
+    if sign in whole or (other in whole and not _groups_of_three(whole, other)):
         return None
     return f"{whole.replace(other, '')}.{fraction}" if whole or fraction else None
 

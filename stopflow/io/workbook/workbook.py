@@ -10,36 +10,17 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
-from stopflow.errors import FormatError
-from stopflow.io.workbook.condition_sheets import (
-    ConditionSheet,
-    join_conditions,
-    read_condition_sheet,
-)
-from stopflow.io.workbook.grid import ENDINGS, Sheet, read_sheets
+from stopflow.io.workbook.book import BOOKS, book_problem, read_book, usual_book
+from stopflow.io.workbook.condition_sheets import ConditionSheet, join_conditions
+from stopflow.io.workbook.grid import ENDINGS, Sheet
 from stopflow.io.workbook.names import FileNames, file_key
-from stopflow.io.workbook.rows import Entry, SheetRow
-from stopflow.io.workbook.tables import SheetTable, parse_sheet
+from stopflow.io.workbook.rows import SheetRow
+from stopflow.io.workbook.tables import SheetTable
+from stopflow.io.workbook.values import Entry
 from stopflow.io.workbook.vocabulary import QUANTITIES
 from stopflow.trace import Problem
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Book:
-    """A workbook every experiment folder should have."""
-
-    name: str
-    sheet: str
-    quantity: str
-    column: str
-
-
-BOOKS = (
-    Book(name="start_values.XLSX", sheet="start_values", quantity="start", column="x_start"),
-    Book(name="Extended_Dataset.XLSX", sheet="Sheet1", quantity="rate", column="Rate"),
-)
 TRUTH = "truth.csv"
 
 
@@ -83,10 +64,10 @@ def read_workbooks(folder: Path, files: Iterable[str] = ()) -> WorkbookReading:
     problems: list[Problem] = []
     paths = _workbook_paths(folder)
     for path in paths:
-        found, of_all, remarks = _read_book(path, names)
-        tables += found
-        stated += of_all
-        problems += remarks
+        book = read_book(path, names)
+        tables += book.tables
+        stated += book.stated
+        problems += book.problems
     columns: dict[str, str] = {}
     for table in tables:
         for quantity, place in table.columns.items():
@@ -143,100 +124,6 @@ def _workbook_paths(folder: Path) -> list[Path]:
     )
 
 
-def _read_book(
-    path: Path, names: FileNames
-) -> tuple[list[SheetTable], list[ConditionSheet], list[Problem]]:
-    """Read a workbook: the sheets that have something new to say, the usual one first.
-
-    Its sheets of conditions count unless it has tables of other folders' files, too.
-    """
-    try:
-        sheets = read_sheets(path)
-    except FormatError as error:
-        return [], [], [_problem(path.name, error.where, error.found, expected=error.expected)]
-    book = _usual(path)
-    if book:
-        sheets.sort(key=lambda sheet: sheet.name.casefold() != book.sheet.casefold())
-    tables: list[SheetTable] = []
-    stated: list[ConditionSheet] = []
-    problems: list[Problem] = []
-    is_of_others = False
-    for sheet in sheets:
-        found = parse_sheet(sheet, names)
-        conditions = read_condition_sheet(sheet) if _lists_no_file(found, names) else None
-        if conditions:
-            stated.append(conditions)
-            continue
-        is_of_others |= any(names and not _has_files(table, names) for table in found)
-        for table in found:
-            if not tables or _says_new(table, tables, names):
-                tables.append(table)
-            else:
-                problems += _left([table.sheet], "a table that says nothing new")
-        if not found and any(cell != "" for row in sheet.rows for cell in row):
-            problems.append(_unused(sheet, usual=book is not None and not tables))
-    others = [table for table in tables if names and not _has_files(table, names)]
-    if is_of_others:
-        sheets = [item.sheet for item in stated]
-        problems += _left(sheets, "conditions beside tables of files that are not here")
-        stated = []
-    if len(others) < len(tables):
-        tables = [table for table in tables if table not in others]
-        sheets = [table.sheet for table in others]
-        problems += _left(sheets, "a table without a file of this folder")
-    if not tables and not stated and not problems:
-        problems.append(_problem(path.name, "", "an empty workbook", expected="a table of files"))
-    if book and stated and not tables:
-        expected = f"a table with the columns Filename and {book.column}"
-        problems.append(_problem(path.name, "", "conditions but no table", expected=expected))
-    if tables:
-        problems = [replace(problem, level="note") for problem in problems]
-    return tables, stated, problems
-
-
-def _usual(path: Path) -> Book | None:
-    stem = path.stem.casefold()
-    return next((book for book in BOOKS if Path(book.name).stem.casefold() == stem), None)
-
-
-def _has_files(table: SheetTable, names: FileNames) -> bool:
-    return any(row.file in names for row in table.rows)
-
-
-def _left(sheets: Iterable[Sheet], what: str) -> list[Problem]:
-    """Say of sheets that what stands there is not used."""
-    found = f"{what}; not used"
-    return [sheet.problem(sheet.whole_place(), found, level="note") for sheet in sheets]
-
-
-def _lists_no_file(tables: Iterable[SheetTable], names: FileNames) -> bool:
-    """Tell whether tables have no column but one of names, none of them a file of the folder."""
-    return bool(names) and all(
-        table.in_rows == {"file"} and not _has_files(table, names) for table in tables
-    )
-
-
-def _says_new(table: SheetTable, earlier: Iterable[SheetTable], names: FileNames) -> bool:
-    """Tell whether a table has another quantity, or rows of files that had none."""
-    known = {quantity for other in earlier for quantity in other.columns}
-    listed = {file_key(row.file) for other in earlier for row in other.rows}
-    return bool(set(table.columns) - known) or any(
-        row.file in names and file_key(row.file) not in listed for row in table.rows
-    )
-
-
-def _unused(sheet: Sheet, *, usual: bool) -> Problem:
-    head = next(row for row in sheet.rows if any(cell != "" for cell in row))
-    shown = ", ".join(str(cell) for cell in head if cell != "")[:80]
-    return _problem(
-        sheet.book,
-        sheet.whole_place(),
-        f"no column of file names (first row: {shown}); not used",
-        expected="Filename as a header, and names of files below it or numbers that fit one each",
-        level="error" if usual else "note",
-    )
-
-
 def _missing(
     columns: Mapping[str, str], paths: list[Path], tables: list[SheetTable]
 ) -> list[Problem]:
@@ -246,15 +133,15 @@ def _missing(
         if book.quantity in columns:
             continue
         meaning = QUANTITIES[book.quantity].noun
-        own = next((path.name for path in paths if _usual(path) == book), None)
+        own = next((path.name for path in paths if usual_book(path) == book), None)
         if own is None:
             expected = f"{book.name} with the columns Filename and {book.column}"
             found = f"no workbook with a column for the {meaning}"
-            problems.append(_problem(book.name, "", found, expected=expected, level="warning"))
+            problems.append(book_problem(book.name, "", found, expected=expected, level="warning"))
         elif any(table.sheet.book == own for table in tables):
             expected = f"a column such as {book.column}"
             found = f"no column for the {meaning}"
-            problems.append(_problem(own, "header", found, expected=expected, level="warning"))
+            problems.append(book_problem(own, "header", found, expected=expected, level="warning"))
     return problems
 
 
@@ -272,25 +159,12 @@ def _equal(first: Entry, second: Entry) -> bool:
 
 def _disagreement(row: SheetRow, quantity: str, *, kept: Entry, other: Entry) -> Problem:
     book, _, _ = row.place.partition(", ")
-    return _problem(
+    return book_problem(
         book,
         other.place,
         f"{QUANTITIES[quantity].meaning} {other.value} of {row.file!r}, elsewhere {kept.value}",
         expected=f"one value; that of {kept.place} is used",
         level="warning",
-    )
-
-
-def _problem(
-    file: str,
-    where: str,
-    found: str,
-    *,
-    expected: str = "",
-    level: Literal["error", "warning", "note"] = "error",
-) -> Problem:
-    return Problem(
-        experiment="", file=file, where=where, found=found, expected=expected, level=level
     )
 
 

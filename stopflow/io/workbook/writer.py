@@ -7,11 +7,11 @@ from pathlib import Path
 from openpyxl import Workbook
 
 from stopflow.errors import SettingsError
+from stopflow.io.workbook.book import BOOKS
+from stopflow.io.workbook.cells import Cell
 from stopflow.io.workbook.file import save_workbook
-from stopflow.io.workbook.grid import Cell
 from stopflow.io.workbook.headers import parse_header
 from stopflow.io.workbook.units import TIME, Scale, parse_quantity, parse_time_unit
-from stopflow.io.workbook.workbook import BOOKS
 from stopflow.trace import Shot
 
 _DIGITS = 12
@@ -45,7 +45,7 @@ def write_workbooks(
     Raises
     ------
     SettingsError
-        When `time_unit` is no unit of time or `concentration_header` has no unit.
+        When `time_unit` is not a unit of time or `concentration_header` has no unit.
     """
     unit_s = parse_time_unit(time_unit)
     if unit_s is None:

@@ -1,0 +1,77 @@
+"""The barrier around one file: its size is checked before it is read, and no failure ends a run.
+
+Whatever goes wrong inside one file becomes a `FormatError` that names the file, so that a folder
+lists it as that file's problem and goes on with the rest.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from stopflow.errors import FormatError, StopflowError
+
+SHOWN = 60
+"""Characters of a file's text that a message quotes."""
+_MEGABYTE = 1_000_000
+
+
+@contextmanager
+def guarded(file: str, *, expected: str) -> Iterator[None]:
+    """Turn every failure of the block into a `FormatError` of one file.
+
+    This is the barrier of one file: errors of the package pass unchanged, an interruption (Ctrl-C)
+    passes too, and every other exception of a library becomes a `FormatError`.
+
+    Parameters
+    ----------
+    file
+        Name of the file, for the message.
+    expected
+        What the file should have been.
+
+    Raises
+    ------
+    FormatError
+        In place of any other exception.
+    """
+    try:
+        yield
+    except StopflowError:
+        raise
+    except OSError as error:
+        raise unreadable(file, error.strerror or str(error), expected=expected) from error
+    except MemoryError as error:
+        raise unreadable(file, "it needs more memory than there is", expected=expected) from error
+    except Exception as error:
+        raise unreadable(file, describe(error), expected=expected) from error
+
+
+def describe(error: BaseException) -> str:
+    """Return the kind and the text of an exception on one short line."""
+    text = " ".join(str(error).split())[: 2 * SHOWN]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def unreadable(file: str, why: str, *, expected: str) -> FormatError:
+    """Return the error of a file that cannot be read at all."""
+    return FormatError(file, found=f"a file that cannot be read ({why})", expected=expected)
+
+
+def read_bytes(path: Path, *, most_bytes: int, expected: str) -> bytes:
+    """Read a file whose size is checked first.
+
+    Raises
+    ------
+    FormatError
+        When the file is larger than `most_bytes` or cannot be opened.
+    """
+    with guarded(path.name, expected=expected):
+        size = path.stat().st_size
+        if size > most_bytes:
+            raise FormatError(
+                path.name,
+                found=f"a file of {size / _MEGABYTE:.0f} MB",
+                expected=f"{expected} of at most {most_bytes / _MEGABYTE:.0f} MB",
+            )
+        with path.open("rb") as file:
+            return file.read(most_bytes)
