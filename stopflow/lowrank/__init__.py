@@ -21,7 +21,14 @@ from stopflow.lowrank.activations import ACTIVATIONS
 from stopflow.lowrank.bench.counts import count_parameters, published_count
 from stopflow.lowrank.layer.lowrank import InputBasis
 from stopflow.lowrank.layers import LAYERS
-from stopflow.lowrank.losses import MEAN_ABSOLUTE, MEAN_SQUARE, ClosedLoss, Loss, huber
+from stopflow.lowrank.losses import (
+    CROSS_ENTROPY,
+    MEAN_ABSOLUTE,
+    MEAN_SQUARE,
+    ClosedLoss,
+    Loss,
+    huber,
+)
 from stopflow.lowrank.network import LayerSpec, Network, build_network
 from stopflow.lowrank.settings import OPTIMISERS, StepSettings
 from stopflow.lowrank.stepper import Stepper, StepResult, build_stepper
@@ -31,6 +38,7 @@ from stopflow.lowrank.transfer.rowspace import RowSpace, RowSpaceDecision, decid
 
 __all__ = [
     "ACTIVATIONS",
+    "CROSS_ENTROPY",
     "LAYERS",
     "MEAN_ABSOLUTE",
     "MEAN_SQUARE",

@@ -57,10 +57,13 @@ class Tape:
     def gradient_norm_squared(self) -> Tensor:
         """Return ||dW||_F^2 in float64 without forming dW = delta^T x.
 
-        tr(x^T delta delta^T x) = sum over (i, j) of (x x^T)_ij (delta delta^T)_ij.
+        It is tr(x^T delta delta^T x) = sum over (i, j) of (x x^T)_ij (delta delta^T)_ij. Where the
+        rows cancel, the sum is rounding and may be negative; the value returned is never below the
+        rounding of the sum, so that nothing is divided by less than what is known.
         """
         product = self.input_gram().double() * self.delta_gram().double()
-        return product.sum().clamp_min(0.0)
+        rounding = torch.finfo(self.x.dtype).eps * torch.linalg.vector_norm(product)
+        return torch.maximum(product.sum(), rounding)
 
 
 class Layer(Protocol):

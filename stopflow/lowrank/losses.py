@@ -17,22 +17,25 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClosedLoss:
-    """A mean over all elements of outputs - targets; may be called like any other loss.
+    """A loss whose derivative is written out; it may be called like any other loss.
 
     Attributes
     ----------
+    prepare
+        (outputs, targets) -> what both others need; a `SettingsError` where the two do not fit.
     forward
-        (outputs - targets) -> scalar.
+        (prepared, targets) -> scalar.
     backward
-        (outputs - targets, 1 / the number of elements) -> derivative by the outputs.
+        (prepared, targets) -> derivative with respect to the outputs; may overwrite `prepared`.
     """
 
-    forward: Callable[[Tensor], Tensor]
-    backward: Callable[[Tensor, float], Tensor]
+    prepare: Callable[[Tensor, Tensor], Tensor]
+    forward: Callable[[Tensor, Tensor], Tensor]
+    backward: Callable[[Tensor, Tensor], Tensor]
 
     def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the loss; a `SettingsError` where the shapes differ."""
-        return self.forward(_away(outputs, targets))
+        """Return the loss; a `SettingsError` where outputs and targets do not fit."""
+        return self.forward(self.prepare(outputs, targets), targets)
 
 
 def huber(beta: float) -> ClosedLoss:
@@ -41,36 +44,80 @@ def huber(beta: float) -> ClosedLoss:
     A `SettingsError` unless `beta` is positive and finite.
     """
     require_real("beta", beta, low=0.0)
-    return ClosedLoss(forward=partial(_huber, beta), backward=partial(_huber_slope, beta))
+    return _of_differences(forward=partial(_huber, beta), backward=partial(_huber_slope, beta))
 
 
-def _huber(beta: float, away: Tensor) -> Tensor:
-    inner = (away / beta).clamp(-1.0, 1.0)
-    return (inner * (away - 0.5 * beta * inner)).mean()
+def _huber(beta: float, difference: Tensor, _targets: Tensor) -> Tensor:
+    inner = (difference / beta).clamp(-1.0, 1.0)
+    return (inner * (difference - 0.5 * beta * inner)).mean()
 
 
-def _huber_slope(beta: float, away: Tensor, share: float) -> Tensor:
-    return (away / beta).clamp_(-1.0, 1.0).mul_(share)
+def _huber_slope(beta: float, difference: Tensor, _targets: Tensor) -> Tensor:
+    return (difference / beta).clamp_(-1.0, 1.0).div_(difference.numel())
 
 
-def _mean_square(away: Tensor) -> Tensor:
-    return away.square().mean()
+def _mean_square(difference: Tensor, _targets: Tensor) -> Tensor:
+    return difference.square().mean()
 
 
-def _mean_square_slope(away: Tensor, share: float) -> Tensor:
-    return away * (2.0 * share)
+def _mean_square_slope(difference: Tensor, _targets: Tensor) -> Tensor:
+    return difference.mul_(2.0 / difference.numel())
 
 
-def _mean_absolute(away: Tensor) -> Tensor:
-    return away.abs().mean()
+def _mean_absolute(difference: Tensor, _targets: Tensor) -> Tensor:
+    return difference.abs().mean()
 
 
-def _mean_absolute_slope(away: Tensor, share: float) -> Tensor:
-    return away.sign().mul_(share)
+def _mean_absolute_slope(difference: Tensor, _targets: Tensor) -> Tensor:
+    return difference.sign_().div_(difference.numel())
 
 
-MEAN_SQUARE = ClosedLoss(forward=_mean_square, backward=_mean_square_slope)
-MEAN_ABSOLUTE = ClosedLoss(forward=_mean_absolute, backward=_mean_absolute_slope)
+def _mean_negative_log(log_p: Tensor, labels: Tensor) -> Tensor:
+    return log_p.gather(1, labels.unsqueeze(1)).mean().neg()
+
+
+def _softmax_less_labels(log_p: Tensor, labels: Tensor) -> Tensor:
+    """Return (p - 1 at the label) / rows."""
+    p = log_p.exp_().div_(len(log_p))
+    one = p.new_full((1, 1), -1.0 / len(p)).expand(len(p), 1)
+    return p.scatter_add_(1, labels.unsqueeze(1), one)
+
+
+def _difference(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return outputs - targets; broadcasting would hide a mistake."""
+    fits = isinstance(targets, Tensor) and outputs.shape == targets.shape
+    if not fits or (targets.dtype != outputs.dtype and not _within(targets.dtype, outputs.dtype)):
+        valid = f"a tensor of shape {tuple(outputs.shape)}, {outputs.dtype}"
+        raise SettingsError("targets", describe(targets), valid=valid)
+    return outputs - targets
+
+
+def _within(dtype: torch.dtype, other: torch.dtype) -> bool:
+    """Tell whether numbers of a type may be subtracted from those of another and leave its type."""
+    return dtype != torch.bool and torch.promote_types(dtype, other) == other
+
+
+def _log_softmax(outputs: Tensor, labels: Tensor) -> Tensor:
+    """Return log softmax of the outputs, whatever their size."""
+    rows, classes = outputs.shape
+    if not isinstance(labels, Tensor) or labels.shape != (rows,) or labels.dtype != torch.int64:
+        valid = f"a tensor of class labels of shape ({rows},), torch.int64"
+        raise SettingsError("targets", describe(labels), valid=valid)
+    low, high = (int(bound) for bound in labels.aminmax())
+    if low < 0 or high >= classes:
+        valid = f"class labels from 0 to {classes - 1}, the network having {classes} outputs"
+        raise SettingsError("targets", low if low < 0 else high, valid=valid)
+    return torch.log_softmax(outputs, dim=1)
+
+
+_of_differences = partial(ClosedLoss, prepare=_difference)
+
+MEAN_SQUARE = _of_differences(forward=_mean_square, backward=_mean_square_slope)
+MEAN_ABSOLUTE = _of_differences(forward=_mean_absolute, backward=_mean_absolute_slope)
+CROSS_ENTROPY = ClosedLoss(
+    prepare=_log_softmax, forward=_mean_negative_log, backward=_softmax_less_labels
+)
+"""Mean over rows of -log softmax(outputs) at the label; targets are labels (rows,), int64."""
 
 
 def value_and_gradient(loss: Loss, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
@@ -79,8 +126,8 @@ def value_and_gradient(loss: Loss, outputs: Tensor, targets: Tensor) -> tuple[Te
     The derivative has memory of its own for every element: the sweep writes into it.
     """
     if isinstance(loss, ClosedLoss):
-        away = _away(outputs, targets)
-        return loss.forward(away), loss.backward(away, 1.0 / away.numel()).contiguous()
+        prepared = loss.prepare(outputs, targets)
+        return loss.forward(prepared, targets), loss.backward(prepared, targets).contiguous()
     if not callable(loss):
         valid = "a function (outputs, targets) -> scalar, e.g. MEAN_SQUARE"
         raise SettingsError("loss", loss, valid=valid)
@@ -92,17 +139,3 @@ def value_and_gradient(loss: Loss, outputs: Tensor, targets: Tensor) -> tuple[Te
             raise SettingsError("loss", describe(value), valid=valid)
         (gradient,) = torch.autograd.grad(value, leaf)
     return value.detach(), gradient.contiguous()
-
-
-def _away(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Return the difference; broadcasting would hide a mistake."""
-    fits = isinstance(targets, Tensor) and outputs.shape == targets.shape
-    if not fits or (targets.dtype != outputs.dtype and not _within(targets.dtype, outputs.dtype)):
-        valid = f"a tensor of shape {tuple(outputs.shape)}, {outputs.dtype}"
-        raise SettingsError("targets", describe(targets), valid=valid)
-    return outputs - targets
-
-
-def _within(dtype: torch.dtype, other: torch.dtype) -> bool:
-    """Tell whether numbers of a type may be subtracted from those of another and leave its type."""
-    return dtype != torch.bool and torch.promote_types(dtype, other) == other

@@ -125,15 +125,17 @@ class _Complement:
 
 
 def _complement(
-    gamma: Tensor, energy: Tensor, direction: tuple[Tensor, Tensor | None]
+    gamma: Tensor, energy: Tensor, terms: Tensor, direction: tuple[Tensor, Tensor | None]
 ) -> _Complement:
-    """Orthonormalise A - U gamma through its Gram energy - gamma^T gamma.
+    """Orthonormalise A - U gamma through its Gram matrix energy - gamma^T gamma.
 
-    Directions whose energy is rounding beside that of A itself, below 1e-10 of it or more, are left
-    out: their columns of Q would be noise. The step is exact up to them, up to 1e-5 of ||A||.
+    `terms` is the sum of squares of the terms that A was summed from. It is never negative and
+    measures the rounding in `energy`, which may be negative where the terms cancel. Directions
+    whose energy is below 1e-10 of it (or ten units of rounding) are left out, because their columns
+    of Q would be noise. The step is exact up to 1e-5 of the root of `terms`.
     """
     values, vectors = torch.linalg.eigh(energy - gamma.mT @ gamma)
-    total = torch.diagonal(energy).sum()
+    total = torch.maximum(terms, torch.diagonal(energy).sum())
     noise = max(1e-10, 10 * torch.finfo(direction[0].dtype).eps)
     kept = values > noise * total
     values, vectors = values[kept], vectors[:, kept]
@@ -150,9 +152,14 @@ def _complement(
 def _gradient_complements(tape: Tape) -> tuple[_Complement, _Complement, Tensor]:
     """Return the complements of delta^T P and x^T D and the core gradient in both bases."""
     core = (tape.deltau.mT @ tape.xv).double()
-    delta_p, x_d = tape.delta_gram() @ tape.xv, tape.input_gram() @ tape.deltau
-    on_u = _complement(core, (tape.xv.mT @ delta_p).double(), (tape.delta, tape.xv))
-    on_v = _complement(core.mT, (tape.deltau.mT @ x_d).double(), (tape.x, tape.deltau))
+    kernels = tape.delta_gram(), tape.input_gram()
+    delta_p, x_d = kernels[0] @ tape.xv, kernels[1] @ tape.deltau
+    terms = [
+        (torch.diagonal(kernel).double() * factor.double().square().sum(dim=1)).sum()
+        for kernel, factor in zip(kernels, (tape.xv, tape.deltau), strict=True)
+    ]
+    on_u = _complement(core, (tape.xv.mT @ delta_p).double(), terms[0], (tape.delta, tape.xv))
+    on_v = _complement(core.mT, (tape.deltau.mT @ x_d).double(), terms[1], (tape.x, tape.deltau))
     delta_q = (delta_p.double() - tape.deltau.double() @ core) @ on_u.inverse
     x_q = (x_d.double() - tape.xv.double() @ core.mT) @ on_v.inverse
     return on_u, on_v, _blocks(core, on_u, on_v, delta_q.mT @ x_q)
@@ -163,7 +170,10 @@ def _direction_complements(
 ) -> tuple[_Complement, _Complement, Tensor]:
     """Return the complements of A_K beside U and A_L beside V; A_S with nothing outside both."""
     on_u, on_v = (
-        _complement((basis.mT @ a).double(), (a.mT @ a).double(), (a, None)) for basis, a in pairs
+        _complement(
+            (basis.mT @ a).double(), (a.mT @ a).double(), a.double().square().sum(), (a, None)
+        )
+        for basis, a in pairs
     )
     return on_u, on_v, _blocks(core, on_u, on_v, core.new_zeros(on_u.size, on_v.size))
 

@@ -116,15 +116,14 @@ def _move_along_gradients(push: Push) -> Moved:
     kernel = _kernels(tapes)
     through = torch.bmm(kernel, other)
     if push.columns is not None:
-        scale = push.columns((other * through).sum(dim=1)).unsqueeze(1)
+        rounding = torch.finfo(other.dtype).eps * _summed(other, kernel)
+        squares = torch.maximum((other * through).sum(dim=1), rounding)
+        scale = push.columns(squares).unsqueeze(1)
         other = other * scale
         through.mul_(scale)
     gamma, energy = torch.bmm(own.mT, other), torch.bmm(other.mT, through)
 
-    def summed() -> Tensor:
-        return other.square().mul_(diagonal(kernel).unsqueeze(2)).sum(dim=1)
-
-    turned, left, right, core = _turn_both(push, gamma, energy, summed)
+    turned, left, right, core = _turn_both(push, gamma, energy, lambda: _summed(other, kernel))
     if not turned.sound:
         along = [
             (tape.delta.T @ other[i], tape.x.T @ other[i + count]) for i, tape in enumerate(tapes)
@@ -145,6 +144,11 @@ def _move_along_gradients(push: Push) -> Moved:
         deltau=deltau,
         look=turned.look,
     )
+
+
+def _summed(other: Tensor, kernel: Tensor) -> Tensor:
+    """Return the squared sizes of the terms that each column of A was summed from, (2 g, r)."""
+    return other.square().mul_(diagonal(kernel).unsqueeze(2)).sum(dim=1)
 
 
 def _kernels(tapes: Sequence[Tape]) -> Tensor:

@@ -156,7 +156,7 @@ class ColumnAdam(_Adam):
         """
         rows = [layer.U.shape[0] for layer in group.layers]
         rows += [layer.fan_in for layer in group.layers]
-        means = squares.clamp_min(0.0) / squares.new_tensor(rows).unsqueeze(1)
+        means = squares / squares.new_tensor(rows).unsqueeze(1)
         after = group.kept("kk", "ll").lerp(means, 1 - self._settings.second_decay)
         group.keep(["kk", "ll"], after)
         roots = torch.maximum(after, means.mul_(self._known(group.count))).sqrt_()
