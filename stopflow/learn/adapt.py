@@ -28,8 +28,6 @@ from stopflow.learn.training.prepare import prepare
 from stopflow.learn.training.run import Run, TrainStatus
 from stopflow.learn.training.train import Progress
 from stopflow.lowrank import Network, adapt, count_parameters, merge
-from stopflow.lowrank.layer.dense import DenseLayer
-from stopflow.lowrank.layer.lowrank import LowRankLayer
 from stopflow.trace import FloatArray
 
 ADAPT_DEFAULTS: Final[Mapping[str, Any]] = {
@@ -167,23 +165,12 @@ def adapted_way(
 def own_coordinates(model: Model) -> tuple[Coordinates, Network]:
     """Split a model's first layer W = W' A^T: the coordinates z = x A, and the network on z.
 
-    A is V of a low-rank first layer, and the Q of the QR decomposition of W^T of a dense one.
+    A is V of a low-rank first layer, and the Q of the QR decomposition of W^T of a dense one
+    (`Layer.split_inputs`).
     """
     network = copy.deepcopy(model.network).cpu()
-    first = network.layers[0]
-    if isinstance(first, LowRankLayer):
-        matrix = first.V.data.clone()
-        first.V.data = torch.eye(matrix.shape[1])
-    elif isinstance(first, DenseLayer):
-        basis, turn = torch.linalg.qr(first.weight.data.double().T)
-        matrix = basis.float()
-        first.weight.data = turn.T.contiguous().float()
-    else:
-        raise ModelError(
-            f"a first layer of type {network.specs[0].type} cannot be adapted; dense, vanilla "
-            "and dynamical ones can"
-        )
-    network.n_inputs = first.fan_in = matrix.shape[1]
+    matrix = network.chain[0].split_inputs()
+    network.n_inputs = matrix.shape[1]
     coordinates = Coordinates(
         standardiser=model.standardiser,
         matrix=matrix,

@@ -94,7 +94,7 @@ def compress_model(
         inputs = torch.from_numpy(model.standardiser.apply(known))
     found = compress(
         model.network,
-        energy if energy is not None else entropy,  # type: ignore[arg-type]
+        energy if energy is not None else entropy,
         criterion="energy" if energy is not None else "entropy",
         inputs=inputs,
     )

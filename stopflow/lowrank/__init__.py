@@ -18,7 +18,7 @@ True
 """
 
 from stopflow.lowrank.activations import ACTIVATIONS
-from stopflow.lowrank.bench.counts import count_parameters, published_count
+from stopflow.lowrank.bench.counts import published_count
 from stopflow.lowrank.layer.lowrank import InputBasis
 from stopflow.lowrank.layers import LAYERS
 from stopflow.lowrank.losses import (
@@ -29,9 +29,17 @@ from stopflow.lowrank.losses import (
     Loss,
     huber,
 )
-from stopflow.lowrank.network import LayerSpec, Network, build_network
-from stopflow.lowrank.settings import OPTIMISERS, StepSettings
-from stopflow.lowrank.stepper import Stepper, StepResult, build_stepper
+from stopflow.lowrank.network import (
+    LayerSpec,
+    Network,
+    build_network,
+    count_parameters,
+    count_trained,
+)
+from stopflow.lowrank.optimisers.table import OPTIMISERS
+from stopflow.lowrank.settings import StepSettings
+from stopflow.lowrank.status import StepResult, StepStatus
+from stopflow.lowrank.stepper import Stepper, build_stepper
 from stopflow.lowrank.transfer.compress import Compressed, CompressedLayer, compress
 from stopflow.lowrank.transfer.lora import adapt, merge, unmerge
 from stopflow.lowrank.transfer.rowspace import RowSpace, RowSpaceDecision, decide_row_space
@@ -54,12 +62,14 @@ __all__ = [
     "RowSpaceDecision",
     "StepResult",
     "StepSettings",
+    "StepStatus",
     "Stepper",
     "adapt",
     "build_network",
     "build_stepper",
     "compress",
     "count_parameters",
+    "count_trained",
     "decide_row_space",
     "huber",
     "merge",

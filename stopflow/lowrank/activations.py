@@ -22,25 +22,25 @@ class Activation:
     ----------
     forward
         ``a = f(z)``, differentiable, z left alone.
-    keep
+    cached
         ``z -> (a, kept)`` for a sweep without autograd; z may be overwritten.
     backward
         ``(gradient with respect to a, kept) -> gradient with respect to z``, in the same memory.
     """
 
     forward: Callable[[Tensor], Tensor]
-    keep: Callable[[Tensor], tuple[Tensor, Tensor]]
+    cached: Callable[[Tensor], tuple[Tensor, Tensor]]
     backward: Callable[[Tensor, Tensor], Tensor]
 
 
-def _keep_output(
+def _cached_output(
     overwrite: Callable[[Tensor], Tensor],
 ) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
-    def keep(z: Tensor) -> tuple[Tensor, Tensor]:
+    def cached(z: Tensor) -> tuple[Tensor, Tensor]:
         a = overwrite(z)
         return a, a
 
-    return keep
+    return cached
 
 
 _THRESHOLD_BACKWARD = torch.ops.aten.threshold_backward.grad_input  # a step spares the lookup
@@ -68,18 +68,22 @@ def _silu_backward(grad: Tensor, before: Tensor) -> Tensor:
 
 ACTIVATIONS: dict[str, Activation] = {
     "linear": Activation(
-        forward=lambda z: z, keep=lambda z: (z, z), backward=lambda grad, _kept: grad
+        forward=lambda z: z, cached=lambda z: (z, z), backward=lambda grad, _kept: grad
     ),
-    "relu": Activation(forward=torch.relu, keep=_keep_output(torch.relu_), backward=_relu_backward),
-    "tanh": Activation(forward=torch.tanh, keep=_keep_output(torch.tanh_), backward=_tanh_backward),
+    "relu": Activation(
+        forward=torch.relu, cached=_cached_output(torch.relu_), backward=_relu_backward
+    ),
+    "tanh": Activation(
+        forward=torch.tanh, cached=_cached_output(torch.tanh_), backward=_tanh_backward
+    ),
     "sigmoid": Activation(
-        forward=torch.sigmoid, keep=_keep_output(torch.sigmoid_), backward=_sigmoid_backward
+        forward=torch.sigmoid, cached=_cached_output(torch.sigmoid_), backward=_sigmoid_backward
     ),
     "gelu": Activation(
-        forward=functional.gelu, keep=lambda z: (functional.gelu(z), z), backward=_gelu_backward
+        forward=functional.gelu, cached=lambda z: (functional.gelu(z), z), backward=_gelu_backward
     ),
     "silu": Activation(
-        forward=functional.silu, keep=lambda z: (functional.silu(z), z), backward=_silu_backward
+        forward=functional.silu, cached=lambda z: (functional.silu(z), z), backward=_silu_backward
     ),
 }
 

@@ -1,9 +1,7 @@
 """What one forward and backward leaves behind in each layer."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -15,7 +13,7 @@ Gradients = Sequence[Tensor | None]
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Tape:
+class ForwardCache:
     """Quantities of one batch in one layer, W = U S V^T in the low-rank case.
 
     Attributes
@@ -30,9 +28,6 @@ class Tape:
         D = delta U, (batch, r); low-rank layers only.
     gram
         x x^T, (batch, batch), where it was given or has been needed.
-    strength
-        ||x V|| or ||y|| of the network's first layer times ||D|| or ||delta|| of this one, which
-        the gradient grows with.
     """
 
     x: Tensor
@@ -40,7 +35,6 @@ class Tape:
     delta: Tensor = _NOTHING
     deltau: Tensor = _NOTHING
     gram: Tensor | None = None
-    strength: float = math.inf
 
     def input_gram(self, out: Tensor | None = None) -> Tensor:
         """Return x x^T, computed at most once; also put it into `out`."""
@@ -64,16 +58,3 @@ class Tape:
         product = self.input_gram().double() * self.delta_gram().double()
         rounding = torch.finfo(self.x.dtype).eps * torch.linalg.vector_norm(product)
         return torch.maximum(product.sum(), rounding)
-
-
-class Layer(Protocol):
-    """What a stepper asks of every layer."""
-
-    def run(self, x: Tensor) -> tuple[Tensor, Tape]:
-        """Return the outputs and a tape."""
-
-    def complete(self, tape: Tape) -> None:
-        """Put on the tape what the layer needs of `delta`, which is set."""
-
-    def input_gradient(self, tape: Tape) -> Tensor:
-        """Return dLoss/dx of a completed tape."""

@@ -1,4 +1,4 @@
-"""The table of layer families: how each is built, what is trained plainly, who moves the rest."""
+"""The table of layer families: how each is built, and who moves its parameters."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,18 +6,21 @@ from functools import partial
 from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from stopflow.errors import SettingsError
-from stopflow.lowrank.forward_cache import Gradients, Tape
+from stopflow.lowrank.arguments import require_count
+from stopflow.lowrank.forward_cache import ForwardCache, Gradients
 from stopflow.lowrank.integrators.adaptive import Adaptive
 from stopflow.lowrank.integrators.fixed_rank import FixedRank
-from stopflow.lowrank.integrators.oialr import Oialr, OialrLayer
+from stopflow.lowrank.integrators.oialr import Oialr
 from stopflow.lowrank.layer.adapter import AdaptedLayer
 from stopflow.lowrank.layer.dense import DenseLayer
 from stopflow.lowrank.layer.lowrank import InputBasis, LowRankLayer
+from stopflow.lowrank.layer.oialr import OialrLayer
+from stopflow.lowrank.layer.protocol import Layer
 from stopflow.lowrank.layer.vanilla import vanilla_gradients
-from stopflow.lowrank.settings import require_count
+from stopflow.lowrank.optimisers.table import OPTIMISERS
 
 
 class Integrator(Protocol):
@@ -25,14 +28,20 @@ class Integrator(Protocol):
 
     passes: int
 
-    def turn_bases(self, tapes: Sequence[Tape], *, learning_rate: float) -> None:
-        """Put the layers at their new bases."""
+    def update_bases(self, caches: Sequence[ForwardCache], *, learning_rate: float) -> None:
+        """Find the new bases; with two passes also put the layers at them."""
 
-    def finish(self, tapes: Sequence[Tape], *, learning_rate: float) -> None:
-        """Complete the step with the tapes of the last sweep."""
+    def finish(self, caches: Sequence[ForwardCache], *, learning_rate: float) -> None:
+        """Find the rest of the step with the forward caches of the last sweep.
+
+        A `StepFailure` where something is not finite.
+        """
+
+    def commit(self) -> None:
+        """Put in place what has been found."""
 
     def revert(self) -> None:
-        """Undo `turn_bases`."""
+        """Forget what has been found, and undo `update_bases`."""
 
     def stored(self) -> int:
         """Return the number of values kept besides the parameters."""
@@ -68,32 +77,54 @@ class LayerFamily:
         Whether it needs a rank.
     build
         Makes the module.
-    plain, decayed
-        Names of the parameters moved one by one, and of those that weight decay shrinks.
+    euclidean, decayed
+        Names of the parameters moved as Euclidean tensors, and of those that weight decay shrinks.
     wide
         Name of the parameter with one value an input.
-    turning
-        Optimisers under which its step turns with the input space (exact in row space).
+    frozen
+        Names of parameters that are never trained.
     gradients
-        (layer, tape, what it returned a step before) -> the gradients of `plain`, in the same
+        (layer, cache, what it returned a step before) -> the gradients of `euclidean`, in the same
         memory; ``None`` stands for each at first.
     integrate
-        Makes the integrator of all layers of the family; ``None`` where all is plain.
+        Makes the integrator of all layers of the family; ``None`` where all is Euclidean.
     """
 
     ranked: bool
-    build: Callable[[LayerStart], nn.Module]
-    plain: tuple[str, ...]
+    build: Callable[[LayerStart], Layer]
+    euclidean: tuple[str, ...]
     decayed: tuple[str, ...]
     wide: str
-    turning: tuple[str, ...]
     gradients: Callable[..., list[Tensor]]
     integrate: Callable[..., Integrator] | None
+    frozen: tuple[str, ...] = ()
 
     @property
     def dynamical(self) -> bool:
-        """Whether it has orthonormal bases that turn."""
+        """Whether it has orthonormal bases that the step moves."""
         return self.ranked and self.integrate is not None
+
+    @property
+    def optimisers(self) -> tuple[str, ...]:
+        """Optimisers that a network of such layers alone can be trained by."""
+        return tuple(
+            name
+            for name, optimiser in OPTIMISERS.items()
+            if self.dynamical or not optimiser.dynamical_only
+        )
+
+    @property
+    def rotation_equivariant(self) -> tuple[str, ...]:
+        """Those of `optimisers` whose step rotates with the inputs (exact in row space)."""
+        return tuple(
+            name
+            for name in self.optimisers
+            if (
+                OPTIMISERS[name].equivariant_factors
+                if self.dynamical
+                else OPTIMISERS[name].equivariant_tensors
+            )
+        )
 
 
 def _build_dense(start: LayerStart) -> DenseLayer:
@@ -125,26 +156,23 @@ def _build_low_rank(start: LayerStart) -> LowRankLayer:
     )
 
 
-def _build_nothing(start: LayerStart) -> nn.Module:
+def _refuse_to_build(start: LayerStart) -> Layer:
     del start
     raise SettingsError("layer type", ADAPTED, valid=LAYERS)
 
 
-def _bias_gradient(_layer: nn.Module, tape: Tape, out: Gradients) -> list[Tensor]:
+def _bias_gradient(_layer: Layer, cache: ForwardCache, out: Gradients) -> list[Tensor]:
     """Return dLoss/db."""
-    return [torch.sum(tape.delta, 0, out=out[0])]
+    return [torch.sum(cache.delta, 0, out=out[0])]
 
-
-_PLAIN_TURNING = ("sgd", "momentum", "core-momentum", "adam-scalar")
 
 _orthonormal = partial(
     LayerFamily,
     ranked=True,
     build=_build_low_rank,
-    plain=("bias",),
+    euclidean=("bias",),
     decayed=(),
     wide="V",
-    turning=(*_PLAIN_TURNING, "adam", "muon"),
     gradients=_bias_gradient,
 )
 
@@ -154,20 +182,18 @@ LAYERS: dict[str, LayerFamily] = {
     "dense": LayerFamily(
         ranked=False,
         build=_build_dense,
-        plain=("weight", "bias"),
+        euclidean=("weight", "bias"),
         decayed=("weight",),
         wide="weight",
-        turning=_PLAIN_TURNING,
         gradients=DenseLayer.gradients,
         integrate=None,
     ),
     "vanilla": LayerFamily(
         ranked=True,
         build=_build_low_rank,
-        plain=("U", "S", "V", "bias"),
+        euclidean=("U", "S", "V", "bias"),
         decayed=("S",),
         wide="V",
-        turning=_PLAIN_TURNING,
         gradients=vanilla_gradients,
         integrate=None,
     ),
@@ -177,12 +203,12 @@ LAYERS: dict[str, LayerFamily] = {
     "oialr": LayerFamily(
         ranked=False,
         build=_build_oialr,
-        plain=("bias",),
+        euclidean=("bias",),
         decayed=(),
         wide="",
-        turning=_PLAIN_TURNING,
         gradients=_bias_gradient,
         integrate=Oialr,
+        frozen=("U", "V"),
     ),
 }
 """Layers to build networks from.
@@ -196,11 +222,10 @@ frozen bases.
 FAMILIES: dict[str, LayerFamily] = LAYERS | {
     ADAPTED: LayerFamily(
         ranked=True,
-        build=_build_nothing,
-        plain=("A", "B"),
+        build=_refuse_to_build,
+        euclidean=("A", "B"),
         decayed=("B",),
         wide="A",
-        turning=_PLAIN_TURNING,
         gradients=AdaptedLayer.gradients,
         integrate=None,
     ),

@@ -2,17 +2,22 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from stopflow.errors import SettingsError
 from stopflow.lowrank.activations import ACTIVATIONS, Activation, require_activation
-from stopflow.lowrank.arguments import describe, require_generator, require_rows
+from stopflow.lowrank.arguments import (
+    describe,
+    require_count,
+    require_generator,
+    require_rows,
+)
 from stopflow.lowrank.layer.lowrank import InputBasis
-from stopflow.lowrank.layers import FAMILIES, LAYERS, LayerStart
-from stopflow.lowrank.settings import require_count
+from stopflow.lowrank.layer.protocol import Layer
+from stopflow.lowrank.layers import FAMILIES, LAYERS, LayerFamily, LayerStart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +41,7 @@ class LayerSpec:
 class Network(nn.Module):
     """Layers and activations in a chain; `forward` works under autograd as any module does."""
 
-    def __init__(
-        self, n_inputs: int, layers: Sequence[nn.Module], specs: Sequence[LayerSpec]
-    ) -> None:
+    def __init__(self, n_inputs: int, layers: Sequence[Layer], specs: Sequence[LayerSpec]) -> None:
         super().__init__()
         self.layers = nn.ModuleList(layers)
         self.specs = tuple(specs)
@@ -49,6 +52,16 @@ class Network(nn.Module):
     def activations(self) -> tuple[Activation, ...]:
         """Activation of each layer."""
         return tuple(ACTIVATIONS[spec.activation] for spec in self.specs)
+
+    @property
+    def chain(self) -> tuple[Layer, ...]:
+        """The layers from input to output, as what they are."""
+        return tuple(cast(Layer, layer) for layer in self.layers)
+
+    @property
+    def families(self) -> tuple[LayerFamily, ...]:
+        """Family of each layer."""
+        return tuple(FAMILIES[spec.type] for spec in self.specs)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the outputs, shape (batch, dim of the last layer)."""
@@ -62,7 +75,7 @@ class Network(nn.Module):
 
         ``None`` for ``dense`` ones; ``oialr`` ones have min(inputs, outputs) until they are cut.
         """
-        return tuple(getattr(layer, "rank", None) for layer in self.layers)
+        return tuple(layer.rank for layer in self.chain)
 
     def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
         """Return copies of all values: later steps write into the memory of some, not of others."""
@@ -84,6 +97,14 @@ def require_network(network: Network) -> None:
     """Raise a `SettingsError` unless it is a `Network`."""
     if not isinstance(network, Network):
         raise SettingsError("network", describe(network), valid="what build_network returns")
+
+
+def require_finite(network: Network) -> None:
+    """Raise a `SettingsError` that names a parameter with values that are not finite."""
+    for name, parameter in network.named_parameters():
+        if not bool(parameter.isfinite().all()):
+            valid = "finite values; load an earlier checkpoint"
+            raise SettingsError(f"network.{name}", "values that are not finite", valid=valid)
 
 
 def build_network(
@@ -128,7 +149,7 @@ def build_network(
     require_generator(generator)
     if input_basis is not None and not isinstance(input_basis, InputBasis):
         raise SettingsError("input_basis", describe(input_basis), valid="InputBasis(...)")
-    layers: list[nn.Module] = []
+    layers: list[Layer] = []
     width = n_inputs
     for spec in specs:
         first = not layers
@@ -145,3 +166,13 @@ def build_network(
         layers.append(FAMILIES[spec.type].build(start))
         width = spec.dim
     return Network(n_inputs, layers, specs)
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Return the number of values of the model, biases included, momenta not."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def count_trained(network: nn.Module) -> int:
+    """Return the number of values that training changes; frozen bases are not counted."""
+    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)

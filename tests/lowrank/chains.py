@@ -4,14 +4,29 @@ import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from stopflow.lowrank import LayerSpec, Network, build_network
-from stopflow.lowrank.layer.lowrank import LowRankLayer, orthonormal
+from stopflow.lowrank import LAYERS, LayerSpec, Network, build_network
+from stopflow.lowrank.layer.lowrank import LowRankLayer
+from stopflow.lowrank.layer.orthonormal import orthonormal
 
-LOW_RANK = ("vanilla", "dlrt", "dlrt-two-pass", "adaptive")
-ORTHONORMAL = ("dlrt", "dlrt-two-pass", "adaptive")
+LOW_RANK = [kind for kind, family in LAYERS.items() if family.ranked]
+ORTHONORMAL = [kind for kind, family in LAYERS.items() if family.dynamical]
+COMBINATIONS = [(kind, name) for kind, family in LAYERS.items() for name in family.optimisers]
+EQUIVARIANT = [
+    (kind, name) for kind, family in LAYERS.items() for name in family.rotation_equivariant
+]
 INPUTS = 40
 
-__all__ = ["INPUTS", "LOW_RANK", "ORTHONORMAL", "batch", "chain", "mse_loss", "weights"]
+__all__ = [
+    "COMBINATIONS",
+    "EQUIVARIANT",
+    "INPUTS",
+    "LOW_RANK",
+    "ORTHONORMAL",
+    "batch",
+    "chain",
+    "mse_loss",
+    "weights",
+]
 
 
 def seeded(seed: int) -> torch.Generator:

@@ -7,23 +7,23 @@ import torch
 from torch.nn.functional import mse_loss
 
 from stopflow.lowrank import (
+    LAYERS,
     MEAN_SQUARE,
+    OPTIMISERS,
     LayerSpec,
     StepSettings,
     build_network,
     build_stepper,
 )
-from stopflow.lowrank.integrators.bases import orthonormality_defect
+from stopflow.lowrank.layer.orthonormal import orthonormality_defect
 from stopflow.lowrank.optimisers.muon import orthogonalised
-from stopflow.lowrank.settings import OPTIMISERS
-from tests.lowrank.chains import batch, chain, distance, seeded, weights
+from tests.lowrank.chains import ORTHONORMAL, batch, chain, distance, seeded, weights
 
-LOW_RANK = ("dlrt", "dlrt-two-pass", "adaptive")
 LIMITS = {torch.float32: 1e-5, torch.float64: 1e-12}
 
 
 def worst_defect(network):
-    low_rank = [layer for layer in network.layers if hasattr(layer, "rank")]
+    low_rank = [layer for layer in network.layers if hasattr(layer, "U")]
     return max(orthonormality_defect(b.data) for layer in low_rank for b in (layer.U, layer.V))
 
 
@@ -37,7 +37,7 @@ def single(kind, dtype, *, rank=5):
 
 
 @pytest.mark.parametrize("dtype", LIMITS)
-@pytest.mark.parametrize("kind", LOW_RANK)
+@pytest.mark.parametrize("kind", ORTHONORMAL)
 @pytest.mark.parametrize("left", [1e-1, 1e-2, 1e-3, 1e-5, 1e-7, 1e-12])
 def test_a_step_that_cancels_w_keeps_the_bases_orthonormal(kind, dtype, left):
     network, rows = single(kind, dtype), 64
@@ -53,7 +53,7 @@ def test_a_step_that_cancels_w_keeps_the_bases_orthonormal(kind, dtype, left):
 
 
 @pytest.mark.parametrize("dtype", LIMITS)
-@pytest.mark.parametrize("kind", LOW_RANK)
+@pytest.mark.parametrize("kind", ORTHONORMAL)
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
 @pytest.mark.parametrize("weakest", [0.0, 1e-12, 1e-30])
 def test_any_singular_values_leave_finite_orthonormal_factors(kind, optimiser, dtype, weakest):
@@ -94,7 +94,7 @@ def test_the_polar_factor_knows_no_scale(dtype, scale):
     assert not orthogonalised(torch.zeros(2, 6, 6, dtype=dtype)).any()
 
 
-@pytest.mark.parametrize("kind", LOW_RANK)
+@pytest.mark.parametrize("kind", ORTHONORMAL)
 def test_gradients_that_vanish_leave_the_weights_finite(kind):
     network = chain(kind).float()
     stepper = build_stepper(network, StepSettings(optimiser="muon", momentum=0.1, cadence=7))
@@ -105,7 +105,7 @@ def test_gradients_that_vanish_leave_the_weights_finite(kind):
     assert all(bool(p.isfinite().all()) for p in network.parameters())
 
 
-@pytest.mark.parametrize("kind", ["dense", "vanilla", *LOW_RANK])
+@pytest.mark.parametrize("kind", LAYERS)
 @pytest.mark.parametrize(("optimiser", "clip"), [("sgd", 1.0), ("adam-scalar", None)])
 def test_repeated_rows_with_residuals_that_cancel_do_no_harm(kind, optimiser, clip):
     for seed in range(12):
@@ -131,7 +131,7 @@ def test_gradients_whose_squares_overflow_are_clipped_all_the_same(kind, size):
     assert moved <= 1.01e-3 if result.finite else moved == 0.0
 
 
-@pytest.mark.parametrize("kind", ["dense", "vanilla", *LOW_RANK])
+@pytest.mark.parametrize("kind", LAYERS)
 def test_an_infinite_input_is_seen_behind_a_bounded_activation(kind):
     network = chain(kind, activation="tanh")
     before = weights(network)

@@ -5,7 +5,7 @@ import io
 
 import pytest
 import torch
-from chains import batch, chain, distance, mse_loss, seeded, weights
+from chains import COMBINATIONS, LOW_RANK, batch, chain, distance, mse_loss, seeded, weights
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from stopflow.errors import SettingsError
@@ -21,7 +21,7 @@ from stopflow.lowrank import (
     count_parameters,
     published_count,
 )
-from stopflow.lowrank.integrators.bases import orthonormality_defect
+from stopflow.lowrank.layer.orthonormal import orthonormality_defect
 
 
 @pytest.mark.parametrize(
@@ -76,8 +76,9 @@ class Largest(TorchDispatchMode):
         return result
 
 
-@pytest.mark.parametrize("kind", ["vanilla", "dlrt", "dlrt-two-pass", "adaptive"])
-@pytest.mark.parametrize("optimiser", OPTIMISERS)
+@pytest.mark.parametrize(
+    ("kind", "optimiser"), [pair for pair in COMBINATIONS if pair[0] in LOW_RANK]
+)
 def test_no_step_forms_a_matrix_of_the_size_of_w(kind, optimiser):
     network = chain(kind, inputs=300, dims=(200, 150), rank=5)
     settings = StepSettings(optimiser=optimiser, learning_rate=1e-4, clip=1.0, weight_decay=0.1)
@@ -333,7 +334,7 @@ def test_the_learning_rate_can_be_set():
         stepper.set_learning_rate(-1.0)
 
 
-@pytest.mark.parametrize("kind", ["dense", "vanilla", "dlrt", "adaptive", "oialr"])
+@pytest.mark.parametrize("kind", LAYERS)
 def test_weight_decay_shrinks_w_and_clipping_bounds_the_step(kind):
     x, y = batch()
     runs = []

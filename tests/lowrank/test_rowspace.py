@@ -15,7 +15,7 @@ from stopflow.lowrank import (
     decide_row_space,
     merge,
 )
-from stopflow.lowrank.integrators.bases import orthonormality_defect
+from stopflow.lowrank.layer.orthonormal import orthonormality_defect
 
 
 def specs(kind="dlrt"):

@@ -26,11 +26,7 @@ from stopflow.features import Standardiser
 from stopflow.learn.data import LabData, Numbers
 from stopflow.learn.settings import TrainSettings
 from stopflow.learn.training.signal_space import find_signal_space
-from stopflow.lowrank import LAYERS, InputBasis, Network, RowSpace, decide_row_space
-from stopflow.lowrank.integrators.bases import reorthonormalise
-from stopflow.lowrank.integrators.oialr import OialrLayer
-from stopflow.lowrank.layer.dense import DenseLayer
-from stopflow.lowrank.layer.lowrank import LowRankLayer
+from stopflow.lowrank import InputBasis, Network, RowSpace, decide_row_space
 from stopflow.trace import FloatArray
 
 ROWS_AT_ONCE: Final = 256
@@ -80,17 +76,11 @@ class Coordinates:
         if self.matrix is None:
             return exported
         exported.n_inputs = len(self.matrix)
-        first, matrix = exported.layers[0], self.matrix.double()
-        if isinstance(first, LowRankLayer):
-            first.V.data = (matrix @ first.V.data.double()).float()
-            if LAYERS[network.specs[0].type].integrate is not None:
-                reorthonormalise(first)
-        elif isinstance(first, OialrLayer) and first.frozen:
-            basis, turn = torch.linalg.qr(matrix @ first.V.data.double())
-            first.V.data = basis.float()
-            first.S.data = (first.S.data.double() @ turn.T).float()
-        elif isinstance(first, DenseLayer | OialrLayer):
-            first.weight.data = (first.weight.data.double() @ matrix.T).float()
+        matrix = self.matrix.double()
+        exported.chain[0].map_inputs(
+            lambda columns: (matrix @ columns.double()).to(columns.dtype),
+            orthonormal=network.families[0].dynamical,
+        )
         return exported
 
 

@@ -1,14 +1,7 @@
-"""How many numbers a network holds, and how many the published code stores for it."""
-
-from torch import nn
+"""How many numbers the published code stores for a layer."""
 
 from stopflow.errors import SettingsError
-from stopflow.lowrank.settings import require_count
-
-
-def count_parameters(network: nn.Module) -> int:
-    """Return the number of values of the model, biases included, momenta not."""
-    return sum(parameter.numel() for parameter in network.parameters())
+from stopflow.lowrank.arguments import require_count
 
 
 def published_count(kind: str, *, n_inputs: int, n_outputs: int, rank: int = 0) -> int:

@@ -1,4 +1,4 @@
-"""The published algorithms written plainly: a tape for each of K, L and S, and Householder QR.
+"""The published algorithms as they stand: a gradient tape for each of K, L and S, Householder QR.
 
 Slow on purpose. They are what the fast integrators are proved and timed against; plain descent
 only, biases and dense layers moved with the gradient of the last tape.
@@ -18,7 +18,7 @@ from stopflow.lowrank.network import Network
 Factors = list[tuple[Tensor, ...]]
 
 
-def naive_kls_step(
+def reference_kls_step(
     network: Network, inputs: Tensor, targets: Tensor, *, loss: Loss, rate: float
 ) -> None:
     """Take one fixed-rank KLS step (Schotthoefer et al. 2022, arXiv:2205.13571) in place."""
@@ -30,7 +30,7 @@ def naive_kls_step(
     _core_step(network, inputs, targets, loss=loss, rate=rate)
 
 
-def naive_augmented_step(
+def reference_augmented_step(
     network: Network,
     inputs: Tensor,
     targets: Tensor,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import mse_loss
 
-from stopflow.lowrank.bench.reference import naive_augmented_step, naive_kls_step
+from stopflow.lowrank.bench.reference import reference_augmented_step, reference_kls_step
 from stopflow.lowrank.losses import MEAN_SQUARE
 from stopflow.lowrank.network import LayerSpec, Network, build_network
 from stopflow.lowrank.settings import StepSettings
@@ -41,7 +41,7 @@ class Variant:
     layer
         Key of `LAYERS` of the hidden layers.
     how
-        ``stepper``, ``torch`` (stock autograd and `torch.optim`), or a naive step's name.
+        ``stepper``, ``torch`` (stock autograd and `torch.optim`), or the name of a reference step.
     optimiser
         Of the stepper, or ``adam`` / ``adam-fused`` of torch.
     row_space
@@ -62,8 +62,8 @@ VARIANTS: dict[str, Variant] = {
     "dense, Adam, torch default": Variant(layer="dense", how="torch", optimiser="adam"),
     "dense, Adam fused, torch": Variant(layer="dense", how="torch", optimiser="adam-fused"),
     "dense, SGD, tuned": Variant(layer="dense"),
-    "naive three-tape KLS": Variant(layer="dlrt", how="naive-kls"),
-    "naive three-tape adaptive": Variant(layer="adaptive", how="naive-augmented"),
+    "reference three-tape KLS": Variant(layer="dlrt", how="reference-kls"),
+    "reference three-tape adaptive": Variant(layer="adaptive", how="reference-augmented"),
     "vanilla, Adam": Variant(layer="vanilla", optimiser="adam"),
     "vanilla, SGD": Variant(layer="vanilla"),
     "dlrt two-pass, SGD": Variant(layer="dlrt-two-pass"),
@@ -156,10 +156,10 @@ def _step_of(variant: Variant, size: BenchSize, data: BenchData) -> Step:
     ).to(data.inputs.device)
     if variant.how == "torch":
         return _torch_step(network, fused=variant.optimiser == "adam-fused")
-    if variant.how == "naive-kls":
-        return lambda x, y, _gram: naive_kls_step(network, x, y, loss=mse_loss, rate=_RATE)
-    if variant.how == "naive-augmented":
-        take = partial(naive_augmented_step, theta=_THETA, lowest=size.rank, highest=size.rank)
+    if variant.how == "reference-kls":
+        return lambda x, y, _gram: reference_kls_step(network, x, y, loss=mse_loss, rate=_RATE)
+    if variant.how == "reference-augmented":
+        take = partial(reference_augmented_step, theta=_THETA, lowest=size.rank, highest=size.rank)
         return lambda x, y, _gram: take(network, x, y, loss=mse_loss, rate=_RATE)
     settings = StepSettings(
         optimiser=variant.optimiser,

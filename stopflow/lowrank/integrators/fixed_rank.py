@@ -10,20 +10,31 @@ The second is the KLS integrator of Schotthoefer et al. 2022 (arXiv:2205.13571);
 K and L of both sweeps belong to one network and equals the dense step at full rank.
 """
 
+import math
 from collections.abc import Mapping, Sequence
-from itertools import islice
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from stopflow.lowrank.forward_cache import Tape
-from stopflow.lowrank.integrators.bases import Bases, Moved, Push, move, reorthonormalise
-from stopflow.lowrank.integrators.orthogonality import Look, rounding_of_a_turn
-from stopflow.lowrank.integrators.stacks import stacked
+from stopflow.lowrank.forward_cache import ForwardCache
+from stopflow.lowrank.integrators.orthogonality import OrthogonalityLoss
+from stopflow.lowrank.integrators.state import FactorState
+from stopflow.lowrank.integrators.update import update_bases
 from stopflow.lowrank.layer.lowrank import LowRankLayer
-from stopflow.lowrank.optimisers.moments import CoreRule, Group
-from stopflow.lowrank.optimisers.table import choose_rule
+from stopflow.lowrank.optimisers.basis_update import BasisUpdate, LayerGroup, UpdatedBases
 from stopflow.lowrank.settings import StepSettings
+from stopflow.lowrank.status import StepFailure, StepStatus
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class _Pending:
+    """Layers of equal rank whose new factors have been found and not yet put in place."""
+
+    members: list[int]
+    group: LayerGroup
+    update: BasisUpdate
+    updated: UpdatedBases
 
 
 class FixedRank:
@@ -33,155 +44,111 @@ class FixedRank:
         self, layers: Sequence[LowRankLayer], settings: StepSettings, *, passes: int
     ) -> None:
         self.passes = passes
-        self.layers, self.settings = list(layers), settings
-        self.rule = choose_rule(settings)
-        self.moments = [self.rule.start(layer) for layer in layers]
-        self.spare: dict[int, Bases] = {}
-        self.count, self.worn = 0, 0.0
-        self.looks: dict[int, Look] = {}
+        self.state = FactorState(layers, settings)
+        self._pending: list[_Pending] = []
         self._before: list[tuple[Tensor, Tensor, Tensor]] = []
         self._known: dict[str, Tensor] = {}
-        self._turned: list[tuple[list[int], Group, Push, Moved]] = []
 
-    def turn_bases(self, tapes: Sequence[Tape], *, learning_rate: float) -> None:
-        """Put every layer at U1 (U1^T U) S (V^T V1) V1^T."""
+    def update_bases(self, caches: Sequence[ForwardCache], *, learning_rate: float) -> None:
+        """Find U1 and V1; with two passes also put every layer at U1 (U1^T U) S (V^T V1) V1^T."""
+        state = self.state
         if self.passes == 2:
-            self._before = [(*layer.bases(), layer.S.clone()) for layer in self.layers]
-            self._known = self.state_dict()
-        self.count += 1
-        worn = self.worn > 1.0  # then this turn takes away what came before it
-        self._turned, wears = [], []
-        groups = equal_ranks(self.layers)
-        for rank, members in groups.items():
-            group = self.group(members, [tapes[i] for i in members])
-            push = self.push(group, learning_rate)
-            pairs = zip(members, push.bases, strict=True)
-            push.spare = [self.spare_for(i, bases, rank) for i, bases in pairs]
-            push.worn = worn
-            if push.along is None:
-                push.last = self.looks.pop(rank, None)
-                push.strengths = [learning_rate * tape.strength for tape in group.tapes]
-            moved = move(push)
-            wears.append(moved.look.wear if moved.look else 1.0)
-            if moved.look and push.along is None:
-                self.looks[rank] = moved.look
-            self._turned.append((members, group, push, moved))
-        before = 0.0 if worn else self.worn
-        added = rounding_of_a_turn(max(groups))
-        self.worn = (before + added) * max(wears) ** 2  # turns magnify what is there already
+            self._before = [(*layer.bases(), layer.S.data.clone()) for layer in state.layers]
+            self._known = state.state_dict()
+        state.count += 1
+        measure = state.loss.due
+        self._pending = [
+            self._found(members, [caches[i] for i in members], learning_rate, measure=measure)
+            for members in _equal_ranks(state.layers).values()
+        ]
+        if measure:
+            state.loss = OrthogonalityLoss()
+        growth = max(pending.updated.growth for pending in self._pending)
+        state.loss.grow(growth, max(pending.group.cores.shape[1] for pending in self._pending))
         if self.passes == 2:
-            for _, group, _, to in self._turned:
-                self._set(group, to, to.core)
+            for pending in self._pending:
+                _put(pending.group, pending.updated, pending.updated.core)
 
-    def finish(self, tapes: Sequence[Tape], *, learning_rate: float) -> None:
-        """Move S with the gradient in the new bases, from the first sweep or the second."""
-        for members, group, push, to in self._turned:
+    def _found(
+        self, members: list[int], caches: Sequence[ForwardCache], rate: float, *, measure: bool
+    ) -> _Pending:
+        """Return the new bases of layers of equal rank."""
+        group = self.state.group(members, caches)
+        update = self.state.update(group, rate)
+        rank = group.cores.shape[1]
+        pairs = zip(members, update.bases, strict=True)
+        update.buffers = [self.state.buffers_for(i, bases, rank) for i, bases in pairs]
+        update.measure = measure
+        try:
+            updated = update_bases(update)
+        except StepFailure as failure:
+            raise failure.at(members) from None
+        return _Pending(members=members, group=group, update=update, updated=updated)
+
+    def finish(self, caches: Sequence[ForwardCache], *, learning_rate: float) -> None:
+        """Find S1 with the gradient in the new bases, from the first sweep or the second."""
+        for pending in self._pending:
+            members, updated = pending.members, pending.updated
             if self.passes == 2:
-                group = self.group(members, [tapes[i] for i in members])
-                to.xv = torch.stack([tape.xv for tape in group.tapes])
-                to.deltau = torch.stack([tape.deltau for tape in group.tapes])
-            if isinstance(self.rule, CoreRule):
-                core = self.rule.moved_core(group, to, push.step)
-            else:
-                self.rule.follow(group, push.bases, to)
-                away = self.rule.core_after(group, to)
-                core = torch.sub(to.core, away, alpha=learning_rate)
-            self._set(group, to, core)
-            for i, bases in zip(members, push.bases, strict=True):
-                self.spare[i] = bases
-        self._turned, self._before, self._known = [], [], {}  # or the batch would stay in memory
-        if self.worn > 1.25:  # not by one ordinary turn
-            self.refresh()
+                pending.group = self.state.group(members, [caches[i] for i in members])
+                updated.xv = torch.stack([cache.xv for cache in pending.group.caches])
+                updated.deltau = torch.stack([cache.deltau for cache in pending.group.caches])
+            updated.core = self.state.rule.core_step(
+                pending.group, pending.update, updated, learning_rate
+            )
+            for i, norm in zip(members, _norms(updated.core), strict=True):
+                if not math.isfinite(norm):
+                    raise StepFailure(StepStatus.UPDATE, i)
 
-    def _set(self, group: Group, to: Moved, cores: Tensor) -> None:
-        for layer, u, v in zip(group.layers, to.u, to.v, strict=True):
-            layer.set_bases(u, v)
-        group.cores.copy_(cores)
-
-    def refresh(self) -> None:
-        """Re-orthonormalise all bases."""
-        self.worn = 0.0
-        for layer in self.layers:
-            reorthonormalise(layer)
+    def commit(self) -> None:
+        """Put the new factors in place."""
+        for pending in self._pending:
+            _put(pending.group, pending.updated, pending.updated.core)
+            for i, bases in zip(pending.members, pending.update.bases, strict=True):
+                self.state.buffers[i] = bases
+        self._forget()
+        if self.state.loss.urgent:
+            self.state.repair()
 
     def revert(self) -> None:
-        """Undo `turn_bases`."""
-        for layer, (u, v, s) in zip(self.layers, self._before, strict=True):
+        """Undo `update_bases`."""
+        for layer, (u, v, s) in zip(self.state.layers, self._before, strict=False):
             layer.set_bases(u, v)
-            layer.S.copy_(s)
-        self.load_state_dict(self._known)
-        self._turned = []
+            layer.S.data = s
+        if self._known:
+            self.state.load_state_dict(self._known)
+        self._forget()
 
-    def group(self, members: Sequence[int], tapes: Sequence[Tape]) -> Group:
-        """Return what a rule needs to know of layers of equal rank in this step."""
-        layers, moments = [self.layers[i] for i in members], [self.moments[i] for i in members]
-        cores = _stack_of(layers)
-        return Group(layers=layers, tapes=tapes, moments=moments, cores=cores, count=self.count)
-
-    def push(self, group: Group, rate: float, *, formed: bool = False) -> Push:
-        """Return where layers of equal rank are to be moved by this batch.
-
-        With ``formed=True`` a rule that rescales gradients forms its directions all the same.
-        """
-        bases = [layer.bases() for layer in group.layers]
-        push = Push(bases=bases, tapes=group.tapes, core=group.cores, step=rate)
-        if self.settings.weight_decay:
-            push.core = push.core * (1 - rate * self.settings.weight_decay)
-        self.rule.aim(push, group, formed=formed)
-        return push
-
-    def spare_for(self, i: int, bases: Bases, rank: int) -> Bases:
-        """Return buffers for new bases of layer `i`, which outlast the step."""
-        spare = self.spare.get(i)
-        if spare is None or spare[0].shape[1] != rank:
-            with torch.inference_mode(mode=False):
-                u, v = (basis.new_empty(len(basis), rank) for basis in bases)
-            spare = self.spare[i] = u, v
-        return spare
+    def _forget(self) -> None:
+        """Let go of the batch, which would stay in memory."""
+        self._pending, self._before, self._known = [], [], {}
 
     def stored(self) -> int:
         """Return the number of values kept besides the parameters: moments and buffers."""
-        kept = [value for moments in self.moments for value in moments.values()]
-        kept += [buffer for pair in self.spare.values() for buffer in pair]
-        return sum(value.numel() for value in kept if value.ndim)
+        return self.state.stored()
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the moments and counters as tensors."""
-        state = {
-            f"{i}.{name}": value.clone()
-            for i, moments in enumerate(self.moments)
-            for name, value in moments.items()
-        }
-        looks = [(len(numbers), *numbers) for numbers in (z.numbers() for z in self.looks.values())]
-        counters = [self.count, self.worn, *(number for look in looks for number in look)]
-        return state | {"counters": torch.tensor(counters, dtype=torch.float64)}
+        return self.state.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Take back what `state_dict` returned."""
-        counters = iter(state["counters"].tolist())
-        self.count, self.worn = int(next(counters)), next(counters)
-        looks = [Look.of(list(islice(counters, int(length)))) for length in counters]
-        self.looks = {look.rank: look for look in looks}
-        for i, moments in enumerate(self.moments):
-            for name, value in moments.items():
-                moments[name] = state[f"{i}.{name}"].to(value.device, value.dtype, copy=True)
+        self.state.load_state_dict(state)
 
 
-def equal_ranks(layers: Sequence[LowRankLayer]) -> dict[int, list[int]]:
+def _norms(cores: Tensor) -> list[float]:
+    found: list[float] = torch.linalg.vector_norm(cores, dim=(1, 2)).tolist()
+    return found
+
+
+def _put(group: LayerGroup, updated: UpdatedBases, cores: Tensor) -> None:
+    for layer, u, s, v in zip(group.layers, updated.u, cores.unbind(), updated.v, strict=True):
+        layer.set_factors(u, s, v)
+
+
+def _equal_ranks(layers: Sequence[LowRankLayer]) -> dict[int, list[int]]:
     """Return the positions of the layers of each rank."""
     groups: dict[int, list[int]] = {}
     for i, layer in enumerate(layers):
         groups.setdefault(layer.rank, []).append(i)
     return groups
-
-
-def _stack_of(layers: Sequence[LowRankLayer]) -> Tensor:
-    """Return the memory that S of these layers lie in one after the other, or are put in."""
-    cores = [layer.S.data for layer in layers]
-    stack = stacked(cores)
-    if stack.data_ptr() != cores[0].data_ptr():
-        with torch.inference_mode(mode=False):
-            stack = torch.stack(cores)
-            for layer, core in zip(layers, stack.unbind(), strict=True):
-                layer.S.data = core
-    return stack

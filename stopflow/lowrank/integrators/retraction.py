@@ -1,26 +1,22 @@
-"""Orthonormalising U T - b A through its Gram matrix, in products of r x r matrices.
+"""Retraction: orthonormalising K1 = U T - b A through its Gram matrix, in r x r products.
 
 A step moves K = U T to K1 = U T - b A with a direction A, and L = V T^T likewise. Its new basis
 U1 = K1 R^-1 needs only R^T R = K1^T K1 = H:
 
     H = Q^T Q + b^2 (A^T A - C^T C) + T^T (U^T U - I) T,    Q = T - b C,    C = U^T A,
 
-where U^T U is I but for rounding. Q and R are found in float64.
+where U^T U is I but for rounding. Q, R and the coefficient T R^-1 are found in float64.
 """
 
-import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from stopflow.lowrank.integrators.orthogonality import Look
-
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Turn:
+class Retraction:
     """New bases in terms of the old, one entry a basis.
 
     Attributes
@@ -29,37 +25,35 @@ class Turn:
         U1 = U coefficient - step A inverse.
     overlap
         U^T U1.
-    look
-        Its wear: the rounding of the new bases, in units of that of orthogonal columns among which
-        nothing cancels. That is the sum over i, j of p_i^2 (R^-1)_ij^2 / r with p_i the size of
-        what the i-th column of K1 was summed from; infinite when a K1 has lost rank (nothing else
-        is to be used then).
+    growth
+        Bound of what rounding is multiplied by, for the worst of the bases: 1 for bases that hardly
+        change, (1 + ||b C R^-1||)^2 >= ||coefficient||^2 where parts of a step cancel. What the
+        terms of A lose where they cancel is added, and what float64 loses in H where K1 is
+        ill-conditioned. It is infinite when a K1 has lost rank; nothing else is to be used then.
     """
 
     coefficient: Tensor
     overlap: Tensor
     inverse: Tensor
     step: float
-    look: Look
+    growth: float
 
     @property
     def sound(self) -> bool:
         """Whether two thirds of the digits are left."""
-        return self.look.wear < torch.finfo(self.coefficient.dtype).eps ** (-1 / 3)
+        return self.growth < torch.finfo(self.coefficient.dtype).eps ** (-1 / 3)
 
 
-def turn(
+def retract(
     core: Tensor,
     gamma: Tensor,
     energy: Tensor,
     *,
     step: float,
-    summed: Callable[[], Tensor] | None = None,
+    terms: Tensor,
     grams: Tensor | None = None,
-    last: Look | None = None,
-    strengths: Sequence[float] = (),
-) -> Turn:
-    """Orthonormalise K1 = U T - b A for a batch of bases, its Gram matrix in float64.
+) -> Retraction:
+    """Orthonormalise K1 = U T - b A for a batch of bases.
 
     Parameters
     ----------
@@ -69,51 +63,37 @@ def turn(
         C = U^T A and A^T A, each (g, r, r), of T's dtype.
     step
         b, the same for all.
-    summed
-        Returns squared sizes of the terms whose sum a column of A is, (g, r); None where it is no
-        sum.
+    terms
+        Squared sizes of the terms that each column of A was summed from, (g, r).
     grams
-        U^T U, (g, r, r), for a turn that takes away the rounding of those before it.
-    last
-        What the turn before this one leaves to believe of its wear.
-    strengths
-        Norms that b A grows with.
+        U^T U in float64, (g, r, r), for a retraction that takes away the loss of orthogonality
+        before it.
     """
     exact = core.double()
     ahead = torch.sub(exact, gamma, alpha=step)  # Q = U^T K1
     beside = torch.baddbmm(energy, gamma.mT, gamma, beta=step**2, alpha=-(step**2))
     gram = beside.double().baddbmm_(ahead.mT, ahead)
     if grams is not None:
-        gram.baddbmm_(exact.mT, torch.baddbmm(exact, grams.double(), exact, beta=-1))
+        gram.baddbmm_(exact.mT, torch.baddbmm(exact, grams, exact, beta=-1))
     lower, info = torch.linalg.cholesky_ex(gram)
     found = torch.linalg.solve_triangular(
         lower, _identities(gram.shape, gram.dtype, gram.device), upper=False
     ).mT  # as LAPACK lays out its transpose, it is R^-1 row by row
-    inverse = found.to(core.dtype)
-    signs = [*torch.linalg.vector_norm(found, dim=(1, 2)).tolist(), *strengths]
-    lost = any(info.tolist())
-    look = last.after(signs) if last and not lost else None
-    if look is None:
-        parts = exact.square().sum(dim=1)
-        parts.add_(diagonal(energy) if summed is None else summed(), alpha=step**2)
-        worn = torch.linalg.vecdot(parts, found.square().sum(dim=2)).tolist()
-        lost = lost or not math.isfinite(sum(worn))
-        look = Look(math.inf if lost else max(worn) / core.shape[1], core.shape[1], signs)
-    coefficient = torch.bmm(core, inverse)
-    kept = coefficient if grams is None else torch.bmm(grams, coefficient)
-    overlap = torch.baddbmm(kept, gamma, inverse, alpha=-step)
-    return Turn(
+    coefficient, inverse = torch.bmm(exact, found).to(core.dtype), found.to(core.dtype)
+    inside = torch.bmm(gamma, inverse)
+    kept = coefficient if grams is None else torch.bmm(grams.to(core.dtype), coefficient)
+    turned = torch.linalg.vector_norm(inside, dim=(1, 2)).mul_(step).add_(1.0)
+    share = torch.finfo(gram.dtype).eps / torch.finfo(core.dtype).eps
+    carried = torch.diagonal(gram, dim1=-2, dim2=-1).mul(share).add_(terms, alpha=step**2)
+    lost = torch.linalg.vecdot(carried, found.square().sum(dim=2))
+    growth = torch.where(info == 0, turned.square_() + lost, torch.inf)
+    return Retraction(
         coefficient=coefficient,
-        overlap=overlap,
+        overlap=torch.sub(kept, inside, alpha=step),
         inverse=inverse,
         step=step,
-        look=look,
+        growth=max(growth.tolist()),
     )
-
-
-def diagonal(matrices: Tensor) -> Tensor:
-    """Return the diagonals of matrices, a view."""
-    return torch.diagonal(matrices, dim1=-2, dim2=-1)
 
 
 @lru_cache(maxsize=8)

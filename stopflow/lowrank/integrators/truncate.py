@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from stopflow.lowrank.settings import require_real
+from stopflow.lowrank.arguments import require_real
 
 
 def rank_for_tail(sigma: Tensor, theta: float) -> int:

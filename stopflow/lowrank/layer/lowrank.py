@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stopflow.errors import SettingsError
-from stopflow.lowrank.forward_cache import Tape
+from stopflow.lowrank.forward_cache import ForwardCache
+from stopflow.lowrank.layer.orthonormal import orthonormal, orthonormalised
+from stopflow.lowrank.layer.protocol import ColumnMap, Factors, Layer
 
 _ORTHONORMAL = 1e-3
 
@@ -37,7 +39,7 @@ class InputBasis:
     whiten: float = 0.0
 
 
-class LowRankLayer(nn.Module):
+class LowRankLayer(Layer):
     """y = x V S^T U^T + b, U (outputs, r), S (r, r), V (inputs, r).
 
     U and V start orthonormal (QR of normal matrices) or with V along `basis`; S starts diagonal
@@ -94,21 +96,23 @@ class LowRankLayer(nn.Module):
         """Return the outputs, shape (batch, outputs); W is never formed."""
         return torch.addmm(self.bias, x @ self.V @ self.S.T, self.U.T)
 
-    def run(self, x: Tensor) -> tuple[Tensor, Tape]:
-        """Return the outputs and a tape."""
+    def run(self, x: Tensor) -> tuple[Tensor, ForwardCache]:
+        """Return the outputs and a forward cache."""
         own = self._own()
         xv = torch.mm(x, own["V"])
         outputs = functional.linear(functional.linear(xv, own["S"]), own["U"])
-        return outputs.add_(own["bias"]), Tape(x=x, xv=xv)  # sooner than addmm copies the bias
+        return outputs.add_(own["bias"]), ForwardCache(
+            x=x, xv=xv
+        )  # sooner than addmm copies the bias
 
-    def complete(self, tape: Tape) -> None:
-        """Put D = delta U on the tape."""
-        tape.deltau = torch.mm(tape.delta, self._own()["U"])
+    def complete(self, cache: ForwardCache) -> None:
+        """Put D = delta U in the cache."""
+        cache.deltau = torch.mm(cache.delta, self._own()["U"])
 
-    def input_gradient(self, tape: Tape) -> Tensor:
+    def input_gradient(self, cache: ForwardCache) -> Tensor:
         """Return dx = D S V^T."""
         own = self._own()
-        return functional.linear(torch.mm(tape.deltau, own["S"]), own["V"])
+        return functional.linear(torch.mm(cache.deltau, own["S"]), own["V"])
 
     def set_factors(self, u: Tensor, s: Tensor, v: Tensor) -> None:
         """Replace the factors; the rank may change."""
@@ -124,12 +128,54 @@ class LowRankLayer(nn.Module):
         own = self._own()
         own["U"].data, own["V"].data = u.contiguous(), v.contiguous()
 
+    def orthonormalise(self) -> None:
+        """Make U and V orthonormal to rounding; S absorbs the factors, so that W stays."""
+        (u, left), (v, right) = (orthonormalised(basis) for basis in self.bases())
+        self.S.data = (left @ self.S.data.double() @ right.mT).to(self.S.dtype)
+        self.set_bases(u, v)
+
+    def factors(self) -> Factors:
+        """Return W = left core right^T by the QR factors of U and V."""
+        left, left_r = torch.linalg.qr(self.U.data.double())
+        right, right_r = torch.linalg.qr(self.V.data.double())
+        return left, left_r @ self.S.data.double() @ right_r.mT, right
+
+    def map_inputs(self, mapped: ColumnMap, *, orthonormal: bool) -> None:
+        """Replace V by its image; S absorbs what makes it orthonormal."""
+        self.V.data = mapped(self.V.data).contiguous()
+        if orthonormal:
+            self.orthonormalise()
+
+    def split_inputs(self) -> Tensor:
+        """Return V, and put the identity in its place."""
+        matrix = self.V.data.clone()
+        self.V.data = torch.eye(self.rank, dtype=matrix.dtype, device=matrix.device)
+        self.fan_in = self.rank
+        return matrix
+
+    def add_product(self, left: Tensor, right: Tensor) -> None:
+        """Add left right^T; the factors are orthonormal afterwards and the rank is higher."""
+        self.set_factors(*sum_of_factors(self.U.data, self.S.data, self.V.data, left, right))
+
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: object) -> None:
         """Take the rank of the stored factors before the values are copied in."""
         rank = stored_rank(state_dict, prefix) or self.rank
         shapes = {"U": (len(self.U), rank), "S": (rank, rank), "V": (len(self.V), rank)}
         resize_for(self, state_dict, prefix, shapes)
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def sum_of_factors(
+    u: Tensor, s: Tensor, v: Tensor, left: Tensor, right: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return orthonormal factors of U S V^T + left right^T, in float64 inside."""
+    dtype = s.dtype
+    on_u, left_r = torch.linalg.qr(torch.cat([u, left], dim=1).double())
+    on_v, right_r = torch.linalg.qr(torch.cat([v, right], dim=1).double())
+    added = torch.eye(left.shape[1], dtype=torch.float64, device=u.device)
+    core = left_r @ torch.block_diag(s.double(), added) @ right_r.mT
+    p, sigma, qt = torch.linalg.svd(core, full_matrices=False)
+    return (on_u @ p).to(dtype), torch.diag(sigma).to(dtype), (on_v @ qt.mT).to(dtype)
 
 
 def replace_values(parameter: nn.Parameter, values: Tensor) -> None:
@@ -165,20 +211,6 @@ def resize_for(
         for name, shape in shapes.items():
             parameter = getattr(module, name)
             replace_values(parameter, parameter.data.new_empty(shape))
-
-
-def orthonormal(
-    rows: int, columns: int, *, generator: torch.Generator, dtype: torch.dtype = torch.float64
-) -> Tensor:
-    """Draw orthonormal columns, uniform over the Stiefel manifold."""
-    return positive_qr(torch.randn(rows, columns, generator=generator, dtype=dtype))[0]
-
-
-def positive_qr(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the QR factors with a non-negative diagonal of R, which makes them unique."""
-    q, r = torch.linalg.qr(matrix)
-    sign = torch.where(torch.diagonal(r, dim1=-2, dim2=-1) < 0, -1.0, 1.0).to(r.dtype)
-    return q.mul_(sign.unsqueeze(-2)).contiguous(), r * sign.unsqueeze(-1)
 
 
 def _along(basis: InputBasis, rank: int, *, n_inputs: int, power: float) -> tuple[Tensor, Tensor]:

@@ -1,148 +1,199 @@
-"""What an optimiser remembers of the factors, and how it is carried to the new bases.
+"""What an optimiser remembers of the factors, and how it is transported to the new bases.
 
 Two kinds. A *core rule* keeps only an r x r moment in the coordinates of (U, V); its K and L
 directions are gradients, so a step touches the long matrices as rarely as plain descent does. A
-*factor rule* keeps moments of K, L and S. When the bases turn by M = U^T U1 and N = V^T V1, first
-moments turn along: m_K N, m_L M, M^T m_S N.
+*moment rule* keeps moments of K, L and S. When the bases are retracted by M = U^T U1 and
+N = V^T V1, first moments are transported along: m_K N, m_L M, M^T m_S N.
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from typing import final
 
 import torch
 from torch import Tensor
 
-from stopflow.lowrank.forward_cache import Tape
-from stopflow.lowrank.integrators.bases import Bases, Moved, Push
-from stopflow.lowrank.integrators.stacks import stacked
+from stopflow.lowrank.forward_cache import ForwardCache
+from stopflow.lowrank.hyperparameters import Hyperparameters
 from stopflow.lowrank.layer.lowrank import LowRankLayer
-from stopflow.lowrank.settings import StepSettings
-
-Moments = dict[str, Tensor]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Group:
-    """Layers of equal rank in one step: what one batch left in each, and what is remembered.
-
-    Attributes
-    ----------
-    cores
-        S of all layers, (g, r, r), the memory that they lie in.
-    count
-        Steps taken, this one included.
-    """
-
-    layers: Sequence[LowRankLayer]
-    tapes: Sequence[Tape]
-    moments: Sequence[Moments]
-    cores: Tensor
-    count: int
-
-    def kept(self, *names: str) -> Tensor:
-        """Return what is kept by these names, those of all layers for one after the other."""
-        return stacked([moments[name] for name in names for moments in self.moments])
-
-    def keep(self, names: Sequence[str], values: Tensor) -> None:
-        """Put back what `kept` returned, changed."""
-        places = [(moments, name) for name in names for moments in self.moments]
-        for (moments, name), value in zip(places, values.unbind(), strict=True):
-            moments[name] = value
+from stopflow.lowrank.optimisers.basis_update import (
+    Bases,
+    BasisUpdate,
+    LayerGroup,
+    Moments,
+    UpdatedBases,
+)
 
 
-class CoreRule:
-    """W moves along ``keep m + take G`` with a remembered core m (W-space: U m V^T).
+class FactorRule(ABC):
+    """How an optimiser moves the factors of layers of equal rank."""
 
-    Plain descent has keep = 0, take = 1; heavy ball keep = momentum, take = 1; the scalar form of
-    Adam keep = momentum, take = 1 - momentum, both over the root of the mean of ||G||_F^2.
-    """
-
-    def __init__(self, settings: StepSettings, *, keep: float, take: float, scalar: bool) -> None:
-        self._settings, self._keep, self._take, self._scalar = settings, keep, take, scalar
-
-    def start(self, layer: LowRankLayer) -> Moments:
-        """Return moments of zero."""
-        moments = {"m": torch.zeros_like(layer.S)} if self._keep else {}
-        if self._scalar:
-            moments["v"] = layer.S.new_zeros(())
-        return {name: value.detach() for name, value in moments.items()}
-
-    def aim(self, push: Push, group: Group, *, formed: bool) -> None:
-        """Take ``keep m`` off the core, and set the step of the gradients."""
-        del formed
-        rate, keep = push.step, self._keep
-        if self._scalar:
-            rate = rate * self._scales(group)
-        push.step = rate * self._take
-        if keep:
-            push.core = push.core - group.kept("m") * (rate * keep)
-
-    def _scales(self, group: Group) -> Tensor:
-        """Return what the scalar form multiplies the learning rate of each layer by, (g, 1, 1)."""
-        decay, scales = self._settings.second_decay, []
-        for layer, tape, kept in zip(group.layers, group.tapes, group.moments, strict=True):
-            kept["v"].lerp_(tape.gradient_norm_squared().to(kept["v"].dtype), 1 - decay)
-            root = math.sqrt(float(kept["v"]) / (1 - decay**group.count)) + self._settings.epsilon
-            scales.append(scalar_scale(layer) / root / (1 - self._keep**group.count))
-        return group.layers[0].S.data.new_tensor(scales).view(-1, 1, 1)
-
-    def moved_core(self, group: Group, moved: Moved, step: float | Tensor) -> Tensor:
-        """Carry the moments into the new bases; return S after its step there, (g, r, r)."""
-        if not self._keep and isinstance(step, float):
-            return torch.baddbmm(moved.core, moved.deltau.mT, moved.xv, alpha=-step)
-        gradients = torch.bmm(moved.deltau.mT, moved.xv)
-        if self._keep:
-            carried = torch.bmm(torch.bmm(moved.left.mT, group.kept("m")), moved.right)
-            group.keep(["m"], self.blend(carried, gradients))
-        return moved.core - gradients * step
-
-    def blend(self, carried: Tensor, gradient: Tensor) -> Tensor:
-        """Return keep m + take C for a moment and a core gradient in the same bases."""
-        return self._keep * carried + self._take * gradient
-
-
-def scalar_scale(layer: LowRankLayer) -> float:
-    """Return the Frobenius norm that the scalar form gives to a step of learning rate 1."""
-    return math.sqrt(layer.U.shape[0] * layer.fan_in)
-
-
-class FactorRule(Protocol):
-    """Directions for K, L and S from remembered moments of each, for layers of equal rank."""
-
+    @abstractmethod
     def start(self, layer: LowRankLayer) -> Moments:
         """Return moments of zero."""
 
-    def aim(self, push: Push, group: Group, *, formed: bool) -> None:
-        """Set the directions of a push along gradients, and turn its learning rate into a step.
+    @abstractmethod
+    def set_direction(self, update: BasisUpdate, group: LayerGroup, *, formed: bool) -> None:
+        """Set the directions of an update along gradients, and turn its learning rate into a step.
 
         With ``formed=True`` directions are formed even where rescaled gradients would do.
         """
 
-    def core(self, group: Group, along: Sequence[Bases]) -> Tensor:
-        """Return A_S in the old bases, (g, r, r), to move S before the bases turn."""
+    @abstractmethod
+    def core_step(
+        self, group: LayerGroup, update: BasisUpdate, updated: UpdatedBases, rate: float
+    ) -> Tensor:
+        """Transport the moments into the new bases; return S after its step there, (g, r, r)."""
 
-    def follow(self, group: Group, old: Sequence[Bases], moved: Moved) -> None:
-        """Carry the moments into the new bases."""
+    @abstractmethod
+    def augment(
+        self,
+        group: LayerGroup,
+        update: BasisUpdate,
+        updated: UpdatedBases,
+        p: Tensor,
+        q: Tensor,
+        gradient: Tensor,
+    ) -> None:
+        """Transport the moments of one layer through an augmented step.
 
-    def core_after(self, group: Group, moved: Moved) -> Tensor:
-        """Return A_S in the new bases, (g, r, r), to move S after the bases turned."""
+        Its new bases are [U, Q_u] p and [V, Q_v] q, the gradient of the augmented core `gradient`.
+        """
 
 
-def directions_of_gradients(tapes: Sequence[Tape]) -> tuple[list[Tensor], list[Tensor]]:
+@final
+class CoreRule(FactorRule):
+    """W moves along ``kept m + taken G`` with a remembered core m (W-space: U m V^T).
+
+    Plain descent has kept = 0, taken = 1; heavy ball kept = momentum, taken = 1; the scalar form of
+    Adam kept = momentum, taken = 1 - momentum, both over the root of the mean of ||G||_F^2.
+    """
+
+    def __init__(
+        self, settings: Hyperparameters, *, kept: float, taken: float, scalar: bool = False
+    ) -> None:
+        self._settings, self._kept, self._taken, self._scalar = settings, kept, taken, scalar
+
+    def start(self, layer: LowRankLayer) -> Moments:
+        """Return moments of zero."""
+        moments = {"m": torch.zeros_like(layer.S)} if self._kept else {}
+        if self._scalar:
+            moments["v"] = layer.S.new_zeros(())
+        return {name: value.detach() for name, value in moments.items()}
+
+    def set_direction(self, update: BasisUpdate, group: LayerGroup, *, formed: bool) -> None:
+        """Take ``kept m`` off the core, and set the step of the gradients."""
+        del formed
+        rate = update.step
+        if self._scalar:
+            rate = rate * self._scales(group)
+        update.step = rate * self._taken
+        if self._kept:
+            update.core = update.core - group.stacked("m") * (rate * self._kept)
+
+    def _scales(self, group: LayerGroup) -> Tensor:
+        """Return what the scalar form multiplies the learning rate of each layer by, (g, 1, 1)."""
+        decay, scales = self._settings.second_decay, []
+        for layer, cache, stored in zip(group.layers, group.caches, group.moments, strict=True):
+            stored["v"].lerp_(cache.gradient_norm_squared().to(stored["v"].dtype), 1 - decay)
+            root = math.sqrt(float(stored["v"]) / (1 - decay**group.count)) + self._settings.epsilon
+            scales.append(_scalar_scale(layer) / root / (1 - self._kept**group.count))
+        return group.cores.new_tensor(scales).view(-1, 1, 1)
+
+    def core_step(
+        self, group: LayerGroup, update: BasisUpdate, updated: UpdatedBases, rate: float
+    ) -> Tensor:
+        """Transport m; return S after a step along the gradient in the new bases."""
+        del rate
+        gradients = torch.bmm(updated.deltau.mT, updated.xv)
+        if self._kept:
+            carried = torch.bmm(torch.bmm(updated.left.mT, group.stacked("m")), updated.right)
+            group.store(["m"], self._mix(carried, gradients))
+        return updated.core - gradients * update.step
+
+    def augment(
+        self,
+        group: LayerGroup,
+        update: BasisUpdate,
+        updated: UpdatedBases,
+        p: Tensor,
+        q: Tensor,
+        gradient: Tensor,
+    ) -> None:
+        """Mix m and the gradient in the augmented bases, and project on the new ones."""
+        del update, updated
+        if self._kept:
+            (stored,) = group.moments
+            ambient = self._mix(padded(stored["m"].double(), gradient), gradient)
+            stored["m"] = (p.mT @ ambient @ q).to(stored["m"].dtype)
+
+    def _mix(self, carried: Tensor, gradient: Tensor) -> Tensor:
+        """Return kept m + taken C for a moment and a core gradient in the same bases."""
+        return self._kept * carried + self._taken * gradient
+
+
+def padded(core: Tensor, like: Tensor) -> Tensor:
+    """Return a matrix of the shape of `like` with `core` in its upper left corner, else zero."""
+    wide = torch.zeros_like(like)
+    wide[: core.shape[0], : core.shape[1]] = core
+    return wide
+
+
+def _scalar_scale(layer: LowRankLayer) -> float:
+    """Return the Frobenius norm that the scalar form gives to a step of learning rate 1."""
+    return math.sqrt(layer.U.shape[0] * layer.fan_in)
+
+
+class MomentRule(FactorRule):
+    """Directions for K, L and S from remembered moments of each."""
+
+    @abstractmethod
+    def transport(self, group: LayerGroup, old: Sequence[Bases], updated: UpdatedBases) -> None:
+        """Transport the moments into the new bases."""
+
+    @abstractmethod
+    def core_after(self, group: LayerGroup, updated: UpdatedBases) -> Tensor:
+        """Return A_S in the new bases, (g, r, r), to move S after the retraction."""
+
+    @final
+    def core_step(
+        self, group: LayerGroup, update: BasisUpdate, updated: UpdatedBases, rate: float
+    ) -> Tensor:
+        """Transport the moments; return S after a step along A_S in the new bases."""
+        self.transport(group, update.bases, updated)
+        return torch.sub(updated.core, self.core_after(group, updated), alpha=rate)
+
+    @final
+    def augment(
+        self,
+        group: LayerGroup,
+        update: BasisUpdate,
+        updated: UpdatedBases,
+        p: Tensor,
+        q: Tensor,
+        gradient: Tensor,
+    ) -> None:
+        """Transport the moments through what the new bases have in common with the old."""
+        del p, q, gradient
+        self.transport(group, update.bases, updated)
+
+
+def directions_of_gradients(caches: Sequence[ForwardCache]) -> tuple[list[Tensor], list[Tensor]]:
     """Return G V = delta^T P and G^T U = x^T D of each layer."""
-    of_k = [torch.mm(tape.delta.T, tape.xv) for tape in tapes]
-    return of_k, [torch.mm(tape.x.T, tape.deltau) for tape in tapes]
+    of_k = [torch.mm(cache.delta.T, cache.xv) for cache in caches]
+    return of_k, [torch.mm(cache.x.T, cache.deltau) for cache in caches]
 
 
-class TangentMomentum:
+@final
+class TangentMomentum(MomentRule):
     """Heavy ball on the tangent space: M <- momentum P(M) + P(G), P the projection on it.
 
     The tangent vector M = m_K V^T + U m_L^T - U (U^T m_K) V^T is kept by m_K = M V, m_L = M^T U.
     """
 
-    def __init__(self, settings: StepSettings) -> None:
+    def __init__(self, settings: Hyperparameters) -> None:
         self._momentum = settings.momentum
 
     def start(self, layer: LowRankLayer) -> Moments:
@@ -152,34 +203,38 @@ class TangentMomentum:
             "l": torch.zeros_like(layer.V).detach(),
         }
 
-    def aim(self, push: Push, group: Group, *, formed: bool) -> None:
+    def set_direction(self, update: BasisUpdate, group: LayerGroup, *, formed: bool) -> None:
         """Set momentum M V + G V and its counterpart for L."""
         del formed
         beta = self._momentum
-        push.along = [
+        update.directions = [
             (
-                torch.addmm(kept["k"], tape.delta.T, tape.xv, beta=beta),
-                torch.addmm(kept["l"], tape.x.T, tape.deltau, beta=beta),
+                torch.addmm(stored["k"], cache.delta.T, cache.xv, beta=beta),
+                torch.addmm(stored["l"], cache.x.T, cache.deltau, beta=beta),
             )
-            for tape, kept in zip(group.tapes, group.moments, strict=True)
+            for cache, stored in zip(group.caches, group.moments, strict=True)
         ]
+        update.core_direction = partial(_projected, update.bases, update.directions)
 
-    def core(self, group: Group, along: Sequence[Bases]) -> Tensor:
-        """Return U^T (momentum M + G) V."""
-        pairs = zip(group.layers, along, strict=True)
-        return torch.stack([layer.U.data.T @ of_k for layer, (of_k, _) in pairs])
-
-    def follow(self, group: Group, old: Sequence[Bases], moved: Moved) -> None:
+    def transport(self, group: LayerGroup, old: Sequence[Bases], updated: UpdatedBases) -> None:
         """Project momentum M + G on the new tangent space."""
-        moved.seen_by(group.tapes)
-        for i, ((u, v), tape, kept) in enumerate(zip(old, group.tapes, group.moments, strict=True)):
-            k, ell, left, right = kept["k"], kept["l"], moved.left[i], moved.right[i]
+        updated.with_products(group.caches)
+        parts = zip(old, group.caches, group.moments, strict=True)
+        for i, ((u, v), cache, stored) in enumerate(parts):
+            k, ell, left, right = stored["k"], stored["l"], updated.left[i], updated.right[i]
             core = u.mT @ k
-            new_k = k @ right + u @ (ell.mT @ moved.v[i] - core @ right)
-            new_l = ell @ left + v @ (k.mT @ moved.u[i] - core.mT @ left)
-            kept["k"] = torch.addmm(new_k, tape.delta.mT, moved.xv[i], beta=self._momentum)
-            kept["l"] = torch.addmm(new_l, tape.x.mT, moved.deltau[i], beta=self._momentum)
+            new_k = k @ right + u @ (ell.mT @ updated.v[i] - core @ right)
+            new_l = ell @ left + v @ (k.mT @ updated.u[i] - core.mT @ left)
+            stored["k"] = torch.addmm(new_k, cache.delta.mT, updated.xv[i], beta=self._momentum)
+            stored["l"] = torch.addmm(new_l, cache.x.mT, updated.deltau[i], beta=self._momentum)
 
-    def core_after(self, group: Group, moved: Moved) -> Tensor:
+    def core_after(self, group: LayerGroup, updated: UpdatedBases) -> Tensor:
         """Return U1^T (momentum M + G) V1."""
-        return torch.stack([u.mT @ own["k"] for u, own in zip(moved.u, group.moments, strict=True)])
+        pairs = zip(updated.u, group.moments, strict=True)
+        return torch.stack([u.mT @ stored["k"] for u, stored in pairs])
+
+
+def _projected(bases: Sequence[Bases], directions: Sequence[Bases]) -> Tensor:
+    """Return U^T A_K."""
+    pairs = zip(bases, directions, strict=True)
+    return torch.stack([u.T @ of_k for (u, _), (of_k, _) in pairs])

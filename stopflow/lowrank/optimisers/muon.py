@@ -1,37 +1,35 @@
 """Muon on the core: S moves along its momentum made orthogonal.
 
 All singular directions of the averaged gradient of S are followed by the same length, those of weak
-gradients too; the polar factor turns with the bases. It comes from five Newton-Schulz steps in
+gradients too; the polar factor rotates with the bases. It comes from five Newton-Schulz steps in
 products of r x r matrices (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon).
 """
 
-from typing import Final
+from typing import Final, final
 
 import torch
 from torch import Tensor
 
 from stopflow.lowrank.layer.lowrank import LowRankLayer
-from stopflow.lowrank.optimisers.adam import ColumnAdam
-from stopflow.lowrank.optimisers.moments import Group, Moments
+from stopflow.lowrank.optimisers.adam import ColumnRule
+from stopflow.lowrank.optimisers.basis_update import LayerGroup, Moments
 
 STEPS: Final = 5
 QUINTIC: Final = (3.4445, -4.7750, 2.0315)
 """Brings singular values from 0.005 to 1 between 0.68 and 1.14 in five steps."""
 
 
-class Muon(ColumnAdam):
-    """Muon for S; the bases turn as with `ColumnAdam`, along columns of gradients rescaled."""
+@final
+class Muon(ColumnRule):
+    """Muon for S; the bases move as with `ColumnAdam`, along columns of gradients rescaled."""
 
-    core_share, turning_share = 2.0, 0.1
+    def _core_moments(self, layer: LowRankLayer) -> Moments:
+        """Return none: the length of the orthogonalised momentum needs no second moment."""
+        del layer
+        return {}
 
-    def start(self, layer: LowRankLayer) -> Moments:
-        """Return moments of zero, none for the mean square of S's gradients."""
-        moments = super().start(layer)
-        del moments["ss"]
-        return moments
-
-    def _unit(self, group: Group, firsts: Tensor, gradients: Tensor) -> Tensor:
-        """Return the orthogonalised momentum; its length needs no second moment."""
+    def _unit(self, group: LayerGroup, firsts: Tensor, gradients: Tensor) -> Tensor:
+        """Return the orthogonalised momentum."""
         del group, gradients
         return orthogonalised(firsts)
 

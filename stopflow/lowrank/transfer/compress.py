@@ -1,31 +1,34 @@
 """Smaller networks from trained ones: truncation with a rank chosen for each layer (ARSVD).
 
-The rank follows from the singular values: the smallest that keeps a part of their energy (sum of
-squares) or of their entropy (arXiv:2504.20078: H = -sum p log p, p = sigma / sum sigma). The
-data-aware form takes the singular values of W X^T instead of W's, X being the layer's inputs: the
-truncation W <- P P^T W with P its leading left singular vectors has the smallest error in the
-outputs of any matrix of that rank.
+The rank is given, or it follows from the singular values: the smallest that keeps a part of their
+energy (sum of squares) or of their entropy (arXiv:2504.20078: H = -sum p log p,
+p = sigma / sum sigma). The data-aware form takes the singular values of W X^T instead of those of
+W, X being the layer's inputs: the truncation W <- P P^T W with P its leading left singular vectors
+has the smallest error in the outputs of any matrix of that rank.
 """
 
 import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from stopflow.errors import SettingsError
-from stopflow.lowrank.arguments import describe
+from stopflow.lowrank.arguments import describe, require_count, require_real
 from stopflow.lowrank.integrators.truncate import rank_for_tail
-from stopflow.lowrank.layer.dense import DenseLayer
 from stopflow.lowrank.layer.lowrank import LowRankLayer
-from stopflow.lowrank.network import LayerSpec, Network
-from stopflow.lowrank.settings import require_real
+from stopflow.lowrank.layer.protocol import Layer
+from stopflow.lowrank.network import LayerSpec, Network, count_parameters, require_finite
 from stopflow.lowrank.transfer.lora import require_merged
 
 Criterion = Literal["energy", "entropy"]
+
+TRUNCATED = "dlrt"
+"""What a layer without a rank becomes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,14 +67,15 @@ def rank_for_entropy(sigma: Tensor, part: float) -> int:
     return 1 + int((entropy < part * entropy[-1]).sum())
 
 
-RANK_RULES = {"energy": rank_for_energy, "entropy": rank_for_entropy}
+RANK_RULES: dict[str, Callable[..., int]] = {"energy": rank_for_energy, "entropy": rank_for_entropy}
 
 
 def compress(
     network: Network,
-    part: float,
+    part: float | None = None,
     *,
     criterion: Criterion = "energy",
+    rank: int | None = None,
     inputs: Tensor | None = None,
 ) -> Compressed:
     """Truncate every layer that becomes smaller by it.
@@ -84,6 +88,8 @@ def compress(
         What to keep of energy or entropy, between 0 and 1.
     criterion
         A key of `RANK_RULES`.
+    rank
+        One rank for all layers, in place of `part`; lower ones stay.
     inputs
         Rows (N, n) for the data-aware form; each layer is judged on what it sees in the
         network as it was.
@@ -91,37 +97,53 @@ def compress(
     Returns
     -------
     Compressed
-        Dense layers become ``dlrt`` ones of the chosen rank where U, S and V hold fewer values;
-        layers kept as they are say why.
+        Layers without a rank of their own become ``dlrt`` ones of the chosen rank where U, S and V
+        hold fewer values; layers kept as they are say why.
 
     Raises
     ------
     SettingsError
-        A `part` or `criterion` that there is not, a network with additions (see `merge`), or
-        `inputs` that are not finite rows of the network's width and dtype.
+        A `part`, `criterion` or `rank` that there is not, both of `part` and `rank` or neither, a
+        network with additions (see `merge`), or `inputs` that are not finite rows of the network's
+        width and dtype.
     """
-    if criterion not in RANK_RULES:
-        raise SettingsError("criterion", criterion, valid=RANK_RULES)
-    require_real(criterion, part, low=0.0, high=1.0)
+    choose = _rank_choice(part, criterion, rank)
     require_merged(network)
+    require_finite(network)
     if inputs is not None:
         _require_inputs(inputs, network)
-    layers: list[nn.Module] = []
+    layers: list[Layer] = []
     specs: list[LayerSpec] = []
     lines: list[CompressedLayer] = []
     seen = inputs
     with torch.no_grad():
-        for i, (layer, spec) in enumerate(zip(network.layers, network.specs, strict=True)):
-            cut = _cut(layer, part, RANK_RULES[criterion], seen)
+        for i, (layer, spec) in enumerate(zip(network.chain, network.specs, strict=True)):
+            cut = _cut(layer, choose, seen)
             layers.append(cut.layer)
-            after = cut.layer.rank if isinstance(cut.layer, LowRankLayer) else None
-            kind = "dlrt" if isinstance(layer, DenseLayer) and after else spec.type
-            specs.append(replace(spec, type=kind, rank=after))
-            lines.append(_line(i, spec.type, layer, cut))
+            if not cut.note:
+                kind = spec.type if network.families[i].ranked else TRUNCATED
+                spec = replace(spec, type=kind, rank=cut.layer.rank)
+            specs.append(spec)
+            lines.append(_line(i, network.specs[i].type, layer, cut))
             if seen is not None:
                 seen = network.activations[i].forward(layer(seen))
     smaller = Network(network.n_inputs, layers, specs)
     return Compressed(network=smaller, layers=tuple(lines))
+
+
+def _rank_choice(
+    part: float | None, criterion: Criterion, rank: int | None
+) -> Callable[[Tensor], int]:
+    """Return what chooses a rank for singular values."""
+    if criterion not in RANK_RULES:
+        raise SettingsError("criterion", criterion, valid=RANK_RULES)
+    if rank is not None:
+        if part is not None:
+            raise SettingsError("rank", rank, valid=f"either a rank or a part of the {criterion}")
+        fixed = require_count("rank", rank, low=1)
+        return lambda sigma: min(fixed, len(sigma))
+    require_real(criterion, part, low=0.0, high=1.0)
+    return partial(RANK_RULES[criterion], part=cast(float, part))
 
 
 def _require_inputs(inputs: Tensor, network: Network) -> None:
@@ -134,27 +156,23 @@ def _require_inputs(inputs: Tensor, network: Network) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Cut:
-    layer: nn.Module
+    layer: Layer
     kept: float = 1.0
     note: str = ""
 
 
-def _cut(
-    layer: nn.Module, part: float, choose: Callable[[Tensor, float], int], seen: Tensor | None
-) -> _Cut:
+def _cut(layer: Layer, choose: Callable[[Tensor], int], seen: Tensor | None) -> _Cut:
     """Return a copy of the layer, truncated where that makes it smaller."""
-    if not isinstance(layer, DenseLayer | LowRankLayer):
-        return _Cut(layer=copy.deepcopy(layer), note="kept: no matrix to truncate")
-    left, core, right = _factors(layer)
+    left, core, right = layer.factors()
     p, sigma, qt = torch.linalg.svd(core, full_matrices=False)
     if seen is not None:
         outputs = (seen.double() @ right) @ core.mT
         _, sigma, pt = torch.linalg.svd(outputs, full_matrices=False)
         p, qt = pt.mT, pt @ core
-    rank = choose(sigma, part)
+    rank = choose(sigma)
     kept, whole = (float(values.square().sum()) for values in (sigma[:rank], sigma))
     rows, columns = left.shape[0], right.shape[0]
-    before = sum(parameter.numel() for parameter in layer.parameters())
+    before = count_parameters(layer)
     after = rank * (rows + columns + rank) + rows
     if after >= before:
         note = f"kept: rank {rank} would hold {after} values, not fewer than {before}"
@@ -165,36 +183,24 @@ def _cut(
         q, r = torch.linalg.qr(qt[:rank].mT)
         u, s, v = left @ p[:, :rank], r.mT, right @ q
     new = LowRankLayer(columns, rows, 1, gain=1.0, fan_in=layer.fan_in, generator=torch.Generator())
-    new.bias.data = layer.bias.data.clone()
-    new.set_factors(*(matrix.to(layer.bias.dtype) for matrix in (u, s, v)))
+    bias: Tensor = layer.bias.data  # type: ignore[assignment]
+    new.bias.data = bias.clone()
+    new.set_factors(*(matrix.to(bias.dtype) for matrix in (u, s, v)))
     return _Cut(layer=new, kept=kept / whole if whole else 1.0)
 
 
-def _factors(layer: DenseLayer | LowRankLayer) -> tuple[Tensor, Tensor, Tensor]:
-    """Return W = left core right^T with orthonormal left and right, float64."""
-    if isinstance(layer, DenseLayer):
-        right, r = torch.linalg.qr(layer.weight.double().mT)
-        identity = torch.eye(layer.weight.shape[0], dtype=r.dtype, device=r.device)
-        return identity, r.mT, right
-    left, left_r = torch.linalg.qr(layer.U.double())
-    right, right_r = torch.linalg.qr(layer.V.double())
-    return left, left_r @ layer.S.double() @ right_r.mT, right
-
-
-def _rank(layer: nn.Module) -> int:
-    if isinstance(layer, DenseLayer):
-        return min(layer.weight.shape)
-    return cast(int, layer.rank)
-
-
-def _line(i: int, kind: str, layer: nn.Module, cut: _Cut) -> CompressedLayer:
+def _line(i: int, kind: str, layer: Layer, cut: _Cut) -> CompressedLayer:
     return CompressedLayer(
         layer=i,
         type=kind,
         rank_before=_rank(layer),
         rank_after=_rank(cut.layer),
-        parameters_before=sum(parameter.numel() for parameter in layer.parameters()),
-        parameters_after=sum(parameter.numel() for parameter in cut.layer.parameters()),
+        parameters_before=count_parameters(layer),
+        parameters_after=count_parameters(cut.layer),
         kept=cut.kept,
         note=cut.note,
     )
+
+
+def _rank(layer: Layer) -> int:
+    return min(layer.factors()[1].shape) if layer.rank is None else layer.rank

@@ -1,9 +1,10 @@
 """Training in the row space of the data: an exact change of coordinates when rows are few.
 
 Every gradient of the first layer is a combination of training rows. With X = C Q^T, Q (n, k)
-orthonormal and k <= N, a rule that turns with the input space moves W = W_c Q^T exactly as it
+orthonormal and k <= N, a rule that is equivariant under rotations of the
+input space moves W = W_c Q^T exactly as it
 moves W_c on the rows of C (N, k): one trains on k numbers a row instead of n. Rules that look at
-single elements of an n-sided matrix (Adam on dense, vanilla or L elements) do not turn with it.
+single elements of an n-sided matrix (Adam on dense, vanilla or L elements) are not equivariant.
 """
 
 import copy
@@ -16,15 +17,11 @@ import torch
 from torch import Tensor
 
 from stopflow.errors import SettingsError
-from stopflow.lowrank.arguments import describe
-from stopflow.lowrank.integrators.bases import reorthonormalise
-from stopflow.lowrank.integrators.oialr import OialrLayer
-from stopflow.lowrank.layer.adapter import AdaptedLayer
-from stopflow.lowrank.layer.dense import DenseLayer
-from stopflow.lowrank.layer.lowrank import InputBasis, LowRankLayer
+from stopflow.lowrank.arguments import describe, require_count
+from stopflow.lowrank.layer.lowrank import InputBasis
 from stopflow.lowrank.layers import FAMILIES
 from stopflow.lowrank.network import LayerSpec, Network, require_layers, require_network
-from stopflow.lowrank.settings import StepSettings, require_count, require_settings
+from stopflow.lowrank.settings import StepSettings, require_settings
 
 _SMALLEST = 1e-12
 _TINY = torch.finfo(torch.float64).tiny
@@ -130,18 +127,9 @@ class RowSpace:
             raise SettingsError("network inputs", network.n_inputs, valid=(self.dimension,))
         exported = copy.deepcopy(network)
         exported.n_inputs = self.fan_in
-        first, spec = exported.layers[0], network.specs[0]
-        if isinstance(first, AdaptedLayer):
-            first.A.data = self.lift(first.A.data.mT).mT.contiguous()
-            first, spec = first.base, network.base_specs[0]
-        if isinstance(first, LowRankLayer):
-            first.V.data = self.lift(first.V.data)
-            if FAMILIES[spec.type].integrate is not None:
-                reorthonormalise(first)
-        elif isinstance(first, OialrLayer) and first.frozen:
-            first.V.data = self.lift(first.V.data)
-        elif isinstance(first, DenseLayer | OialrLayer):
-            first.weight.data = self.lift(first.weight.data.mT).mT.contiguous()
+        specs = network.base_specs or network.specs
+        family = FAMILIES[specs[0].type]
+        exported.chain[0].map_inputs(self.lift, orthonormal=family.dynamical)
         return exported
 
 
@@ -201,13 +189,13 @@ def decide_row_space(
     if mode == "off":
         return RowSpaceDecision(use=False, reason="switched off")
     first, family = specs[0].type, FAMILIES[specs[0].type]
-    obstacle = ""
+    exact, obstacle = ", ".join(family.rotation_equivariant), ""
     if rows >= columns:
         obstacle = f"{rows} rows are not fewer than {columns} inputs: nothing to reduce"
-    elif settings.optimiser not in family.turning:
+    elif settings.optimiser not in family.rotation_equivariant:
         obstacle = (
             f"{settings.optimiser} on a {first} first layer works element by element and would "
-            f"be another optimiser in other coordinates; exact: {', '.join(family.turning)}"
+            f"be another optimiser in other coordinates; exact: {exact}"
         )
     if obstacle and mode == "on":
         raise SettingsError("row_space", mode, valid=f"auto or off here, because {obstacle}")

@@ -1,4 +1,4 @@
-"""Optimisers of unrelated tensors: biases, dense weights, vanilla factors, adapters."""
+"""Optimisers of tensors without a manifold: biases, dense weights, vanilla factors, adapters."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -10,48 +10,69 @@ from torch import Tensor, nn
 from torch.optim.adam import adam
 from torch.optim.sgd import sgd
 
-from stopflow.lowrank.settings import StepSettings
+from stopflow.lowrank.hyperparameters import Hyperparameters
+from stopflow.lowrank.optimisers.second_moment import SecondMoment
 
 State = dict[str, list[Tensor]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Group:
+class Tensors:
     """Tensors, their gradients and sizes, and what a rule needs to know."""
 
-    tensors: list[Tensor]
+    values: list[Tensor]
     gradients: list[Tensor]
     sizes: list[int]
     rate: float
-    settings: StepSettings
+    settings: Hyperparameters
 
 
-def _descend(group: _Group, state: State) -> None:
-    """Plain descent, without the checks of `torch.optim.SGD`, which take longer than the sum."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class EuclideanRule:
+    """How tensors are moved along their gradients.
+
+    Attributes
+    ----------
+    move
+        Moves them and their state.
+    state
+        Names of what is remembered: ``step`` is a count, the others are of a tensor's shape.
+    scalars
+        Those of `state` that are one number a tensor.
+    """
+
+    move: Callable[[Tensors, State], None]
+    state: tuple[str, ...] = ()
+    scalars: tuple[str, ...] = ()
+
+
+def _descend(tensors: Tensors, state: State) -> None:
+    """Descend along the gradient, without the checks of `torch.optim.SGD`."""
     del state
-    torch._foreach_add_(group.tensors, group.gradients, alpha=-group.rate)
+    for value, gradient in zip(tensors.values, tensors.gradients, strict=True):
+        value.sub_(gradient, alpha=tensors.rate)
 
 
-def _heavy_ball(group: _Group, state: State) -> None:
+def _heavy_ball(tensors: Tensors, state: State) -> None:
     sgd(
-        group.tensors,
-        group.gradients,
+        tensors.values,
+        tensors.gradients,
         state["momentum_buffer"],  # type: ignore[arg-type]
         fused=True,
         weight_decay=0.0,
-        momentum=group.settings.momentum,
-        lr=group.rate,
+        momentum=tensors.settings.momentum,
+        lr=tensors.rate,
         dampening=0.0,
         nesterov=False,
         maximize=False,
     )
 
 
-def _adam(group: _Group, state: State) -> None:
-    settings = group.settings
+def _adam(tensors: Tensors, state: State) -> None:
+    settings = tensors.settings
     adam(
-        group.tensors,
-        group.gradients,
+        tensors.values,
+        tensors.gradients,
         state["exp_avg"],
         state["exp_avg_sq"],
         [],
@@ -60,46 +81,56 @@ def _adam(group: _Group, state: State) -> None:
         amsgrad=False,
         beta1=settings.momentum,
         beta2=settings.second_decay,
-        lr=group.rate,
+        lr=tensors.rate,
         weight_decay=0.0,
         eps=settings.epsilon,
         maximize=False,
     )
 
 
-def _scalar_adam(group: _Group, state: State) -> None:
+def _scalar_adam(tensors: Tensors, state: State) -> None:
     """Adam with one second moment a tensor, the mean square of its gradient."""
-    beta1, beta2 = group.settings.momentum, group.settings.second_decay
-    parts = zip(group.tensors, group.gradients, group.sizes, *state.values(), strict=True)
-    for tensor, gradient, size, first, second, step in parts:
+    beta1, beta2 = tensors.settings.momentum, tensors.settings.second_decay
+    parts = zip(tensors.values, tensors.gradients, tensors.sizes, *state.values(), strict=True)
+    for value, gradient, size, first, second, step in parts:
         step += 1
         count = int(step)
         first.lerp_(gradient, 1 - beta1)
         second.lerp_(gradient.square().sum() / size, 1 - beta2)
-        root = math.sqrt(float(second) / (1 - beta2**count)) + group.settings.epsilon
-        tensor.sub_(first, alpha=group.rate / (root * (1 - beta1**count)))
+        root = math.sqrt(float(second) / (1 - beta2**count)) + tensors.settings.epsilon
+        value.sub_(first, alpha=tensors.rate / (root * (1 - beta1**count)))
+
+
+def squares_only(second: SecondMoment) -> EuclideanRule:
+    """Return RMSprop or AdaGrad, whose step is g / (sqrt(v) + epsilon)."""
+
+    def move(tensors: Tensors, state: State) -> None:
+        parts = zip(tensors.values, tensors.gradients, state["squares"], strict=True)
+        for value, gradient, squares in parts:
+            second.average(squares, gradient, tensors.settings)
+            roots = squares.sqrt().add_(tensors.settings.epsilon)
+            value.addcdiv_(gradient, roots, value=-tensors.rate)
+
+    return EuclideanRule(move=move, state=("squares",))
 
 
 _MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 
-_RULES: dict[str, tuple[Callable[[_Group, State], None], tuple[str, ...]]] = {
-    "sgd": (_descend, ()),
-    "momentum": (_heavy_ball, ("momentum_buffer",)),
-    "core-momentum": (_heavy_ball, ("momentum_buffer",)),
-    "adam": (_adam, _MOMENTS),
-    "muon": (_adam, _MOMENTS),
-    "adam-elementwise": (_adam, _MOMENTS),
-    "adam-scalar": (_scalar_adam, _MOMENTS),
-}
+DESCENT = EuclideanRule(move=_descend)
+HEAVY_BALL = EuclideanRule(move=_heavy_ball, state=("momentum_buffer",))
+ADAM = EuclideanRule(move=_adam, state=_MOMENTS)
+SCALAR_ADAM = EuclideanRule(move=_scalar_adam, state=_MOMENTS, scalars=("exp_avg_sq",))
 
 
-class PlainOptimiser:
+class EuclideanOptimiser:
     """One optimiser for named tensors, with a flat state and decoupled weight decay.
 
     Parameters
     ----------
     parameters
         Tensors to train, by name.
+    rule
+        How they are moved.
     sizes
         Number of elements of each before any exact reduction of the inputs.
     decayed
@@ -114,26 +145,27 @@ class PlainOptimiser:
     def __init__(
         self,
         parameters: Mapping[str, nn.Parameter],
-        settings: StepSettings,
+        rule: EuclideanRule,
+        settings: Hyperparameters,
         *,
         sizes: Sequence[int],
         decayed: set[str],
     ) -> None:
         self._names, self._parameters = list(parameters), list(parameters.values())
-        self._settings, self._sizes = settings, list(sizes)
+        self._rule, self._settings, self._sizes = rule, settings, list(sizes)
         self.gradients: list[Tensor | None] = [None] * len(self._parameters)
         self._decayed = [parameters[name] for name in decayed if settings.weight_decay]
         for parameter in self._parameters:
             parameter.data = parameter.data.contiguous()  # the fused kernels look at no strides
-        self._rule, keys = _RULES[settings.optimiser]
-        self._state: State = {key: [self._zeros(key, p) for p in self._parameters] for key in keys}
+        self._state: State = {
+            key: [self._zeros(key, p) for p in self._parameters] for key in rule.state
+        }
 
     def _zeros(self, key: str, parameter: nn.Parameter) -> Tensor:
         """Return a moment at the start; the fused kernels count steps in float32."""
         if key == "step":
             return parameter.new_zeros((), dtype=torch.float32)
-        scalar = key == "exp_avg_sq" and self._settings.optimiser == "adam-scalar"
-        return parameter.new_zeros(() if scalar else parameter.shape)
+        return parameter.new_zeros(() if key in self._rule.scalars else parameter.shape)
 
     def step(self, *, learning_rate: float) -> None:
         """Move every tensor along its gradient; to be called without autograd."""
@@ -141,14 +173,14 @@ class PlainOptimiser:
             return
         for parameter in self._decayed:
             parameter.mul_(1 - learning_rate * self._settings.weight_decay)
-        group = _Group(
-            tensors=list[Tensor](self._parameters),
+        tensors = Tensors(
+            values=list[Tensor](self._parameters),
             gradients=cast(list[Tensor], self.gradients),
             sizes=self._sizes,
             rate=learning_rate,
             settings=self._settings,
         )
-        self._rule(group, self._state)
+        self._rule.move(tensors, self._state)
 
     def stored(self) -> int:
         """Return the number of values kept besides the parameters and their gradients."""

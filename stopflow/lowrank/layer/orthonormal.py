@@ -1,0 +1,56 @@
+"""Orthonormal columns: drawn, measured, and restored."""
+
+from typing import Final
+
+import torch
+from torch import Tensor
+
+_ROWS_AT_ONCE: Final = 64
+
+
+def orthonormal(
+    rows: int, columns: int, *, generator: torch.Generator, dtype: torch.dtype = torch.float64
+) -> Tensor:
+    """Draw orthonormal columns, uniform over the Stiefel manifold, orthonormal to rounding."""
+    drawn = torch.randn(rows, columns, generator=generator, dtype=dtype)
+    return positive_qr(drawn.double())[0].to(dtype)
+
+
+def positive_qr(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the QR factors with a non-negative diagonal of R, which makes them unique."""
+    q, r = torch.linalg.qr(matrix)
+    sign = torch.where(torch.diagonal(r, dim1=-2, dim2=-1) < 0, -1.0, 1.0).to(r.dtype)
+    return q.mul_(sign.unsqueeze(-2)).contiguous(), r * sign.unsqueeze(-1)
+
+
+def gram_matrix(basis: Tensor) -> Tensor:
+    """Return U^T U in float64, summed over a few rows at a time in the precision of U.
+
+    A sum over all rows at once would carry a rounding of the size of the loss it is to show.
+    """
+    whole = len(basis) // _ROWS_AT_ONCE * _ROWS_AT_ONCE
+    blocks = basis[:whole].view(-1, _ROWS_AT_ONCE, basis.shape[1])
+    gram = torch.bmm(blocks.mT, blocks).double().sum(dim=0)
+    rest = basis[whole:].double()
+    return gram.addmm_(rest.mT, rest)
+
+
+def orthonormality_defect(basis: Tensor) -> float:
+    """Return the Frobenius norm of U^T U - I, computed in float64."""
+    wide = basis.detach().double()
+    excess = wide.mT @ wide
+    excess.diagonal().sub_(1.0)
+    return float(torch.linalg.matrix_norm(excess))
+
+
+def orthonormalised(basis: Tensor) -> tuple[Tensor, Tensor]:
+    """Return Q and R in float64 of U = Q R: by Cholesky near orthonormality, else Householder."""
+    gram = gram_matrix(basis)
+    lower, info = torch.linalg.cholesky_ex(gram)
+    away = float(torch.linalg.matrix_norm(gram) ** 2) - 2 * float(gram.trace()) + len(gram)
+    if int(info) or not away < 0.1:
+        q, upper = positive_qr(basis.double())
+        return q.to(basis.dtype), upper
+    identity = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
+    inverse = torch.linalg.solve_triangular(lower.mT, identity, upper=True)
+    return torch.mm(basis, inverse.to(basis.dtype)), lower.mT
