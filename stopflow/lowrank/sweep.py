@@ -41,6 +41,8 @@ def sweep(
     caches[0].gram = gram
     largest = 1e-4 * sqrt(torch.finfo(inputs.dtype).max)
     norms = torch.stack(sizes).tolist()
+    if gram is not None and norms[0] < largest and not norms[1] < largest:
+        norms[0] = float(torch.linalg.vector_norm(inputs))  # to blame the inputs, if it is them
     _require_below(norms[:1], largest, StepStatus.INPUTS, nan)
     _require_below(norms[1:], largest, StepStatus.OUTPUTS, nan)
     value, grad = value_and_gradient(loss, x, targets)
