@@ -1,6 +1,7 @@
 """One training step of any mix of layers: forward, backward, and who moves what."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from math import nan
 
 import torch
@@ -28,6 +29,7 @@ class Stepper:
         self.network, self.settings = network, settings
         self._rate, self._dtype = settings.learning_rate, next(network.parameters()).dtype
         self._layers, self._families = network.chain, network.families
+        self._sweep = partial(sweep, self._layers, network.activations, clip=settings.clip)
         self._count = 0
         self._groups: dict[str, tuple[list[int], Integrator]] = {}
         for key in dict.fromkeys(spec.type for spec in network.specs):
@@ -91,15 +93,16 @@ class Stepper:
             finite, or so large that squares of it would not be (1e15 in float32).
         """
         self._require_inputs(inputs, gram)
-        groups, clip = self._groups.values(), self.settings.clip
+        groups = self._groups.values()
+        run = partial(self._sweep, inputs, targets, loss=loss, gram=gram)
         value = nan
         try:
-            value, caches = sweep(self.network, inputs, targets, loss=loss, gram=gram, clip=clip)
+            value, caches = run()
             two_pass = [group for group in groups if group[1].passes == 2]
             for members, integrator in two_pass:
                 self._call(integrator.update_bases, members, caches)
             if two_pass:
-                _, caches = sweep(self.network, inputs, targets, loss=loss, gram=gram, clip=clip)
+                _, caches = run()
             for members, integrator in groups:
                 if integrator.passes == 1:
                     self._call(integrator.update_bases, members, caches)

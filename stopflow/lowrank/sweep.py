@@ -6,14 +6,16 @@ from math import isfinite, nan, sqrt
 import torch
 from torch import Tensor
 
+from stopflow.lowrank.activations import Activation
 from stopflow.lowrank.forward_cache import ForwardCache
+from stopflow.lowrank.layer.protocol import Layer
 from stopflow.lowrank.losses import Loss, value_and_gradient
-from stopflow.lowrank.network import Network
 from stopflow.lowrank.status import StepFailure, StepStatus
 
 
 def sweep(
-    network: Network,
+    layers: Sequence[Layer],
+    activations: Sequence[Activation],
     inputs: Tensor,
     targets: Tensor,
     *,
@@ -27,7 +29,6 @@ def sweep(
     finite before them, and a `StepFailure` names the first layer where one is not finite or its
     square would not be. The moments of an optimiser stay finite therefore.
     """
-    layers, activations = network.chain, network.activations
     caches: list[ForwardCache] = []
     kept: list[Tensor] = []
     sizes = [_size_of(inputs, gram)]

@@ -19,7 +19,8 @@ from stopflow.lowrank.layer.orthonormal import orthonormality_defect
 from stopflow.lowrank.optimisers.muon import orthogonalised
 from tests.lowrank.chains import ORTHONORMAL, batch, chain, distance, seeded, weights
 
-LIMITS = {torch.float32: 1e-5, torch.float64: 1e-12}
+ERRORS = {torch.float32: 1e-3, torch.float64: 1e-10}
+LIMITS = {torch.float32: 5e-6, torch.float64: 1e-12}
 
 
 def worst_defect(network):
@@ -49,7 +50,7 @@ def test_a_step_that_cancels_w_keeps_the_bases_orthonormal(kind, dtype, left):
     assert build_stepper(network, settings).step(x, nothing, loss=MEAN_SQUARE).finite
     assert worst_defect(network) < LIMITS[dtype]
     (after,) = weights(network)
-    assert float((after - left * before).norm() / before.norm()) < 100 * LIMITS[dtype]
+    assert float((after - left * before).norm() / before.norm()) < ERRORS[dtype]
 
 
 @pytest.mark.parametrize("dtype", LIMITS)
@@ -82,7 +83,7 @@ def test_decaying_weights_keep_the_bases_orthonormal(kind):
     for step in range(600):
         some = torch.randint(400, (16,), generator=seeded(step))
         assert stepper.step(x[some], y[some], loss=MEAN_SQUARE).finite
-        assert worst_defect(network) < 1e-5
+        assert worst_defect(network) < LIMITS[torch.float32]
 
 
 @pytest.mark.parametrize("dtype", LIMITS)

@@ -90,42 +90,6 @@ def test_no_step_forms_a_matrix_of_the_size_of_w(kind, optimiser):
     assert 0 < seen.elements <= 300 * 10
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("kind", "optimiser"), [("dlrt", "sgd"), ("dlrt", "adam"), ("adaptive", "adam")]
-)
-@pytest.mark.parametrize(("dims", "rank"), [((40, 30), 10), ((512, 256), 50)])
-def test_bases_stay_orthonormal_in_float32(kind, optimiser, dims, rank, full_proof):
-    network = chain(kind, inputs=200, dims=dims, rank=rank).float()
-    rate = 0.02 if optimiser == "sgd" and rank == 10 else 3e-3
-    stepper = build_stepper(
-        network, StepSettings(optimiser=optimiser, learning_rate=rate, theta=0.01, cadence=5)
-    )
-    worst = 0.0
-    x, y = (t.float() for t in batch(rows=500, inputs=200))
-    for step in range(10_000 if full_proof else 150):
-        some = torch.randperm(500, generator=seeded(step))[:16]
-        assert stepper.step(x[some], y[some], loss=mse_loss).finite
-        for layer in (network.layers[0], network.layers[1]):
-            worst = max(worst, *(orthonormality_defect(b.data) for b in (layer.U, layer.V)))
-    assert worst < 1e-5
-
-
-def test_bases_stay_orthonormal_where_all_turns_round_alike():
-    specs = [LayerSpec(type="dlrt", dim=512, rank=50) for _ in range(2)]
-    specs.append(LayerSpec(type="dense", dim=1, activation="linear"))
-    network = build_network(200, specs, generator=seeded(3))
-    stepper = build_stepper(network, StepSettings(optimiser="sgd", learning_rate=1e-8))
-    generator = seeded(1)
-    worst = 0.0
-    for _ in range(105):
-        x = torch.randn(16, 200, generator=generator)
-        stepper.step(x, torch.ones(16, 1), loss=MEAN_SQUARE)
-        bases = [b.data for layer in network.layers[:2] for b in (layer.U, layer.V)]
-        worst = max(worst, *map(orthonormality_defect, bases))
-    assert worst < 1e-5
-
-
 @pytest.mark.parametrize("kind", LAYERS)
 def test_a_diverging_step_moves_nothing(kind):
     network = chain(kind)

@@ -68,7 +68,7 @@ class Adaptive:
             self._state.layers[i].set_factors(u, s, v)
             self._state.buffers[i] = old
         self._pending = []
-        self._state.loss.grow(self._growth, max(layer.rank for layer in self._state.layers))
+        self._state.lose(self._growth)
         if self._state.loss.due:
             self._state.repair()
 

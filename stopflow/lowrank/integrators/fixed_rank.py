@@ -63,8 +63,7 @@ class FixedRank:
         ]
         if measure:
             state.loss = OrthogonalityLoss()
-        growth = max(pending.updated.growth for pending in self._pending)
-        state.loss.grow(growth, max(pending.group.cores.shape[1] for pending in self._pending))
+        state.lose(max(pending.updated.growth for pending in self._pending))
         if self.passes == 2:
             for pending in self._pending:
                 _put(pending.group, pending.updated, pending.updated.core)

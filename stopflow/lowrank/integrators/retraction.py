@@ -10,6 +10,7 @@ where U^T U is I but for rounding. Q, R and the coefficient T R^-1 are found in 
 
 from dataclasses import dataclass
 from functools import lru_cache
+from math import inf, isfinite
 
 import torch
 from torch import Tensor
@@ -85,14 +86,14 @@ def retract(
     turned = torch.linalg.vector_norm(inside, dim=(1, 2)).mul_(step).add_(1.0)
     share = torch.finfo(gram.dtype).eps / torch.finfo(core.dtype).eps
     carried = torch.diagonal(gram, dim1=-2, dim2=-1).mul(share).add_(terms, alpha=step**2)
-    lost = torch.linalg.vecdot(carried, found.square().sum(dim=2))
-    growth = torch.where(info == 0, turned.square_() + lost, torch.inf)
+    lost = torch.linalg.vecdot(carried, torch.linalg.vector_norm(found, dim=2).square_())
+    growths = lost.add_(turned.square_()).tolist()
     return Retraction(
         coefficient=coefficient,
         overlap=torch.sub(kept, inside, alpha=step),
         inverse=inverse,
         step=step,
-        growth=max(growth.tolist()),
+        growth=max(growths) if isfinite(sum(growths)) and not any(info.tolist()) else inf,
     )
 
 

@@ -23,6 +23,7 @@ class FactorState:
         self.buffers: dict[int, Bases] = {}
         self.loss = OrthogonalityLoss()
         self.count = 0
+        self._rows = min(len(basis) for layer in layers for basis in layer.bases())
 
     def group(self, members: Sequence[int], caches: Sequence[ForwardCache]) -> LayerGroup:
         """Return what a rule needs to know of layers of equal rank in this step."""
@@ -54,6 +55,11 @@ class FactorState:
             u, v = (basis.new_empty(len(basis), rank) for basis in bases)
             buffers = self.buffers[i] = u, v
         return buffers
+
+    def lose(self, growth: float) -> None:
+        """Take into the loss of orthogonality what a step adds."""
+        rank = max(layer.rank for layer in self.layers)
+        self.loss.grow(growth, rank=rank, rows=self._rows)
 
     def repair(self) -> None:
         """Re-orthonormalise all bases."""

@@ -38,8 +38,8 @@ def _along_gradients(update: BasisUpdate) -> UpdatedBases:
     own, other = lined[: 2 * count], lined[count:]
     kernel = _kernels(caches)
     through = torch.bmm(kernel, other)
-    sizes = torch.diagonal(kernel, dim1=-2, dim2=-1).unsqueeze(2)
-    terms = other.square().mul_(sizes).sum(dim=1)
+    sizes = torch.diagonal(kernel, dim1=-2, dim2=-1).unsqueeze(1)
+    terms = torch.bmm(sizes, other.square()).squeeze(1)
     if update.rescale_columns is not None:
         rounding = torch.finfo(other.dtype).eps * terms
         squares = torch.maximum((other * through).sum(dim=1), rounding)
