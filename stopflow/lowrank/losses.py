@@ -130,7 +130,7 @@ def value_and_gradient(loss: Loss, outputs: Tensor, targets: Tensor) -> tuple[Te
     if not callable(loss):
         valid = "a function (outputs, targets) -> scalar, e.g. MEAN_SQUARE"
         raise SettingsError("loss", loss, valid=valid)
-    with torch.enable_grad():
+    with torch.inference_mode(mode=False), torch.enable_grad():
         leaf = outputs.clone().requires_grad_()
         value = loss(leaf, targets)
         if not isinstance(value, Tensor) or value.numel() != 1 or not value.requires_grad:

@@ -28,6 +28,7 @@ def test_autograd_and_torch_take_over_and_hand_back(kind, optimiser):
     torch.optim.SGD(network.parameters(), lr=0.01).step()
     now = mse_loss(network(x), y).item()
     assert stepper.step(x, y, loss=MEAN_SQUARE).loss == pytest.approx(now, rel=1e-9)
+    assert not any(value.is_inference() for value in stepper.state_dict().values())
 
 
 @pytest.mark.parametrize("kind", ORTHONORMAL)

@@ -113,7 +113,7 @@ class FixedRank:
         """Undo `update_bases`."""
         for layer, (u, v, s) in zip(self.state.layers, self._before, strict=False):
             layer.set_bases(u, v)
-            layer.S.data = s
+            layer.S.data.copy_(s)
         if self._known:
             self.state.load_state_dict(self._known)
         self._forget()

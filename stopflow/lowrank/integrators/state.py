@@ -49,10 +49,11 @@ class FactorState:
         return update
 
     def buffers_for(self, i: int, bases: Bases, rank: int) -> Bases:
-        """Return buffers for new bases of layer `i`."""
+        """Return buffers for new bases of layer `i`, which outlast the step."""
         buffers = self.buffers.get(i)
         if buffers is None or buffers[0].shape[1] != rank:
-            u, v = (basis.new_empty(len(basis), rank) for basis in bases)
+            with torch.inference_mode(mode=False):
+                u, v = (basis.new_empty(len(basis), rank) for basis in bases)
             buffers = self.buffers[i] = u, v
         return buffers
 

@@ -117,10 +117,11 @@ class LowRankLayer(Layer):
     def set_factors(self, u: Tensor, s: Tensor, v: Tensor) -> None:
         """Replace the factors; the rank may change."""
         own = self._own()
-        if s.shape != own["S"].shape:
+        if s.shape == own["S"].shape:
+            own["S"].data.copy_(s)
+        else:
             for parameter, value in ((self.U, u), (self.S, s), (self.V, v)):
-                replace_values(parameter, value)
-        own["S"].data = s.contiguous()
+                replace_values(parameter, value.contiguous())
         self.set_bases(u, v)
 
     def set_bases(self, u: Tensor, v: Tensor) -> None:
