@@ -34,8 +34,8 @@ from stopflow.trace import FloatArray
 ADAPT_DEFAULTS: Final[Mapping[str, Any]] = {
     "epochs": 60,
     "batch_size": 32,
-    "learning_rate": 3e-4,
     "optimiser": "adam",
+    "learning_rate": 3e-4,
     "views": 0,
     "test_count": 1,
 }

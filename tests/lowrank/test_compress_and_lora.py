@@ -12,6 +12,7 @@ from stopflow.lowrank import (
     build_stepper,
     compress,
     count_parameters,
+    count_trained,
     merge,
     unmerge,
 )
@@ -205,3 +206,90 @@ def test_oialr_drops_what_the_core_does_not_need():
     assert ranks[-1][0] < 20
     for layer in (network.layers[0], network.layers[1]):
         assert orthonormality_defect(layer.V.data) < 1e-12
+
+
+def test_a_start_at_low_rank_freezes_the_bases_at_once_and_trains_the_core_only():
+    network = chain("oialr", dims=(20, 16))
+    x, y = batch()
+    before, outputs = count_trained(network), network(x)
+    stepper = build_stepper(network, StepSettings(delay=0, learning_rate=1e-3))
+    torch.testing.assert_close(network(x), outputs)
+    u = network.layers[0].U.data.clone()
+    losses = [stepper.step(x, y, loss=mse_loss).loss for _ in range(20)]
+    assert losses[-1] < losses[0]
+    assert torch.equal(network.layers[0].U.data, u)
+    assert count_trained(network) == 20**2 + 20 + 16**2 + 16 + 17
+    assert before == 40 * 20 + 20 + 20 * 16 + 16 + 17
+    assert count_parameters(network) > count_trained(network)
+
+
+@pytest.mark.parametrize(("share", "first"), [(None, 1), (0.5, 1), (1.0, 2)])
+def test_the_share_of_layers_that_absorb_is_the_papers_alpha(share, first):
+    network = chain("oialr", dims=(20, 16))
+    settings = StepSettings(
+        learning_rate=3e-3, delay=2, absorb_every=4, cutoff=0.3, absorb_share=share
+    )
+    stepper = build_stepper(network, settings)
+    for step in range(6):
+        stepper.step(*batch(step), loss=mse_loss)
+    smaller = [rank < full for rank, full in zip(network.ranks()[:2], (20, 16), strict=True)]
+    assert smaller == [first == 2, True]
+
+
+def test_the_stability_of_every_layer_is_recorded_and_resumed():
+    network = chain("oialr", dims=(20, 16))
+    settings = StepSettings(learning_rate=3e-3, delay=2, absorb_every=4, cutoff=1e-6)
+    stepper = build_stepper(network, settings)
+    for step in range(5):
+        stepper.step(*batch(step), loss=mse_loss)
+    before = [layer.U @ layer.S @ layer.V.T for layer in network.chain[:2]]
+    frozen = [layer.U @ layer.V.T for layer in network.chain[:2]]
+    stepper.step(*batch(5), loss=mse_loss)
+    found = stepper.stabilities()
+    assert [(layer, record.step) for layer, record in found] == [(0, 6), (1, 6)]
+    for (layer, record), bases in zip(found, frozen, strict=True):
+        u, _, vt = torch.linalg.svd(weights(network)[layer], full_matrices=False)
+        expected = float((bases * (u @ vt)).sum()) / min(u.shape[0], vt.shape[1])
+        assert record.value == pytest.approx(expected, abs=1e-9)
+        assert record.value < 1.0
+    assert before[0].shape == (20, 40)
+    other = chain("oialr", dims=(20, 16))
+    other.load_state_dict(network.state_dict())
+    resumed = build_stepper(other, settings)
+    resumed.load_state_dict(stepper.state_dict())
+    assert resumed.stabilities() == found
+
+
+def test_a_fixed_rank_is_given_to_every_layer_that_becomes_smaller():
+    network = as_dense(chain("dlrt", dims=(30, 30), rank=8))
+    found = compress(network, rank=5)
+    assert [line.rank_after for line in found.layers] == [5, 5, 1]
+    for own, layer in zip(weights(network)[:2], found.network.layers, strict=False):
+        error = (own - layer.U @ layer.S @ layer.V.T).detach().norm()
+        torch.testing.assert_close(error, torch.linalg.svdvals(own)[5:].norm())
+    x, _ = batch(rows=200)
+    assert [line.rank_after for line in compress(network, rank=5, inputs=x).layers[:2]] == [5, 5]
+    assert compress(network, rank=999).layers[0].note.startswith("kept")
+    with pytest.raises(SettingsError, match=r"rank = 5.*either a rank or a part"):
+        compress(network, 0.9, rank=5)
+    with pytest.raises(SettingsError, match="energy = None"):
+        compress(network)
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_every_layer_can_be_truncated_and_its_inputs_split_off(kind):
+    network = chain(kind)
+    x, _ = batch()
+    outputs = network(x)
+    torch.testing.assert_close(compress(network, 1 - 1e-12).network(x), outputs, atol=1e-4, rtol=0)
+    first = network.chain[0]
+    matrix = first.split_inputs()
+    torch.testing.assert_close(first(x @ matrix), chain(kind).chain[0](x))
+    assert first.fan_in == matrix.shape[1]
+
+
+def test_weights_that_are_not_finite_are_named_before_they_are_decomposed():
+    network = chain("dense")
+    network.layers[1].weight.data[0, 0] = torch.nan
+    with pytest.raises(SettingsError, match=r"network.layers.1.weight.*not finite"):
+        compress(network, 0.9)

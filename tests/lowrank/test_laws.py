@@ -422,3 +422,24 @@ def test_orthogonalised_momentum_is_near_the_polar_factor_and_turns_with_the_bas
     turned = orthogonalised(left.to(dtype).mT @ given @ right.to(dtype))
     torch.testing.assert_close(turned.double(), inside, atol=1e-4, rtol=0.0)
     assert not orthogonalised(torch.zeros(2, 4, 4, dtype=dtype)).any()
+
+
+@pytest.mark.parametrize(
+    ("optimiser", "known"),
+    [
+        ("rmsprop", lambda p: torch.optim.RMSprop(p, lr=0.01, alpha=0.999, eps=1e-3)),
+        ("adagrad", lambda p: torch.optim.Adagrad(p, lr=0.01, eps=1e-3)),
+    ],
+)
+@pytest.mark.parametrize("kind", ["dense", "vanilla"])
+def test_rmsprop_and_adagrad_are_those_of_torch(kind, optimiser, known):
+    network, other = chain(kind), chain(kind)
+    stepper = stepper_of(network, optimiser=optimiser, learning_rate=0.01, epsilon=1e-3)
+    reference = known(list(other.parameters()))
+    for step in range(5):
+        x, y = batch(step)
+        stepper.step(x, y, loss=mse_loss)
+        reference.zero_grad()
+        mse_loss(other(x), y).backward()
+        reference.step()
+    assert distance(list(network.parameters()), list(other.parameters())) < 1e-12

@@ -316,3 +316,16 @@ def test_weight_decay_shrinks_w_and_clipping_bounds_the_step(kind):
             torch.testing.assert_close(w2, w1 - 0.02 * w0, atol=2e-3, rtol=0)
         assert float(w2.norm()) < float(w1.norm())
     assert distance(clipped, before) <= 1e-5 * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("kind", ["dense", "vanilla", "oialr"])
+@pytest.mark.parametrize("optimiser", ["muon", "core-momentum", "adam-elementwise"])
+def test_an_optimiser_that_would_be_another_is_refused_by_name(kind, optimiser):
+    settings = StepSettings(optimiser=optimiser)
+    with pytest.raises(SettingsError, match=rf"{optimiser} with layers.*{kind}.*sgd, momentum"):
+        build_stepper(chain(kind), settings)
+
+
+def test_a_dense_head_of_dynamical_layers_takes_any_optimiser():
+    for optimiser in OPTIMISERS:
+        assert build_stepper(chain("dlrt"), StepSettings(optimiser=optimiser))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 LIMIT: Final = 20.0
-URGENT: Final = 36.0
+URGENT: Final = 30.0
 
 
 @dataclass(slots=True)

@@ -83,11 +83,11 @@ def retract(
     coefficient, inverse = torch.bmm(exact, found).to(core.dtype), found.to(core.dtype)
     inside = torch.bmm(gamma, inverse)
     kept = coefficient if grams is None else torch.bmm(grams.to(core.dtype), coefficient)
-    turned = torch.linalg.vector_norm(inside, dim=(1, 2)).mul_(step).add_(1.0)
     share = torch.finfo(gram.dtype).eps / torch.finfo(core.dtype).eps
     carried = torch.diagonal(gram, dim1=-2, dim2=-1).mul(share).add_(terms, alpha=step**2)
-    lost = torch.linalg.vecdot(carried, torch.linalg.vector_norm(found, dim=2).square_())
-    growths = lost.add_(turned.square_()).tolist()
+    lost = torch.linalg.vecdot(carried, torch.linalg.vector_norm(found, dim=2).square_()).tolist()
+    turned = torch.linalg.vector_norm(inside, dim=(1, 2)).tolist()
+    growths = [(1.0 + step * a) ** 2 + b for a, b in zip(turned, lost, strict=True)]
     return Retraction(
         coefficient=coefficient,
         overlap=torch.sub(kept, inside, alpha=step),

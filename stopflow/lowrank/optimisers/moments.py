@@ -107,6 +107,8 @@ class CoreRule(FactorRule):
     ) -> Tensor:
         """Transport m; return S after a step along the gradient in the new bases."""
         del rate
+        if not self._kept and isinstance(update.step, float):
+            return torch.baddbmm(updated.core, updated.deltau.mT, updated.xv, alpha=-update.step)
         gradients = torch.bmm(updated.deltau.mT, updated.xv)
         if self._kept:
             carried = torch.bmm(torch.bmm(updated.left.mT, group.stacked("m")), updated.right)
