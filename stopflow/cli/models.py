@@ -84,6 +84,18 @@ def train(
         str | None,
         typer.Option("--row-space", help="Train in the row space of the data: auto, on or off."),
     ] = None,
+    delay: Annotated[
+        int | None, typer.Option("--delay", min=0, help="oialr: dense steps first; 0: none.")
+    ] = None,
+    absorb_every: Annotated[
+        int | None, typer.Option("--absorb-every", min=1, help="oialr: nu of the paper, in steps.")
+    ] = None,
+    cutoff: Annotated[
+        float | None, typer.Option("--cutoff", help="oialr: beta of the paper.")
+    ] = None,
+    absorb_share: Annotated[
+        float | None, typer.Option("--absorb-share", help="oialr: alpha of the paper.")
+    ] = None,
     device: Device = None,
     config: Config = None,
     name: Annotated[
@@ -133,6 +145,10 @@ def train(
         labels=labels,
         test_experiments=_names("--test-experiments", test_experiments),
         row_space=row_space,
+        delay=delay,
+        absorb_every=absorb_every,
+        cutoff=cutoff,
+        absorb_share=absorb_share,
         device=device,
     )
     require_ranked(rank, [settings.layer] if not settings.layers else [TABLES])

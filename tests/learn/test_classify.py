@@ -145,3 +145,14 @@ def test_images_of_another_kind_are_refused(images):
     other = class_data(make_images(np.random.default_rng(1), pixels=5))
     with pytest.raises(ModelError, match="36 pixels and tells 4 classes; pictures has 25 and 4"):
         ClassSubject(classifier=trained.model, data=other)
+
+
+def test_oialr_counts_what_is_trained_and_records_its_stability(images):
+    trained = train_classifier(
+        images, settings(layer="oialr", epochs=6, delay=0, absorb_every=10, cutoff=0.2)
+    )
+    assert trained.trained_parameters < 0.6 * trained.parameters
+    last = trained.history[-1]
+    assert 0.0 < last["stability_1"] <= 1.0 + 1e-6
+    assert last["rank_1"] <= 16
+    assert list(trained.history[0]) == list(last)

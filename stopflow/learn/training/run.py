@@ -96,6 +96,10 @@ class Run:
         for number, rank in enumerate(self._stepper.ranks(), start=1):
             if rank is not None:
                 row[f"rank_{number}"] = rank
+        latest = {place: record.value for place, record in self._stepper.stabilities()}
+        for place, layer in enumerate(self._network.chain):
+            if hasattr(layer, "stability"):
+                row[f"stability_{place + 1}"] = latest.get(place, np.nan)
         self.history.append(row)
         self._keep_best(self._task.error(judged.get("validation", judged["train"])))
 

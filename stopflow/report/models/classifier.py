@@ -11,7 +11,12 @@ from matplotlib.axes import Axes
 
 from stopflow.report.kinetics.closing import build_provenance_blocks
 from stopflow.report.kinetics.summary import count_things
-from stopflow.report.models.figures import count_epochs, draw_ranks
+from stopflow.report.models.figures import (
+    count_epochs,
+    draw_ranks,
+    draw_stability,
+    stability_columns,
+)
 from stopflow.report.models.formats import say_count, say_seconds
 from stopflow.report.models.numbers import changing_ranks, metric, name_layers
 from stopflow.report.models.report import build_layer_blocks
@@ -22,6 +27,7 @@ from stopflow.report.paper.flow import (
     Paragraph,
     Picture,
     build_heading,
+    leave_empty,
     pair_picture,
 )
 from stopflow.report.paper.grid import Column, Grid
@@ -170,9 +176,13 @@ def _curve_blocks(history: pd.DataFrame) -> list[Block]:
             tall_mm=62.0,
         )
     ]
+    further: list[Painter] = []
     if changing_ranks(history):
-        ranks: Painter = partial(draw_ranks, history=history)
-        blocks.append(pair_picture(ranks, lambda axes: axes.remove(), tall_mm=56.0))
+        further.append(partial(draw_ranks, history=history))
+    if stability_columns(history):
+        further.append(partial(draw_stability, history=history))
+    if further:
+        blocks.append(pair_picture(*[*further, leave_empty][:2], tall_mm=56.0))
     return blocks
 
 

@@ -284,3 +284,23 @@ def draw_worst(axes: Axes, pair: TracePair, *, actual: float, predicted: float, 
         fontsize=6.4,
         color=MUTED,
     )
+
+
+def stability_columns(history: pd.DataFrame) -> list[str]:
+    """Columns of the history that hold the stability of an OIALR layer."""
+    return [name for name in history.columns if name.startswith("stability_")]
+
+
+def draw_stability(axes: Axes, history: pd.DataFrame) -> None:
+    """Draw the stability of each OIALR layer: 1 where its bases have stopped moving."""
+    for place, name in enumerate(sorted(stability_columns(history))):
+        axes.plot(
+            history["epoch"],
+            history[name],
+            color=CATEGORY_COLOURS[place % len(CATEGORY_COLOURS)],
+            linestyle=LINE_STYLES[place % len(LINE_STYLES)],
+            label=f"layer {name.removeprefix('stability_')}",
+        )
+    count_epochs(axes)
+    axes.set_ylabel("stability")
+    axes.legend(loc="best")
