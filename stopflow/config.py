@@ -26,7 +26,9 @@ from stopflow.errors import FormatError, SettingsError
 
 Settings = TypeVar("Settings")
 
-SECTIONS = ("ingest", "quality", "train", "settings", "layer")
+LAYER = "layer"
+SECTIONS = ("ingest", "quality", "train", "settings", LAYER)
+LARGEST_BYTES = 1_000_000
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -39,18 +41,53 @@ def read_config(path: Path) -> dict[str, Any]:
     SettingsError
         When it has a table that no stage reads.
     """
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError("--config", str(path), valid="a TOML file that can be read") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FormatError(
-            path.name, found=str(error), expected="TOML, e.g. epochs = 300"
-        ) from error
-    for section in values:
+    values = read_toml(path, option="--config", example="epochs = 300")
+    for section, value in values.items():
         if section not in SECTIONS:
             raise SettingsError(f"{path.name}: table", section, valid=SECTIONS)
+        if not _is_section(section, value):
+            brackets = f"[[{section}]]" if section == LAYER else f"[{section}]"
+            raise SettingsError(
+                f"{path.name}: {section}", value, valid=f"a table: {brackets}, its keys below it"
+            )
     return values
+
+
+def read_toml(path: Path, *, option: str, example: str) -> dict[str, Any]:
+    """Read any TOML file of the user's.
+
+    Parameters
+    ----------
+    option
+        How the user named the file.
+    example
+        A line that it may hold.
+
+    Raises
+    ------
+    FormatError
+        When it is not TOML, with the line, and when it is larger than settings can be.
+    SettingsError
+        When it cannot be read at all.
+    """
+    expected = f"TOML, e.g. {example}"
+    try:
+        if path.stat().st_size > LARGEST_BYTES:
+            raise FormatError(path.name, found="more than 1 MB of settings", expected=expected)
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(option, str(path), valid="a TOML file that can be read") from error
+    except ValueError as error:  # not TOML, not UTF-8, a number of thousands of digits
+        raise FormatError(path.name, found=str(error), expected=expected) from error
+    except RecursionError as error:
+        raise FormatError(path.name, found="brackets nested too deep", expected=expected) from error
+
+
+def _is_section(section: str, value: object) -> bool:
+    """Tell whether a value is what a section holds: a table, for layers a list of tables."""
+    if section != LAYER:
+        return isinstance(value, dict)
+    return isinstance(value, list) and all(isinstance(table, dict) for table in value)
 
 
 def build_settings(kind: type[Settings], values: Mapping[str, Any], *, where: str) -> Settings:
@@ -77,6 +114,8 @@ def build_settings(kind: type[Settings], values: Mapping[str, Any], *, where: st
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise SettingsError(f"{where} {key}", first["input"], valid=first["msg"]) from error
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise SettingsError(where, dict(values), valid=f"other values ({error})") from error
 
 
 def _require_known(kind: Any, values: Mapping[str, Any], *, where: str) -> None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+LONGEST_QUOTE = 200
+"""Characters of a value that an error quotes."""
 NO_ROOM = "make room on the disk, or choose another place"
 """What to do where something could not be written."""
 
@@ -39,6 +41,15 @@ class FormatError(StopflowError):
         super().__init__(f"{place}: found {found}; expected {expected}")
 
 
+def _quoted(value: object) -> str:
+    """Quote a value; a long one is cut, and one too large to be written is described."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):
+        return f"a {type(value).__name__} of great size"
+    return text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}..."
+
+
 class SettingsError(StopflowError):
     """A setting has a name or a value that is not valid; lists what would be."""
 
@@ -46,7 +57,7 @@ class SettingsError(StopflowError):
         self.name = name
         self.value = value
         listed = valid if isinstance(valid, str) else ", ".join(str(item) for item in valid)
-        super().__init__(f"{name} = {value!r} is not valid; valid: {listed}")
+        super().__init__(f"{name} = {_quoted(value)} is not valid; valid: {listed}")
 
 
 class ModelError(StopflowError):

@@ -9,15 +9,16 @@ A dataset is a folder::
     problems.parquet    everything in the input that was not as it should be
     time.f64            recorded times in s, little-endian float64, equal grids stored once
     signal.f64          recorded signals, little-endian float64, one after the other
-    ingest.json         version, command, settings, inputs with SHA-256, library versions
+    ingest.json         version, command, settings, inputs with SHA-256, library versions, digest
 
-It is written beside the old one and takes its place only when it is whole; a folder with anything
-else in it is not replaced.
+The columns are those of `stopflow.schema`. A dataset is written beside the old one and takes its
+place only when it is whole; a folder with anything else in it is not replaced. The digest tells
+one dataset from another that was put in its place: whoever opens a dataset by its path to go on
+with work that was begun on it gives the digest too.
 """
 
 import hashlib
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,12 +28,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stopflow.errors import StoreError
-from stopflow.io.atomic import Owned, recover_folder, replacing_folder
+from stopflow.errors import FormatError, StoreError
+from stopflow.frames import AGAIN, read_frame
+from stopflow.io.atomic import Owned
+from stopflow.io.json_files import json_text, load_json
+from stopflow.io.switch import recover_folder, replacing_folder
+from stopflow.schema import STORAGE_COLUMNS, TABLES
 from stopflow.trace import FloatArray, Trace
 
-FORMAT_VERSION = 1
-TABLES = ("shots", "conditions", "secondary", "cuts", "problems")
+FORMAT_VERSION = 2
+DIGEST = "digest"
+OPENINGS = 5
+"""Times that a dataset is opened while other runs keep putting new ones in its place."""
 PROVENANCE = "ingest.json"
 TIME, SIGNAL = "time.f64", "signal.f64"
 FILES = frozenset({PROVENANCE, TIME, SIGNAL, *(f"{name}.parquet" for name in TABLES)})
@@ -56,19 +63,33 @@ class Dataset:
     time_s: NDArray[np.float64]
     signal: NDArray[np.float64]
 
+    @property
+    def digest(self) -> str:
+        """What tells this dataset from any other."""
+        return str(self.provenance[DIGEST])
+
     def trace(self, row: int) -> tuple[FloatArray, FloatArray] | None:
-        """Return (time_s, signal) as recorded, or None for a shot that could not be read."""
-        shot = self.shots.iloc[row]
-        points = int(shot["trace_points"])
+        """Return (time_s, signal) as recorded, or None for a shot that could not be read.
+
+        Raises
+        ------
+        StoreError
+            When the stored values are no trace: not finite, or times that do not increase.
+        """
+        first, points, time_first = (int(self.shots[name].iloc[row]) for name in STORAGE_COLUMNS)
         if points == 0:
             return None
-        time_first, first = int(shot["time_first"]), int(shot["trace_first"])
-        return self.time_s[time_first : time_first + points], self.signal[first : first + points]
+        time_s = self.time_s[time_first : time_first + points]
+        signal = self.signal[first : first + points]
+        if not (np.isfinite(signal).all() and np.isfinite(time_s).all()):
+            name = f"{self.shots['experiment'].iloc[row]}/{self.shots['file'].iloc[row]}"
+            raise StoreError(f"{self.folder}: the trace of {name} holds no numbers; {AGAIN}")
+        return time_s, signal
 
     def trimmed(self, row: int) -> tuple[FloatArray, FloatArray] | None:
         """Return (time_s, signal) from the start time on; None where either is missing."""
         recorded = self.trace(row)
-        start_s = float(self.shots.iloc[row]["start_s"])
+        start_s = float(self.shots["start_s"].iloc[row])
         if recorded is None or np.isnan(start_s):
             return None
         time_s, signal = recorded
@@ -84,6 +105,7 @@ class DatasetWriter:
         self._time: BinaryIO = (folder / TIME).open("wb")
         self._signal: BinaryIO = (folder / SIGNAL).open("wb")
         self._grids: dict[bytes, int] = {}
+        self._digest = hashlib.blake2b(digest_size=16)
 
     def add_trace(self, trace: Trace | None) -> dict[str, int]:
         """Append a trace; return the columns of its shot that tell where it lies."""
@@ -95,7 +117,10 @@ class DatasetWriter:
             self._grids[grid] = self._time.tell() // DISK_FLOAT.itemsize
             self._time.write(time_bytes)
         first = self._signal.tell() // DISK_FLOAT.itemsize
-        self._signal.write(trace.signal.astype(DISK_FLOAT).tobytes())
+        signal_bytes = trace.signal.astype(DISK_FLOAT).tobytes()
+        self._signal.write(signal_bytes)
+        self._digest.update(grid)
+        self._digest.update(signal_bytes)
         return {
             "trace_first": first,
             "trace_points": len(trace),
@@ -107,16 +132,29 @@ class DatasetWriter:
     ) -> None:
         """Write the five tables and how they were made."""
         for name in TABLES:
-            tables[name].to_parquet(self._folder / f"{name}.parquet", index=False)
+            path = self._folder / f"{name}.parquet"
+            tables[name].to_parquet(path, index=False)
+            self._digest.update(path.read_bytes())
         described = {"format": FORMAT_VERSION, **provenance}
-        (self._folder / PROVENANCE).write_text(
-            json.dumps(described, indent=1, sort_keys=True, ensure_ascii=False), encoding="utf-8"
-        )
+        self._digest.update(json_text(described).encode())
+        described[DIGEST] = self._digest.hexdigest()
+        text = json_text(dict(sorted(described.items())))
+        (self._folder / PROVENANCE).write_text(text, encoding="utf-8")
 
     def close(self) -> None:
         """Close the trace files."""
         self._time.close()
         self._signal.close()
+
+
+@contextmanager
+def writing_into(folder: Path) -> Iterator[DatasetWriter]:
+    """Yield a writer of the dataset in the empty folder `folder`."""
+    writer = DatasetWriter(folder)
+    try:
+        yield writer
+    finally:
+        writer.close()
 
 
 @contextmanager
@@ -130,12 +168,8 @@ def writing_dataset(folder: Path) -> Iterator[DatasetWriter]:
     SettingsError
         When `folder` holds anything that is not of an earlier dataset.
     """
-    with replacing_folder(folder, owned=REPLACEABLE) as partial:
-        writer = DatasetWriter(partial)
-        try:
-            yield writer
-        finally:
-            writer.close()
+    with replacing_folder(folder, owned=REPLACEABLE) as partial, writing_into(partial) as writer:
+        yield writer
 
 
 def is_dataset(folder: Path) -> bool:
@@ -151,62 +185,88 @@ def _own_files(folder: Path) -> frozenset[str]:
 REPLACEABLE = Owned(option="--out", what="an earlier dataset", files=_own_files)
 
 
-def load_dataset(folder: Path) -> Dataset:
+def load_dataset(folder: Path, *, digest: str | None = None) -> Dataset:
     """Open the dataset that ingest left in `folder`.
+
+    Parameters
+    ----------
+    digest
+        That of the dataset that is wanted; None: whichever is there.
 
     Raises
     ------
     StoreError
-        When there is none, it is incomplete, or it is of another format version.
+        When there is none, when it is damaged or of another format version, and when it is not
+        the one with `digest`.
     """
     recover_folder(folder)
     if not is_dataset(folder):
         raise StoreError(f"{folder} holds no dataset; make one with: stopflow ingest FOLDER")
+    for _ in range(OPENINGS):
+        provenance = _provenance(folder)
+        if digest is not None and provenance[DIGEST] != digest:
+            raise StoreError(f"{folder} was replaced by another run; repeat the command")
+        try:
+            dataset = _open(folder, provenance)
+            _require_whole(dataset)
+        except StoreError:
+            if _provenance(folder) == provenance:
+                raise
+            continue
+        if _provenance(folder) == provenance:
+            return dataset
+    raise StoreError(f"{folder} is being replaced by other runs again and again; wait for them")
+
+
+def _provenance(folder: Path) -> dict[str, Any]:
+    """Read how the dataset was made; last of all its files, this one says which it is."""
     try:
-        provenance = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
-        tables = {name: pd.read_parquet(folder / f"{name}.parquet") for name in TABLES}
-    except (OSError, ValueError) as error:
-        raise StoreError(f"{folder} cannot be read ({error}); run stopflow ingest again") from error
-    if not isinstance(provenance, dict):
-        raise StoreError(f"{folder / PROVENANCE} is not ingest's; run stopflow ingest again")
+        provenance = load_json(folder / PROVENANCE)
+    except FormatError as error:
+        raise StoreError(f"{folder / PROVENANCE} is not ingest's ({error}); {AGAIN}") from error
     if provenance.get("format") != FORMAT_VERSION:
         raise StoreError(
             f"{folder} has format {provenance.get('format')!r}, this version reads "
-            f"{FORMAT_VERSION}; run stopflow ingest again"
+            f"{FORMAT_VERSION}; {AGAIN}"
         )
-    dataset = Dataset(
+    for name, kind in ((DIGEST, str), ("version", str), ("settings", dict)):
+        if not isinstance(provenance.get(name), kind):
+            raise StoreError(f"{folder / PROVENANCE} gives no {name}; {AGAIN}")
+    for name in ("libraries", "inputs"):
+        if not isinstance(provenance.get(name, {}), dict):
+            raise StoreError(f"{folder / PROVENANCE}: {name} is no table; {AGAIN}")
+    return provenance
+
+
+def _open(folder: Path, provenance: Mapping[str, Any]) -> Dataset:
+    return Dataset(
         folder=folder,
         provenance=provenance,
         time_s=_mapped(folder / TIME),
         signal=_mapped(folder / SIGNAL),
-        **tables,
+        **{name: read_frame(folder / f"{name}.parquet", name) for name in TABLES},
     )
-    _require_whole(dataset)
-    return dataset
 
 
 def _mapped(path: Path) -> NDArray[np.float64]:
-    if not path.is_file():
-        raise StoreError(f"{path} is missing; run stopflow ingest again")
-    whole = path.stat().st_size // DISK_FLOAT.itemsize
-    if whole == 0:
-        return np.empty(0)
-    return np.memmap(path, dtype=DISK_FLOAT, mode="r", shape=(whole,))
+    try:
+        whole = path.stat().st_size // DISK_FLOAT.itemsize
+        if whole == 0:
+            return np.empty(0)
+        return np.memmap(path, dtype=DISK_FLOAT, mode="r", shape=(whole,))
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read ({error.strerror}); {AGAIN}") from error
 
 
 def _require_whole(dataset: Dataset) -> None:
+    """Refuse traces that lie beyond the stored values; the sum of two places may be past int64."""
     shots = dataset.shots
-    for column in ("trace_first", "time_first", "trace_points"):
-        if column not in shots:
-            raise StoreError(
-                f"{dataset.folder}: no {column} of its shots; run stopflow ingest again"
-            )
+    points = shots["trace_points"].astype(float)
     for first, array in (("trace_first", dataset.signal), ("time_first", dataset.time_s)):
-        needed = int((shots[first] + shots["trace_points"]).max()) if len(shots) else 0
+        needed = int((shots[first].astype(float) + points).max()) if len(shots) else 0
         if needed > len(array):
             raise StoreError(
-                f"{dataset.folder} is cut off ({len(array)} of {needed} values); "
-                "run stopflow ingest again"
+                f"{dataset.folder} is cut off ({len(array)} of {needed} values); {AGAIN}"
             )
 
 
@@ -214,9 +274,3 @@ def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file as hexadecimal text."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> pd.DataFrame:
-    """Build a table whose columns exist in the given order even when there are no rows."""
-    frame = pd.DataFrame(list(rows))
-    return frame.reindex(columns=[*columns, *(c for c in frame.columns if c not in columns)])

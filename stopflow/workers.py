@@ -12,8 +12,26 @@ from contextlib import contextmanager
 
 from stopflow.errors import StopflowError
 
+OPENBLAS = "OPENBLAS_NUM_THREADS"
+BLAS_THREADS = ("OMP_NUM_THREADS", OPENBLAS, "MKL_NUM_THREADS")
+"""What tells the libraries of linear algebra how many threads to use."""
 DROPPING_S = 0.2
 """Time in which a pool drops what is queued; ended sooner, it would complain of broken work."""
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Let child processes use one BLAS thread each: they are as many as there are cores."""
+    before = {name: os.environ.get(name) for name in BLAS_THREADS}
+    os.environ.update(dict.fromkeys(BLAS_THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 @contextmanager

@@ -1,11 +1,20 @@
 """Commands run in this process, and a folder to run them on."""
 
+import os
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
+import stopflow
 from stopflow.cli import main
+
+
+def own_environment(**further):
+    """Return the environment in which other processes import this very package."""
+    root = str(Path(stopflow.__file__).parents[1])
+    return {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1", **further}
 
 
 def exit_code(*words):

@@ -160,6 +160,21 @@ def test_a_good_dataset_is_not_replaced_by_one_without_a_rate(lab, tmp_path, run
     assert [path.name for path in out.parent.iterdir()] == ["ingested"]
 
 
+def test_a_picture_of_the_users_is_not_overwritten_by_view(lab, tmp_path, run):
+    shot = sorted(lab.glob("*.bka"))[0]
+    mine = tmp_path / f"{shot.stem}.png"
+    mine.write_bytes(b"\x89PNG of mine")
+    for _ in range(2):
+        assert run("view", shot, "--no-open", "--quiet")[0] == 0
+    assert mine.read_bytes() == b"\x89PNG of mine"
+    pictures = sorted(path.name for path in tmp_path.glob("*.png"))
+    assert pictures == sorted([mine.name, f"{shot.stem}-fit.png"])
+    mine.unlink()
+    for _ in range(2):
+        assert run("view", shot, "--no-open", "--quiet")[0] == 0
+    assert b"stopflow" in mine.read_bytes()
+
+
 def test_folders_of_one_name_below_each_other_stay_apart(lab, tmp_path, run, monkeypatch):
     shutil.copytree(lab, lab / "shots")
     monkeypatch.chdir(lab)
@@ -197,8 +212,13 @@ def test_metrics_that_are_no_table_are_refused(tmp_path, run, dataset):
     broken = tmp_path / "models" / "broken"
     shutil.copytree(SHAPE, broken)
     (broken / "metrics.json").write_text("[]")
-    found = run("report", *dataset, "--model", broken, "--quiet")
-    assert refused(found, "broken/metrics.json", "train it again")
+    code, _, err = run("report", *dataset, "--model", broken, "--model", SHAPE, "--quiet")
+    assert code == 1
+    assert err.count("\n") == 1
+    assert "broken/metrics.json" in err
+    assert "train it again" in err
+    reports = {path.name for path in (tmp_path / "reports").iterdir()}
+    assert reports == {"rates.csv", "rates.xlsx", "kinetics.pdf", "shape.pdf"}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sets a limit that is Unix's")

@@ -33,3 +33,8 @@ def test_every_file_the_readme_names_is_there():
     links = [part.split(")")[0] for part in text.split("](")[1:]]
     missing = [link for link in links if "//" not in link and not (ROOT / link).exists()]
     assert missing == []
+
+
+def test_the_page_of_columns_is_that_of_the_schema():
+    script = runpy.run_path(str(ROOT / "docs" / "make_columns_page.py"))
+    assert script["PAGE"].read_text(encoding="utf-8") == script["page"]()

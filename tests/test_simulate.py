@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from stopflow.errors import SettingsError
-from stopflow.io.folder import find_experiments, read_experiment, read_truth
+from stopflow.io.folder import find_experiments, read_experiment
+from stopflow.io.truth import read_truth
 from stopflow.simulate.chemistry import LADDER, REACTIONS, concentration_ladder
 from stopflow.simulate.instrument import (
     Instrument,
@@ -288,7 +289,7 @@ def test_same_seed_same_bytes_workbooks_included(tmp_path: Path) -> None:
 def test_what_was_written_is_what_is_read(tmp_path: Path) -> None:
     root = tmp_path / "lab"
     write_lab(root, spec=TINY, seed=3)
-    truth = read_truth(root)
+    truth, _ = read_truth(root)
     folders = find_experiments(root)
     lab = list(simulate_lab(TINY, generator=np.random.default_rng(3)))
     assert [folder.name for folder in folders] == [made.experiment.name for made in lab]

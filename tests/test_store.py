@@ -4,8 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from stopflow import store
 from stopflow.errors import SettingsError, StoreError
-from stopflow.store import TABLES, load_dataset, writing_dataset
+from stopflow.frames import build_frame
+from stopflow.schema import COLUMNS, TABLES
+from stopflow.store import load_dataset, writing_dataset
 from stopflow.trace import Trace
 
 
@@ -20,14 +23,24 @@ def traces(rng):
     ]
 
 
+def row_of(table):
+    """A row with a value of the right kind in every column."""
+    values = {"text": "a", "number": 1.5, "count": 1, "flag": True}
+    kinds = {name: COLUMNS[name] for name in TABLES[table]}
+    return {
+        name: column.choices[0] if column.choices else values[column.kind]
+        for name, column in kinds.items()
+    }
+
+
 def write(folder, recorded):
     with writing_dataset(folder) as writer:
         rows = [
-            {"experiment": "a", "file": f"{i}.bka", "start_s": 0.4, **writer.add_trace(trace)}
+            row_of("shots") | {"file": f"{i}.bka", "start_s": 0.4} | writer.add_trace(trace)
             for i, trace in enumerate(recorded)
         ]
-        tables = {name: pd.DataFrame({"experiment": ["a"]}) for name in TABLES}
-        tables["shots"] = pd.DataFrame(rows)
+        tables = {name: build_frame(name, [row_of(name)]) for name in TABLES}
+        tables["shots"] = build_frame("shots", rows)
         writer.write_tables(tables, provenance={"version": "x", "settings": {"law": "single"}})
     return load_dataset(folder)
 
@@ -68,13 +81,6 @@ def test_an_interrupted_run_leaves_the_old_dataset(tmp_path, rng):
     after = load_dataset(folder)
     pd.testing.assert_frame_equal(after.shots, before.shots)
     assert [path.name for path in tmp_path.iterdir()] == ["ingested"]
-
-
-def test_a_run_killed_between_the_two_renames_is_recovered(tmp_path, rng):
-    folder = tmp_path / "ingested"
-    before = write(folder, traces(rng))
-    folder.rename(tmp_path / ".ingested.replaced")
-    pd.testing.assert_frame_equal(load_dataset(folder).shots, before.shots)
 
 
 def test_what_a_killed_run_left_is_cleared_by_the_next(tmp_path, rng):
@@ -131,14 +137,128 @@ def test_a_description_that_is_no_table_is_refused(tmp_path, rng, text):
 
 def test_shots_that_do_not_say_where_their_traces_lie_are_refused(tmp_path, rng):
     dataset = write(tmp_path / "ingested", traces(rng))
-    dataset.conditions.to_parquet(dataset.folder / "shots.parquet")
+    lost = dataset.shots.drop(columns="trace_first")
+    lost.to_parquet(dataset.folder / "shots.parquet")
     with pytest.raises(StoreError, match=r"trace_first.*stopflow ingest"):
         load_dataset(dataset.folder)
 
 
 def test_another_format_version_is_refused(tmp_path, rng):
     dataset = write(tmp_path / "ingested", traces(rng))
-    described = (dataset.folder / "ingest.json").read_text().replace('"format": 1', '"format": 99')
+    described = (dataset.folder / "ingest.json").read_text().replace('"format": 2', '"format": 99')
     (dataset.folder / "ingest.json").write_text(described)
     with pytest.raises(StoreError, match="99"):
         load_dataset(dataset.folder)
+
+
+SPOILED = {
+    "text": [1.5, None],
+    "number": ["1.5", 3],
+    "count": [-1, 1.5, None, "1"],
+    "flag": ["yes", 1],
+}
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_every_column_is_checked_for_presence_and_kind(tmp_path, rng, table):
+    folder = write(tmp_path / "ingested", traces(rng)).folder
+    path = folder / f"{table}.parquet"
+    good = pd.read_parquet(path)
+    for name in TABLES[table]:
+        spoiled = [good.drop(columns=name)]
+        for value in SPOILED[COLUMNS[name].kind]:
+            spoiled.append(good.assign(**{name: [value] * len(good)}))
+        if COLUMNS[name].choices:
+            spoiled.append(good.assign(**{name: ["=1+1"] * len(good)}))
+        for frame in spoiled:
+            frame.to_parquet(path)
+            with pytest.raises(StoreError, match=rf"{table}\.parquet.*{name}.*stopflow ingest"):
+                load_dataset(folder)
+    good.assign(further=[1] * len(good)).to_parquet(path)
+    with pytest.raises(StoreError, match="unknown further"):
+        load_dataset(folder)
+    good.to_parquet(path)
+    load_dataset(folder)
+
+
+@pytest.mark.parametrize("column", ["trace_first", "trace_points", "time_first"])
+def test_places_beyond_the_stored_values_are_refused(tmp_path, rng, column):
+    folder = write(tmp_path / "ingested", traces(rng)).folder
+    shots = pd.read_parquet(folder / "shots.parquet")
+    for value in (10**6, 2**63 - 1):
+        shots.assign(**{column: value}).to_parquet(folder / "shots.parquet")
+        with pytest.raises(StoreError, match="cut off"):
+            load_dataset(folder)
+
+
+def test_stored_values_that_are_no_numbers_are_no_trace(tmp_path, rng):
+    folder = write(tmp_path / "ingested", traces(rng)).folder
+    np.full(130, np.nan).tofile(folder / "signal.f64")
+    with pytest.raises(StoreError, match=r"a/0\.bka holds no numbers"):
+        load_dataset(folder).trace(0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        '{"format": 2, "digest": "a", "version": "x", "settings": ' + "[" * 100_000 + "}",
+        '{"format": 2, "digest": "a", "version": "x", "settings": {"a": NaN}}',
+        '{"format": 2, "digest": 7, "version": "x", "settings": {}}',
+        '{"format": ' + "2" * 5000 + "}",
+        '{"format": 2, "digest": "a", "version": "x", "settings": {}, "inputs": []}',
+        " " * 17_000_000,
+    ],
+)
+def test_a_hostile_description_is_refused(tmp_path, rng, text):
+    folder = write(tmp_path / "ingested", traces(rng)).folder
+    (folder / "ingest.json").write_text(text)
+    with pytest.raises(StoreError, match=r"ingest\.json.*stopflow ingest"):
+        load_dataset(folder)
+
+
+def test_a_row_that_the_schema_does_not_know_is_a_fault_of_the_program(rng):
+    with pytest.raises(ValueError, match="further"):
+        build_frame("cuts", [row_of("cuts") | {"further": 1}])
+    lacking = row_of("cuts")
+    del lacking["cut_s"]
+    with pytest.raises(ValueError, match="cut_s"):
+        build_frame("cuts", [lacking])
+
+
+def test_columns_of_workbooks_stand_apart_and_bytes_that_are_no_text_become_visible():
+    first = row_of("cuts") | {"workbook: verdict": "\udcff", "workbook: pH": "7"}
+    frame = build_frame("cuts", [first, row_of("cuts")])
+    assert frame["workbook: verdict"].tolist() == ["\\udcff", ""]
+    assert list(frame.columns[-2:]) == ["workbook: verdict", "workbook: pH"]
+
+
+def test_a_dataset_that_was_replaced_is_told_from_the_one_that_was_asked_for(tmp_path, rng):
+    folder = tmp_path / "ingested"
+    first = write(folder, traces(rng))
+    assert load_dataset(folder, digest=first.digest).digest == first.digest
+    second = write(folder, traces(rng)[::-1])
+    assert second.digest != first.digest
+    with pytest.raises(StoreError, match="replaced by another run"):
+        load_dataset(folder, digest=first.digest)
+
+
+def test_a_dataset_that_is_replaced_while_it_is_opened_is_opened_again(tmp_path, rng, monkeypatch):
+    folder = tmp_path / "ingested"
+    write(folder, traces(rng))
+    read, left = store.read_frame, [1]
+
+    def meanwhile(path, table):
+        frame = read(path, table)
+        if table == "cuts" and left:
+            left.pop()
+            monkeypatch.setattr(store, "read_frame", read)
+            write(folder, traces(rng)[:1])
+            monkeypatch.setattr(store, "read_frame", meanwhile)
+        return frame
+
+    monkeypatch.setattr(store, "read_frame", meanwhile)
+    dataset = load_dataset(folder)
+    assert not left
+    assert len(dataset.shots) == 1
+    assert len(dataset.signal) == 50

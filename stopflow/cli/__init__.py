@@ -6,18 +6,19 @@ needs them, so that ``stopflow --help`` answers at once.
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from stopflow import __version__
 from stopflow.cli import bench, kinetics, lab, mechanism, models, refine, reproduce
-from stopflow.cli.console import say_wrong_use, warn
+from stopflow.cli.console import say_fault, say_wrong_use, warn
+from stopflow.cli.interrupts import INTERRUPTED, Interrupts, listening
+from stopflow.cli.streams import flush_streams, prepare_streams, write_line
 from stopflow.errors import StopflowError
+from stopflow.workers import OPENBLAS
 
-INTERRUPTED = 130
-BLAS_THREADS = "OPENBLAS_NUM_THREADS"
-"""Small matrices by the thousand: several BLAS threads would only wait for each other."""
+WRONG_USE = 2
 
 app = typer.Typer(
     name="stopflow",
@@ -39,30 +40,73 @@ def _options(
     ] = False,
 ) -> None:
     if version:
-        typer.echo(f"stopflow {__version__}")
+        write_line(f"stopflow {__version__}", sys.stdout)
         raise typer.Exit
 
 
 def main() -> None:
     """Run the command line; no traceback reaches a user unless --debug asks for it."""
-    os.environ.setdefault(BLAS_THREADS, "1")
+    os.environ.setdefault(OPENBLAS, "1")  # small matrices: several threads would only wait
+    os.environ["MPLBACKEND"] = "agg"
+    prepare_streams()
+    with listening() as interrupts:
+        try:
+            _run()
+        except BaseException as error:
+            cut_off = isinstance(error, KeyboardInterrupt)
+            cut_off |= isinstance(error, SystemExit) and error.code == INTERRUPTED
+            if not (interrupts.said() or cut_off):
+                raise
+            _leave(interrupts)
+
+
+def _run() -> None:
+    """Run the command that the words ask for, and hand over all that it says."""
     try:
-        app()
+        try:
+            app()
+        finally:
+            flush_streams()
     except StopflowError as error:
-        _fail(error, code=2)
-    except SystemExit as stop:
-        if stop.code == INTERRUPTED:
-            warn("interrupted; earlier results are as they were")
-        raise
+        _fail(error)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_stdout()
         sys.exit(1)
     except OSError as error:
-        _fail(error, code=2)
+        _fail(error)
+    except Exception as error:  # the outermost barrier: a fault of the program
+        if "--debug" in sys.argv:
+            raise
+        _fail(error)
 
 
-def _fail(error: Exception, *, code: int) -> None:
+def _leave(interrupts: Interrupts) -> NoReturn:
+    """Say in a line that the run was cut off."""
+    warn(interrupts.said() or Interrupts(code=INTERRUPTED).said())
+    sys.exit(interrupts.code or INTERRUPTED)
+
+
+def _drop_stdout() -> None:
+    """Let what still waits for a reader that has gone go nowhere."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123
+
+
+def _fail(error: Exception) -> NoReturn:
     if "--debug" in sys.argv:
         raise error
-    warn(say_wrong_use(error))
-    sys.exit(code)
+    if isinstance(error, OSError):
+        _drop_stdout_if_full()
+    known = isinstance(error, StopflowError | OSError)
+    warn(say_wrong_use(error) if known else say_fault(error))
+    sys.exit(WRONG_USE)
+
+
+def _drop_stdout_if_full() -> None:
+    """Keep what stdout could not take from failing again at the very end."""
+    try:
+        flush_streams()
+    except OSError:
+        _drop_stdout()

@@ -3,19 +3,22 @@
 Exit code 0: fine. 1: finished, but something could not be read or fitted (listed). 2: wrong use.
 """
 
-import json
 import os
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import typer
 
+from stopflow.cli.elide import elide
+from stopflow.cli.streams import visible, write_line
 from stopflow.errors import NO_ROOM
+from stopflow.io.json_files import json_text
+from stopflow.io.switch import STAGED
 from stopflow.pipeline.progress import Progress, silent
 
 Quiet = Annotated[
@@ -63,12 +66,12 @@ def progress_bar(*, quiet: bool) -> Iterator[Progress]:
 def say(text: str, *, quiet: bool = False) -> None:
     """Print a line of the result on stdout."""
     if not quiet:
-        typer.echo(_fitted(text, sys.stdout))
+        write_line(_fitted(visible(text), sys.stdout), sys.stdout)
 
 
 def say_json(value: object) -> None:
     """Print a result as JSON on stdout; numbers that do not exist become null."""
-    typer.echo(json.dumps(_plain(value), indent=1, ensure_ascii=False, allow_nan=False))
+    write_line(json_text(value, ascii_only=True), sys.stdout)
 
 
 def say_table(
@@ -90,6 +93,8 @@ def say_table(
     from rich.text import Text
 
     console = Console(highlight=False)
+    columns = [visible(name) for name in columns]
+    rows = [[visible(cell) for cell in row] for row in rows]
     widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
     for number, places in enumerate(_columns_within(console.width, widths)):
         part = [widths[place] for place in places]
@@ -112,8 +117,9 @@ def say_table(
                 max_width=max(left, LEAST_NAME) if name else None,
                 overflow="ellipsis" if name else "fold",
             )
-        for row in rows:
-            cells = [row[place] for place in places]
+        names = elide([row[0] for row in rows], max(left, LEAST_NAME))
+        for row, shown in zip(rows, names, strict=True):
+            cells = [shown, *(row[place] for place in places[1:])]
             drawn.add_row(*(Text(cell, style=VERDICT_STYLES.get(cell, "")) for cell in cells))
         console.print(drawn)
 
@@ -136,7 +142,7 @@ VERDICT_STYLES = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red"}
 
 def warn(text: str) -> None:
     """Print a line on stderr."""
-    typer.echo(_fitted(text, sys.stderr), err=True)
+    write_line(_fitted(visible(text), sys.stderr), sys.stderr)
 
 
 def _fitted(text: str, stream: TextIO) -> str:
@@ -151,6 +157,14 @@ def _fitted(text: str, stream: TextIO) -> str:
         break_long_words=False,
         break_on_hyphens=False,
     )
+
+
+def say_some(lines: Sequence[str], *, where: Path, quiet: bool) -> None:
+    """Print lines of the result on stdout, the first ones alone where there are many."""
+    for line in lines[:SHOWN_PROBLEMS]:
+        say(f"  {line}", quiet=quiet)
+    if len(lines) > SHOWN_PROBLEMS:
+        say(f"  ... and {len(lines) - SHOWN_PROBLEMS} more; all are in {where}", quiet=quiet)
 
 
 def list_problems(problems: Sequence[str], *, where: Path | None = None) -> None:
@@ -169,13 +183,35 @@ def say_wrong_use(error: Exception) -> str:
     if error.filename is None:
         return f"error: {error.strerror.lower()}; {NO_ROOM}"
     path = Path(os.fsdecode(error.filename))
-    shown = path.parent if path.name.startswith(".") else path
+    shown = _as_named(path)
     reason = error.strerror.lower()
     if isinstance(error, PermissionError):
         todo = "close it where it is open (in Excel, in a PDF viewer), or choose another place"
     else:
         todo = "choose another place"
     return f"error: {shown}: {reason}; {todo}"
+
+
+def say_fault(error: Exception) -> str:
+    """Word an error that should not be: what it was, and what the user can do."""
+    what = " ".join(f"{type(error).__name__}: {error}".split())
+    return (
+        f"error: a fault of the program, not of what you gave it ({what}); earlier results are as "
+        "they were; the same command with --debug shows where it is: please report that"
+    )
+
+
+def _as_named(path: Path) -> Path:
+    """Return the place that the user knows for a path in what is only being written."""
+    parts = [number for number, part in enumerate(path.parts) if STAGED in part]
+    if parts:
+        return Path(*path.parts[: parts[0]])
+    return path.parent if path.name.startswith(".") else path
+
+
+def command_line() -> str:
+    """Return the command as it was given, for the record of a run."""
+    return " ".join(["stopflow", *sys.argv[1:]])
 
 
 def say_written(paths: Sequence[Path], *, quiet: bool) -> None:
@@ -187,14 +223,3 @@ def say_written(paths: Sequence[Path], *, quiet: bool) -> None:
 def _is_number(cell: str) -> bool:
     stripped = cell.replace("±", "").replace("%", "").replace("–", "").replace(" ", "")
     return stripped == "" or stripped.lstrip("-+").replace(".", "").replace("e", "").isdigit()
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, Path):
-        return str(value)
-    item = value.item() if hasattr(value, "item") else value
-    return None if isinstance(item, float) and (item != item or abs(item) == float("inf")) else item

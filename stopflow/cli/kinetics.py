@@ -126,12 +126,12 @@ def view(
 ) -> None:
     """Draw a trace with its fit, its residuals and the cut, and open the picture."""
     from stopflow.pipeline.find import require_file
-    from stopflow.pipeline.single import draw_trace, fit_file
+    from stopflow.pipeline.single import draw_trace, fit_file, fresh_picture
 
     fitted = fit_file(
         require_file(file), law=law, start=start, channel=channel or 1, time_unit=time_unit
     )
-    picture = out or Path(file.stem + ".png")
+    picture = out or fresh_picture(file)
     draw_trace(fitted, picture)
     if as_json:
         say_json({**fitted.as_dict(), "written": [picture]})

@@ -1,6 +1,5 @@
 """Commands for a whole lab: run, ingest, report, simulate, doctor."""
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +9,7 @@ from stopflow.cli.console import (
     Debug,
     Json,
     Quiet,
+    command_line,
     list_problems,
     progress_bar,
     say,
@@ -30,11 +30,10 @@ from stopflow.cli.options import (
     ReportsFolder,
     TimeUnit,
 )
-from stopflow.pipeline.progress import Progress
 
 if TYPE_CHECKING:
     from stopflow.pipeline.ingest import IngestSettings
-    from stopflow.store import Dataset
+    from stopflow.pipeline.lab import ProcessedLab
 
 Folder = Annotated[
     Path, typer.Argument(help="A folder of .bka files, or of such folders, however deep.")
@@ -84,6 +83,8 @@ def ingest(
     debug: Debug = False,
 ) -> None:
     """Read, trim, fit and judge every shot below FOLDER; write rates, tables and the PDF."""
+    from stopflow.pipeline.lab import process_lab
+
     settings = _settings(
         config,
         law=law,
@@ -94,10 +95,16 @@ def ingest(
         mixing_ratio=mixing_ratio,
     )
     with progress_bar(quiet=quiet) as progress:
-        dataset, written = _ingest(
-            folder, settings, out=out, reports=reports, paper=paper, progress=progress
+        done = process_lab(
+            folder,
+            out=out,
+            reports=reports,
+            settings=settings,
+            paper=paper,
+            command=command_line(),
+            progress=progress,
         )
-    _conclude(dataset, written, reports=reports, as_json=as_json, quiet=quiet)
+    _conclude(done, reports=reports, as_json=as_json, quiet=quiet)
 
 
 def run(
@@ -121,9 +128,8 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Do the whole job: ingest, predict with the shipped model, write every report."""
-    from stopflow.errors import ModelError
     from stopflow.pipeline.find import find_model
-    from stopflow.pipeline.predict import predict_dataset
+    from stopflow.pipeline.lab import Prediction, process_lab
 
     find_model(model, MODELS)
     settings = _settings(
@@ -136,23 +142,17 @@ def run(
         mixing_ratio=mixing_ratio,
     )
     with progress_bar(quiet=quiet) as progress:
-        dataset, written = _ingest(
-            folder, settings, out=out, reports=reports, paper=paper, progress=progress
+        done = process_lab(
+            folder,
+            out=out,
+            reports=reports,
+            settings=settings,
+            prediction=Prediction(model=model, models=MODELS),
+            paper=paper,
+            command=command_line(),
+            progress=progress,
         )
-        unpredicted = ""
-        try:
-            predicted = predict_dataset(dataset, model=model, reports=reports, progress=progress)
-            written += predicted.written
-        except ModelError as error:
-            unpredicted = str(error)
-    _conclude(
-        dataset,
-        written,
-        reports=reports,
-        as_json=as_json,
-        quiet=quiet,
-        unpredicted=unpredicted,
-    )
+    _conclude(done, reports=reports, as_json=as_json, quiet=quiet)
 
 
 def _settings(
@@ -179,25 +179,6 @@ def _settings(
     )
 
 
-def _ingest(
-    folder: Path,
-    settings: "IngestSettings",
-    *,
-    out: Path,
-    reports: Path,
-    paper: str,
-    progress: Progress,
-) -> tuple["Dataset", list[Path]]:
-    """Ingest and report; what can be refused is refused first."""
-    from stopflow.pipeline.ingest import ingest as ingest_lab
-    from stopflow.pipeline.reports import require_reports, write_reports
-
-    require_reports(reports, paper=paper)
-    command = " ".join(["stopflow", *sys.argv[1:]])
-    dataset = ingest_lab(folder, out=out, settings=settings, command=command, progress=progress)
-    return dataset, [out, *write_reports(dataset, reports, paper=paper, progress=progress)]
-
-
 def report(
     *,
     dataset: DatasetFolder = DATASET,
@@ -219,7 +200,7 @@ def report(
     from stopflow.pipeline.reports import rebuild_reports
 
     with progress_bar(quiet=quiet) as progress:
-        written = rebuild_reports(
+        written, problems = rebuild_reports(
             dataset,
             reports,
             models=models or (),
@@ -227,11 +208,13 @@ def report(
             paper=paper,
             progress=progress,
         )
+    list_problems(problems)
     if as_json:
-        say_json({"written": written})
+        say_json({"written": written, "problems": problems})
     else:
         say_written(written, quiet=quiet)
         say(f"{len(written)} files written again from {dataset}", quiet=quiet)
+    raise typer.Exit(int(bool(problems)))
 
 
 def simulate(
@@ -279,25 +262,13 @@ def doctor(*, as_json: Json = False, quiet: Quiet = False, debug: Debug = False)
     raise typer.Exit(1 if any(f.wrong for f in findings) else 0)
 
 
-def _conclude(
-    dataset: "Dataset",
-    written: list[Path],
-    *,
-    reports: Path,
-    as_json: bool,
-    quiet: bool,
-    unpredicted: str = "",
-) -> None:
-    """Print the outcome of an ingest; leave with 1 where something could not be used.
-
-    `unpredicted` says why a network gave no rates beside those of the fits.
-    """
-    from stopflow.pipeline.summary import summarise
+def _conclude(done: "ProcessedLab", *, reports: Path, as_json: bool, quiet: bool) -> None:
+    """Print the outcome of a run; leave with 1 where something could not be used."""
     from stopflow.report.kinetics.summary import count_things
 
-    summary = summarise(dataset)
+    summary = done.summary
     if as_json:
-        say_json({**summary.as_dict(), "written": written})
+        say_json({**summary.as_dict(), "written": done.written})
     else:
         say_table(summary.columns, summary.rows, quiet=quiet)
     if quiet:
@@ -306,11 +277,13 @@ def _conclude(
         warn(f"{count_things(len(summary.problems), 'thing')} in the input to look at:")
         list_problems(summary.grouped)
         warn(f"  each of them is in {reports / 'rates.xlsx'}, sheet problems")
-    if unpredicted:
-        warn(f"error: the rates are fitted, but not predicted as well: {unpredicted}")
+    if done.unpredicted:
+        warn(f"error: the rates are fitted, but not predicted as well: {done.unpredicted}")
+    if done.undrawn:
+        warn(f"error: kinetics.pdf could not be drawn, the tables are whole: {done.undrawn}")
     for hint in summary.hints if not quiet else ():
         warn(f"note: {hint}")
     if not as_json:
-        say_written(written, quiet=quiet)
+        say_written(done.written, quiet=quiet)
         say(f"{summary.headline}; read {reports / 'kinetics.pdf'}", quiet=quiet)
-    raise typer.Exit(max(summary.exit_code, int(bool(unpredicted))))
+    raise typer.Exit(done.exit_code)

@@ -13,6 +13,7 @@ from stopflow.cli.console import (
     progress_bar,
     say,
     say_json,
+    say_some,
     say_table,
     say_written,
     warn,
@@ -255,6 +256,7 @@ def predict(
         say_json(predicted.rows)
     else:
         say_table(*predicted.table(), quiet=quiet)
+        say_some(predicted.doubts(), where=predicted.written[0], quiet=quiet)
         say_written(predicted.written, quiet=quiet)
         say(predicted.headline(), quiet=quiet)
     list_problems(predicted.problems)

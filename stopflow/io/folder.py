@@ -1,7 +1,5 @@
 """A folder of trace files and workbooks to an Experiment; whatever does not match is reported."""
 
-import csv
-import io
 import os
 import re
 import unicodedata
@@ -12,12 +10,10 @@ from typing import Literal
 
 from stopflow.errors import FormatError
 from stopflow.io.bka.format import BkaFile, read_bka_file
-from stopflow.io.text import decode, to_single_byte
 from stopflow.io.workbook.names import file_key
 from stopflow.io.workbook.rows import Entry, SheetRow
 from stopflow.io.workbook.vocabulary import QUANTITIES
 from stopflow.io.workbook.workbook import (
-    TRUTH,
     WorkbookReading,
     merge_rows,
     read_workbooks,
@@ -107,36 +103,6 @@ def read_experiment(
     problems += _without_file(reading, paths)
     named = tuple(replace(problem, experiment=experiment) for problem in problems)
     return Experiment(name=experiment, shots=tuple(shots), problems=named)
-
-
-def read_truth(root: Path) -> dict[tuple[str, str], float] | None:
-    """Read the true rate constants of a simulated lab, s^-1, by (experiment, file).
-
-    Returns None when `root` holds no ``truth.csv``.
-
-    Raises
-    ------
-    FormatError
-        When a column is missing or a rate is no number.
-    """
-    path = root / TRUTH
-    if not path.is_file():
-        return None
-    table = csv.DictReader(io.StringIO(decode(to_single_byte(path.read_bytes())), newline=""))
-    needed = ("experiment", "file", "k_true_per_s")
-    missing = [column for column in needed if column not in (table.fieldnames or ())]
-    if missing:
-        found, expected = f"no column {', '.join(missing)}", ", ".join(needed)
-        raise FormatError(TRUTH, where="line 1", found=found, expected=f"the columns {expected}")
-    truth = {}
-    for row in table:
-        text = row["k_true_per_s"] or ""
-        try:
-            truth[row["experiment"], row["file"]] = float(text)
-        except ValueError as error:
-            where = f"line {table.line_num}, k_true_per_s"
-            raise FormatError(TRUTH, where=where, found=repr(text), expected="a number") from error
-    return truth
 
 
 def _folders(folder: Path, *, seen: set[Path]) -> Iterator[Path]:

@@ -1,8 +1,9 @@
-"""Analyses as table rows: plain dicts, one column set each, missing numbers NaN, texts ""."""
+"""Analyses as table rows: plain dicts with the columns of `stopflow.schema`, missing NaN and ""."""
 
 from math import log, nan
 from typing import Any
 
+from stopflow.columns import foreign_name
 from stopflow.kinetics.verdicts.rules import reasons, verdict_of
 from stopflow.kinetics.verdicts.series import ConditionAnalysis, ExperimentAnalysis, JudgedShot
 from stopflow.kinetics.verdicts.shot import ShotAnalysis
@@ -64,7 +65,7 @@ def _shot_row(analysis: ExperimentAnalysis, judged: JudgedShot) -> Row:
         "mixture": condition.mixture,
         "replicate": _number(shot.conditions.replicate),
         "dead_time_s": _number(shot.conditions.dead_time_s),
-        **shot.conditions.extra,
+        **{foreign_name(header): text for header, text in shot.conditions.extra.items()},
         "law": shot.law,
         **_detection_columns(shot),
         **_error_columns(shot),

@@ -12,9 +12,6 @@
 A folder with anything else in it is not replaced.
 """
 
-import csv
-import io
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -22,14 +19,18 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 import numpy as np
+import pandas as pd
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from stopflow.errors import NO_ROOM, ModelError, StopflowError
+from stopflow.errors import NO_ROOM, FormatError, ModelError
 from stopflow.features import FeatureSpec, Standardiser
-from stopflow.io.atomic import Owned, recover_folder, replacing_folder, require_replaceable
+from stopflow.io.atomic import Owned, require_replaceable
+from stopflow.io.csv_files import csv_text
+from stopflow.io.json_files import json_text, load_json
+from stopflow.io.switch import recover_folder, replacing_folder
 from stopflow.learn.model import Model, TargetScale
 from stopflow.learn.pretraining.interval import IntervalScale
 from stopflow.lowrank import LayerSpec, Network, build_network
@@ -42,6 +43,8 @@ METRICS: Final = "metrics.json"
 HISTORY: Final = "history.csv"
 PREDICTIONS: Final = "predictions.csv"
 NOT_FINITE: Final = "holds values that are no finite numbers"
+ALWAYS_HELD: Final = 50_000_000
+"""Values of a network that any machine holds; one with more must have them in its file."""
 CARD: Final = "README.md"
 FILES: Final = frozenset({WEIGHTS, DESCRIPTION, METRICS, HISTORY, PREDICTIONS})
 
@@ -95,7 +98,9 @@ def save_model(
             _write_json(partial / METRICS, metrics)
         for name, rows in ((HISTORY, history), (PREDICTIONS, predictions)):
             if rows:
-                (partial / name).write_text(csv_text(rows), encoding="utf-8", newline="")
+                (partial / name).write_text(
+                    csv_text(pd.DataFrame(list(rows))), encoding="utf-8", newline=""
+                )
         for name, text in (extra or {}).items():
             (partial / name).write_text(text, encoding="utf-8")
 
@@ -154,37 +159,15 @@ def load_model(folder: Path) -> Model:
         No model there, a file that is cut off or no model, another version, weights that do not
         fit the description, or values in it that are no finite numbers.
     """
-    described, tensors = read_folder(folder, task=None)
+    described, tensors, stored = read_folder(folder, task=None)
     try:
-        features = FeatureSpec(**described["features"])
-        specs = tuple(LayerSpec(**spec) for spec in described["layers"])
-        target = TargetScale(**described["target"])
-        interval = IntervalScale(**described["interval"])
-        standardiser = Standardiser(
-            mean=tensors.pop("standardiser.mean").numpy(),
-            scale=tensors.pop("standardiser.scale").numpy(),
-        )
-        network = rebuild_network(int(described["n_inputs"]), specs, tensors)
-        if features.n_inputs != network.n_inputs:
-            raise ValueError(f"{features} makes {features.n_inputs} inputs")
-        require_scales(standardiser, network.n_inputs)
-        _require_finite("target", asdict(target).values())
-        _require_finite("interval", asdict(interval).values())
-        record = dict(described["record"])
-    except (KeyError, TypeError, ValueError, RuntimeError, StopflowError) as error:
-        raise ModelError(f"{folder}: the weights do not fit {DESCRIPTION}: {error}") from error
-    return Model(
-        network=network,
-        features=features,
-        standardiser=standardiser,
-        target=target,
-        interval=interval,
-        record=record,
-    )
+        return _build(described, tensors, stored=stored)
+    except Exception as error:  # barrier of a model: whatever its description makes fail
+        raise unfit(folder, error) from error
 
 
-def read_folder(folder: Path, *, task: str | None) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Read the description and the tensors of a model's folder.
+def read_folder(folder: Path, *, task: str | None) -> tuple[dict[str, Any], dict[str, Tensor], int]:
+    """Read the description and the tensors of a model's folder, and how many bytes those take.
 
     Parameters
     ----------
@@ -201,44 +184,75 @@ def read_folder(folder: Path, *, task: str | None) -> tuple[dict[str, Any], dict
         if not (folder / name).is_file():
             raise ModelError(f"{folder} is not a model: {name} is missing")
     described = _read_description(folder / DESCRIPTION)
-    try:
-        tensors = load_file(folder / WEIGHTS)
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{folder / WEIGHTS} is cut off or not safetensors: {error}") from error
     if described.get("task") != task:
         found, wanted = ("classes of images", "rates") if task is None else ("rates", "classes")
         raise ModelError(f"{folder} is a model that predicts {found}; one for {wanted} is needed")
-    return described, tensors
+    try:
+        tensors = load_file(folder / WEIGHTS)
+    except Exception as error:  # barrier of a model: safetensors has errors of several classes
+        raise ModelError(f"{folder / WEIGHTS} is cut off or not safetensors: {error}") from error
+    return described, tensors, (folder / WEIGHTS).stat().st_size
 
 
-def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Comma-separated text with a header; NaN and None become empty cells."""
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, fieldnames=list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        writer.writerow({name: _cell(value) for name, value in row.items()})
-    return buffer.getvalue()
+def unfit(folder: Path, error: Exception) -> ModelError:
+    """Return the error of a model whose description and weights make no model."""
+    text = f"no {error}" if isinstance(error, KeyError) else str(error)
+    return ModelError(f"{folder}: the weights do not fit {DESCRIPTION}: {text}")
 
 
-def json_ready(value: Any) -> Any:
-    """Turn numpy numbers, tuples and NaN into what JSON has (NaN becomes None)."""
-    if isinstance(value, Mapping):
-        return {str(name): json_ready(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [json_ready(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+def _build(described: Mapping[str, Any], tensors: dict[str, Tensor], *, stored: int) -> Model:
+    """Build a model from its description and its weights, which take `stored` bytes."""
+    features = FeatureSpec(**described["features"])
+    target = TargetScale(**described["target"])
+    interval = IntervalScale(**described["interval"])
+    if described["n_inputs"] != features.n_inputs:
+        raise ValueError(f"{features} makes {features.n_inputs} inputs")
+    _require_finite("target", asdict(target).values())
+    _require_finite("interval", asdict(interval).values())
+    network, standardiser = build_parts(described, tensors, stored=stored)
+    return Model(
+        network=network,
+        features=features,
+        standardiser=standardiser,
+        target=target,
+        interval=interval,
+        record=dict(described["record"]),
+    )
 
 
-def _cell(value: Any) -> Any:
-    return "" if value is None or (isinstance(value, float) and math.isnan(value)) else value
+def build_parts(
+    described: Mapping[str, Any], tensors: dict[str, Tensor], *, stored: int
+) -> tuple[Network, Standardiser]:
+    """Build what models of every task have; a `ValueError` where it does not fit together."""
+    specs = tuple(LayerSpec(**spec) for spec in described["layers"])
+    n_inputs = described["n_inputs"]
+    if not isinstance(n_inputs, int) or n_inputs < 1:
+        raise ValueError(f"n_inputs is {n_inputs!r}, no whole number from 1")
+    for name, tensor in tensors.items():
+        if not tensor.is_floating_point():
+            raise ValueError(f"{name} holds values that are no real numbers")
+    standardiser = Standardiser(
+        mean=tensors.pop("standardiser.mean").numpy(),
+        scale=tensors.pop("standardiser.scale").numpy(),
+    )
+    _require_size(n_inputs, specs, stored=stored)
+    _require_scales(standardiser, n_inputs)
+    return _rebuild(n_inputs, specs, tensors), standardiser
+
+
+def _require_size(n_inputs: int, specs: Sequence[LayerSpec], *, stored: int) -> None:
+    """Refuse layers that are larger than what is stored of them, before memory is taken."""
+    widths = [n_inputs, *(spec.dim for spec in specs)]
+    values = sum(
+        before * spec.dim + (spec.rank or 0) * (before + spec.dim)
+        for before, spec in zip(widths, specs, strict=False)
+    )
+    if values > max(stored, ALWAYS_HELD):
+        raise ValueError(f"layers of {values} values, but {stored} bytes of weights")
 
 
 def _write_json(path: Path, values: Mapping[str, Any]) -> None:
-    text = json.dumps(json_ready(values), indent=1, ensure_ascii=False, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    path.write_text(json_text(values) + "\n", encoding="utf-8")
 
 
 def _tensors(model: Savable) -> dict[str, Tensor]:
@@ -269,10 +283,10 @@ def _describe(model: Savable) -> dict[str, Any]:
 
 def _read_description(path: Path) -> dict[str, Any]:
     try:
-        described = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        described = load_json(path)
+    except FormatError as error:
         raise ModelError(f"{path} is cut off or not JSON: {error}") from error
-    if not isinstance(described, dict) or described.get("format") != FORMAT:
+    if described.get("format") != FORMAT:
         raise ModelError(f"{path} does not describe a model: no format {FORMAT!r} in it")
     if described.get("version") != VERSION:
         raise ModelError(
@@ -282,10 +296,7 @@ def _read_description(path: Path) -> dict[str, Any]:
     return described
 
 
-def rebuild_network(
-    n_inputs: int, specs: tuple[LayerSpec, ...], tensors: Mapping[str, Tensor]
-) -> Network:
-    """Build a network and give it its weights; a `ValueError` where they are not finite."""
+def _rebuild(n_inputs: int, specs: tuple[LayerSpec, ...], tensors: dict[str, Tensor]) -> Network:
     network = build_network(n_inputs, specs, generator=torch.Generator().manual_seed(0))
     state = {name.removeprefix("network."): value for name, value in tensors.items()}
     network.load_state_dict(state)
@@ -295,7 +306,7 @@ def rebuild_network(
     return network.eval()
 
 
-def require_scales(standardiser: Standardiser, n_inputs: int) -> None:
+def _require_scales(standardiser: Standardiser, n_inputs: int) -> None:
     """Refuse a standardiser that makes no numbers; the scale of a constant column is infinite."""
     if standardiser.mean.shape != (n_inputs,):
         raise ValueError(f"the standardiser is for {len(standardiser.mean)} inputs, not {n_inputs}")

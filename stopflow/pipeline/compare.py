@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from stopflow.features import FeatureSpec
+from stopflow.io.switch import switching
 from stopflow.learn.adapt import adapted_way
 from stopflow.learn.compare.compare import (
     DEFAULT_WAYS,
@@ -39,6 +40,7 @@ from stopflow.report.tables.tables import write_csv
 from stopflow.store import Dataset, file_sha256, load_dataset
 from stopflow.trace import FloatArray
 
+TABLE, PDF = "compare.csv", "compare.pdf"
 PRETRAINED = "pretrained"
 ADAPTED = "pretrained + LoRA"
 WIDE_EPOCHS = 60
@@ -124,12 +126,14 @@ def compare_models(
     peaks = peaks_of_ways(labs, settings, ways=ways)
     for row in rows:
         row["peak_MB"] = peaks.get(row["layer"], float("nan")) / 1e6
-    table, pdf = reports / "compare.csv", reports / "compare.pdf"
-    write_csv(pd.DataFrame(rows), table)
     shown = [_report_data(row, attempts, data, settings, dataset) for row in rows]
-    write_compare_pdf(shown, pdf, paper=paper)
+    with switching() as switch:
+        gathered = switch.files(reports)
+        write_csv(pd.DataFrame(rows), gathered / TABLE)
+        write_compare_pdf(shown, gathered / PDF, paper=paper)
     kept.remove()
-    return Compared(rows=rows, written=(table, pdf), headline=state_best(build_comparison(shown)))
+    written = (reports / TABLE, reports / PDF)
+    return Compared(rows=rows, written=written, headline=state_best(build_comparison(shown)))
 
 
 def _lab(dataset: Dataset, settings: TrainSettings, kind: str, progress: Progress) -> LabData:

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -12,57 +11,40 @@ import numpy as np
 import pandas as pd
 
 from stopflow import __version__
+from stopflow.columns import foreign_name
 from stopflow.config import build_settings, read_config
 from stopflow.errors import StopflowError
-from stopflow.io.atomic import require_replaceable
-from stopflow.io.folder import find_experiments, read_experiment, read_truth
+from stopflow.frames import build_frame
+from stopflow.io.folder import find_experiments
+from stopflow.io.switch import switching
 from stopflow.kinetics.analysis import (
     AnalysisSettings,
     ExperimentAnalysis,
-    analyse_experiment,
-    analyse_lab,
     condition_rows,
     cut_rows,
     secondary_rows,
     shot_rows,
 )
+from stopflow.pipeline.barriers import analyse_across, read_and_analyse, true_rates
 from stopflow.pipeline.checks import given, require_time_unit, require_whole
 from stopflow.pipeline.progress import Progress, silent
+from stopflow.schema import COLUMNS
 from stopflow.store import (
     REPLACEABLE,
     Dataset,
     DatasetWriter,
     file_sha256,
     load_dataset,
-    writing_dataset,
+    writing_into,
 )
 from stopflow.trace import Experiment, Problem
-from stopflow.workers import worker_processes
+from stopflow.workers import one_blas_thread, worker_processes
 
-CUT_COLUMNS = ("experiment", "file", "channel", "cut_s", "k_per_s", "k_stderr_per_s")
-PROBLEM_COLUMNS = ("experiment", "file", "where", "found", "expected", "level")
-SECONDARY_COLUMNS = (
-    "plot",
-    "experiment",
-    "group",
-    "kind",
-    "chosen",
-    "points",
-    "conditions",
-    "parameter",
-    "value",
-    "stderr",
-    "low95",
-    "high95",
-    "unit",
-    "aicc",
-    "text",
-)
 LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib")
 SMALL_LAB = 10_000_000
 """Bytes below which starting processes takes longer than the work."""
+OWN_NAMES = frozenset(name.casefold() for name in COLUMNS)
 OWN_KEYS = ("channel", "time_unit", "workers")
-BLAS_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,21 +113,41 @@ def ingest(
         no shot has a rate while shots of an earlier dataset have. What is wrong with single files
         is in the dataset's `problems` and in the verdicts, and raises nothing.
     """
-    require_replaceable(out, REPLACEABLE)
+    with switching() as switch:
+        place = switch.folder(out, owned=REPLACEABLE)
+        write_dataset(root, place, settings=settings, out=out, command=command, progress=progress)
+    return load_dataset(out)
+
+
+def write_dataset(
+    root: Path,
+    place: Path,
+    *,
+    settings: IngestSettings,
+    out: Path,
+    command: str = "",
+    progress: Progress = silent,
+) -> None:
+    """Write the dataset of `root` into the empty folder `place`; it is to replace the one in `out`.
+
+    Raises
+    ------
+    StopflowError
+        As `ingest`.
+    """
     folders = _folders(root, out=out)
     readings: list[Reading] = []
     places: list[dict[str, Any]] = []
-    with writing_dataset(out) as writer:
+    with writing_into(place) as writer:
         jobs = [(folder, name, settings) for folder, name in folders]
         for done, reading in enumerate(_read_all(jobs, workers=settings.workers), start=1):
             places += _add_traces(writer, reading)
             readings.append(reading)
             progress("reading and fitting", done, len(jobs))
-        tables = _tables(readings, settings, places=places)
+        true, unread = true_rates(folders)
+        tables = _tables(readings, settings, places=places, true=true, further=unread)
         _require_better(tables["shots"], out)
-        tables["shots"]["k_true_per_s"] = _true_rates(tables["shots"], folders)
         writer.write_tables(tables, provenance=_provenance(readings, settings, command=command))
-    return load_dataset(out)
 
 
 def _folders(root: Path, *, out: Path) -> list[tuple[Path, str]]:
@@ -181,35 +183,20 @@ def _read_all(
     if processes == 1:
         yield from (_read_one(job) for job in jobs)
         return
-    with _one_blas_thread(), worker_processes(processes) as pool:
+    with one_blas_thread(), worker_processes(processes) as pool:
         yield from pool.map(_read_one, jobs)
-
-
-@contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    """Let child processes use one BLAS thread each: they are as many as there are cores."""
-    before = {name: os.environ.get(name) for name in BLAS_THREADS}
-    os.environ.update(dict.fromkeys(BLAS_THREADS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def _read_one(job: tuple[Path, str, IngestSettings]) -> Reading:
     folder, name, settings = job
-    experiment = read_experiment(
-        folder, name=name, channel=settings.channel, time_unit=settings.time_unit
+    experiment, analysis = read_and_analyse(
+        folder,
+        name=name,
+        channel=settings.channel,
+        time_unit=settings.time_unit,
+        settings=settings.analysis,
     )
-    return Reading(
-        experiment=experiment,
-        analysis=analyse_experiment(experiment, settings.analysis),
-        sha256=_hashes(folder),
-    )
+    return Reading(experiment=experiment, analysis=analysis, sha256=_hashes(folder))
 
 
 def _hashes(folder: Path) -> dict[str, str]:
@@ -232,30 +219,50 @@ def _add_traces(writer: DatasetWriter, reading: Reading) -> list[dict[str, Any]]
 
 
 def _tables(
-    readings: Sequence[Reading], settings: IngestSettings, *, places: Sequence[dict[str, Any]]
+    readings: Sequence[Reading],
+    settings: IngestSettings,
+    *,
+    places: Sequence[dict[str, Any]],
+    true: Mapping[tuple[str, str], float],
+    further: Sequence[Problem],
 ) -> dict[str, pd.DataFrame]:
-    lab = analyse_lab([reading.analysis for reading in readings], settings.analysis)
+    lab, failed = analyse_across([reading.analysis for reading in readings], settings.analysis)
     shots = [row for analysis in lab.experiments for row in shot_rows(analysis)]
+    for row, place in zip(shots, places, strict=True):
+        row |= {**place, "k_true_per_s": true.get((row["experiment"], row["file"]), np.nan)}
     problems = [problem for reading in readings for problem in reading.experiment.problems]
+    problems += [*further, *failed, *_shadowed(readings)]
     problems += [
         Problem(experiment=reading.experiment.name, file="", found=note, level="note")
         for reading in readings
         for note in reading.analysis.notes
     ]
-    return {
-        "shots": pd.DataFrame([{**row, **place} for row, place in zip(shots, places, strict=True)]),
-        "conditions": pd.DataFrame(
-            [row for analysis in lab.experiments for row in condition_rows(analysis)]
-        ),
-        "secondary": pd.DataFrame(secondary_rows(lab), columns=SECONDARY_COLUMNS),
-        "cuts": pd.DataFrame(
-            [row for analysis in lab.experiments for row in cut_rows(analysis)],
-            columns=CUT_COLUMNS,
-        ),
-        "problems": pd.DataFrame(
-            [asdict(problem) for problem in problems], columns=PROBLEM_COLUMNS
-        ),
+    rows: dict[str, list[dict[str, Any]]] = {
+        "shots": shots,
+        "conditions": [row for one in lab.experiments for row in condition_rows(one)],
+        "secondary": list(secondary_rows(lab)),
+        "cuts": [row for one in lab.experiments for row in cut_rows(one)],
+        "problems": [asdict(problem) for problem in problems],
     }
+    return {name: build_frame(name, found) for name, found in rows.items()}
+
+
+def _shadowed(readings: Sequence[Reading]) -> list[Problem]:
+    """Note the columns of workbooks that are named like ours; they are kept apart."""
+    return [
+        Problem(
+            experiment=reading.experiment.name,
+            file="",
+            found=f"the workbook's column '{header}' is named like a column of the results; it is "
+            f"kept as '{foreign_name(header)}' and changes nothing",
+            level="note",
+        )
+        for reading in readings
+        for header in dict.fromkeys(
+            name for shot in reading.experiment.shots for name in shot.conditions.extra
+        )
+        if header.strip().casefold() in OWN_NAMES
+    ]
 
 
 def _require_better(shots: pd.DataFrame, out: Path) -> None:
@@ -275,18 +282,6 @@ def _has_rates(folder: Path) -> bool:
         return bool(load_dataset(folder).shots["k_per_s"].notna().any())
     except StopflowError:
         return False
-
-
-def _true_rates(shots: pd.DataFrame, folders: Sequence[tuple[Path, str]]) -> list[float]:
-    """Look up the truth that a simulated lab keeps beside its folders; NaN without one."""
-    truth: dict[tuple[str, str], float] = {}
-    for place in {folder.parent for folder, _ in folders}:
-        names = {folder.name: name for folder, name in folders if folder.parent == place}
-        for (experiment, file), rate in (read_truth(place) or {}).items():
-            if experiment in names:
-                truth[names[experiment], file] = rate
-    keys = zip(shots["experiment"], shots["file"], strict=True)
-    return [truth.get(key, np.nan) for key in keys]
 
 
 def _provenance(

@@ -1,6 +1,5 @@
 """A mechanism fitted to a folder: scheme, concentrations and options to constants and a report."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from stopflow.errors import FormatError, SettingsError
+from stopflow.config import read_toml
+from stopflow.errors import SettingsError
 from stopflow.io.folder import find_experiments, read_experiment
 from stopflow.kinetics.analysis import analyse_experiment
 from stopflow.mechanism.constants import build_constants
@@ -173,12 +173,7 @@ def mechanism_settings(folder: Path, **options: Any) -> MechanismSettings:
 
 
 def _read_settings(path: Path) -> dict[str, Any]:
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FormatError(
-            path.name, found=str(error), expected='TOML, e.g. scheme = "A + B <=> C"'
-        ) from error
+    values = read_toml(path, option=FILE, example='scheme = "A + B <=> C"')
     for key, value in values.items():
         if key not in KEYS:
             raise SettingsError(f"{path.name}: key", key, valid=KEYS)

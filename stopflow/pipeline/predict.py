@@ -2,25 +2,30 @@
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from stopflow.io.switch import switching
 from stopflow.learn.predict.reliability import disagreement
-from stopflow.learn.predict.shots import predict_shots
 from stopflow.learn.saved import load_model
+from stopflow.pipeline.barriers import predict_each, trimmed_or_none
 from stopflow.pipeline.find import find_model
 from stopflow.pipeline.ingest import ingest, ingest_settings
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.pipeline.summary import summarise
+from stopflow.report.kinetics.summary import count_things
 from stopflow.report.paper.rounding import format_pm
 from stopflow.report.tables.tables import write_csv, write_table_xlsx
 from stopflow.store import Dataset
 
 SHOWN_ROWS = 40
+DIGITS = 6
+"""Significant digits of predictions.csv: no network knows a rate to one in a million."""
+BETWEEN = "; "
 FIT_COLUMNS = (
     "k_per_s",
     "k_stderr_per_s",
@@ -63,13 +68,21 @@ class Predicted:
                 row["file"],
                 format_pm(row["k_predicted_per_s"], row["k_predicted_stderr_per_s"]),
                 format_pm(row["k_per_s"], row["k_stderr_per_s"]),
-                row["doubt"],
+                _reason_count(row["doubt"]),
             )
             for row in shown
         ]
         if len(self.frame) > SHOWN_ROWS:
             rows.append(("...", f"and {len(self.frame) - SHOWN_ROWS} more", "", "", ""))
         return columns, rows
+
+    def doubts(self) -> list[str]:
+        """One line for each shot in doubt, with its reasons."""
+        return [
+            f"{row['experiment']}/{row['file']}: {row['doubt']}"
+            for row in self.frame.to_dict("records")
+            if row["doubt"]
+        ]
 
     def headline(self) -> str:
         """Say the outcome in a line."""
@@ -101,9 +114,12 @@ def predict_folder(
             settings=ingest_settings(law=law),
             progress=progress,
         )
-        return predict_dataset(
-            dataset, model=model, models=models, reports=reports, progress=progress
-        )
+        with switching() as switch:
+            gathered = switch.files(reports)
+            found = predict_dataset(
+                dataset, model=model, models=models, reports=gathered, progress=progress
+            )
+        return replace(found, written=tuple(reports / path.name for path in found.written))
 
 
 def predict_dataset(
@@ -118,9 +134,9 @@ def predict_dataset(
     place = find_model(model, models)
     loaded = load_model(place)
     progress("predicting", 0, len(dataset.shots))
-    traces = [dataset.trimmed(row) for row in range(len(dataset.shots))]
+    traces = [trimmed_or_none(dataset, row) for row in range(len(dataset.shots))]
     usable = [row for row, trace in enumerate(traces) if trace is not None]
-    found = predict_shots(
+    found = predict_each(
         loaded,
         [trace for trace in traces if trace is not None],
         experiment=dataset.shots["experiment"].iloc[usable].tolist(),
@@ -142,11 +158,16 @@ def predict_dataset(
     frame["doubt"] = _doubts(frame, fit, usable, found.doubts, found.refusals)
     frame = pd.concat([frame, fit], axis=1)
     written = (reports / "predictions.csv", reports / "predictions.xlsx")
-    write_csv(frame, written[0])
+    write_csv(frame, written[0], digits=DIGITS)
     write_table_xlsx(frame, written[1], sheet="predictions")
     return Predicted(
         frame=frame, written=written, problems=summarise(dataset).problems, model=place.name
     )
+
+
+def _reason_count(doubt: str) -> str:
+    """Say how many reasons there are; in words they find no room in a table."""
+    return count_things(len(doubt.split(BETWEEN)), "reason") if doubt else ""
 
 
 def _doubts(
@@ -170,5 +191,5 @@ def _doubts(
             k_fit_stderr_per_s=fit["k_stderr_per_s"].iloc[row],
         )
         seen = (refusal, str(fit["reason"].iloc[row])) if refusal else (doubt, apart)
-        texts[row] = "; ".join(dict.fromkeys(text for text in seen if text))
+        texts[row] = BETWEEN.join(dict.fromkeys(text for text in seen if text))
     return texts

@@ -1,28 +1,44 @@
 """PDFs and tables from what ingest and train left on disk."""
 
-import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 
+import numpy as np
 import pandas as pd
 
-from stopflow.errors import ModelError, SettingsError
+from stopflow.errors import ModelError, SettingsError, StopflowError
+from stopflow.io.csv_files import restored
+from stopflow.io.json_files import load_json
+from stopflow.io.switch import switching
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.report.data import KineticsReportData, ModelReportData, TracePair
 from stopflow.store import Dataset, load_dataset
 
-PAPERS = ("a4", "letter")
+AGAIN = "train it again"
 HISTORY_COLUMNS = ("epoch", "train_mae_per_s", "test_mae_per_s", "loss", "seconds")
+TEXTS = ("experiment", "file", "split")
+LARGEST_TABLE = 500_000_000
+"""Bytes of a table beside a model; that of 1,000,000 shots has a tenth."""
 PREDICTION_COLUMNS = ("experiment", "file", "split", "k_actual_per_s", "k_predicted_per_s")
 
 
 def write_reports(
     dataset: Dataset, reports: Path, *, paper: str = "a4", progress: Progress = silent
-) -> list[Path]:
-    """Write rates.csv, rates.xlsx and kinetics.pdf of a dataset into `reports`."""
+) -> tuple[list[Path], str]:
+    """Write rates.csv, rates.xlsx and kinetics.pdf of a dataset into `reports`.
+
+    Returns
+    -------
+    written
+        The files.
+    undrawn
+        Why the PDF holds nothing but this reason; "" where it is whole.
+    """
+    from stopflow.report.kinetics.failed import write_failed_pdf
     from stopflow.report.kinetics.report import write_kinetics_pdf
+    from stopflow.report.paper.style import require_paper
     from stopflow.report.tables.tables import write_rates_csv, write_rates_xlsx
 
     require_paper(paper)
@@ -35,8 +51,15 @@ def write_reports(
         progress("drawing the PDF", done, total)
 
     processes = min(os.cpu_count() or 1, 2)
-    write_kinetics_pdf(data, written[2], paper=paper, processes=processes, progress=drawing)
-    return written
+    try:
+        write_kinetics_pdf(data, written[2], paper=paper, processes=processes, progress=drawing)
+    except (StopflowError, OSError):
+        raise
+    except Exception as error:  # barrier of the report: rates and tables are whole without it
+        undrawn = " ".join(f"{type(error).__name__}: {error}".split())
+        write_failed_pdf(undrawn, written[2], paper=paper)
+        return written, undrawn
+    return written, ""
 
 
 def kinetics_data(dataset: Dataset) -> KineticsReportData:
@@ -62,13 +85,13 @@ class StoredTraces:
         """Return (time_s, signal) as recorded, or None for a shot that could not be read."""
         return self._dataset.trace(row)
 
-    def __reduce__(self) -> tuple[Callable[[Path], "StoredTraces"], tuple[Path]]:
-        """Hand over where the traces lie, not the traces."""
-        return _open_traces, (self._dataset.folder,)
+    def __reduce__(self) -> tuple[Callable[[Path, str], "StoredTraces"], tuple[Path, str]]:
+        """Hand over where the traces lie and of which dataset they are, not the traces."""
+        return _open_traces, (self._dataset.folder, self._dataset.digest)
 
 
-def _open_traces(folder: Path) -> StoredTraces:
-    return StoredTraces(load_dataset(folder))
+def _open_traces(folder: Path, digest: str) -> StoredTraces:
+    return StoredTraces(load_dataset(folder, digest=digest))
 
 
 def model_data(folder: Path, *, dataset: Dataset | None) -> ModelReportData:
@@ -82,33 +105,59 @@ def model_data(folder: Path, *, dataset: Dataset | None) -> ModelReportData:
     from stopflow.learn.saved import HISTORY, METRICS, PREDICTIONS
     from stopflow.report.tables.tables import signal_unit
 
-    if not (folder / METRICS).is_file():
-        raise ModelError(f"{folder} holds no model to report on: there is no {METRICS} in it")
+    require_reportable(folder)
     try:
-        metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+        metrics = load_json(folder / METRICS)
         history = _read_table(folder / HISTORY, columns=HISTORY_COLUMNS)
         predictions = _read_table(folder / PREDICTIONS, columns=PREDICTION_COLUMNS)
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{folder} holds a damaged model: {error}; train it again") from error
-    if not isinstance(metrics, dict):
-        raise ModelError(f"{folder / METRICS} is not that of a model; train it again")
+        provenance = metrics.get("provenance", {})
+        if not isinstance(provenance, dict):
+            raise ValueError(f"{METRICS}: provenance is no table")
+    except Exception as error:  # barrier of a model: its files may hold anything
+        raise ModelError(
+            f"{folder / METRICS} or a table beside it is damaged: {error}; {AGAIN}"
+        ) from error
     return ModelReportData(
         name=folder.name,
         metrics=metrics,
         history=history,
         predictions=predictions,
         trace=None if dataset is None else trace_finder(dataset),
-        provenance=metrics.get("provenance", {}),
+        provenance=provenance,
         signal_unit="Volt" if dataset is None else signal_unit(dataset.shots),
     )
 
 
+def require_reportable(folder: Path) -> None:
+    """Refuse a folder that holds nothing to report on."""
+    from stopflow.learn.saved import METRICS
+
+    if not (folder / METRICS).is_file():
+        raise ModelError(f"{folder} holds no model to report on: there is no {METRICS} in it")
+
+
 def _read_table(path: Path, *, columns: Sequence[str]) -> pd.DataFrame:
-    """Read a table of a model; one without rows where there is none with these columns."""
+    """Read a table of a model; one without rows where there is none with these columns.
+
+    Raises
+    ------
+    ValueError
+        When a column of numbers holds anything else, or one of texts a missing one.
+    """
     found = pd.DataFrame()
     if path.is_file():
-        found = pd.read_csv(path, keep_default_na=False, na_values=[""])
-    return found if set(columns) <= set(found) else pd.DataFrame(columns=list(columns))
+        if path.stat().st_size > LARGEST_TABLE:
+            raise ValueError(f"{path.name} has {path.stat().st_size} bytes")
+        texts = {name: "str" for name in columns if name in TEXTS}
+        found = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=texts)
+    if not set(columns) <= set(found):
+        return pd.DataFrame(columns=list(columns))
+    for name in columns:
+        if name in TEXTS:
+            found[name] = [restored(text) for text in found[name].fillna("")]
+        elif not pd.api.types.is_numeric_dtype(found[name]) or np.isinf(found[name]).any():
+            raise ValueError(f"{path.name}: the column {name} holds more than finite numbers")
+    return found
 
 
 def trace_finder(dataset: Dataset) -> Callable[[str, str], TracePair | None]:
@@ -131,34 +180,48 @@ def rebuild_reports(
     exports: Sequence[str] = (),
     paper: str = "a4",
     progress: Progress = silent,
-) -> list[Path]:
-    """Build the kinetics report again, the PDF of each model folder and the exports named."""
-    dataset = load_dataset(dataset_folder)
-    written = write_reports(dataset, reports, paper=paper, progress=progress)
-    written += write_exports(dataset, reports, names=exports)
+) -> tuple[list[Path], list[str]]:
+    """Build the kinetics report again, the PDF of each model folder and the exports named.
+
+    Returns
+    -------
+    written
+        The files.
+    problems
+        One line for each model that has no report because it is damaged.
+
+    Raises
+    ------
+    ModelError
+        When one of the folders holds no model at all.
+    """
     for folder in models:
-        written.append(write_model_report(folder, reports, dataset=dataset, paper=paper))
-    return written
+        require_reportable(folder)
+    dataset = load_dataset(dataset_folder)
+    problems = []
+    with switching() as switch:
+        gathered = switch.files(reports)
+        written, undrawn = write_reports(dataset, gathered, paper=paper, progress=progress)
+        if undrawn:
+            problems.append(f"error: kinetics.pdf could not be drawn: {undrawn}")
+        written += write_exports(dataset, gathered, names=exports)
+        for folder in models:
+            try:
+                written.append(write_model_report(folder, gathered, dataset=dataset, paper=paper))
+            except ModelError as error:
+                problems.append(f"error: {error}")
+    return [reports / path.relative_to(gathered) for path in written], problems
 
 
 def write_exports(dataset: Dataset, reports: Path, *, names: Sequence[str]) -> list[Path]:
     """Write tables for other programs into reports/exports/: prism, origin, kintek."""
-    from stopflow.report.tables.exports import EXPORTS, find_export
+    from stopflow.report.tables.exports import EXPORTS, FreshNames, find_export
 
     for name in names:
         find_export(name)
-    data, folder, written = kinetics_data(dataset), reports / "exports", list[Path]()
-    for name in (name for name in EXPORTS if name in names):
-        export = find_export(name)
-        if name == "prism":
-            written.append(folder / "prism.txt")
-            export(data, written[-1])
-            continue
-        for experiment in dataset.shots["experiment"].unique():
-            target = folder / f"{name}-{experiment.replace('/', '-')}.txt"
-            made = export(data, target, experiment=experiment)
-            written += made if isinstance(made, list) else [target]
-    return written
+    data, fresh = kinetics_data(dataset), FreshNames(reports / "exports")
+    exports = [find_export(name) for name in EXPORTS if name in names]
+    return [path for export in exports for path in export(data, fresh)]
 
 
 def write_model_report(
@@ -166,10 +229,18 @@ def write_model_report(
 ) -> Path:
     """Write reports/NAME.pdf for the model in `folder`."""
     from stopflow.report.models.report import write_model_pdf
+    from stopflow.report.paper.style import require_paper
 
     require_paper(paper)
     target = reports / f"{folder.name}.pdf"
-    write_model_pdf(model_data(folder, dataset=dataset), target, paper=paper)
+    data = model_data(folder, dataset=dataset)
+    try:
+        write_model_pdf(data, target, paper=paper)
+    except (StopflowError, OSError):
+        raise
+    except Exception as error:  # barrier of a model: what its numbers are no page can show
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ModelError(f"{folder} has no numbers to report on ({why}); {AGAIN}") from error
     return target
 
 
@@ -183,6 +254,8 @@ def require_reports(reports: Path, *, paper: str) -> None:
     SettingsError, OSError
         Before work is done that could not be kept.
     """
+    from stopflow.report.paper.style import require_paper
+
     require_paper(paper)
     if reports.exists() and not reports.is_dir():
         raise SettingsError("--reports", str(reports), valid="a folder; this is a file")
@@ -194,9 +267,3 @@ def require_reports(reports: Path, *, paper: str) -> None:
             pass
     except OSError as error:
         raise type(error)(error.errno, error.strerror, str(reports)) from error
-
-
-def require_paper(paper: str) -> None:
-    """Refuse a page size that there is not."""
-    if paper not in PAPERS:
-        raise SettingsError("--paper", paper, valid=PAPERS)

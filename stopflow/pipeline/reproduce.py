@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import pandas as pd
 
 from stopflow import __version__
 from stopflow.errors import SettingsError
 from stopflow.features import FeatureSpec
 from stopflow.io.atomic import write_text
+from stopflow.io.csv_files import csv_text
+from stopflow.io.json_files import json_ready
 from stopflow.learn.device import one_thread
 from stopflow.learn.published.reference import AsPublished
 from stopflow.learn.published.runs import (
@@ -24,7 +27,6 @@ from stopflow.learn.published.runs import (
     run_reference,
     run_truncated,
 )
-from stopflow.learn.saved import csv_text, json_ready
 from stopflow.learn.settings import TrainSettings
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.pipeline.published import (
@@ -144,7 +146,7 @@ def reproduce(
     if not table:
         return Reproduced(rows=[], written=(), notes=notes)
     csv, pdf = reports / CSV, reports / PDF
-    write_text(csv, csv_text(table))
+    write_text(csv, csv_text(pd.DataFrame(table)))
     write_reproduction_pdf(drawn, table, pdf, paper=paper)
     return Reproduced(rows=table, written=(csv, pdf, reports / KEPT), notes=notes)
 

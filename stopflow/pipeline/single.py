@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,9 @@ from stopflow.kinetics.analysis import (
 )
 from stopflow.kinetics.plan import Plan, plan_recording
 from stopflow.pipeline.checks import require_start, require_time_unit
-from stopflow.pipeline.ingest import CUT_COLUMNS, PROBLEM_COLUMNS, SECONDARY_COLUMNS
 from stopflow.report.data import KineticsReportData
 from stopflow.report.paper.rounding import format_interval, format_pm, format_time, format_value
+from stopflow.schema import TABLES
 from stopflow.trace import Conditions, Experiment, Shot, Trace
 
 LINES = (
@@ -236,6 +237,15 @@ def parse_pins(texts: Sequence[str]) -> dict[str, float]:
     return pins
 
 
+def fresh_picture(file: Path) -> Path:
+    """Name the picture of a file, in the working folder: a new file, or an earlier picture."""
+    from stopflow.report.kinetics.view import is_own_picture
+
+    names = chain([file.stem], (f"{file.stem}-fit{number or ''}" for number in count()))
+    pictures = (Path(f"{name}.png") for name in names)
+    return next(path for path in pictures if not path.exists() or is_own_picture(path))
+
+
 def draw_trace(fitted: FittedFile, path: Path) -> None:
     """Draw trace, fit, residuals and cut into a PNG, PDF or SVG."""
     from stopflow.report.kinetics.view import plot_shot, save_picture
@@ -243,9 +253,9 @@ def draw_trace(fitted: FittedFile, path: Path) -> None:
     data = KineticsReportData(
         shots=pd.DataFrame([dict(fitted.row)]),
         conditions=pd.DataFrame([dict(row) for row in fitted.conditions]),
-        secondary=pd.DataFrame(columns=list(SECONDARY_COLUMNS)),
-        cuts=pd.DataFrame([dict(row) for row in fitted.cuts], columns=list(CUT_COLUMNS)),
-        problems=pd.DataFrame(columns=list(PROBLEM_COLUMNS)),
+        secondary=pd.DataFrame(columns=list(TABLES["secondary"])),
+        cuts=pd.DataFrame([dict(row) for row in fitted.cuts], columns=list(TABLES["cuts"])),
+        problems=pd.DataFrame(columns=list(TABLES["problems"])),
         trace=lambda _row: (fitted.trace.time_s, fitted.trace.signal),
     )
     save_picture(plot_shot(data), path)

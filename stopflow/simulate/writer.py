@@ -20,8 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-from stopflow.io.atomic import Owned, replacing_folder, write_text
+from stopflow.io.atomic import Owned, write_text
 from stopflow.io.bka.format import write_bka
+from stopflow.io.switch import replacing_folder
 from stopflow.io.workbook.workbook import BOOKS, TRUTH
 from stopflow.io.workbook.writer import write_workbooks
 from stopflow.simulate.lab import ShotTruth, SimulatedExperiment, simulate_lab

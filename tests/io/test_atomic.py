@@ -1,4 +1,4 @@
-"""Folders are replaced whole, by one run or several, and nothing of the user's goes with them."""
+"""Results are replaced whole, by one run or several, and nothing of the user's goes with them."""
 
 import os
 import subprocess
@@ -6,16 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from cli_lab import own_environment
 
 from stopflow.errors import SettingsError
-from stopflow.io import atomic
-from stopflow.io.atomic import (
-    Owned,
-    replacing_file,
-    replacing_folder,
-    require_replaceable,
-    write_text,
-)
+from stopflow.io.atomic import Owned, replacing_file, require_replaceable, write_text
+from stopflow.io.locks import lock_file
+from stopflow.io.switch import recover_folder, replacing_folder, switching
 
 OURS = Owned(
     option="--out",
@@ -25,7 +21,7 @@ OURS = Owned(
 KILLED = """
 import os, sys
 from pathlib import Path
-from stopflow.io.atomic import replacing_folder
+from stopflow.io.switch import replacing_folder
 with replacing_folder(Path(sys.argv[1])) as partial:
     (partial / "half").touch()
     os._exit(9)
@@ -62,7 +58,9 @@ def test_two_runs_at_once_both_finish_and_the_last_one_wins(tmp_path):
 
 def test_what_a_killed_run_left_goes_with_the_next(tmp_path):
     folder = tmp_path / "out"
-    killed = subprocess.run([sys.executable, "-c", KILLED, str(folder)], check=False)
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, str(folder)], check=False, env=own_environment()
+    )
     assert killed.returncode == 9
     assert len(names(tmp_path)) == 2
     with replacing_folder(tmp_path / "other"):
@@ -75,7 +73,9 @@ def test_what_a_killed_run_left_goes_with_the_next(tmp_path):
 def test_a_killed_write_of_a_file_leaves_the_old_one_and_goes_with_the_next(tmp_path):
     path = tmp_path / "rates.csv"
     write_text(path, "old")
-    killed = subprocess.run([sys.executable, "-c", KILLED_FILE, str(path)], check=False)
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_FILE, str(path)], check=False, env=own_environment()
+    )
     assert killed.returncode == 9
     assert path.read_text() == "old"
     with replacing_file(path) as first:
@@ -87,45 +87,132 @@ def test_a_killed_write_of_a_file_leaves_the_old_one_and_goes_with_the_next(tmp_
     assert names(tmp_path) == ["rates.csv"]
 
 
-def test_a_lock_without_a_folder_goes_when_it_is_old_alone(tmp_path):
-    fresh, old = (tmp_path / f".out.partial-{name}.lock" for name in ("fresh", "old"))
-    fresh.touch()
-    old.touch()
-    os.utime(old, (0, 0))
-    write(tmp_path / "out", "whole")
-    assert names(tmp_path) == [fresh.name, "out"]
+def test_the_lock_of_a_killed_run_goes_with_the_next_and_one_that_is_held_stays(tmp_path):
+    left, held = (tmp_path / f".out.partial-{name}.lock" for name in ("left", "held"))
+    left.touch()
+    with held.open("w") as file:
+        assert lock_file(file.fileno())
+        write(tmp_path / "out", "whole")
+        assert names(tmp_path) == [held.name, "out"]
 
 
-def test_a_run_that_swaps_in_between_is_waited_for(tmp_path, monkeypatch):
-    folder, rename = tmp_path / "out", Path.rename
-    write(folder, "old")
-
-    def meet(path, target):
-        monkeypatch.setattr(Path, "rename", rename)
-        path.rename(target)
-        write(folder, "other")
-
-    monkeypatch.setattr(Path, "rename", meet)
-    write(folder, "new")
-    assert (folder / "mark").read_text() == "new"
-    assert names(tmp_path) == ["out"]
+def test_a_folder_of_the_users_beside_it_stays(tmp_path):
+    mine = tmp_path / ".out.replaced" / "notes.txt"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    for text in ("first", "second"):
+        write(tmp_path / "out", text)
+    assert mine.read_text() == "mine"
 
 
-def test_where_the_new_folder_cannot_be_put_the_old_one_comes_back(tmp_path, monkeypatch):
-    folder, rename = tmp_path / "out", Path.rename
-    write(folder, "old")
+def write_set(place, text):
+    """Write a folder and two files, one of them in a folder of its own, as one set."""
+    with switching() as switch:
+        folder, files = switch.folder(place / "out", owned=OURS), switch.files(place / "reports")
+        (folder / "mark").write_text(text)
+        (files / "rates.csv").write_text(text)
+        (files / "deep").mkdir()
+        (files / "deep" / "k.txt").write_text(text)
+
+
+def the_set(place):
+    found = [place / "out" / "mark", *(place / "reports" / x for x in ("rates.csv", "deep/k.txt"))]
+    return [path.read_text() for path in found]
+
+
+def test_a_set_replaces_its_own_files_and_leaves_those_of_others(tmp_path):
+    write_set(tmp_path, "old")
+    (tmp_path / "reports" / "mine.pdf").write_text("mine")
+    write_set(tmp_path, "new")
+    assert the_set(tmp_path) == ["new"] * 3
+    assert names(tmp_path / "reports") == ["deep", "mine.pdf", "rates.csv"]
+    assert names(tmp_path) == ["out", "reports"]
+
+
+@pytest.mark.parametrize("earlier", [True, False])
+@pytest.mark.parametrize("at", range(3))
+def test_where_one_of_a_set_cannot_be_put_none_is(tmp_path, monkeypatch, at, earlier):
+    if earlier:
+        write_set(tmp_path, "old")
+    replace, rename, moved = Path.replace, Path.rename, []
 
     def deny(path, target):
-        if "partial" in path.name:
-            raise PermissionError(13, "Permission denied", str(path))
-        return rename(path, target)
+        new = ".partial-" in str(path) and ".partial-" not in str(target)
+        if new and path.suffix != ".writing" and "before" not in path.name:
+            moved.append(path)
+            if len(moved) == at + 1:
+                raise PermissionError(13, "Permission denied", str(path))
+        return (replace if path.is_file() else rename)(path, target)
 
+    monkeypatch.setattr(Path, "replace", deny)
     monkeypatch.setattr(Path, "rename", deny)
-    monkeypatch.setattr(atomic, "SWAP_PAUSE_S", 0)
     with pytest.raises(PermissionError):
-        write(folder, "new")
-    assert (folder / "mark").read_text() == "old"
-    assert names(tmp_path) == ["out"]
+        write_set(tmp_path, "new")
+    monkeypatch.undo()
+    if earlier:
+        assert the_set(tmp_path) == ["old"] * 3
+        assert names(tmp_path) == ["out", "reports"]
+        assert names(tmp_path / "reports") == ["deep", "rates.csv"]
+    else:
+        assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+KILLED_SET = """
+import os, sys
+from pathlib import Path
+sys.path[:0] = sys.argv[3].split(os.pathsep)
+import test_atomic
+left = int(sys.argv[2])
+def counted(move):
+    def moving(path, target):
+        global left
+        left -= 1
+        if left < 0:
+            os._exit(9)
+        return move(path, target)
+    return moving
+Path.replace, Path.rename = counted(Path.replace), counted(Path.rename)
+test_atomic.write_set(Path(sys.argv[1]), "new")
+"""
+
+
+@pytest.mark.parametrize("moves", range(8))
+def test_a_run_killed_in_a_switch_leaves_the_old_set_or_the_new_one(tmp_path, moves):
+    write_set(tmp_path, "old")
+    here = os.pathsep.join(map(str, Path(__file__).parents[:2]))
+    words = [sys.executable, "-c", KILLED_SET, str(tmp_path), str(moves), here]
+    killed = subprocess.run(words, check=False, env=own_environment())
+    recover_folder(tmp_path / "out")
+    assert the_set(tmp_path) in (["old"] * 3, ["new"] * 3)
+    assert killed.returncode == (9 if moves < 6 else 0)
+    write_set(tmp_path, "last")
+    assert the_set(tmp_path) == ["last"] * 3
+    assert names(tmp_path) == ["out", "reports"]
+    assert names(tmp_path / "reports") == ["deep", "rates.csv"]
+
+
+WRITER = """
+import os, sys
+from pathlib import Path
+sys.path[:0] = sys.argv[3].split(os.pathsep)
+import test_atomic
+for number in range(60):
+    test_atomic.write_set(Path(sys.argv[1]), sys.argv[2] * 1000)
+"""
+
+
+def test_two_processes_never_mix_their_sets(tmp_path):
+    write_set(tmp_path, "old")
+    here = os.pathsep.join(map(str, Path(__file__).parents[:2]))
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(tmp_path), text, here], env=own_environment()
+        )
+        for text in "ab"
+    ]
+    assert [process.wait() for process in running] == [0, 0]
+    assert the_set(tmp_path) in (["a" * 1000] * 3, ["b" * 1000] * 3)
+    assert names(tmp_path) == ["out", "reports"]
 
 
 def test_a_folder_behind_a_link_is_replaced_and_the_link_stays(tmp_path):

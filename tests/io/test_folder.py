@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from books import save_book
 
-from stopflow.errors import FormatError, SettingsError
+from stopflow.errors import SettingsError
 from stopflow.io.bka.format import write_bka
-from stopflow.io.folder import find_experiments, read_experiment, read_truth
+from stopflow.io.folder import find_experiments, read_experiment
+from stopflow.io.truth import read_truth
 from stopflow.io.workbook.writer import write_workbooks
 from stopflow.trace import Conditions, Experiment, Shot
 
@@ -196,13 +197,18 @@ def test_a_linked_folder_is_followed(tmp_path: Path) -> None:
 
 
 def test_truth(tmp_path: Path) -> None:
-    assert read_truth(tmp_path) is None
+    assert read_truth(tmp_path) == ({}, [])
     path = tmp_path / "truth.csv"
     path.write_text("experiment,file,k_true_per_s,start_true_s\nx,a.bka,1.5,0.01\nx,b.bka,2,0\n")
-    assert read_truth(tmp_path) == {("x", "a.bka"): 1.5, ("x", "b.bka"): 2.0}
-    path.write_text("experiment,file,k_true_per_s\nx,a.bka,fast\n")
-    with pytest.raises(FormatError, match=r"line 2.*'fast'"):
-        read_truth(tmp_path)
+    assert read_truth(tmp_path) == ({("x", "a.bka"): 1.5, ("x", "b.bka"): 2.0}, [])
+    path.write_text("experiment,file,k_true_per_s\nx,a.bka,fast\nx,b.bka,2\n")
+    truth, problems = read_truth(tmp_path)
+    assert truth == {("x", "b.bka"): 2.0}
+    assert "line 2" in str(problems[0])
+    assert "'fast'" in str(problems[0])
     path.write_text("experiment,file\nx,a.bka\n")
-    with pytest.raises(FormatError, match="k_true_per_s"):
-        read_truth(tmp_path)
+    assert "k_true_per_s" in str(read_truth(tmp_path)[1][0])
+    path.write_text(f"experiment,file,k_true_per_s\nx,b.bka,2\nx,{'a' * 140_000},1\n")
+    truth, problems = read_truth(tmp_path)
+    assert truth == {("x", "b.bka"): 2.0}
+    assert "cannot be read to its end" in str(problems[0])

@@ -14,24 +14,8 @@ from stopflow.kinetics.analysis import (
     cut_rows,
     shot_rows,
 )
+from stopflow.schema import STORAGE_COLUMNS, TABLES
 from stopflow.trace import Conditions, Experiment, Shot
-
-SHOT_COLUMNS = (
-    "experiment file channel verdict reason start_s start_source points window_s k_per_s "
-    "k_stderr_per_s k_low95_per_s k_high95_per_s amplitude slope_per_s intercept noise_sd "
-    "signal_to_noise workbook_rate_per_s concentration_M temperature_K substrate "
-    "ionic_strength_M mixture replicate dead_time_s pH law detected_start_s detected_reason "
-    "amplitude_at_mixing half_life_s noise_correlation noise_inflation start_inflation "
-    "k_stderr_white_per_s k_bound_per_s efficiency k_single_per_s k_slope_per_s k_double_per_s "
-    "k2_per_s amplitude2 beta aicc_single aicc_slope aicc_double model_shift_sigma condition "
-    "rules signal_unit fit_status"
-).split()
-CONDITION_COLUMNS = (
-    "experiment condition concentration_M temperature_K substrate ionic_strength_M mixture "
-    "shots fitted "
-    "k_per_s k_stderr_per_s k_low95_per_s k_high95_per_s uncertainty_source "
-    "between_shot_sd_per_s scatter_ratio half_life_s amplitude signal_to_noise verdict reason"
-).split()
 
 
 def experiment(*shots: Shot) -> Experiment:
@@ -109,10 +93,11 @@ def test_columns_are_as_agreed(rng: np.random.Generator) -> None:
         experiment(shot(noisy(rng, decay()), conditions=given)), AnalysisSettings(mixing_ratio=2)
     )
     row = shot_rows(found)[0]
-    assert list(row) == SHOT_COLUMNS
+    added_by_ingest = {*STORAGE_COLUMNS, "sha256", "k_true_per_s"}
+    assert set(row) == {*TABLES["shots"], "workbook: pH"} - added_by_ingest
     assert row["concentration_M"] == 1e-3
-    assert row["pH"] == "7.4"
-    assert list(condition_rows(found)[0]) == CONDITION_COLUMNS
+    assert row["workbook: pH"] == "7.4"
+    assert set(condition_rows(found)[0]) == set(TABLES["conditions"])
     assert set(cut_rows(found)[0]) == {
         "experiment",
         "file",

@@ -74,7 +74,9 @@ def test_every_bad_file_has_a_reason_in_table_and_report(lab: Path, tmp_path: Pa
     assert (bad["fit_status"] != "").all()
     conditions = dataset.conditions
     assert (conditions.loc[conditions["verdict"] == "FAIL", "reason"] != "").all()
-    assert all(path.stat().st_size for path in write_reports(dataset, tmp_path / "reports"))
+    written, undrawn = write_reports(dataset, tmp_path / "reports")
+    assert undrawn == ""
+    assert all(path.stat().st_size for path in written)
 
 
 @pytest.mark.parametrize("name", [*TRACES, *CELLS, "empty", "no rows"])

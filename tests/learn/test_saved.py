@@ -4,16 +4,19 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from stopflow.errors import ModelError, SettingsError
 from stopflow.features import FeatureSpec, Standardiser
+from stopflow.io.csv_files import csv_text
 from stopflow.learn.model import Model, TargetScale, predict
 from stopflow.learn.pretraining.interval import IntervalScale
-from stopflow.learn.saved import csv_text, load_model, require_model_place, save_model
+from stopflow.learn.saved import load_model, require_model_place, save_model
 from stopflow.lowrank import LAYERS, LayerSpec, build_network
+from stopflow.pipeline.reports import model_data
 
 SPEC = FeatureSpec("shape", 10)
 
@@ -156,7 +159,7 @@ def test_scales_that_are_no_numbers_are_refused(tmp_path, part, value):
     described = json.loads((tmp_path / "m/model.json").read_text())
     described[part][next(iter(described[part]))] = value
     (tmp_path / "m/model.json").write_text(json.dumps(described))
-    with pytest.raises(ModelError, match=rf"{part} holds values that are no finite numbers"):
+    with pytest.raises(ModelError, match=rf"{part} holds values that are no finite|the number NaN"):
         load_model(tmp_path / "m")
 
 
@@ -194,5 +197,29 @@ def test_a_model_is_replaced_only_whole(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["m"]
 
 
+def test_no_name_of_a_shot_is_a_live_formula_beside_a_model(tmp_path):
+    names = ["=cmd|' /C calc'!A0", "+1+x", "-5", "'=kept", "a.bka"]
+    rows = [
+        {
+            "experiment": "@SUM(A1)",
+            "file": name,
+            "split": "test",
+            "k_actual_per_s": 1.5,
+            "k_predicted_per_s": 1.0,
+        }
+        for name in names
+    ]
+    save_model(tmp_path / "m", make_model(), metrics={"parameters": 1}, predictions=rows)
+    written = (tmp_path / "m/predictions.csv").read_text().splitlines()[1:]
+    assert [line.split(",")[0] for line in written] == ["'@SUM(A1)"] * len(names)
+    assert not [line for line in written if line.split(",")[1].startswith(("=", "+"))]
+    read = model_data(tmp_path / "m", dataset=None).predictions
+    assert read["file"].tolist() == [*names[:3], "=kept", "a.bka"]
+    assert read["experiment"].tolist() == ["@SUM(A1)"] * len(names)
+
+
 def test_tables_leave_missing_numbers_empty():
-    assert csv_text([{"a": 1, "b": float("nan")}, {"a": "x,y", "b": None}]) == 'a,b\n1,\n"x,y",\n'
+    assert (
+        csv_text(pd.DataFrame([{"a": 1, "b": float("nan")}, {"a": "x,y", "b": None}]))
+        == 'a,b\n1,\n"x,y",\n'
+    )

@@ -11,9 +11,15 @@ import openpyxl
 import pytest
 
 from stopflow.errors import SettingsError
-from stopflow.report.tables.exports import export_kintek, export_origin, export_prism, find_export
+from stopflow.io.csv_files import csv_text
+from stopflow.report.tables.exports import (
+    FreshNames,
+    export_kintek,
+    export_origin,
+    export_prism,
+    find_export,
+)
 from stopflow.report.tables.tables import (
-    csv_text,
     write_rates_csv,
     write_rates_xlsx,
     write_table_xlsx,
@@ -81,11 +87,16 @@ def test_workbook_has_a_sheet_a_level_and_no_formula(dangerous, tmp_path):
     path = tmp_path / "rates.xlsx"
     write_rates_xlsx(dangerous, path)
     book = openpyxl.load_workbook(path)
-    assert book.sheetnames[:4] == ["shots", "conditions", "secondary", "settings"]
+    assert book.sheetnames[:4] == ["conditions", "shots", "secondary", "settings"]
     sheet = book["shots"]
-    names = [cell.value for cell in sheet[1]]
-    units = dict(zip(names, [cell.value for cell in sheet[2]], strict=True))
+    headers = [cell.value for cell in sheet[1]]
+    names = [header.partition(" (")[0] for header in headers]
+    units = {
+        name: header[len(name) :].strip(" ()") for name, header in zip(names, headers, strict=True)
+    }
     assert ",".join(names).startswith(PROMISED)
+    assert sheet.max_row == 1 + len(dangerous.shots), "a row of units would be sorted as a shot"
+    assert sheet.auto_filter.ref.startswith("A1:")
     assert "trace_first" not in names
     assert units["k_per_s"] == "s⁻¹"
     assert units["amplitude"] == "Volt"
@@ -93,9 +104,9 @@ def test_workbook_has_a_sheet_a_level_and_no_formula(dangerous, tmp_path):
     for item in book:
         assert item.freeze_panes is not None
         assert all(cell.data_type != "f" for row in item.iter_rows() for cell in row)
-    reasons = [row[names.index("reason")].value for row in sheet.iter_rows(min_row=3)]
+    reasons = [row[names.index("reason")].value for row in sheet.iter_rows(min_row=2)]
     assert "=1+2" in reasons
-    column = [row[names.index("k_per_s")] for row in sheet.iter_rows(min_row=3)]
+    column = [row[names.index("k_per_s")] for row in sheet.iter_rows(min_row=2)]
     for cell, k in zip(column, dangerous.shots["k_per_s"], strict=True):
         assert cell.value is None if np.isnan(k) else cell.value == pytest.approx(k)
     assert column[0].number_format == "0.0000"
@@ -106,7 +117,7 @@ def test_verdicts_are_coloured_differently(lab, tmp_path):
     write_rates_xlsx(lab, path)
     sheet = openpyxl.load_workbook(path)["shots"]
     place = [cell.value for cell in sheet[1]].index("verdict")
-    fills = {row[place].value: row[place].fill.fgColor.rgb for row in sheet.iter_rows(min_row=3)}
+    fills = {row[place].value: row[place].fill.fgColor.rgb for row in sheet.iter_rows(min_row=2)}
     assert set(fills) == {"PASS", "WARN", "FAIL"}
     assert len(set(fills.values())) == 3
 
@@ -138,15 +149,30 @@ def test_an_empty_table_and_a_single_table_make_workbooks(lab, tmp_path):
     assert openpyxl.load_workbook(tmp_path / "b.xlsx").sheetnames == ["predictions"]
 
 
+def test_numbers_of_the_labs_own_columns_are_numbers_and_other_texts_stay(lab, tmp_path):
+    count = len(lab.shots)
+    columns = {
+        "workbook: SCN (mM)": [f"{number / 10:g}" for number in range(count)],
+        "workbook: code": [f"{number:03d}" for number in range(count)],
+        "workbook: odd \uffff": ["a\uffffb\x07"] * count,
+    }
+    write_rates_xlsx(replace(lab, shots=lab.shots.assign(**columns)), tmp_path / "rates.xlsx")
+    sheet = openpyxl.load_workbook(tmp_path / "rates.xlsx")["shots"]
+    found = {cells[0].value: [cell.value for cell in cells[1:]] for cells in sheet.columns}
+    assert found["workbook: SCN (mM)"] == [number / 10 for number in range(count)]
+    assert found["workbook: code"] == columns["workbook: code"]
+    assert found["workbook: odd "] == ["ab"] * count
+
+
 def _lines(path):
     return [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def test_prism_has_replicates_side_by_side(lab, tmp_path):
-    path = tmp_path / "prism.txt"
-    export_prism(lab, path)
+    (path,) = export_prism(lab, FreshNames(tmp_path))
+    assert path.name == "prism.txt"
     header, *rows = _lines(path)
-    assert header[0] == "concentration (M)"
+    assert header[0] == "µ-oxo dimère (M)"
     assert len(header) == 1 + 2 * lab.shots["experiment"].nunique()
     values = sorted(float(cell) for row in rows for cell in row[1:] if cell)
     expected = sorted(lab.shots["k_per_s"].dropna())
@@ -154,10 +180,24 @@ def test_prism_has_replicates_side_by_side(lab, tmp_path):
     assert [float(row[0]) for row in rows] == sorted(lab.conditions["concentration_M"].unique())
 
 
+def test_prism_keeps_substrates_on_axes_of_their_own(lab, tmp_path):
+    first = lab.shots["experiment"].iloc[0]
+    names = np.where(lab.shots["experiment"] == first, "azide", "cyanide")
+    written = export_prism(
+        replace(lab, shots=lab.shots.assign(substrate=names)), FreshNames(tmp_path)
+    )
+    assert [path.name for path in written] == ["prism-azide.txt", "prism-cyanide.txt"]
+    for path, ligand in zip(written, ("azide", "cyanide"), strict=True):
+        header, *rows = _lines(path)
+        assert header[0] == f"{ligand} (M)"
+        own = lab.shots.loc[names == ligand, "k_per_s"].dropna()
+        assert sum(bool(cell) for row in rows for cell in row[1:]) == len(own)
+
+
 def test_origin_has_a_pair_of_columns_a_shot(lab, tmp_path):
-    path = tmp_path / "origin.txt"
     name = lab.shots["experiment"].iloc[0]
-    export_origin(lab, path, experiment=name)
+    path = export_origin(lab, FreshNames(tmp_path))[0]
+    assert path.name == f"origin-{name}.txt"
     lines = _lines(path)
     readable = [i for i, e in enumerate(lab.shots["experiment"]) if e == name and lab.trace(i)]
     assert {len(line) for line in lines} == {2 * len(readable)}
@@ -167,21 +207,37 @@ def test_origin_has_a_pair_of_columns_a_shot(lab, tmp_path):
     np.testing.assert_allclose([float(line[3]) for line in lines[3:]], signal, rtol=1e-8)
 
 
-def test_kintek_starts_at_the_cut_and_splits_by_time_base(lab, tmp_path):
+def test_kintek_keeps_the_time_of_the_instrument_and_splits_by_time_base(lab, tmp_path):
     name = lab.shots["experiment"].iloc[0]
     longer = replace(lab, trace=lambda i: _half(lab.trace(i)) if i == 0 else lab.trace(i))
-    paths = export_kintek(longer, tmp_path / "k.txt", experiment=name)
-    assert [path.name for path in paths] == ["k.txt", "k-2.txt"]
+    paths = export_kintek(longer, FreshNames(tmp_path))
+    assert [path.name for path in paths[:2]] == [f"kintek-{name}.txt", f"kintek-{name}-2.txt"]
     header, *rows = _lines(paths[0])
-    assert header == ["Time", lab.shots["file"].iloc[0]]
+    assert header == ["Time (s)", f"{lab.shots['file'].iloc[0]}, 10 µM"]
     time, signal = _half(lab.trace(0))
     kept = time >= lab.shots["start_s"].iloc[0]
+    np.testing.assert_allclose([float(r[0]) for r in rows], time[kept], rtol=1e-8)
     np.testing.assert_allclose([float(r[1]) for r in rows], signal[kept], rtol=1e-8)
-    assert float(rows[0][0]) < time[1]
 
 
 def _half(pair):
     return pair[0][::2], pair[1][::2]
+
+
+@pytest.mark.parametrize("export", [export_origin, export_kintek])
+def test_no_export_overwrites_that_of_another_experiment(lab, tmp_path, export):
+    odd = ["A", "A-2", "a/n", "a-n", "A-N", "a:n"]
+    names = [odd[place % len(odd)] for place in range(len(lab.shots))]
+    shots = lab.shots.assign(experiment=names, condition=0)
+    shots.loc[:, "start_s"] += 0.001 * np.arange(len(shots))
+    conditions = lab.conditions.head(len(odd)).assign(experiment=odd, condition=0)
+    written = export(replace(lab, shots=shots, conditions=conditions), FreshNames(tmp_path))
+    assert len({path.name.casefold() for path in written}) == len(written)
+    assert all(path.parent == tmp_path and path.is_file() for path in written)
+    titles = [cell for path in written for cell in _lines(path)[0]]
+    for place, file in enumerate(lab.shots["file"]):
+        if lab.trace(place) is not None:
+            assert any(title.startswith(file) for title in titles)
 
 
 def test_an_unknown_export_lists_the_known():

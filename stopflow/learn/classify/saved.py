@@ -1,22 +1,20 @@
 """Classifiers on disk: the folder of `learn.saved`, for the other task."""
 
-import json
 from pathlib import Path
 
-from stopflow.errors import ModelError, StopflowError
-from stopflow.features import Standardiser
+from stopflow.errors import FormatError
+from stopflow.io.json_files import load_json
 from stopflow.learn.classify.model import CLASSIFICATION, Classifier
-from stopflow.learn.saved import DESCRIPTION, read_folder, rebuild_network, require_scales
-from stopflow.lowrank import LayerSpec
+from stopflow.learn.saved import DESCRIPTION, build_parts, read_folder, unfit
 
 
 def is_classifier(folder: Path) -> bool:
     """Whether the model in a folder says that it is for classes."""
     try:
-        described = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        described = load_json(folder / DESCRIPTION)
+    except (FormatError, OSError):
         return False
-    return isinstance(described, dict) and described.get("task") == CLASSIFICATION
+    return described.get("task") == CLASSIFICATION
 
 
 def load_classifier(folder: Path) -> Classifier:
@@ -27,16 +25,10 @@ def load_classifier(folder: Path) -> Classifier:
     ModelError
         As `learn.saved.load_model`, and for a model that predicts rates.
     """
-    described, tensors = read_folder(folder, task=CLASSIFICATION)
+    described, tensors, stored = read_folder(folder, task=CLASSIFICATION)
     try:
-        standardiser = Standardiser(
-            mean=tensors.pop("standardiser.mean").numpy(),
-            scale=tensors.pop("standardiser.scale").numpy(),
-        )
-        specs = tuple(LayerSpec(**spec) for spec in described["layers"])
-        network = rebuild_network(int(described["n_inputs"]), specs, tensors)
-        require_scales(standardiser, network.n_inputs)
+        network, standardiser = build_parts(described, tensors, stored=stored)
         record = dict(described["record"])
-    except (KeyError, TypeError, ValueError, RuntimeError, StopflowError) as error:
-        raise ModelError(f"{folder}: the weights do not fit {DESCRIPTION}: {error}") from error
+    except Exception as error:  # barrier of a model: whatever its description makes fail
+        raise unfit(folder, error) from error
     return Classifier(network=network, standardiser=standardiser, record=record)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor
 
 from stopflow.errors import ModelError
@@ -57,11 +57,17 @@ def load_checkpoint(path: Path, *, fingerprint: str) -> Checkpoint:
         with safe_open(path, framework="pt") as file:
             described = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, OSError) as error:
+    except Exception as error:  # barrier of a checkpoint: safetensors has errors of several kinds
         raise ModelError(f"{path} is cut off or no checkpoint: {error}") from error
     if described.get("fingerprint") != fingerprint:
         raise ModelError(
             f"{path} belongs to a run with other data or settings; repeat those, or train without "
             "resuming"
         )
-    return Checkpoint(tensors=tensors, values=json.loads(described["values"]))
+    try:
+        values = json.loads(described["values"])
+    except (KeyError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path} is no whole checkpoint: {error}") from error
+    if not isinstance(values, dict):
+        raise ModelError(f"{path} is no whole checkpoint: its values are no table")
+    return Checkpoint(tensors=tensors, values=values)

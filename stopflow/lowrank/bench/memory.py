@@ -5,15 +5,14 @@ standard input and writes one number.
 """
 
 import json
-import resource
 import subprocess
 import sys
 from dataclasses import asdict
-from pathlib import Path
 
 import torch
 
 from stopflow.lowrank.bench.variants import VARIANTS, BenchSize, data_for, visit_of
+from stopflow.memory import peak_bytes, reset_peak
 
 
 def peak_megabytes(name: str, *, size: BenchSize, batch: int, device: str = "cpu") -> float:
@@ -38,11 +37,12 @@ def _resident_peak(name: str, size: BenchSize, batch: int, threads: int) -> floa
     few = data_for(tiny, row_space=variant.row_space, device="cpu")
     visit_of(variant, tiny, few, 8)()  # the libraries' own pages are not the step's
     data = data_for(size, row_space=variant.row_space, device="cpu")
-    before = _reset_peak()
+    reset_peak()
+    before = peak_bytes()
     visit = visit_of(variant, size, data, batch)
     visit()
     visit()
-    return _peak() - before
+    return (peak_bytes() - before) / 2**20
 
 
 def _cuda_peak(name: str, size: BenchSize, batch: int, device: str) -> float:
@@ -54,25 +54,6 @@ def _cuda_peak(name: str, size: BenchSize, batch: int, device: str) -> float:
     visit()
     visit()
     return (torch.cuda.max_memory_allocated(device) - before) / 2**20
-
-
-_STATUS = Path("/proc/self/status")
-
-
-def _reset_peak() -> float:
-    """Set the high-water mark to the present use where the system can, and return it in MB."""
-    reset = Path("/proc/self/clear_refs")
-    if reset.exists():
-        reset.write_text("5")
-    return _peak()
-
-
-def _peak() -> float:
-    if _STATUS.exists():
-        for line in _STATUS.read_text().splitlines():
-            if line.startswith("VmHWM"):
-                return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _main() -> None:

@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from stopflow.errors import StopflowError
+from stopflow.io.csv_files import csv_text
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.agreement import build_agreement_blocks
 from stopflow.report.kinetics.closing import build_closing_blocks, input_table
@@ -28,7 +30,7 @@ from stopflow.report.paper.pdf import (
     write_pdf,
 )
 from stopflow.report.paper.style import Paper, Ruler, require_paper
-from stopflow.report.tables.tables import csv_text, order_columns
+from stopflow.report.tables.tables import order_columns
 from stopflow.workers import worker_processes
 
 
@@ -101,7 +103,8 @@ def _second_process(
         def collect() -> bytes:
             try:
                 return drawing.result()
-            except BrokenProcessPool:
+            except (BrokenProcessPool, StopflowError):
+                # the process was ended, or the dataset replaced since: this process has it open
                 return draw_second_part(data, paper)
 
         try:

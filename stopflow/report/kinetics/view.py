@@ -32,6 +32,10 @@ from stopflow.report.paper.style import (
 )
 
 PICTURE_FORMATS = (".png", ".pdf", ".svg")
+MAKER = "stopflow"
+"""How a picture says which program made it."""
+_PNG_HEAD = 2048
+"""Bytes of a PNG among which its texts stand."""
 _SHEET = Paper(key="picture", width_mm=220.0, height_mm=140.0, side_mm=8.0)
 _TEXT_MM = 54.0
 
@@ -95,9 +99,19 @@ def save_picture(figure: Figure, path: Path, *, dpi: int = 150) -> None:
         Another ending.
     """
     ending = require_picture(path)
-    undated = {".pdf": {"CreationDate": None}, ".svg": {"Date": None}}.get(ending, {})
+    described = {
+        ".png": {"Software": MAKER},
+        ".pdf": {"CreationDate": None},
+        ".svg": {"Date": None},
+    }[ending]
     with replacing_file(path) as partial:
-        figure.savefig(partial, format=ending[1:], dpi=dpi, metadata=undated)
+        figure.savefig(partial, format=ending[1:], dpi=dpi, metadata=described)
+
+
+def is_own_picture(path: Path) -> bool:
+    """Tell whether a PNG is one that this program made."""
+    with path.open("rb") as file:
+        return MAKER.encode() in file.read(_PNG_HEAD)
 
 
 def _own_cuts(cuts: pd.DataFrame, shot: pd.Series) -> pd.DataFrame:

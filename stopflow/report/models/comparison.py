@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from stopflow.io.csv_files import csv_text
 from stopflow.report.data import ModelReportData
 from stopflow.report.kinetics.closing import build_provenance_blocks
 from stopflow.report.models.comparison_figures import draw_bias, draw_runs
@@ -29,7 +30,6 @@ from stopflow.report.paper.page import Page
 from stopflow.report.paper.pdf import Progress, describe_document, flow_sheets, write_pdf
 from stopflow.report.paper.rounding import MISSING, format_bytes, format_digits, format_pm
 from stopflow.report.paper.style import MUTED, Ruler, require_paper
-from stopflow.report.tables.tables import csv_text
 
 
 def write_compare_pdf(

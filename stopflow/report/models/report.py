@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
+from stopflow.io.csv_files import csv_text
 from stopflow.report.data import ModelReportData
 from stopflow.report.kinetics.closing import build_provenance_blocks
 from stopflow.report.kinetics.summary import count_things
@@ -51,7 +52,6 @@ from stopflow.report.paper.pdf import (
 )
 from stopflow.report.paper.rounding import MISSING, format_bytes, format_digits
 from stopflow.report.paper.style import INK, MUTED, WASH, Ruler, require_paper
-from stopflow.report.tables.tables import csv_text
 
 _LARGE_NAME = 60
 """Longest name that is set as large as a title."""

@@ -8,15 +8,41 @@ import pandas as pd
 
 from stopflow.errors import SettingsError
 from stopflow.io.atomic import write_text
+from stopflow.io.csv_files import inert
 from stopflow.report.data import KineticsReportData
 from stopflow.report.paper.decimate import FloatArray
+from stopflow.report.paper.rounding import format_concentration
 from stopflow.report.tables.tables import signal_unit
 
+LONGEST_NAME = 100
+"""Characters of a file's name; no file system takes more than 255 bytes."""
 Line = Sequence[str]
+Timed = tuple[pd.Series, FloatArray, FloatArray]
+"""A row of the shots, its times in s and its signal."""
 
 
-def export_prism(data: KineticsReportData, path: Path) -> None:
-    """Write k_obs against concentration as a Prism XY table.
+class FreshNames:
+    """Paths in a folder, every one given out once, whatever the names that they are made of."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._given: set[str] = set()
+
+    def path(self, *parts: object) -> Path:
+        """Return ``PARTS-JOINED.txt``, with a number behind it where that name is given out."""
+        stem = "-".join(str(part) for part in parts if part != "")
+        safe = (c if c.isprintable() and c not in '/\\:*?"<>|' else "-" for c in stem)
+        stem = "".join(safe)[:LONGEST_NAME]
+        number, name = 1, stem
+        while name.casefold() in self._given:
+            number += 1
+            name = f"{stem} ({number})"
+        self._given.add(name.casefold())
+        return self._folder / f"{name}.txt"
+
+
+def export_prism(data: KineticsReportData, names: FreshNames) -> list[Path]:
+    """Write k_obs against concentration as Prism XY tables, one for each substrate.
 
     Column X is the concentration in mol/L; each experiment has as many Y columns as its largest
     condition has shots, all under the same title, which is how Prism takes replicates. Refused
@@ -25,15 +51,25 @@ def export_prism(data: KineticsReportData, path: Path) -> None:
     shots = data.shots[np.isfinite(data.shots["k_per_s"])]
     merged = _with_concentration(shots, data.conditions)
     merged = merged[np.isfinite(merged["concentration_M"])]
-    header, columns = ["concentration (M)"], []
-    levels = sorted(merged["concentration_M"].unique())
-    for name, part in merged.groupby("experiment", sort=False):
+    several = merged["substrate"].nunique() > 1
+    written = []
+    for substrate, own in merged.groupby("substrate", sort=False):
+        target = names.path("prism", substrate if several else "")
+        _write_lines(_prism_table(own, f"{substrate} (M)" if substrate else ""), target)
+        written.append(target)
+    return written
+
+
+def _prism_table(shots: pd.DataFrame, axis: str) -> list[Line]:
+    header, columns = [_cell(axis) or "concentration (M)"], []
+    levels = sorted(shots["concentration_M"].unique())
+    for name, part in shots.groupby("experiment", sort=False):
         values = [part.loc[part["concentration_M"] == c, "k_per_s"].tolist() for c in levels]
         for place in range(max(len(own) for own in values)):
             header.append(f"{_cell(str(name))} k (1/s)")
             columns.append([_number(own[place]) if place < len(own) else "" for own in values])
     rows = [[_number(level), *(column[i] for column in columns)] for i, level in enumerate(levels)]
-    _write_lines([header, *rows], path)
+    return [header, *rows]
 
 
 def _with_concentration(shots: pd.DataFrame, conditions: pd.DataFrame) -> pd.DataFrame:
@@ -43,62 +79,74 @@ def _with_concentration(shots: pd.DataFrame, conditions: pd.DataFrame) -> pd.Dat
     return shots.drop(columns="concentration_M").merge(after, on=keys, how="left")
 
 
-def export_origin(data: KineticsReportData, path: Path, *, experiment: str) -> None:
-    """Write the traces of an experiment for Origin: a time and a signal column a shot.
+def export_origin(data: KineticsReportData, names: FreshNames) -> list[Path]:
+    """Write the traces of each experiment for Origin: a time and a signal column a shot.
 
     Three header rows: long name, units, comments (file and k).
     """
-    traces = list(_traces(data, experiment))
     unit = signal_unit(data.shots)
-    names = [text for row, _, _ in traces for text in ("time", _cell(str(row["file"])))]
-    units = [text for _ in traces for text in ("s", unit)]
-    notes = [text for row, _, _ in traces for text in ("", _note(row))]
+    written = []
+    for experiment in data.shots["experiment"].unique():
+        traces = list(_traces(data, experiment))
+        names_row = [text for row, _, _ in traces for text in ("time", _cell(str(row["file"])))]
+        units = [text for _ in traces for text in ("s", unit)]
+        notes = [text for row, _, _ in traces for text in ("", _note(row))]
+        target = names.path("origin", experiment)
+        _write_lines([names_row, units, notes, *_side_by_side(traces)], target)
+        written.append(target)
+    return written
+
+
+def _side_by_side(traces: Sequence[Timed]) -> Iterable[Line]:
     longest = max((len(time) for _, time, _ in traces), default=0)
-    body = []
     for point in range(longest):
         line: list[str] = []
         for _, time, signal in traces:
             inside = point < len(time)
             line += [_number(time[point]), _number(signal[point])] if inside else ["", ""]
-        body.append(line)
-    _write_lines([names, units, notes, *body], path)
+        yield line
 
 
-def export_kintek(data: KineticsReportData, path: Path, *, experiment: str) -> list[Path]:
-    """Write the traces of an experiment, from the start of the fit, as KinTek text.
+def export_kintek(data: KineticsReportData, names: FreshNames) -> list[Path]:
+    """Write the traces of each experiment, from the start of the fit on, as KinTek text.
 
-    KinTek wants one column of times for all signals, so shots with other times go to further
-    files ``NAME-2.txt``, ``NAME-3.txt``.
-
-    Returns
-    -------
-    paths
-        The files written.
+    Times are those of the instrument, since the trigger, in every column. KinTek wants one column
+    of times for all signals, so shots with other times go to further files. The header of a
+    signal is its file and its concentration after mixing.
     """
-    groups: dict[bytes, list[tuple[pd.Series, FloatArray, FloatArray]]] = {}
-    for row, time, signal in _traces(data, experiment):
-        start = float(row["start_s"])
-        kept = time >= start if np.isfinite(start) else np.ones(len(time), dtype=bool)
-        since = time[kept] - (start if np.isfinite(start) else time[0])
-        groups.setdefault(since.tobytes(), []).append((row, since, signal[kept]))
+    shots = _with_concentration(data.shots, data.conditions)
     written = []
-    for number, group in enumerate(groups.values(), start=1):
-        target = path if number == 1 else path.with_name(f"{path.stem}-{number}{path.suffix}")
-        header = ["Time", *(_cell(str(row["file"])) for row, _, _ in group)]
-        table = np.column_stack([group[0][1], *(signal for _, _, signal in group)])
-        _write_lines([header, *([_number(v) for v in line] for line in table)], target)
-        written.append(target)
+    for experiment in data.shots["experiment"].unique():
+        groups: dict[bytes, list[Timed]] = {}
+        for row, time, signal in _traces(data, experiment):
+            start = float(row["start_s"])
+            kept = time >= start if np.isfinite(start) else np.ones(len(time), dtype=bool)
+            groups.setdefault(time[kept].tobytes(), []).append((row, time[kept], signal[kept]))
+        for number, group in enumerate(groups.values(), start=1):
+            target = names.path("kintek", experiment, number if number > 1 else "")
+            header = ["Time (s)", *(_titled(row, shots) for row, _, _ in group)]
+            table = np.column_stack([group[0][1], *(signal for _, _, signal in group)])
+            _write_lines([header, *([_number(v) for v in line] for line in table)], target)
+            written.append(target)
     return written
 
 
-EXPORTS: dict[str, Callable[..., object]] = {
+def _titled(row: pd.Series, shots: pd.DataFrame) -> str:
+    """Name a signal after its file and the concentration after mixing, where that is known."""
+    concentration = float(shots["concentration_M"].iloc[int(row["place"])])
+    level = f", {format_concentration(concentration)}" if np.isfinite(concentration) else ""
+    return f"{_cell(str(row['file']))}{level}"
+
+
+Export = Callable[[KineticsReportData, FreshNames], list[Path]]
+EXPORTS: dict[str, Export] = {
     "prism": export_prism,
     "origin": export_origin,
     "kintek": export_kintek,
 }
 
 
-def find_export(name: str) -> Callable[..., object]:
+def find_export(name: str) -> Export:
     """Look an export up by its name.
 
     Raises
@@ -111,13 +159,13 @@ def find_export(name: str) -> Callable[..., object]:
     return EXPORTS[name]
 
 
-def _traces(
-    data: KineticsReportData, experiment: str
-) -> Iterable[tuple[pd.Series, FloatArray, FloatArray]]:
+def _traces(data: KineticsReportData, experiment: str) -> Iterable[Timed]:
+    """Give the shots of an experiment that have a trace; `place` is their row in the table."""
     for place, name in enumerate(data.shots["experiment"]):
         pair = data.trace(place) if name == experiment else None
         if pair is not None:
-            yield data.shots.iloc[place], np.asarray(pair[0], float), np.asarray(pair[1], float)
+            row = pd.concat([data.shots.iloc[place], pd.Series({"place": place})])
+            yield row, np.asarray(pair[0], float), np.asarray(pair[1], float)
 
 
 def _note(row: pd.Series) -> str:
@@ -131,9 +179,8 @@ def _number(value: float) -> str:
 
 def _cell(text: str) -> str:
     """Keep a text in its cell, and from running as a formula where it is opened."""
-    flat = " ".join(text.split())
-    return f"'{flat}" if flat.startswith(("=", "+", "-", "@")) else flat
+    return str(inert(" ".join(text.split())))
 
 
-def _write_lines(lines: Sequence[Line], path: Path) -> None:
+def _write_lines(lines: Iterable[Line], path: Path) -> None:
     write_text(path, "".join("\t".join(line) + "\n" for line in lines))

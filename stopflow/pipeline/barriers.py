@@ -1,0 +1,250 @@
+"""Whatever goes wrong with one folder, one shot or one comparison ends that one, never the run.
+
+These are the places where any exception is caught: what it was becomes the listed problem of the
+item that it concerns. An interruption by the user passes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stopflow.errors import StopflowError, StoreError
+from stopflow.io.folder import read_experiment, trace_files
+from stopflow.io.truth import read_truth
+from stopflow.kinetics.analysis import (
+    AnalysisSettings,
+    ExperimentAnalysis,
+    LabAnalysis,
+    analyse_experiment,
+    analyse_lab,
+    shot_rows,
+)
+from stopflow.store import Dataset
+from stopflow.trace import Conditions, Experiment, FloatArray, Problem, Shot
+
+if TYPE_CHECKING:
+    from stopflow.learn.model import Model
+    from stopflow.learn.predict.shots import ShotPredictions
+
+Trace = tuple[FloatArray, FloatArray]
+NO_NUMBER = "the network gives no finite number for it"
+
+REPORT_IT = "a trace and conditions that can be analysed; please report this file as a fault"
+
+
+def read_and_analyse(
+    folder: Path, *, name: str, channel: int, time_unit: str | None, settings: AnalysisSettings
+) -> tuple[Experiment, ExperimentAnalysis]:
+    """Read and analyse a folder; a shot that cannot be analysed is refused with the reason.
+
+    Returns
+    -------
+    experiment
+        As read, the problems of refused shots added.
+    analysis
+        One entry for each of its shots.
+    """
+    try:
+        experiment = read_experiment(folder, name=name, channel=channel, time_unit=time_unit)
+    except Exception as error:  # barrier of a folder
+        experiment = _unread(folder, name=name, channel=channel, why=_named(error))
+    try:
+        return experiment, _analyse(experiment, settings)
+    except Exception as error:  # barrier of an experiment: the shots at fault are found below
+        return _analyse_without_guilty(experiment, settings, why=_named(error))
+
+
+def _analyse(experiment: Experiment, settings: AnalysisSettings) -> ExperimentAnalysis:
+    """Analyse, and refuse a result that no table could hold."""
+    analysis = analyse_experiment(experiment, settings)
+    for row in shot_rows(analysis):
+        if np.isinf(row["k_per_s"]) or np.isinf(row["start_s"]):
+            raise StopflowError("the fit gave a rate constant that is no finite number")
+    return analysis
+
+
+def _analyse_without_guilty(
+    experiment: Experiment, settings: AnalysisSettings, *, why: str
+) -> tuple[Experiment, ExperimentAnalysis]:
+    """Refuse the shots that fail alone; all of them where none does but all together do."""
+    reasons: dict[int, str] = {}
+    for place, shot in enumerate(experiment.shots):
+        try:
+            _analyse(replace(experiment, shots=(shot,)), settings)
+        except Exception as error:  # barrier of a shot
+            reasons[place] = _named(error)
+    everyone = dict.fromkeys(range(len(experiment.shots)), why)
+    for refused in (reasons, everyone):
+        shots = tuple(
+            _refused(shot, refused[place]) if place in refused else shot
+            for place, shot in enumerate(experiment.shots)
+        )
+        try:
+            analysis = _analyse(replace(experiment, shots=shots), settings)
+        except Exception:  # barrier of an experiment
+            if refused is everyone:
+                raise
+            continue
+        problems = [
+            _problem(experiment.name, experiment.shots[place].file, f"the analysis failed: {text}")
+            for place, text in refused.items()
+        ]
+        return replace(experiment, problems=(*experiment.problems, *problems)), analysis
+    raise StopflowError(f"{experiment.name} cannot be analysed: {why}")
+
+
+def _refused(shot: Shot, why: str) -> Shot:
+    """Take from a shot everything that an analysis could fail on."""
+    refusal = f"the analysis failed: {why}"
+    return replace(shot, trace=None, start_s=None, conditions=Conditions(), refusal=refusal)
+
+
+def _unread(folder: Path, *, name: str, channel: int, why: str) -> Experiment:
+    shots = tuple(
+        Shot(
+            experiment=name,
+            file=path.name,
+            channel=channel,
+            trace=None,
+            conditions=Conditions(),
+            refusal=f"its folder cannot be read: {why}",
+        )
+        for path in trace_files(folder)
+    )
+    found = f"a folder that cannot be read: {why}"
+    return Experiment(name=name, shots=shots, problems=(_problem(name, "", found),))
+
+
+def analyse_across(
+    analyses: Sequence[ExperimentAnalysis], settings: AnalysisSettings
+) -> tuple[LabAnalysis, list[Problem]]:
+    """Compare the experiments with each other; without those that a comparison fails on."""
+    try:
+        return analyse_lab(analyses, settings), []
+    except Exception as error:  # barrier of the comparison
+        why = _named(error)
+    failed = [one for one in analyses if not _comparable(one, settings)] or list(analyses)
+    problems = [
+        _problem(one.name, "", f"it could not be compared with other experiments: {why}")
+        for one in failed
+    ]
+    rest = [one for one in analyses if one not in failed]
+    try:
+        lab = analyse_lab(rest, settings)
+    except Exception:  # barrier of the comparison
+        return LabAnalysis(experiments=tuple(analyses), secondary=()), problems
+    compared = dict(zip(map(id, rest), lab.experiments, strict=True))
+    experiments = tuple(compared.get(id(one), one) for one in analyses)
+    return replace(lab, experiments=experiments), problems
+
+
+def _comparable(analysis: ExperimentAnalysis, settings: AnalysisSettings) -> bool:
+    try:
+        analyse_lab([analysis], settings)
+    except Exception:  # barrier of an experiment
+        return False
+    return True
+
+
+def trimmed_or_none(dataset: Dataset, row: int) -> Trace | None:
+    """Return the trimmed trace of a shot; None for one that is missing or damaged."""
+    try:
+        return dataset.trimmed(row)
+    except StoreError:
+        return None
+
+
+def predict_each(
+    model: "Model", traces: Sequence[Trace], *, experiment: Sequence[str]
+) -> "ShotPredictions":
+    """Predict the shots; one that the network fails on, or gives no number for, is refused."""
+    from stopflow.learn.predict.shots import predict_shots
+
+    try:
+        found = predict_shots(model, traces, experiment=experiment)
+    except Exception:  # barrier of the shots: those at fault are found one by one
+        found = _joined([_predict_one(model, trace) for trace in traces])
+    endless = np.isinf([found.k_low95_per_s, found.k_high95_per_s, found.log_sd]).any(axis=0)
+    lost = ~np.isfinite(found.k_per_s) | endless
+    lost &= np.array([not text for text in found.refusals], dtype=bool)
+    if not lost.any():
+        return found
+    refusals = tuple(
+        NO_NUMBER if gone else text for gone, text in zip(lost, found.refusals, strict=True)
+    )
+    return replace(
+        found,
+        k_per_s=np.where(lost, np.nan, found.k_per_s),
+        k_low95_per_s=np.where(lost, np.nan, found.k_low95_per_s),
+        k_high95_per_s=np.where(lost, np.nan, found.k_high95_per_s),
+        log_sd=np.where(lost, np.nan, found.log_sd),
+        refusals=refusals,
+    )
+
+
+def _predict_one(model: "Model", trace: Trace) -> "ShotPredictions":
+    from stopflow.learn.predict.shots import ShotPredictions, predict_shots
+
+    try:
+        return predict_shots(model, [trace])
+    except Exception as error:  # barrier of a shot
+        refusal = f"the prediction failed: {_named(error)}"
+    nothing = np.full(1, np.nan)
+    return ShotPredictions(
+        k_per_s=nothing,
+        k_low95_per_s=nothing,
+        k_high95_per_s=nothing,
+        log_sd=nothing,
+        refusals=(refusal,),
+        doubts=("",),
+        log_shift=np.zeros(1),
+    )
+
+
+def _joined(single: Sequence["ShotPredictions"]) -> "ShotPredictions":
+    """Put predictions of single shots one after the other."""
+    from stopflow.learn.predict.shots import ShotPredictions
+
+    def column(name: str) -> FloatArray:
+        return np.concatenate([np.empty(0), *(getattr(one, name) for one in single)])
+
+    return ShotPredictions(
+        k_per_s=column("k_per_s"),
+        k_low95_per_s=column("k_low95_per_s"),
+        k_high95_per_s=column("k_high95_per_s"),
+        log_sd=column("log_sd"),
+        refusals=tuple(text for one in single for text in one.refusals),
+        doubts=tuple(text for one in single for text in one.doubts),
+        log_shift=column("log_shift"),
+    )
+
+
+def true_rates(
+    folders: Sequence[tuple[Path, str]],
+) -> tuple[dict[tuple[str, str], float], list[Problem]]:
+    """Look up the truth that a simulated lab keeps beside its folders, by (experiment, file)."""
+    truth: dict[tuple[str, str], float] = {}
+    problems: list[Problem] = []
+    for place in sorted({folder.parent for folder, _ in folders}):
+        names = {folder.name: name for folder, name in folders if folder.parent == place}
+        found, unread = read_truth(place)
+        problems += unread
+        for (experiment, file), rate in found.items():
+            if experiment in names:
+                truth[names[experiment], file] = rate
+    return truth, problems
+
+
+def _named(error: Exception) -> str:
+    """Say what went wrong in a line: our own errors speak, others need their name."""
+    text = " ".join(str(error).split())[:200]
+    if isinstance(error, StopflowError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _problem(experiment: str, file: str, found: str) -> Problem:
+    return Problem(experiment=experiment, file=file, found=found, expected=REPORT_IT)

@@ -1,0 +1,117 @@
+"""A lab from its folders to everything that is handed on: dataset, tables, PDF, predictions.
+
+The results of a run are one set. They are written beside their places, the PDF and the
+predictions from the dataset that waits there, and take their places together.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from stopflow.errors import ModelError
+from stopflow.io.switch import switching
+from stopflow.pipeline.find import find_model
+from stopflow.pipeline.ingest import IngestSettings, write_dataset
+from stopflow.pipeline.progress import Progress, silent
+from stopflow.pipeline.reports import require_reports, write_exports, write_reports
+from stopflow.pipeline.summary import Summary, summarise
+from stopflow.store import REPLACEABLE, load_dataset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessedLab:
+    """What a run says at its end.
+
+    Attributes
+    ----------
+    unpredicted
+        Why a network gave no rates beside those of the fits; "" where it did or was not asked.
+    undrawn
+        Why the PDF holds nothing but this reason; "" where it is whole.
+    """
+
+    summary: Summary
+    written: tuple[Path, ...]
+    unpredicted: str = ""
+    undrawn: str = ""
+
+    @property
+    def exit_code(self) -> int:
+        """1 when something could not be used as it was."""
+        return max(self.summary.exit_code, int(bool(self.unpredicted or self.undrawn)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """A wish for rates by a network: which model, and where trained ones lie."""
+
+    model: str | None
+    models: Path
+
+
+def process_lab(
+    root: Path,
+    *,
+    out: Path,
+    reports: Path,
+    settings: IngestSettings,
+    prediction: Prediction | None = None,
+    exports: Sequence[str] = (),
+    paper: str = "a4",
+    command: str = "",
+    progress: Progress = silent,
+) -> ProcessedLab:
+    """Ingest the folders below `root` and write their reports, all of it or nothing.
+
+    Raises
+    ------
+    StopflowError
+        As `stopflow.pipeline.ingest.ingest`; what can be refused is refused before any work.
+    """
+    require_reports(reports, paper=paper)
+    if prediction is not None:
+        find_model(prediction.model, prediction.models)
+    with switching() as switch:
+        place = switch.folder(out, owned=REPLACEABLE)
+        gathered = switch.files(reports)
+        write_dataset(root, place, settings=settings, out=out, command=command, progress=progress)
+        done = _report(place, gathered, prediction, exports=exports, paper=paper, progress=progress)
+    written = (out, *(reports / path.relative_to(gathered) for path in done.written))
+    return replace(done, written=written)
+
+
+def _report(
+    place: Path,
+    gathered: Path,
+    prediction: Prediction | None,
+    *,
+    exports: Sequence[str],
+    paper: str,
+    progress: Progress,
+) -> ProcessedLab:
+    """Report on the dataset in `place`; nothing of it stays open, so that it can be moved."""
+    dataset = load_dataset(place)
+    written, undrawn = write_reports(dataset, gathered, paper=paper, progress=progress)
+    written += write_exports(dataset, gathered, names=exports)
+    unpredicted = ""
+    if prediction is not None:
+        from stopflow.pipeline.predict import predict_dataset
+
+        try:
+            predicted = predict_dataset(
+                dataset,
+                model=prediction.model,
+                models=prediction.models,
+                reports=gathered,
+                progress=progress,
+            )
+        except ModelError as error:
+            unpredicted = str(error)
+        else:
+            written += predicted.written
+    return ProcessedLab(
+        summary=summarise(dataset),
+        written=tuple(written),
+        unpredicted=unpredicted,
+        undrawn=undrawn,
+    )

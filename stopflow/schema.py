@@ -1,0 +1,225 @@
+"""The tables of a dataset: every column of ours, its kind, unit, format and meaning, in one place.
+
+A column is added by one entry in `COLUMNS` and its name in one of the tables below; a parameter of
+a rate law by one entry in `PARAMETERS`. Writing, the check on load, the headers of CSV and XLSX
+and docs/columns.md all follow from here.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from stopflow.columns import (
+    SIGNAL,
+    SIGNAL_PER_S,
+    Column,
+    count_column,
+    number_column,
+    text_column,
+)
+
+
+def _rate(meaning: str) -> Column:
+    return number_column("s⁻¹", "0.0000", meaning)
+
+
+def _time(meaning: str) -> Column:
+    return number_column("s", "0.000000", meaning)
+
+
+def _size(unit: str, meaning: str) -> Column:
+    return number_column(unit, "0.000E+00", meaning)
+
+
+def _ratio(meaning: str, number_format: str = "0.00") -> Column:
+    return number_column("", number_format, meaning)
+
+
+PARAMETERS: Final[Mapping[str, Column]] = {
+    "k_per_s": _rate("observed rate constant"),
+    "amplitude": _size(SIGNAL, "amplitude at the start of the fit"),
+    "slope_per_s": _size(SIGNAL_PER_S, "slope of the line under the exponential"),
+    "intercept": _size(SIGNAL, "line at the start of the fit"),
+    "k2_per_s": _rate("second k of a double exponential"),
+    "amplitude2": _size(SIGNAL, "second amplitude of a double exponential"),
+    "beta": _ratio("exponent of a stretched exponential", "0.000"),
+}
+"""Parameters of the rate laws."""
+WITH_ERRORS: Final = ("k_per_s",)
+"""Parameters that have columns for their standard error and 95 % interval."""
+
+
+def error_columns(parameter: str) -> tuple[str, str, str]:
+    """Name the columns of the standard error and of the ends of the 95 % interval.
+
+    ``k_per_s`` has ``k_stderr_per_s``, ``k_low95_per_s`` and ``k_high95_per_s``.
+    """
+    stem = parameter.removesuffix("_per_s")
+    unit = parameter[len(stem) :]
+    return f"{stem}_stderr{unit}", f"{stem}_low95{unit}", f"{stem}_high95{unit}"
+
+
+def _parameter_columns() -> dict[str, Column]:
+    columns = dict(PARAMETERS)
+    for name in WITH_ERRORS:
+        own = PARAMETERS[name]
+        meanings = (
+            f"standard error of {name}, noise correlation included",
+            f"lower end of the 95 % interval of {name}",
+            f"upper end of the 95 % interval of {name}",
+        )
+        for column, meaning in zip(error_columns(name), meanings, strict=True):
+            columns[column] = number_column(own.unit, own.format, meaning)
+    return columns
+
+
+COLUMNS: Final[Mapping[str, Column]] = {
+    "experiment": text_column("folder of the shot"),
+    "file": text_column("file of the shot"),
+    "channel": count_column("signal column of the file, 1 is the first"),
+    "verdict": text_column("PASS, WARN or FAIL", "PASS", "WARN", "FAIL"),
+    "reason": text_column("why the verdict is not PASS"),
+    "start_s": _time("start of the fit; earlier points were left out"),
+    "start_source": text_column("workbook, detected or first point"),
+    "points": count_column("points fitted"),
+    "window_s": _time("last time minus start of the fit"),
+    **_parameter_columns(),
+    "noise_sd": _size(SIGNAL, "standard deviation of the residuals"),
+    "signal_to_noise": _ratio("amplitude over noise", "0.0"),
+    "workbook_rate_per_s": _rate("the lab's own rate"),
+    "concentration_M": _size("mol/L", "concentration"),
+    "temperature_K": number_column("K", "0.00", "temperature"),
+    "substrate": text_column("substrate"),
+    "mixture": text_column("further columns of the workbook that tell conditions apart"),
+    "ionic_strength_M": number_column("mol/L", "0.0000", "ionic strength"),
+    "replicate": number_column("", "0", "number of the repeat"),
+    "dead_time_s": _time("dead time of the instrument"),
+    "law": text_column("rate law fitted"),
+    "detected_start_s": _time("end of the artefact as detected from the trace"),
+    "detected_reason": text_column("how it was detected"),
+    "amplitude_at_mixing": _size(SIGNAL, "amplitude extrapolated to mixing"),
+    "half_life_s": _time("ln 2 / k"),
+    "noise_correlation": _ratio("lag-1 correlation of the residuals"),
+    "noise_inflation": _ratio("factor on the error for correlated noise"),
+    "start_inflation": _ratio("factor on the error for the rest of the artefact"),
+    "k_stderr_white_per_s": _rate("standard error for white noise"),
+    "k_bound_per_s": _rate("Cramér-Rao bound of the standard error"),
+    "efficiency": _ratio("bound over standard error"),
+    "k_single_per_s": _rate("k of a single exponential without slope"),
+    "k_slope_per_s": _rate("k of a single exponential with slope"),
+    "k_double_per_s": _rate("first k of a double exponential"),
+    "aicc_single": _ratio("corrected Akaike criterion, single", "0.0"),
+    "aicc_slope": _ratio("corrected Akaike criterion, single with slope", "0.0"),
+    "aicc_double": _ratio("corrected Akaike criterion, double", "0.0"),
+    "model_shift_sigma": _ratio("shift of k between rate laws, in standard errors", "0.0"),
+    "condition": count_column("row of the conditions table, within the experiment"),
+    "rules": text_column("rules behind the verdict"),
+    "signal_unit": text_column("unit of the signal, as the file says it"),
+    "fit_status": text_column("how the fit ended"),
+    "trace_first": count_column("place of the first point among the stored signals"),
+    "trace_points": count_column(
+        "points of the recorded trace; 0 where the file could not be read"
+    ),
+    "time_first": count_column("place of the first point among the stored times"),
+    "sha256": text_column("SHA-256 of the file"),
+    "k_true_per_s": _rate("true rate of a simulated shot"),
+    "shots": count_column("shots of equal conditions"),
+    "fitted": count_column("of these, fitted"),
+    "uncertainty_source": text_column("replicates or single shot"),
+    "between_shot_sd_per_s": _rate("standard deviation of k between shots"),
+    "scatter_ratio": _ratio("between-shot SD over the error of one shot"),
+    "plot": text_column("which secondary plot"),
+    "group": text_column("series within the plot"),
+    "kind": text_column("line, hyperbola, Arrhenius or Eyring"),
+    "chosen": Column(kind="flag", format="@", meaning="whether this relation is the one reported"),
+    "conditions": text_column("rows of the conditions table that are the points, from 0"),
+    "parameter": text_column("parameter of the relation"),
+    "value": number_column("see unit", "0.00000E+00", "its value"),
+    "stderr": _size("see unit", "its standard error"),
+    "low95": number_column("see unit", "0.00000E+00", "lower end of its 95 % interval"),
+    "high95": number_column("see unit", "0.00000E+00", "upper end of its 95 % interval"),
+    "unit": text_column("unit of the parameter"),
+    "aicc": _ratio("corrected Akaike criterion", "0.0"),
+    "text": text_column("equation or note"),
+    "cut_s": _time("start of the fit tried"),
+    "where": text_column("line, cell or column"),
+    "found": text_column("what was there"),
+    "expected": text_column("what should have been there"),
+    "level": text_column("error, warning or note", "error", "warning", "note"),
+    "split": text_column("train, validation or test"),
+    "k_actual_per_s": _rate("rate the network was to predict"),
+    "k_predicted_per_s": _rate("rate the network predicts"),
+    "k_predicted_stderr_per_s": _rate("its standard error"),
+    "k_predicted_low95_per_s": _rate("lower end of its 95 % interval"),
+    "k_predicted_high95_per_s": _rate("upper end of its 95 % interval"),
+    "moved_by_shared_drift": _ratio("change of the prediction by a drift that shots share", "0.0%"),
+    "relative_difference": _ratio("prediction over fit, less one", "0.0%"),
+    "doubt": text_column("why the prediction may be wrong"),
+}
+
+RATE_COLUMNS: Final = (
+    *("experiment", "file", "channel", "verdict", "reason", "start_s", "start_source", "points"),
+    *("window_s", "k_per_s", "k_stderr_per_s", "k_low95_per_s", "k_high95_per_s", "amplitude"),
+    *("slope_per_s", "intercept", "noise_sd", "signal_to_noise", "workbook_rate_per_s"),
+)
+"""The first columns of rates.csv, which scripts rely on."""
+MIXTURE_COLUMNS: Final = (
+    *("concentration_M", "temperature_K", "substrate", "mixture", "ionic_strength_M"),
+    *("replicate", "dead_time_s"),
+)
+"""What the lab said of a shot; the columns of its workbooks that are not ours follow these."""
+FURTHER_COLUMNS: Final = (
+    *("law", "detected_start_s", "detected_reason", "amplitude_at_mixing", "half_life_s"),
+    *("noise_correlation", "noise_inflation", "start_inflation", "k_stderr_white_per_s"),
+    *("k_bound_per_s", "efficiency", "k_single_per_s", "k_slope_per_s", "k_double_per_s"),
+    *(name for name in _parameter_columns() if name not in RATE_COLUMNS),
+    *("aicc_single", "aicc_slope", "aicc_double"),
+    *("model_shift_sigma", "condition", "rules", "signal_unit", "fit_status"),
+)
+STORAGE_COLUMNS: Final = ("trace_first", "trace_points", "time_first")
+"""Where a trace lies; in no table that is handed on."""
+TABLES: Final[Mapping[str, tuple[str, ...]]] = {
+    "shots": (
+        *RATE_COLUMNS,
+        *MIXTURE_COLUMNS,
+        *FURTHER_COLUMNS,
+        *STORAGE_COLUMNS,
+        *("sha256", "k_true_per_s"),
+    ),
+    "conditions": (
+        *("experiment", "condition", "concentration_M", "temperature_K", "substrate"),
+        *(
+            "ionic_strength_M",
+            "mixture",
+            "shots",
+            "fitted",
+            "k_per_s",
+            "k_stderr_per_s",
+            "k_low95_per_s",
+        ),
+        *("k_high95_per_s", "uncertainty_source", "between_shot_sd_per_s", "scatter_ratio"),
+        *("half_life_s", "amplitude", "signal_to_noise", "verdict", "reason"),
+    ),
+    "secondary": (
+        *(
+            "plot",
+            "experiment",
+            "group",
+            "kind",
+            "chosen",
+            "points",
+            "conditions",
+            "parameter",
+            "value",
+        ),
+        *("stderr", "low95", "high95", "unit", "aicc", "text"),
+    ),
+    "cuts": ("experiment", "file", "channel", "cut_s", "k_per_s", "k_stderr_per_s"),
+    "problems": ("experiment", "file", "where", "found", "expected", "level"),
+}
+"""Table of a dataset -> its columns in their order."""
+
+
+def unit_of(column: str, *, signal: str) -> str:
+    """Return the unit of a column, with the signal's own unit put in; "" for one without."""
+    unit = COLUMNS[column].unit if column in COLUMNS else ""
+    return {SIGNAL: signal, SIGNAL_PER_S: f"{signal}/s"}.get(unit, unit)
