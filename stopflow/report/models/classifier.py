@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from stopflow.io.csv_files import csv_text
 from stopflow.report.kinetics.closing import build_provenance_blocks
 from stopflow.report.kinetics.summary import count_things
 from stopflow.report.models.figures import (
@@ -35,7 +36,6 @@ from stopflow.report.paper.page import Page
 from stopflow.report.paper.pdf import describe_document, flow_sheets, json_bytes, write_pdf
 from stopflow.report.paper.rounding import MISSING
 from stopflow.report.paper.style import CATEGORY_COLOURS, INK, MUTED, WASH, Ruler, require_paper
-from stopflow.report.tables.tables import csv_text
 
 PARTS = {
     "test": "Test images, never seen in training",

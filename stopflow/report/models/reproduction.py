@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from stopflow.io.csv_files import csv_text
 from stopflow.learn.published.runs import VariantRun
 from stopflow.report.models.figures import count_epochs
 from stopflow.report.models.formats import say_count
@@ -30,7 +31,6 @@ from stopflow.report.paper.pdf import describe_document, flow_sheets, json_bytes
 from stopflow.report.paper.rounding import MISSING, format_digits
 from stopflow.report.paper.scales import use_log_y
 from stopflow.report.paper.style import CATEGORY_COLOURS, LINE_STYLES, MUTED, Ruler, require_paper
-from stopflow.report.tables.tables import csv_text
 
 NAMES: Final = {"as_published": "as published", "sound": "sound", "best": "best"}
 FIRST_STEPS: Final = 60
