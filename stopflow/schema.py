@@ -79,7 +79,7 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "verdict": text_column("PASS, WARN or FAIL", "PASS", "WARN", "FAIL"),
     "reason": text_column("why the verdict is not PASS"),
     "start_s": _time("start of the fit; earlier points were left out"),
-    "start_source": text_column("workbook, detected or first point"),
+    "start_source": text_column("workbook, decision, detected or first point"),
     "points": count_column("points fitted"),
     "window_s": _time("last time minus start of the fit"),
     **_parameter_columns(),
@@ -94,6 +94,7 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "replicate": number_column("", "0", "number of the repeat"),
     "dead_time_s": _time("dead time of the instrument"),
     "law": text_column("rate law fitted"),
+    "end_s": _time("last time fitted; later points were left out"),
     "detected_start_s": _time("end of the artefact as detected from the trace"),
     "detected_reason": text_column("how it was detected"),
     "amplitude_at_mixing": _size(SIGNAL, "amplitude extrapolated to mixing"),
@@ -120,6 +121,10 @@ COLUMNS: Final[Mapping[str, Column]] = {
         "points of the recorded trace; 0 where the file could not be read"
     ),
     "time_first": count_column("place of the first point among the stored times"),
+    "end_source": text_column("decision where an end was decided, else empty"),
+    "law_source": text_column("decision where the rate law was decided, else empty"),
+    "k_shared_per_s": _rate("k of all signals of the push together"),
+    "k_shared_stderr_per_s": _rate("its standard error"),
     "sha256": text_column("SHA-256 of the file"),
     "k_true_per_s": _rate("true rate of a simulated shot"),
     "shots": count_column("shots of equal conditions"),
@@ -168,7 +173,7 @@ MIXTURE_COLUMNS: Final = (
 )
 """What the lab said of a shot; the columns of its workbooks that are not ours follow these."""
 FURTHER_COLUMNS: Final = (
-    *("law", "detected_start_s", "detected_reason", "amplitude_at_mixing", "half_life_s"),
+    *("law", "end_s", "detected_start_s", "detected_reason", "amplitude_at_mixing", "half_life_s"),
     *("noise_correlation", "noise_inflation", "start_inflation", "k_stderr_white_per_s"),
     *("k_bound_per_s", "efficiency", "k_single_per_s", "k_slope_per_s", "k_double_per_s"),
     *(name for name in _parameter_columns() if name not in RATE_COLUMNS),
@@ -183,7 +188,8 @@ TABLES: Final[Mapping[str, tuple[str, ...]]] = {
         *MIXTURE_COLUMNS,
         *FURTHER_COLUMNS,
         *STORAGE_COLUMNS,
-        *("sha256", "k_true_per_s"),
+        *("sha256", "end_source", "law_source", "k_shared_per_s", "k_shared_stderr_per_s"),
+        *("k_true_per_s",),
     ),
     "conditions": (
         *("experiment", "condition", "concentration_M", "temperature_K", "substrate"),

@@ -11,7 +11,7 @@ import numpy as np
 
 from stopflow.trace import FloatArray
 
-StartSource = Literal["workbook", "detected", "first point"]
+StartSource = Literal["workbook", "decision", "detected", "first point"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,12 +18,21 @@ Law = Annotated[
     ),
 ]
 Channel = Annotated[
-    int | None,
-    typer.Option("--channel", min=1, help="Signal column to read; 1 is the first (default)."),
+    str | None,
+    typer.Option(
+        "--channel",
+        help="Signal to fit: a number from 1, or all; default: the first, of a diode array the "
+        "one that changes most.",
+    ),
+]
+Wavelength = Annotated[
+    float | None, typer.Option("--wavelength", help="Signal to fit by its wavelength in nm.")
 ]
 TimeUnit = Annotated[
     str | None,
-    typer.Option("--time-unit", help="Unit of the time column where a file gives none: ms or s."),
+    typer.Option(
+        "--time-unit", help="Unit of the times where a file gives none: s, ms, us, ns or min."
+    ),
 ]
 Config = Annotated[
     Path | None, typer.Option("--config", help="Settings from a TOML file; options win over it.")

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from stopflow.errors import SettingsError
+from stopflow.kinetics.laws import find_law
 from stopflow.kinetics.secondary.analysis import fit_secondary
 from stopflow.kinetics.secondary.fit import SecondaryFit, secondary_rows_of
 from stopflow.kinetics.settings import AUTO, AnalysisSettings, QualityThresholds
@@ -51,6 +53,7 @@ def analyse_experiment(
     Bad input never stops the others: each refused shot keeps its place and its reason.
     """
     settings = settings or AnalysisSettings()
+    experiment = experiment.until_end()
     detections = agree_on_starts([_detect(shot) for shot in experiment.shots])
     prepared = [
         prepare_shot(shot, settings, detection=detection)
@@ -61,7 +64,11 @@ def analyse_experiment(
     if law == AUTO:
         law, note = choose_law([shot.laws for shot in prepared if shot.laws is not None])
         notes = (note,)
-    shots = [finish_shot(shot, settings, law=law) for shot in prepared]
+    laws = [own_law(item.shot, law) for item in prepared]
+    notes += tuple(note for _, note in laws if note)
+    shots = [
+        finish_shot(item, settings, law=own) for item, (own, _) in zip(prepared, laws, strict=True)
+    ]
     groups = group_shots(shots)
     place = {member: number for number, group in enumerate(groups) for member in group}
     judged = tuple(
@@ -76,6 +83,16 @@ def analyse_experiment(
         conditions=build_conditions(judged, settings),
     )
     return judge_series([analysis], settings.thresholds)[0]
+
+
+def own_law(shot: Shot, law: str) -> tuple[str, str]:
+    """Return the rate law decided for a shot, else that of all; and what is wrong with it."""
+    if not shot.law:
+        return law, ""
+    try:
+        return find_law(shot.law).key, ""
+    except SettingsError as error:
+        return law, f"{shot.file}: the rate law decided for it is not used: {error}"
 
 
 def _detect(shot: Shot) -> StartDetection | None:

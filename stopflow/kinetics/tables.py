@@ -67,6 +67,7 @@ def _shot_row(analysis: ExperimentAnalysis, judged: JudgedShot) -> Row:
         "dead_time_s": _number(shot.conditions.dead_time_s),
         **{foreign_name(header): text for header, text in shot.conditions.extra.items()},
         "law": shot.law,
+        "end_s": shot.window.stop_s if shot.window else nan,
         **_detection_columns(shot),
         **_error_columns(shot),
         **_law_columns(shot),

@@ -1,7 +1,7 @@
 """One file: fit it, draw it, plan the next recording from it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,11 @@ import numpy as np
 import pandas as pd
 
 from stopflow.errors import SettingsError
-from stopflow.io.bka.format import read_bka_file
+from stopflow.io.channels import choose_channels, parse_channel, usual_channels
+from stopflow.io.decisions import Decision, load_decisions
+from stopflow.io.readers.content import shown_name
+from stopflow.io.readers.table import read_push
+from stopflow.io.sorting import DECISIONS
 from stopflow.kinetics.analysis import (
     AnalysisSettings,
     analyse_experiment,
@@ -19,11 +23,16 @@ from stopflow.kinetics.analysis import (
     shot_rows,
 )
 from stopflow.kinetics.plan import Plan, plan_recording
-from stopflow.pipeline.checks import require_start, require_time_unit
+from stopflow.pipeline.checks import (
+    require_moment,
+    require_start,
+    require_time_unit,
+    require_wavelength,
+)
 from stopflow.report.data import KineticsReportData
 from stopflow.report.paper.rounding import format_interval, format_pm, format_time, format_value
 from stopflow.schema import TABLES
-from stopflow.trace import Conditions, Experiment, Shot, Trace
+from stopflow.trace import Conditions, Experiment, Recording, Shot, Trace
 
 LINES = (
     ("rate constant k", "k_per_s", "k_stderr_per_s", "1/s"),
@@ -151,7 +160,9 @@ def fit_file(
     *,
     law: str | None = None,
     start: float | None = None,
-    channel: int = 1,
+    end: float | None = None,
+    channel: str | int | None = None,
+    wavelength: float | None = None,
     time_unit: str | None = None,
     pinned: Sequence[str] = (),
     robust: bool = False,
@@ -160,22 +171,29 @@ def fit_file(
 
     Parameters
     ----------
-    start
-        Start time in the file's own unit; None: detected.
+    start, end
+        Of the fit, in the file's own unit; None: detected, and the last point.
+    channel, wavelength
+        Which signal; see `io.channels`.
     pinned
         ``"name=value"`` texts.
     """
-    require_start(start)
-    require_time_unit(time_unit)
-    recorded = read_bka_file(file, time_unit=time_unit)
-    trace = recorded.trace(channel)
+    recorded, number, notes = read_signal(
+        file, start=start, end=end, channel=channel, wavelength=wavelength, time_unit=time_unit
+    )
+    trace = recorded.trace(number)
+    decision = load_decisions(file.parent).of(recorded.name, number) or Decision(file=file.name)
+    start_s, end_s, said = _window(recorded, decision, start=start, end=end)
     shot = Shot(
-        experiment=file.resolve().parent.name,
-        file=file.name,
-        channel=channel,
+        experiment=shown_name(file.resolve().parent.name),
+        file=shown_name(file.name),
+        channel=number,
         trace=trace,
         conditions=Conditions(),
-        start_s=None if start is None else start * recorded.time_unit_s,
+        start_s=start_s,
+        start_from="workbook" if start is not None or decision.start is None else "decision",
+        end_s=end_s,
+        law=decision.law if law is None else "",
     )
     settings = AnalysisSettings(
         law=AnalysisSettings().law if law is None else law,
@@ -188,8 +206,55 @@ def fit_file(
         conditions=condition_rows(analysed),
         cuts=cut_rows(analysed),
         trace=trace,
-        notes=tuple(str(note) for note in recorded.notes),
+        notes=(*notes, *said, *analysed.notes),
     )
+
+
+def read_signal(
+    file: Path,
+    *,
+    start: float | None,
+    end: float | None,
+    channel: str | int | None,
+    wavelength: float | None,
+    time_unit: str | None,
+) -> tuple[Recording, int, tuple[str, ...]]:
+    """Read one signal of a file; return the recording, the channel and what there is to say."""
+    require_start(start)
+    require_moment("--end", end)
+    require_time_unit(time_unit)
+    require_wavelength(wavelength)
+    wanted = parse_channel(channel)
+    recorded = read_push(file, time_unit=time_unit)
+    chosen, mention = choose_channels(
+        recorded,
+        channel=wanted,
+        wavelength_nm=wavelength,
+        usual=usual_channels([recorded]).get(recorded.name, 1),
+    )
+    if len(chosen) > 1:
+        valid = f"one channel of {recorded.channels}; all of them: stopflow spectrum, or ingest"
+        raise SettingsError("--channel", channel, valid=valid)
+    return recorded, chosen[0], tuple(str(note) for note in (*recorded.notes, *mention))
+
+
+def _window(
+    recorded: Recording, decision: Decision, *, start: float | None, end: float | None
+) -> tuple[float | None, float | None, tuple[str, ...]]:
+    """Return start and end in s, those given before those decided, and what was decided."""
+    unit_s = recorded.time_unit_s
+    said = []
+    if decision.use is False:
+        said.append(f"{DECISIONS} leaves this trace out of the results: {decision.note}")
+    start_s = None if start is None else start * unit_s
+    end_s = None if end is None else end * unit_s
+    if start is None and decision.start is not None:
+        start_s = decision.start.in_s(unit_s)
+        said.append(f"{DECISIONS} sets the start of the fit to {start_s:.6g} s")
+    if end is None and decision.end is not None:
+        end_s = decision.end.in_s(unit_s)
+        said.append(f"{DECISIONS} sets the end of the fit to {end_s:.6g} s")
+    return start_s, end_s, tuple(said)
 
 
 def plan_file(
@@ -197,19 +262,26 @@ def plan_file(
     *,
     precision: str,
     start: float | None = None,
-    channel: int = 1,
+    end: float | None = None,
+    channel: str | int | None = None,
+    wavelength: float | None = None,
     time_unit: str | None = None,
 ) -> PlannedFile:
     """Plan the next recording from a first file; `precision` is a text, ``"2%"`` or ``"0.02"``."""
-    require_start(start)
-    require_time_unit(time_unit)
-    recorded = read_bka_file(file, time_unit=time_unit)
-    trace = recorded.trace(channel)
+    recorded, number, _ = read_signal(
+        file, start=start, end=end, channel=channel, wavelength=wavelength, time_unit=time_unit
+    )
+    trace = recorded.trace(number)
+    decision = load_decisions(file.parent).of(recorded.name, number) or Decision(file=file.name)
+    start_s, end_s, _ = _window(recorded, decision, start=start, end=end)
+    if end_s is not None:
+        kept = trace.time_s <= end_s
+        trace = replace(trace, time_s=trace.time_s[kept], signal=trace.signal[kept])
     planned = plan_recording(
         trace.time_s,
         trace.signal,
         precision=parse_share(precision),
-        start_s=None if start is None else start * recorded.time_unit_s,
+        start_s=start_s,
     )
     return PlannedFile(file=file.name, plan=planned)
 

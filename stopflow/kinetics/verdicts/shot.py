@@ -149,6 +149,8 @@ def prepare_shot(
         window = choose_window(
             trace.time_s, workbook_start_s=shot.start_s, detected=detection.window
         )
+    if isinstance(window, TrimWindow) and window.source == "workbook":
+        window = replace(window, source=shot.start_from)
     if isinstance(window, str):
         return PreparedShot(shot=shot, detection=detection, refusal=window, status=Refused.START)
     start_s = window.start_s if len(trace) else None

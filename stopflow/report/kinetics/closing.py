@@ -12,7 +12,7 @@ from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.style import MUTED, printable
 
 _FIRST = ("version", "command", "created", "seed", "settings", "libraries")
-_LEFT_OUT = ("inputs", "format")
+_LEFT_OUT = ("inputs", "format", "left_out")
 _NAMES_NOTE = (
     "Characters that the type of this report lacks stand as Unicode numbers in ⟨ ⟩. The bookmarks "
     "and the attached tables hold the names as they are."

@@ -155,7 +155,8 @@ def _picture_shot(
     time, signal = time[known][order], signal[known][order]
     start = float(shot["start_s"])  # type: ignore[arg-type]
     begin = start if np.isfinite(start) else time[0]
-    kept = time >= begin
+    end = float(shot.get("end_s", np.nan))  # type: ignore[arg-type]
+    kept = (time >= begin) & ~(time > end)
     since = time[kept] - begin
     later = since > 0
     fitted = predict_signal(shot, time[kept]) if kept.any() else None
