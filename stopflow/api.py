@@ -13,31 +13,38 @@ from numpy.typing import ArrayLike
 from stopflow.errors import SettingsError
 from stopflow.io.folder import read_experiment
 from stopflow.kinetics.analysis import AnalysisSettings
+from stopflow.pipeline.fitted import FittedTrace, drawn_data
 from stopflow.pipeline.ingest import ingest_settings
 from stopflow.pipeline.notebook import (
     TraceLike,
     TracePredictor,
     analyse_in_memory,
-    as_shot,
     fit_traces,
     load_predictor,
     rates_table,
     read_trace,
 )
-from stopflow.pipeline.single import FittedTrace, drawn_data, fit_shot
 from stopflow.store import Dataset
 from stopflow.trace import Experiment, Trace
 
 __all__ = ["analyse", "fit", "fit_many", "load_model", "plot", "read"]
 
 
-def read(path: str | Path, *, channel: int = 1, time_unit: str | None = None) -> Trace | Experiment:
+def read(
+    path: str | Path,
+    *,
+    channel: int | None = None,
+    wavelength_nm: float | None = None,
+    time_unit: str | None = None,
+) -> Trace | Experiment:
     """Read a file of one shot, or a folder of an experiment with its workbooks.
 
     Parameters
     ----------
     channel
-        Signal column, 1 for the first.
+        Signal column, 1 for the first. None: the first, of a diode array the one that changes most.
+    wavelength_nm
+        Takes the signal at this wavelength instead.
     time_unit
         Unit of the time column where the file does not say it; None: milliseconds.
 
@@ -55,8 +62,10 @@ def read(path: str | Path, *, channel: int = 1, time_unit: str | None = None) ->
     """
     place = Path(path)
     if place.is_dir():
-        return read_experiment(place, channel=channel, time_unit=time_unit)
-    return read_trace(place, channel=channel, time_unit=time_unit)
+        return read_experiment(
+            place, channel=channel, wavelength_nm=wavelength_nm, time_unit=time_unit
+        )
+    return read_trace(place, channel=channel, wavelength_nm=wavelength_nm, time_unit=time_unit)
 
 
 def fit(
@@ -100,7 +109,7 @@ def fit(
     """
     given: Any = trace if signal is None else (trace, signal)
     settings = _settings(law=law, fixed=fixed, robust=robust)
-    return fit_shot(as_shot(given, start_s=start_s), settings)
+    return fit_traces([given], settings, law=law, start_s=start_s)[0]
 
 
 def fit_many(
@@ -130,11 +139,8 @@ def fit_many(
         As `fit`.
     """
     listed: Sequence[Any] = traces if signals is None else [(traces, one) for one in signals]  # type: ignore[assignment,union-attr]
-    shots = [
-        as_shot(item, start_s=start_s, name=f"trace {at}")
-        for at, item in enumerate(listed, start=1)
-    ]
-    return rates_table(fit_traces(shots, _settings(law=law, fixed=fixed, robust=robust)))
+    settings = _settings(law=law, fixed=fixed, robust=robust)
+    return rates_table(fit_traces(listed, settings, law=law, start_s=start_s))
 
 
 def analyse(

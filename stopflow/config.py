@@ -8,6 +8,7 @@
     low_signal_to_noise = 10
     [train]                     # as the options of `stopflow train`
     epochs = 300
+    [settings]                  # the same under its published name
     [[layer]]                   # the network, one table a layer; the last one is the output
     type = "dlrt"
     dim = 512
@@ -26,7 +27,7 @@ from stopflow.errors import FormatError, SettingsError
 Settings = TypeVar("Settings")
 
 LAYER = "layer"
-SECTIONS = ("ingest", "quality", "train", LAYER)
+SECTIONS = ("ingest", "quality", "train", "settings", LAYER)
 LARGEST_BYTES = 1_000_000
 
 

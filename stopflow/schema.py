@@ -1,8 +1,8 @@
 """The tables of a dataset: every column of ours, its kind, unit, format and meaning, in one place.
 
 A column is added by one entry in `COLUMNS` and its name in one of the tables below; a parameter of
-a rate law by one entry in `PARAMETERS`. Writing, the check on load, the headers of CSV and XLSX
-and docs/columns.md all follow from here.
+a rate law by its entry in the table of rate laws. Writing, the check on load, the headers of CSV
+and XLSX and docs/columns.md all follow from here.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,8 @@ from stopflow.columns import (
     number_column,
     text_column,
 )
+from stopflow.kinetics import laws
+from stopflow.kinetics.laws import error_columns
 
 
 def _rate(meaning: str) -> Column:
@@ -34,34 +36,24 @@ def _ratio(meaning: str, number_format: str = "0.00") -> Column:
     return number_column("", number_format, meaning)
 
 
-PARAMETERS: Final[Mapping[str, Column]] = {
-    "k_per_s": _rate("observed rate constant"),
-    "amplitude": _size(SIGNAL, "amplitude at the start of the fit"),
-    "slope_per_s": _size(SIGNAL_PER_S, "slope of the line under the exponential"),
-    "intercept": _size(SIGNAL, "line at the start of the fit"),
-    "k2_per_s": _rate("second k of a double exponential"),
-    "amplitude2": _size(SIGNAL, "second amplitude of a double exponential"),
-    "beta": _ratio("exponent of a stretched exponential", "0.000"),
+# Units of the table of rate laws, as they stand in ours, with the number format.
+_UNITS: Final = {
+    "1/s": ("s⁻¹", "0.0000"),
+    "signal": (SIGNAL, "0.000E+00"),
+    "signal/s": (SIGNAL_PER_S, "0.000E+00"),
+    "": ("", "0.000"),
 }
-"""Parameters of the rate laws."""
-WITH_ERRORS: Final = ("k_per_s",)
-"""Parameters that have columns for their standard error and 95 % interval."""
-
-
-def error_columns(parameter: str) -> tuple[str, str, str]:
-    """Name the columns of the standard error and of the ends of the 95 % interval.
-
-    ``k_per_s`` has ``k_stderr_per_s``, ``k_low95_per_s`` and ``k_high95_per_s``.
-    """
-    stem = parameter.removesuffix("_per_s")
-    unit = parameter[len(stem) :]
-    return f"{stem}_stderr{unit}", f"{stem}_low95{unit}", f"{stem}_high95{unit}"
+PARAMETERS: Final[Mapping[str, Column]] = {
+    name: number_column(*_UNITS[shown.unit], shown.meaning) for name, shown in laws.COLUMNS.items()
+}
+"""Parameters of the rate laws, from the table of these."""
 
 
 def _parameter_columns() -> dict[str, Column]:
-    columns = dict(PARAMETERS)
-    for name in WITH_ERRORS:
-        own = PARAMETERS[name]
+    """Give every parameter with its standard error and the ends of its 95 % interval."""
+    columns = {}
+    for name, own in PARAMETERS.items():
+        columns[name] = own
         meanings = (
             f"standard error of {name}, noise correlation included",
             f"lower end of the 95 % interval of {name}",
@@ -72,6 +64,14 @@ def _parameter_columns() -> dict[str, Column]:
     return columns
 
 
+_COMPARED_RATES: Final = {
+    f"k_{law.column}_per_s": _rate(f"k of {law.title}") for _, law in laws.COMPARED
+}
+_COMPARED_CRITERIA: Final = {
+    f"aicc_{law.column}": _ratio(f"corrected Akaike criterion, {law.title}", "0.0")
+    for _, law in laws.COMPARED
+}
+
 COLUMNS: Final[Mapping[str, Column]] = {
     "experiment": text_column("folder of the shot"),
     "file": text_column("file of the shot"),
@@ -79,7 +79,7 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "verdict": text_column("PASS, WARN or FAIL", "PASS", "WARN", "FAIL"),
     "reason": text_column("why the verdict is not PASS"),
     "start_s": _time("start of the fit; earlier points were left out"),
-    "start_source": text_column("workbook, detected or first point"),
+    "start_source": text_column("workbook, decision, detected or first point"),
     "points": count_column("points fitted"),
     "window_s": _time("last time minus start of the fit"),
     **_parameter_columns(),
@@ -94,6 +94,7 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "replicate": number_column("", "0", "number of the repeat"),
     "dead_time_s": _time("dead time of the instrument"),
     "law": text_column("rate law fitted"),
+    "end_s": _time("last time fitted; later points were left out"),
     "detected_start_s": _time("end of the artefact as detected from the trace"),
     "detected_reason": text_column("how it was detected"),
     "amplitude_at_mixing": _size(SIGNAL, "amplitude extrapolated to mixing"),
@@ -104,13 +105,12 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "k_stderr_white_per_s": _rate("standard error for white noise"),
     "k_bound_per_s": _rate("Cramér-Rao bound of the standard error"),
     "efficiency": _ratio("bound over standard error"),
-    "k_single_per_s": _rate("k of a single exponential without slope"),
-    "k_slope_per_s": _rate("k of a single exponential with slope"),
-    "k_double_per_s": _rate("first k of a double exponential"),
-    "aicc_single": _ratio("corrected Akaike criterion, single", "0.0"),
-    "aicc_slope": _ratio("corrected Akaike criterion, single with slope", "0.0"),
-    "aicc_double": _ratio("corrected Akaike criterion, double", "0.0"),
+    **_COMPARED_RATES,
+    **_COMPARED_CRITERIA,
     "model_shift_sigma": _ratio("shift of k between rate laws, in standard errors", "0.0"),
+    "rival_law": text_column("best of the other rate laws tried"),
+    "rival_k_per_s": _rate("rate of its phase of largest amplitude"),
+    "rival_gain": _ratio("by how much its AICc is lower than that of the law fitted", "0.0"),
     "condition": count_column("row of the conditions table, within the experiment"),
     "rules": text_column("rules behind the verdict"),
     "signal_unit": text_column("unit of the signal, as the file says it"),
@@ -120,6 +120,10 @@ COLUMNS: Final[Mapping[str, Column]] = {
         "points of the recorded trace; 0 where the file could not be read"
     ),
     "time_first": count_column("place of the first point among the stored times"),
+    "end_source": text_column("decision where an end was decided, else empty"),
+    "law_source": text_column("decision where the rate law was decided, else empty"),
+    "k_shared_per_s": _rate("k of all signals of the push together"),
+    "k_shared_stderr_per_s": _rate("its standard error"),
     "sha256": text_column("SHA-256 of the file"),
     "k_true_per_s": _rate("true rate of a simulated shot"),
     "shots": count_column("shots of equal conditions"),
@@ -168,12 +172,21 @@ MIXTURE_COLUMNS: Final = (
 )
 """What the lab said of a shot; the columns of its workbooks that are not ours follow these."""
 FURTHER_COLUMNS: Final = (
-    *("law", "detected_start_s", "detected_reason", "amplitude_at_mixing", "half_life_s"),
+    *("law", "end_s", "detected_start_s", "detected_reason", "amplitude_at_mixing", "half_life_s"),
     *("noise_correlation", "noise_inflation", "start_inflation", "k_stderr_white_per_s"),
-    *("k_bound_per_s", "efficiency", "k_single_per_s", "k_slope_per_s", "k_double_per_s"),
+    *("k_bound_per_s", "efficiency", *_COMPARED_RATES),
     *(name for name in _parameter_columns() if name not in RATE_COLUMNS),
-    *("aicc_single", "aicc_slope", "aicc_double"),
-    *("model_shift_sigma", "condition", "rules", "signal_unit", "fit_status"),
+    *_COMPARED_CRITERIA,
+    *(
+        "model_shift_sigma",
+        "rival_law",
+        "rival_k_per_s",
+        "rival_gain",
+        "condition",
+        "rules",
+        "signal_unit",
+        "fit_status",
+    ),
 )
 STORAGE_COLUMNS: Final = ("trace_first", "trace_points", "time_first")
 """Where a trace lies; in no table that is handed on."""
@@ -183,7 +196,8 @@ TABLES: Final[Mapping[str, tuple[str, ...]]] = {
         *MIXTURE_COLUMNS,
         *FURTHER_COLUMNS,
         *STORAGE_COLUMNS,
-        *("sha256", "k_true_per_s"),
+        *("sha256", "end_source", "law_source", "k_shared_per_s", "k_shared_stderr_per_s"),
+        *("k_true_per_s",),
     ),
     "conditions": (
         *("experiment", "condition", "concentration_M", "temperature_K", "substrate"),

@@ -111,13 +111,13 @@ class Dataset:
         return time_s, signal
 
     def trimmed(self, row: int) -> tuple[FloatArray, FloatArray] | None:
-        """Return (time_s, signal) from the start time on; None where either is missing."""
+        """Return (time_s, signal) of the part that is fitted; None where there is none."""
         recorded = self.trace(row)
         start_s = float(self.shots["start_s"].iloc[row])
         if recorded is None or np.isnan(start_s):
             return None
         time_s, signal = recorded
-        kept = time_s >= start_s
+        kept = (time_s >= start_s) & (time_s <= float(self.shots.iloc[row].get("end_s", np.inf)))
         return time_s[kept], signal[kept]
 
 

@@ -1,17 +1,18 @@
-"""What was measured: Trace, Conditions, Shot, Experiment, and Problem for what was not.
+"""What was measured: Recording, Trace, Conditions, Shot, Experiment, and Problem for what was not.
 
 Frozen values, numpy only, no IO. Inside the program times are seconds, concentrations mol/L,
 temperatures kelvin; readers convert at the edge.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stopflow.display import html_line, html_table
+from stopflow.errors import FormatError
 
 FloatArray = NDArray[np.float64]
 
@@ -63,6 +64,126 @@ class Trace:
         return html_table(repr(self), self.records)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class Recording:
+    """What an instrument file holds of one push: times, and the signals recorded with them.
+
+    Attributes
+    ----------
+    name
+        The file, or ``file[column]`` where a file holds several pushes.
+    label
+        What a table of conditions may call the push; the file name or the column's header.
+    source_format
+        Key of the reader.
+    time_s
+        (N,) seconds.
+    time_unit_s
+        Length of the file's own unit of time in seconds.
+    signals
+        (n, N), a row a signal; NaN where a point was not recorded.
+    signal_names, signal_units
+        n texts as in the file; ``""`` where it says none.
+    wavelengths_nm
+        n numbers; NaN where the file says none.
+    records
+        Every header record in order, (key, value), repeated keys kept.
+    notes
+        What was assumed or left out in reading; their `experiment` is empty.
+    """
+
+    name: str
+    label: str
+    source_format: str
+    time_s: FloatArray
+    time_unit_s: float
+    signals: FloatArray
+    signal_names: tuple[str, ...]
+    signal_units: tuple[str, ...]
+    wavelengths_nm: tuple[float, ...]
+    records: tuple[tuple[str, str], ...] = ()
+    notes: tuple["Problem", ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "time_s", frozen_array(self.time_s))
+        object.__setattr__(self, "signals", frozen_array(self.signals))
+        count = len(self.signal_names)
+        if self.signals.shape != (count, len(self.time_s)):
+            raise ValueError(f"{count} signals of {len(self.time_s)} points: {self.signals.shape}")
+        if not len(self.signal_units) == len(self.wavelengths_nm) == count:
+            raise ValueError(f"{count} signals need as many units and wavelengths")
+
+    def __repr__(self) -> str:
+        span = _span(self.time_s, "s")
+        return (
+            f"Recording('{self.name}': {self.channels} signals of {len(self.time_s)} points{span})"
+        )
+
+    def _repr_html_(self) -> str:
+        return html_table(repr(self), self.records)
+
+    @property
+    def channels(self) -> int:
+        """Number of signals."""
+        return len(self.signals)
+
+    def describe_channel(self, channel: int) -> str:
+        """Name a signal by its number and what the file calls it, e.g. ``"2 (340 nm)"``."""
+        name = self.signal_names[channel - 1] or self.signal_units[channel - 1]
+        return f"{channel} ({name})" if name else str(channel)
+
+    def trace(self, channel: int = 1) -> Trace:
+        """Return one signal, 1 for the first; points that were not recorded are left out.
+
+        Raises
+        ------
+        FormatError
+            When there is no such signal.
+        """
+        count = self.channels
+        if not 1 <= channel <= count:
+            raise FormatError(
+                self.name,
+                found=f"{count} signal column{'s' if count > 1 else ''}",
+                expected=f"a column for channel {channel}",
+            )
+        signal = self.signals[channel - 1]
+        recorded = ~np.isnan(signal)
+        return Trace(
+            time_s=self.time_s[recorded],
+            signal=signal[recorded],
+            signal_unit=self.signal_units[channel - 1],
+            records=self.records,
+        )
+
+    def channel_at(self, wavelength_nm: float) -> int:
+        """Return the channel whose wavelength is nearest.
+
+        Raises
+        ------
+        FormatError
+            When no signal has a wavelength, or the wanted one lies outside them by more than
+            their spacing.
+        """
+        known = np.array(self.wavelengths_nm)
+        if not np.isfinite(known).any():
+            expected = f"a signal at {wavelength_nm:g} nm; choose with --channel"
+            raise FormatError(self.name, found="signals without wavelengths", expected=expected)
+        distance = np.where(np.isfinite(known), np.abs(known - wavelength_nm), np.inf)
+        nearest = int(np.argmin(distance))
+        if distance[nearest] > _reach(known[np.isfinite(known)]):
+            low, high = np.nanmin(known), np.nanmax(known)
+            found = f"wavelengths from {low:g} to {high:g} nm"
+            raise FormatError(self.name, found=found, expected=f"{wavelength_nm:g} nm among them")
+        return nearest + 1
+
+
+def _reach(wavelengths_nm: FloatArray) -> float:
+    """Distance at which a wavelength still stands for another: the widest gap, at least 5 nm."""
+    gaps: Sequence[float] = np.diff(np.sort(wavelengths_nm)).tolist()
+    return max((*gaps, 5.0)) if len(gaps) < 8 else max(float(np.median(gaps)), 5.0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conditions:
     """What a shot was made of; None where the lab did not say.
@@ -98,9 +219,19 @@ class Shot:
     channel
         1 for the first signal column.
     start_s
-        Start time the workbook gives; None without one.
+        Start time the workbook gives, or a decision; None without one.
+    start_from
+        Who gives it.
+    end_s
+        Last time that is fitted; None: all to the end.
+    law
+        Rate law decided for this shot alone; ``""``: that of the experiment.
     workbook_rate_per_s
         The lab's own rate; None without one.
+    source
+        File on disk, where `file` names one of several pushes in it.
+    left_out
+        Why a decision leaves the shot out; ``""``: it does not.
     """
 
     experiment: str
@@ -109,8 +240,21 @@ class Shot:
     trace: Trace | None
     conditions: Conditions
     start_s: float | None = None
+    start_from: Literal["workbook", "decision"] = "workbook"
+    end_s: float | None = None
+    law: str = ""
     workbook_rate_per_s: float | None = None
     refusal: str = ""
+    source: str = ""
+    left_out: str = ""
+
+    @property
+    def until_end(self) -> Trace | None:
+        """The trace up to `end_s`: what is fitted, and where the start is looked for."""
+        if self.trace is None or self.end_s is None:
+            return self.trace
+        kept = self.trace.time_s <= self.end_s
+        return replace(self.trace, time_s=self.trace.time_s[kept], signal=self.trace.signal[kept])
 
     def __repr__(self) -> str:
         what = f"not read: {self.refusal}" if self.trace is None else repr(self.trace)
@@ -143,11 +287,23 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Experiment:
-    """A folder: its shots in file order, and everything that did not match."""
+    """A folder: its shots in file order, and everything that did not match.
+
+    Attributes
+    ----------
+    left_out
+        Shots that a decision leaves out; their traces are kept.
+    """
 
     name: str
     shots: tuple[Shot, ...]
     problems: tuple[Problem, ...] = ()
+    left_out: tuple[Shot, ...] = ()
+
+    def until_end(self) -> "Experiment":
+        """Return it with every trace cut at the end of its fit: what an analysis looks at."""
+        shots = tuple(replace(shot, trace=shot.until_end) for shot in self.shots)
+        return replace(self, shots=shots)
 
     def __repr__(self) -> str:
         read = sum(shot.trace is not None for shot in self.shots)

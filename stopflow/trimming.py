@@ -11,7 +11,10 @@ import numpy as np
 
 from stopflow.trace import FloatArray
 
-StartSource = Literal["workbook", "detected", "first point"]
+# A start this long before the first point is usable, however short the record.
+EARLIEST_S = 1e-3
+
+StartSource = Literal["workbook", "decision", "detected", "first point"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,15 +74,12 @@ def choose_window(
             f"at {last:.6g} s; is its unit that of the file?"
         )
     note = "as the workbook says"
+    if workbook_start_s < first - max(last - first, EARLIEST_S):
+        return (
+            f"the start time {workbook_start_s:.6g} s lies {first - workbook_start_s:.3g} s before "
+            f"the data, which last from {first:.6g} to {last:.6g} s: nothing is left of a reaction "
+            "that long; is its unit that of the file?"
+        )
     if workbook_start_s < first:
         note += f"; the data begin later, at {first:.6g} s"
     return TrimWindow(start_s=workbook_start_s, stop_s=last, source="workbook", reason=note)
-
-
-def trim_trace(
-    time_s: FloatArray, signal: FloatArray, *, window: TrimWindow
-) -> tuple[FloatArray, FloatArray]:
-    """Cut (N,) times and signal to the window."""
-    first = int(np.searchsorted(time_s, window.start_s, side="left"))
-    stop = int(np.searchsorted(time_s, window.stop_s, side="right"))
-    return time_s[first:stop], signal[first:stop]

@@ -173,7 +173,7 @@ def test_a_start_beyond_the_data_is_refused_with_its_number(simulated, tmp_path,
     ("words", "said"),
     [
         (["ingest", "nowhere"], "does not exist"),
-        (["ingest", "."], ".bka"),
+        (["ingest", "."], "no trace files"),
         (["train"], "stopflow ingest"),
         (["report"], "stopflow ingest"),
         (["predict", "no_such_model", "."], "no_such_model"),

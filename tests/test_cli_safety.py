@@ -115,8 +115,9 @@ def test_a_run_whose_model_cannot_be_saved_goes_on_from_its_state(
 
 def test_models_made_of_models_have_reports(lab, tmp_path, run, dataset):
     assert run(*TRAIN, *dataset, "--name", "mine")[0] == 0
-    assert run("compress", "mine", *dataset)[0] == 0
-    assert run("compress", "mine", "--name", "alone", "--dataset", "none")[0] == 0
+    share = ("--energy", "0.999999")
+    assert run("compress", "mine", *share, *dataset)[0] == 0
+    assert run("compress", "mine", *share, "--name", "alone", "--dataset", "none")[0] == 0
     assert run("adapt", "mine", lab, "--name", "one", "--epochs", "2")[0] == 0
     names = ["mine-compressed", "alone", "one"]
     folders = [tmp_path / "models" / name for name in names]

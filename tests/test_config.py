@@ -36,7 +36,7 @@ def test_without_a_file_the_defaults_hold():
     [
         ("[ingets]\n", ["ingets", "ingest", "quality"]),
         ('[ingest]\nlow = "single"\n', ["low", "law"]),
-        ('[ingest]\nlaw = "triple"\n', ["triple", "single-slope"]),
+        ('[ingest]\nlaw = "tripel"\n', ["triple", "single-slope"]),
         ('[ingest]\nchannel = "two"\n', ["channel", "two"]),
         ("[quality]\nno_such_rule = 3\n", ["no_such_rule"]),
         ("[ingest]\nworkers = -3\n", ["workers", "-3", "from 0"]),

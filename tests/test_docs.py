@@ -6,6 +6,7 @@ import runpy
 from pathlib import Path
 
 import stopflow.lowrank
+from stopflow.io.readers.table import READERS
 
 ROOT = Path(__file__).parent.parent
 
@@ -48,6 +49,13 @@ def test_every_file_the_readme_names_is_there():
     links = [part.split(")")[0] for part in text.split("](")[1:]]
     missing = [link for link in links if "//" not in link and not (ROOT / link).exists()]
     assert missing == []
+
+
+def test_the_page_of_formats_lists_every_reader():
+    text = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
+    assert [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")] == [
+        *READERS
+    ]
 
 
 def test_the_page_of_columns_is_that_of_the_schema():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stopflow.trimming import choose_window, trim_trace, whole_window
+from stopflow.trimming import choose_window, whole_window
 
 TIME = np.linspace(0.0, 2.0, 201)
 DETECTED = whole_window(TIME, reason="nothing seen")
@@ -31,10 +31,10 @@ def test_a_start_before_the_data_is_kept_and_noted() -> None:
     assert "begin later" in window.reason
 
 
-def test_trimming_keeps_the_points_of_the_window() -> None:
-    window = choose_window(TIME, workbook_start_s=0.5, detected=DETECTED)
-    assert not isinstance(window, str)
-    time, signal = trim_trace(TIME, 3 * TIME, window=window)
-    assert time[0] == 0.5
-    assert time[-1] == 2.0
-    np.testing.assert_array_equal(signal, 3 * time)
+@pytest.mark.parametrize("start_s", [-1e10, -100.0, -2.1])
+def test_a_start_far_before_the_data_is_refused(start_s: float) -> None:
+    """No amplitude of 1e77 extrapolated over a hundred records: the unit is asked for."""
+    window = choose_window(TIME, workbook_start_s=start_s, detected=DETECTED)
+    assert isinstance(window, str)
+    assert "before the data" in window
+    assert "unit" in window

@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from stopflow import __version__
-from stopflow.cli import bench, kinetics, lab, mechanism, models, refine
+from stopflow.cli import bench, convert, decide, kinetics, lab, mechanism, models, refine, reproduce
 from stopflow.cli.console import say_fault, say_wrong_use, warn
 from stopflow.cli.interrupts import INTERRUPTED, Interrupts, listening
 from stopflow.cli.streams import flush_streams, prepare_streams, write_line
@@ -23,12 +23,12 @@ WRONG_USE = 2
 app = typer.Typer(
     name="stopflow",
     help="Rate constants from stopped-flow traces: honest errors, verdicts, a PDF, a network.",
-    epilog="Start with: stopflow run FOLDER   (FOLDER holds .bka files, or folders of them)",
+    epilog="Start with: stopflow run FOLDER   (FOLDER holds trace files, or folders of them)",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-for commands in (lab, kinetics, mechanism, models, refine):
+for commands in (lab, kinetics, mechanism, decide, convert, models, refine, reproduce):
     commands.register(app)
 app.add_typer(bench.app, name="bench")
 

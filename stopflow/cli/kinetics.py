@@ -6,12 +6,18 @@ from typing import Annotated
 import typer
 
 from stopflow.cli.console import Debug, Json, Quiet, say, say_json, say_table, say_written, warn
-from stopflow.cli.options import Channel, Law, TimeUnit
+from stopflow.cli.options import Channel, Law, TimeUnit, Wavelength
 
-File = Annotated[Path, typer.Argument(help="A .bka file.")]
+File = Annotated[
+    Path, typer.Argument(help="A trace file of any known format (stopflow formats), or BOOK[NAME].")
+]
 Start = Annotated[
     float | None,
     typer.Option("--start", help="Start time in the file's own unit; default: detected."),
+]
+End = Annotated[
+    float | None,
+    typer.Option("--end", help="Last time to fit, in the file's own unit; default: the last."),
 ]
 
 
@@ -20,6 +26,8 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: stopflow fit shot.bka --law double --plot shot.png")(fit)
     app.command(epilog="Example: stopflow plan shot.bka --precision 2%")(plan)
     app.command(epilog="Example: stopflow view shot.bka")(view)
+    app.command(epilog="Example: stopflow spectrum scan.csv --law double --plot scan.png")(spectrum)
+    app.command(epilog="Example: stopflow laws")(laws)
 
 
 def fit(
@@ -27,7 +35,9 @@ def fit(
     *,
     law: Law = None,
     start: Start = None,
+    end: End = None,
     channel: Channel = None,
+    wavelength: Wavelength = None,
     time_unit: TimeUnit = None,
     pin: Annotated[
         list[str] | None,
@@ -55,7 +65,9 @@ def fit(
         require_file(file),
         law=law,
         start=start,
-        channel=channel or 1,
+        end=end,
+        channel=channel,
+        wavelength=wavelength,
         time_unit=time_unit,
         pinned=pin or (),
         robust=robust,
@@ -73,6 +85,17 @@ def fit(
     raise typer.Exit(0 if fitted.ok else 1)
 
 
+def laws(*, as_json: Json = False, quiet: Quiet = False, debug: Debug = False) -> None:
+    """List the rate laws that --law knows: name, formula, and when to use it."""
+    from stopflow.kinetics.laws import describe_laws
+
+    rows = describe_laws()
+    if as_json:
+        say_json([dict(zip(("law", "formula", "use"), row, strict=True)) for row in rows])
+    else:
+        say_table(("law", "formula", "use"), rows, quiet=quiet)
+
+
 def plan(
     file: File,
     *,
@@ -80,7 +103,9 @@ def plan(
         str, typer.Option("--precision", help="Wanted relative error of k, e.g. 2% or 0.02.")
     ] = "2%",
     start: Start = None,
+    end: End = None,
     channel: Channel = None,
+    wavelength: Wavelength = None,
     time_unit: TimeUnit = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -94,7 +119,9 @@ def plan(
         require_file(file),
         precision=precision,
         start=start,
-        channel=channel or 1,
+        end=end,
+        channel=channel,
+        wavelength=wavelength,
         time_unit=time_unit,
     )
     if as_json:
@@ -115,7 +142,9 @@ def view(
     ] = None,
     law: Law = None,
     start: Start = None,
+    end: End = None,
     channel: Channel = None,
+    wavelength: Wavelength = None,
     time_unit: TimeUnit = None,
     open_: Annotated[
         bool, typer.Option("--open/--no-open", help="Show the picture in the system's viewer.")
@@ -129,7 +158,13 @@ def view(
     from stopflow.pipeline.single import draw_trace, fit_file, fresh_picture
 
     fitted = fit_file(
-        require_file(file), law=law, start=start, channel=channel or 1, time_unit=time_unit
+        require_file(file),
+        law=law,
+        start=start,
+        end=end,
+        channel=channel,
+        wavelength=wavelength,
+        time_unit=time_unit,
     )
     picture = out or fresh_picture(file)
     draw_trace(fitted, picture)
@@ -140,3 +175,47 @@ def view(
         say(fitted.headline(), quiet=quiet)
     if open_ and not quiet and not as_json:
         typer.launch(str(picture))
+
+
+def spectrum(
+    file: File,
+    *,
+    law: Law = None,
+    start: Start = None,
+    end: End = None,
+    time_unit: TimeUnit = None,
+    plot: Annotated[
+        Path | None, typer.Option("--plot", help="Draw the amplitude spectra to this file.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Write the amplitudes of all signals to this CSV.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Fit all signals of a file with one set of rates: amplitudes by wavelength, components."""
+    from stopflow.pipeline.find import require_file
+    from stopflow.pipeline.spectrum import draw_spectrum, fit_signals, save_spectrum
+
+    if plot is not None:
+        from stopflow.report.kinetics.view import require_picture
+
+        require_picture(plot)
+    fitted = fit_signals(require_file(file), law=law, start=start, end=end, time_unit=time_unit)
+    if as_json:
+        say_json(fitted.as_dict())
+    else:
+        say_table(*fitted.table(), quiet=quiet)
+        say(fitted.headline(), quiet=quiet)
+        for note in fitted.notes:
+            warn(f"note: {note}")
+    written = []
+    if out is not None:
+        save_spectrum(fitted, out)
+        written.append(out)
+    if plot is not None:
+        draw_spectrum(fitted, plot)
+        written.append(plot)
+    say_written(written, quiet=quiet or as_json)
+    raise typer.Exit(0 if fitted.ok else 1)

@@ -25,10 +25,12 @@ from stopflow.cli.options import (
     Channel,
     Config,
     DatasetFolder,
+    HtmlLight,
     Law,
     Paper,
     ReportsFolder,
     TimeUnit,
+    Wavelength,
 )
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from stopflow.pipeline.lab import ProcessedLab
 
 Folder = Annotated[
-    Path, typer.Argument(help="A folder of .bka files, or of such folders, however deep.")
+    Path, typer.Argument(help="A folder of trace files, or of such folders, however deep.")
 ]
 Out = Annotated[Path, typer.Option("--out", help="Where the dataset goes.")]
 DeadTime = Annotated[
@@ -50,6 +52,12 @@ MixingRatio = Annotated[
         help="Divide the workbook's concentrations by this (2 for 1:1 mixing of stock "
         "solutions); default 1: they are after mixing.",
     ),
+]
+Average = Annotated[
+    bool, typer.Option("--average", help="Average the repeats of a condition before the fit.")
+]
+Blank = Annotated[
+    Path | None, typer.Option("--blank", help="Subtract this file's trace from every other first.")
 ]
 Robust = Annotated[
     bool, typer.Option("--robust", help="Soft-L1 loss: spikes and bubbles count less.")
@@ -72,12 +80,16 @@ def ingest(
     reports: ReportsFolder = REPORTS,
     law: Law = None,
     channel: Channel = None,
+    wavelength: Wavelength = None,
     time_unit: TimeUnit = None,
+    average: Average = False,
+    blank: Blank = None,
     robust: Robust = False,
     dead_time: DeadTime = None,
     mixing_ratio: MixingRatio = None,
     config: Config = None,
     paper: Paper = "a4",
+    html_light: HtmlLight = False,
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -89,7 +101,10 @@ def ingest(
         config,
         law=law,
         channel=channel,
+        wavelength=wavelength,
         time_unit=time_unit,
+        average=average,
+        blank=blank,
         robust=robust,
         dead_time_ms=dead_time,
         mixing_ratio=mixing_ratio,
@@ -101,6 +116,7 @@ def ingest(
             reports=reports,
             settings=settings,
             paper=paper,
+            html_light=html_light,
             command=command_line(),
             progress=progress,
         )
@@ -117,12 +133,16 @@ def run(
     ] = None,
     law: Law = None,
     channel: Channel = None,
+    wavelength: Wavelength = None,
     time_unit: TimeUnit = None,
+    average: Average = False,
+    blank: Blank = None,
     robust: Robust = False,
     dead_time: DeadTime = None,
     mixing_ratio: MixingRatio = None,
     config: Config = None,
     paper: Paper = "a4",
+    html_light: HtmlLight = False,
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -136,7 +156,10 @@ def run(
         config,
         law=law,
         channel=channel,
+        wavelength=wavelength,
         time_unit=time_unit,
+        average=average,
+        blank=blank,
         robust=robust,
         dead_time_ms=dead_time,
         mixing_ratio=mixing_ratio,
@@ -149,6 +172,7 @@ def run(
             settings=settings,
             prediction=Prediction(model=model, models=MODELS),
             paper=paper,
+            html_light=html_light,
             command=command_line(),
             progress=progress,
         )
@@ -159,20 +183,28 @@ def _settings(
     config: Path | None,
     *,
     law: str | None,
-    channel: int | None,
+    channel: str | None,
+    wavelength: float | None,
     time_unit: str | None,
+    average: bool,
+    blank: Path | None,
     robust: bool,
     dead_time_ms: float | None,
     mixing_ratio: float | None,
 ) -> "IngestSettings":
     """Compose the settings: options where they are given, else the configuration file."""
+    from stopflow.io.channels import parse_channel
+    from stopflow.pipeline.find import require_file
     from stopflow.pipeline.ingest import ingest_settings
 
     return ingest_settings(
         config,
         law=law,
-        channel=channel,
+        channel=parse_channel(channel),
+        wavelength_nm=wavelength,
         time_unit=time_unit,
+        average=average or None,
+        blank=None if blank is None else str(require_file(blank)),
         robust=robust or None,
         dead_time_s=None if dead_time_ms is None else dead_time_ms / 1000,
         mixing_ratio=mixing_ratio,
@@ -192,6 +224,7 @@ def report(
         typer.Option("--export", help="Tables for prism, origin or kintek. May be repeated."),
     ] = None,
     paper: Paper = "a4",
+    html_light: HtmlLight = False,
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -206,6 +239,7 @@ def report(
             models=models or (),
             exports=exports or (),
             paper=paper,
+            html_light=html_light,
             progress=progress,
         )
     list_problems(problems)

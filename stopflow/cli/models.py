@@ -1,7 +1,7 @@
 """Commands for networks: train, compare, predict."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -85,6 +85,18 @@ def train(
         str | None,
         typer.Option("--row-space", help="Train in the row space of the data: auto, on or off."),
     ] = None,
+    delay: Annotated[
+        int | None, typer.Option("--delay", min=0, help="oialr: dense steps first; 0: none.")
+    ] = None,
+    absorb_every: Annotated[
+        int | None, typer.Option("--absorb-every", min=1, help="oialr: nu of the paper, in steps.")
+    ] = None,
+    cutoff: Annotated[
+        float | None, typer.Option("--cutoff", help="oialr: beta of the paper.")
+    ] = None,
+    absorb_share: Annotated[
+        float | None, typer.Option("--absorb-share", help="oialr: alpha of the paper.")
+    ] = None,
     device: Device = None,
     config: Config = None,
     name: Annotated[
@@ -93,6 +105,10 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where an interrupted run of this name stopped.")
     ] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Learn the classes of images in this folder of IDX files."),
+    ] = None,
     dataset: DatasetFolder = DATASET,
     models: ModelsFolder = MODELS,
     reports: ReportsFolder = REPORTS,
@@ -101,10 +117,23 @@ def train(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Train a network that predicts k from the trace, whole experiments held out."""
-    from stopflow.pipeline.train import require_ranked, train_model, train_settings
+    """Train a network: rates of shots, whole experiments held out; or classes of images."""
+    from stopflow.pipeline.classify import (
+        TrainedClassifier,
+        classifier_settings,
+        require_images,
+        train_images,
+    )
+    from stopflow.pipeline.train import (
+        TrainedModel,
+        require_ranked,
+        train_model,
+        train_settings,
+    )
 
-    settings = train_settings(
+    require_images(data, dataset=dataset, usual=DATASET)
+    compose = train_settings if data is None else classifier_settings
+    settings = compose(
         config,
         layer=layer,
         rank=rank,
@@ -117,20 +146,21 @@ def train(
         labels=labels,
         test_experiments=_names("--test-experiments", test_experiments),
         row_space=row_space,
+        delay=delay,
+        absorb_every=absorb_every,
+        cutoff=cutoff,
+        absorb_share=absorb_share,
         device=device,
     )
     require_ranked(rank, [settings.layer] if not settings.layers else [TABLES])
-    with progress_bar(quiet=quiet) as progress:
-        trained = train_model(
-            dataset,
-            settings,
-            name=name,
-            models=models,
-            reports=reports,
-            resume=resume,
-            paper=paper,
-            progress=progress,
-        )
+    places: Any = {"name": name, "models": models, "reports": reports, "paper": paper}
+    trained: TrainedModel | TrainedClassifier
+    if data is not None:
+        say_line = (lambda _line: None) if quiet else warn
+        trained = train_images(data, settings, resume=resume, on_line=say_line, **places)
+    else:
+        with progress_bar(quiet=quiet) as progress:
+            trained = train_model(dataset, settings, resume=resume, progress=progress, **places)
     if as_json:
         say_json(trained.metrics)
     else:

@@ -13,20 +13,35 @@ Law = Annotated[
     str | None,
     typer.Option(
         "--law",
-        help="Rate law: single, single-slope (default), double, stretched, or auto "
-        "(by AICc, one for each experiment).",
+        help="Rate law by name (`stopflow laws` lists them), a formula in t such as "
+        "'a*exp(-k*t) + b', or auto: the best by AICc, one for each experiment.",
     ),
 ]
 Channel = Annotated[
-    int | None,
-    typer.Option("--channel", min=1, help="Signal column to read; 1 is the first (default)."),
+    str | None,
+    typer.Option(
+        "--channel",
+        help="Signal to fit: a number from 1, or all; default: the first, of a diode array the "
+        "one that changes most.",
+    ),
+]
+Wavelength = Annotated[
+    float | None, typer.Option("--wavelength", help="Signal to fit by its wavelength in nm.")
 ]
 TimeUnit = Annotated[
     str | None,
-    typer.Option("--time-unit", help="Unit of the time column where a file gives none: ms or s."),
+    typer.Option(
+        "--time-unit", help="Unit of the times where a file gives none: s, ms, us, ns or min."
+    ),
 ]
 Config = Annotated[
     Path | None, typer.Option("--config", help="Settings from a TOML file; options win over it.")
+]
+HtmlLight = Annotated[
+    bool,
+    typer.Option(
+        "--html-light", help="Keep kinetics.html small: no trace in full, so no refit in the page."
+    ),
 ]
 Paper = Annotated[str, typer.Option("--paper", help="Size of the PDF's pages: a4 or letter.")]
 DatasetFolder = Annotated[

@@ -14,6 +14,7 @@ from stopflow.cli.console import (
     say_json,
     say_table,
     say_written,
+    warn,
 )
 from stopflow.cli.options import (
     DATASET,
@@ -39,33 +40,44 @@ def compress(
     model: ModelName,
     *,
     energy: Annotated[
-        float | None, typer.Option("--energy", help="Keep this share of the energy, e.g. 0.99.")
+        float | None, typer.Option("--energy", help="Keep this share of the energy, e.g. 0.9999.")
     ] = None,
     entropy: Annotated[
         float | None, typer.Option("--entropy", help="Keep this share of the spectral entropy.")
     ] = None,
+    rank: Annotated[
+        int | None, typer.Option("--rank", help="Keep this rank in every layer (baseline).")
+    ] = None,
     data_aware: Annotated[
-        bool, typer.Option("--data-aware", help="Keep what changes the outputs on the dataset.")
+        bool, typer.Option("--data-aware", help="Keep what changes the outputs on the data.")
     ] = False,
+    finetune: Annotated[
+        int, typer.Option("--finetune", min=0, help="Epochs of training after the truncation.")
+    ] = 0,
     name: NewName = None,
     dataset: DatasetFolder = DATASET,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Folder of images, for a classifier.")
+    ] = None,
     models: ModelsFolder = MODELS,
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Truncate a trained model's layers (ARSVD); rank, parameters and MAE before and after."""
+    """Truncate a trained model's layers (ARSVD); by default as far as the error allows."""
+    from stopflow.learn.compress import NotSmallerError, Share
     from stopflow.pipeline.refine import compress_model
 
-    compressed = compress_model(
-        model,
-        energy=energy,
-        entropy=entropy,
-        data_aware=data_aware,
-        name=name,
-        dataset=dataset,
-        models=models,
+    share = Share(
+        energy=energy, entropy=entropy, rank=rank, data_aware=data_aware, finetune=finetune
     )
+    try:
+        compressed = compress_model(
+            model, share, name=name, dataset=dataset, data=data, models=models
+        )
+    except NotSmallerError as error:
+        warn(str(error))
+        raise typer.Exit(1) from error
     _show_refined(compressed, as_json=as_json, quiet=quiet)
 
 
@@ -146,10 +158,14 @@ def pretrain(
 
 
 def _show_refined(refined, *, as_json: bool, quiet: bool) -> None:  # type: ignore[no-untyped-def]
+    """Print the table; a model that is worse is never recommended, and ends with exit code 1."""
     if as_json:
         say_json(refined.rows)
-        return
-    say_table(*refined.table(), quiet=quiet)
-    say_written(refined.written, quiet=quiet)
-    name = refined.written[0].name
-    say(f"the new model is {name}; use it with: stopflow predict {name} FOLDER", quiet=quiet)
+    else:
+        say_table(*refined.table(), quiet=quiet)
+        say_written(refined.written, quiet=quiet)
+        if refined.finished:
+            say(refined.headline(), quiet=quiet)
+    if not refined.finished:
+        warn(refined.headline())
+        raise typer.Exit(1)

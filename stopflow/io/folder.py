@@ -1,69 +1,115 @@
 """A folder of trace files and workbooks to an Experiment; whatever does not match is reported."""
 
-import os
-import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from stopflow.errors import FormatError
-from stopflow.io.bka.format import BkaFile, read_bka_file
+from stopflow.errors import FormatError, SettingsError
+from stopflow.io.channels import Channels, choose_channels, parse_channel, usual_channels
+from stopflow.io.combine import average_shots
+from stopflow.io.decisions import Decisions, load_decisions
+from stopflow.io.metadata import check_metadata
+from stopflow.io.pushes import FolderContent, Push, read_files, subtracted
+from stopflow.io.readers.content import shown_name
+from stopflow.io.readers.table import TRACE_ENDINGS, read_push
+from stopflow.io.shots import apply_decision, build_shot, problem_of
+from stopflow.io.sorting import DECISIONS, sort_file
+from stopflow.io.survey import Survey, list_folder, list_names, relative, survey
 from stopflow.io.workbook.names import file_key
-from stopflow.io.workbook.rows import Entry, SheetRow
+from stopflow.io.workbook.rows import SheetRow
+from stopflow.io.workbook.units import TIME, parse_time_unit
 from stopflow.io.workbook.vocabulary import QUANTITIES
 from stopflow.io.workbook.workbook import (
     WorkbookReading,
-    merge_rows,
     read_workbooks,
     rows_by_file,
 )
-from stopflow.trace import Conditions, Experiment, Problem, Shot
+from stopflow.trace import Experiment, Problem, Shot
 
-ENDING = ".bka"
-SKIPPED_FOLDERS = frozenset({"ingested"})
 EXPECTED_OF_A_FILE = ("start", "rate", "concentration", "temperature")
 """Quantities whose absence for one file is reported when other files have them."""
 
 
-def find_experiments(root: Path) -> list[Path]:
-    """Return every folder from `root` down that holds trace files, in natural order.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabFolders:
+    """The experiment folders of a lab, in natural order, and what was passed over."""
 
-    Hidden folders and those named ``ingested`` are left out; links to folders are followed.
+    experiments: tuple[Path, ...]
+    problems: tuple[Problem, ...]
+
+
+def find_lab(root: Path, *, passed_over: Iterable[Path] = ()) -> LabFolders:
+    """Find every folder from `root` down that holds traces, and list what holds none.
+
+    Parameters
+    ----------
+    passed_over
+        Folders not to look into, without a word: where the results go.
     """
-    return sorted(
-        (folder for folder in _folders(root, seen=set()) if trace_files(folder)),
-        key=lambda folder: [natural_key(part) for part in folder.relative_to(root).parts],
+    found = survey(root, passed_over=passed_over)
+    experiments, problems = [], list(found.problems)
+    for listing in found.listings:
+        if has_traces(listing.files):
+            experiments.append(listing.folder)
+        else:
+            problems += _without_traces(listing.folder, listing.files, listing.problems, found)
+    return LabFolders(experiments=tuple(experiments), problems=tuple(problems))
+
+
+def find_experiments(root: Path) -> list[Path]:
+    """Return the experiment folders of `find_lab`."""
+    return list(find_lab(root).experiments)
+
+
+def has_traces(files: Sequence[Path]) -> bool:
+    """Tell whether a folder's files hold a trace; workbooks are opened only where no other does."""
+    kinds = [sort_file(path) for path in files]
+    if any(file.kind == "trace" for file in kinds):
+        return True
+    books = [file for file in kinds if file.kind == "workbook"]
+    return any(
+        push.recording is not None or push.refusal
+        for book in books
+        for push in read_files([book], time_unit="s").pushes
     )
 
 
 def trace_files(folder: Path) -> list[Path]:
-    """Return the trace files of a folder, in natural order; hidden ones left out."""
-    return sorted(
-        (
-            path
-            for path in folder.iterdir()
-            if path.suffix.casefold() == ENDING and not path.name.startswith(".") and path.is_file()
-        ),
-        key=lambda path: (natural_key(path.name), path.name),
-    )
+    """Return the trace files of a folder, in natural order; none of one that cannot be listed."""
+    try:
+        return [path for path in list_folder(folder).files if sort_file(path).kind == "trace"]
+    except OSError:
+        return []
 
 
-def natural_key(text: str) -> list[tuple[int, str]]:
-    """Sort key in which ``"shot 10"`` comes after ``"shot 9"``."""
-    parts = re.split(r"([0-9]+)", text.casefold())
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts if part]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadOptions:
+    """How the traces of a folder are read; see `read_experiment`."""
+
+    channel: Channels = None
+    wavelength_nm: float | None = None
+    time_unit: str | None = None
+    average: bool = False
+    blank: Path | None = None
 
 
 def read_experiment(
-    folder: Path, *, name: str | None = None, channel: int = 1, time_unit: str | None = None
+    folder: Path,
+    *,
+    name: str | None = None,
+    channel: Channels = None,
+    wavelength_nm: float | None = None,
+    time_unit: str | None = None,
+    average: bool = False,
+    blank: Path | None = None,
 ) -> Experiment:
     """Read a folder.
 
     A file that cannot be read becomes a shot without trace, with the reason as `refusal`, and a
-    problem. Rows without a file, files without a row, and all that the readers remark on are
-    problems too.
+    problem. Rows without a file, files without a row, channels that are not fitted, and all that
+    the readers remark on are problems too.
 
     Parameters
     ----------
@@ -71,49 +117,70 @@ def read_experiment(
         Holds trace files and workbooks.
     name
         Of the experiment; None: the folder's.
-    channel
-        Signal column to take, 1 for the first.
+    channel, wavelength_nm
+        Signal to take: a number from 1, ``"all"``, or a wavelength; None: the first, of a diode
+        array that which changes most.
     time_unit
-        Unit of time of files that say none; None: milliseconds.
+        Unit of time of files that say none; None: such files are refused, but for Bio-Kine's.
+    average
+        Whether the repeats of a condition become their mean.
+    blank
+        File whose one push is subtracted from every other.
 
     Raises
     ------
+    FormatError
+        When the blank cannot be read.
     SettingsError
-        When `time_unit` is no unit of time.
+        When `time_unit` is no unit of time or `channel` no channel.
     """
-    paths = trace_files(folder)
-    reading = read_workbooks(folder, [path.name for path in paths])
+    if time_unit is not None and parse_time_unit(time_unit) is None:
+        raise SettingsError("time_unit", time_unit, valid=TIME)
+    channel = parse_channel(channel)
+    listing = list_folder(folder)
+    files = [sort_file(path) for path in listing.files]
+    content = read_files(files, time_unit=time_unit)
+    if blank is not None:
+        _subtract(content, blank, folder=folder, time_unit=time_unit)
+    labels = [push.label for push in content.pushes]
+    reading = read_workbooks(folder, labels, paths=content.sheets, sheets_of=content.sheets_of)
+    decisions = load_decisions(folder)
+    experiment = name or shown_name(folder.resolve().name)
+    problems = [*listing.problems, *content.problems, *reading.problems, *decisions.problems]
     rows = rows_by_file(reading)
-    experiment = name or folder.resolve().name
-    problems = list(reading.problems)
-    shots = []
-    for path in paths:
-        matching = _rows_of(path.name, rows)
-        shot, remarks = _read_shot(
-            path,
-            matching,
-            shared=reading.shared,
-            experiment=experiment,
-            channel=channel,
-            time_unit=time_unit,
+    recordings = [push.recording for push in content.pushes if push.recording is not None]
+    usual = usual_channels(recordings)
+    shots: list[Shot] = []
+    for push in content.pushes:
+        matching = _rows_of(push.label, rows)
+        channels, mention = _channels(
+            push, channel=channel, wavelength_nm=wavelength_nm, usual=usual.get(push.name, 1)
         )
-        shots.append(shot)
-        problems += remarks
-        problems += _incomplete(path.name, matching, reading)
-    problems += _without_file(reading, paths)
-    named = tuple(replace(problem, experiment=experiment) for problem in problems)
-    return Experiment(name=experiment, shots=tuple(shots), problems=named)
-
-
-def _folders(folder: Path, *, seen: set[Path]) -> Iterator[Path]:
-    real = folder.resolve()
-    if real in seen or not os.access(folder, os.R_OK | os.X_OK) or not folder.is_dir():
-        return
-    seen.add(real)
-    yield folder
-    for below in folder.iterdir():
-        if not below.name.startswith(".") and below.name not in SKIPPED_FOLDERS:
-            yield from _folders(below, seen=seen)
+        problems += mention
+        for number in channels:
+            shot, remarks = build_shot(
+                push, matching, channel=number, shared=reading.shared, experiment=experiment
+            )
+            shot, wrong = apply_decision(shot, push.recording, decisions.of(push.name, number))
+            shots.append(shot)
+            problems += [*(remarks if number == channels[0] else []), *wrong]
+        problems += _incomplete(push.label, matching, reading)
+    problems += _without_file(reading, labels)
+    problems += _undecided(decisions, [push.name for push in content.pushes])
+    checked, findings = check_metadata(shots, folder=shown_name(folder.resolve().name))
+    problems += findings
+    left_out = [shot for shot in checked if shot.left_out]
+    kept = tuple(shot for shot in checked if not shot.left_out)
+    if average:
+        kept, means = average_shots(kept)
+        problems += means
+    problems += [_left_out(shot) for shot in left_out]
+    return Experiment(
+        name=experiment,
+        shots=kept,
+        problems=tuple(replace(problem, experiment=experiment) for problem in problems),
+        left_out=tuple(left_out),
+    )
 
 
 def _rows_of(file: str, rows: Mapping[str, Sequence[SheetRow]]) -> Sequence[SheetRow]:
@@ -123,89 +190,77 @@ def _rows_of(file: str, rows: Mapping[str, Sequence[SheetRow]]) -> Sequence[Shee
     return [row for row in found if unicodedata.normalize("NFC", row.file) == plain] or found
 
 
-def _read_shot(
-    path: Path,
-    rows: Sequence[SheetRow],
-    *,
-    shared: Mapping[str, Entry],
-    experiment: str,
-    channel: int,
-    time_unit: str | None,
-) -> tuple[Shot, list[Problem]]:
-    problems: list[Problem] = []
-    trace, refusal, unit_s, signals = None, "", None, 1
+def _subtract(content: FolderContent, blank: Path, *, folder: Path, time_unit: str | None) -> None:
+    """Subtract a blank from the pushes of a folder; where it lies among them it is no shot."""
+    below = read_push(blank, time_unit=time_unit)
+    pushes = []
+    for push in content.pushes:
+        if (folder / push.name).resolve() == blank.resolve():
+            found = "the blank, subtracted from the other traces"
+            content.problems.append(problem_of(push.name, "", found, expected="", level="note"))
+            continue
+        without, wrong = subtracted(push, below)
+        pushes.append(without)
+        content.problems += [wrong] if wrong else []
+    content.pushes = pushes
+
+
+def _without_traces(
+    folder: Path, files: Sequence[Path], problems: Sequence[Problem], found: Survey
+) -> list[Problem]:
+    """List the files of a folder that holds no trace, and what is odd about it."""
+    place = relative(folder, found.root) or shown_name(folder.resolve().name)
+    listed = [replace(problem, experiment=place) for problem in problems]
+    own = [file for file in map(sort_file, files) if file.kind != "own"]
+    unreadable = [file for file in own if file.kind == "unreadable"]
+    listed += [
+        Problem(experiment=place, file=file.path.name, found=file.why, expected="a file")
+        for file in unreadable
+    ]
+    others = [file.path.name for file in own if file.kind != "unreadable"]
+    is_named_so = folder.name.casefold().endswith(TRACE_ENDINGS) and folder != found.root
+    if others or is_named_so:
+        what = f"no traces; not read: {list_names(others)}" if others else "no traces"
+        what = f"a folder that is named like a trace; {what}" if is_named_so else what
+        level: Literal["warning", "note"] = "warning" if is_named_so else "note"
+        listed.append(Problem(experiment=place, file="", found=what, level=level))
+    return listed
+
+
+def _channels(
+    push: Push, *, channel: Channels, wavelength_nm: float | None, usual: int
+) -> tuple[list[int], list[Problem]]:
+    """Return the channels of a push to fit; the wanted one where it could not be read."""
+    if push.recording is None:
+        return [channel if isinstance(channel, int) else 1], []
     try:
-        recorded: BkaFile = read_bka_file(path, time_unit=time_unit)
-        problems += recorded.notes
-        unit_s, signals = recorded.time_unit_s, len(recorded.signals)
-        trace = recorded.trace(channel)
-    except FormatError as error:
-        refusal = f"found {error.found}; expected {error.expected}"
-        refusal = f"{error.where}: {refusal}" if error.where else refusal
-        problems.append(
-            _problem(path.name, error.where, error.found, expected=error.expected, level="error")
+        return choose_channels(
+            push.recording, channel=channel, wavelength_nm=wavelength_nm, usual=usual
         )
-    chosen, own_channel = _rows_of_channel(rows, channel=channel, signals=signals)
-    start_s = rate = None
-    conditions = _conditions(shared, {})
-    if chosen:
-        row, remarks = merge_rows(chosen)
-        problems += remarks
-        start_s = _start_s(row, unit_s)
-        rate = _number(row.entries, "rate") if own_channel else None
-        conditions = _conditions({**shared, **row.entries}, row.extra)
-    shot = Shot(
-        experiment=experiment,
-        file=path.name,
-        channel=channel,
-        trace=trace,
-        conditions=conditions,
-        start_s=start_s,
-        workbook_rate_per_s=rate,
-        refusal=refusal,
-    )
-    return shot, problems
+    except FormatError as error:
+        return [1], [
+            problem_of(push.name, error.where, error.found, expected=error.expected, level="error")
+        ]
 
 
-def _rows_of_channel(
-    rows: Sequence[SheetRow], *, channel: int, signals: int
-) -> tuple[Sequence[SheetRow], bool]:
-    """Return the rows that concern a channel, and whether their rate is that channel's.
-
-    In a file with one signal every row does. What was mixed, and when, holds for all channels.
-    """
-    if signals == 1:
-        return rows, True
-    own = [row for row in rows if row.channel in (None, channel)]
-    return (own, True) if own else (rows, False)
-
-
-def _start_s(row: SheetRow, unit_s: float | None) -> float | None:
-    start = row.entries.get("start")
-    if start is None:
-        return None
-    if start.has_unit:
-        return float(start.value)
-    return float(start.value) * unit_s if unit_s is not None else None
+def _undecided(decisions: Decisions, names: Sequence[str]) -> list[Problem]:
+    """List the decisions about files that are not there."""
+    return [
+        problem_of(
+            DECISIONS,
+            row.place,
+            f"{row.file!r}, which is not there",
+            expected="a trace of this folder",
+            level="error",
+        )
+        for row in decisions.unmatched(names)
+    ]
 
 
-def _number(entries: Mapping[str, Entry], quantity: str) -> float | None:
-    entry = entries.get(quantity)
-    return None if entry is None else float(entry.value)
-
-
-def _conditions(entries: Mapping[str, Entry], extra: Mapping[str, str]) -> Conditions:
-    substrate = entries.get("substrate")
-    replicate = _number(entries, "replicate")
-    return Conditions(
-        substrate=str(substrate.value) if substrate else None,
-        concentration_M=_number(entries, "concentration"),
-        temperature_K=_number(entries, "temperature"),
-        ionic_strength_M=_number(entries, "ionic_strength"),
-        replicate=None if replicate is None else int(replicate),
-        dead_time_s=_number(entries, "dead_time"),
-        extra=dict(extra),
-    )
+def _left_out(shot: Shot) -> Problem:
+    where = f"channel {shot.channel}" if shot.channel > 1 else ""
+    found = f"left out by a decision: {shot.left_out}"
+    return problem_of(shot.file, where, found, expected="", level="note")
 
 
 def _incomplete(file: str, rows: Sequence[SheetRow], reading: WorkbookReading) -> list[Problem]:
@@ -214,7 +269,7 @@ def _incomplete(file: str, rows: Sequence[SheetRow], reading: WorkbookReading) -
         return []
     if not rows:
         found, expected = "a file without a row in the workbooks", "a row with its name"
-        return [_problem(file, "", found, expected=expected, level="warning")]
+        return [problem_of(file, "", found, expected=expected, level="warning")]
     lacking = [
         f"{QUANTITIES[quantity].noun} ({reading.columns[quantity]})"
         for quantity in EXPECTED_OF_A_FILE
@@ -223,23 +278,15 @@ def _incomplete(file: str, rows: Sequence[SheetRow], reading: WorkbookReading) -
     if not lacking:
         return []
     found = f"no {' and no '.join(lacking)}"
-    return [_problem(file, "", found, expected="a value, as for other files", level="warning")]
+    return [problem_of(file, "", found, expected="a value, as for other files", level="warning")]
 
 
-def _without_file(reading: WorkbookReading, paths: Sequence[Path]) -> list[Problem]:
-    present = {file_key(path.name) for path in paths}
+def _without_file(reading: WorkbookReading, labels: Sequence[str]) -> list[Problem]:
+    present = {file_key(label) for label in labels}
     problems = []
     for row in reading.rows:
         if file_key(row.file) not in present:
             book, _, place = row.place.partition(", ")
             found, expected = f"{row.file!r}, which is not there", "a file of this folder"
-            problems.append(_problem(book, place, found, expected=expected, level="error"))
+            problems.append(problem_of(book, place, found, expected=expected, level="error"))
     return problems
-
-
-def _problem(
-    file: str, where: str, found: str, *, expected: str, level: Literal["error", "warning"]
-) -> Problem:
-    return Problem(
-        experiment="", file=file, where=where, found=found, expected=expected, level=level
-    )

@@ -3,12 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from stopflow.errors import SettingsError
+from stopflow.kinetics.laws import AUTO, find_law
+from stopflow.kinetics.many.individual_starts import SMALLEST_BATCH, CommonTraces
 from stopflow.kinetics.secondary.analysis import fit_secondary
 from stopflow.kinetics.secondary.fit import SecondaryFit, secondary_rows_of
-from stopflow.kinetics.settings import AUTO, AnalysisSettings, QualityThresholds
-from stopflow.kinetics.start.detect import StartDetection, detect_start
-from stopflow.kinetics.start.shared_start import agree_on_starts
+from stopflow.kinetics.settings import AnalysisSettings, QualityThresholds
+from stopflow.kinetics.solver.result import Fit
+from stopflow.kinetics.start.detect import StartDetection, detect_starts
 from stopflow.kinetics.tables import condition_rows, cut_rows, shot_rows
+from stopflow.kinetics.usable_points import keep_usable
 from stopflow.kinetics.verdicts.compare_laws import choose_law
 from stopflow.kinetics.verdicts.rules import judge_shot
 from stopflow.kinetics.verdicts.series import (
@@ -19,7 +25,8 @@ from stopflow.kinetics.verdicts.series import (
 )
 from stopflow.kinetics.verdicts.series_rules import judge_curves, judge_series
 from stopflow.kinetics.verdicts.shot import finish_shot, prepare_shot
-from stopflow.trace import Experiment, Shot
+from stopflow.trace import Experiment, Shot, Trace
+from stopflow.trimming import choose_window
 
 __all__ = [
     "AnalysisSettings",
@@ -51,17 +58,31 @@ def analyse_experiment(
     Bad input never stops the others: each refused shot keeps its place and its reason.
     """
     settings = settings or AnalysisSettings()
-    detections = agree_on_starts([_detect(shot) for shot in experiment.shots])
+    experiment = experiment.until_end()
+    usable = [keep_usable(shot) for shot in experiment.shots]
+    recorded = [item.shot for item in usable]
+    detections = detect_starts(recorded, law=settings.law, dead_time_s=settings.dead_time_s)
+    fits = fit_together(recorded, detections) if not settings.robust else {}
     prepared = [
-        prepare_shot(shot, settings, detection=detection)
-        for shot, detection in zip(experiment.shots, detections, strict=True)
+        prepare_shot(
+            item.shot,
+            settings,
+            detection=detection,
+            fits=fits.get(place),
+            omitted=item.omitted,
+        )
+        for place, (item, detection) in enumerate(zip(usable, detections, strict=True))
     ]
     law = settings.law
     notes: tuple[str, ...] = ()
     if law == AUTO:
         law, note = choose_law([shot.laws for shot in prepared if shot.laws is not None])
         notes = (note,)
-    shots = [finish_shot(shot, settings, law=law) for shot in prepared]
+    laws = [own_law(item.shot, law) for item in prepared]
+    notes += tuple(note for _, note in laws if note)
+    shots = [
+        finish_shot(item, settings, law=own) for item, (own, _) in zip(prepared, laws, strict=True)
+    ]
     groups = group_shots(shots)
     place = {member: number for number, group in enumerate(groups) for member in group}
     judged = tuple(
@@ -78,8 +99,50 @@ def analyse_experiment(
     return judge_series([analysis], settings.thresholds)[0]
 
 
-def _detect(shot: Shot) -> StartDetection | None:
-    return None if shot.trace is None else detect_start(shot.trace.time_s, shot.trace.signal)
+def own_law(shot: Shot, law: str) -> tuple[str, str]:
+    """Return the rate law decided for a shot, else that of all; and what is wrong with it."""
+    if not shot.law:
+        return law, ""
+    try:
+        return find_law(shot.law).key, ""
+    except SettingsError as error:
+        return law, f"{shot.file}: the rate law decided for it is not used: {error}"
+
+
+def fit_together(
+    shots: Sequence[Shot], detections: Sequence[StartDetection | None]
+) -> dict[int, dict[str, Fit]]:
+    """Fit one phase, with and without a slope, to the shots that share their times.
+
+    Returns
+    -------
+    dict
+        By number of the shot and key of the law, the fits of `fit_trace`; shots with times of their
+        own are left out.
+    """
+    groups: dict[bytes, list[tuple[int, Trace, float]]] = {}
+    for place, (shot, detection) in enumerate(zip(shots, detections, strict=True)):
+        if shot.trace is None or detection is None or not len(shot.trace):
+            continue
+        window = choose_window(
+            shot.trace.time_s, workbook_start_s=shot.start_s, detected=detection.window
+        )
+        if not isinstance(window, str):
+            member = (place, shot.trace, window.start_s)
+            groups.setdefault(shot.trace.time_s.tobytes(), []).append(member)
+    found: dict[int, dict[str, Fit]] = {}
+    for group in groups.values():
+        if len(group) < SMALLEST_BATCH:
+            continue
+        traces = CommonTraces(
+            group[0][1].time_s,
+            np.array([trace.signal for _, trace, _ in group]),
+            np.array([start_s for _, _, start_s in group]),
+        )
+        for law in ("single", "single-slope"):
+            for (place, _, _), fit in zip(group, traces.fit(law), strict=True):
+                found.setdefault(place, {})[law] = fit
+    return found
 
 
 def analyse_lab(

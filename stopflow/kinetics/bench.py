@@ -17,7 +17,7 @@ import numpy as np
 from scipy.optimize import OptimizeWarning, curve_fit
 
 from stopflow.kinetics.many.batch import fit_batch
-from stopflow.kinetics.many.own_grids import fit_traces
+from stopflow.kinetics.many.individual_grids import fit_traces
 from stopflow.trace import FloatArray
 
 ROUNDS = 10
@@ -68,7 +68,7 @@ def bench_fit(
     def one_grid(made: _Made) -> FloatArray:
         return fit_batch(made.times[0], made.signals, workers=threads).k_per_s
 
-    def own_grids(made: _Made) -> FloatArray:
+    def individual_grids(made: _Made) -> FloatArray:
         traces = list(zip(made.times, made.signals, strict=True))
         return fit_traces(traces, workers=threads).k_per_s
 
@@ -77,11 +77,11 @@ def bench_fit(
             f"{points} points, one grid", traces, points, rng, fit=one_grid, own=False, part=0.01
         ),
         _measure(
-            f"{own_points} points, own grids",
+            f"{own_points} points, individual time grids",
             own_traces,
             own_points,
             rng,
-            fit=own_grids,
+            fit=individual_grids,
             own=True,
             part=0.25,
         ),

@@ -108,7 +108,7 @@ def plan_recording(
     """
     if not 0 < precision < 1:
         raise SettingsError("precision", precision, valid="above 0 and below 1, e.g. 0.02 for 2 %")
-    start = detect_start(time_s, signal).window
+    start = detect_start(time_s, signal, law=law).window
     if start_s is not None:
         start = TrimWindow(
             start_s=start_s, stop_s=start.stop_s, source="workbook", reason="as given"

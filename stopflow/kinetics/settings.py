@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from stopflow.errors import SettingsError
-from stopflow.kinetics.laws import LAWS
-
-AUTO = "auto"
+from stopflow.kinetics.laws import AUTO, DEFAULT, LAWS, find_law, looks_like_expression
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +36,15 @@ class QualityThresholds:
         Amplitude over noise.
     start_shift_sigma
         Shift of k between the workbook's start and a later detected one, in standard errors.
+    removed_change, removed_time
+        Share of the reaction's change, and of the record, before a detected start.
     law_shift_sigma, law_shift_share
         Shift of k to a law that the data do not rule out, in standard errors and as a part of k.
+    law_gain
+        Fall of AICc from which another rate law is clearly better.
+    time_zero_kt
+        k times the time between the first point and a detected start, for laws whose k depends on
+        when the reaction began.
     workbook_share
         Deviation from the lab's own rate, as a part of it.
     amplitude_fall
@@ -66,8 +71,12 @@ class QualityThresholds:
     few_levels: int = 64
     low_signal_to_noise: float = 5.0
     start_shift_sigma: float = 3.0
+    removed_change: float = 0.15
+    removed_time: float = 0.2
     law_shift_sigma: float = 3.0
     law_shift_share: float = 0.02
+    law_gain: float = 10.0
+    time_zero_kt: float = 0.01
     workbook_share: float = 0.1
     amplitude_fall: float = 0.3
     scatter_share: float = 0.1
@@ -88,11 +97,12 @@ class AnalysisSettings:
     Attributes
     ----------
     law
-        Key of `LAWS`, or ``"auto"``: the best by AICc, chosen for each experiment.
+        Key of `LAWS`, a formula in ``t`` with a rate ``k``, or ``"auto"``: the best by AICc, chosen
+        for each experiment.
     robust
         Soft-L1 loss, for bubbles and spikes.
     fixed
-        Pinned parameters of the law.
+        Fixed parameters of the law.
     mixing_ratio
         What the workbook's concentrations are divided by: 1 when they are those after mixing,
         2 for those in a syringe that is mixed 1:1.
@@ -104,7 +114,7 @@ class AnalysisSettings:
         Of the verdicts.
     """
 
-    law: str = "single-slope"
+    law: str = DEFAULT
     robust: bool = False
     fixed: Mapping[str, float] = field(default_factory=dict)
     mixing_ratio: float = 1.0
@@ -113,14 +123,19 @@ class AnalysisSettings:
     thresholds: QualityThresholds = field(default_factory=QualityThresholds)
 
     def __post_init__(self) -> None:
-        if self.law != AUTO and self.law not in LAWS:
-            raise SettingsError("law", self.law, valid=[*LAWS, AUTO])
+        parameters: tuple[str, ...] = ()
+        if self.law != AUTO:
+            if self.law not in LAWS and not looks_like_expression(self.law):
+                raise SettingsError("law", self.law, valid=[*LAWS, AUTO, "or a formula in t"])
+            parameters = find_law(self.law).parameters
+            if "k_per_s" not in parameters:
+                raise SettingsError("law", self.law, valid="a formula in which k is the rate")
         if not self.mixing_ratio > 0:
             raise SettingsError("mixing_ratio", self.mixing_ratio, valid="a number above 0")
         if self.dead_time_s is not None and not 0 <= self.dead_time_s < 1:
             raise SettingsError("dead_time_s", self.dead_time_s, valid="seconds, 0 to below 1")
         if self.fixed and self.law == AUTO:
             raise SettingsError("fixed", dict(self.fixed), valid="parameters of one law, not auto")
-        unknown = [name for name in self.fixed if name not in LAWS[self.law].parameters]
+        unknown = [name for name in self.fixed if name not in parameters]
         if unknown:
-            raise SettingsError("fixed", unknown[0], valid=LAWS[self.law].parameters)
+            raise SettingsError("fixed", unknown[0], valid=parameters)

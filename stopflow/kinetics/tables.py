@@ -4,6 +4,7 @@ from math import log, nan
 from typing import Any
 
 from stopflow.columns import foreign_name
+from stopflow.kinetics.laws import COLUMNS, COMPARED, error_columns, find_law, parameter_column
 from stopflow.kinetics.verdicts.rules import reasons, verdict_of
 from stopflow.kinetics.verdicts.series import ConditionAnalysis, ExperimentAnalysis, JudgedShot
 from stopflow.kinetics.verdicts.shot import ShotAnalysis
@@ -67,6 +68,7 @@ def _shot_row(analysis: ExperimentAnalysis, judged: JudgedShot) -> Row:
         "dead_time_s": _number(shot.conditions.dead_time_s),
         **{foreign_name(header): text for header, text in shot.conditions.extra.items()},
         "law": shot.law,
+        "end_s": shot.window.stop_s if shot.window else nan,
         **_detection_columns(shot),
         **_error_columns(shot),
         **_law_columns(shot),
@@ -93,16 +95,34 @@ def _fit_columns(shot: ShotAnalysis) -> Row:
         "start_source": shot.window.source if shot.window else "",
         "points": fit.points if fit else 0,
         "window_s": fit.window_s if fit else nan,
-        "k_per_s": result.fit.k_per_s if result else nan,
-        "k_stderr_per_s": result.k_stderr_per_s if result else nan,
-        "k_low95_per_s": result.k_low_per_s if result else nan,
-        "k_high95_per_s": result.k_high_per_s if result else nan,
-        "amplitude": result.fit.amplitude if result else nan,
-        "slope_per_s": result.fit.slope_per_s if result else nan,
-        "intercept": result.fit.intercept if result else nan,
+        **_parameter_columns(shot),
         "noise_sd": result.fit.noise_sd if result else nan,
         "signal_to_noise": result.fit.signal_to_noise if result else nan,
     }
+
+
+def _parameter_columns(shot: ShotAnalysis) -> Row:
+    """Every parameter of every law with its standard error and its 95 % interval.
+
+    All are of the one fit that the column ``law`` names; those its law does not have are NaN, and
+    a slope that a law does not have is 0.
+    """
+    row: Row = {}
+    law, result = find_law(shot.law), shot.result
+    for name in dict.fromkeys((*COLUMNS, *law.parameters)):
+        column = parameter_column(name)
+        error, low, high = error_columns(column)
+        row |= dict.fromkeys((column, error, low, high), nan)
+        if result is None:
+            continue
+        if name in result.stderr:
+            row[column], row[error] = result.fit.parameters[name], result.stderr[name]
+            row[low], row[high] = result.intervals[name]
+    if result is not None:
+        row["amplitude"] = result.fit.amplitude
+        row["slope_per_s"] = result.fit.slope_per_s
+        row["intercept"] = result.fit.intercept
+    return row
 
 
 def _detection_columns(shot: ShotAnalysis) -> Row:
@@ -123,7 +143,7 @@ def _error_columns(shot: ShotAnalysis) -> Row:
     return {
         "half_life_s": result.half_life_s,
         "noise_correlation": result.noise.rho,
-        "noise_inflation": result.noise.inflation if result.noise.significant else 1.0,
+        "noise_inflation": result.noise_inflation,
         "start_inflation": result.start_inflation,
         "k_stderr_white_per_s": result.fit.k_stderr_per_s,
         "k_bound_per_s": result.k_bound_per_s,
@@ -132,35 +152,25 @@ def _error_columns(shot: ShotAnalysis) -> Row:
 
 
 def _law_columns(shot: ShotAnalysis) -> Row:
-    names = (
-        "k_single_per_s",
-        "k_slope_per_s",
-        "k_double_per_s",
-        "k2_per_s",
-        "amplitude2",
-        "beta",
-        "aicc_single",
-        "aicc_slope",
-        "aicc_double",
-        "model_shift_sigma",
-    )
-    if shot.result is None:
-        return dict.fromkeys(names, nan)
-    laws = shot.result.laws
-    single, slope, double = laws["single"], laws["single-slope"], laws["double"]
-    values = (
-        single.k_per_s,
-        slope.k_per_s,
-        double.k_per_s,
-        double.k2_per_s,
-        double.amplitude2,
-        laws["stretched"].beta,
-        single.aicc,
-        slope.aicc,
-        double.aicc,
-        shot.result.law_shift_sigma,
-    )
-    return dict(zip(names, values, strict=True))
+    """Say what other laws make of the shot: none of these numbers is of the fit reported."""
+    compared = {key: (f"k_{law.column}_per_s", f"aicc_{law.column}") for key, law in COMPARED}
+    names = [name for names in zip(*compared.values(), strict=True) for name in names]
+    row: Row = dict.fromkeys((*names, "model_shift_sigma"), nan) | {
+        "rival_law": "",
+        "rival_k_per_s": nan,
+        "rival_gain": nan,
+    }
+    result = shot.result
+    if result is None:
+        return row
+    for key, (rate, criterion) in compared.items():
+        row[rate], row[criterion] = result.laws[key].k_per_s, result.laws[key].aicc
+    row["model_shift_sigma"] = result.law_shift_sigma
+    rival = result.laws.rival_of(result.fit)
+    if rival is not None:
+        row["rival_law"], row["rival_k_per_s"] = rival.law, rival.k_per_s
+        row["rival_gain"] = result.laws.gain_of(rival, result.fit)
+    return row
 
 
 def _condition_row(analysis: ExperimentAnalysis, item: ConditionAnalysis) -> Row:

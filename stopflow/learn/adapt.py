@@ -19,12 +19,13 @@ from stopflow.learn.compare.results import predict_lab
 from stopflow.learn.data import LabData
 from stopflow.learn.device import require_device
 from stopflow.learn.evaluate import Metrics, measure
+from stopflow.learn.judge import Judgement, judge
 from stopflow.learn.model import Model
 from stopflow.learn.settings import TrainSettings
 from stopflow.learn.split import Split, split_by_experiment
 from stopflow.learn.training.augment import TraceOf
 from stopflow.learn.training.coordinates import Coordinates
-from stopflow.learn.training.prepare import prepare
+from stopflow.learn.training.prepare import Prepared, prepare
 from stopflow.learn.training.run import Run, TrainStatus
 from stopflow.learn.training.train import Progress
 from stopflow.lowrank import Network, adapt, count_parameters, merge
@@ -56,6 +57,8 @@ class Adapted:
         Errors of the given and of the new model on ``"train"`` and, if there is one, ``"test"``.
     trained_parameters
         Values of the additions.
+    judgement
+        Whether the new model is worse, on ``"test"`` where there is one.
     """
 
     model: Model
@@ -66,6 +69,7 @@ class Adapted:
     before: Mapping[str, Metrics]
     after: Mapping[str, Metrics]
     trained_parameters: int
+    judgement: Judgement
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the table: ``model, part, n, mae_per_s, median_relative_error, ...``."""
@@ -117,24 +121,11 @@ def adapt_model(
     seeds = np.random.default_rng(settings.seed).spawn(2)
     split = split or _split(data, settings, generator=seeds[0])
     coordinates, base = own_coordinates(model)
-    prepared = prepare(
-        data,
-        split,
-        settings,
-        trace=trace,
-        generator=seeds[1],
-        device=require_device(settings.device),
-        coordinates=coordinates,
-        target=model.target,
-    )
     generator = torch.Generator().manual_seed(settings.seed)
     network = adapt(base, rank, generator=generator)
-    started = time.perf_counter()
-    run = Run(data, settings, prepared, network, generator=generator)
-    while not run.is_over:
-        run.epoch(since=started)
-        if progress is not None:
-            progress("adapting", run.done, settings.epochs)
+    prepared = _prepared(model, data, split, settings, coordinates, trace, seeds[1])
+    run = Run(settings, prepared, network, generator=generator)
+    _finish(run, settings, progress)
     merged = coordinates.export(merge(run.best()).cpu()).eval()
     record = {**model.record, "adapted": {"rank": rank, "split": split.to_dict()}}
     adapted = replace(model, network=merged, record=record)
@@ -146,8 +137,56 @@ def adapt_model(
         reason=run.reason,
         before=_measured(model, data, split),
         after=_measured(adapted, data, split),
+        judgement=_judged(model, adapted, data, split),
         trained_parameters=count_parameters(network) - count_parameters(base),
     )
+
+
+def train_further(model: Model, data: LabData, settings: TrainSettings, *, split: Split) -> Network:
+    """Return the model's network, all of it trained further on the training shots of a split."""
+    coordinates, network = own_coordinates(model)
+    generator = torch.Generator().manual_seed(settings.seed)
+    views = np.random.default_rng(settings.seed)
+    prepared = _prepared(model, data, split, settings, coordinates, None, views)
+    run = Run(settings, prepared, network, generator=generator)
+    _finish(run, settings, None)
+    return coordinates.export(run.best().cpu()).eval()
+
+
+def _prepared(
+    model: Model,
+    data: LabData,
+    split: Split,
+    settings: TrainSettings,
+    coordinates: Coordinates,
+    trace: TraceOf | None,
+    generator: np.random.Generator,
+) -> Prepared:
+    return prepare(
+        data,
+        split,
+        settings,
+        trace=trace,
+        generator=generator,
+        device=require_device(settings.device),
+        coordinates=coordinates,
+        target=model.target,
+    )
+
+
+def _finish(run: Run, settings: TrainSettings, progress: Progress | None) -> None:
+    started = time.perf_counter()
+    while not run.is_over:
+        run.epoch(since=started)
+        if progress is not None:
+            progress("adapting", run.done, settings.epochs)
+
+
+def _judged(model: Model, adapted: Model, data: LabData, split: Split) -> Judgement:
+    rows = split.test if split.test.size else split.train
+    actual = data.k_actual_per_s[rows]
+    before, after = (np.abs(predict_lab(one, data)[rows] - actual) for one in (model, adapted))
+    return judge("MAE (1/s)", before, after)
 
 
 def adapted_way(

@@ -1,7 +1,7 @@
 """A trained network with all it takes to turn a row of features into a rate constant."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 import numpy as np
@@ -63,6 +63,14 @@ class Model:
     def has_spread(self) -> bool:
         """Whether it predicts its own uncertainty."""
         return self.network.specs[-1].dim == 2
+
+    def described(self) -> dict[str, Any]:
+        """Return what only models of rates have, as JSON values."""
+        return {
+            "features": self.features.to_dict(),
+            "target": asdict(self.target),
+            "interval": asdict(self.interval),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -16,7 +16,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import numpy as np
 import pandas as pd
@@ -49,9 +49,28 @@ CARD: Final = "README.md"
 FILES: Final = frozenset({WEIGHTS, DESCRIPTION, METRICS, HISTORY, PREDICTIONS})
 
 
+class Savable(Protocol):
+    """A model of any task."""
+
+    @property
+    def network(self) -> Network:
+        """Layers with their weights."""
+
+    @property
+    def standardiser(self) -> Standardiser:
+        """What is done to a row first."""
+
+    @property
+    def record(self) -> Mapping[str, Any]:
+        """How it came to be; JSON values."""
+
+    def described(self) -> dict[str, Any]:
+        """Return what only models of its task have, as JSON values."""
+
+
 def save_model(
     folder: Path,
-    model: Model,
+    model: Savable,
     *,
     metrics: Mapping[str, Any] | None = None,
     history: Sequence[Mapping[str, Any]] = (),
@@ -140,28 +159,75 @@ def load_model(folder: Path) -> Model:
         No model there, a file that is cut off or no model, another version, weights that do not
         fit the description, or values in it that are no finite numbers.
     """
+    described, tensors, stored = read_folder(folder, task=None)
+    try:
+        return _build(described, tensors, stored=stored)
+    except Exception as error:  # barrier of a model: whatever its description makes fail
+        raise unfit(folder, error) from error
+
+
+def read_folder(folder: Path, *, task: str | None) -> tuple[dict[str, Any], dict[str, Tensor], int]:
+    """Read the description and the tensors of a model's folder, and how many bytes those take.
+
+    Parameters
+    ----------
+    task
+        What the model must be for: None for rates, ``"classification"`` for classes.
+
+    Raises
+    ------
+    ModelError
+        As `load_model`, and for a model of another task.
+    """
     recover_folder(folder)
     for name in (DESCRIPTION, WEIGHTS):
         if not (folder / name).is_file():
             raise ModelError(f"{folder} is not a model: {name} is missing")
     described = _read_description(folder / DESCRIPTION)
+    if described.get("task") != task:
+        found, wanted = ("classes of images", "rates") if task is None else ("rates", "classes")
+        raise ModelError(f"{folder} is a model that predicts {found}; one for {wanted} is needed")
     try:
         tensors = load_file(folder / WEIGHTS)
     except Exception as error:  # barrier of a model: safetensors has errors of several classes
         raise ModelError(f"{folder / WEIGHTS} is cut off or not safetensors: {error}") from error
-    try:
-        return _build(described, tensors, stored=(folder / WEIGHTS).stat().st_size)
-    except Exception as error:  # barrier of a model: whatever its description makes fail
-        text = f"no {error}" if isinstance(error, KeyError) else str(error)
-        raise ModelError(f"{folder}: the weights do not fit {DESCRIPTION}: {text}") from error
+    return described, tensors, (folder / WEIGHTS).stat().st_size
+
+
+def unfit(folder: Path, error: Exception) -> ModelError:
+    """Return the error of a model whose description and weights make no model."""
+    text = f"no {error}" if isinstance(error, KeyError) else str(error)
+    return ModelError(f"{folder}: the weights do not fit {DESCRIPTION}: {text}")
 
 
 def _build(described: Mapping[str, Any], tensors: dict[str, Tensor], *, stored: int) -> Model:
     """Build a model from its description and its weights, which take `stored` bytes."""
     features = FeatureSpec(**described["features"])
-    specs = tuple(LayerSpec(**spec) for spec in described["layers"])
     target = TargetScale(**described["target"])
     interval = IntervalScale(**described["interval"])
+    if described["n_inputs"] != features.n_inputs:
+        raise ValueError(f"{features} makes {features.n_inputs} inputs")
+    _require_finite("target", asdict(target).values())
+    _require_finite("interval", asdict(interval).values())
+    network, standardiser = build_parts(described, tensors, stored=stored)
+    return Model(
+        network=network,
+        features=features,
+        standardiser=standardiser,
+        target=target,
+        interval=interval,
+        record=dict(described["record"]),
+    )
+
+
+def build_parts(
+    described: Mapping[str, Any], tensors: dict[str, Tensor], *, stored: int
+) -> tuple[Network, Standardiser]:
+    """Build what models of every task have; a `ValueError` where it does not fit together."""
+    specs = tuple(LayerSpec(**spec) for spec in described["layers"])
+    n_inputs = described["n_inputs"]
+    if not isinstance(n_inputs, int) or n_inputs < 1:
+        raise ValueError(f"n_inputs is {n_inputs!r}, no whole number from 1")
     for name, tensor in tensors.items():
         if not tensor.is_floating_point():
             raise ValueError(f"{name} holds values that are no real numbers")
@@ -169,20 +235,9 @@ def _build(described: Mapping[str, Any], tensors: dict[str, Tensor], *, stored: 
         mean=tensors.pop("standardiser.mean").numpy(),
         scale=tensors.pop("standardiser.scale").numpy(),
     )
-    _require_size(features.n_inputs, specs, stored=stored)
-    if described["n_inputs"] != features.n_inputs:
-        raise ValueError(f"{features} makes {features.n_inputs} inputs")
-    _require_scales(standardiser, features.n_inputs)
-    _require_finite("target", asdict(target).values())
-    _require_finite("interval", asdict(interval).values())
-    return Model(
-        network=_rebuild(features.n_inputs, specs, tensors),
-        features=features,
-        standardiser=standardiser,
-        target=target,
-        interval=interval,
-        record=dict(described["record"]),
-    )
+    _require_size(n_inputs, specs, stored=stored)
+    _require_scales(standardiser, n_inputs)
+    return _rebuild(n_inputs, specs, tensors), standardiser
 
 
 def _require_size(n_inputs: int, specs: Sequence[LayerSpec], *, stored: int) -> None:
@@ -200,7 +255,7 @@ def _write_json(path: Path, values: Mapping[str, Any]) -> None:
     path.write_text(json_text(values) + "\n", encoding="utf-8")
 
 
-def _tensors(model: Model) -> dict[str, Tensor]:
+def _tensors(model: Savable) -> dict[str, Tensor]:
     tensors = {
         f"network.{name}": value.detach().cpu().contiguous()
         for name, value in model.network.state_dict().items()
@@ -210,7 +265,7 @@ def _tensors(model: Model) -> dict[str, Tensor]:
     return tensors
 
 
-def _describe(model: Model) -> dict[str, Any]:
+def _describe(model: Savable) -> dict[str, Any]:
     ranks = model.network.ranks()
     layers = [
         {"type": spec.type, "dim": spec.dim, "activation": spec.activation, "rank": rank}
@@ -219,11 +274,9 @@ def _describe(model: Model) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "version": VERSION,
-        "features": model.features.to_dict(),
         "n_inputs": model.network.n_inputs,
         "layers": layers,
-        "target": {"mean": model.target.mean, "scale": model.target.scale},
-        "interval": asdict(model.interval),
+        **model.described(),
         "record": model.record,
     }
 

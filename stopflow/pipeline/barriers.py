@@ -5,14 +5,16 @@ item that it concerns. An interruption by the user passes.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stopflow.errors import StopflowError, StoreError
-from stopflow.io.folder import read_experiment, trace_files
+from stopflow.io.channels import Channels
+from stopflow.io.folder import ReadOptions, read_experiment, trace_files
+from stopflow.io.readers.content import shown_name
 from stopflow.io.truth import read_truth
 from stopflow.kinetics.analysis import (
     AnalysisSettings,
@@ -36,7 +38,7 @@ REPORT_IT = "a trace and conditions that can be analysed; please report this fil
 
 
 def read_and_analyse(
-    folder: Path, *, name: str, channel: int, time_unit: str | None, settings: AnalysisSettings
+    folder: Path, *, name: str, reading: ReadOptions, settings: AnalysisSettings
 ) -> tuple[Experiment, ExperimentAnalysis]:
     """Read and analyse a folder; a shot that cannot be analysed is refused with the reason.
 
@@ -48,9 +50,9 @@ def read_and_analyse(
         One entry for each of its shots.
     """
     try:
-        experiment = read_experiment(folder, name=name, channel=channel, time_unit=time_unit)
+        experiment = read_experiment(folder, name=name, **asdict(reading))
     except Exception as error:  # barrier of a folder
-        experiment = _unread(folder, name=name, channel=channel, why=_named(error))
+        experiment = _unread(folder, name=name, channel=reading.channel, why=_named(error))
     try:
         return experiment, _analyse(experiment, settings)
     except Exception as error:  # barrier of an experiment: the shots at fault are found below
@@ -102,12 +104,12 @@ def _refused(shot: Shot, why: str) -> Shot:
     return replace(shot, trace=None, start_s=None, conditions=Conditions(), refusal=refusal)
 
 
-def _unread(folder: Path, *, name: str, channel: int, why: str) -> Experiment:
+def _unread(folder: Path, *, name: str, channel: Channels, why: str) -> Experiment:
     shots = tuple(
         Shot(
             experiment=name,
-            file=path.name,
-            channel=channel,
+            file=shown_name(path.name),
+            channel=channel if isinstance(channel, int) else 1,
             trace=None,
             conditions=Conditions(),
             refusal=f"its folder cannot be read: {why}",

@@ -44,8 +44,19 @@ def require_time_unit(unit: str | None) -> None:
 
 def require_start(start: float | None) -> None:
     """Refuse a start time that is no finite number; None is a start to be detected."""
-    if start is not None and not math.isfinite(start):
-        raise SettingsError("--start", start, valid="a finite number, in the file's own unit")
+    require_moment("--start", start)
+
+
+def require_moment(option: str, moment: float | None) -> None:
+    """Refuse a time that is no finite number; None is none at all."""
+    if moment is not None and not math.isfinite(moment):
+        raise SettingsError(option, moment, valid="a finite number, in the file's own unit")
+
+
+def require_wavelength(wavelength_nm: float | None) -> None:
+    """Refuse what is no wavelength in nm; None is none at all."""
+    if wavelength_nm is not None and not (math.isfinite(wavelength_nm) and wavelength_nm > 0):
+        raise SettingsError("--wavelength", wavelength_nm, valid="a wavelength in nm, e.g. 340")
 
 
 def given(options: Mapping[str, Any]) -> dict[str, Any]:

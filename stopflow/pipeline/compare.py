@@ -18,6 +18,7 @@ from stopflow.learn.compare.compare import (
     Predictor,
     compare,
 )
+from stopflow.learn.compare.memory import peaks_of_ways
 from stopflow.learn.compare.results import part_metrics, prediction_rows
 from stopflow.learn.compare.runs import Attempt, KeptRuns
 from stopflow.learn.compare.table import comparison_rows
@@ -122,6 +123,9 @@ def compare_models(
         progress=progress,
     )
     rows = comparison_rows(attempts, data)
+    peaks = peaks_of_ways(labs, settings, ways=ways)
+    for row in rows:
+        row["peak_MB"] = peaks.get(row["layer"], float("nan")) / 1e6
     shown = [_report_data(row, attempts, data, settings, dataset) for row in rows]
     with switching() as switch:
         gathered = switch.files(reports)

@@ -70,8 +70,8 @@ def _data(folder: Path) -> Finding:
     if not experiments:
         return Finding(
             what="shots",
-            found=f"no .bka files below {folder}",
-            wrong="put folders of .bka files there, or try: stopflow simulate data/simulated",
+            found=f"no trace files below {folder}",
+            wrong="put folders of traces there, or try: stopflow simulate data/simulated",
         )
     return Finding(what="shots", found=count_things(len(experiments), "experiment folder"))
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import stopflow
 from stopflow.errors import SettingsError
+from stopflow.io.readers.table import split_push
 
 DEFAULT_MODEL = "shape"
 DESCRIPTION = "model.json"
@@ -39,9 +40,9 @@ def require_file(file: Path) -> Path:
         When it is not there, or a folder; says what to do instead.
     """
     if file.is_dir():
-        raise SettingsError("FILE", str(file), valid=f"a .bka file; for folders: ingest {file}")
-    if not file.exists():
-        raise SettingsError("FILE", str(file), valid="the path of a .bka file that is there")
+        raise SettingsError("FILE", str(file), valid=f"a trace file; for folders: ingest {file}")
+    if not split_push(file)[0].exists():
+        raise SettingsError("FILE", str(file), valid="the path of a trace file that is there")
     return file
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,9 @@ from stopflow.columns import foreign_name
 from stopflow.config import build_settings, read_config
 from stopflow.errors import StopflowError
 from stopflow.frames import build_frame
-from stopflow.io.folder import find_experiments
+from stopflow.io.channels import parse_channel
+from stopflow.io.folder import LabFolders, ReadOptions, find_lab
+from stopflow.io.readers.content import shown_name
 from stopflow.io.switch import switching
 from stopflow.kinetics.analysis import (
     AnalysisSettings,
@@ -26,8 +28,9 @@ from stopflow.kinetics.analysis import (
     shot_rows,
 )
 from stopflow.pipeline.barriers import analyse_across, read_and_analyse, true_rates
-from stopflow.pipeline.checks import given, require_time_unit, require_whole
+from stopflow.pipeline.checks import given, require_time_unit, require_wavelength, require_whole
 from stopflow.pipeline.progress import Progress, silent
+from stopflow.pipeline.shared_rates import NONE, shared_rates
 from stopflow.schema import COLUMNS
 from stopflow.store import (
     REPLACEABLE,
@@ -44,7 +47,7 @@ LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib")
 SMALL_LAB = 10_000_000
 """Bytes below which starting processes takes longer than the work."""
 OWN_NAMES = frozenset(name.casefold() for name in COLUMNS)
-OWN_KEYS = ("channel", "time_unit", "workers")
+OWN_KEYS = ("channel", "wavelength_nm", "average", "blank", "time_unit", "workers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,23 +56,32 @@ class IngestSettings:
 
     Attributes
     ----------
-    channel
-        Signal column of each file, 1 for the first.
+    channel, wavelength_nm
+        Signal of each file: a number from 1, ``"all"``, or the one at a wavelength; None: the
+        first, of a diode array that which changes most.
     time_unit
         Unit of the time column where a file does not say it; None: milliseconds.
+    average
+        Whether the repeats of a condition are averaged before the fit.
+    blank
+        File whose trace is subtracted from every other.
     analysis
         The law, the start, the thresholds of the verdicts.
     workers
         Processes that read and fit; 0: one a core.
     """
 
-    channel: int = 1
+    channel: int | Literal["all"] | None = None
+    wavelength_nm: float | None = None
+    average: bool = False
+    blank: str | None = None
     time_unit: str | None = None
     analysis: AnalysisSettings = field(default_factory=AnalysisSettings)
     workers: int = 0
 
     def __post_init__(self) -> None:
-        require_whole("channel", self.channel, low=1)
+        parse_channel(self.channel)
+        require_wavelength(self.wavelength_nm)
         require_whole("workers", self.workers, low=0)
         require_time_unit(self.time_unit)
 
@@ -135,7 +147,8 @@ def write_dataset(
     StopflowError
         As `ingest`.
     """
-    folders = _folders(root, out=out)
+    lab = _lab(root, out=out)
+    folders = list(zip(lab.experiments, _names(root, lab.experiments), strict=True))
     readings: list[Reading] = []
     places: list[dict[str, Any]] = []
     with writing_into(place) as writer:
@@ -145,30 +158,39 @@ def write_dataset(
             readings.append(reading)
             progress("reading and fitting", done, len(jobs))
         true, unread = true_rates(folders)
-        tables = _tables(readings, settings, places=places, true=true, further=unread)
+        further = (*lab.problems, *unread)
+        tables = _tables(readings, settings, places=places, true=true, further=further)
         _require_better(tables["shots"], out)
         writer.write_tables(tables, provenance=_provenance(readings, settings, command=command))
 
 
-def _folders(root: Path, *, out: Path) -> list[tuple[Path, str]]:
+def _lab(root: Path, *, out: Path) -> LabFolders:
     if not root.exists():
-        raise StopflowError(f"{root} does not exist; give a folder that holds .bka files")
+        raise StopflowError(f"{root} does not exist; give a folder that holds trace files")
     if not root.is_dir():
-        fit = f", or use: stopflow fit {root}" if root.suffix.lower() == ".bka" else ""
-        raise StopflowError(f"{root} is a file; give its folder, {root.parent}{fit}")
-    folders = [folder for folder in find_experiments(root) if out not in (folder, *folder.parents)]
-    if not folders:
-        raise StopflowError(f"no .bka files in {root} or below it; is it the right folder?")
-    return list(zip(folders, _names(root, folders), strict=True))
+        raise StopflowError(
+            f"{root} is a file; give its folder, {root.parent}, or use: stopflow fit {root}"
+        )
+    lab = find_lab(root, passed_over=[out])
+    if not lab.experiments:
+        seen = "; ".join(str(problem) for problem in lab.problems[:3])
+        raise StopflowError(
+            f"no trace files in {root} or below it; is it the right folder? "
+            + (f"There is: {seen}. " if seen else "")
+            + "The formats that are read: stopflow formats"
+        )
+    return lab
 
 
 def _names(root: Path, folders: Sequence[Path]) -> list[str]:
     """Name experiments after their folders, those of one name by their way below `root`."""
     top = root.resolve().name if root.name in ("", "..") else root.name
-    names = [top if folder == root else folder.name for folder in folders]
+    names = [shown_name(top if folder == root else folder.name) for folder in folders]
     above = Path(top if root in folders else "")
     return [
-        name if names.count(name) == 1 else (above / folder.relative_to(root)).as_posix()
+        name
+        if names.count(name) == 1
+        else shown_name((above / folder.relative_to(root)).as_posix())
         for folder, name in zip(folders, names, strict=True)
     ]
 
@@ -189,12 +211,15 @@ def _read_all(
 
 def _read_one(job: tuple[Path, str, IngestSettings]) -> Reading:
     folder, name, settings = job
-    experiment, analysis = read_and_analyse(
-        folder,
-        name=name,
+    reading = ReadOptions(
         channel=settings.channel,
+        wavelength_nm=settings.wavelength_nm,
+        average=settings.average,
+        blank=None if settings.blank is None else Path(settings.blank),
         time_unit=settings.time_unit,
-        settings=settings.analysis,
+    )
+    experiment, analysis = read_and_analyse(
+        folder, name=name, reading=reading, settings=settings.analysis
     )
     return Reading(experiment=experiment, analysis=analysis, sha256=_hashes(folder))
 
@@ -205,15 +230,22 @@ def _hashes(folder: Path) -> dict[str, str]:
     for path in sorted(folder.iterdir()):
         if path.is_file():
             try:
-                found[path.name] = file_sha256(path)
+                found[shown_name(path.name)] = file_sha256(path)
             except OSError:
                 continue
     return found
 
 
 def _add_traces(writer: DatasetWriter, reading: Reading) -> list[dict[str, Any]]:
+    shared = shared_rates(reading.experiment, reading.analysis)
     return [
-        {**writer.add_trace(shot.trace), "sha256": reading.sha256.get(shot.file, "")}
+        {
+            **writer.add_trace(shot.trace),
+            "sha256": reading.sha256.get(shot.source or shot.file, ""),
+            **shared.get(shot.file, NONE),
+            "end_source": "decision" if shot.end_s is not None else "",
+            "law_source": "decision" if shot.law else "",
+        }
         for shot in reading.experiment.shots
     ]
 
@@ -292,6 +324,16 @@ def _provenance(
         "command": command,
         "settings": asdict(settings),
         "libraries": {name: version(name) for name in LIBRARIES},
+        "left_out": [
+            {
+                "experiment": shot.experiment,
+                "file": shot.file,
+                "channel": shot.channel,
+                "why": shot.left_out,
+            }
+            for reading in readings
+            for shot in reading.experiment.left_out
+        ],
         "inputs": {
             f"{reading.experiment.name}/{file}": digest
             for reading in readings

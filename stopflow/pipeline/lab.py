@@ -58,6 +58,7 @@ def process_lab(
     prediction: Prediction | None = None,
     exports: Sequence[str] = (),
     paper: str = "a4",
+    html_light: bool = False,
     command: str = "",
     progress: Progress = silent,
 ) -> ProcessedLab:
@@ -75,7 +76,15 @@ def process_lab(
         place = switch.folder(out, owned=REPLACEABLE)
         gathered = switch.files(reports)
         write_dataset(root, place, settings=settings, out=out, command=command, progress=progress)
-        done = _report(place, gathered, prediction, exports=exports, paper=paper, progress=progress)
+        done = _report(
+            place,
+            gathered,
+            prediction,
+            exports=exports,
+            paper=paper,
+            html_light=html_light,
+            progress=progress,
+        )
     written = (out, *(reports / path.relative_to(gathered) for path in done.written))
     return replace(done, written=written)
 
@@ -87,11 +96,14 @@ def _report(
     *,
     exports: Sequence[str],
     paper: str,
+    html_light: bool,
     progress: Progress,
 ) -> ProcessedLab:
     """Report on the dataset in `place`; nothing of it stays open, so that it can be moved."""
     dataset = load_dataset(place)
-    written, undrawn = write_reports(dataset, gathered, paper=paper, progress=progress)
+    written, undrawn = write_reports(
+        dataset, gathered, paper=paper, html_light=html_light, progress=progress
+    )
     written += write_exports(dataset, gathered, names=exports)
     unpredicted = ""
     if prediction is not None:

@@ -11,14 +11,13 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from stopflow.errors import TraceError
-from stopflow.io.bka.format import read_bka_file
 from stopflow.kinetics.analysis import AnalysisSettings
 from stopflow.pipeline.barriers import trimmed_or_none
-from stopflow.pipeline.checks import require_time_unit
 from stopflow.pipeline.find import require_file
+from stopflow.pipeline.fitted import FittedTrace, fit_shot
 from stopflow.pipeline.ingest import IngestSettings, ingest
 from stopflow.pipeline.progress import Progress, silent
-from stopflow.pipeline.single import FittedTrace, fit_shot
+from stopflow.pipeline.single import read_shot, read_signal
 from stopflow.store import Dataset
 from stopflow.trace import Conditions, FloatArray, Shot, Trace
 
@@ -29,7 +28,13 @@ TraceLike = str | Path | Trace | Shot | tuple[ArrayLike, ArrayLike]
 """A file, a `Trace`, a `Shot`, or a pair of arrays (time_s, signal)."""
 
 
-def read_trace(file: Path, *, channel: int = 1, time_unit: str | None = None) -> Trace:
+def read_trace(
+    file: Path,
+    *,
+    channel: str | int | None = None,
+    wavelength_nm: float | None = None,
+    time_unit: str | None = None,
+) -> Trace:
     """Read one signal of a file.
 
     Raises
@@ -37,17 +42,28 @@ def read_trace(file: Path, *, channel: int = 1, time_unit: str | None = None) ->
     FormatError
         The file is not as its format is; names the line.
     SettingsError
-        No such file, or no unit of time.
+        No such file, signal or unit of time.
     """
-    require_time_unit(time_unit)
-    return read_bka_file(require_file(file), time_unit=time_unit).trace(channel)
+    recorded, number, _ = read_signal(
+        require_file(file),
+        start=None,
+        end=None,
+        channel=channel,
+        wavelength=wavelength_nm,
+        time_unit=time_unit,
+    )
+    return recorded.trace(number)
 
 
-def as_shot(item: TraceLike, *, start_s: float | None = None, name: str = "trace") -> Shot:
-    """Make a shot of whatever stands for a trace.
+def as_shot(
+    item: TraceLike, *, law: str | None = None, start_s: float | None = None, name: str = "trace"
+) -> tuple[Shot, tuple[str, ...]]:
+    """Make a shot of whatever stands for a trace; return it with what there is to remark.
 
     Parameters
     ----------
+    law
+        A rate law that goes before the one that the shot itself says.
     start_s
         Where the fit starts; None: where the shot itself says, else it is detected.
     name
@@ -58,18 +74,19 @@ def as_shot(item: TraceLike, *, start_s: float | None = None, name: str = "trace
     TraceError
         What is given stands for no trace.
     """
-    if isinstance(item, Shot):
-        return item if start_s is None else replace(item, start_s=start_s)
-    experiment = ""
+    notes: tuple[str, ...] = ()
     if isinstance(item, str | Path):
-        file = Path(item)
-        experiment, name = file.resolve().parent.name, file.name
-        trace = read_trace(file)
+        shot, notes = read_shot(require_file(Path(item)))
+    elif isinstance(item, Shot):
+        shot = item
     else:
         trace = item if isinstance(item, Trace) else _pair(item)
-    return Shot(
-        experiment=experiment, file=name, trace=trace, conditions=Conditions(), start_s=start_s
-    )
+        shot = Shot(experiment="", file=name, trace=trace, conditions=Conditions())
+    if law is not None:
+        shot = replace(shot, law="")
+    if start_s is not None:
+        shot = replace(shot, start_s=start_s, start_from="workbook")
+    return shot, notes
 
 
 def _pair(item: Any) -> Trace:
@@ -81,14 +98,29 @@ def _pair(item: Any) -> Trace:
         raise TraceError(f"{type(item).__name__} is no trace ({error}); {expected}") from error
 
 
-def fit_traces(traces: Sequence[TraceLike], settings: AnalysisSettings) -> list[FittedTrace]:
-    """Fit and judge every trace by itself; one that cannot be fitted says why in its reason."""
-    return [
-        item
-        if isinstance(item, FittedTrace)
-        else fit_shot(as_shot(item, name=f"trace {at}"), settings)
-        for at, item in enumerate(traces, start=1)
-    ]
+def fit_traces(
+    traces: Sequence[TraceLike | FittedTrace],
+    settings: AnalysisSettings,
+    *,
+    law: str | None = None,
+    start_s: float | None = None,
+) -> list[FittedTrace]:
+    """Fit and judge every trace by itself; one that cannot be fitted says why in its reason.
+
+    Parameters
+    ----------
+    law, start_s
+        As in `as_shot`. What is fitted already stays as it is.
+    """
+    fitted = []
+    for at, item in enumerate(traces, start=1):
+        if isinstance(item, FittedTrace):
+            fitted.append(item)
+            continue
+        name = f"trace {at}" if len(traces) > 1 else "trace"
+        shot, notes = as_shot(item, law=law, start_s=start_s, name=name)
+        fitted.append(fit_shot(shot, settings, notes=notes))
+    return fitted
 
 
 def rates_table(fitted: Sequence[FittedTrace]) -> pd.DataFrame:

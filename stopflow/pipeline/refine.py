@@ -11,13 +11,21 @@ import numpy as np
 from stopflow.errors import SettingsError
 from stopflow.learn.adapt import adapt_model as adapt_to
 from stopflow.learn.adapt import adapt_settings
+from stopflow.learn.classify.compress import ClassSubject
+from stopflow.learn.classify.saved import is_classifier, load_classifier
+from stopflow.learn.classify.scores import score_classes
 from stopflow.learn.compare.results import predict_lab, prediction_rows
-from stopflow.learn.compress import compress_model as compress_to
+from stopflow.learn.compress import Share, compress_subject
+from stopflow.learn.compress_rates import RateSubject, known_rows
 from stopflow.learn.data import LabData
+from stopflow.learn.evaluate import measure
+from stopflow.learn.judge import Judgement
 from stopflow.learn.model import Model
 from stopflow.learn.saved import load_model, require_model_place, save_model
 from stopflow.learn.split import Split
+from stopflow.lowrank import Network
 from stopflow.pipeline.checks import require_name, require_seed
+from stopflow.pipeline.classify import load_images
 from stopflow.pipeline.find import find_model
 from stopflow.pipeline.ingest import ingest, ingest_settings
 from stopflow.pipeline.progress import Progress, silent
@@ -34,6 +42,26 @@ class Refined:
     rows: list[dict[str, Any]]
     columns: Mapping[str, str]
     written: tuple[Path, ...]
+    judgement: Judgement | None
+    use: str
+
+    @property
+    def finished(self) -> bool:
+        """Whether the new model may be recommended, as far as can be told."""
+        return self.judgement is None or not self.judgement.worse
+
+    def headline(self) -> str:
+        """Say in a line what the new model is worth, and how to use it."""
+        name, found = self.written[0].name, self.judgement
+        if found is None:
+            return f"{name} was not judged: there were no data to judge it on; {self.use}"
+        errors = (
+            f"{found.what} {format_digits(found.after, 3)}, before "
+            f"{format_digits(found.before, 3)} ± {format_digits(found.spread, 2)}"
+        )
+        if found.worse:
+            return f"{name} IS WORSE THAN THE MODEL IT CAME FROM AND SHOULD NOT BE USED: {errors}"
+        return f"the new model is {name} ({errors}); {self.use}"
 
     def table(self) -> tuple[Sequence[str], list[Sequence[str]]]:
         """Give columns and rows for the terminal."""
@@ -48,8 +76,9 @@ COMPRESS_COLUMNS = {
     "rank_after": "after",
     "parameters_before": "parameters",
     "parameters_after": "after",
-    "mae_before_per_s": "MAE (1/s)",
-    "mae_after_per_s": "after",
+    "error_before": "error",
+    "error_after": "after",
+    "note": "",
 }
 ADAPT_COLUMNS = {
     "model": "model",
@@ -63,35 +92,73 @@ ADAPT_COLUMNS = {
 
 def compress_model(
     model: str,
+    share: Share,
     *,
-    energy: float | None,
-    entropy: float | None,
-    data_aware: bool,
     name: str | None,
     dataset: Path,
+    data: Path | None = None,
     models: Path,
 ) -> Refined:
-    """Truncate a model's layers; the errors are those on the dataset's shots, if there is one."""
+    """Truncate a model's layers; it is judged on the dataset's shots, or on images, if there are.
+
+    Parameters
+    ----------
+    data
+        A folder of images, for a classifier.
+    """
     place = find_model(model, models)
     usual = f"{place.resolve().name}-compressed"
     target = _new_place(usual if name is None else name, models, place)
+    if is_classifier(place):
+        return _compress_classifier(place, target, share, data=data)
+    if data is not None:
+        raise SettingsError("--data", str(data), valid="--dataset, for a model that predicts rates")
     loaded = load_model(place)
-    if energy is None and entropy is None:
-        energy = 0.99
     lab = None
-    if data_aware or is_dataset(dataset):
+    if is_dataset(dataset):
         lab = build_lab_data(load_dataset(dataset), loaded.features)
-    found = compress_to(loaded, energy=energy, entropy=entropy, data_aware=data_aware, data=lab)
+    found = compress_subject(RateSubject(model_before=loaded, data=lab), share)
     save_model(
         target,
         found.model,
         metrics={
-            **_metrics(found.model, parameters=found.parameters_after, table=found.rows()),
-            "test": None if found.after is None else found.after.to_dict(),
+            **_metrics(found.model.network, found.parameters_after, table=found.rows()),
+            "test": None if lab is None else _test_metrics(found.model, lab),
         },
         predictions=() if lab is None else _predictions(found.model, lab),
     )
-    return Refined(rows=found.rows(), columns=COMPRESS_COLUMNS, written=(target,))
+    return Refined(
+        rows=found.rows(),
+        columns=COMPRESS_COLUMNS,
+        written=(target,),
+        judgement=found.judgement,
+        use=f"use it with: stopflow predict {target.name} FOLDER",
+    )
+
+
+def _compress_classifier(place: Path, target: Path, share: Share, *, data: Path | None) -> Refined:
+    images = None if data is None else load_images(data)
+    subject = ClassSubject(classifier=load_classifier(place), data=images)
+    found = compress_subject(subject, share)
+    metrics = _metrics(found.model.network, found.parameters_after, table=found.rows())
+    if images is not None:
+        rows = np.arange(images.first_test, len(images))
+        predicted = found.model.predict(images.inputs[rows])
+        scores = score_classes(predicted, images.labels[rows], classes=images.classes)
+        metrics |= {"test": scores.to_dict(), "task": "classification"}
+    save_model(target, found.model, metrics=metrics)
+    return Refined(
+        rows=found.rows(),
+        columns=COMPRESS_COLUMNS,
+        written=(target,),
+        judgement=found.judgement,
+        use="it lies beside the model it was made from",
+    )
+
+
+def _test_metrics(model: Model, lab: LabData) -> dict[str, Any]:
+    rows = known_rows(model, lab, held_out=True)
+    return measure(predict_lab(model, lab)[rows], lab.k_actual_per_s[rows]).to_dict()
 
 
 def adapt_model(
@@ -126,7 +193,7 @@ def adapt_model(
         target,
         found.model,
         metrics={
-            **_metrics(found.model, parameters=found.trained_parameters, table=found.rows()),
+            **_metrics(found.model.network, found.trained_parameters, table=found.rows()),
             **{part: measured.to_dict() for part, measured in found.after.items()},
             "status": str(found.status),
             "reason": found.reason,
@@ -134,7 +201,13 @@ def adapt_model(
         history=found.history,
         predictions=prediction_rows(rates, lab, found.split),
     )
-    return Refined(rows=found.rows(), columns=ADAPT_COLUMNS, written=(target,))
+    return Refined(
+        rows=found.rows(),
+        columns=ADAPT_COLUMNS,
+        written=(target,),
+        judgement=found.judgement,
+        use=f"use it with: stopflow predict {target.name} FOLDER",
+    )
 
 
 def _new_place(name: str, models: Path, source: Path) -> Path:
@@ -165,8 +238,8 @@ def _predictions(model: Model, lab: LabData) -> list[dict[str, Any]]:
     return prediction_rows(predict_lab(model, lab), lab, split)
 
 
-def _metrics(model: Model, *, parameters: int, table: list[dict[str, Any]]) -> dict[str, Any]:
-    return {"parameters": parameters, "layers": layer_rows(model), "table": table}
+def _metrics(network: Network, parameters: int, *, table: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"parameters": parameters, "layers": layer_rows(network), "table": table}
 
 
 def _text(value: object) -> str:

@@ -25,9 +25,14 @@ PREDICTION_COLUMNS = ("experiment", "file", "split", "k_actual_per_s", "k_predic
 
 
 def write_reports(
-    dataset: Dataset, reports: Path, *, paper: str = "a4", progress: Progress = silent
+    dataset: Dataset,
+    reports: Path,
+    *,
+    paper: str = "a4",
+    html_light: bool = False,
+    progress: Progress = silent,
 ) -> tuple[list[Path], str]:
-    """Write rates.csv, rates.xlsx and kinetics.pdf of a dataset into `reports`.
+    """Write rates.csv, rates.xlsx, kinetics.html and kinetics.pdf of a dataset into `reports`.
 
     Returns
     -------
@@ -36,6 +41,7 @@ def write_reports(
     undrawn
         Why the PDF holds nothing but this reason; "" where it is whole.
     """
+    from stopflow.report.html.page import write_kinetics_page
     from stopflow.report.kinetics.failed import write_failed_pdf
     from stopflow.report.kinetics.report import write_kinetics_pdf
     from stopflow.report.paper.style import require_paper
@@ -43,7 +49,8 @@ def write_reports(
 
     require_paper(paper)
     data = kinetics_data(dataset)
-    written = [reports / "rates.csv", reports / "rates.xlsx", reports / "kinetics.pdf"]
+    names = ("rates.csv", "rates.xlsx", "kinetics.pdf", "kinetics.html")
+    written = [reports / name for name in names]
     write_rates_csv(data.shots, written[0])
     write_rates_xlsx(data, written[1])
 
@@ -52,13 +59,14 @@ def write_reports(
 
     processes = min(os.cpu_count() or 1, 2)
     try:
+        write_kinetics_page(data, written[3], light=html_light)
         write_kinetics_pdf(data, written[2], paper=paper, processes=processes, progress=drawing)
     except (StopflowError, OSError):
         raise
     except Exception as error:  # barrier of the report: rates and tables are whole without it
         undrawn = " ".join(f"{type(error).__name__}: {error}".split())
         write_failed_pdf(undrawn, written[2], paper=paper)
-        return written, undrawn
+        return [path for path in written if path.exists()], undrawn
     return written, ""
 
 
@@ -179,6 +187,7 @@ def rebuild_reports(
     models: Sequence[Path] = (),
     exports: Sequence[str] = (),
     paper: str = "a4",
+    html_light: bool = False,
     progress: Progress = silent,
 ) -> tuple[list[Path], list[str]]:
     """Build the kinetics report again, the PDF of each model folder and the exports named.
@@ -201,7 +210,9 @@ def rebuild_reports(
     problems = []
     with switching() as switch:
         gathered = switch.files(reports)
-        written, undrawn = write_reports(dataset, gathered, paper=paper, progress=progress)
+        written, undrawn = write_reports(
+            dataset, gathered, paper=paper, html_light=html_light, progress=progress
+        )
         if undrawn:
             problems.append(f"error: kinetics.pdf could not be drawn: {undrawn}")
         written += write_exports(dataset, gathered, names=exports)

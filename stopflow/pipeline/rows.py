@@ -44,13 +44,14 @@ def build_feature_rows(
 ) -> FeatureRows:
     """Build features of the wanted shots; traces on one time grid are built together."""
     refused: dict[int, str] = {}
-    grids: dict[tuple[int, int, float], list[int]] = defaultdict(list)
+    grids: dict[tuple[int, int, float, float], list[int]] = defaultdict(list)
     for row in np.flatnonzero(wanted):
         shot = dataset.shots.iloc[row]
         if int(shot["trace_points"]) == 0 or pd.isna(shot["start_s"]):
             refused[int(row)] = str(shot["reason"]) or "there is no trace to look at"
             continue
-        grid = (int(shot["time_first"]), int(shot["trace_points"]), float(shot["start_s"]))
+        window = (float(shot["start_s"]), float(shot.get("end_s", np.inf)))
+        grid = (int(shot["time_first"]), int(shot["trace_points"]), *window)
         grids[grid].append(int(row))
     count = sum(map(len, grids.values()))
     inputs = np.empty((count, spec.n_inputs), dtype=np.float32)

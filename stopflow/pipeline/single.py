@@ -1,156 +1,28 @@
 """One file: fit it, draw it, plan the next recording from it."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
-from stopflow.display import html_table
-from stopflow.errors import SettingsError, TraceError
-from stopflow.io.bka.format import read_bka_file
-from stopflow.kinetics.analysis import (
-    AnalysisSettings,
-    analyse_experiment,
-    condition_rows,
-    cut_rows,
-    shot_rows,
-)
+from stopflow.errors import SettingsError
+from stopflow.io.channels import choose_channels, parse_channel, usual_channels
+from stopflow.io.decisions import Decision, load_decisions
+from stopflow.io.readers.content import shown_name
+from stopflow.io.readers.table import read_push
+from stopflow.io.sorting import DECISIONS
+from stopflow.kinetics.analysis import AnalysisSettings
 from stopflow.kinetics.plan import Plan, plan_recording
-from stopflow.kinetics.solver.result import Fit
-from stopflow.pipeline.checks import require_start, require_time_unit
-from stopflow.report.data import KineticsReportData
-from stopflow.report.paper.rounding import format_interval, format_pm, format_time, format_value
-from stopflow.schema import TABLES
-from stopflow.trace import Conditions, Experiment, Shot, Trace
-
-LINES = (
-    ("rate constant k", "k_per_s", "k_stderr_per_s", "1/s"),
-    ("amplitude at the start", "amplitude", "", "signal"),
-    ("amplitude at mixing", "amplitude_at_mixing", "", "signal"),
-    ("slope", "slope_per_s", "", "signal/s"),
-    ("intercept", "intercept", "", "signal"),
-    ("second rate k2", "k2_per_s", "", "1/s"),
-    ("second amplitude", "amplitude2", "", "signal"),
-    ("stretching exponent", "beta", "", ""),
-    ("noise SD", "noise_sd", "", "signal"),
-    ("noise correlation", "noise_correlation", "", ""),
-    ("signal to noise", "signal_to_noise", "", ""),
-    ("Cramer-Rao bound of k", "k_bound_per_s", "", "1/s"),
-    ("efficiency", "efficiency", "", ""),
-    ("k without slope", "k_single_per_s", "", "1/s"),
-    ("k with slope", "k_slope_per_s", "", "1/s"),
-    ("k with a second phase", "k_double_per_s", "", "1/s"),
-    ("start", "start_s", "", "s"),
-    ("detected start", "detected_start_s", "", "s"),
-    ("window", "window_s", "", "s"),
-    ("points", "points", "", ""),
+from stopflow.pipeline.checks import (
+    require_moment,
+    require_start,
+    require_time_unit,
+    require_wavelength,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class FittedTrace:
-    """A trace fitted and judged as ingest does it.
-
-    Attributes
-    ----------
-    row
-        The row it would have in rates.csv.
-    conditions, cuts
-        Rows of the tables of those names.
-    fit
-        The fit of the rate law; None where there is nothing to fit.
-    """
-
-    row: Mapping[str, Any]
-    conditions: Sequence[Mapping[str, Any]]
-    cuts: Sequence[Mapping[str, Any]]
-    fit: Fit | None
-    trace: Trace
-    notes: tuple[str, ...]
-
-    def __repr__(self) -> str:
-        return f"FittedTrace({self.headline()})"
-
-    def _repr_html_(self) -> str:
-        rows = [
-            (name, f"{value}{f' ± {error}' if error else ''} {unit}")
-            for name, value, error, unit in self.lines()
-        ]
-        return html_table(self.headline(), [*rows, *(("note", note) for note in self.notes)])
-
-    @property
-    def ok(self) -> bool:
-        """Whether there is a rate."""
-        return bool(np.isfinite(self.row["k_per_s"]))
-
-    @property
-    def k_per_s(self) -> float:
-        """Rate constant, 1/s; NaN where there is none."""
-        return float(self.row["k_per_s"])
-
-    @property
-    def k_stderr_per_s(self) -> float:
-        """Its standard error, with the effect of correlated noise and of the start, 1/s."""
-        return float(self.row["k_stderr_per_s"])
-
-    @property
-    def k_interval_per_s(self) -> tuple[float, float]:
-        """The 95 % interval of the rate constant, 1/s."""
-        return float(self.row["k_low95_per_s"]), float(self.row["k_high95_per_s"])
-
-    @property
-    def verdict(self) -> str:
-        """PASS, CHECK or FAIL."""
-        return str(self.row["verdict"])
-
-    @property
-    def reason(self) -> str:
-        """Why the verdict is not PASS."""
-        return str(self.row["reason"])
-
-    def headline(self) -> str:
-        """Say the result in a line."""
-        row = self.row
-        if not self.ok:
-            return f"{row['file']}: {row['verdict']}: {row['reason']}"
-        interval = format_interval(
-            row["k_low95_per_s"], row["k_high95_per_s"], error=row["k_stderr_per_s"]
-        )
-        why = f": {row['reason']}" if row["reason"] else ""
-        return (
-            f"{row['file']}: k = {format_pm(row['k_per_s'], row['k_stderr_per_s'])} 1/s "
-            f"(95 %: {interval}), half-life {format_time(row['half_life_s'])}, "
-            f"{row['verdict']}{why}"
-        )
-
-    def lines(self) -> list[tuple[str, str, str, str]]:
-        """Give (name, value, error, unit) of every number there is."""
-        unit = self.trace.signal_unit
-        return [
-            (
-                name,
-                self._value(key, self._error(error)),
-                format_value(self._error(error), self._error(error)) if error else "",
-                unit_text.replace("signal", unit),
-            )
-            for name, key, error, unit_text in LINES
-            if not pd.isna(self.row[key])
-        ]
-
-    def as_dict(self) -> dict[str, Any]:
-        """For --json: the columns of rates.csv, and the notes."""
-        return {**self.row, "notes": list(self.notes)}
-
-    def _value(self, key: str, error: float) -> str:
-        value = self.row[key]
-        return str(value) if isinstance(value, int) else format_value(float(value), error)
-
-    def _error(self, column: str) -> float:
-        return float(self.row[column]) if column else float("nan")
+from stopflow.pipeline.fitted import FittedTrace, drawn_data, fit_shot
+from stopflow.report.paper.rounding import format_pm, format_time
+from stopflow.trace import Conditions, Recording, Shot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -199,7 +71,9 @@ def fit_file(
     *,
     law: str | None = None,
     start: float | None = None,
-    channel: int = 1,
+    end: float | None = None,
+    channel: str | int | None = None,
+    wavelength: float | None = None,
     time_unit: str | None = None,
     pinned: Sequence[str] = (),
     robust: bool = False,
@@ -208,50 +82,113 @@ def fit_file(
 
     Parameters
     ----------
-    start
-        Start time in the file's own unit; None: detected.
+    start, end
+        Of the fit, in the file's own unit; None: detected, and the last point.
+    channel, wavelength
+        Which signal; see `io.channels`.
     pinned
         ``"name=value"`` texts.
     """
-    require_start(start)
-    require_time_unit(time_unit)
-    recorded = read_bka_file(file, time_unit=time_unit)
-    trace = recorded.trace(channel)
-    shot = Shot(
-        experiment=file.resolve().parent.name,
-        file=file.name,
+    shot, notes = read_shot(
+        file,
+        law=law,
+        start=start,
+        end=end,
         channel=channel,
-        trace=trace,
-        conditions=Conditions(),
-        start_s=None if start is None else start * recorded.time_unit_s,
+        wavelength=wavelength,
+        time_unit=time_unit,
     )
     settings = AnalysisSettings(
         law=AnalysisSettings().law if law is None else law,
         fixed=parse_pins(pinned),
         robust=robust,
     )
-    return fit_shot(shot, settings, notes=tuple(str(note) for note in recorded.notes))
+    return fit_shot(shot, settings, notes=notes)
 
 
-def fit_shot(shot: Shot, settings: AnalysisSettings, *, notes: tuple[str, ...] = ()) -> FittedTrace:
-    """Fit and judge one shot by itself.
+def read_shot(
+    file: Path,
+    *,
+    law: str | None = None,
+    start: float | None = None,
+    end: float | None = None,
+    channel: str | int | None = None,
+    wavelength: float | None = None,
+    time_unit: str | None = None,
+) -> tuple[Shot, tuple[str, ...]]:
+    """Read one signal of a file with what decisions say of it, and what there is to remark.
 
-    Raises
-    ------
-    TraceError
-        When the shot has no trace.
+    Parameters
+    ----------
+    law
+        A rate law that goes before the decided one.
+    start, end, channel, wavelength
+        As in `fit_file`.
     """
-    if shot.trace is None:
-        raise TraceError(f"{shot.file} has no trace to fit: {shot.refusal}")
-    analysed = analyse_experiment(Experiment(name=shot.experiment, shots=(shot,)), settings)
-    return FittedTrace(
-        row=shot_rows(analysed)[0],
-        conditions=condition_rows(analysed),
-        cuts=cut_rows(analysed),
-        fit=analysed.shots[0].shot.fitted,
-        trace=shot.trace,
-        notes=notes,
+    recorded, number, notes = read_signal(
+        file, start=start, end=end, channel=channel, wavelength=wavelength, time_unit=time_unit
     )
+    decision = load_decisions(file.parent).of(recorded.name, number) or Decision(file=file.name)
+    start_s, end_s, said = _window(recorded, decision, start=start, end=end)
+    shot = Shot(
+        experiment=shown_name(file.resolve().parent.name),
+        file=shown_name(file.name),
+        channel=number,
+        trace=recorded.trace(number),
+        conditions=Conditions(),
+        start_s=start_s,
+        start_from="workbook" if start is not None or decision.start is None else "decision",
+        end_s=end_s,
+        law=decision.law if law is None else "",
+    )
+    return shot, (*notes, *said)
+
+
+def read_signal(
+    file: Path,
+    *,
+    start: float | None,
+    end: float | None,
+    channel: str | int | None,
+    wavelength: float | None,
+    time_unit: str | None,
+) -> tuple[Recording, int, tuple[str, ...]]:
+    """Read one signal of a file; return the recording, the channel and what there is to say."""
+    require_start(start)
+    require_moment("--end", end)
+    require_time_unit(time_unit)
+    require_wavelength(wavelength)
+    wanted = parse_channel(channel)
+    recorded = read_push(file, time_unit=time_unit)
+    chosen, mention = choose_channels(
+        recorded,
+        channel=wanted,
+        wavelength_nm=wavelength,
+        usual=usual_channels([recorded]).get(recorded.name, 1),
+    )
+    if len(chosen) > 1:
+        valid = f"one channel of {recorded.channels}; all of them: stopflow spectrum, or ingest"
+        raise SettingsError("--channel", channel, valid=valid)
+    return recorded, chosen[0], tuple(str(note) for note in (*recorded.notes, *mention))
+
+
+def _window(
+    recorded: Recording, decision: Decision, *, start: float | None, end: float | None
+) -> tuple[float | None, float | None, tuple[str, ...]]:
+    """Return start and end in s, those given before those decided, and what was decided."""
+    unit_s = recorded.time_unit_s
+    said = []
+    if decision.use is False:
+        said.append(f"{DECISIONS} leaves this trace out of the results: {decision.note}")
+    start_s = None if start is None else start * unit_s
+    end_s = None if end is None else end * unit_s
+    if start is None and decision.start is not None:
+        start_s = decision.start.in_s(unit_s)
+        said.append(f"{DECISIONS} sets the start of the fit to {start_s:.6g} s")
+    if end is None and decision.end is not None:
+        end_s = decision.end.in_s(unit_s)
+        said.append(f"{DECISIONS} sets the end of the fit to {end_s:.6g} s")
+    return start_s, end_s, tuple(said)
 
 
 def plan_file(
@@ -259,19 +196,26 @@ def plan_file(
     *,
     precision: str,
     start: float | None = None,
-    channel: int = 1,
+    end: float | None = None,
+    channel: str | int | None = None,
+    wavelength: float | None = None,
     time_unit: str | None = None,
 ) -> PlannedFile:
     """Plan the next recording from a first file; `precision` is a text, ``"2%"`` or ``"0.02"``."""
-    require_start(start)
-    require_time_unit(time_unit)
-    recorded = read_bka_file(file, time_unit=time_unit)
-    trace = recorded.trace(channel)
+    recorded, number, _ = read_signal(
+        file, start=start, end=end, channel=channel, wavelength=wavelength, time_unit=time_unit
+    )
+    trace = recorded.trace(number)
+    decision = load_decisions(file.parent).of(recorded.name, number) or Decision(file=file.name)
+    start_s, end_s, _ = _window(recorded, decision, start=start, end=end)
+    if end_s is not None:
+        kept = trace.time_s <= end_s
+        trace = replace(trace, time_s=trace.time_s[kept], signal=trace.signal[kept])
     planned = plan_recording(
         trace.time_s,
         trace.signal,
         precision=parse_share(precision),
-        start_s=None if start is None else start * recorded.time_unit_s,
+        start_s=start_s,
     )
     return PlannedFile(file=file.name, plan=planned)
 
@@ -313,15 +257,3 @@ def draw_trace(fitted: FittedTrace, path: Path) -> None:
     from stopflow.report.kinetics.view import plot_shot, save_picture
 
     save_picture(plot_shot(drawn_data(fitted)), path)
-
-
-def drawn_data(fitted: FittedTrace) -> KineticsReportData:
-    """Return the tables of a lab whose only shot is the fitted one, to draw it from."""
-    return KineticsReportData(
-        shots=pd.DataFrame([dict(fitted.row)]),
-        conditions=pd.DataFrame([dict(row) for row in fitted.conditions]),
-        secondary=pd.DataFrame(columns=list(TABLES["secondary"])),
-        cuts=pd.DataFrame([dict(row) for row in fitted.cuts], columns=list(TABLES["cuts"])),
-        problems=pd.DataFrame(columns=list(TABLES["problems"])),
-        trace=lambda _row: (fitted.trace.time_s, fitted.trace.signal),
-    )

@@ -73,6 +73,9 @@ def summarise(dataset: Dataset) -> Summary:
         f"{count_things(shots['experiment'].nunique(), 'experiment')}: "
         f"{verdicts['PASS']} PASS, {verdicts['WARN']} WARN, {verdicts['FAIL']} FAIL"
     )
+    left_out = dataset.provenance.get("left_out") or ()
+    if left_out:
+        headline += f"; {count_things(len(left_out), 'shot')} left out by decisions.csv"
     doubtful = len(list_doubtful(dataset.conditions))
     if doubtful:
         headline += f"; {doubtful} of {len(dataset.conditions)} series with a warning as a whole"
@@ -141,7 +144,7 @@ def _hints(shots: pd.DataFrame) -> tuple[str, ...]:
     if fitted.empty:
         hints.append(
             "no shot gave a rate: the reasons are in the column reason of rates.csv; look at one "
-            "shot with: stopflow view FILE.bka"
+            "shot with: stopflow view FILE"
         )
     detected = int((fitted["start_source"] != "workbook").sum())
     if detected:

@@ -11,13 +11,13 @@ from stopflow.errors import SettingsError
 from stopflow.learn.compare.results import metrics_of, predict_lab, prediction_rows
 from stopflow.learn.device import require_device
 from stopflow.learn.memory import peak_memory
-from stopflow.learn.model import Model
 from stopflow.learn.saved import require_model_place, save_model
 from stopflow.learn.settings import TrainSettings
 from stopflow.learn.training.augment import TraceOf
 from stopflow.learn.training.train import Trained, TrainStatus, train
-from stopflow.lowrank import LAYERS, LayerSpec
+from stopflow.lowrank import LAYERS, Network
 from stopflow.pipeline.checks import given, require_name, require_seed
+from stopflow.pipeline.networks import parse_layers
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.pipeline.reports import require_reports, write_model_report
 from stopflow.pipeline.rows import build_lab_data
@@ -58,6 +58,7 @@ class TrainedModel:
         test = self.metrics["test"]["mae_per_s"]
         ratio = self.metrics.get("test_ratio_to_fit")
         beside = f", {ratio:.2g} times the fit's" if ratio else ""
+        beside += " (use the fit)" if ratio and ratio > 1 else ""
         return (
             f"{self.name}: test MAE {format_digits(test, 3)} 1/s{beside}; "
             f"{self.metrics['parameters']} parameters, {self.metrics['seconds']:.0f} s"
@@ -65,19 +66,30 @@ class TrainedModel:
 
 
 def train_settings(config: Path | None = None, **options: Any) -> TrainSettings:
-    """Compose the settings from a TOML file and options; an option that is None leaves it be.
+    """Compose the settings of a model of rates from a TOML file and options.
 
-    The option `layer` wins over the file's [[layer]] tables.
+    An option that is None leaves the file be; the option `layer` wins over its [[layer]] tables.
     """
+    values, where = compose_values(config, options)
+    settings = build_settings(TrainSettings, values, where=where)
+    require_seed(settings.seed)
+    settings.network_specs(settings.feature_spec().n_inputs)
+    return settings
+
+
+def compose_values(config: Path | None, options: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """Return the values of [train] or [settings], of [[layer]] and of options, and their place."""
     asked = given(options)
     values = read_config(config) if config else {}
-    chosen = dict(values.get("train", {}))
     where = config.name if config else ""
+    if "train" in values and "settings" in values:
+        raise SettingsError(f"{where}: table", "settings", valid="[train] or [settings], not both")
+    section = "settings" if "settings" in values else "train"
+    chosen = dict(values.get(section, {}))
     if "layer" in values and "layer" not in asked:
-        chosen["layers"] = _layers(values["layer"], where=where)
-    settings = build_settings(TrainSettings, chosen | asked, where=f"{where} [train]".strip())
-    require_seed(settings.seed)
-    return settings
+        tables = parse_layers(values["layer"], where=where)
+        chosen |= {"layers": tables.layers, "inputs": tables.inputs}
+    return chosen | asked, f"{where} [{section}]".strip()
 
 
 def require_ranked(rank: int | None, layers: Sequence[str]) -> None:
@@ -95,19 +107,6 @@ def require_ranked(rank: int | None, layers: Sequence[str]) -> None:
         raise SettingsError(
             "--rank", rank, valid=f"no rank for {', '.join(layers)}; {', '.join(ranked)} take one"
         )
-
-
-def _layers(tables: Sequence[Mapping[str, Any]], *, where: str) -> tuple[LayerSpec, ...]:
-    """Build the layers of a file one by one, so that an error names which one is wrong."""
-    found = []
-    for number, table in enumerate(tables, start=1):
-        place = f"{where} [[layer]] {number}"
-        for key in ("type", "dim"):
-            if key not in table:
-                valid = tuple(LAYERS) if key == "type" else "a whole number from 1"
-                raise SettingsError(f"{place} {key}", None, valid=valid)
-        found.append(build_settings(LayerSpec, table, where=place))
-    return tuple(found)
 
 
 def train_model(
@@ -129,6 +128,7 @@ def train_model(
     device = require_device(settings.device)
     name = require_name(default_name(settings) if name is None else name)
     require_model_place(models / name)
+    settings.require_inputs(settings.feature_spec().n_inputs)
     dataset = load_dataset(dataset_folder)
     data = build_lab_data(
         dataset, settings.feature_spec(), labels=settings.labels, progress=progress
@@ -150,7 +150,7 @@ def train_model(
         "layer": settings.layer,
         "rank": settings.rank,
         "features": settings.features,
-        "layers": layer_rows(trained.model),
+        "layers": layer_rows(trained.model.network),
         "peak_memory_bytes": peak.bytes,
         "provenance": model_provenance(settings.to_record(), dataset),
     }
@@ -179,12 +179,12 @@ def trace_of(dataset: Dataset) -> TraceOf:
     return look_up
 
 
-def layer_rows(model: Model) -> list[dict[str, Any]]:
-    """One row a layer: type, size, rank, parameters."""
+def layer_rows(network: Network) -> list[dict[str, Any]]:
+    """One row a layer: type, size, rank, activation."""
     rows = []
-    width = model.network.n_inputs
+    width = network.n_inputs
     for number, (spec, rank) in enumerate(
-        zip(model.network.specs, model.network.ranks(), strict=True), start=1
+        zip(network.specs, network.ranks(), strict=True), start=1
     ):
         rows.append(
             {

@@ -184,7 +184,8 @@ def test_experiments_below_a_folder(tmp_path: Path) -> None:
     (tmp_path / "none" / "sub.bka").mkdir(parents=True)
     (tmp_path / "run 2" / "loop").symlink_to(tmp_path, target_is_directory=True)
     found = [folder.relative_to(tmp_path).as_posix() for folder in find_experiments(tmp_path)]
-    assert found == [".", "run 2", "run 2/deep/run 1", "run 10"]
+    mine = ["ingested/run", "run 2", "run 2/deep/run 1", "run 2/ingested", "run 10"]
+    assert found == [".", *mine]
     assert find_experiments(tmp_path / "none") == []
     assert find_experiments(tmp_path / "nowhere") == []
 

@@ -17,6 +17,32 @@ from stopflow.kinetics.analysis import (
 from stopflow.schema import STORAGE_COLUMNS, TABLES
 from stopflow.trace import Conditions, Experiment, Shot
 
+SHOT_COLUMNS = (
+    "experiment file channel verdict reason start_s start_source points window_s "
+    "k_per_s k_stderr_per_s k_low95_per_s k_high95_per_s "
+    "k2_per_s k2_stderr_per_s k2_low95_per_s k2_high95_per_s "
+    "k3_per_s k3_stderr_per_s k3_low95_per_s k3_high95_per_s "
+    "amplitude amplitude_stderr amplitude_low95 amplitude_high95 "
+    "amplitude2 amplitude2_stderr amplitude2_low95 amplitude2_high95 "
+    "amplitude3 amplitude3_stderr amplitude3_low95 amplitude3_high95 "
+    "slope_per_s slope_stderr_per_s slope_low95_per_s slope_high95_per_s "
+    "intercept intercept_stderr intercept_low95 intercept_high95 "
+    "beta beta_stderr beta_low95 beta_high95 ratio ratio_stderr ratio_low95 ratio_high95 "
+    "noise_sd signal_to_noise workbook_rate_per_s concentration_M temperature_K substrate "
+    "ionic_strength_M mixture replicate dead_time_s pH law detected_start_s detected_reason "
+    "amplitude_at_mixing half_life_s noise_correlation noise_inflation start_inflation "
+    "k_stderr_white_per_s k_bound_per_s efficiency k_single_per_s k_slope_per_s k_double_per_s "
+    "aicc_single aicc_slope aicc_double model_shift_sigma rival_law rival_k_per_s rival_gain "
+    "condition "
+    "rules signal_unit fit_status"
+).split()
+CONDITION_COLUMNS = (
+    "experiment condition concentration_M temperature_K substrate ionic_strength_M mixture "
+    "shots fitted "
+    "k_per_s k_stderr_per_s k_low95_per_s k_high95_per_s uncertainty_source "
+    "between_shot_sd_per_s scatter_ratio half_life_s amplitude signal_to_noise verdict reason"
+).split()
+
 
 def experiment(*shots: Shot) -> Experiment:
     return Experiment(name="lab", shots=shots)
@@ -25,7 +51,7 @@ def experiment(*shots: Shot) -> Experiment:
 def bad_signals() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     good = noisy(np.random.default_rng(3), decay())
     hole, infinite = good.copy(), good.copy()
-    hole[500], infinite[600] = np.nan, np.inf
+    hole[500:520], infinite[600:630] = np.nan, np.inf
     twice = TIME.copy()
     twice[300] = twice[299]
     return {
@@ -93,7 +119,8 @@ def test_columns_are_as_agreed(rng: np.random.Generator) -> None:
         experiment(shot(noisy(rng, decay()), conditions=given)), AnalysisSettings(mixing_ratio=2)
     )
     row = shot_rows(found)[0]
-    added_by_ingest = {*STORAGE_COLUMNS, "sha256", "k_true_per_s"}
+    added_by_ingest = {*STORAGE_COLUMNS, "sha256", "k_true_per_s", "end_source", "law_source"}
+    added_by_ingest |= {"k_shared_per_s", "k_shared_stderr_per_s"}
     assert set(row) == {*TABLES["shots"], "workbook: pH"} - added_by_ingest
     assert row["concentration_M"] == 1e-3
     assert row["workbook: pH"] == "7.4"
@@ -201,9 +228,23 @@ def test_a_second_phase_is_found_and_moves_k(rng: np.random.Generator) -> None:
     signal = noisy(rng, decay(40.0) + 0.6 * np.exp(-6 * TIME), sd=0.004)
     row = shot_rows(analyse_experiment(experiment(shot(signal, start_s=0.0))))[0]
     assert row["k_double_per_s"] == pytest.approx(40, rel=0.05)
-    assert row["k2_per_s"] == pytest.approx(6, rel=0.05)
     assert row["aicc_double"] < row["aicc_slope"] < row["aicc_single"]
-    assert "law-shift" in row["rules"]
+    assert row["verdict"] == "FAIL"
+    assert row["rival_law"] == "double"
+    assert row["rival_gain"] > 100
+    assert "two phases: use --law double or auto" in row["reason"]
+    # The row holds one fit: nothing of the double exponential stands among its parameters.
+    assert row["law"] == "single-slope"
+    assert np.isnan(row["k2_per_s"])
+    for law in ("double", "auto"):
+        settings = AnalysisSettings(law=law)
+        row = shot_rows(analyse_experiment(experiment(shot(signal, start_s=0.0)), settings))[0]
+        assert row["law"] == "double"
+        assert row["verdict"] == "PASS"
+        for name, truth in (("k", 40.0), ("k2", 6.0)):
+            assert row[f"{name}_low95_per_s"] < truth < row[f"{name}_high95_per_s"]
+        for name, truth in (("amplitude", 1.0), ("amplitude2", 0.6)):
+            assert abs(row[name] - truth) < 4 * row[f"{name}_stderr"]
 
 
 def test_pinned_parameters(rng: np.random.Generator) -> None:
@@ -216,7 +257,7 @@ def test_pinned_parameters(rng: np.random.Generator) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"law": "triple"},
+        {"law": "tripel"},
         {"mixing_ratio": 0.0},
         {"dead_time_s": -1.0},
         {"fixed": {"slope": 0.0}},

@@ -8,9 +8,8 @@ from lab_shots import shot as lab_shot
 
 from stopflow.kinetics.analysis import analyse_experiment
 from stopflow.kinetics.fit import fit_trace
-from stopflow.kinetics.start.detect import detect_start
-from stopflow.kinetics.start.shared_start import agree_on_starts
-from stopflow.kinetics.verdicts.rules import Verdict
+from stopflow.kinetics.start.detect import detect_start, detect_starts
+from stopflow.kinetics.start.shared_start import share_starts
 from stopflow.simulate.lab import simulate_lab
 from stopflow.simulate.plan import LabSpec
 from stopflow.trace import Experiment
@@ -33,22 +32,22 @@ def shot(rng: np.random.Generator, *, height: float = 0.3, stop_s: float = 0.008
 
 @pytest.mark.slow
 def test_k_from_the_detected_start_agrees_with_k_from_the_true_one(full_proof) -> None:
-    """Within one standard error in 95 % of simulated shots."""
+    """Within one standard error in 96.5 % of simulated shots, experiment by experiment."""
     seeds, every, folders = ((1, 2, 3, 4), 4, 45) if full_proof else ((6,), 8, 9)
     shifts = []
     for seed in seeds:
         lab = simulate_lab(LabSpec(folders=folders), generator=np.random.default_rng(seed))
-        pairs = [
-            pair for item in lab for pair in zip(item.experiment.shots, item.truths, strict=True)
-        ]
-        for shot, truth in pairs[::every]:
-            assert shot.trace is not None
-            time, signal = shot.trace.time_s, shot.trace.signal
-            start = detect_start(time, signal).window.start_s
-            true = fit_trace(time, signal, start_s=truth.start_s)
-            found = fit_trace(time, signal, start_s=start)
-            shifts.append((found.k_per_s - true.k_per_s) / true.k_stderr_per_s)
-    assert np.mean(np.abs(shifts) < 1) >= 0.95
+        for item in lab:
+            starts = detect_starts(item.experiment.shots)
+            rows = zip(item.experiment.shots, item.truths, starts, strict=True)
+            for shot, truth, detected in list(rows)[::every]:
+                assert shot.trace is not None
+                assert detected is not None
+                time, signal = shot.trace.time_s, shot.trace.signal
+                true = fit_trace(time, signal, start_s=truth.start_s)
+                found = fit_trace(time, signal, start_s=detected.window.start_s)
+                shifts.append((found.k_per_s - true.k_per_s) / true.k_stderr_per_s)
+    assert np.mean(np.abs(shifts) < 1) >= 0.965
 
 
 def test_the_cut_lies_behind_the_artefact(rng: np.random.Generator) -> None:
@@ -215,7 +214,7 @@ def test_the_start_lies_after_the_detector_s_limit(limit: float, rng: np.random.
 
 
 def test_errors_hold_what_is_left_of_the_artefact(rng: np.random.Generator) -> None:
-    """A decay as fast as the artefact: the 95 % intervals hold k, and the shots still pass."""
+    """A decay as fast as the artefact: the 95 % intervals hold k, and only what is lost is said."""
     time, k = np.linspace(0, 0.1, 1000), 300.0
     held, pulls, passed = [], [], []
     for _ in range(3):
@@ -230,7 +229,7 @@ def test_errors_hold_what_is_left_of_the_artefact(rng: np.random.Generator) -> N
             assert result is not None
             held.append(result.k_low_per_s <= k <= result.k_high_per_s)
             pulls.append((result.fit.k_per_s - k) / result.k_stderr_per_s)
-            passed.append(item.verdict is Verdict.PASS)
+            passed.append({finding.rule for finding in item.findings} <= {"start-removes"})
     assert np.mean(held) > 0.88
     assert np.std(pulls) < 1.25
     assert np.mean(passed) > 0.9
@@ -238,7 +237,7 @@ def test_errors_hold_what_is_left_of_the_artefact(rng: np.random.Generator) -> N
 
 def test_a_later_start_leaves_less_of_the_artefact(rng: np.random.Generator) -> None:
     found = detect_start(TIME, shot(rng))
-    shifts = np.interp([0.009, 0.011, 0.013, 0.016], found.rest_s, found.rest_sigma)
+    shifts = np.interp([0.009, 0.011, 0.013, 0.016], found.shift_s, found.shift_sigma)
     assert (np.diff(shifts) < 0).all()
     assert shifts[0] > 3
     assert 1 < found.inflation < 1.2
@@ -252,26 +251,24 @@ def test_one_odd_shot_follows_the_others(rng: np.random.Generator) -> None:
         for _ in range(5)
     ]
     odd = detect_start(TIME, shot(rng))
-    settled = agree_on_starts([*clean, odd, None])
-    assert settled[-1] is None
-    assert settled[-2] is not None
-    assert settled[-2].window.start_s == 0
-    assert "most shots" in settled[-2].reason
+    settled = share_starts([*clean, odd])
+    assert settled[-1].window.start_s == 0
+    assert "most shots" in settled[-1].reason
 
 
 def test_a_shot_without_a_start_takes_that_of_the_others(rng: np.random.Generator) -> None:
     good = [detect_start(TIME, shot(rng)) for _ in range(4)]
     lost = detect_start(TIME, rng.standard_normal(len(TIME)))
-    settled = agree_on_starts([*good, lost])[-1]
-    assert settled is not None
-    assert settled.window.start_s == np.median([item.window.start_s for item in good])
+    settled = share_starts([*good, lost])[-1]
+    assert settled.found
+    starts = [item.window.start_s for item in good]
+    assert min(starts) - 1e-3 < settled.window.start_s < max(starts) + 1e-3
 
 
 def test_a_start_much_later_than_the_others_is_settled(rng: np.random.Generator) -> None:
     good = [detect_start(TIME, shot(rng)) for _ in range(4)]
     late = detect_start(TIME, shot(rng, stop_s=0.05))
-    settled = agree_on_starts([*good, late])
+    settled = share_starts([*good, late])
     assert late.window.start_s > 0.05
-    assert [item.window for item in settled[:4] if item] == [item.window for item in good]
-    assert settled[4] is not None
+    assert len({item.window.start_s for item in settled}) == 1
     assert settled[4].window.start_s < 0.03

@@ -14,6 +14,7 @@ from stopflow.kinetics.analysis import (
     analyse_experiment,
     analyse_lab,
 )
+from stopflow.kinetics.verdicts.compare_laws import Alternative
 from stopflow.kinetics.verdicts.rules import RULES, Verdict, reasons, verdict_of
 from stopflow.kinetics.verdicts.signal_checks import clipped_share, clipped_stretch, misfit
 from stopflow.trace import Conditions, Experiment, Shot
@@ -53,12 +54,16 @@ def test_reasons_can_be_split_again(rng: np.random.Generator) -> None:
         k_low_per_s=0.0,
         checks=replace(result.checks, clipped_share=0.5, misfit_chance=0.0, misfit_ratio=9.0),
     )
+    better = Alternative(
+        law="double", parameters={"k_per_s": 99.0}, k_per_s=99.0, fair_aicc=-1e9, numbers=5
+    )
+    other = replace(result, laws=replace(result.laws, alternatives={"double": better}))
     coarse = replace(wrong, checks=replace(result.checks, noise_steps=0.1, levels=4))
     strict = QualityThresholds(short_window_kt=1e9, low_signal_to_noise=1e9, uncertain_warn=0.0)
     found = {
         rule.id: text
         for rule in RULES.values()
-        for item in (wrong, coarse)
+        for item in (wrong, coarse, other)
         if rule.judge and (text := rule.judge(item, strict))
     }
     assert set(found) == {rule.id for rule in RULES.values() if rule.judge}
@@ -80,7 +85,10 @@ def test_slope(rng: np.random.Generator) -> None:
 
 def test_slope_is_seen_with_a_law_that_has_none(rng: np.random.Generator) -> None:
     steep = analyse(shot(noisy(rng, decay(slope_per_s=0.5))), law="single").shots[0]
-    assert "law-shift" in {finding.rule for finding in steep.findings}
+    assert "wrong-law" in {finding.rule for finding in steep.findings}
+    assert steep.verdict is Verdict.FAIL
+    (said,) = (finding.text for finding in steep.findings if finding.rule == "wrong-law")
+    assert "use --law single-slope or auto" in said
 
 
 def test_short_window(rng: np.random.Generator) -> None:

@@ -16,11 +16,17 @@ from stopflow.learn.adapt import (
     own_coordinates,
 )
 from stopflow.learn.compare.results import predict_lab
-from stopflow.learn.compress import compress_model
+from stopflow.learn.compress import NotSmallerError, Share, compress_subject
+from stopflow.learn.compress_rates import RateSubject
+from stopflow.learn.judge import judge
 from stopflow.learn.settings import TrainSettings
 from stopflow.learn.split import split_by_experiment
 from stopflow.learn.training.train import train
 from stopflow.lowrank import build_network, count_parameters
+
+
+def compressed(model, *, data=None, **share):
+    return compress_subject(RateSubject(model_before=model, data=data), Share(**share))
 
 
 @pytest.fixture(scope="module")
@@ -104,14 +110,14 @@ def test_features_of_another_kind_are_refused(trained):
     with pytest.raises(ModelError, match=r"shape features of 96 pairs.*blocks of 20"):
         adapt_model(trained.model, lab.data, adapt_settings())
     with pytest.raises(ModelError, match=r"shape features of 96 pairs.*blocks of 20"):
-        compress_model(trained.model, energy=0.9, data=lab.data)
+        compressed(trained.model, energy=0.9, data=lab.data)
 
 
 @pytest.mark.parametrize("data_aware", [False, True])
 @pytest.mark.parametrize("share", ["energy", "entropy"])
 def test_compression_shrinks_and_says_what_it_costs(small_lab, trained, data_aware, share):
     kept = {share: 0.999 if share == "energy" else 0.95}
-    found = compress_model(trained.model, data_aware=data_aware, data=small_lab.data, **kept)
+    found = compressed(trained.model, data_aware=data_aware, data=small_lab.data, **kept)
     assert found.parameters_after <= found.parameters_before
     rows = found.rows()
     assert [row["layer"] for row in rows] == ["1", "2", "3", "all"]
@@ -119,30 +125,74 @@ def test_compression_shrinks_and_says_what_it_costs(small_lab, trained, data_awa
     test = np.isin(small_lab.data.experiment, trained.split.test_experiments)
     actual = small_lab.data.k_actual_per_s[test]
     by_hand = np.abs(predict_lab(found.model, small_lab.data)[test] - actual).mean()
-    assert rows[-1]["mae_after_per_s"] == pytest.approx(by_hand)
+    assert rows[-1]["error_after"] == pytest.approx(by_hand)
 
 
 def test_nearly_all_of_the_energy_is_nearly_the_same_model(small_lab, trained):
-    found = compress_model(trained.model, energy=1 - 1e-9)
+    found = compressed(trained.model, energy=1 - 1e-9)
     np.testing.assert_allclose(
         predict_lab(found.model, small_lab.data),
         predict_lab(trained.model, small_lab.data),
         rtol=0.02,
     )
-    assert found.before is None
+    assert found.judgement is None
 
 
 def test_compression_refuses_what_makes_no_sense(trained):
-    for shares in ({}, {"energy": 0.9, "entropy": 0.9}):
-        with pytest.raises(SettingsError, match="exactly one of the two"):
-            compress_model(trained.model, **shares)
+    with pytest.raises(SettingsError, match="at most one of the three"):
+        compressed(trained.model, energy=0.9, entropy=0.9)
     with pytest.raises(SettingsError, match=r"energy = 1\.5"):
-        compress_model(trained.model, energy=1.5)
-    with pytest.raises(SettingsError, match="only with a dataset"):
-        compress_model(trained.model, energy=0.9, data_aware=True)
+        compressed(trained.model, energy=1.5)
+    for share in ({}, {"energy": 0.9, "data_aware": True}):
+        with pytest.raises(SettingsError, match="a dataset"):
+            compressed(trained.model, **share)
+    with pytest.raises(SettingsError, match="finetune = 2"):
+        compressed(trained.model, energy=0.9, finetune=2)
+
+
+def test_a_careless_share_is_judged_worse_and_the_default_is_not(small_lab, trained):
+    careless = compressed(trained.model, energy=0.5, data=small_lab.data)
+    assert careless.judgement.worse
+    assert careless.judgement.after > careless.judgement.before
+    try:
+        found = compressed(trained.model, data=small_lab.data)
+    except NotSmallerError:
+        return
+    assert found.parameters_after < found.parameters_before
+    assert found.judgement.after < 1.5 * found.judgement.before
+
+
+def test_training_after_a_truncation_mends_it(small_lab, trained):
+    cut = compressed(trained.model, rank=3, data=small_lab.data)
+    mended = compressed(trained.model, rank=3, data=small_lab.data, finetune=40)
+    assert mended.parameters_after <= cut.parameters_after
+    assert mended.judgement.after < 0.95 * cut.judgement.after
+
+
+def test_worse_is_what_lies_above_the_spread():
+    before = np.array([1.0, 2.0, 3.0, 4.0])
+    found = judge("error", before, before + 0.5)
+    assert found.spread == pytest.approx(np.sqrt(5 / 3) / 2)
+    assert not found.worse
+    assert judge("error", before, before + 1.4).worse
+    assert judge("error", before, [1.0, 2.0, 3.0, np.nan]).worse
+    assert not judge("error", before, before * 0.5).worse
+    assert not judge("error", np.zeros(80), np.eye(80)[0], counted=True).worse
+    assert judge("error", np.zeros(80), np.ones(80), counted=True).worse
+    assert judge("error", [np.nan, 1.0, 1.0], [9.0, 1.0, 1.0]).n == 2
+
+
+def test_adapting_says_whether_it_is_worse(trained):
+    shifted, trace = other_lab()
+    helped = adapt_model(
+        trained.model, shifted, adapt_settings(learning_rate=3e-3), rank=2, trace=trace
+    )
+    assert not helped.judgement.worse
+    ruined = adapt_model(trained.model, shifted, adapt_settings(learning_rate=0.5), rank=2)
+    assert ruined.judgement.worse or ruined.reason
 
 
 def test_a_model_without_a_record_is_judged_on_all_shots(small_lab, trained):
-    found = compress_model(replace(trained.model, record={}), energy=0.99, data=small_lab.data)
-    assert found.before is not None
-    assert found.before.n == len(small_lab.data)
+    found = compressed(replace(trained.model, record={}), energy=0.99, data=small_lab.data)
+    assert found.judgement is not None
+    assert found.judgement.n == len(small_lab.data)

@@ -45,7 +45,6 @@ def test_a_rank_that_does_not_fit_names_its_layer():
         ({"learning_rate": float("nan")}, "learning_rate"),
         ({"hidden": ()}, "one hidden layer"),
         ({"drift": -1.0}, "drift"),
-        ({"layers": (LayerSpec(type="dense", dim=3, activation="linear"),)}, "one k"),
     ],
 )
 def test_what_is_out_of_range_is_named(changes, says):
@@ -99,3 +98,21 @@ def test_the_published_recipe_keeps_the_split_and_the_budget():
     assert (recipe.features, recipe.standardise, recipe.loss) == ("raw", False, "mse")
     assert (recipe.epochs, recipe.seed, recipe.views) == (5, 7, 0)
     assert [s.dim for s in recipe.network_specs(28_000)] == [512, 512, 256, 1]
+
+
+def test_the_last_layer_has_the_outputs_of_the_task():
+    three = TrainSettings(layers=(LayerSpec(type="dense", dim=3, activation="linear"),))
+    with pytest.raises(SettingsError, match=r"dim of the last layer = 3.*one k"):
+        three.network_specs(100)
+    with pytest.raises(SettingsError, match=r"dim of the last layer = 3.*one of 10 classes"):
+        three.network_specs(100, n_outputs=10)
+    assert len(three.network_specs(100, n_outputs=3)) == 1
+    hidden = TrainSettings(layers=(LayerSpec(type="dense", dim=3, activation="relu"),))
+    assert [spec.dim for spec in hidden.network_specs(100, n_outputs=10)] == [3, 10]
+
+
+def test_layers_for_other_rows_are_refused():
+    settings = TrainSettings(layers=(LayerSpec(type="dense", dim=3),), inputs=784)
+    settings.require_inputs(784)
+    with pytest.raises(SettingsError, match=r"inputs of layer 1 = 784.*100"):
+        settings.require_inputs(100)

@@ -50,7 +50,7 @@ def test_a_wrong_layer_is_named(tmp_path, table, says):
 
 
 def test_one_table_in_single_brackets_is_answered_with_double_ones(tmp_path):
-    with pytest.raises(SettingsError, match=r"\[\[layer\]\], one table for each layer"):
+    with pytest.raises(SettingsError, match=r"\[\[layer\]\], its keys below it"):
         train_settings(written(tmp_path, '[layer]\ntype = "dense"\ndim = 3\n'))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from stopflow.io.workbook.cells import LONGEST_PHRASE, Cell
 
-_OTHER_ENDING = re.compile(r"\.(?:bka|bk3a|csv|txt|dat|asc|dsa|dx|spc)$")
+_ENDING = re.compile(r"(?:\.(?:bka|bk3a|csv|tsv|txt|dat|asc|dsa|dx|o3a|spc))+$")
 _TO = re.compile(r"\s*(?:[-–—…]|\.\.\.?)\s*|\s+(?:to|bis|à)\s+")
 _COUNTED = re.compile(
     r"(?:shots?|runs?|files?|traces?|schuss|schüsse|messung(?:en)?|tirs?|nos?\.?|nrn?\.?|#)?\s*(\d{1,6})",
@@ -21,7 +21,7 @@ _NUMBERS = re.compile(r"\d+(?:[.,]\d+)*")
 def file_key(name: str) -> str:
     """Return what two spellings of a file name share: case and the ending do not count."""
     plain = unicodedata.normalize("NFC", name).strip().casefold()
-    return plain.removesuffix(".bka")
+    return _ENDING.sub("", plain) or plain
 
 
 class FileNames:
@@ -47,7 +47,7 @@ class FileNames:
 
     def find_similar(self, name: str) -> str | None:
         """Return the one file that differs only in punctuation, zeros before a number or ending."""
-        pieces = _pieces(_OTHER_ENDING.sub("", file_key(name)))
+        pieces = _pieces(file_key(name))
         return self._by_pieces.get(pieces) if pieces else None
 
     def match_numbers(self, cells: Iterable[Cell]) -> dict[str, str]:

@@ -7,13 +7,13 @@ files; those count where no table has them.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stopflow.io.workbook.book import BOOKS, book_problem, read_book, usual_book
 from stopflow.io.workbook.condition_sheets import ConditionSheet, join_conditions
-from stopflow.io.workbook.grid import ENDINGS, Sheet
+from stopflow.io.workbook.grid import ENDINGS, Sheet, read_sheets
 from stopflow.io.workbook.names import FileNames, file_key
 from stopflow.io.workbook.rows import SheetRow
 from stopflow.io.workbook.tables import SheetTable
@@ -50,21 +50,31 @@ class WorkbookReading:
         return any(quantity in row.entries for row in self.rows)
 
 
-def read_workbooks(folder: Path, files: Iterable[str] = ()) -> WorkbookReading:
+def read_workbooks(
+    folder: Path,
+    files: Iterable[str] = (),
+    *,
+    paths: Iterable[Path] | None = None,
+    sheets_of: Callable[[Path], list[Sheet]] = read_sheets,
+) -> WorkbookReading:
     """Read every workbook of a folder; nothing that is wrong in one raises.
 
     Parameters
     ----------
     files
         Names of the trace files that the rows may be of.
+    paths
+        The workbooks and text tables; None: those whose endings say so.
+    sheets_of
+        Reads the sheets of one.
     """
     names = FileNames(files)
     tables: list[SheetTable] = []
     stated: list[ConditionSheet] = []
     problems: list[Problem] = []
-    paths = _workbook_paths(folder)
-    for path in paths:
-        book = read_book(path, names)
+    in_order = sorted(_workbook_paths(folder) if paths is None else paths, key=_rank)
+    for path in in_order:
+        book = read_book(path, names, sheets_of=sheets_of)
         tables += book.tables
         stated += book.stated
         problems += book.problems
@@ -73,7 +83,7 @@ def read_workbooks(folder: Path, files: Iterable[str] = ()) -> WorkbookReading:
         for quantity, place in table.columns.items():
             columns.setdefault(quantity, f"{table.sheet.book}, {place}")
         problems += table.problems
-    problems += _missing(columns, paths, tables)
+    problems += _missing(columns, in_order, tables)
     rows = tuple(_with_book(row, table.sheet) for table in tables for row in table.rows)
     in_tables = {quantity for row in rows for quantity in row.entries}
     shared, remarks = join_conditions(stated, in_tables)
@@ -103,25 +113,23 @@ def merge_rows(rows: Iterable[SheetRow]) -> tuple[SheetRow, tuple[Problem, ...]]
 
 
 def _workbook_paths(folder: Path) -> list[Path]:
-    """Return the workbooks of a folder, the usual two first; lock and hidden files left out."""
+    """Return the workbooks of a folder; lock and hidden files left out."""
+    return [
+        path
+        for path in folder.iterdir()
+        if path.suffix.casefold() in ENDINGS
+        and not path.name.startswith(("~$", "."))
+        and path.name.casefold() != TRUTH
+        and path.is_file()
+    ]
+
+
+def _rank(path: Path) -> tuple[int, int, str]:
+    """Order workbooks: the usual two first."""
     order = [Path(book.name).stem.casefold() for book in BOOKS]
-
-    def rank(path: Path) -> tuple[int, int, str]:
-        stem = path.stem.casefold()
-        known = order.index(stem) if stem in order else len(order)
-        return known, ENDINGS.index(path.suffix.casefold()), stem
-
-    return sorted(
-        (
-            path
-            for path in folder.iterdir()
-            if path.suffix.casefold() in ENDINGS
-            and not path.name.startswith(("~$", "."))
-            and path.name.casefold() != TRUTH
-            and path.is_file()
-        ),
-        key=rank,
-    )
+    stem, ending = path.stem.casefold(), path.suffix.casefold()
+    known = order.index(stem) if stem in order else len(order)
+    return known, ENDINGS.index(ending) if ending in ENDINGS else len(ENDINGS), stem
 
 
 def _missing(

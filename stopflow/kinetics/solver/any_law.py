@@ -1,12 +1,12 @@
-"""Any law: scan of all nonlinear parameters, Levenberg-Marquardt on the projected residual.
+"""Any rate law: a scan of all nonlinear parameters, Levenberg-Marquardt on the projected residual.
 
-The linear parameters are projected out as in `fit_rate`, with the Jacobian of Kaufman, BIT 15,
-49 (1975), 10.1007/BF01932995. A coarse grid over all free nonlinear parameters gives the starts;
-the best few are followed down, and the lowest wins. The last steps run on the points themselves,
-in all parameters at once.
+The linear parameters are projected out as in `one_rate`, with the Jacobian of Kaufman, BIT 15, 49
+(1975), 10.1007/BF01932995. A coarse grid over all free nonlinear parameters gives the starts; the
+best few are followed down, and the lowest wins. The last steps run on the points themselves, in all
+parameters at once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations, product
 
@@ -20,18 +20,18 @@ from stopflow.kinetics.solver.blocks import block_means
 from stopflow.kinetics.solver.fixed_parameters import Pins
 from stopflow.kinetics.solver.one_rate import edge_refusal
 from stopflow.kinetics.solver.result import FitStatus, Refusal
-from stopflow.kinetics.solver.window import SLOWEST_KT, Window, fastest_kt
+from stopflow.kinetics.solver.window import SLOWEST_KT, SMALLEST_NUMBER, Window, fastest_kt
 from stopflow.trace import FloatArray
 
 # Grid points for one, two, three and more free rates.
-RATE_COUNTS = (96, 28, 16, 9)
-EXPONENTS = (0.15, 0.2, 0.27, 0.35, 0.45, 0.6, 0.8, 1.0, 1.25, 1.6, 2.0)
-LOWEST_EXPONENT, HIGHEST_EXPONENT = 0.08, 4.0
-STARTS = 3
+RATE_COUNTS = (96, 28, 20, 9)
+STARTS = (3, 3, 3, 10)
 # Of the sum of squares and of the logarithms: to tell the starts apart, and at the end.
 LOOSE, TIGHT = 1e-6, 1e-12
 # Keeps the normal equations of the scan solvable where two rates are nearly one.
 RIDGE = 1e-13
+# What a residual is replaced by where a formula has no value.
+NO_VALUE = 1e6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,6 +52,12 @@ class Coarse:
         return rows * self.root_weights, rest * self.root_weights
 
 
+def coarse_problem(pins: Pins, window: Window) -> Coarse:
+    """Compress a window to block means."""
+    time, signal, root_weights = block_means(window)
+    return Coarse(pins=pins, time=time, signal=signal, root_weights=root_weights)
+
+
 def solve_general(pins: Pins, window: Window) -> tuple[FloatArray, FloatArray] | Refusal:
     """Find the global minimum.
 
@@ -60,61 +66,83 @@ def solve_general(pins: Pins, window: Window) -> tuple[FloatArray, FloatArray] |
     tuple or Refusal
         All nonlinear (q,) and the free linear (f,) parameters, dimensionless.
     """
-    time, signal, root_weights = block_means(window)
-    coarse = Coarse(pins=pins, time=time, signal=signal, root_weights=root_weights)
+    coarse = coarse_problem(pins, window)
     fastest = fastest_kt(window.time)
+    theta = pins.theta
     if pins.free.any():
         found = [
-            _descend(coarse, start, fastest=fastest, tolerance=LOOSE)
+            descend(coarse, start, bounds=_log_bounds(pins, fastest), tolerance=LOOSE)
             for start in scan_grid(coarse, fastest)
         ]
         best = min(found, key=lambda item: item[1])[0]
-        theta = _descend(coarse, best, fastest=fastest, tolerance=TIGHT)[0]
-    else:
-        theta = pins.theta
+        theta = descend(coarse, best, bounds=_log_bounds(pins, fastest), tolerance=TIGHT)[0]
+    refusal = _refuse_edges(pins, theta, fastest=fastest, length_s=window.length_s)
+    return refusal or (theta, linear_part(coarse, theta))
+
+
+def _refuse_edges(
+    pins: Pins, theta: FloatArray, *, fastest: float, length_s: float
+) -> Refusal | None:
+    """Refuse free parameters at the edge of what the window, the sampling or the law allow."""
     for name, value, free in zip(pins.law.nonlinear, theta, pins.free, strict=True):
-        refusal = None
-        if free and _rate(name):
-            refusal = edge_refusal(value, fastest=fastest, length_s=window.length_s)
-        elif free and not LOWEST_EXPONENT < value < HIGHEST_EXPONENT:
-            refusal = Refusal(
+        shape = pins.law.shapes.get(name)
+        if free and shape is None:
+            refusal = edge_refusal(float(value), fastest=fastest, length_s=length_s)
+            if refusal:
+                return refusal
+        elif free and shape is not None and not _inside(value, shape.low, shape.high):
+            return Refusal(
                 status=FitStatus.UNDETERMINED,
-                reason=f"{name} would leave {LOWEST_EXPONENT:g} to {HIGHEST_EXPONENT:g}: no curve "
-                "of this shape",
+                reason=f"{name} would leave the range {shape.low:g} to {shape.high:g}: the trace "
+                f"does not have the shape of {pins.law.title or pins.law.key}",
             )
-        if refusal:
-            return refusal
-    return theta, linear_part(coarse, theta)
+    return None
+
+
+def _inside(value: float, low: float, high: float) -> bool:
+    return bool(low * (1 + 1e-6) < value < high * (1 - 1e-6))
+
+
+def _log_bounds(pins: Pins, fastest: float) -> tuple[FloatArray, FloatArray]:
+    """Limits of the free nonlinear parameters' logarithms, a little beyond the refusal's."""
+    limits = [
+        (shape.low, shape.high)
+        if (shape := pins.law.shapes.get(name)) is not None
+        else (SLOWEST_KT / 10, fastest * 10)
+        for name, free in zip(pins.law.nonlinear, pins.free, strict=True)
+        if free
+    ]
+    low, high = np.log(np.array(limits)).T
+    return low, high
 
 
 def linear_part(coarse: Coarse, theta: FloatArray) -> FloatArray:
     """Free linear parameters (f,) that fit best at `theta` (q,)."""
     rows, rest = coarse.rows(theta)
+    if not np.isfinite(rows).all():
+        return np.full(len(rows), np.nan)
     return np.linalg.lstsq(rows.T, rest, rcond=None)[0]
 
 
 def scan_grid(coarse: Coarse, fastest: float) -> list[FloatArray]:
     """Best few combinations (q,) that are not neighbours of each other."""
     pins = coarse.pins
-    free_rates = int(sum(pins.free[i] for i, name in enumerate(pins.law.nonlinear) if _rate(name)))
+    rates = np.array([name not in pins.law.shapes for name in pins.law.nonlinear])
+    free_rates = int((pins.free & rates).sum())
     others = free_rates < pins.free.sum()
     count = RATE_COUNTS[min(free_rates + others, len(RATE_COUNTS)) - 1]
-    rates = np.geomspace(SLOWEST_KT, fastest, count)
+    grid = np.geomspace(SLOWEST_KT, fastest, count)
     if pins.law.exponentials == len(pins.law.nonlinear) and not pins.pinned:
-        thetas, places, misfit = _scan_phases(coarse, rates)
+        thetas, places, misfit = _scan_phases(coarse, grid)
     else:
-        thetas, places, misfit = _scan_product(coarse, rates)
+        thetas, places, misfit = _scan_product(coarse, grid)
     chosen: list[int] = []
     for at in np.argsort(misfit):
         if all(np.abs(places[at] - places[other]).max() > 1 for other in chosen):
             chosen.append(int(at))
-        if len(chosen) == STARTS:
+        if len(chosen) == STARTS[min(free_rates, len(STARTS)) - 1]:
             break
     return [thetas[at] for at in chosen]
-
-
-def _rate(name: str) -> bool:
-    return name.endswith("_per_s")
 
 
 def _scan_phases(
@@ -147,17 +175,27 @@ def _scan_product(
     """Scan every combination of the free parameters' grids; returns as `_scan_phases`."""
     pins = coarse.pins
     axes = [
-        [value] if not free else rates if _rate(name) else EXPONENTS
+        _axis(name, rates, pins) if free else [value]
         for name, value, free in zip(pins.law.nonlinear, pins.theta, pins.free, strict=True)
     ]
     thetas = np.array(list(product(*axes)), dtype=np.float64)
     places = np.array(list(product(*(range(len(axis)) for axis in axes))))
+    phases = pins.law.exchangeable
+    if phases > 1 and pins.free[:phases].all():
+        # The names say which phase is which: a fixed amplitude3 is that of the slowest.
+        falling = (np.diff(thetas[:, :phases], axis=1) < 0).all(axis=1)
+        thetas, places = thetas[falling], places[falling]
     rows, rest = coarse.rows(thetas)
     misfit = (rest * rest).sum(axis=-1)
     if rows.shape[-2]:
         target = (rows @ rest[..., None])[..., 0]
         misfit = misfit - _explained(rows @ np.swapaxes(rows, -1, -2), target)
     return thetas, places, misfit * np.ones(len(thetas))
+
+
+def _axis(name: str, rates: FloatArray, pins: Pins) -> Sequence[float]:
+    shape = pins.law.shapes.get(name)
+    return rates.tolist() if shape is None else shape.starts
 
 
 def _explained(gram: FloatArray, target: FloatArray) -> FloatArray:
@@ -167,31 +205,40 @@ def _explained(gram: FloatArray, target: FloatArray) -> FloatArray:
     return np.einsum("cf,cf->c", target, np.linalg.solve(gram, target[..., None])[..., 0])
 
 
-def _descend(
-    coarse: Coarse, start: FloatArray, *, fastest: float, tolerance: float
+def descend(
+    coarse: Coarse,
+    start: FloatArray,
+    *,
+    bounds: tuple[FloatArray, FloatArray] | None,
+    tolerance: float,
+    steps: int = 200,
 ) -> tuple[FloatArray, float]:
-    """Levenberg-Marquardt in the logarithms from `start`; (theta, sum of squares)."""
+    """Levenberg-Marquardt from `start` (q,); returns theta (q,) and half the sum of squares.
+
+    In the logarithms of the parameters within `bounds` (of the free ones' logarithms); None: in
+    the parameters themselves, of any sign.
+    """
     pins = coarse.pins
-    names = np.array(pins.law.nonlinear)[pins.free]
-    rates = np.array([_rate(name) for name in names])
-    low = np.log(np.where(rates, SLOWEST_KT / 10, LOWEST_EXPONENT))
-    high = np.log(np.where(rates, fastest * 10, HIGHEST_EXPONENT))
 
     def theta_at(x: FloatArray) -> FloatArray:
         theta = pins.theta.copy()
-        theta[pins.free] = np.exp(np.clip(x, low, high))
+        theta[pins.free] = x if bounds is None else np.exp(np.clip(x, *bounds))
         return theta
 
     residual, jacobian = projected_problem(coarse, theta_at)
+    inside = start[pins.free] if bounds is None else np.log(start[pins.free])
+    if not np.isfinite(residual(inside)).all() or len(coarse.time) < len(inside):
+        return start, np.inf
     found = least_squares(
         residual,
-        np.log(start[pins.free]),
+        inside,
         jac=jacobian,
         method="lm",
         xtol=tolerance,
         ftol=tolerance,
         gtol=tolerance,
-        max_nfev=200,
+        max_nfev=steps,
+        x_scale=1.0 if bounds is not None else "jac",
     )
     return theta_at(found.x), float(found.cost)
 
@@ -214,6 +261,7 @@ def projected_problem(
     """Residual (N,) and Kaufman's Jacobian (N, q) as functions of the logarithms of theta."""
     pins = coarse.pins
     latest: list[_Projection] = []
+    worst = NO_VALUE * (float(np.abs(coarse.signal).max()) + SMALLEST_NUMBER)
 
     def project_at(x: FloatArray) -> _Projection:
         """Project once for the residual and the Jacobian at the same place."""
@@ -222,7 +270,10 @@ def projected_problem(
             rows, rest = coarse.rows(theta)
             frame, upper = np.linalg.qr(rows.T)
             inside = rest @ frame
-            latest[:] = [_Projection(x.copy(), theta, frame, upper, inside, rest - frame @ inside)]
+            left = rest - frame @ inside
+            if not np.isfinite(left).all():
+                left = np.full_like(coarse.signal, worst)
+            latest[:] = [_Projection(x.copy(), theta, frame, upper, inside, left)]
         return latest[0]
 
     def residual(x: FloatArray) -> FloatArray:
@@ -230,27 +281,19 @@ def projected_problem(
 
     def jacobian(x: FloatArray) -> FloatArray:
         at = project_at(x)
-        coefficients, singular = lapack.dtrtrs(at.upper, at.inside)
-        if singular:
+        coefficients: RealArray = at.inside
+        singular = 0
+        if len(coefficients):
+            coefficients, singular = lapack.dtrtrs(at.upper, at.inside)
+        if singular and np.isfinite(at.upper).all():
             coefficients = np.linalg.lstsq(at.upper, at.inside, rcond=None)[0]
         slopes = pins.law.theta_jacobian(coarse.time, at.theta, pins.linear(coefficients))
-        slopes = slopes[pins.free] * at.theta[pins.free, None]
+        slopes = slopes[pins.free]
+        if not pins.law.signed:
+            slopes = slopes * at.theta[pins.free, None]
         if coarse.root_weights is not None:
             slopes = slopes * coarse.root_weights
-        return -(slopes - (slopes @ at.frame) @ at.frame.T).T
+        along = -(slopes - (slopes @ at.frame) @ at.frame.T).T
+        return along if np.isfinite(along).all() else np.zeros_like(along)
 
     return residual, jacobian
-
-
-def by_amplitude(
-    pins: Pins, theta: FloatArray, coefficients: FloatArray, inverse: FloatArray
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Order phases by falling amplitude at the start, where nothing pinned tells them apart."""
-    count = pins.law.exponentials
-    unpinned = np.array_equal(pins.mixing[:count], np.eye(len(pins.law.linear))[:count])
-    if count < 2 or not (unpinned and pins.free.all()):
-        return theta, coefficients, inverse
-    order = np.argsort(-np.abs(coefficients[:count]), kind="stable")
-    linear = np.concatenate((order, np.arange(count, len(coefficients))))
-    rows = np.concatenate((order, count + linear))
-    return theta[order], coefficients[linear], inverse[rows]

@@ -53,6 +53,7 @@ def block_edges(step: float) -> FloatArray:
 
 def _block_starts(time: FloatArray) -> NDArray[np.intp]:
     """First index of every block that is not empty."""
-    starts = np.searchsorted(time, time[0] + (1 - time[0]) * block_edges(time[1] - time[0]))
+    step = (time[1] - time[0]) / time[-1]
+    starts = np.searchsorted(time, time[0] + (time[-1] - time[0]) * block_edges(float(step)))
     used = starts[np.flatnonzero(np.diff(starts, prepend=-1))]
     return used[used < len(time)]

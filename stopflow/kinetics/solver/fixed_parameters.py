@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from stopflow.errors import SettingsError
 from stopflow.kinetics.laws import RateLaw, RealArray, Tie
-from stopflow.kinetics.solver.window import Window
+from stopflow.kinetics.solver.window import LARGEST_NUMBER, Window
 from stopflow.trace import FloatArray
 
 
@@ -54,9 +54,12 @@ class Pins:
     def basis(self, time: RealArray, theta: RealArray) -> tuple[RealArray, RealArray | None]:
         """Rows (..., f, N) of the free linear parameters and the pinned part (..., N) if any."""
         rows = self.law.basis(time, theta)
+        fixed = None if self.law.offset is None else self.law.offset(time, theta)
         if not self.pinned:
-            return rows, None
-        fixed = self.offset.astype(rows.dtype) @ rows if self.offset.any() else None
+            return rows, fixed
+        if self.offset.any():
+            held = self.offset.astype(rows.dtype) @ rows
+            fixed = held if fixed is None else fixed + held
         return self.mixing.astype(rows.dtype) @ rows, fixed
 
     def linear(self, coefficients: RealArray) -> RealArray:
@@ -79,15 +82,21 @@ def free_count(law: RateLaw, fixed: Mapping[str, float | Tie]) -> int:
             targets = [item for item in law.linear if item != name and item not in fixed]
             if name not in law.linear or value.to not in targets:
                 raise SettingsError(f"tie of {name}", value.to, valid=targets)
-        elif not np.isfinite(value) or (name in law.nonlinear and value <= 0):
+        elif not abs(value) < LARGEST_NUMBER or (
+            name in law.rates and not law.signed and value <= 0
+        ):
             raise SettingsError(f"fixed {name}", value, valid="finite numbers; rates positive")
+        elif name in law.shapes and not law.shapes[name].low <= value <= law.shapes[name].high:
+            low, high = law.shapes[name].low, law.shapes[name].high
+            raise SettingsError(f"fixed {name}", value, valid=f"{low:g} to {high:g}")
     return len(law.parameters) - len(fixed)
 
 
 def may_centre(law: RateLaw, fixed: Mapping[str, float | Tie]) -> bool:
     """Whether the intercept can take up the signal's mean without touching the rest."""
     tied_to = {value.to for value in fixed.values() if isinstance(value, Tie)}
-    return "intercept" in law.linear and "intercept" not in fixed and "intercept" not in tied_to
+    constant = "intercept" in law.linear and not law.signed
+    return constant and "intercept" not in fixed and "intercept" not in tied_to
 
 
 def pin(law: RateLaw, fixed: Mapping[str, float | Tie], window: Window) -> Pins:

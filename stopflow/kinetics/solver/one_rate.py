@@ -35,8 +35,9 @@ NEWTON_STEPS = 25
 
 def has_one_rate(pins: Pins) -> bool:
     """Whether exactly one exponential with a free rate and a free amplitude is left."""
-    free_amplitude = bool(pins.mixing[:, 0].any())
-    return pins.law.exponentials == 1 and bool(pins.free[0]) and free_amplitude
+    if pins.law.exponentials != 1 or not pins.free[0]:
+        return False
+    return bool(pins.mixing[:, 0].any())
 
 
 def climb(

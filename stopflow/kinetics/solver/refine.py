@@ -17,6 +17,7 @@ LARGEST_CONDITION = 1e11
 # Below this noise (over the signal) a residual in extended precision is worth it.
 NEARLY_EXACT = 1e-9
 LARGEST_COUNT = 60
+INSEPARABLE = "the data do not determine all parameters of this rate law: try a simpler one"
 # Steps after which the curvature is taken anew.
 RENEWAL = 6
 # Steps below this relative size are in the range of fast convergence.
@@ -80,11 +81,8 @@ def gauss_newton(derivatives: FloatArray, residual: RealArray) -> GaussNewton | 
     lengths = np.sqrt(np.einsum("ij,ij->j", upper, upper))
     inverse, info = lapack.dtrtri(upper / np.where(lengths > 0, lengths, 1))
     condition = float(np.linalg.norm(inverse)) if info == 0 else np.inf
-    if not condition < LARGEST_CONDITION:
-        return Refusal(
-            status=FitStatus.UNDETERMINED,
-            reason="the parameters cannot be told apart: the data hold less than the law asks",
-        )
+    if not (condition < LARGEST_CONDITION and (lengths > 0).all()):
+        return Refusal(status=FitStatus.UNDETERMINED, reason=INSEPARABLE)
     inverse = inverse / lengths[:, None]
     return GaussNewton(
         step=inverse @ factor[:size, size],
@@ -133,7 +131,7 @@ def newton_step(last: GaussNewton, bent: FloatArray) -> RealArray:
     return last.inverse @ lapack.dpotrs(factor, last.target)[0]
 
 
-def polish(
+def refine_minimum(
     pins: Pins, window: Window, *, theta: RealArray, coefficients: RealArray
 ) -> tuple[FloatArray, FloatArray, GaussNewton] | Refusal:
     """Newton from a good start to machine precision, on the points themselves.
@@ -198,19 +196,24 @@ def _iterate(
         theta, coefficients = _moved(pins, *accepted, step)
     return Refusal(
         status=FitStatus.UNDETERMINED,
-        reason=f"no minimum after {LARGEST_COUNT} steps: the data hold less than the law asks",
+        reason=f"no minimum was found in {LARGEST_COUNT} steps: {INSEPARABLE}",
     )
 
 
 def _moved(
     pins: Pins, theta: RealArray, coefficients: RealArray, step: RealArray
 ) -> tuple[RealArray, RealArray]:
-    """Take a step (p,); rates move in their logarithm and stay positive."""
+    """Take a step (p,); rates move in their logarithm and stay positive, unless they are signed."""
     free = int(pins.free.sum())
     there = theta.copy()
-    there[pins.free] *= np.exp(np.clip(step[:free] / theta[pins.free], -1, 1))
+    if pins.law.signed:
+        there[pins.free] += step[:free]
+    else:
+        there[pins.free] *= np.exp(np.clip(step[:free] / theta[pins.free], -1, 1))
     return there, coefficients + step[free:]
 
 
 def _relative(step: RealArray, theta: RealArray) -> float:
-    return float(np.abs(step / theta).max(initial=0.0))
+    """Largest step as a part of its parameter; a parameter of 0 counts as its step."""
+    size = np.maximum(np.abs(theta), np.where(step == 0, 1, 1e-9 * np.abs(step)))
+    return float(np.abs(step / size).max(initial=0.0))

@@ -21,12 +21,14 @@ class FitStatus(StrEnum):
     TOO_FEW_POINTS = "too few points"
     NOT_FINITE = "not finite"
     TIMES_NOT_INCREASING = "times not increasing"
+    START_OUTSIDE = "start outside the data"
     ZERO_WEIGHTS = "zero weights"
     CONSTANT = "constant signal"
     NO_AMPLITUDE = "no amplitude"
     TOO_SLOW = "too slow for the window"
     TOO_FAST = "too fast for the sampling"
     UNDETERMINED = "parameters undetermined"
+    INSEPARABLE = "phases not separable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,8 @@ class Fit:
         Akaike's criterion with the small-sample term, the noise counted as a parameter.
     start_s, window_s
         Start of the fitted window in the trace's own time, and its length to the last point.
+    span
+        Largest less smallest value of the fitted curve at the points.
     """
 
     rate_law: RateLaw
@@ -77,6 +81,7 @@ class Fit:
     aicc: float
     start_s: float
     window_s: float
+    span: float = nan
     fixed: Mapping[str, float | Tie] = field(default_factory=dict)
     robust: bool = False
 
@@ -113,18 +118,18 @@ class Fit:
 
     @property
     def k_per_s(self) -> float:
-        """Rate constant of the (main) phase, 1/s."""
-        return self.parameters["k_per_s"]
+        """Rate constant of the fastest phase, 1/s; NaN for a formula without a rate."""
+        return self.parameters.get("k_per_s", nan)
 
     @property
     def k_stderr_per_s(self) -> float:
         """Standard error of `k_per_s` for white noise, 1/s."""
-        return self.stderr["k_per_s"]
+        return self.stderr.get("k_per_s", nan)
 
     @property
     def amplitude(self) -> float:
-        """Amplitude of the (main) phase at the start time."""
-        return self.parameters["amplitude"]
+        """Amplitude of that phase at the start time; the whole change for a formula without one."""
+        return self.parameters.get("amplitude", self.span)
 
     @property
     def slope_per_s(self) -> float:

@@ -12,7 +12,7 @@ from scipy.ndimage import median_filter
 from scipy.optimize import least_squares
 
 from stopflow.kinetics.solver.fixed_parameters import Pins
-from stopflow.kinetics.solver.refine import LARGEST_CONDITION
+from stopflow.kinetics.solver.refine import INSEPARABLE, LARGEST_CONDITION
 from stopflow.kinetics.solver.result import Fit, FitStatus, Refusal, predict
 from stopflow.kinetics.solver.window import ROUNDING, Window
 from stopflow.trace import FloatArray
@@ -63,11 +63,12 @@ def solve_robust(
 def _descend(
     window: Window, pins: Pins, theta: FloatArray, coefficients: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray, float, float] | Refusal:
-    free = int(pins.free.sum())
+    free, signed = int(pins.free.sum()), pins.law.signed
 
     def unpack(parameters: FloatArray) -> tuple[FloatArray, FloatArray]:
         full = theta.copy()
-        full[pins.free] = np.exp(np.clip(parameters[:free], -40, 40))
+        inside = parameters[:free]
+        full[pins.free] = inside if signed else np.exp(np.clip(inside, -40, 40))
         return full, parameters[free:]
 
     def residual(parameters: FloatArray) -> FloatArray:
@@ -77,11 +78,14 @@ def _descend(
         at, linear = unpack(parameters)
         rows, _ = pins.basis(window.time, at)
         slopes = pins.law.theta_jacobian(window.time, at, pins.linear(linear))[pins.free]
-        slopes = slopes * at[pins.free, None]
+        slopes = slopes if signed else slopes * at[pins.free, None]
         return -window.weighted(np.concatenate((slopes, rows))).T
 
-    start = np.concatenate((np.log(theta[pins.free]), coefficients))
+    inside = theta[pins.free] if signed else np.log(theta[pins.free])
+    start = np.concatenate((inside, coefficients))
     rest = residual(start)
+    if not np.isfinite(rest).all():
+        return Refusal(status=FitStatus.UNDETERMINED, reason=INSEPARABLE)
     # Where most points are met exactly, the mean square has to do; exact data have rounding.
     noise = _deviation(rest) or float(np.sqrt(np.mean(rest**2))) or ROUNDING
     scale = SCALE_IN_DEVIATIONS * noise
@@ -101,12 +105,10 @@ def _descend(
     upper = np.linalg.qr(jacobian(best), mode="r")
     lengths = np.sqrt(np.einsum("ij,ij->j", upper, upper))
     if not (lengths > 0).all() or np.linalg.cond(upper / lengths) > LARGEST_CONDITION:
-        return Refusal(
-            status=FitStatus.UNDETERMINED,
-            reason="the parameters cannot be told apart: the data hold less than the law asks",
-        )
+        return Refusal(status=FitStatus.UNDETERMINED, reason=INSEPARABLE)
     inverse = np.linalg.inv(upper)
-    inverse[:free] *= theta[pins.free, None]
+    if not signed:
+        inverse[:free] *= theta[pins.free, None]
     inverse *= _spread(rest, scale, noise, pins)
     return theta, coefficients, inverse, float(rest @ rest), noise
 

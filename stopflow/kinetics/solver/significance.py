@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from math import exp, log1p, pi
 
 import numpy as np
-from scipy.optimize import brentq
 from scipy.special import betainc
 
+from stopflow.kinetics.solver.bracket import find_crossing
 from stopflow.kinetics.solver.fixed_parameters import Pins
 from stopflow.kinetics.solver.projection import orthonormal_rows
 from stopflow.kinetics.solver.result import FitStatus, Refusal
 from stopflow.kinetics.solver.window import Window
+from stopflow.trace import FloatArray
 
 # Chance that noise alone passes for a reaction.
 FALSE_ALARM = 1e-4
@@ -91,25 +92,39 @@ def enough_explained(length: float, *, free: int) -> float:
         chance = false_alarm(float(ratio / (1 + ratio)), length=length, free=free)
         return float(np.log(chance / FALSE_ALARM)) if chance > 0 else -1e3
 
-    ratio = float(np.exp(brentq(excess, -30, 30))) * LARGEST_INFLATION**2
+    # Rises with less explained; few points can leave nothing that is enough.
+    crossing = find_crossing(excess, 30.0, -30.0)
+    if crossing is None:
+        return 1.0
+    ratio = float(np.exp(crossing)) * LARGEST_INFLATION**2
     return ratio / (1 + ratio)
 
 
-def phase_evidence(pins: Pins, window: Window, *, rss: float) -> Evidence:
+def phase_evidence(pins: Pins, window: Window, *, theta: FloatArray, rss: float) -> Evidence:
     """Compare a fit's `rss` with that of the baseline alone.
 
-    Pinned amplitudes are taken on trust.
+    Fixed amplitudes are taken on trust; a user's formula has to do better than its own
+    constant, if it has one.
     """
-    phases = sum(name.startswith("amplitude") for name in pins.law.linear)
-    if pins.offset[:phases].any():
+    phases = len(pins.law.phases)
+    if pins.law.signed:
+        rows, held = pins.basis(window.time, theta)
+        baseline = rows[np.ptp(rows, axis=1) == 0][:1]
+        signal = window.signal if held is None else window.signal - held
+        if not len(baseline):
+            return Evidence(explained=1.0, length=0.0, free=len(window.time))
+    elif pins.offset[:phases].any():
         return Evidence(explained=1.0, length=0.0, free=len(window.time))
-    rows = pins.law.basis(window.time, pins.theta)[phases:]
-    baseline = pins.mixing[:, phases:][~pins.mixing[:, :phases].any(axis=1)] @ rows
+    else:
+        rows = pins.law.basis(window.time, pins.theta)[phases:]
+        baseline = pins.mixing[:, phases:][~pins.mixing[:, :phases].any(axis=1)] @ rows
+        signal = window.signal - pins.offset[phases:] @ rows
     frame = orthonormal_rows(window.weighted(baseline))
-    rest = window.weighted(window.signal - pins.offset[phases:] @ rows)
+    rest = window.weighted(signal)
     rest = rest - (frame @ rest) @ frame
+    whole = float(rest @ rest)
     return Evidence(
-        explained=max(0.0, 1 - rss / float(rest @ rest)),
+        explained=max(0.0, 1 - rss / whole) if whole > 0 else 0.0,
         length=SURFACE_LENGTH,
         free=len(window.time) - len(frame),
     )

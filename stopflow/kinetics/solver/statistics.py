@@ -40,6 +40,8 @@ def build_fit(
         Where it is known otherwise; None: ``sqrt(rss / dof)``.
     """
     law, points = pins.law, len(window.time)
+    rows, held = pins.basis(window.time, theta)
+    curve = coefficients @ rows if held is None else coefficients @ rows + held
     dof = points - pins.count
     if pins.pinned:
         spread = np.zeros((pins.count, len(law.parameters)))
@@ -67,7 +69,8 @@ def build_fit(
         rss=rss * window.unit * window.unit,
         aicc=small_sample_aic(points, numbers=numbers, information=float(information)),
         start_s=window.start_s,
-        window_s=window.length_s,
+        window_s=window.length_s * float(window.time[-1]),
+        span=float(np.ptp(curve)) * window.unit,
         fixed=dict(fixed),
         robust=robust,
     )

@@ -4,7 +4,7 @@ Time is divided by the length of the window and the signal by its largest value,
 threshold below is a plain number.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -19,6 +19,13 @@ SLOWEST_KT = 0.01
 # At the fastest rate the third point has fallen to exp(-4): two points still carry the decay.
 FASTEST_EXPONENT = 4.0
 LARGEST_NUMBER = 1e150
+SMALLEST_NUMBER = 1 / LARGEST_NUMBER
+# Shortest time between points, as a part of the window.
+SHORTEST_STEP = 1e-9
+# k times the time from the start to the first point: beyond this nothing of the decay is left.
+FADED_EXPONENT = 30.0
+# A start may lie before the first point by so many lengths of the record.
+FARTHEST_START = 1.0
 ROUNDING = 8 * float(np.finfo(np.float64).eps)
 
 
@@ -29,7 +36,8 @@ class Window:
     Attributes
     ----------
     time
-        (N,) ``(t - start) / length``, increasing, at least 0, ending at 1.
+        (N,) ``(t - start) / length``, increasing, at least 0, ending at 1. In the window of a
+        user's expression, whose parameters have units that nobody knows, length and unit are 1.
     signal
         (N,) ``(y - centre) / unit``.
     root_weights
@@ -49,6 +57,22 @@ class Window:
     unit: float
     exact: tuple[RealArray, RealArray]
 
+    def in_own_units(self) -> "Window":
+        """Return the same points in seconds and in the unit of the signal."""
+        exact = (
+            self.exact[0] * self.length_s,
+            self.exact[1] * self.unit + self.centre,
+        )
+        return replace(
+            self,
+            time=exact[0].astype(np.float64),
+            signal=exact[1].astype(np.float64),
+            length_s=1.0,
+            centre=0.0,
+            unit=1.0,
+            exact=exact,
+        )
+
     def weighted(self, rows: RealArray) -> RealArray:
         """Rows (..., N) times the root weights."""
         return rows if self.root_weights is None else rows * self.root_weights
@@ -56,9 +80,9 @@ class Window:
 
 def fastest_kt(time: RealArray) -> float:
     """Largest k T that the sampling (N,) of the dimensionless time can show."""
-    fastest = FASTEST_EXPONENT / (time[2] - time[0])
-    # With a start far before the first point nothing is left of a fast exponential.
-    return float(min(fastest, 600.0 / time[0] if time[0] > 0 else fastest))
+    fastest = FASTEST_EXPONENT / max(float(time[2] - time[0]), SHORTEST_STEP)
+    # With a start before the first point nothing is left of a fast exponential.
+    return min(fastest, FADED_EXPONENT / max(float(time[0]), SHORTEST_STEP))
 
 
 def _as_real(values: ArrayLike) -> RealArray:
@@ -92,7 +116,24 @@ def screen_times(
             status=FitStatus.TOO_FEW_POINTS,
             reason=f"{_points(len(kept))}{where}, at least {needed} are needed",
         )
-    return time, keep, first
+    refusal = _refuse_span(kept, first=first)
+    return refusal or (time, keep, first)
+
+
+def _refuse_span(kept: RealArray, *, first: float) -> Refusal | None:
+    """Refuse a start far before the data, and windows of no usable length."""
+    length, gap = float(kept[-1] - kept[0]), float(kept[0]) - first
+    if not SMALLEST_NUMBER < length < LARGEST_NUMBER:
+        return Refusal(
+            status=FitStatus.NOT_FINITE, reason=f"the window is {length:.3g} s long, no usable time"
+        )
+    if gap > FARTHEST_START * length:
+        return Refusal(
+            status=FitStatus.START_OUTSIDE,
+            reason=f"the start time {first:.6g} s lies {gap:.3g} s before the first point, farther "
+            f"than the whole record of {length:.3g} s; is its unit that of the file?",
+        )
+    return None
 
 
 def _usable(number: float) -> bool:
@@ -158,7 +199,7 @@ def screen(
         refusal = _refuse_weights(weight, needed=needed)
         if refusal:
             return refusal
-        used = weight > 0
+        used = weight > SMALLEST_NUMBER
         time, values = time[used], values[used]
         root_weights = np.sqrt(weight[used])
     refusal = refuse_signal(values)
@@ -197,7 +238,7 @@ def refuse_signal(values: RealArray) -> Refusal | None:
         return Refusal(
             status=FitStatus.NOT_FINITE, reason=f"signal reaches {largest:.3g}, beyond all meaning"
         )
-    if high - low <= ROUNDING * largest:
+    if high - low <= max(ROUNDING * largest, SMALLEST_NUMBER):
         return Refusal(status=FitStatus.CONSTANT, reason=f"the signal is constant ({low:.6g})")
     return None
 
@@ -207,11 +248,11 @@ def _points(count: int) -> str:
 
 
 def _refuse_weights(weight: FloatArray, *, needed: int) -> Refusal | None:
-    if not np.isfinite(weight).all() or (weight < 0).any():
+    if not ((weight >= 0) & (weight < LARGEST_NUMBER)).all():
         return Refusal(
-            status=FitStatus.NOT_FINITE, reason="a weight is negative or no finite number"
+            status=FitStatus.NOT_FINITE, reason="a weight is negative or no usable number"
         )
-    used = int(np.count_nonzero(weight))
+    used = int(np.count_nonzero(weight > SMALLEST_NUMBER))
     if used == 0:
         return Refusal(status=FitStatus.ZERO_WEIGHTS, reason="all weights are zero")
     if used < needed:

@@ -1,171 +1,183 @@
-"""What comes after each possible cut, fitted, and the points before it against that fit."""
+"""The first cut after which a trace follows the fit of what comes later, for many traces at once.
+
+What comes after each cut is fitted (`stopflow.kinetics.many.growing_cut`), extrapolated back over
+the points before the cut and compared with them. Under the rate law those recursive residuals are
+independent of what was fitted (Brown, Durbin and Evans, J. R. Stat. Soc. B 37, 149 (1975)). The
+first cut is accepted
+
+- after which every run of points, up to twice the cut, follows the fits of what comes later, and
+- whose k agrees with that of twice the cut within the error of their difference.
+"""
 
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stopflow.kinetics.fit import fit_trace
-from stopflow.kinetics.laws import LAWS, RateLaw, sum_of_exponentials
-from stopflow.kinetics.solver.blocks import block_means
-from stopflow.kinetics.solver.result import Fit, Refusal
-from stopflow.kinetics.solver.window import Window, screen
-from stopflow.kinetics.uncertainty.noise import Noise, estimate_noise
-from stopflow.kinetics.verdicts.compare_laws import second_phase_gain
+from stopflow.kinetics.many.cut_fits import CutFits
+from stopflow.kinetics.many.growing_cut import fit_growing_cuts
+from stopflow.kinetics.many.time_blocks import STRIDE, TimeBlocks
+from stopflow.kinetics.uncertainty.noise import Noise
 from stopflow.trace import FloatArray
 
-ONE_PHASE = LAWS["single-slope"]
-TWO_PHASES = sum_of_exponentials(2, slope=True)
-# AICc by which a second phase must be better: an artefact's rest is not to become one.
-CLEARLY_BETTER = 10.0
-# A phase that lasts longer than this is a reaction, a shorter one before another is an artefact.
-SHORTEST_PHASE_S = 3e-3
-# How well its rate must be known.
-KNOWN = 0.1
-# Speed at first, over that of the faster of two phases, below which they are a lag.
-LEAST_SPEED = 0.8
-GROWTH = 1.07
-# The finest edge is at least this part of the trace: cutting less changes nothing.
-FINEST_PART = 1 / 5000
-# Tail fits stand at every third edge.
-STRIDE = 3
-# Noise below this is rounding of a signal of size 1.
-ROUNDING = 1e-12
+# How far after the cut the points must follow, as a part of the trace, at least.
+LEAST_SPAN = 1 / 25
+FEWEST_AFTER = 8
+# Runs of so many blocks are tested; each length is twice the one before.
+RUNS = (1, 2, 4, 8)
+# In standard errors; many runs are tested in each trace.
+SURPRISING = 4.3
+AGREEING = 2.5
 
 
-@dataclass(frozen=True, slots=True)
-class Residual:
-    """Mean deviation of a run of points from an extrapolated fit."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Batch:
+    """Traces on one time grid, their noise, and their fits from every cut.
 
-    mean: float
-    noise_sd: float
-    fit_sd: float
-    points: int
+    Signals are dimensionless: the mean of the last quarter is 0 and the range 1.
+
+    Attributes
+    ----------
+    means
+        (B, K) block means.
+    unit, zero
+        (B,) what turns them back: ``unit * mean + zero``.
+    noise
+        B noises of single points.
+    white_sd
+        (B,) standard deviation of a point of white noise that does as much to a long mean.
+    block_sd
+        (B, K) noise of the block means.
+    fits
+        From every cut.
+    """
+
+    blocks: TimeBlocks
+    means: FloatArray
+    unit: FloatArray
+    zero: FloatArray
+    noise: tuple[Noise, ...]
+    white_sd: FloatArray
+    block_sd: FloatArray
+    fits: CutFits
+
+    def __len__(self) -> int:
+        return len(self.means)
 
     @property
-    def sd(self) -> float:
-        """Of noise and fit together."""
-        return sqrt(self.noise_sd**2 + self.fit_sd**2)
+    def k_stderr_per_s(self) -> FloatArray:
+        """(B, C) standard errors of k for the noise of the traces, its correlation included."""
+        return np.sqrt(self.fits.k_variance) * self.white_sd[:, None]
 
 
-class Tails:
-    """Fits of what comes after a cut, each made once.
+def build_batch(
+    blocks: TimeBlocks,
+    means: FloatArray,
+    noise: tuple[Noise, ...],
+    *,
+    unit: FloatArray,
+    zero: FloatArray,
+    mass: FloatArray | None = None,
+    louder: FloatArray | float = 1.0,
+) -> Batch:
+    """Fit from every cut.
 
     Parameters
     ----------
-    time_s, signal
-        (N,) seconds, and a signal of about size 1.
-    robust
-        Soft-L1 loss, which a bubble or a spike moves little.
-    one_phase
-        The same with one phase: then two are fitted, where they are clearly better.
+    means, noise, unit, zero
+        As in `Batch`.
+    mass
+        (B, K) weights of the blocks, in points.
+    louder
+        (B, K) noise of the points of each block over `noise`.
     """
-
-    def __init__(
-        self,
-        time_s: FloatArray,
-        signal: FloatArray,
-        *,
-        robust: bool = False,
-        one_phase: "Tails | None" = None,
-    ) -> None:
-        self.robust = robust
-        self.one_phase = one_phase
-        self.time_s = time_s
-        self.signal = signal
-        noise = estimate_noise(signal)
-        self.noise = Noise(sd=max(noise.sd, ROUNDING), rho=noise.rho)
-        self.edges = list_edges(len(signal))
-        self.fits: dict[int, Fit | None] = {}
-        self.residuals: dict[int, Residual | None] = {}
-
-    def fit(self, edge: int) -> Fit | None:
-        """Fit from edge number `edge` on; None when refused."""
-        if edge not in self.fits:
-            first = int(self.edges[edge])
-            window = screen(self.time_s[first:], self.signal[first:], centred=True)
-            if isinstance(window, Refusal):
-                self.fits[edge] = None
-            elif self.one_phase is None:
-                self.fits[edge] = self._fit(window, ONE_PHASE)
-            else:
-                self.fits[edge] = self._two_phases(window, self.one_phase.fit(edge))
-        return self.fits[edge]
-
-    def _two_phases(self, window: Window, single: Fit | None) -> Fit | None:
-        if single is None or second_phase_gain(window, single) < CLEARLY_BETTER:
-            return None
-        double = self._fit(window, TWO_PHASES)
-        return double if double and double.aicc < single.aicc - CLEARLY_BETTER else None
-
-    def _fit(self, window: Window, law: RateLaw) -> Fit | None:
-        """Fit block means; None when refused."""
-        time, values, root_weights = block_means(window)
-        fit = fit_trace(
-            time * window.length_s + window.start_s,
-            values * window.unit + window.centre,
-            law=law,
-            start_s=window.start_s,
-            weights=None if root_weights is None else root_weights**2,
-            robust=self.robust,
-        )
-        return fit if fit.ok else None
-
-    def variance_scale(self, fit: Fit) -> float:
-        """From the fit's own noise to that of the trace."""
-        return (self.noise.sd * self.noise.inflation / fit.noise_sd) ** 2 if fit.noise_sd else 0.0
-
-    def k_variance(self, fit: Fit) -> float:
-        """Variance of the fastest rate for the noise of the trace."""
-        return fit.stderr[fastest_rate(fit)] ** 2 * self.variance_scale(fit)
-
-    def is_reaction(self, fit: Fit) -> bool:
-        """Whether the faster of two phases is known, slow enough, and no lag.
-
-        Before the flow stops the signal stands still: two phases describe that too, with speeds
-        that cancel at first.
-        """
-        rate = fit.parameters[fastest_rate(fit)]
-        known = self.k_variance(fit) < (KNOWN * rate) ** 2
-        phases = zip(fit.rate_law.nonlinear, fit.rate_law.linear, strict=False)
-        speeds = [fit.parameters[name] * fit.parameters[amplitude] for name, amplitude in phases]
-        moves = abs(sum(speeds)) > LEAST_SPEED * max(map(abs, speeds))
-        return known and moves and rate < 1 / SHORTEST_PHASE_S
-
-    def residual(self, edge: int, fit: Fit) -> Residual:
-        """Points between `edge` and the next one against `fit`."""
-        first, stop = int(self.edges[edge]), int(self.edges[edge + 1])
-        time = self.time_s[first:stop] - fit.start_s
-        jacobian = fit.rate_law.jacobian(time, fit.parameters).mean(axis=0)
-        variance = float(jacobian @ fit.covariance @ jacobian) * self.variance_scale(fit)
-        expected = fit.rate_law.evaluate(time, fit.parameters).mean()
-        return Residual(
-            mean=float(self.signal[first:stop].mean() - expected),
-            noise_sd=float(self.noise.mean_sd(stop - first)),
-            # Below 0 by the rounding of a covariance that is all but singular.
-            fit_sd=sqrt(variance) if not variance < 0 else 0.0,
-            points=stop - first,
-        )
-
-    def recursive_residual(self, edge: int) -> Residual | None:
-        """Points after `edge` against the fit of the next tail; None when that was refused."""
-        if edge not in self.residuals:
-            later = min((edge // STRIDE + 1) * STRIDE, len(self.edges) - 1)
-            fit = self.fit(later)
-            self.residuals[edge] = None if fit is None else self.residual(edge, fit)
-        return self.residuals[edge]
+    white = np.array([item.sd * item.inflation for item in noise])
+    return Batch(
+        blocks=blocks,
+        means=means,
+        unit=unit,
+        zero=zero,
+        noise=noise,
+        white_sd=white,
+        block_sd=np.array([item.mean_sd(blocks.counts) for item in noise]) * louder,
+        fits=fit_growing_cuts(blocks, means, noise_sd=white, mass=mass),
+    )
 
 
-def fastest_rate(fit: Fit) -> str:
-    """Name the largest rate of a fit."""
-    return max(fit.rate_law.nonlinear, key=fit.parameters.__getitem__)
+def first_accepted(batch: Batch) -> NDArray[np.intp]:
+    """Find the number (B,) of the first accepted cut of each trace; -1 where none is."""
+    blocks, fits = batch.blocks, batch.fits
+    cuts = len(blocks.cuts)
+    last = last_cuts(blocks)
+    tried = np.flatnonzero((last > np.arange(cuts)) & (blocks.cuts < blocks.edges - 2))
+    follows = _follows(batch, last)[:, tried]
+    rates, variance = fits.k_per_s, fits.k_variance * batch.white_sd[:, None] ** 2
+    early, late = rates[:, tried], rates[:, last[tried]]
+    between = variance[:, last[tried]] - variance[:, tried]
+    with np.errstate(invalid="ignore"):
+        margin = AGREEING * np.sqrt(np.maximum(between, 0)) + 1e-9 * early
+        agrees = np.isnan(late) | (np.abs(early - late) <= margin)
+    good = follows & agrees & fits.found[:, tried]
+    first = np.argmax(good, axis=1)
+    return np.where(good.any(axis=1), tried[first], -1)
 
 
-def list_edges(points: int) -> NDArray[np.intp]:
-    """List the indices of possible cuts: even steps at first, then growing, to half."""
-    finest = max(int(points * FINEST_PART), 1)
-    edges = [0]
-    while edges[-1] < points // 2:
-        edges.append(max(edges[-1] + finest, round(edges[-1] * GROWTH)))
-    return np.array(edges)
+def last_cuts(blocks: TimeBlocks) -> NDArray[np.intp]:
+    """Find the cut (C,) up to which the points must follow: twice as late, or later."""
+    edges = blocks.bounds[: blocks.edges]
+    start = edges[blocks.cuts]
+    least = max(FEWEST_AFTER, int(blocks.bounds[-1] * LEAST_SPAN))
+    span = np.maximum(2 * start, start + least)
+    last = np.minimum(np.searchsorted(edges, span), blocks.edges - 2) // STRIDE
+    return np.minimum(last, len(blocks.cuts) - 1)
+
+
+def recursive_residuals(batch: Batch) -> tuple[FloatArray, FloatArray]:
+    """Means of the blocks less the fit from the next cut: (B, E - 1), and the fits' errors.
+
+    NaN where that fit was refused.
+    """
+    block = np.arange(batch.blocks.edges - 1)
+    later = np.minimum(block // STRIDE + 1, len(batch.blocks.cuts) - 1)
+    expected, variance = batch.fits.extrapolate(later[None], batch.blocks, block)
+    with np.errstate(invalid="ignore"):
+        return batch.means[:, block] - expected, np.sqrt(variance) * batch.white_sd[:, None]
+
+
+def _follows(batch: Batch, last: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Whether (B, C) every run of blocks from each cut to its last follows what comes later."""
+    residual, fit_sd = recursive_residuals(batch)
+    known = np.isfinite(residual)
+    # An infinite continuation is none to follow.
+    broken = ~known & np.isfinite(fit_sd) & ~np.isnan(residual)
+    points = np.where(known, batch.blocks.counts[: residual.shape[1]], 0.0)
+    total = np.where(known, points * np.nan_to_num(residual), 0.0)
+    power = (points * batch.block_sd[:, : residual.shape[1]]) ** 2
+    largest = np.where(known, fit_sd, 0.0)
+    begin, stop = batch.blocks.cuts, np.minimum(last * STRIDE, residual.shape[1])
+    counted = _running(known)
+    good = counted[:, stop] > counted[:, begin]
+    for run in RUNS:
+        if run > 1:
+            total, power, points = (_doubled(item, run // 2) for item in (total, power, points))
+            largest = np.maximum(largest, _shifted(largest, run // 2))
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            limit = SURPRISING * np.sqrt(power + (points * largest) ** 2)
+            surprising = _running((np.abs(total) > limit) | (broken if run == 1 else False))
+        ends = np.minimum(begin + run - 1, stop)
+        good &= surprising[:, stop] == surprising[:, ends]
+    return good
+
+
+def _running(flags: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Count (B, n + 1) the flags before each place."""
+    return np.concatenate((np.zeros((len(flags), 1), dtype=np.intp), flags.cumsum(axis=1)), axis=1)
+
+
+def _shifted(values: FloatArray, places: int) -> FloatArray:
+    return np.concatenate((np.zeros((len(values), places)), values[:, :-places]), axis=1)
+
+
+def _doubled(values: FloatArray, places: int) -> FloatArray:
+    """Double the length of runs whose sums stand at their last blocks."""
+    return values + _shifted(values, places)

@@ -1,89 +1,144 @@
-"""What the shots of an experiment agree on about the artefact: it belongs to the instrument."""
+"""The shared start: what the shots of an experiment agree on about the artefact."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from stopflow.kinetics.start.detect import StartDetection
-from stopflow.trimming import TrimWindow
+from stopflow.kinetics.start.artefact_end import artefact_end, pool
+from stopflow.kinetics.start.backward_extrapolation import SURPRISING
+from stopflow.kinetics.start.detection import Explanation, StartDetection
 
 FEWEST_SHOTS = 4
 LATE = 2.0
+# Relative error of a rate, and range of ln k, from which its changes count.
+KNOWN = 0.2
+CHANGES = 0.5
 
 
-def agree_on_starts(
-    detections: Sequence[StartDetection | None],
-) -> list[StartDetection | None]:
+def share_starts(detections: Sequence[StartDetection]) -> list[StartDetection]:
     """Settle the odd ones by what most shots of the experiment show.
 
-    Where most shots have no artefact, a few that seem to have one deviate from the law rather than
-    from the reaction, and start at their first point too. Where no start could be detected, that
-    of the others is taken, and so where it is more than twice as late as theirs. What is left of
-    the artefact at a start is the mean square of what the shots show: in one alone its waves may
-    hide it.
-    Below 4 shots nothing is changed.
+    The artefact belongs to the instrument. Where most shots have none, a few that seem to have one
+    deviate from the rate law rather than from the reaction, and start at their first point too.
+    Where most shots have one, it is also in those for which no start could be found, which start
+    much later, or whose first points look like a phase of the reaction. What is left of the
+    artefact at a start is the mean square of what the shots show: in one alone its waves may hide
+    it. Below 4 shots nothing is changed.
 
     Parameters
     ----------
     detections
-        One a shot; None where there is no trace.
+        One for each shot, of the shot alone.
     """
-    found = [item for item in detections if item is not None and item.found]
+    detections = _with_their_phase(detections)
+    found = [item for item in detections if item.found]
     if len(found) < FEWEST_SHOTS:
         return list(detections)
-    if sum(item.shows_artefact for item in found) < len(found) / 2:
-        return [
-            _moved(
-                replace(item, rest_s=np.empty(0), rest_sigma=np.empty(0)),
-                start_s=item.first_s,
-                reason="no artefact in most shots of the experiment; alone this one would start "
-                f"at {1e3 * item.window.start_s:.4g} ms",
-            )
-            if item is not None and item.shows_artefact
-            else item
-            for item in detections
-        ]
-    usual = float(np.median([item.window.start_s - item.first_s for item in found]))
-    settled = [None if item is None else _settled(item, usual_s=usual) for item in detections]
-    seen = [item for item in found if len(item.rest_s) and not _is_late(item, usual_s=usual)]
-    return [None if item is None else _share_rest(item, seen) for item in settled]
+    artefacts = [item for item in found if item.shows_artefact]
+    if len(artefacts) <= len(found) / 2:
+        return [_without_artefact(item) if item.shows_artefact else item for item in detections]
+    usual = _shared_end(artefacts)
+    seen = [item for item in found if len(item.shift_s) and _since(item) <= LATE * usual]
+    return [_share_shift(_settled(item, usual_s=usual), seen) for item in detections]
 
 
-def _share_rest(detection: StartDetection, seen: Sequence[StartDetection]) -> StartDetection:
-    """Take what is left at the start of the artefact as the mean square over those seen."""
+def _with_their_phase(detections: Sequence[StartDetection]) -> list[StartDetection]:
+    """Keep a first phase whose rate changes from shot to shot: no artefact does that."""
+    seen = [
+        item
+        for item in detections
+        if item.explanation is Explanation.ARTEFACT
+        and item.short_phase is not None
+        and item.short_phase[1] < KNOWN
+    ]
+    if len(seen) < FEWEST_SHOTS:
+        return list(detections)
+    rates, errors = np.array([item.short_phase for item in seen]).T
+    mean = np.average(rates, weights=errors**-2.0)
+    free = len(seen) - 1
+    misfit = float((((rates - mean) / errors) ** 2).sum())
+    if np.ptp(rates) < CHANGES or misfit < free + SURPRISING * np.sqrt(2 * free):
+        return list(detections)
+    low, high = np.exp([rates.min(), rates.max()])
+    reason = (
+        f"no artefact seen: the rate of the short first phase changes from {low:.3g} to "
+        f"{high:.3g}/s between the shots, and an artefact does not depend on the mixture"
+    )
+    return [
+        replace(
+            item.moved(item.first_s, explanation=Explanation.REACTION, reason=reason),
+            shift_s=np.empty(0),
+            shift_sigma=np.empty(0),
+        )
+        if item in seen
+        else item
+        for item in detections
+    ]
+
+
+def _shared_end(artefacts: Sequence[StartDetection]) -> float:
+    """Time after the first point at which the artefact of the instrument is over."""
+    usual = float(np.quantile([_since(item) for item in artefacts], 0.5, method="lower"))
+    seen = [
+        item.initial
+        for item in artefacts
+        if item.initial is not None and _since(item) <= LATE * usual
+    ]
+    grids = [(item.edge_s[0], item.edge_s[1]) for item in seen]
+    common = max(set(grids), key=grids.count, default=None)
+    alike = [item for item, grid in zip(seen, grids, strict=True) if grid == common]
+    if len(alike) < FEWEST_SHOTS:
+        return usual
+    pooled = pool(alike)
+    return artefact_end(pooled)[0] - float(pooled.edge_s[0])
+
+
+def _since(detection: StartDetection) -> float:
+    return detection.window.start_s - detection.first_s
+
+
+def _without_artefact(detection: StartDetection) -> StartDetection:
+    moved = detection.moved(
+        detection.first_s,
+        explanation=Explanation.NOTHING_SEEN,
+        reason="no artefact in most shots of the experiment; alone this one would start "
+        f"at {1e3 * detection.window.start_s:.4g} ms",
+    )
+    return replace(moved, shift_s=np.empty(0), shift_sigma=np.empty(0))
+
+
+def _share_shift(detection: StartDetection, seen: Sequence[StartDetection]) -> StartDetection:
+    """Take the residual artefact at the start as the mean square over those that show it."""
     if not (detection.shows_artefact and seen):
         return detection
-    since = detection.window.start_s - detection.first_s
-    shifts = [np.interp(since, item.rest_s - item.first_s, item.rest_sigma) for item in seen]
+    since = _since(detection)
+    shifts = [np.interp(since, item.shift_s - item.first_s, item.shift_sigma) for item in seen]
     return replace(
         detection,
-        rest_s=np.array([detection.window.start_s]),
-        rest_sigma=np.array([np.sqrt(np.mean(np.square(shifts)))]),
+        shift_s=np.array([detection.window.start_s]),
+        shift_sigma=np.array([np.sqrt(np.mean(np.square(shifts)))]),
     )
 
 
 def _settled(detection: StartDetection, *, usual_s: float) -> StartDetection:
-    """Move a missing or much later start to the usual one, `usual_s` after the first point."""
+    """Move a missing, a doubtful or a much later start to the usual time after the first point."""
     start_s = detection.first_s + usual_s
     if not detection.first_s < start_s < detection.window.stop_s:
         return detection
-    if not detection.found:
-        return _moved(detection, start_s=start_s, reason=f"as others ({detection.reason})")
-    if not _is_late(detection, usual_s=usual_s):
+    alone_s = 1e3 * detection.window.start_s
+    if not (detection.found or len(detection.cut_s)):
+        # The trace itself cannot be used: a later start would only hide why.
         return detection
-    alone_s = detection.window.start_s
-    reason = f"as the other shots; alone this one would start at {1e3 * alone_s:.4g} ms"
-    return _moved(detection, start_s=start_s, reason=reason)
-
-
-def _is_late(detection: StartDetection, *, usual_s: float) -> bool:
-    """Whether the start is much later than usual."""
-    return detection.window.start_s - detection.first_s > LATE * usual_s
-
-
-def _moved(detection: StartDetection, *, start_s: float, reason: str) -> StartDetection:
-    window = TrimWindow(
-        start_s=start_s, stop_s=detection.window.stop_s, source="detected", reason=reason
-    )
-    return replace(detection, window=window, reason=reason, found=True)
+    if not detection.found:
+        reason = f"as others ({detection.reason})"
+    elif detection.explanation is Explanation.REACTION:
+        reason = f"as the other shots; alone this one would start at {alone_s:.4g} ms"
+    elif _since(detection) > LATE * usual_s:
+        reason = f"as the other shots; alone this one would start at {alone_s:.4g} ms"
+    elif detection.explanation is Explanation.ARTEFACT:
+        start_s = max(start_s, detection.follows_from_s)
+        reason = f"{detection.reason}; start shared by the shots, alone {alone_s:.4g} ms"
+    else:
+        return detection
+    return detection.moved(start_s, explanation=Explanation.ARTEFACT, reason=reason)

@@ -1,6 +1,6 @@
 """How well a rate is known: profile intervals, correlated noise, the Cramer-Rao bound."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, nan, sqrt
 
@@ -8,16 +8,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr, stdtrit
 
-from stopflow.kinetics.laws import RateLaw, find_law
+from stopflow.kinetics.laws import RateLaw, Tie, find_law
 from stopflow.kinetics.solver.fixed_parameters import may_centre
 from stopflow.kinetics.solver.result import Fit, Refusal
 from stopflow.kinetics.solver.robust import settle
-from stopflow.kinetics.solver.window import screen
+from stopflow.kinetics.solver.window import Window, screen
 from stopflow.kinetics.uncertainty.profile import profile_interval
 
 SIGNIFICANT = 0.01
 # rho beyond this is drift or a wrong law rather than noise; the inflation stops growing.
 LARGEST_CORRELATION = 0.999
+# Middle of an interval off its value, as a part of its width, that still counts as symmetric.
+ASYMMETRY = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +114,9 @@ def cramer_rao(
     if not all(np.isfinite(parameters[name]) for name in names) or time.size == 0:
         return dict.fromkeys(names, nan)
     start = float(time[0]) if start_s is None else start_s
-    jacobian = rate_law.jacobian(time[time >= start] - start, parameters)
-    if len(jacobian) < len(names):
+    with np.errstate(all="ignore"):
+        jacobian = rate_law.jacobian(time[time >= start] - start, parameters)
+    if len(jacobian) < len(names) or not np.isfinite(jacobian).all():
         return dict.fromkeys(names, inf)
     lengths = np.sqrt(np.einsum("np,np->p", jacobian, jacobian))
     if not (lengths > 0).all():
@@ -135,32 +138,60 @@ def k_interval(
     inflation: float = 1.0,
     weights: ArrayLike | None = None,
 ) -> tuple[float, float]:
-    """Profile-likelihood interval of ``k_per_s``; asymmetric where the data are.
+    """Profile-likelihood interval of ``k_per_s``; see `intervals`."""
+    found = intervals(
+        time_s,
+        signal,
+        fit,
+        names=("k_per_s",),
+        level=level,
+        inflation=inflation,
+        weights=weights,
+    )
+    return found["k_per_s"]
 
-    All rates whose best sum of squares stays below ``rss (1 + (t inflation)^2 / dof)``, t being
+
+def intervals(
+    time_s: ArrayLike,
+    signal: ArrayLike,
+    fit: Fit,
+    *,
+    names: Sequence[str] | None = None,
+    level: float = 0.95,
+    inflation: float | Mapping[str, float] = 1.0,
+    weights: ArrayLike | None = None,
+) -> dict[str, tuple[float, float]]:
+    """Profile-likelihood intervals of parameters; asymmetric where the data are.
+
+    All values whose best sum of squares stays below ``rss (1 + (t inflation)^2 / dof)``, t being
     Student's quantile for ``dof / inflation^2`` independent points. Bates and Watts, Nonlinear
     Regression Analysis (1988), section 6.1. For a robust fit: of the weighted squares it settled
-    on, whose curvature is that of its standard error.
+    on, whose curvature is that of its standard error. Where the interval of the only nonlinear
+    parameter is symmetric, those of the linear ones follow from their standard errors.
 
     Parameters
     ----------
     time_s, signal, weights
         As they were fitted.
     fit
-        The fit; its pins hold here too.
+        The fit; what it holds fixed is held here too.
+    names
+        Which parameters; None: all of the law.
     level
         Confidence.
     inflation
-        Of standard errors, from `noise_correlation`.
+        Of standard errors, from `noise_correlation`; for all parameters or by name.
 
     Returns
     -------
-    tuple of float
-        (low, high) in 1/s. 0 or infinite on a side where the data set no limit; NaN, NaN for a
-        refused fit; both k where k is pinned.
+    dict
+        By name (low, high). 0 or infinite on a side where the data set no limit; NaN, NaN for a
+        refused fit; the value twice where it is fixed, and where it follows from a fixed one the
+        interval of its standard error.
     """
+    wanted = fit.rate_law.parameters if names is None else names
     if not fit.ok:
-        return nan, nan
+        return dict.fromkeys(wanted, (nan, nan))
     window = screen(
         time_s,
         signal,
@@ -169,10 +200,43 @@ def k_interval(
         needed=3,
         centred=may_centre(fit.rate_law, fit.fixed),
     )
-    if "k_per_s" in fit.fixed:
-        return fit.k_per_s, fit.k_per_s
-    quantile = float(stdtrit(max(fit.dof / inflation**2, 1.0), 0.5 + level / 2)) * inflation
     if isinstance(window, Refusal) or fit.noise_sd == 0:
-        return fit.k_per_s, fit.k_per_s
+        return {name: (fit.parameters[name], fit.parameters[name]) for name in wanted}
+    if fit.rate_law.signed:
+        window = window.in_own_units()
     settled = settle(window, fit) if fit.robust else window
-    return profile_interval(settled, fit, quantile=quantile)
+    found: dict[str, tuple[float, float]] = {}
+    for name in sorted(wanted, key=fit.rate_law.parameters.index):
+        factor = inflation[name] if isinstance(inflation, Mapping) else inflation
+        quantile = float(stdtrit(max(fit.dof / factor**2, 1.0), 0.5 + level / 2)) * factor
+        straight = name in fit.rate_law.linear and _are_symmetric(fit, found)
+        with np.errstate(all="ignore"):
+            found[name] = _interval(settled, fit, name, quantile=quantile, straight=straight)
+    return found
+
+
+def _are_symmetric(fit: Fit, found: Mapping[str, tuple[float, float]]) -> bool:
+    """Whether the law has one nonlinear parameter, of which the interval is symmetric."""
+    if len(fit.rate_law.nonlinear) != 1:
+        return False
+    for name in fit.rate_law.nonlinear:
+        low, high = found.get(name, (nan, nan))
+        value = fit.parameters[name]
+        if not abs(high + low - 2 * value) <= ASYMMETRY * (high - low):
+            return False
+    return True
+
+
+def _interval(
+    window: Window, fit: Fit, name: str, *, quantile: float, straight: bool
+) -> tuple[float, float]:
+    """Interval of one parameter; of its standard error where that is `straight`."""
+    value, error = fit.parameters[name], fit.stderr[name]
+    if isinstance(fit.fixed.get(name), float | int):
+        return value, value
+    tied = name in fit.fixed or any(
+        isinstance(held, Tie) and held.to == name for held in fit.fixed.values()
+    )
+    if tied or straight:
+        return value - quantile * error, value + quantile * error
+    return profile_interval(window, fit, quantile=quantile, name=name)

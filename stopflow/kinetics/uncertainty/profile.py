@@ -1,13 +1,20 @@
-"""The profile likelihood of a rate: how the best sum of squares rises away from the fit."""
+"""The profile likelihood of a parameter: how the best sum of squares rises away from the fit."""
 
-from collections.abc import Callable
-from math import exp, inf, log, sqrt
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from math import exp, inf, isfinite, log, sqrt
 
 import numpy as np
-from scipy.optimize import brentq, least_squares
+from scipy.optimize import least_squares
 
-from stopflow.kinetics.solver.any_law import Coarse, linear_part, projected_problem
-from stopflow.kinetics.solver.blocks import block_means
+from stopflow.kinetics.laws import Tie
+from stopflow.kinetics.solver.any_law import (
+    Coarse,
+    coarse_problem,
+    linear_part,
+    projected_problem,
+)
+from stopflow.kinetics.solver.bracket import find_crossing
 from stopflow.kinetics.solver.fixed_parameters import Pins, pin
 from stopflow.kinetics.solver.inner_products import rate_terms
 from stopflow.kinetics.solver.one_rate import has_one_rate
@@ -18,43 +25,102 @@ from stopflow.trace import FloatArray
 
 # Where the curvature of a robust profile is measured, in standard errors.
 NEAR = 0.1
+# Noise below this part of the signal: the rise of the sum of squares is lost in its rounding, and
+# errors this small have no asymmetry.
+EXACT = 1e-7
+# A linear parameter is followed this many standard errors to either side.
+FARTHEST = 40.0
+LARGEST_EXPONENT = 600.0
 
-# x = ln(k T) -> (rise of the sum of squares above its minimum, its slope in x)
+# x -> (rise of the sum of squares above its minimum, its slope in x)
 Profile = Callable[[float], tuple[float, float]]
+Distance = Callable[[float], tuple[float, float]]
 
 
-def profile_interval(window: Window, fit: Fit, *, quantile: float) -> tuple[float, float]:
-    """Rates (low, high) in 1/s where the root of the scaled rise reaches `quantile`.
+def profile_interval(
+    window: Window, fit: Fit, *, quantile: float, name: str = "k_per_s"
+) -> tuple[float, float]:
+    """Values (low, high) of a parameter where the root of the scaled rise reaches `quantile`.
 
     A robust fit has the profile of the weights it settled on, scaled to its own standard error.
+    Open sides are 0 and infinite for positive parameters, infinite for all others; data that are
+    exact to rounding get the interval of their standard error.
     """
+    value, error = fit.parameters[name], fit.stderr[name]
+    if fit.noise_sd <= EXACT * window.unit or not error > 0:
+        return value - quantile * error, value + quantile * error
+    positive = name in fit.rate_law.nonlinear and not fit.rate_law.signed
+    scale = _Scale.of(window, fit, name=name, positive=positive)
     pins = pin(fit.rate_law, fit.fixed, window)
-    best = log(fit.k_per_s * window.length_s)
-    variance = (fit.noise_sd / window.unit) ** 2
-    if has_one_rate(pins):
-        profile = _one_rate_profile(window, pins, best)
-        shift = 0.0
+    if has_one_rate(pins) and name == "k_per_s":
+        profile, shift = _one_rate_profile(window, pins, scale.best), 0.0
     else:
-        profile, shift = _general_profile(window, fit)
-
-    error = fit.k_stderr_per_s / fit.k_per_s
+        profile, shift = _general_profile(window, fit, scale)
+    variance = (fit.noise_sd / window.unit) ** 2
     if fit.robust:
-        near = (profile(best - shift + side * NEAR * error)[0] for side in (-1, 1))
+        near = (profile(scale.best - shift + side * NEAR * scale.error)[0] for side in (-1, 1))
         variance = sum(near) / (2 * NEAR**2)
+        if not variance > 0:
+            return value - quantile * error, value + quantile * error
 
     def distance(x: float) -> tuple[float, float]:
         rise, slope = profile(x - shift)
         root = sqrt(max(rise, 0.0) / variance)
         return root, abs(slope) / (2 * variance * root) if root > 0 else inf
 
-    low = _crossing(distance, best, quantile=quantile, error=-error, limit=log(SLOWEST_KT))
-    high = _crossing(
-        distance, best, quantile=quantile, error=error, limit=log(fastest_kt(window.time))
-    )
+    low = _crossing(distance, scale, quantile=quantile, side=-1.0)
+    high = _crossing(distance, scale, quantile=quantile, side=1.0)
     return (
-        0.0 if low is None else exp(low) / window.length_s,
-        inf if high is None else exp(high) / window.length_s,
+        (0.0 if positive else -inf) if low is None else scale.quoted(low),
+        inf if high is None else scale.quoted(high),
     )
+
+
+class _Scale:
+    """The coordinate in which a parameter is followed: ln for positive ones, else itself."""
+
+    __slots__ = ("best", "error", "high", "logarithmic", "low", "name", "unit")
+
+    def __init__(
+        self,
+        name: str,
+        best: float,
+        error: float,
+        low: float,
+        high: float,
+        unit: float,
+        *,
+        logarithmic: bool,
+    ) -> None:
+        self.name, self.best, self.error = name, best, error
+        self.low, self.high, self.unit = low, high, unit
+        self.logarithmic = logarithmic
+
+    @classmethod
+    def of(cls, window: Window, fit: Fit, *, name: str, positive: bool) -> "_Scale":
+        """Make the coordinate of a parameter of a fit."""
+        law, value, error = fit.rate_law, fit.parameters[name], fit.stderr[name]
+        if not positive:
+            far = FARTHEST * error
+            return cls(name, value, error, value - far, value + far, 1.0, logarithmic=False)
+        shape = law.shapes.get(name)
+        unit = 1.0 if shape else 1 / window.length_s
+        low, high = (shape.low, shape.high) if shape else (SLOWEST_KT, fastest_kt(window.time))
+        return cls(
+            name, log(value / unit), error / value, log(low), log(high), unit, logarithmic=True
+        )
+
+    def quoted(self, x: float) -> float:
+        """Turn a coordinate into the parameter's value in the units of the trace."""
+        return (
+            exp(min(max(x, -LARGEST_EXPONENT), LARGEST_EXPONENT)) * self.unit
+            if (self.logarithmic)
+            else x
+        )
+
+    def slope(self, x: float) -> float:
+        """Differentiate the value by the coordinate."""
+        return self.quoted(x) if self.logarithmic else 1.0
 
 
 def _one_rate_profile(window: Window, pins: Pins, best: float) -> Profile:
@@ -68,81 +134,89 @@ def _one_rate_profile(window: Window, pins: Pins, best: float) -> Profile:
     return profile
 
 
-def _general_profile(window: Window, fit: Fit) -> tuple[Profile, float]:
-    """Profile over block means, and how far their best ln k lies below that of the points."""
-    time, signal, root_weights = block_means(window)
-    data = (time, signal, root_weights)
-    pins = pin(fit.rate_law, fit.fixed, window)
-    theta = np.array([fit.parameters[name] for name in fit.rate_law.nonlinear]) / pins.theta_units
-    here = fit.rate_law.nonlinear.index("k_per_s")
-    free = _minimum(pins, data, theta)
-    lowest, centre = free[1], log(free[0][here])
-    latest = free[0]
+def _general_profile(window: Window, fit: Fit, scale: _Scale) -> tuple[Profile, float]:
+    """Profile over block means, and how far their best value lies below that of the points."""
+    law = fit.rate_law
+    whole = coarse_problem(pin(law, fit.fixed, window), window)
+    theta = np.array([fit.parameters[name] for name in law.nonlinear]) / whole.pins.theta_units
+    lowest_theta, coefficients, lowest = _minimum(whole, theta)
+    units = np.concatenate((whole.pins.theta_units, whole.pins.linear_units))
+    values = np.concatenate((lowest_theta, whole.pins.linear(coefficients))) * units
+    place = law.parameters.index(scale.name)
+    centre = float(values[place])
+    # The window's signal is without its mean, which the intercept takes up.
+    moved = window.centre if scale.name == "intercept" else 0.0
+    here = log(centre / scale.unit) if scale.logarithmic else centre + moved
 
     def profile(x: float) -> tuple[float, float]:
-        nonlocal latest
-        fixed = dict(fit.fixed) | {"k_per_s": exp(x) / window.length_s}
-        held = pin(fit.rate_law, fixed, window)
-        start = latest.copy()
-        start[here] = exp(x)
-        latest, rss, slope = _minimum(held, data, start)
+        value = scale.quoted(x)
+        fixed: Mapping[str, float | Tie] = dict(fit.fixed) | {scale.name: value - moved}
+        held = replace(whole, pins=pin(law, fixed, window))
+        # From the fit each time: a profile that remembers its way is no function of x.
+        start = lowest_theta.copy()
+        if place < len(start):
+            start[place] = value / units[place]
+        theta, coefficients, rss = _minimum(held, start)
+        slope = _slope(held, theta, coefficients, place) * scale.slope(x) / units[place]
         return rss - lowest, slope
 
-    return profile, log(theta[here]) - centre
+    return profile, scale.best - here
 
 
-def _minimum(
-    pins: Pins, data: tuple[FloatArray, FloatArray, FloatArray | None], start: FloatArray
-) -> tuple[FloatArray, float, float]:
-    """Follow `start` (q,) to the minimum: theta (q,), sum of squares, its slope in ln k."""
-    time, signal, root_weights = data
-    coarse = Coarse(pins=pins, time=time, signal=signal, root_weights=root_weights)
+def _minimum(coarse: Coarse, start: FloatArray) -> tuple[FloatArray, FloatArray, float]:
+    """Follow `start` (q,) to the minimum: theta (q,), coefficients (f,), sum of squares."""
+    pins = coarse.pins
 
     def theta_at(x: FloatArray) -> FloatArray:
         theta = start.copy()
-        theta[pins.free] = np.exp(np.clip(x, -40, 40))
+        theta[pins.free] = x if pins.law.signed else np.exp(np.clip(x, -40, 40))
         return theta
 
     theta = start
-    if pins.free.any():
-        residual, jacobian = projected_problem(coarse, theta_at)
-        found = least_squares(residual, np.log(start[pins.free]), jac=jacobian, method="lm")
+    inside = start[pins.free] if pins.law.signed else np.log(start[pins.free])
+    residual, jacobian = projected_problem(coarse, theta_at)
+    if pins.free.any() and np.isfinite(residual(inside)).all():
+        found = least_squares(residual, inside, jac=jacobian, method="lm")
         theta = theta_at(found.x)
     coefficients = linear_part(coarse, theta)
     rows, rest = coarse.rows(theta)
     rest = rest - coefficients @ rows
-    slopes = pins.law.theta_jacobian(time, theta, pins.linear(coefficients))
-    if root_weights is not None:
-        slopes = slopes * root_weights
-    at = pins.law.nonlinear.index("k_per_s")
-    return theta, float(rest @ rest), float(-2 * theta[at] * (slopes[at] @ rest))
+    return theta, coefficients, float(rest @ rest)
 
 
-def _crossing(
-    distance: Callable[[float], tuple[float, float]],
-    best: float,
-    *,
-    quantile: float,
-    error: float,
-    limit: float,
-) -> float | None:
-    """Where `distance` reaches `quantile` on the side of `error`; None before the `limit`.
+def _slope(coarse: Coarse, theta: FloatArray, coefficients: FloatArray, place: int) -> float:
+    """Differentiate the best sum of squares by a held parameter, in dimensionless units."""
+    pins = coarse.pins
+    rows, rest = coarse.rows(theta)
+    rest = rest - coefficients @ rows
+    linear = pins.linear(coefficients)
+    if place < len(theta):
+        along = pins.law.theta_jacobian(coarse.time, theta, linear)[place]
+    else:
+        along = pins.law.basis(coarse.time, theta)[place - len(theta)]
+    if coarse.root_weights is not None:
+        along = along * coarse.root_weights
+    return float(-2 * along @ rest)
 
-    The signed root is nearly a straight line, so Newton needs two or three steps; a curve that
-    is not goes to Brent's method between the best rate and the limit.
+
+def _crossing(distance: Distance, scale: _Scale, *, quantile: float, side: float) -> float | None:
+    """Where `distance` reaches `quantile` on a side of the best value; None before the limit.
+
+    The signed root is nearly a straight line, so Newton needs two or three steps; a curve that is
+    not goes to Brent's method between the best value and the limit.
     """
-    side = 1.0 if error > 0 else -1.0
-    x = best + error * quantile
+    best, limit = scale.best, scale.high if side > 0 else scale.low
+    x = best + side * scale.error * quantile
     for _ in range(8):
         if not 0 < side * (x - best) < side * (limit - best):
             break
         root, slope = distance(x)
-        if not 0 < slope < inf:
+        if not (0 < slope < inf and isfinite(root)):
             break
         step = side * (quantile - root) / slope
         x += step
-        if abs(step) < 1e-5 * abs(error):
+        if abs(step) < 1e-5 * scale.error:
             return x
-    if distance(limit)[0] < quantile:
+    if not side * (limit - best) > 0:
         return None
-    return float(brentq(lambda at: distance(at)[0] - quantile, best, limit, xtol=1e-9))
+    return find_crossing(lambda at: distance(at)[0] - quantile, best, limit)

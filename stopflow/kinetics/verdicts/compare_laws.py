@@ -1,19 +1,21 @@
 """What other rate laws make of the same trace, and which one the data ask for."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import inf, log, nan
 
 import numpy as np
 
 from stopflow.kinetics.fit import fit_trace
+from stopflow.kinetics.laws import CANDIDATES, DEFAULT, LAWS, RateLaw
 from stopflow.kinetics.solver.blocks import block_means
 from stopflow.kinetics.solver.result import Fit, Refusal, predict
-from stopflow.kinetics.solver.statistics import small_sample_aic
+from stopflow.kinetics.solver.statistics import SMALLEST_NOISE, small_sample_aic
 from stopflow.kinetics.solver.window import Window, screen
+from stopflow.kinetics.uncertainty.interval import noise_correlation
 from stopflow.trace import FloatArray
 
-# A second phase is fitted when it could lower AICc by more than this.
+# Rivals are fitted when a further phase could lower AICc by more than this.
 WORTH_TRYING = 10.0
 # Laws whose AICc is within this of the best one are not ruled out; Burnham and Anderson, Model
 # Selection and Multimodel Inference (2002), section 2.6.
@@ -24,37 +26,44 @@ SECOND_RATES = 24
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alternative:
-    """One law on one trace.
+    """One rate law on one trace.
 
     Attributes
     ----------
     law
         Key.
+    parameters
+        By name; empty where `note` says why.
     k_per_s
-        Of the main phase; NaN where `note` says why.
+        Rate of the phase of largest amplitude, by which laws are compared; NaN without one.
     aicc
         For the points as they are, white noise.
     fair_aicc
         For the number of independent points, where noise is correlated; what laws are compared by.
+    numbers
+        How many parameters are free.
     note
         Why there are no numbers.
     """
 
     law: str
+    parameters: Mapping[str, float] = field(default_factory=dict)
     k_per_s: float = nan
-    k2_per_s: float = nan
-    amplitude2: float = nan
-    beta: float = nan
     aicc: float = nan
     fair_aicc: float = inf
+    numbers: int = 0
     note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LawComparison:
-    """All laws tried on one trace; `alternatives` by key."""
+    """All rate laws tried on one trace; `alternatives` by key.
+
+    `inflation` is that of standard errors for the noise as the best of the laws leaves it.
+    """
 
     alternatives: dict[str, Alternative]
+    inflation: float = 1.0
 
     def __getitem__(self, law: str) -> Alternative:
         return self.alternatives.get(law, Alternative(law=law, note="not tried"))
@@ -66,23 +75,59 @@ class LawComparison:
         best = min(rated, key=rated.__getitem__, default="")
         return best if rated.get(best, inf) < inf else ""
 
-    def including(self, fit: Fit, *, inflation: float) -> "LawComparison":
+    def including(self, fit: Fit) -> "LawComparison":
         """Put a fit in the place of its law."""
-        added = {fit.law: _alternative(fit, inflation=inflation)}
-        return LawComparison(alternatives={**self.alternatives, **added})
+        added = {fit.law: _alternative(fit, inflation=self.inflation)}
+        return replace(self, alternatives={**self.alternatives, **added})
+
+    def rival_of(self, fit: Fit) -> Alternative | None:
+        """Best of the other laws, if there is one."""
+        others = [
+            item for item in self.alternatives.values() if item.law != fit.law and item.parameters
+        ]
+        return min(others, key=lambda item: item.fair_aicc, default=None)
+
+    def gain_of(self, rival: Alternative, fit: Fit) -> float:
+        """By how much AICc of `rival` is lower than that of the law fitted."""
+        own = self[fit.law].fair_aicc
+        return own - rival.fair_aicc if own < inf else inf
 
     def shift_sigma(self, fit: Fit, *, k_stderr_per_s: float) -> float:
         """Find the largest shift of k to a law that is not ruled out, in standard errors.
 
-        0 when every other law is ruled out.
+        0 when every other law is ruled out. A law of more parameters counts only where it is
+        better: it can always do as well.
         """
+        if not k_stderr_per_s > 0:
+            return 0.0
         lowest = min((item.fair_aicc for item in self.alternatives.values()), default=inf)
+        own = self[fit.law]
         shifts = [
-            abs(item.k_per_s - fit.k_per_s) / k_stderr_per_s
+            shift_to(item, fit) / k_stderr_per_s
             for item in self.alternatives.values()
-            if item.law != fit.law and item.fair_aicc <= lowest + NOT_RULED_OUT
+            if item.law != fit.law
+            and item.fair_aicc <= lowest + NOT_RULED_OUT
+            and (item.numbers <= own.numbers or item.fair_aicc < own.fair_aicc)
         ]
-        return max(shifts, default=0.0) if k_stderr_per_s > 0 else nan
+        return max(shifts, default=0.0)
+
+
+def main_rate(law: RateLaw, parameters: Mapping[str, float]) -> float:
+    """Rate of the phase of largest amplitude; the slower one of two steps in a row."""
+    rates = law.nonlinear[: law.exchangeable]
+    if law.exponentials == law.exchangeable > 1:
+        sizes = [abs(parameters[name]) for name in law.phases]
+        return parameters[rates[int(np.argmax(sizes))]]
+    return parameters.get(rates[-1] if rates else "k_per_s", nan)
+
+
+def shift_to(item: Alternative, fit: Fit) -> float:
+    """By how much k moves to another law; from the nearest rate of a user's formula."""
+    law = fit.rate_law
+    if law.signed:
+        own = [fit.parameters[name] for name in law.nonlinear if name.endswith("_per_s")]
+        return min((abs(item.k_per_s - rate) for rate in own), default=nan)
+    return abs(item.k_per_s - main_rate(law, fit.parameters))
 
 
 def compare_laws(
@@ -91,8 +136,8 @@ def compare_laws(
     *,
     start_s: float,
     fits: Sequence[Fit],
-    inflation: float = 1.0,
-    try_all: bool = False,
+    tried: Sequence[str],
+    always: bool = False,
 ) -> LawComparison:
     """Compare rate laws on one trace.
 
@@ -104,32 +149,56 @@ def compare_laws(
         Where the fit starts.
     fits
         What is there already; must hold ``single-slope``, may hold any other law.
-    inflation
-        Of standard errors, for correlated noise: ``N / inflation^2`` points are independent.
-    try_all
-        Also fit a stretched exponential, and a second phase that promises nothing.
+    tried
+        Keys of further laws to fit: where the residuals of the default law call for more.
+    always
+        Also where they do not.
     """
-    found = {fit.law: _alternative(fit, inflation=inflation) for fit in fits}
-    slope = next(fit for fit in fits if fit.law == "single-slope")
     window = screen(time_s, signal, start_s=start_s, centred=True)
+    done = {fit.law: fit for fit in fits}
     if isinstance(window, Refusal):
-        return LawComparison(alternatives=found)
-    for law in ("double", "stretched"):
+        return LawComparison(alternatives={law: _alternative(fit) for law, fit in done.items()})
+    slope = done[DEFAULT]
+    called_for = always or not slope.ok or second_phase_gain(window, slope) >= WORTH_TRYING
+    found = {law: _alternative(fit) for law, fit in done.items()}
+    residuals = {law: _residuals(window, fit) for law, fit in done.items() if fit.ok}
+    for law in tried:
         if law in found:
             continue
-        if law == "double" and slope.ok and not try_all:
-            gain = second_phase_gain(window, slope, inflation=inflation)
-            if gain < WORTH_TRYING:
-                note = "a second phase would not improve the fit"
-                found[law] = Alternative(law=law, note=note)
-                continue
-        if law == "double" or try_all:
-            found[law] = _fit_blocks(window, law=law, inflation=inflation)
-    return LawComparison(alternatives=found)
+        if not called_for:
+            found[law] = Alternative(law=law, note="a further phase would not improve the fit")
+            continue
+        fit = _fit_blocks(window, law=law)
+        rest = _residuals(window, fit) if fit.ok else None
+        found[law] = _alternative(fit, rest=rest)
+        if rest is not None:
+            residuals[law] = rest
+    return _fairly(found, residuals)
+
+
+def _fairly(found: dict[str, Alternative], residuals: Mapping[str, FloatArray]) -> LawComparison:
+    """Rate laws by the noise that the best of them leaves: a wrong law's residuals are no noise."""
+    known = [law for law in residuals if found[law].aicc < inf]
+    if not known:
+        return LawComparison(alternatives=found)
+    best = min(known, key=lambda law: found[law].aicc)
+    noise = noise_correlation(residuals[best], parameters=found[best].numbers)
+    inflation = noise.inflation if noise.significant else 1.0
+    rated = {law: _rated(item, len(residuals[best]), inflation) for law, item in found.items()}
+    return LawComparison(alternatives=rated, inflation=inflation)
+
+
+def _rated(item: Alternative, points: int, inflation: float) -> Alternative:
+    penalty = small_sample_aic(points, numbers=item.numbers + 1, information=0.0)
+    return (
+        replace(item, fair_aicc=penalty + (item.aicc - penalty) / inflation**2)
+        if (item.parameters)
+        else item
+    )
 
 
 def choose_law(comparisons: Sequence[LawComparison]) -> tuple[str, str]:
-    """Choose the law of an experiment: the lowest sum of AICc over its shots.
+    """Choose the rate law of an experiment: the lowest sum of AICc over its shots.
 
     A shot on which a law could not be fitted counts for it as its worst law does.
 
@@ -138,36 +207,42 @@ def choose_law(comparisons: Sequence[LawComparison]) -> tuple[str, str]:
     tuple of str
         (key, what decided).
     """
-    laws = ("single", "single-slope", "double", "stretched")
-    totals = dict.fromkeys(laws, 0.0)
+    totals = dict.fromkeys(CANDIDATES, 0.0)
     used = 0
     for comparison in comparisons:
-        rated = {law: comparison[law].fair_aicc for law in laws}
+        rated = {law: comparison[law].fair_aicc for law in CANDIDATES}
         known = [value for value in rated.values() if value < inf]
         if known:
             used += 1
-            for law in laws:
+            for law in CANDIDATES:
                 totals[law] += min(rated[law], max(known))
     if not used:
-        return "single-slope", "law auto: no shot could be fitted; single-slope is reported"
-    best = min(totals, key=totals.__getitem__)
-    others = ", ".join(f"{law} +{totals[law] - totals[best]:.1f}" for law in laws if law != best)
-    return best, f"law auto: {best} has the lowest AICc over {used} shots ({others})"
+        return DEFAULT, f"law auto: no shot could be fitted; {DEFAULT} is reported"
+    order = sorted(CANDIDATES, key=lambda law: (totals[law], len(LAWS[law].parameters)))
+    best, second = order[:2]
+    margin = totals[second] - totals[best]
+    others = ", ".join(f"{law} +{totals[law] - totals[best]:.1f}" for law in order[1:])
+    note = f"law auto: {best} has the lowest AICc over {used} shots ({others})"
+    if margin < NOT_RULED_OUT:
+        note += f"; the data do not decide between {best} and {second}"
+    return best, note
 
 
-def second_phase_gain(window: Window, slope: Fit, *, inflation: float = 1.0) -> float:
-    """Bound how much a second phase could lower AICc below that of ``single-slope``.
+def second_phase_gain(window: Window, fit: Fit, *, inflation: float = 1.0) -> float:
+    """Bound how much a further phase could lower AICc below that of a fit.
 
     The residuals' best projection on exp(-k2 t), beside the tangent plane of the fit (score
     test); a law with slope and second phase is never worse than one without the slope.
     """
     time, values, root_weights = block_means(window)
     weights = np.ones_like(time) if root_weights is None else root_weights
-    rate = slope.k_per_s * window.length_s
-    seconds = time * window.length_s + window.start_s
-    rest = values - (predict(slope, seconds) - window.centre) / window.unit
-    decay = np.exp(-rate * time)
-    plane = np.stack((np.ones_like(time), time, decay, time * decay)) * weights
+    seconds = time * window.length_s
+    with np.errstate(all="ignore"):
+        plane = fit.rate_law.jacobian(seconds, fit.parameters).T
+        plane = plane / np.sqrt(np.einsum("pn,pn->p", plane, plane))[:, None] * weights
+    rest = values - (predict(fit, seconds + window.start_s) - window.centre) / window.unit
+    if not (np.isfinite(plane).all() and np.isfinite(rest).all()):
+        return 0.0
     frame = np.linalg.qr(plane.T)[0].T
     rest = rest * weights
     rest = rest - (frame @ rest) @ frame
@@ -177,50 +252,54 @@ def second_phase_gain(window: Window, slope: Fit, *, inflation: float = 1.0) -> 
     phases = phases - (phases @ frame.T) @ frame
     power = np.einsum("gn,gn->g", phases, phases)
     seen = power > 1e-10
-    if not seen.any() or slope.rss <= 0:
+    whole = fit.rss / window.unit**2
+    if not seen.any() or not whole > 0:
         return 0.0
     explained = float(((phases[seen] @ rest) ** 2 / power[seen]).max())
-    whole = slope.rss / window.unit**2
-    points = slope.points / inflation**2
+    points = fit.points / inflation**2
     return -points * log(max(1 - explained / whole, 1e-12)) - 2.0
 
 
-def _fit_blocks(window: Window, *, law: str, inflation: float) -> Alternative:
-    """Fit a slow law on block means; its AICc is that of the points."""
+def _fit_blocks(window: Window, *, law: str) -> Fit:
+    """Fit a law on block means."""
     if len(window.time) <= MOST_POINTS:
         time, values, weights = window.time, window.signal, None
     else:
         time, values, root_weights = block_means(window)
         weights = None if root_weights is None else root_weights**2
-    fit = fit_trace(
+    return fit_trace(
         time * window.length_s + window.start_s,
         values * window.unit + window.centre,
         law=law,
         start_s=window.start_s,
         weights=weights,
     )
-    if not fit.ok:
-        return Alternative(law=law, note=fit.reason)
+
+
+def _residuals(window: Window, fit: Fit) -> FloatArray:
+    """Return what a fit leaves of the points (N,)."""
     seconds = window.time * window.length_s + window.start_s
-    rest = window.signal * window.unit + window.centre - predict(fit, seconds)
-    return _alternative(fit, inflation=inflation, rss=float(rest @ rest), points=len(rest))
+    return window.signal * window.unit + window.centre - predict(fit, seconds)
 
 
 def _alternative(
-    fit: Fit, *, inflation: float, rss: float | None = None, points: int | None = None
+    fit: Fit, *, rest: FloatArray | None = None, inflation: float = 1.0
 ) -> Alternative:
+    """Put a fit into numbers; with `rest` (N,) its AICc is that of the points."""
     if not fit.ok:
         return Alternative(law=fit.law, note=fit.reason)
-    count = fit.points if points is None else points
-    numbers = len(fit.rate_law.parameters) - len(fit.fixed) + 1
-    penalty = small_sample_aic(count, numbers=numbers, information=0.0)
-    aicc = fit.aicc if not rss else penalty + count * log(rss / count)
+    numbers = len(fit.rate_law.parameters) - len(fit.fixed)
+    points = fit.points if rest is None else len(rest)
+    penalty = small_sample_aic(points, numbers=numbers + 1, information=0.0)
+    aicc = fit.aicc
+    if rest is not None:
+        floor = points * (SMALLEST_NOISE * fit.span) ** 2 + np.finfo(np.float64).tiny
+        aicc = penalty + points * log(max(float(rest @ rest), floor) / points)
     return Alternative(
         law=fit.law,
-        k_per_s=fit.k_per_s,
-        k2_per_s=fit.parameters.get("k2_per_s", nan),
-        amplitude2=fit.parameters.get("amplitude2", nan),
-        beta=fit.parameters.get("beta", nan),
+        parameters=dict(fit.parameters),
+        k_per_s=main_rate(fit.rate_law, fit.parameters),
         aicc=aicc,
         fair_aicc=penalty + (aicc - penalty) / inflation**2,
+        numbers=numbers,
     )

@@ -127,7 +127,7 @@ RULES: dict[str, Rule] = {
             7,
             "residual-runs",
             _W,
-            "the law does not describe the trace",
+            "the rate law does not describe the trace",
             "misfit_chance",
             judge=shot_rules.residual_runs,
         ),
@@ -174,6 +174,22 @@ RULES: dict[str, Rule] = {
             "law_shift_share",
             judge=shot_rules.law_shift,
         ),
+        _rule(
+            16,
+            "wrong-law",
+            _F,
+            "another rate law is clearly better and gives another k",
+            "law_gain",
+            judge=shot_rules.wrong_law,
+        ),
+        _rule(17, "omitted-points", _W, "points that were never measured are left out"),
+        _rule(
+            18,
+            "time-zero",
+            _W,
+            "k of this rate law depends on when the reaction began",
+            "time_zero_kt",
+        ),
         _rule(13, "no-start", _W, "no part of the trace is free of artefact"),
         _rule(
             15,
@@ -181,6 +197,14 @@ RULES: dict[str, Rule] = {
             _F,
             "no start was found, and the fit does not follow the trace",
             "misfit_chance",
+        ),
+        _rule(
+            19,
+            "start-removes",
+            _W,
+            "part of the reaction lies before the detected start",
+            "removed_change",
+            "removed_time",
         ),
         _rule(14, "workbook-rate", _W, "the lab's own rate differs", "workbook_share"),
         _rule(20, "outlier-shot", _W, "one shot is not like its replicates", "replicate_chance"),
@@ -244,10 +268,23 @@ def judge_shot(shot: ShotAnalysis, thresholds: QualityThresholds) -> tuple[Findi
         text = rule.judge(result, thresholds) if rule.judge else None
         if text:
             findings.append(rule.finding(text))
+    findings += [RULES["omitted-points"].finding(text) for text in shot.omitted]
+    if shot.window and shot.window.source == "detected" and not result.fit.rate_law.memoryless:
+        since = shot.window.start_s - shot.first_s
+        if result.fit.k_per_s * since > thresholds.time_zero_kt:
+            text = (
+                f"this rate law counts time from the start of the reaction, and the start was "
+                f"detected {since:.3g} s after the first point: give the start, or dead time and "
+                "the time when the flow stopped"
+            )
+            findings.append(RULES["time-zero"].finding(text))
     if shot.window and shot.window.source == "first point":
         follows = shot_rules.follows(result, thresholds)
         rule = RULES["no-start" if follows else "artefact-inside"]
         findings.append(rule.finding(shot.window.reason))
+    removed = start_removes(shot, thresholds)
+    if removed:
+        findings.append(RULES["start-removes"].finding(removed))
     theirs = shot.workbook_rate_per_s
     if theirs is not None and np.isfinite(theirs) and theirs > 0:
         mine, error = result.fit.k_per_s, result.k_stderr_per_s
@@ -255,6 +292,20 @@ def judge_shot(shot: ShotAnalysis, thresholds: QualityThresholds) -> tuple[Findi
             text = f"the workbook's rate is {theirs:.4g}/s, the fit's {mine:.4g}/s"
             findings.append(RULES["workbook-rate"].finding(text))
     return tuple(findings)
+
+
+def start_removes(shot: ShotAnalysis, thresholds: QualityThresholds) -> str | None:
+    """Say how much lies before a detected start that is used; None when it is little."""
+    window, detection = shot.window, shot.detection
+    if window is None or detection is None or window.source != "detected":
+        return None
+    change, time = detection.removed_change, detection.removed_time
+    if change <= thresholds.removed_change and time <= thresholds.removed_time:
+        return None
+    return (
+        f"the detected start at {1e3 * window.start_s:.4g} ms leaves out about {change:.0%} of the "
+        f"reaction's change and {time:.0%} of the record"
+    )
 
 
 def verdict_of(findings: Iterable[Finding]) -> Verdict:

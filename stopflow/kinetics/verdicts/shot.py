@@ -1,27 +1,32 @@
 """One shot: where it starts, its fit with every error, what other laws say. No verdict yet."""
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import exp, inf, log, nan
 
 import numpy as np
 
 from stopflow.kinetics.fit import fit_trace
-from stopflow.kinetics.settings import AUTO, AnalysisSettings
-from stopflow.kinetics.solver.result import Fit, predict
+from stopflow.kinetics.laws import AUTO, CANDIDATES, DEFAULT, find_law
+from stopflow.kinetics.settings import AnalysisSettings
+from stopflow.kinetics.solver.result import Fit, FitStatus, predict
 from stopflow.kinetics.start.detect import StartDetection
 from stopflow.kinetics.uncertainty.interval import (
     NoiseCorrelation,
     cramer_rao,
-    k_interval,
+    intervals,
     noise_correlation,
 )
+from stopflow.kinetics.uncertainty.quantisation import digitising_step, rounding_inflation
 from stopflow.kinetics.verdicts.compare_laws import LawComparison, compare_laws
+from stopflow.kinetics.verdicts.shot_phases import find_inseparable
 from stopflow.kinetics.verdicts.signal_checks import SignalChecks, check_signal
 from stopflow.trace import Conditions, FloatArray, Shot
 from stopflow.trimming import TrimWindow, choose_window
 
-NO_NOISE = NoiseCorrelation(rho=nan, inflation=1.0, p_value=1.0, significant=False)
+# Residuals smaller than this part of the digitiser's step are rounding errors, not noise.
+COARSEST = 0.5
 
 
 class Refused(StrEnum):
@@ -41,6 +46,8 @@ class ShotResult:
         Of the chosen law.
     noise
         Correlation of its residuals.
+    stderr, intervals
+        Standard error and 95 % interval of every parameter, by name.
     k_stderr_per_s
         With the effect of correlated noise where that is significant, and of what is left of the
         artefact.
@@ -66,6 +73,8 @@ class ShotResult:
 
     fit: Fit
     noise: NoiseCorrelation
+    stderr: Mapping[str, float]
+    intervals: Mapping[str, tuple[float, float]]
     k_stderr_per_s: float
     k_low_per_s: float
     k_high_per_s: float
@@ -81,7 +90,13 @@ class ShotResult:
     @property
     def half_life_s(self) -> float:
         """``ln 2 / k``."""
-        return log(2) / self.fit.k_per_s
+        return log(2) / self.fit.k_per_s if self.fit.k_per_s > 0 else nan
+
+    @property
+    def noise_inflation(self) -> float:
+        """Factor on the error of k for correlated noise or coarse rounding; 1 for a fixed k."""
+        white = self.fit.k_stderr_per_s * self.start_inflation
+        return self.k_stderr_per_s / white if white > 0 else 1.0
 
     @property
     def efficiency(self) -> float:
@@ -101,6 +116,10 @@ class ShotAnalysis:
         The fit, refused or not; None when it never came to one.
     result
         None when there is no rate.
+    omitted
+        Which points were left out before anything else, in sentences.
+    first_s
+        Time of the first point.
     """
 
     experiment: str
@@ -116,11 +135,16 @@ class ShotAnalysis:
     detection: StartDetection | None = None
     fitted: Fit | None = None
     result: ShotResult | None = None
+    omitted: tuple[str, ...] = ()
+    first_s: float = nan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PreparedShot:
-    """A shot trimmed and fitted with the simple laws, before a law is chosen."""
+    """A shot trimmed and fitted with the simple laws, before a law is chosen.
+
+    `omitted` says which points were left out before anything else, in sentences.
+    """
 
     shot: Shot
     detection: StartDetection | None = None
@@ -129,16 +153,22 @@ class PreparedShot:
     status: str = ""
     single: Fit | None = None
     slope: Fit | None = None
-    noise: NoiseCorrelation = field(default=NO_NOISE)
     laws: LawComparison | None = None
+    omitted: tuple[str, ...] = ()
 
 
 def prepare_shot(
-    shot: Shot, settings: AnalysisSettings, *, detection: StartDetection | None
+    shot: Shot,
+    settings: AnalysisSettings,
+    *,
+    detection: StartDetection | None,
+    fits: Mapping[str, Fit] | None = None,
+    omitted: tuple[str, ...] = (),
 ) -> PreparedShot:
     """Choose the window, fit with and without slope; with ``auto``, every other law too.
 
-    `detection` is that of the shot's trace, None without one.
+    `detection` is that of the shot's trace, None without one; `fits` are those made already, by
+    law.
     """
     trace = shot.trace
     if trace is None or detection is None:
@@ -149,25 +179,27 @@ def prepare_shot(
         window = choose_window(
             trace.time_s, workbook_start_s=shot.start_s, detected=detection.window
         )
+    if isinstance(window, TrimWindow) and window.source == "workbook":
+        window = replace(window, source=shot.start_from)
     if isinstance(window, str):
         return PreparedShot(shot=shot, detection=detection, refusal=window, status=Refused.START)
     start_s = window.start_s if len(trace) else None
     single, slope = (
-        fit_trace(trace.time_s, trace.signal, law=law, start_s=start_s, robust=settings.robust)
-        for law in ("single", "single-slope")
+        (fits or {}).get(law)
+        or fit_trace(trace.time_s, trace.signal, law=law, start_s=start_s, robust=settings.robust)
+        for law in ("single", DEFAULT)
     )
-    reference = slope if slope.ok else single
-    noise = NO_NOISE
+    automatic = settings.law == AUTO
     laws = None
-    if reference.ok:
-        noise = _noise(reference, trace.time_s, trace.signal)
+    if single.ok or slope.ok or automatic:
         laws = compare_laws(
             trace.time_s,
             trace.signal,
             start_s=window.start_s,
             fits=(single, slope),
-            inflation=noise.inflation if noise.significant else 1.0,
-            try_all=settings.law == AUTO,
+            tried=CANDIDATES if automatic else find_law(settings.law).rivals,
+            # The residuals of the default law say nothing against another law that was asked for.
+            always=automatic or find_law(settings.law).exponentials != 1,
         )
     return PreparedShot(
         shot=shot,
@@ -175,8 +207,8 @@ def prepare_shot(
         window=window,
         single=single,
         slope=slope,
-        noise=noise,
         laws=laws,
+        omitted=omitted,
     )
 
 
@@ -195,10 +227,12 @@ def finish_shot(prepared: PreparedShot, settings: AnalysisSettings, *, law: str)
         law=law,
         window=prepared.window,
         detection=prepared.detection,
+        omitted=prepared.omitted,
+        first_s=nan if trace is None or not len(trace) else float(trace.time_s[0]),
     )
     if trace is None or prepared.window is None:
         return analysis
-    known = {"single": prepared.single, "single-slope": prepared.slope}
+    known = {"single": prepared.single, DEFAULT: prepared.slope}
     fit = None if settings.fixed else known.get(law)
     if fit is None:
         fit = fit_trace(
@@ -213,13 +247,10 @@ def finish_shot(prepared: PreparedShot, settings: AnalysisSettings, *, law: str)
     if not fit.ok:
         return analysis
     result = _result(fit, prepared, settings, time_s=trace.time_s, signal=trace.signal)
+    reason = find_inseparable(fit, result.intervals, result.laws)
+    if reason:
+        return replace(analysis, status=FitStatus.INSEPARABLE.value, refusal=reason)
     return replace(analysis, result=result)
-
-
-def _noise(fit: Fit, time_s: FloatArray, signal: FloatArray) -> NoiseCorrelation:
-    kept = time_s >= fit.start_s
-    rest = signal[kept] - predict(fit, time_s[kept])
-    return noise_correlation(rest, parameters=len(fit.rate_law.parameters) - len(fit.fixed))
 
 
 def _result(
@@ -232,16 +263,20 @@ def _result(
 ) -> ShotResult:
     kept = time_s >= fit.start_s
     time, values = time_s[kept], signal[kept]
-    residuals = values - predict(fit, time)
+    curve = predict(fit, time)
+    residuals = values - curve
     free = len(fit.rate_law.parameters) - len(fit.fixed)
     noise = noise_correlation(residuals, parameters=free)
-    inflation = noise.inflation if noise.significant else 1.0
+    step = digitising_step(values)
+    factors = _error_factors(fit, time, curve, noise=noise, step=step)
     rest = _rest_inflation(prepared)
-    stderr = fit.k_stderr_per_s * inflation * rest
-    low, high = k_interval(time_s, signal, fit, inflation=inflation * rest)
+    widened = {name: factor * rest for name, factor in factors.items()}
+    found = intervals(time_s, signal, fit, inflation=widened)
+    stderr = {name: error * factors[name] * rest for name, error in fit.stderr.items()}
     laws = prepared.laws or LawComparison(alternatives={})
-    if fit.law not in laws.alternatives or (fit.law in ("double", "stretched") and not fit.fixed):
-        laws = laws.including(fit, inflation=inflation)
+    if fit.law not in laws.alternatives or not laws[fit.law].parameters or fit.fixed:
+        laws = laws.including(fit)
+    k_stderr = stderr.get("k_per_s", nan)
     bound = nan
     if not fit.fixed:
         bound = cramer_rao(
@@ -250,22 +285,44 @@ def _result(
             parameters=fit.parameters,
             noise_sd=fit.noise_sd,
             start_s=fit.start_s,
-        )["k_per_s"]
+        ).get("k_per_s", nan)
+    low, high = found.get("k_per_s", (nan, nan))
     return ShotResult(
         fit=fit,
         noise=noise,
-        k_stderr_per_s=stderr,
+        stderr=stderr,
+        intervals=found,
+        k_stderr_per_s=k_stderr,
         k_low_per_s=low,
         k_high_per_s=high,
         k_bound_per_s=bound,
         laws=laws,
-        law_shift_sigma=laws.shift_sigma(fit, k_stderr_per_s=stderr),
+        law_shift_sigma=laws.shift_sigma(fit, k_stderr_per_s=k_stderr),
         start_inflation=rest,
         start_shift_sigma=_start_shift(fit, prepared.detection),
-        checks=check_signal(values, residuals, noise_sd=fit.noise_sd, parameters=free),
+        checks=check_signal(values, residuals, noise_sd=fit.noise_sd, parameters=free, step=step),
         step_s=float(np.median(np.diff(time[:9]))),
         amplitude_at_mixing=_amplitude_at_mixing(fit, prepared.shot.conditions, settings),
     )
+
+
+def _error_factors(
+    fit: Fit, time_s: FloatArray, curve: FloatArray, *, noise: NoiseCorrelation, step: float
+) -> dict[str, float]:
+    """Find what standard errors for white noise are multiplied by, for each parameter.
+
+    Where the steps of the digitiser are larger than the noise, the residuals are rounding errors
+    of known covariance; else their correlation is that of the noise.
+    """
+    names = fit.rate_law.parameters
+    if step > 0 and fit.noise_sd < COARSEST * step:
+        free = [place for place, name in enumerate(names) if name not in fit.fixed]
+        with np.errstate(all="ignore"):
+            jacobian = fit.rate_law.jacobian(time_s - fit.start_s, fit.parameters)[:, free]
+            found = rounding_inflation(jacobian, curve, step=step, noise_sd=fit.noise_sd)
+        factors = dict.fromkeys(names, float(found.max(initial=1.0)))
+        return factors | {names[place]: float(found[at]) for at, place in enumerate(free)}
+    return dict.fromkeys(names, noise.inflation if noise.significant else 1.0)
 
 
 def _rest_inflation(prepared: PreparedShot) -> float:
@@ -293,6 +350,8 @@ def _amplitude_at_mixing(fit: Fit, conditions: Conditions, settings: AnalysisSet
     """``c exp(k (start - mixing))``, mixing one dead time before the flow stopped."""
     dead_time_s = conditions.dead_time_s if settings.dead_time_s is None else settings.dead_time_s
     if dead_time_s is None:
+        return nan
+    if not fit.rate_law.exponentials:
         return nan
     exponent = fit.k_per_s * (fit.start_s - settings.stop_s + dead_time_s)
     return fit.amplitude * exp(exponent) if exponent < 50 else inf

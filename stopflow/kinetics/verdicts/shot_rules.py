@@ -2,14 +2,18 @@
 
 from math import inf
 
+from stopflow.kinetics.laws import find_law
 from stopflow.kinetics.settings import QualityThresholds
+from stopflow.kinetics.verdicts.compare_laws import main_rate, shift_to
 from stopflow.kinetics.verdicts.shot import ShotResult
 
 
 def slope_not_flat(result: ShotResult, limits: QualityThresholds) -> str | None:
     """Reaction not finished, a slower step, or drift."""
     fit = result.fit
-    error = fit.stderr.get("slope_per_s", 0.0) * result.k_stderr_per_s / fit.k_stderr_per_s
+    error = result.stderr.get("slope_per_s", 0.0)
+    if not abs(fit.amplitude) > 0 or "slope_per_s" in fit.fixed or fit.law == "burst":
+        return None
     change = abs(fit.slope_per_s) * fit.window_s / abs(fit.amplitude)
     if change <= limits.slope_share or abs(fit.slope_per_s) <= limits.slope_sigma * error:
         return None
@@ -54,6 +58,8 @@ def undetermined(result: ShotResult, limits: QualityThresholds) -> str | None:
     error = result.k_stderr_per_s / result.fit.k_per_s
     if error > limits.uncertain_fail:
         return f"k is not determined: its standard error is {error:.0%} of it"
+    if "k_per_s" in result.fit.fixed:
+        return None
     if result.k_low_per_s <= 0 or not result.k_high_per_s < inf:
         side = "lower" if result.k_low_per_s <= 0 else "upper"
         return f"k is not determined: the data set no {side} limit to it"
@@ -61,13 +67,14 @@ def undetermined(result: ShotResult, limits: QualityThresholds) -> str | None:
 
 
 def residual_runs(result: ShotResult, limits: QualityThresholds) -> str | None:
-    """Residuals in waves."""
+    """Residuals with a pattern."""
     if follows(result, limits):
         return None
     checks = result.checks
     return (
-        "the residuals run in waves the noise does not explain (mean square "
-        f"{checks.misfit_ratio:.1f} times the expected): another law, a bubble, or an early start"
+        "the residuals show a systematic pattern (their mean square is "
+        f"{checks.misfit_ratio:.3g} times what the noise explains): another rate law, a bubble, or "
+        "a start inside the artefact"
     )
 
 
@@ -85,8 +92,10 @@ def is_coarse(result: ShotResult, limits: QualityThresholds) -> bool:
 def saturated(result: ShotResult, limits: QualityThresholds) -> str | None:
     """Values at the end of the range."""
     share = result.checks.clipped_share
-    # Few levels make runs of equal values without any clipping.
-    if share <= limits.clipped_share or result.checks.noise_steps < limits.coarse_steps:
+    # On few levels the end of a reaction makes runs of equal values without any clipping.
+    few = result.checks.levels < limits.few_levels
+    coarse = result.checks.noise_steps < limits.coarse_steps * (4 if few else 1)
+    if share <= limits.clipped_share or coarse:
         return None
     return f"{share:.1%} of the points stand at the end of the range: the detector is saturated"
 
@@ -120,12 +129,35 @@ def early_start(result: ShotResult, limits: QualityThresholds) -> str | None:
 
 
 def law_shift(result: ShotResult, limits: QualityThresholds) -> str | None:
-    """Another law says otherwise."""
+    """Another rate law that fits as well says otherwise."""
+    if wrong_law(result, limits):
+        return None
     shift = result.law_shift_sigma
     share = shift * result.k_stderr_per_s / result.fit.k_per_s
     if not (shift > limits.law_shift_sigma and share > limits.law_shift_share):
         return None
     return (
-        f"k depends on the law: another one that fits as well or better moves it by {share:.1%} "
-        f"({shift:.1f} standard errors)"
+        f"k depends on the rate law: another one that fits as well or better moves it by "
+        f"{share:.1%} ({shift:.1f} standard errors)"
+    )
+
+
+def wrong_law(result: ShotResult, limits: QualityThresholds) -> str | None:
+    """Another rate law is clearly better and moves k by more than its error."""
+    rival = result.laws.rival_of(result.fit)
+    if rival is None or "k_per_s" in result.fit.fixed or not result.k_stderr_per_s > 0:
+        return None
+    # What may be left of the artefact is no phase of the reaction.
+    if result.checks.noise_steps < limits.coarse_steps:
+        # Rounding errors follow the curve: laws that follow them are no better for it.
+        return None
+    gain = result.laws.gain_of(rival, result.fit) / result.start_inflation**2
+    mine = main_rate(result.fit.rate_law, result.fit.parameters)
+    shift = shift_to(rival, result.fit)
+    if gain <= limits.law_gain or not shift > result.k_stderr_per_s:
+        return None
+    other = find_law(rival.law)
+    return (
+        f"{other.title} describes the trace clearly better (AICc lower by {gain:.0f}) and moves k "
+        f"from {mine:.4g} to {rival.k_per_s:.4g} 1/s: {other.remedy}"
     )

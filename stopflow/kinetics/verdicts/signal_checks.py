@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from math import inf, sqrt
 
 import numpy as np
-from scipy.special import chdtrc
+from scipy.special import chdtrc, fdtrc
 
 from stopflow.kinetics.uncertainty.noise import estimate_noise
+from stopflow.kinetics.uncertainty.quantisation import rounding_sd
 from stopflow.trace import FloatArray
 
 MISFIT_BLOCKS = 32
@@ -48,7 +49,7 @@ class SignalChecks:
 
 
 def check_signal(
-    signal: FloatArray, residuals: FloatArray, *, noise_sd: float, parameters: int
+    signal: FloatArray, residuals: FloatArray, *, noise_sd: float, parameters: int, step: float
 ) -> SignalChecks:
     """Check the fitted points (N,) and their residuals (N,).
 
@@ -60,15 +61,21 @@ def check_signal(
         Of the fit.
     parameters
         How many were fitted.
+    step
+        Distance of the digitiser's levels; 0 where none can be seen.
     """
-    values = np.unique(signal)
-    smallest = float(np.diff(values).min()) if len(values) > 1 else inf
     exact = noise_sd <= ROUNDING * float(np.abs(signal).max())
-    ratio, chance = (1.0, 1.0) if exact else misfit(residuals, parameters=parameters)
+    ratio, chance = (1.0, 1.0)
+    if not exact:
+        shared = rounding_sd(step, noise_sd)
+        ratio, chance = misfit(residuals, parameters=parameters, shared_sd=shared)
+        early = early_misfit(residuals, parameters=parameters)
+        if early[1] < chance:
+            ratio, chance = early
     return SignalChecks(
         clipped_share=clipped_share(signal),
-        levels=len(values),
-        noise_steps=noise_sd / smallest if smallest > 0 else inf,
+        levels=len(np.unique(signal)),
+        noise_steps=noise_sd / step if step > 0 else inf,
         misfit_ratio=ratio,
         misfit_chance=chance,
     )
@@ -115,12 +122,40 @@ def clipped_stretch(signal: FloatArray) -> tuple[int, int]:
     return min(found, default=(0, 0))
 
 
-def misfit(residuals: FloatArray, *, parameters: int) -> tuple[float, float]:
+def early_misfit(residuals: FloatArray, *, parameters: int) -> tuple[float, float]:
+    """Test whether the first residuals are larger than all others: what is left of an artefact.
+
+    The mean square of the first 2, 4, 8 ... (up to a quarter) over that of the rest is a ratio of
+    variances; the smallest chance is multiplied by how many were tried.
+
+    Returns
+    -------
+    tuple of float
+        (ratio, chance); 1, 1 for too few points.
+    """
+    power = residuals**2
+    sizes = [2**n for n in range(1, 7) if 2**n <= len(power) // 4]
+    if not sizes or len(power) < parameters + 8:
+        return 1.0, 1.0
+    found = []
+    for size in sizes:
+        rest = float(power[size:].sum()) / max(len(power) - size - parameters, 1)
+        ratio = float(power[:size].mean()) / rest if rest > 0 else 1.0
+        free = max(len(power) - size - parameters, 1)
+        found.append((float(fdtrc(size, free, ratio)), ratio))
+    chance, ratio = min(found)
+    return ratio, min(chance * len(sizes), 1.0)
+
+
+def misfit(
+    residuals: FloatArray, *, parameters: int, shared_sd: float = 0.0
+) -> tuple[float, float]:
     """Test whether residuals wave more slowly than their noise can.
 
     Means of up to 32 equal blocks are compared with the noise seen inside short blocks, with its
     correlation: ``sum (mean / sd)^2`` is chi-squared with (blocks - parameters) degrees of
-    freedom. A runs test that noise with short memory does not alarm.
+    freedom. A runs test that noise with short memory does not alarm. `shared_sd` is that of errors
+    which all points of a block have in common: of rounding to coarse levels.
 
     Returns
     -------
@@ -128,13 +163,13 @@ def misfit(residuals: FloatArray, *, parameters: int) -> tuple[float, float]:
         (sum over its expectation, chance); 1, 1 for few points or without noise.
     """
     noise = estimate_noise(residuals) if len(residuals) >= FEWEST_POINTS else None
-    if noise is None or noise.sd == 0:
+    if noise is None or not noise.sd + shared_sd > 0:
         return 1.0, 1.0
     length = max(len(residuals) // MISFIT_BLOCKS, 8)
     starts = np.arange(0, len(residuals) - length + 1, length)
     counts = np.diff(starts, append=len(residuals))
     means = np.add.reduceat(residuals, starts) / counts
-    scaled = means / noise.mean_sd(counts)
+    scaled = means / np.hypot(noise.mean_sd(counts), shared_sd)
     total = float(scaled @ scaled)
     free = max(len(starts) - parameters, 1)
     # The noise itself is an estimate: over N points its square is known to about 2 / sqrt(N).

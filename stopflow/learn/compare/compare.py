@@ -156,14 +156,24 @@ def way_settings(
     """Return what a way is trained with."""
     epochs = min(settings.epochs, wide_epochs or settings.epochs)
     if way in LAYERS:
-        return replace(settings, layer=way, layers=())
+        usable = settings.optimiser in (None, *LAYERS[way].optimisers)
+        optimiser = settings.optimiser if usable else None
+        return replace(settings, layer=way, layers=(), optimiser=optimiser)
     if way == PUBLISHED_NAME:
         return replace(settings.published(), epochs=epochs)
     if way == DENSE_FULL:
         rate = settings.learning_rate or FULL_RATE
         full = {"layer": "dense", "layers": (), "row_space": "off", "learning_rate": rate}
+        full |= {"optimiser": way_settings("dense", settings).optimiser}
         return replace(settings, **full, epochs=epochs)  # type: ignore[arg-type]
     return settings
+
+
+def first_jobs(
+    labs: Mapping[str, LabData], settings: TrainSettings, *, ways: Sequence[str]
+) -> list[Job]:
+    """Return the first run of each way, on the split of the settings."""
+    return list(_jobs(labs, settings, ways=ways, seeds=1, folds=1, wide_epochs=None))
 
 
 def _jobs(

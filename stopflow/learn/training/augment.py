@@ -163,3 +163,28 @@ def training_rows(
         if progress is not None:
             progress(place + 1, len(rows))
     return TrainingRows(inputs=inputs, log_window=log_window, tilt=tilt)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RandomDrift:
+    """Adds a slope of random size to each row of a batch.
+
+    Attributes
+    ----------
+    tilt
+        (V, N) of all rows.
+    size
+        Largest slope, in units of a row's SD over its window.
+    """
+
+    drift: Drift
+    tilt: Tensor
+    size: float
+
+    def __call__(
+        self, rows: Tensor, chosen: tuple[Tensor, Tensor], generator: torch.Generator
+    ) -> Tensor:
+        """Return the rows with slopes: a normal number, shrunk by an even one from 0 to 1."""
+        normal = torch.randn(len(rows), generator=generator)
+        size = self.size * normal * torch.rand(len(rows), generator=generator)
+        return self.drift.apply(rows, self.tilt[chosen], size.to(rows.device))

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,8 @@ from torch import Tensor
 
 from stopflow.errors import ModelError
 from stopflow.io.atomic import replacing_file
-from stopflow.learn.data import LabData
 from stopflow.learn.saved import save_tensors
 from stopflow.learn.settings import TrainSettings
-from stopflow.learn.split import Split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -27,10 +25,10 @@ class Checkpoint:
     values: Mapping[str, Any]
 
 
-def run_fingerprint(data: LabData, split: Split, settings: TrainSettings) -> str:
+def run_fingerprint(arrays: Iterable[np.ndarray], settings: TrainSettings) -> str:
     """Hash of everything that decides a run; a checkpoint of another run is not resumed."""
     digest = hashlib.blake2b(digest_size=16)
-    for array in (data.inputs, data.window_s, data.k_label_per_s, split.train, split.validation):
+    for array in arrays:
         digest.update(np.ascontiguousarray(array).data)
     digest.update(json.dumps(asdict(settings), sort_keys=True).encode())
     return digest.hexdigest()

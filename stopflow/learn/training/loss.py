@@ -6,7 +6,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from stopflow.lowrank import MEAN_ABSOLUTE, MEAN_SQUARE, Loss, huber
+from stopflow.lowrank import CROSS_ENTROPY, MEAN_ABSOLUTE, MEAN_SQUARE, Loss, huber
 
 SMOOTH_BELOW: Final = 0.02
 """Errors below this share of the target's SD count squared, those above linearly."""
@@ -23,4 +23,7 @@ LOSSES: Final[Mapping[str, Loss]] = {
     "mse": MEAN_SQUARE,
     "l1": MEAN_ABSOLUTE,
 }
-"""Losses of one output."""
+"""Losses of rates, by one output."""
+
+CLASS_LOSSES: Final[Mapping[str, Loss]] = {"cross-entropy": CROSS_ENTROPY}
+"""Losses of classes, by one output a class."""

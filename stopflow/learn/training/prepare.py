@@ -6,59 +6,36 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from stopflow.features import FEATURES, decode_target
+from stopflow.features import FEATURES
 from stopflow.learn.data import LabData, Numbers
 from stopflow.learn.model import TargetScale
 from stopflow.learn.settings import TrainSettings
 from stopflow.learn.split import Split
-from stopflow.learn.training.augment import Drift, TraceOf, training_rows
+from stopflow.learn.training.augment import Drift, RandomDrift, TraceOf, training_rows
 from stopflow.learn.training.coordinates import Coordinates, choose_coordinates
-from stopflow.lowrank import Network
+from stopflow.learn.training.rates import RateTask
+from stopflow.learn.training.rows import TaskRows
 from stopflow.trace import FloatArray
 
-ROWS_AT_ONCE = 2048
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Part:
-    """Rows of one side of the split in coordinates, to be judged each epoch."""
-
-    inputs: Tensor
-    window_s: FloatArray
-    k_actual_per_s: FloatArray
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Prepared:
-    """Tensors on the device.
+class Prepared(TaskRows):
+    """Rows of a lab on the device.
 
     Attributes
     ----------
-    inputs, targets, tilt
-        (V, N, q), (V, N, 1), (V, N): versions of the training shots, the first as recorded.
-    parts
-        ``"train"``, ``"test"`` and, if there is one, ``"validation"``.
-    drift
-        Adds slopes; None where the settings or the features have none.
+    task
+        What the rates of each part are.
+    coordinates
+        What the rows are in.
     seconds
         That the preparation took.
     """
 
-    inputs: Tensor
-    targets: Tensor
-    tilt: Tensor
-    parts: dict[str, Part]
-    drift: Drift | None
+    task: RateTask
     coordinates: Coordinates
-    target: TargetScale
     seconds: float
-
-    @property
-    def shots(self) -> int:
-        """N, the training shots."""
-        return self.inputs.shape[1]
 
 
 def prepare(
@@ -96,33 +73,32 @@ def prepare(
     drift = None
     if settings.drift and settings.standardise and data.features.kind == "shape":
         found = Drift.of(coordinates, data)
-        drift = Drift(slope=found.slope.to(device), origin=found.origin.to(device))
+        drift = RandomDrift(
+            drift=Drift(slope=found.slope.to(device), origin=found.origin.to(device)),
+            tilt=drawn.tilt.to(device),
+            size=settings.drift,
+        )
     inputs = drawn.inputs.to(device)
-    parts = {"train": _part(data, split.train, inputs[0])}
+    members = {name: getattr(split, name) for name in ("train", "validation", "test")}
+    parts = {"train": inputs[0]}
     for name in ("validation", "test"):
-        members: Numbers = getattr(split, name)
-        if members.size:
-            held_out = coordinates.project(data.inputs[members]).to(device)
-            parts[name] = _part(data, members, held_out)
+        if members[name].size:
+            parts[name] = coordinates.project(data.inputs[members[name]]).to(device)
     return Prepared(
         inputs=inputs,
         targets=targets.to(device),
-        tilt=drawn.tilt.to(device),
         parts=parts,
-        drift=drift,
+        augment=drift,
         coordinates=coordinates,
-        target=target,
+        task=RateTask(
+            target=target,
+            features=data.features,
+            loss_name=settings.loss,
+            window_s={name: data.window_s[rows] for name, rows in members.items()},
+            k_actual_per_s={name: data.k_actual_per_s[rows] for name, rows in members.items()},
+        ),
         seconds=time.perf_counter() - started,
     )
-
-
-@torch.no_grad()
-def part_rates(network: Network, part: Part, target: TargetScale, data: LabData) -> FloatArray:
-    """Rates (M,) that a network in coordinates gives for a part."""
-    outputs = [network(rows)[:, 0] for rows in part.inputs.split(ROWS_AT_ONCE)]
-    encoded = target.mean + target.scale * torch.cat(outputs).double().cpu().numpy()
-    with np.errstate(over="ignore"):
-        return decode_target(encoded, part.window_s, spec=data.features)
 
 
 def _target(encoded: FloatArray, settings: TrainSettings) -> TargetScale:
@@ -136,11 +112,3 @@ def _encode(data: LabData, rows: Numbers, log_window: FloatArray) -> FloatArray:
     if not FEATURES[data.features.kind].dimensionless:
         return np.array(rates)
     return np.log(rates) + log_window
-
-
-def _part(data: LabData, members: Numbers, inputs: Tensor) -> Part:
-    return Part(
-        inputs=inputs,
-        window_s=data.window_s[members],
-        k_actual_per_s=data.k_actual_per_s[members],
-    )

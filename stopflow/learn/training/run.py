@@ -8,14 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stopflow.learn.data import LabData
 from stopflow.learn.settings import SCHEDULES, TrainSettings
 from stopflow.learn.training.checkpoint import Checkpoint
-from stopflow.learn.training.loss import LOSSES, Loss, gaussian_nll
-from stopflow.learn.training.prepare import Part, Prepared, part_rates
+from stopflow.learn.training.rows import TaskRows
 from stopflow.lowrank import Network, build_stepper
-from stopflow.trace import FloatArray
 
+ROWS_AT_ONCE: Final = 2048
 MOST_JUDGED: Final = 500
 """Epochs of a run that are judged; a longer run judges every second one, every third, ..."""
 
@@ -37,21 +35,20 @@ class Run:
 
     def __init__(
         self,
-        data: LabData,
         settings: TrainSettings,
-        prepared: Prepared,
+        prepared: TaskRows,
         network: Network,
         *,
         generator: torch.Generator,
     ) -> None:
-        self._data, self._settings, self._prepared = data, settings, prepared
+        self._settings, self._prepared, self._task = settings, prepared, prepared.task
         self._generator = generator
         self._network = network.to(prepared.inputs.device)
         self._batches = -(-prepared.shots // settings.batch_size)
         self._steps = settings.epochs * self._batches
         self._judge_every = -(-settings.epochs // MOST_JUDGED)
         self._stepper = build_stepper(self._network, settings.step_settings(self._steps))
-        self._loss = choose_loss(network, settings)
+        self._loss = self._task.loss(network)
         self._best = self._network.state_dict()
         self._best_error, self.best_epoch = float("inf"), 0
         self.history: list[dict[str, float]] = []
@@ -63,8 +60,13 @@ class Run:
         """Whether there is nothing left to do."""
         return self.done >= self._settings.epochs or self.status is not TrainStatus.FINISHED
 
+    @property
+    def stored(self) -> int:
+        """Values kept between steps: those of the network, moments, buffers."""
+        return self._stepper.stored()
+
     def epoch(self, *, since: float) -> None:
-        """Visit every training shot once, then judge where it is due."""
+        """Visit every training row once, then judge where it is due."""
         order = torch.randperm(self._prepared.shots, generator=self._generator)
         losses = [self._step(rows) for rows in order.split(self._settings.batch_size)]
         if self.status is TrainStatus.DIVERGED:
@@ -76,12 +78,14 @@ class Run:
     def _judge(self, loss: float, *, since: float) -> None:
         """Add a row to the history and keep the state if it is the best so far."""
         started = time.perf_counter()
-        errors = {
-            name: float(np.abs(self._rates(part) - part.k_actual_per_s).mean())
-            for name, part in self._prepared.parts.items()
+        judged = {
+            name: self._task.judge(name, self._outputs(rows))
+            for name, rows in self._prepared.parts.items()
         }
-        row: dict[str, float] = {"epoch": self.done}
-        row |= {f"{name}_mae_per_s": errors.get(name, float("nan")) for name in self._shown()}
+        row: dict[str, float] = {"epoch": self.done, "step": self._steps_done}
+        for part in self._shown():
+            found = judged.get(part, {})
+            row |= {f"{part}_{name}": found.get(name, np.nan) for name in self._task.columns}
         now = time.perf_counter()
         self._judging_s += now - started
         row |= {
@@ -92,11 +96,16 @@ class Run:
         for number, rank in enumerate(self._stepper.ranks(), start=1):
             if rank is not None:
                 row[f"rank_{number}"] = rank
+        latest = {place: record.value for place, record in self._stepper.stabilities()}
+        for place, layer in enumerate(self._network.chain):
+            if hasattr(layer, "stability"):
+                row[f"stability_{place + 1}"] = latest.get(place, np.nan)
         self.history.append(row)
-        self._keep_best(errors.get("validation", errors["train"]))
+        self._keep_best(self._task.error(judged.get("validation", judged["train"])))
 
-    def _rates(self, part: Part) -> FloatArray:
-        return part_rates(self._network, part, self._prepared.target, self._data)
+    @torch.no_grad()
+    def _outputs(self, rows: Tensor) -> Tensor:
+        return torch.cat([self._network(part) for part in rows.split(ROWS_AT_ONCE)])
 
     def _shown(self) -> tuple[str, ...]:
         validated = "validation" in self._prepared.parts
@@ -110,11 +119,8 @@ class Run:
         versions = prepared.inputs.shape[0]
         chosen = torch.randint(versions, (len(rows),), generator=self._generator)
         inputs = prepared.inputs[chosen, rows]
-        if prepared.drift is not None:
-            normal = torch.randn(len(rows), generator=self._generator)
-            size = settings.drift * normal * torch.rand(len(rows), generator=self._generator)
-            size = size.to(inputs.device)
-            inputs = prepared.drift.apply(inputs, prepared.tilt[chosen, rows], size)
+        if prepared.augment is not None:
+            inputs = prepared.augment(inputs, (chosen, rows), self._generator)
         self._stepper.set_learning_rate(
             settings.peak_rate * SCHEDULES[settings.schedule](self._steps_done / self._steps)
         )
@@ -175,8 +181,3 @@ class Run:
         """Return the network in the state of its best epoch."""
         self._network.load_state_dict(self._best)
         return self._network
-
-
-def choose_loss(network: Network, settings: TrainSettings) -> Loss:
-    """Return the settings' loss, or the Gaussian one for a network that gives its own SD."""
-    return gaussian_nll if network.specs[-1].dim == 2 else LOSSES[settings.loss]

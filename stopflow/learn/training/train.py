@@ -1,17 +1,18 @@
-"""Training: one loop for every kind of layer.
+"""Training: one loop for every kind of layer and every task.
 
-An epoch visits every training shot once, in one of its versions. After an epoch the rates of the
-train, validation and test shots are judged in s^-1 (a long run judges 500 of its epochs); the best
-judged state is kept by the validation error, or by the training error where nothing is set aside.
-The test shots decide nothing.
+An epoch visits every training row once, in one of its versions. After an epoch the network is
+judged on the train, validation and test rows as its task says (a long run judges 500 of its
+epochs); the best judged state is kept by the validation error, or by the training error where
+nothing is set aside. The test rows decide nothing.
 """
 
+import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -28,18 +29,45 @@ from stopflow.learn.training.checkpoint import (
     run_fingerprint,
     save_checkpoint,
 )
+from stopflow.learn.training.coordinates import Coordinates
 from stopflow.learn.training.prepare import Prepared, prepare
+from stopflow.learn.training.rows import TaskRows
 from stopflow.learn.training.run import Run, TrainStatus
-from stopflow.lowrank import build_network, count_parameters
+from stopflow.lowrank import Network, build_network, count_parameters
+
+M = TypeVar("M")
 
 Progress = Callable[[str, int, int], None]
 """(what is being done, steps done, steps in all)."""
 
+OnEpoch = Callable[[Mapping[str, float]], None]
+"""Called with each new row of the history."""
+
 CHECKPOINT_EVERY_S: Final = 15.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interruptible:
+    """Where a run keeps its state, and whether it goes on from there.
+
+    Attributes
+    ----------
+    path
+        File to keep the run's state in, every `every_s`; to be removed once the model is saved.
+    resume
+        Go on from it; the result is that of a run that was never interrupted.
+    fingerprint
+        Of everything that decides the run.
+    """
+
+    path: Path
+    resume: bool
+    fingerprint: str
+    every_s: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Trained:
+class Trained(Generic[M]):
     """A finished run.
 
     Attributes
@@ -48,22 +76,27 @@ class Trained:
         The best state, on the features' own inputs.
     history
         One row a judged epoch (every one of up to 500, then every second, third, ...): ``epoch,
-        train_mae_per_s, [validation_mae_per_s,] test_mae_per_s, loss, seconds, judging_s, rank_1,
-        ...`` (a rank for each low-rank layer; `judging_s` is the part of `seconds` that went into
-        the errors of this table).
+        step, train_NAME, [validation_NAME,] test_NAME, loss, seconds, judging_s, rank_1, ...``,
+        NAME being each of the columns of the task (``mae_per_s`` for rates; a rank for each
+        low-rank layer, and the last stability of each OIALR layer once it has one, as
+        ``stability_1, ...``; `judging_s` is the part of `seconds` that went into the errors of this
+        table).
     status, reason
         ``reason`` is empty for a run that finished.
     epochs, best_epoch
         Epochs trained, and the one whose state was kept.
-    parameters
-        Trained values of the model, biases included.
+    parameters, trained_parameters
+        Values of the model, biases included, and those of them that were trained to the end
+        (frozen bases are not).
+    stored
+        Values that training kept between steps: parameters, moments, buffers.
     seconds
         Of the training, preparation included.
     inputs_used
         Why the coordinates were chosen.
     """
 
-    model: Model
+    model: M
     split: Split
     history: tuple[dict[str, float], ...]
     status: TrainStatus
@@ -71,6 +104,8 @@ class Trained:
     epochs: int
     best_epoch: int
     parameters: int
+    trained_parameters: int
+    stored: int
     seconds: float
     inputs_used: str
 
@@ -86,7 +121,7 @@ def train(
     checkpoint: Path | None = None,
     resume: bool = False,
     checkpoint_every_s: float = CHECKPOINT_EVERY_S,
-) -> Trained:
+) -> Trained[Model]:
     """Train a network on a lab.
 
     Parameters
@@ -119,33 +154,81 @@ def train(
         prepared = prepare_run(data, split, settings, trace=trace, progress=progress)
     else:
         started -= prepared.seconds
-    coordinates = prepared.coordinates
-    generator = torch.Generator().manual_seed(settings.seed)
-    network = build_network(
-        coordinates.dimension,
-        settings.network_specs(coordinates.dimension),
-        generator=generator,
-        input_basis=coordinates.basis,
-        fan_in=coordinates.fan_in,
+    kept = None
+    if checkpoint is not None:
+        arrays = (data.inputs, data.window_s, data.k_label_per_s, split.train, split.validation)
+        kept = Interruptible(
+            path=checkpoint,
+            resume=resume,
+            fingerprint=run_fingerprint(arrays, settings),
+            every_s=checkpoint_every_s,
+        )
+    return train_rows(
+        prepared,
+        prepared.coordinates,
+        settings,
+        split=split,
+        started=started,
+        kept=kept,
+        progress=progress,
     )
-    run = Run(data, settings, prepared, network, generator=generator)
-    fingerprint = run_fingerprint(data, split, settings) if checkpoint else ""
-    if resume and checkpoint is not None:
-        run.restore(load_checkpoint(checkpoint, fingerprint=fingerprint))
+
+
+def train_rows(
+    rows: TaskRows,
+    coordinates: Coordinates,
+    settings: TrainSettings,
+    *,
+    split: Split,
+    started: float,
+    network: Network | None = None,
+    kept: Interruptible | None = None,
+    progress: Progress | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> Trained[Any]:
+    """Train a network on prepared rows; the model is what their task makes of it.
+
+    Parameters
+    ----------
+    coordinates
+        What the rows are in.
+    split
+        What is held out, for the record.
+    started
+        `time.perf_counter()` when the preparation began.
+    network
+        In these coordinates, to be trained further (a copy is); without, one of the settings.
+    """
+    task = rows.task
+    generator = torch.Generator().manual_seed(settings.seed)
+    if network is None:
+        network = build_network(
+            coordinates.dimension,
+            settings.network_specs(coordinates.dimension, n_outputs=task.n_outputs),
+            generator=generator,
+            input_basis=coordinates.basis,
+            fan_in=coordinates.fan_in,
+        )
+    else:
+        network = copy.deepcopy(network)
+    run = Run(settings, rows, network, generator=generator)
+    if kept is not None and kept.resume:
+        run.restore(load_checkpoint(kept.path, fingerprint=kept.fingerprint))
     saved_at = time.perf_counter()
     while not run.is_over:
+        judged = len(run.history)
         run.epoch(since=started)
         if progress is not None:
             progress("training", run.done, settings.epochs)
-        if checkpoint is not None and time.perf_counter() - saved_at >= checkpoint_every_s:
-            save_checkpoint(checkpoint, run.state(since=started), fingerprint=fingerprint)
+        if on_epoch is not None and len(run.history) > judged:
+            on_epoch(run.history[-1])
+        if kept is not None and time.perf_counter() - saved_at >= kept.every_s:
+            save_checkpoint(kept.path, run.state(since=started), fingerprint=kept.fingerprint)
             saved_at = time.perf_counter()
-    model = Model(
-        network=coordinates.export(run.best()).eval(),
-        features=data.features,
-        standardiser=coordinates.standardiser,
-        target=prepared.target,
-        record=_record(settings, split, reason=coordinates.reason),
+    model = task.finish(
+        coordinates.export(run.best()).eval(),
+        coordinates.standardiser,
+        _record(settings, split, reason=coordinates.reason),
     )
     return Trained(
         model=model,
@@ -156,6 +239,8 @@ def train(
         epochs=run.done,
         best_epoch=run.best_epoch,
         parameters=count_parameters(model.network),
+        trained_parameters=sum(p.numel() for p in network.parameters() if p.requires_grad),
+        stored=run.stored,
         seconds=run.earlier_s + time.perf_counter() - started,
         inputs_used=coordinates.reason,
     )

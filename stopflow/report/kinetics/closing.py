@@ -7,12 +7,13 @@ import pandas as pd
 
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.methods import write_methods
+from stopflow.report.kinetics.summary import reason_family
 from stopflow.report.paper.flow import Block, Paragraph, build_heading, build_subheading
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.style import MUTED, printable
 
 _FIRST = ("version", "command", "created", "seed", "settings", "libraries")
-_LEFT_OUT = ("inputs", "format")
+_LEFT_OUT = ("inputs", "format", "left_out")
 _NAMES_NOTE = (
     "Characters that the type of this report lacks stand as Unicode numbers in ⟨ ⟩. The bookmarks "
     "and the attached tables hold the names as they are."
@@ -42,7 +43,7 @@ def build_provenance_blocks(
     names
         Names in the report; a note follows where one of them cannot be printed.
     """
-    blocks: list[Block] = [build_heading("Provenance"), _provenance_grid(provenance)]
+    blocks: list[Block] = [build_heading("Appendix: provenance"), _provenance_grid(provenance)]
     distinct = {str(name) for name in names if isinstance(name, str)}
     if any(printable(name) != " ".join(name.split()) for name in distinct):
         blocks.append(Paragraph(text=_NAMES_NOTE, size=7.0, colour=MUTED))
@@ -50,26 +51,38 @@ def build_provenance_blocks(
 
 
 def _problem_grid(problems: pd.DataFrame) -> Grid:
-    """List problems, errors first; equal ones of several experiments take one row."""
+    """List problems, errors first; those that differ in names and numbers alone take one row."""
     order = {"error": 0, "warning": 1, "note": 2}
-    groups: dict[tuple[str, ...], list[str]] = {}
+    groups: dict[tuple[str, str], list[tuple[str, str, str]]] = {}
     for row in problems.to_dict("records"):
         place = ", ".join(str(row[name]) for name in ("file", "where") if row[name])
         expected = f"; expected {row['expected']}" if row["expected"] else ""
-        key = (str(row["level"]), place, f"{row['found']}{expected}")
-        groups.setdefault(key, []).append(str(row["experiment"]))
+        found = f"{row['found']}{expected}"
+        family = reason_family(found.replace(str(row["file"]), "#") if row["file"] else found)
+        groups.setdefault((str(row["level"]), family), []).append(
+            (str(row["experiment"]), place, found)
+        )
     rows = [
-        (level, names[0] if len(names) == 1 else f"{len(names)} experiments", place, found)
-        for (level, place, found), names in groups.items()
+        (level, _listed(names, "experiments"), _listed(places, "places"), found[0])
+        for (level, _), members in groups.items()
+        for names, places, found in [zip(*members, strict=True)]
     ]
     rows.sort(key=lambda row: order.get(row[0], 3))
     columns = (
         Column(title="Level"),
-        Column(title="Experiment"),
-        Column(title="Place"),
+        Column(title="Experiment", wrap=True),
+        Column(title="Place", wrap=True),
         Column(title="Found", wrap=True),
     )
     return Grid(columns=columns, rows=tuple(rows), size=6.8, name="What was found in the input")
+
+
+def _listed(names: Iterable[str], things: str) -> str:
+    """Name the first, and count the rest."""
+    distinct = list(dict.fromkeys(name for name in names if name))
+    if len(distinct) <= 1:
+        return "".join(distinct)
+    return f"{len(distinct)} {things}: {distinct[0]}, …"
 
 
 def _provenance_grid(provenance: Mapping[str, object]) -> Grid:

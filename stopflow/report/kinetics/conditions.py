@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,10 +11,11 @@ from stopflow.report.paper.rounding import (
     MISSING,
     concentration_unit,
     format_concentration,
-    format_digits,
+    format_temperature,
 )
 from stopflow.report.paper.style import LINE_STYLES, MARKERS, ordered_colours, printable
 
+NOTHING_KNOWN = "all shots"
 NUMERIC = ("concentration_M", "ionic_strength_M", "temperature_K")
 IN_WORDS = ("substrate", "mixture")
 
@@ -46,7 +48,7 @@ def describe_value(name: str, value: float) -> str:
         return format_concentration(value)
     if name == "ionic_strength_M":
         return f"I = {format_concentration(value)}"
-    return f"{format_digits(value, 5).rstrip('0').rstrip('.')} K"
+    return format_temperature(value)
 
 
 def varying_columns(table: pd.DataFrame) -> list[str]:
@@ -83,10 +85,11 @@ def build_series(shots: pd.DataFrame) -> list[Series]:
     parts = [(int(key) if pd.notna(key) else -1, part) for key, part in groups]
     parts.sort(key=lambda item: _rank(item[1], numeric, item[0]))
     colours = ordered_colours(len(parts))
+    labels = _tell_apart([part for _, part in parts], varying)
     return [
         Series(
             condition=key,
-            label=_label(part, varying),
+            label=labels[place],
             colour=colours[place],
             marker=MARKERS[place % len(MARKERS)],
             line_style=LINE_STYLES[place % len(LINE_STYLES)],
@@ -94,6 +97,23 @@ def build_series(shots: pd.DataFrame) -> list[Series]:
         )
         for place, (key, part) in enumerate(parts)
     ]
+
+
+def _tell_apart(parts: Sequence[pd.DataFrame], varying: Sequence[str]) -> list[str]:
+    """Label conditions; where two labels are alike, single shots go by the names of their files."""
+    labels = [_label(part, varying) for part in parts]
+    if len(parts) < 2:
+        return labels
+    alike = {label for label in labels if labels.count(label) > 1}
+    return [
+        _name_shot(part, label) if label in alike and len(part) == 1 else label
+        for part, label in zip(parts, labels, strict=True)
+    ]
+
+
+def _name_shot(part: pd.DataFrame, label: str) -> str:
+    file = printable(Path(str(part["file"].iloc[0])).stem)
+    return file if label == NOTHING_KNOWN else f"{label}, {file}"
 
 
 def label_conditions(table: pd.DataFrame) -> list[str]:
@@ -137,7 +157,7 @@ def _label(part: pd.DataFrame, varying: Sequence[str]) -> str:
             words.append(str(value) if value and pd.notna(value) else MISSING)
         else:
             words.append(describe_value(name, float(value)))
-    return printable(", ".join(words)) or "all shots"
+    return printable(", ".join(words)) or NOTHING_KNOWN
 
 
 def shared_unit(concentrations_M: Sequence[float]) -> tuple[float, str]:

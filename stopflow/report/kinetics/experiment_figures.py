@@ -149,10 +149,10 @@ def _draw_fits(axes: Axes, picture: ExperimentPicture, curves: Sequence[Curve | 
 
 
 def _signal_limits(picture: ExperimentPicture) -> tuple[float, float]:
-    """Make room for what follows the cut; an artefact may leave the frame."""
+    """Make room for what follows the cut; an artefact may leave the frame, but not of one shot."""
     after = [shot.log_trace.y for shot in picture.shots if shot.log_trace is not None]
     everything = [shot.trace.y for shot in picture.shots]
-    values = np.concatenate(after or everything)
+    values = np.concatenate(after if after and len(picture.shots) > 1 else everything)
     whole = np.concatenate(everything)
     low, high = float(values.min()), float(values.max())
     span = high - low or max(abs(high), 1.0) * 0.1

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from stopflow.kinetics.laws import LAWS
+from stopflow.errors import SettingsError
+from stopflow.kinetics.laws import find_law, parameter_column
 from stopflow.report.data import KineticsReportData, TracePair
 from stopflow.report.kinetics.conditions import Series, build_series
 from stopflow.report.paper.decimate import FloatArray, bucket_means, decimate_min_max, envelope
@@ -94,10 +95,14 @@ class ExperimentPicture:
 
 def predict_signal(shot: Mapping[str, object], time_s: FloatArray) -> FloatArray | None:
     """Signal of a shot's fit at `time_s`, or None when it has none."""
-    law = LAWS.get(str(shot.get("law", "")))
-    if law is None:
+    try:
+        law = find_law(str(shot.get("law", "")))
+    except SettingsError:
         return None
-    parameters = {name: float(shot.get(name, np.nan)) for name in law.parameters}  # type: ignore[arg-type]
+    parameters = {
+        name: float(shot.get(parameter_column(name), np.nan))  # type: ignore[arg-type]
+        for name in law.parameters
+    }
     if not all(np.isfinite(value) for value in parameters.values()):
         return None
     return law.evaluate(time_s - float(shot["start_s"]), parameters)  # type: ignore[arg-type]
@@ -155,7 +160,8 @@ def _picture_shot(
     time, signal = time[known][order], signal[known][order]
     start = float(shot["start_s"])  # type: ignore[arg-type]
     begin = start if np.isfinite(start) else time[0]
-    kept = time >= begin
+    end = float(shot.get("end_s", np.nan))  # type: ignore[arg-type]
+    kept = (time >= begin) & ~(time > end)
     since = time[kept] - begin
     later = since > 0
     fitted = predict_signal(shot, time[kept]) if kept.any() else None

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from stopflow.kinetics.laws import COMPARED
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.conditions import build_series, constant_conditions
 from stopflow.report.kinetics.experiment_figures import draw_traces
@@ -21,15 +22,9 @@ from stopflow.report.paper.page import Page
 from stopflow.report.paper.rounding import MISSING, format_digits, format_pm
 from stopflow.report.paper.style import MUTED, Paper, Ruler, printable
 
-_MODEL_COLUMNS = (
-    "k_per_s",
-    "k_single_per_s",
-    "k_slope_per_s",
-    "k_double_per_s",
-    "k2_per_s",
-    "model_shift_sigma",
-)
-_CRITERIA = {"aicc_single": "single", "aicc_slope": "slope", "aicc_double": "double"}
+_LAW_RATES = tuple(f"k_{law.column}_per_s" for _, law in COMPARED)
+_MODEL_COLUMNS = ("k_per_s", *_LAW_RATES, "k2_per_s", "model_shift_sigma")
+_CRITERIA = {f"aicc_{law.column}": law.column for _, law in COMPARED}
 Columns = Mapping[str, FloatArray]
 
 _STRIP_MM = 54.0
@@ -53,6 +48,7 @@ def build_experiment_blocks(
         constant_conditions(shots),
         count_things(counts.files, "shot"),
         f"{counts.fitted} fitted, {counts.warned} warned, {counts.refused} refused",
+        _say_series(data, shots),
     ]
     blocks: list[Block] = [
         _title(name, ruler, paper),
@@ -81,6 +77,13 @@ def build_experiment_blocks(
         after_mm=1.0,
     )
     return [*blocks, picture, caption, *below]
+
+
+def _say_series(data: KineticsReportData, shots: pd.DataFrame) -> str:
+    """Count the series that have a warning as a whole: they are none of the shots' own."""
+    own = data.conditions[data.conditions["experiment"] == shots["experiment"].iloc[0]]
+    doubtful = len(list_doubtful(own))
+    return f"{doubtful} of {len(own)} series warned" if doubtful else ""
 
 
 def _title(name: str, ruler: Ruler, paper: Paper) -> Paragraph:
@@ -158,7 +161,7 @@ def _models_grid(shots: pd.DataFrame) -> Grid:
             (
                 item.label,
                 f"{len(own)} of {len(item.rows)}",
-                *(_mean_rate(fitted, f"k_{law}_per_s") for law in ("single", "slope", "double")),
+                *(_mean_rate(fitted, column) for column in _LAW_RATES),
                 _mean_rate(fitted, "k2_per_s"),
                 _preferred(fitted),
                 _median(fitted, "model_shift_sigma"),
@@ -167,10 +170,8 @@ def _models_grid(shots: pd.DataFrame) -> Grid:
     columns = (
         Column(title="Condition"),
         Column(title="Fitted", align="right"),
-        Column(title="Single", unit="k / s⁻¹", align="right"),
-        Column(title="With slope", unit="k / s⁻¹", align="right"),
-        Column(title="Double", unit="k₁ / s⁻¹", align="right"),
-        Column(title="", unit="k₂ / s⁻¹", align="right"),
+        *(Column(title=law.heading, unit="k / s⁻¹", align="right") for _, law in COMPARED),
+        Column(title="Second phase", unit="k₂ / s⁻¹", align="right"),
         Column(title="Lowest AICc", unit="shots", align="left"),
         Column(title="Shift of k", unit="std. errors", align="right"),
     )

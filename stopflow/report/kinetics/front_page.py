@@ -14,6 +14,7 @@ from stopflow.report.kinetics.conditions import (
     varying_columns,
 )
 from stopflow.report.kinetics.repeat_blocks import build_repeat_blocks
+from stopflow.report.kinetics.repeats import list_doubtful
 from stopflow.report.kinetics.summary import (
     Counts,
     count_shots,
@@ -26,6 +27,8 @@ from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.rounding import (
     MISSING,
+    celsius_text,
+    column_errors,
     format_concentration,
     format_digits,
     format_interval,
@@ -61,7 +64,11 @@ def build_front_blocks(data: KineticsReportData) -> list[Block]:
             bookmark=Bookmark(title="Rate constants"),
         ),
         Paragraph(text=_what(data, counts), size=8.4, colour=MUTED, after_mm=3.2),
-        Picture(tall_mm=17.0, paint=partial(_paint_counts, counts), after_mm=4.2),
+        Picture(
+            tall_mm=17.0,
+            paint=partial(_paint_counts, counts, len(list_doubtful(data.conditions))),
+            after_mm=4.2,
+        ),
     ]
     blocks.append(build_answers(data))
     if len(data.conditions):
@@ -82,9 +89,9 @@ def build_front_blocks(data: KineticsReportData) -> list[Block]:
         )
         for place, said in enumerate(statements)
     ]
-    blocks.append(build_heading("What to repeat"))
-    blocks += build_repeat_blocks(data.shots, data.conditions)
-    return blocks
+    repeats = build_repeat_blocks(data.shots, data.conditions)
+    # Where there is nothing to repeat the box of answers has said so.
+    return [*blocks, build_heading("What to repeat"), *repeats] if repeats else blocks
 
 
 def _what(data: KineticsReportData, counts: Counts) -> str:
@@ -95,12 +102,16 @@ def _what(data: KineticsReportData, counts: Counts) -> str:
     return f"{files} from {count_things(counts.experiments, 'experiment')}: {shown}"
 
 
-def _paint_counts(counts: Counts, page: Page, x_mm: float, y_mm: float, width_mm: float) -> None:
+def _paint_counts(
+    counts: Counts, doubtful: int, page: Page, x_mm: float, y_mm: float, width_mm: float
+) -> None:
+    """Draw the counts of shots; series that have a warning as a whole stand beside theirs."""
+    beside = f", and {doubtful} series" if doubtful else ""
     cells = (
-        ("read", counts.read, INK),
+        ("shots read", counts.read, INK),
         ("fitted", counts.fitted, INK),
         (f"{VERDICT_SIGNS['PASS']} passed", counts.passed, VERDICT_COLOURS["PASS"]),
-        (f"{VERDICT_SIGNS['WARN']} warned", counts.warned, VERDICT_COLOURS["WARN"]),
+        (f"{VERDICT_SIGNS['WARN']} warned{beside}", counts.warned, VERDICT_COLOURS["WARN"]),
         (f"{VERDICT_SIGNS['FAIL']} refused", counts.refused, VERDICT_COLOURS["FAIL"]),
     )
     gap = 3.0
@@ -134,7 +145,7 @@ def _condition_grid(data: KineticsReportData) -> Grid:
         *([Column(title="Mixture")] if "mixture" in shown else []),
         *([Column(title="Conc.", unit=unit, align="right")] if "concentration_M" in shown else []),
         *([Column(title="I", unit=ionic[1], align="right")] if "ionic_strength_M" in shown else []),
-        *([Column(title="T", unit="K", align="right")] if "temperature_K" in shown else []),
+        *([Column(title="T", unit="°C", align="right")] if "temperature_K" in shown else []),
         Column(title="Shots", align="right"),
         Column(title="k", unit="s⁻¹", align="right"),
         Column(title="95 % interval", unit="s⁻¹", align="right"),
@@ -146,6 +157,7 @@ def _condition_grid(data: KineticsReportData) -> Grid:
     ]
     rows: list[tuple[str, ...]] = []
     for name, part in table.groupby("experiment", sort=False):
+        part = part.assign(shown_error=column_errors(part["k_stderr_per_s"].tolist()))
         if table["experiment"].nunique() > 1:
             rows.append((str(name),))
         rows += [_condition_row(row, shown, factor, ionic[0]) for row in part.to_dict("records")]
@@ -163,7 +175,7 @@ def _concentration_unit(concentrations_M: pd.Series) -> tuple[float, str]:
 
 
 def _condition_row(row: dict, shown: set[str], factor: float, ionic: float) -> tuple[str, ...]:
-    error = float(row["k_stderr_per_s"])
+    error = float(row["shown_error"])
     fitted, shots = int(row["fitted"]), int(row["shots"])
     spread = float(row["between_shot_sd_per_s"])
     cells = [str(row["file"])] if "file" in shown else []
@@ -177,7 +189,7 @@ def _condition_row(row: dict, shown: set[str], factor: float, ionic: float) -> t
     if "ionic_strength_M" in shown:
         cells.append(_tidy(ionic * float(row["ionic_strength_M"])))
     if "temperature_K" in shown:
-        cells.append(_tidy(float(row["temperature_K"]), 5))
+        cells.append(celsius_text(float(row["temperature_K"])))
     return (
         *cells,
         str(shots) if fitted == shots else f"{fitted} of {shots}",

@@ -5,17 +5,10 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from stopflow.kinetics.laws import LAWS
+from stopflow.kinetics.laws import LAWS, find_law
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.summary import count_shots, count_things, join_words, list_widened
 from stopflow.report.paper.rounding import format_time
-
-_EQUATIONS = {
-    "single": "y = b + c exp[−k(t − t₀)]",
-    "single-slope": "y = a(t − t₀) + b + c exp[−k(t − t₀)]",
-    "double": "y = b + c₁ exp[−k₁(t − t₀)] + c₂ exp[−k₂(t − t₀)]",
-    "stretched": "y = b + c exp{−[k(t − t₀)]^β}",
-}
 
 
 def write_methods(data: KineticsReportData) -> str:
@@ -84,8 +77,9 @@ def _starts(fitted: pd.DataFrame) -> str:
 
 
 def _laws(fitted: pd.DataFrame) -> str:
-    used = [law for law in LAWS if law in set(fitted["law"])]
-    said = join_words(f"{_EQUATIONS.get(law, LAWS[law].formula)}" for law in used)
+    named = set(fitted["law"])
+    used = [law for law in LAWS if law in named] + sorted(named - set(LAWS))
+    said = join_words(find_law(law).equation for law in used)
     return f"Traces were fitted by least squares to {said}."
 
 

@@ -18,7 +18,7 @@ from stopflow.report.paper.grid import Column, Grid
 
 
 def build_repeat_blocks(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[Block]:
-    """Compose the lists of what to repeat or to look at; one sentence when there is nothing."""
+    """Compose the lists of what to repeat or to look at; empty when there is nothing."""
     wanted, doubtful = list_repeats(shots), list_doubtful(conditions)
     blocks: list[Block] = []
     if len(doubtful):
@@ -32,7 +32,7 @@ def build_repeat_blocks(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[B
             Paragraph(text=_what_to_do(wanted), keep_with_next=True),
             _grid(group_repeats(wanted), counted="Shots", named="Reason and files"),
         ]
-    return blocks or [Paragraph(text="Nothing: every shot and every series passed.")]
+    return blocks
 
 
 def _need(count: int) -> str:

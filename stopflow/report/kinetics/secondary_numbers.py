@@ -11,10 +11,11 @@ import pandas as pd
 from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.report.kinetics.conditions import shared_unit
 from stopflow.report.paper.decimate import FloatArray
-from stopflow.report.paper.rounding import format_concentration, format_pm
+from stopflow.report.paper.rounding import format_concentration, format_pm, format_temperature
 from stopflow.report.paper.style import printable
 
 K_ON_AT = "k_on at "
+_KELVIN = re.compile(r"(?<![\w.])(\d{2,4}\.\d{2}) K(?!\w)")
 _IONIC = re.compile(r"\bI = ([\d.]+(?:e-?\d+)?) M\b")
 
 
@@ -40,6 +41,10 @@ class SecondaryPicture:
         (n,) the points and the ends of their 95 % intervals, in the units of the axes.
     said
         Chosen parameters with their errors, a line each.
+    members
+        (n,) places in the table of conditions; empty where the points are no conditions.
+    factor
+        From the coefficients' x (mol/L, 1/K) to that of the axis.
     """
 
     title: str
@@ -52,6 +57,8 @@ class SecondaryPicture:
     high: FloatArray
     curves: tuple[CurveLine, ...]
     said: tuple[str, ...]
+    members: tuple[int, ...] = ()
+    factor: float = 1.0
 
 
 def build_pictures(secondary: pd.DataFrame, conditions: pd.DataFrame) -> list[SecondaryPicture]:
@@ -118,12 +125,15 @@ def _picture(part: pd.DataFrame, points: pd.DataFrame, *, named: bool) -> Second
         high=high,
         curves=tuple(curves),
         said=tuple(describe_parameter(row) for row in chosen.to_dict("records")),
+        members=() if "rate" in points else tuple(int(at) for at in points.index),
+        factor=factor,
     )
 
 
 def name_group(group: str) -> str:
-    """Write the ionic strength in a group's name as it stands elsewhere: I = 0.086 M as 86 mM."""
-    return _IONIC.sub(lambda found: f"I = {format_concentration(float(found[1]))}", group)
+    """Write a group's name in the units of the pages: I = 0.086 M as 86 mM, 298.15 K as 25 °C."""
+    named = _IONIC.sub(lambda found: f"I = {format_concentration(float(found[1]))}", group)
+    return _KELVIN.sub(lambda found: format_temperature(float(found[1])), named)
 
 
 def is_parameter(secondary: pd.DataFrame) -> "pd.Series[bool]":

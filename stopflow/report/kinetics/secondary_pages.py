@@ -1,6 +1,6 @@
 """Secondary plots on paper: points, chosen curve with its band, parameters with intervals."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -29,10 +29,10 @@ from stopflow.report.paper.rounding import format_interval, format_pm, set_numbe
 from stopflow.report.paper.style import (
     CATEGORY_COLOURS,
     INK,
-    LINE_STYLES,
     MARKERS,
     MUTED,
     ordered_colours,
+    printable,
 )
 
 _SYMBOLS = {
@@ -62,14 +62,15 @@ def build_secondary_blocks(data: KineticsReportData) -> list[Block]:
             (p.kind, p.y_label) for p in pictures if CURVES[p.kind].against == "temperature"
         )
     ]
-    overlaid = [
-        partial(draw_secondary, pictures=group[:_OVERLAID])
-        for group in against_temperature
-        if group
-    ]
-    if overlaid:
-        blocks.append(row_picture(overlaid, tall_mm=80.0, top_mm=12.0))
-    blocks.append(secondary_grid(data.secondary))
+    letters = letter_groups(against_temperature)
+    for first in range(0, max(map(len, against_temperature), default=0), _OVERLAID):
+        panels: list[Painter] = [
+            partial(draw_secondary, pictures=group[first : first + _OVERLAID], letters=letters)
+            for group in against_temperature
+            if group[first:]
+        ]
+        blocks.append(row_picture(panels, tall_mm=80.0, top_mm=12.0))
+    blocks.append(secondary_grid(data.secondary, letters=letters))
     blocks.append(
         Paragraph(
             text="Points: means of conditions with 95 % intervals. Line: the model reported; "
@@ -82,19 +83,37 @@ def build_secondary_blocks(data: KineticsReportData) -> list[Block]:
     return blocks
 
 
+def letter_groups(plots: Sequence[Sequence[SecondaryPicture]]) -> dict[str, str]:
+    """Give each group of an overlaid plot a letter; its name stands in the table below."""
+    names = dict.fromkeys(p.title for group in plots if len(group) > 1 for p in group)
+    return {name: _letter(place) for place, name in enumerate(names)}
+
+
+def _letter(place: int) -> str:
+    """Return a, b, ..., z, aa, ab, ..."""
+    first, last = divmod(place, 26)
+    return (_letter(first - 1) if first else "") + chr(ord("a") + last)
+
+
 def _equations(secondary: pd.DataFrame) -> Paragraph:
     tried = set(secondary["kind"])
     equations = [f"{kind.capitalize()}: {CURVES[kind].paper}." for kind in CURVES if kind in tried]
     return Paragraph(text="  ".join(equations), after_mm=3.0, keep_with_next=True)
 
 
-def draw_secondary(axes: Axes, *, pictures: Sequence[SecondaryPicture]) -> None:
-    """Draw one plot, or several of one kind over each other with a key."""
+def draw_secondary(
+    axes: Axes,
+    *,
+    pictures: Sequence[SecondaryPicture],
+    letters: Mapping[str, str] | None = None,
+) -> None:
+    """Draw one plot, or several of one kind over each other, each with its letter of the table."""
+    names = letters or {}
     colours = ordered_colours(len(pictures)) if len(pictures) > 1 else [CATEGORY_COLOURS[0]]
     for place, picture in enumerate(pictures):
         colour, marker = colours[place], MARKERS[place % len(MARKERS)]
         for curve in picture.curves:
-            style = LINE_STYLES[place % len(LINE_STYLES)] if curve.chosen else (0, (1, 1.5))
+            style = "-" if curve.chosen else (0, (1, 1.5))
             if curve.chosen and curve.low is not None and curve.high is not None:
                 axes.fill_between(
                     curve.x, curve.low, curve.high, color=colour, alpha=0.15, linewidth=0
@@ -119,7 +138,7 @@ def draw_secondary(axes: Axes, *, pictures: Sequence[SecondaryPicture]) -> None:
             markerfacecolor=colour,
             markeredgecolor="white",
             markeredgewidth=0.3,
-            label=picture.title,
+            label=names.get(picture.title, picture.title),
         )
     first = pictures[0]
     if CURVES[first.kind].against == "concentration":
@@ -129,7 +148,12 @@ def draw_secondary(axes: Axes, *, pictures: Sequence[SecondaryPicture]) -> None:
     axes.set_ylabel(first.y_label)
     if len(pictures) > 1:
         axes.legend(
-            loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2, columnspacing=1.0, fontsize=6.2
+            loc="lower left",
+            bbox_to_anchor=(-0.02, 1.0),
+            ncols=len(pictures),
+            columnspacing=1.0,
+            handletextpad=0.2,
+            fontsize=6.8,
         )
     else:
         _write_title(axes, first)
@@ -159,8 +183,9 @@ def _symbols(text: str) -> str:
     return text
 
 
-def secondary_grid(secondary: pd.DataFrame) -> Grid:
+def secondary_grid(secondary: pd.DataFrame, *, letters: Mapping[str, str] | None = None) -> Grid:
     """Set the chosen models as a table; where none was chosen, all that were tried."""
+    known = letters or {}
     rows: list[tuple[str, ...]] = []
     keys = ["experiment", "group"]
     for (name, group), part in secondary.groupby(keys, sort=False, dropna=False):
@@ -169,7 +194,9 @@ def secondary_grid(secondary: pd.DataFrame) -> Grid:
         pairs = zip(taken, plots, strict=True)
         shown = pd.concat([own if len(own) else plot for own, plot in pairs])
         group = name_group(str(group))
-        rows.append((f"{name}  ·  {group}" if name and group else name or group or "all shots",))
+        letter = known.get(printable(str(name))) or known.get(printable(group))
+        said = f"{name}: {group}" if name and group else name or group or "all conditions"
+        rows.append((f"({letter}) {said}" if letter else said,))
         for kind, own in shown.groupby("kind", sort=False):
             rows += _model_rows(str(kind), own)
     columns: tuple[Column, ...] = (

@@ -10,7 +10,10 @@ from stopflow.errors import SettingsError
 from stopflow.io.atomic import replacing_file
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.experiment_figures import draw_traces
-from stopflow.report.kinetics.experiment_numbers import build_experiment_picture
+from stopflow.report.kinetics.experiment_numbers import (
+    ExperimentPicture,
+    build_experiment_picture,
+)
 from stopflow.report.kinetics.experiment_strip import draw_cuts
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.rounding import (
@@ -68,11 +71,25 @@ def plot_shot(data: KineticsReportData, row: int = 0) -> Figure:
     else:
         page.text(_SHEET.side_mm, 24.0, "There is no trace to draw.", colour=MUTED)
     if picture.shots and len(cuts) > 1:
-        axes = page.axes(_SHEET.side_mm + 15.0, 101.0, width_mm=width - 15.0, height_mm=26.0)
+        axes = page.axes(_SHEET.side_mm + 15.0, 101.0, width_mm=width - 15.0, height_mm=24.5)
         if not draw_cuts(axes, cuts, data.shots.iloc[[row]].set_axis([row]), picture):
             axes.remove()
+    if picture.shots:
+        page.text(_SHEET.side_mm, _SHEET.height_mm - 1.8, say_key(picture), size=7.0, colour=MUTED)
     _write_numbers(page, shot, _SHEET.width_mm - _SHEET.side_mm - _TEXT_MM)
     return page.figure
+
+
+def say_key(picture: ExperimentPicture) -> str:
+    """Say what is what in the picture."""
+    drawn = picture.shots[0]
+    said = ["grey: the recorded signal, whole"]
+    if drawn.fit is not None:
+        said += ["line: the fit", "below: what the fit leaves"]
+    if np.isfinite(drawn.start_s):
+        said.append("shaded: left out before the start of the fit")
+    text = "; ".join(said)
+    return f"{text[0].upper()}{text[1:]}."
 
 
 def require_picture(path: Path) -> str:

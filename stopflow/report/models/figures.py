@@ -68,7 +68,7 @@ def draw_learning(axes: Axes, models: Sequence[ModelReportData]) -> None:
         use_log_y(axes, lowest / 1.4, highest * 1.3)
     else:
         axes.set_ylim(0, 1.15 * highest or 1.0)
-    _count_epochs(axes)
+    count_epochs(axes)
     axes.set_ylabel("mean absolute error / s⁻¹")
     if len(models) > 1:
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)
@@ -76,7 +76,7 @@ def draw_learning(axes: Axes, models: Sequence[ModelReportData]) -> None:
         axes.legend(loc="lower right", bbox_to_anchor=(1.0, 0.98), ncols=2, columnspacing=1.2)
 
 
-def _count_epochs(axes: Axes) -> None:
+def count_epochs(axes: Axes) -> None:
     """Let whole epochs alone bear a number, also where there is only one."""
     low, high = axes.get_xlim()
     if high - low < 1:
@@ -118,7 +118,7 @@ def draw_loss(axes: Axes, history: pd.DataFrame) -> None:
     positive = values[known & (values > 0)]
     if len(positive) and positive.max() / positive.min() > 6:
         use_log_y(axes, positive.min() / 1.3, positive.max() * 1.3)
-    _count_epochs(axes)
+    count_epochs(axes)
     axes.set_ylabel("training loss")
 
 
@@ -134,7 +134,7 @@ def draw_ranks(axes: Axes, history: pd.DataFrame) -> None:
             label=f"layer {name.removeprefix('rank_')}",
         )
     axes.set_ylim(bottom=0)
-    _count_epochs(axes)
+    count_epochs(axes)
     axes.set_ylabel("rank")
     axes.legend(loc="best")
 
@@ -284,3 +284,23 @@ def draw_worst(axes: Axes, pair: TracePair, *, actual: float, predicted: float, 
         fontsize=6.4,
         color=MUTED,
     )
+
+
+def stability_columns(history: pd.DataFrame) -> list[str]:
+    """Columns of the history that hold the stability of an OIALR layer."""
+    return [name for name in history.columns if name.startswith("stability_")]
+
+
+def draw_stability(axes: Axes, history: pd.DataFrame) -> None:
+    """Draw the stability of each OIALR layer: 1 where its bases have stopped moving."""
+    for place, name in enumerate(sorted(stability_columns(history))):
+        axes.plot(
+            history["epoch"],
+            history[name],
+            color=CATEGORY_COLOURS[place % len(CATEGORY_COLOURS)],
+            linestyle=LINE_STYLES[place % len(LINE_STYLES)],
+            label=f"layer {name.removeprefix('stability_')}",
+        )
+    count_epochs(axes)
+    axes.set_ylabel("stability")
+    axes.legend(loc="best")

@@ -133,6 +133,18 @@ def rank_columns(history: pd.DataFrame) -> list[str]:
     return [name for name in history.columns if name.startswith("rank_")]
 
 
+def name_layers(layers: object) -> str:
+    """Name a network by its layers, e.g. ``784 – dlrt 256 (rank 20) – dense 10``."""
+    if not isinstance(layers, Sequence) or isinstance(layers, str) or not layers:
+        return ""
+    names = [str(layers[0].get("inputs", ""))]
+    for layer in layers:
+        rank = layer.get("rank")
+        ranked = f" (rank {rank})" if isinstance(rank, int) else ""
+        names.append(f"{layer.get('type')} {layer.get('outputs')}{ranked}")
+    return " – ".join(filter(None, names))
+
+
 def size_layers(
     layers: Sequence[Mapping[str, object]], *, parameters: float
 ) -> list[dict[str, object]]:

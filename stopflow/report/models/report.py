@@ -24,6 +24,7 @@ from stopflow.report.models.formats import say_count, say_percent, say_rate, say
 from stopflow.report.models.numbers import (
     changing_ranks,
     metric,
+    name_layers,
     score_experiments,
     size_layers,
     split_points,
@@ -120,9 +121,9 @@ def attach_model(model: ModelReportData, *, prefix: str = "") -> dict[str, bytes
 
 
 def _front_blocks(model: ModelReportData) -> list[Block]:
-    said = [text_metric(model.metrics, name) for name in ("layer", "rank", "features")]
-    words = ("layers {}", "rank {}", "features {}")
-    described = [word.format(text) for word, text in zip(words, said, strict=True) if text]
+    described = [name_layers(model.metrics.get("layers", ()))]
+    features = text_metric(model.metrics, "features")
+    described += [f"features {features}"] if features else []
     epochs = metric(model.metrics, "epochs")
     described += [count_things(int(epochs), "epoch")] if np.isfinite(epochs) else []
     seed = text_metric(model.metrics, "seed")
@@ -136,7 +137,7 @@ def _front_blocks(model: ModelReportData) -> list[Block]:
             leading=1.15,
             bookmark=Bookmark(title=f"Model {model.name}"),
         ),
-        Paragraph(text=" · ".join(described), size=8.4, colour=MUTED, after_mm=3.2),
+        Paragraph(text=" · ".join(filter(None, described)), size=8.4, colour=MUTED, after_mm=3.2),
         Picture(tall_mm=17.0, paint=partial(_paint_cells, model), after_mm=4.2),
     ]
 
@@ -167,6 +168,9 @@ def _paint_cells(
 def _quality_blocks(model: ModelReportData) -> list[Block]:
     points = split_points(model.predictions)
     blocks: list[Block] = [build_heading("How good are its rates?"), _score_grid(model.metrics)]
+    advice = advise_fit(model.metrics)
+    if advice:
+        blocks.append(Paragraph(text=advice, size=9.0, bold=True))
     if points:
         blocks += [
             pair_picture(
@@ -196,6 +200,20 @@ def _quality_blocks(model: ModelReportData) -> list[Block]:
         )
         blocks.append(Grid(columns=columns, rows=rows, size=6.9))
     return blocks
+
+
+def advise_fit(metrics: Mapping[str, object]) -> str:
+    """Say that the fit is better where it is, on shots whose true rates are known; else nothing."""
+    ours = metric(metrics, "test", "mae_per_s")
+    fits = metric(metrics, "fit_on_test", "mae_per_s")
+    if not ours > fits:
+        return ""
+    if fits == 0:
+        return "Use the fit for shots like these: it makes no error on the test experiments."
+    return (
+        "Use the fit for shots like these: on the test experiments the error of the network is "
+        f"{format_digits(ours / fits, 2)} times that of the fit."
+    )
 
 
 def _score_grid(metrics: Mapping[str, object]) -> Grid:
@@ -244,11 +262,17 @@ def _learning_blocks(model: ModelReportData) -> list[Block]:
     blocks: list[Block] = [build_heading("How it learnt")]
     if len(model.history):
         blocks.append(pair_picture(learning, right, tall_mm=58.0))
-    layers = model.metrics.get("layers")
+    return blocks + build_layer_blocks(model.metrics)
+
+
+def build_layer_blocks(metrics: Mapping[str, object]) -> list[Block]:
+    """List the layers of a network and the memory that training it took."""
+    blocks: list[Block] = []
+    layers = metrics.get("layers")
     if isinstance(layers, Sequence) and layers and not isinstance(layers, str):
-        sized = size_layers(layers, parameters=metric(model.metrics, "parameters"))
+        sized = size_layers(layers, parameters=metric(metrics, "parameters"))
         blocks += [build_subheading("Layers"), _layer_grid(sized)]
-    memory = metric(model.metrics, "peak_memory_bytes")
+    memory = metric(metrics, "peak_memory_bytes")
     if np.isfinite(memory):
         blocks.append(
             Paragraph(text=f"Peak memory while training: {format_bytes(memory)}.", size=7.8)

@@ -7,6 +7,7 @@ simpler threshold).
 
 import math
 import re
+from collections.abc import Sequence
 
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 MISSING = "–"
@@ -25,6 +26,20 @@ def error_decimals(error: float) -> int:
     exponent = math.floor(math.log10(error))
     digits = 2 if error / 10.0**exponent < 2.95 else 1
     return digits - 1 - exponent
+
+
+def column_errors(errors: Sequence[float]) -> list[float]:
+    """Errors to round a column by, so that its digits do not jump from row to row.
+
+    An error that begins with 1 or 2 keeps one digit instead of two where the column has fewer
+    decimals: 0.017 beside 0.03 is 0.02. No error is rounded to 0, unusable ones stay as they are.
+    """
+    fewest = min((error_decimals(error) for error in errors if _usable(error)), default=0)
+    return [_even_error(error, fewest) if _usable(error) else error for error in errors]
+
+
+def _even_error(error: float, fewest: int) -> float:
+    return 3.0 * 10.0 ** -max(fewest, -math.floor(math.log10(error)))
 
 
 def significant_digits(value: float, error: float) -> int:
@@ -128,6 +143,21 @@ def format_time(seconds: float, digits: int = 3, *, exact: bool = False) -> str:
 def format_concentration(molar: float, digits: int = 3) -> str:
     """Write a concentration in M, mM, µM or nM."""
     return _in_unit(molar, digits, _CONCENTRATIONS, exact=True)
+
+
+ZERO_CELSIUS_K = 273.15
+
+
+def format_temperature(kelvin: float) -> str:
+    """Write a temperature in °C, as it is read off a thermostat."""
+    if not math.isfinite(kelvin):
+        return MISSING
+    return f"{celsius_text(kelvin)} °C"
+
+
+def celsius_text(kelvin: float) -> str:
+    """Write the number of °C without idle zeros."""
+    return _without_idle_zeros(_plain(round(kelvin - ZERO_CELSIUS_K, 2), 2))
 
 
 def concentration_unit(largest_M: float) -> tuple[float, str]:

@@ -108,7 +108,7 @@ def _side_by_side(traces: Sequence[Timed]) -> Iterable[Line]:
 
 
 def export_kintek(data: KineticsReportData, names: FreshNames) -> list[Path]:
-    """Write the traces of each experiment, from the start of the fit on, as KinTek text.
+    """Write the part of each experiment's traces that is fitted, as KinTek text.
 
     Times are those of the instrument, since the trigger, in every column. KinTek wants one column
     of times for all signals, so shots with other times go to further files. The header of a
@@ -120,7 +120,7 @@ def export_kintek(data: KineticsReportData, names: FreshNames) -> list[Path]:
         groups: dict[bytes, list[Timed]] = {}
         for row, time, signal in _traces(data, experiment):
             start = float(row["start_s"])
-            kept = time >= start if np.isfinite(start) else np.ones(len(time), dtype=bool)
+            kept = ~(time < start) & ~(time > float(row.get("end_s", np.nan)))
             groups.setdefault(time[kept].tobytes(), []).append((row, time[kept], signal[kept]))
         for number, group in enumerate(groups.values(), start=1):
             target = names.path("kintek", experiment, number if number > 1 else "")

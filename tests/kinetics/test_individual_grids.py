@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stopflow.kinetics.fit import FitStatus, fit_trace
-from stopflow.kinetics.many.own_grids import fit_traces
+from stopflow.kinetics.many.individual_grids import fit_traces
 
 
 def own_grid(rng, *, even):

@@ -1,0 +1,90 @@
+"""Commands that write decisions down: exclude, include, set-window."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stopflow.cli.console import Debug, Json, Quiet, say, say_json, say_written, warn
+
+if TYPE_CHECKING:
+    from stopflow.pipeline.decide import Decided
+
+Files = Annotated[list[Path], typer.Argument(help="Trace files, or BOOK[NAME] of a workbook.")]
+OneChannel = Annotated[
+    int | None, typer.Option("--channel", min=1, help="One signal of it; default: all.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this module."""
+    app.command(epilog="Example: stopflow exclude lab/shot_03.bka --why bubble")(exclude)
+    app.command(epilog="Example: stopflow include lab/shot_03.bka")(include)
+    app.command(epilog="Example: stopflow set-window lab/shot_04.bka --start '5 ms' --end '0.3 s'")(
+        set_window
+    )
+
+
+def exclude(
+    files: Files,
+    *,
+    why: Annotated[str, typer.Option("--why", help="The reason, kept beside the decision.")],
+    channel: OneChannel = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Leave traces out of every result; the files stay as they are."""
+    from stopflow.pipeline.decide import exclude as decide
+
+    _conclude(decide(files, why=why, channel=channel), as_json=as_json, quiet=quiet)
+
+
+def include(
+    files: Files,
+    *,
+    channel: OneChannel = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Take traces in again that were left out."""
+    from stopflow.pipeline.decide import include as decide
+
+    _conclude(decide(files, channel=channel), as_json=as_json, quiet=quiet)
+
+
+def set_window(
+    file: Annotated[Path, typer.Argument(help="A trace file, or BOOK[NAME] of a workbook.")],
+    *,
+    start: Annotated[
+        str | None,
+        typer.Option("--start", help="Start of the fit: '5 ms', or 5 in the file's own unit."),
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--end", help="End of the fit: '0.3 s', or in the file's unit.")
+    ] = None,
+    channel: OneChannel = None,
+    why: Annotated[str, typer.Option("--why", help="The reason, kept beside the decision.")] = "",
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Fix where the fit of a trace starts or ends, for every command from now on."""
+    from stopflow.pipeline.decide import set_window as decide
+
+    decided = decide(file, start=start, end=end, channel=channel, why=why)
+    _conclude(decided, as_json=as_json, quiet=quiet)
+
+
+def _conclude(decided: "Decided", *, as_json: bool, quiet: bool) -> None:
+    """Say what was written; leave with 1 where something was not there."""
+    if as_json:
+        say_json({"written": decided.written, "done": decided.done, "problems": decided.problems})
+    else:
+        for line in decided.done:
+            say(line, quiet=quiet)
+        say_written(list(decided.written), quiet=quiet)
+    for problem in decided.problems:
+        warn(f"error: {problem}")
+    raise typer.Exit(1 if decided.problems else 0)

@@ -1,0 +1,83 @@
+"""The command that trains published tables again."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from stopflow.cli.console import (
+    Debug,
+    Json,
+    Quiet,
+    progress_bar,
+    say,
+    say_json,
+    say_table,
+    say_written,
+    warn,
+)
+from stopflow.cli.options import DATASET, REPORTS, DatasetFolder, Epochs, Paper, ReportsFolder
+
+IMAGES = Path("data/mnist")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this module."""
+    app.command(epilog="Example: stopflow reproduce thesis-5.3 --seeds 1 --epochs 10")(reproduce)
+
+
+def reproduce(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME ...]", help="Tables or rows; default: all.")
+    ] = None,
+    *,
+    show_list: Annotated[
+        bool, typer.Option("--list", help="List the rows and their published figures.")
+    ] = False,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds for each variant.")] = 5,
+    epochs: Epochs = None,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option("--variant", help="as_published, sound or best; default: all three."),
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A few steps of every row: does it run at all?")
+    ] = False,
+    data: Annotated[Path, typer.Option("--data", help="Folder of IDX files.")] = IMAGES,
+    dataset: DatasetFolder = DATASET,
+    reports: ReportsFolder = REPORTS,
+    paper: Paper = "a4",
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Train published tables again: as published, with sound methods, and at their best."""
+    from stopflow.pipeline.reproduce import list_rows, reproduce
+
+    if show_list:
+        for line in list_rows():
+            say(line, quiet=quiet)
+        return
+    with progress_bar(quiet=quiet) as progress:
+        done = reproduce(
+            names or (),
+            data=data,
+            dataset=dataset,
+            reports=reports,
+            seeds=seeds,
+            epochs=epochs,
+            variants=tuple(variant or ()),
+            quick=quick,
+            paper=paper,
+            progress=progress,
+        )
+    for note in done.notes:
+        warn(note)
+    if as_json:
+        say_json(done.rows)
+        return
+    if not done.rows:
+        raise typer.Exit(1)
+    say_table(*done.table(), quiet=quiet)
+    say_written(done.written, quiet=quiet)
+    say("runs that are finished are kept; repeat the command to draw them again", quiet=quiet)

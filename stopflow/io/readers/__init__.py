@@ -1,0 +1,16 @@
+"""Instrument files of every kind to recordings: one table, one module a format.
+
+::
+
+    table               READERS, the one table; which reader a content belongs to; reading a file
+    content, numbers    a file's bytes within bounds; rows of numbers in a text
+    labels              headers of columns: a time, a wavelength, a signal with its unit
+    column_table, axis_matrix, recording
+                        columns and matrices of numbers to recordings
+    bio_kine, bio_kine_3d, pro_data_csv, pro_data_store, kinetic_studio, olis, jasco, uv_vis,
+    kintek, diode_array, columns, sheets
+                        a format each: its docstring is the specification
+
+A reader is chosen by what a file contains, never by the ending of its name. To add one: a module
+with `recognises` and `parse`, and its line in `READERS`.
+"""

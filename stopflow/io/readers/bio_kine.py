@@ -1,0 +1,40 @@
+"""Bio-Kine ASCII (`.bka`), one signal or several: the format is described in `io.bka.format`.
+
+Recognised by its first line. Where the header has no unit of time it is taken as milliseconds,
+which is Bio-Kine's own, with a warning.
+"""
+
+from math import nan
+
+from stopflow.io.bka.format import parse_bka_file
+from stopflow.io.bka.header import MULTI, SINGLE
+from stopflow.io.readers.content import Head
+from stopflow.trace import Recording
+
+KEY = "bio-kine"
+
+
+def recognises(head: Head) -> bool:
+    """Tell by the first line."""
+    return head.first.strip('"').strip().upper() in (SINGLE, MULTI)
+
+
+def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, ...]:
+    """Parse the bytes of a file; see `stopflow.io.bka.format.parse_bka_file`."""
+    file = parse_bka_file(data, name=name, time_unit=time_unit)
+    count = len(file.signals)
+    return (
+        Recording(
+            name=name,
+            label=name,
+            source_format=KEY,
+            time_s=file.time_s,
+            time_unit_s=file.time_unit_s,
+            signals=file.signals,
+            signal_names=("",) * count,
+            signal_units=file.signal_units,
+            wavelengths_nm=(nan,) * count,
+            records=file.records,
+            notes=file.notes,
+        ),
+    )

@@ -1,0 +1,197 @@
+"""Plain text in columns: a time, and one or more signals, as any program writes them.
+
+::
+
+    # buffer pH 7.4, 25 °C                  comment and free lines, or none
+    Time (s);Absorbance;Fluorescence        a header, or none
+    s;AU;V                                  a row of units, or none
+    0,001;0,512;3,41                        rows: TAB, semicolon, comma, bar or blanks between the
+    0,002;0,509;3,44                        cells; a decimal point or comma
+
+- The unit of time is that of the header (``Time (s)``, ``t / ms``, ``[s]``), of the row of units,
+  or of a line such as ``Time unit: ms``; where there is none it has to be given.
+- Columns are signals of one push. Those that are numbered alike (``shot 1``, ``shot 2``;
+  ``10 µM``, ``20 µM``) are a push each, and so are those that have a time column of their own.
+- A column of deviations (``Std.Dev.``) or of point numbers is left out, with a note.
+- A table whose first column is a wavelength is a spectrum and is refused by that name.
+- A header of file names, concentrations or rates makes it a table of conditions and no trace.
+"""
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+
+from stopflow.errors import FormatError
+from stopflow.io.readers.column_table import INDEX_NAMES, Columns, read_columns
+from stopflow.io.readers.content import Head
+from stopflow.io.readers.labels import (
+    Label,
+    fold_label,
+    parse_label,
+)
+from stopflow.io.readers.numbers import COMMENTS, Layout, find_layout, read_block
+from stopflow.io.text import decode, split_lines, to_single_byte
+from stopflow.io.workbook.headers import is_only_unit
+from stopflow.trace import Recording
+
+KEY = "columns"
+LEAST_ROWS = 8
+"""Rows without the header of a time that can be a trace."""
+
+FEW_NUMBERED = 50
+"""Fewer rows counted 1, 2, 3, ... without a header are as likely a list."""
+
+_UNIT_KEYS = frozenset({"timeunit", "timeunits", "xunit", "xunits", "unitx", "unitoftime"})
+_WORDS = re.compile(r"[^\s(\[{]+(?:\s*[(\[{][^)\]}]*[)\]}])?")
+
+
+def recognises(head: Head) -> bool:
+    """Tell by rows of numbers under the header of a time, or whose first column rises."""
+    if head.layout is None:
+        return False
+    layout, first = head.layout
+    header = header_above(head.lines, first, layout)
+    labels = [parse_label(cell) for cell in header or _short_header(head.lines, first)]
+    if labels and (labels[0].is_time or labels[0].is_spectral):
+        return True
+    if len(labels) > 1 and fold_label(labels[0].name) in INDEX_NAMES and labels[1].is_time:
+        return True
+    if any(label.is_of_table for label in labels):
+        return False
+    if any(label.is_time for label in labels):
+        return True
+    numbers = (layout.numbers(line) for line in head.lines[first:])
+    times = [row[0] for row in numbers if row is not None and len(row) == layout.columns]
+    return looks_like_times(times, has_header=bool(labels))
+
+
+def _short_header(lines: Sequence[str], first: int) -> list[str]:
+    """Return the cells of the line above the rows where they are not as many as the columns."""
+    places = _lines_above(lines, first, most=1)
+    return [cell.strip() for place in places for cell in re.split(r"[\t;,|]", lines[place])]
+
+
+def looks_like_times(times: Sequence[float], *, has_header: bool) -> bool:
+    """Tell a first column of times from any other, by its values."""
+    if len(times) < LEAST_ROWS or any(b <= a for a, b in pairwise(times)):
+        return False
+    numbered = times[0] in (0, 1) and all(b - a == 1 for a, b in pairwise(times))
+    return not numbered or (len(times) >= FEW_NUMBERED and not has_header)
+
+
+def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, ...]:
+    """Parse the bytes of a file.
+
+    Raises
+    ------
+    FormatError
+        When there are no rows of numbers, a row is not like the others, x is no time, or nobody
+        says its unit.
+    """
+    return parse_as(KEY, data, name=name, time_unit=time_unit)
+
+
+def parse_as(
+    key: str, data: bytes, *, name: str, time_unit: str | None, bare_wavelengths: bool = False
+) -> tuple[Recording, ...]:
+    """Parse columns for the reader `key`; see `parse`."""
+    lines = split_lines(decode(to_single_byte(data).rstrip(b"\0")))
+    found = find_layout(lines, least=1)
+    if found is None:
+        expected = "a time column and at least one signal column"
+        raise FormatError(name, found="no rows of numbers", expected=expected)
+    layout, first = found
+    header = header_above(lines, first, layout)
+    _require_one_reading(lines, first, layout, name=name)
+    block = read_block(lines, first, layout, name=name)
+    records = [_record(line) for line in lines[:first] if line.strip()]
+    records += [("", line.strip()) for line in lines[block.stop :] if line.strip()]
+    columns = Columns(
+        labels=_labels(header, lines, first, layout),
+        rows=block.rows,
+        time_unit=next((value for key, value in records if fold_label(key) in _UNIT_KEYS), ""),
+        bare_wavelengths=bare_wavelengths,
+    )
+    return read_columns(
+        columns, key=key, name=name, time_unit=time_unit, records=records, notes=block.notes
+    )
+
+
+def header_above(lines: Sequence[str], first: int, layout: Layout) -> list[str] | None:
+    """Return the cells of the header above row `first`; None without one."""
+    nearest: list[str] | None = None
+    for place in _lines_above(lines, first, most=2):
+        cells = _cells(lines[place], layout)
+        nearest = cells if nearest is None else nearest
+        if len(cells) == layout.columns and not all(map(is_only_unit, filter(None, cells))):
+            return cells
+    return None if not nearest or len(nearest) != layout.columns else nearest
+
+
+def _labels(
+    header: list[str] | None, lines: Sequence[str], first: int, layout: Layout
+) -> tuple[Label, ...]:
+    """Return the labels of the columns, with units from a row of units where there is one."""
+    if header is None:
+        return (parse_label(""),) * layout.columns
+    labels = [parse_label(cell) for cell in header]
+    place = next(iter(_lines_above(lines, first, most=1)), None)
+    cells = _cells(lines[place], layout) if place is not None else []
+    if cells != header and len(cells) == layout.columns:
+        units = [cell.strip("()[] ") for cell in cells]
+        labels = [
+            Label(text=label.text, name=label.name, unit=label.unit or unit)
+            for label, unit in zip(labels, units, strict=True)
+        ]
+    return tuple(labels)
+
+
+def _lines_above(lines: Sequence[str], first: int, *, most: int) -> list[int]:
+    """Return the last lines above `first` that are not blank, the nearest first."""
+    found = [at for at in range(first - 1, max(-1, first - 12), -1) if lines[at].strip()]
+    return found[:most]
+
+
+def _cells(line: str, layout: Layout) -> list[str]:
+    """Return the cells of a header; between blanks, a unit in brackets belongs to its name."""
+    plain = line.strip("\r\n")
+    stripped = plain.lstrip()
+    sign = next((sign for sign in COMMENTS if stripped.startswith(sign)), "")
+    plain = stripped[len(sign) :].lstrip(sign[:1] + " ") if sign else plain
+    if layout.separator:
+        cells = [cell.strip().strip('"') for cell in layout.split(plain)]
+        if len(cells) < layout.columns and layout.separator == ",":
+            return cells
+        return cells + [""] * (layout.columns - len(cells)) if len(cells) > 1 else cells
+    cells = re.split(r"\t|\s{2,}", plain.strip())
+    if len(cells) != layout.columns:
+        cells = _WORDS.findall(plain)
+    return [cell.strip().strip('"') for cell in cells]
+
+
+def _require_one_reading(lines: Sequence[str], first: int, layout: Layout, *, name: str) -> None:
+    """Refuse commas that part cells and digits alike: twice as many cells as the header has."""
+    if layout.separator != "," or layout.columns % 2:
+        return
+    place = next(iter(_lines_above(lines, first, most=1)), None)
+    cells = max(lines[place].count(sign) + 1 for sign in ",;\t") if place is not None else 0
+    if cells * 2 != layout.columns:
+        return
+    if all("." not in line for line in lines[first : first + 20]):
+        raise FormatError(
+            name,
+            where=f"line {first + 1}",
+            found="commas between the cells and, it seems, as decimal signs",
+            expected="another sign between the cells (TAB or ;), or decimal points",
+        )
+
+
+def _record(line: str) -> tuple[str, str]:
+    text = line.strip()
+    for sign in COMMENTS:
+        text = text.removeprefix(sign)
+    for sign in (":", "=", "\t", ";", ","):
+        key, found, value = text.partition(sign)
+        if found and len(key) < 40:
+            return key.strip().strip('"'), value.strip().rstrip(",;").strip().strip('"')
+    return "", text.strip()

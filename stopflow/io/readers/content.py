@@ -1,0 +1,137 @@
+"""The content of a file: read within bounds, and its beginning as text to be recognised by."""
+
+import os
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from stopflow.errors import FormatError
+from stopflow.io.readers.numbers import Layout, find_layout
+from stopflow.io.text import decode, split_lines, to_single_byte
+
+MOST_BYTES = 128 * 1024 * 1024
+"""A larger text file is refused: a recording of a stopped-flow instrument is far smaller."""
+
+LOOKED_AT = 64 * 1024
+"""Bytes at the beginning of a file that say what it is."""
+
+_ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
+_CONTROL = frozenset(range(32)) - frozenset(b"\t\n\r\f\x1a\x1b")
+_MOST_CONTROL = 0.02
+_MOSTLY_ROWS = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head:
+    """The beginning of a file, by which it is recognised.
+
+    Attributes
+    ----------
+    name
+        File name; it may hint at what is inside, but never decides.
+    data
+        At most `LOOKED_AT` bytes.
+    """
+
+    name: str
+    data: bytes
+
+    @cached_property
+    def text(self) -> str:
+        """The beginning as text; ``""`` for what is none."""
+        plain = to_single_byte(self.data).rstrip(b"\0")
+        sample = plain[:4096]
+        control = sum(byte in _CONTROL for byte in sample)
+        return "" if control > _MOST_CONTROL * max(len(sample), 1) else decode(plain)
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """Its whole lines; the last one may be cut off and is left out where others remain."""
+        lines = split_lines(self.text)
+        return lines[:-1] if len(self.data) == LOOKED_AT and len(lines) > 1 else lines
+
+    @cached_property
+    def first(self) -> str:
+        """The first line that is not blank, stripped."""
+        return next((line.strip() for line in self.lines if line.strip()), "")
+
+    @cached_property
+    def layout(self) -> tuple[Layout, int] | None:
+        """How the rows of numbers are written and where they begin.
+
+        None without rows, and where most of what follows them is none: numbers in a text.
+        """
+        found = find_layout(self.lines)
+        if found is None:
+            return None
+        layout, first = found
+        below = [line for line in self.lines[first:] if line.strip()]
+        rows = sum(layout.is_row(line) for line in below)
+        return found if rows >= _MOSTLY_ROWS * len(below) else None
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether it is a container as workbooks are (zip or OLE)."""
+        return self.data.startswith((_ZIP, _OLE))
+
+    def has_line(self, words: Iterable[str]) -> bool:
+        """Tell whether a line starts with one of the words, case ignored."""
+        wanted = tuple(word.casefold() for word in words)
+        return any(line.strip().casefold().startswith(wanted) for line in self.lines)
+
+
+def read_head(path: Path) -> Head:
+    """Read the beginning of a file.
+
+    Raises
+    ------
+    FormatError
+        When it is no ordinary file or cannot be opened.
+    """
+    return Head(name=path.name, data=_read(path, LOOKED_AT))
+
+
+def read_content(path: Path) -> bytes:
+    """Read a whole file of at most `MOST_BYTES`.
+
+    Raises
+    ------
+    FormatError
+        When it is larger, no ordinary file, or cannot be opened.
+    """
+    data = _read(path, MOST_BYTES + 1, largest=MOST_BYTES)
+    if len(data) > MOST_BYTES:
+        raise _too_large(path)
+    return data
+
+
+def _too_large(path: Path) -> FormatError:
+    return FormatError(
+        path.name,
+        found=f"more than {MOST_BYTES // 1024**2} MiB",
+        expected="a recording of at most that size; export fewer wavelengths or points",
+    )
+
+
+def _read(path: Path, most: int, *, largest: float = float("inf")) -> bytes:
+    """Read at most so many bytes of an ordinary file; a pipe is never waited for."""
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise FormatError(path.name, found="no ordinary file", expected="a file")
+        if found.st_size > largest:
+            raise _too_large(path)
+        with path.open("rb") as handle:
+            return handle.read(most)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise FormatError(
+            path.name, found=f"a file that cannot be opened ({why})", expected="a file"
+        ) from error
+
+
+def shown_name(name: str) -> str:
+    r"""Return a file name that can be written anywhere: bytes that are no UTF-8 as ``\xff``."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")

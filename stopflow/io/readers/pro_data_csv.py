@@ -1,0 +1,215 @@
+"""Applied Photophysics Pro-Data, exported as CSV.
+
+::
+
+    ProDataCSV
+    <blank>
+    Title: Thu Feb 15 21:26:13 2018
+    Remarks:                                free lines
+    Options:
+    Available Dimensions:,2
+    Time,1000 time points over 10s,logarithmic,...
+    Wavelength,Wavelength: 182.056nm - 725.853nm, Step Size: 2.2nm
+    Available Properties: ,2
+    PhotodiodeArray,PhotodiodeArray
+    Count,
+    Data:
+    PhotodiodeArray                         a block for each property: its name alone on a line,
+    Time,Wavelength                         what rows and columns are,
+    ,182.056,184.256,...,                   the columns; an empty cell first, a comma may end it
+    0.001,-0,-0,...                         rows
+    <blank>
+    History:                                a trailer
+
+Times are in s, wavelengths in nm. ``Wavelength,Time`` is the transposed matrix, ``Time,Repeat``
+has a column a push; ``Time`` alone has one column. ``-0`` is padding: what was not recorded.
+Properties that are 0 throughout (counts) are listed and not read; several others become further
+signals. The number of header lines is free.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from stopflow.errors import FormatError
+from stopflow.io.readers.content import Head
+from stopflow.io.readers.numbers import Layout, read_block
+from stopflow.io.readers.recording import build_matrix, build_recording, named_apart, note
+from stopflow.io.text import decode, split_lines, to_single_byte
+from stopflow.trace import FloatArray, Problem, Recording
+
+KEY = "pro-data-csv"
+AXES = ("Time", "Wavelength", "Repeat", "Channel", "Temperature")
+_COMMA = Layout(separator=",", decimal_comma=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Property:
+    """One block: what it is, its axes (rows, columns) and its values (rows, columns)."""
+
+    name: str
+    axes: tuple[str, str]
+    rows: FloatArray
+    columns: FloatArray
+    values: FloatArray
+    notes: tuple[Problem, ...]
+
+
+def recognises(head: Head) -> bool:
+    """Tell by the first line."""
+    return head.first.rstrip(",; ").casefold() == "prodatacsv"
+
+
+def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, ...]:
+    """Parse the bytes of a file; `time_unit` is not needed, times are in seconds.
+
+    Raises
+    ------
+    FormatError
+        When there is no block with a time axis, or a block is not as described.
+    """
+    del time_unit
+    lines = split_lines(decode(to_single_byte(data)))
+    begin = next((i for i, line in enumerate(lines) if _plain(line) == "Data:"), None)
+    if begin is None:
+        raise FormatError(name, found='no line "Data:"', expected="the data of the export")
+    records = [_record(line) for line in lines[1:begin] if line.strip()]
+    properties = list(_properties(lines, begin + 1, name=name))
+    if not properties:
+        where = f"below line {begin + 1}"
+        raise FormatError(name, where=where, found="no data", expected="Time,Wavelength and rows")
+    filled = [item for item in properties if np.any(item.values != 0)]
+    empty = [item.name for item in properties if item not in filled]
+    notes = [remark for item in properties for remark in item.notes]
+    if empty and filled:
+        found = f"{', '.join(empty)}: 0 throughout; not read"
+        notes.append(note(name, "", found, expected="", level="note"))
+    if not filled:
+        raise FormatError(name, found="nothing but zeros", expected="signals")
+    recordings = [
+        recording
+        for item in filled
+        for recording in _recordings(item, name=name, records=records, notes=notes)
+    ]
+    return named_apart(recordings, name)
+
+
+def _properties(lines: Sequence[str], begin: int, *, name: str) -> list[_Property]:
+    found = []
+    title, index = "", begin
+    while index < len(lines):
+        line = _plain(lines[index])
+        if line == "History:":
+            break
+        axes = tuple(part.strip() for part in line.split(",") if part.strip())
+        if axes and all(axis in AXES for axis in axes) and "Time" in axes:
+            item, index = _property(lines, index, axes, title=title, name=name)
+            found.append(item)
+            continue
+        title = line or title
+        index += 1
+    return found
+
+
+def _property(
+    lines: Sequence[str], index: int, axes: tuple[str, ...], *, title: str, name: str
+) -> tuple[_Property, int]:
+    """Read the block whose axes stand on line `index`; return it and the line behind it."""
+    first = index + 1
+    columns = np.array([np.nan])
+    if len(axes) > 1:
+        columns = _axis(lines, first, name=name)
+        first += 1
+    layout = Layout(separator=",", decimal_comma=False, columns=len(columns) + 1)
+    stop = first
+    while stop < len(lines) and _COMMA.numbers(lines[stop]) is not None:
+        stop += 1
+    if stop == first:
+        shown = repr(lines[first].strip()[:60]) if first < len(lines) else "the end of the file"
+        raise FormatError(
+            name, where=f"line {first + 1}", found=shown, expected=f"rows of {layout.columns}"
+        )
+    block = read_block(lines[first:stop], 0, layout, name=name, first_line=first + 1)
+    if block.stop < stop - first or not len(block.rows):
+        where = f"line {first + block.stop + 1}"
+        shown = repr(lines[first + block.stop].strip()[:60])
+        raise FormatError(name, where=where, found=shown, expected=f"{layout.columns} numbers")
+    item = _Property(
+        name=title or "signal",
+        axes=(axes[0], axes[1] if len(axes) > 1 else "Channel"),
+        rows=block.rows[:, 0],
+        columns=columns,
+        values=block.rows[:, 1:],
+        notes=block.notes,
+    )
+    return item, stop
+
+
+def _axis(lines: Sequence[str], index: int, *, name: str) -> FloatArray:
+    """Read the row of the columns' values: an empty cell, then numbers."""
+    cells = _COMMA.split(lines[index]) if index < len(lines) else []
+    numbers = [_COMMA.number(cell) for cell in cells[1:]]
+    if not numbers or cells[0].strip() or any(number is None for number in numbers):
+        shown = repr(lines[index].strip()[:60]) if index < len(lines) else "the end of the file"
+        expected = "an empty cell and the values of the columns"
+        raise FormatError(name, where=f"line {index + 1}", found=shown, expected=expected)
+    return np.array(numbers, dtype=np.float64)
+
+
+def _recordings(
+    item: _Property,
+    *,
+    name: str,
+    records: Sequence[tuple[str, str]],
+    notes: Sequence[Problem],
+) -> list[Recording]:
+    rows, columns, values, axes = item.rows, item.columns, item.values, item.axes
+    if axes[0] != "Time":
+        rows, columns, values, axes = columns, rows, values.T, axes[::-1]
+    common = {"name": name, "source_format": KEY, "records": records, "notes": notes}
+    if axes[1] == "Wavelength":
+        return [
+            build_matrix(
+                time=rows,
+                wavelengths=columns,
+                values=values.T,
+                unit=item.name,
+                **common,  # type: ignore[arg-type]
+            )
+        ]
+    kind = axes[1].casefold()
+    labels = [f"{kind} {value:g}" if np.isfinite(value) else item.name for value in columns]
+    if axes[1] == "Repeat":
+        return [
+            build_recording(
+                time=rows,
+                unit_s=1.0,
+                signals=signal[None],
+                names=[item.name],
+                units=[item.name],
+                label=label,
+                **common,  # type: ignore[arg-type]
+            )
+            for label, signal in zip(labels, values.T, strict=True)
+        ]
+    units = [item.name] * len(columns)
+    return [
+        build_recording(
+            time=rows,
+            unit_s=1.0,
+            signals=values.T,
+            names=labels,
+            units=units,
+            **common,  # type: ignore[arg-type]
+        )
+    ]
+
+
+def _plain(line: str) -> str:
+    return line.strip().rstrip(",").strip()
+
+
+def _record(line: str) -> tuple[str, str]:
+    key, colon, value = line.strip().partition(":")
+    return (key.strip(), value.strip()) if colon and " " not in key.strip() else ("", line.strip())

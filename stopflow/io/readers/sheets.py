@@ -1,0 +1,221 @@
+"""Workbooks (xlsx, xls, ods) that hold traces: a time column and a column a push.
+
+::
+
+    Time (s) | shot 1 | shot 2              names as headers; a row of units may follow
+    0.001    | 0.512  | 0.498
+    0.002    | 0.509  | 0.495
+
+- A sheet holds traces where numbers stand under the header of a time, or where a first column
+  without a header rises over at least 20 rows. Every such block of columns is read; what else
+  stands on the sheet (a table of conditions beside it) is read as a table.
+- A column is a push unless the headers name signals (``Absorbance``, ``440 nm``), which then are
+  signals of one push. Several time columns belong each to the columns on their right.
+- The unit of time is read from the header or the row of units, else it has to be given.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import isfinite, nan
+
+import numpy as np
+
+from stopflow.errors import FormatError
+from stopflow.io.readers.column_table import Columns, read_columns
+from stopflow.io.readers.columns import looks_like_times
+from stopflow.io.readers.content import Head
+from stopflow.io.readers.labels import Label, parse_label, require_time_unit, wavelength_nm
+from stopflow.io.readers.recording import build_matrix, note
+from stopflow.io.workbook.grid import Cell, Sheet
+from stopflow.trace import FloatArray, Problem, Recording
+
+KEY = "workbook"
+LEAST_ROWS = 8
+LEAST_ROWS_UNNAMED = 20
+_NO_LABEL = parse_label("")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SheetReading:
+    """A sheet divided: its traces, why some of them cannot be read, and what is left of it."""
+
+    recordings: tuple[Recording, ...]
+    problems: tuple[FormatError, ...]
+    rest: Sheet | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _TraceBlock:
+    """Columns of a trace on a sheet: header row (-1: none), first row, columns, time first."""
+
+    header: int
+    first: int
+    stop: int
+    columns: tuple[int, ...]
+
+
+def recognises(head: Head) -> bool:
+    """Tell a workbook by its container; whether it holds traces is seen when it is opened."""
+    return head.is_archive
+
+
+def divide_sheet(sheet: Sheet, *, time_unit: str | None) -> SheetReading:
+    """Read the traces of a sheet and return what is left of it for a table of conditions."""
+    blocks = _find_blocks(sheet.rows)
+    if not blocks:
+        return SheetReading(recordings=(), problems=(), rest=sheet)
+    recordings: list[Recording] = []
+    problems: list[FormatError] = []
+    for block in blocks:
+        try:
+            recordings += _read_block(sheet, block, time_unit=time_unit)
+        except FormatError as error:
+            problems.append(error)
+    taken = {column for block in blocks for column in block.columns}
+    rows = tuple(
+        tuple("" if column in taken else cell for column, cell in enumerate(row))
+        for row in sheet.rows
+    )
+    filled = [number for number, row in enumerate(rows) if any(cell != "" for cell in row)]
+    rest = replace(sheet, rows=rows[: filled[-1] + 1]) if filled else None
+    return SheetReading(recordings=tuple(recordings), problems=tuple(problems), rest=rest)
+
+
+def _find_blocks(rows: Sequence[Sequence[Cell]]) -> list[_TraceBlock]:
+    """Find the columns of times and those to their right that belong to them."""
+    width = max(map(len, rows), default=0)
+    starts: list[tuple[int, int, int, int]] = []
+    for column in range(width):
+        found = _time_column(rows, column, first_of_sheet=column == 0 or not starts)
+        if found is not None:
+            starts.append((column, *found))
+    blocks = []
+    for place, (column, header, first, stop) in enumerate(starts):
+        end = starts[place + 1][0] if place + 1 < len(starts) else width
+        members = [column]
+        for other in range(column + 1, end):
+            if not _is_numeric(rows, other, first, stop):
+                break
+            members.append(other)
+        if len(members) > 1:
+            blocks.append(
+                _TraceBlock(header=header, first=first, stop=stop, columns=tuple(members))
+            )
+    return blocks
+
+
+def _time_column(
+    rows: Sequence[Sequence[Cell]], column: int, *, first_of_sheet: bool
+) -> tuple[int, int, int] | None:
+    """Return header row, first row and the row behind the last of a column of times."""
+    first = next((at for at in range(min(len(rows), 200)) if _number(rows, at, column)), None)
+    if first is None:
+        return None
+    stop = first
+    while stop < len(rows) and _number(rows, stop, column):
+        stop += 1
+    header = _header_row(rows, first, column)
+    label = parse_label(str(_cell(rows, header, column))) if header >= 0 else _NO_LABEL
+    count = stop - first
+    if label.is_time:
+        return (header, first, stop) if count >= LEAST_ROWS else None
+    if label.text or not first_of_sheet or count < LEAST_ROWS_UNNAMED:
+        return None
+    if any(parse_label(str(cell)).is_of_table for cell in (rows[header] if header >= 0 else ())):
+        return None
+    times = [float(_cell(rows, at, column)) for at in range(first, stop)]
+    return (header, first, stop) if looks_like_times(times, has_header=False) else None
+
+
+def _header_row(rows: Sequence[Sequence[Cell]], first: int, column: int) -> int:
+    """Return the row of the names: the nearest above with a text, above a row of units."""
+    above = [at for at in range(first - 1, max(-1, first - 4), -1) if _text(rows, at, column)]
+    if not above:
+        return first - 1
+    named = [at for at in above if parse_label(_text(rows, at, column)).name]
+    return named[0] if named else above[0]
+
+
+def _read_block(
+    sheet: Sheet, block: _TraceBlock, *, time_unit: str | None
+) -> tuple[Recording, ...]:
+    rows = sheet.rows
+    labels = tuple(_label(rows, block, column) for column in block.columns)
+    values = np.array(
+        [
+            [_value(_cell(rows, at, column)) for column in block.columns]
+            for at in range(block.first, block.stop)
+        ]
+    )
+    place = sheet.whole_place()
+    notes: list[Problem] = []
+    waves = [wavelength_nm(label.text, bare=True) for label in labels[1:]]
+    whole = f"{sheet.book}[{sheet.name}]" if sheet.name else sheet.book
+    if len(waves) >= LEAST_ROWS and all(map(isfinite, waves)):
+        return (_matrix(sheet, labels[0], values, waves, time_unit=time_unit),)
+    columns = Columns(labels=labels, rows=values, alone_are_pushes=True)
+    shown = f"{place}: {len(labels) - 1} columns beside {labels[0].text or 'the times'!r}"
+    notes.append(note(whole, "", f"{shown}, read as traces", expected="", level="note"))
+    return tuple(
+        replace(recording, name=sheet.book)
+        for recording in read_columns(
+            columns, key=KEY, name=sheet.book, time_unit=time_unit, notes=notes
+        )
+    )
+
+
+def _matrix(
+    sheet: Sheet, label: Label, values: FloatArray, waves: list[float], *, time_unit: str | None
+) -> Recording:
+    unit_s = require_time_unit(label.unit, time_unit=time_unit, name=sheet.book)
+    return build_matrix(
+        name=sheet.book,
+        source_format=KEY,
+        time=values[:, 0],
+        unit_s=unit_s,
+        wavelengths=np.array(waves),
+        values=values[:, 1:].T,
+        label=sheet.name,
+    )
+
+
+def _label(rows: Sequence[Sequence[Cell]], block: _TraceBlock, column: int) -> Label:
+    """Return a column's header, with the unit from a row of units below it."""
+    texts = [_text(rows, at, column) for at in range(max(block.header, 0), block.first)]
+    header = _cell(rows, block.header, column) if block.header >= 0 else ""
+    name = f"{header:g}" if isinstance(header, float) else header
+    label = parse_label(name)
+    units = [text.strip("()[] ") for text in texts[1:] if text]
+    return label if label.unit or not units else replace(label, unit=units[-1])
+
+
+def _is_numeric(rows: Sequence[Sequence[Cell]], column: int, first: int, stop: int) -> bool:
+    """Tell whether most cells of a column beside the times are numbers."""
+    count = sum(_number(rows, at, column) for at in range(first, stop))
+    return count >= max(2, (stop - first) // 4)
+
+
+def _cell(rows: Sequence[Sequence[Cell]], row: int, column: int) -> Cell:
+    return rows[row][column] if 0 <= row < len(rows) and column < len(rows[row]) else ""
+
+
+def _number(rows: Sequence[Sequence[Cell]], row: int, column: int) -> bool:
+    return isfinite(_value(_cell(rows, row, column)))
+
+
+def _text(rows: Sequence[Sequence[Cell]], row: int, column: int) -> str:
+    cell = _cell(rows, row, column)
+    return cell.strip() if isinstance(cell, str) else ""
+
+
+def _value(cell: Cell) -> float:
+    """Return the number of a cell, also one stored as text; NaN for what is none."""
+    if isinstance(cell, float):
+        return cell
+    text = cell.strip()
+    if not text or not set(text) <= set("0123456789+-.,eE"):
+        return nan
+    try:
+        return float(text.replace(",", ".") if text.count(",") == 1 and "." not in text else text)
+    except ValueError:
+        return nan

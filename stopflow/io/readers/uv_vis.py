@@ -1,0 +1,40 @@
+"""UV-Vis spectrometers: kinetics as CSV, with lines of settings above the table.
+
+::
+
+    Measurement Mode,Kinetics               about 15 lines "key,value"
+    Interval(s),0.5
+    Units,Absorbance
+    Wavelength(nm),340
+                                            a blank line
+    Time(s),Absorbance                      the header, with the unit of time
+    0.0,0.512
+    0.5,0.498
+
+The values are rounded to 0.001. Several signal columns are several cells or wavelengths.
+"""
+
+from stopflow.io.readers import columns
+from stopflow.io.readers.content import Head
+from stopflow.io.readers.labels import parse_label
+from stopflow.trace import Recording
+
+KEY = "uv-vis"
+_MARKS = ("measurement mode", '"measurement mode"', "interval(", '"interval(')
+LEAST_SETTINGS = 3
+
+
+def recognises(head: Head) -> bool:
+    """Tell by a setting such as ``Measurement Mode`` above a table with a time."""
+    if not head.has_line(_MARKS):
+        return False
+    found = head.layout
+    if found is None or found[1] < LEAST_SETTINGS:
+        return False
+    header = columns.header_above(head.lines, found[1], found[0])
+    return header is not None and parse_label(header[0]).is_time
+
+
+def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, ...]:
+    """Parse the bytes of a file; see `columns.parse`."""
+    return columns.parse_as(KEY, data, name=name, time_unit=time_unit)

@@ -1,0 +1,106 @@
+"""What the files of a folder are: traces, workbooks and tables, or nothing of the kind."""
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from stopflow.errors import FormatError
+from stopflow.io.readers import sheets
+from stopflow.io.readers.content import Head, read_head
+from stopflow.io.readers.table import TRACE_ENDINGS, find_reader, unknown_format
+from stopflow.io.workbook.grid import ENDINGS
+from stopflow.io.workbook.headers import fold_name, parse_header
+from stopflow.io.workbook.vocabulary import QUANTITIES
+from stopflow.io.workbook.workbook import TRUTH
+
+DECISIONS = "decisions.csv"
+"""What was decided about the traces of a folder (io.decisions)."""
+
+TEXT_TABLES = (".csv", ".tsv")
+_WORKBOOK_PARTS = ("xl/workbook.xml", "xl/workbook.bin", "content.xml")
+_OWN = frozenset({TRUTH, DECISIONS, "ingest.json", "model.json"})
+_FILE_NAMES = frozenset(QUANTITIES["file"].names)
+_SPLIT = str.maketrans({";": "\t", ",": "\t", "|": "\t"})
+
+Kind = Literal["trace", "workbook", "table", "own", "other", "unreadable"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SortedFile:
+    """A file and what it is.
+
+    Attributes
+    ----------
+    kind
+        ``"trace"``: of a known format, or one that can be nothing else; ``"workbook"``: sheets of
+        traces or tables; ``"table"``: a text with a table; ``"own"``: the program's own;
+        ``"other"``: none of these; ``"unreadable"``.
+    reader
+        Key of `READERS` for a trace that is recognised; ``""`` for one that is not.
+    why
+        For `other` and `unreadable`: what was found.
+    """
+
+    path: Path
+    kind: Kind
+    reader: str = ""
+    why: str = ""
+
+
+def sort_file(path: Path) -> SortedFile:
+    """Tell what a file is from its beginning, whatever its name."""
+    if path.name.casefold() in _OWN:
+        return SortedFile(path=path, kind="own")
+    try:
+        head = read_head(path)
+    except FormatError as error:
+        return SortedFile(path=path, kind="unreadable", why=error.found)
+    name = path.name.casefold()
+    if head.is_archive:
+        is_book = _is_workbook(path, head)
+        return (
+            SortedFile(path=path, kind="workbook", reader=sheets.KEY)
+            if is_book
+            else _other(path, head)
+        )
+    reader = find_reader(head)
+    if reader is not None:
+        return SortedFile(path=path, kind="trace", reader=reader)
+    if name.endswith(TRACE_ENDINGS):
+        return SortedFile(path=path, kind="trace")
+    if name.endswith(TEXT_TABLES) or (head.text and _has_file_column(head)):
+        return SortedFile(path=path, kind="table")
+    if name.endswith(ENDINGS):
+        return SortedFile(path=path, kind="workbook")
+    return _other(path, head)
+
+
+def _is_workbook(path: Path, head: Head) -> bool:
+    """Tell a workbook from other archives; a broken one keeps the word of its ending."""
+    named = path.name.casefold().endswith(ENDINGS)
+    if not head.data.startswith(b"PK"):
+        return named
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            return any(part in names for part in _WORKBOOK_PARTS[:2]) or (
+                "content.xml" in names and b"spreadsheet" in archive.read("mimetype")[:200]
+            )
+    except (zipfile.BadZipFile, OSError, KeyError, ValueError, RuntimeError, NotImplementedError):
+        return named
+
+
+def _has_file_column(head: Head) -> bool:
+    """Tell whether one of the first lines is the header of a table of files."""
+    for line in head.lines[:20]:
+        cells = [cell.strip().strip('"') for cell in line.translate(_SPLIT).split("\t")][:50]
+        files = [cell for cell in cells if fold_name(cell[:40]).casefold() in _FILE_NAMES]
+        others = (parse_header(cell[:80]) for cell in cells if cell not in files)
+        if files and any(found is not None for found in others):
+            return True
+    return False
+
+
+def _other(path: Path, head: Head) -> SortedFile:
+    return SortedFile(path=path, kind="other", why=unknown_format(head).found)

@@ -1,0 +1,188 @@
+"""Two exponentials and a straight line, fitted to many traces on common blocks.
+
+A scan of all pairs of rates from the products of single exponentials, then damped Gauss-Newton
+steps in ln k1 and ln k2 with everything linear solved for at each step.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stopflow.kinetics.many.cut_fits import block_decays
+from stopflow.kinetics.many.growing_cut import FASTEST_IN_BLOCK
+from stopflow.kinetics.many.time_blocks import TimeBlocks
+from stopflow.trace import FloatArray
+
+RATES = 28
+# Slowest rate of the scan, times the window.
+SLOWEST_KT = 0.3
+# Closer than this in ln k two rates are one rate and its derivative.
+CLOSEST = 0.05
+STEPS = 20
+CONVERGED = 1e-4
+# Of the sum of squares, in one step.
+SETTLED = 1e-7
+RIDGE = 1e-12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TwoPhases:
+    """Fits of R traces.
+
+    Attributes
+    ----------
+    log_k
+        (R, 2) ln(k s), the faster phase first.
+    log_k_variance
+        (R, 2) their variances for noise of variance 1 a point; infinite where undetermined.
+    amplitudes
+        (R, 2) at the start of the fit.
+    expected
+        (R, K) means of all blocks, also of those before the start.
+    """
+
+    log_k: FloatArray
+    log_k_variance: FloatArray
+    amplitudes: FloatArray
+    expected: FloatArray
+
+    @property
+    def k_per_s(self) -> FloatArray:
+        """(R, 2) rates, the faster one first."""
+        return np.exp(self.log_k)
+
+
+def fit_two_phases(blocks: TimeBlocks, means: FloatArray, cut: NDArray[np.intp]) -> TwoPhases:
+    """Fit block means (R, K), each from its own cut (R,)."""
+    with np.errstate(all="ignore"):
+        return _Problem(blocks, means, cut).solve()
+
+
+class _Problem:
+    """The weighted and projected problem of all traces."""
+
+    def __init__(self, blocks: TimeBlocks, means: FloatArray, cut: NDArray[np.intp]) -> None:
+        start = blocks.cuts[cut]
+        self.blocks, self.means = blocks, means
+        self.since = blocks.time_s - (blocks.edge_s[start] - blocks.first_s)[:, None]
+        self.root = np.sqrt(blocks.counts * (np.arange(len(blocks.counts)) >= start[:, None]))
+        level = self.root / np.sqrt((self.root**2).sum(axis=1, keepdims=True))
+        tilt = self.root * blocks.time_s
+        tilt = tilt - (tilt * level).sum(axis=1, keepdims=True) * level
+        tilt /= np.sqrt((tilt**2).sum(axis=1, keepdims=True))
+        self.frame = np.stack((level, tilt), axis=1)
+        self.signal = self._project(means * self.root)
+        window = blocks.time_s[-1] - (blocks.edge_s[start] - blocks.first_s)
+        self.low = np.log(SLOWEST_KT / window)
+        self.high = np.log(FASTEST_IN_BLOCK / (blocks.width_s[start] + _step(blocks, start)))
+
+    def _project(self, rows: FloatArray) -> FloatArray:
+        """Take the straight line out of weighted rows (R, ..., K)."""
+        flat = rows.reshape(len(rows), -1, rows.shape[-1])
+        flat = flat - (flat @ self.frame.swapaxes(1, 2)) @ self.frame
+        return flat.reshape(rows.shape)
+
+    def _decays(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Exponentials and derivatives (R, M, K) at ln k (R, M), unweighted."""
+        e, d, _ = block_decays(
+            np.exp(x)[..., None], self.since[:, None], self.blocks.half_variance, curved=False
+        )
+        return e, d
+
+    def solve(self) -> TwoPhases:
+        x = self._scan()
+        misfit, amplitudes, gram, pull = self._linearise(x)
+        damping = np.full(len(x), 1e-3)
+        open_rows = np.ones(len(x), dtype=bool)
+        for _ in range(STEPS):
+            damped = (
+                gram + damping[:, None, None] * np.eye(2) * np.einsum("rii->ri", gram)[..., None]
+            )
+            step = np.clip(np.nan_to_num(_solve_pair(damped, pull)), -1, 1)
+            there = np.clip(x + step, self.low[:, None] - 3, self.high[:, None])
+            tried = self._linearise(there)
+            better = open_rows & (tried[0] < misfit) & (np.abs(np.diff(there)[:, 0]) > CLOSEST)
+            gain = np.where(better, misfit - tried[0], np.inf)
+            close = (np.abs(step).max(axis=1) < CONVERGED) | (gain < SETTLED * misfit)
+            open_rows &= ~(better & close) & (damping < 1e6)
+            damping = np.where(better, damping / 10, damping * 10)
+            x = np.where(better[:, None], there, x)
+            misfit = np.where(better, tried[0], misfit)
+            amplitudes = np.where(better[:, None], tried[1], amplitudes)
+            gram = np.where(better[:, None, None], tried[2], gram)
+            pull = np.where(better[:, None], tried[3], pull)
+            if not open_rows.any():
+                break
+        order = np.argsort(-x, axis=1)
+        determinant = np.linalg.det(gram)
+        own = np.einsum("rii->ri", gram)
+        sound = (own > 0).all(axis=1) & (determinant > 1e-9 * own.prod(axis=1))
+        variance = own[:, ::-1] / determinant[:, None]
+        variance = np.where(sound[:, None], variance, np.inf)
+        e, _ = self._decays(x)
+        shape = np.einsum("rm,rmk->rk", amplitudes, e)
+        on_line = ((self.means - shape) * self.root)[:, None] @ self.frame.swapaxes(1, 2)
+        line = self._line_everywhere(on_line[:, 0])
+        return TwoPhases(
+            log_k=np.take_along_axis(x, order, axis=1),
+            log_k_variance=np.take_along_axis(variance, order, axis=1),
+            amplitudes=np.take_along_axis(amplitudes, order, axis=1),
+            expected=shape + line,
+        )
+
+    def _line_everywhere(self, on_line: FloatArray) -> FloatArray:
+        """Give the straight line (R, K), also before the start."""
+        time = self.blocks.time_s
+        mass = (self.root**2).sum(axis=1)
+        centre = (self.root**2 @ time) / mass
+        spread = np.sqrt((self.root**2 * (time - centre[:, None]) ** 2).sum(axis=1))
+        tilt = (time - centre[:, None]) / spread[:, None]
+        return on_line[:, :1] / np.sqrt(mass)[:, None] + on_line[:, 1:] * tilt
+
+    def _scan(self) -> FloatArray:
+        """Find the pair of the grid that explains most: ln k (R, 2)."""
+        grid = self.low[:, None] + (self.high - self.low)[:, None] * np.linspace(0, 1, RATES)
+        e = self._project(self._decays(grid)[0] * self.root[:, None])
+        gram, target = e @ e.swapaxes(1, 2), (e @ self.signal[..., None])[..., 0]
+        first, second = np.triu_indices(RATES, 1)
+        own = np.einsum("rii->ri", gram)
+        a, b, c = own[:, first], own[:, second], gram[:, first, second]
+        y, z = target[:, first], target[:, second]
+        determinant = a * b - c * c
+        explained = (y * y * b - 2 * y * z * c + z * z * a) / determinant
+        explained = np.where(determinant > RIDGE * a * b, np.nan_to_num(explained), -1.0)
+        top = np.argmax(explained, axis=1)
+        at = np.arange(len(grid))
+        return np.stack((grid[at, second[top]], grid[at, first[top]]), axis=1)
+
+    def _linearise(self, x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Sum of squares (R,), amplitudes (R, 2), Gram (R, 2, 2) and pull (R, 2) of ln k."""
+        e, d = (self._project(item * self.root[:, None]) for item in self._decays(x))
+        gram = e @ e.swapaxes(1, 2)
+        amplitudes = _solve_pair(gram, (e @ self.signal[..., None])[..., 0])
+        rest = self.signal - np.einsum("rm,rmk->rk", amplitudes, e)
+        slopes = d * amplitudes[..., None]
+        crossed = slopes @ e.swapaxes(1, 2)
+        on_phases = np.stack([_solve_pair(gram, crossed[:, i]) for i in range(2)], axis=1)
+        left = slopes @ slopes.swapaxes(1, 2) - crossed @ on_phases.swapaxes(1, 2)
+        return (
+            np.einsum("rk,rk->r", rest, rest),
+            amplitudes,
+            left,
+            (slopes @ rest[..., None])[..., 0],
+        )
+
+
+def _step(blocks: TimeBlocks, start: NDArray[np.intp]) -> FloatArray:
+    """Time between points at the start."""
+    return (blocks.time_s[start + 1] - blocks.time_s[start]) / blocks.counts[start]
+
+
+def _solve_pair(matrix: FloatArray, right: FloatArray) -> FloatArray:
+    """Solve (R, 2, 2) symmetric systems for (R, 2)."""
+    a, b, c = matrix[:, 0, 0], matrix[:, 1, 1], matrix[:, 0, 1]
+    determinant = a * b - c * c
+    determinant = np.where(determinant > RIDGE * a * b, determinant, np.inf)
+    y, z = right[:, 0], right[:, 1]
+    return np.stack((b * y - c * z, a * z - c * y), axis=1) / determinant[:, None]

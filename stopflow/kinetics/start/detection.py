@@ -1,0 +1,181 @@
+"""A detected start and the evidence for it."""
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from math import exp, hypot, inf, nan
+
+import numpy as np
+
+from stopflow.trace import FloatArray, frozen_array
+from stopflow.trimming import TrimWindow, whole_window
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class InitialDeviation:
+    """Deviations of the first blocks of a trace from the fit of what comes after its artefact.
+
+    Attributes
+    ----------
+    edge
+        Number of the first edge after which the points follow.
+    edge_s, middle_s
+        (M + 1,) edges and (M,) middles of the blocks.
+    deviation, error
+        (M,) means less the fit, and their errors, over the noise of a point.
+    """
+
+    edge: int
+    edge_s: FloatArray
+    middle_s: FloatArray
+    deviation: FloatArray
+    error: FloatArray
+
+    @property
+    def follows_from_s(self) -> float:
+        """Time of the first edge after which the points follow."""
+        return float(self.edge_s[self.edge])
+
+
+class Explanation(StrEnum):
+    """What the beginning of a trace is taken for."""
+
+    NOTHING_SEEN = "no artefact seen"
+    ARTEFACT = "artefact"
+    REACTION = "reaction"
+    UNDETECTED = "no start detected"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class StartDetection:
+    """The detected start and the evidence for it.
+
+    Attributes
+    ----------
+    window
+        From the detected start on.
+    explanation
+        What the points before it, or the first points, are taken for.
+    first_s
+        First time of the trace, or the first after the detector was at its limit.
+    follows_from_s
+        From here on the points follow; what is left of an artefact may still move k.
+    latest_s
+        Later no artefact can be over; infinite where the flow stops late.
+    onset_s
+        Up to here the signal stands still: nothing of the reaction is lost by a cut before it.
+    phases
+        (rate in 1/s, size at the onset) of what decays after the onset, as far as it is known.
+    cut_s, k_per_s, k_stderr_per_s
+        (C,) k of one phase and a slope fitted from each cut, in order of the cuts; NaN where
+        refused. The errors are for the noise of the trace, its correlation included.
+    reason
+        Why there.
+    shift_s, shift_sigma
+        (M,) starts, and how far the residual artefact after them may shift k, in standard errors;
+        empty where none was seen.
+    initial
+        Deviations of the first blocks of a trace with an artefact.
+    short_phase
+        ln of the rate in 1/s, and its standard error, of an exponential as short as an artefact
+        that with one other phase describes the trace from the first point on; None without one.
+    """
+
+    window: TrimWindow
+    explanation: Explanation
+    first_s: float
+    follows_from_s: float = nan
+    latest_s: float = inf
+    onset_s: float = nan
+    phases: tuple[tuple[float, float], ...] = ()
+    cut_s: FloatArray = field(default_factory=lambda: np.empty(0))
+    k_per_s: FloatArray = field(default_factory=lambda: np.empty(0))
+    k_stderr_per_s: FloatArray = field(default_factory=lambda: np.empty(0))
+    reason: str
+    shift_s: FloatArray = field(default_factory=lambda: np.empty(0))
+    shift_sigma: FloatArray = field(default_factory=lambda: np.empty(0))
+    initial: InitialDeviation | None = None
+    short_phase: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("cut_s", "k_per_s", "k_stderr_per_s", "shift_s", "shift_sigma"):
+            object.__setattr__(self, name, frozen_array(getattr(self, name)))
+
+    @property
+    def found(self) -> bool:
+        """False when no cut passed and the window is the whole trace."""
+        return self.explanation is not Explanation.UNDETECTED
+
+    @property
+    def shows_artefact(self) -> bool:
+        """Whether points at the beginning were cut."""
+        return self.found and self.window.start_s > self.first_s
+
+    @property
+    def inflation(self) -> float:
+        """Factor on the error of k for the residual artefact at the start."""
+        if not len(self.shift_s):
+            return 1.0
+        return hypot(1.0, float(np.interp(self.window.start_s, self.shift_s, self.shift_sigma)))
+
+    @property
+    def removed_change(self) -> float:
+        """Share of the reaction's change that lies before the start, 0 to 1, as far as is known."""
+        since = self.window.start_s - self.onset_s
+        whole = sum(abs(size) for _, size in self.phases)
+        if not (since > 0 and whole > 0):
+            return 0.0
+        left = sum(abs(size) * exp(-min(rate * since, 700.0)) for rate, size in self.phases)
+        return 1.0 - left / whole
+
+    @property
+    def removed_time(self) -> float:
+        """Share of the record that lies before the start; times below 0 do not count."""
+        begin = min(max(self.first_s, 0.0), self.window.start_s)
+        length = self.window.stop_s - begin
+        return (self.window.start_s - begin) / length if length > 0 else 0.0
+
+    def moved(self, start_s: float, *, explanation: Explanation, reason: str) -> "StartDetection":
+        """Start elsewhere, for the reason given."""
+        window = TrimWindow(
+            start_s=min(start_s, self.latest_s),
+            stop_s=self.window.stop_s,
+            source="detected",
+            reason=reason,
+        )
+        return replace(self, window=window, reason=reason, explanation=explanation)
+
+    def explained(self, prefix: str, *, first_s: float | None = None) -> "StartDetection":
+        """Put words before the reason, and the first time where it belongs."""
+        reason = prefix + self.reason
+        return replace(
+            self,
+            window=replace(self.window, reason=reason),
+            reason=reason,
+            first_s=self.first_s if first_s is None else first_s,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CutCurve:
+    """k against the cut, as in `StartDetection`."""
+
+    cut_s: FloatArray
+    k_per_s: FloatArray
+    k_stderr_per_s: FloatArray
+
+
+NO_CURVE = CutCurve(cut_s=np.empty(0), k_per_s=np.empty(0), k_stderr_per_s=np.empty(0))
+
+
+def undetected(time_s: FloatArray, *, reason: str, curve: CutCurve = NO_CURVE) -> StartDetection:
+    """Keep the whole trace (N,), which may be empty, and say why."""
+    ends = time_s if len(time_s) else np.array([nan])
+    return StartDetection(
+        window=whole_window(ends, reason=reason),
+        explanation=Explanation.UNDETECTED,
+        first_s=float(ends[0]),
+        reason=reason,
+        cut_s=curve.cut_s,
+        k_per_s=curve.k_per_s,
+        k_stderr_per_s=curve.k_stderr_per_s,
+    )

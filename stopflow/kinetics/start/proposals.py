@@ -1,0 +1,123 @@
+"""Traces on one time grid with the first accepted cut of each, and a start proposed for one."""
+
+from dataclasses import dataclass
+from math import inf, nan
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stopflow.kinetics.many.time_blocks import STRIDE, TimeBlocks
+from stopflow.kinetics.start.backward_extrapolation import Batch, last_cuts
+from stopflow.kinetics.start.detection import Explanation, InitialDeviation
+from stopflow.trace import FloatArray
+
+Phases = tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposedStart:
+    """Where one trace may start and why.
+
+    Attributes
+    ----------
+    explanation, start_s, reason
+        Of its initial.
+    phases, phases_from_s
+        (rate in 1/s, size) of what decays, and the time at which the sizes hold.
+    follows_from_s
+        From here on the points follow.
+    latest_s
+        Later no artefact can be over.
+    onset_s
+        Where the flow stops; before the first point where it is not seen.
+    initial
+        Deviations of the first blocks of a trace with an artefact.
+    short_phase
+        As in `StartDetection`.
+    """
+
+    explanation: Explanation
+    start_s: float
+    reason: str
+    phases: Phases = ()
+    phases_from_s: float = nan
+    follows_from_s: float = inf
+    latest_s: float = inf
+    onset_s: float = -inf
+    initial: InitialDeviation | None = None
+    short_phase: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FirstCuts:
+    """The first accepted cuts of B traces that are judged together.
+
+    Attributes
+    ----------
+    law
+        Key of the rate law asked for, or empty.
+    accepted
+        (B,) numbers of the first accepted cuts; -1 where none is.
+    longest_s
+        (B,) how long a mixing artefact may last.
+    """
+
+    batch: Batch
+    law: str
+    accepted: NDArray[np.intp]
+    longest_s: FloatArray
+
+    @property
+    def blocks(self) -> TimeBlocks:
+        """Of the time grid."""
+        return self.batch.blocks
+
+    def cut_s(self, cut: NDArray[np.intp]) -> FloatArray:
+        """Give the times of cuts after the first point."""
+        return self.blocks.edge_s[self.blocks.cuts[cut]] - self.blocks.first_s
+
+    @property
+    def duration_s(self) -> FloatArray:
+        """(B,) from the first point to the first accepted cut; infinite without one."""
+        return np.where(self.accepted >= 0, self.cut_s(self.accepted), np.inf)
+
+    @property
+    def is_short(self) -> NDArray[np.bool_]:
+        """(B,) whether the first accepted cut is as short as an artefact."""
+        # One cut is tried even where the sampling is coarser than an artefact is long.
+        return self.duration_s <= self.latest_s
+
+    @property
+    def latest_s(self) -> FloatArray:
+        """(B,) how late after the first point a cut may be for an artefact."""
+        first = self.blocks.edge_s[self.blocks.cuts[1]] - self.blocks.first_s
+        return np.maximum(self.longest_s, first)
+
+    @property
+    def share_cut(self) -> FloatArray:
+        """(B,) share of the change before the first cut, by the fit of what comes after it."""
+        at = np.arange(len(self.batch))
+        rate = np.nan_to_num(self.batch.fits.k_per_s[at, self.accepted])
+        passed = rate * self.cut_s(self.accepted)
+        return np.where(self.accepted > 0, -np.expm1(-passed), 0.0)
+
+    @property
+    def looked_at(self) -> NDArray[np.intp]:
+        """(B,) number of the block up to which the beginning must be explained."""
+        last = last_cuts(self.blocks)[np.maximum(self.accepted, 0)] * STRIDE
+        return np.where(self.accepted >= 0, last, self.blocks.edges - 1)
+
+
+def initial_deviation(
+    batch: Batch, row: int, edge: int, *, deviation: FloatArray, error: FloatArray
+) -> InitialDeviation:
+    """Keep the blocks up to a few after the first edge that follows, over the noise."""
+    blocks = batch.blocks
+    count = min(edge + STRIDE, len(deviation))
+    return InitialDeviation(
+        edge=edge,
+        edge_s=blocks.edge_s[: count + 1],
+        middle_s=blocks.first_s + blocks.time_s[:count],
+        deviation=deviation[:count] / batch.noise[row].sd,
+        error=error[:count] / batch.noise[row].sd,
+    )

@@ -1,0 +1,1 @@
+"""Classes of images: the second task of the training loop."""

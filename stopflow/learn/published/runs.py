@@ -1,0 +1,333 @@
+"""One variant of a published row, trained with one seed: as it was published, or by our methods."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stopflow.learn.classify.compress import ClassSubject
+from stopflow.learn.classify.data import ClassData, split_rows
+from stopflow.learn.classify.scores import score_classes
+from stopflow.learn.classify.train import JUDGED_ROWS, choose_rows, train_classifier
+from stopflow.learn.compress import NotSmallerError, Share, compress_subject
+from stopflow.learn.data import LabData
+from stopflow.learn.published.reference import AsPublished, Reference, published_values
+from stopflow.learn.settings import TrainSettings
+from stopflow.learn.training.augment import TraceOf
+from stopflow.learn.training.train import train
+from stopflow.lowrank import (
+    LayerSpec,
+    Network,
+    StepSettings,
+    build_network,
+    build_stepper,
+    count_parameters,
+)
+from stopflow.lowrank.losses import CROSS_ENTROPY
+
+RANKED_STEPS: Final = 600
+"""First steps of which the ranks are kept, as the published appendix prints them."""
+TIMED_ROUNDS, TIMED_STEPS = 9, 6
+
+OnEpoch = Callable[[int, int], None]
+"""(epochs done, epochs in all)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Truncated:
+    """A network that is trained and then truncated, and perhaps trained further."""
+
+    settings: TrainSettings
+    share: Share
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class VariantRun:
+    """A finished run.
+
+    Attributes
+    ----------
+    history
+        A row an epoch: ``epoch, train_accuracy, test_accuracy, train_loss, test_loss, loss,
+        seconds, rank_1, ...`` and the same for validation where rows were set aside.
+    epoch
+        The epoch whose figures count: the best one by validation, the last one without.
+    seconds
+        Of the training steps, judging left out.
+    parameters, trained_parameters, stored
+        As in `Trained`.
+    evaluation_parameters
+        What evaluation needs without biases: sum of r (inputs + outputs), or inputs x outputs.
+    compression
+        Share of the evaluation parameters of a dense network of these sizes that is saved, %.
+    macro_f1
+        On the test images, of a truncated network; NaN for others.
+    accuracy_before
+        Of a truncated network before it was truncated; NaN for others.
+    step_ratio
+        Time of a step over that of a dense network of the same sizes, measured alternately.
+    ranks_of_steps
+        Ranks after each of the first steps; empty where they do not change.
+    """
+
+    seed: int
+    history: tuple[dict[str, float], ...]
+    epoch: int
+    seconds: float
+    parameters: int
+    trained_parameters: int
+    stored: int
+    evaluation_parameters: int
+    compression: float
+    step_ratio: float
+    ranks_of_steps: tuple[tuple[int, ...], ...] = ()
+    status: str = "finished"
+    macro_f1: float = float("nan")
+    accuracy_before: float = float("nan")
+
+    @property
+    def measure(self) -> str:
+        """What the history judges parts by: ``"accuracy"``, or ``"mae_per_s"`` for rates."""
+        return "accuracy" if "test_accuracy" in self.history[0] else "mae_per_s"
+
+    def at_epoch(self) -> dict[str, float]:
+        """Return the row of the history that counts."""
+        return next(row for row in self.history if row["epoch"] == self.epoch)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For a file."""
+        return asdict(self)
+
+
+def run_ours(
+    data: ClassData, settings: TrainSettings, *, on_epoch: OnEpoch, timed: bool = True
+) -> VariantRun:
+    """Train by the project's own loop; `step_ratio` is NaN unless `timed`."""
+    split = choose_rows(data, settings)
+    trained = train_classifier(
+        data,
+        settings,
+        split=split,
+        progress=lambda _what, done, total: on_epoch(done, total),
+    )
+    last, network = trained.history[-1], trained.model.network
+    return VariantRun(
+        seed=settings.seed,
+        history=trained.history,
+        epoch=trained.best_epoch if split.validation.size else int(last["epoch"]),
+        seconds=last["seconds"] - last["judging_s"],
+        parameters=trained.parameters,
+        trained_parameters=trained.trained_parameters,
+        stored=trained.stored,
+        evaluation_parameters=evaluation_parameters(network),
+        compression=_compression(
+            evaluation_parameters(network),
+            (network.n_inputs, *(spec.dim for spec in network.specs)),
+        ),
+        step_ratio=_ratio_to_dense(data, settings, network) if timed else float("nan"),
+        status=str(trained.status),
+    )
+
+
+def run_rates(
+    data: LabData, settings: TrainSettings, *, trace: TraceOf | None, on_epoch: OnEpoch
+) -> VariantRun:
+    """Train a network of rates on a lab."""
+    trained = train(
+        data,
+        settings,
+        trace=trace,
+        progress=lambda what, done, total: on_epoch(done, total) if what == "training" else None,
+    )
+    last, network = trained.history[-1], trained.model.network
+    sizes = (network.n_inputs, *(spec.dim for spec in network.specs))
+    return VariantRun(
+        seed=settings.seed,
+        history=trained.history,
+        epoch=trained.best_epoch,
+        seconds=last["seconds"] - last["judging_s"],
+        parameters=trained.parameters,
+        trained_parameters=trained.trained_parameters,
+        stored=trained.stored,
+        evaluation_parameters=evaluation_parameters(network),
+        compression=_compression(evaluation_parameters(network), sizes),
+        step_ratio=float("nan"),
+        status=str(trained.status),
+    )
+
+
+def run_truncated(data: ClassData, asked: Truncated, *, on_epoch: OnEpoch) -> VariantRun:
+    """Train, truncate and judge; the history has the truncated network as its last row."""
+    split = choose_rows(data, asked.settings)
+    trained = train_classifier(
+        data, asked.settings, split=split, progress=lambda _what, done, total: on_epoch(done, total)
+    )
+    subject = ClassSubject(classifier=trained.model, data=data)
+    status, network = str(trained.status), trained.model.network
+    try:
+        network = compress_subject(subject, asked.share).model.network
+    except NotSmallerError:
+        status = "no smaller network keeps the error"
+    classifier = replace(trained.model, network=network)
+    row: dict[str, float] = {"epoch": len(trained.history) + 1, "loss": float("nan")}
+    for part in ("train", "validation", "test"):
+        rows = getattr(split, part)[:JUDGED_ROWS]
+        if not rows.size:
+            continue
+        labels = data.labels[rows]
+        probabilities = classifier.probabilities(data.inputs[rows])
+        row[f"{part}_accuracy"] = float((probabilities.argmax(axis=1) == labels).mean())
+        at_label = probabilities[np.arange(len(labels)), labels]
+        row[f"{part}_loss"] = float(-np.log(np.maximum(at_label, 1e-300)).mean())
+    scores = score_classes(
+        classifier.predict(data.inputs[split.test]), data.labels[split.test], classes=data.classes
+    )
+    sizes = (network.n_inputs, *(spec.dim for spec in network.specs))
+    last = trained.history[-1]
+    return VariantRun(
+        seed=asked.settings.seed,
+        history=(*trained.history, row),
+        epoch=int(row["epoch"]),
+        seconds=last["seconds"] - last["judging_s"],
+        parameters=count_parameters(network),
+        trained_parameters=count_parameters(network),
+        stored=trained.stored,
+        evaluation_parameters=evaluation_parameters(network),
+        compression=_compression(evaluation_parameters(network), sizes),
+        step_ratio=float("nan"),
+        status=status,
+        macro_f1=scores.macro_f1,
+        accuracy_before=trained.history[trained.best_epoch - 1]["test_accuracy"],
+    )
+
+
+def run_reference(
+    data: ClassData, published: AsPublished, *, seed: int, on_epoch: OnEpoch
+) -> VariantRun:
+    """Train by the published implementation; the last epoch counts unless rows are set aside."""
+    split = split_rows(
+        data,
+        validation_count=published.validation_count,
+        generator=np.random.default_rng(seed),
+    )
+    parts = {
+        name: _tensors(data, rows)
+        for name, rows in (
+            ("train", split.train[:JUDGED_ROWS]),
+            ("validation", split.validation),
+            ("test", split.test),
+        )
+        if rows.size
+    }
+    inputs, labels = _tensors(data, split.train)
+    sizes = (data.n_inputs, *published.hidden, data.classes)
+    generator = torch.Generator().manual_seed(seed)
+    network = Reference(published, sizes, generator=generator)
+    history: list[dict[str, float]] = []
+    ranks: list[tuple[int, ...]] = []
+    seconds, status = 0.0, "finished"
+    for epoch in range(1, published.epochs + 1):
+        network.frozen = 0 < published.frozen_after < epoch
+        started = time.perf_counter()
+        losses = []
+        for rows in torch.randperm(len(labels), generator=generator).split(published.batch_size):
+            losses.append(network.step(inputs[rows], labels[rows]))
+            if published.kind == "adaptive" and len(ranks) < RANKED_STEPS:
+                ranks.append(network.ranks())
+        seconds += time.perf_counter() - started
+        row = {"epoch": epoch, "loss": float(np.mean(losses)), "seconds": seconds}
+        for name, (own, actual) in parts.items():
+            row |= {f"{name}_{key}": v for key, v in _judged(network, own, actual).items()}
+        history.append(row | {f"rank_{i}": r for i, r in enumerate(network.ranks(), start=1)})
+        on_epoch(epoch, published.epochs)
+        if not np.isfinite(row["loss"]):
+            status = "diverged"
+            break
+    column = "validation_accuracy" if "validation" in parts else "epoch"
+    best = max(history, key=lambda row: row[column])
+    low_rank = sum(
+        len(layer["S"]) * (len(layer["U"]) + len(layer["V"]))
+        if "S" in layer
+        else layer["W"].numel()
+        for layer in network.layers
+    )
+    return VariantRun(
+        seed=seed,
+        history=tuple(history),
+        epoch=int(best["epoch"]),
+        seconds=seconds,
+        parameters=network.parameters(),
+        trained_parameters=network.parameters(),
+        stored=published_values(published, sizes) + data.classes * (sizes[-2] + 1),
+        evaluation_parameters=low_rank,
+        compression=_compression(low_rank, sizes),
+        step_ratio=float("nan"),
+        ranks_of_steps=tuple(ranks),
+        status=status,
+    )
+
+
+def evaluation_parameters(network: Network) -> int:
+    """Return sum of r (inputs + outputs) of low-rank layers and of inputs x outputs of dense."""
+    total, width = 0, network.n_inputs
+    for spec, rank in zip(network.specs, network.ranks(), strict=True):
+        total += width * spec.dim if rank is None else rank * (width + spec.dim)
+        width = spec.dim
+    return total
+
+
+def _compression(parameters: int, sizes: tuple[int, ...]) -> float:
+    """Return how much less than the weights of a dense network of these sizes that is, in %."""
+    return 100.0 * (1.0 - parameters / sum(a * b for a, b in pairwise(sizes)))
+
+
+def _tensors(data: ClassData, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+    return torch.from_numpy(data.inputs[rows]), torch.from_numpy(data.labels[rows])
+
+
+def _judged(network: Reference, rows: Tensor, labels: Tensor) -> dict[str, float]:
+    outputs = network.outputs(rows)
+    return {
+        "accuracy": float((outputs.argmax(dim=1) == labels).double().mean()),
+        "loss": float(torch.nn.functional.cross_entropy(outputs.double(), labels)),
+    }
+
+
+def _ratio_to_dense(data: ClassData, settings: TrainSettings, network: Network) -> float:
+    """Time steps of the network and of a dense one in turns; the ratio of the medians."""
+    dense = [
+        LayerSpec(type="dense", dim=spec.dim, activation=spec.activation) for spec in network.specs
+    ]
+    if [spec.type for spec in network.specs] == ["dense"] * len(dense):
+        return 1.0
+    own = [
+        LayerSpec(type=spec.type, dim=spec.dim, activation=spec.activation, rank=rank)
+        for spec, rank in zip(network.specs, network.ranks(), strict=True)
+    ]
+    rows = min(settings.batch_size, data.first_test)
+    inputs, labels = _tensors(data, np.arange(rows))
+    adam = StepSettings(optimiser="adam", learning_rate=1e-4)
+    timed = [
+        _timer(data.n_inputs, specs, chosen, inputs, labels)
+        for specs, chosen in ((own, settings.step_settings()), (dense, adam))
+    ]
+    times = np.array([[next(timer) for timer in timed] for _ in range(TIMED_ROUNDS)])
+    ours, theirs = np.median(times[1:], axis=0)
+    return float(ours / theirs)
+
+
+def _timer(
+    n_inputs: int, specs: list[LayerSpec], settings: StepSettings, inputs: Tensor, labels: Tensor
+) -> Iterator[float]:
+    generator = torch.Generator().manual_seed(0)
+    stepper = build_stepper(build_network(n_inputs, specs, generator=generator), settings)
+    while True:
+        started = time.perf_counter()
+        for _ in range(TIMED_STEPS):
+            stepper.step(inputs, labels, loss=CROSS_ENTROPY)
+        yield time.perf_counter() - started

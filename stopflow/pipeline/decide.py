@@ -1,0 +1,111 @@
+"""Decisions from the command line, into the `decisions.csv` beside the traces they are about."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from stopflow.errors import SettingsError, StopflowError
+from stopflow.io.decisions import (
+    Decision,
+    When,
+    load_decisions,
+    parse_when,
+    same_file,
+    save_decisions,
+    with_decision,
+)
+from stopflow.io.readers.content import shown_name
+from stopflow.io.readers.table import split_push
+from stopflow.io.sorting import DECISIONS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """What was written, and the files that nothing could be decided about."""
+
+    written: tuple[Path, ...]
+    done: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+def exclude(files: Sequence[Path], *, why: str, channel: int | None = None) -> Decided:
+    """Leave traces out, with the reason.
+
+    Raises
+    ------
+    SettingsError
+        Without a reason.
+    """
+    if not why.strip():
+        raise SettingsError("--why", why, valid="the reason, e.g. --why bubble")
+    note = " ".join(why.split())
+    return _decide(
+        files, lambda file: Decision(file=file, channel=channel, use=False, note=note), "left out"
+    )
+
+
+def include(files: Sequence[Path], *, channel: int | None = None) -> Decided:
+    """Take traces in again that were left out."""
+    return _decide(files, lambda file: Decision(file=file, channel=channel, use=True), "taken in")
+
+
+def set_window(
+    file: Path, *, start: str | None, end: str | None, channel: int | None = None, why: str = ""
+) -> Decided:
+    """Fix the start or the end of the fit of one trace.
+
+    Raises
+    ------
+    SettingsError
+        When neither is given or one is no time.
+    """
+    times = {"--start": _when("--start", start), "--end": _when("--end", end)}
+    if not any(times.values()):
+        raise SettingsError("--start", start, valid="a start or an end, e.g. --start '5 ms'")
+    first, last = times["--start"], times["--end"]
+    same_unit = first is not None and last is not None and first.has_unit == last.has_unit
+    if same_unit and first and last and last.value <= first.value:
+        raise SettingsError("--end", end, valid=f"a time after --start {start}")
+    note = " ".join(why.split())
+    return _decide(
+        [file],
+        lambda name: Decision(file=name, channel=channel, start=first, end=last, note=note),
+        "window set",
+    )
+
+
+def _when(option: str, text: str | None) -> When | None:
+    if text is None:
+        return None
+    found = parse_when(text)
+    if found is None:
+        raise SettingsError(option, text, valid="a time, e.g. 5 ms, or 5 in the file's own unit")
+    return found
+
+
+def _decide(files, make, what: str) -> Decided:  # type: ignore[no-untyped-def]
+    """Write one decision a file; those that are not there are listed, the others done."""
+    folders: dict[Path, list[str]] = {}
+    problems: list[str] = []
+    for file in files:
+        path, _ = split_push(file)
+        if path.is_file():
+            folders.setdefault(file.parent, []).append(shown_name(file.name))
+        else:
+            problems.append(f"{file} is not there; nothing was decided about it")
+    written, done = [], []
+    for folder, names in folders.items():
+        known = load_decisions(folder)
+        if known.problems:
+            first = known.problems[0]
+            raise StopflowError(
+                f"{folder / DECISIONS}, {first.where}: {first.found}; expected {first.expected}; "
+                "put that right first, or it would be lost"
+            )
+        rows = known.rows
+        for name in names:
+            spelled = next((row.file for row in rows if same_file(row.file, name)), name)
+            rows = with_decision(rows, make(spelled))
+            done.append(f"{name}: {what}")
+        written.append(save_decisions(folder, rows))
+    return Decided(written=tuple(written), done=tuple(done), problems=tuple(problems))

@@ -1,0 +1,201 @@
+"""The published rows as data: TOML files, each a table of a source.
+
+::
+
+    title, source, note        of the table
+    data = "shots"             for networks of rates; without, of classes of images
+    [as_published]             settings that its rows share; so [sound] and [best]
+    [[row]]
+    name, title
+    published = { test_accuracy = 97.7, ... }   in %; epochs; seconds
+    differs = "..."            what is known to differ from the source
+    as_published, sound, best = { ... }         settings of each variant
+
+A variant with a ``kind`` runs the published implementation (`learn.published.reference`, whose
+`AsPublished` has its settings); all others are settings of ``[train]``. ``network`` names a file
+of [[layer]] tables beside the table, and ``compress`` has the options of `stopflow compress`.
+"""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Final
+
+import stopflow
+from stopflow.config import build_settings, read_config
+from stopflow.errors import FormatError, SettingsError
+from stopflow.learn.classify.train import CLASS_DEFAULTS, refuse_rates_only
+from stopflow.learn.compress import Share
+from stopflow.learn.published.reference import AsPublished
+from stopflow.learn.published.runs import Truncated
+from stopflow.learn.settings import TrainSettings
+from stopflow.pipeline.networks import parse_layers
+
+VARIANTS: Final = ("as_published", "sound", "best")
+Trainable = TrainSettings | AsPublished | Truncated
+"""Settings of our loop, of the published implementation, or of our loop and a truncation."""
+
+IMAGES: Final = "images"
+SHOTS: Final = "shots"
+TABLE_KEYS: Final = ("title", "source", "note", "data", *VARIANTS, "row")
+ROW_KEYS: Final = ("name", "title", "published", "differs", *VARIANTS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A published row.
+
+    Attributes
+    ----------
+    name
+        ``TABLE/ROW``.
+    data
+        ``"images"`` or ``"shots"``.
+    published
+        The source's figures, accuracies in %.
+    variants
+        What is trained: settings of our loop, or of the published implementation.
+    """
+
+    name: str
+    title: str
+    table: str
+    source: str
+    data: str
+    published: Mapping[str, Any]
+    differs: str
+    variants: Mapping[str, Trainable]
+
+
+def load_rows(folder: Path | None = None) -> tuple[Row, ...]:
+    """Read all tables of a folder, by default those of the project.
+
+    Raises
+    ------
+    FormatError, SettingsError
+        A file that is not TOML, or a key or value in it that is not valid.
+    """
+    place = folder or published_folder()
+    tables = [path for path in sorted(place.glob("*.toml")) if b"[[row]]" in path.read_bytes()]
+    return tuple(row for path in tables for row in _rows_of(path))
+
+
+def choose_rows(rows: Sequence[Row], names: Sequence[str]) -> tuple[Row, ...]:
+    """Return the rows that names of tables or rows ask for; all where there are none.
+
+    Raises
+    ------
+    SettingsError
+        A name that is neither; lists the tables.
+    """
+    for name in names:
+        if not any(name in (row.name, _table_of(row)) for row in rows):
+            tables = ", ".join(dict.fromkeys(map(_table_of, rows)))
+            valid = f"{tables}, or one of their rows (stopflow reproduce --list)"
+            raise SettingsError("NAME", name, valid=valid)
+    return tuple(row for row in rows if not names or {row.name, _table_of(row)} & set(names))
+
+
+def shortened(chosen: Trainable, *, seed: int, epochs: int | None) -> Trainable:
+    """Return a variant with a seed, and with another length where one is asked for."""
+    if isinstance(chosen, AsPublished):
+        if epochs is None:
+            return chosen
+        frozen = round(chosen.frozen_after * epochs / chosen.epochs)
+        return replace(chosen, epochs=epochs, frozen_after=frozen)
+    if isinstance(chosen, Truncated):
+        inner = shortened(chosen.settings, seed=seed, epochs=epochs)
+        return replace(chosen, settings=inner)  # type: ignore[arg-type]
+    return replace(chosen, seed=seed, epochs=chosen.epochs if epochs is None else epochs)
+
+
+def describe_variant(chosen: Trainable) -> dict[str, Any]:
+    """Return how a variant is trained, and all settings that are not the usual ones."""
+    if isinstance(chosen, Truncated):
+        return {**describe_variant(chosen.settings), "compress": asdict(chosen.share)}
+    usual = {item.name: item.default for item in fields(chosen) if item.default is not MISSING}
+    changed = {
+        name: value
+        for name, value in asdict(chosen).items()
+        if name not in usual or value != usual[name]
+    }
+    return {"how": "reference" if isinstance(chosen, AsPublished) else "ours", **changed}
+
+
+def published_folder() -> Path:
+    """Return where the tables lie: in the installed package, or in the source tree."""
+    package = Path(stopflow.__file__).parent
+    shipped = package / "shipped" / "published"
+    return shipped if shipped.is_dir() else package.parent / "data" / "published"
+
+
+def _table_of(row: Row) -> str:
+    return row.name.partition("/")[0]
+
+
+def _rows_of(path: Path) -> list[Row]:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FormatError(path.name, found=str(error), expected="TOML with [[row]]") from error
+    _require_keys(values, TABLE_KEYS, where=path.name)
+    data = values.get("data", IMAGES)
+    if data not in (IMAGES, SHOTS):
+        raise SettingsError(f"{path.name} data", data, valid=(IMAGES, SHOTS))
+    found = []
+    for number, row in enumerate(values["row"], start=1):
+        where = f"{path.name} [[row]] {number}"
+        _require_keys(row, ROW_KEYS, where=where)
+        for key in ("name", "title", "published"):
+            if key not in row:
+                raise SettingsError(f"{where} {key}", None, valid=f"each row has a {key}")
+        variants = {
+            name: _variant(
+                {**values.get(name, {}), **row[name]},
+                where=f"{where} {name}",
+                beside=path.parent,
+                data=data,
+            )
+            for name in VARIANTS
+            if name in row
+        }
+        found.append(
+            Row(
+                name=f"{path.stem}/{row['name']}",
+                title=row["title"],
+                table=values["title"],
+                source=values["source"],
+                data=data,
+                published=row["published"],
+                differs=" ".join(filter(None, (row.get("differs"), values.get("note")))),
+                variants=variants,
+            )
+        )
+    return found
+
+
+def _variant(values: dict[str, Any], *, where: str, beside: Path, data: str) -> Trainable:
+    if data == SHOTS:
+        return build_settings(TrainSettings, values, where=where)
+    if "kind" in values:
+        return build_settings(AsPublished, values, where=where)
+    chosen = dict(values)
+    share = chosen.pop("compress", None)
+    network = chosen.pop("network", None)
+    if network is not None:
+        tables = parse_layers(read_config(beside / network).get("layer"), where=network)
+        chosen |= {"layers": tables.layers, "inputs": tables.inputs}
+    refuse_rates_only(chosen)
+    settings = build_settings(TrainSettings, {**CLASS_DEFAULTS, **chosen}, where=where)
+    if share is None:
+        return settings
+    return Truncated(
+        settings=settings, share=build_settings(Share, share, where=f"{where} compress")
+    )
+
+
+def _require_keys(values: Mapping[str, Any], valid: Sequence[str], *, where: str) -> None:
+    for key in values:
+        if key not in valid:
+            raise SettingsError(f"{where} key", key, valid=valid)

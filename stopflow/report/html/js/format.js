@@ -1,0 +1,72 @@
+/** Numbers as a chemist writes them: no more digits than the error leaves. */
+
+export const MISSING = "–";
+const SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹";
+
+/** Decimals that a standard error leaves: two digits while it begins with 1 or 2, else one. */
+function errorDecimals(error) {
+  const exponent = Math.floor(Math.log10(error));
+  return (error / 10 ** exponent < 2.95 ? 1 : 0) - exponent;
+}
+
+function plain(value, decimals) {
+  const rounded = decimals < 0 ? Math.round(value * 10 ** decimals) / 10 ** decimals : value;
+  return rounded.toFixed(Math.max(decimals, 0)).replace("-", "−");
+}
+
+function power(exponent) {
+  const digits = String(Math.abs(exponent)).replace(/\d/g, (d) => SUPERSCRIPTS[Number(d)]);
+  return `10${exponent < 0 ? "⁻" : ""}${digits}`;
+}
+
+/** A value with a number of significant digits. */
+export function formatDigits(value, digits) {
+  if (!Number.isFinite(value)) return value === Infinity ? "open" : MISSING;
+  if (value === 0) return "0";
+  const exponent = Math.floor(Math.log10(Math.abs(Number(value.toExponential(digits - 1)))));
+  if (exponent > -4 && exponent < 6) return plain(value, digits - 1 - exponent);
+  return `${plain(value / 10 ** exponent, digits - 1)}×${power(exponent)}`;
+}
+
+/** ``12.34 ± 0.12``, or ``(1.23 ± 0.04)×10⁶`` for large and small values. */
+export function formatPm(value, error) {
+  if (!Number.isFinite(value)) return MISSING;
+  if (!(error > 0 && error < Infinity)) return formatDigits(value, 4);
+  const exponent = Math.floor(Math.log10(Math.max(Math.abs(value), error)));
+  const decimals = errorDecimals(error);
+  if (exponent > -4 && exponent < 5) return `${plain(value, decimals)} ± ${plain(error, decimals)}`;
+  const scale = 10 ** exponent, places = Math.max(decimals + exponent, 0);
+  return `(${plain(value / scale, places)} ± ${plain(error / scale, places)})×${power(exponent)}`;
+}
+
+/** A value cut where its error begins. */
+export function formatValue(value, error) {
+  if (!Number.isFinite(value)) return value === Infinity ? "open" : MISSING;
+  if (!(error > 0 && error < Infinity)) return formatDigits(value, 4);
+  const exponent = value === 0 ? 0 : Math.floor(Math.log10(Math.abs(value)));
+  if (exponent > -4 && exponent < 5) return plain(value, errorDecimals(error));
+  return formatDigits(value, Math.max(1, exponent + errorDecimals(error) + 1));
+}
+
+export function formatInterval(low, high, error) {
+  if (Number.isNaN(low) && Number.isNaN(high)) return MISSING;
+  if (high === Infinity) return low > 0 ? `above ${formatValue(low, error)}` : "open";
+  return `${formatValue(low, error)} to ${formatValue(high, error)}`;
+}
+
+/** A concentration in the unit of the lab. */
+export function formatConcentration(molar, unit) {
+  if (!Number.isFinite(molar)) return MISSING;
+  const text = formatDigits(molar * unit.factor, 4);
+  return text.includes(".") && !text.includes("×") ? text.replace(/\.?0+$/, "") : text;
+}
+
+/** A count with its noun. */
+export function countThings(count, thing) {
+  return `${count} ${thing}${count === 1 ? "" : "s"}`;
+}
+
+/** The number as it was, in the fewest digits that give it back. */
+export function exactText(value) {
+  return Number.isFinite(value) ? String(value) : "";
+}

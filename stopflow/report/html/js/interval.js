@@ -1,0 +1,139 @@
+/**
+ * The profile-likelihood interval of a rate: where the best sum of squares has risen by the
+ * square of Student's quantile. Bates and Watts, Nonlinear Regression Analysis (1988), 6.1.
+ */
+
+import { dot, orthonormalise, removeRows, workspace } from "./algebra.js";
+import { descend } from "./search.js";
+import { project } from "./problem.js";
+import { SLOWEST_KT, blockMeans } from "./window.js";
+
+/**
+ * @param {import("./problem.js").Problem} problem
+ * @param {import("./window.js").Window} window
+ * @param {{theta: number[], index: number, variance: number, error: number, quantile: number}} at
+ *   `index` of the rate, `variance` of the noise over the unit, relative `error` of the rate.
+ * @returns {[number, number]}  k T; 0 or infinite on a side where the data set no limit.
+ */
+export function profileInterval(problem, window, at) {
+  const best = Math.log(at.theta[at.index]);
+  const { profile, shift } =
+    problem.law.phases === 1 && problem.freeLinear.includes(0)
+      ? { profile: oneRateProfile(problem, window, best), shift: 0 }
+      : generalProfile(problem, window, at);
+  const distance = (x) => {
+    const [rise, slope] = profile(x - shift);
+    const root = Math.sqrt(Math.max(rise, 0) / at.variance);
+    return [root, root > 0 ? Math.abs(slope) / (2 * at.variance * root) : Infinity];
+  };
+  const low = crossing(distance, best, { ...at, error: -at.error, limit: Math.log(SLOWEST_KT) });
+  const high = crossing(distance, best, { ...at, limit: Math.log(window.fastest) });
+  return [low === null ? 0 : Math.exp(low), high === null ? Infinity : Math.exp(high)];
+}
+
+/** The profile over the points: everything but one exponential is projected out. */
+function oneRateProfile(problem, { time, signal }, best) {
+  const n = time.length, { law } = problem;
+  const rows = problem.freeLinear.filter((i) => i > 0).map((i) => {
+    const row = new Float64Array(n);
+    if (law.linear[i] === "slope_per_s") row.set(time);
+    else row.fill(1);
+    return row;
+  });
+  // The constant first: a line less its mean is orthogonal to it.
+  const frame = orthonormalise(rows.reverse());
+  const rest = signal.slice();
+  law.linear.forEach((name, index) => {
+    const value = problem.offset[index];
+    if (!value) return;
+    for (let i = 0; i < n; i++) rest[i] -= value * (name === "slope_per_s" ? time[i] : 1);
+  });
+  for (let pass = 0; pass < 2; pass++) removeRows(rest, frame);
+  const [e, d] = workspace("profile", 2, n);
+  const explain = (x) => {
+    const rate = -Math.exp(x);
+    for (let i = 0; i < n; i++) {
+      const scaled = rate * time[i];
+      e[i] = Math.exp(scaled);
+      d[i] = scaled * e[i];
+    }
+    removeRows(e, frame);
+    removeRows(d, frame);
+    const ee = dot(e, e), c = ee > 0 ? dot(rest, e) / ee : 0;
+    return [c * dot(rest, e), 2 * c * (dot(rest, d) - c * dot(e, d))];
+  };
+  const top = explain(best)[0];
+  return (x) => {
+    const [explained, slope] = explain(x);
+    return [top - explained, -slope];
+  };
+}
+
+/** The profile over block means, and how far their best ln k lies below that of the points. */
+function generalProfile(problem, window, { theta, index }) {
+  const blocks = blockMeans(window), options = { fastest: window.fastest, tolerance: 1e-10 };
+  const free = descend(problem, blocks, theta, options);
+  const held = { ...problem, freeRates: problem.freeRates.filter((i) => i !== index) };
+  let latest = free.theta;
+  const profile = (x) => {
+    const start = latest.slice();
+    start[index] = Math.exp(x);
+    const found = descend(held, blocks, start, options);
+    latest = found.theta;
+    return [found.misfit - free.misfit, slopeAt(problem, blocks, found.theta, index)];
+  };
+  return { profile, shift: Math.log(theta[index]) - Math.log(free.theta[index]) };
+}
+
+/** d(sum of squares) / d ln k of one rate, everything else at its best. */
+function slopeAt(problem, { time, signal, root }, theta, index) {
+  const { linear } = project(problem, { time, signal, root }, theta);
+  const { law } = problem;
+  let slope = 0;
+  for (let i = 0; i < time.length; i++) {
+    let rest = signal[i];
+    law.linear.forEach((name, at) => {
+      const shape =
+        at < law.phases ? Math.exp(-theta[at] * time[i]) : name === "slope_per_s" ? time[i] : 1;
+      rest -= linear[at] * shape;
+    });
+    const derivative = -linear[index] * time[i] * Math.exp(-theta[index] * time[i]);
+    slope += root[i] * root[i] * derivative * rest;
+  }
+  return -2 * theta[index] * slope;
+}
+
+/**
+ * Where `distance` reaches the quantile on the side of `error`; null before the limit. The signed
+ * root is nearly a straight line, so Newton needs two or three steps; else a bracket is halved.
+ */
+function crossing(distance, best, { quantile, error, limit }) {
+  const side = error > 0 ? 1 : -1;
+  let x = best + error * quantile;
+  for (let count = 0; count < 8; count++) {
+    if (!(side * (x - best) > 0 && side * (x - best) < side * (limit - best))) break;
+    const [root, slope] = distance(x);
+    if (!(slope > 0 && slope < Infinity)) break;
+    const step = (side * (quantile - root)) / slope;
+    x += step;
+    if (Math.abs(step) < 1e-5 * Math.abs(error)) return x;
+  }
+  if (distance(limit)[0] < quantile) return null;
+  return bracketed((at) => distance(at)[0] - quantile, best, limit);
+}
+
+/** Root of a function that is negative at `low` and positive at `high`, by Ridders' method. */
+function bracketed(f, low, high) {
+  let a = low, b = high, fa = f(a), fb = f(b);
+  for (let count = 0; count < 60 && Math.abs(b - a) > 1e-13 * Math.max(1, Math.abs(a)); count++) {
+    const middle = (a + b) / 2, fm = f(middle);
+    const s = Math.sqrt(fm * fm - fa * fb);
+    if (s === 0) return middle;
+    const x = middle + ((middle - a) * Math.sign(fa - fb) * fm) / s, fx = f(x);
+    if (Math.abs(fx) < 1e-13) return x;
+    if (Math.sign(fm) !== Math.sign(fx)) [a, fa, b, fb] = [middle, fm, x, fx];
+    else if (Math.sign(fa) !== Math.sign(fx)) [b, fb] = [x, fx];
+    else [a, fa] = [x, fx];
+  }
+  return (a + b) / 2;
+}

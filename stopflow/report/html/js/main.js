@@ -1,0 +1,219 @@
+/** Puts the page together: which shot is open, what changes when, keys, saving. */
+
+import { decisionFiles } from "./decisions.js";
+import { Edits, NO_EDIT } from "./edits.js";
+import { announce, byId, download, element } from "./element.js";
+import { countThings, formatDigits, formatPm } from "./format.js";
+import { openLab } from "./lab.js";
+import { fitTrace } from "./fit.js";
+import { showAnswers, showTables } from "./overview.js";
+import { RefitPanel } from "./refit_panel.js";
+import { Refits, choiceOf } from "./refits.js";
+import { refitPlot } from "./secondary.js";
+import { showPlots } from "./secondary_view.js";
+import { TraceView, tableFit } from "./trace_view.js";
+import { zipFiles } from "./zip.js";
+
+const lab = openLab((id) => byId(id).textContent);
+const edits = new Edits(lab.key);
+const refits = new Refits(lab, edits);
+let open = null;
+
+showAnswers(lab);
+const plots = showPlots(byId("plots"), lab, { refits, openShot });
+const tables = showTables(lab, { openShot, edits, yours: (shot) => refits.of(shot) });
+const stage = element("div", { class: "trace-stage" }), side = element("div", { class: "trace-side" });
+const steps = element("p", { class: "tools no-print" },
+  element("button", { type: "button", onclick: () => goBy(-1) }, "← previous shot"),
+  element("button", { type: "button", onclick: () => goBy(1) }, "next shot →"),
+  element("button", { type: "button", onclick: closeShot }, "Close"));
+const subtitle = element("p", { class: "quiet" });
+byId("trace").append(subtitle, steps, element("div", { class: "trace-grid" }, stage, side));
+const view = new TraceView(stage, lab, {
+  moved: (which, timeS) => changeOpen({ [which === "start" ? "startS" : "endS"]: timeS }, { merge: which }),
+  done: () => edits.endGesture(),
+});
+const panel = new RefitPanel(side, { change: changeOpen });
+const saveBar = showSaveBar();
+
+edits.listen((index) => {
+  if (index !== null && open?.shot.index === index) drawOpen();
+  else if (index !== null) refitElsewhere(index);
+  refreshSoon();
+});
+refits.updateAll().then(refreshSoon);
+if (edits.restored) announce(`${countThings(edits.restored, "change")} of an earlier visit restored.`);
+document.addEventListener("keydown", onKey);
+window.addEventListener("hashchange", openFromHash);
+window.addEventListener("beforeunload", (event) => edits.unsaved && event.preventDefault());
+window.addEventListener("beforeprint", () => printing(true));
+window.addEventListener("afterprint", () => printing(false));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+openFromHash();
+document.documentElement.dataset.ready = "yes";
+// For those who want to look closer from the console, and for the tests.
+globalThis.stopflow = { lab, edits, refits, fitTrace, refitPlot };
+
+async function openShot(shot) {
+  const trace = await lab.traces.trace(shot.index);
+  open = { shot, trace };
+  if (location.hash !== `#shot=${shot.index}`) history.pushState(null, "", `#shot=${shot.index}`);
+  byId("trace").hidden = false;
+  byId("trace-title").textContent = shot.file;
+  subtitle.textContent = [shot.experiment, shot.label, shot.verdict, shot.reason].filter(Boolean).join(" · ");
+  stage.hidden = !trace;
+  byId("shots").querySelectorAll("tr.current").forEach((row) => row.classList.remove("current"));
+  byId("shots").querySelector(`tr[data-index="${shot.index}"]`)?.classList.add("current");
+  const opened = open, replicates = view.open(shot, trace);
+  drawOpen();
+  byId("trace-title").focus({ preventScroll: true });
+  byId("trace").scrollIntoView({ block: "nearest" });
+  await replicates;
+  if (open === opened) drawOpen();
+}
+
+function closeShot() {
+  const index = open?.shot.index;
+  open = null;
+  byId("trace").hidden = true;
+  history.pushState(null, "", location.pathname + location.search);
+  byId("shots").querySelector(`tr[data-index="${index}"] button`)?.focus();
+}
+
+function openFromHash() {
+  const index = Number(/^#shot=(\d+)$/.exec(location.hash)?.[1] ?? NaN);
+  if (lab.shots[index] && open?.shot.index !== index) openShot(lab.shots[index]);
+}
+
+/** Fits and draws the open shot: what a change of the window runs through. */
+function drawOpen() {
+  const { shot, trace } = open, edit = edits.of(shot.index);
+  const yours = refits.update(shot, trace), stopflow = refits.baseline(shot) ?? tableFit(shot);
+  const choice = trace ? choiceOf(shot, edit, trace.time, lab.fixed) : null;
+  const last = trace ? trace.time[trace.time.length - 1] : NaN;
+  const startS = choice?.startS ?? trace?.time[0] ?? NaN, endS = choice?.endS ?? last;
+  if (trace) view.draw({ stopflow, yours, startS, endS });
+  panel.show({
+    shot, edit, stopflow, yours, choice, startS, endS, factor: view.factor ?? 1e3, unit: view.unit ?? "ms",
+    kind: lab.traces.kind(shot.index), robust: lab.robust, signalUnit: lab.signalUnit,
+  });
+  if (yours?.ok) {
+    const shift = (yours.k - shot.k_per_s) / shot.k_stderr_per_s;
+    announceSoon(`k is ${formatPm(yours.k, yours.error)} per second, ${formatDigits(shift, 2)} standard errors from stopflow’s`);
+  }
+}
+
+function changeOpen(change, options) {
+  if (open) edits.change(open.shot.index, change, options);
+}
+
+async function refitElsewhere(index) {
+  const shot = lab.shots[index];
+  refits.update(shot, await lab.traces.trace(index));
+  refreshSoon();
+}
+
+function goBy(step) {
+  const rows = tables.shots.selection();
+  const at = rows.findIndex((row) => row.index === open?.shot.index);
+  const next = rows[Math.min(Math.max(at + step, 0), rows.length - 1)];
+  if (next && next !== open?.shot) openShot(next);
+}
+
+function onKey(event) {
+  const typing = event.target.closest?.("input, select, textarea, [role=slider]");
+  const undo = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z";
+  if (undo && !(typing && typing.type === "text")) {
+    event.preventDefault();
+    stepHistory(event.shiftKey ? "redo" : "undo");
+  } else if (!typing && open && !event.altKey && !event.ctrlKey && !event.metaKey) {
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (step) goBy(step);
+    else if (event.key === "+") view.zoom(0.5);
+    else if (event.key === "-") view.zoom(2);
+    else if (event.key === "0") view.reset();
+    else if (event.key === "Escape") closeShot();
+    else return;
+    event.preventDefault();
+  }
+}
+
+function stepHistory(which) {
+  const index = edits[which]();
+  announce(index === null ? `Nothing to ${which}.` : `${which === "undo" ? "Undone" : "Redone"}: ${lab.shots[index].file}`);
+}
+
+/** How many changes there are, and the buttons for them. */
+function showSaveBar() {
+  const said = element("span", { role: "status" });
+  const button = (text, action) => element("button", { type: "button", onclick: action }, text);
+  const undo = button("Undo", () => stepHistory("undo")), redo = button("Redo", () => stepHistory("redo"));
+  const save = button("Save decisions", saveDecisions), clear = button("Take all back", () => edits.clear());
+  const note = element("span", { id: "save-note", role: "status" });
+  byId("save-bar").append(said, undo, redo, save, clear, note);
+  return () => {
+    const changes = edits.changed().length;
+    said.textContent = changes
+      ? `${countThings(changes, "shot")} changed, ${edits.unsaved ? "not saved" : "saved"}`
+      : "No changes yet: open a shot and drag the start or the end of its fit.";
+    byId("save-bar").classList.toggle("unsaved", edits.unsaved);
+    if (edits.unsaved) note.textContent = "";
+    undo.disabled = !edits.past.length;
+    redo.disabled = !edits.future.length;
+    save.disabled = clear.disabled = !changes;
+  };
+}
+
+/** One experiment: its decisions.csv. Several: an archive with one in the folder of each. */
+function saveDecisions() {
+  const files = decisionFiles(lab, (index) => {
+    const edit = edits.of(index);
+    return edit === NO_EDIT ? null : { ...edit, note: edit.note || describeChange(lab.shots[index], edit) };
+  });
+  const [[experiment, text]] = files;
+  if (files.length === 1) download("decisions.csv", new Blob([text], { type: "text/csv;charset=utf-8" }));
+  else download("decisions.zip", zipFiles(files.map(([name, csv]) => [`${name}/decisions.csv`, csv])));
+  edits.markSaved();
+  const where = files.length === 1
+    ? `put it into the folder ${experiment}, beside its traces`
+    : "unpack it in the folder of the lab";
+  byId("save-note").textContent = `Saved: ${where}, and run stopflow ingest again.`;
+}
+
+/** The reason where the reader gave none: what was changed. */
+function describeChange(shot, edit) {
+  const said = [];
+  if (!edit.use) said.push("left out");
+  if (edit.startS !== null) said.push(`start ${formatDigits(shot.start_s, 5)} to ${formatDigits(edit.startS, 5)} s`);
+  if (edit.endS !== null) said.push(`end at ${formatDigits(edit.endS, 5)} s`);
+  if (edit.law !== null && edit.law !== shot.law) said.push(`rate law ${shot.law} to ${edit.law}`);
+  return said.join(", ") || "tried, nothing changed";
+}
+
+let refreshing = 0, announcing = 0;
+
+/** Tables and plots follow at the end of a gesture, not at every pixel. */
+function refreshSoon() {
+  saveBar();
+  clearTimeout(refreshing);
+  refreshing = setTimeout(() => {
+    plots.refresh();
+    tables.shots.refresh();
+  }, 120);
+}
+
+function announceSoon(text) {
+  clearTimeout(announcing);
+  announcing = setTimeout(() => announce(text), 600);
+}
+
+function redraw() {
+  plots.refresh();
+  if (open) drawOpen();
+}
+
+function printing(on) {
+  document.documentElement.classList.toggle("printing", on);
+  for (const table of [tables.conditions, tables.shots]) table.refresh({ all: on });
+  redraw();
+}

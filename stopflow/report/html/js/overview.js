@@ -1,0 +1,136 @@
+/** Answers, verdict counts, filters and the two tables. */
+
+import { byId, element } from "./element.js";
+import { formatConcentration, formatDigits, formatInterval, formatPm } from "./format.js";
+import { Table } from "./table.js";
+
+const VERDICTS = ["PASS", "WARN", "FAIL"];
+const SIGNS = { PASS: "✓", WARN: "!", FAIL: "✕" };
+
+/** Questions and answers of the first page, and where the numbers come from. */
+export function showAnswers(lab) {
+  const list = element("dl", { class: "answers" });
+  for (const [question, text] of lab.answers) {
+    list.append(element("dt", {}, question), element("dd", {}, text));
+  }
+  byId("answers").append(list);
+  const experiments = new Set(lab.shots.map((shot) => shot.experiment)).size;
+  byId("about").textContent =
+    `${lab.shots.length} shots, ${experiments} ${experiments === 1 ? "experiment" : "experiments"}` +
+    (lab.command ? ` · ${lab.command}` : "") + (lab.version ? ` · stopflow ${lab.version}` : "");
+}
+
+/**
+ * The tables and what filters them.
+ * @param {object} lab
+ * @param {{openShot: (shot: object) => void, edits: import("./edits.js").Edits,
+ *          yours: (shot: object) => object|null}} options  `yours` is the reader's own fit.
+ */
+export function showTables(lab, { openShot, edits, yours }) {
+  const unit = lab.concentrationUnit;
+  const has = (name) => lab.shots.some((shot) => Number.isFinite(shot[name]));
+  const several = new Set(lab.shots.map((shot) => shot.experiment)).size > 1;
+  const coordinates = [
+    ...(has("concentration_M")
+      ? [numberColumn("Concentration", "concentration_M", (v) => formatConcentration(v, unit), unit.name, unit.factor)]
+      : []),
+    ...(has("ionic_strength_M")
+      ? [numberColumn("Ionic strength", "ionic_strength_M", (v) => formatDigits(v, 3), "M")]
+      : []),
+    ...(has("temperature_K") ? [numberColumn("T", "temperature_K", (v) => formatDigits(v, 5), "K")] : []),
+  ];
+  const experiment = several ? [textColumn("Experiment", "experiment")] : [];
+  const verdict = { ...textColumn("Verdict", "verdict"), text: (row) => `${SIGNS[row.verdict] ?? ""} ${row.verdict}`, css: "verdict" };
+  const rate = (title = "k") => ({
+    title, unit: "s⁻¹", number: true,
+    text: (row) => formatPm(row.k_per_s, row.k_stderr_per_s), value: (row) => row.k_per_s,
+  });
+  const interval = {
+    title: "95 % interval", unit: "s⁻¹", number: true,
+    text: (row) => formatInterval(row.k_low95_per_s, row.k_high95_per_s, row.k_stderr_per_s),
+    value: (row) => `${row.k_low95_per_s} to ${row.k_high95_per_s}`,
+  };
+  const conditions = new Table(byId("conditions"), {
+    name: "conditions", caption: "Rates by condition", rows: lab.conditions,
+    marked: (row) => row.verdict,
+    open: (row) => row.shots_of.length && openShot(row.shots_of[0]),
+    columns: [
+      textColumn("Condition", "label"), ...experiment, ...coordinates,
+      numberColumn("Shots", "shots", (v) => String(v)), rate(), interval, verdict, textColumn("Reason", "reason"),
+    ],
+  });
+  const shots = new Table(byId("shots"), {
+    name: "shots", caption: "Every shot", rows: lab.shots, open: openShot,
+    marked: (row) => `${row.verdict} ${edits.of(row.index).use ? "" : "left-out"}`,
+    columns: [
+      textColumn("File", "file"), ...experiment, textColumn("Condition", "label"),
+      ...coordinates, rate(), interval,
+      {
+        title: "Yours", unit: "s⁻¹", number: true,
+        text: (row) => yoursText(edits.of(row.index), yours(row)),
+        value: (row) => yours(row)?.k ?? NaN,
+      },
+      textColumn("Rate law", "law"), verdict, textColumn("Reason", "reason"),
+    ],
+  });
+  byId("shots").querySelector(".scroll").before(filterBar(lab, [conditions, shots], several));
+  return { conditions, shots };
+}
+
+function yoursText(edit, fit) {
+  if (!edit.use) return "left out";
+  return fit ? (fit.ok ? formatPm(fit.k, fit.error) : "no rate") : "";
+}
+
+function textColumn(title, name) {
+  return { title, text: (row) => row[name] ?? "", value: (row) => row[name] ?? "" };
+}
+
+function numberColumn(title, name, format, unit = "", factor = 1) {
+  return { title, unit, number: true, text: (row) => format(row[name]), value: (row) => row[name] * factor };
+}
+
+/** Verdict counts that filter on click, a choice of the experiment, and a search. */
+function filterBar(lab, tables, several) {
+  const chosen = { verdict: "", experiment: "", text: "" };
+  const chips = VERDICTS.map((verdict) => {
+    const count = lab.shots.filter((shot) => shot.verdict === verdict).length;
+    return element("button", {
+      type: "button", class: `chip ${verdict}`, "aria-pressed": "false", "data-verdict": verdict,
+      onclick: () => {
+        chosen.verdict = chosen.verdict === verdict ? "" : verdict;
+        apply();
+      },
+    }, element("strong", {}, String(count)), ` ${SIGNS[verdict]} ${verdict}`);
+  });
+  const search = element("input", {
+    type: "search", placeholder: "File, condition or reason", "aria-label": "Show rows that hold this text",
+    oninput: () => {
+      chosen.text = search.value.toLowerCase();
+      apply();
+    },
+  });
+  const names = [...new Set(lab.shots.map((shot) => shot.experiment))];
+  const choice = element("select", {
+    "aria-label": "Experiment",
+    onchange: () => {
+      chosen.experiment = choice.value;
+      apply();
+    },
+  }, element("option", { value: "" }, "All experiments"),
+  ...names.map((name) => element("option", { value: name }, name)));
+
+  function apply() {
+    chips.forEach((chip) => chip.setAttribute("aria-pressed", String(chip.dataset.verdict === chosen.verdict)));
+    const passes = (row) =>
+      (!chosen.verdict || row.verdict === chosen.verdict) &&
+      (!chosen.experiment || row.experiment === chosen.experiment) &&
+      (!chosen.text || [row.file, row.label, row.reason, row.experiment, row.law]
+        .some((text) => text?.toLowerCase().includes(chosen.text)));
+    tables[1].setFilter(passes);
+    tables[0].setFilter((row) =>
+      row.shots_of.length ? row.shots_of.some(passes) : !chosen.verdict && !chosen.text);
+  }
+  return element("div", { class: "filters no-print", role: "group", "aria-label": "Filter" },
+    ...chips, ...(several ? [choice] : []), search);
+}

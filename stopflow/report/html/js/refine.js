@@ -1,0 +1,140 @@
+/**
+ * The last steps to the minimum, on the points themselves and in all free parameters at once:
+ * Newton with the exact curvature, then one QR decomposition for the errors.
+ */
+
+import { dot, invertUpper, solvePositive, triangularise, workspace } from "./algebra.js";
+import { backSubstitute } from "./problem.js";
+import { Refusal } from "./window.js";
+
+const LARGEST_CONDITION = 1e11;
+const LARGEST_COUNT = 60;
+/** Steps below this relative size are in the range of fast convergence. */
+const CLOSE = 1e-7;
+/** The next step is so small that only rounding is left. */
+const FINISHED = 1e-11;
+
+/**
+ * @param {import("./problem.js").Problem} problem
+ * @param {import("./window.js").Window} window
+ * @param {number[]} theta   k T of all phases.
+ * @param {number[]} linear  All linear parameters.
+ * @returns {{theta: number[], linear: number[], inverse: number[][], rss: number} | Refusal}
+ *   `inverse` (p, p) times its transpose is the covariance for noise of variance 1, free rates
+ *   first, then free linear parameters.
+ */
+export function refine(problem, window, theta, linear) {
+  let here = { theta: theta.slice(), linear: linear.slice() };
+  let accepted = here, misfit = Infinity, step = null, moved = Infinity;
+  for (let count = 0; count < LARGEST_COUNT; count++) {
+    const at = linearise(problem, window, here);
+    if (at.rss > misfit * (1 + 1e-9) && moved > CLOSE) {
+      step = step.map((value) => value / 2);
+      moved /= 2;
+      here = take(problem, accepted, step);
+      continue;
+    }
+    accepted = here;
+    misfit = at.rss;
+    step = newtonStep(problem, at);
+    const before = moved;
+    moved = Math.max(0, ...problem.freeRates.map((i, a) => Math.abs(step[a] / here.theta[i])));
+    const stalled = moved < CLOSE && moved > before / 4;
+    if (moved < FINISHED || stalled) return close(problem, at, here);
+    here = take(problem, accepted, step);
+  }
+  return new Refusal(
+    "parameters undetermined",
+    `no minimum after ${LARGEST_COUNT} steps: the data hold less than the rate law asks`,
+  );
+}
+
+/** Derivatives in all free parameters and the residual. */
+function linearise({ law, freeRates, freeLinear }, { time, signal }, { theta, linear }) {
+  const n = time.length, phases = law.phases;
+  const [residual, ones, ...long] = workspace("refine", 2 + 2 * phases, n);
+  const shapes = long.slice(0, phases), slopes = long.slice(phases);
+  const slope = law.slope ? linear[phases] : 0, intercept = linear[linear.length - 1];
+  for (let i = 0; i < n; i++) residual[i] = signal[i] - slope * time[i] - intercept;
+  for (let phase = 0; phase < phases; phase++) {
+    addPhase(residual, shapes[phase], slopes[phase], time, -theta[phase], linear[phase]);
+  }
+  ones.fill(1);
+  const all = [...shapes, ...(law.slope ? [time] : []), ones];
+  const columns = [...freeRates.map((i) => slopes[i]), ...freeLinear.map((i) => all[i])];
+  return { columns, residual, rss: dot(residual, residual), time, linear };
+}
+
+/** One exponential: its shape, its derivative in k, and what it takes off the residual. */
+function addPhase(residual, shape, slope, time, rate, amplitude) {
+  for (let i = 0; i < time.length; i++) {
+    const part = amplitude * (shape[i] = Math.exp(rate * time[i]));
+    residual[i] -= part;
+    slope[i] = -time[i] * part;
+  }
+}
+
+/** Newton's step; Gauss-Newton's where the sum of squares is not convex. */
+function newtonStep({ law, freeRates, freeLinear }, { columns, residual, time, linear }) {
+  const gradient = columns.map((column) => dot(column, residual));
+  const normal = columns.map(() => new Array(columns.length));
+  columns.forEach((a, i) => {
+    for (let j = 0; j <= i; j++) normal[i][j] = normal[j][i] = dot(a, columns[j]);
+  });
+  const bent = normal.map((row) => row.slice());
+  freeRates.forEach((index, a) => {
+    const c = linear[index], column = columns[a];
+    if (!c) return;
+    // The column is -c t e: residual times d2y/dk2 = c t^2 e, and times d2y/dkdc = -t e.
+    bent[a][a] += tripleProduct(residual, time, column);
+    const amplitude = freeLinear.indexOf(index);
+    if (amplitude >= 0 && index < law.phases) {
+      const b = freeRates.length + amplitude;
+      bent[a][b] -= gradient[a] / c;
+      bent[b][a] = bent[a][b];
+    }
+  });
+  return solvePositive(bent, gradient) ?? solvePositive(normal, gradient) ?? gradient.map(() => 0);
+}
+
+function tripleProduct(a, b, c) {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i] * b[i] * c[i];
+  return sum;
+}
+
+/** Takes a step; rates move in their logarithm and stay positive. */
+function take({ freeRates, freeLinear }, from, step) {
+  const theta = from.theta.slice(), linear = from.linear.slice();
+  freeRates.forEach((index, a) => {
+    theta[index] *= Math.exp(Math.min(Math.max(step[a] / theta[index], -1), 1));
+  });
+  freeLinear.forEach((index, a) => (linear[index] += step[freeRates.length + a]));
+  return { theta, linear };
+}
+
+/** The last step and the errors, by QR. */
+function close(problem, { columns, residual, rss }, here) {
+  const lengths = columns.map((column) => Math.sqrt(dot(column, column)));
+  const copies = workspace("triangle", columns.length, residual.length);
+  copies.forEach((copy, i) => copy.set(columns[i]));
+  const upper = triangularise(copies, residual);
+  const unit = upper.map((row) => row.map((value, j) => value / (lengths[j] || 1)));
+  const inverse = invertUpper(unit);
+  const condition = Math.sqrt(inverse.flat().reduce((sum, value) => sum + value * value, 0));
+  if (!(condition < LARGEST_CONDITION)) {
+    return new Refusal(
+      "parameters undetermined",
+      "the parameters cannot be told apart: the data hold less than the rate law asks",
+    );
+  }
+  const step = backSubstitute(upper, residual, columns.length);
+  const there = take(problem, here, step);
+  let gained = 0;
+  for (let j = 0; j < columns.length; j++) gained += residual[j] ** 2;
+  return {
+    ...there,
+    inverse: inverse.map((row, i) => row.map((value) => value / lengths[i])),
+    rss: rss - gained,
+  };
+}

@@ -1,0 +1,97 @@
+/** The reader's own fits: of every changed shot, from its full trace, kept until it changes. */
+
+import { fitTrace } from "./fit.js";
+import { LAWS } from "./laws.js";
+import { changesFit } from "./decisions.js";
+import { NO_EDIT } from "./edits.js";
+
+/**
+ * What is fitted: the choices of stopflow, changed by those of the reader.
+ * @param {object} shot
+ * @param {import("./edits.js").Edit} edit
+ * @param {Float64Array} time
+ * @param {Record<string, number>} fixed  Held by the settings of the lab.
+ * @returns {import("./fit.js").Choice}
+ */
+export function choiceOf(shot, edit, time, fixed) {
+  const detected = shot.start_source === "detected" && !changesFit(edit, shot);
+  return {
+    law: edit.law ?? (LAWS[shot.law] ? shot.law : "single-slope"),
+    startS: finite(edit.startS) ?? finite(shot.start_s),
+    endS: finite(edit.endS) ?? finite(shot.end_s),
+    excluded: edit.left.length ? markLeft(time, edit.left) : null,
+    fixed: edit.law && edit.law !== shot.law ? edit.fixed : { ...fixed, ...edit.fixed },
+    // What may be left of the artefact widens the errors of a detected start, not of a given one.
+    startInflation: detected ? finite(shot.start_inflation) ?? 1 : 1,
+  };
+}
+
+function finite(value) {
+  return Number.isFinite(value) ? value : null;
+}
+
+/** 1 for every point inside one of the stretches. */
+function markLeft(time, stretches) {
+  const mask = new Uint8Array(time.length);
+  for (const [from, to] of stretches) {
+    for (let i = 0; i < time.length; i++) if (time[i] >= from && time[i] <= to) mask[i] = 1;
+  }
+  return mask;
+}
+
+export class Refits {
+  /** @param {object} lab @param {import("./edits.js").Edits} edits */
+  constructor(lab, edits) {
+    this.lab = lab;
+    this.edits = edits;
+    this.own = new Map();
+    this.base = new Map();
+  }
+
+  /** The fit of a changed shot, or null: unchanged, or not computed yet. */
+  of(shot) {
+    return this.own.get(shot.index) ?? null;
+  }
+
+  /** The fit with the choices of stopflow, or null. */
+  baseline(shot) {
+    return this.base.get(shot.index) ?? null;
+  }
+
+  /** Fits a shot as it stands now; the trace must be there in full. */
+  update(shot, trace) {
+    if (!trace?.signal) return null;
+    if (LAWS[shot.law] && !this.base.has(shot.index)) this.base.set(shot.index, this.#fit(shot, NO_EDIT, trace));
+    const edit = this.edits.of(shot.index);
+    if (edit === NO_EDIT) this.own.delete(shot.index);
+    else this.own.set(shot.index, this.#fit(shot, edit, trace));
+    return this.of(shot);
+  }
+
+  #fit(shot, edit, trace) {
+    const choice = choiceOf(shot, edit, trace.time, this.lab.fixed);
+    const fit = fitTrace(trace.time, trace.signal, choice);
+    if (!fit.ok) return { ...fit, choice };
+    const [low, high] = fit.interval.k_per_s;
+    return { ...fit, choice, k: fit.parameters.k_per_s, error: fit.stderr.k_per_s, low, high };
+  }
+
+  /** Fits every changed shot, e.g. those of an earlier visit. */
+  async updateAll() {
+    for (const index of this.edits.changed()) {
+      const shot = this.lab.shots[index];
+      if (shot) this.update(shot, await this.lab.traces.trace(index));
+    }
+  }
+
+  /** Usable rates of a condition as they are now. */
+  ratesOf(condition) {
+    return condition.shots_of
+      .map((shot) => ({ shot, edit: this.edits.of(shot.index), fit: this.of(shot) }))
+      .filter(({ shot, edit, fit }) => edit.use && (fit ? fit.ok : shot.verdict !== "FAIL"))
+      .map(({ shot, fit }) => fit ?? {
+        k: shot.k_per_s, error: shot.k_stderr_per_s, low: shot.k_low95_per_s, high: shot.k_high95_per_s,
+      })
+      .filter(({ k }) => Number.isFinite(k));
+  }
+}

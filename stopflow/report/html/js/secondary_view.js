@@ -1,0 +1,122 @@
+/** The plots of k against concentration or temperature, with the reader's own line beside. */
+
+import { element } from "./element.js";
+import { formatPm } from "./format.js";
+import { Chart } from "./plot.js";
+import { spanOf } from "./scale.js";
+import { canRefit, refitPlot } from "./secondary.js";
+
+const CATCH_PX = 14;
+
+/**
+ * @param {HTMLElement} host
+ * @param {object} lab
+ * @param {{refits: import("./refits.js").Refits, openShot: (shot: object) => void}} options
+ * @returns {{refresh: () => void}}
+ */
+export function showPlots(host, lab, { refits, openShot }) {
+  const grid = element("div", { class: "plots" });
+  host.append(grid);
+  const views = lab.plots.map((plot) => new PlotView(grid, plot, { lab, refits, openShot }));
+  if (!views.length) {
+    host.append(element("p", { class: "quiet" },
+      "No plot: it takes three values of a concentration or a temperature at otherwise equal conditions."));
+  }
+  return { refresh: () => views.forEach((view) => view.refresh()) };
+}
+
+class PlotView {
+  constructor(grid, plot, { lab, refits, openShot }) {
+    Object.assign(this, { plot, lab, refits, openShot });
+    this.note = element("p", { class: "parameters" });
+    this.yours = element("p", { class: "parameters yours" });
+    this.tip = element("div", { class: "tip", hidden: true });
+    const stage = element("div", { class: "stage" });
+    const figure = element("figure", {}, element("figcaption", {}, plot.title), stage, this.note, this.yours);
+    grid.append(figure);
+    this.chart = new Chart(stage, { height: 240, label: plot.title });
+    stage.append(this.tip);
+    this.chart.canvas.addEventListener("pointermove", (event) => this.#hover(event));
+    this.chart.canvas.addEventListener("pointerleave", () => (this.tip.hidden = true));
+    this.chart.canvas.addEventListener("click", (event) => this.#click(event));
+    this.note.textContent = plot.parameters.map(sayParameter).join(" · ");
+    this.refresh();
+  }
+
+  /** Draws stopflow's points and curves, and the reader's where a shot was changed. */
+  refresh() {
+    const { plot, lab, refits } = this;
+    const changed = plot.members.some((member) => {
+      const shots = lab.conditions[member].shots_of;
+      return shots.some((shot) => refits.of(shot) || !refits.edits.of(shot.index).use);
+    });
+    const own = changed ? refitPlot(plot, lab.conditions, (row) => refits.ratesOf(row), lab.scatter) : null;
+    const layers = [];
+    for (const curve of plot.curves) {
+      if (curve.low && curve.chosen) layers.push({ type: "band", x: curve.x, low: curve.low, high: curve.high, colour: "--fit", alpha: 0.15 });
+      layers.push({ type: "line", x: curve.x, y: curve.y, colour: "--fit", width: 1.5, dash: curve.chosen ? [] : [4, 4] });
+    }
+    layers.push({ type: "points", x: plot.x, y: plot.y, low: plot.low, high: plot.high, colour: "--trace", radius: 4 });
+    if (own) {
+      const x = plot.curves[0]?.x ?? [];
+      layers.push({ type: "line", x, y: x.map(own.curve), colour: "--yours", width: 2 });
+      layers.push({
+        type: "points", colour: "--yours", radius: 6, hollow: true, width: 2,
+        x: own.points.map((p) => p.x), y: own.points.map((p) => p.y),
+        low: own.points.map((p) => p.low), high: own.points.map((p) => p.high),
+      });
+    }
+    this.yours.textContent = own
+      ? `Yours: ${own.parameters.map(sayParameter).join(" · ")}`
+      : changed ? sayMissing(plot) : "";
+    const xs = [plot.x, ...plot.curves.map((curve) => curve.x)];
+    const ys = [plot.y, plot.low, plot.high, ...plot.curves.map((curve) => curve.y), own ? own.points.map((p) => p.y) : []];
+    this.chart.show({
+      layers, x: spanOf(xs, 0.02) ?? [0, 1], y: spanOf(ys.map(numbersOnly)) ?? [0, 1],
+      xLabel: plot.xLabel, yLabel: plot.yLabel,
+      description: `${plot.title}: ${plot.y.length} points of ${plot.yLabel} against ${plot.xLabel}. ` +
+        `${this.note.textContent}. ${this.yours.textContent}`,
+    });
+  }
+
+  #nearest(event) {
+    const { x, y } = this.chart.scales();
+    let best = -1, least = CATCH_PX;
+    this.plot.x.forEach((value, i) => {
+      const distance = Math.hypot(x.at(value) - event.offsetX, y.at(this.plot.y[i]) - event.offsetY);
+      if (distance < least) [best, least] = [i, distance];
+    });
+    return best;
+  }
+
+  #hover(event) {
+    const at = this.#nearest(event), member = this.plot.members[at];
+    this.tip.hidden = at < 0 || member === undefined;
+    this.chart.canvas.style.cursor = this.tip.hidden ? "" : "pointer";
+    if (this.tip.hidden) return;
+    const row = this.lab.conditions[member];
+    this.tip.textContent =
+      `${row.label}: k = ${formatPm(row.k_per_s, row.k_stderr_per_s)} s⁻¹ (${row.fitted} of ${row.shots} shots, ${row.verdict})`;
+    this.tip.style.left = `${Math.min(event.offsetX + 12, this.chart.canvas.clientWidth - 160)}px`;
+    this.tip.style.top = `${event.offsetY + 12}px`;
+  }
+
+  #click(event) {
+    const row = this.lab.conditions[this.plot.members[this.#nearest(event)]];
+    if (row?.shots_of.length) this.openShot(row.shots_of[0]);
+  }
+}
+
+function sayMissing(plot) {
+  return canRefit(plot)
+    ? "Yours: too few conditions are left for this plot."
+    : "Yours: this plot is fitted again by the next ingest, not in the page.";
+}
+
+function numbersOnly(values) {
+  return values.map((value) => (typeof value === "number" ? value : NaN));
+}
+
+function sayParameter({ name, value, stderr, unit }) {
+  return `${name} = ${formatPm(value, stderr ?? NaN)} ${unit}`.trim();
+}

@@ -1,0 +1,205 @@
+"""The report of a classifier: its scores, its curves, what it takes for what."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from stopflow.io.csv_files import csv_text
+from stopflow.report.kinetics.closing import build_provenance_blocks
+from stopflow.report.kinetics.summary import count_things
+from stopflow.report.models.figures import (
+    count_epochs,
+    draw_ranks,
+    draw_stability,
+    stability_columns,
+)
+from stopflow.report.models.formats import say_count, say_seconds
+from stopflow.report.models.numbers import changing_ranks, metric, name_layers
+from stopflow.report.models.report import build_layer_blocks
+from stopflow.report.paper.flow import (
+    Block,
+    Bookmark,
+    Painter,
+    Paragraph,
+    Picture,
+    build_heading,
+    leave_empty,
+    pair_picture,
+)
+from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.page import Page
+from stopflow.report.paper.pdf import describe_document, flow_sheets, json_bytes, write_pdf
+from stopflow.report.paper.rounding import MISSING
+from stopflow.report.paper.style import CATEGORY_COLOURS, INK, MUTED, WASH, Ruler, require_paper
+
+PARTS = {
+    "test": "Test images, never seen in training",
+    "validation": "Validation images, which chose the epoch",
+    "train": "Training images",
+}
+
+
+def write_classifier_pdf(
+    name: str,
+    metrics: Mapping[str, Any],
+    history: Sequence[Mapping[str, float]],
+    path: Path,
+    *,
+    paper: str = "a4",
+) -> None:
+    """Write the report of one classifier; `path` is replaced only when the new one is whole.
+
+    Raises
+    ------
+    SettingsError
+        Unknown paper.
+    """
+    size, ruler = require_paper(paper), Ruler()
+    table = pd.DataFrame(list(history))
+    provenance = metrics.get("provenance", {})
+    blocks: list[Block] = [
+        *_front_blocks(name, metrics),
+        build_heading("How good are its classes?"),
+        _score_grid(metrics),
+        *_confusion_blocks(metrics),
+        build_heading("How it learnt"),
+        *_curve_blocks(table),
+        *build_layer_blocks(metrics),
+        *build_provenance_blocks(provenance, names=[name]),
+    ]
+    sheets = flow_sheets(blocks, size, ruler, section=name)
+    write_pdf(
+        sheets,
+        path,
+        paper=size,
+        ruler=ruler,
+        info=describe_document(f"Model {name}", subject="Classes of images", provenance=provenance),
+        attachments={
+            "history.csv": csv_text(table).encode(),
+            "results.json": json_bytes({"metrics": dict(metrics)}),
+        },
+    )
+
+
+def _front_blocks(name: str, metrics: Mapping[str, Any]) -> list[Block]:
+    described = [name_layers(metrics.get("layers", ())), str(metrics.get("data", ""))]
+    described += [count_things(int(metrics["epochs"]), "epoch"), f"seed {metrics['seed']}"]
+    return [
+        Paragraph(
+            text=f"Model {name}",
+            size=20.0,
+            bold=True,
+            after_mm=1.0,
+            leading=1.15,
+            bookmark=Bookmark(title=f"Model {name}"),
+        ),
+        Paragraph(text=" · ".join(t for t in described if t), size=8.4, colour=MUTED, after_mm=3.2),
+        Picture(tall_mm=17.0, paint=partial(_paint_cells, metrics), after_mm=4.2),
+    ]
+
+
+def _paint_cells(
+    metrics: Mapping[str, Any], page: Page, x_mm: float, y_mm: float, width_mm: float
+) -> None:
+    cells = (
+        (say_score(metric(metrics, "test", "accuracy")), "test accuracy"),
+        (say_score(metric(metrics, "test", "macro_f1")), "macro F1, test"),
+        (say_score(metric(metrics, "train", "accuracy")), "training accuracy"),
+        (say_count(metric(metrics, "parameters")), "parameters"),
+        (say_seconds(metric(metrics, "seconds")), "training time"),
+    )
+    gap = 3.0
+    wide = (width_mm - gap * (len(cells) - 1)) / len(cells)
+    for place, (value, label) in enumerate(cells):
+        left = x_mm + place * (wide + gap)
+        page.box(left, y_mm, width_mm=wide, height_mm=17.0, colour=WASH)
+        page.text(left + 2.5, y_mm + 9.0, value, size=13.5, bold=True, colour=INK)
+        page.text(left + 2.5, y_mm + 14.0, label, size=6.4, colour=MUTED)
+
+
+def say_score(share: float) -> str:
+    """Write an accuracy in percent."""
+    return f"{100 * share:.2f} %" if np.isfinite(share) else MISSING
+
+
+def _score_grid(metrics: Mapping[str, Any]) -> Grid:
+    rows = tuple(
+        (
+            words,
+            say_count(metric(metrics, part, "n")),
+            say_score(metric(metrics, part, "accuracy")),
+            say_score(metric(metrics, part, "macro_f1")),
+        )
+        for part, words in PARTS.items()
+        if part in metrics
+    )
+    columns = (
+        Column(title="On"),
+        Column(title="Images", align="right"),
+        Column(title="Accuracy", align="right"),
+        Column(title="Macro F1", align="right"),
+    )
+    return Grid(columns=columns, rows=rows, size=6.9)
+
+
+def _confusion_blocks(metrics: Mapping[str, Any]) -> list[Block]:
+    counts = metrics["test"]["confusion"]
+    columns = (
+        Column(title="Actual"),
+        *(Column(title=str(place), align="right") for place in range(len(counts))),
+    )
+    rows = tuple(
+        (str(actual), *(str(count) if count else "·" for count in row))
+        for actual, row in enumerate(counts)
+    )
+    return [
+        build_heading("What is taken for what, test images"),
+        Grid(columns=columns, rows=rows, size=6.6),
+        Paragraph(
+            text="Rows: the actual class; columns: the predicted one.", size=6.6, colour=MUTED
+        ),
+    ]
+
+
+def _curve_blocks(history: pd.DataFrame) -> list[Block]:
+    if not len(history):
+        return []
+    blocks: list[Block] = [
+        pair_picture(
+            partial(draw_curves, history=history, column="accuracy", label="accuracy, %"),
+            partial(draw_curves, history=history, column="loss", label="cross-entropy"),
+            tall_mm=62.0,
+        )
+    ]
+    further: list[Painter] = []
+    if changing_ranks(history):
+        further.append(partial(draw_ranks, history=history))
+    if stability_columns(history):
+        further.append(partial(draw_stability, history=history))
+    if further:
+        blocks.append(pair_picture(*[*further, leave_empty][:2], tall_mm=56.0))
+    return blocks
+
+
+def draw_curves(axes: Axes, history: pd.DataFrame, *, column: str, label: str) -> None:
+    """Draw train, validation and test curves of one column of the history."""
+    scale = 100.0 if column == "accuracy" else 1.0
+    for place, (part, width) in enumerate((("test", 1.3), ("validation", 0.9), ("train", 0.9))):
+        name = f"{part}_{column}"
+        if name in history:
+            axes.plot(
+                history["epoch"],
+                scale * history[name],
+                color=CATEGORY_COLOURS[place],
+                linewidth=width,
+                label=part,
+                marker="o" if len(history) == 1 else None,
+            )
+    count_epochs(axes)
+    axes.set_ylabel(label)
+    axes.legend(loc="best")

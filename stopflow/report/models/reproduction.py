@@ -1,0 +1,293 @@
+"""The report of `stopflow reproduce`: published figures beside ours, and every curve."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from stopflow.io.csv_files import csv_text
+from stopflow.learn.published.runs import VariantRun
+from stopflow.report.models.figures import count_epochs
+from stopflow.report.models.formats import say_count
+from stopflow.report.models.numbers import rank_columns
+from stopflow.report.paper.flow import (
+    Block,
+    Bookmark,
+    Painter,
+    Paragraph,
+    build_heading,
+    build_subheading,
+    leave_empty,
+    row_picture,
+)
+from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.pdf import describe_document, flow_sheets, json_bytes, write_pdf
+from stopflow.report.paper.rounding import MISSING, format_digits
+from stopflow.report.paper.scales import use_log_y
+from stopflow.report.paper.style import CATEGORY_COLOURS, LINE_STYLES, MUTED, Ruler, require_paper
+
+NAMES: Final = {"as_published": "as published", "sound": "sound", "best": "best"}
+FIRST_STEPS: Final = 60
+NOTE: Final = (
+    "Accuracies in % on the test images, or errors in 1/s on test experiments: at the best epoch "
+    "by validation where rows were set aside, else at the last one; mean ± standard deviation over "
+    "the seeds. As published: the source's own algorithm with its peculiarities. Sound: the same "
+    "network by this project's methods. Best: what this project recommends. Parameters: values of "
+    "the model, biases included; trained: those that were trained to the end; stored: with moments "
+    "and buffers. Less: evaluation parameters saved beside a dense network. Step / dense: time of "
+    "a step over that of a dense network of the same sizes with Adam, measured in turns in the "
+    "same process."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class ReproducedVariant:
+    """Runs of one variant of a row, one a seed.
+
+    Attributes
+    ----------
+    row, title, table, source, differs, published
+        As in `pipeline.published.Row`.
+    variant
+        A key of `NAMES`.
+    settings
+        All of them.
+    """
+
+    row: str
+    title: str
+    table: str
+    source: str
+    differs: str
+    variant: str
+    published: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    runs: tuple[VariantRun, ...]
+
+
+def published_figure(published: Mapping[str, Any]) -> float:
+    """Return the accuracy of a source in %, or its error in 1/s, on what was held out; or NaN."""
+    for name in ("test_accuracy", "validation_accuracy", "test_mae_per_s"):
+        if name in published:
+            return float(published[name])
+    return float("nan")
+
+
+def write_reproduction_pdf(
+    variants: Sequence[ReproducedVariant],
+    table: Sequence[Mapping[str, Any]],
+    path: Path,
+    *,
+    paper: str = "a4",
+) -> None:
+    """Write the table and the curves of each row; replaced only when the new one is whole.
+
+    Parameters
+    ----------
+    table
+        A row for each of `variants`.
+
+    Raises
+    ------
+    SettingsError
+        Unknown paper.
+    """
+    size, ruler = require_paper(paper), Ruler()
+    title = "Published tables, trained again"
+    blocks: list[Block] = [
+        Paragraph(text=title, size=20.0, bold=True, after_mm=2.0, bookmark=Bookmark(title=title)),
+        _grid(table),
+        Paragraph(text=NOTE, size=6.6, colour=MUTED),
+    ]
+    for name, group in groupby(variants, key=lambda variant: variant.table):
+        blocks += _table_blocks(name, list(group))
+    frame = pd.DataFrame(list(table))
+    write_pdf(
+        flow_sheets(blocks, size, ruler, section=title),
+        path,
+        paper=size,
+        ruler=ruler,
+        info=describe_document(title, subject="Reproduction of published tables", provenance={}),
+        attachments={
+            "reproduce.csv": csv_text(frame).encode(),
+            "settings.json": json_bytes(
+                {f"{v.row} {v.variant}": dict(v.settings) for v in variants}
+            ),
+        },
+    )
+
+
+def _grid(table: Sequence[Mapping[str, Any]]) -> Grid:
+    rows: list[tuple[str, ...]] = []
+    for name, group in groupby(table, key=lambda row: row["row"]):
+        rows += [_cells(row, first=not place) for place, row in enumerate(group)]
+        del name
+    columns = (
+        Column(title="Row", whole=True),
+        Column(title="Variant"),
+        Column(title="Published", align="right"),
+        Column(title="Ours", align="right"),
+        Column(title="Training", align="right"),
+        Column(title="Seeds", align="right"),
+        Column(title="Epochs", align="right"),
+        Column(title="Time", unit="s", align="right"),
+        Column(title="Parameters", align="right"),
+        Column(title="trained", align="right"),
+        Column(title="stored", align="right"),
+        Column(title="Less", unit="%", align="right"),
+        Column(title="Step", unit="/ dense", align="right"),
+    )
+    return Grid(columns=columns, rows=tuple(rows), size=6.0, name="Published tables")
+
+
+def _cells(row: Mapping[str, Any], *, first: bool) -> tuple[str, ...]:
+    def percent(name: str) -> str:
+        return f"{row[name]:.2f}" if np.isfinite(row[name]) else MISSING
+
+    sd = row["test_sd"]
+    return (
+        str(row["row"]) if first else "",
+        NAMES[row["variant"]] + (" (diverged)" if row["diverged"] else ""),
+        percent("published"),
+        percent("test") + (f" ± {sd:.2f}" if np.isfinite(sd) else ""),
+        percent("train"),
+        str(row["seeds"]),
+        say_count(row["epochs"]),
+        format_digits(row["seconds"], 3),
+        say_count(row["parameters"]),
+        say_count(row["trained_parameters"]),
+        say_count(row["stored"]),
+        f"{row['compression']:.1f}",
+        f"{row['step_ratio']:.2f}" if np.isfinite(row["step_ratio"]) else MISSING,
+    )
+
+
+def _table_blocks(name: str, variants: Sequence[ReproducedVariant]) -> list[Block]:
+    blocks: list[Block] = [
+        build_heading(name),
+        Paragraph(
+            text=f"Source: {variants[0].source}.", size=7.4, colour=MUTED, keep_with_next=True
+        ),
+    ]
+    said = ""
+    for _, group in groupby(variants, key=lambda variant: variant.row):
+        own = list(group)
+        blocks.append(build_subheading(f"{own[0].title}: {_figures(own[0].published)}"))
+        painters: list[Painter] = [
+            *(partial(draw_runs, variants=own, column=column) for column in _columns(own)),
+            _rank_painter(own),
+        ]
+        blocks.append(row_picture(painters, tall_mm=50.0))
+        if own[0].differs not in ("", said):
+            said = own[0].differs
+            blocks.append(Paragraph(text=own[0].differs, size=6.6, colour=MUTED))
+    return blocks
+
+
+def _figures(published: Mapping[str, Any]) -> str:
+    """Word what the source gives."""
+    words = {
+        "train_accuracy": "training {} %",
+        "test_accuracy": "test {} %",
+        "validation_accuracy": "validation {} %",
+        "test_mae_per_s": "test {} s⁻¹",
+        "compression": "{} % compression",
+        "epochs": "{} epochs",
+        "seconds": "{} s",
+    }
+    found = [text.format(published[key]) for key, text in words.items() if key in published]
+    return ", ".join(found) or "no figure is published"
+
+
+def _columns(variants: Sequence[ReproducedVariant]) -> tuple[str, ...]:
+    if variants[0].runs[0].measure == "accuracy":
+        return ("test_accuracy", "test_loss")
+    return ("test_mae_per_s", "loss")
+
+
+DRAWN: Final = {
+    "test_accuracy": (100.0, "accuracy, %"),
+    "test_loss": (1.0, "cross-entropy"),
+    "test_mae_per_s": (1.0, "MAE / s⁻¹"),
+    "loss": (1.0, "training loss"),
+}
+"""Columns of the history -> factor and label."""
+
+
+def draw_runs(axes: Axes, variants: Sequence[ReproducedVariant], *, column: str) -> None:
+    """Draw the first seed's curves of each variant: test in bold, training thin and dashed."""
+    scale, label = DRAWN[column]
+    for place, variant in enumerate(variants):
+        history = pd.DataFrame(list(variant.runs[0].history))
+        for name, width in ((column, 1.2), (column.replace("test", "train"), 0.6)):
+            axes.plot(
+                history["epoch"],
+                scale * history[name],
+                color=CATEGORY_COLOURS[place % len(CATEGORY_COLOURS)],
+                linewidth=width,
+                linestyle="-" if width > 1 else "--",
+                label=NAMES[variant.variant] if width > 1 else None,
+                marker="o" if len(history) == 1 else None,
+                markersize=2.5,
+            )
+    published = published_figure(variants[0].published)
+    if column in ("test_accuracy", "test_mae_per_s"):
+        if np.isfinite(published):
+            axes.axhline(published, color=MUTED, linewidth=0.7, linestyle=(0, (4, 2)))
+        axes.legend(loc="best")
+    drawn = np.concatenate([line.get_ydata() for line in axes.get_lines()]).astype(float)
+    positive = drawn[np.isfinite(drawn) & (drawn > 0)]
+    if column != "test_accuracy" and len(positive):
+        use_log_y(axes, positive.min() / 1.3, positive.max() * 1.3)
+    count_epochs(axes)
+    axes.set_ylabel(label)
+
+
+def _rank_painter(variants: Sequence[ReproducedVariant]) -> Painter:
+    steps = [v.runs[0].ranks_of_steps for v in variants if v.runs[0].ranks_of_steps]
+    if steps:
+        return partial(draw_step_ranks, ranks=steps[0])
+    for variant in variants:
+        history = pd.DataFrame(list(variant.runs[0].history))
+        if rank_columns(history) and history[rank_columns(history)].nunique().max() > 1:
+            return partial(_draw_epoch_ranks, history=history)
+    return leave_empty
+
+
+def draw_step_ranks(axes: Axes, ranks: Sequence[Sequence[int]]) -> None:
+    """Draw the rank of each layer after each of the first steps."""
+    table = np.array(ranks[:FIRST_STEPS])
+    for layer in range(table.shape[1]):
+        axes.step(
+            np.arange(1, len(table) + 1),
+            table[:, layer],
+            where="post",
+            color=CATEGORY_COLOURS[layer % len(CATEGORY_COLOURS)],
+            linestyle=LINE_STYLES[layer % len(LINE_STYLES)],
+            label=f"layer {layer + 1}",
+        )
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("step")
+    axes.set_ylabel("rank, as published")
+    axes.legend(loc="best")
+
+
+def _draw_epoch_ranks(axes: Axes, history: pd.DataFrame) -> None:
+    for place, name in enumerate(rank_columns(history)):
+        axes.step(
+            history["epoch"],
+            history[name],
+            where="post",
+            color=CATEGORY_COLOURS[place % len(CATEGORY_COLOURS)],
+            label=f"layer {name.removeprefix('rank_')}",
+        )
+    axes.set_ylim(bottom=0)
+    count_epochs(axes)
+    axes.set_ylabel("rank")
+    axes.legend(loc="best")

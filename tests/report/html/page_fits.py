@@ -1,0 +1,142 @@
+"""Fits of the page and of Python side by side, on traces that both are given."""
+
+import base64
+import json
+from dataclasses import dataclass
+from math import inf
+
+import numpy as np
+
+from stopflow.kinetics.fit import Fit, fit_trace, predict
+from stopflow.kinetics.laws import LAWS, RateLaw
+from stopflow.kinetics.uncertainty.interval import k_interval, noise_correlation
+from stopflow.kinetics.verdicts.signal_checks import misfit
+
+PAGE_LAWS = ("single", "single-slope", "double", "double-slope")
+
+FIT_IN_PAGE = """
+(jobs) => jobs.map(({ time, signal, choice }) => {
+  const numbers = (text) => new Float64Array(
+    Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer);
+  const excluded = choice.excluded ? Uint8Array.from(choice.excluded) : null;
+  const fit = stopflow.fitTrace(numbers(time), numbers(signal), { ...choice, excluded });
+  return JSON.stringify(fit, (_, value) => value === Infinity ? "inf" : value);
+})
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Job:
+    """A window of a trace and what is fitted to it."""
+
+    time_s: np.ndarray
+    signal: np.ndarray
+    law: str
+    start_s: float
+    end_s: float
+    fixed: dict[str, float] | None = None
+    excluded: np.ndarray | None = None
+
+
+def fit_in_page(page, jobs: list[Job]) -> list[dict]:
+    """Fit every job with the page's own code."""
+    asked = [
+        {
+            "time": _text(job.time_s),
+            "signal": _text(job.signal),
+            "choice": {
+                "law": job.law,
+                "startS": job.start_s,
+                "endS": job.end_s,
+                "fixed": job.fixed or {},
+                "excluded": None if job.excluded is None else job.excluded.astype(int).tolist(),
+            },
+        }
+        for job in jobs
+    ]
+    return [json.loads(text) for text in page.evaluate(FIT_IN_PAGE, asked)]
+
+
+def _text(values: np.ndarray) -> str:
+    return base64.b64encode(np.ascontiguousarray(values, dtype="<f8").tobytes()).decode()
+
+
+def page_law(key: str) -> str | RateLaw:
+    """Find a rate law of the page on the Python side."""
+    return LAWS[key]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Reference:
+    """What Python says of a job."""
+
+    fit: Fit
+    stderr: dict[str, float]
+    interval: tuple[float, float]
+    misfit_ratio: float
+
+
+def fit_in_python(job: Job) -> Reference:
+    """Fit a job as ingest does: errors with correlated noise, the profile interval."""
+    kept = job.time_s <= job.end_s
+    if job.excluded is not None:
+        kept &= ~job.excluded
+    time, signal = job.time_s[kept], job.signal[kept]
+    fit = fit_trace(time, signal, law=page_law(job.law), start_s=job.start_s, fixed=job.fixed or {})
+    if not fit.ok:
+        return Reference(fit=fit, stderr={}, interval=(np.nan, np.nan), misfit_ratio=np.nan)
+    after = time >= job.start_s
+    rest = signal[after] - predict(fit, time[after])
+    free = len(fit.rate_law.parameters) - len(fit.fixed)
+    noise = noise_correlation(rest, parameters=free)
+    factor = noise.inflation if noise.significant else 1.0
+    return Reference(
+        fit=fit,
+        stderr=_errors(fit, time[after], rest, factor=factor),
+        interval=k_interval(time, signal, fit, inflation=factor),
+        misfit_ratio=misfit(rest, parameters=free)[0],
+    )
+
+
+def _errors(fit: Fit, time: np.ndarray, rest: np.ndarray, *, factor: float) -> dict[str, float]:
+    """Standard errors from the Jacobian at the fit itself, column by column to length 1."""
+    names = fit.rate_law.parameters
+    free = [name for name in names if name not in fit.fixed]
+    columns = fit.rate_law.jacobian(time - fit.start_s, fit.parameters)
+    columns = columns[:, [names.index(name) for name in free]]
+    lengths = np.sqrt((columns**2).sum(axis=0))
+    inverse = np.linalg.inv(np.linalg.qr(columns / lengths, mode="r")) / lengths[:, None]
+    noise = np.sqrt(rest @ rest / (len(rest) - len(free)))
+    errors = np.sqrt((inverse**2).sum(axis=1)) * noise * factor
+    return dict(zip(free, errors.tolist(), strict=True))
+
+
+def largest_difference(found: dict, reference: Reference) -> dict[str, float]:
+    """Relative differences of k, standard error and interval, phases matched by their rates."""
+    names = _matched(found, reference)
+    own = names["k_per_s"]
+    low, high = (inf if value == "inf" else value for value in found["interval"][own])
+    pairs = {
+        "k": (found["parameters"][own], reference.fit.k_per_s),
+        "low": (low, reference.interval[0]),
+        "high": (high, reference.interval[1]),
+        "residuals": (found["misfit"]["ratio"], reference.misfit_ratio),
+    }
+    for name in reference.stderr:
+        pairs[f"error of {name}"] = (found["stderr"][names[name]], reference.stderr[name])
+    return {key: _relative(a, b) for key, (a, b) in pairs.items()}
+
+
+def _matched(found: dict, reference: Reference) -> dict[str, str]:
+    """Python's names to the page's: the page orders phases by falling rate."""
+    names = {name: name for name in reference.fit.parameters}
+    rates = reference.fit.parameters
+    if "k2_per_s" in rates and rates["k2_per_s"] > rates["k_per_s"]:
+        swapped = ("k_per_s", "k2_per_s"), ("amplitude", "amplitude2")
+        for first, second in swapped:
+            names[first], names[second] = second, first
+    return names
+
+
+def _relative(a: float, b: float) -> float:
+    return 0.0 if a == b else abs(a - b) / max(abs(a), abs(b))

@@ -1,0 +1,124 @@
+"""What a chemist stumbled over on paper, each as a kind."""
+
+from dataclasses import replace
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import report_lab
+
+from stopflow.report.kinetics.closing import build_closing_blocks
+from stopflow.report.kinetics.conditions import build_series, describe_value
+from stopflow.report.kinetics.experiment_numbers import build_experiment_picture
+from stopflow.report.kinetics.repeat_blocks import build_repeat_blocks
+from stopflow.report.kinetics.secondary_numbers import name_group
+from stopflow.report.kinetics.secondary_pages import draw_secondary, letter_groups, secondary_grid
+from stopflow.report.kinetics.view import plot_shot, say_key
+from stopflow.report.paper.grid import Grid
+from stopflow.report.paper.rounding import column_errors, format_value
+
+LONG = "Fe3+, 3 mM, I = {:.3f} M, salt added {}, key in the source {}"
+
+
+def temperature_pictures(lab):
+    """Arrhenius plots of four groups of long names."""
+    from stopflow.report.kinetics.secondary_numbers import CurveLine, SecondaryPicture
+
+    x = np.array([3.3, 3.4, 3.5])
+    line = CurveLine(kind="arrhenius", chosen=True, x=x, y=-x, low=None, high=None)
+    return [
+        SecondaryPicture(
+            title=name_group(LONG.format(place / 10, place, place)),
+            kind="arrhenius",
+            x_label="1000 K / T",
+            y_label="ln k",
+            x=x,
+            y=-x,
+            low=-x - 0.1,
+            high=-x + 0.1,
+            curves=(line,),
+            said=(),
+        )
+        for place in range(4)
+    ]
+
+
+def test_overlaid_plots_have_letters_and_the_table_has_the_names(lab):
+    pictures = temperature_pictures(lab)
+    letters = letter_groups([pictures, pictures])
+    assert list(letters.values()) == ["a", "b", "c", "d"]
+    figure, axes = plt.subplots(figsize=(3, 3))
+    draw_secondary(axes, pictures=pictures, letters=letters)
+    figure.canvas.draw()
+    box = axes.get_legend().get_window_extent()
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["a", "b", "c", "d"]
+    assert box.x1 <= figure.bbox.x1
+    styles = {line.get_linestyle() for line in axes.get_lines() if line.get_linestyle() != "None"}
+    assert styles == {"-"}
+    plt.close(figure)
+    groups = [LONG.format(place / 10, place, place) for place in range(4)]
+    row = {"plot": "p", "experiment": "", "kind": "arrhenius", "chosen": True, "points": 3}
+    row |= {"parameter": "Ea", "value": 50.0, "stderr": 1.0, "low95": 48.0, "high95": 52.0}
+    row |= {"unit": "kJ/mol", "aicc": 1.0, "text": ""}
+    rows = [{**row, "group": group} for group in groups]
+    heads = [row[0] for row in secondary_grid(pd.DataFrame(rows), letters=letters).rows[::2]]
+    assert [head[:4] for head in heads] == ["(a) ", "(b) ", "(c) ", "(d) "]
+
+
+def test_shots_that_nothing_tells_apart_go_by_their_files():
+    lab = report_lab.build_odd_labs(points=201)["no_concentrations"]
+    labels = [item.label for item in build_series(lab.shots)]
+    assert len(set(labels)) == len(labels)
+    if len(labels) > 1:
+        assert all(label != "all shots" for label in labels)
+
+
+def test_temperatures_are_in_degrees_as_in_the_terminal():
+    assert describe_value("temperature_K", 298.15) == "25 °C"
+    assert describe_value("temperature_K", 289.65) == "16.5 °C"
+    assert name_group("CO, 293.15 K, I = 0.086 M") == "CO, 20 °C, I = 86 mM"
+    assert name_group("K 12.5 KCl") == "K 12.5 KCl"
+
+
+def test_digits_do_not_jump_within_a_column():
+    errors = [0.03, 0.04, 0.017, 0.03]
+    shown = column_errors(errors)
+    values = [format_value(v, e) for v, e in zip([3.21, 3.09, 2.948, 2.78], shown, strict=True)]
+    assert values == ["3.21", "3.09", "2.95", "2.78"]
+    wide = column_errors([0.0004, 0.3, float("nan")])
+    assert format_value(1.23456, wide[0]) == "1.2346"
+    assert np.isnan(wide[2])
+
+
+def test_nothing_to_repeat_takes_no_page(lab):
+    passed = lab.shots.assign(verdict="PASS", reason="")
+    conditions = lab.conditions.assign(verdict="PASS", reason="")
+    assert build_repeat_blocks(passed, conditions) == []
+
+
+def test_problems_that_differ_in_names_alone_take_one_row(lab):
+    problems = pd.DataFrame(
+        [
+            (f"run {i}", f"shot_{i}.bka", "", f"no row for shot_{i}.bka", "a row", "warning")
+            for i in range(28)
+        ],
+        columns=["experiment", "file", "where", "found", "expected", "level"],
+    )
+    grids = [
+        b for b in build_closing_blocks(replace(lab, problems=problems)) if isinstance(b, Grid)
+    ]
+    listed = next(grid for grid in grids if grid.name == "What was found in the input")
+    assert len(listed.rows) == 1
+    assert listed.rows[0][1].startswith("28 experiments: run 0")
+
+
+def test_the_picture_of_one_shot_shows_all_of_it(lab):
+    row = int((lab.shots["verdict"] == "PASS").to_numpy().argmax())
+    time, signal = lab.trace(row)
+    spiked = signal.copy()
+    spiked[2] += 50 * np.ptp(signal)
+    data = replace(lab, trace=lambda _row: (time, spiked))
+    figure = plot_shot(data, row)
+    assert any(axes.get_ylim()[1] > spiked.max() for axes in figure.axes)
+    plt.close(figure)
+    assert "shaded: left out" in say_key(build_experiment_picture(data, [row]))

@@ -1,0 +1,166 @@
+"""`stopflow reproduce`: rows are data, every one runs, finished runs are kept."""
+
+import csv
+import json
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "learn"))
+from small_images import make_images, write_images
+
+from stopflow.errors import SettingsError
+from stopflow.learn.published.reference import AsPublished
+from stopflow.pipeline.published import VARIANTS, choose_rows, load_rows, shortened
+from stopflow.pipeline.reproduce import reproduce
+
+FIRST_OF_EACH_TABLE = tuple(
+    {row.name.partition("/")[0]: row.name for row in load_rows()[::-1]}.values()
+)
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    made = make_images(np.random.default_rng(5), train=120, test=60, pixels=28, classes=10)
+    return write_images(tmp_path_factory.mktemp("images") / "pictures", made)
+
+
+def test_every_table_of_the_sources_is_there():
+    names = {row.name.partition("/")[0] for row in load_rows()}
+    assert {f"thesis-5.{table}" for table in range(1, 7)} <= names
+    assert {"thesis-6", "oialr", "arsvd", "student", "dlrt-500", "dlrt-784"} <= names
+    for row in load_rows():
+        assert row.source
+        assert set(row.variants) <= set(VARIANTS)
+
+
+def test_published_figures_stand_in_the_rows():
+    found = {row.name: row.published for row in load_rows()}
+    assert found["thesis-5.3/mc-fast"]["test_accuracy"] == 97.7
+    assert found["thesis-5.4/plain"]["train_accuracy"] == 80.33
+    assert found["student/f"]["validation_accuracy"] == 93.5
+    assert found["dlrt-500/tau-15"]["ranks"] == [17, 25, 26, 24]
+
+
+def test_ranks_of_one_phase_give_at_least_the_published_compression():
+    for row in load_rows():
+        if row.name.startswith("dlrt-") and "tau" in row.name:
+            settings, published = row.variants["sound"], row.variants["as_published"]
+            sizes = (784, *published.hidden, 10)
+            dense = sum(a * b for a, b in pairwise(sizes))
+            low = sum(settings.rank * (a + b) for a, b in pairwise(sizes[:-1]))
+            saved = 100 * (1 - (low + 10 * sizes[-2]) / dense)
+            assert saved >= row.published["compression"]
+            assert saved < row.published["compression"] + 1.5
+
+
+def test_names_choose_tables_and_rows_and_a_wrong_one_is_answered():
+    rows = load_rows()
+    assert len(choose_rows(rows, ["thesis-5.1"])) == 3
+    assert [row.name for row in choose_rows(rows, ["student/e"])] == ["student/e"]
+    with pytest.raises(SettingsError, match=r"NAME = 'thesis-9'.*dlrt-500.*--list"):
+        choose_rows(rows, ["thesis-9"])
+
+
+def test_frozen_epochs_shrink_with_a_short_look():
+    (row,) = choose_rows(load_rows(), ["dlrt-500/tau-09"])
+    short = shortened(row.variants["as_published"], seed=0, epochs=7)
+    assert isinstance(short, AsPublished)
+    assert (short.epochs, short.frozen_after) == (7, 5)
+
+
+@pytest.fixture(scope="module")
+def done(images, tmp_path_factory):
+    reports = tmp_path_factory.mktemp("reports")
+    return reproduce(
+        FIRST_OF_EACH_TABLE, data=images, dataset=reports, reports=reports, quick=True
+    ), reports
+
+
+def test_every_variant_runs_and_says_what_it_holds(done):
+    found, reports = done
+    assert {row["row"] for row in found.rows} == set(FIRST_OF_EACH_TABLE)
+    for row in found.rows:
+        assert row["diverged"] == 0
+        assert 0 <= row["test"]
+        assert row["test"] <= 100 or row["measure"] == "mae_per_s"
+        assert row["parameters"] >= row["trained_parameters"] > 0
+        assert row["stored"] >= row["trained_parameters"]
+    with (reports / "reproduce.csv").open(encoding="utf-8") as file:
+        assert len(list(csv.DictReader(file))) == len(found.rows)
+    assert (reports / "reproduce.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_curves_fall(done):
+    _, reports = done
+    for path in (reports / "reproduced").glob("*.json"):
+        run = json.loads(path.read_text(encoding="utf-8"))
+        first, *_, last = run["run"]["history"]
+        if "train_loss" not in last:
+            continue
+        assert np.isfinite(last["train_loss"])
+        usual = run["settings"]["how"] == "ours" and "compress" not in run["settings"]
+        if usual and run["settings"].get("optimiser") != "sgd":
+            assert last["train_loss"] < first["train_loss"]
+
+
+def test_finished_runs_are_not_repeated(done, images, monkeypatch):
+    found, reports = done
+
+    def refuse(*_args, **_options):
+        raise AssertionError("a finished run was repeated")
+
+    monkeypatch.setattr("stopflow.pipeline.reproduce.run_ours", refuse)
+    monkeypatch.setattr("stopflow.pipeline.reproduce.run_reference", refuse)
+    again = reproduce(
+        FIRST_OF_EACH_TABLE, data=images, dataset=reports, reports=reports, quick=True
+    )
+    assert json.dumps(again.rows) == json.dumps(found.rows)
+
+
+def test_an_interrupted_reproduction_goes_on_where_it_was(images, tmp_path, monkeypatch):
+    from stopflow.pipeline import reproduce as module
+
+    calls = []
+    whole = module.run_ours
+
+    def interrupted(*args, **options):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return whole(*args, **options)
+
+    chosen = {"data": images, "dataset": tmp_path, "reports": tmp_path, "quick": True}
+    monkeypatch.setattr(module, "run_ours", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        reproduce(["thesis-5.3/plain"], **chosen)
+    reproduce(["thesis-5.3/plain"], **chosen)
+    assert len(calls) == 3
+
+
+def test_rows_of_rates_are_named_where_there_is_no_lab(run, images):
+    code, _, error = run("reproduce", "thesis-5.6/flux", "--data", images, "--dataset", "none")
+    assert code == 1
+    assert "thesis-5.6/flux was left out: it needs an ingested lab" in error
+
+
+def test_wrong_words_are_answered_in_a_line(run, images):
+    for words, says in (
+        (("reproduce", "tabel"), "thesis-5.1"),
+        (("reproduce", "--data", "nowhere"), "a folder with train-images"),
+        (("reproduce", "student/a", "--variant", "good"), "as_published, sound, best"),
+    ):
+        code, _, error = run(*words)
+        assert code == 2
+        assert says in error
+        assert len(error.strip().splitlines()) == 1
+
+
+def test_the_list_names_rows_and_figures(run):
+    code, said, _ = run("reproduce", "--list")
+    assert code == 0
+    assert "thesis-5.4/mc-fast" in said
+    assert "96.02" in said
