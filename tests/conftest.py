@@ -12,6 +12,18 @@ hypothesis.settings.load_profile("steady")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--full", action="store_true", help="run the slow proofs at full size")
+    parser.addoption("--quick", action="store_true", help="leave out `whole` and `slow` tests")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what takes long, as `make quick` asks for."""
+    if not config.getoption("--quick"):
+        return
+    left_out = {
+        item for item in items for mark in ("whole", "slow") if item.get_closest_marker(mark)
+    }
+    config.hook.pytest_deselected(items=list(left_out))
+    items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import pytest
 from pypdf import PdfReader
 
 import stopflow as sf
+from stopflow.io.readers.table import read_push
 from stopflow.kinetics.fit import fit_trace
 from stopflow.kinetics.many.batch import fit_batch
 from stopflow.pipeline.ingest import ingest, ingest_settings
@@ -174,12 +175,15 @@ def test_values_show_themselves_in_a_line_and_in_a_notebook(lab, model, rng):
     time_s, signal = decay(rng)
     experiment = sf.read(FOLDER)
     told = replace(experiment, problems=(Problem(experiment="<b>", file="f", found="x"),))
+    law = "a single exponential with slope"
+    flat = np.full(500, 0.3)
     values = {
         "Trace(282 points, 0 to 3.01 s, 0.0174 to 0.3675 AU)": sf.read(SHOT),
-        "FittedTrace(salt00_1.bka: k = 3.09 ± 0.03 1/s": sf.fit(SHOT),
-        "FittedTrace(trace: FAIL: the signal is constant": sf.fit(time_s, np.full(500, 0.3)),
+        f"FittedTrace(salt00_1.bka: {law}: k = 3.09 ± 0.03 1/s": sf.fit(SHOT),
+        f"FittedTrace(trace: {law}: FAIL: the signal is constant": sf.fit(time_s, flat),
         "Fit(single: k_per_s = 1": fit_trace(time_s, signal, law="single"),
-        "Fit(single: constant signal: ": fit_trace(time_s, np.full(500, 0.3), law="single"),
+        "Fit(single: constant signal: ": fit_trace(time_s, flat, law="single"),
+        "Recording('salt00_1.bka': 1 signals of 282 points": read_push(SHOT),
         "Shot('16.5C/salt00_1.bka', channel 1: Trace(": experiment.shots[0],
         "Experiment('16.5C': 28 of 28 shots read)": told,
         f"Dataset('{FOLDER}': 28 shots, 28 PASS)": lab,

@@ -9,6 +9,8 @@ from stopflow.kinetics.analysis import analyse_experiment, analyse_lab
 from stopflow.learn.predict.shots import predict_shots
 from stopflow.pipeline import barriers
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture
 def lab(simulated, tmp_path):

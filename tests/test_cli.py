@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 from cli_lab import one_folder
 
+pytestmark = pytest.mark.whole
+
 RATE_COLUMNS = (
     "experiment, file, channel, verdict, reason, start_s, start_source, points, window_s, k_per_s, "
     "k_stderr_per_s, k_low95_per_s, k_high95_per_s, amplitude, slope_per_s, intercept, noise_sd, "

@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 from stopflow.cli import app, console
 from stopflow.errors import ModelError
 
+pytestmark = pytest.mark.whole
+
 WIDTH = 80
 
 

@@ -16,6 +16,8 @@ from stopflow.errors import StoreError
 from stopflow.learn.saved import load_model
 from stopflow.learn.training.train import train
 
+pytestmark = pytest.mark.whole
+
 SHAPE = Path(__file__).parent.parent / "models" / "shape"
 TRAIN = ("train", "--rank", "4", "--epochs", "2", "--features", "blocks", "--quiet")
 

@@ -13,6 +13,8 @@ from stopflow.cli import console
 from stopflow.cli.elide import elide
 from stopflow.cli.streams import READABLE, prepare_streams, visible
 
+pytestmark = pytest.mark.whole
+
 PROGRAM = (sys.executable, "-m", "stopflow")
 
 

@@ -11,6 +11,8 @@ from stopflow.io.combine import average_recordings, subtract_blank
 from stopflow.io.readers.table import read_recordings
 from stopflow.io.writers import WRITERS
 
+pytestmark = pytest.mark.whole
+
 
 def shot(signals=1, points=200, k=12.0, seed=0):
     time = np.round(np.linspace(0.0, 0.5, points), 6)

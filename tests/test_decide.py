@@ -9,6 +9,8 @@ import pytest
 
 from stopflow.io.bka.format import write_bka
 
+pytestmark = pytest.mark.whole
+
 
 def write_shot(path, k=10.0, noise=0.001, seed=0):
     time = np.linspace(0.0, 500.0, 501)

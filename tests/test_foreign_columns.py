@@ -14,6 +14,8 @@ from stopflow.pipeline.ingest import ingest, ingest_settings
 from stopflow.report.tables.tables import order_columns
 from stopflow.schema import COLUMNS, RATE_COLUMNS
 
+pytestmark = pytest.mark.whole
+
 GIVEN = {
     "channel": set(),
     "k_per_s": {"workbook_rate_per_s", "verdict", "reason", "rules"},

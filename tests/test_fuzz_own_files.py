@@ -27,6 +27,8 @@ from stopflow.pipeline.summary import summarise
 from stopflow.pipeline.train import train_settings
 from stopflow.store import load_dataset
 
+pytestmark = pytest.mark.whole
+
 SHAPE = Path(__file__).parent.parent / "models" / "shape"
 ODD = (
     *(None, True, False, "", "x", "=1+1", "\ud800", "\x1b[31m", [], {}, [[]], {"a": 1}, -1, 0, 1),

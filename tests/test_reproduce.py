@@ -17,6 +17,8 @@ from stopflow.learn.published.reference import AsPublished
 from stopflow.pipeline.published import VARIANTS, choose_rows, load_rows, shortened
 from stopflow.pipeline.reproduce import reproduce
 
+pytestmark = pytest.mark.whole
+
 FIRST_OF_EACH_TABLE = tuple(
     {row.name.partition("/")[0]: row.name for row in load_rows()[::-1]}.values()
 )

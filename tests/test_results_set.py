@@ -13,6 +13,8 @@ from stopflow.errors import StoreError
 from stopflow.pipeline.reports import StoredTraces
 from stopflow.store import load_dataset
 
+pytestmark = pytest.mark.whole
+
 PROGRAM = (sys.executable, "-m", "stopflow")
 FILES = ("rates.csv", "rates.xlsx", "kinetics.pdf")
 SHOTS = 2

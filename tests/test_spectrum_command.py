@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from trace_files import BUILDERS
 
+pytestmark = pytest.mark.whole
+
 
 def recorded(k=12.0, count=6, seed=0):
     time = np.round(np.linspace(0, 0.5, 400), 6)

@@ -209,7 +209,7 @@ def _trimmed(fitted: FittedTrace) -> tuple[FloatArray, FloatArray] | None:
     start_s = float(fitted.row["start_s"])
     if np.isnan(start_s):
         return None
-    kept = fitted.trace.time_s >= start_s
+    kept = (fitted.trace.time_s >= start_s) & (fitted.trace.time_s <= float(fitted.row["end_s"]))
     return fitted.trace.time_s[kept], fitted.trace.signal[kept]
 
 

@@ -7,6 +7,8 @@ from fuzz import attack, attack_alone, mutations
 
 from stopflow.errors import StopflowError
 
+pytestmark = pytest.mark.whole
+
 MOST_SECONDS = 10.0
 MOST_MB = 1000.0
 

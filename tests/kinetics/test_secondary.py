@@ -132,6 +132,7 @@ def test_curvature_is_seen_only_where_it_is(rng: np.random.Generator) -> None:
     assert np.isnan(curvature_chance(X[:3], X[:3], X[:3]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("points", [4, 5, 6, 8])
 def test_straight_points_are_seldom_called_curved(points: int, rng: np.random.Generator) -> None:
     """At most 5 %, with errors known by 8 degrees of freedom and with errors far too small."""

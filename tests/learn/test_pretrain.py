@@ -25,6 +25,8 @@ from stopflow.learn.pretraining.whitening import CENTRE, SPREAD, export_network,
 from stopflow.learn.saved import load_model
 from stopflow.lowrank import build_network
 
+pytestmark = pytest.mark.whole
+
 TINY = PretrainSettings(
     features="shape",
     pairs=300,

@@ -10,6 +10,8 @@ from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.page import Furniture, Page
 from stopflow.report.paper.style import PAPERS, Ruler, printable, require_paper, styled
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.fixture(scope="module")
 def ruler() -> Ruler:

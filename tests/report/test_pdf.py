@@ -24,6 +24,8 @@ from stopflow.report.models.report import write_model_pdf
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.pdf import MANY_SHEETS, split_parts
 
+pytestmark = pytest.mark.whole
+
 SIZES = {"a4": (595.3, 841.9), "letter": (612.0, 792.0)}
 
 
