@@ -1,7 +1,7 @@
-"""Where the fit of a trace begins and ends, and who said so.
+"""Where the fit of a trace begins and ends, and where these times come from.
 
-A start time that the lab wrote into its workbook always wins; a detected one stands beside it
-and is used where there is none.
+A start time in the workbook takes precedence. The start is detected in any case; the detected
+start is reported beside that of the workbook, and is used where the workbook gives none.
 """
 
 from dataclasses import dataclass
@@ -26,9 +26,9 @@ class TrimWindow:
     start_s, stop_s
         First and last time that belong to it, in the trace's own time.
     source
-        Who said where it starts.
+        Where the start comes from.
     reason
-        Why there, in a sentence.
+        Why it starts there, in a sentence.
     """
 
     start_s: float
@@ -56,12 +56,12 @@ def choose_window(
     workbook_start_s
         None where the workbook has none for this shot.
     detected
-        What is used then.
+        The detected window, which is used in that case.
 
     Returns
     -------
     TrimWindow or str
-        A text says why the workbook's start cannot be used.
+        The window, or the reason why the start in the workbook cannot be used.
     """
     if workbook_start_s is None:
         return detected

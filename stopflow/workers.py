@@ -1,4 +1,4 @@
-"""Processes that work beside this one: an interruption is this one's, and they end with it."""
+"""Worker processes that leave interruptions to the main process and end when it ends."""
 
 import multiprocessing
 import os
@@ -14,14 +14,14 @@ from stopflow.errors import StopflowError
 
 OPENBLAS = "OPENBLAS_NUM_THREADS"
 BLAS_THREADS = ("OMP_NUM_THREADS", OPENBLAS, "MKL_NUM_THREADS")
-"""What tells the libraries of linear algebra how many threads to use."""
+"""Environment variables that set the number of threads of the linear-algebra libraries."""
 DROPPING_S = 0.2
-"""Time in which a pool drops what is queued; ended sooner, it would complain of broken work."""
+"""Time that a pool gets to drop queued work; a worker that ended sooner would count as broken."""
 
 
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
-    """Let child processes use one BLAS thread each: they are as many as there are cores."""
+    """Let each child process use one BLAS thread, since there is already one process per core."""
     before = {name: os.environ.get(name) for name in BLAS_THREADS}
     os.environ.update(dict.fromkeys(BLAS_THREADS, "1"))
     try:

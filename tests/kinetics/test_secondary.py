@@ -20,6 +20,7 @@ from stopflow.kinetics.secondary.analysis import choose_curve
 from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.kinetics.secondary.fit import SecondaryFit
 from stopflow.kinetics.secondary.regression import curvature_chance, fit_curve, fit_line
+from stopflow.kinetics.solver.statistics import small_sample_aic
 
 X = np.array([1.0, 2.0, 4.0, 6.0, 8.0, 10.0]) * 1e-3
 
@@ -123,6 +124,15 @@ def test_interval_and_band_of_a_line_cover_the_truth(full_proof, rng: np.random.
     assert (band / draws > 0.94).all()
 
 
+@pytest.mark.parametrize(
+    ("points", "numbers", "charge"), [(10, 3, 6 + 24 / 6), (40, 5, 10 + 60 / 34), (4, 3, np.inf)]
+)
+def test_small_samples_pay_for_their_parameters(points: int, numbers: int, charge: float) -> None:
+    """2 K + 2 K (K + 1) / (n - K - 1): Burnham and Anderson, eq. 2.4."""
+    found = small_sample_aic(points, numbers=numbers, information=0.5)
+    assert found == pytest.approx(0.5 * points + charge, rel=1e-12)
+
+
 def test_curvature_is_seen_only_where_it_is(rng: np.random.Generator) -> None:
     straight = [curvature_chance(X, *scattered(rng, 3 + 2000 * X)) for _ in range(400)]
     assert np.mean(np.array(straight) < 0.05) < 0.08
@@ -221,6 +231,7 @@ def test_activation_energy_over_several_experiments(rng: np.random.Generator) ->
     ]
     fits = chosen(analyse_lab(analyses).secondary)
     assert set(fits) == {"arrhenius", "eyring"}
+    assert {fit.experiment for fit in fits.values()} == {""}
     energy = fits["arrhenius"].parameters[0]
     assert energy.low < 60 < energy.high
     means = [analysis.conditions[0].mean.k_per_s for analysis in analyses]
