@@ -1,4 +1,4 @@
-"""A trimmed trace of any length and time grid -> a fixed row of numbers for a network.
+"""Features: a trimmed trace on any time grid becomes a row of fixed length for a network.
 
 Three kinds, chosen by `FeatureSpec`:
 
@@ -11,11 +11,11 @@ Three kinds, chosen by `FeatureSpec`:
 ``blocks``
     the same on few, log-spaced blocks, with the log of the number of points in the time slot.
 
-A rate constant has a unit, the shape of its trace has none: with the window
+A rate constant has a unit, but the shape of a trace has none. With the window
 T = time_s[-1] - time_s[0] (n - 1 steps) the relative time tau = (t - t_0)/T runs from 0 to 1 and
 the curve depends on k T alone. The signal is averaged over the cells of `stopflow.cells`, centred,
-scaled by its own SD over them, and turned so that an exponential decays into it, whatever the slope
-below it.
+scaled to unit standard deviation over them, and its sign is chosen such that an exponential in it
+decays, whatever the slope below it.
 """
 
 from collections import defaultdict
@@ -35,7 +35,7 @@ Rows = NDArray[np.float32]
 
 MINIMUM_POINTS: Final = 10
 SIGNALS_AT_ONCE: Final = 8
-"""Few enough to stay within the caches."""
+"""Number of signals that are treated together, so that they fit into the processor's cache."""
 MATRIX_PAYS_FROM: Final = 5
 
 
@@ -90,7 +90,7 @@ class FeatureSpec:
 
 
 def refusals(time_s: FloatArray, signals: FloatArray) -> list[str]:
-    """Say why each of (B, n) signals at (n,) times is no trace; "" where it is one."""
+    """Return why each of (B, n) signals at (n,) times cannot be used; "" where it can."""
     why = _no_times(time_s) or _no_pairs(time_s, signals)
     if why:
         return [why] * len(signals)

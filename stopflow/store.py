@@ -1,4 +1,4 @@
-"""What ingest leaves on disk: typed tables, traces that load at once, and how they were made.
+"""The dataset that ingest writes: typed tables, traces that load at once, and their provenance.
 
 A dataset is a folder::
 
@@ -6,15 +6,15 @@ A dataset is a folder::
     conditions.parquet  one row a set of replicates
     secondary.parquet   lines, hyperbolas, Arrhenius and Eyring plots, one row a parameter
     cuts.parquet        k against the cut, the evidence for each start time
-    problems.parquet    everything in the input that was not as it should be
+    problems.parquet    every fault found in the input
     time.f64            recorded times in s, little-endian float64, equal grids stored once
     signal.f64          recorded signals, little-endian float64, one after the other
     ingest.json         version, command, settings, inputs with SHA-256, library versions, digest
 
 The columns are those of `stopflow.schema`. A dataset is written beside the old one and takes its
-place only when it is whole; a folder with anything else in it is not replaced. The digest tells
-one dataset from another that was put in its place: whoever opens a dataset by its path to go on
-with work that was begun on it gives the digest too.
+place only when it is complete; a folder that holds any other file is not replaced. The digest
+identifies a dataset. Code that reopens a dataset by its path to continue earlier work passes the
+digest as well, in case another dataset has taken its place.
 """
 
 import hashlib

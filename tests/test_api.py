@@ -18,6 +18,8 @@ from stopflow.pipeline.predict import predict_folder
 from stopflow.pipeline.single import fit_file
 from stopflow.trace import Problem
 
+pytestmark = pytest.mark.whole
+
 FOLDER = Path(__file__).parent.parent / "data" / "fe_scn" / "16.5C"
 SHOT = FOLDER / "salt00_1.bka"
 

@@ -5,12 +5,15 @@ import json
 import runpy
 from pathlib import Path
 
+import pytest
+
 import stopflow.lowrank
 from stopflow.io.readers.table import READERS
 
 ROOT = Path(__file__).parent.parent
 
 
+@pytest.mark.whole
 def test_the_examples_of_the_api_page_run(monkeypatch):
     monkeypatch.chdir(ROOT)
     failed, tried = doctest.testfile(str(ROOT / "docs" / "api.md"), module_relative=False)
@@ -18,6 +21,7 @@ def test_the_examples_of_the_api_page_run(monkeypatch):
     assert failed == 0
 
 
+@pytest.mark.whole
 def test_the_cells_of_the_example_notebook_run(monkeypatch):
     monkeypatch.chdir(ROOT)
     notebook = json.loads((ROOT / "docs" / "example.ipynb").read_text(encoding="utf-8"))

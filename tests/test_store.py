@@ -11,6 +11,8 @@ from stopflow.schema import COLUMNS, TABLES
 from stopflow.store import load_dataset, writing_dataset
 from stopflow.trace import Trace
 
+pytestmark = pytest.mark.whole
+
 
 def traces(rng):
     grid = np.linspace(0, 1, 50)

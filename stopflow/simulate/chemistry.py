@@ -1,16 +1,16 @@
-"""Reactions a stopped-flow lab measures, and the concentration series it would choose for them.
+"""Reactions that are studied by stopped flow, and suitable concentration series for them.
 
-Pseudo-first order, the named substrate in excess. Most rows bind or react in one step,
+All are pseudo-first order with the substrate in excess. Most of them bind or react in one step,
 
     k_obs = k_on [S] + k_off,
 
-some saturate,
+others saturate,
 
     k_obs = k_max [S] / (K + [S]) + k_off.
 
 k_on, k_max and k_off follow Arrhenius with one activation energy, k(T) = k(25 C)
-exp(-E/R (1/T - 1/298.15 K)). Values are of the order of magnitude known for such reactions,
-chosen so that a stopped-flow instrument can see them; a simulated lab measures nothing.
+exp(-E/R (1/T - 1/298.15 K)). The values have the order of magnitude that is known for such
+reactions and lie within the range of a stopped-flow instrument. They are not measurements.
 """
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ GAS_CONSTANT = 8.314462618
 """J/(mol K), CODATA 2018."""
 
 LADDER = (1.0, 1.25, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
-"""Steps of a decade that people pipette."""
+"""Steps within a decade that are convenient to pipette."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,10 @@
-"""Shots with known truth, experiment by experiment, as trace.py's values.
+"""Simulated shots whose true rate constants are known, experiment by experiment.
 
-Shots of one mixture differ by a percent in k (pipetting, temperature) and a little more in
-amplitude. The named start time is where the artefact of that shot is over, rounded up to half a
-millisecond. The lab's own rate is a fit to the recorded points (one Gauss-Newton step from the
-truth, which is where least squares ends up when the noise is small) with human scatter on top.
+The shots of one mixture differ by 1 % in k (pipetting, temperature) and slightly more in amplitude.
+The start time in the workbook is the time at which the artefact of the shot is over, rounded up to
+the next half millisecond. The rate constant in the workbook is a fit to the recorded points, with
+the scatter that a person's choice of points adds. The fit is one Gauss-Newton step from the truth,
+which equals the least-squares solution when the noise is small.
 """
 
 from collections.abc import Iterator
@@ -23,27 +24,27 @@ from stopflow.simulate.plan import ExperimentPlan, LabSpec, choose_reactions, pl
 from stopflow.trace import Conditions, Experiment, Shot, Trace
 
 SHOT_SCATTER = 0.01
-"""Relative SD of k between shots of one mixture."""
+"""Relative standard deviation of k between the shots of one mixture."""
 HUMAN_SCATTER = 0.004
-"""Relative SD of what a person's choice of points adds to the lab's own rate."""
+"""Relative standard deviation that a person's choice of points adds to the rate constant."""
 START_ROUNDING_S = 0.5e-3
 SECOND_PHASE_SLOWER = 8.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShotTruth:
-    """What a shot really was.
+    """The true values behind a simulated shot.
 
     Attributes
     ----------
     k_per_s
-        Of this shot.
+        Rate constant of this shot.
     start_s, amplitude, slope_per_s, intercept, noise_sd
         As in `SimulatedSignal`.
     noise_rho
         Correlation of neighbouring points.
     k_condition_per_s
-        Of the mixture: lies on the law of its reaction.
+        Rate constant of the mixture, as the kinetics of its reaction give it.
     second_k_per_s, second_amplitude
         0 without a second phase; the amplitude is that at `start_s`.
     disturbance
@@ -133,7 +134,7 @@ def _push(
     k_per_s: float,
     generator: np.random.Generator,
 ) -> Push:
-    """Draw a shot around the plan; noise kept within the spec's share of what is left to see."""
+    """Draw a shot of the plan, with noise within the range that the spec gives."""
     normal = generator.standard_normal
     sign = generator.choice((1, 1, 1, 1, -1))
     k_shot = k_per_s * (1 + SHOT_SCATTER * normal())
@@ -168,7 +169,7 @@ def _push(
 def _disturb(
     push: Push, plan: ExperimentPlan, spec: LabSpec, *, generator: np.random.Generator
 ) -> tuple[Push, str]:
-    """Send a bubble through the beam or a spike into the wires, in the spec's share of shots."""
+    """Add a bubble or an electric spike to the share of shots that the spec asks for."""
     if generator.random() >= spec.disturbed_share:
         return push, ""
     window_s = plan.time_s[-1]
@@ -182,7 +183,7 @@ def _disturb(
 
 
 def _named_start(start_s: float, *, generator: np.random.Generator) -> float:
-    """Where a person says the artefact is over: never early, in steps of half a millisecond."""
+    """Draw the start time that a person would note: never too early, in steps of 0.5 ms."""
     seen_s = start_s + generator.exponential(0.2e-3)
     return round(float(np.ceil(seen_s / START_ROUNDING_S)) * START_ROUNDING_S, 6)
 

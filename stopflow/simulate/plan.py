@@ -1,11 +1,11 @@
-"""How a lab sets its experiments up: size, series, window, detector; the way a chemist would.
+"""How the simulated lab plans its experiments: series, recording window and detector.
 
 An experiment is one reaction at one temperature: a concentration series with replicate shots,
 recorded in one time window. The window is meant to hold about 15 times 1/k of the middle of the
-series; one experiment in eight is set up carelessly, about four times too short or too long.
-Transmitted light (absorbance) stands at a high voltage and changes little, fluorescence the other
-way round; a tenth of the detectors have the opposite polarity. Recording begins while liquid
-still flows, and most artefacts are over 15 to 20 ms into the record.
+series; in one experiment of eight it is about four times too short or too long. An absorbance
+signal is a small change of a high voltage, a fluorescence signal a large change of a low one. A
+tenth of the detectors have the opposite polarity. Recording begins while the liquid still flows,
+and most artefacts are over 15 to 20 ms after the beginning of the record.
 """
 
 from dataclasses import dataclass
@@ -22,11 +22,11 @@ KT_WANTED = 15.0
 CARELESS_SHARE = 1 / 8
 CARELESS_FACTOR = 4.0
 SERIES_STEPS = 11
-"""Steps of the pipetting ladder a series spans: about a decade of concentration."""
+"""Number of steps of the pipetting ladder in a series, which span about a decade."""
 SMALL_CELL_ABOVE = 100.0
-"""Above this rate, 1/s, people use the small cell, whose artefact is shorter."""
+"""Rate constant, 1/s, above which the small cell with its shorter artefact is used."""
 LEAST_AMPLITUDE_V = 0.08
-"""What has to be left of the fastest reaction when the artefact is over."""
+"""Least amplitude, in volts, of the fastest reaction at the end of the artefact."""
 OPPOSITE_POLARITY_SHARE = 0.1
 
 

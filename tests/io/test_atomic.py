@@ -13,6 +13,8 @@ from stopflow.io.atomic import Owned, replacing_file, require_replaceable, write
 from stopflow.io.locks import lock_file
 from stopflow.io.switch import recover_folder, replacing_folder, switching
 
+pytestmark = pytest.mark.whole
+
 OURS = Owned(
     option="--out",
     what="an earlier result",

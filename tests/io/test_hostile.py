@@ -19,6 +19,8 @@ from stopflow.io.workbook.grid import read_sheets
 from stopflow.io.workbook.reader_process import Limits, ReaderProcess
 from stopflow.io.workbook.workbook import read_workbooks
 
+pytestmark = pytest.mark.whole
+
 HEADER = b'"BIO-KINE ASCII FILE"\r\n"_UNITX"\t"ms"\r\n"_DATA"\r\n'
 MULTI = (
     b'"BIO-KINE MULTI-Y ASCII FILE"\r\n"_UNITX"\t"ms"\r\n"_NBY"\t%s\r\n"_DATA"\r\n0\t1\r\n1\t2\r\n'

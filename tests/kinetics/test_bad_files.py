@@ -11,6 +11,8 @@ from stopflow.pipeline.ingest import IngestSettings, ingest
 from stopflow.pipeline.reports import write_reports
 from stopflow.pipeline.single import fit_file
 
+pytestmark = pytest.mark.whole
+
 TIME = np.linspace(0.0, 0.5, 401)
 
 

@@ -15,6 +15,8 @@ from stopflow.kinetics.verdicts.compare_laws import main_rate
 from stopflow.kinetics.verdicts.rules import Verdict
 from stopflow.trace import Experiment
 
+pytestmark = pytest.mark.whole
+
 MADE = ("single", "single-slope", "double", "stretched", "second-order", "lag")
 SHARES = (0.3, 0.3, 0.1, 0.1, 0.1, 0.1)
 
