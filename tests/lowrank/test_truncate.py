@@ -7,7 +7,7 @@ import torch
 from stopflow.lowrank.integrators.truncate import rank_for_tail
 
 
-@pytest.mark.parametrize("theta", [0.0, 0.05, 0.2, 0.7, 1.0])
+@pytest.mark.parametrize("theta", [0.05, 0.2, 0.7, 0.99])
 @pytest.mark.parametrize("sigma", [[10.0, 1.0, 1.0], [3.0, 2.0, 1.0, 1e-3, 0.0], [5.0]])
 def test_the_smallest_rank_whose_tail_is_within_the_tolerance(sigma, theta):
     allowed = theta * np.linalg.norm(sigma)
