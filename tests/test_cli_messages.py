@@ -4,13 +4,18 @@ import io
 import json
 import shutil
 
+import pandas as pd
 import pytest
 import typer
 from cli_lab import one_folder
 from typer.testing import CliRunner
 
 from stopflow.cli import app, console
+from stopflow.cli.convert import formats
 from stopflow.errors import ModelError
+from stopflow.io.readers.content import shown_name
+from stopflow.pipeline.convert import format_rows
+from stopflow.report.kinetics.conditions import IN_WORDS, NUMERIC, name_files_apart
 
 pytestmark = pytest.mark.whole
 
@@ -178,6 +183,41 @@ def test_following_the_hints_silences_them(lab, run):
     assert code == 0
     assert "note:" not in err
     assert "3 mM" in said
+
+
+def test_a_lab_without_workbooks_is_not_warned_of_their_absence(lab, run):
+    for book in lab.rglob("*.XLSX"):
+        book.unlink()
+    _, said, err = run("ingest", lab)
+    assert "no workbook" not in said + err
+
+
+def test_a_name_with_a_line_end_stays_on_its_line():
+    assert shown_name("new\nline\r.bka") == r"new\nline\r.bka"
+
+
+def test_names_of_formats_are_whole_at_80_characters(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(WIDTH))
+    formats()
+    shown = capsys.readouterr().out
+    assert all(row[0] in shown for row in format_rows())
+
+
+def test_channels_of_a_file_are_told_apart():
+    shots = pd.DataFrame(
+        {
+            "experiment": ["e", "e"],
+            "condition": [0, 1],
+            "file": ["two.bka", "two.bka"],
+            "channel": [1, 2],
+        }
+    )
+    unknown = dict.fromkeys(NUMERIC, float("nan")) | dict.fromkeys(IN_WORDS, "")
+    conditions = pd.DataFrame(
+        [{"experiment": "e", "condition": number, "shots": 1, **unknown} for number in (0, 1)]
+    )
+    named = name_files_apart(shots, conditions)
+    assert named == ["two.bka, channel 1", "two.bka, channel 2"]
 
 
 def test_problems_of_a_kind_are_one_line_and_all_are_in_the_json(lab, run):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from stopflow.io.bka.format import write_bka
+from stopflow.report.kinetics.summary import state_left_out
 
 pytestmark = pytest.mark.whole
 
@@ -44,6 +45,9 @@ def test_a_shot_left_out_is_in_no_result_and_in_every_report(lab, run, tmp_path)
     assert described["left_out"] == [
         {"experiment": "lab", "file": "s1.bka", "channel": 1, "why": "a bubble"}
     ]
+    assert state_left_out(described["left_out"]) == [
+        "1 shot was left out by decisions.csv: a bubble (1 shot)."
+    ]
     assert run("include", lab / "s1.bka")[0] == 0
     assert run("ingest", lab)[0] == 0
     assert set(rates(tmp_path)) == {"s0.bka", "s1.bka", "s2.bka"}
@@ -51,10 +55,12 @@ def test_a_shot_left_out_is_in_no_result_and_in_every_report(lab, run, tmp_path)
 
 def test_a_window_holds_for_the_whole_lab(lab, run, tmp_path):
     assert run("set-window", lab / "s0.bka", "--start", "20 ms", "--end", "300")[0] == 0
-    assert run("ingest", lab)[0] == 0
+    code, _, err = run("ingest", lab)
+    assert code == 0
     row = rates(tmp_path)["s0.bka"]
     assert (float(row["start_s"]), float(row["end_s"])) == (0.02, 0.3)
     assert row["start_source"] == "decision"
+    assert "found from the trace for 2 shots" in err
     assert int(row["points"]) == 281
     assert math.isclose(float(row["window_s"]), 0.28, rel_tol=1e-9)
     code, out, _ = run("fit", lab / "s0.bka", "--start", 20, "--end", 300, "--json")

@@ -30,7 +30,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 SHOWN_PROBLEMS = 20
 SHORT_CELL = 14
 """Cells up to so many characters are never broken or cut."""
-LEAST_NAME = 12
+LEAST_NAME = 14
 """The first column is cut down to so many characters before the others are broken."""
 GAP = 2
 """Characters between columns."""

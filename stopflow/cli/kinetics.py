@@ -1,5 +1,7 @@
 """Commands for one file: fit, plan, view."""
 
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -173,8 +175,15 @@ def view(
     else:
         say_written([picture], quiet=quiet)
         say(fitted.headline(), quiet=quiet)
-    if open_ and not quiet and not as_json:
+    if open_ and not quiet and not as_json and _has_screen():
         typer.launch(str(picture))
+
+
+def _has_screen() -> bool:
+    """Tell whether a picture can be shown; without a screen the system's opener only complains."""
+    if not sys.platform.startswith("linux"):
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def spectrum(

@@ -5,6 +5,12 @@ import re
 
 LINE_END = re.compile(r"\r\n|\r|\n")
 
+MISSING = frozenset(
+    "nan n/a na n.a. - -- --- over overflow ovf ovrflw inf -inf +inf infinity * ** *** #n/a "
+    "1.#inf -1.#inf 1.#qnan 1.#ind -1.#ind #num!".split()
+) | {""}
+"""What instruments write, in lower case, for a point that was not recorded."""
+
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),

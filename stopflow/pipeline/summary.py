@@ -14,6 +14,8 @@ from stopflow.report.paper.rounding import format_concentration, format_pm
 from stopflow.store import Dataset
 
 SHOWN_ROWS = 40
+GIVEN_STARTS = ("workbook", "decision")
+"""Sources of a start that somebody has set."""
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
@@ -146,7 +148,7 @@ def _hints(shots: pd.DataFrame) -> tuple[str, ...]:
             "no shot gave a rate: the reasons are in the column reason of rates.csv; look at one "
             "shot with: stopflow view FILE"
         )
-    detected = int((fitted["start_source"] != "workbook").sum())
+    detected = int((~fitted["start_source"].isin(GIVEN_STARTS)).sum())
     if detected:
         hints.append(
             f"the start of the fit was found from the trace for {count_things(detected, 'shot')}; "

@@ -168,10 +168,9 @@ def test_unfinished_last_row_is_left_out_with_a_warning(last: bytes) -> None:
         (SINGLE + b"\r\n\r\n", "line 7", "no data"),
         (SINGLE + b"0.02\t8.5", "line 7", "a single row that ends early"),
         (SINGLE.replace(b'"ms"', b'"nm"') + ROWS, "_UNITX", "nm"),
-        (SINGLE + ROWS + b"0.07\tnan\r\n", "line 10, column 2", "nan"),
         (SINGLE + ROWS + b"inf\t1\r\n", "line 10, column 1", "inf"),
-        (SINGLE + ROWS + b"0.07\t1e999\r\n", "line 10", "1e999"),
-        (SINGLE + ROWS + b"0.07\tOVER\r\n0.08\t1\r\n", "line 10, column 2", "OVER"),
+        (SINGLE + ROWS + b"1e999\t1\r\n", "line 10, column 1", "1e999"),
+        (SINGLE + ROWS + b"0.07\tOOPS\r\n0.08\t1\r\n", "line 10, column 2", "OOPS"),
         (SINGLE + ROWS + b"\r\n0.07\t1.234,5\r\n", "line 11, column 2", "1.234,5"),
         (SINGLE + b"0,8.58948\r\n" + ROWS, "line 7", "1 column "),
         (SINGLE + ROWS + b"0.07\r\n0.08\t1\r\n", "line 10", "1 column "),
@@ -189,6 +188,24 @@ def test_bad_files_are_refused_by_place(data: bytes, where: str, found: str) -> 
     assert where in caught.value.where
     assert found in caught.value.found
     assert caught.value.expected
+
+
+@pytest.mark.parametrize("word", [b"INF", b"-INF", b"nan", b"OVER", b"1.#INF", b"1e999"])
+def test_a_point_that_overflowed_is_left_out_alone(word: bytes) -> None:
+    recorded = parse_bka_file(SINGLE + ROWS + b"0.07\t" + word + b"\r\n0.08\t1\r\n", name="a.bka")
+    whole = parse_bka_file(SINGLE + ROWS + b"0.08\t1\r\n", name="a.bka")
+    np.testing.assert_array_equal(recorded.trace().time_s, whole.trace().time_s)
+    np.testing.assert_array_equal(recorded.trace().signal, whole.trace().signal)
+    (note,) = recorded.notes
+    assert note.level == "warning"
+    assert "1 of 5 signals" in note.found
+    assert "x = 0.07" in note.found
+
+
+def test_an_overflow_of_one_signal_leaves_the_other_signals_whole() -> None:
+    recorded = parse_bka_file(multi(2, 0) + b"0\t1\t2\r\n1\tOVER\t4\r\n2\t5\t6\r\n", name="m.bka")
+    assert recorded.trace(1).signal.tolist() == [1, 5]
+    assert recorded.trace(2).signal.tolist() == [2, 4, 6]
 
 
 def test_number_of_signals_missing_from_the_header() -> None:

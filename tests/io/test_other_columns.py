@@ -47,7 +47,17 @@ def test_rates(tmp_path: Path, header: str) -> None:
 def test_what_is_no_rate_constant(tmp_path: Path, header: str) -> None:
     lab = read_lab(tmp_path, table(["File", header], FILES, RATES))
     assert rates(lab) == [None] * 4
-    assert any("rate constant" in text for text in said(lab))
+    assert any("no column for the lab's own rate constant" in item.found for item in lab.problems)
+
+
+@pytest.mark.parametrize(("cell", "kelvin_read"), [("165580141", None), ("-40 °C", 233.15)])
+def test_a_temperature_is_that_of_a_solution(
+    tmp_path: Path, cell: str, kelvin_read: float | None
+) -> None:
+    lab = read_lab(tmp_path, table(["File", "T (°C)"], FILES, [cell, 20, 20, 20]))
+    assert kelvin(lab)[0] == pytest.approx(kelvin_read) if kelvin_read else kelvin(lab)[0] is None
+    refused = [text for text in said(lab) if "temperature of a solution" in text]
+    assert len(refused) == (kelvin_read is None)
 
 
 def test_a_rate_with_its_error_in_one_cell(tmp_path: Path) -> None:

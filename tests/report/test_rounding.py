@@ -84,6 +84,12 @@ def test_values_without_error_keep_their_digits():
     assert format_value(7.25e8, 1e6) == "7.250×10⁸"
 
 
+def test_an_error_that_rounds_up_to_the_next_power_of_ten_has_no_mantissa_of_ten():
+    assert format_value(9.79e-4, 9.79e-4) == "0.0010"
+    assert format_value(9.79e-5, 9.79e-5) == "1.0×10⁻⁴"
+    assert format_value(-9.96e-7, 3e-8) == "−1.00×10⁻⁶"
+
+
 def test_numbers_of_a_sentence_are_set_as_in_print():
     assert set_numbers("drifts by -7.7% to -.5") == "drifts by −7.7 % to −.5"
     for same in ("2024-03-01", "shot-07.bka", "1e-05 M", "exp(-k t)", "a--b", "100 %"):

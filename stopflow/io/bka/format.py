@@ -17,8 +17,9 @@ A file is a header of records, the line ``"_DATA"``, and rows of numbers::
   (several ``_COMMENT`` lines); the number of records is free, so the data start where ``_DATA`` is.
 - The first column is x, in the unit ``_UNITX``. ``_DELTAX`` is 0 whatever the step is and is not
   used; steps may be uneven. Signal n has the unit ``_UNITYn`` (``_UNITY`` when it is the only one).
-- Numbers are C's ``%g`` with 6 digits, exponents allowed; columns are separated by TAB or blanks
-  and may be padded with blanks. Windows regional settings can make the decimal sign a comma.
+- Numbers are C's ``%g`` with 6 digits, exponents allowed; a signal that overflowed is a word such
+  as ``INF`` or ``OVER``, and the point is left out with a warning. Columns are separated by TAB or
+  blanks and may be padded with blanks. Windows regional settings can make the decimal sign a comma.
 - Text is Windows-1252, UTF-8 or UTF-16, with or without byte-order mark. Lines end CRLF, LF or CR.
   Blank lines mean nothing. Every row has a line end: a last row without one, or with too few
   columns, was cut off in writing and is left out, with a warning.
@@ -72,7 +73,7 @@ class BkaFile:
     time_s
         (N,) seconds.
     signals
-        (n, N); each row is one signal column.
+        (n, N); each row is one signal column; NaN where it overflowed or was not recorded.
     signal_units
         n texts as in the file; ``""`` where it says none.
     records
@@ -95,7 +96,7 @@ class BkaFile:
         self.signals.setflags(write=False)
 
     def trace(self, channel: int = 1) -> Trace:
-        """Return one signal column, 1 for the first.
+        """Return one signal column, 1 for the first; points without a value are left out.
 
         Raises
         ------
@@ -109,9 +110,10 @@ class BkaFile:
                 found=f"{count} signal column{'s' if count > 1 else ''}",
                 expected=f"a column for channel {channel}",
             )
+        recorded = ~np.isnan(self.signals[channel - 1])
         return Trace(
-            time_s=self.time_s,
-            signal=self.signals[channel - 1],
+            time_s=self.time_s[recorded],
+            signal=self.signals[channel - 1][recorded],
             signal_unit=self.signal_units[channel - 1],
             records=self.records,
         )
@@ -150,8 +152,8 @@ def parse_bka_file(data: bytes, *, name: str, time_unit: str | None = None) -> B
     Raises
     ------
     FormatError
-        When the bytes are not a Bio-Kine file, x is not a time, or a row does not hold the expected
-        finite numbers; names the line.
+        When the bytes are not a Bio-Kine file, x is not a time, or a row does not hold a time and
+        the expected signals; names the line.
     SettingsError
         When `time_unit` is not a unit of time.
     """

@@ -2,8 +2,9 @@
 
 A block of lines is given to pyarrow's CSV reader. A block that it refuses is brought to a plain
 form (one TAB between two cells, no blank lines) and given to it again. Only when that fails, too,
-are the lines of this one block read one by one, to quote the first that is wrong. So the memory
-needed is that of the file and of its numbers, however many cells there are.
+are the lines of this one block read one by one, to find the signals that overflowed and to quote
+the first line that is wrong. So the memory needed is that of the file and of its numbers, however
+many cells there are.
 """
 
 import math
@@ -14,10 +15,11 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as arrow_csv
+from numpy.typing import NDArray
 
 from stopflow.errors import FormatError
 from stopflow.io.guard import SHOWN
-from stopflow.io.text import count_lines, decode, split_lines
+from stopflow.io.text import MISSING, count_lines, decode, split_lines
 from stopflow.trace import FloatArray, Problem
 
 MOST_COLUMNS = 4096
@@ -52,12 +54,13 @@ def parse_rows(
     Returns
     -------
     tuple
-        (columns, rows) finite numbers, and a warning when the last row was cut off and left out.
+        (columns, rows) numbers, and what was left out: a last row that was cut off, and signals
+        that overflowed or were not recorded, which are NaN. Times are finite.
 
     Raises
     ------
     FormatError
-        At the first line that does not hold `columns` finite numbers, and for more than
+        At the first line that does not hold a time and `columns` - 1 signals, and for more than
         `MOST_COLUMNS` columns.
     """
     first_row, cells = _first_row(data, start, name)
@@ -87,7 +90,11 @@ def parse_rows(
             block = _parse_lines(data[first:end], columns=columns, name=name, first_line=number)
         numbers[:, rows : rows + block.shape[1]] = block
         rows += block.shape[1]
-    return numbers[:, :rows], notes
+    numbers = numbers[:, :rows]
+    missing = np.isnan(numbers)
+    if missing.any():
+        notes += (_not_recorded(name, numbers, missing),)
+    return numbers, notes
 
 
 def _blocks(data: bytes, start: int, stop: int, name: str) -> Iterator[tuple[int, int]]:
@@ -242,21 +249,39 @@ def _left_out(name: str, where: str, cells: list[str], *, columns: int) -> Probl
     )
 
 
+def _not_recorded(name: str, numbers: FloatArray, missing: NDArray[np.bool_]) -> Problem:
+    """Say how many signals have no value, and at which time the first of them stands."""
+    count, first = int(missing.sum()), int(np.argmax(missing.any(axis=0)))
+    what = "is no number" if count == 1 else "are no numbers"
+    found = (
+        f"{count} of {missing[1:].size} signals {what} (overflow, or not recorded), the first at "
+        f"x = {numbers[0, first]:.6g}; left out"
+    )
+    expected = "a number at every point"
+    return Problem(experiment="", file=name, found=found, expected=expected, level="warning")
+
+
 def _parse_row(cells: list[str], *, columns: int, name: str, where: str) -> list[float]:
     if len(cells) != columns:
         found = f"{len(cells)} column{'s' * (len(cells) != 1)} ({' '.join(cells)[:SHOWN]!r})"
         expected = f"{columns} columns separated by TAB or blanks"
         raise FormatError(name, where=where, found=found, expected=expected)
-    for number, cell in enumerate(cells, 1):
-        if not _NUMBER.fullmatch(cell):
-            raise FormatError(
-                name,
-                where=f"{where}, column {number}",
-                found=repr(cell[:SHOWN]),
-                expected="a number",
-            )
-    row = [float(cell.replace(",", ".")) for cell in cells]
-    if not all(map(math.isfinite, row)):
-        shown = repr(" ".join(cells)[:SHOWN])
-        raise FormatError(name, where=where, found=shown, expected="finite numbers")
-    return row
+    return [
+        _parse_cell(cell, number, name=name, where=where) for number, cell in enumerate(cells, 1)
+    ]
+
+
+def _parse_cell(cell: str, column: int, *, name: str, where: str) -> float:
+    """Return the number of a cell; NaN for a signal that overflowed or was not recorded."""
+    may_miss = column > 1
+    if _NUMBER.fullmatch(cell):
+        value = float(cell.replace(",", "."))
+        if math.isfinite(value):
+            return value
+        if may_miss:
+            return math.nan
+    elif may_miss and cell.casefold() in MISSING:
+        return math.nan
+    raise FormatError(
+        name, where=f"{where}, column {column}", found=repr(cell[:SHOWN]), expected="a number"
+    )

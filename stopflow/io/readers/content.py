@@ -133,5 +133,6 @@ def _read(path: Path, most: int, *, largest: float = float("inf")) -> bytes:
 
 
 def shown_name(name: str) -> str:
-    r"""Return a file name that can be written anywhere: bytes that are no UTF-8 as ``\xff``."""
-    return os.fsencode(name).decode("utf-8", "backslashreplace")
+    r"""Return a file name for a line of text: bytes that are no UTF-8 as ``\xff``, LF as ``\n``."""
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return text.replace("\r", "\\r").replace("\n", "\\n")

@@ -14,16 +14,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from stopflow.errors import FormatError
+from stopflow.io.text import MISSING
 from stopflow.trace import FloatArray, Problem
 
 SEPARATORS = ("\t", ";", ",", "|", "")
 """Signs between cells; the last one stands for blanks."""
-
-MISSING = frozenset(
-    "nan n/a na n.a. - -- --- over overflow ovf ovrflw inf -inf +inf infinity * ** *** #n/a "
-    "1.#inf -1.#inf 1.#qnan 1.#ind -1.#ind #num!".split()
-) | {""}
-"""Words for a point that was not recorded."""
 
 COMMENTS = ("#", "%", "!", "//", "'")
 MOST_COLUMNS = 20_000

@@ -30,6 +30,9 @@ EMPTY_WORDS = frozenset(
 
 SAME_AS_ABOVE = frozenset({'"', "''", "”", "“", "〃", "ditto", "dito", "idem"})
 
+SOLUTIONS_K = (150.0, 505.0)
+"""Temperatures of solutions, from cold ethers to water under pressure."""
+
 MOST_COUNT = 1e9
 """Replicates and channels have smaller numbers."""
 
@@ -38,7 +41,10 @@ VALID: dict[str, tuple[str, Callable[[float], bool]]] = {
     "concentration": ("a number not below 0", lambda value: value >= 0),
     "ionic_strength": ("a number not below 0", lambda value: value >= 0),
     "dead_time": ("a number not below 0", lambda value: value >= 0),
-    "temperature": ("a temperature above absolute zero", lambda value: value > 0),
+    "temperature": (
+        "a temperature of a solution, from -120 to 230 °C",
+        lambda value: SOLUTIONS_K[0] <= value <= SOLUTIONS_K[1],
+    ),
     "replicate": ("a whole number", lambda value: value.is_integer() and abs(value) < MOST_COUNT),
     "channel": (
         "a whole number from 1",

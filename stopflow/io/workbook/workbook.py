@@ -13,6 +13,7 @@ from pathlib import Path
 
 from stopflow.io.workbook.book import BOOKS, book_problem, read_book, usual_book
 from stopflow.io.workbook.condition_sheets import ConditionSheet, join_conditions
+from stopflow.io.workbook.findings import Level
 from stopflow.io.workbook.grid import ENDINGS, Sheet, read_sheets
 from stopflow.io.workbook.names import FileNames, file_key
 from stopflow.io.workbook.rows import SheetRow
@@ -135,7 +136,11 @@ def _rank(path: Path) -> tuple[int, int, str]:
 def _missing(
     columns: Mapping[str, str], paths: list[Path], tables: list[SheetTable]
 ) -> list[Problem]:
-    """Report the usual workbooks and columns that are not there."""
+    """Report the usual workbooks and columns that are not there.
+
+    Nobody needs them: starts are found, and few labs keep rates of their own. So this is a note,
+    unless the workbook of start times is there and holds none.
+    """
     problems = []
     for book in BOOKS:
         if book.quantity in columns:
@@ -145,11 +150,12 @@ def _missing(
         if own is None:
             expected = f"{book.name} with the columns Filename and {book.column}"
             found = f"no workbook with a column for the {meaning}"
-            problems.append(book_problem(book.name, "", found, expected=expected, level="warning"))
+            problems.append(book_problem(book.name, "", found, expected=expected, level="note"))
         elif any(table.sheet.book == own for table in tables):
             expected = f"a column such as {book.column}"
             found = f"no column for the {meaning}"
-            problems.append(book_problem(own, "header", found, expected=expected, level="warning"))
+            level: Level = "note" if book.quantity == "rate" else "warning"
+            problems.append(book_problem(own, "header", found, expected=expected, level=level))
     return problems
 
 

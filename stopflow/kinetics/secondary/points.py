@@ -67,19 +67,30 @@ def _relative_error(errors: FloatArray, common: Repeatability) -> float:
 
 
 def _constant_extras(experiments: Sequence[ExperimentAnalysis]) -> tuple[str, ...]:
-    """Workbook columns that describe the mixture: equal for all replicates, everywhere."""
+    """Workbook columns that describe the mixture: equal for all replicates, everywhere.
+
+    A column that says the same everywhere, or no more than substrate and ionic strength, is none.
+    """
     varying: set[str] = set()
-    seen: dict[str, None] = {}
+    seen: dict[str, dict[object, set[str]]] = {}
     replicated = False
     for experiment in experiments:
         for condition in experiment.conditions:
             extras = [experiment.shots[i].shot.conditions.extra for i in condition.members]
             replicated = replicated or len(extras) > 1
             for name in dict.fromkeys(name for extra in extras for name in extra):
-                seen.setdefault(name)
-                if len({extra.get(name, "") for extra in extras}) > 1:
+                texts = {extra.get(name, "") for extra in extras}
+                given = condition.conditions
+                stated = (given.substrate, given.ionic_strength_M)
+                seen.setdefault(name, {}).setdefault(stated, set()).update(texts)
+                if len(texts) > 1:
                     varying.add(name)
-    return tuple(name for name in seen if name not in varying) if replicated else ()
+    telling = (
+        name
+        for name, texts in seen.items()
+        if name not in varying and any(len(found) > 1 for found in texts.values())
+    )
+    return tuple(telling) if replicated else ()
 
 
 def group_points(

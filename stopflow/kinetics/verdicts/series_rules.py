@@ -151,10 +151,11 @@ def _excess_findings(
     if excess >= limits.excess_warn:
         return []
     rule = "no-excess" if named and excess < limits.excess_fail else "little-excess"
+    held = f"{1e6 * partner:.3g} µM in the column {column}"
     return [
         RULES[rule].finding(
-            f"{column} = {partner:.3g} M against {varied:.3g} M is an excess of {excess:.2g}, and "
-            f"pseudo-first order needs {limits.excess_warn:g}: use a second-order rate law or "
+            f"the excess is only {excess:.2g}-fold ({held} against {1e6 * varied:.3g} µM), and "
+            f"pseudo-first order needs {limits.excess_warn:g}-fold: use a second-order rate law or "
             "raise the excess"
         )
     ]

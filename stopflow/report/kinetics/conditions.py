@@ -123,18 +123,23 @@ def label_conditions(table: pd.DataFrame) -> list[str]:
 
 
 def name_files_apart(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[str]:
-    """Name the file of each condition of a single shot that nothing else tells from others."""
+    """Name the file of each condition of a single shot that nothing else tells from others.
+
+    Where several channels were fitted, the channel is named as well.
+    """
     columns = ["experiment", *NUMERIC, *IN_WORDS]
     alike = conditions.groupby(columns, dropna=False)["shots"].transform("size").to_numpy() > 1
-    files = dict(
-        zip(zip(shots["experiment"], shots["condition"], strict=True), shots["file"], strict=True)
-    )
+    of_shots = list(zip(shots["experiment"], shots["condition"], strict=True))
+    files = dict(zip(of_shots, shots["file"], strict=True))
+    channels = dict(zip(of_shots, shots["channel"], strict=True))
+    several = len(set(channels.values())) > 1
     keys = zip(conditions["experiment"], conditions["condition"], strict=True)
-    single = (conditions["shots"] == 1).to_numpy()
-    return [
-        str(files.get(key, "")) if needed else ""
-        for key, needed in zip(keys, alike & single, strict=True)
-    ]
+    names = []
+    for key, repeated, size in zip(keys, alike, conditions["shots"], strict=True):
+        said = [str(files.get(key, ""))] if repeated and size == 1 else []
+        said += [f"channel {channels[key]}"] if repeated and several and key in channels else []
+        names.append(", ".join(said))
+    return names
 
 
 def sort_conditions(table: pd.DataFrame) -> pd.DataFrame:

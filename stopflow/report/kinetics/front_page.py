@@ -20,6 +20,7 @@ from stopflow.report.kinetics.summary import (
     count_shots,
     count_things,
     join_words,
+    state_left_out,
     state_trust,
 )
 from stopflow.report.paper.flow import Block, Bookmark, Paragraph, Picture, build_heading
@@ -78,7 +79,8 @@ def build_front_blocks(data: KineticsReportData) -> list[Block]:
             Paragraph(text=_table_note(data), size=6.8, colour=MUTED),
         ]
     blocks.append(build_heading("How far to trust them"))
-    statements = state_trust(data.shots, data.conditions)
+    statements = state_left_out(data.provenance.get("left_out"))
+    statements += state_trust(data.shots, data.conditions)
     last = len(statements) - 1
     blocks += [
         # A list is parted where two of its lines stand on either side, if at all.

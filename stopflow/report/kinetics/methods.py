@@ -67,6 +67,7 @@ def _starts(fitted: pd.DataFrame) -> str:
         "workbook": "the start time recorded by the experimenter",
         "detected": "the end of the mixing artefact detected from the trace",
         "first point": "the first recorded point",
+        "decision": "set by hand after looking at the trace",
     }
     said = [
         f"{named.get(str(name), str(name))} ({count_things(int(count), 'shot')})"

@@ -133,6 +133,19 @@ def state_trust(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[str]:
     return statements
 
 
+def state_left_out(listed: object) -> list[str]:
+    """Say which shots decisions left out, and why; `listed` is what the dataset keeps of them."""
+    items = listed if isinstance(listed, list) else []
+    items = [item for item in items if isinstance(item, Mapping)]
+    reasons = Counter(str(item.get("why") or "no reason given") for item in items)
+    if not reasons:
+        return []
+    said = "; ".join(f"{why} ({count_things(n, 'shot')})" for why, n in reasons.most_common(5))
+    more = f"; {len(reasons) - 5} other reasons" if len(reasons) > 5 else ""
+    left = "was" if len(items) == 1 else "were"
+    return [f"{count_things(len(items), 'shot')} {left} left out by decisions.csv: {said}{more}."]
+
+
 def median_error(shots: pd.DataFrame) -> float:
     """Median relative standard error of k of one shot."""
     relative = _finite(shots["k_stderr_per_s"] / shots["k_per_s"])
@@ -223,6 +236,7 @@ def _start_words(source: str) -> str:
         "workbook": "taken from the workbook",
         "detected": "detected from the trace",
         "first point": "the first point",
+        "decision": "set in decisions.csv",
     }
     return known.get(source, source)
 

@@ -77,9 +77,10 @@ def format_value(value: float, error: float = math.nan) -> str:
     if not _usable(error):
         return format_digits(value, 4)
     decimals = error_decimals(error)
-    if value != 0 and not -4 < math.floor(math.log10(abs(value))) < 5:
-        return _scientific(value, decimals)
-    return _plain(value, decimals)
+    shown = round(value, decimals) or value
+    if shown != 0 and not -4 < math.floor(math.log10(abs(shown))) < 5:
+        return _scientific(shown, decimals)
+    return _plain(shown, decimals)
 
 
 def _scientific(value: float, decimals: int) -> str:
