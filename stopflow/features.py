@@ -105,7 +105,7 @@ def refusals(time_s: FloatArray, signals: FloatArray) -> list[str]:
 def _no_times(time_s: FloatArray) -> str:
     n_points = len(time_s)
     if n_points < MINIMUM_POINTS:
-        return f"the trace has {n_points} points; at least {MINIMUM_POINTS} are needed"
+        return f"the trace has {n_points} points, and at least {MINIMUM_POINTS} are needed"
     later = time_s[1:] > time_s[:-1]
     if later.all() and np.isfinite(time_s[[0, -1]]).all():
         return ""

@@ -175,7 +175,7 @@ def test_one_by_one_or_as_a_batch(spec: FeatureSpec, rng: np.random.Generator) -
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda t, s: (t[:9], s[:9]), "9 points; at least 10"),
+        (lambda t, s: (t[:9], s[:9]), "9 points, and at least 10"),
         (lambda t, s: (t, np.full_like(s, 2.5)), "constant"),
         (lambda t, s: (t, np.where(t > 0.5, np.nan, s)), "signal holds values that are no finite"),
         (lambda t, s: (np.where(t > 0.5, np.inf, t), s), "times hold values that are no finite"),

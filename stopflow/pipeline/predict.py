@@ -89,7 +89,8 @@ class Predicted:
         """Say the outcome in a line."""
         known = self.frame["k_predicted_per_s"].notna()
         both = known & self.frame["k_per_s"].notna()
-        parts = [f"{int(known.sum())} of {len(self.frame)} shots predicted by {self.model}"]
+        shots = count_things(len(self.frame), "shot")
+        parts = [f"{int(known.sum())} of {shots} predicted by {self.model}"]
         if both.any():
             difference = self.frame.loc[both, "relative_difference"].abs().median()
             parts.append(f"median difference to the fit {100 * difference:.2g} %")

@@ -71,6 +71,7 @@ def test_the_excess_is_checked_where_the_workbook_names_both_reagents(
     assert [row["verdict"] for row in rows] == verdicts
     told = [row["reason"] for row in rows if row["verdict"] != "PASS"]
     assert all("second-order" in reason and header in reason for reason in told)
+    assert all(f"({partner} µM in the column {header} against" in reason for reason in told)
 
 
 def test_conditions_without_excess_stay_out_of_the_secondary_plot(

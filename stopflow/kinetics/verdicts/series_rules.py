@@ -151,10 +151,11 @@ def _excess_findings(
     if excess >= limits.excess_warn:
         return []
     rule = "no-excess" if named and excess < limits.excess_fail else "little-excess"
-    held = f"{1e6 * partner:.3g} µM in the column {column}"
+    factor, unit = (1e3, "mM") if min(varied, partner) >= 1e-3 else (1e6, "µM")
+    held = f"{factor * partner:.4g} {unit} in the column {column}"
     return [
         RULES[rule].finding(
-            f"the excess is only {excess:.2g}-fold ({held} against {1e6 * varied:.3g} µM), and "
+            f"the excess is only {excess:.2g}-fold ({held} against {factor * varied:.4g} {unit}), and "
             f"pseudo-first order needs {limits.excess_warn:g}-fold: use a second-order rate law or "
             "raise the excess"
         )

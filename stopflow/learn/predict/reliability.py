@@ -307,7 +307,7 @@ def _record_doubts(time_s: FloatArray, limits: DoubtLimits) -> list[str]:
     points, window = len(time_s), window_of(time_s)
     low, high = limits.prior.points
     if points < low:
-        found.append(f"{points} points; the model was trained on {low} to {high}")
+        found.append(f"{points} points, while the model was trained on {low} to {high}")
     if not limits.window_s[0] <= window <= limits.window_s[1]:
         found.append(f"a window of {window:.3g} s is no stopped-flow record: check the time unit")
     steps = np.diff(time_s)
