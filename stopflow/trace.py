@@ -280,7 +280,8 @@ class Problem:
     level: Literal["error", "warning", "note"] = "error"
 
     def __str__(self) -> str:
-        place = ", ".join(part for part in (f"{self.experiment}/{self.file}", self.where) if part)
+        file = f"{self.experiment}/{self.file}" if self.experiment else self.file
+        place = ", ".join(part for part in (file, self.where) if part)
         tail = f"; expected {self.expected}" if self.expected else ""
         return f"{place}: {self.found}{tail}"
 

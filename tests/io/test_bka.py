@@ -198,6 +198,7 @@ def test_a_point_that_overflowed_is_left_out_alone(word: bytes) -> None:
     np.testing.assert_array_equal(recorded.trace().signal, whole.trace().signal)
     (note,) = recorded.notes
     assert note.level == "warning"
+    assert str(note).startswith("a.bka: ")
     assert "1 of 5 signals" in note.found
     assert "x = 0.07" in note.found
 

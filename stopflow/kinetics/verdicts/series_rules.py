@@ -153,9 +153,10 @@ def _excess_findings(
     rule = "no-excess" if named and excess < limits.excess_fail else "little-excess"
     factor, unit = (1e3, "mM") if min(varied, partner) >= 1e-3 else (1e6, "µM")
     held = f"{factor * partner:.4g} {unit} in the column {column}"
+    against = f"{factor * varied:.4g} {unit}"
     return [
         RULES[rule].finding(
-            f"the excess is only {excess:.2g}-fold ({held} against {factor * varied:.4g} {unit}), and "
+            f"the excess is only {excess:.2g}-fold ({held} against {against}), and "
             f"pseudo-first order needs {limits.excess_warn:g}-fold: use a second-order rate law or "
             "raise the excess"
         )
