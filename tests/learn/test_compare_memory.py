@@ -5,8 +5,8 @@ import pytest
 from small_lab import SPEC, make_lab
 
 from stopflow.learn.compare.memory import peaks_of_ways
-from stopflow.learn.memory import CLEAR
 from stopflow.learn.settings import TrainSettings
+from stopflow.memory import CLEAR
 
 
 @pytest.mark.skipif(not CLEAR.exists(), reason="the system does not tell peaks")
