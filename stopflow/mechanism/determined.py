@@ -22,6 +22,8 @@ from stopflow.trace import FloatArray
 FAR = 1e4
 """A constant that may be larger or smaller by this factor is not determined on that side."""
 RISE = float(chi2.ppf(0.95, 1))
+FINE = 1e-3
+"""To how much of the rise at one standard error a point of the profile is followed down."""
 MOST_STEPS = 40
 PULL = 0.5
 """Change of the squares with the logarithm of a constant that shows it would go on: about as much
@@ -125,7 +127,8 @@ def profile_rise(fit: GlobalFit, place: int, value: float, start: FloatArray) ->
     """Fit again with one free number held at a value."""
     theta = start.copy()
     theta[place] = value
-    return minimise(fit.problem, theta, held=(place,), turns=60)
+    gain = FINE * fit.inflation / max(fit.best.squares, 1e-300)
+    return minimise(fit.problem, theta, held=(place,), turns=60, negligible=gain)
 
 
 def _follow(fit: GlobalFit, place: int, direction: int) -> tuple[float, list[tuple[float, float]]]:
@@ -146,7 +149,8 @@ def _follow(fit: GlobalFit, place: int, direction: int) -> tuple[float, list[tup
         if new > 9 * RISE and step > 1e-7:
             step /= 3
             continue
-        if _is_held_by_range(fit, found.theta, bounds, besides=place):
+        gain = _left_to_gain(fit, found.theta, bounds, besides=place)
+        if gain > PULL and new - gain < RISE:
             return direction * inf, walked
         walked.append((centre + direction * ahead, new))
         if new >= RISE:
@@ -158,17 +162,25 @@ def _follow(fit: GlobalFit, place: int, direction: int) -> tuple[float, list[tup
     return direction * inf, walked
 
 
-def _is_held_by_range(
+def _left_to_gain(
     fit: GlobalFit, theta: FloatArray, bounds: tuple[FloatArray, FloatArray], *, besides: int
-) -> bool:
-    """Whether another free number would go on if its range did not end: then nothing holds this."""
+) -> float:
+    """How far the rise would fall if the ranges of the other free numbers did not end here.
+
+    The slope of the squares along those that stand at the end of their range, the others following.
+    """
     at_low, at_high = theta < bounds[0] + 1e-6, theta > bounds[1] - 1e-6
     at_low[besides] = at_high[besides] = False
-    if not (at_low | at_high).any():
-        return False
+    stuck = np.flatnonzero(at_low | at_high)
+    if not len(stuck):
+        return 0.0
     point = fit.problem.evaluate(theta)
-    slope = 2 * point.jacobian.T @ point.residual / fit.inflation
-    return bool(((at_low & (slope > PULL)) | (at_high & (slope < -PULL))).any())
+    slope, normal = point.jacobian.T @ point.residual, point.jacobian.T @ point.jacobian
+    others = np.array([i for i in range(len(theta)) if i != besides and i not in stuck], dtype=int)
+    follow = np.linalg.lstsq(normal[np.ix_(others, others)], slope[others], rcond=None)[0]
+    outward = 2 * (slope[stuck] - normal[np.ix_(stuck, others)] @ follow) / fit.inflation
+    outward = np.where(at_low[stuck], outward, -outward)
+    return float(np.maximum(outward, 0.0).sum())
 
 
 def _crossing(here: float, rise: float, ahead: float, new: float) -> float:

@@ -29,6 +29,8 @@ _A = np.array(
     ]
 )
 _NODES = np.concatenate(([0.0], _A.sum(axis=1)))
+_LAGRANGE = np.linalg.inv(np.vander(_NODES, increasing=True))
+"""Coefficients of the polynomials that are 1 at one of the nodes and 0 at the others."""
 _REAL = 3 + 3 ** (2 / 3) - 3 ** (1 / 3)
 _E = np.array([-13 - 7 * _S6, -13 + 7 * _S6, -1.0]) / 3
 NEWTON_STEPS = 7
@@ -244,12 +246,7 @@ def _sensitivities(
 
 def _extrapolate(x: FloatArray, stages: FloatArray, factor: float) -> FloatArray:
     """Guess the next stages from the polynomial through the last ones."""
-    at = 1 + _NODES[1:] * factor
-    weights = np.ones((3, 4))
-    for i in range(4):
-        for j in range(4):
-            if i != j:
-                weights[:, i] *= (at - _NODES[j]) / (_NODES[i] - _NODES[j])
+    weights = np.vander(1 + _NODES[1:] * factor, 4, increasing=True) @ _LAGRANGE
     return np.asarray(weights @ np.concatenate((x[:, None], stages), axis=1))
 
 
