@@ -12,7 +12,7 @@ import numpy as np
 from scipy.stats import chi2
 
 from stopflow.mechanism.determined import FAR, FINE, Determination
-from stopflow.mechanism.fit import GlobalFit, minimise, search_bounds
+from stopflow.mechanism.fit import FAIR, GlobalFit, minimise, search_bounds
 from stopflow.trace import FloatArray
 
 RISE = float(chi2.ppf(0.95, 2))
@@ -63,7 +63,11 @@ def least_determined(found: Determination) -> tuple[int, int]:
     chosen = constants if len(constants) > 1 else list(enumerate(found.intervals))
     ranked = sorted(
         chosen,
-        key=lambda pair: (-(pair[1].open_below + pair[1].open_above), -pair[1].stderr, pair[0]),
+        key=lambda pair: (
+            -(pair[1].open_below + pair[1].open_above),
+            -pair[1].stderr if pair[1].determined else 0.0,
+            pair[0],
+        ),
     )
     first, second = sorted(place for place, _ in ranked[:2])
     return first, second
@@ -92,7 +96,7 @@ def _walk(
     for _ in range(TRIES):
         theta = start.copy()
         theta[list(places)] = centre + length * along
-        found = minimise(fit.problem, theta, held=places, turns=60, negligible=gain)
+        found = minimise(fit.problem, theta, held=places, turns=60, tolerance=FAIR, negligible=gain)
         theta = np.asarray(found.theta)
         rise = max((found.squares - fit.best.squares) / fit.inflation, 1e-9)
         if abs(rise - RISE) < CLOSE * RISE or (rise < RISE and length >= reach):

@@ -11,17 +11,19 @@ count the scatter between shots.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import exp, inf, isfinite, log, sqrt
+from math import exp, inf, isfinite, log, nan, sqrt
 
 import numpy as np
 from scipy.stats import chi2
 
-from stopflow.mechanism.fit import GlobalFit, Minimum, minimise, search_bounds
+from stopflow.mechanism.fit import FAIR, GlobalFit, Minimum, minimise, search_bounds
 from stopflow.trace import FloatArray
 
 FAR = 1e4
 """A constant that may be larger or smaller by this factor is not determined on that side."""
 RISE = float(chi2.ppf(0.95, 1))
+HALF_WIDTHS = 2 * sqrt(RISE)
+"""Standard errors in an interval."""
 FINE = 1e-3
 """To how much of the rise at one standard error a point of the profile is followed down."""
 MOST_STEPS = 40
@@ -42,7 +44,7 @@ class Interval:
         Of the constant itself, or of an enthalpy in kJ/mol; 0 and infinity (minus infinity for an
         enthalpy) where the interval is open.
     stderr
-        Of the same; relative for constants (the standard error of their logarithm).
+        From the width of the interval, relative for constants; NaN where it is open.
     """
 
     name: str
@@ -107,7 +109,7 @@ def determine(fit: GlobalFit) -> Determination:
                 name=name,
                 unit=constants.units[place],
                 value=value(float(fit.best.theta[place])),
-                stderr=float(fit.stderr[place]),
+                stderr=(high - low) / HALF_WIDTHS if isfinite(high - low) else nan,
                 low=value(low) if isfinite(low) else (0.0 if is_logarithm else -inf),
                 high=value(high) if isfinite(high) else inf,
                 open_below=not isfinite(low),
@@ -128,7 +130,7 @@ def profile_rise(fit: GlobalFit, place: int, value: float, start: FloatArray) ->
     theta = start.copy()
     theta[place] = value
     gain = FINE * fit.inflation / max(fit.best.squares, 1e-300)
-    return minimise(fit.problem, theta, held=(place,), turns=60, negligible=gain)
+    return minimise(fit.problem, theta, held=(place,), turns=60, tolerance=FAIR, negligible=gain)
 
 
 def _follow(fit: GlobalFit, place: int, direction: int) -> tuple[float, list[tuple[float, float]]]:

@@ -21,7 +21,9 @@ TRIES_A_NUMBER = 32
 REFINED, MOST_MINIMA = 6, 3
 THIN_POINTS, THIN_SHOTS = 48, 16
 MOST_TURNS = 200
-TOGETHER, ROUGH = 32, 1e-5
+TOGETHER = 32
+ROUGH, FAIR = 1e-5, 1e-7
+"""Tolerances of the rate equations in the search, and where 0.001 of a standard error is enough."""
 FIRST_DAMPING, MOST_DAMPING = 1e-3, 1e10
 LONGEST_STEP = 2.5
 """In the logarithm of a constant; enthalpies are scaled to 10 kJ/mol."""
@@ -120,7 +122,11 @@ def fit_mechanism(problem: Problem, *, generator: np.random.Generator) -> Global
         ]
     )
     chosen = _valleys(thin, rough)[:MOST_MINIMA]
-    found = _distinct([minimise(problem, item.theta) for item in chosen])
+    near = [
+        minimise(problem, item.theta, tolerance=FAIR, negligible=NEGLIGIBLE_ROUGHLY)
+        for item in chosen
+    ]
+    found = _distinct([minimise(problem, item.theta) for item in near])
     return _conclude(problem, found)
 
 

@@ -108,7 +108,8 @@ def _read_settings(path: Path) -> dict[str, Any]:
         wanted, said = KEYS[key]
         if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
             raise SettingsError(f"{path.name}: {key}", value, valid=said)
-        inner = value.values() if isinstance(value, dict) else value
-        if isinstance(value, dict | list) and not all(isinstance(item, str) for item in inner):
+        inner: list[Any] = [*value.values()] if isinstance(value, dict) else [value]
+        inner = value if isinstance(value, list) else inner
+        if wanted in (dict, list) and not all(isinstance(item, str) for item in inner):
             raise SettingsError(f"{path.name}: {key}", value, valid=said)
     return values

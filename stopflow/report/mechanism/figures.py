@@ -75,12 +75,12 @@ def _draw_arrow(page: Page, x_mm: float, y_mm: float, long_mm: float) -> None:
 
 def draw_panel(axes: Axes, panel: MixturePanel, *, signal_name: bool) -> None:
     """Draw the shots of a mixture and the fitted curve."""
-    axes.plot(panel.time_s, panel.signal, ".", color="#9aa3ab", markersize=1.6, rasterized=False)
+    axes.plot(panel.time_s, panel.signal, ".", color="#9aa3ab", markersize=1.6)
     axes.plot(panel.curve_s, panel.curve, color=CATEGORY_COLOURS[0], linewidth=1.1)
     axes.set_title(shorten_middle(panel.title, 40), fontsize=7.0)
-    axes.tick_params(axis="x", labelbottom=False)
     axes.yaxis.set_major_locator(MaxNLocator(4))
     _time_axis(axes, panel.time_s)
+    axes.tick_params(axis="x", which="both", labelbottom=False)
     if signal_name:
         axes.set_ylabel("signal − offset")
 
@@ -138,7 +138,7 @@ def draw_species(axes: Axes, fit: GlobalFit, mixture: int, *, key: bool) -> None
 
 
 def draw_contour(axes: Axes, fit: GlobalFit, contour: Contour) -> None:
-    """Draw the joint 95 % region of two constants; open ends are marked."""
+    """Draw the joint 95 % region of two constants; triangles mark where it goes on."""
     constants = fit.problem.constants
     x, y = (_shown(fit, place, contour.points[:, i]) for i, place in enumerate(contour.places))
     axes.fill(x, y, color=CATEGORY_COLOURS[0], alpha=0.12, linewidth=0)
@@ -153,9 +153,7 @@ def draw_contour(axes: Axes, fit: GlobalFit, contour: Contour) -> None:
             linestyle="none",
             marker=">",
             color=CATEGORY_COLOURS[1],
-            label="open: the region goes on",
         )
-        axes.legend(loc="best")
     for axis, place in zip((axes.xaxis, axes.yaxis), contour.places, strict=True):
         axis.set_label_text(_axis_name(fit, place))
         axis.set_major_locator(MaxNLocator(5))

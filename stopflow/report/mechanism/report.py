@@ -157,8 +157,9 @@ def _open_blocks(found: FittedFolder) -> list[Block]:
 
 
 def _capital(text: str) -> str:
-    """Begin a sentence with a capital unless it begins with the name of a constant."""
-    return text[0].upper() + text[1:] if text.split(" ")[0].isalpha() else text
+    """Begin a sentence with a capital, unless with the name of a constant, and raise exponents."""
+    raised = text.replace("^-1", "⁻¹")
+    return raised[0].upper() + raised[1:] if raised.split(" ")[0].isalpha() else raised
 
 
 def _ranking_blocks(found: FittedFolder) -> list[Block]:
@@ -238,7 +239,7 @@ def _filled(painters: Sequence[Painter]) -> list[Painter]:
 
 
 def _fit_row(above: Sequence[Painter], below: Sequence[Painter]) -> Picture:
-    """A row of panels and, close below, their residuals."""
+    """Put a row of panels and, close below, that of their residuals together."""
     upper, lower = 45.0, 29.0
 
     def paint(page: Page, x_mm: float, y_mm: float, width_mm: float) -> None:
@@ -271,5 +272,11 @@ def _contour_blocks(group: FittedGroup, name: str) -> list[Block]:
     ]
     if not painters:
         return []
-    heading = "How the least determined constants go together"
-    return [build_heading(f"{heading}{name}"), row_picture(_filled(painters[:3]), tall_mm=58.0)]
+    note = "The rise of the sum of squares is in units of that at one standard error."
+    if group.contour is not None and any(group.contour.is_open):
+        note += " Triangles: the region goes on beyond the range of the search."
+    return [
+        build_heading(f"How the least determined constants go together{name}"),
+        row_picture(_filled(painters[:3]), tall_mm=58.0),
+        Paragraph(text=note, size=6.6, colour=MUTED),
+    ]
