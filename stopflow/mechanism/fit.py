@@ -105,8 +105,18 @@ class GlobalFit:
         return self.scale * float(np.median(ratio[np.isfinite(ratio)], axis=0)) ** 2
 
 
-def fit_mechanism(problem: Problem, *, generator: np.random.Generator) -> GlobalFit:
-    """Fit a scheme to all shots, globally in its constants."""
+def fit_mechanism(
+    problem: Problem, *, generator: np.random.Generator, negligible: float = NEGLIGIBLE
+) -> GlobalFit:
+    """Fit a scheme to all shots, globally in its constants.
+
+    Parameters
+    ----------
+    generator
+        For the starts of the search.
+    negligible
+        Share of the sum of squares below which a promised gain ends the search.
+    """
     thin = _thinned(problem)
     centre, width = search_box(problem)
     tries = 2 ** int(np.ceil(np.log2(TRIES_A_NUMBER * problem.constants.count)))
@@ -122,12 +132,13 @@ def fit_mechanism(problem: Problem, *, generator: np.random.Generator) -> Global
         ]
     )
     chosen = _valleys(thin, rough)[:MOST_MINIMA]
-    near = [
+    found = [
         minimise(problem, item.theta, tolerance=FAIR, negligible=NEGLIGIBLE_ROUGHLY)
         for item in chosen
     ]
-    found = _distinct([minimise(problem, item.theta) for item in near])
-    return _conclude(problem, found)
+    if negligible < NEGLIGIBLE_ROUGHLY:
+        found = [minimise(problem, item.theta, negligible=negligible) for item in found]
+    return _conclude(problem, _distinct(found))
 
 
 def _scan(problem: Problem, grid: FloatArray) -> FloatArray:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from stopflow.mechanism.constants import build_constants
-from stopflow.mechanism.fit import GlobalFit, fit_mechanism
+from stopflow.mechanism.fit import NEGLIGIBLE_ROUGHLY, GlobalFit, fit_mechanism
 from stopflow.mechanism.problem import MechanismShot, build_problem
 from stopflow.mechanism.scheme import parse_scheme
 
@@ -142,15 +142,15 @@ def describe_ranking(ranked: Sequence[Ranked]) -> list[str]:
     best, left = ranked[0], [item for item in ranked if item.undecided]
     said = []
     if len(left) > 1:
-        names = [item.scheme.name for item in left]
+        names = [f'"{item.scheme.name}"' for item in left]
         said.append(f"undecided between {', '.join(names[:-1])} and {names[-1]}")
         said += [_where_they_differ(best, other) for other in left[1:]]
     else:
-        behind = (
-            f"; the next is {ranked[1].scheme.name}, with an AICc higher by " if ranked[1:] else ""
-        )
-        behind += f"{ranked[1].behind:.3g}" if ranked[1:] else ""
-        said.append(f"{best.scheme.name} describes the shots best{behind}")
+        said.append(f'"{best.scheme.name}" describes the shots best')
+        if len(ranked) > 1:
+            second = ranked[1]
+            said[-1] += f'; the AICc of "{second.scheme.name}", the next, is higher by '
+            said[-1] += f"{second.behind:.3g}"
     ratio = best.fit.best.squares / max(best.fit.dof, 1)
     if ratio > WITHIN_NOISE:
         said.append(
@@ -174,8 +174,9 @@ def _where_they_differ(best: Ranked, other: Ranked) -> str:
     where = problem.shots[shot]
     time_s = where.time_s[place - int(problem.bounds[shot])]
     return (
-        f"{best.scheme.name} and {other.scheme.name} differ most in {where.name} at "
-        f"{1e3 * time_s:.3g} ms, by {apart[place]:.2g} standard deviations of a point"
+        f'the curves of "{best.scheme.name}" and "{other.scheme.name}" differ most in '
+        f"{where.name} at {1e3 * time_s:.3g} ms, by {apart[place]:.2g} standard deviations of a "
+        "point"
     )
 
 
@@ -200,7 +201,7 @@ def fit_known(
         observed=scheme.species,
         pre_equilibrated=known.pre_equilibrated,
     )
-    return fit_mechanism(problem, generator=generator)
+    return fit_mechanism(problem, generator=generator, negligible=NEGLIGIBLE_ROUGHLY)
 
 
 def _start(shot: MechanismShot, species: Sequence[str], *, partner_M: float) -> dict[str, float]:

@@ -66,7 +66,6 @@ def rank_folder(
     folder: Path,
     settings: MechanismSettings,
     *,
-    names: tuple[str, ...] = tuple(KNOWN),
     seed: int = 0,
     progress: Progress = silent,
 ) -> FittedFolder:
@@ -90,7 +89,7 @@ def rank_folder(
         )
     ranked = rank_schemes(
         group.shots,
-        names=names,
+        names=tuple(KNOWN),
         reference_K=_reference(settings),
         generator=generator,
         progress=lambda done, total: progress("ranking", done, total),
