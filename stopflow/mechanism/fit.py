@@ -30,7 +30,7 @@ LONGEST_STEP = 2.5
 BEYOND = 5.0
 """How far, in logarithms, the search may leave the range of what the shots could show."""
 SAME_MINIMUM = 0.02
-NEGLIGIBLE, NEGLIGIBLE_ROUGHLY = 1e-11, 1e-6
+NEGLIGIBLE, NEGLIGIBLE_ROUGHLY = 1e-14, 1e-6
 """Share of the sum of squares; a step that promises no more ends the search."""
 AS_GOOD = float(chi2.ppf(0.95, 1))
 
