@@ -2,6 +2,7 @@
 
 scheme     text to species, steps and constants, with its mass balance
 constants  what is fitted: logarithms of constants, fixed, tied or temperature-dependent
+cycles     detailed balance around closed cycles
 rates      mass action in arrays: rates, Jacobians and second derivatives
 solve      concentrations and their sensitivities against time, for many mixtures at once
 problem    shots, mixtures and what the detector sees, linear parameters projected out

@@ -13,10 +13,10 @@ REDUCED = ("first order", "binding", "turnover")
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_the_optimum_is_that_of_copasi(full_proof) -> None:
-    """COPASI ends by NL2SOL, which follows the squares further down than Levenberg-Marquardt.
+    """Never above COPASI's, stationary to 1e-6, and the constants those of COPASI.
 
-    Where a constant is known to a few per cent only, the squares are so flat that rounding moves
-    COPASI's end by 1e-4 of a standard error.
+    COPASI takes its derivatives by differences and stops up to 2e-3 of a standard error away; the
+    lower end of its two best local methods counts.
     """
     from stopflow.mechanism.copasi import fit_with_copasi
 
@@ -24,9 +24,13 @@ def test_the_optimum_is_that_of_copasi(full_proof) -> None:
         problem, start = build_case(name, generator=np.random.default_rng(0))
         own = fit_here(problem, start, tolerance=1e-11)
         near = fit_with_copasi(problem, start, tolerance=1e-12)
-        other = fit_with_copasi(problem, np.log(near.constants), tolerance=1e-12, method="NL2SOL")
-        point = problem.evaluate(np.log(own.constants))
-        error = np.sqrt(np.diag(np.linalg.inv(point.jacobian.T @ point.jacobian)))
-        assert own.squares <= other.squares * (1 + 1e-8), name
+        onward = fit_with_copasi(problem, np.log(near.constants), tolerance=1e-12, method="NL2SOL")
+        other = min(near, onward, key=lambda item: item.squares)
+        point = problem.evaluate(np.log(own.constants), tolerance=1e-11)
+        normal = point.jacobian.T @ point.jacobian
+        left = np.linalg.solve(normal, point.jacobian.T @ point.residual)
+        error = np.sqrt(np.diag(np.linalg.inv(normal)))
+        assert own.squares <= other.squares * (1 + 1e-9), name
+        assert np.abs(left).max() < 1e-6, name
         apart = np.abs(other.constants / own.constants - 1)
-        assert (apart < 1e-6 + 3e-4 * error).all(), (name, apart, error)
+        assert (apart < 1e-6 + 2e-3 * error).all(), (name, apart, error)

@@ -6,6 +6,7 @@ import numpy as np
 
 from stopflow.errors import SettingsError
 from stopflow.mechanism.constants import build_constants
+from stopflow.mechanism.cycles import describe_missing_balance
 from stopflow.mechanism.determined import Determination, determine
 from stopflow.mechanism.fit import GlobalFit, fit_mechanism
 from stopflow.mechanism.groups import ShotGroup
@@ -57,7 +58,7 @@ def fit_folder(
     return FittedFolder(
         scheme=scheme.text,
         groups=tuple(groups),
-        remarks=found.remarks,
+        remarks=(*describe_missing_balance(scheme, constants), *found.remarks),
         left_out=found.left_out,
     )
 
