@@ -26,6 +26,8 @@ HALF_WIDTHS = 2 * sqrt(RISE)
 """Standard errors in an interval."""
 FINE = 1e-3
 """To how much of the rise at one standard error a point of the profile is followed down."""
+FIRST_STEP = 1e-3
+"""Least first step of a profile: at the end of its range a number has no standard error."""
 MOST_STEPS = 40
 PULL = 0.5
 """Change of the squares with the logarithm of a constant that shows it would go on: about as much
@@ -141,7 +143,7 @@ def _follow(fit: GlobalFit, place: int, direction: int) -> tuple[float, list[tup
     edge = float(bounds[direction > 0][place])
     reach = min(log(FAR) if is_logarithm else 300.0, abs(edge - centre))
     unit = fit.inflation
-    step = min(max(float(fit.stderr[place]), 1e-6), 0.25 * reach) if fit.ok else 0.25 * reach
+    step = min(max(float(fit.stderr[place]), FIRST_STEP), 0.25 * reach)
     start, here, rise = fit.best.theta, 0.0, 0.0
     walked: list[tuple[float, float]] = []
     for _ in range(MOST_STEPS):

@@ -94,10 +94,12 @@ def solve(
     times_s
         (n,) rising times, the first of them 0 or later.
     tolerance
-        Relative to the largest concentration of each mixture.
+        Relative to the smallest concentration at the start of each mixture that is not 0: what is in
+        excess hardly changes, and what is seen may be as little as the least.
     """
     dk = np.zeros((len(start), 0, k.shape[1])) if dk is None else dk
-    scale = tolerance * np.maximum(np.abs(start).max(axis=1, keepdims=True), 1e-30)
+    least = np.where(start > 0, start, np.inf).min(axis=1, keepdims=True)
+    scale = tolerance * np.where(np.isfinite(least), least, 1.0)
     with np.errstate(all="ignore"):
         right = build_quadratic(system, start, k)
         by_free = build_quadratic(system, start[:, None], dk)

@@ -110,3 +110,14 @@ def test_the_true_scheme_is_not_ruled_out(full_proof) -> None:
             problem = made(np.random.default_rng(seed), text, truth, mixtures, observed)
             ranked = rank_schemes(problem.shots, names=names, generator=np.random.default_rng(seed))
             assert KNOWN[scheme] in [item.scheme for item in ranked if item.undecided]
+
+
+def test_a_great_excess_is_solved_as_closely_as_the_scarce_species() -> None:
+    """One concentration of S in 1000-fold excess gives k1 [S] + k-1 alone."""
+    text, truth, mixtures, observed, _ = OPEN["binding in great excess at one level"]
+    problem = made(np.random.default_rng(5), text, truth, mixtures, observed)
+    found = determine(fit_mechanism(problem, generator=np.random.default_rng(1)))
+    k1, back = found.intervals
+    assert (k1.open_below, k1.open_above) == (True, False)
+    assert (back.open_below, back.open_above) == (True, False)
+    assert 14 < back.high < 17
