@@ -21,6 +21,8 @@ from stopflow.trace import FloatArray
 
 FAR = 1e4
 """A constant that may be larger or smaller by this factor is not determined on that side."""
+AT_END = 1.0
+"""A best value so close to an end of its range is any value of a valley: all of it is followed."""
 RISE = float(chi2.ppf(0.95, 1))
 HALF_WIDTHS = 2 * sqrt(RISE)
 """Standard errors in an interval."""
@@ -141,7 +143,9 @@ def _follow(fit: GlobalFit, place: int, direction: int) -> tuple[float, list[tup
     centre = float(fit.best.theta[place])
     bounds = search_bounds(fit.problem)
     edge = float(bounds[direction > 0][place])
-    reach = min(log(FAR) if is_logarithm else 300.0, abs(edge - centre))
+    at_end = min(centre - float(bounds[0][place]), float(bounds[1][place]) - centre) < AT_END
+    far = 300.0 if at_end or not is_logarithm else log(FAR)
+    reach = min(far, abs(edge - centre))
     unit = fit.inflation
     step = min(max(float(fit.stderr[place]), FIRST_STEP), 0.25 * reach)
     start, here, rise = fit.best.theta, 0.0, 0.0

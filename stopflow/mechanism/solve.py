@@ -94,8 +94,8 @@ def solve(
     times_s
         (n,) rising times, the first of them 0 or later.
     tolerance
-        Relative to the smallest concentration at the start of each mixture that is not 0: what is in
-        excess hardly changes, and what is seen may be as little as the least.
+        Relative to the smallest concentration at the start of each mixture that is not 0: what is
+        in excess hardly changes, and what is seen may be as little as the least.
     """
     dk = np.zeros((len(start), 0, k.shape[1])) if dk is None else dk
     least = np.where(start > 0, start, np.inf).min(axis=1, keepdims=True)
