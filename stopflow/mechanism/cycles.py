@@ -74,7 +74,8 @@ def _reversible(scheme: Scheme) -> list[tuple[int, int]]:
 
 def _null_space(rows: list[list[Fraction]]) -> list[list[int]]:
     """Find whole-number vectors that span what the rows map to 0, by exact elimination."""
-    count, pivots, rows = len(rows[0]), [], [list(row) for row in rows]
+    count, rows = len(rows[0]), [list(row) for row in rows]
+    pivots: list[int] = []
     for column in range(count):
         place = len(pivots)
         pivot = next((i for i in range(place, len(rows)) if rows[i][column]), None)

@@ -1,12 +1,12 @@
 """What is fitted: ``mechanism.toml`` beside the traces, and options that win over it."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stopflow.errors import FormatError, SettingsError
+from stopflow.config import read_toml
+from stopflow.errors import SettingsError
 
 FILE = "mechanism.toml"
 KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
@@ -96,12 +96,7 @@ def mechanism_settings(
 
 
 def _read_settings(path: Path) -> dict[str, Any]:
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FormatError(
-            path.name, found=str(error), expected='TOML, e.g. scheme = "A + B <=> C"'
-        ) from error
+    values = read_toml(path, option=FILE, example='scheme = "A + B <=> C"')
     for key, value in values.items():
         if key not in KEYS:
             raise SettingsError(f"{path.name}: key", key, valid=KEYS)
