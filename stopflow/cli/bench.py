@@ -25,6 +25,16 @@ STEP_HEADINGS = {
 }
 """Short enough for whole names of variants within 80 columns."""
 
+MECHANISM_HEADINGS = {
+    f"{way}_{key}": f"{way} {said}"
+    for way in ("scipy", "copasi")
+    for key, said in (
+        ("times", "x"),
+        ("squares_above", "squares"),
+        ("constants_apart", "constants"),
+    )
+}
+
 Rounds = Annotated[int | None, typer.Option("--rounds", min=1, help="Rounds of alternation.")]
 
 
@@ -71,6 +81,28 @@ def step(
     _show(rows, as_json=as_json, quiet=quiet, headings=STEP_HEADINGS)
     if not as_json:
         say("faster and smaller (peak memory): times the first line, tuned dense Adam", quiet=quiet)
+
+
+@app.command(epilog="Example: stopflow bench mechanism --rounds 5")
+def mechanism(
+    *,
+    rounds: Rounds = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Global fits of mechanisms against scipy and, where it is installed, COPASI."""
+    from stopflow.pipeline.bench import measure_mechanism
+
+    with progress_bar(quiet=quiet or as_json) as progress:
+        rows = measure_mechanism(rounds=rounds, progress=progress)
+    _show(rows, as_json=as_json, quiet=quiet, headings=MECHANISM_HEADINGS)
+    if not as_json:
+        say(
+            "x: processor time over that of this program; squares: how far above (relative); "
+            "constants: the largest relative difference",
+            quiet=quiet,
+        )
 
 
 @app.command(epilog="Example: stopflow bench model --seeds 3 --real data/fe_scn")

@@ -1,12 +1,27 @@
 """The command that fits a mechanism to a folder."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stopflow.cli.console import Debug, Json, Quiet, progress_bar, say, say_json, say_table, warn
+from stopflow.cli.console import (
+    Debug,
+    Json,
+    Quiet,
+    list_problems,
+    progress_bar,
+    say,
+    say_json,
+    say_table,
+    say_written,
+    warn,
+)
+from stopflow.cli.options import REPORTS, Paper, ReportsFolder
 from stopflow.errors import SettingsError
+
+if TYPE_CHECKING:
+    from stopflow.mechanism.results import FittedFolder
 
 
 def register(app: typer.Typer) -> None:
@@ -45,16 +60,29 @@ def mechanism(
     response: Annotated[
         str | None, typer.Option("--response", help="shared by all shots, or of each shot.")
     ] = None,
+    rank: Annotated[
+        bool,
+        typer.Option(
+            "--rank", help="Compare known schemes; S is what the workbook varies, E its partner."
+        ),
+    ] = False,
+    reports: ReportsFolder = REPORTS,
+    paper: Paper = "a4",
     seed: Annotated[int, typer.Option("--seed", help="Seed of the search for the minimum.")] = 0,
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Fit a reaction scheme to all shots at once; say what the data determine and what not."""
-    from stopflow.pipeline.mechanism import fit_folder, mechanism_settings
+    from stopflow.pipeline.mechanism.outputs import as_dict, write_mechanism
+    from stopflow.pipeline.mechanism.run import fit_folder, rank_folder
+    from stopflow.pipeline.mechanism.settings import mechanism_settings
 
+    if rank and scheme:
+        raise SettingsError("--scheme", scheme, valid="no scheme beside --rank, which tries many")
     settings = mechanism_settings(
         folder,
+        needs_scheme=not rank,
         scheme=scheme,
         initial=_pairs(initial or ()),
         observe=tuple(observe or ()),
@@ -64,18 +92,41 @@ def mechanism(
         response=response,
     )
     with progress_bar(quiet=quiet or as_json) as progress:
-        fitted = fit_folder(folder, settings, seed=seed, progress=progress)
+        work = rank_folder if rank else fit_folder
+        found = work(folder, settings, seed=seed, progress=progress)
+        written = write_mechanism(
+            found,
+            reports,
+            folder=folder,
+            settings=settings,
+            seed=seed,
+            paper=paper,
+            progress=progress,
+        )
     if as_json:
-        say_json(fitted.as_dict())
+        say_json(as_dict(found))
     else:
-        columns, rows = fitted.table()
-        if not quiet:
-            say_table(columns, rows)
-        for sentence in (*fitted.determination.sentences, *fitted.left_out):
-            warn(sentence)
-        say(fitted.headline(), quiet=quiet)
-    if not fitted.fit.ok or fitted.left_out:
+        _show(found, quiet=quiet)
+        say_written(written, quiet=quiet)
+    if not found.ok:
         raise typer.Exit(1)
+
+
+def _show(found: "FittedFolder", *, quiet: bool) -> None:
+    from stopflow.pipeline.mechanism.outputs import ranking_table, terminal_table
+
+    if found.ranking:
+        say_table(*ranking_table(found), quiet=quiet)
+    for group in found.groups:
+        say_table(*terminal_table(group), quiet=quiet, title=group.label or None)
+    for group in found.groups:
+        for sentence in group.sentences():
+            warn(sentence)
+    for remark in found.remarks:
+        warn(remark)
+    list_problems(found.left_out)
+    for group in found.groups:
+        say(group.headline(), quiet=quiet)
 
 
 def _pairs(texts: list[str] | tuple[str, ...]) -> dict[str, str]:

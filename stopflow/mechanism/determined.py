@@ -11,17 +11,25 @@ count the scatter between shots.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import exp, inf, isfinite, log, sqrt
+from math import exp, inf, isfinite, log, nan, sqrt
 
 import numpy as np
 from scipy.stats import chi2
 
-from stopflow.mechanism.fit import GlobalFit, Minimum, minimise, search_bounds
+from stopflow.mechanism.fit import FAIR, GlobalFit, Minimum, minimise, search_bounds
 from stopflow.trace import FloatArray
 
 FAR = 1e4
 """A constant that may be larger or smaller by this factor is not determined on that side."""
+AT_END = 1.0
+"""A best value so close to an end of its range is any value of a valley: all of it is followed."""
 RISE = float(chi2.ppf(0.95, 1))
+HALF_WIDTHS = 2 * sqrt(RISE)
+"""Standard errors in an interval."""
+FINE = 1e-3
+"""To how much of the rise at one standard error a point of the profile is followed down."""
+FIRST_STEP = 1e-3
+"""Least first step of a profile: at the end of its range a number has no standard error."""
 MOST_STEPS = 40
 PULL = 0.5
 """Change of the squares with the logarithm of a constant that shows it would go on: about as much
@@ -40,7 +48,7 @@ class Interval:
         Of the constant itself, or of an enthalpy in kJ/mol; 0 and infinity (minus infinity for an
         enthalpy) where the interval is open.
     stderr
-        Of the same; relative for constants (the standard error of their logarithm).
+        From the width of the interval, relative for constants; NaN where it is open.
     """
 
     name: str
@@ -105,7 +113,7 @@ def determine(fit: GlobalFit) -> Determination:
                 name=name,
                 unit=constants.units[place],
                 value=value(float(fit.best.theta[place])),
-                stderr=float(fit.stderr[place]),
+                stderr=(high - low) / HALF_WIDTHS if isfinite(high - low) else nan,
                 low=value(low) if isfinite(low) else (0.0 if is_logarithm else -inf),
                 high=value(high) if isfinite(high) else inf,
                 open_below=not isfinite(low),
@@ -125,7 +133,8 @@ def profile_rise(fit: GlobalFit, place: int, value: float, start: FloatArray) ->
     """Fit again with one free number held at a value."""
     theta = start.copy()
     theta[place] = value
-    return minimise(fit.problem, theta, held=(place,), turns=60)
+    gain = FINE * fit.inflation / max(fit.best.squares, 1e-300)
+    return minimise(fit.problem, theta, held=(place,), turns=60, tolerance=FAIR, negligible=gain)
 
 
 def _follow(fit: GlobalFit, place: int, direction: int) -> tuple[float, list[tuple[float, float]]]:
@@ -134,9 +143,11 @@ def _follow(fit: GlobalFit, place: int, direction: int) -> tuple[float, list[tup
     centre = float(fit.best.theta[place])
     bounds = search_bounds(fit.problem)
     edge = float(bounds[direction > 0][place])
-    reach = min(log(FAR) if is_logarithm else 300.0, abs(edge - centre))
+    at_end = min(centre - float(bounds[0][place]), float(bounds[1][place]) - centre) < AT_END
+    far = 300.0 if at_end or not is_logarithm else log(FAR)
+    reach = min(far, abs(edge - centre))
     unit = fit.inflation
-    step = min(max(float(fit.stderr[place]), 1e-6), 0.25 * reach) if fit.ok else 0.25 * reach
+    step = min(max(float(fit.stderr[place]), FIRST_STEP), 0.25 * reach)
     start, here, rise = fit.best.theta, 0.0, 0.0
     walked: list[tuple[float, float]] = []
     for _ in range(MOST_STEPS):
@@ -146,7 +157,8 @@ def _follow(fit: GlobalFit, place: int, direction: int) -> tuple[float, list[tup
         if new > 9 * RISE and step > 1e-7:
             step /= 3
             continue
-        if _is_held_by_range(fit, found.theta, bounds, besides=place):
+        gain = _left_to_gain(fit, found.theta, bounds, besides=place)
+        if gain > PULL and new - gain < RISE:
             return direction * inf, walked
         walked.append((centre + direction * ahead, new))
         if new >= RISE:
@@ -158,17 +170,25 @@ def _follow(fit: GlobalFit, place: int, direction: int) -> tuple[float, list[tup
     return direction * inf, walked
 
 
-def _is_held_by_range(
+def _left_to_gain(
     fit: GlobalFit, theta: FloatArray, bounds: tuple[FloatArray, FloatArray], *, besides: int
-) -> bool:
-    """Whether another free number would go on if its range did not end: then nothing holds this."""
+) -> float:
+    """How far the rise would fall if the ranges of the other free numbers did not end here.
+
+    The slope of the squares along those that stand at the end of their range, the others following.
+    """
     at_low, at_high = theta < bounds[0] + 1e-6, theta > bounds[1] - 1e-6
     at_low[besides] = at_high[besides] = False
-    if not (at_low | at_high).any():
-        return False
+    stuck = np.flatnonzero(at_low | at_high)
+    if not len(stuck):
+        return 0.0
     point = fit.problem.evaluate(theta)
-    slope = 2 * point.jacobian.T @ point.residual / fit.inflation
-    return bool(((at_low & (slope > PULL)) | (at_high & (slope < -PULL))).any())
+    slope, normal = point.jacobian.T @ point.residual, point.jacobian.T @ point.jacobian
+    others = np.array([i for i in range(len(theta)) if i != besides and i not in stuck], dtype=int)
+    follow = np.linalg.lstsq(normal[np.ix_(others, others)], slope[others], rcond=None)[0]
+    outward = 2 * (slope[stuck] - normal[np.ix_(stuck, others)] @ follow) / fit.inflation
+    outward = np.where(at_low[stuck], outward, -outward)
+    return float(np.maximum(outward, 0.0).sum())
 
 
 def _crossing(here: float, rise: float, ahead: float, new: float) -> float:

@@ -11,22 +11,26 @@ from itertools import pairwise
 from math import inf
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import chi2, qmc
 
 from stopflow.mechanism.problem import MechanismShot, Point, Problem, build_problem
 from stopflow.trace import FloatArray, frozen_array
 
 TRIES_A_NUMBER = 32
-REFINED = 6
+REFINED, MOST_MINIMA = 6, 3
 THIN_POINTS, THIN_SHOTS = 48, 16
 MOST_TURNS = 200
-TOGETHER, ROUGH = 32, 1e-5
+TOGETHER = 32
+ROUGH, FAIR = 1e-5, 1e-7
+"""Tolerances of the rate equations in the search, and where 0.001 of a standard error is enough."""
+FIRST_DAMPING, MOST_DAMPING = 1e-3, 1e10
 LONGEST_STEP = 2.5
 """In the logarithm of a constant; enthalpies are scaled to 10 kJ/mol."""
 BEYOND = 5.0
 """How far, in logarithms, the search may leave the range of what the shots could show."""
 SAME_MINIMUM = 0.02
-NEGLIGIBLE = 1e-11
+NEGLIGIBLE, NEGLIGIBLE_ROUGHLY = 1e-14, 1e-6
 """Share of the sum of squares; a step that promises no more ends the search."""
 AS_GOOD = float(chi2.ppf(0.95, 1))
 
@@ -101,8 +105,18 @@ class GlobalFit:
         return self.scale * float(np.median(ratio[np.isfinite(ratio)], axis=0)) ** 2
 
 
-def fit_mechanism(problem: Problem, *, generator: np.random.Generator) -> GlobalFit:
-    """Fit a scheme to all shots, globally in its constants."""
+def fit_mechanism(
+    problem: Problem, *, generator: np.random.Generator, negligible: float = NEGLIGIBLE
+) -> GlobalFit:
+    """Fit a scheme to all shots, globally in its constants.
+
+    Parameters
+    ----------
+    generator
+        For the starts of the search.
+    negligible
+        Share of the sum of squares below which a promised gain ends the search.
+    """
     thin = _thinned(problem)
     centre, width = search_box(problem)
     tries = 2 ** int(np.ceil(np.log2(TRIES_A_NUMBER * problem.constants.count)))
@@ -112,13 +126,19 @@ def fit_mechanism(problem: Problem, *, generator: np.random.Generator) -> Global
     order = np.argsort(squares)[:REFINED]
     rough = _distinct(
         [
-            minimise(thin, grid[at], turns=60, tolerance=ROUGH)
+            minimise(thin, grid[at], turns=60, tolerance=ROUGH, negligible=NEGLIGIBLE_ROUGHLY)
             for at in order
             if np.isfinite(squares[at])
         ]
     )
-    found = _distinct([minimise(problem, item.theta) for item in rough[:3]])
-    return _conclude(problem, found)
+    chosen = _valleys(thin, rough)[:MOST_MINIMA]
+    found = [
+        minimise(problem, item.theta, tolerance=FAIR, negligible=NEGLIGIBLE_ROUGHLY)
+        for item in chosen
+    ]
+    if negligible < NEGLIGIBLE_ROUGHLY:
+        found = [minimise(problem, item.theta, negligible=negligible) for item in found]
+    return _conclude(problem, _distinct(found))
 
 
 def _scan(problem: Problem, grid: FloatArray) -> FloatArray:
@@ -140,36 +160,94 @@ def minimise(
     held: Sequence[int] = (),
     turns: int = MOST_TURNS,
     tolerance: float = 1e-8,
+    negligible: float = NEGLIGIBLE,
 ) -> Minimum:
-    """Follow the sum of squares down to a minimum, some free numbers held where they are."""
+    """Follow the sum of squares down to a minimum.
+
+    The damping follows the share of the promised gain that was kept (Nielsen, IMM-REP-1999-05,
+    Technical University of Denmark).
+
+    Parameters
+    ----------
+    held
+        Places of free numbers that stay where they are.
+    turns
+        How many steps are tried at most.
+    tolerance
+        Of the rate equations.
+    negligible
+        Share of the sum of squares below which a promised gain ends the search.
+    """
     theta = np.array(theta, dtype=np.float64)
     free = np.array([i for i in range(len(theta)) if i not in held], dtype=int)
-    scale = np.where(np.array(problem.constants.is_logarithm), 1.0, 10.0)[free]
-    low, high = search_bounds(problem)
-    point, damping = problem.evaluate(theta, tolerance=tolerance), 1e-3
+    bounds = search_bounds(problem)
+    point, damping, harder = problem.evaluate(theta, tolerance=tolerance), FIRST_DAMPING, 2.0
     for _ in range(turns):
         if not np.isfinite(point.squares):
             break
-        if not len(free):
-            return Minimum(theta=theta, squares=point.squares, converged=True)
-        jacobian = point.jacobian[:, free] * scale
-        normal, slope = jacobian.T @ jacobian, jacobian.T @ point.residual
-        weight = np.maximum(np.diag(normal), 1e-12 * max(float(np.diag(normal).max()), 1e-300))
+        model = _QuadraticModel.about(problem, theta, point, free, bounds)
         while True:
-            step = -np.linalg.lstsq(normal + damping * np.diag(weight), slope, rcond=None)[0]
-            step *= min(1.0, LONGEST_STEP / max(float(np.abs(step).max()), 1e-300))
-            ahead = theta.copy()
-            ahead[free] = np.clip(theta[free] + step * scale, low[free], high[free])
-            step = (ahead[free] - theta[free]) / scale
-            promised = -float(2 * slope @ step + step @ normal @ step)
-            if promised < NEGLIGIBLE * point.squares or damping > 1e10:
+            ahead, promised = model.step(damping)
+            if promised <= negligible * point.squares or damping > MOST_DAMPING:
                 return Minimum(theta=theta, squares=point.squares, converged=True)
             after = problem.evaluate(ahead, tolerance=tolerance)
             if after.squares <= point.squares:
-                theta, point, damping = ahead, after, max(damping / 10, 1e-12)
+                kept = (point.squares - after.squares) / promised
+                damping = max(damping * float(np.clip(1 - (2 * kept - 1) ** 3, 0.1, 2.0)), 1e-12)
+                theta, point, harder = ahead, after, 2.0
                 break
-            damping *= 10
+            damping, harder = damping * harder, 2 * harder
     return Minimum(theta=theta, squares=point.squares, converged=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _QuadraticModel:
+    """The sum of squares about a point as Gauss and Newton see it, within the search's range."""
+
+    theta: FloatArray
+    free: NDArray[np.intp]
+    scale: FloatArray
+    normal: FloatArray
+    slope: FloatArray
+    bounds: tuple[FloatArray, FloatArray]
+
+    @classmethod
+    def about(
+        cls,
+        problem: Problem,
+        theta: FloatArray,
+        point: Point,
+        free: NDArray[np.intp],
+        bounds: tuple[FloatArray, FloatArray],
+    ) -> "_QuadraticModel":
+        """Leave out what stands at the end of its range and would go on."""
+        slope = point.jacobian.T @ point.residual
+        stuck = ((theta <= bounds[0]) & (slope > 0)) | ((theta >= bounds[1]) & (slope < 0))
+        free = free[~stuck[free]]
+        scale = np.where(np.array(problem.constants.is_logarithm), 1.0, 10.0)[free]
+        jacobian = point.jacobian[:, free] * scale
+        return cls(
+            theta=theta,
+            free=free,
+            scale=scale,
+            normal=jacobian.T @ jacobian,
+            slope=slope[free] * scale,
+            bounds=bounds,
+        )
+
+    def step(self, damping: float) -> tuple[FloatArray, float]:
+        """Take a damped step; return where it leads and by how much the squares should fall."""
+        if not len(self.free):
+            return self.theta, 0.0
+        steepest = float(np.diag(self.normal).max())
+        weight = np.maximum(np.diag(self.normal), 1e-12 * max(steepest, 1e-300))
+        step = -np.linalg.lstsq(self.normal + damping * np.diag(weight), self.slope, rcond=None)[0]
+        step *= min(1.0, LONGEST_STEP / max(float(np.abs(step).max()), 1e-300))
+        low, high = (bound[self.free] for bound in self.bounds)
+        ahead = self.theta.copy()
+        ahead[self.free] = np.clip(self.theta[self.free] + step * self.scale, low, high)
+        step = (ahead - self.theta)[self.free] / self.scale
+        return ahead, -float(2 * self.slope @ step + step @ self.normal @ step)
 
 
 def search_box(problem: Problem) -> tuple[FloatArray, FloatArray]:
@@ -241,6 +319,21 @@ def _distinct(minima: Sequence[Minimum]) -> list[Minimum]:
         ):
             found.append(item)
     return found
+
+
+def _valleys(problem: Problem, minima: Sequence[Minimum]) -> list[Minimum]:
+    """Keep one minimum of each valley, lowest first."""
+    if not minima:
+        return []
+    dof = max(problem.points - problem.linear - problem.constants.count, 1)
+    limit = minima[0].squares + AS_GOOD * max(minima[0].squares / dof, 1.0)
+    kept: list[Minimum] = []
+    for item in minima:
+        if item.squares >= limit or not any(
+            _same_valley(problem, other, item, limit) for other in kept
+        ):
+            kept.append(item)
+    return kept
 
 
 def _same_valley(problem: Problem, best: Minimum, other: Minimum, limit: float) -> bool:

@@ -128,12 +128,34 @@ def _given(species: str, given: str, shot: Shot, settings: MixtureSettings) -> f
 def _by_name(species: str, conditions: Conditions) -> float | None:
     if _same_name(species, conditions.substrate or ""):
         return conditions.concentration_M
-    for header, text in conditions.extra.items():
-        unit = molar_unit(header)
+    header = _column_named(species, conditions)
+    return None if header is None else _molar(conditions.extra[header], molar_unit(header))
+
+
+def _column_named(species: str, conditions: Conditions) -> str | None:
+    for header in conditions.extra:
         first = re.split(r"[\s(\[]+", header.lstrip("[("))[0].rstrip(")]")
-        if unit and _same_name(species, first):
-            return _molar(text, unit)
+        if molar_unit(header) and _same_name(species, first):
+            return header
     return None
+
+
+def find_used_columns(
+    scheme: Scheme, settings: MixtureSettings, conditions: Sequence[Conditions]
+) -> tuple[str, ...]:
+    """Name the further columns of the workbook that concentrations of the scheme are taken from."""
+    given = [
+        text.removeprefix(COLUMN).strip()
+        for text in settings.initial.values()
+        if text.startswith(COLUMN)
+    ]
+    named = [
+        header
+        for item in conditions
+        for species in scheme.species
+        if species not in settings.initial and (header := _column_named(species, item)) is not None
+    ]
+    return tuple(dict.fromkeys((*given, *named)))
 
 
 def _same_name(species: str, text: str) -> bool:
@@ -177,15 +199,3 @@ def _noise(signal: FloatArray, file: str) -> float:
     if not sd > 0:
         raise SchemeError(f"{file}: the signal does not change")
     return sd
-
-
-def require_change(shots: Sequence[MechanismShot]) -> None:
-    """Refuse shots that show nothing.
-
-    Raises
-    ------
-    SchemeError
-        When there is none.
-    """
-    if not shots:
-        raise SchemeError("no shot of the folder can be used for the global fit")

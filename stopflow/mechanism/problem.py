@@ -325,6 +325,31 @@ def _require_species(
                 raise SchemeError(f"{shot.name}: {name!r} is not of the scheme: {known}")
         if not any(value > 0 for value in shot.start_M.values()):
             raise SchemeError(f"{shot.name}: every concentration is 0, so that nothing reacts")
+    changing = set().union(*(_changing(scheme, shot) for shot in shots))
+    for name in observed:
+        if name not in changing:
+            raise SchemeError(
+                f"the observed species {name} never changes: with these concentrations no step "
+                "makes or consumes it; those that change are "
+                f"{', '.join(item for item in scheme.species if item in changing) or 'none'}"
+            )
+
+
+def _changing(scheme: Scheme, shot: MechanismShot) -> set[str]:
+    """Species that some step changes that can proceed from what the mixture holds."""
+    present = {name for name, amount in shot.start_M.items() if amount > 0}
+    while True:
+        going = [step for step in scheme.steps if present.issuperset(step.reactants)]
+        reached = present.union(*(step.products for step in going))
+        if reached == present:
+            break
+        present = reached
+    return {
+        name
+        for step in going
+        for name in (*step.reactants, *step.products)
+        if step.reactants.get(name, 0) != step.products.get(name, 0)
+    }
 
 
 def _window(shot: MechanismShot, mixture: int, times: FloatArray, *, drift: bool) -> _Window:

@@ -5,16 +5,18 @@ known as the scheme. Ranked by AICc, the noise counted with the scatter between 
 flexible scheme leaves it; schemes that the data do not tell apart are called undecided.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from stopflow.mechanism.constants import build_constants
-from stopflow.mechanism.fit import GlobalFit, fit_mechanism
+from stopflow.mechanism.fit import NEGLIGIBLE_ROUGHLY, GlobalFit, fit_mechanism
 from stopflow.mechanism.problem import MechanismShot, build_problem
 from stopflow.mechanism.scheme import parse_scheme
 
+WITHIN_NOISE = 1.5
+"""Mean square of the residuals, in units of the noise, that still counts as noise."""
 UNDECIDED = 6.0
 """Difference of AICc below which a scheme is not ruled out: odds of 20 to 1."""
 FAINT = 0.01
@@ -88,7 +90,9 @@ def rank_schemes(
     shots: Sequence[MechanismShot],
     *,
     names: Sequence[str] = tuple(KNOWN),
+    reference_K: float | None = None,
     generator: np.random.Generator,
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[Ranked]:
     """Fit and rank schemes, the best first.
 
@@ -98,10 +102,19 @@ def rank_schemes(
         With concentrations of S and, where it is known, of E.
     names
         Keys of `KNOWN`.
+    reference_K
+        With constants that follow Eyring's law.
     generator
         For the search of the minima.
+    progress
+        Called with (schemes fitted, schemes in all).
     """
-    fits = [(KNOWN[name], fit_known(KNOWN[name], shots, generator=generator)) for name in names]
+    fits = []
+    for done, name in enumerate(names, start=1):
+        known = KNOWN[name]
+        fits.append((known, fit_known(known, shots, reference_K=reference_K, generator=generator)))
+        if progress is not None:
+            progress(done, len(names))
     fits = [(scheme, fit) for scheme, fit in fits if np.isfinite(fit.best.squares)]
     if not fits:
         return []
@@ -122,8 +135,57 @@ def rank_schemes(
     return sorted(ranked, key=lambda item: item.behind)
 
 
+def describe_ranking(ranked: Sequence[Ranked]) -> list[str]:
+    """Say in sentences which schemes the data leave, and where those differ."""
+    if not ranked:
+        return ["none of the schemes could be fitted"]
+    best, left = ranked[0], [item for item in ranked if item.undecided]
+    said = []
+    if len(left) > 1:
+        names = [f'"{item.scheme.name}"' for item in left]
+        said.append(f"undecided between {', '.join(names[:-1])} and {names[-1]}")
+        said += [_where_they_differ(best, other) for other in left[1:]]
+    else:
+        said.append(f'"{best.scheme.name}" describes the shots best')
+        if len(ranked) > 1:
+            second = ranked[1]
+            said[-1] += f'; the AICc of "{second.scheme.name}", the next, is higher by '
+            said[-1] += f"{second.behind:.3g}"
+    ratio = best.fit.best.squares / max(best.fit.dof, 1)
+    if ratio > WITHIN_NOISE:
+        said.append(
+            f"no scheme describes the shots within their noise: with {best.scheme.name} the mean "
+            f"square of the residuals is {ratio:.3g} times the expected"
+        )
+    if len({tuple(sorted(shot.start_M.items())) for shot in best.fit.problem.shots}) == 1:
+        said.append(
+            "all shots have the same composition, so that schemes that differ in how their rates "
+            "depend on concentration cannot be told apart"
+        )
+    return said
+
+
+def _where_they_differ(best: Ranked, other: Ranked) -> str:
+    """Name the shot and the time at which two fitted schemes differ most."""
+    problem = best.fit.problem
+    apart = np.abs(best.fit.point.residual - other.fit.point.residual)
+    place = int(apart.argmax())
+    shot = int(np.searchsorted(problem.bounds, place, side="right")) - 1
+    where = problem.shots[shot]
+    time_s = where.time_s[place - int(problem.bounds[shot])]
+    return (
+        f'the curves of "{best.scheme.name}" and "{other.scheme.name}" differ most in '
+        f"{where.name} at {1e3 * time_s:.3g} ms, by {apart[place]:.2g} standard deviations of a "
+        "point"
+    )
+
+
 def fit_known(
-    known: KnownScheme, shots: Sequence[MechanismShot], *, generator: np.random.Generator
+    known: KnownScheme,
+    shots: Sequence[MechanismShot],
+    *,
+    reference_K: float | None = None,
+    generator: np.random.Generator,
 ) -> GlobalFit:
     """Fit one of the known schemes with all species seen."""
     scheme = parse_scheme(known.text)
@@ -134,12 +196,12 @@ def fit_known(
     ]
     problem = build_problem(
         scheme,
-        build_constants(scheme),
+        build_constants(scheme, reference_K=reference_K),
         needed,
         observed=scheme.species,
         pre_equilibrated=known.pre_equilibrated,
     )
-    return fit_mechanism(problem, generator=generator)
+    return fit_mechanism(problem, generator=generator, negligible=NEGLIGIBLE_ROUGHLY)
 
 
 def _start(shot: MechanismShot, species: Sequence[str], *, partner_M: float) -> dict[str, float]:

@@ -29,6 +29,8 @@ _A = np.array(
     ]
 )
 _NODES = np.concatenate(([0.0], _A.sum(axis=1)))
+_LAGRANGE = np.linalg.inv(np.vander(_NODES, increasing=True))
+"""Coefficients of the polynomials that are 1 at one of the nodes and 0 at the others."""
 _REAL = 3 + 3 ** (2 / 3) - 3 ** (1 / 3)
 _E = np.array([-13 - 7 * _S6, -13 + 7 * _S6, -1.0]) / 3
 NEWTON_STEPS = 7
@@ -92,10 +94,12 @@ def solve(
     times_s
         (n,) rising times, the first of them 0 or later.
     tolerance
-        Relative to the largest concentration of each mixture.
+        Relative to the smallest concentration at the start of each mixture that is not 0: what is
+        in excess hardly changes, and what is seen may be as little as the least.
     """
     dk = np.zeros((len(start), 0, k.shape[1])) if dk is None else dk
-    scale = tolerance * np.maximum(np.abs(start).max(axis=1, keepdims=True), 1e-30)
+    least = np.where(start > 0, start, np.inf).min(axis=1, keepdims=True)
+    scale = tolerance * np.where(np.isfinite(least), least, 1.0)
     with np.errstate(all="ignore"):
         right = build_quadratic(system, start, k)
         by_free = build_quadratic(system, start[:, None], dk)
@@ -244,12 +248,7 @@ def _sensitivities(
 
 def _extrapolate(x: FloatArray, stages: FloatArray, factor: float) -> FloatArray:
     """Guess the next stages from the polynomial through the last ones."""
-    at = 1 + _NODES[1:] * factor
-    weights = np.ones((3, 4))
-    for i in range(4):
-        for j in range(4):
-            if i != j:
-                weights[:, i] *= (at - _NODES[j]) / (_NODES[i] - _NODES[j])
+    weights = np.vander(1 + _NODES[1:] * factor, 4, increasing=True) @ _LAGRANGE
     return np.asarray(weights @ np.concatenate((x[:, None], stages), axis=1))
 
 

@@ -15,6 +15,15 @@ def measure_fit(*, traces: int | None = None) -> list[dict[str, object]]:
     return bench_fit() if traces is None else bench_fit(traces=traces)
 
 
+def measure_mechanism(
+    *, rounds: int | None = None, progress: Progress = silent
+) -> list[dict[str, object]]:
+    """Compare global fits with scipy's and, where it is installed, COPASI's."""
+    from stopflow.mechanism.bench import bench_mechanism
+
+    return bench_mechanism(rounds=rounds or 3, progress=progress)
+
+
 def measure_step(
     *,
     batch_sizes: Sequence[int],

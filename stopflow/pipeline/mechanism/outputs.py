@@ -1,0 +1,125 @@
+"""What a mechanism leaves: the table mechanism.csv, mechanism.pdf, and JSON for programs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from stopflow import __version__
+from stopflow.mechanism.contours import follow_contour
+from stopflow.mechanism.determined import Interval
+from stopflow.mechanism.results import FittedFolder, FittedGroup
+from stopflow.pipeline.mechanism.settings import MechanismSettings
+from stopflow.pipeline.progress import Progress, silent
+from stopflow.report.mechanism.numbers import (
+    ENTHALPY,
+    constants_table,
+    format_constant,
+    ranking_row,
+)
+
+TABLE, PDF = "mechanism.csv", "mechanism.pdf"
+LIBRARIES = ("matplotlib", "numpy", "pandas", "scipy")
+
+
+def write_mechanism(
+    found: FittedFolder,
+    reports: Path,
+    *,
+    folder: Path,
+    settings: MechanismSettings,
+    seed: int,
+    paper: str = "a4",
+    progress: Progress = silent,
+) -> list[Path]:
+    """Write mechanism.csv and mechanism.pdf into `reports`; return their paths."""
+    from stopflow.report.mechanism.report import write_mechanism_pdf
+    from stopflow.report.paper.style import require_paper
+    from stopflow.report.tables.tables import write_csv
+
+    require_paper(paper)
+    written = [reports / TABLE, reports / PDF]
+    write_csv(constants_table(found), written[0])
+    groups = []
+    for done, group in enumerate(found.groups):
+        progress("following contours", done, len(found.groups))
+        contour = follow_contour(group.fit, group.determination)
+        groups.append(replace(group, contour=contour))
+    progress("following contours", len(found.groups), len(found.groups))
+    write_mechanism_pdf(
+        replace(found, groups=tuple(groups)),
+        written[1],
+        title=f"Mechanism of {folder.resolve().name}",
+        provenance={
+            "version": __version__,
+            "seed": seed,
+            "settings": asdict(settings),
+            "libraries": {name: version(name) for name in LIBRARIES},
+        },
+        paper=paper,
+        progress=lambda done, total: progress("drawing the PDF", done, total),
+    )
+    return written
+
+
+def terminal_table(group: FittedGroup) -> tuple[Sequence[str], list[Sequence[str]]]:
+    """Give columns and rows of the constants of a group."""
+    rows = [(item.name, *format_constant(item)) for item in group.determination.intervals]
+    return ("constant", "value", "95 % interval", "unit"), list(rows)
+
+
+def ranking_table(found: FittedFolder) -> tuple[Sequence[str], list[Sequence[str]]]:
+    """Give columns and rows of a ranking."""
+    rows = [ranking_row(item) for item in found.ranking]
+    return ("scheme", "steps", "AICc", "mean square", "ruled out"), [
+        (
+            row["name"],
+            row["scheme"],
+            f"{row['aicc_behind']:.3g}",
+            f"{row['mean_square']:.3g}",
+            "no" if row["undecided"] else "yes",
+        )
+        for row in rows
+    ]
+
+
+def as_dict(found: FittedFolder) -> dict[str, Any]:
+    """Give everything for --json; an open end of an interval is null."""
+    return {
+        "scheme": found.scheme,
+        "groups": [_group(group) for group in found.groups],
+        "ranking": [ranking_row(item) for item in found.ranking],
+        "remarks": list(found.remarks),
+        "left_out": list(found.left_out),
+    }
+
+
+def _group(group: FittedGroup) -> Mapping[str, Any]:
+    problem = group.fit.problem
+    return {
+        "group": group.label,
+        "shots": len(problem.shots),
+        "mixtures": len(problem.starts),
+        "observed": list(problem.observed),
+        "sum_of_squares": group.fit.best.squares,
+        "dof": group.fit.dof,
+        "failure": group.fit.reason,
+        "constants": [_constant(item) for item in group.determination.intervals],
+        "combinations": [
+            {"name": item.name, "value": item.value, "relative_stderr": item.stderr}
+            for item in group.determination.combinations
+        ],
+        "not_determined": list(group.determination.sentences),
+    }
+
+
+def _constant(item: Interval) -> Mapping[str, Any]:
+    return {
+        "name": item.name,
+        "unit": item.unit,
+        "value": item.value,
+        "relative_stderr" if item.unit != ENTHALPY else "stderr": item.stderr,
+        "low95": None if item.open_below else item.low,
+        "high95": None if item.open_above else item.high,
+    }

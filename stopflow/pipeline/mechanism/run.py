@@ -1,0 +1,133 @@
+"""One scheme fitted to a folder, or the known schemes ranked on it."""
+
+from pathlib import Path
+
+import numpy as np
+
+from stopflow.errors import SettingsError
+from stopflow.mechanism.constants import build_constants
+from stopflow.mechanism.cycles import describe_missing_balance
+from stopflow.mechanism.determined import Determination, determine
+from stopflow.mechanism.fit import GlobalFit, fit_mechanism
+from stopflow.mechanism.groups import ShotGroup
+from stopflow.mechanism.problem import build_problem
+from stopflow.mechanism.rank import KNOWN, describe_ranking, rank_schemes
+from stopflow.mechanism.results import FittedFolder, FittedGroup
+from stopflow.mechanism.scheme import Scheme, parse_scheme
+from stopflow.pipeline.checks import require_seed
+from stopflow.pipeline.mechanism.settings import MechanismSettings
+from stopflow.pipeline.mechanism.shots import collect_for_ranking, collect_shots
+from stopflow.pipeline.progress import Progress, silent
+
+REFERENCE_K = 298.15
+
+
+def fit_folder(
+    folder: Path, settings: MechanismSettings, *, seed: int = 0, progress: Progress = silent
+) -> FittedFolder:
+    """Fit a scheme to every shot of a folder and the folders below it.
+
+    Raises
+    ------
+    StopflowError
+        When the scheme cannot be read, when a species has no concentration, or when no shot is
+        left.
+    """
+    generator = np.random.default_rng(require_seed(seed))
+    scheme = parse_scheme(settings.scheme)
+    constants = build_constants(scheme, settings.relations, reference_K=_reference(settings))
+    pairs = [_pair(text) for text in settings.pre_equilibrated]
+    for name in settings.initial:
+        if name not in scheme.species:
+            raise SettingsError("initial", name, valid=scheme.species)
+    found = collect_shots(folder, scheme, settings, progress=progress)
+    groups = []
+    for done, group in enumerate(found.groups):
+        progress("fitting", done, len(found.groups))
+        problem = build_problem(
+            scheme,
+            constants,
+            group.shots,
+            observed=settings.observe or _last_products(scheme),
+            shared=settings.response == "shared",
+            drift=settings.drift,
+            pre_equilibrated=pairs,
+        )
+        groups.append(_fitted(group.label, fit_mechanism(problem, generator=generator)))
+    progress("fitting", len(found.groups), len(found.groups))
+    return FittedFolder(
+        scheme=scheme.text,
+        groups=tuple(groups),
+        remarks=(*describe_missing_balance(scheme, constants), *found.remarks),
+        left_out=found.left_out,
+    )
+
+
+def rank_folder(
+    folder: Path,
+    settings: MechanismSettings,
+    *,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> FittedFolder:
+    """Rank the known schemes on a folder; the best of them is what is fitted.
+
+    Where shots differ in something that no scheme knows, the group with the most mixtures is used.
+
+    Raises
+    ------
+    StopflowError
+        When no shot has a concentration of what is varied.
+    """
+    generator = np.random.default_rng(require_seed(seed))
+    found = collect_for_ranking(folder, settings, progress=progress)
+    group = max(found.groups, key=_richness)
+    remarks = list(found.remarks)
+    if len(found.groups) > 1:
+        remarks.append(
+            f"ranked on the shots at {group.label} alone; the other {len(found.groups) - 1} groups "
+            "have constants of their own"
+        )
+    ranked = rank_schemes(
+        group.shots,
+        names=tuple(KNOWN),
+        reference_K=_reference(settings),
+        generator=generator,
+        progress=lambda done, total: progress("ranking", done, total),
+    )
+    remarks += describe_ranking(ranked)
+    return FittedFolder(
+        scheme=ranked[0].scheme.text if ranked else "",
+        groups=tuple(_fitted(group.label, item.fit) for item in ranked[:1]),
+        remarks=tuple(remarks),
+        left_out=found.left_out,
+        ranking=tuple(ranked),
+    )
+
+
+def _fitted(label: str, fit: GlobalFit) -> FittedGroup:
+    nothing = Determination(intervals=(), combinations=(), profiles=(), sentences=())
+    return FittedGroup(label=label, fit=fit, determination=determine(fit) if fit.ok else nothing)
+
+
+def _reference(settings: MechanismSettings) -> float | None:
+    return REFERENCE_K if settings.eyring else None
+
+
+def _richness(group: ShotGroup) -> tuple[int, int]:
+    mixtures = {tuple(sorted(shot.start_M.items())) for shot in group.shots}
+    return len(mixtures), len(group.shots)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    first, arrow, second = (part.strip() for part in text.partition("<=>"))
+    if not (first and arrow and second):
+        raise SettingsError("pre_equilibrated", text, valid='a pair such as "E <=> F"')
+    return first, second
+
+
+def _last_products(scheme: Scheme) -> tuple[str, ...]:
+    forward = [step for step in scheme.steps if not step.constant.startswith("k-")]
+    products = forward[-1].products
+    consumed = set(scheme.steps[0].reactants)
+    return tuple(name for name in products if name not in consumed) or tuple(products)

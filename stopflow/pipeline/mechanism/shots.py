@@ -1,0 +1,172 @@
+"""The shots of a folder and of the folders below it, as the global fit takes them."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from stopflow.errors import StopflowError
+from stopflow.io.folder import find_experiments, read_experiment
+from stopflow.kinetics.analysis import analyse_experiment
+from stopflow.kinetics.verdicts.mixture import partner_of
+from stopflow.mechanism.groups import MeasuredShot, ShotGroup, divide_shots
+from stopflow.mechanism.mixtures import (
+    COLUMN,
+    VARIED,
+    MixtureSettings,
+    build_shot,
+    find_used_columns,
+)
+from stopflow.mechanism.scheme import Scheme, SchemeError, parse_scheme
+from stopflow.pipeline.mechanism.settings import MechanismSettings
+from stopflow.pipeline.progress import Progress
+from stopflow.trace import Conditions, Experiment, Shot
+
+VARIED_SPECIES, PARTNER = "S", "E"
+"""As the known schemes call them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrimmedShot:
+    """A shot and where its fit begins, in the trace's own time."""
+
+    shot: Shot
+    start_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FolderShots:
+    """What a folder holds for the global fit.
+
+    Attributes
+    ----------
+    groups
+        Shots that the scheme can describe with the same constants.
+    remarks
+        What differs within a group.
+    left_out
+        Shots that were not used, each with its reason.
+    """
+
+    groups: tuple[ShotGroup, ...]
+    remarks: tuple[str, ...]
+    left_out: tuple[str, ...]
+
+
+def read_shots(folder: Path, *, progress: Progress) -> tuple[list[TrimmedShot], list[str]]:
+    """Read and trim every shot; list those that cannot be used, each with its reason.
+
+    Raises
+    ------
+    StopflowError
+        When there is no folder with traces.
+    """
+    places = find_experiments(folder) if folder.is_dir() else []
+    if not places:
+        raise StopflowError(
+            f"{folder} holds no .bka file, nor does a folder in it; choose a folder of shots"
+        )
+    trimmed: list[TrimmedShot] = []
+    left_out: list[str] = []
+    for done, place in enumerate(places, start=1):
+        experiment = read_experiment(place)
+        for shot, start_s, refusal in _trim(experiment):
+            if start_s is None:
+                left_out.append(f"{experiment.name}/{shot.file}: {refusal}")
+            else:
+                trimmed.append(TrimmedShot(shot=shot, start_s=start_s))
+        progress("reading", done, len(places))
+    return trimmed, left_out
+
+
+def _trim(experiment: Experiment) -> list[tuple[Shot, float | None, str]]:
+    analysed = analyse_experiment(experiment)
+    found = []
+    for shot, judged in zip(experiment.shots, analysed.shots, strict=True):
+        window = judged.shot.window
+        usable = shot.trace is not None and window is not None
+        start_s = window.start_s if usable and window is not None else None
+        found.append((shot, start_s, judged.shot.refusal))
+    return found
+
+
+def collect_shots(
+    folder: Path, scheme: Scheme, settings: MechanismSettings, *, progress: Progress
+) -> FolderShots:
+    """Give every shot of a folder its concentrations, and divide them into groups.
+
+    Raises
+    ------
+    StopflowError
+        When no shot is left; names the first reason.
+    """
+    trimmed, left_out = read_shots(folder, progress=progress)
+    return _build(trimmed, left_out, scheme, settings)
+
+
+def collect_for_ranking(
+    folder: Path, settings: MechanismSettings, *, progress: Progress
+) -> FolderShots:
+    """Collect shots for the known schemes: S is what the workbook varies, E its partner.
+
+    E is taken from ``settings.initial`` or from the workbook's column of a partner; without either
+    it is unknown.
+
+    Raises
+    ------
+    StopflowError
+        When no shot has a concentration of S; names the first reason.
+    """
+    trimmed, left_out = read_shots(folder, progress=progress)
+    initial = {VARIED_SPECIES: VARIED, **settings.initial}
+    partner = _find_partner([item.shot.conditions for item in trimmed])
+    if partner and PARTNER not in initial:
+        initial[PARTNER] = f"{COLUMN}{partner}"
+    scheme = parse_scheme("E + S -> ES" if PARTNER in initial else "S -> P")
+    unknown = [name for name in initial if name not in scheme.species]
+    if unknown:
+        raise SchemeError(
+            f"the known schemes have no species {unknown[0]}; S is what the workbook varies and E "
+            "its partner"
+        )
+    return _build(trimmed, left_out, scheme, replace(settings, initial=initial))
+
+
+def _find_partner(conditions: list[Conditions]) -> str | None:
+    """Find the column of the partner where every shot that names one names the same."""
+    largest = max((item.concentration_M or 0.0 for item in conditions), default=0.0)
+    found = [partner_of(item, largest_M=largest) for item in conditions]
+    names = {item[0] for item in found if item is not None}
+    return names.pop() if len(names) == 1 and None not in found else None
+
+
+def _build(
+    trimmed: list[TrimmedShot], left_out: list[str], scheme: Scheme, settings: MechanismSettings
+) -> FolderShots:
+    mixtures = MixtureSettings(
+        initial=settings.initial,
+        mixing_ratio=settings.mixing_ratio,
+        dead_time_s=settings.dead_time_ms / 1e3,
+    )
+    measured: list[MeasuredShot] = []
+    reasons = list(left_out)
+    refused: SchemeError | None = None
+    for item in trimmed:
+        try:
+            shot = build_shot(item.shot, item.start_s, scheme, mixtures)
+        except SchemeError as error:
+            refused = refused or error
+            reasons.append(f"{item.shot.experiment}/{error}")
+            continue
+        named = replace(shot, name=f"{item.shot.experiment}/{item.shot.file}")
+        measured.append(MeasuredShot(shot=named, conditions=item.shot.conditions))
+    if refused is not None and not measured:
+        raise refused
+    if not measured:
+        first = f"; the first reason: {reasons[0]}" if reasons else ""
+        raise SchemeError(f"no shot of the folder can be used for the global fit{first}")
+    conditions = [item.conditions for item in measured]
+    groups, remarks = divide_shots(
+        measured,
+        used_columns=find_used_columns(scheme, mixtures, conditions),
+        eyring=settings.eyring,
+    )
+    return FolderShots(groups=tuple(groups), remarks=tuple(remarks), left_out=tuple(reasons))

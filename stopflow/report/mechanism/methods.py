@@ -1,0 +1,56 @@
+"""The methods paragraph of a global fit, in the words of a paper."""
+
+from collections.abc import Mapping
+
+from stopflow.mechanism.results import FittedFolder
+
+
+def write_methods(found: FittedFolder, provenance: Mapping[str, object]) -> str:
+    """Compose the paragraph from what was done, with nothing that was not."""
+    fitted = [group for group in found.groups if group.fit.ok]
+    if not fitted:
+        return "The scheme could not be fitted, so there is no method to describe."
+    problem = fitted[0].fit.problem
+    shots = sum(len(group.fit.problem.shots) for group in fitted)
+    shared = "shared by all shots" if problem.shared else "of each shot"
+    sentences = [
+        f"The scheme {problem.scheme.text} was fitted globally to {shots} stopped-flow traces with "
+        f"stopflow {provenance.get('version', '')}.".replace(" .", "."),
+    ]
+    if len(fitted) > 1:
+        labels = "; ".join(group.label for group in fitted)
+        sentences.append(f"Shots of different conditions were fitted separately: {labels}.")
+    sentences.append(
+        "The rate equations of mass action were integrated with the implicit Runge-Kutta method "
+        "Radau IIA of order 5 with exact sensitivities; the signal was taken as a linear "
+        f"combination of the concentrations of {_words(problem.observed)}, with molar responses "
+        f"{shared} and an offset{_drift(fitted[0].fit.problem.windows[0].basis.shape[1])} of each "
+        "shot, which were eliminated by variable projection."
+    )
+    if problem.constants.reference_K is not None:
+        sentences.append(
+            "Rate constants followed Eyring's law, with activation enthalpies as parameters and "
+            f"{problem.constants.reference_K:.2f} K as reference."
+        )
+    if problem.equilibria:
+        sentences.append("Forms that interconvert were taken to be in equilibrium before mixing.")
+    sentences.append(
+        "Points were weighted with the noise of their trace; the sum of squares was minimised in "
+        "the logarithms of the constants by the method of Levenberg and Marquardt from "
+        "quasi-random starts. Intervals of 95 % are those of the profile likelihood, with squares "
+        "measured in units that count the scatter between shots."
+    )
+    if found.ranking:
+        sentences.append(
+            f"The scheme was chosen from {len(found.ranking)} by Akaike's criterion, corrected for "
+            "small samples."
+        )
+    return " ".join(sentences)
+
+
+def _words(names: tuple[str, ...]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _drift(columns: int) -> str:
+    return " and a linear drift" if columns > 1 else ""

@@ -1,0 +1,73 @@
+"""Constants and rankings as tables and as text."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stopflow.mechanism.determined import Interval
+from stopflow.mechanism.rank import Ranked
+from stopflow.mechanism.results import FittedFolder
+from stopflow.report.paper.rounding import format_digits, format_value
+
+ENTHALPY = "kJ/mol"
+COLUMNS = (
+    "group",
+    "constant",
+    "value",
+    "unit",
+    "low95",
+    "high95",
+    "relative_stderr",
+    "stderr",
+    "determined",
+)
+UNITS = {"s^-1": "s⁻¹", "M^-1 s^-1": "M⁻¹ s⁻¹"}
+
+
+def format_constant(item: Interval) -> tuple[str, str, str]:
+    """Write value, interval and unit; digits end where the interval ends, not the error alone."""
+    if item.determined:
+        error = 0.25 * (item.high - item.low)
+        interval = f"{format_value(item.low, error)} to {format_value(item.high, error)}"
+        return format_value(item.value, error), interval, item.unit
+    value = format_digits(item.value, 2)
+    if item.open_below and item.open_above:
+        return value, "not determined", item.unit
+    if item.open_above:
+        return value, f"above {format_digits(item.low, 3)}", item.unit
+    return value, f"below {format_digits(item.high, 3)}", item.unit
+
+
+def constants_table(found: FittedFolder) -> pd.DataFrame:
+    """One row a constant and group; an open end of an interval is empty."""
+    rows = []
+    for group in found.groups:
+        for item in group.determination.intervals:
+            is_rate = item.unit != ENTHALPY
+            rows.append(
+                {
+                    "group": group.label,
+                    "constant": item.name,
+                    "value": item.value,
+                    "unit": item.unit,
+                    "low95": np.nan if item.open_below else item.low,
+                    "high95": np.nan if item.open_above else item.high,
+                    "relative_stderr": item.stderr if is_rate else np.nan,
+                    "stderr": item.stderr * (item.value if is_rate else 1.0),
+                    "determined": "yes" if item.determined else "no",
+                }
+            )
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def ranking_row(item: Ranked) -> dict[str, Any]:
+    """Give a scheme of the ranking as numbers."""
+    return {
+        "name": item.scheme.name,
+        "scheme": item.scheme.text,
+        "aicc_behind": item.behind,
+        "numbers": item.numbers,
+        "mean_square": item.fit.best.squares / max(item.fit.dof, 1),
+        "undecided": item.undecided,
+    }

@@ -1,0 +1,282 @@
+"""The report on a mechanism: what was fitted, how well, and what the data do not determine."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from stopflow.mechanism.contours import least_determined
+from stopflow.mechanism.results import FittedFolder, FittedGroup
+from stopflow.mechanism.scheme import Scheme
+from stopflow.report.kinetics.closing import build_provenance_blocks
+from stopflow.report.mechanism.figures import (
+    ROW_MM,
+    draw_contour,
+    draw_panel,
+    draw_profile,
+    draw_residual,
+    draw_scheme,
+    draw_species,
+    pair_steps,
+)
+from stopflow.report.mechanism.methods import write_methods
+from stopflow.report.mechanism.numbers import constants_table, format_constant, ranking_row
+from stopflow.report.mechanism.view import build_panels, choose_spread
+from stopflow.report.paper.flow import (
+    Block,
+    Bookmark,
+    Painter,
+    Paragraph,
+    Picture,
+    build_heading,
+    leave_empty,
+    row_picture,
+)
+from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.page import Page
+from stopflow.report.paper.pdf import Progress, describe_document, flow_sheets, write_pdf
+from stopflow.report.paper.style import MUTED, Ruler, require_paper
+from stopflow.report.tables.tables import csv_text
+
+ABREAST = 3
+MOST_PANELS, MOST_SPECIES = 12, 3
+
+
+def write_mechanism_pdf(
+    found: FittedFolder,
+    path: Path,
+    *,
+    title: str,
+    provenance: Mapping[str, object],
+    paper: str = "a4",
+    progress: Progress | None = None,
+) -> None:
+    """Write the report of a global fit.
+
+    Parameters
+    ----------
+    found
+        With contours, where they are to be drawn.
+    path
+        Replaced only when the new report is whole.
+    paper
+        ``"a4"`` or ``"letter"``.
+    progress
+        Called with (pages drawn, pages in all).
+
+    Raises
+    ------
+    SettingsError
+        Unknown paper.
+    """
+    size, ruler = require_paper(paper), Ruler()
+    blocks: list[Block] = [*_front_blocks(found, title), *_open_blocks(found)]
+    blocks += _ranking_blocks(found)
+    for group in found.groups:
+        blocks += _group_blocks(group, several=len(found.groups) > 1)
+    blocks += [
+        build_heading("Methods, ready to paste"),
+        Paragraph(text=write_methods(found, provenance), size=8.6, leading=1.5),
+        *build_provenance_blocks(provenance, names=[group.label for group in found.groups]),
+    ]
+    write_pdf(
+        flow_sheets(blocks, size, ruler, section="Mechanism"),
+        path,
+        paper=size,
+        ruler=ruler,
+        info=describe_document(title, subject=found.scheme, provenance=provenance),
+        attachments={"mechanism.csv": csv_text(constants_table(found)).encode()},
+        progress=progress,
+    )
+
+
+def _front_blocks(found: FittedFolder, title: str) -> list[Block]:
+    blocks: list[Block] = [
+        Paragraph(
+            text=title,
+            size=20.0 if len(title) < 50 else 12.0,
+            bold=True,
+            after_mm=1.0,
+            leading=1.15,
+            bookmark=Bookmark(title=title),
+        ),
+        Paragraph(text=found.scheme, size=8.4, colour=MUTED, after_mm=3.0),
+    ]
+    if not found.groups:
+        return blocks
+    scheme = found.groups[0].fit.problem.scheme
+    tall = ROW_MM * len(pair_steps(scheme))
+    blocks.append(Picture(tall_mm=tall, paint=partial(_paint_scheme, scheme)))
+    blocks += [Paragraph(text=f"{group.headline()}.") for group in found.groups]
+    rows: list[tuple[str, ...]] = []
+    for group in found.groups:
+        if group.label:
+            rows.append((group.label,))
+        rows += [
+            (item.name, *format_constant(item)[:2], item.unit.replace("^-1", "⁻¹"))
+            for item in group.determination.intervals
+        ]
+    if rows:
+        columns = (
+            Column(title="Constant"),
+            Column(title="Value", align="right"),
+            Column(title="95 % interval", align="right"),
+            Column(title="Unit"),
+        )
+        blocks += [build_heading("Constants"), Grid(columns=columns, rows=tuple(rows), size=7.4)]
+    reference = found.groups[0].fit.problem.constants.reference_K
+    if reference is not None:
+        note = f"Rate constants at {reference - 273.15:.0f} °C; dH: activation enthalpies."
+        blocks.append(Paragraph(text=note, size=6.6, colour=MUTED))
+    return blocks
+
+
+def _paint_scheme(scheme: Scheme, page: Page, x_mm: float, y_mm: float, _width_mm: float) -> None:
+    draw_scheme(page, x_mm, y_mm, scheme=scheme)
+
+
+def _open_blocks(found: FittedFolder) -> list[Block]:
+    """Say what is not determined, what differs, and what could not be used."""
+    fitted = [group for group in found.groups if group.fit.ok]
+    said = [text for group in fitted for text in group.sentences()]
+    blocks: list[Block] = [build_heading("What is not determined")]
+    if said:
+        blocks += [Paragraph(text=f"{_capital(text)}.", after_mm=1.2) for text in said]
+    elif fitted:
+        blocks.append(
+            Paragraph(text="Every constant has an interval that is closed on both sides.")
+        )
+    else:
+        blocks.append(Paragraph(text="There is no fit, so that nothing is determined."))
+    if found.remarks:
+        blocks.append(build_heading("Remarks"))
+        blocks += [Paragraph(text=f"{_capital(text)}.", after_mm=1.2) for text in found.remarks]
+    if found.left_out:
+        blocks.append(build_heading("Shots that were not used"))
+        blocks += [Paragraph(text=text, size=7.4, after_mm=0.8) for text in found.left_out]
+    return blocks
+
+
+def _capital(text: str) -> str:
+    """Begin a sentence with a capital, unless with the name of a constant, and raise exponents."""
+    raised = text.replace("^-1", "⁻¹")
+    return raised[0].upper() + raised[1:] if raised.split(" ")[0].isalpha() else raised
+
+
+def _ranking_blocks(found: FittedFolder) -> list[Block]:
+    if not found.ranking:
+        return []
+    rows = tuple(
+        (
+            row["name"],
+            row["scheme"],
+            str(row["numbers"]),
+            f"{row['aicc_behind']:.3g}",
+            f"{row['mean_square']:.3g}",
+            "no" if row["undecided"] else "yes",
+        )
+        for row in map(ranking_row, found.ranking)
+    )
+    columns = (
+        Column(title="Scheme"),
+        Column(title="Steps", wrap=True),
+        Column(title="Numbers", align="right"),
+        Column(title="AICc", unit="above the lowest", align="right"),
+        Column(title="Mean square", unit="/ noise²", align="right"),
+        Column(title="Ruled out"),
+    )
+    return [
+        build_heading("Known schemes compared"),
+        Grid(columns=columns, rows=rows, size=6.8),
+        Paragraph(
+            text="S is what the workbook varies, E its partner. The noise is counted with the "
+            "scatter between shots; a scheme is ruled out where its AICc lies 6 above the lowest, "
+            "odds of 20 to 1.",
+            size=6.6,
+            colour=MUTED,
+        ),
+    ]
+
+
+def _group_blocks(group: FittedGroup, *, several: bool) -> list[Block]:
+    name = f": {group.label}" if several and group.label else ""
+    if not group.fit.ok:
+        return [
+            build_heading(f"Global fit{name}"),
+            Paragraph(text=f"No fit was possible: {group.fit.reason}."),
+        ]
+    return [
+        build_heading(f"Global fit{name}"),
+        *_panel_blocks(group),
+        build_heading(f"Species against time{name}"),
+        _species_row(group),
+        *_contour_blocks(group, name),
+    ]
+
+
+def _panel_blocks(group: FittedGroup) -> list[Block]:
+    panels = build_panels(group.fit)
+    shown = [panels[place] for place in choose_spread(len(panels), MOST_PANELS)]
+    blocks: list[Block] = []
+    for first in range(0, len(shown), ABREAST):
+        row = shown[first : first + ABREAST]
+        above: list[Painter] = [
+            partial(draw_panel, panel=panel, signal_name=place == 0)
+            for place, panel in enumerate(row)
+        ]
+        below: list[Painter] = [
+            partial(draw_residual, panel=panel, names=place == 0) for place, panel in enumerate(row)
+        ]
+        blocks.append(_fit_row(_filled(above), _filled(below)))
+    note = "Points: every shot, offset taken out, thinned; line: the scheme. "
+    note += "Residuals are in units of the noise of a point."
+    if len(shown) < len(panels):
+        note += f" {len(shown)} of {len(panels)} mixtures are shown."
+    return [*blocks, Paragraph(text=note, size=6.6, colour=MUTED)]
+
+
+def _filled(painters: Sequence[Painter]) -> list[Painter]:
+    return [*painters, *([leave_empty] * (ABREAST - len(painters)))]
+
+
+def _fit_row(above: Sequence[Painter], below: Sequence[Painter]) -> Picture:
+    """Put a row of panels and, close below, that of their residuals together."""
+    upper, lower = 45.0, 29.0
+
+    def paint(page: Page, x_mm: float, y_mm: float, width_mm: float) -> None:
+        row_picture(above, tall_mm=upper).paint(page, x_mm, y_mm, width_mm)
+        row_picture(below, tall_mm=lower).paint(page, x_mm, y_mm + upper - 10.0, width_mm)
+
+    return Picture(tall_mm=upper + lower - 9.0, paint=paint, after_mm=1.0)
+
+
+def _species_row(group: FittedGroup) -> Picture:
+    count = len(group.fit.problem.starts)
+    painters: list[Painter] = [
+        partial(draw_species, fit=group.fit, mixture=mixture, key=place == 0)
+        for place, mixture in enumerate(choose_spread(count, MOST_SPECIES))
+    ]
+    return row_picture(_filled(painters), tall_mm=52.0)
+
+
+def _contour_blocks(group: FittedGroup, name: str) -> list[Block]:
+    fit, found = group.fit, group.determination
+    count = fit.problem.constants.count
+    places = least_determined(found) if count > 1 else (0,)
+    painters: list[Painter] = []
+    if group.contour is not None:
+        painters.append(partial(draw_contour, fit=fit, contour=group.contour))
+    painters += [
+        partial(draw_profile, fit=fit, found=found, place=place)
+        for place in places
+        if len(found.profiles[place]) > 1
+    ]
+    if not painters:
+        return []
+    note = "The rise of the sum of squares is in units of that at one standard error."
+    if group.contour is not None and any(group.contour.is_open):
+        note += " Triangles: the region goes on beyond the range of the search."
+    return [
+        build_heading(f"How the least determined constants go together{name}"),
+        row_picture(_filled(painters[:3]), tall_mm=58.0),
+        Paragraph(text=note, size=6.6, colour=MUTED),
+    ]

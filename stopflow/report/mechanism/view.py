@@ -1,0 +1,98 @@
+"""Numbers of a global fit as its pictures need them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stopflow.mechanism.fit import GlobalFit
+from stopflow.report.paper.rounding import format_concentration
+from stopflow.trace import FloatArray
+
+MOST_POINTS = 400
+"""Points of a panel on paper; a trace has hundreds and a mixture many traces."""
+LOGARITHMIC = 30.0
+"""Ratio of the last to the first time from which a logarithmic axis shows more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class MixturePanel:
+    """The shots of a mixture beside the fitted curve, offsets taken out.
+
+    Attributes
+    ----------
+    title
+        Its concentrations and, where the constants depend on it, its temperature.
+    time_s, signal
+        Of all shots, thinned.
+    residual
+        The same points, in units of the noise.
+    curve_s, curve
+        What the scheme gives; one line where responses are shared, else that of the first shot.
+    mean_square
+        Of the residuals of all points, in units of the noise.
+    """
+
+    title: str
+    time_s: FloatArray
+    signal: FloatArray
+    residual: FloatArray
+    curve_s: FloatArray
+    curve: FloatArray
+    mean_square: float
+
+
+def build_panels(fit: GlobalFit) -> list[MixturePanel]:
+    """Put together a panel for each mixture, in the order of concentration."""
+    problem = fit.problem
+    members: dict[int, list[int]] = {}
+    for number, window in enumerate(problem.windows):
+        members.setdefault(window.mixture, []).append(number)
+    order = sorted(members, key=lambda place: (*problem.starts[place], problem.kelvin[place]))
+    return [_panel(fit, place, members[place]) for place in order]
+
+
+def _panel(fit: GlobalFit, mixture: int, members: list[int]) -> MixturePanel:
+    problem, bounds = fit.problem, fit.problem.bounds
+    seen = [problem.scheme.species.index(name) for name in problem.observed]
+    c = problem.concentrations(np.asarray(fit.best.theta))[mixture][:, seen]
+    times, signals, residuals, squares, curves = [], [], [], 0.0, []
+    for number in members:
+        window, shot = problem.windows[number], problem.shots[number]
+        responses = fit.point.responses if problem.shared else fit.point.responses[number]
+        curve = c[window.rows] @ responses
+        residual = fit.point.residual[bounds[number] : bounds[number + 1]]
+        stride = max(1, len(curve) * len(members) // MOST_POINTS)
+        kept = slice(number % stride, None, stride)
+        times.append(shot.time_s[kept])
+        signals.append((curve + residual * shot.noise_sd)[kept])
+        residuals.append(residual[kept])
+        squares += float(residual @ residual) / sum(len(problem.windows[i].rows) for i in members)
+        curves.append((shot.time_s, curve))
+    longest = max(curves, key=lambda pair: len(pair[0]))
+    return MixturePanel(
+        title=describe_mixture(fit, mixture),
+        time_s=np.concatenate(times),
+        signal=np.concatenate(signals),
+        residual=np.concatenate(residuals),
+        curve_s=longest[0],
+        curve=longest[1],
+        mean_square=squares,
+    )
+
+
+def describe_mixture(fit: GlobalFit, mixture: int) -> str:
+    """Write what a mixture holds at the start, those species alone that are there."""
+    problem = fit.problem
+    said = [
+        f"{name} {format_concentration(float(amount))}"
+        for name, amount in zip(problem.scheme.species, problem.starts[mixture], strict=True)
+        if amount > 0
+    ]
+    if problem.constants.reference_K is not None:
+        said.append(f"{problem.kelvin[mixture] - 273.15:.1f} °C")
+    return ", ".join(said)
+
+
+def choose_spread(count: int, most: int) -> list[int]:
+    """Choose at most so many of `count` things, spread over all, the first and last among them."""
+    return [int(place) for place in np.unique(np.linspace(0, count - 1, most).round())]

@@ -1,0 +1,193 @@
+"""Mechanisms from a folder, through the command line: groups, ranking, files, bad input."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from mechanism_lab import TIME, write_folder
+from pypdf import PdfReader
+
+from stopflow.io.bka.format import write_bka
+from stopflow.mechanism.fit import minimise
+from stopflow.mechanism.rank import KNOWN
+
+BINDING = "E + S <=> ES"
+TRUTH = {"k1": 4e6, "k-1": 8.0}
+SEEN = {"ES": 5e5}
+
+
+def cells(s_uM, e_uM=1.0, **more):
+    return {"[S] after mixing (µM)": s_uM, "Enzyme (µM)": e_uM, "Temperature (°C)": 25.0, **more}
+
+
+def mixtures(*, pH=((7.0, 1.0),), levels=(1.0, 3.0, 9.0)):
+    return [
+        (
+            {"E": 1e-6, "S": s * 1e-6},
+            {name: factor * value for name, value in TRUTH.items()},
+            cells(s, pH=value) if len(pH) > 1 else cells(s),
+        )
+        for value, factor in pH
+        for s in levels
+    ]
+
+
+@pytest.fixture
+def folder(tmp_path, rng):
+    return write_folder(tmp_path / "lab", BINDING, mixtures(), observed=SEEN, rng=rng)
+
+
+GIVEN = ("--initial", "E=1 uM", "--initial", "S=concentration")
+
+
+def test_a_folder_gives_its_constants_a_table_and_a_pdf(folder, run, tmp_path) -> None:
+    code, out, _ = run("mechanism", folder, "--scheme", BINDING, *GIVEN, "--json")
+    found = json.loads(out)
+    assert code == 0
+    (group,) = found["groups"]
+    assert (group["shots"], group["mixtures"]) == (6, 3)
+    for item in group["constants"]:
+        assert item["low95"] < TRUTH[item["name"]] * 1.02
+        assert item["high95"] > TRUTH[item["name"]] / 1.02
+    table = pd.read_csv(tmp_path / "reports" / "mechanism.csv")
+    assert list(table["constant"]) == ["k1", "k-1"]
+    np.testing.assert_allclose(
+        table["value"], [item["value"] for item in group["constants"]], rtol=1e-9
+    )
+    text = " ".join(
+        page.extract_text() for page in PdfReader(tmp_path / "reports" / "mechanism.pdf").pages
+    )
+    for said in ("Constants", "What is not determined", "Species against time", "Methods"):
+        assert said in text
+
+
+def test_what_the_scheme_does_not_know_is_fitted_apart(tmp_path, run, rng) -> None:
+    """At another pH every constant is twice as large; one fit of both would be a wrong number."""
+    folder = write_folder(
+        tmp_path / "lab",
+        BINDING,
+        mixtures(pH=((6.0, 1.0), (8.0, 2.0)), levels=(1.0, 5.0)),
+        observed=SEEN,
+        rng=rng,
+    )
+    code, out, _ = run("mechanism", folder, "--scheme", BINDING, *GIVEN, "--json")
+    groups = json.loads(out)["groups"]
+    assert code == 0
+    assert [group["group"] for group in groups] == ["pH 6", "pH 8"]
+    ratios = [
+        high["value"] / low["value"]
+        for low, high in zip(*(group["constants"] for group in groups), strict=True)
+    ]
+    np.testing.assert_allclose(ratios, 2.0, rtol=0.15)
+
+
+def test_what_goes_with_the_mixture_is_named(tmp_path, run, rng) -> None:
+    made = [
+        (start, constants, {**own, "Ionic strength (M)": 0.1 + 1e4 * start["S"]})
+        for start, constants, own in mixtures()
+    ]
+    folder = write_folder(tmp_path / "lab", BINDING, made, observed=SEEN, rng=rng)
+    code, out, said = run("mechanism", folder, "--scheme", BINDING, *GIVEN)
+    assert code == 0
+    assert "the ionic strength differs between mixtures (0.11 M, 0.13 M, 0.19 M)" in said
+    assert "6 shots, 3 mixtures" in out
+
+
+def test_known_schemes_are_ranked_on_a_folder(folder, run, monkeypatch) -> None:
+    few = ("binding", "irreversible binding", "first order")
+    monkeypatch.setattr(
+        "stopflow.pipeline.mechanism.run.KNOWN", {name: KNOWN[name] for name in few}
+    )
+    code, out, _ = run("mechanism", folder, "--rank", "--json")
+    found = json.loads(out)
+    assert code == 0
+    kept = [item["name"] for item in found["ranking"] if item["undecided"]]
+    assert "binding" in kept
+    assert found["ranking"][-1]["aicc_behind"] > 100
+    assert found["groups"][0]["shots"] == 6
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--scheme", "E + S -> E + S + P", *GIVEN], "does not balance"),
+        (["--scheme", "E + S = ES", *GIVEN], "no arrow"),
+        (["--scheme", BINDING, "--initial", "S=concentration"], "species E has no concentration"),
+        (["--scheme", BINDING, "--initial", "E=column [E]", *GIVEN[2:]], "no concentration of E"),
+        (["--scheme", BINDING, "--initial", "E=1 banana", *GIVEN[2:]], "'1 banana'"),
+        (["--scheme", BINDING, "--initial", "X=1 uM", *GIVEN], "'X'"),
+        (["--scheme", BINDING, "--initial", "E", *GIVEN[2:]], "SPECIES=CONCENTRATION"),
+        (["--scheme", "E + S <=> ES; A -> B", *GIVEN, "--initial", "A=0 M"], "B never changes"),
+        (["--scheme", BINDING, *GIVEN, "--observe", "X"], "'X' is not of the scheme"),
+        (["--scheme", BINDING, *GIVEN, "--relation", "k1 = 1e999"], "'1e999'"),
+        (["--scheme", BINDING, *GIVEN, "--response", "own"], "shared, each"),
+        (["--scheme", BINDING, "--rank"], "no scheme beside --rank"),
+        (["--rank", "--initial", "Q=1 uM"], "no species Q"),
+        (GIVEN, "--scheme = ''"),
+    ],
+)
+def test_wrong_use_is_one_line_that_names_it(folder, run, words, said, tmp_path) -> None:
+    code, out, err = run("mechanism", folder, *words)
+    assert code == 2
+    assert out == ""
+    (line,) = err.splitlines()
+    assert line.startswith("error: ")
+    assert said in line
+    assert not (tmp_path / "reports").exists()
+
+
+def test_a_folder_without_shots_is_named(run, tmp_path) -> None:
+    code, _, err = run("mechanism", tmp_path, "--scheme", BINDING)
+    assert code == 2
+    assert "holds no .bka file" in err
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("colour = 3", "key = 'colour' is not valid; valid: scheme"),
+        ("initial = 'E'", "initial = 'E' is not valid; valid: a table"),
+        ("initial = {E = 3}", "initial = {'E': 3} is not valid; valid: a table"),
+        ("drift = 1", "drift = 1 is not valid; valid: true or false"),
+        ("mixing_ratio = true", "mixing_ratio = True"),
+        ("mixing_ratio = 0", "mixing_ratio = 0"),
+        ("pre_equilibrated = ['E']", "pre_equilibrated = 'E' is not valid; valid: a pair"),
+        ("scheme = ", "mechanism.toml: found"),
+    ],
+)
+def test_a_wrong_settings_file_is_named(folder, run, line, said) -> None:
+    (folder / "mechanism.toml").write_text(f"{line}\n", encoding="utf-8")
+    words = () if line.startswith("scheme") else ("--scheme", BINDING)
+    code, _, err = run("mechanism", folder, *words)
+    assert code == 2
+    assert said in err
+
+
+def test_constants_that_overflow_leave_no_fit_and_the_pdf_says_so(folder, run, tmp_path) -> None:
+    code, out, _ = run("mechanism", folder, "--scheme", BINDING, *GIVEN, "--relation", "k1 = 1e300")
+    assert code == 1
+    assert "no finite solution" in out
+    text = " ".join(
+        page.extract_text() for page in PdfReader(tmp_path / "reports" / "mechanism.pdf").pages
+    )
+    assert "No fit was possible" in text
+
+
+def test_a_search_that_does_not_end_is_said(folder, run, monkeypatch) -> None:
+    def cut_short(problem, theta, **options):
+        return minimise(problem, theta, **{**options, "turns": 1})
+
+    monkeypatch.setattr("stopflow.mechanism.fit.minimise", cut_short)
+    code, out, _ = run("mechanism", folder, "--scheme", BINDING, *GIVEN)
+    assert code == 1
+    assert "did not end" in out
+
+
+def test_a_shot_that_does_not_change_is_left_out_and_named(folder, run) -> None:
+    flat = folder / "m0_0.bka"
+    write_bka(flat, time=1e3 * TIME, signals=np.full(len(TIME), 2.0))
+    code, out, err = run("mechanism", folder, "--scheme", BINDING, *GIVEN)
+    assert code == 1
+    assert "lab/m0_0.bka" in err
+    assert "5 shots, 3 mixtures" in out
