@@ -144,6 +144,7 @@ def test_temperature_lines_go_through_the_rates_they_describe(kind):
             True,
             3,
             "0 1 2",
+            "k_per_s k_per_s k_per_s",
             name,
             value,
             0.1,
@@ -152,7 +153,7 @@ def test_temperature_lines_go_through_the_rates_they_describe(kind):
         )
         for name, value in found
     ]
-    columns = [*report_lab.SECONDARY_COLUMNS[:12]]
+    columns = [*report_lab.SECONDARY_COLUMNS[:13]]
     table = pd.DataFrame(rows, columns=columns).assign(unit="", aicc=1.0, text="")
     (picture,) = build_pictures(table, conditions)
     order = np.argsort(picture.x)
@@ -171,7 +172,14 @@ def test_points_of_k_on_come_from_their_rows():
     found = [("Ea", 60.0, 0.1, 59.8, 60.2), ("ln A", np.log(1e11), 0.1, 25.1, 25.5)]
     columns = ["parameter", "value", "stderr", "low95", "high95"]
     table = pd.DataFrame([*found, *own], columns=columns).assign(
-        plot="t", experiment="", group="X", kind="arrhenius", chosen=True, unit="", conditions=""
+        plot="t",
+        experiment="",
+        group="X",
+        kind="arrhenius",
+        chosen=True,
+        unit="",
+        conditions="",
+        rates="",
     )
     (picture,) = build_pictures(table, report_lab.build_lab(names=("a",), points=201).conditions)
     np.testing.assert_allclose(picture.y, np.log(k_on))
