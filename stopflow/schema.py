@@ -136,6 +136,7 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "kind": text_column("line, hyperbola, Arrhenius or Eyring"),
     "chosen": Column(kind="flag", format="@", meaning="whether this relation is the one reported"),
     "conditions": text_column("rows of the conditions table that are the points, from 0"),
+    "rates": text_column("rate of each of these conditions that is the point"),
     "parameter": text_column("parameter of the relation"),
     "value": number_column("see unit", "0.00000E+00", "its value"),
     "stderr": _size("see unit", "its standard error"),
@@ -211,7 +212,10 @@ TABLES: Final[Mapping[str, tuple[str, ...]]] = {
             "k_low95_per_s",
         ),
         *("k_high95_per_s", "uncertainty_source", "between_shot_sd_per_s", "scatter_ratio"),
-        *("half_life_s", "amplitude", "signal_to_noise", "verdict", "reason"),
+        *("half_life_s", "amplitude", "signal_to_noise"),
+        *("k2_per_s", *error_columns("k2_per_s"), "amplitude2"),
+        *("k3_per_s", *error_columns("k3_per_s"), "amplitude3"),
+        *("verdict", "reason"),
     ),
     "secondary": (
         *(
@@ -222,6 +226,7 @@ TABLES: Final[Mapping[str, tuple[str, ...]]] = {
             "chosen",
             "points",
             "conditions",
+            "rates",
             "parameter",
             "value",
         ),

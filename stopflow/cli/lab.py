@@ -305,6 +305,8 @@ def _conclude(done: "ProcessedLab", *, reports: Path, as_json: bool, quiet: bool
         say_json({**summary.as_dict(), "written": done.written})
     else:
         say_table(summary.columns, summary.rows, quiet=quiet)
+        for choice in summary.shown_choices:
+            say(choice, quiet=quiet)
     if quiet:
         list_problems([line for line in summary.grouped if line.startswith("error")])
     elif summary.problems:

@@ -7,6 +7,7 @@ from stopflow.columns import foreign_name
 from stopflow.kinetics.laws import COLUMNS, COMPARED, error_columns, find_law, parameter_column
 from stopflow.kinetics.verdicts.rules import reasons, verdict_of
 from stopflow.kinetics.verdicts.series import ConditionAnalysis, ExperimentAnalysis, JudgedShot
+from stopflow.kinetics.verdicts.series_phases import FURTHER
 from stopflow.kinetics.verdicts.shot import ShotAnalysis
 from stopflow.trace import Conditions
 
@@ -192,9 +193,24 @@ def _condition_row(analysis: ExperimentAnalysis, item: ConditionAnalysis) -> Row
         "half_life_s": _half_life(mean.k_per_s),
         "amplitude": item.amplitude,
         "signal_to_noise": item.signal_to_noise,
+        **_phase_columns(item),
         "verdict": verdict_of(item.findings).value,
         "reason": reasons(item.findings),
     }
+
+
+def _phase_columns(item: ConditionAnalysis) -> Row:
+    """Means of the slower phases; NaN for a law that has none."""
+    row: Row = {}
+    for rate, amplitude in FURTHER.items():
+        phase = item.phase(rate)
+        error, low, high = error_columns(rate)
+        row[rate] = phase.mean.k_per_s if phase else nan
+        row[error] = phase.mean.k_stderr_per_s if phase else nan
+        row[low] = phase.mean.k_low_per_s if phase else nan
+        row[high] = phase.mean.k_high_per_s if phase else nan
+        row[amplitude] = phase.amplitude if phase else nan
+    return row
 
 
 def _half_life(k_per_s: float) -> float:

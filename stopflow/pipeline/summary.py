@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from stopflow.report.kinetics.conditions import name_files_apart, sort_conditions
+from stopflow.report.kinetics.law_choice import list_law_choices, say_law_choice, say_remedies
 from stopflow.report.kinetics.repeats import list_doubtful
 from stopflow.report.kinetics.summary import count_things, reason_family
 from stopflow.report.paper.rounding import format_concentration, format_pm
@@ -16,6 +17,7 @@ from stopflow.store import Dataset
 SHOWN_ROWS = 40
 GIVEN_STARTS = ("workbook", "decision")
 """Sources of a start that somebody has set."""
+SHOWN_CHOICES = 8
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
@@ -31,6 +33,8 @@ class Summary:
         One line each for everything that could not be used as it was.
     grouped
         The same for a reader: those of one kind in one line.
+    law_choices
+        A sentence for each experiment on its rate law and the next best one.
     hints
         What the program did without what was missing, and what to do about it.
     exit_code
@@ -42,9 +46,17 @@ class Summary:
     counts: dict[str, int]
     problems: tuple[str, ...]
     grouped: tuple[str, ...]
+    law_choices: tuple[str, ...]
     hints: tuple[str, ...]
     exit_code: int
     headline: str
+
+    @property
+    def shown_choices(self) -> tuple[str, ...]:
+        """What a terminal shows of `law_choices`: those most in doubt."""
+        rest = len(self.law_choices) - SHOWN_CHOICES
+        more = (f"... {rest} more in reports",) if rest > 0 else ()
+        return self.law_choices[:SHOWN_CHOICES] + more
 
     def as_dict(self) -> dict[str, Any]:
         """For --json."""
@@ -52,6 +64,7 @@ class Summary:
             "counts": self.counts,
             "conditions": [dict(zip(self.columns, row, strict=True)) for row in self.rows],
             "problems": list(self.problems),
+            "law_choices": list(self.law_choices),
             "hints": list(self.hints),
             "summary": self.headline,
         }
@@ -81,12 +94,16 @@ def summarise(dataset: Dataset) -> Summary:
     doubtful = len(list_doubtful(dataset.conditions))
     if doubtful:
         headline += f"; {doubtful} of {len(dataset.conditions)} series with a warning as a whole"
+    remedies = say_remedies(shots)
+    if remedies:
+        headline += f"; {remedies}"
     return Summary(
         columns=columns,
         rows=rows,
         counts=counts,
         problems=problems,
         grouped=_group_problems(dataset.problems),
+        law_choices=tuple(say_law_choice(choice) for choice in list_law_choices(shots)),
         hints=_hints(shots),
         exit_code=int(broken),
         headline=headline,

@@ -50,6 +50,7 @@ EXAMPLES = {
     "hyperbola": (40.0, 3e-3, 1.0),
     "falling hyperbola": (25.0, 5.0, 3e-3),
     "Hill": (40.0, 4e-3, 2.5, 1.0),
+    "constant": (25.0,),
 }
 """Parameters of every curve against concentration; temperature has tests of its own."""
 AGAINST_CONCENTRATION = [key for key, curve in CURVES.items() if curve.against == "concentration"]
@@ -275,8 +276,8 @@ def test_rows_hold_what_the_band_needs(rng: np.random.Generator) -> None:
     rates = {c: 4 + 60 * c / (2e-3 + c) for c in X}
     lab = analyse_lab([analyse_experiment(series(rng, rates, shots=4))])
     rows = secondary_rows(lab)
-    columns = "plot experiment group kind chosen points conditions parameter value stderr low95"
-    assert list(rows[0]) == [*columns.split(), "high95", "unit", "aicc", "text"]
+    columns = "plot experiment group kind chosen points conditions rates parameter value stderr"
+    assert list(rows[0]) == [*columns.split(), "low95", "high95", "unit", "aicc", "text"]
     assert [fit.kind for fit in lab.secondary][:2] == ["line", "hyperbola"]
     for fit in lab.secondary:
         names = CURVES[fit.kind].names

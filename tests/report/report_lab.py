@@ -225,6 +225,7 @@ def _secondary(conditions):
                     "chosen": True,
                     "points": len(own),
                     "conditions": " ".join(str(row) for row in own.index),
+                    "rates": " ".join(["k_per_s"] * len(own)),
                     "parameter": parameter,
                     "value": value,
                     "stderr": error,
@@ -240,7 +241,7 @@ def _secondary(conditions):
 
 SECONDARY_COLUMNS = [
     *("plot", "experiment", "group", "kind", "chosen", "points", "conditions"),
-    *("parameter", "value"),
+    *("rates", "parameter", "value"),
     *("stderr", "low95", "high95", "unit", "aicc", "text"),
 ]
 

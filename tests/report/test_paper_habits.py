@@ -59,7 +59,7 @@ def test_overlaid_plots_have_letters_and_the_table_has_the_names(lab):
     groups = [LONG.format(place / 10, place, place) for place in range(4)]
     row = {"plot": "p", "experiment": "", "kind": "arrhenius", "chosen": True, "points": 3}
     row |= {"parameter": "Ea", "value": 50.0, "stderr": 1.0, "low95": 48.0, "high95": 52.0}
-    row |= {"unit": "kJ/mol", "aicc": 1.0, "text": ""}
+    row |= {"unit": "kJ/mol", "aicc": 1.0, "text": "", "rates": ""}
     rows = [{**row, "group": group} for group in groups]
     heads = [row[0] for row in secondary_grid(pd.DataFrame(rows), letters=letters).rows[::2]]
     assert [head[:4] for head in heads] == ["(a) ", "(b) ", "(c) ", "(d) "]

@@ -15,7 +15,7 @@ from stopflow.report.kinetics.conditions import build_series, sort_conditions
 from stopflow.report.kinetics.experiment_numbers import build_experiment_picture, relative_cuts
 from stopflow.report.kinetics.repeats import group_series, list_doubtful, list_repeats
 from stopflow.report.kinetics.secondary_numbers import build_pictures
-from stopflow.report.kinetics.summary import count_reasons, count_shots
+from stopflow.report.kinetics.summary import count_reasons, count_shots, summarise_secondary
 from stopflow.report.kinetics.view import plot_shot, save_picture
 from stopflow.report.models.numbers import fit_lines, list_worst, size_layers, split_points
 from stopflow.report.paper.style import ordered_colours
@@ -144,6 +144,7 @@ def test_temperature_lines_go_through_the_rates_they_describe(kind):
             True,
             3,
             "0 1 2",
+            "k_per_s k_per_s k_per_s",
             name,
             value,
             0.1,
@@ -152,7 +153,7 @@ def test_temperature_lines_go_through_the_rates_they_describe(kind):
         )
         for name, value in found
     ]
-    columns = [*report_lab.SECONDARY_COLUMNS[:12]]
+    columns = [*report_lab.SECONDARY_COLUMNS[:13]]
     table = pd.DataFrame(rows, columns=columns).assign(unit="", aicc=1.0, text="")
     (picture,) = build_pictures(table, conditions)
     order = np.argsort(picture.x)
@@ -171,7 +172,14 @@ def test_points_of_k_on_come_from_their_rows():
     found = [("Ea", 60.0, 0.1, 59.8, 60.2), ("ln A", np.log(1e11), 0.1, 25.1, 25.5)]
     columns = ["parameter", "value", "stderr", "low95", "high95"]
     table = pd.DataFrame([*found, *own], columns=columns).assign(
-        plot="t", experiment="", group="X", kind="arrhenius", chosen=True, unit="", conditions=""
+        plot="t",
+        experiment="",
+        group="X",
+        kind="arrhenius",
+        chosen=True,
+        unit="",
+        conditions="",
+        rates="",
     )
     (picture,) = build_pictures(table, report_lab.build_lab(names=("a",), points=201).conditions)
     np.testing.assert_allclose(picture.y, np.log(k_on))
@@ -293,3 +301,27 @@ def test_a_shot_without_trace_or_rate_is_still_drawn(lab):
     refused = int(np.flatnonzero(lab.shots["verdict"] == "FAIL")[0])
     assert isinstance(plot_shot(lab, refused), Figure)
     assert plot_shot(replace(lab, trace=lambda _row: None), 0).axes == []
+
+
+def test_the_plot_of_a_slower_phase_shows_its_own_rates(lab):
+    own = lab.conditions[lab.conditions["experiment"] == lab.shots["experiment"].iloc[0]]
+    table = lab.secondary[lab.secondary["experiment"] == own["experiment"].iloc[0]]
+    slower = {
+        "k2_per_s": 3.0,
+        "k2_stderr_per_s": 0.1,
+        "k2_low95_per_s": 2.8,
+        "k2_high95_per_s": 3.2,
+    }
+    conditions = lab.conditions.assign(**slower)
+    rates = " ".join(["k2_per_s"] * len(own))
+    second = table.assign(plot=table["plot"] + "/k2", rates=rates)
+    first, further = build_pictures(pd.concat([table, second]), conditions)
+    np.testing.assert_array_equal(first.y, own["k_per_s"])
+    np.testing.assert_array_equal(further.y, np.full(len(own), 3.0))
+    assert (set(further.low), set(further.high)) == ({2.8}, {3.2})
+    assert further.y_label == "k2 / s⁻¹"
+    assert further.title.endswith(", k2")
+    # A page that recomputes k of a condition must not put it on the plot of k2.
+    assert (len(first.members), further.members) == (len(own), ())
+    said = summarise_secondary(pd.concat([table, second]))
+    assert said.count(", k2)") == 1

@@ -12,7 +12,7 @@ from math import isnan
 import numpy as np
 
 from stopflow.kinetics.secondary.curves import CURVES
-from stopflow.kinetics.secondary.fit import SecondaryFit, quote_parameters
+from stopflow.kinetics.secondary.fit import SecondaryFit, name_phase, quote_parameters
 from stopflow.kinetics.secondary.points import (
     SecondaryPoint,
     build_points,
@@ -23,6 +23,7 @@ from stopflow.kinetics.secondary.points import (
 from stopflow.kinetics.secondary.regression import FOLLOWED, Curve, curvature_chance, fit_curve
 from stopflow.kinetics.secondary.temperature import SCATTERED, ConcentrationLine, fit_temperature
 from stopflow.kinetics.verdicts.series import ExperimentAnalysis
+from stopflow.kinetics.verdicts.series_phases import FIRST_RATE, FURTHER
 
 CURVED = 0.01
 DECISIVE = 2.7
@@ -30,7 +31,10 @@ DECISIVE = 2.7
 
 
 def fit_secondary(experiments: Sequence[ExperimentAnalysis]) -> tuple[SecondaryFit, ...]:
-    """Fit every secondary plot that the conditions of a lab allow."""
+    """Fit every secondary plot that the conditions of a lab allow.
+
+    Every phase has its own plot against concentration; those against temperature are of k.
+    """
     points = build_points(experiments)
     fits: list[SecondaryFit] = []
     lines: list[ConcentrationLine] = []
@@ -44,6 +48,12 @@ def fit_secondary(experiments: Sequence[ExperimentAnalysis]) -> tuple[SecondaryF
                 for fit in found
                 if fit.kind == "line" and fit.chosen
             ]
+    for rate in FURTHER:
+        slower = build_points(experiments, rate=rate)
+        for experiment in experiments:
+            mine = [point for point in slower if point.experiment == experiment.name]
+            for group in group_points(mine, leave_out="concentration"):
+                fits += _against_concentration(experiment.name, group)
     return (*fits, *fit_temperature(points, lines))
 
 
@@ -53,8 +63,10 @@ def choose_curve(curves: Sequence[Curve]) -> tuple[Curve, Curve | None, float]:
     Parameters
     ----------
     curves
-        Fits of the same points, at least one.
+        Fits of the same points, at least one. A constant counts only where the points follow it
+        within their errors and are enough to judge a line by.
     """
+    curves = _without_idle_constant(curves)
     widest = max(curves, key=lambda curve: len(curve.values))
     known = widest.error_dof > 0 and widest.misfit_chance >= FOLLOWED
 
@@ -72,6 +84,14 @@ def choose_curve(curves: Sequence[Curve]) -> tuple[Curve, Curve | None, float]:
     return chosen, following, information(following) - information(chosen)
 
 
+def _without_idle_constant(curves: Sequence[Curve]) -> Sequence[Curve]:
+    """Leave a constant out that could only win because the others have too few points."""
+    others = [curve for curve in curves if curve.model.kind != "constant"]
+    judged = any(np.isfinite(curve.aicc) for curve in others)
+    flat = all(curve.misfit_chance >= FOLLOWED for curve in curves if curve not in others)
+    return curves if (judged and flat) or not others else others
+
+
 def _against_concentration(experiment: str, group: list[SecondaryPoint]) -> list[SecondaryFit]:
     group = sorted(group, key=lambda point: coordinate_of(point, "concentration") or 0.0)
     x = np.array([coordinate_of(point, "concentration") for point in group], dtype=np.float64)
@@ -87,9 +107,11 @@ def _against_concentration(experiment: str, group: list[SecondaryPoint]) -> list
     chosen, following, behind = choose_curve(curves)
     chance = curvature_chance(x, y, error, error_dof=error_dof)
     described = describe_points(group, leave_out=("concentration",))
+    rates = tuple(point.phase.rate for point in group)
+    phase = "" if set(rates) == {FIRST_RATE} else f"/{name_phase(rates)}"
     return [
         SecondaryFit(
-            plot=f"concentration/{experiment}/{described}",
+            plot=f"concentration/{experiment}/{described}{phase}",
             experiment=experiment,
             group=described,
             kind=curve.model.kind,
@@ -98,6 +120,7 @@ def _against_concentration(experiment: str, group: list[SecondaryPoint]) -> list
             y=y,
             error=error,
             members=tuple(point.place for point in group),
+            rates=rates,
             curve=curve,
             parameters=quote_parameters(curve),
             text="; ".join(

@@ -85,6 +85,10 @@ def _line(x: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
     return k_off + k_on * x, np.stack((x, np.ones_like(x)), axis=-1)
 
 
+def _constant(x: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+    return np.full_like(x, values[0]), np.ones((*x.shape, 1))
+
+
 def _hyperbola(x: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
     k_max, half, k_off = values
     share = x / (half + x)
@@ -174,6 +178,19 @@ CURVES: Mapping[str, SecondaryCurve] = {
             function=_hill,
             fewest=6,
             valid=lambda values: bool(values[0] > 0),
+        ),
+        SecondaryCurve(
+            kind="constant",
+            against="concentration",
+            equation="k_obs = k",
+            paper="k does not depend on [S]",
+            parameters=(
+                CurveParameter(
+                    name="k", unit="s^-1", headline="rate that does not depend on concentration"
+                ),
+            ),
+            function=_constant,
+            fewest=3,
         ),
         SecondaryCurve(
             kind="arrhenius",

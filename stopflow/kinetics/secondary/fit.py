@@ -8,6 +8,7 @@ from math import nan
 import numpy as np
 
 from stopflow.kinetics.secondary.regression import Curve
+from stopflow.kinetics.verdicts.series_phases import FIRST_RATE
 from stopflow.trace import FloatArray, frozen_array
 
 
@@ -46,6 +47,8 @@ class SecondaryFit:
     members
         The conditions that are the points, each as (experiment, index); empty where the points
         are rates from other plots.
+    rates
+        Which rate of each of `members` is the point, such as ``"k2_per_s"``.
     made_of
         Rates that are the points here and come from other secondary plots.
     text
@@ -64,11 +67,22 @@ class SecondaryFit:
     parameters: tuple[Parameter, ...]
     text: str
     members: tuple[tuple[str, int], ...] = ()
+    rates: tuple[str, ...] = ()
     made_of: tuple[Parameter, ...] = ()
+
+    @property
+    def phase(self) -> str:
+        """Name of the phase: that of its rate at the highest concentration, such as ``"k2"``."""
+        return name_phase(self.rates)
 
     def __post_init__(self) -> None:
         for name in ("x", "y", "error"):
             object.__setattr__(self, name, frozen_array(getattr(self, name)))
+
+
+def name_phase(rates: Sequence[str]) -> str:
+    """Name the phase whose points are these rates, in order of concentration."""
+    return (rates[-1] if rates else FIRST_RATE).removesuffix("_per_s")
 
 
 def secondary_rows_of(
@@ -77,7 +91,7 @@ def secondary_rows_of(
     """Give one row a parameter, then one for each pair of parameters.
 
     The column ``conditions`` lists the points as row numbers of the table of conditions,
-    `rows_of_conditions`, separated by blanks.
+    `rows_of_conditions`, separated by blanks; ``rates`` the rate that each of them gives.
 
     A pair's row is named ``"correlation(k_off, K)"``; its value is the correlation of the two
     errors. Covariance = correlation x stderr x stderr: the whole matrix, for bands by the delta
@@ -97,6 +111,7 @@ def secondary_rows_of(
                     "conditions": " ".join(
                         str(rows_of_conditions[member]) for member in fit.members
                     ),
+                    "rates": " ".join(fit.rates),
                     "parameter": parameter.name,
                     "value": parameter.value,
                     "stderr": parameter.stderr,

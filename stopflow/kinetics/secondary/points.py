@@ -7,6 +7,7 @@ from math import sqrt
 from stopflow.kinetics.verdicts.repeatability import Repeatability, pool
 from stopflow.kinetics.verdicts.rules import Verdict, verdict_of
 from stopflow.kinetics.verdicts.series import ConditionAnalysis, ExperimentAnalysis
+from stopflow.kinetics.verdicts.series_phases import FIRST_RATE, PhaseMean
 from stopflow.trace import FloatArray
 
 FEWEST_POINTS = 3
@@ -14,10 +15,12 @@ FEWEST_POINTS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecondaryPoint:
-    """The mean of a condition as a point.
+    """The mean rate of one phase of a condition as a point.
 
     Attributes
     ----------
+    phase
+        Whose rate it is.
     extra
         Workbook columns that describe the mixture.
     relative_error
@@ -28,6 +31,7 @@ class SecondaryPoint:
 
     experiment: str
     condition: ConditionAnalysis
+    phase: PhaseMean
     extra: tuple[tuple[str, str], ...]
     relative_error: float
     error_dof: int
@@ -40,24 +44,42 @@ class SecondaryPoint:
     @property
     def k_per_s(self) -> float:
         """Mean rate constant."""
-        return self.condition.mean.k_per_s
+        return self.phase.mean.k_per_s
 
 
-def build_points(experiments: Sequence[ExperimentAnalysis]) -> list[SecondaryPoint]:
-    """Make a point of every condition whose rate may be used."""
+def build_points(
+    experiments: Sequence[ExperimentAnalysis], *, rate: str = FIRST_RATE
+) -> list[SecondaryPoint]:
+    """Make a point of every condition whose rate may be used.
+
+    Parameters
+    ----------
+    rate
+        Column of the phase's rate constant. Phases repeat each in their own way, so that the errors
+        are those of this one.
+    """
     names = _constant_extras(experiments)
-    common = pool([condition.run for item in experiments for condition in item.conditions])
+    phases = {
+        (experiment.name, condition.index): phase
+        for experiment in experiments
+        for condition in experiment.conditions
+        if (phase := condition.phase(rate)) is not None
+    }
+    common = pool([phase.run for phase in phases.values()])
     return [
         SecondaryPoint(
             experiment=experiment.name,
             condition=condition,
+            phase=phase,
             extra=tuple((name, condition.conditions.extra.get(name, "")) for name in names),
-            relative_error=_relative_error(condition.run.error, common),
+            relative_error=_relative_error(phase.run.error, common),
             error_dof=common.dof,
         )
         for experiment in experiments
         for condition in experiment.conditions
-        if condition.mean.shots and verdict_of(condition.findings) is not Verdict.FAIL
+        if (phase := phases.get((experiment.name, condition.index))) is not None
+        and phase.mean.shots
+        and verdict_of(condition.findings) is not Verdict.FAIL
     ]
 
 

@@ -133,6 +133,7 @@ def _fit_both(
                 curve=curve,
                 parameters=quote_parameters(curve),
                 members=() if k_on else tuple(point.place for point in group),
+                rates=() if k_on else tuple(point.phase.rate for point in group),
                 made_of=tuple(_as_parameter(rate) for rate in rates) if k_on else (),
                 text=text
                 + ("; the points do not lie on a line within their errors" if off_line else ""),

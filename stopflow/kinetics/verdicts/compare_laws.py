@@ -114,20 +114,33 @@ class LawComparison:
 
 def main_rate(law: RateLaw, parameters: Mapping[str, float]) -> float:
     """Rate of the phase of largest amplitude; the slower one of two steps in a row."""
+    return parameters.get(_main_rate_name(law, parameters), nan)
+
+
+def _main_rate_name(law: RateLaw, parameters: Mapping[str, float]) -> str:
     rates = law.nonlinear[: law.exchangeable]
     if law.exponentials == law.exchangeable > 1:
         sizes = [abs(parameters[name]) for name in law.phases]
-        return parameters[rates[int(np.argmax(sizes))]]
-    return parameters.get(rates[-1] if rates else "k_per_s", nan)
+        return rates[int(np.argmax(sizes))]
+    return rates[-1] if rates else "k_per_s"
+
+
+def rate_beside(k_per_s: float, law: RateLaw, parameters: Mapping[str, float]) -> str:
+    """Name the rate of a law that `k_per_s`, the main rate of another law, is held against.
+
+    It is that of the phase of largest amplitude, and of a user's formula the nearest one; "" for a
+    formula without a rate.
+    """
+    if not law.signed:
+        return _main_rate_name(law, parameters)
+    own = [name for name in law.nonlinear if name.endswith("_per_s")]
+    return min(own, key=lambda name: abs(k_per_s - parameters[name]), default="")
 
 
 def shift_to(item: Alternative, fit: Fit) -> float:
-    """By how much k moves to another law; from the nearest rate of a user's formula."""
-    law = fit.rate_law
-    if law.signed:
-        own = [fit.parameters[name] for name in law.nonlinear if name.endswith("_per_s")]
-        return min((abs(item.k_per_s - rate) for rate in own), default=nan)
-    return abs(item.k_per_s - main_rate(law, fit.parameters))
+    """By how much k moves to another law."""
+    name = rate_beside(item.k_per_s, fit.rate_law, fit.parameters)
+    return abs(item.k_per_s - fit.parameters.get(name, nan))
 
 
 def compare_laws(

@@ -10,6 +10,7 @@ from stopflow.kinetics.verdicts.mixture import describe_mixture, telling_columns
 from stopflow.kinetics.verdicts.repeatability import Series, as_series
 from stopflow.kinetics.verdicts.replicates import ReplicateMean, average_replicates
 from stopflow.kinetics.verdicts.rules import Finding, Verdict, verdict_of
+from stopflow.kinetics.verdicts.series_phases import FIRST_RATE, PhaseMean, average_phases
 from stopflow.kinetics.verdicts.shot import ShotAnalysis
 from stopflow.trace import Conditions
 
@@ -67,6 +68,8 @@ class ConditionAnalysis:
         Over the usable shots.
     amplitude, signal_to_noise
         Medians over the usable shots.
+    further
+        Its slower phases, where the rate law has them.
     findings
         About the condition.
     """
@@ -81,7 +84,14 @@ class ConditionAnalysis:
     mean: ReplicateMean
     amplitude: float
     signal_to_noise: float
+    further: tuple[PhaseMean, ...] = ()
     findings: tuple[Finding, ...] = ()
+
+    def phase(self, rate: str) -> PhaseMean | None:
+        """Return the phase of a rate, a column such as ``"k2_per_s"``; None where there is none."""
+        if rate == FIRST_RATE:
+            return PhaseMean(rate=rate, run=self.run, mean=self.mean, amplitude=self.amplitude)
+        return next((item for item in self.further if item.rate == rate), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -165,6 +175,7 @@ def _build_condition(
         ),
         amplitude=_median([result.fit.amplitude for _, result in used]),
         signal_to_noise=_median([result.fit.signal_to_noise for _, result in used]),
+        further=average_phases([result for _, result in used]),
     )
 
 

@@ -210,7 +210,8 @@ def judge_curves(
         text = _off_curve(fit, limits) if fit.chosen and fit.experiment and fit.members else None
         if text:
             finding = RULES["off-curve"].finding(text)
-            found |= {member: (finding,) for member in fit.members}
+            for member in fit.members:
+                found[member] = (*found.get(member, ()), finding)
     return tuple(
         replace(
             item,
@@ -239,7 +240,8 @@ def _off_curve(fit: SecondaryFit, limits: QualityThresholds) -> str | None:
         return None
     worst = int(np.argmax(np.abs(off)))
     said = f"chance {curve.misfit_chance:.1g}" if known else "there are no replicates to judge by"
+    rate = "k_obs" if fit.phase == "k" else fit.phase
     return (
-        f"k_obs against concentration does not follow the {fit.kind}: the points lie "
+        f"{rate} against concentration does not follow the {fit.kind}: the points lie "
         f"{typical:.1%} off, that at {fit.x[worst] * 1e3:.4g} mM {off[worst]:+.1%} ({said})"
     )

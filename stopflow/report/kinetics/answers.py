@@ -1,4 +1,4 @@
-"""The three answers a reader wants first: my rates, can I trust them, what should I repeat."""
+"""The answers a reader wants first: my rates, their trust, their law, what should I repeat."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from stopflow.report.data import KineticsReportData
+from stopflow.report.kinetics.law_choice import say_law_choices
 from stopflow.report.kinetics.repeats import group_series, list_doubtful, name_reasons
 from stopflow.report.kinetics.summary import (
     count_reasons,
@@ -90,7 +91,8 @@ class AnswerBox:
 
 
 def build_answers(data: KineticsReportData) -> AnswerBox:
-    """Answer the three questions from the tables."""
+    """Answer the questions from the tables; that of the rate law where others were tried."""
+    law = say_law_choices(data.shots)
     rates = " ".join(
         text for text in (summarise_rates(data.shots), summarise_secondary(data.secondary)) if text
     )
@@ -98,6 +100,7 @@ def build_answers(data: KineticsReportData) -> AnswerBox:
         answers=(
             Answer(question="What are my rates?", text=rates),
             Answer(question="Can I trust them?", text=say_trust(data.shots, data.conditions)),
+            *([Answer(question="Is it the right law?", text=law)] if law else []),
             Answer(question="What should I repeat?", text=say_repeats(data.shots, data.conditions)),
         )
     )

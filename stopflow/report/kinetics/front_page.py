@@ -13,6 +13,7 @@ from stopflow.report.kinetics.conditions import (
     sort_conditions,
     varying_columns,
 )
+from stopflow.report.kinetics.law_choice import is_listed, list_law_choices, say_law_choice
 from stopflow.report.kinetics.repeat_blocks import build_repeat_blocks
 from stopflow.report.kinetics.repeats import list_doubtful
 from stopflow.report.kinetics.summary import (
@@ -91,6 +92,11 @@ def build_front_blocks(data: KineticsReportData) -> list[Block]:
         )
         for place, said in enumerate(statements)
     ]
+    choices = list_law_choices(data.shots)
+    if is_listed(choices):
+        blocks.append(build_heading("Choice of the rate law"))
+        said = [say_law_choice(choice) for choice in choices]
+        blocks += [Paragraph(text=text, size=7.4, after_mm=0.8) for text in said]
     repeats = build_repeat_blocks(data.shots, data.conditions)
     # Where there is nothing to repeat the box of answers has said so.
     return [*blocks, build_heading("What to repeat"), *repeats] if repeats else blocks

@@ -1,14 +1,17 @@
 """The numbers behind the secondary plots: points from the conditions, curves from the fits."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
 import numpy as np
 import pandas as pd
 
+from stopflow.kinetics.laws import error_columns
 from stopflow.kinetics.secondary.curves import CURVES
+from stopflow.kinetics.secondary.fit import name_phase
+from stopflow.kinetics.verdicts.series_phases import FIRST_RATE
 from stopflow.report.kinetics.conditions import shared_unit
 from stopflow.report.paper.decimate import FloatArray
 from stopflow.report.paper.rounding import format_concentration, format_pm, format_temperature
@@ -42,7 +45,7 @@ class SecondaryPicture:
     said
         Chosen parameters with their errors, a line each.
     members
-        (n,) places in the table of conditions; empty where the points are no conditions.
+        (n,) places in the table of conditions; empty where the points are not the k of conditions.
     factor
         From the coefficients' x (mol/L, 1/K) to that of the axis.
     """
@@ -86,7 +89,26 @@ def _points_of(part: pd.DataFrame, conditions: pd.DataFrame) -> pd.DataFrame:
     own = part[part["parameter"].str.startswith(K_ON_AT)]
     if len(own):
         return _k_on_points(own)
-    return conditions.iloc[[int(row) for row in str(first["conditions"]).split()]]
+    points = conditions.iloc[[int(row) for row in str(first["conditions"]).split()]]
+    return _take_rates(points, str(first["rates"]).split())
+
+
+def _take_rates(points: pd.DataFrame, rates: Sequence[str]) -> pd.DataFrame:
+    """Put the rates of a slower phase in the columns of k, where the points are those."""
+    if set(rates) <= {FIRST_RATE}:
+        return points
+    places = range(len(points))
+    for column in (FIRST_RATE, *error_columns(FIRST_RATE)):
+        own = [column if rate == FIRST_RATE else _column_of(rate, column) for rate in rates]
+        values = [points[name].iloc[at] for name, at in zip(own, places, strict=True)]
+        points = points.assign(**{column: values})
+    return points
+
+
+def _column_of(rate: str, column: str) -> str:
+    """Column of another rate that is to it what `column` is to k."""
+    own = (rate, *error_columns(rate))
+    return own[(FIRST_RATE, *error_columns(FIRST_RATE)).index(column)]
 
 
 def _k_on_points(own: pd.DataFrame) -> pd.DataFrame:
@@ -114,8 +136,14 @@ def _picture(part: pd.DataFrame, points: pd.DataFrame, *, named: bool) -> Second
         curves.append(_curve(str(name), own, line_x, factor))
     chosen = part[part["chosen"].astype(bool) & is_parameter(part)]
     title = str(part["experiment"].iloc[0]) if named else ""
+    rates = str(part["rates"].iloc[0]).split()
+    phase = name_phase(rates)
+    title = title or name_group(str(part["group"].iloc[0]))
+    if phase != "k":
+        title = f"{title}, {phase}" if title else phase
+        y_label = y_label.replace("k", phase, 1)
     return SecondaryPicture(
-        title=printable(title or name_group(str(part["group"].iloc[0]))),
+        title=printable(title),
         kind=kind,
         x_label=x_label,
         y_label=y_label,
@@ -125,7 +153,7 @@ def _picture(part: pd.DataFrame, points: pd.DataFrame, *, named: bool) -> Second
         high=high,
         curves=tuple(curves),
         said=tuple(describe_parameter(row) for row in chosen.to_dict("records")),
-        members=() if "rate" in points else tuple(int(at) for at in points.index),
+        members=() if "rate" in points or phase != "k" else tuple(int(at) for at in points.index),
         factor=factor,
     )
 

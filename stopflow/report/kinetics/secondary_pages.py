@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from stopflow.kinetics.secondary.curves import CURVES
+from stopflow.kinetics.secondary.fit import name_phase
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.secondary_numbers import (
     SecondaryPicture,
@@ -197,7 +198,7 @@ def secondary_grid(secondary: pd.DataFrame, *, letters: Mapping[str, str] | None
         letter = known.get(printable(str(name))) or known.get(printable(group))
         said = f"{name}: {group}" if name and group else name or group or "all conditions"
         rows.append((f"({letter}) {said}" if letter else said,))
-        for kind, own in shown.groupby("kind", sort=False):
+        for (_, kind), own in shown.groupby(["plot", "kind"], sort=False):
             rows += _model_rows(str(kind), own)
     columns: tuple[Column, ...] = (
         Column(title="Model"),
@@ -216,12 +217,14 @@ def secondary_grid(secondary: pd.DataFrame, *, letters: Mapping[str, str] | None
 
 def _model_rows(kind: str, own: pd.DataFrame) -> list[tuple[str, ...]]:
     remark = set_numbers(str(own["text"].iloc[0]).partition(";")[2].strip())
+    phase = name_phase(str(own["rates"].iloc[0]).split())
+    model = kind.capitalize() if phase == "k" else f"{kind.capitalize()}, {phase}"
     rows: list[tuple[str, ...]] = []
     for number, row in enumerate(own[is_parameter(own)].to_dict("records")):
         value, error = float(row["value"]), float(row["stderr"])
         rows.append(
             (
-                kind.capitalize() if number == 0 else "",
+                model if number == 0 else "",
                 f"{row['points']:.0f}" if number == 0 else "",
                 _SYMBOLS.get(str(row["parameter"]), str(row["parameter"])),
                 format_pm(value, error),

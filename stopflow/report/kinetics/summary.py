@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from stopflow.kinetics.secondary.curves import CURVES
+from stopflow.kinetics.secondary.fit import name_phase
 from stopflow.report.kinetics.secondary_numbers import name_group
 from stopflow.report.paper.rounding import (
     format_digits,
@@ -287,7 +288,9 @@ def summarise_secondary(secondary: pd.DataFrame) -> str:
 
 def _place(row: Mapping[Hashable, object]) -> str:
     named = str(row["experiment"] or name_group(str(row["group"])) or "all shots")
-    return shorten_middle(named, _NAME_LENGTH)
+    named = shorten_middle(named, _NAME_LENGTH)
+    phase = name_phase(str(row["rates"]).split())
+    return named if phase == "k" else f"{named}, {phase}"
 
 
 def count_things(count: int, thing: str) -> str:

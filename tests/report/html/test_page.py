@@ -52,7 +52,7 @@ def test_counts_and_tables(open_page, small_lab, small_page):
     assert page.locator("#shots tbody tr").count() == min(100, len(small_lab.shots))
     assert page.locator("#conditions tbody tr").count() == len(small_lab.conditions)
     answers = page.locator(".answers dd").all_inner_texts()
-    assert len(answers) == 3
+    assert len(answers) == 4
     assert all(answers)
 
 

@@ -1,0 +1,68 @@
+"""Means of the further phases of a condition: k2 and k3 beside k, each with its own errors.
+
+A fit gives its phases in falling order of rate, so that the phases of replicates are the same ones;
+the data of a usable shot tell them apart, or the shot has failed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from stopflow.kinetics.verdicts.repeatability import Series, as_series
+from stopflow.kinetics.verdicts.replicates import ReplicateMean, average_replicates
+from stopflow.kinetics.verdicts.shot import ShotResult
+
+FIRST_RATE: Final = "k_per_s"
+FURTHER: Final = {"k2_per_s": "amplitude2", "k3_per_s": "amplitude3"}
+"""Rates of further phases, each with its amplitude."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class PhaseMean:
+    """One phase of a condition.
+
+    Attributes
+    ----------
+    rate
+        Column of its rate constant, such as ``"k2_per_s"``.
+    run
+        ln of the rate in the order in which the shots were made.
+    mean
+        Over the usable shots.
+    amplitude
+        Median over the usable shots; NaN where the rate law has none of this phase alone.
+    """
+
+    rate: str
+    run: Series
+    mean: ReplicateMean
+    amplitude: float
+
+
+def average_phases(results: Sequence[ShotResult]) -> tuple[PhaseMean, ...]:
+    """Average the further phases of the usable shots of one condition, where the law has them."""
+    phases = []
+    for rate, amplitude in FURTHER.items():
+        having = [
+            result
+            for result in results
+            if result.fit.parameters.get(rate, 0.0) > 0 and np.isfinite(result.stderr[rate])
+        ]
+        if not having:
+            continue
+        k = [result.fit.parameters[rate] for result in having]
+        errors = [result.stderr[rate] for result in having]
+        sizes = [result.fit.parameters.get(amplitude, np.nan) for result in having]
+        phases.append(
+            PhaseMean(
+                rate=rate,
+                run=as_series(np.arange(len(k)), k, errors),
+                mean=average_replicates(
+                    k, errors, interval=having[0].intervals[rate] if len(having) == 1 else None
+                ),
+                amplitude=float(np.median(sizes)),
+            )
+        )
+    return tuple(phases)

@@ -1,0 +1,174 @@
+"""The choice of the rate law as a result: how clear it is, and what k would be under the next law.
+
+Every shot carries the best of the other rate laws tried on it. An experiment is told by the medians
+over its shots, so that one odd shot does not speak for the others.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from stopflow.errors import SettingsError
+from stopflow.kinetics.laws import RateLaw, error_columns, find_law, parameter_column
+from stopflow.kinetics.verdicts.compare_laws import NOT_RULED_OUT, rate_beside
+from stopflow.report.kinetics.summary import count_things
+from stopflow.report.paper.rounding import format_digits
+from stopflow.report.paper.style import shorten_middle
+
+_NAMED = 3
+_NAME_LENGTH = 40
+_FAILED = "wrong-law"
+_STILL = 0.1
+"""Shift in standard errors below which a rate is called the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LawChoice:
+    """The rate law of one experiment beside the next best one.
+
+    Attributes
+    ----------
+    law, rival
+        The law fitted and the law that most of the shots have as their next best.
+    shots, fitted
+        Shots that have this rival, and all with a rate under `law`.
+    gain
+        By how much AICc of the rival is lower, median over `shots`.
+    shift, shift_sigma
+        Change of k to that under the rival, relative and in standard errors, medians over `shots`;
+        NaN where the laws have no rate in common.
+    """
+
+    experiment: str
+    law: RateLaw
+    rival: RateLaw
+    shots: int
+    fitted: int
+    gain: float
+    shift: float
+    shift_sigma: float
+
+
+def list_law_choices(shots: pd.DataFrame) -> list[LawChoice]:
+    """List the choice for every experiment and law in it; those in doubt come first.
+
+    Experiments without another law tried are left out.
+    """
+    if "rival_law" not in shots:
+        return []
+    compared = shots[np.isfinite(shots["k_per_s"])]
+    choices = []
+    for (experiment, law), part in compared.groupby(["experiment", "law"], sort=False):
+        found = _choose(str(experiment), str(law), part)
+        if found is not None:
+            choices.append(found)
+    return sorted(choices, key=lambda choice: -choice.gain)
+
+
+def _choose(experiment: str, law: str, part: pd.DataFrame) -> LawChoice | None:
+    rivals = Counter(str(name) for name in part["rival_law"] if name)
+    if not rivals:
+        return None
+    rival, _ = rivals.most_common(1)[0]
+    try:
+        fitted, other = find_law(law), find_law(rival)
+    except SettingsError:
+        return None
+    own = part[part["rival_law"] == rival]
+    shifts = np.array([_shift(row, fitted) for row in own.to_dict("records")])
+    known = shifts[np.isfinite(shifts).all(axis=1)]
+    relative, sigma = np.median(known, axis=0) if len(known) else (np.nan, np.nan)
+    return LawChoice(
+        experiment=experiment,
+        law=fitted,
+        rival=other,
+        shots=len(own),
+        fitted=len(part),
+        gain=float(np.median(own["rival_gain"])),
+        shift=float(relative),
+        shift_sigma=float(sigma),
+    )
+
+
+def _shift(row: Mapping[object, object], law: RateLaw) -> tuple[float, float]:
+    """Change of a shot's rate to that under the rival: relative, and in standard errors."""
+    k = float(row["rival_k_per_s"])  # type: ignore[arg-type]
+    parameters = {
+        name: float(row.get(parameter_column(name), np.nan))  # type: ignore[arg-type]
+        for name in law.parameters
+    }
+    name = rate_beside(k, law, parameters)
+    rate = parameters.get(name, np.nan)
+    error = float(row.get(error_columns(parameter_column(name))[0], np.nan))  # type: ignore[arg-type]
+    if not (rate != 0 and error > 0):
+        return np.nan, np.nan
+    return (k - rate) / abs(rate), (k - rate) / error
+
+
+def say_law_choice(choice: LawChoice) -> str:
+    """Say in a sentence which law was fitted, how clearly, and what k would be under the next."""
+    named = shorten_middle(choice.experiment, _NAME_LENGTH)
+    head = f"{named}: {choice.law.title or choice.law.key} was fitted"
+    rival = choice.rival.title or choice.rival.key
+    amount = format_digits(abs(choice.gain), 3)
+    of = f" in {choice.shots} of {count_things(choice.fitted, 'shot')}"
+    if abs(choice.gain) < NOT_RULED_OUT:
+        told = f"the data do not decide between it and {rival} (AICc differs by {amount}{of})"
+    elif not np.isfinite(choice.gain):
+        told = f"{rival} describes the traces, and the law fitted does not{of}"
+    else:
+        better = "better" if choice.gain > 0 else "worse"
+        told = f"{rival} is clearly {better} (AICc {_way(choice.gain)} by {amount}{of})"
+    return f"{head}; {told}; {_say_shift(choice)}."
+
+
+def _way(gain: float) -> str:
+    return "lower" if gain > 0 else "higher"
+
+
+def _say_shift(choice: LawChoice) -> str:
+    if not np.isfinite(choice.shift):
+        return "the two laws have no rate in common"
+    if abs(choice.shift_sigma) < _STILL:
+        return "k would be the same to a tenth of its standard error"
+    way = "higher" if choice.shift > 0 else "lower"
+    percent = format_digits(100 * abs(choice.shift), 2)
+    sigma = format_digits(abs(choice.shift_sigma), 2)
+    return f"k would be {percent} % {way} under it ({sigma} standard errors)"
+
+
+def say_law_choices(shots: pd.DataFrame) -> str:
+    """Say the choice for each of a few experiments, else for those most in doubt; "" for none."""
+    choices = list_law_choices(shots)
+    said = [say_law_choice(choice) for choice in choices[:_NAMED]]
+    if len(choices) > _NAMED:
+        said.append(f"All {len(choices)} are listed under Choice of the rate law.")
+    return " ".join(said)
+
+
+def is_listed(choices: list[LawChoice]) -> bool:
+    """Whether there are more choices than the answers of the first page name."""
+    return len(choices) > _NAMED
+
+
+def say_remedies(shots: pd.DataFrame) -> str:
+    """Say what to do about the shots that fail for their rate law; "" where none does.
+
+    Shots whose rivals ask for the same are counted together.
+    """
+    if "rules" not in shots or "rival_law" not in shots:
+        return ""
+    failed = shots[[_FAILED in str(rules).split("; ") for rules in shots["rules"]]]
+    remedies = Counter(find_law(str(law)).remedy for law in failed["rival_law"] if law)
+    return "; ".join(
+        f"{count_things(count, 'shot')} {_need(count)} another rate law ({remedy})"
+        for remedy, count in remedies.most_common()
+        if remedy
+    )
+
+
+def _need(count: int) -> str:
+    return "needs" if count == 1 else "need"
