@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from conftest import integrate
 from openpyxl import Workbook
+from simulated_shots import integrate
 
 from stopflow.io.bka.format import write_bka
 from stopflow.mechanism.scheme import parse_scheme

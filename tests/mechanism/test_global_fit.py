@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from conftest import integrate, simulate
 from scipy.optimize import least_squares
+from simulated_shots import integrate, simulate
 
 from stopflow.mechanism.constants import build_constants, describe_theta
 from stopflow.mechanism.determined import determine

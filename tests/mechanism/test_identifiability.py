@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import simulate
+from simulated_shots import simulate
 
 from stopflow.mechanism.constants import build_constants
 from stopflow.mechanism.determined import determine

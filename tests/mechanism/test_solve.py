@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import integrate
+from simulated_shots import integrate
 
 from stopflow.mechanism.constants import build_constants
 from stopflow.mechanism.rates import build_mass_action
