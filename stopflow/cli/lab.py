@@ -63,6 +63,20 @@ Robust = Annotated[
     bool, typer.Option("--robust", help="Soft-L1 loss: spikes and bubbles count less.")
 ]
 
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="tcp://HOST:PORT",
+        help="Let the workers of this Dask scheduler read and fit; they need the folders under "
+        "the same paths.",
+    ),
+]
+Fresh = Annotated[
+    bool,
+    typer.Option("--fresh", help="Do every folder, also those that are as they were last time."),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
@@ -88,6 +102,8 @@ def ingest(
     dead_time: DeadTime = None,
     mixing_ratio: MixingRatio = None,
     config: Config = None,
+    cluster: Cluster = None,
+    fresh: Fresh = False,
     paper: Paper = "a4",
     html_light: HtmlLight = False,
     as_json: Json = False,
@@ -95,6 +111,7 @@ def ingest(
     debug: Debug = False,
 ) -> None:
     """Read, trim, fit and judge every shot below FOLDER; write rates, tables and the PDF."""
+    from stopflow.pipeline.ingest import Execution
     from stopflow.pipeline.lab import process_lab
 
     settings = _settings(
@@ -115,6 +132,7 @@ def ingest(
             out=out,
             reports=reports,
             settings=settings,
+            execution=Execution(cluster=cluster, fresh=fresh),
             paper=paper,
             html_light=html_light,
             command=command_line(),
@@ -141,6 +159,8 @@ def run(
     dead_time: DeadTime = None,
     mixing_ratio: MixingRatio = None,
     config: Config = None,
+    cluster: Cluster = None,
+    fresh: Fresh = False,
     paper: Paper = "a4",
     html_light: HtmlLight = False,
     as_json: Json = False,
@@ -149,6 +169,7 @@ def run(
 ) -> None:
     """Do the whole job: ingest, predict with the shipped model, write every report."""
     from stopflow.pipeline.find import find_model
+    from stopflow.pipeline.ingest import Execution
     from stopflow.pipeline.lab import Prediction, process_lab
 
     find_model(model, MODELS)
@@ -170,6 +191,7 @@ def run(
             out=out,
             reports=reports,
             settings=settings,
+            execution=Execution(cluster=cluster, fresh=fresh),
             prediction=Prediction(model=model, models=MODELS),
             paper=paper,
             html_light=html_light,

@@ -11,7 +11,7 @@ from pathlib import Path
 from stopflow.errors import ModelError
 from stopflow.io.switch import switching
 from stopflow.pipeline.find import find_model
-from stopflow.pipeline.ingest import IngestSettings, write_dataset
+from stopflow.pipeline.ingest import USUAL, Execution, IngestSettings, write_dataset
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.pipeline.reports import require_reports, write_exports, write_reports
 from stopflow.pipeline.summary import Summary, summarise
@@ -56,6 +56,7 @@ def process_lab(
     reports: Path,
     settings: IngestSettings,
     prediction: Prediction | None = None,
+    execution: Execution = USUAL,
     exports: Sequence[str] = (),
     paper: str = "a4",
     html_light: bool = False,
@@ -75,7 +76,15 @@ def process_lab(
     with switching() as switch:
         place = switch.folder(out, owned=REPLACEABLE)
         gathered = switch.files(reports)
-        write_dataset(root, place, settings=settings, out=out, command=command, progress=progress)
+        write_dataset(
+            root,
+            place,
+            settings=settings,
+            out=out,
+            execution=execution,
+            command=command,
+            progress=progress,
+        )
         done = _report(
             place,
             gathered,

@@ -1,0 +1,82 @@
+"""The workers of a Dask cluster that runs already, as an executor.
+
+Whoever has SLURM, PBS, SGE or Kubernetes starts a scheduler there with dask-jobqueue or
+dask-kubernetes; this module needs nothing but its address. A job whose worker dies is done again
+by another one; the scheduler sees to that.
+"""
+
+from collections.abc import Iterator
+from concurrent.futures import CancelledError, Executor
+from contextlib import contextmanager
+from typing import Final
+
+from stopflow.errors import StopflowError
+
+EXTRA: Final = "stopflow[cluster]"
+PATIENCE_S: Final = 10.0
+"""Time in which a scheduler has to answer."""
+
+
+@contextmanager
+def cluster_workers(address: str) -> Iterator[tuple[Executor, int]]:
+    """Yield an executor on the cluster, and how many jobs its workers do at a time.
+
+    Parameters
+    ----------
+    address
+        Of the scheduler, ``tcp://HOST:PORT``.
+
+    Raises
+    ------
+    StopflowError
+        When `distributed` is not installed, when no scheduler answers or it has no workers, when
+        a job ended too many workers, and when the scheduler is lost.
+    """
+    try:
+        from distributed import Client, KilledWorker
+        from distributed.client import FutureCancelledError
+    except ImportError as error:
+        raise StopflowError(
+            f"--cluster needs the package distributed, which is not installed ({error}); install "
+            f"it with: pip install '{EXTRA}'"
+        ) from error
+    try:
+        client = Client(address, timeout=PATIENCE_S, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise StopflowError(
+            f"--cluster {address}: no Dask scheduler answers there ({_line(error)}); start one "
+            "with: dask scheduler, and give its address as tcp://HOST:PORT"
+        ) from error
+    with client:
+        at_once = sum(client.nthreads().values())
+        if at_once == 0:
+            raise StopflowError(
+                f"--cluster {address}: the scheduler has no workers; start some with: dask worker "
+                f"{address}"
+            )
+        executor = client.get_executor(pure=False)
+        try:
+            yield executor, at_once
+        except KilledWorker as error:
+            raise StopflowError(
+                f"--cluster {address}: a folder ended one worker after the other (too little "
+                f"memory?): {_line(error)}"
+            ) from error
+        except (CancelledError, FutureCancelledError, OSError) as error:
+            if client.status == "running" and isinstance(error, OSError):
+                raise
+            raise StopflowError(
+                f"--cluster {address}: the scheduler was lost in the midst of the work; nothing "
+                "was written; start it again and repeat the command"
+            ) from error
+        except ImportError as error:
+            raise StopflowError(
+                f"--cluster {address}: a worker cannot do the work ({_line(error)}); install the "
+                "same version of stopflow on every worker"
+            ) from error
+        finally:
+            executor.shutdown(wait=False)
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

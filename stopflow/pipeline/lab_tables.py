@@ -1,0 +1,81 @@
+"""From the results of all folders to the tables of a dataset and the note of how it was made."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stopflow import __version__
+from stopflow.frames import build_frame
+from stopflow.kinetics.analysis import (
+    AnalysisSettings,
+    condition_rows,
+    cut_rows,
+    secondary_rows,
+    shot_rows,
+)
+from stopflow.pipeline.barriers import analyse_across
+from stopflow.pipeline.reading import LIBRARIES, FolderResult
+from stopflow.trace import Problem
+
+
+def build_tables(
+    results: Sequence[FolderResult],
+    settings: AnalysisSettings,
+    *,
+    places: Sequence[dict[str, Any]],
+    true: Mapping[tuple[str, str], float],
+    further: Sequence[Problem],
+) -> dict[str, pd.DataFrame]:
+    """Compare the experiments with each other and build the tables of the dataset.
+
+    Parameters
+    ----------
+    places
+        For every shot the columns that its analysis does not give.
+    true
+        True rates of a simulated lab by (experiment, file).
+    further
+        Problems that belong to no folder.
+    """
+    lab, failed = analyse_across([result.analysis for result in results], settings)
+    shots = [row for analysis in lab.experiments for row in shot_rows(analysis)]
+    for row, place in zip(shots, places, strict=True):
+        row |= {**place, "k_true_per_s": true.get((row["experiment"], row["file"]), np.nan)}
+    problems = [problem for result in results for problem in result.problems]
+    problems += [*further, *failed]
+    problems += [problem for result in results for problem in result.shadowed]
+    problems += [
+        Problem(experiment=result.name, file="", found=note, level="note")
+        for result in results
+        for note in result.analysis.notes
+    ]
+    rows: dict[str, list[dict[str, Any]]] = {
+        "shots": shots,
+        "conditions": [row for one in lab.experiments for row in condition_rows(one)],
+        "secondary": list(secondary_rows(lab)),
+        "cuts": [row for one in lab.experiments for row in cut_rows(one)],
+        "problems": [asdict(problem) for problem in problems],
+    }
+    return {name: build_frame(name, found) for name, found in rows.items()}
+
+
+def build_provenance(
+    results: Sequence[FolderResult], settings: Mapping[str, Any], *, command: str
+) -> dict[str, Any]:
+    """Describe how the dataset was made."""
+    return {
+        "version": __version__,
+        "command": command,
+        "settings": settings,
+        "libraries": {name: version(name) for name in LIBRARIES},
+        "left_out": [shot for result in results for shot in result.left_out],
+        "inputs": {
+            f"{result.name}/{file}": digest
+            for result in results
+            for file, digest in result.sha256.items()
+        },
+    }
