@@ -5,16 +5,19 @@ dask-kubernetes; this module needs nothing but its address. A job whose worker d
 by another one; the scheduler sees to that.
 """
 
+import logging
+import re
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Executor
 from contextlib import contextmanager
 from typing import Final
 
-from stopflow.errors import StopflowError
+from stopflow.errors import SettingsError, StopflowError
 
 EXTRA: Final = "stopflow[cluster]"
-PATIENCE_S: Final = 10.0
+PATIENCE_S: Final = 5.0
 """Time in which a scheduler has to answer."""
+ADDRESS: Final = re.compile(r"(tcp|tls|ws|wss)://(\[[0-9A-Fa-f:.]+\]|[^\s:/\[\]]+):[0-9]{1,5}")
 
 
 @contextmanager
@@ -28,54 +31,69 @@ def cluster_workers(address: str) -> Iterator[tuple[Executor, int]]:
 
     Raises
     ------
+    SettingsError
+        When the address is none.
     StopflowError
         When `distributed` is not installed, when no scheduler answers or it has no workers, when
         a job ended too many workers, and when the scheduler is lost.
     """
+    if not ADDRESS.fullmatch(address):
+        raise SettingsError("--cluster", address, valid="tcp://HOST:PORT of a Dask scheduler")
     try:
         from distributed import Client, KilledWorker
-        from distributed.client import FutureCancelledError
     except ImportError as error:
         raise StopflowError(
             f"--cluster needs the package distributed, which is not installed ({error}); install "
             f"it with: pip install '{EXTRA}'"
         ) from error
-    try:
-        client = Client(address, timeout=PATIENCE_S, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise StopflowError(
-            f"--cluster {address}: no Dask scheduler answers there ({_line(error)}); start one "
-            "with: dask scheduler, and give its address as tcp://HOST:PORT"
-        ) from error
-    with client:
-        at_once = sum(client.nthreads().values())
-        if at_once == 0:
-            raise StopflowError(
-                f"--cluster {address}: the scheduler has no workers; start some with: dask worker "
-                f"{address}"
-            )
-        executor = client.get_executor(pure=False)
+    with _without_its_log():
         try:
-            yield executor, at_once
-        except KilledWorker as error:
+            client = Client(address, timeout=PATIENCE_S, set_as_default=False)
+        except OSError as error:
             raise StopflowError(
-                f"--cluster {address}: a folder ended one worker after the other (too little "
-                f"memory?): {_line(error)}"
+                f"--cluster {address}: no Dask scheduler answers there ({_line(error)}); start one "
+                "with: dask scheduler, and give its address as tcp://HOST:PORT"
             ) from error
-        except (CancelledError, FutureCancelledError, OSError) as error:
-            if client.status == "running" and isinstance(error, OSError):
-                raise
-            raise StopflowError(
-                f"--cluster {address}: the scheduler was lost in the midst of the work; nothing "
-                "was written; start it again and repeat the command"
-            ) from error
-        except ImportError as error:
-            raise StopflowError(
-                f"--cluster {address}: a worker cannot do the work ({_line(error)}); install the "
-                "same version of stopflow on every worker"
-            ) from error
-        finally:
-            executor.shutdown(wait=False)
+        with client:
+            at_once = sum(client.nthreads().values())
+            if at_once == 0:
+                raise StopflowError(
+                    f"--cluster {address}: the scheduler has no workers; start some with: dask worker "
+                    f"{address}"
+                )
+            executor = client.get_executor(pure=False)
+            try:
+                yield executor, at_once
+            except KilledWorker as error:
+                raise StopflowError(
+                    f"--cluster {address}: a folder ended one worker after the other (too little "
+                    f"memory?): {_line(error)}"
+                ) from error
+            except (CancelledError, OSError) as error:
+                if client.status == "running" and isinstance(error, OSError):
+                    raise
+                raise StopflowError(
+                    f"--cluster {address}: the scheduler was lost in the midst of the work; nothing "
+                    "was written; start it again and repeat the command"
+                ) from error
+            except ImportError as error:
+                raise StopflowError(
+                    f"--cluster {address}: a worker cannot do the work ({_line(error)}); install the "
+                    "same version of stopflow on every worker"
+                ) from error
+            finally:
+                executor.shutdown(wait=False)
+
+
+@contextmanager
+def _without_its_log() -> Iterator[None]:
+    """Keep the log of the library off the terminal; what went wrong is said by our errors."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def _line(error: Exception) -> str:

@@ -62,6 +62,10 @@ def first(lab, pattern="*.bka"):
     return sorted(lab.glob(f"0*/{pattern}"))[0]
 
 
+def nothing(lab):
+    pass
+
+
 def remove_a_trace(lab):
     first(lab).unlink()
 
@@ -88,7 +92,7 @@ def add_an_empty_folder_inside(lab):
 @pytest.mark.parametrize(
     ("change", "again"),
     [
-        (lambda lab: None, 0),
+        (nothing, 0),
         (remove_a_trace, 1),
         (change_a_signal, 1),
         (decide, 1),
@@ -126,7 +130,7 @@ def test_other_settings_do_everything_again(lab, done, settings):
 def test_another_program_does_everything_again(lab, done, monkeypatch):
     ingested(lab)
     done.clear()
-    monkeypatch.setattr("stopflow.pipeline.reading.version", lambda name: "0")
+    monkeypatch.setattr("stopflow.pipeline.reading.version", lambda _library: "0")
     ingested(lab)
     assert len(done) == 3
 
