@@ -10,9 +10,12 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Executor
 from contextlib import contextmanager
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from stopflow.errors import SettingsError, StopflowError
+
+if TYPE_CHECKING:
+    from distributed import Client
 
 EXTRA: Final = "stopflow[cluster]"
 PATIENCE_S: Final = 5.0
@@ -39,50 +42,60 @@ def cluster_workers(address: str) -> Iterator[tuple[Executor, int]]:
     """
     if not ADDRESS.fullmatch(address):
         raise SettingsError("--cluster", address, valid="tcp://HOST:PORT of a Dask scheduler")
+    with _without_its_log(), _connected(address) as client:
+        at_once = sum(client.nthreads().values())
+        if at_once == 0:
+            raise StopflowError(
+                f"--cluster {address}: the scheduler has no workers; start some with: "
+                f"dask worker {address}"
+            )
+        executor = client.get_executor(pure=False)
+        try:
+            with _own_errors(address):
+                yield executor, at_once
+        finally:
+            executor.shutdown(wait=False)
+
+
+def _connected(address: str) -> "Client":
     try:
-        from distributed import Client, KilledWorker
+        from distributed import Client
     except ImportError as error:
         raise StopflowError(
             f"--cluster needs the package distributed, which is not installed ({error}); install "
             f"it with: pip install '{EXTRA}'"
         ) from error
-    with _without_its_log():
-        try:
-            client = Client(address, timeout=PATIENCE_S, set_as_default=False)
-        except OSError as error:
-            raise StopflowError(
-                f"--cluster {address}: no Dask scheduler answers there ({_line(error)}); start one "
-                "with: dask scheduler, and give its address as tcp://HOST:PORT"
-            ) from error
-        with client:
-            at_once = sum(client.nthreads().values())
-            if at_once == 0:
-                raise StopflowError(
-                    f"--cluster {address}: the scheduler has no workers; start some with: dask worker "
-                    f"{address}"
-                )
-            executor = client.get_executor(pure=False)
-            try:
-                yield executor, at_once
-            except KilledWorker as error:
-                raise StopflowError(
-                    f"--cluster {address}: a folder ended one worker after the other (too little "
-                    f"memory?): {_line(error)}"
-                ) from error
-            except (CancelledError, OSError) as error:
-                if client.status == "running" and isinstance(error, OSError):
-                    raise
-                raise StopflowError(
-                    f"--cluster {address}: the scheduler was lost in the midst of the work; nothing "
-                    "was written; start it again and repeat the command"
-                ) from error
-            except ImportError as error:
-                raise StopflowError(
-                    f"--cluster {address}: a worker cannot do the work ({_line(error)}); install the "
-                    "same version of stopflow on every worker"
-                ) from error
-            finally:
-                executor.shutdown(wait=False)
+    try:
+        return Client(address, timeout=PATIENCE_S, set_as_default=False)
+    except OSError as error:
+        raise StopflowError(
+            f"--cluster {address}: no Dask scheduler answers there ({_line(error)}); start one "
+            "with: dask scheduler, and give its address as tcp://HOST:PORT"
+        ) from error
+
+
+@contextmanager
+def _own_errors(address: str) -> Iterator[None]:
+    """Say what happened to the cluster in the midst of the work."""
+    from distributed import KilledWorker
+
+    try:
+        yield
+    except KilledWorker as error:
+        raise StopflowError(
+            f"--cluster {address}: a folder ended one worker after the other (too little memory?): "
+            f"{_line(error)}"
+        ) from error
+    except CancelledError as error:
+        raise StopflowError(
+            f"--cluster {address}: the scheduler was lost in the midst of the work; nothing was "
+            "written; start it again and repeat the command"
+        ) from error
+    except ImportError as error:
+        raise StopflowError(
+            f"--cluster {address}: a worker cannot do the work ({_line(error)}); install the same "
+            "version of stopflow on every worker"
+        ) from error
 
 
 @contextmanager
