@@ -8,12 +8,14 @@ import zlib
 import numpy as np
 import pytest
 
+from stopflow.cli.console import announcer, warn
 from stopflow.errors import StoreError
 from stopflow.io.folder import ReadOptions
 from stopflow.kinetics.settings import AnalysisSettings
 from stopflow.pipeline import ingest as ingesting
 from stopflow.pipeline.ingest import Execution, IngestSettings, ingest
 from stopflow.pipeline.packing import pack, unpack
+from stopflow.pipeline.progress import unannounced
 from stopflow.pipeline.reading import FolderJob, do_folder
 from stopflow.simulate.plan import LabSpec
 from stopflow.simulate.writer import write_lab
@@ -202,3 +204,27 @@ def test_a_result_packed_again_is_the_same_bytes(lab):
     )
     packed = do_folder(job).packed
     assert pack(unpack(packed)) == packed
+
+
+def test_the_rates_of_a_folder_are_said_when_it_is_done(lab):
+    said = []
+    out = lab.parent / "out"
+
+    def announce(line):
+        said.append((line, list(out.parent.glob(f".out.partial-*/{KEPT}")) != []))
+
+    found = ingest(lab, out=out, settings=ALONE, execution=Execution(fresh=True), announce=announce)
+    names = sorted(path.name for path in lab.iterdir() if path.is_dir())
+    assert [line.partition(":")[0] for line, _ in said] == names
+    assert all(early for _, early in said)
+    usable = found.shots[found.shots["experiment"] == names[0]]["k_per_s"].dropna()
+    assert f"{len(usable)} of 5 shots" in said[0][0] or f"{len(usable)} of 4 shots" in said[0][0]
+    assert f"k = {usable.min():.3g} to {usable.max():.3g} 1/s" in said[0][0]
+
+
+def test_nothing_is_said_early_where_nobody_looks(monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: False)
+    assert announcer(quiet=False) is unannounced
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert announcer(quiet=True) is unannounced
+    assert announcer(quiet=False) is warn

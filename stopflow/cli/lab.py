@@ -9,6 +9,7 @@ from stopflow.cli.console import (
     Debug,
     Json,
     Quiet,
+    announcer,
     command_line,
     list_problems,
     progress_bar,
@@ -137,6 +138,7 @@ def ingest(
             html_light=html_light,
             command=command_line(),
             progress=progress,
+            announce=announcer(quiet=quiet),
         )
     _conclude(done, reports=reports, as_json=as_json, quiet=quiet)
 
@@ -197,6 +199,7 @@ def run(
             html_light=html_light,
             command=command_line(),
             progress=progress,
+            announce=announcer(quiet=quiet),
         )
     _conclude(done, reports=reports, as_json=as_json, quiet=quiet)
 

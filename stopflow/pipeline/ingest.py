@@ -23,7 +23,7 @@ from stopflow.pipeline.checks import given, require_time_unit, require_wavelengt
 from stopflow.pipeline.kept import EarlierResults, earlier_results, keeping_results
 from stopflow.pipeline.lab_tables import build_provenance, build_tables
 from stopflow.pipeline.packing import unpack
-from stopflow.pipeline.progress import Progress, silent
+from stopflow.pipeline.progress import Announce, Progress, silent, unannounced
 from stopflow.pipeline.reading import (
     FolderJob,
     FolderReading,
@@ -120,6 +120,7 @@ def ingest(
     execution: Execution = USUAL,
     command: str = "",
     progress: Progress = silent,
+    announce: Announce = unannounced,
 ) -> Dataset:
     """Read, trim, fit and judge every experiment below `root`; leave a dataset in `out`.
 
@@ -140,6 +141,7 @@ def ingest(
             execution=execution,
             command=command,
             progress=progress,
+            announce=announce,
         )
     return load_dataset(out)
 
@@ -153,6 +155,7 @@ def write_dataset(
     execution: Execution = USUAL,
     command: str = "",
     progress: Progress = silent,
+    announce: Announce = unannounced,
 ) -> None:
     """Write the dataset of `root` into the empty folder `place`; it is to replace the one in `out`.
 
@@ -177,6 +180,7 @@ def write_dataset(
                 places += _add_traces(writer, reading, result)
                 keeper.keep(reading)
                 results.append(result)
+                announce(result.headline)
                 progress("reading and fitting", done, len(jobs))
         true, unread = true_rates(folders)
         further = (*lab.problems, *unread)

@@ -12,7 +12,7 @@ from stopflow.errors import ModelError
 from stopflow.io.switch import switching
 from stopflow.pipeline.find import find_model
 from stopflow.pipeline.ingest import USUAL, Execution, IngestSettings, write_dataset
-from stopflow.pipeline.progress import Progress, silent
+from stopflow.pipeline.progress import Announce, Progress, silent, unannounced
 from stopflow.pipeline.reports import require_reports, write_exports, write_reports
 from stopflow.pipeline.summary import Summary, summarise
 from stopflow.store import REPLACEABLE, load_dataset
@@ -62,6 +62,7 @@ def process_lab(
     html_light: bool = False,
     command: str = "",
     progress: Progress = silent,
+    announce: Announce = unannounced,
 ) -> ProcessedLab:
     """Ingest the folders below `root` and write their reports, all of it or nothing.
 
@@ -84,6 +85,7 @@ def process_lab(
             execution=execution,
             command=command,
             progress=progress,
+            announce=announce,
         )
         done = _report(
             place,

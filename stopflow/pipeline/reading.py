@@ -66,6 +66,17 @@ class FolderResult:
     left_out: tuple[Mapping[str, Any], ...]
     sha256: Mapping[str, str]
 
+    @property
+    def headline(self) -> str:
+        """The rates in a line, before they are compared with those of other folders."""
+        shots = self.analysis.shots
+        rates = [shot.shot.result.fit.k_per_s for shot in shots if shot.usable and shot.shot.result]
+        found = f"{self.name}: {len(rates)} of {len(shots)} shots"
+        if not rates:
+            return f"{found}, no rate"
+        low, high = f"{min(rates):.3g}", f"{max(rates):.3g}"
+        return f"{found}, k = {low if low == high else f'{low} to {high}'} 1/s"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FolderReading:
