@@ -19,7 +19,7 @@ digest as well, in case another dataset has taken its place.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,6 +152,12 @@ class DatasetWriter:
             "trace_points": len(trace),
             "time_first": self._grids[grid],
         }
+
+    def add_traces(
+        self, traces: Sequence[Trace | None], rows: Sequence[Mapping[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Append the traces of a folder; return the rows of its shots with where they lie."""
+        return [{**self.add_trace(trace), **row} for trace, row in zip(traces, rows, strict=True)]
 
     def write_tables(
         self, tables: Mapping[str, pd.DataFrame], *, provenance: Mapping[str, Any]

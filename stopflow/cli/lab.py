@@ -84,6 +84,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: stopflow run data/fe_scn")(run)
     app.command(epilog="Example: stopflow ingest data/ --law auto")(ingest)
     app.command(epilog="Example: stopflow report --paper letter --export prism")(report)
+    app.command(epilog="Example: stopflow merge lab_a/ingested lab_b/ingested --out both")(merge)
     app.command(epilog="Example: stopflow simulate data/simulated --folders 6")(simulate)
     app.command(epilog="Example: stopflow doctor")(doctor)
 
@@ -274,6 +275,29 @@ def report(
         say_written(written, quiet=quiet)
         say(f"{len(written)} files written again from {dataset}", quiet=quiet)
     raise typer.Exit(int(bool(problems)))
+
+
+def merge(
+    datasets: Annotated[list[Path], typer.Argument(help="Folders that ingest wrote, two or more.")],
+    *,
+    out: Annotated[Path, typer.Option("--out", help="Where the joined dataset goes.")],
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Join datasets: what an ingest of all their folders gives, without fitting again."""
+    from stopflow.pipeline.merge import merge_datasets
+
+    with progress_bar(quiet=quiet) as progress:
+        made = merge_datasets(datasets, out=out, command=command_line(), progress=progress)
+    experiments = made.shots["experiment"].nunique()
+    if as_json:
+        say_json({"out": out, "experiments": experiments, "shots": len(made.shots)})
+    say(
+        f"wrote {out}: {experiments} experiments, {len(made.shots)} shots; "
+        f"report it with: stopflow report --dataset {out}",
+        quiet=quiet or as_json,
+    )
 
 
 def simulate(

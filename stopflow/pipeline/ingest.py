@@ -34,7 +34,6 @@ from stopflow.pipeline.reading import (
 from stopflow.store import (
     REPLACEABLE,
     Dataset,
-    DatasetWriter,
     load_dataset,
     writing_into,
 )
@@ -171,13 +170,13 @@ def write_dataset(
     places: list[dict[str, Any]] = []
     with writing_into(place) as writer:
         with (
-            keeping_results(place) as keeper,
+            keeping_results(place, settings.analysis) as keeper,
             earlier_results(out, wanted=not execution.fresh) as earlier,
         ):
             readings = _read_all(jobs, earlier, workers=settings.workers, execution=execution)
             for done, reading in enumerate(readings, start=1):
                 result = _opened(reading)
-                places += _add_traces(writer, reading, result)
+                places += writer.add_traces(reading.traces, result.rows)
                 keeper.keep(reading)
                 results.append(result)
                 announce(result.headline)
@@ -259,15 +258,6 @@ def _opened(reading: FolderReading) -> FolderResult:
             "a worker of the cluster has another version of stopflow; install the same on all"
         )
     return cast("FolderResult", unpack(reading.packed))
-
-
-def _add_traces(
-    writer: DatasetWriter, reading: FolderReading, result: FolderResult
-) -> list[dict[str, Any]]:
-    return [
-        {**writer.add_trace(trace), **row}
-        for trace, row in zip(reading.traces, result.rows, strict=True)
-    ]
 
 
 def _require_better(shots: pd.DataFrame, out: Path) -> None:

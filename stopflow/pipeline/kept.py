@@ -3,7 +3,8 @@
 A dataset holds them in ``folders.zip``, an entry a folder, named by the key of its job. Whoever
 finds his key there has the same files, settings, program and libraries; the traces come from the
 dataset itself, and are taken only when they are still those of the result, byte by byte. Anything
-that does not fit means that the folder is done again.
+that does not fit means that the folder is done again. So is a folder in which something failed,
+for the failure may have been of the moment; its entry serves to merge datasets alone.
 """
 
 from collections.abc import Iterator
@@ -14,8 +15,10 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
 
-from stopflow.errors import StopflowError
-from stopflow.pipeline.packing import unpack
+from stopflow.errors import StopflowError, StoreError
+from stopflow.frames import AGAIN
+from stopflow.kinetics.analysis import AnalysisSettings
+from stopflow.pipeline.packing import pack, unpack
 from stopflow.pipeline.reading import (
     FolderJob,
     FolderReading,
@@ -26,6 +29,9 @@ from stopflow.pipeline.reading import (
 from stopflow.store import KEPT, Dataset, load_dataset, trace_digest
 from stopflow.trace import Trace
 
+SETTINGS: Final = "settings"
+ONCE: Final = "once-"
+"""Before the key of a folder that the next ingest does again."""
 DAMAGED: Final = (OSError, BadZipFile, ValueError, KeyError, NotImplementedError, EOFError)
 """What opening or reading a damaged archive raises."""
 
@@ -37,9 +43,9 @@ class ResultsKeeper:
         self._archive = archive
 
     def keep(self, reading: FolderReading) -> None:
-        """Keep the result of a folder, unless something in it failed."""
-        if reading.lasting:
-            self._archive.writestr(ZipInfo(reading.key), reading.packed)
+        """Keep the result of a folder."""
+        name = reading.key if reading.lasting else f"{ONCE}{reading.key}"
+        self._archive.writestr(ZipInfo(name), reading.packed)
 
 
 class EarlierResults:
@@ -77,10 +83,63 @@ class EarlierResults:
 
 
 @contextmanager
-def keeping_results(folder: Path) -> Iterator[ResultsKeeper]:
+def keeping_results(folder: Path, settings: AnalysisSettings) -> Iterator[ResultsKeeper]:
     """Yield a keeper that writes into the folder of a dataset."""
     with ZipFile(folder / KEPT, "w") as archive:
+        archive.writestr(ZipInfo(SETTINGS), pack(settings))
         yield ResultsKeeper(archive)
+
+
+def kept_settings(folder: Path) -> AnalysisSettings:
+    """Return the settings with which the experiments of a dataset are to be compared.
+
+    Raises
+    ------
+    StoreError
+        When the dataset does not keep them, or was made by another version of the program.
+    """
+    try:
+        with ZipFile(folder / KEPT) as archive:
+            found = unpack(archive.read(SETTINGS))
+    except (StopflowError, *DAMAGED) as error:
+        raise StoreError(f"{folder / KEPT} cannot be used ({error}); {AGAIN}") from error
+    if not isinstance(found, AnalysisSettings):
+        raise StoreError(f"{folder / KEPT} holds no settings; {AGAIN}")
+    return found
+
+
+def kept_results(dataset: Dataset) -> Iterator[FolderReading]:
+    """Yield every folder of a dataset as it was done, in order, one at a time.
+
+    Raises
+    ------
+    StoreError
+        When the results are damaged, not those of the dataset, or of another version.
+    """
+    place = dataset.folder / KEPT
+    found: list[str] = []
+    try:
+        with ZipFile(place) as archive:
+            for name in archive.namelist():
+                if name == SETTINGS:
+                    continue
+                packed = archive.read(name)
+                result = unpack(packed)
+                traces = _traces_of(result, dataset)
+                if traces is None:
+                    raise StoreError("its traces are not those of its results")
+                found.append(result.name)
+                yield FolderReading(
+                    key=name.removeprefix(ONCE),
+                    code=code_digest(),
+                    packed=packed,
+                    lasting=not name.startswith(ONCE),
+                    traces=traces,
+                )
+    except (StopflowError, *DAMAGED) as error:
+        raise StoreError(f"{place} cannot be used ({error}); {AGAIN}") from error
+    if found != list(dataset.shots["experiment"].unique()):
+        raise StoreError(f"{place} does not hold the experiments of its dataset; {AGAIN}")
 
 
 @contextmanager

@@ -46,13 +46,7 @@ def build_tables(
     for row, place in zip(shots, places, strict=True):
         row |= {**place, "k_true_per_s": true.get((row["experiment"], row["file"]), np.nan)}
     problems = [problem for result in results for problem in result.problems]
-    problems += [*further, *failed]
-    problems += [problem for result in results for problem in result.shadowed]
-    problems += [
-        Problem(experiment=result.name, file="", found=note, level="note")
-        for result in results
-        for note in result.analysis.notes
-    ]
+    problems += [*further, *failed, *_notes(results)]
     rows: dict[str, list[dict[str, Any]]] = {
         "shots": shots,
         "conditions": [row for one in lab.experiments for row in condition_rows(one)],
@@ -61,6 +55,20 @@ def build_tables(
         "problems": [asdict(problem) for problem in problems],
     }
     return {name: build_frame(name, found) for name, found in rows.items()}
+
+
+def problems_of(results: Sequence[FolderResult]) -> list[Problem]:
+    """Return the problems that the results themselves have."""
+    return [*(problem for result in results for problem in result.problems), *_notes(results)]
+
+
+def _notes(results: Sequence[FolderResult]) -> list[Problem]:
+    shadowed = [problem for result in results for problem in result.shadowed]
+    return shadowed + [
+        Problem(experiment=result.name, file="", found=note, level="note")
+        for result in results
+        for note in result.analysis.notes
+    ]
 
 
 def build_provenance(
