@@ -1,6 +1,6 @@
 """From the results of all folders to the tables of a dataset and the note of how it was made."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from stopflow import __version__
-from stopflow.frames import build_frame
+from stopflow.frames import build_frame, join_frames
 from stopflow.kinetics.analysis import (
     AnalysisSettings,
+    ExperimentAnalysis,
     condition_rows,
     cut_rows,
     secondary_rows,
@@ -42,19 +43,37 @@ def build_tables(
         Problems that belong to no folder.
     """
     lab, failed = analyse_across([result.analysis for result in results], settings)
-    shots = [row for analysis in lab.experiments for row in shot_rows(analysis)]
-    for row, place in zip(shots, places, strict=True):
-        row |= {**place, "k_true_per_s": true.get((row["experiment"], row["file"]), np.nan)}
     problems = [problem for result in results for problem in result.problems]
     problems += [*further, *failed, *_notes(results)]
-    rows: dict[str, list[dict[str, Any]]] = {
-        "shots": shots,
-        "conditions": [row for one in lab.experiments for row in condition_rows(one)],
-        "secondary": list(secondary_rows(lab)),
-        "cuts": [row for one in lab.experiments for row in cut_rows(one)],
-        "problems": [asdict(problem) for problem in problems],
+    waiting = iter(places)
+    return {
+        "shots": join_frames(
+            "shots",
+            [_shots(analysis, true=true, places=waiting) for analysis in lab.experiments],
+        ),
+        "conditions": _joined("conditions", map(condition_rows, lab.experiments)),
+        "secondary": build_frame("secondary", list(secondary_rows(lab))),
+        "cuts": _joined("cuts", map(cut_rows, lab.experiments)),
+        "problems": build_frame("problems", [asdict(problem) for problem in problems]),
     }
-    return {name: build_frame(name, found) for name, found in rows.items()}
+
+
+def _shots(
+    analysis: ExperimentAnalysis,
+    *,
+    true: Mapping[tuple[str, str], float],
+    places: Iterator[dict[str, Any]],
+) -> pd.DataFrame:
+    """Build the rows of one experiment, each with what the next of `places` adds."""
+    rows = [
+        row | next(places) | {"k_true_per_s": true.get((row["experiment"], row["file"]), np.nan)}
+        for row in shot_rows(analysis)
+    ]
+    return build_frame("shots", rows)
+
+
+def _joined(table: str, rows: Iterable[Sequence[Mapping[str, Any]]]) -> pd.DataFrame:
+    return join_frames(table, [build_frame(table, part) for part in rows])
 
 
 def problems_of(results: Sequence[FolderResult]) -> list[Problem]:
