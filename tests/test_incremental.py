@@ -11,6 +11,7 @@ import pytest
 from stopflow.cli.console import announcer, warn
 from stopflow.errors import StoreError
 from stopflow.io.folder import ReadOptions
+from stopflow.kinetics.laws import find_law
 from stopflow.kinetics.settings import AnalysisSettings
 from stopflow.pipeline import ingest as ingesting
 from stopflow.pipeline.ingest import Execution, IngestSettings, ingest
@@ -229,3 +230,9 @@ def test_nothing_is_said_early_where_nobody_looks(monkeypatch):
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     assert announcer(quiet=True) is unannounced
     assert announcer(quiet=False) is warn
+
+
+def test_a_law_that_the_user_wrote_comes_back_by_its_text():
+    law = find_law("a*exp(-k*t) + b")
+    assert unpack(pack(law)) == law
+    assert unpack(pack(find_law("double"))) is find_law("double")
