@@ -9,6 +9,7 @@ A dataset is a folder::
     problems.parquet    every fault found in the input
     time.f64            recorded times in s, little-endian float64, equal grids stored once
     signal.f64          recorded signals, little-endian float64, one after the other
+    folders.zip         results of the folders, so that the next ingest does only what changed
     ingest.json         version, command, settings, inputs with SHA-256, library versions, digest
 
 The columns are those of `stopflow.schema`. A dataset is written beside the old one and takes its
@@ -18,7 +19,7 @@ digest as well, in case another dataset has taken its place.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +44,8 @@ OPENINGS = 5
 """Times that a dataset is opened while other runs keep putting new ones in its place."""
 PROVENANCE = "ingest.json"
 TIME, SIGNAL = "time.f64", "signal.f64"
-FILES = frozenset({PROVENANCE, TIME, SIGNAL, *(f"{name}.parquet" for name in TABLES)})
+KEPT = "folders.zip"
+FILES = frozenset({PROVENANCE, TIME, SIGNAL, KEPT, *(f"{name}.parquet" for name in TABLES)})
 DISK_FLOAT = np.dtype("<f8")
 
 
@@ -150,6 +152,12 @@ class DatasetWriter:
             "trace_points": len(trace),
             "time_first": self._grids[grid],
         }
+
+    def add_traces(
+        self, traces: Sequence[Trace | None], rows: Sequence[Mapping[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Append the traces of a folder; return the rows of its shots with where they lie."""
+        return [{**self.add_trace(trace), **row} for trace, row in zip(traces, rows, strict=True)]
 
     def write_tables(
         self, tables: Mapping[str, pd.DataFrame], *, provenance: Mapping[str, Any]
@@ -292,6 +300,14 @@ def _require_whole(dataset: Dataset) -> None:
             raise StoreError(
                 f"{dataset.folder} is cut off ({len(array)} of {needed} values); {AGAIN}"
             )
+
+
+def trace_digest(trace: Trace) -> str:
+    """Return a digest of the times and the signal as they are stored."""
+    digest = hashlib.blake2b(digest_size=16)
+    for values in (trace.time_s, trace.signal):
+        digest.update(values.astype(DISK_FLOAT).tobytes())
+    return digest.hexdigest()
 
 
 def file_sha256(path: Path) -> str:

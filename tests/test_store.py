@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 
 from stopflow import store
+from stopflow.columns import FITTED, foreign_name
 from stopflow.errors import SettingsError, StoreError
-from stopflow.frames import build_frame
+from stopflow.frames import build_frame, join_frames
 from stopflow.schema import COLUMNS, TABLES
 from stopflow.store import load_dataset, writing_dataset
 from stopflow.trace import Trace
@@ -264,3 +265,26 @@ def test_a_dataset_that_is_replaced_while_it_is_opened_is_opened_again(tmp_path,
     assert not left
     assert len(dataset.shots) == 1
     assert len(dataset.signal) == 50
+
+
+@pytest.mark.parametrize("parts", [(3,), (1, 2), (2, 0, 1), (1, 1, 1)])
+def test_a_table_made_in_parts_is_the_table_made_at_once(tmp_path, parts):
+    further = [
+        {foreign_name("pH"): "7"},
+        {f"{FITTED}k2": 2.0},
+        {foreign_name("pH"): "8", foreign_name("note"): "b"},
+    ]
+    rows = [row_of("shots") | {"file": str(i)} | more for i, more in enumerate(further)]
+    split, first = [], 0
+    for size in parts:
+        split.append(build_frame("shots", rows[first : first + size]))
+        first += size
+    joined, whole = join_frames("shots", split), build_frame("shots", rows)
+    pd.testing.assert_frame_equal(joined, whole)
+    joined.to_parquet(tmp_path / "joined", index=False)
+    whole.to_parquet(tmp_path / "whole", index=False)
+    assert (tmp_path / "joined").read_bytes() == (tmp_path / "whole").read_bytes()
+
+
+def test_a_table_of_no_parts_is_empty():
+    pd.testing.assert_frame_equal(join_frames("cuts", []), build_frame("cuts", []))

@@ -47,6 +47,7 @@ def _options(
 def main() -> None:
     """Run the command line; no traceback reaches a user unless --debug asks for it."""
     os.environ.setdefault(OPENBLAS, "1")  # small matrices: several threads would only wait
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads of torch sleep, not spin
     os.environ["MPLBACKEND"] = "agg"
     prepare_streams()
     with listening() as interrupts:

@@ -35,6 +35,17 @@ MECHANISM_HEADINGS = {
     )
 }
 
+INGEST_HEADINGS = {
+    "megabytes": "MB",
+    "cpu_ms_per_trace": "CPU ms/trace",
+    "traces_per_s": "traces/s",
+    "megabytes_per_s": "MB/s",
+    "cpu_ratio": "CPU ratio",
+    "wall_ratio": "wall ratio",
+    "peak_mb": "peak MB",
+    "median_log_error": "error of ln k",
+}
+
 Rounds = Annotated[int | None, typer.Option("--rounds", min=1, help="Rounds of alternation.")]
 
 
@@ -52,6 +63,43 @@ def fit(
     from stopflow.pipeline.bench import measure_fit
 
     _show(measure_fit(traces=traces), as_json=as_json, quiet=quiet)
+
+
+@app.command(epilog="Example: stopflow bench ingest --folders 8 --points 2000")
+def ingest(
+    *,
+    folders: Annotated[
+        int | None, typer.Option("--folders", min=1, help="Experiments of the lab; default 45.")
+    ] = None,
+    shots: Annotated[
+        int | None, typer.Option("--shots", min=4, help="Shots of each; default 15 to 45.")
+    ] = None,
+    points: Annotated[
+        int | None, typer.Option("--points", min=50, help="Points of a trace; default 15001.")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option("--workers", min=0, help="Processes of the ingest; 0: one a core.")
+    ] = 0,
+    rounds: Rounds = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Whole ingest of a simulated lab against a plain script (read_csv, one curve_fit a trace)."""
+    from stopflow.pipeline.bench import measure_ingest
+
+    with progress_bar(quiet=quiet) as progress:
+        rows = measure_ingest(
+            folders=folders,
+            shots=shots,
+            points=points,
+            workers=workers,
+            rounds=rounds,
+            progress=progress,
+        )
+    _show(rows, as_json=as_json, quiet=quiet, headings=INGEST_HEADINGS)
+    if not as_json:
+        say("ratios: times the first line, the plain script on one core", quiet=quiet)
 
 
 @app.command(epilog="Example: stopflow bench step --batch-size 64")
@@ -152,4 +200,6 @@ def _show(
 
 
 def _text(value: object) -> str:
+    if value is None:
+        return "-"
     return f"{value:.4g}" if isinstance(value, float) else str(value)

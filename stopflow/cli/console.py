@@ -19,7 +19,7 @@ from stopflow.cli.streams import visible, write_line
 from stopflow.errors import NO_ROOM
 from stopflow.io.json_files import json_text
 from stopflow.io.switch import STAGED
-from stopflow.pipeline.progress import Progress, silent
+from stopflow.pipeline.progress import Announce, Progress, silent, unannounced
 
 Quiet = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print nothing but errors; results are in the files.")
@@ -61,6 +61,11 @@ def progress_bar(*, quiet: bool) -> Iterator[Progress]:
             bar.update(tasks[what], completed=done, total=total)
 
         yield report
+
+
+def announcer(*, quiet: bool) -> Announce:
+    """Return what says a line on stderr at once, above the progress; only on a terminal."""
+    return unannounced if quiet or not sys.stderr.isatty() else warn
 
 
 def say(text: str, *, quiet: bool = False) -> None:

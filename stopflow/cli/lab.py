@@ -9,6 +9,7 @@ from stopflow.cli.console import (
     Debug,
     Json,
     Quiet,
+    announcer,
     command_line,
     list_problems,
     progress_bar,
@@ -63,12 +64,27 @@ Robust = Annotated[
     bool, typer.Option("--robust", help="Soft-L1 loss: spikes and bubbles count less.")
 ]
 
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="tcp://HOST:PORT",
+        help="Let the workers of this Dask scheduler read and fit; they need the folders under "
+        "the same paths.",
+    ),
+]
+Fresh = Annotated[
+    bool,
+    typer.Option("--fresh", help="Do every folder, also those that are as they were last time."),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command(epilog="Example: stopflow run data/fe_scn")(run)
     app.command(epilog="Example: stopflow ingest data/ --law auto")(ingest)
     app.command(epilog="Example: stopflow report --paper letter --export prism")(report)
+    app.command(epilog="Example: stopflow merge lab_a/ingested lab_b/ingested --out both")(merge)
     app.command(epilog="Example: stopflow simulate data/simulated --folders 6")(simulate)
     app.command(epilog="Example: stopflow doctor")(doctor)
 
@@ -88,6 +104,8 @@ def ingest(
     dead_time: DeadTime = None,
     mixing_ratio: MixingRatio = None,
     config: Config = None,
+    cluster: Cluster = None,
+    fresh: Fresh = False,
     paper: Paper = "a4",
     html_light: HtmlLight = False,
     as_json: Json = False,
@@ -95,6 +113,7 @@ def ingest(
     debug: Debug = False,
 ) -> None:
     """Read, trim, fit and judge every shot below FOLDER; write rates, tables and the PDF."""
+    from stopflow.pipeline.ingest import Execution
     from stopflow.pipeline.lab import process_lab
 
     settings = _settings(
@@ -115,10 +134,12 @@ def ingest(
             out=out,
             reports=reports,
             settings=settings,
+            execution=Execution(cluster=cluster, fresh=fresh),
             paper=paper,
             html_light=html_light,
             command=command_line(),
             progress=progress,
+            announce=announcer(quiet=quiet),
         )
     _conclude(done, reports=reports, as_json=as_json, quiet=quiet)
 
@@ -141,6 +162,8 @@ def run(
     dead_time: DeadTime = None,
     mixing_ratio: MixingRatio = None,
     config: Config = None,
+    cluster: Cluster = None,
+    fresh: Fresh = False,
     paper: Paper = "a4",
     html_light: HtmlLight = False,
     as_json: Json = False,
@@ -149,6 +172,7 @@ def run(
 ) -> None:
     """Do the whole job: ingest, predict with the shipped model, write every report."""
     from stopflow.pipeline.find import find_model
+    from stopflow.pipeline.ingest import Execution
     from stopflow.pipeline.lab import Prediction, process_lab
 
     find_model(model, MODELS)
@@ -170,11 +194,13 @@ def run(
             out=out,
             reports=reports,
             settings=settings,
+            execution=Execution(cluster=cluster, fresh=fresh),
             prediction=Prediction(model=model, models=MODELS),
             paper=paper,
             html_light=html_light,
             command=command_line(),
             progress=progress,
+            announce=announcer(quiet=quiet),
         )
     _conclude(done, reports=reports, as_json=as_json, quiet=quiet)
 
@@ -249,6 +275,29 @@ def report(
         say_written(written, quiet=quiet)
         say(f"{len(written)} files written again from {dataset}", quiet=quiet)
     raise typer.Exit(int(bool(problems)))
+
+
+def merge(
+    datasets: Annotated[list[Path], typer.Argument(help="Folders that ingest wrote, two or more.")],
+    *,
+    out: Annotated[Path, typer.Option("--out", help="Where the joined dataset goes.")],
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Join datasets: what an ingest of all their folders gives, without fitting again."""
+    from stopflow.pipeline.merge import merge_datasets
+
+    with progress_bar(quiet=quiet) as progress:
+        made = merge_datasets(datasets, out=out, command=command_line(), progress=progress)
+    experiments = made.shots["experiment"].nunique()
+    if as_json:
+        say_json({"out": out, "experiments": experiments, "shots": len(made.shots)})
+    say(
+        f"wrote {out}: {experiments} experiments, {len(made.shots)} shots; "
+        f"report it with: stopflow report --dataset {out}",
+        quiet=quiet or as_json,
+    )
 
 
 def simulate(

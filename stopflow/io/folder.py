@@ -65,10 +65,13 @@ def find_experiments(root: Path) -> list[Path]:
 
 def has_traces(files: Sequence[Path]) -> bool:
     """Tell whether a folder's files hold a trace; workbooks are opened only where no other does."""
-    kinds = [sort_file(path) for path in files]
-    if any(file.kind == "trace" for file in kinds):
-        return True
-    books = [file for file in kinds if file.kind == "workbook"]
+    books = []
+    for path in files:
+        file = sort_file(path)
+        if file.kind == "trace":
+            return True
+        if file.kind == "workbook":
+            books.append(file)
     return any(
         push.recording is not None or push.refusal
         for book in books

@@ -24,6 +24,27 @@ def measure_mechanism(
     return bench_mechanism(rounds=rounds or 3, progress=progress)
 
 
+def measure_ingest(
+    *,
+    folders: int | None = None,
+    shots: int | None = None,
+    points: int | None = None,
+    workers: int = 0,
+    rounds: int | None = None,
+    progress: Progress = silent,
+) -> list[dict[str, Any]]:
+    """Compare a whole ingest of a simulated lab with a plain script; `shots` are of a folder."""
+    from stopflow.pipeline.bench_ingest import LabSize, bench_ingest
+
+    usual = LabSize()
+    size = LabSize(
+        folders=folders or usual.folders,
+        traces=(shots, shots) if shots else usual.traces,
+        points=points or usual.points,
+    )
+    return bench_ingest(size=size, workers=workers, rounds=rounds or 3, progress=progress)
+
+
 def measure_step(
     *,
     batch_sizes: Sequence[int],

@@ -1,52 +1,45 @@
 """From folders of instrument files to rates and a dataset."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-import numpy as np
 import pandas as pd
 
-from stopflow import __version__
-from stopflow.columns import foreign_name
 from stopflow.config import build_settings, read_config
 from stopflow.errors import StopflowError
-from stopflow.frames import build_frame
+from stopflow.executors import open_workers
 from stopflow.io.channels import parse_channel
 from stopflow.io.folder import LabFolders, ReadOptions, find_lab
 from stopflow.io.readers.content import shown_name
 from stopflow.io.switch import switching
 from stopflow.kinetics.analysis import (
     AnalysisSettings,
-    ExperimentAnalysis,
-    condition_rows,
-    cut_rows,
-    secondary_rows,
-    shot_rows,
 )
-from stopflow.pipeline.barriers import analyse_across, read_and_analyse, true_rates
+from stopflow.pipeline.barriers import true_rates
 from stopflow.pipeline.checks import given, require_time_unit, require_wavelength, require_whole
-from stopflow.pipeline.progress import Progress, silent
-from stopflow.pipeline.shared_rates import NONE, shared_rates
-from stopflow.schema import COLUMNS
+from stopflow.pipeline.kept import EarlierResults, earlier_results, keeping_results
+from stopflow.pipeline.lab_tables import build_provenance, build_tables
+from stopflow.pipeline.packing import unpack
+from stopflow.pipeline.progress import Announce, Progress, silent, unannounced
+from stopflow.pipeline.reading import (
+    FolderJob,
+    FolderReading,
+    FolderResult,
+    code_digest,
+    do_folder,
+)
 from stopflow.store import (
     REPLACEABLE,
     Dataset,
-    DatasetWriter,
-    file_sha256,
     load_dataset,
     writing_into,
 )
-from stopflow.trace import Experiment, Problem
-from stopflow.workers import one_blas_thread, worker_processes
 
-LIBRARIES = ("numpy", "scipy", "pandas", "matplotlib")
 SMALL_LAB = 10_000_000
 """Bytes below which starting processes takes longer than the work."""
-OWN_NAMES = frozenset(name.casefold() for name in COLUMNS)
 OWN_KEYS = ("channel", "wavelength_nm", "average", "blank", "time_unit", "workers")
 
 
@@ -86,13 +79,23 @@ class IngestSettings:
         require_time_unit(self.time_unit)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Reading:
-    """One folder read and analysed, with the hashes of its files."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """Where and how much of the work is done; no result depends on it.
 
-    experiment: Experiment
-    analysis: ExperimentAnalysis
-    sha256: Mapping[str, str]
+    Attributes
+    ----------
+    cluster
+        Address of a Dask scheduler whose workers read and fit; None: processes of this machine.
+    fresh
+        Whether every folder is done, also those that the earlier dataset has.
+    """
+
+    cluster: str | None = None
+    fresh: bool = False
+
+
+USUAL = Execution()
 
 
 def ingest_settings(config: Path | None = None, **options: Any) -> IngestSettings:
@@ -113,8 +116,10 @@ def ingest(
     *,
     out: Path,
     settings: IngestSettings,
+    execution: Execution = USUAL,
     command: str = "",
     progress: Progress = silent,
+    announce: Announce = unannounced,
 ) -> Dataset:
     """Read, trim, fit and judge every experiment below `root`; leave a dataset in `out`.
 
@@ -127,7 +132,16 @@ def ingest(
     """
     with switching() as switch:
         place = switch.folder(out, owned=REPLACEABLE)
-        write_dataset(root, place, settings=settings, out=out, command=command, progress=progress)
+        write_dataset(
+            root,
+            place,
+            settings=settings,
+            out=out,
+            execution=execution,
+            command=command,
+            progress=progress,
+            announce=announce,
+        )
     return load_dataset(out)
 
 
@@ -137,8 +151,10 @@ def write_dataset(
     *,
     settings: IngestSettings,
     out: Path,
+    execution: Execution = USUAL,
     command: str = "",
     progress: Progress = silent,
+    announce: Announce = unannounced,
 ) -> None:
     """Write the dataset of `root` into the empty folder `place`; it is to replace the one in `out`.
 
@@ -149,19 +165,40 @@ def write_dataset(
     """
     lab = _lab(root, out=out)
     folders = list(zip(lab.experiments, _names(root, lab.experiments), strict=True))
-    readings: list[Reading] = []
+    jobs = [_job(folder, name, settings) for folder, name in folders]
+    results: list[FolderResult] = []
     places: list[dict[str, Any]] = []
     with writing_into(place) as writer:
-        jobs = [(folder, name, settings) for folder, name in folders]
-        for done, reading in enumerate(_read_all(jobs, workers=settings.workers), start=1):
-            places += _add_traces(writer, reading)
-            readings.append(reading)
-            progress("reading and fitting", done, len(jobs))
+        with (
+            keeping_results(place, settings.analysis) as keeper,
+            earlier_results(out, wanted=not execution.fresh) as earlier,
+        ):
+            readings = _read_all(jobs, earlier, workers=settings.workers, execution=execution)
+            for done, reading in enumerate(readings, start=1):
+                result = _opened(reading)
+                places += writer.add_traces(reading.traces, result.rows)
+                keeper.keep(reading)
+                results.append(result)
+                announce(result.headline)
+                progress("reading and fitting", done, len(jobs))
         true, unread = true_rates(folders)
         further = (*lab.problems, *unread)
-        tables = _tables(readings, settings, places=places, true=true, further=further)
+        tables = build_tables(results, settings.analysis, places=places, true=true, further=further)
         _require_better(tables["shots"], out)
-        writer.write_tables(tables, provenance=_provenance(readings, settings, command=command))
+        writer.write_tables(
+            tables, provenance=build_provenance(results, asdict(settings), command=command)
+        )
+
+
+def _job(folder: Path, name: str, settings: IngestSettings) -> FolderJob:
+    options = ReadOptions(
+        channel=settings.channel,
+        wavelength_nm=settings.wavelength_nm,
+        average=settings.average,
+        blank=None if settings.blank is None else Path(settings.blank),
+        time_unit=settings.time_unit,
+    )
+    return FolderJob(folder=folder, name=name, options=options, settings=settings.analysis)
 
 
 def _lab(root: Path, *, out: Path) -> LabFolders:
@@ -196,105 +233,31 @@ def _names(root: Path, folders: Sequence[Path]) -> list[str]:
 
 
 def _read_all(
-    jobs: Sequence[tuple[Path, str, IngestSettings]], *, workers: int
-) -> Iterator[Reading]:
-    """Read and analyse the folders in order, one process a core."""
-    files = (path for folder, *_ in jobs for path in folder.iterdir() if path.is_file())
+    jobs: Sequence[FolderJob], earlier: EarlierResults, *, workers: int, execution: Execution
+) -> Iterator[FolderReading]:
+    """Yield the folders in order: as they were done before, or read and analysed by workers."""
+    keys = [earlier.key_of(job) for job in jobs]
+    left = [job for job, key in zip(jobs, keys, strict=True) if key is None]
+    with open_workers(processes=_processes(left, workers), cluster=execution.cluster) as opened:
+        done = opened.map_in_order(do_folder, left)
+        for job, key in zip(jobs, keys, strict=True):
+            yield next(done) if key is None else earlier.find(key) or do_folder(job)
+
+
+def _processes(jobs: Sequence[FolderJob], workers: int) -> int:
+    """How many processes are worth their start."""
+    files = (path for job in jobs for path in job.folder.iterdir() if path.is_file())
     small = sum(path.stat().st_size for path in files) < SMALL_LAB
-    processes = min(workers or (1 if small else os.cpu_count() or 1), len(jobs))
-    if processes == 1:
-        yield from (_read_one(job) for job in jobs)
-        return
-    with one_blas_thread(), worker_processes(processes) as pool:
-        yield from pool.map(_read_one, jobs)
+    return max(min(workers or (1 if small else os.cpu_count() or 1), len(jobs)), 1)
 
 
-def _read_one(job: tuple[Path, str, IngestSettings]) -> Reading:
-    folder, name, settings = job
-    reading = ReadOptions(
-        channel=settings.channel,
-        wavelength_nm=settings.wavelength_nm,
-        average=settings.average,
-        blank=None if settings.blank is None else Path(settings.blank),
-        time_unit=settings.time_unit,
-    )
-    experiment, analysis = read_and_analyse(
-        folder, name=name, reading=reading, settings=settings.analysis
-    )
-    return Reading(experiment=experiment, analysis=analysis, sha256=_hashes(folder))
-
-
-def _hashes(folder: Path) -> dict[str, str]:
-    """Hash the files of a folder; one that cannot be opened has none."""
-    found = {}
-    for path in sorted(folder.iterdir()):
-        if path.is_file():
-            try:
-                found[shown_name(path.name)] = file_sha256(path)
-            except OSError:
-                continue
-    return found
-
-
-def _add_traces(writer: DatasetWriter, reading: Reading) -> list[dict[str, Any]]:
-    shared = shared_rates(reading.experiment, reading.analysis)
-    return [
-        {
-            **writer.add_trace(shot.trace),
-            "sha256": reading.sha256.get(shot.source or shot.file, ""),
-            **shared.get(shot.file, NONE),
-            "end_source": "decision" if shot.end_s is not None else "",
-            "law_source": "decision" if shot.law else "",
-        }
-        for shot in reading.experiment.shots
-    ]
-
-
-def _tables(
-    readings: Sequence[Reading],
-    settings: IngestSettings,
-    *,
-    places: Sequence[dict[str, Any]],
-    true: Mapping[tuple[str, str], float],
-    further: Sequence[Problem],
-) -> dict[str, pd.DataFrame]:
-    lab, failed = analyse_across([reading.analysis for reading in readings], settings.analysis)
-    shots = [row for analysis in lab.experiments for row in shot_rows(analysis)]
-    for row, place in zip(shots, places, strict=True):
-        row |= {**place, "k_true_per_s": true.get((row["experiment"], row["file"]), np.nan)}
-    problems = [problem for reading in readings for problem in reading.experiment.problems]
-    problems += [*further, *failed, *_shadowed(readings)]
-    problems += [
-        Problem(experiment=reading.experiment.name, file="", found=note, level="note")
-        for reading in readings
-        for note in reading.analysis.notes
-    ]
-    rows: dict[str, list[dict[str, Any]]] = {
-        "shots": shots,
-        "conditions": [row for one in lab.experiments for row in condition_rows(one)],
-        "secondary": list(secondary_rows(lab)),
-        "cuts": [row for one in lab.experiments for row in cut_rows(one)],
-        "problems": [asdict(problem) for problem in problems],
-    }
-    return {name: build_frame(name, found) for name, found in rows.items()}
-
-
-def _shadowed(readings: Sequence[Reading]) -> list[Problem]:
-    """Note the columns of workbooks that are named like ours; they are kept apart."""
-    return [
-        Problem(
-            experiment=reading.experiment.name,
-            file="",
-            found=f"the workbook's column '{header}' is named like a column of the results; it is "
-            f"kept as '{foreign_name(header)}' and changes nothing",
-            level="note",
+def _opened(reading: FolderReading) -> FolderResult:
+    """Open the result of a worker, which has to be one of this very program."""
+    if reading.code != code_digest():
+        raise StopflowError(
+            "a worker of the cluster has another version of stopflow; install the same on all"
         )
-        for reading in readings
-        for header in dict.fromkeys(
-            name for shot in reading.experiment.shots for name in shot.conditions.extra
-        )
-        if header.strip().casefold() in OWN_NAMES
-    ]
+    return cast("FolderResult", unpack(reading.packed))
 
 
 def _require_better(shots: pd.DataFrame, out: Path) -> None:
@@ -314,29 +277,3 @@ def _has_rates(folder: Path) -> bool:
         return bool(load_dataset(folder).shots["k_per_s"].notna().any())
     except StopflowError:
         return False
-
-
-def _provenance(
-    readings: Sequence[Reading], settings: IngestSettings, *, command: str
-) -> dict[str, Any]:
-    return {
-        "version": __version__,
-        "command": command,
-        "settings": asdict(settings),
-        "libraries": {name: version(name) for name in LIBRARIES},
-        "left_out": [
-            {
-                "experiment": shot.experiment,
-                "file": shot.file,
-                "channel": shot.channel,
-                "why": shot.left_out,
-            }
-            for reading in readings
-            for shot in reading.experiment.left_out
-        ],
-        "inputs": {
-            f"{reading.experiment.name}/{file}": digest
-            for reading in readings
-            for file, digest in reading.sha256.items()
-        },
-    }

@@ -11,8 +11,8 @@ from pathlib import Path
 from stopflow.errors import ModelError
 from stopflow.io.switch import switching
 from stopflow.pipeline.find import find_model
-from stopflow.pipeline.ingest import IngestSettings, write_dataset
-from stopflow.pipeline.progress import Progress, silent
+from stopflow.pipeline.ingest import USUAL, Execution, IngestSettings, write_dataset
+from stopflow.pipeline.progress import Announce, Progress, silent, unannounced
 from stopflow.pipeline.reports import require_reports, write_exports, write_reports
 from stopflow.pipeline.summary import Summary, summarise
 from stopflow.store import REPLACEABLE, load_dataset
@@ -56,11 +56,13 @@ def process_lab(
     reports: Path,
     settings: IngestSettings,
     prediction: Prediction | None = None,
+    execution: Execution = USUAL,
     exports: Sequence[str] = (),
     paper: str = "a4",
     html_light: bool = False,
     command: str = "",
     progress: Progress = silent,
+    announce: Announce = unannounced,
 ) -> ProcessedLab:
     """Ingest the folders below `root` and write their reports, all of it or nothing.
 
@@ -75,7 +77,16 @@ def process_lab(
     with switching() as switch:
         place = switch.folder(out, owned=REPLACEABLE)
         gathered = switch.files(reports)
-        write_dataset(root, place, settings=settings, out=out, command=command, progress=progress)
+        write_dataset(
+            root,
+            place,
+            settings=settings,
+            out=out,
+            execution=execution,
+            command=command,
+            progress=progress,
+            announce=announce,
+        )
         done = _report(
             place,
             gathered,

@@ -1,0 +1,88 @@
+"""Where the work on folders is done: in this process, in processes beside it, or on a cluster.
+
+Each place is a `concurrent.futures.Executor`, so that whatever offers one can do the work.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Final, ParamSpec, TypeVar
+
+from stopflow.cluster import cluster_workers
+from stopflow.workers import one_blas_thread, worker_processes
+
+AHEAD: Final = 4
+"""Jobs that are handed out for each worker, so that none is idle while the oldest is done."""
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workers:
+    """An executor, and how many jobs it is given at a time."""
+
+    executor: Executor
+    at_once: int
+
+    def map_in_order(self, work: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
+        """Yield the results in the order of the jobs; few of them wait in memory at any time."""
+        waiting: deque[Future[Result]] = deque()
+        for job in jobs:
+            waiting.append(self.executor.submit(work, job))
+            if len(waiting) >= self.at_once:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+class ThisProcess(Executor):
+    """Does each job at once, in the process that submits it."""
+
+    def submit(
+        self, fn: Callable[P, Result], /, *args: P.args, **kwargs: P.kwargs
+    ) -> Future[Result]:
+        """Do the job; what it raises is raised when its result is asked for."""
+        future: Future[Result] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # handed on by the future
+            future.set_exception(error)
+        return future
+
+
+def open_workers(*, processes: int, cluster: str | None = None) -> AbstractContextManager[Workers]:
+    """Open the place of the work.
+
+    Parameters
+    ----------
+    processes
+        How many work on this machine; 1: this one alone.
+    cluster
+        Address of a Dask scheduler, whose workers are used instead.
+
+    Raises
+    ------
+    StopflowError
+        When there is no such scheduler, and when the work is ended from outside.
+    """
+    if cluster is not None:
+        return _on_cluster(cluster)
+    if processes == 1:
+        return nullcontext(Workers(executor=ThisProcess(), at_once=1))
+    return _in_processes(processes)
+
+
+@contextmanager
+def _in_processes(count: int) -> Iterator[Workers]:
+    with one_blas_thread(), worker_processes(count) as pool:
+        yield Workers(executor=pool, at_once=AHEAD * count)
+
+
+@contextmanager
+def _on_cluster(address: str) -> Iterator[Workers]:
+    with cluster_workers(address) as (executor, count):
+        yield Workers(executor=executor, at_once=AHEAD * count)

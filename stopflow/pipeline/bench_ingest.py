@@ -1,0 +1,238 @@
+"""The speed of a whole ingest against the plain script, in turns on one simulated lab.
+
+Every measurement has a process of its own, so that its peak of memory is its own, and its
+imports, but for those of the reports, are done before the clock starts. Processor time includes
+that of the processes that it starts. The ratios are medians over rounds, each of which runs every
+case once.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from time import perf_counter, process_time
+from typing import Any
+
+import numpy as np
+
+from stopflow.io.folder import find_experiments, read_experiment
+from stopflow.io.truth import read_truth
+from stopflow.kinetics.analysis import analyse_experiment
+from stopflow.kinetics.plain_script import fit_lab
+from stopflow.memory import peak_bytes
+from stopflow.pipeline.ingest import IngestSettings, ingest
+from stopflow.pipeline.progress import Progress, silent
+from stopflow.pipeline.reports import write_reports
+from stopflow.simulate.plan import LabSpec
+from stopflow.simulate.writer import write_lab
+from stopflow.store import load_dataset
+from stopflow.trace import FloatArray
+from stopflow.workers import one_blas_thread, worker_processes
+
+PEER, INGEST, REPORT = "plain script", "ingest without reports", "reports"
+WITH_REPORT, ALONE = "ingest with reports", "ingest on one core"
+READING, ANALYSIS = "phase: read", "phase: read and fit"
+MEGABYTE = 1e6
+Rates = Mapping[tuple[str, str], float]
+"""k in 1/s by (experiment, file)."""
+Work = Callable[[Path, Path, int], Rates]
+"""What is measured; takes the lab, the place of the dataset, and the number of processes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabSize:
+    """Size of the lab that is ingested: experiments, shots of each, points of a trace."""
+
+    folders: int = 45
+    traces: tuple[int, int] = (15, 45)
+    points: int = 15_001
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What a case took: processor and wall time in s, peak of memory in bytes; and its errors.
+
+    `log_errors` holds ``|ln(k / k_true)|`` of the shots that have a rate; empty where a case
+    gives none.
+    """
+
+    cpu_s: float
+    wall_s: float
+    peak_bytes: float
+    log_errors: FloatArray
+
+
+def bench_ingest(
+    *,
+    size: LabSize | None = None,
+    workers: int = 0,
+    rounds: int = 3,
+    seed: int = 0,
+    progress: Progress = silent,
+) -> list[dict[str, Any]]:
+    """Measure the plain script, the ingest without and with its reports, and the phases.
+
+    Parameters
+    ----------
+    workers
+        Processes of the ingest; 0: one a core.
+
+    Returns
+    -------
+    list of dict
+        A row a case: traces, megabytes of trace files, seconds of processor and wall, traces and
+        megabytes a wall second, ratios of both times to the plain script's, the peak of memory of
+        its largest process, and the median of ``|ln(k / k_true)|`` of its rates. Phases are parts
+        of the ingest, on one core.
+    """
+    with TemporaryDirectory(prefix="stopflow-bench-") as made:
+        lab, out = Path(made, "lab"), Path(made, "results")
+        _write(lab, size or LabSize(), seed=seed)
+        costs: dict[str, list[Cost]] = {case: [] for case in CASES}
+        for number in range(rounds):
+            for place, (case, work) in enumerate(CASES.items()):
+                costs[case].append(_measured(work, lab, out, workers))
+                progress("measuring", number * len(CASES) + place + 1, rounds * len(CASES))
+        costs[WITH_REPORT] = [
+            _both(*pair) for pair in zip(costs[INGEST], costs[REPORT], strict=True)
+        ]
+        traces = [path.stat().st_size for path in lab.glob("*/*.bka")]
+        return [
+            _row(
+                case,
+                costs[case],
+                costs[PEER],
+                traces=len(traces),
+                megabytes=sum(traces) / MEGABYTE,
+            )
+            for case in SHOWN
+        ]
+
+
+def _write(lab: Path, size: LabSize, *, seed: int) -> None:
+    spec = LabSpec(folders=size.folders, traces=size.traces, points=size.points)
+    write_lab(lab, spec=spec, seed=seed)
+
+
+def _measured(work: Work, lab: Path, out: Path, workers: int) -> Cost:
+    with one_blas_thread(), worker_processes(1) as pool:
+        return pool.submit(_timed, work, lab, out, workers).result()
+
+
+def _timed(
+    work: Work,
+    lab: Path,
+    out: Path,
+    workers: int,
+) -> Cost:
+    cpu_s, wall_s = _cpu_s(), perf_counter()
+    found = work(lab, out, workers)
+    return Cost(
+        cpu_s=_cpu_s() - cpu_s,
+        wall_s=perf_counter() - wall_s,
+        peak_bytes=max(peak_bytes(), _largest_child()),
+        log_errors=_log_errors(found, lab),
+    )
+
+
+def _cpu_s() -> float:
+    """Processor time of this process and of those that it has waited for."""
+    return process_time() + sum(os.times()[2:4])
+
+
+def _largest_child() -> float:
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0.0
+    return 1024.0 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+
+
+def _log_errors(found: Rates, lab: Path) -> FloatArray:
+    truth, _ = read_truth(lab)
+    ratios = np.array([found[shot] / k for shot, k in truth.items() if shot in found])
+    return np.abs(np.log(ratios[np.isfinite(ratios) & (ratios > 0)]))
+
+
+def _run_peer(lab: Path, _out: Path, _workers: int) -> Rates:
+    return fit_lab(lab)
+
+
+def _run_ingest(lab: Path, out: Path, workers: int) -> Rates:
+    shots = ingest(lab, out=out, settings=IngestSettings(workers=workers)).shots
+    names = zip(shots["experiment"], shots["file"], strict=True)
+    return dict(zip(names, shots["k_per_s"].astype(float), strict=True))
+
+
+def _run_alone(lab: Path, out: Path, _workers: int) -> Rates:
+    return _run_ingest(lab, out, 1)
+
+
+def _run_reports(_lab: Path, out: Path, _workers: int) -> Rates:
+    with TemporaryDirectory(prefix="stopflow-bench-") as reports:
+        write_reports(load_dataset(out), Path(reports))
+    return {}
+
+
+def _run_reading(lab: Path, _out: Path, _workers: int) -> Rates:
+    for folder in find_experiments(lab):
+        read_experiment(folder)
+    return {}
+
+
+def _run_analysis(lab: Path, _out: Path, _workers: int) -> Rates:
+    for folder in find_experiments(lab):
+        analyse_experiment(read_experiment(folder))
+    return {}
+
+
+CASES: dict[str, Work] = {
+    PEER: _run_peer,
+    INGEST: _run_ingest,
+    REPORT: _run_reports,
+    ALONE: _run_alone,
+    READING: _run_reading,
+    ANALYSIS: _run_analysis,
+}
+SHOWN = (PEER, INGEST, WITH_REPORT, ALONE, READING, ANALYSIS, REPORT)
+
+
+def _both(first: Cost, second: Cost) -> Cost:
+    """Add the costs of two cases that follow each other."""
+    return Cost(
+        cpu_s=first.cpu_s + second.cpu_s,
+        wall_s=first.wall_s + second.wall_s,
+        peak_bytes=max(first.peak_bytes, second.peak_bytes),
+        log_errors=first.log_errors,
+    )
+
+
+def _row(
+    case: str,
+    measured: Sequence[Cost],
+    peer: Sequence[Cost],
+    *,
+    traces: int,
+    megabytes: float,
+) -> dict[str, Any]:
+    cpu_s = median(cost.cpu_s for cost in measured)
+    wall_s = median(cost.wall_s for cost in measured)
+    pairs = list(zip(measured, peer, strict=True))
+    errors = measured[0].log_errors
+    return {
+        "case": case,
+        "traces": traces,
+        "megabytes": megabytes,
+        "cpu_s": cpu_s,
+        "wall_s": wall_s,
+        "cpu_ms_per_trace": 1e3 * cpu_s / traces,
+        "traces_per_s": traces / wall_s,
+        "megabytes_per_s": megabytes / wall_s,
+        "cpu_ratio": median(one.cpu_s / other.cpu_s for one, other in pairs),
+        "wall_ratio": median(one.wall_s / other.wall_s for one, other in pairs),
+        "peak_mb": max(cost.peak_bytes for cost in measured) / MEGABYTE,
+        "rates": len(errors),
+        "median_log_error": float(np.median(errors)) if len(errors) else None,
+    }

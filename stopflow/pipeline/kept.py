@@ -1,0 +1,179 @@
+"""Results of folders that a dataset keeps, so that the next ingest does only what changed.
+
+A dataset holds them in ``folders.zip``, an entry a folder, named by the key of its job. Whoever
+finds his key there has the same files, settings, program and libraries; the traces come from the
+dataset itself, and are taken only when they are still those of the result, byte by byte. Anything
+that does not fit means that the folder is done again. So is a folder in which something failed,
+for the failure may have been of the moment; its entry serves to merge datasets alone.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+from zipfile import BadZipFile, ZipFile, ZipInfo
+
+import numpy as np
+
+from stopflow.errors import StopflowError, StoreError
+from stopflow.frames import AGAIN
+from stopflow.kinetics.analysis import AnalysisSettings
+from stopflow.pipeline.packing import pack, unpack
+from stopflow.pipeline.reading import (
+    FolderJob,
+    FolderReading,
+    FolderResult,
+    code_digest,
+    job_key,
+)
+from stopflow.store import KEPT, Dataset, load_dataset, trace_digest
+from stopflow.trace import Trace
+
+SETTINGS: Final = "settings"
+ONCE: Final = "once-"
+"""Before the key of a folder that the next ingest does again."""
+DAMAGED: Final = (OSError, BadZipFile, ValueError, KeyError, NotImplementedError, EOFError)
+"""What opening or reading a damaged archive raises."""
+
+
+class ResultsKeeper:
+    """Writes the results of the folders into a dataset; made by `keeping_results`."""
+
+    def __init__(self, archive: ZipFile) -> None:
+        self._archive = archive
+
+    def keep(self, reading: FolderReading) -> None:
+        """Keep the result of a folder."""
+        name = reading.key if reading.lasting else f"{ONCE}{reading.key}"
+        self._archive.writestr(ZipInfo(name), reading.packed)
+
+
+class EarlierResults:
+    """The results that an earlier dataset keeps; made by `earlier_results`."""
+
+    def __init__(self, archive: ZipFile | None = None, dataset: Dataset | None = None) -> None:
+        self._archive = archive
+        self._dataset = dataset
+        self._keys = frozenset(archive.namelist() if archive is not None else ())
+
+    def key_of(self, job: FolderJob) -> str | None:
+        """Return the key of the job; None where it was not done before just so."""
+        if not self._keys:
+            return None
+        try:
+            key = job_key(job)
+        except OSError:
+            return None
+        return key if key in self._keys else None
+
+    def find(self, key: str) -> FolderReading | None:
+        """Return the folder with this key as it was done before; None where it is damaged."""
+        if self._archive is None or self._dataset is None:
+            return None
+        try:
+            packed = self._archive.read(key)
+            traces = _traces_of(unpack(packed), self._dataset)
+        except (StopflowError, *DAMAGED):
+            return None
+        if traces is None:
+            return None
+        return FolderReading(
+            key=key, code=code_digest(), packed=packed, lasting=True, traces=traces
+        )
+
+
+@contextmanager
+def keeping_results(folder: Path, settings: AnalysisSettings) -> Iterator[ResultsKeeper]:
+    """Yield a keeper that writes into the folder of a dataset."""
+    with ZipFile(folder / KEPT, "w") as archive:
+        archive.writestr(ZipInfo(SETTINGS), pack(settings))
+        yield ResultsKeeper(archive)
+
+
+def kept_settings(folder: Path) -> AnalysisSettings:
+    """Return the settings with which the experiments of a dataset are to be compared.
+
+    Raises
+    ------
+    StoreError
+        When the dataset does not keep them, or was made by another version of the program.
+    """
+    try:
+        with ZipFile(folder / KEPT) as archive:
+            found = unpack(archive.read(SETTINGS))
+    except (StopflowError, *DAMAGED) as error:
+        raise StoreError(f"{folder / KEPT} cannot be used ({error}); {AGAIN}") from error
+    if not isinstance(found, AnalysisSettings):
+        raise StoreError(f"{folder / KEPT} holds no settings; {AGAIN}")
+    return found
+
+
+def kept_results(dataset: Dataset) -> Iterator[FolderReading]:
+    """Yield every folder of a dataset as it was done, in order, one at a time.
+
+    Raises
+    ------
+    StoreError
+        When the results are damaged, not those of the dataset, or of another version.
+    """
+    place = dataset.folder / KEPT
+    found: list[str] = []
+    try:
+        with ZipFile(place) as archive:
+            for name in archive.namelist():
+                if name == SETTINGS:
+                    continue
+                packed = archive.read(name)
+                result = unpack(packed)
+                traces = _traces_of(result, dataset)
+                if traces is None:
+                    raise StoreError("its traces are not those of its results")
+                found.append(result.name)
+                yield FolderReading(
+                    key=name.removeprefix(ONCE),
+                    code=code_digest(),
+                    packed=packed,
+                    lasting=not name.startswith(ONCE),
+                    traces=traces,
+                )
+    except (StopflowError, *DAMAGED) as error:
+        raise StoreError(f"{place} cannot be used ({error}); {AGAIN}") from error
+    if found != list(dataset.shots["experiment"].unique()):
+        raise StoreError(f"{place} does not hold the experiments of its dataset; {AGAIN}")
+
+
+@contextmanager
+def earlier_results(folder: Path, *, wanted: bool = True) -> Iterator[EarlierResults]:
+    """Yield what the dataset in `folder` keeps; nothing where there is none, or it is damaged.
+
+    Nothing of the dataset stays open at the end, so that it can be moved.
+    """
+    with ExitStack() as stack:
+        yield _opened(folder, stack) if wanted else EarlierResults()
+
+
+def _opened(folder: Path, stack: ExitStack) -> EarlierResults:
+    if not (folder / KEPT).is_file():
+        return EarlierResults()
+    try:
+        dataset = load_dataset(folder)
+        return EarlierResults(stack.enter_context(ZipFile(folder / KEPT)), dataset)
+    except (StopflowError, *DAMAGED):
+        return EarlierResults()
+
+
+def _traces_of(result: object, dataset: Dataset) -> tuple[Trace | None, ...] | None:
+    """Return the traces that belong to a result; None where the dataset holds others."""
+    if not isinstance(result, FolderResult):
+        return None
+    rows = np.flatnonzero((dataset.shots["experiment"] == result.name).to_numpy())
+    if len(rows) != len(result.traces):
+        return None
+    traces = [_trace(dataset, int(row)) for row in rows]
+    found = tuple("" if trace is None else trace_digest(trace) for trace in traces)
+    return tuple(traces) if found == result.traces else None
+
+
+def _trace(dataset: Dataset, row: int) -> Trace | None:
+    recorded = dataset.trace(row)
+    return None if recorded is None else Trace(time_s=recorded[0], signal=recorded[1])

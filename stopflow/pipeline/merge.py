@@ -1,0 +1,134 @@
+"""Datasets joined: every folder as it was done, compared anew with those of all the others.
+
+What a dataset keeps of its folders (`stopflow.pipeline.kept`) is enough to make its tables again,
+so that nothing is read or fitted a second time. What comes out is what an ingest of all the
+folders in one lab gives: the verdicts and the secondary plots know every experiment.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from stopflow.errors import StopflowError
+from stopflow.io.switch import switching
+from stopflow.pipeline.kept import keeping_results, kept_results, kept_settings
+from stopflow.pipeline.lab_tables import build_provenance, build_tables, problems_of
+from stopflow.pipeline.packing import unpack
+from stopflow.pipeline.progress import Progress, silent
+from stopflow.pipeline.reading import FolderResult
+from stopflow.store import REPLACEABLE, Dataset, load_dataset, writing_into
+from stopflow.trace import Problem
+
+OF_NO_RESULT: Final = frozenset({"workers"})
+"""Settings that no result depends on."""
+MERGED: Final = "merged"
+"""Where the provenance lists the datasets that were joined."""
+
+
+def merge_datasets(
+    folders: Sequence[Path], *, out: Path, command: str = "", progress: Progress = silent
+) -> Dataset:
+    """Join datasets into one in `out`, in the order given.
+
+    Of the traces one folder's are in memory at a time; the results of all are, as in an ingest.
+
+    Raises
+    ------
+    StopflowError
+        When there are not two or more, when they were made with different settings, and when two
+        hold an experiment of the same name.
+    StoreError
+        When one is no dataset, is damaged, or was made by another version of the program.
+    """
+    if len({folder.resolve() for folder in folders}) < max(len(folders), 2):
+        raise StopflowError("give two or more datasets to merge, each of them once")
+    datasets = [load_dataset(folder) for folder in folders]
+    _require_joinable(datasets)
+    with switching() as switch:
+        place = switch.folder(out, owned=REPLACEABLE)
+        _write(datasets, place, command=command, progress=progress)
+        datasets.clear()  # nothing may stay open of a dataset that is replaced
+    return load_dataset(out)
+
+
+def _require_joinable(datasets: Sequence[Dataset]) -> None:
+    first = datasets[0]
+    for other in datasets[1:]:
+        differ = _differing(_settings(first), _settings(other))
+        if differ:
+            raise StopflowError(
+                f"{first.folder} and {other.folder} were made with different settings "
+                f"({', '.join(differ)}); ingest one of them again with those of the other"
+            )
+    held = Counter(name for one in datasets for name in one.shots["experiment"].unique())
+    twice = [name for name, times in held.items() if times > 1]
+    if twice:
+        raise StopflowError(
+            f"several of the datasets hold an experiment '{twice[0]}'; rename the folder of one "
+            "and ingest it again"
+        )
+
+
+def _settings(dataset: Dataset) -> dict[str, Any]:
+    settings = dataset.provenance["settings"]
+    return {name: value for name, value in settings.items() if name not in OF_NO_RESULT}
+
+
+def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    names = dict.fromkeys([*one, *other])
+    return [name for name in names if one.get(name) != other.get(name)]
+
+
+def _write(datasets: Sequence[Dataset], place: Path, *, command: str, progress: Progress) -> None:
+    settings = kept_settings(datasets[0].folder)
+    results: list[FolderResult] = []
+    places: list[dict[str, Any]] = []
+    with writing_into(place) as writer:
+        with keeping_results(place, settings) as keeper:
+            for done, dataset in enumerate(datasets, start=1):
+                for reading in kept_results(dataset):
+                    result = unpack(reading.packed)
+                    places += writer.add_traces(reading.traces, result.rows)
+                    keeper.keep(reading)
+                    results.append(result)
+                progress("merging", done, len(datasets))
+        tables = build_tables(
+            results,
+            settings,
+            places=places,
+            true=_true_rates(datasets),
+            further=_of_no_folder(datasets, results),
+        )
+        made = build_provenance(results, datasets[0].provenance["settings"], command=command)
+        made[MERGED] = [dataset.digest for dataset in datasets]
+        writer.write_tables(tables, provenance=made)
+
+
+def _true_rates(datasets: Sequence[Dataset]) -> dict[tuple[str, str], float]:
+    return {
+        (experiment, file): float(k_per_s)
+        for dataset in datasets
+        for experiment, file, k_per_s in dataset.shots[
+            ["experiment", "file", "k_true_per_s"]
+        ].itertuples(index=False)
+        if not np.isnan(k_per_s)
+    }
+
+
+def _of_no_folder(datasets: Sequence[Dataset], results: Sequence[FolderResult]) -> list[Problem]:
+    """Return the problems of the datasets that belong to none of the results."""
+    known = Counter(tuple(asdict(problem).values()) for problem in problems_of(results))
+    further = []
+    for dataset in datasets:
+        for row in dataset.problems.to_dict("records"):
+            problem = Problem(**{str(name): value for name, value in row.items()})
+            values = tuple(asdict(problem).values())
+            if known[values] > 0:
+                known[values] -= 1
+            else:
+                further.append(problem)
+    return further

@@ -1,0 +1,212 @@
+"""One folder, read and analysed by whoever does the work: traces apart from what is kept of them.
+
+A `FolderReading` is what a worker sends. Its traces go to the dataset at once; its `FolderResult`,
+a few kilobytes a shot, is what the comparison of all folders and the tables are made from. It
+travels as the bytes in which a dataset keeps it for the next ingest.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import stopflow
+from stopflow.columns import foreign_name
+from stopflow.io.folder import ReadOptions
+from stopflow.io.readers.content import shown_name
+from stopflow.kinetics.analysis import AnalysisSettings, ExperimentAnalysis
+from stopflow.pipeline.barriers import read_and_analyse
+from stopflow.pipeline.packing import pack
+from stopflow.pipeline.shared_rates import NONE, shared_rates
+from stopflow.schema import COLUMNS
+from stopflow.store import file_sha256, trace_digest
+from stopflow.trace import Experiment, Problem, Trace
+
+LIBRARIES: Final = ("numpy", "scipy", "pandas", "matplotlib")
+OWN_NAMES: Final = frozenset(name.casefold() for name in COLUMNS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderJob:
+    """A folder to do, by its path, the name of its experiment, and how."""
+
+    folder: Path
+    name: str
+    options: ReadOptions
+    settings: AnalysisSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FolderResult:
+    """What is kept of a folder when its traces are written.
+
+    Attributes
+    ----------
+    rows
+        For each shot the columns of ``shots`` that are not of its analysis nor of its place.
+    traces
+        Digest of each shot's trace; ``""`` without one.
+    shadowed
+        Columns of workbooks that are named like ours.
+    left_out
+        Shots that a decision leaves out, as the provenance lists them.
+    sha256
+        Of the files of the folder.
+    """
+
+    name: str
+    analysis: ExperimentAnalysis
+    rows: tuple[Mapping[str, Any], ...]
+    traces: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    shadowed: tuple[Problem, ...]
+    left_out: tuple[Mapping[str, Any], ...]
+    sha256: Mapping[str, str]
+
+    @property
+    def headline(self) -> str:
+        """The rates in a line, before they are compared with those of other folders."""
+        shots = self.analysis.shots
+        rates = [shot.shot.result.fit.k_per_s for shot in shots if shot.usable and shot.shot.result]
+        found = f"{self.name}: {len(rates)} of {len(shots)} shots"
+        if not rates:
+            return f"{found}, no rate"
+        low, high = f"{min(rates):.3g}", f"{max(rates):.3g}"
+        return f"{found}, k = {low if low == high else f'{low} to {high}'} 1/s"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FolderReading:
+    """A folder done.
+
+    Attributes
+    ----------
+    key
+        Equal for equal files, settings and program: see `job_key`.
+    code
+        The program that did it: see `code_digest`.
+    packed
+        Its `FolderResult`, see `stopflow.pipeline.packing`.
+    lasting
+        Whether it may be kept: nothing in it failed, for a failure may be of the moment.
+    """
+
+    key: str
+    code: str
+    packed: bytes
+    lasting: bool
+    traces: tuple[Trace | None, ...]
+
+
+def do_folder(job: FolderJob) -> FolderReading:
+    """Read and analyse a folder."""
+    hashes = _hashes(job.folder)
+    key = job_key(job, hashes)
+    sha256 = {shown_name(name): digest for name, digest in hashes.items() if digest}
+    experiment, analysis = read_and_analyse(
+        job.folder, name=job.name, reading=job.options, settings=job.settings
+    )
+    shared = shared_rates(experiment, analysis)
+    rows = tuple(
+        {
+            "sha256": sha256.get(shot.source or shot.file, ""),
+            **shared.get(shot.file, NONE),
+            "end_source": "decision" if shot.end_s is not None else "",
+            "law_source": "decision" if shot.law else "",
+        }
+        for shot in experiment.shots
+    )
+    traces = tuple(shot.trace for shot in experiment.shots)
+    result = FolderResult(
+        name=experiment.name,
+        analysis=analysis,
+        rows=rows,
+        traces=tuple("" if trace is None else trace_digest(trace) for trace in traces),
+        problems=experiment.problems,
+        shadowed=tuple(_shadowed(experiment)),
+        left_out=tuple(
+            {
+                "experiment": shot.experiment,
+                "file": shot.file,
+                "channel": shot.channel,
+                "why": shot.left_out,
+            }
+            for shot in experiment.left_out
+        ),
+        sha256=sha256,
+    )
+    return FolderReading(
+        key=key,
+        code=code_digest(),
+        packed=pack(result),
+        lasting=all(problem.level != "error" for problem in result.problems),
+        traces=traces,
+    )
+
+
+def job_key(job: FolderJob, hashes: Mapping[str, str] | None = None) -> str:
+    """Hash all that the result of a job depends on.
+
+    These are the entries of its folder with the content of its files, decisions among them, the
+    file that is subtracted as a blank, the settings, this program and the libraries. `hashes`
+    are those of the files, where they are known already.
+    """
+    blank = job.options.blank
+    entries = sorted((path.name, path.is_dir()) for path in job.folder.iterdir())
+    known = {
+        "folder": str(job.folder),
+        "name": job.name,
+        "entries": entries,
+        "files": _hashes(job.folder) if hashes is None else hashes,
+        "blank": "" if blank is None else _hash_or_nothing(blank),
+        "options": {**asdict(job.options), "blank": str(blank)},
+        "settings": asdict(job.settings),
+        "code": code_digest(),
+        "libraries": {name: version(name) for name in LIBRARIES},
+    }
+    return hashlib.sha256(ascii(known).encode()).hexdigest()
+
+
+@cache
+def code_digest() -> str:
+    """Hash the source of this package: results of another state of it are not taken for its own."""
+    root = Path(stopflow.__file__).parent
+    digest = hashlib.sha256(stopflow.__version__.encode())
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    """Hash the files of a folder; one that cannot be opened has ``""``."""
+    return {
+        path.name: _hash_or_nothing(path) for path in sorted(folder.iterdir()) if path.is_file()
+    }
+
+
+def _hash_or_nothing(path: Path) -> str:
+    try:
+        return file_sha256(path)
+    except OSError:
+        return ""
+
+
+def _shadowed(experiment: Experiment) -> list[Problem]:
+    """Note the columns of workbooks that are named like ours; they are kept apart."""
+    return [
+        Problem(
+            experiment=experiment.name,
+            file="",
+            found=f"the workbook's column '{header}' is named like a column of the results; it is "
+            f"kept as '{foreign_name(header)}' and changes nothing",
+            level="note",
+        )
+        for header in dict.fromkeys(
+            name for shot in experiment.shots for name in shot.conditions.extra
+        )
+        if header.strip().casefold() in OWN_NAMES
+    ]

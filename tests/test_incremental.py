@@ -1,0 +1,238 @@
+"""A second ingest does only the folders that changed, and leaves the bytes of a full one."""
+
+import pickle
+import shutil
+import zipfile
+import zlib
+
+import numpy as np
+import pytest
+
+from stopflow.cli.console import announcer, warn
+from stopflow.errors import StoreError
+from stopflow.io.folder import ReadOptions
+from stopflow.kinetics.laws import find_law
+from stopflow.kinetics.settings import AnalysisSettings
+from stopflow.pipeline import ingest as ingesting
+from stopflow.pipeline.ingest import Execution, IngestSettings, ingest
+from stopflow.pipeline.kept import SETTINGS
+from stopflow.pipeline.packing import pack, unpack
+from stopflow.pipeline.progress import unannounced
+from stopflow.pipeline.reading import FolderJob, do_folder
+from stopflow.simulate.plan import LabSpec
+from stopflow.simulate.writer import write_lab
+from stopflow.store import KEPT
+
+ALONE = IngestSettings(workers=1)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A lab of three folders, and the dataset of a first ingest."""
+    root = tmp_path_factory.mktemp("incremental")
+    write_lab(root / "lab", spec=LabSpec(folders=3, traces=(4, 5), points=400), seed=1)
+    ingest(root / "lab", out=root / "out", settings=ALONE)
+    return root
+
+
+@pytest.fixture
+def lab(made, tmp_path, monkeypatch):
+    """The same in a folder of its own, under the path that the first ingest knew."""
+    shutil.copytree(made, tmp_path / "made")
+    monkeypatch.chdir(tmp_path / "made")
+    return tmp_path / "made" / "lab"
+
+
+@pytest.fixture
+def done(monkeypatch):
+    """Names of the folders that are read and fitted."""
+    names = []
+
+    def counting(job):
+        names.append(job.name)
+        return do_folder(job)
+
+    monkeypatch.setattr(ingesting, "do_folder", counting)
+    return names
+
+
+def ingested(lab, *, settings=ALONE, fresh=False):
+    out = lab.parent / "out"
+    ingest(lab, out=out, settings=settings, execution=Execution(fresh=fresh))
+    return {path.name: path.read_bytes() for path in out.iterdir()}
+
+
+def first(lab, pattern="*.bka"):
+    return sorted(lab.glob(f"0*/{pattern}"))[0]
+
+
+def nothing(lab):
+    pass
+
+
+def remove_a_trace(lab):
+    first(lab).unlink()
+
+
+def change_a_signal(lab):
+    text = first(lab).read_bytes()
+    first(lab).write_bytes(text[:-3] + (b"4" if text[-3:-2] != b"4" else b"5") + text[-2:])
+
+
+def decide(lab):
+    rows = f"file,use,note\n{first(lab).name},no,bubble\n"
+    (first(lab).parent / "decisions.csv").write_text(rows)
+
+
+def add_a_folder(lab):
+    source = first(lab).parent
+    shutil.copytree(source, lab / "99_added")
+
+
+def add_an_empty_folder_inside(lab):
+    (first(lab).parent / "raw").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [
+        (nothing, 0),
+        (remove_a_trace, 1),
+        (change_a_signal, 1),
+        (decide, 1),
+        (add_a_folder, 1),
+        (add_an_empty_folder_inside, 1),
+    ],
+)
+def test_only_what_changed_is_done_and_the_bytes_are_those_of_a_full_ingest(
+    lab, done, change, again
+):
+    ingested(lab)
+    done.clear()
+    change(lab)
+    found = ingested(lab)
+    assert len(done) == again
+    assert found == ingested(lab, fresh=True)
+    assert len(done) == again + len([path for path in lab.iterdir() if path.is_dir()])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        IngestSettings(workers=1, time_unit="ms"),
+        IngestSettings(workers=1, analysis=AnalysisSettings(law="single")),
+        IngestSettings(workers=1, analysis=AnalysisSettings(dead_time_s=2e-3)),
+    ],
+)
+def test_other_settings_do_everything_again(lab, done, settings):
+    ingested(lab)
+    done.clear()
+    ingested(lab, settings=settings)
+    assert len(done) == 3
+
+
+def test_another_program_does_everything_again(lab, done, monkeypatch):
+    ingested(lab)
+    done.clear()
+    monkeypatch.setattr("stopflow.pipeline.reading.version", lambda _library: "0")
+    ingested(lab)
+    assert len(done) == 3
+
+
+def test_a_folder_in_which_something_failed_is_done_again(lab, done):
+    first(lab).write_bytes(first(lab).read_bytes()[:200] + b"\n1\tx\n")
+    ingested(lab)
+    done.clear()
+    ingested(lab)
+    assert done == [first(lab).parent.name]
+
+
+@pytest.mark.parametrize("name", [KEPT, "signal.f64", "shots.parquet", "ingest.json"])
+def test_a_damaged_dataset_is_made_again_in_full(lab, done, name):
+    whole = ingested(lab)
+    done.clear()
+    rng = np.random.default_rng(0)
+    bytes_ = bytearray((lab.parent / "out" / name).read_bytes())
+    for place in rng.integers(0, len(bytes_), size=max(len(bytes_) // 50, 10)):
+        bytes_[place] ^= int(rng.integers(1, 256))
+    (lab.parent / "out" / name).write_bytes(bytes_)
+    assert ingested(lab) == whole
+    assert len(done) == 3
+
+
+def test_the_keys_are_in_the_archive_and_the_traces_are_not(lab):
+    ingested(lab)
+    with zipfile.ZipFile(lab.parent / "out" / KEPT) as archive:
+        sizes = [entry.file_size for entry in archive.infolist() if entry.filename != SETTINGS]
+    assert len(sizes) == 3
+    assert max(sizes) < first(lab).stat().st_size * 4
+
+
+class Runs:
+    def __reduce__(self):
+        return print, ("this must not run",)
+
+
+class Imports:
+    def __reduce__(self):
+        from stopflow.io.atomic import write_text
+
+        return write_text, ("written.txt", "this must not run")
+
+
+@pytest.mark.parametrize("value", [Runs(), Imports(), lambda: 0])
+def test_bytes_that_would_run_something_are_refused(value, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    try:
+        written = pickle.dumps(value)
+    except (AttributeError, pickle.PicklingError):
+        written = b"cos\nsystem\n(S'echo this must not run'\ntR."
+    with pytest.raises(StoreError, match="no part of a result"):
+        unpack(zlib.compress(written))
+    assert not list(tmp_path.iterdir())
+    assert capsys.readouterr().out == ""
+
+
+def test_a_result_that_claims_too_much_memory_is_refused(monkeypatch):
+    monkeypatch.setattr("stopflow.pipeline.packing.LARGEST_BYTES", 1000)
+    with pytest.raises(StoreError, match="larger"):
+        unpack(zlib.compress(bytes(100_000)))
+
+
+def test_a_result_packed_again_is_the_same_bytes(lab):
+    folder = first(lab).parent
+    job = FolderJob(
+        folder=folder, name=folder.name, options=ReadOptions(), settings=AnalysisSettings()
+    )
+    packed = do_folder(job).packed
+    assert pack(unpack(packed)) == packed
+
+
+def test_the_rates_of_a_folder_are_said_when_it_is_done(lab):
+    said = []
+    out = lab.parent / "out"
+
+    def announce(line):
+        said.append((line, list(out.parent.glob(f".out.partial-*/{KEPT}")) != []))
+
+    found = ingest(lab, out=out, settings=ALONE, execution=Execution(fresh=True), announce=announce)
+    names = sorted(path.name for path in lab.iterdir() if path.is_dir())
+    assert [line.partition(":")[0] for line, _ in said] == names
+    assert all(early for _, early in said)
+    usable = found.shots[found.shots["experiment"] == names[0]]["k_per_s"].dropna()
+    assert f"{len(usable)} of 5 shots" in said[0][0] or f"{len(usable)} of 4 shots" in said[0][0]
+    assert f"k = {usable.min():.3g} to {usable.max():.3g} 1/s" in said[0][0]
+
+
+def test_nothing_is_said_early_where_nobody_looks(monkeypatch):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: False)
+    assert announcer(quiet=False) is unannounced
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert announcer(quiet=True) is unannounced
+    assert announcer(quiet=False) is warn
+
+
+def test_a_law_that_the_user_wrote_comes_back_by_its_text():
+    law = find_law("a*exp(-k*t) + b")
+    assert unpack(pack(law)) == law
+    assert unpack(pack(find_law("double"))) is find_law("double")
