@@ -120,7 +120,8 @@ def test_models_made_of_models_have_reports(lab, tmp_path, run, dataset):
     share = ("--energy", "0.999999")
     assert run("compress", "mine", *share, *dataset)[0] == 0
     assert run("compress", "mine", *share, "--name", "alone", "--dataset", "none")[0] == 0
-    assert run("adapt", "mine", lab, "--name", "one", "--epochs", "2")[0] == 0
+    code, said, err = run("adapt", "mine", lab, "--name", "one", "--epochs", "2")
+    assert code == 0, err
     names = ["mine-compressed", "alone", "one"]
     folders = [tmp_path / "models" / name for name in names]
     asked = [word for folder in (*folders, SHAPE) for word in ("--model", folder)]
@@ -197,7 +198,7 @@ def test_links_and_files_that_cannot_be_opened_are_no_hindrance(lab, tmp_path, r
         hashed.append(path.name)
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("stopflow.pipeline.ingest.file_sha256", deny)
+    monkeypatch.setattr("stopflow.pipeline.reading.file_sha256", deny)
     assert run("ingest", lab.parent, "--out", "aus/データ", "--quiet")[0] == 0
     assert len(hashed) == 6
     table = pd.read_csv(tmp_path / "reports" / "rates.csv")
@@ -220,7 +221,7 @@ def test_metrics_that_are_no_table_are_refused(tmp_path, run, dataset):
     assert "broken/metrics.json" in err
     assert "train it again" in err
     reports = {path.name for path in (tmp_path / "reports").iterdir()}
-    assert reports == {"rates.csv", "rates.xlsx", "kinetics.pdf", "shape.pdf"}
+    assert reports == {"rates.csv", "rates.xlsx", "kinetics.pdf", "kinetics.html", "shape.pdf"}
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sets a limit that is Unix's")

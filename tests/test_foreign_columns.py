@@ -19,7 +19,7 @@ pytestmark = pytest.mark.whole
 GIVEN = {
     "channel": set(),
     "k_per_s": {"workbook_rate_per_s", "verdict", "reason", "rules"},
-    "concentration_M": {"concentration_M", "condition"},
+    "concentration_M": {"concentration_M", "condition", "replicate"},
     "temperature_K": {"temperature_K"},
     "substrate": {"substrate"},
     "ionic_strength_M": {"ionic_strength_M"},

@@ -175,7 +175,8 @@ def predict_each(
     if not lost.any():
         return found
     refusals = tuple(
-        NO_NUMBER if gone else text for gone, text in zip(lost, found.refusals, strict=True)
+        "; ".join(filter(None, (NO_NUMBER, doubts))) if gone else text
+        for gone, text, doubts in zip(lost, found.refusals, found.doubts, strict=True)
     )
     return replace(
         found,

@@ -70,7 +70,10 @@ def parse_layers(tables: Any, *, where: str) -> LayerTables:
                 valid=f"{layers[-1].dim}, the outputs of layer {number - 1}",
             )
         first = first or (inputs if number == 1 else 0)
-        kind = PUBLISHED_TYPES.get(table["type"], table["type"])
+        kind = table["type"]
+        if not isinstance(kind, str):
+            raise SettingsError(f"{place} type", kind, valid=(*LAYERS, *PUBLISHED_TYPES))
+        kind = PUBLISHED_TYPES.get(kind, kind)
         own = {**table, "type": kind, "dim": outputs}
         layers.append(build_settings(LayerSpec, own, where=place))
     return LayerTables(layers=tuple(layers), inputs=first)

@@ -99,7 +99,7 @@ def test_a_folder_that_cannot_be_listed_is_an_error(
     assert places(tmp_path) == ["good"]
     lab = find_lab(tmp_path)
     assert [str(p) for p in lab.problems if p.level == "error"] == [
-        "/locked: a folder that cannot be read (Permission denied); "
+        "locked: a folder that cannot be read (Permission denied); "
         "expected a folder that can be opened, or none"
     ]
 
