@@ -46,7 +46,7 @@ def follows_slowly(
     start = int(blocks.cuts[cut])
     space = slow_space(blocks, cut)
     root = np.sqrt(blocks.counts)
-    weighted = batch.means[rows] * root / batch.white_sd[rows][:, None]
+    weighted = batch.means[rows] * root
     rest = (weighted - (weighted @ space.T) @ space) / root
     free = 1 - np.einsum("rk,rk->k", space, space)
     return follows_within(batch, rows, rest, start=np.full(len(rows), start), stop=stop, free=free)
@@ -77,9 +77,7 @@ def follows_within(
     total = (scaled**2).sum(axis=1)
     # The noise is an estimate, known to a few per cent.
     good = total <= 1.1 * expected + SURPRISING * np.sqrt(2 * expected) + 1
-    unit = np.maximum(sd.max(axis=1, keepdims=True), np.finfo(np.float64).tiny)
-    mass = np.where(inside, counts * (residual / unit), 0)
-    power = np.where(inside, (counts * (sd / unit)) ** 2, 0)
+    mass, power = np.where(inside, counts * residual, 0), np.where(inside, (counts * sd) ** 2, 0)
     for run in RUNS:
         if run > 1:
             half = run // 2
@@ -95,8 +93,8 @@ def explains_more_than_a_line(batch: Batch, rows: NDArray[np.intp]) -> NDArray[n
     blocks = batch.blocks
     space, root = slow_space(blocks, 0), np.sqrt(blocks.counts)
     line = np.linalg.qr((np.stack((np.ones_like(root), blocks.time_s)) * root).T)[0].T
-    weighted = batch.means[rows] * root / batch.white_sd[rows][:, None]
+    weighted = batch.means[rows] * root
     in_space, on_line = ((weighted @ item.T) ** 2 for item in (space, line))
-    explained = in_space.sum(axis=1) - on_line.sum(axis=1)
+    explained = (in_space.sum(axis=1) - on_line.sum(axis=1)) / batch.white_sd[rows] ** 2
     more = len(space) - len(line)
     return np.asarray(explained > more + 2 * SURPRISING * np.sqrt(2 * max(more, 1)))
