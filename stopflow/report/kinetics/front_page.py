@@ -114,7 +114,7 @@ def _paint_counts(
     counts: Counts, doubtful: int, page: Page, x_mm: float, y_mm: float, width_mm: float
 ) -> None:
     """Draw the counts of shots; series that have a warning as a whole stand beside theirs."""
-    beside = f", and {doubtful} series" if doubtful else ""
+    beside = f", {doubtful} series" if doubtful else ""
     cells = (
         ("shots read", counts.read, INK),
         ("fitted", counts.fitted, INK),
