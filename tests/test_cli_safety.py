@@ -120,7 +120,7 @@ def test_models_made_of_models_have_reports(lab, tmp_path, run, dataset):
     share = ("--energy", "0.999999")
     assert run("compress", "mine", *share, *dataset)[0] == 0
     assert run("compress", "mine", *share, "--name", "alone", "--dataset", "none")[0] == 0
-    code, said, err = run("adapt", "mine", lab, "--name", "one", "--epochs", "2")
+    code, _, err = run("adapt", "mine", lab, "--name", "one", "--epochs", "2")
     assert code == 0, err
     names = ["mine-compressed", "alone", "one"]
     folders = [tmp_path / "models" / name for name in names]
