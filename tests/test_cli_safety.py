@@ -115,7 +115,8 @@ def test_a_run_whose_model_cannot_be_saved_goes_on_from_its_state(
     assert not state.exists()
 
 
-def test_models_made_of_models_have_reports(lab, tmp_path, run, dataset):
+def test_models_made_of_models_have_reports(simulated, tmp_path, run, dataset):
+    lab = one_folder(simulated, tmp_path)
     assert run(*TRAIN, *dataset, "--name", "mine")[0] == 0
     share = ("--energy", "0.999999")
     assert run("compress", "mine", *share, *dataset)[0] == 0
