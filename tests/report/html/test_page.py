@@ -218,9 +218,7 @@ def test_changes_survive_a_reload_and_are_announced(open_page, small_page):
     page.wait_for_selector("html[data-ready]")
     assert page.evaluate("stopflow.edits.of(0).note") == "bubble"
     assert "1 change of an earlier visit restored" in page.locator("#status").inner_text()
-    page.wait_for_function(
-        "document.querySelector('#save-bar').innerText.includes('1 shot changed, not saved')"
-    )
+    page.locator("#save-bar", has_text="1 shot changed, not saved").wait_for()
 
 
 def test_names_are_texts_and_never_markup(open_page, lab):
