@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from stopflow.kinetics.many.common_grid import ORDER, CommonGrid
 from stopflow.kinetics.many.cut_fits import LARGEST_EXPONENT
-from stopflow.kinetics.many.rows import Rows, RowTerms, close_rows, dot_rows
+from stopflow.kinetics.many.rows import Rows, build_row_terms, close_rows, dot_rows
 from stopflow.kinetics.solver.one_rate import CANCELLED, CONVERGED
 from stopflow.kinetics.solver.scan import GRID_STEP, highest, rate_grid
 from stopflow.kinetics.solver.significance import enough_explained
@@ -153,19 +153,7 @@ def solve_rows(rows: CommonRows, *, slope: bool) -> tuple[Rows, NDArray[np.bool_
         (e, inside_e), (d, inside_d), (h, inside_h) = (
             project(rows.coordinates(item)) for item in (e, d, d * (1 + scaled))
         )
-        terms = RowTerms(
-            ye=dot_rows(signal, e),
-            yd=dot_rows(signal, d),
-            yh=dot_rows(signal, h),
-            ee=dot_rows(e, e),
-            ed=dot_rows(e, d),
-            dd=dot_rows(d, d),
-            eh=dot_rows(e, h),
-            dh=dot_rows(d, h),
-            inside_e=inside_e,
-            inside_d=inside_d,
-            inside_h=inside_h,
-        )
+        terms = build_row_terms(signal, (e, d, h), (inside_e, inside_d, inside_h))
         step = terms.newton_step()
         kept = np.abs(x + step - begin) < 2 * GRID_STEP
         step = np.where(kept, step, 0.0)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import qr
 
-from stopflow.kinetics.many.rows import Rows, RowTerms, close_rows, dot_rows
+from stopflow.kinetics.many.rows import Rows, RowTerms, build_row_terms, close_rows, dot_rows
 from stopflow.kinetics.solver.one_rate import CANCELLED, CONVERGED, NEWTON_STEPS
 from stopflow.kinetics.solver.projection import OneRate, line_frame
 from stopflow.kinetics.solver.scan import GRID_STEP, highest, rate_grid, scan_vectors
@@ -111,19 +111,7 @@ def space_terms(space: GridSpace, rest: FloatArray, x: FloatArray) -> RowTerms:
     b = space.lines
     inside_e, inside_d, inside_h = e[:, :b], d[:, :b], h[:, :b]
     e, d, h = e[:, b:], d[:, b:], h[:, b:]
-    return RowTerms(
-        ye=dot_rows(rest, e),
-        yd=dot_rows(rest, d),
-        yh=dot_rows(rest, h),
-        ee=dot_rows(e, e),
-        ed=dot_rows(e, d),
-        dd=dot_rows(d, d),
-        eh=dot_rows(e, h),
-        dh=dot_rows(d, h),
-        inside_e=inside_e,
-        inside_d=inside_d,
-        inside_h=inside_h,
-    )
+    return build_row_terms(rest, (e, d, h), (inside_e, inside_d, inside_h))
 
 
 def solve_in_space(

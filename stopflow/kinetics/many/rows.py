@@ -174,3 +174,33 @@ def close_rows(
 def _through(rows: FloatArray, matrix: RealArray) -> FloatArray:
     """Rows (B, b) times one matrix (b, b), or each its own (B, b, b)."""
     return (rows[:, None, :] @ matrix)[:, 0]
+
+
+def build_row_terms(
+    signal: FloatArray,
+    curves: tuple[FloatArray, FloatArray, FloatArray],
+    inside: tuple[FloatArray, FloatArray, FloatArray],
+) -> RowTerms:
+    """Form the inner products of each row's signal, exponential and its two derivatives.
+
+    Parameters
+    ----------
+    signal, curves
+        (B, n) with the baseline taken out; the exponential, its first and its second derivative.
+    inside
+        (B, b) what was taken out of each curve.
+    """
+    e, d, h = curves
+    return RowTerms(
+        ye=dot_rows(signal, e),
+        yd=dot_rows(signal, d),
+        yh=dot_rows(signal, h),
+        ee=dot_rows(e, e),
+        ed=dot_rows(e, d),
+        dd=dot_rows(d, d),
+        eh=dot_rows(e, h),
+        dh=dot_rows(d, h),
+        inside_e=inside[0],
+        inside_d=inside[1],
+        inside_h=inside[2],
+    )
