@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy.optimize import curve_fit
 
@@ -85,6 +85,7 @@ def test_k_does_not_depend_on_units_offsets_and_drift(factor, offset, slope, str
     points=st.integers(30, 700),
     seed=st.integers(0, 2**32),
 )
+@example(log_kt=0.0, log_snr=6.0, points=87, seed=1)
 @settings(max_examples=16, deadline=None)
 def test_batch_equals_single(law, log_kt, log_snr, points, seed):
     rng = np.random.default_rng(seed)
@@ -98,7 +99,9 @@ def test_batch_equals_single(law, log_kt, log_snr, points, seed):
         assert fit.status == alone.status
         assert fit.reason == alone.reason
         if alone.ok:
-            assert fit.k_per_s == pytest.approx(alone.k_per_s, rel=1e-9)
+            # Where the window shows little of the curve, k itself has lost digits: its error says so.
+            room = max(1e-9 * alone.k_per_s, 1e-8 * alone.k_stderr_per_s)
+            assert abs(fit.k_per_s - alone.k_per_s) < room
             assert fit.k_stderr_per_s == pytest.approx(alone.k_stderr_per_s, rel=1e-6)
             for name in alone.parameters:
                 moved = fit.parameters[name] - alone.parameters[name]

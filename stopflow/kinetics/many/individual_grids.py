@@ -18,7 +18,7 @@ from stopflow.kinetics.many.block_scan import scan_blocks
 from stopflow.kinetics.many.collect import BatchFit, Collected, collect
 from stopflow.kinetics.many.rows import RowTerms, close_rows
 from stopflow.kinetics.solver.blocks import block_edges
-from stopflow.kinetics.solver.one_rate import COSTLY
+from stopflow.kinetics.solver.one_rate import COSTLY, COSTLY_RESIDUALS
 from stopflow.kinetics.solver.result import Fit, Refusal
 from stopflow.kinetics.solver.scan import GRID_STEP
 from stopflow.kinetics.solver.significance import enough_explained
@@ -153,7 +153,9 @@ def _fit_group(
     )
     sure = rows.sure & scanned.clear & kept & (moments.left > COSTLY * moments.total)
     sure &= rows.explained > enough.max() * moments.left
-    sure &= np.minimum(terms.ee / sums[:, 0, 3], rows.kept) > COSTLY
+    of_decay = terms.ee / sums[:, 0, 3]
+    sure &= np.minimum(of_decay, rows.kept) > COSTLY
+    sure &= of_decay * rows.rss > COSTLY_RESIDUALS * moments.left
     sure[open_rows] = False
     result.enter(
         np.array([raw.at for raw in raws]),

@@ -30,6 +30,8 @@ CONVERGED = 1e-7
 CANCELLED = 1e-6
 # Share below which the projected exponential itself is worth its cost: k is exact to ten digits.
 COSTLY = 3e-4
+# The same for the residuals' sum of squares, of which the decay takes a share away once more.
+COSTLY_RESIDUALS = 1e-5
 NEWTON_STEPS = 25
 
 
@@ -91,6 +93,8 @@ class Solution:
         Sum of squared residuals.
     kept
         Smallest share of a sum that a difference of sums has left.
+    kept_of_rss
+        The same for `rss`: the share of the exponential times that of the signal.
     accurate
         Whether the sums lost no digits; else one more step by QR is due.
     evidence
@@ -102,6 +106,7 @@ class Solution:
     inverse: FloatArray
     rss: float
     kept: float
+    kept_of_rss: float
     accurate: bool
     evidence: Evidence
 
@@ -140,6 +145,7 @@ def close_solution(
         inverse=inverse[order],
         rss=rest - explained,
         kept=kept,
+        kept_of_rss=terms.kept * (1 - explained / rest),
         accurate=accurate,
         evidence=Evidence(
             explained=explained / rest, length=length, free=len(problem.time) - lines
@@ -183,7 +189,8 @@ def solve_one_rate(pins: Pins, window: Window) -> Solution | Refusal:
         key=lambda found: found[1].explained,
     )
     solution = close_solution(fine, x, terms, step, scanned.length)
-    if isinstance(fine, PlainRate) and solution.kept < COSTLY:
+    costly = solution.kept < COSTLY or solution.kept_of_rss < COSTLY_RESIDUALS
+    if isinstance(fine, PlainRate) and costly:
         fine = project(pins, window.time, window.signal, window.root_weights)
         x, terms, step = climb(fine, x + step, low=x - GRID_STEP, high=x + GRID_STEP)
         solution = close_solution(fine, x, terms, step, scanned.length)
