@@ -11,7 +11,7 @@ from stopflow.kinetics.settings import QualityThresholds
 from stopflow.kinetics.verdicts.mixture import partner_of
 from stopflow.kinetics.verdicts.repeatability import (
     FEWEST_SHOTS,
-    Departure,
+    Deviation,
     Repeatability,
     drift_of,
     outliers_of,
@@ -57,13 +57,13 @@ def _judge_experiment(
     limits: QualityThresholds,
     bar: _Bar,
     *,
-    outliers: Sequence[Sequence[Departure | None]],
+    outliers: Sequence[Sequence[Deviation | None]],
 ) -> ExperimentAnalysis:
     among = {
-        index: _outlier_finding(departure, fellows=len(condition.run) - 1)
-        for condition, departures in zip(experiment.conditions, outliers, strict=True)
-        for index, departure in zip(condition.run_members, departures, strict=True)
-        if departure and departure.chance < bar.shot
+        index: _outlier_finding(deviation, replicates=len(condition.run) - 1)
+        for condition, deviations in zip(experiment.conditions, outliers, strict=True)
+        for index, deviation in zip(condition.run_members, deviations, strict=True)
+        if deviation and deviation.chance < bar.shot
     }
     shots = tuple(
         replace(shot, among=(among[index],) if index in among else ())
@@ -87,10 +87,10 @@ def _judge_experiment(
     return replace(experiment, shots=shots, conditions=conditions)
 
 
-def _outlier_finding(departure: Departure, *, fellows: int) -> Finding:
+def _outlier_finding(deviation: Deviation, *, replicates: int) -> Finding:
     return RULES["outlier-shot"].finding(
-        f"k differs by {departure.size:+.1%} from the other {fellows} replicates "
-        f"(chance {departure.chance:.1g})"
+        f"k differs by {deviation.size:+.1%} from the other {replicates} replicates "
+        f"(chance {deviation.chance:.1g})"
     )
 
 

@@ -208,7 +208,7 @@ def model_card(
         "## Limits",
         "",
         "- One phase with a straight drift. A second phase, a start before the mixing artefact is "
-        "over, no reaction, a gap, or k T outside the prior is reported as a doubt beside the "
+        "over, no reaction, a gap, or k T outside the prior is reported as a warning beside the "
         "number (`stopflow/learn/predict/reliability.py`).",
         "- With little information the estimate leans towards the prior.",
         "- Pulses (bubbles, spikes) and noise that is neither white nor AR(1) were not trained on.",
