@@ -8,7 +8,7 @@ import numpy as np
 
 from stopflow.errors import SettingsError
 from stopflow.features import FEATURES, FeatureSpec
-from stopflow.learn.training.loss import CLASS_LOSSES, LOSSES
+from stopflow.learn.loss import CLASS_LOSSES, LOSSES
 from stopflow.lowrank import ACTIVATIONS, LAYERS, LayerSpec, StepSettings
 
 WARMUP_SHARE: Final = 0.02

@@ -8,7 +8,6 @@ from scipy.stats import ks_2samp
 from stopflow.bins import EDGES, bin_means
 from stopflow.features import FeatureSpec, build_batch
 from stopflow.learn.pretraining.prior import RHOS, Prior, ar1_noise, ar1_root, draw_trace
-from stopflow.learn.pretraining.projection import cell_basis
 from stopflow.learn.pretraining.synthetic import (
     TRACES_A_GRID,
     GridCounts,
@@ -16,6 +15,7 @@ from stopflow.learn.pretraining.synthetic import (
     build_bank,
     draw_grids,
 )
+from stopflow.learn.projection import cell_basis
 from stopflow.trace import FloatArray
 
 SPECS = (FeatureSpec("shape", 600), FeatureSpec("blocks", 128))

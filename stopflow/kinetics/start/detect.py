@@ -22,17 +22,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stopflow.kinetics.solver.result import Refusal
-from stopflow.kinetics.solver.window import validate_trace
-from stopflow.kinetics.start.detection import StartDetection, undetected
-from stopflow.kinetics.start.propose import TraceGroup, propose_starts
-from stopflow.kinetics.start.shared_start import share_starts
-from stopflow.kinetics.verdicts.signal_checks import (
+from stopflow.kinetics.signal_checks import (
     CLIPPED_GAP,
     NEXT_VALUES,
     clipped_stretch,
     misfit,
 )
+from stopflow.kinetics.solver.result import Refusal
+from stopflow.kinetics.solver.window import validate_trace
+from stopflow.kinetics.start.detection import StartDetection, undetected
+from stopflow.kinetics.start.propose import TraceGroup, propose_starts
+from stopflow.kinetics.start.shared_start import share_starts
 from stopflow.trace import FloatArray, Shot
 
 __all__ = ["StartDetection", "detect_start", "detect_starts"]

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from stopflow.features import Rows, fill_rows, shared_grids, window_of
 from stopflow.learn.device import one_thread
+from stopflow.learn.interval import neighbour_correlation
 from stopflow.learn.model import Model, predict
 from stopflow.learn.predict.reliability import (
     ReliabilityLimits,
@@ -17,7 +18,6 @@ from stopflow.learn.predict.reliability import (
     residues,
 )
 from stopflow.learn.predict.shared_drift import Slopes, pull_by_others
-from stopflow.learn.pretraining.interval import neighbour_correlation
 from stopflow.trace import FloatArray
 
 TRACES_AT_ONCE: Final = 64

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 import stopflow
 from stopflow.features import Standardiser, build_features, window_of
-from stopflow.learn.model import Model, TargetScale, predict
-from stopflow.learn.pretraining.interval import (
+from stopflow.learn.interval import (
     NORMAL_95,
     IntervalScale,
     fit_interval,
     neighbour_correlation,
 )
+from stopflow.learn.model import Model, TargetScale, predict
 from stopflow.learn.pretraining.pretrain import Pretrained
 from stopflow.learn.pretraining.prior import Prior, SyntheticTrace, draw_trace
 from stopflow.learn.saved import CARD, save_model
