@@ -13,7 +13,7 @@ from stopflow.kinetics.secondary.fit import SecondaryFit, secondary_rows_of
 from stopflow.kinetics.settings import AnalysisSettings, QualityThresholds
 from stopflow.kinetics.solver.result import Fit
 from stopflow.kinetics.start.detect import StartDetection, detect_starts
-from stopflow.kinetics.tables import condition_rows, cut_rows, shot_rows
+from stopflow.kinetics.tables import condition_rows, cut_rows, judgements, shot_rows
 from stopflow.kinetics.usable_points import keep_usable
 from stopflow.kinetics.verdicts.compare_laws import choose_law
 from stopflow.kinetics.verdicts.rules import judge_shot
@@ -37,6 +37,7 @@ __all__ = [
     "analyse_lab",
     "condition_rows",
     "cut_rows",
+    "judgements",
     "secondary_rows",
     "shot_rows",
 ]
