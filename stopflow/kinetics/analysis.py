@@ -14,7 +14,7 @@ from stopflow.kinetics.secondary.judge import judge_curves
 from stopflow.kinetics.settings import AnalysisSettings, QualityThresholds
 from stopflow.kinetics.solver.result import Fit
 from stopflow.kinetics.start.detect import StartDetection, detect_starts
-from stopflow.kinetics.tables import condition_rows, cut_rows, shot_rows
+from stopflow.kinetics.tables import condition_rows, cut_rows, judgements, shot_rows
 from stopflow.kinetics.usable_points import keep_usable
 from stopflow.kinetics.verdicts.compare_laws import choose_law
 from stopflow.kinetics.verdicts.rules import judge_shot
@@ -38,6 +38,7 @@ __all__ = [
     "analyse_lab",
     "condition_rows",
     "cut_rows",
+    "judgements",
     "secondary_rows",
     "shot_rows",
 ]
