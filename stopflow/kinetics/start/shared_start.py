@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import log
 
 import numpy as np
 
@@ -43,7 +44,10 @@ def share_starts(detections: Sequence[StartDetection]) -> list[StartDetection]:
         return [_without_artefact(item) if _costs(item) else item for item in detections]
     usual = _shared_end(artefacts)
     seen = [item for item in found if len(item.shift_s) and _since(item) <= LATE * usual]
-    return [_share_shift(_settled(item, usual_s=usual), seen) for item in detections]
+    settled = [_share_shift(_settled(item, usual_s=usual), seen) for item in detections]
+    rates = [log(item.phases[0][0]) for item in artefacts if item.phases and item.phases[0][0] > 0]
+    of_instrument = max(rates, default=0) - min(rates, default=0) > CHANGES
+    return [replace(item, of_instrument=of_instrument) for item in settled]
 
 
 def _with_their_phase(detections: Sequence[StartDetection]) -> list[StartDetection]:
