@@ -8,6 +8,7 @@ small and a step of arrays this short costs by the call, not by the number.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -53,9 +54,7 @@ class Trajectory:
             (self.x.reshape(steps, nodes, -1), self.dx.reshape(steps, nodes, -1)), axis=2
         )
         ends = np.searchsorted(at, np.arange(steps + 1))
-        found = np.concatenate(
-            [weights[a:b] @ flat[k] for k, (a, b) in enumerate(zip(ends, ends[1:], strict=False))]
-        )
+        found = np.concatenate([weights[a:b] @ flat[k] for k, (a, b) in enumerate(pairwise(ends))])
         x = found[:, : mixtures * rank].reshape(len(z), mixtures, rank)
         dx = found[:, mixtures * rank :].reshape(len(z), mixtures, free, rank)
         return x.transpose(1, 0, 2), dx.transpose(1, 0, 2, 3)

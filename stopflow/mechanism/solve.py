@@ -48,6 +48,7 @@ def solve(
     dk: FloatArray | None = None,
     dstart: FloatArray | None = None,
     tolerance: float = 1e-8,
+    least_M: FloatArray | None = None,
 ) -> Solution:
     """Solve the rate equations.
 
@@ -64,12 +65,14 @@ def solve(
     times_s
         (n,) rising times, the first of them 0 or later.
     tolerance
-        Relative to the smallest concentration at the start of each mixture that is not 0: what is
-        in excess hardly changes, and what is seen may be as little as the least.
+        Relative to `least_M`.
+    least_M
+        (M,) smallest concentration of each mixture that matters; None: that of its start which is
+        not 0. What is in excess hardly changes, and what is seen may be as little as the least.
     """
     dk = np.zeros((len(start), 0, k.shape[1])) if dk is None else dk
-    least = np.where(start > 0, start, np.inf).min(axis=1, keepdims=True)
-    scale = tolerance * np.where(np.isfinite(least), least, 1.0)
+    least = np.where(start > 0, start, np.inf).min(axis=1) if least_M is None else least_M
+    scale = tolerance * np.where(np.isfinite(least), least, 1.0)[:, None]
     with np.errstate(all="ignore"):
         right, by_free = build_quadratic(system, start, k, dk)
         if dstart is not None:
