@@ -33,7 +33,7 @@ def images(tmp_path_factory):
 def test_every_table_of_the_sources_is_there():
     names = {row.name.partition("/")[0] for row in load_rows()}
     assert {f"thesis-5.{table}" for table in range(1, 7)} <= names
-    assert {"thesis-6", "oialr", "arsvd", "student", "dlrt-500", "dlrt-784"} <= names
+    assert {"thesis-6", "oialr", "arsvd", "student", "dlrt-500", "dlrt-784", "comparison"} <= names
     for row in load_rows():
         assert row.source
         assert set(row.variants) <= set(VARIANTS)
@@ -69,7 +69,7 @@ def test_names_choose_tables_and_rows_and_a_wrong_one_is_answered():
 
 def test_frozen_epochs_shrink_with_a_short_look():
     (row,) = choose_rows(load_rows(), ["dlrt-500/tau-09"])
-    short = shortened(row.variants["as_published"], seed=0, epochs=7)
+    short = shortened(row.variants["as_published"], epochs=7)
     assert isinstance(short, AsPublished)
     assert (short.epochs, short.frozen_after) == (7, 5)
 
@@ -89,7 +89,9 @@ def test_every_variant_runs_and_says_what_it_holds(done):
         assert row["diverged"] == 0
         assert 0 <= row["test"]
         assert row["test"] <= 100 or row["measure"] == "mae_per_s"
-        assert row["parameters"] >= row["trained_parameters"] > 0
+        assert row["trained_parameters"] > 0
+        truncated = np.isfinite(row["accuracy_before"])
+        assert truncated or row["parameters"] >= row["trained_parameters"]
         assert row["stored"] >= row["trained_parameters"]
     with (reports / "reproduce.csv").open(encoding="utf-8") as file:
         assert len(list(csv.DictReader(file))) == len(found.rows)
@@ -115,8 +117,8 @@ def test_finished_runs_are_not_repeated(done, images, monkeypatch):
     def refuse(*_args, **_options):
         raise AssertionError("a finished run was repeated")
 
-    monkeypatch.setattr("stopflow.pipeline.reproduce.run_ours", refuse)
-    monkeypatch.setattr("stopflow.pipeline.reproduce.run_reference", refuse)
+    for name in ("run_ours", "run_reference", "run_truncated", "tune", "peak_of"):
+        monkeypatch.setattr(f"stopflow.pipeline.reproduce_runs.{name}", refuse)
     again = reproduce(
         FIRST_OF_EACH_TABLE, data=images, dataset=reports, reports=reports, quick=True
     )
@@ -124,7 +126,7 @@ def test_finished_runs_are_not_repeated(done, images, monkeypatch):
 
 
 def test_an_interrupted_reproduction_goes_on_where_it_was(images, tmp_path, monkeypatch):
-    from stopflow.pipeline import reproduce as module
+    from stopflow.pipeline import reproduce_runs as module
 
     calls = []
     whole = module.run_ours

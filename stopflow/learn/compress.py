@@ -217,11 +217,15 @@ def _truncated(subject: Subject[Any], share: Share) -> Compressed:
             return found
 
         return smallest_within_spread(subject, inputs, errors)
-    criterion = "entropy" if share.entropy is not None else "energy"
+    return truncated(subject.network, share, inputs=inputs)
+
+
+def truncated(network: Network, share: Share, *, inputs: Tensor | None) -> Compressed:
+    """Truncate a network to a share that is given, with `inputs` for the data-aware form."""
     return compress(
-        subject.network,
+        network,
         share.entropy if share.entropy is not None else share.energy,
-        criterion=criterion,  # type: ignore[arg-type]
+        criterion="entropy" if share.entropy is not None else "energy",
         rank=share.rank,
         inputs=inputs if share.data_aware else None,
     )
