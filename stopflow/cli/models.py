@@ -256,7 +256,7 @@ def predict(
         say_json(predicted.rows)
     else:
         say_table(*predicted.table(), quiet=quiet)
-        say_some(predicted.doubts(), where=predicted.written[0], quiet=quiet)
+        say_some(predicted.warnings(), where=predicted.written[0], quiet=quiet)
         say_written(predicted.written, quiet=quiet)
         say(predicted.headline(), quiet=quiet)
     list_problems(predicted.problems)

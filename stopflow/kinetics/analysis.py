@@ -10,6 +10,7 @@ from stopflow.kinetics.laws import AUTO, find_law
 from stopflow.kinetics.many.individual_starts import SMALLEST_BATCH, CommonTraces
 from stopflow.kinetics.secondary.analysis import fit_secondary
 from stopflow.kinetics.secondary.fit import SecondaryFit, secondary_rows_of
+from stopflow.kinetics.secondary.judge import judge_curves
 from stopflow.kinetics.settings import AnalysisSettings, QualityThresholds
 from stopflow.kinetics.solver.result import Fit
 from stopflow.kinetics.start.detect import StartDetection, detect_starts
@@ -23,7 +24,7 @@ from stopflow.kinetics.verdicts.series import (
     build_conditions,
     group_shots,
 )
-from stopflow.kinetics.verdicts.series_rules import judge_curves, judge_series
+from stopflow.kinetics.verdicts.series_rules import judge_series
 from stopflow.kinetics.verdicts.shot import finish_shot, prepare_shot
 from stopflow.trace import Experiment, Shot, Trace
 from stopflow.trimming import choose_window

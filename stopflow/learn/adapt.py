@@ -36,7 +36,7 @@ ADAPT_DEFAULTS: Final[Mapping[str, Any]] = {
     "batch_size": 32,
     "optimiser": "adam",
     "learning_rate": 3e-4,
-    "views": 0,
+    "augmentations": 0,
     "test_count": 1,
 }
 """What `adapt_settings` has and `TrainSettings` has not."""
@@ -146,8 +146,8 @@ def train_further(model: Model, data: LabData, settings: TrainSettings, *, split
     """Return the model's network, all of it trained further on the training shots of a split."""
     coordinates, network = own_coordinates(model)
     generator = torch.Generator().manual_seed(settings.seed)
-    views = np.random.default_rng(settings.seed)
-    prepared = _prepared(model, data, split, settings, coordinates, None, views)
+    augmentations = np.random.default_rng(settings.seed)
+    prepared = _prepared(model, data, split, settings, coordinates, None, augmentations)
     run = Run(settings, prepared, network, generator=generator)
     _finish(run, settings, None)
     return coordinates.export(run.best().cpu()).eval()

@@ -8,7 +8,7 @@ import numpy as np
 
 from stopflow.errors import SettingsError
 from stopflow.features import FEATURES, FeatureSpec
-from stopflow.learn.training.loss import CLASS_LOSSES, LOSSES
+from stopflow.learn.loss import CLASS_LOSSES, LOSSES
 from stopflow.lowrank import ACTIVATIONS, LAYERS, LayerSpec, StepSettings
 
 WARMUP_SHARE: Final = 0.02
@@ -88,7 +88,7 @@ class TrainSettings:
         when training is done. 0: off.
     whitening
         How far those directions are brought to equal size: 0 as they are, 1 equal.
-    views
+    augmentations
         Re-cut copies of each training trace (later start, earlier end, same k), of which one is
         seen in each epoch. 0: the rows alone.
     drift
@@ -139,7 +139,7 @@ class TrainSettings:
     standardise: bool = True
     directions: int = 64
     whitening: float = 0.3
-    views: int = 6
+    augmentations: int = 6
     drift: float = 0.1
     shift: int = 0
     row_space: Literal["auto", "on", "off"] = "auto"
@@ -180,7 +180,7 @@ class TrainSettings:
             _require_whole(name, getattr(self, name), low=1)
         for name in (
             "directions",
-            "views",
+            "augmentations",
             "patience",
             "validation_count",
             "seed",
@@ -335,7 +335,7 @@ PUBLISHED: Final[Mapping[str, object]] = {
     "activation": "relu",
     "standardise": False,
     "directions": 0,
-    "views": 0,
+    "augmentations": 0,
     "drift": 0.0,
     "loss": "mse",
     "schedule": "constant",

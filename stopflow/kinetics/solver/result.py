@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stopflow.display import html_table
-from stopflow.kinetics.laws import RateLaw, Tie
+from stopflow.kinetics.laws import Proportional, RateLaw
 from stopflow.trace import FloatArray, frozen_array
 
 
@@ -52,7 +52,7 @@ class Fit:
     status, reason
         `reason` is empty when the fit is OK; a refused fit has NaN numbers and a reason.
     parameters, stderr
-        By name; a pinned parameter has a standard error of 0.
+        By name; a held parameter has a standard error of 0.
     covariance
         (p, p) in the order of ``rate_law.parameters``.
     noise_sd
@@ -82,7 +82,7 @@ class Fit:
     start_s: float
     window_s: float
     span: float = nan
-    fixed: Mapping[str, float | Tie] = field(default_factory=dict)
+    fixed: Mapping[str, float | Proportional] = field(default_factory=dict)
     robust: bool = False
 
     def __post_init__(self) -> None:
@@ -154,7 +154,7 @@ def refused_fit(
     points: int = 0,
     start_s: float = nan,
     window_s: float = nan,
-    fixed: Mapping[str, float | Tie] | None = None,
+    fixed: Mapping[str, float | Proportional] | None = None,
     robust: bool = False,
 ) -> Fit:
     """Build the fit that says why there is none."""

@@ -11,7 +11,7 @@ from stopflow.kinetics.laws import CANDIDATES, DEFAULT, LAWS, RateLaw
 from stopflow.kinetics.solver.blocks import block_means
 from stopflow.kinetics.solver.result import Fit, Refusal, predict
 from stopflow.kinetics.solver.statistics import SMALLEST_NOISE, small_sample_aic
-from stopflow.kinetics.solver.window import Window, screen
+from stopflow.kinetics.solver.window import Window, validate_trace
 from stopflow.kinetics.uncertainty.interval import noise_correlation
 from stopflow.trace import FloatArray
 
@@ -167,7 +167,7 @@ def compare_laws(
     always
         Also where they do not.
     """
-    window = screen(time_s, signal, start_s=start_s, centred=True)
+    window = validate_trace(time_s, signal, start_s=start_s, centred=True)
     done = {fit.law: fit for fit in fits}
     if isinstance(window, Refusal):
         return LawComparison(alternatives={law: _alternative(fit) for law, fit in done.items()})

@@ -129,7 +129,7 @@ def train(
     split
         What is held out; by default as the settings say.
     trace
-        Row of the dataset's table -> trimmed (time_s, signal); without it there are no views.
+        Row of the dataset's table -> trimmed (time_s, signal); without it there are none.
     prepared
         What `prepare_run` made of the same data, split, seed and trace, for settings that differ
         in the layers and their step size alone; its time counts here too.
@@ -267,7 +267,7 @@ def prepare_run(
 
 
 def _generators(settings: TrainSettings) -> list[np.random.Generator]:
-    """Return one for the split and one for the views."""
+    """Return one for the split and one for the augmentations."""
     return np.random.default_rng(settings.seed).spawn(2)
 
 
