@@ -86,6 +86,9 @@ class Subject(Protocol[N]):
     def errors(self, network: Network, *, held_out: bool) -> FloatArray | None:
         """Return the error of each row, of those it never saw or of the others."""
 
+    def scores(self, network: Network) -> dict[str, float]:
+        """Return what the task judges by, on rows that it never saw; empty without data."""
+
     def finetuned(self, network: Network, epochs: int) -> Network:
         """Train a network further on the known rows."""
 
