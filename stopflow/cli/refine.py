@@ -114,6 +114,12 @@ def adapt(
     rank: Annotated[int, typer.Option("--rank", help="Rank of the LoRA update.")] = 4,
     epochs: Epochs = None,
     learning_rate: LearningRate = None,
+    beside_full: Annotated[
+        bool,
+        typer.Option(
+            "--beside-full", help="Fine-tune all weights as well, and list what each way costs."
+        ),
+    ] = False,
     seed: Seed = None,
     name: NewName = None,
     models: ModelsFolder = MODELS,
@@ -134,6 +140,7 @@ def adapt(
             seed=seed or 0,
             name=name,
             models=models,
+            beside_full=beside_full,
             progress=progress,
         )
     _show_refined(adapted, as_json=as_json, quiet=quiet)

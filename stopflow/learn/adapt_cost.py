@@ -1,0 +1,118 @@
+"""LoRA beside full fine-tuning: the same shots, epochs and rate; what each reaches and costs."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from stopflow.learn.adapt import Adapted, adapt_model, train_further
+from stopflow.learn.compare.results import predict_lab
+from stopflow.learn.data import LabData
+from stopflow.learn.device import one_thread, require_device
+from stopflow.learn.evaluate import Metrics, measure
+from stopflow.learn.memory import peak_memory
+from stopflow.learn.model import Model
+from stopflow.learn.settings import TrainSettings
+from stopflow.learn.split import Split
+from stopflow.learn.training.augment import TraceOf
+from stopflow.learn.training.train import train
+from stopflow.lowrank import count_trained
+from stopflow.workers import worker_processes
+
+FULL: Final = "in full"
+LORA: Final = "LoRA"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What one way of fine-tuning reached and took.
+
+    Attributes
+    ----------
+    way
+        `LORA` or `FULL`.
+    metrics
+        Errors on ``"train"`` and, if there is one, ``"test"``.
+    trained_parameters
+        Values that were trained.
+    processor_s
+        Processor time, preparation included.
+    peak_bytes
+        Of one epoch in a process of its own, above the data; NaN where the system does not tell.
+    """
+
+    way: str
+    metrics: Mapping[str, Metrics]
+    trained_parameters: int
+    processor_s: float
+    peak_bytes: float
+
+
+def adapt_beside_full(
+    model: Model,
+    data: LabData,
+    settings: TrainSettings,
+    *,
+    rank: int = 4,
+    trace: TraceOf | None = None,
+) -> tuple[Adapted, tuple[Cost, Cost]]:
+    """Fine-tune by LoRA and in full; the first is returned as `adapt_model` does, with both costs.
+
+    Raises
+    ------
+    ModelError, SettingsError
+        As `adapt_model`.
+    """
+    started = time.process_time()
+    adapted = adapt_model(model, data, settings, rank=rank, trace=trace)
+    lora_s = time.process_time() - started
+    split = adapted.split
+    started = time.process_time()
+    network = train_further(model, data, settings, split=split, trace=trace, every_input=True)
+    full_s = time.process_time() - started
+    rates = predict_lab(replace(model, network=network), data)
+    metrics = {
+        part: measure(rates[rows], data.k_actual_per_s[rows])
+        for part, rows in (("train", split.train), ("test", split.test))
+        if rows.size
+    }
+    return adapted, (
+        Cost(
+            way=LORA,
+            metrics=adapted.after,
+            trained_parameters=adapted.trained_parameters,
+            processor_s=lora_s,
+            peak_bytes=_own_peak(model, data, settings, split, rank=rank),
+        ),
+        Cost(
+            way=FULL,
+            metrics=metrics,
+            trained_parameters=count_trained(network),
+            processor_s=full_s,
+            peak_bytes=_own_peak(model, data, settings, split, rank=None),
+        ),
+    )
+
+
+def _own_peak(
+    model: Model, data: LabData, settings: TrainSettings, split: Split, *, rank: int | None
+) -> float:
+    once = replace(settings, epochs=1)
+    with worker_processes(1) as pool:
+        return pool.submit(_peak, model, data, once, split, rank).result()
+
+
+def _peak(
+    model: Model, data: LabData, settings: TrainSettings, split: Split, rank: int | None
+) -> float:
+    """Measure one epoch; a small network trained before has loaded what every training loads."""
+    with one_thread():
+        small = replace(settings, layer="dense", layers=(), hidden=(2,), rank=1)
+        small = replace(small, features=data.features.kind, pairs=data.features.pairs)
+        train(data, small, split=split)
+        with peak_memory(require_device(settings.device)) as peak:
+            if rank is None:
+                train_further(model, data, settings, split=split, every_input=True)
+            else:
+                adapt_model(model, data, settings, rank=rank, split=split)
+    return peak.bytes
