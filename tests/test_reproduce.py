@@ -14,6 +14,7 @@ from small_images import make_images, write_images
 
 from stopflow.errors import SettingsError
 from stopflow.learn.published.reference import AsPublished
+from stopflow.learn.published.tuning import FIRST_RATE
 from stopflow.pipeline.published import VARIANTS, choose_rows, load_rows, shortened
 from stopflow.pipeline.reproduce import reproduce
 
@@ -102,6 +103,8 @@ def test_curves_fall(done):
     _, reports = done
     for path in (reports / "reproduced").glob("*.json"):
         run = json.loads(path.read_text(encoding="utf-8"))
+        if "run" not in run:
+            continue
         first, *_, last = run["run"]["history"]
         if "train_loss" not in last:
             continue
@@ -143,6 +146,38 @@ def test_an_interrupted_reproduction_goes_on_where_it_was(images, tmp_path, monk
         reproduce(["thesis-5.3/plain"], **chosen)
     reproduce(["thesis-5.3/plain"], **chosen)
     assert len(calls) == 3
+
+
+def test_methods_of_one_budget_share_a_search_and_stand_beside_the_dense_one(images, tmp_path):
+    found = reproduce(
+        ["comparison/dense", "comparison/data-aware", "comparison/dlrt"],
+        data=images,
+        dataset=tmp_path,
+        reports=tmp_path,
+        quick=True,
+        first_seed=3,
+    )
+    rows = {row["row"].rpartition("/")[2]: row for row in found.rows}
+    assert {row["first_seed"] for row in found.rows} == {3}
+    assert {row["learning_rate"] for row in found.rows} == {FIRST_RATE}
+    assert rows["dense"]["time_to_yardstick"] == 1.0
+    assert all(row["time_to_yardstick"] > 0 for row in found.rows)
+    assert all(0 <= row["macro_f1"] <= 1 for row in found.rows)
+    assert rows["data-aware"]["parameters"] == rows["dlrt"]["parameters"]
+    assert rows["data-aware"]["trained_parameters"] == rows["dense"]["parameters"]
+    kept = [json.loads(p.read_text("utf-8")) for p in (tmp_path / "reproduced").glob("*.json")]
+    assert sum("search" in one for one in kept) == 2
+    assert sum("run" in one for one in kept) == 3
+    assert json.loads((tmp_path / "reproduce.json").read_text("utf-8"))[0]["row"]
+
+
+def test_every_method_of_the_comparison_has_the_same_budget():
+    rows = [row for row in load_rows() if row.name.startswith("comparison/")]
+    searched = [row.variants["sound"].searched for row in rows]
+    assert {settings.epochs for settings in searched} == {10}
+    assert {settings.batch_size for settings in searched} == {128}
+    short = [shortened(row.variants["sound"], epochs=4).searched.epochs for row in rows]
+    assert set(short) == {4}
 
 
 def test_rows_of_rates_are_named_where_there_is_no_lab(run, images):
