@@ -25,6 +25,12 @@ N = TypeVar("N", covariant=True)
 TAILS: Final = (0.1, 0.05, 0.03, 0.02, 0.015, 0.01, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 1e-6)
 """Shares of the energy of the outputs that are given up, largest first."""
 
+CHOSEN_WITHIN: Final = 0.5
+"""Standard errors that the rows of the choice may show: rows that are judged afterwards show
+another sample of the same loss, and a choice at the edge of what is allowed would fail there in
+every second case.
+"""
+
 
 class NotSmallerError(StopflowError):
     """No smaller network keeps the error; nothing is wrong with the request."""
@@ -190,7 +196,7 @@ def smallest_within_spread(
         judged = judge(what, before, errors(found.network), counted=subject.counted)
         if count_parameters(found.network) >= whole:
             break
-        if not judged.worse:
+        if not judged.is_above(CHOSEN_WITHIN):
             return found
         worst = judged
     if worst is None:

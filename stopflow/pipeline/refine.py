@@ -91,6 +91,7 @@ ADAPT_COLUMNS = {
 }
 COST_COLUMNS = {
     **ADAPT_COLUMNS,
+    "learning_rate": "rate",
     "trained_parameters": "trained",
     "processor_s": "processor s",
     "peak_MB": "peak MB",
@@ -237,6 +238,7 @@ def _cost_rows(found: Adapted, costs: Sequence[Cost]) -> list[dict[str, Any]]:
                     "model": cost.way,
                     "part": part,
                     **cost.metrics[part].to_dict(),
+                    "learning_rate": cost.learning_rate,
                     "trained_parameters": cost.trained_parameters,
                     "processor_s": cost.processor_s,
                     "peak_MB": cost.peak_bytes / 1e6,

@@ -9,9 +9,15 @@ from small_images import make_class_data, make_images, write_images
 from stopflow.errors import SettingsError
 from stopflow.learn.classify.compress import ClassSubject
 from stopflow.learn.classify.train import class_settings, train_classifier
-from stopflow.learn.compress import Share, compress_subject
+from stopflow.learn.compress import (
+    NotSmallerError,
+    Share,
+    compress_subject,
+    smallest_within_spread,
+)
 from stopflow.learn.compress_curve import PARTS, compress_curve
 from stopflow.learn.saved import save_model
+from stopflow.lowrank import count_parameters
 from stopflow.pipeline.compress_curve import measure_curve
 
 SMALL = {"hidden": (24, 16), "batch_size": 16, "validation_count": 40, "epochs": 6}
@@ -88,3 +94,20 @@ def test_it_is_drawn_and_written_and_makes_no_model(tmp_path, subject):
     assert [path.name for path in (tmp_path / "models").iterdir()] == ["small"]
     columns, cells = found.table()
     assert all(len(line) == len(columns) for line in cells)
+
+
+def test_a_choice_leaves_room_for_the_rows_that_it_is_judged_on(subject):
+    """Errors of 0.02 have a standard error of 0.0014 here."""
+    network, rows = subject.network, 10_000
+
+    def choose(rate_after):
+        def errors(judged):
+            found = np.zeros(rows)
+            found[: round((0.02 if judged is network else rate_after) * rows)] = 1.0
+            return found
+
+        return smallest_within_spread(subject, subject.known_inputs(), errors)
+
+    assert count_parameters(choose(0.0206).network) < count_parameters(network)
+    with pytest.raises(NotSmallerError, match="no smaller network keeps the error"):
+        choose(0.0224)

@@ -15,7 +15,7 @@ from stopflow.learn.adapt import (
     adapted_way,
     own_coordinates,
 )
-from stopflow.learn.adapt_cost import adapt_beside_full
+from stopflow.learn.adapt_cost import RATES, adapt_beside_full
 from stopflow.learn.compare.results import predict_lab
 from stopflow.learn.compress import NotSmallerError, Share, compress_subject
 from stopflow.learn.compress_rates import RateSubject
@@ -215,3 +215,5 @@ def test_full_fine_tuning_stands_beside_lora_with_what_each_costs(trained):
         assert cost.processor_s > 0
         assert cost.peak_bytes > 0 or not reset_peak()
     assert full.metrics["train"] != lora.metrics["train"]
+    assert lora.learning_rate == 3e-3
+    assert full.learning_rate in RATES
