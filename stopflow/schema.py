@@ -128,7 +128,18 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "k_true_per_s": _rate("true rate of a simulated shot"),
     "shots": count_column("shots of equal conditions"),
     "fitted": count_column("of these, fitted"),
-    "uncertainty_source": text_column("replicates or single shot"),
+    "k_from": text_column(
+        "what k is of: each shot (then averaged), the mean trace, or a joint fit",
+        "each",
+        "mean",
+        "joint",
+    ),
+    "uncertainty_source": text_column(
+        "scatter between replicates, or the errors of single shots, of the mean trace or of the "
+        "joint fit"
+    ),
+    "k_each_per_s": _rate("mean of the rates of the single shots, whatever k is of"),
+    "k_each_stderr_per_s": _rate("its standard error"),
     "between_shot_sd_per_s": _rate("standard deviation of k between shots"),
     "scatter_ratio": _ratio("between-shot SD over the error of one shot"),
     "plot": text_column("which secondary plot"),
@@ -211,7 +222,8 @@ TABLES: Final[Mapping[str, tuple[str, ...]]] = {
             "k_stderr_per_s",
             "k_low95_per_s",
         ),
-        *("k_high95_per_s", "uncertainty_source", "between_shot_sd_per_s", "scatter_ratio"),
+        *("k_high95_per_s", "k_from", "uncertainty_source", "k_each_per_s", "k_each_stderr_per_s"),
+        *("between_shot_sd_per_s", "scatter_ratio"),
         *("half_life_s", "amplitude", "signal_to_noise"),
         *("k2_per_s", *error_columns("k2_per_s"), "amplitude2"),
         *("k3_per_s", *error_columns("k3_per_s"), "amplitude3"),

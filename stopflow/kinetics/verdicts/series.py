@@ -1,16 +1,22 @@
 """Shots side by side: which ones are replicates, and the mean rate of each condition."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from stopflow.kinetics.settings import AnalysisSettings
+from stopflow.kinetics.verdicts.condition_fit import ConditionFit
 from stopflow.kinetics.verdicts.mixture import describe_mixture, telling_columns
 from stopflow.kinetics.verdicts.repeatability import Series, as_series
 from stopflow.kinetics.verdicts.replicates import ReplicateMean, average_replicates
 from stopflow.kinetics.verdicts.rules import Finding, Verdict, verdict_of
-from stopflow.kinetics.verdicts.series_phases import FIRST_RATE, PhaseMean, average_phases
+from stopflow.kinetics.verdicts.series_phases import (
+    FIRST_RATE,
+    PhaseMean,
+    average_phases,
+    take_together,
+)
 from stopflow.kinetics.verdicts.shot import ShotAnalysis
 from stopflow.trace import Conditions
 
@@ -65,7 +71,11 @@ class ConditionAnalysis:
     run, run_members
         ln k of the usable shots in the order in which they were made, and their indices.
     mean
-        Over the usable shots.
+        The rate of the condition: the mean over the usable shots, or of one fit of all of them.
+    each
+        Mean over the rates of the usable shots, whatever `mean` is.
+    together
+        The one fit of all of them, where it was asked for and there are two or more.
     amplitude, signal_to_noise
         Medians over the usable shots.
     further
@@ -82,6 +92,8 @@ class ConditionAnalysis:
     run: Series
     run_members: tuple[int, ...]
     mean: ReplicateMean
+    each: ReplicateMean
+    together: ConditionFit | None = None
     amplitude: float
     signal_to_noise: float
     further: tuple[PhaseMean, ...] = ()
@@ -136,12 +148,23 @@ def group_shots(shots: Sequence[ShotAnalysis]) -> list[list[int]]:
 
 
 def build_conditions(
-    shots: Sequence[JudgedShot], settings: AnalysisSettings
+    shots: Sequence[JudgedShot],
+    settings: AnalysisSettings,
+    together: Mapping[int, ConditionFit | None],
 ) -> tuple[ConditionAnalysis, ...]:
-    """Average the usable shots of every condition."""
+    """Average the usable shots of every condition.
+
+    Parameters
+    ----------
+    together
+        Fits of all usable shots of a condition, by its index; those there are go before averages.
+    """
     count = 1 + max((shot.condition for shot in shots), default=-1)
     telling = telling_columns([shot.shot.conditions for shot in shots])
-    return tuple(_build_condition(index, shots, settings, telling) for index in range(count))
+    return tuple(
+        _build_condition(index, shots, settings, telling, together=together.get(index))
+        for index in range(count)
+    )
 
 
 def _build_condition(
@@ -149,6 +172,8 @@ def _build_condition(
     shots: Sequence[JudgedShot],
     settings: AnalysisSettings,
     telling: Sequence[str],
+    *,
+    together: ConditionFit | None,
 ) -> ConditionAnalysis:
     members = tuple(i for i, shot in enumerate(shots) if shot.condition == index)
     order = sorted(members, key=lambda i: (shots[i].shot.conditions.replicate or 0, i))
@@ -162,6 +187,10 @@ def _build_condition(
     only = used[0][1] if len(used) == 1 else None
     conditions = shots[members[0]].shot.conditions
     stated = conditions.concentration_M
+    each = average_replicates(
+        k, errors, interval=(only.k_low_per_s, only.k_high_per_s) if only else None
+    )
+    amplitude = _median([result.fit.amplitude for _, result in used])
     return ConditionAnalysis(
         index=index,
         conditions=conditions,
@@ -170,12 +199,12 @@ def _build_condition(
         members=members,
         run=as_series(np.arange(len(used)), k, errors),
         run_members=tuple(i for i, _ in used),
-        mean=average_replicates(
-            k, errors, interval=(only.k_low_per_s, only.k_high_per_s) if only else None
-        ),
-        amplitude=_median([result.fit.amplitude for _, result in used]),
+        mean=take_together(each, together, FIRST_RATE),
+        each=each,
+        together=together,
+        amplitude=together.amplitudes.get("amplitude", amplitude) if together else amplitude,
         signal_to_noise=_median([result.fit.signal_to_noise for _, result in used]),
-        further=average_phases([result for _, result in used]),
+        further=average_phases([result for _, result in used], together),
     )
 
 

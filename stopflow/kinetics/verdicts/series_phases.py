@@ -5,11 +5,12 @@ the data of a usable shot tell them apart, or the shot has failed.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
+from stopflow.kinetics.verdicts.condition_fit import ConditionFit
 from stopflow.kinetics.verdicts.repeatability import Series, as_series
 from stopflow.kinetics.verdicts.replicates import ReplicateMean, average_replicates
 from stopflow.kinetics.verdicts.shot import ShotResult
@@ -41,8 +42,16 @@ class PhaseMean:
     amplitude: float
 
 
-def average_phases(results: Sequence[ShotResult]) -> tuple[PhaseMean, ...]:
-    """Average the further phases of the usable shots of one condition, where the law has them."""
+def average_phases(
+    results: Sequence[ShotResult], together: ConditionFit | None = None
+) -> tuple[PhaseMean, ...]:
+    """Average the further phases of the usable shots of one condition, where the law has them.
+
+    Parameters
+    ----------
+    together
+        One fit of all of them, whose rates and amplitudes are taken instead where it has them.
+    """
     phases = []
     for rate, amplitude in FURTHER.items():
         having = [
@@ -55,14 +64,27 @@ def average_phases(results: Sequence[ShotResult]) -> tuple[PhaseMean, ...]:
         k = [result.fit.parameters[rate] for result in having]
         errors = [result.stderr[rate] for result in having]
         sizes = [result.fit.parameters.get(amplitude, np.nan) for result in having]
+        own = average_replicates(
+            k, errors, interval=having[0].intervals[rate] if len(having) == 1 else None
+        )
         phases.append(
             PhaseMean(
                 rate=rate,
                 run=as_series(np.arange(len(k)), k, errors),
-                mean=average_replicates(
-                    k, errors, interval=having[0].intervals[rate] if len(having) == 1 else None
-                ),
-                amplitude=float(np.median(sizes)),
+                mean=take_together(own, together, rate),
+                amplitude=together.amplitudes.get(amplitude, float(np.median(sizes)))
+                if together
+                else float(np.median(sizes)),
             )
         )
     return tuple(phases)
+
+
+def take_together(own: ReplicateMean, together: ConditionFit | None, rate: str) -> ReplicateMean:
+    """Return the rate of one fit of all shots where there is one; the scatter is that of `own`."""
+    found = together.rates.get(rate) if together else None
+    if found is None:
+        return own
+    return replace(
+        found, between_shot_sd_per_s=own.between_shot_sd_per_s, scatter_ratio=own.scatter_ratio
+    )
