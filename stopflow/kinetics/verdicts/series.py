@@ -12,8 +12,10 @@ from stopflow.kinetics.verdicts.repeatability import Series, as_series
 from stopflow.kinetics.verdicts.replicates import ReplicateMean, average_replicates
 from stopflow.kinetics.verdicts.rules import Finding, Verdict, verdict_of
 from stopflow.kinetics.verdicts.series_phases import (
+    AMPLITUDES,
     FIRST_RATE,
     PhaseMean,
+    amplitude_sizes,
     average_phases,
     take_together,
 )
@@ -78,6 +80,8 @@ class ConditionAnalysis:
         The one fit of all of them, where it was asked for and there are two or more.
     amplitude, signal_to_noise
         Medians over the usable shots.
+    sizes
+        ln of the size of the amplitudes, in the order of `run`; NaN where the rate law has none.
     further
         Its slower phases, where the rate law has them.
     findings
@@ -95,6 +99,7 @@ class ConditionAnalysis:
     each: ReplicateMean
     together: ConditionFit | None = None
     amplitude: float
+    sizes: Series
     signal_to_noise: float
     further: tuple[PhaseMean, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -102,7 +107,13 @@ class ConditionAnalysis:
     def phase(self, rate: str) -> PhaseMean | None:
         """Return the phase of a rate, a column such as ``"k2_per_s"``; None where there is none."""
         if rate == FIRST_RATE:
-            return PhaseMean(rate=rate, run=self.run, mean=self.mean, amplitude=self.amplitude)
+            return PhaseMean(
+                rate=rate,
+                run=self.run,
+                mean=self.mean,
+                amplitude=self.amplitude,
+                sizes=self.sizes,
+            )
         return next((item for item in self.further if item.rate == rate), None)
 
 
@@ -203,6 +214,7 @@ def _build_condition(
         each=each,
         together=together,
         amplitude=together.amplitudes.get("amplitude", amplitude) if together else amplitude,
+        sizes=amplitude_sizes([result for _, result in used], AMPLITUDES[FIRST_RATE]),
         signal_to_noise=_median([result.fit.signal_to_noise for _, result in used]),
         further=average_phases([result for _, result in used], together),
     )
