@@ -83,7 +83,9 @@ class LawComparison:
 
     def rival_of(self, fit: Fit) -> Alternative | None:
         """Best of the other laws, if there is one."""
-        others = [item for item in self.alternatives.values() if item.law != fit.law and item.parameters]
+        others = [
+            item for item in self.alternatives.values() if item.law != fit.law and item.parameters
+        ]
         return min(others, key=lambda item: item.fair_aicc, default=None)
 
     def gain_of(self, rival: Alternative, fit: Fit) -> float:
