@@ -101,7 +101,15 @@ LAWS: dict[str, RateLaw] = {
         title="a double exponential",
         use="Two phases that differ in rate by a factor of about three or more.",
         source="two consecutive or parallel first-order steps; Espenson, ch. 4",
-        rivals=("single", "single-slope", "stretched", "second-order", "lag", "double-slope"),
+        rivals=(
+            "single",
+            "single-slope",
+            "stretched",
+            "second-order",
+            "second-order-unequal",
+            "lag",
+            "double-slope",
+        ),
         remedy=TWO_PHASES,
     ),
     "double-slope": sum_of_exponentials(
@@ -111,7 +119,15 @@ LAWS: dict[str, RateLaw] = {
         title="a double exponential with slope",
         use="Two phases on a signal that drifts or changes further.",
         source="two consecutive or parallel first-order steps; Espenson, ch. 4",
-        rivals=("single-slope", "double", "triple"),
+        rivals=(
+            "single-slope",
+            "double",
+            "triple",
+            "stretched",
+            "second-order",
+            "second-order-unequal",
+            "lag",
+        ),
         remedy="two phases on a sloping baseline: use --law double-slope",
     ),
     "triple": sum_of_exponentials(
@@ -120,7 +136,14 @@ LAWS: dict[str, RateLaw] = {
         title="a triple exponential",
         use="Three phases; needs a long window, little noise, and rates far apart.",
         source="three first-order steps; Espenson, ch. 4",
-        rivals=("double", "double-slope"),
+        rivals=(
+            "double",
+            "double-slope",
+            "stretched",
+            "second-order",
+            "second-order-unequal",
+            "lag",
+        ),
         remedy="three phases: use --law triple",
     ),
     "stretched": RateLaw(
@@ -139,7 +162,14 @@ LAWS: dict[str, RateLaw] = {
                 starts=(0.15, 0.2, 0.27, 0.35, 0.45, 0.6, 0.8, 1.0, 1.25, 1.6, 2.0),
             )
         },
-        rivals=("single", "single-slope", "double", "second-order", "lag"),
+        rivals=(
+            "single",
+            "single-slope",
+            "double",
+            "second-order",
+            "second-order-unequal",
+            "lag",
+        ),
         remedy=f"a distribution of rates: use --law stretched or {AUTO}",
         basis=exponentials.stretched_basis,
         theta_jacobian=exponentials.stretched_jacobian,
@@ -173,7 +203,8 @@ LAWS: dict[str, RateLaw] = {
             "ratio": ShapeRange(low=0.01, high=1.0, starts=(0.05, 0.2, 0.4, 0.6, 0.8, 0.95)),
         },
         rivals=("single", "single-slope", "second-order", "double", "stretched"),
-        remedy="second order with unequal concentrations: use --law second-order-unequal",
+        remedy="second order with unequal concentrations: use --law second-order-unequal or "
+        f"{AUTO}",
         basis=two_step.unequal_basis,
         theta_jacobian=two_step.unequal_jacobian,
     ),
@@ -211,7 +242,15 @@ LAWS: dict[str, RateLaw] = {
 }
 
 # What `auto` chooses from.
-CANDIDATES = ("single", "single-slope", "double", "stretched", "second-order", "lag")
+CANDIDATES = (
+    "single",
+    "single-slope",
+    "double",
+    "stretched",
+    "second-order",
+    "second-order-unequal",
+    "lag",
+)
 # Laws whose k and AICc stand in columns of their own beside those of the law reported.
 COMPARED = tuple((key, law) for key, law in LAWS.items() if law.column)
 

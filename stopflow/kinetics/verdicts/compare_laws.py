@@ -20,6 +20,8 @@ WORTH_TRYING = 10.0
 # Laws whose AICc is within this of the best one are not ruled out; Burnham and Anderson, Model
 # Selection and Multimodel Inference (2002), section 2.6.
 NOT_RULED_OUT = 10.0
+# Of laws this close to the best one that of the fewest parameters is reported.
+AS_GOOD = 6.0
 MOST_POINTS = 2000
 SECOND_RATES = 24
 
@@ -211,6 +213,7 @@ def _rated(item: Alternative, points: int, inflation: float) -> Alternative:
 def choose_law(comparisons: Sequence[LawComparison]) -> tuple[str, str]:
     """Choose the rate law of an experiment: the lowest sum of AICc over its shots.
 
+    Of laws that are as good, the simplest.
     A shot on which a law could not be fitted counts for it as its worst law does.
 
     Returns
@@ -234,8 +237,12 @@ def choose_law(comparisons: Sequence[LawComparison]) -> tuple[str, str]:
     margin = totals[second] - totals[best]
     others = ", ".join(f"{law} +{totals[law] - totals[best]:.1f}" for law in order[1:])
     note = f"law auto: {best} has the lowest AICc over {used} shots ({others})"
+    close = [law for law in order if totals[law] < totals[best] + AS_GOOD]
+    simplest = min(close, key=lambda law: len(LAWS[law].parameters))
     if margin < NOT_RULED_OUT:
         note += f"; the data do not decide between {best} and {second}"
+    if len(LAWS[simplest].parameters) < len(LAWS[best].parameters):
+        return simplest, f"{note}; {simplest}, which has fewer parameters, is reported"
     return best, note
 
 

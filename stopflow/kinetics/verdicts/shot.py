@@ -59,6 +59,8 @@ class ShotResult:
         Every law tried.
     law_shift_sigma
         Largest shift of k to a law that is not ruled out, in standard errors.
+    law_chosen
+        Whether the data chose the law.
     start_inflation
         Factor on the error for what is left of the artefact at a detected start.
     start_shift_sigma
@@ -81,6 +83,7 @@ class ShotResult:
     k_bound_per_s: float
     laws: LawComparison
     law_shift_sigma: float
+    law_chosen: bool
     start_inflation: float
     start_shift_sigma: float
     checks: SignalChecks
@@ -298,6 +301,7 @@ def _result(
         k_bound_per_s=bound,
         laws=laws,
         law_shift_sigma=laws.shift_sigma(fit, k_stderr_per_s=k_stderr),
+        law_chosen=settings.law == AUTO,
         start_inflation=rest,
         start_shift_sigma=_start_shift(fit, prepared.detection),
         checks=check_signal(values, residuals, noise_sd=fit.noise_sd, parameters=free, step=step),

@@ -134,7 +134,8 @@ def law_shift(result: ShotResult, limits: QualityThresholds) -> str | None:
         return None
     shift = result.law_shift_sigma
     share = shift * result.k_stderr_per_s / result.fit.k_per_s
-    if not (shift > limits.law_shift_sigma and share > limits.law_shift_share):
+    least = limits.chosen_shift_sigma if result.law_chosen else limits.law_shift_sigma
+    if not (shift > least and share > limits.law_shift_share):
         return None
     return (
         f"k depends on the rate law: another one that fits as well or better moves it by "
