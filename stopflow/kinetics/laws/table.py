@@ -8,7 +8,7 @@ paragraph and figures read these two tables.
 from dataclasses import dataclass
 
 from stopflow.errors import SettingsError
-from stopflow.kinetics.laws import exponentials, two_step
+from stopflow.kinetics.laws import exponentials, half_life, two_step
 from stopflow.kinetics.laws.exponentials import sum_of_exponentials
 from stopflow.kinetics.laws.expression import expression_law, looks_like_expression
 from stopflow.kinetics.laws.rate_law import RateLaw, ShapeRange
@@ -72,6 +72,7 @@ LAWS: dict[str, RateLaw] = {
     "single": sum_of_exponentials(
         1,
         key="single",
+        half_life=half_life.first_order,
         column="single",
         heading="Single",
         title="a single exponential",
@@ -84,6 +85,7 @@ LAWS: dict[str, RateLaw] = {
         1,
         slope=True,
         key="single-slope",
+        half_life=half_life.first_order,
         column="slope",
         heading="With slope",
         title="a single exponential with slope",
@@ -171,6 +173,7 @@ LAWS: dict[str, RateLaw] = {
             "lag",
         ),
         remedy=f"a distribution of rates: use --law stretched or {AUTO}",
+        half_life=half_life.stretched,
         basis=exponentials.stretched_basis,
         theta_jacobian=exponentials.stretched_jacobian,
     ),
@@ -186,6 +189,7 @@ LAWS: dict[str, RateLaw] = {
         rivals=("single", "single-slope", "double", "stretched", "lag"),
         remedy="second order, not pseudo-first order: use --law second-order, second-order-unequal "
         f"or {AUTO}",
+        half_life=half_life.second_order,
         basis=two_step.equal_basis,
         theta_jacobian=two_step.equal_jacobian,
     ),
@@ -205,6 +209,7 @@ LAWS: dict[str, RateLaw] = {
         rivals=("single", "single-slope", "second-order", "double", "stretched"),
         remedy="second order with unequal concentrations: use --law second-order-unequal or "
         f"{AUTO}",
+        half_life=half_life.second_order_unequal,
         basis=two_step.unequal_basis,
         theta_jacobian=two_step.unequal_jacobian,
     ),
@@ -236,6 +241,7 @@ LAWS: dict[str, RateLaw] = {
         rivals=("single", "double", "double-slope", "stretched"),
         remedy="a burst before a steady rate: use --law burst",
         memoryless=True,
+        half_life=half_life.first_order,
         basis=exponentials.burst_basis,
         theta_jacobian=exponentials.burst_jacobian,
     ),

@@ -9,7 +9,6 @@ import numpy as np
 from stopflow.trace import FloatArray, frozen_array
 from stopflow.trimming import TrimWindow, whole_window
 
-
 # A phase of which this share is left at the start is known by the fit.
 SEEN_AFTER = 0.1
 
