@@ -27,7 +27,9 @@ def judge_curves(
     """
     found: dict[tuple[str, int], tuple[Finding, ...]] = {}
     for fit in fits:
-        text = _off_curve(fit, limits) if fit.chosen and fit.experiment and fit.members else None
+        judged = fit.chosen and fit.experiment and fit.members
+        of_rates = fit.curve.model.against == "concentration" and fit.curve.model.of == "rate"
+        text = _off_curve(fit, limits) if judged and of_rates else None
         if text:
             finding = RULES["off-curve"].finding(text)
             for member in fit.members:

@@ -22,13 +22,13 @@ CHEAP = 0.05
 def share_starts(detections: Sequence[StartDetection]) -> list[StartDetection]:
     """Settle the odd ones by what most shots of the experiment show.
 
-    The artefact belongs to the instrument. Where most shots have none, a few that seem to have
-    one deviate from the rate law rather than from the reaction, and start at their first point
-    too, unless next to nothing of the reaction lies before their start: the others may only be
-    too slow to show it. Where most shots have one, it is also in those for which no start could
-    be found, which start much later, or whose first points look like a phase of the reaction.
-    What is left of the artefact at a start is the mean square of what the shots show: in one
-    alone its waves may hide it. Below 4 shots nothing is changed.
+    The artefact belongs to the instrument. Where most shots have none, a few that seem to have one
+    deviate from the rate law rather than from the reaction, and start at their first point too,
+    unless next to nothing of the reaction lies before their start: the others may only be too slow
+    to show it. Where most shots have one, it is also in those for which no start could be found,
+    which start much later, or whose first points look like a phase of the reaction. What is left of
+    the artefact at a start is the mean square of what the shots show: in one alone its waves may
+    hide it. Below 4 shots nothing is changed.
 
     Parameters
     ----------

@@ -122,7 +122,7 @@ def _own_findings(
         ]
         worst = ", ".join(text for text in dict.fromkeys(fatal) if text)
         return [RULES["none-fitted"].finding(f"no shot can be used: {worst}")]
-    findings = []
+    findings = list(condition.together.findings) if condition.together else []
     mean = condition.mean
     if mean.between_shot_sd_per_s > limits.scatter_share * mean.k_per_s:
         share = mean.between_shot_sd_per_s / mean.k_per_s
