@@ -76,7 +76,11 @@ def test_two_steps_of_nearly_equal_rates_are_no_stretched_exponential(ratio, rng
     for _ in range(3):
         judged = analyse(phi + 0.02 * rng.normal(size=1500), time).shots[0]
         assert judged.shot.law == "lag"
-        assert judged.verdict is not Verdict.PASS or judged.shot.result is not None
+        if judged.shot.result is None:
+            assert judged.verdict is Verdict.FAIL
+            continue
+        errors = judged.shot.result.stderr
+        assert judged.shot.result.fit.k_per_s == pytest.approx(k, abs=4 * errors["k_per_s"])
 
 
 @pytest.mark.parametrize("excess", [1.5, 2.0, 4.0])
@@ -95,11 +99,6 @@ def test_unequal_concentrations_are_no_double_exponential(excess, rng):
     else:
         assert "do not decide" in " ".join(analysed.notes)
         assert judged.verdict is not Verdict.PASS
-    assert (
-        analyse(clean + 0.01 * rng.normal(size=1000), time, law="double").shots[0].verdict
-        is not Verdict.PASS
-        or excess > 3
-    )
 
 
 @pytest.mark.parametrize("law", ["double", "double-slope", "triple"])
