@@ -26,7 +26,13 @@ from stopflow.report.paper.flow import (
     row_picture,
 )
 from stopflow.report.paper.grid import Column, Grid
-from stopflow.report.paper.rounding import format_interval, format_pm, set_numbers
+from stopflow.report.paper.rounding import (
+    format_digits,
+    format_interval,
+    format_pm,
+    set_numbers,
+)
+from stopflow.report.paper.scales import use_log_x
 from stopflow.report.paper.style import (
     CATEGORY_COLOURS,
     INK,
@@ -47,12 +53,13 @@ def build_secondary_blocks(data: KineticsReportData) -> list[Block]:
     if data.secondary.empty:
         return []
     pictures = build_pictures(data.secondary, data.conditions)
-    against_concentration = [p for p in pictures if CURVES[p.kind].against == "concentration"]
+    alone = [p for p in pictures if CURVES[p.kind].against != "temperature"]
+    single = sorted(alone, key=_place_of)
     blocks: list[Block] = [build_heading("Secondary plots", level=0), _equations(data.secondary)]
-    for start in range(0, len(against_concentration), 3):
-        row = against_concentration[start : start + 3]
+    for start in range(0, len(single), 3):
+        row = single[start : start + 3]
         painters: list[Painter] = [partial(draw_secondary, pictures=[picture]) for picture in row]
-        if len(against_concentration) > 3:
+        if len(single) > 3:
             painters += [leave_empty] * (3 - len(row))
         blocks.append(
             row_picture(painters, tall_mm=64.0 if len(painters) > 2 else 80.0, top_mm=14.0)
@@ -82,6 +89,12 @@ def build_secondary_blocks(data: KineticsReportData) -> list[Block]:
         )
     )
     return blocks
+
+
+def _place_of(picture: SecondaryPicture) -> tuple[bool, bool]:
+    """Rates against concentration first, then amplitudes, then what stands against pH."""
+    curve = CURVES[picture.kind]
+    return curve.against == "pH", curve.of == "amplitude"
 
 
 def letter_groups(plots: Sequence[Sequence[SecondaryPicture]]) -> dict[str, str]:
@@ -142,9 +155,18 @@ def draw_secondary(
             label=names.get(picture.title, picture.title),
         )
     first = pictures[0]
-    if CURVES[first.kind].against == "concentration":
-        axes.set_xlim(left=0)
-        axes.set_ylim(bottom=min(0.0, float(np.nanmin(first.y))))
+    if first.log_x:
+        use_log_x(axes, float(first.x.min()) / 1.5, float(first.x.max()) * 1.5)
+    if first.log_y:
+        axes.set_yscale("log")
+    elif CURVES[first.kind].against != "temperature":
+        low, high = float(np.nanmin(first.y)), float(np.nanmax(first.y))
+        if low > 0:
+            axes.set_ylim(bottom=0)
+        elif high < 0:
+            axes.set_ylim(top=0)
+        if not first.log_x and CURVES[first.kind].against == "concentration":
+            axes.set_xlim(left=0)
     axes.set_xlabel(first.x_label)
     axes.set_ylabel(first.y_label)
     if len(pictures) > 1:
@@ -227,8 +249,10 @@ def _model_rows(kind: str, own: pd.DataFrame) -> list[tuple[str, ...]]:
                 model if number == 0 else "",
                 f"{row['points']:.0f}" if number == 0 else "",
                 _SYMBOLS.get(str(row["parameter"]), str(row["parameter"])),
-                format_pm(value, error),
-                format_interval(float(row["low95"]), float(row["high95"]), error=error),
+                format_pm(value, error) if error > 0 else format_digits(value, 3),
+                format_interval(float(row["low95"]), float(row["high95"]), error=error)
+                if error > 0
+                else "given",
                 tidy_unit(str(row["unit"])),
                 remark if number == 0 else "",
             )

@@ -266,7 +266,9 @@ def summarise_secondary(secondary: pd.DataFrame) -> str:
         if item.headline
     }
     for name, words in headlines.items():
-        rows = chosen[chosen["parameter"] == name].to_dict("records") if len(chosen) else []
+        own = chosen[chosen["parameter"] == name] if len(chosen) else chosen
+        # Both phases of a mechanism have the same constants.
+        rows = own.drop_duplicates(["experiment", "group", "value"]).to_dict("records")
         if not rows:
             continue
         unit = str(rows[0]["unit"]).replace("^-1", "⁻¹")
