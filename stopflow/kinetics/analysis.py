@@ -10,10 +10,11 @@ from stopflow.kinetics.laws import AUTO, find_law
 from stopflow.kinetics.many.individual_starts import SMALLEST_BATCH, CommonTraces
 from stopflow.kinetics.secondary.analysis import fit_secondary
 from stopflow.kinetics.secondary.fit import SecondaryFit, secondary_rows_of
+from stopflow.kinetics.secondary.judge import judge_curves
 from stopflow.kinetics.settings import AnalysisSettings, QualityThresholds
 from stopflow.kinetics.solver.result import Fit
 from stopflow.kinetics.start.detect import StartDetection, detect_starts
-from stopflow.kinetics.tables import condition_rows, cut_rows, shot_rows
+from stopflow.kinetics.tables import condition_rows, cut_rows, judgements, shot_rows
 from stopflow.kinetics.usable_points import keep_usable
 from stopflow.kinetics.verdicts.compare_laws import choose_law
 from stopflow.kinetics.verdicts.condition_fit import (
@@ -29,7 +30,7 @@ from stopflow.kinetics.verdicts.series import (
     build_conditions,
     group_shots,
 )
-from stopflow.kinetics.verdicts.series_rules import judge_curves, judge_series
+from stopflow.kinetics.verdicts.series_rules import judge_series
 from stopflow.kinetics.verdicts.shot import finish_shot, prepare_shot
 from stopflow.trace import Experiment, Shot, Trace
 from stopflow.trimming import choose_window
@@ -43,6 +44,7 @@ __all__ = [
     "analyse_lab",
     "condition_rows",
     "cut_rows",
+    "judgements",
     "secondary_rows",
     "shot_rows",
 ]

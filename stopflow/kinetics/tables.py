@@ -18,6 +18,7 @@ from stopflow.kinetics.verdicts.shot import ShotAnalysis
 from stopflow.trace import Conditions
 
 Row = dict[str, Any]
+JUDGED = ("verdict", "reason", "rules")
 
 
 def shot_rows(analysis: ExperimentAnalysis) -> list[Row]:
@@ -52,6 +53,18 @@ def cut_rows(analysis: ExperimentAnalysis) -> list[Row]:
     ]
 
 
+def judgements(analysis: ExperimentAnalysis) -> dict[str, tuple[str, ...]]:
+    """Return the columns of the shots that change when experiments are compared."""
+    rows = [_judgement(judged) for judged in analysis.shots]
+    return {name: tuple(row[name] for row in rows) for name in JUDGED}
+
+
+def _judgement(judged: JudgedShot) -> dict[str, str]:
+    rules = "; ".join(finding.rule for finding in judged.findings)
+    values = (judged.verdict.value, reasons(judged.findings), rules)
+    return dict(zip(JUDGED, values, strict=True))
+
+
 def _number(value: float | None) -> float:
     return nan if value is None else float(value)
 
@@ -63,8 +76,7 @@ def _shot_row(analysis: ExperimentAnalysis, judged: JudgedShot) -> Row:
         "experiment": analysis.name,
         "file": shot.file,
         "channel": shot.channel,
-        "verdict": judged.verdict.value,
-        "reason": reasons(judged.findings),
+        **_judgement(judged),
         **_fit_columns(shot),
         "workbook_rate_per_s": _number(shot.workbook_rate_per_s),
         **_condition_columns(
@@ -80,7 +92,6 @@ def _shot_row(analysis: ExperimentAnalysis, judged: JudgedShot) -> Row:
         **_error_columns(shot),
         **_law_columns(shot),
         "condition": judged.condition,
-        "rules": "; ".join(finding.rule for finding in judged.findings),
         "signal_unit": shot.signal_unit,
         "fit_status": shot.status,
     }

@@ -2,7 +2,7 @@
 
 Rules about one shot carry the function that judges it
 (`stopflow.kinetics.verdicts.shot_rules`); rules from number 20 on compare shots and are applied
-by `stopflow.kinetics.verdicts.series_rules`.
+by `stopflow.kinetics.verdicts.series_rules` and `stopflow.kinetics.secondary.judge`.
 """
 
 from collections.abc import Callable, Iterable

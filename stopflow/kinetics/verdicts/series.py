@@ -1,11 +1,13 @@
 """Shots side by side: which ones are replicates, and the mean rate of each condition."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from sys import intern
 
 import numpy as np
 
 from stopflow.kinetics.settings import AnalysisSettings
+from stopflow.kinetics.solver.result import FitStatus
 from stopflow.kinetics.verdicts.condition_fit import ConditionFit
 from stopflow.kinetics.verdicts.mixture import describe_mixture, telling_columns
 from stopflow.kinetics.verdicts.repeatability import Series, as_series
@@ -53,7 +55,7 @@ class JudgedShot:
     @property
     def usable(self) -> bool:
         """Whether its rate enters means and secondary plots."""
-        return self.shot.result is not None and verdict_of(self.own) is not Verdict.FAIL
+        return self.shot.status == FitStatus.OK and verdict_of(self.own) is not Verdict.FAIL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -134,6 +136,34 @@ class ExperimentAnalysis:
     notes: tuple[str, ...]
     shots: tuple[JudgedShot, ...]
     conditions: tuple[ConditionAnalysis, ...]
+
+    def without_fits(self) -> "ExperimentAnalysis":
+        """Keep what the comparison with other experiments needs: some hundred bytes a shot."""
+        described: dict[tuple[tuple[str, str], ...], Conditions] = {}
+
+        def told_apart(given: Conditions) -> Conditions:
+            return described.setdefault(
+                tuple(given.extra.items()), Conditions(extra=dict(given.extra))
+            )
+
+        shots = tuple(
+            replace(
+                judged,
+                shot=ShotAnalysis(
+                    experiment=self.name,
+                    file=judged.shot.file,
+                    channel=judged.shot.channel,
+                    conditions=told_apart(judged.shot.conditions),
+                    workbook_rate_per_s=None,
+                    signal_unit="",
+                    status=intern(str(judged.shot.status)),
+                    refusal="",
+                    law=self.law,
+                ),
+            )
+            for judged in self.shots
+        )
+        return replace(self, shots=shots)
 
 
 def group_shots(shots: Sequence[ShotAnalysis]) -> list[list[int]]:
