@@ -15,6 +15,7 @@ from stopflow.kinetics.verdicts.series_phases import FIRST_RATE
 from stopflow.report.kinetics.conditions import shared_unit
 from stopflow.report.paper.decimate import FloatArray
 from stopflow.report.paper.rounding import (
+    concentration_unit,
     format_concentration,
     format_digits,
     format_pm,
@@ -198,12 +199,19 @@ def is_parameter(secondary: pd.DataFrame) -> "pd.Series[bool]":
 
 def describe_parameter(row: Mapping[str, object]) -> str:
     """Write ``k_on = 123 ± 4 M⁻¹ s⁻¹``."""
-    value, error = float(row["value"]), float(row["stderr"])  # type: ignore[arg-type]
+    factor, unit = shown_unit(row)
+    value, error = (factor * float(str(row[name])) for name in ("value", "stderr"))
     if error == 0:
-        return (
-            f"{row['parameter']} = {format_digits(value, 3)} {tidy_unit(str(row['unit']))}, given"
-        )
-    return f"{row['parameter']} = {format_pm(value, error)} {tidy_unit(str(row['unit']))}".strip()
+        return f"{row['parameter']} = {format_digits(value, 3)} {unit}, given"
+    return f"{row['parameter']} = {format_pm(value, error)} {unit}".strip()
+
+
+def shown_unit(row: Mapping[str, object]) -> tuple[float, str]:
+    """Give factor and unit of a parameter on paper: concentrations in that of their size."""
+    unit, value = str(row["unit"]), abs(float(str(row["value"])))
+    if unit == "M" and 0 < value < np.inf:
+        return concentration_unit(value)
+    return 1.0, tidy_unit(unit)
 
 
 def tidy_unit(unit: str) -> str:

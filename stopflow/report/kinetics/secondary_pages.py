@@ -15,7 +15,7 @@ from stopflow.report.kinetics.secondary_numbers import (
     build_pictures,
     is_parameter,
     name_group,
-    tidy_unit,
+    shown_unit,
 )
 from stopflow.report.paper.flow import (
     Block,
@@ -110,9 +110,15 @@ def _letter(place: int) -> str:
 
 
 def _equations(secondary: pd.DataFrame) -> Paragraph:
-    tried = set(secondary["kind"])
-    equations = [f"{kind.capitalize()}: {CURVES[kind].paper}." for kind in CURVES if kind in tried]
+    chosen = set(secondary.loc[secondary["chosen"].astype(bool), "kind"])
+    named = chosen or set(secondary["kind"])
+    equations = [f"{_title(kind)}: {CURVES[kind].paper}." for kind in CURVES if kind in named]
     return Paragraph(text="  ".join(equations), after_mm=3.0, keep_with_next=True)
+
+
+def _title(kind: str) -> str:
+    """Begin with a capital and leave the rest, such as pKa."""
+    return kind[0].upper() + kind[1:]
 
 
 def draw_secondary(
@@ -240,20 +246,24 @@ def secondary_grid(secondary: pd.DataFrame, *, letters: Mapping[str, str] | None
 def _model_rows(kind: str, own: pd.DataFrame) -> list[tuple[str, ...]]:
     remark = set_numbers(str(own["text"].iloc[0]).partition(";")[2].strip())
     phase = name_phase(str(own["rates"].iloc[0]).split())
-    model = kind.capitalize() if phase == "k" else f"{kind.capitalize()}, {phase}"
+    plain = phase == "k" or CURVES[kind].mechanism
+    model = _title(kind) if plain else f"{_title(kind)}, {phase}"
     rows: list[tuple[str, ...]] = []
     for number, row in enumerate(own[is_parameter(own)].to_dict("records")):
-        value, error = float(row["value"]), float(row["stderr"])
+        factor, unit = shown_unit({str(key): value for key, value in row.items()})
+        value, error = factor * float(row["value"]), factor * float(row["stderr"])
         rows.append(
             (
                 model if number == 0 else "",
                 f"{row['points']:.0f}" if number == 0 else "",
                 _SYMBOLS.get(str(row["parameter"]), str(row["parameter"])),
                 format_pm(value, error) if error > 0 else format_digits(value, 3),
-                format_interval(float(row["low95"]), float(row["high95"]), error=error)
+                format_interval(
+                    factor * float(row["low95"]), factor * float(row["high95"]), error=error
+                )
                 if error > 0
                 else "given",
-                tidy_unit(str(row["unit"])),
+                unit,
                 remark if number == 0 else "",
             )
         )
