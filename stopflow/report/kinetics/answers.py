@@ -9,6 +9,7 @@ import pandas as pd
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.law_choice import say_law_choices
 from stopflow.report.kinetics.repeats import group_series, list_doubtful, name_reasons
+from stopflow.report.kinetics.secondary_words import summarise_secondary
 from stopflow.report.kinetics.summary import (
     count_reasons,
     count_shots,
@@ -16,7 +17,6 @@ from stopflow.report.kinetics.summary import (
     median_error,
     median_scatter,
     summarise_rates,
-    summarise_secondary,
 )
 from stopflow.report.paper.flow import Block
 from stopflow.report.paper.page import Page
