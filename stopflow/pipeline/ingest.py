@@ -14,6 +14,7 @@ from stopflow.executors import open_workers
 from stopflow.io.channels import parse_channel
 from stopflow.io.folder import LabFolders, ReadOptions, find_lab
 from stopflow.io.readers.content import shown_name
+from stopflow.io.results import Lab, lab_at
 from stopflow.io.switch import switching
 from stopflow.kinetics.analysis import (
     AnalysisSettings,
@@ -34,6 +35,7 @@ from stopflow.pipeline.reading import (
 from stopflow.store import (
     REPLACEABLE,
     Dataset,
+    lab_of,
     load_dataset,
     writing_into,
 )
@@ -131,7 +133,7 @@ def ingest(
         is in the dataset's `problems` and in the verdicts, and raises nothing.
     """
     with switching() as switch:
-        place = switch.folder(out, owned=REPLACEABLE)
+        place = switch.folder(out, owned=REPLACEABLE, lab=lab_at(root), lab_of=lab_of)
         write_dataset(
             root,
             place,
@@ -184,9 +186,12 @@ def write_dataset(
         true, unread = true_rates(folders)
         further = (*lab.problems, *unread)
         tables = build_tables(results, settings.analysis, places=places, true=true, further=further)
-        _require_better(tables["shots"], out)
+        _require_better(tables["shots"], out, lab=lab_at(root))
         writer.write_tables(
-            tables, provenance=build_provenance(results, asdict(settings), command=command)
+            tables,
+            provenance=build_provenance(
+                results, asdict(settings), command=command, lab=lab_at(root).record(out)
+            ),
         )
 
 
@@ -260,9 +265,9 @@ def _opened(reading: FolderReading) -> FolderResult:
     return cast("FolderResult", unpack(reading.packed))
 
 
-def _require_better(shots: pd.DataFrame, out: Path) -> None:
-    """Refuse shots without a single rate where the dataset in `out` has rates."""
-    if shots["k_per_s"].notna().any() or not _has_rates(out):
+def _require_better(shots: pd.DataFrame, out: Path, *, lab: Lab) -> None:
+    """Refuse shots without a single rate where the lab's dataset in `out` has rates."""
+    if shots["k_per_s"].notna().any() or lab_of(out) != lab or not _has_rates(out):
         return
     first = shots.iloc[0]
     raise StopflowError(

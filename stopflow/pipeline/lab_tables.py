@@ -20,6 +20,7 @@ from stopflow.kinetics.analysis import (
 )
 from stopflow.pipeline.barriers import analyse_across
 from stopflow.pipeline.reading import LIBRARIES, FolderResult
+from stopflow.store import LAB
 from stopflow.trace import Problem
 
 
@@ -91,12 +92,17 @@ def _notes(results: Sequence[FolderResult]) -> list[Problem]:
 
 
 def build_provenance(
-    results: Sequence[FolderResult], settings: Mapping[str, Any], *, command: str
+    results: Sequence[FolderResult],
+    settings: Mapping[str, Any],
+    *,
+    command: str,
+    lab: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """Describe how the dataset was made."""
+    """Describe how the dataset was made, and of which lab."""
     return {
         "version": __version__,
         "command": command,
+        LAB: lab,
         "settings": settings,
         "libraries": {name: version(name) for name in LIBRARIES},
         "left_out": [shot for result in results for shot in result.left_out],

@@ -17,12 +17,13 @@ import stopflow
 from stopflow.columns import foreign_name
 from stopflow.io.folder import ReadOptions
 from stopflow.io.readers.content import shown_name
+from stopflow.io.results import file_sha256
 from stopflow.kinetics.analysis import AnalysisSettings, ExperimentAnalysis
 from stopflow.pipeline.barriers import read_and_analyse
 from stopflow.pipeline.packing import pack
 from stopflow.pipeline.shared_rates import NONE, shared_rates
 from stopflow.schema import COLUMNS
-from stopflow.store import file_sha256, trace_digest
+from stopflow.store import trace_digest
 from stopflow.trace import Experiment, Problem, Trace
 
 LIBRARIES: Final = ("numpy", "scipy", "pandas", "matplotlib")
