@@ -140,7 +140,7 @@ def view(
     file: File,
     *,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Picture to write; default: FILE.png here.")
+        Path | None, typer.Option("--out", help="Picture to write; default: FOLDER-FILE.png here.")
     ] = None,
     law: Law = None,
     start: Start = None,
@@ -168,7 +168,7 @@ def view(
         wavelength=wavelength,
         time_unit=time_unit,
     )
-    picture = out or fresh_picture(file)
+    picture = out or fresh_picture(fitted)
     draw_trace(fitted, picture)
     if as_json:
         say_json({**fitted.as_dict(), "written": [picture]})

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from stopflow.errors import FormatError, and_more
 from stopflow.io.json_files import json_text, load_json
-from stopflow.io.readers.content import shown_name
+from stopflow.io.text import shown_name
 
 MARK: Final = "stopflow-results.json"
 EARLIER: Final = "earlier"
@@ -172,14 +172,15 @@ def join_results(
 
 
 def make_way(folder: Path, holds: Lab | None, lab: Lab | None, *, shown: Path) -> SetAside:
-    """Say where a folder goes that belongs to another lab than the one that takes its place.
+    """Say where a folder goes that holds another lab, or more, than the one in its place will.
 
     Parameters
     ----------
     holds
         The lab it is of; None: not known.
     """
-    if lab is None or holds == lab or not folder.is_dir() or not any(folder.iterdir()):
+    belongs = lab is None or (holds is not None and holds.is_part_of(lab))
+    if belongs or not folder.is_dir() or not any(folder.iterdir()):
         return SetAside()
     whose = holds.name if holds else UNKNOWN
     # Beside it, so that the way from there to its lab stays the same.

@@ -13,9 +13,9 @@ from stopflow.errors import StopflowError
 from stopflow.executors import open_workers
 from stopflow.io.channels import parse_channel
 from stopflow.io.folder import LabFolders, ReadOptions, find_lab
-from stopflow.io.readers.content import shown_name
 from stopflow.io.results import Lab, lab_at
 from stopflow.io.switch import switching
+from stopflow.io.text import shown_name
 from stopflow.kinetics.analysis import (
     AnalysisSettings,
 )

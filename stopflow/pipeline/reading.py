@@ -16,8 +16,8 @@ from typing import Any, Final
 import stopflow
 from stopflow.columns import foreign_name
 from stopflow.io.folder import ReadOptions
-from stopflow.io.readers.content import shown_name
 from stopflow.io.results import file_sha256
+from stopflow.io.text import shown_name
 from stopflow.kinetics.analysis import AnalysisSettings, ExperimentAnalysis
 from stopflow.pipeline.barriers import read_and_analyse
 from stopflow.pipeline.packing import pack

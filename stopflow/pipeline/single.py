@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain, count
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from stopflow.errors import SettingsError
 from stopflow.io.channels import choose_channels, parse_channel, usual_channels
 from stopflow.io.decisions import Decision, load_decisions
-from stopflow.io.readers.content import shown_name
 from stopflow.io.readers.table import read_push
 from stopflow.io.sorting import DECISIONS
+from stopflow.io.text import shown_name
 from stopflow.kinetics.analysis import AnalysisSettings
 from stopflow.kinetics.plan import Plan, plan_recording
 from stopflow.pipeline.checks import (
@@ -243,17 +243,36 @@ def parse_pins(texts: Sequence[str]) -> dict[str, float]:
     return pins
 
 
-def fresh_picture(file: Path) -> Path:
-    """Name the picture of a file, in the working folder: a new file, or an earlier picture."""
-    from stopflow.report.kinetics.view import is_own_picture
+def fresh_picture(fitted: FittedTrace) -> Path:
+    """Name the picture of a trace after its folder and file, in the working folder.
 
-    names = chain([file.stem], (f"{file.stem}-fit{number or ''}" for number in count()))
+    It is a new file, or an earlier picture of the same trace.
+    """
+    from stopflow.report.kinetics.view import picture_source
+
+    row, source = fitted.row, _source(fitted)
+    book, _, label = str(row["file"]).partition("[")
+    parts = [row["experiment"], PurePath(book).stem, label.removesuffix("]")]
+    parts += [f"channel-{row['channel']}"] if row["channel"] > 1 else []
+    base = "-".join(_plain(part) for part in map(str, parts) if part)
+    names = chain([base], (f"{base}-{number}" for number in count(2)))
     pictures = (Path(f"{name}.png") for name in names)
-    return next(path for path in pictures if not path.exists() or is_own_picture(path))
+    return next(path for path in pictures if not path.exists() or picture_source(path) == source)
+
+
+def _plain(name: str) -> str:
+    """Return a part of a file name that every system takes."""
+    return "".join("-" if char in '/\\:*?"<>|' else char for char in name)[:60]
+
+
+def _source(fitted: FittedTrace) -> str:
+    """Say what a picture shows."""
+    row = fitted.row
+    return f"{row['experiment']}/{row['file']}, channel {row['channel']}"
 
 
 def draw_trace(fitted: FittedTrace, path: Path) -> None:
     """Draw trace, fit, residuals and cut into a PNG, PDF or SVG."""
     from stopflow.report.kinetics.view import plot_shot, save_picture
 
-    save_picture(plot_shot(drawn_data(fitted)), path)
+    save_picture(plot_shot(drawn_data(fitted)), path, source=_source(fitted))

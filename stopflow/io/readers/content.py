@@ -1,6 +1,5 @@
 """The content of a file: read within bounds, and its beginning as text to be recognised by."""
 
-import os
 import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -130,9 +129,3 @@ def _read(path: Path, most: int, *, largest: float = float("inf")) -> bytes:
         raise FormatError(
             path.name, found=f"a file that cannot be opened ({why})", expected="a file"
         ) from error
-
-
-def shown_name(name: str) -> str:
-    r"""Return a file name for a line of text: bytes that are no UTF-8 as ``\xff``, LF as ``\n``."""
-    text = os.fsencode(name).decode("utf-8", "backslashreplace")
-    return text.replace("\r", "\\r").replace("\n", "\\n")

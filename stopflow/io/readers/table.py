@@ -21,8 +21,9 @@ from stopflow.io.readers import (
     sheets,
     uv_vis,
 )
-from stopflow.io.readers.content import Head, read_content, read_head, shown_name
+from stopflow.io.readers.content import Head, read_content, read_head
 from stopflow.io.readers.recording import named_apart
+from stopflow.io.text import shown_name
 from stopflow.io.workbook.grid import Sheet, read_sheets
 from stopflow.trace import Recording
 
