@@ -362,8 +362,12 @@ def _conclude(done: "ProcessedLab", *, reports: Path, as_json: bool, quiet: bool
     if quiet:
         list_problems([line for line in summary.grouped if line.startswith("error")])
     elif summary.problems:
-        warn(f"{count_things(len(summary.problems), 'thing')} in the input to look at:")
-        list_problems(summary.grouped)
+        if summary.disagreements:
+            warn("the sources of the conditions disagree:")
+            list_problems(summary.disagreements)
+        if summary.grouped:
+            warn(f"{count_things(len(summary.problems), 'thing')} in the input to look at:")
+            list_problems(summary.grouped)
         warn(f"  each of them is in {reports / 'rates.xlsx'}, sheet problems")
     if done.unpredicted:
         warn(f"error: the rates are fitted, but not predicted as well: {done.unpredicted}")

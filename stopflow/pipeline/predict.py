@@ -48,6 +48,7 @@ class Predicted:
     frame: pd.DataFrame
     written: tuple[Path, ...]
     problems: tuple[str, ...]
+    unread: bool
     model: str
     set_aside: tuple[str, ...] = ()
 
@@ -59,8 +60,7 @@ class Predicted:
     @property
     def exit_code(self) -> int:
         """1 when a shot has no prediction or an input could not be read."""
-        unread = any(line.startswith("error") for line in self.problems)
-        return int(unread or bool(self.frame["k_predicted_per_s"].isna().any()))
+        return int(self.unread or bool(self.frame["k_predicted_per_s"].isna().any()))
 
     def table(self) -> tuple[Sequence[str], list[Sequence[str]]]:
         """Give columns and rows for the terminal."""
@@ -146,8 +146,13 @@ def predict_dataset(
     written = (reports / "predictions.csv", reports / "predictions.xlsx")
     write_csv(frame, written[0], digits=DIGITS)
     write_table_xlsx(frame, written[1], sheet="predictions")
+    summary = summarise(dataset)
     return Predicted(
-        frame=frame, written=written, problems=summarise(dataset).grouped, model=place.name
+        frame=frame,
+        written=written,
+        problems=(*summary.disagreements, *summary.grouped),
+        unread=bool((dataset.problems["level"] == "error").any()),
+        model=place.name,
     )
 
 
