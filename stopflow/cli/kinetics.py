@@ -133,6 +133,8 @@ def plan(
         if planned.plan.recordings:
             say_table(*planned.table(), quiet=quiet)
             say(planned.plan.note, quiet=quiet)
+        for note in planned.notes:
+            warn(f"note: {note}")
     raise typer.Exit(1 if planned.plan.reason else 0)
 
 
