@@ -67,6 +67,7 @@ def test_disagreements_stand_on_page_1_and_on_the_terminal(lab, tmp_path, capsys
     page = PdfReader(tmp_path / "reports" / "kinetics.pdf").pages[0].extract_text()
     page = " ".join(page.replace("\n", " ").split())
     assert "Sources of the conditions that disagree" in page
+    assert "But the sources of the conditions disagree" in page
     for folder, texts in WANTED.items():
         for text in (f"{folder}/", *texts):
             assert text in told, (folder, text)
