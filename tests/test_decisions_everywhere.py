@@ -105,3 +105,12 @@ def test_a_channel_that_is_left_out_is_not_in_the_shared_fit(lab, run):
     assert [row["channel"] for row in found["signals"]] == [1, 2]
     assert found["parameters"]["k_per_s"] == pytest.approx(K_PER_S, rel=1e-3)
     assert "decisions.csv leaves channel 3 out of the fit: other lamp" in found["notes"]
+
+
+def test_the_global_fit_says_what_a_decision_leaves_out(lab, run):
+    rows = (lab / "decisions.csv").read_text()
+    (lab / "decisions.csv").write_text(rows.replace("s1.bka,,,300 ms,lamp", "s1.bka,no,,,bubble"))
+    words = ("--scheme", "A -> B", "--initial", "A=1 uM", "--observe", "A")
+    found = said(run, "mechanism", lab, *words)
+    assert found["groups"][0]["shots"] == 2
+    assert "lab/s1.bka is left out by decisions.csv: bubble" in found["remarks"]
