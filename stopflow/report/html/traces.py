@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 
 from stopflow.report.data import KineticsReportData, TracePair
 from stopflow.report.html.arrays import pack_exactly, pack_integers
+from stopflow.report.paper.decimate import find_extremes
 from stopflow.trace import FloatArray
 
 FULL_BUDGET = 8_500_000
 """Characters of traces in full resolution; with everything else of a large lab below 12 MB."""
+DRAWN_TRACES = 6_000
+"""Traces that a page holds at all, the doubtful ones first; the tables have every shot."""
 BUCKETS, LIGHT_BUCKETS = 300, 75
 LEVELS = 65535
 NO_CUT = -(2**30)
@@ -46,8 +49,9 @@ def pack_traces(data: KineticsReportData, *, light: bool) -> PackedTraces:
     packed: list[str] = []
     cuts = _cuts_by_shot(data)
     heads, thinned, shared = [], [], []
+    drawn = set(_by_urgency(data, range(len(data.shots)))[:DRAWN_TRACES])
     for row in range(len(data.shots)):
-        pair = data.trace(row)
+        pair = data.trace(row) if row in drawn else None
         if pair is None or not len(pair[0]):
             heads.append("")
             thinned.append("")
@@ -71,11 +75,15 @@ def pack_traces(data: KineticsReportData, *, light: bool) -> PackedTraces:
     return PackedTraces(grids=tuple(packed), lines=tuple(lines), full=len(full))
 
 
+def _by_urgency(data: KineticsReportData, rows: Sequence[int]) -> list[int]:
+    """Sort rows of shots: failed ones, then warned ones, then the others."""
+    verdicts = data.shots["verdict"].tolist()
+    return sorted(rows, key=lambda row: (_URGENCY.get(str(verdicts[row]), 2), row))
+
+
 def _in_full(data: KineticsReportData, heads: Sequence[str]) -> dict[int, str]:
     """Pack traces in full, the doubtful ones first, until the budget is used up."""
-    verdicts = data.shots["verdict"].tolist()
-    rows = [row for row, head in enumerate(heads) if head]
-    rows.sort(key=lambda row: (_URGENCY.get(str(verdicts[row]), 2), row))
+    rows = _by_urgency(data, [row for row, head in enumerate(heads) if head])
     found: dict[int, str] = {}
     left = FULL_BUDGET
     for row in rows:
@@ -129,11 +137,7 @@ def thin_indices(
     even = np.linspace(0, count, buckets // 2, endpoint=False)
     steep = first + np.geomspace(1, max(count - first, 2), buckets // 2) - 1
     starts = np.unique(np.concatenate((even, steep)).astype(np.intp).clip(0, count - 1))
-    kept: list[int] = []
-    for begin, stop in zip(starts, [*starts[1:], count], strict=True):
-        piece = y[begin:stop]
-        kept += [begin + int(piece.argmin()), begin + int(piece.argmax())]
-    return known[np.unique([0, *kept, count - 1])]
+    return known[np.unique(np.concatenate(([0], *find_extremes(y, starts), [count - 1])))]
 
 
 def _cuts_by_shot(data: KineticsReportData) -> dict[tuple[object, ...], pd.DataFrame]:

@@ -12,6 +12,12 @@ from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.agreement import build_agreement_blocks
 from stopflow.report.kinetics.closing import build_closing_blocks, input_table
 from stopflow.report.kinetics.experiment_page import build_experiment_blocks
+from stopflow.report.kinetics.extent import (
+    ATTACHED_SHOTS,
+    choose_experiments,
+    explain_choice,
+    limit_to,
+)
 from stopflow.report.kinetics.front_page import build_front_blocks
 from stopflow.report.kinetics.secondary_pages import build_secondary_blocks
 from stopflow.report.kinetics.summary import count_shots, count_things
@@ -123,34 +129,42 @@ def draw_second_part(data: KineticsReportData, paper: str) -> bytes:
 
 def build_sheets(data: KineticsReportData, paper: Paper, ruler: Ruler) -> list[Sheet]:
     """Lay the whole report out, page by page, without drawing it."""
+    places = data.shots.groupby("experiment", sort=False).indices
+    chosen = choose_experiments(data.shots)
     overview = [
         *build_front_blocks(data),
-        *build_secondary_blocks(data),
+        *explain_choice(len(chosen), len(places)),
+        *build_secondary_blocks(limit_to(data, chosen)),
         *build_agreement_blocks(data.shots),
     ]
     sheets = flow_sheets(overview, paper, ruler, section="Overview")
-    places = data.shots.groupby("experiment", sort=False).indices
-    for number, (name, found) in enumerate(places.items()):
-        rows = [int(row) for row in found]
-        blocks = build_experiment_blocks(data, str(name), rows, paper=paper, ruler=ruler)
-        pages = flow_sheets(blocks, paper, ruler, section=str(name))
+    for number, name in enumerate(chosen):
+        rows = [int(row) for row in places[name]]
+        blocks = build_experiment_blocks(data, name, rows, paper=paper, ruler=ruler)
+        pages = flow_sheets(blocks, paper, ruler, section=name)
         if number == 0:
             chapter = Bookmark(title="Experiments")
             pages[0] = replace(pages[0], bookmarks=(chapter, *pages[0].bookmarks))
         sheets += pages
-    sheets += flow_sheets(build_closing_blocks(data), paper, ruler, section="Methods")
+    sheets += flow_sheets(
+        build_closing_blocks(data, listed=chosen), paper, ruler, section="Methods"
+    )
     return sheets
 
 
 def _attachments(data: KineticsReportData) -> dict[str, bytes]:
+    large = len(data.shots) > ATTACHED_SHOTS
     tables = {
-        "rates.csv": order_columns(data.shots),
         "conditions.csv": data.conditions,
         "secondary.csv": data.secondary,
         "problems.csv": data.problems,
         "inputs.csv": input_table(data),
     }
+    if not large:
+        tables["rates.csv"] = order_columns(data.shots)
     files = {name: csv_text(frame).encode() for name, frame in tables.items()}
+    if large:
+        return files
     counts = count_shots(data.shots)
     results = {
         "counts": {name: getattr(counts, name) for name in counts.__slots__},
