@@ -7,7 +7,12 @@ from stopflow.columns import foreign_name
 from stopflow.kinetics.laws import COLUMNS, COMPARED, error_columns, find_law, parameter_column
 from stopflow.kinetics.verdicts.rules import reasons, verdict_of
 from stopflow.kinetics.verdicts.series import ConditionAnalysis, ExperimentAnalysis, JudgedShot
-from stopflow.kinetics.verdicts.series_phases import FURTHER
+from stopflow.kinetics.verdicts.series_phases import (
+    AMPLITUDES,
+    FIRST_RATE,
+    FURTHER,
+    amplitude_interval,
+)
 from stopflow.kinetics.verdicts.shot import ShotAnalysis
 from stopflow.trace import Conditions
 
@@ -198,11 +203,14 @@ def _condition_row(analysis: ExperimentAnalysis, item: ConditionAnalysis) -> Row
         "k_stderr_per_s": mean.k_stderr_per_s,
         "k_low95_per_s": mean.k_low_per_s,
         "k_high95_per_s": mean.k_high_per_s,
+        "k_from": item.together.how if item.together and item.together.rates else "each",
         "uncertainty_source": mean.source,
+        "k_each_per_s": item.each.k_per_s,
+        "k_each_stderr_per_s": item.each.k_stderr_per_s,
         "between_shot_sd_per_s": mean.between_shot_sd_per_s,
         "scatter_ratio": mean.scatter_ratio,
         "half_life_s": _half_life(mean.k_per_s),
-        "amplitude": item.amplitude,
+        **_amplitude_columns(item, FIRST_RATE),
         "signal_to_noise": item.signal_to_noise,
         **_phase_columns(item),
         "verdict": verdict_of(item.findings).value,
@@ -213,15 +221,23 @@ def _condition_row(analysis: ExperimentAnalysis, item: ConditionAnalysis) -> Row
 def _phase_columns(item: ConditionAnalysis) -> Row:
     """Means of the slower phases; NaN for a law that has none."""
     row: Row = {}
-    for rate, amplitude in FURTHER.items():
+    for rate in FURTHER:
         phase = item.phase(rate)
         error, low, high = error_columns(rate)
         row[rate] = phase.mean.k_per_s if phase else nan
         row[error] = phase.mean.k_stderr_per_s if phase else nan
         row[low] = phase.mean.k_low_per_s if phase else nan
         row[high] = phase.mean.k_high_per_s if phase else nan
-        row[amplitude] = phase.amplitude if phase else nan
+        row |= _amplitude_columns(item, rate)
     return row
+
+
+def _amplitude_columns(item: ConditionAnalysis, rate: str) -> Row:
+    """Median amplitude of a phase with its error and 95 % interval."""
+    phase, name = item.phase(rate), AMPLITUDES[rate]
+    values = amplitude_interval(phase) if phase else (nan, nan, nan)
+    amplitude = phase.amplitude if phase else nan
+    return {name: amplitude, **dict(zip(error_columns(name), values, strict=True))}
 
 
 def _half_life(k_per_s: float) -> float:

@@ -176,8 +176,8 @@ def predict_each(
     if not lost.any():
         return found
     refusals = tuple(
-        "; ".join(filter(None, (NO_NUMBER, doubts))) if gone else text
-        for gone, text, doubts in zip(lost, found.refusals, found.doubts, strict=True)
+        "; ".join(filter(None, (NO_NUMBER, warnings))) if gone else text
+        for gone, text, warnings in zip(lost, found.refusals, found.warnings, strict=True)
     )
     return replace(
         found,
@@ -203,7 +203,7 @@ def _predict_one(model: "Model", trace: Trace) -> "ShotPredictions":
         k_high95_per_s=nothing,
         log_sd=nothing,
         refusals=(refusal,),
-        doubts=("",),
+        warnings=("",),
         log_shift=np.zeros(1),
     )
 
@@ -221,7 +221,7 @@ def _joined(single: Sequence["ShotPredictions"]) -> "ShotPredictions":
         k_high95_per_s=column("k_high95_per_s"),
         log_sd=column("log_sd"),
         refusals=tuple(text for one in single for text in one.refusals),
-        doubts=tuple(text for one in single for text in one.doubts),
+        warnings=tuple(text for one in single for text in one.warnings),
         log_shift=column("log_shift"),
     )
 

@@ -32,7 +32,7 @@ from stopflow.store import (
 
 SMALL_LAB = 10_000_000
 """Bytes below which starting processes takes longer than the work."""
-OWN_KEYS = ("channel", "wavelength_nm", "average", "blank", "time_unit", "workers")
+OWN_KEYS = ("channel", "wavelength_nm", "blank", "time_unit", "workers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,19 +46,16 @@ class IngestSettings:
         first, of a diode array that which changes most.
     time_unit
         Unit of the time column where a file does not say it; None: milliseconds.
-    average
-        Whether the repeats of a condition are averaged before the fit.
     blank
         File whose trace is subtracted from every other.
     analysis
-        The law, the start, the thresholds of the verdicts.
+        The law, the start, what is done with replicates, the thresholds of the verdicts.
     workers
         Processes that read and fit; 0: one a core.
     """
 
     channel: int | Literal["all"] | None = None
     wavelength_nm: float | None = None
-    average: bool = False
     blank: str | None = None
     time_unit: str | None = None
     analysis: AnalysisSettings = field(default_factory=AnalysisSettings)
@@ -180,7 +177,6 @@ def _job(folder: Path, name: str, settings: IngestSettings) -> FolderJob:
     options = ReadOptions(
         channel=settings.channel,
         wavelength_nm=settings.wavelength_nm,
-        average=settings.average,
         blank=None if settings.blank is None else Path(settings.blank),
         time_unit=settings.time_unit,
     )
