@@ -47,8 +47,9 @@ def pack_traces(data: KineticsReportData, *, light: bool) -> PackedTraces:
     """Pack every trace; failed and warned shots are the first to get full resolution."""
     grids: dict[bytes, int] = {}
     packed: list[str] = []
-    cuts = _cuts_by_shot(data)
+    cuts = _cuts_of_shots(data)
     heads, thinned, shared = [], [], []
+    starts_s = data.shots["start_s"].to_numpy(dtype=float)
     drawn = set(_by_urgency(data, range(len(data.shots)))[:DRAWN_TRACES])
     for row in range(len(data.shots)):
         pair = data.trace(row) if row in drawn else None
@@ -64,12 +65,11 @@ def pack_traces(data: KineticsReportData, *, light: bool) -> PackedTraces:
             packed.append(pack_exactly(time_s))
         shared.append(grids[key])
         heads.append(str(grids[key]))
-        start_s = float(data.shots["start_s"].iloc[row])
         buckets = LIGHT_BUCKETS if light else BUCKETS
-        thinned.append(_thin((time_s, signal), start_s, buckets=buckets))
+        thinned.append(_thin((time_s, signal), float(starts_s[row]), buckets=buckets))
     full = {} if light else _in_full(data, heads)
     lines = [
-        "\t".join((head, thin, full.get(row, ""), _pack_cuts(data, row, cuts))) if head else ""
+        "\t".join((head, thin, full.get(row, ""), _pack_cuts(cuts[row]))) if head else ""
         for row, (head, thin) in enumerate(zip(heads, thinned, strict=True))
     ]
     return PackedTraces(grids=tuple(packed), lines=tuple(lines), full=len(full))
@@ -140,17 +140,15 @@ def thin_indices(
     return known[np.unique(np.concatenate(([0], *find_extremes(y, starts), [count - 1])))]
 
 
-def _cuts_by_shot(data: KineticsReportData) -> dict[tuple[object, ...], pd.DataFrame]:
+def _cuts_of_shots(data: KineticsReportData) -> list[pd.DataFrame | None]:
+    """Give each shot its rows of the table of cuts."""
     keys = ["experiment", "file", "channel"]
-    return {tuple(key): part for key, part in data.cuts.groupby(keys, sort=False)}
+    found = {tuple(key): part for key, part in data.cuts.groupby(keys, sort=False)}
+    return [found.get(key) for key in zip(*(data.shots[name] for name in keys), strict=True)]
 
 
-def _pack_cuts(
-    data: KineticsReportData, row: int, cuts: dict[tuple[object, ...], pd.DataFrame]
-) -> str:
+def _pack_cuts(part: pd.DataFrame | None) -> str:
     """Pack k against the cut: ``scale|times|k / scale|error / scale`` in steps of 1e-5."""
-    shot = data.shots.iloc[row]
-    part = cuts.get((shot["experiment"], shot["file"], shot["channel"]))
     if part is None or not part["k_per_s"].notna().any():
         return ""
     k = part["k_per_s"].to_numpy(float)
