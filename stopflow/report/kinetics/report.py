@@ -39,13 +39,16 @@ from stopflow.report.paper.style import Paper, Ruler, require_paper
 from stopflow.report.tables.tables import order_columns
 from stopflow.workers import worker_processes
 
+SecondPart = Callable[[], bytes]
+"""Returns the second part of a report as a PDF of its own."""
+
 
 def write_kinetics_pdf(
     data: KineticsReportData,
     path: Path,
     *,
     paper: str = "a4",
-    processes: int = 1,
+    second: SecondPart | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Write the kinetics report.
@@ -58,9 +61,8 @@ def write_kinetics_pdf(
         Replaced only when the new report is whole.
     paper
         ``"a4"`` or ``"letter"``.
-    processes
-        2 lets a second process draw the last pages of a long report, which takes a trace
-        callable that can be pickled; the bytes are the same.
+    second
+        What `drawing_beside` yielded for the same data and paper; the bytes are the same.
     progress
         Called with (pages drawn, pages in all).
 
@@ -71,19 +73,16 @@ def write_kinetics_pdf(
     """
     size = require_paper(paper)
     ruler = Ruler()
-    long = data.shots["experiment"].nunique() >= MANY_SHEETS
-    with _second_process(data, paper, wanted=processes > 1 and long) as second:
-        sheets = build_sheets(data, size, ruler)
-        write_pdf(
-            sheets,
-            path,
-            paper=size,
-            ruler=ruler,
-            info=_describe(data),
-            attachments=_attachments(data),
-            progress=progress,
-            second=second,
-        )
+    write_pdf(
+        build_sheets(data, size, ruler),
+        path,
+        paper=size,
+        ruler=ruler,
+        info=_describe(data),
+        attachments=_attachments(data),
+        progress=progress,
+        second=second,
+    )
 
 
 def _describe(data: KineticsReportData) -> DocumentInfo:
@@ -96,11 +95,25 @@ def _describe(data: KineticsReportData) -> DocumentInfo:
 
 
 @contextmanager
-def _second_process(
-    data: KineticsReportData, paper: str, *, wanted: bool
-) -> Iterator[Callable[[], bytes] | None]:
-    """Start drawing the second part beside this process; draw it here should that one die."""
-    if not wanted:
+def drawing_beside(
+    data: KineticsReportData, *, paper: str, processes: int
+) -> Iterator[SecondPart | None]:
+    """Let another process draw the last pages of a long report while this one does other things.
+
+    Parameters
+    ----------
+    data
+        Its trace callable can be pickled.
+    processes
+        1: none is started.
+
+    Yields
+    ------
+    second
+        Waits for these pages and returns them; where the process has died, it draws them. None
+        where there is no such process.
+    """
+    if processes < 2 or data.shots["experiment"].nunique() < MANY_SHEETS:
         yield None
         return
     with worker_processes(1) as pool:

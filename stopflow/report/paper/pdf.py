@@ -117,11 +117,11 @@ def split_parts(sheets: int) -> list[range]:
     """Divide many pages into two parts that can be drawn side by side.
 
     The parts depend on the number of pages alone, so the bytes of a file do not tell how many
-    processes drew it. The second is smaller: whoever draws it has to start first.
+    processes drew it. The second is larger: it is drawn while tables and page are written.
     """
     if sheets < MANY_SHEETS:
         return [range(sheets)]
-    cut = round(0.55 * sheets)
+    cut = round(0.42 * sheets)
     return [range(cut), range(cut, sheets)]
 
 
