@@ -129,7 +129,8 @@ class Dataset:
         if recorded is None or np.isnan(start_s):
             return None
         time_s, signal = recorded
-        kept = (time_s >= start_s) & (time_s <= float(self.shots.iloc[row].get("end_s", np.inf)))
+        end_s = float(self.shots["end_s"].iloc[row])
+        kept = (time_s >= start_s) & (time_s <= end_s)
         return time_s[kept], signal[kept]
 
 

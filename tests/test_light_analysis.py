@@ -13,6 +13,8 @@ from stopflow.kinetics.analysis import (
     judgements,
     secondary_rows,
 )
+from stopflow.pipeline import ingest as ingesting
+from stopflow.pipeline.gather import compare_folders
 from stopflow.simulate.plan import LabSpec
 from stopflow.simulate.writer import write_lab
 
@@ -38,3 +40,19 @@ def test_a_light_analysis_takes_a_fraction_of_the_memory(tmp_path):
     analysis = analyse_experiment(read_experiment(find_experiments(tmp_path)[0]))
     sizes = [len(pickle.dumps(one.shots)) for one in (analysis, analysis.without_fits())]
     assert sizes[1] < 0.1 * sizes[0]
+
+
+def test_of_the_folders_that_were_done_less_than_a_kilobyte_a_shot_is_held(tmp_path, monkeypatch):
+    write_lab(tmp_path / "lab", spec=LabSpec(folders=3, traces=(12, 12), points=500), seed=3)
+    held = []
+
+    def looking(gathered, *rest, **further):
+        held.append(pickle.dumps(gathered))
+        assert len(gathered.results) == 3
+        assert not any(one.shots or one.cuts or one.traces for one in gathered.results)
+        compare_folders(gathered, *rest, **further)
+
+    monkeypatch.setattr(ingesting, "compare_folders", looking)
+    settings = ingesting.IngestSettings(workers=1)
+    dataset = ingesting.ingest(tmp_path / "lab", out=tmp_path / "out", settings=settings)
+    assert len(held[0]) < 1000 * len(dataset.shots)
