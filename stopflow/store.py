@@ -136,7 +136,8 @@ class Dataset:
         if recorded is None or np.isnan(start_s):
             return None
         time_s, signal = recorded
-        kept = (time_s >= start_s) & (time_s <= float(self.shots.iloc[row].get("end_s", np.inf)))
+        end_s = float(self.shots["end_s"].iloc[row])
+        kept = (time_s >= start_s) & (time_s <= end_s)
         return time_s[kept], signal[kept]
 
 
@@ -148,22 +149,22 @@ class DatasetWriter:
         self._time: BinaryIO = (folder / TIME).open("wb")
         self._signal: BinaryIO = (folder / SIGNAL).open("wb")
         self._grids: dict[bytes, int] = {}
+        self._times = GridDigests()
         self._digest = hashlib.blake2b(digest_size=16)
 
     def add_trace(self, trace: Trace | None) -> tuple[int, int, int]:
         """Append a trace; return where it lies, the values of `schema.STORAGE_COLUMNS`."""
         if trace is None:
             return 0, 0, 0
-        time_bytes = trace.time_s.astype(DISK_FLOAT).tobytes()
-        grid = hashlib.sha256(time_bytes).digest()
+        grid = self._times.digest(trace.time_s)
         if grid not in self._grids:
             self._grids[grid] = self._time.tell() // DISK_FLOAT.itemsize
-            self._time.write(time_bytes)
+            self._time.write(trace.time_s.astype(DISK_FLOAT, copy=False).data)
         first = self._signal.tell() // DISK_FLOAT.itemsize
-        signal_bytes = trace.signal.astype(DISK_FLOAT).tobytes()
-        self._signal.write(signal_bytes)
+        signal = trace.signal.astype(DISK_FLOAT, copy=False)
+        self._signal.write(signal.data)
         self._digest.update(grid)
-        self._digest.update(signal_bytes)
+        self._digest.update(signal.data)
         return first, len(trace), self._grids[grid]
 
     def add_traces(self, traces: Sequence[Trace | None]) -> Columns:
@@ -324,9 +325,28 @@ def _require_whole(dataset: Dataset) -> None:
             )
 
 
-def trace_digest(trace: Trace) -> str:
-    """Return a digest of the times and the signal as they are stored."""
-    digest = hashlib.blake2b(digest_size=16)
-    for values in (trace.time_s, trace.signal):
-        digest.update(values.astype(DISK_FLOAT).tobytes())
+class GridDigests:
+    """Digests of times; those that one trace after the other shares are digested once."""
+
+    def __init__(self) -> None:
+        self._last: FloatArray | None = None
+        self._digest = b""
+
+    def digest(self, time_s: FloatArray) -> bytes:
+        """Return the digest of times as they are stored."""
+        if time_s is not self._last:
+            stored = time_s.astype(DISK_FLOAT, copy=False)
+            self._last, self._digest = time_s, hashlib.sha256(stored.data).digest()
+        return self._digest
+
+
+def trace_digests(traces: Sequence[Trace | None]) -> tuple[str, ...]:
+    """Return digests of times and signals as they are stored; "" where there is no trace."""
+    grids = GridDigests()
+    return tuple("" if trace is None else _trace_digest(trace, grids) for trace in traces)
+
+
+def _trace_digest(trace: Trace, grids: GridDigests) -> str:
+    digest = hashlib.blake2b(grids.digest(trace.time_s), digest_size=16)
+    digest.update(trace.signal.astype(DISK_FLOAT, copy=False).data)
     return digest.hexdigest()

@@ -18,7 +18,11 @@ FloatArray = NDArray[np.float64]
 
 
 def frozen_array(values: ArrayLike) -> FloatArray:
-    """Copy `values` into a read-only float64 array."""
+    """Copy `values` into a read-only float64 array; one that nobody can change stays itself."""
+    if isinstance(values, np.ndarray) and values.dtype == np.float64:
+        fixed = values.flags.owndata and not values.flags.writeable
+        if fixed and type(values) is np.ndarray:
+            return values
     array = np.array(values, dtype=np.float64, copy=True)
     array.setflags(write=False)
     return array

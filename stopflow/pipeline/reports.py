@@ -61,7 +61,7 @@ def write_reports(
     """
     from stopflow.report.html.page import write_kinetics_page
     from stopflow.report.kinetics.failed import write_failed_pdf
-    from stopflow.report.kinetics.report import write_kinetics_pdf
+    from stopflow.report.kinetics.report import drawing_beside, write_kinetics_pdf
     from stopflow.report.paper.style import require_paper
     from stopflow.report.tables.tables import write_rates_csv, write_rates_xlsx
 
@@ -69,22 +69,23 @@ def write_reports(
     data = kinetics_data(dataset)
     names = ("rates.csv", "rates.xlsx", "kinetics.pdf", "kinetics.html")
     written = [reports / name for name in names]
-    write_rates_csv(data.shots, written[0])
-    write_rates_xlsx(data, written[1])
 
     def drawing(done: int, total: int) -> None:
         progress("drawing the PDF", done, total)
 
     processes = min(os.cpu_count() or 1, 2)
-    try:
-        write_kinetics_page(data, written[3], light=html_light)
-        write_kinetics_pdf(data, written[2], paper=paper, processes=processes, progress=drawing)
-    except (StopflowError, OSError):
-        raise
-    except Exception as error:  # barrier of the report: rates and tables are whole without it
-        undrawn = " ".join(f"{type(error).__name__}: {error}".split())
-        write_failed_pdf(undrawn, written[2], paper=paper)
-        return [path for path in written if path.exists()], undrawn
+    with drawing_beside(data, paper=paper, processes=processes) as second:
+        write_rates_csv(data.shots, written[0])
+        write_rates_xlsx(data, written[1])
+        try:
+            write_kinetics_page(data, written[3], light=html_light)
+            write_kinetics_pdf(data, written[2], paper=paper, second=second, progress=drawing)
+        except (StopflowError, OSError):
+            raise
+        except Exception as error:  # barrier of the report: rates and tables are whole without it
+            undrawn = " ".join(f"{type(error).__name__}: {error}".split())
+            write_failed_pdf(undrawn, written[2], paper=paper)
+            return [path for path in written if path.exists()], undrawn
     return written, ""
 
 
