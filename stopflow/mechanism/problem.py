@@ -136,8 +136,8 @@ class Problem:
         signals = windows.signal - columns @ self._known
         total = np.zeros(sets)
         for members in windows.groups:
-            own = columns[:, members][..., self._free].reshape(sets, -1, len(self._free))
             signal = signals[:, members].reshape(sets, -1)
+            own = columns[:, members][..., self._free].reshape(*signal.shape, len(self._free))
             basis, _ = solve_columns(own, signal)
             along = (basis.swapaxes(1, 2) @ signal[..., None])[..., 0]
             rest = signal - (basis @ along[..., None])[..., 0]
@@ -179,8 +179,9 @@ class Problem:
         responses = np.tile(self._known, (len(windows.groups), 1))
         bases = []
         for number, members in enumerate(windows.groups):
-            own = columns[members][..., free].reshape(-1, len(free))
-            basis, found = solve_columns(own, signals[members].reshape(-1))
+            signal = signals[members].reshape(-1)
+            own = columns[members][..., free].reshape(len(signal), len(free))
+            basis, found = solve_columns(own, signal)
             responses[number, free] = found
             bases.append(basis)
         each = responses[windows.group_of]
