@@ -114,6 +114,7 @@ def mechanism(
 
 def _show(found: "FittedFolder", *, quiet: bool) -> None:
     from stopflow.pipeline.mechanism.outputs import ranking_table, terminal_table
+    from stopflow.report.mechanism.numbers import describe_proposals
 
     if found.ranking:
         say_table(*ranking_table(found), quiet=quiet)
@@ -122,6 +123,8 @@ def _show(found: "FittedFolder", *, quiet: bool) -> None:
     for group in found.groups:
         for sentence in group.sentences():
             warn(sentence)
+        for advice in describe_proposals(group.proposals):
+            say(advice, quiet=quiet)
     for remark in found.remarks:
         warn(remark)
     list_problems(found.left_out)

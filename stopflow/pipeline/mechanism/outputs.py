@@ -9,6 +9,7 @@ from typing import Any
 from stopflow import __version__
 from stopflow.mechanism.contours import follow_contour
 from stopflow.mechanism.determined import Interval
+from stopflow.mechanism.further import SHOTS
 from stopflow.mechanism.results import FittedFolder, FittedGroup
 from stopflow.pipeline.mechanism.settings import MechanismSettings
 from stopflow.pipeline.progress import Progress, silent
@@ -111,6 +112,17 @@ def _group(group: FittedGroup) -> Mapping[str, Any]:
             for item in group.determination.combinations
         ],
         "not_determined": list(group.determination.sentences),
+        "further_experiments": [
+            {
+                "constant": item.constant,
+                "helps": item.helps,
+                "start_M": dict(item.start_M),
+                "window_s": item.window_s,
+                "shots": SHOTS,
+                "relative_stderr": item.relative_stderr,
+            }
+            for item in group.proposals
+        ],
     }
 
 

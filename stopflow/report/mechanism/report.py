@@ -19,7 +19,12 @@ from stopflow.report.mechanism.figures import (
     pair_steps,
 )
 from stopflow.report.mechanism.methods import write_methods
-from stopflow.report.mechanism.numbers import constants_table, format_constant, ranking_row
+from stopflow.report.mechanism.numbers import (
+    constants_table,
+    describe_proposals,
+    format_constant,
+    ranking_row,
+)
 from stopflow.report.mechanism.view import build_panels, choose_spread
 from stopflow.report.paper.flow import (
     Block,
@@ -147,6 +152,12 @@ def _open_blocks(found: FittedFolder) -> list[Block]:
         )
     else:
         blocks.append(Paragraph(text="There is no fit, so that nothing is determined."))
+    for group in fitted:
+        advice = describe_proposals(group.proposals)
+        if advice:
+            label = f": {group.label}" if group.label else ""
+            blocks.append(build_heading(f"What would determine it{label}"))
+            blocks += [Paragraph(text=f"{_capital(text)}.", after_mm=1.2) for text in advice]
     if found.remarks:
         blocks.append(build_heading("Remarks"))
         blocks += [Paragraph(text=f"{_capital(text)}.", after_mm=1.2) for text in found.remarks]
