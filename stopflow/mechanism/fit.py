@@ -174,8 +174,7 @@ def _same_valley(problem: Problem, best: Minimum, other: Minimum, limit: float) 
         ahead[place] = best.theta[place] + share * apart[place]
         found = minimise(problem, ahead, held=(place,), turns=20, tolerance=FAIR, negligible=1e-6)
         if not found.squares < limit:
-            straight = best.theta + share * apart
-            return minimise(problem, straight, turns=0).squares < limit
+            return False
         theta = found.theta
     return True
 
