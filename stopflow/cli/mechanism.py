@@ -66,6 +66,9 @@ def mechanism(
             "--rank", help="Compare known schemes; S is what the workbook varies, E its partner."
         ),
     ] = False,
+    sbml: Annotated[
+        bool, typer.Option("--sbml", help="Write mechanism.xml, too, for COPASI and others.")
+    ] = False,
     reports: ReportsFolder = REPORTS,
     paper: Paper = "a4",
     seed: Annotated[int, typer.Option("--seed", help="Seed of the search for the minimum.")] = 0,
@@ -74,12 +77,15 @@ def mechanism(
     debug: Debug = False,
 ) -> None:
     """Fit a reaction scheme to all shots at once; say what the data determine and what not."""
+    from stopflow.mechanism.sbml import require_libsbml
     from stopflow.pipeline.mechanism.outputs import as_dict, write_mechanism
     from stopflow.pipeline.mechanism.run import fit_folder, rank_folder
     from stopflow.pipeline.mechanism.settings import mechanism_settings
 
     if rank and scheme:
         raise SettingsError("--scheme", scheme, valid="no scheme beside --rank, which tries many")
+    if sbml:
+        require_libsbml()
     settings = mechanism_settings(
         folder,
         needs_scheme=not rank,
@@ -101,6 +107,7 @@ def mechanism(
             settings=settings,
             seed=seed,
             paper=paper,
+            sbml=sbml,
             progress=progress,
         )
     if as_json:

@@ -156,6 +156,11 @@ class Problem:
             least_M=self.starts.least_M(self.mixtures),
         ).c
 
+    def find_starts(self, theta: FloatArray) -> FloatArray:
+        """Concentrations of all species in every mixture at the time of mixing: (M, s)."""
+        log_k, _ = self.constants.log_k(theta, self.kelvin)
+        return self.starts.evaluate(self.system, log_k, None, tolerance=1e-8)[0]
+
     @property
     def _seen(self) -> list[int]:
         return [self.scheme.species.index(name) for name in self.observed]

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from stopflow import __version__
+from stopflow.io.atomic import write_text
 from stopflow.mechanism.contours import follow_contour
 from stopflow.mechanism.determined import Interval
 from stopflow.mechanism.further import SHOTS
 from stopflow.mechanism.results import FittedFolder, FittedGroup
+from stopflow.mechanism.sbml import write_sbml
 from stopflow.pipeline.mechanism.settings import MechanismSettings
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.report.mechanism.numbers import (
@@ -20,7 +22,7 @@ from stopflow.report.mechanism.numbers import (
     ranking_row,
 )
 
-TABLE, PDF = "mechanism.csv", "mechanism.pdf"
+TABLE, PDF, SBML = "mechanism.csv", "mechanism.pdf", "mechanism.xml"
 LIBRARIES = ("matplotlib", "numpy", "pandas", "scipy")
 
 
@@ -32,9 +34,10 @@ def write_mechanism(
     settings: MechanismSettings,
     seed: int,
     paper: str = "a4",
+    sbml: bool = False,
     progress: Progress = silent,
 ) -> list[Path]:
-    """Write mechanism.csv and mechanism.pdf into `reports`; return their paths."""
+    """Write mechanism.csv, mechanism.pdf and, if wanted, SBML; return their paths."""
     from stopflow.report.mechanism.report import write_mechanism_pdf
     from stopflow.report.paper.style import require_paper
     from stopflow.report.tables.tables import write_csv
@@ -42,6 +45,8 @@ def write_mechanism(
     require_paper(paper)
     written = [reports / TABLE, reports / PDF]
     write_csv(constants_table(found), written[0])
+    if sbml:
+        written += _write_sbml(found, reports)
     groups = []
     for done, group in enumerate(found.groups):
         progress("following contours", done, len(found.groups))
@@ -61,6 +66,17 @@ def write_mechanism(
         paper=paper,
         progress=lambda done, total: progress("drawing the PDF", done, total),
     )
+    return written
+
+
+def _write_sbml(found: FittedFolder, reports: Path) -> list[Path]:
+    """Write a file for each group that has numbers."""
+    written = []
+    for number, group in enumerate(found.groups, start=1):
+        if group.fit.ok:
+            name = SBML if len(found.groups) == 1 else f"{Path(SBML).stem}_{number}.xml"
+            write_text(reports / name, write_sbml(group.fit))
+            written.append(reports / name)
     return written
 
 
