@@ -20,6 +20,7 @@ from stopflow.report.mechanism.numbers import (
     constants_table,
     format_constant,
     ranking_row,
+    ranking_texts,
 )
 
 TABLE, PDF, SBML = "mechanism.csv", "mechanism.pdf", "mechanism.xml"
@@ -88,17 +89,9 @@ def terminal_table(group: FittedGroup) -> tuple[Sequence[str], list[Sequence[str
 
 def ranking_table(found: FittedFolder) -> tuple[Sequence[str], list[Sequence[str]]]:
     """Give columns and rows of a ranking."""
-    rows = [ranking_row(item) for item in found.ranking]
-    return ("scheme", "steps", "AICc", "mean square", "ruled out"), [
-        (
-            row["name"],
-            row["scheme"],
-            f"{row['aicc_behind']:.3g}",
-            f"{row['mean_square']:.3g}",
-            "no" if row["undecided"] else "yes",
-        )
-        for row in rows
-    ]
+    columns = ("scheme", "steps", "AICc", "mean square", "lack of fit", "held out", "ruled out")
+    rows = [(item.scheme.name, item.scheme.text, *ranking_texts(item)) for item in found.ranking]
+    return columns, list(rows)
 
 
 def as_dict(found: FittedFolder) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Constants and rankings as tables and as text."""
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -71,6 +72,8 @@ def ranking_row(item: Ranked) -> dict[str, Any]:
         "aicc_behind": item.behind,
         "numbers": item.numbers,
         "mean_square": item.fit.best.squares / max(item.fit.dof, 1),
+        "lack_of_fit": item.lack_of_fit if isfinite(item.lack_of_fit) else None,
+        "held_out": item.held_out if isfinite(item.held_out) else None,
         "undecided": item.undecided,
     }
 
@@ -93,3 +96,15 @@ def describe_proposals(proposals: Sequence[Proposal]) -> list[str]:
             f"{item.assumed:.3g} {item.unit})"
         )
     return said
+
+
+def ranking_texts(item: Ranked) -> tuple[str, ...]:
+    """Write a scheme of the ranking: AICc, mean square, lack of fit, held out, ruled out."""
+    row = ranking_row(item)
+    tested = [row["lack_of_fit"], row["held_out"]]
+    return (
+        f"{row['aicc_behind']:.3g}",
+        f"{row['mean_square']:.3g}",
+        *("–" if value is None else f"{value:.2g}" for value in tested),
+        "no" if row["undecided"] else "yes",
+    )
