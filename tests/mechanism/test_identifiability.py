@@ -8,6 +8,7 @@ from scipy.stats import chi2
 from simulated_shots import simulate
 
 from stopflow.mechanism.constants import build_constants
+from stopflow.mechanism.contours import follow_contour
 from stopflow.mechanism.determined import determine
 from stopflow.mechanism.fit import conclude, fit_mechanism
 from stopflow.mechanism.minimise import minimise
@@ -157,6 +158,18 @@ def test_points_of_one_valley_are_one_solution() -> None:
     text, truth, mixtures, observed, _ = OPEN["one concentration of A <=> B"]
     problem = made(np.random.default_rng(5), text, truth, mixtures, observed)
     assert fit_mechanism(problem, generator=np.random.default_rng(1)).others == ()
+
+
+def test_the_joint_region_of_an_open_valley_is_open() -> None:
+    text, truth, mixtures, observed, _ = OPEN["fast binding before a slow step"]
+    problem = made(np.random.default_rng(5), text, truth, mixtures, observed)
+    fit = fit_mechanism(problem, generator=np.random.default_rng(1))
+    contour = follow_contour(fit, determine(fit))
+    assert contour is not None
+    assert contour.places == (0, 1)
+    end = contour.points[np.array(contour.is_open)]
+    assert len(end) > 0
+    assert (end > fit.best.theta[:2]).all()
 
 
 COVERED = {

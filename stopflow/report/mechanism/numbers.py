@@ -93,7 +93,7 @@ def describe_proposals(proposals: Sequence[Proposal]) -> list[str]:
         said.append(
             f"{SHOTS} further shots with {mixture}, recorded for {format_digits(item.window_s, 2)} "
             f"s, {verb} {item.constant} (± {100 * item.relative_stderr:.2g} % where it is "
-            f"{item.assumed:.3g} {item.unit})"
+            f"{format_digits(item.assumed, 2)} {item.unit})"
         )
     return said
 
