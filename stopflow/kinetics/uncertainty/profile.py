@@ -7,7 +7,7 @@ from math import exp, inf, isfinite, log, sqrt
 import numpy as np
 from scipy.optimize import least_squares
 
-from stopflow.kinetics.laws import Tie
+from stopflow.kinetics.laws import Proportional
 from stopflow.kinetics.solver.any_law import (
     Coarse,
     coarse_problem,
@@ -15,8 +15,8 @@ from stopflow.kinetics.solver.any_law import (
     projected_problem,
 )
 from stopflow.kinetics.solver.bracket import find_crossing
-from stopflow.kinetics.solver.fixed_parameters import Pins, pin
-from stopflow.kinetics.solver.inner_products import rate_terms
+from stopflow.kinetics.solver.fixed_parameters import Constraints, constrain
+from stopflow.kinetics.solver.inner_products import rate_inner_products
 from stopflow.kinetics.solver.one_rate import has_one_rate
 from stopflow.kinetics.solver.projection import one_rate
 from stopflow.kinetics.solver.result import Fit
@@ -51,9 +51,9 @@ def profile_interval(
         return value - quantile * error, value + quantile * error
     positive = name in fit.rate_law.nonlinear and not fit.rate_law.signed
     scale = _Scale.of(window, fit, name=name, positive=positive)
-    pins = pin(fit.rate_law, fit.fixed, window)
-    if has_one_rate(pins) and name == "k_per_s":
-        profile, shift = _one_rate_profile(window, pins, scale.best), 0.0
+    constraints = constrain(fit.rate_law, fit.fixed, window)
+    if has_one_rate(constraints) and name == "k_per_s":
+        profile, shift = _one_rate_profile(window, constraints, scale.best), 0.0
     else:
         profile, shift = _general_profile(window, fit, scale)
     variance = (fit.noise_sd / window.unit) ** 2
@@ -123,13 +123,13 @@ class _Scale:
         return self.quoted(x) if self.logarithmic else 1.0
 
 
-def _one_rate_profile(window: Window, pins: Pins, best: float) -> Profile:
-    problem = one_rate(pins, window)
-    top = rate_terms(problem, best).explained
+def _one_rate_profile(window: Window, constraints: Constraints, best: float) -> Profile:
+    problem = one_rate(constraints, window)
+    top = rate_inner_products(problem, best).explained
 
     def profile(x: float) -> tuple[float, float]:
-        terms = rate_terms(problem, x)
-        return top - terms.explained, -terms.first
+        products = rate_inner_products(problem, x)
+        return top - products.explained, -products.first
 
     return profile
 
@@ -137,11 +137,13 @@ def _one_rate_profile(window: Window, pins: Pins, best: float) -> Profile:
 def _general_profile(window: Window, fit: Fit, scale: _Scale) -> tuple[Profile, float]:
     """Profile over block means, and how far their best value lies below that of the points."""
     law = fit.rate_law
-    whole = coarse_problem(pin(law, fit.fixed, window), window)
-    theta = np.array([fit.parameters[name] for name in law.nonlinear]) / whole.pins.theta_units
+    whole = coarse_problem(constrain(law, fit.fixed, window), window)
+    theta = (
+        np.array([fit.parameters[name] for name in law.nonlinear]) / whole.constraints.theta_units
+    )
     lowest_theta, coefficients, lowest = _minimum(whole, theta)
-    units = np.concatenate((whole.pins.theta_units, whole.pins.linear_units))
-    values = np.concatenate((lowest_theta, whole.pins.linear(coefficients))) * units
+    units = np.concatenate((whole.constraints.theta_units, whole.constraints.linear_units))
+    values = np.concatenate((lowest_theta, whole.constraints.linear(coefficients))) * units
     place = law.parameters.index(scale.name)
     centre = float(values[place])
     # The window's signal is without its mean, which the intercept takes up.
@@ -150,8 +152,8 @@ def _general_profile(window: Window, fit: Fit, scale: _Scale) -> tuple[Profile, 
 
     def profile(x: float) -> tuple[float, float]:
         value = scale.quoted(x)
-        fixed: Mapping[str, float | Tie] = dict(fit.fixed) | {scale.name: value - moved}
-        held = replace(whole, pins=pin(law, fixed, window))
+        fixed: Mapping[str, float | Proportional] = dict(fit.fixed) | {scale.name: value - moved}
+        held = replace(whole, constraints=constrain(law, fixed, window))
         # From the fit each time: a profile that remembers its way is no function of x.
         start = lowest_theta.copy()
         if place < len(start):
@@ -165,17 +167,17 @@ def _general_profile(window: Window, fit: Fit, scale: _Scale) -> tuple[Profile, 
 
 def _minimum(coarse: Coarse, start: FloatArray) -> tuple[FloatArray, FloatArray, float]:
     """Follow `start` (q,) to the minimum: theta (q,), coefficients (f,), sum of squares."""
-    pins = coarse.pins
+    constraints = coarse.constraints
 
     def theta_at(x: FloatArray) -> FloatArray:
         theta = start.copy()
-        theta[pins.free] = x if pins.law.signed else np.exp(np.clip(x, -40, 40))
+        theta[constraints.free] = x if constraints.law.signed else np.exp(np.clip(x, -40, 40))
         return theta
 
     theta = start
-    inside = start[pins.free] if pins.law.signed else np.log(start[pins.free])
+    inside = start[constraints.free] if constraints.law.signed else np.log(start[constraints.free])
     residual, jacobian = projected_problem(coarse, theta_at)
-    if pins.free.any() and np.isfinite(residual(inside)).all():
+    if constraints.free.any() and np.isfinite(residual(inside)).all():
         found = least_squares(residual, inside, jac=jacobian, method="lm")
         theta = theta_at(found.x)
     coefficients = linear_part(coarse, theta)
@@ -186,14 +188,14 @@ def _minimum(coarse: Coarse, start: FloatArray) -> tuple[FloatArray, FloatArray,
 
 def _slope(coarse: Coarse, theta: FloatArray, coefficients: FloatArray, place: int) -> float:
     """Differentiate the best sum of squares by a held parameter, in dimensionless units."""
-    pins = coarse.pins
+    constraints = coarse.constraints
     rows, rest = coarse.rows(theta)
     rest = rest - coefficients @ rows
-    linear = pins.linear(coefficients)
+    linear = constraints.linear(coefficients)
     if place < len(theta):
-        along = pins.law.theta_jacobian(coarse.time, theta, linear)[place]
+        along = constraints.law.theta_jacobian(coarse.time, theta, linear)[place]
     else:
-        along = pins.law.basis(coarse.time, theta)[place - len(theta)]
+        along = constraints.law.basis(coarse.time, theta)[place - len(theta)]
     if coarse.root_weights is not None:
         along = along * coarse.root_weights
     return float(-2 * along @ rest)
