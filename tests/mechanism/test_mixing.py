@@ -225,3 +225,26 @@ def test_two_forms_in_equilibrium_share_what_is_given() -> None:
     expected = integrate(scheme, {"k1": 5.0, "k-1": 20.0, "k2": 2e7, "k-2": 3.0},
                          {"E": (1 - share) * 1e-6, "F": share * 1e-6, "S": 3e-6}, TIME)  # fmt: skip
     np.testing.assert_allclose(c, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("where", ["file", "workbook"])
+def test_the_age_at_the_first_point_counts(tmp_path, run, rng, where) -> None:
+    """The record begins 30 ms after mixing, when a good part of E is bound."""
+    scheme, truth, dead_s = parse_scheme("E + S -> ES"), {"k1": 4e6}, 0.03
+    made = []
+    for level in (2.0, 5.0):
+        stated = {"E": 1e-6, "S": level * 1e-6}
+        found = integrate(scheme, truth, stated, np.array([0.0, dead_s]))[-1]
+        cells = {"[S] after mixing (µM)": level, "Enzyme (µM)": 1.0}
+        if where == "workbook":
+            cells["Dead time (ms)"] = 1e3 * dead_s
+        made.append((dict(zip(scheme.species, found, strict=True)), truth, cells))
+    folder = write_folder(tmp_path / "lab", scheme.text, made, observed={"ES": 5e5}, rng=rng)
+    given = ("--scheme", scheme.text, "--initial", "E=1 uM", "--initial", "S=concentration")
+    if where == "file":
+        (folder / "mechanism.toml").write_text("dead_time_ms = 30\n", encoding="utf-8")
+    _, out, _ = run("mechanism", folder, *given, "--json")
+    (item,) = json.loads(out)["groups"][0]["constants"]
+    assert item["low95"] < 4e6 * 1.01
+    assert item["high95"] > 4e6 / 1.01
+    assert item["high95"] / item["low95"] < 1.1
