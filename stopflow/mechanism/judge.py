@@ -23,30 +23,50 @@ MOST_HELD_OUT = 4
 NEGLIGIBLE = 1e-6
 
 
+def measure_scatter(fit: GlobalFit) -> float | None:
+    """Mean square of blocks between replicates, 1 for white noise; None with few replicates.
+
+    It does not depend on the scheme, which is the same for replicates.
+    """
+    _, error, dof = _divide(fit)
+    return error / dof if dof >= FEWEST_FOR_ERROR else None
+
+
 def judge_fit(fit: GlobalFit) -> float:
     """Give the probability of residuals that have as much in common if the scheme is right."""
-    problem, bounds = fit.problem, fit.problem.windows.bounds
-    blocks = np.zeros((len(problem.shots), BLOCKS))
-    for number in range(len(problem.shots)):
-        residual = fit.point.residual[bounds[number] : bounds[number + 1]]
-        blocks[number] = [
-            part.sum() / np.sqrt(max(len(part), 1)) for part in np.array_split(residual, BLOCKS)
-        ]
-    common, error, error_dof, mixtures = 0.0, 0.0, 0, np.unique(problem.windows.mixture)
-    for mixture in mixtures:
-        own = blocks[problem.windows.mixture == mixture]
-        mean = own.mean(axis=0)
-        common += len(own) * float(mean @ mean)
-        error += float(((own - mean) ** 2).sum())
-        error_dof += (len(own) - 1) * (BLOCKS - 1)
+    problem = fit.problem
+    common, error, error_dof = _divide(fit)
     free = problem.constants.count + problem.system.basis.shape[1]
-    dof = len(mixtures) * (BLOCKS - 1) - free
+    dof = problem.mixtures * (BLOCKS - 1) - free
     if dof < 1:
         return nan
     if error_dof < FEWEST_FOR_ERROR:
         return float(chi2.sf(common, dof))
     unit = max(error / error_dof, 1.0)
     return float(fisher.sf(common / dof / unit, dof, error_dof))
+
+
+def _divide(fit: GlobalFit) -> tuple[float, float, int]:
+    """Divide the squares of blocks: common to replicates, between them, and the latter's degrees.
+
+    A block is the sum of its residuals over the root of their number; the offset of a shot takes
+    one degree of freedom of its blocks.
+    """
+    windows = fit.problem.windows
+    blocks = np.array(
+        [
+            [part.sum() / np.sqrt(max(len(part), 1)) for part in np.array_split(own, BLOCKS)]
+            for own in np.split(fit.point.residual, windows.bounds[1:-1])
+        ]
+    )
+    common, error, dof = 0.0, 0.0, 0
+    for mixture in range(fit.problem.mixtures):
+        own = blocks[windows.mixture == mixture]
+        mean = own.mean(axis=0)
+        common += len(own) * float(mean @ mean)
+        error += float(((own - mean) ** 2).sum())
+        dof += (len(own) - 1) * (BLOCKS - 1)
+    return common, error, dof
 
 
 def predict_held_out(fit: GlobalFit, species: str) -> float:

@@ -1,8 +1,9 @@
 """Schemes that are commonly met, fitted to the same shots and ranked.
 
 All species may be seen by the detector, with responses of their own: which one is seen is as little
-known as the scheme. Ranked by AICc, the noise counted with the scatter between shots as the most
-flexible scheme leaves it; schemes that the data do not tell apart are called undecided.
+known as the scheme. Ranked by AICc, squares in units of the scatter between replicates, or, where
+there are few, of that which the closest scheme leaves; schemes that the data do not tell apart are
+called undecided.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,7 @@ import numpy as np
 
 from stopflow.mechanism.constants import build_constants
 from stopflow.mechanism.fit import NEGLIGIBLE_ROUGHLY, GlobalFit, fit_mechanism
-from stopflow.mechanism.judge import judge_fit, predict_held_out
+from stopflow.mechanism.judge import judge_fit, measure_scatter, predict_held_out
 from stopflow.mechanism.observations import Detector, MechanismShot
 from stopflow.mechanism.problem import build_problem
 from stopflow.mechanism.scheme import parse_scheme
@@ -133,7 +134,8 @@ def rank_schemes(
     if not fits:
         return []
     widest = min((fit for _, fit in fits), key=lambda fit: fit.best.squares / max(fit.dof, 1))
-    unit = max(widest.best.squares / max(widest.dof, 1), 1.0) * max(widest.inflation, 1.0)
+    scatter = measure_scatter(widest)
+    unit = max(widest.inflation if scatter is None else scatter, 1.0)
     told = []
     for scheme, fit in fits:
         responses = int(np.linalg.matrix_rank(np.atleast_2d(fit.point.responses)))
