@@ -108,6 +108,14 @@ def test_a_chain_is_solved_exactly_also_near_equal_rates(ratio: float) -> None:
         np.testing.assert_allclose(moved, expected, atol=1e-10 + step**2)
 
 
+@pytest.mark.parametrize("tolerance", [1e-5, 1e-7, 1e-9])
+@pytest.mark.parametrize("text", [text for text in SCHEMES if " + " in text])
+def test_the_error_is_below_the_tolerance_that_was_asked_for(text: str, tolerance: float) -> None:
+    close, exact = (solved(text, tolerance=value)[2] for value in (tolerance, 1e-13))
+    least = min(SCHEMES[text][1].values())
+    assert np.abs(close.c - exact.c).max() < tolerance * least
+
+
 @pytest.mark.parametrize("odd", [np.nan, np.inf, 1e300])
 def test_odd_constants_end_with_a_status(odd: float) -> None:
     scheme = parse_scheme("A + B <=> C")
