@@ -72,6 +72,8 @@ def _divide(fit: GlobalFit) -> tuple[float, float, int]:
 def predict_held_out(fit: GlobalFit, species: str) -> float:
     """Predict the shots of each concentration of a species from all others.
 
+    Blanks, mixtures that lack a species, are never held out: alone they do not react.
+
     Returns
     -------
     float
@@ -79,14 +81,15 @@ def predict_held_out(fit: GlobalFit, species: str) -> float:
         than 3 concentrations, infinite where the others leave no fit.
     """
     problem = fit.problem
-    levels = sorted({shot.start_M.get(species, 0.0) for shot in problem.shots})
-    if len(levels) < 3:
+    whole = [shot for shot in problem.shots if all(value > 0 for value in shot.start_M.values())]
+    levels = sorted({shot.start_M.get(species, 0.0) for shot in whole})
+    if len(levels) < 3 or len(problem.windows.groups) > 1:
         return nan
     chosen = np.unique(np.linspace(0, len(levels) - 1, MOST_HELD_OUT).round().astype(int))
     squares, points = 0.0, 0
     for place in chosen:
-        held = [shot for shot in problem.shots if shot.start_M.get(species, 0.0) == levels[place]]
-        rest = [shot for shot in problem.shots if shot.start_M.get(species, 0.0) != levels[place]]
+        held = [shot for shot in whole if shot.start_M.get(species, 0.0) == levels[place]]
+        rest = [shot for shot in problem.shots if shot not in held]
         others = problem.with_shots(rest)
         theta = minimise(
             others, fit.best.theta, turns=40, tolerance=FAIR, negligible=NEGLIGIBLE

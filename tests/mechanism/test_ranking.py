@@ -1,5 +1,7 @@
 """Ranking of known schemes on labs with realistic noise: true scheme kept, no wrong certainty."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from simulated_shots import integrate
@@ -93,6 +95,20 @@ def test_two_concentrations_are_too_few_to_hold_one_out() -> None:
     ]  # fmt: skip
     fit = fit_known(KNOWN["binding"], shots, generator=np.random.default_rng(0))
     assert np.isnan(predict_held_out(fit, "S"))
+
+
+def test_blanks_are_not_held_out() -> None:
+    """Shots without S do not react alone, and do not change what is predicted of the others."""
+    shots = [
+        shot for shot in simulate_lab("binding", np.random.default_rng(1))
+        if shot.start_M["S"] < 1e-5
+    ]  # fmt: skip
+    blank = replace(shots[0], start_M={"E": 1e-6, "S": 0.0}, signal=0.0 * shots[0].signal)
+    found = [
+        predict_held_out(fit_known(KNOWN["binding"], own, generator=np.random.default_rng(0)), "S")
+        for own in (shots, [*shots, blank])
+    ]
+    assert found[1] == pytest.approx(found[0], rel=1e-3)
 
 
 def test_the_remarks_name_systematic_residuals() -> None:
