@@ -119,8 +119,10 @@ def summarise_rates(shots: pd.DataFrame) -> str:
     if len(reactions) > 1:
         return f"{len(k)} rate constants of {len(reactions)} reactions, in the table below."
     low, high = format_digits(k.min(), 3), format_digits(k.max(), 3)
-    half = f"{format_time(np.log(2) / k.max())} to {format_time(np.log(2) / k.min())}"
-    return f"{len(k)} rate constants from {low} to {high} s⁻¹ (half-lives {half})."
+    half = shots["half_life_s"].to_numpy(float)
+    half = half[np.isfinite(half)]
+    lives = f" (half-lives {format_time(half.min())} to {format_time(half.max())})"
+    return f"{len(k)} rate constants from {low} to {high} s⁻¹{lives if len(half) else ''}."
 
 
 def _range(shots: pd.DataFrame) -> str:
