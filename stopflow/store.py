@@ -37,12 +37,14 @@ from stopflow.errors import FormatError, StoreError
 from stopflow.frames import AGAIN, Columns, StoredTable, TableWriter
 from stopflow.io.atomic import Owned
 from stopflow.io.json_files import json_text, load_json
+from stopflow.io.results import Lab, file_sha256, parse_lab
 from stopflow.io.switch import recover_folder, replacing_folder
 from stopflow.schema import STORAGE_COLUMNS, TABLES
 from stopflow.trace import FloatArray, Trace
 
 FORMAT_VERSION = 2
 DIGEST = "digest"
+LAB = "lab"
 OPENINGS = 5
 """Times that a dataset is opened while other runs keep putting new ones in its place."""
 PROVENANCE = "ingest.json"
@@ -103,6 +105,11 @@ class Dataset:
     def digest(self) -> str:
         """What tells this dataset from any other."""
         return str(self.provenance[DIGEST])
+
+    @property
+    def lab(self) -> Lab | None:
+        """The lab that it is of; None where it does not say."""
+        return parse_lab(self.provenance.get(LAB), self.folder)
 
     def trace(self, row: int) -> tuple[FloatArray, FloatArray] | None:
         """Return (time_s, signal) as recorded, or None for a shot that could not be read.
@@ -223,6 +230,14 @@ def _own_files(folder: Path) -> frozenset[str]:
 REPLACEABLE = Owned(option="--out", what="an earlier dataset", files=_own_files)
 
 
+def lab_of(folder: Path) -> Lab | None:
+    """Return the lab of the dataset in a folder; None where there is none, or it does not say."""
+    try:
+        return parse_lab(load_json(folder / PROVENANCE).get(LAB), folder)
+    except FormatError:
+        return None
+
+
 def load_dataset(folder: Path, *, digest: str | None = None) -> Dataset:
     """Open the dataset that ingest left in `folder`.
 
@@ -335,9 +350,3 @@ def _trace_digest(trace: Trace, grids: GridDigests) -> str:
     digest = hashlib.blake2b(grids.digest(trace.time_s), digest_size=16)
     digest.update(trace.signal.astype(DISK_FLOAT, copy=False).data)
     return digest.hexdigest()
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file as hexadecimal text."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stopflow.io.results import lab_at
 from stopflow.io.switch import switching
 from stopflow.learn.model import Model
 from stopflow.learn.predict.reliability import disagreement
@@ -49,7 +50,9 @@ class Predicted:
     frame: pd.DataFrame
     written: tuple[Path, ...]
     problems: tuple[str, ...]
+    unread: bool
     model: str
+    set_aside: tuple[str, ...] = ()
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -59,7 +62,7 @@ class Predicted:
     @property
     def exit_code(self) -> int:
         """1 when a shot has no prediction or an input could not be read."""
-        return int(bool(self.frame["k_predicted_per_s"].isna().any()) or bool(self.problems))
+        return int(self.unread or bool(self.frame["k_predicted_per_s"].isna().any()))
 
     def table(self) -> tuple[Sequence[str], list[Sequence[str]]]:
         """Give columns and rows for the terminal."""
@@ -119,11 +122,12 @@ def predict_folder(
             progress=progress,
         )
         with switching() as switch:
-            gathered = switch.files(reports)
+            gathered = switch.files(reports, lab=lab_at(folder), is_part=True)
             found = predict_dataset(
                 dataset, model=model, models=models, reports=gathered, progress=progress
             )
-        return replace(found, written=tuple(reports / path.name for path in found.written))
+        written = tuple(reports / path.name for path in found.written)
+        return replace(found, written=written, set_aside=tuple(switch.notes))
 
 
 def predict_dataset(
@@ -147,8 +151,13 @@ def predict_dataset(
     written = (reports / "predictions.csv", reports / "predictions.xlsx")
     write_csv(frame, written[0], digits=DIGITS)
     write_table_xlsx(frame, written[1], sheet="predictions")
+    summary = summarise(dataset)
     return Predicted(
-        frame=frame, written=written, problems=summarise(dataset).problems, model=place.name
+        frame=frame,
+        written=written,
+        problems=(*summary.disagreements, *summary.grouped),
+        unread=bool((dataset.problems["level"] == "error").any()),
+        model=place.name,
     )
 
 

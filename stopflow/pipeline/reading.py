@@ -21,7 +21,8 @@ import stopflow
 from stopflow.columns import foreign_name
 from stopflow.frames import Columns, build_columns
 from stopflow.io.folder import ReadOptions
-from stopflow.io.readers.content import shown_name
+from stopflow.io.results import file_sha256
+from stopflow.io.text import shown_name
 from stopflow.kinetics.analysis import (
     AnalysisSettings,
     ExperimentAnalysis,
@@ -32,7 +33,7 @@ from stopflow.pipeline.barriers import read_and_analyse
 from stopflow.pipeline.packing import pack
 from stopflow.pipeline.shared_rates import NONE, shared_rates
 from stopflow.schema import COLUMNS, STORAGE_COLUMNS
-from stopflow.store import file_sha256, trace_digests
+from stopflow.store import trace_digests
 from stopflow.trace import Experiment, Problem, Trace
 
 LIBRARIES: Final = ("numpy", "scipy", "pandas", "matplotlib")

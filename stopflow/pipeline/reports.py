@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -22,6 +23,23 @@ TEXTS = ("experiment", "file", "split")
 LARGEST_TABLE = 500_000_000
 """Bytes of a table beside a model; that of 1,000,000 shots has a tenth."""
 PREDICTION_COLUMNS = ("experiment", "file", "split", "k_actual_per_s", "k_predicted_per_s")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RebuiltReports:
+    """What `rebuild_reports` did.
+
+    Attributes
+    ----------
+    problems
+        One line for each model that has no report because it is damaged.
+    set_aside
+        A line for everything that made way for the reports.
+    """
+
+    written: tuple[Path, ...]
+    problems: tuple[str, ...]
+    set_aside: tuple[str, ...]
 
 
 def write_reports(
@@ -190,15 +208,8 @@ def rebuild_reports(
     paper: str = "a4",
     html_light: bool = False,
     progress: Progress = silent,
-) -> tuple[list[Path], list[str]]:
+) -> RebuiltReports:
     """Build the kinetics report again, the PDF of each model folder and the exports named.
-
-    Returns
-    -------
-    written
-        The files.
-    problems
-        One line for each model that has no report because it is damaged.
 
     Raises
     ------
@@ -210,7 +221,7 @@ def rebuild_reports(
     dataset = load_dataset(dataset_folder)
     problems = []
     with switching() as switch:
-        gathered = switch.files(reports)
+        gathered = switch.files(reports, lab=dataset.lab)
         written, undrawn = write_reports(
             dataset, gathered, paper=paper, html_light=html_light, progress=progress
         )
@@ -222,7 +233,11 @@ def rebuild_reports(
                 written.append(write_model_report(folder, gathered, dataset=dataset, paper=paper))
             except ModelError as error:
                 problems.append(f"error: {error}")
-    return [reports / path.relative_to(gathered) for path in written], problems
+    return RebuiltReports(
+        written=tuple(reports / path.relative_to(gathered) for path in written),
+        problems=tuple(problems),
+        set_aside=tuple(switch.notes),
+    )
 
 
 def write_exports(dataset: Dataset, reports: Path, *, names: Sequence[str]) -> list[Path]:
