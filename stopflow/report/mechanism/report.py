@@ -152,12 +152,14 @@ def _open_blocks(found: FittedFolder) -> list[Block]:
         )
     else:
         blocks.append(Paragraph(text="There is no fit, so that nothing is determined."))
-    for group in fitted:
-        advice = describe_proposals(group.proposals)
-        if advice:
-            label = f": {group.label}" if group.label else ""
-            blocks.append(build_heading(f"What would determine it{label}"))
-            blocks += [Paragraph(text=f"{_capital(text)}.", after_mm=1.2) for text in advice]
+    advice = [
+        f"{group.label}: {text}" if group.label else text
+        for group in fitted
+        for text in describe_proposals(group.proposals)
+    ]
+    if advice:
+        blocks.append(build_heading("What would determine it"))
+        blocks += [Paragraph(text=f"{_capital(text)}.", after_mm=1.2) for text in advice]
     if found.remarks:
         blocks.append(build_heading("Remarks"))
         blocks += [Paragraph(text=f"{_capital(text)}.", after_mm=1.2) for text in found.remarks]
