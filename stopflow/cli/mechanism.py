@@ -13,6 +13,7 @@ from stopflow.cli.console import (
     progress_bar,
     say,
     say_json,
+    say_set_aside,
     say_table,
     say_written,
     warn,
@@ -78,7 +79,7 @@ def mechanism(
 ) -> None:
     """Fit a reaction scheme to all shots at once; say what the data determine and what not."""
     from stopflow.mechanism.sbml import require_libsbml
-    from stopflow.pipeline.mechanism.outputs import as_dict, write_mechanism
+    from stopflow.pipeline.mechanism.outputs import as_dict, place_mechanism
     from stopflow.pipeline.mechanism.run import fit_folder, rank_folder
     from stopflow.pipeline.mechanism.settings import mechanism_settings
 
@@ -100,7 +101,7 @@ def mechanism(
     with progress_bar(quiet=quiet or as_json) as progress:
         work = rank_folder if rank else fit_folder
         found = work(folder, settings, seed=seed, progress=progress)
-        written = write_mechanism(
+        written, set_aside = place_mechanism(
             found,
             reports,
             folder=folder,
@@ -110,6 +111,7 @@ def mechanism(
             sbml=sbml,
             progress=progress,
         )
+    say_set_aside(set_aside, quiet=quiet)
     if as_json:
         say_json(as_dict(found))
     else:

@@ -8,6 +8,8 @@ from typing import Any
 
 from stopflow import __version__
 from stopflow.io.atomic import write_text
+from stopflow.io.results import lab_at
+from stopflow.io.switch import switching
 from stopflow.mechanism.contours import follow_contour
 from stopflow.mechanism.determined import Interval
 from stopflow.mechanism.further import SHOTS
@@ -68,6 +70,24 @@ def write_mechanism(
         progress=lambda done, total: progress("drawing the PDF", done, total),
     )
     return written
+
+
+def place_mechanism(
+    found: FittedFolder, reports: Path, *, folder: Path, **how: Any
+) -> tuple[list[Path], list[str]]:
+    """Let the files of `write_mechanism` join the results in `reports`.
+
+    Returns
+    -------
+    written
+        The files.
+    set_aside
+        A line for everything of another lab that made way for them.
+    """
+    with switching() as switch:
+        gathered = switch.files(reports, lab=lab_at(folder), is_part=True)
+        written = write_mechanism(found, gathered, folder=folder, **how)
+    return [reports / path.relative_to(gathered) for path in written], switch.notes
 
 
 def _write_sbml(found: FittedFolder, reports: Path) -> list[Path]:
