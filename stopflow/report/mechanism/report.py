@@ -285,6 +285,11 @@ def _contour_blocks(group: FittedGroup, name: str) -> list[Block]:
     note = "The rise of the sum of squares is in units of that at one standard error."
     if group.contour is not None and any(group.contour.is_open):
         note += " Triangles: the region goes on beyond the range of the search."
+    elif group.contour is not None and not all(found.intervals[i].determined for i in places):
+        note += (
+            " The region is followed along straight lines; it goes on between them, in a narrow "
+            "valley, where a profile stays below the dashed line."
+        )
     return [
         build_heading(f"How the least determined constants go together{name}"),
         row_picture(_filled(painters[:3]), tall_mm=58.0),
