@@ -183,7 +183,7 @@ def _ranking_blocks(found: FittedFolder) -> list[Block]:
         for item in found.ranking
     )
     columns = (
-        Column(title="Scheme"),
+        Column(title="Scheme", wrap=True),
         Column(title="Steps", wrap=True),
         Column(title="Numbers", align="right"),
         Column(title="AICc", unit="above the lowest", align="right"),
@@ -237,7 +237,7 @@ def _panel_blocks(group: FittedGroup) -> list[Block]:
             partial(draw_residual, panel=panel, names=place == 0) for place, panel in enumerate(row)
         ]
         blocks.append(_fit_row(_filled(above), _filled(below)))
-    note = "Points: every shot, offset taken out, thinned; line: the scheme. "
+    note = "Points: every shot from its value at mixing, thinned; line: the scheme. "
     note += "Residuals are in units of the noise of a point."
     if len(shown) < len(panels):
         note += f" {len(shown)} of {len(panels)} mixtures are shown."
