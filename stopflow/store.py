@@ -35,7 +35,7 @@ from stopflow.frames import AGAIN, read_frame
 from stopflow.io.atomic import Owned
 from stopflow.io.json_files import json_text, load_json
 from stopflow.io.switch import recover_folder, replacing_folder
-from stopflow.schema import STORAGE_COLUMNS, TABLES
+from stopflow.schema import TABLES, TRACE_PLACES
 from stopflow.trace import FloatArray, Trace
 
 FORMAT_VERSION = 2
@@ -102,7 +102,7 @@ class Dataset:
         StoreError
             When the stored values are no trace: not finite, or times that do not increase.
         """
-        first, points, time_first = (int(self.shots[name].iloc[row]) for name in STORAGE_COLUMNS)
+        first, points, time_first = (int(self.shots[name].iloc[row]) for name in TRACE_PLACES)
         if points == 0:
             return None
         time_s = self.time_s[time_first : time_first + points]

@@ -5,7 +5,8 @@ from typing import Any
 
 from stopflow.columns import foreign_name
 from stopflow.kinetics.laws import COLUMNS, COMPARED, error_columns, find_law, parameter_column
-from stopflow.kinetics.verdicts.rules import reasons, verdict_of
+from stopflow.kinetics.verdicts.findings import verdict_of, write_findings
+from stopflow.kinetics.verdicts.sentences import reasons
 from stopflow.kinetics.verdicts.series import ConditionAnalysis, ExperimentAnalysis, JudgedShot
 from stopflow.kinetics.verdicts.series_phases import FURTHER
 from stopflow.kinetics.verdicts.shot import ShotAnalysis
@@ -75,6 +76,7 @@ def _shot_row(analysis: ExperimentAnalysis, judged: JudgedShot) -> Row:
         **_law_columns(shot),
         "condition": judged.condition,
         "rules": "; ".join(finding.rule for finding in judged.findings),
+        "findings": write_findings(judged.findings),
         "signal_unit": shot.signal_unit,
         "fit_status": shot.status,
     }
@@ -196,6 +198,7 @@ def _condition_row(analysis: ExperimentAnalysis, item: ConditionAnalysis) -> Row
         **_phase_columns(item),
         "verdict": verdict_of(item.findings).value,
         "reason": reasons(item.findings),
+        "findings": write_findings(item.findings),
     }
 
 

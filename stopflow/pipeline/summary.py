@@ -9,8 +9,9 @@ import pandas as pd
 
 from stopflow.report.kinetics.conditions import name_files_apart, sort_conditions
 from stopflow.report.kinetics.law_choice import list_law_choices, say_law_choice, say_remedies
+from stopflow.report.kinetics.reasons import mask_numbers
 from stopflow.report.kinetics.repeats import list_doubtful
-from stopflow.report.kinetics.summary import count_things, reason_family
+from stopflow.report.kinetics.summary import count_things
 from stopflow.report.paper.rounding import format_concentration, format_pm
 from stopflow.store import Dataset
 
@@ -154,7 +155,7 @@ def _group_problems(problems: pd.DataFrame) -> tuple[str, ...]:
 
 def _kind(text: str) -> str:
     """Reduce a text to its kind: what is quoted in it, and its numbers, differ from row to row."""
-    return reason_family(_QUOTED.sub("#", text))
+    return mask_numbers(_QUOTED.sub("#", text))
 
 
 def _hints(shots: pd.DataFrame) -> tuple[str, ...]:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import sqrt
 
+from stopflow.kinetics.verdicts.findings import Verdict, verdict_of
 from stopflow.kinetics.verdicts.repeatability import Repeatability, pool
-from stopflow.kinetics.verdicts.rules import Verdict, verdict_of
 from stopflow.kinetics.verdicts.series import ConditionAnalysis, ExperimentAnalysis
 from stopflow.kinetics.verdicts.series_phases import FIRST_RATE, PhaseMean
 from stopflow.trace import FloatArray

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from stopflow.kinetics.settings import AnalysisSettings
+from stopflow.kinetics.verdicts.findings import Finding, Verdict, verdict_of
 from stopflow.kinetics.verdicts.mixture import describe_mixture, telling_columns
 from stopflow.kinetics.verdicts.repeatability import Series, as_series
 from stopflow.kinetics.verdicts.replicates import ReplicateMean, average_replicates
-from stopflow.kinetics.verdicts.rules import Finding, Verdict, verdict_of
 from stopflow.kinetics.verdicts.series_phases import FIRST_RATE, PhaseMean, average_phases
 from stopflow.kinetics.verdicts.shot import ShotAnalysis
 from stopflow.trace import Conditions

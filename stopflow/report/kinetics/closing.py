@@ -7,7 +7,7 @@ import pandas as pd
 
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.methods import write_methods
-from stopflow.report.kinetics.summary import reason_family
+from stopflow.report.kinetics.reasons import mask_numbers
 from stopflow.report.paper.flow import Block, Paragraph, build_heading, build_subheading
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.style import MUTED, printable
@@ -58,7 +58,7 @@ def _problem_grid(problems: pd.DataFrame) -> Grid:
         place = ", ".join(str(row[name]) for name in ("file", "where") if row[name])
         expected = f"; expected {row['expected']}" if row["expected"] else ""
         found = f"{row['found']}{expected}"
-        family = reason_family(found.replace(str(row["file"]), "#") if row["file"] else found)
+        family = mask_numbers(found.replace(str(row["file"]), "#") if row["file"] else found)
         groups.setdefault((str(row["level"]), family), []).append(
             (str(row["experiment"]), place, found)
         )

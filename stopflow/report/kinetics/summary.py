@@ -15,11 +15,9 @@ from stopflow.report.paper.rounding import (
     format_pm,
     format_time,
     format_value,
-    set_numbers,
 )
 from stopflow.report.paper.style import shorten_middle
 
-VERDICTS = ("PASS", "WARN", "FAIL")
 _FEW = 4
 _NAME_LENGTH = 40
 WIDENED_FROM = {"noise_inflation": 1.0 + 1e-9, "start_inflation": 1.01}
@@ -44,16 +42,6 @@ class Counts:
         return self.read + self.unreadable
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReasonCount:
-    """One reason, how often it was given, and where."""
-
-    verdict: str
-    reason: str
-    shots: int
-    files: tuple[str, ...]
-
-
 def count_shots(shots: pd.DataFrame) -> Counts:
     """Count shots by what became of them."""
     verdict = shots["verdict"]
@@ -74,38 +62,6 @@ def count_unreadable(shots: pd.DataFrame) -> int:
     if "trace_points" in shots:
         return int((shots["trace_points"] == 0).sum())
     return int((shots["fit_status"] == "unreadable").sum()) if "fit_status" in shots else 0
-
-
-def split_reasons(reason: object) -> list[str]:
-    """Split the text of a `reason` cell into single reasons, their numbers set as in print."""
-    return [set_numbers(part.strip()) for part in str(reason or "").split(";") if part.strip()]
-
-
-def reason_family(reason: str) -> str:
-    """Reduce a reason to its kind: numbers in it differ from shot to shot."""
-    words = reason.split(" ")
-    return " ".join("#" if any(c.isdigit() for c in word) else word for word in words)
-
-
-def count_reasons(shots: pd.DataFrame) -> list[ReasonCount]:
-    """Group the reasons of warned and refused shots, failures first, then by frequency.
-
-    Reasons that differ in numbers alone are counted together; the text of the first is shown.
-    """
-    first: dict[tuple[str, str], str] = {}
-    files: dict[tuple[str, str], list[str]] = {}
-    for row in shots[shots["verdict"] != "PASS"].itertuples(index=False):
-        for reason in split_reasons(row.reason) or ["no reason given"]:
-            key = (str(row.verdict), reason_family(reason))
-            first.setdefault(key, reason)
-            files.setdefault(key, []).append(str(row.file))
-    order = sorted(files, key=lambda key: (VERDICTS[::-1].index(key[0]), -len(files[key])))
-    return [
-        ReasonCount(
-            verdict=key[0], reason=first[key], shots=len(files[key]), files=tuple(files[key])
-        )
-        for key in order
-    ]
 
 
 def summarise_rates(shots: pd.DataFrame) -> str:

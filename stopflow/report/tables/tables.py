@@ -31,6 +31,11 @@ def order_columns(shots: pd.DataFrame) -> pd.DataFrame:
     return shots.reindex(columns=[*first, *rest])
 
 
+def drop_stored(frame: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the columns that are of use inside a dataset alone."""
+    return frame.drop(columns=list(STORAGE_COLUMNS), errors="ignore")
+
+
 def write_rates_csv(shots: pd.DataFrame, path: Path) -> None:
     """Write one row a shot.
 
@@ -56,7 +61,7 @@ def write_rates_xlsx(data: KineticsReportData, path: Path) -> None:
     """
     unit = signal_unit(data.shots)
     frames = {
-        "conditions": data.conditions,
+        "conditions": drop_stored(data.conditions),
         "shots": numbers_of_workbooks(order_columns(data.shots)),
         "secondary": data.secondary,
         "settings": settings_frame(data.provenance),
