@@ -191,7 +191,7 @@ def test_another_choice_of_bases_gives_the_same_weights(kind, optimiser):
     for layer in (turned.layers[0], turned.layers[1]):
         o, q = (orthonormal(6, 6, generator=seeded(s)) for s in (1, 2))
         layer.set_factors(layer.U.data @ o, o.T @ layer.S.data @ q, layer.V.data @ q)
-    rate = 1e-4 if optimiser == "adam-scalar" else 0.02
+    rate = OPTIMISERS[optimiser].trial_rate
     own, other = (
         stepper_of(n, optimiser=optimiser, learning_rate=rate, theta=0.05)
         for n in (network, turned)
@@ -314,7 +314,7 @@ def test_augmented_descent_has_the_predicted_size():
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
 def test_bases_stay_orthonormal(kind, optimiser):
     network = chain(kind)
-    rate = 1e-3 if "adam" in optimiser else 0.02
+    rate = OPTIMISERS[optimiser].trial_rate
     stepper = stepper_of(network, optimiser=optimiser, learning_rate=rate, theta=0.02, cadence=3)
     for step in range(60):
         x, y = batch(step)
@@ -328,7 +328,7 @@ def test_bases_stay_orthonormal(kind, optimiser):
 def test_every_layer_learns_with_every_optimiser(kind, optimiser):
     network = chain(kind)
     x, y = batch()
-    rate = {"adam-scalar": 3e-4}.get(optimiser, 3e-3)
+    rate = OPTIMISERS[optimiser].trial_rate
     stepper = stepper_of(network, optimiser=optimiser, learning_rate=rate, clip=1.0, delay=5)
     losses = [stepper.step(x, y, loss=mse_loss).loss for _ in range(40)]
     assert losses[-1] < 0.9 * losses[0]
