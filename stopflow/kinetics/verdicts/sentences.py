@@ -49,7 +49,7 @@ def _none_fitted(finding: Finding) -> Parts:
 
 def _excess(_finding: Finding) -> Parts:
     return (
-        "the excess is only {excess:.2g}-fold",
+        "the excess is only {excess:.3g}-fold",
         " ({partner:.4g} {unit} in the column {column} against {varied:.4g} {unit}), and "
         "pseudo-first order needs {least:g}-fold: use a second-order rate law or raise the excess",
     )
