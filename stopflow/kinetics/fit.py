@@ -1,6 +1,7 @@
 """Fit one trace: no starting values, one answer, or the reason why there is none."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -21,7 +22,7 @@ from stopflow.kinetics.solver.significance import (
     no_amplitude,
     phase_significance,
 )
-from stopflow.kinetics.solver.statistics import build_fit
+from stopflow.kinetics.solver.statistics import build_fit, quoted_parameters
 from stopflow.kinetics.solver.window import MIN_POINTS, Window, validate_trace
 from stopflow.kinetics.uncertainty.interval import noise_correlation
 from stopflow.trace import FloatArray
@@ -178,7 +179,8 @@ def _fit_plain(
         return start
     refined = refine_minimum(constraints, window, theta=start[0], coefficients=start[1])
     if isinstance(refined, Refusal):
-        return refined
+        nearest = quoted_parameters(constraints, window, theta=start[0], coefficients=start[1])
+        return replace(refined, nearest=nearest)
     theta, coefficients, last = refined
     if significance is None:
         significance = phase_significance(constraints, window, theta=theta, rss=last.after)

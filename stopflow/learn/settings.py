@@ -120,6 +120,8 @@ class TrainSettings:
         None: a third of all steps, 0: low rank from the start.
     patience
         Stop when the validation error has not improved for so many epochs; 0: never.
+    track_spectra
+        Put singular values and stable ranks of weights and gradients into the history.
     test_experiments, test_count, validation_experiments, validation_count
         As in `split_by_experiment`; `patience` needs at least one validation experiment and takes
         one if none is asked for.
@@ -161,6 +163,7 @@ class TrainSettings:
     cutoff: float = 0.1
     absorb_share: float | None = None
     patience: int = 0
+    track_spectra: bool = False
     test_experiments: tuple[str, ...] = ()
     test_count: int = 3
     validation_experiments: tuple[str, ...] = ()

@@ -22,7 +22,6 @@ from stopflow.kinetics.analysis import (
     LabAnalysis,
     analyse_experiment,
     analyse_lab,
-    shot_rows,
 )
 from stopflow.store import Dataset
 from stopflow.trace import Conditions, Experiment, FloatArray, Problem, Shot
@@ -62,8 +61,10 @@ def read_and_analyse(
 def _analyse(experiment: Experiment, settings: AnalysisSettings) -> ExperimentAnalysis:
     """Analyse, and refuse a result that no table could hold."""
     analysis = analyse_experiment(experiment, settings)
-    for row in shot_rows(analysis):
-        if np.isinf(row["k_per_s"]) or np.isinf(row["start_s"]):
+    for judged in analysis.shots:
+        result, window = judged.shot.result, judged.shot.window
+        rate = result.fit.k_per_s if result else 0.0
+        if np.isinf(rate) or np.isinf(window.start_s if window else 0.0):
             raise StopflowError("the fit gave a rate constant that is no finite number")
     return analysis
 

@@ -13,6 +13,7 @@ from scipy.optimize import least_squares
 
 from stopflow.kinetics.fit import fit_trace
 from stopflow.kinetics.laws import Proportional, RateLaw, find_law
+from stopflow.kinetics.many.between_traces import scatter_covariance
 from stopflow.kinetics.solver.any_law import Coarse, linear_part, projected_problem
 from stopflow.kinetics.solver.fixed_parameters import Constraints, constrain, free_count, may_centre
 from stopflow.kinetics.solver.result import Fit, FitStatus
@@ -36,7 +37,10 @@ class SharedFit:
     parameters, stderr
         The common nonlinear parameters by name; NaN where refused.
     covariance
-        (q, q) of the free common parameters, in the law's order.
+        (q, q) of the free common parameters, in the law's order, for what the noise of the traces
+        does alone.
+    scatter
+        (q, q) their covariance from the scatter between the traces; NaN for a single one.
     fits
         One for each trace: common rates, own amplitudes; errors include those of the rates.
     rss, dof
@@ -48,12 +52,14 @@ class SharedFit:
     parameters: Mapping[str, float]
     stderr: Mapping[str, float]
     covariance: FloatArray
+    scatter: FloatArray
     fits: tuple[Fit, ...]
     rss: float
     dof: int
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "covariance", frozen_array(self.covariance))
+        for name in ("covariance", "scatter"):
+            object.__setattr__(self, name, frozen_array(getattr(self, name)))
 
     @property
     def ok(self) -> bool:
@@ -118,6 +124,8 @@ def fit_shared(
     members = list(parts.values())
     noise = np.array([_noise_alone(part) for part in members])
     theta, noise = _maximise(members, starts, noise, own_noise=own_noise)
+    if not held:
+        theta = theta[rate_law.by_falling_rate(theta)[: len(theta)]]
     return _collect(rate_law, alone, parts, theta, noise)
 
 
@@ -130,6 +138,7 @@ def _refused(law: RateLaw, alone: Sequence[Fit]) -> SharedFit:
         parameters=nothing,
         stderr=nothing,
         covariance=np.full((len(nothing), len(nothing)), np.nan),
+        scatter=np.full((len(nothing), len(nothing)), np.nan),
         fits=tuple(alone),
         rss=np.nan,
         dof=0,
@@ -233,10 +242,15 @@ def _collect(
     residual, slopes = _stack(members, np.log(theta[free]), theta, noise)
     upper = np.linalg.qr(slopes, mode="r")
     covariance = np.zeros((len(theta), len(theta)))
+    scatter = np.full((len(theta), len(theta)), 0.0 if len(members) > 1 else np.nan)
     if free.any():
         inverse = np.linalg.inv(upper)
-        logs = inverse @ inverse.T
-        covariance[np.ix_(free, free)] = logs * np.outer(theta[free], theta[free])
+        logs, units = inverse @ inverse.T, np.outer(theta[free], theta[free])
+        covariance[np.ix_(free, free)] = logs * units
+        if len(members) > 1:
+            ends = np.cumsum([len(part.window.time) for part in members])[:-1]
+            between = scatter_covariance(np.split(residual, ends), np.split(slopes, ends))
+            scatter[np.ix_(free, free)] = between * units
     fits = list(alone)
     linear = 0
     for (i, part), deviation in zip(parts.items(), noise, strict=True):
@@ -247,6 +261,7 @@ def _collect(
         parameters=dict(zip(law.nonlinear, theta.tolist(), strict=True)),
         stderr=dict(zip(law.nonlinear, errors.tolist(), strict=True)),
         covariance=covariance,
+        scatter=scatter,
         fits=tuple(fits),
         rss=float(residual @ residual),
         dof=len(residual) - linear - int(free.sum()),

@@ -28,7 +28,9 @@ def judge_curves(
     """
     found: dict[tuple[str, int], tuple[Finding, ...]] = {}
     for fit in fits:
-        values = _off_curve(fit, limits) if fit.chosen and fit.experiment and fit.members else None
+        judged = fit.chosen and fit.experiment and fit.members
+        of_rates = fit.curve.model.against == "concentration" and fit.curve.model.of == "rate"
+        values = _off_curve(fit, limits) if judged and of_rates else None
         if values is not None:
             finding = RULES["off-curve"].finding(**values)
             for member in fit.members:

@@ -33,10 +33,15 @@ class FitStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """Why there is no fit; a value, not an exception."""
+    """Why there is no fit; a value, not an exception.
+
+    `nearest` are parameters by name, in the units of the trace, of the nearest curve that was found
+    where the data do not determine them; empty without one.
+    """
 
     status: FitStatus
     reason: str
+    nearest: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -66,6 +71,8 @@ class Fit:
         Start of the fitted window in the trace's own time, and its length to the last point.
     span
         Largest less smallest value of the fitted curve at the points.
+    nearest
+        Of a refused fit: parameters of the nearest curve, which the data do not determine.
     """
 
     rate_law: RateLaw
@@ -84,6 +91,7 @@ class Fit:
     span: float = nan
     fixed: Mapping[str, float | Proportional] = field(default_factory=dict)
     robust: bool = False
+    nearest: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "covariance", frozen_array(self.covariance))
@@ -175,6 +183,7 @@ def refused_fit(
         window_s=window_s,
         fixed=dict(fixed or {}),
         robust=robust,
+        nearest=refusal.nearest,
     )
 
 

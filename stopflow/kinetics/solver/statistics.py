@@ -14,6 +14,18 @@ from stopflow.trace import FloatArray
 SMALLEST_NOISE = 1e-15
 
 
+def quoted_parameters(
+    constraints: Constraints, window: Window, *, theta: FloatArray, coefficients: FloatArray
+) -> dict[str, float]:
+    """Parameters by name in the units of the trace, from dimensionless ones as in `build_fit`."""
+    law = constraints.law
+    units = np.concatenate((constraints.theta_units, constraints.linear_units))
+    values = np.concatenate((theta, constraints.linear(coefficients))) * units
+    if window.centre:
+        values[law.parameters.index("intercept")] += window.centre
+    return dict(zip(law.parameters, values.tolist(), strict=True))
+
+
 def build_fit(
     constraints: Constraints,
     window: Window,
@@ -52,15 +64,12 @@ def build_fit(
     units = np.concatenate((constraints.theta_units, constraints.linear_units))
     noise = float(np.sqrt(rss / dof)) if noise is None else noise
     full = covariance * np.multiply.outer(units * noise, units * noise)
-    values = np.concatenate((theta, constraints.linear(coefficients))) * units
-    if window.centre:
-        values[law.parameters.index("intercept")] += window.centre
     numbers = constraints.count + 1
     floor = points * SMALLEST_NOISE**2
     information = np.log(max(rss, floor) / points) + 2 * np.log(window.unit)
     return Fit(
         rate_law=law,
-        parameters=dict(zip(law.parameters, values.tolist(), strict=True)),
+        parameters=quoted_parameters(constraints, window, theta=theta, coefficients=coefficients),
         stderr=dict(zip(law.parameters, np.sqrt(np.diag(full)).tolist(), strict=True)),
         covariance=full,
         noise_sd=noise * window.unit,

@@ -84,14 +84,12 @@ def detect_starts(
     ]
     # Starts that the workbook gives are used: the error of k then knows of no residual artefact.
     given = all(shots[at].start_s is not None for at in usable)
-    # Against a signal without noise every deviation is infinitely surprising, which is right.
-    with np.errstate(over="ignore"):
-        alone = _detect_each(
-            traces,
-            law=law,
-            longest_s=[longest_artefact(item) for item in stated],
-            with_shift=not given,
-        )
+    alone = _detect_each(
+        traces,
+        law=law,
+        longest_s=[longest_artefact(item) for item in stated],
+        with_shift=not given,
+    )
     found: list[StartDetection | None] = [None] * len(shots)
     for at, detection, (time_s, _) in zip(usable, share_starts(alone), traces, strict=True):
         found[at] = _at_a_point(detection, time_s)

@@ -37,6 +37,8 @@ class Finding:
         What it leads to.
     values
         The numbers and names that its sentence holds.
+    about
+        What it was found in, where that is not the shot or the series itself.
     because
         Findings about other shots that led to it.
     """
@@ -44,6 +46,7 @@ class Finding:
     rule: str
     verdict: Verdict
     values: Values
+    about: str = ""
     because: tuple["Finding", ...] = ()
 
 
@@ -83,6 +86,8 @@ def _as_json(finding: Finding) -> dict[str, Any]:
         "verdict": finding.verdict,
         "values": dict(finding.values),
     }
+    if finding.about:
+        found["about"] = finding.about
     if finding.because:
         found["because"] = [_as_json(item) for item in finding.because]
     return found
@@ -97,5 +102,6 @@ def _from_json(found: Mapping[str, Any]) -> Finding:
             str(name): tuple(map(str, value)) if isinstance(value, list) else value
             for name, value in values.items()
         },
+        about=str(found.get("about", "")),
         because=tuple(_from_json(item) for item in found.get("because", ())),
     )

@@ -233,6 +233,7 @@ RULES: dict[str, Rule] = {
             "neither reagent is in excess: one exponential does not describe the reaction",
             "excess_fail",
         ),
+        _rule(30, "not-together", _W, "the shots of the condition are not fitted as one"),
         _rule(25, "shots", _W, "some of the shots carry a warning of their own"),
         _rule(26, "none-fitted", _F, "no shot of the condition has a rate to trust"),
     )

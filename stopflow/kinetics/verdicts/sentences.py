@@ -155,6 +155,10 @@ SENTENCES: Final[Mapping[str, Parts | Callable[[Finding], Parts]]] = {
     "little-excess": _excess,
     "no-excess": _excess,
     "shots": _shots,
+    "not-together": (
+        "the shots could not be fitted together",
+        ", so that k is the mean of their own rates: {why}",
+    ),
     "none-fitted": _none_fitted,
 }
 """Rule -> its sentence."""
@@ -186,6 +190,8 @@ def _parts(finding: Finding) -> Parts:
             f"the finding {finding.rule!r} with the values {dict(finding.values)!r} has no "
             "sentence in this version of stopflow; ingest again"
         ) from error
+    if finding.about:
+        first = f"in {finding.about}, {first}"
     return first.replace(BETWEEN_REASONS, ", "), rest.replace(BETWEEN_REASONS, ", ")
 
 

@@ -115,7 +115,7 @@ def _own_findings(
         )
         because = tuple(item for item in fatal if item is not None)
         return [replace(RULES["none-fitted"].finding(), because=because)]
-    findings = []
+    findings = list(condition.together.findings) if condition.together else []
     mean = condition.mean
     if mean.between_shot_sd_per_s > limits.scatter_share * mean.k_per_s:
         share = mean.between_shot_sd_per_s / mean.k_per_s

@@ -79,7 +79,8 @@ class Trained(Generic[M]):
         step, train_NAME, [validation_NAME,] test_NAME, loss, seconds, judging_s, rank_1, ...``,
         NAME being each of the columns of the task (``mae_per_s`` for rates; a rank for each
         low-rank layer, and the last stability of each OIALR layer once it has one, as
-        ``stability_1, ...``; `judging_s` is the part of `seconds` that went into the errors of this
+        ``stability_1, ...``; with `track_spectra` what `learn.training.spectra` measures;
+        `judging_s` is the part of `seconds` that went into the errors of this
         table).
     status, reason
         ``reason`` is empty for a run that finished.

@@ -48,7 +48,8 @@ def kind_of(finding: Finding) -> Hashable:
     """Return what findings have in common that differ in their numbers alone."""
     texts = (value for value in finding.values.values() if isinstance(value, str))
     masked = tuple(mask_numbers(text) for text in texts)
-    return finding.rule, tuple(finding.values), masked, tuple(map(kind_of, finding.because))
+    names = tuple(finding.values)
+    return finding.rule, finding.about, names, masked, tuple(map(kind_of, finding.because))
 
 
 def mask_numbers(text: str) -> str:
