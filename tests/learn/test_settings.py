@@ -1,7 +1,8 @@
 import pytest
 
 from stopflow.errors import SettingsError
-from stopflow.learn.settings import MUON_DECAY, SCHEDULES, TrainSettings
+from stopflow.learn.learning_rates import MUON_DECAY, SCHEDULES
+from stopflow.learn.settings import TrainSettings
 from stopflow.lowrank import LAYERS, LayerSpec
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stopflow.learn.settings import SCHEDULES, TrainSettings
+from stopflow.learn.learning_rates import SCHEDULES
+from stopflow.learn.settings import TrainSettings
 from stopflow.learn.training.checkpoint import Checkpoint
 from stopflow.learn.training.rows import TaskRows
 from stopflow.learn.training.spectra import spectra_columns
