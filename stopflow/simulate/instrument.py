@@ -43,8 +43,8 @@ Anal. Biochem. 84 (1978) 370-383.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import lfilter
 
+from stopflow.kinetics.uncertainty.drawn_noise import draw_noise
 from stopflow.trace import FloatArray
 
 ARTEFACT_OVER = 0.02
@@ -174,7 +174,7 @@ def simulate_shot(
     """
     clean = clean_signal(time_s, push, instrument=instrument)
     loudness = 1 + (instrument.flow_noise - 1) * flow(time_s, instrument)
-    noise = ar1_noise(len(time_s), rho=instrument.noise_rho, generator=generator)
+    noise = draw_noise(len(time_s), rho=instrument.noise_rho, generator=generator)
     start_s = artefact_end(push, instrument)
     return SimulatedSignal(
         signal=quantise(clean + push.noise_sd_V * loudness * noise, instrument),
@@ -243,16 +243,6 @@ def share_left(time_s: float, k_per_s: float, *, push: Push, instrument: Instrum
     age = float(mixture_age(np.asarray(time_s), instrument))
     old = push.flush * np.exp(-instrument.valve_s / instrument.flush_decay_s)
     return float((1 - old) * np.exp(-k_per_s * age))
-
-
-def ar1_noise(points: int, *, rho: float, generator: np.random.Generator) -> FloatArray:
-    """Stationary noise (points,) of unit SD: e_n = rho e_(n-1) + sqrt(1 - rho^2) w_n."""
-    white = generator.standard_normal(points)
-    if not rho:
-        return white
-    innovation = np.sqrt(1 - rho**2) * white
-    innovation[0] = white[0]
-    return lfilter([1.0], [1.0, -rho], innovation)
 
 
 def quantise(signal: FloatArray, instrument: Instrument) -> FloatArray:

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from scipy.signal import lfilter
 
+from stopflow.kinetics.uncertainty.drawn_noise import draw_noise
 from stopflow.trace import FloatArray
 
 RHOS: Final = (0.0, 0.3, 0.6, 0.8, 0.9, 0.95)
@@ -110,15 +111,8 @@ def draw_grid(prior: Prior, *, generator: np.random.Generator) -> FloatArray:
     return (jittered_grid, log_grid, two_rate_grid)[kind - 1](points, generator=generator)
 
 
-def ar1_noise(points: int, *, rho: float, count: int, generator: np.random.Generator) -> FloatArray:
-    """(count, points) stationary AR(1) noise of SD 1: e_i = rho e_(i-1) + sqrt(1 - rho^2) w_i."""
-    white = generator.standard_normal((count, points))
-    white[:, 1:] *= np.sqrt(1 - rho**2)
-    return lfilter([1.0], [1.0, -rho], white, axis=1)
-
-
 def ar1_root(columns: FloatArray, *, rho: float) -> FloatArray:
-    """L^T applied to (n, q) columns, L L^T the covariance of `ar1_noise`."""
+    """L^T applied to (n, q) columns, L L^T the covariance of `draw_noise`."""
     found = lfilter([1.0], [1.0, -rho], columns[::-1], axis=0)[::-1].copy()
     found[1:] *= np.sqrt(1 - rho**2)
     return found
@@ -143,7 +137,7 @@ def draw_trace(prior: Prior, *, generator: np.random.Generator) -> SyntheticTrac
         size = log_uniform(prior.second_amplitude, generator=generator) * generator.choice((-1, 1))
         other = log_uniform((prior.second_kt_low, fastest), generator=generator)
         clean += size * np.exp(-other * tau)
-    signal = clean + noise * ar1_noise(len(tau), rho=rho, count=1, generator=generator)[0]
+    signal = clean + noise * draw_noise(len(tau), rho=rho, generator=generator)
     quantum = noise * log_uniform(prior.quantum, generator=generator)
     signal = np.round(signal / quantum) * quantum
     gain = log_uniform((1e-3, 10.0), generator=generator) * generator.choice((-1, 1))

@@ -18,10 +18,10 @@ from torch import Tensor
 
 from stopflow.bins import EDGES, bin_matrix
 from stopflow.features import FeatureSpec, sign_weights
+from stopflow.kinetics.uncertainty.drawn_noise import draw_noise
 from stopflow.learn.pretraining.prior import (
     RHOS,
     Prior,
-    ar1_noise,
     ar1_root,
     even_grid,
     jittered_grid,
@@ -216,7 +216,7 @@ def build_bank(
         for place, rho in enumerate(RHOS):
             filtered = ar1_root(points, rho=rho)
             roots[number, place] = torch.from_numpy(_square_root(filtered.T @ filtered))
-            noise = ar1_noise(len(tau), rho=rho, count=NOISE_DRAWS, generator=generator)
+            noise = draw_noise((NOISE_DRAWS, len(tau)), rho=rho, generator=generator)
             bins = (matrix @ noise.T).T
             bins -= bins.mean(axis=1, keepdims=True)
             rest = (bins**2).sum(axis=1) - ((bins @ basis) ** 2).sum(axis=1)
