@@ -11,12 +11,8 @@ from stopflow.features import Rows, fill_rows, shared_grids, window_of
 from stopflow.learn.device import one_thread
 from stopflow.learn.interval import neighbour_correlation
 from stopflow.learn.model import Model, predict
-from stopflow.learn.predict.reliability import (
-    ReliabilityLimits,
-    Residue,
-    check_reliability,
-    residues,
-)
+from stopflow.learn.predict.reliability import ReliabilityLimits, check_reliability
+from stopflow.learn.predict.residues import Residue, residues
 from stopflow.learn.predict.shared_drift import Slopes, pull_by_others
 from stopflow.trace import FloatArray
 
