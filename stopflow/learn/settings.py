@@ -1,4 +1,4 @@
-"""How a network is trained: one frozen record, checked at construction, saved with the model."""
+"""The settings of a training run: one frozen record, checked when it is made."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -24,33 +24,33 @@ CLASS_OPTIMISER: Final = "adam-elementwise"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainSettings:
-    """Everything that decides a training run, apart from the data.
+    """Everything that determines a training run, apart from the data.
 
     Attributes
     ----------
     layer, rank, hidden, activation
         The network: hidden layers of one kind and a dense linear output of one number. A layer
-        too small for the rank has its full one; at least one layer must have room for it.
+        too small for the rank has full rank; at least one layer must be large enough for it.
     layers
-        The hidden layers one by one, or with a last linear one the whole network; wins over
-        `layer`, `rank`, `hidden` and `activation`.
+        The hidden layers one by one or, if the last is linear, the whole network. They take the
+        place of `layer`, `rank`, `hidden` and `activation`.
     inputs
-        Inputs that `layers` were written for; 0: as many as the data have.
+        The number of inputs that `layers` were written for; 0: as many as the data have.
     features, pairs
-        Kind of row, and its pairs (0: the kind's own number).
+        The kind of row, and its number of pairs (0: the default of the kind).
     labels
         ``"fit"`` or ``"workbook"``: which rates are learned.
     standardise
-        Scale columns and target by what the training rows say; without it both stay as they are.
+        Whether columns and target are scaled by the statistics of the training rows.
     directions
-        With `row_space` ``"auto"`` and dimensionless features the first layer works in at most so
-        many directions in which rates show (`learn.signal_space`); folded back into the inputs
-        when training is done. 0: off.
+        With `row_space` ``"auto"`` and dimensionless features, the largest number of directions in
+        which rates show (`learn.training.signal_space`) that the first layer works in; they are
+        folded back into the inputs after training. 0: off.
     whitening
-        How far those directions are brought to equal size: 0 as they are, 1 equal.
+        How far these directions are scaled to equal size: 0 not at all, 1 fully.
     augmentations
-        Re-cut copies of each training trace (later start, earlier end, same k), of which one is
-        seen in each epoch. 0: the rows alone.
+        Number of re-cut copies of each training trace (later start, earlier end, same k); each
+        epoch takes one of them or the trace itself. 0: the traces alone.
     drift
         Largest slope that is added to a row, in units of its SD over the window; the rate does not
         depend on it. 0: none.
@@ -79,12 +79,12 @@ class TrainSettings:
         Of OIALR layers, as in `lowrank.StepSettings` (nu, beta and alpha of the paper); delay
         None: a third of all steps, 0: low rank from the start.
     patience
-        Stop when the validation error has not improved for so many epochs; 0: never.
+        Number of epochs without a smaller validation error after which the run stops; 0: never.
     track_spectra
         Put singular values and stable ranks of weights and gradients into the history.
     test_experiments, test_count, validation_experiments, validation_count
-        As in `split_by_experiment`; `patience` needs at least one validation experiment and takes
-        one if none is asked for.
+        As in `split_by_experiment`. `patience` needs a validation experiment; one is set aside if
+        none is asked for.
     seed, device
         Same seed and device, same result.
     """
@@ -173,7 +173,7 @@ class TrainSettings:
             raise SettingsError("rank", self.rank, valid=f"1 to {most} in layers of {self.hidden}")
 
     def feature_spec(self) -> FeatureSpec:
-        """Features the network takes."""
+        """Return the features that the network takes."""
         return FeatureSpec(self.features, self.pairs)
 
     def require_inputs(self, n_inputs: int) -> None:
@@ -217,14 +217,14 @@ class TrainSettings:
 
     @property
     def decay(self) -> float:
-        """Weight decay that is used."""
+        """The weight decay that is used."""
         if self.weight_decay is not None:
             return self.weight_decay
         return choose_decay(self.chosen_optimiser, epochs=self.epochs)
 
     @property
     def set_aside(self) -> int:
-        """Experiments to choose for validation; early stopping needs one."""
+        """Number of experiments to set aside for validation; early stopping needs one."""
         return max(self.validation_count, 1 if self.patience else 0)
 
     @property
@@ -250,7 +250,7 @@ class TrainSettings:
         return asdict(self) | used
 
     def step_settings(self, steps: int = 300) -> StepSettings:
-        """Return what a stepper of so many steps needs; errors name what is out of range."""
+        """Return the settings of a stepper for so many steps; errors name what is out of range."""
         return StepSettings(
             optimiser=self.chosen_optimiser,
             learning_rate=self.peak_rate,

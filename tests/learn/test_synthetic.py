@@ -16,7 +16,7 @@ from stopflow.learn.pretraining.synthetic import (
     build_bank,
     draw_grids,
 )
-from stopflow.learn.projection import cell_basis
+from stopflow.learn.projection import bin_basis
 from stopflow.trace import FloatArray
 
 SPECS = (FeatureSpec("shape", 600), FeatureSpec("blocks", 128))
@@ -27,7 +27,7 @@ def small_bank(
     spec: FeatureSpec, prior: Prior, *, grids: list[FloatArray] | None = None
 ) -> tuple[TraceBank, FloatArray, list[FloatArray]]:
     generator = np.random.default_rng(3)
-    basis = cell_basis(spec.kind, spec.pairs, directions=72)
+    basis = bin_basis(spec.kind, spec.pairs, directions=72)
     found = grids or draw_grids(prior, FEW, generator=generator)
     bank = build_bank(spec, basis, found, prior=prior, long=1, generator=generator)
     return bank, basis, found
@@ -35,7 +35,7 @@ def small_bank(
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.kind)
 def test_basis_is_orthonormal_centred_and_holds_the_curves(spec: FeatureSpec) -> None:
-    basis = cell_basis(spec.kind, spec.pairs, directions=72)
+    basis = bin_basis(spec.kind, spec.pairs, directions=72)
     np.testing.assert_allclose(basis.T @ basis, np.eye(basis.shape[1]), atol=1e-10)
     np.testing.assert_allclose(basis.sum(axis=0), 0.0, atol=1e-9)
     tau = np.arange(777) / 776

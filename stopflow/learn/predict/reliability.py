@@ -1,7 +1,7 @@
-"""Reasons not to believe a predicted rate, read from the trace and the prediction alone.
+"""Reasons to distrust a predicted rate, found from the trace and the prediction alone.
 
 A network gives a number for any input. The record is therefore checked against what the model was
-trained on, and the rate against what it leaves of the trace (`stopflow.learn.predict.residues`).
+trained on, and the rate against the residuals it leaves (`stopflow.learn.predict.residues`).
 """
 
 import math
@@ -21,17 +21,17 @@ GAP_STEPS: Final = 8.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReliabilityLimits:
-    """Where a rate stops being reliable.
+    """Limits beyond which a rate is not reliable.
 
     Attributes
     ----------
     prior
         What the model was trained on.
     window_s, k_per_s
-        Windows a stopped-flow record can have, and the fastest rate behind a dead time of about a
-        millisecond; others are probably in another unit.
+        Windows that a stopped-flow record can have, and the fastest rate that can be seen after a
+        dead time of about a millisecond; values beyond are probably in another unit.
     amplitude_sigma
-        Least amplitude over its error: less is no reaction.
+        Smallest ratio of the amplitude to its error that counts as a reaction.
     better_k_sigma
         Largest distance, in joint standard errors, of the best k from the predicted one.
     better_k_share
@@ -41,8 +41,8 @@ class ReliabilityLimits:
     early_sigma
         Largest deviation of the first points, root mean square in errors.
     spike_share, spike_times
-        A point that leaves the mean of its neighbours by more than this part of what the trace
-        spans, and by so many times the usual distance, is no signal.
+        A point is a spike when it deviates from the mean of its neighbours by more than this share
+        of the range of the trace and by more than this multiple of the median deviation.
     log_sd
         Largest predicted SD of log k.
     """
@@ -70,16 +70,16 @@ def check_reliability(
     left: Sequence[Residue | None],
     limits: ReliabilityLimits | None = None,
 ) -> list[tuple[str, ...]]:
-    """Reasons not to believe rates of trimmed traces on one grid; empty where there is none.
+    """List the reasons to distrust the rates of trimmed traces on one grid; empty without any.
 
     Parameters
     ----------
     time_s, signals
         (n,) and (B, n) as given to the features.
     k_per_s, log_sd
-        (B,) predicted rates and SDs of log k; NaN for a model without.
+        (B,) predicted rates and SDs of log k; NaN for a model that predicts none.
     left
-        (B,) what `residues` says of them.
+        (B,) what `residues` found.
     """
     limits = limits or ReliabilityLimits()
     of_all = _record_warnings(time_s, limits)
@@ -99,7 +99,7 @@ def _rate_warnings(
     limits: ReliabilityLimits,
     left: Residue | None,
 ) -> list[str]:
-    """Reasons not to believe the rate itself; `left` is what it leaves of the trace, if a rate."""
+    """List the reasons to distrust the rate itself; `left` is None where there is no rate."""
     if left is None:
         return ["the network gave no number"]
     found: list[str] = []
@@ -125,9 +125,9 @@ def disagreement(
     sigmas: float = 4.0,
     share: float = 0.01,
 ) -> str:
-    """Reason when network and fit differ beyond their joint error and by more than `share`.
+    """Say that network and fit differ by more than their joint error and more than `share`.
 
-    Empty when they agree, or when one of them has no number.
+    Empty where they agree, or where one of them gives no number.
     """
     distance = abs(math.log(k_per_s / k_fit_per_s)) if k_per_s > 0 and k_fit_per_s > 0 else math.nan
     error = math.hypot(log_sd, k_fit_stderr_per_s / k_fit_per_s) if k_fit_per_s > 0 else math.nan
@@ -146,7 +146,9 @@ def _record_warnings(time_s: FloatArray, limits: ReliabilityLimits) -> list[str]
     if points < low:
         found.append(f"{points} points, while the model was trained on {low} to {high}")
     if not limits.window_s[0] <= window <= limits.window_s[1]:
-        found.append(f"a window of {window:.3g} s is no stopped-flow record: check the time unit")
+        found.append(
+            f"a window of {window:.3g} s is not that of a stopped-flow record: check the time unit"
+        )
     steps = np.diff(time_s)
     if steps.max() > GAP_STEPS * steps.min():
         usual = np.maximum(steps[:-2], steps[2:])
@@ -158,7 +160,7 @@ def _record_warnings(time_s: FloatArray, limits: ReliabilityLimits) -> list[str]
 
 
 def _spike_warnings(time_s: FloatArray, signal: FloatArray, limits: ReliabilityLimits) -> list[str]:
-    """Look for a single point larger than the reaction; the very start has a warning of its own."""
+    """Look for a single point larger than the reaction, except at the very start."""
     first = int(np.searchsorted(time_s, time_s[0] + EARLY_SHARE * window_of(time_s)))
     late = signal[first:]
     if len(late) < 3:
@@ -166,13 +168,13 @@ def _spike_warnings(time_s: FloatArray, signal: FloatArray, limits: ReliabilityL
     least = limits.spike_share * float(np.ptp(signal))
     steps = late[1:] - late[:-1]
     if max(float(steps.max()), -float(steps.min())) <= least:
-        return []  # no point can leave the mean of its neighbours by more than a step
+        return []  # no point deviates from the mean of its neighbours by more than a step
     away = 0.5 * np.abs(steps[1:] - steps[:-1])
     worst = int(np.argmax(away))
     if away[worst] <= least or away[worst] <= limits.spike_times * float(np.median(away)):
         return []
     at = time_s[first + worst + 1]
-    return [f"a spike at {at:.4g} s is larger than the reaction: without it k may be another"]
+    return [f"a spike at {at:.4g} s is larger than the reaction: without it, k may be different"]
 
 
 def _range_warnings(time_s: FloatArray, *, kt: float, log_sd: float, prior: Prior) -> list[str]:

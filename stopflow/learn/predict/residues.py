@@ -1,4 +1,4 @@
-"""What a predicted rate leaves of its trace, and what that says of the rate.
+"""The residuals that a predicted rate leaves, and what they say about the rate.
 
 The rate is put back into the trace: on log-spaced blocks of relative time, {1, tau, exp(-k T tau)}
 is fitted by linear least squares, and the rest is tested for a better k, a second phase, an early
@@ -28,19 +28,19 @@ MEDIAN_SQUARE: Final = 0.4549364
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Residue:
-    """What {1, tau, exp(-k T tau)} leaves of a trace, in units of its error.
+    """The residuals of a trace from {1, tau, exp(-k T tau)}, in units of their error.
 
     Attributes
     ----------
     amplitude_sigma
         |amplitude| / its error.
     log_k_step, log_k_error
-        How far the best log k lies from the predicted one, and its error.
+        Distance of the best log k from the predicted one, and its error.
     phase_sigma, phase_share, phase_kt
-        The second exponential that explains most: amplitude over its error, over the amplitude of
-        the first, and its k T.
+        Of the second exponential that explains most: its amplitude over its error and over the
+        amplitude of the first, and its k T.
     early_sigma
-        Root mean square of what is left at the very start, over its error.
+        Root mean square of the first residuals, over their error.
     slope, slope_error, slope_log_k
         Change over the window (in the unit of the signal) of the least-squares line under the
         exponential, its standard error with log k free, and its covariance with log k.
@@ -61,7 +61,7 @@ class Residue:
 def residues(
     grids: Sequence[tuple[FloatArray, FloatArray]], *, kt: FloatArray
 ) -> list[Residue | None]:
-    """Look at what rates leave of traces; None where k T is no positive number.
+    """Compute the residuals that rates leave; None where k T is not a positive number.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ class _Blocks(NamedTuple):
 
 
 def _residues_of(blocks: _Blocks, kt: FloatArray) -> Iterator[Residue]:
-    """Yield what is left of the blocks of M traces."""
+    """Yield the residuals of the blocks of M traces."""
     place, root = blocks.place, np.sqrt(blocks.weight)
     decay = np.exp(-kt[:, None] * place)
     basis, triangle = np.linalg.qr(
