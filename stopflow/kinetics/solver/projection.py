@@ -51,7 +51,7 @@ class OneRate:
 
     @property
     def total(self) -> float:
-        """That of which `rest` is no difference: itself."""
+        """Sum of squares that `rest` was computed from: `rest` itself, so that no digits were lost."""
         return self.rest
 
 

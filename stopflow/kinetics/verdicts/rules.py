@@ -29,7 +29,7 @@ class Rule:
     verdict
         What it leads to.
     means
-        What the chemist should think of.
+        What the user should consider.
     thresholds
         Names of the settings it uses.
     judge
@@ -45,7 +45,7 @@ class Rule:
     judge: Judge | None = None
 
     def finding(self, **values: Value) -> Finding:
-        """Speak up, with the values that the rule's sentence holds."""
+        """Make a finding of this rule, with the values for its sentence."""
         return Finding(rule=self.id, verdict=self.verdict, values=values)
 
 

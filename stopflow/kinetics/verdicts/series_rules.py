@@ -25,7 +25,7 @@ FEWEST_CONCENTRATIONS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Bar:
-    """How unlikely something has to be, all tests of the lab together (Bonferroni)."""
+    """The probability below which a test gives an alarm, for all tests of the lab (Bonferroni)."""
 
     common: Repeatability
     condition: float
@@ -134,7 +134,7 @@ def _own_findings(
 def _excess_findings(
     condition: ConditionAnalysis, limits: QualityThresholds, *, largest_M: float
 ) -> list[Finding]:
-    """Hold the two reagents against each other, where the workbook names both."""
+    """Compare the concentrations of the two reagents, where the workbook gives both."""
     varied = condition.conditions.concentration_M
     found = partner_of(condition.conditions, largest_M=largest_M) if varied else None
     if not varied or found is None:
