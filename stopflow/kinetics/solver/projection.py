@@ -51,7 +51,7 @@ class OneRate:
 
     @property
     def total(self) -> float:
-        """Sum of squares that `rest` was computed from: `rest` itself, so that no digits were lost."""
+        """Sum of squares that `rest` was computed from: `rest` itself; no digits were lost."""
         return self.rest
 
 
