@@ -106,7 +106,7 @@ def _inside(value: float, low: float, high: float) -> bool:
 
 
 def _log_bounds(constraints: Constraints, fastest: float) -> tuple[FloatArray, FloatArray]:
-    """Return limits of the logarithms of the free nonlinear parameters, wider than the refusal's."""
+    """Return limits of the free nonlinear parameters' logarithms, wider than the refusal's."""
     limits = [
         (shape.low, shape.high)
         if (shape := constraints.law.shapes.get(name)) is not None
