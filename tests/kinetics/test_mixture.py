@@ -113,23 +113,25 @@ def test_the_limits_of_the_excess_count_as_enough(
 
 
 @pytest.mark.parametrize(
-    ("texts", "expected"),
+    ("header", "texts", "expected"),
     [
-        ((("5", "5"), ("7", "7")), ("pH",)),
-        ((("5",), ("7",)), ()),
-        ((("7", "7"), ("7", "7")), ()),
-        ((("5", "7"), ("5", "7")), ()),
+        ("Buffer", (("A", "A"), ("B", "B")), {"Buffer"}),
+        ("Buffer", (("A",), ("B",)), set()),
+        ("Buffer", (("A", "A"), ("A", "A")), set()),
+        ("Buffer", (("A", "B"), ("A", "B")), set()),
+        ("pH", (("5",), ("7",)), {"pH"}),
+        ("pH", (("7",), ("7",)), set()),
     ],
 )
 def test_columns_describe_the_mixture_where_replicates_agree_in_them(
-    texts: tuple[tuple[str, ...], ...], expected: tuple[str, ...], rng: np.random.Generator
+    header: str, texts: tuple[tuple[str, ...], ...], expected: set[str], rng: np.random.Generator
 ) -> None:
-    """Two conditions, of two concentrations, with what their shots have in the column pH."""
-    cells = [{"pH": text} for group in texts for text in group]
+    """Two conditions, of two concentrations, with what their shots have in one column."""
+    cells = [{header: text} for group in texts for text in group]
     conc = [amount for amount, group in zip((5e-5, 1e-4), texts, strict=True) for _ in group]
     lab = analyse_experiment(lab_of(rng, cells, k=[20.0] * len(cells), conc=conc))
     points = build_points([lab])
-    assert {name for point in points for name, _ in point.extra} == set(expected)
+    assert {name for point in points for name, _ in point.extra} == expected
 
 
 def test_a_column_that_says_no_more_than_the_substrate_describes_nothing(

@@ -395,6 +395,7 @@ def test_a_step_changes_a_large_and_a_small_weight_by_the_same_share(optimiser):
     assert changes == pytest.approx([changes[0]] * 3, rel=1e-5)
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("optimiser", ["adam", "muon"])
 def test_noise_does_not_make_singular_values_grow_exponentially(optimiser):
     network = chain("dlrt")
