@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from stopflow import column_names as col
 from stopflow.kinetics.verdicts.findings import Finding, parse_findings
 from stopflow.kinetics.verdicts.sentences import BETWEEN_REASONS, say, say_shortly
 from stopflow.report.paper.rounding import set_numbers
@@ -64,7 +65,7 @@ def count_reasons(shots: pd.DataFrame) -> list[ReasonCount]:
     """
     first: dict[Hashable, tuple[Finding, ...]] = {}
     files: dict[tuple[str, Hashable], list[str]] = {}
-    for row in shots[shots["verdict"] != "PASS"].itertuples(index=False):
+    for row in shots[shots[col.VERDICT] != "PASS"].itertuples(index=False):
         findings = parse_findings(str(row.findings))
         groups: list[tuple[Finding, ...]] = [(finding,) for finding in findings]
         for group in groups or [()]:
@@ -88,7 +89,7 @@ def name_reasons(series: pd.DataFrame) -> list[tuple[str, int]]:
     """Count what was found in series, the commonest first; findings of one kind together."""
     first: dict[Hashable, str] = {}
     counts: Counter[Hashable] = Counter()
-    for finding in (item for text in series["findings"] for item in parse_findings(str(text))):
+    for finding in (item for text in series[col.FINDINGS] for item in parse_findings(str(text))):
         kind = kind_of(finding)
         first.setdefault(kind, gist_in_print((finding,)))
         counts[kind] += 1

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from stopflow import column_names as col
 from stopflow.errors import and_more
 from stopflow.kinetics.verdicts.findings import Finding, parse_findings, write_findings
 from stopflow.kinetics.verdicts.sentences import reasons
@@ -18,8 +19,8 @@ _OF_SHOTS = "shots"
 
 def list_repeats(shots: pd.DataFrame) -> pd.DataFrame:
     """Return the shots to repeat or look at, failures first, in file order."""
-    wanted = shots[shots["verdict"] != "PASS"].copy()
-    wanted["_order"] = [0 if verdict == "FAIL" else 1 for verdict in wanted["verdict"]]
+    wanted = shots[shots[col.VERDICT] != "PASS"].copy()
+    wanted["_order"] = [0 if verdict == "FAIL" else 1 for verdict in wanted[col.VERDICT]]
     return wanted.sort_values("_order", kind="stable").drop(columns="_order")
 
 
@@ -44,13 +45,13 @@ class Repeats:
 
 def group_repeats(wanted: pd.DataFrame) -> list[Repeats]:
     """Group shots that differ in numbers alone, in the order of the list."""
-    return _group(wanted, [str(name) for name in wanted["file"]])
+    return _group(wanted, [str(name) for name in wanted[col.FILE]])
 
 
 def group_series(doubtful: pd.DataFrame, conditions: pd.DataFrame) -> list[Repeats]:
     """Group the rows of `list_doubtful` likewise, named by what varies in their experiment."""
     labels: dict[object, str] = {}
-    for _, part in conditions.groupby("experiment", sort=False):
+    for _, part in conditions.groupby(col.EXPERIMENT, sort=False):
         labels |= dict(zip(part.index, label_conditions(part), strict=True))
     return _group(doubtful, [labels[row] for row in doubtful.index])
 
@@ -87,9 +88,11 @@ def list_doubtful(conditions: pd.DataFrame) -> pd.DataFrame:
     """
     own = [
         tuple(finding for finding in parse_findings(str(text)) if finding.rule != _OF_SHOTS)
-        for text in conditions["findings"]
+        for text in conditions[col.FINDINGS]
     ]
     named = conditions.assign(
         findings=[write_findings(found) for found in own], reason=[reasons(found) for found in own]
     )
-    return named[(named["verdict"] != "PASS") & (named["findings"] != "") & (named["fitted"] > 0)]
+    return named[
+        (named[col.VERDICT] != "PASS") & (named[col.FINDINGS] != "") & (named[col.FITTED] > 0)
+    ]

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from stopflow import column_names as col
 from stopflow.columns import foreign_columns, further_column
 from stopflow.io.atomic import write_text
 from stopflow.io.csv_files import DIGITS, csv_text
@@ -78,16 +79,16 @@ def write_table_xlsx(frame: pd.DataFrame, path: Path, *, sheet: str) -> None:
 
 def signal_unit(shots: pd.DataFrame) -> str:
     """Return the unit of the signal; all of them where files differ."""
-    if "signal_unit" not in shots:
+    if col.SIGNAL_UNIT not in shots:
         return "V"
-    units = [text for text in shots["signal_unit"].dropna().unique() if text]
+    units = [text for text in shots[col.SIGNAL_UNIT].dropna().unique() if text]
     return " or ".join(units) or "V"
 
 
 def settings_frame(provenance: Mapping[str, object]) -> pd.DataFrame:
     """Lay the provenance out as two columns, nested names joined by points."""
     rows = [row for row in _flat("", provenance) if not row[0].startswith("inputs.")]
-    return pd.DataFrame(rows, columns=["setting", "value"])
+    return pd.DataFrame(rows, columns=["setting", col.VALUE])
 
 
 def _flat(prefix: str, value: object) -> Iterable[tuple[str, str]]:
@@ -137,4 +138,4 @@ def _columns_frame(frames: Mapping[str, pd.DataFrame], *, unit: str) -> pd.DataF
         for name in names
         if name not in COLUMNS and (further := further_column(name)) is not None
     ]
-    return pd.DataFrame(rows, columns=["column", "unit", "meaning"])
+    return pd.DataFrame(rows, columns=["column", col.UNIT, "meaning"])
