@@ -98,7 +98,9 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "detected_start_s": _time("end of the artefact as detected from the trace"),
     "detected_reason": text_column("how it was detected"),
     "amplitude_at_mixing": _size(SIGNAL, "amplitude extrapolated to mixing"),
-    "half_life_s": _time("ln 2 / k"),
+    "half_life_s": _time(
+        "time from the start in which half of the change is over; none for a curve that turns back"
+    ),
     "noise_correlation": _ratio("lag-1 correlation of the residuals"),
     "noise_inflation": _ratio("factor on the error for correlated noise"),
     "start_inflation": _ratio("factor on the error for the rest of the artefact"),

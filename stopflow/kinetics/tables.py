@@ -1,6 +1,6 @@
 """Analyses as table rows: plain dicts with the columns of `stopflow.schema`, missing NaN and ""."""
 
-from math import log, nan
+from math import nan
 from typing import Any
 
 from stopflow.columns import foreign_name
@@ -211,7 +211,7 @@ def _condition_row(analysis: ExperimentAnalysis, item: ConditionAnalysis) -> Row
         "k_each_stderr_per_s": item.each.k_stderr_per_s,
         "between_shot_sd_per_s": mean.between_shot_sd_per_s,
         "scatter_ratio": mean.scatter_ratio,
-        "half_life_s": _half_life(mean.k_per_s),
+        "half_life_s": _half_life(analysis, item),
         **_amplitude_columns(item, FIRST_RATE),
         "signal_to_noise": item.signal_to_noise,
         **_phase_columns(item),
@@ -243,5 +243,8 @@ def _amplitude_columns(item: ConditionAnalysis, rate: str) -> Row:
     return {name: amplitude, **dict(zip(error_columns(name), values, strict=True))}
 
 
-def _half_life(k_per_s: float) -> float:
-    return log(2) / k_per_s
+def _half_life(analysis: ExperimentAnalysis, item: ConditionAnalysis) -> float:
+    """Half-life at the mean k: the law's own multiple of 1/k, averaged over the shots."""
+    results = [analysis.shots[member].shot.result for member in item.members]
+    known = [result.half_life_s * result.fit.k_per_s for result in results if result is not None]
+    return sum(known) / len(known) / item.mean.k_per_s if known else nan

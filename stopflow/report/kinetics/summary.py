@@ -73,8 +73,10 @@ def summarise_rates(shots: pd.DataFrame) -> str:
     if len(k) == 1:
         return f"One rate constant: {format_digits(k[0], 4)} s⁻¹."
     low, high = format_digits(k.min(), 3), format_digits(k.max(), 3)
-    half = f"{format_time(np.log(2) / k.max())} to {format_time(np.log(2) / k.min())}"
-    return f"{len(k)} rate constants from {low} to {high} s⁻¹ (half-lives {half})."
+    half = shots["half_life_s"].to_numpy(float)
+    half = half[np.isfinite(half)]
+    lives = f" (half-lives {format_time(half.min())} to {format_time(half.max())})"
+    return f"{len(k)} rate constants from {low} to {high} s⁻¹{lives if len(half) else ''}."
 
 
 def state_trust(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[str]:
