@@ -90,6 +90,9 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "temperature_K": number_column("K", "0.00", "temperature"),
     "substrate": text_column("substrate"),
     "mixture": text_column("further columns of the workbook that tell conditions apart"),
+    "mixture_ph": number_column(
+        "", "0.00", "pH of the mixture, where a column of the workbook is pH"
+    ),
     "ionic_strength_M": number_column("mol/L", "0.0000", "ionic strength"),
     "replicate": number_column("", "0", "number of the repeat"),
     "dead_time_s": _time("dead time of the instrument"),
@@ -221,6 +224,7 @@ TABLES: Final[Mapping[str, tuple[str, ...]]] = {
         *(
             "ionic_strength_M",
             "mixture",
+            "mixture_ph",
             "shots",
             "fitted",
             "k_per_s",

@@ -6,6 +6,7 @@ from typing import Any
 from stopflow.columns import foreign_name
 from stopflow.kinetics.laws import COLUMNS, COMPARED, error_columns, find_law, parameter_column
 from stopflow.kinetics.verdicts.findings import verdict_of, write_findings
+from stopflow.kinetics.verdicts.mixture import ph_of
 from stopflow.kinetics.verdicts.sentences import reasons
 from stopflow.kinetics.verdicts.series import ConditionAnalysis, ExperimentAnalysis, JudgedShot
 from stopflow.kinetics.verdicts.series_phases import (
@@ -199,6 +200,7 @@ def _condition_row(analysis: ExperimentAnalysis, item: ConditionAnalysis) -> Row
         "condition": item.index,
         **_condition_columns(item.conditions, concentration_M=item.concentration_after_mixing_M),
         "mixture": item.mixture,
+        "mixture_ph": _number(ph_of(item.conditions)),
         "shots": len(item.members),
         "fitted": mean.shots,
         "k_per_s": mean.k_per_s,

@@ -10,13 +10,13 @@ from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.law_choice import say_law_choices
 from stopflow.report.kinetics.reasons import count_reasons, name_reasons
 from stopflow.report.kinetics.repeats import group_series, list_doubtful
+from stopflow.report.kinetics.secondary_words import summarise_secondary
 from stopflow.report.kinetics.summary import (
     count_shots,
     count_things,
     median_error,
     median_scatter,
     summarise_rates,
-    summarise_secondary,
 )
 from stopflow.report.paper.flow import Block
 from stopflow.report.paper.page import Page

@@ -146,8 +146,17 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
     return wrapped
 
 
+MOST_SHADES = 8
+"""So many shades of one hue can be told apart."""
+
+
 def ordered_colours(count: int) -> list[str]:
-    """`count` colours from dark to light along cividis, its palest end left out."""
+    """`count` colours from dark to light along cividis, its palest end left out.
+
+    Where they are many, viridis: its hues differ, too.
+    """
+    if count > MOST_SHADES:
+        return [to_hex(row) for row in mpl.colormaps["viridis"](np.linspace(0.0, 0.94, count))]
     places = np.linspace(0.0, 0.82, count) if count > 1 else np.array([0.12])
     return [to_hex(row) for row in mpl.colormaps["cividis"](places)]
 
