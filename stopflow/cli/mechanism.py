@@ -13,6 +13,7 @@ from stopflow.cli.console import (
     progress_bar,
     say,
     say_json,
+    say_set_aside,
     say_table,
     say_written,
     warn,
@@ -74,7 +75,7 @@ def mechanism(
     debug: Debug = False,
 ) -> None:
     """Fit a reaction scheme to all shots at once; say what the data determine and what not."""
-    from stopflow.pipeline.mechanism.outputs import as_dict, write_mechanism
+    from stopflow.pipeline.mechanism.outputs import as_dict, place_mechanism
     from stopflow.pipeline.mechanism.run import fit_folder, rank_folder
     from stopflow.pipeline.mechanism.settings import mechanism_settings
 
@@ -94,7 +95,7 @@ def mechanism(
     with progress_bar(quiet=quiet or as_json) as progress:
         work = rank_folder if rank else fit_folder
         found = work(folder, settings, seed=seed, progress=progress)
-        written = write_mechanism(
+        written, set_aside = place_mechanism(
             found,
             reports,
             folder=folder,
@@ -103,6 +104,7 @@ def mechanism(
             paper=paper,
             progress=progress,
         )
+    say_set_aside(set_aside, quiet=quiet)
     if as_json:
         say_json(as_dict(found))
     else:

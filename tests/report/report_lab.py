@@ -62,8 +62,18 @@ def build_lab(
             cuts, columns=[*"experiment file channel cut_s".split(), "k_per_s", "k_stderr_per_s"]
         ),
         problems=pd.DataFrame(
-            [(names[0], "shot_99.bka", "row 7", "no such file", "a file of the folder", "error")],
-            columns=["experiment", "file", "where", "found", "expected", "level"],
+            [
+                (
+                    names[0],
+                    "shot_99.bka",
+                    "row 7",
+                    "no such file",
+                    "a file of the folder",
+                    "error",
+                    "",
+                )
+            ],
+            columns=["experiment", "file", "where", "found", "expected", "level", "topic"],
         ),
         trace=traces.__getitem__,
         provenance={

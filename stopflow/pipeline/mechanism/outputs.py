@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from stopflow import __version__
+from stopflow.io.results import lab_at
+from stopflow.io.switch import switching
 from stopflow.mechanism.contours import follow_contour
 from stopflow.mechanism.determined import Interval
 from stopflow.mechanism.results import FittedFolder, FittedGroup
@@ -61,6 +63,24 @@ def write_mechanism(
         progress=lambda done, total: progress("drawing the PDF", done, total),
     )
     return written
+
+
+def place_mechanism(
+    found: FittedFolder, reports: Path, *, folder: Path, **how: Any
+) -> tuple[list[Path], list[str]]:
+    """Let the files of `write_mechanism` join the results in `reports`.
+
+    Returns
+    -------
+    written
+        The files.
+    set_aside
+        A line for everything of another lab that made way for them.
+    """
+    with switching() as switch:
+        gathered = switch.files(reports, lab=lab_at(folder), is_part=True)
+        written = write_mechanism(found, gathered, folder=folder, **how)
+    return [reports / path.relative_to(gathered) for path in written], switch.notes
 
 
 def terminal_table(group: FittedGroup) -> tuple[Sequence[str], list[Sequence[str]]]:

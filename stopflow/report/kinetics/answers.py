@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from stopflow.report.data import KineticsReportData
+from stopflow.report.kinetics.input_problems import say_disagreements
 from stopflow.report.kinetics.law_choice import say_law_choices
 from stopflow.report.kinetics.reasons import count_reasons, name_reasons
 from stopflow.report.kinetics.repeats import group_series, list_doubtful
@@ -99,11 +100,21 @@ def build_answers(data: KineticsReportData) -> AnswerBox:
     return AnswerBox(
         answers=(
             Answer(question="What are my rates?", text=rates),
-            Answer(question="Can I trust them?", text=say_trust(data.shots, data.conditions)),
+            Answer(question="Can I trust them?", text=_say_trust(data)),
             *([Answer(question="Is it the right law?", text=law)] if law else []),
             Answer(question="What should I repeat?", text=say_repeats(data.shots, data.conditions)),
         )
     )
+
+
+def _say_trust(data: KineticsReportData) -> str:
+    """Say how far the rates are to be trusted, and whether their conditions are certain."""
+    said = say_trust(data.shots, data.conditions)
+    if not say_disagreements(data.problems):
+        return said
+    rates = said.removeprefix("Yes: ")
+    doubt = "But the sources of the conditions disagree, as listed below."
+    return f"{rates[0].upper()}{rates[1:]} {doubt}"
 
 
 def say_trust(shots: pd.DataFrame, conditions: pd.DataFrame) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from PIL import Image
 
 from stopflow.errors import SettingsError
 from stopflow.io.atomic import replacing_file
@@ -39,8 +40,6 @@ from stopflow.report.paper.style import (
 PICTURE_FORMATS = (".png", ".pdf", ".svg")
 MAKER = "stopflow"
 """How a picture says which program made it."""
-_PNG_HEAD = 2048
-"""Bytes of a PNG among which its texts stand."""
 _SHEET = Paper(key="picture", width_mm=220.0, height_mm=140.0, side_mm=8.0)
 _TEXT_MM = 54.0
 
@@ -109,8 +108,13 @@ def require_picture(path: Path) -> str:
 
 
 @styled
-def save_picture(figure: Figure, path: Path, *, dpi: int = 150) -> None:
+def save_picture(figure: Figure, path: Path, *, dpi: int = 150, source: str = "") -> None:
     """Write a figure as PNG, PDF or SVG, by the ending of `path`; whole or not at all.
+
+    Parameters
+    ----------
+    source
+        What it shows; a PNG says so, see `picture_source`.
 
     Raises
     ------
@@ -119,7 +123,7 @@ def save_picture(figure: Figure, path: Path, *, dpi: int = 150) -> None:
     """
     ending = require_picture(path)
     described = {
-        ".png": {"Software": MAKER},
+        ".png": {"Software": MAKER, "Source": _in_ascii(source)},
         ".pdf": {"CreationDate": None},
         ".svg": {"Date": None},
     }[ending]
@@ -127,10 +131,21 @@ def save_picture(figure: Figure, path: Path, *, dpi: int = 150) -> None:
         figure.savefig(partial, format=ending[1:], dpi=dpi, metadata=described)
 
 
-def is_own_picture(path: Path) -> bool:
-    """Tell whether a PNG is one that this program made."""
-    with path.open("rb") as file:
-        return MAKER.encode() in file.read(_PNG_HEAD)
+def picture_source(path: Path) -> str | None:
+    """Return what a PNG shows that this program made; None for any other file."""
+    try:
+        with Image.open(path) as picture:
+            texts = dict(picture.info)
+    except (OSError, ValueError, SyntaxError):
+        return None
+    if texts.get("Software") != MAKER:
+        return None
+    return str(texts.get("Source", "")).encode("ascii", "ignore").decode("unicode_escape")
+
+
+def _in_ascii(text: str) -> str:
+    """Return a text as every reader of a PNG shows it."""
+    return text.encode("unicode_escape").decode()
 
 
 def _own_cuts(cuts: pd.DataFrame, shot: pd.Series) -> pd.DataFrame:
