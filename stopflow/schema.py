@@ -118,6 +118,7 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "rival_gain": _ratio("by how much its AICc is lower than that of the law fitted", "0.0"),
     "condition": count_column("row of the conditions table, within the experiment"),
     "rules": text_column("rules behind the verdict"),
+    "findings": text_column("rules behind the verdict with the values of their sentences, as JSON"),
     "signal_unit": text_column("unit of the signal, as the file says it"),
     "fit_status": text_column("how the fit ended"),
     "trace_first": count_column("place of the first point among the stored signals"),
@@ -206,8 +207,10 @@ FURTHER_COLUMNS: Final = (
         "fit_status",
     ),
 )
-STORAGE_COLUMNS: Final = ("trace_first", "trace_points", "time_first")
-"""Where a trace lies; in no table that is handed on."""
+TRACE_PLACES: Final = ("trace_first", "trace_points", "time_first")
+"""Where a trace lies."""
+STORAGE_COLUMNS: Final = (*TRACE_PLACES, "findings")
+"""What is in no table that is handed on: `findings` is said there in the words of `reason`."""
 TABLES: Final[Mapping[str, tuple[str, ...]]] = {
     "shots": (
         *RATE_COLUMNS,
@@ -234,7 +237,7 @@ TABLES: Final[Mapping[str, tuple[str, ...]]] = {
         *("half_life_s", "amplitude", *error_columns("amplitude"), "signal_to_noise"),
         *("k2_per_s", *error_columns("k2_per_s"), "amplitude2", *error_columns("amplitude2")),
         *("k3_per_s", *error_columns("k3_per_s"), "amplitude3", *error_columns("amplitude3")),
-        *("verdict", "reason"),
+        *("verdict", "reason", "findings"),
     ),
     "secondary": (
         *(

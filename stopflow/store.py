@@ -39,7 +39,7 @@ from stopflow.io.atomic import Owned
 from stopflow.io.json_files import json_text, load_json
 from stopflow.io.results import Lab, file_sha256, parse_lab
 from stopflow.io.switch import recover_folder, replacing_folder
-from stopflow.schema import STORAGE_COLUMNS, TABLES
+from stopflow.schema import TABLES, TRACE_PLACES
 from stopflow.trace import FloatArray, Trace
 
 FORMAT_VERSION = 2
@@ -119,7 +119,7 @@ class Dataset:
         StoreError
             When the stored values are no trace: not finite, or times that do not increase.
         """
-        first, points, time_first = (int(self.shots[name].iloc[row]) for name in STORAGE_COLUMNS)
+        first, points, time_first = (int(self.shots[name].iloc[row]) for name in TRACE_PLACES)
         if points == 0:
             return None
         time_s = self.time_s[time_first : time_first + points]
@@ -153,7 +153,7 @@ class DatasetWriter:
         self._digest = hashlib.blake2b(digest_size=16)
 
     def add_trace(self, trace: Trace | None) -> tuple[int, int, int]:
-        """Append a trace; return where it lies, the values of `schema.STORAGE_COLUMNS`."""
+        """Append a trace; return where it lies, the values of `schema.TRACE_PLACES`."""
         if trace is None:
             return 0, 0, 0
         grid = self._times.digest(trace.time_s)
@@ -170,7 +170,7 @@ class DatasetWriter:
     def add_traces(self, traces: Sequence[Trace | None]) -> Columns:
         """Append the traces of a folder; return the columns of its shots with where they lie."""
         places = np.array([self.add_trace(trace) for trace in traces], dtype=np.int64)
-        return dict(zip(STORAGE_COLUMNS, places.reshape(-1, len(STORAGE_COLUMNS)).T, strict=True))
+        return dict(zip(TRACE_PLACES, places.reshape(-1, len(TRACE_PLACES)).T, strict=True))
 
     def table(self, name: str, *, further: Sequence[str] = ()) -> TableWriter:
         """Return a writer of one of the tables; every one is to be written."""

@@ -20,7 +20,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if not config.getoption("--quick"):
         return
     left_out = {
-        item for item in items for mark in ("whole", "slow") if item.get_closest_marker(mark)
+        item
+        for item in items
+        for mark in ("whole", "slow")
+        if item.get_closest_marker(mark) and not item.get_closest_marker("essential")
     }
     config.hook.pytest_deselected(items=list(left_out))
     items[:] = [item for item in items if item not in left_out]

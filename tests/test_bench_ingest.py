@@ -9,6 +9,7 @@ from stopflow.simulate.plan import LabSpec
 from stopflow.simulate.writer import write_lab
 
 
+@pytest.mark.whole
 def test_a_small_bench_measures_every_case_on_the_same_traces():
     size = LabSize(folders=2, traces=(4, 4), points=600)
     rows = {row["case"]: row for row in bench_ingest(size=size, workers=2, rounds=1)}

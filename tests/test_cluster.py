@@ -19,6 +19,7 @@ from cli_lab import exit_code, own_environment
 from stopflow.simulate.plan import LabSpec
 from stopflow.simulate.writer import write_lab
 
+pytestmark = pytest.mark.whole
 needs_distributed = pytest.mark.skipif(
     find_spec("distributed") is None, reason="needs the package distributed: stopflow[cluster]"
 )
@@ -162,6 +163,7 @@ def test_an_unreachable_scheduler_is_a_line(lab, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.essential
 @pytest.mark.parametrize("address", ["127.0.0.1", "nonsense://x:1", "", "tcp://host", "tcp://:1"])
 def test_what_is_no_address_is_refused(lab, tmp_path, address, capsys):
     out = tmp_path / "out"
@@ -201,6 +203,7 @@ with Client(sys.argv[1]) as client:
     return int(script(text, address))
 
 
+@pytest.mark.essential
 def test_without_the_extra_the_refusal_names_it(lab, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "distributed", None)
     out = tmp_path / "out"

@@ -1,7 +1,10 @@
 """Settings from TOML: right ones are built, wrong ones are named with what would be valid."""
 
+from dataclasses import fields
+
 import pytest
 
+from stopflow.cli.settings_options import SETTINGS
 from stopflow.config import build_settings, read_config
 from stopflow.errors import FormatError, SettingsError
 from stopflow.learn.settings import TrainSettings
@@ -59,3 +62,7 @@ def test_a_file_that_is_no_toml_is_named_with_its_line(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(SettingsError, match=r"none\.toml"):
         read_config(tmp_path / "none.toml")
+
+
+def test_every_option_of_training_sets_a_field_of_the_settings():
+    assert set(SETTINGS) <= {item.name for item in fields(TrainSettings)}

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 import stopflow.lowrank
-from stopflow.io.readers.table import READERS
 
 ROOT = Path(__file__).parent.parent
 
@@ -55,11 +54,10 @@ def test_every_file_the_readme_names_is_there():
     assert missing == []
 
 
-def test_the_page_of_formats_lists_every_reader():
-    text = (ROOT / "docs" / "formats.md").read_text(encoding="utf-8")
-    assert [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")] == [
-        *READERS
-    ]
+def test_the_pages_of_formats_are_those_of_the_readers():
+    script = runpy.run_path(str(ROOT / "docs" / "make_format_pages.py"))
+    assert script["PAGE"].read_text(encoding="utf-8") == script["page"]()
+    assert script["EXAMPLES"].read_text(encoding="utf-8") == script["examples"]()
 
 
 def test_the_page_of_columns_is_that_of_the_schema():

@@ -23,6 +23,8 @@ from stopflow.simulate.plan import LabSpec
 from stopflow.simulate.writer import write_lab
 from stopflow.store import KEPT
 
+pytestmark = pytest.mark.whole
+
 ALONE = IngestSettings(workers=1)
 
 
@@ -131,6 +133,7 @@ def test_other_settings_do_everything_again(lab, done, settings):
     assert len(done) == 3
 
 
+@pytest.mark.essential
 def test_another_program_does_everything_again(lab, done, monkeypatch):
     ingested(lab)
     done.clear()
@@ -180,6 +183,7 @@ class Imports:
         return write_text, ("written.txt", "this must not run")
 
 
+@pytest.mark.essential
 @pytest.mark.parametrize("value", [Runs(), Imports(), lambda: 0])
 def test_bytes_that_would_run_something_are_refused(value, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
@@ -199,6 +203,7 @@ def test_a_result_that_claims_too_much_memory_is_refused(monkeypatch):
         unpack(zlib.compress(bytes(100_000)))
 
 
+@pytest.mark.essential
 def test_a_result_packed_again_is_the_same_bytes(lab):
     folder = first(lab).parent
     job = FolderJob(

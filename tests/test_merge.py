@@ -82,6 +82,7 @@ def test_one_dataset_alone_or_twice_is_refused(made, tmp_path):
             merge_datasets(given, out=tmp_path / "out")
 
 
+@pytest.mark.whole
 def test_other_settings_are_named(made, tmp_path):
     settings = IngestSettings(workers=2, analysis=AnalysisSettings(dead_time_s=2e-3))
     ingest(made / "b", out=tmp_path / "other", settings=settings)
@@ -89,6 +90,7 @@ def test_other_settings_are_named(made, tmp_path):
         merge_datasets([made / "a-out", tmp_path / "other"], out=tmp_path / "out")
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("name", [KEPT, "signal.f64"])
 def test_a_damaged_dataset_is_refused_and_nothing_is_written(made, tmp_path, name):
     shutil.copytree(made / "b-out", tmp_path / "damaged")

@@ -10,12 +10,12 @@ import pytest
 from stopflow.errors import SettingsError
 from stopflow.io.folder import find_experiments, read_experiment
 from stopflow.io.truth import read_truth
+from stopflow.kinetics.uncertainty.drawn_noise import draw_noise
 from stopflow.simulate.chemistry import LADDER, REACTIONS, concentration_ladder
 from stopflow.simulate.instrument import (
     Instrument,
     Pulse,
     Push,
-    ar1_noise,
     artefact,
     clean_signal,
     flow,
@@ -121,7 +121,7 @@ def test_the_converter_has_16_bits_of_twenty_volts_and_clips(rng) -> None:
 
 @pytest.mark.parametrize("rho", [0.0, 0.3, 0.9])
 def test_noise_is_stationary_with_its_own_correlation(rho: float, rng) -> None:
-    noise = np.array([ar1_noise(2000, rho=rho, generator=rng) for _ in range(200)])
+    noise = np.array([draw_noise(2000, rho=rho, generator=rng) for _ in range(200)])
     effective = noise.size * (1 - rho) / (1 + rho)
     lagged = [np.mean(noise[:, lag:] * noise[:, : 2000 - lag]) for lag in (1, 2)]
     assert lagged == pytest.approx([rho, rho**2], abs=6 / np.sqrt(effective))

@@ -25,33 +25,11 @@ from stopflow.cli.options import (
     REPORTS,
     Config,
     DatasetFolder,
-    Device,
-    Epochs,
-    LearningRate,
     ModelsFolder,
-    Optimiser,
     Paper,
-    Rank,
     ReportsFolder,
-    Seed,
 )
-from stopflow.errors import SettingsError
-
-TestExperiments = Annotated[
-    str | None,
-    typer.Option(
-        "--test-experiments",
-        help="Experiments held out, NAME,NAME,...; default: three chosen by the seed.",
-    ),
-]
-Features = Annotated[
-    str | None,
-    typer.Option("--features", help="shape (dimensionless, default), raw (published) or blocks."),
-]
-Labels = Annotated[
-    str | None,
-    typer.Option("--labels", help="Rates to learn: fit (default) or workbook."),
-]
+from stopflow.cli.settings_options import SETTINGS, parse_names, takes_settings
 
 TABLES = "[[layer]] tables, each with its own"
 
@@ -65,47 +43,10 @@ def register(app: typer.Typer) -> None:
     )
 
 
+@takes_settings(*SETTINGS)
 def train(
     *,
-    layer: Annotated[
-        str | None,
-        typer.Option(
-            "--layer", help="Layers of the network: dense, vanilla, dlrt (default), adaptive, ..."
-        ),
-    ] = None,
-    rank: Rank = None,
-    epochs: Epochs = None,
-    batch_size: Annotated[int | None, typer.Option("--batch-size", min=1)] = None,
-    optimiser: Optimiser = None,
-    learning_rate: LearningRate = None,
-    seed: Seed = None,
-    features: Features = None,
-    labels: Labels = None,
-    test_experiments: TestExperiments = None,
-    row_space: Annotated[
-        str | None,
-        typer.Option("--row-space", help="Train in the row space of the data: auto, on or off."),
-    ] = None,
-    delay: Annotated[
-        int | None, typer.Option("--delay", min=0, help="oialr: dense steps first; 0: none.")
-    ] = None,
-    absorb_every: Annotated[
-        int | None, typer.Option("--absorb-every", min=1, help="oialr: nu of the paper, in steps.")
-    ] = None,
-    cutoff: Annotated[
-        float | None, typer.Option("--cutoff", help="oialr: beta of the paper.")
-    ] = None,
-    absorb_share: Annotated[
-        float | None, typer.Option("--absorb-share", help="oialr: alpha of the paper.")
-    ] = None,
-    track_spectra: Annotated[
-        bool | None,
-        typer.Option(
-            "--track-spectra",
-            help="Record singular values and stable ranks of weights and gradients.",
-        ),
-    ] = None,
-    device: Device = None,
+    changes: dict[str, Any],
     config: Config = None,
     name: Annotated[
         str | None, typer.Option("--name", help="Name of the model; default: the layer's.")
@@ -141,27 +82,8 @@ def train(
 
     require_images(data, dataset=dataset, usual=DATASET)
     compose = train_settings if data is None else classifier_settings
-    settings = compose(
-        config,
-        layer=layer,
-        rank=rank,
-        epochs=epochs,
-        batch_size=batch_size,
-        optimiser=optimiser,
-        learning_rate=learning_rate,
-        seed=seed,
-        features=features,
-        labels=labels,
-        test_experiments=_names("--test-experiments", test_experiments),
-        row_space=row_space,
-        delay=delay,
-        absorb_every=absorb_every,
-        cutoff=cutoff,
-        absorb_share=absorb_share,
-        track_spectra=track_spectra,
-        device=device,
-    )
-    require_ranked(rank, [settings.layer] if not settings.layers else [TABLES])
+    settings = compose(config, **changes)
+    require_ranked(changes["rank"], [settings.layer] if not settings.layers else [TABLES])
     places: Any = {"name": name, "models": models, "reports": reports, "paper": paper}
     trained: TrainedModel | TrainedClassifier
     if data is not None:
@@ -181,22 +103,18 @@ def train(
     raise typer.Exit(0 if trained.finished else 1)
 
 
+@takes_settings("rank", "epochs", "seed", "optimiser", "features", "test_experiments")
 def compare(
     *,
+    changes: dict[str, Any],
     layers: Annotated[
         str | None,
         typer.Option("--layers", help="What to compare, NAME,NAME,...; default: all there is."),
     ] = None,
-    rank: Rank = None,
-    epochs: Epochs = None,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds for each row.")] = 1,
     folds: Annotated[
         int, typer.Option("--folds", min=1, help="Leave-experiments-out folds for each seed.")
     ] = 1,
-    seed: Seed = None,
-    optimiser: Optimiser = None,
-    features: Features = None,
-    test_experiments: TestExperiments = None,
     config: Config = None,
     dataset: DatasetFolder = DATASET,
     reports: ReportsFolder = REPORTS,
@@ -209,18 +127,10 @@ def compare(
     from stopflow.pipeline.compare import compare_models
     from stopflow.pipeline.train import require_ranked, train_settings
 
-    ways = _names("--layers", layers)
+    ways = parse_names("--layers", layers)
     if ways is not None:
-        require_ranked(rank, ways)
-    settings = train_settings(
-        config,
-        rank=rank,
-        epochs=epochs,
-        seed=seed,
-        optimiser=optimiser,
-        features=features,
-        test_experiments=_names("--test-experiments", test_experiments),
-    )
+        require_ranked(changes["rank"], ways)
+    settings = train_settings(config, **changes)
     with progress_bar(quiet=quiet) as progress:
         compared = compare_models(
             dataset,
@@ -272,13 +182,3 @@ def predict(
     say_set_aside(predicted.set_aside, quiet=quiet)
     list_problems(predicted.problems)
     raise typer.Exit(predicted.exit_code)
-
-
-def _names(option: str, text: str | None) -> tuple[str, ...] | None:
-    """Part NAME,NAME,...; each counts once, and there is at least one."""
-    if text is None:
-        return None
-    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    if not names:
-        raise SettingsError(option, text, valid="NAME,NAME,...; without the option: the default")
-    return names

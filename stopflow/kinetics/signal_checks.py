@@ -1,4 +1,4 @@
-"""What is wrong with a recorded signal, whatever the fit: its range, its steps, its residuals."""
+"""Checks of a recorded signal and of the residuals of its fit: range, steps, patterns."""
 
 from dataclasses import dataclass
 from math import inf, sqrt
@@ -24,7 +24,7 @@ CLIPPED_GAP = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalChecks:
-    """Numbers that the verdicts are made of.
+    """The numbers that the verdicts are based on.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class SignalChecks:
         Mean square of block means of the residuals over what the noise of neighbours explains;
         1 for a fit that follows the data.
     misfit_chance
-        Chance of as much without a reason.
+        Probability of as large a value by chance.
     """
 
     clipped_share: float
@@ -82,7 +82,7 @@ def check_signal(
 
 
 def clipped_share(signal: FloatArray) -> float:
-    """Part of the points that stand in runs at the very end of the range."""
+    """Share of the points that form runs at either end of the range."""
     share = 0.0
     for end in (signal.min(), signal.max()):
         at_end = np.concatenate(([False], signal == end, [False])).astype(np.int8)
@@ -95,8 +95,8 @@ def clipped_share(signal: FloatArray) -> float:
 def clipped_stretch(signal: FloatArray) -> tuple[int, int]:
     """Find the first stretch in which the detector is at its limit.
 
-    There the largest or the smallest value piles up: it comes more often than the three values next
-    to it together. Near the limit noise takes some of the points off it.
+    There the largest or the smallest value is more frequent than the three values next to it
+    together. Noise moves some of the points near the limit away from it.
 
     Returns
     -------
@@ -123,7 +123,7 @@ def clipped_stretch(signal: FloatArray) -> tuple[int, int]:
 
 
 def early_misfit(residuals: FloatArray, *, parameters: int) -> tuple[float, float]:
-    """Test whether the first residuals are larger than all others: what is left of an artefact.
+    """Test whether the first residuals are larger than the others, as after an artefact.
 
     The mean square of the first 2, 4, 8 ... (up to a quarter) over that of the rest is a ratio of
     variances; the smallest chance is multiplied by how many were tried.
@@ -150,12 +150,12 @@ def early_misfit(residuals: FloatArray, *, parameters: int) -> tuple[float, floa
 def misfit(
     residuals: FloatArray, *, parameters: int, shared_sd: float = 0.0
 ) -> tuple[float, float]:
-    """Test whether residuals wave more slowly than their noise can.
+    """Test whether the residuals show slow waves that their noise does not explain.
 
     Means of up to 32 equal blocks are compared with the noise seen inside short blocks, with its
     correlation: ``sum (mean / sd)^2`` is chi-squared with (blocks - parameters) degrees of
-    freedom. A runs test that noise with short memory does not alarm. `shared_sd` is that of errors
-    which all points of a block have in common: of rounding to coarse levels.
+    freedom. Unlike a runs test, it gives no alarm for noise with a short memory. `shared_sd` is the
+    SD of errors that all points of a block have in common, as from rounding to coarse levels.
 
     Returns
     -------

@@ -5,8 +5,9 @@ from typing import Any
 
 from stopflow.columns import foreign_name
 from stopflow.kinetics.laws import COLUMNS, COMPARED, error_columns, find_law, parameter_column
+from stopflow.kinetics.verdicts.findings import verdict_of, write_findings
 from stopflow.kinetics.verdicts.mixture import ph_of
-from stopflow.kinetics.verdicts.rules import reasons, verdict_of
+from stopflow.kinetics.verdicts.sentences import reasons
 from stopflow.kinetics.verdicts.series import ConditionAnalysis, ExperimentAnalysis, JudgedShot
 from stopflow.kinetics.verdicts.series_phases import (
     AMPLITUDES,
@@ -18,7 +19,7 @@ from stopflow.kinetics.verdicts.shot import ShotAnalysis
 from stopflow.trace import Conditions
 
 Row = dict[str, Any]
-JUDGED = ("verdict", "reason", "rules")
+JUDGED = ("verdict", "reason", "rules", "findings")
 
 
 def shot_rows(analysis: ExperimentAnalysis) -> list[Row]:
@@ -61,7 +62,8 @@ def judgements(analysis: ExperimentAnalysis) -> dict[str, tuple[str, ...]]:
 
 def _judgement(judged: JudgedShot) -> dict[str, str]:
     rules = "; ".join(finding.rule for finding in judged.findings)
-    values = (judged.verdict.value, reasons(judged.findings), rules)
+    said, written = reasons(judged.findings), write_findings(judged.findings)
+    values = (judged.verdict.value, said, rules, written)
     return dict(zip(JUDGED, values, strict=True))
 
 
@@ -217,6 +219,7 @@ def _condition_row(analysis: ExperimentAnalysis, item: ConditionAnalysis) -> Row
         **_phase_columns(item),
         "verdict": verdict_of(item.findings).value,
         "reason": reasons(item.findings),
+        "findings": write_findings(item.findings),
     }
 
 

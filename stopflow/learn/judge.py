@@ -1,7 +1,8 @@
-"""Whether a model that was made from another one is worse than that.
+"""Whether a model made from another one is worse than the original.
 
-Both are run on the same rows. The spread is the standard error of the mean error of the first;
-worse is what lies more than `ALLOWED` of them above it. A number that does not exist is worse.
+Both are applied to the same rows. The new model is worse if its mean error exceeds that of the
+original by more than `ALLOWED` standard errors of the latter's mean error, or if it gives no
+number.
 """
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What training makes small; all on the network's own scale of the target."""
+"""Losses that training minimises, all on the network's own scale of the target."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -23,7 +23,7 @@ LOSSES: Final[Mapping[str, Loss]] = {
     "mse": MEAN_SQUARE,
     "l1": MEAN_ABSOLUTE,
 }
-"""Losses of rates, by one output."""
+"""Losses for rates; one output."""
 
 CLASS_LOSSES: Final[Mapping[str, Loss]] = {"cross-entropy": CROSS_ENTROPY}
-"""Losses of classes, by one output a class."""
+"""Losses for classes; one output a class."""

@@ -1,4 +1,4 @@
-"""How much memory something took at its peak."""
+"""Peak memory of a block of code."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from stopflow.memory import held_bytes, peak_bytes, reset_peak
 
 @dataclass(slots=True)
 class Peak:
-    """Bytes above what was held at the start; NaN where the system does not tell."""
+    """Peak in bytes above the memory held at the start; NaN where the system does not report it."""
 
     bytes: float = float("nan")
 

@@ -1,4 +1,4 @@
-"""A trained network with all it takes to turn a row of features into a rate constant."""
+"""A trained network with everything needed to predict a rate constant from a row of features."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -20,7 +20,7 @@ ROWS_AT_ONCE: Final = 256
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetScale:
-    """What the network's output means: encoded target = mean + scale * output."""
+    """The scale of the network's output: encoded target = mean + scale * output."""
 
     mean: float = 0.0
     scale: float = 1.0
@@ -41,9 +41,9 @@ class Model:
     target
         Meaning of the output.
     interval
-        Factor that calibrates the predicted SD, from what the trace itself says.
+        Factor that calibrates the predicted SD, computed from the trace itself.
     record
-        How it came to be: settings, split, seed, versions; JSON values.
+        How it was made: settings, split, seed, versions; JSON values.
     """
 
     network: Network
@@ -65,7 +65,7 @@ class Model:
         return self.network.specs[-1].dim == 2
 
     def described(self) -> dict[str, Any]:
-        """Return what only models of rates have, as JSON values."""
+        """Return the parts that only models of rates have, as JSON values."""
         return {
             "features": self.features.to_dict(),
             "target": asdict(self.target),
@@ -122,7 +122,7 @@ def network_outputs(model: Model, inputs: ArrayLike) -> FloatArray:
 def predict(
     model: Model, inputs: ArrayLike, *, window_s: ArrayLike, stretch: ArrayLike = 1.0
 ) -> Prediction:
-    """Rates of traces from their rows of features.
+    """Predict the rates of traces from their rows of features.
 
     Parameters
     ----------
@@ -131,7 +131,7 @@ def predict(
     window_s
         (M,) windows of the trimmed traces.
     stretch
-        (M,) factors on the network's SD, of `model.interval`; 1: as the network says it.
+        (M,) factors on the network's SD, from `model.interval`; 1 leaves it unchanged.
 
     Raises
     ------

@@ -1,9 +1,10 @@
-"""What a linear first layer can see of a trace: its product with a few directions.
+"""The part of a trace that a linear first layer can use: its product with a few directions.
 
 The bins of a trace are a linear map R of its points (`bins.bin_matrix`), and the first layer
-is linear again. So in the span of an orthonormal basis Q of the bins a trace enters only through
-Q^T R y, a hundred numbers instead of 28,000. Training in these coordinates is the same as training
-on the full rows with V = Q Vc, and traces can be drawn in them directly (`learn.synthetic`).
+is linear as well. With V in the span of an orthonormal basis Q of the bins, a trace enters only
+through Q^T R y, a hundred numbers instead of 28,000. Training in these coordinates is the same as
+training on the full rows with V = Q Vc, and traces can be drawn in them directly
+(`learn.pretraining.synthetic`).
 """
 
 from itertools import pairwise
@@ -21,13 +22,13 @@ STRIPES: Final = 8
 LENGTHS: Final = (150, 300, 600, 1200, 2500, 5000, 10_000, 15_001)
 
 
-def cell_basis(kind: str, pairs: int, *, directions: int) -> FloatArray:
+def bin_basis(kind: str, pairs: int, *, directions: int) -> FloatArray:
     """Orthonormal Q (pairs, q) over the signal slots of `kind`, every column of mean 0.
 
-    It holds the direction that turns a trace, the slope, every shape an exponential takes on the
-    grids that occur, and striped directions that see nothing but noise, so that the noise level
-    can be felt; q = `directions`. What a grid looks like otherwise stays unseen, so that nothing
-    can be learned by heart about the grids of a bank.
+    It spans the direction that gives the sign of a trace, the slope, every shape that an
+    exponential takes on the grids that occur, and striped directions that hold noise only, from
+    which the noise level can be estimated; q = `directions`. Other properties of a grid are not
+    represented, so that the grids of a bank cannot be memorised.
     """
     edges = EDGES[kind](pairs)
     middle = 0.5 * (edges[1:] + edges[:-1])
@@ -45,7 +46,7 @@ def _orthonormal(columns: FloatArray) -> FloatArray:
 
 
 def _clean_directions(edges: FloatArray, *, beside: FloatArray) -> FloatArray:
-    """Leading directions of exponentials on even grids of many lengths and a log-spaced one."""
+    """Return the leading directions of exponentials on even grids and on a log-spaced one."""
     rates = np.exp(np.linspace(np.log(0.3), np.log(12_000.0), 160))
     grids = [np.arange(length) / (length - 1) for length in LENGTHS]
     log_grid = np.geomspace(1e-3, 1.0, 1000)

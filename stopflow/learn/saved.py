@@ -1,15 +1,15 @@
-"""Models on disk: a folder that rebuilds its model, tensors and JSON, replaced only whole.
+"""Models on disk: a folder of tensors and JSON from which the model can be rebuilt.
 
 ::
 
     models/NAME/
       model.safetensors   weights of every layer; mean and scale of the standardiser
       model.json          format, version, features, layers, target, settings, split, seed, versions
-      metrics.json        how good it is on what it never saw
+      metrics.json        its errors on held-out data
       history.csv         one row a judged epoch
       predictions.csv     one row a shot
 
-A folder with anything else in it is not replaced.
+The folder is replaced as a whole, and only where it holds nothing else.
 """
 
 import math
@@ -58,14 +58,14 @@ class Savable(Protocol):
 
     @property
     def standardiser(self) -> Standardiser:
-        """What is done to a row first."""
+        """The scaling of a row before the first layer."""
 
     @property
     def record(self) -> Mapping[str, Any]:
-        """How it came to be; JSON values."""
+        """How it was made; JSON values."""
 
     def described(self) -> dict[str, Any]:
-        """Return what only models of its task have, as JSON values."""
+        """Return the parts that only models of its task have, as JSON values."""
 
 
 def save_model(
@@ -77,7 +77,7 @@ def save_model(
     predictions: Sequence[Mapping[str, Any]] = (),
     extra: Mapping[str, str] | None = None,
 ) -> None:
-    """Write a model and what is known about it; an older folder is replaced when all is written.
+    """Write a model and its results; they replace an older folder once all is written.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def save_tensors(
     Raises
     ------
     ModelError
-        When they cannot be written (a full disk); names `place`, which the user knows.
+        When they cannot be written, as on a full disk; the message names `place`.
     """
     try:
         save_file(dict(tensors), path, None if described is None else dict(described))
@@ -136,7 +136,7 @@ def require_model_place(folder: Path, *, extra: Iterable[str] = ()) -> None:
     Raises
     ------
     SettingsError
-        When `folder` holds anything that is not of an earlier model.
+        When `folder` holds anything that does not belong to an earlier model.
     """
     require_replaceable(folder, _owned(extra))
 
@@ -195,7 +195,7 @@ def read_folder(folder: Path, *, task: str | None) -> tuple[dict[str, Any], dict
 
 
 def unfit(folder: Path, error: Exception) -> ModelError:
-    """Return the error of a model whose description and weights make no model."""
+    """Return the error of a model whose description and weights do not fit together."""
     text = f"no {error}" if isinstance(error, KeyError) else str(error)
     return ModelError(f"{folder}: the weights do not fit {DESCRIPTION}: {text}")
 
@@ -223,7 +223,7 @@ def _build(described: Mapping[str, Any], tensors: dict[str, Tensor], *, stored: 
 def build_parts(
     described: Mapping[str, Any], tensors: dict[str, Tensor], *, stored: int
 ) -> tuple[Network, Standardiser]:
-    """Build what models of every task have; a `ValueError` where it does not fit together."""
+    """Build the parts that all models have; a `ValueError` where they do not fit together."""
     specs = tuple(LayerSpec(**spec) for spec in described["layers"])
     n_inputs = described["n_inputs"]
     if not isinstance(n_inputs, int) or n_inputs < 1:
@@ -241,7 +241,7 @@ def build_parts(
 
 
 def _require_size(n_inputs: int, specs: Sequence[LayerSpec], *, stored: int) -> None:
-    """Refuse layers that are larger than what is stored of them, before memory is taken."""
+    """Refuse layers larger than their stored weights before memory is allocated."""
     widths = [n_inputs, *(spec.dim for spec in specs)]
     values = sum(
         before * spec.dim + (spec.rank or 0) * (before + spec.dim)
@@ -307,7 +307,7 @@ def _rebuild(n_inputs: int, specs: tuple[LayerSpec, ...], tensors: dict[str, Ten
 
 
 def _require_scales(standardiser: Standardiser, n_inputs: int) -> None:
-    """Refuse a standardiser that makes no numbers; the scale of a constant column is infinite."""
+    """Refuse a standardiser that gives no finite numbers; a constant column has infinite scale."""
     if standardiser.mean.shape != (n_inputs,):
         raise ValueError(f"the standardiser is for {len(standardiser.mean)} inputs, not {n_inputs}")
     if not (np.isfinite(standardiser.mean).all() and (standardiser.scale > 0).all()):

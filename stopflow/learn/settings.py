@@ -1,6 +1,6 @@
-"""How a network is trained: one frozen record, checked at construction, saved with the model."""
+"""The settings of a training run: one frozen record, checked when it is made."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Literal, Self
 
@@ -8,40 +8,13 @@ import numpy as np
 
 from stopflow.errors import SettingsError
 from stopflow.features import FEATURES, FeatureSpec
+from stopflow.learn.learning_rates import SCHEDULES, choose_decay, choose_rate
 from stopflow.learn.loss import CLASS_LOSSES, LOSSES
+from stopflow.learn.network_specs import build_hidden, complete_specs
 from stopflow.lowrank import ACTIVATIONS, LAYERS, LayerSpec, StepSettings
 
-WARMUP_SHARE: Final = 0.02
 LABELS: Final = ("fit", "workbook")
 
-
-def _cosine(done: float) -> float:
-    return 0.5 * (1.0 + float(np.cos(np.pi * done)))
-
-
-SCHEDULES: Final[Mapping[str, Callable[[float], float]]] = {
-    "cosine": lambda done: min(1.0, (done + 1e-3) / WARMUP_SHARE) * max(_cosine(done), 1e-4),
-    "linear": lambda done: max(1.0 - done, 1e-4),
-    "constant": lambda _done: 1.0,
-}
-"""Share of the run that is done, 0 to 1 -> factor of the learning rate."""
-
-
-ADAM_RATE: Final = 4e-3
-"""Peak rate of Adam and Muon for dense, vanilla and dynamical layers: each kind's best of those
-tried on held-out experiments of a simulated lab made for that alone.
-"""
-
-SMALLER_RATES: Final[Mapping[str, float]] = {"oialr": 2e-3, "dlrt-two-pass": 1e-3}
-"""The same for layers that want less."""
-
-OTHER_RATE: Final = 2e-3
-"""Of other optimisers."""
-
-CLASS_RATE: Final = 2e-3
-"""Of classifiers. On MNIST (784-256-128-10) dense and vanilla layers were tried at this rate only,
-dynamical ones at 2e-3 and 5e-3.
-"""
 
 CLASS_OPTIMISER: Final = "adam-elementwise"
 """Of dynamical layers in classifiers. Chosen by validation accuracy on MNIST (784-256-128-10, rank
@@ -49,49 +22,36 @@ CLASS_OPTIMISER: Final = "adam-elementwise"
 ``"adam"`` and 96.6 % of ``"muon"`` (`stopflow reproduce comparison`).
 """
 
-RATED_EPOCHS: Final = 300
-"""The length at which these rates were chosen. In longer runs they fall with the root of the
-length, as the best constant step of a stochastic descent does (Nemirovski et al. 2009,
-doi:10.1137/070704277); on the lab made for tuning dense, vanilla and dynamical layers gained by it.
-"""
-
-MUON_DECAY: Final = 0.15
-"""What the weight decay of Muon goes to in endless runs; 0 up to `RATED_EPOCHS`. Its steps follow
-noise as far as anything else, and long runs want a decay for it (Liu et al. 2025,
-arXiv:2502.16982). On the lab made for tuning, 2000 epochs, seven runs, it took half of what they
-were worse than dense ones.
-"""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainSettings:
-    """Everything that decides a training run, apart from the data.
+    """Everything that determines a training run, apart from the data.
 
     Attributes
     ----------
     layer, rank, hidden, activation
         The network: hidden layers of one kind and a dense linear output of one number. A layer
-        too small for the rank has its full one; at least one layer must have room for it.
+        too small for the rank has full rank; at least one layer must be large enough for it.
     layers
-        The hidden layers one by one, or with a last linear one the whole network; wins over
-        `layer`, `rank`, `hidden` and `activation`.
+        The hidden layers one by one or, if the last is linear, the whole network. They take the
+        place of `layer`, `rank`, `hidden` and `activation`.
     inputs
-        Inputs that `layers` were written for; 0: as many as the data have.
+        The number of inputs that `layers` were written for; 0: as many as the data have.
     features, pairs
-        Kind of row, and its pairs (0: the kind's own number).
+        The kind of row, and its number of pairs (0: the default of the kind).
     labels
         ``"fit"`` or ``"workbook"``: which rates are learned.
     standardise
-        Scale columns and target by what the training rows say; without it both stay as they are.
+        Whether columns and target are scaled by the statistics of the training rows.
     directions
-        With `row_space` ``"auto"`` and dimensionless features the first layer works in at most so
-        many directions in which rates show (`learn.signal_space`); folded back into the inputs
-        when training is done. 0: off.
+        With `row_space` ``"auto"`` and dimensionless features, the largest number of directions in
+        which rates show (`learn.training.signal_space`) that the first layer works in; they are
+        folded back into the inputs after training. 0: off.
     whitening
-        How far those directions are brought to equal size: 0 as they are, 1 equal.
+        How far these directions are scaled to equal size: 0 not at all, 1 fully.
     augmentations
-        Re-cut copies of each training trace (later start, earlier end, same k), of which one is
-        seen in each epoch. 0: the rows alone.
+        Number of re-cut copies of each training trace (later start, earlier end, same k); each
+        epoch takes one of them or the trace itself. 0: the traces alone.
     drift
         Largest slope that is added to a row, in units of its SD over the window; the rate does not
         depend on it. 0: none.
@@ -102,7 +62,7 @@ class TrainSettings:
         ``"auto"``; ``"on"`` or ``"off"``: train in the row space of the training rows; both
         switch `directions` off.
     epochs, batch_size, schedule
-        Passes over the training rows, rows a step, a key of `SCHEDULES`.
+        Passes over the training rows, rows a step, a key of `learning_rates.SCHEDULES`.
     learning_rate
         Peak step size; None: what is best for layers, optimiser and length.
     optimiser
@@ -111,7 +71,7 @@ class TrainSettings:
     momentum, clip
         As in `lowrank.StepSettings`.
     weight_decay
-        As there; None: 0, and in long runs of Muon up to `MUON_DECAY`.
+        As there; None: 0, and in long runs of Muon up to `learning_rates.MUON_DECAY`.
     loss
         A key of `LOSSES` for rates, of `CLASS_LOSSES` for classes.
     theta, min_rank, max_rank, cadence
@@ -120,12 +80,12 @@ class TrainSettings:
         Of OIALR layers, as in `lowrank.StepSettings` (nu, beta and alpha of the paper); delay
         None: a third of all steps, 0: low rank from the start.
     patience
-        Stop when the validation error has not improved for so many epochs; 0: never.
+        Number of epochs without a smaller validation error after which the run stops; 0: never.
     track_spectra
         Put singular values and stable ranks of weights and gradients into the history.
     test_experiments, test_count, validation_experiments, validation_count
-        As in `split_by_experiment`; `patience` needs at least one validation experiment and takes
-        one if none is asked for.
+        As in `split_by_experiment`. `patience` needs a validation experiment; one is set aside if
+        none is asked for.
     seed, device
         Same seed and device, same result.
     """
@@ -214,7 +174,7 @@ class TrainSettings:
             raise SettingsError("rank", self.rank, valid=f"1 to {most} in layers of {self.hidden}")
 
     def feature_spec(self) -> FeatureSpec:
-        """Features the network takes."""
+        """Return the features that the network takes."""
         return FeatureSpec(self.features, self.pairs)
 
     def require_inputs(self, n_inputs: int) -> None:
@@ -235,53 +195,37 @@ class TrainSettings:
             A layer of `layers` whose rank is above what its size allows, or a last one whose dim
             is another than the `n_outputs` of the task.
         """
-        specs = list(self.layers) or _hidden(self, n_inputs)
-        width = n_inputs
-        for number, spec in enumerate(specs, start=1):
-            most = min(width, spec.dim)
-            if LAYERS[spec.type].ranked and spec.rank is not None and spec.rank > most:
-                raise SettingsError(f"rank of layer {number}", spec.rank, valid=f"1 to {most}")
-            width = spec.dim
-        linear = specs[-1].activation == "linear"
-        if linear and specs[-1].dim != n_outputs:
-            why = "one k" if n_outputs == 1 else f"one of {n_outputs} classes"
-            raise SettingsError(
-                "dim of the last layer",
-                specs[-1].dim,
-                valid=f"{n_outputs}: the network predicts {why}",
-            )
-        if not linear and (n_outputs == 1 or specs[-1].dim != n_outputs):
-            specs.append(LayerSpec(type="dense", dim=n_outputs, activation="linear"))
-        return tuple(specs)
+        specs = self.layers or build_hidden(
+            self.layer,
+            self.hidden,
+            n_inputs=n_inputs,
+            rank=self.rank,
+            activation=self.activation,
+        )
+        return complete_specs(specs, n_inputs=n_inputs, n_outputs=n_outputs)
 
     @property
     def peak_rate(self) -> float:
         """Step size at the top of the schedule."""
         if self.learning_rate is not None:
             return self.learning_rate
-        if self.loss in CLASS_LOSSES:
-            return CLASS_RATE
-        if self.chosen_optimiser in ("adam", "muon"):
-            rate = min(SMALLER_RATES.get(name, ADAM_RATE) for name in self._types)
-        else:
-            rate = OTHER_RATE
-        return rate * self._shortening
+        return choose_rate(
+            self.chosen_optimiser,
+            self._types,
+            epochs=self.epochs,
+            classes=self.loss in CLASS_LOSSES,
+        )
 
     @property
     def decay(self) -> float:
-        """Weight decay that is used."""
+        """The weight decay that is used."""
         if self.weight_decay is not None:
             return self.weight_decay
-        return MUON_DECAY * (1.0 - self._shortening) if self.chosen_optimiser == "muon" else 0.0
-
-    @property
-    def _shortening(self) -> float:
-        """Factor of the rates of a run longer than those they were chosen for."""
-        return min(1.0, float(np.sqrt(RATED_EPOCHS / self.epochs)))
+        return choose_decay(self.chosen_optimiser, epochs=self.epochs)
 
     @property
     def set_aside(self) -> int:
-        """Experiments to choose for validation; early stopping needs one."""
+        """Number of experiments to set aside for validation; early stopping needs one."""
         return max(self.validation_count, 1 if self.patience else 0)
 
     @property
@@ -307,7 +251,7 @@ class TrainSettings:
         return asdict(self) | used
 
     def step_settings(self, steps: int = 300) -> StepSettings:
-        """Return what a stepper of so many steps needs; errors name what is out of range."""
+        """Return the settings of a stepper for so many steps; errors name what is out of range."""
         return StepSettings(
             optimiser=self.chosen_optimiser,
             learning_rate=self.peak_rate,
@@ -346,20 +290,6 @@ PUBLISHED: Final[Mapping[str, object]] = {
     "learning_rate": 1e-4,
 }
 """Dense layers on raw unscaled rows, k itself, mean square, Adam at 1e-4."""
-
-
-def _hidden(settings: TrainSettings, n_inputs: int) -> list[LayerSpec]:
-    ranked = LAYERS[settings.layer].ranked
-    widths = (n_inputs, *settings.hidden)
-    return [
-        LayerSpec(
-            type=settings.layer,
-            dim=dim,
-            activation=settings.activation,
-            rank=min(settings.rank, width, dim) if ranked else None,
-        )
-        for width, dim in zip(widths, settings.hidden, strict=False)
-    ]
 
 
 def _require_key(name: str, value: object, valid: Mapping[str, object] | tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-"""Splits by whole experiments: replicates of one mixture are never on both sides."""
+"""Splits by whole experiments, so that replicates of a mixture are never on both sides."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,15 +55,15 @@ def split_by_experiment(
     generator
         Chooses experiments where no names are given.
     test_experiments, validation_experiments
-        Names; they win over the counts.
+        Names; they take precedence over the counts.
     test_count, validation_count
-        Experiments to choose; at least half of all stay for training.
+        How many experiments to choose; at least half of all remain for training.
 
     Raises
     ------
     SettingsError
-        An experiment that is not there (with the valid names), one on both sides, or nothing
-        left to train on.
+        When an experiment does not exist (the valid names are listed), when one is on both sides,
+        and when nothing is left to train on.
     """
     names = data.experiments
     if len(names) < 2:
@@ -87,9 +87,10 @@ def split_by_experiment(
 def leave_out_folds(
     data: LabData, *, folds: int, generator: np.random.Generator, validation_count: int = 0
 ) -> tuple[Split, ...]:
-    """Deal the experiments into `folds` test sets; each experiment is tested exactly once.
+    """Divide the experiments into `folds` test sets, so that each is tested exactly once.
 
-    At least half of what a fold does not test stays for training, whatever `validation_count`.
+    At least half of the experiments that a fold does not test remain for training, whatever
+    `validation_count` says.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What the one training loop does not know: what is learned, and how a network is judged."""
+"""The task of a training run: what is learned, and how a network is judged."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
@@ -33,13 +33,13 @@ class Task(Protocol[M]):
         """Names of what `judge` returns."""
 
     def loss(self, network: Network) -> Loss:
-        """Return what training makes small."""
+        """Return the loss that training minimises."""
 
     def judge(self, part: str, outputs: Tensor) -> dict[str, float]:
         """Measure the outputs (M, n_outputs) of a network for all rows of a part."""
 
     def error(self, judged: Mapping[str, float]) -> float:
-        """Return the number by which the best state is kept: the smaller, the better."""
+        """Return the number whose smallest value marks the best state."""
 
     def finish(self, network: Network, standardiser: Standardiser, record: Mapping[str, Any]) -> M:
         """Make the model of a trained network on all its inputs."""

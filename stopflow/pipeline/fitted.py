@@ -20,7 +20,7 @@ from stopflow.kinetics.laws import COLUMNS, COMPARED, error_columns, find_law, p
 from stopflow.kinetics.solver.result import Fit
 from stopflow.report.data import KineticsReportData
 from stopflow.report.paper.rounding import format_interval, format_pm, format_time, format_value
-from stopflow.schema import TABLES
+from stopflow.schema import STORAGE_COLUMNS, TABLES
 from stopflow.trace import Experiment, Shot, Trace
 
 # Said of a parameter that was given instead of fitted, in the place of its error.
@@ -149,7 +149,8 @@ class FittedTrace:
 
     def as_dict(self) -> dict[str, Any]:
         """For --json: the columns of rates.csv, and the notes."""
-        return {**self.row, "notes": list(self.notes)}
+        shown = {name: self.row[name] for name in self.row if name not in STORAGE_COLUMNS}
+        return {**shown, "notes": list(self.notes)}
 
     def _value(self, key: str, error: float) -> str:
         value = self.row[key]

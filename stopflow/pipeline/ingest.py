@@ -16,7 +16,7 @@ from stopflow.io.results import Lab, lab_at
 from stopflow.io.switch import switching
 from stopflow.io.text import shown_name
 from stopflow.kinetics.analysis import AnalysisSettings
-from stopflow.kinetics.verdicts.rules import reasons
+from stopflow.kinetics.verdicts.sentences import reasons
 from stopflow.pipeline.barriers import true_rates
 from stopflow.pipeline.checks import given, require_time_unit, require_wavelength, require_whole
 from stopflow.pipeline.gather import GatheredFolders, compare_folders, gather_folders

@@ -7,7 +7,7 @@ import numpy as np
 
 from stopflow.errors import SettingsError
 from stopflow.learn.pretraining.pretrain import PretrainProgress, PretrainSettings, pretrain
-from stopflow.learn.pretraining.publish import as_model, calibrate, ship
+from stopflow.learn.pretraining.publish import as_model, calibrate, publish
 from stopflow.learn.saved import CARD, require_model_place
 from stopflow.pipeline.bench import measure_model
 from stopflow.pipeline.checks import require_name, require_seed
@@ -69,12 +69,12 @@ def pretrain_model(
     made = pretrain(settings, checkpoint=checkpoint, resume=resume, on_progress=report)
     generator = np.random.default_rng(seed + 1)
     model, calibration = calibrate(as_model(made), settings.prior, generator=generator)
-    ship(folder, model, made, calibration=calibration)
+    publish(folder, model, made, calibration=calibration)
     figures = measure_model(
         str(folder), models=models, seeds=judged_on, folders=real, progress=progress
     )
     if figures:
-        ship(folder, model, made, calibration=calibration, figures=figures)
+        publish(folder, model, made, calibration=calibration, figures=figures)
     checkpoint.unlink(missing_ok=True)
     return PretrainedModel(
         written=(folder,),

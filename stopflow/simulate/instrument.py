@@ -1,4 +1,4 @@
-r"""A stopped-flow instrument as physics: what its detector records in one push.
+r"""A physical model of a stopped-flow instrument: what its detector records in one push.
 
 Two solutions are driven through a mixer into the observation cell and out through the stop valve.
 The signal of one shot, in volts at file time t, is the sum of
@@ -10,20 +10,20 @@ The signal of one shot, in volts at file time t, is the sum of
              = t_d + (t - t_v)^2 / (2 r)        t_v <= t < t_v + r
              = t_d + (t - t_v) - r/2            later
 
-  From mixing until the liquid stands still the reaction has run for t_d: that amplitude is lost.
+  The reaction runs for t_d before the liquid comes to rest; the amplitude of that time is lost.
 - **reaction**: c exp(-k age) + c_2 exp(-k_2 age), c_2 = 0 for a single phase; amplitudes at age
   zero.
-- **flush**: when recording begins the cell still holds some of the finished mixture of the shot
-  before. Its share w exp(-t/tau_w) does not react, is washed out, and freezes at the stop.
+- **flush**: when recording begins, the cell still holds some of the reacted mixture of the previous
+  shot. Its share w exp(-t/tau_w) does not react and is washed out until the flow stops.
 - **level and drift**: b + a (t - t_v), the offset of the detector and a slow linear drift.
 - **mixing and stop artefact**, u = t - t_v > 0: a pressure wave that rings and a schlieren
   disturbance that relaxes, both rising within tau_r::
 
       [R exp(-u/tau_R) cos(2 pi f u + phi) + S exp(-u/tau_S)] [1 - exp(-u/tau_r)]
 
-- **pulses**: bubbles and electric spikes, Gaussian in time, where there are any.
-- **noise**, stationary AR(1), e_n = rho e_(n-1) + sqrt(1 - rho^2) w_n, white for rho = 0, louder by
-  a factor while liquid flows.
+- **pulses**: occasional bubbles and electric spikes, Gaussian in time.
+- **noise**, stationary AR(1), e_n = rho e_(n-1) + sqrt(1 - rho^2) w_n, white for rho = 0, and
+  larger by a factor while liquid flows.
 
 The converter rounds the sum to 2^bits steps of a range of +/- range_V and clips there.
 
@@ -33,8 +33,8 @@ there on the record is exactly
     y(t) = slope (t - start_s) + intercept + amplitude exp(-k (t - start_s)) + noise
 
 with slope = a, intercept = b + a (start_s - t_v) and
-amplitude = c [1 - w exp(-t_v/tau_w)] exp(-k age(start_s)): the artefact that is left moves no
-fitted rate by a measurable part of its standard error.
+amplitude = c [1 - w exp(-t_v/tau_w)] exp(-k age(start_s)). The residual artefact shifts no fitted
+rate by a measurable part of its standard error.
 
 Lost amplitude and dead time: Tonomura, Nakatani, Ohnishi, Yamaguchi-Ito and Hiromi,
 Anal. Biochem. 84 (1978) 370-383.
@@ -43,8 +43,8 @@ Anal. Biochem. 84 (1978) 370-383.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.signal import lfilter
 
+from stopflow.kinetics.uncertainty.drawn_noise import draw_noise
 from stopflow.trace import FloatArray
 
 ARTEFACT_OVER = 0.02
@@ -53,7 +53,7 @@ ARTEFACT_OVER = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instrument:
-    """Hardware and its settings, equal for all shots of an experiment; symbols as above.
+    """The hardware and its settings, the same for all shots of an experiment; symbols as above.
 
     Attributes
     ----------
@@ -101,7 +101,7 @@ class Pulse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Push:
-    """What one push sends through the cell; symbols as in the module's formulas.
+    """The mixture and the disturbances of one push; symbols as in the module's formulas.
 
     Attributes
     ----------
@@ -114,7 +114,7 @@ class Push:
     ringing_V, ringing_phase, schlieren_V
         R, phi and S.
     flush
-        w, share of the shot before in the cell when recording begins.
+        w, share of the previous shot in the cell when recording begins.
     second_k_per_s, second_amplitude_V
         k_2 and c_2.
     """
@@ -142,9 +142,9 @@ class SimulatedSignal:
     signal
         (N,) volts, as the converter gives it.
     clean
-        (N,) volts, without noise and rounding; artefact and pulses are in it.
+        (N,) volts, without noise and rounding but with artefact and pulses.
     start_s
-        Where the artefact is over.
+        When the artefact is over.
     amplitude, second_amplitude, slope_per_s, intercept
         Volts, on time since `start_s`.
     noise_sd
@@ -174,7 +174,7 @@ def simulate_shot(
     """
     clean = clean_signal(time_s, push, instrument=instrument)
     loudness = 1 + (instrument.flow_noise - 1) * flow(time_s, instrument)
-    noise = ar1_noise(len(time_s), rho=instrument.noise_rho, generator=generator)
+    noise = draw_noise(len(time_s), rho=instrument.noise_rho, generator=generator)
     start_s = artefact_end(push, instrument)
     return SimulatedSignal(
         signal=quantise(clean + push.noise_sd_V * loudness * noise, instrument),
@@ -243,16 +243,6 @@ def share_left(time_s: float, k_per_s: float, *, push: Push, instrument: Instrum
     age = float(mixture_age(np.asarray(time_s), instrument))
     old = push.flush * np.exp(-instrument.valve_s / instrument.flush_decay_s)
     return float((1 - old) * np.exp(-k_per_s * age))
-
-
-def ar1_noise(points: int, *, rho: float, generator: np.random.Generator) -> FloatArray:
-    """Stationary noise (points,) of unit SD: e_n = rho e_(n-1) + sqrt(1 - rho^2) w_n."""
-    white = generator.standard_normal(points)
-    if not rho:
-        return white
-    innovation = np.sqrt(1 - rho**2) * white
-    innovation[0] = white[0]
-    return lfilter([1.0], [1.0, -rho], innovation)
 
 
 def quantise(signal: FloatArray, instrument: Instrument) -> FloatArray:

@@ -32,7 +32,7 @@ OPPOSITE_POLARITY_SHARE = 0.1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabSpec:
-    """Size and habits of a simulated lab; the default is the size of a real one.
+    """The size and the working practice of a simulated lab; the default is the size of a real one.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class LabSpec:
     Raises
     ------
     SettingsError
-        When a value makes no sense.
+        When a value is impossible.
     """
 
     folders: int = 45
@@ -90,7 +90,7 @@ class LabSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ExperimentPlan:
-    """One experiment before its first shot.
+    """The plan of one experiment.
 
     Attributes
     ----------
@@ -109,7 +109,7 @@ class ExperimentPlan:
     ringing_V, ringing_phase, schlieren_V
         Usual size of the artefact, signed.
     flush
-        Share of the shot before in the cell when recording begins.
+        Share of the previous shot in the cell when recording begins.
     """
 
     name: str
@@ -132,7 +132,7 @@ class ExperimentPlan:
 def choose_reactions(
     spec: LabSpec, *, generator: np.random.Generator
 ) -> tuple[tuple[Reaction, float], ...]:
-    """Pick a reaction and a temperature, kelvin, for each folder; none twice while they last.
+    """Choose a reaction and a temperature, kelvin, for each folder, without repeats if possible.
 
     Raises
     ------

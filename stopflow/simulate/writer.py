@@ -1,15 +1,15 @@
-"""A simulated lab on disk: folders of .bka files, their two workbooks, and the truth.
+"""A simulated lab on disk: folders of .bka files, two workbooks in each, and the true values.
 
 ::
 
     OUT/
-      truth.csv                      one row a shot: what `ShotTruth` says
+      truth.csv                      one row a shot: the values of `ShotTruth`
       01_HRP_H2O2_25C/
         H2O2_1uM_1.bka  ...          time in ms, signal in Volt
         start_values.XLSX            Filename, x_start (ms)
         Extended_Dataset.XLSX        Filename, Rate, conditions, the lab's fitted parameters
 
-Equal seeds and specs give equal bytes.
+The same seed and the same spec give the same bytes.
 """
 
 import csv
@@ -48,7 +48,7 @@ TRUTH_COLUMNS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenLab:
-    """What `write_lab` wrote: numbers of folders and shots, and the path of the truth."""
+    """The result of `write_lab`: numbers of folders and shots, and the path of truth.csv."""
 
     folders: int
     shots: int
@@ -62,12 +62,12 @@ def write_lab(
     seed: int,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> WrittenLab:
-    """Write a lab to the folder `out`, which appears whole or not at all.
+    """Write a lab to the folder `out`; after an error nothing is left there.
 
     Parameters
     ----------
     out
-        New, empty, or an earlier simulated lab without anything added; that is replaced.
+        New, empty, or an earlier simulated lab to which nothing was added; it is replaced.
     progress
         Called with ("simulate", folders done, folders) after each folder.
 
@@ -129,7 +129,7 @@ def _truth_row(shot: Shot, truth: ShotTruth) -> tuple[str, ...]:
 
 
 def _listed(out: Path) -> set[str]:
-    """Everything of the lab that the truth table in `out` describes; empty without one."""
+    """List the files of the lab that truth.csv in `out` describes; empty without truth.csv."""
     if not (out / TRUTH).is_file():
         return set()
     with (out / TRUTH).open(encoding="utf-8", newline="") as handle:

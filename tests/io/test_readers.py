@@ -7,7 +7,14 @@ import pytest
 from trace_files import BUILDERS, WAVELENGTHS, lines, number, pro_data_store, row
 
 from stopflow.errors import FormatError
-from stopflow.io.readers.table import READERS, parse_recordings, read_push, read_recordings
+from stopflow.io.readers.content import Head
+from stopflow.io.readers.table import (
+    READERS,
+    find_reader,
+    parse_recordings,
+    read_push,
+    read_recordings,
+)
 from stopflow.trace import Recording
 
 REAL = Path(__file__).parent / "files" / "prodata"
@@ -72,8 +79,15 @@ def test_wavelengths_are_kept(kind: str, tmp_path: Path) -> None:
         recording.channel_at(900)
 
 
-def test_the_table_covers_every_module_of_a_format() -> None:
-    assert {key for key, _, _ in BUILDERS.values()} == set(READERS)
+@pytest.mark.parametrize("key", [key for key, reader in READERS.items() if reader.parse])
+def test_the_example_of_a_reader_is_told_by_its_content_and_read(key: str) -> None:
+    data = READERS[key].example.encode()
+    assert find_reader(Head(name="shot.dat", data=data)) == key
+    (recording,) = parse_recordings(data, name="shot.dat", key=key, time_unit="s")
+    assert recording.source_format == key
+    assert (np.diff(recording.time_s) > 0).all()
+    # Every example shows decays.
+    assert (np.diff(recording.signals, axis=1) < 0).all()
 
 
 def test_a_real_pro_data_export() -> None:

@@ -48,7 +48,8 @@ def test_damaged_files_are_read_or_refused(key: str, *, full_proof: bool) -> Non
     """Nothing but a typed error, whatever is damaged; the reader itself, not what chooses it."""
     rng = np.random.default_rng(5)
     time = np.round(np.cumsum(rng.uniform(1e-3, 2e-3, 24)), 6)
-    seeds = [
+    seeds = [READERS[key].example.encode()]
+    seeds += [
         build(time, rng.normal(1, 0.3, (count, time.size)).round(5))
         for own, build, count in BUILDERS.values()
         if own == key

@@ -125,6 +125,7 @@ def deep(tmp_path: Path) -> Iterator[Path]:
         os.chdir(here)
 
 
+@pytest.mark.whole
 @pytest.mark.skipif(os.name != "posix", reason="long paths of POSIX")
 def test_1200_folders_deep(deep: Path) -> None:
     found = find_lab(deep)

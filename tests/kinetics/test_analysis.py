@@ -14,7 +14,7 @@ from stopflow.kinetics.analysis import (
     cut_rows,
     shot_rows,
 )
-from stopflow.schema import STORAGE_COLUMNS, TABLES
+from stopflow.schema import TABLES, TRACE_PLACES
 from stopflow.trace import Conditions, Experiment, Shot
 
 SHOT_COLUMNS = (
@@ -120,7 +120,7 @@ def test_columns_are_as_agreed(rng: np.random.Generator) -> None:
         experiment(shot(noisy(rng, decay()), conditions=given)), AnalysisSettings(mixing_ratio=2)
     )
     row = shot_rows(found)[0]
-    added_by_ingest = {*STORAGE_COLUMNS, "sha256", "k_true_per_s", "end_source", "law_source"}
+    added_by_ingest = {*TRACE_PLACES, "sha256", "k_true_per_s", "end_source", "law_source"}
     added_by_ingest |= {"k_shared_per_s", "k_shared_stderr_per_s"}
     assert set(row) == {*TABLES["shots"], "workbook: pH"} - added_by_ingest
     assert row["concentration_M"] == 1e-3

@@ -213,6 +213,7 @@ def test_the_start_lies_after_the_detector_s_limit(limit: float, rng: np.random.
         assert abs(np.mean(pulls)) < 3 / np.sqrt(len(pulls))
 
 
+@pytest.mark.whole
 def test_errors_hold_what_is_left_of_the_artefact(rng: np.random.Generator) -> None:
     """A decay as fast as the artefact: the 95 % intervals hold k, and only what is lost is said."""
     time, k = np.linspace(0, 0.1, 1000), 300.0

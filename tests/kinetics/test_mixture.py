@@ -5,6 +5,7 @@ import pytest
 from lab_shots import decay, noisy, shot
 
 from stopflow.kinetics.analysis import analyse_experiment, analyse_lab, condition_rows
+from stopflow.kinetics.secondary.points import build_points, coordinate_of, group_points
 from stopflow.trace import Conditions, Experiment
 
 
@@ -87,3 +88,91 @@ def test_conditions_without_excess_stay_out_of_the_secondary_plot(
     lab = analyse_lab([analyse_experiment(made)])
     used = {len(fit.x) for fit in lab.secondary if fit.kind == "line"}
     assert used == {4}
+
+
+@pytest.mark.parametrize(
+    ("amount_M", "partner", "verdict", "said"),
+    [
+        (10e-3, "2", "PASS", ""),
+        (9.9e-3, "2", "WARN", "4.95-fold (2 mM in the column Enzyme (mM) against 9.9 mM)"),
+        (4e-3, "2", "WARN", "2-fold"),
+        (3.9e-3, "2", "FAIL", "1.95-fold"),
+        (2e-3, "10", "PASS", ""),
+        (2e-3, "9.8", "WARN", "4.9-fold (9.8 mM"),
+        (2e-3, "1", "WARN", "(1 mM in the column Enzyme (mM) against 2 mM)"),
+        (3e-3, "0.9", "WARN", "(900 µM in the column Enzyme (mM) against 3000 µM)"),
+    ],
+)
+def test_the_limits_of_the_excess_count_as_enough(
+    amount_M: float, partner: str, verdict: str, said: str, rng: np.random.Generator
+) -> None:
+    made = lab_of(rng, [{"Enzyme (mM)": partner}] * 3, k=[20.0] * 3, conc=[amount_M] * 3)
+    (row,) = condition_rows(analyse_lab([analyse_experiment(made)]).experiments[0])
+    assert row["verdict"] == verdict
+    assert said in row["reason"]
+
+
+@pytest.mark.parametrize(
+    ("header", "texts", "expected"),
+    [
+        ("Buffer", (("A", "A"), ("B", "B")), {"Buffer"}),
+        ("Buffer", (("A",), ("B",)), set()),
+        ("Buffer", (("A", "A"), ("A", "A")), set()),
+        ("Buffer", (("A", "B"), ("A", "B")), set()),
+        ("pH", (("5",), ("7",)), {"pH"}),
+        ("pH", (("7",), ("7",)), set()),
+    ],
+)
+def test_columns_describe_the_mixture_where_replicates_agree_in_them(
+    header: str, texts: tuple[tuple[str, ...], ...], expected: set[str], rng: np.random.Generator
+) -> None:
+    """Two conditions, of two concentrations, with what their shots have in one column."""
+    cells = [{header: text} for group in texts for text in group]
+    conc = [amount for amount, group in zip((5e-5, 1e-4), texts, strict=True) for _ in group]
+    lab = analyse_experiment(lab_of(rng, cells, k=[20.0] * len(cells), conc=conc))
+    points = build_points([lab])
+    assert {name for point in points for name, _ in point.extra} == expected
+
+
+def test_a_column_that_says_no_more_than_the_substrate_describes_nothing(
+    rng: np.random.Generator,
+) -> None:
+    shots = tuple(
+        shot(
+            noisy(rng, decay()),
+            file=f"{name}_{amount}_{number}.bka",
+            conditions=Conditions(concentration_M=amount, substrate=name, extra={"Salt": salt}),
+        )
+        for name, salt in (("A", "KCl"), ("B", "NaCl"))
+        for amount in (5e-5, 1e-4)
+        for number in range(2)
+    )
+    points = build_points([analyse_experiment(Experiment(name="lab", shots=shots))])
+    assert len(points) == 4
+    assert {point.extra for point in points} == {()}
+
+
+def test_points_without_the_coordinate_and_groups_of_two_values_are_no_plot(
+    rng: np.random.Generator,
+) -> None:
+    shots = [
+        shot(
+            noisy(rng, decay()),
+            file=f"{amount}_{kelvin}.bka",
+            conditions=Conditions(concentration_M=amount, temperature_K=kelvin),
+        )
+        for amount, kelvin in (
+            *((amount, 298.15) for amount in (5e-5, 1e-4, 2e-4, None)),
+            *((amount, 310.15) for amount in (5e-5, 1e-4)),
+        )
+    ]
+    lab = analyse_experiment(Experiment(name="lab", shots=tuple(shots)))
+    points = build_points([lab])
+    assert len(points) == 6
+    (group,) = group_points(points, leave_out="concentration")
+    assert {coordinate_of(point, "temperature") for point in group} == {298.15}
+    assert sorted(coordinate_of(point, "concentration") or 0 for point in group) == [
+        5e-5,
+        1e-4,
+        2e-4,
+    ]

@@ -1,5 +1,7 @@
 """Every law: derivatives by an independent route, names, constraints."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -38,36 +40,36 @@ def test_linear_in_its_linear_parameters(law):
     np.testing.assert_allclose(law.evaluate(TIME, doubled), 2 * law.evaluate(TIME, parameters))
 
 
-def test_formulas_of_the_table():
-    t, k, k2, k3, beta, r = TIME, 50.0, 7.0, 1.5, 0.7, 0.4
-    c, c2, c3, a, b = 2.0, -1.0, 0.5, 0.3, 0.1
-    values = dict(
-        k_per_s=k,
-        k2_per_s=k2,
-        k3_per_s=k3,
-        beta=beta,
-        ratio=r,
-        amplitude=c,
-        amplitude2=c2,
-        amplitude3=c3,
-        slope_per_s=a,
-        intercept=b,
-    )
-    written = {
-        "single": c * np.exp(-k * t) + b,
-        "single-slope": c * np.exp(-k * t) + a * t + b,
-        "double": c * np.exp(-k * t) + c2 * np.exp(-k2 * t) + b,
-        "double-slope": c * np.exp(-k * t) + c2 * np.exp(-k2 * t) + a * t + b,
-        "triple": c * np.exp(-k * t) + c2 * np.exp(-k2 * t) + c3 * np.exp(-k3 * t) + b,
-        "stretched": c * np.exp(-((k * t) ** beta)) + b,
-        "second-order": c / (1 + k * t) + b,
-        "second-order-unequal": c * (1 - r) / (np.exp((1 - r) * k * t) - r) + b,
-        "lag": c * (k * np.exp(-k2 * t) - k2 * np.exp(-k * t)) / (k - k2) + b,
-        "burst": c * (1 - np.exp(-k * t)) + a * t + b,
-    }
-    assert set(written) == set(LAWS)
-    for key, expected in written.items():
-        np.testing.assert_allclose(LAWS[key].evaluate(t, values), expected, rtol=1e-13)
+SYMBOLS = {
+    "k_per_s": ("k", "k1"),
+    "k2_per_s": ("k2",),
+    "k3_per_s": ("k3",),
+    "ratio": ("r",),
+    "amplitude": ("c",),
+    "amplitude2": ("c2",),
+    "amplitude3": ("c3",),
+    "slope_per_s": ("a",),
+    "intercept": ("b",),
+}
+"""Parameter -> its letters in a formula; others stand under their own names."""
+
+
+def as_printed(formula: str, values: dict[str, float]) -> np.ndarray:
+    """Evaluate a formula such as ``y = c exp(-(k t)^beta) + b``, where a blank is a product."""
+    text = re.sub(r"(?<=[\w)]) (?=[\w(])", " * ", formula.partition("=")[2].strip())
+    names = {"exp": np.exp, "t": TIME}
+    for name, value in values.items():
+        names |= dict.fromkeys(SYMBOLS.get(name, (name.removesuffix("_per_s"),)), value)
+    return eval(text.replace("^", "**"), {"__builtins__": {}}, names)
+
+
+@pytest.mark.parametrize("law", LAWS.values(), ids=LAWS)
+def test_a_law_is_the_formula_that_it_shows(law):
+    values = {name: 0.3 + 0.1 * place for place, name in enumerate(law.linear)}
+    values |= {name: 50.0 / 7**place for place, name in enumerate(law.nonlinear)}
+    values |= {name: shape.starts[1] for name, shape in law.shapes.items()}
+    expected = as_printed(law.formula, values)
+    np.testing.assert_allclose(law.evaluate(TIME, values), expected, rtol=1e-13)
 
 
 def test_unknown_names_are_told_with_the_valid_ones():

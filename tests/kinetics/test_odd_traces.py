@@ -12,7 +12,7 @@ from stopflow.kinetics.fit import FitStatus, fit_trace
 from stopflow.kinetics.laws import LAWS
 from stopflow.kinetics.uncertainty.interval import cramer_rao, intervals, noise_correlation
 from stopflow.kinetics.verdicts.compare_laws import main_rate
-from stopflow.kinetics.verdicts.rules import Verdict
+from stopflow.kinetics.verdicts.findings import Verdict
 from stopflow.trace import Experiment
 
 pytestmark = pytest.mark.whole

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from lab_shots import TIME, decay, noisy, series, shot
 
-from stopflow.errors import SettingsError
+from stopflow.errors import SettingsError, StoreError
 from stopflow.kinetics.analysis import (
     AnalysisSettings,
     ExperimentAnalysis,
@@ -16,7 +16,16 @@ from stopflow.kinetics.analysis import (
 )
 from stopflow.kinetics.signal_checks import clipped_share, clipped_stretch, misfit
 from stopflow.kinetics.verdicts.compare_laws import Alternative
-from stopflow.kinetics.verdicts.rules import RULES, Verdict, reasons, verdict_of
+from stopflow.kinetics.verdicts.findings import (
+    Finding,
+    Values,
+    Verdict,
+    parse_findings,
+    verdict_of,
+    write_findings,
+)
+from stopflow.kinetics.verdicts.rules import RULES
+from stopflow.kinetics.verdicts.sentences import SENTENCES, reasons, say, say_shortly
 from stopflow.trace import Conditions, Experiment, Shot
 
 
@@ -62,16 +71,51 @@ def test_reasons_can_be_split_again(rng: np.random.Generator) -> None:
     coarse = replace(wrong, checks=replace(result.checks, noise_steps=0.1, levels=4))
     strict = QualityThresholds(short_window_kt=1e9, low_signal_to_noise=1e9, uncertain_warn=0.0)
     found = {
-        rule.id: text
+        rule.id: rule.finding(**values)
         for rule in RULES.values()
         for item in (wrong, coarse, other)
-        if rule.judge and (text := rule.judge(item, strict))
+        if rule.judge and (values := rule.judge(item, strict))
     }
     assert set(found) == {rule.id for rule in RULES.values() if rule.judge}
-    assert not [text for text in found.values() if "; " in text]
+    assert all(
+        len(say(item)) > len(say_shortly(item)) > 10
+        for item in found.values()
+        if item.rule not in ("uncertain",)
+    )
+    assert parse_findings(write_findings(tuple(found.values()))) == tuple(found.values())
     # File names and readers' refusals are not ours to word.
-    findings = [rule.finding(f"{rule.id} in a; b.bka") for rule in RULES.values()]
-    assert reasons(findings).split("; ") == [finding.text for finding in findings]
+    foreign = [RULES["refused"].finding(status="unreadable", text="a; {b}.bka")] * 2
+    assert reasons(foreign) == "a, {b}.bka; a, {b}.bka"
+
+
+def test_every_rule_has_its_sentence() -> None:
+    assert set(SENTENCES) == set(RULES)
+
+
+def test_a_sentence_holds_names_as_users_gave_them() -> None:
+    files = ("{0}.bka", "a; b.bka", "c.bka", "d.bka")
+    shots = RULES["shots"].finding(of=9, rules=("slope",), files=files)
+    assert say(shots) == "4 of 9 shots with slope ({0}.bka, a, b.bka, c.bka and 1 more)"
+    refused = RULES["refused"].finding(status="unreadable", text="{x} is no file")
+    nothing = replace(RULES["none-fitted"].finding(), because=(refused, refused))
+    assert say(nothing) == "no shot can be used: {x} is no file"
+    assert say_shortly(nothing) == "no shot can be used"
+    assert parse_findings(write_findings((shots, nothing))) == (shots, nothing)
+
+
+@pytest.mark.parametrize("text", ["x", "{", "[1]", "{}", '[{"rule": "slope"}]', "[" * 10000])
+def test_a_damaged_cell_of_findings_is_an_error_of_the_dataset(text: str) -> None:
+    with pytest.raises(StoreError, match="findings"):
+        parse_findings(text)
+
+
+@pytest.mark.parametrize(
+    ("rule", "values"),
+    [("new-rule", {}), ("slope", {}), ("slope", {"change": "x"}), ("wrong-law", {"law": "x"})],
+)
+def test_a_finding_of_another_version_is_an_error_of_the_dataset(rule: str, values: Values) -> None:
+    with pytest.raises(StoreError, match="ingest again"):
+        say(Finding(rule=rule, verdict=Verdict.WARN, values=values))
 
 
 def test_a_good_shot_passes(rng: np.random.Generator) -> None:
@@ -88,7 +132,7 @@ def test_slope_is_seen_with_a_law_that_has_none(rng: np.random.Generator) -> Non
     steep = analyse(shot(noisy(rng, decay(slope_per_s=0.5))), law="single").shots[0]
     assert "wrong-law" in {finding.rule for finding in steep.findings}
     assert steep.verdict is Verdict.FAIL
-    (said,) = (finding.text for finding in steep.findings if finding.rule == "wrong-law")
+    (said,) = (say(finding) for finding in steep.findings if finding.rule == "wrong-law")
     assert "use --law single-slope or auto" in said
 
 
@@ -190,7 +234,7 @@ def test_refusals_fail_with_their_reason() -> None:
     found = analyse(shot(np.ones(len(TIME)))).shots[0]
     assert found.verdict is Verdict.FAIL
     assert [finding.rule for finding in found.findings] == ["refused"]
-    assert "constant" in found.findings[0].text
+    assert "constant" in say(found.findings[0])
 
 
 def test_amplitude_that_falls_with_concentration(rng: np.random.Generator) -> None:
@@ -226,7 +270,7 @@ def test_the_outlier_is_named(rng: np.random.Generator) -> None:
 def test_a_condition_without_a_rate_fails() -> None:
     found = analyse(shot(np.ones(len(TIME)), conditions=Conditions(concentration_M=1e-3)))
     assert verdict_of(found.conditions[0].findings) is Verdict.FAIL
-    assert "constant" in found.conditions[0].findings[0].text
+    assert "constant" in say(found.conditions[0].findings[0])
 
 
 def test_judging_a_lab_again_changes_nothing(rng: np.random.Generator) -> None:

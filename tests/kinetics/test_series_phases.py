@@ -56,6 +56,7 @@ def chosen_of(fits: tuple[SecondaryFit, ...]) -> dict[str, SecondaryFit]:
     return {fit.phase: fit for fit in rates if fit.chosen}
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("fast_amplitude", [0.6, 0.15])
 def test_both_phases_are_found_whichever_is_larger(rng, fast_amplitude: float) -> None:
     found = analyse(two_phase_series(rng, fast_amplitude=fast_amplitude))

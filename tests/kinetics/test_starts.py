@@ -18,6 +18,7 @@ from stopflow.kinetics.settings import AnalysisSettings, QualityThresholds
 from stopflow.kinetics.start.detect import detect_start, detect_starts
 from stopflow.kinetics.start.detection import Explanation
 from stopflow.kinetics.start.shared_start import share_starts
+from stopflow.kinetics.verdicts.sentences import say
 from stopflow.simulate.lab import simulate_lab
 from stopflow.simulate.plan import LabSpec
 from stopflow.trace import Conditions, Experiment, Shot
@@ -182,7 +183,7 @@ def test_what_a_start_removes_is_said(rng: np.random.Generator) -> None:
     for judged in analyse_experiment(Experiment(name="lab", shots=tuple(shots))).shots:
         assert judged.shot.detection is not None
         assert judged.shot.detection.removed_change == pytest.approx(0.5, abs=0.1)
-        said = [item.text for item in judged.findings if item.rule == "start-removes"]
+        said = [say(item) for item in judged.findings if item.rule == "start-removes"]
         assert len(said) == 1
         assert "of the reaction's change" in said[0]
     given = analyse_experiment(

@@ -8,6 +8,8 @@ from stopflow.learn.compare.memory import peaks_of_ways
 from stopflow.learn.settings import TrainSettings
 from stopflow.memory import CLEAR
 
+pytestmark = pytest.mark.whole
+
 
 @pytest.mark.skipif(not CLEAR.exists(), reason="the system does not tell peaks")
 def test_a_wide_network_takes_more_wherever_it_stands():

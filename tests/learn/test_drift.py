@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stopflow.kinetics.fit import fit_trace
-from stopflow.learn.predict.reliability import residues
+from stopflow.learn.predict.residues import residues
 from stopflow.learn.predict.shared_drift import Slopes, pull_by_others, variance_between
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
+from stopflow.kinetics.uncertainty.drawn_noise import draw_noise
 from stopflow.learn.interval import (
     NORMAL_95,
     IntervalScale,
@@ -9,7 +10,6 @@ from stopflow.learn.interval import (
     neighbour_correlation,
     quantile_line,
 )
-from stopflow.learn.pretraining.prior import ar1_noise
 
 
 def test_quantile_lines_are_those_of_linear_programming(rng):
@@ -30,7 +30,7 @@ def test_quantile_lines_are_those_of_linear_programming(rng):
 @pytest.mark.parametrize("rho", [0.0, 0.3, 0.6, 0.9, 0.95])
 def test_the_correlation_of_noise_is_found_below_slope_and_decay(rng, rho):
     tau = np.linspace(0, 1, 6001)
-    noise = ar1_noise(len(tau), rho=rho, count=40, generator=rng)
+    noise = draw_noise((40, len(tau)), rho=rho, generator=rng)
     clean = 30 * np.exp(-5 * tau) + 8 * tau - 70
     found = [neighbour_correlation(clean + row) for row in noise]
     assert np.mean(found) == pytest.approx(rho, abs=0.02)

@@ -18,10 +18,10 @@ from stopflow.learn.pretraining.pretrain import (
     pretrain,
 )
 from stopflow.learn.pretraining.prior import Prior, draw_trace
-from stopflow.learn.pretraining.publish import as_model, calibrate, ship
+from stopflow.learn.pretraining.publish import as_model, calibrate, publish
 from stopflow.learn.pretraining.synthetic import GridCounts, build_bank, draw_grids
 from stopflow.learn.pretraining.whitening import CENTRE, SPREAD, export_network, whiten
-from stopflow.learn.projection import cell_basis
+from stopflow.learn.projection import bin_basis
 from stopflow.learn.saved import load_model
 from stopflow.lowrank import build_network
 
@@ -54,7 +54,7 @@ def test_the_exported_network_says_of_rows_what_the_trained_one_says_of_coordina
 ) -> None:
     spec = FeatureSpec(settings.features, settings.pairs)
     generator = np.random.default_rng(0)
-    basis = cell_basis(spec.kind, spec.pairs, directions=settings.directions)
+    basis = bin_basis(spec.kind, spec.pairs, directions=settings.directions)
     grids = draw_grids(settings.prior, settings.grids, generator=generator)
     bank = build_bank(spec, basis, grids, prior=settings.prior, long=1, generator=generator)
     torch_generator = torch.Generator().manual_seed(1)
@@ -144,7 +144,7 @@ def test_calibrated_saved_and_loaded_again(tmp_path: Path) -> None:
     assert model.interval == calibration.interval != IntervalScale()
     assert 0.85 < calibration.coverage95 <= 1.0
     figures = [{"case": "lab 1", "traces": 3, "ratio_to_fit": 1.234}]
-    ship(tmp_path / "tiny", model, made, calibration=calibration, figures=figures)
+    publish(tmp_path / "tiny", model, made, calibration=calibration, figures=figures)
     again = load_model(tmp_path / "tiny")
     trace = draw_trace(TINY.prior, generator=np.random.default_rng(3))
     row = build_features(trace.time_s, trace.signal, spec=model.features)[None]

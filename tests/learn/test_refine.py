@@ -200,6 +200,7 @@ def test_a_model_without_a_record_is_judged_on_all_shots(small_lab, trained):
     assert found.judgement.n == len(small_lab.data)
 
 
+@pytest.mark.whole
 def test_full_fine_tuning_stands_beside_lora_with_what_each_costs(trained):
     data, _ = other_lab()
     settings = adapt_settings(epochs=30, learning_rate=3e-3)

@@ -5,12 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from stopflow.learn.predict.reliability import (
-    ReliabilityLimits,
-    check_reliability,
-    disagreement,
-    residues,
-)
+from stopflow.learn.predict.reliability import ReliabilityLimits, check_reliability, disagreement
+from stopflow.learn.predict.residues import residues
 from stopflow.learn.pretraining.prior import Prior, draw_trace
 
 

@@ -1,7 +1,8 @@
 import pytest
 
 from stopflow.errors import SettingsError
-from stopflow.learn.settings import MUON_DECAY, SCHEDULES, TrainSettings
+from stopflow.learn.learning_rates import MUON_DECAY, SCHEDULES
+from stopflow.learn.settings import TrainSettings
 from stopflow.lowrank import LAYERS, LayerSpec
 
 
@@ -77,8 +78,10 @@ def test_long_runs_of_muon_decay_weights_unless_it_is_given():
 
 def test_dynamical_layers_get_muon_unless_an_optimiser_is_given():
     chosen = {name: TrainSettings(layer=name).chosen_optimiser for name in LAYERS}
-    muon = {"dlrt", "dlrt-two-pass", "adaptive"}
-    assert chosen == {name: "muon" if name in muon else "adam" for name in LAYERS}
+    assert (chosen["dlrt"], chosen["adaptive"]) == ("muon", "muon")
+    assert (chosen["dense"], chosen["vanilla"], chosen["oialr"]) == ("adam", "adam", "adam")
+    families = LAYERS.items()
+    assert chosen == {name: "muon" if own.dynamical else "adam" for name, own in families}
     mixed = (LayerSpec(type="dense", dim=8), LayerSpec(type="adaptive", dim=8, rank=2))
     assert TrainSettings(layers=mixed).step_settings().optimiser == "muon"
     assert TrainSettings(optimiser="sgd").step_settings().optimiser == "sgd"

@@ -7,7 +7,8 @@ from scipy.stats import ks_2samp
 
 from stopflow.bins import EDGES, bin_means
 from stopflow.features import FeatureSpec, build_batch
-from stopflow.learn.pretraining.prior import RHOS, Prior, ar1_noise, ar1_root, draw_trace
+from stopflow.kinetics.uncertainty.drawn_noise import draw_noise
+from stopflow.learn.pretraining.prior import RHOS, Prior, ar1_root, draw_trace
 from stopflow.learn.pretraining.synthetic import (
     TRACES_A_GRID,
     GridCounts,
@@ -15,7 +16,7 @@ from stopflow.learn.pretraining.synthetic import (
     build_bank,
     draw_grids,
 )
-from stopflow.learn.projection import cell_basis
+from stopflow.learn.projection import bin_basis
 from stopflow.trace import FloatArray
 
 SPECS = (FeatureSpec("shape", 600), FeatureSpec("blocks", 128))
@@ -26,7 +27,7 @@ def small_bank(
     spec: FeatureSpec, prior: Prior, *, grids: list[FloatArray] | None = None
 ) -> tuple[TraceBank, FloatArray, list[FloatArray]]:
     generator = np.random.default_rng(3)
-    basis = cell_basis(spec.kind, spec.pairs, directions=72)
+    basis = bin_basis(spec.kind, spec.pairs, directions=72)
     found = grids or draw_grids(prior, FEW, generator=generator)
     bank = build_bank(spec, basis, found, prior=prior, long=1, generator=generator)
     return bank, basis, found
@@ -34,7 +35,7 @@ def small_bank(
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.kind)
 def test_basis_is_orthonormal_centred_and_holds_the_curves(spec: FeatureSpec) -> None:
-    basis = cell_basis(spec.kind, spec.pairs, directions=72)
+    basis = bin_basis(spec.kind, spec.pairs, directions=72)
     np.testing.assert_allclose(basis.T @ basis, np.eye(basis.shape[1]), atol=1e-10)
     np.testing.assert_allclose(basis.sum(axis=0), 0.0, atol=1e-9)
     tau = np.arange(777) / 776
@@ -64,7 +65,7 @@ def test_correlated_noise_has_the_stated_covariance(rho: float) -> None:
     lag = np.abs(np.subtract.outer(np.arange(points), np.arange(points)))
     root = ar1_root(np.eye(points), rho=rho)
     np.testing.assert_allclose(root.T @ root, rho**lag, atol=1e-12)
-    noise = ar1_noise(points, rho=rho, count=20_000, generator=np.random.default_rng(4))
+    noise = draw_noise((20_000, points), rho=rho, generator=np.random.default_rng(4))
     np.testing.assert_allclose(noise.T @ noise / 20_000, rho**lag, atol=0.06)
 
 
@@ -108,7 +109,7 @@ def _signal(prior: Prior, tau: FloatArray, *, generator: np.random.Generator) ->
             generator.choice((-1, 1)) * between(*prior.second_amplitude) * np.exp(-other * tau)
         )
     rho = generator.choice(RHOS[1:]) if generator.random() < prior.correlated_share else 0.0
-    noise = ar1_noise(len(tau), rho=rho, count=1, generator=generator)[0]
+    noise = draw_noise(len(tau), rho=rho, generator=generator)
     return signal + between(*prior.noise) * noise
 
 

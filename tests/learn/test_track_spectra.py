@@ -60,6 +60,7 @@ def test_a_resumed_run_has_the_same_spectra(images, tmp_path):
         assert [first[name] for name in names] == [second[name] for name in names]
 
 
+@pytest.mark.whole
 def test_they_are_drawn_for_each_layer(tmp_path):
     data = write_images(tmp_path / "pictures", make_images(np.random.default_rng(5)))
     done = train_images(

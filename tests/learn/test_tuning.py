@@ -77,6 +77,7 @@ def test_rows_that_differ_in_their_truncation_share_a_search():
     assert dense.searched.seed == TUNING_SEED
 
 
+@pytest.mark.whole
 @pytest.mark.skipif(not reset_peak(), reason="the system does not tell a peak")
 def test_memory_is_measured_without_the_images_and_is_less_at_low_rank():
     data = class_data(

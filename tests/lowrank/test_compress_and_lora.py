@@ -7,8 +7,10 @@ from chains import as_dense, batch, chain, distance, mse_loss, seeded, weights
 from stopflow.errors import SettingsError
 from stopflow.lowrank import (
     LAYERS,
+    LayerSpec,
     StepSettings,
     adapt,
+    build_network,
     build_stepper,
     compress,
     count_parameters,
@@ -274,6 +276,20 @@ def test_a_fixed_rank_is_given_to_every_layer_that_becomes_smaller():
         compress(network, 0.9, rank=5)
     with pytest.raises(SettingsError, match="energy = None"):
         compress(network)
+
+
+def test_a_layer_is_cut_only_where_that_saves_values():
+    """1 (2 + 3 + 1) + 2 values of rank 1 are as many as the 3 x 2 + 2 of the whole layer."""
+    specs = [LayerSpec(type="dense", dim=2, activation="linear")]
+    network = build_network(3, specs, generator=seeded(1), dtype=torch.float64)
+    (line,) = compress(network, rank=1).layers
+    assert (line.parameters_before, line.parameters_after) == (8, 8)
+    assert line.note == "kept: rank 1 would hold 8 values, not fewer than 8"
+    wider = build_network(4, specs, generator=seeded(1), dtype=torch.float64)
+    (line,) = compress(wider, rank=1).layers
+    assert (line.parameters_before, line.parameters_after, line.note) == (10, 9, "")
+    share = torch.linalg.svdvals(wider.layers[0].weight.detach()).square()
+    assert line.kept == pytest.approx(float(share[0] / share.sum()))
 
 
 @pytest.mark.parametrize("kind", LAYERS)

@@ -73,6 +73,7 @@ def test_any_singular_values_leave_finite_orthonormal_factors(kind, optimiser, d
     assert all(bool(p.isfinite().all()) for p in network.parameters())
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("kind", ["dlrt", "dlrt-two-pass"])
 def test_decaying_weights_keep_the_bases_orthonormal(kind):
     network = chain(kind, inputs=120, dims=(40, 30), rank=8).float()

@@ -1,6 +1,9 @@
 """Laws of the layers and integrators, in float64, each against an independent route."""
 
 import copy
+import math
+from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -31,6 +34,7 @@ from stopflow.lowrank import (
 )
 from stopflow.lowrank.bench.reference import reference_augmented_step, reference_kls_step
 from stopflow.lowrank.forward_cache import ForwardCache
+from stopflow.lowrank.integrators.retraction import retract
 from stopflow.lowrank.integrators.state import FactorState
 from stopflow.lowrank.integrators.update import update_bases
 from stopflow.lowrank.layer.orthonormal import orthonormal, orthonormality_defect
@@ -191,7 +195,7 @@ def test_another_choice_of_bases_gives_the_same_weights(kind, optimiser):
     for layer in (turned.layers[0], turned.layers[1]):
         o, q = (orthonormal(6, 6, generator=seeded(s)) for s in (1, 2))
         layer.set_factors(layer.U.data @ o, o.T @ layer.S.data @ q, layer.V.data @ q)
-    rate = 1e-4 if optimiser == "adam-scalar" else 0.02
+    rate = OPTIMISERS[optimiser].trial_rate
     own, other = (
         stepper_of(n, optimiser=optimiser, learning_rate=rate, theta=0.05)
         for n in (network, turned)
@@ -314,7 +318,7 @@ def test_augmented_descent_has_the_predicted_size():
 @pytest.mark.parametrize("optimiser", OPTIMISERS)
 def test_bases_stay_orthonormal(kind, optimiser):
     network = chain(kind)
-    rate = 1e-3 if "adam" in optimiser else 0.02
+    rate = OPTIMISERS[optimiser].trial_rate
     stepper = stepper_of(network, optimiser=optimiser, learning_rate=rate, theta=0.02, cadence=3)
     for step in range(60):
         x, y = batch(step)
@@ -328,7 +332,7 @@ def test_bases_stay_orthonormal(kind, optimiser):
 def test_every_layer_learns_with_every_optimiser(kind, optimiser):
     network = chain(kind)
     x, y = batch()
-    rate = {"adam-scalar": 3e-4}.get(optimiser, 3e-3)
+    rate = OPTIMISERS[optimiser].trial_rate
     stepper = stepper_of(network, optimiser=optimiser, learning_rate=rate, clip=1.0, delay=5)
     losses = [stepper.step(x, y, loss=mse_loss).loss for _ in range(40)]
     assert losses[-1] < 0.9 * losses[0]
@@ -391,6 +395,7 @@ def test_a_step_changes_a_large_and_a_small_weight_by_the_same_share(optimiser):
     assert changes == pytest.approx([changes[0]] * 3, rel=1e-5)
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("optimiser", ["adam", "muon"])
 def test_noise_does_not_make_singular_values_grow_exponentially(optimiser):
     network = chain("dlrt")
@@ -403,6 +408,72 @@ def test_noise_does_not_make_singular_values_grow_exponentially(optimiser):
         sizes.append(float(network.layers[0].S.detach().norm()) / start)
     assert sizes[-1] / sizes[199] < 2.0  # a random walk: sqrt(2)
     assert sizes[-1] < 30.0
+
+
+def test_columns_are_rescaled_by_what_is_remembered_of_their_sizes():
+    """c = size / (sqrt(max(v, m (1 - b^t))) + eps_t), m the mean square of a column's gradient."""
+    network = chain("dlrt", dims=(24, 18))
+    settings = StepSettings(optimiser="adam", second_decay=0.9, epsilon=1e-3)
+    state = FactorState(list(network.layers)[:2], settings)
+    averages = [0.0] * 4
+    for count in range(1, 5):
+        state.count = count
+        x, y = batch(count)
+        x = x * (100.0 if count == 3 else 1.0)  # one odd batch, larger than all that is remembered
+        known = math.sqrt(1 - 0.9**count)
+        by_weight = dense_gradients(network, x, y)[:2]
+        gradients = [g @ z.V for g, z in zip(by_weight, network.layers, strict=False)]
+        gradients += [g.T @ z.U for g, z in zip(by_weight, network.layers, strict=False)]
+        expected = []
+        for place, gradient in enumerate(gradients):
+            mean = gradient.detach().square().mean(dim=0)
+            averages[place] = 0.9 * averages[place] + 0.1 * mean
+            root = torch.maximum(averages[place], mean * known**2).sqrt()
+            size = torch.linalg.svdvals(network.layers[place % 2].S).square().mean().sqrt()
+            expected.append(gradient * size / (root + 1e-3 * known))
+        with torch.no_grad():
+            group = state.group([0, 1], record(network, x, y)[:2])
+            update = state.update(group, 0.05, formed=True)
+        found = [k for k, _ in update.directions] + [v for _, v in update.directions]
+        for own, wanted in zip(found, expected, strict=True):
+            torch.testing.assert_close(own, wanted.detach(), rtol=1e-9, atol=0.0)
+        assert update.step == pytest.approx(0.05 * 0.3 * known)
+
+
+def test_what_a_retraction_multiplies_rounding_by_is_bounded_as_it_says():
+    """The bound is (1 + b ||C R^-1||)^2 and, for each column, what its terms lose."""
+    draw = partial(torch.randn, generator=seeded(11), dtype=torch.float64)
+    u, a, core, step = orthonormal(40, 5, generator=seeded(2)), draw(40, 5), draw(5, 5), 0.3
+    terms = torch.linspace(1e-6, 2.0, 5, dtype=torch.float64)
+    found = retract(core[None], (u.T @ a)[None], (a.T @ a)[None], step=step, terms=terms[None])
+    moved = u @ core - step * a
+    q, r = torch.linalg.qr(moved)
+    inverse = torch.linalg.inv(r)
+    turned = float(torch.linalg.matrix_norm(u.T @ a @ inverse))
+    carried = moved.square().sum(dim=0) + step**2 * terms
+    lost = float(carried @ inverse.square().sum(dim=1))
+    assert found.growth == pytest.approx((1 + step * turned) ** 2 + lost, rel=1e-9)
+    bases = u @ found.coefficient[0] - step * a @ found.inverse[0]
+    torch.testing.assert_close(bases @ bases.T, q @ q.T, rtol=0, atol=1e-12)
+    torch.testing.assert_close(found.overlap[0], u.T @ bases, rtol=0, atol=1e-12)
+    still = retract(core[None], 0 * core[None], 0 * core[None], step=step, terms=0 * terms[None])
+    assert still.growth == pytest.approx(
+        1
+        + float(core.square().sum(0) @ torch.linalg.inv(torch.linalg.qr(core)[1]).square().sum(1)),
+        rel=1e-9,
+    )
+
+
+def test_a_retraction_is_sound_while_two_thirds_of_the_digits_are_left():
+    core = torch.eye(3)[None]
+    nothing = retract(core, 0 * core, 0 * core, step=0.1, terms=torch.zeros(1, 3))
+    assert nothing.sound
+    most = torch.finfo(torch.float32).eps ** (-1 / 3)
+    assert replace(nothing, growth=0.999 * most).sound
+    assert not replace(nothing, growth=1.001 * most).sound
+    lost = retract(0 * core, 0 * core, 0 * core, step=0.1, terms=torch.zeros(1, 3))
+    assert math.isinf(lost.growth)
+    assert not lost.sound
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

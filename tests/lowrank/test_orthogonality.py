@@ -6,7 +6,14 @@ import pytest
 import torch
 from chains import COMBINATIONS, ORTHONORMAL, batch, chain, distance, mse_loss, seeded, weights
 
-from stopflow.lowrank import MEAN_SQUARE, LayerSpec, StepSettings, build_network, build_stepper
+from stopflow.lowrank import (
+    MEAN_SQUARE,
+    OPTIMISERS,
+    LayerSpec,
+    StepSettings,
+    build_network,
+    build_stepper,
+)
 from stopflow.lowrank.forward_cache import ForwardCache
 from stopflow.lowrank.integrators.complement import orthonormal_complement
 from stopflow.lowrank.integrators.orthogonality import URGENT, OrthogonalityLoss
@@ -37,7 +44,7 @@ def data(seed, *, inputs=120):
 
 
 def settings(optimiser, **changes):
-    rate = 3e-4 if optimiser == "adam-scalar" else 1e-2
+    rate = OPTIMISERS[optimiser].trial_rate
     return StepSettings(optimiser=optimiser, learning_rate=rate, theta=0.01, cadence=3, **changes)
 
 

@@ -69,6 +69,7 @@ def test_swapped_rates_of_a_chain_are_named(rng: np.random.Generator) -> None:
     assert any("another solution" in text for text in determine(fit).sentences)
 
 
+@pytest.mark.whole
 def test_fast_binding_leaves_only_the_quotient(rng: np.random.Generator) -> None:
     problem = problem_of(
         rng,
@@ -163,6 +164,7 @@ def test_the_gradient_is_that_of_the_squares(shared, before, rng: np.random.Gene
         assert found == pytest.approx(expected, rel=1e-4, abs=1e-6 * point.squares)
 
 
+@pytest.mark.whole
 def test_schemes_are_ranked(rng: np.random.Generator) -> None:
     scheme = parse_scheme(KNOWN["induced fit"].text)
     truth = {"k1": 1e7, "k-1": 100.0, "k2": 30.0, "k-2": 5.0}

@@ -12,6 +12,8 @@ from stopflow.io.bka.format import write_bka
 from stopflow.mechanism.minimise import minimise
 from stopflow.mechanism.rank import KNOWN
 
+pytestmark = pytest.mark.whole
+
 BINDING = "E + S <=> ES"
 TRUTH = {"k1": 4e6, "k-1": 8.0}
 SEEN = {"ES": 5e5}
@@ -41,6 +43,7 @@ def folder(tmp_path, rng):
 GIVEN = ("--initial", "E=1 uM", "--initial", "S=concentration")
 
 
+@pytest.mark.essential
 def test_a_folder_gives_its_constants_a_table_and_a_pdf(folder, run, tmp_path) -> None:
     code, out, _ = run("mechanism", folder, "--scheme", BINDING, *GIVEN, "--json")
     found = json.loads(out)

@@ -6,13 +6,26 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from stopflow.kinetics.verdicts.findings import Finding, write_findings
+from stopflow.kinetics.verdicts.rules import RULES
+from stopflow.kinetics.verdicts.sentences import reasons
 from stopflow.report.data import KineticsReportData, ModelReportData
 
 NAN = float("nan")
-REASONS = {
-    "WARN": ("k T is 1.6, record longer", "signal to noise 8 is below 20"),
-    "FAIL": ("constant signal", "fewer than 10 points after the start time"),
+FINDINGS = {
+    "WARN": (
+        RULES["short-window"].finding(kt=1.6, least=2.0),
+        RULES["noisy"].finding(ratio=8.0, least=20.0),
+    ),
+    "FAIL": (RULES["refused"].finding(status="refused", text="constant signal"),),
 }
+"""Verdict -> what its shots are said to have."""
+NONE_FITTED = replace(RULES["none-fitted"].finding(), because=FINDINGS["FAIL"])
+
+
+def found(findings: Sequence[Finding]) -> dict[str, str]:
+    """Return the columns of a table that say why a verdict is not PASS."""
+    return {"reason": reasons(findings), "findings": write_findings(findings)}
 
 
 def build_lab(
@@ -36,7 +49,7 @@ def build_lab(
                 if refuse or len(shots) % 15 == 11:
                     row, trace = _refused(row), None if len(shots) % 2 else trace
                 elif len(shots) % 13 == 5:
-                    row |= {"verdict": "WARN", "reason": "; ".join(REASONS["WARN"])}
+                    row |= {"verdict": "WARN", **found(FINDINGS["WARN"])}
                 shots.append(row)
                 traces.append(trace)
                 cuts += _cuts(rng, row)
@@ -91,7 +104,7 @@ def _shot(rng, name, condition, concentration, replicate, points):
         "file": f"shot_{condition * 10 + replicate:02d}.bka",
         "channel": 1,
         "verdict": "PASS",
-        "reason": "",
+        **found(()),
         "start_s": start,
         "start_source": "workbook",
         "points": int((time >= start).sum()),
@@ -151,7 +164,7 @@ def _refused(row):
     }
     numbers |= {"signal_to_noise": NAN, "points": 0, "window_s": NAN}
     kept = {"workbook_rate_per_s": row["workbook_rate_per_s"]}
-    verdict = {"verdict": "FAIL", "reason": "; ".join(REASONS["FAIL"][:1]), "fit_status": "refused"}
+    verdict = {"verdict": "FAIL", **found(FINDINGS["FAIL"]), "fit_status": "refused"}
     return row | numbers | kept | verdict
 
 
@@ -210,7 +223,7 @@ def _conditions(shots):
                 "amplitude_high95": NAN,
                 "signal_to_noise": good["signal_to_noise"].median(),
                 "verdict": verdict,
-                "reason": "" if verdict == "PASS" else "no shot could be fitted",
+                **found(() if verdict == "PASS" else (NONE_FITTED,)),
             }
         )
     return pd.DataFrame(rows)

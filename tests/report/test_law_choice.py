@@ -110,6 +110,7 @@ def test_many_experiments_are_listed_and_the_worst_come_first(lab):
     ]
 
 
+@pytest.mark.whole
 def test_the_terminal_ends_with_what_to_do(rng, tmp_path, run):
     folder = tmp_path / "lab" / "run A"
     folder.mkdir(parents=True)

@@ -14,6 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from pypdf import PdfReader
 
+from stopflow.kinetics.verdicts.rules import RULES
 from stopflow.report.kinetics.report import drawing_beside, write_kinetics_pdf
 from stopflow.report.models.comparison import write_compare_pdf
 from stopflow.report.models.comparison_figures import draw_bias, draw_runs
@@ -122,18 +123,19 @@ def test_results_are_attached_as_csv_and_json(lab, written):
 
 
 def test_numbers_in_reasons_have_a_true_minus_on_paper_and_a_plain_one_in_tables(lab, tmp_path):
-    reason = "k drifts by -7.7% from first to last (a-3.bka)"
-    doubted = lab.conditions.assign(verdict="WARN", reason=reason)
-    warned = lab.shots.assign(verdict="WARN", reason="slope -0.5 (b-7.bka)")
+    drift = RULES["replicate-drift"].finding(size=-0.077, replicates=3, chance=1e-9)
+    refused = RULES["refused"].finding(status="refused", text="slope -0.5 (b-7.bka)")
+    doubted = lab.conditions.assign(verdict="WARN", **report_lab.found((drift,)))
+    warned = lab.shots.assign(verdict="WARN", **report_lab.found((refused,)))
     path = tmp_path / "k.pdf"
     write_kinetics_pdf(replace(lab, conditions=doubted, shots=warned), path)
     text = " ".join(_text(path).split())
-    assert "k drifts by −7.7 % from first to last (a-3.bka)" in text
+    assert "k drifts by −7.7 % from the first to the last of 3 replicates" in text
     assert "slope −0.5 (b-7.bka)" in text
     assert "-7.7" not in text
     assert "-0.5" not in text
     attached = PdfReader(path).attachments
-    assert reason in attached["conditions.csv"][0].decode()
+    assert "k drifts by -7.7% from" in attached["conditions.csv"][0].decode()
     assert "slope -0.5" in attached["rates.csv"][0].decode()
 
 

@@ -9,14 +9,16 @@ import report_lab
 from matplotlib.figure import Figure
 
 from stopflow.errors import SettingsError
+from stopflow.kinetics.verdicts.rules import RULES
 from stopflow.report.kinetics.agreement import compare_rates
 from stopflow.report.kinetics.answers import build_answers, say_repeats, say_trust
 from stopflow.report.kinetics.conditions import build_series, sort_conditions
 from stopflow.report.kinetics.experiment_numbers import build_experiment_picture, relative_cuts
+from stopflow.report.kinetics.reasons import count_reasons
 from stopflow.report.kinetics.repeats import group_series, list_doubtful, list_repeats
 from stopflow.report.kinetics.secondary_numbers import build_pictures
 from stopflow.report.kinetics.secondary_words import summarise_secondary
-from stopflow.report.kinetics.summary import count_reasons, count_shots
+from stopflow.report.kinetics.summary import count_shots
 from stopflow.report.kinetics.view import plot_shot, save_picture
 from stopflow.report.models.numbers import fit_lines, list_worst, size_layers, split_points
 from stopflow.report.paper.style import ordered_colours
@@ -225,10 +227,15 @@ def test_the_first_page_answers_the_three_questions(lab):
 
 
 def test_series_are_doubted_for_their_own_reasons_alone(lab):
-    reasons = ["1 of 2 shots with slope (a.bka)"] * len(lab.conditions)
-    reasons[1] = f"{reasons[1]}; k drifts by 9% from first to last"
-    reasons[3] = "k drifts by 4% from first to last"
-    conditions = lab.conditions.assign(verdict="WARN", reason=reasons, fitted=2)
+    of_shots = RULES["shots"].finding(of=2, rules=("slope",), files=("a.bka",))
+    drift = [
+        RULES["replicate-drift"].finding(size=size, replicates=3, chance=1e-9)
+        for size in (0.09, 0.04)
+    ]
+    findings = [(of_shots,)] * len(lab.conditions)
+    findings[1], findings[3] = (of_shots, drift[0]), (drift[1],)
+    columns = pd.DataFrame([report_lab.found(item) for item in findings])
+    conditions = lab.conditions.assign(verdict="WARN", fitted=2, **columns)
     doubtful = list_doubtful(conditions)
     assert [text.partition(" by ")[0] for text in doubtful["reason"]] == ["k drifts"] * 2
     (group,) = group_series(doubtful, conditions)
@@ -236,9 +243,9 @@ def test_series_are_doubted_for_their_own_reasons_alone(lab):
     fine = lab.shots.assign(verdict="PASS")
     named = say_repeats(fine, conditions.iloc[:2])
     assert named.startswith(f"Look at the series {conditions['experiment'].iloc[1]}, ")
-    assert named.endswith("20 µM: k drifts by 9 % from first to last.")
-    many = conditions.assign(reason="k drifts by 4% from first to last")
-    assert f"{len(many)} series: k drifts by 4 %" in say_repeats(fine, many)
+    assert named.endswith("20 µM: k drifts by +9.0 % from the first to the last of 3 replicates.")
+    many = conditions.assign(**report_lab.found((drift[1],)))
+    assert f"{len(many)} series: k drifts by +4.0 %" in say_repeats(fine, many)
     assert say_trust(fine, many).startswith("All shots passed every check. Of")
     good = lab.conditions.assign(verdict="PASS")
     assert say_repeats(fine, good).startswith("Nothing")
@@ -257,9 +264,15 @@ def test_conditions_stand_in_order_of_concentration_within_their_experiment(lab)
 def test_reasons_that_differ_in_numbers_count_together(lab):
     shots = lab.shots.iloc[:4].copy()
     shots["verdict"] = "WARN"
-    shots["reason"] = [f"k T is {x}, record longer" for x in (1.1, 1.2, 1.3, 1.4)]
-    (only,) = count_reasons(shots)
-    assert (only.shots, only.reason) == (4, "k T is 1.1, record longer")
+    kts = (1.1, 1.2, 1.3, 1.4)
+    said = [report_lab.found((RULES["short-window"].finding(kt=kt, least=2.0),)) for kt in kts]
+    (only,) = count_reasons(shots.assign(**pd.DataFrame(said, index=shots.index)))
+    assert only.shots == 4
+    assert only.gist == "the window holds only 1.1 times 1/k"
+    assert only.reason == (
+        "the window holds only 1.1 times 1/k, and below 2 a slow reaction cannot be told from a "
+        "slope: record longer"
+    )
 
 
 def test_differences_from_the_lab_are_found_again(lab):

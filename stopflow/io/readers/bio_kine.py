@@ -5,6 +5,7 @@ which is Bio-Kine's own, with a warning.
 """
 
 from math import nan
+from typing import Final
 
 from stopflow.io.bka.format import parse_bka_file
 from stopflow.io.bka.header import MULTI, SINGLE
@@ -12,6 +13,21 @@ from stopflow.io.readers.content import Head
 from stopflow.trace import Recording
 
 KEY = "bio-kine"
+EXAMPLE: Final = (
+    '"BIO-KINE ASCII FILE"\n'
+    '"_UNITX"\t"s"\n'
+    '"_UNITY"\t"Volt"\n'
+    '"_COMMENT"\t"an example"\n'
+    '"_DELTAX"\t0\n'
+    '"_DATA"\n'
+    "0\t0.7\n"
+    "0.01\t0.6435\n"
+    "0.02\t0.5933\n"
+    "0.03\t0.5488\n"
+    "0.04\t0.5094\n"
+    "0.05\t0.4744\n"
+)
+"""A whole file of this format."""
 
 
 def recognises(head: Head) -> bool:

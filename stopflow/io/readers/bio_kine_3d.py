@@ -14,6 +14,8 @@ Wavelengths are in nm, times in s; every wavelength has the same times. ``_FORMA
 columns by their letters; another order of W, T and V is read as it says.
 """
 
+from typing import Final
+
 import numpy as np
 
 from stopflow.errors import FormatError
@@ -25,6 +27,25 @@ from stopflow.io.text import decode, split_lines, to_single_byte
 from stopflow.trace import FloatArray, Recording
 
 KEY = "bio-kine-3d"
+EXAMPLE: Final = (
+    '"BIO-KINE 3D ASCII FILE"\n'
+    '"_COMMENT"\t"an example"\n'
+    '"_FORMAT"\t"WTV"\n'
+    '"_DATA"\n'
+    "350\t0\t0.7\n"
+    "350\t0.01\t0.6435\n"
+    "350\t0.02\t0.5933\n"
+    "350\t0.03\t0.5488\n"
+    "350\t0.04\t0.5094\n"
+    "350\t0.05\t0.4744\n"
+    "352.5\t0\t0.8\n"
+    "352.5\t0.01\t0.7322\n"
+    "352.5\t0.02\t0.672\n"
+    "352.5\t0.03\t0.6186\n"
+    "352.5\t0.04\t0.5713\n"
+    "352.5\t0.05\t0.5293\n"
+)
+"""A whole file of this format."""
 _FORMATS = {"WTV", "TWV", "WVT", "TVW", "VWT", "VTW"}
 
 

@@ -20,6 +20,7 @@
 import re
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Final
 
 from stopflow.errors import FormatError
 from stopflow.io.readers.column_table import INDEX_NAMES, Columns, read_columns
@@ -35,6 +36,10 @@ from stopflow.io.workbook.headers import is_only_unit
 from stopflow.trace import Recording
 
 KEY = "columns"
+EXAMPLE: Final = (
+    "Time (ms),Absorbance\n0,0.7\n10,0.6435\n20,0.5933\n30,0.5488\n40,0.5094\n50,0.4744\n"
+)
+"""A whole file of this format."""
 LEAST_ROWS = 8
 """Rows without the header of a time that can be a trace."""
 

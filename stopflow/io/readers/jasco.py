@@ -21,6 +21,7 @@ whose x is in nm, is refused by name.
 
 from collections.abc import Sequence
 from math import nan
+from typing import Final
 
 import numpy as np
 
@@ -34,6 +35,27 @@ from stopflow.io.text import decode, split_lines, to_single_byte
 from stopflow.trace import Recording
 
 KEY = "jasco"
+EXAMPLE: Final = (
+    "TITLE\tan example\n"
+    "DATA TYPE\t\n"
+    "ORIGIN\tJASCO\n"
+    "SPECTROMETER/DATA SYSTEM\tV-550\n"
+    "XUNITS\tsec\n"
+    "YUNITS\tABSORBANCE\n"
+    "NPOINTS\t6\n"
+    "XYDATA\n"
+    "0\t0.7\t0.8\n"
+    "0.01\t0.6435\t0.7322\n"
+    "0.02\t0.5933\t0.672\n"
+    "0.03\t0.5488\t0.6186\n"
+    "0.04\t0.5094\t0.5713\n"
+    "0.05\t0.4744\t0.5293\n"
+    "\n"
+    "##### Extended Information\n"
+    "[Comments]\n"
+    "Sample\tx\n"
+)
+"""A whole file of this format."""
 MINUTE_S = 60.0
 _DATA = ("XYDATA", "XYDATA1")
 

@@ -11,11 +11,23 @@ time, which is the user's own in the program: it has to be given (``--time-unit`
 a number between 100 and 4000 is a wavelength in nm.
 """
 
+from typing import Final
+
 from stopflow.io.readers import columns
 from stopflow.io.readers.content import Head
 from stopflow.trace import Recording
 
 KEY = "kintek"
+EXAMPLE: Final = (
+    "Time\t440.1410\tobs2\t\n"
+    "0\t0.7\t0.8\t\n"
+    "0.01\t0.6435\t0.7322\t\n"
+    "0.02\t0.5933\t0.672\t\n"
+    "0.03\t0.5488\t0.6186\t\n"
+    "0.04\t0.5094\t0.5713\t\n"
+    "0.05\t0.4744\t0.5293\t\n"
+)
+"""A whole file of this format."""
 
 
 def recognises(head: Head) -> bool:

@@ -55,6 +55,9 @@ class Reader:
         Whether a content is of this format.
     parse
         None for workbooks, which are divided sheet by sheet.
+    example
+        The text of a small file: it is shown on a page of the documentation, and the tests read
+        it, whole and damaged.
     """
 
     noun: str
@@ -62,6 +65,7 @@ class Reader:
     time: str
     recognises: Callable[[Head], bool]
     parse: Parse | None
+    example: str = ""
 
 
 _STATED, _SECONDS = "stated in the file", "seconds"
@@ -72,6 +76,7 @@ READERS: dict[str, Reader] = {
         time="stated in the file; else --time-unit, else ms with a warning",
         recognises=bio_kine.recognises,
         parse=bio_kine.parse,
+        example=bio_kine.EXAMPLE,
     ),
     bio_kine_3d.KEY: Reader(
         noun="Bio-Kine 3-D ASCII (BioLogic)",
@@ -79,6 +84,7 @@ READERS: dict[str, Reader] = {
         time=_SECONDS,
         recognises=bio_kine_3d.recognises,
         parse=bio_kine_3d.parse,
+        example=bio_kine_3d.EXAMPLE,
     ),
     pro_data_csv.KEY: Reader(
         noun="Pro-Data CSV (Applied Photophysics)",
@@ -86,6 +92,7 @@ READERS: dict[str, Reader] = {
         time=_SECONDS,
         recognises=pro_data_csv.recognises,
         parse=pro_data_csv.parse,
+        example=pro_data_csv.EXAMPLE,
     ),
     pro_data_store.KEY: Reader(
         noun="Pro-Data text (Applied Photophysics)",
@@ -93,6 +100,7 @@ READERS: dict[str, Reader] = {
         time=_SECONDS,
         recognises=pro_data_store.recognises,
         parse=pro_data_store.parse,
+        example=pro_data_store.EXAMPLE,
     ),
     kinetic_studio.KEY: Reader(
         noun="Kinetic Studio CSV (TgK / Hi-Tech)",
@@ -100,6 +108,7 @@ READERS: dict[str, Reader] = {
         time=_SECONDS,
         recognises=kinetic_studio.recognises,
         parse=kinetic_studio.parse,
+        example=kinetic_studio.EXAMPLE,
     ),
     olis.KEY: Reader(
         noun="OLIS 3-D ASCII",
@@ -107,6 +116,7 @@ READERS: dict[str, Reader] = {
         time=_SECONDS,
         recognises=olis.recognises,
         parse=olis.parse,
+        example=olis.EXAMPLE,
     ),
     jasco.KEY: Reader(
         noun="JASCO text: time courses and interval scans",
@@ -114,6 +124,7 @@ READERS: dict[str, Reader] = {
         time="stated in the file; minutes in interval scans",
         recognises=jasco.recognises,
         parse=jasco.parse,
+        example=jasco.EXAMPLE,
     ),
     uv_vis.KEY: Reader(
         noun="UV-Vis kinetics CSV",
@@ -121,6 +132,7 @@ READERS: dict[str, Reader] = {
         time=_STATED,
         recognises=uv_vis.recognises,
         parse=uv_vis.parse,
+        example=uv_vis.EXAMPLE,
     ),
     diode_array.KEY: Reader(
         noun="diode-array matrix of times and wavelengths",
@@ -128,6 +140,7 @@ READERS: dict[str, Reader] = {
         time="stated in the file; else seconds",
         recognises=diode_array.recognises,
         parse=diode_array.parse,
+        example=diode_array.EXAMPLE,
     ),
     kintek.KEY: Reader(
         noun="KinTek Explorer text",
@@ -135,6 +148,7 @@ READERS: dict[str, Reader] = {
         time="--time-unit",
         recognises=kintek.recognises,
         parse=kintek.parse,
+        example=kintek.EXAMPLE,
     ),
     columns.KEY: Reader(
         noun="plain columns of text: CSV, TSV, TXT",
@@ -142,6 +156,7 @@ READERS: dict[str, Reader] = {
         time="stated in the file; else --time-unit",
         recognises=columns.recognises,
         parse=columns.parse,
+        example=columns.EXAMPLE,
     ),
     sheets.KEY: Reader(
         noun="workbook with a time column and a column a shot",

@@ -14,12 +14,29 @@
 The values are rounded to 0.001. Several signal columns are several cells or wavelengths.
 """
 
+from typing import Final
+
 from stopflow.io.readers import columns
 from stopflow.io.readers.content import Head
 from stopflow.io.readers.labels import parse_label
 from stopflow.trace import Recording
 
 KEY = "uv-vis"
+EXAMPLE: Final = (
+    "Measurement Mode,Kinetics\n"
+    "Interval(s),0.5\n"
+    "Units,Absorbance\n"
+    "Operator,me\n"
+    "\n"
+    "Time(s),Absorbance\n"
+    "0,0.7\n"
+    "0.01,0.6435\n"
+    "0.02,0.5933\n"
+    "0.03,0.5488\n"
+    "0.04,0.5094\n"
+    "0.05,0.4744\n"
+)
+"""A whole file of this format."""
 _MARKS = ("measurement mode", '"measurement mode"', "interval(", '"interval(')
 LEAST_SETTINGS = 3
 

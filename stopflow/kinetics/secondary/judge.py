@@ -7,7 +7,8 @@ import numpy as np
 
 from stopflow.kinetics.secondary.fit import SecondaryFit
 from stopflow.kinetics.settings import QualityThresholds
-from stopflow.kinetics.verdicts.rules import RULES, Finding
+from stopflow.kinetics.verdicts.findings import Finding, Values
+from stopflow.kinetics.verdicts.rules import RULES
 from stopflow.kinetics.verdicts.series import ExperimentAnalysis
 
 
@@ -29,9 +30,9 @@ def judge_curves(
     for fit in fits:
         judged = fit.chosen and fit.experiment and fit.members
         of_rates = fit.curve.model.against == "concentration" and fit.curve.model.of == "rate"
-        text = _off_curve(fit, limits) if judged and of_rates else None
-        if text:
-            finding = RULES["off-curve"].finding(text)
+        values = _off_curve(fit, limits) if judged and of_rates else None
+        if values is not None:
+            finding = RULES["off-curve"].finding(**values)
             for member in fit.members:
                 found[member] = (*found.get(member, ()), finding)
     return tuple(
@@ -52,8 +53,8 @@ def judge_curves(
     )
 
 
-def _off_curve(fit: SecondaryFit, limits: QualityThresholds) -> str | None:
-    """Say how far the points lie off; None when they follow, or nothing shows what they should."""
+def _off_curve(fit: SecondaryFit, limits: QualityThresholds) -> Values | None:
+    """Find how far the points lie off; None when they follow, or nothing shows what they should."""
     curve = fit.curve
     off = (fit.y - curve.model.function(fit.x, curve.values)[0]) / fit.y
     typical = float(np.sqrt(off @ off / max(curve.dof, 1)))
@@ -61,9 +62,11 @@ def _off_curve(fit: SecondaryFit, limits: QualityThresholds) -> str | None:
     if curve.misfit_chance >= limits.misfit_chance or not (known or typical > limits.scatter_share):
         return None
     worst = int(np.argmax(np.abs(off)))
-    said = f"chance {curve.misfit_chance:.1g}" if known else "there are no replicates to judge by"
-    rate = "k_obs" if fit.phase == "k" else fit.phase
-    return (
-        f"{rate} against concentration does not follow the {fit.kind}: the points lie "
-        f"{typical:.1%} off, that at {fit.x[worst] * 1e3:.4g} mM {off[worst]:+.1%} ({said})"
-    )
+    return {
+        "rate": "k_obs" if fit.phase == "k" else fit.phase,
+        "kind": fit.kind,
+        "typical": typical,
+        "worst_mM": float(fit.x[worst]) * 1e3,
+        "worst": float(off[worst]),
+        **({"chance": curve.misfit_chance} if known else {}),
+    }

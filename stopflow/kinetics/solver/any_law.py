@@ -1,9 +1,9 @@
 """Any rate law: a scan of all nonlinear parameters, Levenberg-Marquardt on the projected residual.
 
 The linear parameters are projected out as in `one_rate`, with the Jacobian of Kaufman, BIT 15, 49
-(1975), 10.1007/BF01932995. A coarse grid over all free nonlinear parameters gives the starts; the
-best few are followed down, and the lowest wins. The last steps run on the points themselves, in all
-parameters at once.
+(1975), 10.1007/BF01932995. A coarse grid over all free nonlinear parameters gives the starting
+values; the best few are refined, and the lowest minimum is taken. The last steps use the points
+themselves and all parameters at once.
 """
 
 from collections.abc import Callable, Sequence
@@ -30,13 +30,13 @@ STARTS = (3, 3, 3, 10)
 LOOSE, TIGHT = 1e-6, 1e-12
 # Keeps the normal equations of the scan solvable where two rates are nearly one.
 RIDGE = 1e-13
-# What a residual is replaced by where a formula has no value.
+# Replaces a residual where a formula has no value.
 NO_VALUE = 1e6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Coarse:
-    """What the scan and the descent work on: points or block means."""
+    """The data of the scan and the descent: points or block means."""
 
     constraints: Constraints
     time: FloatArray
@@ -106,7 +106,7 @@ def _inside(value: float, low: float, high: float) -> bool:
 
 
 def _log_bounds(constraints: Constraints, fastest: float) -> tuple[FloatArray, FloatArray]:
-    """Limits of the free nonlinear parameters' logarithms, a little beyond the refusal's."""
+    """Return limits of the free nonlinear parameters' logarithms, wider than the refusal's."""
     limits = [
         (shape.low, shape.high)
         if (shape := constraints.law.shapes.get(name)) is not None
@@ -127,7 +127,7 @@ def linear_part(coarse: Coarse, theta: FloatArray) -> FloatArray:
 
 
 def scan_grid(coarse: Coarse, fastest: float) -> list[FloatArray]:
-    """Best few combinations (q,) that are not neighbours of each other."""
+    """Return the best few combinations (q,) that are not neighbours of each other."""
     constraints = coarse.constraints
     rates = np.array([name not in constraints.law.shapes for name in constraints.law.nonlinear])
     free_rates = int((constraints.free & rates).sum())
@@ -249,7 +249,7 @@ def descend(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Projection:
-    """The QR decomposition of the linear terms at one x, and what it leaves of the signal."""
+    """The QR decomposition of the linear terms at one x, and the residual of the signal."""
 
     x: FloatArray
     theta: FloatArray

@@ -1,4 +1,4 @@
-"""Roots that may not be there: a bracket is checked before it is believed."""
+"""Roots that may not exist: a bracket is checked before it is used."""
 
 from collections.abc import Callable
 from math import isfinite
@@ -14,8 +14,8 @@ def find_crossing(
     Returns
     -------
     float or None
-        None where the function is not negative at `below` and positive at `above`: curves that are
-        flat, not finite, or not what theory says have no crossing to give.
+        None where the function is not negative at `below` and positive at `above`, as for curves
+        that are flat or not finite.
     """
     first, last = function(below), function(above)
     if not (isfinite(first) and isfinite(last) and first <= 0 < last):
@@ -25,7 +25,7 @@ def find_crossing(
     known = {below: first, above: last}
 
     def checked(x: float) -> float:
-        # Asked again, an iteration may answer with another last digit, and the sign with it.
+        # A second evaluation may differ in the last digit and so in sign.
         return known[x] if x in known else function(x)
 
     return float(brentq(checked, below, above, xtol=tolerance))

@@ -1,8 +1,9 @@
 """A user's own formula: parameters of any sign and scale, from given starts or from many.
 
-What is linear in the formula is projected out as for every other law; of the rest nothing is known
-but the range of the times, so starts are drawn over it and over orders of magnitude on both sides,
-the best of many are followed down together with a given one, and the lowest minimum wins.
+Parameters in which the formula is linear are projected out, as for every other rate law. Of the
+others nothing is known but the range of the times. Starting values are therefore drawn over that
+range and orders of magnitude on both sides; the best of many are refined, together with a given
+start, and the lowest minimum is taken.
 """
 
 from collections.abc import Mapping
@@ -37,7 +38,7 @@ def solve_expression(
     Raises
     ------
     SettingsError
-        A guess for a name that the formula does not have, or that is no number.
+        When a guess is given for a name that the formula does not have, or is not a number.
     """
     given = dict(guess or {})
     for name, value in given.items():

@@ -30,7 +30,7 @@ class Constraints:
     offset
         (m,) fixed linear parameters, 0 elsewhere.
     theta_units, linear_units
-        What a dimensionless value is multiplied by to become the quoted one.
+        Factors from dimensionless values to those in the units of the trace.
     """
 
     law: RateLaw
@@ -93,7 +93,7 @@ def free_count(law: RateLaw, fixed: Mapping[str, float | Proportional]) -> int:
 
 
 def may_centre(law: RateLaw, fixed: Mapping[str, float | Proportional]) -> bool:
-    """Whether the intercept can take up the signal's mean without touching the rest."""
+    """Whether the intercept can absorb the mean of the signal and leave the rest as it is."""
     tied_to = {value.to for value in fixed.values() if isinstance(value, Proportional)}
     constant = "intercept" in law.linear and not law.signed
     return constant and "intercept" not in fixed and "intercept" not in tied_to

@@ -1,4 +1,4 @@
-"""The sums that Newton's steps need, for one rate."""
+"""The inner products that Newton's method needs, for one rate."""
 
 from dataclasses import dataclass
 from math import exp
@@ -22,9 +22,9 @@ class InnerProducts:
     raw
         Sum of d d before projection.
     kept
-        Part of e e that the projection left; what differences of sums lost in digits.
+        Share of e e that remains after the projection; it says how many digits the difference lost.
     inside_e, inside_d
-        (b,) the baseline's part of e and d, in its frame.
+        (b,) components of e and d in the frame of the baseline.
     """
 
     ye: float

@@ -36,7 +36,7 @@ NEWTON_STEPS = 25
 
 
 def has_one_rate(constraints: Constraints) -> bool:
-    """Whether exactly one exponential with a free rate and a free amplitude is left."""
+    """Whether exactly one exponential with a free rate and a free amplitude remains."""
     if constraints.law.exponentials != 1 or not constraints.free[0]:
         return False
     return bool(constraints.mixing[:, 0].any())
@@ -50,9 +50,9 @@ def climb(
     Returns
     -------
     tuple
-        x, the sums there, and the step from there to the maximum, so small that what is left is
-        below rounding. A start from which Newton leaves the bracket, or where G is not concave,
-        goes to Brent's method first.
+        x, the inner products there, and the step from there to the maximum, after which the error
+        is below rounding. Where Newton's method leaves the bracket or G is not concave, Brent's
+        method is used first.
     """
     for attempt in range(2):
         for _ in range(NEWTON_STEPS):
@@ -92,13 +92,13 @@ class Solution:
     rss
         Sum of squared residuals.
     kept
-        Smallest share of a sum that a difference of sums has left.
+        Smallest share of a sum that remains in a difference of sums.
     kept_of_rss
         The same for `rss`: the share of the exponential times that of the signal.
     accurate
         Whether the sums lost no digits; else one more step by QR is due.
     significance
-        That there is a decay at all.
+        Whether there is a decay at all.
     """
 
     theta: FloatArray

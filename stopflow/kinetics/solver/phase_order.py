@@ -1,7 +1,7 @@
-"""Phases keep their identity: the fastest is the first, whatever the order in which it was found.
+"""The order of phases: the fastest is the first, whatever the order in which they were found.
 
-A phase is known by its rate, never by its amplitude: along a series amplitudes cross, and labels
-that follow them would change places.
+Phases are identified by their rates and not by their amplitudes: amplitudes cross along a series,
+and labels that follow them would be exchanged.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ class Solved:
     Attributes
     ----------
     constraints, fixed
-        What was held.
+        The constraints of the fit.
     theta, coefficients
         (q,) all nonlinear and (f,) free linear parameters, dimensionless.
     inverse

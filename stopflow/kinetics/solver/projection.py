@@ -1,4 +1,4 @@
-"""Variable projection for one rate: what is left of a trace without its baseline."""
+"""Variable projection for one rate: the part of a trace orthogonal to its baseline."""
 
 from dataclasses import dataclass
 from math import sqrt
@@ -10,7 +10,7 @@ from stopflow.kinetics.solver.fixed_parameters import Constraints
 from stopflow.kinetics.solver.window import Window
 from stopflow.trace import FloatArray
 
-# Points that are worked on together: what the processor's second cache holds.
+# Points that are processed together: as many as the second-level cache holds.
 CHUNK = 16384
 
 
@@ -51,7 +51,7 @@ class OneRate:
 
     @property
     def total(self) -> float:
-        """That of which `rest` is no difference: itself."""
+        """Sum of squares that `rest` was computed from: `rest` itself; no digits were lost."""
         return self.rest
 
 
@@ -70,7 +70,7 @@ class PlainRate:
     total, rest
         Sums of squares of the signal and of the projected signal.
     scratch
-        (3, up to `CHUNK`) work space: fresh memory costs more than the sums it is used for.
+        (3, up to `CHUNK`) work space; allocating it anew would cost more than the sums.
     """
 
     time: FloatArray
@@ -176,7 +176,7 @@ def plain_rate(time: FloatArray, signal: FloatArray, *, slope: bool, intercept: 
 
 
 def one_rate(constraints: Constraints, window: Window) -> OneRate | PlainRate:
-    """Prepare a window, the plain way where that will do."""
+    """Prepare a window, without further arrays where possible."""
     if constraints.any_fixed or window.root_weights is not None:
         return project(constraints, window.time, window.signal, window.root_weights)
     linear = constraints.law.linear

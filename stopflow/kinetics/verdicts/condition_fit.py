@@ -18,8 +18,9 @@ from stopflow.kinetics.many.shared import SharedFit, fit_shared
 from stopflow.kinetics.settings import AnalysisSettings
 from stopflow.kinetics.solver.result import Fit, predict
 from stopflow.kinetics.start.detection import undetected
+from stopflow.kinetics.verdicts.findings import Finding
 from stopflow.kinetics.verdicts.replicates import FEWEST_REPLICATES, ReplicateMean
-from stopflow.kinetics.verdicts.rules import RULES, Finding, judge_shot
+from stopflow.kinetics.verdicts.rules import RULES, judge_shot
 from stopflow.kinetics.verdicts.shot import ShotAnalysis, ShotResult, finish_shot, prepare_shot
 from stopflow.trace import FloatArray, Shot, Trace
 
@@ -76,9 +77,7 @@ def fit_condition(
 
 
 def _none(how: Together, why: str) -> ConditionFit:
-    finding = RULES["not-together"].finding(
-        f"the shots could not be fitted together, so that k is the mean of their own rates: {why}"
-    )
+    finding = RULES["not-together"].finding(why=why)
     return ConditionFit(how=how, rates={}, amplitudes={}, findings=(finding,))
 
 
@@ -114,7 +113,7 @@ def _fit_mean(used: Sequence[UsedShot], settings: AnalysisSettings, law: str) ->
         error = left * result.stderr[name]
         rates[name] = _from_fit(value, error, (low, high), shots=len(used), source="mean trace")
     findings = tuple(
-        replace(finding, text=f"in the mean trace of the shots, {finding.text}")
+        replace(finding, about="the mean trace of the shots")
         for finding in judge_shot(analysis, settings.thresholds)
         if finding.rule in OF_THE_LAW
     )

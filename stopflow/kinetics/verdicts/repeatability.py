@@ -1,12 +1,12 @@
-"""How well shots repeat across all conditions, and which series or shot does not.
+"""The repeatability of shots over all conditions, and the series and shots that depart from it.
 
 With s_i the relative standard error of shot i and tau the relative scatter that all conditions
 have in common, ``ln k_i`` of one condition varies by ``sqrt(s_i^2 + tau^2)``. Against that known
-scale three tests see more than any of them could within one condition of a few shots: a drift
-along the shots, a scatter larger than elsewhere, a shot unlike its replicates.
+scale three tests are more sensitive than within one condition of a few shots: for a drift along the
+shots, for a scatter larger than elsewhere, and for a shot unlike its replicates.
 
-Seven replicates have a scatter that is known to 30 % only; twenty conditions of seven know
-their common one to 6 %.
+The scatter of seven replicates is known to 30 % only; the common scatter of twenty conditions of
+seven is known to 6 %.
 """
 
 from collections.abc import Sequence
@@ -74,7 +74,7 @@ class Repeatability:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deviation:
-    """A series or shot against the common repeatability.
+    """The deviation of a series or shot from the common repeatability.
 
     Attributes
     ----------
@@ -82,7 +82,7 @@ class Deviation:
         Relative: total drift along the series; deviation from the other shots; or the scatter
         over the expected one.
     chance
-        Of as much without a reason.
+        Probability of as large a deviation by chance.
     """
 
     size: float
@@ -90,7 +90,7 @@ class Deviation:
 
 
 def pool(series: Sequence[Series]) -> Repeatability:
-    """Estimate tau as the median over the conditions, which a few odd ones do not move."""
+    """Estimate tau as the median over the conditions, so that a few odd ones have no influence."""
     usable = [item for item in series if len(item) >= FEWEST_SHOTS]
     excess = [_excess_variance(item) for item in usable]
     return Repeatability(

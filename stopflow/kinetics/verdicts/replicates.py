@@ -1,7 +1,7 @@
-"""The rate constant of a condition from its shots, with an uncertainty that is honest.
+"""The rate constant of a condition from its shots, and its uncertainty.
 
-From three shots on the scatter between them is what counts: it holds everything that differs
-from push to push, which the error of a single fit cannot know.
+From three shots on, the uncertainty is taken from the scatter between them, which includes
+everything that differs from push to push; the error of a single fit does not.
 """
 
 from dataclasses import dataclass

@@ -5,37 +5,17 @@ Rules about one shot carry the function that judges it
 by `stopflow.kinetics.verdicts.series_rules` and `stopflow.kinetics.secondary.judge`.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 
 from stopflow.kinetics.settings import QualityThresholds
 from stopflow.kinetics.verdicts import shot_rules
+from stopflow.kinetics.verdicts.findings import Finding, Value, Values, Verdict
 from stopflow.kinetics.verdicts.shot import ShotAnalysis, ShotResult
 
-BETWEEN_REASONS = "; "
-
-
-class Verdict(StrEnum):
-    """How far a number can be trusted; in rising order of trouble."""
-
-    PASS = "PASS"
-    WARN = "WARN"
-    FAIL = "FAIL"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One rule that spoke up: its id, its verdict and the reason in words, with numbers."""
-
-    rule: str
-    verdict: Verdict
-    text: str
-
-
-Judge = Callable[[ShotResult, QualityThresholds], str | None]
+Judge = Callable[[ShotResult, QualityThresholds], Values | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +29,12 @@ class Rule:
     verdict
         What it leads to.
     means
-        What the chemist should think of.
+        What the user should consider.
     thresholds
         Names of the settings it uses.
     judge
-        Reason, or None when all is well; None for rules about several shots.
+        Gives the values of its sentence, or None when all is well; None for rules about several
+        shots.
     """
 
     id: str
@@ -63,9 +44,9 @@ class Rule:
     thresholds: tuple[str, ...]
     judge: Judge | None = None
 
-    def finding(self, text: str) -> Finding:
-        """Speak up; what separates reasons from each other stays out of each."""
-        return Finding(rule=self.id, verdict=self.verdict, text=text.replace(BETWEEN_REASONS, ", "))
+    def finding(self, **values: Value) -> Finding:
+        """Make a finding of this rule, with the values for its sentence."""
+        return Finding(rule=self.id, verdict=self.verdict, values=values)
 
 
 def _rule(
@@ -264,58 +245,38 @@ def judge_shot(shot: ShotAnalysis, thresholds: QualityThresholds) -> tuple[Findi
     """Apply every rule about single shots."""
     result = shot.result
     if result is None:
-        return (RULES["refused"].finding(shot.refusal),)
+        return (RULES["refused"].finding(status=shot.status, text=shot.refusal),)
     findings = []
     for rule in RULES.values():
-        text = rule.judge(result, thresholds) if rule.judge else None
-        if text:
-            findings.append(rule.finding(text))
-    findings += [RULES["omitted-points"].finding(text) for text in shot.omitted]
+        values = rule.judge(result, thresholds) if rule.judge else None
+        if values is not None:
+            findings.append(rule.finding(**values))
+    findings += [RULES["omitted-points"].finding(text=text) for text in shot.omitted]
     if shot.window and shot.window.source == "detected" and not result.fit.rate_law.memoryless:
         since = shot.window.start_s - shot.first_s
         if result.fit.k_per_s * since > thresholds.time_zero_kt:
-            text = (
-                f"this rate law counts time from the start of the reaction, and the start was "
-                f"detected {since:.3g} s after the first point: give the start, or dead time and "
-                "the time when the flow stopped"
-            )
-            findings.append(RULES["time-zero"].finding(text))
+            findings.append(RULES["time-zero"].finding(since_s=since))
     if shot.window and shot.window.source == "first point":
         follows = shot_rules.follows(result, thresholds)
         rule = RULES["no-start" if follows else "artefact-inside"]
-        findings.append(rule.finding(shot.window.reason))
+        findings.append(rule.finding(text=shot.window.reason))
     removed = start_removes(shot, thresholds)
-    if removed:
-        findings.append(RULES["start-removes"].finding(removed))
+    if removed is not None:
+        findings.append(RULES["start-removes"].finding(**removed))
     theirs = shot.workbook_rate_per_s
     if theirs is not None and np.isfinite(theirs) and theirs > 0:
         mine, error = result.fit.k_per_s, result.k_stderr_per_s
         if abs(mine - theirs) > max(thresholds.workbook_share * theirs, 3 * error):
-            text = f"the workbook's rate is {theirs:.4g}/s, the fit's {mine:.4g}/s"
-            findings.append(RULES["workbook-rate"].finding(text))
+            findings.append(RULES["workbook-rate"].finding(theirs_per_s=theirs, k_per_s=mine))
     return tuple(findings)
 
 
-def start_removes(shot: ShotAnalysis, thresholds: QualityThresholds) -> str | None:
-    """Say how much lies before a detected start that is used; None when it is little."""
+def start_removes(shot: ShotAnalysis, thresholds: QualityThresholds) -> Values | None:
+    """Find how much lies before a detected start that is used; None when it is little."""
     window, detection = shot.window, shot.detection
     if window is None or detection is None or window.source != "detected":
         return None
     change, time = detection.removed_change, detection.removed_time
     if change <= thresholds.removed_change and time <= thresholds.removed_time:
         return None
-    return (
-        f"the detected start at {1e3 * window.start_s:.4g} ms leaves out about {change:.0%} of the "
-        f"reaction's change and {time:.0%} of the record"
-    )
-
-
-def verdict_of(findings: Iterable[Finding]) -> Verdict:
-    """Return the worst verdict; PASS without findings."""
-    order = list(Verdict)
-    return max((finding.verdict for finding in findings), key=order.index, default=Verdict.PASS)
-
-
-def reasons(findings: Iterable[Finding]) -> str:
-    """Join the reasons by "; ", which none of them contains."""
-    return BETWEEN_REASONS.join(finding.text for finding in findings)
+    return {"start_ms": 1e3 * window.start_s, "change": change, "time": time}

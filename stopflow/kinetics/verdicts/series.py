@@ -9,10 +9,10 @@ import numpy as np
 from stopflow.kinetics.settings import AnalysisSettings
 from stopflow.kinetics.solver.result import FitStatus
 from stopflow.kinetics.verdicts.condition_fit import ConditionFit
+from stopflow.kinetics.verdicts.findings import Finding, Verdict, verdict_of
 from stopflow.kinetics.verdicts.mixture import describe_mixture, telling_columns
 from stopflow.kinetics.verdicts.repeatability import Series, as_series
 from stopflow.kinetics.verdicts.replicates import ReplicateMean, average_replicates
-from stopflow.kinetics.verdicts.rules import Finding, Verdict, verdict_of
 from stopflow.kinetics.verdicts.series_phases import (
     AMPLITUDES,
     FIRST_RATE,

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stopflow.errors import and_more
 from stopflow.kinetics.settings import QualityThresholds
+from stopflow.kinetics.verdicts.findings import Finding, Verdict
 from stopflow.kinetics.verdicts.mixture import partner_of
 from stopflow.kinetics.verdicts.repeatability import (
     FEWEST_SHOTS,
@@ -17,16 +17,15 @@ from stopflow.kinetics.verdicts.repeatability import (
     pool,
     scatter_of,
 )
-from stopflow.kinetics.verdicts.rules import RULES, Finding, Verdict
+from stopflow.kinetics.verdicts.rules import RULES
 from stopflow.kinetics.verdicts.series import ConditionAnalysis, ExperimentAnalysis, JudgedShot
 
 FEWEST_CONCENTRATIONS = 3
-NAMED = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Bar:
-    """How unlikely something has to be, all tests of the lab together (Bonferroni)."""
+    """The probability below which a test gives an alarm, for all tests of the lab (Bonferroni)."""
 
     common: Repeatability
     condition: float
@@ -88,8 +87,7 @@ def _judge_experiment(
 
 def _outlier_finding(deviation: Deviation, *, replicates: int) -> Finding:
     return RULES["outlier-shot"].finding(
-        f"k differs by {deviation.size:+.1%} from the other {replicates} replicates "
-        f"(chance {deviation.chance:.1g})"
+        size=deviation.size, replicates=replicates, chance=deviation.chance
     )
 
 
@@ -97,18 +95,13 @@ def _run_findings(condition: ConditionAnalysis, bar: _Bar) -> list[Finding]:
     findings = []
     drift, scatter = drift_of(condition.run, bar.common), scatter_of(condition.run, bar.common)
     if drift and drift.chance < bar.condition:
-        text = (
-            f"k drifts by {drift.size:+.1%} from the first to the last of {len(condition.run)} "
-            f"replicates (chance {drift.chance:.1g}): temperature not settled, or a solution that "
-            "ages, repeat this series"
+        found = RULES["replicate-drift"].finding(
+            size=drift.size, replicates=len(condition.run), chance=drift.chance
         )
-        findings.append(RULES["replicate-drift"].finding(text))
+        findings.append(found)
     if scatter and scatter.chance < bar.condition:
-        text = (
-            f"the replicates scatter {scatter.size:.1f} times as much as those of the other "
-            f"conditions (chance {scatter.chance:.1g})"
-        )
-        findings.append(RULES["replicate-scatter"].finding(text))
+        found = RULES["replicate-scatter"].finding(size=scatter.size, chance=scatter.chance)
+        findings.append(found)
     return findings
 
 
@@ -116,31 +109,32 @@ def _own_findings(
     condition: ConditionAnalysis, members: Sequence[JudgedShot], limits: QualityThresholds
 ) -> list[Finding]:
     if not any(shot.usable for shot in members):
-        fatal = [
-            next((item.text for item in shot.findings if item.verdict is Verdict.FAIL), "")
+        fatal = (
+            next((item for item in shot.findings if item.verdict is Verdict.FAIL), None)
             for shot in members
-        ]
-        worst = ", ".join(text for text in dict.fromkeys(fatal) if text)
-        return [RULES["none-fitted"].finding(f"no shot can be used: {worst}")]
+        )
+        because = tuple(item for item in fatal if item is not None)
+        return [replace(RULES["none-fitted"].finding(), because=because)]
     findings = list(condition.together.findings) if condition.together else []
     mean = condition.mean
     if mean.between_shot_sd_per_s > limits.scatter_share * mean.k_per_s:
         share = mean.between_shot_sd_per_s / mean.k_per_s
-        findings.append(RULES["scatter"].finding(f"the shots scatter by {share:.0%} of k"))
+        findings.append(RULES["scatter"].finding(share=share))
     odd = [shot for shot in members if shot.verdict is not Verdict.PASS]
     if odd:
-        rules = ", ".join(dict.fromkeys(item.rule for shot in odd for item in shot.findings))
-        named = ", ".join(shot.shot.file for shot in odd[:NAMED])
-        named += and_more(len(odd) - NAMED)
-        text = f"{len(odd)} of {len(members)} shots with {rules} ({named})"
-        findings.append(RULES["shots"].finding(text))
+        found = RULES["shots"].finding(
+            of=len(members),
+            rules=tuple(dict.fromkeys(item.rule for shot in odd for item in shot.findings)),
+            files=tuple(shot.shot.file for shot in odd),
+        )
+        findings.append(found)
     return findings
 
 
 def _excess_findings(
     condition: ConditionAnalysis, limits: QualityThresholds, *, largest_M: float
 ) -> list[Finding]:
-    """Hold the two reagents against each other, where the workbook names both."""
+    """Compare the concentrations of the two reagents, where the workbook gives both."""
     varied = condition.conditions.concentration_M
     found = partner_of(condition.conditions, largest_M=largest_M) if varied else None
     if not varied or found is None:
@@ -151,15 +145,15 @@ def _excess_findings(
         return []
     rule = "no-excess" if named and excess < limits.excess_fail else "little-excess"
     factor, unit = (1e3, "mM") if min(varied, partner) >= 1e-3 else (1e6, "µM")
-    held = f"{factor * partner:.4g} {unit} in the column {column}"
-    against = f"{factor * varied:.4g} {unit}"
-    return [
-        RULES[rule].finding(
-            f"the excess is only {excess:.2g}-fold ({held} against {against}), and "
-            f"pseudo-first order needs {limits.excess_warn:g}-fold: use a second-order rate law or "
-            "raise the excess"
-        )
-    ]
+    finding = RULES[rule].finding(
+        excess=excess,
+        partner=factor * partner,
+        varied=factor * varied,
+        unit=unit,
+        column=column,
+        least=limits.excess_warn,
+    )
+    return [finding]
 
 
 def _whole_amplitude(condition: ConditionAnalysis) -> float:
@@ -188,9 +182,5 @@ def _falling_amplitudes(
         for item, size in zip(ordered[top + 1 :], sizes[top + 1 :], strict=True):
             fall = 1 - float(size / sizes[top])
             if fall > limits.amplitude_fall:
-                text = (
-                    f"the amplitude is {fall:.0%} smaller than at lower concentration: part of "
-                    "the reaction is over before the first fitted point (dead time and cut)"
-                )
-                found.setdefault(item.index, []).append(RULES["amplitude-falls"].finding(text))
+                found.setdefault(item.index, []).append(RULES["amplitude-falls"].finding(fall=fall))
     return found

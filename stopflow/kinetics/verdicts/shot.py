@@ -1,4 +1,4 @@
-"""One shot: where it starts, its fit with every error, what other laws say. No verdict yet."""
+"""One shot: its start, its fit with all errors, and other rate laws; verdicts come later."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -30,7 +30,7 @@ COARSEST = 0.5
 
 
 class Refused(StrEnum):
-    """Why a shot never came to a fit."""
+    """Why a shot was not fitted."""
 
     UNREADABLE = "unreadable"
     START = "start time unusable"
@@ -38,7 +38,7 @@ class Refused(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ShotResult:
-    """What the fit of a shot says, errors included.
+    """The result of the fit of a shot, with all errors.
 
     Attributes
     ----------
@@ -49,7 +49,7 @@ class ShotResult:
     stderr, intervals
         Standard error and 95 % interval of every parameter, by name.
     k_stderr_per_s
-        With the effect of correlated noise where that is significant, and of what is left of the
+        With the effects of correlated noise, where that is significant, and of the residual
         artefact.
     k_low_per_s, k_high_per_s
         95 % interval.
@@ -111,14 +111,14 @@ class ShotResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ShotAnalysis:
-    """A shot without its trace: what was done and what came out.
+    """The analysis of a shot, without its trace.
 
     Attributes
     ----------
     status, refusal
         ``"ok"``, or why there is no rate: a word and a sentence.
     fitted
-        The fit, refused or not; None when it never came to one.
+        The fit, refused or not; None when the shot was not fitted.
     result
         None when there is no rate.
     omitted
@@ -218,7 +218,7 @@ def prepare_shot(
 
 
 def finish_shot(prepared: PreparedShot, settings: AnalysisSettings, *, law: str) -> ShotAnalysis:
-    """Fit the chosen law and put its errors together."""
+    """Fit the chosen rate law and combine its errors."""
     shot, trace = prepared.shot, prepared.shot.trace
     analysis = ShotAnalysis(
         experiment=shot.experiment,
@@ -317,7 +317,7 @@ def _result(
 def _error_factors(
     fit: Fit, time_s: FloatArray, curve: FloatArray, *, noise: NoiseCorrelation, step: float
 ) -> dict[str, float]:
-    """Find what standard errors for white noise are multiplied by, for each parameter.
+    """Return the factor on the standard error for white noise, for each parameter.
 
     Where the steps of the digitiser are larger than the noise, the residuals are rounding errors
     of known covariance; else their correlation is that of the noise.

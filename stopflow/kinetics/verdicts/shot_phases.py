@@ -1,4 +1,4 @@
-"""Whether the phases of a fit are numbers that the data can tell apart."""
+"""Whether the data distinguish the phases of a fit."""
 
 from collections.abc import Mapping
 from itertools import pairwise
@@ -12,7 +12,7 @@ from stopflow.kinetics.verdicts.compare_laws import LawComparison
 def find_inseparable(
     fit: Fit, intervals: Mapping[str, tuple[float, float]], laws: LawComparison
 ) -> str:
-    """Say why the phases of a fit are not two (or three) numbers; empty where they are.
+    """Say why the data do not distinguish the phases of a fit; empty where they do.
 
     A phase is there when AICc is higher without it and when the data limit every rate on both
     sides, the limits of neighbouring rates not overlapping.

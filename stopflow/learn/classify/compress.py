@@ -1,4 +1,4 @@
-"""Classifiers as subjects of compression, judged by the share of images taken for another class."""
+"""Compression of classifiers, judged by the share of misclassified images."""
 
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
@@ -18,7 +18,7 @@ from stopflow.lowrank import Network
 from stopflow.trace import FloatArray
 
 KNOWN_ROWS: Final = 4000
-"""Training images whose outputs a truncation looks at."""
+"""How many training images a truncation is fitted to."""
 
 FINETUNE_RATE: Final = 1e-3
 """Peak rate of the training after a truncation. By validation accuracy on MNIST (a dense
@@ -67,9 +67,9 @@ class ClassSubject:
         return torch.from_numpy(self.classifier.standardiser.apply(self.data.inputs[rows]))
 
     def errors(self, network: Network, *, held_out: bool) -> FloatArray | None:
-        """Return 1 for each image that is taken for another class: of the test, or of validation.
+        """Return 1 for each misclassified image of the test or of the validation.
 
-        Training images stand in where none were set aside.
+        Training images are used where none were set aside.
         """
         if self.data is None:
             return None

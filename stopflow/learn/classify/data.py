@@ -1,4 +1,4 @@
-"""Labelled images as rows of a network, and what of them is set aside for validation."""
+"""Labelled images as rows of a network, and the split into training, validation and test."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -26,7 +26,7 @@ class ClassData:
     name
         Of the set, e.g. ``"mnist"``.
     inputs
-        (N, n) float32 rows, pixels from 0 to 1; those for training first, then those for the test.
+        (N, n) float32 rows, pixels from 0 to 1; the training rows first, then the test rows.
     labels
         (N,) numbers of the classes.
     classes
@@ -59,7 +59,7 @@ def class_data(images: ImageSet) -> ClassData:
     Raises
     ------
     SettingsError
-        A set of fewer than two classes, or without a row for the test.
+        When the set has fewer than two classes or no test row.
     """
     if images.classes < 2:
         raise SettingsError("classes", images.classes, valid="2 or more different labels")
@@ -78,7 +78,7 @@ def class_data(images: ImageSet) -> ClassData:
 
 
 def split_rows(data: ClassData, *, validation_count: int, generator: np.random.Generator) -> Split:
-    """Set rows aside for validation, chosen by the generator; the set's own test rows stay so.
+    """Set rows chosen by the generator aside for validation; the test rows of the set are kept.
 
     At least half of the rows for training stay for training.
     """

@@ -1,4 +1,4 @@
-"""A trained network that tells classes."""
+"""A trained network that assigns classes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ CLASSIFICATION: Final = "classification"
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Classifier:
-    """Network and what it takes to turn a row into a class.
+    """A network with everything needed to assign a class to a row.
 
     Attributes
     ----------
@@ -29,7 +29,7 @@ class Classifier:
     standardiser
         Learned from the training rows.
     record
-        How it came to be; JSON values.
+        How it was made; JSON values.
     """
 
     network: Network

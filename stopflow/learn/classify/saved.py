@@ -1,4 +1,4 @@
-"""Classifiers on disk: the folder of `learn.saved`, for the other task."""
+"""Classifiers on disk, in the same kind of folder as models of rates (`learn.saved`)."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from stopflow.learn.saved import DESCRIPTION, build_parts, read_folder, unfit
 
 
 def is_classifier(folder: Path) -> bool:
-    """Whether the model in a folder says that it is for classes."""
+    """Whether the model in a folder is a classifier."""
     try:
         described = load_json(folder / DESCRIPTION)
     except (FormatError, OSError):

@@ -1,4 +1,4 @@
-"""What a network has to beat: a constant, and ridge regression in closed form."""
+"""Baselines that a network has to beat: a constant, and ridge regression in closed form."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -16,14 +16,14 @@ INNER_FOLDS: Final = 5
 
 
 def predict_constant(data: LabData, split: Split) -> FloatArray:
-    """Rates (N,): the median label of the training shots for every shot."""
+    """Predict the median label of the training shots for every shot, (N,)."""
     return np.full(len(data), np.median(data.k_label_per_s[split.train]))
 
 
 def predict_ridge(
     data: LabData, split: Split, *, penalties: Sequence[float] = PENALTIES
 ) -> FloatArray:
-    """Rates (N,) by ridge regression of the encoded target on standardised rows.
+    """Predict rates (N,) by ridge regression of the encoded target on standardised rows.
 
     The dual form with the Gram matrix G = X X^T of the training rows,
     a = (G + lambda I)^-1 (y - mean y); lambda is chosen on whole training experiments set aside in

@@ -1,7 +1,8 @@
-"""How good a model is on a lab it never saw, beside the fit, on the same traces.
+"""Comparison of a model with the fit on a lab that the model never saw, on the same traces.
 
-The judge is the instrument of `stopflow.simulate`, which shares nothing with the prior the shipped
-models were trained on, and real traces where no truth is known and the fit is the reference.
+The traces come from the instrument of `stopflow.simulate`, which is independent of the prior that
+the shipped models were trained on, or from real experiments, where the truth is unknown and the fit
+is the reference.
 """
 
 import time
@@ -30,7 +31,7 @@ Window = tuple[FloatArray, FloatArray]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class JudgedShots:
-    """Trimmed traces, what the fit says of them, and the truth where it is known (else NaN).
+    """Trimmed traces, their fits, and the true rates where they are known (else NaN).
 
     Attributes
     ----------
@@ -54,7 +55,7 @@ class JudgedShots:
 
 
 def trimmed(shot: Shot) -> Window:
-    """Points of a shot from its start time on (all of them where it has none).
+    """Return the points of a shot from its start time on, or all where it has none.
 
     Raises
     ------
@@ -122,9 +123,9 @@ def real_shots(experiments: Iterable[Experiment]) -> JudgedShots:
 def bench_model(model: Model, shots: JudgedShots, *, name: str) -> dict[str, Any]:
     """One row: errors of model and fit, their ratio, coverage of the interval, warnings, seconds.
 
-    Shots of an experiment share their drift; ``alone_...`` is what each trace says by itself, for
-    which `low_information_limit` holds. Without known truth, relative errors are differences to the
-    fit.
+    The shots of an experiment share their drift; ``alone_...`` is without that, and is what
+    `low_information_limit` applies to. Where the truth is unknown, relative errors are differences
+    from the fit.
     """
     began = time.perf_counter()
     found = predict_shots(model, shots.traces, experiment=shots.experiment)

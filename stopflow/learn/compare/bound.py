@@ -1,10 +1,11 @@
-"""How much better than least squares an estimate can be that knows the prior of the drift.
+"""The Bayes bound: how much better than least squares an estimate with a prior of drift can be.
 
-Least squares is at the Cramer-Rao bound, so only knowledge from outside the trace can beat it. Of
-what a network is told about traces the drift matters most: k and slope are correlated, and a drift
-that is known to be small gives a better k. Least squares leaves errors of k and slope that are
-jointly normal; with a slope drawn from N(0, s^2), s log-uniform as in `Prior.slope`, the posterior
-mean of the slope is a weighted sum of shrunken ones, and k moves along with it.
+Least squares attains the Cramer-Rao bound, so that only knowledge from outside the trace can
+improve on it. Of what a network learns about traces, the drift matters most: k and slope are
+correlated, and a drift that is known to be small gives a better k. The errors of k and slope from
+least squares are jointly normal; with a slope drawn from N(0, s^2), s log-uniform as in
+`Prior.slope`, the posterior mean of the slope is a weighted sum of shrunken slopes, and k moves
+along with it.
 """
 
 from typing import Final, NamedTuple
@@ -19,7 +20,7 @@ SCALES: Final = 40
 
 
 class Drift(NamedTuple):
-    """Slopes of M traces over their windows, in units of their amplitudes, and what they cost.
+    """Slopes of M traces over their windows, in units of their amplitudes, and their effect on k.
 
     Attributes
     ----------

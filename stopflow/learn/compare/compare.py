@@ -29,9 +29,9 @@ PUBLISHED_NAME: Final = "published"
 DENSE_FULL: Final = "dense-full"
 DEFAULT_WAYS: Final = ("constant", "ridge", PUBLISHED_NAME, "dense", "vanilla", "dlrt", FIT)
 FULL_RATE: Final = 6e-3
-"""Peak rate of dense layers on every input, the best of seven from 1e-4 to 2.4e-2."""
+"""Peak rate of dense layers on all inputs, the best of seven from 1e-4 to 2.4e-2."""
 WIDE_COST: Final = 10
-"""An epoch on all inputs of a dense layer, in epochs of the others; for the time left alone."""
+"""Cost of an epoch on all inputs of a dense layer, in epochs of the others; for progress only."""
 
 Predictor = Callable[[LabData, Split, int], FloatArray]
 """(data, split, seed) -> rates (N,): a way that is not in the tables here, e.g. a shipped model."""
@@ -39,7 +39,7 @@ Predictor = Callable[[LabData, Split, int], FloatArray]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Job:
-    """A run to be made; `settings` are the way's own."""
+    """A run that is still to be made; `settings` are those of its method."""
 
     way: str
     data: LabData
@@ -49,7 +49,7 @@ class Job:
 
     @property
     def cost(self) -> int:
-        """How long it takes, roughly, in epochs of a small network."""
+        """Approximate cost in epochs of a small network."""
         if self.way in (PUBLISHED_NAME, DENSE_FULL):
             return WIDE_COST * self.settings.epochs
         return self.settings.epochs if self.way in LAYERS else 1
@@ -100,14 +100,14 @@ def compare(
     seeds
         Runs of each, with seeds ``settings.seed``, ``settings.seed + 1``, ...
     folds
-        1: the split of the settings; more: leave-experiments-out folds, which test every
-        experiment and leave no choice of them to the settings, but set as many others aside for
+        1: the split of the settings. More: leave-experiments-out folds, in which every experiment
+        is tested once; as many other experiments as the settings ask for are set aside for
         validation.
     wide_epochs
-        Most epochs of ``"published"`` and ``"dense-full"``, whose epochs cost ten times those of
-        the others; None: as many as the others have.
+        Largest number of epochs of ``"published"`` and ``"dense-full"``, whose epochs cost ten
+        times those of the others; None: as many as the others have.
     kept
-        Where finished runs wait, so that an interrupted comparison goes on.
+        Where finished runs are stored, so that an interrupted comparison can be resumed.
     progress
         Called as ``progress("comparing", done, total)``.
 
@@ -118,8 +118,8 @@ def compare(
     Raises
     ------
     SettingsError
-        A way or features that are not there, with the valid names; no way at all; folds beside
-        experiments that are named for test or validation.
+        When a method or a kind of features does not exist (the valid names are listed), when no
+        method is given, and when folds are asked for beside named test or validation experiments.
     """
     if not ways:
         raise SettingsError("layers", "", valid="at least one way to k")
@@ -153,7 +153,7 @@ def compare(
 def way_settings(
     way: str, settings: TrainSettings, *, wide_epochs: int | None = None
 ) -> TrainSettings:
-    """Return what a way is trained with."""
+    """Return the settings that a method is trained with."""
     epochs = min(settings.epochs, wide_epochs or settings.epochs)
     if way in LAYERS:
         usable = settings.optimiser in (None, *LAYERS[way].optimisers)

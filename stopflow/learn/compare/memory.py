@@ -1,8 +1,9 @@
-"""Peak memory of each way to k, each in a process of its own.
+"""Peak memory of each method, measured in a process of its own.
 
-In one process the second way finds what the first left with the allocator, and its peak depends on
-the order of the rows. Here a fresh process holds the data, trains a small network to have loaded
-what every training loads, and then measures one epoch of the way.
+In a single process the second method would reuse memory that the first has left with the allocator,
+and its peak would depend on the order of the rows. Here a new process holds the data, trains a
+small network so that everything a training needs is loaded, and then measures one epoch of the
+method.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +26,7 @@ MEASURED: Final = (*LAYERS, PUBLISHED_NAME, DENSE_FULL, *BASELINES)
 def peaks_of_ways(
     labs: Mapping[str, LabData], settings: TrainSettings, *, ways: Sequence[str]
 ) -> dict[str, float]:
-    """Return the peak of each way in bytes above the data it works on; NaN where none is told.
+    """Return the peak of each method in bytes above the data; NaN where it is not known.
 
     Ways that are not made here (the fit, shipped models) are left out.
     """

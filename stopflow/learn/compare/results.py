@@ -1,4 +1,4 @@
-"""What a finished run leaves beside its model: metrics, and a predicted rate for every shot."""
+"""Results of a finished run beside its model: metrics, and a predicted rate for every shot."""
 
 from dataclasses import asdict
 from typing import Any
@@ -12,7 +12,7 @@ from stopflow.trace import FloatArray
 
 
 def predict_lab(model: Model, data: LabData) -> FloatArray:
-    """Rates (N,) of all shots of a lab."""
+    """Predict the rates (N,) of all shots of a lab."""
     return predict(model, data.inputs, window_s=data.window_s).k_per_s
 
 

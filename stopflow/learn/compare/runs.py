@@ -1,4 +1,4 @@
-"""One way to k on one split with one seed, and where finished ones wait for the others."""
+"""One run of a comparison, and the store of finished runs of an interrupted comparison."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ from stopflow.trace import FloatArray, frozen_array
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ComparedRun:
-    """One way, one split, one seed.
+    """One method, one split, one seed.
 
     Attributes
     ----------
@@ -32,9 +32,9 @@ class ComparedRun:
     history
         Rows as in `Trained.history`; empty without a network trained here.
     features, epochs, inputs_used
-        What the network got.
+        What the network was trained with.
     seconds, peak_bytes
-        What it took; NaN for the fit, whose rates are there already.
+        Duration and peak memory; NaN for the fit, whose rates exist already.
     """
 
     way: str
@@ -53,14 +53,14 @@ class ComparedRun:
 
 
 class KeptRuns:
-    """Finished runs of a comparison that is not over: one file each in a folder.
+    """Finished runs of an unfinished comparison, one file each in a folder.
 
     Parameters
     ----------
     folder
-        Made when the first one is kept.
+        Created when the first run is kept.
     salt
-        Whatever else decides the results, e.g. hashes of models that take part.
+        Whatever else determines the results, e.g. hashes of the models that take part.
     """
 
     def __init__(self, folder: Path, *, salt: Sequence[str] = ()) -> None:
@@ -71,7 +71,7 @@ class KeptRuns:
     def key(
         self, way: str, data: LabData, split: Split, *, fold: int, settings: TrainSettings
     ) -> str:
-        """Hash of everything that decides a run."""
+        """Return a hash of everything that determines a run."""
         if id(data) not in self._labs:
             self._labs[id(data)] = _lab_hash(data)
         described = [
@@ -88,7 +88,7 @@ class KeptRuns:
         return key
 
     def find(self, key: str, split: Split) -> ComparedRun | None:
-        """Return a kept run; None where there is none, or only a part of its file."""
+        """Return a kept run; None where there is none or its file is incomplete."""
         try:
             values = json.loads(self._place(key).read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -106,9 +106,9 @@ class KeptRuns:
         write_text(self._place(key), json.dumps(values))
 
     def remove(self) -> None:
-        """Forget those whose keys were asked for: the comparison is over.
+        """Remove the runs whose keys were asked for, once the comparison has finished.
 
-        What another comparison keeps in the same folder stays.
+        Runs that another comparison keeps in the same folder stay.
         """
         for key in self._keys:
             self._place(key).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The table of a comparison: one row a way, its errors, its cost, and how soon it was as good."""
+"""The table of a comparison: errors, cost and speed of learning, one row a method."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -17,7 +17,7 @@ REFERENCES: Final = ("dense", DENSE_FULL)
 
 
 def comparison_rows(runs: Sequence[ComparedRun], data: LabData) -> list[dict[str, Any]]:
-    """Return one row a way, in order of appearance; means over seeds and folds.
+    """Return one row a method, in order of appearance; means over seeds and folds.
 
     Columns: ``layer, features, runs, mae_per_s, mae_sd_per_s`` (spread over runs, NaN for one),
     ``median_relative_error, p95_relative_error, bias`` (mean relative error), ``ratio_to_fit,
@@ -65,11 +65,11 @@ def comparison_rows(runs: Sequence[ComparedRun], data: LabData) -> list[dict[str
 def set_against(
     own: Sequence[ComparedRun], others: Sequence[ComparedRun], data: LabData, reference: str
 ) -> dict[str, float]:
-    """How a way's test error stands to that of the reference in runs of equal seed and fold.
+    """Compare a method's test error with that of the reference in runs of equal seed and fold.
 
     ``ratio_to_REFERENCE``: geometric mean of the ratios of the errors; ``ratio_to_REFERENCE_se``:
     its standard error, NaN for fewer than two runs; both NaN where no run is shared, and for the
-    reference itself. Seeds on one split say nothing of other experiments: that takes folds.
+    reference itself. Seeds on one split say nothing about other experiments; folds do.
     """
     against = {(one.fold, one.seed): _test_mae(one, data) for one in others}
     ratios = [
@@ -93,10 +93,10 @@ def _test_mae(run: ComparedRun, data: LabData) -> float:
 def reach(
     own: Sequence[ComparedRun], others: Sequence[ComparedRun], reference: str
 ) -> dict[str, float]:
-    """How soon a way's test error was as small as the best of the reference in the same run.
+    """Say how soon a method's test error fell to the smallest of the reference in the same run.
 
-    ``epochs_to_REFERENCE``, ``seconds_to_REFERENCE``: medians over the runs that got there, the
-    time for judging errors left out; ``reached_REFERENCE``: the share of runs that did; all NaN
+    ``epochs_to_REFERENCE``, ``seconds_to_REFERENCE``: medians over the runs that reached it,
+    without the time for judging errors; ``reached_REFERENCE``: the share of runs that did; all NaN
     for ways without epochs.
     """
     targets = {(one.fold, one.seed): _best_test(one) for one in others if one.history}

@@ -1,47 +1,37 @@
-"""Reasons not to believe a predicted rate, read from the trace and the prediction alone.
+"""Reasons to distrust a predicted rate, found from the trace and the prediction alone.
 
-A network answers whatever it is shown. So its k is put back into the trace: on log-spaced blocks
-of relative time, {1, tau, exp(-k T tau)} is fitted by linear least squares, and what is left is
-asked, each question by its own statistic, whether it knows of a better k, of a second phase, of a
-start that was too early, or of no reaction at all. The unit of noise is the scatter of what is left
-between neighbouring blocks, so correlated noise raises no alarm of its own.
+A network gives a number for any input. The record is therefore checked against what the model was
+trained on, and the rate against the residuals it leaves (`stopflow.learn.predict.residues`).
 """
 
 import math
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
-from stopflow.bins import EDGES
-from stopflow.features import relative_times, window_of
+from stopflow.features import window_of
+from stopflow.learn.predict.residues import EARLY_SHARE, Residue
 from stopflow.learn.pretraining.prior import Prior
 from stopflow.trace import FloatArray
 
-BLOCKS: Final = 128
-PHASES: Final = np.exp(np.linspace(math.log(0.5), math.log(4000.0), 19))
 GAP_STEPS: Final = 8.0
-EARLY_SHARE: Final = 0.02
-TINY: Final = 1e-300
-MEDIAN_SQUARE: Final = 0.4549364
-"""Median of the square of a standard normal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReliabilityLimits:
-    """Where a rate stops being reliable.
+    """Limits beyond which a rate is not reliable.
 
     Attributes
     ----------
     prior
         What the model was trained on.
     window_s, k_per_s
-        Windows a stopped-flow record can have, and the fastest rate behind a dead time of about a
-        millisecond; others are probably in another unit.
+        Windows that a stopped-flow record can have, and the fastest rate that can be seen after a
+        dead time of about a millisecond; values beyond are probably in another unit.
     amplitude_sigma
-        Least amplitude over its error: less is no reaction.
+        Smallest ratio of the amplitude to its error that counts as a reaction.
     better_k_sigma
         Largest distance, in joint standard errors, of the best k from the predicted one.
     better_k_share
@@ -51,8 +41,8 @@ class ReliabilityLimits:
     early_sigma
         Largest deviation of the first points, root mean square in errors.
     spike_share, spike_times
-        A point that leaves the mean of its neighbours by more than this part of what the trace
-        spans, and by so many times the usual distance, is no signal.
+        A point is a spike when it deviates from the mean of its neighbours by more than this share
+        of the range of the trace and by more than this multiple of the median deviation.
     log_sd
         Largest predicted SD of log k.
     """
@@ -71,38 +61,6 @@ class ReliabilityLimits:
     log_sd: float = 0.35
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Residue:
-    """What {1, tau, exp(-k T tau)} leaves of a trace, in units of its error.
-
-    Attributes
-    ----------
-    amplitude_sigma
-        |amplitude| / its error.
-    log_k_step, log_k_error
-        How far the best log k lies from the predicted one, and its error.
-    phase_sigma, phase_share, phase_kt
-        The second exponential that explains most: amplitude over its error, over the amplitude of
-        the first, and its k T.
-    early_sigma
-        Root mean square of what is left at the very start, over its error.
-    slope, slope_error, slope_log_k
-        Change over the window (in the unit of the signal) of the least-squares line under the
-        exponential, its standard error with log k free, and its covariance with log k.
-    """
-
-    amplitude_sigma: float
-    log_k_step: float
-    log_k_error: float
-    phase_sigma: float
-    phase_share: float
-    phase_kt: float
-    early_sigma: float
-    slope: float
-    slope_error: float
-    slope_log_k: float
-
-
 def check_reliability(
     time_s: FloatArray,
     signals: FloatArray,
@@ -112,16 +70,16 @@ def check_reliability(
     left: Sequence[Residue | None],
     limits: ReliabilityLimits | None = None,
 ) -> list[tuple[str, ...]]:
-    """Reasons not to believe rates of trimmed traces on one grid; empty where there is none.
+    """List the reasons to distrust the rates of trimmed traces on one grid; empty without any.
 
     Parameters
     ----------
     time_s, signals
         (n,) and (B, n) as given to the features.
     k_per_s, log_sd
-        (B,) predicted rates and SDs of log k; NaN for a model without.
+        (B,) predicted rates and SDs of log k; NaN for a model that predicts none.
     left
-        (B,) what `residues` says of them.
+        (B,) what `residues` found.
     """
     limits = limits or ReliabilityLimits()
     of_all = _record_warnings(time_s, limits)
@@ -141,7 +99,7 @@ def _rate_warnings(
     limits: ReliabilityLimits,
     left: Residue | None,
 ) -> list[str]:
-    """Reasons not to believe the rate itself; `left` is what it leaves of the trace, if a rate."""
+    """List the reasons to distrust the rate itself; `left` is None where there is no rate."""
     if left is None:
         return ["the network gave no number"]
     found: list[str] = []
@@ -167,9 +125,9 @@ def disagreement(
     sigmas: float = 4.0,
     share: float = 0.01,
 ) -> str:
-    """Reason when network and fit differ beyond their joint error and by more than `share`.
+    """Say that network and fit differ by more than their joint error and more than `share`.
 
-    Empty when they agree, or when one of them has no number.
+    Empty where they agree, or where one of them gives no number.
     """
     distance = abs(math.log(k_per_s / k_fit_per_s)) if k_per_s > 0 and k_fit_per_s > 0 else math.nan
     error = math.hypot(log_sd, k_fit_stderr_per_s / k_fit_per_s) if k_fit_per_s > 0 else math.nan
@@ -181,127 +139,6 @@ def disagreement(
     return ""
 
 
-def residues(
-    grids: Sequence[tuple[FloatArray, FloatArray]], *, kt: FloatArray
-) -> list[Residue | None]:
-    """Look at what rates leave of traces; None where k T is no positive number.
-
-    Parameters
-    ----------
-    grids
-        Times (n,) and the signals (B, n) recorded at them.
-    kt
-        (M,) one for each signal, in this order.
-    """
-    known = np.isfinite(kt) & (kt > 0)
-    kt = np.where(known, kt, 1.0)
-    alike: dict[int, list[_Blocks]] = defaultdict(list)
-    rows: dict[int, list[int]] = defaultdict(list)
-    begin = 0
-    for time_s, signals in grids:
-        blocks = _blocks(relative_times(time_s), signals)
-        size, end = blocks.place.shape[1], begin + len(signals)
-        alike[size].append(blocks)
-        rows[size] += range(begin, end)
-        begin = end
-    found: dict[int, Residue] = {}
-    for size, parts in alike.items():
-        whole = _Blocks(*(np.concatenate(column) for column in zip(*parts, strict=True)))
-        found |= dict(zip(rows[size], _residues_of(whole, kt[rows[size]]), strict=True))
-    return [found[i] if sure else None for i, sure in enumerate(known)]
-
-
-class _Blocks(NamedTuple):
-    """Mean relative time, mean signal and number of points of the filled blocks, (M, b) each."""
-
-    place: FloatArray
-    mean: FloatArray
-    weight: FloatArray
-
-
-def _residues_of(blocks: _Blocks, kt: FloatArray) -> Iterator[Residue]:
-    """Yield what is left of the blocks of M traces."""
-    place, root = blocks.place, np.sqrt(blocks.weight)
-    decay = np.exp(-kt[:, None] * place)
-    basis, triangle = np.linalg.qr(
-        np.stack([np.ones_like(place), place, decay], axis=-1) * root[..., None]
-    )
-    values = root * (blocks.mean - blocks.mean.mean(axis=1, keepdims=True))
-    inside = np.einsum("mbi,mb->mi", basis, values)
-    left = values - np.einsum("mbi,mi->mb", basis, inside)
-    last = triangle[:, 2, 2]
-    amplitude = np.divide(inside[:, 2], last, out=np.zeros_like(last), where=last != 0)
-    sd = np.sqrt(np.mean(np.diff(left, axis=1) ** 2, axis=1) / 2)
-
-    turn = -kt[:, None] * place * decay * root
-    along_basis = np.einsum("mbi,mb->mi", basis, turn)
-    turn -= np.einsum("mbi,mi->mb", basis, along_basis)
-    norm = np.linalg.norm(turn, axis=1)
-    known = np.where((norm > 0) & (amplitude != 0), norm**2 * amplitude, np.nan)
-    along = np.einsum("mb,mb->m", turn, left)
-    step = along / known
-    line = _line(triangle, inside, along_basis * amplitude[:, None])
-    log_k_error = sd / np.maximum(norm * np.abs(amplitude), TINY)
-    slope_error = np.hypot(sd * line.error, line.by_log_k * log_k_error)
-    turn /= np.maximum(norm, TINY)[:, None]
-    left -= turn * (along / np.maximum(norm, TINY))[:, None]
-
-    frame = np.concatenate([basis, turn[..., None]], axis=-1)
-    others = np.exp(-PHASES * place[..., None]) * root[..., None]
-    plain = np.linalg.norm(others, axis=1)
-    others -= frame @ (frame.swapaxes(1, 2) @ others)
-    norms = np.linalg.norm(others, axis=1)
-    seen = norms > 0.02 * plain
-    products = np.abs(np.einsum("mbp,mb->mp", others, left))
-    scores = np.divide(products, norms, out=np.zeros_like(norms), where=seen)
-    first = place <= np.maximum(EARLY_SHARE, place[:, 3:4])
-    early = np.sqrt(np.sum(left**2, axis=1, where=first) / first.sum(axis=1))
-    usual = np.sqrt(np.median(np.diff(left, axis=1) ** 2, axis=1) / (2 * MEDIAN_SQUARE))
-    height = np.maximum(np.abs(amplitude), TINY)
-    for i, best in enumerate(np.argmax(scores, axis=1)):
-        yield Residue(
-            amplitude_sigma=float(abs(amplitude[i]) * max(abs(last[i]), TINY) / max(sd[i], TINY)),
-            log_k_step=float(step[i]),
-            log_k_error=float(log_k_error[i]),
-            phase_sigma=float(scores[i, best] / max(sd[i], TINY)),
-            phase_share=float(scores[i, best] / max(norms[i, best], TINY) / height[i]),
-            phase_kt=float(PHASES[best]),
-            early_sigma=float(early[i] / max(usual[i], TINY)),
-            slope=float(line.slope[i]),
-            slope_error=float(slope_error[i]),
-            slope_log_k=float(line.by_log_k[i] * log_k_error[i] ** 2),
-        )
-
-
-class _Line(NamedTuple):
-    """Of the straight line of M traces: slope, its error for noise of SD 1, d slope / d log k."""
-
-    slope: FloatArray
-    error: FloatArray
-    by_log_k: FloatArray
-
-
-def _line(triangle: FloatArray, inside: FloatArray, by_log_k: FloatArray) -> _Line:
-    """Solve R c = Q^T y of {1, tau, exp} for the slope, (M, 3, 3) and (M, 3) each."""
-    sound = np.abs(np.diagonal(triangle, axis1=1, axis2=2)).min(axis=1) > TINY
-    inverse = np.full_like(triangle, np.nan)
-    inverse[sound] = np.linalg.inv(triangle[sound])
-    row = inverse[:, 1]
-    return _Line(
-        slope=np.einsum("mi,mi->m", row, inside),
-        error=np.linalg.norm(row, axis=1),
-        by_log_k=-np.einsum("mi,mi->m", row, by_log_k),
-    )
-
-
-def _blocks(tau: FloatArray, signals: FloatArray) -> _Blocks:
-    starts = np.unique(np.searchsorted(tau, EDGES["blocks"](BLOCKS)[:-1]))
-    count = np.diff(np.append(starts, len(tau))).astype(np.float64)
-    mean = np.add.reduceat(signals, starts, axis=1) / count
-    place = np.add.reduceat(tau, starts) / count
-    return _Blocks(np.broadcast_to(place, mean.shape), mean, np.broadcast_to(count, mean.shape))
-
-
 def _record_warnings(time_s: FloatArray, limits: ReliabilityLimits) -> list[str]:
     found = []
     points, window = len(time_s), window_of(time_s)
@@ -309,7 +146,9 @@ def _record_warnings(time_s: FloatArray, limits: ReliabilityLimits) -> list[str]
     if points < low:
         found.append(f"{points} points, while the model was trained on {low} to {high}")
     if not limits.window_s[0] <= window <= limits.window_s[1]:
-        found.append(f"a window of {window:.3g} s is no stopped-flow record: check the time unit")
+        found.append(
+            f"a window of {window:.3g} s is not that of a stopped-flow record: check the time unit"
+        )
     steps = np.diff(time_s)
     if steps.max() > GAP_STEPS * steps.min():
         usual = np.maximum(steps[:-2], steps[2:])
@@ -321,7 +160,7 @@ def _record_warnings(time_s: FloatArray, limits: ReliabilityLimits) -> list[str]
 
 
 def _spike_warnings(time_s: FloatArray, signal: FloatArray, limits: ReliabilityLimits) -> list[str]:
-    """Look for a single point larger than the reaction; the very start has a warning of its own."""
+    """Look for a single point larger than the reaction, except at the very start."""
     first = int(np.searchsorted(time_s, time_s[0] + EARLY_SHARE * window_of(time_s)))
     late = signal[first:]
     if len(late) < 3:
@@ -329,13 +168,13 @@ def _spike_warnings(time_s: FloatArray, signal: FloatArray, limits: ReliabilityL
     least = limits.spike_share * float(np.ptp(signal))
     steps = late[1:] - late[:-1]
     if max(float(steps.max()), -float(steps.min())) <= least:
-        return []  # no point can leave the mean of its neighbours by more than a step
+        return []  # no point deviates from the mean of its neighbours by more than a step
     away = 0.5 * np.abs(steps[1:] - steps[:-1])
     worst = int(np.argmax(away))
     if away[worst] <= least or away[worst] <= limits.spike_times * float(np.median(away)):
         return []
     at = time_s[first + worst + 1]
-    return [f"a spike at {at:.4g} s is larger than the reaction: without it k may be another"]
+    return [f"a spike at {at:.4g} s is larger than the reaction: without it, k may be different"]
 
 
 def _range_warnings(time_s: FloatArray, *, kt: float, log_sd: float, prior: Prior) -> list[str]:

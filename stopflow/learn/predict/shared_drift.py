@@ -1,12 +1,12 @@
-"""What the shots of an experiment know of each other's drift.
+"""The drift that the shots of an experiment have in common.
 
-The drift of lamp and detector is the same for all shots of an experiment but for some scatter, and
-slope and rate of a single trace are correlated: a slope that is known from the other shots makes k
-better than the trace alone can. The slopes a_i with standard errors s_i are taken as draws from
-N(mu, t^2 + s_i^2), t by Paule and Mandel 1982 (doi:10.6028/jres.087.022); with mu and its error
-from the *other* shots, a shot's own slope is pulled by the weight that normal theory gives it, and
-log k moves along their covariance. Where slopes scatter more than their errors say, t is large and
-nothing moves.
+The drift of lamp and detector is the same for all shots of an experiment, apart from some scatter,
+and the slope and rate of a single trace are correlated. A slope that is known from the other shots
+therefore improves k beyond what the trace alone allows. The slopes a_i with standard errors s_i are
+taken as draws from N(mu, t^2 + s_i^2), with t by Paule and Mandel 1982 (doi:10.6028/jres.087.022).
+With mu and its error from the *other* shots, a shot's own slope is shrunk by the weight that normal
+theory gives, and log k moves along their covariance. Where slopes scatter more than their errors
+explain, t is large and nothing moves.
 """
 
 from collections.abc import Sequence
@@ -34,14 +34,14 @@ class Slopes(NamedTuple):
 
 
 class Pull(NamedTuple):
-    """What the other shots do to each of M: to be added to log k; what its SD is multiplied by."""
+    """What the other shots change for each of M: a shift of log k and a factor on its SD."""
 
     log_shift: FloatArray
     sd_factor: FloatArray
 
 
 def pull_by_others(slopes: Slopes, *, experiment: Sequence[str], usable: NDArray[np.bool_]) -> Pull:
-    """Let the usable shots of each experiment share what they know of its drift.
+    """Shrink the slopes of the usable shots of each experiment towards their common drift.
 
     Experiments of fewer than `FEWEST` usable shots, and shots that are not usable, stay as they
     are.

@@ -11,12 +11,8 @@ from stopflow.features import Rows, fill_rows, shared_grids, window_of
 from stopflow.learn.device import one_thread
 from stopflow.learn.interval import neighbour_correlation
 from stopflow.learn.model import Model, predict
-from stopflow.learn.predict.reliability import (
-    ReliabilityLimits,
-    Residue,
-    check_reliability,
-    residues,
-)
+from stopflow.learn.predict.reliability import ReliabilityLimits, check_reliability
+from stopflow.learn.predict.residues import Residue, residues
 from stopflow.learn.predict.shared_drift import Slopes, pull_by_others
 from stopflow.trace import FloatArray
 
@@ -32,9 +28,9 @@ class ShotPredictions:
     k_per_s, k_low95_per_s, k_high95_per_s, log_sd
         (M,) as in `Prediction`; NaN where a trace was refused.
     refusals
-        Why there is no number; "" where there is one.
+        Why there is no rate; "" where there is one.
     warnings
-        Reasons not to believe the number, joined by "; "; "" where there is none.
+        Reasons to distrust the rate, joined by "; "; "" without any.
     log_shift
         (M,) by how much the drift of the other shots of the experiment has moved log k.
     """
@@ -57,7 +53,7 @@ class _Grid(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """What is known so far of M traces: k, its bounds and SD (4, M), `Slopes` (4, M), texts."""
+    """What has been found of M traces: k, its bounds and SD (4, M), `Slopes` (4, M), texts."""
 
     rates: FloatArray
     slopes: FloatArray
@@ -77,11 +73,10 @@ def predict_shots(
     Parameters
     ----------
     experiment
-        (M,) names; shots of one share what they know of its drift
-        (`stopflow.learn.predict.shared_drift`), those with warnings apart. Each trace stands alone
-        if not given.
+        (M,) names. Shots of one experiment share its drift (`stopflow.learn.predict.shared_drift`),
+        except those with warnings. Without names each trace stands alone.
     limits
-        Where a rate stops being reliable; the shipped models' own limits by default.
+        Limits beyond which a rate is not reliable; those of the shipped models by default.
     """
     arrays = [(_as_float(time_s), _as_float(signal)) for time_s, signal in traces]
     limits, count = limits or ReliabilityLimits(), len(arrays)
@@ -146,7 +141,7 @@ def _as_float(values: ArrayLike) -> FloatArray:
 def _predict_part(
     model: Model, part: Sequence[_Grid], limits: ReliabilityLimits, found: _Found
 ) -> None:
-    """Add what a few traces say."""
+    """Add the predictions of a few traces."""
     count = sum(len(grid.numbers) for grid in part)
     rows: Rows = np.empty((count, model.features.n_inputs), dtype=np.float32)
     good: list[_Grid] = []

@@ -1,4 +1,4 @@
-"""Training on simulated traces alone: the models that are shipped.
+"""Training on simulated traces alone, which gives the shipped models.
 
 The network is trained in whitened coordinates z = (Q^T x - mean) A of the features x, which is the
 same as training on x itself (`learn.projection`), and exported to full rows at the end: its first
@@ -25,7 +25,7 @@ from stopflow.features import FeatureSpec
 from stopflow.learn.pretraining.prior import Prior
 from stopflow.learn.pretraining.synthetic import GridCounts, TraceBank, build_bank, draw_grids
 from stopflow.learn.pretraining.whitening import CENTRE, SPREAD, Whitening, export_network, whiten
-from stopflow.learn.projection import cell_basis
+from stopflow.learn.projection import bin_basis
 from stopflow.learn.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from stopflow.lowrank.network import LayerSpec, Network, build_network
 from stopflow.lowrank.settings import StepSettings
@@ -39,7 +39,7 @@ KINDS: Final = ("shape", "blocks")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PretrainSettings:
-    """Everything that decides the outcome of a run.
+    """Everything that determines the outcome of a run.
 
     Attributes
     ----------
@@ -48,11 +48,12 @@ class PretrainSettings:
     pairs
         Pairs of a row; 0 for the kind's own number.
     polish_share, polish_rate
-        The last part of the steps, which starts again from this share of `learning_rate`.
+        The share of the steps at the end for which the schedule starts again, and the share of
+        `learning_rate` that it starts from.
     directions
-        Coordinates of a trace.
+        Number of coordinates of a trace.
     whitening_floor
-        Directions with a smaller SD than this over the prior are not enlarged further.
+        Directions whose SD over the prior is smaller than this are not enlarged any further.
     checkpoint_every
         Steps between checkpoints and progress reports.
     """
@@ -83,7 +84,7 @@ class PretrainSettings:
                 raise SettingsError(name, getattr(self, name), valid="a whole number, 1 or more")
 
     def layers(self) -> tuple[LayerSpec, ...]:
-        """Low-rank hidden layers, a dense head of two outputs."""
+        """Return low-rank hidden layers and a dense head of two outputs."""
         hidden = (
             LayerSpec(type="dlrt", dim=width, activation="gelu", rank=self.rank)
             for width in self.widths
@@ -91,7 +92,7 @@ class PretrainSettings:
         return (*hidden, LayerSpec(type="dense", dim=2, activation="linear"))
 
     def rate_at(self, step: int) -> float:
-        """Learning rate: warm-up and half a cosine to zero, then a lower one to polish."""
+        """Return the learning rate: a warm-up, half a cosine to zero, then a lower half cosine."""
         main = round(self.steps * (1 - self.polish_share))
         if step >= main:
             peak = self.learning_rate * self.polish_rate
@@ -106,7 +107,7 @@ def _half_cosine(place: float) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PretrainProgress:
-    """How far a run is, and its error on simulated traces it does not train on."""
+    """How far a run has come, and its error on simulated traces that it does not train on."""
 
     step: int
     steps: int
@@ -118,7 +119,7 @@ class PretrainProgress:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pretrained:
-    """A network on full feature rows with outputs (log kT, log SD), and how it came about."""
+    """A network on full feature rows with the outputs (log kT, log SD), and how it was trained."""
 
     network: Network
     spec: FeatureSpec
@@ -139,8 +140,8 @@ class _Run:
 def likelihood_loss(outputs: Tensor, log_kt: Tensor) -> Tensor:
     """Negative log-likelihood of log(k T) for the trained (unscaled) outputs.
 
-    Gaussian up to `KNEE` standard deviations and linear beyond, so that no single trace can throw
-    the network off its course.
+    It is Gaussian up to `KNEE` standard deviations and linear beyond, so that no single trace has
+    an undue influence.
     """
     log_sd = outputs[:, 1].clamp(*LOG_SD_BOUNDS)
     error = (outputs[:, 0] * SPREAD + CENTRE - log_kt) * torch.exp(-log_sd)
@@ -156,7 +157,7 @@ def pretrain(
     resume: bool = False,
     on_progress: Callable[[PretrainProgress], None] | None = None,
 ) -> Pretrained:
-    """Train from nothing but the prior; a resumed run ends in the same network.
+    """Train on traces drawn from the prior; a resumed run gives the same network.
 
     Parameters
     ----------
@@ -168,10 +169,10 @@ def pretrain(
     Raises
     ------
     ModelError
-        The checkpoint is of other settings, or not readable.
+        When the checkpoint was made with other settings or cannot be read.
     """
     spec = FeatureSpec(settings.features, settings.pairs)
-    basis = cell_basis(spec.kind, spec.pairs, directions=settings.directions)
+    basis = bin_basis(spec.kind, spec.pairs, directions=settings.directions)
     numpy_generator = np.random.default_rng(settings.seed)
     grids = draw_grids(settings.prior, settings.grids, generator=numpy_generator)
     bank = build_bank(

@@ -1,4 +1,4 @@
-"""What a shot can look like before anything is known: the stated prior of the shipped models."""
+"""The prior of the shipped models: what a shot can look like before anything is known of it."""
 
 from dataclasses import dataclass
 from statistics import median
@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from scipy.signal import lfilter
 
+from stopflow.kinetics.uncertainty.drawn_noise import draw_noise
 from stopflow.trace import FloatArray
 
 RHOS: Final = (0.0, 0.3, 0.6, 0.8, 0.9, 0.95)
@@ -15,7 +16,7 @@ RHOS: Final = (0.0, 0.3, 0.6, 0.8, 0.9, 0.95)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prior:
-    """Ranges traces are drawn from; every (low, high) log-uniform.
+    """The ranges that traces are drawn from; each (low, high) is log-uniform.
 
     The amplitude of the exponential at the start time is the unit of slope, noise and second
     phase; the window T is the unit of time.
@@ -25,8 +26,7 @@ class Prior:
     kt
         k T. On a grid whose first steps are d, k d stays below `fastest_step` as well.
     kt_core, core_share
-        A narrower range of k T, and the share of traces drawn from it: what a lab records on
-        purpose.
+        A narrower range of k T, which a lab aims for, and the share of traces drawn from it.
     slope
         SD of the slope over the window.
     noise
@@ -71,37 +71,37 @@ class SyntheticTrace:
 
 
 def log_uniform(bounds: tuple[float, float], *, generator: np.random.Generator) -> float:
-    """One draw between two positive bounds."""
+    """Draw a number between two positive bounds, log-uniformly."""
     return float(np.exp(generator.uniform(np.log(bounds[0]), np.log(bounds[1]))))
 
 
 def even_grid(points: int) -> FloatArray:
-    """Relative times 0 to 1 in equal steps."""
+    """Return relative times from 0 to 1 in equal steps."""
     return np.arange(points) / (points - 1)
 
 
 def jittered_grid(points: int, *, generator: np.random.Generator) -> FloatArray:
-    """Build a grid whose steps scatter by 2 to 20 %, as those of home-built recorders do."""
+    """Return a grid whose steps scatter by 2 to 20 %, as those of home-built recorders do."""
     scatter = generator.uniform(0.02, 0.2)
     steps = np.clip(1 + scatter * generator.standard_normal(points - 1), 0.2, None)
     return np.concatenate([[0.0], np.cumsum(steps) / steps.sum()])
 
 
 def log_grid(points: int, *, generator: np.random.Generator) -> FloatArray:
-    """Log-spaced times over 1.7 to 3.7 decades."""
+    """Return log-spaced times over 1.7 to 3.7 decades."""
     grid = np.geomspace(log_uniform((2e-4, 2e-2), generator=generator), 1.0, points)
     return (grid - grid[0]) / (grid[-1] - grid[0])
 
 
 def two_rate_grid(points: int, *, generator: np.random.Generator) -> FloatArray:
-    """Half the points in the first 5 to 30 % of the window."""
+    """Return a grid with half of its points in the first 5 to 30 % of the window."""
     turn, half = generator.uniform(0.05, 0.3), points // 2
     late = turn + (1 - turn) * even_grid(points - half)
     return np.concatenate([turn * np.arange(half) / half, late])
 
 
 def draw_grid(prior: Prior, *, generator: np.random.Generator) -> FloatArray:
-    """One relative time grid: two thirds even, the others jittered, log-spaced or of two rates."""
+    """Draw relative times: two thirds of the grids are even, others jittered, log or two-rate."""
     low, high = prior.points
     kind = generator.choice(4, p=(0.65, 0.15, 0.1, 0.1))
     points = int(log_uniform((low, high if kind == 0 else min(high, 5000)), generator=generator))
@@ -110,15 +110,8 @@ def draw_grid(prior: Prior, *, generator: np.random.Generator) -> FloatArray:
     return (jittered_grid, log_grid, two_rate_grid)[kind - 1](points, generator=generator)
 
 
-def ar1_noise(points: int, *, rho: float, count: int, generator: np.random.Generator) -> FloatArray:
-    """(count, points) stationary AR(1) noise of SD 1: e_i = rho e_(i-1) + sqrt(1 - rho^2) w_i."""
-    white = generator.standard_normal((count, points))
-    white[:, 1:] *= np.sqrt(1 - rho**2)
-    return lfilter([1.0], [1.0, -rho], white, axis=1)
-
-
 def ar1_root(columns: FloatArray, *, rho: float) -> FloatArray:
-    """L^T applied to (n, q) columns, L L^T the covariance of `ar1_noise`."""
+    """Apply L^T to (n, q) columns, where L L^T is the covariance of `draw_noise`."""
     found = lfilter([1.0], [1.0, -rho], columns[::-1], axis=0)[::-1].copy()
     found[1:] *= np.sqrt(1 - rho**2)
     return found
@@ -131,7 +124,7 @@ def draw_kt(prior: Prior, fastest: float, *, generator: np.random.Generator) -> 
 
 
 def draw_trace(prior: Prior, *, generator: np.random.Generator) -> SyntheticTrace:
-    """One whole trace, point by point: gain, offset, polarity, window, quantisation and all."""
+    """Draw a whole trace point by point, with gain, offset, polarity, window and quantisation."""
     tau = draw_grid(prior, generator=generator)
     fastest = prior.fastest(tau)
     kt = draw_kt(prior, fastest, generator=generator)
@@ -143,7 +136,7 @@ def draw_trace(prior: Prior, *, generator: np.random.Generator) -> SyntheticTrac
         size = log_uniform(prior.second_amplitude, generator=generator) * generator.choice((-1, 1))
         other = log_uniform((prior.second_kt_low, fastest), generator=generator)
         clean += size * np.exp(-other * tau)
-    signal = clean + noise * ar1_noise(len(tau), rho=rho, count=1, generator=generator)[0]
+    signal = clean + noise * draw_noise(len(tau), rho=rho, generator=generator)
     quantum = noise * log_uniform(prior.quantum, generator=generator)
     signal = np.round(signal / quantum) * quantum
     gain = log_uniform((1e-3, 10.0), generator=generator) * generator.choice((-1, 1))

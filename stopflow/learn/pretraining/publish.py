@@ -1,4 +1,4 @@
-"""From a pretrained network to a model on disk: calibrated interval, figures, model card."""
+"""A pretrained network becomes a published model: calibrated interval, figures and model card."""
 
 import math
 import platform
@@ -33,20 +33,20 @@ SHORT: Final = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """Errors on traces made point by point, half of them to set the interval, half to judge it.
+    """Errors on traces drawn point by point: half of them calibrate the interval, half test it.
 
     Attributes
     ----------
     interval
         Factor on the predicted SD of log k that makes the 95 % interval cover 95 %.
     coverage95
-        What that interval covers on the other half.
+        The coverage of that interval on the other half.
     coverage95_correlated, coverage95_short
-        The same where noise is correlated by more than a half, and up to 1,000 points.
+        The same for noise whose correlation is above 0.5, and for traces of up to 1,000 points.
     median_relative_error
         Median |k - k_true| / k_true on the other half.
     traces
-        In either half.
+        Number of traces in each half.
     """
 
     interval: IntervalScale
@@ -58,7 +58,7 @@ class Calibration:
 
 
 def as_model(made: Pretrained) -> Model:
-    """Wrap a pretrained network: rows need no standardising, the output is log(k T) itself."""
+    """Wrap a pretrained network; rows need no standardising, and the output is log(k T) itself."""
     settings = made.settings
     return Model(
         network=made.network.eval(),
@@ -88,7 +88,7 @@ def calibrate(
     generator: np.random.Generator,
     traces: int = CALIBRATION_TRACES,
 ) -> tuple[Model, Calibration]:
-    """Set the interval on simulated traces the network never saw; see `Calibration`."""
+    """Calibrate the interval on simulated traces that the network never saw; see `Calibration`."""
     found = np.empty((4, traces))
     for first in range(0, traces, 64):
         count = min(64, traces - first)
@@ -131,7 +131,7 @@ def _errors(model: Model, drawn: Sequence[SyntheticTrace]) -> FloatArray:
     )
 
 
-def ship(
+def publish(
     folder: Path,
     model: Model,
     made: Pretrained,
@@ -164,7 +164,7 @@ def model_card(
     calibration: Calibration,
     figures: Sequence[Mapping[str, Any]],
 ) -> str:
-    """Markdown: what it is, what it was trained on, how good it is, where it ends."""
+    """Return the card in Markdown: what the model is, its training, its quality and its limits."""
     settings, prior, spec = made.settings, made.settings.prior, model.features
     sizes = "-".join(str(size) for size in (spec.n_inputs, *settings.widths, 2))
     minutes = made.history[-1].seconds / 60

@@ -1,10 +1,11 @@
-"""Traces on the fly, in the coordinates the first layer sees.
+"""Simulated traces, drawn directly in the coordinates that the first layer takes.
 
-A trace is exp(-k T tau) + slope tau + weak second exponential + noise on one of a bank of time
-grids. Its coordinates Q^T R y are drawn without making the points: exponentials from a table over
-log(k T), noise as an exact Gaussian of covariance Q^T R (AR(1) covariance) R^T Q, and the energy of
-the noise outside Q, which enters the trace's own SD, from its mean and spread. What comes out has
-the distribution of the rows of `stopflow.features` (quantisation apart), at 1/100 of the cost.
+A trace is exp(-k T tau) + slope tau + a weak second exponential + noise on one of a bank of time
+grids. Its coordinates Q^T R y are drawn without computing its points: exponentials are taken from a
+table over log(k T), noise is drawn as an exact Gaussian of covariance Q^T R (AR(1) covariance)
+R^T Q, and the energy of the noise outside Q, which enters the trace's own SD, is drawn from its
+mean and spread. The result has the distribution of the rows of `stopflow.features`, quantisation
+apart, at 1/100 of the cost.
 """
 
 import math
@@ -18,10 +19,10 @@ from torch import Tensor
 
 from stopflow.bins import EDGES, bin_matrix
 from stopflow.features import FeatureSpec, sign_weights
+from stopflow.kinetics.uncertainty.drawn_noise import draw_noise
 from stopflow.learn.pretraining.prior import (
     RHOS,
     Prior,
-    ar1_noise,
     ar1_root,
     even_grid,
     jittered_grid,
@@ -41,7 +42,7 @@ LONG_SHARE: Final = 0.25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GridCounts:
-    """How many time grids of each kind a bank holds; `long` even ones have 8,000 points or more."""
+    """How many time grids of each kind a bank holds; `long` ones have 8,000 points or more."""
 
     even: int = 60
     long: int = 24
@@ -53,7 +54,7 @@ class GridCounts:
 def draw_grids(
     prior: Prior, counts: GridCounts, *, generator: np.random.Generator
 ) -> list[FloatArray]:
-    """Relative time grids, long even ones first, the first of them of the largest length."""
+    """Draw relative time grids; long even ones come first, the longest of all at the start."""
     low, high = prior.points
 
     def points(most: int) -> int:
@@ -71,7 +72,7 @@ def draw_grids(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SyntheticBatch:
-    """Coordinates (B, q) of normalised traces and what made them.
+    """Coordinates (B, q) of normalised traces and the parameters they were drawn with.
 
     `log_kt`, `noise` (SD over amplitude) and `grid` (number of the time grid) are (B,).
     """
@@ -99,7 +100,7 @@ class TraceBank:
     fastest
         (G,) largest log(k T) of a grid.
     turning
-        (q,) weights that say which way up a trace is.
+        (q,) weights whose product with a trace has the sign of its amplitude.
     """
 
     prior: Prior
@@ -116,11 +117,11 @@ class TraceBank:
 
     @property
     def n_inputs(self) -> int:
-        """Coordinates of a trace."""
+        """Number of coordinates of a trace."""
         return self.curves.shape[2]
 
     def curve(self, grid: Tensor, log_kt: Tensor) -> Tensor:
-        """(B, q) coordinates of exponentials, linear between the values of the table."""
+        """Return the coordinates (B, q) of exponentials, interpolated linearly in the table."""
         place = (log_kt - self.first_log_kt) / self.step_log_kt
         below = place.long().clamp(0, self.curves.shape[1] - 2)
         row = grid * self.curves.shape[1] + below
@@ -172,7 +173,7 @@ class TraceBank:
 
 
 def _between(low: float, top: Tensor | float, uniform: Tensor, *, cap: float = math.inf) -> Tensor:
-    """Log of a log-uniform draw from `low` to exp(top), or to `cap` where that is less."""
+    """Draw the log of a log-uniform number from `low` to exp(top), or to a smaller `cap`."""
     first = math.log(low)
     last = torch.as_tensor(top).clamp(max=math.log(cap))
     return first + (last - first) * uniform
@@ -193,7 +194,7 @@ def build_bank(
     Parameters
     ----------
     basis
-        Q (pairs, q) of `projection.cell_basis`.
+        Q (pairs, q) of `projection.bin_basis`.
     grids
         Relative time grids from 0 to 1; the first `long` are the long even ones.
     generator
@@ -216,7 +217,7 @@ def build_bank(
         for place, rho in enumerate(RHOS):
             filtered = ar1_root(points, rho=rho)
             roots[number, place] = torch.from_numpy(_square_root(filtered.T @ filtered))
-            noise = ar1_noise(len(tau), rho=rho, count=NOISE_DRAWS, generator=generator)
+            noise = draw_noise((NOISE_DRAWS, len(tau)), rho=rho, generator=generator)
             bins = (matrix @ noise.T).T
             bins -= bins.mean(axis=1, keepdims=True)
             rest = (bins**2).sum(axis=1) - ((bins @ basis) ** 2).sum(axis=1)
@@ -240,6 +241,6 @@ def build_bank(
 
 
 def _square_root(covariance: FloatArray) -> FloatArray:
-    """F with F^T F = covariance, also where that is singular (fewer points than directions)."""
+    """Return F with F^T F = covariance, which may be singular (fewer points than directions)."""
     values, vectors = np.linalg.eigh(covariance)
     return (vectors * np.sqrt(np.clip(values, 0.0, None))).T

@@ -1,7 +1,7 @@
-"""Whitened coordinates to train in, and the way back to full rows.
+"""Whitened coordinates for training, and the way back to full rows.
 
 Rows of features are strongly correlated: the leading direction holds most of their energy, and
-training crawls along the others. In z = (Q^T x - mean) A every direction has unit SD over the
+training is slow along the others. In z = (Q^T x - mean) A every direction has unit SD over the
 prior. A network on z is a network on x: U S Vc^T z + b becomes U S' V^T x + b'.
 """
 
@@ -27,7 +27,7 @@ WHITENING_TRACES: Final = 32_768
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Whitening:
-    """z = (rows - mean) @ matrix of the rows a bank draws."""
+    """The map z = (rows - mean) @ matrix for the rows that a bank draws."""
 
     mean: Tensor
     matrix: Tensor
@@ -38,7 +38,7 @@ class Whitening:
 
 
 def whiten(bank: TraceBank, floor: float, *, generator: torch.Generator) -> Whitening:
-    """Principal directions at unit SD, none enlarged beyond 1 / floor."""
+    """Scale the principal directions to unit SD; none is enlarged by more than 1 / floor."""
     rows = bank.draw(WHITENING_TRACES, generator=generator).coordinates.double()
     mean = rows.mean(dim=0)
     energy, vectors = torch.linalg.eigh(torch.cov(rows.T))
@@ -49,13 +49,13 @@ def whiten(bank: TraceBank, floor: float, *, generator: torch.Generator) -> Whit
 def export_network(
     network: Network, whitening: Whitening, basis: FloatArray, *, spec: FeatureSpec
 ) -> Network:
-    """Rewrite the first layer for full rows, and the head for log(k T) itself.
+    """Rewrite the first layer for full rows and the head for log(k T) itself.
 
     With x_q = B^T x the coordinates of a row x, U S Vc^T (A^T (B^T x - mean)) + b has
     B A Vc = V R (QR) and therefore S' = S R^T, b' = b - U S Vc^T A^T mean.
     """
     places = torch.zeros(spec.n_inputs, len(whitening.mean), dtype=torch.float64)
-    places[1::2] = torch.from_numpy(basis)  # the time slots are not looked at
+    places[1::2] = torch.from_numpy(basis)  # the time slots are not used
     exported = build_network(spec.n_inputs, network.specs, generator=torch.Generator())
     exported.load_state_dict(
         {

@@ -1,8 +1,8 @@
-"""More rows from the same traces, with rates that stay known.
+"""Augmentation: further rows made of the same traces, whose rates stay known.
 
-A trace that is started later or stopped earlier has the same k: the cut trace is another row with
-another k T. A slope that is added to a row leaves its k alone as well. Both are exact for the law
-that the labels come from, and both use training traces only.
+A trace that is cut to a later start or an earlier end keeps its k, but is another row with another
+k T. A slope that is added to a row does not change its k either. Both are exact for the rate law
+that the labels come from, and both are applied to training traces only.
 """
 
 from collections.abc import Callable, Iterator
@@ -39,10 +39,11 @@ class Augmentation:
 def draw_augmentations(
     data: LabData, index: int, *, count: int, trace: TraceOf, generator: np.random.Generator
 ) -> Iterator[Augmentation]:
-    """Yield `count` augmentations of a trimmed trace; the shot itself where it is short.
+    """Yield `count` cut copies of a trimmed trace; where it is too short to cut, its own row.
 
-    The stop is log-uniform between 1/`LONGEST_CUT` of the window (k T = `SHORTEST_KT` at least) and
-    its end, the start uniform over `LATEST_START` / k in two thirds of the augmentations.
+    The end is drawn log-uniformly between 1/`LONGEST_CUT` of the window (k T is at least
+    `SHORTEST_KT`) and the whole window. In two thirds of the copies the start is drawn uniformly
+    from 0 to `LATEST_START` / k.
     """
     found = trace(int(data.row[index]))
     k_per_s = float(data.k_label_per_s[index])
@@ -77,13 +78,13 @@ def _cut(
 class Drift:
     """Adds slopes to rows in coordinates.
 
-    A row x of mean 0 and SD 1 becomes (x + a u) / |x + a u| with u the slope of SD 1; everything
-    about it is linear but the norm, sqrt(1 + 2 a <x, u> + a^2).
+    A row x of mean 0 and SD 1 becomes (x + a u) / |x + a u|, where u is a slope of SD 1. All of
+    this is linear except the norm, sqrt(1 + 2 a <x, u> + a^2).
 
     Attributes
     ----------
     slope, origin
-        (q,) coordinates of u, and of the zero row with its sign turned.
+        (q,) coordinates of u, and the negative of those of the zero row.
     """
 
     slope: Tensor
@@ -91,7 +92,7 @@ class Drift:
 
     @classmethod
     def of(cls, coordinates: Coordinates, data: LabData) -> Self:
-        """Find both for ``shape`` rows, whose times are the same in every row."""
+        """Compute both for ``shape`` rows, which all have the same times."""
         row = np.zeros((2, data.features.n_inputs), dtype=np.float32)
         row[:, 0::2] = data.inputs[0, 0::2]
         row[1, 1::2] = slope_row(data)
@@ -105,7 +106,7 @@ class Drift:
 
 
 def slope_row(data: LabData) -> FloatArray:
-    """u: the relative time of the bins, centred and of SD 1, (pairs,)."""
+    """Return u (pairs,), the relative time of the bins, centred and scaled to SD 1."""
     edges = EDGES[data.features.kind](data.features.pairs)
     middle = 0.5 * (edges[1:] + edges[:-1])
     centred = middle - middle.mean()
@@ -114,7 +115,7 @@ def slope_row(data: LabData) -> FloatArray:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TrainingRows:
-    """What an epoch draws from: V versions of each of N training shots, the first as it is.
+    """What an epoch draws from: V versions of each of N training shots, the first unchanged.
 
     Attributes
     ----------
@@ -141,7 +142,7 @@ def training_rows(
     generator: np.random.Generator,
     progress: Callable[[int, int], None] | None = None,
 ) -> TrainingRows:
-    """Rows of `data` and cut copies of each, in coordinates; no copies without `trace`."""
+    """Build the rows of `data` and, with `trace`, cut copies of each, in coordinates."""
     augmentations = augmentations if trace is not None else 0
     shape = (augmentations + 1, len(rows))
     inputs = torch.empty(*shape, coordinates.dimension)
@@ -186,7 +187,7 @@ class RandomDrift:
     def __call__(
         self, rows: Tensor, chosen: tuple[Tensor, Tensor], generator: torch.Generator
     ) -> Tensor:
-        """Return the rows with slopes: a normal number, shrunk by an even one from 0 to 1."""
+        """Return the rows with slopes added: a normal number times a uniform one from 0 to 1."""
         normal = torch.randn(len(rows), generator=generator)
         size = self.size * normal * torch.rand(len(rows), generator=generator)
         return self.drift.apply(rows, self.tilt[chosen], size.to(rows.device))

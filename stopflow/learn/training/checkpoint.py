@@ -1,4 +1,4 @@
-"""The state of an interrupted run, so that it goes on to the same result, bit for bit."""
+"""The saved state of a training run: a resumed run gives the same result, bit for bit."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ class Checkpoint:
 
 
 def run_fingerprint(arrays: Iterable[np.ndarray], settings: TrainSettings) -> str:
-    """Hash of everything that decides a run; a checkpoint of another run is not resumed."""
+    """Hash everything that determines a run, so that no other run resumes from its checkpoint."""
     digest = hashlib.blake2b(digest_size=16)
     for array in arrays:
         digest.update(np.ascontiguousarray(array).data)
@@ -35,7 +35,7 @@ def run_fingerprint(arrays: Iterable[np.ndarray], settings: TrainSettings) -> st
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint, *, fingerprint: str) -> None:
-    """Write a checkpoint; an older one is replaced only when the new one is whole."""
+    """Write a checkpoint; it replaces an older one only once it is complete."""
     described = {"fingerprint": fingerprint, "values": json.dumps(checkpoint.values)}
     tensors = {name: value.detach().cpu() for name, value in checkpoint.tensors.items()}
     with replacing_file(path) as partial:
@@ -49,7 +49,8 @@ def load_checkpoint(path: Path, *, fingerprint: str) -> Checkpoint:
     Raises
     ------
     ModelError
-        No checkpoint there, a file that is cut off, or one of a run with other data or settings.
+        When there is no checkpoint, when it is truncated, or when it belongs to a run with other
+        data or settings.
     """
     if not path.is_file():
         raise ModelError(f"{path}: no checkpoint to resume from; train without resuming")

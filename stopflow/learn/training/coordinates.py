@@ -1,15 +1,15 @@
-"""The inputs a network is trained on: fewer than the rows have, and folded back when it is done.
+"""The coordinates of the inputs during training, and the way back to whole rows afterwards.
 
-A first layer is linear, so with any matrix A (n, q) a network on z = x A is a network on x: its
-first W becomes W A^T, its V becomes A V. Three choices of A:
+The first layer is linear. For any matrix A (n, q) a network on z = x A is therefore a network on x:
+its first W becomes W A^T, its V becomes A V. There are three choices of A:
 
 inputs
-    the identity: nothing is changed;
+    the identity; nothing is changed.
 row space
-    an orthonormal basis of the training rows (`lowrank.RowSpace`), the same run in fewer numbers;
+    an orthonormal basis of the training rows (`lowrank.RowSpace`): the same run with fewer numbers.
 signal space
-    the directions in which rates show, brought nearer to equal size (`learn.signal_space`):
-    training does not crawl along the weak ones, and the noise in the others is not learned.
+    the directions in which rates show, scaled towards equal size (`learn.training.signal_space`):
+    training does not slow down along weak directions, and the noise in the rest is not learned.
 """
 
 import copy
@@ -43,11 +43,11 @@ class Coordinates:
     matrix
         A, (n, q); None for the identity.
     fan_in
-        Inputs that the first layer's start and steps are scaled for.
+        Number of inputs that the first layer's initial values and steps are scaled for.
     basis
-        Where V of a low-rank first layer starts; None: anywhere.
+        Initial V of a low-rank first layer; None for a random one.
     reason
-        Why these coordinates, for people.
+        Why these coordinates were chosen, in words.
     """
 
     standardiser: Standardiser
@@ -58,7 +58,7 @@ class Coordinates:
 
     @property
     def dimension(self) -> int:
-        """Numbers a row has in these coordinates."""
+        """How many numbers a row has in these coordinates."""
         return len(self.standardiser.mean) if self.matrix is None else self.matrix.shape[1]
 
     def project(self, rows: ArrayLike) -> Tensor:
@@ -71,7 +71,7 @@ class Coordinates:
         return found
 
     def export(self, network: Network) -> Network:
-        """Return the same function of the n standardised inputs, on the CPU."""
+        """Return the network as a function of the n standardised inputs, on the CPU."""
         exported = copy.deepcopy(network).cpu()
         if self.matrix is None:
             return exported
@@ -87,12 +87,12 @@ class Coordinates:
 def choose_coordinates(
     data: LabData, rows: Numbers, encoded: FloatArray, settings: TrainSettings
 ) -> Coordinates:
-    """Choose coordinates from training `rows` of `data`, targets `encoded` (N,), and no others.
+    """Choose coordinates from the training `rows` of `data` and their targets `encoded` (N,) alone.
 
     Raises
     ------
     SettingsError
-        Where `settings.row_space` is ``"on"`` and would not be the same training.
+        When `settings.row_space` is ``"on"`` but training in the row space would differ.
     """
     values = data.inputs[rows]
     if uses_signal_space(data, settings):
@@ -125,7 +125,7 @@ def choose_coordinates(
 
 
 def uses_signal_space(data: LabData, settings: TrainSettings) -> bool:
-    """Whether the coordinates are the signal space: the same for every kind of layer."""
+    """Whether the coordinates are the signal space, which is the same for every kind of layer."""
     possible = settings.standardise and data.features.kind in EDGES
     return settings.row_space == "auto" and settings.directions > 0 and possible
 

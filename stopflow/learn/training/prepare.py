@@ -1,4 +1,4 @@
-"""From a lab and a split to what the training loop runs on, nothing learned from held-out rows."""
+"""Preparation of a lab for training; nothing is learned from held-out rows."""
 
 import time
 from collections.abc import Callable
@@ -26,11 +26,11 @@ class Prepared(TaskRows):
     Attributes
     ----------
     task
-        What the rates of each part are.
+        How the rates of each part are learned and judged.
     coordinates
         What the rows are in.
     seconds
-        That the preparation took.
+        How long the preparation took.
     """
 
     task: RateTask
@@ -50,9 +50,9 @@ def prepare(
     target: TargetScale | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Prepared:
-    """Standardise, choose coordinates, cut augmentations; all from the training rows alone.
+    """Standardise, choose coordinates and augment, all from the training rows alone.
 
-    `coordinates` and `target` are those of a trained model that is trained further.
+    `coordinates` and `target` are given when a trained model is trained further.
     """
     started = time.perf_counter()
     if coordinates is None:

@@ -1,4 +1,4 @@
-"""The task of learning rate constants: judged in s^-1 by the mean absolute error."""
+"""The task of learning rate constants, judged by the mean absolute error in s^-1."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class RateTask:
     k_actual_per_s: Mapping[str, FloatArray]
 
     def loss(self, network: Network) -> Loss:
-        """Return the loss, the Gaussian one for a network that gives its own SD."""
+        """Return the loss; a network that predicts its own SD has the Gaussian one."""
         if network.specs[-1].dim == 2:
             return gaussian_nll
         if self.loss_name not in LOSSES:

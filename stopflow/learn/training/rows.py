@@ -1,4 +1,4 @@
-"""What the training loop runs on, whatever the task."""
+"""The rows that the training loop runs on, whatever the task."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

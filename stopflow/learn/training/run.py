@@ -1,4 +1,4 @@
-"""The one training loop: steps, epochs, what is kept, and how it is interrupted and resumed."""
+"""The state of a training run: steps, epochs, the best state, interruption and resumption."""
 
 import time
 from enum import StrEnum
@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stopflow.learn.settings import SCHEDULES, TrainSettings
+from stopflow.learn.learning_rates import SCHEDULES
+from stopflow.learn.settings import TrainSettings
 from stopflow.learn.training.checkpoint import Checkpoint
 from stopflow.learn.training.rows import TaskRows
 from stopflow.learn.training.spectra import spectra_columns
@@ -16,7 +17,7 @@ from stopflow.lowrank import Network, build_stepper
 
 ROWS_AT_ONCE: Final = 2048
 MOST_JUDGED: Final = 500
-"""Epochs of a run that are judged; a longer run judges every second one, every third, ..."""
+"""Largest number of judged epochs; a longer run judges every second or third one, and so on."""
 WATCHED_ROWS: Final = 512
 
 
@@ -31,8 +32,8 @@ class TrainStatus(StrEnum):
 class Run:
     """The state of a training run of any network on prepared rows.
 
-    `history`, `status`, `reason` and `best_epoch` tell how it went; `best` loads the best state
-    into the network and returns it.
+    `history`, `status`, `reason` and `best_epoch` describe its course; `best` loads the best state
+    into the network and returns the network.
     """
 
     def __init__(
@@ -64,11 +65,11 @@ class Run:
 
     @property
     def stored(self) -> int:
-        """Values kept between steps: those of the network, moments, buffers."""
+        """How many values are kept between steps: parameters, moments and buffers."""
         return self._stepper.stored()
 
     def epoch(self, *, since: float) -> None:
-        """Visit every training row once, then judge where it is due."""
+        """Visit every training row once, then judge the network if it is due."""
         order = torch.randperm(self._prepared.shots, generator=self._generator)
         losses = [self._step(rows) for rows in order.split(self._settings.batch_size)]
         if self.status is TrainStatus.DIVERGED:
@@ -169,7 +170,7 @@ class Run:
         return Checkpoint(tensors=tensors, values=values)
 
     def restore(self, saved: Checkpoint) -> None:
-        """Take back what `state` returned."""
+        """Restore what `state` returned."""
         device = self._prepared.inputs.device
 
         def part(prefix: str) -> dict[str, Tensor]:

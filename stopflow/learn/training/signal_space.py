@@ -1,11 +1,12 @@
-"""The few directions of a row in which a rate shows, found from the training rows.
+"""The few directions of a row in which rates show, found from the training rows.
 
 The curves of the rate laws lie close to a space of a few dozen dimensions, that of
-`projection.cell_basis`; what a row has outside it is noise. Inside it, the principal directions of
-the training rows are ordered by energy: the leading ones tell curves apart, the others repeat the
-noise. How many lead is decided on the training experiments alone: a cubic polynomial in the first
-d directions predicts log(k T) of experiments it was not fitted to, and d is where that is best.
-Beyond d a direction is kept, so that the first layer can have its full rank, but muted.
+`projection.bin_basis`; whatever a row has outside this space is noise. Inside it, the principal
+directions of the training rows are ordered by energy: the leading ones distinguish curves, the
+others hold noise. The number d of leading directions is chosen on the training experiments alone:
+a cubic polynomial in the first d directions predicts log(k T) of experiments that it was not fitted
+to, and the d with the smallest error is taken. The directions beyond d are kept, so that the first
+layer can have its full rank, but are scaled down.
 """
 
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stopflow.features import FeatureSpec
-from stopflow.learn.projection import cell_basis
+from stopflow.learn.projection import bin_basis
 from stopflow.trace import FloatArray
 
 CURVE_DIRECTIONS: Final = 64
@@ -74,10 +75,10 @@ def find_signal_space(
     spec
         Kind of the rows, one of `features.EDGES`.
     directions
-        q, at most; fewer where the curves or the rows have fewer.
+        Largest q; it is smaller where the curves or the rows span fewer directions.
     whitening
-        How far the leading directions are brought to equal size: 1 all to SD 1, 0 as they are,
-        the first with SD 1.
+        How far the leading directions are scaled to equal size: with 1 all have SD 1, with 0 they
+        keep their ratios and the first has SD 1.
     """
     basis = _curve_basis(spec.kind, spec.pairs)
     inside = signals @ basis.astype(np.float32)
@@ -99,14 +100,14 @@ def find_signal_space(
 
 @lru_cache(maxsize=2)
 def _curve_basis(kind: str, pairs: int) -> FloatArray:
-    """(pairs, m) orthonormal, from the laws alone: equal for every run."""
-    basis = cell_basis(kind, pairs, directions=min(CURVE_DIRECTIONS, pairs - 1))
+    """Return an orthonormal basis (pairs, m) of the rate laws, the same for every run."""
+    basis = bin_basis(kind, pairs, directions=min(CURVE_DIRECTIONS, pairs - 1))
     basis.setflags(write=False)
     return basis
 
 
 def count_leading(whitened: FloatArray, encoded: FloatArray, experiment: NDArray[np.str_]) -> int:
-    """d: how many of the whitened directions (N, q) predict `encoded` (N,) best; see above."""
+    """Return d, the number of whitened directions (N, q) that predict `encoded` (N,) best."""
     names = np.unique(experiment)
     folds = [np.isin(experiment, names[fold::INNER_FOLDS]) for fold in range(INNER_FOLDS)]
     folds = [aside for aside in folds if 0 < aside.sum() < len(aside)]
@@ -123,7 +124,7 @@ def count_leading(whitened: FloatArray, encoded: FloatArray, experiment: NDArray
 
 
 def polynomial(directions: FloatArray) -> FloatArray:
-    """(N, d) -> 1, every direction, and all products of two or three of the first five."""
+    """Return 1, every direction of (N, d), and all products of two or three of the first five."""
     curved = directions[:, :CURVED]
     columns = [np.ones(len(directions)), *directions.T]
     for degree in (2, 3):

@@ -1,9 +1,9 @@
 """Training: one loop for every kind of layer and every task.
 
 An epoch visits every training row once, in one of its versions. After an epoch the network is
-judged on the train, validation and test rows as its task says (a long run judges 500 of its
-epochs); the best judged state is kept by the validation error, or by the training error where
-nothing is set aside. The test rows decide nothing.
+judged on the training, validation and test rows as its task prescribes (in a long run after 500 of
+the epochs only). The state with the smallest validation error is kept or, where nothing is set
+aside for validation, that with the smallest training error. The test rows have no influence.
 """
 
 import copy
@@ -48,16 +48,16 @@ CHECKPOINT_EVERY_S: Final = 15.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interruptible:
-    """Where a run keeps its state, and whether it goes on from there.
+    """Where a run saves its state, and whether it resumes from there.
 
     Attributes
     ----------
     path
-        File to keep the run's state in, every `every_s`; to be removed once the model is saved.
+        File in which the state is saved every `every_s`; it is removed once the model is saved.
     resume
-        Go on from it; the result is that of a run that was never interrupted.
+        Continue from it; the result is that of an uninterrupted run.
     fingerprint
-        Of everything that decides the run.
+        Hash of everything that determines the run.
     """
 
     path: Path
@@ -87,12 +87,12 @@ class Trained(Generic[M]):
     epochs, best_epoch
         Epochs trained, and the one whose state was kept.
     parameters, trained_parameters
-        Values of the model, biases included, and those of them that were trained to the end
-        (frozen bases are not).
+        Number of values of the model, biases included, and of those that were trained to the end
+        (frozen bases were not).
     stored
-        Values that training kept between steps: parameters, moments, buffers.
+        Number of values kept between steps: parameters, moments and buffers.
     seconds
-        Of the training, preparation included.
+        Duration of the training, preparation included.
     inputs_used
         Why the coordinates were chosen.
     """
@@ -130,24 +130,24 @@ def train(
     split
         What is held out; by default as the settings say.
     trace
-        Row of the dataset's table -> trimmed (time_s, signal); without it there are none.
+        Row of the dataset's table -> trimmed (time_s, signal); without it no row is augmented.
     prepared
-        What `prepare_run` made of the same data, split, seed and trace, for settings that differ
-        in the layers and their step size alone; its time counts here too.
+        The result of `prepare_run` for the same data, split, seed and trace and for settings that
+        differ in the layers and their step size only. Its duration is included in `seconds`.
     progress
         Called as ``progress("preparing" | "training", done, total)``.
     checkpoint
-        File to keep the run's state in, every `checkpoint_every_s`; to be removed once the model is
+        File in which the state is saved every `checkpoint_every_s`; remove it once the model is
         saved.
     resume
-        Go on from `checkpoint`; the result is that of a run that was never interrupted.
+        Continue from `checkpoint`; the result is that of an uninterrupted run.
 
     Raises
     ------
     SettingsError
-        Settings that do not fit the data or the machine.
+        When the settings do not suit the data or the machine.
     ModelError
-        A checkpoint that cannot be resumed.
+        When the checkpoint cannot be resumed.
     """
     started = time.perf_counter()
     split = split or choose_split(data, settings, generator=_generators(settings)[0])
@@ -187,18 +187,19 @@ def train_rows(
     progress: Progress | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> Trained[Any]:
-    """Train a network on prepared rows; the model is what their task makes of it.
+    """Train a network on prepared rows; their task turns it into a model.
 
     Parameters
     ----------
     coordinates
-        What the rows are in.
+        Coordinates of the rows.
     split
         What is held out, for the record.
     started
         `time.perf_counter()` when the preparation began.
     network
-        In these coordinates, to be trained further (a copy is); without, one of the settings.
+        A network in these coordinates, a copy of which is trained further; None to build one from
+        the settings.
     """
     task = rows.task
     generator = torch.Generator().manual_seed(settings.seed)
@@ -255,7 +256,7 @@ def prepare_run(
     trace: TraceOf | None = None,
     progress: Progress | None = None,
 ) -> Prepared:
-    """Make what the loop runs on."""
+    """Prepare the rows that the training loop runs on."""
     return prepare(
         data,
         split,
@@ -268,14 +269,14 @@ def prepare_run(
 
 
 def _generators(settings: TrainSettings) -> list[np.random.Generator]:
-    """Return one for the split and one for the augmentations."""
+    """Return a generator for the split and one for the augmentations."""
     return np.random.default_rng(settings.seed).spawn(2)
 
 
 def choose_split(
     data: LabData, settings: TrainSettings, *, generator: np.random.Generator
 ) -> Split:
-    """Split as the settings say."""
+    """Split the data as the settings prescribe."""
     return split_by_experiment(
         data,
         generator=generator,

@@ -27,6 +27,9 @@ class Optimiser:
         Makes the rule of orthonormal factors.
     equivariant_tensors, equivariant_factors
         Whether a rotation of the input space rotates its steps on either (exact in row space).
+    trial_rate
+        A learning rate at which it makes quick and steady progress on inputs of size 1: where a
+        search for a better one begins, and what the laws are tested at.
     dynamical_only
         Whether it needs a layer with orthonormal factors, being another optimiser without one.
     """
@@ -34,6 +37,7 @@ class Optimiser:
     description: str
     tensors: EuclideanRule
     factors: Callable[[Hyperparameters], FactorRule]
+    trial_rate: float = 1e-2
     equivariant_tensors: bool = False
     equivariant_factors: bool = False
     dynamical_only: bool = False
@@ -88,6 +92,7 @@ OPTIMISERS: dict[str, Optimiser] = {
         factors=lambda settings: CoreRule(
             settings, kept=settings.momentum, taken=1.0 - settings.momentum, scalar=True
         ),
+        trial_rate=3e-4,
     ),
     "rmsprop": Optimiser(
         description="RMSprop; on factors, on every element of K, L and S (not exact in row space)",

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from stopflow.report.kinetics.summary import VERDICTS
+from stopflow.kinetics.verdicts.findings import Verdict
 from stopflow.report.paper.flow import (
     Block,
     Paragraph,
@@ -153,7 +153,7 @@ def draw_difference(axes: Axes, *, found: Difference, other: str) -> None:
     reach = float(np.clip(1.6 * np.quantile(np.abs(found.relative), 0.97), 0.005, 2.0))
     clipped = np.clip(found.relative, -reach, reach)
     size = _MARK if len(clipped) < _CROWD else 0.75 * _MARK
-    for verdict in VERDICTS:
+    for verdict in Verdict:
         mask = found.verdict == verdict
         if mask.any():
             axes.plot(

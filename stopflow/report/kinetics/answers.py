@@ -9,10 +9,10 @@ import pandas as pd
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.input_problems import say_disagreements
 from stopflow.report.kinetics.law_choice import say_law_choices
-from stopflow.report.kinetics.repeats import group_series, list_doubtful, name_reasons
+from stopflow.report.kinetics.reasons import count_reasons, name_reasons
+from stopflow.report.kinetics.repeats import group_series, list_doubtful
 from stopflow.report.kinetics.secondary_words import summarise_secondary
 from stopflow.report.kinetics.summary import (
-    count_reasons,
     count_shots,
     count_things,
     median_error,
@@ -155,10 +155,10 @@ def say_repeats(shots: pd.DataFrame, conditions: pd.DataFrame) -> str:
     counts = count_shots(shots)
     said = []
     if counts.refused:
-        why = _shortly([(r.reason, r.shots) for r in listed if r.verdict == "FAIL"])
+        why = _shortly([(r.gist, r.shots) for r in listed if r.verdict == "FAIL"])
         said.append(f"Repeat {count_things(counts.refused, 'shot')} without a usable rate: {why}.")
     if counts.warned:
-        why = _shortly([(r.reason, r.shots) for r in listed if r.verdict == "WARN"])
+        why = _shortly([(r.gist, r.shots) for r in listed if r.verdict == "WARN"])
         said.append(f"Look at {count_things(counts.warned, 'shot')} with a warning: {why}.")
     doubtful = list_doubtful(conditions)
     if len(doubtful) > _NAMED_SERIES:
@@ -166,20 +166,14 @@ def say_repeats(shots: pd.DataFrame, conditions: pd.DataFrame) -> str:
         said.append(f"Look at {len(doubtful)} series: {why}.")
     for group in group_series(doubtful, conditions) if len(doubtful) <= _NAMED_SERIES else ():
         named = ", ".join(dict.fromkeys([group.experiment, *group.names]))
-        said.append(f"Look at the series {named}: {_gist(group.reason)}.")
+        said.append(f"Look at the series {named}: {group.gist}.")
     return " ".join(said) or "Nothing: every shot and every series passed."
 
 
 def _shortly(reasons: Sequence[tuple[str, int]]) -> str:
-    """Name the commonest reasons, each without its explanation."""
-    parts = [f"{_gist(reason)} ({count})" for reason, count in reasons[:_SHOWN_REASONS]]
+    """Name the commonest reasons with how often each was given."""
+    parts = [f"{reason} ({count})" for reason, count in reasons[:_SHOWN_REASONS]]
     rest = len(reasons) - _SHOWN_REASONS
     if rest > 0:
         parts.append(f"{rest} other {'reason' if rest == 1 else 'reasons'}")
     return "; ".join(parts)
-
-
-def _gist(reason: str) -> str:
-    for mark in (":", " (", ", "):
-        reason = reason.partition(mark)[0]
-    return reason

@@ -5,9 +5,10 @@ from collections.abc import Collection, Iterable, Mapping
 
 import pandas as pd
 
+from stopflow import column_names as col
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.methods import write_methods
-from stopflow.report.kinetics.summary import reason_family
+from stopflow.report.kinetics.reasons import mask_numbers
 from stopflow.report.paper.flow import Block, Paragraph, build_heading, build_subheading
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.style import MUTED, printable
@@ -62,11 +63,11 @@ def _problem_grid(problems: pd.DataFrame) -> Grid:
     groups: dict[tuple[str, str], list[tuple[str, str, str]]] = {}
     for row in problems.to_dict("records"):
         place = ", ".join(str(row[name]) for name in ("file", "where") if row[name])
-        expected = f"; expected {row['expected']}" if row["expected"] else ""
-        found = f"{row['found']}{expected}"
-        family = reason_family(found.replace(str(row["file"]), "#") if row["file"] else found)
-        groups.setdefault((str(row["level"]), family), []).append(
-            (str(row["experiment"]), place, found)
+        expected = f"; expected {row[col.EXPECTED]}" if row[col.EXPECTED] else ""
+        found = f"{row[col.FOUND]}{expected}"
+        family = mask_numbers(found.replace(str(row[col.FILE]), "#") if row[col.FILE] else found)
+        groups.setdefault((str(row[col.LEVEL]), family), []).append(
+            (str(row[col.EXPERIMENT]), place, found)
         )
     rows = [
         (level, _listed(names, "experiments"), _listed(places, "places"), found[0])
@@ -155,10 +156,10 @@ def _input_digests(data: KineticsReportData) -> dict[str, str]:
     if "sha256" not in data.shots:
         return {}
     shots = data.shots
-    paths = shots["experiment"].astype(str) + "/" + shots["file"].astype(str)
-    return dict(zip(paths, shots["sha256"].astype(str), strict=True))
+    paths = shots[col.EXPERIMENT].astype(str) + "/" + shots[col.FILE].astype(str)
+    return dict(zip(paths, shots[col.SHA256].astype(str), strict=True))
 
 
 def input_table(data: KineticsReportData) -> pd.DataFrame:
     """Table of every input file and its SHA-256."""
-    return pd.DataFrame(list(_input_digests(data).items()), columns=["file", "sha256"])
+    return pd.DataFrame(list(_input_digests(data).items()), columns=[col.FILE, col.SHA256])

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from stopflow import column_names as col
 from stopflow.report.paper.rounding import (
     MISSING,
     concentration_unit,
@@ -16,7 +17,7 @@ from stopflow.report.paper.rounding import (
 from stopflow.report.paper.style import LINE_STYLES, MARKERS, ordered_colours, printable
 
 NOTHING_KNOWN = "all shots"
-NUMERIC = ("concentration_M", "ionic_strength_M", "temperature_K")
+NUMERIC = (col.CONCENTRATION_M, col.IONIC_STRENGTH_M, col.TEMPERATURE_K)
 IN_WORDS = ("substrate", "mixture")
 
 
@@ -44,9 +45,9 @@ def describe_value(name: str, value: float) -> str:
     """Write a condition's value with its unit."""
     if not np.isfinite(value):
         return MISSING
-    if name == "concentration_M":
+    if name == col.CONCENTRATION_M:
         return format_concentration(value)
-    if name == "ionic_strength_M":
+    if name == col.IONIC_STRENGTH_M:
         return f"I = {format_concentration(value)}"
     return format_temperature(value)
 
@@ -80,7 +81,7 @@ def build_series(shots: pd.DataFrame) -> list[Series]:
         Rows of one experiment; the index holds the row numbers of the dataset.
     """
     varying = varying_columns(shots)
-    groups = shots.groupby("condition", sort=False, dropna=False)
+    groups = shots.groupby(col.CONDITION, sort=False, dropna=False)
     numeric = [name for name in varying if name in NUMERIC]
     parts = [(int(key) if pd.notna(key) else -1, part) for key, part in groups]
     parts.sort(key=lambda item: _rank(item[1], numeric, item[0]))
@@ -112,7 +113,7 @@ def _tell_apart(parts: Sequence[pd.DataFrame], varying: Sequence[str]) -> list[s
 
 
 def _name_shot(part: pd.DataFrame, label: str) -> str:
-    file = printable(Path(str(part["file"].iloc[0])).stem)
+    file = printable(Path(str(part[col.FILE].iloc[0])).stem)
     return file if label == NOTHING_KNOWN else f"{label}, {file}"
 
 
@@ -128,14 +129,14 @@ def name_files_apart(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[str]
     Where several channels were fitted, the channel is named as well.
     """
     columns = ["experiment", *NUMERIC, *IN_WORDS]
-    alike = conditions.groupby(columns, dropna=False)["shots"].transform("size").to_numpy() > 1
-    of_shots = list(zip(shots["experiment"], shots["condition"], strict=True))
-    files = dict(zip(of_shots, shots["file"], strict=True))
-    channels = dict(zip(of_shots, shots["channel"], strict=True))
+    alike = conditions.groupby(columns, dropna=False)[col.SHOTS].transform("size").to_numpy() > 1
+    of_shots = list(zip(shots[col.EXPERIMENT], shots[col.CONDITION], strict=True))
+    files = dict(zip(of_shots, shots[col.FILE], strict=True))
+    channels = dict(zip(of_shots, shots[col.CHANNEL], strict=True))
     several = len(set(channels.values())) > 1
-    keys = zip(conditions["experiment"], conditions["condition"], strict=True)
+    keys = zip(conditions[col.EXPERIMENT], conditions[col.CONDITION], strict=True)
     names = []
-    for key, repeated, size in zip(keys, alike, conditions["shots"], strict=True):
+    for key, repeated, size in zip(keys, alike, conditions[col.SHOTS], strict=True):
         said = [str(files.get(key, ""))] if repeated and size == 1 else []
         said += [f"channel {channels[key]}"] if repeated and several and key in channels else []
         names.append(", ".join(said))
@@ -144,8 +145,8 @@ def name_files_apart(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[str]
 
 def sort_conditions(table: pd.DataFrame) -> pd.DataFrame:
     """Order the conditions of each experiment by concentration, ionic strength, temperature."""
-    order = {name: place for place, name in enumerate(dict.fromkeys(table["experiment"]))}
-    keyed = table.assign(_place=[order[name] for name in table["experiment"]])
+    order = {name: place for place, name in enumerate(dict.fromkeys(table[col.EXPERIMENT]))}
+    keyed = table.assign(_place=[order[name] for name in table[col.EXPERIMENT]])
     return keyed.sort_values(["_place", *NUMERIC], kind="stable").drop(columns="_place")
 
 

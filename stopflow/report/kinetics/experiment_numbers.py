@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from stopflow import column_names as col
 from stopflow.errors import SettingsError
 from stopflow.kinetics.laws import find_law, parameter_column
 from stopflow.report.data import KineticsReportData, TracePair
@@ -96,7 +97,7 @@ class ExperimentPicture:
 def predict_signal(shot: Mapping[str, object], time_s: FloatArray) -> FloatArray | None:
     """Signal of a shot's fit at `time_s`, or None when it has none."""
     try:
-        law = find_law(str(shot.get("law", "")))
+        law = find_law(str(shot.get(col.LAW, "")))
     except SettingsError:
         return None
     parameters = {
@@ -105,7 +106,7 @@ def predict_signal(shot: Mapping[str, object], time_s: FloatArray) -> FloatArray
     }
     if not all(np.isfinite(value) for value in parameters.values()):
         return None
-    return law.evaluate(time_s - float(shot["start_s"]), parameters)  # type: ignore[arg-type]
+    return law.evaluate(time_s - float(shot[col.START_S]), parameters)  # type: ignore[arg-type]
 
 
 def build_experiment_picture(data: KineticsReportData, rows: Sequence[int]) -> ExperimentPicture:
@@ -141,7 +142,7 @@ def build_experiment_picture(data: KineticsReportData, rows: Sequence[int]) -> E
         time_unit=unit,
         signal_unit=signal_unit(table),
         outlined=outlined,
-        bold=_choose_bold(pictures, [table.loc[row, "k_per_s"] for row in readable]),
+        bold=_choose_bold(pictures, [table.loc[row, col.K_PER_S] for row in readable]),
     )
 
 
@@ -158,9 +159,9 @@ def _picture_shot(
     # A refused trace may run backwards; it is drawn all the same.
     order = np.argsort(time[known], kind="stable")
     time, signal = time[known][order], signal[known][order]
-    start = float(shot["start_s"])  # type: ignore[arg-type]
+    start = float(shot[col.START_S])  # type: ignore[arg-type]
     begin = start if np.isfinite(start) else time[0]
-    end = float(shot.get("end_s", np.nan))  # type: ignore[arg-type]
+    end = float(shot.get(col.END_S, np.nan))  # type: ignore[arg-type]
     kept = (time >= begin) & ~(time > end)
     since = time[kept] - begin
     later = since > 0
@@ -168,7 +169,7 @@ def _picture_shot(
     log_x = since[later]
     picture = ShotPicture(
         series=owner,
-        verdict=str(shot["verdict"]),
+        verdict=str(shot[col.VERDICT]),
         start_s=start,
         trace=_reduce(time, signal, _edges(time, begin, buckets), buckets, outlined=outlined),
         log_trace=_reduce(
@@ -280,12 +281,12 @@ def relative_cuts(
         if np.isfinite(row.k_per_s)
     }
     lines = []
-    for key, part in cuts.groupby(["file", "channel"], sort=False):
+    for key, part in cuts.groupby([col.FILE, col.CHANNEL], sort=False):
         if key not in reported:
             continue
         index, k = reported[key]
-        tried = part["k_per_s"].to_numpy(float) / k - 1
+        tried = part[col.K_PER_S].to_numpy(float) / k - 1
         known = np.isfinite(tried)
         if known.sum() > 1:
-            lines.append((int(index), part["cut_s"].to_numpy(float)[known], tried[known]))
+            lines.append((int(index), part[col.CUT_S].to_numpy(float)[known], tried[known]))
     return lines

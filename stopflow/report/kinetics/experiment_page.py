@@ -13,8 +13,9 @@ from stopflow.report.kinetics.conditions import build_series, constant_condition
 from stopflow.report.kinetics.experiment_figures import draw_traces
 from stopflow.report.kinetics.experiment_numbers import build_experiment_picture, relative_cuts
 from stopflow.report.kinetics.experiment_strip import draw_cuts, draw_rates
+from stopflow.report.kinetics.reasons import count_reasons
 from stopflow.report.kinetics.repeats import Repeats, group_series, list_doubtful, name_files
-from stopflow.report.kinetics.summary import Counts, count_reasons, count_shots, count_things
+from stopflow.report.kinetics.summary import Counts, count_shots, count_things
 from stopflow.report.paper.decimate import FloatArray
 from stopflow.report.paper.flow import Block, Bookmark, Paragraph, Picture, build_subheading
 from stopflow.report.paper.grid import Column, Grid

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.ticker import MaxNLocator
 
+from stopflow import column_names as col
 from stopflow.report.kinetics.conditions import Series
 from stopflow.report.kinetics.experiment_figures import shade_artefact
 from stopflow.report.kinetics.experiment_numbers import ExperimentPicture, relative_cuts
@@ -34,7 +35,7 @@ def draw_cuts(
     if len(lines) > 3:
         x, middle = _median_line(lines)
         axes.plot(x * picture.time_factor, 100 * middle, color=INK, linewidth=1.4)
-    starts = {row: shots.loc[row, "start_s"] for row, _, _ in lines}
+    starts = {row: shots.loc[row, col.START_S] for row, _, _ in lines}
     settled = np.concatenate([100 * y[x >= starts[row]] for row, x, y in lines] + [np.zeros(1)])
     reach = float(np.clip(1.6 * np.quantile(np.abs(settled), 0.95), 1.0, 60.0))
     xs = np.concatenate([x for _, x, _ in lines]) * picture.time_factor
@@ -63,11 +64,11 @@ def draw_rates(axes: Axes, shots: pd.DataFrame, picture: ExperimentPicture) -> N
     """Draw k of every shot with its interval, a column a condition; some shot must have one."""
     for place, item in enumerate(picture.series):
         own = shots.loc[list(item.rows)]
-        own = own[np.isfinite(own["k_per_s"])]
+        own = own[np.isfinite(own[col.K_PER_S])]
         if own.empty:
             continue
         _draw_column(axes, own, item, place)
-    k = shots["k_per_s"].to_numpy(float)
+    k = shots[col.K_PER_S].to_numpy(float)
     k = k[np.isfinite(k)]
     if k.min() > 0 and k.max() / k.min() > 8:
         use_log_y(axes, k.min() / 1.25, k.max() * 1.25)
@@ -77,15 +78,15 @@ def draw_rates(axes: Axes, shots: pd.DataFrame, picture: ExperimentPicture) -> N
 
 def _draw_column(axes: Axes, own: pd.DataFrame, item: Series, place: int) -> None:
     offsets = np.linspace(-0.3, 0.3, len(own)) if len(own) > 1 else np.zeros(1)
-    k = own["k_per_s"].to_numpy(float)
-    low = np.nan_to_num(own["k_low95_per_s"].to_numpy(float), nan=0.0)
-    high = own["k_high95_per_s"].to_numpy(float)
+    k = own[col.K_PER_S].to_numpy(float)
+    low = np.nan_to_num(own[col.K_LOW95_PER_S].to_numpy(float), nan=0.0)
+    high = own[col.K_HIGH95_PER_S].to_numpy(float)
     closed = np.isfinite(high)
     foot = np.maximum(low, k / 10)
     axes.vlines(
         (place + offsets)[closed], foot[closed], high[closed], color=item.colour, linewidth=0.7
     )
-    passed = (own["verdict"] == "PASS").to_numpy()
+    passed = (own[col.VERDICT] == "PASS").to_numpy()
     for mask, face in ((passed, item.colour), (~passed, "white")):
         if not mask.any():
             continue

@@ -9,6 +9,7 @@ from typing import Final
 
 import pandas as pd
 
+from stopflow import column_names as col
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.summary import count_things
 from stopflow.report.paper.flow import Paragraph
@@ -24,11 +25,11 @@ def choose_experiments(shots: pd.DataFrame) -> list[str]:
     """Return the experiments that are drawn, in order: all, or those with most shots in doubt."""
     doubt = pd.DataFrame(
         {
-            "fail": (shots["verdict"] == "FAIL").to_numpy(),
-            "warn": (shots["verdict"] == "WARN").to_numpy(),
+            "fail": (shots[col.VERDICT] == "FAIL").to_numpy(),
+            "warn": (shots[col.VERDICT] == "WARN").to_numpy(),
         }
     )
-    counts = doubt.groupby(shots["experiment"].to_numpy(), sort=False).sum()
+    counts = doubt.groupby(shots[col.EXPERIMENT].to_numpy(), sort=False).sum()
     worst = counts.sort_values(["fail", "warn"], ascending=False, kind="stable")
     chosen = set(worst.index[:DRAWN_EXPERIMENTS])
     return [str(name) for name in counts.index if name in chosen]
@@ -36,7 +37,7 @@ def choose_experiments(shots: pd.DataFrame) -> list[str]:
 
 def limit_to(data: KineticsReportData, experiments: list[str]) -> KineticsReportData:
     """Leave out the secondary plots of experiments that are not drawn; those over several stay."""
-    own = data.secondary["experiment"]
+    own = data.secondary[col.EXPERIMENT]
     return replace(data, secondary=data.secondary[own.isin([*experiments, ""])])
 
 

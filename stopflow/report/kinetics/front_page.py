@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from stopflow import column_names as col
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.answers import build_answers
 from stopflow.report.kinetics.conditions import (
@@ -113,7 +114,7 @@ def build_front_blocks(data: KineticsReportData) -> list[Block]:
 
 
 def _what(data: KineticsReportData, counts: Counts) -> str:
-    names = list(dict.fromkeys(str(name) for name in data.shots["experiment"]))
+    names = list(dict.fromkeys(str(name) for name in data.shots[col.EXPERIMENT]))
     names = [shorten_middle(name, _NAME_LENGTH) for name in names]
     shown = join_words(names) if len(names) <= 3 else f"{names[0]} to {names[-1]}"
     files = count_things(counts.files, "file")
@@ -151,24 +152,32 @@ def _paint_counts(
 def _condition_grid(data: KineticsReportData) -> Grid:
     files = name_files_apart(data.shots, data.conditions)
     table = sort_conditions(data.conditions.assign(file=files))
-    factor, unit = _concentration_unit(table["concentration_M"])
-    ionic = shared_unit(list(table["ionic_strength_M"]))
+    factor, unit = _concentration_unit(table[col.CONCENTRATION_M])
+    ionic = shared_unit(list(table[col.IONIC_STRENGTH_M]))
     shown = set(varying_columns(table)) | {
-        name for name in ("concentration_M", "temperature_K") if np.isfinite(table[name]).any()
+        name for name in (col.CONCENTRATION_M, col.TEMPERATURE_K) if np.isfinite(table[name]).any()
     }
     shown |= {"file"} if any(files) else set()
-    shown |= {"k_from"} if set(table["k_from"]) - {"each"} else set()
+    shown |= {col.K_FROM} if set(table[col.K_FROM]) - {"each"} else set()
     columns = [
         *([Column(title="File")] if "file" in shown else []),
         *([Column(title="Substrate")] if "substrate" in shown else []),
         *([Column(title="Mixture")] if "mixture" in shown else []),
-        *([Column(title="Conc.", unit=unit, align="right")] if "concentration_M" in shown else []),
-        *([Column(title="I", unit=ionic[1], align="right")] if "ionic_strength_M" in shown else []),
-        *([Column(title="T", unit="°C", align="right")] if "temperature_K" in shown else []),
+        *(
+            [Column(title="Conc.", unit=unit, align="right")]
+            if col.CONCENTRATION_M in shown
+            else []
+        ),
+        *(
+            [Column(title="I", unit=ionic[1], align="right")]
+            if col.IONIC_STRENGTH_M in shown
+            else []
+        ),
+        *([Column(title="T", unit="°C", align="right")] if col.TEMPERATURE_K in shown else []),
         Column(title="Shots", align="right"),
         Column(title="k", unit="s⁻¹", align="right"),
         Column(title="95 % interval", unit="s⁻¹", align="right"),
-        *([Column(title="k of each", unit="s⁻¹", align="right")] if "k_from" in shown else []),
+        *([Column(title="k of each", unit="s⁻¹", align="right")] if col.K_FROM in shown else []),
         Column(title="Shot SD", unit="s⁻¹", align="right"),
         Column(title="Half-life", align="right"),
         Column(title="Amplitude", unit=signal_unit(data.shots), align="right"),
@@ -176,9 +185,9 @@ def _condition_grid(data: KineticsReportData) -> Grid:
         Column(title="Verdict", verdict=True),
     ]
     rows: list[tuple[str, ...]] = []
-    for name, part in table.groupby("experiment", sort=False):
-        part = part.assign(shown_error=column_errors(part["k_stderr_per_s"].tolist()))
-        if table["experiment"].nunique() > 1:
+    for name, part in table.groupby(col.EXPERIMENT, sort=False):
+        part = part.assign(shown_error=column_errors(part[col.K_STDERR_PER_S].tolist()))
+        if table[col.EXPERIMENT].nunique() > 1:
             rows.append((str(name),))
         rows += [_condition_row(row, shown, factor, ionic[0]) for row in part.to_dict("records")]
     return Grid(
@@ -196,35 +205,37 @@ def _concentration_unit(concentrations_M: pd.Series) -> tuple[float, str]:
 
 def _condition_row(row: dict, shown: set[str], factor: float, ionic: float) -> tuple[str, ...]:
     error = float(row["shown_error"])
-    fitted, shots = int(row["fitted"]), int(row["shots"])
-    spread = float(row["between_shot_sd_per_s"])
-    cells = [str(row["file"])] if "file" in shown else []
+    fitted, shots = int(row[col.FITTED]), int(row[col.SHOTS])
+    spread = float(row[col.BETWEEN_SHOT_SD_PER_S])
+    cells = [str(row[col.FILE])] if "file" in shown else []
     if "substrate" in shown:
-        cells.append(str(row["substrate"] or MISSING))
+        cells.append(str(row[col.SUBSTRATE] or MISSING))
     if "mixture" in shown:
-        cells.append(str(row["mixture"] or MISSING))
-    if "concentration_M" in shown:
-        value = float(row["concentration_M"])
+        cells.append(str(row[col.MIXTURE] or MISSING))
+    if col.CONCENTRATION_M in shown:
+        value = float(row[col.CONCENTRATION_M])
         cells.append(_tidy(value * factor) if np.isfinite(factor) else format_concentration(value))
-    if "ionic_strength_M" in shown:
-        cells.append(_tidy(ionic * float(row["ionic_strength_M"])))
-    if "temperature_K" in shown:
-        cells.append(celsius_text(float(row["temperature_K"])))
+    if col.IONIC_STRENGTH_M in shown:
+        cells.append(_tidy(ionic * float(row[col.IONIC_STRENGTH_M])))
+    if col.TEMPERATURE_K in shown:
+        cells.append(celsius_text(float(row[col.TEMPERATURE_K])))
     return (
         *cells,
         str(shots) if fitted == shots else f"{fitted} of {shots}",
-        format_value(float(row["k_per_s"]), error),
-        format_interval(float(row["k_low95_per_s"]), float(row["k_high95_per_s"]), error=error),
+        format_value(float(row[col.K_PER_S]), error),
+        format_interval(float(row[col.K_LOW95_PER_S]), float(row[col.K_HIGH95_PER_S]), error=error),
         *(
-            [format_value(float(row["k_each_per_s"]), float(row["k_each_stderr_per_s"]))]
-            if "k_from" in shown
+            [format_value(float(row[col.K_EACH_PER_S]), float(row[col.K_EACH_STDERR_PER_S]))]
+            if col.K_FROM in shown
             else []
         ),
         format_digits(spread, 2),
-        format_time(float(row["half_life_s"]), significant_digits(float(row["k_per_s"]), error)),
-        format_digits(float(row["amplitude"]), 3),
-        format_digits(float(row["signal_to_noise"]), 2),
-        str(row["verdict"]),
+        format_time(
+            float(row[col.HALF_LIFE_S]), significant_digits(float(row[col.K_PER_S]), error)
+        ),
+        format_digits(float(row[col.AMPLITUDE]), 3),
+        format_digits(float(row[col.SIGNAL_TO_NOISE]), 2),
+        str(row[col.VERDICT]),
     )
 
 
@@ -234,8 +245,8 @@ def _tidy(value: float, digits: int = 4) -> str:
 
 
 def _table_note(data: KineticsReportData) -> str:
-    sources = set(data.conditions["uncertainty_source"])
-    how = set(data.conditions["k_from"]) - {"each"}
+    sources = set(data.conditions[col.UNCERTAINTY_SOURCE])
+    how = set(data.conditions[col.K_FROM]) - {"each"}
     note = "k is the mean over the shots of a condition."
     if how:
         named = join_words(_FIT_OF[name] for name in sorted(how))

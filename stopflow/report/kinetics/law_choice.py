@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from stopflow import column_names as col
 from stopflow.errors import SettingsError
 from stopflow.kinetics.laws import RateLaw, error_columns, find_law, parameter_column
 from stopflow.kinetics.verdicts.compare_laws import NOT_RULED_OUT, rate_beside
@@ -57,11 +58,11 @@ def list_law_choices(shots: pd.DataFrame) -> list[LawChoice]:
 
     Experiments without another law tried are left out.
     """
-    if "rival_law" not in shots:
+    if col.RIVAL_LAW not in shots:
         return []
-    compared = shots[np.isfinite(shots["k_per_s"])]
+    compared = shots[np.isfinite(shots[col.K_PER_S])]
     choices = []
-    for (experiment, law), part in compared.groupby(["experiment", "law"], sort=False):
+    for (experiment, law), part in compared.groupby([col.EXPERIMENT, col.LAW], sort=False):
         found = _choose(str(experiment), str(law), part)
         if found is not None:
             choices.append(found)
@@ -69,7 +70,7 @@ def list_law_choices(shots: pd.DataFrame) -> list[LawChoice]:
 
 
 def _choose(experiment: str, law: str, part: pd.DataFrame) -> LawChoice | None:
-    rivals = Counter(str(name) for name in part["rival_law"] if name)
+    rivals = Counter(str(name) for name in part[col.RIVAL_LAW] if name)
     if not rivals:
         return None
     rival, _ = rivals.most_common(1)[0]
@@ -77,7 +78,7 @@ def _choose(experiment: str, law: str, part: pd.DataFrame) -> LawChoice | None:
         fitted, other = find_law(law), find_law(rival)
     except SettingsError:
         return None
-    own = part[part["rival_law"] == rival]
+    own = part[part[col.RIVAL_LAW] == rival]
     shifts = np.array([_shift(row, fitted) for row in own.to_dict("records")])
     known = shifts[np.isfinite(shifts).all(axis=1)]
     relative, sigma = np.median(known, axis=0) if len(known) else (np.nan, np.nan)
@@ -87,7 +88,7 @@ def _choose(experiment: str, law: str, part: pd.DataFrame) -> LawChoice | None:
         rival=other,
         shots=len(own),
         fitted=len(part),
-        gain=float(np.median(own["rival_gain"])),
+        gain=float(np.median(own[col.RIVAL_GAIN])),
         shift=float(relative),
         shift_sigma=float(sigma),
     )
@@ -95,7 +96,7 @@ def _choose(experiment: str, law: str, part: pd.DataFrame) -> LawChoice | None:
 
 def _shift(row: Mapping[object, object], law: RateLaw) -> tuple[float, float]:
     """Change of a shot's rate to that under the rival: relative, and in standard errors."""
-    k = float(row["rival_k_per_s"])  # type: ignore[arg-type]
+    k = float(row[col.RIVAL_K_PER_S])  # type: ignore[arg-type]
     parameters = {
         name: float(row.get(parameter_column(name), np.nan))  # type: ignore[arg-type]
         for name in law.parameters
@@ -159,10 +160,10 @@ def say_remedies(shots: pd.DataFrame) -> str:
 
     Shots whose rivals ask for the same are counted together.
     """
-    if "rules" not in shots or "rival_law" not in shots:
+    if "rules" not in shots or col.RIVAL_LAW not in shots:
         return ""
-    failed = shots[[_FAILED in str(rules).split("; ") for rules in shots["rules"]]]
-    remedies = Counter(find_law(str(law)).remedy for law in failed["rival_law"] if law)
+    failed = shots[[_FAILED in str(rules).split("; ") for rules in shots[col.RULES]]]
+    remedies = Counter(find_law(str(law)).remedy for law in failed[col.RIVAL_LAW] if law)
     return "; ".join(
         f"{count_things(count, 'shot')} {_need(count)} another rate law ({remedy})"
         for remedy, count in remedies.most_common()

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
+from stopflow import column_names as col
 from stopflow.kinetics.laws import LAWS, find_law
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.summary import count_shots, count_things, join_words, list_widened
@@ -15,7 +16,7 @@ def write_methods(data: KineticsReportData) -> str:
     """Compose the paragraph from what was done, with nothing that was not."""
     shots = data.shots
     counts = count_shots(shots)
-    fitted = shots[np.isfinite(shots["k_per_s"])]
+    fitted = shots[np.isfinite(shots[col.K_PER_S])]
     if fitted.empty:
         return "No shot could be fitted, so there is no method to describe."
     sentences = [
@@ -28,19 +29,19 @@ def write_methods(data: KineticsReportData) -> str:
         "eliminated and without starting values; its 95 % confidence interval is that of the "
         "profile likelihood.",
     ]
-    if len(list_widened(shots, "noise_inflation")):
+    if len(list_widened(shots, col.NOISE_INFLATION)):
         sentences.append(
             "Where residuals were significantly correlated, standard errors were multiplied by "
             "√[(1 + ρ)/(1 − ρ)] with their lag-1 correlation ρ."
         )
-    if len(list_widened(shots, "start_inflation")):
+    if len(list_widened(shots, col.START_INFLATION)):
         sentences.append(
             "Where the mixing artefact was seen, the shift of k by what may be left of it after "
             "the start, its decay continued, was added in squares to the standard error."
         )
-    sources = set(data.conditions.get("uncertainty_source", ()))
-    sentences += _replicates(set(data.conditions.get("k_from", ())))
-    if "replicates" in sources and not set(data.conditions.get("k_from", ())) - {"each"}:
+    sources = set(data.conditions.get(col.UNCERTAINTY_SOURCE, ()))
+    sentences += _replicates(set(data.conditions.get(col.K_FROM, ())))
+    if "replicates" in sources and not set(data.conditions.get(col.K_FROM, ())) - {"each"}:
         sentences.append(
             "Rate constants of replicate shots were averaged, and the uncertainty of the mean was "
             "taken from their scatter."
@@ -76,11 +77,11 @@ def _program(provenance: Mapping[str, object]) -> str:
 
 
 def _starts(fitted: pd.DataFrame) -> str:
-    start = fitted["start_s"].to_numpy(float)
+    start = fitted[col.START_S].to_numpy(float)
     start = start[np.isfinite(start)]
     low, high = (format_time(float(t), 4, exact=True) for t in (start.min(), start.max()))
     window = low if low == high else f"{low} to {high}"
-    sources = fitted["start_source"].value_counts()
+    sources = fitted[col.START_SOURCE].value_counts()
     named = {
         "workbook": "the start time recorded by the experimenter",
         "detected": "the end of the mixing artefact detected from the trace",
@@ -96,7 +97,7 @@ def _starts(fitted: pd.DataFrame) -> str:
 
 
 def _laws(fitted: pd.DataFrame) -> str:
-    named = set(fitted["law"])
+    named = set(fitted[col.LAW])
     used = [law for law in LAWS if law in named] + sorted(named - set(LAWS))
     said = join_words(find_law(law).equation for law in used)
     return f"Traces were fitted by least squares to {said}."

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from stopflow import column_names as col
 from stopflow.report.kinetics.repeats import (
     Repeats,
     group_repeats,
@@ -40,7 +41,7 @@ def _need(count: int) -> str:
 
 
 def _what_to_do(wanted: pd.DataFrame) -> str:
-    failed = int((wanted["verdict"] == "FAIL").sum())
+    failed = int((wanted[col.VERDICT] == "FAIL").sum())
     warned = len(wanted) - failed
     said = []
     if failed:

@@ -1,25 +1,26 @@
 """What to repeat: shots and series that did not pass, grouped by why."""
 
-import re
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
+from stopflow import column_names as col
 from stopflow.errors import and_more
+from stopflow.kinetics.verdicts.findings import Finding, parse_findings, write_findings
+from stopflow.kinetics.verdicts.sentences import reasons
 from stopflow.report.kinetics.conditions import label_conditions
-from stopflow.report.kinetics.summary import reason_family, split_reasons
+from stopflow.report.kinetics.reasons import gist_in_print, kind_of, say_in_print
 
 _NAMED = 12
-_OF_SHOTS = re.compile(r"\d+ of \d+ shots with ")
-"""How a series' reason begins that repeats what is said of its shots."""
+_OF_SHOTS = "shots"
+"""The rule of a series that repeats what is said of its shots."""
 
 
 def list_repeats(shots: pd.DataFrame) -> pd.DataFrame:
     """Return the shots to repeat or look at, failures first, in file order."""
-    wanted = shots[shots["verdict"] != "PASS"].copy()
-    wanted["_order"] = [0 if verdict == "FAIL" else 1 for verdict in wanted["verdict"]]
+    wanted = shots[shots[col.VERDICT] != "PASS"].copy()
+    wanted["_order"] = [0 if verdict == "FAIL" else 1 for verdict in wanted[col.VERDICT]]
     return wanted.sort_values("_order", kind="stable").drop(columns="_order")
 
 
@@ -29,6 +30,8 @@ class Repeats:
 
     Attributes
     ----------
+    reason, gist
+        The reasons in whole sentences, and what the first one found.
     names
         Files of shots, or what tells the series from the others of its experiment.
     """
@@ -36,33 +39,35 @@ class Repeats:
     verdict: str
     experiment: str
     reason: str
+    gist: str
     names: tuple[str, ...]
 
 
 def group_repeats(wanted: pd.DataFrame) -> list[Repeats]:
     """Group shots that differ in numbers alone, in the order of the list."""
-    return _group(wanted, [str(name) for name in wanted["file"]])
+    return _group(wanted, [str(name) for name in wanted[col.FILE]])
 
 
 def group_series(doubtful: pd.DataFrame, conditions: pd.DataFrame) -> list[Repeats]:
     """Group the rows of `list_doubtful` likewise, named by what varies in their experiment."""
     labels: dict[object, str] = {}
-    for _, part in conditions.groupby("experiment", sort=False):
+    for _, part in conditions.groupby(col.EXPERIMENT, sort=False):
         labels |= dict(zip(part.index, label_conditions(part), strict=True))
     return _group(doubtful, [labels[row] for row in doubtful.index])
 
 
 def _group(rows: pd.DataFrame, names: Sequence[str]) -> list[Repeats]:
-    groups: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
+    groups: dict[tuple[str, str, Hashable], list[tuple[tuple[Finding, ...], str]]] = {}
     for row, name in zip(rows.itertuples(index=False), names, strict=True):
-        reason = "; ".join(split_reasons(row.reason)) or "no reason given"
-        key = (str(row.verdict), str(row.experiment), reason_family(reason))
-        groups.setdefault(key, []).append((reason, name))
+        findings = parse_findings(str(row.findings))
+        key = (str(row.verdict), str(row.experiment), tuple(map(kind_of, findings)))
+        groups.setdefault(key, []).append((findings, name))
     return [
         Repeats(
             verdict=verdict,
             experiment=experiment,
-            reason=found[0][0],
+            reason=say_in_print(found[0][0]),
+            gist=gist_in_print(found[0][0]),
             names=tuple(name for _, name in found),
         )
         for (verdict, experiment, _), found in groups.items()
@@ -78,23 +83,16 @@ def name_files(files: Sequence[str]) -> str:
 def list_doubtful(conditions: pd.DataFrame) -> pd.DataFrame:
     """Return the series of replicates that did not pass for a reason of their own.
 
-    Their `reason` is that reason; what repeats the reasons of single shots is left out, and so
-    are series without a rate, whose shots all speak for themselves.
+    Their `reason` and `findings` hold that reason alone; what repeats the reasons of single shots
+    is left out, and so are series without a rate, whose shots all speak for themselves.
     """
     own = [
-        "; ".join(part for part in split_reasons(reason) if not _OF_SHOTS.match(part))
-        for reason in conditions["reason"]
+        tuple(finding for finding in parse_findings(str(text)) if finding.rule != _OF_SHOTS)
+        for text in conditions[col.FINDINGS]
     ]
-    named = conditions.assign(reason=own)
-    return named[(named["verdict"] != "PASS") & (named["reason"] != "") & (named["fitted"] > 0)]
-
-
-def name_reasons(doubtful: pd.DataFrame) -> list[tuple[str, int]]:
-    """Count the reasons of series, the commonest first; those of one kind together."""
-    first: dict[str, str] = {}
-    counts: Counter[str] = Counter()
-    for reason in (part for text in doubtful["reason"] for part in split_reasons(text)):
-        family = reason_family(reason)
-        first.setdefault(family, reason)
-        counts[family] += 1
-    return [(first[family], count) for family, count in counts.most_common()]
+    named = conditions.assign(
+        findings=[write_findings(found) for found in own], reason=[reasons(found) for found in own]
+    )
+    return named[
+        (named[col.VERDICT] != "PASS") & (named[col.FINDINGS] != "") & (named[col.FITTED] > 0)
+    ]

@@ -36,7 +36,7 @@ from stopflow.report.paper.pdf import (
     write_pdf,
 )
 from stopflow.report.paper.style import Paper, Ruler, require_paper
-from stopflow.report.tables.tables import order_columns
+from stopflow.report.tables.tables import drop_stored, order_columns
 from stopflow.workers import worker_processes
 
 SecondPart = Callable[[], bytes]
@@ -168,7 +168,7 @@ def build_sheets(data: KineticsReportData, paper: Paper, ruler: Ruler) -> list[S
 def _attachments(data: KineticsReportData) -> dict[str, bytes]:
     large = len(data.shots) > ATTACHED_SHOTS
     tables = {
-        "conditions.csv": data.conditions,
+        "conditions.csv": drop_stored(data.conditions),
         "secondary.csv": data.secondary,
         "problems.csv": data.problems,
         "inputs.csv": input_table(data),
@@ -181,7 +181,7 @@ def _attachments(data: KineticsReportData) -> dict[str, bytes]:
     counts = count_shots(data.shots)
     results = {
         "counts": {name: getattr(counts, name) for name in counts.__slots__},
-        "conditions": json_rows(data.conditions),
+        "conditions": json_rows(drop_stored(data.conditions)),
         "secondary": json_rows(data.secondary),
         "shots": json_rows(order_columns(data.shots)),
         "provenance": {key: v for key, v in data.provenance.items() if key != "inputs"},

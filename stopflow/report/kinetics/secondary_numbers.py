@@ -8,6 +8,7 @@ from itertools import permutations
 import numpy as np
 import pandas as pd
 
+from stopflow import column_names as col
 from stopflow.kinetics.laws import error_columns
 from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.kinetics.secondary.fit import name_phase
@@ -87,8 +88,8 @@ def build_pictures(secondary: pd.DataFrame, conditions: pd.DataFrame) -> list[Se
         Their means are the points.
     """
     pictures = []
-    several = set(secondary["experiment"]) != {""} and secondary["plot"].nunique() > 1
-    for _, part in secondary.groupby("plot", sort=False):
+    several = set(secondary[col.EXPERIMENT]) != {""} and secondary[col.PLOT].nunique() > 1
+    for _, part in secondary.groupby(col.PLOT, sort=False):
         points = _points_of(part, conditions)
         if len(points):
             pictures.append(_picture(part, points, named=several))
@@ -98,11 +99,11 @@ def build_pictures(secondary: pd.DataFrame, conditions: pd.DataFrame) -> list[Se
 def _points_of(part: pd.DataFrame, conditions: pd.DataFrame) -> pd.DataFrame:
     """Take the conditions that the rows name, or the rates from other plots."""
     first = part.iloc[0]
-    own = part[part["parameter"].str.startswith(K_ON_AT)]
+    own = part[part[col.PARAMETER].str.startswith(K_ON_AT)]
     if len(own):
         return _k_on_points(own)
-    points = conditions.iloc[[int(row) for row in str(first["conditions"]).split()]]
-    return _take_rates(points, str(first["rates"]).split())
+    points = conditions.iloc[[int(row) for row in str(first[col.CONDITIONS]).split()]]
+    return _take_rates(points, str(first[col.RATES]).split())
 
 
 def _take_rates(points: pd.DataFrame, rates: Sequence[str]) -> pd.DataFrame:
@@ -125,36 +126,36 @@ def _column_of(rate: str, column: str) -> str:
 
 def _k_on_points(own: pd.DataFrame) -> pd.DataFrame:
     """Take the points from rows ``"k_on at 298.15 K"`` or ``"k_on at pH 7.00"``."""
-    named = own["parameter"].str.removeprefix(K_ON_AT)
+    named = own[col.PARAMETER].str.removeprefix(K_ON_AT)
     at = named.str.removesuffix(" K").str.removeprefix("pH ").astype(float)
     return pd.DataFrame(
         {
-            "mixture_ph" if named.str.startswith("pH").all() else "temperature_K": at,
-            "k_per_s": own["value"],
-            "k_low95_per_s": own["low95"].where(own["low95"] > 0),
-            "k_high95_per_s": own["high95"],
+            col.MIXTURE_PH if named.str.startswith("pH").all() else col.TEMPERATURE_K: at,
+            col.K_PER_S: own[col.VALUE],
+            col.K_LOW95_PER_S: own[col.LOW95].where(own[col.LOW95] > 0),
+            col.K_HIGH95_PER_S: own[col.HIGH95],
             "rate": "k_on",
         }
     )
 
 
 def _picture(part: pd.DataFrame, points: pd.DataFrame, *, named: bool) -> SecondaryPicture:
-    kind = str(part["kind"].iloc[0])
+    kind = str(part[col.KIND].iloc[0])
     against = CURVES[kind].against
     x, y, low, high, factor, x_label, y_label = _AXES[against](points, kind)
     log_x = against == "concentration" and _spans_decades(x)
     curves = []
-    for name, own in part.groupby("kind", sort=False):
+    for name, own in part.groupby(col.KIND, sort=False):
         line_x = _line_x(x / factor, from_zero=against == "concentration", log_x=log_x)
         curves.append(_curve(str(name), own, line_x, factor))
-    chosen = part[part["chosen"].astype(bool) & is_parameter(part)]
-    title = str(part["experiment"].iloc[0]) if named else ""
-    rates = str(part["rates"].iloc[0]).split()
+    chosen = part[part[col.CHOSEN].astype(bool) & is_parameter(part)]
+    title = str(part[col.EXPERIMENT].iloc[0]) if named else ""
+    rates = str(part[col.RATES].iloc[0]).split()
     phase = name_phase(rates)
-    title = title or name_group(str(part["group"].iloc[0]))
+    title = title or name_group(str(part[col.GROUP].iloc[0]))
     if phase != "k":
         title = f"{title}, {phase}" if title else phase
-        unit = str(part["unit"].iloc[0]) if CURVES[kind].of == "amplitude" else ""
+        unit = str(part[col.UNIT].iloc[0]) if CURVES[kind].of == "amplitude" else ""
         y_label = f"{phase} / {unit}".removesuffix(" / ") if unit else y_label
         y_label = y_label.replace("k", phase, 1) if CURVES[kind].of == "rate" else y_label
     return SecondaryPicture(
@@ -194,7 +195,7 @@ def name_group(group: str) -> str:
 
 def is_parameter(secondary: pd.DataFrame) -> "pd.Series[bool]":
     """Tell the rows of parameters from those of correlations and points."""
-    return ~secondary["parameter"].str.startswith(("correlation", K_ON_AT))
+    return ~secondary[col.PARAMETER].str.startswith(("correlation", K_ON_AT))
 
 
 def describe_parameter(row: Mapping[str, object]) -> str:
@@ -202,13 +203,13 @@ def describe_parameter(row: Mapping[str, object]) -> str:
     factor, unit = shown_unit(row)
     value, error = (factor * float(str(row[name])) for name in ("value", "stderr"))
     if error == 0:
-        return f"{row['parameter']} = {format_digits(value, 3)} {unit}, given"
-    return f"{row['parameter']} = {format_pm(value, error)} {unit}".strip()
+        return f"{row[col.PARAMETER]} = {format_digits(value, 3)} {unit}, given"
+    return f"{row[col.PARAMETER]} = {format_pm(value, error)} {unit}".strip()
 
 
 def shown_unit(row: Mapping[str, object]) -> tuple[float, str]:
     """Give factor and unit of a parameter on paper: concentrations in that of their size."""
-    unit, value = str(row["unit"]), abs(float(str(row["value"])))
+    unit, value = str(row[col.UNIT]), abs(float(str(row[col.VALUE])))
     if unit == "M" and 0 < value < np.inf:
         return concentration_unit(value)
     return 1.0, tidy_unit(unit)
@@ -229,10 +230,11 @@ Axis = tuple[FloatArray, FloatArray, FloatArray, FloatArray, float, str, str]
 
 
 def _concentration_axes(points: pd.DataFrame, kind: str) -> Axis:
-    x = points["concentration_M"].to_numpy(float)
+    x = points[col.CONCENTRATION_M].to_numpy(float)
     factor, unit = shared_unit(list(x))
     y, low, high = (
-        points[name].to_numpy(float) for name in ("k_per_s", "k_low95_per_s", "k_high95_per_s")
+        points[name].to_numpy(float)
+        for name in (col.K_PER_S, col.K_LOW95_PER_S, col.K_HIGH95_PER_S)
     )
     label = "k / s⁻¹" if CURVES[kind].of == "rate" else "amplitude"
     return x * factor, y, low, high, factor, f"concentration / {unit}", label
@@ -241,21 +243,22 @@ def _concentration_axes(points: pd.DataFrame, kind: str) -> Axis:
 def _ph_axes(points: pd.DataFrame, kind: str) -> Axis:
     del kind
     y, low, high = (
-        points[name].to_numpy(float) for name in ("k_per_s", "k_low95_per_s", "k_high95_per_s")
+        points[name].to_numpy(float)
+        for name in (col.K_PER_S, col.K_LOW95_PER_S, col.K_HIGH95_PER_S)
     )
     label = "k_on / M⁻¹ s⁻¹" if "rate" in points else "k / s⁻¹"
-    return points["mixture_ph"].to_numpy(float), y, low, high, 1.0, "pH", label
+    return points[col.MIXTURE_PH].to_numpy(float), y, low, high, 1.0, "pH", label
 
 
 def _temperature_axes(points: pd.DataFrame, kind: str) -> Axis:
-    kelvin = points["temperature_K"].to_numpy(float)
+    kelvin = points[col.TEMPERATURE_K].to_numpy(float)
     over = kelvin if kind == "eyring" else np.ones_like(kelvin)
     rate, unit = ("k_on", "M⁻¹ s⁻¹") if "rate" in points else ("k", "s⁻¹")
     label = f"ln({rate} / T), T in K" if kind == "eyring" else f"ln {rate}"
     label += f", {rate} in {unit}"
     y, low, high = (
         np.log(np.maximum(points[name].to_numpy(float), 1e-12) / over)
-        for name in ("k_per_s", "k_low95_per_s", "k_high95_per_s")
+        for name in (col.K_PER_S, col.K_LOW95_PER_S, col.K_HIGH95_PER_S)
     )
     return 1e3 / kelvin, y, low, high, 1e3, "1000 K / T", label
 
@@ -275,7 +278,7 @@ def _curve(kind: str, own: pd.DataFrame, x: FloatArray, factor: float) -> CurveL
     known = bool(np.isfinite(half).all())
     return CurveLine(
         kind=kind,
-        chosen=bool(own["chosen"].iloc[0]),
+        chosen=bool(own[col.CHOSEN].iloc[0]),
         x=x * factor,
         y=y,
         low=y - half if known else None,
@@ -285,7 +288,7 @@ def _curve(kind: str, own: pd.DataFrame, x: FloatArray, factor: float) -> CurveL
 
 def _coefficients(kind: str, own: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
     """Collect the parameters (p,) of the curve and their covariance (p, p)."""
-    rows = {str(row["parameter"]): row for row in own.to_dict("records")}
+    rows = {str(row[col.PARAMETER]): row for row in own.to_dict("records")}
     names = CURVES[kind].names
     values, errors = (np.array([rows[name][key] for name in names]) for key in ("value", "stderr"))
     correlations = np.full((len(names), len(names)), np.nan)
@@ -294,12 +297,12 @@ def _coefficients(kind: str, own: pd.DataFrame) -> tuple[FloatArray, FloatArray]
         row = rows.get(f"correlation({names[i]}, {names[j]})")
         if row is not None:
             known = errors[i] * errors[j] > 0
-            correlations[i, j] = correlations[j, i] = row["value"] if known else 0.0
+            correlations[i, j] = correlations[j, i] = row[col.VALUE] if known else 0.0
     return values, np.outer(errors, errors) * correlations
 
 
 def _quantile(own: pd.DataFrame) -> float:
     """Student's quantile that the intervals of the table were made with."""
-    ratio = (own["high95"] - own["value"]) / own["stderr"]
+    ratio = (own[col.HIGH95] - own[col.VALUE]) / own[col.STDERR]
     ratio = ratio[np.isfinite(ratio)]
     return float(ratio.iloc[0]) if len(ratio) else float("nan")

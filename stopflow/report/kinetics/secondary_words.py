@@ -4,6 +4,7 @@ from collections.abc import Hashable, Mapping, Sequence
 
 import pandas as pd
 
+from stopflow import column_names as col
 from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.kinetics.secondary.fit import name_phase
 from stopflow.report.kinetics.secondary_numbers import name_group
@@ -21,7 +22,7 @@ def summarise_secondary(secondary: pd.DataFrame) -> str:
     """Say what the secondary plots gave: each value of a few, the range of many."""
     if secondary.empty:
         return ""
-    chosen = secondary[secondary["chosen"].astype(bool)]
+    chosen = secondary[secondary[col.CHOSEN].astype(bool)]
     said = []
     headlines = {
         item.name: item.headline
@@ -31,15 +32,15 @@ def summarise_secondary(secondary: pd.DataFrame) -> str:
     }
     for name, words in headlines.items():
         # Both phases of a mechanism have the same constants.
-        own = chosen[(chosen["parameter"] == name) & ~chosen["kind"].isin(_SLOW_PHASES)]
+        own = chosen[(chosen[col.PARAMETER] == name) & ~chosen[col.KIND].isin(_SLOW_PHASES)]
         rows = own.to_dict("records")
         if not rows:
             continue
-        unit = str(rows[0]["unit"]).replace("^-1", "⁻¹")
+        unit = str(rows[0][col.UNIT]).replace("^-1", "⁻¹")
         reactions = {_reaction(row) for row in rows}
         if len(rows) <= (FEW if len(reactions) == 1 else _MOST):
             values = [
-                f"{format_pm(float(row['value']), float(row['stderr']))} {unit} ({_place(row)})"
+                f"{format_pm(float(row[col.VALUE]), float(row[col.STDERR]))} {unit} ({_place(row)})"
                 for row in rows
             ]
             said.append(f"{words}: {'; '.join(values)}.")
@@ -57,9 +58,9 @@ def _range_of(rows: Sequence[Mapping[Hashable, object]], unit: str) -> str:
         return f"of {len(reactions)} reactions: in the table of secondary plots"
     said = []
     for name, own in reactions.items():
-        ordered = sorted(own, key=lambda row: float(str(row["value"])))
+        ordered = sorted(own, key=lambda row: float(str(row[col.VALUE])))
         low, high = (
-            format_value(float(str(row["value"])), float(str(row["stderr"])))
+            format_value(float(str(row[col.VALUE])), float(str(row[col.STDERR])))
             for row in (ordered[0], ordered[-1])
         )
         spread = f"{low} to {high}" if len(own) > 1 else low
@@ -70,11 +71,11 @@ def _range_of(rows: Sequence[Mapping[Hashable, object]], unit: str) -> str:
 
 def _reaction(row: Mapping[Hashable, object]) -> str:
     """Name of the substrate, with which the group of a plot begins."""
-    return str(row["group"]).partition(",")[0]
+    return str(row[col.GROUP]).partition(",")[0]
 
 
 def _place(row: Mapping[Hashable, object]) -> str:
-    named = str(row["experiment"] or name_group(str(row["group"])) or "all shots")
+    named = str(row[col.EXPERIMENT] or name_group(str(row[col.GROUP])) or "all shots")
     named = shorten_middle(named, _NAME_LENGTH)
-    phase = name_phase(str(row["rates"]).split())
+    phase = name_phase(str(row[col.RATES]).split())
     return named if phase == "k" else f"{named}, {phase}"

@@ -7,15 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from stopflow import column_names as col
 from stopflow.report.paper.rounding import (
     format_digits,
     format_time,
-    set_numbers,
 )
 
-VERDICTS = ("PASS", "WARN", "FAIL")
 FEW = 4
-WIDENED_FROM = {"noise_inflation": 1.0 + 1e-9, "start_inflation": 1.01}
+WIDENED_FROM = {col.NOISE_INFLATION: 1.0 + 1e-9, col.START_INFLATION: 1.01}
 """Column with a factor on errors -> the factor from which on it is worth a word."""
 
 
@@ -37,25 +36,15 @@ class Counts:
         return self.read + self.unreadable
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReasonCount:
-    """One reason, how often it was given, and where."""
-
-    verdict: str
-    reason: str
-    shots: int
-    files: tuple[str, ...]
-
-
 def count_shots(shots: pd.DataFrame) -> Counts:
     """Count shots by what became of them."""
-    verdict = shots["verdict"]
+    verdict = shots[col.VERDICT]
     unreadable = count_unreadable(shots)
     return Counts(
-        experiments=int(shots["experiment"].nunique()),
+        experiments=int(shots[col.EXPERIMENT].nunique()),
         read=len(shots) - unreadable,
         unreadable=unreadable,
-        fitted=int(np.isfinite(shots["k_per_s"]).sum()),
+        fitted=int(np.isfinite(shots[col.K_PER_S]).sum()),
         passed=int((verdict == "PASS").sum()),
         warned=int((verdict == "WARN").sum()),
         refused=int((verdict == "FAIL").sum()),
@@ -64,53 +53,21 @@ def count_shots(shots: pd.DataFrame) -> Counts:
 
 def count_unreadable(shots: pd.DataFrame) -> int:
     """Count shots without a recorded trace, as far as the table tells."""
-    if "trace_points" in shots:
-        return int((shots["trace_points"] == 0).sum())
-    return int((shots["fit_status"] == "unreadable").sum()) if "fit_status" in shots else 0
-
-
-def split_reasons(reason: object) -> list[str]:
-    """Split the text of a `reason` cell into single reasons, their numbers set as in print."""
-    return [set_numbers(part.strip()) for part in str(reason or "").split(";") if part.strip()]
-
-
-def reason_family(reason: str) -> str:
-    """Reduce a reason to its kind: numbers in it differ from shot to shot."""
-    words = reason.split(" ")
-    return " ".join("#" if any(c.isdigit() for c in word) else word for word in words)
-
-
-def count_reasons(shots: pd.DataFrame) -> list[ReasonCount]:
-    """Group the reasons of warned and refused shots, failures first, then by frequency.
-
-    Reasons that differ in numbers alone are counted together; the text of the first is shown.
-    """
-    first: dict[tuple[str, str], str] = {}
-    files: dict[tuple[str, str], list[str]] = {}
-    for row in shots[shots["verdict"] != "PASS"].itertuples(index=False):
-        for reason in split_reasons(row.reason) or ["no reason given"]:
-            key = (str(row.verdict), reason_family(reason))
-            first.setdefault(key, reason)
-            files.setdefault(key, []).append(str(row.file))
-    order = sorted(files, key=lambda key: (VERDICTS[::-1].index(key[0]), -len(files[key])))
-    return [
-        ReasonCount(
-            verdict=key[0], reason=first[key], shots=len(files[key]), files=tuple(files[key])
-        )
-        for key in order
-    ]
+    if col.TRACE_POINTS in shots:
+        return int((shots[col.TRACE_POINTS] == 0).sum())
+    return int((shots[col.FIT_STATUS] == "unreadable").sum()) if col.FIT_STATUS in shots else 0
 
 
 def summarise_rates(shots: pd.DataFrame) -> str:
     """Say in a sentence how many rates there are and over which range."""
-    k = shots["k_per_s"].to_numpy(float)
+    k = shots[col.K_PER_S].to_numpy(float)
     k = k[np.isfinite(k)]
     if not len(k):
         return "None: no shot could be fitted."
     if len(k) == 1:
         return f"One rate constant: {format_digits(k[0], 4)} s⁻¹."
-    known = shots[np.isfinite(shots["k_per_s"])]
-    reactions = list(known.groupby("substrate", sort=False)) if "substrate" in known else []
+    known = shots[np.isfinite(shots[col.K_PER_S])]
+    reactions = list(known.groupby(col.SUBSTRATE, sort=False)) if "substrate" in known else []
     if 1 < len(reactions) <= FEW:
         said = "; ".join(
             f"{name or 'no substrate named'}: {_range(own)}" for name, own in reactions
@@ -119,22 +76,24 @@ def summarise_rates(shots: pd.DataFrame) -> str:
     if len(reactions) > 1:
         return f"{len(k)} rate constants of {len(reactions)} reactions, in the table below."
     low, high = format_digits(k.min(), 3), format_digits(k.max(), 3)
-    half = shots["half_life_s"].to_numpy(float)
+    half = shots[col.HALF_LIFE_S].to_numpy(float)
     half = half[np.isfinite(half)]
-    lives = f" (half-lives {format_time(half.min())} to {format_time(half.max())})"
-    return f"{len(k)} rate constants from {low} to {high} s⁻¹{lives if len(half) else ''}."
+    lives = ""
+    if len(half):
+        lives = f" (half-lives {format_time(half.min())} to {format_time(half.max())})"
+    return f"{len(k)} rate constants from {low} to {high} s⁻¹{lives}."
 
 
 def _range(shots: pd.DataFrame) -> str:
     """Give the rates of one reaction from the smallest to the largest."""
-    k = shots["k_per_s"].to_numpy(float)
+    k = shots[col.K_PER_S].to_numpy(float)
     low, high = format_digits(k.min(), 3), format_digits(k.max(), 3)
     return f"{count_things(len(k), 'rate')}, {low if low == high else f'{low} to {high}'} s⁻¹"
 
 
 def state_trust(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[str]:
     """Say what speaks for and against the rates, one statement a line."""
-    fitted = shots[np.isfinite(shots["k_per_s"])]
+    fitted = shots[np.isfinite(shots[col.K_PER_S])]
     if fitted.empty:
         return ["There is no rate to judge."]
     statements = _precision(fitted)
@@ -160,18 +119,18 @@ def state_left_out(listed: object) -> list[str]:
 
 def median_error(shots: pd.DataFrame) -> float:
     """Median relative standard error of k of one shot."""
-    relative = _finite(shots["k_stderr_per_s"] / shots["k_per_s"])
+    relative = _finite(shots[col.K_STDERR_PER_S] / shots[col.K_PER_S])
     return float(np.median(relative)) if len(relative) else float("nan")
 
 
 def median_scatter(conditions: pd.DataFrame) -> float:
     """Median scatter between replicates, in standard errors of one shot; NaN without replicates."""
-    ratio = _finite(conditions.get("scatter_ratio", pd.Series(dtype=float)))
+    ratio = _finite(conditions.get(col.SCATTER_RATIO, pd.Series(dtype=float)))
     return float(np.median(ratio)) if len(ratio) else float("nan")
 
 
 def _precision(fitted: pd.DataFrame) -> list[str]:
-    relative = _finite(fitted["k_stderr_per_s"] / fitted["k_per_s"])
+    relative = _finite(fitted[col.K_STDERR_PER_S] / fitted[col.K_PER_S])
     if not len(relative):
         return []
     text = f"The standard error of one shot is {_percent(np.median(relative))} of k"
@@ -180,7 +139,7 @@ def _precision(fitted: pd.DataFrame) -> list[str]:
             f" at the median and {_percent(np.quantile(relative, 0.95))} or less for 95 % of "
             "the shots"
         )
-    efficiency = _finite(fitted.get("efficiency", pd.Series(dtype=float)))
+    efficiency = _finite(fitted.get(col.EFFICIENCY, pd.Series(dtype=float)))
     if len(efficiency):
         text += (
             "; the best any unbiased fit could reach (Cramér-Rao) is "
@@ -190,7 +149,7 @@ def _precision(fitted: pd.DataFrame) -> list[str]:
 
 
 def _scatter(conditions: pd.DataFrame) -> list[str]:
-    ratio = _finite(conditions.get("scatter_ratio", pd.Series(dtype=float)))
+    ratio = _finite(conditions.get(col.SCATTER_RATIO, pd.Series(dtype=float)))
     if not len(ratio):
         return ["No condition has replicates, so the scatter between shots is not known."]
     typical = median_scatter(conditions)
@@ -205,7 +164,7 @@ def _scatter(conditions: pd.DataFrame) -> list[str]:
 
 
 def _noise(fitted: pd.DataFrame) -> list[str]:
-    inflation = list_widened(fitted, "noise_inflation")
+    inflation = list_widened(fitted, col.NOISE_INFLATION)
     if not len(inflation):
         return []
     return [
@@ -215,14 +174,14 @@ def _noise(fitted: pd.DataFrame) -> list[str]:
 
 
 def _starts(fitted: pd.DataFrame) -> list[str]:
-    sources = Counter(str(text) for text in fitted["start_source"])
+    sources = Counter(str(text) for text in fitted[col.START_SOURCE])
     said = join_words(
         [f"{_start_words(name)} ({count_things(n, 'shot')})" for name, n in sources.most_common()]
     )
     text = f"The start of the fit was {said}"
-    both = fitted[fitted["start_source"] == "workbook"]
-    if "detected_start_s" in both:
-        shift = _finite(both["detected_start_s"] - both["start_s"])
+    both = fitted[fitted[col.START_SOURCE] == "workbook"]
+    if col.DETECTED_START_S in both:
+        shift = _finite(both[col.DETECTED_START_S] - both[col.START_S])
         if len(shift):
             text += (
                 "; where the workbook gives it, detection alone would have started "
@@ -233,7 +192,7 @@ def _starts(fitted: pd.DataFrame) -> list[str]:
 
 def _rest(fitted: pd.DataFrame) -> list[str]:
     """Say how much errors were widened for what is left of the artefact."""
-    inflation = list_widened(fitted, "start_inflation")
+    inflation = list_widened(fitted, col.START_INFLATION)
     if not len(inflation):
         return []
     typical, largest = (format_digits(float(of(inflation)), 3) for of in (np.median, np.max))
@@ -254,7 +213,7 @@ def _start_words(source: str) -> str:
 
 
 def _laws(fitted: pd.DataFrame) -> list[str]:
-    shift = _finite(fitted.get("model_shift_sigma", pd.Series(dtype=float)))
+    shift = _finite(fitted.get(col.MODEL_SHIFT_SIGMA, pd.Series(dtype=float)))
     if not len(shift):
         return []
     moved = int((np.abs(shift) > 2).sum())

@@ -9,6 +9,8 @@ from PIL import Image
 
 from stopflow.errors import SettingsError
 from stopflow.io.atomic import replacing_file
+from stopflow.kinetics.verdicts.findings import parse_findings
+from stopflow.kinetics.verdicts.sentences import say
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.experiment_figures import draw_traces
 from stopflow.report.kinetics.experiment_numbers import (
@@ -164,8 +166,8 @@ def _write_numbers(page: Page, shot: pd.Series, x_mm: float) -> None:
         bold=True,
         colour=VERDICT_COLOURS.get(verdict, INK),
     )
-    for reason in str(shot["reason"] or "").split(";"):
-        for line in page.ruler.wrap(printable(reason), 7.4, width_mm=_TEXT_MM):
+    for finding in parse_findings(str(shot["findings"])):
+        for line in page.ruler.wrap(printable(say(finding)), 7.4, width_mm=_TEXT_MM):
             if line:
                 y += 4.2
                 page.text(x_mm, y, line, size=7.4, colour=MUTED)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from stopflow import column_names as col
 from stopflow.io.csv_files import csv_text
 from stopflow.report.data import ModelReportData
 from stopflow.report.kinetics.closing import build_provenance_blocks
@@ -79,7 +80,7 @@ def write_compare_pdf(
         *_bias_blocks(models),
         *_scatters(models),
         *build_provenance_blocks(
-            provenance, names=[name for m in models for name in m.predictions["experiment"]]
+            provenance, names=[name for m in models for name in m.predictions[col.EXPERIMENT]]
         ),
     ]
     sheets = flow_sheets(blocks, size, ruler, section="Comparison")

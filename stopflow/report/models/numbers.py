@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from stopflow import column_names as col
 from stopflow.report.data import ModelReportData
 from stopflow.report.paper.rounding import format_bytes
 
@@ -80,13 +81,13 @@ def count_runs(model: ModelReportData) -> int:
 def split_points(predictions: pd.DataFrame) -> list[Points]:
     """Training shots first, then each test experiment; rows without numbers are left out."""
     known = predictions[
-        np.isfinite(predictions["k_actual_per_s"].astype(float))
-        & np.isfinite(predictions["k_predicted_per_s"].astype(float))
-        & (predictions["k_actual_per_s"].astype(float) > 0)
+        np.isfinite(predictions[col.K_ACTUAL_PER_S].astype(float))
+        & np.isfinite(predictions[col.K_PREDICTED_PER_S].astype(float))
+        & (predictions[col.K_ACTUAL_PER_S].astype(float) > 0)
     ]
-    test = known["split"] == "test"
+    test = known[col.SPLIT] == "test"
     groups = [_points("training", known[~test], test=False)]
-    for name, part in known[test].groupby("experiment", sort=True):
+    for name, part in known[test].groupby(col.EXPERIMENT, sort=True):
         groups.append(_points(str(name), part, test=True))
     return [group for group in groups if len(group.actual)]
 
@@ -95,8 +96,8 @@ def _points(label: str, part: pd.DataFrame, *, test: bool) -> Points:
     return Points(
         label=label,
         test=test,
-        actual=part["k_actual_per_s"].to_numpy(float),
-        predicted=part["k_predicted_per_s"].to_numpy(float),
+        actual=part[col.K_ACTUAL_PER_S].to_numpy(float),
+        predicted=part[col.K_PREDICTED_PER_S].to_numpy(float),
     )
 
 
@@ -120,10 +121,10 @@ def score_experiments(predictions: pd.DataFrame) -> list[tuple[str, int, float, 
 
 def list_worst(predictions: pd.DataFrame, *, count: int) -> pd.DataFrame:
     """Return the test shots of largest relative error, the worst first."""
-    test = predictions[predictions["split"] == "test"]
+    test = predictions[predictions[col.SPLIT] == "test"]
     pool = test if len(test) else predictions
-    actual = pool["k_actual_per_s"].astype(float)
-    error = (pool["k_predicted_per_s"].astype(float) / actual - 1).abs()
+    actual = pool[col.K_ACTUAL_PER_S].astype(float)
+    error = (pool[col.K_PREDICTED_PER_S].astype(float) / actual - 1).abs()
     known = pool.assign(relative_error=error)[np.isfinite(error)]
     return known.sort_values("relative_error", ascending=False, kind="stable").head(count)
 

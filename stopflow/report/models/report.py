@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
+from stopflow import column_names as col
 from stopflow.io.csv_files import csv_text
 from stopflow.report.data import ModelReportData
 from stopflow.report.kinetics.closing import build_provenance_blocks
@@ -87,7 +88,7 @@ def write_model_pdf(
         *_quality_blocks(model),
         *_learning_blocks(model),
         *build_failure_blocks(model),
-        *build_provenance_blocks(model.provenance, names=model.predictions["experiment"]),
+        *build_provenance_blocks(model.provenance, names=model.predictions[col.EXPERIMENT]),
     ]
     sheets = flow_sheets(blocks, size, ruler, section=model.name)
     info = describe_document(

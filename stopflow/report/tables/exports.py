@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from stopflow import column_names as col
 from stopflow.errors import SettingsError
 from stopflow.io.atomic import write_text
 from stopflow.io.csv_files import inert
@@ -48,12 +49,12 @@ def export_prism(data: KineticsReportData, names: FreshNames) -> list[Path]:
     condition has shots, all under the same title, which is how Prism takes replicates. Refused
     shots are left out, and with them conditions without a concentration.
     """
-    shots = data.shots[np.isfinite(data.shots["k_per_s"])]
+    shots = data.shots[np.isfinite(data.shots[col.K_PER_S])]
     merged = _with_concentration(shots, data.conditions)
-    merged = merged[np.isfinite(merged["concentration_M"])]
-    several = merged["substrate"].nunique() > 1
+    merged = merged[np.isfinite(merged[col.CONCENTRATION_M])]
+    several = merged[col.SUBSTRATE].nunique() > 1
     written = []
-    for substrate, own in merged.groupby("substrate", sort=False):
+    for substrate, own in merged.groupby(col.SUBSTRATE, sort=False):
         target = names.path("prism", substrate if several else "")
         _write_lines(_prism_table(own, f"{substrate} (M)" if substrate else ""), target)
         written.append(target)
@@ -62,9 +63,9 @@ def export_prism(data: KineticsReportData, names: FreshNames) -> list[Path]:
 
 def _prism_table(shots: pd.DataFrame, axis: str) -> list[Line]:
     header, columns = [_cell(axis) or "concentration (M)"], []
-    levels = sorted(shots["concentration_M"].unique())
-    for name, part in shots.groupby("experiment", sort=False):
-        values = [part.loc[part["concentration_M"] == c, "k_per_s"].tolist() for c in levels]
+    levels = sorted(shots[col.CONCENTRATION_M].unique())
+    for name, part in shots.groupby(col.EXPERIMENT, sort=False):
+        values = [part.loc[part[col.CONCENTRATION_M] == c, col.K_PER_S].tolist() for c in levels]
         for place in range(max(len(own) for own in values)):
             header.append(f"{_cell(str(name))} k (1/s)")
             columns.append([_number(own[place]) if place < len(own) else "" for own in values])
@@ -75,8 +76,8 @@ def _prism_table(shots: pd.DataFrame, axis: str) -> list[Line]:
 def _with_concentration(shots: pd.DataFrame, conditions: pd.DataFrame) -> pd.DataFrame:
     """Take the concentration after mixing, which stands in the table of conditions."""
     keys = ["experiment", "condition"]
-    after = conditions[[*keys, "concentration_M"]]
-    return shots.drop(columns="concentration_M").merge(after, on=keys, how="left")
+    after = conditions[[*keys, col.CONCENTRATION_M]]
+    return shots.drop(columns=col.CONCENTRATION_M).merge(after, on=keys, how="left")
 
 
 def export_origin(data: KineticsReportData, names: FreshNames) -> list[Path]:
@@ -86,9 +87,9 @@ def export_origin(data: KineticsReportData, names: FreshNames) -> list[Path]:
     """
     unit = signal_unit(data.shots)
     written = []
-    for experiment in data.shots["experiment"].unique():
+    for experiment in data.shots[col.EXPERIMENT].unique():
         traces = list(_traces(data, experiment))
-        names_row = [text for row, _, _ in traces for text in ("time", _cell(str(row["file"])))]
+        names_row = [text for row, _, _ in traces for text in ("time", _cell(str(row[col.FILE])))]
         units = [text for _ in traces for text in ("s", unit)]
         notes = [text for row, _, _ in traces for text in ("", _note(row))]
         target = names.path("origin", experiment)
@@ -116,11 +117,11 @@ def export_kintek(data: KineticsReportData, names: FreshNames) -> list[Path]:
     """
     shots = _with_concentration(data.shots, data.conditions)
     written = []
-    for experiment in data.shots["experiment"].unique():
+    for experiment in data.shots[col.EXPERIMENT].unique():
         groups: dict[bytes, list[Timed]] = {}
         for row, time, signal in _traces(data, experiment):
-            start = float(row["start_s"])
-            kept = ~(time < start) & ~(time > float(row.get("end_s", np.nan)))
+            start = float(row[col.START_S])
+            kept = ~(time < start) & ~(time > float(row.get(col.END_S, np.nan)))
             groups.setdefault(time[kept].tobytes(), []).append((row, time[kept], signal[kept]))
         for number, group in enumerate(groups.values(), start=1):
             target = names.path("kintek", experiment, number if number > 1 else "")
@@ -133,9 +134,9 @@ def export_kintek(data: KineticsReportData, names: FreshNames) -> list[Path]:
 
 def _titled(row: pd.Series, shots: pd.DataFrame) -> str:
     """Name a signal after its file and the concentration after mixing, where that is known."""
-    concentration = float(shots["concentration_M"].iloc[int(row["place"])])
+    concentration = float(shots[col.CONCENTRATION_M].iloc[int(row["place"])])
     level = f", {format_concentration(concentration)}" if np.isfinite(concentration) else ""
-    return f"{_cell(str(row['file']))}{level}"
+    return f"{_cell(str(row[col.FILE]))}{level}"
 
 
 Export = Callable[[KineticsReportData, FreshNames], list[Path]]
@@ -161,7 +162,7 @@ def find_export(name: str) -> Export:
 
 def _traces(data: KineticsReportData, experiment: str) -> Iterable[Timed]:
     """Give the shots of an experiment that have a trace; `place` is their row in the table."""
-    for place, name in enumerate(data.shots["experiment"]):
+    for place, name in enumerate(data.shots[col.EXPERIMENT]):
         pair = data.trace(place) if name == experiment else None
         if pair is not None:
             row = pd.concat([data.shots.iloc[place], pd.Series({"place": place})])
@@ -169,7 +170,7 @@ def _traces(data: KineticsReportData, experiment: str) -> Iterable[Timed]:
 
 
 def _note(row: pd.Series) -> str:
-    k = float(row["k_per_s"])
+    k = float(row[col.K_PER_S])
     return f"k = {k:.6g} 1/s" if np.isfinite(k) else "no rate"
 
 

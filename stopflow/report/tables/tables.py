@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from stopflow import column_names as col
 from stopflow.columns import foreign_columns, further_column
 from stopflow.io.atomic import write_text
 from stopflow.io.csv_files import DIGITS, csv_text
@@ -29,6 +30,11 @@ def order_columns(shots: pd.DataFrame) -> pd.DataFrame:
     first = [*RATE_COLUMNS, *MIXTURE_COLUMNS, *foreign_columns(shots.columns)]
     rest = [name for name in shots.columns if name not in first and name not in STORAGE_COLUMNS]
     return shots.reindex(columns=[*first, *rest])
+
+
+def drop_stored(frame: pd.DataFrame) -> pd.DataFrame:
+    """Leave out the columns that are of use inside a dataset alone."""
+    return frame.drop(columns=list(STORAGE_COLUMNS), errors="ignore")
 
 
 def write_rates_csv(shots: pd.DataFrame, path: Path) -> None:
@@ -56,7 +62,7 @@ def write_rates_xlsx(data: KineticsReportData, path: Path) -> None:
     """
     unit = signal_unit(data.shots)
     frames = {
-        "conditions": data.conditions,
+        "conditions": drop_stored(data.conditions),
         "shots": numbers_of_workbooks(order_columns(data.shots)),
         "secondary": data.secondary,
         "settings": settings_frame(data.provenance),
@@ -73,16 +79,16 @@ def write_table_xlsx(frame: pd.DataFrame, path: Path, *, sheet: str) -> None:
 
 def signal_unit(shots: pd.DataFrame) -> str:
     """Return the unit of the signal; all of them where files differ."""
-    if "signal_unit" not in shots:
+    if col.SIGNAL_UNIT not in shots:
         return "V"
-    units = [text for text in shots["signal_unit"].dropna().unique() if text]
+    units = [text for text in shots[col.SIGNAL_UNIT].dropna().unique() if text]
     return " or ".join(units) or "V"
 
 
 def settings_frame(provenance: Mapping[str, object]) -> pd.DataFrame:
     """Lay the provenance out as two columns, nested names joined by points."""
     rows = [row for row in _flat("", provenance) if not row[0].startswith("inputs.")]
-    return pd.DataFrame(rows, columns=["setting", "value"])
+    return pd.DataFrame(rows, columns=["setting", col.VALUE])
 
 
 def _flat(prefix: str, value: object) -> Iterable[tuple[str, str]]:
@@ -132,4 +138,4 @@ def _columns_frame(frames: Mapping[str, pd.DataFrame], *, unit: str) -> pd.DataF
         for name in names
         if name not in COLUMNS and (further := further_column(name)) is not None
     ]
-    return pd.DataFrame(rows, columns=["column", "unit", "meaning"])
+    return pd.DataFrame(rows, columns=["column", col.UNIT, "meaning"])

@@ -17,6 +17,8 @@ from page_shots import shot_of
 from stopflow.kinetics.fit import fit_trace
 from stopflow.report.html.page import build_page, script_json
 
+pytestmark = pytest.mark.whole
+
 NASTY = (
     "</script><img src=x onerror=hacked=1>.bka",
     "\"><b onmouseover='hacked=1'>.bka",
@@ -81,6 +83,7 @@ def test_columns_sort_by_number(open_page, small_lab, small_page):
         assert first == (k.idxmin() if order == "ascending" else k.idxmax())
 
 
+@pytest.mark.essential
 def test_dragging_the_start_refits_at_once(open_page, small_lab, small_page):
     page = open_page(small_page)
     row = shot_of(small_lab)
@@ -241,6 +244,7 @@ def test_names_are_texts_and_never_markup(open_page, lab):
     assert rows[3]["File"] == f"'{NASTY[3]}"
 
 
+@pytest.mark.essential
 def test_script_json_gives_back_what_it_was_given():
     value = {"a": ["</script>", "\u2028\u2029", "<!--", "é &amp; \\"], "b": [1.5, None]}
     text = script_json(value)
@@ -326,5 +330,6 @@ def test_ten_thousand_shots(open_page, lab):
     assert page.locator("#shots tbody tr").count() == len(few)
 
 
+@pytest.mark.essential
 def test_the_same_lab_gives_the_same_bytes(small_lab):
     assert build_page(small_lab) == build_page(small_lab)

@@ -6,6 +6,8 @@ from page_fits import PAGE_LAWS, Job, fit_in_page, fit_in_python, largest_differ
 
 from stopflow.kinetics.laws import LAWS
 
+pytestmark = pytest.mark.whole
+
 EQUAL = 1e-9
 # The profile of one of two phases is minimised anew at every step, on block means, in Python to
 # 1e-8 of the sum of squares: its ends agree to 4e-7 at the median of 2,000 windows, 2.4e-4 at most.
@@ -80,6 +82,7 @@ def test_random_windows_of_every_law(open_page, small_page, rng, full_proof):
         assert sum(not value <= limit for value in values) <= RARE * len(values), key
 
 
+@pytest.mark.essential
 def test_every_shot_of_a_lab_comes_out_as_its_table_says(open_page, small_lab, small_page):
     page = open_page(small_page)
     script = """async () => {

@@ -1,0 +1,96 @@
+"""The reasons of shots and series on paper: grouped by rule, their numbers set for print."""
+
+from collections import Counter
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from stopflow import column_names as col
+from stopflow.kinetics.verdicts.findings import Finding, parse_findings
+from stopflow.kinetics.verdicts.sentences import BETWEEN_REASONS, say, say_shortly
+from stopflow.report.paper.rounding import set_numbers
+
+NO_REASON = "no reason given"
+_WORST_FIRST = ("FAIL", "WARN", "PASS")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReasonCount:
+    """One reason, how often it was given, and where.
+
+    Attributes
+    ----------
+    reason, gist
+        Its whole sentence, and what was found alone.
+    shots
+        How many shots gave it, for this verdict.
+    """
+
+    verdict: str
+    reason: str
+    gist: str
+    shots: int
+    files: tuple[str, ...]
+
+
+def say_in_print(findings: Sequence[Finding]) -> str:
+    """Say findings as print does, one after the other."""
+    said = BETWEEN_REASONS.join(set_numbers(say(finding)) for finding in findings)
+    return said or NO_REASON
+
+
+def gist_in_print(findings: Sequence[Finding]) -> str:
+    """Say what the first of some findings found, without its explanation."""
+    return set_numbers(say_shortly(findings[0])) if findings else NO_REASON
+
+
+def kind_of(finding: Finding) -> Hashable:
+    """Return what findings have in common that differ in their numbers alone."""
+    texts = (value for value in finding.values.values() if isinstance(value, str))
+    masked = tuple(mask_numbers(text) for text in texts)
+    names = tuple(finding.values)
+    return finding.rule, finding.about, names, masked, tuple(map(kind_of, finding.because))
+
+
+def mask_numbers(text: str) -> str:
+    """Reduce a text to its kind: the numbers in it differ from place to place."""
+    return " ".join("#" if any(c.isdigit() for c in word) else word for word in text.split(" "))
+
+
+def count_reasons(shots: pd.DataFrame) -> list[ReasonCount]:
+    """Group the reasons of warned and refused shots, failures first, then by frequency.
+
+    Reasons that differ in numbers alone are counted together; the sentence of the first is shown.
+    """
+    first: dict[Hashable, tuple[Finding, ...]] = {}
+    files: dict[tuple[str, Hashable], list[str]] = {}
+    for row in shots[shots[col.VERDICT] != "PASS"].itertuples(index=False):
+        findings = parse_findings(str(row.findings))
+        groups: list[tuple[Finding, ...]] = [(finding,) for finding in findings]
+        for group in groups or [()]:
+            key = (str(row.verdict), tuple(map(kind_of, group)))
+            first.setdefault(key, group)
+            files.setdefault(key, []).append(str(row.file))
+    order = sorted(files, key=lambda key: (_WORST_FIRST.index(key[0]), -len(files[key])))
+    return [
+        ReasonCount(
+            verdict=key[0],
+            reason=say_in_print(first[key]),
+            gist=gist_in_print(first[key]),
+            shots=len(files[key]),
+            files=tuple(files[key]),
+        )
+        for key in order
+    ]
+
+
+def name_reasons(series: pd.DataFrame) -> list[tuple[str, int]]:
+    """Count what was found in series, the commonest first; findings of one kind together."""
+    first: dict[Hashable, str] = {}
+    counts: Counter[Hashable] = Counter()
+    for finding in (item for text in series[col.FINDINGS] for item in parse_findings(str(text))):
+        kind = kind_of(finding)
+        first.setdefault(kind, gist_in_print((finding,)))
+        counts[kind] += 1
+    return [(first[kind], count) for kind, count in counts.most_common()]
