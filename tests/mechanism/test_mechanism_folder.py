@@ -143,7 +143,7 @@ def test_wrong_use_is_one_line_that_names_it(folder, run, words, said, tmp_path)
 def test_a_folder_without_shots_is_named(run, tmp_path) -> None:
     code, _, err = run("mechanism", tmp_path, "--scheme", BINDING)
     assert code == 2
-    assert "holds no .bka file" in err
+    assert "holds no trace file" in err
 
 
 @pytest.mark.parametrize(
