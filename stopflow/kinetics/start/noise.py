@@ -17,6 +17,8 @@ LEFT = 1e-6
 ROUNDS = 4
 # Fewer points of one step tell nothing of its noise.
 FEWEST_OF_A_KIND = 24
+# More is a signal that is all but free of noise where it was compared.
+LOUDEST = 1e6
 
 
 def robust_mass(blocks: TimeBlocks, means: FloatArray, noise: Sequence[Noise]) -> FloatArray:
@@ -68,6 +70,8 @@ def noise_of_steps(
     for kind in kinds:
         points = octave == kind
         if np.count_nonzero(points) >= FEWEST_OF_A_KIND:
-            ratio = np.median(curved[:, points], axis=1) / np.maximum(usual, 1e-300)
-            louder[:, of_block == kind] = np.maximum(ratio, 1.0)[:, None]
+            own = np.median(curved[:, points], axis=1)
+            # Where most of the points have no noise at all there is nothing to compare with.
+            ratio = np.where(usual > 0, own / np.where(usual > 0, usual, 1.0), 1.0)
+            louder[:, of_block == kind] = np.clip(ratio, 1.0, LOUDEST)[:, None]
     return louder
