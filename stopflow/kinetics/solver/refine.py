@@ -141,7 +141,7 @@ def refine_minimum(
     """
     times, means, weights = block_means(window)
     coarse = (times, means), weights
-    found = _iterate(
+    found = follow_newton(
         pins, (window.time, window.signal), window.root_weights, coarse, theta, coefficients
     )
     if isinstance(found, Refusal):
@@ -149,7 +149,7 @@ def refine_minimum(
     theta, coefficients, last = found
     if last.after < len(window.time) * NEARLY_EXACT**2:
         time, signal = (part.astype(np.longdouble) for part in window.exact)
-        found = _iterate(
+        found = follow_newton(
             pins,
             (time, signal),
             window.root_weights,
@@ -163,7 +163,7 @@ def refine_minimum(
     return theta.astype(np.float64), coefficients.astype(np.float64), last
 
 
-def _iterate(
+def follow_newton(
     pins: Pins,
     data: tuple[RealArray, RealArray],
     root_weights: FloatArray | None,
@@ -171,6 +171,22 @@ def _iterate(
     theta: RealArray,
     coefficients: RealArray,
 ) -> tuple[RealArray, RealArray, GaussNewton] | Refusal:
+    """Newton from a good start until only rounding is left.
+
+    Parameters
+    ----------
+    data, root_weights
+        Time and signal (N,) and the roots of their weights: points or block means.
+    coarse
+        The same of what the curvature is taken from.
+    theta, coefficients
+        All nonlinear (q,) and the free linear (f,) parameters at the start.
+
+    Returns
+    -------
+    tuple or Refusal
+        Both at the minimum, and the linear problem one step before it.
+    """
     free = int(pins.free.sum())
     precision = float(np.finfo(data[1].dtype).eps)
     moved, misfit = np.inf, np.inf

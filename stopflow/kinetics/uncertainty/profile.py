@@ -16,10 +16,11 @@ from stopflow.kinetics.solver.any_law import (
 )
 from stopflow.kinetics.solver.bracket import find_crossing
 from stopflow.kinetics.solver.fixed_parameters import Pins, pin
-from stopflow.kinetics.solver.inner_products import rate_terms
+from stopflow.kinetics.solver.inner_products import Terms, rate_terms
 from stopflow.kinetics.solver.one_rate import has_one_rate
-from stopflow.kinetics.solver.projection import one_rate
-from stopflow.kinetics.solver.result import Fit
+from stopflow.kinetics.solver.projection import OneRate, one_rate, project
+from stopflow.kinetics.solver.refine import follow_newton
+from stopflow.kinetics.solver.result import Fit, Refusal
 from stopflow.kinetics.solver.window import SLOWEST_KT, Window, fastest_kt
 from stopflow.trace import FloatArray
 
@@ -31,6 +32,10 @@ EXACT = 1e-7
 # A linear parameter is followed this many standard errors to either side.
 FARTHEST = 40.0
 LARGEST_EXPONENT = 600.0
+# A step of Newton, over the standard error, after which only the last digits are left.
+CLOSE = 1e-7
+# Share of a sum below which a rise, a small difference of such sums, has lost too many digits.
+KEPT = 0.03
 
 # x -> (rise of the sum of squares above its minimum, its slope in x)
 Profile = Callable[[float], tuple[float, float]]
@@ -125,10 +130,21 @@ class _Scale:
 
 def _one_rate_profile(window: Window, pins: Pins, best: float) -> Profile:
     problem = one_rate(pins, window)
-    top = rate_terms(problem, best).explained
+    framed: list[OneRate] = []
+
+    def terms_at(x: float) -> Terms:
+        """Take the sums again without cancellation where they lost digits."""
+        terms = rate_terms(problem, x)
+        if terms.kept >= KEPT:
+            return terms
+        if not framed:
+            framed.append(project(pins, window.time, window.signal, window.root_weights))
+        return rate_terms(framed[0], x)
+
+    top = terms_at(best).explained
 
     def profile(x: float) -> tuple[float, float]:
-        terms = rate_terms(problem, x)
+        terms = terms_at(x)
         return top - terms.explained, -terms.first
 
     return profile
@@ -164,7 +180,12 @@ def _general_profile(window: Window, fit: Fit, scale: _Scale) -> tuple[Profile, 
 
 
 def _minimum(coarse: Coarse, start: FloatArray) -> tuple[FloatArray, FloatArray, float]:
-    """Follow `start` (q,) to the minimum: theta (q,), coefficients (f,), sum of squares."""
+    """Follow `start` (q,) to the minimum: theta (q,), coefficients (f,), sum of squares.
+
+    Kaufman's Jacobian is that of small residuals: near the minimum its steps shrink by a constant
+    factor only, and the descent ends while the sum of squares still falls by 1e-8. The rise of a
+    profile is a small difference of such sums, so Newton takes the last steps.
+    """
     pins = coarse.pins
 
     def theta_at(x: FloatArray) -> FloatArray:
@@ -179,9 +200,38 @@ def _minimum(coarse: Coarse, start: FloatArray) -> tuple[FloatArray, FloatArray,
         found = least_squares(residual, inside, jac=jacobian, method="lm")
         theta = theta_at(found.x)
     coefficients = linear_part(coarse, theta)
+    if pins.free.any() and np.isfinite(coefficients).all():
+        theta, coefficients = _last_steps(coarse, theta, coefficients)
+    return theta, coefficients, _squares(coarse, theta, coefficients)
+
+
+def _last_steps(
+    coarse: Coarse, theta: FloatArray, coefficients: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Newton, unless it fails or leads uphill."""
+    data = coarse.time, coarse.signal
+    try:
+        found = follow_newton(
+            coarse.pins,
+            data,
+            coarse.root_weights,
+            (data, coarse.root_weights),
+            theta,
+            coefficients,
+        )
+    except np.linalg.LinAlgError:
+        return theta, coefficients
+    if isinstance(found, Refusal):
+        return theta, coefficients
+    before, after = _squares(coarse, theta, coefficients), _squares(coarse, *found[:2])
+    return found[:2] if after <= before * (1 + 1e-12) else (theta, coefficients)
+
+
+def _squares(coarse: Coarse, theta: FloatArray, coefficients: FloatArray) -> float:
+    """Sum of weighted squared residuals."""
     rows, rest = coarse.rows(theta)
     rest = rest - coefficients @ rows
-    return theta, coefficients, float(rest @ rest)
+    return float(rest @ rest)
 
 
 def _slope(coarse: Coarse, theta: FloatArray, coefficients: FloatArray, place: int) -> float:
@@ -215,8 +265,10 @@ def _crossing(distance: Distance, scale: _Scale, *, quantile: float, side: float
             break
         step = side * (quantile - root) / slope
         x += step
-        if abs(step) < 1e-5 * scale.error:
+        if abs(step) < CLOSE * scale.error:
             return x
     if not side * (limit - best) > 0:
         return None
-    return find_crossing(lambda at: distance(at)[0] - quantile, best, limit)
+    return find_crossing(
+        lambda at: distance(at)[0] - quantile, best, limit, tolerance=1e-3 * CLOSE * scale.error
+    )
