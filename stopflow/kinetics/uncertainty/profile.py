@@ -182,10 +182,23 @@ def _general_profile(window: Window, fit: Fit, scale: _Scale) -> tuple[Profile, 
 def _minimum(coarse: Coarse, start: FloatArray) -> tuple[FloatArray, FloatArray, float]:
     """Follow `start` (q,) to the minimum: theta (q,), coefficients (f,), sum of squares.
 
-    Kaufman's Jacobian is that of small residuals: near the minimum its steps shrink by a constant
-    factor only, and the descent ends while the sum of squares still falls by 1e-8. The rise of a
-    profile is a small difference of such sums, so Newton takes the last steps.
+    The rise of a profile is a small difference of sums of squares, so the minimum has to be known
+    to the last digits: by Newton. Where that does not get there, Levenberg-Marquardt on the
+    projected residual comes first; on its own it ends while the sum still falls by 1e-8.
     """
+    theta, coefficients = start, linear_part(coarse, start)
+    if coarse.pins.free.any():
+        found = _by_newton(coarse, theta, coefficients)
+        if found is None:
+            theta = _descend(coarse, start)
+            coefficients = linear_part(coarse, theta)
+            found = _by_newton(coarse, theta, coefficients)
+        theta, coefficients = found or (theta, coefficients)
+    return theta, coefficients, _squares(coarse, theta, coefficients)
+
+
+def _descend(coarse: Coarse, start: FloatArray) -> FloatArray:
+    """Levenberg-Marquardt from `start` (q,); theta (q,)."""
     pins = coarse.pins
 
     def theta_at(x: FloatArray) -> FloatArray:
@@ -193,22 +206,19 @@ def _minimum(coarse: Coarse, start: FloatArray) -> tuple[FloatArray, FloatArray,
         theta[pins.free] = x if pins.law.signed else np.exp(np.clip(x, -40, 40))
         return theta
 
-    theta = start
     inside = start[pins.free] if pins.law.signed else np.log(start[pins.free])
     residual, jacobian = projected_problem(coarse, theta_at)
-    if pins.free.any() and np.isfinite(residual(inside)).all():
-        found = least_squares(residual, inside, jac=jacobian, method="lm")
-        theta = theta_at(found.x)
-    coefficients = linear_part(coarse, theta)
-    if pins.free.any() and np.isfinite(coefficients).all():
-        theta, coefficients = _last_steps(coarse, theta, coefficients)
-    return theta, coefficients, _squares(coarse, theta, coefficients)
+    if not np.isfinite(residual(inside)).all():
+        return start
+    return theta_at(least_squares(residual, inside, jac=jacobian, method="lm").x)
 
 
-def _last_steps(
+def _by_newton(
     coarse: Coarse, theta: FloatArray, coefficients: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Newton, unless it fails or leads uphill."""
+) -> tuple[FloatArray, FloatArray] | None:
+    """Newton in all parameters; None where it fails or leads uphill."""
+    if not np.isfinite(coefficients).all():
+        return None
     data = coarse.time, coarse.signal
     try:
         found = follow_newton(
@@ -220,11 +230,11 @@ def _last_steps(
             coefficients,
         )
     except np.linalg.LinAlgError:
-        return theta, coefficients
-    if isinstance(found, Refusal):
-        return theta, coefficients
+        return None
+    if isinstance(found, Refusal) or not np.isfinite(found[0]).all():
+        return None
     before, after = _squares(coarse, theta, coefficients), _squares(coarse, *found[:2])
-    return found[:2] if after <= before * (1 + 1e-12) else (theta, coefficients)
+    return found[:2] if after <= before * (1 + 1e-12) else None
 
 
 def _squares(coarse: Coarse, theta: FloatArray, coefficients: FloatArray) -> float:
