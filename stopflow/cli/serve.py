@@ -55,7 +55,11 @@ def serve(
     if not folder.is_dir():
         raise StopflowError(f"{folder} is no folder; give the one that the traces are saved in")
     settings = ingest_settings(
-        config, law=law, channel=parse_channel(channel), wavelength_nm=wavelength, time_unit=time_unit
+        config,
+        law=law,
+        channel=parse_channel(channel),
+        wavelength_nm=wavelength,
+        time_unit=time_unit,
     )
     with tempfile.TemporaryDirectory(prefix="stopflow-") as work, _asked_to_end() as ended:
         lab = FollowedLab(folder, work=Path(work), settings=settings)

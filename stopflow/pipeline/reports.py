@@ -1,7 +1,7 @@
 """PDFs and tables from what ingest and train left on disk."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -30,9 +30,12 @@ def write_reports(
     *,
     paper: str = "a4",
     html_light: bool = False,
+    figures: Path | None = None,
     progress: Progress = silent,
 ) -> tuple[list[Path], str]:
     """Write rates.csv, rates.xlsx, kinetics.html and kinetics.pdf of a dataset into `reports`.
+
+    With `figures`, every figure of the PDF is written into that folder too, as SVG and PNG.
 
     Returns
     -------
@@ -43,7 +46,7 @@ def write_reports(
     """
     from stopflow.report.html.page import write_kinetics_page
     from stopflow.report.kinetics.failed import write_failed_pdf
-    from stopflow.report.kinetics.report import write_kinetics_pdf
+    from stopflow.report.kinetics.report import write_kinetics_figures, write_kinetics_pdf
     from stopflow.report.paper.style import require_paper
     from stopflow.report.tables.tables import write_rates_csv, write_rates_xlsx
 
@@ -61,6 +64,8 @@ def write_reports(
     try:
         write_kinetics_page(data, written[3], light=html_light)
         write_kinetics_pdf(data, written[2], paper=paper, processes=processes, progress=drawing)
+        if figures is not None:
+            written += write_kinetics_figures(data, figures)
     except (StopflowError, OSError):
         raise
     except Exception as error:  # barrier of the report: rates and tables are whole without it
@@ -188,6 +193,7 @@ def rebuild_reports(
     exports: Sequence[str] = (),
     paper: str = "a4",
     html_light: bool = False,
+    figures: Path | None = None,
     progress: Progress = silent,
 ) -> tuple[list[Path], list[str]]:
     """Build the kinetics report again, the PDF of each model folder and the exports named.
@@ -210,8 +216,14 @@ def rebuild_reports(
     problems = []
     with switching() as switch:
         gathered = switch.files(reports)
+        drawn = None if figures is None else switch.files(figures)
         written, undrawn = write_reports(
-            dataset, gathered, paper=paper, html_light=html_light, progress=progress
+            dataset,
+            gathered,
+            paper=paper,
+            html_light=html_light,
+            figures=drawn,
+            progress=progress,
         )
         if undrawn:
             problems.append(f"error: kinetics.pdf could not be drawn: {undrawn}")
@@ -221,7 +233,15 @@ def rebuild_reports(
                 written.append(write_model_report(folder, gathered, dataset=dataset, paper=paper))
             except ModelError as error:
                 problems.append(f"error: {error}")
-    return [reports / path.relative_to(gathered) for path in written], problems
+    return [in_place(path, {gathered: reports, drawn: figures}) for path in written], problems
+
+
+def in_place(path: Path, places: Mapping[Path | None, Path | None]) -> Path:
+    """Return where a file goes that was written beside its place; `places` by where it waits."""
+    for waits, place in places.items():
+        if waits is not None and place is not None and path.is_relative_to(waits):
+            return place / path.relative_to(waits)
+    return path
 
 
 def write_exports(dataset: Dataset, reports: Path, *, names: Sequence[str]) -> list[Path]:

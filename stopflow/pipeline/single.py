@@ -245,7 +245,7 @@ def parse_pins(texts: Sequence[str]) -> dict[str, float]:
 
 def fresh_picture(file: Path) -> Path:
     """Name the picture of a file, in the working folder: a new file, or an earlier picture."""
-    from stopflow.report.kinetics.view import is_own_picture
+    from stopflow.report.paper.pictures import is_own_picture
 
     names = chain([file.stem], (f"{file.stem}-fit{number or ''}" for number in count()))
     pictures = (Path(f"{name}.png") for name in names)
@@ -254,6 +254,7 @@ def fresh_picture(file: Path) -> Path:
 
 def draw_trace(fitted: FittedTrace, path: Path) -> None:
     """Draw trace, fit, residuals and cut into a PNG, PDF or SVG."""
-    from stopflow.report.kinetics.view import plot_shot, save_picture
+    from stopflow.report.kinetics.view import plot_shot
+    from stopflow.report.paper.pictures import save_picture
 
     save_picture(plot_shot(drawn_data(fitted)), path)

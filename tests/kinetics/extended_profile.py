@@ -28,9 +28,7 @@ class Sums:
     def rows(self, rates: np.ndarray) -> np.ndarray:
         """Rows (f, N) of the linear terms."""
         lines = [self.time] if self.slope else []
-        return np.stack(
-            [*(np.exp(-k * self.time) for k in rates), *lines, np.ones_like(self.time)]
-        )
+        return np.stack([*(np.exp(-k * self.time) for k in rates), *lines, np.ones_like(self.time)])
 
     def linear(self, rates: np.ndarray) -> np.ndarray:
         """Find the best linear coefficients (f,)."""
@@ -138,9 +136,7 @@ def profile_sides(
             value = root(x)
             if abs(x - before) < 1e-15:
                 break
-        return Side(
-            ratio=float(np.exp(x)), sensitivity=float(lowest / target / abs(slope) / 2)
-        )
+        return Side(ratio=float(np.exp(x)), sensitivity=float(lowest / target / abs(slope) / 2))
 
     return side(-1), side(1)
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from time import monotonic
 
 from stopflow.errors import StopflowError
-from stopflow.io.decisions import parse_decisions
 from stopflow.io.atomic import write_text
+from stopflow.io.decisions import parse_decisions
 from stopflow.io.sorting import DECISIONS
 from stopflow.pipeline.ingest import IngestSettings, ingest, name_folders
 from stopflow.pipeline.reports import kinetics_data

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import ClassVar, cast
+from typing import cast
 from urllib.parse import parse_qs, urlsplit
 
 from stopflow.errors import StopflowError
@@ -81,8 +81,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     timeout = IDLE_S
-    server_version: ClassVar[str] = "stopflow"
-    sys_version: ClassVar[str] = ""
+    server_version = "stopflow"
+    sys_version = ""
 
     def do_GET(self) -> None:
         """Send the page or the state."""
@@ -115,7 +115,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _decide(self) -> None:
         length = self.headers.get("Content-Length", "")
         if not length.isdecimal() or int(length) > LARGEST_POST:
-            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {LARGEST_POST} bytes are taken")
+            self._refuse(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {LARGEST_POST} bytes are taken"
+            )
             return
         try:
             texts = json.loads(self.rfile.read(int(length)))
@@ -142,7 +144,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self._server.lab
 
     def _place(self) -> str | None:
-        """What is asked for below the secret path; None after a refusal."""
+        """Return what is asked for below the secret path; None after a refusal."""
         if self.headers.get("Host", "") not in self._server.names:
             self._refuse(HTTPStatus.FORBIDDEN, "this server answers to its own address only")
             return None
@@ -177,7 +179,7 @@ class _Handler(BaseHTTPRequestHandler):
         except ConnectionError:
             self.close_connection = True
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: object) -> None:
         """Say nothing: the terminal is for what the folder holds."""
 
 

@@ -88,7 +88,9 @@ class Live:
     @property
     def key(self) -> str:
         """Name the folder for what a browser keeps between visits."""
-        return "live-" + hashlib.sha256(self.folder.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        return (
+            "live-" + hashlib.sha256(self.folder.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        )
 
 
 def write_kinetics_page(data: KineticsReportData, path: Path, *, light: bool = False) -> None:

@@ -75,6 +75,7 @@ def build_experiment_blocks(
         tall_mm=traces_mm + strip_mm,
         paint=partial(_paint, data, tuple(rows), traces_mm),
         after_mm=1.0,
+        shows=f"{name} traces",
     )
     return [*blocks, picture, caption, *below]
 

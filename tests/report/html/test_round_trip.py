@@ -112,7 +112,9 @@ def test_fifty_edits_come_back_with_every_digit(open_page, own_lab, tmp_path, rn
     changed = {name for name, shot in edited.items() if shot["changed"]} - left_out
     assert len(changed) > 10
     rate = next(title for title in next(iter(found.values()))["cells"] if title.startswith("k /"))
-    yours = next(title for title in next(iter(found.values()))["cells"] if title.startswith("Yours"))
+    yours = next(
+        title for title in next(iter(found.values()))["cells"] if title.startswith("Yours")
+    )
     for name in set(edited) - left_out:
         before, after = edited[name], found[name]
         expected = before["cells"][yours if name in changed else rate]
