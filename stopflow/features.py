@@ -7,13 +7,13 @@ Three kinds, chosen by `FeatureSpec`:
     target is k itself;
 ``shape``
     the dimensionless vector (default): interleaved relative time and signal on a fixed grid of
-    cells; the target is log(k T);
+    bins; the target is log(k T);
 ``blocks``
     the same on few, log-spaced blocks, with the log of the number of points in the time slot.
 
 A rate constant has a unit, but the shape of a trace has none. With the window
 T = time_s[-1] - time_s[0] (n - 1 steps) the relative time tau = (t - t_0)/T runs from 0 to 1 and
-the curve depends on k T alone. The signal is averaged over the cells of `stopflow.cells`, centred,
+the curve depends on k T alone. The signal is averaged over the bins of `stopflow.bins`, centred,
 scaled to unit standard deviation over them, and its sign is chosen such that an exponential in it
 decays, whatever the slope below it.
 """
@@ -27,7 +27,7 @@ from typing import Final, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from stopflow.cells import EDGES, cell_matrix, cell_means
+from stopflow.bins import EDGES, bin_matrix, bin_means
 from stopflow.errors import SettingsError, TraceError
 from stopflow.trace import FloatArray, frozen_array
 
@@ -147,10 +147,10 @@ def window_of(time_s: FloatArray) -> float:
 
 
 @lru_cache(maxsize=8)
-def turning_weights(kind: str, pairs: int) -> FloatArray:
-    """(pairs,) weights whose product with the cells has the sign of the exponential's amplitude.
+def sign_weights(kind: str, pairs: int) -> FloatArray:
+    """(pairs,) weights whose product with the bins has the sign of the exponential's amplitude.
 
-    They are the falling ramp over the cell number with 1 and tau projected out. Over tau that
+    They are the falling ramp over the bin number with 1 and tau projected out. Over tau that
     ramp is convex, so what is left is +, -, + and its product with any convex curve, such as
     exp(-k T tau), is positive, and with a constant or a slope zero.
     """
@@ -163,9 +163,9 @@ def turning_weights(kind: str, pairs: int) -> FloatArray:
     return weights
 
 
-def normalised(cells: FloatArray, weights: FloatArray) -> FloatArray:
-    """Centre, scale by the SD over the cells, and turn: (..., m) -> (..., m); no BLAS threads."""
-    centred = cells - cells.mean(axis=-1, keepdims=True)
+def normalised(bins: FloatArray, weights: FloatArray) -> FloatArray:
+    """Centre, scale by the SD over the bins, and turn: (..., m) -> (..., m); no BLAS threads."""
+    centred = bins - bins.mean(axis=-1, keepdims=True)
     scale = np.sqrt(np.einsum("...i,...i->...", centred, centred) / centred.shape[-1])[..., None]
     turn = np.where(np.einsum("...i,i->...", centred, weights) < 0, -1.0, 1.0)[..., None]
     return centred * (turn / np.where(scale > 0, scale, 1.0))
@@ -179,17 +179,17 @@ def relative_times(time_s: FloatArray) -> FloatArray:
 
 
 def _fill_cells(kind: str, tau: FloatArray, signals: FloatArray, rows: Rows) -> None:
-    """Put normalised cells into the signal slots."""
+    """Put normalised bins into the signal slots."""
     pairs = rows.shape[1] // 2
-    edges, weights = EDGES[kind](pairs), turning_weights(kind, pairs)
-    matrix = cell_matrix(tau, edges) if len(signals) >= MATRIX_PAYS_FROM else None
+    edges, weights = EDGES[kind](pairs), sign_weights(kind, pairs)
+    matrix = bin_matrix(tau, edges) if len(signals) >= MATRIX_PAYS_FROM else None
     for first in range(0, len(signals), SIGNALS_AT_ONCE):
         part = slice(first, first + SIGNALS_AT_ONCE)
         if matrix is None:
-            cells = cell_means(tau, signals[part], edges)
+            bins = bin_means(tau, signals[part], edges)
         else:
-            cells = np.stack([matrix @ signal for signal in signals[part]])
-        rows[part, 1::2] = normalised(cells, weights)
+            bins = np.stack([matrix @ signal for signal in signals[part]])
+        rows[part, 1::2] = normalised(bins, weights)
 
 
 def _fill_shape(time_s: FloatArray, signals: FloatArray, rows: Rows) -> None:
@@ -223,7 +223,7 @@ FEATURES: Final[Mapping[str, FeatureKind]] = {
         ),
         FeatureKind(
             key="shape",
-            description="relative time and normalised signal on 14,000 cells; target log(k T)",
+            description="relative time and normalised signal on 14,000 bins; target log(k T)",
             pairs=14_000,
             dimensionless=True,
             fill=_fill_shape,

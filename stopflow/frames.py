@@ -1,26 +1,40 @@
-"""Tables of a dataset in memory: made from rows, and checked when they were read from a file."""
+"""Tables of a dataset: made from rows, written part by part, and checked when they are read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from stopflow.columns import Column, further_column
 from stopflow.errors import StoreError
 from stopflow.schema import COLUMNS, TABLES
 
-LARGEST_CELLS: Final = 50_000_000
-"""A table that says it has more is not believed; 10,000 shots have less than a million."""
+Columns = dict[str, NDArray[Any] | tuple[str, ...]]
+"""Values of a table by column: numbers in arrays, texts in tuples."""
+
+LARGEST_CELLS: Final = 200_000_000
+"""A table that says it has more is not believed; 1,000,000 shots have 150,000,000."""
+ROWS_AT_ONCE: Final = 4_096
+"""Rows that are gathered for a part of a file; a folder's are never divided."""
 FINITE: Final = ("k_per_s", "start_s", "cut_s", "concentration_M", "temperature_K")
 """Numbers that may be missing but never infinite."""
 AGAIN: Final = "run stopflow ingest again"
+_ARRAYS: Final = {"number": np.float64, "count": np.int64, "flag": np.bool_}
+_ARROW: Final = {
+    "text": pa.string(),
+    "number": pa.float64(),
+    "count": pa.int64(),
+    "flag": pa.bool_(),
+}
 
 
-def build_frame(table: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Build a table of the dataset from its rows.
+def build_columns(table: str, rows: Sequence[Mapping[str, Any]]) -> Columns:
+    """Turn rows of a table into its columns, which take a tenth of the memory.
 
     Parameters
     ----------
@@ -46,71 +60,120 @@ def build_frame(table: str, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         differ = set(own).symmetric_difference(set(row) - set(further))
         if differ:
             raise ValueError(f"a row of {table} and its schema differ in {sorted(differ)}")
-    frame = {name: _typed(COLUMNS[name], [row[name] for row in rows]) for name in own}
+    columns = {name: _values(COLUMNS[name], [row[name] for row in rows]) for name in own}
     for name, column in further.items():
         missing = "" if column.kind == "text" else np.nan
-        frame[name] = _typed(column, [row.get(name, missing) for row in rows])
-    return pd.DataFrame(frame)
+        columns[name] = _values(column, [row.get(name, missing) for row in rows])
+    return columns
 
 
-def join_frames(table: str, frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Put tables that `build_frame` made one below the other: as if made from all rows at once.
-
-    A table of numbers takes a tenth of the memory of the rows that it is made from, so that a
-    large one is made in parts.
-    """
-    filled = [frame for frame in frames if len(frame)]
-    if not filled:
-        return build_frame(table, [])
-    names = list(TABLES[table])
-    names += [name for frame in filled for name in frame if name not in TABLES[table]]
-    parts = []
-    for frame in filled:
-        missing = {
-            name: _typed(column, ["" if column.kind == "text" else np.nan] * len(frame))
-            for name in dict.fromkeys(names)
-            if name not in frame and (column := further_column(name)) is not None
-        }
-        parts.append(frame.assign(**missing)[list(dict.fromkeys(names))])
-    return pd.concat(parts, ignore_index=True)
+def further_names(table: str, columns: Iterable[str]) -> list[str]:
+    """Return the columns that are of workbooks or of laws that the user wrote."""
+    return [name for name in columns if name not in TABLES[table]]
 
 
-def _typed(column: Column, values: Sequence[Any]) -> pd.Series:
+def _values(column: Column, values: Sequence[Any]) -> NDArray[Any] | tuple[str, ...]:
+    """Make a column; bytes of a file name that are no UTF-8 become visible escapes."""
     if column.kind == "text":
-        return _texts(values)
-    kinds = {"number": np.float64, "count": np.int64, "flag": np.bool_}
-    return pd.Series(np.array(values, dtype=kinds[column.kind]))
+        texts = ("" if value is None else str(value) for value in values)
+        return tuple(text.encode("utf-8", "backslashreplace").decode("utf-8") for text in texts)
+    return np.array(values, dtype=_ARRAYS[column.kind])
 
 
-def _texts(values: Sequence[Any]) -> pd.Series:
-    """Make a column of texts; bytes of a file name that are no UTF-8 become visible escapes."""
-    texts = ["" if value is None else str(value) for value in values]
-    safe = [text.encode("utf-8", "backslashreplace").decode("utf-8") for text in texts]
-    return pd.Series(safe, dtype="str")
+class TableWriter:
+    """Writes a table of the dataset as a Parquet file, one group of rows after the other.
+
+    Parameters
+    ----------
+    further
+        Columns of all parts that the schema of the table does not name, see `further_names`.
+    """
+
+    def __init__(self, path: Path, table: str, *, further: Sequence[str] = ()) -> None:
+        known = {name: COLUMNS[name] for name in TABLES[table]}
+        known |= {name: column for name in further if (column := further_column(name)) is not None}
+        self._kinds = {name: column.kind for name, column in known.items()}
+        self._schema = pa.schema([(name, _ARROW[kind]) for name, kind in self._kinds.items()])
+        self._writer = pq.ParquetWriter(path, self._schema)
+        self._waiting: list[pa.Table] = []
+
+    def write(self, columns: Columns) -> None:
+        """Append rows; a further column that they lack is empty there."""
+        rows = len(next(iter(columns.values())))
+        arrays = [
+            pa.array(columns[name] if name in columns else _empty(kind, rows), type=_ARROW[kind])
+            for name, kind in self._kinds.items()
+        ]
+        self._waiting.append(pa.Table.from_arrays(arrays, schema=self._schema))
+        if sum(map(len, self._waiting)) >= ROWS_AT_ONCE:
+            self._write_waiting()
+
+    def _write_waiting(self) -> None:
+        gathered = pa.concat_tables(self._waiting).combine_chunks()
+        self._writer.write_table(gathered, row_group_size=max(len(gathered), 1))
+        self._waiting.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        """Write what is left, and the list of the parts."""
+        if sum(map(len, self._waiting)):
+            self._write_waiting()
+        self._writer.close()
 
 
-def read_frame(path: Path, table: str) -> pd.DataFrame:
-    """Read a table of the dataset and check it against the schema.
+def _empty(kind: str, rows: int) -> NDArray[Any] | tuple[str, ...]:
+    return ("",) * rows if kind == "text" else np.full(rows, np.nan)
+
+
+class StoredTable:
+    """A table of the dataset in its file, checked when it is opened and read when it is wanted.
+
+    The file stays open, so that what is read is what was checked even when another dataset takes
+    its place.
 
     Raises
     ------
     StoreError
-        When the file is no Parquet, says it is larger than memory should hold, or has columns,
-        types or values that the schema does not allow.
+        When the file is no Parquet, says it is larger than any, or has columns, types or values
+        that the schema does not allow.
     """
-    try:
-        with pq.ParquetFile(path) as file:
-            described = file.metadata
-            cells = described.num_rows * max(described.num_columns, 1)
-            if cells > LARGEST_CELLS:
-                raise StoreError(f"{path} says it has {cells} cells; {AGAIN}")
-            frame = file.read().to_pandas(ignore_metadata=True)
-    except StoreError:
-        raise
-    except Exception as error:  # the barrier of this file: Arrow's errors have no common class
-        raise StoreError(f"{path} cannot be read ({error}); {AGAIN}") from error
-    require_frame(frame, table, place=str(path))
-    return frame
+
+    def __init__(self, path: Path, table: str) -> None:
+        self._path, self._table = path, table
+        self._frame: pd.DataFrame | None = None
+        try:
+            self._file = pq.ParquetFile(path)
+            described = self._file.metadata
+        except Exception as error:
+            raise _unreadable(path, error) from error
+        cells = described.num_rows * max(described.num_columns, 1)
+        if cells > LARGEST_CELLS:
+            raise StoreError(f"{path} says it has {cells} cells; {AGAIN}")
+        for part in self.parts():
+            require_frame(part, table, place=str(path))
+
+    def parts(self) -> Iterator[pd.DataFrame]:
+        """Yield the rows in the groups in which they were written; at least one, if only empty."""
+        try:
+            groups = self._file.num_row_groups
+            for number in range(groups):
+                yield self._file.read_row_group(number).to_pandas(ignore_metadata=True)
+            if not groups:
+                yield self._file.read().to_pandas(ignore_metadata=True)
+        except Exception as error:  # the barrier of this file: Arrow's errors have no common class
+            raise _unreadable(self._path, error) from error
+
+    def frame(self) -> pd.DataFrame:
+        """Return the whole table."""
+        if self._frame is None:
+            self._frame = pd.concat(list(self.parts()), ignore_index=True)
+        return self._frame
+
+
+def _unreadable(path: Path, error: Exception) -> StoreError:
+    return StoreError(f"{path} cannot be read ({error}); {AGAIN}")
 
 
 def require_frame(frame: pd.DataFrame, table: str, *, place: str) -> None:

@@ -12,10 +12,13 @@ A dataset is a folder::
     folders.zip         results of the folders, so that the next ingest does only what changed
     ingest.json         version, command, settings, inputs with SHA-256, library versions, digest
 
-The columns are those of `stopflow.schema`. A dataset is written beside the old one and takes its
-place only when it is complete; a folder that holds any other file is not replaced. The digest
-identifies a dataset. Code that reopens a dataset by its path to continue earlier work passes the
-digest as well, in case another dataset has taken its place.
+The columns are those of `stopflow.schema`. Tables and traces are written folder by folder and read
+part by part, so that memory holds the largest folder and not the lab.
+
+A dataset is written beside the old one and takes its place only when it is complete; a folder that
+holds any other file is not replaced. The digest identifies a dataset. Code that reopens a dataset
+by its path to continue earlier work passes the digest as well, in case another dataset has taken
+its place.
 """
 
 import hashlib
@@ -31,7 +34,7 @@ from numpy.typing import NDArray
 
 from stopflow.display import html_table
 from stopflow.errors import FormatError, StoreError
-from stopflow.frames import AGAIN, read_frame
+from stopflow.frames import AGAIN, Columns, StoredTable, TableWriter
 from stopflow.io.atomic import Owned
 from stopflow.io.json_files import json_text, load_json
 from stopflow.io.switch import recover_folder, replacing_folder
@@ -59,16 +62,18 @@ class Dataset:
         Where the dataset lies; for one that is only in memory, the folder that was analysed.
     shots
         One row a shot; row numbers are the indices that `trace` and `trimmed` take.
-    conditions, secondary, cuts, problems
-        The other tables of `stopflow.schema.TABLES`.
+    conditions, secondary, problems
+        The other tables of `stopflow.schema.TABLES`, but for the largest.
+    stored_cuts
+        That one, k against the cut; `cuts` reads it.
     """
 
     folder: Path
     shots: pd.DataFrame
     conditions: pd.DataFrame
     secondary: pd.DataFrame
-    cuts: pd.DataFrame
     problems: pd.DataFrame
+    stored_cuts: StoredTable
     provenance: Mapping[str, Any]
     time_s: NDArray[np.float64]
     signal: NDArray[np.float64]
@@ -88,6 +93,11 @@ class Dataset:
     def _verdicts(self) -> str:
         counts = self.shots["verdict"].value_counts()
         return "".join(f", {count} {verdict}" for verdict, count in counts.items())
+
+    @property
+    def cuts(self) -> pd.DataFrame:
+        """How k depends on the cut: some 20 rows a shot, read when they are first asked for."""
+        return self.stored_cuts.frame()
 
     @property
     def digest(self) -> str:
@@ -133,10 +143,10 @@ class DatasetWriter:
         self._grids: dict[bytes, int] = {}
         self._digest = hashlib.blake2b(digest_size=16)
 
-    def add_trace(self, trace: Trace | None) -> dict[str, int]:
-        """Append a trace; return the columns of its shot that tell where it lies."""
+    def add_trace(self, trace: Trace | None) -> tuple[int, int, int]:
+        """Append a trace; return where it lies, the values of `schema.STORAGE_COLUMNS`."""
         if trace is None:
-            return {"trace_first": 0, "trace_points": 0, "time_first": 0}
+            return 0, 0, 0
         time_bytes = trace.time_s.astype(DISK_FLOAT).tobytes()
         grid = hashlib.sha256(time_bytes).digest()
         if grid not in self._grids:
@@ -147,26 +157,21 @@ class DatasetWriter:
         self._signal.write(signal_bytes)
         self._digest.update(grid)
         self._digest.update(signal_bytes)
-        return {
-            "trace_first": first,
-            "trace_points": len(trace),
-            "time_first": self._grids[grid],
-        }
+        return first, len(trace), self._grids[grid]
 
-    def add_traces(
-        self, traces: Sequence[Trace | None], rows: Sequence[Mapping[str, Any]]
-    ) -> list[dict[str, Any]]:
-        """Append the traces of a folder; return the rows of its shots with where they lie."""
-        return [{**self.add_trace(trace), **row} for trace, row in zip(traces, rows, strict=True)]
+    def add_traces(self, traces: Sequence[Trace | None]) -> Columns:
+        """Append the traces of a folder; return the columns of its shots with where they lie."""
+        places = np.array([self.add_trace(trace) for trace in traces], dtype=np.int64)
+        return dict(zip(STORAGE_COLUMNS, places.reshape(-1, len(STORAGE_COLUMNS)).T, strict=True))
 
-    def write_tables(
-        self, tables: Mapping[str, pd.DataFrame], *, provenance: Mapping[str, Any]
-    ) -> None:
-        """Write the five tables and how they were made."""
+    def table(self, name: str, *, further: Sequence[str] = ()) -> TableWriter:
+        """Return a writer of one of the tables; every one is to be written."""
+        return TableWriter(self._folder / f"{name}.parquet", name, further=further)
+
+    def describe(self, provenance: Mapping[str, Any]) -> None:
+        """Write how the dataset was made; the last of its files, which tells it from others."""
         for name in TABLES:
-            path = self._folder / f"{name}.parquet"
-            tables[name].to_parquet(path, index=False)
-            self._digest.update(path.read_bytes())
+            self._digest.update(bytes.fromhex(file_sha256(self._folder / f"{name}.parquet")))
         described = {"format": FORMAT_VERSION, **provenance}
         self._digest.update(json_text(described).encode())
         described[DIGEST] = self._digest.hexdigest()
@@ -271,12 +276,14 @@ def _provenance(folder: Path) -> dict[str, Any]:
 
 
 def _open(folder: Path, provenance: Mapping[str, Any]) -> Dataset:
+    stored = {name: StoredTable(folder / f"{name}.parquet", name) for name in TABLES}
     return Dataset(
         folder=folder,
         provenance=provenance,
         time_s=_mapped(folder / TIME),
         signal=_mapped(folder / SIGNAL),
-        **{name: read_frame(folder / f"{name}.parquet", name) for name in TABLES},
+        stored_cuts=stored.pop("cuts"),
+        **{name: table.frame() for name, table in stored.items()},
     )
 
 

@@ -1,5 +1,7 @@
 """Whatever goes wrong with one folder, shot, model or page is that item's problem, and no more."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -46,7 +48,16 @@ def test_a_shot_that_the_analysis_fails_on_is_refused_alone(lab, tmp_path, run, 
 
 
 def test_a_rate_that_is_no_finite_number_is_no_rate(lab, tmp_path, run, monkeypatch):
-    monkeypatch.setattr(barriers, "shot_rows", lambda _: [{"k_per_s": np.inf, "start_s": 0.0}])
+    def infinite(experiment, settings=None):
+        analysis = analyse_experiment(experiment, settings)
+        first, *others = analysis.shots
+        values = {**first.shot.result.fit.parameters, "k_per_s": np.inf}
+        fit = replace(first.shot.result.fit, parameters=values)
+        result = replace(first.shot.result, fit=fit)
+        first = replace(first, shot=replace(first.shot, result=result))
+        return replace(analysis, shots=(first, *others))
+
+    monkeypatch.setattr(barriers, "analyse_experiment", infinite)
     with pytest.raises(barriers.StopflowError, match="no finite number"):
         barriers._analyse(
             barriers.read_experiment(lab), barriers.AnalysisSettings(law="single-slope")

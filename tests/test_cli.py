@@ -228,7 +228,7 @@ def test_an_interrupted_ingest_leaves_the_earlier_results(simulated, tmp_path, r
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("stopflow.pipeline.lab_tables.analyse_across", interrupt)
+    monkeypatch.setattr("stopflow.pipeline.gather.analyse_across", interrupt)
     code, _, err = run("ingest", folder)
     assert code == 130
     assert "interrupted" in err
@@ -242,5 +242,5 @@ def test_a_folder_without_a_readable_trace_has_no_median_difference(tmp_path, ru
     (folder / "b.bka").write_text("junk\n")
     code, said, _ = run("predict", folder)
     assert code == 1
-    assert "0 of 1 shot predicted by shape; 1 with doubts" in " ".join(said.split())
+    assert "0 of 1 shot predicted by shape; 1 with warnings" in " ".join(said.split())
     assert "nan" not in said

@@ -1,4 +1,4 @@
-"""Features: laws they obey, and the cell means by an independent route."""
+"""Features: laws they obey, and the bin means by an independent route."""
 
 from itertools import pairwise
 
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad
 
-from stopflow.cells import EDGES, cell_matrix, cell_means
+from stopflow.bins import EDGES, bin_matrix, bin_means
 from stopflow.errors import SettingsError, TraceError
 from stopflow.features import (
     FEATURES,
@@ -20,7 +20,7 @@ from stopflow.features import (
     encode_target,
     fill_rows,
     shared_grids,
-    turning_weights,
+    sign_weights,
     window_of,
 )
 
@@ -52,13 +52,13 @@ def test_cell_means_are_integrals_of_the_interpolant(points: int, rng: np.random
     tau = np.sort(rng.uniform(size=points))
     tau = (tau - tau[0]) / (tau[-1] - tau[0])
     signal, edges = rng.normal(size=points), np.unique(np.r_[0.0, rng.uniform(size=12), 1.0])
-    found = cell_means(tau, signal, edges)
-    for cell in range(len(edges) - 1):
-        low, high = edges[cell : cell + 2]
+    found = bin_means(tau, signal, edges)
+    for number in range(len(edges) - 1):
+        low, high = edges[number : number + 2]
         kinks = tau[(tau > low) & (tau < high)]
         pieces = np.r_[low, kinks, high]
         area = sum(quad(lambda x: np.interp(x, tau, signal), a, b)[0] for a, b in pairwise(pieces))
-        assert found[cell] == pytest.approx(area / (high - low), abs=1e-9)
+        assert found[number] == pytest.approx(area / (high - low), abs=1e-9)
 
 
 @pytest.mark.parametrize("points", [10, 173, 20_000])
@@ -70,8 +70,8 @@ def test_the_matrix_gives_the_same_cells(
     tau = np.arange(points) / (points - 1) if even else np.sort(rng.uniform(size=points))
     tau = (tau - tau[0]) / (tau[-1] - tau[0])
     edges, signals = EDGES[spec.kind](spec.pairs), rng.normal(size=(3, points)) + 100.0
-    matrix = cell_matrix(tau, edges)
-    np.testing.assert_allclose((matrix @ signals.T).T, cell_means(tau, signals, edges), atol=1e-9)
+    matrix = bin_matrix(tau, edges)
+    np.testing.assert_allclose((matrix @ signals.T).T, bin_means(tau, signals, edges), atol=1e-9)
     np.testing.assert_allclose(matrix.sum(axis=1), 1.0, atol=1e-10)
 
 
@@ -114,10 +114,10 @@ def test_a_decay_is_turned_upright_whatever_the_slope(
     spec: FeatureSpec, kt: float, slope: float
 ) -> None:
     tau, signal = decay(2000, kt, slope=slope)
-    cells = cell_means(tau, signal, EDGES[spec.kind](spec.pairs))
-    weights = turning_weights(spec.kind, spec.pairs)
-    middle = cell_means(tau, tau, EDGES[spec.kind](spec.pairs))
-    assert cells @ weights > 0
+    bins = bin_means(tau, signal, EDGES[spec.kind](spec.pairs))
+    weights = sign_weights(spec.kind, spec.pairs)
+    middle = bin_means(tau, tau, EDGES[spec.kind](spec.pairs))
+    assert bins @ weights > 0
     assert abs(middle @ weights) < 1e-9 * np.linalg.norm(weights)
     rows = [build_features(tau, sign * signal, spec=spec)[1::2] for sign in (1, -1)]
     np.testing.assert_array_equal(rows[0], rows[1])

@@ -14,6 +14,7 @@ from small_images import make_images, write_images
 
 from stopflow.errors import SettingsError
 from stopflow.learn.published.reference import AsPublished
+from stopflow.learn.published.tuning import FIRST_RATE
 from stopflow.pipeline.published import VARIANTS, choose_rows, load_rows, shortened
 from stopflow.pipeline.reproduce import reproduce
 
@@ -33,7 +34,7 @@ def images(tmp_path_factory):
 def test_every_table_of_the_sources_is_there():
     names = {row.name.partition("/")[0] for row in load_rows()}
     assert {f"thesis-5.{table}" for table in range(1, 7)} <= names
-    assert {"thesis-6", "oialr", "arsvd", "student", "dlrt-500", "dlrt-784"} <= names
+    assert {"thesis-6", "oialr", "arsvd", "student", "dlrt-500", "dlrt-784", "comparison"} <= names
     for row in load_rows():
         assert row.source
         assert set(row.variants) <= set(VARIANTS)
@@ -69,7 +70,7 @@ def test_names_choose_tables_and_rows_and_a_wrong_one_is_answered():
 
 def test_frozen_epochs_shrink_with_a_short_look():
     (row,) = choose_rows(load_rows(), ["dlrt-500/tau-09"])
-    short = shortened(row.variants["as_published"], seed=0, epochs=7)
+    short = shortened(row.variants["as_published"], epochs=7)
     assert isinstance(short, AsPublished)
     assert (short.epochs, short.frozen_after) == (7, 5)
 
@@ -89,7 +90,9 @@ def test_every_variant_runs_and_says_what_it_holds(done):
         assert row["diverged"] == 0
         assert 0 <= row["test"]
         assert row["test"] <= 100 or row["measure"] == "mae_per_s"
-        assert row["parameters"] >= row["trained_parameters"] > 0
+        assert row["trained_parameters"] > 0
+        truncated = np.isfinite(row["accuracy_before"])
+        assert truncated or row["parameters"] >= row["trained_parameters"]
         assert row["stored"] >= row["trained_parameters"]
     with (reports / "reproduce.csv").open(encoding="utf-8") as file:
         assert len(list(csv.DictReader(file))) == len(found.rows)
@@ -100,6 +103,8 @@ def test_curves_fall(done):
     _, reports = done
     for path in (reports / "reproduced").glob("*.json"):
         run = json.loads(path.read_text(encoding="utf-8"))
+        if "run" not in run:
+            continue
         first, *_, last = run["run"]["history"]
         if "train_loss" not in last:
             continue
@@ -115,8 +120,8 @@ def test_finished_runs_are_not_repeated(done, images, monkeypatch):
     def refuse(*_args, **_options):
         raise AssertionError("a finished run was repeated")
 
-    monkeypatch.setattr("stopflow.pipeline.reproduce.run_ours", refuse)
-    monkeypatch.setattr("stopflow.pipeline.reproduce.run_reference", refuse)
+    for name in ("run_ours", "run_reference", "run_truncated", "tune", "peak_of"):
+        monkeypatch.setattr(f"stopflow.pipeline.reproduce_runs.{name}", refuse)
     again = reproduce(
         FIRST_OF_EACH_TABLE, data=images, dataset=reports, reports=reports, quick=True
     )
@@ -124,7 +129,7 @@ def test_finished_runs_are_not_repeated(done, images, monkeypatch):
 
 
 def test_an_interrupted_reproduction_goes_on_where_it_was(images, tmp_path, monkeypatch):
-    from stopflow.pipeline import reproduce as module
+    from stopflow.pipeline import reproduce_runs as module
 
     calls = []
     whole = module.run_ours
@@ -141,6 +146,38 @@ def test_an_interrupted_reproduction_goes_on_where_it_was(images, tmp_path, monk
         reproduce(["thesis-5.3/plain"], **chosen)
     reproduce(["thesis-5.3/plain"], **chosen)
     assert len(calls) == 3
+
+
+def test_methods_of_one_budget_share_a_search_and_stand_beside_the_dense_one(images, tmp_path):
+    found = reproduce(
+        ["comparison/dense", "comparison/data-aware", "comparison/dlrt"],
+        data=images,
+        dataset=tmp_path,
+        reports=tmp_path,
+        quick=True,
+        first_seed=3,
+    )
+    rows = {row["row"].rpartition("/")[2]: row for row in found.rows}
+    assert {row["first_seed"] for row in found.rows} == {3}
+    assert {row["learning_rate"] for row in found.rows} == {FIRST_RATE}
+    assert rows["dense"]["time_to_yardstick"] == 1.0
+    assert all(row["time_to_yardstick"] > 0 for row in found.rows)
+    assert all(0 <= row["macro_f1"] <= 1 for row in found.rows)
+    assert rows["data-aware"]["parameters"] == rows["dlrt"]["parameters"]
+    assert rows["data-aware"]["trained_parameters"] == rows["dense"]["parameters"]
+    kept = [json.loads(p.read_text("utf-8")) for p in (tmp_path / "reproduced").glob("*.json")]
+    assert sum("search" in one for one in kept) == 2
+    assert sum("run" in one for one in kept) == 3
+    assert json.loads((tmp_path / "reproduce.json").read_text("utf-8"))[0]["row"]
+
+
+def test_every_method_of_the_comparison_has_the_same_budget():
+    rows = [row for row in load_rows() if row.name.startswith("comparison/")]
+    searched = [row.variants["sound"].searched for row in rows]
+    assert {settings.epochs for settings in searched} == {10}
+    assert {settings.batch_size for settings in searched} == {128}
+    short = [shortened(row.variants["sound"], epochs=4).searched.epochs for row in rows]
+    assert set(short) == {4}
 
 
 def test_rows_of_rates_are_named_where_there_is_no_lab(run, images):

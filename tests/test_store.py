@@ -7,7 +7,7 @@ import pytest
 from stopflow import store
 from stopflow.columns import FITTED, foreign_name
 from stopflow.errors import SettingsError, StoreError
-from stopflow.frames import build_frame, join_frames
+from stopflow.frames import StoredTable, TableWriter, build_columns, further_names
 from stopflow.schema import COLUMNS, TABLES
 from stopflow.store import load_dataset, writing_dataset
 from stopflow.trace import Trace
@@ -39,12 +39,14 @@ def row_of(table):
 def write(folder, recorded):
     with writing_dataset(folder) as writer:
         rows = [
-            row_of("shots") | {"file": f"{i}.bka", "start_s": 0.4} | writer.add_trace(trace)
-            for i, trace in enumerate(recorded)
+            row_of("shots") | {"file": f"{i}.bka", "start_s": 0.4} for i in range(len(recorded))
         ]
-        tables = {name: build_frame(name, [row_of(name)]) for name in TABLES}
-        tables["shots"] = build_frame("shots", rows)
-        writer.write_tables(tables, provenance={"version": "x", "settings": {"law": "single"}})
+        tables = {name: build_columns(name, [row_of(name)]) for name in TABLES}
+        tables["shots"] = build_columns("shots", rows) | writer.add_traces(recorded)
+        for name, columns in tables.items():
+            with writer.table(name) as written:
+                written.write(columns)
+        writer.describe({"version": "x", "settings": {"law": "single"}})
     return load_dataset(folder)
 
 
@@ -222,18 +224,18 @@ def test_a_hostile_description_is_refused(tmp_path, rng, text):
 
 def test_a_row_that_the_schema_does_not_know_is_a_fault_of_the_program(rng):
     with pytest.raises(ValueError, match="further"):
-        build_frame("cuts", [row_of("cuts") | {"further": 1}])
+        build_columns("cuts", [row_of("cuts") | {"further": 1}])
     lacking = row_of("cuts")
     del lacking["cut_s"]
     with pytest.raises(ValueError, match="cut_s"):
-        build_frame("cuts", [lacking])
+        build_columns("cuts", [lacking])
 
 
 def test_columns_of_workbooks_stand_apart_and_bytes_that_are_no_text_become_visible():
     first = row_of("cuts") | {"workbook: verdict": "\udcff", "workbook: pH": "7"}
-    frame = build_frame("cuts", [first, row_of("cuts")])
-    assert frame["workbook: verdict"].tolist() == ["\\udcff", ""]
-    assert list(frame.columns[-2:]) == ["workbook: verdict", "workbook: pH"]
+    columns = build_columns("cuts", [first, row_of("cuts")])
+    assert columns["workbook: verdict"] == ("\\udcff", "")
+    assert further_names("cuts", columns) == ["workbook: verdict", "workbook: pH"]
 
 
 def test_a_dataset_that_was_replaced_is_told_from_the_one_that_was_asked_for(tmp_path, rng):
@@ -249,42 +251,62 @@ def test_a_dataset_that_was_replaced_is_told_from_the_one_that_was_asked_for(tmp
 def test_a_dataset_that_is_replaced_while_it_is_opened_is_opened_again(tmp_path, rng, monkeypatch):
     folder = tmp_path / "ingested"
     write(folder, traces(rng))
-    read, left = store.read_frame, [1]
+    left = [1]
 
     def meanwhile(path, table):
-        frame = read(path, table)
+        stored = StoredTable(path, table)
         if table == "cuts" and left:
             left.pop()
-            monkeypatch.setattr(store, "read_frame", read)
             write(folder, traces(rng)[:1])
-            monkeypatch.setattr(store, "read_frame", meanwhile)
-        return frame
+        return stored
 
-    monkeypatch.setattr(store, "read_frame", meanwhile)
+    monkeypatch.setattr(store, "StoredTable", meanwhile)
     dataset = load_dataset(folder)
     assert not left
     assert len(dataset.shots) == 1
     assert len(dataset.signal) == 50
 
 
+def test_a_table_of_a_dataset_stays_readable_when_another_takes_its_place(tmp_path, rng):
+    folder = tmp_path / "ingested"
+    first = write(folder, traces(rng))
+    write(folder, traces(rng)[:1])
+    assert first.cuts["file"].tolist() == ["a"]
+
+
 @pytest.mark.parametrize("parts", [(3,), (1, 2), (2, 0, 1), (1, 1, 1)])
-def test_a_table_made_in_parts_is_the_table_made_at_once(tmp_path, parts):
-    further = [
+def test_a_table_written_in_parts_is_the_table_written_at_once(tmp_path, parts, monkeypatch):
+    more = [
         {foreign_name("pH"): "7"},
         {f"{FITTED}k2": 2.0},
         {foreign_name("pH"): "8", foreign_name("note"): "b"},
     ]
-    rows = [row_of("shots") | {"file": str(i)} | more for i, more in enumerate(further)]
-    split, first = [], 0
-    for size in parts:
-        split.append(build_frame("shots", rows[first : first + size]))
-        first += size
-    joined, whole = join_frames("shots", split), build_frame("shots", rows)
-    pd.testing.assert_frame_equal(joined, whole)
-    joined.to_parquet(tmp_path / "joined", index=False)
-    whole.to_parquet(tmp_path / "whole", index=False)
-    assert (tmp_path / "joined").read_bytes() == (tmp_path / "whole").read_bytes()
+    rows = [row_of("shots") | {"file": str(i)} | added for i, added in enumerate(more)]
+    whole = build_columns("shots", rows)
+    further = further_names("shots", whole)
+
+    def written(sizes, at_once):
+        monkeypatch.setattr("stopflow.frames.ROWS_AT_ONCE", at_once)
+        first = 0
+        with TableWriter(tmp_path / "made", "shots", further=further) as writer:
+            for size in sizes:
+                writer.write(build_columns("shots", rows[first : first + size]))
+                first += size
+        return (tmp_path / "made").read_bytes(), StoredTable(tmp_path / "made", "shots").frame()
+
+    together, frame = written((3,), 100)
+    assert frame["file"].tolist() == ["0", "1", "2"]
+    assert frame[foreign_name("pH")].tolist() == ["7", "", "8"]
+    assert np.isnan(frame[f"{FITTED}k2"]).tolist() == [True, False, True]
+    for at_once in (1, 2, 100):
+        divided, found = written(parts, at_once)
+        pd.testing.assert_frame_equal(found, frame)
+        assert divided == together or at_once < 3
 
 
-def test_a_table_of_no_parts_is_empty():
-    pd.testing.assert_frame_equal(join_frames("cuts", []), build_frame("cuts", []))
+def test_a_table_without_rows_has_its_columns(tmp_path):
+    with TableWriter(tmp_path / "made", "cuts") as writer:
+        writer.write(build_columns("cuts", []))
+    frame = StoredTable(tmp_path / "made", "cuts").frame()
+    assert list(frame.columns) == list(TABLES["cuts"])
+    assert not len(frame)

@@ -41,9 +41,9 @@ def fit(
     channel: Channel = None,
     wavelength: Wavelength = None,
     time_unit: TimeUnit = None,
-    pin: Annotated[
+    fix: Annotated[
         list[str] | None,
-        typer.Option("--pin", help="Hold a parameter: slope_per_s=0. May be repeated."),
+        typer.Option("--fix", help="Hold a parameter: slope_per_s=0. May be repeated."),
     ] = None,
     robust: Annotated[
         bool, typer.Option("--robust", help="Soft-L1 loss: spikes and bubbles count less.")
@@ -71,7 +71,7 @@ def fit(
         channel=channel,
         wavelength=wavelength,
         time_unit=time_unit,
-        pinned=pin or (),
+        fixed=fix or (),
         robust=robust,
     )
     if as_json:

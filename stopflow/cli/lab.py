@@ -55,8 +55,14 @@ MixingRatio = Annotated[
         "solutions); default 1: they are after mixing.",
     ),
 ]
-Average = Annotated[
-    bool, typer.Option("--average", help="Average the repeats of a condition before the fit.")
+Replicates = Annotated[
+    str | None,
+    typer.Option(
+        "--replicates",
+        metavar="each|mean|joint",
+        help="Rate of a condition: mean of the rates of each shot (default), fit of the mean "
+        "trace, or a joint fit with own amplitudes; each shot is fitted alone in any case.",
+    ),
 ]
 Blank = Annotated[
     Path | None, typer.Option("--blank", help="Subtract this file's trace from every other first.")
@@ -99,7 +105,7 @@ def ingest(
     channel: Channel = None,
     wavelength: Wavelength = None,
     time_unit: TimeUnit = None,
-    average: Average = False,
+    replicates: Replicates = None,
     blank: Blank = None,
     robust: Robust = False,
     dead_time: DeadTime = None,
@@ -124,7 +130,7 @@ def ingest(
         channel=channel,
         wavelength=wavelength,
         time_unit=time_unit,
-        average=average,
+        replicates=replicates,
         blank=blank,
         robust=robust,
         dead_time_ms=dead_time,
@@ -159,7 +165,7 @@ def run(
     channel: Channel = None,
     wavelength: Wavelength = None,
     time_unit: TimeUnit = None,
-    average: Average = False,
+    replicates: Replicates = None,
     blank: Blank = None,
     robust: Robust = False,
     dead_time: DeadTime = None,
@@ -186,7 +192,7 @@ def run(
         channel=channel,
         wavelength=wavelength,
         time_unit=time_unit,
-        average=average,
+        replicates=replicates,
         blank=blank,
         robust=robust,
         dead_time_ms=dead_time,
@@ -217,7 +223,7 @@ def _settings(
     channel: str | None,
     wavelength: float | None,
     time_unit: str | None,
-    average: bool,
+    replicates: str | None,
     blank: Path | None,
     robust: bool,
     dead_time_ms: float | None,
@@ -234,7 +240,7 @@ def _settings(
         channel=parse_channel(channel),
         wavelength_nm=wavelength,
         time_unit=time_unit,
-        average=average or None,
+        replicates=replicates,
         blank=None if blank is None else str(require_file(blank)),
         robust=robust or None,
         dead_time_s=None if dead_time_ms is None else dead_time_ms / 1000,

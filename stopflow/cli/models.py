@@ -97,6 +97,13 @@ def train(
     absorb_share: Annotated[
         float | None, typer.Option("--absorb-share", help="oialr: alpha of the paper.")
     ] = None,
+    track_spectra: Annotated[
+        bool | None,
+        typer.Option(
+            "--track-spectra",
+            help="Record singular values and stable ranks of weights and gradients.",
+        ),
+    ] = None,
     device: Device = None,
     config: Config = None,
     name: Annotated[
@@ -150,6 +157,7 @@ def train(
         absorb_every=absorb_every,
         cutoff=cutoff,
         absorb_share=absorb_share,
+        track_spectra=track_spectra,
         device=device,
     )
     require_ranked(rank, [settings.layer] if not settings.layers else [TABLES])
@@ -256,7 +264,7 @@ def predict(
         say_json(predicted.rows)
     else:
         say_table(*predicted.table(), quiet=quiet)
-        say_some(predicted.doubts(), where=predicted.written[0], quiet=quiet)
+        say_some(predicted.warnings(), where=predicted.written[0], quiet=quiet)
         say_written(predicted.written, quiet=quiet)
         say(predicted.headline(), quiet=quiet)
     list_problems(predicted.problems)

@@ -19,14 +19,18 @@ from stopflow.cli.console import (
 from stopflow.cli.options import (
     DATASET,
     MODELS,
+    REPORTS,
     DatasetFolder,
     Epochs,
     LearningRate,
     ModelName,
     ModelsFolder,
     NewName,
+    Paper,
+    ReportsFolder,
     Seed,
 )
+from stopflow.errors import SettingsError
 
 
 def register(app: typer.Typer) -> None:
@@ -54,23 +58,45 @@ def compress(
     finetune: Annotated[
         int, typer.Option("--finetune", min=0, help="Epochs of training after the truncation.")
     ] = 0,
+    curve: Annotated[
+        bool,
+        typer.Option(
+            "--curve", help="Measure error, size and latency against what is kept; make no model."
+        ),
+    ] = False,
     name: NewName = None,
     dataset: DatasetFolder = DATASET,
     data: Annotated[
         Path | None, typer.Option("--data", help="Folder of images, for a classifier.")
     ] = None,
     models: ModelsFolder = MODELS,
+    reports: ReportsFolder = REPORTS,
+    paper: Paper = "a4",
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
     """Truncate a trained model's layers (ARSVD); by default as far as the error allows."""
     from stopflow.learn.compress import NotSmallerError, Share
+    from stopflow.pipeline.compress_curve import measure_curve
     from stopflow.pipeline.refine import compress_model
 
     share = Share(
         energy=energy, entropy=entropy, rank=rank, data_aware=data_aware, finetune=finetune
     )
+    if curve:
+        if share != Share() or name is not None:
+            valid = "alone: it measures every share, plain and data-aware, and makes no model"
+            raise SettingsError("--curve", "with a share or a name", valid=valid)
+        measured = measure_curve(
+            model, dataset=dataset, data=data, models=models, reports=reports, paper=paper
+        )
+        if as_json:
+            say_json(measured.rows)
+            return
+        say_table(*measured.table(), quiet=quiet)
+        say_written(measured.written, quiet=quiet)
+        return
     try:
         compressed = compress_model(
             model, share, name=name, dataset=dataset, data=data, models=models
@@ -88,6 +114,12 @@ def adapt(
     rank: Annotated[int, typer.Option("--rank", help="Rank of the LoRA update.")] = 4,
     epochs: Epochs = None,
     learning_rate: LearningRate = None,
+    beside_full: Annotated[
+        bool,
+        typer.Option(
+            "--beside-full", help="Fine-tune all weights as well, and list what each way costs."
+        ),
+    ] = False,
     seed: Seed = None,
     name: NewName = None,
     models: ModelsFolder = MODELS,
@@ -108,6 +140,7 @@ def adapt(
             seed=seed or 0,
             name=name,
             models=models,
+            beside_full=beside_full,
             progress=progress,
         )
     _show_refined(adapted, as_json=as_json, quiet=quiet)

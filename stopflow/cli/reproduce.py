@@ -16,7 +16,14 @@ from stopflow.cli.console import (
     say_written,
     warn,
 )
-from stopflow.cli.options import DATASET, REPORTS, DatasetFolder, Epochs, Paper, ReportsFolder
+from stopflow.cli.options import (
+    DATASET,
+    REPORTS,
+    DatasetFolder,
+    Epochs,
+    Paper,
+    ReportsFolder,
+)
 
 IMAGES = Path("data/mnist")
 
@@ -35,6 +42,7 @@ def reproduce(
         bool, typer.Option("--list", help="List the rows and their published figures.")
     ] = False,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds for each variant.")] = 5,
+    first_seed: Annotated[int, typer.Option("--first-seed", min=0, help="The first of them.")] = 0,
     epochs: Epochs = None,
     variant: Annotated[
         list[str] | None,
@@ -65,6 +73,7 @@ def reproduce(
             dataset=dataset,
             reports=reports,
             seeds=seeds,
+            first_seed=first_seed,
             epochs=epochs,
             variants=tuple(variant or ()),
             quick=quick,

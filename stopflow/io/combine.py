@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from stopflow.errors import FormatError
-from stopflow.trace import FloatArray, Problem, Recording, Shot
+from stopflow.trace import FloatArray, Recording
 
 
 def average_recordings(recordings: Sequence[Recording]) -> Recording:
@@ -64,48 +64,6 @@ def subtract_blank(recording: Recording, blank: Recording) -> Recording:
         )
     records = (*recording.records, ("stopflow", f"{blank.name} subtracted"))
     return replace(recording, signals=recording.signals - below, records=records)
-
-
-def average_shots(shots: Sequence[Shot]) -> tuple[tuple[Shot, ...], tuple[Problem, ...]]:
-    """Replace the repeats of each condition by their mean, where they have the same times.
-
-    Shots without a trace and those with other times or another window stay as they are; each
-    mean is said in a note. The scatter between repeats, which tells more than one fit, is lost.
-    """
-    groups: dict[tuple[object, ...], list[Shot]] = {}
-    for shot in shots:
-        grid = b"" if shot.trace is None else shot.trace.time_s.tobytes()
-        alone = shot.file if shot.trace is None else ""
-        window = (shot.start_s, shot.end_s, shot.law)
-        key = (shot.conditions.group_key(), shot.channel, grid, alone, window)
-        groups.setdefault(key, []).append(shot)
-    means: list[Shot] = []
-    problems: list[Problem] = []
-    for members in groups.values():
-        if len(members) == 1:
-            means.append(members[0])
-            continue
-        mean = _mean_shot(members)
-        means.append(mean)
-        names = ", ".join(shot.file for shot in members)
-        problems.append(
-            Problem(experiment="", file=mean.file, found=f"the mean of {names}", level="note")
-        )
-    return tuple(means), tuple(problems)
-
-
-def _mean_shot(members: Sequence[Shot]) -> Shot:
-    first = members[0]
-    traces = [shot.trace for shot in members if shot.trace is not None]
-    signal = np.mean([trace.signal for trace in traces], axis=0)
-    return replace(
-        first,
-        file=f"{first.file} (mean of {len(members)})",
-        source=first.source or first.file,
-        trace=replace(traces[0], signal=signal),
-        conditions=replace(first.conditions, replicate=None),
-        workbook_rate_per_s=None,
-    )
 
 
 def _require_alike(first: Recording, other: Recording) -> None:

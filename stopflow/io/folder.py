@@ -8,7 +8,6 @@ from typing import Literal
 
 from stopflow.errors import FormatError, SettingsError
 from stopflow.io.channels import Channels, choose_channels, parse_channel, usual_channels
-from stopflow.io.combine import average_shots
 from stopflow.io.decisions import Decisions, load_decisions
 from stopflow.io.metadata import check_metadata
 from stopflow.io.pushes import FolderContent, Push, read_files, subtracted
@@ -94,7 +93,6 @@ class ReadOptions:
     channel: Channels = None
     wavelength_nm: float | None = None
     time_unit: str | None = None
-    average: bool = False
     blank: Path | None = None
 
 
@@ -105,7 +103,6 @@ def read_experiment(
     channel: Channels = None,
     wavelength_nm: float | None = None,
     time_unit: str | None = None,
-    average: bool = False,
     blank: Path | None = None,
 ) -> Experiment:
     """Read a folder.
@@ -125,8 +122,6 @@ def read_experiment(
         array that which changes most.
     time_unit
         Unit of time of files that say none; None: such files are refused, but for Bio-Kine's.
-    average
-        Whether the repeats of a condition become their mean.
     blank
         File whose one push is subtracted from every other.
 
@@ -174,9 +169,6 @@ def read_experiment(
     problems += findings
     left_out = [shot for shot in checked if shot.left_out]
     kept = tuple(shot for shot in checked if not shot.left_out)
-    if average:
-        kept, means = average_shots(kept)
-        problems += means
     problems += [_left_out(shot) for shot in left_out]
     return Experiment(
         name=experiment,

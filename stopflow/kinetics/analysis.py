@@ -10,12 +10,19 @@ from stopflow.kinetics.laws import AUTO, find_law
 from stopflow.kinetics.many.individual_starts import SMALLEST_BATCH, CommonTraces
 from stopflow.kinetics.secondary.analysis import fit_secondary
 from stopflow.kinetics.secondary.fit import SecondaryFit, secondary_rows_of
+from stopflow.kinetics.secondary.judge import judge_curves
 from stopflow.kinetics.settings import AnalysisSettings, QualityThresholds
 from stopflow.kinetics.solver.result import Fit
 from stopflow.kinetics.start.detect import StartDetection, detect_starts
-from stopflow.kinetics.tables import condition_rows, cut_rows, shot_rows
+from stopflow.kinetics.tables import condition_rows, cut_rows, judgements, shot_rows
 from stopflow.kinetics.usable_points import keep_usable
 from stopflow.kinetics.verdicts.compare_laws import choose_law
+from stopflow.kinetics.verdicts.condition_fit import (
+    ConditionFit,
+    Together,
+    UsedShot,
+    fit_condition,
+)
 from stopflow.kinetics.verdicts.rules import judge_shot
 from stopflow.kinetics.verdicts.series import (
     ExperimentAnalysis,
@@ -23,7 +30,7 @@ from stopflow.kinetics.verdicts.series import (
     build_conditions,
     group_shots,
 )
-from stopflow.kinetics.verdicts.series_rules import judge_curves, judge_series
+from stopflow.kinetics.verdicts.series_rules import judge_series
 from stopflow.kinetics.verdicts.shot import finish_shot, prepare_shot
 from stopflow.trace import Experiment, Shot, Trace
 from stopflow.trimming import choose_window
@@ -37,6 +44,7 @@ __all__ = [
     "analyse_lab",
     "condition_rows",
     "cut_rows",
+    "judgements",
     "secondary_rows",
     "shot_rows",
 ]
@@ -94,9 +102,26 @@ def analyse_experiment(
         law=law,
         notes=notes,
         shots=judged,
-        conditions=build_conditions(judged, settings),
+        conditions=build_conditions(judged, settings, _together(recorded, judged, settings)),
     )
     return judge_series([analysis], settings.thresholds)[0]
+
+
+def _together(
+    recorded: Sequence[Shot], judged: Sequence[JudgedShot], settings: AnalysisSettings
+) -> dict[int, ConditionFit | None]:
+    """Fit the usable shots of every condition as one, where that is asked for."""
+    if settings.replicates == "each":
+        return {}
+    how: Together = "mean" if settings.replicates == "mean" else "joint"
+    conditions: dict[int, list[UsedShot]] = {}
+    for shot, own in zip(recorded, judged, strict=True):
+        if own.usable and shot.trace is not None and own.shot.result is not None:
+            used = UsedShot(shot=shot, trace=shot.trace, analysis=own.shot, result=own.shot.result)
+            conditions.setdefault(own.condition, []).append(used)
+    return {
+        condition: fit_condition(used, settings, how=how) for condition, used in conditions.items()
+    }
 
 
 def own_law(shot: Shot, law: str) -> tuple[str, str]:

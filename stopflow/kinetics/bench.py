@@ -10,7 +10,7 @@ has found.
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import nan
+from math import e, nan
 from time import perf_counter
 
 import numpy as np
@@ -171,7 +171,7 @@ def _start(made: _Made, at: int) -> tuple[float, ...]:
     tail = max(len(signal) // 20, 1)
     level = float(signal[-tail:].mean())
     height = float(signal[:5].mean()) - level
-    fallen = np.abs(signal - level) < abs(height) / np.e
+    fallen = np.abs(signal - level) < abs(height) / e
     return 1 / float(time[max(int(np.argmax(fallen)), 1)]), height, 0.0, level
 
 

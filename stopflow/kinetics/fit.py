@@ -1,15 +1,16 @@
 """Fit one trace: no starting values, one answer, or the reason why there is none."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from stopflow.kinetics.laws import RateLaw, Tie, find_law
+from stopflow.kinetics.laws import Proportional, RateLaw, find_law
 from stopflow.kinetics.solver.any_law import solve_general
 from stopflow.kinetics.solver.expression import solve_expression
-from stopflow.kinetics.solver.fixed_parameters import Pins, free_count, may_centre, pin
+from stopflow.kinetics.solver.fixed_parameters import Constraints, constrain, free_count, may_centre
 from stopflow.kinetics.solver.one_rate import has_one_rate, solve_one_rate
 from stopflow.kinetics.solver.phase_order import Solved, by_falling_rate
 from stopflow.kinetics.solver.refine import INSEPARABLE, refine_minimum
@@ -17,12 +18,12 @@ from stopflow.kinetics.solver.result import Fit, FitStatus, Refusal, predict, re
 from stopflow.kinetics.solver.robust import Solver, solve_robust
 from stopflow.kinetics.solver.significance import (
     LARGEST_INFLATION,
-    Evidence,
+    Significance,
     no_amplitude,
-    phase_evidence,
+    phase_significance,
 )
-from stopflow.kinetics.solver.statistics import build_fit
-from stopflow.kinetics.solver.window import MIN_POINTS, Window, screen
+from stopflow.kinetics.solver.statistics import build_fit, quoted_parameters
+from stopflow.kinetics.solver.window import MIN_POINTS, Window, validate_trace
 from stopflow.kinetics.uncertainty.interval import noise_correlation
 from stopflow.trace import FloatArray
 
@@ -36,7 +37,7 @@ def fit_trace(
     law: str | RateLaw = "single-slope",
     start_s: float | None = None,
     weights: ArrayLike | None = None,
-    fixed: Mapping[str, float | Tie] | None = None,
+    fixed: Mapping[str, float | Proportional] | None = None,
     robust: bool = False,
     guess: Mapping[str, float] | None = None,
     min_points: int = MIN_POINTS,
@@ -56,7 +57,7 @@ def fit_trace(
     weights
         (N,) relative weights, 1 / variance.
     fixed
-        Fixed parameters by name: a number, or a `Tie` to another linear parameter.
+        Fixed parameters by name: a number, or a `Proportional` to another linear parameter.
     robust
         Soft-L1 loss instead of squares, for bubbles and spikes.
     guess
@@ -80,7 +81,7 @@ def fit_trace(
     rate_law = find_law(law)
     fixed = dict(fixed or {})
     needed = max(min_points, free_count(rate_law, fixed) + 1, 3)
-    window = screen(
+    window = validate_trace(
         time_s,
         signal,
         start_s=start_s,
@@ -110,7 +111,7 @@ def _fit_window(
     window: Window,
     law: RateLaw,
     *,
-    fixed: Mapping[str, float | Tie],
+    fixed: Mapping[str, float | Proportional],
     robust: bool,
     guess: Mapping[str, float] | None,
 ) -> Fit | Refusal:
@@ -122,8 +123,8 @@ def _fit_window(
     solver = partial(_solve, guess=guess)
     try:
         with np.errstate(all="ignore"):
-            pins = pin(law, fixed, window)
-            fit = (_fit_robust if robust else _fit_plain)(window, pins, fixed, solver)
+            constraints = constrain(law, fixed, window)
+            fit = (_fit_robust if robust else _fit_plain)(window, constraints, fixed, solver)
     except np.linalg.LinAlgError:
         return Refusal(status=FitStatus.UNDETERMINED, reason=INSEPARABLE)
     if isinstance(fit, Fit) and not _is_finite(fit):
@@ -138,60 +139,72 @@ def _is_finite(fit: Fit) -> bool:
 
 
 def _solve(
-    window: Window, pins: Pins, *, guess: Mapping[str, float] | None
+    window: Window, constraints: Constraints, *, guess: Mapping[str, float] | None
 ) -> tuple[FloatArray, FloatArray] | Refusal:
     """Find the minimum to the accuracy of block means, by the route that suits the law."""
-    if pins.law.signed:
-        return solve_expression(pins, window, guess=guess)
-    if has_one_rate(pins):
-        found = solve_one_rate(pins, window)
+    if constraints.law.signed:
+        return solve_expression(constraints, window, guess=guess)
+    if has_one_rate(constraints):
+        found = solve_one_rate(constraints, window)
         return found if isinstance(found, Refusal) else (found.theta, found.coefficients)
-    return solve_general(pins, window)
+    return solve_general(constraints, window)
 
 
 def _fit_plain(
-    window: Window, pins: Pins, fixed: Mapping[str, float | Tie], solve: Solver
+    window: Window,
+    constraints: Constraints,
+    fixed: Mapping[str, float | Proportional],
+    solve: Solver,
 ) -> Fit | Refusal:
     """Solve, take the last steps, and refuse what noise could have made."""
-    evidence = None
-    if has_one_rate(pins):
-        found = solve_one_rate(pins, window)
+    significance = None
+    if has_one_rate(constraints):
+        found = solve_one_rate(constraints, window)
         if isinstance(found, Refusal):
             return found
-        evidence = found.evidence
+        significance = found.significance
         if found.accurate:
             solved = Solved(
-                pins=pins,
+                constraints=constraints,
                 fixed=fixed,
                 theta=found.theta,
                 coefficients=found.coefficients,
                 inverse=found.inverse,
             )
-            return _quote(window, solved, rss=found.rss, evidence=evidence)
+            return _quote(window, solved, rss=found.rss, significance=significance)
         start: tuple[FloatArray, FloatArray] | Refusal = (found.theta, found.coefficients)
     else:
-        start = solve(window, pins)
+        start = solve(window, constraints)
     if isinstance(start, Refusal):
         return start
-    refined = refine_minimum(pins, window, theta=start[0], coefficients=start[1])
+    refined = refine_minimum(constraints, window, theta=start[0], coefficients=start[1])
     if isinstance(refined, Refusal):
-        return refined
+        nearest = quoted_parameters(constraints, window, theta=start[0], coefficients=start[1])
+        return replace(refined, nearest=nearest)
     theta, coefficients, last = refined
-    if evidence is None:
-        evidence = phase_evidence(pins, window, theta=theta, rss=last.after)
-        refusal = no_amplitude(evidence)
+    if significance is None:
+        significance = phase_significance(constraints, window, theta=theta, rss=last.after)
+        refusal = no_amplitude(significance)
         if refusal:
             return refusal
     solved = Solved(
-        pins=pins, fixed=fixed, theta=theta, coefficients=coefficients, inverse=last.inverse
+        constraints=constraints,
+        fixed=fixed,
+        theta=theta,
+        coefficients=coefficients,
+        inverse=last.inverse,
     )
-    return _quote(window, by_falling_rate(solved, window), rss=last.after, evidence=evidence)
+    return _quote(
+        window, by_falling_rate(solved, window), rss=last.after, significance=significance
+    )
 
 
-def _quote(window: Window, solved: Solved, *, rss: float, evidence: Evidence) -> Fit | Refusal:
+def _quote(
+    window: Window, solved: Solved, *, rss: float, significance: Significance
+) -> Fit | Refusal:
     """Turn a minimum into a fit, unless correlated noise could have made it."""
     fit = build_fit(
-        solved.pins,
+        solved.constraints,
         window,
         theta=solved.theta,
         coefficients=solved.coefficients,
@@ -199,32 +212,43 @@ def _quote(window: Window, solved: Solved, *, rss: float, evidence: Evidence) ->
         rss=rss,
         fixed=solved.fixed,
     )
-    return _refuse_correlated(window, solved.pins, fit, evidence) or fit
+    return _refuse_correlated(window, solved.constraints, fit, significance) or fit
 
 
-def _refuse_correlated(window: Window, pins: Pins, fit: Fit, evidence: Evidence) -> Refusal | None:
+def _refuse_correlated(
+    window: Window, constraints: Constraints, fit: Fit, significance: Significance
+) -> Refusal | None:
     """Refuse phases that correlated noise alone could have made."""
-    if no_amplitude(evidence, inflation=LARGEST_INFLATION) is None:
+    if no_amplitude(significance, inflation=LARGEST_INFLATION) is None:
         return None
     time = window.start_s + window.length_s * window.time
     residuals = window.centre + window.unit * window.signal - predict(fit, time)
-    noise = noise_correlation(window.weighted(residuals), parameters=pins.count)
+    noise = noise_correlation(window.weighted(residuals), parameters=constraints.count)
     if not noise.significant:
         return None
-    return no_amplitude(evidence, inflation=min(noise.inflation, LARGEST_INFLATION))
+    return no_amplitude(significance, inflation=min(noise.inflation, LARGEST_INFLATION))
 
 
 def _fit_robust(
-    window: Window, pins: Pins, fixed: Mapping[str, float | Tie], solve: Solver
+    window: Window,
+    constraints: Constraints,
+    fixed: Mapping[str, float | Proportional],
+    solve: Solver,
 ) -> Fit | Refusal:
-    found = solve_robust(window, pins, solve=solve)
+    found = solve_robust(window, constraints, solve=solve)
     if isinstance(found, Refusal):
         return found
     theta, coefficients, inverse, rss, noise = found
-    solved = Solved(pins=pins, fixed=fixed, theta=theta, coefficients=coefficients, inverse=inverse)
+    solved = Solved(
+        constraints=constraints,
+        fixed=fixed,
+        theta=theta,
+        coefficients=coefficients,
+        inverse=inverse,
+    )
     solved = by_falling_rate(solved, window)
     return build_fit(
-        solved.pins,
+        solved.constraints,
         window,
         theta=solved.theta,
         coefficients=solved.coefficients,

@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from stopflow.errors import SettingsError
 from stopflow.kinetics.laws import AUTO, DEFAULT, LAWS, find_law, looks_like_expression
+
+REPLICATES: Final = ("each", "mean", "joint")
+"""How the shots of a condition become its rate; see `AnalysisSettings`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +107,10 @@ class AnalysisSettings:
         Soft-L1 loss, for bubbles and spikes.
     fixed
         Fixed parameters of the law.
+    replicates
+        How the shots of a condition become its rate: ``"each"`` is fitted and the rates are
+        averaged; their ``"mean"`` trace is fitted; a ``"joint"`` fit has common rates, every shot
+        its own amplitudes and baseline. Every shot is fitted alone in any case.
     mixing_ratio
         What the workbook's concentrations are divided by: 1 when they are those after mixing,
         2 for those in a syringe that is mixed 1:1.
@@ -117,6 +125,7 @@ class AnalysisSettings:
     law: str = DEFAULT
     robust: bool = False
     fixed: Mapping[str, float] = field(default_factory=dict)
+    replicates: str = "each"
     mixing_ratio: float = 1.0
     dead_time_s: float | None = None
     stop_s: float = 0.0
@@ -130,6 +139,11 @@ class AnalysisSettings:
             parameters = find_law(self.law).parameters
             if "k_per_s" not in parameters:
                 raise SettingsError("law", self.law, valid="a formula in which k is the rate")
+        if self.replicates not in REPLICATES:
+            raise SettingsError("replicates", self.replicates, valid=REPLICATES)
+        if self.robust and self.replicates == "joint":
+            valid = "each or mean where the loss is robust: a joint fit is one of least squares"
+            raise SettingsError("replicates", self.replicates, valid=valid)
         if not self.mixing_ratio > 0:
             raise SettingsError("mixing_ratio", self.mixing_ratio, valid="a number above 0")
         if self.dead_time_s is not None and not 0 <= self.dead_time_s < 1:

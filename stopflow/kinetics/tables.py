@@ -7,11 +7,17 @@ from stopflow.columns import foreign_name
 from stopflow.kinetics.laws import COLUMNS, COMPARED, error_columns, find_law, parameter_column
 from stopflow.kinetics.verdicts.rules import reasons, verdict_of
 from stopflow.kinetics.verdicts.series import ConditionAnalysis, ExperimentAnalysis, JudgedShot
-from stopflow.kinetics.verdicts.series_phases import FURTHER
+from stopflow.kinetics.verdicts.series_phases import (
+    AMPLITUDES,
+    FIRST_RATE,
+    FURTHER,
+    amplitude_interval,
+)
 from stopflow.kinetics.verdicts.shot import ShotAnalysis
 from stopflow.trace import Conditions
 
 Row = dict[str, Any]
+JUDGED = ("verdict", "reason", "rules")
 
 
 def shot_rows(analysis: ExperimentAnalysis) -> list[Row]:
@@ -46,6 +52,18 @@ def cut_rows(analysis: ExperimentAnalysis) -> list[Row]:
     ]
 
 
+def judgements(analysis: ExperimentAnalysis) -> dict[str, tuple[str, ...]]:
+    """Return the columns of the shots that change when experiments are compared."""
+    rows = [_judgement(judged) for judged in analysis.shots]
+    return {name: tuple(row[name] for row in rows) for name in JUDGED}
+
+
+def _judgement(judged: JudgedShot) -> dict[str, str]:
+    rules = "; ".join(finding.rule for finding in judged.findings)
+    values = (judged.verdict.value, reasons(judged.findings), rules)
+    return dict(zip(JUDGED, values, strict=True))
+
+
 def _number(value: float | None) -> float:
     return nan if value is None else float(value)
 
@@ -57,8 +75,7 @@ def _shot_row(analysis: ExperimentAnalysis, judged: JudgedShot) -> Row:
         "experiment": analysis.name,
         "file": shot.file,
         "channel": shot.channel,
-        "verdict": judged.verdict.value,
-        "reason": reasons(judged.findings),
+        **_judgement(judged),
         **_fit_columns(shot),
         "workbook_rate_per_s": _number(shot.workbook_rate_per_s),
         **_condition_columns(
@@ -74,7 +91,6 @@ def _shot_row(analysis: ExperimentAnalysis, judged: JudgedShot) -> Row:
         **_error_columns(shot),
         **_law_columns(shot),
         "condition": judged.condition,
-        "rules": "; ".join(finding.rule for finding in judged.findings),
         "signal_unit": shot.signal_unit,
         "fit_status": shot.status,
     }
@@ -187,11 +203,14 @@ def _condition_row(analysis: ExperimentAnalysis, item: ConditionAnalysis) -> Row
         "k_stderr_per_s": mean.k_stderr_per_s,
         "k_low95_per_s": mean.k_low_per_s,
         "k_high95_per_s": mean.k_high_per_s,
+        "k_from": item.together.how if item.together and item.together.rates else "each",
         "uncertainty_source": mean.source,
+        "k_each_per_s": item.each.k_per_s,
+        "k_each_stderr_per_s": item.each.k_stderr_per_s,
         "between_shot_sd_per_s": mean.between_shot_sd_per_s,
         "scatter_ratio": mean.scatter_ratio,
         "half_life_s": _half_life(mean.k_per_s),
-        "amplitude": item.amplitude,
+        **_amplitude_columns(item, FIRST_RATE),
         "signal_to_noise": item.signal_to_noise,
         **_phase_columns(item),
         "verdict": verdict_of(item.findings).value,
@@ -202,15 +221,23 @@ def _condition_row(analysis: ExperimentAnalysis, item: ConditionAnalysis) -> Row
 def _phase_columns(item: ConditionAnalysis) -> Row:
     """Means of the slower phases; NaN for a law that has none."""
     row: Row = {}
-    for rate, amplitude in FURTHER.items():
+    for rate in FURTHER:
         phase = item.phase(rate)
         error, low, high = error_columns(rate)
         row[rate] = phase.mean.k_per_s if phase else nan
         row[error] = phase.mean.k_stderr_per_s if phase else nan
         row[low] = phase.mean.k_low_per_s if phase else nan
         row[high] = phase.mean.k_high_per_s if phase else nan
-        row[amplitude] = phase.amplitude if phase else nan
+        row |= _amplitude_columns(item, rate)
     return row
+
+
+def _amplitude_columns(item: ConditionAnalysis, rate: str) -> Row:
+    """Median amplitude of a phase with its error and 95 % interval."""
+    phase, name = item.phase(rate), AMPLITUDES[rate]
+    values = amplitude_interval(phase) if phase else (nan, nan, nan)
+    amplitude = phase.amplitude if phase else nan
+    return {name: amplitude, **dict(zip(error_columns(name), values, strict=True))}
 
 
 def _half_life(k_per_s: float) -> float:

@@ -36,7 +36,7 @@ ADAPT_DEFAULTS: Final[Mapping[str, Any]] = {
     "batch_size": 32,
     "optimiser": "adam",
     "learning_rate": 3e-4,
-    "views": 0,
+    "augmentations": 0,
     "test_count": 1,
 }
 """What `adapt_settings` has and `TrainSettings` has not."""
@@ -142,12 +142,28 @@ def adapt_model(
     )
 
 
-def train_further(model: Model, data: LabData, settings: TrainSettings, *, split: Split) -> Network:
-    """Return the model's network, all of it trained further on the training shots of a split."""
-    coordinates, network = own_coordinates(model)
+def train_further(
+    model: Model,
+    data: LabData,
+    settings: TrainSettings,
+    *,
+    split: Split,
+    trace: TraceOf | None = None,
+    every_input: bool = False,
+) -> Network:
+    """Return the model's network, all of it trained further on the training shots of a split.
+
+    Parameters
+    ----------
+    split, trace
+        As for `adapt_model`.
+    every_input
+        Let the first layer learn to look elsewhere too, instead of in its `own_coordinates`.
+    """
+    coordinates, network = all_inputs(model) if every_input else own_coordinates(model)
     generator = torch.Generator().manual_seed(settings.seed)
-    views = np.random.default_rng(settings.seed)
-    prepared = _prepared(model, data, split, settings, coordinates, None, views)
+    augmentations = np.random.default_rng(settings.seed)
+    prepared = _prepared(model, data, split, settings, coordinates, trace, augmentations)
     run = Run(settings, prepared, network, generator=generator)
     _finish(run, settings, None)
     return coordinates.export(run.best().cpu()).eval()
@@ -217,6 +233,19 @@ def own_coordinates(model: Model) -> tuple[Coordinates, Network]:
         fan_in=matrix.shape[1],
         basis=None,
         reason=f"the {matrix.shape[1]} directions that the model's first layer reads",
+    )
+    return coordinates, network
+
+
+def all_inputs(model: Model) -> tuple[Coordinates, Network]:
+    """Return the inputs as they are, and a copy of the network."""
+    network = copy.deepcopy(model.network).cpu()
+    coordinates = Coordinates(
+        standardiser=model.standardiser,
+        matrix=None,
+        fan_in=network.n_inputs,
+        basis=None,
+        reason=f"all {network.n_inputs} inputs",
     )
     return coordinates, network
 

@@ -25,6 +25,12 @@ N = TypeVar("N", covariant=True)
 TAILS: Final = (0.1, 0.05, 0.03, 0.02, 0.015, 0.01, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 1e-6)
 """Shares of the energy of the outputs that are given up, largest first."""
 
+CHOSEN_WITHIN: Final = 0.5
+"""Standard errors that the rows of the choice may show: rows that are judged afterwards show
+another sample of the same loss, and a choice at the edge of what is allowed would fail there in
+every second case.
+"""
+
 
 class NotSmallerError(StopflowError):
     """No smaller network keeps the error; nothing is wrong with the request."""
@@ -85,6 +91,9 @@ class Subject(Protocol[N]):
 
     def errors(self, network: Network, *, held_out: bool) -> FloatArray | None:
         """Return the error of each row, of those it never saw or of the others."""
+
+    def scores(self, network: Network) -> dict[str, float]:
+        """Return what the task judges by, on rows that it never saw; empty without data."""
 
     def finetuned(self, network: Network, epochs: int) -> Network:
         """Train a network further on the known rows."""
@@ -187,7 +196,7 @@ def smallest_within_spread(
         judged = judge(what, before, errors(found.network), counted=subject.counted)
         if count_parameters(found.network) >= whole:
             break
-        if not judged.worse:
+        if not judged.is_above(CHOSEN_WITHIN):
             return found
         worst = judged
     if worst is None:
@@ -217,11 +226,15 @@ def _truncated(subject: Subject[Any], share: Share) -> Compressed:
             return found
 
         return smallest_within_spread(subject, inputs, errors)
-    criterion = "entropy" if share.entropy is not None else "energy"
+    return truncated(subject.network, share, inputs=inputs)
+
+
+def truncated(network: Network, share: Share, *, inputs: Tensor | None) -> Compressed:
+    """Truncate a network to a share that is given, with `inputs` for the data-aware form."""
     return compress(
-        subject.network,
+        network,
         share.entropy if share.entropy is not None else share.energy,
-        criterion=criterion,  # type: ignore[arg-type]
+        criterion="entropy" if share.entropy is not None else "energy",
         rank=share.rank,
         inputs=inputs if share.data_aware else None,
     )

@@ -12,6 +12,7 @@ from stopflow.learn.adapt import adapt_settings, train_further
 from stopflow.learn.compare.results import predict_lab
 from stopflow.learn.compress import Share
 from stopflow.learn.data import LabData, Numbers
+from stopflow.learn.evaluate import measure
 from stopflow.learn.model import Model
 from stopflow.learn.split import Split
 from stopflow.lowrank import Network
@@ -71,6 +72,18 @@ class RateSubject:
         rows = known_rows(self.model_before, self.data, held_out=held_out)
         rates = predict_lab(replace(self.model_before, network=network), self.data)
         return np.abs(rates[rows] - self.data.k_actual_per_s[rows])
+
+    def scores(self, network: Network) -> dict[str, float]:
+        """Return MAE and median relative error on shots that the model was not trained on."""
+        if self.data is None:
+            return {}
+        rows = known_rows(self.model_before, self.data, held_out=True)
+        rates = predict_lab(replace(self.model_before, network=network), self.data)
+        found = measure(rates[rows], self.data.k_actual_per_s[rows])
+        return {
+            "mae_per_s": found.mae_per_s,
+            "median_relative_error": found.median_relative_error,
+        }
 
     def finetuned(self, network: Network, epochs: int) -> Network:
         """Train on the shots that the model may learn from."""

@@ -37,7 +37,11 @@ class Judgement:
     @property
     def worse(self) -> bool:
         """Whether the new model is worse by more than the spread."""
-        return not self.after <= self.before + ALLOWED * self.spread
+        return self.is_above(ALLOWED)
+
+    def is_above(self, allowed: float) -> bool:
+        """Whether the new error is more than so many spreads above the old one."""
+        return not self.after <= self.before + allowed * self.spread
 
 
 def judge(what: str, before: ArrayLike, after: ArrayLike, *, counted: bool = False) -> Judgement:

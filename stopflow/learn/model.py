@@ -11,7 +11,7 @@ from torch import Tensor
 
 from stopflow.errors import ModelError
 from stopflow.features import FeatureSpec, Standardiser, decode_target
-from stopflow.learn.pretraining.interval import NORMAL_95, IntervalScale
+from stopflow.learn.interval import NORMAL_95, IntervalScale
 from stopflow.lowrank import Network
 from stopflow.trace import FloatArray
 

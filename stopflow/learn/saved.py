@@ -31,8 +31,8 @@ from stopflow.io.atomic import Owned, require_replaceable
 from stopflow.io.csv_files import csv_text
 from stopflow.io.json_files import json_text, load_json
 from stopflow.io.switch import recover_folder, replacing_folder
+from stopflow.learn.interval import IntervalScale
 from stopflow.learn.model import Model, TargetScale
-from stopflow.learn.pretraining.interval import IntervalScale
 from stopflow.lowrank import LayerSpec, Network, build_network
 
 FORMAT: Final = "stopflow-model"

@@ -8,7 +8,7 @@ import numpy as np
 
 from stopflow.errors import SettingsError
 from stopflow.features import FEATURES, FeatureSpec
-from stopflow.learn.training.loss import CLASS_LOSSES, LOSSES
+from stopflow.learn.loss import CLASS_LOSSES, LOSSES
 from stopflow.lowrank import ACTIVATIONS, LAYERS, LayerSpec, StepSettings
 
 WARMUP_SHARE: Final = 0.02
@@ -88,7 +88,7 @@ class TrainSettings:
         when training is done. 0: off.
     whitening
         How far those directions are brought to equal size: 0 as they are, 1 equal.
-    views
+    augmentations
         Re-cut copies of each training trace (later start, earlier end, same k), of which one is
         seen in each epoch. 0: the rows alone.
     drift
@@ -120,6 +120,8 @@ class TrainSettings:
         None: a third of all steps, 0: low rank from the start.
     patience
         Stop when the validation error has not improved for so many epochs; 0: never.
+    track_spectra
+        Put singular values and stable ranks of weights and gradients into the history.
     test_experiments, test_count, validation_experiments, validation_count
         As in `split_by_experiment`; `patience` needs at least one validation experiment and takes
         one if none is asked for.
@@ -139,7 +141,7 @@ class TrainSettings:
     standardise: bool = True
     directions: int = 64
     whitening: float = 0.3
-    views: int = 6
+    augmentations: int = 6
     drift: float = 0.1
     shift: int = 0
     row_space: Literal["auto", "on", "off"] = "auto"
@@ -161,6 +163,7 @@ class TrainSettings:
     cutoff: float = 0.1
     absorb_share: float | None = None
     patience: int = 0
+    track_spectra: bool = False
     test_experiments: tuple[str, ...] = ()
     test_count: int = 3
     validation_experiments: tuple[str, ...] = ()
@@ -180,7 +183,7 @@ class TrainSettings:
             _require_whole(name, getattr(self, name), low=1)
         for name in (
             "directions",
-            "views",
+            "augmentations",
             "patience",
             "validation_count",
             "seed",
@@ -335,7 +338,7 @@ PUBLISHED: Final[Mapping[str, object]] = {
     "activation": "relu",
     "standardise": False,
     "directions": 0,
-    "views": 0,
+    "augmentations": 0,
     "drift": 0.0,
     "loss": "mse",
     "schedule": "constant",

@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeVar
 from torch import Tensor
 
 from stopflow.features import Standardiser
-from stopflow.learn.training.loss import Loss
+from stopflow.learn.loss import Loss
 from stopflow.lowrank import Network
 
 M = TypeVar("M", covariant=True)

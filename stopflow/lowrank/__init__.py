@@ -38,6 +38,7 @@ from stopflow.lowrank.network import (
 )
 from stopflow.lowrank.optimisers.table import OPTIMISERS
 from stopflow.lowrank.settings import StepSettings
+from stopflow.lowrank.spectra import LayerSpectra, measure_spectra, stable_rank
 from stopflow.lowrank.status import StepResult, StepStatus
 from stopflow.lowrank.stepper import Stepper, build_stepper
 from stopflow.lowrank.transfer.compress import Compressed, CompressedLayer, compress
@@ -56,6 +57,7 @@ __all__ = [
     "CompressedLayer",
     "InputBasis",
     "LayerSpec",
+    "LayerSpectra",
     "Loss",
     "Network",
     "RowSpace",
@@ -72,7 +74,9 @@ __all__ = [
     "count_trained",
     "decide_row_space",
     "huber",
+    "measure_spectra",
     "merge",
     "published_count",
+    "stable_rank",
     "unmerge",
 ]

@@ -16,8 +16,9 @@ from scipy.integrate import solve_ivp
 from scipy.optimize import least_squares
 
 from stopflow.mechanism.constants import build_constants
-from stopflow.mechanism.fit import minimise
-from stopflow.mechanism.problem import MechanismShot, Problem, build_problem
+from stopflow.mechanism.minimise import minimise
+from stopflow.mechanism.observations import Detector, MechanismShot
+from stopflow.mechanism.problem import Problem, build_problem
 from stopflow.mechanism.scheme import parse_scheme
 from stopflow.trace import FloatArray
 
@@ -155,7 +156,7 @@ def build_case(name: str, *, generator: np.random.Generator) -> tuple[Problem, F
         )
         for number, mixture in enumerate(case.mixtures)
     ]
-    empty = build_problem(scheme, constants, blank, observed=(case.observed,))
+    empty = build_problem(scheme, constants, blank, detector=Detector(observed=(case.observed,)))
     c = empty.concentrations(truth)[..., scheme.species.index(case.observed)] / MICRO
     shots = [
         MechanismShot(
@@ -168,7 +169,9 @@ def build_case(name: str, *, generator: np.random.Generator) -> tuple[Problem, F
         for number, (shot, clean) in enumerate(zip(blank, c, strict=True))
     ]
     away = np.log([AWAY[place % 2] for place in range(len(truth))])
-    return build_problem(scheme, constants, shots, observed=(case.observed,)), truth + away
+    return build_problem(
+        scheme, constants, shots, detector=Detector(observed=(case.observed,))
+    ), truth + away
 
 
 def fit_here(problem: Problem, start: FloatArray, *, tolerance: float = TOLERANCE) -> Reached:
@@ -205,8 +208,8 @@ class _ScipyResidual:
     def __call__(self, theta: FloatArray) -> FloatArray:
         problem, k = self._problem, np.exp(theta)
         columns, signals = [], []
-        for window, shot in zip(problem.windows, problem.shots, strict=True):
-            first = problem.starts[window.mixture] / MICRO
+        for number, shot in enumerate(problem.shots):
+            first = problem.starts.given[problem.windows.mixture[number]] / MICRO
             scaled = k * MICRO ** (self._orders.sum(axis=1) - 1)
             found = solve_ivp(
                 self._slope,
@@ -221,7 +224,7 @@ class _ScipyResidual:
             )
             weighted = found.y[self._seen] / shot.noise_sd
             columns.append(weighted - weighted.mean())
-            signals.append(window.signal)
+            signals.append(problem.windows.signal[number])
         column, signal = np.concatenate(columns), np.concatenate(signals)
         return np.asarray(signal - column * float(column @ signal) / float(column @ column))
 

@@ -12,7 +12,8 @@ import numpy as np
 from scipy.stats import chi2
 
 from stopflow.mechanism.determined import FAR, FINE, Determination
-from stopflow.mechanism.fit import FAIR, GlobalFit, minimise, search_bounds
+from stopflow.mechanism.fit import GlobalFit
+from stopflow.mechanism.minimise import FAIR, minimise, search_bounds
 from stopflow.trace import FloatArray
 
 RISE = float(chi2.ppf(0.95, 2))

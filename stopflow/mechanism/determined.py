@@ -16,7 +16,9 @@ from math import exp, inf, isfinite, log, nan, sqrt
 import numpy as np
 from scipy.stats import chi2
 
-from stopflow.mechanism.fit import FAIR, GlobalFit, Minimum, minimise, search_bounds
+from stopflow.mechanism.constants import describe_theta
+from stopflow.mechanism.fit import GlobalFit
+from stopflow.mechanism.minimise import FAIR, Minimum, minimise, search_bounds
 from stopflow.trace import FloatArray
 
 FAR = 1e4
@@ -240,13 +242,8 @@ def _sentences(
             said.append(f"{item.name} >= {item.low:.3g} {item.unit}, with no upper end")
         elif item.open_below:
             said.append(f"{item.name} <= {item.high:.3g} {item.unit}, with no lower end")
-    names = fit.problem.constants.names
     for other in fit.others:
-        values = ", ".join(
-            f"{name} = {exp(float(value)) if logarithm else float(value):.4g}"
-            for name, value, logarithm in zip(
-                names, other.theta, fit.problem.constants.is_logarithm, strict=True
-            )
-        )
+        named = describe_theta(fit.problem.constants, other.theta)
+        values = ", ".join(f"{name} = {value:.4g}" for name, value in named.items())
         said.append(f"another solution fits as well: {values}")
     return said

@@ -6,45 +6,25 @@ minima again on all points. Several minima that are as good are all returned.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import pairwise
 from math import inf
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.stats import chi2, qmc
 
-from stopflow.mechanism.problem import MechanismShot, Point, Problem, build_problem
-from stopflow.trace import FloatArray, frozen_array
+from stopflow.mechanism.minimise import FAIR, NEGLIGIBLE, Minimum, minimise, search_box
+from stopflow.mechanism.problem import Point, Problem
+from stopflow.mechanism.thin import thin_problem
+from stopflow.trace import FloatArray
 
 TRIES_A_NUMBER = 32
 REFINED, MOST_MINIMA = 6, 3
-THIN_POINTS, THIN_SHOTS = 48, 16
-MOST_TURNS = 200
 TOGETHER = 32
-ROUGH, FAIR = 1e-5, 1e-7
-"""Tolerances of the rate equations in the search, and where 0.001 of a standard error is enough."""
-FIRST_DAMPING, MOST_DAMPING = 1e-3, 1e10
-LONGEST_STEP = 2.5
-"""In the logarithm of a constant; enthalpies are scaled to 10 kJ/mol."""
-BEYOND = 5.0
-"""How far, in logarithms, the search may leave the range of what the shots could show."""
+ROUGH, NEGLIGIBLE_ROUGHLY = 1e-5, 1e-6
+"""Tolerance of the rate equations, and share of the sum of squares, in the search."""
 SAME_MINIMUM = 0.02
-NEGLIGIBLE, NEGLIGIBLE_ROUGHLY = 1e-14, 1e-6
-"""Share of the sum of squares; a step that promises no more ends the search."""
 AS_GOOD = float(chi2.ppf(0.95, 1))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Minimum:
-    """A local minimum: free numbers, sum of squares, whether the search ended there."""
-
-    theta: FloatArray
-    squares: float
-    converged: bool
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "theta", frozen_array(self.theta))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -117,7 +97,7 @@ def fit_mechanism(
     negligible
         Share of the sum of squares below which a promised gain ends the search.
     """
-    thin = _thinned(problem)
+    thin = thin_problem(problem)
     centre, width = search_box(problem)
     tries = 2 ** int(np.ceil(np.log2(TRIES_A_NUMBER * problem.constants.count)))
     unit = qmc.Sobol(d=problem.constants.count, rng=generator).random(tries)
@@ -151,163 +131,6 @@ def _scan(problem: Problem, grid: FloatArray) -> FloatArray:
             squares = np.concatenate([problem.scan(one[None], tolerance=ROUGH) for one in group])
         found.append(squares)
     return np.concatenate(found)
-
-
-def minimise(
-    problem: Problem,
-    theta: FloatArray,
-    *,
-    held: Sequence[int] = (),
-    turns: int = MOST_TURNS,
-    tolerance: float = 1e-8,
-    negligible: float = NEGLIGIBLE,
-) -> Minimum:
-    """Follow the sum of squares down to a minimum.
-
-    The damping follows the share of the promised gain that was kept (Nielsen, IMM-REP-1999-05,
-    Technical University of Denmark).
-
-    Parameters
-    ----------
-    held
-        Places of free numbers that stay where they are.
-    turns
-        How many steps are tried at most.
-    tolerance
-        Of the rate equations.
-    negligible
-        Share of the sum of squares below which a promised gain ends the search.
-    """
-    theta = np.array(theta, dtype=np.float64)
-    free = np.array([i for i in range(len(theta)) if i not in held], dtype=int)
-    bounds = search_bounds(problem)
-    point, damping, harder = problem.evaluate(theta, tolerance=tolerance), FIRST_DAMPING, 2.0
-    for _ in range(turns):
-        if not np.isfinite(point.squares):
-            break
-        model = _QuadraticModel.about(problem, theta, point, free, bounds)
-        while True:
-            ahead, promised = model.step(damping)
-            if promised <= negligible * point.squares or damping > MOST_DAMPING:
-                return Minimum(theta=theta, squares=point.squares, converged=True)
-            after = problem.evaluate(ahead, tolerance=tolerance)
-            if after.squares <= point.squares:
-                kept = (point.squares - after.squares) / promised
-                damping = max(damping * float(np.clip(1 - (2 * kept - 1) ** 3, 0.1, 2.0)), 1e-12)
-                theta, point, harder = ahead, after, 2.0
-                break
-            damping, harder = damping * harder, 2 * harder
-    return Minimum(theta=theta, squares=point.squares, converged=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _QuadraticModel:
-    """The sum of squares about a point as Gauss and Newton see it, within the search's range."""
-
-    theta: FloatArray
-    free: NDArray[np.intp]
-    scale: FloatArray
-    normal: FloatArray
-    slope: FloatArray
-    bounds: tuple[FloatArray, FloatArray]
-
-    @classmethod
-    def about(
-        cls,
-        problem: Problem,
-        theta: FloatArray,
-        point: Point,
-        free: NDArray[np.intp],
-        bounds: tuple[FloatArray, FloatArray],
-    ) -> "_QuadraticModel":
-        """Leave out what stands at the end of its range and would go on."""
-        slope = point.jacobian.T @ point.residual
-        stuck = ((theta <= bounds[0]) & (slope > 0)) | ((theta >= bounds[1]) & (slope < 0))
-        free = free[~stuck[free]]
-        scale = np.where(np.array(problem.constants.is_logarithm), 1.0, 10.0)[free]
-        jacobian = point.jacobian[:, free] * scale
-        return cls(
-            theta=theta,
-            free=free,
-            scale=scale,
-            normal=jacobian.T @ jacobian,
-            slope=slope[free] * scale,
-            bounds=bounds,
-        )
-
-    def step(self, damping: float) -> tuple[FloatArray, float]:
-        """Take a damped step; return where it leads and by how much the squares should fall."""
-        if not len(self.free):
-            return self.theta, 0.0
-        steepest = float(np.diag(self.normal).max())
-        weight = np.maximum(np.diag(self.normal), 1e-12 * max(steepest, 1e-300))
-        step = -np.linalg.lstsq(self.normal + damping * np.diag(weight), self.slope, rcond=None)[0]
-        step *= min(1.0, LONGEST_STEP / max(float(np.abs(step).max()), 1e-300))
-        low, high = (bound[self.free] for bound in self.bounds)
-        ahead = self.theta.copy()
-        ahead[self.free] = np.clip(self.theta[self.free] + step * self.scale, low, high)
-        step = (ahead - self.theta)[self.free] / self.scale
-        return ahead, -float(2 * self.slope @ step + step @ self.normal @ step)
-
-
-def search_box(problem: Problem) -> tuple[FloatArray, FloatArray]:
-    """Centre and half width, (p,), of the free numbers that the shots could show.
-
-    A rate between a tenth of the reciprocal window and ten times the reciprocal first interval;
-    for second-order constants divided by the largest concentration.
-    """
-    longest = max(float(shot.time_s[-1]) for shot in problem.shots)
-    intervals = [float(np.diff(shot.time_s[:4]).min()) for shot in problem.shots]
-    low, high = np.log(0.1 / longest), np.log(3.0 / max(min(intervals), 1e-9))
-    units, names = problem.constants.units, problem.constants.names
-    most = max(max(shot.start_M.values()) for shot in problem.shots)
-    centre, width = np.zeros(len(names)), np.zeros(len(names))
-    for place, unit in enumerate(units):
-        shift = -np.log(most) if unit.startswith("M^-1") else 0.0
-        is_rate = problem.constants.is_logarithm[place]
-        centre[place] = 0.5 * (low + high) + shift if is_rate else 50.0
-        width[place] = 0.5 * (high - low) if is_rate else 50.0
-    return centre, width
-
-
-def search_bounds(problem: Problem) -> tuple[FloatArray, FloatArray]:
-    """Give the ends, (p,) each, that the search does not pass."""
-    centre, width = search_box(problem)
-    return centre - width - BEYOND, centre + width + BEYOND
-
-
-def _thinned(problem: Problem) -> Problem:
-    """Take fewer shots, spread over the mixtures, and fewer points, dense at the beginning."""
-    by_mixture: dict[int, list[int]] = {}
-    for number, window in enumerate(problem.windows):
-        by_mixture.setdefault(window.mixture, []).append(number)
-    firsts = [members[0] for members in by_mixture.values()]
-    at = np.unique(np.linspace(0, len(firsts) - 1, THIN_SHOTS).astype(int))
-    shots = [_thin(problem.shots[firsts[place]]) for place in at]
-    return build_problem(
-        problem.scheme,
-        problem.constants,
-        shots,
-        observed=problem.observed,
-        shared=problem.shared,
-        drift=problem.windows[0].basis.shape[1] > 1,
-        pre_equilibrated=[
-            (problem.scheme.species[pair.first], problem.scheme.species[pair.second])
-            for pair in problem.equilibria
-        ],
-    )
-
-
-def _thin(shot: MechanismShot) -> MechanismShot:
-    count = len(shot.time_s)
-    edges = np.unique(np.geomspace(1, count, min(THIN_POINTS, count)).astype(int))
-    edges = np.concatenate(([0], edges))
-    blocks = [slice(int(a), int(b)) for a, b in pairwise(edges) if b > a]
-    return replace(
-        shot,
-        time_s=np.array([shot.time_s[block].mean() for block in blocks]),
-        signal=np.array([shot.signal[block].mean() for block in blocks]),
-    )
 
 
 def _distinct(minima: Sequence[Minimum]) -> list[Minimum]:
@@ -351,7 +174,7 @@ def _conclude(problem: Problem, minima: Sequence[Minimum]) -> GlobalFit:
             squares=inf,
             residual=np.zeros(0),
             jacobian=np.zeros((0, free)),
-            responses=np.zeros(0),
+            responses=np.zeros((0, 0)),
         )
         return GlobalFit(
             problem=problem,
@@ -388,7 +211,7 @@ def _conclude(problem: Problem, minima: Sequence[Minimum]) -> GlobalFit:
 
 def _spread(problem: Problem, point: Point, inverse: FloatArray) -> FloatArray:
     """Estimate the covariance of the free numbers from the scatter between shots."""
-    bounds, count = problem.bounds, len(problem.windows)
+    bounds, count = problem.windows.bounds, len(problem.shots)
     if count < 4:
         return np.full_like(inverse, np.nan)
     pulls = np.array([point.jacobian[a:b].T @ point.residual[a:b] for a, b in pairwise(bounds)])

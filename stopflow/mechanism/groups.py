@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stopflow.kinetics.verdicts.mixture import telling_columns
-from stopflow.mechanism.problem import MechanismShot
+from stopflow.mechanism.observations import MechanismShot
 from stopflow.trace import Conditions
 
 SAME_TEMPERATURE_K = 0.5
@@ -121,7 +121,7 @@ def _temperatures(kelvin: Sequence[float]) -> list[str]:
 
 def _mixture(shot: MechanismShot, *, eyring: bool) -> tuple[object, ...]:
     kelvin = shot.temperature_K if eyring else None
-    return (*sorted(shot.start_M.items()), kelvin)
+    return (*sorted(shot.start_M.items()), shot.delay_s, shot.channel, kelvin)
 
 
 def _tells_apart(values: Sequence[str], mixtures: Sequence[tuple[object, ...]]) -> bool:

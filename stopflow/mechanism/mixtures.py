@@ -6,6 +6,7 @@ Species that are not given take the workbook's concentration where its substrate
 and a column of a molar unit whose header begins with their name.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from stopflow.io.workbook.headers import molar_unit
-from stopflow.io.workbook.units import CONCENTRATION, find_scale, parse_quantity
+from stopflow.io.workbook.units import CONCENTRATION, TIME, find_scale, parse_quantity
 from stopflow.kinetics.uncertainty.noise import estimate_noise
-from stopflow.mechanism.problem import MechanismShot
+from stopflow.mechanism.observations import MechanismShot
 from stopflow.mechanism.scheme import Scheme, SchemeError
 from stopflow.trace import Conditions, FloatArray, Shot
 
@@ -35,12 +36,18 @@ class MixtureSettings:
     mixing_ratio
         What concentrations of the workbook are divided by.
     dead_time_s
-        Age of the mixture when the record begins, s.
+        Age of the mixture when the record begins, s; None: as the workbook says, or 0.
+    delay
+        How long the species of the first of two mixings age: ``"50 ms"`` or ``"column NAME"``.
+    channel_column
+        Column of the workbook whose value shots share their responses by.
     """
 
     initial: Mapping[str, str]
     mixing_ratio: float = 1.0
-    dead_time_s: float = 0.0
+    dead_time_s: float | None = None
+    delay: str = ""
+    channel_column: str = ""
 
 
 def build_shot(
@@ -65,9 +72,12 @@ def build_shot(
     if int(used.sum()) < FEWEST_POINTS:
         raise SchemeError(f"{shot.file}: {int(used.sum())} points are left after the start")
     kelvin = shot.conditions.temperature_K
+    dead_time_s = settings.dead_time_s
+    if dead_time_s is None:
+        dead_time_s = shot.conditions.dead_time_s or 0.0
     return MechanismShot(
         name=shot.file,
-        time_s=np.maximum(trace.time_s[used] + settings.dead_time_s, 0.0),
+        time_s=np.maximum(trace.time_s[used] + dead_time_s, 0.0),
         signal=trace.signal[used],
         noise_sd=_noise(trace.signal[used], shot.file),
         start_M={
@@ -76,7 +86,40 @@ def build_shot(
             if (amount := find_concentration(name, shot, scheme, settings)) is not None
         },
         temperature_K=298.15 if kelvin is None else kelvin,
+        delay_s=_find_delay(shot, settings.delay),
+        channel=_find_channel(shot, settings.channel_column),
     )
+
+
+def _find_delay(shot: Shot, given: str) -> float:
+    """Read how long the first mixture ages, s; 0 where mixing is single."""
+    if not given:
+        return 0.0
+    text, unit = given, ""
+    if given.startswith(COLUMN):
+        header = given.removeprefix(COLUMN).strip()
+        text = shot.conditions.extra.get(header, "")
+        unit = re.split(r"[\s(\[/]+", header.rstrip(")]"))[-1]
+    read = parse_quantity(text)
+    scale = None if read is None else find_scale(TIME, read[1] or unit)
+    if read is None or scale is None or not 0 <= scale.to_ours(read[0]) < math.inf:
+        columns = ", ".join(shot.conditions.extra) or "none"
+        raise SchemeError(
+            f"{shot.file}: the delay {given!r} gives no time; expected one such as 50 ms, or "
+            f"{COLUMN}NAME with a unit in its header (further columns: {columns})"
+        )
+    return scale.to_ours(read[0])
+
+
+def _find_channel(shot: Shot, column: str) -> str:
+    if not column:
+        return ""
+    if column not in shot.conditions.extra:
+        columns = ", ".join(shot.conditions.extra) or "none"
+        raise SchemeError(
+            f"{shot.file}: no column {column!r} to share responses by; further columns: {columns}"
+        )
+    return shot.conditions.extra[column]
 
 
 def find_concentration(
@@ -143,12 +186,13 @@ def _column_named(species: str, conditions: Conditions) -> str | None:
 def find_used_columns(
     scheme: Scheme, settings: MixtureSettings, conditions: Sequence[Conditions]
 ) -> tuple[str, ...]:
-    """Name the further columns of the workbook that concentrations of the scheme are taken from."""
+    """Name the further columns of the workbook that the scheme or the detector knows of."""
     given = [
         text.removeprefix(COLUMN).strip()
-        for text in settings.initial.values()
+        for text in (*settings.initial.values(), settings.delay)
         if text.startswith(COLUMN)
     ]
+    given += [settings.channel_column] if settings.channel_column else []
     named = [
         header
         for item in conditions

@@ -12,7 +12,8 @@ import numpy as np
 
 from stopflow.mechanism.constants import build_constants
 from stopflow.mechanism.fit import NEGLIGIBLE_ROUGHLY, GlobalFit, fit_mechanism
-from stopflow.mechanism.problem import MechanismShot, build_problem
+from stopflow.mechanism.observations import Detector, MechanismShot
+from stopflow.mechanism.problem import build_problem
 from stopflow.mechanism.scheme import parse_scheme
 
 WITHIN_NOISE = 1.5
@@ -170,9 +171,9 @@ def _where_they_differ(best: Ranked, other: Ranked) -> str:
     problem = best.fit.problem
     apart = np.abs(best.fit.point.residual - other.fit.point.residual)
     place = int(apart.argmax())
-    shot = int(np.searchsorted(problem.bounds, place, side="right")) - 1
+    shot = int(np.searchsorted(problem.windows.bounds, place, side="right")) - 1
     where = problem.shots[shot]
-    time_s = where.time_s[place - int(problem.bounds[shot])]
+    time_s = where.time_s[place - int(problem.windows.bounds[shot])]
     return (
         f'the curves of "{best.scheme.name}" and "{other.scheme.name}" differ most in '
         f"{where.name} at {1e3 * time_s:.3g} ms, by {apart[place]:.2g} standard deviations of a "
@@ -198,7 +199,7 @@ def fit_known(
         scheme,
         build_constants(scheme, reference_K=reference_K),
         needed,
-        observed=scheme.species,
+        detector=Detector(observed=scheme.species),
         pre_equilibrated=known.pre_equilibrated,
     )
     return fit_mechanism(problem, generator=generator, negligible=NEGLIGIBLE_ROUGHLY)

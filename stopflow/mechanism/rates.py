@@ -20,7 +20,7 @@ from stopflow.trace import FloatArray
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MassAction:
-    """A scheme in arrays.
+    """A scheme in arrays; R steps, s species, r independent changes.
 
     Attributes
     ----------
@@ -28,14 +28,29 @@ class MassAction:
         (s, r) orthonormal net changes B.
     net
         (R, r) net change of each step in this basis.
-    linear, quadratic
-        (R, s) and (R, s, s): a step proceeds at ``k (linear c + c quadratic c / 2)``.
+    first, second
+        (R, s) and (R, s, s): a step proceeds at ``k (first c + c second c / 2)``.
+    linear, along, quadratic
+        (R, r, r), (s, R r r) and (R, r r r): what each step gives to L at a start of 0, what each
+        species of the start adds to that, and what each step gives to H, for a constant of 1.
     """
 
     basis: FloatArray
     net: FloatArray
+    first: FloatArray
+    second: FloatArray
     linear: FloatArray
+    along: FloatArray
     quadratic: FloatArray
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether no two concentrations that both change meet: the rate equations are linear.
+
+        Such are schemes of first order, and those of second order in which a partner, a catalyst,
+        comes out of every step as it went in.
+        """
+        return not self.quadratic.any()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -57,42 +72,62 @@ class Quadratic:
 def build_mass_action(scheme: Scheme) -> MassAction:
     """Write a scheme in arrays."""
     species, steps = scheme.species, scheme.steps
-    linear = np.zeros((len(steps), len(species)))
-    quadratic = np.zeros((len(steps), len(species), len(species)))
+    first = np.zeros((len(steps), len(species)))
+    second = np.zeros((len(steps), len(species), len(species)))
     for number, step in enumerate(steps):
         met = [species.index(name) for name, count in step.reactants.items() for _ in range(count)]
         if len(met) == 1:
-            linear[number, met[0]] = 1.0
+            first[number, met[0]] = 1.0
         else:
-            quadratic[number, met[0], met[1]] += 1.0
-            quadratic[number, met[1], met[0]] += 1.0
+            second[number, met[0], met[1]] += 1.0
+            second[number, met[1], met[0]] += 1.0
     change = scheme.stoichiometry()
     left, sizes, _ = np.linalg.svd(change, full_matrices=False)
     basis = left[:, sizes > 1e-9 * sizes.max()]
-    return MassAction(basis=basis, net=change.T @ basis, linear=linear, quadratic=quadratic)
+    net = change.T @ basis
+    bent = np.einsum("jab,ax,by->jxy", second, basis, basis)
+    bent[np.abs(bent) < 1e-12] = 0.0
+    along = np.einsum("ji,jax->ajix", net, second @ basis)
+    return MassAction(
+        basis=basis,
+        net=net,
+        first=first,
+        second=second,
+        linear=np.einsum("ji,jx->jix", net, first @ basis),
+        along=along.reshape(len(species), -1),
+        quadratic=np.einsum("ji,jxy->jixy", net, bent).reshape(len(steps), -1),
+    )
 
 
-def build_quadratic(system: MassAction, start: FloatArray, k: FloatArray) -> Quadratic:
+def build_quadratic(
+    system: MassAction, start: FloatArray, k: FloatArray, dk: FloatArray
+) -> tuple[Quadratic, Quadratic]:
     """Expand the rate equations about the start.
 
     Parameters
     ----------
     start
-        (..., s) concentrations, mol/L.
-    k
-        (..., R) constants, or their derivatives.
+        (M, s) concentrations, mol/L.
+    k, dk
+        (M, R) constants, and (M, p, R) their derivatives.
+
+    Returns
+    -------
+    right, by_free
+        The right-hand sides, (M, ...), and their derivatives, (M, p, ...).
     """
-    curved = np.einsum("jab,...b->...ja", system.quadratic, start)
-    proceeds = np.einsum("ja,...a->...j", system.linear, start) + 0.5 * np.einsum(
-        "...ja,...a->...j", curved, start
-    )
-    along = (curved + system.linear) @ system.basis
-    bent = np.einsum("jab,ax,by->jxy", system.quadratic, system.basis, system.basis)
-    weights = k[..., :, None] * system.net
-    return Quadratic(
-        constant=np.einsum("...ji,...j->...i", weights, proceeds),
-        linear=np.einsum("...ji,...jx->...ix", weights, along),
-        quadratic=np.einsum("...ji,jxy->...ixy", weights, bent),
+    rank = system.basis.shape[1]
+    mixtures, free, steps = dk.shape
+    curved = (start[:, None, None] @ system.second)[:, :, 0]
+    proceeds = start @ system.first.T + 0.5 * (curved @ start[:, :, None])[..., 0]
+    linear = system.linear.reshape(steps, -1) + (start @ system.along).reshape(mixtures, steps, -1)
+    both = np.concatenate((k[:, None], dk), axis=1)
+    constant = (both * proceeds[:, None]) @ system.net
+    linear = (both @ linear).reshape(mixtures, 1 + free, rank, rank)
+    quadratic = (both @ system.quadratic).reshape(mixtures, 1 + free, rank, rank, rank)
+    return (
+        Quadratic(constant=constant[:, 0], linear=linear[:, 0], quadratic=quadratic[:, 0]),
+        Quadratic(constant=constant[:, 1:], linear=linear[:, 1:], quadratic=quadratic[:, 1:]),
     )
 
 
@@ -108,9 +143,9 @@ def differentiate_by_start(
     dstart
         (M, p, s) derivatives of the start.
     """
-    along = system.linear + np.einsum("jab,mb->mja", system.quadratic, start)
+    along = system.first + np.einsum("jab,mb->mja", system.second, start)
     proceeds = np.einsum("mja,mpa->mpj", along, dstart)
-    bent = np.einsum("jab,mpb->mpja", system.quadratic, dstart) @ system.basis
+    bent = np.einsum("jab,mpb->mpja", system.second, dstart) @ system.basis
     constant = np.einsum("mj,ji,mpj->mpi", k, system.net, proceeds)
     rank = system.basis.shape[1]
     return Quadratic(

@@ -35,7 +35,7 @@ class FittedGroup:
         said = "as expected from the noise"
         if ratio >= WITHIN_NOISE:
             said = f"{ratio:.3g} times the expected"
-        shots, mixtures = len(problem.shots), len(problem.starts)
+        shots, mixtures = len(problem.shots), problem.mixtures
         return (
             f"{problem.scheme.text}{group}: {shots} shot{'s' * (shots > 1)}, {mixtures} "
             f"mixture{'s' * (mixtures > 1)}; the mean square of the residuals is {said}"

@@ -97,11 +97,6 @@ class Scheme:
         """Unit of every rate constant."""
         return {step.constant: step.unit for step in self.steps}
 
-    @property
-    def is_linear(self) -> bool:
-        """Whether every step is of first order."""
-        return all(step.order == 1 for step in self.steps)
-
     def stoichiometry(self) -> FloatArray:
         """Net molecules of each species made by each step: (species, steps)."""
         net = np.zeros((len(self.species), len(self.steps)))
@@ -110,13 +105,6 @@ class Scheme:
                 for name, count in side.items():
                     net[self.species.index(name), column] += sign * count
         return net
-
-    def conserved(self) -> FloatArray:
-        """Find what no step changes, as combinations of species: (laws, species), orthonormal."""
-        net = self.stoichiometry()
-        left, sizes, _ = np.linalg.svd(net)
-        rank = int((sizes > 1e-9 * max(sizes.max(initial=0.0), 1.0)).sum())
-        return np.asarray(left[:, rank:].T)
 
 
 def parse_scheme(text: str) -> Scheme:

@@ -22,7 +22,6 @@ from stopflow.kinetics.analysis import (
     LabAnalysis,
     analyse_experiment,
     analyse_lab,
-    shot_rows,
 )
 from stopflow.store import Dataset
 from stopflow.trace import Conditions, Experiment, FloatArray, Problem, Shot
@@ -62,8 +61,10 @@ def read_and_analyse(
 def _analyse(experiment: Experiment, settings: AnalysisSettings) -> ExperimentAnalysis:
     """Analyse, and refuse a result that no table could hold."""
     analysis = analyse_experiment(experiment, settings)
-    for row in shot_rows(analysis):
-        if np.isinf(row["k_per_s"]) or np.isinf(row["start_s"]):
+    for judged in analysis.shots:
+        result, window = judged.shot.result, judged.shot.window
+        rate = result.fit.k_per_s if result else 0.0
+        if np.isinf(rate) or np.isinf(window.start_s if window else 0.0):
             raise StopflowError("the fit gave a rate constant that is no finite number")
     return analysis
 
@@ -175,8 +176,8 @@ def predict_each(
     if not lost.any():
         return found
     refusals = tuple(
-        "; ".join(filter(None, (NO_NUMBER, doubts))) if gone else text
-        for gone, text, doubts in zip(lost, found.refusals, found.doubts, strict=True)
+        "; ".join(filter(None, (NO_NUMBER, warnings))) if gone else text
+        for gone, text, warnings in zip(lost, found.refusals, found.warnings, strict=True)
     )
     return replace(
         found,
@@ -202,7 +203,7 @@ def _predict_one(model: "Model", trace: Trace) -> "ShotPredictions":
         k_high95_per_s=nothing,
         log_sd=nothing,
         refusals=(refusal,),
-        doubts=("",),
+        warnings=("",),
         log_shift=np.zeros(1),
     )
 
@@ -220,7 +221,7 @@ def _joined(single: Sequence["ShotPredictions"]) -> "ShotPredictions":
         k_high95_per_s=column("k_high95_per_s"),
         log_sd=column("log_sd"),
         refusals=tuple(text for one in single for text in one.refusals),
-        doubts=tuple(text for one in single for text in one.doubts),
+        warnings=tuple(text for one in single for text in one.warnings),
         log_shift=column("log_shift"),
     )
 

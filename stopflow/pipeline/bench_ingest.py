@@ -22,7 +22,7 @@ from stopflow.io.truth import read_truth
 from stopflow.kinetics.analysis import analyse_experiment
 from stopflow.kinetics.plain_script import fit_lab
 from stopflow.memory import peak_bytes
-from stopflow.pipeline.ingest import IngestSettings, ingest
+from stopflow.pipeline.ingest import Execution, IngestSettings, ingest
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.pipeline.reports import write_reports
 from stopflow.simulate.plan import LabSpec
@@ -161,7 +161,8 @@ def _run_peer(lab: Path, _out: Path, _workers: int) -> Rates:
 
 
 def _run_ingest(lab: Path, out: Path, workers: int) -> Rates:
-    shots = ingest(lab, out=out, settings=IngestSettings(workers=workers)).shots
+    settings, every_folder = IngestSettings(workers=workers), Execution(fresh=True)
+    shots = ingest(lab, out=out, settings=settings, execution=every_folder).shots
     names = zip(shots["experiment"], shots["file"], strict=True)
     return dict(zip(names, shots["k_per_s"].astype(float), strict=True))
 

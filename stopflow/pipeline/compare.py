@@ -20,7 +20,7 @@ from stopflow.learn.compare.compare import (
 )
 from stopflow.learn.compare.memory import peaks_of_ways
 from stopflow.learn.compare.results import part_metrics, prediction_rows
-from stopflow.learn.compare.runs import Attempt, KeptRuns
+from stopflow.learn.compare.runs import ComparedRun, KeptRuns
 from stopflow.learn.compare.table import comparison_rows
 from stopflow.learn.data import LabData
 from stopflow.learn.evaluate import bias_against_k, measure
@@ -110,7 +110,7 @@ def compare_models(
     shipped = find_model(None, Path("models"))
     further = _shipped_ways(load_model(shipped), dataset, settings)
     kept = KeptRuns(reports / "compare.runs", salt=(file_sha256(shipped / WEIGHTS),))
-    attempts = compare(
+    runs = compare(
         labs,
         settings,
         ways=ways,
@@ -122,11 +122,11 @@ def compare_models(
         kept=kept,
         progress=progress,
     )
-    rows = comparison_rows(attempts, data)
+    rows = comparison_rows(runs, data)
     peaks = peaks_of_ways(labs, settings, ways=ways)
     for row in rows:
         row["peak_MB"] = peaks.get(row["layer"], float("nan")) / 1e6
-    shown = [_report_data(row, attempts, data, settings, dataset) for row in rows]
+    shown = [_report_data(row, runs, data, settings, dataset) for row in rows]
     with switching() as switch:
         gathered = switch.files(reports)
         write_csv(pd.DataFrame(rows), gathered / TABLE)
@@ -174,13 +174,13 @@ def _shipped_ways(model: Model, dataset: Dataset, settings: TrainSettings) -> di
 
 def _report_data(
     row: dict[str, Any],
-    attempts: Sequence[Attempt],
+    runs: Sequence[ComparedRun],
     data: LabData,
     settings: TrainSettings,
     dataset: Dataset,
 ) -> ModelReportData:
     """Hand one way to the report: its numbers, curves and held-out shots over all runs."""
-    own = [attempt for attempt in attempts if attempt.way == row["layer"]]
+    own = [run for run in runs if run.way == row["layer"]]
     first = own[0]
     tests = [one.split.test for one in own]
     actual = [data.k_actual_per_s[test] for test in tests]
@@ -204,13 +204,13 @@ def _report_data(
         metrics=metrics,
         history=pd.concat(
             [
-                pd.DataFrame(list(one.history)).assign(run=run)
-                for run, one in enumerate(own, start=1)
+                pd.DataFrame(list(one.history)).assign(run=number)
+                for number, one in enumerate(own, start=1)
             ],
             ignore_index=True,
         ),
         predictions=pd.concat(
-            [_predictions(one, data, run=run) for run, one in enumerate(own, start=1)],
+            [_predictions(one, data, number=number) for number, one in enumerate(own, start=1)],
             ignore_index=True,
         ),
         provenance=model_provenance(_shared(settings), dataset),
@@ -222,8 +222,8 @@ def _shared(settings: TrainSettings) -> dict[str, Any]:
     return {name: value for name, value in asdict(settings).items() if name != "layer"}
 
 
-def _predictions(attempt: Attempt, data: LabData, *, run: int) -> pd.DataFrame:
+def _predictions(run: ComparedRun, data: LabData, *, number: int) -> pd.DataFrame:
     """List the held-out shots of a run, and of the first its training shots too."""
-    rows = pd.DataFrame(prediction_rows(attempt.k_per_s, data, attempt.split)).assign(run=run)
-    known = np.isfinite(attempt.k_per_s)
-    return rows[known & ((rows["split"] == "test") | (run == 1))]
+    rows = pd.DataFrame(prediction_rows(run.k_per_s, data, run.split)).assign(run=number)
+    known = np.isfinite(run.k_per_s)
+    return rows[known & ((rows["split"] == "test") | (number == 1))]

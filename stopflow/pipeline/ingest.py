@@ -3,10 +3,9 @@
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import count
 from pathlib import Path
-from typing import Any, Literal, cast
-
-import pandas as pd
+from typing import Any, Literal
 
 from stopflow.config import build_settings, read_config
 from stopflow.errors import StopflowError
@@ -15,22 +14,15 @@ from stopflow.io.channels import parse_channel
 from stopflow.io.folder import LabFolders, ReadOptions, find_lab
 from stopflow.io.readers.content import shown_name
 from stopflow.io.switch import switching
-from stopflow.kinetics.analysis import (
-    AnalysisSettings,
-)
+from stopflow.kinetics.analysis import AnalysisSettings
+from stopflow.kinetics.verdicts.rules import reasons
 from stopflow.pipeline.barriers import true_rates
 from stopflow.pipeline.checks import given, require_time_unit, require_wavelength, require_whole
-from stopflow.pipeline.kept import EarlierResults, earlier_results, keeping_results
-from stopflow.pipeline.lab_tables import build_provenance, build_tables
-from stopflow.pipeline.packing import unpack
+from stopflow.pipeline.gather import GatheredFolders, compare_folders, gather_folders
+from stopflow.pipeline.kept import EarlierResults, earlier_results
 from stopflow.pipeline.progress import Announce, Progress, silent, unannounced
-from stopflow.pipeline.reading import (
-    FolderJob,
-    FolderReading,
-    FolderResult,
-    code_digest,
-    do_folder,
-)
+from stopflow.pipeline.provenance import build_provenance
+from stopflow.pipeline.reading import FolderJob, FolderReading, FolderResult, do_folder
 from stopflow.store import (
     REPLACEABLE,
     Dataset,
@@ -40,7 +32,7 @@ from stopflow.store import (
 
 SMALL_LAB = 10_000_000
 """Bytes below which starting processes takes longer than the work."""
-OWN_KEYS = ("channel", "wavelength_nm", "average", "blank", "time_unit", "workers")
+OWN_KEYS = ("channel", "wavelength_nm", "blank", "time_unit", "workers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,19 +46,16 @@ class IngestSettings:
         first, of a diode array that which changes most.
     time_unit
         Unit of the time column where a file does not say it; None: milliseconds.
-    average
-        Whether the repeats of a condition are averaged before the fit.
     blank
         File whose trace is subtracted from every other.
     analysis
-        The law, the start, the thresholds of the verdicts.
+        The law, the start, what is done with replicates, the thresholds of the verdicts.
     workers
         Processes that read and fit; 0: one a core.
     """
 
     channel: int | Literal["all"] | None = None
     wavelength_nm: float | None = None
-    average: bool = False
     blank: str | None = None
     time_unit: str | None = None
     analysis: AnalysisSettings = field(default_factory=AnalysisSettings)
@@ -166,35 +155,28 @@ def write_dataset(
     lab = _lab(root, out=out)
     folders = _named(root, lab)
     jobs = [_job(folder, name, settings) for folder, name in folders]
-    results: list[FolderResult] = []
-    places: list[dict[str, Any]] = []
+    counter = count(1)
+
+    def done(result: FolderResult) -> None:
+        announce(result.headline)
+        progress("reading and fitting", next(counter), len(jobs))
+
     with writing_into(place) as writer:
-        with (
-            keeping_results(place, settings.analysis) as keeper,
-            earlier_results(out, wanted=not execution.fresh) as earlier,
-        ):
+        with earlier_results(out, wanted=not execution.fresh) as earlier:
             readings = _read_all(jobs, earlier, workers=settings.workers, execution=execution)
-            for done, reading in enumerate(readings, start=1):
-                result = _opened(reading)
-                places += writer.add_traces(reading.traces, result.rows)
-                keeper.keep(reading)
-                results.append(result)
-                announce(result.headline)
-                progress("reading and fitting", done, len(jobs))
+            gathered = gather_folders(readings, writer, place, settings.analysis, done=done)
+        _require_better(gathered, out)
         true, unread = true_rates(folders)
         further = (*lab.problems, *unread)
-        tables = build_tables(results, settings.analysis, places=places, true=true, further=further)
-        _require_better(tables["shots"], out)
-        writer.write_tables(
-            tables, provenance=build_provenance(results, asdict(settings), command=command)
-        )
+        compare_folders(gathered, writer, place, settings.analysis, true=true, further=further)
+        made = build_provenance(gathered.results, asdict(settings), command=command)
+        writer.describe(made)
 
 
 def _job(folder: Path, name: str, settings: IngestSettings) -> FolderJob:
     options = ReadOptions(
         channel=settings.channel,
         wavelength_nm=settings.wavelength_nm,
-        average=settings.average,
         blank=None if settings.blank is None else Path(settings.blank),
         time_unit=settings.time_unit,
     )
@@ -266,24 +248,16 @@ def _processes(jobs: Sequence[FolderJob], workers: int) -> int:
     return max(min(workers or (1 if small else os.cpu_count() or 1), len(jobs)), 1)
 
 
-def _opened(reading: FolderReading) -> FolderResult:
-    """Open the result of a worker, which has to be one of this very program."""
-    if reading.code != code_digest():
-        raise StopflowError(
-            "a worker of the cluster has another version of stopflow; install the same on all"
-        )
-    return cast("FolderResult", unpack(reading.packed))
-
-
-def _require_better(shots: pd.DataFrame, out: Path) -> None:
+def _require_better(gathered: GatheredFolders, out: Path) -> None:
     """Refuse shots without a single rate where the dataset in `out` has rates."""
-    if shots["k_per_s"].notna().any() or not _has_rates(out):
+    if gathered.rates or not _has_rates(out):
         return
-    first = shots.iloc[0]
+    shots = [shot for result in gathered.results for shot in result.analysis.shots]
+    first = shots[0]
     raise StopflowError(
         f"not one of the {len(shots)} shots could be used, so the earlier dataset in {out} stays "
-        f"as it is; {first['experiment']}/{first['file']}: {first['reason']}; to list them all, "
-        "give another --out"
+        f"as it is; {first.shot.experiment}/{first.shot.file}: {reasons(first.findings)}; to list "
+        "them all, give another --out"
     )
 
 

@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Final
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
-import numpy as np
-
 from stopflow.errors import StopflowError, StoreError
 from stopflow.frames import AGAIN
 from stopflow.kinetics.analysis import AnalysisSettings
@@ -53,7 +51,7 @@ class EarlierResults:
 
     def __init__(self, archive: ZipFile | None = None, dataset: Dataset | None = None) -> None:
         self._archive = archive
-        self._dataset = dataset
+        self._traces = None if dataset is None else ExperimentTraces(dataset)
         self._keys = frozenset(archive.namelist() if archive is not None else ())
 
     def key_of(self, job: FolderJob) -> str | None:
@@ -68,11 +66,11 @@ class EarlierResults:
 
     def find(self, key: str) -> FolderReading | None:
         """Return the folder with this key as it was done before; None where it is damaged."""
-        if self._archive is None or self._dataset is None:
+        if self._archive is None or self._traces is None:
             return None
         try:
             packed = self._archive.read(key)
-            traces = _traces_of(unpack(packed), self._dataset)
+            traces = self._traces.find(unpack(packed))
         except (StopflowError, *DAMAGED):
             return None
         if traces is None:
@@ -117,7 +115,7 @@ def kept_results(dataset: Dataset) -> Iterator[FolderReading]:
         When the results are damaged, not those of the dataset, or of another version.
     """
     place = dataset.folder / KEPT
-    found: list[str] = []
+    stored, found = ExperimentTraces(dataset), list[str]()
     try:
         with ZipFile(place) as archive:
             for name in archive.namelist():
@@ -125,7 +123,7 @@ def kept_results(dataset: Dataset) -> Iterator[FolderReading]:
                     continue
                 packed = archive.read(name)
                 result = unpack(packed)
-                traces = _traces_of(result, dataset)
+                traces = stored.find(result)
                 if traces is None:
                     raise StoreError("its traces are not those of its results")
                 found.append(result.name)
@@ -140,6 +138,14 @@ def kept_results(dataset: Dataset) -> Iterator[FolderReading]:
         raise StoreError(f"{place} cannot be used ({error}); {AGAIN}") from error
     if found != list(dataset.shots["experiment"].unique()):
         raise StoreError(f"{place} does not hold the experiments of its dataset; {AGAIN}")
+
+
+def stored_results(folder: Path) -> Iterator[FolderResult]:
+    """Yield the results of the folders that were just written into `folder`, in order."""
+    with ZipFile(folder / KEPT) as archive:
+        for name in archive.namelist():
+            if name != SETTINGS:
+                yield unpack(archive.read(name))
 
 
 @contextmanager
@@ -162,18 +168,24 @@ def _opened(folder: Path, stack: ExitStack) -> EarlierResults:
         return EarlierResults()
 
 
-def _traces_of(result: object, dataset: Dataset) -> tuple[Trace | None, ...] | None:
-    """Return the traces that belong to a result; None where the dataset holds others."""
-    if not isinstance(result, FolderResult):
-        return None
-    rows = np.flatnonzero((dataset.shots["experiment"] == result.name).to_numpy())
-    if len(rows) != len(result.traces):
-        return None
-    traces = [_trace(dataset, int(row)) for row in rows]
-    found = tuple("" if trace is None else trace_digest(trace) for trace in traces)
-    return tuple(traces) if found == result.traces else None
+class ExperimentTraces:
+    """The traces of a dataset by experiment."""
 
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        self._rows = dataset.shots.groupby("experiment", sort=False).indices
 
-def _trace(dataset: Dataset, row: int) -> Trace | None:
-    recorded = dataset.trace(row)
-    return None if recorded is None else Trace(time_s=recorded[0], signal=recorded[1])
+    def find(self, result: object) -> tuple[Trace | None, ...] | None:
+        """Return the traces that belong to a result; None where the dataset holds others."""
+        if not isinstance(result, FolderResult):
+            return None
+        rows = self._rows.get(result.name, ())
+        if len(rows) != len(result.traces):
+            return None
+        traces = tuple(self._trace(int(row)) for row in rows)
+        found = tuple("" if trace is None else trace_digest(trace) for trace in traces)
+        return traces if found == result.traces else None
+
+    def _trace(self, row: int) -> Trace | None:
+        recorded = self._dataset.trace(row)
+        return None if recorded is None else Trace(time_s=recorded[0], signal=recorded[1])

@@ -6,7 +6,7 @@ folders in one lab gives: the verdicts and the secondary plots know every experi
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -15,11 +15,11 @@ import numpy as np
 
 from stopflow.errors import StopflowError
 from stopflow.io.switch import switching
-from stopflow.pipeline.kept import keeping_results, kept_results, kept_settings
-from stopflow.pipeline.lab_tables import build_provenance, build_tables, problems_of
-from stopflow.pipeline.packing import unpack
+from stopflow.pipeline.gather import compare_folders, gather_folders
+from stopflow.pipeline.kept import kept_results, kept_settings
 from stopflow.pipeline.progress import Progress, silent
-from stopflow.pipeline.reading import FolderResult
+from stopflow.pipeline.provenance import build_provenance, list_notes, list_problems
+from stopflow.pipeline.reading import FolderReading, FolderResult
 from stopflow.store import REPLACEABLE, Dataset, load_dataset, writing_into
 from stopflow.trace import Problem
 
@@ -34,7 +34,7 @@ def merge_datasets(
 ) -> Dataset:
     """Join datasets into one in `out`, in the order given.
 
-    Of the traces one folder's are in memory at a time; the results of all are, as in an ingest.
+    As in an ingest the traces and the results of one folder are in memory at a time.
 
     Raises
     ------
@@ -85,27 +85,27 @@ def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
 
 def _write(datasets: Sequence[Dataset], place: Path, *, command: str, progress: Progress) -> None:
     settings = kept_settings(datasets[0].folder)
-    results: list[FolderResult] = []
-    places: list[dict[str, Any]] = []
+
+    def readings() -> Iterator[FolderReading]:
+        for done, dataset in enumerate(datasets, start=1):
+            yield from kept_results(dataset)
+            progress("merging", done, len(datasets))
+
     with writing_into(place) as writer:
-        with keeping_results(place, settings) as keeper:
-            for done, dataset in enumerate(datasets, start=1):
-                for reading in kept_results(dataset):
-                    result = unpack(reading.packed)
-                    places += writer.add_traces(reading.traces, result.rows)
-                    keeper.keep(reading)
-                    results.append(result)
-                progress("merging", done, len(datasets))
-        tables = build_tables(
-            results,
+        gathered = gather_folders(readings(), writer, place, settings, done=lambda _result: None)
+        compare_folders(
+            gathered,
+            writer,
+            place,
             settings,
-            places=places,
             true=_true_rates(datasets),
-            further=_of_no_folder(datasets, results),
+            further=_of_no_folder(datasets, gathered.results),
         )
-        made = build_provenance(results, datasets[0].provenance["settings"], command=command)
+        made = build_provenance(
+            gathered.results, datasets[0].provenance["settings"], command=command
+        )
         made[MERGED] = [dataset.digest for dataset in datasets]
-        writer.write_tables(tables, provenance=made)
+        writer.describe(made)
 
 
 def _true_rates(datasets: Sequence[Dataset]) -> dict[tuple[str, str], float]:
@@ -121,7 +121,8 @@ def _true_rates(datasets: Sequence[Dataset]) -> dict[tuple[str, str], float]:
 
 def _of_no_folder(datasets: Sequence[Dataset], results: Sequence[FolderResult]) -> list[Problem]:
     """Return the problems of the datasets that belong to none of the results."""
-    known = Counter(tuple(asdict(problem).values()) for problem in problems_of(results))
+    own = (*list_problems(results), *list_notes(results))
+    known = Counter(tuple(asdict(problem).values()) for problem in own)
     further = []
     for dataset in datasets:
         for row in dataset.problems.to_dict("records"):

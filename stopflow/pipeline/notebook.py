@@ -140,7 +140,8 @@ def analyse_in_memory(
     """
     with tempfile.TemporaryDirectory(prefix="stopflow-") as scratch:
         dataset = ingest(root, out=Path(scratch) / "ingested", settings=settings, progress=progress)
-        # Copies: what is mapped from disk goes with the folder.
+        # Copies: what lies on disk goes with the folder. The table of cuts is read once and kept.
+        dataset.stored_cuts.frame()
         in_memory = replace(
             dataset,
             folder=root,

@@ -77,8 +77,8 @@ class Predicted:
             rows.append(("...", f"and {len(self.frame) - SHOWN_ROWS} more", "", "", ""))
         return columns, rows
 
-    def doubts(self) -> list[str]:
-        """One line for each shot in doubt, with its reasons."""
+    def warnings(self) -> list[str]:
+        """One line for each shot with warnings, with its reasons."""
         return [
             f"{row['experiment']}/{row['file']}: {row['doubt']}"
             for row in self.frame.to_dict("records")
@@ -94,7 +94,7 @@ class Predicted:
         if both.any():
             difference = self.frame.loc[both, "relative_difference"].abs().median()
             parts.append(f"median difference to the fit {100 * difference:.2g} %")
-        parts.append(f"{int((self.frame['doubt'] != '').sum())} with doubts")
+        parts.append(f"{int((self.frame['doubt'] != '').sum())} with warnings")
         return "; ".join(parts)
 
 
@@ -183,7 +183,7 @@ def predict_table(
         frame[name] = column
     fit = shots[list(FIT_COLUMNS)]
     frame["relative_difference"] = frame["k_predicted_per_s"] / fit["k_per_s"] - 1
-    frame["doubt"] = _doubts(frame, fit, usable, found.doubts, found.refusals)
+    frame["doubt"] = _reasons(frame, fit, usable, found.warnings, found.refusals)
     return pd.concat([frame, fit], axis=1)
 
 
@@ -192,19 +192,19 @@ def _reason_count(doubt: str) -> str:
     return count_things(len(doubt.split(BETWEEN)), "reason") if doubt else ""
 
 
-def _doubts(
+def _reasons(
     frame: pd.DataFrame,
     fit: pd.DataFrame,
     usable: Sequence[int],
-    doubts: Sequence[str],
+    warnings: Sequence[str],
     refusals: Sequence[str],
 ) -> list[str]:
-    """Join what the network doubts with where it and the fit disagree beyond their errors.
+    """Join the warnings with where the network and the fit disagree beyond their errors.
 
     A trace without features has the reasons of both: the start that leaves too few points, say.
     """
     texts = ["no trace: " + str(reason) for reason in fit["reason"]]
-    for row, doubt, refusal in zip(usable, doubts, refusals, strict=True):
+    for row, warning, refusal in zip(usable, warnings, refusals, strict=True):
         shot = frame.iloc[row]
         apart = disagreement(
             k_per_s=shot["k_predicted_per_s"],
@@ -212,6 +212,6 @@ def _doubts(
             k_fit_per_s=fit["k_per_s"].iloc[row],
             k_fit_stderr_per_s=fit["k_stderr_per_s"].iloc[row],
         )
-        seen = (refusal, str(fit["reason"].iloc[row])) if refusal else (doubt, apart)
+        seen = (refusal, str(fit["reason"].iloc[row])) if refusal else (warning, apart)
         texts[row] = BETWEEN.join(dict.fromkeys(text for text in seen if text))
     return texts

@@ -4,6 +4,8 @@
 
     title, source, note        of the table
     data = "shots"             for networks of rates; without, of classes of images
+    yardstick = "dense"        the row whose time the others are set against
+    cost = true                measure the peak memory of each row in a process of its own
     [as_published]             settings that its rows share; so [sound] and [best]
     [[row]]
     name, title
@@ -14,6 +16,7 @@
 A variant with a ``kind`` runs the published implementation (`learn.published.reference`, whose
 `AsPublished` has its settings); all others are settings of ``[train]``. ``network`` names a file
 of [[layer]] tables beside the table, and ``compress`` has the options of `stopflow compress`.
+With ``tune = true`` rate and weight decay (out of ``decays``) are searched by validation first.
 """
 
 import tomllib
@@ -29,16 +32,19 @@ from stopflow.learn.classify.train import CLASS_DEFAULTS, refuse_rates_only
 from stopflow.learn.compress import Share
 from stopflow.learn.published.reference import AsPublished
 from stopflow.learn.published.runs import Truncated
+from stopflow.learn.published.tuning import Tuned
 from stopflow.learn.settings import TrainSettings
 from stopflow.pipeline.networks import parse_layers
 
 VARIANTS: Final = ("as_published", "sound", "best")
 Trainable = TrainSettings | AsPublished | Truncated
 """Settings of our loop, of the published implementation, or of our loop and a truncation."""
+Variant = Trainable | Tuned
+"""The same, or our loop at a rate and decay that are searched first."""
 
 IMAGES: Final = "images"
 SHOTS: Final = "shots"
-TABLE_KEYS: Final = ("title", "source", "note", "data", *VARIANTS, "row")
+TABLE_KEYS: Final = ("title", "source", "note", "data", "yardstick", "cost", *VARIANTS, "row")
 ROW_KEYS: Final = ("name", "title", "published", "differs", *VARIANTS)
 
 
@@ -56,6 +62,10 @@ class Row:
         The source's figures, accuracies in %.
     variants
         What is trained: settings of our loop, or of the published implementation.
+    yardstick
+        Name of the row of the same table whose time this one's is set against; may be empty.
+    cost
+        Whether peak memory is measured.
     """
 
     name: str
@@ -65,7 +75,9 @@ class Row:
     data: str
     published: Mapping[str, Any]
     differs: str
-    variants: Mapping[str, Trainable]
+    variants: Mapping[str, Variant]
+    yardstick: str = ""
+    cost: bool = False
 
 
 def load_rows(folder: Path | None = None) -> tuple[Row, ...]:
@@ -97,21 +109,39 @@ def choose_rows(rows: Sequence[Row], names: Sequence[str]) -> tuple[Row, ...]:
     return tuple(row for row in rows if not names or {row.name, _table_of(row)} & set(names))
 
 
-def shortened(chosen: Trainable, *, seed: int, epochs: int | None) -> Trainable:
-    """Return a variant with a seed, and with another length where one is asked for."""
+def shortened(chosen: Variant, *, epochs: int | None) -> Variant:
+    """Return a variant with another length where one is asked for.
+
+    The budget of a method that is tuned has the training after a truncation in it.
+    """
+    if epochs is None:
+        return chosen
+    if isinstance(chosen, Tuned):
+        if isinstance(chosen.asked, Truncated):
+            epochs = max(epochs - chosen.asked.share.finetune, 1)
+        asked = shortened(chosen.asked, epochs=epochs)
+        return replace(chosen, asked=asked)  # type: ignore[arg-type]
     if isinstance(chosen, AsPublished):
-        if epochs is None:
-            return chosen
         frozen = round(chosen.frozen_after * epochs / chosen.epochs)
         return replace(chosen, epochs=epochs, frozen_after=frozen)
     if isinstance(chosen, Truncated):
-        inner = shortened(chosen.settings, seed=seed, epochs=epochs)
-        return replace(chosen, settings=inner)  # type: ignore[arg-type]
-    return replace(chosen, seed=seed, epochs=chosen.epochs if epochs is None else epochs)
+        return replace(chosen, settings=replace(chosen.settings, epochs=epochs))
+    return replace(chosen, epochs=epochs)
 
 
-def describe_variant(chosen: Trainable) -> dict[str, Any]:
+def with_seed(chosen: Trainable, seed: int) -> Trainable:
+    """Return a variant with a seed; the published implementation is given its own at its start."""
+    if isinstance(chosen, AsPublished):
+        return chosen
+    if isinstance(chosen, Truncated):
+        return replace(chosen, settings=replace(chosen.settings, seed=seed))
+    return replace(chosen, seed=seed)
+
+
+def describe_variant(chosen: Variant) -> dict[str, Any]:
     """Return how a variant is trained, and all settings that are not the usual ones."""
+    if isinstance(chosen, Tuned):
+        return {**describe_variant(chosen.asked), "tuned": list(chosen.decays)}
     if isinstance(chosen, Truncated):
         return {**describe_variant(chosen.settings), "compress": asdict(chosen.share)}
     usual = {item.name: item.default for item in fields(chosen) if item.default is not MISSING}
@@ -168,6 +198,8 @@ def _rows_of(path: Path) -> list[Row]:
                 source=values["source"],
                 data=data,
                 published=row["published"],
+                yardstick=f"{path.stem}/{values['yardstick']}" if "yardstick" in values else "",
+                cost=bool(values.get("cost", False)),
                 differs=" ".join(filter(None, (row.get("differs"), values.get("note")))),
                 variants=variants,
             )
@@ -175,12 +207,13 @@ def _rows_of(path: Path) -> list[Row]:
     return found
 
 
-def _variant(values: dict[str, Any], *, where: str, beside: Path, data: str) -> Trainable:
+def _variant(values: dict[str, Any], *, where: str, beside: Path, data: str) -> Variant:
     if data == SHOTS:
         return build_settings(TrainSettings, values, where=where)
     if "kind" in values:
         return build_settings(AsPublished, values, where=where)
     chosen = dict(values)
+    tuned, decays = chosen.pop("tune", False), tuple(chosen.pop("decays", (0.0,)))
     share = chosen.pop("compress", None)
     network = chosen.pop("network", None)
     if network is not None:
@@ -188,11 +221,11 @@ def _variant(values: dict[str, Any], *, where: str, beside: Path, data: str) -> 
         chosen |= {"layers": tables.layers, "inputs": tables.inputs}
     refuse_rates_only(chosen)
     settings = build_settings(TrainSettings, {**CLASS_DEFAULTS, **chosen}, where=where)
-    if share is None:
-        return settings
-    return Truncated(
-        settings=settings, share=build_settings(Share, share, where=f"{where} compress")
-    )
+    asked: TrainSettings | Truncated = settings
+    if share is not None:
+        kept = build_settings(Share, share, where=f"{where} compress")
+        asked = Truncated(settings=settings, share=kept)
+    return Tuned(asked=asked, decays=decays) if tuned else asked
 
 
 def _require_keys(values: Mapping[str, Any], valid: Sequence[str], *, where: str) -> None:

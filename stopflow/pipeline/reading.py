@@ -1,31 +1,41 @@
 """One folder, read and analysed by whoever does the work: traces apart from what is kept of them.
 
 A `FolderReading` is what a worker sends. Its traces go to the dataset at once; its `FolderResult`,
-a few kilobytes a shot, is what the comparison of all folders and the tables are made from. It
-travels as the bytes in which a dataset keeps it for the next ingest.
+a few kilobytes a shot, holds the rows of the tables as far as a folder alone gives them, and what
+the comparison of all folders needs. It travels as the bytes in which a dataset keeps it for the
+next ingest; of all folders together only its `light` part is held in memory.
 """
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.metadata import version
+from math import isnan, nan
 from pathlib import Path
 from typing import Any, Final
 
 import stopflow
 from stopflow.columns import foreign_name
+from stopflow.frames import Columns, build_columns
 from stopflow.io.folder import ReadOptions
 from stopflow.io.readers.content import shown_name
-from stopflow.kinetics.analysis import AnalysisSettings, ExperimentAnalysis
+from stopflow.kinetics.analysis import (
+    AnalysisSettings,
+    ExperimentAnalysis,
+    cut_rows,
+    shot_rows,
+)
 from stopflow.pipeline.barriers import read_and_analyse
 from stopflow.pipeline.packing import pack
 from stopflow.pipeline.shared_rates import NONE, shared_rates
-from stopflow.schema import COLUMNS
+from stopflow.schema import COLUMNS, STORAGE_COLUMNS
 from stopflow.store import file_sha256, trace_digest
 from stopflow.trace import Experiment, Problem, Trace
 
 LIBRARIES: Final = ("numpy", "scipy", "pandas", "matplotlib")
+NOT_OF_A_FOLDER: Final = {**dict.fromkeys(STORAGE_COLUMNS, 0), "k_true_per_s": nan}
+"""Columns of a shot that are filled when the dataset is written."""
 OWN_NAMES: Final = frozenset(name.casefold() for name in COLUMNS)
 
 
@@ -45,8 +55,15 @@ class FolderResult:
 
     Attributes
     ----------
-    rows
-        For each shot the columns of ``shots`` that are not of its analysis nor of its place.
+    headline
+        The rates in a line, before they are compared with those of other folders.
+    analysis
+        Without its fits.
+    shots, cuts
+        Columns of the tables of those names; of ``shots`` all but those of the place of the
+        traces, the verdicts of a shot among its replicates, and the true rates.
+    rates
+        How many shots have a rate.
     traces
         Digest of each shot's trace; ``""`` without one.
     shadowed
@@ -58,24 +75,21 @@ class FolderResult:
     """
 
     name: str
+    headline: str
     analysis: ExperimentAnalysis
-    rows: tuple[Mapping[str, Any], ...]
+    shots: Columns
+    cuts: Columns
+    rates: int
     traces: tuple[str, ...]
     problems: tuple[Problem, ...]
     shadowed: tuple[Problem, ...]
     left_out: tuple[Mapping[str, Any], ...]
     sha256: Mapping[str, str]
 
-    @property
-    def headline(self) -> str:
-        """The rates in a line, before they are compared with those of other folders."""
-        shots = self.analysis.shots
-        rates = [shot.shot.result.fit.k_per_s for shot in shots if shot.usable and shot.shot.result]
-        found = f"{self.name}: {len(rates)} of {len(shots)} shots"
-        if not rates:
-            return f"{found}, no rate"
-        low, high = f"{min(rates):.3g}", f"{max(rates):.3g}"
-        return f"{found}, k = {low if low == high else f'{low} to {high}'} 1/s"
+    def light(self) -> "FolderResult":
+        """Leave out what is in the tables: less than a kilobyte a shot remains."""
+        analysis = self.analysis.without_fits()
+        return replace(self, analysis=analysis, shots={}, cuts={}, traces=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -110,20 +124,25 @@ def do_folder(job: FolderJob) -> FolderReading:
         job.folder, name=job.name, reading=job.options, settings=job.settings
     )
     shared = shared_rates(experiment, analysis)
-    rows = tuple(
+    own = [
         {
             "sha256": sha256.get(shot.source or shot.file, ""),
             **shared.get(shot.file, NONE),
             "end_source": "decision" if shot.end_s is not None else "",
             "law_source": "decision" if shot.law else "",
+            **NOT_OF_A_FOLDER,
         }
         for shot in experiment.shots
-    )
+    ]
+    rows = [row | more for row, more in zip(shot_rows(analysis), own, strict=True)]
     traces = tuple(shot.trace for shot in experiment.shots)
     result = FolderResult(
         name=experiment.name,
-        analysis=analysis,
-        rows=rows,
+        headline=_headline(analysis),
+        analysis=analysis.without_fits(),
+        shots=build_columns("shots", rows),
+        cuts=build_columns("cuts", cut_rows(analysis)),
+        rates=sum(not isnan(row["k_per_s"]) for row in rows),
         traces=tuple("" if trace is None else trace_digest(trace) for trace in traces),
         problems=experiment.problems,
         shadowed=tuple(_shadowed(experiment)),
@@ -145,6 +164,16 @@ def do_folder(job: FolderJob) -> FolderReading:
         lasting=all(problem.level != "error" for problem in result.problems),
         traces=traces,
     )
+
+
+def _headline(analysis: ExperimentAnalysis) -> str:
+    shots = analysis.shots
+    rates = [shot.shot.result.fit.k_per_s for shot in shots if shot.usable and shot.shot.result]
+    found = f"{analysis.name}: {len(rates)} of {len(shots)} shots"
+    if not rates:
+        return f"{found}, no rate"
+    low, high = f"{min(rates):.3g}", f"{max(rates):.3g}"
+    return f"{found}, k = {low if low == high else f'{low} to {high}'} 1/s"
 
 
 def job_key(job: FolderJob, hashes: Mapping[str, str] | None = None) -> str:

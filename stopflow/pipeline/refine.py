@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from stopflow.errors import SettingsError
+from stopflow.learn.adapt import Adapted, adapt_settings
 from stopflow.learn.adapt import adapt_model as adapt_to
-from stopflow.learn.adapt import adapt_settings
+from stopflow.learn.adapt_cost import Cost, adapt_beside_full
 from stopflow.learn.classify.compress import ClassSubject
 from stopflow.learn.classify.saved import is_classifier, load_classifier
 from stopflow.learn.classify.scores import score_classes
@@ -87,6 +88,13 @@ ADAPT_COLUMNS = {
     "mae_per_s": "MAE (1/s)",
     "median_relative_error": "median error",
     "p95_relative_error": "95 %",
+}
+COST_COLUMNS = {
+    **ADAPT_COLUMNS,
+    "learning_rate": "rate",
+    "trained_parameters": "trained",
+    "processor_s": "processor s",
+    "peak_MB": "peak MB",
 }
 
 
@@ -171,9 +179,13 @@ def adapt_model(
     seed: int,
     name: str | None,
     models: Path,
+    beside_full: bool = False,
     progress: Progress = silent,
 ) -> Refined:
-    """Fine-tune a model to the shots of `folder`; the base model's folder stays as it is."""
+    """Fine-tune a model to the shots of `folder`; the base model's folder stays as it is.
+
+    With `beside_full` the table has full fine-tuning as well, and what each of the two cost.
+    """
     place = find_model(model, models)
     usual = f"{place.resolve().name}-{folder.resolve().name}"
     target = _new_place(usual if name is None else name, models, place)
@@ -185,15 +197,19 @@ def adapt_model(
             folder, out=Path(scratch) / "ingested", settings=ingest_settings(), progress=progress
         )
         lab = build_lab_data(dataset, loaded.features)
-        found = adapt_to(
-            loaded, lab, settings, rank=rank, trace=trace_of(dataset), progress=progress
-        )
+        trace = trace_of(dataset)
+        if beside_full:
+            found, costs = adapt_beside_full(loaded, lab, settings, rank=rank, trace=trace)
+            rows = _cost_rows(found, costs)
+        else:
+            found = adapt_to(loaded, lab, settings, rank=rank, trace=trace, progress=progress)
+            rows = found.rows()
         rates = predict_lab(found.model, lab)
     save_model(
         target,
         found.model,
         metrics={
-            **_metrics(found.model.network, found.trained_parameters, table=found.rows()),
+            **_metrics(found.model.network, found.trained_parameters, table=rows),
             **{part: measured.to_dict() for part, measured in found.after.items()},
             "status": str(found.status),
             "reason": found.reason,
@@ -202,12 +218,35 @@ def adapt_model(
         predictions=prediction_rows(rates, lab, found.split),
     )
     return Refined(
-        rows=found.rows(),
-        columns=ADAPT_COLUMNS,
+        rows=rows,
+        columns=COST_COLUMNS if beside_full else ADAPT_COLUMNS,
         written=(target,),
         judgement=found.judgement,
         use=f"use it with: stopflow predict {target.name} FOLDER",
     )
+
+
+def _cost_rows(found: Adapted, costs: Sequence[Cost]) -> list[dict[str, Any]]:
+    """Return the errors before, and those after each way with its cost, part by part."""
+    return [
+        row
+        for part in found.before
+        for row in (
+            {"model": "before", "part": part, **found.before[part].to_dict()},
+            *(
+                {
+                    "model": cost.way,
+                    "part": part,
+                    **cost.metrics[part].to_dict(),
+                    "learning_rate": cost.learning_rate,
+                    "trained_parameters": cost.trained_parameters,
+                    "processor_s": cost.processor_s,
+                    "peak_MB": cost.peak_bytes / 1e6,
+                }
+                for cost in costs
+            ),
+        )
+    ]
 
 
 def _new_place(name: str, models: Path, source: Path) -> Path:

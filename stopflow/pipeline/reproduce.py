@@ -1,36 +1,21 @@
 """Published tables with one command: rows trained, kept, set side by side, drawn."""
 
-import hashlib
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import pandas as pd
 
-from stopflow import __version__
 from stopflow.errors import SettingsError
-from stopflow.features import FeatureSpec
 from stopflow.io.atomic import write_text
 from stopflow.io.csv_files import csv_text
-from stopflow.io.json_files import json_ready
+from stopflow.io.json_files import json_text
 from stopflow.learn.device import one_thread
-from stopflow.learn.published.reference import AsPublished
-from stopflow.learn.published.runs import (
-    Truncated,
-    VariantRun,
-    run_ours,
-    run_rates,
-    run_reference,
-    run_truncated,
-)
-from stopflow.learn.settings import TrainSettings
+from stopflow.learn.published.runs import VariantRun
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.pipeline.published import (
-    SHOTS,
     VARIANTS,
     Row,
     Trainable,
@@ -38,9 +23,11 @@ from stopflow.pipeline.published import (
     describe_variant,
     load_rows,
     shortened,
+    with_seed,
 )
 from stopflow.pipeline.reports import require_reports
-from stopflow.pipeline.reproduce_data import Sources, open_sources
+from stopflow.pipeline.reproduce_data import open_sources
+from stopflow.pipeline.reproduce_runs import KeptRuns
 from stopflow.report.models.reproduction import (
     ReproducedVariant,
     published_figure,
@@ -51,6 +38,7 @@ QUICK_EPOCHS: Final = 2
 KEPT: Final = "reproduced"
 PDF: Final = "reproduce.pdf"
 CSV: Final = "reproduce.csv"
+JSON: Final = "reproduce.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -89,6 +77,7 @@ def reproduce(
     dataset: Path,
     reports: Path,
     seeds: int = 5,
+    first_seed: int = 0,
     epochs: int | None = None,
     variants: Sequence[str] = (),
     quick: bool = False,
@@ -105,6 +94,8 @@ def reproduce(
         A folder of IDX files.
     dataset
         An ingested lab, for rows of rates; without one they are left out and named.
+    seeds, first_seed
+        How many, from which on.
     epochs
         Another length than the rows' own, for a short look.
     variants
@@ -120,38 +111,79 @@ def reproduce(
     if quick:
         seeds, epochs = 1, epochs or QUICK_EPOCHS
     found: dict[tuple[str, str], list[VariantRun]] = {}
+    peaks: dict[tuple[str, str], float] = {}
     with open_sources(data, dataset, quick=quick) as sources, one_thread():
         notes = tuple(filter(None, map(sources.missing, asked)))
         rows = [row for row in asked if not sources.missing(row)]
+        kept = KeptRuns(folder=reports / KEPT, sources=sources, report=progress)
+        chosen = _resolve(rows, variants, kept, epochs=epochs)
         jobs = [
-            (row, name, shortened(chosen, seed=seed, epochs=epochs), seed)
+            (row, name, seed)
+            for table in dict.fromkeys(row.table for row in rows)
+            for seed in range(first_seed, first_seed + seeds)
             for row in rows
-            for name, chosen in row.variants.items()
-            if not variants or name in variants
-            for seed in range(seeds)
+            for name in row.variants
+            if row.table == table and (row.name, name) in chosen
         ]
-        for number, (row, name, chosen, seed) in enumerate(jobs):
+        for number, (row, name, seed) in enumerate(jobs):
             progress("rows", number, len(jobs))
-            kept = reports / KEPT
-            run = _kept_or_run(sources, row, chosen, seed=seed, kept=kept, report=progress)
-            found.setdefault((row.name, name), []).append(run)
-    progress("rows", len(jobs), len(jobs))
+            key = row.name, name
+            run = kept.run(row, with_seed(chosen[key], seed), seed=seed)
+            found.setdefault(key, []).append(run)
+        progress("rows", len(jobs), len(jobs))
+        peaks = {
+            (row.name, name): kept.peak(chosen[row.name, name])
+            for row in rows
+            for name in row.variants
+            if row.cost and not quick and (row.name, name) in chosen
+        }
     drawn = [
-        _drawn(row, name, found[row.name, name], epochs=epochs)
+        _drawn(row, name, found[row.name, name], chosen[row.name, name])
         for row in rows
         for name in row.variants
         if (row.name, name) in found
     ]
-    table = [summarise(variant) for variant in drawn]
+    table = [
+        summarise(variant, peak_bytes=peaks.get((variant.row, variant.variant), float("nan")))
+        for variant in drawn
+    ]
     if not table:
         return Reproduced(rows=[], written=(), notes=notes)
-    csv, pdf = reports / CSV, reports / PDF
+    _set_beside_yardsticks(table, rows, found)
+    csv, pdf, json = reports / CSV, reports / PDF, reports / JSON
     write_text(csv, csv_text(pd.DataFrame(table)))
+    write_text(json, json_text(table))
     write_reproduction_pdf(drawn, table, pdf, paper=paper)
-    return Reproduced(rows=table, written=(csv, pdf, reports / KEPT), notes=notes)
+    return Reproduced(rows=table, written=(csv, json, pdf, reports / KEPT), notes=notes)
 
 
-def summarise(variant: ReproducedVariant) -> dict[str, Any]:
+def _resolve(
+    rows: Sequence[Row], variants: Sequence[str], kept: KeptRuns, *, epochs: int | None
+) -> dict[tuple[str, str], Trainable]:
+    """Return the settings of every variant asked for, those that are tuned after their search."""
+    return {
+        (row.name, name): kept.tuned(shortened(asked, epochs=epochs))
+        for row in rows
+        for name, asked in row.variants.items()
+        if not variants or name in variants
+    }
+
+
+def _set_beside_yardsticks(
+    table: Sequence[dict[str, Any]],
+    rows: Sequence[Row],
+    found: Mapping[tuple[str, str], Sequence[VariantRun]],
+) -> None:
+    """Add the processor time over that of the yardstick, the mean over pairs of equal seeds."""
+    yardsticks = {row.name: row.yardstick for row in rows}
+    for line in table:
+        own = found[line["row"], line["variant"]]
+        other = found.get((yardsticks[line["row"]], line["variant"]), ())
+        ratios = [a.processor_s / b.processor_s for a, b in zip(own, other, strict=False)]
+        line["time_to_yardstick"] = float(np.mean(ratios)) if ratios else float("nan")
+
+
+def summarise(variant: ReproducedVariant, *, peak_bytes: float = float("nan")) -> dict[str, Any]:
     """Return a row of the table: means and SD over the seeds; accuracies in %, MAE in 1/s."""
     runs = variant.runs
     measure = runs[0].measure
@@ -165,6 +197,7 @@ def summarise(variant: ReproducedVariant) -> dict[str, Any]:
     epochs = [len(run.history) for run in runs]
     return {
         "row": variant.row,
+        "title": variant.title,
         "variant": variant.variant,
         "measure": measure,
         "published": published_figure(variant.published),
@@ -174,6 +207,9 @@ def summarise(variant: ReproducedVariant) -> dict[str, Any]:
         "best_epoch": mean([run.epoch for run in runs]),
         "epochs": mean(epochs),
         "seeds": len(runs),
+        "first_seed": runs[0].seed,
+        "learning_rate": variant.settings.get("learning_rate", float("nan")),
+        "weight_decay": variant.settings.get("weight_decay", float("nan")),
         "seconds": mean([run.seconds for run in runs]),
         "seconds_per_epoch": mean(
             [run.seconds / count for run, count in zip(runs, epochs, strict=True)]
@@ -185,14 +221,14 @@ def summarise(variant: ReproducedVariant) -> dict[str, Any]:
         "compression": mean([run.compression for run in runs]),
         "step_ratio": mean([run.step_ratio for run in runs]),
         "macro_f1": mean([run.macro_f1 for run in runs]),
+        "processor_s": mean([run.processor_s for run in runs]),
+        "peak_MB": peak_bytes / 1e6,
         "accuracy_before": mean([100 * run.accuracy_before for run in runs]),
         "diverged": sum(run.status == "diverged" for run in runs),
     }
 
 
-def _drawn(
-    row: Row, name: str, runs: Sequence[VariantRun], *, epochs: int | None
-) -> ReproducedVariant:
+def _drawn(row: Row, name: str, runs: Sequence[VariantRun], chosen: Trainable) -> ReproducedVariant:
     return ReproducedVariant(
         row=row.name,
         title=row.title,
@@ -201,64 +237,9 @@ def _drawn(
         differs=row.differs,
         variant=name,
         published=row.published,
-        settings=describe_variant(shortened(row.variants[name], seed=0, epochs=epochs)),
+        settings=describe_variant(chosen),
         runs=tuple(runs),
     )
-
-
-def _place(kept: Path, described: Sequence[Any]) -> Path:
-    """Name the file of a run after everything that decides it."""
-    text = json.dumps(json_ready(described), sort_keys=True)
-    return kept / f"{hashlib.blake2b(text.encode(), digest_size=12).hexdigest()}.json"
-
-
-def _kept_or_run(
-    sources: Sources, row: Row, asked: Trainable, *, seed: int, kept: Path, report: Progress
-) -> VariantRun:
-    """Read a finished run, or train and keep it; a file that is no run is written again."""
-    spec = None
-    if row.data == SHOTS and isinstance(asked, TrainSettings):
-        spec = asked.feature_spec()
-    known = sources.fingerprint(spec)
-    place = _place(kept, [__version__, known, seed, sources.quick, describe_variant(asked)])
-    try:
-        return _parse_run(json.loads(place.read_text(encoding="utf-8"))["run"])
-    except (OSError, ValueError, KeyError, TypeError):
-        pass
-    run = _run(sources, asked, spec, seed=seed, on_epoch=partial(report, "epochs"))
-    described = {"settings": describe_variant(asked), "run": run.to_dict()}
-    write_text(place, json.dumps(json_ready(described), allow_nan=False))
-    return run
-
-
-def _run(
-    sources: Sources,
-    asked: Trainable,
-    spec: FeatureSpec | None,
-    *,
-    seed: int,
-    on_epoch: Callable[[int, int], None],
-) -> VariantRun:
-    if isinstance(asked, AsPublished):
-        return run_reference(sources.images(), asked, seed=seed, on_epoch=on_epoch)
-    if isinstance(asked, Truncated):
-        return run_truncated(sources.images(), asked, on_epoch=on_epoch)
-    if spec is not None:
-        lab, trace = sources.lab(spec)
-        return run_rates(lab, asked, trace=trace, on_epoch=on_epoch)
-    return run_ours(sources.images(), asked, on_epoch=on_epoch, timed=not sources.quick)
-
-
-def _parse_run(values: Mapping[str, Any]) -> VariantRun:
-    """Undo `VariantRun.to_dict`; None stands for NaN."""
-    known: dict[str, Any] = _with_nan(values)
-    known["history"] = tuple(_with_nan(row) for row in known["history"])
-    known["ranks_of_steps"] = tuple(tuple(step) for step in known["ranks_of_steps"])
-    return VariantRun(**known)
-
-
-def _with_nan(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: float("nan") if value is None else value for key, value in values.items()}
 
 
 def _figure(value: float) -> str:

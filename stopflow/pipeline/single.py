@@ -75,7 +75,7 @@ def fit_file(
     channel: str | int | None = None,
     wavelength: float | None = None,
     time_unit: str | None = None,
-    pinned: Sequence[str] = (),
+    fixed: Sequence[str] = (),
     robust: bool = False,
 ) -> FittedTrace:
     """Fit and judge one file as ingest would, without workbooks.
@@ -86,7 +86,7 @@ def fit_file(
         Of the fit, in the file's own unit; None: detected, and the last point.
     channel, wavelength
         Which signal; see `io.channels`.
-    pinned
+    fixed
         ``"name=value"`` texts.
     """
     shot, notes = read_shot(
@@ -100,7 +100,7 @@ def fit_file(
     )
     settings = AnalysisSettings(
         law=AnalysisSettings().law if law is None else law,
-        fixed=parse_pins(pinned),
+        fixed=parse_fixed(fixed),
         robust=robust,
     )
     return fit_shot(shot, settings, notes=notes)
@@ -231,16 +231,16 @@ def parse_share(text: str) -> float:
         raise SettingsError("--precision", text, valid="a share such as 2% or 0.02") from error
 
 
-def parse_pins(texts: Sequence[str]) -> dict[str, float]:
+def parse_fixed(texts: Sequence[str]) -> dict[str, float]:
     """Turn ``"slope_per_s=0"`` texts into numbers by name."""
-    pins = {}
+    fixed = {}
     for text in texts:
         name, _, value = text.partition("=")
         try:
-            pins[name.strip()] = float(value)
+            fixed[name.strip()] = float(value)
         except ValueError as error:
-            raise SettingsError("--pin", text, valid="NAME=NUMBER, e.g. slope_per_s=0") from error
-    return pins
+            raise SettingsError("--fix", text, valid="NAME=NUMBER, e.g. slope_per_s=0") from error
+    return fixed
 
 
 def fresh_picture(file: Path) -> Path:

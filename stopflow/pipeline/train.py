@@ -174,7 +174,7 @@ def train_model(
 
 
 def trace_of(dataset: Dataset) -> TraceOf:
-    """Return the look-up of trimmed traces by row that training re-cuts its views from."""
+    """Return the look-up of trimmed traces by row that training re-cuts its augmentations from."""
     look_up: Callable[[int], Any] = dataset.trimmed
     return look_up
 

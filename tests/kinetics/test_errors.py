@@ -246,8 +246,8 @@ def test_interval_is_open_where_the_data_set_no_limit(rng):
         assert high > fit.k_per_s
     refused = fit_trace(time, 0 * time)
     assert np.isnan(k_interval(time, 0 * time, refused)).all()
-    pinned = fit_trace(time, signal, fixed={"k_per_s": 1.0})
-    assert k_interval(time, signal, pinned) == (1.0, 1.0)
+    held = fit_trace(time, signal, fixed={"k_per_s": 1.0})
+    assert k_interval(time, signal, held) == (1.0, 1.0)
 
 
 def test_inflation_and_level_widen_the_interval(rng):

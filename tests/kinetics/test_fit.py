@@ -1,4 +1,4 @@
-"""The fit: laws it must obey, an independent fit, refusals, pins, robust, batch and shared."""
+"""The fit: laws it must obey, an independent fit, refusals, constraints, robust fits."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.optimize import curve_fit
 
 from stopflow.kinetics.fit import FitStatus, fit_trace, predict
-from stopflow.kinetics.laws import LAWS, Tie
+from stopflow.kinetics.laws import LAWS, Proportional
 from stopflow.kinetics.many.batch import fit_batch
 from stopflow.kinetics.many.individual_grids import fit_traces
 from stopflow.kinetics.many.shared import fit_shared
@@ -99,7 +99,7 @@ def test_batch_equals_single(law, log_kt, log_snr, points, seed):
         assert fit.status == alone.status
         assert fit.reason == alone.reason
         if alone.ok:
-            # Where the window shows little of the curve, k itself has lost digits: its error says so.
+            # Where the window shows little of the curve, k has lost digits: its error says so.
             room = max(1e-9 * alone.k_per_s, 1e-8 * alone.k_stderr_per_s)
             assert abs(fit.k_per_s - alone.k_per_s) < room
             assert fit.k_stderr_per_s == pytest.approx(alone.k_stderr_per_s, rel=1e-6)
@@ -255,23 +255,23 @@ def test_any_numbers_give_numbers_or_a_reason(values, law, robust):
 
 
 @pytest.mark.parametrize("law", SHAPES)
-def test_a_pinned_parameter_equals_the_fit_where_it_is_free(law, rng):
+def test_a_fixed_parameter_equals_the_fit_where_it_is_free(law, rng):
     time, signal = a_trace(rng, law=law)
     free = fit_trace(time, signal, law=law)
     for name, value in free.parameters.items():
-        pinned = fit_trace(time, signal, law=law, fixed={name: value})
-        assert pinned.ok, (name, pinned.reason)
+        held = fit_trace(time, signal, law=law, fixed={name: value})
+        assert held.ok, (name, held.reason)
         for other, expected in free.parameters.items():
-            assert pinned.parameters[other] == pytest.approx(expected, rel=1e-6), (name, other)
-        assert pinned.stderr[name] == 0
-        assert pinned.dof == free.dof + 1
+            assert held.parameters[other] == pytest.approx(expected, rel=1e-6), (name, other)
+        assert held.stderr[name] == 0
+        assert held.dof == free.dof + 1
 
 
-def test_a_tie_equals_the_written_out_form(rng):
+def test_a_proportional_parameter_equals_the_written_out_form(rng):
     time = np.linspace(0, 2, 300)
     signal = 3 * (1 - np.exp(-4 * time)) + 0.02 * rng.normal(size=300)
     fit = fit_trace(
-        time, signal, law="single", fixed={"intercept": Tie(to="amplitude", factor=-1.0)}
+        time, signal, law="single", fixed={"intercept": Proportional(to="amplitude", factor=-1.0)}
     )
     (b, k), covariance = curve_fit(
         lambda t, b, k: b * (1 - np.exp(-k * t)), time, signal, p0=[1, 1], xtol=1e-14, ftol=1e-14

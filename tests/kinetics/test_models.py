@@ -1,4 +1,4 @@
-"""Every law: derivatives by an independent route, names, pins."""
+"""Every law: derivatives by an independent route, names, constraints."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from stopflow.errors import SettingsError
 from stopflow.kinetics.fit import fit_trace
-from stopflow.kinetics.laws import LAWS, Tie, find_law, sum_of_exponentials
+from stopflow.kinetics.laws import LAWS, Proportional, find_law, sum_of_exponentials
 
 ALL = [*LAWS.values(), sum_of_exponentials(3, slope=True)]
 TIME = np.array([0.0, 1e-4, 0.003, 0.02, 0.05, 0.11, 0.3])
@@ -77,7 +77,7 @@ def test_unknown_names_are_told_with_the_valid_ones():
     with pytest.raises(SettingsError, match="k_per_s"):
         fit_trace(TIME, y, fixed={"k": 1.0})
     with pytest.raises(SettingsError, match="amplitude"):
-        fit_trace(TIME, y, law="single", fixed={"intercept": Tie(to="k_per_s")})
+        fit_trace(TIME, y, law="single", fixed={"intercept": Proportional(to="k_per_s")})
     with pytest.raises(SettingsError, match="positive"):
         fit_trace(TIME, y, fixed={"k_per_s": -1.0})
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from stopflow.kinetics.fit import fit_trace
-from stopflow.kinetics.laws import Tie, sum_of_exponentials
+from stopflow.kinetics.laws import Proportional, sum_of_exponentials
 
 NIST = Path(__file__).parent / "nist"
 EXTENDED = np.finfo(np.longdouble).eps < 1e-18
-RISE = {"intercept": Tie(to="amplitude", factor=-1.0)}
+RISE = {"intercept": Proportional(to="amplitude", factor=-1.0)}
 
-# File, law, pins, certified b1, b2, ... by our names (with sign), digits of the parameters.
+# File, law, constraints, certified b1, b2, ... by our names (with sign), digits of the parameters.
 CASES = {
     "BoxBOD": ("single", RISE, {"intercept": 1, "k_per_s": 2}, 9),
     "Misra1a": ("single", RISE, {"intercept": 1, "k_per_s": 2}, 9),

@@ -7,7 +7,7 @@ from extended_profile import EXTENDED, Side, Sums, profile_sides, student_quanti
 from stopflow.kinetics.fit import Fit, fit_trace
 from stopflow.kinetics.solver.blocks import block_means
 from stopflow.kinetics.solver.result import Refusal
-from stopflow.kinetics.solver.window import screen
+from stopflow.kinetics.solver.window import validate_trace
 from stopflow.kinetics.uncertainty.interval import k_interval
 
 EQUAL = 1e-9
@@ -35,7 +35,7 @@ def extended_ends(
 
     On the numbers that the definition names: the points for one rate, else block means.
     """
-    window = screen(time, signal, start_s=fit.start_s, weights=None, needed=3, centred=True)
+    window = validate_trace(time, signal, start_s=fit.start_s, weights=None, needed=3, centred=True)
     assert not isinstance(window, Refusal)
     law = fit.rate_law
     one = len(law.nonlinear) == 1

@@ -14,9 +14,9 @@ from stopflow.kinetics.analysis import (
     analyse_experiment,
     analyse_lab,
 )
+from stopflow.kinetics.signal_checks import clipped_share, clipped_stretch, misfit
 from stopflow.kinetics.verdicts.compare_laws import Alternative
 from stopflow.kinetics.verdicts.rules import RULES, Verdict, reasons, verdict_of
-from stopflow.kinetics.verdicts.signal_checks import clipped_share, clipped_stretch, misfit
 from stopflow.trace import Conditions, Experiment, Shot
 
 

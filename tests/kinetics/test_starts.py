@@ -37,7 +37,7 @@ def test_every_cut_has_the_fit_of_its_points(rng: np.random.Generator) -> None:
     fits = fit_growing_cuts(blocks, blocks.means(signals), noise_sd=np.full(3, 0.01))
     compared = 0
     for row, signal in enumerate(signals):
-        for cut in range(0, len(blocks.cuts), 3):
+        for cut in np.flatnonzero(blocks.cuts % 9 == 0):
             start_s = float(blocks.edge_s[blocks.cuts[cut]])
             alone = fit_trace(time, signal, start_s=start_s)
             if not (alone.ok and alone.k_stderr_per_s < 0.1 * alone.k_per_s):

@@ -6,7 +6,7 @@ import pytest
 from stopflow.errors import SettingsError
 from stopflow.features import FeatureSpec, build_features
 from stopflow.learn.compare.compare import compare
-from stopflow.learn.compare.runs import Attempt, KeptRuns
+from stopflow.learn.compare.runs import ComparedRun, KeptRuns
 from stopflow.learn.compare.table import comparison_rows
 from stopflow.learn.data import lab_data
 from stopflow.learn.evaluate import measure
@@ -14,7 +14,7 @@ from stopflow.learn.settings import TrainSettings
 from stopflow.learn.training.train import train
 
 SETTINGS = TrainSettings(
-    hidden=(16, 8), rank=4, directions=20, epochs=3, batch_size=16, views=0, test_count=2
+    hidden=(16, 8), rank=4, directions=20, epochs=3, batch_size=16, augmentations=0, test_count=2
 )
 
 
@@ -29,7 +29,7 @@ def labs(small_lab):
 def test_every_way_meets_the_same_shots(labs, small_lab):
     data = labs["shape"]
     ways = ("constant", "ridge", "published", "dense", "dlrt", "truth", "fit")
-    attempts = compare(
+    runs = compare(
         labs,
         SETTINGS,
         ways=ways,
@@ -37,28 +37,28 @@ def test_every_way_meets_the_same_shots(labs, small_lab):
         trace=small_lab.trace,
         further={"truth": lambda lab, _split, _seed: np.array(lab.k_true_per_s)},
     )
-    tested = {attempt.split.test.tobytes() for attempt in attempts}
+    tested = {run.split.test.tobytes() for run in runs}
     assert len(tested) == 1
-    rows = {row["layer"]: row for row in comparison_rows(attempts, data)}
+    rows = {row["layer"]: row for row in comparison_rows(runs, data)}
     assert tuple(rows) == ways
     assert rows["dlrt"]["runs"] == 2
     assert rows["fit"]["ratio_to_fit"] == pytest.approx(1.0)
     assert rows["truth"]["mae_per_s"] == 0.0
     assert rows["published"]["features"] == "raw"
-    test = attempts[0].split.test
-    runs = [
+    test = runs[0].split.test
+    errors = [
         measure(a.k_per_s[test], data.k_actual_per_s[test]).mae_per_s
-        for a in attempts
+        for a in runs
         if a.way == "dlrt"
     ]
-    assert rows["dlrt"]["mae_per_s"] == pytest.approx(np.mean(runs))
-    assert rows["dlrt"]["mae_sd_per_s"] == pytest.approx(np.std(runs, ddof=1))
+    assert rows["dlrt"]["mae_per_s"] == pytest.approx(np.mean(errors))
+    assert rows["dlrt"]["mae_sd_per_s"] == pytest.approx(np.std(errors, ddof=1))
     against = [
         measure(a.k_per_s[test], data.k_actual_per_s[test]).mae_per_s
-        for a in attempts
+        for a in runs
         if a.way == "dense"
     ]
-    ratios = np.divide(runs, against)
+    ratios = np.divide(errors, against)
     assert rows["dlrt"]["ratio_to_dense"] == pytest.approx(np.sqrt(np.prod(ratios)))
     half_width = abs(np.log(ratios[0] / ratios[1])) / 2
     assert rows["dlrt"]["ratio_to_dense_se"] == pytest.approx(np.sqrt(np.prod(ratios)) * half_width)
@@ -68,7 +68,7 @@ def test_every_way_meets_the_same_shots(labs, small_lab):
 
 def test_ways_on_all_inputs_say_what_they_got(labs):
     found = compare(labs, SETTINGS, ways=("published", "dense-full", "dlrt"), wide_epochs=2)
-    assert [attempt.epochs for attempt in found] == [2, 2, 3]
+    assert [run.epochs for run in found] == [2, 2, 3]
     assert found[1].inputs_used.startswith("all 192 inputs")
     rows = comparison_rows(found, labs["shape"])
     assert [row["epochs"] for row in rows] == [2, 2, 3]
@@ -122,17 +122,19 @@ def test_a_finished_comparison_forgets_its_own_runs_alone(labs, tmp_path):
 
 
 def test_shared_preparation_gives_what_training_alone_gives(labs, small_lab):
-    with_views = replace(SETTINGS, views=2)
-    found = compare(labs, with_views, ways=("dense", "dlrt"), seeds=2, trace=small_lab.trace)
-    for attempt in found:
+    with_augmentations = replace(SETTINGS, augmentations=2)
+    found = compare(
+        labs, with_augmentations, ways=("dense", "dlrt"), seeds=2, trace=small_lab.trace
+    )
+    for run in found:
         alone = train(
             labs["shape"],
-            replace(with_views, layer=attempt.way, seed=attempt.seed),
-            split=attempt.split,
+            replace(with_augmentations, layer=run.way, seed=run.seed),
+            split=run.split,
             trace=small_lab.trace,
         )
-        assert [row["loss"] for row in alone.history] == [row["loss"] for row in attempt.history]
-        assert attempt.history[0]["seconds"] > 0
+        assert [row["loss"] for row in alone.history] == [row["loss"] for row in run.history]
+        assert run.history[0]["seconds"] > 0
 
 
 def test_progress_runs_from_nothing_to_everything(labs):
@@ -149,12 +151,12 @@ def test_progress_runs_from_nothing_to_everything(labs):
     assert seen[-1][1] == seen[-1][2]
 
 
-def attempt(way, split, errors, *, seed=0, speed=1.0):
+def run(way, split, errors, *, seed=0, speed=1.0):
     history = [
         {"epoch": n, "test_mae_per_s": error, "seconds": 2.0 + 3.0 * speed * n, "judging_s": n}
         for n, error in enumerate(errors, start=1)
     ]
-    return Attempt(
+    return ComparedRun(
         way=way,
         features="shape",
         seed=seed,
@@ -167,14 +169,14 @@ def attempt(way, split, errors, *, seed=0, speed=1.0):
 
 def test_time_to_the_best_error_of_dense(labs, small_lab):
     split = compare(labs, SETTINGS, ways=("fit",))[0].split
-    attempts = [
-        attempt("dense", split, [9.0, 4.0, 5.0]),
-        attempt("dense", split, [9.0, 8.0, 2.0], seed=1),
-        attempt("dlrt", split, [7.0, 3.9, 3.0], speed=0.5),
-        attempt("dlrt", split, [7.0, 3.0, 2.5], seed=1, speed=0.5),
-        attempt("dense-full", split, [4.0, 3.0, 3.5]),
+    runs = [
+        run("dense", split, [9.0, 4.0, 5.0]),
+        run("dense", split, [9.0, 8.0, 2.0], seed=1),
+        run("dlrt", split, [7.0, 3.9, 3.0], speed=0.5),
+        run("dlrt", split, [7.0, 3.0, 2.5], seed=1, speed=0.5),
+        run("dense-full", split, [4.0, 3.0, 3.5]),
     ]
-    dense, dlrt, full = comparison_rows(attempts, small_lab.data)
+    dense, dlrt, full = comparison_rows(runs, small_lab.data)
     assert dense["epochs_to_dense"] == 2.5
     assert dense["seconds_to_dense"] == pytest.approx(2.0 + 3.0 * 2.5 - 2.5)
     assert dense["reached_dense"] == 1.0
@@ -186,8 +188,8 @@ def test_time_to_the_best_error_of_dense(labs, small_lab):
 
 
 def test_folds_test_every_experiment(labs):
-    attempts = compare(labs, SETTINGS, ways=("ridge",), folds=4)
-    tested = [name for attempt in attempts for name in attempt.split.test_experiments]
+    runs = compare(labs, SETTINGS, ways=("ridge",), folds=4)
+    tested = [name for run in runs for name in run.split.test_experiments]
     assert sorted(tested) == sorted(labs["shape"].experiments)
 
 
@@ -195,18 +197,18 @@ def test_folds_test_every_experiment(labs):
     ("asked", "expected"), [({}, 0), ({"validation_count": 2}, 2), ({"patience": 1}, 1)]
 )
 def test_folds_set_experiments_aside_for_validation(labs, asked, expected):
-    attempts = compare(labs, replace(SETTINGS, epochs=1, **asked), ways=("dlrt",), folds=4)
-    for attempt in attempts:
-        validation, test = attempt.split.validation_experiments, attempt.split.test_experiments
+    runs = compare(labs, replace(SETTINGS, epochs=1, **asked), ways=("dlrt",), folds=4)
+    for run in runs:
+        validation, test = run.split.validation_experiments, run.split.test_experiments
         assert len(validation) == expected
         assert not set(validation) & set(test)
-        assert ("validation_mae_per_s" in attempt.history[0]) == bool(expected)
+        assert ("validation_mae_per_s" in run.history[0]) == bool(expected)
 
 
 def test_at_least_half_of_what_a_fold_does_not_test_is_trained_on(labs):
     settings = replace(SETTINGS, validation_count=100)
-    for attempt in compare(labs, settings, ways=("ridge",), folds=4):
-        assert len(attempt.split.validation_experiments) == 3
+    for run in compare(labs, settings, ways=("ridge",), folds=4):
+        assert len(run.split.validation_experiments) == 3
 
 
 def test_a_way_that_is_not_there_is_answered_with_those_that_are(labs):

@@ -12,7 +12,7 @@ from stopflow.memory import CLEAR
 @pytest.mark.skipif(not CLEAR.exists(), reason="the system does not tell peaks")
 def test_a_wide_network_takes_more_wherever_it_stands():
     data = make_lab(np.random.default_rng(4), experiments=4).data
-    settings = TrainSettings(hidden=(2048, 2048), rank=4, test_count=1, views=0)
+    settings = TrainSettings(hidden=(2048, 2048), rank=4, test_count=1, augmentations=0)
     one, other = (
         peaks_of_ways({SPEC.kind: data}, settings, ways=ways)
         for ways in (("dense", "dlrt", "fit"), ("dlrt", "dense"))

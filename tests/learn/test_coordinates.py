@@ -7,7 +7,7 @@ import torch
 from stopflow.errors import SettingsError
 from stopflow.features import build_features, window_of
 from stopflow.learn.settings import TrainSettings
-from stopflow.learn.training.augment import Drift, draw_views, slope_row
+from stopflow.learn.training.augment import Drift, draw_augmentations, slope_row
 from stopflow.learn.training.coordinates import choose_coordinates
 from stopflow.lowrank import LAYERS, build_network
 
@@ -91,15 +91,15 @@ def test_an_added_slope_is_the_row_of_the_trace_with_that_slope(small_lab):
     drift = Drift.of(coordinates, data)
     time_s, signal = small_lab.traces[3]
     tau = (time_s - time_s[0]) / window_of(time_s)
-    cells = data.inputs[3, 1::2].astype(float)
+    bins = data.inputs[3, 1::2].astype(float)
     slope = slope_row(data)
-    # other = alpha cells + beta slope, so that a = beta / alpha
+    # other = alpha bins + beta slope, so that a = beta / alpha
     sloped = build_features(time_s, signal + 0.2 * np.ptp(signal) * tau, spec=data.features)
     other = sloped[1::2].astype(float)
-    size = np.linalg.lstsq(np.stack([cells, slope], axis=1), other, rcond=None)[0]
+    size = np.linalg.lstsq(np.stack([bins, slope], axis=1), other, rcond=None)[0]
     added = drift.apply(
         coordinates.project(data.inputs[3:4]),
-        torch.tensor([cells @ slope / len(slope)]).float(),
+        torch.tensor([bins @ slope / len(slope)]).float(),
         torch.tensor([size[1] / size[0]]).float(),
     )
     expected = coordinates.project(sloped[None])
@@ -107,23 +107,27 @@ def test_an_added_slope_is_the_row_of_the_trace_with_that_slope(small_lab):
 
 
 def test_views_keep_the_rate(rng, small_lab):
-    """A cut of an exponential is the row of that exponential, drawn over the view's own window."""
+    """A cut of an exponential is the row of that exponential, over a window of its own."""
     data, index = small_lab.data, 5
     k_per_s = float(data.k_label_per_s[index])
     time_s = np.linspace(0.0, float(data.window_s[index]), 20_001)
     clean = np.exp(-k_per_s * time_s)
-    views = list(
-        draw_views(data, index, count=6, trace=lambda _row: (time_s, clean), generator=rng)
+    augmentations = list(
+        draw_augmentations(data, index, count=6, trace=lambda _row: (time_s, clean), generator=rng)
     )
-    for view in views:
+    for augmentation in augmentations:
         tau = np.linspace(0, 1, 20_001)
         made = build_features(
-            tau * view.window_s, np.exp(-k_per_s * tau * view.window_s), spec=data.features
+            tau * augmentation.window_s,
+            np.exp(-k_per_s * tau * augmentation.window_s),
+            spec=data.features,
         )
-        np.testing.assert_allclose(view.row, made, atol=0.005)
-    assert min(view.window_s for view in views) < window_of(time_s)
+        np.testing.assert_allclose(augmentation.row, made, atol=0.005)
+    assert min(augmentation.window_s for augmentation in augmentations) < window_of(time_s)
 
 
 def test_a_trace_that_is_missing_gives_the_row_itself(rng, small_lab):
-    (view,) = draw_views(small_lab.data, 2, count=1, trace=lambda _row: None, generator=rng)
-    np.testing.assert_array_equal(view.row, small_lab.data.inputs[2])
+    (augmentation,) = draw_augmentations(
+        small_lab.data, 2, count=1, trace=lambda _row: None, generator=rng
+    )
+    np.testing.assert_array_equal(augmentation.row, small_lab.data.inputs[2])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linprog
 
-from stopflow.learn.pretraining.interval import (
+from stopflow.learn.interval import (
     NORMAL_95,
     IntervalScale,
     fit_interval,

@@ -9,8 +9,8 @@ import torch
 
 from stopflow.errors import ModelError, SettingsError
 from stopflow.features import FeatureSpec, build_features
+from stopflow.learn.interval import IntervalScale
 from stopflow.learn.model import predict
-from stopflow.learn.pretraining.interval import IntervalScale
 from stopflow.learn.pretraining.pretrain import (
     PretrainProgress,
     PretrainSettings,
@@ -18,10 +18,10 @@ from stopflow.learn.pretraining.pretrain import (
     pretrain,
 )
 from stopflow.learn.pretraining.prior import Prior, draw_trace
-from stopflow.learn.pretraining.projection import cell_basis
 from stopflow.learn.pretraining.publish import as_model, calibrate, ship
 from stopflow.learn.pretraining.synthetic import GridCounts, build_bank, draw_grids
 from stopflow.learn.pretraining.whitening import CENTRE, SPREAD, export_network, whiten
+from stopflow.learn.projection import cell_basis
 from stopflow.learn.saved import load_model
 from stopflow.lowrank import build_network
 

@@ -15,6 +15,7 @@ from stopflow.learn.adapt import (
     adapted_way,
     own_coordinates,
 )
+from stopflow.learn.adapt_cost import RATES, adapt_beside_full
 from stopflow.learn.compare.results import predict_lab
 from stopflow.learn.compress import NotSmallerError, Share, compress_subject
 from stopflow.learn.compress_rates import RateSubject
@@ -22,7 +23,8 @@ from stopflow.learn.judge import judge
 from stopflow.learn.settings import TrainSettings
 from stopflow.learn.split import split_by_experiment
 from stopflow.learn.training.train import train
-from stopflow.lowrank import build_network, count_parameters
+from stopflow.lowrank import build_network, count_parameters, count_trained
+from stopflow.memory import reset_peak
 
 
 def compressed(model, *, data=None, **share):
@@ -196,3 +198,22 @@ def test_a_model_without_a_record_is_judged_on_all_shots(small_lab, trained):
     found = compressed(replace(trained.model, record={}), energy=0.99, data=small_lab.data)
     assert found.judgement is not None
     assert found.judgement.n == len(small_lab.data)
+
+
+def test_full_fine_tuning_stands_beside_lora_with_what_each_costs(trained):
+    data, _ = other_lab()
+    settings = adapt_settings(epochs=30, learning_rate=3e-3)
+    adapted, (lora, full) = adapt_beside_full(trained.model, data, settings, rank=2)
+    alone = adapt_model(trained.model, data, settings, rank=2)
+    assert adapted.after["test"] == alone.after["test"] == lora.metrics["test"]
+    assert lora.trained_parameters == alone.trained_parameters
+    assert full.trained_parameters == count_trained(trained.model.network)
+    assert lora.trained_parameters < full.trained_parameters
+    before = alone.before["test"].mae_per_s
+    for cost in (lora, full):
+        assert cost.metrics["test"].mae_per_s < before
+        assert cost.processor_s > 0
+        assert cost.peak_bytes > 0 or not reset_peak()
+    assert full.metrics["train"] != lora.metrics["train"]
+    assert lora.learning_rate == 3e-3
+    assert full.learning_rate in RATES

@@ -94,9 +94,9 @@ def test_schedules_stay_positive_and_end_low():
 
 
 def test_the_published_recipe_keeps_the_split_and_the_budget():
-    recipe = TrainSettings(epochs=5, seed=7, hidden=(8,), rank=4, views=3).published()
+    recipe = TrainSettings(epochs=5, seed=7, hidden=(8,), rank=4, augmentations=3).published()
     assert (recipe.features, recipe.standardise, recipe.loss) == ("raw", False, "mse")
-    assert (recipe.epochs, recipe.seed, recipe.views) == (5, 7, 0)
+    assert (recipe.epochs, recipe.seed, recipe.augmentations) == (5, 7, 0)
     assert [s.dim for s in recipe.network_specs(28_000)] == [512, 512, 256, 1]
 
 

@@ -5,10 +5,9 @@ import pytest
 import torch
 from scipy.stats import ks_2samp
 
-from stopflow.cells import EDGES, cell_means
+from stopflow.bins import EDGES, bin_means
 from stopflow.features import FeatureSpec, build_batch
 from stopflow.learn.pretraining.prior import RHOS, Prior, ar1_noise, ar1_root, draw_trace
-from stopflow.learn.pretraining.projection import cell_basis
 from stopflow.learn.pretraining.synthetic import (
     TRACES_A_GRID,
     GridCounts,
@@ -16,6 +15,7 @@ from stopflow.learn.pretraining.synthetic import (
     build_bank,
     draw_grids,
 )
+from stopflow.learn.projection import cell_basis
 from stopflow.trace import FloatArray
 
 SPECS = (FeatureSpec("shape", 600), FeatureSpec("blocks", 128))
@@ -39,10 +39,10 @@ def test_basis_is_orthonormal_centred_and_holds_the_curves(spec: FeatureSpec) ->
     np.testing.assert_allclose(basis.sum(axis=0), 0.0, atol=1e-9)
     tau = np.arange(777) / 776
     rates = np.exp(np.linspace(0, np.log(80), 40))
-    cells = cell_means(tau, np.exp(-rates[:, None] * tau), EDGES[spec.kind](spec.pairs))
-    cells -= cells.mean(axis=1, keepdims=True)
-    left = np.linalg.norm(cells - (cells @ basis) @ basis.T, axis=1)
-    assert (left / np.linalg.norm(cells, axis=1)).max() < 1e-3
+    bins = bin_means(tau, np.exp(-rates[:, None] * tau), EDGES[spec.kind](spec.pairs))
+    bins -= bins.mean(axis=1, keepdims=True)
+    left = np.linalg.norm(bins - (bins @ basis) @ basis.T, axis=1)
+    assert (left / np.linalg.norm(bins, axis=1)).max() < 1e-3
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.kind)
@@ -52,9 +52,9 @@ def test_clean_coordinates_are_those_of_the_points(spec: FeatureSpec) -> None:
         log_kt = torch.tensor([0.123, 1.7, 3.456])
         drawn = bank.curve(torch.full((3,), number), log_kt).numpy()
         points = np.exp(-np.exp(log_kt.double().numpy())[:, None] * tau)
-        direct = cell_means(tau, points, EDGES[spec.kind](spec.pairs)) @ basis
+        direct = bin_means(tau, points, EDGES[spec.kind](spec.pairs)) @ basis
         np.testing.assert_allclose(drawn, direct, atol=3e-5 * np.abs(direct).max())
-        slope = cell_means(tau, tau, EDGES[spec.kind](spec.pairs)) @ basis
+        slope = bin_means(tau, tau, EDGES[spec.kind](spec.pairs)) @ basis
         np.testing.assert_allclose(bank.slopes[number], slope, atol=1e-5 * np.abs(slope).max())
 
 

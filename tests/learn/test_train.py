@@ -11,7 +11,7 @@ from stopflow.learn.settings import TrainSettings
 from stopflow.learn.training.train import TrainStatus, train
 from stopflow.lowrank import LAYERS
 
-SMALL = {"hidden": (32, 16), "rank": 6, "directions": 20, "test_count": 2, "views": 2}
+SMALL = {"hidden": (32, 16), "rank": 6, "directions": 20, "test_count": 2, "augmentations": 2}
 
 
 def settings(**changes):

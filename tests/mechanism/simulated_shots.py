@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.integrate import solve_ivp
 
-from stopflow.mechanism.problem import MechanismShot
+from stopflow.mechanism.observations import MechanismShot
 from stopflow.mechanism.scheme import Scheme
 
 

@@ -7,7 +7,9 @@ from simulated_shots import integrate, simulate
 
 from stopflow.mechanism.constants import build_constants, describe_theta
 from stopflow.mechanism.determined import determine
-from stopflow.mechanism.fit import fit_mechanism, minimise
+from stopflow.mechanism.fit import fit_mechanism
+from stopflow.mechanism.minimise import minimise
+from stopflow.mechanism.observations import Detector
 from stopflow.mechanism.problem import build_problem
 from stopflow.mechanism.rank import KNOWN, rank_schemes
 from stopflow.mechanism.scheme import SchemeError, parse_scheme
@@ -19,7 +21,7 @@ def problem_of(rng, text, truth, starts, observed, *, relations=(), **more):
     scheme = parse_scheme(text)
     shots = simulate(rng, scheme, truth, starts, observed=observed, time_s=TIME, **more)
     constants = build_constants(scheme, relations)
-    return build_problem(scheme, constants, shots, observed=tuple(observed))
+    return build_problem(scheme, constants, shots, detector=Detector(observed=tuple(observed)))
 
 
 BINDING = (
@@ -121,14 +123,14 @@ def test_intervals_cover_the_truth(full_proof, rng: np.random.Generator) -> None
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"observed": ("X",)}, "'X' is not of the scheme"),
-        ({"observed": ()}, "no species is observed"),
+        ({"detector": Detector(observed=("X",))}, "'X' is not of the scheme"),
+        ({"detector": Detector(observed=())}, "no species is observed"),
         ({"shots": ()}, "no shot"),
     ],
 )
 def test_a_problem_that_cannot_be_is_refused(change, said, rng: np.random.Generator) -> None:
     problem = problem_of(rng, *BINDING, {"C": 1e6})
-    given = {"shots": problem.shots, "observed": ("C",)} | change
+    given = {"shots": problem.shots, "detector": Detector(observed=("C",))} | change
     with pytest.raises(SchemeError, match=said):
         build_problem(problem.scheme, problem.constants, **given)
 
@@ -145,8 +147,7 @@ def test_the_gradient_is_that_of_the_squares(shared, before, rng: np.random.Gene
         scheme,
         build_constants(scheme),
         shots,
-        observed=("FS",),
-        shared=shared,
+        detector=Detector(observed=("FS",), shared=shared),
         pre_equilibrated=before,
     )
     theta = np.log(list(truth.values())) + np.array([0.3, -0.2, 0.1, 0.4])

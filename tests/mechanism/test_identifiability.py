@@ -6,7 +6,9 @@ from simulated_shots import simulate
 
 from stopflow.mechanism.constants import build_constants
 from stopflow.mechanism.determined import determine
-from stopflow.mechanism.fit import fit_mechanism, minimise
+from stopflow.mechanism.fit import fit_mechanism
+from stopflow.mechanism.minimise import minimise
+from stopflow.mechanism.observations import Detector
 from stopflow.mechanism.problem import build_problem
 from stopflow.mechanism.rank import KNOWN, rank_schemes
 from stopflow.mechanism.scheme import parse_scheme
@@ -28,7 +30,9 @@ def made(rng, text, truth, mixtures, observed, *, noise_sd=0.005):
         time_s=TIME,
         noise_sd=noise_sd,
     )
-    return build_problem(scheme, build_constants(scheme), shots, observed=(observed,))
+    return build_problem(
+        scheme, build_constants(scheme), shots, detector=Detector(observed=(observed,))
+    )
 
 
 def ladder(*levels, e=1.0):

@@ -9,7 +9,7 @@ from mechanism_lab import TIME, write_folder
 from pypdf import PdfReader
 
 from stopflow.io.bka.format import write_bka
-from stopflow.mechanism.fit import minimise
+from stopflow.mechanism.minimise import minimise
 from stopflow.mechanism.rank import KNOWN
 
 BINDING = "E + S <=> ES"

@@ -4,11 +4,11 @@ from stopflow.kinetics.laws.exponentials import sum_of_exponentials
 from stopflow.kinetics.laws.expression import looks_like_expression
 from stopflow.kinetics.laws.rate_law import (
     Basis,
+    Proportional,
     RateLaw,
     RealArray,
     ShapeRange,
     ThetaJacobian,
-    Tie,
     baseline_rows,
 )
 from stopflow.kinetics.laws.table import (
@@ -34,11 +34,11 @@ __all__ = [
     "LAWS",
     "Basis",
     "ParameterColumn",
+    "Proportional",
     "RateLaw",
     "RealArray",
     "ShapeRange",
     "ThetaJacobian",
-    "Tie",
     "baseline_rows",
     "describe_laws",
     "error_columns",

@@ -18,7 +18,7 @@ ThetaJacobian = Callable[[RealArray, RealArray, RealArray], RealArray]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tie:
+class Proportional:
     """A linear parameter bound to another: ``parameter = factor * to``.
 
     ``y = b (1 - exp(-k t))`` is the law ``single`` with ``intercept = -1 * amplitude``.

@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stopflow.kinetics.fit import fit_trace
-from stopflow.kinetics.laws import RateLaw, Tie, find_law
+from stopflow.kinetics.laws import Proportional, RateLaw, find_law
 from stopflow.kinetics.many.collect import BatchFit, Collected, collect
 from stopflow.kinetics.many.compress import GridSpace, build_space, solve_in_space
 from stopflow.kinetics.solver.result import Fit, Refusal
-from stopflow.kinetics.solver.window import LARGEST_NUMBER, MIN_POINTS, ROUNDING, screen_times
+from stopflow.kinetics.solver.window import LARGEST_NUMBER, MIN_POINTS, ROUNDING, validate_times
 
 __all__ = ["BatchFit", "fit_batch"]
 
@@ -27,12 +27,12 @@ def fit_batch(
     *,
     law: str | RateLaw = "single-slope",
     start_s: float | None = None,
-    fixed: Mapping[str, float | Tie] | None = None,
+    fixed: Mapping[str, float | Proportional] | None = None,
     workers: int = 1,
 ) -> BatchFit:
     """Fit every row of `signals` (B, N) on the common times (N,).
 
-    The answers are those of `fit_trace`. Laws with one rate and nothing pinned are fitted all at
+    The answers are those of `fit_trace`. Laws with one rate and nothing held are fitted all at
     once, by `workers` threads; others one by one.
 
     Raises
@@ -47,7 +47,7 @@ def fit_batch(
     rows = np.asarray(signals)
     if rows.ndim != 2 or time.ndim != 1 or rows.shape[1] != len(time):
         raise ValueError(f"times {time.shape} and signals {rows.shape} must be (N,) and (B, N)")
-    times = screen_times(
+    times = validate_times(
         time, start_s=start_s, needed=max(MIN_POINTS, len(rate_law.parameters) + 1)
     )
     result = collect(rate_law, len(rows))

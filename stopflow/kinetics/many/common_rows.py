@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from stopflow.kinetics.many.common_grid import ORDER, CommonGrid
 from stopflow.kinetics.many.cut_fits import LARGEST_EXPONENT
-from stopflow.kinetics.many.rows import Rows, build_row_terms, close_rows, dot_rows
+from stopflow.kinetics.many.rows import Rows, build_row_inner_products, close_rows, dot_rows
 from stopflow.kinetics.solver.one_rate import CANCELLED, CONVERGED
 from stopflow.kinetics.solver.scan import GRID_STEP, highest, rate_grid
 from stopflow.kinetics.solver.significance import enough_explained
@@ -153,14 +153,14 @@ def solve_rows(rows: CommonRows, *, slope: bool) -> tuple[Rows, NDArray[np.bool_
         (e, inside_e), (d, inside_d), (h, inside_h) = (
             project(rows.coordinates(item)) for item in (e, d, d * (1 + scaled))
         )
-        terms = build_row_terms(signal, (e, d, h), (inside_e, inside_d, inside_h))
-        step = terms.newton_step()
+        products = build_row_inner_products(signal, (e, d, h), (inside_e, inside_d, inside_h))
+        step = products.newton_step()
         kept = np.abs(x + step - begin) < 2 * GRID_STEP
         step = np.where(kept, step, 0.0)
         if (np.abs(step) < CONVERGED).all():
             break
         x = np.where(np.abs(step) < CONVERGED, x, x + step)
-    found = close_rows(terms, x, step, inside=inside, left=left, back=np.linalg.inv(triangle))
+    found = close_rows(products, x, step, inside=inside, left=left, back=np.linalg.inv(triangle))
     fastest = np.minimum(rows.fastest, LARGEST_LATENESS / np.maximum(rows.lateness, 1e-9))
     sure = found.sure & clear & kept & (np.abs(step) < CONVERGED)
     sure &= (x > np.log(0.01) + GRID_STEP) & (x < np.log(fastest) - GRID_STEP)

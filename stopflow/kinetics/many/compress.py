@@ -13,7 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import qr
 
-from stopflow.kinetics.many.rows import Rows, RowTerms, build_row_terms, close_rows, dot_rows
+from stopflow.kinetics.many.rows import (
+    RowInnerProducts,
+    Rows,
+    build_row_inner_products,
+    close_rows,
+    dot_rows,
+)
 from stopflow.kinetics.solver.one_rate import CANCELLED, CONVERGED, NEWTON_STEPS
 from stopflow.kinetics.solver.projection import OneRate, line_frame
 from stopflow.kinetics.solver.scan import GRID_STEP, highest, rate_grid, scan_vectors
@@ -86,7 +92,7 @@ def build_space(time: FloatArray, *, slope: bool, intercept: bool) -> GridSpace:
         triangle=triangle,
         signal=np.zeros(len(time)),
         inside=np.zeros(lines),
-        tie=None,
+        proportional=None,
     )
     vectors, length = scan_vectors(problem, grid)
     return GridSpace(
@@ -101,7 +107,7 @@ def build_space(time: FloatArray, *, slope: bool, intercept: bool) -> GridSpace:
     )
 
 
-def space_terms(space: GridSpace, rest: FloatArray, x: FloatArray) -> RowTerms:
+def space_inner_products(space: GridSpace, rest: FloatArray, x: FloatArray) -> RowInnerProducts:
     """Evaluate the sums at x (B,) for projected signals `rest` (B, r)."""
     scaled = -np.exp(x)[:, None] * space.nodes
     decay = np.exp(scaled)
@@ -111,7 +117,7 @@ def space_terms(space: GridSpace, rest: FloatArray, x: FloatArray) -> RowTerms:
     b = space.lines
     inside_e, inside_d, inside_h = e[:, :b], d[:, :b], h[:, :b]
     e, d, h = e[:, b:], d[:, b:], h[:, b:]
-    return build_row_terms(rest, (e, d, h), (inside_e, inside_d, inside_h))
+    return build_row_inner_products(rest, (e, d, h), (inside_e, inside_d, inside_h))
 
 
 def solve_in_space(
@@ -130,14 +136,16 @@ def solve_in_space(
     x, clear = highest((rest @ space.vectors) ** 2, space.log_rates)
     begin = x
     for _ in range(NEWTON_STEPS):
-        terms = space_terms(space, rest, x)
-        step = terms.newton_step()
+        products = space_inner_products(space, rest, x)
+        step = products.newton_step()
         kept = np.abs(x + step - begin) < 2 * GRID_STEP
         step = np.where(kept, step, 0.0)
         if (np.abs(step) < CONVERGED).all():
             break
         x = x + step
-    rows = close_rows(terms, x, step, inside=inside, left=left, back=np.linalg.inv(space.triangle))
+    rows = close_rows(
+        products, x, step, inside=inside, left=left, back=np.linalg.inv(space.triangle)
+    )
     low, high = space.log_rates[0], space.log_rates[-1]
     sure = rows.sure & clear & kept & (np.abs(step) < CONVERGED)
     sure &= (x > low + GRID_STEP) & (x < high - GRID_STEP)

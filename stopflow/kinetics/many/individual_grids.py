@@ -16,13 +16,13 @@ from stopflow.kinetics.fit import fit_trace
 from stopflow.kinetics.laws import RateLaw, find_law
 from stopflow.kinetics.many.block_scan import scan_blocks
 from stopflow.kinetics.many.collect import BatchFit, Collected, collect
-from stopflow.kinetics.many.rows import RowTerms, close_rows
+from stopflow.kinetics.many.rows import RowInnerProducts, close_rows
 from stopflow.kinetics.solver.blocks import block_edges
 from stopflow.kinetics.solver.one_rate import COSTLY, COSTLY_RESIDUALS
 from stopflow.kinetics.solver.result import Fit, Refusal
 from stopflow.kinetics.solver.scan import GRID_STEP
 from stopflow.kinetics.solver.significance import enough_explained
-from stopflow.kinetics.solver.window import LARGEST_NUMBER, MIN_POINTS, fastest_kt, screen_times
+from stopflow.kinetics.solver.window import LARGEST_NUMBER, MIN_POINTS, fastest_kt, validate_times
 from stopflow.trace import FloatArray
 
 # Traces whose points stay in the processor's cache between the passes.
@@ -103,7 +103,7 @@ def _prepare(
 ) -> _Raw | None:
     """Cut what lies before the start; None for whatever `fit_trace` may refuse."""
     needed = max(MIN_POINTS, len(law.parameters) + 1)
-    times = screen_times(time_s, start_s=start_s, needed=needed)
+    times = validate_times(time_s, start_s=start_s, needed=needed)
     values = np.asarray(signal, dtype=np.float64)
     if isinstance(times, Refusal) or values.shape != times[0].shape:
         return None
@@ -131,7 +131,7 @@ def _fit_group(
     sums, fastest = _block_sums(raws, lengths, since, scratch)
     scanned = scan_blocks(sums, fastest=fastest, slope=slope)
     squared = np.array([raw.signal @ raw.signal for raw in raws])
-    moments = _Moments.of(sums.sum(axis=2), squared, slope=slope)
+    baseline = _Baseline.of(sums.sum(axis=2), squared, slope=slope)
     x, open_rows = scanned.x.copy(), np.arange(len(raws))
     sums = np.empty((len(raws), 3, 6))
     for _ in range(PASSES):
@@ -139,23 +139,25 @@ def _fit_group(
             sums[i] = _decay_sums(
                 since[i, : points[i]], raws[i].signal, float(np.exp(x[i]) / lengths[i]), scratch
             )
-        terms = moments.terms(sums, lengths)
-        step = terms.newton_step()
+        products = baseline.inner_products(sums, lengths)
+        step = products.newton_step()
         kept = np.abs(x + step - scanned.x) < GRID_STEP
         step = np.where(kept, step, 0.0)
         open_rows = np.flatnonzero(np.abs(step) > SMALL_STEP)
         if not len(open_rows):
             break
         x[open_rows] += step[open_rows]
-    rows = close_rows(terms, x, step, inside=moments.inside, left=moments.left, back=moments.back)
+    rows = close_rows(
+        products, x, step, inside=baseline.inside, left=baseline.left, back=baseline.back
+    )
     enough = np.array(
         [enough_explained(scanned.length, free=int(count) - 1 - slope) for count in {*points}]
     )
-    sure = rows.sure & scanned.clear & kept & (moments.left > COSTLY * moments.total)
-    sure &= rows.explained > enough.max() * moments.left
-    of_decay = terms.ee / sums[:, 0, 3]
+    sure = rows.sure & scanned.clear & kept & (baseline.left > COSTLY * baseline.total)
+    sure &= rows.explained > enough.max() * baseline.left
+    of_decay = products.ee / sums[:, 0, 3]
     sure &= np.minimum(of_decay, rows.kept) > COSTLY
-    sure &= of_decay * rows.rss > COSTLY_RESIDUALS * moments.left
+    sure &= of_decay * rows.rss > COSTLY_RESIDUALS * baseline.left
     sure[open_rows] = False
     result.enter(
         np.array([raw.at for raw in raws]),
@@ -189,7 +191,7 @@ def _decay_sums(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Moments:
+class _Baseline:
     """What the straight line needs, for every trace; times in units of the window.
 
     Attributes
@@ -209,7 +211,7 @@ class _Moments:
     left: FloatArray
 
     @classmethod
-    def of(cls, sums: FloatArray, total: FloatArray, *, slope: bool) -> "_Moments":
+    def of(cls, sums: FloatArray, total: FloatArray, *, slope: bool) -> "_Baseline":
         """From sums (B, 5) of 1, t, y, t^2 and t y, and of y^2 (B,)."""
         count, of_time, of_signal, squares, crossed = sums.T
         root, mean = np.sqrt(count), of_time / count
@@ -230,7 +232,7 @@ class _Moments:
             left=total - np.einsum("gb,gb->g", inside, inside),
         )
 
-    def terms(self, sums: FloatArray, lengths: FloatArray) -> RowTerms:
+    def inner_products(self, sums: FloatArray, lengths: FloatArray) -> RowInnerProducts:
         """Project the sums (B, 3, 6) of `_decay_sums`."""
         lines = sums[:, :, :2] / np.stack((lengths, np.ones_like(lengths)), axis=1)[:, None]
         inside = lines @ self.frame
@@ -238,7 +240,7 @@ class _Moments:
         signal = sums[:, :, 2] - np.einsum("gsb,gb->gs", inside, self.inside)
         with_e = sums[:, :, 3] - np.einsum("gsb,gb->gs", inside, e)
         dd = sums[:, 1, 4] - np.einsum("gb,gb->g", d, d)
-        return RowTerms(
+        return RowInnerProducts(
             ye=signal[:, 0],
             yd=signal[:, 1],
             yh=signal[:, 1] + signal[:, 2],

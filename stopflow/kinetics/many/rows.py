@@ -1,4 +1,4 @@
-"""The formulas of `fit_rate` and `fit_terms` for many traces at once, a row for every trace.
+"""The formulas of `one_rate` and `inner_products` for many traces at once, a row for every trace.
 
 Rows that need a closer look (no clear decay, a rate at an edge, two rival maxima, lost digits)
 are marked for it.
@@ -15,8 +15,8 @@ from stopflow.trace import FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class RowTerms:
-    """Sums at one x for every trace; see `fit_terms.Terms`.
+class RowInnerProducts:
+    """Sums at one x for every trace; see `inner_products.InnerProducts`.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ def newton_steps(
     dd: FloatArray,
     eh: FloatArray,
 ) -> FloatArray:
-    """Newton's steps (B,) towards the maximum of G from the sums of `RowTerms`."""
+    """Newton's steps (B,) towards the maximum of G from the sums of `RowInnerProducts`."""
     c = ye / ee
     c1 = (yd - 2 * c * ed) / ee
     first = 2 * c * (yd - c * ed)
@@ -82,7 +82,7 @@ def newton_steps(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rows:
-    """Solutions of many traces, dimensionless; see `fit_rate.Solution`.
+    """Solutions of many traces, dimensionless; see `one_rate.Solution`.
 
     Attributes
     ----------
@@ -113,7 +113,7 @@ def dot_rows(first: FloatArray, second: FloatArray) -> FloatArray:
 
 
 def close_rows(
-    terms: RowTerms,
+    products: RowInnerProducts,
     x: FloatArray,
     step: FloatArray,
     *,
@@ -126,7 +126,7 @@ def close_rows(
     Parameters
     ----------
     x, step
-        (B,) where the terms hold, and the way to the maximum: its square must be negligible.
+        (B,) where the products hold, and the way to the maximum: its square must be negligible.
     inside
         (B, b) the signals' baseline part, in the frame.
     left
@@ -135,14 +135,14 @@ def close_rows(
         (b, b) or (B, b, b) inverse of the triangle of the baseline.
     """
     theta = np.exp(x + step)
-    amplitude = terms.amplitude + step * terms.amplitude_slope
-    explained = terms.ye * terms.amplitude + step * terms.first / 2
+    amplitude = products.amplitude + step * products.amplitude_slope
+    explained = products.ye * products.amplitude + step * products.first / 2
     along = step[:, None]
-    inside_e = terms.inside_e + along * terms.inside_d
-    inside_d = terms.inside_d + along * terms.inside_h
-    ee = terms.ee + 2 * step * terms.ed
-    ed = terms.ed + step * (terms.dd + terms.eh)
-    dd = terms.dd + 2 * step * terms.dh
+    inside_e = products.inside_e + along * products.inside_d
+    inside_d = products.inside_d + along * products.inside_h
+    ee = products.ee + 2 * step * products.ed
+    ed = products.ed + step * (products.dd + products.eh)
+    dd = products.dd + 2 * step * products.dh
     spread = dd - ed**2 / ee
     baseline = _through(inside - amplitude[:, None] * inside_e, back)
     rss = left - explained
@@ -176,11 +176,11 @@ def _through(rows: FloatArray, matrix: RealArray) -> FloatArray:
     return (rows[:, None, :] @ matrix)[:, 0]
 
 
-def build_row_terms(
+def build_row_inner_products(
     signal: FloatArray,
     curves: tuple[FloatArray, FloatArray, FloatArray],
     inside: tuple[FloatArray, FloatArray, FloatArray],
-) -> RowTerms:
+) -> RowInnerProducts:
     """Form the inner products of each row's signal, exponential and its two derivatives.
 
     Parameters
@@ -191,7 +191,7 @@ def build_row_terms(
         (B, b) what was taken out of each curve.
     """
     e, d, h = curves
-    return RowTerms(
+    return RowInnerProducts(
         ye=dot_rows(signal, e),
         yd=dot_rows(signal, d),
         yh=dot_rows(signal, h),

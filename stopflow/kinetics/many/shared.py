@@ -12,12 +12,13 @@ from numpy.typing import ArrayLike
 from scipy.optimize import least_squares
 
 from stopflow.kinetics.fit import fit_trace
-from stopflow.kinetics.laws import RateLaw, Tie, find_law
+from stopflow.kinetics.laws import Proportional, RateLaw, find_law
+from stopflow.kinetics.many.between_traces import scatter_covariance
 from stopflow.kinetics.solver.any_law import Coarse, linear_part, projected_problem
-from stopflow.kinetics.solver.fixed_parameters import Pins, free_count, may_centre, pin
+from stopflow.kinetics.solver.fixed_parameters import Constraints, constrain, free_count, may_centre
 from stopflow.kinetics.solver.result import Fit, FitStatus
 from stopflow.kinetics.solver.statistics import build_fit
-from stopflow.kinetics.solver.window import MIN_POINTS, Window, screen
+from stopflow.kinetics.solver.window import MIN_POINTS, Window, validate_trace
 from stopflow.trace import FloatArray, frozen_array
 
 NOISE_ROUNDS = 30
@@ -36,7 +37,10 @@ class SharedFit:
     parameters, stderr
         The common nonlinear parameters by name; NaN where refused.
     covariance
-        (q, q) of the free common parameters, in the law's order.
+        (q, q) of the free common parameters, in the law's order, for what the noise of the traces
+        does alone.
+    scatter
+        (q, q) their covariance from the scatter between the traces; NaN for a single one.
     fits
         One for each trace: common rates, own amplitudes; errors include those of the rates.
     rss, dof
@@ -48,12 +52,14 @@ class SharedFit:
     parameters: Mapping[str, float]
     stderr: Mapping[str, float]
     covariance: FloatArray
+    scatter: FloatArray
     fits: tuple[Fit, ...]
     rss: float
     dof: int
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "covariance", frozen_array(self.covariance))
+        for name in ("covariance", "scatter"):
+            object.__setattr__(self, name, frozen_array(getattr(self, name)))
 
     @property
     def ok(self) -> bool:
@@ -63,10 +69,10 @@ class SharedFit:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Part:
-    """One usable trace; its pins carry the units that make common rates its own."""
+    """One usable trace; its constraints carry the units that make common rates its own."""
 
     window: Window
-    pins: Pins
+    constraints: Constraints
     coarse: Coarse
 
 
@@ -75,7 +81,7 @@ def fit_shared(
     *,
     law: str | RateLaw = "single-slope",
     starts_s: Sequence[float | None] | None = None,
-    fixed: Mapping[str, float | Tie] | None = None,
+    fixed: Mapping[str, float | Proportional] | None = None,
     own_noise: bool = True,
 ) -> SharedFit:
     """Fit all traces with common rates by maximum likelihood.
@@ -94,28 +100,32 @@ def fit_shared(
     SettingsError
         Unknown law or parameter name.
     """
-    rate_law, pinned = find_law(law), dict(fixed or {})
+    rate_law, held = find_law(law), dict(fixed or {})
     begin = list(starts_s) if starts_s is not None else [None] * len(traces)
     alone = [
-        fit_trace(time, signal, law=rate_law, start_s=start, fixed=pinned)
+        fit_trace(time, signal, law=rate_law, start_s=start, fixed=held)
         for (time, signal), start in zip(traces, begin, strict=True)
     ]
-    needed = max(MIN_POINTS, free_count(rate_law, pinned) + 1)
+    needed = max(MIN_POINTS, free_count(rate_law, held) + 1)
     parts: dict[int, _Part] = {}
     for i, ((time, signal), start) in enumerate(zip(traces, begin, strict=True)):
-        window = screen(
-            time, signal, start_s=start, needed=needed, centred=may_centre(rate_law, pinned)
+        window = validate_trace(
+            time, signal, start_s=start, needed=needed, centred=may_centre(rate_law, held)
         )
         if isinstance(window, Window):
-            pins = pin(rate_law, pinned, window)
-            coarse = Coarse(pins=pins, time=window.time, signal=window.signal, root_weights=None)
-            parts[i] = _Part(window=window, pins=pins, coarse=coarse)
+            constraints = constrain(rate_law, held, window)
+            coarse = Coarse(
+                constraints=constraints, time=window.time, signal=window.signal, root_weights=None
+            )
+            parts[i] = _Part(window=window, constraints=constraints, coarse=coarse)
     starts = [np.array([f.parameters[n] for n in rate_law.nonlinear]) for f in alone if f.ok]
     if not starts:
         return _refused(rate_law, alone)
     members = list(parts.values())
     noise = np.array([_noise_alone(part) for part in members])
     theta, noise = _maximise(members, starts, noise, own_noise=own_noise)
+    if not held:
+        theta = theta[rate_law.by_falling_rate(theta)[: len(theta)]]
     return _collect(rate_law, alone, parts, theta, noise)
 
 
@@ -128,6 +138,7 @@ def _refused(law: RateLaw, alone: Sequence[Fit]) -> SharedFit:
         parameters=nothing,
         stderr=nothing,
         covariance=np.full((len(nothing), len(nothing)), np.nan),
+        scatter=np.full((len(nothing), len(nothing)), np.nan),
         fits=tuple(alone),
         rss=np.nan,
         dof=0,
@@ -142,7 +153,7 @@ def _noise_alone(part: _Part) -> float:
 
 def _theta(part: _Part, theta: FloatArray) -> FloatArray:
     """Turn common parameters into the dimensionless units of one trace."""
-    return theta / part.pins.theta_units
+    return theta / part.constraints.theta_units
 
 
 def _stack(
@@ -150,7 +161,7 @@ def _stack(
 ) -> tuple[FloatArray, FloatArray]:
     """Projected residuals over noise (sum N,) and their Jacobian in the logarithms (sum N, q)."""
     residuals, slopes = [], []
-    free = parts[0].pins.free
+    free = parts[0].constraints.free
     for part, deviation in zip(parts, noise, strict=True):
 
         def theta_at(logs: FloatArray, part: _Part = part) -> FloatArray:
@@ -172,7 +183,7 @@ def _maximise(
     own_noise: bool,
 ) -> tuple[FloatArray, FloatArray]:
     """Alternate common rates and noises until both stand still."""
-    free = parts[0].pins.free
+    free = parts[0].constraints.free
     base = starts[0].copy()
     x = np.empty(0)
     if free.any():
@@ -209,7 +220,7 @@ def _noises(parts: Sequence[_Part], theta: FloatArray, *, own_noise: bool) -> Fl
         rows, rest = part.coarse.rows(_theta(part, theta))
         rest = rest - linear_part(part.coarse, _theta(part, theta)) @ rows
         sums.append(rest @ rest)
-        dofs.append(len(rest) - len(rows) - part.pins.free.sum() / len(parts))
+        dofs.append(len(rest) - len(rows) - part.constraints.free.sum() / len(parts))
         units.append(part.window.unit)
     total, left, unit = np.array(sums), np.array(dofs), np.array(units)
     floor = np.finfo(np.float64).eps
@@ -227,24 +238,30 @@ def _collect(
     noise: FloatArray,
 ) -> SharedFit:
     members = list(parts.values())
-    free = members[0].pins.free
+    free = members[0].constraints.free
     residual, slopes = _stack(members, np.log(theta[free]), theta, noise)
     upper = np.linalg.qr(slopes, mode="r")
     covariance = np.zeros((len(theta), len(theta)))
+    scatter = np.full((len(theta), len(theta)), 0.0 if len(members) > 1 else np.nan)
     if free.any():
         inverse = np.linalg.inv(upper)
-        logs = inverse @ inverse.T
-        covariance[np.ix_(free, free)] = logs * np.outer(theta[free], theta[free])
+        logs, units = inverse @ inverse.T, np.outer(theta[free], theta[free])
+        covariance[np.ix_(free, free)] = logs * units
+        if len(members) > 1:
+            ends = np.cumsum([len(part.window.time) for part in members])[:-1]
+            between = scatter_covariance(np.split(residual, ends), np.split(slopes, ends))
+            scatter[np.ix_(free, free)] = between * units
     fits = list(alone)
     linear = 0
     for (i, part), deviation in zip(parts.items(), noise, strict=True):
         fits[i] = _member(part, theta, covariance, float(deviation))
-        linear += len(part.pins.mixing)
+        linear += len(part.constraints.mixing)
     errors = np.sqrt(np.diag(covariance))
     return SharedFit(
         parameters=dict(zip(law.nonlinear, theta.tolist(), strict=True)),
         stderr=dict(zip(law.nonlinear, errors.tolist(), strict=True)),
         covariance=covariance,
+        scatter=scatter,
         fits=tuple(fits),
         rss=float(residual @ residual),
         dof=len(residual) - linear - int(free.sum()),
@@ -253,24 +270,28 @@ def _collect(
 
 def _member(part: _Part, theta: FloatArray, covariance: FloatArray, noise: float) -> Fit:
     """One trace's own parameters; their errors follow those of the common rates."""
-    pins, own = part.pins, _theta(part, theta)
+    constraints, own = part.constraints, _theta(part, theta)
     coefficients = linear_part(part.coarse, own)
     rows, rest = part.coarse.rows(own)
     rest = rest - coefficients @ rows
-    slopes = pins.law.theta_jacobian(part.window.time, own, pins.linear(coefficients))[pins.free]
+    slopes = constraints.law.theta_jacobian(
+        part.window.time, own, constraints.linear(coefficients)
+    )[constraints.free]
     frame, upper = np.linalg.qr(rows.T)
     back = np.linalg.inv(upper)
-    units = pins.theta_units[pins.free]
-    common = covariance[np.ix_(pins.free, pins.free)] / np.outer(units, units) / noise**2
+    units = constraints.theta_units[constraints.free]
+    common = (
+        covariance[np.ix_(constraints.free, constraints.free)] / np.outer(units, units) / noise**2
+    )
     pull = -back @ (frame.T @ slopes.T)
     size = len(common)
-    whole = np.empty((pins.count, pins.count))
+    whole = np.empty((constraints.count, constraints.count))
     whole[:size, :size] = common
     whole[size:, :size] = pull @ common
     whole[:size, size:] = whole[size:, :size].T
     whole[size:, size:] = back @ back.T + pull @ common @ pull.T
     return build_fit(
-        pins,
+        constraints,
         part.window,
         theta=own,
         coefficients=coefficients,

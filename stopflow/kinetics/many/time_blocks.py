@@ -18,8 +18,9 @@ GROWTH = 1.07
 FINEST_PART = 1 / 5000
 # Blocks of the second half are no wider than this part of the trace.
 WIDEST_PART = 1 / 128
-# Edges at which a fit begins: every third.
+# Edges at which a fit begins: every third, and of few points each of the first.
 STRIDE = 3
+SINGLE_CUTS = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -55,6 +56,18 @@ class TimeBlocks:
         """Average (B, N) signals over the blocks: (B, K)."""
         return np.add.reduceat(signals, self.bounds[:-1], axis=1) / self.counts
 
+    def cut_after(self, block: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Numbers of the first cuts that lie behind blocks; the last cut where none does."""
+        return np.minimum(np.searchsorted(self.cuts, block, side="right"), len(self.cuts) - 1)
+
+    def cut_from(self, edge: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Numbers of the first cuts not before edges; the last cut where none is."""
+        return np.minimum(np.searchsorted(self.cuts, edge), len(self.cuts) - 1)
+
+    def cut_until(self, edge: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Numbers of the last cuts not after edges."""
+        return np.searchsorted(self.cuts, edge, side="right") - 1
+
     @property
     def width_s(self) -> FloatArray:
         """(K,) widths of blocks of even points; 0 for a single point."""
@@ -70,6 +83,15 @@ def cut_edges(points: int) -> NDArray[np.intp]:
     return np.array(edges)
 
 
+def _cuts(edges: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Choose the edges at which a fit begins.
+
+    Where the first blocks are single points, an artefact may be over after one of them.
+    """
+    single = min(SINGLE_CUTS, len(edges) - 1) if edges[1] == 1 else 0
+    return np.concatenate((np.arange(single), np.arange(single, len(edges) - 1, STRIDE)))
+
+
 def build_blocks(time_s: FloatArray) -> TimeBlocks:
     """Divide the times (N,), in seconds and increasing."""
     points = len(time_s)
@@ -83,7 +105,7 @@ def build_blocks(time_s: FloatArray) -> TimeBlocks:
     return TimeBlocks(
         bounds=bounds,
         edges=len(edges),
-        cuts=np.arange(0, len(edges) - 1, STRIDE),
+        cuts=_cuts(edges),
         first_s=float(time_s[0]),
         edge_s=time_s[edges],
         time_s=mean,

@@ -1,132 +1,65 @@
 """The curves of secondary plots: one table of models, each in the parameters that are reported.
 
-Sources: Fersht, Structure and Mechanism in Protein Science (1999), chapters 4 and 6, for the line,
-the rising and the falling hyperbola; Hill, J. Physiol. 40, iv (1910); Arrhenius, Z. Phys. Chem. 4,
-226 (1889); Eyring, J. Chem. Phys. 3, 107 (1935), 10.1063/1.1749604; Vogt and Di Cera,
-Biochemistry 51, 5894 (2012), 10.1021/bi3006913, for what a falling k_obs means.
+Sources: Fersht, Structure and Mechanism in Protein Science (1999), chapters 4 to 6, for the line,
+the hyperbolas, two-step binding and pH profiles; Hill, J. Physiol. 40, iv (1910); Morrison,
+Biochim. Biophys. Acta 185, 269 (1969), 10.1016/0005-2744(69)90420-3, for tight binding; Vogt and Di
+Cera, Biochemistry 51, 5894 (2012), 10.1021/bi3006913, for induced fit against conformational
+selection; Arrhenius, Z. Phys. Chem. 4, 226 (1889); Eyring, J. Chem. Phys. 3, 107 (1935),
+10.1063/1.1749604.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from typing import Final
 
-import numpy as np
-from scipy.constants import Boltzmann, Planck, R
+from stopflow.kinetics.secondary import curve_functions
+from stopflow.kinetics.secondary.curve import PARTNER, CurveParameter, SecondaryCurve
 
-from stopflow.trace import FloatArray
-
-Function = Callable[[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]
-"""(x (M,), parameters (p,)) -> y (M,), dy/dparameters (M, p)."""
-KILO = 1e3
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CurveParameter:
-    """A parameter of a curve.
-
-    Attributes
-    ----------
-    unit
-        As it stands in the tables.
-    symbol
-        How it is written on paper.
-    headline
-        How the first page of a report calls it; empty for parameters that stay in the table.
-    scanned
-        Grid over which the parameter is sought, in units of the largest x (``"x"``) or as it is
-        (``"number"``); None for parameters that enter linearly.
-    """
-
-    name: str
-    unit: str
-    symbol: str = ""
-    headline: str = ""
-    scanned: str | None = None
+_HALF: Final = CurveParameter(name="K", unit="M", scanned="x")
+_K_ON: Final = CurveParameter(name="k_on", unit="M^-1 s^-1", headline="k_on")
+_K_OFF: Final = CurveParameter(name="k_off", unit="s^-1")
+_K_MAX: Final = CurveParameter(name="k_max", unit="s^-1", headline="k_max")
+_TOTAL: Final = CurveParameter(name="E_0", unit="M", given=PARTNER)
+_TOP: Final = CurveParameter(name="A_max", unit="y")
+_INDUCED_FIT: Final = (
+    _K_ON,
+    _K_OFF,
+    CurveParameter(name="k_2", unit="s^-1", headline="k_2"),
+    CurveParameter(name="k_-2", unit="s^-1", symbol="k₋₂"),
+)
+_SELECTION: Final = (
+    CurveParameter(name="k_r", unit="s^-1", headline="k_r"),
+    CurveParameter(name="k_-r", unit="s^-1", symbol="k₋ᵣ"),
+    _K_ON,
+    _K_OFF,
+)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SecondaryCurve:
-    """A model of a secondary plot.
+def _two_step(mechanism: str, parameters: tuple[CurveParameter, ...]) -> tuple[SecondaryCurve, ...]:
+    """Both phases of a mechanism, whose sum and product are straight lines."""
+    total, product = {
+        "induced fit": ("k_on [S] + k_off + k_2 + k_-2", "k_on [S] (k_2 + k_-2) + k_off k_-2"),
+        "conformational selection": (
+            "k_on [S] + k_off + k_r + k_-r",
+            "k_on [S] k_r + k_off (k_r + k_-r)",
+        ),
+    }[mechanism]
+    return tuple(
+        SecondaryCurve(
+            kind=f"{mechanism}, {phase} phase",
+            against="concentration",
+            mechanism=mechanism,
+            equation=f"the {phase}er root of k^2 - s k + p, s = {total}, p = {product}",
+            paper=f"the {phase}er root of k² − s k + p = 0, s = {total}, p = {product}".replace(
+                "k_-2", "k₋₂"
+            ).replace("k_-r", "k₋ᵣ"),
+            parameters=parameters,
+            function=curve_functions.two_step(mechanism, fast=phase == "fast"),
+            fewest=4,
+            valid=lambda values: bool((values > 0).all()),
+        )
+        for phase in ("fast", "slow")
+    )
 
-    Attributes
-    ----------
-    kind
-        Its key in `CURVES`, as in the tables.
-    against
-        ``"concentration"`` or ``"temperature"``.
-    equation, paper
-        In plain text, and as it is typeset.
-    parameters
-        In the order in which they are reported.
-    function
-        Values and slopes; `x` is the concentration in M, or 1 / T in 1/K.
-    fewest
-        Distinct values of x that it needs.
-    valid
-        Whether fitted parameters mean what the names say, for instance a k_max above 0.
-    """
-
-    kind: str
-    against: str
-    equation: str
-    paper: str
-    parameters: tuple[CurveParameter, ...]
-    function: Function
-    fewest: int
-    valid: Callable[[FloatArray], bool] = lambda _values: True
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the parameters."""
-        return tuple(item.name for item in self.parameters)
-
-
-def _line(x: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
-    k_on, k_off = values
-    return k_off + k_on * x, np.stack((x, np.ones_like(x)), axis=-1)
-
-
-def _constant(x: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
-    return np.full_like(x, values[0]), np.ones((*x.shape, 1))
-
-
-def _hyperbola(x: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
-    k_max, half, k_off = values
-    share = x / (half + x)
-    slopes = (share, -k_max * x / (half + x) ** 2, np.ones_like(x))
-    return k_off + k_max * share, np.stack(slopes, axis=-1)
-
-
-def _falling(x: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
-    k_0, k_inf, half = values
-    share = half / (half + x)
-    slopes = (share, 1 - share, (k_0 - k_inf) * x / (half + x) ** 2)
-    return k_inf + (k_0 - k_inf) * share, np.stack(slopes, axis=-1)
-
-
-def _hill(x: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
-    k_max, half, n, k_off = values
-    safe = np.where(x > 0, x, half)
-    power = np.where(x > 0, (safe / half) ** n, 0.0)
-    share = power / (1 + power)
-    bend = k_max * power / (1 + power) ** 2
-    slopes = (share, -bend * n / half, bend * np.log(safe / half), np.ones_like(x))
-    return k_off + k_max * share, np.stack(slopes, axis=-1)
-
-
-def _arrhenius(x: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
-    energy, log_a = values
-    return log_a - energy * KILO / R * x, np.stack((-KILO / R * x, np.ones_like(x)), axis=-1)
-
-
-def _eyring(x: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]:
-    enthalpy, entropy = values
-    y = np.log(Boltzmann / Planck) + entropy / R - enthalpy * KILO / R * x
-    return y, np.stack((-KILO / R * x, np.full_like(x, 1 / R)), axis=-1)
-
-
-_HALF = CurveParameter(name="K", unit="M", scanned="x")
-_K_OFF = CurveParameter(name="k_off", unit="s^-1")
-_K_MAX = CurveParameter(name="k_max", unit="s^-1", headline="k_max")
 
 CURVES: Mapping[str, SecondaryCurve] = {
     curve.kind: curve
@@ -136,8 +69,8 @@ CURVES: Mapping[str, SecondaryCurve] = {
             against="concentration",
             equation="k_obs = k_off + k_on [S]",
             paper="k = k_off + k_on [S]",
-            parameters=(CurveParameter(name="k_on", unit="M^-1 s^-1", headline="k_on"), _K_OFF),
-            function=_line,
+            parameters=(_K_ON, _K_OFF),
+            function=curve_functions.line,
             fewest=3,
         ),
         SecondaryCurve(
@@ -146,7 +79,7 @@ CURVES: Mapping[str, SecondaryCurve] = {
             equation="k_obs = k_off + k_max [S] / (K + [S])",
             paper="k = k_off + k_max [S] / (K + [S])",
             parameters=(_K_MAX, _HALF, _K_OFF),
-            function=_hyperbola,
+            function=curve_functions.hyperbola,
             fewest=4,
             valid=lambda values: bool(values[0] > 0),
         ),
@@ -160,7 +93,7 @@ CURVES: Mapping[str, SecondaryCurve] = {
                 CurveParameter(name="k_inf", unit="s^-1", headline="k_inf"),
                 _HALF,
             ),
-            function=_falling,
+            function=curve_functions.falling,
             fewest=4,
             valid=lambda values: bool(values[0] > values[1]),
         ),
@@ -175,8 +108,18 @@ CURVES: Mapping[str, SecondaryCurve] = {
                 CurveParameter(name="n", unit="", scanned="number"),
                 _K_OFF,
             ),
-            function=_hill,
+            function=curve_functions.hill,
             fewest=6,
+            valid=lambda values: bool(values[0] > 0),
+        ),
+        SecondaryCurve(
+            kind="tight binding",
+            against="concentration",
+            equation="k_obs = k_on sqrt((E_0 + [S] + K)^2 - 4 E_0 [S]), k_off = k_on K",
+            paper="k = k_on √[(E_0 + [S] + K)² − 4 E_0 [S]], k_off = k_on K",
+            parameters=(_K_ON, _HALF, _TOTAL),
+            function=curve_functions.tight_binding,
+            fewest=4,
             valid=lambda values: bool(values[0] > 0),
         ),
         SecondaryCurve(
@@ -189,8 +132,40 @@ CURVES: Mapping[str, SecondaryCurve] = {
                     name="k", unit="s^-1", headline="rate that does not depend on concentration"
                 ),
             ),
-            function=_constant,
+            function=curve_functions.constant,
             fewest=3,
+        ),
+        *_two_step("induced fit", _INDUCED_FIT),
+        *_two_step("conformational selection", _SELECTION),
+        SecondaryCurve(
+            kind="level amplitude",
+            against="concentration",
+            of="amplitude",
+            equation="amplitude = A",
+            paper="the amplitude does not depend on [S]",
+            parameters=(CurveParameter(name="A", unit="y"),),
+            function=curve_functions.constant,
+            fewest=3,
+        ),
+        SecondaryCurve(
+            kind="saturating amplitude",
+            against="concentration",
+            of="amplitude",
+            equation="amplitude = A_max [S] / (K + [S])",
+            paper="amplitude = A_max [S] / (K + [S])",
+            parameters=(_TOP, _HALF),
+            function=curve_functions.saturation,
+            fewest=4,
+        ),
+        SecondaryCurve(
+            kind="tight-binding amplitude",
+            against="concentration",
+            of="amplitude",
+            equation="amplitude = A_max (s - sqrt(s^2 - 4 E_0 [S])) / (2 E_0), s = E_0 + [S] + K",
+            paper="amplitude = A_max [s − √(s² − 4 E_0 [S])] / (2 E_0), s = E_0 + [S] + K",
+            parameters=(_TOP, _HALF, _TOTAL),
+            function=curve_functions.bound_share,
+            fewest=4,
         ),
         SecondaryCurve(
             kind="arrhenius",
@@ -201,7 +176,7 @@ CURVES: Mapping[str, SecondaryCurve] = {
                 CurveParameter(name="Ea", unit="kJ/mol", headline="activation energy Ea"),
                 CurveParameter(name="ln A", unit=""),
             ),
-            function=_arrhenius,
+            function=curve_functions.arrhenius,
             fewest=3,
         ),
         SecondaryCurve(
@@ -213,8 +188,53 @@ CURVES: Mapping[str, SecondaryCurve] = {
                 CurveParameter(name="dH", unit="kJ/mol", symbol="ΔH‡"),
                 CurveParameter(name="dS", unit="J/(mol K)", symbol="ΔS‡"),
             ),
-            function=_eyring,
+            function=curve_functions.eyring,
+            fewest=3,
+        ),
+        SecondaryCurve(
+            kind="one pKa",
+            against="pH",
+            equation="k = k_acid + (k_base - k_acid) / (1 + 10^(pKa - pH))",
+            paper="k = k_acid + (k_base − k_acid) / (1 + 10^(pKa − pH))",
+            parameters=(
+                CurveParameter(name="k_acid", unit="y"),
+                CurveParameter(name="k_base", unit="y"),
+                CurveParameter(name="pKa", unit="", headline="pKa", scanned="pH"),
+            ),
+            function=curve_functions.one_pka,
+            fewest=4,
+        ),
+        SecondaryCurve(
+            kind="bell",
+            against="pH",
+            equation="k = k_max / (1 + 10^(pKa1 - pH) + 10^(pH - pKa2))",
+            paper="k = k_max / (1 + 10^(pKa1 − pH) + 10^(pH − pKa2))",
+            parameters=(
+                CurveParameter(name="k_max", unit="y", headline="k_max"),
+                CurveParameter(name="pKa1", unit="", headline="pKa1", scanned="pH"),
+                CurveParameter(name="pKa2", unit="", headline="pKa2", scanned="pH"),
+            ),
+            function=curve_functions.bell,
+            fewest=5,
+            valid=lambda values: bool(values[0] > 0 and values[1] < values[2]),
+        ),
+        SecondaryCurve(
+            kind="no pKa",
+            against="pH",
+            equation="k does not depend on pH",
+            paper="k does not depend on pH",
+            parameters=(CurveParameter(name="k", unit="y"),),
+            function=curve_functions.constant,
             fewest=3,
         ),
     )
 }
+
+
+def rivals(against: str, *, of: str = "rate") -> tuple[SecondaryCurve, ...]:
+    """Curves that compete for the points of one plot; two-step mechanisms need both phases."""
+    return tuple(
+        curve
+        for curve in CURVES.values()
+        if curve.against == against and curve.of == of and not curve.mechanism
+    )

@@ -41,14 +41,15 @@ class SecondaryFit:
     chosen
         Whether this is the model to report.
     x, y, error
-        (n,) the points: concentration in M and k in 1/s; or 1/T in 1/K and ln k or ln(k/T).
+        (n,) the points: concentration in M, or pH, and k in 1/s or an amplitude; or 1/T in 1/K and
+        ln k or ln(k/T).
     curve
         For its `band`.
     members
         The conditions that are the points, each as (experiment, index); empty where the points
         are rates from other plots.
     rates
-        Which rate of each of `members` is the point, such as ``"k2_per_s"``.
+        Which column of each of `members` is the point, such as ``"k2_per_s"``.
     made_of
         Rates that are the points here and come from other secondary plots.
     text
@@ -81,7 +82,7 @@ class SecondaryFit:
 
 
 def name_phase(rates: Sequence[str]) -> str:
-    """Name the phase whose points are these rates, in order of concentration."""
+    """Name what the points are, columns in order of concentration, such as ``"amplitude2"``."""
     return (rates[-1] if rates else FIRST_RATE).removesuffix("_per_s")
 
 
@@ -139,8 +140,14 @@ def _correlations(fit: SecondaryFit) -> list[Parameter]:
     ]
 
 
-def quote_parameters(curve: Curve) -> tuple[Parameter, ...]:
-    """Quote the parameters of a curve with their errors and 95 % intervals."""
+def quote_parameters(curve: Curve, *, unit: str = "s^-1") -> tuple[Parameter, ...]:
+    """Quote the parameters of a curve with their errors and 95 % intervals.
+
+    Parameters
+    ----------
+    unit
+        Of the points.
+    """
     errors = np.sqrt(np.diag(curve.covariance))
     half = curve.quantile() * errors
     return tuple(
@@ -150,7 +157,7 @@ def quote_parameters(curve: Curve) -> tuple[Parameter, ...]:
             stderr=float(error),
             low=float(value - reach),
             high=float(value + reach),
-            unit=item.unit,
+            unit=unit if item.unit == "y" else item.unit,
         )
         for item, value, error, reach in zip(
             curve.model.parameters, curve.values, errors, half, strict=True

@@ -1,30 +1,43 @@
 """Which conditions of a lab make up one secondary plot: they differ in one thing only."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import isfinite, sqrt
+from typing import Final
 
+import numpy as np
+
+from stopflow.kinetics.verdicts.mixture import partner_of
 from stopflow.kinetics.verdicts.repeatability import Repeatability, pool
 from stopflow.kinetics.verdicts.rules import Verdict, verdict_of
 from stopflow.kinetics.verdicts.series import ConditionAnalysis, ExperimentAnalysis
-from stopflow.kinetics.verdicts.series_phases import FIRST_RATE, PhaseMean
+from stopflow.kinetics.verdicts.series_phases import AMPLITUDES, FIRST_RATE, PhaseMean
 from stopflow.trace import FloatArray
 
 FEWEST_POINTS = 3
+SMALLEST_ERROR = 1e-9
+COORDINATES: Final = ("concentration", "temperature", "pH")
+_PH = re.compile(r"^\s*p[HD]\b")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SecondaryPoint:
-    """The mean rate of one phase of a condition as a point.
+    """A number of a condition as a point: the mean rate of one phase, or its amplitude.
 
     Attributes
     ----------
     phase
-        Whose rate it is.
+        Which phase.
+    column
+        Its column in the table of conditions, such as ``"k2_per_s"`` or ``"amplitude"``.
+    value
+        The number.
     extra
         Workbook columns that describe the mixture.
     relative_error
-        Of the mean k, as the repeatability of the whole lab gives it.
+        Of the number, as the repeatability of the whole lab gives it.
     error_dof
         Degrees of freedom behind it; 0 without replicates: then it is that of the fits alone.
     """
@@ -32,6 +45,8 @@ class SecondaryPoint:
     experiment: str
     condition: ConditionAnalysis
     phase: PhaseMean
+    column: str
+    value: float
     extra: tuple[tuple[str, str], ...]
     relative_error: float
     error_dof: int
@@ -42,13 +57,13 @@ class SecondaryPoint:
         return self.experiment, self.condition.index
 
     @property
-    def k_per_s(self) -> float:
-        """Mean rate constant."""
-        return self.phase.mean.k_per_s
+    def error(self) -> float:
+        """Standard error, in the unit of the number."""
+        return abs(self.value) * self.relative_error
 
 
 def build_points(
-    experiments: Sequence[ExperimentAnalysis], *, rate: str = FIRST_RATE
+    experiments: Sequence[ExperimentAnalysis], *, rate: str = FIRST_RATE, amplitude: bool = False
 ) -> list[SecondaryPoint]:
     """Make a point of every condition whose rate may be used.
 
@@ -57,22 +72,27 @@ def build_points(
     rate
         Column of the phase's rate constant. Phases repeat each in their own way, so that the errors
         are those of this one.
+    amplitude
+        Whether the point is the amplitude of the phase.
     """
     names = _constant_extras(experiments)
     phases = {
         (experiment.name, condition.index): phase
         for experiment in experiments
         for condition in experiment.conditions
-        if (phase := condition.phase(rate)) is not None
+        if (phase := condition.phase(rate)) is not None and _is_known(phase, amplitude=amplitude)
     }
-    common = pool([phase.run for phase in phases.values()])
+    runs = {key: phase.sizes if amplitude else phase.run for key, phase in phases.items()}
+    common = pool(list(runs.values()))
     return [
         SecondaryPoint(
             experiment=experiment.name,
             condition=condition,
             phase=phase,
+            column=AMPLITUDES[rate] if amplitude else rate,
+            value=phase.amplitude if amplitude else phase.mean.k_per_s,
             extra=tuple((name, condition.conditions.extra.get(name, "")) for name in names),
-            relative_error=_relative_error(phase.run.error, common),
+            relative_error=_relative_error(runs[experiment.name, condition.index].error, common),
             error_dof=common.dof,
         )
         for experiment in experiments
@@ -83,9 +103,18 @@ def build_points(
     ]
 
 
+def _is_known(phase: PhaseMean, *, amplitude: bool) -> bool:
+    """Whether there is an amplitude, of a size that is known for every shot."""
+    if not amplitude:
+        return True
+    known = np.isfinite(phase.sizes.log_k).all() and np.isfinite(phase.sizes.error).all()
+    return bool(known) and isfinite(phase.amplitude)
+
+
 def _relative_error(errors: FloatArray, common: Repeatability) -> float:
     """Error of the mean of ln k; never exactly 0."""
-    return max(sqrt((common.tau**2 + float((errors**2).mean())) / len(errors)), 1e-9)
+    variance = common.tau**2 + float((errors**2).mean()) if len(errors) else 0.0
+    return max(sqrt(variance / max(len(errors), 1)), SMALLEST_ERROR)
 
 
 def _constant_extras(experiments: Sequence[ExperimentAnalysis]) -> tuple[str, ...]:
@@ -107,12 +136,13 @@ def _constant_extras(experiments: Sequence[ExperimentAnalysis]) -> tuple[str, ..
                 seen.setdefault(name, {}).setdefault(stated, set()).update(texts)
                 if len(texts) > 1:
                     varying.add(name)
-    telling = (
+    telling = [
         name
         for name, texts in seen.items()
         if name not in varying and any(len(found) > 1 for found in texts.values())
-    )
-    return tuple(telling) if replicated else ()
+    ]
+    # A pH tells mixtures apart whether or not there are replicates to show that it belongs to them.
+    return tuple(name for name in telling if replicated or _PH.match(name))
 
 
 def group_points(
@@ -143,14 +173,39 @@ def group_points(
 
 
 def coordinate_of(point: SecondaryPoint, name: str) -> float | None:
-    """Concentration after mixing, M, or temperature, K."""
+    """Concentration after mixing, M; temperature, K; or pH."""
     if name == "concentration":
         return point.condition.concentration_after_mixing_M
-    return point.condition.conditions.temperature_K
+    if name == "temperature":
+        return point.condition.conditions.temperature_K
+    found = (
+        _NUMBER.search(text)
+        for header, text in point.condition.conditions.extra.items()
+        if _PH.match(header)
+    )
+    return next((float(match[0].replace(",", ".")) for match in found if match), None)
+
+
+def partner_M(point: SecondaryPoint, *, largest_M: float) -> float | None:
+    """Concentration after mixing, M, of the reagent that the varied one reacts with.
+
+    Parameters
+    ----------
+    largest_M
+        Highest concentration of the varied reagent in the experiment, as the workbook states it.
+    """
+    stated = point.condition.conditions.concentration_M
+    mixed = point.condition.concentration_after_mixing_M
+    found = partner_of(point.condition.conditions, largest_M=largest_M) if stated else None
+    if not stated or mixed is None or found is None:
+        return None
+    return found[1] * mixed / stated
 
 
 def _follows(name: str, points: Sequence[SecondaryPoint], coordinate: str) -> bool:
     """Whether an extra column only repeats the coordinate, e.g. a temperature in words."""
+    if coordinate == "pH" and _PH.match(name):
+        return True
     texts: dict[float | None, set[str]] = {}
     for point in points:
         texts.setdefault(coordinate_of(point, coordinate), set()).add(dict(point.extra)[name])

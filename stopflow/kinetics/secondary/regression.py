@@ -4,15 +4,18 @@ How well the errors of the points are known is said by the degrees of freedom be
 infinitely many for errors that are given, 0 where they leave out part of the scatter.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from math import inf, isfinite, log, nan
+from types import MappingProxyType
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import chdtrc, fdtrc, stdtrit
 
-from stopflow.kinetics.secondary.curves import CURVES, SecondaryCurve
+from stopflow.kinetics.secondary.curve import SecondaryCurve
+from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.kinetics.solver.statistics import small_sample_aic
 from stopflow.trace import FloatArray, frozen_array
 
@@ -24,6 +27,10 @@ REACH = 30.0
 HILL_SPAN = (0.3, 6.0)
 SCAN = 24
 HILL_SCAN = 12
+PH_REACH = 1.5
+"""A pKa is sought so far beyond the first and the last pH."""
+PH_SCAN = 40
+NOTHING_GIVEN: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -35,10 +42,10 @@ class Curve:
     model
         What was fitted.
     values, covariance
-        (p,) and (p, p). The errors of the points are scaled up where the points scatter more
-        about the curve than they say, never down.
+        (p,) and (p, p); rows of what is given are 0. The errors of the points are scaled up where
+        the points scatter more about the curve than they say, never down.
     points
-        How many.
+        How many; of both phases for a two-step mechanism.
     squares
         Weighted sum.
     error_dof
@@ -57,9 +64,14 @@ class Curve:
         object.__setattr__(self, "covariance", frozen_array(self.covariance))
 
     @property
+    def fitted(self) -> int:
+        """Number of parameters that were fitted."""
+        return len(self.values) - len(self.model.held)
+
+    @property
     def dof(self) -> int:
-        """Points less parameters."""
-        return self.points - len(self.values)
+        """Points less fitted parameters."""
+        return self.points - self.fitted
 
     @property
     def aicc(self) -> float:
@@ -75,23 +87,17 @@ class Curve:
             Whether the scatter of the replicates, with its degrees of freedom, counts beside that
             of the points; otherwise the points alone tell their scatter.
         """
-        numbers = len(self.values) + 1
-        if errors_known and self.error_dof == inf:
-            return self.squares + 2.0 * numbers
-        behind = int(self.error_dof) if errors_known else 0
-        count = self.points + behind
-        scatter = log(max((behind + self.squares) / count, NO_MISFIT))
-        found = small_sample_aic(count, numbers=numbers, information=scatter)
-        return found if isfinite(found) else nan
+        return information(
+            self.squares,
+            points=self.points,
+            parameters=self.fitted,
+            error_dof=self.error_dof if errors_known else 0,
+        )
 
     @property
     def misfit_chance(self) -> float:
         """Chance of points that lie as far off, given their errors."""
-        if self.dof <= 0:
-            return 1.0
-        if 0 < self.error_dof < inf:
-            return float(fdtrc(self.dof, self.error_dof, self.squares / self.dof))
-        return float(chdtrc(self.dof, self.squares))
+        return misfit_chance(self.squares, dof=self.dof, error_dof=self.error_dof)
 
     def quantile(self, level: float = 0.95) -> float:
         """Student's two-sided quantile."""
@@ -108,6 +114,33 @@ class Curve:
         return y, y - half, y + half
 
 
+def information(squares: float, *, points: int, parameters: int, error_dof: float) -> float:
+    """AICc of weighted points, the scatter counted as a parameter; NaN where they do not suffice.
+
+    Parameters
+    ----------
+    error_dof
+        Degrees of freedom behind the errors of the points; 0: the points alone tell their scatter.
+    """
+    numbers = parameters + 1
+    if error_dof == inf:
+        return squares + 2.0 * numbers
+    behind = int(error_dof)
+    count = points + behind
+    scatter = log(max((behind + squares) / count, NO_MISFIT))
+    found = small_sample_aic(count, numbers=numbers, information=scatter)
+    return found if isfinite(found) else nan
+
+
+def misfit_chance(squares: float, *, dof: int, error_dof: float) -> float:
+    """Chance of a sum of squares as large with `dof` degrees of freedom."""
+    if dof <= 0:
+        return 1.0
+    if 0 < error_dof < inf:
+        return float(fdtrc(dof, error_dof, squares / dof))
+    return float(chdtrc(dof, squares))
+
+
 def fit_curve(
     model: SecondaryCurve,
     x: FloatArray,
@@ -115,35 +148,45 @@ def fit_curve(
     errors: FloatArray,
     *,
     error_dof: float = inf,
+    given: Mapping[str, float] = NOTHING_GIVEN,
 ) -> Curve | None:
     """Fit a weighted curve, globally in the parameters that do not enter linearly.
+
+    Parameters
+    ----------
+    given
+        What the lab knows, by `CurveParameter.given`.
 
     Returns
     -------
     curve
-        None when there are too few points, when a parameter runs to the end of its grid (there the
-        curve is a step, a constant or a simpler curve), or when the parameters do not mean what
-        their names say.
+        None when there are too few points, when something is not given, when a parameter runs to
+        the end of its grid (there the curve is a step, a constant or a simpler curve), or when the
+        parameters do not mean what their names say.
     """
     scanned = [i for i, item in enumerate(model.parameters) if item.scanned]
     if len(np.unique(x)) < model.fewest or (scanned and not (x > 0).any()):
         return None
-    grids = [_grid(str(model.parameters[i].scanned), x) for i in scanned]
-    logs: FloatArray | None = np.zeros(0)
-    if scanned:
-        logs = _search(model, scanned, grids, x, y, errors)
-    if logs is None:
+    if any(model.parameters[place].given not in given for place in model.held):
         return None
-    values = _project(model, scanned, logs, x, y, errors)[0]
+    held = {place: given[model.parameters[place].given] for place in model.held}
+    problem = _Problem(model=model, scanned=scanned, held=held, x=x, y=y, errors=errors)
+    grids = [_grid(str(model.parameters[i].scanned), x) for i in scanned]
+    found = _search(problem, grids) if scanned else np.zeros(0)
+    if found is None:
+        return None
+    values = problem.project(found)[0]
     if not model.valid(values):
         return None
-    return _curve(model, values, x, y, errors, error_dof=error_dof)
+    return curve_at(model, values, x, y, errors, error_dof=error_dof)
 
 
 def fit_line(x: FloatArray, y: FloatArray, errors: FloatArray, *, error_dof: float = inf) -> Curve:
     """Fit a weighted straight line to (n >= 2) points."""
-    values = _project(CURVES["line"], [], np.zeros(0), x, y, errors)[0]
-    return _curve(CURVES["line"], values, x, y, errors, error_dof=error_dof)
+    model = CURVES["line"]
+    problem = _Problem(model=model, scanned=[], held={}, x=x, y=y, errors=errors)
+    values = problem.project(np.zeros(0))[0]
+    return curve_at(model, values, x, y, errors, error_dof=error_dof)
 
 
 def curvature_chance(
@@ -171,24 +214,46 @@ def curvature_chance(
 
 
 def _grid(scanned: str, x: FloatArray) -> FloatArray:
-    """Logarithms of the values that are tried."""
+    """Values that are tried: a pH as it is, everything else by its logarithm."""
+    if scanned == "pH":
+        return np.linspace(x.min() - PH_REACH, x.max() + PH_REACH, PH_SCAN)
     if scanned == "number":
         return np.linspace(log(HILL_SPAN[0]), log(HILL_SPAN[1]), HILL_SCAN)
     return np.linspace(log(x[x > 0].min() / REACH), log(x.max() * REACH), SCAN)
 
 
-def _search(
-    model: SecondaryCurve,
-    scanned: list[int],
-    grids: list[FloatArray],
-    x: FloatArray,
-    y: FloatArray,
-    errors: FloatArray,
-) -> FloatArray | None:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Problem:
+    """Points and a model, of which some parameters are sought on a grid and some are held."""
+
+    model: SecondaryCurve
+    scanned: list[int]
+    held: Mapping[int, float]
+    x: FloatArray
+    y: FloatArray
+    errors: FloatArray
+
+    def project(self, sought: FloatArray) -> tuple[FloatArray, float]:
+        """Solve for the linear parameters: all parameters (p,), and the sum of squares."""
+        values = np.zeros(len(self.model.parameters))
+        for place, value in zip(self.scanned, sought, strict=True):
+            as_it_is = self.model.parameters[place].scanned == "pH"
+            values[place] = value if as_it_is else np.exp(value)
+        for place, value in self.held.items():
+            values[place] = value
+        offset, slopes = self.model.function(self.x, values)
+        known = {*self.scanned, *self.held}
+        linear = [place for place in range(len(values)) if place not in known]
+        solved, squares, _ = _solve(slopes[:, linear], self.y - offset, self.errors)
+        values[linear] = solved
+        return values, squares
+
+
+def _search(problem: _Problem, grids: list[FloatArray]) -> FloatArray | None:
     """Find the minimum: the best point of the grid, refined; None at its edge."""
 
-    def misfit(logs: FloatArray) -> float:
-        return _project(model, scanned, logs, x, y, errors)[1]
+    def misfit(sought: FloatArray) -> float:
+        return problem.project(sought)[1]
 
     best = min(product(*grids), key=lambda at: misfit(np.array(at)))
     if any(value in (grid[0], grid[-1]) for value, grid in zip(best, grids, strict=True)):
@@ -198,24 +263,6 @@ def _search(
     )
     inside = all(grid[0] < at < grid[-1] for at, grid in zip(found.x, grids, strict=True))
     return np.asarray(found.x) if inside else None
-
-
-def _project(
-    model: SecondaryCurve,
-    scanned: list[int],
-    logs: FloatArray,
-    x: FloatArray,
-    y: FloatArray,
-    errors: FloatArray,
-) -> tuple[FloatArray, float]:
-    """Solve for the linear parameters: all parameters (p,), and the sum of squares."""
-    values = np.zeros(len(model.parameters))
-    values[scanned] = np.exp(logs)
-    offset, slopes = model.function(x, values)
-    linear = [i for i in range(len(values)) if i not in scanned]
-    solved, squares, _ = _solve(slopes[:, linear], y - offset, errors)
-    values[linear] = solved
-    return values, squares
 
 
 def _solve(
@@ -231,7 +278,7 @@ def _solve(
     return values, float(rest @ rest), pseudo @ pseudo.T
 
 
-def _curve(
+def curve_at(
     model: SecondaryCurve,
     values: FloatArray,
     x: FloatArray,
@@ -240,12 +287,15 @@ def _curve(
     *,
     error_dof: float,
 ) -> Curve:
+    """Return the curve with these parameters (p,), with the covariance at its minimum."""
     fitted, slopes = model.function(x, values)
     rest = (y - fitted) / errors
     squares = float(rest @ rest)
-    free = len(x) - len(values)
-    covariance = _solve(slopes, y, errors)[2]
-    scale = max(squares / free, 1.0) if free > 0 else 1.0
+    free = [place for place in range(len(values)) if place not in model.held]
+    dof = len(x) - len(free)
+    covariance = np.zeros((len(values), len(values)))
+    covariance[np.ix_(free, free)] = _solve(slopes[:, free], y, errors)[2]
+    scale = max(squares / dof, 1.0) if dof > 0 else 1.0
     return Curve(
         model=model,
         values=values,

@@ -1,1 +1,1 @@
-"""The fit of one trace: screening, scan, Newton steps, and the numbers quoted from the solution."""
+"""The fit of one trace: validation, scan, Newton steps, and the numbers quoted from them."""

@@ -17,7 +17,7 @@ from scipy.optimize import least_squares
 
 from stopflow.kinetics.laws import RealArray
 from stopflow.kinetics.solver.blocks import block_means
-from stopflow.kinetics.solver.fixed_parameters import Pins
+from stopflow.kinetics.solver.fixed_parameters import Constraints
 from stopflow.kinetics.solver.one_rate import edge_refusal
 from stopflow.kinetics.solver.result import FitStatus, Refusal
 from stopflow.kinetics.solver.window import SLOWEST_KT, SMALLEST_NUMBER, Window, fastest_kt
@@ -38,27 +38,29 @@ NO_VALUE = 1e6
 class Coarse:
     """What the scan and the descent work on: points or block means."""
 
-    pins: Pins
+    constraints: Constraints
     time: FloatArray
     signal: FloatArray
     root_weights: FloatArray | None
 
     def rows(self, theta: RealArray) -> tuple[RealArray, RealArray]:
         """Weighted rows (..., f, N) of the free linear terms, and what they have to explain."""
-        rows, fixed = self.pins.basis(self.time, theta)
+        rows, fixed = self.constraints.basis(self.time, theta)
         rest = self.signal if fixed is None else self.signal - fixed
         if self.root_weights is None:
             return rows, rest
         return rows * self.root_weights, rest * self.root_weights
 
 
-def coarse_problem(pins: Pins, window: Window) -> Coarse:
+def coarse_problem(constraints: Constraints, window: Window) -> Coarse:
     """Compress a window to block means."""
     time, signal, root_weights = block_means(window)
-    return Coarse(pins=pins, time=time, signal=signal, root_weights=root_weights)
+    return Coarse(constraints=constraints, time=time, signal=signal, root_weights=root_weights)
 
 
-def solve_general(pins: Pins, window: Window) -> tuple[FloatArray, FloatArray] | Refusal:
+def solve_general(
+    constraints: Constraints, window: Window
+) -> tuple[FloatArray, FloatArray] | Refusal:
     """Find the global minimum.
 
     Returns
@@ -66,26 +68,26 @@ def solve_general(pins: Pins, window: Window) -> tuple[FloatArray, FloatArray] |
     tuple or Refusal
         All nonlinear (q,) and the free linear (f,) parameters, dimensionless.
     """
-    coarse = coarse_problem(pins, window)
+    coarse = coarse_problem(constraints, window)
     fastest = fastest_kt(window.time)
-    theta = pins.theta
-    if pins.free.any():
+    theta = constraints.theta
+    if constraints.free.any():
         found = [
-            descend(coarse, start, bounds=_log_bounds(pins, fastest), tolerance=LOOSE)
+            descend(coarse, start, bounds=_log_bounds(constraints, fastest), tolerance=LOOSE)
             for start in scan_grid(coarse, fastest)
         ]
         best = min(found, key=lambda item: item[1])[0]
-        theta = descend(coarse, best, bounds=_log_bounds(pins, fastest), tolerance=TIGHT)[0]
-    refusal = _refuse_edges(pins, theta, fastest=fastest, length_s=window.length_s)
+        theta = descend(coarse, best, bounds=_log_bounds(constraints, fastest), tolerance=TIGHT)[0]
+    refusal = _refuse_edges(constraints, theta, fastest=fastest, length_s=window.length_s)
     return refusal or (theta, linear_part(coarse, theta))
 
 
 def _refuse_edges(
-    pins: Pins, theta: FloatArray, *, fastest: float, length_s: float
+    constraints: Constraints, theta: FloatArray, *, fastest: float, length_s: float
 ) -> Refusal | None:
     """Refuse free parameters at the edge of what the window, the sampling or the law allow."""
-    for name, value, free in zip(pins.law.nonlinear, theta, pins.free, strict=True):
-        shape = pins.law.shapes.get(name)
+    for name, value, free in zip(constraints.law.nonlinear, theta, constraints.free, strict=True):
+        shape = constraints.law.shapes.get(name)
         if free and shape is None:
             refusal = edge_refusal(float(value), fastest=fastest, length_s=length_s)
             if refusal:
@@ -94,7 +96,7 @@ def _refuse_edges(
             return Refusal(
                 status=FitStatus.UNDETERMINED,
                 reason=f"{name} would leave the range {shape.low:g} to {shape.high:g}: the trace "
-                f"does not have the shape of {pins.law.title or pins.law.key}",
+                f"does not have the shape of {constraints.law.title or constraints.law.key}",
             )
     return None
 
@@ -103,13 +105,13 @@ def _inside(value: float, low: float, high: float) -> bool:
     return bool(low * (1 + 1e-6) < value < high * (1 - 1e-6))
 
 
-def _log_bounds(pins: Pins, fastest: float) -> tuple[FloatArray, FloatArray]:
+def _log_bounds(constraints: Constraints, fastest: float) -> tuple[FloatArray, FloatArray]:
     """Limits of the free nonlinear parameters' logarithms, a little beyond the refusal's."""
     limits = [
         (shape.low, shape.high)
-        if (shape := pins.law.shapes.get(name)) is not None
+        if (shape := constraints.law.shapes.get(name)) is not None
         else (SLOWEST_KT / 10, fastest * 10)
-        for name, free in zip(pins.law.nonlinear, pins.free, strict=True)
+        for name, free in zip(constraints.law.nonlinear, constraints.free, strict=True)
         if free
     ]
     low, high = np.log(np.array(limits)).T
@@ -126,13 +128,13 @@ def linear_part(coarse: Coarse, theta: FloatArray) -> FloatArray:
 
 def scan_grid(coarse: Coarse, fastest: float) -> list[FloatArray]:
     """Best few combinations (q,) that are not neighbours of each other."""
-    pins = coarse.pins
-    rates = np.array([name not in pins.law.shapes for name in pins.law.nonlinear])
-    free_rates = int((pins.free & rates).sum())
-    others = free_rates < pins.free.sum()
+    constraints = coarse.constraints
+    rates = np.array([name not in constraints.law.shapes for name in constraints.law.nonlinear])
+    free_rates = int((constraints.free & rates).sum())
+    others = free_rates < constraints.free.sum()
     count = RATE_COUNTS[min(free_rates + others, len(RATE_COUNTS)) - 1]
     grid = np.geomspace(SLOWEST_KT, fastest, count)
-    if pins.law.exponentials == len(pins.law.nonlinear) and not pins.pinned:
+    if constraints.law.exponentials == len(constraints.law.nonlinear) and not constraints.any_fixed:
         thetas, places, misfit = _scan_phases(coarse, grid)
     else:
         thetas, places, misfit = _scan_product(coarse, grid)
@@ -155,7 +157,7 @@ def _scan_phases(
     tuple
         theta (C, q), places (C, q) on the grid, misfit (C,).
     """
-    law = coarse.pins.law
+    law = coarse.constraints.law
     phases = len(law.nonlinear)
     single = law.basis(coarse.time, np.repeat(rates[:, None], phases, axis=1))
     rows, rest = np.concatenate((single[:, 0], single[0, phases:])), coarse.signal
@@ -173,15 +175,17 @@ def _scan_product(
     coarse: Coarse, rates: FloatArray
 ) -> tuple[FloatArray, NDArray[np.intp], FloatArray]:
     """Scan every combination of the free parameters' grids; returns as `_scan_phases`."""
-    pins = coarse.pins
+    constraints = coarse.constraints
     axes = [
-        _axis(name, rates, pins) if free else [value]
-        for name, value, free in zip(pins.law.nonlinear, pins.theta, pins.free, strict=True)
+        _axis(name, rates, constraints) if free else [value]
+        for name, value, free in zip(
+            constraints.law.nonlinear, constraints.theta, constraints.free, strict=True
+        )
     ]
     thetas = np.array(list(product(*axes)), dtype=np.float64)
     places = np.array(list(product(*(range(len(axis)) for axis in axes))))
-    phases = pins.law.exchangeable
-    if phases > 1 and pins.free[:phases].all():
+    phases = constraints.law.exchangeable
+    if phases > 1 and constraints.free[:phases].all():
         # The names say which phase is which: a fixed amplitude3 is that of the slowest.
         falling = (np.diff(thetas[:, :phases], axis=1) < 0).all(axis=1)
         thetas, places = thetas[falling], places[falling]
@@ -193,8 +197,8 @@ def _scan_product(
     return thetas, places, misfit * np.ones(len(thetas))
 
 
-def _axis(name: str, rates: FloatArray, pins: Pins) -> Sequence[float]:
-    shape = pins.law.shapes.get(name)
+def _axis(name: str, rates: FloatArray, constraints: Constraints) -> Sequence[float]:
+    shape = constraints.law.shapes.get(name)
     return rates.tolist() if shape is None else shape.starts
 
 
@@ -218,15 +222,15 @@ def descend(
     In the logarithms of the parameters within `bounds` (of the free ones' logarithms); None: in
     the parameters themselves, of any sign.
     """
-    pins = coarse.pins
+    constraints = coarse.constraints
 
     def theta_at(x: FloatArray) -> FloatArray:
-        theta = pins.theta.copy()
-        theta[pins.free] = x if bounds is None else np.exp(np.clip(x, *bounds))
+        theta = constraints.theta.copy()
+        theta[constraints.free] = x if bounds is None else np.exp(np.clip(x, *bounds))
         return theta
 
     residual, jacobian = projected_problem(coarse, theta_at)
-    inside = start[pins.free] if bounds is None else np.log(start[pins.free])
+    inside = start[constraints.free] if bounds is None else np.log(start[constraints.free])
     if not np.isfinite(residual(inside)).all() or len(coarse.time) < len(inside):
         return start, np.inf
     found = least_squares(
@@ -259,7 +263,7 @@ def projected_problem(
     coarse: Coarse, theta_at: Callable[[FloatArray], FloatArray]
 ) -> tuple[Callable[[FloatArray], FloatArray], Callable[[FloatArray], FloatArray]]:
     """Residual (N,) and Kaufman's Jacobian (N, q) as functions of the logarithms of theta."""
-    pins = coarse.pins
+    constraints = coarse.constraints
     latest: list[_Projection] = []
     worst = NO_VALUE * (float(np.abs(coarse.signal).max()) + SMALLEST_NUMBER)
 
@@ -287,10 +291,12 @@ def projected_problem(
             coefficients, singular = lapack.dtrtrs(at.upper, at.inside)
         if singular and np.isfinite(at.upper).all():
             coefficients = np.linalg.lstsq(at.upper, at.inside, rcond=None)[0]
-        slopes = pins.law.theta_jacobian(coarse.time, at.theta, pins.linear(coefficients))
-        slopes = slopes[pins.free]
-        if not pins.law.signed:
-            slopes = slopes * at.theta[pins.free, None]
+        slopes = constraints.law.theta_jacobian(
+            coarse.time, at.theta, constraints.linear(coefficients)
+        )
+        slopes = slopes[constraints.free]
+        if not constraints.law.signed:
+            slopes = slopes * at.theta[constraints.free, None]
         if coarse.root_weights is not None:
             slopes = slopes * coarse.root_weights
         along = -(slopes - (slopes @ at.frame) @ at.frame.T).T

@@ -11,7 +11,7 @@ import numpy as np
 
 from stopflow.errors import SettingsError
 from stopflow.kinetics.solver.any_law import Coarse, coarse_problem, descend, linear_part
-from stopflow.kinetics.solver.fixed_parameters import Pins
+from stopflow.kinetics.solver.fixed_parameters import Constraints
 from stopflow.kinetics.solver.refine import INSEPARABLE
 from stopflow.kinetics.solver.result import FitStatus, Refusal
 from stopflow.kinetics.solver.window import LARGEST_NUMBER, ROUNDING, Window
@@ -30,7 +30,7 @@ SEED = 20240611
 
 
 def solve_expression(
-    pins: Pins, window: Window, *, guess: Mapping[str, float] | None
+    constraints: Constraints, window: Window, *, guess: Mapping[str, float] | None
 ) -> tuple[FloatArray, FloatArray] | Refusal:
     """Find the best minimum; returns all nonlinear (q,) and the free linear (f,) parameters.
 
@@ -41,17 +41,19 @@ def solve_expression(
     """
     given = dict(guess or {})
     for name, value in given.items():
-        if name not in pins.law.parameters or not abs(value) < LARGEST_NUMBER:
+        if name not in constraints.law.parameters or not abs(value) < LARGEST_NUMBER:
             raise SettingsError(
-                f"start of {name}", value, valid=f"numbers for {', '.join(pins.law.parameters)}"
+                f"start of {name}",
+                value,
+                valid=f"numbers for {', '.join(constraints.law.parameters)}",
             )
-    coarse = coarse_problem(pins, window)
-    if not pins.free.any():
-        theta = pins.theta
+    coarse = coarse_problem(constraints, window)
+    if not constraints.free.any():
+        theta = constraints.theta
     else:
         starts = _starts(coarse, given)
         found = [_follow(coarse, start, steps=LOOSE_STEPS) for start in starts]
-        best = min(found, key=lambda item: item[1], default=(pins.theta, np.inf))
+        best = min(found, key=lambda item: item[1], default=(constraints.theta, np.inf))
         # Phases that may change places keep those of the given start.
         rounding = len(coarse.time) * (ROUNDING * float(np.abs(coarse.signal).max())) ** 2
         if given and found[0][1] <= best[1] * (1 + SAME) + rounding:
@@ -74,14 +76,14 @@ def _follow(coarse: Coarse, start: FloatArray, *, steps: int) -> tuple[FloatArra
 
 def _starts(coarse: Coarse, given: Mapping[str, float]) -> list[FloatArray]:
     """Return starting values (q,): the one given, and the best of many draws."""
-    pins = coarse.pins
-    base = pins.theta.copy()
-    for place, name in enumerate(pins.law.nonlinear):
-        if pins.free[place] and name in given:
+    constraints = coarse.constraints
+    base = constraints.theta.copy()
+    for place, name in enumerate(constraints.law.nonlinear):
+        if constraints.free[place] and name in given:
             base[place] = given[name]
     count, followed = (numbers[bool(given)] for numbers in (DRAWS, FOLLOWED))
     draws = np.repeat(base[None], count, axis=0)
-    draws[:, pins.free] = _draw(coarse, count, int(pins.free.sum()))
+    draws[:, constraints.free] = _draw(coarse, count, int(constraints.free.sum()))
     misfits = np.array([_misfit(coarse, theta) for theta in draws])
     order = np.argsort(misfits, kind="stable")
     best = [draws[at] for at in order[:followed] if misfits[at] < np.inf]

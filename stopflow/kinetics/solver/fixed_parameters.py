@@ -1,4 +1,4 @@
-"""Pinned parameters: a law with some parameters fixed or tied, in dimensionless units.
+"""Constrained parameters: a law with some fixed or proportional to others, dimensionless.
 
 All linear parameters follow from the free ones by ``c = offset + free @ mixing``.
 """
@@ -10,25 +10,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stopflow.errors import SettingsError
-from stopflow.kinetics.laws import RateLaw, RealArray, Tie
+from stopflow.kinetics.laws import Proportional, RateLaw, RealArray
 from stopflow.kinetics.solver.window import LARGEST_NUMBER, Window
 from stopflow.trace import FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Pins:
+class Constraints:
     """Which parameters are free.
 
     Attributes
     ----------
     theta
-        (q,) values of the pinned nonlinear parameters, 1 elsewhere.
+        (q,) values of the fixed nonlinear parameters, 1 elsewhere.
     free
         (q,) True for free nonlinear parameters.
     mixing
         (f, m) free linear parameters to all.
     offset
-        (m,) pinned linear parameters, 0 elsewhere.
+        (m,) fixed linear parameters, 0 elsewhere.
     theta_units, linear_units
         What a dimensionless value is multiplied by to become the quoted one.
     """
@@ -47,15 +47,15 @@ class Pins:
         return int(self.free.sum()) + len(self.mixing)
 
     @property
-    def pinned(self) -> bool:
-        """Whether anything at all is fixed or tied."""
+    def any_fixed(self) -> bool:
+        """Whether anything at all is fixed or proportional to another."""
         return self.count < len(self.law.parameters)
 
     def basis(self, time: RealArray, theta: RealArray) -> tuple[RealArray, RealArray | None]:
-        """Rows (..., f, N) of the free linear parameters and the pinned part (..., N) if any."""
+        """Rows (..., f, N) of the free linear parameters and the fixed part (..., N) if any."""
         rows = self.law.basis(time, theta)
         fixed = None if self.law.offset is None else self.law.offset(time, theta)
-        if not self.pinned:
+        if not self.any_fixed:
             return rows, fixed
         if self.offset.any():
             held = self.offset.astype(rows.dtype) @ rows
@@ -67,21 +67,21 @@ class Pins:
         return self.offset + coefficients @ self.mixing
 
 
-def free_count(law: RateLaw, fixed: Mapping[str, float | Tie]) -> int:
+def free_count(law: RateLaw, fixed: Mapping[str, float | Proportional]) -> int:
     """Count the parameters left free; checks the names.
 
     Raises
     ------
     SettingsError
-        A name the law does not have, or a tie that is not between linear parameters.
+        A name the law does not have, or a `Proportional` that does not join two linear parameters.
     """
     for name, value in fixed.items():
         if name not in law.parameters:
             raise SettingsError("fixed parameter", name, valid=law.parameters)
-        if isinstance(value, Tie):
+        if isinstance(value, Proportional):
             targets = [item for item in law.linear if item != name and item not in fixed]
             if name not in law.linear or value.to not in targets:
-                raise SettingsError(f"tie of {name}", value.to, valid=targets)
+                raise SettingsError(f"{name} proportional to", value.to, valid=targets)
         elif not abs(value) < LARGEST_NUMBER or (
             name in law.rates and not law.signed and value <= 0
         ):
@@ -92,14 +92,16 @@ def free_count(law: RateLaw, fixed: Mapping[str, float | Tie]) -> int:
     return len(law.parameters) - len(fixed)
 
 
-def may_centre(law: RateLaw, fixed: Mapping[str, float | Tie]) -> bool:
+def may_centre(law: RateLaw, fixed: Mapping[str, float | Proportional]) -> bool:
     """Whether the intercept can take up the signal's mean without touching the rest."""
-    tied_to = {value.to for value in fixed.values() if isinstance(value, Tie)}
+    tied_to = {value.to for value in fixed.values() if isinstance(value, Proportional)}
     constant = "intercept" in law.linear and not law.signed
     return constant and "intercept" not in fixed and "intercept" not in tied_to
 
 
-def pin(law: RateLaw, fixed: Mapping[str, float | Tie], window: Window) -> Pins:
+def constrain(
+    law: RateLaw, fixed: Mapping[str, float | Proportional], window: Window
+) -> Constraints:
     """Express `fixed`, in the units of the trace, for a dimensionless window."""
     rate_unit = 1 / window.length_s
 
@@ -112,7 +114,7 @@ def pin(law: RateLaw, fixed: Mapping[str, float | Tie], window: Window) -> Pins:
     offset = np.zeros(len(law.linear))
     theta = np.ones(len(law.nonlinear))
     for name, value in fixed.items():
-        if isinstance(value, Tie):
+        if isinstance(value, Proportional):
             to, here = law.linear.index(value.to), law.linear.index(name)
             mixing[to, here] = value.factor * linear_units[to] / linear_units[here]
         elif name in law.nonlinear:
@@ -121,7 +123,7 @@ def pin(law: RateLaw, fixed: Mapping[str, float | Tie], window: Window) -> Pins:
         else:
             here = law.linear.index(name)
             offset[here] = value / linear_units[here]
-    return Pins(
+    return Constraints(
         law=law,
         theta=theta,
         free=np.array([name not in fixed for name in law.nonlinear]),

@@ -10,7 +10,7 @@ from stopflow.trace import FloatArray
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class InnerProducts:
     """Sums over the points at one x; e is the projected exponential, d and h its derivatives.
 
     Attributes
@@ -68,14 +68,14 @@ class Terms:
         return 2 * (c1 * self.yd + c * self.yh) - 4 * c * c1 * self.ed - c * c * bend
 
 
-def rate_terms(problem: OneRate | PlainRate, x: float) -> Terms:
+def rate_inner_products(problem: OneRate | PlainRate, x: float) -> InnerProducts:
     """Evaluate the sums at ``x = ln(k T)``; one exponential per point."""
     if isinstance(problem, PlainRate):
-        return _plain_terms(problem, exp(x))
-    return _framed_terms(problem, exp(x))
+        return _plain_inner_products(problem, exp(x))
+    return _framed_inner_products(problem, exp(x))
 
 
-def _framed_terms(problem: OneRate, rate: float) -> Terms:
+def _framed_inner_products(problem: OneRate, rate: float) -> InnerProducts:
     """Project the exponential and its derivative themselves: no digits are lost."""
     scaled = problem.time * -rate
     column = np.exp(scaled)
@@ -85,15 +85,15 @@ def _framed_terms(problem: OneRate, rate: float) -> Terms:
     scaled *= first
     # d2e/dx2 = d + (k T)^2 t^2 e
     curved = scaled
-    if problem.tie is not None:
-        column += problem.tie
+    if problem.proportional is not None:
+        column += problem.proportional
     signal, frame = problem.signal, problem.frame
     raw = float(first @ first)
     inside_e, inside_d = frame @ column, frame @ first
     column -= inside_e @ frame
     first -= inside_d @ frame
     ed, yd = float(column @ first), float(signal @ first)
-    return Terms(
+    return InnerProducts(
         ye=float(signal @ column),
         yd=yd,
         yh=float(yd + signal @ curved),
@@ -108,7 +108,7 @@ def _framed_terms(problem: OneRate, rate: float) -> Terms:
     )
 
 
-def _plain_terms(problem: PlainRate, rate: float) -> Terms:
+def _plain_inner_products(problem: PlainRate, rate: float) -> InnerProducts:
     """Project the sums instead of the exponential: one pass over long traces, chunk by chunk."""
     # Rows: t, 1, signal, e, d, (k T t)^2 e.
     sums = np.zeros((3, 6))
@@ -133,7 +133,7 @@ def _plain_terms(problem: PlainRate, rate: float) -> Terms:
     ye, yd, yh = sums[:, 2] - inside @ problem.inside
     ee, ed, eh = sums[:, 3] - inside @ inside_e
     raw = float(sums[1, 4])
-    return Terms(
+    return InnerProducts(
         ye=float(ye),
         yd=float(yd),
         yh=float(yd + yh),

@@ -15,12 +15,12 @@ from scipy.linalg import lapack
 from scipy.optimize import minimize_scalar
 
 from stopflow.kinetics.solver.blocks import block_means
-from stopflow.kinetics.solver.fixed_parameters import Pins
-from stopflow.kinetics.solver.inner_products import Terms, rate_terms
+from stopflow.kinetics.solver.fixed_parameters import Constraints
+from stopflow.kinetics.solver.inner_products import InnerProducts, rate_inner_products
 from stopflow.kinetics.solver.projection import OneRate, PlainRate, one_rate, project
 from stopflow.kinetics.solver.result import FitStatus, Refusal
 from stopflow.kinetics.solver.scan import GRID_STEP, Scan, rate_grid, scan, summits
-from stopflow.kinetics.solver.significance import Evidence, no_amplitude
+from stopflow.kinetics.solver.significance import Significance, no_amplitude
 from stopflow.kinetics.solver.window import ROUNDING, SLOWEST_KT, Window, fastest_kt
 from stopflow.trace import FloatArray
 
@@ -35,16 +35,16 @@ COSTLY_RESIDUALS = 1e-5
 NEWTON_STEPS = 25
 
 
-def has_one_rate(pins: Pins) -> bool:
+def has_one_rate(constraints: Constraints) -> bool:
     """Whether exactly one exponential with a free rate and a free amplitude is left."""
-    if pins.law.exponentials != 1 or not pins.free[0]:
+    if constraints.law.exponentials != 1 or not constraints.free[0]:
         return False
-    return bool(pins.mixing[:, 0].any())
+    return bool(constraints.mixing[:, 0].any())
 
 
 def climb(
     problem: OneRate | PlainRate, x: float, *, low: float, high: float
-) -> tuple[float, Terms, float]:
+) -> tuple[float, InnerProducts, float]:
     """Newton from `x` to the maximum of G between `low` and `high`.
 
     Returns
@@ -56,25 +56,25 @@ def climb(
     """
     for attempt in range(2):
         for _ in range(NEWTON_STEPS):
-            terms = rate_terms(problem, x)
-            if terms.second >= 0:
+            products = rate_inner_products(problem, x)
+            if products.second >= 0:
                 break
-            step = -terms.first / terms.second
+            step = -products.first / products.second
             if abs(step) < CONVERGED:
-                return x, terms, step
+                return x, products, step
             if not low <= x + step <= high:
                 break
             x += step
         if attempt:
             break
         found = minimize_scalar(
-            lambda at: -rate_terms(problem, at).explained,
+            lambda at: -rate_inner_products(problem, at).explained,
             bounds=(low, high),
             method="bounded",
             options={"xatol": 1e-8},
         )
         x = float(found.x)
-    return x, rate_terms(problem, x), 0.0
+    return x, rate_inner_products(problem, x), 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -97,7 +97,7 @@ class Solution:
         The same for `rss`: the share of the exponential times that of the signal.
     accurate
         Whether the sums lost no digits; else one more step by QR is due.
-    evidence
+    significance
         That there is a decay at all.
     """
 
@@ -108,11 +108,11 @@ class Solution:
     kept: float
     kept_of_rss: float
     accurate: bool
-    evidence: Evidence
+    significance: Significance
 
 
 def close_solution(
-    problem: OneRate | PlainRate, x: float, terms: Terms, step: float, length: float
+    problem: OneRate | PlainRate, x: float, products: InnerProducts, step: float, length: float
 ) -> Solution:
     """Take the last `step` and solve for everything else, by the triangle of the projections.
 
@@ -121,20 +121,20 @@ def close_solution(
     """
     lines = len(problem.triangle)
     rate, rest = exp(x + step), problem.rest
-    amplitude = terms.amplitude + step * terms.amplitude_slope
-    inside_e = terms.inside_e + step * terms.inside_d
+    amplitude = products.amplitude + step * products.amplitude_slope
+    inside_e = products.inside_e + step * products.inside_d
     baseline = np.linalg.solve(problem.triangle.T, problem.inside - amplitude * inside_e)
-    explained = terms.explained + step * terms.first / 2
-    root = sqrt(terms.ee) if terms.ee > 0 else 1.0
-    along = terms.ed / root
-    left = max(terms.dd - along * along, 0.0)
+    explained = products.explained + step * products.first / 2
+    root = sqrt(products.ee) if products.ee > 0 else 1.0
+    along = products.ed / root
+    left = max(products.dd - along * along, 0.0)
     upper = np.zeros((lines + 2, lines + 2))
     upper[:lines, :lines] = problem.triangle.T
     upper[:lines, lines], upper[lines, lines] = inside_e, root
     slope = amplitude / rate
-    upper[:lines, -1], upper[lines, -1] = terms.inside_d * slope, along * slope
+    upper[:lines, -1], upper[lines, -1] = products.inside_d * slope, along * slope
     upper[-1, -1] = sqrt(left) * slope
-    kept = min(terms.kept, left / terms.raw, rest / problem.total)
+    kept = min(products.kept, left / products.raw, rest / problem.total)
     accurate = min(kept, 1 - explained / rest) > CANCELLED
     inverse = lapack.dtrtri(upper)[0] if accurate else upper
     # Here the baseline comes first, 1 before t; in a fit: rate, amplitude, slope, intercept.
@@ -145,9 +145,9 @@ def close_solution(
         inverse=inverse[order],
         rss=rest - explained,
         kept=kept,
-        kept_of_rss=terms.kept * (1 - explained / rest),
+        kept_of_rss=products.kept * (1 - explained / rest),
         accurate=accurate,
-        evidence=Evidence(
+        significance=Significance(
             explained=explained / rest, length=length, free=len(problem.time) - lines
         ),
     )
@@ -170,32 +170,32 @@ def edge_refusal(rate: float, *, fastest: float, length_s: float) -> Refusal | N
     return None
 
 
-def solve_one_rate(pins: Pins, window: Window) -> Solution | Refusal:
+def solve_one_rate(constraints: Constraints, window: Window) -> Solution | Refusal:
     """Scan block means, then climb on the points themselves."""
     fastest = fastest_kt(window.time)
-    fine = one_rate(pins, window)
+    fine = one_rate(constraints, window)
     if fine.rest < CANCELLED * fine.total:
         # Almost a straight line: sums have lost the digits that are left.
-        fine = project(pins, window.time, window.signal, window.root_weights)
+        fine = project(constraints, window.time, window.signal, window.root_weights)
     rest, inside = fine.rest, float(fine.inside @ fine.inside)
     if rest <= len(fine.time) * ROUNDING**2 * (rest + inside):
         return Refusal(
             status=FitStatus.NO_AMPLITUDE, reason="the signal is a straight line, without a decay"
         )
-    coarse = project(pins, *block_means(window))
+    coarse = project(constraints, *block_means(window))
     scanned = scan(coarse, rate_grid(fastest))
-    x, terms, step = max(
+    x, products, step = max(
         (_climb_from(coarse, fine, scanned, top) for top in summits(scanned.explained)),
         key=lambda found: found[1].explained,
     )
-    solution = close_solution(fine, x, terms, step, scanned.length)
+    solution = close_solution(fine, x, products, step, scanned.length)
     costly = solution.kept < COSTLY or solution.kept_of_rss < COSTLY_RESIDUALS
     if isinstance(fine, PlainRate) and costly:
-        fine = project(pins, window.time, window.signal, window.root_weights)
-        x, terms, step = climb(fine, x + step, low=x - GRID_STEP, high=x + GRID_STEP)
-        solution = close_solution(fine, x, terms, step, scanned.length)
+        fine = project(constraints, window.time, window.signal, window.root_weights)
+        x, products, step = climb(fine, x + step, low=x - GRID_STEP, high=x + GRID_STEP)
+        solution = close_solution(fine, x, products, step, scanned.length)
     return (
-        no_amplitude(solution.evidence)
+        no_amplitude(solution.significance)
         or edge_refusal(exp(x), fastest=fastest, length_s=window.length_s)
         or solution
     )
@@ -203,16 +203,16 @@ def solve_one_rate(pins: Pins, window: Window) -> Solution | Refusal:
 
 def _climb_from(
     coarse: OneRate, fine: OneRate | PlainRate, scanned: Scan, top: int
-) -> tuple[float, Terms, float]:
+) -> tuple[float, InnerProducts, float]:
     """Follow one summit of the scan up to the maximum on the points."""
     grid = scanned.log_rates
     last = len(grid) - 1
     low, high = float(grid[max(top - 1, 0)]), float(grid[min(top + 1, last)])
     if top in (0, last):
         edge = float(grid[top])
-        terms = rate_terms(fine, edge)
-        if (terms.first <= 0) == (top == 0):
-            return edge, terms, 0.0
+        products = rate_inner_products(fine, edge)
+        if (products.first <= 0) == (top == 0):
+            return edge, products, 0.0
     x, _, step = climb(coarse, float(grid[top]), low=low, high=high)
     # Blocks and points differ by little; still the maximum may lie just outside.
     return climb(fine, x + step, low=low - GRID_STEP, high=high + GRID_STEP)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stopflow.kinetics.laws import RateLaw, Tie
-from stopflow.kinetics.solver.fixed_parameters import Pins, pin
+from stopflow.kinetics.laws import Proportional, RateLaw
+from stopflow.kinetics.solver.fixed_parameters import Constraints, constrain
 from stopflow.kinetics.solver.window import Window
 from stopflow.trace import FloatArray
 
@@ -21,7 +21,7 @@ class Solved:
 
     Attributes
     ----------
-    pins, fixed
+    constraints, fixed
         What was held.
     theta, coefficients
         (q,) all nonlinear and (f,) free linear parameters, dimensionless.
@@ -29,8 +29,8 @@ class Solved:
         (p, p) ``inverse @ inverse.T`` is the covariance of the free ones for noise of variance 1.
     """
 
-    pins: Pins
-    fixed: Mapping[str, float | Tie]
+    constraints: Constraints
+    fixed: Mapping[str, float | Proportional]
     theta: FloatArray
     coefficients: FloatArray
     inverse: FloatArray
@@ -38,7 +38,7 @@ class Solved:
 
 def by_falling_rate(solved: Solved, window: Window) -> Solved:
     """Put exchangeable phases in falling order of rate; what is fixed moves with its phase."""
-    law = solved.pins.law
+    law = solved.constraints.law
     places = law.by_falling_rate(solved.theta)
     if np.array_equal(places, np.arange(len(places))):
         return solved
@@ -49,7 +49,7 @@ def by_falling_rate(solved: Solved, window: Window) -> Solved:
     first = sum(name in law.nonlinear for name in old_free)
     coefficients = [solved.coefficients[row - first] for row in rows if row >= first]
     return Solved(
-        pins=pin(law, fixed, window),
+        constraints=constrain(law, fixed, window),
         fixed=fixed,
         theta=solved.theta[places[: len(law.nonlinear)]],
         coefficients=np.array(coefficients),
@@ -57,9 +57,13 @@ def by_falling_rate(solved: Solved, window: Window) -> Solved:
     )
 
 
-def _moved(value: float | Tie, new_name: Mapping[str, str]) -> float | Tie:
-    return Tie(to=new_name[value.to], factor=value.factor) if isinstance(value, Tie) else value
+def _moved(value: float | Proportional, new_name: Mapping[str, str]) -> float | Proportional:
+    return (
+        Proportional(to=new_name[value.to], factor=value.factor)
+        if isinstance(value, Proportional)
+        else value
+    )
 
 
-def _free_names(law: RateLaw, fixed: Mapping[str, float | Tie]) -> list[str]:
+def _free_names(law: RateLaw, fixed: Mapping[str, float | Proportional]) -> list[str]:
     return [name for name in law.parameters if name not in fixed]

@@ -6,7 +6,7 @@ from math import sqrt
 import numpy as np
 
 from stopflow.kinetics.laws import baseline_rows
-from stopflow.kinetics.solver.fixed_parameters import Pins
+from stopflow.kinetics.solver.fixed_parameters import Constraints
 from stopflow.kinetics.solver.window import Window
 from stopflow.trace import FloatArray
 
@@ -32,8 +32,8 @@ class OneRate:
         (N,) weighted signal, baseline projected out.
     inside
         (b,) what was projected out, in the frame.
-    tie
-        (N,) what ties add to the exponential, weighted, or None.
+    proportional
+        (N,) weighted, what parameters proportional to the amplitude add to the exponential.
     """
 
     time: FloatArray
@@ -42,7 +42,7 @@ class OneRate:
     triangle: FloatArray
     signal: FloatArray
     inside: FloatArray
-    tie: FloatArray | None
+    proportional: FloatArray | None
 
     @property
     def rest(self) -> float:
@@ -112,21 +112,24 @@ def line_frame(time: FloatArray, *, slope: bool, intercept: bool) -> tuple[Float
 
 
 def project(
-    pins: Pins, time: FloatArray, signal: FloatArray, root_weights: FloatArray | None
+    constraints: Constraints, time: FloatArray, signal: FloatArray, root_weights: FloatArray | None
 ) -> OneRate:
     """Project the baseline out of the signal."""
-    slope, intercept = ("slope_per_s" in pins.law.linear), ("intercept" in pins.law.linear)
-    tie = None
-    if pins.pinned or root_weights is not None:
+    slope, intercept = (
+        ("slope_per_s" in constraints.law.linear),
+        ("intercept" in constraints.law.linear),
+    )
+    proportional = None
+    if constraints.any_fixed or root_weights is not None:
         lines = baseline_rows(time, slope=slope, intercept=intercept)[::-1]
-        tied = pins.mixing[0, :0:-1]
-        tie = tied @ lines if tied.any() else None
-        if pins.offset.any():
-            signal = signal - pins.offset[:0:-1] @ lines
-        lines = pins.mixing[:0:-1, :0:-1] @ lines
+        factors = constraints.mixing[0, :0:-1]
+        proportional = factors @ lines if factors.any() else None
+        if constraints.offset.any():
+            signal = signal - constraints.offset[:0:-1] @ lines
+        lines = constraints.mixing[:0:-1, :0:-1] @ lines
         if root_weights is not None:
             lines, signal = lines * root_weights, signal * root_weights
-            tie = None if tie is None else tie * root_weights
+            proportional = None if proportional is None else proportional * root_weights
         frame = orthonormal_rows(lines)
         triangle = lines @ frame.T
     else:
@@ -141,7 +144,7 @@ def project(
         # Twice, against the rounding of a large baseline.
         signal=rest - (frame @ rest) @ frame,
         inside=inside,
-        tie=tie,
+        proportional=proportional,
     )
 
 
@@ -172,11 +175,11 @@ def plain_rate(time: FloatArray, signal: FloatArray, *, slope: bool, intercept: 
     )
 
 
-def one_rate(pins: Pins, window: Window) -> OneRate | PlainRate:
+def one_rate(constraints: Constraints, window: Window) -> OneRate | PlainRate:
     """Prepare a window, the plain way where that will do."""
-    if pins.pinned or window.root_weights is not None:
-        return project(pins, window.time, window.signal, window.root_weights)
-    linear = pins.law.linear
+    if constraints.any_fixed or window.root_weights is not None:
+        return project(constraints, window.time, window.signal, window.root_weights)
+    linear = constraints.law.linear
     return plain_rate(
         window.time,
         window.signal,

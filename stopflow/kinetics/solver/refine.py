@@ -7,7 +7,7 @@ from scipy.linalg import lapack
 
 from stopflow.kinetics.laws import RealArray
 from stopflow.kinetics.solver.blocks import block_means
-from stopflow.kinetics.solver.fixed_parameters import Pins
+from stopflow.kinetics.solver.fixed_parameters import Constraints
 from stopflow.kinetics.solver.result import FitStatus, Refusal
 from stopflow.kinetics.solver.window import Window
 from stopflow.trace import FloatArray
@@ -48,7 +48,7 @@ class GaussNewton:
 
 
 def linearise(
-    pins: Pins,
+    constraints: Constraints,
     data: tuple[RealArray, RealArray],
     root_weights: FloatArray | None,
     *,
@@ -57,12 +57,14 @@ def linearise(
 ) -> tuple[FloatArray, RealArray]:
     """Weighted derivatives (p, N) in all free parameters, and the residual in its own dtype."""
     time, signal = data
-    rows, fixed = pins.basis(time, theta)
+    rows, fixed = constraints.basis(time, theta)
     residual = signal - coefficients @ rows
     if fixed is not None:
         residual = residual - fixed
-    slopes = pins.law.theta_jacobian(time, theta, pins.linear(coefficients))[pins.free]
-    derivatives = np.empty((pins.count, len(time)))
+    slopes = constraints.law.theta_jacobian(time, theta, constraints.linear(coefficients))[
+        constraints.free
+    ]
+    derivatives = np.empty((constraints.count, len(time)))
     derivatives[: len(slopes)] = slopes
     derivatives[len(slopes) :] = rows
     if root_weights is not None:
@@ -94,7 +96,7 @@ def gauss_newton(derivatives: FloatArray, residual: RealArray) -> GaussNewton | 
 
 
 def curvature(
-    pins: Pins,
+    constraints: Constraints,
     data: tuple[RealArray, RealArray],
     root_weights: FloatArray | None,
     *,
@@ -106,18 +108,18 @@ def curvature(
     What Gauss-Newton leaves out of the Hessian, and what makes it creep where residuals are large.
     """
     derivatives, residual = linearise(
-        pins, data, root_weights, theta=theta, coefficients=coefficients
+        constraints, data, root_weights, theta=theta, coefficients=coefficients
     )
-    here = np.concatenate((theta[pins.free], coefficients))
-    free = int(pins.free.sum())
-    bent = np.empty((pins.count, pins.count))
+    here = np.concatenate((theta[constraints.free], coefficients))
+    free = int(constraints.free.sum())
+    bent = np.empty((constraints.count, constraints.count))
     for i, value in enumerate(here):
         shift = 1e-6 * max(abs(float(value)), 1e-6)
         there = here.copy()
         there[i] += shift
         moved = theta.copy()
-        moved[pins.free] = there[:free]
-        near, _ = linearise(pins, data, root_weights, theta=moved, coefficients=there[free:])
+        moved[constraints.free] = there[:free]
+        near, _ = linearise(constraints, data, root_weights, theta=moved, coefficients=there[free:])
         bent[i] = (near - derivatives) @ residual / shift
     return (bent + bent.T) / 2
 
@@ -132,7 +134,7 @@ def newton_step(last: GaussNewton, bent: FloatArray) -> RealArray:
 
 
 def refine_minimum(
-    pins: Pins, window: Window, *, theta: RealArray, coefficients: RealArray
+    constraints: Constraints, window: Window, *, theta: RealArray, coefficients: RealArray
 ) -> tuple[FloatArray, FloatArray, GaussNewton] | Refusal:
     """Newton from a good start to machine precision, on the points themselves.
 
@@ -142,7 +144,7 @@ def refine_minimum(
     times, means, weights = block_means(window)
     coarse = (times, means), weights
     found = follow_newton(
-        pins, (window.time, window.signal), window.root_weights, coarse, theta, coefficients
+        constraints, (window.time, window.signal), window.root_weights, coarse, theta, coefficients
     )
     if isinstance(found, Refusal):
         return found
@@ -150,7 +152,7 @@ def refine_minimum(
     if last.after < len(window.time) * NEARLY_EXACT**2:
         time, signal = (part.astype(np.longdouble) for part in window.exact)
         found = follow_newton(
-            pins,
+            constraints,
             (time, signal),
             window.root_weights,
             coarse,
@@ -164,7 +166,7 @@ def refine_minimum(
 
 
 def follow_newton(
-    pins: Pins,
+    constraints: Constraints,
     data: tuple[RealArray, RealArray],
     root_weights: FloatArray | None,
     coarse: tuple[tuple[RealArray, RealArray], FloatArray | None],
@@ -187,13 +189,13 @@ def follow_newton(
     tuple or Refusal
         Both at the minimum, and the linear problem one step before it.
     """
-    free = int(pins.free.sum())
+    free = int(constraints.free.sum())
     precision = float(np.finfo(data[1].dtype).eps)
     moved, misfit = np.inf, np.inf
-    accepted, step = (theta, coefficients), np.zeros(pins.count)
+    accepted, step = (theta, coefficients), np.zeros(constraints.count)
     for count in range(LARGEST_COUNT):
         last = gauss_newton(
-            *linearise(pins, data, root_weights, theta=theta, coefficients=coefficients)
+            *linearise(constraints, data, root_weights, theta=theta, coefficients=coefficients)
         )
         if isinstance(last, Refusal):
             return last
@@ -201,15 +203,15 @@ def follow_newton(
             step, moved = step / 2, moved / 2
         else:
             if count % RENEWAL == 0:
-                bent = curvature(pins, *coarse, theta=theta, coefficients=coefficients)
+                bent = curvature(constraints, *coarse, theta=theta, coefficients=coefficients)
             accepted, misfit = (theta, coefficients), last.before
             step = newton_step(last, bent)
-            before, moved = moved, _relative(step[:free], theta[pins.free])
+            before, moved = moved, _relative(step[:free], theta[constraints.free])
             # The next step, if steps keep shrinking as they did; the last digits only wander.
             ahead = moved if before == np.inf else moved * moved / max(before, moved, 1e-300)
             if ahead < 100 * precision or (moved < CLOSE and moved > before / 4):
-                return *_moved(pins, theta, coefficients, step), last
-        theta, coefficients = _moved(pins, *accepted, step)
+                return *_moved(constraints, theta, coefficients, step), last
+        theta, coefficients = _moved(constraints, *accepted, step)
     return Refusal(
         status=FitStatus.UNDETERMINED,
         reason=f"no minimum was found in {LARGEST_COUNT} steps: {INSEPARABLE}",
@@ -217,15 +219,15 @@ def follow_newton(
 
 
 def _moved(
-    pins: Pins, theta: RealArray, coefficients: RealArray, step: RealArray
+    constraints: Constraints, theta: RealArray, coefficients: RealArray, step: RealArray
 ) -> tuple[RealArray, RealArray]:
     """Take a step (p,); rates move in their logarithm and stay positive, unless they are signed."""
-    free = int(pins.free.sum())
+    free = int(constraints.free.sum())
     there = theta.copy()
-    if pins.law.signed:
-        there[pins.free] += step[:free]
+    if constraints.law.signed:
+        there[constraints.free] += step[:free]
     else:
-        there[pins.free] *= np.exp(np.clip(step[:free] / theta[pins.free], -1, 1))
+        there[constraints.free] *= np.exp(np.clip(step[:free] / theta[constraints.free], -1, 1))
     return there, coefficients + step[free:]
 
 

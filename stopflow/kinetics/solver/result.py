@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stopflow.display import html_table
-from stopflow.kinetics.laws import RateLaw, Tie
+from stopflow.kinetics.laws import Proportional, RateLaw
 from stopflow.trace import FloatArray, frozen_array
 
 
@@ -33,10 +33,15 @@ class FitStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """Why there is no fit; a value, not an exception."""
+    """Why there is no fit; a value, not an exception.
+
+    `nearest` are parameters by name, in the units of the trace, of the nearest curve that was found
+    where the data do not determine them; empty without one.
+    """
 
     status: FitStatus
     reason: str
+    nearest: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -52,7 +57,7 @@ class Fit:
     status, reason
         `reason` is empty when the fit is OK; a refused fit has NaN numbers and a reason.
     parameters, stderr
-        By name; a pinned parameter has a standard error of 0.
+        By name; a held parameter has a standard error of 0.
     covariance
         (p, p) in the order of ``rate_law.parameters``.
     noise_sd
@@ -66,6 +71,8 @@ class Fit:
         Start of the fitted window in the trace's own time, and its length to the last point.
     span
         Largest less smallest value of the fitted curve at the points.
+    nearest
+        Of a refused fit: parameters of the nearest curve, which the data do not determine.
     """
 
     rate_law: RateLaw
@@ -82,8 +89,9 @@ class Fit:
     start_s: float
     window_s: float
     span: float = nan
-    fixed: Mapping[str, float | Tie] = field(default_factory=dict)
+    fixed: Mapping[str, float | Proportional] = field(default_factory=dict)
     robust: bool = False
+    nearest: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "covariance", frozen_array(self.covariance))
@@ -154,7 +162,7 @@ def refused_fit(
     points: int = 0,
     start_s: float = nan,
     window_s: float = nan,
-    fixed: Mapping[str, float | Tie] | None = None,
+    fixed: Mapping[str, float | Proportional] | None = None,
     robust: bool = False,
 ) -> Fit:
     """Build the fit that says why there is none."""
@@ -175,6 +183,7 @@ def refused_fit(
         window_s=window_s,
         fixed=dict(fixed or {}),
         robust=robust,
+        nearest=refusal.nearest,
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.ndimage import median_filter
 from scipy.optimize import least_squares
 
-from stopflow.kinetics.solver.fixed_parameters import Pins
+from stopflow.kinetics.solver.fixed_parameters import Constraints
 from stopflow.kinetics.solver.refine import INSEPARABLE, LARGEST_CONDITION
 from stopflow.kinetics.solver.result import Fit, FitStatus, Refusal, predict
 from stopflow.kinetics.solver.window import ROUNDING, Window
@@ -26,11 +26,11 @@ OUTLIER_DEVIATIONS = 5.0
 REWEIGHTINGS = 4
 
 # A window -> all nonlinear (q,) and the free linear (f,) parameters.
-Solver = Callable[[Window, Pins], tuple[FloatArray, FloatArray] | Refusal]
+Solver = Callable[[Window, Constraints], tuple[FloatArray, FloatArray] | Refusal]
 
 
 def solve_robust(
-    window: Window, pins: Pins, *, solve: Solver
+    window: Window, constraints: Constraints, *, solve: Solver
 ) -> tuple[FloatArray, FloatArray, FloatArray, float, float] | Refusal:
     """Find the soft-L1 minimum.
 
@@ -46,42 +46,44 @@ def solve_robust(
         theta (q,), coefficients (f,), ``inverse`` (p, p) such that ``inverse @ inverse.T`` is
         the covariance over the squared noise, sum of squared residuals, noise.
     """
-    found = solve(_cleaned(window), pins)
+    found = solve(_cleaned(window), constraints)
     for _ in range(REWEIGHTINGS):
         if isinstance(found, Refusal):
             return found
-        residual = _residual(window, pins, *found)
+        residual = _residual(window, constraints, *found)
         noise = _deviation(residual)
         if noise == 0:
             break
-        found = solve(_reweighted(window, residual, noise), pins)
+        found = solve(_reweighted(window, residual, noise), constraints)
     if isinstance(found, Refusal):
         return found
-    return _descend(window, pins, *found)
+    return _descend(window, constraints, *found)
 
 
 def _descend(
-    window: Window, pins: Pins, theta: FloatArray, coefficients: FloatArray
+    window: Window, constraints: Constraints, theta: FloatArray, coefficients: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray, float, float] | Refusal:
-    free, signed = int(pins.free.sum()), pins.law.signed
+    free, signed = int(constraints.free.sum()), constraints.law.signed
 
     def unpack(parameters: FloatArray) -> tuple[FloatArray, FloatArray]:
         full = theta.copy()
         inside = parameters[:free]
-        full[pins.free] = inside if signed else np.exp(np.clip(inside, -40, 40))
+        full[constraints.free] = inside if signed else np.exp(np.clip(inside, -40, 40))
         return full, parameters[free:]
 
     def residual(parameters: FloatArray) -> FloatArray:
-        return _residual(window, pins, *unpack(parameters))
+        return _residual(window, constraints, *unpack(parameters))
 
     def jacobian(parameters: FloatArray) -> FloatArray:
         at, linear = unpack(parameters)
-        rows, _ = pins.basis(window.time, at)
-        slopes = pins.law.theta_jacobian(window.time, at, pins.linear(linear))[pins.free]
-        slopes = slopes if signed else slopes * at[pins.free, None]
+        rows, _ = constraints.basis(window.time, at)
+        slopes = constraints.law.theta_jacobian(window.time, at, constraints.linear(linear))[
+            constraints.free
+        ]
+        slopes = slopes if signed else slopes * at[constraints.free, None]
         return -window.weighted(np.concatenate((slopes, rows))).T
 
-    inside = theta[pins.free] if signed else np.log(theta[pins.free])
+    inside = theta[constraints.free] if signed else np.log(theta[constraints.free])
     start = np.concatenate((inside, coefficients))
     rest = residual(start)
     if not np.isfinite(rest).all():
@@ -108,8 +110,8 @@ def _descend(
         return Refusal(status=FitStatus.UNDETERMINED, reason=INSEPARABLE)
     inverse = np.linalg.inv(upper)
     if not signed:
-        inverse[:free] *= theta[pins.free, None]
-    inverse *= _spread(rest, scale, noise, pins)
+        inverse[:free] *= theta[constraints.free, None]
+    inverse *= _spread(rest, scale, noise, constraints)
     return theta, coefficients, inverse, float(rest @ rest), noise
 
 
@@ -128,7 +130,7 @@ def _reweighted(window: Window, residual: FloatArray, noise: float) -> Window:
     return replace(window, root_weights=weights)
 
 
-def _spread(rest: FloatArray, scale: float, noise: float, pins: Pins) -> float:
+def _spread(rest: FloatArray, scale: float, noise: float, constraints: Constraints) -> float:
     """Divide the standard error by that of least squares with the same noise.
 
     Asymptotic variance of an M-estimate, Huber and Ronchetti, Robust Statistics (2009), 7.6.
@@ -136,13 +138,13 @@ def _spread(rest: FloatArray, scale: float, noise: float, pins: Pins) -> float:
     softness = 1 + (rest / scale) ** 2
     force = rest / np.sqrt(softness)
     stiffness = float(np.mean(softness**-1.5))
-    return float(np.sqrt(force @ force / (len(rest) - pins.count)) / stiffness / noise)
+    return float(np.sqrt(force @ force / (len(rest) - constraints.count)) / stiffness / noise)
 
 
 def _residual(
-    window: Window, pins: Pins, theta: FloatArray, coefficients: FloatArray
+    window: Window, constraints: Constraints, theta: FloatArray, coefficients: FloatArray
 ) -> FloatArray:
-    rows, fixed = pins.basis(window.time, theta)
+    rows, fixed = constraints.basis(window.time, theta)
     rest = window.signal - coefficients @ rows
     return window.weighted(rest if fixed is None else rest - fixed)
 

@@ -47,8 +47,8 @@ def unit_vectors(problem: OneRate, log_rates: FloatArray) -> FloatArray:
     columns = np.exp(-np.exp(log_rates)[:, None] * problem.time)
     if problem.root_weights is not None:
         columns *= problem.root_weights
-    if problem.tie is not None:
-        columns += problem.tie
+    if problem.proportional is not None:
+        columns += problem.proportional
     before = np.einsum("gn,gn->g", columns, columns)
     columns -= (columns @ problem.frame.T) @ problem.frame
     after = np.einsum("gn,gn->g", columns, columns)

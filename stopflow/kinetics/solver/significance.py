@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import betainc
 
 from stopflow.kinetics.solver.bracket import find_crossing
-from stopflow.kinetics.solver.fixed_parameters import Pins
+from stopflow.kinetics.solver.fixed_parameters import Constraints
 from stopflow.kinetics.solver.projection import orthonormal_rows
 from stopflow.kinetics.solver.result import FitStatus, Refusal
 from stopflow.kinetics.solver.window import Window
@@ -22,7 +22,7 @@ SURFACE_LENGTH = 100.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Significance:
     """What the phases explain.
 
     Attributes
@@ -61,20 +61,20 @@ def false_alarm(explained: float, *, length: float, free: int) -> float:
     return min(1.0, ends + length / pi * exp((free - 2) / 2 * log1p(-explained)))
 
 
-def no_amplitude(evidence: Evidence, *, inflation: float = 1.0) -> Refusal | None:
+def no_amplitude(significance: Significance, *, inflation: float = 1.0) -> Refusal | None:
     """Refuse phases that noise alone could have made.
 
     Parameters
     ----------
-    evidence
+    significance
         What the phases explain.
     inflation
         Of standard errors, for correlated noise.
     """
-    if evidence.explained >= 1:
+    if significance.explained >= 1:
         return None
-    ratio = evidence.explained / (1 - evidence.explained) / inflation**2
-    chance = false_alarm(ratio / (1 + ratio), length=evidence.length, free=evidence.free)
+    ratio = significance.explained / (1 - significance.explained) / inflation**2
+    chance = false_alarm(ratio / (1 + ratio), length=significance.length, free=significance.free)
     if chance <= FALSE_ALARM:
         return None
     return Refusal(
@@ -100,30 +100,34 @@ def enough_explained(length: float, *, free: int) -> float:
     return ratio / (1 + ratio)
 
 
-def phase_evidence(pins: Pins, window: Window, *, theta: FloatArray, rss: float) -> Evidence:
+def phase_significance(
+    constraints: Constraints, window: Window, *, theta: FloatArray, rss: float
+) -> Significance:
     """Compare a fit's `rss` with that of the baseline alone.
 
     Fixed amplitudes are taken on trust; a user's formula has to do better than its own
     constant, if it has one.
     """
-    phases = len(pins.law.phases)
-    if pins.law.signed:
-        rows, held = pins.basis(window.time, theta)
+    phases = len(constraints.law.phases)
+    if constraints.law.signed:
+        rows, held = constraints.basis(window.time, theta)
         baseline = rows[np.ptp(rows, axis=1) == 0][:1]
         signal = window.signal if held is None else window.signal - held
         if not len(baseline):
-            return Evidence(explained=1.0, length=0.0, free=len(window.time))
-    elif pins.offset[:phases].any():
-        return Evidence(explained=1.0, length=0.0, free=len(window.time))
+            return Significance(explained=1.0, length=0.0, free=len(window.time))
+    elif constraints.offset[:phases].any():
+        return Significance(explained=1.0, length=0.0, free=len(window.time))
     else:
-        rows = pins.law.basis(window.time, pins.theta)[phases:]
-        baseline = pins.mixing[:, phases:][~pins.mixing[:, :phases].any(axis=1)] @ rows
-        signal = window.signal - pins.offset[phases:] @ rows
+        rows = constraints.law.basis(window.time, constraints.theta)[phases:]
+        baseline = (
+            constraints.mixing[:, phases:][~constraints.mixing[:, :phases].any(axis=1)] @ rows
+        )
+        signal = window.signal - constraints.offset[phases:] @ rows
     frame = orthonormal_rows(window.weighted(baseline))
     rest = window.weighted(signal)
     rest = rest - (frame @ rest) @ frame
     whole = float(rest @ rest)
-    return Evidence(
+    return Significance(
         explained=max(0.0, 1 - rss / whole) if whole > 0 else 0.0,
         length=SURFACE_LENGTH,
         free=len(window.time) - len(frame),

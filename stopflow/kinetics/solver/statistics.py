@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from stopflow.kinetics.laws import Tie
-from stopflow.kinetics.solver.fixed_parameters import Pins
+from stopflow.kinetics.laws import Proportional
+from stopflow.kinetics.solver.fixed_parameters import Constraints
 from stopflow.kinetics.solver.result import Fit
 from stopflow.kinetics.solver.window import Window
 from stopflow.trace import FloatArray
@@ -14,15 +14,27 @@ from stopflow.trace import FloatArray
 SMALLEST_NOISE = 1e-15
 
 
+def quoted_parameters(
+    constraints: Constraints, window: Window, *, theta: FloatArray, coefficients: FloatArray
+) -> dict[str, float]:
+    """Parameters by name in the units of the trace, from dimensionless ones as in `build_fit`."""
+    law = constraints.law
+    units = np.concatenate((constraints.theta_units, constraints.linear_units))
+    values = np.concatenate((theta, constraints.linear(coefficients))) * units
+    if window.centre:
+        values[law.parameters.index("intercept")] += window.centre
+    return dict(zip(law.parameters, values.tolist(), strict=True))
+
+
 def build_fit(
-    pins: Pins,
+    constraints: Constraints,
     window: Window,
     *,
     theta: FloatArray,
     coefficients: FloatArray,
     covariance: FloatArray,
     rss: float,
-    fixed: Mapping[str, float | Tie],
+    fixed: Mapping[str, float | Proportional],
     noise: float | None = None,
     robust: bool = False,
 ) -> Fit:
@@ -39,28 +51,25 @@ def build_fit(
     noise
         Where it is known otherwise; None: ``sqrt(rss / dof)``.
     """
-    law, points = pins.law, len(window.time)
-    rows, held = pins.basis(window.time, theta)
+    law, points = constraints.law, len(window.time)
+    rows, held = constraints.basis(window.time, theta)
     curve = coefficients @ rows if held is None else coefficients @ rows + held
-    dof = points - pins.count
-    if pins.pinned:
-        spread = np.zeros((pins.count, len(law.parameters)))
-        nonlinear, free = len(law.nonlinear), int(pins.free.sum())
-        spread[:free, :nonlinear] = np.eye(nonlinear)[pins.free]
-        spread[free:, nonlinear:] = pins.mixing
+    dof = points - constraints.count
+    if constraints.any_fixed:
+        spread = np.zeros((constraints.count, len(law.parameters)))
+        nonlinear, free = len(law.nonlinear), int(constraints.free.sum())
+        spread[:free, :nonlinear] = np.eye(nonlinear)[constraints.free]
+        spread[free:, nonlinear:] = constraints.mixing
         covariance = spread.T @ covariance @ spread
-    units = np.concatenate((pins.theta_units, pins.linear_units))
+    units = np.concatenate((constraints.theta_units, constraints.linear_units))
     noise = float(np.sqrt(rss / dof)) if noise is None else noise
     full = covariance * np.multiply.outer(units * noise, units * noise)
-    values = np.concatenate((theta, pins.linear(coefficients))) * units
-    if window.centre:
-        values[law.parameters.index("intercept")] += window.centre
-    numbers = pins.count + 1
+    numbers = constraints.count + 1
     floor = points * SMALLEST_NOISE**2
     information = np.log(max(rss, floor) / points) + 2 * np.log(window.unit)
     return Fit(
         rate_law=law,
-        parameters=dict(zip(law.parameters, values.tolist(), strict=True)),
+        parameters=quoted_parameters(constraints, window, theta=theta, coefficients=coefficients),
         stderr=dict(zip(law.parameters, np.sqrt(np.diag(full)).tolist(), strict=True)),
         covariance=full,
         noise_sd=noise * window.unit,

@@ -90,7 +90,7 @@ def _as_real(values: ArrayLike) -> RealArray:
     return array if array.dtype == np.longdouble else array.astype(np.float64, copy=False)
 
 
-def screen_times(
+def validate_times(
     time_s: ArrayLike, *, start_s: float | None, needed: int
 ) -> tuple[RealArray, slice, float] | Refusal:
     """Check the times and cut what lies before the start.
@@ -167,7 +167,7 @@ def _from_start(time: RealArray, start: float) -> slice:
     return slice(int(np.argmax(late)) if late.any() else len(time), None)
 
 
-def screen(
+def validate_trace(
     time_s: ArrayLike,
     signal: ArrayLike,
     *,
@@ -188,7 +188,7 @@ def screen(
     shape = np.shape(time_s)
     if values.shape != shape or len(shape) != 1 or (weight is not None and weight.shape != shape):
         raise ValueError(f"time {shape}, signal {values.shape} and weights must be equal and 1-D")
-    times = screen_times(time_s, start_s=start_s, needed=needed)
+    times = validate_times(time_s, start_s=start_s, needed=needed)
     if isinstance(times, Refusal):
         return times
     time, keep, start = times

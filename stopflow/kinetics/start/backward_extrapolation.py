@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from stopflow.kinetics.many.cut_fits import CutFits
 from stopflow.kinetics.many.growing_cut import fit_growing_cuts
-from stopflow.kinetics.many.time_blocks import STRIDE, TimeBlocks
+from stopflow.kinetics.many.time_blocks import TimeBlocks
 from stopflow.kinetics.uncertainty.noise import Noise
 from stopflow.trace import FloatArray
 
@@ -128,8 +128,7 @@ def last_cuts(blocks: TimeBlocks) -> NDArray[np.intp]:
     start = edges[blocks.cuts]
     least = max(FEWEST_AFTER, int(blocks.bounds[-1] * LEAST_SPAN))
     span = np.maximum(2 * start, start + least)
-    last = np.minimum(np.searchsorted(edges, span), blocks.edges - 2) // STRIDE
-    return np.minimum(last, len(blocks.cuts) - 1)
+    return blocks.cut_until(np.minimum(np.searchsorted(edges, span), blocks.edges - 2))
 
 
 def recursive_residuals(batch: Batch) -> tuple[FloatArray, FloatArray]:
@@ -138,7 +137,7 @@ def recursive_residuals(batch: Batch) -> tuple[FloatArray, FloatArray]:
     NaN where that fit was refused.
     """
     block = np.arange(batch.blocks.edges - 1)
-    later = np.minimum(block // STRIDE + 1, len(batch.blocks.cuts) - 1)
+    later = batch.blocks.cut_after(block)
     expected, variance = batch.fits.extrapolate(later[None], batch.blocks, block)
     with np.errstate(invalid="ignore"):
         return batch.means[:, block] - expected, np.sqrt(variance) * batch.white_sd[:, None]
@@ -154,7 +153,7 @@ def _follows(batch: Batch, last: NDArray[np.intp]) -> NDArray[np.bool_]:
     total = np.where(known, points * np.nan_to_num(residual), 0.0)
     power = (points * batch.block_sd[:, : residual.shape[1]]) ** 2
     largest = np.where(known, fit_sd, 0.0)
-    begin, stop = batch.blocks.cuts, np.minimum(last * STRIDE, residual.shape[1])
+    begin, stop = batch.blocks.cuts, np.minimum(batch.blocks.cuts[last], residual.shape[1])
     counted = _running(known)
     good = counted[:, stop] > counted[:, begin]
     for run in RUNS:

@@ -22,17 +22,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stopflow.kinetics.solver.result import Refusal
-from stopflow.kinetics.solver.window import screen
-from stopflow.kinetics.start.detection import StartDetection, undetected
-from stopflow.kinetics.start.propose import TraceGroup, propose_starts
-from stopflow.kinetics.start.shared_start import share_starts
-from stopflow.kinetics.verdicts.signal_checks import (
+from stopflow.kinetics.signal_checks import (
     CLIPPED_GAP,
     NEXT_VALUES,
     clipped_stretch,
     misfit,
 )
+from stopflow.kinetics.solver.result import Refusal
+from stopflow.kinetics.solver.window import validate_trace
+from stopflow.kinetics.start.detection import StartDetection, undetected
+from stopflow.kinetics.start.propose import TraceGroup, propose_starts
+from stopflow.kinetics.start.shared_start import share_starts
 from stopflow.trace import FloatArray, Shot
 
 __all__ = ["StartDetection", "detect_start", "detect_starts"]
@@ -84,14 +84,12 @@ def detect_starts(
     ]
     # Starts that the workbook gives are used: the error of k then knows of no residual artefact.
     given = all(shots[at].start_s is not None for at in usable)
-    # Against a signal without noise every deviation is infinitely surprising, which is right.
-    with np.errstate(over="ignore"):
-        alone = _detect_each(
-            traces,
-            law=law,
-            longest_s=[longest_artefact(item) for item in stated],
-            with_shift=not given,
-        )
+    alone = _detect_each(
+        traces,
+        law=law,
+        longest_s=[longest_artefact(item) for item in stated],
+        with_shift=not given,
+    )
     found: list[StartDetection | None] = [None] * len(shots)
     for at, detection, (time_s, _) in zip(usable, share_starts(alone), traces, strict=True):
         found[at] = _at_a_point(detection, time_s)
@@ -152,7 +150,7 @@ def _detect_each(
     found: dict[int, StartDetection] = {}
     whole: list[_Part] = []
     for at, (time_s, signal) in enumerate(traces):
-        window = screen(time_s, signal, needed=FEWEST_POINTS)
+        window = validate_trace(time_s, signal, needed=FEWEST_POINTS)
         if isinstance(window, Refusal):
             found[at] = undetected(time_s, reason=f"no start detected: {window.reason}")
         else:
@@ -199,7 +197,9 @@ def _judge(
     groups: dict[bytes, list[_Part]] = {}
     found = {}
     for part in parts:
-        refusal = screen(part.time_s, part.signal, needed=FEWEST_POINTS) if part.before else None
+        refusal = (
+            validate_trace(part.time_s, part.signal, needed=FEWEST_POINTS) if part.before else None
+        )
         if isinstance(refusal, Refusal):
             reason = f"{part.before}no start detected: {refusal.reason}"
             found[part.at] = undetected(part.time_s, reason=reason)

@@ -9,6 +9,9 @@ import numpy as np
 from stopflow.trace import FloatArray, frozen_array
 from stopflow.trimming import TrimWindow, whole_window
 
+# A phase of which this share is left at the start is known by the fit.
+SEEN_AFTER = 0.1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class InitialDeviation:
@@ -78,6 +81,8 @@ class StartDetection:
     short_phase
         ln of the rate in 1/s, and its standard error, of an exponential as short as an artefact
         that with one other phase describes the trace from the first point on; None without one.
+    of_instrument
+        Whether shots of other rates show the same artefact, which is no phase of the reaction then.
     """
 
     window: TrimWindow
@@ -95,6 +100,7 @@ class StartDetection:
     shift_sigma: FloatArray = field(default_factory=lambda: np.empty(0))
     initial: InitialDeviation | None = None
     short_phase: tuple[float, float] | None = None
+    of_instrument: bool = False
 
     def __post_init__(self) -> None:
         for name in ("cut_s", "k_per_s", "k_stderr_per_s", "shift_s", "shift_sigma"):
@@ -119,13 +125,23 @@ class StartDetection:
 
     @property
     def removed_change(self) -> float:
-        """Share of the reaction's change that lies before the start, 0 to 1, as far as is known."""
+        """Share of the reaction's change that is lost before the start, 0 to 1, as far as is known.
+
+        What lies under an artefact cannot be had. Where the artefact is known to be that of the
+        instrument, a phase that is still seen after the start is known by its fit nevertheless, so
+        that its loss counts from where the points follow only.
+        """
         since = self.window.start_s - self.onset_s
         whole = sum(abs(size) for _, size in self.phases)
         if not (since > 0 and whole > 0):
             return 0.0
-        left = sum(abs(size) * exp(-min(rate * since, 700.0)) for rate, size in self.phases)
-        return 1.0 - left / whole
+        lost = 0.0
+        for rate, size in self.phases:
+            left = _left(rate, since)
+            before = _left(rate, max(min(self.follows_from_s - self.onset_s, since), 0.0))
+            known = self.of_instrument and left > SEEN_AFTER
+            lost += abs(size) * ((before if known else 1.0) - left)
+        return lost / whole
 
     @property
     def removed_time(self) -> float:
@@ -153,6 +169,11 @@ class StartDetection:
             reason=reason,
             first_s=self.first_s if first_s is None else first_s,
         )
+
+
+def _left(rate: float, since: float) -> float:
+    """Share of a phase that is left after a time."""
+    return exp(-min(rate * since, 700.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -19,7 +19,7 @@ MOSTLY = 3.0
 # What the fit of what comes later, which is not adjusted to these blocks, may be worse in
 # chi-squared than two phases that are.
 FEWER_PARAMETERS = 6.0
-# The noise is up to three times as loud while liquid flows.
+# The noise is up to three times as loud while liquid flows: in chi-squared of a block.
 LOUDER_IN_FLOW = 10.0
 
 
@@ -51,30 +51,37 @@ def flow_stop(
     first
         Number of the first block that is looked at.
     expected
-        (M,) the fit of what comes after the cut, extrapolated to the blocks before it; None: it is
-        extrapolated here.
+        (M,) the fit of what comes after the cut, extrapolated to the blocks before it and to the
+        first one after it; None: it is extrapolated here.
 
     Returns
     -------
     tuple of float
         The time up to which that fit, held at its value there, is nearest to the blocks before the
-        cut; and its chi-squared.
+        cut; and its chi-squared. The flow may stop between two edges, where it is held at any
+        value between those of the two blocks.
     """
     edge = int(batch.blocks.cuts[cut])
     if expected is None:
-        expected = _before_the_cuts(batch, np.array([row]), np.array([cut]))[0]
+        expected = _up_to_the_cuts(batch, np.array([row]), np.array([cut]))[0]
+    before = np.arange(edge) < np.arange(edge + 1)[:, None]
     number = np.arange(edge)
-    held = np.where(number < number[:, None], expected[:edge, None], expected[:edge])
+    weight = np.where(before & (number >= first), batch.block_sd[row, :edge] ** -2.0, 0)
+    with np.errstate(invalid="ignore"):
+        level = weight @ batch.means[row, :edge] / weight.sum(axis=1)
+    ends = np.sort((np.roll(expected[: edge + 1], 1), expected[: edge + 1]), axis=0)
+    level = np.clip(level, ends[0], ends[1])
+    held = np.where(before, level[:, None], expected[:edge])
     misfit = chi_squared(batch, row, held, first=first)
     best = int(np.argmin(misfit))
     return float(batch.blocks.edge_s[best]), float(misfit[best])
 
 
-def _before_the_cuts(batch: Batch, rows: NDArray[np.intp], cut: NDArray[np.intp]) -> FloatArray:
-    """Extrapolate the fits after cuts (R,) to all blocks before the latest of them: (R, M)."""
-    edge = int(batch.blocks.cuts[cut].max())
+def _up_to_the_cuts(batch: Batch, rows: NDArray[np.intp], cut: NDArray[np.intp]) -> FloatArray:
+    """Extrapolate the fits after cuts (R,) to the first block after the latest of them: (R, M)."""
+    count = int(batch.blocks.cuts[cut].max()) + 1
     expected, _ = batch.fits.of_traces(rows).extrapolate(
-        np.broadcast_to(cut[:, None], (len(rows), edge)), batch.blocks, np.arange(edge)
+        np.broadcast_to(cut[:, None], (len(rows), count)), batch.blocks, np.arange(count)
     )
     return expected
 
@@ -84,7 +91,7 @@ def flow_ends(batch: Batch, rows: NDArray[np.intp], cut: NDArray[np.intp]) -> Fl
     found = np.full(len(rows), batch.blocks.first_s)
     if not len(rows):
         return found
-    expected = _before_the_cuts(batch, rows, cut)
+    expected = _up_to_the_cuts(batch, rows, cut)
     for i, (row, own) in enumerate(zip(rows.tolist(), cut.tolist(), strict=True)):
         stop_s = flow_stop(batch, row, own, expected=expected[i])[0]
         count = int(np.searchsorted(batch.blocks.edge_s, stop_s))

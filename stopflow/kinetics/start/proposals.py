@@ -82,6 +82,12 @@ class FirstCuts:
         return np.where(self.accepted >= 0, self.cut_s(self.accepted), np.inf)
 
     @property
+    def edge(self) -> NDArray[np.intp]:
+        """(B,) number of the edge of the first accepted cut; of the last edge without one."""
+        cut = self.blocks.cuts[np.maximum(self.accepted, 0)]
+        return np.where(self.accepted >= 0, cut, self.blocks.edges - 1)
+
+    @property
     def is_short(self) -> NDArray[np.bool_]:
         """(B,) whether the first accepted cut is as short as an artefact."""
         # One cut is tried even where the sampling is coarser than an artefact is long.
@@ -104,7 +110,7 @@ class FirstCuts:
     @property
     def looked_at(self) -> NDArray[np.intp]:
         """(B,) number of the block up to which the beginning must be explained."""
-        last = last_cuts(self.blocks)[np.maximum(self.accepted, 0)] * STRIDE
+        last = self.blocks.cuts[last_cuts(self.blocks)[np.maximum(self.accepted, 0)]]
         return np.where(self.accepted >= 0, last, self.blocks.edges - 1)
 
 

@@ -6,6 +6,7 @@ change, any slow relaxation. After a short artefact: any slow relaxation.
 """
 
 from collections.abc import Sequence
+from math import log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +17,19 @@ from stopflow.kinetics.many.two_phases import TwoPhases, fit_two_phases
 from stopflow.kinetics.solver.result import predict
 from stopflow.kinetics.start.artefact_end import artefact_end
 from stopflow.kinetics.start.detection import Explanation
-from stopflow.kinetics.start.flow import FEWER_PARAMETERS, chi_squared, flow_stop
+from stopflow.kinetics.start.flow import (
+    FEWER_PARAMETERS,
+    LOUDER_IN_FLOW,
+    chi_squared,
+    flow_stop,
+)
 from stopflow.kinetics.start.proposals import FirstCuts, Phases, ProposedStart, initial_deviation
 from stopflow.kinetics.start.relaxation import (
     SHORTEST_PHASE_S,
     explains_more_than_a_line,
     follows_slowly,
     follows_within,
+    is_tested,
 )
 from stopflow.trace import FloatArray
 
@@ -69,9 +76,12 @@ def reactions(
     both = fit_two_phases(batch.blocks, batch.means[rows], np.zeros_like(rows))
     residual = batch.means[rows] - both.expected
     follow = follows_within(batch, rows, residual, start=np.zeros_like(rows), stop=stop)
-    slowly = _slowly(first_cuts, rows, lagging, both)
     error = np.sqrt(both.log_k_variance[:, 0]) * batch.white_sd[rows]
-    reaction = follow & _is_reaction(first_cuts, rows, both) & first_cuts.is_short[rows]
+    # What is over after one point may be an artefact, however far apart the points are.
+    shortest_s = max(SHORTEST_PHASE_S, float(batch.blocks.edge_s[1]) - batch.blocks.first_s)
+    known = follow & (error < KNOWN) & (both.k_per_s[:, 0] < 1 / shortest_s)
+    slowly = _slowly(first_cuts, rows, lagging, both, known)
+    reaction = known & _moves_at_once(both) & first_cuts.is_short[rows]
     for i, row in enumerate(rows.tolist()):
         phases = _phases(both, i)
         if _follows_law(first_cuts, row, stop=int(stop[i])):
@@ -102,39 +112,49 @@ def _phases(both: TwoPhases, at: int) -> Phases:
 
 
 def _slowly(
-    first_cuts: FirstCuts, rows: NDArray[np.intp], lagging: NDArray[np.bool_], both: TwoPhases
+    first_cuts: FirstCuts,
+    rows: NDArray[np.intp],
+    lagging: NDArray[np.bool_],
+    both: TwoPhases,
+    known: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
-    """Whether (R,) a slow relaxation describes a trace that one phase would cut by too much."""
+    """Whether (R,) a slow relaxation describes a trace that one phase would cut by too much.
+
+    Where the points are too far apart to tell one from an artefact, the two phases must be known.
+    """
     batch = first_cuts.batch
     slowly = ~first_cuts.is_short[rows] | (first_cuts.share_cut[rows] > MUCH)
     at = np.flatnonzero(slowly)
     if len(at):
         slowly[at] = follows_slowly(batch, rows[at], 0, stop=first_cuts.looked_at[rows[at]])
         slowly[at] &= explains_more_than_a_line(batch, rows[at])
+        slowly[at] &= known[at] | is_tested(batch.blocks, 0, stop=first_cuts.edge[rows[at]])
     for i in np.flatnonzero(slowly & lagging[rows] & (first_cuts.accepted[rows] > 0)).tolist():
         slowly[i] = not _is_flow(first_cuts, int(rows[i]), both, i, first=0)
     return slowly
 
 
 def _is_flow(first_cuts: FirstCuts, row: int, both: TwoPhases, at: int, *, first: int) -> bool:
-    """Whether a flow that stops describes the blocks before the cut better than two phases."""
+    """Whether a flow that stops describes the blocks before the cut better than two phases.
+
+    Compared by ``-2 ln L``: while liquid flows the noise is louder, by how much the blocks say.
+    """
     cut = int(first_cuts.accepted[row])
+    count = int(first_cuts.blocks.cuts[cut])
     misfit = flow_stop(first_cuts.batch, row, cut, first=first)[1]
-    expected = both.expected[at, : int(first_cuts.blocks.cuts[cut])]
+    expected = both.expected[at, :count]
+    louder = min(max(misfit / max(count - first, 1), 1.0), LOUDER_IN_FLOW)
+    flowing = misfit / louder + (count - first) * log(louder)
     return (
-        misfit < float(chi_squared(first_cuts.batch, row, expected, first=first)) + FEWER_PARAMETERS
+        flowing
+        < float(chi_squared(first_cuts.batch, row, expected, first=first)) + FEWER_PARAMETERS
     )
 
 
-def _is_reaction(
-    first_cuts: FirstCuts, rows: NDArray[np.intp], both: TwoPhases
-) -> NDArray[np.bool_]:
-    """Whether (R,) the faster of two phases is known, slower than an artefact, and no lag."""
-    error = np.sqrt(both.log_k_variance) * first_cuts.batch.white_sd[rows, None]
+def _moves_at_once(both: TwoPhases) -> NDArray[np.bool_]:
+    """Whether (R,) two phases are no lag."""
     speeds = both.k_per_s * both.amplitudes
-    moves = np.abs(speeds.sum(axis=1)) > LEAST_SPEED * np.abs(speeds).max(axis=1)
-    slow = both.k_per_s[:, 0] < 1 / SHORTEST_PHASE_S
-    return np.asarray((error[:, 0] < KNOWN) & moves & slow)
+    return np.asarray(np.abs(speeds.sum(axis=1)) > LEAST_SPEED * np.abs(speeds).max(axis=1))
 
 
 def _follows_law(first_cuts: FirstCuts, row: int, *, stop: int) -> bool:
@@ -207,6 +227,7 @@ def _first_slow_cuts(
         at = np.array(still)
         stop = np.maximum(first_cuts.looked_at[at], blocks.cuts[cut] + 2 * STRIDE)
         good = follows_slowly(first_cuts.batch, at, cut, stop=np.minimum(stop, blocks.edges - 1))
+        good &= is_tested(blocks, cut, stop=first_cuts.edge[at])
         found.update(dict.fromkeys(at[good].tolist(), cut))
     return found
 

@@ -20,6 +20,8 @@ SLOWEST_KT = 0.5
 RATE_RATIO = 1.7
 # Fewer blocks than this for every function tell nothing.
 LEAST_BLOCKS = 2
+# Share of the noise in the beginning that relaxations must leave, to tell it from one.
+LEAST_LEFT = 0.5
 
 
 def slow_space(blocks: TimeBlocks, cut: int, *, shortest_s: float = SHORTEST_PHASE_S) -> FloatArray:
@@ -36,6 +38,17 @@ def slow_space(blocks: TimeBlocks, cut: int, *, shortest_s: float = SHORTEST_PHA
     left, size, _ = np.linalg.svd(rows.T, full_matrices=False)
     kept = left[:, size > 1e-7 * size[0]].T
     return np.concatenate((np.zeros((len(kept), start)), kept), axis=1)
+
+
+def is_tested(blocks: TimeBlocks, cut: int, *, stop: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Whether (R,) noise could not be a slow relaxation from a cut to edge number `stop` (R,).
+
+    Where few points are as far apart as the shortest phase lasts, every beginning is one.
+    """
+    start, space = int(blocks.cuts[cut]), slow_space(blocks, cut)
+    left = np.concatenate(([0.0], np.cumsum(1 - np.einsum("rk,rk->k", space, space)[start:])))
+    count = np.maximum(stop - start, 0)
+    return np.asarray(left[count] >= LEAST_LEFT * np.maximum(count, 1))
 
 
 def follows_slowly(

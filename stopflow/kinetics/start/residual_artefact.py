@@ -111,7 +111,7 @@ def _shifts(
         cost = np.nan_to_num(variance + CAUTION**2 * square, nan=np.inf)
         tried_here = (number >= edge[:, None]) & (number <= last[:, None])
         quiet = np.argmin(np.where(tried_here, cost, np.inf), axis=1)
-        later = np.minimum(-(-quiet // STRIDE), len(blocks.cuts) - 1)
+        later = blocks.cut_from(quiet)
         fresh = ~np.any([later == item for item in tried], axis=0)
         running &= seen & fresh & batch.fits.found[rows, later]
         cut = np.where(running, later, cut)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import log
 
 import numpy as np
 
@@ -14,17 +15,20 @@ LATE = 2.0
 # Relative error of a rate, and range of ln k, from which its changes count.
 KNOWN = 0.2
 CHANGES = 0.5
+# Share of the reaction's change that a start may leave out without a loss.
+CHEAP = 0.05
 
 
 def share_starts(detections: Sequence[StartDetection]) -> list[StartDetection]:
     """Settle the odd ones by what most shots of the experiment show.
 
     The artefact belongs to the instrument. Where most shots have none, a few that seem to have one
-    deviate from the rate law rather than from the reaction, and start at their first point too.
-    Where most shots have one, it is also in those for which no start could be found, which start
-    much later, or whose first points look like a phase of the reaction. What is left of the
-    artefact at a start is the mean square of what the shots show: in one alone its waves may hide
-    it. Below 4 shots nothing is changed.
+    deviate from the rate law rather than from the reaction, and start at their first point too,
+    unless next to nothing of the reaction lies before their start: the others may only be too slow
+    to show it. Where most shots have one, it is also in those for which no start could be found,
+    which start much later, or whose first points look like a phase of the reaction. What is left of
+    the artefact at a start is the mean square of what the shots show: in one alone its waves may
+    hide it. Below 4 shots nothing is changed.
 
     Parameters
     ----------
@@ -37,10 +41,13 @@ def share_starts(detections: Sequence[StartDetection]) -> list[StartDetection]:
         return list(detections)
     artefacts = [item for item in found if item.shows_artefact]
     if len(artefacts) <= len(found) / 2:
-        return [_without_artefact(item) if item.shows_artefact else item for item in detections]
+        return [_without_artefact(item) if _costs(item) else item for item in detections]
     usual = _shared_end(artefacts)
     seen = [item for item in found if len(item.shift_s) and _since(item) <= LATE * usual]
-    return [_share_shift(_settled(item, usual_s=usual), seen) for item in detections]
+    settled = [_share_shift(_settled(item, usual_s=usual), seen) for item in detections]
+    rates = [log(item.phases[0][0]) for item in artefacts if item.phases and item.phases[0][0] > 0]
+    of_instrument = max(rates, default=0) - min(rates, default=0) > CHANGES
+    return [replace(item, of_instrument=of_instrument) for item in settled]
 
 
 def _with_their_phase(detections: Sequence[StartDetection]) -> list[StartDetection]:
@@ -92,6 +99,11 @@ def _shared_end(artefacts: Sequence[StartDetection]) -> float:
         return usual
     pooled = pool(alike)
     return artefact_end(pooled)[0] - float(pooled.edge_s[0])
+
+
+def _costs(detection: StartDetection) -> bool:
+    """Whether a start leaves out a part of the reaction that counts."""
+    return detection.shows_artefact and detection.removed_change > CHEAP
 
 
 def _since(detection: StartDetection) -> float:

@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr, stdtrit
 
-from stopflow.kinetics.laws import RateLaw, Tie, find_law
+from stopflow.kinetics.laws import Proportional, RateLaw, find_law
 from stopflow.kinetics.solver.fixed_parameters import may_centre
 from stopflow.kinetics.solver.result import Fit, Refusal
 from stopflow.kinetics.solver.robust import settle
-from stopflow.kinetics.solver.window import Window, screen
+from stopflow.kinetics.solver.window import Window, validate_trace
 from stopflow.kinetics.uncertainty.profile import profile_interval
 
 SIGNIFICANT = 0.01
@@ -192,7 +192,7 @@ def intervals(
     wanted = fit.rate_law.parameters if names is None else names
     if not fit.ok:
         return dict.fromkeys(wanted, (nan, nan))
-    window = screen(
+    window = validate_trace(
         time_s,
         signal,
         start_s=fit.start_s,
@@ -235,7 +235,7 @@ def _interval(
     if isinstance(fit.fixed.get(name), float | int):
         return value, value
     tied = name in fit.fixed or any(
-        isinstance(held, Tie) and held.to == name for held in fit.fixed.values()
+        isinstance(held, Proportional) and held.to == name for held in fit.fixed.values()
     )
     if tied or straight:
         return value - quantile * error, value + quantile * error

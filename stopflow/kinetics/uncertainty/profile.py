@@ -7,7 +7,7 @@ from math import exp, inf, isfinite, log, sqrt
 import numpy as np
 from scipy.optimize import least_squares
 
-from stopflow.kinetics.laws import Tie
+from stopflow.kinetics.laws import Proportional
 from stopflow.kinetics.solver.any_law import (
     Coarse,
     coarse_problem,
@@ -15,8 +15,8 @@ from stopflow.kinetics.solver.any_law import (
     projected_problem,
 )
 from stopflow.kinetics.solver.bracket import find_crossing
-from stopflow.kinetics.solver.fixed_parameters import Pins, pin
-from stopflow.kinetics.solver.inner_products import Terms, rate_terms
+from stopflow.kinetics.solver.fixed_parameters import Constraints, constrain
+from stopflow.kinetics.solver.inner_products import InnerProducts, rate_inner_products
 from stopflow.kinetics.solver.one_rate import has_one_rate
 from stopflow.kinetics.solver.projection import OneRate, one_rate, project
 from stopflow.kinetics.solver.refine import follow_newton
@@ -56,9 +56,9 @@ def profile_interval(
         return value - quantile * error, value + quantile * error
     positive = name in fit.rate_law.nonlinear and not fit.rate_law.signed
     scale = _Scale.of(window, fit, name=name, positive=positive)
-    pins = pin(fit.rate_law, fit.fixed, window)
-    if has_one_rate(pins) and name == "k_per_s":
-        profile, shift = _one_rate_profile(window, pins, scale.best), 0.0
+    constraints = constrain(fit.rate_law, fit.fixed, window)
+    if has_one_rate(constraints) and name == "k_per_s":
+        profile, shift = _one_rate_profile(window, constraints, scale.best), 0.0
     else:
         profile, shift = _general_profile(window, fit, scale)
     variance = (fit.noise_sd / window.unit) ** 2
@@ -128,24 +128,24 @@ class _Scale:
         return self.quoted(x) if self.logarithmic else 1.0
 
 
-def _one_rate_profile(window: Window, pins: Pins, best: float) -> Profile:
-    problem = one_rate(pins, window)
+def _one_rate_profile(window: Window, constraints: Constraints, best: float) -> Profile:
+    problem = one_rate(constraints, window)
     framed: list[OneRate] = []
 
-    def terms_at(x: float) -> Terms:
+    def products_at(x: float) -> InnerProducts:
         """Take the sums again without cancellation where they lost digits."""
-        terms = rate_terms(problem, x)
-        if terms.kept >= KEPT:
-            return terms
+        products = rate_inner_products(problem, x)
+        if products.kept >= KEPT:
+            return products
         if not framed:
-            framed.append(project(pins, window.time, window.signal, window.root_weights))
-        return rate_terms(framed[0], x)
+            framed.append(project(constraints, window.time, window.signal, window.root_weights))
+        return rate_inner_products(framed[0], x)
 
-    top = terms_at(best).explained
+    top = products_at(best).explained
 
     def profile(x: float) -> tuple[float, float]:
-        terms = terms_at(x)
-        return top - terms.explained, -terms.first
+        products = products_at(x)
+        return top - products.explained, -products.first
 
     return profile
 
@@ -153,11 +153,13 @@ def _one_rate_profile(window: Window, pins: Pins, best: float) -> Profile:
 def _general_profile(window: Window, fit: Fit, scale: _Scale) -> tuple[Profile, float]:
     """Profile over block means, and how far their best value lies below that of the points."""
     law = fit.rate_law
-    whole = coarse_problem(pin(law, fit.fixed, window), window)
-    theta = np.array([fit.parameters[name] for name in law.nonlinear]) / whole.pins.theta_units
+    whole = coarse_problem(constrain(law, fit.fixed, window), window)
+    theta = (
+        np.array([fit.parameters[name] for name in law.nonlinear]) / whole.constraints.theta_units
+    )
     lowest_theta, coefficients, lowest = _minimum(whole, theta)
-    units = np.concatenate((whole.pins.theta_units, whole.pins.linear_units))
-    values = np.concatenate((lowest_theta, whole.pins.linear(coefficients))) * units
+    units = np.concatenate((whole.constraints.theta_units, whole.constraints.linear_units))
+    values = np.concatenate((lowest_theta, whole.constraints.linear(coefficients))) * units
     place = law.parameters.index(scale.name)
     centre = float(values[place])
     # The window's signal is without its mean, which the intercept takes up.
@@ -166,8 +168,8 @@ def _general_profile(window: Window, fit: Fit, scale: _Scale) -> tuple[Profile, 
 
     def profile(x: float) -> tuple[float, float]:
         value = scale.quoted(x)
-        fixed: Mapping[str, float | Tie] = dict(fit.fixed) | {scale.name: value - moved}
-        held = replace(whole, pins=pin(law, fixed, window))
+        fixed: Mapping[str, float | Proportional] = dict(fit.fixed) | {scale.name: value - moved}
+        held = replace(whole, constraints=constrain(law, fixed, window))
         # From the fit each time: a profile that remembers its way is no function of x.
         start = lowest_theta.copy()
         if place < len(start):
@@ -187,7 +189,7 @@ def _minimum(coarse: Coarse, start: FloatArray) -> tuple[FloatArray, FloatArray,
     projected residual comes first; on its own it ends while the sum still falls by 1e-8.
     """
     theta, coefficients = start, linear_part(coarse, start)
-    if coarse.pins.free.any():
+    if coarse.constraints.free.any():
         found = _by_newton(coarse, theta, coefficients)
         if found is None:
             theta = _descend(coarse, start)
@@ -199,14 +201,14 @@ def _minimum(coarse: Coarse, start: FloatArray) -> tuple[FloatArray, FloatArray,
 
 def _descend(coarse: Coarse, start: FloatArray) -> FloatArray:
     """Levenberg-Marquardt from `start` (q,); theta (q,)."""
-    pins = coarse.pins
+    constraints = coarse.constraints
 
     def theta_at(x: FloatArray) -> FloatArray:
         theta = start.copy()
-        theta[pins.free] = x if pins.law.signed else np.exp(np.clip(x, -40, 40))
+        theta[constraints.free] = x if constraints.law.signed else np.exp(np.clip(x, -40, 40))
         return theta
 
-    inside = start[pins.free] if pins.law.signed else np.log(start[pins.free])
+    inside = start[constraints.free] if constraints.law.signed else np.log(start[constraints.free])
     residual, jacobian = projected_problem(coarse, theta_at)
     if not np.isfinite(residual(inside)).all():
         return start
@@ -222,7 +224,7 @@ def _by_newton(
     data = coarse.time, coarse.signal
     try:
         found = follow_newton(
-            coarse.pins,
+            coarse.constraints,
             data,
             coarse.root_weights,
             (data, coarse.root_weights),
@@ -246,14 +248,14 @@ def _squares(coarse: Coarse, theta: FloatArray, coefficients: FloatArray) -> flo
 
 def _slope(coarse: Coarse, theta: FloatArray, coefficients: FloatArray, place: int) -> float:
     """Differentiate the best sum of squares by a held parameter, in dimensionless units."""
-    pins = coarse.pins
+    constraints = coarse.constraints
     rows, rest = coarse.rows(theta)
     rest = rest - coefficients @ rows
-    linear = pins.linear(coefficients)
+    linear = constraints.linear(coefficients)
     if place < len(theta):
-        along = pins.law.theta_jacobian(coarse.time, theta, linear)[place]
+        along = constraints.law.theta_jacobian(coarse.time, theta, linear)[place]
     else:
-        along = pins.law.basis(coarse.time, theta)[place - len(theta)]
+        along = constraints.law.basis(coarse.time, theta)[place - len(theta)]
     if coarse.root_weights is not None:
         along = along * coarse.root_weights
     return float(-2 * along @ rest)

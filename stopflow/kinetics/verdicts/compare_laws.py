@@ -11,7 +11,7 @@ from stopflow.kinetics.laws import CANDIDATES, DEFAULT, LAWS, RateLaw
 from stopflow.kinetics.solver.blocks import block_means
 from stopflow.kinetics.solver.result import Fit, Refusal, predict
 from stopflow.kinetics.solver.statistics import SMALLEST_NOISE, small_sample_aic
-from stopflow.kinetics.solver.window import Window, screen
+from stopflow.kinetics.solver.window import Window, validate_trace
 from stopflow.kinetics.uncertainty.interval import noise_correlation
 from stopflow.trace import FloatArray
 
@@ -33,7 +33,8 @@ class Alternative:
     law
         Key.
     parameters
-        By name; empty where `note` says why.
+        By name; empty where `note` says why. Where the data do not determine them the criteria are
+        those of the nearest curve.
     k_per_s
         Rate of the phase of largest amplitude, by which laws are compared; NaN without one.
     aicc
@@ -106,6 +107,7 @@ class LawComparison:
             shift_to(item, fit) / k_stderr_per_s
             for item in self.alternatives.values()
             if item.law != fit.law
+            and item.parameters
             and item.fair_aicc <= lowest + NOT_RULED_OUT
             and (item.numbers <= own.numbers or item.fair_aicc < own.fair_aicc)
         ]
@@ -167,7 +169,7 @@ def compare_laws(
     always
         Also where they do not.
     """
-    window = screen(time_s, signal, start_s=start_s, centred=True)
+    window = validate_trace(time_s, signal, start_s=start_s, centred=True)
     done = {fit.law: fit for fit in fits}
     if isinstance(window, Refusal):
         return LawComparison(alternatives={law: _alternative(fit) for law, fit in done.items()})
@@ -182,7 +184,7 @@ def compare_laws(
             found[law] = Alternative(law=law, note="a further phase would not improve the fit")
             continue
         fit = _fit_blocks(window, law=law)
-        rest = _residuals(window, fit) if fit.ok else None
+        rest = _residuals(window, fit) if fit.ok or fit.nearest else None
         found[law] = _alternative(fit, rest=rest)
         if rest is not None:
             residuals[law] = rest
@@ -203,11 +205,9 @@ def _fairly(found: dict[str, Alternative], residuals: Mapping[str, FloatArray]) 
 
 def _rated(item: Alternative, points: int, inflation: float) -> Alternative:
     penalty = small_sample_aic(points, numbers=item.numbers + 1, information=0.0)
-    return (
-        replace(item, fair_aicc=penalty + (item.aicc - penalty) / inflation**2)
-        if (item.parameters)
-        else item
-    )
+    if not item.aicc < inf:
+        return item
+    return replace(item, fair_aicc=penalty + (item.aicc - penalty) / inflation**2)
 
 
 def choose_law(comparisons: Sequence[LawComparison]) -> tuple[str, str]:
@@ -290,16 +290,18 @@ def _fit_blocks(window: Window, *, law: str) -> Fit:
 
 
 def _residuals(window: Window, fit: Fit) -> FloatArray:
-    """Return what a fit leaves of the points (N,)."""
-    seconds = window.time * window.length_s + window.start_s
-    return window.signal * window.unit + window.centre - predict(fit, seconds)
+    """Return what a fit, or the nearest curve of a refused one, leaves of the points (N,)."""
+    seconds = window.time * window.length_s
+    with np.errstate(over="ignore"):
+        curve = fit.rate_law.evaluate(seconds, fit.parameters if fit.ok else fit.nearest)
+    return window.signal * window.unit + window.centre - curve
 
 
 def _alternative(
     fit: Fit, *, rest: FloatArray | None = None, inflation: float = 1.0
 ) -> Alternative:
     """Put a fit into numbers; with `rest` (N,) its AICc is that of the points."""
-    if not fit.ok:
+    if not (fit.ok or rest is not None):
         return Alternative(law=fit.law, note=fit.reason)
     numbers = len(fit.rate_law.parameters) - len(fit.fixed)
     points = fit.points if rest is None else len(rest)
@@ -310,8 +312,9 @@ def _alternative(
         aicc = penalty + points * log(max(float(rest @ rest), floor) / points)
     return Alternative(
         law=fit.law,
-        parameters=dict(fit.parameters),
-        k_per_s=main_rate(fit.rate_law, fit.parameters),
+        parameters=dict(fit.parameters) if fit.ok else {},
+        k_per_s=main_rate(fit.rate_law, fit.parameters) if fit.ok else nan,
+        note=fit.reason,
         aicc=aicc,
         fair_aicc=penalty + (aicc - penalty) / inflation**2,
         numbers=numbers,

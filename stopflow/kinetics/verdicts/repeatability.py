@@ -3,7 +3,7 @@
 With s_i the relative standard error of shot i and tau the relative scatter that all conditions
 have in common, ``ln k_i`` of one condition varies by ``sqrt(s_i^2 + tau^2)``. Against that known
 scale three tests see more than any of them could within one condition of a few shots: a drift
-along the shots, a scatter larger than elsewhere, a shot that is not like its fellows.
+along the shots, a scatter larger than elsewhere, a shot unlike its replicates.
 
 Seven replicates have a scatter that is known to 30 % only; twenty conditions of seven know
 their common one to 6 %.
@@ -73,7 +73,7 @@ class Repeatability:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Departure:
+class Deviation:
     """A series or shot against the common repeatability.
 
     Attributes
@@ -99,7 +99,7 @@ def pool(series: Sequence[Series]) -> Repeatability:
     )
 
 
-def drift_of(series: Series, common: Repeatability) -> Departure | None:
+def drift_of(series: Series, common: Repeatability) -> Deviation | None:
     """Test for a straight drift of ln k along the shots; None for fewer than 4."""
     if len(series) < FEWEST_FOR_TREND or common.dof < 1:
         return None
@@ -110,10 +110,10 @@ def drift_of(series: Series, common: Repeatability) -> Departure | None:
         return None
     slope = float(weights @ (place * series.log_k)) / spread
     chance = 2 * float(stdtr(common.dof, -abs(slope) * np.sqrt(spread)))
-    return Departure(size=float(np.expm1(slope * np.ptp(series.order))), chance=chance)
+    return Deviation(size=float(np.expm1(slope * np.ptp(series.order))), chance=chance)
 
 
-def scatter_of(series: Series, common: Repeatability) -> Departure | None:
+def scatter_of(series: Series, common: Repeatability) -> Deviation | None:
     """Test for a scatter larger than elsewhere; None for fewer than 3 shots."""
     if len(series) < FEWEST_SHOTS or common.dof < 1:
         return None
@@ -121,21 +121,21 @@ def scatter_of(series: Series, common: Repeatability) -> Departure | None:
     rest = series.log_k - np.average(series.log_k, weights=weights)
     ratio = float(weights @ rest**2) / (len(series) - 1)
     chance = float(fdtrc(len(series) - 1, common.dof, ratio))
-    return Departure(size=float(np.sqrt(ratio)), chance=chance)
+    return Deviation(size=float(np.sqrt(ratio)), chance=chance)
 
 
-def outliers_of(series: Sequence[Series]) -> list[list[Departure | None]]:
-    """Test every shot against its fellows, with tau from everything but that shot."""
+def outliers_of(series: Sequence[Series]) -> list[list[Deviation | None]]:
+    """Test every shot against its replicates, with tau from everything but that shot."""
     usable = [item for item in series if len(item) >= FEWEST_SHOTS]
     excess = {id(item): _excess_variance(item) for item in usable}
     dof = sum(_free(item) for item in usable)
-    found: list[list[Departure | None]] = []
+    found: list[list[Deviation | None]] = []
     for item in series:
         if len(item) < FEWEST_SHOTS:
             found.append([None] * len(item))
             continue
         others = [value for key, value in excess.items() if key != id(item)]
-        row: list[Departure | None] = []
+        row: list[Deviation | None] = []
         for index in range(len(item)):
             rest = item.without(index)
             mine = [_excess_variance(rest)] if len(rest) >= FEWEST_SHOTS else []
@@ -150,12 +150,12 @@ def outliers_of(series: Sequence[Series]) -> list[list[Departure | None]]:
     return found
 
 
-def _outlier(item: Series, index: int, rest: Series, common: Repeatability) -> Departure:
+def _outlier(item: Series, index: int, rest: Series, common: Repeatability) -> Deviation:
     weights = _weights(rest, common)
     deviation = float(item.log_k[index] - np.average(rest.log_k, weights=weights))
     variance = item.error[index] ** 2 + common.tau**2 + 1 / weights.sum()
     chance = 2 * float(stdtr(common.dof, -abs(deviation) / np.sqrt(variance)))
-    return Departure(size=float(np.expm1(deviation)), chance=chance)
+    return Deviation(size=float(np.expm1(deviation)), chance=chance)
 
 
 def _free(series: Series) -> int:

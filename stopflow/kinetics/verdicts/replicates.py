@@ -38,7 +38,7 @@ class ReplicateMean:
     k_stderr_per_s: float = nan
     k_low_per_s: float = nan
     k_high_per_s: float = nan
-    source: Literal["replicates", "single shot", ""] = ""
+    source: Literal["replicates", "single shot", "mean trace", "joint fit", ""] = ""
     between_shot_sd_per_s: float = nan
     scatter_ratio: float = nan
 

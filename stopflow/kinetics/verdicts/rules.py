@@ -2,7 +2,7 @@
 
 Rules about one shot carry the function that judges it
 (`stopflow.kinetics.verdicts.shot_rules`); rules from number 20 on compare shots and are applied
-by `stopflow.kinetics.verdicts.series_rules`.
+by `stopflow.kinetics.verdicts.series_rules` and `stopflow.kinetics.secondary.judge`.
 """
 
 from collections.abc import Callable, Iterable
@@ -252,6 +252,7 @@ RULES: dict[str, Rule] = {
             "neither reagent is in excess: one exponential does not describe the reaction",
             "excess_fail",
         ),
+        _rule(30, "not-together", _W, "the shots of the condition are not fitted as one"),
         _rule(25, "shots", _W, "some of the shots carry a warning of their own"),
         _rule(26, "none-fitted", _F, "no shot of the condition has a rate to trust"),
     )

@@ -1,16 +1,26 @@
 """Shots side by side: which ones are replicates, and the mean rate of each condition."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from sys import intern
 
 import numpy as np
 
 from stopflow.kinetics.settings import AnalysisSettings
+from stopflow.kinetics.solver.result import FitStatus
+from stopflow.kinetics.verdicts.condition_fit import ConditionFit
 from stopflow.kinetics.verdicts.mixture import describe_mixture, telling_columns
 from stopflow.kinetics.verdicts.repeatability import Series, as_series
 from stopflow.kinetics.verdicts.replicates import ReplicateMean, average_replicates
 from stopflow.kinetics.verdicts.rules import Finding, Verdict, verdict_of
-from stopflow.kinetics.verdicts.series_phases import FIRST_RATE, PhaseMean, average_phases
+from stopflow.kinetics.verdicts.series_phases import (
+    AMPLITUDES,
+    FIRST_RATE,
+    PhaseMean,
+    amplitude_sizes,
+    average_phases,
+    take_together,
+)
 from stopflow.kinetics.verdicts.shot import ShotAnalysis
 from stopflow.trace import Conditions
 
@@ -45,7 +55,7 @@ class JudgedShot:
     @property
     def usable(self) -> bool:
         """Whether its rate enters means and secondary plots."""
-        return self.shot.result is not None and verdict_of(self.own) is not Verdict.FAIL
+        return self.shot.status == FitStatus.OK and verdict_of(self.own) is not Verdict.FAIL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -65,9 +75,15 @@ class ConditionAnalysis:
     run, run_members
         ln k of the usable shots in the order in which they were made, and their indices.
     mean
-        Over the usable shots.
+        The rate of the condition: the mean over the usable shots, or of one fit of all of them.
+    each
+        Mean over the rates of the usable shots, whatever `mean` is.
+    together
+        The one fit of all of them, where it was asked for and there are two or more.
     amplitude, signal_to_noise
         Medians over the usable shots.
+    sizes
+        ln of the size of the amplitudes, in the order of `run`; NaN where the rate law has none.
     further
         Its slower phases, where the rate law has them.
     findings
@@ -82,7 +98,10 @@ class ConditionAnalysis:
     run: Series
     run_members: tuple[int, ...]
     mean: ReplicateMean
+    each: ReplicateMean
+    together: ConditionFit | None = None
     amplitude: float
+    sizes: Series
     signal_to_noise: float
     further: tuple[PhaseMean, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -90,7 +109,13 @@ class ConditionAnalysis:
     def phase(self, rate: str) -> PhaseMean | None:
         """Return the phase of a rate, a column such as ``"k2_per_s"``; None where there is none."""
         if rate == FIRST_RATE:
-            return PhaseMean(rate=rate, run=self.run, mean=self.mean, amplitude=self.amplitude)
+            return PhaseMean(
+                rate=rate,
+                run=self.run,
+                mean=self.mean,
+                amplitude=self.amplitude,
+                sizes=self.sizes,
+            )
         return next((item for item in self.further if item.rate == rate), None)
 
 
@@ -111,6 +136,34 @@ class ExperimentAnalysis:
     notes: tuple[str, ...]
     shots: tuple[JudgedShot, ...]
     conditions: tuple[ConditionAnalysis, ...]
+
+    def without_fits(self) -> "ExperimentAnalysis":
+        """Keep what the comparison with other experiments needs: some hundred bytes a shot."""
+        described: dict[tuple[tuple[str, str], ...], Conditions] = {}
+
+        def told_apart(given: Conditions) -> Conditions:
+            return described.setdefault(
+                tuple(given.extra.items()), Conditions(extra=dict(given.extra))
+            )
+
+        shots = tuple(
+            replace(
+                judged,
+                shot=ShotAnalysis(
+                    experiment=self.name,
+                    file=judged.shot.file,
+                    channel=judged.shot.channel,
+                    conditions=told_apart(judged.shot.conditions),
+                    workbook_rate_per_s=None,
+                    signal_unit="",
+                    status=intern(str(judged.shot.status)),
+                    refusal="",
+                    law=self.law,
+                ),
+            )
+            for judged in self.shots
+        )
+        return replace(self, shots=shots)
 
 
 def group_shots(shots: Sequence[ShotAnalysis]) -> list[list[int]]:
@@ -136,12 +189,23 @@ def group_shots(shots: Sequence[ShotAnalysis]) -> list[list[int]]:
 
 
 def build_conditions(
-    shots: Sequence[JudgedShot], settings: AnalysisSettings
+    shots: Sequence[JudgedShot],
+    settings: AnalysisSettings,
+    together: Mapping[int, ConditionFit | None],
 ) -> tuple[ConditionAnalysis, ...]:
-    """Average the usable shots of every condition."""
+    """Average the usable shots of every condition.
+
+    Parameters
+    ----------
+    together
+        Fits of all usable shots of a condition, by its index; those there are go before averages.
+    """
     count = 1 + max((shot.condition for shot in shots), default=-1)
     telling = telling_columns([shot.shot.conditions for shot in shots])
-    return tuple(_build_condition(index, shots, settings, telling) for index in range(count))
+    return tuple(
+        _build_condition(index, shots, settings, telling, together=together.get(index))
+        for index in range(count)
+    )
 
 
 def _build_condition(
@@ -149,6 +213,8 @@ def _build_condition(
     shots: Sequence[JudgedShot],
     settings: AnalysisSettings,
     telling: Sequence[str],
+    *,
+    together: ConditionFit | None,
 ) -> ConditionAnalysis:
     members = tuple(i for i, shot in enumerate(shots) if shot.condition == index)
     order = sorted(members, key=lambda i: (shots[i].shot.conditions.replicate or 0, i))
@@ -162,6 +228,10 @@ def _build_condition(
     only = used[0][1] if len(used) == 1 else None
     conditions = shots[members[0]].shot.conditions
     stated = conditions.concentration_M
+    each = average_replicates(
+        k, errors, interval=(only.k_low_per_s, only.k_high_per_s) if only else None
+    )
+    amplitude = _median([result.fit.amplitude for _, result in used])
     return ConditionAnalysis(
         index=index,
         conditions=conditions,
@@ -170,12 +240,13 @@ def _build_condition(
         members=members,
         run=as_series(np.arange(len(used)), k, errors),
         run_members=tuple(i for i, _ in used),
-        mean=average_replicates(
-            k, errors, interval=(only.k_low_per_s, only.k_high_per_s) if only else None
-        ),
-        amplitude=_median([result.fit.amplitude for _, result in used]),
+        mean=take_together(each, together, FIRST_RATE),
+        each=each,
+        together=together,
+        amplitude=together.amplitudes.get("amplitude", amplitude) if together else amplitude,
+        sizes=amplitude_sizes([result for _, result in used], AMPLITUDES[FIRST_RATE]),
         signal_to_noise=_median([result.fit.signal_to_noise for _, result in used]),
-        further=average_phases([result for _, result in used]),
+        further=average_phases([result for _, result in used], together),
     )
 
 

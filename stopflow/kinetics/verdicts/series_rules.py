@@ -1,4 +1,4 @@
-"""What only several shots can show: drift, scatter, outliers, falling amplitudes, odd curves."""
+"""What only several shots can show: drift, scatter, outliers, falling amplitudes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from stopflow.errors import and_more
-from stopflow.kinetics.secondary.fit import SecondaryFit
 from stopflow.kinetics.settings import QualityThresholds
 from stopflow.kinetics.verdicts.mixture import partner_of
 from stopflow.kinetics.verdicts.repeatability import (
     FEWEST_SHOTS,
-    Departure,
+    Deviation,
     Repeatability,
     drift_of,
     outliers_of,
@@ -57,13 +56,13 @@ def _judge_experiment(
     limits: QualityThresholds,
     bar: _Bar,
     *,
-    outliers: Sequence[Sequence[Departure | None]],
+    outliers: Sequence[Sequence[Deviation | None]],
 ) -> ExperimentAnalysis:
     among = {
-        index: _outlier_finding(departure, fellows=len(condition.run) - 1)
-        for condition, departures in zip(experiment.conditions, outliers, strict=True)
-        for index, departure in zip(condition.run_members, departures, strict=True)
-        if departure and departure.chance < bar.shot
+        index: _outlier_finding(deviation, replicates=len(condition.run) - 1)
+        for condition, deviations in zip(experiment.conditions, outliers, strict=True)
+        for index, deviation in zip(condition.run_members, deviations, strict=True)
+        if deviation and deviation.chance < bar.shot
     }
     shots = tuple(
         replace(shot, among=(among[index],) if index in among else ())
@@ -87,10 +86,10 @@ def _judge_experiment(
     return replace(experiment, shots=shots, conditions=conditions)
 
 
-def _outlier_finding(departure: Departure, *, fellows: int) -> Finding:
+def _outlier_finding(deviation: Deviation, *, replicates: int) -> Finding:
     return RULES["outlier-shot"].finding(
-        f"k differs by {departure.size:+.1%} from the other {fellows} replicates "
-        f"(chance {departure.chance:.1g})"
+        f"k differs by {deviation.size:+.1%} from the other {replicates} replicates "
+        f"(chance {deviation.chance:.1g})"
     )
 
 
@@ -123,7 +122,7 @@ def _own_findings(
         ]
         worst = ", ".join(text for text in dict.fromkeys(fatal) if text)
         return [RULES["none-fitted"].finding(f"no shot can be used: {worst}")]
-    findings = []
+    findings = list(condition.together.findings) if condition.together else []
     mean = condition.mean
     if mean.between_shot_sd_per_s > limits.scatter_share * mean.k_per_s:
         share = mean.between_shot_sd_per_s / mean.k_per_s
@@ -189,59 +188,3 @@ def _falling_amplitudes(
                 )
                 found.setdefault(item.index, []).append(RULES["amplitude-falls"].finding(text))
     return found
-
-
-def judge_curves(
-    experiments: Sequence[ExperimentAnalysis],
-    fits: Sequence[SecondaryFit],
-    limits: QualityThresholds,
-) -> tuple[ExperimentAnalysis, ...]:
-    """Warn of the conditions whose rates do not follow the curve chosen for them.
-
-    Parameters
-    ----------
-    experiments
-        Judged by `judge_series`; findings are added.
-    fits
-        Their secondary plots.
-    """
-    found: dict[tuple[str, int], tuple[Finding, ...]] = {}
-    for fit in fits:
-        text = _off_curve(fit, limits) if fit.chosen and fit.experiment and fit.members else None
-        if text:
-            finding = RULES["off-curve"].finding(text)
-            for member in fit.members:
-                found[member] = (*found.get(member, ()), finding)
-    return tuple(
-        replace(
-            item,
-            conditions=tuple(
-                replace(
-                    condition,
-                    findings=(
-                        *condition.findings,
-                        *found.get((item.name, condition.index), ()),
-                    ),
-                )
-                for condition in item.conditions
-            ),
-        )
-        for item in experiments
-    )
-
-
-def _off_curve(fit: SecondaryFit, limits: QualityThresholds) -> str | None:
-    """Say how far the points lie off; None when they follow, or nothing shows what they should."""
-    curve = fit.curve
-    off = (fit.y - curve.model.function(fit.x, curve.values)[0]) / fit.y
-    typical = float(np.sqrt(off @ off / max(curve.dof, 1)))
-    known = curve.error_dof > 0
-    if curve.misfit_chance >= limits.misfit_chance or not (known or typical > limits.scatter_share):
-        return None
-    worst = int(np.argmax(np.abs(off)))
-    said = f"chance {curve.misfit_chance:.1g}" if known else "there are no replicates to judge by"
-    rate = "k_obs" if fit.phase == "k" else fit.phase
-    return (
-        f"{rate} against concentration does not follow the {fit.kind}: the points lie "
-        f"{typical:.1%} off, that at {fit.x[worst] * 1e3:.4g} mM {off[worst]:+.1%} ({said})"
-    )

@@ -10,6 +10,7 @@ import numpy as np
 from stopflow.kinetics.fit import fit_trace
 from stopflow.kinetics.laws import AUTO, CANDIDATES, DEFAULT, find_law
 from stopflow.kinetics.settings import AnalysisSettings
+from stopflow.kinetics.signal_checks import SignalChecks, check_signal
 from stopflow.kinetics.solver.result import Fit, FitStatus, predict
 from stopflow.kinetics.start.detect import StartDetection
 from stopflow.kinetics.uncertainty.interval import (
@@ -21,7 +22,6 @@ from stopflow.kinetics.uncertainty.interval import (
 from stopflow.kinetics.uncertainty.quantisation import digitising_step, rounding_inflation
 from stopflow.kinetics.verdicts.compare_laws import LawComparison, compare_laws
 from stopflow.kinetics.verdicts.shot_phases import find_inseparable
-from stopflow.kinetics.verdicts.signal_checks import SignalChecks, check_signal
 from stopflow.trace import Conditions, FloatArray, Shot
 from stopflow.trimming import TrimWindow, choose_window
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from stopflow.errors import ModelError
 from stopflow.learn.classify.data import ClassData, Numbers, split_rows
 from stopflow.learn.classify.model import Classifier
+from stopflow.learn.classify.scores import score_classes
 from stopflow.learn.classify.train import class_settings, train_classifier
 from stopflow.learn.compress import Share
 from stopflow.learn.split import Split
@@ -73,6 +74,16 @@ class ClassSubject:
         rows = rows if rows.size else split.train
         classifier = replace(self.classifier, network=network)
         return (classifier.predict(self.data.inputs[rows]) != self.data.labels[rows]).astype(float)
+
+    def scores(self, network: Network) -> dict[str, float]:
+        """Return accuracy and macro F1 on the test images."""
+        if self.data is None:
+            return {}
+        rows = self._split(self.data).test
+        classifier = replace(self.classifier, network=network)
+        predicted = classifier.predict(self.data.inputs[rows])
+        found = score_classes(predicted, self.data.labels[rows], classes=self.data.classes)
+        return {"accuracy": found.accuracy, "macro_f1": found.macro_f1}
 
     def finetuned(self, network: Network, epochs: int) -> Network:
         """Train on the training images."""

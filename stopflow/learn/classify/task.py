@@ -10,7 +10,7 @@ from torch.nn import functional
 from stopflow.errors import SettingsError
 from stopflow.features import Standardiser
 from stopflow.learn.classify.model import Classifier
-from stopflow.learn.training.loss import CLASS_LOSSES, Loss
+from stopflow.learn.loss import CLASS_LOSSES, Loss
 from stopflow.lowrank import Network
 
 

@@ -120,7 +120,7 @@ def real_shots(experiments: Iterable[Experiment]) -> JudgedShots:
 
 
 def bench_model(model: Model, shots: JudgedShots, *, name: str) -> dict[str, Any]:
-    """One row: errors of model and fit, their ratio, coverage of the interval, doubts, seconds.
+    """One row: errors of model and fit, their ratio, coverage of the interval, warnings, seconds.
 
     Shots of an experiment share their drift; ``alone_...`` is what each trace says by itself, for
     which `low_information_limit` holds. Without known truth, relative errors are differences to the
@@ -134,7 +134,7 @@ def bench_model(model: Model, shots: JudgedShots, *, name: str) -> dict[str, Any
         "case": name,
         "traces": len(shots.traces),
         "compared": int(usable.sum()),
-        "doubted": sum(bool(text) for text in found.doubts),
+        "doubted": sum(bool(text) for text in found.warnings),
         "seconds": seconds,
         "median_difference_to_fit": _median_difference(found, shots, usable),
     }

@@ -11,7 +11,7 @@ import numpy as np
 from stopflow.errors import SettingsError
 from stopflow.learn.compare.baselines import BASELINES
 from stopflow.learn.compare.results import predict_lab
-from stopflow.learn.compare.runs import Attempt, KeptRuns
+from stopflow.learn.compare.runs import ComparedRun, KeptRuns
 from stopflow.learn.data import LabData
 from stopflow.learn.device import require_device
 from stopflow.learn.memory import peak_memory
@@ -39,7 +39,7 @@ Predictor = Callable[[LabData, Split, int], FloatArray]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Job:
-    """An attempt to be made; `settings` are the way's own."""
+    """A run to be made; `settings` are the way's own."""
 
     way: str
     data: LabData
@@ -86,7 +86,7 @@ def compare(
     further: Mapping[str, Predictor] | None = None,
     kept: KeptRuns | None = None,
     progress: Progress | None = None,
-) -> list[Attempt]:
+) -> list[ComparedRun]:
     """Run every way on the same splits.
 
     Parameters
@@ -107,13 +107,13 @@ def compare(
         Most epochs of ``"published"`` and ``"dense-full"``, whose epochs cost ten times those of
         the others; None: as many as the others have.
     kept
-        Where finished attempts wait, so that an interrupted comparison goes on.
+        Where finished runs wait, so that an interrupted comparison goes on.
     progress
         Called as ``progress("comparing", done, total)``.
 
     Returns
     -------
-    One attempt for each way, seed and split, in the order of `ways`.
+    One run for each way, seed and split, in the order of `ways`.
 
     Raises
     ------
@@ -134,20 +134,20 @@ def compare(
         if way not in valid:
             raise SettingsError("layers", way, valid=valid)
     jobs = list(_jobs(labs, settings, ways=ways, seeds=seeds, folds=folds, wide_epochs=wide_epochs))
-    keys, found = _kept_attempts(jobs, kept)
+    keys, found = _kept_runs(jobs, kept)
     total = sum(job.cost for job, one in zip(jobs, found, strict=True) if one is None)
-    done, attempts, shared = 0, [], SharedPreparation(trace)
-    for job, key, attempt in zip(jobs, keys, found, strict=True):
-        if attempt is None:
+    done, runs, shared = 0, [], SharedPreparation(trace)
+    for job, key, run in zip(jobs, keys, found, strict=True):
+        if run is None:
             report = _part_of(progress, job, done=done, total=total)
-            attempt = _attempt(job, shared=shared, further=further, progress=report)
+            run = _run_job(job, shared=shared, further=further, progress=report)
             done += job.cost
             if kept is not None:
-                kept.keep(key, attempt)
-        attempts.append(attempt)
+                kept.keep(key, run)
+        runs.append(run)
     if progress is not None:
         progress("comparing", total, total)
-    return sorted(attempts, key=lambda one: ways.index(one.way))
+    return sorted(runs, key=lambda one: ways.index(one.way))
 
 
 def way_settings(
@@ -206,9 +206,9 @@ def _jobs(
             )
 
 
-def _kept_attempts(
+def _kept_runs(
     jobs: Sequence[Job], kept: KeptRuns | None
-) -> tuple[list[str], list[Attempt | None]]:
+) -> tuple[list[str], list[ComparedRun | None]]:
     if kept is None:
         return [""] * len(jobs), [None] * len(jobs)
     keys = [
@@ -230,25 +230,25 @@ def _part_of(progress: Progress | None, job: Job, *, done: int, total: int) -> P
     return report
 
 
-def _attempt(
+def _run_job(
     job: Job,
     *,
     shared: SharedPreparation,
     further: Mapping[str, Predictor],
     progress: Progress | None,
-) -> Attempt:
+) -> ComparedRun:
     if job.way in (*LAYERS, PUBLISHED_NAME, DENSE_FULL):
-        return _train_attempt(job, shared, progress=progress)
+        return _train_run(job, shared, progress=progress)
     data, way = job.data, job.way
     if way == FIT:
-        return _make_attempt(job, np.array(data.k_fit_per_s))
+        return _make_run(job, np.array(data.k_fit_per_s))
     started = time.perf_counter()
     with peak_memory(require_device("cpu")) as peak:
         if way in BASELINES:
             rates = BASELINES[way](data, job.split)
         else:
             rates = further[way](data, job.split, job.settings.seed)
-    return _make_attempt(
+    return _make_run(
         job,
         rates,
         features="" if way == "constant" else job.settings.features,
@@ -258,7 +258,7 @@ def _attempt(
     )
 
 
-def _train_attempt(job: Job, shared: SharedPreparation, *, progress: Progress | None) -> Attempt:
+def _train_run(job: Job, shared: SharedPreparation, *, progress: Progress | None) -> ComparedRun:
     prepared = shared.of(job)
     with peak_memory(require_device(job.settings.device)) as peak:
         trained = train(
@@ -269,7 +269,7 @@ def _train_attempt(job: Job, shared: SharedPreparation, *, progress: Progress | 
             prepared=prepared,
             progress=progress,
         )
-    return _make_attempt(
+    return _make_run(
         job,
         predict_lab(trained.model, job.data),
         features=job.settings.features,
@@ -283,8 +283,8 @@ def _train_attempt(job: Job, shared: SharedPreparation, *, progress: Progress | 
     )
 
 
-def _make_attempt(job: Job, rates: FloatArray, **found: Any) -> Attempt:
-    return Attempt(
+def _make_run(job: Job, rates: FloatArray, **found: Any) -> ComparedRun:
+    return ComparedRun(
         way=job.way,
         seed=job.settings.seed,
         fold=job.fold,

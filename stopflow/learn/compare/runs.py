@@ -20,7 +20,7 @@ from stopflow.trace import FloatArray, frozen_array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Attempt:
+class ComparedRun:
     """One way, one split, one seed.
 
     Attributes
@@ -53,7 +53,7 @@ class Attempt:
 
 
 class KeptRuns:
-    """Finished attempts of a comparison that is not over: one file each in a folder.
+    """Finished runs of a comparison that is not over: one file each in a folder.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class KeptRuns:
     def key(
         self, way: str, data: LabData, split: Split, *, fold: int, settings: TrainSettings
     ) -> str:
-        """Hash of everything that decides an attempt."""
+        """Hash of everything that decides a run."""
         if id(data) not in self._labs:
             self._labs[id(data)] = _lab_hash(data)
         described = [
@@ -87,22 +87,22 @@ class KeptRuns:
         self._keys.add(key)
         return key
 
-    def find(self, key: str, split: Split) -> Attempt | None:
-        """Return a kept attempt; None where there is none, or only a part of its file."""
+    def find(self, key: str, split: Split) -> ComparedRun | None:
+        """Return a kept run; None where there is none, or only a part of its file."""
         try:
             values = json.loads(self._place(key).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
         rates = frozen_array(values.pop("k_per_s"))
         history = tuple(values.pop("history"))
-        return Attempt(split=split, k_per_s=rates, history=history, **values)
+        return ComparedRun(split=split, k_per_s=rates, history=history, **values)
 
-    def keep(self, key: str, attempt: Attempt) -> None:
-        """Write an attempt."""
+    def keep(self, key: str, run: ComparedRun) -> None:
+        """Write a run."""
         values: dict[str, Any] = {
-            name: getattr(attempt, name) for name in attempt.__slots__ if name != "split"
+            name: getattr(run, name) for name in run.__slots__ if name != "split"
         }
-        values["k_per_s"] = attempt.k_per_s.tolist()
+        values["k_per_s"] = run.k_per_s.tolist()
         write_text(self._place(key), json.dumps(values))
 
     def remove(self) -> None:

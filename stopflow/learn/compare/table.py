@@ -6,7 +6,7 @@ from typing import Any, Final
 import numpy as np
 
 from stopflow.learn.compare.compare import DENSE_FULL
-from stopflow.learn.compare.runs import Attempt
+from stopflow.learn.compare.runs import ComparedRun
 from stopflow.learn.data import LabData
 from stopflow.learn.evaluate import compare_with_fit, measure
 from stopflow.learn.training.run import TrainStatus
@@ -16,7 +16,7 @@ REFERENCES: Final = ("dense", DENSE_FULL)
 """Ways whose test errors the others are set against, run by run, and timed to."""
 
 
-def comparison_rows(attempts: Sequence[Attempt], data: LabData) -> list[dict[str, Any]]:
+def comparison_rows(runs: Sequence[ComparedRun], data: LabData) -> list[dict[str, Any]]:
     """Return one row a way, in order of appearance; means over seeds and folds.
 
     Columns: ``layer, features, runs, mae_per_s, mae_sd_per_s`` (spread over runs, NaN for one),
@@ -26,8 +26,8 @@ def comparison_rows(attempts: Sequence[Attempt], data: LabData) -> list[dict[str
     `REFERENCES` that takes part those of `set_against` and `reach`.
     """
     rows = []
-    for way in dict.fromkeys(attempt.way for attempt in attempts):
-        own = [attempt for attempt in attempts if attempt.way == way]
+    for way in dict.fromkeys(run.way for run in runs):
+        own = [run for run in runs if run.way == way]
         found = [
             compare_with_fit(one.k_per_s[one.split.test], data, rows=one.split.test) for one in own
         ]
@@ -54,7 +54,7 @@ def comparison_rows(attempts: Sequence[Attempt], data: LabData) -> list[dict[str
             "diverged": sum(one.status == TrainStatus.DIVERGED for one in own),
         }
         for reference in REFERENCES:
-            others = [attempt for attempt in attempts if attempt.way == reference]
+            others = [run for run in runs if run.way == reference]
             if others:
                 row |= set_against(own, others, data, reference)
                 row |= reach(own, others, reference)
@@ -63,7 +63,7 @@ def comparison_rows(attempts: Sequence[Attempt], data: LabData) -> list[dict[str
 
 
 def set_against(
-    own: Sequence[Attempt], others: Sequence[Attempt], data: LabData, reference: str
+    own: Sequence[ComparedRun], others: Sequence[ComparedRun], data: LabData, reference: str
 ) -> dict[str, float]:
     """How a way's test error stands to that of the reference in runs of equal seed and fold.
 
@@ -85,12 +85,14 @@ def set_against(
     return {f"ratio_to_{name}": middle, f"ratio_to_{name}_se": float(error)}
 
 
-def _test_mae(attempt: Attempt, data: LabData) -> float:
-    rows = attempt.split.test
-    return measure(attempt.k_per_s[rows], data.k_actual_per_s[rows]).mae_per_s
+def _test_mae(run: ComparedRun, data: LabData) -> float:
+    rows = run.split.test
+    return measure(run.k_per_s[rows], data.k_actual_per_s[rows]).mae_per_s
 
 
-def reach(own: Sequence[Attempt], others: Sequence[Attempt], reference: str) -> dict[str, float]:
+def reach(
+    own: Sequence[ComparedRun], others: Sequence[ComparedRun], reference: str
+) -> dict[str, float]:
     """How soon a way's test error was as small as the best of the reference in the same run.
 
     ``epochs_to_REFERENCE``, ``seconds_to_REFERENCE``: medians over the runs that got there, the
@@ -109,22 +111,22 @@ def reach(own: Sequence[Attempt], others: Sequence[Attempt], reference: str) -> 
     }
 
 
-def _best_test(attempt: Attempt) -> float:
-    return min(row["test_mae_per_s"] for row in attempt.history)
+def _best_test(run: ComparedRun) -> float:
+    return min(row["test_mae_per_s"] for row in run.history)
 
 
-def _first_below(attempt: Attempt, target: float) -> tuple[float, float] | None:
+def _first_below(run: ComparedRun, target: float) -> tuple[float, float] | None:
     """(epoch, seconds without judging) of the first test error at or below the target."""
-    for row in attempt.history:
+    for row in run.history:
         if row["test_mae_per_s"] <= target:
             return row["epoch"], row["seconds"] - row["judging_s"]
     return None
 
 
-def _bias(attempt: Attempt, data: LabData) -> float:
-    rows = attempt.split.test
+def _bias(run: ComparedRun, data: LabData) -> float:
+    rows = run.split.test
     actual = data.k_actual_per_s[rows]
-    return float(np.nanmean((attempt.k_per_s[rows] - actual) / actual))
+    return float(np.nanmean((run.k_per_s[rows] - actual) / actual))
 
 
 def _spread(values: Sequence[float] | FloatArray) -> float:

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from stopflow.cells import EDGES
+from stopflow.bins import EDGES
 from stopflow.features import relative_times, window_of
 from stopflow.learn.pretraining.prior import Prior
 from stopflow.trace import FloatArray
@@ -30,8 +30,8 @@ MEDIAN_SQUARE: Final = 0.4549364
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DoubtLimits:
-    """Where doubt begins.
+class ReliabilityLimits:
+    """Where a rate stops being reliable.
 
     Attributes
     ----------
@@ -103,14 +103,14 @@ class Residue:
     slope_log_k: float
 
 
-def doubts(
+def check_reliability(
     time_s: FloatArray,
     signals: FloatArray,
     *,
     k_per_s: FloatArray,
     log_sd: FloatArray,
     left: Sequence[Residue | None],
-    limits: DoubtLimits | None = None,
+    limits: ReliabilityLimits | None = None,
 ) -> list[tuple[str, ...]]:
     """Reasons not to believe rates of trimmed traces on one grid; empty where there is none.
 
@@ -123,22 +123,22 @@ def doubts(
     left
         (B,) what `residues` says of them.
     """
-    limits = limits or DoubtLimits()
-    of_all = _record_doubts(time_s, limits)
+    limits = limits or ReliabilityLimits()
+    of_all = _record_warnings(time_s, limits)
     rates = zip(signals, k_per_s.tolist(), log_sd.tolist(), left, strict=True)
     return [
-        (*of_all, *_rate_doubts(time_s, signal, k_per_s=k, log_sd=sd, limits=limits, left=own))
+        (*of_all, *_rate_warnings(time_s, signal, k_per_s=k, log_sd=sd, limits=limits, left=own))
         for signal, k, sd, own in rates
     ]
 
 
-def _rate_doubts(
+def _rate_warnings(
     time_s: FloatArray,
     signal: FloatArray,
     *,
     k_per_s: float,
     log_sd: float,
-    limits: DoubtLimits,
+    limits: ReliabilityLimits,
     left: Residue | None,
 ) -> list[str]:
     """Reasons not to believe the rate itself; `left` is what it leaves of the trace, if a rate."""
@@ -150,11 +150,11 @@ def _rate_doubts(
         found.append(
             f"k = {k_per_s:.3g} 1/s: over within the dead time of any mixer; check the time unit"
         )
-    found += _range_doubts(time_s, kt=kt, log_sd=log_sd, prior=limits.prior)
+    found += _range_warnings(time_s, kt=kt, log_sd=log_sd, prior=limits.prior)
     if log_sd > limits.log_sd:
         found.append(f"the trace hardly determines k: the network's own error is {log_sd:.0%}")
-    found += _spike_doubts(time_s, signal, limits)
-    found += _residue_doubts(left, kt=kt, log_sd=log_sd, limits=limits)
+    found += _spike_warnings(time_s, signal, limits)
+    found += _residue_warnings(left, kt=kt, log_sd=log_sd, limits=limits)
     return found
 
 
@@ -302,7 +302,7 @@ def _blocks(tau: FloatArray, signals: FloatArray) -> _Blocks:
     return _Blocks(np.broadcast_to(place, mean.shape), mean, np.broadcast_to(count, mean.shape))
 
 
-def _record_doubts(time_s: FloatArray, limits: DoubtLimits) -> list[str]:
+def _record_warnings(time_s: FloatArray, limits: ReliabilityLimits) -> list[str]:
     found = []
     points, window = len(time_s), window_of(time_s)
     low, high = limits.prior.points
@@ -320,8 +320,8 @@ def _record_doubts(time_s: FloatArray, limits: DoubtLimits) -> list[str]:
     return found
 
 
-def _spike_doubts(time_s: FloatArray, signal: FloatArray, limits: DoubtLimits) -> list[str]:
-    """Look for a single point larger than the reaction; the very start has its own doubt."""
+def _spike_warnings(time_s: FloatArray, signal: FloatArray, limits: ReliabilityLimits) -> list[str]:
+    """Look for a single point larger than the reaction; the very start has a warning of its own."""
     first = int(np.searchsorted(time_s, time_s[0] + EARLY_SHARE * window_of(time_s)))
     late = signal[first:]
     if len(late) < 3:
@@ -338,7 +338,7 @@ def _spike_doubts(time_s: FloatArray, signal: FloatArray, limits: DoubtLimits) -
     return [f"a spike at {at:.4g} s is larger than the reaction: without it k may be another"]
 
 
-def _range_doubts(time_s: FloatArray, *, kt: float, log_sd: float, prior: Prior) -> list[str]:
+def _range_warnings(time_s: FloatArray, *, kt: float, log_sd: float, prior: Prior) -> list[str]:
     first = (time_s[:6] - time_s[0]) / window_of(time_s)
     slack = 0.0 if math.isnan(log_sd) else log_sd
     slowest, fastest = prior.kt[0], prior.fastest(first)
@@ -355,7 +355,9 @@ def _range_doubts(time_s: FloatArray, *, kt: float, log_sd: float, prior: Prior)
     return []
 
 
-def _residue_doubts(left: Residue, *, kt: float, log_sd: float, limits: DoubtLimits) -> list[str]:
+def _residue_warnings(
+    left: Residue, *, kt: float, log_sd: float, limits: ReliabilityLimits
+) -> list[str]:
     if left.amplitude_sigma < limits.amplitude_sigma:
         return [
             f"no reaction to see: an amplitude of {left.amplitude_sigma:.1f} times its error "

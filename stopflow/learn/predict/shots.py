@@ -1,4 +1,4 @@
-"""Rates of trimmed traces by a saved model: features, network, interval and doubt in one call."""
+"""Rates of trimmed traces by a saved model: features, network, interval and reliability."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -9,10 +9,15 @@ from numpy.typing import ArrayLike
 
 from stopflow.features import Rows, fill_rows, shared_grids, window_of
 from stopflow.learn.device import one_thread
+from stopflow.learn.interval import neighbour_correlation
 from stopflow.learn.model import Model, predict
-from stopflow.learn.predict.reliability import DoubtLimits, Residue, doubts, residues
+from stopflow.learn.predict.reliability import (
+    ReliabilityLimits,
+    Residue,
+    check_reliability,
+    residues,
+)
 from stopflow.learn.predict.shared_drift import Slopes, pull_by_others
-from stopflow.learn.pretraining.interval import neighbour_correlation
 from stopflow.trace import FloatArray
 
 TRACES_AT_ONCE: Final = 64
@@ -28,7 +33,7 @@ class ShotPredictions:
         (M,) as in `Prediction`; NaN where a trace was refused.
     refusals
         Why there is no number; "" where there is one.
-    doubts
+    warnings
         Reasons not to believe the number, joined by "; "; "" where there is none.
     log_shift
         (M,) by how much the drift of the other shots of the experiment has moved log k.
@@ -39,7 +44,7 @@ class ShotPredictions:
     k_high95_per_s: FloatArray
     log_sd: FloatArray
     refusals: tuple[str, ...]
-    doubts: tuple[str, ...]
+    warnings: tuple[str, ...]
     log_shift: FloatArray
 
 
@@ -57,7 +62,7 @@ class _Found(NamedTuple):
     rates: FloatArray
     slopes: FloatArray
     refusals: list[str]
-    doubts: list[str]
+    warnings: list[str]
 
 
 def predict_shots(
@@ -65,7 +70,7 @@ def predict_shots(
     traces: Sequence[tuple[ArrayLike, ArrayLike]],
     *,
     experiment: Sequence[str] | None = None,
-    limits: DoubtLimits | None = None,
+    limits: ReliabilityLimits | None = None,
 ) -> ShotPredictions:
     """Predict k of trimmed traces, (time_s, signal) each, every one on its own grid.
 
@@ -73,13 +78,13 @@ def predict_shots(
     ----------
     experiment
         (M,) names; shots of one share what they know of its drift
-        (`stopflow.learn.predict.shared_drift`), those with doubts apart. Each trace stands alone
+        (`stopflow.learn.predict.shared_drift`), those with warnings apart. Each trace stands alone
         if not given.
     limits
-        Where doubt begins; the shipped models' own limits by default.
+        Where a rate stops being reliable; the shipped models' own limits by default.
     """
     arrays = [(_as_float(time_s), _as_float(signal)) for time_s, signal in traces]
-    limits, count = limits or DoubtLimits(), len(arrays)
+    limits, count = limits or ReliabilityLimits(), len(arrays)
     rates, slopes = np.full((2, 4, count), np.nan)
     found = _Found(rates, slopes, [""] * count, [""] * count)
     with one_thread():
@@ -92,7 +97,7 @@ def predict_shots(
         k_high95_per_s=high,
         log_sd=log_sd,
         refusals=tuple(found.refusals),
-        doubts=tuple(found.doubts),
+        warnings=tuple(found.warnings),
         log_shift=np.zeros(count),
     )
     return whole if experiment is None else _share_drift(whole, Slopes(*slopes), experiment)
@@ -116,8 +121,8 @@ def _parts(traces: Sequence[tuple[FloatArray, FloatArray]]) -> Iterator[list[_Gr
 def _share_drift(
     found: ShotPredictions, slopes: Slopes, experiment: Sequence[str]
 ) -> ShotPredictions:
-    undoubted = np.array([not text for text in found.doubts], dtype=bool)
-    usable = undoubted & np.isfinite(found.k_per_s)
+    reliable = np.array([not text for text in found.warnings], dtype=bool)
+    usable = reliable & np.isfinite(found.k_per_s)
     pull = pull_by_others(slopes, experiment=experiment, usable=usable)
     k = found.k_per_s * np.exp(pull.log_shift)
     low, high = (
@@ -138,7 +143,9 @@ def _as_float(values: ArrayLike) -> FloatArray:
     return np.asarray(values, dtype=np.float64)
 
 
-def _predict_part(model: Model, part: Sequence[_Grid], limits: DoubtLimits, found: _Found) -> None:
+def _predict_part(
+    model: Model, part: Sequence[_Grid], limits: ReliabilityLimits, found: _Found
+) -> None:
     """Add what a few traces say."""
     count = sum(len(grid.numbers) for grid in part)
     rows: Rows = np.empty((count, model.features.n_inputs), dtype=np.float32)
@@ -168,21 +175,21 @@ def _predict_part(model: Model, part: Sequence[_Grid], limits: DoubtLimits, foun
     remains = residues([(grid.time_s, grid.signals) for grid in good], kt=kt)
     found.rates[:, numbers] = rates
     found.slopes[:, numbers] = _slopes(remains, windows)
-    for number, text in zip(numbers, _doubts_of(good, rates, remains, limits), strict=True):
-        found.doubts[number] = text
+    for number, text in zip(numbers, _check_part(good, rates, remains, limits), strict=True):
+        found.warnings[number] = text
 
 
-def _doubts_of(
+def _check_part(
     grids: Sequence[_Grid],
     rates: FloatArray,
     remains: Sequence[Residue | None],
-    limits: DoubtLimits,
+    limits: ReliabilityLimits,
 ) -> Iterator[str]:
     """Yield one text a trace."""
     begin = 0
     for grid in grids:
         own = slice(begin, begin + len(grid.numbers))
-        found = doubts(
+        found = check_reliability(
             grid.time_s,
             grid.signals,
             k_per_s=rates[0, own],

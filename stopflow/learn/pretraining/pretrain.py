@@ -23,9 +23,9 @@ from torch.nn.functional import huber_loss
 from stopflow.errors import SettingsError
 from stopflow.features import FeatureSpec
 from stopflow.learn.pretraining.prior import Prior
-from stopflow.learn.pretraining.projection import cell_basis
 from stopflow.learn.pretraining.synthetic import GridCounts, TraceBank, build_bank, draw_grids
 from stopflow.learn.pretraining.whitening import CENTRE, SPREAD, Whitening, export_network, whiten
+from stopflow.learn.projection import cell_basis
 from stopflow.learn.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from stopflow.lowrank.network import LayerSpec, Network, build_network
 from stopflow.lowrank.settings import StepSettings

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 import stopflow
 from stopflow.features import Standardiser, build_features, window_of
-from stopflow.learn.model import Model, TargetScale, predict
-from stopflow.learn.pretraining.interval import (
+from stopflow.learn.interval import (
     NORMAL_95,
     IntervalScale,
     fit_interval,
     neighbour_correlation,
 )
+from stopflow.learn.model import Model, TargetScale, predict
 from stopflow.learn.pretraining.pretrain import Pretrained
 from stopflow.learn.pretraining.prior import Prior, SyntheticTrace, draw_trace
 from stopflow.learn.saved import CARD, save_model
@@ -208,7 +208,7 @@ def model_card(
         "## Limits",
         "",
         "- One phase with a straight drift. A second phase, a start before the mixing artefact is "
-        "over, no reaction, a gap, or k T outside the prior is reported as a doubt beside the "
+        "over, no reaction, a gap, or k T outside the prior is reported as a warning beside the "
         "number (`stopflow/learn/predict/reliability.py`).",
         "- With little information the estimate leans towards the prior.",
         "- Pulses (bubbles, spikes) and noise that is neither white nor AR(1) were not trained on.",

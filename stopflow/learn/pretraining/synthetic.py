@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stopflow.cells import EDGES, cell_matrix
-from stopflow.features import FeatureSpec, turning_weights
+from stopflow.bins import EDGES, bin_matrix
+from stopflow.features import FeatureSpec, sign_weights
 from stopflow.learn.pretraining.prior import (
     RHOS,
     Prior,
@@ -207,7 +207,7 @@ def build_bank(
     roots = torch.empty(len(grids), len(RHOS), q, q)
     outside = torch.empty(len(grids), len(RHOS), 2)
     for number, tau in enumerate(grids):
-        matrix = cell_matrix(tau, edges)
+        matrix = bin_matrix(tau, edges)
         points = matrix.T @ basis
         for first in range(0, RATES_IN_TABLE, 200):
             rates = np.exp(log_kt[first : first + 200, None])
@@ -217,9 +217,9 @@ def build_bank(
             filtered = ar1_root(points, rho=rho)
             roots[number, place] = torch.from_numpy(_square_root(filtered.T @ filtered))
             noise = ar1_noise(len(tau), rho=rho, count=NOISE_DRAWS, generator=generator)
-            cells = (matrix @ noise.T).T
-            cells -= cells.mean(axis=1, keepdims=True)
-            rest = (cells**2).sum(axis=1) - ((cells @ basis) ** 2).sum(axis=1)
+            bins = (matrix @ noise.T).T
+            bins -= bins.mean(axis=1, keepdims=True)
+            rest = (bins**2).sum(axis=1) - ((bins @ basis) ** 2).sum(axis=1)
             outside[number, place, 0] = max(float(rest.mean()), 0.0)
             outside[number, place, 1] = float(rest.std(ddof=1))
         if on_progress is not None:
@@ -233,7 +233,7 @@ def build_bank(
         roots=roots,
         outside=outside,
         fastest=torch.tensor([math.log(prior.fastest(tau)) for tau in grids]),
-        turning=torch.from_numpy(basis.T @ turning_weights(spec.kind, spec.pairs)).float(),
+        turning=torch.from_numpy(basis.T @ sign_weights(spec.kind, spec.pairs)).float(),
         first_log_kt=float(log_kt[0]),
         step_log_kt=float(log_kt[1] - log_kt[0]),
     )

@@ -2,9 +2,9 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -12,14 +12,16 @@ from torch import Tensor
 
 from stopflow.learn.classify.compress import ClassSubject
 from stopflow.learn.classify.data import ClassData, split_rows
+from stopflow.learn.classify.model import Classifier
 from stopflow.learn.classify.scores import score_classes
 from stopflow.learn.classify.train import JUDGED_ROWS, choose_rows, train_classifier
 from stopflow.learn.compress import NotSmallerError, Share, compress_subject
 from stopflow.learn.data import LabData
 from stopflow.learn.published.reference import AsPublished, Reference, published_values
 from stopflow.learn.settings import TrainSettings
+from stopflow.learn.split import Split
 from stopflow.learn.training.augment import TraceOf
-from stopflow.learn.training.train import train
+from stopflow.learn.training.train import Trained, train
 from stopflow.lowrank import (
     LayerSpec,
     Network,
@@ -59,14 +61,17 @@ class VariantRun:
         The epoch whose figures count: the best one by validation, the last one without.
     seconds
         Of the training steps, judging left out.
+    processor_s
+        Processor time of the steps, of a truncation and of the training after it; NaN where it
+        was not taken.
     parameters, trained_parameters, stored
-        As in `Trained`.
+        As in `Trained`; what was trained before a truncation counts as trained.
     evaluation_parameters
         What evaluation needs without biases: sum of r (inputs + outputs), or inputs x outputs.
     compression
         Share of the evaluation parameters of a dense network of these sizes that is saved, %.
     macro_f1
-        On the test images, of a truncated network; NaN for others.
+        On the test images; NaN for rates and for the published implementation.
     accuracy_before
         Of a truncated network before it was truncated; NaN for others.
     step_ratio
@@ -89,6 +94,7 @@ class VariantRun:
     status: str = "finished"
     macro_f1: float = float("nan")
     accuracy_before: float = float("nan")
+    processor_s: float = float("nan")
 
     @property
     def measure(self) -> str:
@@ -99,27 +105,20 @@ class VariantRun:
         """Return the row of the history that counts."""
         return next(row for row in self.history if row["epoch"] == self.epoch)
 
-    def to_dict(self) -> dict[str, Any]:
-        """For a file."""
-        return asdict(self)
-
 
 def run_ours(
     data: ClassData, settings: TrainSettings, *, on_epoch: OnEpoch, timed: bool = True
 ) -> VariantRun:
     """Train by the project's own loop; `step_ratio` is NaN unless `timed`."""
     split = choose_rows(data, settings)
-    trained = train_classifier(
-        data,
-        settings,
-        split=split,
-        progress=lambda _what, done, total: on_epoch(done, total),
-    )
+    trained, processor_s = _train_timed(data, settings, split=split, on_epoch=on_epoch)
     last, network = trained.history[-1], trained.model.network
     return VariantRun(
         seed=settings.seed,
         history=trained.history,
         epoch=trained.best_epoch if split.validation.size else int(last["epoch"]),
+        processor_s=processor_s,
+        macro_f1=_macro_f1(trained.model, data, split),
         seconds=last["seconds"] - last["judging_s"],
         parameters=trained.parameters,
         trained_parameters=trained.trained_parameters,
@@ -132,6 +131,23 @@ def run_ours(
         step_ratio=_ratio_to_dense(data, settings, network) if timed else float("nan"),
         status=str(trained.status),
     )
+
+
+def _train_timed(
+    data: ClassData, settings: TrainSettings, *, split: Split, on_epoch: OnEpoch
+) -> tuple[Trained[Classifier], float]:
+    """Train, and return the processor time as well, without the share that went into judging."""
+    started = time.process_time()
+    trained = train_classifier(
+        data, settings, split=split, progress=lambda _what, done, total: on_epoch(done, total)
+    )
+    used = time.process_time() - started
+    return trained, used * (1.0 - trained.history[-1]["judging_s"] / trained.seconds)
+
+
+def _macro_f1(classifier: Classifier, data: ClassData, split: Split) -> float:
+    predicted = classifier.predict(data.inputs[split.test])
+    return score_classes(predicted, data.labels[split.test], classes=data.classes).macro_f1
 
 
 def run_rates(
@@ -164,15 +180,15 @@ def run_rates(
 def run_truncated(data: ClassData, asked: Truncated, *, on_epoch: OnEpoch) -> VariantRun:
     """Train, truncate and judge; the history has the truncated network as its last row."""
     split = choose_rows(data, asked.settings)
-    trained = train_classifier(
-        data, asked.settings, split=split, progress=lambda _what, done, total: on_epoch(done, total)
-    )
+    trained, processor_s = _train_timed(data, asked.settings, split=split, on_epoch=on_epoch)
     subject = ClassSubject(classifier=trained.model, data=data)
     status, network = str(trained.status), trained.model.network
+    cut_at = time.process_time()
     try:
         network = compress_subject(subject, asked.share).model.network
     except NotSmallerError:
         status = "no smaller network keeps the error"
+    processor_s += time.process_time() - cut_at
     classifier = replace(trained.model, network=network)
     row: dict[str, float] = {"epoch": len(trained.history) + 1, "loss": float("nan")}
     for part in ("train", "validation", "test"):
@@ -184,9 +200,6 @@ def run_truncated(data: ClassData, asked: Truncated, *, on_epoch: OnEpoch) -> Va
         row[f"{part}_accuracy"] = float((probabilities.argmax(axis=1) == labels).mean())
         at_label = probabilities[np.arange(len(labels)), labels]
         row[f"{part}_loss"] = float(-np.log(np.maximum(at_label, 1e-300)).mean())
-    scores = score_classes(
-        classifier.predict(data.inputs[split.test]), data.labels[split.test], classes=data.classes
-    )
     sizes = (network.n_inputs, *(spec.dim for spec in network.specs))
     last = trained.history[-1]
     return VariantRun(
@@ -195,13 +208,14 @@ def run_truncated(data: ClassData, asked: Truncated, *, on_epoch: OnEpoch) -> Va
         epoch=int(row["epoch"]),
         seconds=last["seconds"] - last["judging_s"],
         parameters=count_parameters(network),
-        trained_parameters=count_parameters(network),
+        trained_parameters=trained.trained_parameters,
         stored=trained.stored,
         evaluation_parameters=evaluation_parameters(network),
         compression=_compression(evaluation_parameters(network), sizes),
         step_ratio=float("nan"),
         status=status,
-        macro_f1=scores.macro_f1,
+        macro_f1=_macro_f1(classifier, data, split),
+        processor_s=processor_s,
         accuracy_before=trained.history[trained.best_epoch - 1]["test_accuracy"],
     )
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stopflow.cells import EDGES
+from stopflow.bins import EDGES
 from stopflow.features import MINIMUM_POINTS, build_features, window_of
 from stopflow.learn.data import LabData, Numbers, Rows
 from stopflow.learn.training.coordinates import Coordinates
@@ -21,28 +21,28 @@ from stopflow.trace import FloatArray
 
 TraceOf = Callable[[int], tuple[FloatArray, FloatArray] | None]
 LATEST_START: Final = 0.7
-"""Latest start of a view in units of 1/k: half of the amplitude is left."""
+"""Latest start of a cut trace in units of 1/k: half of the amplitude is left."""
 SHORTEST_KT: Final = 1.2
 LONGEST_CUT: Final = 6.0
-"""A view keeps at least 1/6 of the window."""
+"""A cut trace keeps at least 1/6 of the window."""
 FEWEST_POINTS: Final = 20 * MINIMUM_POINTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class View:
+class Augmentation:
     """A re-cut trace as a row (n,), with its own window."""
 
     row: Rows
     window_s: float
 
 
-def draw_views(
+def draw_augmentations(
     data: LabData, index: int, *, count: int, trace: TraceOf, generator: np.random.Generator
-) -> Iterator[View]:
-    """Yield `count` views of the trimmed trace of shot `index`; the shot itself where it is short.
+) -> Iterator[Augmentation]:
+    """Yield `count` augmentations of a trimmed trace; the shot itself where it is short.
 
     The stop is log-uniform between 1/`LONGEST_CUT` of the window (k T = `SHORTEST_KT` at least) and
-    its end, the start uniform over `LATEST_START` / k in two thirds of the views.
+    its end, the start uniform over `LATEST_START` / k in two thirds of the augmentations.
     """
     found = trace(int(data.row[index]))
     k_per_s = float(data.k_label_per_s[index])
@@ -50,11 +50,11 @@ def draw_views(
         chance = generator.random(3)
         cut = None if found is None else _cut(*found, k_per_s=k_per_s, chance=chance)
         if cut is None:
-            yield View(row=data.inputs[index], window_s=float(data.window_s[index]))
+            yield Augmentation(row=data.inputs[index], window_s=float(data.window_s[index]))
             continue
         time_s, signal = cut
         row = build_features(time_s, signal, spec=data.features)
-        yield View(row=row, window_s=window_of(time_s))
+        yield Augmentation(row=row, window_s=window_of(time_s))
 
 
 def _cut(
@@ -105,7 +105,7 @@ class Drift:
 
 
 def slope_row(data: LabData) -> FloatArray:
-    """u: the relative time of the cells, centred and of SD 1, (pairs,)."""
+    """u: the relative time of the bins, centred and of SD 1, (pairs,)."""
     edges = EDGES[data.features.kind](data.features.pairs)
     middle = 0.5 * (edges[1:] + edges[:-1])
     centred = middle - middle.mean()
@@ -136,14 +136,14 @@ def training_rows(
     rows: Numbers,
     coordinates: Coordinates,
     *,
-    views: int,
+    augmentations: int,
     trace: TraceOf | None,
     generator: np.random.Generator,
     progress: Callable[[int, int], None] | None = None,
 ) -> TrainingRows:
-    """Rows of `data` and `views` cut copies of each, in coordinates; no copies without `trace`."""
-    views = views if trace is not None else 0
-    shape = (views + 1, len(rows))
+    """Rows of `data` and cut copies of each, in coordinates; no copies without `trace`."""
+    augmentations = augmentations if trace is not None else 0
+    shape = (augmentations + 1, len(rows))
     inputs = torch.empty(*shape, coordinates.dimension)
     log_window, tilt = np.empty(shape), torch.zeros(shape)
     slope = slope_row(data) if data.features.kind == "shape" else None
@@ -152,12 +152,14 @@ def training_rows(
     if slope is not None:
         tilt[0] = torch.from_numpy(data.inputs[rows, 1::2] @ slope / len(slope))
     for place, index in enumerate(rows):
-        if trace is None or not views:
+        if trace is None or not augmentations:
             break
-        drawn = list(draw_views(data, index, count=views, trace=trace, generator=generator))
-        block = np.stack([view.row for view in drawn])
+        drawn = list(
+            draw_augmentations(data, index, count=augmentations, trace=trace, generator=generator)
+        )
+        block = np.stack([augmentation.row for augmentation in drawn])
         inputs[1:, place] = coordinates.project(block)
-        log_window[1:, place] = np.log([view.window_s for view in drawn])
+        log_window[1:, place] = np.log([augmentation.window_s for augmentation in drawn])
         if slope is not None:
             tilt[1:, place] = torch.from_numpy(block[:, 1::2] @ slope / len(slope))
         if progress is not None:

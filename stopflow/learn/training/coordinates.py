@@ -21,7 +21,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from stopflow.cells import EDGES
+from stopflow.bins import EDGES
 from stopflow.features import Standardiser
 from stopflow.learn.data import LabData, Numbers
 from stopflow.learn.settings import TrainSettings

@@ -50,7 +50,7 @@ def prepare(
     target: TargetScale | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Prepared:
-    """Standardise, choose coordinates, cut views; all from the training rows alone.
+    """Standardise, choose coordinates, cut augmentations; all from the training rows alone.
 
     `coordinates` and `target` are those of a trained model that is trained further.
     """
@@ -62,7 +62,7 @@ def prepare(
         data,
         split.train,
         coordinates,
-        views=settings.views if FEATURES[data.features.kind].dimensionless else 0,
+        augmentations=settings.augmentations if FEATURES[data.features.kind].dimensionless else 0,
         trace=trace,
         generator=generator,
         progress=progress,

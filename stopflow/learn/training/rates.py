@@ -9,8 +9,8 @@ from torch import Tensor
 
 from stopflow.errors import SettingsError
 from stopflow.features import FeatureSpec, Standardiser, decode_target
+from stopflow.learn.loss import LOSSES, Loss, gaussian_nll
 from stopflow.learn.model import Model, TargetScale
-from stopflow.learn.training.loss import LOSSES, Loss, gaussian_nll
 from stopflow.lowrank import Network
 from stopflow.trace import FloatArray
 

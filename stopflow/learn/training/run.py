@@ -11,11 +11,13 @@ from torch import Tensor
 from stopflow.learn.settings import SCHEDULES, TrainSettings
 from stopflow.learn.training.checkpoint import Checkpoint
 from stopflow.learn.training.rows import TaskRows
+from stopflow.learn.training.spectra import spectra_columns
 from stopflow.lowrank import Network, build_stepper
 
 ROWS_AT_ONCE: Final = 2048
 MOST_JUDGED: Final = 500
 """Epochs of a run that are judged; a longer run judges every second one, every third, ..."""
+WATCHED_ROWS: Final = 512
 
 
 class TrainStatus(StrEnum):
@@ -86,6 +88,8 @@ class Run:
         for part in self._shown():
             found = judged.get(part, {})
             row |= {f"{part}_{name}": found.get(name, np.nan) for name in self._task.columns}
+        if self._settings.track_spectra:
+            row |= spectra_columns(self._network, *self._watched(), loss=self._loss)
         now = time.perf_counter()
         self._judging_s += now - started
         row |= {
@@ -102,6 +106,11 @@ class Run:
                 row[f"stability_{place + 1}"] = latest.get(place, np.nan)
         self.history.append(row)
         self._keep_best(self._task.error(judged.get("validation", judged["train"])))
+
+    def _watched(self) -> tuple[Tensor, Tensor]:
+        """Return the first training rows, of which the gradient's spectrum is taken."""
+        prepared = self._prepared
+        return prepared.inputs[0, :WATCHED_ROWS], prepared.targets[0, :WATCHED_ROWS]
 
     @torch.no_grad()
     def _outputs(self, rows: Tensor) -> Tensor:

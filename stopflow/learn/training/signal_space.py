@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stopflow.features import FeatureSpec
-from stopflow.learn.pretraining.projection import cell_basis
+from stopflow.learn.projection import cell_basis
 from stopflow.trace import FloatArray
 
 CURVE_DIRECTIONS: Final = 64

@@ -79,7 +79,8 @@ class Trained(Generic[M]):
         step, train_NAME, [validation_NAME,] test_NAME, loss, seconds, judging_s, rank_1, ...``,
         NAME being each of the columns of the task (``mae_per_s`` for rates; a rank for each
         low-rank layer, and the last stability of each OIALR layer once it has one, as
-        ``stability_1, ...``; `judging_s` is the part of `seconds` that went into the errors of this
+        ``stability_1, ...``; with `track_spectra` what `learn.training.spectra` measures;
+        `judging_s` is the part of `seconds` that went into the errors of this
         table).
     status, reason
         ``reason`` is empty for a run that finished.
@@ -129,7 +130,7 @@ def train(
     split
         What is held out; by default as the settings say.
     trace
-        Row of the dataset's table -> trimmed (time_s, signal); without it there are no views.
+        Row of the dataset's table -> trimmed (time_s, signal); without it there are none.
     prepared
         What `prepare_run` made of the same data, split, seed and trace, for settings that differ
         in the layers and their step size alone; its time counts here too.
@@ -267,7 +268,7 @@ def prepare_run(
 
 
 def _generators(settings: TrainSettings) -> list[np.random.Generator]:
-    """Return one for the split and one for the views."""
+    """Return one for the split and one for the augmentations."""
     return np.random.default_rng(settings.seed).spawn(2)
 
 

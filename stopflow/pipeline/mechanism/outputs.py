@@ -100,7 +100,7 @@ def _group(group: FittedGroup) -> Mapping[str, Any]:
     return {
         "group": group.label,
         "shots": len(problem.shots),
-        "mixtures": len(problem.starts),
+        "mixtures": problem.mixtures,
         "observed": list(problem.observed),
         "sum_of_squares": group.fit.best.squares,
         "dof": group.fit.dof,

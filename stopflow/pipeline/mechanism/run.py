@@ -40,6 +40,7 @@ def fit_folder(
     for name in settings.initial:
         if name not in scheme.species:
             raise SettingsError("initial", name, valid=scheme.species)
+    detector = settings.build_detector(_last_products(scheme))
     found = collect_shots(folder, scheme, settings, progress=progress)
     groups = []
     for done, group in enumerate(found.groups):
@@ -48,10 +49,9 @@ def fit_folder(
             scheme,
             constants,
             group.shots,
-            observed=settings.observe or _last_products(scheme),
-            shared=settings.response == "shared",
-            drift=settings.drift,
+            detector=detector,
             pre_equilibrated=pairs,
+            ageing=settings.ageing,
         )
         groups.append(_fitted(group.label, fit_mechanism(problem, generator=generator)))
     progress("fitting", len(found.groups), len(found.groups))

@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
 from stopflow.config import read_toml
 from stopflow.errors import SettingsError
+from stopflow.mechanism.mixtures import COLUMN
+from stopflow.mechanism.observations import Detector
+from stopflow.mechanism.start import Ageing
 
 FILE = "mechanism.toml"
 KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
@@ -17,12 +21,16 @@ KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "pre_equilibrated": (list, 'a list of pairs, e.g. ["E <=> F"]'),
     "eyring": (bool, "true or false"),
     "drift": (bool, "true or false"),
-    "response": (str, '"shared" or "each"'),
+    "response": (str, '"shared", "each" or "column NAME"'),
+    "fixed_response": (dict, "a table of species and molar responses, each as text"),
     "mixing_ratio": ((int, float), "a number above 0"),
+    "mixed_first": (list, 'a list of species, e.g. ["E", "I"]'),
+    "delay": (str, 'a time such as "50 ms", or "column NAME"'),
+    "second_dilution": ((int, float), "a number of at least 1"),
     "dead_time_ms": ((int, float), "milliseconds, 0 or more"),
 }
 """Key of the file to its type, and how that is said."""
-RESPONSES = ("shared", "each")
+RESPONSES = ("shared", "each", "column NAME")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +54,17 @@ class MechanismSettings:
     drift
         Whether every shot has a linear drift.
     response
-        ``"shared"`` by all shots, or of ``"each"`` shot.
+        ``"shared"`` by all shots, of ``"each"`` shot, or shared by shots with the same text in
+        ``"column NAME"``, such as a wavelength.
+    fixed_response
+        Species to a molar response that is known, in units of the signal per mol/L.
+    mixing_ratio
+        What concentrations of the workbook are divided by.
+    mixed_first, delay, second_dilution
+        With double mixing: species of the first mixing, how long they age (``"50 ms"`` or
+        ``"column NAME"``), and what the second mixing divides their concentrations by.
+    dead_time_ms
+        Age of the mixture when the record begins; None: as the workbook says, or 0.
     """
 
     scheme: str
@@ -57,16 +75,82 @@ class MechanismSettings:
     eyring: bool = False
     drift: bool = False
     response: str = "shared"
+    fixed_response: Mapping[str, str] = field(default_factory=dict)
     mixing_ratio: float = 1.0
-    dead_time_ms: float = 0.0
+    mixed_first: tuple[str, ...] = ()
+    delay: str = ""
+    second_dilution: float = 2.0
+    dead_time_ms: float | None = None
 
     def __post_init__(self) -> None:
-        if self.response not in RESPONSES:
+        if self.response not in RESPONSES[:2] and not self.response_column:
             raise SettingsError("response", self.response, valid=RESPONSES)
-        if not (isinstance(self.mixing_ratio, int | float) and self.mixing_ratio > 0):
-            raise SettingsError("mixing_ratio", self.mixing_ratio, valid="a number above 0")
-        if not (isinstance(self.dead_time_ms, int | float) and 0 <= self.dead_time_ms < 1e6):
-            raise SettingsError("dead_time_ms", self.dead_time_ms, valid="milliseconds, 0 or more")
+        _require_number("mixing_ratio", self.mixing_ratio, above=0.0, valid="a number above 0")
+        if self.dead_time_ms is not None:
+            _require_number(
+                "dead_time_ms", self.dead_time_ms, least=0.0, valid="milliseconds, 0 or more"
+            )
+        _require_number(
+            "second_dilution", self.second_dilution, least=1.0, valid="a number of at least 1"
+        )
+        if bool(self.mixed_first) != bool(self.delay):
+            missing = "delay" if self.mixed_first else "mixed_first"
+            raise SettingsError(missing, getattr(self, missing), valid=KEYS[missing][1])
+        for name, text in self.fixed_response.items():
+            if _number(text) is None:
+                raise SettingsError(f"fixed_response: {name}", text, valid='a number, e.g. "5e5"')
+
+    @property
+    def response_column(self) -> str:
+        """Column of the workbook whose value shots share their responses by; ``""`` for none."""
+        return (
+            self.response.removeprefix(COLUMN).strip() if self.response.startswith(COLUMN) else ""
+        )
+
+    @property
+    def ageing(self) -> Ageing | None:
+        """The first of two mixings."""
+        if not self.mixed_first:
+            return None
+        return Ageing(species=self.mixed_first, dilution=self.second_dilution)
+
+    def build_detector(self, observed: tuple[str, ...]) -> Detector:
+        """Say what is seen; `observed` where the settings name nothing.
+
+        Raises
+        ------
+        SettingsError
+            A response is fixed of a species that is not seen.
+        """
+        seen = self.observe or observed
+        for name in self.fixed_response:
+            if name not in seen:
+                raise SettingsError("fixed_response", name, valid=seen)
+        return Detector(
+            observed=seen,
+            fixed={name: float(text) for name, text in self.fixed_response.items()},
+            shared=self.response != RESPONSES[1],
+            drift=self.drift,
+        )
+
+
+def _require_number(
+    name: str, value: object, *, valid: str, least: float = -inf, above: float = -inf
+) -> None:
+    if (
+        not isinstance(value, int | float)
+        or isinstance(value, bool)
+        or not (least <= value < inf and value > above)
+    ):
+        raise SettingsError(name, value, valid=valid)
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if isfinite(value) else None
 
 
 def mechanism_settings(
@@ -89,7 +173,7 @@ def mechanism_settings(
     values.setdefault("scheme", "")
     if needs_scheme and not values["scheme"]:
         raise SettingsError("--scheme", "", valid='a scheme such as "E + S <=> ES -> E + P"')
-    for name in ("observe", "relations", "pre_equilibrated"):
+    for name in ("observe", "relations", "pre_equilibrated", "mixed_first"):
         if name in values:
             values[name] = tuple(values[name])
     return MechanismSettings(**values)

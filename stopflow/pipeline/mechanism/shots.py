@@ -144,7 +144,9 @@ def _build(
     mixtures = MixtureSettings(
         initial=settings.initial,
         mixing_ratio=settings.mixing_ratio,
-        dead_time_s=settings.dead_time_ms / 1e3,
+        dead_time_s=None if settings.dead_time_ms is None else settings.dead_time_ms / 1e3,
+        delay=settings.delay,
+        channel_column=settings.response_column,
     )
     measured: list[MeasuredShot] = []
     reasons = list(left_out)

@@ -49,6 +49,7 @@ from stopflow.report.paper.style import (
 from stopflow.report.tables.tables import signal_unit
 
 _NAME_LENGTH = 60
+_FIT_OF = {"joint": "a joint fit", "mean": "a fit to the mean trace"}
 _WIDEST_UNIT = 1e3
 """From how wide a range on concentrations read better each in its own unit."""
 
@@ -147,6 +148,7 @@ def _condition_grid(data: KineticsReportData) -> Grid:
         name for name in ("concentration_M", "temperature_K") if np.isfinite(table[name]).any()
     }
     shown |= {"file"} if any(files) else set()
+    shown |= {"k_from"} if set(table["k_from"]) - {"each"} else set()
     columns = [
         *([Column(title="File")] if "file" in shown else []),
         *([Column(title="Substrate")] if "substrate" in shown else []),
@@ -157,6 +159,7 @@ def _condition_grid(data: KineticsReportData) -> Grid:
         Column(title="Shots", align="right"),
         Column(title="k", unit="s⁻¹", align="right"),
         Column(title="95 % interval", unit="s⁻¹", align="right"),
+        *([Column(title="k of each", unit="s⁻¹", align="right")] if "k_from" in shown else []),
         Column(title="Shot SD", unit="s⁻¹", align="right"),
         Column(title="Half-life", align="right"),
         Column(title="Amplitude", unit=signal_unit(data.shots), align="right"),
@@ -203,6 +206,11 @@ def _condition_row(row: dict, shown: set[str], factor: float, ionic: float) -> t
         str(shots) if fitted == shots else f"{fitted} of {shots}",
         format_value(float(row["k_per_s"]), error),
         format_interval(float(row["k_low95_per_s"]), float(row["k_high95_per_s"]), error=error),
+        *(
+            [format_value(float(row["k_each_per_s"]), float(row["k_each_stderr_per_s"]))]
+            if "k_from" in shown
+            else []
+        ),
         format_digits(spread, 2),
         format_time(float(row["half_life_s"]), significant_digits(float(row["k_per_s"]), error)),
         format_digits(float(row["amplitude"]), 3),
@@ -218,9 +226,16 @@ def _tidy(value: float, digits: int = 4) -> str:
 
 def _table_note(data: KineticsReportData) -> str:
     sources = set(data.conditions["uncertainty_source"])
-    note = (
-        "k is the mean over the shots of a condition. Shot SD: standard deviation of k between "
-        "shots. S/N: amplitude over noise of one shot."
+    how = set(data.conditions["k_from"]) - {"each"}
+    note = "k is the mean over the shots of a condition."
+    if how:
+        named = join_words(_FIT_OF[name] for name in sorted(how))
+        note = (
+            f"k is that of {named} of the usable shots of a condition where there are two or more; "
+            "k of each: mean of the rates of the single shots."
+        )
+    note += (
+        " Shot SD: standard deviation of k between shots. S/N: amplitude over noise of one shot."
     )
     if "replicates" in sources:
         note += " Intervals come from the scatter between replicates"

@@ -39,13 +39,31 @@ def write_methods(data: KineticsReportData) -> str:
             "the start, its decay continued, was added in squares to the standard error."
         )
     sources = set(data.conditions.get("uncertainty_source", ()))
-    if "replicates" in sources:
+    sentences += _replicates(set(data.conditions.get("k_from", ())))
+    if "replicates" in sources and not set(data.conditions.get("k_from", ())) - {"each"}:
         sentences.append(
             "Rate constants of replicate shots were averaged, and the uncertainty of the mean was "
             "taken from their scatter."
         )
     sentences.append(_outcome(counts.fitted, counts.warned, counts.refused))
     return " ".join(sentences)
+
+
+def _replicates(how: set[str]) -> list[str]:
+    """Say how the shots of a condition were fitted as one, where they were."""
+    fits = {
+        "mean": "The shots of a condition were averaged on their common times, from the latest of "
+        "their starts on, and the mean trace was fitted.",
+        "joint": "The shots of a condition were fitted together, with common rate constants and "
+        "with amplitudes, baselines and noise of their own.",
+    }
+    said = [text for name, text in fits.items() if name in how]
+    if said:
+        said.append(
+            "From three shots on the uncertainty of these rate constants was taken from the "
+            "scatter between the shots (cluster-robust, Student's t)."
+        )
+    return said
 
 
 def _program(provenance: Mapping[str, object]) -> str:

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from stopflow.mechanism.integrate import METHOD
+from stopflow.mechanism.problem import Problem
 from stopflow.mechanism.results import FittedFolder
 
 
@@ -12,7 +14,7 @@ def write_methods(found: FittedFolder, provenance: Mapping[str, object]) -> str:
         return "The scheme could not be fitted, so there is no method to describe."
     problem = fitted[0].fit.problem
     shots = sum(len(group.fit.problem.shots) for group in fitted)
-    shared = "shared by all shots" if problem.shared else "of each shot"
+    shared = _describe_responses(problem)
     sentences = [
         f"The scheme {problem.scheme.text} was fitted globally to {shots} stopped-flow traces with "
         f"stopflow {provenance.get('version', '')}.".replace(" .", "."),
@@ -21,10 +23,9 @@ def write_methods(found: FittedFolder, provenance: Mapping[str, object]) -> str:
         labels = "; ".join(group.label for group in fitted)
         sentences.append(f"Shots of different conditions were fitted separately: {labels}.")
     sentences.append(
-        "The rate equations of mass action were integrated with the implicit Runge-Kutta method "
-        "Radau IIA of order 5 with exact sensitivities; the signal was taken as a linear "
+        f"{_describe_solution(problem)} The signal was taken as a linear "
         f"combination of the concentrations of {_words(problem.observed)}, with molar responses "
-        f"{shared} and an offset{_drift(fitted[0].fit.problem.windows[0].basis.shape[1])} of each "
+        f"{shared} and an offset{' and a linear drift' if problem.detector.drift else ''} of each "
         "shot, which were eliminated by variable projection."
     )
     if problem.constants.reference_K is not None:
@@ -32,7 +33,12 @@ def write_methods(found: FittedFolder, provenance: Mapping[str, object]) -> str:
             "Rate constants followed Eyring's law, with activation enthalpies as parameters and "
             f"{problem.constants.reference_K:.2f} K as reference."
         )
-    if problem.equilibria:
+    if problem.ageing is not None:
+        sentences.append(
+            f"{_words(problem.ageing.species)} were mixed first and aged for the stated delay; "
+            "what the second mixing finds follows from the same rate equations."
+        )
+    if problem.pre_equilibrated:
         sentences.append("Forms that interconvert were taken to be in equilibrium before mixing.")
     sentences.append(
         "Points were weighted with the noise of their trace; the sum of squares was minimised in "
@@ -48,9 +54,31 @@ def write_methods(found: FittedFolder, provenance: Mapping[str, object]) -> str:
     return " ".join(sentences)
 
 
+def _describe_solution(problem: Problem) -> str:
+    if problem.system.is_linear:
+        return (
+            "The rate equations, which are linear, were solved exactly with their sensitivities by "
+            "eigenvectors."
+        )
+    return (
+        "The rate equations of mass action were integrated with the implicit Runge-Kutta method "
+        f"Radau IIA of order {2 * METHOD.stages - 1} with exact sensitivities."
+    )
+
+
+def _describe_responses(problem: Problem) -> str:
+    detector = problem.detector
+    free = [name for name in detector.observed if name not in detector.fixed]
+    if not free:
+        return "that were given"
+    channels = {shot.channel for shot in problem.shots}
+    shared = "of each shot" if not detector.shared else "shared by all shots"
+    if detector.shared and len(channels) > 1:
+        shared = "shared by the shots of a channel"
+    return (
+        f"{shared}, those of {_words(tuple(detector.fixed))} given," if detector.fixed else shared
+    )
+
+
 def _words(names: tuple[str, ...]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-def _drift(columns: int) -> str:
-    return " and a linear drift" if columns > 1 else ""

@@ -250,7 +250,7 @@ def _fit_row(above: Sequence[Painter], below: Sequence[Painter]) -> Picture:
 
 
 def _species_row(group: FittedGroup) -> Picture:
-    count = len(group.fit.problem.starts)
+    count = group.fit.problem.mixtures
     painters: list[Painter] = [
         partial(draw_species, fit=group.fit, mixture=mixture, key=place == 0)
         for place, mixture in enumerate(choose_spread(count, MOST_SPECIES))

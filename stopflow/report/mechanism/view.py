@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stopflow.mechanism.fit import GlobalFit
+from stopflow.mechanism.problem import Problem
 from stopflow.report.paper.rounding import format_concentration
 from stopflow.trace import FloatArray
 
@@ -45,28 +46,34 @@ def build_panels(fit: GlobalFit) -> list[MixturePanel]:
     """Put together a panel for each mixture, in the order of concentration."""
     problem = fit.problem
     members: dict[int, list[int]] = {}
-    for number, window in enumerate(problem.windows):
-        members.setdefault(window.mixture, []).append(number)
-    order = sorted(members, key=lambda place: (*problem.starts[place], problem.kelvin[place]))
+    for number, mixture in enumerate(problem.windows.mixture):
+        members.setdefault(int(mixture), []).append(number)
+    order = sorted(members, key=lambda place: _order(problem, place))
     return [_panel(fit, place, members[place]) for place in order]
 
 
+def _order(problem: Problem, place: int) -> tuple[float, ...]:
+    starts = problem.starts
+    return (*starts.given[place], starts.delays_s[place], problem.kelvin[place])
+
+
 def _panel(fit: GlobalFit, mixture: int, members: list[int]) -> MixturePanel:
-    problem, bounds = fit.problem, fit.problem.bounds
+    problem, windows = fit.problem, fit.problem.windows
+    bounds, lengths = windows.bounds, windows.lengths
     seen = [problem.scheme.species.index(name) for name in problem.observed]
     c = problem.concentrations(np.asarray(fit.best.theta))[mixture][:, seen]
+    responses = fit.point.responses[windows.group_of]
     times, signals, residuals, squares, curves = [], [], [], 0.0, []
     for number in members:
-        window, shot = problem.windows[number], problem.shots[number]
-        responses = fit.point.responses if problem.shared else fit.point.responses[number]
-        curve = c[window.rows] @ responses
+        shot = problem.shots[number]
+        curve = c[windows.rows[number, : lengths[number]]] @ responses[number]
         residual = fit.point.residual[bounds[number] : bounds[number + 1]]
         stride = max(1, len(curve) * len(members) // MOST_POINTS)
         kept = slice(number % stride, None, stride)
         times.append(shot.time_s[kept])
         signals.append((curve + residual * shot.noise_sd)[kept])
         residuals.append(residual[kept])
-        squares += float(residual @ residual) / sum(len(problem.windows[i].rows) for i in members)
+        squares += float(residual @ residual) / float(lengths[members].sum())
         curves.append((shot.time_s, curve))
     longest = max(curves, key=lambda pair: len(pair[0]))
     return MixturePanel(
@@ -85,9 +92,11 @@ def describe_mixture(fit: GlobalFit, mixture: int) -> str:
     problem = fit.problem
     said = [
         f"{name} {format_concentration(float(amount))}"
-        for name, amount in zip(problem.scheme.species, problem.starts[mixture], strict=True)
+        for name, amount in zip(problem.scheme.species, problem.starts.given[mixture], strict=True)
         if amount > 0
     ]
+    if problem.starts.delays_s.any():
+        said.append(f"after {1e3 * problem.starts.delays_s[mixture]:.4g} ms")
     if problem.constants.reference_K is not None:
         said.append(f"{problem.kelvin[mixture] - 273.15:.1f} °C")
     return ", ".join(said)

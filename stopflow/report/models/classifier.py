@@ -21,6 +21,7 @@ from stopflow.report.models.figures import (
 from stopflow.report.models.formats import say_count, say_seconds
 from stopflow.report.models.numbers import changing_ranks, metric, name_layers
 from stopflow.report.models.report import build_layer_blocks
+from stopflow.report.models.spectra import build_spectra_blocks
 from stopflow.report.paper.flow import (
     Block,
     Bookmark,
@@ -69,6 +70,7 @@ def write_classifier_pdf(
         *_confusion_blocks(metrics),
         build_heading("How it learnt"),
         *_curve_blocks(table),
+        *build_spectra_blocks(table),
         *build_layer_blocks(metrics),
         *build_provenance_blocks(provenance, names=[name]),
     ]

@@ -30,6 +30,7 @@ from stopflow.report.models.numbers import (
     split_points,
     text_metric,
 )
+from stopflow.report.models.spectra import build_spectra_blocks
 from stopflow.report.paper.flow import (
     Block,
     Bookmark,
@@ -262,7 +263,7 @@ def _learning_blocks(model: ModelReportData) -> list[Block]:
     blocks: list[Block] = [build_heading("How it learnt")]
     if len(model.history):
         blocks.append(pair_picture(learning, right, tall_mm=58.0))
-    return blocks + build_layer_blocks(model.metrics)
+    return [*blocks, *build_spectra_blocks(model.history), *build_layer_blocks(model.metrics)]
 
 
 def build_layer_blocks(metrics: Mapping[str, object]) -> list[Block]:

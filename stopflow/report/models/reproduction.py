@@ -15,6 +15,7 @@ from stopflow.io.csv_files import csv_text
 from stopflow.learn.published.runs import VariantRun
 from stopflow.report.models.figures import count_epochs
 from stopflow.report.models.formats import say_count
+from stopflow.report.models.method_comparison import build_method_blocks
 from stopflow.report.models.numbers import rank_columns
 from stopflow.report.paper.flow import (
     Block,
@@ -104,6 +105,7 @@ def write_reproduction_pdf(
         Paragraph(text=title, size=20.0, bold=True, after_mm=2.0, bookmark=Bookmark(title=title)),
         _grid(table),
         Paragraph(text=NOTE, size=6.6, colour=MUTED),
+        *build_method_blocks(table),
     ]
     for name, group in groupby(variants, key=lambda variant: variant.table):
         blocks += _table_blocks(name, list(group))

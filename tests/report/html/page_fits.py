@@ -9,8 +9,8 @@ import numpy as np
 
 from stopflow.kinetics.fit import Fit, fit_trace, predict
 from stopflow.kinetics.laws import LAWS, RateLaw
+from stopflow.kinetics.signal_checks import misfit
 from stopflow.kinetics.uncertainty.interval import k_interval, noise_correlation
-from stopflow.kinetics.verdicts.signal_checks import misfit
 
 PAGE_LAWS = ("single", "single-slope", "double", "double-slope")
 

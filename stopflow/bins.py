@@ -1,7 +1,7 @@
-"""Means of a trace over cells of relative time, from 0 to 1.
+"""Means of a trace over bins of relative time, from 0 to 1.
 
-Each cell holds the mean of the straight-line interpolant of the signal: one rule for cells with
-many points and for cells with none, exact in position whatever the sampling. The cells are narrow
+Each bin holds the mean of the straight-line interpolant of the signal: one rule for bins with
+many points and for bins with none, exact in position whatever the sampling. The bins are narrow
 where fast reactions happen.
 """
 
@@ -15,28 +15,28 @@ from scipy.sparse import csr_array
 
 from stopflow.trace import FloatArray
 
-CELL_WARP: Final = 8.0
+BIN_WARP: Final = 8.0
 FIRST_BLOCK_EDGE: Final = 3e-5
 EVEN_WITHIN: Final = 1e-6
 
 
-def shape_edges(pairs: int) -> FloatArray:
-    """(pairs + 1,) edges of the shape cells in relative time: linear at first, then log-like."""
-    return np.expm1(CELL_WARP * np.linspace(0.0, 1.0, pairs + 1)) / np.expm1(CELL_WARP)
+def warped_edges(pairs: int) -> FloatArray:
+    """(pairs + 1,) edges of the shape bins in relative time: linear at first, then log-like."""
+    return np.expm1(BIN_WARP * np.linspace(0.0, 1.0, pairs + 1)) / np.expm1(BIN_WARP)
 
 
-def block_edges(pairs: int) -> FloatArray:
+def log_edges(pairs: int) -> FloatArray:
     """(pairs + 1,) log-spaced edges from 3e-5 to 1; the first block reaches down to 0."""
     edges = np.geomspace(FIRST_BLOCK_EDGE, 1.0, pairs + 1)
     edges[0], edges[-1] = 0.0, 1.0
     return edges
 
 
-def cell_means(tau: FloatArray, signals: FloatArray, edges: FloatArray) -> FloatArray:
-    """Mean of the straight-line interpolant over each cell.
+def bin_means(tau: FloatArray, signals: FloatArray, edges: FloatArray) -> FloatArray:
+    """Mean of the straight-line interpolant over each bin.
 
     F(e) = integral of the interpolant from 0 to e is a parabola between two points, so the mean
-    over a cell is (F(e_{j+1}) - F(e_j)) / (e_{j+1} - e_j).
+    over a bin is (F(e_{j+1}) - F(e_j)) / (e_{j+1} - e_j).
 
     Parameters
     ----------
@@ -45,11 +45,11 @@ def cell_means(tau: FloatArray, signals: FloatArray, edges: FloatArray) -> Float
     signals
         (..., n) values at those times.
     edges
-        (m + 1,) increasing cell edges from 0 to 1.
+        (m + 1,) increasing bin edges from 0 to 1.
 
     Returns
     -------
-    (..., m) cell means.
+    (..., m) bin means.
     """
     step, offset = np.diff(tau), signals.mean(axis=-1, keepdims=True)
     centred = signals - offset  # an offset would cost digits of the integral
@@ -66,10 +66,10 @@ def cell_means(tau: FloatArray, signals: FloatArray, edges: FloatArray) -> Float
     return means
 
 
-def cell_matrix(tau: FloatArray, edges: FloatArray) -> csr_array:
-    """R (m, n) of `cell_means`: the weights of the points in each cell, for many signals.
+def bin_matrix(tau: FloatArray, edges: FloatArray) -> csr_array:
+    """R (m, n) of `bin_means`: the weights of the points in each bin, for many signals.
 
-    A cell takes the trapezia of all points from the one before it to the one after it, less what
+    A bin takes the trapezia of all points from the one before it to the one after it, less what
     lies outside of it.
     """
     step, width = np.diff(tau), np.diff(edges)
@@ -104,7 +104,7 @@ def _point_before(tau: FloatArray, edges: FloatArray) -> NDArray[np.intp]:
 
 
 EDGES: Final[Mapping[str, Callable[[int], FloatArray]]] = {
-    "shape": lru_cache(maxsize=4)(shape_edges),
-    "blocks": lru_cache(maxsize=4)(block_edges),
+    "shape": lru_cache(maxsize=4)(warped_edges),
+    "blocks": lru_cache(maxsize=4)(log_edges),
 }
-"""Kind of cells -> (number of cells) -> their edges."""
+"""Kind of bins -> (number of bins) -> their edges."""

@@ -1,7 +1,7 @@
 """What a linear first layer can see of a trace: its product with a few directions.
 
-The cells of a trace are a linear map R of its points (`cells.cell_matrix`), and the first layer
-is linear again. So in the span of an orthonormal basis Q of the cells a trace enters only through
+The bins of a trace are a linear map R of its points (`bins.bin_matrix`), and the first layer
+is linear again. So in the span of an orthonormal basis Q of the bins a trace enters only through
 Q^T R y, a hundred numbers instead of 28,000. Training in these coordinates is the same as training
 on the full rows with V = Q Vc, and traces can be drawn in them directly (`learn.synthetic`).
 """
@@ -11,8 +11,8 @@ from typing import Final
 
 import numpy as np
 
-from stopflow.cells import EDGES, cell_means
-from stopflow.features import turning_weights
+from stopflow.bins import EDGES, bin_means
+from stopflow.features import sign_weights
 from stopflow.trace import FloatArray
 
 CLEAN_ENERGY: Final = 1e-9
@@ -31,7 +31,7 @@ def cell_basis(kind: str, pairs: int, *, directions: int) -> FloatArray:
     """
     edges = EDGES[kind](pairs)
     middle = 0.5 * (edges[1:] + edges[:-1])
-    basis = _orthonormal(np.stack([turning_weights(kind, pairs), middle - middle.mean()], axis=1))
+    basis = _orthonormal(np.stack([sign_weights(kind, pairs), middle - middle.mean()], axis=1))
     basis = _orthonormal(np.hstack([basis, _clean_directions(edges, beside=basis)]))
     stripes = _stripes(pairs, directions - basis.shape[1])
     return _orthonormal(np.hstack([basis, stripes]))
@@ -53,7 +53,7 @@ def _clean_directions(edges: FloatArray, *, beside: FloatArray) -> FloatArray:
     curves = []
     for tau in grids:
         resolved = rates[rates * tau[1] < 0.6]
-        curves.append(cell_means(tau, np.exp(-resolved[:, None] * tau), edges))
+        curves.append(bin_means(tau, np.exp(-resolved[:, None] * tau), edges))
     rows = np.concatenate(curves)
     rows -= rows.mean(axis=1, keepdims=True)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
@@ -64,7 +64,7 @@ def _clean_directions(edges: FloatArray, *, beside: FloatArray) -> FloatArray:
 
 
 def _stripes(pairs: int, count: int) -> FloatArray:
-    """(pairs, count) alternating signs, each over its own stretch of cells."""
+    """(pairs, count) alternating signs, each over its own stretch of bins."""
     bounds = np.linspace(0, pairs, count + 1).astype(int)
     columns = np.zeros((pairs, count))
     for column, (first, last) in enumerate(pairwise(bounds)):

@@ -1,11 +1,16 @@
-"""Doubt: none about good traces, and the right reason about bad ones."""
+"""Reliability: no warning about good traces, and the right reason about bad ones."""
 
 import math
 
 import numpy as np
 import pytest
 
-from stopflow.learn.predict.reliability import DoubtLimits, disagreement, doubts, residues
+from stopflow.learn.predict.reliability import (
+    ReliabilityLimits,
+    check_reliability,
+    disagreement,
+    residues,
+)
 from stopflow.learn.pretraining.prior import Prior, draw_trace
 
 
@@ -23,7 +28,7 @@ def one(time_s: np.ndarray, signal: np.ndarray, *, k: float, log_sd: float = 0.0
 def reasons(time_s: np.ndarray, signal: np.ndarray, *, k: float, log_sd: float) -> tuple[str, ...]:
     left = residues([(time_s, signal[None])], kt=np.array([k * (time_s[-1] - time_s[0])]))
     rates = {"k_per_s": np.array([k]), "log_sd": np.array([log_sd])}
-    return doubts(time_s, signal[None], left=left, **rates)[0]
+    return check_reliability(time_s, signal[None], left=left, **rates)[0]
 
 
 @pytest.mark.slow
@@ -34,7 +39,7 @@ def test_good_traces_raise_next_to_no_doubt(*, full_proof: bool) -> None:
     alarms = 0
     for _ in range(count):
         trace = draw_trace(prior, generator=generator)
-        if trace.k_per_s > DoubtLimits().k_per_s:
+        if trace.k_per_s > ReliabilityLimits().k_per_s:
             continue
         found = reasons(trace.time_s, trace.signal, k=trace.k_per_s, log_sd=0.005)
         alarms += any("at or" not in reason for reason in found)

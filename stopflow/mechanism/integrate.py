@@ -1,0 +1,225 @@
+"""Steps of an implicit Runge-Kutta method for many mixtures at once, with exact sensitivities.
+
+A Radau IIA method takes one step after another for all mixtures together; its stages are solved by
+Newton's method, so that the sensitivities of the numerical solution follow from the same matrices
+by the implicit function theorem, for all steps at once: they are the derivatives of what is
+computed, not an approximation of their own. Its order is high because the tolerances of a fit are
+small and a step of arrays this short costs by the call, not by the number.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from stopflow.mechanism.radau import build_radau
+from stopflow.mechanism.rates import Quadratic
+from stopflow.trace import FloatArray
+
+METHOD = build_radau(7)
+NEWTON_STEPS = 8
+MOST_STEPS = 1000
+GROWTH, SHRINK = 6.0, 0.1
+FIRST = 0.3
+"""First step as a share of the time in which the slope would change by itself."""
+SAFETY, CONFIDENT = 0.9, 1e-3
+CLOSE = 1e-2
+"""Newton's method ends when the next change is below this share of the tolerance."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Trajectory:
+    """A solution as polynomials over K steps.
+
+    Attributes
+    ----------
+    knots_s
+        (K + 1,) ends of the steps.
+    x, dx
+        (K, s + 1, M, r) and (K, s + 1, M, p, r) at the nodes of each step.
+    """
+
+    knots_s: FloatArray
+    x: FloatArray
+    dx: FloatArray
+
+    def read(self, times_s: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Evaluate the polynomials at rising times: x (M, n, r) and dx (M, n, p, r)."""
+        steps, nodes, mixtures, rank = self.x.shape
+        free = self.dx.shape[3]
+        at = np.clip(np.searchsorted(self.knots_s, times_s, side="right") - 1, 0, steps - 1)
+        z = (times_s - self.knots_s[at]) / (self.knots_s[at + 1] - self.knots_s[at])
+        weights = METHOD.interpolate(z)
+        flat = np.concatenate(
+            (self.x.reshape(steps, nodes, -1), self.dx.reshape(steps, nodes, -1)), axis=2
+        )
+        ends = np.searchsorted(at, np.arange(steps + 1))
+        found = np.concatenate([weights[a:b] @ flat[k] for k, (a, b) in enumerate(pairwise(ends))])
+        x = found[:, : mixtures * rank].reshape(len(z), mixtures, rank)
+        dx = found[:, mixtures * rank :].reshape(len(z), mixtures, free, rank)
+        return x.transpose(1, 0, 2), dx.transpose(1, 0, 2, 3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Step:
+    """An accepted step: its length, x (M, r) before it, stages (M, s, r) and their Jacobians."""
+
+    length_s: float
+    before: FloatArray
+    stages: FloatArray
+    jacobians: FloatArray
+
+
+def integrate(
+    right: Quadratic, by_free: Quadratic, scale: FloatArray, end: float
+) -> Trajectory | None:
+    """Step from x = 0 at time 0 to the end; None without a finite solution in the steps allowed.
+
+    Parameters
+    ----------
+    right, by_free
+        The rate equations of M mixtures and their derivatives.
+    scale
+        (M, 1) absolute error that is allowed.
+    end
+        Last time, s.
+    """
+    x, slope, jacobian = np.zeros_like(right.constant), right.constant, right.linear
+    time_s, length = 0.0, _first_step(slope, jacobian, end)
+    guess = np.repeat(x[:, None], METHOD.stages, axis=1)
+    flat = np.ascontiguousarray(right.quadratic.reshape(len(x), -1, x.shape[1]).transpose(0, 2, 1))
+    taken: list[_Step] = []
+    for _ in range(MOST_STEPS):
+        length = min(length, end - time_s)
+        found = _stages(right, flat, x, guess, length, scale)
+        error = np.inf
+        if found is not None:
+            stages, jacobians = found
+            risen = stages - x[:, None]
+            error = _error(risen, slope, jacobian, length, scale)
+        if found is None or not error <= 1:
+            short = SHRINK if not np.isfinite(error) else SAFETY * error ** (-1 / METHOD.stages)
+            length *= max(SHRINK, short)
+            guess = np.repeat(x[:, None], METHOD.stages, axis=1)
+            if not length > 1e-15 * end:
+                return None
+            continue
+        taken.append(_Step(length_s=length, before=x, stages=stages, jacobians=jacobians))
+        time_s += length
+        if time_s >= end * (1 - 1e-14):
+            return _trajectory(taken, by_free)
+        factor = min(GROWTH, SAFETY * max(error, 1e-30) ** (-1 / METHOD.stages))
+        ahead = min(length * factor, end - time_s) / length
+        guess = METHOD.interpolate(1 + ahead * METHOD.nodes[1:]) @ np.concatenate(
+            (x[:, None], stages), axis=1
+        )
+        slope = METHOD.last_slope @ risen / length
+        x, jacobian, length = stages[:, -1], jacobians[:, -1], length * factor
+    return None
+
+
+def _first_step(slope: FloatArray, jacobian: FloatArray, end: float) -> float:
+    """Choose a first step that is short against the time in which the slope changes."""
+    turning = np.linalg.norm((jacobian @ slope[..., None])[..., 0], axis=1)
+    size = np.linalg.norm(slope, axis=1)
+    fastest = float((turning[size > 0] / size[size > 0]).max(initial=0.0))
+    return min(end, FIRST / max(fastest, 1e-300))
+
+
+def _stages(
+    right: Quadratic,
+    quadratic: FloatArray,
+    x: FloatArray,
+    guess: FloatArray,
+    length: float,
+    scale: FloatArray,
+) -> tuple[FloatArray, FloatArray] | None:
+    """Solve for the stages (M, s, r) and their Jacobians; None without convergence."""
+    mixtures, count, rank = guess.shape
+    stages, before = guess, x[:, None]
+    matrix = length * METHOD.matrix
+    unit = np.eye(count * rank)
+    for turn in range(NEWTON_STEPS):
+        jacobians = (stages @ quadratic).reshape(mixtures, count, rank, rank)
+        jacobians += right.linear[:, None]
+        slopes = 0.5 * ((jacobians + right.linear[:, None]) @ stages[..., None])[..., 0]
+        slopes += right.constant[:, None]
+        rest = stages - before - matrix @ slopes
+        try:
+            change = np.linalg.solve(
+                unit - _block(matrix, jacobians), rest.reshape(mixtures, -1, 1)
+            )
+        except np.linalg.LinAlgError:
+            return None
+        stages = stages - change.reshape(stages.shape)
+        size = float((np.abs(change[..., 0]) / scale).max())
+        if not size < 1e12:
+            return None
+        if size * (size if turn else 1.0) < CLOSE or (turn > 2 and size < 0.05):
+            return stages, jacobians
+    return None
+
+
+def _block(matrix: FloatArray, jacobians: FloatArray) -> FloatArray:
+    """Assemble A x J of the stages: (..., s r, s r) from (s, s) and (..., s, r, r)."""
+    *leading, count, rank, _ = jacobians.shape
+    blocks = matrix[:, None, :, None] * np.moveaxis(jacobians, -3, -2)[..., None, :, :, :]
+    return np.asarray(blocks.reshape(*leading, count * rank, count * rank))
+
+
+def _error(
+    risen: FloatArray, slope: FloatArray, jacobian: FloatArray, length: float, scale: FloatArray
+) -> float:
+    """Estimate the error of the step in units of the tolerance."""
+    weight = METHOD.slope_weight * length
+    rest = weight * slope + METHOD.error_weights @ risen
+    found = np.linalg.solve(np.eye(slope.shape[1]) - weight * jacobian, rest[..., None])
+    return float((np.abs(found[..., 0]) / scale).max())
+
+
+def _trajectory(taken: list[_Step], by_free: Quadratic) -> Trajectory:
+    """Put the steps together, with the derivatives of all of them."""
+    lengths = np.array([step.length_s for step in taken])
+    before = np.stack([step.before for step in taken])
+    stages = np.stack([step.stages for step in taken])
+    x = np.concatenate((before[:, :, None], stages), axis=2)
+    mixtures, free, rank = by_free.constant.shape
+    dx = np.zeros((len(taken), METHOD.stages + 1, mixtures, free, rank))
+    if free:
+        jacobians = np.stack([step.jacobians for step in taken])
+        _differentiate(dx, by_free, stages, jacobians, lengths)
+    return Trajectory(
+        knots_s=np.concatenate(([0.0], np.cumsum(lengths))), x=x.transpose(0, 2, 1, 3), dx=dx
+    )
+
+
+def _differentiate(
+    dx: FloatArray,
+    by_free: Quadratic,
+    stages: FloatArray,
+    jacobians: FloatArray,
+    lengths: FloatArray,
+) -> None:
+    """Fill dx (K, s + 1, M, p, r): each step's answer to a change at its start, then one by one."""
+    steps, count, mixtures, free, rank = dx.shape
+    count -= 1
+    flat = by_free.quadratic.reshape(mixtures, free * rank * rank, rank).transpose(0, 2, 1)
+    own = 0.5 * (stages @ flat).reshape(steps, mixtures, count, free, rank, rank)
+    own += by_free.linear[:, None]
+    forced = (own @ stages[..., None, :, None])[..., 0] + by_free.constant[:, None]
+    forced = METHOD.matrix @ forced.reshape(steps, mixtures, count, free * rank)
+    forced = forced.reshape(steps, mixtures, count, free, rank) * lengths[:, None, None, None, None]
+    answers = np.zeros((steps, mixtures, count, rank, free + rank))
+    answers[..., :free] = forced.transpose(0, 1, 2, 4, 3)
+    answers[..., free:] = np.eye(rank)
+    matrix = np.eye(count * rank) - _block(
+        METHOD.matrix, jacobians * lengths[:, None, None, None, None]
+    )
+    found = np.linalg.solve(matrix, answers.reshape(steps, mixtures, count * rank, free + rank))
+    found = found.reshape(answers.shape)
+    now = np.zeros((mixtures, rank, free))
+    for k in range(steps):
+        after = found[k, ..., :free] + found[k, ..., free:] @ now[:, None]
+        dx[k, 0] = now.transpose(0, 2, 1)
+        dx[k, 1:] = after.transpose(1, 0, 3, 2)
+        now = after[:, -1]

@@ -1,0 +1,123 @@
+"""Shots side by side in arrays, and the parameters that enter linearly, projected out.
+
+The signal of a shot is ``sum_o r_o [o](t) + offset + drift t``: responses r_o of the observed
+species, an offset and, if wanted, a drift for every shot. All of these enter linearly and are
+projected out (Golub and Pereyra, SIAM J. Numer. Anal. 10, 413 (1973), 10.1137/0710036). Shots that
+share responses make a group. Shorter shots are filled up with points of weight 0.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stopflow.trace import FloatArray
+
+SEEN = 1e-9
+"""An observed species that changes by less than this share of the largest change is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Windows:
+    """J shots with at most n points.
+
+    Attributes
+    ----------
+    mixture
+        (J,) number of each shot's mixture.
+    rows
+        (J, n) place of each point among the common times.
+    weight
+        (J, n) 1 / noise; 0 where a shot has no further point.
+    basis
+        (J, n, q) orthonormal, of offset and drift.
+    signal
+        (J, n) weighted, offset and drift taken out.
+    groups
+        Numbers of the shots that share responses, group by group.
+    """
+
+    mixture: NDArray[np.intp]
+    rows: NDArray[np.intp]
+    weight: FloatArray
+    basis: FloatArray
+    signal: FloatArray
+    groups: tuple[NDArray[np.intp], ...]
+
+    @property
+    def lengths(self) -> NDArray[np.intp]:
+        """Points of each shot: (J,)."""
+        return np.asarray((self.weight > 0).sum(axis=1))
+
+    @property
+    def bounds(self) -> NDArray[np.intp]:
+        """Where each shot begins among all points, and where the last one ends: (J + 1,)."""
+        return np.concatenate(([0], np.cumsum(self.lengths)))
+
+    @property
+    def group_of(self) -> NDArray[np.intp]:
+        """Number of each shot's group: (J,)."""
+        found = np.zeros(len(self.mixture), dtype=np.intp)
+        for number, members in enumerate(self.groups):
+            found[members] = number
+        return found
+
+    def pick(self, values: FloatArray) -> FloatArray:
+        """Give each shot its points of (..., M, times, o): (..., J, n, o)."""
+        return np.asarray(values[..., self.mixture[:, None], self.rows, :])
+
+    def project(self, columns: FloatArray) -> FloatArray:
+        """Weight columns (..., J, n, o) and take offset and drift out of them."""
+        weighted = columns * self.weight[..., None]
+        return np.asarray(weighted - self.basis @ (self.basis.transpose(0, 2, 1) @ weighted))
+
+    def flatten(self, values: FloatArray) -> FloatArray:
+        """Put the points of (J, n, ...) behind each other: (N, ...)."""
+        if (self.weight > 0).all():
+            return values.reshape(-1, *values.shape[2:])
+        return values[self.weight > 0]
+
+
+def build_windows(
+    *,
+    times_s: Sequence[FloatArray],
+    signals: Sequence[FloatArray],
+    noise_sd: Sequence[float],
+    mixture: Sequence[int],
+    common_s: FloatArray,
+    groups: Sequence[Sequence[int]],
+    drift: bool,
+) -> Windows:
+    """Put shots side by side; `common_s` holds the times of all of them."""
+    shape = (len(signals), max(len(signal) for signal in signals))
+    rows, weight = np.zeros(shape, dtype=np.intp), np.zeros(shape)
+    basis, weighted = np.zeros((*shape, 1 + drift)), np.zeros(shape)
+    for number, (own_s, signal, sd) in enumerate(zip(times_s, signals, noise_sd, strict=True)):
+        count = len(signal)
+        columns = [np.ones(count)]
+        if drift:
+            columns.append(own_s - own_s.mean())
+        rows[number, :count] = np.searchsorted(common_s, own_s)
+        weight[number, :count] = 1 / sd
+        basis[number, :count] = np.linalg.qr(np.stack(columns, axis=1))[0]
+        weighted[number, :count] = signal / sd
+    inside = (basis.transpose(0, 2, 1) @ weighted[..., None])[..., 0]
+    return Windows(
+        mixture=np.array(mixture, dtype=np.intp),
+        rows=rows,
+        weight=weight,
+        basis=basis,
+        signal=weighted - (basis @ inside[..., None])[..., 0],
+        groups=tuple(np.array(members, dtype=np.intp) for members in groups),
+    )
+
+
+def solve_columns(columns: FloatArray, signal: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Orthonormal basis (..., N, o) of the columns that differ, and the signal's coefficients."""
+    left, sizes, right = np.linalg.svd(columns, full_matrices=False)
+    kept = sizes > SEEN * np.maximum(sizes.max(axis=-1, initial=0.0), 1e-300)[..., None]
+    left = left * kept[..., None, :]
+    along = (left.swapaxes(-1, -2) @ signal[..., None])[..., 0]
+    found = along / np.where(kept, sizes, 1.0)
+    return left, np.asarray((right.swapaxes(-1, -2) @ found[..., None])[..., 0])

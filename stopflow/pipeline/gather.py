@@ -1,0 +1,150 @@
+"""The folders of a lab, done one after the other, become a dataset; none of it waits in memory.
+
+Traces, results and cuts of a folder are written as it comes. What the comparison of all folders
+needs stays: less than a kilobyte a shot. When the verdicts are known, the results of the folders
+are read again, one at a time, and their rows written to the table of shots.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from stopflow.errors import StopflowError
+from stopflow.frames import Columns, build_columns, further_names
+from stopflow.kinetics.analysis import (
+    AnalysisSettings,
+    ExperimentAnalysis,
+    LabAnalysis,
+    condition_rows,
+    judgements,
+    secondary_rows,
+)
+from stopflow.pipeline.barriers import analyse_across
+from stopflow.pipeline.kept import keeping_results, stored_results
+from stopflow.pipeline.packing import unpack
+from stopflow.pipeline.provenance import list_notes, list_problems
+from stopflow.pipeline.reading import FolderReading, FolderResult, code_digest
+from stopflow.store import DatasetWriter
+from stopflow.trace import Problem
+
+TrueRates = Mapping[tuple[str, str], float]
+"""True rates of a simulated lab in 1/s by (experiment, file)."""
+
+
+@dataclass(slots=True, kw_only=True)
+class GatheredFolders:
+    """What of the folders stays in memory while they are written.
+
+    Attributes
+    ----------
+    results
+        Without what is in the tables.
+    places
+        For each folder the columns of its shots with where their traces lie.
+    further
+        Columns of workbooks and of the user's laws, of all folders, in the order of their coming.
+    """
+
+    results: list[FolderResult] = field(default_factory=list)
+    places: list[Columns] = field(default_factory=list)
+    further: dict[str, None] = field(default_factory=dict)
+
+    @property
+    def rates(self) -> int:
+        """How many shots have a rate."""
+        return sum(result.rates for result in self.results)
+
+
+def gather_folders(
+    readings: Iterable[FolderReading],
+    writer: DatasetWriter,
+    place: Path,
+    settings: AnalysisSettings,
+    *,
+    done: Callable[[FolderResult], None],
+) -> GatheredFolders:
+    """Write traces, results and cuts of the folders as they come.
+
+    Parameters
+    ----------
+    place
+        The folder that the writer writes into.
+    done
+        Told of every folder when it is written.
+    """
+    gathered = GatheredFolders()
+    with keeping_results(place, settings) as keeper, writer.table("cuts") as cuts:
+        for reading in readings:
+            result = _opened(reading)
+            gathered.places.append(writer.add_traces(reading.traces))
+            keeper.keep(reading)
+            cuts.write(result.cuts)
+            gathered.further |= dict.fromkeys(further_names("shots", result.shots))
+            gathered.results.append(result.light())
+            done(result)
+    return gathered
+
+
+def compare_folders(
+    gathered: GatheredFolders,
+    writer: DatasetWriter,
+    place: Path,
+    settings: AnalysisSettings,
+    *,
+    true: TrueRates,
+    further: Sequence[Problem],
+) -> None:
+    """Compare the experiments with each other and write the other tables of the dataset.
+
+    Parameters
+    ----------
+    further
+        Problems that belong to no folder.
+    """
+    lab, failed = analyse_across([result.analysis for result in gathered.results], settings)
+    _write_shots(gathered, lab, writer, place, true=true)
+    with writer.table("conditions") as conditions:
+        for analysis in lab.experiments:
+            conditions.write(build_columns("conditions", condition_rows(analysis)))
+    found, notes = list_problems(gathered.results), list_notes(gathered.results)
+    problems = [*found, *further, *failed, *notes]
+    with writer.table("secondary") as secondary, writer.table("problems") as listed:
+        secondary.write(build_columns("secondary", secondary_rows(lab)))
+        listed.write(build_columns("problems", [asdict(problem) for problem in problems]))
+
+
+def _write_shots(
+    gathered: GatheredFolders,
+    lab: LabAnalysis,
+    writer: DatasetWriter,
+    place: Path,
+    *,
+    true: TrueRates,
+) -> None:
+    results = stored_results(place)
+    with writer.table("shots", further=list(gathered.further)) as shots:
+        for result, analysis, where in zip(results, lab.experiments, gathered.places, strict=True):
+            shots.write(
+                {
+                    **result.shots,
+                    **judgements(analysis),
+                    **where,
+                    "k_true_per_s": _true_rates(analysis, true),
+                }
+            )
+
+
+def _true_rates(analysis: ExperimentAnalysis, true: TrueRates) -> Any:
+    return np.array([true.get((analysis.name, one.shot.file), np.nan) for one in analysis.shots])
+
+
+def _opened(reading: FolderReading) -> FolderResult:
+    """Open the result of a worker, which has to be one of this very program."""
+    if reading.code != code_digest():
+        raise StopflowError(
+            "a worker of the cluster has another version of stopflow; install the same on all"
+        )
+    return cast("FolderResult", unpack(reading.packed))

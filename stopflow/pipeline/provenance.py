@@ -1,0 +1,42 @@
+"""What the results of all folders tell of the lab: problems, notes, how its dataset was made."""
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
+
+from stopflow import __version__
+from stopflow.pipeline.reading import LIBRARIES, FolderResult
+from stopflow.trace import Problem
+
+
+def list_problems(results: Sequence[FolderResult]) -> list[Problem]:
+    """List what was found in the folders."""
+    return [problem for result in results for problem in result.problems]
+
+
+def list_notes(results: Sequence[FolderResult]) -> list[Problem]:
+    """List what was decided in the folders, and columns of workbooks that are named like ours."""
+    shadowed = [problem for result in results for problem in result.shadowed]
+    return shadowed + [
+        Problem(experiment=result.name, file="", found=note, level="note")
+        for result in results
+        for note in result.analysis.notes
+    ]
+
+
+def build_provenance(
+    results: Sequence[FolderResult], settings: Mapping[str, Any], *, command: str
+) -> dict[str, Any]:
+    """Describe how the dataset was made."""
+    return {
+        "version": __version__,
+        "command": command,
+        "settings": settings,
+        "libraries": {name: version(name) for name in LIBRARIES},
+        "left_out": [shot for result in results for shot in result.left_out],
+        "inputs": {
+            f"{result.name}/{file}": digest
+            for result in results
+            for file, digest in result.sha256.items()
+        },
+    }
