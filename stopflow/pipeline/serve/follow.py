@@ -80,13 +80,18 @@ class FollowedLab:
     @property
     def page(self) -> str:
         """The newest page."""
-        return self._page
+        with self._changed:
+            return self._page
 
     def wait(self, *, after: int, timeout_s: float) -> State:
         """Return the state as soon as its version is not `after`."""
         with self._changed:
+            known = self._state
             self._changed.wait_for(
-                lambda: self._state.version != after or self._stopped.is_set(), timeout_s
+                lambda: self._state.version != after
+                or self._state.problem != known.problem
+                or self._stopped.is_set(),
+                timeout_s,
             )
             return self._state
 
@@ -126,18 +131,17 @@ class FollowedLab:
             path in self._own and self._own[path] == now.get(path) for path in differing
         )
         version = self._state.version + (not by_page)
-        problem, live = "", self._live(version)
+        problem, page = "", self._page
         try:
             dataset = ingest(self._root, out=self._out, settings=self._settings)
-            self._page = build_page(kinetics_data(dataset), live=live)
+            page = build_page(kinetics_data(dataset), live=self._live(version))
         except (StopflowError, OSError) as error:
-            problem = str(error)
-            if not self._state.version:
-                self._page = build_waiting_page(str(self._root), problem, live=live)
-                version = self._state.version
+            problem, version = str(error), self._state.version
+            if not version:
+                page = build_waiting_page(str(self._root), problem, live=self._live(0))
         self._seen = now
         with self._changed:
-            self._state = State(version=version, problem=problem)
+            self._page, self._state = page, State(version=version, problem=problem)
             self._changed.notify_all()
 
     def _live(self, version: int) -> Live:

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 from cli_lab import own_environment
 
-PATIENCE_S = 60.0
+PATIENCE_S = 30.0
 HEADER = "file,channel,use,start,end,law,note\n"
 
 
@@ -196,6 +196,7 @@ def test_the_page_follows_and_writes_by_itself(browser, serve, few_shots, tmp_pa
     rows.nth(5).wait_for()
 
     rows.first.get_by_role("button").first.click()
+    page.locator("#trace-title", has_text=".bka").wait_for()
     name = page.locator("#trace-title").inner_text()
     page.get_by_role("slider", name="Start of the fit").focus()
     page.keyboard.press("ArrowRight")
