@@ -88,9 +88,11 @@ class FollowedLab:
         with self._changed:
             known = self._state
             self._changed.wait_for(
-                lambda: self._state.version != after
-                or self._state.problem != known.problem
-                or self._stopped.is_set(),
+                lambda: (
+                    self._state.version != after
+                    or self._state.problem != known.problem
+                    or self._stopped.is_set()
+                ),
                 timeout_s,
             )
             return self._state

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from stopflow.report.paper.page import LineStyle
 from stopflow.report.paper.rounding import (
     MISSING,
     concentration_unit,
@@ -36,7 +37,7 @@ class Series:
     label: str
     colour: str
     marker: str
-    line_style: object
+    line_style: LineStyle
     rows: tuple[int, ...]
 
 

@@ -43,6 +43,9 @@ CATEGORY_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
 LINE_STYLES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2, 2, 2)))
 
+FEW_COLOURS = 6
+"""Colours up to this number differ enough in lightness alone."""
+
 MM_PER_INCH = 25.4
 MM_PER_POINT = MM_PER_INCH / 72.0
 
@@ -90,6 +93,7 @@ RC: dict[Any, Any] = {
     "pdf.fonttype": 42,
     "pdf.use14corefonts": False,
     "svg.fonttype": "none",
+    "svg.hashsalt": "stopflow",
 }
 
 
@@ -147,9 +151,14 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
 
 
 def ordered_colours(count: int) -> list[str]:
-    """`count` colours from dark to light along cividis, its palest end left out."""
-    places = np.linspace(0.0, 0.82, count) if count > 1 else np.array([0.12])
-    return [to_hex(row) for row in mpl.colormaps["cividis"](places)]
+    """`count` colours from dark to light, the palest end left out.
+
+    Along cividis; many along viridis, which changes its hue as well, so that neighbours can still
+    be told apart. Both keep their order for the colour-blind and in grey.
+    """
+    name, end = ("cividis", 0.82) if count <= FEW_COLOURS else ("viridis", 0.95)
+    places = np.linspace(0.0, end, count) if count > 1 else np.array([0.12])
+    return [to_hex(row) for row in mpl.colormaps[name](places)]
 
 
 def _font(*, bold: bool) -> FT2Font:
