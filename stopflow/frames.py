@@ -19,7 +19,7 @@ Columns = dict[str, NDArray[Any] | tuple[str, ...]]
 
 LARGEST_CELLS: Final = 200_000_000
 """A table that says it has more is not believed; 1,000,000 shots have 150,000,000."""
-ROWS_AT_ONCE: Final = 4_096
+ROWS_AT_ONCE: Final = 1_024
 """Rows that are gathered for a part of a file; a folder's are never divided."""
 FINITE: Final = ("k_per_s", "start_s", "cut_s", "concentration_M", "temperature_K")
 """Numbers that may be missing but never infinite."""
@@ -168,7 +168,10 @@ class StoredTable:
     def frame(self) -> pd.DataFrame:
         """Return the whole table."""
         if self._frame is None:
-            self._frame = pd.concat(list(self.parts()), ignore_index=True)
+            try:
+                self._frame = self._file.read().to_pandas(ignore_metadata=True)
+            except Exception as error:  # the barrier of this file, as in `parts`
+                raise _unreadable(self._path, error) from error
         return self._frame
 
 

@@ -90,6 +90,9 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "temperature_K": number_column("K", "0.00", "temperature"),
     "substrate": text_column("substrate"),
     "mixture": text_column("further columns of the workbook that tell conditions apart"),
+    "mixture_ph": number_column(
+        "", "0.00", "pH of the mixture, where a column of the workbook is pH"
+    ),
     "ionic_strength_M": number_column("mol/L", "0.0000", "ionic strength"),
     "replicate": number_column("", "0", "number of the repeat"),
     "dead_time_s": _time("dead time of the instrument"),
@@ -98,7 +101,9 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "detected_start_s": _time("end of the artefact as detected from the trace"),
     "detected_reason": text_column("how it was detected"),
     "amplitude_at_mixing": _size(SIGNAL, "amplitude extrapolated to mixing"),
-    "half_life_s": _time("ln 2 / k"),
+    "half_life_s": _time(
+        "time from the start in which half of the change is over; none for a curve that turns back"
+    ),
     "noise_correlation": _ratio("lag-1 correlation of the residuals"),
     "noise_inflation": _ratio("factor on the error for correlated noise"),
     "start_inflation": _ratio("factor on the error for the rest of the artefact"),
@@ -161,6 +166,7 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "found": text_column("what was there"),
     "expected": text_column("what should have been there"),
     "level": text_column("error, warning or note", "error", "warning", "note"),
+    "topic": text_column("conditions where two sources of a condition disagree", "", "conditions"),
     "split": text_column("train, validation or test"),
     "k_actual_per_s": _rate("rate the network was to predict"),
     "k_predicted_per_s": _rate("rate the network predicts"),
@@ -216,6 +222,7 @@ TABLES: Final[Mapping[str, tuple[str, ...]]] = {
         *(
             "ionic_strength_M",
             "mixture",
+            "mixture_ph",
             "shots",
             "fitted",
             "k_per_s",
@@ -245,7 +252,7 @@ TABLES: Final[Mapping[str, tuple[str, ...]]] = {
         *("stderr", "low95", "high95", "unit", "aicc", "text"),
     ),
     "cuts": ("experiment", "file", "channel", "cut_s", "k_per_s", "k_stderr_per_s"),
-    "problems": ("experiment", "file", "where", "found", "expected", "level"),
+    "problems": ("experiment", "file", "where", "found", "expected", "level", "topic"),
 }
 """Table of a dataset -> its columns in their order."""
 

@@ -37,12 +37,14 @@ from stopflow.errors import FormatError, StoreError
 from stopflow.frames import AGAIN, Columns, StoredTable, TableWriter
 from stopflow.io.atomic import Owned
 from stopflow.io.json_files import json_text, load_json
+from stopflow.io.results import Lab, file_sha256, parse_lab
 from stopflow.io.switch import recover_folder, replacing_folder
 from stopflow.schema import STORAGE_COLUMNS, TABLES
 from stopflow.trace import FloatArray, Trace
 
 FORMAT_VERSION = 2
 DIGEST = "digest"
+LAB = "lab"
 OPENINGS = 5
 """Times that a dataset is opened while other runs keep putting new ones in its place."""
 PROVENANCE = "ingest.json"
@@ -104,6 +106,11 @@ class Dataset:
         """What tells this dataset from any other."""
         return str(self.provenance[DIGEST])
 
+    @property
+    def lab(self) -> Lab | None:
+        """The lab that it is of; None where it does not say."""
+        return parse_lab(self.provenance.get(LAB), self.folder)
+
     def trace(self, row: int) -> tuple[FloatArray, FloatArray] | None:
         """Return (time_s, signal) as recorded, or None for a shot that could not be read.
 
@@ -129,7 +136,8 @@ class Dataset:
         if recorded is None or np.isnan(start_s):
             return None
         time_s, signal = recorded
-        kept = (time_s >= start_s) & (time_s <= float(self.shots.iloc[row].get("end_s", np.inf)))
+        end_s = float(self.shots["end_s"].iloc[row])
+        kept = (time_s >= start_s) & (time_s <= end_s)
         return time_s[kept], signal[kept]
 
 
@@ -141,22 +149,22 @@ class DatasetWriter:
         self._time: BinaryIO = (folder / TIME).open("wb")
         self._signal: BinaryIO = (folder / SIGNAL).open("wb")
         self._grids: dict[bytes, int] = {}
+        self._times = GridDigests()
         self._digest = hashlib.blake2b(digest_size=16)
 
     def add_trace(self, trace: Trace | None) -> tuple[int, int, int]:
         """Append a trace; return where it lies, the values of `schema.STORAGE_COLUMNS`."""
         if trace is None:
             return 0, 0, 0
-        time_bytes = trace.time_s.astype(DISK_FLOAT).tobytes()
-        grid = hashlib.sha256(time_bytes).digest()
+        grid = self._times.digest(trace.time_s)
         if grid not in self._grids:
             self._grids[grid] = self._time.tell() // DISK_FLOAT.itemsize
-            self._time.write(time_bytes)
+            self._time.write(trace.time_s.astype(DISK_FLOAT, copy=False).data)
         first = self._signal.tell() // DISK_FLOAT.itemsize
-        signal_bytes = trace.signal.astype(DISK_FLOAT).tobytes()
-        self._signal.write(signal_bytes)
+        signal = trace.signal.astype(DISK_FLOAT, copy=False)
+        self._signal.write(signal.data)
         self._digest.update(grid)
-        self._digest.update(signal_bytes)
+        self._digest.update(signal.data)
         return first, len(trace), self._grids[grid]
 
     def add_traces(self, traces: Sequence[Trace | None]) -> Columns:
@@ -220,6 +228,14 @@ def _own_files(folder: Path) -> frozenset[str]:
 
 
 REPLACEABLE = Owned(option="--out", what="an earlier dataset", files=_own_files)
+
+
+def lab_of(folder: Path) -> Lab | None:
+    """Return the lab of the dataset in a folder; None where there is none, or it does not say."""
+    try:
+        return parse_lab(load_json(folder / PROVENANCE).get(LAB), folder)
+    except FormatError:
+        return None
 
 
 def load_dataset(folder: Path, *, digest: str | None = None) -> Dataset:
@@ -309,15 +325,28 @@ def _require_whole(dataset: Dataset) -> None:
             )
 
 
-def trace_digest(trace: Trace) -> str:
-    """Return a digest of the times and the signal as they are stored."""
-    digest = hashlib.blake2b(digest_size=16)
-    for values in (trace.time_s, trace.signal):
-        digest.update(values.astype(DISK_FLOAT).tobytes())
+class GridDigests:
+    """Digests of times; those that one trace after the other shares are digested once."""
+
+    def __init__(self) -> None:
+        self._last: FloatArray | None = None
+        self._digest = b""
+
+    def digest(self, time_s: FloatArray) -> bytes:
+        """Return the digest of times as they are stored."""
+        if time_s is not self._last:
+            stored = time_s.astype(DISK_FLOAT, copy=False)
+            self._last, self._digest = time_s, hashlib.sha256(stored.data).digest()
+        return self._digest
+
+
+def trace_digests(traces: Sequence[Trace | None]) -> tuple[str, ...]:
+    """Return digests of times and signals as they are stored; "" where there is no trace."""
+    grids = GridDigests()
+    return tuple("" if trace is None else _trace_digest(trace, grids) for trace in traces)
+
+
+def _trace_digest(trace: Trace, grids: GridDigests) -> str:
+    digest = hashlib.blake2b(grids.digest(trace.time_s), digest_size=16)
+    digest.update(trace.signal.astype(DISK_FLOAT, copy=False).data)
     return digest.hexdigest()
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file as hexadecimal text."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -18,7 +18,11 @@ FloatArray = NDArray[np.float64]
 
 
 def frozen_array(values: ArrayLike) -> FloatArray:
-    """Copy `values` into a read-only float64 array."""
+    """Copy `values` into a read-only float64 array; one that nobody can change stays itself."""
+    if isinstance(values, np.ndarray) and values.dtype == np.float64:
+        fixed = values.flags.owndata and not values.flags.writeable
+        if fixed and type(values) is np.ndarray:
+            return values
     array = np.array(values, dtype=np.float64, copy=True)
     array.setflags(write=False)
     return array
@@ -264,12 +268,17 @@ class Shot:
         return html_line(repr(self))
 
 
+Topic = Literal["", "conditions"]
+"""What a problem is about, where that is told apart."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
     """Something in the input that was not as it should be; nothing is dropped silently.
 
     `level` is ``"error"`` (something could not be used; exit code 1), ``"warning"`` (used, but
     look at it) or ``"note"`` (an assumption that was made, a column that was taken for something).
+    Its `topic` is ``"conditions"`` where two sources of a condition disagree.
     """
 
     experiment: str
@@ -278,6 +287,7 @@ class Problem:
     found: str
     expected: str = ""
     level: Literal["error", "warning", "note"] = "error"
+    topic: Topic = ""
 
     def __str__(self) -> str:
         file = f"{self.experiment}/{self.file}" if self.experiment else self.file

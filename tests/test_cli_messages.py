@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from stopflow.cli import app, console
 from stopflow.cli.convert import formats
 from stopflow.errors import ModelError
-from stopflow.io.readers.content import shown_name
+from stopflow.io.text import shown_name
 from stopflow.pipeline.convert import format_rows
 from stopflow.report.kinetics.conditions import IN_WORDS, NUMERIC, name_files_apart
 

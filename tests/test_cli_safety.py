@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from stopflow.cli.console import say_wrong_use
 from stopflow.errors import StoreError
+from stopflow.io.results import MARK
 from stopflow.learn.saved import load_model
 from stopflow.learn.training.train import train
 
@@ -166,13 +167,13 @@ def test_a_good_dataset_is_not_replaced_by_one_without_a_rate(lab, tmp_path, run
 
 def test_a_picture_of_the_users_is_not_overwritten_by_view(lab, tmp_path, run):
     shot = sorted(lab.glob("*.bka"))[0]
-    mine = tmp_path / f"{shot.stem}.png"
+    mine = tmp_path / f"{lab.name}-{shot.stem}.png"
     mine.write_bytes(b"\x89PNG of mine")
     for _ in range(2):
         assert run("view", shot, "--no-open", "--quiet")[0] == 0
     assert mine.read_bytes() == b"\x89PNG of mine"
     pictures = sorted(path.name for path in tmp_path.glob("*.png"))
-    assert pictures == sorted([mine.name, f"{shot.stem}-fit.png"])
+    assert pictures == sorted([mine.name, f"{lab.name}-{shot.stem}-2.png"])
     mine.unlink()
     for _ in range(2):
         assert run("view", shot, "--no-open", "--quiet")[0] == 0
@@ -222,7 +223,14 @@ def test_metrics_that_are_no_table_are_refused(tmp_path, run, dataset):
     assert "broken/metrics.json" in err
     assert "train it again" in err
     reports = {path.name for path in (tmp_path / "reports").iterdir()}
-    assert reports == {"rates.csv", "rates.xlsx", "kinetics.pdf", "kinetics.html", "shape.pdf"}
+    assert reports == {
+        "rates.csv",
+        "rates.xlsx",
+        "kinetics.pdf",
+        "kinetics.html",
+        "shape.pdf",
+        MARK,
+    }
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sets a limit that is Unix's")
@@ -251,3 +259,18 @@ def test_an_error_that_names_no_file_says_what_to_do():
 
 def test_an_error_of_a_library_on_several_lines_becomes_one():
     assert say_wrong_use(StoreError("no table:\nCouldn't\n")) == "error: no table: Couldn't"
+
+
+def test_a_picture_is_named_after_folder_and_file_and_kept_from_another_trace(lab, tmp_path, run):
+    shot = sorted(lab.glob("*.bka"))[0]
+    twin = tmp_path / "day 2" / shot.name
+    twin.parent.mkdir()
+    shutil.copy(shot, twin)
+    table = shot.with_name(f"{shot.stem}.csv")
+    lines = (f"{t},{5 + 2 ** (-t / 40):.5f}" for t in range(300))
+    table.write_text("\n".join(["Time (ms),Signal", *lines]))
+    for file in (shot, twin, table, shot):
+        assert run("view", file, "--no-open", "--quiet")[0] == 0
+    found = sorted(path.name for path in tmp_path.glob("*.png"))
+    first = f"{lab.name}-{shot.stem}"
+    assert found == sorted([f"{first}.png", f"{first}-2.png", f"day 2-{shot.stem}.png"])

@@ -17,7 +17,7 @@ from stopflow.simulate.writer import write_lab
 from stopflow.store import KEPT
 
 ALONE = IngestSettings(workers=1)
-OF_THE_PLACE = ("command", "digest", "merged")
+OF_THE_PLACE = ("command", "digest", "lab", "merged")
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from stopflow.cli.elide import elide
 from stopflow.cli.streams import visible, write_line
 from stopflow.errors import NO_ROOM
 from stopflow.io.json_files import json_text
-from stopflow.io.switch import STAGED
+from stopflow.io.moves import STAGED
 from stopflow.pipeline.progress import Announce, Progress, silent, unannounced
 
 Quiet = Annotated[
@@ -223,6 +223,12 @@ def say_written(paths: Sequence[Path], *, quiet: bool) -> None:
     """Print where the results lie, one path a line."""
     for path in paths:
         say(f"wrote {path}", quiet=quiet)
+
+
+def say_set_aside(lines: Sequence[str], *, quiet: bool) -> None:
+    """Print on stderr what made way for the results, and where it lies now."""
+    for line in lines if not quiet else ():
+        warn(f"note: {line}")
 
 
 def _is_number(cell: str) -> bool:

@@ -133,6 +133,8 @@ def plan(
         if planned.plan.recordings:
             say_table(*planned.table(), quiet=quiet)
             say(planned.plan.note, quiet=quiet)
+        for note in planned.notes:
+            warn(f"note: {note}")
     raise typer.Exit(1 if planned.plan.reason else 0)
 
 
@@ -140,7 +142,7 @@ def view(
     file: File,
     *,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Picture to write; default: FILE.png here.")
+        Path | None, typer.Option("--out", help="Picture to write; default: FOLDER-FILE.png here.")
     ] = None,
     law: Law = None,
     start: Start = None,
@@ -168,7 +170,7 @@ def view(
         wavelength=wavelength,
         time_unit=time_unit,
     )
-    picture = out or fresh_picture(file)
+    picture = out or fresh_picture(fitted)
     draw_trace(fitted, picture)
     if as_json:
         say_json({**fitted.as_dict(), "written": [picture]})

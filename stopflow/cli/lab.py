@@ -1,5 +1,6 @@
 """Commands for a whole lab: run, ingest, report, simulate, doctor."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from stopflow.cli.console import (
     progress_bar,
     say,
     say_json,
+    say_set_aside,
     say_table,
     say_written,
     warn,
@@ -271,7 +273,7 @@ def report(
     from stopflow.pipeline.reports import rebuild_reports
 
     with progress_bar(quiet=quiet) as progress:
-        written, problems = rebuild_reports(
+        rebuilt = rebuild_reports(
             dataset,
             reports,
             models=models or (),
@@ -281,13 +283,14 @@ def report(
             figures=figures,
             progress=progress,
         )
-    list_problems(problems)
+    say_set_aside(rebuilt.set_aside, quiet=quiet)
+    list_problems(rebuilt.problems)
     if as_json:
-        say_json({"written": written, "problems": problems})
+        say_json(asdict(rebuilt))
     else:
-        say_written(written, quiet=quiet)
-        say(f"{len(written)} files written again from {dataset}", quiet=quiet)
-    raise typer.Exit(int(bool(problems)))
+        say_written(rebuilt.written, quiet=quiet)
+        say(f"{len(rebuilt.written)} files written again from {dataset}", quiet=quiet)
+    raise typer.Exit(int(bool(rebuilt.problems)))
 
 
 def merge(
@@ -364,7 +367,7 @@ def _conclude(done: "ProcessedLab", *, reports: Path, as_json: bool, quiet: bool
 
     summary = done.summary
     if as_json:
-        say_json({**summary.as_dict(), "written": done.written})
+        say_json({**summary.as_dict(), "written": done.written, "set_aside": done.set_aside})
     else:
         say_table(summary.columns, summary.rows, quiet=quiet)
         for choice in summary.shown_choices:
@@ -372,13 +375,18 @@ def _conclude(done: "ProcessedLab", *, reports: Path, as_json: bool, quiet: bool
     if quiet:
         list_problems([line for line in summary.grouped if line.startswith("error")])
     elif summary.problems:
-        warn(f"{count_things(len(summary.problems), 'thing')} in the input to look at:")
-        list_problems(summary.grouped)
+        if summary.disagreements:
+            warn("the sources of the conditions disagree:")
+            list_problems(summary.disagreements)
+        if summary.grouped:
+            warn(f"{count_things(len(summary.problems), 'thing')} in the input to look at:")
+            list_problems(summary.grouped)
         warn(f"  each of them is in {reports / 'rates.xlsx'}, sheet problems")
     if done.unpredicted:
         warn(f"error: the rates are fitted, but not predicted as well: {done.unpredicted}")
     if done.undrawn:
         warn(f"error: kinetics.pdf could not be drawn, the tables are whole: {done.undrawn}")
+    say_set_aside(done.set_aside, quiet=quiet)
     for hint in summary.hints if not quiet else ():
         warn(f"note: {hint}")
     if not as_json:

@@ -13,6 +13,7 @@ from stopflow.cli.console import (
     progress_bar,
     say,
     say_json,
+    say_set_aside,
     say_table,
     say_written,
     warn,
@@ -66,6 +67,9 @@ def mechanism(
             "--rank", help="Compare known schemes; S is what the workbook varies, E its partner."
         ),
     ] = False,
+    sbml: Annotated[
+        bool, typer.Option("--sbml", help="Write mechanism.xml, too, for COPASI and others.")
+    ] = False,
     reports: ReportsFolder = REPORTS,
     paper: Paper = "a4",
     seed: Annotated[int, typer.Option("--seed", help="Seed of the search for the minimum.")] = 0,
@@ -74,12 +78,15 @@ def mechanism(
     debug: Debug = False,
 ) -> None:
     """Fit a reaction scheme to all shots at once; say what the data determine and what not."""
-    from stopflow.pipeline.mechanism.outputs import as_dict, write_mechanism
+    from stopflow.mechanism.sbml import require_libsbml
+    from stopflow.pipeline.mechanism.outputs import as_dict, place_mechanism
     from stopflow.pipeline.mechanism.run import fit_folder, rank_folder
     from stopflow.pipeline.mechanism.settings import mechanism_settings
 
     if rank and scheme:
         raise SettingsError("--scheme", scheme, valid="no scheme beside --rank, which tries many")
+    if sbml:
+        require_libsbml()
     settings = mechanism_settings(
         folder,
         needs_scheme=not rank,
@@ -94,15 +101,17 @@ def mechanism(
     with progress_bar(quiet=quiet or as_json) as progress:
         work = rank_folder if rank else fit_folder
         found = work(folder, settings, seed=seed, progress=progress)
-        written = write_mechanism(
+        written, set_aside = place_mechanism(
             found,
             reports,
             folder=folder,
             settings=settings,
             seed=seed,
             paper=paper,
+            sbml=sbml,
             progress=progress,
         )
+    say_set_aside(set_aside, quiet=quiet)
     if as_json:
         say_json(as_dict(found))
     else:
@@ -114,6 +123,7 @@ def mechanism(
 
 def _show(found: "FittedFolder", *, quiet: bool) -> None:
     from stopflow.pipeline.mechanism.outputs import ranking_table, terminal_table
+    from stopflow.report.mechanism.numbers import describe_proposals
 
     if found.ranking:
         say_table(*ranking_table(found), quiet=quiet)
@@ -122,6 +132,8 @@ def _show(found: "FittedFolder", *, quiet: bool) -> None:
     for group in found.groups:
         for sentence in group.sentences():
             warn(sentence)
+        for advice in describe_proposals(group.proposals):
+            say(advice, quiet=quiet)
     for remark in found.remarks:
         warn(remark)
     list_problems(found.left_out)

@@ -13,6 +13,7 @@ from stopflow.cli.console import (
     progress_bar,
     say,
     say_json,
+    say_set_aside,
     say_some,
     say_table,
     say_written,
@@ -237,6 +238,7 @@ def compare(
         say_table(*compared.table(), quiet=quiet)
         say_written(compared.written, quiet=quiet)
         say(compared.headline, quiet=quiet)
+    say_set_aside(compared.set_aside, quiet=quiet)
 
 
 def predict(
@@ -267,6 +269,7 @@ def predict(
         say_some(predicted.warnings(), where=predicted.written[0], quiet=quiet)
         say_written(predicted.written, quiet=quiet)
         say(predicted.headline(), quiet=quiet)
+    say_set_aside(predicted.set_aside, quiet=quiet)
     list_problems(predicted.problems)
     raise typer.Exit(predicted.exit_code)
 

@@ -109,7 +109,9 @@ def compress(
 
 def adapt(
     model: ModelName,
-    folder: Annotated[Path, typer.Argument(help="Another lab's folder of shots.")],
+    folder: Annotated[
+        Path, typer.Argument(help="Another lab's folder of shots, or a folder of images.")
+    ],
     *,
     rank: Annotated[int, typer.Option("--rank", help="Rank of the LoRA update.")] = 4,
     epochs: Epochs = None,

@@ -4,9 +4,12 @@ Whatever goes wrong inside one file becomes a `FormatError` that names the file,
 lists it as that file's problem and goes on with the rest.
 """
 
+import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from stopflow.errors import FormatError, StopflowError
 
@@ -58,20 +61,42 @@ def unreadable(file: str, why: str, *, expected: str) -> FormatError:
 
 
 def read_bytes(path: Path, *, most_bytes: int, expected: str) -> bytes:
-    """Read a file whose size is checked first.
+    """Read a whole file whose size is checked first.
 
     Raises
     ------
     FormatError
-        When the file is larger than `most_bytes` or cannot be opened.
+        When it is larger than `most_bytes`, no ordinary file, or cannot be opened.
     """
-    with guarded(path.name, expected=expected):
-        size = path.stat().st_size
-        if size > most_bytes:
+    with _opened(path, expected=expected) as file:
+        size = os.fstat(file.fileno()).st_size
+        data = b"" if size > most_bytes else file.read(most_bytes + 1)
+        if max(size, len(data)) > most_bytes:
             raise FormatError(
                 path.name,
-                found=f"a file of {size / _MEGABYTE:.0f} MB",
+                found=f"a file of {max(size, len(data)) / _MEGABYTE:.0f} MB",
                 expected=f"{expected} of at most {most_bytes / _MEGABYTE:.0f} MB",
             )
+        return data
+
+
+def read_beginning(path: Path, *, most_bytes: int, expected: str) -> bytes:
+    """Read at most so many bytes from the beginning of a file.
+
+    Raises
+    ------
+    FormatError
+        When it is no ordinary file or cannot be opened.
+    """
+    with _opened(path, expected=expected) as file:
+        return file.read(most_bytes)
+
+
+@contextmanager
+def _opened(path: Path, *, expected: str) -> Iterator[BinaryIO]:
+    """Open an ordinary file; a pipe is never waited for."""
+    with guarded(path.name, expected=expected):
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise FormatError(path.name, found="no ordinary file", expected=expected)
         with path.open("rb") as file:
-            return file.read(most_bytes)
+            yield file

@@ -1,20 +1,20 @@
-"""What names and headers say of a shot, checked against the workbooks.
+"""What the sources of a shot's conditions say, checked against each other.
 
 A file name such as ``ch1_0.20mM_3`` or ``H2O2 10 uM 25C`` says a concentration, a temperature and a
-repeat; so may the folder's name and the header of the file. Where the workbooks say the same
-quantity, theirs is used and a disagreement is a finding; where they do not, the names are used, and
-that is said.
+repeat; so may the header of the file and the folder's name. They and the workbooks are compared,
+every one with every other. The first of `SOURCES` that says a quantity is used; a disagreement is
+a finding that says which one that was.
 """
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import combinations, pairwise
 from math import isclose
 from pathlib import PurePath
-from typing import Literal
+from typing import Final, Literal
 
 from stopflow.errors import and_more
+from stopflow.io.told import ZERO_CELSIUS_K, parse_told
 from stopflow.io.workbook.units import CONCENTRATION, find_scale
 from stopflow.trace import Problem, Shot
 
@@ -29,66 +29,65 @@ MOSTLY = 0.8
 
 LEAST_FILES = 3
 
-_CONCENTRATION = re.compile(
-    r"(?<![\d.,])(?P<value>\d{1,6}(?:[.,]\d{1,6})?)[ _-]?(?P<unit>[mnpuµμ]?M)(?![A-Za-z0-9])"
-)
-_CELSIUS = re.compile(
-    r"(?<![\d.,A-Za-z])(?P<value>-?\d{1,2}(?:[.,]\d{1,3})?)[ _]?"
-    r"(?:°|deg(?:rees)?[ _.]?|º)?C(?![A-Za-z0-9])"
-)
-_KELVIN = re.compile(r"(?<![\d.,A-Za-z])(?P<value>[23]\d\d(?:[.,]\d{1,3})?)[ _]?K(?![A-Za-z0-9])")
-_REPEAT = re.compile(
-    r"(?:^|[ _-])(?:rep(?:licate|eat)?|run|shot|r|n|#)?[ _-]?(?P<value>\d{1,3})$", re.IGNORECASE
-)
-_ZERO_CELSIUS_K = 273.15
-_LONGEST = 300
+SOURCES: Final = ("workbook", "name", "header", "folder")
+"""Where a condition may stand; the first that says it is used."""
+
+SHOWN: Final = {
+    "workbook": "the workbook",
+    "name": "the name",
+    "header": "the header",
+    "folder": "the folder's name",
+}
+_MOST_RECORDS = 200
+
+Values = tuple[float, ...]
+"""What one source says of one quantity of one shot; several where it names several species."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """What a text says: concentrations in mol/L, temperatures in K, and a repeat's number."""
+class _Quantity:
+    """A condition that several sources may say.
 
-    concentrations_M: tuple[float, ...] = ()
-    temperatures_K: tuple[float, ...] = ()
-    repeat: int | None = None
+    Attributes
+    ----------
+    said
+        Source -> what it says of each shot.
+    """
 
+    noun: str
+    said: Mapping[str, Sequence[Values]]
+    is_same: Callable[[float, float], bool]
+    shown: Callable[[float], str]
 
-def parse_told(text: str) -> Told:
-    """Find concentrations, temperatures and the number of a repeat in a name or a comment."""
-    plain = text[:_LONGEST]
-    stem = re.sub(r"\.[A-Za-z]\w{1,4}$", "", plain)
-    concentrations = [
-        scale.to_ours(_number(match["value"]))
-        for match in _CONCENTRATION.finditer(stem)
-        if (scale := find_scale(CONCENTRATION, match["unit"])) is not None
-    ]
-    celsius = [_number(match["value"]) + _ZERO_CELSIUS_K for match in _CELSIUS.finditer(stem)]
-    kelvin = [_number(match["value"]) for match in _KELVIN.finditer(stem)]
-    repeat = _REPEAT.search(stem)
-    return Told(
-        concentrations_M=tuple(dict.fromkeys(concentrations)),
-        temperatures_K=tuple(dict.fromkeys([*celsius, *kelvin])),
-        repeat=int(repeat["value"]) if repeat and (concentrations or celsius) else None,
-    )
+    def agree(self, first: Values, second: Values) -> bool:
+        """Tell whether two sources name one value that is the same."""
+        return any(self.is_same(one, other) for one in first for other in second)
+
+    def used(self, at: int) -> str:
+        """Return the source whose value is used for a shot."""
+        return next(source for source in SOURCES if self.said[source][at])
 
 
 def check_metadata(
     shots: Sequence[Shot], *, folder: str
 ) -> tuple[tuple[Shot, ...], tuple[Problem, ...]]:
-    """Check the conditions of a folder's shots against names and headers, and fill what is missing.
+    """Check the sources of a folder's conditions against each other, and fill what is missing.
 
     Returns
     -------
     tuple
         The shots, and one finding for each kind of disagreement or filling.
     """
-    told = [parse_told(_own_name(shot)) for shot in shots]
+    concentrations, temperatures = _concentrations(shots, folder), _temperatures(shots, folder)
     problems = [
-        *_check_concentrations(shots, told),
-        *_check_temperatures(shots, told, folder=folder),
+        problem
+        for quantity in (concentrations, temperatures)
+        for pair in combinations(SOURCES, 2)
+        for problem in _compare(shots, quantity, *pair)
     ]
-    shots, filled = _fill_concentrations(shots, told)
-    shots, warmed = _fill_temperatures(shots, told, folder=folder)
+    repeats = [parse_told(_own_name(shot)).repeat for shot in shots]
+    shots, filled = _fill_concentrations(shots, concentrations, repeats)
+    shots, warmed = _fill_temperatures(shots, temperatures)
     return tuple(shots), (*problems, *filled, *warmed)
 
 
@@ -98,72 +97,149 @@ def _own_name(shot: Shot) -> str:
     return label.removesuffix("]") if bracket else PurePath(shot.file).name
 
 
-def _check_concentrations(shots: Sequence[Shot], told: Sequence[Told]) -> list[Problem]:
-    """Compare the workbooks' concentrations with those in the names: one finding a pattern."""
-    compared = [
-        (shot, item.concentrations_M, shot.conditions.concentration_M)
-        for shot, item in zip(shots, told, strict=True)
-        if item.concentrations_M and shot.conditions.concentration_M is not None
+def _records(shot: Shot) -> list[tuple[str, str]]:
+    return list(shot.trace.records[:_MOST_RECORDS]) if shot.trace is not None else []
+
+
+def _concentrations(shots: Sequence[Shot], folder: str) -> _Quantity:
+    of_folder = parse_told(folder).concentrations_M
+    headers = [
+        [value for _, text in _records(shot) for value in parse_told(text).concentrations_M]
+        for shot in shots
     ]
-    wrong = [(shot, names, sheet) for shot, names, sheet in compared if not _agrees(sheet, names)]
+    return _Quantity(
+        noun="concentration",
+        said={
+            "workbook": [_or_none(shot.conditions.concentration_M) for shot in shots],
+            "name": [parse_told(_own_name(shot)).concentrations_M for shot in shots],
+            "header": [tuple(dict.fromkeys(found)) for found in headers],
+            "folder": [of_folder for _ in shots],
+        },
+        is_same=lambda one, other: isclose(one, other, rel_tol=SAME),
+        shown=_molar,
+    )
+
+
+def _temperatures(shots: Sequence[Shot], folder: str) -> _Quantity:
+    of_folder = parse_told(folder).temperatures_K
+    return _Quantity(
+        noun="temperature",
+        said={
+            "workbook": [_or_none(shot.conditions.temperature_K) for shot in shots],
+            "name": [parse_told(_own_name(shot)).temperatures_K for shot in shots],
+            "header": [_header_temperatures(shot) for shot in shots],
+            "folder": [of_folder for _ in shots],
+        },
+        is_same=lambda one, other: abs(one - other) <= SAME_K,
+        shown=_celsius,
+    )
+
+
+def _or_none(value: float | None) -> Values:
+    return () if value is None else (value,)
+
+
+def _compare(shots: Sequence[Shot], quantity: _Quantity, first: str, second: str) -> list[Problem]:
+    """Compare two sources of a quantity: one finding a pattern."""
+    is_molar = quantity.noun == "concentration"
+    both = [
+        at for at in range(len(shots)) if quantity.said[first][at] and quantity.said[second][at]
+    ]
+    if is_molar and _is_of_another(quantity, both, first, second):
+        return []
+    wrong = [
+        at
+        for at in both
+        if not quantity.agree(quantity.said[first][at], quantity.said[second][at])
+        and not (is_molar and _is_of_a_partner(shots[at], quantity.said[second][at], quantity))
+    ]
     if not wrong:
         return []
-    shift = _shift(shots, told)
+    at = wrong[0]
+    pair = (
+        f"{quantity.shown(quantity.said[second][at][0])} in {SHOWN[second]} and "
+        f"{quantity.shown(quantity.said[first][at][0])} in {SHOWN[first]}"
+    )
+    used = f"that of {SHOWN[quantity.used(at)]} is used"
+    shift = _shift(quantity, first, second) if is_molar and second in ("name", "header") else 0
+    ratio = _common_ratio(quantity, both, first, second) if is_molar else None
     if shift:
         where = "the row above" if shift < 0 else "the row below"
+        what = {"name": "the names", "header": "the headers"}[second]
         found = (
-            f"rows that seem shifted by one against the files: the names fit {where}, as in "
-            f"{_pair(wrong[0])}{and_more(len(wrong) - 1)}"
+            f"rows that seem shifted by one against the files: {what} fit {where}, as in "
+            f"{pair}{and_more(len(wrong) - 1)}"
         )
-        expected = "each row beside its own file; the workbook's values are used"
-        return [_finding(wrong[0][0].file, found, expected)]
-    ratio = _common_ratio(compared)
-    if ratio is not None:
+        expected = f"each row beside its own file; {used}"
+    elif ratio is not None:
         found = (
-            f"concentrations in the names that are {ratio:.4g} times those of the workbook, as in "
-            f"{_pair(wrong[0])}{and_more(len(wrong) - 1)}"
+            f"concentrations in {SHOWN[second]} that are {ratio:.4g} times those of "
+            f"{SHOWN[first]}, as in {pair}{and_more(len(wrong) - 1)}"
         )
         expected = (
-            "one of them before mixing and one after? The workbook's are used, as after mixing; "
-            "--mixing-ratio divides them"
+            f"one of them before mixing and one after? {used[0].upper()}{used[1:]}, as after "
+            "mixing; --mixing-ratio divides it"
         )
-        return [_finding(wrong[0][0].file, found, expected)]
-    found = f"{_pair(wrong[0])}{and_more(len(wrong) - 1, 'more like it')}"
-    expected = "the same concentration in both; the workbook's is used"
-    return [_finding(wrong[0][0].file, found, expected)]
+    else:
+        found = f"{pair}{and_more(len(wrong) - 1, 'more like it')}"
+        expected = f"the same {quantity.noun} in both; {used}"
+    return [_finding(shots[at].file, found, expected)]
 
 
-def _pair(item: tuple[Shot, Sequence[float], float]) -> str:
-    _, names, sheet = item
-    return f"{_molar(names[0])} in the name and {_molar(sheet)} in the workbook"
+def _is_of_another(quantity: _Quantity, both: Sequence[int], first: str, second: str) -> bool:
+    """Tell whether one source names the same for every file and the other what was varied.
+
+    The first then speaks of another species, such as the partner that was kept constant.
+    """
+    one, other = quantity.said[first], quantity.said[second]
+    varied = [len({said[at] for at in both}) > 1 for said in (one, other)]
+    agreeing = sum(quantity.agree(one[at], other[at]) for at in both)
+    return len(both) >= LEAST_FILES and varied[0] != varied[1] and 2 * agreeing < len(both)
 
 
-def _agrees(value: float, names: Sequence[float]) -> bool:
-    return any(isclose(value, other, rel_tol=SAME) for other in names)
+def _is_of_a_partner(shot: Shot, values: Values, quantity: _Quantity) -> bool:
+    """Tell whether a further column of the workbook holds one of these concentrations."""
+    partners = []
+    for header, text in shot.conditions.extra.items():
+        units = [scale for word in _words(header) if (scale := find_scale(CONCENTRATION, word))]
+        try:
+            partners += [unit.to_ours(float(text.replace(",", "."))) for unit in units]
+        except ValueError:
+            partners += parse_told(text).concentrations_M
+    return bool(partners) and quantity.agree(values, tuple(partners))
 
 
-def _shift(shots: Sequence[Shot], told: Sequence[Told]) -> int:
-    """Return -1 or 1 when the names fit the neighbouring rows far better than their own; else 0."""
-    sheet = [shot.conditions.concentration_M for shot in shots]
-    names = [item.concentrations_M for item in told]
+def _words(text: str) -> list[str]:
+    plain = "".join(char if char.isalnum() or char in "µμ" else " " for char in text)
+    return [word for word in plain.split() if word.endswith("M") and len(word) < 3]
+
+
+def _shift(quantity: _Quantity, first: str, second: str) -> int:
+    """Return -1 or 1 when the files fit the neighbouring rows far better than their own; else 0."""
+    rows, files = quantity.said[first], quantity.said[second]
 
     def share(step: int) -> float:
         pairs = [
-            _agrees(sheet[place + step] or 0.0, names[place])
-            for place in range(len(shots))
-            if names[place] and 0 <= place + step < len(shots) and sheet[place + step] is not None
+            quantity.agree(rows[place + step], files[place])
+            for place in range(len(files))
+            if files[place] and 0 <= place + step < len(rows) and rows[place + step]
         ]
         return sum(pairs) / len(pairs) if len(pairs) >= LEAST_FILES else 0.0
 
-    changes = sum(first != second for first, second in pairwise(sheet))
+    if first != "workbook":
+        return 0
+    changes = sum(one != other for one, other in pairwise(rows))
     best = max((-1, 1), key=share)
     is_pattern = share(best) >= MOSTLY and share(0) < 1 - MOSTLY / 2 and share(best) > share(0)
     return best if is_pattern and changes >= 2 else 0
 
 
-def _common_ratio(compared: Sequence[tuple[Shot, Sequence[float], float]]) -> float | None:
-    """Return the ratio of names to workbook where it is the same, and not 1, for nearly all."""
-    ratios = [names[0] / sheet for _, names, sheet in compared if sheet > 0 and len(names) == 1]
+def _common_ratio(
+    quantity: _Quantity, both: Sequence[int], first: str, second: str
+) -> float | None:
+    """Return the ratio of the second to the first where it is the same, and not 1, for most."""
+    pairs = [(quantity.said[first][at], quantity.said[second][at]) for at in both]
+    ratios = [two[0] / one[0] for one, two in pairs if len(one) == len(two) == 1 and one[0] > 0]
     if len(ratios) < LEAST_FILES:
         return None
     middle = sorted(ratios)[len(ratios) // 2]
@@ -172,102 +248,80 @@ def _common_ratio(compared: Sequence[tuple[Shot, Sequence[float], float]]) -> fl
     return None if is_one or same < MOSTLY * len(ratios) else middle
 
 
+def _found_elsewhere(quantity: _Quantity) -> dict[int, tuple[float, str]]:
+    """Return shot -> (value, source), where no workbook says any; a source of several is none."""
+    if any(quantity.said["workbook"]):
+        return {}
+    usable = [
+        source for source in SOURCES[1:] if all(len(found) < 2 for found in quantity.said[source])
+    ]
+    found = {}
+    for at in range(len(quantity.said["name"])):
+        source = next((source for source in usable if quantity.said[source][at]), "")
+        if source:
+            found[at] = (quantity.said[source][at][0], source)
+    return found
+
+
 def _fill_concentrations(
-    shots: Sequence[Shot], told: Sequence[Told]
+    shots: Sequence[Shot], quantity: _Quantity, repeats: Sequence[int | None]
 ) -> tuple[list[Shot], list[Problem]]:
-    """Take concentrations from the names where no workbook gives any."""
-    known = any(shot.conditions.concentration_M is not None for shot in shots)
-    several = any(len(item.concentrations_M) > 1 for item in told)
-    given = [at for at, item in enumerate(told) if len(item.concentrations_M) == 1]
-    if known or several or not given:
+    """Take concentrations from elsewhere where no workbook gives any."""
+    found = _found_elsewhere(quantity)
+    if not found:
         return list(shots), []
     filled = list(shots)
-    for at in given:
-        conditions = replace(
-            shots[at].conditions,
-            concentration_M=told[at].concentrations_M[0],
-            replicate=shots[at].conditions.replicate or told[at].repeat,
-        )
+    for at, (value, _) in found.items():
+        replicate = shots[at].conditions.replicate or repeats[at]
+        conditions = replace(shots[at].conditions, concentration_M=value, replicate=replicate)
         filled[at] = replace(shots[at], conditions=conditions)
-    first = given[0]
-    found = (
-        f"no concentration in a workbook; {_molar(told[first].concentrations_M[0])} taken from the "
-        f"name, and likewise for {len(given) - 1} more"
-    )
     expected = "concentrations after mixing; --mixing-ratio 2 where they are those of the syringes"
-    differ = len({told[at].concentrations_M for at in given}) > 1
-    level: Literal["warning", "note"] = "warning" if differ else "note"
-    return filled, [_finding(shots[first].file, found, expected, level=level)]
-
-
-def _check_temperatures(
-    shots: Sequence[Shot], told: Sequence[Told], *, folder: str
-) -> list[Problem]:
-    of_folder = parse_told(folder).temperatures_K
-    wrong = []
-    for shot, item in zip(shots, told, strict=True):
-        sheet, names = shot.conditions.temperature_K, item.temperatures_K or of_folder
-        if sheet is not None and names and all(abs(sheet - name) > SAME_K for name in names):
-            wrong.append((shot, names[0], sheet))
-    if not wrong:
-        return []
-    shot, name, sheet = wrong[0]
-    found = (
-        f"{_celsius(name)} in the name and {_celsius(sheet)} in the workbook"
-        f"{and_more(len(wrong) - 1, 'more like it')}"
-    )
-    expected = "the same temperature in both; the workbook's is used"
-    return [_finding(shot.file, found, expected)]
+    differ = len({value for value, _ in found.values()}) > 1
+    return filled, [_taken(shots, quantity, found, expected, "warning" if differ else "note")]
 
 
 def _fill_temperatures(
-    shots: Sequence[Shot], told: Sequence[Told], *, folder: str
+    shots: Sequence[Shot], quantity: _Quantity
 ) -> tuple[list[Shot], list[Problem]]:
-    """Take temperatures from names, the folder or headers where no workbook gives any."""
-    if any(shot.conditions.temperature_K is not None for shot in shots):
-        return list(shots), []
-    of_folder = parse_told(folder).temperatures_K
-    found: dict[int, tuple[float, str]] = {}
-    for at, (shot, item) in enumerate(zip(shots, told, strict=True)):
-        for kelvin, source in (
-            (item.temperatures_K, "the file's name"),
-            (of_folder, "the folder's name"),
-            (_header_temperatures(shot), "the file's header"),
-        ):
-            if len(kelvin) == 1:
-                found[at] = (kelvin[0], source)
-                break
+    """Take temperatures from elsewhere where no workbook gives any."""
+    found = _found_elsewhere(quantity)
     if not found:
         return list(shots), []
-    filled = [
-        replace(shot, conditions=replace(shot.conditions, temperature_K=found[at][0]))
-        if at in found
-        else shot
-        for at, shot in enumerate(shots)
-    ]
+    filled = list(shots)
+    for at, (value, _) in found.items():
+        conditions = replace(shots[at].conditions, temperature_K=value)
+        filled[at] = replace(shots[at], conditions=conditions)
+    return filled, [_taken(shots, quantity, found, "", "note")]
+
+
+def _taken(
+    shots: Sequence[Shot],
+    quantity: _Quantity,
+    found: Mapping[int, tuple[float, str]],
+    expected: str,
+    level: Literal["warning", "note"],
+) -> Problem:
+    """Say what was taken from where."""
     first = min(found)
-    known, source = found[first]
+    value, source = found[first]
     text = (
-        f"no temperature in a workbook; {_celsius(known)} taken from {source}, and likewise for "
-        f"{len(found) - 1} more"
+        f"no {quantity.noun} in a workbook; {quantity.shown(value)} taken from {SHOWN[source]}, "
+        f"and likewise for {len(found) - 1} more"
     )
-    return filled, [_finding(shots[first].file, text, "", level="note")]
+    return Problem(
+        experiment="", file=shots[first].file, found=text, expected=expected, level=level
+    )
 
 
-def _header_temperatures(shot: Shot) -> tuple[float, ...]:
+def _header_temperatures(shot: Shot) -> Values:
     """Return the temperatures that the header's records state."""
-    records = shot.trace.records if shot.trace is not None else ()
     found = [
         value
-        for key, text in records[:200]
+        for key, text in _records(shot)
         if "temp" in f"{key} {text}".casefold()
         for value in parse_told(text).temperatures_K
     ]
     return tuple(dict.fromkeys(found))
-
-
-def _number(text: str) -> float:
-    return float(text.replace(",", "."))
 
 
 def _molar(value: float) -> str:
@@ -278,10 +332,15 @@ def _molar(value: float) -> str:
 
 
 def _celsius(kelvin: float) -> str:
-    return f"{kelvin - _ZERO_CELSIUS_K:.4g} °C"
+    return f"{kelvin - ZERO_CELSIUS_K:.4g} °C"
 
 
-def _finding(
-    file: str, found: str, expected: str, *, level: Literal["warning", "note"] = "warning"
-) -> Problem:
-    return Problem(experiment="", file=file, found=found, expected=expected, level=level)
+def _finding(file: str, found: str, expected: str) -> Problem:
+    return Problem(
+        experiment="",
+        file=file,
+        found=found,
+        expected=expected,
+        level="warning",
+        topic="conditions",
+    )

@@ -7,12 +7,13 @@ from typing import Literal
 from stopflow.errors import FormatError
 from stopflow.io.combine import subtract_blank
 from stopflow.io.guard import guarded
-from stopflow.io.readers.content import read_content, read_head, shown_name
+from stopflow.io.readers.content import read_content, read_head
 from stopflow.io.readers.recording import named_apart
 from stopflow.io.readers.sheets import divide_sheet
 from stopflow.io.readers.table import parse_recordings, unknown_format
 from stopflow.io.sorting import SortedFile
 from stopflow.io.survey import list_names
+from stopflow.io.text import shown_name
 from stopflow.io.workbook.grid import Sheet, read_sheets
 from stopflow.trace import Problem, Recording
 

@@ -7,7 +7,9 @@ from typing import Literal
 
 from stopflow.errors import FormatError
 from stopflow.io.readers import sheets
+from stopflow.io.readers.columns import LEAST_ROWS
 from stopflow.io.readers.content import Head, read_head
+from stopflow.io.readers.labels import parse_label
 from stopflow.io.readers.table import TRACE_ENDINGS, find_reader, unknown_format
 from stopflow.io.workbook.grid import ENDINGS
 from stopflow.io.workbook.headers import fold_name, parse_header
@@ -69,6 +71,8 @@ def sort_file(path: Path) -> SortedFile:
         return SortedFile(path=path, kind="trace", reader=reader)
     if name.endswith(TRACE_ENDINGS):
         return SortedFile(path=path, kind="trace")
+    if head.text and _has_time_header(head):
+        return SortedFile(path=path, kind="trace")
     if name.endswith(TEXT_TABLES) or (head.text and _has_file_column(head)):
         return SortedFile(path=path, kind="table")
     if name.endswith(ENDINGS):
@@ -99,6 +103,22 @@ def _has_file_column(head: Head) -> bool:
         others = (parse_header(cell[:80]) for cell in cells if cell not in files)
         if files and any(found is not None for found in others):
             return True
+    return False
+
+
+def _has_time_header(head: Head) -> bool:
+    """Tell whether one of the first lines is a header that begins with a time and its unit.
+
+    Its rows are then those of a trace, also where no reader can read them.
+    """
+    if _has_file_column(head):
+        return False
+    for number, line in enumerate(head.lines[:20]):
+        first, *others = line.translate(_SPLIT).split("\t")
+        label = parse_label(first[:80])
+        rows = [row for row in head.lines[number + 1 :] if row.strip()]
+        if label.is_time and label.unit and len(others) == 1 and len(rows) >= LEAST_ROWS:
+            return all(sum(map(str.isdigit, row)) >= 2 for row in rows[:LEAST_ROWS])
     return False
 
 

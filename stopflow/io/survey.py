@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Literal
 
 from stopflow.errors import and_more
-from stopflow.io.readers.content import shown_name
 from stopflow.io.readers.table import TRACE_ENDINGS
+from stopflow.io.results import MARK
+from stopflow.io.text import shown_name
 from stopflow.trace import Problem
 
 OWN_FILES = {
     "ingest.json": "a dataset of an earlier ingest",
     "model.json": "a trained model",
+    MARK: "reports of an earlier run",
 }
 """Files that mark a folder as written by the program, and what they mark it as."""
 

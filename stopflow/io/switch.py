@@ -6,48 +6,75 @@ between undoes what was moved. Where the process is killed in between, the journ
 whoever next writes to one of the places, or opens one of the folders, finishes the moves.
 """
 
-import json
-import os
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from stopflow.io.atomic import Owned, require_replaceable
-from stopflow.io.locks import beside, locked_folders, remove, remove_leftovers
+from stopflow.io.locks import beside, locked_folders, remove_leftovers
+from stopflow.io.moves import JOURNAL, Move, finish, forget, put, undo, write_journals
+from stopflow.io.results import Lab, SetAside, join_results, make_way
 
-JOURNAL = ".stopflow.switch-"
 GATHERED = "results"
 """Files that will join those of a folder are gathered in it, in ``.results.partial-*``."""
-STAGED = ".partial-"
-"""Part of the name of everything that waits beside its place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
-    """A file or folder that is whole, its place, and where what was there before waits."""
+class _Folder:
+    """A folder that will take the place of another."""
 
-    new: Path
-    target: Path
-    before: Path
+    partial: Path
+    place: Path
+    shown: Path
+    owned: Owned | None
+    lab: Lab | None
+    lab_of: Callable[[Path], Lab | None] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Gathered:
+    """Files that will join those of a folder."""
+
+    partial: Path
+    place: Path
+    shown: Path
+    lab: Lab | None
+    is_part: bool
 
 
 class Switch:
-    """What is being written for a switch; made by `switching`."""
+    """What is being written for a switch; made by `switching`.
+
+    Attributes
+    ----------
+    notes
+        A line for everything that was set aside; filled when the switch is made.
+    """
 
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
-        self._folders: list[tuple[Path, Path, Owned | None]] = []
-        self._gathered: list[tuple[Path, Path]] = []
+        self._folders: list[_Folder] = []
+        self._gathered: list[_Gathered] = []
+        self.notes: list[str] = []
 
-    def folder(self, folder: Path, *, owned: Owned | None = None) -> Path:
+    def folder(
+        self,
+        folder: Path,
+        *,
+        owned: Owned | None = None,
+        lab: Lab | None = None,
+        lab_of: Callable[[Path], Lab | None] | None = None,
+    ) -> Path:
         """Return an empty folder that will take the place of `folder`.
 
         Parameters
         ----------
         owned
             What `folder` may hold; None: the caller has looked.
+        lab, lab_of
+            The lab whose results it will hold, and what tells whose a folder holds; one of
+            another lab is set aside. None: it is replaced.
 
         Raises
         ------
@@ -62,61 +89,87 @@ class Switch:
         remove_leftovers(place)
         partial = self._stack.enter_context(beside(place))
         partial.mkdir()
-        self._folders.append((partial, place, owned))
+        self._folders.append(
+            _Folder(partial=partial, place=place, shown=folder, owned=owned, lab=lab, lab_of=lab_of)
+        )
         return partial
 
-    def files(self, folder: Path) -> Path:
-        """Return an empty folder whose files will join those of `folder`, in place of old ones."""
+    def files(self, folder: Path, *, lab: Lab | None, is_part: bool = False) -> Path:
+        """Return an empty folder whose files will join those of `folder`, in place of old ones.
+
+        Parameters
+        ----------
+        lab
+            Whose results they are; those of another lab are set aside. None: not known.
+        is_part
+            Whether they may join those of a lab that theirs is a part of.
+        """
         place = folder.resolve()
         self._stack.enter_context(_made(place))
-        _finish(place)
+        finish(place)
         remove_leftovers(place / GATHERED)
         partial = self._stack.enter_context(beside(place / GATHERED))
         partial.mkdir()
-        self._gathered.append((partial, place))
+        self._gathered.append(
+            _Gathered(partial=partial, place=place, shown=folder, lab=lab, is_part=is_part)
+        )
         return partial
 
     def _name(self) -> str:
         """Name the journal after the first thing that was written, which no other run shares."""
-        partials = [partial for partial, _, _ in self._folders]
-        partials += [partial for partial, _ in self._gathered]
+        partials = [item.partial for item in self._folders]
+        partials += [item.partial for item in self._gathered]
         return f"{JOURNAL}{partials[0].name.rpartition('-')[2]}.json" if partials else ""
 
     def _moves(self) -> list[Move]:
-        moves = [
-            Move(new=partial, target=place, before=_before(partial))
-            for partial, place, _ in self._folders
+        """List the moves: what makes way goes first. To be called under the locks."""
+        aside = [
+            make_way(item.place, item.lab_of(item.place), item.lab, shown=item.shown)
+            for item in self._folders
+            if item.lab_of is not None
         ]
-        for partial, place in self._gathered:
-            for number, new in enumerate(sorted(p for p in partial.rglob("*") if p.is_file())):
-                before = partial / f".before-{number}"
-                moves.append(Move(new=new, target=place / new.relative_to(partial), before=before))
+        aside += [
+            join_results(item.partial, item.place, item.lab, is_part=item.is_part, shown=item.shown)
+            for item in self._gathered
+        ]
+        moves = _moves_aside(aside)
+        moves += [
+            Move(new=item.partial, target=item.place, before=_before(item.partial))
+            for item in self._folders
+        ]
+        for item in self._gathered:
+            files = sorted(path for path in item.partial.rglob("*") if path.is_file())
+            for number, new in enumerate(files):
+                target = item.place / new.relative_to(item.partial)
+                before = item.partial / f".before-{number}"
+                moves.append(Move(new=new, target=target, before=before))
+        self.notes = [note for item in aside for note in item.notes]
         return moves
 
     def _make(self) -> None:
         """Move everything to its place under the locks of all folders concerned."""
-        moves = self._moves()
-        for move in moves:
-            move.target.parent.mkdir(parents=True, exist_ok=True)
-        homes = [place.parent for _, place, _ in self._folders]
-        homes += [place for _, place in self._gathered]
-        with locked_folders(homes):
-            for _, place, owned in self._folders:
-                if owned is not None:
-                    require_replaceable(place, owned)
-            journals = _write_journals(moves, sorted(set(homes)), name=self._name())
+        homes = [item.place.parent for item in self._folders]
+        homes += [item.place for item in self._gathered]
+        with locked_folders(homes), ExitStack() as stack:
+            for item in self._folders:
+                if item.owned is not None:
+                    require_replaceable(item.place, item.owned)
+            moves = self._moves()
+            for parent in sorted({move.target.parent for move in moves}):
+                stack.enter_context(_made(parent))
+            journals = write_journals(moves, sorted(set(homes)), name=self._name())
             try:
                 for move in moves:
-                    _put(move)
+                    put(move)
             except BaseException:
                 for move in reversed(moves):
-                    _undo(move)
+                    undo(move)
                 raise
             finally:
                 for journal in journals:
                     journal.unlink(missing_ok=True)
                 for move in moves:
-                    remove(move.before)
+                    forget(move)
 
 
 @contextmanager
@@ -155,96 +208,17 @@ def recover_folder(folder: Path) -> None:
     place = folder.resolve()
     if not place.parent.is_dir():
         return
-    _finish(place.parent)
+    finish(place.parent)
     if not place.exists():
         with locked_folders([place.parent]):
             pass
 
 
-def _finish(home: Path) -> None:
-    """Make the moves that killed runs left undone, by their journals in `home`."""
-    for unfinished in home.glob(f"{JOURNAL}*.writing"):
-        with locked_folders([home]):
-            unfinished.unlink(missing_ok=True)
-    for journal in sorted(home.glob(f"{JOURNAL}*.json")):
-        written = _read_journal(journal)
-        if written is None:
-            continue
-        moves, homes = written
-        with locked_folders([place for place in (*homes, home) if place.is_dir()]):
-            if not journal.exists():
-                continue  # its run was alive and has finished
-            for move in moves:
-                if move.new.exists():
-                    _put(move)
-                elif move.before.exists() and not move.target.exists():
-                    move.before.rename(move.target)
-                remove(move.before)
-            for place in {*homes, home}:
-                (place / journal.name).unlink(missing_ok=True)
-
-
-def _put(move: Move) -> None:
-    """Put a new file or folder in its place; the old one waits, and a file is never missing."""
-    if move.new.is_dir():
-        if move.target.exists():
-            move.target.rename(move.before)
-        move.new.rename(move.target)
-        return
-    if move.target.exists():
-        _keep(move.target, move.before)
-    move.new.chmod(0o644)
-    move.new.replace(move.target)
-
-
-def _keep(file: Path, before: Path) -> None:
-    before.unlink(missing_ok=True)
-    try:
-        os.link(file, before)
-    except OSError:  # not every file system has links
-        shutil.copy2(file, before)
-
-
-def _undo(move: Move) -> None:
-    if not move.new.exists() and move.target.exists():
-        move.target.rename(move.new)
-    if move.before.exists() and not move.target.exists():
-        move.before.rename(move.target)
-
-
-def _write_journals(moves: Sequence[Move], homes: Sequence[Path], *, name: str) -> list[Path]:
-    """Write the journal into every folder concerned, whole in each."""
-    listed = [[str(move.new), str(move.target), str(move.before)] for move in moves]
-    text = json.dumps({"moves": listed, "homes": [str(home) for home in homes]})
-    written: list[Path] = []
-    try:
-        for home in homes:
-            path = home / name
-            written.append(path)
-            unfinished = path.with_suffix(".writing")
-            written.append(unfinished)
-            unfinished.write_text(text, encoding="utf-8")
-            unfinished.replace(path)
-    except BaseException:
-        for path in written:
-            path.unlink(missing_ok=True)
-        raise
-    return written
-
-
-def _read_journal(journal: Path) -> tuple[list[Move], list[Path]] | None:
-    """Read a journal; None for one that is gone or not ours."""
-    try:
-        values = json.loads(journal.read_text(encoding="utf-8"))
-        moves = [
-            Move(new=Path(new), target=Path(target), before=Path(before))
-            for new, target, before in values["moves"]
-        ]
-        homes = [Path(home) for home in values["homes"]]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
-    ours = all(STAGED in str(move.new) and STAGED in str(move.before) for move in moves)
-    return (moves, homes) if ours else None
+def _moves_aside(found: Sequence[SetAside]) -> list[Move]:
+    """Return the moves of what is set aside."""
+    return [
+        Move(new=path, target=place, before=None) for aside in found for path, place in aside.moves
+    ]
 
 
 def _before(partial: Path) -> Path:

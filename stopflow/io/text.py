@@ -1,6 +1,7 @@
 """Bytes of text files from laboratory machines: encodings and line ends."""
 
 import codecs
+import os
 import re
 
 LINE_END = re.compile(r"\r\n|\r|\n")
@@ -60,3 +61,9 @@ def count_lines(data: bytes, start: int, stop: int) -> int:
 
 def _recode(data: bytes, encoding: str) -> bytes:
     return data.decode(encoding, errors="replace").encode("utf-8")
+
+
+def shown_name(name: str) -> str:
+    r"""Return a file name for a line of text: bytes that are no UTF-8 as ``\xff``, LF as ``\n``."""
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return text.replace("\r", "\\r").replace("\n", "\\n")

@@ -1,10 +1,11 @@
 """Analyses as table rows: plain dicts with the columns of `stopflow.schema`, missing NaN and ""."""
 
-from math import log, nan
+from math import nan
 from typing import Any
 
 from stopflow.columns import foreign_name
 from stopflow.kinetics.laws import COLUMNS, COMPARED, error_columns, find_law, parameter_column
+from stopflow.kinetics.verdicts.mixture import ph_of
 from stopflow.kinetics.verdicts.rules import reasons, verdict_of
 from stopflow.kinetics.verdicts.series import ConditionAnalysis, ExperimentAnalysis, JudgedShot
 from stopflow.kinetics.verdicts.series_phases import (
@@ -197,6 +198,7 @@ def _condition_row(analysis: ExperimentAnalysis, item: ConditionAnalysis) -> Row
         "condition": item.index,
         **_condition_columns(item.conditions, concentration_M=item.concentration_after_mixing_M),
         "mixture": item.mixture,
+        "mixture_ph": _number(ph_of(item.conditions)),
         "shots": len(item.members),
         "fitted": mean.shots,
         "k_per_s": mean.k_per_s,
@@ -209,7 +211,7 @@ def _condition_row(analysis: ExperimentAnalysis, item: ConditionAnalysis) -> Row
         "k_each_stderr_per_s": item.each.k_stderr_per_s,
         "between_shot_sd_per_s": mean.between_shot_sd_per_s,
         "scatter_ratio": mean.scatter_ratio,
-        "half_life_s": _half_life(mean.k_per_s),
+        "half_life_s": _half_life(analysis, item),
         **_amplitude_columns(item, FIRST_RATE),
         "signal_to_noise": item.signal_to_noise,
         **_phase_columns(item),
@@ -240,5 +242,8 @@ def _amplitude_columns(item: ConditionAnalysis, rate: str) -> Row:
     return {name: amplitude, **dict(zip(error_columns(name), values, strict=True))}
 
 
-def _half_life(k_per_s: float) -> float:
-    return log(2) / k_per_s
+def _half_life(analysis: ExperimentAnalysis, item: ConditionAnalysis) -> float:
+    """Half-life at the mean k: the law's own multiple of 1/k, averaged over the shots."""
+    results = [analysis.shots[member].shot.result for member in item.members]
+    known = [result.half_life_s * result.fit.k_per_s for result in results if result is not None]
+    return sum(known) / len(known) / item.mean.k_per_s if known else nan

@@ -26,7 +26,7 @@ from stopflow.learn.training.train import train
 from stopflow.lowrank import count_trained
 from stopflow.workers import worker_processes
 
-RATES: Final = (3e-4, 1e-4, 3e-5, 1e-5, 3e-6)
+RATES: Final = (3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6)
 FULL: Final = "in full"
 LORA: Final = "LoRA"
 

@@ -44,8 +44,9 @@ dynamical ones at 2e-3 and 5e-3.
 """
 
 CLASS_OPTIMISER: Final = "adam-elementwise"
-"""Of dynamical layers in classifiers: better than ``"muon"`` and ``"adam"`` on MNIST
-(784-256-128-10, rank 20, 15 epochs, one seed).
+"""Of dynamical layers in classifiers. Chosen by validation accuracy on MNIST (784-256-128-10, rank
+20, 5 epochs in batches of 128), each optimiser at its best rate: 97.9 %, against 97.2 % of
+``"adam"`` and 96.6 % of ``"muon"`` (`stopflow reproduce comparison`).
 """
 
 RATED_EPOCHS: Final = 300

@@ -17,7 +17,7 @@ from stopflow.mechanism.minimise import FAIR, minimise, search_bounds
 from stopflow.trace import FloatArray
 
 RISE = float(chi2.ppf(0.95, 2))
-DIRECTIONS, TRIES = 20, 4
+DIRECTIONS, TRIES = 20, 8
 CLOSE = 0.1
 """Share of `RISE` within which a point counts as on the contour."""
 
@@ -92,11 +92,10 @@ def _walk(
     room = np.where(along > 0, high - centre, centre - low) / np.maximum(np.abs(along), 1e-12)
     reach = float(room.min())
     length, best, far = min(sqrt(RISE), reach), (0.0, 0.0), (np.inf, np.inf)
-    theta = start.copy()
     gain = FINE * fit.inflation / max(fit.best.squares, 1e-300)
     for _ in range(TRIES):
-        theta = start.copy()
-        theta[list(places)] = centre + length * along
+        theta, tried = start.copy(), length
+        theta[list(places)] = centre + tried * along
         found = minimise(fit.problem, theta, held=places, turns=60, tolerance=FAIR, negligible=gain)
         theta = np.asarray(found.theta)
         rise = max((found.squares - fit.best.squares) / fit.inflation, 1e-9)
@@ -107,8 +106,7 @@ def _walk(
         else:
             far = (length, sqrt(rise) if np.isfinite(rise) else np.inf)
         length = min(_between(best, far, length, rise), reach)
-    ended = not (rise < (1 - CLOSE) * RISE and length >= reach)
-    return centre + length * along, ended, theta
+    return centre + tried * along, rise >= (1 - CLOSE) * RISE, theta
 
 
 def _between(

@@ -159,9 +159,11 @@ def _follow(fit: GlobalFit, place: int, direction: int) -> tuple[float, list[tup
         if new > 9 * RISE and step > 1e-7:
             step /= 3
             continue
-        gain = _left_to_gain(fit, found.theta, bounds, besides=place)
-        if gain > PULL and new - gain < RISE:
+        to_zero, to_fast = _left_to_gain(fit, found.theta, bounds, besides=place)
+        if to_fast > PULL and new - to_fast < RISE:
             return direction * inf, walked
+        if to_zero > PULL:
+            new = max(new - to_zero, rise)
         walked.append((centre + direction * ahead, new))
         if new >= RISE:
             return centre + direction * _crossing(here, rise, ahead, new), walked
@@ -174,23 +176,28 @@ def _follow(fit: GlobalFit, place: int, direction: int) -> tuple[float, list[tup
 
 def _left_to_gain(
     fit: GlobalFit, theta: FloatArray, bounds: tuple[FloatArray, FloatArray], *, besides: int
-) -> float:
+) -> tuple[float, float]:
     """How far the rise would fall if the ranges of the other free numbers did not end here.
 
-    The slope of the squares along those that stand at the end of their range, the others following.
+    The slope of the squares along those that stand at the lower and at the upper end of their
+    range, the others following. What is left of a constant at its lower end enters in proportion:
+    the slope along its logarithm is then all that is gained on the way to 0.
     """
     at_low, at_high = theta < bounds[0] + 1e-6, theta > bounds[1] - 1e-6
     at_low[besides] = at_high[besides] = False
     stuck = np.flatnonzero(at_low | at_high)
     if not len(stuck):
-        return 0.0
+        return 0.0, 0.0
     point = fit.problem.evaluate(theta)
     slope, normal = point.jacobian.T @ point.residual, point.jacobian.T @ point.jacobian
     others = np.array([i for i in range(len(theta)) if i != besides and i not in stuck], dtype=int)
     follow = np.linalg.lstsq(normal[np.ix_(others, others)], slope[others], rcond=None)[0]
     outward = 2 * (slope[stuck] - normal[np.ix_(stuck, others)] @ follow) / fit.inflation
-    outward = np.where(at_low[stuck], outward, -outward)
-    return float(np.maximum(outward, 0.0).sum())
+    down, up = at_low[stuck], at_high[stuck]
+    return (
+        float(np.maximum(outward[down], 0.0).sum()),
+        float(np.maximum(-outward[up], 0.0).sum()),
+    )
 
 
 def _crossing(here: float, rise: float, ahead: float, new: float) -> float:

@@ -24,6 +24,8 @@ TOGETHER = 32
 ROUGH, NEGLIGIBLE_ROUGHLY = 1e-5, 1e-6
 """Tolerance of the rate equations, and share of the sum of squares, in the search."""
 SAME_MINIMUM = 0.02
+BETWEEN = (0.25, 0.5, 0.75)
+"""Where on the way between two minima the squares are looked at."""
 AS_GOOD = float(chi2.ppf(0.95, 1))
 
 
@@ -118,7 +120,7 @@ def fit_mechanism(
     ]
     if negligible < NEGLIGIBLE_ROUGHLY:
         found = [minimise(problem, item.theta, negligible=negligible) for item in found]
-    return _conclude(problem, _distinct(found))
+    return conclude(problem, _distinct(found))
 
 
 def _scan(problem: Problem, grid: FloatArray) -> FloatArray:
@@ -160,12 +162,25 @@ def _valleys(problem: Problem, minima: Sequence[Minimum]) -> list[Minimum]:
 
 
 def _same_valley(problem: Problem, best: Minimum, other: Minimum, limit: float) -> bool:
-    """Whether the way between two minima is as good as they are: then they are one."""
-    middle = 0.5 * (best.theta + other.theta)
-    return minimise(problem, middle, turns=0).squares < limit
+    """Whether a way between two minima is as good as they are: then they are one.
+
+    The way leads through the values of the number that differs most, all others following.
+    """
+    apart = other.theta - best.theta
+    place = int(np.abs(apart).argmax())
+    theta = best.theta
+    for share in BETWEEN:
+        ahead = theta.copy()
+        ahead[place] = best.theta[place] + share * apart[place]
+        found = minimise(problem, ahead, held=(place,), turns=20, tolerance=FAIR, negligible=1e-6)
+        if not found.squares < limit:
+            return False
+        theta = found.theta
+    return True
 
 
-def _conclude(problem: Problem, minima: Sequence[Minimum]) -> GlobalFit:
+def conclude(problem: Problem, minima: Sequence[Minimum]) -> GlobalFit:
+    """Judge the minima found, lowest first: errors, and which of the others are as good."""
     free = problem.constants.count
     nothing = np.full((free, free), np.nan)
     if not minima:

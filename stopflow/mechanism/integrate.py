@@ -110,9 +110,7 @@ def integrate(
             return _trajectory(taken, by_free)
         factor = min(GROWTH, SAFETY * max(error, 1e-30) ** (-1 / METHOD.stages))
         ahead = min(length * factor, end - time_s) / length
-        guess = METHOD.interpolate(1 + ahead * METHOD.nodes[1:]) @ np.concatenate(
-            (x[:, None], stages), axis=1
-        )
+        guess = METHOD.extrapolate(ahead) @ np.concatenate((x[:, None], stages), axis=1)
         slope = METHOD.last_slope @ risen / length
         x, jacobian, length = stages[:, -1], jacobians[:, -1], length * factor
     return None
@@ -163,7 +161,7 @@ def _stages(
 def _block(matrix: FloatArray, jacobians: FloatArray) -> FloatArray:
     """Assemble A x J of the stages: (..., s r, s r) from (s, s) and (..., s, r, r)."""
     *leading, count, rank, _ = jacobians.shape
-    blocks = matrix[:, None, :, None] * np.moveaxis(jacobians, -3, -2)[..., None, :, :, :]
+    blocks = matrix[:, None, :, None] * jacobians.swapaxes(-3, -2)[..., None, :, :, :]
     return np.asarray(blocks.reshape(*leading, count * rank, count * rank))
 
 

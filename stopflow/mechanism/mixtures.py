@@ -65,7 +65,7 @@ def build_shot(
     SchemeError
         When a species that only the workbook can give has no concentration, or few points are left.
     """
-    trace = shot.trace
+    trace = shot.until_end
     if trace is None:
         raise SchemeError(f"{shot.file}: {shot.refusal}")
     used = (trace.time_s >= start_s) & np.isfinite(trace.signal)

@@ -136,8 +136,8 @@ class Problem:
         signals = windows.signal - columns @ self._known
         total = np.zeros(sets)
         for members in windows.groups:
-            own = columns[:, members][..., self._free].reshape(sets, -1, len(self._free))
             signal = signals[:, members].reshape(sets, -1)
+            own = columns[:, members][..., self._free].reshape(*signal.shape, len(self._free))
             basis, _ = solve_columns(own, signal)
             along = (basis.swapaxes(1, 2) @ signal[..., None])[..., 0]
             rest = signal - (basis @ along[..., None])[..., 0]
@@ -155,6 +155,11 @@ class Problem:
             self.times_s if times_s is None else times_s,
             least_M=self.starts.least_M(self.mixtures),
         ).c
+
+    def find_starts(self, theta: FloatArray) -> FloatArray:
+        """Concentrations of all species in every mixture at the time of mixing: (M, s)."""
+        log_k, _ = self.constants.log_k(theta, self.kelvin)
+        return self.starts.evaluate(self.system, log_k, None, tolerance=1e-8)[0]
 
     @property
     def _seen(self) -> list[int]:
@@ -179,8 +184,9 @@ class Problem:
         responses = np.tile(self._known, (len(windows.groups), 1))
         bases = []
         for number, members in enumerate(windows.groups):
-            own = columns[members][..., free].reshape(-1, len(free))
-            basis, found = solve_columns(own, signals[members].reshape(-1))
+            signal = signals[members].reshape(-1)
+            own = columns[members][..., free].reshape(len(signal), len(free))
+            basis, found = solve_columns(own, signal)
             responses[number, free] = found
             bases.append(basis)
         each = responses[windows.group_of]

@@ -37,6 +37,7 @@ class Radau:
     error_weights: FloatArray
     last_slope: FloatArray
     _to_legendre: FloatArray
+    _to_powers: FloatArray
 
     @property
     def stages(self) -> int:
@@ -46,6 +47,11 @@ class Radau:
     def interpolate(self, z: FloatArray) -> FloatArray:
         """Weights (..., s + 1) of the values at `nodes`; z = 0 is the start of the step."""
         return np.asarray(legvander(2 * z - 1, self.stages) @ self._to_legendre)
+
+    def extrapolate(self, ahead: float) -> FloatArray:
+        """Weights (s, s + 1) that guess the stages of a next step, `ahead` times as long."""
+        z = ahead * self.nodes[1:, None]
+        return np.asarray(z ** np.arange(self.stages + 1) @ self._to_powers)
 
 
 def build_radau(stages: int) -> Radau:
@@ -72,5 +78,6 @@ def build_radau(stages: int) -> Radau:
         slope_weight=slope_weight,
         error_weights=(weights - matrix[-1]) @ inverse,
         last_slope=inverse[-1],
+        _to_powers=np.linalg.inv(np.vander(all_nodes - 1, increasing=True)),
         _to_legendre=np.linalg.inv(legvander(2 * all_nodes - 1, stages)),
     )

@@ -1,17 +1,20 @@
 """Schemes that are commonly met, fitted to the same shots and ranked.
 
 All species may be seen by the detector, with responses of their own: which one is seen is as little
-known as the scheme. Ranked by AICc, the noise counted with the scatter between shots as the most
-flexible scheme leaves it; schemes that the data do not tell apart are called undecided.
+known as the scheme. Ranked by AICc, squares in units of the scatter between replicates, or, where
+there are few, of that which the closest scheme leaves; schemes that the data do not tell apart are
+called undecided.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import nan
 
 import numpy as np
 
 from stopflow.mechanism.constants import build_constants
 from stopflow.mechanism.fit import NEGLIGIBLE_ROUGHLY, GlobalFit, fit_mechanism
+from stopflow.mechanism.judge import judge_fit, measure_scatter, predict_held_out
 from stopflow.mechanism.observations import Detector, MechanismShot
 from stopflow.mechanism.problem import build_problem
 from stopflow.mechanism.scheme import parse_scheme
@@ -20,6 +23,11 @@ WITHIN_NOISE = 1.5
 """Mean square of the residuals, in units of the noise, that still counts as noise."""
 UNDECIDED = 6.0
 """Difference of AICc below which a scheme is not ruled out: odds of 20 to 1."""
+NEAR, BETTER = 30.0, 0.95
+"""Difference of AICc to which residuals and predictions are tested, and the share of the best
+scheme's mean square of predictions below which another is not ruled out."""
+MISFIT = 1e-3
+"""Probability below which residuals are called systematic."""
 FAINT = 0.01
 """A partner of unknown concentration is taken as this share of the smallest one of the other."""
 
@@ -74,17 +82,23 @@ class Ranked:
         By how much its AICc lies above the lowest.
     numbers
         Free numbers and responses.
+    undecided
+        Whether the data do not rule it out.
+    lack_of_fit
+        Probability of residuals that have as much in common if the scheme is right; NaN where it
+        was not asked.
+    held_out
+        Mean square, in units of the noise, of the residuals of concentrations predicted from the
+        others; NaN where it was not asked.
     """
 
     scheme: KnownScheme
     fit: GlobalFit
     numbers: int
     behind: float
-
-    @property
-    def undecided(self) -> bool:
-        """Whether the data do not rule it out."""
-        return self.behind < UNDECIDED
+    undecided: bool
+    lack_of_fit: float = nan
+    held_out: float = nan
 
 
 def rank_schemes(
@@ -120,7 +134,8 @@ def rank_schemes(
     if not fits:
         return []
     widest = min((fit for _, fit in fits), key=lambda fit: fit.best.squares / max(fit.dof, 1))
-    unit = max(widest.best.squares / max(widest.dof, 1), 1.0) * max(widest.inflation, 1.0)
+    scatter = measure_scatter(widest)
+    unit = max(widest.inflation if scatter is None else scatter, 1.0)
     told = []
     for scheme, fit in fits:
         responses = int(np.linalg.matrix_rank(np.atleast_2d(fit.point.responses)))
@@ -130,10 +145,34 @@ def rank_schemes(
         told.append((scheme, fit, numbers, fit.best.squares / unit + penalty))
     lowest = min(item[3] for item in told)
     ranked = [
-        Ranked(scheme=scheme, fit=fit, numbers=numbers, behind=value - lowest)
+        Ranked(
+            scheme=scheme,
+            fit=fit,
+            numbers=numbers,
+            behind=value - lowest,
+            undecided=value - lowest < UNDECIDED,
+        )
         for scheme, fit, numbers, value in told
     ]
-    return sorted(ranked, key=lambda item: item.behind)
+    return _judge(sorted(ranked, key=lambda item: item.behind))
+
+
+def _judge(ranked: Sequence[Ranked]) -> list[Ranked]:
+    """Test residuals and predictions of those near the top; what predicts better stays in play."""
+    judged = [
+        replace(
+            item,
+            lack_of_fit=judge_fit(item.fit),
+            held_out=predict_held_out(item.fit, "S"),
+        )
+        if item.behind < NEAR
+        else item
+        for item in ranked
+    ]
+    best = judged[0].held_out
+    return [
+        replace(item, undecided=item.undecided or item.held_out < BETTER * best) for item in judged
+    ]
 
 
 def describe_ranking(ranked: Sequence[Ranked]) -> list[str]:
@@ -158,6 +197,17 @@ def describe_ranking(ranked: Sequence[Ranked]) -> list[str]:
             f"no scheme describes the shots within their noise: with {best.scheme.name} the mean "
             f"square of the residuals is {ratio:.3g} times the expected"
         )
+    elif best.lack_of_fit < MISFIT:
+        said.append(
+            f'the residuals of "{best.scheme.name}" are alike in replicates (p = '
+            f"{best.lack_of_fit:.1g}): the scheme leaves something out"
+        )
+    said += [
+        f'"{item.scheme.name}" predicts concentrations held out better than "{best.scheme.name}" '
+        f"(mean square {item.held_out:.3g} against {best.held_out:.3g})"
+        for item in left[1:]
+        if item.held_out < BETTER * best.held_out
+    ]
     if len({tuple(sorted(shot.start_M.items())) for shot in best.fit.problem.shots}) == 1:
         said.append(
             "all shots have the same composition, so that schemes that differ in how their rates "

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from stopflow.mechanism.contours import Contour
 from stopflow.mechanism.determined import Determination
 from stopflow.mechanism.fit import GlobalFit
+from stopflow.mechanism.further import Proposal
 from stopflow.mechanism.rank import WITHIN_NOISE, Ranked
 
 
@@ -16,6 +17,8 @@ class FittedGroup:
     ----------
     label
         What the shots share that those of other groups do not; empty for a single group.
+    proposals
+        What would determine the constants that are open.
     contour
         Of the two constants that are determined least; None where it was not followed.
     """
@@ -23,6 +26,7 @@ class FittedGroup:
     label: str
     fit: GlobalFit
     determination: Determination
+    proposals: tuple[Proposal, ...] = ()
     contour: Contour | None = None
 
     def headline(self) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from stopflow.errors import StopflowError, StoreError
 from stopflow.io.channels import Channels
 from stopflow.io.folder import ReadOptions, read_experiment, trace_files
-from stopflow.io.readers.content import shown_name
+from stopflow.io.text import shown_name
 from stopflow.io.truth import read_truth
 from stopflow.kinetics.analysis import (
     AnalysisSettings,

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from stopflow.features import FeatureSpec
+from stopflow.io.results import file_sha256
 from stopflow.io.switch import switching
 from stopflow.learn.adapt import adapted_way
 from stopflow.learn.compare.compare import (
@@ -37,7 +38,7 @@ from stopflow.pipeline.train import model_provenance, trace_of
 from stopflow.report.data import ModelReportData
 from stopflow.report.paper.rounding import format_digits, format_pm
 from stopflow.report.tables.tables import write_csv
-from stopflow.store import Dataset, file_sha256, load_dataset
+from stopflow.store import Dataset, load_dataset
 from stopflow.trace import FloatArray
 
 TABLE, PDF = "compare.csv", "compare.pdf"
@@ -55,6 +56,7 @@ class Compared:
     rows: list[dict[str, Any]]
     written: tuple[Path, ...]
     headline: str
+    set_aside: tuple[str, ...] = ()
 
     def table(self) -> tuple[Sequence[str], list[Sequence[str]]]:
         """Give columns and rows for the terminal."""
@@ -128,12 +130,16 @@ def compare_models(
         row["peak_MB"] = peaks.get(row["layer"], float("nan")) / 1e6
     shown = [_report_data(row, runs, data, settings, dataset) for row in rows]
     with switching() as switch:
-        gathered = switch.files(reports)
+        gathered = switch.files(reports, lab=dataset.lab)
         write_csv(pd.DataFrame(rows), gathered / TABLE)
         write_compare_pdf(shown, gathered / PDF, paper=paper)
     kept.remove()
-    written = (reports / TABLE, reports / PDF)
-    return Compared(rows=rows, written=written, headline=state_best(build_comparison(shown)))
+    return Compared(
+        rows=rows,
+        written=(reports / TABLE, reports / PDF),
+        headline=state_best(build_comparison(shown)),
+        set_aside=tuple(switch.notes),
+    )
 
 
 def _lab(dataset: Dataset, settings: TrainSettings, kind: str, progress: Progress) -> LabData:

@@ -14,9 +14,9 @@ from stopflow.io.decisions import (
     save_decisions,
     with_decision,
 )
-from stopflow.io.readers.content import shown_name
 from stopflow.io.readers.table import split_push
 from stopflow.io.sorting import DECISIONS
+from stopflow.io.text import shown_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

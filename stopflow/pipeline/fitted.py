@@ -23,6 +23,8 @@ from stopflow.report.paper.rounding import format_interval, format_pm, format_ti
 from stopflow.schema import TABLES
 from stopflow.trace import Experiment, Shot, Trace
 
+# Said of a parameter that was given instead of fitted, in the place of its error.
+HELD = "held"
 LINES = (
     ("amplitude at mixing", "amplitude_at_mixing", "", "signal"),
     ("noise SD", "noise_sd", "", "signal"),
@@ -120,10 +122,14 @@ class FittedTrace:
             row["k_low95_per_s"], row["k_high95_per_s"], error=row["k_stderr_per_s"]
         )
         why = f": {row['reason']}" if row["reason"] else ""
+        known = f"(95 %: {interval})"
+        if self._is_held("k_per_s"):
+            known = f"({HELD})"
+        half = row["half_life_s"]
+        half_life = "" if pd.isna(half) else f", half-life {format_time(half)}"
         return (
             f"{row['file']}: {find_law(row['law']).title}: "
-            f"k = {format_pm(row['k_per_s'], row['k_stderr_per_s'])} 1/s "
-            f"(95 %: {interval}), half-life {format_time(row['half_life_s'])}, "
+            f"k = {format_pm(row['k_per_s'], row['k_stderr_per_s'])} 1/s {known}{half_life}, "
             f"{row['verdict']}{why}"
         )
 
@@ -134,7 +140,7 @@ class FittedTrace:
             (
                 name,
                 self._value(key, self._error(error)),
-                format_value(self._error(error), self._error(error)) if error else "",
+                self._error_text(key, error),
                 unit_text.replace("signal", unit),
             )
             for name, key, error, unit_text in (*_parameter_lines(self.row["law"]), *LINES)
@@ -148,6 +154,19 @@ class FittedTrace:
     def _value(self, key: str, error: float) -> str:
         value = self.row[key]
         return str(value) if isinstance(value, int) else format_value(float(value), error)
+
+    def _error_text(self, key: str, column: str) -> str:
+        if not column:
+            return ""
+        error = self._error(column)
+        return HELD if self._is_held(key) else format_value(error, error)
+
+    def _is_held(self, key: str) -> bool:
+        """Whether a parameter was given instead of fitted."""
+        if self.fit is None:
+            return False
+        held = [name for name, value in self.fit.fixed.items() if isinstance(value, float | int)]
+        return key in map(parameter_column, held)
 
     def _error(self, column: str) -> float:
         return float(self.row[column]) if column else float("nan")

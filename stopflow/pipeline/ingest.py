@@ -12,8 +12,9 @@ from stopflow.errors import StopflowError
 from stopflow.executors import open_workers
 from stopflow.io.channels import parse_channel
 from stopflow.io.folder import LabFolders, ReadOptions, find_lab
-from stopflow.io.readers.content import shown_name
+from stopflow.io.results import Lab, lab_at
 from stopflow.io.switch import switching
+from stopflow.io.text import shown_name
 from stopflow.kinetics.analysis import AnalysisSettings
 from stopflow.kinetics.verdicts.rules import reasons
 from stopflow.pipeline.barriers import true_rates
@@ -26,6 +27,7 @@ from stopflow.pipeline.reading import FolderJob, FolderReading, FolderResult, do
 from stopflow.store import (
     REPLACEABLE,
     Dataset,
+    lab_of,
     load_dataset,
     writing_into,
 )
@@ -120,7 +122,7 @@ def ingest(
         is in the dataset's `problems` and in the verdicts, and raises nothing.
     """
     with switching() as switch:
-        place = switch.folder(out, owned=REPLACEABLE)
+        place = switch.folder(out, owned=REPLACEABLE, lab=lab_at(root), lab_of=lab_of)
         write_dataset(
             root,
             place,
@@ -165,11 +167,13 @@ def write_dataset(
         with earlier_results(out, wanted=not execution.fresh) as earlier:
             readings = _read_all(jobs, earlier, workers=settings.workers, execution=execution)
             gathered = gather_folders(readings, writer, place, settings.analysis, done=done)
-        _require_better(gathered, out)
+        _require_better(gathered, out, lab=lab_at(root))
         true, unread = true_rates(folders)
         further = (*lab.problems, *unread)
         compare_folders(gathered, writer, place, settings.analysis, true=true, further=further)
-        made = build_provenance(gathered.results, asdict(settings), command=command)
+        made = build_provenance(
+            gathered.results, asdict(settings), command=command, lab=lab_at(root).record(out)
+        )
         writer.describe(made)
 
 
@@ -248,9 +252,9 @@ def _processes(jobs: Sequence[FolderJob], workers: int) -> int:
     return max(min(workers or (1 if small else os.cpu_count() or 1), len(jobs)), 1)
 
 
-def _require_better(gathered: GatheredFolders, out: Path) -> None:
-    """Refuse shots without a single rate where the dataset in `out` has rates."""
-    if gathered.rates or not _has_rates(out):
+def _require_better(gathered: GatheredFolders, out: Path, *, lab: Lab) -> None:
+    """Refuse shots without a single rate where the lab's dataset in `out` has rates."""
+    if gathered.rates or lab_of(out) != lab or not _has_rates(out):
         return
     shots = [shot for result in gathered.results for shot in result.analysis.shots]
     first = shots[0]

@@ -24,7 +24,7 @@ from stopflow.pipeline.reading import (
     code_digest,
     job_key,
 )
-from stopflow.store import KEPT, Dataset, load_dataset, trace_digest
+from stopflow.store import KEPT, Dataset, load_dataset, trace_digests
 from stopflow.trace import Trace
 
 SETTINGS: Final = "settings"
@@ -183,8 +183,7 @@ class ExperimentTraces:
         if len(rows) != len(result.traces):
             return None
         traces = tuple(self._trace(int(row)) for row in rows)
-        found = tuple("" if trace is None else trace_digest(trace) for trace in traces)
-        return traces if found == result.traces else None
+        return traces if trace_digests(traces) == result.traces else None
 
     def _trace(self, row: int) -> Trace | None:
         recorded = self._dataset.trace(row)

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stopflow.errors import ModelError
+from stopflow.io.results import lab_at
 from stopflow.io.switch import switching
 from stopflow.pipeline.find import find_model
 from stopflow.pipeline.ingest import USUAL, Execution, IngestSettings, write_dataset
 from stopflow.pipeline.progress import Announce, Progress, silent, unannounced
 from stopflow.pipeline.reports import in_place, require_reports, write_exports, write_reports
 from stopflow.pipeline.summary import Summary, summarise
-from stopflow.store import REPLACEABLE, load_dataset
+from stopflow.store import REPLACEABLE, lab_of, load_dataset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,12 +29,15 @@ class ProcessedLab:
         Why a network gave no rates beside those of the fits; "" where it did or was not asked.
     undrawn
         Why the PDF holds nothing but this reason; "" where it is whole.
+    set_aside
+        A line for everything that made way for the results.
     """
 
     summary: Summary
     written: tuple[Path, ...]
     unpredicted: str = ""
     undrawn: str = ""
+    set_aside: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -76,9 +80,10 @@ def process_lab(
     if prediction is not None:
         find_model(prediction.model, prediction.models)
     with switching() as switch:
-        place = switch.folder(out, owned=REPLACEABLE)
-        gathered = switch.files(reports)
-        drawn = None if figures is None else switch.files(figures)
+        lab = lab_at(root)
+        place = switch.folder(out, owned=REPLACEABLE, lab=lab, lab_of=lab_of)
+        gathered = switch.files(reports, lab=lab)
+        drawn = None if figures is None else switch.files(figures, lab=lab)
         write_dataset(
             root,
             place,
@@ -101,7 +106,7 @@ def process_lab(
         )
     places = {gathered: reports, drawn: figures}
     written = (out, *(in_place(path, places) for path in done.written))
-    return replace(done, written=written)
+    return replace(done, written=written, set_aside=tuple(switch.notes))
 
 
 def _report(

@@ -14,13 +14,14 @@ from typing import Any, Final
 import numpy as np
 
 from stopflow.errors import StopflowError
+from stopflow.io.results import Lab, join_labs
 from stopflow.io.switch import switching
 from stopflow.pipeline.gather import compare_folders, gather_folders
 from stopflow.pipeline.kept import kept_results, kept_settings
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.pipeline.provenance import build_provenance, list_notes, list_problems
 from stopflow.pipeline.reading import FolderReading, FolderResult
-from stopflow.store import REPLACEABLE, Dataset, load_dataset, writing_into
+from stopflow.store import REPLACEABLE, Dataset, lab_of, load_dataset, writing_into
 from stopflow.trace import Problem
 
 OF_NO_RESULT: Final = frozenset({"workers"})
@@ -49,8 +50,10 @@ def merge_datasets(
     datasets = [load_dataset(folder) for folder in folders]
     _require_joinable(datasets)
     with switching() as switch:
-        place = switch.folder(out, owned=REPLACEABLE)
-        _write(datasets, place, command=command, progress=progress)
+        lab = _lab(datasets)
+        place = switch.folder(out, owned=REPLACEABLE, lab=lab, lab_of=lab_of)
+        described = None if lab is None else lab.record(out)
+        _write(datasets, place, lab=described, command=command, progress=progress)
         datasets.clear()  # nothing may stay open of a dataset that is replaced
     return load_dataset(out)
 
@@ -83,7 +86,21 @@ def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     return [name for name in names if one.get(name) != other.get(name)]
 
 
-def _write(datasets: Sequence[Dataset], place: Path, *, command: str, progress: Progress) -> None:
+def _lab(datasets: Sequence[Dataset]) -> Lab | None:
+    """Return the labs of the datasets as one; None where one does not say."""
+    labs = [dataset.lab for dataset in datasets]
+    known = [lab for lab in labs if lab is not None]
+    return join_labs(known) if len(known) == len(labs) else None
+
+
+def _write(
+    datasets: Sequence[Dataset],
+    place: Path,
+    *,
+    lab: Mapping[str, Any] | None,
+    command: str,
+    progress: Progress,
+) -> None:
     settings = kept_settings(datasets[0].folder)
 
     def readings() -> Iterator[FolderReading]:
@@ -102,7 +119,7 @@ def _write(datasets: Sequence[Dataset], place: Path, *, command: str, progress: 
             further=_of_no_folder(datasets, gathered.results),
         )
         made = build_provenance(
-            gathered.results, datasets[0].provenance["settings"], command=command
+            gathered.results, datasets[0].provenance["settings"], command=command, lab=lab
         )
         made[MERGED] = [dataset.digest for dataset in datasets]
         writer.describe(made)

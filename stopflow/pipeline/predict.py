@@ -1,7 +1,7 @@
 """Rates of new folders by a trained model, beside the fit's own."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stopflow.io.results import lab_at
 from stopflow.io.switch import switching
 from stopflow.learn.model import Model
 from stopflow.learn.predict.reliability import disagreement
@@ -24,6 +25,8 @@ from stopflow.report.tables.tables import write_csv, write_table_xlsx
 from stopflow.store import Dataset
 
 SHOWN_ROWS = 40
+TRACES_AT_ONCE = 512
+"""Traces that are in memory together; an experiment's always are, for they share their drift."""
 DIGITS = 6
 """Significant digits of predictions.csv: no network knows a rate to one in a million."""
 BETWEEN = "; "
@@ -47,7 +50,9 @@ class Predicted:
     frame: pd.DataFrame
     written: tuple[Path, ...]
     problems: tuple[str, ...]
+    unread: bool
     model: str
+    set_aside: tuple[str, ...] = ()
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -57,7 +62,7 @@ class Predicted:
     @property
     def exit_code(self) -> int:
         """1 when a shot has no prediction or an input could not be read."""
-        return int(bool(self.frame["k_predicted_per_s"].isna().any()) or bool(self.problems))
+        return int(self.unread or bool(self.frame["k_predicted_per_s"].isna().any()))
 
     def table(self) -> tuple[Sequence[str], list[Sequence[str]]]:
         """Give columns and rows for the terminal."""
@@ -117,11 +122,12 @@ def predict_folder(
             progress=progress,
         )
         with switching() as switch:
-            gathered = switch.files(reports)
+            gathered = switch.files(reports, lab=lab_at(folder), is_part=True)
             found = predict_dataset(
                 dataset, model=model, models=models, reports=gathered, progress=progress
             )
-        return replace(found, written=tuple(reports / path.name for path in found.written))
+        written = tuple(reports / path.name for path in found.written)
+        return replace(found, written=written, set_aside=tuple(switch.notes))
 
 
 def predict_dataset(
@@ -136,15 +142,34 @@ def predict_dataset(
     place = find_model(model, models)
     loaded = load_model(place)
     progress("predicting", 0, len(dataset.shots))
-    traces = [trimmed_or_none(dataset, row) for row in range(len(dataset.shots))]
-    frame = predict_table(loaded, dataset.shots, traces)
-    progress("predicting", len(dataset.shots), len(dataset.shots))
+    parts = []
+    for rows in whole_experiments(dataset.shots["experiment"], at_once=TRACES_AT_ONCE):
+        traces = [trimmed_or_none(dataset, row) for row in rows]
+        parts.append(predict_table(loaded, dataset.shots.iloc[rows.start : rows.stop], traces))
+        progress("predicting", rows.stop, len(dataset.shots))
+    frame = pd.concat(parts)
     written = (reports / "predictions.csv", reports / "predictions.xlsx")
     write_csv(frame, written[0], digits=DIGITS)
     write_table_xlsx(frame, written[1], sheet="predictions")
+    summary = summarise(dataset)
     return Predicted(
-        frame=frame, written=written, problems=summarise(dataset).problems, model=place.name
+        frame=frame,
+        written=written,
+        problems=(*summary.disagreements, *summary.grouped),
+        unread=bool((dataset.problems["level"] == "error").any()),
+        model=place.name,
     )
+
+
+def whole_experiments(experiment: pd.Series, *, at_once: int) -> Iterator[range]:
+    """Divide the rows into runs of `at_once` or a few more that part no experiment's shots."""
+    names = experiment.to_numpy()
+    ends = [row for row in range(1, len(names)) if names[row] != names[row - 1]]
+    first = 0
+    for end in (*ends, len(names)):
+        if end - first >= at_once or end == len(names):
+            yield range(first, end)
+            first = end
 
 
 def predict_table(

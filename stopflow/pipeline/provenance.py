@@ -6,6 +6,7 @@ from typing import Any
 
 from stopflow import __version__
 from stopflow.pipeline.reading import LIBRARIES, FolderResult
+from stopflow.store import LAB
 from stopflow.trace import Problem
 
 
@@ -25,12 +26,17 @@ def list_notes(results: Sequence[FolderResult]) -> list[Problem]:
 
 
 def build_provenance(
-    results: Sequence[FolderResult], settings: Mapping[str, Any], *, command: str
+    results: Sequence[FolderResult],
+    settings: Mapping[str, Any],
+    *,
+    command: str,
+    lab: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
-    """Describe how the dataset was made."""
+    """Describe how the dataset was made, and of which lab."""
     return {
         "version": __version__,
         "command": command,
+        LAB: lab,
         "settings": settings,
         "libraries": {name: version(name) for name in LIBRARIES},
         "left_out": [shot for result in results for shot in result.left_out],

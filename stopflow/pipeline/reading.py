@@ -7,7 +7,7 @@ next ingest; of all folders together only its `light` part is held in memory.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.metadata import version
@@ -15,11 +15,14 @@ from math import isnan, nan
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 import stopflow
 from stopflow.columns import foreign_name
 from stopflow.frames import Columns, build_columns
 from stopflow.io.folder import ReadOptions
-from stopflow.io.readers.content import shown_name
+from stopflow.io.results import file_sha256
+from stopflow.io.text import shown_name
 from stopflow.kinetics.analysis import (
     AnalysisSettings,
     ExperimentAnalysis,
@@ -30,7 +33,7 @@ from stopflow.pipeline.barriers import read_and_analyse
 from stopflow.pipeline.packing import pack
 from stopflow.pipeline.shared_rates import NONE, shared_rates
 from stopflow.schema import COLUMNS, STORAGE_COLUMNS
-from stopflow.store import file_sha256, trace_digest
+from stopflow.store import trace_digests
 from stopflow.trace import Experiment, Problem, Trace
 
 LIBRARIES: Final = ("numpy", "scipy", "pandas", "matplotlib")
@@ -135,7 +138,7 @@ def do_folder(job: FolderJob) -> FolderReading:
         for shot in experiment.shots
     ]
     rows = [row | more for row, more in zip(shot_rows(analysis), own, strict=True)]
-    traces = tuple(shot.trace for shot in experiment.shots)
+    traces = _sharing_times(shot.trace for shot in experiment.shots)
     result = FolderResult(
         name=experiment.name,
         headline=_headline(analysis),
@@ -143,7 +146,7 @@ def do_folder(job: FolderJob) -> FolderReading:
         shots=build_columns("shots", rows),
         cuts=build_columns("cuts", cut_rows(analysis)),
         rates=sum(not isnan(row["k_per_s"]) for row in rows),
-        traces=tuple("" if trace is None else trace_digest(trace) for trace in traces),
+        traces=trace_digests(traces),
         problems=experiment.problems,
         shadowed=tuple(_shadowed(experiment)),
         left_out=tuple(
@@ -164,6 +167,18 @@ def do_folder(job: FolderJob) -> FolderReading:
         lasting=all(problem.level != "error" for problem in result.problems),
         traces=traces,
     )
+
+
+def _sharing_times(traces: Iterable[Trace | None]) -> tuple[Trace | None, ...]:
+    """Let traces with the times of the one before hold these, so that they travel once."""
+    shared: list[Trace | None] = []
+    last: Trace | None = None
+    for trace in traces:
+        if trace is not None and last is not None and np.array_equal(trace.time_s, last.time_s):
+            trace = replace(trace, time_s=last.time_s)
+        shared.append(trace)
+        last = trace if trace is not None else last
+    return tuple(shared)
 
 
 def _headline(analysis: ExperimentAnalysis) -> str:

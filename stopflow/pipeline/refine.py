@@ -25,6 +25,7 @@ from stopflow.learn.model import Model
 from stopflow.learn.saved import load_model, require_model_place, save_model
 from stopflow.learn.split import Split
 from stopflow.lowrank import Network
+from stopflow.pipeline.adapt_images import COLUMNS, adapt_to_images
 from stopflow.pipeline.checks import require_name, require_seed
 from stopflow.pipeline.classify import load_images
 from stopflow.pipeline.find import find_model
@@ -90,7 +91,6 @@ ADAPT_COLUMNS = {
     "p95_relative_error": "95 %",
 }
 COST_COLUMNS = {
-    **ADAPT_COLUMNS,
     "learning_rate": "rate",
     "trained_parameters": "trained",
     "processor_s": "processor s",
@@ -184,11 +184,30 @@ def adapt_model(
 ) -> Refined:
     """Fine-tune a model to the shots of `folder`; the base model's folder stays as it is.
 
+    A classifier is fine-tuned to the images of `folder`.
     With `beside_full` the table has full fine-tuning as well, and what each of the two cost.
     """
     place = find_model(model, models)
     usual = f"{place.resolve().name}-{folder.resolve().name}"
     target = _new_place(usual if name is None else name, models, place)
+    if is_classifier(place):
+        lora, rows = adapt_to_images(
+            place,
+            target,
+            folder,
+            rank=rank,
+            epochs=epochs,
+            learning_rate=learning_rate,
+            seed=seed,
+            beside_full=beside_full,
+        )
+        return Refined(
+            rows=rows,
+            columns=COLUMNS | (COST_COLUMNS if beside_full else {}),
+            written=(target,),
+            judgement=lora.judgement,
+            use="it lies beside the model it was made from",
+        )
     loaded = load_model(place)
     changes = {"epochs": epochs, "learning_rate": learning_rate, "seed": require_seed(seed)}
     settings = adapt_settings(**{key: item for key, item in changes.items() if item is not None})
@@ -219,7 +238,7 @@ def adapt_model(
     )
     return Refined(
         rows=rows,
-        columns=COST_COLUMNS if beside_full else ADAPT_COLUMNS,
+        columns=ADAPT_COLUMNS | (COST_COLUMNS if beside_full else {}),
         written=(target,),
         judgement=found.judgement,
         use=f"use it with: stopflow predict {target.name} FOLDER",

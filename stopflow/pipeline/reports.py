@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -22,6 +23,23 @@ TEXTS = ("experiment", "file", "split")
 LARGEST_TABLE = 500_000_000
 """Bytes of a table beside a model; that of 1,000,000 shots has a tenth."""
 PREDICTION_COLUMNS = ("experiment", "file", "split", "k_actual_per_s", "k_predicted_per_s")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RebuiltReports:
+    """What `rebuild_reports` did.
+
+    Attributes
+    ----------
+    problems
+        One line for each model that has no report because it is damaged.
+    set_aside
+        A line for everything that made way for the reports.
+    """
+
+    written: tuple[Path, ...]
+    problems: tuple[str, ...]
+    set_aside: tuple[str, ...]
 
 
 def write_reports(
@@ -46,7 +64,11 @@ def write_reports(
     """
     from stopflow.report.html.page import write_kinetics_page
     from stopflow.report.kinetics.failed import write_failed_pdf
-    from stopflow.report.kinetics.report import write_kinetics_figures, write_kinetics_pdf
+    from stopflow.report.kinetics.report import (
+        drawing_beside,
+        write_kinetics_figures,
+        write_kinetics_pdf,
+    )
     from stopflow.report.paper.style import require_paper
     from stopflow.report.tables.tables import write_rates_csv, write_rates_xlsx
 
@@ -54,24 +76,25 @@ def write_reports(
     data = kinetics_data(dataset)
     names = ("rates.csv", "rates.xlsx", "kinetics.pdf", "kinetics.html")
     written = [reports / name for name in names]
-    write_rates_csv(data.shots, written[0])
-    write_rates_xlsx(data, written[1])
 
     def drawing(done: int, total: int) -> None:
         progress("drawing the PDF", done, total)
 
     processes = min(os.cpu_count() or 1, 2)
-    try:
-        write_kinetics_page(data, written[3], light=html_light)
-        write_kinetics_pdf(data, written[2], paper=paper, processes=processes, progress=drawing)
-        if figures is not None:
-            written += write_kinetics_figures(data, figures)
-    except (StopflowError, OSError):
-        raise
-    except Exception as error:  # barrier of the report: rates and tables are whole without it
-        undrawn = " ".join(f"{type(error).__name__}: {error}".split())
-        write_failed_pdf(undrawn, written[2], paper=paper)
-        return [path for path in written if path.exists()], undrawn
+    with drawing_beside(data, paper=paper, processes=processes) as second:
+        write_rates_csv(data.shots, written[0])
+        write_rates_xlsx(data, written[1])
+        try:
+            write_kinetics_page(data, written[3], light=html_light)
+            write_kinetics_pdf(data, written[2], paper=paper, second=second, progress=drawing)
+            if figures is not None:
+                written += write_kinetics_figures(data, figures)
+        except (StopflowError, OSError):
+            raise
+        except Exception as error:  # barrier of the report: rates and tables are whole without it
+            undrawn = " ".join(f"{type(error).__name__}: {error}".split())
+            write_failed_pdf(undrawn, written[2], paper=paper)
+            return [path for path in written if path.exists()], undrawn
     return written, ""
 
 
@@ -195,15 +218,8 @@ def rebuild_reports(
     html_light: bool = False,
     figures: Path | None = None,
     progress: Progress = silent,
-) -> tuple[list[Path], list[str]]:
+) -> RebuiltReports:
     """Build the kinetics report again, the PDF of each model folder and the exports named.
-
-    Returns
-    -------
-    written
-        The files.
-    problems
-        One line for each model that has no report because it is damaged.
 
     Raises
     ------
@@ -215,8 +231,8 @@ def rebuild_reports(
     dataset = load_dataset(dataset_folder)
     problems = []
     with switching() as switch:
-        gathered = switch.files(reports)
-        drawn = None if figures is None else switch.files(figures)
+        gathered = switch.files(reports, lab=dataset.lab)
+        drawn = None if figures is None else switch.files(figures, lab=dataset.lab)
         written, undrawn = write_reports(
             dataset,
             gathered,
@@ -233,7 +249,12 @@ def rebuild_reports(
                 written.append(write_model_report(folder, gathered, dataset=dataset, paper=paper))
             except ModelError as error:
                 problems.append(f"error: {error}")
-    return [in_place(path, {gathered: reports, drawn: figures}) for path in written], problems
+    places = {gathered: reports, drawn: figures}
+    return RebuiltReports(
+        written=tuple(in_place(path, places) for path in written),
+        problems=tuple(problems),
+        set_aside=tuple(switch.notes),
+    )
 
 
 def in_place(path: Path, places: Mapping[Path | None, Path | None]) -> Path:

@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain, count
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from stopflow.errors import SettingsError
 from stopflow.io.channels import choose_channels, parse_channel, usual_channels
-from stopflow.io.decisions import Decision, load_decisions
-from stopflow.io.readers.content import shown_name
 from stopflow.io.readers.table import read_push
-from stopflow.io.sorting import DECISIONS
+from stopflow.io.text import shown_name
 from stopflow.kinetics.analysis import AnalysisSettings
 from stopflow.kinetics.plan import Plan, plan_recording
 from stopflow.pipeline.checks import (
@@ -20,6 +18,7 @@ from stopflow.pipeline.checks import (
     require_time_unit,
     require_wavelength,
 )
+from stopflow.pipeline.decided import decided_window, decision_of
 from stopflow.pipeline.fitted import FittedTrace, drawn_data, fit_shot
 from stopflow.report.paper.rounding import format_pm, format_time
 from stopflow.trace import Conditions, Recording, Shot
@@ -31,6 +30,7 @@ class PlannedFile:
 
     file: str
     plan: Plan
+    notes: tuple[str, ...] = ()
 
     def headline(self) -> str:
         """Say what was asked and what is known so far."""
@@ -63,6 +63,7 @@ class PlannedFile:
             "recordings": [asdict(way) for way in self.plan.recordings],
             "reason": self.plan.reason,
             "note": self.plan.note,
+            "decided": list(self.notes),
         }
 
 
@@ -128,20 +129,20 @@ def read_shot(
     recorded, number, notes = read_signal(
         file, start=start, end=end, channel=channel, wavelength=wavelength, time_unit=time_unit
     )
-    decision = load_decisions(file.parent).of(recorded.name, number) or Decision(file=file.name)
-    start_s, end_s, said = _window(recorded, decision, start=start, end=end)
+    decision = decision_of(file, recorded, number)
+    window = decided_window(recorded, decision, start=start, end=end)
     shot = Shot(
         experiment=shown_name(file.resolve().parent.name),
         file=shown_name(file.name),
         channel=number,
         trace=recorded.trace(number),
         conditions=Conditions(),
-        start_s=start_s,
+        start_s=window.start_s,
         start_from="workbook" if start is not None or decision.start is None else "decision",
-        end_s=end_s,
+        end_s=window.end_s,
         law=decision.law if law is None else "",
     )
-    return shot, (*notes, *said)
+    return shot, (*notes, *window.said)
 
 
 def read_signal(
@@ -172,25 +173,6 @@ def read_signal(
     return recorded, chosen[0], tuple(str(note) for note in (*recorded.notes, *mention))
 
 
-def _window(
-    recorded: Recording, decision: Decision, *, start: float | None, end: float | None
-) -> tuple[float | None, float | None, tuple[str, ...]]:
-    """Return start and end in s, those given before those decided, and what was decided."""
-    unit_s = recorded.time_unit_s
-    said = []
-    if decision.use is False:
-        said.append(f"{DECISIONS} leaves this trace out of the results: {decision.note}")
-    start_s = None if start is None else start * unit_s
-    end_s = None if end is None else end * unit_s
-    if start is None and decision.start is not None:
-        start_s = decision.start.in_s(unit_s)
-        said.append(f"{DECISIONS} sets the start of the fit to {start_s:.6g} s")
-    if end is None and decision.end is not None:
-        end_s = decision.end.in_s(unit_s)
-        said.append(f"{DECISIONS} sets the end of the fit to {end_s:.6g} s")
-    return start_s, end_s, tuple(said)
-
-
 def plan_file(
     file: Path,
     *,
@@ -206,18 +188,17 @@ def plan_file(
         file, start=start, end=end, channel=channel, wavelength=wavelength, time_unit=time_unit
     )
     trace = recorded.trace(number)
-    decision = load_decisions(file.parent).of(recorded.name, number) or Decision(file=file.name)
-    start_s, end_s, _ = _window(recorded, decision, start=start, end=end)
-    if end_s is not None:
-        kept = trace.time_s <= end_s
+    window = decided_window(recorded, decision_of(file, recorded, number), start=start, end=end)
+    if window.end_s is not None:
+        kept = trace.time_s <= window.end_s
         trace = replace(trace, time_s=trace.time_s[kept], signal=trace.signal[kept])
     planned = plan_recording(
         trace.time_s,
         trace.signal,
         precision=parse_share(precision),
-        start_s=start_s,
+        start_s=window.start_s,
     )
-    return PlannedFile(file=file.name, plan=planned)
+    return PlannedFile(file=file.name, plan=planned, notes=window.said)
 
 
 def parse_share(text: str) -> float:
@@ -243,13 +224,32 @@ def parse_fixed(texts: Sequence[str]) -> dict[str, float]:
     return fixed
 
 
-def fresh_picture(file: Path) -> Path:
-    """Name the picture of a file, in the working folder: a new file, or an earlier picture."""
-    from stopflow.report.paper.pictures import is_own_picture
+def fresh_picture(fitted: FittedTrace) -> Path:
+    """Name the picture of a trace after its folder and file, in the working folder.
 
-    names = chain([file.stem], (f"{file.stem}-fit{number or ''}" for number in count()))
+    It is a new file, or an earlier picture of the same trace.
+    """
+    from stopflow.report.paper.pictures import picture_source
+
+    row, source = fitted.row, _source(fitted)
+    book, _, label = str(row["file"]).partition("[")
+    parts = [row["experiment"], PurePath(book).stem, label.removesuffix("]")]
+    parts += [f"channel-{row['channel']}"] if row["channel"] > 1 else []
+    base = "-".join(_plain(part) for part in map(str, parts) if part)
+    names = chain([base], (f"{base}-{number}" for number in count(2)))
     pictures = (Path(f"{name}.png") for name in names)
-    return next(path for path in pictures if not path.exists() or is_own_picture(path))
+    return next(path for path in pictures if not path.exists() or picture_source(path) == source)
+
+
+def _plain(name: str) -> str:
+    """Return a part of a file name that every system takes."""
+    return "".join("-" if char in '/\\:*?"<>|' else char for char in name)[:60]
+
+
+def _source(fitted: FittedTrace) -> str:
+    """Say what a picture shows."""
+    row = fitted.row
+    return f"{row['experiment']}/{row['file']}, channel {row['channel']}"
 
 
 def draw_trace(fitted: FittedTrace, path: Path) -> None:
@@ -257,4 +257,4 @@ def draw_trace(fitted: FittedTrace, path: Path) -> None:
     from stopflow.report.kinetics.view import plot_shot
     from stopflow.report.paper.pictures import save_picture
 
-    save_picture(plot_shot(drawn_data(fitted)), path)
+    save_picture(plot_shot(drawn_data(fitted)), path, source=_source(fitted))

@@ -12,9 +12,11 @@ from stopflow.errors import SettingsError
 from stopflow.io.atomic import write_text
 from stopflow.io.channels import liveliest
 from stopflow.io.readers.table import read_push
+from stopflow.io.sorting import DECISIONS
 from stopflow.kinetics.many.spectrum import SpectrumFit, fit_spectrum
 from stopflow.kinetics.start.detect import detect_start
 from stopflow.pipeline.checks import require_moment, require_start, require_time_unit
+from stopflow.pipeline.decided import WHOLE_FILE, decided_window, decision_of
 from stopflow.report.paper.rounding import format_pm, format_time
 from stopflow.trace import FloatArray, Recording
 
@@ -23,9 +25,18 @@ SHOWN_ROWS = 40
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FittedSpectrum:
-    """A fitted recording, ready to print, to draw and to save."""
+    """A fitted recording, ready to print, to draw and to save.
+
+    Attributes
+    ----------
+    recording
+        Its signals that were fitted.
+    channels
+        Their numbers in the file.
+    """
 
     recording: Recording
+    channels: tuple[int, ...]
     fit: SpectrumFit
     start_from: str
     notes: tuple[str, ...]
@@ -54,7 +65,7 @@ class FittedSpectrum:
         names = list(self.fit.coefficients)
         return [
             {
-                "channel": place + 1,
+                "channel": self.channels[place],
                 "wavelength_nm": self.recording.wavelengths_nm[place],
                 "name": self.recording.signal_names[place],
                 **{name: float(self.fit.coefficients[name][place]) for name in names},
@@ -129,32 +140,74 @@ def fit_signals(
     if recording.channels < 2:
         valid = f"a file with several signals; for one: stopflow fit {file.name}"
         raise SettingsError("FILE", file.name, valid=valid)
+    decision = decision_of(file, recording, WHOLE_FILE)
+    window = decided_window(recording, decision, start=start, end=end)
+    recording, channels, left_out = _without_left_out(recording, file)
     kept = np.isfinite(recording.signals).all(axis=0)
     time, signals = recording.time_s[kept], recording.signals[:, kept]
     whole = replace(recording, time_s=time, signals=signals)
-    start_s, source = _start(whole, start, end)
     fit = fit_spectrum(
         time,
         signals,
-        law=law or "single-slope",
-        start_s=start_s,
-        end_s=None if end is None else end * recording.time_unit_s,
+        law=law or decision.law or "single-slope",
+        start_s=_detected(whole, window.end_s) if window.start_s is None else window.start_s,
+        end_s=window.end_s,
     )
+    source = "as given" if start is not None else "as decided"
     return FittedSpectrum(
         recording=recording,
+        channels=channels,
         fit=fit,
-        start_from=source,
-        notes=tuple(str(note).lstrip("/") for note in recording.notes),
+        start_from="detected" if window.start_s is None else source,
+        notes=(*(str(note).lstrip("/") for note in recording.notes), *window.said, *left_out),
     )
 
 
-def _start(recording: Recording, start: float | None, end: float | None) -> tuple[float, str]:
-    if start is not None:
-        return start * recording.time_unit_s, "as given"
+def _without_left_out(
+    recording: Recording, file: Path
+) -> tuple[Recording, tuple[int, ...], tuple[str, ...]]:
+    """Take away the signals that a decision leaves out.
+
+    Returns
+    -------
+    recording
+        Of the signals that are left; all of them where the whole file is left out of the results.
+    channels
+        Their numbers in the file.
+    said
+        A line for each that is not among them.
+
+    Raises
+    ------
+    SettingsError
+        When fewer than two are left.
+    """
+    channels = range(1, recording.channels + 1)
+    if decision_of(file, recording, WHOLE_FILE).use is False:
+        return recording, tuple(channels), ()
+    decided = {channel: decision_of(file, recording, channel) for channel in channels}
+    kept = [channel - 1 for channel, decision in decided.items() if decision.use is not False]
+    said = tuple(
+        f"{DECISIONS} leaves channel {channel} out of the fit: {decision.note}"
+        for channel, decision in decided.items()
+        if decision.use is False
+    )
+    if len(kept) < 2:
+        raise SettingsError("FILE", file.name, valid=f"two signals that {DECISIONS} leaves in")
+    left = replace(
+        recording,
+        signals=recording.signals[kept],
+        wavelengths_nm=tuple(recording.wavelengths_nm[place] for place in kept),
+        signal_names=tuple(recording.signal_names[place] for place in kept),
+        signal_units=tuple(recording.signal_units[place] for place in kept),
+    )
+    return left, tuple(place + 1 for place in kept), said
+
+
+def _detected(recording: Recording, end_s: float | None) -> float:
     trace = recording.trace(liveliest([recording]))
-    kept = trace.time_s <= (np.inf if end is None else end * recording.time_unit_s)
-    detection = detect_start(trace.time_s[kept], trace.signal[kept])
-    return detection.window.start_s, "detected"
+    kept = trace.time_s <= (np.inf if end_s is None else end_s)
+    return detect_start(trace.time_s[kept], trace.signal[kept]).window.start_s
 
 
 def save_spectrum(fitted: FittedSpectrum, path: Path) -> None:

@@ -1,6 +1,5 @@
 """What an ingest says at its end: a table of conditions, the problems, one line."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -8,9 +7,15 @@ from typing import Any
 import pandas as pd
 
 from stopflow.report.kinetics.conditions import name_files_apart, sort_conditions
+from stopflow.report.kinetics.input_problems import (
+    LEVELS,
+    group_problems,
+    say_disagreements,
+    say_problem,
+)
 from stopflow.report.kinetics.law_choice import list_law_choices, say_law_choice, say_remedies
 from stopflow.report.kinetics.repeats import list_doubtful
-from stopflow.report.kinetics.summary import count_things, reason_family
+from stopflow.report.kinetics.summary import count_things
 from stopflow.report.paper.rounding import format_concentration, format_pm
 from stopflow.store import Dataset
 
@@ -18,7 +23,6 @@ SHOWN_ROWS = 40
 GIVEN_STARTS = ("workbook", "decision")
 """Sources of a start that somebody has set."""
 SHOWN_CHOICES = 8
-_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +36,10 @@ class Summary:
     problems
         One line each for everything that could not be used as it was.
     grouped
-        The same for a reader: those of one kind in one line.
+        The same for a reader: those of one kind in one line, without the disagreements.
+    disagreements
+        A line for everything that the sources of the conditions disagree about, and which of
+        them was used.
     law_choices
         A sentence for each experiment on its rate law and the next best one.
     hints
@@ -46,6 +53,7 @@ class Summary:
     counts: dict[str, int]
     problems: tuple[str, ...]
     grouped: tuple[str, ...]
+    disagreements: tuple[str, ...]
     law_choices: tuple[str, ...]
     hints: tuple[str, ...]
     exit_code: int
@@ -64,6 +72,7 @@ class Summary:
             "counts": self.counts,
             "conditions": [dict(zip(self.columns, row, strict=True)) for row in self.rows],
             "problems": list(self.problems),
+            "disagreements": list(self.disagreements),
             "law_choices": list(self.law_choices),
             "hints": list(self.hints),
             "summary": self.headline,
@@ -77,9 +86,7 @@ def summarise(dataset: Dataset) -> Summary:
     refused = int(shots["k_per_s"].isna().sum())
     counts = {"shots": len(shots), "fitted": len(shots) - refused, "refused": refused, **verdicts}
     problems = tuple(
-        _problem_line(row)
-        for row in dataset.problems.to_dict("records")
-        if row["level"] in ("error", "warning")
+        say_problem(row) for row in dataset.problems.to_dict("records") if row["level"] in LEVELS
     )
     broken = bool((dataset.problems["level"] == "error").any()) or refused > 0
     columns, rows = _condition_table(dataset)
@@ -102,7 +109,8 @@ def summarise(dataset: Dataset) -> Summary:
         rows=rows,
         counts=counts,
         problems=problems,
-        grouped=_group_problems(dataset.problems),
+        grouped=group_problems(dataset.problems),
+        disagreements=say_disagreements(dataset.problems),
         law_choices=tuple(say_law_choice(choice) for choice in list_law_choices(shots)),
         hints=_hints(shots),
         exit_code=int(broken),
@@ -138,25 +146,6 @@ def _condition_table(dataset: Dataset) -> tuple[tuple[str, ...], tuple[tuple[str
     return columns, rows
 
 
-def _group_problems(problems: pd.DataFrame) -> tuple[str, ...]:
-    """One line a kind of problem: the first of it, and how many more there are."""
-    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for row in problems.to_dict("records"):
-        if row["level"] in ("error", "warning"):
-            key = (row["level"], _kind(row["found"]), _kind(row["expected"]))
-            groups.setdefault(key, []).append(row)
-    lines = []
-    for rows in groups.values():
-        more = f" (and {len(rows) - 1} more like it)" if len(rows) > 1 else ""
-        lines.append(_problem_line(rows[0]) + more)
-    return tuple(lines)
-
-
-def _kind(text: str) -> str:
-    """Reduce a text to its kind: what is quoted in it, and its numbers, differ from row to row."""
-    return reason_family(_QUOTED.sub("#", text))
-
-
 def _hints(shots: pd.DataFrame) -> tuple[str, ...]:
     hints = []
     fitted = shots[shots["k_per_s"].notna()]
@@ -187,9 +176,3 @@ def _if_known(value: float, write: Callable[[float], str]) -> str:
 
 def _celsius(kelvin: float) -> str:
     return f"{kelvin - 273.15:.1f} °C"
-
-
-def _problem_line(row: dict[str, Any]) -> str:
-    place = ", ".join(part for part in (f"{row['experiment']}/{row['file']}", row["where"]) if part)
-    expected = f"; expected {row['expected']}" if row["expected"] else ""
-    return f"{row['level']}: {place}: {row['found']}{expected}"

@@ -8,6 +8,7 @@ from typing import Any
 from stopflow import __version__
 from stopflow.config import build_settings, read_config
 from stopflow.errors import SettingsError
+from stopflow.io.switch import switching
 from stopflow.learn.compare.results import metrics_of, predict_lab, prediction_rows
 from stopflow.learn.device import require_device
 from stopflow.learn.memory import peak_memory
@@ -163,13 +164,18 @@ def train_model(
         predictions=prediction_rows(rates, data, trained.split),
     )
     checkpoint.unlink(missing_ok=True)
-    pdf = write_model_report(folder, reports, dataset=dataset, paper=paper)
+    with switching() as switch:
+        gathered = switch.files(reports, lab=dataset.lab)
+        pdf = write_model_report(folder, gathered, dataset=dataset, paper=paper)
     return TrainedModel(
         name=name,
         metrics=metrics,
-        written=(folder, pdf),
+        written=(folder, reports / pdf.name),
         status=trained.status,
-        notes=tuple(text for text in (trained.reason, _row_space_note(trained)) if text),
+        notes=(
+            *(text for text in (trained.reason, _row_space_note(trained)) if text),
+            *switch.notes,
+        ),
     )
 
 

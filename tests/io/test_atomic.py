@@ -11,6 +11,7 @@ from cli_lab import own_environment
 from stopflow.errors import SettingsError
 from stopflow.io.atomic import Owned, replacing_file, require_replaceable, write_text
 from stopflow.io.locks import lock_file
+from stopflow.io.results import MARK
 from stopflow.io.switch import recover_folder, replacing_folder, switching
 
 pytestmark = pytest.mark.whole
@@ -110,7 +111,8 @@ def test_a_folder_of_the_users_beside_it_stays(tmp_path):
 def write_set(place, text):
     """Write a folder and two files, one of them in a folder of its own, as one set."""
     with switching() as switch:
-        folder, files = switch.folder(place / "out", owned=OURS), switch.files(place / "reports")
+        folder = switch.folder(place / "out", owned=OURS)
+        files = switch.files(place / "reports", lab=None)
         (folder / "mark").write_text(text)
         (files / "rates.csv").write_text(text)
         (files / "deep").mkdir()
@@ -127,12 +129,12 @@ def test_a_set_replaces_its_own_files_and_leaves_those_of_others(tmp_path):
     (tmp_path / "reports" / "mine.pdf").write_text("mine")
     write_set(tmp_path, "new")
     assert the_set(tmp_path) == ["new"] * 3
-    assert names(tmp_path / "reports") == ["deep", "mine.pdf", "rates.csv"]
+    assert names(tmp_path / "reports") == ["deep", "mine.pdf", "rates.csv", MARK]
     assert names(tmp_path) == ["out", "reports"]
 
 
 @pytest.mark.parametrize("earlier", [True, False])
-@pytest.mark.parametrize("at", range(3))
+@pytest.mark.parametrize("at", range(4))
 def test_where_one_of_a_set_cannot_be_put_none_is(tmp_path, monkeypatch, at, earlier):
     if earlier:
         write_set(tmp_path, "old")
@@ -154,7 +156,7 @@ def test_where_one_of_a_set_cannot_be_put_none_is(tmp_path, monkeypatch, at, ear
     if earlier:
         assert the_set(tmp_path) == ["old"] * 3
         assert names(tmp_path) == ["out", "reports"]
-        assert names(tmp_path / "reports") == ["deep", "rates.csv"]
+        assert names(tmp_path / "reports") == ["deep", "rates.csv", MARK]
     else:
         assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
@@ -186,11 +188,11 @@ def test_a_run_killed_in_a_switch_leaves_the_old_set_or_the_new_one(tmp_path, mo
     killed = subprocess.run(words, check=False, env=own_environment())
     recover_folder(tmp_path / "out")
     assert the_set(tmp_path) in (["old"] * 3, ["new"] * 3)
-    assert killed.returncode == (9 if moves < 6 else 0)
+    assert killed.returncode == (9 if moves < 7 else 0)
     write_set(tmp_path, "last")
     assert the_set(tmp_path) == ["last"] * 3
     assert names(tmp_path) == ["out", "reports"]
-    assert names(tmp_path / "reports") == ["deep", "rates.csv"]
+    assert names(tmp_path / "reports") == ["deep", "rates.csv", MARK]
 
 
 WRITER = """

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.linalg import null_space
+from scipy.linalg import expm, null_space
 from simulated_shots import integrate
 
 from stopflow.mechanism.constants import build_constants
@@ -12,6 +12,9 @@ from stopflow.mechanism.solve import solve
 
 SCHEMES = {
     "A -> B -> C": ({"k1": 60.0, "k2": 15.0}, {"A": 1e-6}),
+    "A -> B -> C : k1, k2; C -> A : k3": ({"k1": 60.0, "k2": 15.0, "k3": 40.0}, {"A": 1e-6}),
+    "A + E -> B + E; B -> C": ({"k1": 3e7, "k2": 4.0}, {"A": 1e-6, "E": 2e-6}),
+    "A -> B; B -> C": ({"k1": 20.0, "k2": 20.0}, {"A": 1e-6}),
     "A + B <=> C": ({"k1": 2e6, "k-1": 5.0}, {"A": 1e-6, "B": 4e-6}),
     "E + S <=> ES -> E + P": ({"k1": 1e7, "k-1": 50.0, "k2": 20.0}, {"E": 1e-6, "S": 1e-5}),
     "2 A <=> D; D + B -> C": ({"k1": 1e6, "k-1": 2.0, "k2": 3e5}, {"A": 1e-5, "B": 2e-5}),
@@ -77,6 +80,40 @@ def test_mixtures_together_are_those_alone() -> None:
     for number in range(3):
         alone = solve(system, starts[number : number + 1], k[:1], TIME, tolerance=1e-10).c[0]
         np.testing.assert_allclose(together[number], alone, atol=1e-9 * starts[number].max())
+
+
+@pytest.mark.parametrize(
+    ("text", "linear"),
+    [("A <=> B -> C", True), ("A + E -> B + E", True), ("A + B -> C", False), ("2 A -> D", False)],
+)
+def test_linear_rate_equations_are_known(text, linear) -> None:
+    assert build_mass_action(parse_scheme(text)).is_linear is linear
+
+
+@pytest.mark.parametrize("ratio", [0.3, 1 - 1e-3, 1 - 1e-9, 1.0])
+def test_a_chain_is_solved_exactly_also_near_equal_rates(ratio: float) -> None:
+    """Against the matrix exponential, where two rates in a row leave no eigenvectors, too."""
+    scheme = parse_scheme("A -> B -> C")
+    first = 30.0
+    k = np.array([[first, first * ratio]])
+    dk = np.diag(k[0])[None]
+    times = np.linspace(0, 0.4, 21)
+    found = solve(
+        build_mass_action(scheme), np.array([[1.0, 0, 0]]), k, times, dk=dk, tolerance=1e-12
+    )
+    for second, step in ((k[0, 1], 0.0), (k[0, 1] * np.exp(1e-5), 1e-5)):
+        matrix = np.array([[-first, 0, 0], [first, -second, 0], [0, second, 0]])
+        expected = np.array([expm(matrix * t)[:, 0] for t in times])
+        moved = found.c[0] + step * found.dc[0, :, 1]
+        np.testing.assert_allclose(moved, expected, atol=1e-10 + step**2)
+
+
+@pytest.mark.parametrize("tolerance", [1e-5, 1e-7, 1e-9])
+@pytest.mark.parametrize("text", [text for text in SCHEMES if " + " in text])
+def test_the_error_is_below_the_tolerance_that_was_asked_for(text: str, tolerance: float) -> None:
+    close, exact = (solved(text, tolerance=value)[2] for value in (tolerance, 1e-13))
+    least = min(SCHEMES[text][1].values())
+    assert np.abs(close.c - exact.c).max() < tolerance * least
 
 
 @pytest.mark.parametrize("odd", [np.nan, np.inf, 1e300])

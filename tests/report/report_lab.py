@@ -49,8 +49,18 @@ def build_lab(
             cuts, columns=[*"experiment file channel cut_s".split(), "k_per_s", "k_stderr_per_s"]
         ),
         problems=pd.DataFrame(
-            [(names[0], "shot_99.bka", "row 7", "no such file", "a file of the folder", "error")],
-            columns=["experiment", "file", "where", "found", "expected", "level"],
+            [
+                (
+                    names[0],
+                    "shot_99.bka",
+                    "row 7",
+                    "no such file",
+                    "a file of the folder",
+                    "error",
+                    "",
+                )
+            ],
+            columns=["experiment", "file", "where", "found", "expected", "level", "topic"],
         ),
         trace=traces.__getitem__,
         provenance={
@@ -179,6 +189,7 @@ def _conditions(shots):
                 "temperature_K": 298.15,
                 "substrate": group["substrate"].iloc[0],
                 "mixture": "",
+                "mixture_ph": NAN,
                 "ionic_strength_M": NAN,
                 "shots": len(group),
                 "fitted": len(good),
@@ -194,6 +205,9 @@ def _conditions(shots):
                 "scatter_ratio": sd / good["k_stderr_per_s"].median() if len(good) else NAN,
                 "half_life_s": np.log(2) / k,
                 "amplitude": good["amplitude"].mean(),
+                "amplitude_stderr": NAN,
+                "amplitude_low95": NAN,
+                "amplitude_high95": NAN,
                 "signal_to_noise": good["signal_to_noise"].median(),
                 "verdict": verdict,
                 "reason": "" if verdict == "PASS" else "no shot could be fitted",

@@ -6,7 +6,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stopflow.report.paper.decimate import bucket_means, decimate_min_max, envelope
+from stopflow.report.paper.decimate import (
+    bucket_means,
+    decimate_min_max,
+    envelope,
+    find_extremes,
+)
 
 
 @given(seed=st.integers(0, 10_000), points=st.integers(1, 900), buckets=st.integers(1, 60))
@@ -42,3 +47,14 @@ def test_envelope_and_means_equal_a_loop(seed, points, buckets):
 def test_envelope_of_nothing_is_empty():
     outside = envelope(np.array([5.0]), np.array([1.0]), edges=np.array([0.0, 1.0]))
     assert [len(part) for part in outside] == [0, 0, 0]
+
+
+def test_the_extremes_of_pieces_are_those_that_a_search_piece_by_piece_finds(rng):
+    for count in (1, 2, 7, 400):
+        y = rng.integers(-3, 4, size=count).astype(float)  # with values that are equal
+        y[rng.random(count) < 0.05] = np.nan
+        starts = np.unique([0, *rng.integers(0, count, size=count // 5)])
+        pieces = [y[a:b] for a, b in zip(starts, [*starts[1:], count], strict=True)]
+        low, high = find_extremes(y, starts)
+        assert low.tolist() == [a + p.argmin() for a, p in zip(starts, pieces, strict=True)]
+        assert high.tolist() == [a + p.argmax() for a, p in zip(starts, pieces, strict=True)]

@@ -130,3 +130,42 @@ def test_no_text_leaves_the_paper(case, paper, ruler):
 def test_an_unknown_paper_lists_the_known():
     with pytest.raises(SettingsError, match="a4, letter"):
         require_paper("a3")
+
+
+class CountingRuler(Ruler):
+    """Counts the texts that are broken into lines or shortened."""
+
+    fitted = 0
+
+    def wrap(self, *args, **kwargs):
+        self.fitted += 1
+        return super().wrap(*args, **kwargs)
+
+    def shorten(self, *args, **kwargs):
+        self.fitted += 1
+        return super().shorten(*args, **kwargs)
+
+
+@pytest.mark.parametrize("rows", [500, 2000])
+def test_the_work_and_the_pages_of_a_long_table_grow_as_its_rows(rows):
+    paper, ruler = PAPERS["a4"], CountingRuler()
+    pages = lay_out([_grid(rows)], paper, ruler)
+    different = {(row[0], row[1], row[2]) for row in _grid(rows).rows}
+    headings = len(pages)
+    assert ruler.fitted <= 3 * len(different) + headings
+    of_a_page = [len(page[0].block.rows) for page in pages[:-1]]
+    assert min(of_a_page) > 0.7 * max(of_a_page)
+
+
+def test_laying_out_many_blocks_looks_at_each_a_few_times(ruler):
+    asked = [0]
+
+    class Counted(Paragraph):
+        def height_mm(self, ruler, width_mm):
+            asked[0] += 1
+            return super().height_mm(ruler, width_mm)
+
+    lay_out(
+        [Counted(text="x", keep_with_next=i % 2 == 0) for i in range(2000)], PAPERS["a4"], ruler
+    )
+    assert asked[0] < 4 * 2000

@@ -14,7 +14,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from pypdf import PdfReader
 
-from stopflow.report.kinetics.report import write_kinetics_pdf
+from stopflow.report.kinetics.report import drawing_beside, write_kinetics_pdf
 from stopflow.report.models.comparison import write_compare_pdf
 from stopflow.report.models.comparison_figures import draw_bias, draw_runs
 from stopflow.report.models.comparison_numbers import list_bias, list_runs
@@ -69,7 +69,8 @@ def test_two_processes_write_the_same_bytes_as_one(tmp_path):
     one, two = tmp_path / "one.pdf", tmp_path / "two.pdf"
     calls = []
     write_kinetics_pdf(long, one, progress=lambda *done: calls.append(done))
-    write_kinetics_pdf(long, two, processes=2)
+    with drawing_beside(long, paper="a4", processes=2) as second:
+        write_kinetics_pdf(long, two, second=second)
     assert one.read_bytes() == two.read_bytes()
     reader = PdfReader(one)
     total = len(reader.pages)

@@ -15,7 +15,8 @@ from stopflow.report.kinetics.conditions import build_series, sort_conditions
 from stopflow.report.kinetics.experiment_numbers import build_experiment_picture, relative_cuts
 from stopflow.report.kinetics.repeats import group_series, list_doubtful, list_repeats
 from stopflow.report.kinetics.secondary_numbers import build_pictures
-from stopflow.report.kinetics.summary import count_reasons, count_shots, summarise_secondary
+from stopflow.report.kinetics.secondary_words import summarise_secondary
+from stopflow.report.kinetics.summary import count_reasons, count_shots
 from stopflow.report.kinetics.view import plot_shot
 from stopflow.report.models.numbers import fit_lines, list_worst, size_layers, split_points
 from stopflow.report.paper.pictures import save_picture

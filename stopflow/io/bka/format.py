@@ -241,6 +241,15 @@ def _time_scale(
     if fallback_scale is None:
         raise SettingsError("time_unit", time_unit, valid=TIME)
     written = header.value("_UNITX")
+    stated = [value for key, value in header.records if key.upper() == "_UNITX"]
+    scales = {parse_time_unit(unit) for unit in stated} - {None}
+    if len(scales) > 1:
+        raise FormatError(
+            name,
+            where='header, "_UNITX"',
+            found=f"two units of time, {' and '.join(map(repr, stated[:2]))}",
+            expected="one",
+        )
     if not written.strip():
         found = f'no "_UNITX"; time taken as {fallback}'
         note = header_note(name, "header", found, expected="a unit of time", level="warning")

@@ -12,6 +12,8 @@ from stopflow.io.readers.labels import (
     Label,
     fold_label,
     known_wavelength,
+    parse_label,
+    require_one_time_unit,
     require_time_unit,
     wavelength_nm,
 )
@@ -35,6 +37,8 @@ class Columns:
         (N, columns); NaN where there is no number.
     time_unit
         Stated beside the table; ``""`` where it is not.
+    times_above
+        Units that the rows above the numbers give for the first column.
     alone_are_pushes
         Whether columns that do not say what they are, are a push each.
     """
@@ -42,6 +46,7 @@ class Columns:
     labels: tuple[Label, ...]
     rows: FloatArray
     time_unit: str = ""
+    times_above: tuple[str, ...] = ()
     alone_are_pushes: bool = False
     bare_wavelengths: bool = False
 
@@ -83,7 +88,11 @@ def read_columns(
             remarks.append(note(name, "", text, expected="", level="note"))
         if not signals:
             continue
-        unit = labels[place].unit or columns.time_unit
+        label = labels[place]
+        stated = [label.unit, parse_label(label.name).unit, columns.time_unit]
+        stated += columns.times_above if place == 0 else ()
+        require_one_time_unit([unit for unit in stated if unit], name=name)
+        unit = label.unit or columns.time_unit
         unit_s = require_time_unit(unit, time_unit=time_unit, name=name)
         pushes = [[at] for at in signals] if _are_pushes(columns, signals) else [signals]
         for members in pushes:

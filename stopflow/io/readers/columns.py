@@ -110,6 +110,7 @@ def parse_as(
         labels=_labels(header, lines, first, layout),
         rows=block.rows,
         time_unit=next((value for key, value in records if fold_label(key) in _UNIT_KEYS), ""),
+        times_above=_times_above(lines, first, layout),
         bare_wavelengths=bare_wavelengths,
     )
     return read_columns(
@@ -146,6 +147,13 @@ def _labels(
     return tuple(labels)
 
 
+def _times_above(lines: Sequence[str], first: int, layout: Layout) -> tuple[str, ...]:
+    """Return the units that the lines above the rows give for the times in the first column."""
+    rows = [_cells(lines[place], layout) for place in _lines_above(lines, first, most=2)]
+    labels = [parse_label(cells[0]) for cells in rows if len(cells) == layout.columns]
+    return tuple(label.unit for label in labels if label.is_time and label.unit)
+
+
 def _lines_above(lines: Sequence[str], first: int, *, most: int) -> list[int]:
     """Return the last lines above `first` that are not blank, the nearest first."""
     found = [at for at in range(first - 1, max(-1, first - 12), -1) if lines[at].strip()]
@@ -160,9 +168,11 @@ def _cells(line: str, layout: Layout) -> list[str]:
     plain = stripped[len(sign) :].lstrip(sign[:1] + " ") if sign else plain
     if layout.separator:
         cells = [cell.strip().strip('"') for cell in layout.split(plain)]
-        if len(cells) < layout.columns and layout.separator == ",":
+        written = plain.count(layout.separator) + 1
+        if written < layout.columns and layout.separator == ",":
             return cells
-        return cells + [""] * (layout.columns - len(cells)) if len(cells) > 1 else cells
+        is_header = len(cells) > 1 or written == layout.columns
+        return cells + [""] * (layout.columns - len(cells)) if is_header else cells
     cells = re.split(r"\t|\s{2,}", plain.strip())
     if len(cells) != layout.columns:
         cells = _WORDS.findall(plain)

@@ -1,13 +1,11 @@
 """The content of a file: read within bounds, and its beginning as text to be recognised by."""
 
-import os
-import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from stopflow.errors import FormatError
+from stopflow.io.guard import read_beginning, read_bytes
 from stopflow.io.readers.numbers import Layout, find_layout
 from stopflow.io.text import decode, split_lines, to_single_byte
 
@@ -90,7 +88,7 @@ def read_head(path: Path) -> Head:
     FormatError
         When it is no ordinary file or cannot be opened.
     """
-    return Head(name=path.name, data=_read(path, LOOKED_AT))
+    return Head(name=path.name, data=read_beginning(path, most_bytes=LOOKED_AT, expected="a file"))
 
 
 def read_content(path: Path) -> bytes:
@@ -101,38 +99,4 @@ def read_content(path: Path) -> bytes:
     FormatError
         When it is larger, no ordinary file, or cannot be opened.
     """
-    data = _read(path, MOST_BYTES + 1, largest=MOST_BYTES)
-    if len(data) > MOST_BYTES:
-        raise _too_large(path)
-    return data
-
-
-def _too_large(path: Path) -> FormatError:
-    return FormatError(
-        path.name,
-        found=f"more than {MOST_BYTES // 1024**2} MiB",
-        expected="a recording of at most that size; export fewer wavelengths or points",
-    )
-
-
-def _read(path: Path, most: int, *, largest: float = float("inf")) -> bytes:
-    """Read at most so many bytes of an ordinary file; a pipe is never waited for."""
-    try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):
-            raise FormatError(path.name, found="no ordinary file", expected="a file")
-        if found.st_size > largest:
-            raise _too_large(path)
-        with path.open("rb") as handle:
-            return handle.read(most)
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise FormatError(
-            path.name, found=f"a file that cannot be opened ({why})", expected="a file"
-        ) from error
-
-
-def shown_name(name: str) -> str:
-    r"""Return a file name for a line of text: bytes that are no UTF-8 as ``\xff``, LF as ``\n``."""
-    text = os.fsencode(name).decode("utf-8", "backslashreplace")
-    return text.replace("\r", "\\r").replace("\n", "\\n")
+    return read_bytes(path, most_bytes=MOST_BYTES, expected="a recording")

@@ -1,6 +1,7 @@
 """Headers of columns of numbers: a time, a wavelength axis, or a signal with its unit."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite, nan
 
@@ -119,6 +120,25 @@ def _in_range(text: str) -> float:
 def known_wavelength(value: float) -> bool:
     """Tell whether a number can be a wavelength in nm."""
     return isfinite(value) and SHORTEST_NM <= value <= LONGEST_NM
+
+
+def require_one_time_unit(written: Sequence[str], *, name: str) -> None:
+    """Refuse units of time that contradict each other; other texts are passed over.
+
+    Raises
+    ------
+    FormatError
+        When two of them have different lengths.
+    """
+    scales = {unit: scale for unit in written if (scale := parse_time_unit(unit)) is not None}
+    if len(set(scales.values())) > 1:
+        shown = " and ".join(repr(unit) for unit in list(scales)[:2])
+        raise FormatError(
+            name,
+            where="header",
+            found=f"two units of time, {shown}",
+            expected="one; put the header right, or the times would be guessed",
+        )
 
 
 def require_time_unit(written: str, *, time_unit: str | None, name: str) -> float:

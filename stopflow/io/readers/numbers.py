@@ -8,6 +8,7 @@ nothing between rows.
 
 import csv
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -27,7 +28,12 @@ _CHUNK_CELLS = 200_000
 _LOOKED_AT_LINES = 1_000
 _RUN = 50
 _DIGITS = frozenset("0123456789+-.eE")
-_FIRST = frozenset('0123456789+-.,"')
+_MINUS = "\u2212"
+_GROUPED = re.compile(r"[+-]?\d{1,3}(?:['\u2019\u00a0\u202f]\d{3})+(?:\.\d*)?")
+"""A number whose thousands are parted by signs that can be no decimal sign."""
+_POINTS = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+(?:,\d*)?")
+"""One whose thousands may be parted by points, where a comma is the decimal sign."""
+_FIRST = frozenset(f'0123456789+-.,"{_MINUS}')
 """Signs that a row can begin with."""
 
 
@@ -85,9 +91,13 @@ class Layout:
     def number(self, cell: str, *, may_miss: bool = False) -> float | None:
         """Return the number of a cell, NaN for a word for a missing one, else None."""
         text = cell.strip()
+        if (text and not text.isascii()) or "'" in text:
+            text = _plain(text, decimal_comma=self.decimal_comma)
         if self.decimal_comma:
             if "." in text:
-                return None
+                if not _POINTS.fullmatch(text):
+                    return None
+                text = text.replace(".", "")
             text = text.replace(",", ".")
         if text and _DIGITS.issuperset(text):
             try:
@@ -121,6 +131,15 @@ class Block:
     stop: int
     rows: FloatArray
     notes: tuple[Problem, ...] = field(default=())
+
+
+def _plain(text: str, *, decimal_comma: bool) -> str:
+    """Return a number without signs between its thousands, its minus as programs write it."""
+    plain = text.replace(_MINUS, "-")
+    grouped = plain.replace(",", ".") if decimal_comma and "." not in plain else plain
+    if not _GROUPED.fullmatch(grouped):
+        return plain
+    return "".join(char for char in plain if char not in "'\u2019\u00a0\u202f")
 
 
 def find_layout(lines: Sequence[str], *, least: int = 2) -> tuple[Layout, int] | None:
@@ -177,6 +196,7 @@ def read_block(
                 raise _too_many(name)
     chunks.append(np.array(chunk, dtype=np.float64).reshape(-1, layout.columns))
     rows = np.concatenate(chunks)
+    _require_one_sign(lines[first:stop], layout, name=name, first_line=first_line + first)
     notes = _what_follows(lines, stop, layout, name=name, first_line=first_line)
     if _may_have_lost_digits(lines, stop, layout) and len(rows) > 1:
         found = f"a last row without a line end ({lines[stop - 1].strip()[:60]!r}); left out"
@@ -184,6 +204,21 @@ def read_block(
         notes += (_warning(name, place, found, expected="as many digits as in other rows"),)
         rows = rows[:-1]
     return Block(layout=layout, first=first, stop=stop, rows=rows, notes=notes)
+
+
+def _require_one_sign(lines: Sequence[str], layout: Layout, *, name: str, first_line: int) -> None:
+    """Refuse points among numbers with decimal commas: they may part thousands or be decimal."""
+    if not layout.decimal_comma:
+        return
+    for number, line in enumerate(lines, first_line):
+        if "." in line and not line.lstrip().startswith(COMMENTS):
+            cell = next(cell.strip() for cell in layout.split(line) if "." in cell)
+            raise FormatError(
+                name,
+                where=f"line {number}",
+                found=f"{cell[:40]!r} among numbers with decimal commas",
+                expected="numbers without signs between the thousands, and one decimal sign",
+            )
 
 
 def _first_run(lines: Sequence[str], layout: Layout) -> tuple[int, Layout, int] | None:

@@ -7,13 +7,14 @@
     402.3,0.0119,0.0121,0.0122
 
 Cells are parted by commas, TABs or blanks. The mark may also stand on a line of its own, above the
-row of times.
+row of times. A matrix that is turned, with wavelengths in its first row, is recognised by its
+values.
 """
 
 import numpy as np
 
 from stopflow.errors import FormatError
-from stopflow.io.readers.axis_matrix import read_matrix
+from stopflow.io.readers.axis_matrix import columns_are_wavelengths, read_matrix
 from stopflow.io.readers.content import Head
 from stopflow.io.readers.recording import build_matrix
 from stopflow.io.text import decode, split_lines, to_single_byte
@@ -42,13 +43,14 @@ def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, 
     matrix = read_matrix(lines, name=name, what=what)
     if not np.isfinite(matrix.rows).all():
         raise FormatError(name, found="a row without its wavelength", expected=what)
+    turned = columns_are_wavelengths(matrix) is True
     return (
         build_matrix(
             name=name,
             source_format=KEY,
-            time=matrix.columns,
-            wavelengths=matrix.rows,
-            values=matrix.values,
+            time=matrix.rows if turned else matrix.columns,
+            wavelengths=matrix.columns if turned else matrix.rows,
+            values=matrix.values.T if turned else matrix.values,
             records=[("", line.strip()) for line in lines[: matrix.first] if line.strip()],
             notes=matrix.notes,
         ),

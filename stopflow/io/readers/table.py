@@ -1,7 +1,9 @@
 """The table of readers, and reading a file by what it contains."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Protocol
 
@@ -21,8 +23,10 @@ from stopflow.io.readers import (
     sheets,
     uv_vis,
 )
-from stopflow.io.readers.content import Head, read_content, read_head, shown_name
+from stopflow.io.readers.content import Head, read_content, read_head
+from stopflow.io.readers.labels import parse_label
 from stopflow.io.readers.recording import named_apart
+from stopflow.io.text import shown_name
 from stopflow.io.workbook.grid import Sheet, read_sheets
 from stopflow.trace import Recording
 
@@ -157,6 +161,15 @@ FIRST_LINES = {
 }
 """Endings of files that hold nothing but traces -> what such a file begins with."""
 
+BEGINNINGS = {
+    "PRODATACSV": "Pro-Data CSV",
+    "PRODATASTORE": "Pro-Data text",
+    "OLIS-3D-ASCII": "OLIS 3-D ASCII",
+    "FILE INFO": "Kinetic Studio CSV",
+    "SPECTRA": "a diode array's matrix",
+}
+"""How files of some formats begin, in capitals -> the format."""
+
 TRACE_ENDINGS = tuple(FIRST_LINES)
 """A file with one of these endings that no reader recognises is an error."""
 
@@ -276,6 +289,22 @@ def _looks_like(head: Head) -> str:
     if not head.text:
         return f"bytes that are no text, {head.data[:8]!r}"
     first = head.first[:60]
-    if first.upper().lstrip('"').startswith("BIO-KINE"):
-        return f"{first!r}, which comes nearest to Bio-Kine, but is no kind that is known"
+    nearest = _nearest(head)
+    if nearest:
+        return f"{first!r}, which comes nearest to {nearest}"
     return f"no trace: the first line is {first!r}"
+
+
+def _nearest(head: Head) -> str:
+    """Say which format a content comes nearest to and what it lacks; "" for none."""
+    first = head.first.strip('"').upper()
+    if first.startswith("BIO-KINE"):
+        return "Bio-Kine, but is no kind that is known"
+    words = re.split(r"[,;\t:]", first)[0]
+    close = get_close_matches(words, BEGINNINGS, n=1, cutoff=0.8)
+    if close:
+        return f"{BEGINNINGS[close[0]]}, but begins in another way"
+    cells = re.split(r"[,;\t|]", head.first)
+    if len(cells) > 1 and parse_label(cells[0]).is_time:
+        return "plain columns of text, but has no rows of numbers as such"
+    return ""

@@ -12,7 +12,7 @@ from stopflow.io.workbook.grid import Sheet, read_sheets
 from stopflow.io.workbook.names import FileNames, file_key
 from stopflow.io.workbook.reader_process import EXPECTED
 from stopflow.io.workbook.tables import SheetTable, parse_sheet
-from stopflow.trace import Problem
+from stopflow.trace import Problem, Topic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +81,23 @@ def usual_book(path: Path) -> Book | None:
 
 
 def book_problem(
-    file: str, where: str, found: str, *, expected: str = "", level: Level = "error"
+    file: str,
+    where: str,
+    found: str,
+    *,
+    expected: str = "",
+    level: Level = "error",
+    topic: Topic = "",
 ) -> Problem:
     """Return a problem of a workbook, of an experiment that is not known here."""
     return Problem(
-        experiment="", file=file, where=where, found=found, expected=expected, level=level
+        experiment="",
+        file=file,
+        where=where,
+        found=found,
+        expected=expected,
+        level=level,
+        topic=topic,
     )
 
 

@@ -77,7 +77,13 @@ def join_conditions(
             remark = ", ".join(repr(statement.shown) for _, statement in found)
             expected = f"one {QUANTITIES[key].meaning} for all files; none is used"
             problems.append(
-                sheet.problem(first.entry.place, remark, expected=expected, level="warning")
+                sheet.problem(
+                    first.entry.place,
+                    remark,
+                    expected=expected,
+                    level="warning",
+                    topic="conditions",
+                )
             )
         else:
             shared[key] = first.entry

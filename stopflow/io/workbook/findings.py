@@ -5,7 +5,7 @@ from typing import Literal
 
 from stopflow.errors import and_more
 from stopflow.io.workbook.grid import Sheet
-from stopflow.trace import Problem
+from stopflow.trace import Problem, Topic
 
 Level = Literal["error", "warning", "note"]
 
@@ -17,6 +17,7 @@ class _Finding:
     expected: str
     level: Level
     tail: str
+    topic: Topic
     count: int = 1
     last_where: str = ""
 
@@ -43,12 +44,13 @@ class Findings:
         *,
         kind: str = "",
         tail: str = "",
+        topic: Topic = "",
     ) -> None:
         """Add a finding.
 
         Parameters
         ----------
-        where, found, expected, level
+        where, found, expected, level, topic
             As of `Problem`.
         kind
             Findings of the same kind and level are one problem: the first, and how many more there
@@ -59,7 +61,7 @@ class Findings:
         key = (level, kind) if kind else (level, where, found, expected, tail)
         if key not in self._found:
             self._found[key] = _Finding(
-                where=where, found=found, expected=expected, level=level, tail=tail
+                where=where, found=found, expected=expected, level=level, tail=tail, topic=topic
             )
         elif kind and where not in (self._found[key].where, self._found[key].last_where):
             self._found[key].count += 1
@@ -73,6 +75,7 @@ class Findings:
                 f"{item.found}{and_more(item.count - 1, 'more like it')}{item.tail}",
                 expected=item.expected,
                 level=item.level,
+                topic=item.topic,
             )
             for item in self._found.values()
         ]

@@ -13,7 +13,7 @@ from stopflow.io.guard import guarded, read_bytes, unreadable
 from stopflow.io.workbook.cells import Cell
 from stopflow.io.workbook.reader_process import EXPECTED, READER
 from stopflow.io.workbook.text_table import parse_text_table
-from stopflow.trace import Problem
+from stopflow.trace import Problem, Topic
 
 ENDINGS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".csv", ".tsv")
 
@@ -73,6 +73,7 @@ class Sheet:
         *,
         expected: str = "",
         level: Literal["error", "warning", "note"],
+        topic: Topic = "",
     ) -> Problem:
         """Return something found in the sheet, of an experiment that is not known here."""
         return Problem(
@@ -82,6 +83,7 @@ class Sheet:
             found=found,
             expected=expected,
             level=level,
+            topic=topic,
         )
 
     def place(self, row: int, column: int) -> str:

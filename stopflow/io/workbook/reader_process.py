@@ -6,12 +6,12 @@ anew after it had to be ended. Requests and answers are frames: eight bytes of l
 content. Answers are JSON, so that nothing the process sends is ever executed.
 """
 
-import atexit
 import json
 import signal
 import subprocess
 import sys
 import threading
+import weakref
 from dataclasses import dataclass
 from typing import IO
 
@@ -53,6 +53,7 @@ class ReaderProcess:
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
         self._process: subprocess.Popen[bytes] | None = None
+        self._ending: weakref.finalize | None = None
         self._is_ready = False
         self._lock = threading.Lock()
 
@@ -67,6 +68,8 @@ class ReaderProcess:
                 stderr=subprocess.DEVNULL,
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
+            # It ends with this object, at the latest with this program.
+            self._ending = weakref.finalize(self, _end_process, self._process)
             self._is_ready = False
 
     def read(self, data: bytes, *, book: str) -> list[Grid]:
@@ -140,14 +143,18 @@ class ReaderProcess:
             timer.cancel()
 
     def _end(self) -> None:
-        if self._process is None:
-            return
-        self._process.kill()
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                _close(stream)
-        self._process.wait()
-        self._process = None
+        if self._ending is not None:
+            self._ending()
+        self._process = self._ending = None
+
+
+def _end_process(process: subprocess.Popen[bytes]) -> None:
+    """End a process and close its pipes."""
+    process.kill()
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            _close(stream)
+    process.wait()
 
 
 def _close(stream: IO[bytes]) -> None:
@@ -176,4 +183,3 @@ def receive_frame(stream: IO[bytes]) -> bytes | None:
 
 READER = ReaderProcess()
 """The process of this run."""
-atexit.register(READER.end)

@@ -14,6 +14,7 @@ from stopflow.io.workbook.headers import (
 from stopflow.io.workbook.rows import RowReader
 from stopflow.io.workbook.values import BELOW_IS_CELSIUS
 from stopflow.io.workbook.vocabulary import QUANTITIES
+from stopflow.trace import Topic
 
 _Level = Literal["note", "warning"]
 
@@ -29,7 +30,8 @@ def remark_on_columns(reader: RowReader, choice: Choice) -> None:
             found, level = f"hidden {found}", "warning"
         if key == "concentration":
             found, expected, level = _with_choice(reader, choice, found, expected, level)
-        reader.findings.add(reader.sheet.column_place(column), found, expected, level)
+        topic: Topic = "conditions" if expected == AFTER_MIXING else ""
+        reader.findings.add(reader.sheet.column_place(column), found, expected, level, topic=topic)
     if choice.column is None and choice.left:
         found = f"no column taken as concentration; not used: {_quoted(reader, choice.left)}"
         expected = "Concentration with its unit over the column that is meant"
@@ -37,7 +39,8 @@ def remark_on_columns(reader: RowReader, choice: Choice) -> None:
     for column, unit in reader.head.other_units.items():
         found = f"column {reader.head.texts[column]!r} with another unit beside it, {unit!r}"
         expected = "one unit; that of the header is used"
-        reader.findings.add(reader.sheet.column_place(column), found, expected, "warning")
+        place = reader.sheet.column_place(column)
+        reader.findings.add(place, found, expected, "warning", topic="conditions")
     _remark_on_others(reader, choice)
 
 
@@ -50,7 +53,13 @@ def remark_on_mixing(reader: RowReader, lines: Iterable[int]) -> None:
         for column, cell in enumerate(reader.sheet.rows[number]):
             if isinstance(cell, str) and says_all_before_mixing(cell):
                 place = reader.sheet.place(number, column)
-                reader.findings.add(place, f"{cell!r}; used as they stand", AFTER_MIXING, "warning")
+                reader.findings.add(
+                    place,
+                    f"{cell!r}; used as they stand",
+                    AFTER_MIXING,
+                    "warning",
+                    topic="conditions",
+                )
                 return
 
 

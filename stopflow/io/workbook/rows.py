@@ -167,7 +167,9 @@ class RowReader:
         found = f"{row.file!r} again, {'with the same' if same else 'with other'} values"
         expected = f"one row a file; the first ({first.place}) is used"
         level: Level = "warning" if same else "error"
-        self.findings.add(row.place, found, expected, level, kind="a file again")
+        self.findings.add(
+            row.place, found, expected, level, kind="a file again", topic="conditions"
+        )
         return False
 
     def _extra(self, number: int) -> dict[str, str]:

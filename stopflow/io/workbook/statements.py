@@ -15,6 +15,7 @@ from stopflow.io.workbook.findings import Findings
 from stopflow.io.workbook.headers import AFTER_MIXING, NAMED_BELOW, is_before_mixing, parse_header
 from stopflow.io.workbook.values import Entry, ValueReader
 from stopflow.io.workbook.vocabulary import QUANTITIES
+from stopflow.trace import Topic
 
 _Place = Literal["above", "within", "below"]
 
@@ -122,7 +123,8 @@ def remark_on_statement(statement: Statement, findings: Findings) -> None:
     expected = ""
     if statement.quantity == "concentration" and is_before_mixing(statement.shown):
         found, expected, level = f"{found}; used as it stands", AFTER_MIXING, "warning"
-    findings.add(statement.entry.place, found, expected, level)
+    topic: Topic = "conditions" if expected else ""
+    findings.add(statement.entry.place, found, expected, level, topic=topic)
 
 
 def _read_statement(
@@ -151,6 +153,6 @@ def _read_statement(
     if len({statement.entry.value for statement in read}) > 1:
         shown = ", ".join(repr(statement.shown) for statement in read)
         expected = f"one {QUANTITIES[read[0].quantity].meaning} beside the table; none is used"
-        values.findings.add(read[0].entry.place, shown, expected, "warning")
+        values.findings.add(read[0].entry.place, shown, expected, "warning", topic="conditions")
         return None
     return read[-1] if read else None

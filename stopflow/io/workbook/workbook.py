@@ -179,6 +179,7 @@ def _disagreement(row: SheetRow, quantity: str, *, kept: Entry, other: Entry) ->
         f"{QUANTITIES[quantity].meaning} {other.value} of {row.file!r}, elsewhere {kept.value}",
         expected=f"one value; that of {kept.place} is used",
         level="warning",
+        topic="conditions",
     )
 
 

@@ -6,15 +6,19 @@ the amplitude *at the start time*.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import nan
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from stopflow.kinetics.laws.half_life import find_half_life
+
 # Extended precision is kept where it is given, hence any real dtype.
 RealArray = NDArray[Any]
 Basis = Callable[[RealArray, RealArray], RealArray]
 ThetaJacobian = Callable[[RealArray, RealArray, RealArray], RealArray]
+HalfLife = Callable[[Mapping[str, float]], float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +93,8 @@ class RateLaw:
         ``(time (N,), theta (..., q)) -> (..., N)``: what has no coefficient; None for nothing.
     theta_jacobian
         ``(time (N,), theta (q,), linear (m,)) -> dy/dtheta (q, N)``.
+    half_life
+        In seconds, from the parameters by name; None where it has no closed form.
     """
 
     key: str
@@ -111,6 +117,7 @@ class RateLaw:
     basis: Basis
     offset: Basis | None = None
     theta_jacobian: ThetaJacobian
+    half_life: HalfLife | None = None
 
     @property
     def parameters(self) -> tuple[str, ...]:
@@ -140,6 +147,17 @@ class RateLaw:
         time = np.asarray(time_s, dtype=np.float64)
         rows = (self.theta_jacobian(time, theta, linear), self.basis(time, theta))
         return np.concatenate(rows).T
+
+    def half_life_s(self, parameters: Mapping[str, float]) -> float:
+        """Time in which half of the phases' change is over; NaN for a law that has none.
+
+        A user's formula has none, and neither has a curve that turns back.
+        """
+        if self.signed or any(not parameters[name] > 0 for name in self.rates):
+            return nan
+        if self.half_life is not None:
+            return self.half_life(parameters)
+        return find_half_life(self, parameters)
 
     def by_falling_rate(self, theta: RealArray) -> NDArray[np.intp]:
         """Places (p,) of all parameters that put the exchangeable phases in falling order of rate.

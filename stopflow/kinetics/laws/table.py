@@ -8,7 +8,7 @@ paragraph and figures read these two tables.
 from dataclasses import dataclass
 
 from stopflow.errors import SettingsError
-from stopflow.kinetics.laws import exponentials, two_step
+from stopflow.kinetics.laws import exponentials, half_life, two_step
 from stopflow.kinetics.laws.exponentials import sum_of_exponentials
 from stopflow.kinetics.laws.expression import expression_law, looks_like_expression
 from stopflow.kinetics.laws.rate_law import RateLaw, ShapeRange
@@ -72,6 +72,7 @@ LAWS: dict[str, RateLaw] = {
     "single": sum_of_exponentials(
         1,
         key="single",
+        half_life=half_life.first_order,
         column="single",
         heading="Single",
         title="a single exponential",
@@ -84,6 +85,7 @@ LAWS: dict[str, RateLaw] = {
         1,
         slope=True,
         key="single-slope",
+        half_life=half_life.first_order,
         column="slope",
         heading="With slope",
         title="a single exponential with slope",
@@ -101,7 +103,15 @@ LAWS: dict[str, RateLaw] = {
         title="a double exponential",
         use="Two phases that differ in rate by a factor of about three or more.",
         source="two consecutive or parallel first-order steps; Espenson, ch. 4",
-        rivals=("single", "single-slope", "stretched", "second-order", "lag", "double-slope"),
+        rivals=(
+            "single",
+            "single-slope",
+            "stretched",
+            "second-order",
+            "second-order-unequal",
+            "lag",
+            "double-slope",
+        ),
         remedy=TWO_PHASES,
     ),
     "double-slope": sum_of_exponentials(
@@ -111,7 +121,15 @@ LAWS: dict[str, RateLaw] = {
         title="a double exponential with slope",
         use="Two phases on a signal that drifts or changes further.",
         source="two consecutive or parallel first-order steps; Espenson, ch. 4",
-        rivals=("single-slope", "double", "triple"),
+        rivals=(
+            "single-slope",
+            "double",
+            "triple",
+            "stretched",
+            "second-order",
+            "second-order-unequal",
+            "lag",
+        ),
         remedy="two phases on a sloping baseline: use --law double-slope",
     ),
     "triple": sum_of_exponentials(
@@ -120,7 +138,14 @@ LAWS: dict[str, RateLaw] = {
         title="a triple exponential",
         use="Three phases; needs a long window, little noise, and rates far apart.",
         source="three first-order steps; Espenson, ch. 4",
-        rivals=("double", "double-slope"),
+        rivals=(
+            "double",
+            "double-slope",
+            "stretched",
+            "second-order",
+            "second-order-unequal",
+            "lag",
+        ),
         remedy="three phases: use --law triple",
     ),
     "stretched": RateLaw(
@@ -139,8 +164,16 @@ LAWS: dict[str, RateLaw] = {
                 starts=(0.15, 0.2, 0.27, 0.35, 0.45, 0.6, 0.8, 1.0, 1.25, 1.6, 2.0),
             )
         },
-        rivals=("single", "single-slope", "double", "second-order", "lag"),
+        rivals=(
+            "single",
+            "single-slope",
+            "double",
+            "second-order",
+            "second-order-unequal",
+            "lag",
+        ),
         remedy=f"a distribution of rates: use --law stretched or {AUTO}",
+        half_life=half_life.stretched,
         basis=exponentials.stretched_basis,
         theta_jacobian=exponentials.stretched_jacobian,
     ),
@@ -156,6 +189,7 @@ LAWS: dict[str, RateLaw] = {
         rivals=("single", "single-slope", "double", "stretched", "lag"),
         remedy="second order, not pseudo-first order: use --law second-order, second-order-unequal "
         f"or {AUTO}",
+        half_life=half_life.second_order,
         basis=two_step.equal_basis,
         theta_jacobian=two_step.equal_jacobian,
     ),
@@ -173,7 +207,9 @@ LAWS: dict[str, RateLaw] = {
             "ratio": ShapeRange(low=0.01, high=1.0, starts=(0.05, 0.2, 0.4, 0.6, 0.8, 0.95)),
         },
         rivals=("single", "single-slope", "second-order", "double", "stretched"),
-        remedy="second order with unequal concentrations: use --law second-order-unequal",
+        remedy="second order with unequal concentrations: use --law second-order-unequal or "
+        f"{AUTO}",
+        half_life=half_life.second_order_unequal,
         basis=two_step.unequal_basis,
         theta_jacobian=two_step.unequal_jacobian,
     ),
@@ -205,13 +241,22 @@ LAWS: dict[str, RateLaw] = {
         rivals=("single", "double", "double-slope", "stretched"),
         remedy="a burst before a steady rate: use --law burst",
         memoryless=True,
+        half_life=half_life.first_order,
         basis=exponentials.burst_basis,
         theta_jacobian=exponentials.burst_jacobian,
     ),
 }
 
 # What `auto` chooses from.
-CANDIDATES = ("single", "single-slope", "double", "stretched", "second-order", "lag")
+CANDIDATES = (
+    "single",
+    "single-slope",
+    "double",
+    "stretched",
+    "second-order",
+    "second-order-unequal",
+    "lag",
+)
 # Laws whose k and AICc stand in columns of their own beside those of the law reported.
 COMPARED = tuple((key, law) for key, law in LAWS.items() if law.column)
 

@@ -39,13 +39,14 @@ def fit_secondary(experiments: Sequence[ExperimentAnalysis]) -> tuple[SecondaryF
     }
     fits: list[SecondaryFit] = []
     lines: list[ConcentrationLine] = []
+    divided = {rate: _by_experiment(found) for rate, found in points.items()}
     for experiment in experiments:
-        found = _fit_experiment(experiment, points, sizes)
-        fits += found
-        groups = _groups(points[FIRST_RATE], experiment)
+        own = _fit_experiment(experiment, divided, sizes)
+        fits += own
+        groups = _groups(divided[FIRST_RATE], experiment)
         lines += [
             ConcentrationLine(fit=fit, points=group)
-            for fit in found
+            for fit in own
             if fit.kind == "line" and fit.chosen and fit.phase == "k"
             for group in groups
             if {point.place for point in group} == set(fit.members)
@@ -55,7 +56,7 @@ def fit_secondary(experiments: Sequence[ExperimentAnalysis]) -> tuple[SecondaryF
 
 def _fit_experiment(
     experiment: ExperimentAnalysis,
-    points: dict[str, list[SecondaryPoint]],
+    points: dict[str, dict[str, list[SecondaryPoint]]],
     sizes: dict[tuple[tuple[str, int], str], SecondaryPoint],
 ) -> list[SecondaryFit]:
     """Fit the plots against concentration: first of k, then of slower phases, then amplitudes."""
@@ -100,9 +101,17 @@ def _fit_amplitudes(
     return describe_plot(plot, experiment.name, unit=units.pop() if len(units) == 1 else "")
 
 
-def _groups(points: Points, experiment: ExperimentAnalysis) -> list[list[SecondaryPoint]]:
-    mine = [point for point in points if point.experiment == experiment.name]
-    return group_points(mine, leave_out="concentration")
+def _by_experiment(points: Points) -> dict[str, list[SecondaryPoint]]:
+    found: dict[str, list[SecondaryPoint]] = {}
+    for point in points:
+        found.setdefault(point.experiment, []).append(point)
+    return found
+
+
+def _groups(
+    points: dict[str, list[SecondaryPoint]], experiment: ExperimentAnalysis
+) -> list[list[SecondaryPoint]]:
+    return group_points(points.get(experiment.name, []), leave_out="concentration")
 
 
 def _key(group: Points) -> tuple[object, ...]:

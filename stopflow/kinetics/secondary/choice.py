@@ -17,8 +17,8 @@ def choose_curve(curves: Sequence[Curve]) -> tuple[Curve, Curve | None, float]:
     ----------
     curves
         Fits of the same points, at least one. A constant counts only where the points follow it
-        within their errors and are enough to judge a line by. What a curve is given counts as a
-        parameter, so that one which needs nothing goes first.
+        within their errors, as far as these are known, and are enough to judge a line by. What a
+        curve is given counts as a parameter, so that one which needs nothing goes first.
     """
     curves = _without_idle_constant(curves)
     widest = max(curves, key=lambda curve: len(curve.values))
@@ -42,5 +42,9 @@ def _without_idle_constant(curves: Sequence[Curve]) -> Sequence[Curve]:
     """Leave a constant out that could only win because the others have too few points."""
     others = [curve for curve in curves if len(curve.values) > 1]
     judged = any(np.isfinite(curve.aicc) for curve in others)
-    flat = all(curve.misfit_chance >= FOLLOWED for curve in curves if curve not in others)
+    flat = all(
+        curve.misfit_chance >= FOLLOWED or curve.error_dof == 0
+        for curve in curves
+        if curve not in others
+    )
     return curves if (judged and flat) or not others else others

@@ -135,7 +135,8 @@ def describe_plot(
         rank = "" if instead else _rank(curve, plot)
         reported = curve is taken and not _falls(curve)
         if of_amplitude:
-            reported = reported and curve.misfit_chance >= SCATTERED
+            follows = curve.misfit_chance >= SCATTERED or curve.error_dof == 0
+            reported = reported and follows
         said = (curve.model.equation, shape, rank, note)
         fits.append(
             SecondaryFit(

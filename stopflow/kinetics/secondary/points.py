@@ -1,14 +1,12 @@
 """Which conditions of a lab make up one secondary plot: they differ in one thing only."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite, sqrt
-from typing import Final
 
 import numpy as np
 
-from stopflow.kinetics.verdicts.mixture import partner_of
+from stopflow.kinetics.verdicts.mixture import is_ph, partner_of, ph_of
 from stopflow.kinetics.verdicts.repeatability import Repeatability, pool
 from stopflow.kinetics.verdicts.rules import Verdict, verdict_of
 from stopflow.kinetics.verdicts.series import ConditionAnalysis, ExperimentAnalysis
@@ -17,9 +15,6 @@ from stopflow.trace import FloatArray
 
 FEWEST_POINTS = 3
 SMALLEST_ERROR = 1e-9
-COORDINATES: Final = ("concentration", "temperature", "pH")
-_PH = re.compile(r"^\s*p[HD]\b")
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +137,7 @@ def _constant_extras(experiments: Sequence[ExperimentAnalysis]) -> tuple[str, ..
         if name not in varying and any(len(found) > 1 for found in texts.values())
     ]
     # A pH tells mixtures apart whether or not there are replicates to show that it belongs to them.
-    return tuple(name for name in telling if replicated or _PH.match(name))
+    return tuple(name for name in telling if replicated or is_ph(name))
 
 
 def group_points(
@@ -178,12 +173,7 @@ def coordinate_of(point: SecondaryPoint, name: str) -> float | None:
         return point.condition.concentration_after_mixing_M
     if name == "temperature":
         return point.condition.conditions.temperature_K
-    found = (
-        _NUMBER.search(text)
-        for header, text in point.condition.conditions.extra.items()
-        if _PH.match(header)
-    )
-    return next((float(match[0].replace(",", ".")) for match in found if match), None)
+    return ph_of(point.condition.conditions)
 
 
 def partner_M(point: SecondaryPoint, *, largest_M: float) -> float | None:
@@ -204,7 +194,7 @@ def partner_M(point: SecondaryPoint, *, largest_M: float) -> float | None:
 
 def _follows(name: str, points: Sequence[SecondaryPoint], coordinate: str) -> bool:
     """Whether an extra column only repeats the coordinate, e.g. a temperature in words."""
-    if coordinate == "pH" and _PH.match(name):
+    if coordinate == "pH" and is_ph(name):
         return True
     texts: dict[float | None, set[str]] = {}
     for point in points:

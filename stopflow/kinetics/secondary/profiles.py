@@ -6,7 +6,7 @@ what temperature or pH acts on; k_obs mixes it with k_off and the concentration.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import nan
+from math import inf, nan
 
 import numpy as np
 
@@ -96,7 +96,7 @@ def fit_profiles(
 
 def _fit_against(
     coordinate: str,
-    draw: Callable[[FloatArray, FloatArray, FloatArray, int], list[_Drawn]],
+    draw: Callable[[FloatArray, FloatArray, FloatArray, float], list[_Drawn]],
     points: Sequence[SecondaryPoint],
     lines: Sequence[ConcentrationLine],
 ) -> list[SecondaryFit]:
@@ -128,7 +128,7 @@ def _k_obs(point: SecondaryPoint, coordinate: str) -> Rate:
 
 def _describe(
     coordinate: str,
-    draw: Callable[[FloatArray, FloatArray, FloatArray, int], list[_Drawn]],
+    draw: Callable[[FloatArray, FloatArray, FloatArray, float], list[_Drawn]],
     rates: Sequence[Rate],
     group: Sequence[SecondaryPoint],
     *,
@@ -144,7 +144,7 @@ def _describe(
     experiment = names[0] if len(names) == 1 else ""
     left_out = (coordinate, "concentration") if k_on else (coordinate,)
     described = describe_points(group, leave_out=left_out)
-    dof = 0 if k_on else group[0].error_dof
+    dof = inf if k_on else group[0].error_dof
     return [
         SecondaryFit(
             plot=f"{coordinate}/{experiment}/{described}/{drawn.name}{'/k_on' if k_on else ''}",
@@ -171,7 +171,7 @@ def _against_temperature(
     kelvin: FloatArray,
     k: FloatArray,
     error: FloatArray,
-    error_dof: int,  # noqa: ARG001
+    error_dof: float,  # noqa: ARG001
 ) -> list[_Drawn]:
     """Arrhenius' and Eyring's line, each with an ordinate of its own."""
     drawn = []
@@ -195,16 +195,14 @@ def _against_temperature(
     return drawn
 
 
-def _against_ph(ph: FloatArray, k: FloatArray, error: FloatArray, error_dof: int) -> list[_Drawn]:
+def _against_ph(ph: FloatArray, k: FloatArray, error: FloatArray, error_dof: float) -> list[_Drawn]:
     """One pKa, two of them, or none: the one that AICc prefers."""
-    found = (
-        fit_curve(model, ph, k, error * k, error_dof=error_dof or np.inf) for model in rivals("pH")
-    )
+    found = (fit_curve(model, ph, k, error * k, error_dof=error_dof) for model in rivals("pH"))
     curves = tuple(curve for curve in found if curve is not None)
     if not curves:
         return []
     chosen, following, behind = choose_curve(curves)
-    on_curve = chosen.misfit_chance >= SCATTERED
+    on_curve = chosen.misfit_chance >= SCATTERED or error_dof == 0
     rank = ""
     if following is not None:
         rank = f"; next best: {following.model.kind} (AICc {behind:+.1f})"
@@ -223,7 +221,7 @@ def _against_ph(ph: FloatArray, k: FloatArray, error: FloatArray, error_dof: int
     ]
 
 
-_DRAWN: dict[str, Callable[[FloatArray, FloatArray, FloatArray, int], list[_Drawn]]] = {
+_DRAWN: dict[str, Callable[[FloatArray, FloatArray, FloatArray, float], list[_Drawn]]] = {
     "temperature": _against_temperature,
     "pH": _against_ph,
 }

@@ -107,5 +107,6 @@ def flow_ends(batch: Batch, rows: NDArray[np.intp], cut: NDArray[np.intp]) -> Fl
 def chi_squared(batch: Batch, row: int, expected: FloatArray, *, first: int) -> FloatArray:
     """Chi-squared (...,) of expected means (..., M) of the first blocks, from block `first` on."""
     count = expected.shape[-1]
-    rest = (batch.means[row, :count] - expected) / batch.block_sd[row, :count]
-    return np.asarray((rest[..., first:] ** 2).sum(axis=-1))
+    with np.errstate(over="ignore"):
+        rest = (batch.means[row, :count] - expected) / batch.block_sd[row, :count]
+        return np.asarray((rest[..., first:] ** 2).sum(axis=-1))

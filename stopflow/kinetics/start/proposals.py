@@ -6,7 +6,7 @@ from math import inf, nan
 import numpy as np
 from numpy.typing import NDArray
 
-from stopflow.kinetics.many.time_blocks import STRIDE, TimeBlocks
+from stopflow.kinetics.many.time_blocks import SINGLE_CUTS, STRIDE, TimeBlocks
 from stopflow.kinetics.start.backward_extrapolation import Batch, last_cuts
 from stopflow.kinetics.start.detection import Explanation, InitialDeviation
 from stopflow.trace import FloatArray
@@ -90,14 +90,16 @@ class FirstCuts:
     @property
     def is_short(self) -> NDArray[np.bool_]:
         """(B,) whether the first accepted cut is as short as an artefact."""
-        # One cut is tried even where the sampling is coarser than an artefact is long.
+        # What is over between two points is cut at the second of them.
         return self.duration_s <= self.latest_s
 
     @property
     def latest_s(self) -> FloatArray:
         """(B,) how late after the first point a cut may be for an artefact."""
-        first = self.blocks.edge_s[self.blocks.cuts[1]] - self.blocks.first_s
-        return np.maximum(self.longest_s, first)
+        single = self.blocks.edge_s[: SINGLE_CUTS + 1] - self.blocks.first_s
+        # By chance the first point that is free of it may not follow.
+        at = np.minimum(np.searchsorted(single, self.longest_s) + 1, len(single) - 1)
+        return np.maximum(self.longest_s, single[at])
 
     @property
     def share_cut(self) -> FloatArray:

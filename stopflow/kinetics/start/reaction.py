@@ -128,7 +128,10 @@ def _slowly(
     if len(at):
         slowly[at] = follows_slowly(batch, rows[at], 0, stop=first_cuts.looked_at[rows[at]])
         slowly[at] &= explains_more_than_a_line(batch, rows[at])
-        slowly[at] &= known[at] | is_tested(batch.blocks, 0, stop=first_cuts.edge[rows[at]])
+        tested = is_tested(batch.blocks, 0, stop=first_cuts.edge[rows[at]])
+        # Too long for an artefact and ahead of the fit: nothing but a reaction is left.
+        too_long = ~first_cuts.is_short[rows[at]] & ~lagging[rows[at]]
+        slowly[at] &= known[at] | tested | too_long
     for i in np.flatnonzero(slowly & lagging[rows] & (first_cuts.accepted[rows] > 0)).tolist():
         slowly[i] = not _is_flow(first_cuts, int(rows[i]), both, i, first=0)
     return slowly

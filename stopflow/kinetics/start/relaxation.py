@@ -85,19 +85,26 @@ def follows_within(
     number = np.arange(residual.shape[1])
     inside = (number >= start[:, None]) & (number < stop[:, None])
     share = np.broadcast_to(free, residual.shape)
-    scaled = np.where(inside, residual / sd, 0)
-    expected = np.where(inside, share, 0).sum(axis=1)
-    total = (scaled**2).sum(axis=1)
-    # The noise is an estimate, known to a few per cent.
-    good = total <= 1.1 * expected + SURPRISING * np.sqrt(2 * expected) + 1
-    mass, power = np.where(inside, counts * residual, 0), np.where(inside, (counts * sd) ** 2, 0)
-    for run in RUNS:
-        if run > 1:
-            half = run // 2
-            mass = np.concatenate((mass[:, :half], mass[:, half:] + mass[:, :-half]), axis=1)
-            power = np.concatenate((power[:, :half], power[:, half:] + power[:, :-half]), axis=1)
-        ends = inside & (number >= start[:, None] + run - 1)
-        good &= ~((np.abs(mass) > SURPRISING * np.sqrt(power)) & ends).any(axis=1)
+    # Against a signal without noise every deviation is infinitely surprising, which is right.
+    with np.errstate(over="ignore"):
+        scaled = np.where(inside, residual / sd, 0)
+        expected = np.where(inside, share, 0).sum(axis=1)
+        total = (scaled**2).sum(axis=1)
+        # The noise is an estimate, known to a few per cent.
+        good = total <= 1.1 * expected + SURPRISING * np.sqrt(2 * expected) + 1
+        mass, power = (
+            np.where(inside, counts * residual, 0),
+            np.where(inside, (counts * sd) ** 2, 0),
+        )
+        for run in RUNS:
+            if run > 1:
+                half = run // 2
+                mass = np.concatenate((mass[:, :half], mass[:, half:] + mass[:, :-half]), axis=1)
+                power = np.concatenate(
+                    (power[:, :half], power[:, half:] + power[:, :-half]), axis=1
+                )
+            ends = inside & (number >= start[:, None] + run - 1)
+            good &= ~((np.abs(mass) > SURPRISING * np.sqrt(power)) & ends).any(axis=1)
     return good & (stop - start >= LEAST_BLOCKS)
 
 

@@ -45,7 +45,9 @@ def share_starts(detections: Sequence[StartDetection]) -> list[StartDetection]:
     usual = _shared_end(artefacts)
     seen = [item for item in found if len(item.shift_s) and _since(item) <= LATE * usual]
     settled = [_share_shift(_settled(item, usual_s=usual), seen) for item in detections]
-    rates = [log(item.phases[0][0]) for item in artefacts if item.phases and item.phases[0][0] > 0]
+    rates = [
+        log(item.phases[-1][0]) for item in artefacts if item.phases and item.phases[-1][0] > 0
+    ]
     of_instrument = max(rates, default=0) - min(rates, default=0) > CHANGES
     return [replace(item, of_instrument=of_instrument) for item in settled]
 

@@ -20,6 +20,8 @@ WORTH_TRYING = 10.0
 # Laws whose AICc is within this of the best one are not ruled out; Burnham and Anderson, Model
 # Selection and Multimodel Inference (2002), section 2.6.
 NOT_RULED_OUT = 10.0
+# Of laws this close to the best one that of the fewest parameters is reported.
+AS_GOOD = 6.0
 MOST_POINTS = 2000
 SECOND_RATES = 24
 
@@ -54,6 +56,24 @@ class Alternative:
     fair_aicc: float = inf
     numbers: int = 0
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateShift:
+    """How far a rate of the law fitted, by name, moves to another law.
+
+    Attributes
+    ----------
+    rate_per_s
+        Under the law fitted.
+    sigma, share
+        In standard errors of that rate, and as a part of it.
+    """
+
+    name: str
+    rate_per_s: float
+    sigma: float
+    share: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,25 +113,24 @@ class LawComparison:
         own = self[fit.law].fair_aicc
         return own - rival.fair_aicc if own < inf else inf
 
-    def shift_sigma(self, fit: Fit, *, k_stderr_per_s: float) -> float:
-        """Find the largest shift of k to a law that is not ruled out, in standard errors.
+    def largest_shift(self, fit: Fit, *, stderr: Mapping[str, float]) -> "RateShift":
+        """Find the largest shift of a rate to a law that is not ruled out.
 
         0 when every other law is ruled out. A law of more parameters counts only where it is
         better: it can always do as well.
         """
-        if not k_stderr_per_s > 0:
-            return 0.0
         lowest = min((item.fair_aicc for item in self.alternatives.values()), default=inf)
         own = self[fit.law]
         shifts = [
-            shift_to(item, fit) / k_stderr_per_s
+            shift_to(item, fit, stderr=stderr)
             for item in self.alternatives.values()
             if item.law != fit.law
             and item.parameters
             and item.fair_aicc <= lowest + NOT_RULED_OUT
             and (item.numbers <= own.numbers or item.fair_aicc < own.fair_aicc)
         ]
-        return max(shifts, default=0.0)
+        none = RateShift(name="", rate_per_s=nan, sigma=0.0, share=0.0)
+        return max(shifts, key=lambda shift: shift.sigma, default=none)
 
 
 def main_rate(law: RateLaw, parameters: Mapping[str, float]) -> float:
@@ -139,10 +158,21 @@ def rate_beside(k_per_s: float, law: RateLaw, parameters: Mapping[str, float]) -
     return min(own, key=lambda name: abs(k_per_s - parameters[name]), default="")
 
 
-def shift_to(item: Alternative, fit: Fit) -> float:
-    """By how much k moves to another law."""
+def shift_to(item: Alternative, fit: Fit, *, stderr: Mapping[str, float]) -> RateShift:
+    """By how much the rate that another law's main one is held against moves to it.
+
+    0 for a rate without an error, such as a fixed one, and for a formula without a rate.
+    """
     name = rate_beside(item.k_per_s, fit.rate_law, fit.parameters)
-    return abs(item.k_per_s - fit.parameters.get(name, nan))
+    rate, error = fit.parameters.get(name, nan), stderr.get(name, nan)
+    moved = abs(item.k_per_s - rate)
+    known = error > 0 and rate > 0 and moved >= 0
+    return RateShift(
+        name=name,
+        rate_per_s=rate,
+        sigma=moved / error if known else 0.0,
+        share=moved / rate if known else 0.0,
+    )
 
 
 def compare_laws(
@@ -213,6 +243,7 @@ def _rated(item: Alternative, points: int, inflation: float) -> Alternative:
 def choose_law(comparisons: Sequence[LawComparison]) -> tuple[str, str]:
     """Choose the rate law of an experiment: the lowest sum of AICc over its shots.
 
+    Of laws that are as good, the simplest.
     A shot on which a law could not be fitted counts for it as its worst law does.
 
     Returns
@@ -236,8 +267,12 @@ def choose_law(comparisons: Sequence[LawComparison]) -> tuple[str, str]:
     margin = totals[second] - totals[best]
     others = ", ".join(f"{law} +{totals[law] - totals[best]:.1f}" for law in order[1:])
     note = f"law auto: {best} has the lowest AICc over {used} shots ({others})"
+    close = [law for law in order if totals[law] < totals[best] + AS_GOOD]
+    simplest = min(close, key=lambda law: len(LAWS[law].parameters))
     if margin < NOT_RULED_OUT:
         note += f"; the data do not decide between {best} and {second}"
+    if len(LAWS[simplest].parameters) < len(LAWS[best].parameters):
+        return simplest, f"{note}; {simplest}, which has fewer parameters, is reported"
     return best, note
 
 

@@ -24,6 +24,8 @@ _BACKGROUND = re.compile(
     r"buffer|puffer|tampon|salt|ionic|Na|K\+|KCl|Cl\b|Mg|Ca|EDTA|Tris|HEPES|MES|MOPS|phosph|acet|"
     r"DTT|glycerol|inhibitor|activator",
 )
+_PH = re.compile(r"^\s*p[HD]\b")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)?")
 _LARGEST_SHARE = 2.0
 """An unnamed reagent above this multiple of the largest concentration is taken for a buffer."""
 
@@ -55,6 +57,17 @@ def _tells(name: str, shots: Sequence[Conditions]) -> bool:
         return False
     repeated = all(min(Counter(texts).values()) > 1 for texts in varying)
     return repeated or bool(_CONDITION.search(name))
+
+
+def is_ph(header: str) -> bool:
+    """Whether a column of the workbook is the pH."""
+    return bool(_PH.match(header))
+
+
+def ph_of(conditions: Conditions) -> float | None:
+    """Read the pH that the workbook gives; None without one."""
+    found = (_NUMBER.search(text) for name, text in conditions.extra.items() if is_ph(name))
+    return next((float(match[0].replace(",", ".")) for match in found if match), None)
 
 
 def partner_of(conditions: Conditions, *, largest_M: float) -> tuple[str, float, bool] | None:

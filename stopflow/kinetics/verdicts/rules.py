@@ -171,6 +171,7 @@ RULES: dict[str, Rule] = {
             _W,
             "the rate depends on the law chosen",
             "law_shift_sigma",
+            "chosen_shift_sigma",
             "law_shift_share",
             judge=shot_rules.law_shift,
         ),

@@ -155,7 +155,7 @@ class ExperimentAnalysis:
                     channel=judged.shot.channel,
                     conditions=told_apart(judged.shot.conditions),
                     workbook_rate_per_s=None,
-                    signal_unit="",
+                    signal_unit=intern(judged.shot.signal_unit),
                     status=intern(str(judged.shot.status)),
                     refusal="",
                     law=self.law,

@@ -162,6 +162,12 @@ def _excess_findings(
     ]
 
 
+def _whole_amplitude(condition: ConditionAnalysis) -> float:
+    """Change of all phases together, which does not depend on which of them is called the first."""
+    further = [phase.amplitude for phase in condition.further]
+    return condition.amplitude + sum(size for size in further if np.isfinite(size))
+
+
 def _falling_amplitudes(
     conditions: Sequence[ConditionAnalysis], limits: QualityThresholds
 ) -> dict[int, list[Finding]]:
@@ -177,7 +183,7 @@ def _falling_amplitudes(
         if len(row) < FEWEST_CONCENTRATIONS:
             continue
         ordered = [item for _, item in sorted(row, key=lambda pair: pair[0])]
-        sizes = np.abs([item.amplitude for item in ordered])
+        sizes = np.abs([_whole_amplitude(item) for item in ordered])
         top = int(np.argmax(sizes))
         for item, size in zip(ordered[top + 1 :], sizes[top + 1 :], strict=True):
             fall = 1 - float(size / sizes[top])

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from math import exp, inf, log, nan
+from math import exp, inf, nan
 
 import numpy as np
 
@@ -57,8 +57,11 @@ class ShotResult:
         Cramer-Rao bound of the standard deviation for white noise of the size seen.
     laws
         Every law tried.
-    law_shift_sigma
-        Largest shift of k to a law that is not ruled out, in standard errors.
+    law_shift_sigma, law_shift_share
+        Largest shift of the main rate to a law that is not ruled out, in standard errors of that
+        rate, and as a part of it.
+    law_chosen
+        Whether the data chose the law.
     start_inflation
         Factor on the error for what is left of the artefact at a detected start.
     start_shift_sigma
@@ -81,6 +84,8 @@ class ShotResult:
     k_bound_per_s: float
     laws: LawComparison
     law_shift_sigma: float
+    law_shift_share: float
+    law_chosen: bool
     start_inflation: float
     start_shift_sigma: float
     checks: SignalChecks
@@ -89,8 +94,8 @@ class ShotResult:
 
     @property
     def half_life_s(self) -> float:
-        """``ln 2 / k``."""
-        return log(2) / self.fit.k_per_s if self.fit.k_per_s > 0 else nan
+        """Time in which half of the law's change is over; NaN for a law that has none."""
+        return self.fit.rate_law.half_life_s(self.fit.parameters)
 
     @property
     def noise_inflation(self) -> float:
@@ -287,6 +292,7 @@ def _result(
             start_s=fit.start_s,
         ).get("k_per_s", nan)
     low, high = found.get("k_per_s", (nan, nan))
+    shift = laws.largest_shift(fit, stderr=stderr)
     return ShotResult(
         fit=fit,
         noise=noise,
@@ -297,7 +303,9 @@ def _result(
         k_high_per_s=high,
         k_bound_per_s=bound,
         laws=laws,
-        law_shift_sigma=laws.shift_sigma(fit, k_stderr_per_s=k_stderr),
+        law_shift_sigma=shift.sigma,
+        law_shift_share=shift.share,
+        law_chosen=settings.law == AUTO,
         start_inflation=rest,
         start_shift_sigma=_start_shift(fit, prepared.detection),
         checks=check_signal(values, residuals, noise_sd=fit.noise_sd, parameters=free, step=step),

@@ -4,7 +4,7 @@ from math import inf
 
 from stopflow.kinetics.laws import find_law
 from stopflow.kinetics.settings import QualityThresholds
-from stopflow.kinetics.verdicts.compare_laws import main_rate, shift_to
+from stopflow.kinetics.verdicts.compare_laws import shift_to
 from stopflow.kinetics.verdicts.shot import ShotResult
 
 
@@ -133,8 +133,9 @@ def law_shift(result: ShotResult, limits: QualityThresholds) -> str | None:
     if wrong_law(result, limits):
         return None
     shift = result.law_shift_sigma
-    share = shift * result.k_stderr_per_s / result.fit.k_per_s
-    if not (shift > limits.law_shift_sigma and share > limits.law_shift_share):
+    share = result.law_shift_share
+    least = limits.chosen_shift_sigma if result.law_chosen else limits.law_shift_sigma
+    if not (shift > least and share > limits.law_shift_share):
         return None
     return (
         f"k depends on the rate law: another one that fits as well or better moves it by "
@@ -145,19 +146,18 @@ def law_shift(result: ShotResult, limits: QualityThresholds) -> str | None:
 def wrong_law(result: ShotResult, limits: QualityThresholds) -> str | None:
     """Another rate law is clearly better and moves k by more than its error."""
     rival = result.laws.rival_of(result.fit)
-    if rival is None or "k_per_s" in result.fit.fixed or not result.k_stderr_per_s > 0:
+    if rival is None:
         return None
     # What may be left of the artefact is no phase of the reaction.
     if result.checks.noise_steps < limits.coarse_steps:
         # Rounding errors follow the curve: laws that follow them are no better for it.
         return None
     gain = result.laws.gain_of(rival, result.fit) / result.start_inflation**2
-    mine = main_rate(result.fit.rate_law, result.fit.parameters)
-    shift = shift_to(rival, result.fit)
-    if gain <= limits.law_gain or not shift > result.k_stderr_per_s:
+    shift = shift_to(rival, result.fit, stderr=result.stderr)
+    if gain <= limits.law_gain or not shift.sigma > 1:
         return None
     other = find_law(rival.law)
     return (
         f"{other.title} describes the trace clearly better (AICc lower by {gain:.0f}) and moves k "
-        f"from {mine:.4g} to {rival.k_per_s:.4g} 1/s: {other.remedy}"
+        f"from {shift.rate_per_s:.4g} to {rival.k_per_s:.4g} 1/s: {other.remedy}"
     )

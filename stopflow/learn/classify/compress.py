@@ -20,7 +20,11 @@ from stopflow.trace import FloatArray
 KNOWN_ROWS: Final = 4000
 """Training images whose outputs a truncation looks at."""
 
-FINETUNE_RATE: Final = 3e-4
+FINETUNE_RATE: Final = 1e-3
+"""Peak rate of the training after a truncation. By validation accuracy on MNIST (a dense
+784-256-128-10, two epochs after each truncation) better than 3e-4: 97.9 against 97.7 % at rank 20
+for the outputs, 94.6 against 78.0 % at 0.2 of the entropy.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

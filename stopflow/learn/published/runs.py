@@ -1,7 +1,7 @@
 """One variant of a published row, trained with one seed: as it was published, or by our methods."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
@@ -18,23 +18,18 @@ from stopflow.learn.classify.train import JUDGED_ROWS, choose_rows, train_classi
 from stopflow.learn.compress import NotSmallerError, Share, compress_subject
 from stopflow.learn.data import LabData
 from stopflow.learn.published.reference import AsPublished, Reference, published_values
+from stopflow.learn.published.step_time import ratio_to_dense
 from stopflow.learn.settings import TrainSettings
 from stopflow.learn.split import Split
 from stopflow.learn.training.augment import TraceOf
 from stopflow.learn.training.train import Trained, train
 from stopflow.lowrank import (
-    LayerSpec,
     Network,
-    StepSettings,
-    build_network,
-    build_stepper,
     count_parameters,
 )
-from stopflow.lowrank.losses import CROSS_ENTROPY
 
 RANKED_STEPS: Final = 600
 """First steps of which the ranks are kept, as the published appendix prints them."""
-TIMED_ROUNDS, TIMED_STEPS = 9, 6
 
 OnEpoch = Callable[[int, int], None]
 """(epochs done, epochs in all)."""
@@ -128,7 +123,7 @@ def run_ours(
             evaluation_parameters(network),
             (network.n_inputs, *(spec.dim for spec in network.specs)),
         ),
-        step_ratio=_ratio_to_dense(data, settings, network) if timed else float("nan"),
+        step_ratio=ratio_to_dense(data, settings, network) if timed else float("nan"),
         status=str(trained.status),
     )
 
@@ -310,38 +305,3 @@ def _judged(network: Reference, rows: Tensor, labels: Tensor) -> dict[str, float
         "accuracy": float((outputs.argmax(dim=1) == labels).double().mean()),
         "loss": float(torch.nn.functional.cross_entropy(outputs.double(), labels)),
     }
-
-
-def _ratio_to_dense(data: ClassData, settings: TrainSettings, network: Network) -> float:
-    """Time steps of the network and of a dense one in turns; the ratio of the medians."""
-    dense = [
-        LayerSpec(type="dense", dim=spec.dim, activation=spec.activation) for spec in network.specs
-    ]
-    if [spec.type for spec in network.specs] == ["dense"] * len(dense):
-        return 1.0
-    own = [
-        LayerSpec(type=spec.type, dim=spec.dim, activation=spec.activation, rank=rank)
-        for spec, rank in zip(network.specs, network.ranks(), strict=True)
-    ]
-    rows = min(settings.batch_size, data.first_test)
-    inputs, labels = _tensors(data, np.arange(rows))
-    adam = StepSettings(optimiser="adam", learning_rate=1e-4)
-    timed = [
-        _timer(data.n_inputs, specs, chosen, inputs, labels)
-        for specs, chosen in ((own, settings.step_settings()), (dense, adam))
-    ]
-    times = np.array([[next(timer) for timer in timed] for _ in range(TIMED_ROUNDS)])
-    ours, theirs = np.median(times[1:], axis=0)
-    return float(ours / theirs)
-
-
-def _timer(
-    n_inputs: int, specs: list[LayerSpec], settings: StepSettings, inputs: Tensor, labels: Tensor
-) -> Iterator[float]:
-    generator = torch.Generator().manual_seed(0)
-    stepper = build_stepper(build_network(n_inputs, specs, generator=generator), settings)
-    while True:
-        started = time.perf_counter()
-        for _ in range(TIMED_STEPS):
-            stepper.step(inputs, labels, loss=CROSS_ENTROPY)
-        yield time.perf_counter() - started

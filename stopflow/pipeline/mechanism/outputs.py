@@ -7,9 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from stopflow import __version__
+from stopflow.io.atomic import write_text
+from stopflow.io.results import lab_at
+from stopflow.io.switch import switching
 from stopflow.mechanism.contours import follow_contour
 from stopflow.mechanism.determined import Interval
+from stopflow.mechanism.further import SHOTS
 from stopflow.mechanism.results import FittedFolder, FittedGroup
+from stopflow.mechanism.sbml import write_sbml
 from stopflow.pipeline.mechanism.settings import MechanismSettings
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.report.mechanism.numbers import (
@@ -17,9 +22,10 @@ from stopflow.report.mechanism.numbers import (
     constants_table,
     format_constant,
     ranking_row,
+    ranking_texts,
 )
 
-TABLE, PDF = "mechanism.csv", "mechanism.pdf"
+TABLE, PDF, SBML = "mechanism.csv", "mechanism.pdf", "mechanism.xml"
 LIBRARIES = ("matplotlib", "numpy", "pandas", "scipy")
 
 
@@ -31,9 +37,10 @@ def write_mechanism(
     settings: MechanismSettings,
     seed: int,
     paper: str = "a4",
+    sbml: bool = False,
     progress: Progress = silent,
 ) -> list[Path]:
-    """Write mechanism.csv and mechanism.pdf into `reports`; return their paths."""
+    """Write mechanism.csv, mechanism.pdf and, if wanted, SBML; return their paths."""
     from stopflow.report.mechanism.report import write_mechanism_pdf
     from stopflow.report.paper.style import require_paper
     from stopflow.report.tables.tables import write_csv
@@ -41,6 +48,8 @@ def write_mechanism(
     require_paper(paper)
     written = [reports / TABLE, reports / PDF]
     write_csv(constants_table(found), written[0])
+    if sbml:
+        written += _write_sbml(found, reports)
     groups = []
     for done, group in enumerate(found.groups):
         progress("following contours", done, len(found.groups))
@@ -63,6 +72,35 @@ def write_mechanism(
     return written
 
 
+def place_mechanism(
+    found: FittedFolder, reports: Path, *, folder: Path, **how: Any
+) -> tuple[list[Path], list[str]]:
+    """Let the files of `write_mechanism` join the results in `reports`.
+
+    Returns
+    -------
+    written
+        The files.
+    set_aside
+        A line for everything of another lab that made way for them.
+    """
+    with switching() as switch:
+        gathered = switch.files(reports, lab=lab_at(folder), is_part=True)
+        written = write_mechanism(found, gathered, folder=folder, **how)
+    return [reports / path.relative_to(gathered) for path in written], switch.notes
+
+
+def _write_sbml(found: FittedFolder, reports: Path) -> list[Path]:
+    """Write a file for each group that has numbers."""
+    written = []
+    for number, group in enumerate(found.groups, start=1):
+        if group.fit.ok:
+            name = SBML if len(found.groups) == 1 else f"{Path(SBML).stem}_{number}.xml"
+            write_text(reports / name, write_sbml(group.fit))
+            written.append(reports / name)
+    return written
+
+
 def terminal_table(group: FittedGroup) -> tuple[Sequence[str], list[Sequence[str]]]:
     """Give columns and rows of the constants of a group."""
     rows = [(item.name, *format_constant(item)) for item in group.determination.intervals]
@@ -71,17 +109,9 @@ def terminal_table(group: FittedGroup) -> tuple[Sequence[str], list[Sequence[str
 
 def ranking_table(found: FittedFolder) -> tuple[Sequence[str], list[Sequence[str]]]:
     """Give columns and rows of a ranking."""
-    rows = [ranking_row(item) for item in found.ranking]
-    return ("scheme", "steps", "AICc", "mean square", "ruled out"), [
-        (
-            row["name"],
-            row["scheme"],
-            f"{row['aicc_behind']:.3g}",
-            f"{row['mean_square']:.3g}",
-            "no" if row["undecided"] else "yes",
-        )
-        for row in rows
-    ]
+    columns = ("scheme", "steps", "AICc", "mean square", "lack of fit", "held out", "ruled out")
+    rows = [(item.scheme.name, item.scheme.text, *ranking_texts(item)) for item in found.ranking]
+    return columns, list(rows)
 
 
 def as_dict(found: FittedFolder) -> dict[str, Any]:
@@ -111,6 +141,17 @@ def _group(group: FittedGroup) -> Mapping[str, Any]:
             for item in group.determination.combinations
         ],
         "not_determined": list(group.determination.sentences),
+        "further_experiments": [
+            {
+                "constant": item.constant,
+                "helps": item.helps,
+                "start_M": dict(item.start_M),
+                "window_s": item.window_s,
+                "shots": SHOTS,
+                "relative_stderr": item.relative_stderr,
+            }
+            for item in group.proposals
+        ],
     }
 
 

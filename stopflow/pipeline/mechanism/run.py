@@ -9,6 +9,7 @@ from stopflow.mechanism.constants import build_constants
 from stopflow.mechanism.cycles import describe_missing_balance
 from stopflow.mechanism.determined import Determination, determine
 from stopflow.mechanism.fit import GlobalFit, fit_mechanism
+from stopflow.mechanism.further import propose_experiments
 from stopflow.mechanism.groups import ShotGroup
 from stopflow.mechanism.problem import build_problem
 from stopflow.mechanism.rank import KNOWN, describe_ranking, rank_schemes
@@ -107,7 +108,10 @@ def rank_folder(
 
 def _fitted(label: str, fit: GlobalFit) -> FittedGroup:
     nothing = Determination(intervals=(), combinations=(), profiles=(), sentences=())
-    return FittedGroup(label=label, fit=fit, determination=determine(fit) if fit.ok else nothing)
+    found = determine(fit) if fit.ok else nothing
+    return FittedGroup(
+        label=label, fit=fit, determination=found, proposals=propose_experiments(fit, found)
+    )
 
 
 def _reference(settings: MechanismSettings) -> float | None:

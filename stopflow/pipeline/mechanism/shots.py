@@ -51,8 +51,19 @@ class FolderShots:
     left_out: tuple[str, ...]
 
 
-def read_shots(folder: Path, *, progress: Progress) -> tuple[list[TrimmedShot], list[str]]:
-    """Read and trim every shot; list those that cannot be used, each with its reason.
+def read_shots(
+    folder: Path, *, progress: Progress
+) -> tuple[list[TrimmedShot], list[str], list[str]]:
+    """Read and trim every shot.
+
+    Returns
+    -------
+    trimmed
+        The shots.
+    left_out
+        A line for each that cannot be used, with the reason.
+    decided
+        A line for each that a decision leaves out, with the reason.
 
     Raises
     ------
@@ -62,19 +73,24 @@ def read_shots(folder: Path, *, progress: Progress) -> tuple[list[TrimmedShot], 
     places = find_experiments(folder) if folder.is_dir() else []
     if not places:
         raise StopflowError(
-            f"{folder} holds no .bka file, nor does a folder in it; choose a folder of shots"
+            f"{folder} holds no trace file, nor does a folder in it; choose a folder of shots"
         )
     trimmed: list[TrimmedShot] = []
     left_out: list[str] = []
+    decided: list[str] = []
     for done, place in enumerate(places, start=1):
         experiment = read_experiment(place)
+        decided += [
+            f"{experiment.name}/{shot.file} is left out by decisions.csv: {shot.left_out}"
+            for shot in experiment.left_out
+        ]
         for shot, start_s, refusal in _trim(experiment):
             if start_s is None:
                 left_out.append(f"{experiment.name}/{shot.file}: {refusal}")
             else:
                 trimmed.append(TrimmedShot(shot=shot, start_s=start_s))
         progress("reading", done, len(places))
-    return trimmed, left_out
+    return trimmed, left_out, decided
 
 
 def _trim(experiment: Experiment) -> list[tuple[Shot, float | None, str]]:
@@ -98,8 +114,8 @@ def collect_shots(
     StopflowError
         When no shot is left; names the first reason.
     """
-    trimmed, left_out = read_shots(folder, progress=progress)
-    return _build(trimmed, left_out, scheme, settings)
+    trimmed, left_out, decided = read_shots(folder, progress=progress)
+    return _build(trimmed, left_out, decided, scheme, settings)
 
 
 def collect_for_ranking(
@@ -115,7 +131,7 @@ def collect_for_ranking(
     StopflowError
         When no shot has a concentration of S; names the first reason.
     """
-    trimmed, left_out = read_shots(folder, progress=progress)
+    trimmed, left_out, decided = read_shots(folder, progress=progress)
     initial = {VARIED_SPECIES: VARIED, **settings.initial}
     partner = _find_partner([item.shot.conditions for item in trimmed])
     if partner and PARTNER not in initial:
@@ -127,7 +143,7 @@ def collect_for_ranking(
             f"the known schemes have no species {unknown[0]}; S is what the workbook varies and E "
             "its partner"
         )
-    return _build(trimmed, left_out, scheme, replace(settings, initial=initial))
+    return _build(trimmed, left_out, decided, scheme, replace(settings, initial=initial))
 
 
 def _find_partner(conditions: list[Conditions]) -> str | None:
@@ -139,7 +155,11 @@ def _find_partner(conditions: list[Conditions]) -> str | None:
 
 
 def _build(
-    trimmed: list[TrimmedShot], left_out: list[str], scheme: Scheme, settings: MechanismSettings
+    trimmed: list[TrimmedShot],
+    left_out: list[str],
+    decided: list[str],
+    scheme: Scheme,
+    settings: MechanismSettings,
 ) -> FolderShots:
     mixtures = MixtureSettings(
         initial=settings.initial,
@@ -171,4 +191,4 @@ def _build(
         used_columns=find_used_columns(scheme, mixtures, conditions),
         eyring=settings.eyring,
     )
-    return FolderShots(groups=tuple(groups), remarks=tuple(remarks), left_out=tuple(reasons))
+    return FolderShots(groups=tuple(groups), remarks=(*decided, *remarks), left_out=tuple(reasons))

@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 
 from stopflow.report.data import KineticsReportData, TracePair
 from stopflow.report.html.arrays import pack_exactly, pack_integers
+from stopflow.report.paper.decimate import find_extremes
 from stopflow.trace import FloatArray
 
 FULL_BUDGET = 8_500_000
 """Characters of traces in full resolution; with everything else of a large lab below 12 MB."""
+DRAWN_TRACES = 6_000
+"""Traces that a page holds at all, the doubtful ones first; the tables have every shot."""
 BUCKETS, LIGHT_BUCKETS = 300, 75
 LEVELS = 65535
 NO_CUT = -(2**30)
@@ -44,10 +47,12 @@ def pack_traces(data: KineticsReportData, *, light: bool) -> PackedTraces:
     """Pack every trace; failed and warned shots are the first to get full resolution."""
     grids: dict[bytes, int] = {}
     packed: list[str] = []
-    cuts = _cuts_by_shot(data)
+    cuts = _cuts_of_shots(data)
     heads, thinned, shared = [], [], []
+    starts_s = data.shots["start_s"].to_numpy(dtype=float)
+    drawn = set(_by_urgency(data, range(len(data.shots)))[:DRAWN_TRACES])
     for row in range(len(data.shots)):
-        pair = data.trace(row)
+        pair = data.trace(row) if row in drawn else None
         if pair is None or not len(pair[0]):
             heads.append("")
             thinned.append("")
@@ -60,22 +65,25 @@ def pack_traces(data: KineticsReportData, *, light: bool) -> PackedTraces:
             packed.append(pack_exactly(time_s))
         shared.append(grids[key])
         heads.append(str(grids[key]))
-        start_s = float(data.shots["start_s"].iloc[row])
         buckets = LIGHT_BUCKETS if light else BUCKETS
-        thinned.append(_thin((time_s, signal), start_s, buckets=buckets))
+        thinned.append(_thin((time_s, signal), float(starts_s[row]), buckets=buckets))
     full = {} if light else _in_full(data, heads)
     lines = [
-        "\t".join((head, thin, full.get(row, ""), _pack_cuts(data, row, cuts))) if head else ""
+        "\t".join((head, thin, full.get(row, ""), _pack_cuts(cuts[row]))) if head else ""
         for row, (head, thin) in enumerate(zip(heads, thinned, strict=True))
     ]
     return PackedTraces(grids=tuple(packed), lines=tuple(lines), full=len(full))
 
 
+def _by_urgency(data: KineticsReportData, rows: Sequence[int]) -> list[int]:
+    """Sort rows of shots: failed ones, then warned ones, then the others."""
+    verdicts = data.shots["verdict"].tolist()
+    return sorted(rows, key=lambda row: (_URGENCY.get(str(verdicts[row]), 2), row))
+
+
 def _in_full(data: KineticsReportData, heads: Sequence[str]) -> dict[int, str]:
     """Pack traces in full, the doubtful ones first, until the budget is used up."""
-    verdicts = data.shots["verdict"].tolist()
-    rows = [row for row, head in enumerate(heads) if head]
-    rows.sort(key=lambda row: (_URGENCY.get(str(verdicts[row]), 2), row))
+    rows = _by_urgency(data, [row for row, head in enumerate(heads) if head])
     found: dict[int, str] = {}
     left = FULL_BUDGET
     for row in rows:
@@ -129,24 +137,18 @@ def thin_indices(
     even = np.linspace(0, count, buckets // 2, endpoint=False)
     steep = first + np.geomspace(1, max(count - first, 2), buckets // 2) - 1
     starts = np.unique(np.concatenate((even, steep)).astype(np.intp).clip(0, count - 1))
-    kept: list[int] = []
-    for begin, stop in zip(starts, [*starts[1:], count], strict=True):
-        piece = y[begin:stop]
-        kept += [begin + int(piece.argmin()), begin + int(piece.argmax())]
-    return known[np.unique([0, *kept, count - 1])]
+    return known[np.unique(np.concatenate(([0], *find_extremes(y, starts), [count - 1])))]
 
 
-def _cuts_by_shot(data: KineticsReportData) -> dict[tuple[object, ...], pd.DataFrame]:
+def _cuts_of_shots(data: KineticsReportData) -> list[pd.DataFrame | None]:
+    """Give each shot its rows of the table of cuts."""
     keys = ["experiment", "file", "channel"]
-    return {tuple(key): part for key, part in data.cuts.groupby(keys, sort=False)}
+    found = {tuple(key): part for key, part in data.cuts.groupby(keys, sort=False)}
+    return [found.get(key) for key in zip(*(data.shots[name] for name in keys), strict=True)]
 
 
-def _pack_cuts(
-    data: KineticsReportData, row: int, cuts: dict[tuple[object, ...], pd.DataFrame]
-) -> str:
+def _pack_cuts(part: pd.DataFrame | None) -> str:
     """Pack k against the cut: ``scale|times|k / scale|error / scale`` in steps of 1e-5."""
-    shot = data.shots.iloc[row]
-    part = cuts.get((shot["experiment"], shot["file"], shot["channel"]))
     if part is None or not part["k_per_s"].notna().any():
         return ""
     k = part["k_per_s"].to_numpy(float)

@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 
 from stopflow.report.data import KineticsReportData
+from stopflow.report.kinetics.input_problems import say_disagreements
 from stopflow.report.kinetics.law_choice import say_law_choices
 from stopflow.report.kinetics.repeats import group_series, list_doubtful, name_reasons
+from stopflow.report.kinetics.secondary_words import summarise_secondary
 from stopflow.report.kinetics.summary import (
     count_reasons,
     count_shots,
@@ -16,7 +18,6 @@ from stopflow.report.kinetics.summary import (
     median_error,
     median_scatter,
     summarise_rates,
-    summarise_secondary,
 )
 from stopflow.report.paper.flow import Block
 from stopflow.report.paper.page import Page
@@ -99,11 +100,21 @@ def build_answers(data: KineticsReportData) -> AnswerBox:
     return AnswerBox(
         answers=(
             Answer(question="What are my rates?", text=rates),
-            Answer(question="Can I trust them?", text=say_trust(data.shots, data.conditions)),
+            Answer(question="Can I trust them?", text=_say_trust(data)),
             *([Answer(question="Is it the right law?", text=law)] if law else []),
             Answer(question="What should I repeat?", text=say_repeats(data.shots, data.conditions)),
         )
     )
+
+
+def _say_trust(data: KineticsReportData) -> str:
+    """Say how far the rates are to be trusted, and whether their conditions are certain."""
+    said = say_trust(data.shots, data.conditions)
+    if not say_disagreements(data.problems):
+        return said
+    rates = said.removeprefix("Yes: ")
+    doubt = "But the sources of the conditions disagree, as listed below."
+    return f"{rates[0].upper()}{rates[1:]} {doubt}"
 
 
 def say_trust(shots: pd.DataFrame, conditions: pd.DataFrame) -> str:

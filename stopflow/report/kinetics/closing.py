@@ -1,7 +1,7 @@
 """The last pages: a methods paragraph to paste, what was wrong with the input, provenance."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import pandas as pd
 
@@ -20,8 +20,14 @@ _NAMES_NOTE = (
 )
 
 
-def build_closing_blocks(data: KineticsReportData) -> list[Block]:
-    """Compose methods, problems and provenance."""
+def build_closing_blocks(data: KineticsReportData, *, listed: Collection[str]) -> list[Block]:
+    """Compose methods, problems and provenance.
+
+    Parameters
+    ----------
+    listed
+        Experiments whose input files are listed.
+    """
     blocks: list[Block] = [
         build_heading("Methods, ready to paste", level=0),
         Paragraph(text=write_methods(data), size=8.6, leading=1.5),
@@ -30,7 +36,7 @@ def build_closing_blocks(data: KineticsReportData) -> list[Block]:
         blocks += [build_heading("What was found in the input"), _problem_grid(data.problems)]
     names = (data.shots[name] for name in ("experiment", "file", "substrate") if name in data.shots)
     blocks += build_provenance_blocks(data.provenance, names=[n for part in names for n in part])
-    return blocks + _digest_blocks(data)
+    return blocks + _digest_blocks(data, set(listed))
 
 
 def build_provenance_blocks(
@@ -112,7 +118,7 @@ def _joined(value: object) -> str:
     return "not set" if value is None else str(value)
 
 
-def _digest_blocks(data: KineticsReportData) -> list[Block]:
+def _digest_blocks(data: KineticsReportData, listed: Collection[str]) -> list[Block]:
     """SHA-256 of what was read, one an experiment: 1,200 of them would fill pages."""
     lines: dict[str, list[str]] = {}
     for path, digest in _input_digests(data).items():
@@ -123,6 +129,7 @@ def _digest_blocks(data: KineticsReportData) -> list[Block]:
     rows = [
         (name, str(len(own)), hashlib.sha256("".join(sorted(own)).encode()).hexdigest())
         for name, own in lines.items()
+        if name in listed
     ]
     columns = (
         Column(title="Experiment"),

@@ -7,14 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stopflow.report.paper.page import LineStyle
 from stopflow.report.paper.rounding import (
     MISSING,
     concentration_unit,
     format_concentration,
     format_temperature,
 )
-from stopflow.report.paper.style import LINE_STYLES, MARKERS, ordered_colours, printable
+from stopflow.report.paper.style import LINE_STYLES, MARKERS, LineStyle, ordered_colours, printable
 
 NOTHING_KNOWN = "all shots"
 NUMERIC = ("concentration_M", "ionic_strength_M", "temperature_K")

@@ -13,6 +13,7 @@ from stopflow.report.kinetics.conditions import (
     sort_conditions,
     varying_columns,
 )
+from stopflow.report.kinetics.input_problems import say_disagreements
 from stopflow.report.kinetics.law_choice import is_listed, list_law_choices, say_law_choice
 from stopflow.report.kinetics.repeat_blocks import build_repeat_blocks
 from stopflow.report.kinetics.repeats import list_doubtful
@@ -50,6 +51,7 @@ from stopflow.report.tables.tables import signal_unit
 
 _NAME_LENGTH = 60
 _FIT_OF = {"joint": "a joint fit", "mean": "a fit to the mean trace"}
+_MOST_DISAGREEMENTS = 6
 _WIDEST_UNIT = 1e3
 """From how wide a range on concentrations read better each in its own unit."""
 
@@ -74,6 +76,13 @@ def build_front_blocks(data: KineticsReportData) -> list[Block]:
         ),
     ]
     blocks.append(build_answers(data))
+    disagreements = say_disagreements(data.problems)
+    if disagreements:
+        blocks.append(build_heading("Sources of the conditions that disagree"))
+        rest = len(disagreements) - _MOST_DISAGREEMENTS
+        lines = list(disagreements[:_MOST_DISAGREEMENTS])
+        lines += [f"{rest} more are listed under what was found in the input."] if rest > 0 else []
+        blocks += [Paragraph(text=f"•  {text}", size=7.4, after_mm=0.8) for text in lines]
     if len(data.conditions):
         blocks += [
             build_heading("Rates by condition"),

@@ -12,6 +12,12 @@ from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.agreement import build_agreement_blocks
 from stopflow.report.kinetics.closing import build_closing_blocks, input_table
 from stopflow.report.kinetics.experiment_page import build_experiment_blocks
+from stopflow.report.kinetics.extent import (
+    ATTACHED_SHOTS,
+    choose_experiments,
+    explain_choice,
+    limit_to,
+)
 from stopflow.report.kinetics.front_page import build_front_blocks
 from stopflow.report.kinetics.secondary_pages import build_secondary_blocks
 from stopflow.report.kinetics.summary import count_shots, count_things
@@ -34,13 +40,16 @@ from stopflow.report.paper.style import Paper, Ruler, require_paper
 from stopflow.report.tables.tables import order_columns
 from stopflow.workers import worker_processes
 
+SecondPart = Callable[[], bytes]
+"""Returns the second part of a report as a PDF of its own."""
+
 
 def write_kinetics_pdf(
     data: KineticsReportData,
     path: Path,
     *,
     paper: str = "a4",
-    processes: int = 1,
+    second: SecondPart | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Write the kinetics report.
@@ -53,9 +62,8 @@ def write_kinetics_pdf(
         Replaced only when the new report is whole.
     paper
         ``"a4"`` or ``"letter"``.
-    processes
-        2 lets a second process draw the last pages of a long report, which takes a trace
-        callable that can be pickled; the bytes are the same.
+    second
+        What `drawing_beside` yielded for the same data and paper; the bytes are the same.
     progress
         Called with (pages drawn, pages in all).
 
@@ -66,19 +74,16 @@ def write_kinetics_pdf(
     """
     size = require_paper(paper)
     ruler = Ruler()
-    long = data.shots["experiment"].nunique() >= MANY_SHEETS
-    with _second_process(data, paper, wanted=processes > 1 and long) as second:
-        sheets = build_sheets(data, size, ruler)
-        write_pdf(
-            sheets,
-            path,
-            paper=size,
-            ruler=ruler,
-            info=_describe(data),
-            attachments=_attachments(data),
-            progress=progress,
-            second=second,
-        )
+    write_pdf(
+        build_sheets(data, size, ruler),
+        path,
+        paper=size,
+        ruler=ruler,
+        info=_describe(data),
+        attachments=_attachments(data),
+        progress=progress,
+        second=second,
+    )
 
 
 def _describe(data: KineticsReportData) -> DocumentInfo:
@@ -91,11 +96,25 @@ def _describe(data: KineticsReportData) -> DocumentInfo:
 
 
 @contextmanager
-def _second_process(
-    data: KineticsReportData, paper: str, *, wanted: bool
-) -> Iterator[Callable[[], bytes] | None]:
-    """Start drawing the second part beside this process; draw it here should that one die."""
-    if not wanted:
+def drawing_beside(
+    data: KineticsReportData, *, paper: str, processes: int
+) -> Iterator[SecondPart | None]:
+    """Let another process draw the last pages of a long report while this one does other things.
+
+    Parameters
+    ----------
+    data
+        Its trace callable can be pickled.
+    processes
+        1: none is started.
+
+    Yields
+    ------
+    second
+        Waits for these pages and returns them; where the process has died, it draws them. None
+        where there is no such process.
+    """
+    if processes < 2 or data.shots["experiment"].nunique() < MANY_SHEETS:
         yield None
         return
     with worker_processes(1) as pool:
@@ -124,22 +143,26 @@ def draw_second_part(data: KineticsReportData, paper: str) -> bytes:
 
 def build_sheets(data: KineticsReportData, paper: Paper, ruler: Ruler) -> list[Sheet]:
     """Lay the whole report out, page by page, without drawing it."""
+    places = data.shots.groupby("experiment", sort=False).indices
+    chosen = choose_experiments(data.shots)
     overview = [
         *build_front_blocks(data),
-        *build_secondary_blocks(data),
+        *explain_choice(len(chosen), len(places)),
+        *build_secondary_blocks(limit_to(data, chosen)),
         *build_agreement_blocks(data.shots),
     ]
     sheets = flow_sheets(overview, paper, ruler, section="Overview")
-    places = data.shots.groupby("experiment", sort=False).indices
-    for number, (name, found) in enumerate(places.items()):
-        rows = [int(row) for row in found]
-        blocks = build_experiment_blocks(data, str(name), rows, paper=paper, ruler=ruler)
-        pages = flow_sheets(blocks, paper, ruler, section=str(name))
+    for number, name in enumerate(chosen):
+        rows = [int(row) for row in places[name]]
+        blocks = build_experiment_blocks(data, name, rows, paper=paper, ruler=ruler)
+        pages = flow_sheets(blocks, paper, ruler, section=name)
         if number == 0:
             chapter = Bookmark(title="Experiments")
             pages[0] = replace(pages[0], bookmarks=(chapter, *pages[0].bookmarks))
         sheets += pages
-    sheets += flow_sheets(build_closing_blocks(data), paper, ruler, section="Methods")
+    sheets += flow_sheets(
+        build_closing_blocks(data, listed=chosen), paper, ruler, section="Methods"
+    )
     return sheets
 
 
@@ -154,14 +177,18 @@ def write_kinetics_figures(data: KineticsReportData, folder: Path) -> list[Path]
 
 
 def _attachments(data: KineticsReportData) -> dict[str, bytes]:
+    large = len(data.shots) > ATTACHED_SHOTS
     tables = {
-        "rates.csv": order_columns(data.shots),
         "conditions.csv": data.conditions,
         "secondary.csv": data.secondary,
         "problems.csv": data.problems,
         "inputs.csv": input_table(data),
     }
+    if not large:
+        tables["rates.csv"] = order_columns(data.shots)
     files = {name: csv_text(frame).encode() for name, frame in tables.items()}
+    if large:
+        return files
     counts = count_shots(data.shots)
     results = {
         "counts": {name: getattr(counts, name) for name in counts.__slots__},

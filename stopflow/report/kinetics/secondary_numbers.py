@@ -1,7 +1,7 @@
 """The numbers behind the secondary plots: points from the conditions, curves from the fits."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -14,10 +14,18 @@ from stopflow.kinetics.secondary.fit import name_phase
 from stopflow.kinetics.verdicts.series_phases import FIRST_RATE
 from stopflow.report.kinetics.conditions import shared_unit
 from stopflow.report.paper.decimate import FloatArray
-from stopflow.report.paper.rounding import format_concentration, format_pm, format_temperature
+from stopflow.report.paper.rounding import (
+    concentration_unit,
+    format_concentration,
+    format_digits,
+    format_pm,
+    format_temperature,
+)
 from stopflow.report.paper.style import printable
 
 K_ON_AT = "k_on at "
+DECADES = 100.0
+"""Points that span more than this factor stand on a logarithmic axis."""
 _KELVIN = re.compile(r"(?<![\w.])(\d{2,4}\.\d{2}) K(?!\w)")
 _IONIC = re.compile(r"\bI = ([\d.]+(?:e-?\d+)?) M\b")
 
@@ -47,7 +55,9 @@ class SecondaryPicture:
     members
         (n,) places in the table of conditions; empty where the points are not the k of conditions.
     factor
-        From the coefficients' x (mol/L, 1/K) to that of the axis.
+        From the coefficients' x (mol/L, 1/K, pH) to that of the axis.
+    log_x, log_y
+        Whether the axes are logarithmic: the points span more than two decades.
     """
 
     title: str
@@ -62,6 +72,8 @@ class SecondaryPicture:
     said: tuple[str, ...]
     members: tuple[int, ...] = ()
     factor: float = 1.0
+    log_x: bool = False
+    log_y: bool = False
 
 
 def build_pictures(secondary: pd.DataFrame, conditions: pd.DataFrame) -> list[SecondaryPicture]:
@@ -94,7 +106,7 @@ def _points_of(part: pd.DataFrame, conditions: pd.DataFrame) -> pd.DataFrame:
 
 
 def _take_rates(points: pd.DataFrame, rates: Sequence[str]) -> pd.DataFrame:
-    """Put the rates of a slower phase in the columns of k, where the points are those."""
+    """Put slower phases or amplitudes in the columns of k, where the points are those."""
     if set(rates) <= {FIRST_RATE}:
         return points
     places = range(len(points))
@@ -112,11 +124,12 @@ def _column_of(rate: str, column: str) -> str:
 
 
 def _k_on_points(own: pd.DataFrame) -> pd.DataFrame:
-    """Take the points from rows ``"k_on at 298.15 K"``."""
-    kelvin = own["parameter"].str.removeprefix(K_ON_AT).str.removesuffix(" K").astype(float)
+    """Take the points from rows ``"k_on at 298.15 K"`` or ``"k_on at pH 7.00"``."""
+    named = own["parameter"].str.removeprefix(K_ON_AT)
+    at = named.str.removesuffix(" K").str.removeprefix("pH ").astype(float)
     return pd.DataFrame(
         {
-            "temperature_K": kelvin,
+            "mixture_ph" if named.str.startswith("pH").all() else "temperature_K": at,
             "k_per_s": own["value"],
             "k_low95_per_s": own["low95"].where(own["low95"] > 0),
             "k_high95_per_s": own["high95"],
@@ -128,11 +141,11 @@ def _k_on_points(own: pd.DataFrame) -> pd.DataFrame:
 def _picture(part: pd.DataFrame, points: pd.DataFrame, *, named: bool) -> SecondaryPicture:
     kind = str(part["kind"].iloc[0])
     against = CURVES[kind].against
-    axes = _concentration_axes if against == "concentration" else _temperature_axes
-    x, y, low, high, factor, x_label, y_label = axes(points, kind)
+    x, y, low, high, factor, x_label, y_label = _AXES[against](points, kind)
+    log_x = against == "concentration" and _spans_decades(x)
     curves = []
     for name, own in part.groupby("kind", sort=False):
-        line_x = np.linspace(*_span(x / factor, from_zero=against == "concentration"), 120)
+        line_x = _line_x(x / factor, from_zero=against == "concentration", log_x=log_x)
         curves.append(_curve(str(name), own, line_x, factor))
     chosen = part[part["chosen"].astype(bool) & is_parameter(part)]
     title = str(part["experiment"].iloc[0]) if named else ""
@@ -141,7 +154,9 @@ def _picture(part: pd.DataFrame, points: pd.DataFrame, *, named: bool) -> Second
     title = title or name_group(str(part["group"].iloc[0]))
     if phase != "k":
         title = f"{title}, {phase}" if title else phase
-        y_label = y_label.replace("k", phase, 1)
+        unit = str(part["unit"].iloc[0]) if CURVES[kind].of == "amplitude" else ""
+        y_label = f"{phase} / {unit}".removesuffix(" / ") if unit else y_label
+        y_label = y_label.replace("k", phase, 1) if CURVES[kind].of == "rate" else y_label
     return SecondaryPicture(
         title=printable(title),
         kind=kind,
@@ -155,7 +170,20 @@ def _picture(part: pd.DataFrame, points: pd.DataFrame, *, named: bool) -> Second
         said=tuple(describe_parameter(row) for row in chosen.to_dict("records")),
         members=() if "rate" in points or phase != "k" else tuple(int(at) for at in points.index),
         factor=factor,
+        log_x=log_x,
+        log_y=log_x and _spans_decades(y) and bool((low > 0).all()),
     )
+
+
+def _spans_decades(values: FloatArray) -> bool:
+    """Whether positive numbers reach over more than two powers of ten."""
+    return bool((values > 0).all() and values.max() > DECADES * values.min())
+
+
+def _line_x(x: FloatArray, *, from_zero: bool, log_x: bool) -> FloatArray:
+    if log_x:
+        return np.geomspace(x.min() / 1.5, x.max() * 1.5, 160)
+    return np.linspace(*_span(x, from_zero=from_zero), 120)
 
 
 def name_group(group: str) -> str:
@@ -171,8 +199,19 @@ def is_parameter(secondary: pd.DataFrame) -> "pd.Series[bool]":
 
 def describe_parameter(row: Mapping[str, object]) -> str:
     """Write ``k_on = 123 ± 4 M⁻¹ s⁻¹``."""
-    value, error = float(row["value"]), float(row["stderr"])  # type: ignore[arg-type]
-    return f"{row['parameter']} = {format_pm(value, error)} {tidy_unit(str(row['unit']))}".strip()
+    factor, unit = shown_unit(row)
+    value, error = (factor * float(str(row[name])) for name in ("value", "stderr"))
+    if error == 0:
+        return f"{row['parameter']} = {format_digits(value, 3)} {unit}, given"
+    return f"{row['parameter']} = {format_pm(value, error)} {unit}".strip()
+
+
+def shown_unit(row: Mapping[str, object]) -> tuple[float, str]:
+    """Give factor and unit of a parameter on paper: concentrations in that of their size."""
+    unit, value = str(row["unit"]), abs(float(str(row["value"])))
+    if unit == "M" and 0 < value < np.inf:
+        return concentration_unit(value)
+    return 1.0, tidy_unit(unit)
 
 
 def tidy_unit(unit: str) -> str:
@@ -190,13 +229,22 @@ Axis = tuple[FloatArray, FloatArray, FloatArray, FloatArray, float, str, str]
 
 
 def _concentration_axes(points: pd.DataFrame, kind: str) -> Axis:
-    del kind
     x = points["concentration_M"].to_numpy(float)
     factor, unit = shared_unit(list(x))
     y, low, high = (
         points[name].to_numpy(float) for name in ("k_per_s", "k_low95_per_s", "k_high95_per_s")
     )
-    return x * factor, y, low, high, factor, f"concentration / {unit}", "k / s⁻¹"
+    label = "k / s⁻¹" if CURVES[kind].of == "rate" else "amplitude"
+    return x * factor, y, low, high, factor, f"concentration / {unit}", label
+
+
+def _ph_axes(points: pd.DataFrame, kind: str) -> Axis:
+    del kind
+    y, low, high = (
+        points[name].to_numpy(float) for name in ("k_per_s", "k_low95_per_s", "k_high95_per_s")
+    )
+    label = "k_on / M⁻¹ s⁻¹" if "rate" in points else "k / s⁻¹"
+    return points["mixture_ph"].to_numpy(float), y, low, high, 1.0, "pH", label
 
 
 def _temperature_axes(points: pd.DataFrame, kind: str) -> Axis:
@@ -210,6 +258,13 @@ def _temperature_axes(points: pd.DataFrame, kind: str) -> Axis:
         for name in ("k_per_s", "k_low95_per_s", "k_high95_per_s")
     )
     return 1e3 / kelvin, y, low, high, 1e3, "1000 K / T", label
+
+
+_AXES: Mapping[str, Callable[[pd.DataFrame, str], Axis]] = {
+    "concentration": _concentration_axes,
+    "temperature": _temperature_axes,
+    "pH": _ph_axes,
+}
 
 
 def _curve(kind: str, own: pd.DataFrame, x: FloatArray, factor: float) -> CurveLine:
@@ -238,7 +293,8 @@ def _coefficients(kind: str, own: pd.DataFrame) -> tuple[FloatArray, FloatArray]
     for i, j in permutations(range(len(names)), 2):
         row = rows.get(f"correlation({names[i]}, {names[j]})")
         if row is not None:
-            correlations[i, j] = correlations[j, i] = row["value"]
+            known = errors[i] * errors[j] > 0
+            correlations[i, j] = correlations[j, i] = row["value"] if known else 0.0
     return values, np.outer(errors, errors) * correlations
 
 

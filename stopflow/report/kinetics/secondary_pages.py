@@ -15,7 +15,7 @@ from stopflow.report.kinetics.secondary_numbers import (
     build_pictures,
     is_parameter,
     name_group,
-    tidy_unit,
+    shown_unit,
 )
 from stopflow.report.paper.flow import (
     Block,
@@ -26,7 +26,13 @@ from stopflow.report.paper.flow import (
     row_picture,
 )
 from stopflow.report.paper.grid import Column, Grid
-from stopflow.report.paper.rounding import format_interval, format_pm, set_numbers
+from stopflow.report.paper.rounding import (
+    format_digits,
+    format_interval,
+    format_pm,
+    set_numbers,
+)
+from stopflow.report.paper.scales import use_log_x
 from stopflow.report.paper.style import (
     CATEGORY_COLOURS,
     INK,
@@ -47,12 +53,13 @@ def build_secondary_blocks(data: KineticsReportData) -> list[Block]:
     if data.secondary.empty:
         return []
     pictures = build_pictures(data.secondary, data.conditions)
-    against_concentration = [p for p in pictures if CURVES[p.kind].against == "concentration"]
+    alone = [p for p in pictures if CURVES[p.kind].against != "temperature"]
+    single = sorted(alone, key=_place_of)
     blocks: list[Block] = [build_heading("Secondary plots", level=0), _equations(data.secondary)]
-    for start in range(0, len(against_concentration), 3):
-        row = against_concentration[start : start + 3]
+    for start in range(0, len(single), 3):
+        row = single[start : start + 3]
         painters: list[Painter] = [partial(draw_secondary, pictures=[picture]) for picture in row]
-        if len(against_concentration) > 3:
+        if len(single) > 3:
             painters += [leave_empty] * (3 - len(row))
         blocks.append(
             row_picture(
@@ -90,6 +97,12 @@ def build_secondary_blocks(data: KineticsReportData) -> list[Block]:
     return blocks
 
 
+def _place_of(picture: SecondaryPicture) -> tuple[bool, bool]:
+    """Rates against concentration first, then amplitudes, then what stands against pH."""
+    curve = CURVES[picture.kind]
+    return curve.against == "pH", curve.of == "amplitude"
+
+
 def letter_groups(plots: Sequence[Sequence[SecondaryPicture]]) -> dict[str, str]:
     """Give each group of an overlaid plot a letter; its name stands in the table below."""
     names = dict.fromkeys(p.title for group in plots if len(group) > 1 for p in group)
@@ -103,9 +116,15 @@ def _letter(place: int) -> str:
 
 
 def _equations(secondary: pd.DataFrame) -> Paragraph:
-    tried = set(secondary["kind"])
-    equations = [f"{kind.capitalize()}: {CURVES[kind].paper}." for kind in CURVES if kind in tried]
+    chosen = set(secondary.loc[secondary["chosen"].astype(bool), "kind"])
+    named = chosen or set(secondary["kind"])
+    equations = [f"{_title(kind)}: {CURVES[kind].paper}." for kind in CURVES if kind in named]
     return Paragraph(text="  ".join(equations), after_mm=3.0, keep_with_next=True)
+
+
+def _title(kind: str) -> str:
+    """Begin with a capital and leave the rest, such as pKa."""
+    return kind[0].upper() + kind[1:]
 
 
 def draw_secondary(
@@ -148,9 +167,18 @@ def draw_secondary(
             label=names.get(picture.title, picture.title),
         )
     first = pictures[0]
-    if CURVES[first.kind].against == "concentration":
-        axes.set_xlim(left=0)
-        axes.set_ylim(bottom=min(0.0, float(np.nanmin(first.y))))
+    if first.log_x:
+        use_log_x(axes, float(first.x.min()) / 1.5, float(first.x.max()) * 1.5)
+    if first.log_y:
+        axes.set_yscale("log")
+    elif CURVES[first.kind].against != "temperature":
+        low, high = float(np.nanmin(first.y)), float(np.nanmax(first.y))
+        if low > 0:
+            axes.set_ylim(bottom=0)
+        elif high < 0:
+            axes.set_ylim(top=0)
+        if not first.log_x and CURVES[first.kind].against == "concentration":
+            axes.set_xlim(left=0)
     axes.set_xlabel(first.x_label)
     axes.set_ylabel(first.y_label)
     if len(pictures) > 1:
@@ -224,18 +252,24 @@ def secondary_grid(secondary: pd.DataFrame, *, letters: Mapping[str, str] | None
 def _model_rows(kind: str, own: pd.DataFrame) -> list[tuple[str, ...]]:
     remark = set_numbers(str(own["text"].iloc[0]).partition(";")[2].strip())
     phase = name_phase(str(own["rates"].iloc[0]).split())
-    model = kind.capitalize() if phase == "k" else f"{kind.capitalize()}, {phase}"
+    plain = phase == "k" or CURVES[kind].mechanism
+    model = _title(kind) if plain else f"{_title(kind)}, {phase}"
     rows: list[tuple[str, ...]] = []
     for number, row in enumerate(own[is_parameter(own)].to_dict("records")):
-        value, error = float(row["value"]), float(row["stderr"])
+        factor, unit = shown_unit({str(key): value for key, value in row.items()})
+        value, error = factor * float(row["value"]), factor * float(row["stderr"])
         rows.append(
             (
                 model if number == 0 else "",
                 f"{row['points']:.0f}" if number == 0 else "",
                 _SYMBOLS.get(str(row["parameter"]), str(row["parameter"])),
-                format_pm(value, error),
-                format_interval(float(row["low95"]), float(row["high95"]), error=error),
-                tidy_unit(str(row["unit"])),
+                format_pm(value, error) if error > 0 else format_digits(value, 3),
+                format_interval(
+                    factor * float(row["low95"]), factor * float(row["high95"]), error=error
+                )
+                if error > 0
+                else "given",
+                unit,
                 remark if number == 0 else "",
             )
         )

@@ -1,27 +1,20 @@
 """The answers of the first page, as numbers and sentences: rates, trust, what to repeat."""
 
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from stopflow.kinetics.secondary.curves import CURVES
-from stopflow.kinetics.secondary.fit import name_phase
-from stopflow.report.kinetics.secondary_numbers import name_group
 from stopflow.report.paper.rounding import (
     format_digits,
-    format_pm,
     format_time,
-    format_value,
     set_numbers,
 )
-from stopflow.report.paper.style import shorten_middle
 
 VERDICTS = ("PASS", "WARN", "FAIL")
-_FEW = 4
-_NAME_LENGTH = 40
+FEW = 4
 WIDENED_FROM = {"noise_inflation": 1.0 + 1e-9, "start_inflation": 1.01}
 """Column with a factor on errors -> the factor from which on it is worth a word."""
 
@@ -116,9 +109,27 @@ def summarise_rates(shots: pd.DataFrame) -> str:
         return "None: no shot could be fitted."
     if len(k) == 1:
         return f"One rate constant: {format_digits(k[0], 4)} s⁻¹."
+    known = shots[np.isfinite(shots["k_per_s"])]
+    reactions = list(known.groupby("substrate", sort=False)) if "substrate" in known else []
+    if 1 < len(reactions) <= FEW:
+        said = "; ".join(
+            f"{name or 'no substrate named'}: {_range(own)}" for name, own in reactions
+        )
+        return f"{len(k)} rate constants of {len(reactions)} reactions. {said}."
+    if len(reactions) > 1:
+        return f"{len(k)} rate constants of {len(reactions)} reactions, in the table below."
     low, high = format_digits(k.min(), 3), format_digits(k.max(), 3)
-    half = f"{format_time(np.log(2) / k.max())} to {format_time(np.log(2) / k.min())}"
-    return f"{len(k)} rate constants from {low} to {high} s⁻¹ (half-lives {half})."
+    half = shots["half_life_s"].to_numpy(float)
+    half = half[np.isfinite(half)]
+    lives = f" (half-lives {format_time(half.min())} to {format_time(half.max())})"
+    return f"{len(k)} rate constants from {low} to {high} s⁻¹{lives if len(half) else ''}."
+
+
+def _range(shots: pd.DataFrame) -> str:
+    """Give the rates of one reaction from the smallest to the largest."""
+    k = shots["k_per_s"].to_numpy(float)
+    low, high = format_digits(k.min(), 3), format_digits(k.max(), 3)
+    return f"{count_things(len(k), 'rate')}, {low if low == high else f'{low} to {high}'} s⁻¹"
 
 
 def state_trust(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[str]:
@@ -253,44 +264,6 @@ def _laws(fitted: pd.DataFrame) -> list[str]:
         f"The rates of {moved} of {len(shift)} shots move by more than two standard errors when "
         "another law is tried: look at their residuals."
     ]
-
-
-def summarise_secondary(secondary: pd.DataFrame) -> str:
-    """Say what the secondary plots gave: each value of a few, the range of many."""
-    chosen = secondary[secondary["chosen"].astype(bool)] if len(secondary) else secondary
-    said = []
-    headlines = {
-        item.name: item.headline
-        for curve in CURVES.values()
-        for item in curve.parameters
-        if item.headline
-    }
-    for name, words in headlines.items():
-        rows = chosen[chosen["parameter"] == name].to_dict("records") if len(chosen) else []
-        if not rows:
-            continue
-        unit = str(rows[0]["unit"]).replace("^-1", "⁻¹")
-        if len(rows) <= _FEW:
-            values = [
-                f"{format_pm(float(row['value']), float(row['stderr']))} {unit} ({_place(row)})"
-                for row in rows
-            ]
-            said.append(f"{words}: {'; '.join(values)}.")
-        else:
-            ordered = sorted(rows, key=lambda row: float(row["value"]))
-            low, high = (
-                format_value(float(row["value"]), float(row["stderr"]))
-                for row in (ordered[0], ordered[-1])
-            )
-            said.append(f"{words} of {len(rows)} plots: {low} to {high} {unit}.")
-    return " ".join(text[0].upper() + text[1:] if text[:2] != "k_" else text for text in said)
-
-
-def _place(row: Mapping[Hashable, object]) -> str:
-    named = str(row["experiment"] or name_group(str(row["group"])) or "all shots")
-    named = shorten_middle(named, _NAME_LENGTH)
-    phase = name_phase(str(row["rates"]).split())
-    return named if phase == "k" else f"{named}, {phase}"
 
 
 def count_things(count: int, thing: str) -> str:

@@ -1,14 +1,17 @@
 """Constants and rankings as tables and as text."""
 
+from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from stopflow.mechanism.determined import Interval
+from stopflow.mechanism.further import SHOTS, Proposal
 from stopflow.mechanism.rank import Ranked
 from stopflow.mechanism.results import FittedFolder
-from stopflow.report.paper.rounding import format_digits, format_value
+from stopflow.report.paper.rounding import format_concentration, format_digits, format_value
 
 ENTHALPY = "kJ/mol"
 COLUMNS = (
@@ -69,5 +72,39 @@ def ranking_row(item: Ranked) -> dict[str, Any]:
         "aicc_behind": item.behind,
         "numbers": item.numbers,
         "mean_square": item.fit.best.squares / max(item.fit.dof, 1),
+        "lack_of_fit": item.lack_of_fit if isfinite(item.lack_of_fit) else None,
+        "held_out": item.held_out if isfinite(item.held_out) else None,
         "undecided": item.undecided,
     }
+
+
+def describe_proposals(proposals: Sequence[Proposal]) -> list[str]:
+    """Say what would determine each open constant, or that nothing of the kind would."""
+    said = []
+    for item in proposals:
+        if not item.helps:
+            said.append(
+                f"no other concentration or window that was tried would determine {item.constant} "
+                "by what is seen here; another species has to be seen, or a response to be known"
+            )
+            continue
+        mixture = ", ".join(f"{name} {format_concentration(value)}" for name, value in item.start_M)
+        verb = "would determine" if item.determines else "would say more of"
+        said.append(
+            f"{SHOTS} further shots with {mixture}, recorded for {format_digits(item.window_s, 2)} "
+            f"s, {verb} {item.constant} (± {100 * item.relative_stderr:.2g} % where it is "
+            f"{format_digits(item.assumed, 2)} {item.unit})"
+        )
+    return said
+
+
+def ranking_texts(item: Ranked) -> tuple[str, ...]:
+    """Write a scheme of the ranking: AICc, mean square, lack of fit, held out, ruled out."""
+    row = ranking_row(item)
+    tested = [row["lack_of_fit"], row["held_out"]]
+    return (
+        f"{row['aicc_behind']:.3g}",
+        f"{row['mean_square']:.3g}",
+        *("–" if value is None else f"{value:.2g}" for value in tested),
+        "no" if row["undecided"] else "yes",
+    )

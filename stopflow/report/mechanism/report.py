@@ -19,7 +19,12 @@ from stopflow.report.mechanism.figures import (
     pair_steps,
 )
 from stopflow.report.mechanism.methods import write_methods
-from stopflow.report.mechanism.numbers import constants_table, format_constant, ranking_row
+from stopflow.report.mechanism.numbers import (
+    constants_table,
+    describe_proposals,
+    format_constant,
+    ranking_texts,
+)
 from stopflow.report.mechanism.view import build_panels, choose_spread
 from stopflow.report.paper.flow import (
     Block,
@@ -147,6 +152,12 @@ def _open_blocks(found: FittedFolder) -> list[Block]:
         )
     else:
         blocks.append(Paragraph(text="There is no fit, so that nothing is determined."))
+    for group in fitted:
+        advice = describe_proposals(group.proposals)
+        if advice:
+            label = f": {group.label}" if group.label else ""
+            blocks.append(build_heading(f"What would determine it{label}"))
+            blocks += [Paragraph(text=f"{_capital(text)}.", after_mm=1.2) for text in advice]
     if found.remarks:
         blocks.append(build_heading("Remarks"))
         blocks += [Paragraph(text=f"{_capital(text)}.", after_mm=1.2) for text in found.remarks]
@@ -166,15 +177,8 @@ def _ranking_blocks(found: FittedFolder) -> list[Block]:
     if not found.ranking:
         return []
     rows = tuple(
-        (
-            row["name"],
-            row["scheme"],
-            str(row["numbers"]),
-            f"{row['aicc_behind']:.3g}",
-            f"{row['mean_square']:.3g}",
-            "no" if row["undecided"] else "yes",
-        )
-        for row in map(ranking_row, found.ranking)
+        (item.scheme.name, item.scheme.text, str(item.numbers), *ranking_texts(item))
+        for item in found.ranking
     )
     columns = (
         Column(title="Scheme"),
@@ -182,6 +186,8 @@ def _ranking_blocks(found: FittedFolder) -> list[Block]:
         Column(title="Numbers", align="right"),
         Column(title="AICc", unit="above the lowest", align="right"),
         Column(title="Mean square", unit="/ noise²", align="right"),
+        Column(title="Lack of fit", unit="p", align="right"),
+        Column(title="Held out", unit="/ noise²", align="right"),
         Column(title="Ruled out"),
     )
     return [
@@ -190,7 +196,9 @@ def _ranking_blocks(found: FittedFolder) -> list[Block]:
         Paragraph(
             text="S is what the workbook varies, E its partner. The noise is counted with the "
             "scatter between shots; a scheme is ruled out where its AICc lies 6 above the lowest, "
-            "odds of 20 to 1.",
+            "odds of 20 to 1, unless it predicts better. Lack of fit: the probability that the "
+            "residuals of replicates have as much in common if the scheme is right. Held out: the "
+            "mean square of the residuals of concentrations predicted from the others.",
             size=6.6,
             colour=MUTED,
         ),

@@ -11,7 +11,7 @@ from stopflow.report.models.formats import say_count
 from stopflow.report.paper.flow import Block, Paragraph, build_heading, pair_picture
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.rounding import MISSING, format_digits
-from stopflow.report.paper.scales import use_log_x
+from stopflow.report.paper.scales import use_log_x, use_log_y
 from stopflow.report.paper.style import CATEGORY_COLOURS, MARKERS, MUTED
 
 NOTE: Final = (
@@ -73,13 +73,14 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def draw_against(axes: Axes, rows: Sequence[Mapping[str, Any]], *, column: str, label: str) -> None:
-    """Draw the accuracy of each method, with its SD, against a column."""
-    drawn = [row for row in rows if np.isfinite(row[column]) and row[column] > 0]
+    """Draw the test error of each method, with the SD over the seeds, against a column."""
+    drawn = [row for row in rows if row[column] > 0 and row["test"] < 100]
+    errors = [100.0 - row["test"] for row in drawn]
     for place, row in enumerate(drawn):
         axes.errorbar(
             row[column],
-            row["test"],
-            yerr=np.nan_to_num(row["test_sd"]),
+            errors[place],
+            yerr=min(np.nan_to_num(row["test_sd"]), 0.9 * errors[place]),
             color=CATEGORY_COLOURS[place % len(CATEGORY_COLOURS)],
             marker=MARKERS[place % len(MARKERS)],
             markersize=4.0,
@@ -90,6 +91,7 @@ def draw_against(axes: Axes, rows: Sequence[Mapping[str, Any]], *, column: str, 
     if drawn:
         values = [row[column] for row in drawn]
         use_log_x(axes, min(values) / 1.5, max(values) * 1.5)
-        axes.legend(loc="lower right", ncols=2, fontsize=5.5)
+        use_log_y(axes, min(errors) / 1.3, max(errors) * 6.0)
+        axes.legend(loc="upper right", ncols=3, fontsize=5.5)
     axes.set_xlabel(label)
-    axes.set_ylabel("test accuracy, %")
+    axes.set_ylabel("test error, %")

@@ -180,7 +180,9 @@ def _table_blocks(name: str, variants: Sequence[ReproducedVariant]) -> list[Bloc
     said = ""
     for _, group in groupby(variants, key=lambda variant: variant.row):
         own = list(group)
-        blocks.append(build_subheading(f"{own[0].title}: {_figures(own[0].published)}"))
+        blocks.append(
+            build_subheading(": ".join(filter(None, (own[0].title, _figures(own[0].published)))))
+        )
         painters: list[Painter] = [
             *(partial(draw_runs, variants=own, column=column) for column in _columns(own)),
             _rank_painter(own),
@@ -193,7 +195,7 @@ def _table_blocks(name: str, variants: Sequence[ReproducedVariant]) -> list[Bloc
 
 
 def _figures(published: Mapping[str, Any]) -> str:
-    """Word what the source gives."""
+    """Word what the source gives; empty where it gives nothing."""
     words = {
         "train_accuracy": "training {} %",
         "test_accuracy": "test {} %",
@@ -204,7 +206,7 @@ def _figures(published: Mapping[str, Any]) -> str:
         "seconds": "{} s",
     }
     found = [text.format(published[key]) for key, text in words.items() if key in published]
-    return ", ".join(found) or "no figure is published"
+    return ", ".join(found)
 
 
 def _columns(variants: Sequence[ReproducedVariant]) -> tuple[str, ...]:

@@ -34,13 +34,28 @@ def decimate_min_max(
     if len(x) <= 2 * buckets:
         return x, y
     starts = np.linspace(0, len(x), buckets, endpoint=False).astype(np.intp)
-    keep = np.empty((len(starts), 2), dtype=np.intp)
-    for row, (start, stop) in enumerate(zip(starts, [*starts[1:], len(x)], strict=True)):
-        piece = y[start:stop]
-        low, high = int(piece.argmin()), int(piece.argmax())
-        keep[row] = (start + min(low, high), start + max(low, high))
-    flat = np.unique(keep)
+    flat = np.unique(np.concatenate(find_extremes(y, starts)))
     return x[flat], y[flat]
+
+
+def find_extremes(
+    y: FloatArray, starts: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the places of the first lowest and first highest value from each start to the next.
+
+    Parameters
+    ----------
+    y
+        (N,); the first NaN of a piece counts as its lowest and highest.
+    starts
+        (B,) ascending from 0, all below N, each once; the last piece ends with `y`.
+    """
+    lengths, lost = np.diff([*starts, len(y)]), np.isnan(y)
+    low, high = (
+        np.flatnonzero((y == np.repeat(extreme.reduceat(y, starts), lengths)) | lost)
+        for extreme in (np.minimum, np.maximum)
+    )
+    return low[np.searchsorted(low, starts)], high[np.searchsorted(high, starts)]
 
 
 def envelope(x: FloatArray, y: FloatArray, *, edges: FloatArray) -> tuple[FloatArray, ...]:

@@ -4,7 +4,8 @@
 known before the first is drawn; `draw_blocks` then draws one page's share.
 """
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -243,9 +244,9 @@ def lay_out(
     width = paper.text_width_mm
     pages: list[list[Placed]] = [[]]
     y = paper.top_mm if start_mm is None else start_mm
-    queue = list(blocks)
+    queue = deque(blocks)
     while queue:
-        block = queue.pop(0)
+        block = queue.popleft()
         room = paper.floor_mm - y
         needed = block.height_mm(ruler, width) + _company_mm(block, queue, ruler, width)
         if needed <= room + 1e-6:
@@ -259,7 +260,7 @@ def lay_out(
             pages[-1].append(Placed(block=block, y_mm=y))
             tail = None
         if tail is not None:
-            queue.insert(0, tail)
+            queue.appendleft(tail)
         pages.append([])
         y = paper.top_mm
     if not pages[-1] and len(pages) > 1:
@@ -267,14 +268,16 @@ def lay_out(
     return pages
 
 
-def _company_mm(block: Block, following: Sequence[Block], ruler: Ruler, width_mm: float) -> float:
+def _company_mm(block: Block, following: Iterable[Block], ruler: Ruler, width_mm: float) -> float:
     """Room that what follows a heading needs at least on the same page."""
-    if not block.keep_with_next or not following:
-        return 0.0
-    after = following[0]
-    whole = after.height_mm(ruler, width_mm)
-    own = min(whole, 22.0) if not isinstance(after, Picture) else whole
-    return own + (_company_mm(after, following[1:], ruler, width_mm) if after.keep_with_next else 0)
+    room = 0.0
+    for after in following:
+        if not block.keep_with_next:
+            break
+        whole = after.height_mm(ruler, width_mm)
+        room += min(whole, 22.0) if not isinstance(after, Picture) else whole
+        block = after
+    return room
 
 
 def draw_blocks(page: Page, placed: Sequence[Placed]) -> None:

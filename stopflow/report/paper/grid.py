@@ -16,9 +16,14 @@ from stopflow.report.paper.style import (
     printable,
 )
 
+Cells = list[list[str]]
+"""Lines of each cell of a row."""
+
 _GAP_MM = 2.6
 _WIDEST_GAP_MM = 8.0
 _LEAST_WRAP_MM = 60.0
+LONGER_THAN_PAGES_MM = 600.0
+"""A grid as high as this has to be cut, whatever the paper."""
 _CONTINUED = ", continued"
 
 
@@ -62,6 +67,9 @@ class Grid:
     ----------
     name
         Stands above the part on a further page, with "continued".
+    measured
+        Lines of the cells of each row, by the widths of the columns. The parts of a grid share it,
+        so that each row is broken into lines once, however many pages the grid takes.
     """
 
     columns: tuple[Column, ...]
@@ -72,6 +80,9 @@ class Grid:
     widths_mm: tuple[float, ...] = ()
     name: str = ""
     continued: bool = False
+    measured: dict[tuple[object, ...], Cells] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @property
     def _line_mm(self) -> float:
@@ -131,7 +142,14 @@ class Grid:
         bold = column.verdict
         return max([head, *(ruler.width_mm(text, self.size, bold=bold) for text in distinct)])
 
-    def _lines(self, row: Sequence[str], ruler: Ruler, widths: Sequence[float]) -> list[list[str]]:
+    def _lines(self, row: tuple[str, ...], ruler: Ruler, widths: tuple[float, ...]) -> Cells:
+        key = (row, widths)
+        found = self.measured.get(key)
+        if found is None:
+            found = self.measured[key] = self._break(row, ruler, widths)
+        return found
+
+    def _break(self, row: tuple[str, ...], ruler: Ruler, widths: tuple[float, ...]) -> Cells:
         if len(row) == 1:
             whole = sum(widths) + _GAP_MM * (len(widths) - 1)
             return [[ruler.shorten(printable(row[0]), self.size, width_mm=whole, bold=True)]]
@@ -148,10 +166,14 @@ class Grid:
         return max(len(lines) for lines in cells) * self._line_mm + 0.9
 
     def height_mm(self, ruler: Ruler, width_mm: float) -> float:
-        """Header and all rows."""
+        """Header and all rows; of a grid that is longer than any page, the first of them."""
         widths = self.fit_widths(ruler, width_mm)
-        body = sum(self._row_mm(self._lines(row, ruler, widths)) for row in self.rows)
-        return self._head_mm + body + self.after_mm
+        height = self._head_mm + self.after_mm
+        for row in self.rows:
+            height += self._row_mm(self._lines(row, ruler, widths))
+            if height > LONGER_THAN_PAGES_MM:
+                break
+        return height
 
     def split(
         self, ruler: Ruler, *, width_mm: float, room_mm: float

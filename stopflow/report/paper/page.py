@@ -12,10 +12,18 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from stopflow.report.paper.style import INK, MM_PER_INCH, MUTED, RULE, Paper, Ruler, printable
+from stopflow.report.paper.style import (
+    INK,
+    MM_PER_INCH,
+    MUTED,
+    RULE,
+    LineStyle,
+    Paper,
+    Ruler,
+    printable,
+)
 
 Align = Literal["left", "center", "right"]
-LineStyle = str | tuple[int, tuple[float, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

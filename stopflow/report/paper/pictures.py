@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from PIL import Image
 
 from stopflow.errors import SettingsError
 from stopflow.io.atomic import replacing_file
@@ -11,8 +12,6 @@ from stopflow.report.paper.style import styled
 PICTURE_FORMATS = (".png", ".pdf", ".svg")
 MAKER = "stopflow"
 """How a picture says which program made it."""
-_PNG_HEAD = 2048
-"""Bytes of a PNG among which its texts stand."""
 
 
 def require_picture(path: Path) -> str:
@@ -30,8 +29,13 @@ def require_picture(path: Path) -> str:
 
 
 @styled
-def save_picture(figure: Figure, path: Path, *, dpi: int = 150) -> None:
+def save_picture(figure: Figure, path: Path, *, dpi: int = 150, source: str = "") -> None:
     """Write a figure as PNG, PDF or SVG, by the ending of `path`; whole or not at all.
+
+    Parameters
+    ----------
+    source
+        What it shows; a PNG says so, see `picture_source`.
 
     Raises
     ------
@@ -40,7 +44,7 @@ def save_picture(figure: Figure, path: Path, *, dpi: int = 150) -> None:
     """
     ending = require_picture(path)
     described = {
-        ".png": {"Software": MAKER},
+        ".png": {"Software": MAKER, "Source": _in_ascii(source)},
         ".pdf": {"CreationDate": None},
         ".svg": {"Date": None},
     }[ending]
@@ -48,7 +52,18 @@ def save_picture(figure: Figure, path: Path, *, dpi: int = 150) -> None:
         figure.savefig(partial, format=ending[1:], dpi=dpi, metadata=described)
 
 
-def is_own_picture(path: Path) -> bool:
-    """Tell whether a PNG is one that this program made."""
-    with path.open("rb") as file:
-        return MAKER.encode() in file.read(_PNG_HEAD)
+def picture_source(path: Path) -> str | None:
+    """Return what a PNG shows that this program made; None for any other file."""
+    try:
+        with Image.open(path) as picture:
+            texts = dict(picture.info)
+    except (OSError, ValueError, SyntaxError):
+        return None
+    if texts.get("Software") != MAKER:
+        return None
+    return str(texts.get("Source", "")).encode("ascii", "ignore").decode("unicode_escape")
+
+
+def _in_ascii(text: str) -> str:
+    """Return a text as every reader of a PNG shows it."""
+    return text.encode("unicode_escape").decode()

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 import matplotlib as mpl
 import numpy as np
@@ -41,10 +41,20 @@ VERDICT_MARKERS = {"PASS": "o", "WARN": "^", "FAIL": "X"}
 VERDICT_SIGNS = {"PASS": "●", "WARN": "▲", "FAIL": "✖"}
 CATEGORY_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#1c2126")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
-LINE_STYLES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2, 2, 2)))
-
-FEW_COLOURS = 6
-"""Colours up to this number differ enough in lightness alone."""
+LineStyle = Literal["-"] | tuple[float, Sequence[float]]
+LINE_STYLES: tuple[LineStyle, ...] = (
+    "-",
+    (0, (5, 1.5)),
+    (0, (1, 1)),
+    (0, (5, 1.5, 1, 1.5)),
+    (0, (8, 2, 2, 2)),
+)
+    "-",
+    (0, (5, 1.5)),
+    (0, (1, 1)),
+    (0, (5, 1.5, 1, 1.5)),
+    (0, (8, 2, 2, 2)),
+)
 
 MM_PER_INCH = 25.4
 MM_PER_POINT = MM_PER_INCH / 72.0
@@ -150,15 +160,19 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
     return wrapped
 
 
-def ordered_colours(count: int) -> list[str]:
-    """`count` colours from dark to light, the palest end left out.
+MOST_SHADES = 8
+"""So many shades of one hue can be told apart."""
 
-    Along cividis; many along viridis, which changes its hue as well, so that neighbours can still
-    be told apart. Both keep their order for the colour-blind and in grey.
+
+def ordered_colours(count: int) -> list[str]:
+    """`count` colours from dark to light along cividis, its palest end left out.
+
+    Where they are many, viridis: its hues differ, too.
     """
-    name, end = ("cividis", 0.82) if count <= FEW_COLOURS else ("viridis", 0.95)
-    places = np.linspace(0.0, end, count) if count > 1 else np.array([0.12])
-    return [to_hex(row) for row in mpl.colormaps[name](places)]
+    if count > MOST_SHADES:
+        return [to_hex(row) for row in mpl.colormaps["viridis"](np.linspace(0.0, 0.94, count))]
+    places = np.linspace(0.0, 0.82, count) if count > 1 else np.array([0.12])
+    return [to_hex(row) for row in mpl.colormaps["cividis"](places)]
 
 
 def _font(*, bold: bool) -> FT2Font:

@@ -1,0 +1,52 @@
+"""How much of a large lab stands on paper: what is longer belongs in the tables.
+
+A lab of ten thousand experiments would fill tens of thousands of pages that nobody turns. The
+answers are over all of it; pages of their own have the experiments most in doubt.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+import pandas as pd
+
+from stopflow.report.data import KineticsReportData
+from stopflow.report.kinetics.summary import count_things
+from stopflow.report.paper.flow import Paragraph
+from stopflow.report.paper.style import MUTED
+
+DRAWN_EXPERIMENTS: Final = 200
+"""Experiments that have pages of their own; a lab of a year has some 50."""
+ATTACHED_SHOTS: Final = 20_000
+"""Shots up to which their tables are attached to the PDF; they lie beside it in any case."""
+
+
+def choose_experiments(shots: pd.DataFrame) -> list[str]:
+    """Return the experiments that are drawn, in order: all, or those with most shots in doubt."""
+    doubt = pd.DataFrame(
+        {
+            "fail": (shots["verdict"] == "FAIL").to_numpy(),
+            "warn": (shots["verdict"] == "WARN").to_numpy(),
+        }
+    )
+    counts = doubt.groupby(shots["experiment"].to_numpy(), sort=False).sum()
+    worst = counts.sort_values(["fail", "warn"], ascending=False, kind="stable")
+    chosen = set(worst.index[:DRAWN_EXPERIMENTS])
+    return [str(name) for name in counts.index if name in chosen]
+
+
+def limit_to(data: KineticsReportData, experiments: list[str]) -> KineticsReportData:
+    """Leave out the secondary plots of experiments that are not drawn; those over several stay."""
+    own = data.secondary["experiment"]
+    return replace(data, secondary=data.secondary[own.isin([*experiments, ""])])
+
+
+def explain_choice(drawn: int, experiments: int) -> list[Paragraph]:
+    """Say which experiments have pages; nothing where all of them have."""
+    if drawn == experiments:
+        return []
+    text = (
+        f"Pages follow for {drawn} of {count_things(experiments, 'experiment')}: those with the "
+        "most shots that FAIL or WARN. The rates of all are in rates.csv and rates.xlsx; for the "
+        "pages of another experiment, ingest its folder alone."
+    )
+    return [Paragraph(text=text, size=8.2, colour=MUTED)]

@@ -1,0 +1,72 @@
+"""What the secondary plots gave, in sentences for the first page."""
+
+from collections.abc import Hashable, Mapping, Sequence
+
+import pandas as pd
+
+from stopflow.kinetics.secondary.curves import CURVES
+from stopflow.kinetics.secondary.fit import name_phase
+from stopflow.report.kinetics.secondary_numbers import name_group
+from stopflow.report.kinetics.summary import FEW, count_things
+from stopflow.report.paper.rounding import format_pm, format_value
+from stopflow.report.paper.style import shorten_middle
+
+_NAME_LENGTH = 40
+_SLOW_PHASES = tuple(kind for kind in CURVES if kind.endswith(", slow phase"))
+
+
+def summarise_secondary(secondary: pd.DataFrame) -> str:
+    """Say what the secondary plots gave: each value of a few, the range of many."""
+    if secondary.empty:
+        return ""
+    chosen = secondary[secondary["chosen"].astype(bool)]
+    said = []
+    headlines = {
+        item.name: item.headline
+        for curve in CURVES.values()
+        for item in curve.parameters
+        if item.headline
+    }
+    for name, words in headlines.items():
+        # Both phases of a mechanism have the same constants.
+        own = chosen[(chosen["parameter"] == name) & ~chosen["kind"].isin(_SLOW_PHASES)]
+        rows = own.to_dict("records")
+        if not rows:
+            continue
+        unit = str(rows[0]["unit"]).replace("^-1", "⁻¹")
+        if len(rows) <= FEW:
+            values = [
+                f"{format_pm(float(row['value']), float(row['stderr']))} {unit} ({_place(row)})"
+                for row in rows
+            ]
+            said.append(f"{words}: {'; '.join(values)}.")
+        else:
+            said.append(f"{words} {_range_of(rows, unit)}.")
+    return " ".join(text[0].upper() + text[1:] if text[:2] != "k_" else text for text in said)
+
+
+def _range_of(rows: Sequence[Mapping[Hashable, object]], unit: str) -> str:
+    """Give the range over the plots of each reaction; of many reactions only where to look."""
+    reactions: dict[str, list[Mapping[Hashable, object]]] = {}
+    for row in rows:
+        reactions.setdefault(str(row["group"]).partition(",")[0], []).append(row)
+    if len(reactions) > FEW:
+        return f"of {len(reactions)} reactions: in the table of secondary plots"
+    said = []
+    for name, own in reactions.items():
+        ordered = sorted(own, key=lambda row: float(str(row["value"])))
+        low, high = (
+            format_value(float(str(row["value"])), float(str(row["stderr"])))
+            for row in (ordered[0], ordered[-1])
+        )
+        spread = f"{low} to {high}" if len(own) > 1 else low
+        of = f" with {name}" if len(reactions) > 1 and name else ""
+        said.append(f"of {count_things(len(own), 'plot')}{of}: {spread} {unit}")
+    return "; ".join(said)
+
+
+def _place(row: Mapping[Hashable, object]) -> str:
+    named = str(row["experiment"] or name_group(str(row["group"])) or "all shots")
+    named = shorten_middle(named, _NAME_LENGTH)
+    phase = name_phase(str(row["rates"]).split())
+    return named if phase == "k" else f"{named}, {phase}"

@@ -1,0 +1,143 @@
+"""Files as odd programs and locales write them: the right numbers, or a line that says why not."""
+
+import numpy as np
+import pytest
+
+from stopflow.errors import FormatError
+from stopflow.io.folder import read_experiment
+from stopflow.io.readers.table import read_recordings
+
+TIMES_US = np.arange(0, 40_000, 500)
+SIGNAL = np.round(5 + np.exp(-TIMES_US / 12_000), 5)
+
+
+def grouped(value, sign):
+    return f"{value:,}".replace(",", sign)
+
+
+def comma(value):
+    return f"{value:.5f}".replace(".", ",")
+
+
+def text(head, rows):
+    return "\n".join([head, *rows])
+
+
+READABLE = {
+    "apostrophes": text(
+        "Time (us);Signal",
+        [f"{grouped(t, chr(39))};{y:.5f}" for t, y in zip(TIMES_US, SIGNAL, strict=True)],
+    ),
+    "narrow spaces": text(
+        "Temps (us);Signal",
+        [f"{grouped(t, chr(0x202F))};{comma(y)}" for t, y in zip(TIMES_US, SIGNAL, strict=True)],
+    ),
+    "a header without names of signals": text(
+        "Time (us),,", [f"{t},{y:.5f},{-y:.5f}" for t, y in zip(TIMES_US, SIGNAL, strict=True)]
+    ),
+}
+
+
+@pytest.mark.parametrize("case", READABLE)
+def test_odd_ways_to_write_numbers_are_read(tmp_path, case):
+    path = tmp_path / "shot.csv"
+    path.write_text(READABLE[case], encoding="utf-8")
+    (recording,) = read_recordings(path)
+    assert recording.time_s == pytest.approx(TIMES_US * 1e-6, rel=1e-12)
+    assert recording.signals[0] == pytest.approx(SIGNAL, rel=1e-12)
+
+
+def test_a_minus_as_it_is_printed_is_a_minus(tmp_path):
+    path = tmp_path / "shot.csv"
+    rows = [f"{t},\u2212{y:.5f}" for t, y in zip(TIMES_US, SIGNAL, strict=True)]
+    path.write_text(text("Time (us),Signal", rows), encoding="utf-8")
+    (recording,) = read_recordings(path)
+    assert recording.signals[0] == pytest.approx(-SIGNAL, rel=1e-12)
+
+
+def test_points_beside_decimal_commas_are_never_guessed(tmp_path):
+    rows = [f"{grouped(t, '.')};{comma(y)}" for t, y in zip(TIMES_US, SIGNAL, strict=True)]
+    (tmp_path / "shot.csv").write_text(text("Zeit (us);Signal", rows), encoding="utf-8")
+    (shot,) = read_experiment(tmp_path).shots
+    assert shot.trace is None
+    assert "'1.000' among numbers with decimal commas" in shot.refusal
+
+
+CONTRADICTING = {
+    "two records": (
+        "shot.bka",
+        '"BIO-KINE ASCII FILE"\n"_UNITX"\t"s"\n"_UNITX"\t"ms"\n"_UNITY"\t"Volt"\n"_DATA"\n'
+        + "".join(f"{t}\t{y}\n" for t, y in zip(TIMES_US, SIGNAL, strict=True)),
+    ),
+    "two in a header": (
+        "shot.csv",
+        text("Time (ms) [s],V", [f"{t},{y}" for t, y in zip(TIMES_US, SIGNAL, strict=True)]),
+    ),
+    "a row of units": (
+        "shot.csv",
+        text("Time (ms),A\ns,V", [f"{t},{y}" for t, y in zip(TIMES_US, SIGNAL, strict=True)]),
+    ),
+    "a line above": (
+        "shot.csv",
+        text(
+            "Time unit: s\n\nTime (ms),A",
+            [f"{t},{y}" for t, y in zip(TIMES_US, SIGNAL, strict=True)],
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CONTRADICTING)
+def test_units_of_time_that_contradict_each_other_are_refused(tmp_path, case):
+    name, content = CONTRADICTING[case]
+    (tmp_path / name).write_text(content)
+    with pytest.raises(FormatError, match=r"two units of time, '(s|ms)' and '(s|ms)'"):
+        read_recordings(tmp_path / name)
+
+
+def test_one_unit_said_twice_is_one(tmp_path):
+    rows = [f"{t},{y}" for t, y in zip(TIMES_US, SIGNAL, strict=True)]
+    (tmp_path / "a.csv").write_text(text("Time (us),A\nµs,V", rows), encoding="utf-8")
+    (recording,) = read_recordings(tmp_path / "a.csv")
+    assert recording.time_s[1] == pytest.approx(500e-6)
+
+
+def test_rows_below_a_time_that_cannot_be_read_do_not_vanish(tmp_path):
+    rows = [f"{t}x,{y}" for t, y in zip(TIMES_US, SIGNAL, strict=True)]
+    (tmp_path / "shot.csv").write_text(text("Time (us),A", rows))
+    experiment = read_experiment(tmp_path)
+    (shot,) = experiment.shots
+    assert "comes nearest to plain columns of text" in shot.refusal
+    assert [problem.level for problem in experiment.problems if problem.file == "shot.csv"] == [
+        "error"
+    ]
+
+
+def test_an_olis_matrix_is_read_both_ways(tmp_path):
+    waves, times = [350, 400, 450], TIMES_US[:20] * 1e-6
+    values = np.outer([1.0, 2.0, 3.0], SIGNAL[:20])
+    upright = [
+        ["OLIS-3D-ASCII", *times],
+        *([w, *row] for w, row in zip(waves, values, strict=True)),
+    ]
+    turned = [
+        ["OLIS-3D-ASCII", *waves],
+        *([t, *row] for t, row in zip(times, values.T, strict=True)),
+    ]
+    for rows in (upright, turned):
+        path = tmp_path / "scan.o3a"
+        path.write_text("\n".join(",".join(map(str, row)) for row in rows))
+        (recording,) = read_recordings(path)
+        assert recording.wavelengths_nm == (350, 400, 450)
+        assert recording.time_s == pytest.approx(times)
+        assert recording.signals == pytest.approx(values)
+
+
+@pytest.mark.parametrize(
+    ("beginning", "nearest"),
+    [("ProDataCVS", "Pro-Data CSV"), ("OLIS-3D-ASCI", "OLIS"), ("Time (s);A", "plain columns")],
+)
+def test_what_comes_nearest_is_said(tmp_path, beginning, nearest):
+    (tmp_path / "x.txt").write_text(f"{beginning}\nnothing\n")
+    with pytest.raises(FormatError, match=f"comes nearest to {nearest}"):
+        read_recordings(tmp_path / "x.txt")

@@ -1,0 +1,122 @@
+"""The law that the data choose: right, or undecided and said so, and no wrong rate that passes."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from lab_shots import shot
+
+from stopflow.kinetics.analysis import AnalysisSettings, analyse_experiment
+from stopflow.kinetics.laws import LAWS
+from stopflow.kinetics.verdicts.compare_laws import main_rate
+from stopflow.kinetics.verdicts.rules import Verdict
+from stopflow.trace import Experiment
+
+MADE = ("single", "single-slope", "double", "stretched", "second-order", "lag")
+
+
+def draw_trace(number):
+    """One of six laws at a signal-to-noise ratio of 50: law, parameters, times and signal."""
+    rng = np.random.default_rng([31, number])
+    law = MADE[number % len(MADE)]
+    length_s = float(np.exp(rng.uniform(np.log(0.05), np.log(50))))
+    points = int(rng.integers(400, 2000))
+    k = np.exp(rng.uniform(np.log(5), np.log(30))) / length_s
+    ratio = np.exp(rng.uniform(np.log(3), np.log(12)))
+    consecutive = np.exp(rng.uniform(0.05, np.log(4)))
+    values = {
+        "k_per_s": 2 * k if law == "double" else k,
+        "k2_per_s": k / (consecutive if law == "lag" else ratio),
+        "beta": rng.choice([rng.uniform(0.5, 0.85), rng.uniform(1.2, 1.5)]),
+        "amplitude": rng.choice([-1.0, 1.0]),
+        "amplitude2": np.exp(rng.uniform(np.log(0.2), np.log(5))) * rng.choice([-1.0, 1.0]),
+        "slope_per_s": rng.uniform(0.1, 0.5) * rng.choice([-1, 1]) / length_s,
+        "intercept": rng.normal(),
+    }
+    parameters = {name: float(values[name]) for name in LAWS[law].parameters}
+    time = np.linspace(0, length_s, points)
+    signal = LAWS[law].evaluate(time, parameters)
+    return law, parameters, time, signal + np.ptp(signal) / 50 * rng.normal(size=points)
+
+
+def analyse(signal, time, *, law="auto"):
+    made = Experiment(name="lab", shots=(shot(signal, time_s=time, start_s=0.0),))
+    return analyse_experiment(made, AnalysisSettings(law=law))
+
+
+@pytest.mark.slow
+def test_the_right_law_or_none(full_proof):
+    """k of a wrong law off by two errors and 2 % never passes."""
+    draws = 2000 if full_proof else 90
+    right, wrong = Counter(), []
+    for number in range(draws):
+        law, parameters, time, signal = draw_trace(number)
+        analysed = analyse(signal, time)
+        judged = analysed.shots[0]
+        result = judged.shot.result
+        undecided = "do not decide" in " ".join(analysed.notes)
+        right[judged.shot.law == law or undecided or judged.verdict is Verdict.FAIL] += 1
+        if judged.verdict is not Verdict.PASS or result is None or judged.shot.law == law:
+            continue
+        rate = main_rate(result.fit.rate_law, result.fit.parameters)
+        name = next(name for name, value in result.fit.parameters.items() if value == rate)
+        off = min(abs(rate - parameters[name]) for name in LAWS[law].rates)
+        if off > 2 * result.stderr[name] and off > 0.02 * rate:
+            wrong.append(number)
+    assert len(wrong) <= draws / 1000, wrong
+    assert right[True] >= 0.95 * draws
+
+
+@pytest.mark.parametrize("ratio", [1.02, 1.2, 1.5])
+def test_two_steps_of_nearly_equal_rates_are_no_stretched_exponential(ratio, rng):
+    """Rates that cannot be told apart were no rival, and a stretched exponential passed."""
+    time = np.linspace(0, 0.6, 1500)
+    k, k2 = 40.0, 40.0 / ratio
+    phi = (k * np.exp(-k2 * time) - k2 * np.exp(-k * time)) / (k - k2)
+    for _ in range(3):
+        judged = analyse(phi + 0.02 * rng.normal(size=1500), time).shots[0]
+        assert judged.shot.law == "lag"
+        if judged.shot.result is None:
+            assert judged.verdict is Verdict.FAIL
+            continue
+        errors = judged.shot.result.stderr
+        assert judged.shot.result.fit.k_per_s == pytest.approx(k, abs=4 * errors["k_per_s"])
+
+
+@pytest.mark.parametrize("excess", [1.5, 2.0, 4.0])
+def test_unequal_concentrations_are_no_double_exponential(excess, rng):
+    """A + B, 10 and 10 `excess` uM, 2e6 per M and second: k is that of the larger one."""
+    k = 20.0 * excess
+    time = np.linspace(0, 8 / k, 1000)
+    ratio = 1 / excess
+    clean = (1 - ratio) / (np.exp((1 - ratio) * k * time) - ratio)
+    analysed = analyse(clean + 0.01 * rng.normal(size=1000), time)
+    judged = analysed.shots[0]
+    if judged.shot.law == "second-order-unequal":
+        assert judged.shot.result is not None
+        off = judged.shot.result.fit.k_per_s - k
+        assert abs(off) < 4 * judged.shot.result.k_stderr_per_s
+    else:
+        assert "do not decide" in " ".join(analysed.notes)
+        assert judged.verdict is not Verdict.PASS
+
+
+@pytest.mark.parametrize("law", ["double", "double-slope", "triple"])
+def test_a_second_order_reaction_is_no_sum_of_phases(law, rng):
+    """Three phases of 653, 179 and 35 per second passed for 1 / (1 + 315 t)."""
+    time = np.linspace(0, 0.075, 560)
+    for _ in range(3):
+        signal = 1 / (1 + 315 * time) + 0.004 * rng.normal(size=560)
+        assert analyse(signal, time, law=law).shots[0].verdict is not Verdict.PASS
+
+
+def test_a_rate_is_compared_by_its_own_error(rng):
+    """The main phase of a double exponential is the slow one; its error is not that of the fast."""
+    time = np.linspace(0, 1, 1200)
+    signal = 0.15 * np.exp(-60 * time) + np.exp(-(12 * time)) + 0.004 * rng.normal(size=1200)
+    result = analyse(signal, time, law="double").shots[0].shot.result
+    assert result is not None
+    shift = result.laws.largest_shift(result.fit, stderr=result.stderr)
+    fast, slow = result.stderr["k_per_s"], result.stderr["k2_per_s"]
+    assert fast > 5 * slow
+    assert shift.name in ("", "k2_per_s")

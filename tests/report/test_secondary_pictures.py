@@ -1,0 +1,124 @@
+"""Secondary plots on paper, from analysed shots: axes, amplitudes, units, what is given."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from stopflow.kinetics.analysis import (
+    AnalysisSettings,
+    analyse_experiment,
+    analyse_lab,
+    condition_rows,
+    secondary_rows,
+)
+from stopflow.report.kinetics.secondary_numbers import (
+    SecondaryPicture,
+    build_pictures,
+    describe_parameter,
+)
+from stopflow.report.kinetics.secondary_pages import draw_secondary, secondary_grid
+from stopflow.report.kinetics.secondary_words import summarise_secondary
+from stopflow.trace import Conditions, Experiment, Shot, Trace
+
+TIME = np.linspace(0.0, 1.0, 700)
+
+
+def lab_of(
+    rng: np.random.Generator, conditions: list[tuple[Conditions, list[tuple[float, float]]]], law
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Tables of one experiment; a condition has (amplitude, k) of each phase, and two shots."""
+    shots = []
+    for number, (given, phases) in enumerate(conditions):
+        for replicate in (1, 2):
+            signal = 1 + 1e-3 * rng.standard_normal(len(TIME))
+            for amplitude, k in phases:
+                signal += amplitude * np.exp(-k * (1 + 0.005 * rng.standard_normal()) * TIME)
+            shots.append(
+                Shot(
+                    experiment="lab",
+                    file=f"{number}_{replicate}.csv",
+                    trace=Trace(time_s=TIME, signal=signal, signal_unit="AU"),
+                    conditions=given,
+                    start_s=0.0,
+                )
+            )
+    found = analyse_experiment(
+        Experiment(name="lab", shots=tuple(shots)), AnalysisSettings(law=law)
+    )
+    lab = analyse_lab([found])
+    return pd.DataFrame(secondary_rows(lab)), pd.DataFrame(condition_rows(lab.experiments[0]))
+
+
+def drawn(picture: SecondaryPicture):
+    figure, axes = plt.subplots()
+    draw_secondary(axes, pictures=[picture])
+    figure.canvas.draw()
+    plt.close(figure)
+    return axes
+
+
+def test_more_than_two_decades_stand_on_a_logarithmic_axis(rng) -> None:
+    wide = [
+        (Conditions(substrate="S", concentration_M=at), [(0.5, 5 + 90 * at / (2e-5 + at))])
+        for at in np.geomspace(1e-7, 1e-4, 6)
+    ]
+    for points, scale in ((wide, "log"), (wide[3:], "linear")):
+        (picture,) = build_pictures(*lab_of(rng, points, "single"))
+        axes = drawn(picture)
+        assert axes.get_xscale() == scale
+        assert axes.get_yscale() == "linear"
+        left, right = axes.get_xlim()
+        assert left < picture.x.min() <= picture.x.max() < right
+    assert picture.x_label == "concentration / µM"
+
+
+def test_amplitudes_of_both_phases_are_drawn_in_the_unit_of_the_signal(rng) -> None:
+    points = [
+        (
+            Conditions(substrate="S", concentration_M=at),
+            [(0.5, 10 + 1e6 * at), (0.4 * at / (3e-5 + at), 3.0)],
+        )
+        for at in np.geomspace(1e-5, 1.2e-4, 6)
+    ]
+    secondary, conditions = lab_of(rng, points, "double")
+    pictures = {picture.title: picture for picture in build_pictures(secondary, conditions)}
+    second = next(own for title, own in pictures.items() if title.endswith("amplitude2"))
+    assert second.y_label == "amplitude2 / AU"
+    np.testing.assert_allclose(second.y, conditions["amplitude2"])
+    assert np.isfinite(second.low).all()
+    assert [line for line in second.said if line.startswith("K = ") and line.endswith("µM")], (
+        second.said
+    )
+    assert drawn(second).get_ylim()[0] == 0
+    assert summarise_secondary(secondary).startswith("k_on: ")
+    assert "lab, k2" in summarise_secondary(secondary).partition("concentration: ")[2]
+    assert "A_max" not in summarise_secondary(secondary)
+
+
+def test_a_ph_profile_is_drawn_over_ph(rng) -> None:
+    points = [
+        (
+            Conditions(substrate="S", concentration_M=1e-4, extra={"pH": f"{ph:.1f}"}),
+            [(0.5, 40 / (1 + 10 ** (6 - ph) + 10 ** (ph - 8.4)))],
+        )
+        for ph in np.arange(5.2, 9.3, 0.6)
+    ]
+    secondary, conditions = lab_of(rng, points, "single")
+    (picture,) = build_pictures(secondary, conditions)
+    assert picture.x_label == "pH"
+    np.testing.assert_allclose(picture.x, np.arange(5.2, 9.3, 0.6))
+    assert [line for line in picture.said if line.startswith("pKa1 = ")], picture.said
+    drawn(picture)
+    cells = [cell for row in secondary_grid(secondary).rows for cell in row]
+    assert "Bell" in cells
+    assert "pKa2" in cells
+
+
+@pytest.mark.parametrize(
+    ("value", "stderr", "said"),
+    [(2e-6, 0.0, "E_0 = 2.00 µM, given"), (2e-6, 1e-7, "E_0 = 2.00 ± 0.10 µM")],
+)
+def test_what_is_given_has_no_error(value: float, stderr: float, said: str) -> None:
+    row = {"parameter": "E_0", "value": value, "stderr": stderr, "unit": "M"}
+    assert describe_parameter(row) == said
