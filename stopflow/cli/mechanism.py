@@ -133,7 +133,7 @@ def _show(found: "FittedFolder", *, quiet: bool) -> None:
         for sentence in group.sentences():
             warn(sentence)
         for advice in describe_proposals(group.proposals):
-            say(advice, quiet=quiet)
+            say(f"{group.label}: {advice}" if group.label else advice, quiet=quiet)
     for remark in found.remarks:
         warn(remark)
     list_problems(found.left_out)

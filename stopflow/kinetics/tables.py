@@ -211,7 +211,7 @@ def _condition_row(analysis: ExperimentAnalysis, item: ConditionAnalysis) -> Row
         "k_each_stderr_per_s": item.each.k_stderr_per_s,
         "between_shot_sd_per_s": mean.between_shot_sd_per_s,
         "scatter_ratio": mean.scatter_ratio,
-        "half_life_s": _half_life(analysis, item),
+        "half_life_s": item.half_life_times_k / mean.k_per_s,
         **_amplitude_columns(item, FIRST_RATE),
         "signal_to_noise": item.signal_to_noise,
         **_phase_columns(item),
@@ -240,10 +240,3 @@ def _amplitude_columns(item: ConditionAnalysis, rate: str) -> Row:
     values = amplitude_interval(phase) if phase else (nan, nan, nan)
     amplitude = phase.amplitude if phase else nan
     return {name: amplitude, **dict(zip(error_columns(name), values, strict=True))}
-
-
-def _half_life(analysis: ExperimentAnalysis, item: ConditionAnalysis) -> float:
-    """Half-life at the mean k: the law's own multiple of 1/k, averaged over the shots."""
-    results = [analysis.shots[member].shot.result for member in item.members]
-    known = [result.half_life_s * result.fit.k_per_s for result in results if result is not None]
-    return sum(known) / len(known) / item.mean.k_per_s if known else nan

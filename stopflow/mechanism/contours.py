@@ -106,7 +106,8 @@ def _walk(
         else:
             far = (length, sqrt(rise) if np.isfinite(rise) else np.inf)
         length = min(_between(best, far, length, rise), reach)
-    return centre + tried * along, rise >= (1 - CLOSE) * RISE, theta
+    ended = rise >= (1 - CLOSE) * RISE or bool(np.isfinite(far[0]))
+    return centre + tried * along, ended, theta
 
 
 def _between(
@@ -118,4 +119,4 @@ def _between(
     if not np.isfinite(far[1]):
         return 0.5 * (best[0] + far[0])
     share = (sqrt(RISE) - best[1]) / max(far[1] - best[1], 1e-12)
-    return best[0] + float(np.clip(share, 0.1, 0.9)) * (far[0] - best[0])
+    return best[0] + float(np.clip(share, 0.25, 0.75)) * (far[0] - best[0])

@@ -122,3 +122,30 @@ def test_a_ph_profile_is_drawn_over_ph(rng) -> None:
 def test_what_is_given_has_no_error(value: float, stderr: float, said: str) -> None:
     row = {"parameter": "E_0", "value": value, "stderr": stderr, "unit": "M"}
     assert describe_parameter(row) == said
+
+
+@pytest.mark.parametrize(
+    ("substrates", "plots", "said"),
+    [
+        (1, 6, "k_on of 6 plots: 1.00 to 6.00 M⁻¹ s⁻¹."),
+        (3, 6, "6.00 ± 0.10 M⁻¹ s⁻¹ (run 5)."),
+        (3, 9, "of 3 plots with S1: 2.00 to 8.00 M⁻¹ s⁻¹; "),
+        (9, 9, "k_on of 9 reactions: in the table of secondary plots."),
+    ],
+)
+def test_no_range_goes_over_unlike_reactions(substrates: int, plots: int, said: str) -> None:
+    rows = [
+        {
+            "experiment": f"run {place}",
+            "group": f"S{place % substrates}, 298.15 K",
+            "kind": "line",
+            "chosen": True,
+            "rates": "k_per_s",
+            "parameter": "k_on",
+            "value": float(place + 1),
+            "stderr": 0.1,
+            "unit": "M^-1 s^-1",
+        }
+        for place in range(plots)
+    ]
+    assert said in summarise_secondary(pd.DataFrame(rows))

@@ -47,7 +47,7 @@ def fit_secondary(experiments: Sequence[ExperimentAnalysis]) -> tuple[SecondaryF
         lines += [
             ConcentrationLine(fit=fit, points=group)
             for fit in own
-            if fit.kind == "line" and fit.chosen and fit.phase == "k"
+            if fit.chosen and fit.phase == "k" and "k_on" in fit.curve.model.names
             for group in groups
             if {point.place for point in group} == set(fit.members)
         ]

@@ -1,6 +1,6 @@
 """Rates against temperature (Arrhenius, Eyring) and against pH.
 
-Where every experiment of a plot has a k_on of its own from the line against concentration, that is
+Where every experiment of a plot has a k_on of its own from its plot against concentration, that is
 what temperature or pH acts on; k_obs mixes it with k_off and the concentration. Else k_obs.
 """
 
@@ -23,7 +23,7 @@ from stopflow.kinetics.secondary.regression import Curve, fit_curve
 from stopflow.trace import FloatArray
 
 SCATTERED = 1e-4
-K_OBS, K_ON = "k_obs in 1/s", "k_on in 1/(M s) from the line of each experiment"
+K_OBS, K_ON = "k_obs in 1/s", "k_on in 1/(M s) from the plot of each experiment"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,14 +40,14 @@ class Rate:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ConcentrationLine:
-    """The chosen straight line of one experiment, and the points that it goes through."""
+    """The chosen curve of one experiment, a line as a rule, and the points that it goes through."""
 
     fit: SecondaryFit
     points: Sequence[SecondaryPoint]
 
     @property
     def k_on(self) -> Parameter:
-        """Its slope."""
+        """Its slope, or what stands for it."""
         return next(item for item in self.fit.parameters if item.name == "k_on")
 
     def rate(self, coordinate: str) -> Rate:
@@ -85,7 +85,7 @@ def fit_profiles(
     points
         All conditions with a rate.
     lines
-        Chosen straight lines against concentration, with their points.
+        Chosen curves against concentration that have a k_on, with their points.
     """
     return [
         fit

@@ -82,6 +82,8 @@ class ConditionAnalysis:
         The one fit of all of them, where it was asked for and there are two or more.
     amplitude, signal_to_noise
         Medians over the usable shots.
+    half_life_times_k
+        The rate law's own multiple of 1/k, averaged over the shots with a rate.
     sizes
         ln of the size of the amplitudes, in the order of `run`; NaN where the rate law has none.
     further
@@ -103,6 +105,7 @@ class ConditionAnalysis:
     amplitude: float
     sizes: Series
     signal_to_noise: float
+    half_life_times_k: float
     further: tuple[PhaseMean, ...] = ()
     findings: tuple[Finding, ...] = ()
 
@@ -245,9 +248,20 @@ def _build_condition(
         together=together,
         amplitude=together.amplitudes.get("amplitude", amplitude) if together else amplitude,
         sizes=amplitude_sizes([result for _, result in used], AMPLITUDES[FIRST_RATE]),
+        half_life_times_k=_mean(
+            [
+                result.half_life_s * result.fit.k_per_s
+                for i in members
+                if (result := shots[i].shot.result) is not None
+            ]
+        ),
         signal_to_noise=_median([result.fit.signal_to_noise for _, result in used]),
         further=average_phases([result for _, result in used], together),
     )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values) if values else float("nan")
 
 
 def _median(values: Sequence[float]) -> float:

@@ -327,10 +327,25 @@ def _error_factors(
         free = [place for place, name in enumerate(names) if name not in fit.fixed]
         with np.errstate(all="ignore"):
             jacobian = fit.rate_law.jacobian(time_s - fit.start_s, fit.parameters)[:, free]
-            found = rounding_inflation(jacobian, curve, step=step, noise_sd=fit.noise_sd)
+            found = np.max(
+                [
+                    rounding_inflation(jacobian, likely, step=step, noise_sd=fit.noise_sd)
+                    for likely in (curve, _without_slope(fit, time_s, curve, step=step))
+                ],
+                axis=0,
+            )
         factors = dict.fromkeys(names, float(found.max(initial=1.0)))
         return factors | {names[place]: float(found[at]) for at, place in enumerate(free)}
     return dict.fromkeys(names, noise.inflation if noise.significant else 1.0)
+
+
+def _without_slope(fit: Fit, time_s: FloatArray, curve: FloatArray, *, step: float) -> FloatArray:
+    """Take a slope below one step of the digitiser out of a fitted curve (N,).
+
+    Rounding alone makes such a slope, and a plateau that does not change shares one rounding error.
+    """
+    change = fit.slope_per_s * (time_s - time_s[-1])
+    return curve - change if np.abs(change).max(initial=0.0) < step else curve
 
 
 def _rest_inflation(prepared: PreparedShot) -> float:

@@ -12,6 +12,8 @@ from stopflow.report.paper.rounding import format_pm, format_value
 from stopflow.report.paper.style import shorten_middle
 
 _NAME_LENGTH = 40
+_MOST = 8
+"""So many plots of different reactions are named one by one."""
 _SLOW_PHASES = tuple(kind for kind in CURVES if kind.endswith(", slow phase"))
 
 
@@ -34,7 +36,8 @@ def summarise_secondary(secondary: pd.DataFrame) -> str:
         if not rows:
             continue
         unit = str(rows[0]["unit"]).replace("^-1", "⁻¹")
-        if len(rows) <= FEW:
+        reactions = {_reaction(row) for row in rows}
+        if len(rows) <= (FEW if len(reactions) == 1 else _MOST):
             values = [
                 f"{format_pm(float(row['value']), float(row['stderr']))} {unit} ({_place(row)})"
                 for row in rows
@@ -49,7 +52,7 @@ def _range_of(rows: Sequence[Mapping[Hashable, object]], unit: str) -> str:
     """Give the range over the plots of each reaction; of many reactions only where to look."""
     reactions: dict[str, list[Mapping[Hashable, object]]] = {}
     for row in rows:
-        reactions.setdefault(str(row["group"]).partition(",")[0], []).append(row)
+        reactions.setdefault(_reaction(row), []).append(row)
     if len(reactions) > FEW:
         return f"of {len(reactions)} reactions: in the table of secondary plots"
     said = []
@@ -63,6 +66,11 @@ def _range_of(rows: Sequence[Mapping[Hashable, object]], unit: str) -> str:
         of = f" with {name}" if len(reactions) > 1 and name else ""
         said.append(f"of {count_things(len(own), 'plot')}{of}: {spread} {unit}")
     return "; ".join(said)
+
+
+def _reaction(row: Mapping[Hashable, object]) -> str:
+    """Name of the substrate, with which the group of a plot begins."""
+    return str(row["group"]).partition(",")[0]
 
 
 def _place(row: Mapping[Hashable, object]) -> str:

@@ -82,7 +82,7 @@ def draw_panel(axes: Axes, panel: MixturePanel, *, signal_name: bool) -> None:
     _time_axis(axes, panel.time_s)
     axes.tick_params(axis="x", which="both", labelbottom=False)
     if signal_name:
-        axes.set_ylabel("signal − offset")
+        axes.set_ylabel("change of the signal")
 
 
 def draw_residual(axes: Axes, panel: MixturePanel, *, names: bool) -> None:

@@ -152,12 +152,14 @@ def _open_blocks(found: FittedFolder) -> list[Block]:
         )
     else:
         blocks.append(Paragraph(text="There is no fit, so that nothing is determined."))
-    for group in fitted:
-        advice = describe_proposals(group.proposals)
-        if advice:
-            label = f": {group.label}" if group.label else ""
-            blocks.append(build_heading(f"What would determine it{label}"))
-            blocks += [Paragraph(text=f"{_capital(text)}.", after_mm=1.2) for text in advice]
+    advice = [
+        f"{group.label}: {text}" if group.label else text
+        for group in fitted
+        for text in describe_proposals(group.proposals)
+    ]
+    if advice:
+        blocks.append(build_heading("What would determine it"))
+        blocks += [Paragraph(text=f"{_capital(text)}.", after_mm=1.2) for text in advice]
     if found.remarks:
         blocks.append(build_heading("Remarks"))
         blocks += [Paragraph(text=f"{_capital(text)}.", after_mm=1.2) for text in found.remarks]
@@ -181,7 +183,7 @@ def _ranking_blocks(found: FittedFolder) -> list[Block]:
         for item in found.ranking
     )
     columns = (
-        Column(title="Scheme"),
+        Column(title="Scheme", wrap=True),
         Column(title="Steps", wrap=True),
         Column(title="Numbers", align="right"),
         Column(title="AICc", unit="above the lowest", align="right"),
@@ -235,7 +237,7 @@ def _panel_blocks(group: FittedGroup) -> list[Block]:
             partial(draw_residual, panel=panel, names=place == 0) for place, panel in enumerate(row)
         ]
         blocks.append(_fit_row(_filled(above), _filled(below)))
-    note = "Points: every shot, offset taken out, thinned; line: the scheme. "
+    note = "Points: every shot from its value at mixing, thinned; line: the scheme. "
     note += "Residuals are in units of the noise of a point."
     if len(shown) < len(panels):
         note += f" {len(shown)} of {len(panels)} mixtures are shown."
@@ -283,6 +285,11 @@ def _contour_blocks(group: FittedGroup, name: str) -> list[Block]:
     note = "The rise of the sum of squares is in units of that at one standard error."
     if group.contour is not None and any(group.contour.is_open):
         note += " Triangles: the region goes on beyond the range of the search."
+    elif group.contour is not None and not all(found.intervals[i].determined for i in places):
+        note += (
+            " The region is followed along straight lines; it goes on between them, in a narrow "
+            "valley, where a profile stays below the dashed line."
+        )
     return [
         build_heading(f"How the least determined constants go together{name}"),
         row_picture(_filled(painters[:3]), tall_mm=58.0),

@@ -17,7 +17,7 @@ LOGARITHMIC = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class MixturePanel:
-    """The shots of a mixture beside the fitted curve, offsets taken out.
+    """The shots of a mixture beside the fitted curve, both from their value at mixing.
 
     Attributes
     ----------
@@ -63,6 +63,7 @@ def _panel(fit: GlobalFit, mixture: int, members: list[int]) -> MixturePanel:
     seen = [problem.scheme.species.index(name) for name in problem.observed]
     c = problem.concentrations(np.asarray(fit.best.theta))[mixture][:, seen]
     responses = fit.point.responses[windows.group_of]
+    c = c - problem.find_starts(np.asarray(fit.best.theta))[mixture, seen]
     times, signals, residuals, squares, curves = [], [], [], 0.0, []
     for number in members:
         shot = problem.shots[number]
