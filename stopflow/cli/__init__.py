@@ -11,7 +11,18 @@ from typing import Annotated, NoReturn
 import typer
 
 from stopflow import __version__
-from stopflow.cli import bench, convert, decide, kinetics, lab, mechanism, models, refine, reproduce
+from stopflow.cli import (
+    bench,
+    convert,
+    decide,
+    kinetics,
+    lab,
+    mechanism,
+    models,
+    refine,
+    reproduce,
+    serve,
+)
 from stopflow.cli.console import say_fault, say_wrong_use, warn
 from stopflow.cli.interrupts import INTERRUPTED, Interrupts, listening
 from stopflow.cli.streams import flush_streams, prepare_streams, write_line
@@ -28,7 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-for commands in (lab, kinetics, mechanism, decide, convert, models, refine, reproduce):
+for commands in (lab, serve, kinetics, mechanism, decide, convert, models, refine, reproduce):
     commands.register(app)
 app.add_typer(bench.app, name="bench")
 

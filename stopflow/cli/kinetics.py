@@ -60,7 +60,7 @@ def fit(
     from stopflow.pipeline.single import draw_trace, fit_file
 
     if plot is not None:
-        from stopflow.report.kinetics.view import require_picture
+        from stopflow.report.paper.pictures import require_picture
 
         require_picture(plot)
     fitted = fit_file(
@@ -210,7 +210,7 @@ def spectrum(
     from stopflow.pipeline.spectrum import draw_spectrum, fit_signals, save_spectrum
 
     if plot is not None:
-        from stopflow.report.kinetics.view import require_picture
+        from stopflow.report.paper.pictures import require_picture
 
         require_picture(plot)
     fitted = fit_signals(require_file(file), law=law, start=start, end=end, time_unit=time_unit)

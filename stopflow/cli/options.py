@@ -44,6 +44,10 @@ HtmlLight = Annotated[
     ),
 ]
 Paper = Annotated[str, typer.Option("--paper", help="Size of the PDF's pages: a4 or letter.")]
+Figures = Annotated[
+    Path | None,
+    typer.Option("--figures", help="Write every figure of the PDF here too, as SVG and PNG."),
+]
 DatasetFolder = Annotated[
     Path, typer.Option("--dataset", help="The dataset that `stopflow ingest` wrote.")
 ]

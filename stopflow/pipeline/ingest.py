@@ -155,7 +155,7 @@ def write_dataset(
         As `ingest`.
     """
     lab = _lab(root, out=out)
-    folders = list(zip(lab.experiments, _names(root, lab.experiments), strict=True))
+    folders = _named(root, lab)
     jobs = [_job(folder, name, settings) for folder, name in folders]
     counter = count(1)
 
@@ -203,6 +203,21 @@ def _lab(root: Path, *, out: Path) -> LabFolders:
             + "The formats that are read: stopflow formats"
         )
     return lab
+
+
+def name_folders(root: Path, *, out: Path) -> list[tuple[Path, str]]:
+    """Return the experiment folders below `root` and how tables name them.
+
+    Raises
+    ------
+    StopflowError
+        When there is none.
+    """
+    return _named(root, _lab(root, out=out))
+
+
+def _named(root: Path, lab: LabFolders) -> list[tuple[Path, str]]:
+    return list(zip(lab.experiments, _names(root, lab.experiments), strict=True))
 
 
 def _names(root: Path, folders: Sequence[Path]) -> list[str]:

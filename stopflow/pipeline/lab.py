@@ -14,7 +14,7 @@ from stopflow.io.switch import switching
 from stopflow.pipeline.find import find_model
 from stopflow.pipeline.ingest import USUAL, Execution, IngestSettings, write_dataset
 from stopflow.pipeline.progress import Announce, Progress, silent, unannounced
-from stopflow.pipeline.reports import require_reports, write_exports, write_reports
+from stopflow.pipeline.reports import in_place, require_reports, write_exports, write_reports
 from stopflow.pipeline.summary import Summary, summarise
 from stopflow.store import REPLACEABLE, lab_of, load_dataset
 
@@ -64,6 +64,7 @@ def process_lab(
     exports: Sequence[str] = (),
     paper: str = "a4",
     html_light: bool = False,
+    figures: Path | None = None,
     command: str = "",
     progress: Progress = silent,
     announce: Announce = unannounced,
@@ -82,6 +83,7 @@ def process_lab(
         lab = lab_at(root)
         place = switch.folder(out, owned=REPLACEABLE, lab=lab, lab_of=lab_of)
         gathered = switch.files(reports, lab=lab)
+        drawn = None if figures is None else switch.files(figures, lab=lab)
         write_dataset(
             root,
             place,
@@ -99,9 +101,11 @@ def process_lab(
             exports=exports,
             paper=paper,
             html_light=html_light,
+            figures=drawn,
             progress=progress,
         )
-    written = (out, *(reports / path.relative_to(gathered) for path in done.written))
+    places = {gathered: reports, drawn: figures}
+    written = (out, *(in_place(path, places) for path in done.written))
     return replace(done, written=written, set_aside=tuple(switch.notes))
 
 
@@ -113,12 +117,13 @@ def _report(
     exports: Sequence[str],
     paper: str,
     html_light: bool,
+    figures: Path | None,
     progress: Progress,
 ) -> ProcessedLab:
     """Report on the dataset in `place`; nothing of it stays open, so that it can be moved."""
     dataset = load_dataset(place)
     written, undrawn = write_reports(
-        dataset, gathered, paper=paper, html_light=html_light, progress=progress
+        dataset, gathered, paper=paper, html_light=html_light, figures=figures, progress=progress
     )
     written += write_exports(dataset, gathered, names=exports)
     unpredicted = ""

@@ -1,7 +1,7 @@
 """PDFs and tables from what ingest and train left on disk."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -48,9 +48,12 @@ def write_reports(
     *,
     paper: str = "a4",
     html_light: bool = False,
+    figures: Path | None = None,
     progress: Progress = silent,
 ) -> tuple[list[Path], str]:
     """Write rates.csv, rates.xlsx, kinetics.html and kinetics.pdf of a dataset into `reports`.
+
+    With `figures`, every figure of the PDF is written into that folder too, as SVG and PNG.
 
     Returns
     -------
@@ -61,7 +64,11 @@ def write_reports(
     """
     from stopflow.report.html.page import write_kinetics_page
     from stopflow.report.kinetics.failed import write_failed_pdf
-    from stopflow.report.kinetics.report import drawing_beside, write_kinetics_pdf
+    from stopflow.report.kinetics.report import (
+        drawing_beside,
+        write_kinetics_figures,
+        write_kinetics_pdf,
+    )
     from stopflow.report.paper.style import require_paper
     from stopflow.report.tables.tables import write_rates_csv, write_rates_xlsx
 
@@ -80,6 +87,8 @@ def write_reports(
         try:
             write_kinetics_page(data, written[3], light=html_light)
             write_kinetics_pdf(data, written[2], paper=paper, second=second, progress=drawing)
+            if figures is not None:
+                written += write_kinetics_figures(data, figures)
         except (StopflowError, OSError):
             raise
         except Exception as error:  # barrier of the report: rates and tables are whole without it
@@ -207,6 +216,7 @@ def rebuild_reports(
     exports: Sequence[str] = (),
     paper: str = "a4",
     html_light: bool = False,
+    figures: Path | None = None,
     progress: Progress = silent,
 ) -> RebuiltReports:
     """Build the kinetics report again, the PDF of each model folder and the exports named.
@@ -222,8 +232,14 @@ def rebuild_reports(
     problems = []
     with switching() as switch:
         gathered = switch.files(reports, lab=dataset.lab)
+        drawn = None if figures is None else switch.files(figures, lab=dataset.lab)
         written, undrawn = write_reports(
-            dataset, gathered, paper=paper, html_light=html_light, progress=progress
+            dataset,
+            gathered,
+            paper=paper,
+            html_light=html_light,
+            figures=drawn,
+            progress=progress,
         )
         if undrawn:
             problems.append(f"error: kinetics.pdf could not be drawn: {undrawn}")
@@ -233,11 +249,20 @@ def rebuild_reports(
                 written.append(write_model_report(folder, gathered, dataset=dataset, paper=paper))
             except ModelError as error:
                 problems.append(f"error: {error}")
+    places = {gathered: reports, drawn: figures}
     return RebuiltReports(
-        written=tuple(reports / path.relative_to(gathered) for path in written),
+        written=tuple(in_place(path, places) for path in written),
         problems=tuple(problems),
         set_aside=tuple(switch.notes),
     )
+
+
+def in_place(path: Path, places: Mapping[Path | None, Path | None]) -> Path:
+    """Return where a file goes that was written beside its place; `places` by where it waits."""
+    for waits, place in places.items():
+        if waits is not None and place is not None and path.is_relative_to(waits):
+            return place / path.relative_to(waits)
+    return path
 
 
 def write_exports(dataset: Dataset, reports: Path, *, names: Sequence[str]) -> list[Path]:

@@ -229,7 +229,7 @@ def fresh_picture(fitted: FittedTrace) -> Path:
 
     It is a new file, or an earlier picture of the same trace.
     """
-    from stopflow.report.kinetics.view import picture_source
+    from stopflow.report.paper.pictures import picture_source
 
     row, source = fitted.row, _source(fitted)
     book, _, label = str(row["file"]).partition("[")
@@ -254,6 +254,7 @@ def _source(fitted: FittedTrace) -> str:
 
 def draw_trace(fitted: FittedTrace, path: Path) -> None:
     """Draw trace, fit, residuals and cut into a PNG, PDF or SVG."""
-    from stopflow.report.kinetics.view import plot_shot, save_picture
+    from stopflow.report.kinetics.view import plot_shot
+    from stopflow.report.paper.pictures import save_picture
 
     save_picture(plot_shot(drawn_data(fitted)), path, source=_source(fitted))

@@ -221,7 +221,7 @@ def save_spectrum(fitted: FittedSpectrum, path: Path) -> None:
 def draw_spectrum(fitted: FittedSpectrum, path: Path) -> None:
     """Draw the spectrum of each amplitude, and the singular values against the noise."""
     from stopflow.report.kinetics.spectrum import plot_spectrum
-    from stopflow.report.kinetics.view import save_picture
+    from stopflow.report.paper.pictures import save_picture
 
     figure = plot_spectrum(
         axis=_axis(fitted.recording),

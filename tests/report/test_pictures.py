@@ -19,8 +19,9 @@ from stopflow.report.kinetics.repeats import group_series, list_doubtful, list_r
 from stopflow.report.kinetics.secondary_numbers import build_pictures
 from stopflow.report.kinetics.secondary_words import summarise_secondary
 from stopflow.report.kinetics.summary import count_shots
-from stopflow.report.kinetics.view import plot_shot, save_picture
+from stopflow.report.kinetics.view import plot_shot
 from stopflow.report.models.numbers import fit_lines, list_worst, size_layers, split_points
+from stopflow.report.paper.pictures import save_picture
 from stopflow.report.paper.style import ordered_colours
 
 

@@ -143,7 +143,7 @@ def refine_minimum(
     """
     times, means, weights = block_means(window)
     coarse = (times, means), weights
-    found = _iterate(
+    found = follow_newton(
         constraints, (window.time, window.signal), window.root_weights, coarse, theta, coefficients
     )
     if isinstance(found, Refusal):
@@ -151,7 +151,7 @@ def refine_minimum(
     theta, coefficients, last = found
     if last.after < len(window.time) * NEARLY_EXACT**2:
         time, signal = (part.astype(np.longdouble) for part in window.exact)
-        found = _iterate(
+        found = follow_newton(
             constraints,
             (time, signal),
             window.root_weights,
@@ -165,7 +165,7 @@ def refine_minimum(
     return theta.astype(np.float64), coefficients.astype(np.float64), last
 
 
-def _iterate(
+def follow_newton(
     constraints: Constraints,
     data: tuple[RealArray, RealArray],
     root_weights: FloatArray | None,
@@ -173,6 +173,22 @@ def _iterate(
     theta: RealArray,
     coefficients: RealArray,
 ) -> tuple[RealArray, RealArray, GaussNewton] | Refusal:
+    """Newton from a good start until only rounding is left.
+
+    Parameters
+    ----------
+    data, root_weights
+        Time and signal (N,) and the roots of their weights: points or block means.
+    coarse
+        The same of what the curvature is taken from.
+    theta, coefficients
+        All nonlinear (q,) and the free linear (f,) parameters at the start.
+
+    Returns
+    -------
+    tuple or Refusal
+        Both at the minimum, and the linear problem one step before it.
+    """
     free = int(constraints.free.sum())
     precision = float(np.finfo(data[1].dtype).eps)
     moved, misfit = np.inf, np.inf

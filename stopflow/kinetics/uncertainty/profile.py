@@ -16,10 +16,11 @@ from stopflow.kinetics.solver.any_law import (
 )
 from stopflow.kinetics.solver.bracket import find_crossing
 from stopflow.kinetics.solver.fixed_parameters import Constraints, constrain
-from stopflow.kinetics.solver.inner_products import rate_inner_products
+from stopflow.kinetics.solver.inner_products import InnerProducts, rate_inner_products
 from stopflow.kinetics.solver.one_rate import has_one_rate
-from stopflow.kinetics.solver.projection import one_rate
-from stopflow.kinetics.solver.result import Fit
+from stopflow.kinetics.solver.projection import OneRate, one_rate, project
+from stopflow.kinetics.solver.refine import follow_newton
+from stopflow.kinetics.solver.result import Fit, Refusal
 from stopflow.kinetics.solver.window import SLOWEST_KT, Window, fastest_kt
 from stopflow.trace import FloatArray
 
@@ -31,6 +32,10 @@ EXACT = 1e-7
 # A linear parameter is followed this many standard errors to either side.
 FARTHEST = 40.0
 LARGEST_EXPONENT = 600.0
+# A step of Newton, over the standard error, after which only the last digits are left.
+CLOSE = 1e-7
+# Share of a sum below which a rise, a small difference of such sums, has lost too many digits.
+KEPT = 0.03
 
 # x -> (rise of the sum of squares above its minimum, its slope in x)
 Profile = Callable[[float], tuple[float, float]]
@@ -125,10 +130,21 @@ class _Scale:
 
 def _one_rate_profile(window: Window, constraints: Constraints, best: float) -> Profile:
     problem = one_rate(constraints, window)
-    top = rate_inner_products(problem, best).explained
+    framed: list[OneRate] = []
+
+    def products_at(x: float) -> InnerProducts:
+        """Take the sums again without cancellation where they lost digits."""
+        products = rate_inner_products(problem, x)
+        if products.kept >= KEPT:
+            return products
+        if not framed:
+            framed.append(project(constraints, window.time, window.signal, window.root_weights))
+        return rate_inner_products(framed[0], x)
+
+    top = products_at(best).explained
 
     def profile(x: float) -> tuple[float, float]:
-        products = rate_inner_products(problem, x)
+        products = products_at(x)
         return top - products.explained, -products.first
 
     return profile
@@ -166,7 +182,25 @@ def _general_profile(window: Window, fit: Fit, scale: _Scale) -> tuple[Profile, 
 
 
 def _minimum(coarse: Coarse, start: FloatArray) -> tuple[FloatArray, FloatArray, float]:
-    """Follow `start` (q,) to the minimum: theta (q,), coefficients (f,), sum of squares."""
+    """Follow `start` (q,) to the minimum: theta (q,), coefficients (f,), sum of squares.
+
+    The rise of a profile is a small difference of sums of squares, so the minimum has to be known
+    to the last digits: by Newton. Where that does not get there, Levenberg-Marquardt on the
+    projected residual comes first; on its own it ends while the sum still falls by 1e-8.
+    """
+    theta, coefficients = start, linear_part(coarse, start)
+    if coarse.constraints.free.any():
+        found = _by_newton(coarse, theta, coefficients)
+        if found is None:
+            theta = _descend(coarse, start)
+            coefficients = linear_part(coarse, theta)
+            found = _by_newton(coarse, theta, coefficients)
+        theta, coefficients = found or (theta, coefficients)
+    return theta, coefficients, _squares(coarse, theta, coefficients)
+
+
+def _descend(coarse: Coarse, start: FloatArray) -> FloatArray:
+    """Levenberg-Marquardt from `start` (q,); theta (q,)."""
     constraints = coarse.constraints
 
     def theta_at(x: FloatArray) -> FloatArray:
@@ -174,16 +208,42 @@ def _minimum(coarse: Coarse, start: FloatArray) -> tuple[FloatArray, FloatArray,
         theta[constraints.free] = x if constraints.law.signed else np.exp(np.clip(x, -40, 40))
         return theta
 
-    theta = start
     inside = start[constraints.free] if constraints.law.signed else np.log(start[constraints.free])
     residual, jacobian = projected_problem(coarse, theta_at)
-    if constraints.free.any() and np.isfinite(residual(inside)).all():
-        found = least_squares(residual, inside, jac=jacobian, method="lm")
-        theta = theta_at(found.x)
-    coefficients = linear_part(coarse, theta)
+    if not np.isfinite(residual(inside)).all():
+        return start
+    return theta_at(least_squares(residual, inside, jac=jacobian, method="lm").x)
+
+
+def _by_newton(
+    coarse: Coarse, theta: FloatArray, coefficients: FloatArray
+) -> tuple[FloatArray, FloatArray] | None:
+    """Newton in all parameters; None where it fails or leads uphill."""
+    if not np.isfinite(coefficients).all():
+        return None
+    data = coarse.time, coarse.signal
+    try:
+        found = follow_newton(
+            coarse.constraints,
+            data,
+            coarse.root_weights,
+            (data, coarse.root_weights),
+            theta,
+            coefficients,
+        )
+    except np.linalg.LinAlgError:
+        return None
+    if isinstance(found, Refusal) or not np.isfinite(found[0]).all():
+        return None
+    before, after = _squares(coarse, theta, coefficients), _squares(coarse, *found[:2])
+    return found[:2] if after <= before * (1 + 1e-12) else None
+
+
+def _squares(coarse: Coarse, theta: FloatArray, coefficients: FloatArray) -> float:
+    """Sum of weighted squared residuals."""
     rows, rest = coarse.rows(theta)
     rest = rest - coefficients @ rows
-    return theta, coefficients, float(rest @ rest)
+    return float(rest @ rest)
 
 
 def _slope(coarse: Coarse, theta: FloatArray, coefficients: FloatArray, place: int) -> float:
@@ -217,8 +277,10 @@ def _crossing(distance: Distance, scale: _Scale, *, quantile: float, side: float
             break
         step = side * (quantile - root) / slope
         x += step
-        if abs(step) < 1e-5 * scale.error:
+        if abs(step) < CLOSE * scale.error:
             return x
     if not side * (limit - best) > 0:
         return None
-    return find_crossing(lambda at: distance(at)[0] - quantile, best, limit)
+    return find_crossing(
+        lambda at: distance(at)[0] - quantile, best, limit, tolerance=1e-3 * CLOSE * scale.error
+    )

@@ -8,6 +8,8 @@ import base64
 import hashlib
 import json
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,7 @@ MODULES = (
     "decisions",
     "zip",
     "edits",
+    "phases",
     "refits",
     "scale",
     "plot",
@@ -46,9 +49,12 @@ MODULES = (
     "window_handles",
     "trace_view",
     "refit_panel",
+    "live",
+    "followed_folder",
     "main",
 )
 """Modules of `js/` in the order in which they need each other."""
+WAITING_MODULES = ("element", "live", "waiting")
 
 _IMPORT = re.compile(r"^import\b[^;]*;\n", re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const|let)\b)", re.MULTILINE)
@@ -62,6 +68,29 @@ _ESCAPES = {
     "\u2028": "\\u2028",
     "\u2029": "\\u2029",
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """A page that a server of this machine keeps up to date.
+
+    Attributes
+    ----------
+    version
+        Which state of the folder the page shows.
+    folder
+        What is followed.
+    """
+
+    version: int
+    folder: str
+
+    @property
+    def key(self) -> str:
+        """Name the folder for what a browser keeps between visits."""
+        return (
+            "live-" + hashlib.sha256(self.folder.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        )
 
 
 def write_kinetics_page(data: KineticsReportData, path: Path, *, light: bool = False) -> None:
@@ -79,13 +108,15 @@ def write_kinetics_page(data: KineticsReportData, path: Path, *, light: bool = F
     write_text(path, build_page(data, light=light))
 
 
-def build_page(data: KineticsReportData, *, light: bool = False) -> str:
-    """Build the text of the page."""
+def build_page(data: KineticsReportData, *, light: bool = False, live: Live | None = None) -> str:
+    """Build the text of the page; a `live` one asks the server that sent it for what is new."""
     traces = pack_traces(data, light=light)
     payload = build_payload(data, light=light) | {"fullTraces": traces.full}
+    if live is not None:
+        payload |= {"live": {"version": live.version, "folder": live.folder}, "key": live.key}
     script, style = bundle_scripts(), _read("page.css")
     parts = {
-        "policy": _policy(script, style),
+        "policy": _policy(script, style, live=live is not None),
         "style": style,
         "payload": script_json(payload),
         "grids": "\n".join(traces.grids),
@@ -95,6 +126,18 @@ def build_page(data: KineticsReportData, *, light: bool = False) -> str:
     return _PLACE.sub(lambda found: parts[found[1]], _read("template.html"))
 
 
+def build_waiting_page(folder: str, why: str, *, live: Live) -> str:
+    """Build the page of a followed folder that holds no results yet."""
+    script, style = _bundle(WAITING_MODULES), _read("page.css")
+    parts = {
+        "policy": _policy(script, style, live=True),
+        "style": style,
+        "payload": script_json({"live": {"version": live.version, "folder": folder}, "why": why}),
+        "script": script,
+    }
+    return _PLACE.sub(lambda found: parts[found[1]], _read("waiting.html"))
+
+
 def script_json(value: Any) -> str:
     """Write JSON that can stand in a script element whatever the texts in it are."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -102,16 +145,21 @@ def script_json(value: Any) -> str:
 
 
 def bundle_scripts() -> str:
-    """Put the modules of `js/` into one, in order: imports go, and so do the words ``export``.
+    """Put the page's modules of `js/` into one.
 
     Raises
     ------
     ValueError
         Two modules define the same name.
     """
+    return _bundle(MODULES)
+
+
+def _bundle(modules: Sequence[str]) -> str:
+    """Put modules into one, in order: imports go, and so do the words ``export``."""
     owners: dict[str, str] = {}
     texts = []
-    for module in MODULES:
+    for module in modules:
         text = _EXPORT.sub("", _IMPORT.sub("", _read(f"js/{module}.js")))
         for name in _NAME.findall(text):
             if name in owners:
@@ -121,8 +169,11 @@ def bundle_scripts() -> str:
     return "\n".join(texts)
 
 
-def _policy(script: str, style: str) -> str:
-    """Allow this script, this style and pictures made in the page; nothing from elsewhere."""
+def _policy(script: str, style: str, *, live: bool) -> str:
+    """Allow this script, this style and pictures made in the page; nothing from elsewhere.
+
+    A `live` page may also talk to the server that sent it.
+    """
     hashes = {
         kind: "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
         for kind, text in (("script", script), ("style", style))
@@ -130,6 +181,7 @@ def _policy(script: str, style: str) -> str:
     return (
         f"default-src 'none'; script-src {hashes['script']}; style-src {hashes['style']}; "
         "img-src data: blob:; base-uri 'none'; form-action 'none'"
+        + ("; connect-src 'self'" if live else "")
     )
 
 

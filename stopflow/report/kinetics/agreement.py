@@ -103,13 +103,25 @@ def build_agreement_blocks(shots: pd.DataFrame) -> list[Block]:
         if len(lab.relative) >= _ENOUGH:
             draw_starts = partial(draw_start_difference, shots=starts) if len(starts) else None
             differences = partial(draw_difference, found=lab, other="lab")
-            blocks.append(pair_picture(differences, draw_starts, tall_mm=66.0, top_mm=8.5))
+            blocks.append(
+                pair_picture(
+                    differences,
+                    draw_starts,
+                    tall_mm=66.0,
+                    top_mm=8.5,
+                    shows=("rates of the lab", "starts of the lab"),
+                )
+            )
         blocks += _disagreement_blocks(shots)
     elif len(starts) >= _ENOUGH:
         blocks += [
             build_heading("Start of the fit: workbook and detected"),
             pair_picture(
-                partial(draw_start_difference, shots=starts), None, tall_mm=62.0, top_mm=8.5
+                partial(draw_start_difference, shots=starts),
+                None,
+                tall_mm=62.0,
+                top_mm=8.5,
+                shows=("starts of the lab",),
             ),
         ]
     truth = compare_rates(shots, "k_true_per_s")
@@ -132,6 +144,7 @@ def build_agreement_blocks(shots: pd.DataFrame) -> list[Block]:
                 partial(draw_pulls, shots=_with_both(shots, "k_true_per_s")),
                 tall_mm=66.0,
                 top_mm=8.5,
+                shows=("rates and the truth", "pulls"),
             )
         )
     return blocks

@@ -14,7 +14,7 @@ from stopflow.report.paper.rounding import (
     format_concentration,
     format_temperature,
 )
-from stopflow.report.paper.style import LINE_STYLES, MARKERS, ordered_colours, printable
+from stopflow.report.paper.style import LINE_STYLES, MARKERS, LineStyle, ordered_colours, printable
 
 NOTHING_KNOWN = "all shots"
 NUMERIC = (col.CONCENTRATION_M, col.IONIC_STRENGTH_M, col.TEMPERATURE_K)
@@ -37,7 +37,7 @@ class Series:
     label: str
     colour: str
     marker: str
-    line_style: object
+    line_style: LineStyle
     rows: tuple[int, ...]
 
 

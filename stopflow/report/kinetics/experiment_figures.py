@@ -139,7 +139,7 @@ def _draw_fits(axes: Axes, picture: ExperimentPicture, curves: Sequence[Curve | 
     bold = [(curve, place) for place in picture.bold if (curve := curves[place]) is not None]
     lines = [np.column_stack([c.x * picture.time_factor, c.y]) for c, _ in bold]
     series = [picture.series[picture.shots[place].series] for _, place in bold]
-    styles = [item.line_style if len(picture.series) <= 5 else "-" for item in series]
+    styles = [item.line_style for item in series]
     axes.add_collection(LineCollection(lines, colors="white", linewidths=2.2, alpha=0.75))
     axes.add_collection(
         LineCollection(
@@ -207,16 +207,16 @@ def _draw_key(
     """Draw the key of colours above a picture; return the height it took."""
     if len(series) < 2:
         return 3.4
-    widths = [page.ruler.width_mm(printable(item.label), 6.8) + 11.0 for item in series]
+    widths = [page.ruler.width_mm(printable(item.label), 6.8) + 14.0 for item in series]
     if sum(widths) > 2 * width_mm:
         return _draw_scale(page, series, x_mm, y_mm)
     x, y = x_mm, y_mm + 2.6
     for item, width in zip(series, widths, strict=True):
         if x + width > x_mm + width_mm and x > x_mm:
             x, y = x_mm, y + 3.8
-        page.box(x, y - 1.7, width_mm=6.0, height_mm=1.2, colour=item.colour)
+        page.rule(x, y - 1.1, length_mm=8.5, colour=item.colour, width=1.7, style=item.line_style)
         label = page.ruler.shorten(printable(item.label), 6.8, width_mm=width_mm - 10)
-        page.text(x + 7.2, y, label, size=6.8)
+        page.text(x + 10.0, y, label, size=6.8)
         x += width
     return y - y_mm + 4.4
 

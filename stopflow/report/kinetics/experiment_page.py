@@ -29,7 +29,8 @@ _CRITERIA = {f"aicc_{law.column}": law.column for _, law in COMPARED}
 Columns = Mapping[str, FloatArray]
 
 _STRIP_MM = 54.0
-_LEAST_TRACES_MM = 76.0
+_LEAST_TRACES_MM = 66.0
+_USUAL_TRACES_MM = 76.0
 _MOST_TRACES_MM = 128.0
 
 
@@ -71,11 +72,13 @@ def build_experiment_blocks(
         block.height_mm(ruler, paper.text_width_mm) for block in (*blocks, caption, *below)
     )
     room = paper.floor_mm - paper.top_mm - others - strip_mm - 2.0
-    traces_mm = min(max(room, _LEAST_TRACES_MM), _MOST_TRACES_MM)
+    # A little lower where the whole page then fits on one; no lower where it takes two anyway.
+    traces_mm = min(room, _MOST_TRACES_MM) if room >= _LEAST_TRACES_MM else _USUAL_TRACES_MM
     picture = Picture(
         tall_mm=traces_mm + strip_mm,
         paint=partial(_paint, data, tuple(rows), traces_mm),
         after_mm=1.0,
+        shows=f"{name} traces",
     )
     return [*blocks, picture, caption, *below]
 

@@ -21,6 +21,7 @@ from stopflow.report.kinetics.extent import (
 from stopflow.report.kinetics.front_page import build_front_blocks
 from stopflow.report.kinetics.secondary_pages import build_secondary_blocks
 from stopflow.report.kinetics.summary import count_shots, count_things
+from stopflow.report.paper.figure_files import write_figures
 from stopflow.report.paper.flow import Bookmark
 from stopflow.report.paper.pdf import (
     MANY_SHEETS,
@@ -163,6 +164,16 @@ def build_sheets(data: KineticsReportData, paper: Paper, ruler: Ruler) -> list[S
         build_closing_blocks(data, listed=chosen), paper, ruler, section="Methods"
     )
     return sheets
+
+
+def write_kinetics_figures(data: KineticsReportData, folder: Path) -> list[Path]:
+    """Write every figure of the report into `folder`, as SVG and PNG; returns the files."""
+    paper, ruler = require_paper("a4"), Ruler()
+    blocks = [*build_secondary_blocks(data), *build_agreement_blocks(data.shots)]
+    for name, found in data.shots.groupby("experiment", sort=False).indices.items():
+        rows = [int(row) for row in found]
+        blocks += build_experiment_blocks(data, str(name), rows, paper=paper, ruler=ruler)
+    return write_figures(blocks, folder, paper=paper, ruler=ruler)
 
 
 def _attachments(data: KineticsReportData) -> dict[str, bytes]:

@@ -62,7 +62,12 @@ def build_secondary_blocks(data: KineticsReportData) -> list[Block]:
         if len(single) > 3:
             painters += [leave_empty] * (3 - len(row))
         blocks.append(
-            row_picture(painters, tall_mm=64.0 if len(painters) > 2 else 80.0, top_mm=14.0)
+            row_picture(
+                painters,
+                tall_mm=64.0 if len(painters) > 2 else 80.0,
+                top_mm=14.0,
+                shows=[f"{picture.title} against concentration" for picture in row],
+            )
         )
     against_temperature = [
         [p for p in pictures if (p.kind, p.y_label) == axes]
@@ -77,7 +82,8 @@ def build_secondary_blocks(data: KineticsReportData) -> list[Block]:
             for group in against_temperature
             if group[first:]
         ]
-        blocks.append(row_picture(panels, tall_mm=80.0, top_mm=12.0))
+        kinds = [group[first].kind for group in against_temperature if group[first:]]
+        blocks.append(row_picture(panels, tall_mm=80.0, top_mm=12.0, shows=kinds))
     blocks.append(secondary_grid(data.secondary, letters=letters))
     blocks.append(
         Paragraph(

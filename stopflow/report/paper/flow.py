@@ -6,7 +6,7 @@ known before the first is drawn; `draw_blocks` then draws one page's share.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from matplotlib.axes import Axes
@@ -135,12 +135,22 @@ def build_subheading(text: str) -> Paragraph:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A drawing of fixed height; `paint(page, x_mm, y_mm, width_mm)` draws it."""
+    """A drawing of fixed height; `paint(page, x_mm, y_mm, width_mm)` draws it.
+
+    Attributes
+    ----------
+    shows
+        What it shows: its name as a file of its own; without one it is none.
+    panels
+        Pictures side by side, each a file of its own instead of the whole.
+    """
 
     tall_mm: float
     paint: Callable[[Page, float, float, float], None]
     after_mm: float = 4.0
     keep_with_next: bool = False
+    shows: str = ""
+    panels: "tuple[Picture, ...]" = ()
 
     def height_mm(self, ruler: Ruler, width_mm: float) -> float:  # noqa: ARG002
         """Return the fixed height."""
@@ -161,8 +171,17 @@ class Picture:
         self.paint(page, x_mm, y_mm, width_mm)
 
 
-def row_picture(painters: Sequence[Painter], *, tall_mm: float, top_mm: float = 5.0) -> Picture:
-    """Axes side by side, each drawn by its painter; titles stand in the `top_mm` above."""
+def row_picture(
+    painters: Sequence[Painter],
+    *,
+    tall_mm: float,
+    top_mm: float = 5.0,
+    shows: Sequence[str] = (),
+) -> Picture:
+    """Axes side by side, each drawn by its painter; titles stand in the `top_mm` above.
+
+    `shows` names what each painter shows, from the left.
+    """
 
     def paint(page: Page, x_mm: float, y_mm: float, width_mm: float) -> None:
         count = len(painters)
@@ -173,7 +192,12 @@ def row_picture(painters: Sequence[Painter], *, tall_mm: float, top_mm: float = 
             left = x_mm + gutter + place * (wide + gutter + between)
             draw(page.axes(left, y_mm + top_mm, width_mm=wide, height_mm=tall_mm - 10.0 - top_mm))
 
-    return Picture(tall_mm=tall_mm, paint=paint, after_mm=2.0)
+    panels = tuple(
+        replace(row_picture([draw], tall_mm=tall_mm, top_mm=top_mm), shows=name)
+        for draw, name in zip(painters, shows, strict=False)
+        if name
+    )
+    return Picture(tall_mm=tall_mm, paint=paint, after_mm=2.0, panels=panels)
 
 
 def leave_empty(axes: Axes) -> None:
@@ -182,11 +206,16 @@ def leave_empty(axes: Axes) -> None:
 
 
 def pair_picture(
-    left: Painter, right: Painter | None, *, tall_mm: float, top_mm: float = 5.0
+    left: Painter,
+    right: Painter | None,
+    *,
+    tall_mm: float,
+    top_mm: float = 5.0,
+    shows: Sequence[str] = (),
 ) -> Picture:
     """Two axes side by side, or one over the whole width."""
     painters = [left] if right is None else [left, right]
-    return row_picture(painters, tall_mm=tall_mm, top_mm=top_mm)
+    return row_picture(painters, tall_mm=tall_mm, top_mm=top_mm, shows=shows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

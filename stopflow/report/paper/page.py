@@ -12,7 +12,16 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from stopflow.report.paper.style import INK, MM_PER_INCH, MUTED, RULE, Paper, Ruler, printable
+from stopflow.report.paper.style import (
+    INK,
+    MM_PER_INCH,
+    MUTED,
+    RULE,
+    LineStyle,
+    Paper,
+    Ruler,
+    printable,
+)
 
 Align = Literal["left", "center", "right"]
 
@@ -105,7 +114,14 @@ class Page:
         )
 
     def rule(
-        self, x_mm: float, y_mm: float, *, length_mm: float, colour: str = RULE, width: float = 0.6
+        self,
+        x_mm: float,
+        y_mm: float,
+        *,
+        length_mm: float,
+        colour: str = RULE,
+        width: float = 0.6,
+        style: LineStyle = "-",
     ) -> None:
         """Draw a horizontal line."""
         ends = [self._x(x_mm), self._x(x_mm + length_mm)]
@@ -115,6 +131,7 @@ class Page:
             transform=self.figure.transFigure,
             color=colour,
             linewidth=width,
+            linestyle=style,
             solid_capstyle="butt",
         )
         self.figure.add_artist(line)

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec, TypeVar
 
 import matplotlib as mpl
 import numpy as np
@@ -41,7 +41,14 @@ VERDICT_MARKERS = {"PASS": "o", "WARN": "^", "FAIL": "X"}
 VERDICT_SIGNS = {"PASS": "●", "WARN": "▲", "FAIL": "✖"}
 CATEGORY_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#1c2126")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h")
-LINE_STYLES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2, 2, 2)))
+LineStyle = Literal["-"] | tuple[float, Sequence[float]]
+LINE_STYLES: tuple[LineStyle, ...] = (
+    "-",
+    (0, (5, 1.5)),
+    (0, (1, 1)),
+    (0, (5, 1.5, 1, 1.5)),
+    (0, (8, 2, 2, 2)),
+)
 
 MM_PER_INCH = 25.4
 MM_PER_POINT = MM_PER_INCH / 72.0
@@ -90,6 +97,7 @@ RC: dict[Any, Any] = {
     "pdf.fonttype": 42,
     "pdf.use14corefonts": False,
     "svg.fonttype": "none",
+    "svg.hashsalt": "stopflow",
 }
 
 

@@ -9,11 +9,10 @@ from stopflow.kinetics.laws import LAWS
 pytestmark = pytest.mark.whole
 
 EQUAL = 1e-9
-# The profile of one of two phases is minimised anew at every step, on block means, in Python to
-# 1e-8 of the sum of squares: its ends agree to 4e-7 at the median of 2,000 windows, 2.4e-4 at most.
-EQUAL_ENDS = 1e-3
-# Windows in which the minimum is so flat that the two routes end apart: 21 of 10,000 numbers.
-RARE = 0.005
+# Of 3,700 fits of 2,000 windows one differed more, by 1e-7 in k: two rates 1.5-fold apart, along
+# which the sum of squares is so flat that Python stops where its steps are 1e-8. Three the
+# page refused: the law is wrong there, and its search found a lower minimum, at the slowest rate.
+RARE, LARGEST_RARE = 0.001, 1e-5
 BATCH = 40
 
 
@@ -62,10 +61,8 @@ def compare(page, jobs: list[Job]) -> tuple[dict[str, list[float]], int]:
             if not found["ok"]:
                 refused += 1
                 continue
-            two = len(reference.fit.rate_law.nonlinear) > 1
             for key, value in largest_difference(found, reference).items():
-                place = f"{key} of two phases" if two and key in ("low", "high") else key
-                differences.setdefault(place, []).append(value)
+                differences.setdefault(key, []).append(value)
     return differences, refused
 
 
@@ -78,8 +75,8 @@ def test_random_windows_of_every_law(open_page, small_page, rng, full_proof):
     assert used > 1.5 * windows
     assert refused <= RARE * used
     for key, values in differences.items():
-        limit = EQUAL_ENDS if key.endswith("of two phases") else EQUAL
-        assert sum(not value <= limit for value in values) <= RARE * len(values), key
+        assert sum(value > EQUAL for value in values) <= RARE * len(values), key
+        assert max(values) <= LARGEST_RARE, key
 
 
 @pytest.mark.essential
@@ -121,8 +118,8 @@ def test_held_parameters(open_page, small_page, rng, fixed):
     job = Job(time_s=time, signal=signal, law="single-slope", start_s=0.02, end_s=0.9, fixed=fixed)
     found = fit_in_page(open_page(small_page), [job])[0]
     reference = fit_in_python(job)
-    assert found["parameters"] == pytest.approx(dict(reference.fit.parameters), rel=1e-8)
-    assert max(largest_difference(found, reference).values()) < 1e-7
+    assert found["parameters"] == pytest.approx(dict(reference.fit.parameters), rel=EQUAL)
+    assert max(largest_difference(found, reference).values()) < EQUAL
 
 
 def test_points_that_are_left_out(open_page, small_page, rng):

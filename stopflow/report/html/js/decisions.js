@@ -28,10 +28,12 @@ export function csvText(columns, rows) {
 /**
  * @param {object} lab
  * @param {(index: number) => import("./edits.js").Edit|null} editOf  Null for an unchanged shot.
+ * @param {Iterable<string>} [also]  Experiments that are written without a change, too.
  * @returns {[string, string][]}  Experiment and file, for every experiment with a change.
  */
-export function decisionFiles(lab, editOf) {
-  const changed = new Set(lab.shots.filter(({ index }) => editOf(index)).map((shot) => shot.experiment));
+export function decisionFiles(lab, editOf, also = []) {
+  const changed = new Set(also);
+  lab.shots.filter(({ index }) => editOf(index)).forEach((shot) => changed.add(shot.experiment));
   return [...changed].map((experiment) => {
     const shots = lab.shots.filter((shot) => shot.experiment === experiment);
     const earlier = lab.leftOut.filter((item) => item.experiment === experiment)

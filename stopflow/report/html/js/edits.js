@@ -16,11 +16,18 @@ export const NO_EDIT = Object.freeze({
   use: true, startS: null, endS: null, law: null, left: [], fixed: {}, note: "",
 });
 
-const STORE_VERSION = 1;
+const STORE_VERSION = 2;
 
 export class Edits {
-  /** @param {string} key  Names this lab in the browser's store. */
-  constructor(key) {
+  /**
+   * @param {string} key      Names this lab in the browser's store.
+   * @param {string[]} names  Of the shots, by which their edits are found again.
+   * @param {{dropSaved?: boolean}} [options]  Whether what was saved is in the tables already.
+   */
+  constructor(key, names, { dropSaved = false } = {}) {
+    this.names = names;
+    this.dropSaved = dropSaved;
+    this.leaving = false;
     this.key = `stopflow/${STORE_VERSION}/${key}`;
     this.current = new Map();
     this.saved = "";
@@ -56,10 +63,17 @@ export class Edits {
     this.#put(index, after);
   }
 
+  /** Whether a drag is going on. */
+  get inGesture() {
+    return ["start", "end"].includes(this.past[this.past.length - 1]?.merge);
+  }
+
   /** Ends a gesture: the next change is undone on its own. */
   endGesture() {
     const last = this.past[this.past.length - 1];
-    if (last) last.merge = null;
+    if (!last?.merge) return;
+    last.merge = null;
+    this.#tell(last.index);
   }
 
   /** @returns {number|null}  The shot that was put back. */
@@ -87,13 +101,13 @@ export class Edits {
 
   /** Notes that what stands now was written to a file. */
   markSaved() {
-    this.saved = this.#text();
+    this.saved = this.text;
     this.#keep();
     this.#tell(null);
   }
 
   get unsaved() {
-    return this.current.size > 0 && this.#text() !== this.saved;
+    return this.current.size > 0 && this.text !== this.saved;
   }
 
   /** @param {(index: number|null) => void} listener  Called with the shot that changed. */
@@ -112,15 +126,16 @@ export class Edits {
     for (const listener of this.listeners) listener(index);
   }
 
-  #text() {
-    return JSON.stringify(this.changed().map((index) => [index, this.of(index)]));
+  /** All edits as a text; equal edits give equal texts. */
+  get text() {
+    return JSON.stringify(this.changed().map((index) => [this.names[index], this.of(index)]));
   }
 
   /** A browser may refuse to keep anything; the page works without. */
   #keep() {
     try {
       if (this.current.size) {
-        localStorage.setItem(this.key, JSON.stringify({ edits: this.#text(), saved: this.saved }));
+        localStorage.setItem(this.key, JSON.stringify({ edits: this.text, saved: this.saved }));
       } else localStorage.removeItem(this.key);
     } catch {
       this.storeFailed = true;
@@ -132,8 +147,11 @@ export class Edits {
     try {
       const kept = JSON.parse(localStorage.getItem(this.key) ?? "null");
       if (!kept) return 0;
-      for (const [index, edit] of JSON.parse(kept.edits)) {
-        this.current.set(index, { ...NO_EDIT, ...edit });
+      const places = new Map(this.names.map((name, index) => [name, index]));
+      for (const [name, edit] of JSON.parse(kept.edits)) {
+        const trying = edit.left?.length || Object.keys(edit.fixed ?? {}).length;
+        if (this.dropSaved && kept.saved === kept.edits && !trying) continue;
+        if (places.has(name)) this.current.set(places.get(name), { ...NO_EDIT, ...edit });
       }
       this.saved = kept.saved;
       return this.current.size;

@@ -6,7 +6,11 @@
 import { dot, orthonormalise, removeRows, workspace } from "./algebra.js";
 import { descend } from "./search.js";
 import { project } from "./problem.js";
-import { SLOWEST_KT, blockMeans } from "./window.js";
+import { refine } from "./refine.js";
+import { Refusal, SLOWEST_KT, blockMeans } from "./window.js";
+
+/** A step of Newton, over the standard error, after which only the last digits are left. */
+const LAST_STEP = 1e-7;
 
 /**
  * @param {import("./problem.js").Problem} problem
@@ -71,18 +75,26 @@ function oneRateProfile(problem, { time, signal }, best) {
 
 /** The profile over block means, and how far their best ln k lies below that of the points. */
 function generalProfile(problem, window, { theta, index }) {
-  const blocks = blockMeans(window), options = { fastest: window.fastest, tolerance: 1e-10 };
-  const free = descend(problem, blocks, theta, options);
+  const blocks = blockMeans(window), options = { fastest: window.fastest, tolerance: 1e-5 };
+  const free = lowest(problem, blocks, theta, options);
   const held = { ...problem, freeRates: problem.freeRates.filter((i) => i !== index) };
-  let latest = free.theta;
   const profile = (x) => {
-    const start = latest.slice();
+    // From the fit each time: a profile that remembers its way is no function of x.
+    const start = free.theta.slice();
     start[index] = Math.exp(x);
-    const found = descend(held, blocks, start, options);
-    latest = found.theta;
+    const found = lowest(held, blocks, start, options);
     return [found.misfit - free.misfit, slopeAt(problem, blocks, found.theta, index)];
   };
   return { profile, shift: Math.log(theta[index]) - Math.log(free.theta[index]) };
+}
+
+/** The minimum to the last digits: a descent compares sums of squares, which are flat there. */
+function lowest(problem, blocks, start, options) {
+  const near = descend(problem, blocks, start, options);
+  if (!problem.freeRates.length) return near;
+  const found = refine(problem, blocks, near.theta, near.linear);
+  const better = !(found instanceof Refusal) && found.rss <= near.misfit * (1 + 1e-12);
+  return better ? { theta: found.theta, misfit: found.rss } : near;
 }
 
 /** d(sum of squares) / d ln k of one rate, everything else at its best. */
@@ -116,7 +128,7 @@ function crossing(distance, best, { quantile, error, limit }) {
     if (!(slope > 0 && slope < Infinity)) break;
     const step = (side * (quantile - root)) / slope;
     x += step;
-    if (Math.abs(step) < 1e-5 * Math.abs(error)) return x;
+    if (Math.abs(step) < LAST_STEP * Math.abs(error)) return x;
   }
   if (distance(limit)[0] < quantile) return null;
   return bracketed((at) => distance(at)[0] - quantile, best, limit);

@@ -6,6 +6,7 @@ import { announce, byId, download, element } from "./element.js";
 import { countThings, formatDigits, formatPm } from "./format.js";
 import { openLab } from "./lab.js";
 import { fitTrace } from "./fit.js";
+import { followFolder } from "./followed_folder.js";
 import { showAnswers, showTables } from "./overview.js";
 import { RefitPanel } from "./refit_panel.js";
 import { Refits, choiceOf } from "./refits.js";
@@ -15,7 +16,8 @@ import { TraceView, tableFit } from "./trace_view.js";
 import { zipFiles } from "./zip.js";
 
 const lab = openLab((id) => byId(id).textContent);
-const edits = new Edits(lab.key);
+const nameOf = ({ experiment, file, channel }) => `${experiment}\n${file}\n${channel}`;
+const edits = new Edits(lab.key, lab.shots.map(nameOf), { dropSaved: Boolean(lab.live) });
 const refits = new Refits(lab, edits);
 let open = null;
 
@@ -45,11 +47,16 @@ refits.updateAll().then(refreshSoon);
 if (edits.restored) announce(`${countThings(edits.restored, "change")} of an earlier visit restored.`);
 document.addEventListener("keydown", onKey);
 window.addEventListener("hashchange", openFromHash);
-window.addEventListener("beforeunload", (event) => edits.unsaved && event.preventDefault());
+window.addEventListener("beforeunload", (event) => edits.unsaved && !edits.leaving && event.preventDefault());
 window.addEventListener("beforeprint", () => printing(true));
 window.addEventListener("afterprint", () => printing(false));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 openFromHash();
+if (lab.live) {
+  followFolder(lab, edits, {
+    filesOf, openName: () => open && nameOf(open.shot), openShot, say: (text) => (byId("save-note").textContent = text),
+  });
+}
 document.documentElement.dataset.ready = "yes";
 // For those who want to look closer from the console, and for the tests.
 globalThis.stopflow = { lab, edits, refits, fitTrace, refitPlot };
@@ -150,26 +157,31 @@ function showSaveBar() {
   const undo = button("Undo", () => stepHistory("undo")), redo = button("Redo", () => stepHistory("redo"));
   const save = button("Save decisions", saveDecisions), clear = button("Take all back", () => edits.clear());
   const note = element("span", { id: "save-note", role: "status" });
-  byId("save-bar").append(said, undo, redo, save, clear, note);
+  byId("save-bar").append(said, undo, redo, ...(lab.live ? [] : [save]), clear, note);
   return () => {
     const changes = edits.changed().length;
     said.textContent = changes
       ? `${countThings(changes, "shot")} changed, ${edits.unsaved ? "not saved" : "saved"}`
       : "No changes yet: open a shot and drag the start or the end of its fit.";
     byId("save-bar").classList.toggle("unsaved", edits.unsaved);
-    if (edits.unsaved) note.textContent = "";
+    if (edits.unsaved && !lab.live) note.textContent = "";
     undo.disabled = !edits.past.length;
     redo.disabled = !edits.future.length;
     save.disabled = clear.disabled = !changes;
   };
 }
 
-/** One experiment: its decisions.csv. Several: an archive with one in the folder of each. */
-function saveDecisions() {
-  const files = decisionFiles(lab, (index) => {
+/** The decisions of every experiment with a change, and of those in `also`. */
+function filesOf(also) {
+  return decisionFiles(lab, (index) => {
     const edit = edits.of(index);
     return edit === NO_EDIT ? null : { ...edit, note: edit.note || describeChange(lab.shots[index], edit) };
-  });
+  }, also);
+}
+
+/** One experiment: its decisions.csv. Several: an archive with one in the folder of each. */
+function saveDecisions() {
+  const files = filesOf([]);
   const [[experiment, text]] = files;
   if (files.length === 1) download("decisions.csv", new Blob([text], { type: "text/csv;charset=utf-8" }));
   else download("decisions.zip", zipFiles(files.map(([name, csv]) => [`${name}/decisions.csv`, csv])));

@@ -37,7 +37,7 @@ export function showTables(lab, { openShot, edits, yours }) {
     ...(has("ionic_strength_M")
       ? [numberColumn("Ionic strength", "ionic_strength_M", (v) => formatDigits(v, 3), "M")]
       : []),
-    ...(has("temperature_K") ? [numberColumn("T", "temperature_K", (v) => formatDigits(v, 5), "K")] : []),
+    ...(has("temperature_K") ? [temperatureColumn()] : []),
   ];
   const experiment = several ? [textColumn("Experiment", "experiment")] : [];
   const verdict = { ...textColumn("Verdict", "verdict"), text: (row) => `${SIGNS[row.verdict] ?? ""} ${row.verdict}`, css: "verdict" };
@@ -88,6 +88,12 @@ function textColumn(title, name) {
 
 function numberColumn(title, name, format, unit = "", factor = 1) {
   return { title, unit, number: true, text: (row) => format(row[name]), value: (row) => row[name] * factor };
+}
+
+/** Temperatures as on paper: in °C. */
+function temperatureColumn() {
+  const celsius = ({ temperature_K }) => Number((temperature_K - 273.15).toPrecision(6));
+  return { title: "T", unit: "°C", number: true, text: (row) => formatDigits(celsius(row), 4), value: celsius };
 }
 
 /** Verdict counts that filter on click, a choice of the experiment, and a search. */

@@ -1,5 +1,5 @@
 /**
- * The last steps to the minimum, on the points themselves and in all free parameters at once:
+ * The last steps to the minimum, on points or block means and in all free parameters at once:
  * Newton with the exact curvature, then one QR decomposition for the errors.
  */
 
@@ -16,18 +16,19 @@ const FINISHED = 1e-11;
 
 /**
  * @param {import("./problem.js").Problem} problem
- * @param {import("./window.js").Window} window
+ * @param {{time: Float64Array, signal: Float64Array, root?: Float64Array}} data  A window's points,
+ *   or its block means with the roots of their weights.
  * @param {number[]} theta   k T of all phases.
  * @param {number[]} linear  All linear parameters.
  * @returns {{theta: number[], linear: number[], inverse: number[][], rss: number} | Refusal}
  *   `inverse` (p, p) times its transpose is the covariance for noise of variance 1, free rates
  *   first, then free linear parameters.
  */
-export function refine(problem, window, theta, linear) {
+export function refine(problem, data, theta, linear) {
   let here = { theta: theta.slice(), linear: linear.slice() };
   let accepted = here, misfit = Infinity, step = null, moved = Infinity;
   for (let count = 0; count < LARGEST_COUNT; count++) {
-    const at = linearise(problem, window, here);
+    const at = linearise(problem, data, here);
     if (at.rss > misfit * (1 + 1e-9) && moved > CLOSE) {
       step = step.map((value) => value / 2);
       moved /= 2;
@@ -38,7 +39,7 @@ export function refine(problem, window, theta, linear) {
     misfit = at.rss;
     step = newtonStep(problem, at);
     const before = moved;
-    moved = Math.max(0, ...problem.freeRates.map((i, a) => Math.abs(step[a] / here.theta[i])));
+    moved = relativeStep(problem, here, step);
     const stalled = moved < CLOSE && moved > before / 4;
     if (moved < FINISHED || stalled) return close(problem, at, here);
     here = take(problem, accepted, step);
@@ -49,10 +50,18 @@ export function refine(problem, window, theta, linear) {
   );
 }
 
-/** Derivatives in all free parameters and the residual. */
-function linearise({ law, freeRates, freeLinear }, { time, signal }, { theta, linear }) {
+/** The largest part of a step: of a rate over the rate, of a linear parameter over the largest. */
+function relativeStep({ freeRates }, { theta, linear }, step) {
+  const rates = freeRates.map((i, a) => Math.abs(step[a] / theta[i]));
+  const largest = Math.max(...linear.map(Math.abs));
+  const others = step.slice(freeRates.length).map((part) => (part ? Math.abs(part) / largest : 0));
+  return Math.max(0, ...rates, ...others);
+}
+
+/** Derivatives in all free parameters and the residual, weighted where there are weights. */
+function linearise({ law, freeRates, freeLinear }, { time, signal, root }, { theta, linear }) {
   const n = time.length, phases = law.phases;
-  const [residual, ones, ...long] = workspace("refine", 2 + 2 * phases, n);
+  const [residual, ones, ramp, ...long] = workspace("refine", 3 + 2 * phases, n);
   const shapes = long.slice(0, phases), slopes = long.slice(phases);
   const slope = law.slope ? linear[phases] : 0, intercept = linear[linear.length - 1];
   for (let i = 0; i < n; i++) residual[i] = signal[i] - slope * time[i] - intercept;
@@ -60,9 +69,15 @@ function linearise({ law, freeRates, freeLinear }, { time, signal }, { theta, li
     addPhase(residual, shapes[phase], slopes[phase], time, -theta[phase], linear[phase]);
   }
   ones.fill(1);
-  const all = [...shapes, ...(law.slope ? [time] : []), ones];
+  if (law.slope) ramp.set(time);
+  const all = [...shapes, ...(law.slope ? [ramp] : []), ones];
+  if (root) for (const row of [residual, ...all, ...slopes]) multiply(row, root);
   const columns = [...freeRates.map((i) => slopes[i]), ...freeLinear.map((i) => all[i])];
   return { columns, residual, rss: dot(residual, residual), time, linear };
+}
+
+function multiply(row, factors) {
+  for (let i = 0; i < row.length; i++) row[i] *= factors[i];
 }
 
 /** One exponential: its shape, its derivative in k, and what it takes off the residual. */

@@ -4,6 +4,7 @@ import { fitTrace } from "./fit.js";
 import { LAWS } from "./laws.js";
 import { changesFit } from "./decisions.js";
 import { NO_EDIT } from "./edits.js";
+import { findInseparable } from "./phases.js";
 
 /**
  * What is fitted: the choices of stopflow, changed by those of the reader.
@@ -72,6 +73,10 @@ export class Refits {
     const choice = choiceOf(shot, edit, trace.time, this.lab.fixed);
     const fit = fitTrace(trace.time, trace.signal, choice);
     if (!fit.ok) return { ...fit, choice };
+    // Other laws take longer than a frame: they are tried when a drag has ended.
+    const fitAs = (law) => fitTrace(trace.time, trace.signal, { ...choice, law });
+    const refusal = findInseparable(fit, choice.fixed, this.edits.inGesture ? null : fitAs);
+    if (refusal) return { ...refusal, choice };
     const [low, high] = fit.interval.k_per_s;
     return { ...fit, choice, k: fit.parameters.k_per_s, error: fit.stderr.k_per_s, low, high };
   }

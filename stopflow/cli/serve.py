@@ -1,0 +1,92 @@
+"""The command serve: the live page beside an instrument."""
+
+import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Thread
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from stopflow.cli.console import Debug, Quiet, say
+from stopflow.cli.options import Channel, Config, Law, TimeUnit, Wavelength
+
+Folder = Annotated[
+    Path, typer.Argument(help="The folder that the instrument saves into, or one above it.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command of this module."""
+    app.command(epilog="Example: stopflow serve lab/today")(serve)
+
+
+def serve(
+    folder: Folder,
+    *,
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="Port of 127.0.0.1; 0: any free one.")
+    ] = 8765,
+    law: Law = None,
+    channel: Channel = None,
+    wavelength: Wavelength = None,
+    time_unit: TimeUnit = None,
+    config: Config = None,
+    open_: Annotated[
+        bool, typer.Option("--open/--no-open", help="Show the page in the browser.")
+    ] = True,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Show FOLDER as a live page: new shots appear fitted, decisions are written as they are made.
+
+    Only this machine can reach the page, and only by the address that is printed. The folder gets
+    a decisions.csv for each experiment with a decision, and nothing else. Ctrl-C ends it.
+    """
+    from stopflow.errors import StopflowError
+    from stopflow.io.channels import parse_channel
+    from stopflow.pipeline.ingest import ingest_settings
+    from stopflow.pipeline.serve.follow import FollowedLab
+    from stopflow.pipeline.serve.server import serving
+
+    if not folder.is_dir():
+        raise StopflowError(f"{folder} is no folder; give the one that the traces are saved in")
+    settings = ingest_settings(
+        config,
+        law=law,
+        channel=parse_channel(channel),
+        wavelength_nm=wavelength,
+        time_unit=time_unit,
+    )
+    with tempfile.TemporaryDirectory(prefix="stopflow-") as work, _asked_to_end() as ended:
+        lab = FollowedLab(folder, work=Path(work), settings=settings)
+        with serving(lab, port=port) as address:
+            follower = Thread(target=lab.follow, daemon=True)
+            follower.start()
+            say(f"{folder} is shown at {address}\nCtrl-C ends it", quiet=quiet)
+            if open_ and not quiet:
+                typer.launch(address)
+            while follower.is_alive() and not ended.wait(0.5):
+                pass
+            lab.stop()
+        follower.join()
+    say("ended; the decisions are in decisions.csv beside the traces", quiet=quiet)
+
+
+@contextmanager
+def _asked_to_end() -> Iterator[Event]:
+    """Yield what is set by Ctrl-C or a request to end, the usual ways to leave this command."""
+    ended = Event()
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        ended.set()
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield ended
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,168 @@
+"""A folder in which an instrument saves: looked at again and again, fitted when it changes.
+
+A change is taken up when the folder has been quiet for one look, so that a file is not read while
+it is written; a folder that is never quiet is read all the same after `PATIENCE_S`. A file that was
+cut off then is listed as a problem, and read again when it grows.
+"""
+
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+from stopflow.errors import StopflowError
+from stopflow.io.atomic import write_text
+from stopflow.io.decisions import parse_decisions
+from stopflow.io.sorting import DECISIONS
+from stopflow.pipeline.ingest import IngestSettings, ingest, name_folders
+from stopflow.pipeline.reports import kinetics_data
+from stopflow.report.html.page import Live, build_page, build_waiting_page
+
+LOOK_S = 0.25
+PATIENCE_S = 3.0
+
+Stamp = tuple[int, int]
+Signature = Mapping[Path, Stamp]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """What the page is told.
+
+    Attributes
+    ----------
+    version
+        Counts the changes of the folder that did not come from the page.
+    problem
+        Why the latest look gave no results; "" where it did.
+    """
+
+    version: int
+    problem: str = ""
+
+
+class FollowedLab:
+    """The newest page of a folder; one thread follows, others ask."""
+
+    def __init__(self, root: Path, *, work: Path, settings: IngestSettings) -> None:
+        self._root, self._out, self._settings = root, work / "ingested", settings
+        self._changed = threading.Condition()
+        self._stopped = threading.Event()
+        self._state = State(version=0)
+        self._page = build_waiting_page(str(root), "", live=self._live(0))
+        self._own: dict[Path, Stamp] = {}
+        self._seen: Signature = {}
+
+    def follow(self) -> None:
+        """Look until `stop`; returns then."""
+        before: Signature = {}
+        moved_at = monotonic()
+        while not self._stopped.is_set():
+            now = take_signature(self._root)
+            if now != self._seen or not self._state.version:
+                late = monotonic() - moved_at > PATIENCE_S
+                if now == before or late:
+                    self._take_up(now)
+                    moved_at = monotonic()
+            else:
+                moved_at = monotonic()
+            before = now
+            self._stopped.wait(LOOK_S)
+
+    def stop(self) -> None:
+        """End `follow` and every `wait`."""
+        self._stopped.set()
+        with self._changed:
+            self._changed.notify_all()
+
+    @property
+    def page(self) -> str:
+        """The newest page."""
+        with self._changed:
+            return self._page
+
+    def wait(self, *, after: int, timeout_s: float) -> State:
+        """Return the state as soon as its version is not `after`."""
+        with self._changed:
+            known = self._state
+            self._changed.wait_for(
+                lambda: (
+                    self._state.version != after
+                    or self._state.problem != known.problem
+                    or self._stopped.is_set()
+                ),
+                timeout_s,
+            )
+            return self._state
+
+    def decide(self, texts: Mapping[str, str]) -> list[Path]:
+        """Write the decisions of experiments, each whole.
+
+        Parameters
+        ----------
+        texts
+            What each `decisions.csv` is to hold, by the name of the experiment.
+
+        Raises
+        ------
+        StopflowError
+            When there is no such experiment, or a text holds a row that cannot be read: then
+            nothing is written.
+        """
+        folders = {name: folder for folder, name in name_folders(self._root, out=self._out)}
+        for name, text in texts.items():
+            if name not in folders:
+                raise StopflowError(f"there is no experiment {name!r} in {self._root}")
+            problems = parse_decisions(text.encode("utf-8")).problems
+            if problems:
+                raise StopflowError(f"{DECISIONS} of {name}: {problems[0]}")
+        written = []
+        for name, text in texts.items():
+            path = folders[name] / DECISIONS
+            write_text(path, text)
+            self._own[path] = _stamp(path)
+            written.append(path)
+        return written
+
+    def _take_up(self, now: Signature) -> None:
+        """Ingest what is there; folders that are as they were take no time."""
+        differing = [path for path in {*now, *self._seen} if now.get(path) != self._seen.get(path)]
+        by_page = bool(differing) and all(
+            path in self._own and self._own[path] == now.get(path) for path in differing
+        )
+        version = self._state.version + (not by_page)
+        problem, page = "", self._page
+        try:
+            dataset = ingest(self._root, out=self._out, settings=self._settings)
+            page = build_page(kinetics_data(dataset), live=self._live(version))
+        except (StopflowError, OSError) as error:
+            problem, version = str(error), self._state.version
+            if not version:
+                page = build_waiting_page(str(self._root), problem, live=self._live(0))
+        self._seen = now
+        with self._changed:
+            self._page, self._state = page, State(version=version, problem=problem)
+            self._changed.notify_all()
+
+    def _live(self, version: int) -> Live:
+        return Live(version=version, folder=str(self._root.resolve()))
+
+
+def take_signature(root: Path) -> Signature:
+    """Size and time of change of every file below `root`; what vanishes meanwhile is left out."""
+    found: dict[Path, Stamp] = {}
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = Path(folder) / name
+            try:
+                found[path] = _stamp(path)
+            except OSError:
+                continue
+    return found
+
+
+def _stamp(path: Path) -> Stamp:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns

@@ -1,0 +1,87 @@
+/** A page that follows a folder: decisions are written as they are made, new shots appear. */
+
+import { announce } from "./element.js";
+import { countThings } from "./format.js";
+import { ENDED, sendDecisions, watchFolder } from "./live.js";
+
+const SAVE_MS = 500;
+const IDLE_MS = 1200;
+const LOOK_MS = 200;
+
+/**
+ * @param {object} lab
+ * @param {import("./edits.js").Edits} edits
+ * @param {{filesOf: (also: Set<string>) => [string, string][], openName: () => string|null,
+ *          openShot: (shot: object) => void, say: (text: string) => void}} page
+ */
+export function followFolder(lab, edits, { filesOf, openName, openShot, say }) {
+  const memory = `${edits.key}/page`, posted = new Set();
+  let saving = 0, touched = 0, reloading = false;
+  for (const kind of ["pointerdown", "pointermove", "keydown", "wheel"]) {
+    addEventListener(kind, (event) => (kind !== "pointermove" || event.buttons) && (touched = Date.now()), { passive: true });
+  }
+  edits.listen(() => {
+    clearTimeout(saving);
+    if (edits.unsaved || posted.size) saving = setTimeout(save, SAVE_MS);
+  });
+  if (edits.unsaved) save();
+  welcome();
+  watchFolder(lab.live.version, {
+    changed: ({ version, problem }) => {
+      if (problem) say(problem);
+      if (version !== lab.live.version && !reloading) reload();
+    },
+    ended: () => say(ENDED),
+  });
+
+  /** Writes what stands now; an experiment whose changes were taken back is written once more. */
+  async function save() {
+    if (edits.inGesture) return;
+    const files = filesOf(posted);
+    if (!files.length) return;
+    const state = edits.text, why = await sendDecisions(Object.fromEntries(files));
+    if (why) return say(`Not saved: ${why}`);
+    files.forEach(([experiment]) => posted.add(experiment));
+    if (edits.text === state) edits.markSaved();
+    say(`Saved in decisions.csv of ${files.map(([experiment]) => experiment).join(", ")}.`);
+  }
+
+  /** Never under the reader's hands: not in a drag, not while a text is being typed. */
+  async function reload() {
+    reloading = true;
+    say("The folder has changed; new results follow at once.");
+    const busy = () => edits.inGesture || Date.now() - touched < IDLE_MS;
+    while (busy()) await new Promise((done) => setTimeout(done, LOOK_MS));
+    if (edits.unsaved) await save();
+    const shots = lab.shots.map(({ experiment, file, channel }) => `${experiment}\n${file}\n${channel}`);
+    try {
+      sessionStorage.setItem(memory, JSON.stringify({ open: openName(), shots, scroll: scrollY }));
+    } catch {
+      // Without a store the page begins anew; no decision depends on it.
+    }
+    edits.leaving = true;
+    history.replaceState(null, "", location.pathname);
+    location.reload();
+  }
+
+  /** After a reload: where the reader was, and what is new. */
+  function welcome() {
+    let kept = null;
+    try {
+      kept = JSON.parse(sessionStorage.getItem(memory) ?? "null");
+      sessionStorage.removeItem(memory);
+    } catch {
+      return;
+    }
+    if (!kept) return;
+    const known = new Set(kept.shots), nameOf = ({ experiment, file, channel }) => `${experiment}\n${file}\n${channel}`;
+    const fresh = lab.shots.filter((shot) => !known.has(nameOf(shot)));
+    const open = lab.shots.find((shot) => nameOf(shot) === kept.open);
+    if (open) openShot(open);
+    scrollTo(0, kept.scroll);
+    if (!fresh.length) return;
+    const text = `${countThings(fresh.length, "new shot")}: ${fresh.slice(0, 3).map(({ file }) => file).join(", ")}${fresh.length > 3 ? ", ..." : ""}`;
+    announce(text);
+    say(text);
+  }
+}

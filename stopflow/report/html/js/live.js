@@ -1,0 +1,40 @@
+/** What a page that `stopflow serve` sent asks its server, below the page's own address. */
+
+const AGAIN_MS = 1500;
+export const ENDED = "The server has ended; start stopflow serve again and open the address it prints.";
+
+/**
+ * Waits for new states of the folder, one after the other, for as long as the page is open.
+ * @param {number} version  What this page shows.
+ * @param {{changed: (state: {version: number, problem: string}) => void, ended: () => void}} hears
+ */
+export async function watchFolder(version, { changed, ended }) {
+  let known = version;
+  for (;;) {
+    try {
+      const answer = await fetch(`state?after=${known}`, { cache: "no-store" });
+      if (!answer.ok) throw new Error(answer.statusText);
+      const state = await answer.json();
+      known = state.version;
+      changed(state);
+    } catch {
+      ended();
+      await new Promise((done) => setTimeout(done, AGAIN_MS));
+    }
+  }
+}
+
+/**
+ * @param {Record<string, string>} texts  What decisions.csv is to hold, by experiment.
+ * @returns {Promise<string>}  Why nothing was written; "" where it was.
+ */
+export async function sendDecisions(texts) {
+  try {
+    const answer = await fetch("decisions", {
+      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(texts),
+    });
+    return answer.ok ? "" : await answer.text();
+  } catch {
+    return ENDED;
+  }
+}

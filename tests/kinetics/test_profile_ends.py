@@ -1,0 +1,79 @@
+"""Ends of profile intervals against a route in extended precision."""
+
+import numpy as np
+import pytest
+from extended_profile import EXTENDED, Side, Sums, profile_sides, student_quantile
+
+from stopflow.kinetics.fit import Fit, fit_trace
+from stopflow.kinetics.solver.blocks import block_means
+from stopflow.kinetics.solver.result import Refusal
+from stopflow.kinetics.solver.window import validate_trace
+from stopflow.kinetics.uncertainty.interval import k_interval
+
+EQUAL = 1e-9
+extended = pytest.mark.skipif(
+    np.finfo(EXTENDED).eps > 1e-18, reason="long double is double on this machine"
+)
+
+
+def draw_trace(rng: np.random.Generator, *, phases: int) -> tuple[np.ndarray, np.ndarray]:
+    """One or two phases of which the second is 4 to 30 times as fast, white noise."""
+    points = int(rng.choice([300, 1000, 15001]))
+    time = np.linspace(0, 10 ** rng.uniform(-1, 1), points)
+    k = 10 ** rng.uniform(0.5, 1.5) / time[-1]
+    signal = rng.normal() + 0.5 * np.exp(-k * time)
+    if phases == 2:
+        second = k * 10 ** rng.uniform(0.6, 1.5)
+        signal += rng.uniform(0.1, 0.3) * rng.choice([-1, 1]) * np.exp(-second * time)
+    return time, signal + rng.normal(size=points) / 10 ** rng.uniform(1.6, 3)
+
+
+def extended_ends(
+    time: np.ndarray, signal: np.ndarray, fit: Fit, *, index: int
+) -> tuple[Side, Side]:
+    """Find both ends of a rate's interval in extended precision.
+
+    On the numbers that the definition names: the points for one rate, else block means.
+    """
+    window = validate_trace(time, signal, start_s=fit.start_s, weights=None, needed=3, centred=True)
+    assert not isinstance(window, Refusal)
+    law = fit.rate_law
+    one = len(law.nonlinear) == 1
+    times, values, roots = (window.time, window.signal, None) if one else block_means(window)
+    weights = np.ones_like(times) if roots is None else roots**2
+    sums = Sums(
+        time=times.astype(EXTENDED),
+        signal=values.astype(EXTENDED),
+        weights=weights.astype(EXTENDED),
+        phases=len(law.nonlinear),
+        slope="slope_per_s" in law.linear,
+    )
+    name = law.nonlinear[index]
+    return profile_sides(
+        sums,
+        np.array([fit.parameters[rate] * window.length_s for rate in law.nonlinear]),
+        index=index,
+        variance=(fit.noise_sd / window.unit) ** 2,
+        quantile=student_quantile(fit.dof, 1.0),
+        error=fit.stderr[name] / fit.parameters[name],
+    )
+
+
+@extended
+@pytest.mark.parametrize("law", ["single", "single-slope", "double", "double-slope"])
+def test_ends_are_those_of_extended_precision(law, rng):
+    phases, found = (2 if law.startswith("double") else 1), 0
+    for _ in range(40):
+        time, signal = draw_trace(rng, phases=phases)
+        fit = fit_trace(time, signal, law=law)
+        if not fit.ok or not all(
+            fit.stderr[name] < 0.3 * fit.parameters[name] for name in fit.rate_law.nonlinear
+        ):
+            continue
+        sides = extended_ends(time, signal, fit, index=0)
+        ends = [fit.k_per_s * side.ratio for side in sides]
+        assert k_interval(time, signal, fit) == pytest.approx(ends, rel=EQUAL)
+        found += 1
+        if found == 6:
+            break
+    assert found >= 4
