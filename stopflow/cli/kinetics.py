@@ -43,7 +43,7 @@ def fit(
     time_unit: TimeUnit = None,
     fix: Annotated[
         list[str] | None,
-        typer.Option("--fix", help="Hold a parameter: slope_per_s=0. May be repeated."),
+        typer.Option("--fix", "--pin", help="Hold a parameter: slope_per_s=0. May be repeated."),
     ] = None,
     robust: Annotated[
         bool, typer.Option("--robust", help="Soft-L1 loss: spikes and bubbles count less.")

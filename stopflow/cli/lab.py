@@ -36,6 +36,7 @@ from stopflow.cli.options import (
     TimeUnit,
     Wavelength,
 )
+from stopflow.errors import SettingsError
 
 if TYPE_CHECKING:
     from stopflow.pipeline.ingest import IngestSettings
@@ -66,6 +67,7 @@ Replicates = Annotated[
         "trace, or a joint fit with own amplitudes; each shot is fitted alone in any case.",
     ),
 ]
+Average = Annotated[bool, typer.Option("--average", help="The same as --replicates mean.")]
 Blank = Annotated[
     Path | None, typer.Option("--blank", help="Subtract this file's trace from every other first.")
 ]
@@ -108,6 +110,7 @@ def ingest(
     wavelength: Wavelength = None,
     time_unit: TimeUnit = None,
     replicates: Replicates = None,
+    average: Average = False,
     blank: Blank = None,
     robust: Robust = False,
     dead_time: DeadTime = None,
@@ -132,7 +135,7 @@ def ingest(
         channel=channel,
         wavelength=wavelength,
         time_unit=time_unit,
-        replicates=replicates,
+        replicates=_replicates(replicates, average=average),
         blank=blank,
         robust=robust,
         dead_time_ms=dead_time,
@@ -168,6 +171,7 @@ def run(
     wavelength: Wavelength = None,
     time_unit: TimeUnit = None,
     replicates: Replicates = None,
+    average: Average = False,
     blank: Blank = None,
     robust: Robust = False,
     dead_time: DeadTime = None,
@@ -194,7 +198,7 @@ def run(
         channel=channel,
         wavelength=wavelength,
         time_unit=time_unit,
-        replicates=replicates,
+        replicates=_replicates(replicates, average=average),
         blank=blank,
         robust=robust,
         dead_time_ms=dead_time,
@@ -216,6 +220,19 @@ def run(
             announce=announcer(quiet=quiet),
         )
     _conclude(done, reports=reports, as_json=as_json, quiet=quiet)
+
+
+def _replicates(replicates: str | None, *, average: bool) -> str | None:
+    """Return what is done with replicates.
+
+    Raises
+    ------
+    SettingsError
+        `--average` beside another `--replicates`.
+    """
+    if average and replicates not in (None, "mean"):
+        raise SettingsError("replicates", replicates, valid="mean with --average")
+    return "mean" if average else replicates
 
 
 def _settings(
