@@ -147,4 +147,4 @@ def _opened(reading: FolderReading) -> FolderResult:
         raise StopflowError(
             "a worker of the cluster has another version of stopflow; install the same on all"
         )
-    return cast("FolderResult", unpack(reading.packed))
+    return reading.opened or cast("FolderResult", unpack(reading.packed))
