@@ -39,9 +39,4 @@ def build_provenance(
         "settings": settings,
         "libraries": dict(library_versions()),
         "left_out": [shot for result in results for shot in result.left_out],
-        "inputs": {
-            f"{result.name}/{file}": digest
-            for result in results
-            for file, digest in result.sha256.items()
-        },
     }
