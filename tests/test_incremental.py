@@ -138,7 +138,7 @@ def test_other_settings_do_everything_again(lab, done, settings):
 def test_another_program_does_everything_again(lab, done, monkeypatch):
     ingested(lab)
     done.clear()
-    monkeypatch.setattr("stopflow.pipeline.reading.version", lambda _library: "0")
+    monkeypatch.setattr("stopflow.pipeline.reading.library_versions", lambda: {"numpy": "0"})
     ingested(lab)
     assert len(done) == 3
 

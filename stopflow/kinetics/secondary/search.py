@@ -9,6 +9,7 @@ from itertools import product
 from math import log
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import leastsq
 
 from stopflow.kinetics.secondary.curve import SecondaryCurve
@@ -96,7 +97,7 @@ def _grid(scanned: str, x: FloatArray) -> FloatArray:
     return np.linspace(log(x[x > 0].min() / REACH), log(x.max() * REACH), SCAN)
 
 
-def _as_parameters(sought: FloatArray, logarithmic: FloatArray) -> FloatArray:
+def _as_parameters(sought: FloatArray, logarithmic: NDArray[np.bool_]) -> FloatArray:
     """Return the parameters that (..., s) places on the grids stand for."""
     return np.exp(sought, where=logarithmic, out=sought.copy())
 
