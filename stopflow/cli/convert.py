@@ -24,7 +24,7 @@ def formats(*, as_json: Json = False, quiet: Quiet = False, debug: Debug = False
     if as_json:
         say_json([dict(zip(columns, row, strict=True)) for row in rows])
     else:
-        say_table(columns, rows, quiet=quiet)
+        say_table(columns, rows, quiet=quiet, names_whole=True)
 
 
 def convert(

@@ -62,11 +62,11 @@ class Reproduced:
         ]
 
 
-def list_rows() -> list[str]:
-    """Name every row in a line, with its published figure."""
-    return [
-        f"{row.name:<24}{_figure(published_figure(row.published)):>7}  {row.title}"
-        for row in load_rows()
+def list_rows(names: Sequence[str] = ()) -> tuple[Sequence[str], list[Sequence[str]]]:
+    """Give columns and rows of a list: every row asked for, its published figure, what it is."""
+    return ("row", "published", "network"), [
+        (row.name, _figure(published_figure(row.published)), row.title)
+        for row in choose_rows(load_rows(), names)
     ]
 
 
