@@ -7,7 +7,7 @@ import shutil
 import pandas as pd
 import pytest
 import typer
-from cli_lab import one_folder
+from cli_lab import exit_code, one_folder
 from typer.testing import CliRunner
 
 from stopflow.cli import app, console
