@@ -126,7 +126,7 @@ def _show(found: "FittedFolder", *, quiet: bool) -> None:
     from stopflow.report.mechanism.numbers import describe_proposals
 
     if found.ranking:
-        say_table(*ranking_table(found), quiet=quiet)
+        say_table(*ranking_table(found), quiet=quiet, names_whole=True)
     for group in found.groups:
         say_table(*terminal_table(group), quiet=quiet, title=group.label or None)
     for group in found.groups:

@@ -25,6 +25,13 @@ from stopflow.report.paper.rounding import format_digits
 from stopflow.store import is_dataset, load_dataset
 
 SUFFIX: Final = "-compress"
+SCORES: Final = {
+    "mae_per_s": ("MAE (1/s)", 1),
+    "median_relative_error": ("median (%)", 100),
+    "accuracy": ("accuracy (%)", 100),
+    "macro_f1": ("macro F1 (%)", 100),
+}
+"""Score -> its column on the terminal and what it is multiplied by there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +45,8 @@ class MeasuredCurve:
 
     def table(self) -> tuple[Sequence[str], list[Sequence[str]]]:
         """Give columns and rows for the terminal."""
-        columns = ("kept", "of", "data-aware", "values", "share", *self.scores, "latency")
+        heads = (SCORES[name][0] for name in self.scores)
+        columns = ("kept", "of", "data-aware", "values", "share", *heads, "latency")
         return columns, [
             (
                 f"{row['kept']:g}",
@@ -46,7 +54,7 @@ class MeasuredCurve:
                 "yes" if row["data_aware"] else "no",
                 str(row["parameters"]),
                 f"{100 * row['share']:.1f} %",
-                *(format_digits(row[name], 4) for name in self.scores),
+                *(format_digits(SCORES[name][1] * row[name], 4) for name in self.scores),
                 f"{row['latency_ratio']:.2f}",
             )
             for row in self.rows

@@ -61,7 +61,7 @@ def set_window(
     """
     times = {"--start": _when("--start", start), "--end": _when("--end", end)}
     if not any(times.values()):
-        raise SettingsError("--start", start, valid="a start or an end, e.g. --start '5 ms'")
+        raise SettingsError("--start or --end", None, valid="one or both, e.g. --start '5 ms'")
     first, last = times["--start"], times["--end"]
     same_unit = first is not None and last is not None and first.has_unit == last.has_unit
     if same_unit and first and last and last.value <= first.value:
