@@ -128,3 +128,17 @@ def test_an_unknown_rate_law_is_said_and_the_shot_is_fitted(lab, run, tmp_path):
     ]
     problems = json.dumps(run("fit", lab / "s0.bka", "--json")[1])
     assert "nonsense" in problems
+
+
+def test_a_window_that_ends_before_an_earlier_start_is_refused(lab, run):
+    file, decisions = lab / "s0.bka", lab / "decisions.csv"
+    assert run("set-window", file, "--start", "10 ms")[0] == 0
+    before = decisions.read_text("utf-8")
+    code, _, told = run("set-window", file, "--end", "1 ms")
+    assert code == 2
+    assert "--end = '0.001 s' is not valid; valid: a time after the start, 0.01 s" in told
+    assert decisions.read_text("utf-8") == before
+    assert run("set-window", file, "--start", "0.5 ms", "--end", "1 ms")[0] == 0
+    code, _, told = run("set-window", file)
+    assert code == 2
+    assert "--start or --end is missing; valid: one or both" in told
