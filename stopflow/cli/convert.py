@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 
 def formats(*, as_json: Json = False, quiet: Quiet = False, debug: Debug = False) -> None:
-    """List the formats of trace files that are read; what a file is, decides its content."""
+    """List the formats of trace files that are read; a file is told by its content."""
     from stopflow.pipeline.convert import format_rows
 
     rows = format_rows()
