@@ -77,7 +77,7 @@ def mechanism(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Fit a reaction scheme to all shots at once; say what the data determine and what they do not."""
+    """Fit a reaction scheme to all shots at once; say which constants the data determine."""
     from stopflow.mechanism.sbml import require_libsbml
     from stopflow.pipeline.mechanism.outputs import as_dict, place_mechanism
     from stopflow.pipeline.mechanism.run import fit_folder, rank_folder
