@@ -1,5 +1,9 @@
 """The dataset on disk: what goes in comes out, and a broken run never harms an older dataset."""
 
+import os
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -323,3 +327,14 @@ def test_a_lab_of_many_files_can_be_opened_again(tmp_path, rng):
                 written.write(columns)
         writer.describe({"version": "x", "settings": {}})
     assert list(load_dataset(tmp_path / "ingested").inputs["file"]) == list(files)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes on Linux alone")
+def test_a_table_lies_in_a_folder_whose_name_is_no_utf8(tmp_path):
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/d\xe4ta"))
+    folder.mkdir()
+    path = folder / "cuts.parquet"
+    row = {name: "x" if COLUMNS[name].kind == "text" else 1 for name in TABLES["cuts"]}
+    with TableWriter(path, "cuts") as table:
+        table.write(build_columns("cuts", [row]))
+    assert len(StoredTable(path, "cuts").frame()) == 1

@@ -22,11 +22,13 @@ from stopflow.columns import foreign_name
 from stopflow.frames import Columns, build_columns
 from stopflow.io.folder import ReadOptions
 from stopflow.io.results import file_sha256
+from stopflow.io.sorting import DECISIONS
 from stopflow.io.text import shown_name
 from stopflow.kinetics.analysis import (
     AnalysisSettings,
     ExperimentAnalysis,
     cut_rows,
+    own_law,
     shot_rows,
 )
 from stopflow.pipeline.barriers import read_and_analyse
@@ -130,12 +132,15 @@ def do_folder(job: FolderJob) -> FolderReading:
         job.folder, name=job.name, reading=job.options, settings=job.settings
     )
     shared = shared_rates(experiment, analysis)
+    unknown = _unknown_laws(experiment)
+    said = {problem.found for problem in unknown}
+    analysis = replace(analysis, notes=tuple(note for note in analysis.notes if note not in said))
     own = [
         {
             "sha256": sha256.get(shot.source or shot.file, ""),
             **shared.get(shot.file, NONE),
             "end_source": "decision" if shot.end_s is not None else "",
-            "law_source": "decision" if shot.law else "",
+            "law_source": "decision" if shot.law and not own_law(shot, "")[1] else "",
             **NOT_OF_A_FOLDER,
         }
         for shot in experiment.shots
@@ -150,7 +155,7 @@ def do_folder(job: FolderJob) -> FolderReading:
         cuts=build_columns("cuts", cut_rows(analysis)),
         rates=sum(not isnan(row["k_per_s"]) for row in rows),
         traces=trace_digests(traces),
-        problems=experiment.problems,
+        problems=(*experiment.problems, *unknown),
         shadowed=tuple(_shadowed(experiment)),
         left_out=tuple(
             {
@@ -170,6 +175,16 @@ def do_folder(job: FolderJob) -> FolderReading:
         lasting=all(problem.level != "error" for problem in result.problems),
         traces=traces,
     )
+
+
+def _unknown_laws(experiment: Experiment) -> list[Problem]:
+    """List the decided rate laws that are none."""
+    found = (own_law(shot, "")[1] for shot in experiment.shots)
+    return [
+        Problem(experiment=experiment.name, file=DECISIONS, found=text, level="error")
+        for text in found
+        if text
+    ]
 
 
 def _sharing_times(traces: Iterable[Trace | None]) -> tuple[Trace | None, ...]:
