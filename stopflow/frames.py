@@ -204,14 +204,22 @@ def require_frame(frame: pd.DataFrame, table: str, *, place: str) -> None:
             raise StoreError(f"{place}: column {name}: {wrong}; {AGAIN}")
 
 
+def _all_texts(values: pd.Series) -> bool:
+    """Tell whether every value is a text; what Arrow has read as texts is, where it is there."""
+    if isinstance(values.dtype, pd.StringDtype):
+        return not values.hasnans
+    return all(isinstance(value, str) for value in values)
+
+
 def _wrong(name: str, column: Column, values: pd.Series) -> str:
     """Say what is wrong with the values of a column; "" where nothing is."""
     if column.kind == "text":
-        texts = pd.api.types.is_string_dtype(values.dtype) or values.empty
-        if not texts or not all(isinstance(value, str) for value in values):
+        if not (_all_texts(values) or values.empty):
             return f"expected texts, found {values.dtype}"
+        if not column.choices:
+            return ""
         strange = [value for value in values.unique() if value not in column.choices]
-        return f"{strange[0]!r} is none of them" if column.choices and strange else ""
+        return f"{strange[0]!r} is none of them" if strange else ""
     if column.kind == "flag":
         return "" if values.dtype == np.bool_ else f"expected yes or no, found {values.dtype}"
     if column.kind == "count":

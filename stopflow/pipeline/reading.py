@@ -111,6 +111,8 @@ class FolderReading:
         Its `FolderResult`, see `stopflow.pipeline.packing`.
     lasting
         Whether it may be kept: nothing in it failed, for a failure may be of the moment.
+    opened
+        The same result where it was opened already; None for one that has just been sent.
     """
 
     key: str
@@ -118,6 +120,7 @@ class FolderReading:
     packed: bytes
     lasting: bool
     traces: tuple[Trace | None, ...]
+    opened: FolderResult | None = None
 
 
 def do_folder(job: FolderJob) -> FolderReading:
@@ -224,9 +227,15 @@ def job_key(job: FolderJob, hashes: Mapping[str, str] | None = None) -> str:
         "options": {**asdict(job.options), "blank": str(blank)},
         "settings": asdict(job.settings),
         "code": code_digest(),
-        "libraries": {name: version(name) for name in LIBRARIES},
+        "libraries": library_versions(),
     }
     return hashlib.sha256(ascii(known).encode()).hexdigest()
+
+
+@cache
+def library_versions() -> Mapping[str, str]:
+    """Return the versions of the libraries that results depend on, by name."""
+    return {name: version(name) for name in LIBRARIES}
 
 
 @cache
