@@ -40,7 +40,7 @@ def test_a_seed_that_no_generator_takes_is_refused(tmp_path):
         ('type = "dense"\n', r"\[\[layer\]\] 2 dim = None.*whole number"),
         ('type = "dense"\ndim = "wide"\n', r"\[\[layer\]\] 2 dim = 'wide'"),
         ('type = "cubic"\ndim = 3\n', "layer type = 'cubic'.*dense"),
-        ('type = "dlrt"\ndim = 64\n', "rank = None.*whole number"),
+        ('type = "dlrt"\ndim = 64\n', "rank is missing.*whole number"),
         ('type = "dense"\ndim = 3\nactivation = "linear"\n', "dim of the last layer = 3"),
     ],
 )
