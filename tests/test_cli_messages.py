@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+from dataclasses import asdict
 
 import pandas as pd
 import pytest
@@ -10,12 +11,15 @@ import typer
 from cli_lab import exit_code, one_folder
 from typer.testing import CliRunner
 
+from stopflow import __version__
 from stopflow.cli import app, console
 from stopflow.cli.convert import formats
 from stopflow.errors import ModelError
 from stopflow.io.text import shown_name
 from stopflow.pipeline.convert import format_rows
 from stopflow.report.kinetics.conditions import IN_WORDS, NUMERIC, name_files_apart
+from stopflow.report.kinetics.input_problems import group_problems
+from stopflow.trace import Problem
 
 pytestmark = pytest.mark.whole
 
@@ -340,3 +344,21 @@ def test_names_that_are_to_be_typed_are_printed_whole(words, monkeypatch, capsys
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80
     assert set(names) <= {line.split()[0] for line in lines if line.split()}
+
+
+def test_the_version_is_said_without_a_command(capsys):
+    assert exit_code("--version") == 0
+    assert capsys.readouterr().out == f"stopflow {__version__}\n"
+
+
+def test_a_folder_that_may_not_be_written_into_is_no_file_that_is_open(tmp_path):
+    denied = PermissionError(13, "Permission denied", str(tmp_path))
+    assert "permission denied; allow writing into that folder" in console.say_wrong_use(denied)
+    of_a_file = PermissionError(13, "Permission denied", str(tmp_path / "rates.xlsx"))
+    assert "close it where it is open (in Excel" in console.say_wrong_use(of_a_file)
+
+
+def test_a_problem_of_a_folder_of_the_lab_is_named_without_a_slash():
+    problem = Problem(experiment="", file="shut", found="a folder that cannot be read")
+    (line,) = group_problems(pd.DataFrame([asdict(problem)]))
+    assert line.partition(": ")[2] == "shut: a folder that cannot be read"

@@ -44,15 +44,23 @@ for commands in (lab, serve, kinetics, mechanism, decide, convert, models, refin
 app.add_typer(bench.app, name="bench")
 
 
-@app.callback()
-def _options(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)
-    ] = False,
-) -> None:
-    if version:
+def _say_version(wanted: bool) -> None:
+    if wanted:
         write_line(f"stopflow {__version__}", sys.stdout)
         raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and exit.", is_eager=True, callback=_say_version
+        ),
+    ] = False,
+) -> None:
+    """Take the options that need no command."""
 
 
 def main() -> None:

@@ -194,7 +194,9 @@ def say_wrong_use(error: Exception) -> str:
     path = Path(os.fsdecode(error.filename))
     shown = _as_named(path)
     reason = error.strerror.lower()
-    if isinstance(error, PermissionError):
+    if isinstance(error, PermissionError) and path.is_dir():
+        todo = "allow writing into that folder, or choose another place"
+    elif isinstance(error, PermissionError):
         todo = "close it where it is open (in Excel, in a PDF viewer), or choose another place"
     else:
         todo = "choose another place"

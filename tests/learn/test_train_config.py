@@ -36,11 +36,11 @@ def test_a_seed_that_no_generator_takes_is_refused(tmp_path):
     ("table", "says"),
     [
         ('type = "dlrt"\ndim = 64\nrnk = 10\n', r"\[\[layer\]\] 2 key = 'rnk'.*rank"),
-        ("dim = 64\n", r"\[\[layer\]\] 2 type = None.*dense, vanilla, dlrt"),
-        ('type = "dense"\n', r"\[\[layer\]\] 2 dim = None.*whole number"),
+        ("dim = 64\n", r"\[\[layer\]\] 2 type is missing.*dense, vanilla, dlrt"),
+        ('type = "dense"\n', r"\[\[layer\]\] 2 dim is missing.*whole number"),
         ('type = "dense"\ndim = "wide"\n', r"\[\[layer\]\] 2 dim = 'wide'"),
         ('type = "cubic"\ndim = 3\n', "layer type = 'cubic'.*dense"),
-        ('type = "dlrt"\ndim = 64\n', "rank = None.*whole number"),
+        ('type = "dlrt"\ndim = 64\n', "rank is missing.*whole number"),
         ('type = "dense"\ndim = 3\nactivation = "linear"\n', "dim of the last layer = 3"),
     ],
 )

@@ -35,7 +35,7 @@ def step(inputs=X, targets=Y, *, loss=MEAN_SQUARE, gram=None):
     ("call", "words"),
     [
         (lambda: compress(chain("dense"), "0.9"), "energy = '0.9'"),
-        (lambda: compress(chain("dense"), None, criterion="entropy"), "entropy = None"),
+        (lambda: compress(chain("dense"), None, criterion="entropy"), "entropy is missing"),
         (lambda: compress(chain("dense"), 0.9, inputs=X.numpy()), r"inputs.*ndarray \(16, 40\)"),
         (lambda: compress(chain("dense"), 0.9, inputs=X.tolist()), "inputs = 'list'"),
         (lambda: compress("model", 0.9), "network = 'str'"),

@@ -55,7 +55,9 @@ def _kind(text: str) -> str:
 
 def _say(row: Mapping[str, Any]) -> str:
     place = ", ".join(
-        part for part in (f"{row[col.EXPERIMENT]}/{row[col.FILE]}", row[col.WHERE]) if part
+        part
+        for part in ("/".join(filter(None, (row[col.EXPERIMENT], row[col.FILE]))), row[col.WHERE])
+        if part
     )
     expected = f"; expected {row[col.EXPECTED]}" if row[col.EXPECTED] else ""
     return f"{place}: {row[col.FOUND]}{expected}"
