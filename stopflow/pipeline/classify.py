@@ -89,14 +89,17 @@ def train_images(
     reports: Path,
     resume: bool = False,
     paper: str = "a4",
+    figures: Path | None = None,
     on_line: Callable[[str], None] = lambda _line: None,
 ) -> TrainedClassifier:
-    """Train on a folder of IDX files; write models/NAME/ and reports/NAME.pdf.
+    """Train on a folder of IDX files; write models/NAME/, reports/NAME.pdf and NAME.html.
 
+    With `figures`, every figure of the PDF is written into that folder too, as SVG and PNG.
     `on_line` gets a line after each judged epoch. An interrupted run leaves its state in
     models/NAME.checkpoint; `resume` goes on from there.
     """
-    from stopflow.report.models.classifier import write_classifier_pdf
+    from stopflow.report.html.classifier import write_classifier_page
+    from stopflow.report.models.classifier import write_classifier_figures, write_classifier_pdf
 
     require_reports(reports, paper=paper)
     device = require_device(settings.device)
@@ -127,12 +130,15 @@ def train_images(
     place = models / name
     save_model(place, trained.model, metrics=metrics, history=trained.history)
     checkpoint.unlink(missing_ok=True)
-    pdf = reports / f"{name}.pdf"
-    write_classifier_pdf(name, metrics, trained.history, pdf, paper=paper)
+    written = [place, *(reports / f"{name}{ending}" for ending in (".pdf", ".html"))]
+    write_classifier_pdf(name, metrics, trained.history, written[1], paper=paper)
+    write_classifier_page(name, metrics, trained.history, written[2])
+    if figures is not None:
+        written += write_classifier_figures(name, trained.history, figures)
     return TrainedClassifier(
         name=name,
         metrics=metrics,
-        written=(place, pdf),
+        written=tuple(written),
         status=trained.status,
         notes=tuple(text for text in (trained.reason,) if text),
     )

@@ -15,7 +15,8 @@ from page_fits import Job, fit_in_python
 from page_shots import shot_of
 
 from stopflow.kinetics.fit import fit_trace
-from stopflow.report.html.page import build_page, script_json
+from stopflow.report.html.assemble import script_json
+from stopflow.report.html.page import build_page
 
 pytestmark = pytest.mark.whole
 
