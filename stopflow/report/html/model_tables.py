@@ -100,9 +100,9 @@ def layer_tables(metrics: Mapping[str, object]) -> list[dict[str, Any]]:
     heads = [
         column(
             name.replace("_", " "),
-            number=any(isinstance(layer.get(name), int | float) for layer in sized),
+            number=place > 0 and any(isinstance(layer.get(name), int | float) for layer in sized),
         )
-        for name in names
+        for place, name in enumerate(names)
     ]
     rows = [[_entry(layer.get(name)) for name in names] for layer in sized]
     return [table("layers", "Layers", heads, rows)]

@@ -73,7 +73,9 @@ def build_comparison_page(models: Sequence[ModelReportData]) -> str:
         [(item.text(row), item.value(row)) for item in columns]
         for row in compared.to_dict("records")
     ]
-    heads = [column(item.title, item.unit, number=item.number) for item in columns]
+    heads = [
+        column(item.title, item.unit.removeprefix("/ "), number=item.number) for item in columns
+    ]
     return build_document(
         "Comparison of networks",
         about=", ".join(model.name for model in models),

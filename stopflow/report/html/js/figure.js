@@ -52,6 +52,7 @@ function uniqueNames(layers) {
 function keyOf(layer) {
   const swatch = element("span", { class: `swatch ${layer.type}`, "aria-hidden": "true" });
   swatch.style.color = `var(${layer.colour})`;
+  if (layer.alpha && layer.type !== "band") swatch.style.opacity = layer.alpha;
   if (layer.dash?.length) swatch.classList.add("dashed");
   return element("li", {}, swatch, layer.name);
 }
