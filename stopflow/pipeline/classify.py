@@ -9,6 +9,7 @@ from stopflow import __version__
 from stopflow.config import build_settings
 from stopflow.errors import SettingsError
 from stopflow.io.idx import read_image_set
+from stopflow.io.switch import switching
 from stopflow.learn.classify.data import ClassData, class_data
 from stopflow.learn.classify.train import (
     CLASS_DEFAULTS,
@@ -22,7 +23,7 @@ from stopflow.learn.saved import require_model_place, save_model
 from stopflow.learn.settings import TrainSettings
 from stopflow.learn.training.train import TrainStatus
 from stopflow.pipeline.checks import require_name, require_seed
-from stopflow.pipeline.reports import require_reports
+from stopflow.pipeline.reports import in_place, require_reports
 from stopflow.pipeline.train import compose_values, default_name, layer_rows
 
 PARTS: Final = ("test", "validation", "train")
@@ -130,17 +131,21 @@ def train_images(
     place = models / name
     save_model(place, trained.model, metrics=metrics, history=trained.history)
     checkpoint.unlink(missing_ok=True)
-    written = [place, *(reports / f"{name}{ending}" for ending in (".pdf", ".html"))]
-    write_classifier_pdf(name, metrics, trained.history, written[1], paper=paper)
-    write_classifier_page(name, metrics, trained.history, written[2])
-    if figures is not None:
-        written += write_classifier_figures(name, trained.history, figures)
+    with switching() as switch:
+        gathered = switch.files(reports, lab=None, common=True)
+        drawn = None if figures is None else switch.files(figures, lab=None, common=True)
+        written = [gathered / f"{name}{ending}" for ending in (".pdf", ".html")]
+        write_classifier_pdf(name, metrics, trained.history, written[0], paper=paper)
+        write_classifier_page(name, metrics, trained.history, written[1])
+        if drawn is not None:
+            written += write_classifier_figures(name, trained.history, drawn)
+    places = {gathered: reports, drawn: figures}
     return TrainedClassifier(
         name=name,
         metrics=metrics,
-        written=tuple(written),
+        written=(place, *(in_place(path, places) for path in written)),
         status=trained.status,
-        notes=tuple(text for text in (trained.reason,) if text),
+        notes=(*(text for text in (trained.reason,) if text), *switch.notes),
     )
 
 
