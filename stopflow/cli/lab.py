@@ -272,7 +272,9 @@ def report(
     reports: ReportsFolder = REPORTS,
     models: Annotated[
         list[Path] | None,
-        typer.Option("--model", help="Rebuild the PDF of this model folder too. May be repeated."),
+        typer.Option(
+            "--model", help="Rebuild the PDF and page of this model folder too. May be repeated."
+        ),
     ] = None,
     exports: Annotated[
         list[str] | None,

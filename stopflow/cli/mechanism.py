@@ -18,7 +18,7 @@ from stopflow.cli.console import (
     say_written,
     warn,
 )
-from stopflow.cli.options import REPORTS, Paper, ReportsFolder
+from stopflow.cli.options import REPORTS, Figures, Paper, ReportsFolder
 from stopflow.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def mechanism(
     ] = False,
     reports: ReportsFolder = REPORTS,
     paper: Paper = "a4",
+    figures: Figures = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the search for the minimum.")] = 0,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -108,6 +109,7 @@ def mechanism(
             settings=settings,
             seed=seed,
             paper=paper,
+            figures=figures,
             sbml=sbml,
             progress=progress,
         )

@@ -25,6 +25,7 @@ from stopflow.cli.options import (
     REPORTS,
     Config,
     DatasetFolder,
+    Figures,
     ModelsFolder,
     Paper,
     ReportsFolder,
@@ -62,6 +63,7 @@ def train(
     models: ModelsFolder = MODELS,
     reports: ReportsFolder = REPORTS,
     paper: Paper = "a4",
+    figures: Figures = None,
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -84,7 +86,13 @@ def train(
     compose = train_settings if data is None else classifier_settings
     settings = compose(config, **changes)
     require_ranked(changes["rank"], [settings.layer] if not settings.layers else [TABLES])
-    places: Any = {"name": name, "models": models, "reports": reports, "paper": paper}
+    places: Any = {
+        "name": name,
+        "models": models,
+        "reports": reports,
+        "paper": paper,
+        "figures": figures,
+    }
     trained: TrainedModel | TrainedClassifier
     if data is not None:
         say_line = (lambda _line: None) if quiet else warn
@@ -119,11 +127,12 @@ def compare(
     dataset: DatasetFolder = DATASET,
     reports: ReportsFolder = REPORTS,
     paper: Paper = "a4",
+    figures: Figures = None,
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Train every kind of network on the same split, seeds and budget; one table, one PDF."""
+    """Train every kind of network on the same split, seeds and budget; a table, a PDF, a page."""
     from stopflow.pipeline.compare import compare_models
     from stopflow.pipeline.train import require_ranked, train_settings
 
@@ -140,6 +149,7 @@ def compare(
             folds=folds,
             reports=reports,
             paper=paper,
+            figures=figures,
             progress=progress,
         )
     if as_json:

@@ -23,7 +23,7 @@ from stopflow.learn.saved import require_model_place, save_model
 from stopflow.learn.settings import TrainSettings
 from stopflow.learn.training.train import TrainStatus
 from stopflow.pipeline.checks import require_name, require_seed
-from stopflow.pipeline.reports import require_reports
+from stopflow.pipeline.reports import in_place, require_reports
 from stopflow.pipeline.train import compose_values, default_name, layer_rows
 
 PARTS: Final = ("test", "validation", "train")
@@ -90,14 +90,17 @@ def train_images(
     reports: Path,
     resume: bool = False,
     paper: str = "a4",
+    figures: Path | None = None,
     on_line: Callable[[str], None] = lambda _line: None,
 ) -> TrainedClassifier:
-    """Train on a folder of IDX files; write models/NAME/ and reports/NAME.pdf.
+    """Train on a folder of IDX files; write models/NAME/, reports/NAME.pdf and NAME.html.
 
+    With `figures`, every figure of the PDF is written into that folder too, as SVG and PNG.
     `on_line` gets a line after each judged epoch. An interrupted run leaves its state in
     models/NAME.checkpoint; `resume` goes on from there.
     """
-    from stopflow.report.models.classifier import write_classifier_pdf
+    from stopflow.report.html.classifier import write_classifier_page
+    from stopflow.report.models.classifier import write_classifier_figures, write_classifier_pdf
 
     require_reports(reports, paper=paper)
     device = require_device(settings.device)
@@ -128,14 +131,19 @@ def train_images(
     place = models / name
     save_model(place, trained.model, metrics=metrics, history=trained.history)
     checkpoint.unlink(missing_ok=True)
-    pdf = f"{name}.pdf"
     with switching() as switch:
         gathered = switch.files(reports, lab=None, common=True)
-        write_classifier_pdf(name, metrics, trained.history, gathered / pdf, paper=paper)
+        drawn = None if figures is None else switch.files(figures, lab=None, common=True)
+        written = [gathered / f"{name}{ending}" for ending in (".pdf", ".html")]
+        write_classifier_pdf(name, metrics, trained.history, written[0], paper=paper)
+        write_classifier_page(name, metrics, trained.history, written[1])
+        if drawn is not None:
+            written += write_classifier_figures(name, trained.history, drawn)
+    places = {gathered: reports, drawn: figures}
     return TrainedClassifier(
         name=name,
         metrics=metrics,
-        written=(place, reports / pdf),
+        written=(place, *(in_place(path, places) for path in written)),
         status=trained.status,
         notes=(*(text for text in (trained.reason,) if text), *switch.notes),
     )

@@ -32,7 +32,7 @@ from stopflow.learn.settings import TrainSettings
 from stopflow.learn.split import Split
 from stopflow.pipeline.find import find_model
 from stopflow.pipeline.progress import Progress, silent
-from stopflow.pipeline.reports import require_reports
+from stopflow.pipeline.reports import in_place, require_reports
 from stopflow.pipeline.rows import build_lab_data
 from stopflow.pipeline.train import model_provenance, trace_of
 from stopflow.report.data import ModelReportData
@@ -42,7 +42,7 @@ from stopflow.report.tables.tables import write_csv
 from stopflow.store import Dataset, load_dataset
 from stopflow.trace import FloatArray
 
-TABLE, PDF = "compare.csv", "compare.pdf"
+TABLE, PDF, PAGE = "compare.csv", "compare.pdf", "compare.html"
 PRETRAINED = "pretrained"
 ADAPTED = "pretrained + LoRA"
 WIDE_EPOCHS = 60
@@ -92,14 +92,18 @@ def compare_models(
     folds: int = 1,
     reports: Path,
     paper: str = "a4",
+    figures: Path | None = None,
     progress: Progress = silent,
 ) -> Compared:
-    """Train and judge each way on the same splits; write compare.csv and compare.pdf.
+    """Train and judge each way on the same splits; write compare.csv, .pdf and .html.
+
+    With `figures`, every figure of the PDF is written into that folder too, as SVG and PNG.
 
     An interrupted comparison leaves its finished runs in REPORTS/compare.runs; the same command
     goes on from there.
     """
-    from stopflow.report.models.comparison import write_compare_pdf
+    from stopflow.report.html.models import write_comparison_page
+    from stopflow.report.models.comparison import write_compare_figures, write_compare_pdf
     from stopflow.report.models.comparison_numbers import build_comparison, state_best
 
     require_reports(reports, paper=paper)
@@ -134,10 +138,14 @@ def compare_models(
         gathered = switch.files(reports, lab=dataset.lab)
         write_csv(pd.DataFrame(rows), gathered / TABLE)
         write_compare_pdf(shown, gathered / PDF, paper=paper)
+        write_comparison_page(shown, gathered / PAGE)
+        written = [gathered / name for name in (TABLE, PDF, PAGE)]
+        drawn = None if figures is None else switch.files(figures, lab=dataset.lab)
+        written += [] if drawn is None else write_compare_figures(shown, drawn)
     kept.remove()
     return Compared(
         rows=rows,
-        written=(reports / TABLE, reports / PDF),
+        written=tuple(in_place(path, {gathered: reports, drawn: figures}) for path in written),
         headline=state_best(build_comparison(shown)),
         set_aside=tuple(switch.notes),
     )

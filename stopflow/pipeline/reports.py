@@ -1,4 +1,4 @@
-"""PDFs and tables from what ingest and train left on disk."""
+"""PDFs, pages and tables from what ingest and train left on disk."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -220,7 +220,7 @@ def rebuild_reports(
     figures: Path | None = None,
     progress: Progress = silent,
 ) -> RebuiltReports:
-    """Build the kinetics report again, the PDF of each model folder and the exports named.
+    """Build the kinetics report again, the PDF and page of each model folder and the exports named.
 
     Raises
     ------
@@ -247,7 +247,9 @@ def rebuild_reports(
         written += write_exports(dataset, gathered, names=exports)
         for folder in models:
             try:
-                written.append(write_model_report(folder, gathered, dataset=dataset, paper=paper))
+                written += write_model_report(
+                    folder, gathered, dataset=dataset, paper=paper, figures=drawn
+                )
             except ModelError as error:
                 problems.append(f"error: {error}")
     places = {gathered: reports, drawn: figures}
@@ -278,23 +280,35 @@ def write_exports(dataset: Dataset, reports: Path, *, names: Sequence[str]) -> l
 
 
 def write_model_report(
-    folder: Path, reports: Path, *, dataset: Dataset | None, paper: str = "a4"
-) -> Path:
-    """Write reports/NAME.pdf for the model in `folder`."""
-    from stopflow.report.models.report import write_model_pdf
+    folder: Path,
+    reports: Path,
+    *,
+    dataset: Dataset | None,
+    paper: str = "a4",
+    figures: Path | None = None,
+) -> list[Path]:
+    """Write reports/NAME.pdf and NAME.html for the model in `folder`.
+
+    With `figures`, every figure of the PDF is written into that folder too, as SVG and PNG.
+    """
+    from stopflow.report.html.models import write_model_page
+    from stopflow.report.models.report import write_model_figures, write_model_pdf
     from stopflow.report.paper.style import require_paper
 
     require_paper(paper)
-    target = reports / f"{folder.name}.pdf"
+    written = [reports / f"{folder.name}{ending}" for ending in (".pdf", ".html")]
     data = model_data(folder, dataset=dataset)
     try:
-        write_model_pdf(data, target, paper=paper)
+        write_model_pdf(data, written[0], paper=paper)
+        write_model_page(data, written[1])
+        if figures is not None:
+            written += write_model_figures(data, figures)
     except (StopflowError, OSError):
         raise
     except Exception as error:  # barrier of a model: what its numbers are no page can show
         why = " ".join(f"{type(error).__name__}: {error}".split())
         raise ModelError(f"{folder} has no numbers to report on ({why}); {AGAIN}") from error
-    return target
+    return written
 
 
 def require_reports(reports: Path, *, paper: str) -> None:

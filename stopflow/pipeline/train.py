@@ -20,7 +20,7 @@ from stopflow.lowrank import LAYERS, Network
 from stopflow.pipeline.checks import given, require_name, require_seed
 from stopflow.pipeline.networks import parse_layers
 from stopflow.pipeline.progress import Progress, silent
-from stopflow.pipeline.reports import require_reports, write_model_report
+from stopflow.pipeline.reports import in_place, require_reports, write_model_report
 from stopflow.pipeline.rows import build_lab_data
 from stopflow.report.models.formats import say_percent
 from stopflow.report.paper.rounding import format_digits
@@ -120,9 +120,12 @@ def train_model(
     reports: Path,
     resume: bool = False,
     paper: str = "a4",
+    figures: Path | None = None,
     progress: Progress = silent,
 ) -> TrainedModel:
-    """Train on a dataset; write models/NAME/ and reports/NAME.pdf.
+    """Train on a dataset; write models/NAME/, reports/NAME.pdf and NAME.html.
+
+    With `figures`, every figure of the PDF is written into that folder too, as SVG and PNG.
 
     An interrupted run leaves its state in models/NAME.checkpoint; `resume` goes on from there.
     """
@@ -167,11 +170,15 @@ def train_model(
     checkpoint.unlink(missing_ok=True)
     with switching() as switch:
         gathered = switch.files(reports, lab=dataset.lab)
-        pdf = write_model_report(folder, gathered, dataset=dataset, paper=paper)
+        drawn = None if figures is None else switch.files(figures, lab=dataset.lab)
+        written = write_model_report(folder, gathered, dataset=dataset, paper=paper, figures=drawn)
     return TrainedModel(
         name=name,
         metrics=metrics,
-        written=(folder, reports / pdf.name),
+        written=(
+            folder,
+            *(in_place(path, {gathered: reports, drawn: figures}) for path in written),
+        ),
         status=trained.status,
         notes=(
             *(text for text in (trained.reason, _row_space_note(trained)) if text),

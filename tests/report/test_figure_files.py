@@ -9,6 +9,8 @@ from matplotlib.colors import rgb_to_hsv, to_rgb
 
 from stopflow.report.kinetics.conditions import build_series
 from stopflow.report.kinetics.report import write_kinetics_figures
+from stopflow.report.models.comparison import write_compare_figures
+from stopflow.report.models.report import write_model_figures
 from stopflow.report.paper.figure_files import list_figures, name_figure
 from stopflow.report.paper.flow import Picture, row_picture
 from stopflow.report.paper.style import PAPERS
@@ -65,3 +67,14 @@ def test_neighbours_among_many_conditions_can_be_told_apart():
         assert one.marker != other.marker
     hues = [rgb_to_hsv(to_rgb(item.colour))[0] for item in series]
     assert max(hues) - min(hues) > 0.5
+
+
+def test_the_figures_of_models_and_comparisons_are_files_too(model, tmp_path):
+    written = write_model_figures(model, tmp_path)
+    assert len(written) == len(set(written)) > 8
+    assert all(path.stat().st_size > 1000 for path in written)
+    names = {path.name for path in written}
+    assert "dlrt-50_predicted_against_actual.svg" in names
+    assert "dlrt-50_learning_curve.png" in names
+    compared = write_compare_figures([model, model], tmp_path / "compared")
+    assert "compare_learning_curves.svg" in {path.name for path in compared}

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from stopflow.report.models.numbers import name_layers
-from stopflow.report.models.report import advise_fit
+from stopflow.report.models.numbers import advise_fit, name_layers
 
 LAYERS = [
     {"layer": 1, "type": "vanilla", "inputs": 192, "outputs": 64, "rank": 7},

@@ -17,6 +17,7 @@ from stopflow.mechanism.results import FittedFolder, FittedGroup
 from stopflow.mechanism.sbml import write_sbml
 from stopflow.pipeline.mechanism.settings import MechanismSettings
 from stopflow.pipeline.progress import Progress, silent
+from stopflow.pipeline.reports import in_place
 from stopflow.report.mechanism.numbers import (
     ENTHALPY,
     constants_table,
@@ -38,10 +39,11 @@ def write_mechanism(
     seed: int,
     paper: str = "a4",
     sbml: bool = False,
+    figures: Path | None = None,
     progress: Progress = silent,
 ) -> list[Path]:
-    """Write mechanism.csv, mechanism.pdf and, if wanted, SBML; return their paths."""
-    from stopflow.report.mechanism.report import write_mechanism_pdf
+    """Write mechanism.csv, mechanism.pdf and, if wanted, SBML and figures; return their paths."""
+    from stopflow.report.mechanism.report import write_mechanism_figures, write_mechanism_pdf
     from stopflow.report.paper.style import require_paper
     from stopflow.report.tables.tables import write_csv
 
@@ -56,8 +58,9 @@ def write_mechanism(
         contour = follow_contour(group.fit, group.determination)
         groups.append(replace(group, contour=contour))
     progress("following contours", len(found.groups), len(found.groups))
+    followed = replace(found, groups=tuple(groups))
     write_mechanism_pdf(
-        replace(found, groups=tuple(groups)),
+        followed,
         written[1],
         title=f"Mechanism of {folder.resolve().name}",
         provenance={
@@ -69,11 +72,13 @@ def write_mechanism(
         paper=paper,
         progress=lambda done, total: progress("drawing the PDF", done, total),
     )
+    if figures is not None:
+        written += write_mechanism_figures(followed, figures)
     return written
 
 
 def place_mechanism(
-    found: FittedFolder, reports: Path, *, folder: Path, **how: Any
+    found: FittedFolder, reports: Path, *, folder: Path, figures: Path | None = None, **how: Any
 ) -> tuple[list[Path], list[str]]:
     """Let the files of `write_mechanism` join the results in `reports`.
 
@@ -86,8 +91,11 @@ def place_mechanism(
     """
     with switching() as switch:
         gathered = switch.files(reports, lab=lab_at(folder), is_part=True)
-        written = write_mechanism(found, gathered, folder=folder, **how)
-    return [reports / path.relative_to(gathered) for path in written], switch.notes
+        drawn = None
+        if figures is not None:
+            drawn = switch.files(figures, lab=lab_at(folder), is_part=True)
+        written = write_mechanism(found, gathered, folder=folder, figures=drawn, **how)
+    return [in_place(path, {gathered: reports, drawn: figures}) for path in written], switch.notes
 
 
 def _write_sbml(found: FittedFolder, reports: Path) -> list[Path]:

@@ -92,8 +92,8 @@ def _listed(names: Iterable[str], things: str) -> str:
     return f"{len(distinct)} {things}: {distinct[0]}, …"
 
 
-def _provenance_grid(provenance: Mapping[str, object]) -> Grid:
-    """One row a setting; what lies deeper is joined in its row."""
+def list_provenance(provenance: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Name and value of each setting; what lies deeper is joined in its value."""
     order = {name: place for place, name in enumerate(_FIRST)}
     names = sorted(
         (name for name in provenance if name not in _LEFT_OUT),
@@ -106,8 +106,12 @@ def _provenance_grid(provenance: Mapping[str, object]) -> Grid:
             rows += [(f"{name}: {key}", _joined(item)) for key, item in value.items()]
         else:
             rows.append((name, _joined(value)))
+    return rows or [("–", "nothing was recorded")]
+
+
+def _provenance_grid(provenance: Mapping[str, object]) -> Grid:
     columns = (Column(title="Setting"), Column(title="Value", wrap=True))
-    listed = tuple(rows) or (("–", "nothing was recorded"),)
+    listed = tuple(list_provenance(provenance))
     return Grid(columns=columns, rows=listed, size=6.8, name="Provenance")
 
 

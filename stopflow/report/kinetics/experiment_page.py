@@ -68,12 +68,12 @@ def build_experiment_blocks(
     has_cuts = bool(relative_cuts(own_cuts, shots))
     caption = Paragraph(text=_caption(counts, has_cuts=has_cuts), size=6.6, colour=MUTED)
     strip_mm = _STRIP_MM if counts.fitted else 0.0
-    others = sum(
-        block.height_mm(ruler, paper.text_width_mm) for block in (*blocks, caption, *below)
+    above_mm, below_mm = (
+        sum(block.height_mm(ruler, paper.text_width_mm) for block in part)
+        for part in ((*blocks, caption), below)
     )
-    room = paper.floor_mm - paper.top_mm - others - strip_mm - 2.0
-    # A little lower where the whole page then fits on one; no lower where it takes two anyway.
-    traces_mm = min(room, _MOST_TRACES_MM) if room >= _LEAST_TRACES_MM else _USUAL_TRACES_MM
+    page_mm = paper.floor_mm - paper.top_mm
+    traces_mm = _traces_mm(page_mm - above_mm - strip_mm - 2.0, below_mm, page_mm=page_mm)
     picture = Picture(
         tall_mm=traces_mm + strip_mm,
         paint=partial(_paint, data, tuple(rows), traces_mm),
@@ -152,6 +152,24 @@ def _paint(
         draw_rates(right, shots, picture)
 
 
+def _traces_mm(room_mm: float, below_mm: float, *, page_mm: float) -> float:
+    """Height of the traces, so that no page is left nearly empty.
+
+    A little lower where everything then fits on one page. Else they fill the first page and leave
+    the tables to the second, unless the tables take more than one themselves.
+
+    Parameters
+    ----------
+    room_mm
+        What the first page has for the traces and the tables below them.
+    below_mm
+        Height of the tables.
+    """
+    if room_mm - below_mm >= _LEAST_TRACES_MM:
+        return min(room_mm - below_mm, _MOST_TRACES_MM)
+    return room_mm if below_mm <= page_mm else _USUAL_TRACES_MM
+
+
 def _models_grid(shots: pd.DataFrame) -> Grid:
     places = {row: place for place, row in enumerate(shots.index)}
     names = [name for name in (*_MODEL_COLUMNS, *_CRITERIA) if name in shots]
@@ -168,7 +186,7 @@ def _models_grid(shots: pd.DataFrame) -> Grid:
                 *(_mean_rate(fitted, column) for column in _LAW_RATES),
                 _mean_rate(fitted, "k2_per_s"),
                 _preferred(fitted),
-                _median(fitted, "model_shift_sigma"),
+                _open_law(fitted),
             )
         )
     columns = (
@@ -177,7 +195,7 @@ def _models_grid(shots: pd.DataFrame) -> Grid:
         *(Column(title=law.heading, unit="k / s⁻¹", align="right") for _, law in COMPARED),
         Column(title="Second phase", unit="k₂ / s⁻¹", align="right"),
         Column(title="Lowest AICc", unit="shots", align="left"),
-        Column(title="Shift of k", unit="std. errors", align="right"),
+        Column(title="A law still open", unit="moves k by, SE", align="right"),
     )
     kept = [
         place
@@ -212,9 +230,16 @@ def _preferred(shots: Columns) -> str:
     return ", ".join(said) or MISSING
 
 
-def _median(shots: Columns, column: str) -> str:
-    values = np.abs(_known(shots, column))
-    return format_digits(float(np.median(values)), 2) if len(values) else MISSING
+def _open_law(shots: Columns) -> str:
+    """Say how far k moves under a law that is not ruled out; median over the shots.
+
+    The shift is 0 where every other law is ruled out, however far its k lies.
+    """
+    values = np.abs(_known(shots, "model_shift_sigma"))
+    if not len(values):
+        return MISSING
+    middle = float(np.median(values))
+    return format_digits(middle, 2) if middle > 0 else "none open"
 
 
 def _known(shots: Columns, column: str) -> FloatArray:

@@ -26,6 +26,7 @@ from stopflow.report.mechanism.numbers import (
     ranking_texts,
 )
 from stopflow.report.mechanism.view import build_panels, choose_spread
+from stopflow.report.paper.figure_files import write_figures
 from stopflow.report.paper.flow import (
     Block,
     Bookmark,
@@ -76,9 +77,8 @@ def write_mechanism_pdf(
     size, ruler = require_paper(paper), Ruler()
     blocks: list[Block] = [*_front_blocks(found, title), *_open_blocks(found)]
     blocks += _ranking_blocks(found)
-    for group in found.groups:
-        blocks += _group_blocks(group, several=len(found.groups) > 1)
     blocks += [
+        *_result_blocks(found),
         build_heading("Methods, ready to paste"),
         Paragraph(text=write_methods(found, provenance), size=8.6, leading=1.5),
         *build_provenance_blocks(provenance, names=[group.label for group in found.groups]),
@@ -92,6 +92,19 @@ def write_mechanism_pdf(
         attachments={"mechanism.csv": csv_text(constants_table(found)).encode()},
         progress=progress,
     )
+
+
+def write_mechanism_figures(found: FittedFolder, folder: Path) -> list[Path]:
+    """Write every figure of the report into `folder`, as SVG and PNG; returns the files."""
+    paper = require_paper("a4")
+    return write_figures(
+        _result_blocks(found), folder, paper=paper, ruler=Ruler(), prefix="mechanism"
+    )
+
+
+def _result_blocks(found: FittedFolder) -> list[Block]:
+    several = len(found.groups) > 1
+    return [block for group in found.groups for block in _group_blocks(group, several=several)]
 
 
 def _front_blocks(found: FittedFolder, title: str) -> list[Block]:
@@ -216,14 +229,14 @@ def _group_blocks(group: FittedGroup, *, several: bool) -> list[Block]:
         ]
     return [
         build_heading(f"Global fit{name}"),
-        *_panel_blocks(group),
+        *_panel_blocks(group, name),
         build_heading(f"Species against time{name}"),
-        _species_row(group),
+        _species_row(group, name),
         *_contour_blocks(group, name),
     ]
 
 
-def _panel_blocks(group: FittedGroup) -> list[Block]:
+def _panel_blocks(group: FittedGroup, name: str) -> list[Block]:
     panels = build_panels(group.fit)
     shown = [panels[place] for place in choose_spread(len(panels), MOST_PANELS)]
     blocks: list[Block] = []
@@ -236,7 +249,8 @@ def _panel_blocks(group: FittedGroup) -> list[Block]:
         below: list[Painter] = [
             partial(draw_residual, panel=panel, names=place == 0) for place, panel in enumerate(row)
         ]
-        blocks.append(_fit_row(_filled(above), _filled(below)))
+        shows = f"fits {first // ABREAST + 1}{name}"
+        blocks.append(_fit_row(_filled(above), _filled(below), shows=shows))
     note = "Points: every shot from its value at mixing, thinned; line: the scheme. "
     note += "Residuals are in units of the noise of a point."
     if len(shown) < len(panels):
@@ -248,7 +262,7 @@ def _filled(painters: Sequence[Painter]) -> list[Painter]:
     return [*painters, *([leave_empty] * (ABREAST - len(painters)))]
 
 
-def _fit_row(above: Sequence[Painter], below: Sequence[Painter]) -> Picture:
+def _fit_row(above: Sequence[Painter], below: Sequence[Painter], *, shows: str) -> Picture:
     """Put a row of panels and, close below, that of their residuals together."""
     upper, lower = 45.0, 29.0
 
@@ -256,16 +270,17 @@ def _fit_row(above: Sequence[Painter], below: Sequence[Painter]) -> Picture:
         row_picture(above, tall_mm=upper).paint(page, x_mm, y_mm, width_mm)
         row_picture(below, tall_mm=lower).paint(page, x_mm, y_mm + upper - 10.0, width_mm)
 
-    return Picture(tall_mm=upper + lower - 9.0, paint=paint, after_mm=1.0)
+    return Picture(tall_mm=upper + lower - 9.0, paint=paint, after_mm=1.0, shows=shows)
 
 
-def _species_row(group: FittedGroup) -> Picture:
+def _species_row(group: FittedGroup, name: str) -> Picture:
     count = group.fit.problem.mixtures
     painters: list[Painter] = [
         partial(draw_species, fit=group.fit, mixture=mixture, key=place == 0)
         for place, mixture in enumerate(choose_spread(count, MOST_SPECIES))
     ]
-    return row_picture(_filled(painters), tall_mm=52.0)
+    shows = [f"species {place}{name}" for place in range(1, len(painters) + 1)]
+    return row_picture(_filled(painters), tall_mm=52.0, shows=shows)
 
 
 def _contour_blocks(group: FittedGroup, name: str) -> list[Block]:
@@ -273,13 +288,12 @@ def _contour_blocks(group: FittedGroup, name: str) -> list[Block]:
     count = fit.problem.constants.count
     places = least_determined(found) if count > 1 else (0,)
     painters: list[Painter] = []
+    profiled = [place for place in places if len(found.profiles[place]) > 1]
+    shows = [f"profile of {found.intervals[place].name}{name}" for place in profiled]
     if group.contour is not None:
         painters.append(partial(draw_contour, fit=fit, contour=group.contour))
-    painters += [
-        partial(draw_profile, fit=fit, found=found, place=place)
-        for place in places
-        if len(found.profiles[place]) > 1
-    ]
+        shows.insert(0, f"contour{name}")
+    painters += [partial(draw_profile, fit=fit, found=found, place=place) for place in profiled]
     if not painters:
         return []
     note = "The rise of the sum of squares is in units of that at one standard error."
@@ -292,6 +306,6 @@ def _contour_blocks(group: FittedGroup, name: str) -> list[Block]:
         )
     return [
         build_heading(f"How the least determined constants go together{name}"),
-        row_picture(_filled(painters[:3]), tall_mm=58.0),
+        row_picture(_filled(painters[:3]), tall_mm=58.0, shows=shows[:3]),
         Paragraph(text=note, size=6.6, colour=MUTED),
     ]

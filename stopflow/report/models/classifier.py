@@ -22,6 +22,7 @@ from stopflow.report.models.formats import say_count, say_seconds
 from stopflow.report.models.numbers import changing_ranks, metric, name_layers
 from stopflow.report.models.report import build_layer_blocks
 from stopflow.report.models.spectra import build_spectra_blocks
+from stopflow.report.paper.figure_files import write_figures
 from stopflow.report.paper.flow import (
     Block,
     Bookmark,
@@ -68,9 +69,7 @@ def write_classifier_pdf(
         build_heading("How good are its classes?"),
         _score_grid(metrics),
         *_confusion_blocks(metrics),
-        build_heading("How it learnt"),
-        *_curve_blocks(table),
-        *build_spectra_blocks(table),
+        *_learning_blocks(table),
         *build_layer_blocks(metrics),
         *build_provenance_blocks(provenance, names=[name]),
     ]
@@ -86,6 +85,22 @@ def write_classifier_pdf(
             "results.json": json_bytes({"metrics": dict(metrics)}),
         },
     )
+
+
+def write_classifier_figures(
+    name: str, history: Sequence[Mapping[str, float]], folder: Path
+) -> list[Path]:
+    """Write every figure of the report into `folder`, as SVG and PNG; returns the files."""
+    blocks = _learning_blocks(pd.DataFrame(list(history)))
+    return write_figures(blocks, folder, paper=require_paper("a4"), ruler=Ruler(), prefix=name)
+
+
+def _learning_blocks(history: pd.DataFrame) -> list[Block]:
+    return [
+        build_heading("How it learnt"),
+        *_curve_blocks(history),
+        *build_spectra_blocks(history),
+    ]
 
 
 def _front_blocks(name: str, metrics: Mapping[str, Any]) -> list[Block]:
@@ -176,15 +191,17 @@ def _curve_blocks(history: pd.DataFrame) -> list[Block]:
             partial(draw_curves, history=history, column="accuracy", label="accuracy, %"),
             partial(draw_curves, history=history, column="loss", label="cross-entropy"),
             tall_mm=62.0,
+            shows=("accuracy", "cross-entropy"),
         )
     ]
-    further: list[Painter] = []
+    further: dict[str, Painter] = {}
     if changing_ranks(history):
-        further.append(partial(draw_ranks, history=history))
+        further["ranks"] = partial(draw_ranks, history=history)
     if stability_columns(history):
-        further.append(partial(draw_stability, history=history))
+        further["stability"] = partial(draw_stability, history=history)
     if further:
-        blocks.append(pair_picture(*[*further, leave_empty][:2], tall_mm=56.0))
+        painters = [*further.values(), leave_empty][:2]
+        blocks.append(pair_picture(*painters, tall_mm=56.0, shows=tuple(further)))
     return blocks
 
 

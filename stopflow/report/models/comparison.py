@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from stopflow import column_names as col
@@ -13,9 +12,11 @@ from stopflow.report.data import ModelReportData
 from stopflow.report.kinetics.closing import build_provenance_blocks
 from stopflow.report.models.comparison_figures import draw_bias, draw_runs
 from stopflow.report.models.comparison_numbers import build_comparison, list_bias, state_best
+from stopflow.report.models.comparison_table import table_columns, table_note
 from stopflow.report.models.figures import draw_learning, draw_predictions
 from stopflow.report.models.numbers import count_runs, split_points
 from stopflow.report.models.report import attach_model
+from stopflow.report.paper.figure_files import write_figures
 from stopflow.report.paper.flow import (
     Block,
     Bookmark,
@@ -29,7 +30,6 @@ from stopflow.report.paper.flow import (
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.pdf import Progress, describe_document, flow_sheets, write_pdf
-from stopflow.report.paper.rounding import MISSING, format_bytes, format_digits, format_pm
 from stopflow.report.paper.style import MUTED, Ruler, require_paper
 
 
@@ -74,11 +74,8 @@ def write_compare_pdf(
         Paragraph(text=names, size=8.4, colour=MUTED, after_mm=3.0),
         Paragraph(text=state_best(table)),
         comparison_grid(table),
-        Paragraph(text=_table_note(table), size=6.6, colour=MUTED),
-        *_run_blocks(models),
-        *_learning_blocks(models),
-        *_bias_blocks(models),
-        *_scatters(models),
+        Paragraph(text=table_note(table), size=6.6, colour=MUTED),
+        *_result_blocks(models),
         *build_provenance_blocks(
             provenance, names=[name for m in models for name in m.predictions[col.EXPERIMENT]]
         ),
@@ -99,30 +96,19 @@ def write_compare_pdf(
     )
 
 
-def _table_note(table: pd.DataFrame) -> str:
-    note = (
-        "Errors on test experiments, which no network saw in training. Median and 95 %: relative "
-        "errors."
-    )
-    if np.isfinite(table["test_bias"]).any():
-        note += " Bias: mean relative error."
-    if np.isfinite(table["ratio_to_bound"]).any():
-        note += " Bound: the smallest error any unbiased fit could have (Cramér-Rao)."
-    if np.isfinite(table["test_mae_sd_per_s"]).any():
-        note += (
-            " Several runs (seeds and folds): all numbers are means; ± is the standard deviation "
-            "of the error between runs."
-        )
-    if np.isfinite(table["ratio_to_dense_se"]).any():
-        note += (
-            " MAE / dense’s: geometric mean over pairs of runs of equal seed and split, ± its "
-            "standard error."
-        )
-    diverged = table[table["diverged"] > 0]
-    if len(diverged):
-        named = [f"{row['name']} ({row['diverged']:.0f})" for row in diverged.to_dict("records")]
-        note += f" Runs that diverged: {', '.join(named)}."
-    return note
+def write_compare_figures(models: Sequence[ModelReportData], folder: Path) -> list[Path]:
+    """Write every figure of the comparison into `folder`, as SVG and PNG; returns the files."""
+    blocks = _result_blocks(models)
+    return write_figures(blocks, folder, paper=require_paper("a4"), ruler=Ruler(), prefix="compare")
+
+
+def _result_blocks(models: Sequence[ModelReportData]) -> list[Block]:
+    return [
+        *_run_blocks(models),
+        *_learning_blocks(models),
+        *_bias_blocks(models),
+        *_scatters(models),
+    ]
 
 
 def _run_blocks(models: Sequence[ModelReportData]) -> list[Block]:
@@ -130,7 +116,11 @@ def _run_blocks(models: Sequence[ModelReportData]) -> list[Block]:
         return []
     return [
         build_heading("Test error of every run"),
-        Picture(tall_mm=18.0 + 5.2 * len(models), paint=partial(_paint_runs, models)),
+        Picture(
+            tall_mm=18.0 + 5.2 * len(models),
+            paint=partial(_paint_runs, models),
+            shows="test error of every run",
+        ),
     ]
 
 
@@ -148,7 +138,7 @@ def _bias_blocks(models: Sequence[ModelReportData]) -> list[Block]:
 
     return [
         build_heading("Bias against k"),
-        _beside_key(partial(draw_bias, lines=lines)),
+        _beside_key(partial(draw_bias, lines=lines), shows="bias against k"),
         Paragraph(
             text="Mean relative error of the test shots in bins of equal numbers of shots.",
             size=6.6,
@@ -157,20 +147,20 @@ def _bias_blocks(models: Sequence[ModelReportData]) -> list[Block]:
     ]
 
 
-def _beside_key(draw: Painter) -> Picture:
+def _beside_key(draw: Painter, *, shows: str) -> Picture:
     """Axes that leave the right margin to their key."""
 
     def paint(page: Page, x_mm: float, y_mm: float, width_mm: float) -> None:
         draw(page.axes(x_mm + 14.0, y_mm + 2.0, width_mm=width_mm - 54.0, height_mm=54.0))
 
-    return Picture(tall_mm=68.0, paint=paint, after_mm=0.0)
+    return Picture(tall_mm=68.0, paint=paint, after_mm=0.0, shows=shows)
 
 
 def _learning_blocks(models: Sequence[ModelReportData]) -> list[Block]:
     learnt = [model for model in models if "test_mae_per_s" in model.history and len(model.history)]
     if not learnt:
         return []
-    drawn = _beside_key(partial(draw_learning, models=learnt))
+    drawn = _beside_key(partial(draw_learning, models=learnt), shows="learning curves")
     return [
         build_heading("Learning curves"),
         drawn,
@@ -189,61 +179,15 @@ def _learning_note(models: Sequence[ModelReportData]) -> str:
 
 def comparison_grid(table: pd.DataFrame) -> Grid:
     """Set the comparison as a table."""
-    rows = tuple(_row(row) for row in table.to_dict("records"))
-    columns = (
-        Column(title="Model"),
-        Column(title="Layer"),
-        Column(title="Rank", align="right"),
-        Column(title="Runs", align="right"),
-        Column(title="Test MAE", unit="s⁻¹", align="right"),
-        Column(title="MAE", unit="/ fit’s", align="right"),
-        Column(title="MAE", unit="/ dense’s", align="right"),
-        Column(title="MAE", unit="/ bound", align="right"),
-        Column(title="Median", unit="%", align="right"),
-        Column(title="95 %", unit="%", align="right"),
-        Column(title="Bias", unit="%", align="right"),
-        Column(title="Parameters", align="right"),
-        Column(title="Epochs", align="right"),
-        Column(title="Time", unit="s", align="right"),
-        Column(title="Memory", unit="peak", align="right"),
-    )
-    kept = [
-        place
-        for place, column in enumerate(columns)
-        if column.title == "Test MAE" or any(row[place] not in (MISSING, "") for row in rows)
-    ]
+    columns = table_columns(table)
     return Grid(
-        columns=tuple(columns[place] for place in kept),
-        rows=tuple(tuple(row[place] for place in kept) for row in rows),
+        columns=tuple(
+            Column(title=item.title, unit=item.unit, align="right" if item.number else "left")
+            for item in columns
+        ),
+        rows=tuple(tuple(item.text(row) for item in columns) for row in table.to_dict("records")),
         size=6.6,
         after_mm=1.5,
-    )
-
-
-def _row(row: dict) -> tuple[str, ...]:
-    def number(name: str, digits: int = 3, scale: float = 1.0) -> str:
-        return format_digits(scale * float(row.get(name, np.nan)), digits)
-
-    def whole(name: str) -> str:
-        value = float(row.get(name, np.nan))
-        return f"{value:,.0f}".replace(",", "\u2009") if np.isfinite(value) else MISSING
-
-    return (
-        str(row["name"]),
-        str(row["layer"] if row["layer"] != row["name"] else MISSING) or MISSING,
-        str(row["rank"] or MISSING),
-        whole("runs"),
-        format_pm(float(row["test_mae_per_s"]), float(row["test_mae_sd_per_s"])),
-        number("ratio_to_fit"),
-        format_pm(float(row["ratio_to_dense"]), float(row["ratio_to_dense_se"])),
-        number("ratio_to_bound"),
-        number("test_median_relative_error", 2, 100.0),
-        number("test_p95_relative_error", 2, 100.0),
-        number("test_bias", 2, 100.0),
-        whole("parameters") if row["parameters"] else MISSING,
-        whole("epochs") if row["epochs"] else MISSING,
-        number("seconds"),
-        format_bytes(float(row["peak_memory_bytes"]) or np.nan),
     )
 
 
@@ -265,5 +209,7 @@ def _scatters(models: Sequence[ModelReportData]) -> list[Block]:
         ]
         if place:
             painters += [leave_empty] * (across - len(row))
-        blocks.append(row_picture(painters, tall_mm=58.0 if across == 3 else 84.0))
+        tall_mm = 58.0 if across == 3 else 84.0
+        shows = [f"predicted against actual {name}" for name, _ in row]
+        blocks.append(row_picture(painters, tall_mm=tall_mm, shows=shows))
     return [*blocks, Paragraph(text=note, size=6.6, colour=MUTED)] if drawn else []

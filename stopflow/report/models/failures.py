@@ -34,7 +34,12 @@ def build_failure_blocks(model: ModelReportData) -> list[Block]:
     worst = list_worst(model.predictions, count=_WORST)
     blocks: list[Block] = [
         build_heading("Where it fails"),
-        pair_picture(partial(draw_histogram, points=points), None, tall_mm=54.0),
+        pair_picture(
+            partial(draw_histogram, points=points),
+            None,
+            tall_mm=54.0,
+            shows=("spread of errors",),
+        ),
         build_subheading("The worst predictions"),
         _worst_grid(worst),
     ]
@@ -42,7 +47,9 @@ def build_failure_blocks(model: ModelReportData) -> list[Block]:
     if pictured:
         blocks += [
             Picture(
-                tall_mm=41.0 * ((len(pictured) + 2) // 3), paint=partial(_paint_worst, pictured)
+                tall_mm=41.0 * ((len(pictured) + 2) // 3),
+                paint=partial(_paint_worst, pictured),
+                shows="worst predictions",
             ),
             Paragraph(
                 text="Grey: recorded. Line: best curve with the actual k. Dashed: best curve with "

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -9,9 +10,16 @@ from numpy.typing import NDArray
 
 from stopflow import column_names as col
 from stopflow.report.data import ModelReportData
-from stopflow.report.paper.rounding import format_bytes
+from stopflow.report.paper.rounding import format_bytes, format_digits
 
 FloatArray = NDArray[np.float64]
+
+SCORED: Final[Mapping[str, str]] = {
+    "test": "Test experiments, never seen in training",
+    "train": "Training experiments",
+    "fit_on_test": "For comparison: the fit itself, on the test experiments (against truth)",
+}
+"""What a model's metrics judge, and how a report says it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -78,13 +86,18 @@ def count_runs(model: ModelReportData) -> int:
     return max([1, *(int(table["run"].nunique()) for table in tables if "run" in table)])
 
 
-def split_points(predictions: pd.DataFrame) -> list[Points]:
-    """Training shots first, then each test experiment; rows without numbers are left out."""
-    known = predictions[
+def known_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that have an actual rate above 0 and a predicted one."""
+    return predictions[
         np.isfinite(predictions[col.K_ACTUAL_PER_S].astype(float))
         & np.isfinite(predictions[col.K_PREDICTED_PER_S].astype(float))
         & (predictions[col.K_ACTUAL_PER_S].astype(float) > 0)
     ]
+
+
+def split_points(predictions: pd.DataFrame) -> list[Points]:
+    """Training shots first, then each test experiment; rows without numbers are left out."""
+    known = known_predictions(predictions)
     test = known[col.SPLIT] == "test"
     groups = [_points("training", known[~test], test=False)]
     for name, part in known[test].groupby(col.EXPERIMENT, sort=True):
@@ -209,3 +222,17 @@ def text_metric(metrics: Mapping[str, object], key: str) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(str(item) for item in value)
     return "" if value is None else str(value)
+
+
+def advise_fit(metrics: Mapping[str, object]) -> str:
+    """Say that the fit is better where it is, on shots whose true rates are known; else nothing."""
+    ours = metric(metrics, "test", "mae_per_s")
+    fits = metric(metrics, "fit_on_test", "mae_per_s")
+    if not ours > fits:
+        return ""
+    if fits == 0:
+        return "Use the fit for shots like these: it makes no error on the test experiments."
+    return (
+        "Use the fit for shots like these: on the test experiments the error of the network is "
+        f"{format_digits(ours / fits, 2)} times that of the fit."
+    )

@@ -23,6 +23,8 @@ from stopflow.report.models.figures import (
 )
 from stopflow.report.models.formats import say_count, say_percent, say_rate, say_seconds
 from stopflow.report.models.numbers import (
+    SCORED,
+    advise_fit,
     changing_ranks,
     metric,
     name_layers,
@@ -32,6 +34,7 @@ from stopflow.report.models.numbers import (
     text_metric,
 )
 from stopflow.report.models.spectra import build_spectra_blocks
+from stopflow.report.paper.figure_files import write_figures
 from stopflow.report.paper.flow import (
     Block,
     Bookmark,
@@ -85,9 +88,7 @@ def write_model_pdf(
     size, ruler = require_paper(paper), Ruler()
     blocks = [
         *_front_blocks(model),
-        *_quality_blocks(model),
-        *_learning_blocks(model),
-        *build_failure_blocks(model),
+        *_result_blocks(model),
         *build_provenance_blocks(model.provenance, names=model.predictions[col.EXPERIMENT]),
     ]
     sheets = flow_sheets(blocks, size, ruler, section=model.name)
@@ -105,6 +106,17 @@ def write_model_pdf(
         attachments=attach_model(model),
         progress=progress,
     )
+
+
+def write_model_figures(model: ModelReportData, folder: Path) -> list[Path]:
+    """Write every figure of the report into `folder`, as SVG and PNG; returns the files."""
+    return write_figures(
+        _result_blocks(model), folder, paper=require_paper("a4"), ruler=Ruler(), prefix=model.name
+    )
+
+
+def _result_blocks(model: ModelReportData) -> list[Block]:
+    return [*_quality_blocks(model), *_learning_blocks(model), *build_failure_blocks(model)]
 
 
 def attach_model(model: ModelReportData, *, prefix: str = "") -> dict[str, bytes]:
@@ -179,6 +191,7 @@ def _quality_blocks(model: ModelReportData) -> list[Block]:
                 partial(draw_predictions, points=points),
                 partial(draw_relative_errors, points=points),
                 tall_mm=78.0,
+                shows=("predicted against actual", "relative errors"),
             ),
             Paragraph(
                 text="Left: predicted against actual rate constants; line: equal; band: 10 %. "
@@ -204,28 +217,9 @@ def _quality_blocks(model: ModelReportData) -> list[Block]:
     return blocks
 
 
-def advise_fit(metrics: Mapping[str, object]) -> str:
-    """Say that the fit is better where it is, on shots whose true rates are known; else nothing."""
-    ours = metric(metrics, "test", "mae_per_s")
-    fits = metric(metrics, "fit_on_test", "mae_per_s")
-    if not ours > fits:
-        return ""
-    if fits == 0:
-        return "Use the fit for shots like these: it makes no error on the test experiments."
-    return (
-        "Use the fit for shots like these: on the test experiments the error of the network is "
-        f"{format_digits(ours / fits, 2)} times that of the fit."
-    )
-
-
 def _score_grid(metrics: Mapping[str, object]) -> Grid:
-    named = {
-        "test": "Test experiments, never seen in training",
-        "train": "Training experiments",
-        "fit_on_test": "For comparison: the fit itself, on the test experiments (against truth)",
-    }
     rows = []
-    for key, words in named.items():
+    for key, words in SCORED.items():
         if not isinstance(metrics.get(key), Mapping):
             continue
         count = metric(metrics, key, "n")
@@ -263,7 +257,8 @@ def _learning_blocks(model: ModelReportData) -> list[Block]:
     )
     blocks: list[Block] = [build_heading("How it learnt")]
     if len(model.history):
-        blocks.append(pair_picture(learning, right, tall_mm=58.0))
+        shows = ("learning curve", "ranks" if ranks else "loss")
+        blocks.append(pair_picture(learning, right, tall_mm=58.0, shows=shows))
     return [*blocks, *build_spectra_blocks(model.history), *build_layer_blocks(model.metrics)]
 
 

@@ -41,7 +41,8 @@ def build_spectra_blocks(history: pd.DataFrame) -> list[Block]:
             partial(draw_sigma, history=history, of="gradient", layer=layer),
             partial(draw_stable_ranks, history=history, layer=layer),
         ]
-        blocks.append(row_picture(painters, tall_mm=48.0))
+        shows = [f"{name} of layer {layer}" for name in ("weights", "gradients", "stable ranks")]
+        blocks.append(row_picture(painters, tall_mm=48.0, shows=shows))
     return blocks
 
 

@@ -30,9 +30,14 @@ def list_figures(blocks: Iterable[Block], *, paper: Paper) -> list[tuple[Picture
 
 @styled
 def write_figures(
-    blocks: Iterable[Block], folder: Path, *, paper: Paper, ruler: Ruler
+    blocks: Iterable[Block], folder: Path, *, paper: Paper, ruler: Ruler, prefix: str = ""
 ) -> list[Path]:
     """Write the figures among `blocks` into `folder`.
+
+    Parameters
+    ----------
+    prefix
+        What the names of the files begin with.
 
     Returns
     -------
@@ -43,7 +48,7 @@ def write_figures(
     written: list[Path] = []
     used: dict[str, int] = {}
     for picture, width_mm in list_figures(blocks, paper=paper):
-        stem = name_figure(picture.shows)
+        stem = name_figure(f"{prefix} {picture.shows}" if prefix else picture.shows)
         used[stem.lower()] = used.get(stem.lower(), 0) + 1
         if used[stem.lower()] > 1:
             stem = f"{stem}_{used[stem.lower()]}"

@@ -15,7 +15,8 @@ from page_fits import Job, fit_in_python
 from page_shots import shot_of
 
 from stopflow.kinetics.fit import fit_trace
-from stopflow.report.html.page import build_page, script_json
+from stopflow.report.html.assemble import script_json
+from stopflow.report.html.page import build_page
 
 pytestmark = pytest.mark.whole
 
@@ -99,6 +100,20 @@ def test_dragging_the_start_refits_at_once(open_page, small_lab, small_page):
     assert k == pytest.approx(fit.k_per_s, rel=1e-9)
     assert "1 shot changed, not saved" in page.locator("#save-bar").inner_text()
     assert page.locator(".comparison tbody td:nth-child(3)").first.inner_text() != ""
+
+
+def test_amplitudes_of_different_starts_are_not_compared(open_page, small_lab, small_page):
+    page = open_page(small_page)
+    open_shot(page, shot_of(small_lab))
+    changes = page.locator(".comparison tbody tr")
+    amplitude = changes.filter(has_text="amplitude").locator("td").last
+    page.locator(".handle.end").focus()
+    for _ in range(3):
+        page.keyboard.press("ArrowLeft")
+    assert amplitude.inner_text().endswith("SE")
+    drag(page, "start", 60)
+    assert amplitude.inner_text() == "other start"
+    assert changes.first.locator("td").last.inner_text().endswith("SE")
 
 
 def test_undo_and_redo(open_page, small_lab, small_page):

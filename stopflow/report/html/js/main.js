@@ -8,6 +8,7 @@ import { openLab } from "./lab.js";
 import { fitTrace } from "./fit.js";
 import { followFolder } from "./followed_folder.js";
 import { showAnswers, showTables } from "./overview.js";
+import { followAppearance } from "./printing.js";
 import { RefitPanel } from "./refit_panel.js";
 import { Refits, choiceOf } from "./refits.js";
 import { refitPlot } from "./secondary.js";
@@ -48,9 +49,7 @@ if (edits.restored) announce(`${countThings(edits.restored, "change")} of an ear
 document.addEventListener("keydown", onKey);
 window.addEventListener("hashchange", openFromHash);
 window.addEventListener("beforeunload", (event) => edits.unsaved && !edits.leaving && event.preventDefault());
-window.addEventListener("beforeprint", () => printing(true));
-window.addEventListener("afterprint", () => printing(false));
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+followAppearance(() => [tables.conditions, tables.shots], redraw);
 openFromHash();
 if (lab.live) {
   followFolder(lab, edits, {
@@ -222,10 +221,4 @@ function announceSoon(text) {
 function redraw() {
   plots.refresh();
   if (open) drawOpen();
-}
-
-function printing(on) {
-  document.documentElement.classList.toggle("printing", on);
-  for (const table of [tables.conditions, tables.shots]) table.refresh({ all: on });
-  redraw();
 }

@@ -43,7 +43,7 @@ export class Chart {
   }
 
   /**
-   * @param {{layers: Layer[], x: [number, number], y: [number, number], log?: boolean,
+   * @param {{layers: Layer[], x: [number, number], y: [number, number], log?: boolean, logY?: boolean,
    *          xLabel: string, yLabel: string, description?: string}} state
    */
   show(state) {
@@ -57,7 +57,7 @@ export class Chart {
     const { left, right, top, bottom } = this.margin, width = this.canvas.clientWidth;
     return {
       x: makeScale(this.state.x, [left, Math.max(width - right, left + 1)], this.state.log),
-      y: makeScale(this.state.y, [this.height - bottom, top]),
+      y: makeScale(this.state.y, [this.height - bottom, top], this.state.logY),
     };
   }
 

@@ -172,9 +172,11 @@ function compareFits({ shot, stopflow, yours, signalUnit }) {
     const [value, error] = base(name), mine = own(name);
     const unit = name.startsWith("k") ? "s⁻¹" : units[name] ?? signalUnit;
     const shift = mine && error > 0 ? (mine[0] - value) / error : NaN;
+    const apart = mine && stopflow?.startS !== yours.startS && countsFromStart(name, yours.law);
     return [
       `${name.replace(/_per_s$/, "")} / ${unit}`, Number.isFinite(value) ? formatPm(value, error) : MISSING,
-      mine ? formatPm(...mine) : "", Number.isFinite(shift) ? `${formatDigits(shift, 2)} SE` : "",
+      mine ? formatPm(...mine) : "",
+      apart ? "other start" : Number.isFinite(shift) ? `${formatDigits(shift, 2)} SE` : "",
     ];
   });
   const interval = yours?.ok ? formatInterval(...yours.interval.k_per_s, yours.stderr.k_per_s) : "";
@@ -183,6 +185,11 @@ function compareFits({ shot, stopflow, yours, signalUnit }) {
   rows.push(["residuals", sayMisfit(stopflow), sayMisfit(yours), ""]);
   rows.push(["points", String(stopflow?.points ?? shot.points ?? ""), yours?.ok ? String(yours.points) : "", ""]);
   return rows;
+}
+
+/** Amplitudes, and the end of a baseline with a slope, are those at the start of their own fit. */
+function countsFromStart(name, law) {
+  return name.startsWith("amplitude") || (name === "intercept" && LAWS[law].slope);
 }
 
 /** Whether the residuals are noise: mean square of their block means over the expected one. */

@@ -5,8 +5,7 @@ import { formatPm } from "./format.js";
 import { Chart } from "./plot.js";
 import { spanOf } from "./scale.js";
 import { canRefit, refitPlot } from "./secondary.js";
-
-const CATCH_PX = 14;
+import { Tip } from "./tip.js";
 
 /**
  * @param {HTMLElement} host
@@ -30,15 +29,13 @@ class PlotView {
     Object.assign(this, { plot, lab, refits, openShot });
     this.note = element("p", { class: "parameters" });
     this.yours = element("p", { class: "parameters yours" });
-    this.tip = element("div", { class: "tip", hidden: true });
     const stage = element("div", { class: "stage" });
     const figure = element("figure", {}, element("figcaption", {}, plot.title), stage, this.note, this.yours);
     grid.append(figure);
     this.chart = new Chart(stage, { height: 240, label: plot.title });
-    stage.append(this.tip);
-    this.chart.canvas.addEventListener("pointermove", (event) => this.#hover(event));
-    this.chart.canvas.addEventListener("pointerleave", () => (this.tip.hidden = true));
-    this.chart.canvas.addEventListener("click", (event) => this.#click(event));
+    new Tip(stage, this.chart, {
+      groups: () => [plot], say: (_, at) => this.#say(at), open: (_, at) => this.#open(at),
+    });
     this.note.textContent = plot.parameters.map(sayParameter).join(" · ");
     this.refresh();
   }
@@ -79,30 +76,14 @@ class PlotView {
     });
   }
 
-  #nearest(event) {
-    const { x, y } = this.chart.scales();
-    let best = -1, least = CATCH_PX;
-    this.plot.x.forEach((value, i) => {
-      const distance = Math.hypot(x.at(value) - event.offsetX, y.at(this.plot.y[i]) - event.offsetY);
-      if (distance < least) [best, least] = [i, distance];
-    });
-    return best;
+  #say(at) {
+    const row = this.lab.conditions[this.plot.members[at]];
+    if (!row) return "";
+    return `${row.label}: k = ${formatPm(row.k_per_s, row.k_stderr_per_s)} s⁻¹ (${row.fitted} of ${row.shots} shots, ${row.verdict})`;
   }
 
-  #hover(event) {
-    const at = this.#nearest(event), member = this.plot.members[at];
-    this.tip.hidden = at < 0 || member === undefined;
-    this.chart.canvas.style.cursor = this.tip.hidden ? "" : "pointer";
-    if (this.tip.hidden) return;
-    const row = this.lab.conditions[member];
-    this.tip.textContent =
-      `${row.label}: k = ${formatPm(row.k_per_s, row.k_stderr_per_s)} s⁻¹ (${row.fitted} of ${row.shots} shots, ${row.verdict})`;
-    this.tip.style.left = `${Math.min(event.offsetX + 12, this.chart.canvas.clientWidth - 160)}px`;
-    this.tip.style.top = `${event.offsetY + 12}px`;
-  }
-
-  #click(event) {
-    const row = this.lab.conditions[this.plot.members[this.#nearest(event)]];
+  #open(at) {
+    const row = this.lab.conditions[this.plot.members[at]];
     if (row?.shots_of.length) this.openShot(row.shots_of[0]);
   }
 }

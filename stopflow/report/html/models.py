@@ -1,0 +1,117 @@
+"""The pages of a trained model and of a comparison of several."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from stopflow.io.atomic import write_text
+from stopflow.report.data import ModelReportData
+from stopflow.report.html.document import build_document
+from stopflow.report.html.model_plots import (
+    bias,
+    learning,
+    loss,
+    ranks,
+    relative_errors,
+    scatter,
+)
+from stopflow.report.html.model_tables import (
+    experiment_tables,
+    layer_tables,
+    run_table,
+    score_table,
+    settings_table,
+    shot_tables,
+)
+from stopflow.report.html.parts import column, table
+from stopflow.report.models.comparison_numbers import build_comparison, state_best
+from stopflow.report.models.comparison_table import table_columns, table_note
+from stopflow.report.models.formats import say_count, say_percent, say_rate, say_seconds
+from stopflow.report.models.numbers import advise_fit, metric, name_layers, text_metric
+from stopflow.report.paper.rounding import format_bytes
+
+
+def write_model_page(model: ModelReportData, path: Path) -> None:
+    """Write the report of a trained model as a page; it replaces `path` when it is whole."""
+    write_text(path, build_model_page(model))
+
+
+def write_comparison_page(models: Sequence[ModelReportData], path: Path) -> None:
+    """Write the comparison of several models as a page; it replaces `path` when it is whole."""
+    write_text(path, build_comparison_page(models))
+
+
+def build_model_page(model: ModelReportData) -> str:
+    """Build the text of the page of a model."""
+    about = [name_layers(model.metrics.get("layers", ())), *_described(model.metrics)]
+    return build_document(
+        f"Model {model.name}",
+        about=" · ".join(filter(None, about)),
+        answers=_model_answers(model.metrics),
+        tables=[score_table(model.metrics), *experiment_tables(model.predictions)],
+        plots=[
+            *scatter(model, title="Predicted against actual"),
+            *relative_errors(model, title="Relative error"),
+            *learning([model]),
+            *loss(model.history),
+            *ranks(model.history),
+        ],
+        closing=[
+            *shot_tables(model.predictions),
+            *layer_tables(model.metrics),
+            settings_table(model.provenance),
+        ],
+    )
+
+
+def build_comparison_page(models: Sequence[ModelReportData]) -> str:
+    """Build the text of the page of a comparison."""
+    compared = build_comparison(models)
+    columns = table_columns(compared)
+    rows = [
+        [(item.text(row), item.value(row)) for item in columns]
+        for row in compared.to_dict("records")
+    ]
+    heads = [
+        column(item.title, item.unit.removeprefix("/ "), number=item.number) for item in columns
+    ]
+    return build_document(
+        "Comparison of networks",
+        about=", ".join(model.name for model in models),
+        answers=[("Which is closest?", state_best(compared))],
+        tables=[table("compared", "Ways compared", heads, rows, note=table_note(compared))],
+        plots=[
+            *learning(models),
+            *bias(models),
+            *(drawn for model in models for drawn in scatter(model, title=model.name)),
+        ],
+        closing=[run_table(models), settings_table(models[0].provenance if models else {})],
+    )
+
+
+def _described(metrics: Mapping[str, object]) -> list[str]:
+    named = {"features": "features", "seed": "seed"}
+    found = [(words, text_metric(metrics, key)) for key, words in named.items()]
+    return [f"{words} {text}" for words, text in found if text]
+
+
+def _model_answers(metrics: Mapping[str, object]) -> list[tuple[str, str]]:
+    error = metric(metrics, "test", "mae_per_s")
+    said = "no error on test experiments is known"
+    if np.isfinite(error):
+        median = say_percent(metric(metrics, "test", "median_relative_error"))
+        said = (
+            f"{say_rate(error)} s⁻¹ mean absolute error on test experiments, "
+            f"{median} median relative error"
+        )
+    size = [
+        f"{say_count(metric(metrics, 'parameters'))} parameters",
+        f"trained in {say_seconds(metric(metrics, 'seconds'))}",
+    ]
+    memory = metric(metrics, "peak_memory_bytes")
+    size += [f"{format_bytes(memory)} of memory at the peak"] if np.isfinite(memory) else []
+    answers = [("How good are its rates?", said)]
+    advice = advise_fit(metrics)
+    answers += [("Network or fit?", advice)] if advice else []
+    return [*answers, ("What did it take?", ", ".join(size))]

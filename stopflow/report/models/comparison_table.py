@@ -1,0 +1,145 @@
+"""The table of a comparison: what each of its columns holds and how it is written."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pandas as pd
+
+from stopflow.report.paper.rounding import MISSING, format_bytes, format_digits, format_pm
+
+Row = Mapping[Any, Any]
+ALWAYS: Final = "Test MAE"
+"""The column that stands also where no model has it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparedColumn:
+    """A column of the comparison.
+
+    Attributes
+    ----------
+    text
+        What is printed of a row; `MISSING` or "" where the model has nothing there.
+    value
+        What the column is sorted by.
+    number
+        The column holds numbers.
+    """
+
+    title: str
+    unit: str = ""
+    text: Callable[[Row], str]
+    value: Callable[[Row], float | str]
+    number: bool = True
+
+
+def _number(row: Row, name: str) -> float:
+    found = row.get(name)
+    return float(found) if isinstance(found, int | float) else np.nan
+
+
+def _words(title: str, name: str, *, number: bool = False) -> ComparedColumn:
+    return ComparedColumn(
+        title=title,
+        text=lambda row: str(row[name] or MISSING),
+        value=lambda row: str(row[name] or ""),
+        number=number,
+    )
+
+
+def _digits(
+    title: str, name: str, *, unit: str = "", digits: int = 3, factor: float = 1.0
+) -> ComparedColumn:
+    return ComparedColumn(
+        title=title,
+        unit=unit,
+        text=lambda row: format_digits(factor * _number(row, name), digits),
+        value=lambda row: factor * _number(row, name),
+    )
+
+
+def _spread(title: str, name: str, error: str, *, unit: str) -> ComparedColumn:
+    return ComparedColumn(
+        title=title,
+        unit=unit,
+        text=lambda row: format_pm(_number(row, name), _number(row, error)),
+        value=lambda row: _number(row, name),
+    )
+
+
+def _count(title: str, name: str, *, zero: str = "0") -> ComparedColumn:
+    def text(row: Row) -> str:
+        value = _number(row, name)
+        if value == 0:
+            return zero
+        return f"{value:,.0f}".replace(",", "\u2009") if np.isfinite(value) else MISSING
+
+    return ComparedColumn(title=title, text=text, value=lambda row: _number(row, name))
+
+
+COLUMNS: Final[tuple[ComparedColumn, ...]] = (
+    _words("Model", "name"),
+    ComparedColumn(
+        title="Layer",
+        text=lambda row: str(row["layer"] if row["layer"] != row["name"] else MISSING) or MISSING,
+        value=lambda row: str(row["layer"]),
+        number=False,
+    ),
+    _words("Rank", "rank", number=True),
+    _count("Runs", "runs"),
+    _spread(ALWAYS, "test_mae_per_s", "test_mae_sd_per_s", unit="s⁻¹"),
+    _digits("MAE", "ratio_to_fit", unit="/ fit’s"),
+    _spread("MAE", "ratio_to_dense", "ratio_to_dense_se", unit="/ dense’s"),
+    _digits("MAE", "ratio_to_bound", unit="/ bound"),
+    _digits("Median", "test_median_relative_error", unit="%", digits=2, factor=100.0),
+    _digits("95 %", "test_p95_relative_error", unit="%", digits=2, factor=100.0),
+    _digits("Bias", "test_bias", unit="%", digits=2, factor=100.0),
+    _count("Parameters", "parameters", zero=MISSING),
+    _count("Epochs", "epochs", zero=MISSING),
+    _digits("Time", "seconds", unit="s"),
+    ComparedColumn(
+        title="Memory",
+        unit="peak",
+        text=lambda row: format_bytes(_number(row, "peak_memory_bytes") or np.nan),
+        value=lambda row: _number(row, "peak_memory_bytes") or np.nan,
+    ),
+)
+
+
+def table_columns(table: pd.DataFrame) -> list[ComparedColumn]:
+    """Return the columns that at least one model of `build_comparison` has something in."""
+    rows = table.to_dict("records")
+    return [
+        column
+        for column in COLUMNS
+        if column.title == ALWAYS or any(column.text(row) not in (MISSING, "") for row in rows)
+    ]
+
+
+def table_note(table: pd.DataFrame) -> str:
+    """Say what the columns mean, and which runs diverged."""
+    note = (
+        "Errors on test experiments, which no network saw in training. Median and 95 %: relative "
+        "errors."
+    )
+    if np.isfinite(table["test_bias"]).any():
+        note += " Bias: mean relative error."
+    if np.isfinite(table["ratio_to_bound"]).any():
+        note += " Bound: the smallest error any unbiased fit could have (Cramér-Rao)."
+    if np.isfinite(table["test_mae_sd_per_s"]).any():
+        note += (
+            " Several runs (seeds and folds): all numbers are means; ± is the standard deviation "
+            "of the error between runs."
+        )
+    if np.isfinite(table["ratio_to_dense_se"]).any():
+        note += (
+            " MAE / dense’s: geometric mean over pairs of runs of equal seed and split, ± its "
+            "standard error."
+        )
+    diverged = table[table["diverged"] > 0]
+    if len(diverged):
+        named = [f"{row['name']} ({row['diverged']:.0f})" for row in diverged.to_dict("records")]
+        note += f" Runs that diverged: {', '.join(named)}."
+    return note
