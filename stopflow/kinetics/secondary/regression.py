@@ -258,8 +258,13 @@ def _search(problem: _Problem, grids: list[FloatArray]) -> FloatArray | None:
     best = min(product(*grids), key=lambda at: misfit(np.array(at)))
     if any(value in (grid[0], grid[-1]) for value, grid in zip(best, grids, strict=True)):
         return None
+    # Beyond its grid a curve is another one, and powers leave the finite.
     found = minimize(
-        misfit, np.array(best), method="Nelder-Mead", options={"xatol": 1e-10, "fatol": 1e-14}
+        misfit,
+        np.array(best),
+        method="Nelder-Mead",
+        bounds=[(grid[0], grid[-1]) for grid in grids],
+        options={"xatol": 1e-10, "fatol": 1e-14},
     )
     inside = all(grid[0] < at < grid[-1] for at, grid in zip(found.x, grids, strict=True))
     return np.asarray(found.x) if inside else None
