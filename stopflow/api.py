@@ -168,8 +168,8 @@ def analyse(
     Returns
     -------
     Dataset
-        pandas tables ``shots``, ``conditions``, ``secondary``, ``cuts`` and ``problems``, and the
-        traces by row number of ``shots``.
+        pandas tables ``shots``, ``conditions``, ``secondary``, ``cuts``, ``problems`` and
+        ``inputs``, and the traces by row number of ``shots``.
 
     Raises
     ------

@@ -113,7 +113,8 @@ def build_settings(kind: type[Settings], values: Mapping[str, Any], *, where: st
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise SettingsError(f"{where} {key}", first["input"], valid=first["msg"]) from error
+        valid = first["msg"].removeprefix("Input should be ")
+        raise SettingsError(f"{where} {key}", first["input"], valid=valid) from error
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise SettingsError(where, dict(values), valid=f"other values ({error})") from error
 

@@ -57,7 +57,8 @@ class SettingsError(StopflowError):
         self.name = name
         self.value = value
         listed = valid if isinstance(valid, str) else ", ".join(str(item) for item in valid)
-        super().__init__(f"{name} = {_quoted(value)} is not valid; valid: {listed}")
+        wrong = f"{name} is missing" if value is None else f"{name} = {_quoted(value)} is not valid"
+        super().__init__(f"{wrong}; valid: {listed}")
 
 
 class ModelError(StopflowError):

@@ -1,8 +1,9 @@
 """Tables of a dataset: made from rows, written part by part, and checked when they are read."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 import numpy as np
 import pandas as pd
@@ -94,7 +95,8 @@ class TableWriter:
         known |= {name: column for name in further if (column := further_column(name)) is not None}
         self._kinds = {name: column.kind for name, column in known.items()}
         self._schema = pa.schema([(name, _ARROW[kind]) for name, kind in self._kinds.items()])
-        self._writer = pq.ParquetWriter(path, self._schema)
+        self._file = _open(path, "wb")
+        self._writer = pq.ParquetWriter(self._file, self._schema)
         self._waiting: list[pa.Table] = []
 
     def write(self, columns: Columns) -> None:
@@ -121,6 +123,12 @@ class TableWriter:
         if sum(map(len, self._waiting)):
             self._write_waiting()
         self._writer.close()
+        self._file.close()
+
+
+def _open(path: Path, mode: Literal["rb", "wb"]) -> pa.OSFile:
+    """Open a file for Arrow, which takes names that are no UTF-8 as bytes only."""
+    return pa.OSFile(os.fsencode(path), mode)
 
 
 def _empty(kind: str, rows: int) -> NDArray[Any] | tuple[str, ...]:
@@ -144,7 +152,7 @@ class StoredTable:
         self._path, self._table = path, table
         self._frame: pd.DataFrame | None = None
         try:
-            self._file = pq.ParquetFile(path)
+            self._file = pq.ParquetFile(_open(path, "rb"))
             described = self._file.metadata
         except Exception as error:
             raise _unreadable(path, error) from error
@@ -196,14 +204,22 @@ def require_frame(frame: pd.DataFrame, table: str, *, place: str) -> None:
             raise StoreError(f"{place}: column {name}: {wrong}; {AGAIN}")
 
 
+def _all_texts(values: pd.Series) -> bool:
+    """Tell whether every value is a text; what Arrow has read as texts is, where it is there."""
+    if isinstance(values.dtype, pd.StringDtype):
+        return not values.hasnans
+    return all(isinstance(value, str) for value in values)
+
+
 def _wrong(name: str, column: Column, values: pd.Series) -> str:
     """Say what is wrong with the values of a column; "" where nothing is."""
     if column.kind == "text":
-        texts = pd.api.types.is_string_dtype(values.dtype) or values.empty
-        if not texts or not all(isinstance(value, str) for value in values):
+        if not (_all_texts(values) or values.empty):
             return f"expected texts, found {values.dtype}"
+        if not column.choices:
+            return ""
         strange = [value for value in values.unique() if value not in column.choices]
-        return f"{strange[0]!r} is none of them" if column.choices and strange else ""
+        return f"{strange[0]!r} is none of them" if strange else ""
     if column.kind == "flag":
         return "" if values.dtype == np.bool_ else f"expected yes or no, found {values.dtype}"
     if column.kind == "count":

@@ -256,6 +256,7 @@ TABLES: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "cuts": ("experiment", "file", "channel", "cut_s", "k_per_s", "k_stderr_per_s"),
     "problems": ("experiment", "file", "where", "found", "expected", "level", "topic"),
+    "inputs": ("experiment", "file", "sha256"),
 }
 """Table of a dataset -> its columns in their order."""
 

@@ -7,10 +7,11 @@ A dataset is a folder::
     secondary.parquet   lines, hyperbolas, Arrhenius and Eyring plots, one row a parameter
     cuts.parquet        k against the cut, the evidence for each start time
     problems.parquet    every fault found in the input
+    inputs.parquet      every file that was read, workbooks and decisions too, with its SHA-256
     time.f64            recorded times in s, little-endian float64, equal grids stored once
     signal.f64          recorded signals, little-endian float64, one after the other
     folders.zip         results of the folders, so that the next ingest does only what changed
-    ingest.json         version, command, settings, inputs with SHA-256, library versions, digest
+    ingest.json         version, command, settings, library versions, digest
 
 The columns are those of `stopflow.schema`. Tables and traces are written folder by folder and read
 part by part, so that memory holds the largest folder and not the lab.
@@ -42,7 +43,7 @@ from stopflow.io.switch import recover_folder, replacing_folder
 from stopflow.schema import TABLES, TRACE_PLACES
 from stopflow.trace import FloatArray, Trace
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 DIGEST = "digest"
 LAB = "lab"
 OPENINGS = 5
@@ -64,7 +65,7 @@ class Dataset:
         Where the dataset lies; for one that is only in memory, the folder that was analysed.
     shots
         One row a shot; row numbers are the indices that `trace` and `trimmed` take.
-    conditions, secondary, problems
+    conditions, secondary, problems, inputs
         The other tables of `stopflow.schema.TABLES`, but for the largest.
     stored_cuts
         That one, k against the cut; `cuts` reads it.
@@ -75,6 +76,7 @@ class Dataset:
     conditions: pd.DataFrame
     secondary: pd.DataFrame
     problems: pd.DataFrame
+    inputs: pd.DataFrame
     stored_cuts: StoredTable
     provenance: Mapping[str, Any]
     time_s: NDArray[np.float64]
@@ -285,9 +287,8 @@ def _provenance(folder: Path) -> dict[str, Any]:
     for name, kind in ((DIGEST, str), ("version", str), ("settings", dict)):
         if not isinstance(provenance.get(name), kind):
             raise StoreError(f"{folder / PROVENANCE} gives no {name}; {AGAIN}")
-    for name in ("libraries", "inputs"):
-        if not isinstance(provenance.get(name, {}), dict):
-            raise StoreError(f"{folder / PROVENANCE}: {name} is no table; {AGAIN}")
+    if not isinstance(provenance.get("libraries", {}), dict):
+        raise StoreError(f"{folder / PROVENANCE}: libraries is no table; {AGAIN}")
     return provenance
 
 

@@ -12,9 +12,10 @@ from stopflow.cli import main
 
 
 def own_environment(**further):
-    """Return the environment in which other processes import this very package."""
+    """Return the environment in which other processes import this very package and write UTF-8."""
     root = str(Path(stopflow.__file__).parents[1])
-    return {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1", **further}
+    fixed = {"PYTHONPATH": root, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"}
+    return {**os.environ, **fixed, **further}
 
 
 def exit_code(*words):

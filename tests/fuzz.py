@@ -187,9 +187,13 @@ def attack_alone(reader: str, *, count: int, seconds: float = 3600.0) -> Attack:
     paths = [str(here.parent), str(here), str(here / "io"), os.environ.get("PYTHONPATH", "")]
     done = subprocess.run(
         [sys.executable, str(Path(__file__)), reader, str(count)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(filter(None, paths)),
+            "PYTHONIOENCODING": "utf-8",
+        },
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=seconds,
         check=False,
     )

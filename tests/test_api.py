@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cli_lab import own_environment
 from pypdf import PdfReader
 
 import stopflow as sf
@@ -51,7 +52,13 @@ def test_importing_loads_no_large_library_until_a_function_is_used():
         "from stopflow import lowrank\n"
         "print(sf.lowrank is lowrank, 'torch' in sys.modules)\n"
     )
-    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", script],
+        env=own_environment(),
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
     assert run.stdout.splitlines() == ["[]", "[] True", "True False False", "True True"]
 
 

@@ -7,7 +7,7 @@ import shutil
 import pandas as pd
 import pytest
 import typer
-from cli_lab import one_folder
+from cli_lab import exit_code, one_folder
 from typer.testing import CliRunner
 
 from stopflow.cli import app, console
@@ -329,3 +329,14 @@ def test_columns_without_room_follow_below_beside_the_names(monkeypatch, capsys)
     for row in rows:
         assert all(line.split()[0] == row[0] for line in lines if f"{row[0]}3." in line)
         assert sum(line.split()[:1] == [row[0]] for line in lines) == 2
+
+
+@pytest.mark.parametrize("words", [("laws",), ("formats",), ("reproduce", "--list")])
+def test_names_that_are_to_be_typed_are_printed_whole(words, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert exit_code(*words, "--json") == 0
+    names = [next(iter(row.values())) for row in json.loads(capsys.readouterr().out)]
+    assert exit_code(*words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert set(names) <= {line.split()[0] for line in lines if line.split()}

@@ -90,7 +90,7 @@ def script(text, *words):
         [sys.executable, "-c", text, *words],
         env=own_environment(),
         stdout=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
         timeout=PATIENCE_S,
         check=True,
     )
@@ -107,7 +107,7 @@ def run(lab, out, *further):
         command(lab, out, *further),
         env=own_environment(),
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=PATIENCE_S,
         check=False,
     )
@@ -135,7 +135,7 @@ def test_a_worker_that_dies_is_replaced_and_the_bytes_are_the_same(lab, tmp_path
             command(lab, there, "--cluster", scheduler),
             env=own_environment(),
             stderr=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
         )
         script(WAIT_UNTIL_BUSY, scheduler, address)
         assert ingest.poll() is None
@@ -182,7 +182,7 @@ def test_a_scheduler_that_is_lost_is_a_line(lab, tmp_path, scheduler):
             command(lab, tmp_path / "out", "--cluster", scheduler),
             env=own_environment(),
             stderr=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
         )
         script(WAIT_UNTIL_BUSY, scheduler, next(iter(pids)))
         os.kill(scheduler_pid(scheduler), signal.SIGKILL)

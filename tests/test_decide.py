@@ -114,13 +114,13 @@ def test_decisions_hold_for_single_files_too(lab, run):
     _, _, err = run("fit", lab / "s1.bka")
     assert "leaves this trace out of the results: bubble" in err
     code, _, err = run("ingest", lab)
-    assert code == 0
+    assert code == 1
     assert "Traceback" not in err
 
 
 def test_an_unknown_rate_law_is_said_and_the_shot_is_fitted(lab, run, tmp_path):
     (lab / "decisions.csv").write_text("file,law\ns0.bka,nonsense\ns1.bka,single\n")
-    assert run("ingest", lab)[0] == 0
+    assert run("ingest", lab)[0] == 1
     assert [row["law"] for row in rates(tmp_path).values()] == [
         "single-slope",
         "single",
@@ -128,3 +128,17 @@ def test_an_unknown_rate_law_is_said_and_the_shot_is_fitted(lab, run, tmp_path):
     ]
     problems = json.dumps(run("fit", lab / "s0.bka", "--json")[1])
     assert "nonsense" in problems
+
+
+def test_a_window_that_ends_before_an_earlier_start_is_refused(lab, run):
+    file, decisions = lab / "s0.bka", lab / "decisions.csv"
+    assert run("set-window", file, "--start", "10 ms")[0] == 0
+    before = decisions.read_text("utf-8")
+    code, _, told = run("set-window", file, "--end", "1 ms")
+    assert code == 2
+    assert "--end = '0.001 s' is not valid; valid: a time after the start, 0.01 s" in told
+    assert decisions.read_text("utf-8") == before
+    assert run("set-window", file, "--start", "0.5 ms", "--end", "1 ms")[0] == 0
+    code, _, told = run("set-window", file)
+    assert code == 2
+    assert "--start or --end is missing; valid: one or both" in told

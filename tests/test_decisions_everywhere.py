@@ -4,6 +4,7 @@ import csv
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from stopflow.cli import app
@@ -114,3 +115,18 @@ def test_the_global_fit_says_what_a_decision_leaves_out(lab, run):
     found = said(run, "mechanism", lab, *words)
     assert found["groups"][0]["shots"] == 2
     assert "lab/s1.bka is left out by decisions.csv: bubble" in found["remarks"]
+
+
+def test_a_decision_about_a_law_or_a_channel_that_is_none_is_an_error(lab, run, tmp_path):
+    rows = ["file,channel,law,use", "s0.bka,,gaussian,", "s1.bka,3,,no", "s2.bka,2,single,"]
+    (lab / "decisions.csv").write_text("\n".join(rows), "utf-8")
+    reports = tmp_path / "r"
+    out = ("--out", tmp_path / "o", "--reports", reports, "--html-light", "--channel", "all")
+    code, _, told = run("ingest", lab, *out)
+    assert code == 1
+    assert "decisions.csv: s0.bka: the rate law decided for it is not used: law = 'gauss" in told
+    assert "decisions.csv, line 3, channel: 3 of 's1.bka'; expected a number from 1 to 2" in told
+    table = pd.read_csv(reports / "rates.csv")
+    found = table.set_index(["file", "channel"])[["law", "law_source"]].fillna("").T
+    assert found["s0.bka", 1].tolist() == ["single-slope", ""]
+    assert found["s2.bka", 2].tolist() == ["single", "decision"]

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.whole
 
 GIVEN = {
     "channel": set(),
-    "k_per_s": {"workbook_rate_per_s", "verdict", "reason", "rules"},
+    "k_per_s": {"workbook_rate_per_s", "verdict", "reason", "findings", "rules"},
     "concentration_M": {"concentration_M", "condition", "replicate"},
     "temperature_K": {"temperature_K"},
     "substrate": {"substrate"},

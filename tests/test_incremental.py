@@ -1,5 +1,6 @@
 """A second ingest does only the folders that changed, and leaves the bytes of a full one."""
 
+import hashlib
 import pickle
 import shutil
 import zipfile
@@ -21,7 +22,7 @@ from stopflow.pipeline.progress import unannounced
 from stopflow.pipeline.reading import FolderJob, do_folder
 from stopflow.simulate.plan import LabSpec
 from stopflow.simulate.writer import write_lab
-from stopflow.store import KEPT
+from stopflow.store import KEPT, load_dataset
 
 pytestmark = pytest.mark.whole
 
@@ -137,7 +138,7 @@ def test_other_settings_do_everything_again(lab, done, settings):
 def test_another_program_does_everything_again(lab, done, monkeypatch):
     ingested(lab)
     done.clear()
-    monkeypatch.setattr("stopflow.pipeline.reading.version", lambda _library: "0")
+    monkeypatch.setattr("stopflow.pipeline.reading.library_versions", lambda: {"numpy": "0"})
     ingested(lab)
     assert len(done) == 3
 
@@ -241,3 +242,15 @@ def test_a_law_that_the_user_wrote_comes_back_by_its_text():
     law = find_law("a*exp(-k*t) + b")
     assert unpack(pack(law)) == law
     assert unpack(pack(find_law("double"))) is find_law("double")
+
+
+def test_every_file_that_was_read_is_in_the_table_of_inputs(made):
+    found = load_dataset(made / "out")
+    files = sorted(path for path in (made / "lab").glob("*/*") if path.is_file())
+    expected = {
+        (path.parent.name, path.name): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
+    inputs = found.inputs.itertuples(index=False)
+    assert {(row.experiment, row.file): row.sha256 for row in inputs} == expected
+    assert not any(name in str(found.provenance) for _, name in expected)

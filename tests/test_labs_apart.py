@@ -122,6 +122,44 @@ def test_results_of_a_part_join_those_of_the_whole(tmp_path):
     assert not (reports / "predictions.csv").exists()
 
 
+def test_results_of_no_lab_stay_whichever_labs_join_them(tmp_path):
+    reports = tmp_path / "reports"
+    reports.mkdir()
+    (reports / "reproduce.csv").write_text("my own table")
+
+    def write(name, text, **options):
+        with switching() as switch:
+            (switch.files(reports, **options) / name).write_text(text)
+        return switch.notes
+
+    (note,) = write("reproduce.csv", "rows", lab=None, common=True)
+    assert "reproduce.csv: not written by stopflow" in note
+    (aside,) = (reports / "earlier").iterdir()
+    assert (aside / "reproduce.csv").read_text() == "my own table"
+    for name in ("labA", "labB"):
+        notes = write("rates.csv", name, lab=lab_at(tmp_path / name))
+        assert ["the results of labA" in text for text in notes] == [True] * (name == "labB")
+        assert write("reproduce.csv", f"rows {name}", lab=None, common=True) == []
+        assert load_mark(reports).lab == lab_at(tmp_path / name)
+        assert contents(reports)["rates.csv"] == name.encode()
+    assert (reports / "reproduce.csv").read_text() == "rows labB"
+    (of_a,) = (path for path in (reports / "earlier").iterdir() if path.name.startswith("labA_"))
+    assert set(contents(of_a)) == {"rates.csv", MARK}
+
+
+def test_what_older_versions_left_is_set_aside_after_results_of_no_lab_too(tmp_path):
+    reports = tmp_path / "reports"
+    reports.mkdir()
+    for name in ("rates.csv", "predictions.csv"):
+        (reports / name).write_text("old")
+    with switching() as switch:
+        (switch.files(reports, lab=None, common=True) / "m.pdf").write_text("a classifier's")
+    assert switch.notes == []
+    with switching() as switch:
+        (switch.files(reports, lab=lab_at(tmp_path / "lab")) / "rates.csv").write_text("new")
+    assert set(contents(reports)) == {"rates.csv", "m.pdf", MARK}
+
+
 def test_a_lab_and_its_results_can_be_moved_together(tmp_path):
     here, there = tmp_path / "here", tmp_path / "there"
     (here / "lab").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Where heavy libraries may live, and that asking for help loads none of them."""
+"""Where heavy libraries may live, what help loads, and in which encoding processes talk."""
 
 import ast
 import subprocess
@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from cli_lab import own_environment
 
 import stopflow
 
@@ -60,7 +61,28 @@ def test_help_loads_nothing_heavy(arguments):
         "print(sorted(heavy), file=sys.stderr)"
     )
     run = subprocess.run(
-        [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True
+        [sys.executable, "-c", script, *arguments],
+        env=own_environment(),
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
     )
     assert "Usage" in run.stdout
     assert run.stderr.strip() == "[]"
+
+
+def _leaves_the_encoding_to_the_locale(call: ast.Call) -> bool:
+    said = {word.arg for word in call.keywords}
+    starts_process = ast.unparse(call.func).startswith(("subprocess.", "Popen"))
+    return starts_process and bool(said & {"text", "universal_newlines"}) and "encoding" not in said
+
+
+@pytest.mark.parametrize("folder", [PACKAGE, Path(__file__).parent], ids=["package", "tests"])
+def test_what_another_process_says_is_read_in_a_stated_encoding(folder):
+    found = [
+        f"{path.relative_to(folder)}:{node.lineno}"
+        for path in folder.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and _leaves_the_encoding_to_the_locale(node)
+    ]
+    assert found == []

@@ -203,3 +203,11 @@ def test_the_list_names_rows_and_figures(run):
     assert code == 0
     assert "thesis-5.4/mc-fast" in said
     assert "96.02" in said
+    code, said, _ = run("reproduce", "thesis-5.4", "--list", "--json")
+    rows = json.loads(said)
+    assert code == 0
+    assert {row["row"].partition("/")[0] for row in rows} == {"thesis-5.4"}
+    assert "96.02" in [row["published"] for row in rows]
+    code, _, error = run("reproduce", "thesis-9", "--list")
+    assert code == 2
+    assert "thesis-9" in error

@@ -147,7 +147,7 @@ def test_a_full_disk_leaves_the_results_of_before(labs, alone, place):
         cwd=place,
         env=own_environment(),
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         check=False,
     )
     assert ended.returncode == 2

@@ -1,5 +1,9 @@
 """The dataset on disk: what goes in comes out, and a broken run never harms an older dataset."""
 
+import os
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -150,7 +154,7 @@ def test_shots_that_do_not_say_where_their_traces_lie_are_refused(tmp_path, rng)
 
 def test_another_format_version_is_refused(tmp_path, rng):
     dataset = write(tmp_path / "ingested", traces(rng))
-    described = (dataset.folder / "ingest.json").read_text().replace('"format": 2', '"format": 99')
+    described = (dataset.folder / "ingest.json").read_text().replace('"format": 3', '"format": 99')
     (dataset.folder / "ingest.json").write_text(described)
     with pytest.raises(StoreError, match="99"):
         load_dataset(dataset.folder)
@@ -207,11 +211,11 @@ def test_stored_values_that_are_no_numbers_are_no_trace(tmp_path, rng):
     "text",
     [
         "[" * 100_000,
-        '{"format": 2, "digest": "a", "version": "x", "settings": ' + "[" * 100_000 + "}",
-        '{"format": 2, "digest": "a", "version": "x", "settings": {"a": NaN}}',
-        '{"format": 2, "digest": 7, "version": "x", "settings": {}}',
+        '{"format": 3, "digest": "a", "version": "x", "settings": ' + "[" * 100_000 + "}",
+        '{"format": 3, "digest": "a", "version": "x", "settings": {"a": NaN}}',
+        '{"format": 3, "digest": 7, "version": "x", "settings": {}}',
         '{"format": ' + "2" * 5000 + "}",
-        '{"format": 2, "digest": "a", "version": "x", "settings": {}, "inputs": []}',
+        '{"format": 3, "digest": "a", "version": "x", "settings": {}, "libraries": []}',
         " " * 17_000_000,
     ],
 )
@@ -310,3 +314,27 @@ def test_a_table_without_rows_has_its_columns(tmp_path):
     frame = StoredTable(tmp_path / "made", "cuts").frame()
     assert list(frame.columns) == list(TABLES["cuts"])
     assert not len(frame)
+
+
+def test_a_lab_of_many_files_can_be_opened_again(tmp_path, rng):
+    files = tuple(f"shot_{number}.bka" for number in range(200_000))
+    listed = {"experiment": ("a",) * len(files), "file": files, "sha256": ("0" * 64,) * len(files)}
+    with writing_dataset(tmp_path / "ingested") as writer:
+        tables = {name: build_columns(name, [row_of(name)]) for name in TABLES}
+        tables["shots"] |= writer.add_traces(traces(rng)[:1])
+        for name, columns in (tables | {"inputs": listed}).items():
+            with writer.table(name) as written:
+                written.write(columns)
+        writer.describe({"version": "x", "settings": {}})
+    assert list(load_dataset(tmp_path / "ingested").inputs["file"]) == list(files)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes on Linux alone")
+def test_a_table_lies_in_a_folder_whose_name_is_no_utf8(tmp_path):
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/d\xe4ta"))
+    folder.mkdir()
+    path = folder / "cuts.parquet"
+    row = {name: "x" if COLUMNS[name].kind == "text" else 1 for name in TABLES["cuts"]}
+    with TableWriter(path, "cuts") as table:
+        table.write(build_columns("cuts", [row]))
+    assert len(StoredTable(path, "cuts").frame()) == 1

@@ -58,7 +58,7 @@ def test_workers_end_with_a_killed_parent(tmp_path):
     script = tmp_path / "killed.py"
     script.write_text(KILLED)
     killed = subprocess.run(
-        [sys.executable, script], stdout=subprocess.PIPE, text=True, timeout=60, check=False
+        [sys.executable, script], stdout=subprocess.PIPE, encoding="utf-8", timeout=60, check=False
     )
     assert killed.returncode == 9
     for _ in range(100):

@@ -85,10 +85,13 @@ def say_table(
     *,
     quiet: bool = False,
     title: str | None = None,
+    names_whole: bool = False,
 ) -> None:
     """Print a table on stdout; text columns left, numbers right, as wide as the terminal.
 
-    Columns that find no room follow below, beside the first column again.
+    Columns that find no room follow below, beside the first column again. The names of the first
+    column are made shorter where the others need the room, unless a user has to type them
+    (`names_whole`).
     """
     if quiet:
         return
@@ -101,7 +104,8 @@ def say_table(
     columns = [visible(name) for name in columns]
     rows = [[visible(cell) for cell in row] for row in rows]
     widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
-    for number, places in enumerate(_columns_within(console.width, widths)):
+    least_name = widths[0] if names_whole else LEAST_NAME
+    for number, places in enumerate(_columns_within(console.width, widths, least_name)):
         part = [widths[place] for place in places]
         left = console.width - sum(part[1:]) - GAP * len(part)
         drawn = Table(
@@ -117,21 +121,21 @@ def say_table(
             drawn.add_column(
                 columns[place],
                 justify="right" if numeric else "left",
-                no_wrap=name or left >= LEAST_NAME or width <= SHORT_CELL,
-                min_width=min(width, LEAST_NAME if name else SHORT_CELL),
-                max_width=max(left, LEAST_NAME) if name else None,
+                no_wrap=name or left >= least_name or width <= SHORT_CELL,
+                min_width=min(width, least_name if name else SHORT_CELL),
+                max_width=max(left, least_name) if name else None,
                 overflow="ellipsis" if name else "fold",
             )
-        names = elide([row[0] for row in rows], max(left, LEAST_NAME))
+        names = elide([row[0] for row in rows], max(left, least_name))
         for row, shown in zip(rows, names, strict=True):
             cells = [shown, *(row[place] for place in places[1:])]
             drawn.add_row(*(Text(cell, style=VERDICT_STYLES.get(cell, "")) for cell in cells))
         console.print(drawn)
 
 
-def _columns_within(room: int, widths: Sequence[int]) -> list[list[int]]:
+def _columns_within(room: int, widths: Sequence[int], least_name: int) -> list[list[int]]:
     """Part the columns into tables that fit into `room` characters, the first in every one."""
-    least = [min(widths[0], LEAST_NAME), *(min(width, SHORT_CELL) for width in widths[1:])]
+    least = [min(widths[0], least_name), *(min(width, SHORT_CELL) for width in widths[1:])]
     parts, taken = [[0]], least[0]
     for place, width in enumerate(least[1:], start=1):
         if taken + GAP + width > room and len(parts[-1]) > 1:

@@ -16,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 
 def formats(*, as_json: Json = False, quiet: Quiet = False, debug: Debug = False) -> None:
-    """List the formats of trace files that are read; what a file is, decides its content."""
+    """List the formats of trace files that are read; a file is told by its content."""
     from stopflow.pipeline.convert import format_rows
 
     rows = format_rows()
@@ -24,7 +24,7 @@ def formats(*, as_json: Json = False, quiet: Quiet = False, debug: Debug = False
     if as_json:
         say_json([dict(zip(columns, row, strict=True)) for row in rows])
     else:
-        say_table(columns, rows, quiet=quiet)
+        say_table(columns, rows, quiet=quiet, names_whole=True)
 
 
 def convert(

@@ -95,7 +95,7 @@ def laws(*, as_json: Json = False, quiet: Quiet = False, debug: Debug = False) -
     if as_json:
         say_json([dict(zip(("law", "formula", "use"), row, strict=True)) for row in rows])
     else:
-        say_table(("law", "formula", "use"), rows, quiet=quiet)
+        say_table(("law", "formula", "use"), rows, quiet=quiet, names_whole=True)
 
 
 def plan(

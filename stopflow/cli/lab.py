@@ -1,4 +1,4 @@
-"""Commands for a whole lab: run, ingest, report, simulate, doctor."""
+"""Commands for a whole lab: run, ingest, report, merge, simulate, doctor."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -19,7 +19,6 @@ from stopflow.cli.console import (
     say_set_aside,
     say_table,
     say_written,
-    warn,
 )
 from stopflow.cli.options import (
     DATASET,
@@ -36,11 +35,11 @@ from stopflow.cli.options import (
     TimeUnit,
     Wavelength,
 )
+from stopflow.cli.outcome import conclude
 from stopflow.errors import SettingsError
 
 if TYPE_CHECKING:
     from stopflow.pipeline.ingest import IngestSettings
-    from stopflow.pipeline.lab import ProcessedLab
 
 Folder = Annotated[
     Path, typer.Argument(help="A folder of trace files, or of such folders, however deep.")
@@ -155,7 +154,7 @@ def ingest(
             progress=progress,
             announce=announcer(quiet=quiet),
         )
-    _conclude(done, reports=reports, as_json=as_json, quiet=quiet)
+    conclude(done, reports=reports, as_json=as_json, quiet=quiet)
 
 
 def run(
@@ -219,7 +218,7 @@ def run(
             progress=progress,
             announce=announcer(quiet=quiet),
         )
-    _conclude(done, reports=reports, as_json=as_json, quiet=quiet)
+    conclude(done, reports=reports, as_json=as_json, quiet=quiet)
 
 
 def _replicates(replicates: str | None, *, average: bool) -> str | None:
@@ -376,37 +375,3 @@ def doctor(*, as_json: Json = False, quiet: Quiet = False, debug: Debug = False)
             quiet=quiet,
         )
     raise typer.Exit(1 if any(f.wrong for f in findings) else 0)
-
-
-def _conclude(done: "ProcessedLab", *, reports: Path, as_json: bool, quiet: bool) -> None:
-    """Print the outcome of a run; leave with 1 where something could not be used."""
-    from stopflow.report.kinetics.summary import count_things
-
-    summary = done.summary
-    if as_json:
-        say_json({**summary.as_dict(), "written": done.written, "set_aside": done.set_aside})
-    else:
-        say_table(summary.columns, summary.rows, quiet=quiet)
-        for choice in summary.shown_choices:
-            say(choice, quiet=quiet)
-    if quiet:
-        list_problems([line for line in summary.grouped if line.startswith("error")])
-    elif summary.problems:
-        if summary.disagreements:
-            warn("the sources of the conditions disagree:")
-            list_problems(summary.disagreements)
-        if summary.grouped:
-            warn(f"{count_things(len(summary.problems), 'thing')} in the input to look at:")
-            list_problems(summary.grouped)
-        warn(f"  each of them is in {reports / 'rates.xlsx'}, sheet problems")
-    if done.unpredicted:
-        warn(f"error: the rates are fitted, but not predicted as well: {done.unpredicted}")
-    if done.undrawn:
-        warn(f"error: kinetics.pdf could not be drawn, the tables are whole: {done.undrawn}")
-    say_set_aside(done.set_aside, quiet=quiet)
-    for hint in summary.hints if not quiet else ():
-        warn(f"note: {hint}")
-    if not as_json:
-        say_written(done.written, quiet=quiet)
-        say(f"{summary.headline}; read {reports / 'kinetics.pdf'}", quiet=quiet)
-    raise typer.Exit(done.exit_code)

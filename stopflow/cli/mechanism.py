@@ -77,7 +77,7 @@ def mechanism(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Fit a reaction scheme to all shots at once; say what the data determine and what not."""
+    """Fit a reaction scheme to all shots at once; say which constants the data determine."""
     from stopflow.mechanism.sbml import require_libsbml
     from stopflow.pipeline.mechanism.outputs import as_dict, place_mechanism
     from stopflow.pipeline.mechanism.run import fit_folder, rank_folder
@@ -126,7 +126,7 @@ def _show(found: "FittedFolder", *, quiet: bool) -> None:
     from stopflow.report.mechanism.numbers import describe_proposals
 
     if found.ranking:
-        say_table(*ranking_table(found), quiet=quiet)
+        say_table(*ranking_table(found), quiet=quiet, names_whole=True)
     for group in found.groups:
         say_table(*terminal_table(group), quiet=quiet, title=group.label or None)
     for group in found.groups:

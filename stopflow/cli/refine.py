@@ -91,6 +91,8 @@ def compress(
         measured = measure_curve(
             model, dataset=dataset, data=data, models=models, reports=reports, paper=paper
         )
+        for note in measured.notes:
+            warn(f"note: {note}")
         if as_json:
             say_json(measured.rows)
             return

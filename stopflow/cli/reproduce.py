@@ -63,8 +63,11 @@ def reproduce(
     from stopflow.pipeline.reproduce import list_rows, reproduce
 
     if show_list:
-        for line in list_rows():
-            say(line, quiet=quiet)
+        listed = list_rows(names or ())
+        if as_json:
+            say_json([dict(zip(listed[0], row, strict=True)) for row in listed[1]])
+        else:
+            say_table(*listed, quiet=quiet, names_whole=True)
         return
     with progress_bar(quiet=quiet) as progress:
         done = reproduce(

@@ -43,8 +43,9 @@ def serve(
 ) -> None:
     """Show FOLDER as a live page: new shots appear fitted, decisions are written as they are made.
 
-    Only this machine can reach the page, and only by the address that is printed. The folder gets
-    a decisions.csv for each experiment with a decision, and nothing else. Ctrl-C ends it.
+    Only this machine can reach the page, and only by the address printed.
+    The folder gets a decisions.csv for each experiment with a decision, and
+    nothing else. Ctrl-C ends it.
     """
     from stopflow.errors import StopflowError
     from stopflow.io.channels import parse_channel

@@ -8,7 +8,7 @@ from typing import Literal
 
 from stopflow.errors import FormatError, SettingsError
 from stopflow.io.channels import Channels, choose_channels, parse_channel, usual_channels
-from stopflow.io.decisions import Decisions, load_decisions
+from stopflow.io.decisions import Decisions, load_decisions, same_file
 from stopflow.io.metadata import check_metadata
 from stopflow.io.pushes import FolderContent, Push, read_files, subtracted
 from stopflow.io.readers.table import TRACE_ENDINGS, read_push
@@ -164,7 +164,7 @@ def read_experiment(
             problems += [*(remarks if number == channels[0] else []), *wrong]
         problems += _incomplete(push.label, matching, reading)
     problems += _without_file(reading, labels)
-    problems += _undecided(decisions, [push.name for push in content.pushes])
+    problems += _undecided(decisions, content.pushes)
     checked, findings = check_metadata(shots, folder=shown_name(folder.resolve().name))
     problems += findings
     left_out = [shot for shot in checked if shot.left_out]
@@ -238,17 +238,21 @@ def _channels(
         ]
 
 
-def _undecided(decisions: Decisions, names: Sequence[str]) -> list[Problem]:
-    """List the decisions about files that are not there."""
+def _undecided(decisions: Decisions, pushes: Sequence[Push]) -> list[Problem]:
+    """List the decisions about files and signals that are not there."""
+    found = [
+        (row.place, f"{row.file!r}, which is not there", "a trace of this folder")
+        for row in decisions.unmatched([push.name for push in pushes])
+    ]
+    signals = {push.name: len(push.recording.signals) for push in pushes if push.recording}
+    for row in decisions.rows:
+        most = max((n for name, n in signals.items() if same_file(row.file, name)), default=0)
+        if most and row.channel is not None and row.channel > most:
+            place = f"{row.place}, channel"
+            found.append((place, f"{row.channel} of {row.file!r}", f"a number from 1 to {most}"))
     return [
-        problem_of(
-            DECISIONS,
-            row.place,
-            f"{row.file!r}, which is not there",
-            expected="a trace of this folder",
-            level="error",
-        )
-        for row in decisions.unmatched(names)
+        problem_of(DECISIONS, place, what, expected=expected, level="error")
+        for place, what, expected in found
     ]
 
 

@@ -6,8 +6,9 @@ A folder of results holds one lab's. What it holds stands in its `MARK`::
 
 Folders are seen from the folder of the results, so that a lab and its results can be moved
 together. Before results of another lab take their places, those of the first are set aside below
-`EARLIER`, under the name of their lab and their date. A file that is in the way of a result and is
-not as the program left it, or was never written by it, is set aside as well.
+`EARLIER`, under the name of their lab and their date. Results that are of no lab, such as a
+classifier's, stand under ``common`` and stay where they are. A file that is in the way of a result
+and is not as the program left it, or was never written by it, is set aside as well.
 """
 
 import hashlib
@@ -61,10 +62,14 @@ class Lab:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """What a mark says: the lab, and the digest of each file as it was left."""
+    """What a mark says: the lab, and the digest of each file as it was left.
+
+    `files` are the lab's, `common` those of no lab.
+    """
 
     lab: Lab | None = None
     files: Mapping[str, str] = field(default_factory=dict)
+    common: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,16 +115,21 @@ def load_mark(folder: Path) -> Kept:
         values = load_json(folder / MARK)
     except FormatError:
         return Kept()
-    files = values.get("files")
-    known = files if isinstance(files, dict) else {}
     return Kept(
         lab=parse_lab(values.get("lab"), folder),
-        files={name: digest for name, digest in known.items() if isinstance(digest, str)},
+        files=_digests(values.get("files")),
+        common=_digests(values.get("common")),
     )
 
 
 def join_results(
-    new: Path, folder: Path, lab: Lab | None, *, is_part: bool = False, shown: Path
+    new: Path,
+    folder: Path,
+    lab: Lab | None,
+    *,
+    is_part: bool = False,
+    common: bool = False,
+    shown: Path,
 ) -> SetAside:
     """Mark the results gathered in `new` and say what of `folder` makes way for them.
 
@@ -131,6 +141,8 @@ def join_results(
         Whose they are; None: not known.
     is_part
         Whether they may join those of a lab that theirs is a part of.
+    common
+        Whether they are of no lab: whose results are there does not matter then, and stays.
     shown
         `folder` as the user named it.
     """
@@ -139,12 +151,13 @@ def join_results(
     marked = (folder / MARK).is_file()
     belongs = lab == kept.lab or (is_part and lab and kept.lab and lab.is_part_of(kept.lab))
     owner, moves, notes = lab, [], []
-    if marked and belongs:
+    of_none = {**_present(folder, kept.common, written), **(written if common else {})}
+    if common or (marked and belongs):
         owner = kept.lab
-        remaining = {name: text for name, text in kept.files.items() if _is_file(folder, name)}
+        remaining = _present(folder, kept.files, written)
     else:
         remaining = {}
-        names = kept.files if marked else UNMARKED
+        names = kept.files or UNMARKED
         there = [folder / name for name in names if _is_file(folder, name)]
         if there:
             whose = kept.lab.name if kept.lab else UNKNOWN
@@ -152,21 +165,21 @@ def join_results(
             moves += [(path, place / path.relative_to(folder)) for path in there]
             mark = new / place.relative_to(folder) / MARK
             mark.parent.mkdir(parents=True)
-            mark.write_text(_mark_text(kept.lab, kept.files, place), encoding="utf-8")
+            mark.write_text(_mark_text(kept.lab, kept.files, {}, place), encoding="utf-8")
             notes.append(_say_results(kept.lab, there, shown, place=shown / EARLIER / place.name))
-    gone = {path for path, _ in moves}
+    gone, known = {path for path, _ in moves}, {**kept.files, **kept.common}
     strange = [
         folder / name
         for name, digest in written.items()
         if (folder / name) not in gone
         and _is_file(folder, name)
-        and file_sha256(folder / name) not in (kept.files.get(name), digest)
+        and file_sha256(folder / name) not in (known.get(name), digest)
     ]
     if strange:
         place = _fresh(f"{folder / EARLIER}{os.sep}", UNKNOWN, strange)
         moves += [(path, place / path.relative_to(folder)) for path in strange]
         notes.append(_say_strange(strange, shown, place=shown / EARLIER / place.name))
-    text = _mark_text(owner, {**remaining, **written}, folder)
+    text = _mark_text(owner, {**remaining, **({} if common else written)}, of_none, folder)
     (new / MARK).write_text(text, encoding="utf-8")
     return SetAside(moves=tuple(moves), notes=tuple(notes))
 
@@ -196,9 +209,26 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _mark_text(lab: Lab | None, files: Mapping[str, str], home: Path) -> str:
+def _mark_text(
+    lab: Lab | None, files: Mapping[str, str], common: Mapping[str, str], home: Path
+) -> str:
     described = None if lab is None else lab.record(home)
-    return json_text({"lab": described, "files": dict(sorted(files.items()))})
+    mark = {"lab": described, "files": dict(sorted(files.items()))}
+    return json_text({**mark, "common": dict(sorted(common.items()))} if common else mark)
+
+
+def _digests(value: object) -> dict[str, str]:
+    found = value if isinstance(value, dict) else {}
+    return {name: digest for name, digest in found.items() if isinstance(digest, str)}
+
+
+def _present(folder: Path, files: Mapping[str, str], written: Mapping[str, str]) -> dict[str, str]:
+    """Return those files that are still there and are not written anew."""
+    return {
+        name: digest
+        for name, digest in files.items()
+        if name not in written and _is_file(folder, name)
+    }
 
 
 def _say_results(lab: Lab | None, files: list[Path], shown: Path, *, place: Path) -> str:

@@ -41,6 +41,7 @@ class _Gathered:
     shown: Path
     lab: Lab | None
     is_part: bool
+    common: bool
 
 
 class Switch:
@@ -94,7 +95,9 @@ class Switch:
         )
         return partial
 
-    def files(self, folder: Path, *, lab: Lab | None, is_part: bool = False) -> Path:
+    def files(
+        self, folder: Path, *, lab: Lab | None, is_part: bool = False, common: bool = False
+    ) -> Path:
         """Return an empty folder whose files will join those of `folder`, in place of old ones.
 
         Parameters
@@ -103,6 +106,8 @@ class Switch:
             Whose results they are; those of another lab are set aside. None: not known.
         is_part
             Whether they may join those of a lab that theirs is a part of.
+        common
+            Whether they are of no lab and join those of any.
         """
         place = folder.resolve()
         self._stack.enter_context(_made(place))
@@ -111,7 +116,14 @@ class Switch:
         partial = self._stack.enter_context(beside(place / GATHERED))
         partial.mkdir()
         self._gathered.append(
-            _Gathered(partial=partial, place=place, shown=folder, lab=lab, is_part=is_part)
+            _Gathered(
+                partial=partial,
+                place=place,
+                shown=folder,
+                lab=lab,
+                is_part=is_part,
+                common=common,
+            )
         )
         return partial
 
@@ -129,7 +141,14 @@ class Switch:
             if item.lab_of is not None
         ]
         aside += [
-            join_results(item.partial, item.place, item.lab, is_part=item.is_part, shown=item.shown)
+            join_results(
+                item.partial,
+                item.place,
+                item.lab,
+                is_part=item.is_part,
+                common=item.common,
+                shown=item.shown,
+            )
             for item in self._gathered
         ]
         moves = _moves_aside(aside)

@@ -74,8 +74,8 @@ def compress_curve(subject: Subject[Any]) -> tuple[CurvePoint, ...]:
     """
     inputs = subject.known_inputs()
     if inputs is None:
-        valid = "a dataset (--dataset, for images --data) to judge on"
-        raise SettingsError("curve", None, valid=valid)
+        valid = "what to judge on: --dataset for rates, --data for classes of images"
+        raise SettingsError("--dataset or --data", None, valid=valid)
     kinds: list[tuple[str, bool, float]] = [("none", False, 1.0)]
     networks: list[Network] = [subject.network]
     for criterion, kept in _asked(subject.network):

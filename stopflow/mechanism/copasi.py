@@ -5,17 +5,30 @@ copasi-basico, which is installed for development only.
 """
 
 import time
+from importlib import import_module
+from locale import LC_ALL, setlocale
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import basico
 import numpy as np
 import pandas as pd
 
 from stopflow.mechanism.bench import MICRO, TOLERANCE, Reached
 from stopflow.mechanism.problem import Problem
 from stopflow.trace import FloatArray
+
+
+def _load_basico() -> Any:
+    """Import basico, which sets the locale of the whole process to C, and take that back."""
+    own = setlocale(LC_ALL)
+    try:
+        return import_module("basico")
+    finally:
+        setlocale(LC_ALL, own)
+
+
+basico = _load_basico()
 
 ITERATIONS = 500
 WIDE = 1e3

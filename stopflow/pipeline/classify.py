@@ -9,6 +9,7 @@ from stopflow import __version__
 from stopflow.config import build_settings
 from stopflow.errors import SettingsError
 from stopflow.io.idx import read_image_set
+from stopflow.io.switch import switching
 from stopflow.learn.classify.data import ClassData, class_data
 from stopflow.learn.classify.train import (
     CLASS_DEFAULTS,
@@ -127,14 +128,16 @@ def train_images(
     place = models / name
     save_model(place, trained.model, metrics=metrics, history=trained.history)
     checkpoint.unlink(missing_ok=True)
-    pdf = reports / f"{name}.pdf"
-    write_classifier_pdf(name, metrics, trained.history, pdf, paper=paper)
+    pdf = f"{name}.pdf"
+    with switching() as switch:
+        gathered = switch.files(reports, lab=None, common=True)
+        write_classifier_pdf(name, metrics, trained.history, gathered / pdf, paper=paper)
     return TrainedClassifier(
         name=name,
         metrics=metrics,
-        written=(place, pdf),
+        written=(place, reports / pdf),
         status=trained.status,
-        notes=tuple(text for text in (trained.reason,) if text),
+        notes=(*(text for text in (trained.reason,) if text), *switch.notes),
     )
 
 

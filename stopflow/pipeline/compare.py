@@ -36,6 +36,7 @@ from stopflow.pipeline.reports import require_reports
 from stopflow.pipeline.rows import build_lab_data
 from stopflow.pipeline.train import model_provenance, trace_of
 from stopflow.report.data import ModelReportData
+from stopflow.report.models.formats import say_percent
 from stopflow.report.paper.rounding import format_digits, format_pm
 from stopflow.report.tables.tables import write_csv
 from stopflow.store import Dataset, load_dataset
@@ -69,7 +70,7 @@ class Compared:
             (
                 row["layer"],
                 format_pm(row["mae_per_s"], row["mae_sd_per_s"]),
-                f"{100 * row['median_relative_error']:.2g} %",
+                say_percent(row["median_relative_error"]),
                 format_pm(row["ratio_to_fit"], row["ratio_to_fit_sd"]),
                 *_against_dense(row),
                 str(row["parameters"] or ""),

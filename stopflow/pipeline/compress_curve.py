@@ -9,6 +9,7 @@ import pandas as pd
 
 from stopflow.io.atomic import write_text
 from stopflow.io.csv_files import csv_text
+from stopflow.io.switch import switching
 from stopflow.learn.classify.compress import ClassSubject
 from stopflow.learn.classify.saved import is_classifier, load_classifier
 from stopflow.learn.compress import Subject
@@ -24,19 +25,28 @@ from stopflow.report.paper.rounding import format_digits
 from stopflow.store import is_dataset, load_dataset
 
 SUFFIX: Final = "-compress"
+SCORES: Final = {
+    "mae_per_s": ("MAE (1/s)", 1),
+    "median_relative_error": ("median (%)", 100),
+    "accuracy": ("accuracy (%)", 100),
+    "macro_f1": ("macro F1 (%)", 100),
+}
+"""Score -> its column on the terminal and what it is multiplied by there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredCurve:
-    """Rows of the curve and the files they were written to."""
+    """Rows of the curve, the files they were written to, and what made way for these."""
 
     rows: list[dict[str, Any]]
     scores: tuple[str, ...]
     written: tuple[Path, ...]
+    notes: tuple[str, ...]
 
     def table(self) -> tuple[Sequence[str], list[Sequence[str]]]:
         """Give columns and rows for the terminal."""
-        columns = ("kept", "of", "data-aware", "values", "share", *self.scores, "latency")
+        heads = (SCORES[name][0] for name in self.scores)
+        columns = ("kept", "of", "data-aware", "values", "share", *heads, "latency")
         return columns, [
             (
                 f"{row['kept']:g}",
@@ -44,7 +54,7 @@ class MeasuredCurve:
                 "yes" if row["data_aware"] else "no",
                 str(row["parameters"]),
                 f"{100 * row['share']:.1f} %",
-                *(format_digits(row[name], 4) for name in self.scores),
+                *(format_digits(SCORES[name][1] * row[name], 4) for name in self.scores),
                 f"{row['latency_ratio']:.2f}",
             )
             for row in self.rows
@@ -86,8 +96,15 @@ def measure_curve(
     rows = [point.row() for point in points]
     table = pd.DataFrame(rows)
     name = place.resolve().name
-    csv, pdf = reports / f"{name}{SUFFIX}.csv", reports / f"{name}{SUFFIX}.pdf"
+    csv, pdf = f"{name}{SUFFIX}.csv", f"{name}{SUFFIX}.pdf"
     scores = tuple(points[0].scores)
-    write_text(csv, csv_text(table))
-    write_compression_pdf(name, table, pdf, scores=scores, paper=paper)
-    return MeasuredCurve(rows=rows, scores=scores, written=(csv, pdf))
+    with switching() as switch:
+        gathered = switch.files(reports, lab=None, common=True)
+        write_text(gathered / csv, csv_text(table))
+        write_compression_pdf(name, table, gathered / pdf, scores=scores, paper=paper)
+    return MeasuredCurve(
+        rows=rows,
+        scores=scores,
+        written=(reports / csv, reports / pdf),
+        notes=tuple(switch.notes),
+    )

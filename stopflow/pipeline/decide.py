@@ -61,7 +61,7 @@ def set_window(
     """
     times = {"--start": _when("--start", start), "--end": _when("--end", end)}
     if not any(times.values()):
-        raise SettingsError("--start", start, valid="a start or an end, e.g. --start '5 ms'")
+        raise SettingsError("--start or --end", None, valid="one or both, e.g. --start '5 ms'")
     first, last = times["--start"], times["--end"]
     same_unit = first is not None and last is not None and first.has_unit == last.has_unit
     if same_unit and first and last and last.value <= first.value:
@@ -72,6 +72,16 @@ def set_window(
         lambda name: Decision(file=name, channel=channel, start=first, end=last, note=note),
         "window set",
     )
+
+
+def _require_window(rows: Sequence[Decision], file: str) -> None:
+    """Refuse an end before the start, one of which may have been decided earlier."""
+    for row in rows:
+        if row.file != file or row.start is None or row.end is None:
+            continue
+        if row.start.has_unit == row.end.has_unit and row.end.value <= row.start.value:
+            valid = f"a time after the start, {row.start.text()}; one was decided before: give both"
+            raise SettingsError("--end", row.end.text(), valid=valid)
 
 
 def _when(option: str, text: str | None) -> When | None:
@@ -106,6 +116,7 @@ def _decide(files, make, what: str) -> Decided:  # type: ignore[no-untyped-def]
         for name in names:
             spelled = next((row.file for row in rows if same_file(row.file, name)), name)
             rows = with_decision(rows, make(spelled))
+            _require_window(rows, spelled)
             done.append(f"{name}: {what}")
         written.append(save_decisions(folder, rows))
     return Decided(written=tuple(written), done=tuple(done), problems=tuple(problems))

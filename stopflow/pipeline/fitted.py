@@ -202,5 +202,6 @@ def drawn_data(fitted: FittedTrace) -> KineticsReportData:
         secondary=pd.DataFrame(columns=list(TABLES["secondary"])),
         cuts=pd.DataFrame([dict(row) for row in fitted.cuts], columns=list(TABLES["cuts"])),
         problems=pd.DataFrame(columns=list(TABLES["problems"])),
+        inputs=pd.DataFrame(columns=list(TABLES["inputs"])),
         trace=lambda _row: (fitted.trace.time_s, fitted.trace.signal),
     )

@@ -114,6 +114,13 @@ def compare_folders(
     with writer.table("secondary") as secondary, writer.table("problems") as listed:
         secondary.write(build_columns("secondary", secondary_rows(lab)))
         listed.write(build_columns("problems", [asdict(problem) for problem in problems]))
+    with writer.table("inputs") as inputs:
+        for result in gathered.results:
+            rows = [
+                {"experiment": result.name, "file": file, "sha256": digest}
+                for file, digest in result.sha256.items()
+            ]
+            inputs.write(build_columns("inputs", rows))
 
 
 def _write_shots(
@@ -147,4 +154,4 @@ def _opened(reading: FolderReading) -> FolderResult:
         raise StopflowError(
             "a worker of the cluster has another version of stopflow; install the same on all"
         )
-    return cast("FolderResult", unpack(reading.packed))
+    return reading.opened or cast("FolderResult", unpack(reading.packed))

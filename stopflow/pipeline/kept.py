@@ -70,13 +70,19 @@ class EarlierResults:
             return None
         try:
             packed = self._archive.read(key)
-            traces = self._traces.find(unpack(packed))
+            opened = unpack(packed)
+            traces = self._traces.find(opened)
         except (StopflowError, *DAMAGED):
             return None
         if traces is None:
             return None
         return FolderReading(
-            key=key, code=code_digest(), packed=packed, lasting=True, traces=traces
+            key=key,
+            code=code_digest(),
+            packed=packed,
+            lasting=True,
+            traces=traces,
+            opened=opened,
         )
 
 
@@ -133,6 +139,7 @@ def kept_results(dataset: Dataset) -> Iterator[FolderReading]:
                     packed=packed,
                     lasting=not name.startswith(ONCE),
                     traces=traces,
+                    opened=result,
                 )
     except (StopflowError, *DAMAGED) as error:
         raise StoreError(f"{place} cannot be used ({error}); {AGAIN}") from error

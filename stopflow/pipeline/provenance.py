@@ -1,11 +1,10 @@
 """What the results of all folders tell of the lab: problems, notes, how its dataset was made."""
 
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from typing import Any
 
 from stopflow import __version__
-from stopflow.pipeline.reading import LIBRARIES, FolderResult
+from stopflow.pipeline.reading import FolderResult, library_versions
 from stopflow.store import LAB
 from stopflow.trace import Problem
 
@@ -38,11 +37,6 @@ def build_provenance(
         "command": command,
         LAB: lab,
         "settings": settings,
-        "libraries": {name: version(name) for name in LIBRARIES},
+        "libraries": dict(library_versions()),
         "left_out": [shot for result in results for shot in result.left_out],
-        "inputs": {
-            f"{result.name}/{file}": digest
-            for result in results
-            for file, digest in result.sha256.items()
-        },
     }

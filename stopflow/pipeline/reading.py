@@ -22,11 +22,13 @@ from stopflow.columns import foreign_name
 from stopflow.frames import Columns, build_columns
 from stopflow.io.folder import ReadOptions
 from stopflow.io.results import file_sha256
+from stopflow.io.sorting import DECISIONS
 from stopflow.io.text import shown_name
 from stopflow.kinetics.analysis import (
     AnalysisSettings,
     ExperimentAnalysis,
     cut_rows,
+    own_law,
     shot_rows,
 )
 from stopflow.pipeline.barriers import read_and_analyse
@@ -109,6 +111,8 @@ class FolderReading:
         Its `FolderResult`, see `stopflow.pipeline.packing`.
     lasting
         Whether it may be kept: nothing in it failed, for a failure may be of the moment.
+    opened
+        The same result where it was opened already; None for one that has just been sent.
     """
 
     key: str
@@ -116,6 +120,7 @@ class FolderReading:
     packed: bytes
     lasting: bool
     traces: tuple[Trace | None, ...]
+    opened: FolderResult | None = None
 
 
 def do_folder(job: FolderJob) -> FolderReading:
@@ -127,12 +132,15 @@ def do_folder(job: FolderJob) -> FolderReading:
         job.folder, name=job.name, reading=job.options, settings=job.settings
     )
     shared = shared_rates(experiment, analysis)
+    unknown = _unknown_laws(experiment)
+    said = {problem.found for problem in unknown}
+    analysis = replace(analysis, notes=tuple(note for note in analysis.notes if note not in said))
     own = [
         {
             "sha256": sha256.get(shot.source or shot.file, ""),
             **shared.get(shot.file, NONE),
             "end_source": "decision" if shot.end_s is not None else "",
-            "law_source": "decision" if shot.law else "",
+            "law_source": "decision" if shot.law and not own_law(shot, "")[1] else "",
             **NOT_OF_A_FOLDER,
         }
         for shot in experiment.shots
@@ -147,7 +155,7 @@ def do_folder(job: FolderJob) -> FolderReading:
         cuts=build_columns("cuts", cut_rows(analysis)),
         rates=sum(not isnan(row["k_per_s"]) for row in rows),
         traces=trace_digests(traces),
-        problems=experiment.problems,
+        problems=(*experiment.problems, *unknown),
         shadowed=tuple(_shadowed(experiment)),
         left_out=tuple(
             {
@@ -167,6 +175,16 @@ def do_folder(job: FolderJob) -> FolderReading:
         lasting=all(problem.level != "error" for problem in result.problems),
         traces=traces,
     )
+
+
+def _unknown_laws(experiment: Experiment) -> list[Problem]:
+    """List the decided rate laws that are none."""
+    found = (own_law(shot, "")[1] for shot in experiment.shots)
+    return [
+        Problem(experiment=experiment.name, file=DECISIONS, found=text, level="error")
+        for text in found
+        if text
+    ]
 
 
 def _sharing_times(traces: Iterable[Trace | None]) -> tuple[Trace | None, ...]:
@@ -209,9 +227,15 @@ def job_key(job: FolderJob, hashes: Mapping[str, str] | None = None) -> str:
         "options": {**asdict(job.options), "blank": str(blank)},
         "settings": asdict(job.settings),
         "code": code_digest(),
-        "libraries": {name: version(name) for name in LIBRARIES},
+        "libraries": library_versions(),
     }
     return hashlib.sha256(ascii(known).encode()).hexdigest()
+
+
+@cache
+def library_versions() -> Mapping[str, str]:
+    """Return the versions of the libraries that results depend on, by name."""
+    return {name: version(name) for name in LIBRARIES}
 
 
 @cache

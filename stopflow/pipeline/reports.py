@@ -106,6 +106,7 @@ def kinetics_data(dataset: Dataset) -> KineticsReportData:
         secondary=dataset.secondary,
         cuts=dataset.cuts,
         problems=dataset.problems,
+        inputs=dataset.inputs,
         trace=StoredTraces(dataset),
         provenance=dataset.provenance,
     )

@@ -12,6 +12,7 @@ from stopflow.errors import SettingsError
 from stopflow.io.atomic import write_text
 from stopflow.io.csv_files import csv_text
 from stopflow.io.json_files import json_text
+from stopflow.io.switch import switching
 from stopflow.learn.device import one_thread
 from stopflow.learn.published.runs import VariantRun
 from stopflow.pipeline.progress import Progress, silent
@@ -62,11 +63,11 @@ class Reproduced:
         ]
 
 
-def list_rows() -> list[str]:
-    """Name every row in a line, with its published figure."""
-    return [
-        f"{row.name:<24}{_figure(published_figure(row.published)):>7}  {row.title}"
-        for row in load_rows()
+def list_rows(names: Sequence[str] = ()) -> tuple[Sequence[str], list[Sequence[str]]]:
+    """Give columns and rows of a list: every row asked for, its published figure, what it is."""
+    return ("row", "published", "network"), [
+        (row.name, _figure(published_figure(row.published)), row.title)
+        for row in choose_rows(load_rows(), names)
     ]
 
 
@@ -150,11 +151,13 @@ def reproduce(
     if not table:
         return Reproduced(rows=[], written=(), notes=notes)
     _set_beside_yardsticks(table, rows, found)
-    csv, pdf, json = reports / CSV, reports / PDF, reports / JSON
-    write_text(csv, csv_text(pd.DataFrame(table)))
-    write_text(json, json_text(table))
-    write_reproduction_pdf(drawn, table, pdf, paper=paper)
-    return Reproduced(rows=table, written=(csv, json, pdf, reports / KEPT), notes=notes)
+    with switching() as switch:
+        gathered = switch.files(reports, lab=None, common=True)
+        write_text(gathered / CSV, csv_text(pd.DataFrame(table)))
+        write_text(gathered / JSON, json_text(table))
+        write_reproduction_pdf(drawn, table, gathered / PDF, paper=paper)
+    written = tuple(reports / name for name in (CSV, JSON, PDF, KEPT))
+    return Reproduced(rows=table, written=written, notes=(*notes, *switch.notes))
 
 
 def _resolve(

@@ -22,6 +22,7 @@ from stopflow.pipeline.networks import parse_layers
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.pipeline.reports import require_reports, write_model_report
 from stopflow.pipeline.rows import build_lab_data
+from stopflow.report.models.formats import say_percent
 from stopflow.report.paper.rounding import format_digits
 from stopflow.store import Dataset, load_dataset
 
@@ -228,8 +229,8 @@ def _metric_row(label: str, found: dict[str, Any] | None) -> Sequence[str]:
     return (
         label,
         format_digits(found["mae_per_s"], 3),
-        f"{100 * found['median_relative_error']:.2g} %",
-        f"{100 * found['p95_relative_error']:.2g} %",
+        say_percent(found["median_relative_error"]),
+        say_percent(found["p95_relative_error"]),
         str(found["n"]),
     )
 

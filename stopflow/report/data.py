@@ -16,7 +16,7 @@ class KineticsReportData:
 
     Attributes
     ----------
-    shots, conditions, secondary, cuts, problems
+    shots, conditions, secondary, cuts, problems, inputs
         The tables of the dataset; missing numbers NaN, missing text "".
     trace
         Row number of `shots` -> (time_s, signal) as recorded; None for an unreadable file.
@@ -30,6 +30,7 @@ class KineticsReportData:
     secondary: pd.DataFrame
     cuts: pd.DataFrame
     problems: pd.DataFrame
+    inputs: pd.DataFrame
     trace: Callable[[int], TracePair | None]
     provenance: Mapping[str, object] = field(default_factory=dict)
 

@@ -71,7 +71,7 @@ def test_ranks_above_the_full_one_are_left_out(points):
 
 
 def test_without_data_there_is_no_curve(subject):
-    with pytest.raises(SettingsError, match=r"curve.*--data for images|curve.*--dataset"):
+    with pytest.raises(SettingsError, match=r"--dataset or --data is missing"):
         compress_curve(ClassSubject(classifier=subject.classifier))
 
 

@@ -274,7 +274,7 @@ def test_a_fixed_rank_is_given_to_every_layer_that_becomes_smaller():
     assert compress(network, rank=999).layers[0].note.startswith("kept")
     with pytest.raises(SettingsError, match=r"rank = 5.*either a rank or a part"):
         compress(network, 0.9, rank=5)
-    with pytest.raises(SettingsError, match="energy = None"):
+    with pytest.raises(SettingsError, match="energy is missing"):
         compress(network)
 
 

@@ -75,6 +75,7 @@ def build_lab(
             ],
             columns=["experiment", "file", "where", "found", "expected", "level", "topic"],
         ),
+        inputs=table[["experiment", "file", "sha256"]],
         trace=traces.__getitem__,
         provenance={
             "version": "0.1.0",

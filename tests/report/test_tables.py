@@ -9,8 +9,9 @@ from dataclasses import replace
 import numpy as np
 import openpyxl
 import pytest
+from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
-from stopflow.errors import SettingsError
+from stopflow.errors import SettingsError, StopflowError
 from stopflow.io.csv_files import csv_text
 from stopflow.report.tables.exports import (
     FreshNames,
@@ -247,3 +248,15 @@ def test_no_export_overwrites_that_of_another_experiment(lab, tmp_path, export):
 def test_an_unknown_export_lists_the_known():
     with pytest.raises(SettingsError, match="prism, origin, kintek"):
         find_export("excel")
+
+
+def test_a_full_folder_of_temporary_files_is_said(lab, tmp_path, monkeypatch):
+    def full(*_words):
+        raise RuntimeError("IO_ENOSPC")
+
+    path = tmp_path / "rates.xlsx"
+    path.write_bytes(b"old")
+    monkeypatch.setattr(WriteOnlyWorksheet, "append", full)
+    with pytest.raises(StopflowError, match=r"temporary files go: no space left; make room"):
+        write_rates_xlsx(lab, path)
+    assert path.read_bytes() == b"old"

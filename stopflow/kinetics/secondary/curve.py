@@ -91,3 +91,12 @@ class SecondaryCurve:
     def held(self) -> tuple[int, ...]:
         """Places of the parameters that are given and not fitted."""
         return tuple(place for place, item in enumerate(self.parameters) if item.given)
+
+    @property
+    def linear(self) -> tuple[int, ...]:
+        """Places of the parameters that enter linearly and are fitted."""
+        return tuple(
+            place
+            for place, item in enumerate(self.parameters)
+            if not item.scanned and not item.given
+        )

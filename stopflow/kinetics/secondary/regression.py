@@ -6,30 +6,21 @@ infinitely many for errors that are given, 0 where they leave out part of the sc
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
 from math import inf, isfinite, log, nan
 from types import MappingProxyType
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.special import chdtrc, fdtrc, stdtrit
 
 from stopflow.kinetics.secondary.curve import SecondaryCurve
 from stopflow.kinetics.secondary.curves import CURVES
+from stopflow.kinetics.secondary.search import find_minimum
 from stopflow.kinetics.solver.statistics import small_sample_aic
 from stopflow.trace import FloatArray, frozen_array
 
 FOLLOWED = 0.05
 """Chance of a misfit from which on points are taken to follow a curve within their errors."""
 NO_MISFIT = 1e-12
-REACH = 30.0
-"""A half point is sought down to 1/30 of the smallest and up to 30 times the largest x."""
-HILL_SPAN = (0.3, 6.0)
-SCAN = 24
-HILL_SCAN = 12
-PH_REACH = 1.5
-"""A pKa is sought so far beyond the first and the last pH."""
-PH_SCAN = 40
 NOTHING_GIVEN: Mapping[str, float] = MappingProxyType({})
 
 
@@ -164,18 +155,20 @@ def fit_curve(
         the end of its grid (there the curve is a step, a constant or a simpler curve), or when the
         parameters do not mean what their names say.
     """
-    scanned = [i for i, item in enumerate(model.parameters) if item.scanned]
+    scanned = [place for place, item in enumerate(model.parameters) if item.scanned]
     if len(np.unique(x)) < model.fewest or (scanned and not (x > 0).any()):
         return None
     if any(model.parameters[place].given not in given for place in model.held):
         return None
-    held = {place: given[model.parameters[place].given] for place in model.held}
-    problem = _Problem(model=model, scanned=scanned, held=held, x=x, y=y, errors=errors)
-    grids = [_grid(str(model.parameters[i].scanned), x) for i in scanned]
-    found = _search(problem, grids) if scanned else np.zeros(0)
-    if found is None:
-        return None
-    values = problem.project(found)[0]
+    values = np.zeros(len(model.parameters))
+    for place in model.held:
+        values[place] = given[model.parameters[place].given]
+    if scanned:
+        found = find_minimum(model, values, x, y, errors)
+        if found is None:
+            return None
+        values[scanned] = found
+    values = _with_linear(model, values, x, y, errors)
     if not model.valid(values):
         return None
     return curve_at(model, values, x, y, errors, error_dof=error_dof)
@@ -184,9 +177,19 @@ def fit_curve(
 def fit_line(x: FloatArray, y: FloatArray, errors: FloatArray, *, error_dof: float = inf) -> Curve:
     """Fit a weighted straight line to (n >= 2) points."""
     model = CURVES["line"]
-    problem = _Problem(model=model, scanned=[], held={}, x=x, y=y, errors=errors)
-    values = problem.project(np.zeros(0))[0]
+    values = _with_linear(model, np.zeros(len(model.parameters)), x, y, errors)
     return curve_at(model, values, x, y, errors, error_dof=error_dof)
+
+
+def _with_linear(
+    model: SecondaryCurve, values: FloatArray, x: FloatArray, y: FloatArray, errors: FloatArray
+) -> FloatArray:
+    """Return the parameters (p,), of which those that enter linearly are 0, with these solved."""
+    offset, slopes = model.function(x, values)
+    linear = list(model.linear)
+    solved = values.copy()
+    solved[linear] = _solve(slopes[:, linear], y - offset, errors)[0]
+    return solved
 
 
 def curvature_chance(
@@ -211,63 +214,6 @@ def curvature_chance(
         known = float(fdtrc(1, error_dof, gain))
         misfit = float(fdtrc(free, error_dof, squares / free))
     return known if misfit >= FOLLOWED else max(known, own)
-
-
-def _grid(scanned: str, x: FloatArray) -> FloatArray:
-    """Values that are tried: a pH as it is, everything else by its logarithm."""
-    if scanned == "pH":
-        return np.linspace(x.min() - PH_REACH, x.max() + PH_REACH, PH_SCAN)
-    if scanned == "number":
-        return np.linspace(log(HILL_SPAN[0]), log(HILL_SPAN[1]), HILL_SCAN)
-    return np.linspace(log(x[x > 0].min() / REACH), log(x.max() * REACH), SCAN)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Problem:
-    """Points and a model, of which some parameters are sought on a grid and some are held."""
-
-    model: SecondaryCurve
-    scanned: list[int]
-    held: Mapping[int, float]
-    x: FloatArray
-    y: FloatArray
-    errors: FloatArray
-
-    def project(self, sought: FloatArray) -> tuple[FloatArray, float]:
-        """Solve for the linear parameters: all parameters (p,), and the sum of squares."""
-        values = np.zeros(len(self.model.parameters))
-        for place, value in zip(self.scanned, sought, strict=True):
-            as_it_is = self.model.parameters[place].scanned == "pH"
-            values[place] = value if as_it_is else np.exp(value)
-        for place, value in self.held.items():
-            values[place] = value
-        offset, slopes = self.model.function(self.x, values)
-        known = {*self.scanned, *self.held}
-        linear = [place for place in range(len(values)) if place not in known]
-        solved, squares, _ = _solve(slopes[:, linear], self.y - offset, self.errors)
-        values[linear] = solved
-        return values, squares
-
-
-def _search(problem: _Problem, grids: list[FloatArray]) -> FloatArray | None:
-    """Find the minimum: the best point of the grid, refined; None at its edge."""
-
-    def misfit(sought: FloatArray) -> float:
-        return problem.project(sought)[1]
-
-    best = min(product(*grids), key=lambda at: misfit(np.array(at)))
-    if any(value in (grid[0], grid[-1]) for value, grid in zip(best, grids, strict=True)):
-        return None
-    # Beyond its grid a curve is another one, and powers leave the finite.
-    found = minimize(
-        misfit,
-        np.array(best),
-        method="Nelder-Mead",
-        bounds=[(grid[0], grid[-1]) for grid in grids],
-        options={"xatol": 1e-10, "fatol": 1e-14},
-    )
-    inside = all(grid[0] < at < grid[-1] for at, grid in zip(found.x, grids, strict=True))
-    return np.asarray(found.x) if inside else None
 
 
 def _solve(

@@ -25,7 +25,7 @@ def peak_megabytes(name: str, *, size: BenchSize, batch: int, device: str = "cpu
         input=json.dumps(task),
         capture_output=True,
         check=True,
-        text=True,
+        encoding="utf-8",
     )
     return float(done.stdout)
 

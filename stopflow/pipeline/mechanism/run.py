@@ -85,9 +85,10 @@ def rank_folder(
     group = max(found.groups, key=_richness)
     remarks = list(found.remarks)
     if len(found.groups) > 1:
+        others = len(found.groups) - 1
+        which = "the other group has" if others == 1 else f"the other {others} groups have"
         remarks.append(
-            f"ranked on the shots at {group.label} alone; the other {len(found.groups) - 1} groups "
-            "have constants of their own"
+            f"ranked on the shots at {group.label} alone; {which} constants of their own"
         )
     ranked = rank_schemes(
         group.shots,

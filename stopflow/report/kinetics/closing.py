@@ -14,7 +14,7 @@ from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.style import MUTED, printable
 
 _FIRST = ("version", "command", "created", "seed", "settings", "libraries")
-_LEFT_OUT = ("inputs", "format", "left_out")
+_LEFT_OUT = ("format", "left_out")
 _NAMES_NOTE = (
     "Characters that the type of this report lacks stand as Unicode numbers in ⟨ ⟩. The bookmarks "
     "and the attached tables hold the names as they are."
@@ -149,15 +149,9 @@ def _digest_blocks(data: KineticsReportData, listed: Collection[str]) -> list[Bl
 
 
 def _input_digests(data: KineticsReportData) -> dict[str, str]:
-    """Map experiment/file to SHA-256, workbooks included where they are recorded."""
-    inputs = data.provenance.get("inputs")
-    if isinstance(inputs, Mapping) and inputs:
-        return {str(path): str(digest) for path, digest in inputs.items()}
-    if "sha256" not in data.shots:
-        return {}
-    shots = data.shots
-    paths = shots[col.EXPERIMENT].astype(str) + "/" + shots[col.FILE].astype(str)
-    return dict(zip(paths, shots[col.SHA256].astype(str), strict=True))
+    """Map experiment/file to SHA-256, workbooks included."""
+    names = (data.inputs[name] for name in (col.EXPERIMENT, col.FILE, col.SHA256))
+    return {f"{name}/{file}": digest for name, file, digest in zip(*names, strict=True)}
 
 
 def input_table(data: KineticsReportData) -> pd.DataFrame:

@@ -276,9 +276,11 @@ def relative_cuts(
         (row of the shot, cut_s, k / k reported - 1), only for shots that have both.
     """
     reported = {
-        (row.file, row.channel): (index, row.k_per_s)
-        for index, row in zip(shots.index, shots.itertuples(index=False), strict=True)
-        if np.isfinite(row.k_per_s)
+        (file, channel): (index, k_per_s)
+        for index, file, channel, k_per_s in zip(
+            shots.index, shots[col.FILE], shots[col.CHANNEL], shots[col.K_PER_S], strict=True
+        )
+        if np.isfinite(k_per_s)
     }
     lines = []
     for key, part in cuts.groupby([col.FILE, col.CHANNEL], sort=False):

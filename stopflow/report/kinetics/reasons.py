@@ -65,13 +65,14 @@ def count_reasons(shots: pd.DataFrame) -> list[ReasonCount]:
     """
     first: dict[Hashable, tuple[Finding, ...]] = {}
     files: dict[tuple[str, Hashable], list[str]] = {}
-    for row in shots[shots[col.VERDICT] != "PASS"].itertuples(index=False):
-        findings = parse_findings(str(row.findings))
+    own = shots.loc[shots[col.VERDICT] != "PASS", [col.VERDICT, col.FINDINGS, col.FILE]]
+    for verdict, described, file in own.itertuples(index=False):
+        findings = parse_findings(str(described))
         groups: list[tuple[Finding, ...]] = [(finding,) for finding in findings]
         for group in groups or [()]:
-            key = (str(row.verdict), tuple(map(kind_of, group)))
+            key = (str(verdict), tuple(map(kind_of, group)))
             first.setdefault(key, group)
-            files.setdefault(key, []).append(str(row.file))
+            files.setdefault(key, []).append(str(file))
     order = sorted(files, key=lambda key: (_WORST_FIRST.index(key[0]), -len(files[key])))
     return [
         ReasonCount(

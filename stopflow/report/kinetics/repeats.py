@@ -58,9 +58,12 @@ def group_series(doubtful: pd.DataFrame, conditions: pd.DataFrame) -> list[Repea
 
 def _group(rows: pd.DataFrame, names: Sequence[str]) -> list[Repeats]:
     groups: dict[tuple[str, str, Hashable], list[tuple[tuple[Finding, ...], str]]] = {}
-    for row, name in zip(rows.itertuples(index=False), names, strict=True):
-        findings = parse_findings(str(row.findings))
-        key = (str(row.verdict), str(row.experiment), tuple(map(kind_of, findings)))
+    own = rows[[col.VERDICT, col.EXPERIMENT, col.FINDINGS]]
+    for (verdict, experiment, described), name in zip(
+        own.itertuples(index=False), names, strict=True
+    ):
+        findings = parse_findings(str(described))
+        key = (str(verdict), str(experiment), tuple(map(kind_of, findings)))
         groups.setdefault(key, []).append((findings, name))
     return [
         Repeats(

@@ -195,7 +195,7 @@ def _attachments(data: KineticsReportData) -> dict[str, bytes]:
         "conditions": json_rows(drop_stored(data.conditions)),
         "secondary": json_rows(data.secondary),
         "shots": json_rows(order_columns(data.shots)),
-        "provenance": {key: v for key, v in data.provenance.items() if key != "inputs"},
+        "provenance": dict(data.provenance),
     }
     files["results.json"] = json_bytes(results)
     return files

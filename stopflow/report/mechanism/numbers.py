@@ -90,9 +90,10 @@ def describe_proposals(proposals: Sequence[Proposal]) -> list[str]:
             continue
         mixture = ", ".join(f"{name} {format_concentration(value)}" for name, value in item.start_M)
         verb = "would determine" if item.determines else "would say more of"
+        error = format_digits(100 * item.relative_stderr, 2)
         said.append(
             f"{SHOTS} further shots with {mixture}, recorded for {format_digits(item.window_s, 2)} "
-            f"s, {verb} {item.constant} (± {100 * item.relative_stderr:.2g} % where it is "
+            f"s, {verb} {item.constant} (± {error} % where it is "
             f"{format_digits(item.assumed, 2)} {item.unit})"
         )
     return said

@@ -1,6 +1,9 @@
 """Tables as sheets of a workbook: numbers as numbers, text that never runs, headers with units."""
 
+import gc
 import re
+import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -13,6 +16,7 @@ from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
+from stopflow.errors import StopflowError
 from stopflow.io.csv_files import LIVE
 from stopflow.io.workbook.file import save_workbook
 from stopflow.schema import COLUMNS, unit_of
@@ -33,12 +37,38 @@ def write_sheets(frames: Mapping[str, pd.DataFrame], path: Path, *, unit: str) -
     ----------
     unit
         Of the signal, as headers say it.
+
+    Raises
+    ------
+    StopflowError
+        When the folder of temporary files, where sheets are gathered, is full.
     """
-    book = Workbook(write_only=True)
-    for name, frame in frames.items():
-        _write_sheet(book.create_sheet(name), frame.head(_LONGEST_SHEET), unit=unit)
-    book.properties.creator = "stopflow"
-    save_workbook(book, path)
+    try:
+        book = Workbook(write_only=True)
+        for name, frame in frames.items():
+            _write_sheet(book.create_sheet(name), frame.head(_LONGEST_SHEET), unit=unit)
+        book.properties.creator = "stopflow"
+        save_workbook(book, path)
+        return
+    except Exception as error:  # lxml, where there is one, has an error of its own for a full disk
+        if "ENOSPC" not in str(error):
+            raise
+    _forget(book)
+    raise StopflowError(
+        f"{tempfile.gettempdir()}, where temporary files go: no space left; make room there, or "
+        "name another folder in the environment variable TMPDIR"
+    )
+
+
+def _forget(book: Workbook) -> None:
+    """Close what is half written; its generators cannot end as they should, and say so."""
+    hook = sys.unraisablehook
+    sys.unraisablehook = lambda _unraisable: None
+    try:
+        book._sheets.clear()
+        gc.collect()
+    finally:
+        sys.unraisablehook = hook
 
 
 def header_of(column: str, *, unit: str) -> str:

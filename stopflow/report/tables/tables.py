@@ -87,8 +87,7 @@ def signal_unit(shots: pd.DataFrame) -> str:
 
 def settings_frame(provenance: Mapping[str, object]) -> pd.DataFrame:
     """Lay the provenance out as two columns, nested names joined by points."""
-    rows = [row for row in _flat("", provenance) if not row[0].startswith("inputs.")]
-    return pd.DataFrame(rows, columns=["setting", col.VALUE])
+    return pd.DataFrame(_flat("", provenance), columns=["setting", col.VALUE])
 
 
 def _flat(prefix: str, value: object) -> Iterable[tuple[str, str]]:

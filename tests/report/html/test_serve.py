@@ -66,7 +66,7 @@ def serve(tmp_path) -> Iterator[Callable[[Path], Served]]:
             [sys.executable, "-m", "stopflow", "serve", str(lab), "--port", "0", "--no-open"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
             env=own_environment(PYTHONUNBUFFERED="1"),
             cwd=tmp_path,
         )
