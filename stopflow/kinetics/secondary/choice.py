@@ -7,8 +7,10 @@ import numpy as np
 from stopflow.kinetics.secondary.regression import FOLLOWED, Curve
 
 DECISIVE = 2.7
-"""Difference of AICc that a further parameter has to gain: straight points do so in 3 of 100."""
+"""Difference of AICc that each further parameter has to gain: straight points do so in 3 of 100."""
 
+RULED_OUT = 0.01
+"""Chance of a misfit below which points are not taken for level, whatever else there is."""
 LARGEST_CHANGE = 0.5
 """Change along a series, over its mean, that must be excluded before it is called level."""
 
@@ -31,9 +33,10 @@ def choose_curve(curves: Sequence[Curve]) -> tuple[Curve, Curve | None, float]:
         found = curve.information(errors_known=known)
         return found if np.isfinite(found) else np.inf
 
-    lowest = min(information(curve) for curve in curves)
-    near = [curve for curve in curves if not information(curve) > lowest + DECISIVE]
-    chosen = min(near or curves, key=lambda curve: (len(curve.values), information(curve)))
+    def cost(curve: Curve) -> tuple[float, int]:
+        return information(curve) + DECISIVE * len(curve.values), len(curve.values)
+
+    chosen = min(curves, key=cost)
     others = [curve for curve in curves if curve is not chosen]
     following = min(others, key=information, default=None)
     if following is None or not np.isfinite(information(following)):
@@ -111,5 +114,5 @@ def _without_idle_constant(curves: Sequence[Curve]) -> Sequence[Curve]:
     """Leave a constant out that could only win because the others have too few points."""
     others = [curve for curve in curves if len(curve.values) > 1]
     judged = any(np.isfinite(curve.aicc) for curve in others)
-    flat = all(curve.misfit_chance >= FOLLOWED for curve in curves if curve not in others)
+    flat = all(curve.misfit_chance >= RULED_OUT for curve in curves if curve not in others)
     return curves if (judged and flat) or not others else others
