@@ -11,6 +11,8 @@ DECISIVE = 2.7
 
 RULED_OUT = 0.01
 """Chance of a misfit below which points are not taken for level, whatever else there is."""
+ONE_SIDED = 0.90
+"""Level of the two-sided interval of which either end is passed by chance in 5 of 100."""
 LARGEST_CHANGE = 0.5
 """Change along a series, over its mean, that must be excluded before it is called level."""
 
@@ -88,12 +90,15 @@ def is_established(curve: Curve) -> bool:
 
 
 def characteristic_constant(curve: Curve) -> tuple[float, float]:
-    """Return the constant without which a curve is level, and the half of its 95 % interval."""
+    """Return the constant without which a curve is level, and what it must exceed to be shown.
+
+    Its sign is known beforehand, so that the test is one-sided, at 5 %.
+    """
     weights = np.zeros(len(curve.values))
     for name, weight in curve.model.characteristic:
         weights[curve.model.names.index(name)] = weight
     variance = float(weights @ curve.covariance @ weights)
-    return float(weights @ curve.values), curve.quantile() * np.sqrt(max(variance, 0.0))
+    return float(weights @ curve.values), curve.quantile(ONE_SIDED) * np.sqrt(max(variance, 0.0))
 
 
 def _shows_level(level: Curve, *, change: float) -> bool:
@@ -107,7 +112,7 @@ def _shows_level(level: Curve, *, change: float) -> bool:
 
 
 def _quote(value: float, reach: float) -> str:
-    return f"{value:.3g} +- {reach:.2g} (95 %)"
+    return f"{value:.3g} +- {reach:.2g} (90 %)"
 
 
 def _without_idle_constant(curves: Sequence[Curve]) -> Sequence[Curve]:
