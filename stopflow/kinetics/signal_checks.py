@@ -68,7 +68,7 @@ def check_signal(
     ratio, chance = (1.0, 1.0)
     if not exact:
         shared = rounding_sd(step, noise_sd)
-        ratio, chance = misfit(residuals, parameters=parameters, shared_sd=shared)
+        ratio, chance = misfit_anywhere(residuals, parameters=parameters, shared_sd=shared)
         early = early_misfit(residuals, parameters=parameters)
         if early[1] < chance:
             ratio, chance = early
@@ -145,6 +145,30 @@ def early_misfit(residuals: FloatArray, *, parameters: int) -> tuple[float, floa
         found.append((float(fdtrc(size, free, ratio)), ratio))
     chance, ratio = min(found)
     return ratio, min(chance * len(sizes), 1.0)
+
+
+def misfit_anywhere(
+    residuals: FloatArray, *, parameters: int, shared_sd: float = 0.0
+) -> tuple[float, float]:
+    """Test the residuals (N,) for slow waves as a whole and in either half by its own noise.
+
+    Where the sampling changes, so does the correlation of neighbours: hum in densely sampled points
+    would excuse any misfit of the others.
+
+    Returns
+    -------
+    tuple of float
+        As of `misfit`; the smallest chance is multiplied by how many were tried.
+    """
+    half = len(residuals) // 2
+    parts = (residuals, residuals[:half], residuals[half:])
+    tried = [
+        misfit(part, parameters=parameters, shared_sd=shared_sd)
+        for part in parts
+        if part is residuals or half >= FEWEST_POINTS
+    ]
+    ratio, chance = min(tried, key=lambda found: found[1])
+    return ratio, min(chance * len(tried), 1.0)
 
 
 def misfit(

@@ -55,6 +55,16 @@ def test_odd_traces_by_every_law(full_proof):
     assert len(wrong) <= draws / 1000 + (0 if full_proof else 1), wrong
 
 
+def test_hum_in_dense_points_excuses_no_misfit_of_the_others():
+    """Hum, a step, and a tenth of the window with half of the points: k 24 % off passed."""
+    rng = np.random.default_rng([20240611, 3234])
+    trace = draw_trace(rng, str(rng.choice(MADE, p=SHARES)))
+    traced = shot(trace.signal, time_s=trace.time_s)
+    settings = AnalysisSettings(law="single")
+    judged = analyse_experiment(Experiment(name="lab", shots=(traced,)), settings).shots[0]
+    assert {item.rule for item in judged.findings} == {"residual-runs"}
+
+
 WRONG_VALUES = (np.nan, np.inf, -np.inf, 1e38, -1e38, 1e300, 0.0, 1e-320)
 
 

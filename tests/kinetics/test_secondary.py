@@ -1,6 +1,7 @@
 """Secondary plots against scipy and against chemistry put in by hand."""
 
 import re
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -16,11 +17,21 @@ from stopflow.kinetics.analysis import (
     condition_rows,
     secondary_rows,
 )
-from stopflow.kinetics.secondary.choice import choose_curve
+from stopflow.kinetics.secondary.choice import (
+    characteristic_constant,
+    choose_curve,
+    curve_to_report,
+)
 from stopflow.kinetics.secondary.curve import PARTNER, SecondaryCurve
 from stopflow.kinetics.secondary.curves import CURVES, rivals
 from stopflow.kinetics.secondary.fit import SecondaryFit
-from stopflow.kinetics.secondary.regression import Curve, curvature_chance, fit_curve, fit_line
+from stopflow.kinetics.secondary.regression import (
+    Curve,
+    curvature_chance,
+    fit_curve,
+    fit_line,
+)
+from stopflow.kinetics.secondary.search import ASTRAY, HILL_SPAN, REACH
 from stopflow.kinetics.secondary.two_step import (
     MECHANISMS,
     PhasePoints,
@@ -419,3 +430,59 @@ def test_correlations_are_those_of_the_parameters_named(rng: np.random.Generator
 def test_two_concentrations_make_no_plot(rng: np.random.Generator) -> None:
     lab = analyse_lab([analyse_experiment(series(rng, {1e-3: 10.0, 2e-3: 20.0}))])
     assert lab.secondary == ()
+
+
+def test_level_rates_of_single_shots_have_no_k_on(rng: np.random.Generator) -> None:
+    """Without replicates a line was taken for a constant: k_on = -180 +- 170 stood on page 1."""
+    seen = []
+    for _ in range(12):
+        y = 0.03 * (1 + 0.02 * rng.standard_normal(len(X)))
+        rates = {c: 1e3 * k for c, k in zip(X, y, strict=True)}
+        fits = analyse_lab([analyse_experiment(series(rng, rates, shots=1))]).secondary
+        for fit in fits:
+            if fit.chosen:
+                constant, reach = characteristic_constant(fit.curve)
+                assert not fit.curve.model.characteristic or abs(constant) > reach
+        seen.append(any(fit.kind == "constant" and fit.chosen for fit in fits))
+        level = [fit.text for fit in fits if fit.kind == "constant" and fit.chosen]
+        assert all("is not different from zero" in text for text in level)
+    assert sum(seen) >= 9
+
+
+def test_a_line_that_may_be_steep_is_undecided() -> None:
+    """Scatter that hides any change along the series shows neither a slope nor a level."""
+    y = np.array([20.0, 60.0, 10.0, 70.0, 15.0, 62.0])
+    curves = [fit_curve(CURVES[kind], X, y, y / 1e3, error_dof=0) for kind in ("line", "constant")]
+    found = [curve for curve in curves if curve is not None]
+    reported, said = curve_to_report(found[0], found, span=float(np.ptp(X)))
+    assert reported is None
+    assert said.startswith("undecided: k_on of the line")
+
+
+def test_a_falling_line_is_no_k_on() -> None:
+    y = 60 - 4000 * X
+    curve = fit_line(X, y, 0.01 * y)
+    reported, said = curve_to_report(curve, [curve], span=float(np.ptp(X)))
+    assert reported is None
+    assert "falls" in said
+
+
+def test_the_search_stays_near_its_grid(rng: np.random.Generator) -> None:
+    """It left it, and powers of the Hill curve ended the whole analysis with a LinAlgError."""
+    tried = []
+    model = CURVES["Hill"]
+
+    def watched(x, values):
+        tried.append(np.broadcast_to(np.squeeze(values[1:3]).reshape(2, -1), (2, values[1].size)))
+        return model.function(x, values)
+
+    for n in (5.0, 5.9, 8.0):
+        y = model.function(MANY, np.array([40.0, 4e-3, n, 1.0]))[0]
+        made = y * (1 + 0.02 * rng.standard_normal(len(MANY)))
+        fit_curve(replace(model, function=watched), MANY, made, 0.02 * y)
+    half, n = np.concatenate(tried, axis=1)
+    astray = 1.000001 * np.exp(ASTRAY)
+    assert MANY[0] / REACH <= half.min() * astray
+    assert half.max() <= MANY[-1] * REACH * astray
+    assert HILL_SPAN[0] <= n.min() * astray
+    assert n.max() <= HILL_SPAN[1] * astray

@@ -6,7 +6,7 @@ from math import isnan
 
 import numpy as np
 
-from stopflow.kinetics.secondary.choice import choose_curve
+from stopflow.kinetics.secondary.choice import choose_curve, curve_to_report
 from stopflow.kinetics.secondary.curve import PARTNER, SecondaryCurve
 from stopflow.kinetics.secondary.curves import rivals
 from stopflow.kinetics.secondary.fit import SecondaryFit, name_phase, quote_parameters
@@ -129,22 +129,21 @@ def describe_plot(
     described = describe_points(plot.points, leave_out=("concentration",))
     phase = name_phase(plot.columns)
     place = "" if set(plot.columns) == {FIRST_RATE} else f"/{phase}"
+    reported, why = curve_to_report(taken, plot.curves, span=float(np.ptp(plot.x)))
     fits = []
     for curve in (*plot.curves, *instead):
         shape = "" if of_amplitude or curve.model.mechanism else _shape(curve, chance)
         rank = "" if instead else _rank(curve, plot)
-        reported = curve is taken and not _falls(curve)
-        if of_amplitude:
-            follows = curve.misfit_chance >= SCATTERED or curve.error_dof == 0
-            reported = reported and follows
-        said = (curve.model.equation, shape, rank, note)
+        follows = curve.misfit_chance >= SCATTERED or curve.error_dof == 0
+        remark = why if curve in (taken, reported) else ""
+        said = (curve.model.equation, remark or shape, rank, note)
         fits.append(
             SecondaryFit(
                 plot=f"concentration/{experiment}/{described}{place}",
                 experiment=experiment,
                 group=described,
                 kind=curve.model.kind,
-                chosen=reported,
+                chosen=curve is reported and (follows or not of_amplitude),
                 x=plot.x,
                 y=plot.y,
                 error=plot.error,
@@ -158,16 +157,7 @@ def describe_plot(
     return fits
 
 
-def _falls(curve: Curve) -> bool:
-    """Whether a line falls beyond its error: then its slope is no k_on."""
-    if curve.model.kind != "line":
-        return False
-    return bool(curve.values[0] + 2 * np.sqrt(curve.covariance[0, 0]) < 0)
-
-
 def _shape(curve: Curve, chance: float) -> str:
-    if _falls(curve):
-        return "k_obs falls as the concentration rises, so that the slope is not a k_on"
     scatter = ""
     if curve.misfit_chance < SCATTERED:
         scatter = ", but the points scatter more than their errors say"

@@ -63,6 +63,9 @@ class SecondaryCurve:
         Values and slopes; `x` is the concentration in M, 1 / T in 1/K, or the pH.
     fewest
         Distinct values of x that it needs.
+    characteristic
+        (name, weight) of the parameters whose weighted sum makes the curve what it is: where that
+        is zero the points are level. Empty for what has no such constant.
     valid
         Whether fitted parameters mean what the names say, for instance a k_max above 0.
     """
@@ -76,6 +79,7 @@ class SecondaryCurve:
     parameters: tuple[CurveParameter, ...]
     function: Function
     fewest: int
+    characteristic: tuple[tuple[str, float], ...] = ()
     valid: Callable[[FloatArray], bool] = lambda _values: True
 
     @property

@@ -55,6 +55,7 @@ def _two_step(mechanism: str, parameters: tuple[CurveParameter, ...]) -> tuple[S
             parameters=parameters,
             function=curve_functions.two_step(mechanism, fast=phase == "fast"),
             fewest=4,
+            characteristic=(("k_on", 1.0),),
             valid=lambda values: bool((values > 0).all()),
         )
         for phase in ("fast", "slow")
@@ -72,6 +73,7 @@ CURVES: Mapping[str, SecondaryCurve] = {
             parameters=(_K_ON, _K_OFF),
             function=curve_functions.line,
             fewest=3,
+            characteristic=(("k_on", 1.0),),
         ),
         SecondaryCurve(
             kind="hyperbola",
@@ -81,6 +83,7 @@ CURVES: Mapping[str, SecondaryCurve] = {
             parameters=(_K_MAX, _HALF, _K_OFF),
             function=curve_functions.hyperbola,
             fewest=4,
+            characteristic=(("k_max", 1.0),),
             valid=lambda values: bool(values[0] > 0),
         ),
         SecondaryCurve(
@@ -95,6 +98,7 @@ CURVES: Mapping[str, SecondaryCurve] = {
             ),
             function=curve_functions.falling,
             fewest=4,
+            characteristic=(("k_0", 1.0), ("k_inf", -1.0)),
             valid=lambda values: bool(values[0] > values[1]),
         ),
         SecondaryCurve(
@@ -110,6 +114,7 @@ CURVES: Mapping[str, SecondaryCurve] = {
             ),
             function=curve_functions.hill,
             fewest=6,
+            characteristic=(("k_max", 1.0),),
             valid=lambda values: bool(values[0] > 0),
         ),
         SecondaryCurve(
@@ -120,6 +125,7 @@ CURVES: Mapping[str, SecondaryCurve] = {
             parameters=(_K_ON, _HALF, _TOTAL),
             function=curve_functions.tight_binding,
             fewest=4,
+            characteristic=(("k_on", 1.0),),
             valid=lambda values: bool(values[0] > 0),
         ),
         SecondaryCurve(
@@ -156,6 +162,7 @@ CURVES: Mapping[str, SecondaryCurve] = {
             parameters=(_TOP, _HALF),
             function=curve_functions.saturation,
             fewest=4,
+            characteristic=(("A_max", 1.0),),
         ),
         SecondaryCurve(
             kind="tight-binding amplitude",
@@ -166,6 +173,7 @@ CURVES: Mapping[str, SecondaryCurve] = {
             parameters=(_TOP, _HALF, _TOTAL),
             function=curve_functions.bound_share,
             fewest=4,
+            characteristic=(("A_max", 1.0),),
         ),
         SecondaryCurve(
             kind="arrhenius",
@@ -203,6 +211,7 @@ CURVES: Mapping[str, SecondaryCurve] = {
             ),
             function=curve_functions.one_pka,
             fewest=4,
+            characteristic=(("k_base", 1.0), ("k_acid", -1.0)),
         ),
         SecondaryCurve(
             kind="bell",
@@ -216,6 +225,7 @@ CURVES: Mapping[str, SecondaryCurve] = {
             ),
             function=curve_functions.bell,
             fewest=5,
+            characteristic=(("k_max", 1.0),),
             valid=lambda values: bool(values[0] > 0 and values[1] < values[2]),
         ),
         SecondaryCurve(

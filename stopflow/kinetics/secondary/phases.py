@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stopflow.kinetics.secondary.choice import DECISIVE
+from stopflow.kinetics.secondary.choice import DECISIVE, is_established
 from stopflow.kinetics.secondary.concentration import ConcentrationPlot, build_plot, describe_plot
 from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.kinetics.secondary.fit import SecondaryFit
@@ -93,7 +93,11 @@ def fit_phases(
     """
     named = _Reading(fast=build_plot(fast, given=given), slow=build_plot(slow, given=given))
     readings = [named, *_crossings(named, given)]
-    steps = {name: found for name in MECHANISMS if (found := _two_step(named, name))}
+    steps = {
+        name: found
+        for name in MECHANISMS
+        if (found := _two_step(named, name)) and is_established(found[0])
+    }
     readings += [
         _Reading(fast=named.fast, slow=named.slow, steps=found) for found in steps.values()
     ]

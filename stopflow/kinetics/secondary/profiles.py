@@ -10,7 +10,7 @@ from math import inf, nan
 
 import numpy as np
 
-from stopflow.kinetics.secondary.choice import choose_curve
+from stopflow.kinetics.secondary.choice import choose_curve, curve_to_report
 from stopflow.kinetics.secondary.curves import CURVES, rivals
 from stopflow.kinetics.secondary.fit import Parameter, SecondaryFit, quote_parameters
 from stopflow.kinetics.secondary.points import (
@@ -206,6 +206,9 @@ def _against_ph(ph: FloatArray, k: FloatArray, error: FloatArray, error_dof: flo
     rank = ""
     if following is not None:
         rank = f"; next best: {following.model.kind} (AICc {behind:+.1f})"
+    reported, why = curve_to_report(chosen, curves, span=float(np.ptp(ph)))
+    if why:
+        rank += f"; {why}"
     if not on_curve:
         rank += "; the points do not follow it within their errors"
     return [
@@ -215,7 +218,7 @@ def _against_ph(ph: FloatArray, k: FloatArray, error: FloatArray, error_dof: flo
             y=k,
             error=error * k,
             curves=curves,
-            reported=tuple(curve is chosen and on_curve for curve in curves),
+            reported=tuple(curve is reported and on_curve for curve in curves),
             remarks=tuple(rank if curve is chosen else "" for curve in curves),
         )
     ]

@@ -34,6 +34,20 @@ def _wrong_law(finding: Finding) -> Parts:
     )
 
 
+def _law_shift(finding: Finding) -> Parts:
+    found = "k depends on the rate law"
+    if "ratio" in finding.values:
+        return found, (
+            ": concentrations in a ratio of {ratio:.2g} describe the trace as well as equal ones "
+            "and move it by {share:.1%}; give both concentrations, or fix their ratio in "
+            "--law second-order-unequal"
+        )
+    return found, (
+        ": another one that fits as well or better moves it by {share:.1%} ({shift:.1f} standard "
+        "errors)"
+    )
+
+
 def _shots(finding: Finding) -> Parts:
     rules, files = (_listed(finding.values[name]) for name in ("rules", "files"))
     named = ", ".join(files[:NAMED]) + and_more(len(files) - NAMED)
@@ -110,11 +124,7 @@ SENTENCES: Final[Mapping[str, Parts | Callable[[Finding], Parts]]] = {
         "the given start lies in the artefact",
         ": from the detected start on, k differs by {shift:.1f} standard errors",
     ),
-    "law-shift": (
-        "k depends on the rate law",
-        ": another one that fits as well or better moves it by {share:.1%} ({shift:.1f} standard "
-        "errors)",
-    ),
+    "law-shift": _law_shift,
     "wrong-law": _wrong_law,
     "omitted-points": _TEXT,
     "time-zero": (

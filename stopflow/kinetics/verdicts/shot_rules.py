@@ -3,9 +3,12 @@
 from math import inf
 
 from stopflow.kinetics.settings import QualityThresholds
-from stopflow.kinetics.verdicts.compare_laws import shift_to
+from stopflow.kinetics.verdicts.compare_laws import NOT_RULED_OUT, shift_to
 from stopflow.kinetics.verdicts.findings import Values
 from stopflow.kinetics.verdicts.shot import ShotResult
+
+# A ratio of two concentrations up to which they are not taken for equal.
+UNEQUAL = 0.95
 
 
 def slope_not_flat(result: ShotResult, limits: QualityThresholds) -> Values | None:
@@ -111,12 +114,27 @@ def law_shift(result: ShotResult, limits: QualityThresholds) -> Values | None:
     """Another rate law that fits as well says otherwise."""
     if wrong_law(result, limits):
         return None
+    unequal = _may_be_unequal(result)
+    if unequal is not None:
+        return unequal
     shift = result.law_shift_sigma
     share = result.law_shift_share
     least = limits.chosen_shift_sigma if result.law_chosen else limits.law_shift_sigma
     if not (shift > least and share > limits.law_shift_share):
         return None
     return {"share": share, "shift": shift}
+
+
+def _may_be_unequal(result: ShotResult) -> Values | None:
+    """Find concentrations that differ and describe the trace as well as the equal ones chosen."""
+    if not (result.law_chosen and result.fit.law == "second-order"):
+        return None
+    other = result.laws["second-order-unequal"]
+    ratio = other.parameters.get("ratio", 1.0)
+    if ratio > UNEQUAL or result.laws.gain_of(other, result.fit) < -NOT_RULED_OUT:
+        return None
+    shift = shift_to(other, result.fit, stderr=result.stderr)
+    return {"share": shift.share, "shift": shift.sigma, "ratio": ratio}
 
 
 def wrong_law(result: ShotResult, limits: QualityThresholds) -> Values | None:

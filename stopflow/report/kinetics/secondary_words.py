@@ -46,7 +46,22 @@ def summarise_secondary(secondary: pd.DataFrame) -> str:
             said.append(f"{words}: {'; '.join(values)}.")
         else:
             said.append(f"{words} {_range_of(rows, unit)}.")
+    said += _undecided(secondary)
     return " ".join(text[0].upper() + text[1:] if text[:2] != "k_" else text for text in said)
+
+
+def _undecided(secondary: pd.DataFrame) -> list[str]:
+    """Say which plots decide nothing: each of a few, of many how many."""
+    found = {}
+    for plot, part in secondary.groupby(col.PLOT, sort=False):
+        texts = [text for row in part[col.TEXT] for text in str(row).split("; ")]
+        remark = next((text for text in texts if text.startswith("undecided: ")), "")
+        if remark and not part[col.CHOSEN].astype(bool).any():
+            row = part.iloc[0].to_dict()
+            found[plot] = f"{remark} ({_place(row)})."
+    if len(found) <= FEW:
+        return list(found.values())
+    return [f"undecided: {count_things(len(found), 'plot')}, in the table of secondary plots."]
 
 
 def _range_of(rows: Sequence[Mapping[Hashable, object]], unit: str) -> str:
