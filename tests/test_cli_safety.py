@@ -228,6 +228,7 @@ def test_metrics_that_are_no_table_are_refused(tmp_path, run, dataset):
         "rates.xlsx",
         "kinetics.pdf",
         "kinetics.html",
+        "shape.html",
         "shape.pdf",
         MARK,
     }

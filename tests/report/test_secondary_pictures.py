@@ -144,7 +144,36 @@ def test_no_range_goes_over_unlike_reactions(substrates: int, plots: int, said: 
             "value": float(place + 1),
             "stderr": 0.1,
             "unit": "M^-1 s^-1",
+            "plot": f"plot {place}",
+            "text": "",
         }
         for place in range(plots)
     ]
     assert said in summarise_secondary(pd.DataFrame(rows))
+
+
+@pytest.mark.parametrize(
+    ("plots", "said"),
+    [
+        (1, "Undecided: k_on of the line is not different from zero (run 0)."),
+        (9, "Undecided: 9 plots, in the table of secondary plots."),
+    ],
+)
+def test_plots_that_decide_nothing_are_said_to_be_undecided(plots: int, said: str) -> None:
+    rows = [
+        {
+            "experiment": f"run {place}",
+            "group": "S, 298.15 K",
+            "kind": "line",
+            "chosen": False,
+            "rates": "k_per_s",
+            "parameter": "k_on",
+            "value": 1.0,
+            "stderr": 2.0,
+            "unit": "M^-1 s^-1",
+            "plot": f"plot {place}",
+            "text": "undecided: k_on of the line is not different from zero; see the table",
+        }
+        for place in range(plots)
+    ]
+    assert summarise_secondary(pd.DataFrame(rows)) == said
