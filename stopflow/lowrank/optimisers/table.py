@@ -98,6 +98,7 @@ OPTIMISERS: dict[str, Optimiser] = {
         description="RMSprop; on factors, on every element of K, L and S (not exact in row space)",
         tensors=squares_only(RMSPROP),
         factors=partial(ElementRule, second=RMSPROP, momentum=0.0),
+        trial_rate=2e-3,
     ),
     "adagrad": Optimiser(
         description="AdaGrad; on factors, on every element of K, L and S (not exact in row space)",
