@@ -27,6 +27,18 @@ def test_a_network_is_named_by_its_own_layers():
 )
 def test_where_the_fit_is_better_the_report_says_so(ours, fits, said):
     metrics = {"test": {"mae_per_s": ours}, "fit_on_test": {"mae_per_s": fits}}
+    metrics["test_ratio_to_fit"] = ours / fits if fits > 0 else None
     advice = advise_fit(metrics)
     assert said in advice
     assert bool(advice) == bool(said)
+
+
+def test_network_and_fit_are_compared_on_the_same_shots():
+    """The errors of the table are of all test shots and of those whose true rates are known."""
+    metrics = {
+        "test": {"mae_per_s": 0.028},
+        "fit_on_test": {"mae_per_s": 0.018},
+        "test_ratio_to_fit": 1.9,
+    }
+    assert "1.9 times that of the fit" in advise_fit(metrics)
+    assert advise_fit({**metrics, "test_ratio_to_fit": 0.9}) == ""

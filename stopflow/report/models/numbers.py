@@ -226,13 +226,12 @@ def text_metric(metrics: Mapping[str, object], key: str) -> str:
 
 def advise_fit(metrics: Mapping[str, object]) -> str:
     """Say that the fit is better where it is, on shots whose true rates are known; else nothing."""
-    ours = metric(metrics, "test", "mae_per_s")
-    fits = metric(metrics, "fit_on_test", "mae_per_s")
-    if not ours > fits:
-        return ""
-    if fits == 0:
+    if metric(metrics, "fit_on_test", "mae_per_s") == 0 < metric(metrics, "test", "mae_per_s"):
         return "Use the fit for shots like these: it makes no error on the test experiments."
+    times = metric(metrics, "test_ratio_to_fit")
+    if not times > 1:
+        return ""
     return (
         "Use the fit for shots like these: on the test experiments the error of the network is "
-        f"{format_digits(ours / fits, 2)} times that of the fit."
+        f"{format_digits(times, 2)} times that of the fit, where the true rates are known."
     )
