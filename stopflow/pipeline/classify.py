@@ -21,28 +21,16 @@ from stopflow.learn.device import require_device
 from stopflow.learn.memory import peak_memory
 from stopflow.learn.saved import require_model_place, save_model
 from stopflow.learn.settings import TrainSettings
-from stopflow.learn.training.train import TrainStatus
 from stopflow.pipeline.checks import require_name, require_seed
 from stopflow.pipeline.reports import in_place, require_reports
-from stopflow.pipeline.train import compose_values, default_name, layer_rows
+from stopflow.pipeline.train import TrainedRun, compose_values, default_name, layer_rows
 
 PARTS: Final = ("test", "validation", "train")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class TrainedClassifier:
-    """A finished training run, ready to print."""
-
-    name: str
-    metrics: dict[str, Any]
-    written: tuple[Path, ...]
-    status: TrainStatus
-    notes: tuple[str, ...]
-
-    @property
-    def finished(self) -> bool:
-        """Whether the run ended as it should."""
-        return self.status is not TrainStatus.DIVERGED
+class TrainedClassifier(TrainedRun):
+    """A network trained on images, ready to print."""
 
     def table(self) -> tuple[Sequence[str], list[Sequence[str]]]:
         """Give columns and rows for the terminal."""

@@ -141,7 +141,7 @@ def _condition_table(dataset: Dataset) -> tuple[tuple[str, ...], tuple[tuple[str
     columns = tuple(name for name, texts in cells.items() if any(texts))
     rows = tuple(zip(*(cells[name] for name in columns), strict=True))
     if len(conditions) > SHOWN_ROWS:
-        more = f"... {len(conditions) - SHOWN_ROWS} more in reports"
+        more = f"... {len(conditions) - SHOWN_ROWS} more"
         rows += ((more, *[""] * (len(columns) - 1)),)
     return columns, rows
 

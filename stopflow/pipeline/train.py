@@ -28,8 +28,8 @@ from stopflow.store import Dataset, load_dataset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class TrainedModel:
-    """A finished training run, ready to print."""
+class TrainedRun:
+    """A finished training run: what was written, how it ended, and what is to be said of it."""
 
     name: str
     metrics: dict[str, Any]
@@ -41,6 +41,11 @@ class TrainedModel:
     def finished(self) -> bool:
         """Whether the run ended as it should."""
         return self.status is not TrainStatus.DIVERGED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class TrainedModel(TrainedRun):
+    """A network trained on a lab, ready to print."""
 
     def table(self) -> tuple[Sequence[str], list[Sequence[str]]]:
         """Give columns and rows for the terminal."""
