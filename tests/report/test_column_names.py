@@ -10,28 +10,10 @@ from stopflow import column_names
 from stopflow.schema import COLUMNS
 
 REPORT = Path(__file__).parents[2] / "stopflow" / "report"
-SPELLED = {
-    "kinetics/agreement",
-    "kinetics/conditions",
-    "kinetics/experiment_figures",
-    "kinetics/experiment_page",
-    "kinetics/report",
-    "kinetics/secondary_pages",
-    "kinetics/secondary_words",
-    "kinetics/view",
-    "mechanism/report",
-    "paper/figure_files",
-    "paper/flow",
-    "paper/page",
-    "paper/pictures",
-    "paper/style",
-}
-"""Modules that still spell names of columns."""
 MODULES = [
     path
     for folder in ("kinetics", "tables", "models", "paper", "mechanism")
     for path in sorted((REPORT / folder).glob("*.py"))
-    if f"{folder}/{path.stem}" not in SPELLED
 ]
 OF_TABLES = {"get", "groupby", "sort_values", "drop", "drop_duplicates", "merge", "set_index"}
 """Methods of tables whose arguments are names of columns."""

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
+from stopflow import column_names as col
 from stopflow.kinetics.verdicts.findings import Verdict
 from stopflow.report.paper.flow import (
     Block,
@@ -65,13 +66,13 @@ def compare_rates(shots: pd.DataFrame, column: str) -> Difference | None:
     both = _with_both(shots, column)
     if both.empty:
         return None
-    ours, theirs = both["k_per_s"].to_numpy(float), both[column].to_numpy(float)
+    ours, theirs = both[col.K_PER_S].to_numpy(float), both[column].to_numpy(float)
     relative = ours / theirs - 1
     low, middle, high = np.quantile(relative, [0.025, 0.5, 0.975])
     return Difference(
         mean_per_s=(ours + theirs) / 2,
         relative=relative,
-        verdict=both["verdict"].to_numpy(str),
+        verdict=both[col.VERDICT].to_numpy(str),
         median=float(middle),
         low=float(low),
         high=float(high),
@@ -81,14 +82,14 @@ def compare_rates(shots: pd.DataFrame, column: str) -> Difference | None:
 def _with_both(shots: pd.DataFrame, column: str) -> pd.DataFrame:
     if column not in shots:
         return shots.iloc[:0]
-    ours, theirs = shots["k_per_s"].astype(float), shots[column].astype(float)
+    ours, theirs = shots[col.K_PER_S].astype(float), shots[column].astype(float)
     return shots[np.isfinite(ours) & np.isfinite(theirs) & (ours > 0) & (theirs > 0)]
 
 
 def build_agreement_blocks(shots: pd.DataFrame) -> list[Block]:
     """Compose the pictures of agreement; empty when there is nothing to compare with."""
     blocks: list[Block] = []
-    lab = compare_rates(shots, "workbook_rate_per_s")
+    lab = compare_rates(shots, col.WORKBOOK_RATE_PER_S)
     starts = _with_starts(shots)
     if lab is not None:
         blocks += [
@@ -124,7 +125,7 @@ def build_agreement_blocks(shots: pd.DataFrame) -> list[Block]:
                 shows=("starts of the lab",),
             ),
         ]
-    truth = compare_rates(shots, "k_true_per_s")
+    truth = compare_rates(shots, col.K_TRUE_PER_S)
     if truth is not None:
         blocks += [
             build_heading("Agreement with the known truth"),
@@ -141,7 +142,7 @@ def build_agreement_blocks(shots: pd.DataFrame) -> list[Block]:
         blocks.append(
             pair_picture(
                 partial(draw_difference, found=truth, other="truth"),
-                partial(draw_pulls, shots=_with_both(shots, "k_true_per_s")),
+                partial(draw_pulls, shots=_with_both(shots, col.K_TRUE_PER_S)),
                 tall_mm=66.0,
                 top_mm=8.5,
                 shows=("rates and the truth", "pulls"),
@@ -202,17 +203,17 @@ def _title(axes: Axes, text: str) -> None:
 
 
 def _with_starts(shots: pd.DataFrame) -> pd.DataFrame:
-    if "detected_start_s" not in shots:
+    if col.DETECTED_START_S not in shots:
         return shots.iloc[:0]
-    known = np.isfinite(shots["detected_start_s"].astype(float))
-    fitted = np.isfinite(shots["k_per_s"].astype(float))
-    return shots[known & fitted & (shots["start_source"] == "workbook")]
+    known = np.isfinite(shots[col.DETECTED_START_S].astype(float))
+    fitted = np.isfinite(shots[col.K_PER_S].astype(float))
+    return shots[known & fitted & (shots[col.START_SOURCE] == "workbook")]
 
 
 def draw_start_difference(axes: Axes, *, shots: pd.DataFrame) -> None:
     """Draw how much later a start is detected than the workbook says, against k."""
-    later = 1e3 * (shots["detected_start_s"] - shots["start_s"]).to_numpy(float)
-    k = shots["k_per_s"].to_numpy(float)
+    later = 1e3 * (shots[col.DETECTED_START_S] - shots[col.START_S]).to_numpy(float)
+    k = shots[col.K_PER_S].to_numpy(float)
     axes.axhline(0, color=MUTED, linewidth=0.5)
     axes.plot(
         k,
@@ -233,7 +234,7 @@ def draw_start_difference(axes: Axes, *, shots: pd.DataFrame) -> None:
 
 def draw_pulls(axes: Axes, *, shots: pd.DataFrame) -> None:
     """Draw the errors in units of their standard error beside the normal curve."""
-    pulls = (shots["k_per_s"] - shots["k_true_per_s"]) / shots["k_stderr_per_s"]
+    pulls = (shots[col.K_PER_S] - shots[col.K_TRUE_PER_S]) / shots[col.K_STDERR_PER_S]
     values = pulls.to_numpy(float)
     values = values[np.isfinite(values)]
     edges = np.linspace(-5, 5, 31)
@@ -250,8 +251,8 @@ def draw_pulls(axes: Axes, *, shots: pd.DataFrame) -> None:
 
 
 def _disagreement_blocks(shots: pd.DataFrame) -> list[Block]:
-    both = _with_both(shots, "workbook_rate_per_s")
-    relative = both["k_per_s"] / both["workbook_rate_per_s"] - 1
+    both = _with_both(shots, col.WORKBOOK_RATE_PER_S)
+    relative = both[col.K_PER_S] / both[col.WORKBOOK_RATE_PER_S] - 1
     listed = both.assign(relative=relative, size=relative.abs())
     listed = listed.sort_values("size", ascending=False, kind="stable").head(_LISTED)
     rows = tuple(

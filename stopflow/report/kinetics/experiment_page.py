@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from stopflow import column_names as col
 from stopflow.kinetics.laws import COMPARED
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.conditions import build_series, constant_conditions
@@ -24,7 +25,7 @@ from stopflow.report.paper.rounding import MISSING, format_digits, format_pm
 from stopflow.report.paper.style import MUTED, Paper, Ruler, printable
 
 _LAW_RATES = tuple(f"k_{law.column}_per_s" for _, law in COMPARED)
-_MODEL_COLUMNS = ("k_per_s", *_LAW_RATES, "k2_per_s", "model_shift_sigma")
+_MODEL_COLUMNS = (col.K_PER_S, *_LAW_RATES, col.K2_PER_S, col.MODEL_SHIFT_SIGMA)
 _CRITERIA = {f"aicc_{law.column}": law.column for _, law in COMPARED}
 Columns = Mapping[str, FloatArray]
 
@@ -64,7 +65,7 @@ def build_experiment_blocks(
     below += [build_subheading("Verdicts"), _verdict_grid(shots, _series_of(data, shots))]
     if not counts.read:
         return [*blocks, Paragraph(text="No file of this experiment could be read."), *below]
-    own_cuts = data.cuts[data.cuts["experiment"] == shots["experiment"].iloc[0]]
+    own_cuts = data.cuts[data.cuts[col.EXPERIMENT] == shots[col.EXPERIMENT].iloc[0]]
     has_cuts = bool(relative_cuts(own_cuts, shots))
     caption = Paragraph(text=_caption(counts, has_cuts=has_cuts), size=6.6, colour=MUTED)
     strip_mm = _STRIP_MM if counts.fitted else 0.0
@@ -85,7 +86,7 @@ def build_experiment_blocks(
 
 def _say_series(data: KineticsReportData, shots: pd.DataFrame) -> str:
     """Count the series that have a warning as a whole: they are none of the shots' own."""
-    own = data.conditions[data.conditions["experiment"] == shots["experiment"].iloc[0]]
+    own = data.conditions[data.conditions[col.EXPERIMENT] == shots[col.EXPERIMENT].iloc[0]]
     doubtful = len(list_doubtful(own))
     return f"{doubtful} of {len(own)} series warned" if doubtful else ""
 
@@ -135,12 +136,12 @@ def _paint(
         return
     draw_traces(page, picture, x_mm, y_mm, width_mm=width_mm, tall_mm=tall_mm)
     shots = data.shots.iloc[list(rows)].set_axis(list(rows))
-    if not np.isfinite(shots["k_per_s"]).any():
+    if not np.isfinite(shots[col.K_PER_S]).any():
         return
     top = y_mm + tall_mm + 5.0
     half = (width_mm - 36.0) / 2
-    cuts = data.cuts[data.cuts["experiment"] == shots["experiment"].iloc[0]]
-    single = int(np.isfinite(shots["k_per_s"]).sum()) == 1
+    cuts = data.cuts[data.cuts[col.EXPERIMENT] == shots[col.EXPERIMENT].iloc[0]]
+    single = int(np.isfinite(shots[col.K_PER_S]).sum()) == 1
     whole = width_mm - 15.0
     wide = whole if single else half
     left = page.axes(x_mm + 15.0, top, width_mm=wide, height_mm=36.0)
@@ -177,14 +178,14 @@ def _models_grid(shots: pd.DataFrame) -> Grid:
     rows = []
     for item in build_series(shots):
         own = np.array([places[row] for row in item.rows])
-        own = own[np.isfinite(numbers["k_per_s"][own])]
+        own = own[np.isfinite(numbers[col.K_PER_S][own])]
         fitted = {name: values[own] for name, values in numbers.items()}
         rows.append(
             (
                 item.label,
                 f"{len(own)} of {len(item.rows)}",
                 *(_mean_rate(fitted, column) for column in _LAW_RATES),
-                _mean_rate(fitted, "k2_per_s"),
+                _mean_rate(fitted, col.K2_PER_S),
                 _preferred(fitted),
                 _open_law(fitted),
             )
@@ -235,7 +236,7 @@ def _open_law(shots: Columns) -> str:
 
     The shift is 0 where every other law is ruled out, however far its k lies.
     """
-    values = np.abs(_known(shots, "model_shift_sigma"))
+    values = np.abs(_known(shots, col.MODEL_SHIFT_SIGMA))
     if not len(values):
         return MISSING
     middle = float(np.median(values))
@@ -249,12 +250,12 @@ def _known(shots: Columns, column: str) -> FloatArray:
 
 def _series_of(data: KineticsReportData, shots: pd.DataFrame) -> list[Repeats]:
     """Return the series of this experiment that are doubted for reasons of their own."""
-    own = data.conditions[data.conditions["experiment"] == shots["experiment"].iloc[0]]
+    own = data.conditions[data.conditions[col.EXPERIMENT] == shots[col.EXPERIMENT].iloc[0]]
     return group_series(list_doubtful(own), own)
 
 
 def _verdict_grid(shots: pd.DataFrame, series: Sequence[Repeats]) -> Grid:
-    passed = shots[shots["verdict"] == "PASS"]
+    passed = shots[shots[col.VERDICT] == "PASS"]
     rows = [(item.verdict, "series", f"{item.reason}: {name_files(item.names)}") for item in series]
     for item in count_reasons(shots):
         rows.append((item.verdict, str(item.shots), f"{item.reason}: {name_files(item.files)}"))

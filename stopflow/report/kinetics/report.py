@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from stopflow import column_names as col
 from stopflow.errors import StopflowError
 from stopflow.io.csv_files import csv_text
 from stopflow.report.data import KineticsReportData
@@ -87,7 +88,7 @@ def write_kinetics_pdf(
 
 
 def _describe(data: KineticsReportData) -> DocumentInfo:
-    experiments = count_things(int(data.shots["experiment"].nunique()), "experiment")
+    experiments = count_things(int(data.shots[col.EXPERIMENT].nunique()), "experiment")
     return describe_document(
         "Stopped-flow rate constants",
         subject=f"{count_things(len(data.shots), 'shot')}, {experiments}",
@@ -114,7 +115,7 @@ def drawing_beside(
         Waits for these pages and returns them; where the process has died, it draws them. None
         where there is no such process.
     """
-    if processes < 2 or data.shots["experiment"].nunique() < MANY_SHEETS:
+    if processes < 2 or data.shots[col.EXPERIMENT].nunique() < MANY_SHEETS:
         yield None
         return
     with worker_processes(1) as pool:
@@ -143,7 +144,7 @@ def draw_second_part(data: KineticsReportData, paper: str) -> bytes:
 
 def build_sheets(data: KineticsReportData, paper: Paper, ruler: Ruler) -> list[Sheet]:
     """Lay the whole report out, page by page, without drawing it."""
-    places = data.shots.groupby("experiment", sort=False).indices
+    places = data.shots.groupby(col.EXPERIMENT, sort=False).indices
     chosen = choose_experiments(data.shots)
     overview = [
         *build_front_blocks(data),
@@ -170,7 +171,7 @@ def write_kinetics_figures(data: KineticsReportData, folder: Path) -> list[Path]
     """Write every figure of the report into `folder`, as SVG and PNG; returns the files."""
     paper, ruler = require_paper("a4"), Ruler()
     blocks = [*build_secondary_blocks(data), *build_agreement_blocks(data.shots)]
-    for name, found in data.shots.groupby("experiment", sort=False).indices.items():
+    for name, found in data.shots.groupby(col.EXPERIMENT, sort=False).indices.items():
         rows = [int(row) for row in found]
         blocks += build_experiment_blocks(data, str(name), rows, paper=paper, ruler=ruler)
     return write_figures(blocks, folder, paper=paper, ruler=ruler)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from stopflow import column_names as col
 from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.kinetics.secondary.fit import name_phase
 from stopflow.report.data import KineticsReportData
@@ -116,8 +117,8 @@ def _letter(place: int) -> str:
 
 
 def _equations(secondary: pd.DataFrame) -> Paragraph:
-    chosen = set(secondary.loc[secondary["chosen"].astype(bool), "kind"])
-    named = chosen or set(secondary["kind"])
+    chosen = set(secondary.loc[secondary[col.CHOSEN].astype(bool), col.KIND])
+    named = chosen or set(secondary[col.KIND])
     equations = [f"{_title(kind)}: {CURVES[kind].paper}." for kind in CURVES if kind in named]
     return Paragraph(text="  ".join(equations), after_mm=3.0, keep_with_next=True)
 
@@ -224,15 +225,15 @@ def secondary_grid(secondary: pd.DataFrame, *, letters: Mapping[str, str] | None
     rows: list[tuple[str, ...]] = []
     keys = ["experiment", "group"]
     for (name, group), part in secondary.groupby(keys, sort=False, dropna=False):
-        plots = [own for _, own in part.groupby("plot", sort=False)]
-        taken = [own[own["chosen"].astype(bool)] for own in plots]
+        plots = [own for _, own in part.groupby(col.PLOT, sort=False)]
+        taken = [own[own[col.CHOSEN].astype(bool)] for own in plots]
         pairs = zip(taken, plots, strict=True)
         shown = pd.concat([own if len(own) else plot for own, plot in pairs])
         group = name_group(str(group))
         letter = known.get(printable(str(name))) or known.get(printable(group))
         said = f"{name}: {group}" if name and group else name or group or "all conditions"
         rows.append((f"({letter}) {said}" if letter else said,))
-        for (_, kind), own in shown.groupby(["plot", "kind"], sort=False):
+        for (_, kind), own in shown.groupby([col.PLOT, col.KIND], sort=False):
             rows += _model_rows(str(kind), own)
     columns: tuple[Column, ...] = (
         Column(title="Model"),
@@ -250,22 +251,22 @@ def secondary_grid(secondary: pd.DataFrame, *, letters: Mapping[str, str] | None
 
 
 def _model_rows(kind: str, own: pd.DataFrame) -> list[tuple[str, ...]]:
-    remark = set_numbers(str(own["text"].iloc[0]).partition(";")[2].strip())
-    phase = name_phase(str(own["rates"].iloc[0]).split())
+    remark = set_numbers(str(own[col.TEXT].iloc[0]).partition(";")[2].strip())
+    phase = name_phase(str(own[col.RATES].iloc[0]).split())
     plain = phase == "k" or CURVES[kind].mechanism
     model = _title(kind) if plain else f"{_title(kind)}, {phase}"
     rows: list[tuple[str, ...]] = []
     for number, row in enumerate(own[is_parameter(own)].to_dict("records")):
         factor, unit = shown_unit({str(key): value for key, value in row.items()})
-        value, error = factor * float(row["value"]), factor * float(row["stderr"])
+        value, error = factor * float(row[col.VALUE]), factor * float(row[col.STDERR])
         rows.append(
             (
                 model if number == 0 else "",
-                f"{row['points']:.0f}" if number == 0 else "",
-                _SYMBOLS.get(str(row["parameter"]), str(row["parameter"])),
+                f"{row[col.POINTS]:.0f}" if number == 0 else "",
+                _SYMBOLS.get(str(row[col.PARAMETER]), str(row[col.PARAMETER])),
                 format_pm(value, error) if error > 0 else format_digits(value, 3),
                 format_interval(
-                    factor * float(row["low95"]), factor * float(row["high95"]), error=error
+                    factor * float(row[col.LOW95]), factor * float(row[col.HIGH95]), error=error
                 )
                 if error > 0
                 else "given",

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from stopflow import column_names as col
 from stopflow.kinetics.verdicts.findings import parse_findings
 from stopflow.kinetics.verdicts.sentences import say
 from stopflow.report.data import KineticsReportData
@@ -52,7 +53,7 @@ def plot_shot(data: KineticsReportData, row: int = 0) -> Figure:
     """
     shot = data.shots.iloc[row]
     page = Page(_SHEET, Ruler())
-    name = printable(f"{shot['file']}  ·  {shot['experiment']}".strip(" ·"))
+    name = printable(f"{shot[col.FILE]}  ·  {shot[col.EXPERIMENT]}".strip(" ·"))
     shown = page.ruler.shorten(name, 11.0, width_mm=_SHEET.text_width_mm, bold=True)
     page.text(_SHEET.side_mm, 10.0, shown, size=11.0, bold=True)
     width = _SHEET.text_width_mm - _TEXT_MM - 8.0
@@ -88,12 +89,12 @@ def say_key(picture: ExperimentPicture) -> str:
 def _own_cuts(cuts: pd.DataFrame, shot: pd.Series) -> pd.DataFrame:
     if cuts.empty:
         return cuts
-    own = (cuts["file"] == shot["file"]) & (cuts["channel"] == shot["channel"])
-    return cuts[own & (cuts["experiment"] == shot["experiment"])]
+    own = (cuts[col.FILE] == shot[col.FILE]) & (cuts[col.CHANNEL] == shot[col.CHANNEL])
+    return cuts[own & (cuts[col.EXPERIMENT] == shot[col.EXPERIMENT])]
 
 
 def _write_numbers(page: Page, shot: pd.Series, x_mm: float) -> None:
-    verdict = str(shot["verdict"])
+    verdict = str(shot[col.VERDICT])
     y = 19.0
     page.text(
         x_mm,
@@ -103,7 +104,7 @@ def _write_numbers(page: Page, shot: pd.Series, x_mm: float) -> None:
         bold=True,
         colour=VERDICT_COLOURS.get(verdict, INK),
     )
-    for finding in parse_findings(str(shot["findings"])):
+    for finding in parse_findings(str(shot[col.FINDINGS])):
         for line in page.ruler.wrap(printable(say(finding)), 7.4, width_mm=_TEXT_MM):
             if line:
                 y += 4.2
@@ -120,19 +121,19 @@ def _facts(shot: pd.Series) -> list[tuple[str, str]]:
     def number(name: str) -> float:
         return float(shot.get(name, np.nan))
 
-    error, unit = number("k_stderr_per_s"), str(shot.get("signal_unit", "") or "")
-    interval = format_interval(number("k_low95_per_s"), number("k_high95_per_s"), error=error)
+    error, unit = number(col.K_STDERR_PER_S), str(shot.get(col.SIGNAL_UNIT, "") or "")
+    interval = format_interval(number(col.K_LOW95_PER_S), number(col.K_HIGH95_PER_S), error=error)
     facts = [
-        ("rate constant k / s⁻¹", format_pm(number("k_per_s"), error)),
+        ("rate constant k / s⁻¹", format_pm(number(col.K_PER_S), error)),
         ("95 % interval / s⁻¹", interval),
-        ("half-life", format_time(number("half_life_s"))),
+        ("half-life", format_time(number(col.HALF_LIFE_S))),
         (f"amplitude at the cut / {unit}", format_digits(number("amplitude"), 4)),
-        ("signal to noise", format_digits(number("signal_to_noise"), 3)),
+        ("signal to noise", format_digits(number(col.SIGNAL_TO_NOISE), 3)),
         (
             "start of the fit",
-            f"{format_time(number('start_s'), 4, exact=True)} ({shot['start_source']})",
+            f"{format_time(number(col.START_S), 4, exact=True)} ({shot[col.START_SOURCE]})",
         ),
-        ("detected end of the artefact", format_time(number("detected_start_s"), 4)),
-        ("the lab's own rate / s⁻¹", format_digits(number("workbook_rate_per_s"), 4)),
+        ("detected end of the artefact", format_time(number(col.DETECTED_START_S), 4)),
+        ("the lab's own rate / s⁻¹", format_digits(number(col.WORKBOOK_RATE_PER_S), 4)),
     ]
     return [(label, text) for label, text in facts if not text.startswith(MISSING)]
