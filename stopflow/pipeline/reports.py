@@ -101,15 +101,21 @@ def write_reports(
 def kinetics_data(dataset: Dataset) -> KineticsReportData:
     """Hand a dataset to the report."""
     return KineticsReportData(
-        shots=dataset.shots,
-        conditions=dataset.conditions,
-        secondary=dataset.secondary,
-        cuts=dataset.cuts,
-        problems=dataset.problems,
-        inputs=dataset.inputs,
+        shots=_plain(dataset.shots),
+        conditions=_plain(dataset.conditions),
+        secondary=_plain(dataset.secondary),
+        cuts=_plain(dataset.cuts),
+        problems=_plain(dataset.problems),
+        inputs=_plain(dataset.inputs),
         trace=StoredTraces(dataset),
         provenance=dataset.provenance,
     )
+
+
+def _plain(table: pd.DataFrame) -> pd.DataFrame:
+    """Hold texts as Python's own, which are read cell by cell ten times faster than Arrow's."""
+    texts = [name for name in table if isinstance(table[name].dtype, pd.StringDtype)]
+    return table.astype(dict.fromkeys(texts, object))
 
 
 class StoredTraces:

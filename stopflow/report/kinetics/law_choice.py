@@ -5,7 +5,7 @@ over its shots, so that one odd shot does not speak for the others.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,7 +79,8 @@ def _choose(experiment: str, law: str, part: pd.DataFrame) -> LawChoice | None:
     except SettingsError:
         return None
     own = part[part[col.RIVAL_LAW] == rival]
-    shifts = np.array([_shift(row, fitted) for row in own.to_dict("records")])
+    needed = [name for name in _shift_columns(fitted) if name in own]
+    shifts = np.array([_shift(row, fitted) for row in own[needed].to_dict("records")])
     known = shifts[np.isfinite(shifts).all(axis=1)]
     relative, sigma = np.median(known, axis=0) if len(known) else (np.nan, np.nan)
     return LawChoice(
@@ -92,6 +93,13 @@ def _choose(experiment: str, law: str, part: pd.DataFrame) -> LawChoice | None:
         shift=float(relative),
         shift_sigma=float(sigma),
     )
+
+
+def _shift_columns(law: RateLaw) -> Iterator[str]:
+    yield col.RIVAL_K_PER_S
+    for name in law.parameters:
+        yield parameter_column(name)
+        yield error_columns(parameter_column(name))[0]
 
 
 def _shift(row: Mapping[object, object], law: RateLaw) -> tuple[float, float]:

@@ -24,17 +24,14 @@ from stopflow.report.kinetics.secondary_pages import build_secondary_blocks
 from stopflow.report.kinetics.summary import count_shots, count_things
 from stopflow.report.paper.figure_files import write_figures
 from stopflow.report.paper.flow import Bookmark
+from stopflow.report.paper.joining import DocumentInfo, describe_document
 from stopflow.report.paper.pdf import (
-    MANY_SHEETS,
-    DocumentInfo,
     Progress,
     Sheet,
-    describe_document,
     draw_sheets,
     flow_sheets,
     json_bytes,
     json_rows,
-    split_parts,
     write_pdf,
 )
 from stopflow.report.paper.style import Paper, Ruler, require_paper

@@ -65,7 +65,7 @@ def build_secondary_blocks(data: KineticsReportData) -> list[Block]:
         blocks.append(
             row_picture(
                 painters,
-                tall_mm=64.0 if len(painters) > 2 else 80.0,
+                tall_mm=62.0 if len(painters) > 2 else 80.0,
                 top_mm=14.0,
                 shows=[f"{picture.title} against concentration" for picture in row],
             )
