@@ -4,7 +4,6 @@ import pytest
 import report_lab
 
 from stopflow.errors import SettingsError
-from stopflow.report.kinetics.report import build_sheets
 from stopflow.report.paper.flow import Paragraph, build_heading, lay_out
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.page import Furniture, Page
@@ -116,7 +115,7 @@ def test_what_the_type_cannot_print_is_replaced():
 @pytest.mark.parametrize("case", ["long_names", "all_refused"])
 def test_no_text_leaves_the_paper(case, paper, ruler):
     data = report_lab.build_odd_labs(points=201)[case]
-    for number, sheet in enumerate(build_sheets(data, paper, ruler), start=1):
+    for number, sheet in enumerate(report_lab.lay_out_report(data, paper, ruler), start=1):
         page = styled(Page)(paper, ruler)
         styled(sheet.draw)(page)
         page.furnish(Furniture(title="T", maker="m"), section=sheet.section, number=number, total=9)

@@ -143,10 +143,10 @@ def _paint(
     if not draw_cuts(left, cuts, shots, picture):
         left.remove()
         rates = page.axes(x_mm + 15.0, top, width_mm=whole, height_mm=36.0)
-        draw_rates(rates, shots, picture, page.ruler)
+        draw_rates(rates, shots, picture, page.ruler, width_mm=whole)
     elif not single:
         right = page.axes(x_mm + width_mm - half, top, width_mm=half, height_mm=36.0)
-        draw_rates(right, shots, picture, page.ruler)
+        draw_rates(right, shots, picture, page.ruler, width_mm=half)
 
 
 def _traces_mm(room_mm: float, below_mm: float, *, page_mm: float) -> float:

@@ -17,7 +17,7 @@ from stopflow.report.kinetics.experiment_figures import shade_artefact
 from stopflow.report.kinetics.experiment_numbers import ExperimentPicture, relative_cuts
 from stopflow.report.paper.decimate import FloatArray
 from stopflow.report.paper.scales import use_log_y
-from stopflow.report.paper.style import ACCENT, INK, MM_PER_INCH, MUTED, Ruler
+from stopflow.report.paper.style import ACCENT, INK, MUTED, Ruler
 
 _RATE_COLUMNS = [col.K_PER_S, col.K_LOW95_PER_S, col.K_HIGH95_PER_S, col.VERDICT]
 _LABEL_SIZE = 6.8
@@ -67,8 +67,21 @@ def _median_line(
     return grid[known], np.nanmedian(stacked[:, known], axis=0)
 
 
-def draw_rates(axes: Axes, shots: pd.DataFrame, picture: ExperimentPicture, ruler: Ruler) -> None:
-    """Draw k of every shot with its interval, a column a condition; some shot must have one."""
+def draw_rates(
+    axes: Axes,
+    shots: pd.DataFrame,
+    picture: ExperimentPicture,
+    ruler: Ruler,
+    *,
+    width_mm: float,
+) -> None:
+    """Draw k of every shot with its interval, a column a condition; some shot must have one.
+
+    Parameters
+    ----------
+    width_mm
+        Width of the axes.
+    """
     columns = [
         _column(shots, item, place)
         for place, item in enumerate(picture.series)
@@ -92,7 +105,7 @@ def draw_rates(axes: Axes, shots: pd.DataFrame, picture: ExperimentPicture, rule
         ends = np.concatenate([k, *(bar[:, 1] for bar, _ in bars)])
         room = 0.05 * (ends.max() - ends.min()) or 0.05 * abs(ends.max()) or 1.0
         axes.set_ylim(ends.min() - room, ends.max() + room)
-    _name_columns(axes, picture.series, ruler)
+    _name_columns(axes, picture.series, ruler, width_mm=width_mm)
     axes.set_ylabel("k / s⁻¹")
 
 
@@ -156,7 +169,7 @@ def _draw_marks(axes: Axes, item: _RateColumn) -> None:
         axes.add_artist(marks)
 
 
-def _name_columns(axes: Axes, series: Sequence[Series], ruler: Ruler) -> None:
+def _name_columns(axes: Axes, series: Sequence[Series], ruler: Ruler, *, width_mm: float) -> None:
     """Name the columns below, aslant where the names would run into each other."""
     count = len(series)
     step = max(1, int(np.ceil(count / 10)))
@@ -165,7 +178,7 @@ def _name_columns(axes: Axes, series: Sequence[Series], ruler: Ruler) -> None:
     axes.set_xlim(-0.7, count - 0.3)
     axes.xaxis.set_major_locator(FixedLocator(places))
     axes.xaxis.set_major_formatter(FixedFormatter(labels))
-    room_mm = axes.bbox.width * step / count / axes.get_figure(root=True).dpi * MM_PER_INCH
+    room_mm = width_mm * step / (count + 0.4)
     widest = max(ruler.width_mm(label, _LABEL_SIZE) for label in labels)
     if len(labels) > 1 and widest + 1.0 > room_mm:
         axes.tick_params(axis="x", labelrotation=35)

@@ -5,9 +5,9 @@ half of the time of a page. Where ticks lie, and what they say, is still its loc
 formatters' to choose.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import matplotlib as mpl
 import numpy as np
@@ -39,9 +39,14 @@ class _Ticks:
     ink: Any
 
 
+def _pixels(renderer: RendererBase, points: float) -> float:
+    return float(np.asarray(renderer.points_to_pixels(points)))
+
+
 class _PaperAxis(Axis):
     """What both axes share; ticks point outwards, below or to the left."""
 
+    axis_name: str
     side: Literal["bottom", "left"]
     fixed_label = False
 
@@ -64,7 +69,7 @@ class _PaperAxis(Axis):
             self._draw_marks(renderer, ticks)
         reach = max([self._draw_labels(renderer, ticks) for ticks in found])
         if not self.fixed_label:
-            self._place_label(renderer, reach + renderer.points_to_pixels(self.labelpad))
+            self._place_label(renderer, reach + _pixels(renderer, self.labelpad))
         self.label.draw(renderer)
         self._draw_offset(renderer, reach)
         self.stale = False
@@ -72,14 +77,14 @@ class _PaperAxis(Axis):
     def _ticks(self, which: Which) -> _Ticks:
         """Ask locator and formatter for the ticks in view."""
         own, name = self.get_tick_params(which), f"{self.axis_name}tick"
-        style = mpl.rcParams
+        style = cast("Mapping[str, Any]", mpl.rcParams)
         if which == "major":
             locations, formatter = self.get_majorticklocs(), self.get_major_formatter()
         else:
             locations, formatter = self.get_minorticklocs(), self.get_minor_formatter()
         low, high = self._in_pixels(np.asarray(self.get_view_interval(), dtype=float))
         places = self._in_pixels(np.asarray(locations, dtype=float))
-        labels = formatter.format_ticks(locations) if own.get(f"label{self.side}", True) else []
+        labels = formatter.format_ticks(list(locations)) if own.get(f"label{self.side}", True) else []
         edge = 1e-6 * abs(high - low)
         seen = (places >= min(low, high) - edge) & (places <= max(low, high) + edge)
         return _Ticks(
@@ -110,11 +115,11 @@ class _PaperAxis(Axis):
 
     def _foot(self) -> float:
         """Return where the axis line lies, across the axis."""
-        box = self.axes.bbox
-        return float(box.y0 if self.axis_name == "x" else box.x0)
+        left, bottom, _, _ = np.asarray(self.axes.bbox.extents, dtype=float)
+        return float(bottom if self.axis_name == "x" else left)
 
     def _draw_marks(self, renderer: RendererBase, ticks: _Ticks) -> None:
-        length = renderer.points_to_pixels(ticks.length_pt)
+        length = _pixels(renderer, ticks.length_pt)
         if not len(ticks.places) or length <= 0:
             return
         ends = np.empty((len(ticks.places), 2, 2))
@@ -125,25 +130,25 @@ class _PaperAxis(Axis):
         codes = np.tile([Path.MOVETO, Path.LINETO], len(ends))
         context = renderer.new_gc()
         context.set_foreground(ticks.colour)
-        context.set_linewidth(renderer.points_to_pixels(ticks.width_pt))
+        context.set_linewidth(_pixels(renderer, ticks.width_pt))
         context.set_capstyle("butt")
         renderer.draw_path(context, Path(ends.reshape(-1, 2), codes), IdentityTransform())
         context.restore()
 
     def _draw_labels(self, renderer: RendererBase, ticks: _Ticks) -> float:
         """Draw the labels; return how far they reach from the axis line, in pixels."""
-        reach = renderer.points_to_pixels(ticks.length_pt if len(ticks.places) else 0.0)
+        reach = _pixels(renderer, ticks.length_pt if len(ticks.places) else 0.0)
         if not any(ticks.labels):
             return reach
-        begin = renderer.points_to_pixels(ticks.length_pt + ticks.pad_pt)
+        begin = _pixels(renderer, ticks.length_pt + ticks.pad_pt)
         font = FontProperties(family=mpl.rcParams["font.family"], size=ticks.size_pt)
         context = renderer.new_gc()
         context.set_foreground(ticks.ink)
-        height = self.axes.get_figure(root=True).bbox.height
+        _, height = renderer.get_canvas_width_height()
         for place, text in zip(ticks.places, ticks.labels, strict=False):
             if not text:
                 continue
-            size = renderer.get_text_width_height_descent(text, font, False)
+            size = renderer.get_text_width_height_descent(text, font, ismath=False)
             x, y, depth = self._label_place(place, begin, size, ticks.angle)
             reach = max(reach, depth)
             y = height - y if renderer.flipy() else y
@@ -198,8 +203,7 @@ class PaperXAxis(_PaperAxis, XAxis):
 
     def _place_offset(self, renderer: RendererBase, reach: float) -> None:
         x, _ = self.offsetText.get_position()
-        pad = renderer.points_to_pixels(OFFSET_PAD_PT)
-        self.offsetText.set_position((x, self._foot() - reach - pad))
+        self.offsetText.set_position((x, self._foot() - reach - _pixels(renderer, OFFSET_PAD_PT)))
 
 
 class PaperYAxis(_PaperAxis, YAxis):
@@ -223,8 +227,8 @@ class PaperYAxis(_PaperAxis, YAxis):
 
     def _place_offset(self, renderer: RendererBase, reach: float) -> None:  # noqa: ARG002
         x, _ = self.offsetText.get_position()
-        pad = renderer.points_to_pixels(OFFSET_PAD_PT)
-        self.offsetText.set_position((x, float(self.axes.bbox.y1) + pad))
+        pad = _pixels(renderer, OFFSET_PAD_PT)
+        self.offsetText.set_position((x, float(np.asarray(self.axes.bbox.ymax)) + pad))
 
 
 class PaperAxes(Axes):

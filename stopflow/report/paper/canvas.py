@@ -158,7 +158,7 @@ class PageRenderer(RendererBase):
         s: str,
         prop: FontProperties,
         angle: float,
-        ismath: Any = False,  # noqa: ARG002
+        ismath: Any = False,  # noqa: ARG002, FBT002
         mtext: Text | None = None,  # noqa: ARG002
     ) -> None:
         """Set a line of text with its baseline at (x, y), turned by `angle` degrees."""
@@ -211,7 +211,8 @@ class PageRenderer(RendererBase):
             wanted["rg"] = f"{face[0]:.3g} {face[1]:.3g} {face[2]:.3g} rg"
         if gc.get_linewidth() > 0:
             offset, dashes = gc.get_dashes()
-            lengths = " ".join(f"{length:g}" for length in dashes or ())
+            own = [] if dashes is None else np.asarray(dashes, dtype=float).tolist()
+            lengths = " ".join(f"{length:g}" for length in own)
             wanted["w"] = f"{gc.get_linewidth():g} w"
             wanted["d"] = f"[{lengths}] {offset or 0:g} d"
             wanted["J"] = f"{_CAPS[gc.get_capstyle()]} J {_JOINS[gc.get_joinstyle()]} j"
@@ -233,7 +234,7 @@ class PageRenderer(RendererBase):
             x, y, width, height = box.bounds
             clip = f"{x:.2f} {y:.2f} {width:.2f} {height:.2f} re W n"
         path, transform = gc.get_clip_path()
-        if path is not None:
+        if isinstance(path, Path) and transform is not None:
             clip += f"\n{write_path(path, transform, clip=None)}\nW n"
         return clip
 
@@ -270,7 +271,8 @@ def write_path(
         simplify=clip is not None and path.should_simplify,
         curves=True,
     )
-    codes, points = cleaned.codes, np.asarray(cleaned.vertices, dtype=float)
+    codes = np.asarray(cleaned.codes, dtype=np.uint8)
+    points = np.asarray(cleaned.vertices, dtype=float)
     drawn = codes != Path.STOP
     codes, points = codes[drawn], points[drawn]
     if ((codes == Path.CURVE3) | (codes == Path.CURVE4)).any():

@@ -44,9 +44,7 @@ _CMAP_LINES = 100
 """Entries that a section of a CMap may have."""
 
 
-def embed_typeface(
-    writer: PdfWriter, characters: Iterable[str], *, bold: bool
-) -> DictionaryObject:
+def embed_typeface(writer: PdfWriter, characters: Iterable[str], *, bold: bool) -> DictionaryObject:
     """Add to a PDF what a weight needs to show these characters; return the font."""
     face = typeface(bold=bold)
     glyphs = {character: face.glyph(character) for character in sorted(characters)}

@@ -24,9 +24,9 @@ from pypdf.generic import (
 )
 
 from stopflow.report.paper.canvas import BOLD, POINTS_PER_INCH, REGULAR, DrawnPage, Form
+from stopflow.report.paper.embedding import embed_typeface
 from stopflow.report.paper.flow import Bookmark
 from stopflow.report.paper.style import MM_PER_INCH, Paper
-from stopflow.report.paper.embedding import embed_typeface
 
 _MEDIA_TYPES = {".csv": "text/csv", ".json": "application/json"}
 _VERSION = "%PDF-1.4"
@@ -84,9 +84,7 @@ def join_pages(
     layers = [layer for page in pages for layer in page.layers]
     resources = writer._add_object(_resources(writer, layers))
     digest = hashlib.sha256(info.title.encode())
-    width, height = (
-        mm * POINTS_PER_INCH / MM_PER_INCH for mm in (paper.width_mm, paper.height_mm)
-    )
+    width, height = (mm * POINTS_PER_INCH / MM_PER_INCH for mm in (paper.width_mm, paper.height_mm))
     for page in pages:
         sheet = writer.add_blank_page(width=width, height=height)
         sheet[NameObject("/Resources")] = resources

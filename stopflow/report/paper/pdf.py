@@ -162,7 +162,7 @@ def join_sheets(
     info: DocumentInfo,
     attachments: Mapping[str, bytes],
 ) -> None:
-    """Number the sheets and write them as one PDF; an older file is replaced by a whole one."""
+    """Write sheets as one PDF with their numbers; an older file is replaced by a whole one."""
     furniture = Furniture(title=info.title, maker=info.maker)
     pages = []
     for number, sheet in enumerate(drawn, start=1):

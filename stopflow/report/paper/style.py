@@ -184,7 +184,7 @@ def _numbers(characters: Iterable[str]) -> str:
     return "⟨" + "·".join(f"{ord(c):04X}" for c in characters) + "⟩"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Ruler:
     """Measures, shortens and wraps text in the report's type without drawing it."""
 
