@@ -1,7 +1,8 @@
 """Parts of reports that were made before: drawn pages and packed traces, by what they depend on."""
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields, is_dataclass
 from typing import Protocol
 
 import numpy as np
@@ -69,6 +70,11 @@ class Parts:
             return None
         return self._kept.find(self._key(experiment, *kind))
 
+    @property
+    def drawings(self) -> Kept:
+        """Where pictures are kept that are no experiment's own."""
+        return self._kept
+
     def keep(self, experiment: str, *kind: object, part: bytes) -> None:
         """Keep a part for the next report."""
         if self._kept is not NOTHING_KEPT:
@@ -128,3 +134,27 @@ class _Rows:
         """Return what tells the rows of an experiment from any others."""
         own: Sequence[int] | Iterable[int] = self._rows.get(experiment, ())
         return self._names + self._hashes[np.asarray(own, dtype=np.intp)].tobytes() + b";"
+
+
+def digest_value(value: object) -> str:
+    """Tell pictures from each other by all that they hold."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in _flatten(value):
+        digest.update(part)
+        digest.update(b";")
+    return digest.hexdigest()
+
+
+def _flatten(value: object) -> Iterator[bytes]:
+    if isinstance(value, np.ndarray):
+        yield f"{value.dtype} {value.shape}".encode()
+        yield np.ascontiguousarray(value).tobytes()
+    elif isinstance(value, list | tuple):
+        yield f"{len(value)}".encode()
+        for item in value:
+            yield from _flatten(item)
+    elif is_dataclass(value) and not isinstance(value, type):
+        for own in fields(value):
+            yield from _flatten(getattr(value, own.name))
+    else:
+        yield repr(value).encode()

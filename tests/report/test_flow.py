@@ -4,7 +4,7 @@ import pytest
 import report_lab
 
 from stopflow.errors import SettingsError
-from stopflow.report.paper.flow import Paragraph, build_heading, lay_out
+from stopflow.report.paper.flow import Paragraph, build_heading, draw_blocks, lay_out
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.page import Furniture, Page
 from stopflow.report.paper.style import PAPERS, Ruler, printable, require_paper, styled
@@ -117,7 +117,7 @@ def test_no_text_leaves_the_paper(case, paper, ruler):
     data = report_lab.build_odd_labs(points=201)[case]
     for number, sheet in enumerate(report_lab.lay_out_report(data, paper, ruler), start=1):
         page = styled(Page)(paper, ruler)
-        styled(sheet.draw)(page)
+        styled(draw_blocks)(page, sheet.placed)
         page.furnish(Furniture(title="T", maker="m"), section=sheet.section, number=number, total=9)
         for line in page.lines:
             end = line.x_mm + ruler.width_mm(line.text, line.size, bold=line.bold)

@@ -12,8 +12,9 @@ from stopflow.report.data import KineticsReportData
 from stopflow.report.kept import Parts
 from stopflow.report.kinetics.experiment_page import build_experiment_blocks
 from stopflow.report.kinetics.extent import choose_experiments
+from stopflow.report.paper.joining import DrawnSheet
 from stopflow.report.paper.packing import pack_sheets, unpack_sheets
-from stopflow.report.paper.pdf import DrawnSheet, Progress, draw_sheets, flow_sheets
+from stopflow.report.paper.pdf import Progress, draw_sheets, flow_sheets
 from stopflow.report.paper.style import Ruler, require_paper
 from stopflow.workers import worker_processes
 
@@ -38,7 +39,7 @@ class ExperimentSheets:
 
     def __init__(self, data: KineticsReportData, *, paper: str, parts: Parts) -> None:
         require_paper(paper)
-        self._data, self.paper, self._parts = data, paper, parts
+        self._data, self.paper, self.parts = data, paper, parts
         self.names = choose_experiments(data.shots)
         self._found: Drawn = {}
         for name in self.names:
@@ -80,7 +81,7 @@ class ExperimentSheets:
         def take(drawn: Drawn) -> None:
             for name, sheets in drawn.items():
                 self._found[name] = sheets
-                self._parts.keep(name, SHEETS, self.paper, part=pack_sheets(sheets))
+                self.parts.keep(name, SHEETS, self.paper, part=pack_sheets(sheets))
                 left.pop(name)
                 if progress is not None:
                     progress(next(counter), len(self.missing))

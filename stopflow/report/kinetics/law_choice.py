@@ -60,7 +60,9 @@ def list_law_choices(shots: pd.DataFrame) -> list[LawChoice]:
     """
     if col.RIVAL_LAW not in shots:
         return []
-    compared = shots[np.isfinite(shots[col.K_PER_S])]
+    needed = {name: None for law in shots[col.LAW].unique() for name in _columns_of(str(law))}
+    columns = [name for name in needed if name in shots]
+    compared = shots.loc[np.isfinite(shots[col.K_PER_S]), columns]
     choices = []
     for (experiment, law), part in compared.groupby([col.EXPERIMENT, col.LAW], sort=False):
         found = _choose(str(experiment), str(law), part)
@@ -79,8 +81,7 @@ def _choose(experiment: str, law: str, part: pd.DataFrame) -> LawChoice | None:
     except SettingsError:
         return None
     own = part[part[col.RIVAL_LAW] == rival]
-    needed = [name for name in _shift_columns(fitted) if name in own]
-    shifts = np.array([_shift(row, fitted) for row in own[needed].to_dict("records")])
+    shifts = np.array([_shift(row, fitted) for row in own.to_dict("records")])
     known = shifts[np.isfinite(shifts).all(axis=1)]
     relative, sigma = np.median(known, axis=0) if len(known) else (np.nan, np.nan)
     return LawChoice(
@@ -95,11 +96,16 @@ def _choose(experiment: str, law: str, part: pd.DataFrame) -> LawChoice | None:
     )
 
 
-def _shift_columns(law: RateLaw) -> Iterator[str]:
-    yield col.RIVAL_K_PER_S
-    for name in law.parameters:
-        yield parameter_column(name)
-        yield error_columns(parameter_column(name))[0]
+def _columns_of(name: str) -> Iterator[str]:
+    """Yield the columns that the choice of a law is told from."""
+    yield from (col.EXPERIMENT, col.LAW, col.RIVAL_LAW, col.RIVAL_GAIN, col.RIVAL_K_PER_S)
+    try:
+        parameters = find_law(name).parameters
+    except SettingsError:
+        return
+    for parameter in parameters:
+        yield parameter_column(parameter)
+        yield error_columns(parameter_column(parameter))[0]
 
 
 def _shift(row: Mapping[object, object], law: RateLaw) -> tuple[float, float]:

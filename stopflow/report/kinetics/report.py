@@ -68,7 +68,7 @@ def write_kinetics_pdf(
             progress(done + 1, parts)
 
     overview = flow_sheets(overview_blocks(data, own.names), size, ruler, section="Overview")
-    drawn = draw_sheets(overview, paper=size, ruler=ruler)
+    drawn = draw_sheets(overview, paper=size, ruler=ruler, drawings=own.parts.drawings)
     tell(0, 0)
     for name, pages in own.draw(progress=tell).items():
         if name == own.names[0]:

@@ -84,12 +84,14 @@ class _PaperAxis(Axis):
             locations, formatter = self.get_minorticklocs(), self.get_minor_formatter()
         low, high = self._in_pixels(np.asarray(self.get_view_interval(), dtype=float))
         places = self._in_pixels(np.asarray(locations, dtype=float))
-        labels = formatter.format_ticks(list(locations)) if own.get(f"label{self.side}", True) else []
+        labels = (
+            formatter.format_ticks(list(locations)) if own.get(f"label{self.side}", True) else []
+        )
         edge = 1e-6 * abs(high - low)
         seen = (places >= min(low, high) - edge) & (places <= max(low, high) + edge)
         return _Ticks(
             places=places[seen],
-            labels=tuple(text for text, shown in zip(labels, seen, strict=False) if shown),
+            labels=tuple(text for text, inside in zip(labels, seen, strict=False) if inside),
             length_pt=own.get("length", style[f"{name}.{which}.size"]),
             width_pt=own.get("width", style[f"{name}.{which}.width"]),
             pad_pt=own.get("pad", style[f"{name}.{which}.pad"]),

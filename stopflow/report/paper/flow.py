@@ -143,6 +143,8 @@ class Picture:
         What it shows: its name as a file of its own; without one it is none.
     panels
         Pictures side by side, each a file of its own instead of the whole.
+    key
+        What it is drawn from, told from anything else; a picture that has one can be kept.
     """
 
     tall_mm: float
@@ -151,6 +153,7 @@ class Picture:
     keep_with_next: bool = False
     shows: str = ""
     panels: "tuple[Picture, ...]" = ()
+    key: str = ""
 
     def height_mm(self, ruler: Ruler, width_mm: float) -> float:  # noqa: ARG002
         """Return the fixed height."""
@@ -177,10 +180,11 @@ def row_picture(
     tall_mm: float,
     top_mm: float = 5.0,
     shows: Sequence[str] = (),
+    key: str = "",
 ) -> Picture:
     """Axes side by side, each drawn by its painter; titles stand in the `top_mm` above.
 
-    `shows` names what each painter shows, from the left.
+    `shows` names what each painter shows, from the left; `key` is that of `Picture`.
     """
 
     def paint(page: Page, x_mm: float, y_mm: float, width_mm: float) -> None:
@@ -197,7 +201,7 @@ def row_picture(
         for draw, name in zip(painters, shows, strict=False)
         if name
     )
-    return Picture(tall_mm=tall_mm, paint=paint, after_mm=2.0, panels=panels)
+    return Picture(tall_mm=tall_mm, paint=paint, after_mm=2.0, panels=panels, key=key)
 
 
 def leave_empty(axes: Axes) -> None:

@@ -58,15 +58,16 @@ def describe_document(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FinishedPage:
-    """The layers of a page, the lowest first, and the entries of the outline that begin on it."""
+class DrawnSheet:
+    """A page of a section: its layers, the lowest first, and the outline's entries on it."""
 
+    section: str
     layers: tuple[DrawnPage, ...]
-    bookmarks: tuple[Bookmark, ...]
+    bookmarks: tuple[Bookmark, ...] = ()
 
 
 def join_pages(
-    pages: Sequence[FinishedPage],
+    pages: Sequence[DrawnSheet],
     *,
     paper: Paper,
     info: DocumentInfo,
@@ -155,7 +156,7 @@ def _deflated(content: bytes) -> EncodedStreamObject:
     return stream
 
 
-def _outline(writer: PdfWriter, pages: Sequence[FinishedPage]) -> None:
+def _outline(writer: PdfWriter, pages: Sequence[DrawnSheet]) -> None:
     chapter = None
     for number, page in enumerate(pages):
         for mark in page.bookmarks:

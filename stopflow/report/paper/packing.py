@@ -7,7 +7,7 @@ from typing import Any
 
 from stopflow.report.paper.canvas import DrawnPage, Form
 from stopflow.report.paper.flow import Bookmark
-from stopflow.report.paper.pdf import DrawnSheet
+from stopflow.report.paper.joining import DrawnSheet
 
 
 def pack_sheets(sheets: Sequence[DrawnSheet]) -> bytes:
@@ -24,16 +24,43 @@ def unpack_sheets(packed: bytes) -> list[DrawnSheet]:
         When the bytes are no sheets.
     """
     try:
-        return [_read(sheet) for sheet in json.loads(packed)]
+        sheets = [_read(sheet) for sheet in json.loads(packed)]
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"no drawn sheets: {error}") from error
+    if not sheets:
+        raise ValueError("no drawn sheets: none")
+    return sheets
+
+
+def pack_page(page: DrawnPage) -> bytes:
+    """Write a drawn page as JSON."""
+    return json.dumps(_told_page(page), ensure_ascii=False).encode()
+
+
+def unpack_page(packed: bytes) -> DrawnPage:
+    """Read what `pack_page` wrote.
+
+    Raises
+    ------
+    ValueError
+        When the bytes are no page.
+    """
+    try:
+        return _read_page(json.loads(packed))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"no drawn page: {error}") from error
 
 
 def _told(sheet: DrawnSheet) -> dict[str, Any]:
-    page = sheet.page
     return {
         "section": sheet.section,
         "bookmarks": [[mark.title, mark.level] for mark in sheet.bookmarks],
+        "layers": [_told_page(layer) for layer in sheet.layers],
+    }
+
+
+def _told_page(page: DrawnPage) -> dict[str, Any]:
+    return {
         "content": _text(page.content),
         "regular": page.regular,
         "bold": page.bold,
@@ -43,11 +70,19 @@ def _told(sheet: DrawnSheet) -> dict[str, Any]:
 
 
 def _read(told: Mapping[str, Any]) -> DrawnSheet:
+    return DrawnSheet(
+        section=str(told["section"]),
+        layers=tuple(_read_page(layer) for layer in told["layers"]),
+        bookmarks=tuple(Bookmark(title=title, level=level) for title, level in told["bookmarks"]),
+    )
+
+
+def _read_page(told: Mapping[str, Any]) -> DrawnPage:
     forms = {
         str(name): Form(box=tuple(map(float, box)), content=_bytes(content))  # type: ignore[arg-type]
         for name, (box, content) in told["forms"].items()
     }
-    page = DrawnPage(
+    return DrawnPage(
         content=_bytes(told["content"]),
         regular=str(told["regular"]),
         bold=str(told["bold"]),
@@ -57,8 +92,6 @@ def _read(told: Mapping[str, Any]) -> DrawnSheet:
         },
         forms=forms,
     )
-    marks = tuple(Bookmark(title=title, level=level) for title, level in told["bookmarks"])
-    return DrawnSheet(section=str(told["section"]), page=page, bookmarks=marks)
 
 
 def _text(content: bytes) -> str:

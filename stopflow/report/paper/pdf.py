@@ -8,16 +8,17 @@ import gc
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import pandas as pd
 
 from stopflow.io.atomic import replacing_file
 from stopflow.report.paper.canvas import DrawnPage
 from stopflow.report.paper.flow import Block, Bookmark, Placed, draw_blocks, lay_out
-from stopflow.report.paper.joining import DocumentInfo, FinishedPage, join_pages
+from stopflow.report.paper.joining import DocumentInfo, DrawnSheet, join_pages
+from stopflow.report.paper.packing import pack_page, unpack_page
 from stopflow.report.paper.page import Furniture, Page
 from stopflow.report.paper.style import Paper, Ruler, require_paper, styled
 
@@ -35,24 +36,27 @@ class Sheet:
     ----------
     section
         Stands at the top right of the page.
-    draw
-        Draws on an empty page.
+    placed
+        What stands on it.
     bookmarks
         Entries of the outline that begin on this page.
     """
 
     section: str
-    draw: Callable[[Page], None]
+    placed: tuple[Placed, ...]
     bookmarks: tuple[Bookmark, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DrawnSheet:
-    """A sheet as drawn, without what every page repeats."""
+class Drawings(Protocol):
+    """Where drawings of earlier reports are kept."""
 
-    section: str
-    page: DrawnPage
-    bookmarks: tuple[Bookmark, ...] = ()
+    def find(self, key: str) -> bytes | None:
+        """Return the drawing with this key; None where there is none."""
+        ...
+
+    def keep(self, key: str, part: bytes) -> None:
+        """Keep a drawing for the next report."""
+        ...
 
 
 def flow_sheets(
@@ -64,7 +68,7 @@ def flow_sheets(
     return [
         Sheet(
             section=section,
-            draw=partial(_draw, placed),
+            placed=tuple(placed),
             bookmarks=tuple(
                 mark for item in placed if (mark := getattr(item.block, "bookmark", None))
             ),
@@ -73,32 +77,65 @@ def flow_sheets(
     ]
 
 
-def _draw(placed: Sequence[Placed], page: Page) -> None:
-    draw_blocks(page, placed)
-
-
 @styled
 def draw_sheets(
     sheets: Sequence[Sheet],
     *,
     paper: Paper,
     ruler: Ruler,
+    drawings: Drawings | None = None,
     progress: Progress | None = None,
 ) -> list[DrawnSheet]:
-    """Draw sheets one by one; `progress` is called with (pages drawn, pages in all)."""
+    """Draw sheets one by one, without what every page repeats.
+
+    Parameters
+    ----------
+    drawings
+        Where pictures that have a key are kept; by default nowhere.
+    progress
+        Called with (pages drawn, pages in all).
+    """
     drawn = []
     with _collecting_seldom():
         for done, sheet in enumerate(sheets, start=1):
-            page = Page(paper, ruler)
-            sheet.draw(page)
+            layers = _draw_layers(sheet, paper, ruler, drawings)
             drawn.append(
-                DrawnSheet(section=sheet.section, page=page.finish(), bookmarks=sheet.bookmarks)
+                DrawnSheet(section=sheet.section, layers=layers, bookmarks=sheet.bookmarks)
             )
-            del page
             if done % PAGES_BETWEEN == 0:
                 gc.collect()
             if progress is not None:
                 progress(done, len(sheets))
+    return drawn
+
+
+def _draw_layers(
+    sheet: Sheet, paper: Paper, ruler: Ruler, drawings: Drawings | None
+) -> tuple[DrawnPage, ...]:
+    """Draw a sheet; pictures that have a key are layers of their own, drawn once and kept."""
+    page = Page(paper, ruler)
+    kept = []
+    for item in sheet.placed:
+        key = getattr(item.block, "key", "")
+        if key and drawings is not None:
+            place = f"{key} on {paper.key} at {item.y_mm:.4f}"
+            kept.append(_draw_kept(item, place, paper, ruler, drawings))
+        else:
+            draw_blocks(page, [item])
+    return (page.finish(), *kept)
+
+
+def _draw_kept(item: Placed, key: str, paper: Paper, ruler: Ruler, drawings: Drawings) -> DrawnPage:
+    packed = drawings.find(key)
+    if packed is not None:
+        try:
+            return unpack_page(packed)
+        except ValueError:  # damaged: it is drawn again
+            packed = None
+    page = Page(paper, ruler)
+    draw_blocks(page, [item])
+    drawn = page.finish()
+    drawings.keep(key, pack_page(drawn))
     return drawn
 
 
@@ -168,8 +205,7 @@ def join_sheets(
     for number, sheet in enumerate(drawn, start=1):
         stamp = Page(paper, ruler)
         stamp.furnish(furniture, section=sheet.section, number=number, total=len(drawn))
-        layers = (sheet.page, stamp.finish())
-        pages.append(FinishedPage(layers=layers, bookmarks=sheet.bookmarks))
+        pages.append(replace(sheet, layers=(*sheet.layers, stamp.finish())))
     content = join_pages(pages, paper=paper, info=info, attachments=attachments)
     with replacing_file(path) as partial:
         partial.write_bytes(content)
@@ -181,5 +217,5 @@ def json_rows(frame: pd.DataFrame) -> list[dict[str, object]]:
 
 
 def json_bytes(value: object) -> bytes:
-    """Serialise deterministically, UTF-8."""
-    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, default=str).encode()
+    """Serialise deterministically, UTF-8; on one line, which takes a tenth of the time."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str).encode()
