@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
-from zipfile import ZipFile, ZipInfo
+from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from stopflow.io.atomic import replacing_file
 from stopflow.pipeline.kept import DAMAGED
@@ -41,6 +41,7 @@ class DrawnParts:
         self._names = frozenset(archive.namelist() if archive is not None else ())
         made = {**library_versions(), **{name: version(name) for name in DRAWING_LIBRARIES}}
         self._maker = f"{code_digest()} {sorted(made.items())} ".encode()
+        self._damaged = False
         self.used: dict[str, bytes] = {}
 
     def find(self, key: str) -> bytes | None:
@@ -50,9 +51,10 @@ class DrawnParts:
             return None
         try:
             if self._archive.getinfo(name).file_size > LARGEST_PART:
-                return None
+                raise BadZipFile(name)
             part = self._archive.read(name)
         except (*DAMAGED, zlib.error):
+            self._damaged = True
             return None
         self.used[name] = part
         return part
@@ -64,7 +66,7 @@ class DrawnParts:
     @property
     def changed(self) -> bool:
         """Whether this report used other parts than the archive holds."""
-        if self._archive is None or self._names != self.used.keys():
+        if self._archive is None or self._damaged or self._names != self.used.keys():
             return True
         sizes = {info.filename: info.CRC for info in self._archive.infolist()}
         return any(zlib.crc32(part) != sizes[name] for name, part in self.used.items())
