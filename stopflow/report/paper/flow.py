@@ -303,8 +303,12 @@ def _balance(
     headings = [at for at in range(1, len(before)) if leads[at] and not leads[at - 1]]
     if not headings:
         return pages
-    moved = _deal(blocks[before[headings[-1]].source :], paper, ruler)
-    return [*pages[:-2], before[: headings[-1]], *moved] if len(moved) == 1 else pages
+    first = before[headings[-1]].source
+    moved = _deal(blocks[first:], paper, ruler)
+    if len(moved) != 1:
+        return pages
+    whole = [replace(item, source=item.source + first) for item in moved[0]]
+    return [*pages[:-2], before[: headings[-1]], whole]
 
 
 def _company_mm(block: Block, following: Iterable[Block], ruler: Ruler, width_mm: float) -> float:
