@@ -23,6 +23,8 @@ from stopflow.lowrank import count_trained
 from stopflow.memory import reset_peak
 from stopflow.pipeline.refine import adapt_model
 
+pytestmark = pytest.mark.whole
+
 
 def upside_down(images):
     """Turn every picture by half a turn: another set of the same classes."""
