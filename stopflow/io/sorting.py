@@ -10,7 +10,7 @@ from stopflow.io.readers import sheets
 from stopflow.io.readers.columns import LEAST_ROWS
 from stopflow.io.readers.content import Head, read_head
 from stopflow.io.readers.labels import parse_label
-from stopflow.io.readers.table import TRACE_ENDINGS, find_reader, unknown_format
+from stopflow.io.readers.recognise import find_reader, is_damaged_trace, unknown_format
 from stopflow.io.workbook.grid import ENDINGS
 from stopflow.io.workbook.headers import fold_name, parse_header
 from stopflow.io.workbook.vocabulary import QUANTITIES
@@ -69,9 +69,7 @@ def sort_file(path: Path) -> SortedFile:
     reader = find_reader(head)
     if reader is not None:
         return SortedFile(path=path, kind="trace", reader=reader)
-    if name.endswith(TRACE_ENDINGS):
-        return SortedFile(path=path, kind="trace")
-    if head.text and _has_time_header(head):
+    if is_damaged_trace(head) or (head.text and _has_time_header(head)):
         return SortedFile(path=path, kind="trace")
     if name.endswith(TEXT_TABLES) or (head.text and _has_file_column(head)):
         return SortedFile(path=path, kind="table")

@@ -9,7 +9,9 @@ from trace_files import BUILDERS
 
 from stopflow.io.folder import read_experiment
 from stopflow.io.readers.content import LOOKED_AT, Head
-from stopflow.io.readers.table import READERS, find_reader, parse_recordings
+from stopflow.io.readers.reading import parse_recordings
+from stopflow.io.readers.recognise import find_reader
+from stopflow.io.readers.table import READERS
 from stopflow.kinetics.analysis import AnalysisSettings, analyse_experiment
 
 REAL = Path(__file__).parent / "files" / "prodata"

@@ -21,6 +21,7 @@ import numpy as np
 from stopflow.errors import FormatError
 from stopflow.io.bka.header import MULTI, SINGLE
 from stopflow.io.readers.content import Head
+from stopflow.io.readers.marks import Mark, line_beginning, whole_line
 from stopflow.io.readers.numbers import Layout, read_block
 from stopflow.io.readers.recording import build_matrix
 from stopflow.io.text import decode, split_lines, to_single_byte
@@ -46,16 +47,25 @@ EXAMPLE: Final = (
     "352.5\t0.05\t0.5293\n"
 )
 """A whole file of this format."""
+FIRST: Final = "BIO-KINE 3D ASCII FILE"
 _FORMATS = {"WTV", "TWV", "WVT", "TVW", "VWT", "VTW"}
 
 
-def recognises(head: Head) -> bool:
+def _is_3d(head: Head) -> bool:
     """Tell by the first line and a ``_FORMAT`` record, or the word 3D in it."""
     first = head.first.strip('"').strip().upper()
     is_ours = first.startswith("BIO-KINE") and first.endswith("ASCII FILE")
     if not is_ours or first in (SINGLE, MULTI):
         return False
     return "3D" in first.replace("-", "") or head.has_line(['"_FORMAT"'])
+
+
+MARKS: Final = (
+    Mark(what=f'first line "{FIRST}"', has=_is_3d, weight=2, needed=True, begins=(FIRST,)),
+    line_beginning('"_FORMAT"', weight=2),
+    whole_line('"_DATA"', weight=1),
+)
+"""How the format is told."""
 
 
 def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, ...]:

@@ -30,6 +30,7 @@ from stopflow.io.readers.labels import (
     fold_label,
     parse_label,
 )
+from stopflow.io.readers.marks import Mark
 from stopflow.io.readers.numbers import COMMENTS, Layout, find_layout, read_block
 from stopflow.io.text import decode, split_lines, to_single_byte
 from stopflow.io.workbook.headers import is_only_unit
@@ -50,7 +51,7 @@ _UNIT_KEYS = frozenset({"timeunit", "timeunits", "xunit", "xunits", "unitx", "un
 _WORDS = re.compile(r"[^\s(\[{]+(?:\s*[(\[{][^)\]}]*[)\]}])?")
 
 
-def recognises(head: Head) -> bool:
+def _has_times(head: Head) -> bool:
     """Tell by rows of numbers under the header of a time, or whose first column rises."""
     if head.layout is None:
         return False
@@ -68,6 +69,33 @@ def recognises(head: Head) -> bool:
     numbers = (layout.numbers(line) for line in head.lines[first:])
     times = [row[0] for row in numbers if row is not None and len(row) == layout.columns]
     return looks_like_times(times, has_header=bool(labels))
+
+
+def _has_time_header(head: Head) -> bool:
+    """Tell whether one of the first lines begins with a time and names something beside it."""
+    for line in head.lines[:20]:
+        first, *others = re.split(r"[\t;,|]", line)
+        if others and parse_label(first[:80]).is_time:
+            return True
+    return False
+
+
+MARKS: Final = (
+    Mark(
+        what="rows of numbers, all of as many cells",
+        has=lambda head: head.layout is not None,
+        weight=0.5,
+        needed=True,
+    ),
+    Mark(
+        what="header of a time, as in Time (s), or a first column that rises",
+        has=_has_times,
+        weight=0.25,
+        needed=True,
+    ),
+    Mark(what="header of a time, as in Time (s)", has=_has_time_header, weight=0.5),
+)
+"""How the format is told."""
 
 
 def _short_header(lines: Sequence[str], first: int) -> list[str]:

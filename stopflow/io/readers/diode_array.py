@@ -27,6 +27,7 @@ from stopflow.io.readers.axis_matrix import (
 )
 from stopflow.io.readers.content import Head
 from stopflow.io.readers.labels import parse_label, require_time_unit, wavelength_nm
+from stopflow.io.readers.marks import Mark, first_line
 from stopflow.io.readers.recording import build_matrix, note
 from stopflow.io.text import decode, split_lines, to_single_byte
 from stopflow.trace import Recording
@@ -45,7 +46,7 @@ EXAMPLE: Final = (
 """A whole file of this format."""
 
 
-def recognises(head: Head) -> bool:
+def _has_wavelengths(head: Head) -> bool:
     """Tell by a row of wavelengths or times above rows that begin with the other."""
     found = find_matrix(head.lines, head.layout)
     if found is None or found[0].columns < LEAST_COLUMNS:
@@ -63,6 +64,18 @@ def recognises(head: Head) -> bool:
     row = layout.numbers(head.lines[first]) or [0.0]
     starts_with_wavelength = wavelength_nm(f"{row[0]:g}", bare=True) > 0
     return corner.is_spectral or (starts_with_wavelength and not corner.is_time)
+
+
+MARKS: Final = (
+    Mark(
+        what="row of wavelengths (nm) above the numbers, or column of them",
+        has=_has_wavelengths,
+        weight=1,
+        needed=True,
+    ),
+    first_line("SPECTRA", needed=False),
+)
+"""How the format is told."""
 
 
 def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, ...]:

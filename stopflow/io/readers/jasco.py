@@ -27,8 +27,8 @@ import numpy as np
 
 from stopflow.errors import FormatError
 from stopflow.io.readers.axis_matrix import find_matrix, read_matrix
-from stopflow.io.readers.content import Head
 from stopflow.io.readers.labels import SPECTRAL_UNITS, require_time_unit
+from stopflow.io.readers.marks import line_beginning, whole_line
 from stopflow.io.readers.numbers import find_layout, read_block
 from stopflow.io.readers.recording import build_matrix, build_recording, note
 from stopflow.io.text import decode, split_lines, to_single_byte
@@ -58,12 +58,13 @@ EXAMPLE: Final = (
 """A whole file of this format."""
 MINUTE_S = 60.0
 _DATA = ("XYDATA", "XYDATA1")
-
-
-def recognises(head: Head) -> bool:
-    """Tell by ``TITLE`` or ``DATA TYPE`` records and the line ``XYDATA``."""
-    words = [line.strip().rstrip(",;").upper() for line in head.lines]
-    return any(word in _DATA for word in words) and head.has_line(["TITLE", "DATA TYPE", "XUNITS"])
+MARKS: Final = (
+    whole_line(*_DATA, weight=1, needed=True),
+    line_beginning("TITLE", "DATA TYPE", "XUNITS", weight=0.5, needed=True),
+    line_beginning("XUNITS", weight=1),
+    line_beginning("DATA TYPE", "SPECTROMETER/DATA SYSTEM", weight=1),
+)
+"""How the format is told."""
 
 
 def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, ...]:

@@ -34,7 +34,7 @@ from typing import Final
 import numpy as np
 
 from stopflow.errors import FormatError
-from stopflow.io.readers.content import Head
+from stopflow.io.readers.marks import first_line, line_beginning, whole_line
 from stopflow.io.readers.numbers import Layout, read_block
 from stopflow.io.readers.recording import build_matrix, build_recording, named_apart, note
 from stopflow.io.text import decode, split_lines, to_single_byte
@@ -74,6 +74,13 @@ EXAMPLE: Final = (
     "exported\n"
 )
 """A whole file of this format."""
+MARKS: Final = (
+    first_line("ProDataCSV"),
+    line_beginning("Available Dimensions:", "Available Properties:", weight=1),
+    line_beginning("Time,Wavelength", "Wavelength,Time", "Time,Repeat", "Time,Channel", weight=1),
+    whole_line("Data:", weight=0.5),
+)
+"""How the format is told."""
 AXES = ("Time", "Wavelength", "Repeat", "Channel", "Temperature")
 _COMMA = Layout(separator=",", decimal_comma=False)
 
@@ -88,11 +95,6 @@ class _Property:
     columns: FloatArray
     values: FloatArray
     notes: tuple[Problem, ...]
-
-
-def recognises(head: Head) -> bool:
-    """Tell by the first line."""
-    return head.first.rstrip(",; ").casefold() == "prodatacsv"
 
 
 def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, ...]:

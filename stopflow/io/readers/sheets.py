@@ -17,14 +17,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import isfinite, nan
+from typing import Final
 
 import numpy as np
 
 from stopflow.errors import FormatError
 from stopflow.io.readers.column_table import Columns, read_columns
 from stopflow.io.readers.columns import looks_like_times
-from stopflow.io.readers.content import Head
 from stopflow.io.readers.labels import Label, parse_label, require_time_unit, wavelength_nm
+from stopflow.io.readers.marks import Mark
 from stopflow.io.readers.recording import build_matrix, note
 from stopflow.io.workbook.grid import Cell, Sheet
 from stopflow.trace import FloatArray, Problem, Recording
@@ -54,9 +55,15 @@ class _TraceBlock:
     columns: tuple[int, ...]
 
 
-def recognises(head: Head) -> bool:
-    """Tell a workbook by its container; whether it holds traces is seen when it is opened."""
-    return head.is_archive
+MARKS: Final = (
+    Mark(
+        what="container of a workbook",
+        has=lambda head: head.is_archive,
+        weight=1,
+        needed=True,
+    ),
+)
+"""How a workbook is told; whether it holds traces is seen when it is opened."""
 
 
 def divide_sheet(sheet: Sheet, *, time_unit: str | None) -> SheetReading:
