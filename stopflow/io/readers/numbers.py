@@ -33,6 +33,8 @@ _GROUPED = re.compile(r"[+-]?\d{1,3}(?:['\u2019\u00a0\u202f]\d{3})+(?:\.\d*)?")
 """A number whose thousands are parted by signs that can be no decimal sign."""
 _POINTS = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+(?:,\d*)?")
 """One whose thousands may be parted by points, where a comma is the decimal sign."""
+_QUOTED = '","'
+"""Between cells of which each stands in quotes, so that a comma within can be a decimal sign."""
 _FIRST = frozenset(f'0123456789+-.,"{_MINUS}')
 """Signs that a row can begin with."""
 
@@ -60,6 +62,8 @@ class Layout:
         if not self.separator:
             return line.split()
         text = line.rstrip()
+        if self.decimal_comma and self.separator == "," and _QUOTED not in text:
+            return []
         if '"' in text:
             cells = next(csv.reader([text], delimiter=self.separator), [])
         else:
@@ -156,7 +160,7 @@ def find_layout(lines: Sequence[str], *, least: int = 2) -> tuple[Layout, int] |
         return None
     for separator in SEPARATORS:
         for comma in (False, True):
-            if comma and separator == ",":
+            if comma and separator == "," and not any(_QUOTED in line for line in looked_at):
                 continue
             layout = Layout(separator=separator, decimal_comma=comma)
             found = _first_run(looked_at, layout)

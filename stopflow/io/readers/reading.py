@@ -116,6 +116,8 @@ def read_sheet_traces(
         raise problems[0]
     if not found:
         raise FormatError(
-            file, found="a workbook without traces", expected="a column of times and signals"
+            file,
+            found="a workbook without traces",
+            expected="times under a header such as Time (s), and signals beside them",
         )
     return named_apart([replace(item, name=file) for item in found], file)

@@ -29,14 +29,11 @@ def find_nearest(head: Head) -> tuple[str | None, float]:
 def likeness(head: Head, key: str) -> str:
     """Say what a content that the reader `key` recognises looks like more; "" for nothing else."""
     nearest, weight = find_nearest(head)
-    if (
-        nearest is None
-        or nearest == key
-        or weight < OWN
-        or weight <= nearness(READERS[key].marks, head)
-    ):
+    if nearest is None or recognises(READERS[nearest].marks, head):
         return ""
     reader = READERS[nearest]
+    if weight < OWN or weight <= nearness(READERS[key].marks, head):
+        return ""
     return f"it looks like {reader.short} without its {missing(reader.marks, head)}"
 
 

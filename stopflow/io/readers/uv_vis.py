@@ -18,6 +18,7 @@ from typing import Final
 
 from stopflow.io.readers import columns
 from stopflow.io.readers.content import Head
+from stopflow.io.readers.headings import find_heading
 from stopflow.io.readers.labels import parse_label
 from stopflow.io.readers.marks import Mark, line_beginning
 from stopflow.trace import Recording
@@ -47,8 +48,8 @@ def _has_times(head: Head) -> bool:
     found = head.layout
     if found is None or found[1] < LEAST_SETTINGS:
         return False
-    header = columns.header_above(head.lines, found[1], found[0])
-    return header is not None and parse_label(header[0]).is_time
+    names = find_heading(head.lines, found[1], found[0]).names
+    return names is not None and parse_label(names[0]).is_time
 
 
 MARKS: Final = (
