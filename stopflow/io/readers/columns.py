@@ -18,11 +18,14 @@
 - A header of file names, concentrations or rates makes it a table of conditions and no trace.
 """
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Final
 
 from stopflow.errors import FormatError
+from stopflow.io.readers.blocks import read_block
 from stopflow.io.readers.column_table import INDEX_NAMES, Columns, read_columns
 from stopflow.io.readers.content import Head
 from stopflow.io.readers.headings import (
@@ -33,7 +36,7 @@ from stopflow.io.readers.headings import (
 )
 from stopflow.io.readers.labels import fold_label, parse_label
 from stopflow.io.readers.marks import Mark
-from stopflow.io.readers.numbers import COMMENTS, Layout, find_layout, read_block
+from stopflow.io.readers.numbers import COMMENTS, Layout, find_layout
 from stopflow.io.text import decode, split_lines, to_single_byte
 from stopflow.trace import Recording
 
@@ -48,6 +51,7 @@ LEAST_ROWS = 8
 FEW_NUMBERED = 50
 """Fewer rows counted 1, 2, 3, ... without a header are as likely a list."""
 
+_PADDED = re.compile(r"\s*0\d")
 _UNIT_KEYS = frozenset({"timeunit", "timeunits", "xunit", "xunits", "unitx", "unitoftime"})
 
 
@@ -123,6 +127,8 @@ def parse_as(
     layout, first = found
     heading = find_heading(lines, first, layout)
     _require_one_reading(lines, first, layout, name=name)
+    if sum(label.is_time for label in heading.labels) > 1:
+        layout = replace(layout, first_may_miss=True)
     block = read_block(lines, first, layout, name=name)
     records = [_record(line) for line in lines[:first] if line.strip()]
     records += [("", line.strip()) for line in lines[block.stop :] if line.strip()]
@@ -139,14 +145,20 @@ def parse_as(
 
 
 def _require_one_reading(lines: Sequence[str], first: int, layout: Layout, *, name: str) -> None:
-    """Refuse commas that part cells and digits alike: twice as many cells as the header has."""
-    if layout.separator != "," or layout.columns % 2:
+    """Refuse commas that part cells and digits alike.
+
+    They show by more cells than the header has, or by cells such as ``0512``, in numbers without
+    any point.
+    """
+    rows = [line for line in lines[first : first + 200] if layout.is_row(line)]
+    if layout.separator != "," or layout.decimal_comma or any("." in line for line in rows):
         return
     place = next(iter(lines_above(lines, first, most=1)), None)
     cells = max(lines[place].count(sign) + 1 for sign in ",;\t") if place is not None else 0
-    if cells * 2 != layout.columns:
-        return
-    if all("." not in line for line in lines[first : first + 20]):
+    has_time = place is not None and begins_with_time(lines[place])
+    is_short = cells * 2 == layout.columns or (has_time and 1 < cells < layout.columns)
+    padded = any(map(_PADDED.match, (cell for line in rows for cell in layout.split(line))))
+    if padded or is_short:
         raise FormatError(
             name,
             where=f"line {first + 1}",

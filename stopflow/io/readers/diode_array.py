@@ -46,10 +46,15 @@ EXAMPLE: Final = (
 """A whole file of this format."""
 
 
+_FIRST = first_line("SPECTRA", needed=False)
+
+
 def _has_wavelengths(head: Head) -> bool:
     """Tell by a row of wavelengths or times above rows that begin with the other."""
-    found = find_matrix(head.lines, head.layout)
-    if found is None or found[0].columns < LEAST_COLUMNS:
+    # Under its own first line a single wavelength is a matrix too.
+    least = LEAST_COLUMNS - 1 if _FIRST.has(head) else LEAST_COLUMNS
+    found = find_matrix(head.lines, head.layout, least_columns=least)
+    if found is None:
         return False
     layout, above, first = found
     cells = layout.split(head.lines[above])
@@ -73,7 +78,7 @@ MARKS: Final = (
         weight=1,
         needed=True,
     ),
-    first_line("SPECTRA", needed=False),
+    _FIRST,
 )
 """How the format is told."""
 
@@ -88,7 +93,7 @@ def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, 
     """
     lines = split_lines(decode(to_single_byte(data)))
     what = "wavelengths along one side of a matrix and times along the other"
-    matrix = read_matrix(lines, name=name, what=what)
+    matrix = read_matrix(lines, name=name, what=what, least_columns=LEAST_COLUMNS - 1)
     across = columns_are_wavelengths(matrix)
     notes = list(matrix.notes)
     if across is None:

@@ -51,6 +51,9 @@ def find_heading(lines: Sequence[str], first: int, layout: Layout) -> Heading:
         names = next((cells for cells in close if not _is_units(cells)), None)
     if names is None and rows and len(rows[0]) == layout.columns:
         names = rows[0]
+    others = [cells for cells in fitting if cells is not names and not _is_units(cells)]
+    if names is not None and others and all(map(is_unit_alone, filter(None, names[1:]))):
+        names = [names[0], *others[0][1:]]
     units = next((cells for cells in fitting if cells is not names and _is_units(cells)), None)
     firsts = [parse_label(cells[0]) for cells in fitting]
     return Heading(

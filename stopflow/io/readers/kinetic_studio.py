@@ -51,11 +51,11 @@ def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, 
     del time_unit
     lines = split_lines(decode(to_single_byte(data)))
     layout = _layout(lines)
-    axis = next((i for i, line in enumerate(lines) if i and _times(line, layout) is not None), None)
-    if axis is None:
+    found_times = {i: _times(line, layout) or [] for i, line in enumerate(lines) if i}
+    axis = max(found_times, key=lambda i: len(found_times[i]), default=0)
+    if not found_times.get(axis):
         raise FormatError(name, found="no row of times", expected="an empty cell and times in s")
-    times = _times(lines[axis], layout)
-    time: FloatArray = np.array(times, dtype=np.float64)
+    time: FloatArray = np.array(found_times[axis], dtype=np.float64)
     rows, values, ended = [], [], False
     for number, line in enumerate(lines[axis + 1 :], axis + 2):
         cells = [cell.strip() for cell in layout.split(line)]

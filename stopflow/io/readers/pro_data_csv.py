@@ -37,8 +37,9 @@ from typing import Final
 import numpy as np
 
 from stopflow.errors import FormatError
+from stopflow.io.readers.blocks import read_block
 from stopflow.io.readers.marks import first_line, line_beginning, whole_line
-from stopflow.io.readers.numbers import Layout, read_block
+from stopflow.io.readers.numbers import Layout
 from stopflow.io.readers.recording import build_matrix, build_recording, named_apart, note
 from stopflow.io.text import decode, split_lines, to_single_byte
 from stopflow.trace import FloatArray, Problem, Recording
