@@ -48,6 +48,9 @@ EXAMPLE: Final = (
 LEAST_ROWS = 8
 """Rows without the header of a time that can be a trace."""
 
+_LOOKED_AT = 300
+"""Rows whose first cells are looked at to tell times."""
+
 FEW_NUMBERED = 50
 """Fewer rows counted 1, 2, 3, ... without a header are as likely a list."""
 
@@ -73,7 +76,7 @@ def _has_times(head: Head) -> bool:
         return False
     if any(label.is_time for label in labels):
         return True
-    numbers = (layout.numbers(line) for line in head.lines[first:])
+    numbers = (layout.numbers(line) for line in head.lines[first : first + _LOOKED_AT])
     times = [row[0] for row in numbers if row is not None and len(row) == layout.columns]
     return looks_like_times(times, has_header=bool(labels))
 

@@ -15,8 +15,6 @@ no other unit.
 
 from typing import Final
 
-import numpy as np
-
 from stopflow.errors import FormatError
 from stopflow.io.readers.axis_matrix import (
     LEAST_COLUMNS,
@@ -61,13 +59,11 @@ def _has_wavelengths(head: Head) -> bool:
     corner = parse_label(cells[0]) if len(cells) == layout.columns else parse_label("")
     if corner.is_of_table:
         return False
-    in_nm = [
-        wavelength_nm(cell.strip().strip('"'), bare=True) for cell in cells[-layout.columns + 1 :]
-    ]
-    if np.isfinite(in_nm).all():
+    heads = (cell.strip().strip('"') for cell in cells[-layout.columns + 1 :])
+    if all(wavelength_nm(cell, bare=True) > 0 for cell in heads):
         return True
-    row = layout.numbers(head.lines[first]) or [0.0]
-    starts_with_wavelength = wavelength_nm(f"{row[0]:g}", bare=True) > 0
+    start = layout.number(layout.split(head.lines[first])[0]) or 0.0
+    starts_with_wavelength = wavelength_nm(f"{start:g}", bare=True) > 0
     return corner.is_spectral or (starts_with_wavelength and not corner.is_time)
 
 

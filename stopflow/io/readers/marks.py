@@ -115,6 +115,6 @@ def line_beginning(*texts: str, weight: float, needed: bool = False, what: str =
 
 def _likeness(head: Head, words: str) -> float:
     """Return how like a text the first cell of a file is, between 0 and 1."""
-    cell = re.split(r"[,;\t:]", head.first.strip('"').upper())[0].strip('"' + _ENDS)
+    cell = re.split(r"[,;\t:]", head.first[:200].strip('"').upper())[0].strip('"' + _ENDS)
     longest = 2 * len(words)
     return SequenceMatcher(None, cell, words).ratio() if 0 < len(cell) <= longest else 0.0

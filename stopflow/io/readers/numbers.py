@@ -19,6 +19,9 @@ SEPARATORS = ("\t", ";", ",", "|", "")
 
 COMMENTS = ("#", "%", "!", "//", "'")
 MOST_COLUMNS = 20_000
+_LONGEST_LINE = 32 * MOST_COLUMNS
+_MOST_SIGNS = 8 * MOST_COLUMNS
+"""Blanks or other separators in a line that is worth taking apart."""
 _LOOKED_AT_LINES = 1_000
 _RUN = 50
 _DIGITS = frozenset("0123456789+-.eE")
@@ -71,6 +74,8 @@ class Layout:
 
     def numbers(self, line: str) -> list[float] | None:
         """Return the numbers of a row, NaN for a missing one; None for what is no row."""
+        if len(line) > _LONGEST_LINE or line.count(self.separator or " ") > _MOST_SIGNS:
+            return None
         cells = self.split(line)
         if self.columns > 2 and len(cells) < self.columns and self.separator:
             cells += [""] * _left_out(line, self, len(cells))

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from stopflow.errors import FormatError
 from stopflow.io.readers import columns, sheets
-from stopflow.io.readers.content import LOOKED_AT, Head, read_content, read_head
+from stopflow.io.readers.content import head_of, read_content, read_head
 from stopflow.io.readers.recognise import find_reader, likeness, unknown_format
 from stopflow.io.readers.recording import named_apart, note
 from stopflow.io.readers.table import READERS
@@ -79,7 +79,7 @@ def parse_recordings(
     FormatError
         As `read_recordings`.
     """
-    head = Head(name=name, data=data[:LOOKED_AT])
+    head = head_of(data, name=name)
     key = key or find_reader(head)
     if key is None:
         raise unknown_format(head)
