@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from stopflow.report.data import KineticsReportData, TracePair
@@ -70,7 +69,7 @@ class ShotPacker:
         packed = PackedShot(
             grid=self._name_grid(pair[0]),
             thin=_thin((time_s, signal), float(self._starts_s[row]), buckets=buckets),
-            cuts=_pack_cuts(self._cuts[row]),
+            cuts=self._cuts.pack(row),
         )
         self._shots[row] = packed
         self._new.add(row)
@@ -128,8 +127,8 @@ class ShotPacker:
         return name
 
     @cached_property
-    def _cuts(self) -> list[pd.DataFrame | None]:
-        return _cuts_of_shots(self._data)
+    def _cuts(self) -> "_Cuts":
+        return _Cuts(self._data)
 
 
 def _read(told: Mapping[str, Any], grids: Mapping[str, str]) -> PackedShot:
@@ -181,23 +180,30 @@ def thin_indices(
     return known[np.unique(np.concatenate(([0], *find_extremes(y, starts), [count - 1])))]
 
 
-def _cuts_of_shots(data: KineticsReportData) -> list[pd.DataFrame | None]:
-    """Give each shot its rows of the table of cuts."""
-    keys = ["experiment", "file", "channel"]
-    found = {tuple(key): part for key, part in data.cuts.groupby(keys, sort=False)}
-    return [found.get(key) for key in zip(*(data.shots[name] for name in keys), strict=True)]
+class _Cuts:
+    """k against the cut of every shot, as arrays."""
+
+    def __init__(self, data: KineticsReportData) -> None:
+        keys = ["experiment", "file", "channel"]
+        self._rows = data.cuts.groupby(keys, sort=False).indices
+        self._shots = list(zip(*(data.shots[name] for name in keys), strict=True))
+        self._k, self._stderr, self._cut_s = (
+            data.cuts[name].to_numpy(float) for name in ("k_per_s", "k_stderr_per_s", "cut_s")
+        )
+
+    def pack(self, row: int) -> str:
+        """Pack those of a shot: ``scale|times|k / scale|error / scale`` in steps of 1e-5."""
+        own = self._rows.get(self._shots[row])
+        if own is None or np.isnan(self._k[own]).all():
+            return ""
+        scale = float(np.nanmedian(self._k[own]))
+        packed = (
+            pack_integers(np.rint(_in_steps(values[own] / scale)).astype(np.int64))
+            for values in (self._k, self._stderr)
+        )
+        return "|".join((repr(scale), pack_exactly(self._cut_s[own]), *packed))
 
 
-def _pack_cuts(part: pd.DataFrame | None) -> str:
-    """Pack k against the cut: ``scale|times|k / scale|error / scale`` in steps of 1e-5."""
-    if part is None or not part["k_per_s"].notna().any():
-        return ""
-    k = part["k_per_s"].to_numpy(float)
-    scale = float(np.nanmedian(k))
-    ratios = [
-        np.where(np.isfinite(values), np.clip(np.nan_to_num(values / scale * CUT_SCALE), *_RANGE),
-                 NO_CUT)
-        for values in (k, part["k_stderr_per_s"].to_numpy(float))
-    ]  # fmt: skip
-    packed = (pack_integers(np.rint(values).astype(np.int64)) for values in ratios)
-    return "|".join((repr(scale), pack_exactly(part["cut_s"].to_numpy(float)), *packed))
+def _in_steps(ratios: FloatArray) -> FloatArray:
+    steps = np.clip(np.nan_to_num(ratios * CUT_SCALE), *_RANGE)
+    return np.where(np.isfinite(ratios), steps, NO_CUT)
