@@ -10,7 +10,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.path import Path
 from matplotlib.transforms import IdentityTransform
 
-from stopflow.report.paper.canvas import write_path
+from stopflow.report.paper.outlines import write_path
 from stopflow.report.paper.packing import pack_page, unpack_page
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.scales import use_log_x

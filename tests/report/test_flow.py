@@ -6,8 +6,9 @@ import pytest
 import report_lab
 
 from stopflow.errors import SettingsError
-from stopflow.report.paper.flow import Paragraph, build_heading, draw_blocks, lay_out
+from stopflow.report.paper.flow import Paragraph, build_heading
 from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.layout import draw_blocks, lay_out
 from stopflow.report.paper.page import Furniture, Page
 from stopflow.report.paper.style import PAPERS, Ruler, printable, require_paper, styled
 

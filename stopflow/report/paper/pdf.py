@@ -16,8 +16,9 @@ import pandas as pd
 
 from stopflow.io.atomic import replacing_file
 from stopflow.report.paper.canvas import DrawnPage
-from stopflow.report.paper.flow import Block, Bookmark, Placed, draw_blocks, lay_out
+from stopflow.report.paper.flow import Block, Bookmark
 from stopflow.report.paper.joining import DocumentInfo, DrawnSheet, join_pages
+from stopflow.report.paper.layout import Placed, draw_blocks, lay_out
 from stopflow.report.paper.packing import pack_page, unpack_page
 from stopflow.report.paper.page import Furniture, Page
 from stopflow.report.paper.style import Paper, Ruler, require_paper, styled
