@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
@@ -77,9 +78,9 @@ def write_reports(
     with drawn_parts(dataset.folder) as kept:
         parts = Parts(data, kept)
         sheets = ExperimentSheets(data, paper=paper, parts=parts)
-        with sheets.drawing_beside(processes=min(os.cpu_count() or 1, 2)):
+        processes, tables = min(os.cpu_count() or 1, 2), partial(write_rates_xlsx, path=written[1])
+        with sheets.drawing_beside(processes=processes, also=tables):
             write_rates_csv(data.shots, written[0])
-            write_rates_xlsx(data, written[1])
             drawn, undrawn = _draw(
                 data,
                 reports,

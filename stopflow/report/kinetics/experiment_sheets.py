@@ -1,6 +1,6 @@
 """The sheets of every experiment: as they were drawn before, by another process, or here."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -22,8 +22,11 @@ MANY_EXPERIMENTS = 12
 """From how many experiments on another process is worth its start."""
 TOGETHER = 2
 """Experiments that are drawn at a time."""
+LOST = (BrokenProcessPool, StopflowError)
+"""The other process was ended, or the dataset replaced since: this process has it open."""
 SHEETS = "sheets"
 Drawn = dict[str, list[DrawnSheet]]
+Work = Callable[[KineticsReportData], None]
 
 
 class ExperimentSheets:
@@ -50,13 +53,23 @@ class ExperimentSheets:
         self._begun: list[tuple[list[str], Future[Drawn]]] = []
 
     @contextmanager
-    def drawing_beside(self, *, processes: int) -> Iterator[None]:
-        """Let another process draw while this one does other things; with one, none is started."""
+    def drawing_beside(self, *, processes: int, also: Work | None = None) -> Iterator[None]:
+        """Let another process draw while this one does other things; with one, none is started.
+
+        Parameters
+        ----------
+        also
+            What is to be done with the data besides, by the other process where there is one; it
+            can be pickled, and is done when the block ends.
+        """
         if processes < 2 or len(self.missing) < MANY_EXPERIMENTS:
+            if also is not None:
+                also(self._data)
             yield
             return
         with worker_processes(1) as pool:
             pool.submit(_hold, self._data, self.paper)
+            aside = None if also is None else pool.submit(_do_held, also)
             self._begun = [
                 (names, pool.submit(_draw_held, names))
                 for start in range(0, len(self.missing), TOGETHER)
@@ -64,10 +77,18 @@ class ExperimentSheets:
             ]
             try:
                 yield
+                if also is not None and aside is not None:
+                    self._settle(aside, also)
             finally:
                 for _, drawing in self._begun:
                     drawing.cancel()
                 self._begun = []
+
+    def _settle(self, aside: Future[None], also: Work) -> None:
+        try:
+            aside.result()
+        except LOST:
+            also(self._data)
 
     def draw(self, *, progress: Progress | None = None) -> Drawn:
         """Return the sheets of every experiment, in order; what nobody has begun is drawn here.
@@ -92,8 +113,7 @@ class ExperimentSheets:
         for _, drawing in waiting:
             try:
                 take(drawing.result())
-            except (BrokenProcessPool, StopflowError):
-                # the process was ended, or the dataset replaced since: this process has it open
+            except LOST:
                 break
         for name in list(left):
             take(draw_experiments(self._data, [name], paper=self.paper))
@@ -129,6 +149,11 @@ _held: list[tuple[KineticsReportData, str]] = []
 
 def _hold(data: KineticsReportData, paper: str) -> None:
     _held[:] = [(data, paper)]
+
+
+def _do_held(work: Work) -> None:
+    ((data, _),) = _held
+    work(data)
 
 
 def _draw_held(names: Sequence[str]) -> Drawn:
