@@ -8,11 +8,10 @@ import { backSubstitute } from "./problem.js";
 import { Refusal } from "./window.js";
 
 const LARGEST_CONDITION = 1e11;
-const LARGEST_COUNT = 60;
 /** Steps below this relative size are in the range of fast convergence. */
 const CLOSE = 1e-7;
-/** The next step is so small that only rounding is left. */
-const FINISHED = 1e-11;
+/** The last step is so small that only rounding is left. */
+const TO_THE_END = { finished: 1e-11, most: 60 };
 
 /**
  * @param {import("./problem.js").Problem} problem
@@ -20,14 +19,21 @@ const FINISHED = 1e-11;
  *   or its block means with the roots of their weights.
  * @param {number[]} theta   k T of all phases.
  * @param {number[]} linear  All linear parameters.
+ * @param {{finished: number, most: number}} [steps]  The relative size of a step that is the last
+ *   one, and how many there may be.
  * @returns {{theta: number[], linear: number[], inverse: number[][], rss: number} | Refusal}
  *   `inverse` (p, p) times its transpose is the covariance for noise of variance 1, free rates
  *   first, then free linear parameters.
  */
-export function refine(problem, data, theta, linear) {
+export function refine(problem, data, theta, linear, { finished, most } = TO_THE_END) {
   let here = { theta: theta.slice(), linear: linear.slice() };
+  if (finished > TO_THE_END.finished) {
+    // One step of Gauss and Newton may do, and gives the errors.
+    const once = close(problem, linearise(problem, data, here), here);
+    if (!(once instanceof Refusal) && once.moved < finished) return once;
+  }
   let accepted = here, misfit = Infinity, step = null, moved = Infinity;
-  for (let count = 0; count < LARGEST_COUNT; count++) {
+  for (let count = 0; count < most; count++) {
     const at = linearise(problem, data, here);
     if (at.rss > misfit * (1 + 1e-9) && moved > CLOSE) {
       step = step.map((value) => value / 2);
@@ -41,12 +47,12 @@ export function refine(problem, data, theta, linear) {
     const before = moved;
     moved = relativeStep(problem, here, step);
     const stalled = moved < CLOSE && moved > before / 4;
-    if (moved < FINISHED || stalled) return close(problem, at, here);
+    if (moved < finished || stalled) return close(problem, at, here);
     here = take(problem, accepted, step);
   }
   return new Refusal(
     "parameters undetermined",
-    `no minimum after ${LARGEST_COUNT} steps: the data hold less than the rate law asks`,
+    `no minimum after ${most} steps: the data hold less than the rate law asks`,
   );
 }
 
@@ -149,6 +155,7 @@ function close(problem, { columns, residual, rss }, here) {
   for (let j = 0; j < columns.length; j++) gained += residual[j] ** 2;
   return {
     ...there,
+    moved: relativeStep(problem, here, step),
     inverse: inverse.map((row, i) => row.map((value) => value / lengths[i])),
     rss: rss - gained,
   };

@@ -1,6 +1,6 @@
 /** Beside the trace: what is fitted, what comes out, and how it differs from stopflow's. */
 
-import { element } from "./element.js";
+import { element, setText } from "./element.js";
 import { formatDigits, formatInterval, formatPm, formatValue, MISSING } from "./format.js";
 import { LAWS } from "./laws.js";
 
@@ -84,13 +84,13 @@ export class RefitPanel {
 
   /**
    * @param {{shot: object, edit: import("./edits.js").Edit, stopflow: object|null, yours: object|null,
-   *          choice: object|null, factor: number, unit: string, kind: string, robust: boolean,
+   *          choice: object|null, moving: boolean, factor: number, unit: string, kind: string, robust: boolean,
    *          endS: number, signalUnit: string}} state
    */
   show(state) {
     const { edit, choice, factor, unit } = state;
     Object.assign(this, { edit, factor });
-    this.unitLabels.forEach((label) => (label.textContent = ` ${unit}`));
+    this.unitLabels.forEach((label) => setText(label, ` ${unit}`));
     this.form.hidden = state.kind !== "full";
     this.use.checked = edit.use;
     setUnlessFocused(this.note, edit.note);
@@ -98,12 +98,23 @@ export class RefitPanel {
       this.law.value = choice.law;
       setUnlessFocused(this.start, String(Number(((choice.startS ?? state.startS) * factor).toPrecision(9))));
       setUnlessFocused(this.end, String(Number((state.endS * factor).toPrecision(9))));
-      this.#showHeld(state);
-      this.#showLeft(state);
+      // What is beside a drag waits for its end.
+      if (!state.moving) {
+        this.#showHeld(state);
+        this.#showLeft(state);
+      }
     }
-    this.rows.replaceChildren(...compareFits(state).map((cells) =>
-      element("tr", {}, ...cells.map((cell, at) => element(at ? "td" : "th", at ? {} : { scope: "row" }, cell)))));
-    this.message.textContent = sayState(state);
+    this.#showRows(compareFits(state));
+    setText(this.message, sayState(state));
+  }
+
+  /** Cells that stay are left alone. */
+  #showRows(rows) {
+    if (this.rows.children.length !== rows.length) {
+      this.rows.replaceChildren(...rows.map((cells) =>
+        element("tr", {}, ...cells.map((_, at) => element(at ? "td" : "th", at ? {} : { scope: "row" })))));
+    }
+    rows.forEach((cells, row) => cells.forEach((cell, at) => setText(this.rows.children[row].children[at], cell)));
   }
 
   #showHeld({ choice, yours, stopflow }) {
@@ -140,7 +151,7 @@ export class RefitPanel {
 }
 
 function setUnlessFocused(input, text) {
-  if (document.activeElement !== input) input.value = text;
+  if (document.activeElement !== input && input.value !== text) input.value = text;
 }
 
 function sayState({ kind, shot, yours, stopflow, robust, edit }) {

@@ -167,12 +167,13 @@ function withRates({ freeRates }, from, rates) {
  * @param {import("./problem.js").Problem} problem
  * @param {{time: Float64Array, signal: Float64Array, root: Float64Array}} data
  * @param {number[]} start
- * @param {{fastest: number, tolerance: number}} options  `tolerance` is that of ln k.
+ * @param {{fastest: number, tolerance: number, most?: number}} options  `tolerance` is that of ln k,
+ *   `most` the number of steps.
  */
-export function descend(problem, data, start, { fastest, tolerance }) {
+export function descend(problem, data, start, { fastest, tolerance, most = 100 }) {
   const low = Math.log(SLOWEST_KT / 10), high = Math.log(fastest * 10);
   let theta = start, at = project(problem, data, theta), damping = 1e-6;
-  for (let count = 0; count < 100; count++) {
+  for (let count = 0; count < most; count++) {
     const size = problem.freeRates.length;
     const normal = at.jacobian.map((a) => at.jacobian.map((b) => dot(a, b)));
     const gradient = at.jacobian.map((a) => dot(a, at.target));
