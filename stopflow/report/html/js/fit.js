@@ -8,12 +8,9 @@ import { ALL_DIGITS, AT_A_GLANCE } from "./interval.js";
 import { LAWS } from "./laws.js";
 import { pinParameters, project } from "./problem.js";
 import { quote } from "./quote.js";
-import { refine } from "./refine.js";
+import { refine, refineFrame } from "./refine.js";
 import { descend, searchRates } from "./search.js";
 import { MIN_POINTS, Refusal, SLOWEST_KT, blockMeans, cutWindow } from "./window.js";
-
-/** Newton's steps where the numbers stand for one frame: from the minimum of block means one does. */
-const FEW_STEPS = { finished: 1e-4, most: 5 };
 
 /**
  * @typedef {object} Choice
@@ -44,7 +41,7 @@ export function fitTrace(timeS, signal, choice) {
   const begun = beginFit(timeS, signal, choice);
   if (begun instanceof Refusal) return begun;
   const { problem, window } = begun;
-  return finishFit(begun, searchRates(problem, blockMeans(window), window.fastest), choice, ALL_DIGITS);
+  return finishFit(begun, searchRates(problem, blockMeans(window), window.fastest), choice, { accuracy: ALL_DIGITS, toMinimum: refine });
 }
 
 /**
@@ -66,7 +63,7 @@ export function followTrace(timeS, signal, choice, last) {
   }
   const blocks = blockMeans(window), { fastest } = window;
   const near = descend(problem, blocks, theta, { fastest, tolerance: 1e-4, most: AT_A_GLANCE.descents });
-  return finishFit(begun, { ...near, curveLength: last.curveLength }, choice, AT_A_GLANCE, FEW_STEPS);
+  return finishFit(begun, { ...near, curveLength: last.curveLength }, choice, { accuracy: AT_A_GLANCE, toMinimum: refineFrame });
 }
 
 function beginFit(timeS, signal, choice) {
@@ -84,8 +81,8 @@ function beginFit(timeS, signal, choice) {
 }
 
 /** From the minimum over block means to the numbers; a refusal says where the search had come to. */
-function finishFit(begun, searched, choice, accuracy, steps) {
-  const found = judgeMinimum(begun, searched, choice, accuracy, steps);
+function finishFit(begun, searched, choice, how) {
+  const found = judgeMinimum(begun, searched, choice, how);
   if (found instanceof Refusal) {
     const { window: { startS, lengthS }, problem: { law } } = begun;
     const parameters = Object.fromEntries(law.rates.map((name, i) => [name, searched.theta[i] / lengthS]));
@@ -94,10 +91,10 @@ function finishFit(begun, searched, choice, accuracy, steps) {
   return found;
 }
 
-function judgeMinimum({ window, problem, fixed }, searched, choice, accuracy, steps) {
+function judgeMinimum({ window, problem, fixed }, searched, choice, { accuracy, toMinimum }) {
   const edge = edgeRefusal(problem, searched.theta, window);
   if (edge) return noiseAtEdge(problem, window, searched) ?? edge;
-  const solved = refine(problem, window, searched.theta, searched.linear, steps);
+  const solved = toMinimum(problem, window, searched.theta, searched.linear);
   if (solved instanceof Refusal) return solved;
   const { curveLength } = searched, evidence = phaseEvidence(problem, window, solved.rss, curveLength);
   return noAmplitude(evidence, 1) ?? quote(problem, window, solved, { evidence, curveLength, fixed, choice, accuracy });

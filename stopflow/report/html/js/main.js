@@ -5,7 +5,7 @@ import { Edits, NO_EDIT } from "./edits.js";
 import { announce, byId, download, element, setText } from "./element.js";
 import { countThings, formatDigits, formatPm } from "./format.js";
 import { openLab } from "./lab.js";
-import { fitTrace } from "./fit.js";
+import { fitTrace, followTrace } from "./fit.js";
 import { followFolder } from "./followed_folder.js";
 import { showAnswers, showTables } from "./overview.js";
 import { followAppearance } from "./printing.js";
@@ -58,7 +58,7 @@ if (lab.live) {
 }
 document.documentElement.dataset.ready = "yes";
 // For those who want to look closer from the console, and for the tests.
-globalThis.stopflow = { lab, edits, refits, fitTrace, refitPlot };
+globalThis.stopflow = { lab, edits, refits, fitTrace, followTrace, refitPlot };
 
 async function openShot(shot) {
   const trace = await lab.traces.trace(shot.index);

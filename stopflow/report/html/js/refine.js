@@ -3,15 +3,19 @@
  * Newton with the exact curvature, then one QR decomposition for the errors.
  */
 
-import { dot, invertUpper, solvePositive, triangularise, workspace } from "./algebra.js";
+import { dot, factorPositive, invertUpper, solveFactored, solvePositive, triangularise, workspace } from "./algebra.js";
 import { backSubstitute } from "./problem.js";
 import { Refusal } from "./window.js";
 
 const LARGEST_CONDITION = 1e11;
 /** Steps below this relative size are in the range of fast convergence. */
 const CLOSE = 1e-7;
-/** The last step is so small that only rounding is left. */
-const TO_THE_END = { finished: 1e-11, most: 60 };
+/** The next step is so small that only rounding is left. */
+const FINISHED = 1e-11;
+const LARGEST_COUNT = 60;
+/** The same where the numbers stand for one frame, and what normal equations can tell apart. */
+const FINISHED_FRAME = 1e-3, LARGEST_COUNT_FRAME = 4, LARGEST_CONDITION_FRAME = 1e6;
+const INSEPARABLE = "the parameters cannot be told apart: the data hold less than the rate law asks";
 
 /**
  * @param {import("./problem.js").Problem} problem
@@ -19,21 +23,14 @@ const TO_THE_END = { finished: 1e-11, most: 60 };
  *   or its block means with the roots of their weights.
  * @param {number[]} theta   k T of all phases.
  * @param {number[]} linear  All linear parameters.
- * @param {{finished: number, most: number}} [steps]  The relative size of a step that is the last
- *   one, and how many there may be.
  * @returns {{theta: number[], linear: number[], inverse: number[][], rss: number} | Refusal}
  *   `inverse` (p, p) times its transpose is the covariance for noise of variance 1, free rates
  *   first, then free linear parameters.
  */
-export function refine(problem, data, theta, linear, { finished, most } = TO_THE_END) {
+export function refine(problem, data, theta, linear) {
   let here = { theta: theta.slice(), linear: linear.slice() };
-  if (finished > TO_THE_END.finished) {
-    // One step of Gauss and Newton may do, and gives the errors.
-    const once = close(problem, linearise(problem, data, here), here);
-    if (!(once instanceof Refusal) && once.moved < finished) return once;
-  }
   let accepted = here, misfit = Infinity, step = null, moved = Infinity;
-  for (let count = 0; count < most; count++) {
+  for (let count = 0; count < LARGEST_COUNT; count++) {
     const at = linearise(problem, data, here);
     if (at.rss > misfit * (1 + 1e-9) && moved > CLOSE) {
       step = step.map((value) => value / 2);
@@ -47,13 +44,44 @@ export function refine(problem, data, theta, linear, { finished, most } = TO_THE
     const before = moved;
     moved = relativeStep(problem, here, step);
     const stalled = moved < CLOSE && moved > before / 4;
-    if (moved < finished || stalled) return close(problem, at, here);
+    if (moved < FINISHED || stalled) return close(problem, at, here);
     here = take(problem, accepted, step);
   }
   return new Refusal(
     "parameters undetermined",
-    `no minimum after ${most} steps: the data hold less than the rate law asks`,
+    `no minimum after ${LARGEST_COUNT} steps: the data hold less than the rate law asks`,
   );
+}
+
+/**
+ * The same to the digits that can be read while the window moves: steps of Gauss and Newton by
+ * normal equations, few of them, from a minimum over block means.
+ */
+export function refineFrame(problem, window, theta, linear) {
+  let here = { theta: theta.slice(), linear: linear.slice() };
+  for (let count = 0; count < LARGEST_COUNT_FRAME; count++) {
+    const { columns, residual, rss } = linearise(problem, window, here);
+    const { normal, gradient } = normalEquations(columns, residual), factor = factorPositive(normal);
+    const inverse = factor ? invertUpper(transposed(factor.lower)) : [[Infinity]];
+    if (!(inverse.flat().reduce((sum, value) => sum + value * value, 0) < LARGEST_CONDITION_FRAME ** 2)) break;
+    const step = solveFactored(factor, gradient);
+    here = take(problem, here, step);
+    if (relativeStep(problem, here, step) < FINISHED_FRAME) {
+      const scaled = inverse.map((row, i) => row.map((value) => value * factor.scale[i]));
+      return { ...here, inverse: scaled, rss: rss - dot(gradient, step) };
+    }
+  }
+  return new Refusal("parameters undetermined", INSEPARABLE);
+}
+
+const transposed = (matrix) => matrix.map((_, i) => matrix.map((row) => row[i]));
+
+function normalEquations(columns, residual) {
+  const normal = columns.map(() => new Array(columns.length));
+  columns.forEach((a, i) => {
+    for (let j = 0; j <= i; j++) normal[i][j] = normal[j][i] = dot(a, columns[j]);
+  });
+  return { normal, gradient: columns.map((column) => dot(column, residual)) };
 }
 
 /** The largest part of a step: of a rate over the rate, of a linear parameter over the largest. */
@@ -97,11 +125,7 @@ function addPhase(residual, shape, slope, time, rate, amplitude) {
 
 /** Newton's step; Gauss-Newton's where the sum of squares is not convex. */
 function newtonStep({ law, freeRates, freeLinear }, { columns, residual, time, linear }) {
-  const gradient = columns.map((column) => dot(column, residual));
-  const normal = columns.map(() => new Array(columns.length));
-  columns.forEach((a, i) => {
-    for (let j = 0; j <= i; j++) normal[i][j] = normal[j][i] = dot(a, columns[j]);
-  });
+  const { normal, gradient } = normalEquations(columns, residual);
   const bent = normal.map((row) => row.slice());
   freeRates.forEach((index, a) => {
     const c = linear[index], column = columns[a];
@@ -144,10 +168,7 @@ function close(problem, { columns, residual, rss }, here) {
   const inverse = invertUpper(unit);
   const condition = Math.sqrt(inverse.flat().reduce((sum, value) => sum + value * value, 0));
   if (!(condition < LARGEST_CONDITION)) {
-    return new Refusal(
-      "parameters undetermined",
-      "the parameters cannot be told apart: the data hold less than the rate law asks",
-    );
+    return new Refusal("parameters undetermined", INSEPARABLE);
   }
   const step = backSubstitute(upper, residual, columns.length);
   const there = take(problem, here, step);
@@ -155,7 +176,6 @@ function close(problem, { columns, residual, rss }, here) {
   for (let j = 0; j < columns.length; j++) gained += residual[j] ** 2;
   return {
     ...there,
-    moved: relativeStep(problem, here, step),
     inverse: inverse.map((row, i) => row.map((value) => value / lengths[i])),
     rss: rss - gained,
   };
