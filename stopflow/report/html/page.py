@@ -8,7 +8,7 @@ from stopflow.io.atomic import write_text
 from stopflow.report.data import KineticsReportData
 from stopflow.report.html.assemble import assemble_page
 from stopflow.report.html.numbers import build_payload
-from stopflow.report.html.traces import pack_traces
+from stopflow.report.html.traces import PackedBefore, pack_traces
 
 MODULES = (
     "algebra",
@@ -92,9 +92,25 @@ def write_kinetics_page(data: KineticsReportData, path: Path, *, light: bool = F
     write_text(path, build_page(data, light=light))
 
 
-def build_page(data: KineticsReportData, *, light: bool = False, live: Live | None = None) -> str:
-    """Build the text of the page; a `live` one asks the server that sent it for what is new."""
-    traces = pack_traces(data, light=light)
+def build_page(
+    data: KineticsReportData,
+    *,
+    light: bool = False,
+    live: Live | None = None,
+    before: PackedBefore | None = None,
+) -> str:
+    """Build the text of the page.
+
+    Parameters
+    ----------
+    data, light
+        As `write_kinetics_page`.
+    live
+        The page asks the server that sent it for what is new.
+    before
+        The traces of the page before this one.
+    """
+    traces = pack_traces(data, light=light, before=before)
     payload = build_payload(data, light=light) | {"fullTraces": traces.full}
     if live is not None:
         payload |= {"live": {"version": live.version, "folder": live.folder}, "key": live.key}

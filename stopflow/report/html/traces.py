@@ -1,13 +1,14 @@
 """The traces of a lab for the page: all of them thinned, as many as the budget allows in full."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stopflow.report.data import KineticsReportData, TracePair
+from stopflow.report.data import KineticsReportData
 from stopflow.report.html.arrays import pack_exactly, pack_integers
 from stopflow.report.paper.decimate import find_extremes
 from stopflow.trace import FloatArray
@@ -43,8 +44,40 @@ class PackedTraces:
     full: int
 
 
-def pack_traces(data: KineticsReportData, *, light: bool) -> PackedTraces:
-    """Pack every trace; failed and warned shots are the first to get full resolution."""
+class PackedBefore:
+    """Texts of the page before, by the bytes that they were packed from.
+
+    A page that follows a folder is built again for every new shot; the others are as they were.
+    """
+
+    def __init__(self) -> None:
+        self._before: dict[bytes, str] = {}
+        self._now: dict[bytes, str] = {}
+
+    def begin(self) -> None:
+        """Begin a page: what the page before did not need is forgotten."""
+        self._before, self._now = self._now, {}
+
+    def text(self, pack: Callable[..., str], *arrays: FloatArray, **options: float) -> str:
+        """Return ``pack(*arrays, **options)``."""
+        digest = blake2b(f"{pack.__name__} {options}".encode())
+        for array in arrays:
+            digest.update(np.ascontiguousarray(array).data)
+        key = digest.digest()
+        text = self._now.get(key) or self._before.get(key) or pack(*arrays, **options)
+        self._now[key] = text
+        return text
+
+
+def pack_traces(
+    data: KineticsReportData, *, light: bool, before: PackedBefore | None = None
+) -> PackedTraces:
+    """Pack every trace; failed and warned shots are the first to get full resolution.
+
+    What `before` has packed is not packed again.
+    """
+    before = before or PackedBefore()
+    before.begin()
     grids: dict[bytes, int] = {}
     packed: list[str] = []
     cuts = _cuts_of_shots(data)
@@ -62,12 +95,13 @@ def pack_traces(data: KineticsReportData, *, light: bool) -> PackedTraces:
         key = time_s.tobytes()
         if key not in grids:
             grids[key] = len(grids)
-            packed.append(pack_exactly(time_s))
+            packed.append(before.text(pack_exactly, time_s))
         shared.append(grids[key])
         heads.append(str(grids[key]))
         buckets = LIGHT_BUCKETS if light else BUCKETS
-        thinned.append(_thin((time_s, signal), float(starts_s[row]), buckets=buckets))
-    full = {} if light else _in_full(data, heads)
+        start_s = float(starts_s[row])
+        thinned.append(before.text(_thin, time_s, signal, start_s=start_s, buckets=buckets))
+    full = {} if light else _in_full(data, heads, before)
     lines = [
         "\t".join((head, thin, full.get(row, ""), _pack_cuts(cuts[row]))) if head else ""
         for row, (head, thin) in enumerate(zip(heads, thinned, strict=True))
@@ -81,7 +115,9 @@ def _by_urgency(data: KineticsReportData, rows: Sequence[int]) -> list[int]:
     return sorted(rows, key=lambda row: (_URGENCY.get(str(verdicts[row]), 2), row))
 
 
-def _in_full(data: KineticsReportData, heads: Sequence[str]) -> dict[int, str]:
+def _in_full(
+    data: KineticsReportData, heads: Sequence[str], before: PackedBefore
+) -> dict[int, str]:
     """Pack traces in full, the doubtful ones first, until the budget is used up."""
     rows = _by_urgency(data, [row for row, head in enumerate(heads) if head])
     found: dict[int, str] = {}
@@ -90,7 +126,7 @@ def _in_full(data: KineticsReportData, heads: Sequence[str]) -> dict[int, str]:
         pair = data.trace(row)
         if pair is None:
             continue
-        text = pack_exactly(np.asarray(pair[1], dtype=np.float64))
+        text = before.text(pack_exactly, np.asarray(pair[1], dtype=np.float64))
         left -= len(text)
         if left < 0:
             break
@@ -98,9 +134,8 @@ def _in_full(data: KineticsReportData, heads: Sequence[str]) -> dict[int, str]:
     return found
 
 
-def _thin(pair: TracePair, start_s: float, *, buckets: int) -> str:
+def _thin(time_s: FloatArray, signal: FloatArray, *, start_s: float, buckets: int) -> str:
     """Pack the extremes of each bucket: ``low|high|indices|levels``, 65536 levels between."""
-    time_s, signal = pair
     at = thin_indices(time_s, signal, start_s, buckets=buckets)
     values = signal[at]
     low, high = (float(values.min()), float(values.max())) if len(at) else (0.0, 0.0)
