@@ -181,9 +181,7 @@ def _drag(page: "Page", *, steps: int) -> tuple[list[Sequence[float]], Sequence[
     return frames, page.evaluate("frames[0]")
 
 
-def _row(
-    drag: Drag, frames: Sequence[Sequence[float]], release: Sequence[float]
-) -> dict[str, Any]:
+def _row(drag: Drag, frames: Sequence[Sequence[float]], release: Sequence[float]) -> dict[str, Any]:
     scripts, whole = zip(*frames, strict=True)
     return {
         "shot": Path(drag.file).stem,

@@ -138,9 +138,7 @@ class FollowedLab:
         problem, page = "", self._page
         try:
             dataset = ingest(self._root, out=self._out, settings=self._settings)
-            page = build_page(
-                kinetics_data(dataset), live=self._live(version), before=self._packed
-            )
+            page = build_page(kinetics_data(dataset), live=self._live(version), before=self._packed)
         except (StopflowError, OSError) as error:
             problem, version = str(error), self._state.version
             if not version:

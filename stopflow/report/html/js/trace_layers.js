@@ -88,7 +88,8 @@ export function cutPlot({ time, k, error }, reported, factor) {
       { type: "line", x, y, colour: "--trace" },
       { type: "points", x, y, low, high, colour: "--trace", radius: 2.5 },
     ],
-    x, y: spanOf([withoutWildest(y), reported], 0.2) ?? [0, 1], count: known.length,
+    x, y: spanOf([withoutWildest(y), reported], 0.2) ?? [0, 1], 
+    description: `k for ${known.length} starts of the fit${reported.length ? "; the dashed line is the k reported" : ""}`,
   };
 }
 

@@ -1,6 +1,7 @@
 /** One shot: trace, fits, residuals on the same axis, k against the cut, replicates faint. */
 
 import { element } from "./element.js";
+import { LAWS } from "./laws.js";
 import { firstFrom, seenRange } from "./paint.js";
 import { Chart } from "./plot.js";
 import { extentOf, spanOf } from "./scale.js";
@@ -143,7 +144,8 @@ export class TraceView {
     const curves = stopflow?.ok ? [curveLayer(stopflow, seenS, (time) => this.#x(time), style)] : [];
     const residuals = stopflow?.ok ? [residualLayer(stopflow, points, { colour: "--fit", alpha: 0.6 })] : [];
     const faint = others.map(({ thin }) => ({ type: "line", x: this.#x(thin.time), y: thin.signal, colour: "--trace", alpha: 0.18 }));
-    const quoted = stopflow?.ok ? [stopflow.parameters.k_per_s] : [];
+    // The cuts are fitted by one exponential, whatever the rate law of the shot.
+    const quoted = stopflow?.ok && LAWS[stopflow.law].phases === 1 ? [stopflow.parameters.k_per_s] : [];
     const [first, stop] = seenRange(x, domain);
     this.held = {
       made, domain, log, seenS, points, residuals,
@@ -165,7 +167,7 @@ export class TraceView {
       under: outsideLayers(start, Infinity), layers: cuts.layers,
       x: spanOf([cuts.x, [start]], 0.03) ?? [0, 1], y: cuts.y,
       xLabel: `start of the fit / ${this.unit}`, yLabel: "k / s⁻¹",
-      description: `k for ${cuts.count} starts of the fit; the dashed line is the k reported`,
+      description: cuts.description,
     });
   }
 
