@@ -17,7 +17,8 @@ SHOWN = """
 WHOLE = """
 async () => {
   const [index] = stopflow.edits.changed(), shot = stopflow.lab.shots[index];
-  const { choice } = stopflow.refits.of(shot), { time, signal } = await stopflow.lab.traces.trace(index);
+  const { choice } = stopflow.refits.of(shot);
+  const { time, signal } = await stopflow.lab.traces.trace(index);
   const fit = stopflow.fitTrace(time, signal, choice);
   return [fit.parameters.k_per_s, fit.stderr.k_per_s, ...fit.interval.k_per_s];
 }
