@@ -69,7 +69,7 @@ def _has_wavelengths(head: Head) -> bool:
 
 MARKS: Final = (
     Mark(
-        what="row of wavelengths (nm) above the numbers, or column of them",
+        what="row of wavelengths (nm)",
         has=_has_wavelengths,
         weight=1,
         needed=True,

@@ -34,7 +34,7 @@ def likeness(head: Head, key: str) -> str:
     reader = READERS[nearest]
     if weight < OWN or weight <= nearness(READERS[key].marks, head):
         return ""
-    return f"it looks like {reader.short} without its {missing(reader.marks, head)}"
+    return f"what looks like {reader.short} without its {missing(reader.marks, head)}"
 
 
 def is_damaged_trace(head: Head) -> bool:
