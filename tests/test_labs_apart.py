@@ -13,6 +13,8 @@ from stopflow.io.results import MANY_SETS, MARK, Lab, lab_at, load_mark, parse_l
 from stopflow.io.switch import recover_folder, switching
 from stopflow.store import load_dataset
 
+pytestmark = pytest.mark.whole
+
 RATES = {"labA": 20.0, "labB": 45.0}
 
 
@@ -41,6 +43,7 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
+@pytest.mark.essential
 def test_another_labs_results_are_set_aside_with_a_line(labs, tmp_path, capsys):
     ingest(labs, "labA", tmp_path)
     reports = tmp_path / "reports"
