@@ -73,6 +73,7 @@ MARKS: Final = (
         has=_has_wavelengths,
         weight=1,
         needed=True,
+        by_rows=True,
     ),
     _FIRST,
 )
