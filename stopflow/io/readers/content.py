@@ -19,6 +19,8 @@ LOOKED_AT_WIDE = 1024 * 1024
 """Bytes looked at where the lines are so long that `LOOKED_AT` holds few of them."""
 
 _FEW_LINES = 8
+_HEADER_LINES = 500
+_LINE_SHOWN = 200
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 _CONTROL = bytes(sorted(frozenset(range(32)) - frozenset(b"\t\n\r\f\x1a\x1b")))
 _MOST_CONTROL = 0.02
@@ -81,9 +83,14 @@ class Head:
         return self.data.startswith((_ZIP, _OLE))
 
     def has_line(self, words: Iterable[str]) -> bool:
-        """Tell whether a line starts with one of the words, case ignored."""
+        """Tell whether one of the first lines starts with one of the words, case ignored."""
         wanted = tuple(word.casefold() for word in words)
-        return any(line.strip().casefold().startswith(wanted) for line in self.lines)
+        return any(line.startswith(wanted) for line in self.folded)
+
+    @cached_property
+    def folded(self) -> list[str]:
+        """The first lines, among which those of a header are, stripped and in small letters."""
+        return [line[:_LINE_SHOWN].strip().casefold() for line in self.lines[:_HEADER_LINES]]
 
 
 def read_head(path: Path) -> Head:
