@@ -154,8 +154,11 @@ class DatasetWriter:
         self._times = GridDigests()
         self._digest = hashlib.blake2b(digest_size=16)
 
-    def add_trace(self, trace: Trace | None) -> tuple[int, int, int]:
-        """Append a trace; return where it lies, the values of `schema.TRACE_PLACES`."""
+    def add_trace(self, trace: Trace | None, digest: str = "") -> tuple[int, int, int]:
+        """Append a trace; return where it lies, the values of `schema.TRACE_PLACES`.
+
+        `digest` is that of `trace_digests`, where it is known.
+        """
         if trace is None:
             return 0, 0, 0
         grid = self._times.digest(trace.time_s)
@@ -165,13 +168,18 @@ class DatasetWriter:
         first = self._signal.tell() // DISK_FLOAT.itemsize
         signal = trace.signal.astype(DISK_FLOAT, copy=False)
         self._signal.write(signal.data)
-        self._digest.update(grid)
-        self._digest.update(signal.data)
+        self._digest.update((digest or _trace_digest(trace, self._times)).encode())
         return first, len(trace), self._grids[grid]
 
-    def add_traces(self, traces: Sequence[Trace | None]) -> Columns:
-        """Append the traces of a folder; return the columns of its shots with where they lie."""
-        places = np.array([self.add_trace(trace) for trace in traces], dtype=np.int64)
+    def add_traces(
+        self, traces: Sequence[Trace | None], digests: Sequence[str] | None = None
+    ) -> Columns:
+        """Append the traces of a folder; return the columns of its shots with where they lie.
+
+        `digests` are those of `trace_digests`, where they are known.
+        """
+        added = zip(traces, digests or [""] * len(traces), strict=True)
+        places = np.array([self.add_trace(*one) for one in added], dtype=np.int64)
         return dict(zip(TRACE_PLACES, places.reshape(-1, len(TRACE_PLACES)).T, strict=True))
 
     def table(self, name: str, *, further: Sequence[str] = ()) -> TableWriter:
@@ -348,6 +356,6 @@ def trace_digests(traces: Sequence[Trace | None]) -> tuple[str, ...]:
 
 
 def _trace_digest(trace: Trace, grids: GridDigests) -> str:
-    digest = hashlib.blake2b(grids.digest(trace.time_s), digest_size=16)
+    digest = hashlib.sha256(grids.digest(trace.time_s))
     digest.update(trace.signal.astype(DISK_FLOAT, copy=False).data)
     return digest.hexdigest()

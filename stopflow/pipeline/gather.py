@@ -79,7 +79,7 @@ def gather_folders(
     with keeping_results(place, settings) as keeper, writer.table("cuts") as cuts:
         for reading in readings:
             result = _opened(reading)
-            gathered.places.append(writer.add_traces(reading.traces))
+            gathered.places.append(writer.add_traces(reading.traces, result.traces))
             keeper.keep(reading)
             cuts.write(result.cuts)
             gathered.further |= dict.fromkeys(further_names("shots", result.shots))

@@ -15,6 +15,9 @@ MOST_BYTES = 128 * 1024 * 1024
 LOOKED_AT = 64 * 1024
 """Bytes at the beginning of a file that say what it is."""
 
+LONGEST_FIRST = 4096
+"""Characters of the first line that are looked at."""
+
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 _CONTROL = bytes(sorted(frozenset(range(32)) - frozenset(b"\t\n\r\f\x1a\x1b")))
 _MOST_CONTROL = 0.02
@@ -53,7 +56,7 @@ class Head:
     @cached_property
     def first(self) -> str:
         """The first line that is not blank, stripped."""
-        return next((line.strip() for line in self.lines if line.strip()), "")
+        return split_lines(self.text.lstrip()[:LONGEST_FIRST])[0].strip()
 
     @cached_property
     def layout(self) -> tuple[Layout, int] | None:

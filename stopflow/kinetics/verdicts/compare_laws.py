@@ -206,7 +206,7 @@ def compare_laws(
     slope = done[DEFAULT]
     called_for = always or not slope.ok or second_phase_gain(window, slope) >= WORTH_TRYING
     found = {law: _alternative(fit) for law, fit in done.items()}
-    residuals = {law: _residuals(window, fit) for law, fit in done.items() if fit.ok}
+    curves = {law: fit for law, fit in done.items() if fit.ok}
     for law in tried:
         if law in found:
             continue
@@ -217,19 +217,21 @@ def compare_laws(
         rest = _residuals(window, fit) if fit.ok or fit.nearest else None
         found[law] = _alternative(fit, rest=rest)
         if rest is not None:
-            residuals[law] = rest
-    return _fairly(found, residuals)
+            curves[law] = fit
+    return _fairly(found, curves, window)
 
 
-def _fairly(found: dict[str, Alternative], residuals: Mapping[str, FloatArray]) -> LawComparison:
+def _fairly(
+    found: dict[str, Alternative], curves: Mapping[str, Fit], window: Window
+) -> LawComparison:
     """Rate laws by the noise that the best of them leaves: a wrong law's residuals are no noise."""
-    known = [law for law in residuals if found[law].aicc < inf]
+    known = [law for law in curves if found[law].aicc < inf]
     if not known:
         return LawComparison(alternatives=found)
     best = min(known, key=lambda law: found[law].aicc)
-    noise = noise_correlation(residuals[best], parameters=found[best].numbers)
+    noise = noise_correlation(_residuals(window, curves[best]), parameters=found[best].numbers)
     inflation = noise.inflation if noise.significant else 1.0
-    rated = {law: _rated(item, len(residuals[best]), inflation) for law, item in found.items()}
+    rated = {law: _rated(item, len(window.time), inflation) for law, item in found.items()}
     return LawComparison(alternatives=rated, inflation=inflation)
 
 

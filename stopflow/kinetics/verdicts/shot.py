@@ -272,7 +272,8 @@ def _result(
     residuals = values - curve
     free = len(fit.rate_law.parameters) - len(fit.fixed)
     noise = noise_correlation(residuals, parameters=free)
-    step = digitising_step(values)
+    distinct = np.unique(values)
+    step = digitising_step(distinct, points=len(values))
     factors = _error_factors(fit, time, curve, noise=noise, step=step)
     rest = _rest_inflation(prepared)
     widened = {name: factor * rest for name, factor in factors.items()}
@@ -282,15 +283,6 @@ def _result(
     if fit.law not in laws.alternatives or not laws[fit.law].parameters or fit.fixed:
         laws = laws.including(fit)
     k_stderr = stderr.get("k_per_s", nan)
-    bound = nan
-    if not fit.fixed:
-        bound = cramer_rao(
-            time,
-            law=fit.rate_law,
-            parameters=fit.parameters,
-            noise_sd=fit.noise_sd,
-            start_s=fit.start_s,
-        ).get("k_per_s", nan)
     low, high = found.get("k_per_s", (nan, nan))
     shift = laws.largest_shift(fit, stderr=stderr)
     return ShotResult(
@@ -301,17 +293,40 @@ def _result(
         k_stderr_per_s=k_stderr,
         k_low_per_s=low,
         k_high_per_s=high,
-        k_bound_per_s=bound,
+        k_bound_per_s=_bound(fit, time),
         laws=laws,
         law_shift_sigma=shift.sigma,
         law_shift_share=shift.share,
         law_chosen=settings.law == AUTO,
         start_inflation=rest,
         start_shift_sigma=_start_shift(fit, prepared.detection),
-        checks=check_signal(values, residuals, noise_sd=fit.noise_sd, parameters=free, step=step),
+        checks=check_signal(
+            values,
+            residuals,
+            noise_sd=fit.noise_sd,
+            parameters=free,
+            levels=len(distinct),
+            step=step,
+        ),
         step_s=float(np.median(np.diff(time[:9]))),
         amplitude_at_mixing=_amplitude_at_mixing(fit, prepared.shot.conditions, settings),
     )
+
+
+def _bound(fit: Fit, time_s: FloatArray) -> float:
+    """Cramer-Rao bound of k at the fitted curve: the standard error of least squares itself."""
+    if fit.fixed:
+        return nan
+    if not fit.robust:
+        return fit.stderr.get("k_per_s", nan)
+    bounds = cramer_rao(
+        time_s,
+        law=fit.rate_law,
+        parameters=fit.parameters,
+        noise_sd=fit.noise_sd,
+        start_s=fit.start_s,
+    )
+    return bounds.get("k_per_s", nan)
 
 
 def _error_factors(
