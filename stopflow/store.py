@@ -27,10 +27,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from stopflow.display import html_table
@@ -42,6 +41,9 @@ from stopflow.io.results import Lab, file_sha256, parse_lab
 from stopflow.io.switch import recover_folder, replacing_folder
 from stopflow.schema import TABLES, TRACE_PLACES
 from stopflow.trace import FloatArray, Trace
+
+if TYPE_CHECKING:  # whoever only writes a dataset, as worker processes do, does without
+    import pandas as pd
 
 FORMAT_VERSION = 3
 DIGEST = "digest"
@@ -72,11 +74,11 @@ class Dataset:
     """
 
     folder: Path
-    shots: pd.DataFrame
-    conditions: pd.DataFrame
-    secondary: pd.DataFrame
-    problems: pd.DataFrame
-    inputs: pd.DataFrame
+    shots: "pd.DataFrame"
+    conditions: "pd.DataFrame"
+    secondary: "pd.DataFrame"
+    problems: "pd.DataFrame"
+    inputs: "pd.DataFrame"
     stored_cuts: StoredTable
     provenance: Mapping[str, Any]
     time_s: NDArray[np.float64]
@@ -99,7 +101,7 @@ class Dataset:
         return "".join(f", {count} {verdict}" for verdict, count in counts.items())
 
     @property
-    def cuts(self) -> pd.DataFrame:
+    def cuts(self) -> "pd.DataFrame":
         """How k depends on the cut: some 20 rows a shot, read when they are first asked for."""
         return self.stored_cuts.frame()
 
