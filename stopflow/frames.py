@@ -152,7 +152,7 @@ class StoredTable:
 
     def __init__(self, path: Path, table: str) -> None:
         self._path, self._table = path, table
-        self._frame: "pd.DataFrame | None" = None
+        self._frame: pd.DataFrame | None = None
         try:
             self._file = pq.ParquetFile(_open(path, "rb"))
             described = self._file.metadata

@@ -9,6 +9,7 @@ import numpy as np
 from stopflow.kinetics.fit import fit_trace
 from stopflow.kinetics.laws import CANDIDATES, DEFAULT, LAWS, RateLaw
 from stopflow.kinetics.solver.blocks import block_means
+from stopflow.kinetics.solver.projection import qr_of_rows
 from stopflow.kinetics.solver.result import Fit, Refusal, predict
 from stopflow.kinetics.solver.statistics import SMALLEST_NOISE, small_sample_aic
 from stopflow.kinetics.solver.window import Window, validate_trace
@@ -293,7 +294,7 @@ def second_phase_gain(window: Window, fit: Fit, *, inflation: float = 1.0) -> fl
     rest = values - (predict(fit, seconds + window.start_s) - window.centre) / window.unit
     if not (np.isfinite(plane).all() and np.isfinite(rest).all()):
         return 0.0
-    frame = np.linalg.qr(plane.T)[0].T
+    frame = qr_of_rows(plane)[0].T
     rest = rest * weights
     rest = rest - (frame @ rest) @ frame
     fastest = 1 / max(time[1] - time[0], 1e-6)
