@@ -40,9 +40,14 @@ class Workers:
         """Yield the results in the order of the jobs; few of them wait in memory at any time."""
         waiting: deque[_Handed[Job, Result]] = deque()
         left = iter(jobs)
+        # The first is done here, where nothing has to be started for it.
+        kept = list(islice(left, 1 if self.helped else 0))
         while True:
-            for job in islice(left, self.at_once - len(waiting)):
+            for job in islice(left, self.at_once - len(waiting) - len(kept)):
                 waiting.append(_Handed(job=job, future=self.executor.submit(work, job)))
+            for job in kept:
+                waiting.appendleft(_Handed(job=job, future=ThisProcess().submit(work, job)))
+            kept.clear()
             if not waiting:
                 return
             if self.helped and not waiting[0].future.done() and self._help(work, waiting):
