@@ -25,7 +25,7 @@ its place.
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -83,6 +83,15 @@ class Dataset:
     provenance: Mapping[str, Any]
     time_s: NDArray[np.float64]
     signal: NDArray[np.float64]
+    _places: NDArray[np.int64] = field(init=False)
+    _fitted_s: NDArray[np.float64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        # A row of a table takes longer to look up than a trace takes to be read.
+        places = self.shots[list(TRACE_PLACES)].to_numpy(dtype=np.int64)
+        object.__setattr__(self, "_places", places)
+        fitted_s = self.shots[["start_s", "end_s"]].to_numpy(dtype=np.float64)
+        object.__setattr__(self, "_fitted_s", fitted_s)
 
     def __repr__(self) -> str:
         return f"Dataset('{self.folder}': {len(self.shots)} shots{self._verdicts()})"
@@ -123,7 +132,7 @@ class Dataset:
         StoreError
             When the stored values are no trace: not finite, or times that do not increase.
         """
-        first, points, time_first = (int(self.shots[name].iloc[row]) for name in TRACE_PLACES)
+        first, points, time_first = self._places[row].tolist()
         if points == 0:
             return None
         time_s = self.time_s[time_first : time_first + points]
@@ -136,11 +145,10 @@ class Dataset:
     def trimmed(self, row: int) -> tuple[FloatArray, FloatArray] | None:
         """Return (time_s, signal) of the part that is fitted; None where there is none."""
         recorded = self.trace(row)
-        start_s = float(self.shots["start_s"].iloc[row])
+        start_s, end_s = self._fitted_s[row].tolist()
         if recorded is None or np.isnan(start_s):
             return None
         time_s, signal = recorded
-        end_s = float(self.shots["end_s"].iloc[row])
         kept = (time_s >= start_s) & (time_s <= end_s)
         return time_s[kept], signal[kept]
 
@@ -319,7 +327,8 @@ def _mapped(path: Path) -> NDArray[np.float64]:
         whole = path.stat().st_size // DISK_FLOAT.itemsize
         if whole == 0:
             return np.empty(0)
-        return np.memmap(path, dtype=DISK_FLOAT, mode="r", shape=(whole,))
+        # As a plain array over the same pages: a slice of a memmap itself takes its time.
+        return np.asarray(np.memmap(path, dtype=DISK_FLOAT, mode="r", shape=(whole,)))
     except OSError as error:
         raise StoreError(f"{path} cannot be read ({error.strerror}); {AGAIN}") from error
 
