@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from stopflow.kinetics.laws import RealArray
 from stopflow.kinetics.many.cut_fits import LARGEST_EXPONENT, CutFits
 from stopflow.kinetics.many.tail_rows import TailRows
 from stopflow.kinetics.many.time_blocks import TimeBlocks
@@ -219,7 +220,7 @@ def _climb(
         sums.enter(at, rows.some(at).at(x[at], blocks))
         settled[at] = np.abs(sums.step[at]) < CONVERGED
 
-    def shaped(values: FloatArray) -> FloatArray:
+    def shaped(values: RealArray) -> RealArray:
         return values.reshape(count, cuts, *values.shape[1:])
 
     return CutFits(
