@@ -12,7 +12,7 @@ from stopflow.kinetics.solver.blocks import block_means
 from stopflow.kinetics.solver.projection import qr_of_rows
 from stopflow.kinetics.solver.result import Fit, Refusal, predict
 from stopflow.kinetics.solver.statistics import SMALLEST_NOISE, small_sample_aic
-from stopflow.kinetics.solver.window import Window, validate_trace
+from stopflow.kinetics.solver.window import Window
 from stopflow.kinetics.uncertainty.interval import noise_correlation
 from stopflow.trace import FloatArray
 
@@ -177,10 +177,8 @@ def shift_to(item: Alternative, fit: Fit, *, stderr: Mapping[str, float]) -> Rat
 
 
 def compare_laws(
-    time_s: FloatArray,
-    signal: FloatArray,
+    window: Window | Refusal,
     *,
-    start_s: float,
     fits: Sequence[Fit],
     tried: Sequence[str],
     always: bool = False,
@@ -189,10 +187,8 @@ def compare_laws(
 
     Parameters
     ----------
-    time_s, signal
-        (N,) the whole trace.
-    start_s
-        Where the fit starts.
+    window
+        The points that are fitted, centred.
     fits
         What is there already; must hold ``single-slope``, may hold any other law.
     tried
@@ -200,7 +196,6 @@ def compare_laws(
     always
         Also where they do not.
     """
-    window = validate_trace(time_s, signal, start_s=start_s, centred=True)
     done = {fit.law: fit for fit in fits}
     if isinstance(window, Refusal):
         return LawComparison(alternatives={law: _alternative(fit) for law, fit in done.items()})
