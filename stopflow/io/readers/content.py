@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stopflow.io.guard import read_beginning, read_bytes
 from stopflow.io.readers.numbers import Layout, find_layout
-from stopflow.io.text import decode, split_lines, to_single_byte
+from stopflow.io.text import LINE_END, decode, split_lines, to_single_byte
 
 MOST_BYTES = 128 * 1024 * 1024
 """A larger text file is refused: a recording of a stopped-flow instrument is far smaller."""
@@ -61,7 +61,7 @@ class Head:
     @cached_property
     def first(self) -> str:
         """The first line that is not blank, stripped."""
-        return next((line.strip() for line in self.lines if line.strip()), "")
+        return LINE_END.split(self.text.lstrip(), maxsplit=1)[0].strip()
 
     @cached_property
     def layout(self) -> tuple[Layout, int] | None:
