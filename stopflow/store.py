@@ -11,6 +11,7 @@ A dataset is a folder::
     time.f64            recorded times in s, little-endian float64, equal grids stored once
     signal.f64          recorded signals, little-endian float64, one after the other
     folders.zip         results of the folders, so that the next ingest does only what changed
+    drawn.zip           parts of reports, so that the next report makes only what changed
     ingest.json         version, command, settings, library versions, digest
 
 The columns are those of `stopflow.schema`. Tables and traces are written folder by folder and read
@@ -37,6 +38,7 @@ from stopflow.errors import FormatError, StoreError
 from stopflow.frames import AGAIN, Columns, StoredTable, TableWriter
 from stopflow.io.atomic import Owned
 from stopflow.io.json_files import json_text, load_json
+from stopflow.io.locks import leftovers
 from stopflow.io.results import Lab, file_sha256, parse_lab
 from stopflow.io.switch import recover_folder, replacing_folder
 from stopflow.schema import TABLES, TRACE_PLACES
@@ -53,7 +55,8 @@ OPENINGS = 5
 PROVENANCE = "ingest.json"
 TIME, SIGNAL = "time.f64", "signal.f64"
 KEPT = "folders.zip"
-FILES = frozenset({PROVENANCE, TIME, SIGNAL, KEPT, *(f"{name}.parquet" for name in TABLES)})
+DRAWN = "drawn.zip"
+FILES = frozenset({PROVENANCE, TIME, SIGNAL, KEPT, DRAWN, *(f"{name}.parquet" for name in TABLES)})
 DISK_FLOAT = np.dtype("<f8")
 
 
@@ -244,7 +247,9 @@ def is_dataset(folder: Path) -> bool:
 
 def _own_files(folder: Path) -> frozenset[str]:
     present = [name for name in FILES if (folder / name).is_file()]
-    return FILES if PROVENANCE in present and len(present) > 1 else frozenset()
+    if PROVENANCE not in present or len(present) < 2:
+        return frozenset()
+    return FILES | {path.name for path in leftovers(folder / DRAWN)}
 
 
 REPLACEABLE = Owned(option="--out", what="an earlier dataset", files=_own_files)

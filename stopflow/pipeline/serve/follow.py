@@ -16,9 +16,11 @@ from stopflow.errors import StopflowError
 from stopflow.io.atomic import write_text
 from stopflow.io.decisions import parse_decisions
 from stopflow.io.sorting import DECISIONS
+from stopflow.pipeline.drawn import drawn_parts
 from stopflow.pipeline.ingest import IngestSettings, ingest, name_folders
 from stopflow.pipeline.reports import kinetics_data
 from stopflow.report.html.page import Live, build_page, build_waiting_page
+from stopflow.report.kept import Parts
 
 LOOK_S = 0.25
 PATIENCE_S = 3.0
@@ -136,7 +138,9 @@ class FollowedLab:
         problem, page = "", self._page
         try:
             dataset = ingest(self._root, out=self._out, settings=self._settings)
-            page = build_page(kinetics_data(dataset), live=self._live(version))
+            data = kinetics_data(dataset)
+            with drawn_parts(self._out) as kept:
+                page = build_page(data, live=self._live(version), parts=Parts(data, kept))
         except (StopflowError, OSError) as error:
             problem, version = str(error), self._state.version
             if not version:

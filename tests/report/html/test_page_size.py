@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from stopflow.report.html.arrays import pack_exactly, pack_integers
 from stopflow.report.html.page import build_page
-from stopflow.report.html.traces import thin_indices
+from stopflow.report.html.shots import thin_indices
 
 POINTS = 15_001
 LARGEST, LARGEST_LIGHT = 12e6, 2e6
