@@ -8,7 +8,7 @@ import numpy as np
 
 from stopflow.kinetics.start.artefact_end import artefact_end, pool
 from stopflow.kinetics.start.backward_extrapolation import SURPRISING
-from stopflow.kinetics.start.detection import Explanation, StartDetection
+from stopflow.kinetics.start.detection import AT_ONCE, Explanation, StartDetection
 
 FEWEST_SHOTS = 4
 LATE = 2.0
@@ -49,7 +49,7 @@ def share_starts(detections: Sequence[StartDetection]) -> list[StartDetection]:
         log(item.phases[-1][0]) for item in artefacts if item.phases and item.phases[-1][0] > 0
     ]
     of_instrument = max(rates, default=0) - min(rates, default=0) > CHANGES
-    return [replace(item, of_instrument=of_instrument) for item in settled]
+    return [_of_instrument(item) for item in settled] if of_instrument else settled
 
 
 def _with_their_phase(detections: Sequence[StartDetection]) -> list[StartDetection]:
@@ -101,6 +101,13 @@ def _shared_end(artefacts: Sequence[StartDetection]) -> float:
         return usual
     pooled = pool(alike)
     return artefact_end(pooled)[0] - float(pooled.edge_s[0])
+
+
+def _of_instrument(detection: StartDetection) -> StartDetection:
+    """Shots of other rates show the artefact: a few points of it hide no phase."""
+    at_once = any(rate >= AT_ONCE for rate, _ in detection.hidden_phases)
+    hidden = () if at_once else detection.hidden_phases
+    return replace(detection, of_instrument=True, hidden_phases=hidden)
 
 
 def _costs(detection: StartDetection) -> bool:
