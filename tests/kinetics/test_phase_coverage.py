@@ -1,4 +1,4 @@
-"""Intervals of two and three phases hold the truth as often as they say, and no phase is swapped."""
+"""Intervals of two and three phases hold the truth as often as they say; no phase is swapped."""
 
 import numpy as np
 import pytest
@@ -75,7 +75,6 @@ def test_intervals_of_phases_hold_the_truth(law, full_proof):
     draws = 5000 if full_proof else {"double": 120, "triple": 60}[law]
     fitted, held, wrong = count_held(law, draws)
     shares = {name: count / fitted for name, count in held.items()}
-    print(f"{law}: {fitted} of {draws} separable", {n: round(s, 4) for n, s in shares.items()})
     assert fitted > draws / 3
     assert not wrong
     slack = 3 * np.sqrt(0.05 * 0.95 / fitted)

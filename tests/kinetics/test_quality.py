@@ -261,7 +261,7 @@ def test_the_outlier_is_named(rng: np.random.Generator) -> None:
         judged.shot.file
         for judged in found.shots
         for finding in judged.findings
-        if finding.rule == "outlier-shot"
+        if finding.rule == "left-out"
     ]
     assert named == [odd.file]
     assert found.conditions[1].findings

@@ -96,7 +96,7 @@ def _at_once(item: ProposedStart, size: float, *, first_s: float) -> ProposedSta
 def _known_phases(
     first_cuts: FirstCuts, rows: NDArray[np.intp], cut: NDArray[np.intp]
 ) -> tuple[TwoPhases, NDArray[np.bool_]]:
-    """Fit two phases from cuts (R,) on; whether (R,) the points follow and the fast one is known."""
+    """Fit two phases from cuts (R,) on; whether (R,) they follow and the fast one is known."""
     batch, blocks = first_cuts.batch, first_cuts.blocks
     both = fit_two_phases(blocks, batch.means[rows], cut)
     start = blocks.cuts[cut]
