@@ -1,5 +1,7 @@
 """Intervals of two and three phases hold the truth as often as they say; no phase is swapped."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 from lab_shots import shot
@@ -39,13 +41,18 @@ def draw_phases(law, number):
     return truth, time, signal + noise * rng.standard_normal(points)
 
 
-def swapped(truth, parameters, phases):
-    """Whether a rate lies nearer to that of another phase than to its own."""
-    for place, name in enumerate(RATES[:phases]):
-        far = [abs(np.log(parameters[name] / truth[other])) for other in RATES[:phases]]
-        if int(np.argmin(far)) != place:
-            return True
-    return False
+def swapped(truth, result, phases):
+    """Whether rates and amplitudes, by their errors, are nearer to those of phases exchanged."""
+    found, errors = result.fit.parameters, result.stderr
+
+    def distance(order):
+        return sum(
+            ((found[names[place]] - truth[names[other]]) / errors[names[place]]) ** 2
+            for place, other in enumerate(order)
+            for names in (RATES, AMPLITUDES)
+        )
+
+    return min(permutations(range(phases)), key=distance) != tuple(range(phases))
 
 
 def count_held(law, draws):
@@ -63,7 +70,7 @@ def count_held(law, draws):
         for name in names:
             low, high = result.intervals[name]
             held[name] += low <= truth[name] <= high
-        if swapped(truth, result.fit.parameters, phases):
+        if swapped(truth, result, phases):
             wrong.append(number)
     return fitted, held, wrong
 
