@@ -117,9 +117,7 @@ def _of_instrument(detection: StartDetection) -> StartDetection:
     return replace(detection, of_instrument=True, hidden_phases=hidden)
 
 
-def _hidden_in_most(
-    found: Sequence[StartDetection], artefacts: Sequence[StartDetection]
-) -> bool:
+def _hidden_in_most(found: Sequence[StartDetection], artefacts: Sequence[StartDetection]) -> bool:
     """Whether an artefact of a few points, which few shots show, moves k in the others as well.
 
     By how much k from the first point on differs from k after the artefact, in errors of that
