@@ -31,10 +31,10 @@ def share_starts(detections: Sequence[StartDetection]) -> list[StartDetection]:
     deviate from the rate law rather than from the reaction, and start at their first point too,
     unless next to nothing of the reaction lies before their start: the others may only be too slow
     to show it. Where most shots have one, it is also in those for which no start could be found,
-    which start much later, in whose first points nothing is seen, or in whose they look like a phase
-    of the reaction. Where the artefact lasts a few points only, most shots may have it though few
-    show it: then k from the first points on is off to the same side in most. What is left of the
-    artefact at a start is the mean square of what the shots show: in one alone its waves may
+    which start much later, or whose first points show nothing or look like a phase of the reaction.
+    Where the artefact lasts a few points only, most shots may have it though few show it: then k
+    from the first point on is off to the same side in most. What is left of the artefact at a start
+    is the mean square of what the shots show: in one alone its waves may
     hide it. Below 4 shots nothing is changed.
 
     Parameters
