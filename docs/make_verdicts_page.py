@@ -20,9 +20,10 @@ A rule may speak up where nothing is wrong, and may miss the fault that it is fo
 on simulated experiments, with the thresholds as they are set.
 
 *False alarms*: of {conditions:,} conditions ({shots:,} shots) in {experiments} experiments of
-correct design, five to eight concentrations with three to five shots each, window 8 to 14 time constants,
-signal to noise 50 to 300, shots that scatter by 0.3 to 2 %, excess 20 or more. {any:.1%} of these
-conditions carry a finding at all; "shots" repeats at a condition what its shots carry.
+correct design, five to eight concentrations with three to five shots each, window 8 to 14 time
+constants, signal to noise 50 to 300, shots that scatter by 0.3 to 2 %, excess 20 or more.
+{any:.1%} of these conditions carry a finding at all; "shots" repeats at a condition what its shots
+carry.
 
 *Power*: the share of {draws} experiments with the fault named in which the rule speaks up. Where a
 rule stays silent another one may see the fault: a drift is also another rate law.
