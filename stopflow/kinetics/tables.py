@@ -211,7 +211,7 @@ def _condition_row(analysis: ExperimentAnalysis, item: ConditionAnalysis) -> Row
         "uncertainty_source": mean.source,
         "k_each_per_s": item.each.k_per_s,
         "k_each_stderr_per_s": item.each.k_stderr_per_s,
-        "left_out": ", ".join(
+        "outlier_files": ", ".join(
             analysis.shots[i].shot.file for i in item.members if analysis.shots[i].left_out
         ),
         "k_all_per_s": item.everyone.k_per_s,

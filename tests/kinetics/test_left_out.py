@@ -38,7 +38,7 @@ def test_the_mean_is_that_of_the_others_and_says_so(rng, how):
     rows = condition_rows(analyse(made, replicates=how))
     rest = Experiment(name="lab", shots=tuple(item for item in made.shots if item.file != odd))
     expected = condition_rows(analyse(rest, replicates=how))
-    assert [row["left_out"] for row in rows] == ["", odd, ""]
+    assert [row["outlier_files"] for row in rows] == ["", odd, ""]
     assert (rows[1]["shots"], rows[1]["fitted"]) == (5, 4)
     assert rows[1]["k_per_s"] == expected[1]["k_per_s"]
     assert rows[1]["k_stderr_per_s"] == expected[1]["k_stderr_per_s"]
@@ -62,7 +62,7 @@ def test_the_shot_says_so_too_and_keeps_its_own_rate(rng):
 def test_a_single_condition_of_many_shots_is_enough(rng):
     made = with_odd(rng, series(rng, {1e-3: 20.0}, shots=7), 2)
     (row,) = condition_rows(analyse(made))
-    assert row["left_out"] == made.shots[2].file
+    assert row["outlier_files"] == made.shots[2].file
     assert row["k_per_s"] == pytest.approx(20, rel=0.02)
 
 
@@ -70,7 +70,7 @@ def test_of_three_shots_none_is_left_out(rng):
     """Two against one is no proof; the condition warns of what it is."""
     made = with_odd(rng, series(rng, {1e-3: 10.0, 2e-3: 20.0, 3e-3: 30.0}, shots=3), 4)
     rows = condition_rows(analyse(made))
-    assert [row["left_out"] for row in rows] == ["", "", ""]
+    assert [row["outlier_files"] for row in rows] == ["", "", ""]
     assert rows[1]["fitted"] == 3
     assert rows[1]["verdict"] == "WARN"
 
@@ -86,17 +86,17 @@ def test_two_groups_are_no_outliers(rng):
 def test_two_of_six_may_go(rng):
     made = with_odd(rng, series(rng, {1e-3: 10.0, 2e-3: 20.0, 3e-3: 30.0}, shots=6), 7, 10)
     row = condition_rows(analyse(made))[1]
-    assert row["left_out"] == f"{made.shots[7].file}, {made.shots[10].file}"
+    assert row["outlier_files"] == f"{made.shots[7].file}, {made.shots[10].file}"
 
 
 def test_it_can_be_forbidden_and_depends_on_no_other_folder(rng):
     made = with_odd(rng, series(rng, {1e-3: 10.0, 2e-3: 20.0, 3e-3: 30.0}, shots=5), 7)
     kept = analyse(made, thresholds=QualityThresholds(left_out_chance=0.0))
-    assert not any(row["left_out"] for row in condition_rows(kept))
+    assert not any(row["outlier_files"] for row in condition_rows(kept))
     wild = series(rng, {1e-3: 3.0, 2e-3: 40.0}, shots=5, name="wild")
     wild = with_odd(rng, wild, 1, 8, k=14.0)
     alone, beside = analyse_lab([analyse(made)]), analyse_lab([analyse(made), analyse(wild)])
-    for name in ("left_out", "k_per_s", "k_stderr_per_s"):
+    for name in ("outlier_files", "k_per_s", "k_stderr_per_s"):
         rows = [condition_rows(item.experiments[0]) for item in (alone, beside)]
         assert [row[name] for row in rows[0]] == [row[name] for row in rows[1]]
 
@@ -126,5 +126,5 @@ def test_good_shots_are_left_out_of_one_experiment_in_a_hundred(full_proof):
             for place, item in enumerate(lab.shots)
         )
         found = analyse(Experiment(name="lab", shots=moved))
-        touched += any(row["left_out"] for row in condition_rows(found))
+        touched += any(row["outlier_files"] for row in condition_rows(found))
     assert touched <= 0.01 * draws + 3 * np.sqrt(0.01 * draws)

@@ -215,7 +215,7 @@ def _conditions(shots):
                 "uncertainty_source": "replicates" if len(good) > 1 else "single shot",
                 "k_each_per_s": k,
                 "k_each_stderr_per_s": error,
-                "left_out": "",
+                "outlier_files": "",
                 "k_all_per_s": k,
                 "k_all_stderr_per_s": error,
                 "between_shot_sd_per_s": sd,

@@ -158,7 +158,7 @@ def _condition_grid(data: KineticsReportData) -> Grid:
         name for name in (col.CONCENTRATION_M, col.TEMPERATURE_K) if np.isfinite(table[name]).any()
     }
     shown |= {"file"} if any(files) else set()
-    shown |= {col.LEFT_OUT} if any(table[col.LEFT_OUT]) else set()
+    shown |= {col.OUTLIER_FILES} if any(table[col.OUTLIER_FILES]) else set()
     shown |= {col.K_FROM} if set(table[col.K_FROM]) - {"each"} else set()
     columns = [
         *([Column(title="File")] if "file" in shown else []),
@@ -181,7 +181,7 @@ def _condition_grid(data: KineticsReportData) -> Grid:
         *([Column(title="k of each", unit="s⁻¹", align="right")] if col.K_FROM in shown else []),
         *(
             [Column(title="k of all shots", unit="s⁻¹", align="right")]
-            if col.LEFT_OUT in shown
+            if col.OUTLIER_FILES in shown
             else []
         ),
         Column(title="Shot SD", unit="s⁻¹", align="right"),
@@ -237,7 +237,7 @@ def _condition_row(row: dict, shown: set[str], factor: float, ionic: float) -> t
         ),
         *(
             [format_value(float(row[col.K_ALL_PER_S]), float(row[col.K_ALL_STDERR_PER_S]))]
-            if col.LEFT_OUT in shown
+            if col.OUTLIER_FILES in shown
             else []
         ),
         format_digits(spread, 2),
@@ -265,7 +265,7 @@ def _table_note(data: KineticsReportData) -> str:
             f"k is that of {named} of the usable shots of a condition where there are two or more; "
             "k of each: mean of the rates of the single shots."
         )
-    if any(data.conditions[col.LEFT_OUT]):
+    if any(data.conditions[col.OUTLIER_FILES]):
         note += (
             " Shots far from their replicates are left out of k; k of all shots: the mean with "
             "them."
