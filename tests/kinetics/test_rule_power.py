@@ -6,7 +6,6 @@ from rule_faults import FAULTS, is_seen
 
 from stopflow.kinetics.verdicts.rules import RULES
 
-
 NOT_ALONE = ("undetermined", "law-shift")
 """Of these faults other rules see the rest: there is no rate at all, or another law is better."""
 
