@@ -1,7 +1,7 @@
 """From an experiment's traces to rates with verdicts, and from experiments to a lab's tables."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from stopflow.kinetics.verdicts.condition_fit import (
     UsedShot,
     fit_condition,
 )
+from stopflow.kinetics.verdicts.left_out import find_left_out
 from stopflow.kinetics.verdicts.rules import judge_shot
 from stopflow.kinetics.verdicts.series import (
     ExperimentAnalysis,
@@ -99,6 +100,10 @@ def analyse_experiment(
         JudgedShot(shot=shot, own=judge_shot(shot, settings.thresholds), condition=place[number])
         for number, shot in enumerate(shots)
     )
+    left_out = find_left_out(judged, chance=settings.thresholds.left_out_chance)
+    judged = tuple(
+        replace(shot, left_out=left_out.get(number)) for number, shot in enumerate(judged)
+    )
     analysis = ExperimentAnalysis(
         name=experiment.name,
         law=law,
@@ -112,13 +117,13 @@ def analyse_experiment(
 def _together(
     recorded: Sequence[Shot], judged: Sequence[JudgedShot], settings: AnalysisSettings
 ) -> dict[int, ConditionFit | None]:
-    """Fit the usable shots of every condition as one, where that is asked for."""
+    """Fit the averaged shots of every condition as one, where that is asked for."""
     if settings.replicates == "each":
         return {}
     how: Together = "mean" if settings.replicates == "mean" else "joint"
     conditions: dict[int, list[UsedShot]] = {}
     for shot, own in zip(recorded, judged, strict=True):
-        if own.usable and shot.trace is not None and own.shot.result is not None:
+        if own.averaged and shot.trace is not None and own.shot.result is not None:
             used = UsedShot(shot=shot, trace=shot.trace, analysis=own.shot, result=own.shot.result)
             conditions.setdefault(own.condition, []).append(used)
     return {

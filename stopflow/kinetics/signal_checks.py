@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import inf, sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import chdtrc, fdtrc
 
 from stopflow.kinetics.uncertainty.noise import estimate_noise
@@ -29,7 +30,7 @@ class SignalChecks:
     Attributes
     ----------
     clipped_share
-        Part of the points in runs of equal values at the largest or smallest value.
+        Part of the points at a limit of the detector.
     levels
         Distinct values.
     noise_steps
@@ -90,7 +91,12 @@ def check_signal(
 
 
 def clipped_share(signal: FloatArray) -> float:
-    """Share of the points that form runs at either end of the range."""
+    """Share of the points at a limit of the detector, at either end of the range.
+
+    They form runs; or, where noise lifts most of its points off the limit, the outermost value is
+    more frequent than the three next to it together.
+    """
+    limits = {limit for limit, _ in _limits(signal)}
     share = 0.0
     for end in (signal.min(), signal.max()):
         is_end = signal == end
@@ -98,8 +104,23 @@ def clipped_share(signal: FloatArray) -> float:
             continue
         steps = np.diff(np.concatenate(([False], is_end, [False])).astype(np.int8))
         lengths = np.flatnonzero(steps == -1) - np.flatnonzero(steps == 1)
-        share += float(lengths[lengths >= CLIPPED_RUN].sum()) / len(signal)
+        counted = lengths if end in limits else lengths[lengths >= CLIPPED_RUN]
+        share += float(counted.sum()) / len(signal)
     return share
+
+
+def _limits(signal: FloatArray) -> list[tuple[float, NDArray[np.intp]]]:
+    """Outermost values that are more frequent than the next ones together, and where they are."""
+    values, counts = np.unique(signal, return_counts=True)
+    sides = (
+        (values[-1], counts[-1], counts[-1 - NEXT_VALUES : -1]),
+        (values[0], counts[0], counts[1 : 1 + NEXT_VALUES]),
+    )
+    return [
+        (float(limit), np.flatnonzero(signal == limit))
+        for limit, times, next_to in sides
+        if times > max(next_to.sum(), NEXT_VALUES)
+    ]
 
 
 def clipped_stretch(signal: FloatArray) -> tuple[int, int]:
@@ -113,16 +134,9 @@ def clipped_stretch(signal: FloatArray) -> tuple[int, int]:
     tuple of int
         Its first point and the point after its last one; 0, 0 without one.
     """
-    values, counts = np.unique(signal, return_counts=True)
-    sides = (
-        (values[-1], counts[-1], counts[-1 - NEXT_VALUES : -1]),
-        (values[0], counts[0], counts[1 : 1 + NEXT_VALUES]),
-    )
     found: list[tuple[int, int]] = []
-    for limit, times, next_to in sides:
-        if times <= max(next_to.sum(), NEXT_VALUES):
-            continue
-        at = np.flatnonzero(signal == limit).tolist()
+    for _, places in _limits(signal):
+        at = places.tolist()
         first = stop = at[0]
         for place in at:
             if place - stop > max(CLIPPED_GAP, stop - first):
