@@ -1,25 +1,42 @@
 """How the two constants that are determined least go together: a 95 % region.
 
-From the minimum the sum of squares is followed outwards in directions that would meet an ellipse
-evenly, all other constants fitted again, until it has risen by the 95 % point of chi squared for
-two numbers. Where it does not within the range of the search the region is open there.
+The edge is followed as a curve (predictor and corrector; Allgower and Georg, Introduction to
+Numerical Continuation Methods, 2003, chapter 2): a step along it, then steps down or up the slope
+of the squares back to it, all other constants fitted again at every point. So it goes round valleys
+that bend. At the ends of the range of the search the region is open; there the edge is that end.
 """
 
 from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
-from scipy.stats import chi2
 
-from stopflow.mechanism.determined import FAR, FINE, Determination
+from stopflow.mechanism.determined import Determination
 from stopflow.mechanism.fit import GlobalFit
 from stopflow.mechanism.minimise import FAIR, minimise, search_bounds
+from stopflow.mechanism.scatter import Region
 from stopflow.trace import FloatArray
 
-RISE = float(chi2.ppf(0.95, 2))
-DIRECTIONS, TRIES = 20, 8
-CLOSE = 0.1
-"""Share of `RISE` within which a point counts as on the contour."""
+FIRST_STEP, LEAST_STEP, MOST_STEP = 0.25, 0.01, 1.0
+"""Steps along the edge; 1 is the radius of the region where it is an ellipse.
+
+The first and the least one in smallest radii.
+"""
+MOST_POINTS, CORRECTIONS = 200, 4
+CLOSE = 0.02
+"""Difference of the level from 1 within which a point counts as on the edge."""
+BEND, STRAIGHT = 0.8, 0.97
+"""Cosine of the turn between two steps below which a step is too long, and above which short."""
+EXACT = 1e-6
+"""To how much of the rise of one error the other numbers are fitted, for the sake of the slope."""
+TRIES = 12
+ON_A_SIDE = 16
+"""Fewest steps in which a side of the range is walked."""
+ROUNDNESS = (1.0, 0.5, 0.0)
+"""How far coordinates are stretched with the region, in turn until the edge is followed round: a
+straight region is easily followed where it is about a circle, one that bends where it is not."""
+LONGEST = 0.5
+"""Radius of an ellipse, in logarithms or in 10 kJ/mol, from which it no longer is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -34,11 +51,14 @@ class Contour:
         (n, 2) on its edge in the fit's own coordinates, in order round the minimum.
     is_open
         (n,) whether the region goes on beyond the point.
+    is_whole
+        Whether the edge was followed all the way round.
     """
 
     places: tuple[int, int]
     points: FloatArray
     is_open: tuple[bool, ...]
+    is_whole: bool = True
 
 
 def follow_contour(fit: GlobalFit, found: Determination) -> Contour | None:
@@ -46,16 +66,17 @@ def follow_contour(fit: GlobalFit, found: Determination) -> Contour | None:
     if not fit.ok or fit.problem.constants.count < 2:
         return None
     places = least_determined(found)
-    axes = _axes(fit, places)
-    turns = np.linspace(0, 2 * np.pi, DIRECTIONS, endpoint=False)
-    points, is_open = [], []
-    start = np.asarray(fit.best.theta)
-    for turn in turns:
-        along = axes @ np.array([np.cos(turn), np.sin(turn)])
-        end, ended, start = _walk(fit, places, along, start)
-        points.append(end)
-        is_open.append(not ended)
-    return Contour(places=places, points=np.array(points), is_open=tuple(is_open))
+    rounds: list[Contour] = []
+    for roundness in ROUNDNESS:
+        level = _Level.of(fit, places, roundness)
+        points, is_open, is_whole = _Walk(level).around()
+        found_edge = level.centre + np.array(points) @ level.axes.T
+        rounds.append(
+            Contour(places=places, points=found_edge, is_open=tuple(is_open), is_whole=is_whole)
+        )
+        if is_whole:
+            break
+    return max(rounds, key=lambda item: (item.is_whole, len(item.points)))
 
 
 def least_determined(found: Determination) -> tuple[int, int]:
@@ -74,49 +95,261 @@ def least_determined(found: Determination) -> tuple[int, int]:
     return first, second
 
 
-def _axes(fit: GlobalFit, places: tuple[int, int]) -> FloatArray:
-    """Half axes (2, 2) of the ellipse that white noise would give, no longer than the search."""
-    normal = fit.point.jacobian.T @ fit.point.jacobian
-    inverse = np.linalg.pinv(normal, rcond=1e-12, hermitian=True) * fit.inflation
-    sizes, vectors = np.linalg.eigh(inverse[np.ix_(places, places)])
-    longest = np.log(FAR) / sqrt(RISE)
-    return np.asarray(vectors * np.clip(np.sqrt(np.maximum(sizes, 0)), 1e-9, longest))
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Place:
+    """A point y (2,): its level, 1 on the edge, the slope of that, and all free numbers there."""
+
+    y: FloatArray
+    level: float
+    slope: FloatArray
+    theta: FloatArray
+
+    @property
+    def along(self) -> FloatArray:
+        """Unit vector along the edge, with the region on its left."""
+        return np.array([-self.slope[1], self.slope[0]]) / max(np.hypot(*self.slope), 1e-300)
 
 
-def _walk(
-    fit: GlobalFit, places: tuple[int, int], along: FloatArray, start: FloatArray
-) -> tuple[FloatArray, bool, FloatArray]:
-    """Walk in one direction: (point, whether the squares rose enough, where to begin the next)."""
-    centre = np.asarray(fit.best.theta)[list(places)]
-    low, high = (bound[list(places)] for bound in search_bounds(fit.problem))
-    room = np.where(along > 0, high - centre, centre - low) / np.maximum(np.abs(along), 1e-12)
-    reach = float(room.min())
-    length, best, far = min(sqrt(RISE), reach), (0.0, 0.0), (np.inf, np.inf)
-    gain = FINE * fit.inflation / max(fit.best.squares, 1e-300)
-    for _ in range(TRIES):
-        theta, tried = start.copy(), length
-        theta[list(places)] = centre + tried * along
-        found = minimise(fit.problem, theta, held=places, turns=60, tolerance=FAIR, negligible=gain)
-        theta = np.asarray(found.theta)
-        rise = max((found.squares - fit.best.squares) / fit.inflation, 1e-9)
-        if abs(rise - RISE) < CLOSE * RISE or (rise < RISE and length >= reach):
-            break
-        if rise < RISE:
-            best = (length, sqrt(rise))
-        else:
-            far = (length, sqrt(rise) if np.isfinite(rise) else np.inf)
-        length = min(_between(best, far, length, rise), reach)
-    ended = rise >= (1 - CLOSE) * RISE or bool(np.isfinite(far[0]))
-    return centre + tried * along, ended, theta
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Level:
+    """Root of the rise over that at the edge, in coordinates where the region is about a circle.
+
+    Attributes
+    ----------
+    axes
+        (2, 2) free numbers are ``centre + axes y``.
+    least
+        Smallest radius of the region in these coordinates.
+    low, high
+        (2,) ends of the range, in free numbers.
+    """
+
+    fit: GlobalFit
+    places: tuple[int, int]
+    region: Region
+    centre: FloatArray
+    axes: FloatArray
+    least: float
+    low: FloatArray
+    high: FloatArray
+
+    @classmethod
+    def of(cls, fit: GlobalFit, places: tuple[int, int], roundness: float) -> "_Level":
+        """Stretch coordinates by a power of the radii that errors alone would give."""
+        region = fit.measure(places)
+        logarithms = np.array(fit.problem.constants.is_logarithm)[list(places)]
+        scale = np.where(logarithms, 1.0, 10.0)[:, None]
+        sizes, vectors = np.linalg.eigh(scale * region.found * scale.T)
+        radii = np.sqrt(region.limit / np.maximum(sizes, 1e-300))
+        radii = np.clip(radii, 1e-9, LONGEST)
+        units = radii**roundness * LONGEST ** (1 - roundness)
+        axes = scale * vectors * units
+        axes[:, 1] *= np.sign(np.linalg.det(axes))
+        low, high = (bound[list(places)] for bound in search_bounds(fit.problem))
+        return cls(
+            fit=fit,
+            places=places,
+            region=region,
+            centre=np.asarray(fit.best.theta)[list(places)],
+            axes=axes,
+            least=float((radii / units).min()),
+            low=low,
+            high=high,
+        )
+
+    def at(self, y: FloatArray, start: FloatArray) -> _Place:
+        """Fit all other numbers again with the two held at y."""
+        fit, step, theta = self.fit, self.axes @ y, start.copy()
+        theta[list(self.places)] = self.centre + step
+        gain = EXACT * fit.errors.pooled / max(fit.best.squares, 1e-300)
+        found = minimise(
+            fit.problem, theta, held=self.places, turns=60, tolerance=FAIR, negligible=gain
+        )
+        rise = max(found.squares - fit.best.squares, 1e-12)
+        if not np.isfinite(rise):
+            return _Place(y=y, level=np.inf, slope=y, theta=start)
+        unit, noise = self.region.unit(step), float(step @ self.region.noise @ step)
+        by_unit = 2 * (self.region.noise @ step - unit * (self.region.found @ step))
+        by_unit = unit * by_unit / noise
+        squared = rise / unit / self.region.limit
+        slope = 2 * found.slope[list(self.places)] / rise - by_unit / unit
+        return _Place(
+            y=y,
+            level=sqrt(squared),
+            slope=self.axes.T @ (0.5 * sqrt(squared) * slope),
+            theta=np.asarray(found.theta),
+        )
+
+    def room(self, y: FloatArray, step: FloatArray) -> float:
+        """How many times a step fits in before the range ends."""
+        here, ahead = self.centre + self.axes @ y, self.axes @ step
+        wall = np.where(ahead > 0, self.high, self.low)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return max(float(np.nanmin(np.where(ahead != 0, (wall - here) / ahead, np.inf))), 0.0)
+
+    def on_wall(self, place: float) -> FloatArray:
+        """Point of the range's ends, counted in sides from the lower corner, anticlockwise: y."""
+        side, share = int(place) % 4, place % 1.0
+        corners = (self.low, [self.high[0], self.low[1]], self.high, [self.low[0], self.high[1]])
+        first, second = np.asarray(corners[side]), np.asarray(corners[(side + 1) % 4])
+        here = first + share * (second - first)
+        return np.asarray(np.linalg.solve(self.axes, here - self.centre))
+
+    def least_side_step(self) -> float:
+        """Step along the range's ends, in sides, that is short against the region's width."""
+        width = self.least * np.linalg.svd(self.axes, compute_uv=False).min()
+        return float(0.3 * width / (self.high - self.low).max())
+
+    def wall_place(self, y: FloatArray) -> float:
+        """Where on the range's ends a point lies."""
+        x = self.centre + self.axes @ y
+        share = (x - self.low) / (self.high - self.low)
+        apart = np.abs([share[1], 1 - share[0], 1 - share[1], share[0]])
+        along = np.clip([share[0], share[1], 1 - share[0], 1 - share[1]], 0.0, 1.0 - 1e-9)
+        side = int(apart.argmin())
+        return side + float(along[side])
 
 
-def _between(
-    best: tuple[float, float], far: tuple[float, float], length: float, rise: float
-) -> float:
-    """Guess the length at which the root of the rise, nearly straight, is that wanted."""
-    if not np.isfinite(far[0]):
-        return length * min(sqrt(RISE / rise), 4.0)
-    if not np.isfinite(far[1]):
-        return 0.5 * (best[0] + far[0])
-    share = (sqrt(RISE) - best[1]) / max(far[1] - best[1], 1e-12)
-    return best[0] + float(np.clip(share, 0.25, 0.75)) * (far[0] - best[0])
+class _Walk:
+    """Once round the edge, the region on the left."""
+
+    def __init__(self, level: _Level) -> None:
+        self._level = level
+        self._points: list[FloatArray] = []
+        self._open: list[bool] = []
+        self._hits: list[float] = []
+
+    def around(self) -> tuple[list[FloatArray], list[bool], bool]:
+        """Points, whether each lies at an end of the range, and whether the round was closed."""
+        here = self._begin()
+        if here is None:
+            low, high = self._level.low, self._level.high
+            corners = [low, np.array([high[0], low[1]]), high, np.array([low[0], high[1]])]
+            back = np.linalg.inv(self._level.axes)
+            return [back @ (item - self._level.centre) for item in corners], [True] * 4, True
+        first, short = here, FIRST_STEP * self._level.least
+        length = short
+        self._add(here.y, is_open=False)
+        while len(self._points) < MOST_POINTS:
+            room = self._level.room(here.y, length * here.along)
+            if room < 1.0:
+                met = self._along_walls(here, here.y + room * length * here.along)
+                if met is None:
+                    return self._points, self._open, True
+                if np.hypot(*(met.y - first.y)) < short and len(self._points) > 4:
+                    return self._points, self._open, True
+                here, length = met, short
+                self._add(here.y, is_open=False)
+                continue
+            ahead = self._correct(here, length)
+            if ahead is None:
+                if length < LEAST_STEP * self._level.least:
+                    return self._points, self._open, False
+                length *= 0.4
+                continue
+            if len(self._points) > 4 and _passes(here, ahead, first):
+                return self._points, self._open, True
+            if here.along @ ahead.along > STRAIGHT:
+                length = min(1.6 * length, MOST_STEP)
+            here = ahead
+            self._add(here.y, is_open=False)
+        return self._points, self._open, False
+
+    def _add(self, y: FloatArray, *, is_open: bool) -> None:
+        self._points.append(y)
+        self._open.append(is_open)
+
+    def _begin(self) -> _Place | None:
+        """Find a point of the edge straight out from the minimum; None where all is inside."""
+        for direction in (np.array([0.0, 1.0]), np.array([1.0, 0.0])):
+            for outward in (direction, -direction):
+                found = self._outward(np.zeros(2), outward, np.asarray(self._level.fit.best.theta))
+                if found is not None:
+                    return found
+        return None
+
+    def _outward(self, base: FloatArray, step: FloatArray, theta: FloatArray) -> _Place | None:
+        """Search the edge from a point inside along a step; None where the range ends before."""
+        room = self._level.room(base, step)
+        if not room > 0:
+            return None
+        inside, outside, share = 0.0, np.inf, min(1.0, room)
+        for _ in range(TRIES):
+            found = self._level.at(base + share * step, theta)
+            if abs(found.level - 1) < CLOSE:
+                return found
+            if found.level > 1:
+                outside = share
+            else:
+                inside, theta = share, found.theta
+                if share >= room:
+                    return None
+            guess = share / max(found.level, 0.2)
+            if np.isfinite(outside) and not inside < guess < outside:
+                guess = 0.5 * (inside + outside)
+            share = min(guess, room)
+        return found
+
+    def _correct(self, here: _Place, length: float) -> _Place | None:
+        """Step along the edge and return to it; None where that step was too long."""
+        y = here.y + length * here.along
+        for _ in range(CORRECTIONS):
+            found = self._level.at(y, here.theta)
+            if not np.isfinite(found.level):
+                return None
+            if abs(found.level - 1) < CLOSE:
+                straight = (found.y - here.y) @ here.along > 0.5 * length
+                fits = here.along @ found.along > BEND and straight
+                return found if fits else None
+            size = max(float(np.hypot(*found.slope)), 1e-300)
+            back = (1 - found.level) * found.slope / size**2
+            too_far = np.hypot(*back) > length + 2 * CLOSE / size
+            if too_far or self._level.room(y, back) < 1:
+                return None
+            y = y + back
+        return None
+
+    def _along_walls(self, here: _Place, hit: FloatArray) -> _Place | None:
+        """Walk the ends of the range until the edge comes back in; None after a whole round."""
+        level, theta, inside = self._level, here.theta, False
+        begun = before = level.wall_place(hit)
+        step = level.least_side_step()
+        if any(abs(begun - earlier) < step for earlier in self._hits):
+            return None
+        self._hits.append(begun)
+        ahead = begun + step
+        while ahead < begun + 4:
+            found = level.at(level.on_wall(ahead), theta)
+            if found.level > 1 and inside:
+                return self._leave_wall(before, ahead, theta)
+            if found.level <= 1:
+                if not inside:
+                    self._add(hit, is_open=True)
+                inside, before, theta = True, ahead, found.theta
+                self._add(found.y, is_open=True)
+            step = min(1.5 * step, 1 / ON_A_SIDE)
+            ahead += step
+        return None
+
+    def _leave_wall(self, inside: float, outside: float, theta: FloatArray) -> _Place:
+        """Halve the way between two places on the ends of the range, in and out of the region."""
+        level = self._level
+        for _ in range(TRIES):
+            middle = 0.5 * (inside + outside)
+            found = level.at(level.on_wall(middle), theta)
+            if abs(found.level - 1) < CLOSE:
+                break
+            if found.level > 1:
+                outside = middle
+            else:
+                inside, theta = middle, found.theta
+        return found
+
+
+def _passes(here: _Place, ahead: _Place, goal: _Place) -> bool:
+    """Whether a step along the edge leads past a point of it, in the same direction."""
+    step = ahead.y - here.y
+    along = float((goal.y - here.y) @ step) / max(float(step @ step), 1e-300)
+    aside = np.hypot(*(goal.y - here.y - along * step))
+    near = bool(aside < 0.3 * np.hypot(*step))
+    return 0 < along < 1.001 and near and float(goal.along @ ahead.along) > 0

@@ -135,7 +135,7 @@ def rank_schemes(
         return []
     widest = min((fit for _, fit in fits), key=lambda fit: fit.best.squares / max(fit.dof, 1))
     scatter = measure_scatter(widest)
-    unit = max(widest.inflation if scatter is None else scatter, 1.0)
+    unit = max(widest.errors.pooled if scatter is None else scatter, 1.0)
     told = []
     for scheme, fit in fits:
         responses = int(np.linalg.matrix_rank(np.atleast_2d(fit.point.responses)))
