@@ -16,11 +16,16 @@ problem      scheme, shots and detector together: residual and Jacobian
 minimise     the way down from one start
 thin         fewer shots and points for the search
 fit          the minimum for all shots together, without starting values
+tangents     shots in the tangents of a fit, and how their pulls vary
+scatter      errors of the constants, from noise or from the scatter between shots
 determined   what the data do and do not say of each constant
 further      which further experiment would determine an open constant
-contours     how two constants go together
+level        where the edge of a joint region of two constants is
+contours     how two constants go together: once round that edge
 mixtures     concentrations, windows and noise of the shots of a folder
 groups       shots that differ in what the scheme does not know
+known        schemes that are commonly met
+contained    whether a scheme merely contains another
 rank         known schemes, fitted to the same shots and compared
 judge        lack of fit, and concentrations held out
 results      what was found in a folder

@@ -7,14 +7,12 @@ that bend. At the ends of the range of the search the region is open; there the 
 """
 
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
 
 from stopflow.mechanism.determined import Determination
 from stopflow.mechanism.fit import GlobalFit
-from stopflow.mechanism.minimise import FAIR, minimise, search_bounds
-from stopflow.mechanism.scatter import Region
+from stopflow.mechanism.level import EdgePoint, Level
 from stopflow.trace import FloatArray
 
 FIRST_STEP, LEAST_STEP, MOST_STEP = 0.25, 0.01, 1.0
@@ -27,16 +25,12 @@ CLOSE = 0.02
 """Difference of the level from 1 within which a point counts as on the edge."""
 BEND, STRAIGHT = 0.8, 0.97
 """Cosine of the turn between two steps below which a step is too long, and above which short."""
-EXACT = 1e-6
-"""To how much of the rise of one error the other numbers are fitted, for the sake of the slope."""
 TRIES = 12
 ON_A_SIDE = 16
 """Fewest steps in which a side of the range is walked."""
 ROUNDNESS = (1.0, 0.5, 0.0)
 """How far coordinates are stretched with the region, in turn until the edge is followed round: a
 straight region is easily followed where it is about a circle, one that bends where it is not."""
-LONGEST = 0.5
-"""Radius of an ellipse, in logarithms or in 10 kJ/mol, from which it no longer is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -68,7 +62,7 @@ def follow_contour(fit: GlobalFit, found: Determination) -> Contour | None:
     places = least_determined(found)
     rounds: list[Contour] = []
     for roundness in ROUNDNESS:
-        level = _Level.of(fit, places, roundness)
+        level = Level.of(fit, places, roundness)
         points, is_open, is_whole = _Walk(level).around()
         found_edge = level.centre + np.array(points) @ level.axes.T
         rounds.append(
@@ -95,125 +89,10 @@ def least_determined(found: Determination) -> tuple[int, int]:
     return first, second
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Place:
-    """A point y (2,): its level, 1 on the edge, the slope of that, and all free numbers there."""
-
-    y: FloatArray
-    level: float
-    slope: FloatArray
-    theta: FloatArray
-
-    @property
-    def along(self) -> FloatArray:
-        """Unit vector along the edge, with the region on its left."""
-        return np.array([-self.slope[1], self.slope[0]]) / max(np.hypot(*self.slope), 1e-300)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Level:
-    """Root of the rise over that at the edge, in coordinates where the region is about a circle.
-
-    Attributes
-    ----------
-    axes
-        (2, 2) free numbers are ``centre + axes y``.
-    least
-        Smallest radius of the region in these coordinates.
-    low, high
-        (2,) ends of the range, in free numbers.
-    """
-
-    fit: GlobalFit
-    places: tuple[int, int]
-    region: Region
-    centre: FloatArray
-    axes: FloatArray
-    least: float
-    low: FloatArray
-    high: FloatArray
-
-    @classmethod
-    def of(cls, fit: GlobalFit, places: tuple[int, int], roundness: float) -> "_Level":
-        """Stretch coordinates by a power of the radii that errors alone would give."""
-        region = fit.measure(places)
-        logarithms = np.array(fit.problem.constants.is_logarithm)[list(places)]
-        scale = np.where(logarithms, 1.0, 10.0)[:, None]
-        sizes, vectors = np.linalg.eigh(scale * region.found * scale.T)
-        radii = np.sqrt(region.limit / np.maximum(sizes, 1e-300))
-        radii = np.clip(radii, 1e-9, LONGEST)
-        units = radii**roundness * LONGEST ** (1 - roundness)
-        axes = scale * vectors * units
-        axes[:, 1] *= np.sign(np.linalg.det(axes))
-        low, high = (bound[list(places)] for bound in search_bounds(fit.problem))
-        return cls(
-            fit=fit,
-            places=places,
-            region=region,
-            centre=np.asarray(fit.best.theta)[list(places)],
-            axes=axes,
-            least=float((radii / units).min()),
-            low=low,
-            high=high,
-        )
-
-    def at(self, y: FloatArray, start: FloatArray) -> _Place:
-        """Fit all other numbers again with the two held at y."""
-        fit, step, theta = self.fit, self.axes @ y, start.copy()
-        theta[list(self.places)] = self.centre + step
-        gain = EXACT * fit.errors.pooled / max(fit.best.squares, 1e-300)
-        found = minimise(
-            fit.problem, theta, held=self.places, turns=60, tolerance=FAIR, negligible=gain
-        )
-        rise = max(found.squares - fit.best.squares, 1e-12)
-        if not np.isfinite(rise):
-            return _Place(y=y, level=np.inf, slope=y, theta=start)
-        unit, noise = self.region.unit(step), float(step @ self.region.noise @ step)
-        by_unit = 2 * (self.region.noise @ step - unit * (self.region.found @ step))
-        by_unit = unit * by_unit / noise
-        squared = rise / unit / self.region.limit
-        slope = 2 * found.slope[list(self.places)] / rise - by_unit / unit
-        return _Place(
-            y=y,
-            level=sqrt(squared),
-            slope=self.axes.T @ (0.5 * sqrt(squared) * slope),
-            theta=np.asarray(found.theta),
-        )
-
-    def room(self, y: FloatArray, step: FloatArray) -> float:
-        """How many times a step fits in before the range ends."""
-        here, ahead = self.centre + self.axes @ y, self.axes @ step
-        wall = np.where(ahead > 0, self.high, self.low)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return max(float(np.nanmin(np.where(ahead != 0, (wall - here) / ahead, np.inf))), 0.0)
-
-    def on_wall(self, place: float) -> FloatArray:
-        """Point of the range's ends, counted in sides from the lower corner, anticlockwise: y."""
-        side, share = int(place) % 4, place % 1.0
-        corners = (self.low, [self.high[0], self.low[1]], self.high, [self.low[0], self.high[1]])
-        first, second = np.asarray(corners[side]), np.asarray(corners[(side + 1) % 4])
-        here = first + share * (second - first)
-        return np.asarray(np.linalg.solve(self.axes, here - self.centre))
-
-    def least_side_step(self) -> float:
-        """Step along the range's ends, in sides, that is short against the region's width."""
-        width = self.least * np.linalg.svd(self.axes, compute_uv=False).min()
-        return float(0.3 * width / (self.high - self.low).max())
-
-    def wall_place(self, y: FloatArray) -> float:
-        """Where on the range's ends a point lies."""
-        x = self.centre + self.axes @ y
-        share = (x - self.low) / (self.high - self.low)
-        apart = np.abs([share[1], 1 - share[0], 1 - share[1], share[0]])
-        along = np.clip([share[0], share[1], 1 - share[0], 1 - share[1]], 0.0, 1.0 - 1e-9)
-        side = int(apart.argmin())
-        return side + float(along[side])
-
-
 class _Walk:
     """Once round the edge, the region on the left."""
 
-    def __init__(self, level: _Level) -> None:
+    def __init__(self, level: Level) -> None:
         self._level = level
         self._points: list[FloatArray] = []
         self._open: list[bool] = []
@@ -259,7 +138,7 @@ class _Walk:
         self._points.append(y)
         self._open.append(is_open)
 
-    def _begin(self) -> _Place | None:
+    def _begin(self) -> EdgePoint | None:
         """Find a point of the edge straight out from the minimum; None where all is inside."""
         for direction in (np.array([0.0, 1.0]), np.array([1.0, 0.0])):
             for outward in (direction, -direction):
@@ -268,7 +147,7 @@ class _Walk:
                     return found
         return None
 
-    def _outward(self, base: FloatArray, step: FloatArray, theta: FloatArray) -> _Place | None:
+    def _outward(self, base: FloatArray, step: FloatArray, theta: FloatArray) -> EdgePoint | None:
         """Search the edge from a point inside along a step; None where the range ends before."""
         room = self._level.room(base, step)
         if not room > 0:
@@ -290,7 +169,7 @@ class _Walk:
             share = min(guess, room)
         return found
 
-    def _correct(self, here: _Place, length: float) -> _Place | None:
+    def _correct(self, here: EdgePoint, length: float) -> EdgePoint | None:
         """Step along the edge and return to it; None where that step was too long."""
         y = here.y + length * here.along
         for _ in range(CORRECTIONS):
@@ -309,7 +188,7 @@ class _Walk:
             y = y + back
         return None
 
-    def _along_walls(self, here: _Place, hit: FloatArray) -> _Place | None:
+    def _along_walls(self, here: EdgePoint, hit: FloatArray) -> EdgePoint | None:
         """Walk the ends of the range until the edge comes back in; None after a whole round."""
         level, theta, inside = self._level, here.theta, False
         begun = before = level.wall_place(hit)
@@ -331,7 +210,7 @@ class _Walk:
             ahead += step
         return None
 
-    def _leave_wall(self, inside: float, outside: float, theta: FloatArray) -> _Place:
+    def _leave_wall(self, inside: float, outside: float, theta: FloatArray) -> EdgePoint:
         """Halve the way between two places on the ends of the range, in and out of the region."""
         level = self._level
         for _ in range(TRIES):
@@ -346,7 +225,7 @@ class _Walk:
         return found
 
 
-def _passes(here: _Place, ahead: _Place, goal: _Place) -> bool:
+def _passes(here: EdgePoint, ahead: EdgePoint, goal: EdgePoint) -> bool:
     """Whether a step along the edge leads past a point of it, in the same direction."""
     step = ahead.y - here.y
     along = float((goal.y - here.y) @ step) / max(float(step @ step), 1e-300)

@@ -9,8 +9,8 @@ from mechanism_lab import TIME, write_folder
 from pypdf import PdfReader
 
 from stopflow.io.bka.format import write_bka
+from stopflow.mechanism.known import KNOWN
 from stopflow.mechanism.minimise import minimise
-from stopflow.mechanism.rank import KNOWN
 
 pytestmark = pytest.mark.whole
 

@@ -7,8 +7,9 @@ import pytest
 from simulated_shots import integrate
 
 from stopflow.mechanism.judge import judge_fit, predict_held_out
+from stopflow.mechanism.known import KNOWN, fit_known
 from stopflow.mechanism.observations import MechanismShot
-from stopflow.mechanism.rank import KNOWN, describe_ranking, fit_known, rank_schemes
+from stopflow.mechanism.rank import describe_ranking, rank_schemes
 from stopflow.mechanism.scheme import parse_scheme
 
 TIME = np.concatenate(([2e-3], np.geomspace(3e-3, 1.0, 119)))
