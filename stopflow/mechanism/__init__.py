@@ -7,6 +7,7 @@ rates        mass action in arrays: rates, Jacobians and second derivatives
 radau        coefficients of the Radau IIA methods
 integrate    steps of such a method for many mixtures, with exact sensitivities
 linear       the exact solution where the rate equations are linear
+riccati      the exact solution where a single number changes
 solve        concentrations and their sensitivities against time
 start        what a mixture holds at mixing: forms in equilibrium, double mixing with a delay
 observations shots as the fit takes them, and what the detector sees
