@@ -1,8 +1,8 @@
 """The exact solution where a single extent of reaction describes a scheme.
 
-Binding, dimerisation and other schemes of one reversible step leave one number that changes. From
-x = 0 the solution of ``dx/dt = a + b x + h x^2 / 2`` (Riccati's equation with constant coefficients)
-is ``x = 2 a / (q coth(q t / 2) - b)`` with ``q^2 = b^2 - 2 a h``. Its derivatives follow by the
+Binding, dimerisation and other schemes of one reversible step leave one number that changes. The
+solution of ``dx/dt = a + b x + h x^2 / 2`` from x = 0 (Riccati's equation with constant
+coefficients) is ``x = 2 a / (q coth(q t / 2) - b)`` with ``q^2 = b^2 - 2 a h``. Its derivatives follow by the
 chain rule.
 """
 
