@@ -2,8 +2,8 @@
 
 Binding, dimerisation and other schemes of one reversible step leave one number that changes. The
 solution of ``dx/dt = a + b x + h x^2 / 2`` from x = 0 (Riccati's equation with constant
-coefficients) is ``x = 2 a / (q coth(q t / 2) - b)`` with ``q^2 = b^2 - 2 a h``. Its derivatives follow by the
-chain rule.
+coefficients) is ``x = 2 a / (q coth(q t / 2) - b)`` with ``q^2 = b^2 - 2 a h``. Its derivatives
+follow by the chain rule.
 """
 
 import numpy as np
