@@ -187,6 +187,20 @@ def test_a_search_that_does_not_end_is_said(folder, run, monkeypatch) -> None:
     assert "did not end" in out
 
 
+def test_a_row_without_its_file_is_named(folder, run) -> None:
+    (folder / "m0_0.bka").unlink()
+    code, _, err = run("mechanism", folder, "--scheme", BINDING, *GIVEN)
+    assert code == 1
+    assert "m0_0" in err
+
+
+def test_without_a_scheme_the_comparison_of_known_ones_is_named(folder, run) -> None:
+    code, _, err = run("mechanism", folder)
+    assert code == 2
+    assert "--scheme is missing" in err
+    assert "--rank" in err
+
+
 def test_a_shot_that_does_not_change_is_left_out_and_named(folder, run) -> None:
     flat = folder / "m0_0.bka"
     write_bka(flat, time=1e3 * TIME, signals=np.full(len(TIME), 2.0))

@@ -8,7 +8,12 @@ from stopflow.mechanism.contours import Contour
 from stopflow.mechanism.determined import RISE, Determination
 from stopflow.mechanism.fit import GlobalFit
 from stopflow.mechanism.scheme import Scheme, Step
-from stopflow.report.mechanism.view import LOGARITHMIC, MixturePanel, describe_mixture
+from stopflow.report.mechanism.view import (
+    LOGARITHMIC,
+    MixturePanel,
+    choose_spread,
+    describe_mixture,
+)
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.rounding import concentration_unit
 from stopflow.report.paper.scales import use_log_x
@@ -24,6 +29,7 @@ from stopflow.report.paper.style import (
 ROW_MM = 12.0
 _ARROW_MM = 26.0
 _MOST_RISE = 3.0
+MOST_MARKS = 8
 
 
 def pair_steps(scheme: Scheme) -> list[tuple[Step, Step | None]]:
@@ -141,15 +147,18 @@ def draw_contour(axes: Axes, fit: GlobalFit, contour: Contour) -> None:
     """Draw the joint 95 % region of two constants; triangles mark where it goes on."""
     constants = fit.problem.constants
     x, y = (_shown(fit, place, contour.points[:, i]) for i, place in enumerate(contour.places))
-    axes.fill(x, y, color=CATEGORY_COLOURS[0], alpha=0.12, linewidth=0)
-    axes.plot(np.append(x, x[0]), np.append(y, y[0]), color=CATEGORY_COLOURS[0])
+    if contour.is_whole:
+        axes.fill(x, y, color=CATEGORY_COLOURS[0], alpha=0.12, linewidth=0)
+        x, y = np.append(x, x[0]), np.append(y, y[0])
+    axes.plot(x, y, color=CATEGORY_COLOURS[0])
     best = [_shown(fit, place, np.array([fit.best.theta[place]]))[0] for place in contour.places]
     axes.plot(*best, "+", color=INK, markersize=7)
-    going_on = np.array(contour.is_open)
-    if going_on.any():
+    going_on = np.flatnonzero(contour.is_open)
+    if len(going_on):
+        shown = going_on[choose_spread(len(going_on), MOST_MARKS)]
         axes.plot(
-            x[going_on],
-            y[going_on],
+            x[shown],
+            y[shown],
             linestyle="none",
             marker=">",
             color=CATEGORY_COLOURS[1],
