@@ -25,6 +25,8 @@ CLOSE = 0.02
 """Difference of the level from 1 within which a point counts as on the edge."""
 BEND, STRAIGHT = 0.8, 0.97
 """Cosine of the turn between two steps below which a step is too long, and above which short."""
+NARROW = 0.5
+"""Share of the smallest radius across which a region ends in a corner."""
 TRIES = 12
 ON_A_SIDE = 16
 """Fewest steps in which a side of the range is walked."""
@@ -122,9 +124,13 @@ class _Walk:
                 continue
             ahead = self._correct(here, length)
             if ahead is None:
-                if length < LEAST_STEP * self._level.least:
-                    return self._points, self._open, False
                 length *= 0.4
+                if length < LEAST_STEP * self._level.least:
+                    ahead = self._across(here)
+                    if ahead is None:
+                        return self._points, self._open, False
+                    here, length = ahead, short
+                    self._add(here.y, is_open=False)
                 continue
             if len(self._points) > 4 and _passes(here, ahead, first):
                 return self._points, self._open, True
@@ -187,6 +193,24 @@ class _Walk:
                 return None
             y = y + back
         return None
+
+    def _across(self, here: EdgePoint) -> EdgePoint | None:
+        """Cross the region at a corner too sharp to go round; None where it is not narrow there."""
+        inward = -here.slope / max(float(np.hypot(*here.slope)), 1e-300)
+        theta, inside, widest = here.theta, 0.0, NARROW * self._level.least
+        ahead = 2 * LEAST_STEP * self._level.least
+        while ahead < widest:
+            found = self._level.at(here.y + ahead * inward, theta)
+            if found.level > 1 and inside:
+                break
+            if found.level <= 1:
+                inside, theta = ahead, found.theta
+            ahead *= 1.5
+        else:
+            return None
+        base = here.y + inside * inward
+        met = self._outward(base, (ahead - inside) * inward, theta) if inside else None
+        return met if met is not None and float(met.along @ here.along) < 0 else None
 
     def _along_walls(self, here: EdgePoint, hit: FloatArray) -> EdgePoint | None:
         """Walk the ends of the range until the edge comes back in; None after a whole round."""

@@ -30,6 +30,8 @@ ROW_MM = 12.0
 _ARROW_MM = 26.0
 _MOST_RISE = 3.0
 MOST_MARKS = 8
+FINE_POINTS = 400
+"""Of a profile, between whose points the root of the rise is straight."""
 
 
 def pair_steps(scheme: Scheme) -> list[tuple[Step, Step | None]]:
@@ -174,7 +176,11 @@ def draw_profile(axes: Axes, fit: GlobalFit, found: Determination, place: int) -
     """Draw how the squares rise as one constant is held away from its best value."""
     profile = found.profiles[place]
     x = _shown(fit, place, profile[:, 0])
-    axes.plot(x, np.minimum(profile[:, 1], 1e6), marker="o", markersize=2.6, color=INK)
+    rise = np.minimum(profile[:, 1], 1e6)
+    side = np.sign(profile[:, 0] - float(fit.best.theta[place]))
+    fine = np.linspace(x.min(), x.max(), FINE_POINTS)
+    axes.plot(fine, np.interp(fine, x, side * np.sqrt(rise)) ** 2, color=INK)
+    axes.plot(x, rise, linestyle="none", marker="o", markersize=2.6, color=INK)
     axes.axhline(RISE, color=CATEGORY_COLOURS[1], linewidth=0.8, linestyle=LINE_STYLES[1])
     axes.set_ylim(-0.2, _MOST_RISE * RISE)
     axes.xaxis.set_major_locator(MaxNLocator(5))
