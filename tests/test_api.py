@@ -11,7 +11,7 @@ from cli_lab import own_environment
 from pypdf import PdfReader
 
 import stopflow as sf
-from stopflow.io.readers.table import read_push
+from stopflow.io.readers.reading import read_push
 from stopflow.kinetics.fit import fit_trace
 from stopflow.kinetics.many.batch import fit_batch
 from stopflow.pipeline.ingest import ingest, ingest_settings

@@ -12,8 +12,10 @@ from cli_lab import one_folder
 from safetensors.torch import load_file, save_file
 
 from stopflow.cli.console import say_wrong_use
-from stopflow.errors import StoreError
+from stopflow.errors import NO_ROOM, StoreError
+from stopflow.io.atomic import replacing_file
 from stopflow.io.results import MARK
+from stopflow.io.switch import switching
 from stopflow.learn.saved import load_model
 from stopflow.learn.training.train import train
 
@@ -256,6 +258,23 @@ def test_a_full_disk_is_said_in_a_line_and_leaves_what_was_there(tmp_path, run, 
 def test_an_error_that_names_no_file_says_what_to_do():
     said = say_wrong_use(OSError(28, "No space left on device"))
     assert said.startswith("error: no space left on device; make room")
+
+
+def test_a_full_disk_is_named_with_the_place_that_was_written_to(tmp_path):
+    place = tmp_path / "reports"
+
+    def fill() -> None:
+        with switching() as switch:
+            switch.files(place, lab=None)
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space") as caught:
+        fill()
+    said = say_wrong_use(caught.value)
+    assert said == f"error: {place}: no space left on device; {NO_ROOM}"
+    with pytest.raises(OSError, match="No space") as caught, replacing_file(tmp_path / "a.csv"):
+        raise OSError(28, "No space left on device")
+    assert str(tmp_path / "a.csv") in say_wrong_use(caught.value)
 
 
 def test_an_error_of_a_library_on_several_lines_becomes_one():

@@ -53,6 +53,17 @@ def test_any_encoding_takes_what_is_said(lab, encoding, monkeypatch):
         assert "u-oxo +- ?? \\x1b[31m deg : k = 1.8 +- 0.1 s^-1" in printed
 
 
+def test_columns_stay_below_each_other_where_signs_are_replaced(monkeypatch):
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", stream)
+    prepare_streams()
+    console.say_table(["name", "T", "k"], [["a", "10.0 °C", "first"], ["b", "-", "next"]])
+    stream.flush()
+    rows = stream.buffer.getvalue().decode("ascii").splitlines()
+    places = {row.index(word) for row in rows for word in ("first", "next") if word in row}
+    assert places == {next(row for row in rows if "name" in row).index("k")}
+
+
 @pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
 def test_a_whole_run_prints_in_an_encoding_without_our_signs(lab, encoding):
     shot = next(lab.glob("*.bka")).name

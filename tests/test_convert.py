@@ -8,7 +8,7 @@ from trace_files import BUILDERS
 
 from stopflow.errors import FormatError
 from stopflow.io.combine import average_recordings, subtract_blank
-from stopflow.io.readers.table import read_recordings
+from stopflow.io.readers.reading import read_recordings
 from stopflow.io.writers import WRITERS
 
 pytestmark = pytest.mark.whole

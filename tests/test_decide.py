@@ -53,6 +53,17 @@ def test_a_shot_left_out_is_in_no_result_and_in_every_report(lab, run, tmp_path)
     assert set(rates(tmp_path)) == {"s0.bka", "s1.bka", "s2.bka"}
 
 
+def test_the_reason_goes_with_the_exclusion_and_other_notes_stay(lab, run):
+    note = "lamp drifts afterwards"
+    assert run("set-window", lab / "s0.bka", "--end", "0.3 s", "--why", note)[0] == 0
+    assert run("exclude", lab / "s1.bka", "--why", "bubble")[0] == 0
+    for name in ("s0.bka", "s1.bka"):
+        assert run("include", lab / name)[0] == 0
+    with (lab / "decisions.csv").open(encoding="utf-8", newline="") as handle:
+        notes = {row["file"]: (row["use"], row["note"]) for row in csv.DictReader(handle)}
+    assert notes == {"s0.bka": ("yes", note), "s1.bka": ("yes", "")}
+
+
 def test_a_window_holds_for_the_whole_lab(lab, run, tmp_path):
     assert run("set-window", lab / "s0.bka", "--start", "20 ms", "--end", "300")[0] == 0
     code, _, err = run("ingest", lab)

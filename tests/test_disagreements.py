@@ -9,6 +9,8 @@ from pypdf import PdfReader
 
 from stopflow.io.bka.format import write_bka
 
+pytestmark = pytest.mark.whole
+
 MICROMOLAR = (10, 20, 30, 40, 60, 80)
 
 

@@ -9,9 +9,11 @@ import pytest
 from cli_lab import exit_code, own_environment
 
 from stopflow.io.bka.format import write_bka
-from stopflow.io.results import MARK, Lab, lab_at, load_mark, parse_lab
+from stopflow.io.results import MANY_SETS, MARK, Lab, lab_at, load_mark, parse_lab
 from stopflow.io.switch import recover_folder, switching
 from stopflow.store import load_dataset
+
+pytestmark = pytest.mark.whole
 
 RATES = {"labA": 20.0, "labB": 45.0}
 
@@ -41,6 +43,7 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
+@pytest.mark.essential
 def test_another_labs_results_are_set_aside_with_a_line(labs, tmp_path, capsys):
     ingest(labs, "labA", tmp_path)
     reports = tmp_path / "reports"
@@ -79,6 +82,23 @@ def test_the_same_lab_replaces_its_own_results(labs, tmp_path, capsys):
     assert "kept in" not in capsys.readouterr().err
     assert not (tmp_path / "reports" / "earlier").exists()
     assert not list(tmp_path.glob("out.*"))
+
+
+def test_many_earlier_results_are_kept_and_the_user_is_told_how_many(labs, tmp_path, capsys):
+    reports = tmp_path / "reports"
+    told = []
+    for turn in range(MANY_SETS + 1):
+        with switching() as switch:
+            gathered = switch.files(reports, lab=lab_at(labs / ("labA" if turn % 2 else "labB")))
+            (gathered / "rates.csv").write_text(f"{turn}" * 100_000, encoding="utf-8")
+        told.append([note for note in switch.notes if "delete the folders" in note])
+    assert [len(notes) for notes in told] == [0] * MANY_SETS + [1]
+    assert told[-1][0] == (
+        f"{reports / 'earlier'} now holds {MANY_SETS} sets of earlier results, 0.6 MB; "
+        "delete the folders in it that you no longer need"
+    )
+    kept = sorted(path.read_text(encoding="utf-8")[0] for path in reports.rglob("rates.csv"))
+    assert kept == [str(turn) for turn in range(MANY_SETS + 1)]
 
 
 def test_what_the_program_did_not_write_is_kept(labs, tmp_path, capsys):

@@ -19,6 +19,7 @@ from stopflow.simulate.plan import LabSpec
 from stopflow.simulate.writer import write_lab
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize(("law", "second_phase"), [("single-slope", 0.0), ("double", 0.45)])
 def test_experiments_without_their_fits_are_compared_alike(tmp_path, law, second_phase):
     spec = LabSpec(folders=3, traces=(12, 15), points=1500, second_phase=second_phase)

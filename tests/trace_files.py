@@ -167,6 +167,45 @@ def bars_utf16(time, signals) -> bytes:
     return b"\xff\xfe" + text.encode("utf-16-le")
 
 
+def origin(time, signals) -> bytes:
+    names = ["Absorbance", "Fluorescence", "Volt"][: len(signals)]
+    head = ["\t".join(["Time", *names]), "\t".join(["ms", *["AU"] * len(names)])]
+    head += ["\t".join(["shot 3", *["10 uM"] * len(names)])]
+    return lines([*head, *[row(line, "\t") for line in np.vstack([time * 1e3, signals]).T]], "\r\n")
+
+
+def quoted_commas(time, signals) -> bytes:
+    names = ["Absorbance", "Fluorescence", "Volt"][: len(signals)]
+    cells = [
+        [number(value).replace(".", ",") for value in line]
+        for line in zip(time, *signals, strict=True)
+    ]
+    head = ["Time (s)", *names]
+    return lines([",".join(f'"{cell}"' for cell in line) for line in [head, *cells]])
+
+
+def time_last(time, signals) -> bytes:
+    names = ["Absorbance", "Fluorescence", "Volt"][: len(signals)]
+    body = [row(line) for line in np.vstack([signals, time * 1e6]).T]
+    return lines([",".join([*names, "Time (us)"]), *body], "\r")
+
+
+def pro_data_saved_anew(time, signals) -> bytes:
+    text = pro_data_csv(time, signals).decode()
+    head, _, body = text.partition("Time,Wavelength")
+    return (head + ("Time,Wavelength" + body).replace(",", ";").replace(".", ",")).encode()
+
+
+def labview(time, signals) -> bytes:
+    names = ["Voltage", "Voltage 1", "Voltage 2"][: len(signals)]
+    units = "\t".join(["Y_Unit_Label", *["Volts"] * len(names)])
+    head = ["LabVIEW Measurement\t", "Separator\tTab", "Time\t21:26:13,12", "***End_of_Header***\t"]
+    head += ["", units, "X_Dimension" + "\tTime" * len(names), "Delta_X" + "\t0,001" * len(names)]
+    head += ["***End_of_Header***\t", "\t".join(["X_Value", *names, "Comment"])]
+    body = [row(line, "\t").replace(".", ",") for line in np.vstack([time, signals]).T]
+    return lines([*head, *body], "\r\n")
+
+
 def workbook(time, signals) -> bytes:
     book = openpyxl.Workbook()
     sheet = book.active
@@ -203,6 +242,11 @@ BUILDERS: dict[str, tuple[str, Builder, int]] = {
     "columns german": ("columns", german, 2),
     "columns blanks": ("columns", blanks, 1),
     "columns utf-16": ("columns", bars_utf16, 2),
+    "columns origin": ("kintek", origin, 2),
+    "columns quoted commas": ("columns", quoted_commas, 2),
+    "columns time last": ("columns", time_last, 2),
+    "columns labview": ("columns", labview, 2),
+    "pro-data-csv saved anew": ("pro-data-csv", pro_data_saved_anew, 6),
     "workbook": ("workbook", workbook, 2),
 }
 """Name -> (key of the reader, builder, signals it is built with)."""

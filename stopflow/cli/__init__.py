@@ -15,6 +15,7 @@ from stopflow.cli import (
     bench,
     convert,
     decide,
+    ingest,
     kinetics,
     lab,
     mechanism,
@@ -39,7 +40,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["--help", "-h"]},
 )
-for commands in (lab, serve, kinetics, mechanism, decide, convert, models, refine, reproduce):
+for commands in (
+    ingest,
+    lab,
+    serve,
+    kinetics,
+    mechanism,
+    decide,
+    convert,
+    models,
+    refine,
+    reproduce,
+):
     commands.register(app)
 app.add_typer(bench.app, name="bench")
 

@@ -15,8 +15,9 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from stopflow.cli.elide import elide
-from stopflow.cli.streams import visible, write_line
+from stopflow.cli.streams import visible, writable, write_line
 from stopflow.errors import NO_ROOM
+from stopflow.io.atomic import FULL
 from stopflow.io.json_files import json_text
 from stopflow.io.moves import STAGED
 from stopflow.pipeline.progress import Announce, Progress, silent, unannounced
@@ -101,8 +102,9 @@ def say_table(
     from rich.text import Text
 
     console = Console(highlight=False)
-    columns = [visible(name) for name in columns]
-    rows = [[visible(cell) for cell in row] for row in rows]
+    columns = [writable(visible(name), sys.stdout) for name in columns]
+    numbers = [all(map(_is_number, cells)) for cells in zip(*rows, strict=True)]
+    rows = [[writable(visible(cell), sys.stdout) for cell in row] for row in rows]
     widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
     least_name = widths[0] if names_whole else LEAST_NAME
     for number, places in enumerate(_columns_within(console.width, widths, least_name)):
@@ -117,10 +119,9 @@ def say_table(
         )
         for place in places:
             name, width = place == 0, widths[place]
-            numeric = all(_is_number(row[place]) for row in rows)
             drawn.add_column(
                 columns[place],
-                justify="right" if numeric else "left",
+                justify="right" if numbers[place] else "left",
                 no_wrap=name or left >= least_name or width <= SHORT_CELL,
                 min_width=min(width, least_name if name else SHORT_CELL),
                 max_width=max(left, least_name) if name else None,
@@ -194,7 +195,9 @@ def say_wrong_use(error: Exception) -> str:
     path = Path(os.fsdecode(error.filename))
     shown = _as_named(path)
     reason = error.strerror.lower()
-    if isinstance(error, PermissionError) and path.is_dir():
+    if error.errno in FULL:
+        todo = NO_ROOM
+    elif isinstance(error, PermissionError) and path.is_dir():
         todo = "allow writing into that folder, or choose another place"
     elif isinstance(error, PermissionError):
         todo = "close it where it is open (in Excel, in a PDF viewer), or choose another place"

@@ -3,24 +3,39 @@
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 
 from stopflow.cli.console import Debug, Json, Quiet, say, say_json, say_table, say_written, warn
-from stopflow.cli.options import Channel, Law, TimeUnit, Wavelength
+from stopflow.cli.gather import Option, gathers
+from stopflow.cli.options import Channel, Law, Robust, TimeUnit, Wavelength
 
 File = Annotated[
     Path, typer.Argument(help="A trace file of any known format (stopflow formats), or BOOK[NAME].")
 ]
-Start = Annotated[
-    float | None,
-    typer.Option("--start", help="Start time in the file's own unit; default: detected."),
-]
-End = Annotated[
-    float | None,
-    typer.Option("--end", help="Last time to fit, in the file's own unit; default: the last."),
-]
+WINDOW: Final = {
+    "start": Option(
+        Annotated[
+            float | None,
+            typer.Option("--start", help="Start time in the file's own unit; default: detected."),
+        ]
+    ),
+    "end": Option(
+        Annotated[
+            float | None,
+            typer.Option(
+                "--end", help="Last time to fit, in the file's own unit; default: the last."
+            ),
+        ]
+    ),
+    "time_unit": Option(TimeUnit),
+}
+"""Which points of the recording are fitted."""
+SIGNAL: Final = {"channel": Option(Channel), "wavelength": Option(Wavelength), **WINDOW}
+"""Which points of one signal are fitted."""
+FITTED: Final = {"law": Option(Law), **SIGNAL}
+"""What is fitted to which points of one signal."""
 
 
 def register(app: typer.Typer) -> None:
@@ -32,22 +47,16 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: stopflow laws")(laws)
 
 
+@gathers("fitted_as", FITTED)
 def fit(
     file: File,
     *,
-    law: Law = None,
-    start: Start = None,
-    end: End = None,
-    channel: Channel = None,
-    wavelength: Wavelength = None,
-    time_unit: TimeUnit = None,
+    fitted_as: dict[str, Any],
     fix: Annotated[
         list[str] | None,
         typer.Option("--fix", "--pin", help="Hold a parameter: slope_per_s=0. May be repeated."),
     ] = None,
-    robust: Annotated[
-        bool, typer.Option("--robust", help="Soft-L1 loss: spikes and bubbles count less.")
-    ] = False,
+    robust: Robust = False,
     plot: Annotated[
         Path | None, typer.Option("--plot", help="Draw trace, fit and residuals to this file.")
     ] = None,
@@ -65,12 +74,7 @@ def fit(
         require_picture(plot)
     fitted = fit_file(
         require_file(file),
-        law=law,
-        start=start,
-        end=end,
-        channel=channel,
-        wavelength=wavelength,
-        time_unit=time_unit,
+        **fitted_as,
         fixed=fix or (),
         robust=robust,
     )
@@ -98,17 +102,14 @@ def laws(*, as_json: Json = False, quiet: Quiet = False, debug: Debug = False) -
         say_table(("law", "formula", "use"), rows, quiet=quiet, names_whole=True)
 
 
+@gathers("signal", SIGNAL)
 def plan(
     file: File,
     *,
     precision: Annotated[
         str, typer.Option("--precision", help="Wanted relative error of k, e.g. 2% or 0.02.")
     ] = "2%",
-    start: Start = None,
-    end: End = None,
-    channel: Channel = None,
-    wavelength: Wavelength = None,
-    time_unit: TimeUnit = None,
+    signal: dict[str, Any],
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -120,11 +121,7 @@ def plan(
     planned = plan_file(
         require_file(file),
         precision=precision,
-        start=start,
-        end=end,
-        channel=channel,
-        wavelength=wavelength,
-        time_unit=time_unit,
+        **signal,
     )
     if as_json:
         say_json(planned.as_dict())
@@ -138,18 +135,14 @@ def plan(
     raise typer.Exit(1 if planned.plan.reason else 0)
 
 
+@gathers("fitted_as", FITTED)
 def view(
     file: File,
     *,
     out: Annotated[
         Path | None, typer.Option("--out", help="Picture to write; default: FOLDER-FILE.png here.")
     ] = None,
-    law: Law = None,
-    start: Start = None,
-    end: End = None,
-    channel: Channel = None,
-    wavelength: Wavelength = None,
-    time_unit: TimeUnit = None,
+    fitted_as: dict[str, Any],
     open_: Annotated[
         bool, typer.Option("--open/--no-open", help="Show the picture in the system's viewer.")
     ] = True,
@@ -163,12 +156,7 @@ def view(
 
     fitted = fit_file(
         require_file(file),
-        law=law,
-        start=start,
-        end=end,
-        channel=channel,
-        wavelength=wavelength,
-        time_unit=time_unit,
+        **fitted_as,
     )
     picture = out or fresh_picture(fitted)
     draw_trace(fitted, picture)
@@ -188,13 +176,12 @@ def _has_screen() -> bool:
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
+@gathers("window", WINDOW)
 def spectrum(
     file: File,
     *,
     law: Law = None,
-    start: Start = None,
-    end: End = None,
-    time_unit: TimeUnit = None,
+    window: dict[str, Any],
     plot: Annotated[
         Path | None, typer.Option("--plot", help="Draw the amplitude spectra to this file.")
     ] = None,
@@ -213,7 +200,7 @@ def spectrum(
         from stopflow.report.paper.pictures import require_picture
 
         require_picture(plot)
-    fitted = fit_signals(require_file(file), law=law, start=start, end=end, time_unit=time_unit)
+    fitted = fit_signals(require_file(file), law=law, **window)
     if as_json:
         say_json(fitted.as_dict())
     else:

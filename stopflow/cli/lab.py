@@ -1,8 +1,8 @@
-"""Commands for a whole lab: run, ingest, report, merge, simulate, doctor."""
+"""Commands around a lab's dataset: report, merge, simulate, doctor."""
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -10,7 +10,6 @@ from stopflow.cli.console import (
     Debug,
     Json,
     Quiet,
-    announcer,
     command_line,
     list_problems,
     progress_bar,
@@ -22,248 +21,21 @@ from stopflow.cli.console import (
 )
 from stopflow.cli.options import (
     DATASET,
-    MODELS,
     REPORTS,
-    Channel,
-    Config,
     DatasetFolder,
     Figures,
     HtmlLight,
-    Law,
     Paper,
     ReportsFolder,
-    TimeUnit,
-    Wavelength,
 )
-from stopflow.cli.outcome import conclude
-from stopflow.errors import SettingsError
-
-if TYPE_CHECKING:
-    from stopflow.pipeline.ingest import IngestSettings
-
-Folder = Annotated[
-    Path, typer.Argument(help="A folder of trace files, or of such folders, however deep.")
-]
-Out = Annotated[Path, typer.Option("--out", help="Where the dataset goes.")]
-DeadTime = Annotated[
-    float | None,
-    typer.Option("--dead-time", help="Dead time of the instrument in ms, where no file says it."),
-]
-MixingRatio = Annotated[
-    float | None,
-    typer.Option(
-        "--mixing-ratio",
-        help="Divide the workbook's concentrations by this (2 for 1:1 mixing of stock "
-        "solutions); default 1: they are after mixing.",
-    ),
-]
-Replicates = Annotated[
-    str | None,
-    typer.Option(
-        "--replicates",
-        metavar="each|mean|joint",
-        help="Rate of a condition: mean of the rates of each shot (default), fit of the mean "
-        "trace, or a joint fit with own amplitudes; each shot is fitted alone in any case.",
-    ),
-]
-Average = Annotated[bool, typer.Option("--average", help="The same as --replicates mean.")]
-Blank = Annotated[
-    Path | None, typer.Option("--blank", help="Subtract this file's trace from every other first.")
-]
-Robust = Annotated[
-    bool, typer.Option("--robust", help="Soft-L1 loss: spikes and bubbles count less.")
-]
-
-Cluster = Annotated[
-    str | None,
-    typer.Option(
-        "--cluster",
-        metavar="tcp://HOST:PORT",
-        help="Let the workers of this Dask scheduler read and fit; they need the folders under "
-        "the same paths.",
-    ),
-]
-Fresh = Annotated[
-    bool,
-    typer.Option("--fresh", help="Do every folder, also those that are as they were last time."),
-]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
-    app.command(epilog="Example: stopflow run data/fe_scn")(run)
-    app.command(epilog="Example: stopflow ingest data/ --law auto")(ingest)
     app.command(epilog="Example: stopflow report --paper letter --export prism")(report)
     app.command(epilog="Example: stopflow merge lab_a/ingested lab_b/ingested --out both")(merge)
     app.command(epilog="Example: stopflow simulate data/simulated --folders 6")(simulate)
     app.command(epilog="Example: stopflow doctor")(doctor)
-
-
-def ingest(
-    folder: Folder,
-    *,
-    out: Out = DATASET,
-    reports: ReportsFolder = REPORTS,
-    law: Law = None,
-    channel: Channel = None,
-    wavelength: Wavelength = None,
-    time_unit: TimeUnit = None,
-    replicates: Replicates = None,
-    average: Average = False,
-    blank: Blank = None,
-    robust: Robust = False,
-    dead_time: DeadTime = None,
-    mixing_ratio: MixingRatio = None,
-    config: Config = None,
-    cluster: Cluster = None,
-    fresh: Fresh = False,
-    paper: Paper = "a4",
-    html_light: HtmlLight = False,
-    figures: Figures = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
-) -> None:
-    """Read, trim, fit and judge every shot below FOLDER; write rates, tables and the PDF."""
-    from stopflow.pipeline.ingest import Execution
-    from stopflow.pipeline.lab import process_lab
-
-    settings = _settings(
-        config,
-        law=law,
-        channel=channel,
-        wavelength=wavelength,
-        time_unit=time_unit,
-        replicates=_replicates(replicates, average=average),
-        blank=blank,
-        robust=robust,
-        dead_time_ms=dead_time,
-        mixing_ratio=mixing_ratio,
-    )
-    with progress_bar(quiet=quiet) as progress:
-        done = process_lab(
-            folder,
-            out=out,
-            reports=reports,
-            settings=settings,
-            execution=Execution(cluster=cluster, fresh=fresh),
-            paper=paper,
-            html_light=html_light,
-            figures=figures,
-            command=command_line(),
-            progress=progress,
-            announce=announcer(quiet=quiet),
-        )
-    conclude(done, reports=reports, as_json=as_json, quiet=quiet)
-
-
-def run(
-    folder: Folder,
-    *,
-    out: Out = DATASET,
-    reports: ReportsFolder = REPORTS,
-    model: Annotated[
-        str | None, typer.Option("--model", help="Model that predicts; default: the shipped one.")
-    ] = None,
-    law: Law = None,
-    channel: Channel = None,
-    wavelength: Wavelength = None,
-    time_unit: TimeUnit = None,
-    replicates: Replicates = None,
-    average: Average = False,
-    blank: Blank = None,
-    robust: Robust = False,
-    dead_time: DeadTime = None,
-    mixing_ratio: MixingRatio = None,
-    config: Config = None,
-    cluster: Cluster = None,
-    fresh: Fresh = False,
-    paper: Paper = "a4",
-    html_light: HtmlLight = False,
-    figures: Figures = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
-) -> None:
-    """Do the whole job: ingest, predict with the shipped model, write every report."""
-    from stopflow.pipeline.find import find_model
-    from stopflow.pipeline.ingest import Execution
-    from stopflow.pipeline.lab import Prediction, process_lab
-
-    find_model(model, MODELS)
-    settings = _settings(
-        config,
-        law=law,
-        channel=channel,
-        wavelength=wavelength,
-        time_unit=time_unit,
-        replicates=_replicates(replicates, average=average),
-        blank=blank,
-        robust=robust,
-        dead_time_ms=dead_time,
-        mixing_ratio=mixing_ratio,
-    )
-    with progress_bar(quiet=quiet) as progress:
-        done = process_lab(
-            folder,
-            out=out,
-            reports=reports,
-            settings=settings,
-            execution=Execution(cluster=cluster, fresh=fresh),
-            prediction=Prediction(model=model, models=MODELS),
-            paper=paper,
-            html_light=html_light,
-            figures=figures,
-            command=command_line(),
-            progress=progress,
-            announce=announcer(quiet=quiet),
-        )
-    conclude(done, reports=reports, as_json=as_json, quiet=quiet)
-
-
-def _replicates(replicates: str | None, *, average: bool) -> str | None:
-    """Return what is done with replicates.
-
-    Raises
-    ------
-    SettingsError
-        `--average` beside another `--replicates`.
-    """
-    if average and replicates not in (None, "mean"):
-        raise SettingsError("replicates", replicates, valid="mean with --average")
-    return "mean" if average else replicates
-
-
-def _settings(
-    config: Path | None,
-    *,
-    law: str | None,
-    channel: str | None,
-    wavelength: float | None,
-    time_unit: str | None,
-    replicates: str | None,
-    blank: Path | None,
-    robust: bool,
-    dead_time_ms: float | None,
-    mixing_ratio: float | None,
-) -> "IngestSettings":
-    """Compose the settings: options where they are given, else the configuration file."""
-    from stopflow.io.channels import parse_channel
-    from stopflow.pipeline.find import require_file
-    from stopflow.pipeline.ingest import ingest_settings
-
-    return ingest_settings(
-        config,
-        law=law,
-        channel=parse_channel(channel),
-        wavelength_nm=wavelength,
-        time_unit=time_unit,
-        replicates=replicates,
-        blank=None if blank is None else str(require_file(blank)),
-        robust=robust or None,
-        dead_time_s=None if dead_time_ms is None else dead_time_ms / 1000,
-        mixing_ratio=mixing_ratio,
-    )
 
 
 def report(

@@ -34,6 +34,9 @@ TimeUnit = Annotated[
         "--time-unit", help="Unit of the times where a file gives none: s, ms, us, ns or min."
     ),
 ]
+Robust = Annotated[
+    bool, typer.Option("--robust", help="Soft-L1 loss: spikes and bubbles count less.")
+]
 Config = Annotated[
     Path | None, typer.Option("--config", help="Settings from a TOML file; options win over it.")
 ]

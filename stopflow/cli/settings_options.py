@@ -1,12 +1,12 @@
-"""Options that set a field of `TrainSettings`: one table, and what gives them to a command."""
+"""Options that set a field of `TrainSettings`."""
 
 from collections.abc import Callable, Mapping
-from functools import wraps
-from inspect import Parameter, signature
+from functools import partial
 from typing import Annotated, Any, Final
 
 import typer
 
+from stopflow.cli.gather import Command, Option, gathers
 from stopflow.cli.options import Device, Epochs, LearningRate, Optimiser, Rank, Seed
 from stopflow.errors import SettingsError
 
@@ -66,30 +66,14 @@ SETTINGS: Final[Mapping[str, Any]] = {
 }
 """Field of `TrainSettings` -> its option."""
 
-Command = Callable[..., None]
-
 
 def takes_settings(*fields: str) -> Callable[[Command], Command]:
     """Give a command an option for each of some fields; it gets their values as `changes`."""
-
-    def give(command: Command) -> Command:
-        @wraps(command)
-        def run(**given: Any) -> None:
-            changes = {name: given.pop(name) for name in fields}
-            if LIST in changes:
-                changes[LIST] = parse_names("--test-experiments", changes[LIST])
-            command(changes=changes, **given)
-
-        own = [item for item in signature(command).parameters.values() if item.name != "changes"]
-        added = [
-            Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=SETTINGS[name])
-            for name in fields
-        ]
-        run.__signature__ = signature(command).replace(parameters=[*added, *own])  # type: ignore[attr-defined]
-        run.__annotations__ = {item.name: item.annotation for item in (*added, *own)}
-        return run
-
-    return give
+    names = partial(parse_names, "--test-experiments")
+    options = {
+        name: Option(SETTINGS[name], parse=names if name == LIST else None) for name in fields
+    }
+    return gathers("changes", options)
 
 
 def parse_names(option: str, text: str | None) -> tuple[str, ...] | None:

@@ -24,9 +24,14 @@ def visible(text: str) -> str:
     return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
+def writable(text: str, stream: TextIO) -> str:
+    """Return a text as a stream will write it, so that its width can be counted."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return text.encode(encoding, errors=READABLE).decode(encoding)
+
+
 def prepare_streams() -> None:
     """Let stdout and stderr take any character; where one is closed, what it would say is lost."""
-    codecs.register_error(READABLE, _readable)
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:
@@ -65,3 +70,6 @@ def _like(character: str) -> str:
         return LIKE[character]
     plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode("ascii")
     return plain or "?"
+
+
+codecs.register_error(READABLE, _readable)

@@ -5,6 +5,7 @@ A file is written beside the one it replaces, as ``.NAME.partial-*``. Its writer
 written from what a killed run left. Folders, and several files at once: `stopflow.io.switch`.
 """
 
+import errno
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from stopflow.errors import SettingsError
 from stopflow.io.locks import beside, remove_leftovers
 
 SWITCH_PAUSE_S = 0.05
+FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG})
+"""Errors of a disk or an account without room."""
 DESKTOP_FILES = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 """What file managers leave in the folders that they show."""
 
@@ -50,10 +53,20 @@ def replacing_file(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path)
     with beside(path, suffix=path.suffix) as partial:
-        partial.touch()
-        yield partial
-        partial.chmod(0o644)
-        partial.replace(path)
+        try:
+            partial.touch()
+            yield partial
+            partial.chmod(0o644)
+            partial.replace(path)
+        except OSError as error:
+            name_place(error, path)
+            raise
+
+
+def name_place(error: OSError, path: Path) -> None:
+    """Give the error of a full disk, which names no file, the place that was written to."""
+    if error.filename is None and error.errno in FULL:
+        error.filename = str(path)
 
 
 def require_replaceable(folder: Path, owned: Owned) -> None:

@@ -248,14 +248,18 @@ def _merged(rows: Iterable[Decision]) -> tuple[Decision, ...]:
 
 
 def _over(first: Decision, later: Decision) -> Decision:
-    """Return a row with the cells of a later one where it has any."""
+    """Return a row with the cells of a later one where it has any.
+
+    The reason why a trace was left out goes when the trace is taken in again.
+    """
+    taken_in = first.use is False and later.use is True
     return replace(
         later,
         use=first.use if later.use is None else later.use,
         start=later.start or first.start,
         end=later.end or first.end,
         law=later.law or first.law,
-        note=later.note or first.note,
+        note=later.note or ("" if taken_in else first.note),
     )
 
 

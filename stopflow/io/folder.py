@@ -11,7 +11,8 @@ from stopflow.io.channels import Channels, choose_channels, parse_channel, usual
 from stopflow.io.decisions import Decisions, load_decisions, same_file
 from stopflow.io.metadata import check_metadata
 from stopflow.io.pushes import FolderContent, Push, read_files, subtracted
-from stopflow.io.readers.table import TRACE_ENDINGS, read_push
+from stopflow.io.readers.reading import read_push
+from stopflow.io.readers.table import TRACE_ENDINGS
 from stopflow.io.shots import apply_decision, build_shot, problem_of
 from stopflow.io.sorting import DECISIONS, sort_file
 from stopflow.io.survey import Survey, list_folder, list_names, relative, survey

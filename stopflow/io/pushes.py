@@ -8,9 +8,10 @@ from stopflow.errors import FormatError
 from stopflow.io.combine import subtract_blank
 from stopflow.io.guard import guarded
 from stopflow.io.readers.content import read_content, read_head
+from stopflow.io.readers.reading import parse_recordings
+from stopflow.io.readers.recognise import unknown_format
 from stopflow.io.readers.recording import named_apart
 from stopflow.io.readers.sheets import divide_sheet
-from stopflow.io.readers.table import parse_recordings, unknown_format
 from stopflow.io.sorting import SortedFile
 from stopflow.io.survey import list_names
 from stopflow.io.text import shown_name

@@ -6,7 +6,8 @@ A folder of results holds one lab's. What it holds stands in its `MARK`::
 
 Folders are seen from the folder of the results, so that a lab and its results can be moved
 together. Before results of another lab take their places, those of the first are set aside below
-`EARLIER`, under the name of their lab and their date. Results that are of no lab, such as a
+`EARLIER`, under the name of their lab and their date; the program deletes none of them, and says so
+once they are many. Results that are of no lab, such as a
 classifier's, stand under ``common`` and stay where they are. A file that is in the way of a result
 and is not as the program left it, or was never written by it, is set aside as well.
 """
@@ -39,6 +40,8 @@ UNMARKED: Final = (
     "mechanism.pdf",
 )
 """Results that versions of the program left which did not yet mark whose they are."""
+MANY_SETS: Final = 6
+"""So many sets of earlier results are worth a line that says how to be rid of them."""
 _LONGEST = 80
 
 
@@ -179,6 +182,8 @@ def join_results(
         place = _fresh(f"{folder / EARLIER}{os.sep}", UNKNOWN, strange)
         moves += [(path, place / path.relative_to(folder)) for path in strange]
         notes.append(_say_strange(strange, shown, place=shown / EARLIER / place.name))
+    if moves:
+        notes += _say_growth(folder / EARLIER, [path for path, _ in moves], shown / EARLIER)
     text = _mark_text(owner, {**remaining, **({} if common else written)}, of_none, folder)
     (new / MARK).write_text(text, encoding="utf-8")
     return SetAside(moves=tuple(moves), notes=tuple(notes))
@@ -235,6 +240,17 @@ def _say_results(lab: Lab | None, files: list[Path], shown: Path, *, place: Path
     of = f"of {lab.name}" if lab else "of an unknown lab"
     count = f"{len(files)} file{'s' * (len(files) != 1)}"
     return f"the results {of} that were in {shown} are kept in {place} ({count})"
+
+
+def _say_growth(earlier: Path, moved: list[Path], shown: Path) -> list[str]:
+    """Say how much is kept of earlier results once it is many; nothing is ever deleted."""
+    sets = [path for path in earlier.iterdir() if path.is_dir()] if earlier.is_dir() else []
+    if len(sets) + 1 < MANY_SETS:
+        return []
+    kept = [path for folder in sets for path in _files(folder)]
+    megabytes = sum(path.stat().st_size for path in [*kept, *moved]) / 1e6
+    count = f"{len(sets) + 1} sets of earlier results, {megabytes:.1f} MB"
+    return [f"{shown} now holds {count}; delete the folders in it that you no longer need"]
 
 
 def _say_strange(files: list[Path], shown: Path, *, place: Path) -> str:

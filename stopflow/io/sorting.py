@@ -10,7 +10,7 @@ from stopflow.io.readers import sheets
 from stopflow.io.readers.columns import LEAST_ROWS
 from stopflow.io.readers.content import Head, read_head
 from stopflow.io.readers.labels import parse_label
-from stopflow.io.readers.table import TRACE_ENDINGS, find_reader, unknown_format
+from stopflow.io.readers.recognise import find_reader, is_damaged_trace, unknown_format
 from stopflow.io.workbook.grid import ENDINGS
 from stopflow.io.workbook.headers import fold_name, parse_header
 from stopflow.io.workbook.vocabulary import QUANTITIES
@@ -23,6 +23,7 @@ TEXT_TABLES = (".csv", ".tsv")
 _WORKBOOK_PARTS = ("xl/workbook.xml", "xl/workbook.bin", "content.xml")
 _OWN = frozenset({TRUTH, DECISIONS, "ingest.json", "model.json"})
 _FILE_NAMES = frozenset(QUANTITIES["file"].names)
+_LONGEST_HEADER = 10_000
 _SPLIT = str.maketrans({";": "\t", ",": "\t", "|": "\t"})
 
 Kind = Literal["trace", "workbook", "table", "own", "other", "unreadable"]
@@ -69,9 +70,7 @@ def sort_file(path: Path) -> SortedFile:
     reader = find_reader(head)
     if reader is not None:
         return SortedFile(path=path, kind="trace", reader=reader)
-    if name.endswith(TRACE_ENDINGS):
-        return SortedFile(path=path, kind="trace")
-    if head.text and _has_time_header(head):
+    if is_damaged_trace(head) or (head.text and _has_time_header(head)):
         return SortedFile(path=path, kind="trace")
     if name.endswith(TEXT_TABLES) or (head.text and _has_file_column(head)):
         return SortedFile(path=path, kind="table")
@@ -98,7 +97,8 @@ def _is_workbook(path: Path, head: Head) -> bool:
 def _has_file_column(head: Head) -> bool:
     """Tell whether one of the first lines is the header of a table of files."""
     for line in head.lines[:20]:
-        cells = [cell.strip().strip('"') for cell in line.translate(_SPLIT).split("\t")][:50]
+        parts = line[:_LONGEST_HEADER].translate(_SPLIT).split("\t")[:50]
+        cells = [cell.strip().strip('"') for cell in parts]
         files = [cell for cell in cells if fold_name(cell[:40]).casefold() in _FILE_NAMES]
         others = (parse_header(cell[:80]) for cell in cells if cell not in files)
         if files and any(found is not None for found in others):
@@ -114,7 +114,7 @@ def _has_time_header(head: Head) -> bool:
     if _has_file_column(head):
         return False
     for number, line in enumerate(head.lines[:20]):
-        first, *others = line.translate(_SPLIT).split("\t")
+        first, *others = line[:_LONGEST_HEADER].translate(_SPLIT).split("\t")
         label = parse_label(first[:80])
         rows = [row for row in head.lines[number + 1 :] if row.strip()]
         if label.is_time and label.unit and len(others) == 1 and len(rows) >= LEAST_ROWS:

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from stopflow.io.atomic import Owned, require_replaceable
+from stopflow.io.atomic import Owned, name_place, require_replaceable
 from stopflow.io.locks import beside, locked_folders, remove_leftovers
 from stopflow.io.moves import JOURNAL, Move, finish, forget, put, undo, write_journals
 from stopflow.io.results import Lab, SetAside, join_results, make_way
@@ -127,6 +127,11 @@ class Switch:
         )
         return partial
 
+    def first_place(self) -> Path:
+        """Return the first place that is written to, as the user named it."""
+        shown = [item.shown for item in self._gathered]
+        return [*shown, *(item.shown for item in self._folders), Path()][0]
+
     def _name(self) -> str:
         """Name the journal after the first thing that was written, which no other run shares."""
         partials = [item.partial for item in self._folders]
@@ -208,8 +213,12 @@ def switching() -> Iterator[Switch]:
     """
     with ExitStack() as stack:
         switch = Switch(stack)
-        yield switch
-        switch._make()
+        try:
+            yield switch
+            switch._make()
+        except OSError as error:
+            name_place(error, switch.first_place())
+            raise
 
 
 @contextmanager

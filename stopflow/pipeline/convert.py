@@ -7,7 +7,8 @@ from pathlib import Path
 
 from stopflow.errors import SettingsError
 from stopflow.io.combine import average_recordings, subtract_blank
-from stopflow.io.readers.table import READERS, read_push, read_recordings, split_push
+from stopflow.io.readers.reading import read_push, read_recordings, split_push
+from stopflow.io.readers.table import READERS
 from stopflow.io.writers import find_writer
 from stopflow.pipeline.checks import require_time_unit
 from stopflow.pipeline.find import require_file

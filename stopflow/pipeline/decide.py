@@ -14,7 +14,7 @@ from stopflow.io.decisions import (
     save_decisions,
     with_decision,
 )
-from stopflow.io.readers.table import split_push
+from stopflow.io.readers.reading import split_push
 from stopflow.io.sorting import DECISIONS
 from stopflow.io.text import shown_name
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import stopflow
 from stopflow.errors import SettingsError
-from stopflow.io.readers.table import split_push
+from stopflow.io.readers.reading import split_push
 
 DEFAULT_MODEL = "shape"
 DESCRIPTION = "model.json"

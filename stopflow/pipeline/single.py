@@ -8,7 +8,7 @@ from typing import Any
 
 from stopflow.errors import SettingsError
 from stopflow.io.channels import choose_channels, parse_channel, usual_channels
-from stopflow.io.readers.table import read_push
+from stopflow.io.readers.reading import read_push
 from stopflow.io.text import shown_name
 from stopflow.kinetics.analysis import AnalysisSettings
 from stopflow.kinetics.plan import Plan, plan_recording

@@ -11,7 +11,7 @@ import numpy as np
 from stopflow.errors import SettingsError
 from stopflow.io.atomic import write_text
 from stopflow.io.channels import liveliest
-from stopflow.io.readers.table import read_push
+from stopflow.io.readers.reading import read_push
 from stopflow.io.sorting import DECISIONS
 from stopflow.kinetics.many.spectrum import SpectrumFit, fit_spectrum
 from stopflow.kinetics.start.detect import detect_start

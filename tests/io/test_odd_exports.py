@@ -5,7 +5,7 @@ import pytest
 
 from stopflow.errors import FormatError
 from stopflow.io.folder import read_experiment
-from stopflow.io.readers.table import read_recordings
+from stopflow.io.readers.reading import read_recordings
 
 TIMES_US = np.arange(0, 40_000, 500)
 SIGNAL = np.round(5 + np.exp(-TIMES_US / 12_000), 5)

@@ -8,13 +8,9 @@ from trace_files import BUILDERS, WAVELENGTHS, lines, number, pro_data_store, ro
 
 from stopflow.errors import FormatError
 from stopflow.io.readers.content import Head
-from stopflow.io.readers.table import (
-    READERS,
-    find_reader,
-    parse_recordings,
-    read_push,
-    read_recordings,
-)
+from stopflow.io.readers.reading import parse_recordings, read_push, read_recordings
+from stopflow.io.readers.recognise import find_reader
+from stopflow.io.readers.table import READERS
 from stopflow.trace import Recording
 
 REAL = Path(__file__).parent / "files" / "prodata"

@@ -8,8 +8,10 @@ from fuzz import attack
 from trace_files import BUILDERS
 
 from stopflow.io.folder import read_experiment
-from stopflow.io.readers.content import LOOKED_AT, Head
-from stopflow.io.readers.table import READERS, find_reader, parse_recordings
+from stopflow.io.readers.content import head_of
+from stopflow.io.readers.reading import parse_recordings
+from stopflow.io.readers.recognise import find_reader
+from stopflow.io.readers.table import READERS
 from stopflow.kinetics.analysis import AnalysisSettings, analyse_experiment
 
 REAL = Path(__file__).parent / "files" / "prodata"
@@ -82,7 +84,7 @@ def test_damaged_files_are_told_apart_or_refused(*, full_proof: bool) -> None:
     seeds.append(b"Filename,x_start\n" + b"a.bka,3\n" * 10)
 
     def read(data: bytes) -> object:
-        key = find_reader(Head(name="damaged.csv", data=data[:LOOKED_AT]))
+        key = find_reader(head_of(data, name="damaged.csv"))
         return key and READERS[key].parse and parse_recordings(data, name="x", key=key)
 
     found = attack(read, seeds, count=20_000 if full_proof else 1_000, seed=8)

@@ -1,9 +1,14 @@
-"""What a file is, told from its content: a mix of 500 files of every kind, none mistaken."""
+"""What a file is, told from its content: a mix of 500 files of every kind, none mistaken.
+
+Run as a program (``python tests/io/test_sniffing.py``, with `tests` on PYTHONPATH), it prints how
+long the slowest file took and how much memory it needed, for the mix and for large files.
+"""
 
 import io
 import json
 import os
 import stat
+import tempfile
 import time
 import tracemalloc
 import zipfile
@@ -16,7 +21,7 @@ import pytest
 from trace_files import BUILDERS
 
 from stopflow.io.pushes import read_files
-from stopflow.io.readers.content import MOST_BYTES
+from stopflow.io.readers.content import LOOKED_AT, MOST_BYTES
 from stopflow.io.sorting import sort_file
 
 NAMES = ["shot_{0}", "{0} H2O2 25C", "Messung {0} µ", "run.{0}", "{0}"]
@@ -173,8 +178,86 @@ def test_a_pipe_is_never_opened(tmp_path: Path) -> None:
     assert sort_file(tmp_path / "x.bka").kind == "unreadable"
 
 
+WIDE = ["diode-array turned", "olis", "kinetic-studio", "jasco scan", "pro-data-csv turned"]
+
+
+def wide(kind: str, points: int) -> bytes:
+    """Return a file whose rows are the time courses, so that its lines are long."""
+    _, build, signals = BUILDERS[kind]
+    times = np.round(np.cumsum(np.full(points, 1.234567e-4)), 9)
+    return build(times, np.exp(-20 * times)[None] * np.arange(1, signals + 1)[:, None])
+
+
+@pytest.mark.parametrize("kind", WIDE)
+def test_lines_longer_than_what_is_usually_looked_at_are_told(kind: str, tmp_path: Path) -> None:
+    data = wide(kind, 8_000)
+    assert data.index(b"\n", 400) > LOOKED_AT
+    (tmp_path / "scan.dat").write_bytes(data)
+    assert sort_file(tmp_path / "scan.dat").reader == BUILDERS[kind][0]
+    (push,) = read_files([sort_file(tmp_path / "scan.dat")], time_unit=None).pushes
+    assert push.recording is not None
+    assert len(push.recording.time_s) == 8_000
+
+
+LARGE = {
+    "random bytes": np.random.default_rng(0).bytes(5_000_000),
+    "a line of numbers": b"1,2," * 2_000_000,
+    "a line of words": b"word " * 1_000_000,
+    "rows without times": b"1.5 2.5\n" * 600_000,
+    "rows of 60,000": (b",".join([b"1.5"] * 60_000) + b"\n") * 20,
+    "json": b"[1,2,3," * 1_000_000,
+    "zeros": bytes(5_000_000),
+}
+
+
+@pytest.mark.parametrize("kind", LARGE)
+def test_no_large_file_takes_much_memory(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "large.dat").write_bytes(LARGE[kind])
+    tracemalloc.start()
+    assert sort_file(tmp_path / "large.dat").kind == "other"
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 30e6
+
+
 def test_numbers_inside_a_text_are_no_trace(tmp_path: Path) -> None:
     text = "def table():\n    '''\n" + "".join(f"    {i} {i}.5\n" for i in range(12))
     path = tmp_path / "program.txt"
     path.write_text(text + "    '''\n" + "    return compute(more, things)\n" * 30)
     assert sort_file(path).kind == "other"
+
+
+def main() -> None:
+    """Print the slowest file and the largest memory, for the mix and for large files."""
+    with tempfile.TemporaryDirectory() as place:
+        mix, large = Path(place) / "mix", Path(place) / "large"
+        mix.mkdir()
+        large.mkdir()
+        mixed_files(mix, np.random.default_rng(20240611), 500)
+        sizes = {kind: wide(kind, 19_000) for kind in WIDE} | LARGE
+        sizes |= {
+            kind: wide(kind, 200_000 // count)
+            for kind, (_, _, count) in BUILDERS.items()
+            if kind not in WIDE and kind != "workbook"
+        }
+        for number, data in enumerate(sizes.values()):
+            (large / f"{number}.dat").write_bytes(data)
+        for folder in (mix, large):
+            took = []
+            for path in sorted(folder.iterdir()):
+                begun = time.process_time()
+                sort_file(path)
+                spent = time.process_time() - begun
+                tracemalloc.start()
+                sort_file(path)
+                took.append((spent, tracemalloc.get_traced_memory()[1], path.stat().st_size))
+                tracemalloc.stop()
+            print(  # noqa: T201
+                f"{folder.name}: {len(took)} files to {max(took, key=lambda t: t[2])[2] / 1e6:.1f} "
+                f"MB, slowest {max(took)[0] * 1e3:.1f} ms of processor time, largest memory "
+                f"{max(t[1] for t in took) / 1e6:.1f} MB"
+            )
+
+
+if __name__ == "__main__":
+    main()

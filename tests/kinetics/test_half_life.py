@@ -11,7 +11,9 @@ from stopflow.kinetics.analysis import (
     shot_rows,
 )
 from stopflow.kinetics.laws import LAWS, find_law
-from stopflow.trace import Experiment
+from stopflow.trace import Conditions, Experiment
+
+SAME = Conditions(substrate="S", concentration_M=1e-4)
 
 VALUES = dict(
     k_per_s=50.0,
@@ -63,10 +65,15 @@ def test_a_curve_that_turns_back_and_a_formula_have_none():
     assert np.isnan(find_law("a*exp(-k*t) + b").half_life_s({"k_per_s": 3.0, "a": 1.0, "b": 0.0}))
 
 
-def test_tables_give_the_half_life_of_the_law(rng):
+@pytest.mark.parametrize("replicates", [1, 3])
+def test_tables_give_the_half_life_of_the_law(rng, replicates):
     time = np.linspace(0, 1, 500)
-    signal = 1 / (1 + 20 * time) + 0.002 * rng.normal(size=500)
-    made = Experiment(name="lab", shots=(shot(signal, time_s=time, start_s=0.0),))
+    signals = 1 / (1 + 20 * time) + 0.002 * rng.normal(size=(replicates, 500))
+    shots = [
+        shot(signal, time_s=time, start_s=0.0, file=f"{number}.bka", conditions=SAME)
+        for number, signal in enumerate(signals)
+    ]
+    made = Experiment(name="lab", shots=tuple(shots))
     analysed = analyse_experiment(made, AnalysisSettings(law="second-order"))
     for rows in (shot_rows(analysed), condition_rows(analysed)):
         assert rows[0]["half_life_s"] == pytest.approx(1 / rows[0]["k_per_s"])

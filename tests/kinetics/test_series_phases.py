@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from lab_shots import noisy, shot
+from scipy import stats
 
 from stopflow.kinetics.analysis import (
     AnalysisSettings,
@@ -15,7 +16,13 @@ from stopflow.kinetics.analysis import (
     secondary_rows,
 )
 from stopflow.kinetics.secondary.fit import SecondaryFit
-from stopflow.kinetics.verdicts.series_phases import average_phases
+from stopflow.kinetics.verdicts.repeatability import as_series
+from stopflow.kinetics.verdicts.replicates import average_replicates
+from stopflow.kinetics.verdicts.series_phases import (
+    PhaseMean,
+    amplitude_interval,
+    average_phases,
+)
 from stopflow.trace import Conditions, Experiment
 
 TIME = np.linspace(0.0, 1.5, 1501)
@@ -114,3 +121,26 @@ def test_one_phase_has_no_further_plot(rng) -> None:
     found = analyse(two_phase_series(rng), law="single")
     assert all(not condition.further for condition in found.conditions)
     assert {fit.phase for fit in analyse_lab([found]).secondary} <= {"k"}
+
+
+@pytest.mark.parametrize("sizes", [(0.5,), (0.5, 0.52), (0.48, 0.5, 0.53), (0.4, 0.5, 0.5, 0.6)])
+def test_the_interval_of_an_amplitude_is_that_of_its_median(sizes):
+    errors = [0.01] * len(sizes)
+    series = as_series(np.arange(len(sizes)), sizes, errors)
+    phase = PhaseMean(
+        rate="k_per_s",
+        run=series,
+        mean=average_replicates(list(sizes), errors),
+        amplitude=-float(np.median(sizes)),
+        sizes=series,
+    )
+    if len(sizes) > 2:
+        expected = np.sqrt(np.pi / 2) * stats.sem(np.log(sizes))
+        quantile = stats.t.ppf(0.975, len(sizes) - 1)
+    else:
+        expected = np.sqrt(np.sum((0.01 / np.array(sizes)) ** 2)) / len(sizes)
+        quantile = stats.norm.ppf(0.975)
+    size = np.median(sizes)
+    stderr, low, high = amplitude_interval(phase)
+    assert stderr == pytest.approx(size * expected, rel=1e-12)
+    assert (low, high) == pytest.approx((-size - quantile * stderr, -size + quantile * stderr))

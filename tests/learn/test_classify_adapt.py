@@ -23,6 +23,8 @@ from stopflow.lowrank import count_trained
 from stopflow.memory import reset_peak
 from stopflow.pipeline.refine import adapt_model
 
+pytestmark = pytest.mark.whole
+
 
 def upside_down(images):
     """Turn every picture by half a turn: another set of the same classes."""
@@ -114,4 +116,6 @@ def test_additions_need_less_memory_than_all_weights():
     model = train_classifier(data, wide).model
     settings = image_settings(data, batch_size=64)
     lora, full = (peak_of_adapting(model, data, settings, rank=rank) for rank in (4, None))
-    assert full - lora > 1.5 * 4 * (784 * 1024 + 1024 * 1024)  # gradient and moments, at least
+    # All weights have a gradient and two moments; additions keep the weights once more instead.
+    copies = (full - lora) / (4 * (784 * 1024 + 1024 * 1024))
+    assert copies > 1

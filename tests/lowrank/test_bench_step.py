@@ -5,6 +5,7 @@ import torch
 
 from stopflow.errors import SettingsError
 from stopflow.lowrank.bench.bench import BASELINE, VARIANTS, BenchSize, bench_step, peak_megabytes
+from stopflow.lowrank.bench.variants import data_for
 
 SMALL = BenchSize(inputs=60, dims=(16, 12), rank=4, rows=30)
 
@@ -43,3 +44,13 @@ def test_peak_memory_sees_the_dense_weights(full_proof):
 def test_every_variant_takes_steps_on_the_gpu():
     rows = bench_step(size=SMALL, batches=(8,), rounds=1, device="cuda")
     assert all(row["peak_mb"] > 0 for row in rows)
+
+
+@pytest.mark.parametrize(("inputs", "coordinates"), [(40, 12), (8, 8)])
+def test_the_rows_are_as_long_as_what_is_timed_says(inputs, coordinates):
+    size = BenchSize(inputs=inputs, dims=(8,), rank=3, rows=12)
+    for row_space, length in ((False, inputs), (True, coordinates)):
+        data = data_for(size, row_space=row_space, device="cpu")
+        assert data.inputs.shape == (12, length)
+        assert data.fan_in == inputs
+        torch.testing.assert_close(data.gram, data.inputs @ data.inputs.T)

@@ -4,10 +4,11 @@ import math
 
 import pytest
 import torch
-from chains import COMBINATIONS, batch, chain
+from chains import COMBINATIONS, ORTHONORMAL, batch, chain
 
 from stopflow.errors import SettingsError
 from stopflow.lowrank import MEAN_SQUARE, StepSettings, StepStatus, build_stepper
+from stopflow.lowrank.optimisers import moments
 from stopflow.lowrank.status import StepFailure
 
 FAULTS = [math.nan, math.inf, -math.inf, 1e38, 0.0]
@@ -110,6 +111,29 @@ def test_faults_in_the_state_of_the_optimiser(trained):
             else:
                 stepper.load_state_dict(changed)
                 assert take(network, stepper, rows()).finite
+
+
+DYNAMICAL = [pair for pair in COMBINATIONS if pair[0] in ORTHONORMAL]
+
+
+@pytest.mark.parametrize("fault", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize(("kind", "optimiser"), DYNAMICAL, ids=map("-".join, DYNAMICAL))
+def test_faults_in_the_new_core(kind, optimiser, fault, monkeypatch):
+    network, stepper = built(kind, optimiser)
+    called = []
+
+    def faulty(sound):
+        def step(*arguments):
+            called.append(sound)
+            return injected(sound(*arguments), fault)
+
+        return step
+
+    for rule in [x for x in vars(moments).values() if "core_step" in getattr(x, "__dict__", ())]:
+        monkeypatch.setattr(rule, "core_step", faulty(rule.core_step))
+    result = take(network, stepper, rows())
+    assert called
+    assert result.status is StepStatus.UPDATE
 
 
 def test_a_failure_keeps_what_is_known_of_it():

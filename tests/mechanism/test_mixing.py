@@ -155,6 +155,7 @@ def test_shots_of_different_length_are_those_alone(rng) -> None:
     )
 
 
+@pytest.mark.whole
 def test_settings_of_double_mixing_come_from_the_file(tmp_path, run, rng) -> None:
     mixtures = [
         (aged(delay_s), TRUTH, {"[S] after mixing (µM)": 4.0, "Delay (ms)": 1e3 * delay_s})
@@ -227,6 +228,7 @@ def test_two_forms_in_equilibrium_share_what_is_given() -> None:
     np.testing.assert_allclose(c, expected, atol=1e-12)
 
 
+@pytest.mark.whole
 @pytest.mark.parametrize("where", ["file", "workbook"])
 def test_the_age_at_the_first_point_counts(tmp_path, run, rng, where) -> None:
     """The record begins 30 ms after mixing, when a good part of E is bound."""

@@ -4,6 +4,7 @@ import itertools
 import xml.etree.ElementTree as ET
 
 import numpy as np
+import pytest
 import report_lab
 from matplotlib.colors import rgb_to_hsv, to_rgb
 
@@ -18,6 +19,7 @@ from stopflow.report.paper.style import PAPERS
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
+@pytest.mark.whole
 def test_every_figure_is_written_twice_under_the_name_of_what_it_shows(tmp_path):
     lab = report_lab.build_lab(names=("run A", "run: B/C"), points=201, replicates=2)
     written = write_kinetics_figures(lab, tmp_path)

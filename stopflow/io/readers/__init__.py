@@ -2,7 +2,9 @@
 
 ::
 
-    table               READERS, the one table; which reader a content belongs to; reading a file
+    table               READERS, the one table
+    recognise, marks    which reader a content belongs to, which one it comes nearest to
+    reading             reading a file
     content, numbers    a file's bytes within bounds; rows of numbers in a text
     labels              headers of columns: a time, a wavelength, a signal with its unit
     column_table, axis_matrix, recording
@@ -12,5 +14,5 @@
                         a format each: its docstring is the specification
 
 A reader is chosen by what a file contains, never by the ending of its name. To add one: a module
-with `recognises` and `parse`, and its line in `READERS`.
+with `MARKS` and `parse`, and its line in `READERS`.
 """

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from stopflow.errors import FormatError
+from stopflow.io.readers.blocks import read_block
 from stopflow.io.readers.labels import known_wavelength, parse_label
-from stopflow.io.readers.numbers import Layout, find_layout, read_block
+from stopflow.io.readers.numbers import Layout, find_layout
 from stopflow.trace import FloatArray, Problem
 
 LEAST_COLUMNS = 3
@@ -40,7 +41,10 @@ class AxisMatrix:
 
 
 def find_matrix(
-    lines: Sequence[str], found: tuple[Layout, int] | None
+    lines: Sequence[str],
+    found: tuple[Layout, int] | None,
+    *,
+    least_columns: int = LEAST_COLUMNS,
 ) -> tuple[Layout, int, int] | None:
     """Return the layout, the line of the columns' values and that of the first row.
 
@@ -55,12 +59,14 @@ def find_matrix(
     above = first - 1
     while above >= 0 and not lines[above].strip():
         above -= 1
-    if layout.columns >= LEAST_COLUMNS and above >= 0 and _axis(lines[above], layout) is not None:
+    if layout.columns >= least_columns and above >= 0 and _axis(lines[above], layout) is not None:
         return layout, above, first
     return None
 
 
-def read_matrix(lines: Sequence[str], *, name: str, what: str) -> AxisMatrix:
+def read_matrix(
+    lines: Sequence[str], *, name: str, what: str, least_columns: int = LEAST_COLUMNS
+) -> AxisMatrix:
     """Read the first matrix of a text.
 
     Parameters
@@ -73,7 +79,8 @@ def read_matrix(lines: Sequence[str], *, name: str, what: str) -> AxisMatrix:
     FormatError
         When there is none, or a row is not as long as the others.
     """
-    found = find_matrix(lines, find_layout(lines))
+    at_all = find_layout(lines) or find_layout(lines, least=1)
+    found = find_matrix(lines, at_all, least_columns=least_columns)
     if found is None:
         raise FormatError(name, found="no such matrix of numbers", expected=what)
     layout, above, first = found

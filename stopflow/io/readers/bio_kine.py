@@ -8,8 +8,8 @@ from math import nan
 from typing import Final
 
 from stopflow.io.bka.format import parse_bka_file
-from stopflow.io.bka.header import MULTI, SINGLE
-from stopflow.io.readers.content import Head
+from stopflow.io.bka.header import MULTI, SINGLE, first_lines
+from stopflow.io.readers.marks import first_line, line_beginning, whole_line
 from stopflow.trace import Recording
 
 KEY = "bio-kine"
@@ -28,11 +28,12 @@ EXAMPLE: Final = (
     "0.05\t0.4744\n"
 )
 """A whole file of this format."""
-
-
-def recognises(head: Head) -> bool:
-    """Tell by the first line."""
-    return head.first.strip('"').strip().upper() in (SINGLE, MULTI)
+MARKS: Final = (
+    first_line(SINGLE, MULTI, what=first_lines()),
+    line_beginning('"_UNITX"', '"_UNITY', weight=1),
+    whole_line('"_DATA"', weight=1),
+)
+"""How the format is told."""
 
 
 def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, ...]:

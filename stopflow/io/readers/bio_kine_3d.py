@@ -10,8 +10,9 @@
     300<TAB>0.002<TAB>0.0125            then all of the next
     302<TAB>0<TAB>0.0119
 
-Wavelengths are in nm, times in s; every wavelength has the same times. ``_FORMAT`` names the
-columns by their letters; another order of W, T and V is read as it says.
+Wavelengths are in nm, times in s unless a ``_UNIT`` record says otherwise; every wavelength has the
+same times. ``_FORMAT`` names the columns by their letters; another order of W, T and V is read as
+it says.
 """
 
 from typing import Final
@@ -20,10 +21,14 @@ import numpy as np
 
 from stopflow.errors import FormatError
 from stopflow.io.bka.header import MULTI, SINGLE
+from stopflow.io.readers.blocks import read_block
 from stopflow.io.readers.content import Head
-from stopflow.io.readers.numbers import Layout, read_block
-from stopflow.io.readers.recording import build_matrix
+from stopflow.io.readers.labels import require_one_time_unit
+from stopflow.io.readers.marks import Mark, line_beginning, whole_line
+from stopflow.io.readers.numbers import Layout
+from stopflow.io.readers.recording import SECONDS, build_matrix
 from stopflow.io.text import decode, split_lines, to_single_byte
+from stopflow.io.workbook.units import parse_time_unit
 from stopflow.trace import FloatArray, Recording
 
 KEY = "bio-kine-3d"
@@ -46,16 +51,25 @@ EXAMPLE: Final = (
     "352.5\t0.05\t0.5293\n"
 )
 """A whole file of this format."""
+FIRST: Final = "BIO-KINE 3D ASCII FILE"
 _FORMATS = {"WTV", "TWV", "WVT", "TVW", "VWT", "VTW"}
 
 
-def recognises(head: Head) -> bool:
+def _is_3d(head: Head) -> bool:
     """Tell by the first line and a ``_FORMAT`` record, or the word 3D in it."""
     first = head.first.strip('"').strip().upper()
     is_ours = first.startswith("BIO-KINE") and first.endswith("ASCII FILE")
     if not is_ours or first in (SINGLE, MULTI):
         return False
     return "3D" in first.replace("-", "") or head.has_line(['"_FORMAT"'])
+
+
+MARKS: Final = (
+    Mark(what=f'first line "{FIRST}"', has=_is_3d, weight=2, needed=True, begins=(FIRST,)),
+    line_beginning('"_FORMAT"', weight=2),
+    whole_line('"_DATA"', weight=1),
+)
+"""How the format is told."""
 
 
 def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, ...]:
@@ -86,11 +100,24 @@ def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, 
     if not len(block.rows):
         where = f"line {start + 2}"
         raise FormatError(name, where=where, found="no data", expected="wavelength, time, value")
+    stated = [text for key, text in records if key.upper().startswith("_UNIT")]
+    require_one_time_unit(stated, name=name)
+    units = [scale for text in stated if (scale := parse_time_unit(text)) is not None]
     wavelengths, time, values = (block.rows[:, order.index(letter)] for letter in "WTV")
-    return (_matrix(wavelengths, time, values, name=name, records=records, notes=block.notes),)
+    return (
+        _matrix(
+            wavelengths,
+            time,
+            values,
+            name=name,
+            unit_s=units[0] if units else SECONDS,
+            records=records,
+            notes=block.notes,
+        ),
+    )
 
 
-def _matrix(wavelengths, time, values, *, name, records, notes) -> Recording:  # type: ignore[no-untyped-def]
+def _matrix(wavelengths, time, values, *, name, unit_s, records, notes) -> Recording:  # type: ignore[no-untyped-def]
     """Fold rows, wavelength-major, into a matrix."""
     changes = np.flatnonzero(np.diff(wavelengths)) + 1
     count = int(changes[0]) if len(changes) else len(time)
@@ -107,6 +134,7 @@ def _matrix(wavelengths, time, values, *, name, records, notes) -> Recording:  #
         name=name,
         source_format=KEY,
         time=grid[0],
+        unit_s=unit_s,
         wavelengths=own[:, 0],
         values=values.reshape(-1, count),
         records=records,

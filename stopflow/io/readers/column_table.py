@@ -9,6 +9,7 @@ import numpy as np
 
 from stopflow.errors import FormatError
 from stopflow.io.readers.labels import (
+    SIGNAL_NAMES,
     Label,
     fold_label,
     known_wavelength,
@@ -22,6 +23,11 @@ from stopflow.io.workbook.headers import is_not_itself
 from stopflow.trace import FloatArray, Problem, Recording
 
 INDEX_NAMES = frozenset("index point points pointno no nr number n i frame scan row".split())
+SURROUNDINGS = frozenset(
+    "temperature temp temperatur température temperatura tempc tempk celltemperature "
+    "blocktemperature pressure druck humidity".split()
+)
+"""Names of columns that record the surroundings of a sample and not the reaction."""
 _DIGITS = re.compile(r"\d+(?:[.,]\d+)?")
 
 
@@ -77,12 +83,14 @@ def read_columns(
             found=f"the x axis {labels[times[0]].text!r}",
             expected="a time (s, ms, µs, ns, min); this is a spectrum, no kinetic trace",
         )
-    if times[0] > 0:
-        before = ", ".join(label.text for label in labels[: times[0]])
+    is_last = times == [len(labels) - 1] and len(labels) > 1
+    if times[0] > 0 and not is_last:
+        before = ", ".join(_shown(labels, at) for at in range(times[0]))
         remarks.append(note(name, "", f"{before}: left out", expected="", level="note"))
     found: list[Recording] = []
     for place, following in zip(times, [*times[1:], len(labels)], strict=True):
-        signals, left_out = _signal_columns(labels, range(place + 1, following))
+        beside = range(place) if is_last else range(place + 1, following)
+        signals, left_out = _signal_columns(labels, beside)
         if left_out:
             text = f"{', '.join(left_out)}: no signal; left out"
             remarks.append(note(name, "", text, expected="", level="note"))
@@ -152,28 +160,35 @@ def _wavelength(label: Label, *, bare: bool) -> float:
     return value if known_wavelength(value) else nan
 
 
+def _shown(labels: Sequence[Label], at: int) -> str:
+    return labels[at].text or f"column {at + 1}"
+
+
 def _signal_columns(labels: Sequence[Label], places: Sequence[int]) -> tuple[list[int], list[str]]:
     """Return the columns that are signals, and the headers of those that are not."""
     signals, others = [], []
     for at in places:
         label = labels[at]
-        is_other = is_not_itself(label.text) or fold_label(label.name) in INDEX_NAMES
+        name = fold_label(label.name)
+        is_other = is_not_itself(label.text) or name in INDEX_NAMES or name in SURROUNDINGS
         if is_other and len(places) > 1:
-            others.append(label.text)
+            others.append(_shown(labels, at))
         else:
             signals.append(at)
     return signals, others
 
 
 def _are_pushes(columns: Columns, signals: Sequence[int]) -> bool:
-    """Tell whether columns are a push each and not signals of one."""
-    labels = [columns.labels[at] for at in signals]
-    if len(labels) < 2 or any(label.is_signal for label in labels):
+    """Tell whether columns are a push each and not signals of one.
+
+    A row of units below the names says nothing of it.
+    """
+    texts = [columns.labels[at].text for at in signals]
+    if len(texts) < 2 or any(map(SIGNAL_NAMES.search, texts)):
         return False
-    if any(known_wavelength(wavelength_nm(label.text)) for label in labels):
+    if any(known_wavelength(wavelength_nm(text)) for text in texts):
         return False
-    if columns.alone_are_pushes:
+    stems = {fold_label(_DIGITS.sub("", text)) for text in texts}
+    if all(map(_DIGITS.search, texts)) and len(stems) == 1 and stems != {""}:
         return True
-    stems = {fold_label(_DIGITS.sub("", label.text)) for label in labels}
-    counted = all(_DIGITS.search(label.text) for label in labels)
-    return counted and len(stems) == 1 and stems != {""}
+    return columns.alone_are_pushes and not any(parse_label(text).is_signal for text in texts)

@@ -4,7 +4,7 @@
 
     # buffer pH 7.4, 25 °C                  comment and free lines, or none
     Time (s);Absorbance;Fluorescence        a header, or none
-    s;AU;V                                  a row of units, or none
+    s;AU;V                                  a row of units, or none; a row of comments, or none
     0,001;0,512;3,41                        rows: TAB, semicolon, comma, bar or blanks between the
     0,002;0,509;3,44                        cells; a decimal point or comma
 
@@ -12,27 +12,32 @@
   or of a line such as ``Time unit: ms``; where there is none it has to be given.
 - Columns are signals of one push. Those that are numbered alike (``shot 1``, ``shot 2``;
   ``10 µM``, ``20 µM``) are a push each, and so are those that have a time column of their own.
-- A column of deviations (``Std.Dev.``) or of point numbers is left out, with a note.
+- A column of deviations (``Std.Dev.``), of point numbers or of temperatures is left out, with a
+  note. The time is the first column or stands under the header of a time, also as the last one.
 - A table whose first column is a wavelength is a spectrum and is refused by that name.
 - A header of file names, concentrations or rates makes it a table of conditions and no trace.
 """
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Final
 
 from stopflow.errors import FormatError
+from stopflow.io.readers.blocks import read_block
 from stopflow.io.readers.column_table import INDEX_NAMES, Columns, read_columns
 from stopflow.io.readers.content import Head
-from stopflow.io.readers.labels import (
-    Label,
-    fold_label,
-    parse_label,
+from stopflow.io.readers.headings import (
+    begins_with_time,
+    find_heading,
+    lines_above,
+    short_header,
 )
-from stopflow.io.readers.numbers import COMMENTS, Layout, find_layout, read_block
+from stopflow.io.readers.labels import fold_label, parse_label
+from stopflow.io.readers.marks import Mark
+from stopflow.io.readers.numbers import COMMENTS, Layout, find_layout
 from stopflow.io.text import decode, split_lines, to_single_byte
-from stopflow.io.workbook.headers import is_only_unit
 from stopflow.trace import Recording
 
 KEY = "columns"
@@ -43,20 +48,26 @@ EXAMPLE: Final = (
 LEAST_ROWS = 8
 """Rows without the header of a time that can be a trace."""
 
+_LOOKED_AT = 300
+"""Rows whose first cells are looked at to tell times."""
+
 FEW_NUMBERED = 50
 """Fewer rows counted 1, 2, 3, ... without a header are as likely a list."""
 
+_PADDED = re.compile(r"\s*0\d")
 _UNIT_KEYS = frozenset({"timeunit", "timeunits", "xunit", "xunits", "unitx", "unitoftime"})
-_WORDS = re.compile(r"[^\s(\[{]+(?:\s*[(\[{][^)\]}]*[)\]}])?")
 
 
-def recognises(head: Head) -> bool:
-    """Tell by rows of numbers under the header of a time, or whose first column rises."""
+def _has_times(head: Head) -> bool:
+    """Tell by rows of numbers under the header of a time, or whose first column rises.
+
+    Without rows, a header that begins with a time is one.
+    """
     if head.layout is None:
-        return False
+        return any(map(begins_with_time, head.lines[:20]))
     layout, first = head.layout
-    header = header_above(head.lines, first, layout)
-    labels = [parse_label(cell) for cell in header or _short_header(head.lines, first)]
+    names = find_heading(head.lines, first, layout).names
+    labels = [parse_label(cell) for cell in names or short_header(head.lines, first)]
     if labels and (labels[0].is_time or labels[0].is_spectral):
         return True
     if len(labels) > 1 and fold_label(labels[0].name) in INDEX_NAMES and labels[1].is_time:
@@ -65,15 +76,26 @@ def recognises(head: Head) -> bool:
         return False
     if any(label.is_time for label in labels):
         return True
-    numbers = (layout.numbers(line) for line in head.lines[first:])
+    numbers = (layout.numbers(line) for line in head.lines[first : first + _LOOKED_AT])
     times = [row[0] for row in numbers if row is not None and len(row) == layout.columns]
     return looks_like_times(times, has_header=bool(labels))
 
 
-def _short_header(lines: Sequence[str], first: int) -> list[str]:
-    """Return the cells of the line above the rows where they are not as many as the columns."""
-    places = _lines_above(lines, first, most=1)
-    return [cell.strip() for place in places for cell in re.split(r"[\t;,|]", lines[place])]
+MARKS: Final = (
+    Mark(
+        what="rows of numbers, all of as many cells",
+        has=lambda head: head.layout is not None,
+        weight=0.5,
+        needed=True,
+    ),
+    Mark(
+        what="header of a time, as in Time (s), or a first column that rises",
+        has=_has_times,
+        weight=0.5,
+        needed=True,
+    ),
+)
+"""How the format is told."""
 
 
 def looks_like_times(times: Sequence[float], *, has_header: bool) -> bool:
@@ -106,16 +128,18 @@ def parse_as(
         expected = "a time column and at least one signal column"
         raise FormatError(name, found="no rows of numbers", expected=expected)
     layout, first = found
-    header = header_above(lines, first, layout)
+    heading = find_heading(lines, first, layout)
     _require_one_reading(lines, first, layout, name=name)
+    if sum(label.is_time for label in heading.labels) > 1:
+        layout = replace(layout, first_may_miss=True)
     block = read_block(lines, first, layout, name=name)
     records = [_record(line) for line in lines[:first] if line.strip()]
     records += [("", line.strip()) for line in lines[block.stop :] if line.strip()]
     columns = Columns(
-        labels=_labels(header, lines, first, layout),
+        labels=heading.labels,
         rows=block.rows,
         time_unit=next((value for key, value in records if fold_label(key) in _UNIT_KEYS), ""),
-        times_above=_times_above(lines, first, layout),
+        times_above=heading.times,
         bare_wavelengths=bare_wavelengths,
     )
     return read_columns(
@@ -123,76 +147,21 @@ def parse_as(
     )
 
 
-def header_above(lines: Sequence[str], first: int, layout: Layout) -> list[str] | None:
-    """Return the cells of the header above row `first`; None without one."""
-    nearest: list[str] | None = None
-    for place in _lines_above(lines, first, most=2):
-        cells = _cells(lines[place], layout)
-        nearest = cells if nearest is None else nearest
-        if len(cells) == layout.columns and not all(map(is_only_unit, filter(None, cells))):
-            return cells
-    return None if not nearest or len(nearest) != layout.columns else nearest
-
-
-def _labels(
-    header: list[str] | None, lines: Sequence[str], first: int, layout: Layout
-) -> tuple[Label, ...]:
-    """Return the labels of the columns, with units from a row of units where there is one."""
-    if header is None:
-        return (parse_label(""),) * layout.columns
-    labels = [parse_label(cell) for cell in header]
-    place = next(iter(_lines_above(lines, first, most=1)), None)
-    cells = _cells(lines[place], layout) if place is not None else []
-    if cells != header and len(cells) == layout.columns:
-        units = [cell.strip("()[] ") for cell in cells]
-        labels = [
-            Label(text=label.text, name=label.name, unit=label.unit or unit)
-            for label, unit in zip(labels, units, strict=True)
-        ]
-    return tuple(labels)
-
-
-def _times_above(lines: Sequence[str], first: int, layout: Layout) -> tuple[str, ...]:
-    """Return the units that the lines above the rows give for the times in the first column."""
-    rows = [_cells(lines[place], layout) for place in _lines_above(lines, first, most=2)]
-    labels = [parse_label(cells[0]) for cells in rows if len(cells) == layout.columns]
-    return tuple(label.unit for label in labels if label.is_time and label.unit)
-
-
-def _lines_above(lines: Sequence[str], first: int, *, most: int) -> list[int]:
-    """Return the last lines above `first` that are not blank, the nearest first."""
-    found = [at for at in range(first - 1, max(-1, first - 12), -1) if lines[at].strip()]
-    return found[:most]
-
-
-def _cells(line: str, layout: Layout) -> list[str]:
-    """Return the cells of a header; between blanks, a unit in brackets belongs to its name."""
-    plain = line.strip("\r\n")
-    stripped = plain.lstrip()
-    sign = next((sign for sign in COMMENTS if stripped.startswith(sign)), "")
-    plain = stripped[len(sign) :].lstrip(sign[:1] + " ") if sign else plain
-    if layout.separator:
-        cells = [cell.strip().strip('"') for cell in layout.split(plain)]
-        written = plain.count(layout.separator) + 1
-        if written < layout.columns and layout.separator == ",":
-            return cells
-        is_header = len(cells) > 1 or written == layout.columns
-        return cells + [""] * (layout.columns - len(cells)) if is_header else cells
-    cells = re.split(r"\t|\s{2,}", plain.strip())
-    if len(cells) != layout.columns:
-        cells = _WORDS.findall(plain)
-    return [cell.strip().strip('"') for cell in cells]
-
-
 def _require_one_reading(lines: Sequence[str], first: int, layout: Layout, *, name: str) -> None:
-    """Refuse commas that part cells and digits alike: twice as many cells as the header has."""
-    if layout.separator != "," or layout.columns % 2:
+    """Refuse commas that part cells and digits alike.
+
+    They show by more cells than the header has, or by cells such as ``0512``, in numbers without
+    any point.
+    """
+    rows = [line for line in lines[first : first + 200] if layout.is_row(line)]
+    if layout.separator != "," or layout.decimal_comma or any("." in line for line in rows):
         return
-    place = next(iter(_lines_above(lines, first, most=1)), None)
+    place = next(iter(lines_above(lines, first, most=1)), None)
     cells = max(lines[place].count(sign) + 1 for sign in ",;\t") if place is not None else 0
-    if cells * 2 != layout.columns:
-        return
-    if all("." not in line for line in lines[first : first + 20]):
+    has_time = place is not None and begins_with_time(lines[place])
+    is_short = cells * 2 == layout.columns or (has_time and 1 < cells < layout.columns)
+    padded = any(map(_PADDED.match, (cell for line in rows for cell in layout.split(line))))
+    if padded or is_short:
         raise FormatError(
             name,
             where=f"line {first + 1}",

@@ -15,10 +15,15 @@ MOST_BYTES = 128 * 1024 * 1024
 LOOKED_AT = 64 * 1024
 """Bytes at the beginning of a file that say what it is."""
 
+LOOKED_AT_WIDE = 1024 * 1024
+"""Bytes looked at where the lines are so long that `LOOKED_AT` holds few of them."""
+
+_FEW_LINES = 8
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 _CONTROL = bytes(sorted(frozenset(range(32)) - frozenset(b"\t\n\r\f\x1a\x1b")))
 _MOST_CONTROL = 0.02
 _MOSTLY_ROWS = 0.5
+_ROWS_LOOKED_AT = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +35,7 @@ class Head:
     name
         File name; it may hint at what is inside, but never decides.
     data
-        At most `LOOKED_AT` bytes.
+        At most `LOOKED_AT` bytes, `LOOKED_AT_WIDE` of a file with long lines.
     """
 
     name: str
@@ -48,7 +53,8 @@ class Head:
     def lines(self) -> list[str]:
         """Its whole lines; the last one may be cut off and is left out where others remain."""
         lines = split_lines(self.text)
-        return lines[:-1] if len(self.data) == LOOKED_AT and len(lines) > 1 else lines
+        is_cut = len(self.data) in (LOOKED_AT, LOOKED_AT_WIDE)
+        return lines[:-1] if is_cut and len(lines) > 1 else lines
 
     @cached_property
     def first(self) -> str:
@@ -65,7 +71,7 @@ class Head:
         if found is None:
             return None
         layout, first = found
-        below = [line for line in self.lines[first:] if line.strip()]
+        below = [line for line in self.lines[first : first + _ROWS_LOOKED_AT] if line.strip()]
         rows = sum(layout.is_row(line) for line in below)
         return found if rows >= _MOSTLY_ROWS * len(below) else None
 
@@ -88,7 +94,21 @@ def read_head(path: Path) -> Head:
     FormatError
         When it is no ordinary file or cannot be opened.
     """
-    return Head(name=path.name, data=read_beginning(path, most_bytes=LOOKED_AT, expected="a file"))
+    data = read_beginning(path, most_bytes=LOOKED_AT, expected="a file")
+    if _has_long_lines(data):
+        data = read_beginning(path, most_bytes=LOOKED_AT_WIDE, expected="a file")
+    return Head(name=path.name, data=data)
+
+
+def head_of(data: bytes, *, name: str) -> Head:
+    """Return the beginning of a file that is in memory."""
+    start = data[:LOOKED_AT]
+    return Head(name=name, data=data[:LOOKED_AT_WIDE] if _has_long_lines(start) else start)
+
+
+def _has_long_lines(start: bytes) -> bool:
+    ends = start.count(b"\n") or start.count(b"\r")
+    return len(start) == LOOKED_AT and ends < _FEW_LINES
 
 
 def read_content(path: Path) -> bytes:

@@ -15,8 +15,6 @@ no other unit.
 
 from typing import Final
 
-import numpy as np
-
 from stopflow.errors import FormatError
 from stopflow.io.readers.axis_matrix import (
     LEAST_COLUMNS,
@@ -27,6 +25,7 @@ from stopflow.io.readers.axis_matrix import (
 )
 from stopflow.io.readers.content import Head
 from stopflow.io.readers.labels import parse_label, require_time_unit, wavelength_nm
+from stopflow.io.readers.marks import Mark, first_line
 from stopflow.io.readers.recording import build_matrix, note
 from stopflow.io.text import decode, split_lines, to_single_byte
 from stopflow.trace import Recording
@@ -45,24 +44,39 @@ EXAMPLE: Final = (
 """A whole file of this format."""
 
 
-def recognises(head: Head) -> bool:
+_FIRST = first_line("SPECTRA", needed=False)
+
+
+def _has_wavelengths(head: Head) -> bool:
     """Tell by a row of wavelengths or times above rows that begin with the other."""
-    found = find_matrix(head.lines, head.layout)
-    if found is None or found[0].columns < LEAST_COLUMNS:
+    # Under its own first line a single wavelength is a matrix too.
+    least = LEAST_COLUMNS - 1 if _FIRST.has(head) else LEAST_COLUMNS
+    found = find_matrix(head.lines, head.layout, least_columns=least)
+    if found is None:
         return False
     layout, above, first = found
     cells = layout.split(head.lines[above])
     corner = parse_label(cells[0]) if len(cells) == layout.columns else parse_label("")
     if corner.is_of_table:
         return False
-    in_nm = [
-        wavelength_nm(cell.strip().strip('"'), bare=True) for cell in cells[-layout.columns + 1 :]
-    ]
-    if np.isfinite(in_nm).all():
+    heads = (cell.strip().strip('"') for cell in cells[-layout.columns + 1 :])
+    if all(wavelength_nm(cell, bare=True) > 0 for cell in heads):
         return True
-    row = layout.numbers(head.lines[first]) or [0.0]
-    starts_with_wavelength = wavelength_nm(f"{row[0]:g}", bare=True) > 0
+    start = layout.number(layout.split(head.lines[first])[0]) or 0.0
+    starts_with_wavelength = wavelength_nm(f"{start:g}", bare=True) > 0
     return corner.is_spectral or (starts_with_wavelength and not corner.is_time)
+
+
+MARKS: Final = (
+    Mark(
+        what="row of wavelengths (nm) above the numbers, or column of them",
+        has=_has_wavelengths,
+        weight=1,
+        needed=True,
+    ),
+    _FIRST,
+)
+"""How the format is told."""
 
 
 def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, ...]:
@@ -75,7 +89,7 @@ def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, 
     """
     lines = split_lines(decode(to_single_byte(data)))
     what = "wavelengths along one side of a matrix and times along the other"
-    matrix = read_matrix(lines, name=name, what=what)
+    matrix = read_matrix(lines, name=name, what=what, least_columns=LEAST_COLUMNS - 1)
     across = columns_are_wavelengths(matrix)
     notes = list(matrix.notes)
     if across is None:

@@ -14,12 +14,12 @@
     ##### Extended Information              an optional block at the end
 
 The x unit of a time course is that of ``XUNITS``. An interval scan states no unit for its times;
-Spectra Manager writes minutes, which a note says. ``Y2UNITS`` is the unit of a second signal. Cells
-are parted by TAB, comma, semicolon or blanks, and the decimal sign may be a comma. A spectrum,
-whose x is in nm, is refused by name.
+Spectra Manager writes minutes, which a note says; ``ZUNITS`` counts where it is a unit of time.
+``Y2UNITS`` is the unit of a second signal. Cells are parted by TAB, comma, semicolon or blanks, and
+the decimal sign may be a comma. A spectrum, whose x is in nm, is refused by name.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import nan
 from typing import Final
 
@@ -27,11 +27,13 @@ import numpy as np
 
 from stopflow.errors import FormatError
 from stopflow.io.readers.axis_matrix import find_matrix, read_matrix
-from stopflow.io.readers.content import Head
+from stopflow.io.readers.blocks import read_block
 from stopflow.io.readers.labels import SPECTRAL_UNITS, require_time_unit
-from stopflow.io.readers.numbers import find_layout, read_block
+from stopflow.io.readers.marks import line_beginning, whole_line
+from stopflow.io.readers.numbers import find_layout
 from stopflow.io.readers.recording import build_matrix, build_recording, note
 from stopflow.io.text import decode, split_lines, to_single_byte
+from stopflow.io.workbook.units import parse_time_unit
 from stopflow.trace import Recording
 
 KEY = "jasco"
@@ -58,12 +60,13 @@ EXAMPLE: Final = (
 """A whole file of this format."""
 MINUTE_S = 60.0
 _DATA = ("XYDATA", "XYDATA1")
-
-
-def recognises(head: Head) -> bool:
-    """Tell by ``TITLE`` or ``DATA TYPE`` records and the line ``XYDATA``."""
-    words = [line.strip().rstrip(",;").upper() for line in head.lines]
-    return any(word in _DATA for word in words) and head.has_line(["TITLE", "DATA TYPE", "XUNITS"])
+MARKS: Final = (
+    whole_line(*_DATA, weight=1, needed=True),
+    line_beginning("TITLE", "DATA TYPE", "XUNITS", weight=0.5, needed=True),
+    line_beginning("XUNITS", weight=1),
+    line_beginning("DATA TYPE", "SPECTROMETER/DATA SYSTEM", weight=1),
+)
+"""How the format is told."""
 
 
 def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, ...]:
@@ -86,7 +89,7 @@ def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, 
     records += [("", line.strip()) for line in body[blank:] if line.strip()]
     body = body[:blank]
     if find_matrix(body, find_layout(body)) is not None:
-        return (_scan(body, name=name, unit=values.get("YUNITS", ""), records=records),)
+        return (_scan(body, name=name, values=values, records=records),)
     x_unit = values.get("XUNITS", "")
     if x_unit.casefold() in SPECTRAL_UNITS:
         raise FormatError(
@@ -121,13 +124,18 @@ def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, 
 
 
 def _scan(
-    body: Sequence[str], *, name: str, unit: str, records: Sequence[tuple[str, str]]
+    body: Sequence[str],
+    *,
+    name: str,
+    values: Mapping[str, str],
+    records: Sequence[tuple[str, str]],
 ) -> Recording:
     """Read an interval scan: times in the first row, wavelengths in the first column."""
     what = "times in the first row and wavelengths in the first column"
     matrix = read_matrix(body, name=name, what=what)
     if not np.isfinite(matrix.rows).all():
         raise FormatError(name, found="a row without its wavelength", expected=what)
+    unit_s = parse_time_unit(values.get("ZUNITS", ""))
     found = "an interval scan, which states no unit for its times; taken as minutes"
     expected = "minutes, as Spectra Manager writes them"
     remark = note(name, "", found, expected=expected, level="note")
@@ -135,12 +143,12 @@ def _scan(
         name=name,
         source_format=KEY,
         time=matrix.columns,
-        unit_s=MINUTE_S,
+        unit_s=MINUTE_S if unit_s is None else unit_s,
         wavelengths=matrix.rows,
         values=matrix.values,
-        unit=unit,
+        unit=values.get("YUNITS", ""),
         records=records,
-        notes=(remark, *matrix.notes),
+        notes=matrix.notes if unit_s is not None else (remark, *matrix.notes),
     )
 
 

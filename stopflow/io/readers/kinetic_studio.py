@@ -18,8 +18,8 @@ from typing import Final
 import numpy as np
 
 from stopflow.errors import FormatError
-from stopflow.io.readers.content import Head
 from stopflow.io.readers.labels import known_wavelength
+from stopflow.io.readers.marks import first_cell, whole_line
 from stopflow.io.readers.numbers import Layout
 from stopflow.io.readers.recording import build_recording, note
 from stopflow.io.text import decode, split_lines, to_single_byte
@@ -34,14 +34,10 @@ EXAMPLE: Final = (
     "end,\n"
 )
 """A whole file of this format."""
+MARKS: Final = (first_cell("File Info:"), whole_line("end", weight=1.2))
+"""How the format is told."""
 LATE_FRAMES_S = 1.0
-_START = "file info:"
 _END = "end"
-
-
-def recognises(head: Head) -> bool:
-    """Tell by the first cell."""
-    return head.first.strip('"').casefold().startswith(_START)
 
 
 def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, ...]:
@@ -55,11 +51,11 @@ def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, 
     del time_unit
     lines = split_lines(decode(to_single_byte(data)))
     layout = _layout(lines)
-    axis = next((i for i, line in enumerate(lines) if i and _times(line, layout) is not None), None)
-    if axis is None:
+    found_times = {i: _times(line, layout) or [] for i, line in enumerate(lines) if i}
+    axis = max(found_times, key=lambda i: len(found_times[i]), default=0)
+    if not found_times.get(axis):
         raise FormatError(name, found="no row of times", expected="an empty cell and times in s")
-    times = _times(lines[axis], layout)
-    time: FloatArray = np.array(times, dtype=np.float64)
+    time: FloatArray = np.array(found_times[axis], dtype=np.float64)
     rows, values, ended = [], [], False
     for number, line in enumerate(lines[axis + 1 :], axis + 2):
         cells = [cell.strip() for cell in layout.split(line)]

@@ -15,6 +15,7 @@ from typing import Final
 
 from stopflow.io.readers import columns
 from stopflow.io.readers.content import Head
+from stopflow.io.readers.marks import Mark
 from stopflow.trace import Recording
 
 KEY = "kintek"
@@ -30,10 +31,20 @@ EXAMPLE: Final = (
 """A whole file of this format."""
 
 
-def recognises(head: Head) -> bool:
-    """Tell by the first line: ``Time``, a TAB and names."""
+def _has_header(head: Head) -> bool:
     cells = head.first.split("\t")
     return len(cells) > 1 and cells[0].strip().strip('"') in ("Time", "time", "TIME")
+
+
+MARKS: Final = (
+    Mark(
+        what='first line "Time", a TAB and the names of the signals',
+        has=_has_header,
+        weight=0.5,
+        needed=True,
+    ),
+)
+"""How the format is told."""
 
 
 def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, ...]:

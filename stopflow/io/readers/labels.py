@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import isfinite, nan
 
 from stopflow.errors import FormatError, SettingsError
-from stopflow.io.workbook.headers import fold_name, parse_header
+from stopflow.io.workbook.headers import bare_unit, fold_name, is_only_unit, parse_header
 from stopflow.io.workbook.units import TIME, parse_time_unit
 
 TIME_NAMES = frozenset(
@@ -96,6 +96,11 @@ def parse_label(text: str) -> Label:
 def fold_label(text: str) -> str:
     """Reduce a header to small letters and digits."""
     return fold_name(text).casefold()
+
+
+def is_unit_alone(text: str) -> bool:
+    """Tell a unit, of any quantity or of a signal, with or without brackets, from a name."""
+    return is_only_unit(text) or bare_unit(text).casefold() in SIGNAL_UNITS
 
 
 def wavelength_nm(text: str, *, bare: bool = False) -> float:

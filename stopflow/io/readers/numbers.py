@@ -1,4 +1,4 @@
-"""Rows of numbers in a text: which sign parts the cells, which is the decimal sign, where they end.
+"""How rows of numbers are written in a text: which sign parts the cells, which is the decimal sign.
 
 A row is a line of at least two cells, the first a number, the others numbers or words for a missing
 value. Cells are parted by TAB, semicolon, comma, bar or blanks; the decimal sign is a point, or a
@@ -10,21 +10,18 @@ import csv
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import numpy as np
-
-from stopflow.errors import FormatError
 from stopflow.io.text import MISSING
-from stopflow.trace import FloatArray, Problem
 
 SEPARATORS = ("\t", ";", ",", "|", "")
 """Signs between cells; the last one stands for blanks."""
 
 COMMENTS = ("#", "%", "!", "//", "'")
 MOST_COLUMNS = 20_000
-MOST_CELLS = 30_000_000
-_CHUNK_CELLS = 200_000
+_LONGEST_LINE = 32 * MOST_COLUMNS
+_MOST_SIGNS = 8 * MOST_COLUMNS
+"""Blanks or other separators in a line that is worth taking apart."""
 _LOOKED_AT_LINES = 1_000
 _RUN = 50
 _DIGITS = frozenset("0123456789+-.eE")
@@ -33,6 +30,8 @@ _GROUPED = re.compile(r"[+-]?\d{1,3}(?:['\u2019\u00a0\u202f]\d{3})+(?:\.\d*)?")
 """A number whose thousands are parted by signs that can be no decimal sign."""
 _POINTS = re.compile(r"[+-]?[1-9]\d{0,2}(?:\.\d{3})+(?:,\d*)?")
 """One whose thousands may be parted by points, where a comma is the decimal sign."""
+_QUOTED = '","'
+"""Between cells of which each stands in quotes, so that a comma within can be a decimal sign."""
 _FIRST = frozenset(f'0123456789+-.,"{_MINUS}')
 """Signs that a row can begin with."""
 
@@ -49,17 +48,22 @@ class Layout:
         Whether the decimal sign is a comma.
     columns
         Cells in a row; 0 while not known.
+    first_may_miss
+        Whether the first cell of a row may be empty, as below columns that end early.
     """
 
     separator: str
     decimal_comma: bool
     columns: int = 0
+    first_may_miss: bool = False
 
     def split(self, line: str) -> list[str]:
         """Return the cells of a line; empty ones at its end are left out."""
         if not self.separator:
             return line.split()
         text = line.rstrip()
+        if self.decimal_comma and self.separator == "," and _QUOTED not in text:
+            return []
         if '"' in text:
             cells = next(csv.reader([text], delimiter=self.separator), [])
         else:
@@ -70,6 +74,8 @@ class Layout:
 
     def numbers(self, line: str) -> list[float] | None:
         """Return the numbers of a row, NaN for a missing one; None for what is no row."""
+        if len(line) > _LONGEST_LINE or line.count(self.separator or " ") > _MOST_SIGNS:
+            return None
         cells = self.split(line)
         if self.columns > 2 and len(cells) < self.columns and self.separator:
             cells += [""] * _left_out(line, self, len(cells))
@@ -77,7 +83,7 @@ class Layout:
             return None
         numbers = []
         for place, cell in enumerate(cells):
-            number = self.number(cell, may_miss=place > 0)
+            number = self.number(cell, may_miss=place > 0 or self.first_may_miss)
             if number is None:
                 return None
             numbers.append(number)
@@ -110,29 +116,6 @@ class Layout:
         return math.nan if may_miss and text.casefold() in MISSING else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Block:
-    """Rows of numbers and the lines around them.
-
-    Attributes
-    ----------
-    layout
-        Of the rows, with the number of columns.
-    first, stop
-        Indices of the first row and of the line after the last.
-    rows
-        (N, columns); NaN for missing values.
-    notes
-        Rows left out, and tables further down.
-    """
-
-    layout: Layout
-    first: int
-    stop: int
-    rows: FloatArray
-    notes: tuple[Problem, ...] = field(default=())
-
-
 def _plain(text: str, *, decimal_comma: bool) -> str:
     """Return a number without signs between its thousands, its minus as programs write it."""
     plain = text.replace(_MINUS, "-")
@@ -156,69 +139,24 @@ def find_layout(lines: Sequence[str], *, least: int = 2) -> tuple[Layout, int] |
         return None
     for separator in SEPARATORS:
         for comma in (False, True):
-            if comma and separator == ",":
+            if comma and separator == "," and not any(_QUOTED in line for line in looked_at):
                 continue
             layout = Layout(separator=separator, decimal_comma=comma)
             found = _first_run(looked_at, layout)
             if found and found[0] >= least and (best is None or found[0] > best[0]):
                 best = (found[0], found[1], found[2])
-    return None if best is None else (best[1], best[2])
+    return None if best is None else (best[1], _first_row(looked_at, best[1], best[2]))
 
 
-def read_block(
-    lines: Sequence[str], first: int, layout: Layout, *, name: str, first_line: int = 1
-) -> Block:
-    """Read the block of rows that begins at line `first`.
-
-    Raises
-    ------
-    FormatError
-        When a line among the rows is none, or they are too many.
-    """
-    chunks: list[FloatArray] = []
-    chunk: list[list[float]] = []
-    stop, last, blank, cells = first, -math.inf, False, 0
-    for index in range(first, len(lines)):
-        line = lines[index]
-        if not line.strip() or line.lstrip().startswith(COMMENTS):
-            blank = blank or not line.strip()
-            continue
-        row = layout.numbers(line)
-        if row is None or len(row) != layout.columns or (blank and row[0] < last):
+def _first_row(lines: Sequence[str], layout: Layout, first: int) -> int:
+    """Return the first row: above complete ones may stand some with words for missing values."""
+    row = layout.numbers(lines[first])
+    while first > 0 and row is not None:
+        above = layout.numbers(lines[first - 1])
+        if above is None or len(above) != layout.columns or not above[0] < row[0]:
             break
-        chunk.append(row)
-        last, stop, blank = row[0], index + 1, False
-        if len(chunk) * layout.columns >= _CHUNK_CELLS:
-            chunks.append(np.array(chunk))
-            cells += chunks[-1].size
-            chunk = []
-            if cells > MOST_CELLS:
-                raise _too_many(name)
-    chunks.append(np.array(chunk, dtype=np.float64).reshape(-1, layout.columns))
-    rows = np.concatenate(chunks)
-    _require_one_sign(lines[first:stop], layout, name=name, first_line=first_line + first)
-    notes = _what_follows(lines, stop, layout, name=name, first_line=first_line)
-    if _may_have_lost_digits(lines, stop, layout) and len(rows) > 1:
-        found = f"a last row without a line end ({lines[stop - 1].strip()[:60]!r}); left out"
-        place = f"line {first_line + stop - 1}"
-        notes += (_warning(name, place, found, expected="as many digits as in other rows"),)
-        rows = rows[:-1]
-    return Block(layout=layout, first=first, stop=stop, rows=rows, notes=notes)
-
-
-def _require_one_sign(lines: Sequence[str], layout: Layout, *, name: str, first_line: int) -> None:
-    """Refuse points among numbers with decimal commas: they may part thousands or be decimal."""
-    if not layout.decimal_comma:
-        return
-    for number, line in enumerate(lines, first_line):
-        if "." in line and not line.lstrip().startswith(COMMENTS):
-            cell = next(cell.strip() for cell in layout.split(line) if "." in cell)
-            raise FormatError(
-                name,
-                where=f"line {number}",
-                found=f"{cell[:40]!r} among numbers with decimal commas",
-                expected="numbers without signs between the thousands, and one decimal sign",
-            )
+        first, row = first - 1, above
+    return first
 
 
 def _first_run(lines: Sequence[str], layout: Layout) -> tuple[int, Layout, int] | None:
@@ -253,56 +191,3 @@ def _left_out(line: str, layout: Layout, have: int) -> int:
     """Return how many empty cells stood at the end of a row, up to the columns expected."""
     written = line.rstrip("\r\n").count(layout.separator) + 1
     return max(0, min(written, layout.columns) - have)
-
-
-def _what_follows(
-    lines: Sequence[str], stop: int, layout: Layout, *, name: str, first_line: int
-) -> tuple[Problem, ...]:
-    """Look below the rows: a broken row is an error, a last one cut off and a table are listed."""
-    below = [index for index in range(stop, len(lines)) if lines[index].strip()]
-    if not below:
-        return ()
-    broken = below[0]
-    place = f"line {first_line + broken}"
-    shown = repr(lines[broken].strip()[:60])
-    later = sum(layout.is_row(lines[index]) for index in below)
-    apart = broken > stop
-    if later > 1 and not apart:
-        cells = len(layout.split(lines[broken]))
-        expected = f"{layout.columns} numbers, as in the rows above (found {cells} cells)"
-        raise FormatError(name, where=place, found=shown, expected=expected)
-    if later > 1:
-        found = f"another table from here on ({shown}); not read"
-        return (_warning(name, place, found, expected="one table a file"),)
-    first = layout.split(lines[broken])
-    if first and layout.number(first[0]) is not None and len(below) == 1:
-        found = f"a last row that ends early ({shown}); left out"
-        return (_warning(name, place, found, expected=f"{layout.columns} numbers"),)
-    return ()
-
-
-def _may_have_lost_digits(lines: Sequence[str], stop: int, layout: Layout) -> bool:
-    """Tell whether writing may have stopped inside the last row's last number."""
-    if stop < len(lines) or stop < 3:
-        return False
-    lengths = [
-        len(layout.split(line)[-1].strip())
-        for line in lines[max(0, stop - 20) : stop - 1]
-        if layout.is_row(line)
-    ]
-    last = len(layout.split(lines[stop - 1])[-1].strip())
-    return bool(lengths) and last < min(lengths)
-
-
-def _too_many(name: str) -> FormatError:
-    return FormatError(
-        name,
-        found=f"more than {MOST_CELLS} numbers",
-        expected="fewer; export fewer wavelengths or points",
-    )
-
-
-def _warning(name: str, where: str, found: str, *, expected: str) -> Problem:
-    return Problem(
-        experiment="", file=name, where=where, found=found, expected=expected, level="warning"
-    )

@@ -17,7 +17,7 @@ import numpy as np
 
 from stopflow.errors import FormatError
 from stopflow.io.readers.axis_matrix import columns_are_wavelengths, read_matrix
-from stopflow.io.readers.content import Head
+from stopflow.io.readers.marks import first_cell
 from stopflow.io.readers.recording import build_matrix
 from stopflow.io.text import decode, split_lines, to_single_byte
 from stopflow.trace import Recording
@@ -29,12 +29,8 @@ EXAMPLE: Final = (
     "352.5,0.8,0.7322,0.672,0.6186,0.5713,0.5293\n"
 )
 """A whole file of this format."""
-MARK = "OLIS-3D-ASCII"
-
-
-def recognises(head: Head) -> bool:
-    """Tell by the first cell."""
-    return head.first.lstrip('"').upper().startswith(MARK)
+MARKS: Final = (first_cell("OLIS-3D-ASCII"),)
+"""How the format is told."""
 
 
 def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, ...]:

@@ -22,20 +22,24 @@
     History:                                a trailer
 
 Times are in s, wavelengths in nm. ``Wavelength,Time`` is the transposed matrix, ``Time,Repeat``
-has a column a push; ``Time`` alone has one column. ``-0`` is padding: what was not recorded.
+has a column a push; ``Time`` alone has one column. A line such as ``Repeat,2`` above a matrix says
+which push it is. A file that a spreadsheet has saved anew with semicolons or TABs, and then perhaps
+with decimal commas, is read as well. ``-0`` is padding: what was not recorded.
 Properties that are 0 throughout (counts) are listed and not read; several others become further
 signals. The number of header lines is free.
 """
 
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
 from stopflow.errors import FormatError
-from stopflow.io.readers.content import Head
-from stopflow.io.readers.numbers import Layout, read_block
+from stopflow.io.readers.blocks import read_block
+from stopflow.io.readers.marks import first_line, line_beginning, whole_line
+from stopflow.io.readers.numbers import Layout
 from stopflow.io.readers.recording import build_matrix, build_recording, named_apart, note
 from stopflow.io.text import decode, split_lines, to_single_byte
 from stopflow.trace import FloatArray, Problem, Recording
@@ -74,8 +78,15 @@ EXAMPLE: Final = (
     "exported\n"
 )
 """A whole file of this format."""
+MARKS: Final = (
+    first_line("ProDataCSV"),
+    line_beginning("Available Dimensions:", "Available Properties:", weight=1),
+    line_beginning("Time,Wavelength", "Wavelength,Time", "Time,Repeat", "Time,Channel", weight=1),
+    whole_line("Data:", weight=0.5),
+)
+"""How the format is told."""
+_SIGNS = re.compile("[,;\t]")
 AXES = ("Time", "Wavelength", "Repeat", "Channel", "Temperature")
-_COMMA = Layout(separator=",", decimal_comma=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -83,16 +94,12 @@ class _Property:
     """One block: what it is, its axes (rows, columns) and its values (rows, columns)."""
 
     name: str
+    push: str
     axes: tuple[str, str]
     rows: FloatArray
     columns: FloatArray
     values: FloatArray
     notes: tuple[Problem, ...]
-
-
-def recognises(head: Head) -> bool:
-    """Tell by the first line."""
-    return head.first.rstrip(",; ").casefold() == "prodatacsv"
 
 
 def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, ...]:
@@ -131,33 +138,39 @@ def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, 
 
 def _properties(lines: Sequence[str], begin: int, *, name: str) -> list[_Property]:
     found = []
-    title, index = "", begin
+    title, push, index = "", "", begin
     while index < len(lines):
         line = _plain(lines[index])
         if line == "History:":
             break
-        axes = tuple(part.strip() for part in line.split(",") if part.strip())
+        axes = tuple(part.strip() for part in _SIGNS.split(line) if part.strip())
         if axes and all(axis in AXES for axis in axes) and "Time" in axes:
-            item, index = _property(lines, index, axes, title=title, name=name)
+            item, index = _property(lines, index, axes, title=title, push=push, name=name)
             found.append(item)
             continue
-        title = line or title
+        if axes and axes[0] in AXES:
+            push = " ".join(axes).casefold()
+        elif line:
+            title, push = line, ""
         index += 1
     return found
 
 
 def _property(
-    lines: Sequence[str], index: int, axes: tuple[str, ...], *, title: str, name: str
+    lines: Sequence[str], index: int, axes: tuple[str, ...], *, title: str, push: str, name: str
 ) -> tuple[_Property, int]:
     """Read the block whose axes stand on line `index`; return it and the line behind it."""
     first = index + 1
+    while first < len(lines) and not lines[first].strip():
+        first += 1
+    cells = _cells_of(lines[first : first + 20])
     columns = np.array([np.nan])
     if len(axes) > 1:
-        columns = _axis(lines, first, name=name)
+        columns = _axis(lines, first, cells, name=name)
         first += 1
-    layout = Layout(separator=",", decimal_comma=False, columns=len(columns) + 1)
+    layout = replace(cells, columns=len(columns) + 1)
     stop = first
-    while stop < len(lines) and _COMMA.numbers(lines[stop]) is not None:
+    while stop < len(lines) and cells.numbers(lines[stop]) is not None:
         stop += 1
     if stop == first:
         shown = repr(lines[first].strip()[:60]) if first < len(lines) else "the end of the file"
@@ -171,6 +184,7 @@ def _property(
         raise FormatError(name, where=where, found=shown, expected=f"{layout.columns} numbers")
     item = _Property(
         name=title or "signal",
+        push=push,
         axes=(axes[0], axes[1] if len(axes) > 1 else "Channel"),
         rows=block.rows[:, 0],
         columns=columns,
@@ -180,10 +194,17 @@ def _property(
     return item, stop
 
 
-def _axis(lines: Sequence[str], index: int, *, name: str) -> FloatArray:
+def _cells_of(lines: Sequence[str]) -> Layout:
+    """Return how cells are parted: by commas, unless a spreadsheet has changed them."""
+    text = "\n".join(lines)
+    separator = next((sign for sign in ";\t" if sign in text), ",")
+    return Layout(separator=separator, decimal_comma=separator != "," and "," in text)
+
+
+def _axis(lines: Sequence[str], index: int, layout: Layout, *, name: str) -> FloatArray:
     """Read the row of the columns' values: an empty cell, then numbers."""
-    cells = _COMMA.split(lines[index]) if index < len(lines) else []
-    numbers = [_COMMA.number(cell) for cell in cells[1:]]
+    cells = layout.split(lines[index]) if index < len(lines) else []
+    numbers = [layout.number(cell) for cell in cells[1:]]
     if not numbers or cells[0].strip() or any(number is None for number in numbers):
         shown = repr(lines[index].strip()[:60]) if index < len(lines) else "the end of the file"
         expected = "an empty cell and the values of the columns"
@@ -209,6 +230,7 @@ def _recordings(
                 wavelengths=columns,
                 values=values.T,
                 unit=item.name,
+                label=item.push,
                 **common,  # type: ignore[arg-type]
             )
         ]
@@ -235,13 +257,14 @@ def _recordings(
             signals=values.T,
             names=labels,
             units=units,
+            label=item.push,
             **common,  # type: ignore[arg-type]
         )
     ]
 
 
 def _plain(line: str) -> str:
-    return line.strip().rstrip(",").strip()
+    return line.strip().rstrip(",;\t").strip()
 
 
 def _record(line: str) -> tuple[str, str]:

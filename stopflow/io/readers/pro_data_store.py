@@ -40,8 +40,9 @@ from typing import Final
 import numpy as np
 
 from stopflow.errors import FormatError
-from stopflow.io.readers.content import Head
-from stopflow.io.readers.numbers import MOST_CELLS, Layout
+from stopflow.io.readers.blocks import MOST_CELLS
+from stopflow.io.readers.marks import first_line, line_beginning, whole_line
+from stopflow.io.readers.numbers import Layout
 from stopflow.io.readers.recording import build_recording, named_apart, note
 from stopflow.io.text import decode, split_lines, to_single_byte
 from stopflow.trace import FloatArray, Problem, Recording
@@ -77,6 +78,13 @@ EXAMPLE: Final = (
     "0\n"
 )
 """A whole file of this format."""
+MARKS: Final = (
+    first_line("ProDataStore"),
+    whole_line("Dimensions:", weight=1),
+    line_beginning("Time -", weight=1),
+    whole_line("Properties:", weight=0.5),
+)
+"""How the format is told."""
 _COMMA = Layout(separator=",", decimal_comma=False)
 _SECTIONS = ("Remarks:", "Options:", "Properties:", "Dimensions:", "Data:", "History:")
 MOST_DIMENSIONS = 8
@@ -124,11 +132,6 @@ class _Lines:
 
     def wrong(self, found: str, expected: str) -> FormatError:
         return FormatError(self._name, where=f"line {self.at + 1}", found=found, expected=expected)
-
-
-def recognises(head: Head) -> bool:
-    """Tell by the first line."""
-    return head.first.casefold() == "prodatastore"
 
 
 def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, ...]:

@@ -14,24 +14,34 @@
 - The unit of time is read from the header or the row of units, else it has to be given.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import dropwhile, takewhile
 from math import isfinite, nan
+from typing import Final
 
 import numpy as np
 
 from stopflow.errors import FormatError
 from stopflow.io.readers.column_table import Columns, read_columns
 from stopflow.io.readers.columns import looks_like_times
-from stopflow.io.readers.content import Head
-from stopflow.io.readers.labels import Label, parse_label, require_time_unit, wavelength_nm
+from stopflow.io.readers.labels import (
+    Label,
+    is_unit_alone,
+    parse_label,
+    require_time_unit,
+    wavelength_nm,
+)
+from stopflow.io.readers.marks import Mark
 from stopflow.io.readers.recording import build_matrix, note
 from stopflow.io.workbook.grid import Cell, Sheet
+from stopflow.io.workbook.headers import bare_unit
 from stopflow.trace import FloatArray, Problem, Recording
 
 KEY = "workbook"
 LEAST_ROWS = 8
 LEAST_ROWS_UNNAMED = 20
+_MOST_HEADER_ROWS = 5
 _NO_LABEL = parse_label("")
 
 
@@ -54,9 +64,15 @@ class _TraceBlock:
     columns: tuple[int, ...]
 
 
-def recognises(head: Head) -> bool:
-    """Tell a workbook by its container; whether it holds traces is seen when it is opened."""
-    return head.is_archive
+MARKS: Final = (
+    Mark(
+        what="container of a workbook",
+        has=lambda head: head.is_archive,
+        weight=1,
+        needed=True,
+    ),
+)
+"""How a workbook is told; whether it holds traces is seen when it is opened."""
 
 
 def divide_sheet(sheet: Sheet, *, time_unit: str | None) -> SheetReading:
@@ -92,11 +108,11 @@ def _find_blocks(rows: Sequence[Sequence[Cell]]) -> list[_TraceBlock]:
     blocks = []
     for place, (column, header, first, stop) in enumerate(starts):
         end = starts[place + 1][0] if place + 1 < len(starts) else width
-        members = [column]
-        for other in range(column + 1, end):
-            if not _is_numeric(rows, other, first, stop):
-                break
-            members.append(other)
+        members = [column, *_columns_beside(rows, range(column + 1, end), first, stop)]
+        if starts == [starts[place]] and len(members) == 1:
+            # The only column of times is the last one: the signals are on its left.
+            left = _columns_beside(rows, range(column - 1, -1, -1), first, stop)
+            members = [*reversed(left), column]
         if len(members) > 1:
             blocks.append(
                 _TraceBlock(header=header, first=first, stop=stop, columns=tuple(members))
@@ -111,9 +127,7 @@ def _time_column(
     first = next((at for at in range(min(len(rows), 200)) if _number(rows, at, column)), None)
     if first is None:
         return None
-    stop = first
-    while stop < len(rows) and _number(rows, stop, column):
-        stop += 1
+    stop = _end_of_times(rows, first, column)
     header = _header_row(rows, first, column)
     label = parse_label(str(_cell(rows, header, column))) if header >= 0 else _NO_LABEL
     count = stop - first
@@ -123,17 +137,45 @@ def _time_column(
         return None
     if any(parse_label(str(cell)).is_of_table for cell in (rows[header] if header >= 0 else ())):
         return None
-    times = [float(_cell(rows, at, column)) for at in range(first, stop)]
+    times = [_value(_cell(rows, at, column)) for at in range(first, stop)]
     return (header, first, stop) if looks_like_times(times, has_header=False) else None
 
 
+def _end_of_times(rows: Sequence[Sequence[Cell]], first: int, column: int) -> int:
+    """Return the row behind the last time; a gap, below which the times go on, ends nothing."""
+    stop = first
+    while stop < len(rows):
+        if not _number(rows, stop, column):
+            below = next(
+                (at for at in range(stop, len(rows)) if _cell(rows, at, column) != ""), len(rows)
+            )
+            last = _value(_cell(rows, stop - 1, column))
+            goes_on = below < len(rows) and _value(_cell(rows, below, column)) > last
+            if below == stop or not goes_on:
+                break
+            stop = below
+        stop += 1
+    return stop
+
+
+def _columns_beside(
+    rows: Sequence[Sequence[Cell]], places: Iterable[int], first: int, stop: int
+) -> list[int]:
+    """Return the columns of numbers that follow each other without a gap."""
+    return list(takewhile(lambda place: _is_numeric(rows, place, first, stop), places))
+
+
 def _header_row(rows: Sequence[Sequence[Cell]], first: int, column: int) -> int:
-    """Return the row of the names: the nearest above with a text, above a row of units."""
-    above = [at for at in range(first - 1, max(-1, first - 4), -1) if _text(rows, at, column)]
+    """Return the row of the names: of a time, else the nearest above a row of units."""
+    near = range(first - 1, max(-1, first - 1 - _MOST_HEADER_ROWS), -1)
+    filled = dropwhile(lambda at: not _text(rows, at, column), near)
+    above = list(takewhile(lambda at: _text(rows, at, column), filled))
     if not above:
         return first - 1
-    named = [at for at in above if parse_label(_text(rows, at, column)).name]
-    return named[0] if named else above[0]
+    labels = {at: parse_label(_text(rows, at, column)) for at in above}
+    times = [at for at in above if labels[at].is_time and labels[at].name]
+    named = [at for at in above if labels[at].name]
+    return (times or named or above)[0]
 
 
 def _read_block(
@@ -185,8 +227,8 @@ def _label(rows: Sequence[Sequence[Cell]], block: _TraceBlock, column: int) -> L
     header = _cell(rows, block.header, column) if block.header >= 0 else ""
     name = f"{header:g}" if isinstance(header, float) else header
     label = parse_label(name)
-    units = [text.strip("()[] ") for text in texts[1:] if text]
-    return label if label.unit or not units else replace(label, unit=units[-1])
+    unit = next((bare_unit(text) for text in texts[1:] if is_unit_alone(text)), "")
+    return label if label.unit or not unit else replace(label, unit=unit)
 
 
 def _is_numeric(rows: Sequence[Sequence[Cell]], column: int, first: int, stop: int) -> bool:

@@ -18,7 +18,9 @@ from typing import Final
 
 from stopflow.io.readers import columns
 from stopflow.io.readers.content import Head
+from stopflow.io.readers.headings import find_heading
 from stopflow.io.readers.labels import parse_label
+from stopflow.io.readers.marks import Mark, line_beginning
 from stopflow.trace import Recording
 
 KEY = "uv-vis"
@@ -37,19 +39,24 @@ EXAMPLE: Final = (
     "0.05,0.4744\n"
 )
 """A whole file of this format."""
-_MARKS = ("measurement mode", '"measurement mode"', "interval(", '"interval(')
+_SETTINGS = ("Measurement Mode", '"Measurement Mode"', "Interval(", '"Interval(')
 LEAST_SETTINGS = 3
 
 
-def recognises(head: Head) -> bool:
-    """Tell by a setting such as ``Measurement Mode`` above a table with a time."""
-    if not head.has_line(_MARKS):
-        return False
+def _has_times(head: Head) -> bool:
+    """Tell whether settings stand above a table with the header of a time."""
     found = head.layout
     if found is None or found[1] < LEAST_SETTINGS:
         return False
-    header = columns.header_above(head.lines, found[1], found[0])
-    return header is not None and parse_label(header[0]).is_time
+    names = find_heading(head.lines, found[1], found[0]).names
+    return names is not None and parse_label(names[0]).is_time
+
+
+MARKS: Final = (
+    line_beginning(*_SETTINGS, weight=1.5, needed=True),
+    Mark(what="header of a time, as in Time(s)", has=_has_times, weight=0.5, needed=True),
+)
+"""How the format is told."""
 
 
 def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, ...]:

@@ -21,7 +21,7 @@ class ProposedStart:
     Attributes
     ----------
     explanation, start_s, reason
-        Of its initial.
+        What the first points are taken for, where the trace may start, and why there.
     phases, phases_from_s
         (rate in 1/s, size) of what decays, and the time at which the sizes hold.
     follows_from_s

@@ -84,7 +84,6 @@ def test_columns_sort_by_number(open_page, small_lab, small_page):
         assert first == (k.idxmin() if order == "ascending" else k.idxmax())
 
 
-@pytest.mark.essential
 def test_dragging_the_start_refits_at_once(open_page, small_lab, small_page):
     page = open_page(small_page)
     row = shot_of(small_lab)

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from cli_lab import exit_code
 
+pytestmark = pytest.mark.whole
+
 EDITS = 50
 KINDS = ("start", "start", "end", "end", "typed", "keys", "law", "use")
 PAGE_LAWS = ("single", "single-slope", "double", "double-slope")

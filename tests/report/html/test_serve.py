@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 import pytest
 from cli_lab import own_environment
 
+pytestmark = pytest.mark.whole
+
 PATIENCE_S = 30.0
 HEADER = "file,channel,use,start,end,law,note\n"
 
