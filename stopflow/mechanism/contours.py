@@ -20,8 +20,8 @@ FIRST_STEP, LEAST_STEP, MOST_STEP = 0.25, 0.01, 1.0
 
 The first and the least one in smallest radii.
 """
-MOST_POINTS, CORRECTIONS = 200, 4
-CLOSE = 0.02
+MOST_POINTS, CORRECTIONS = 200, 6
+CLOSE = 0.005
 """Difference of the level from 1 within which a point counts as on the edge."""
 BEND, STRAIGHT = 0.8, 0.97
 """Cosine of the turn between two steps below which a step is too long, and above which short."""
