@@ -127,7 +127,7 @@ def test_known_schemes_are_ranked_on_a_folder(folder, run, monkeypatch) -> None:
         (["--scheme", BINDING, *GIVEN, "--response", "own"], "shared, each"),
         (["--scheme", BINDING, "--rank"], "no scheme beside --rank"),
         (["--rank", "--initial", "Q=1 uM"], "no species Q"),
-        (GIVEN, "--scheme = ''"),
+        (GIVEN, "--scheme is missing"),
     ],
 )
 def test_wrong_use_is_one_line_that_names_it(folder, run, words, said, tmp_path) -> None:
