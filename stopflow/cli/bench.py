@@ -173,6 +173,9 @@ def step(
 def mechanism(
     *,
     rounds: Rounds = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Four of the problems, in one round.")
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -181,7 +184,7 @@ def mechanism(
     from stopflow.pipeline.bench import measure_mechanism
 
     with progress_bar(quiet=quiet or as_json) as progress:
-        rows = measure_mechanism(rounds=rounds, progress=progress)
+        rows = measure_mechanism(rounds=rounds, quick=quick, progress=progress)
     _show(rows, as_json=as_json, quiet=quiet, headings=MECHANISM_HEADINGS)
     if not as_json:
         say(

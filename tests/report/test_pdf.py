@@ -93,6 +93,19 @@ def test_the_questions_are_answered_in_order_and_text_can_be_copied(lab, written
         assert word in text
 
 
+def test_a_mean_that_leaves_shots_out_stands_beside_that_of_all(lab, written, tmp_path):
+    conditions = lab.conditions.copy()
+    conditions.loc[0, "outlier_files"] = "odd.bka"
+    conditions.loc[0, "k_all_per_s"] = 12345.0
+    conditions.loc[0, "k_all_stderr_per_s"] = 10.0
+    path = tmp_path / "left.pdf"
+    write_kinetics_pdf(replace(lab, conditions=conditions), path)
+    text, before = _text(path), _text(written[0])
+    for said in ("k of all shots", "12345", "are left out of k; k of all shots"):
+        assert said in text.replace("\n", " ")
+        assert said not in before
+
+
 def test_bookmarks_metadata_and_page_numbers(lab, written):
     path, calls = written
     reader = PdfReader(path)

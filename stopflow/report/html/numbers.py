@@ -22,7 +22,9 @@ PAYLOAD_VERSION = 1
 DIGITS = 12
 EXACT = ("start_s", "end_s")
 """Columns that points are compared with: every digit counts."""
-SHOT_TEXTS = ("experiment", "file", "verdict", "reason", "law", "substrate", "start_source")
+SHOT_TEXTS = (
+    *("experiment", "file", "verdict", "reason", "rules", "law", "substrate", "start_source"),
+)
 SHOT_NUMBERS = (
     "channel",
     "condition",

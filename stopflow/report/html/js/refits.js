@@ -27,6 +27,11 @@ export function choiceOf(shot, edit, time, fixed) {
   };
 }
 
+/** Whether a shot that the reader left as it is enters means. */
+function counts(shot) {
+  return shot.verdict !== "FAIL" && !shot.rules.split("; ").includes("left-out");
+}
+
 function finite(value) {
   return Number.isFinite(value) ? value : null;
 }
@@ -121,7 +126,7 @@ export class Refits {
   ratesOf(condition) {
     return condition.shots_of
       .map((shot) => ({ shot, edit: this.edits.of(shot.index), fit: this.of(shot) }))
-      .filter(({ shot, edit, fit }) => edit.use && (fit ? fit.ok : shot.verdict !== "FAIL"))
+      .filter(({ shot, edit, fit }) => edit.use && (fit ? fit.ok : counts(shot)))
       .map(({ shot, fit }) => fit ?? {
         k: shot.k_per_s, error: shot.k_stderr_per_s, low: shot.k_low95_per_s, high: shot.k_high95_per_s,
       })
