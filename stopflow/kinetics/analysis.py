@@ -1,7 +1,7 @@
 """From an experiment's traces to rates with verdicts, and from experiments to a lab's tables."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from stopflow.kinetics.verdicts.condition_fit import (
     UsedShot,
     fit_condition,
 )
+from stopflow.kinetics.verdicts.left_out import find_left_out
 from stopflow.kinetics.verdicts.rules import judge_shot
 from stopflow.kinetics.verdicts.series import (
     ExperimentAnalysis,
@@ -31,7 +32,7 @@ from stopflow.kinetics.verdicts.series import (
     group_shots,
 )
 from stopflow.kinetics.verdicts.series_rules import judge_series
-from stopflow.kinetics.verdicts.shot import finish_shot, prepare_shot
+from stopflow.kinetics.verdicts.shot import PreparedShot, finish_shot, prepare_shot
 from stopflow.trace import Experiment, Shot, Trace
 from stopflow.trimming import choose_window
 
@@ -71,7 +72,8 @@ def analyse_experiment(
     recorded = [item.shot for item in usable]
     detections = detect_starts(recorded, law=settings.law, dead_time_s=settings.dead_time_s)
     fits = fit_together(recorded, detections) if not settings.robust else {}
-    prepared = [
+    # One after the other, so that a trace is still in the processor's cache when it is finished.
+    prepared: Iterable[PreparedShot] = (
         prepare_shot(
             item.shot,
             settings,
@@ -80,13 +82,14 @@ def analyse_experiment(
             omitted=item.omitted,
         )
         for place, (item, detection) in enumerate(zip(usable, detections, strict=True))
-    ]
+    )
     law = settings.law
     notes: tuple[str, ...] = ()
     if law == AUTO:
+        prepared = list(prepared)
         law, note = choose_law([shot.laws for shot in prepared if shot.laws is not None])
         notes = (note,)
-    laws = [own_law(item.shot, law) for item in prepared]
+    laws = [own_law(item.shot, law) for item in usable]
     notes += tuple(note for _, note in laws if note)
     shots = [
         finish_shot(item, settings, law=own) for item, (own, _) in zip(prepared, laws, strict=True)
@@ -96,6 +99,10 @@ def analyse_experiment(
     judged = tuple(
         JudgedShot(shot=shot, own=judge_shot(shot, settings.thresholds), condition=place[number])
         for number, shot in enumerate(shots)
+    )
+    left_out = find_left_out(judged, chance=settings.thresholds.left_out_chance)
+    judged = tuple(
+        replace(shot, left_out=left_out.get(number)) for number, shot in enumerate(judged)
     )
     analysis = ExperimentAnalysis(
         name=experiment.name,
@@ -110,13 +117,13 @@ def analyse_experiment(
 def _together(
     recorded: Sequence[Shot], judged: Sequence[JudgedShot], settings: AnalysisSettings
 ) -> dict[int, ConditionFit | None]:
-    """Fit the usable shots of every condition as one, where that is asked for."""
+    """Fit the averaged shots of every condition as one, where that is asked for."""
     if settings.replicates == "each":
         return {}
     how: Together = "mean" if settings.replicates == "mean" else "joint"
     conditions: dict[int, list[UsedShot]] = {}
     for shot, own in zip(recorded, judged, strict=True):
-        if own.usable and shot.trace is not None and own.shot.result is not None:
+        if own.averaged and shot.trace is not None and own.shot.result is not None:
             used = UsedShot(shot=shot, trace=shot.trace, analysis=own.shot, result=own.shot.result)
             conditions.setdefault(own.condition, []).append(used)
     return {

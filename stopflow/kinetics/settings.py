@@ -63,6 +63,9 @@ class QualityThresholds:
         order: doubtful, and no longer described by one exponential.
     replicate_chance
         Chance of a drift, a scatter or an outlier as seen, among all conditions together.
+    left_out_chance
+        Chance of a shot as far from its replicates, among all of its experiment, below which it is
+        left out of their mean; 0: none is.
     """
 
     slope_share: float = 0.05
@@ -90,6 +93,7 @@ class QualityThresholds:
     excess_warn: float = 5.0
     excess_fail: float = 2.0
     replicate_chance: float = 0.05
+    left_out_chance: float = 0.01
 
     def __post_init__(self) -> None:
         for name in self.__dataclass_fields__:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import inf, sqrt
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import chdtrc, fdtrc
 
 from stopflow.kinetics.uncertainty.noise import estimate_noise
@@ -29,7 +30,7 @@ class SignalChecks:
     Attributes
     ----------
     clipped_share
-        Part of the points in runs of equal values at the largest or smallest value.
+        Part of the points at a limit of the detector.
     levels
         Distinct values.
     noise_steps
@@ -49,7 +50,13 @@ class SignalChecks:
 
 
 def check_signal(
-    signal: FloatArray, residuals: FloatArray, *, noise_sd: float, parameters: int, step: float
+    signal: FloatArray,
+    residuals: FloatArray,
+    *,
+    noise_sd: float,
+    parameters: int,
+    levels: int,
+    step: float,
 ) -> SignalChecks:
     """Check the fitted points (N,) and their residuals (N,).
 
@@ -61,6 +68,8 @@ def check_signal(
         Of the fit.
     parameters
         How many were fitted.
+    levels
+        Distinct values of the signal.
     step
         Distance of the digitiser's levels; 0 where none can be seen.
     """
@@ -74,7 +83,7 @@ def check_signal(
             ratio, chance = early
     return SignalChecks(
         clipped_share=clipped_share(signal),
-        levels=len(np.unique(signal)),
+        levels=levels,
         noise_steps=noise_sd / step if step > 0 else inf,
         misfit_ratio=ratio,
         misfit_chance=chance,
@@ -82,14 +91,36 @@ def check_signal(
 
 
 def clipped_share(signal: FloatArray) -> float:
-    """Share of the points that form runs at either end of the range."""
+    """Share of the points at a limit of the detector, at either end of the range.
+
+    They form runs; or, where noise lifts most of its points off the limit, the outermost value is
+    more frequent than the three next to it together.
+    """
+    limits = {limit for limit, _ in _limits(signal)}
     share = 0.0
     for end in (signal.min(), signal.max()):
-        at_end = np.concatenate(([False], signal == end, [False])).astype(np.int8)
-        steps = np.diff(at_end)
+        is_end = signal == end
+        if np.count_nonzero(is_end) < CLIPPED_RUN:
+            continue
+        steps = np.diff(np.concatenate(([False], is_end, [False])).astype(np.int8))
         lengths = np.flatnonzero(steps == -1) - np.flatnonzero(steps == 1)
-        share += float(lengths[lengths >= CLIPPED_RUN].sum()) / len(signal)
+        counted = lengths if end in limits else lengths[lengths >= CLIPPED_RUN]
+        share += float(counted.sum()) / len(signal)
     return share
+
+
+def _limits(signal: FloatArray) -> list[tuple[float, NDArray[np.intp]]]:
+    """Outermost values that are more frequent than the next ones together, and where they are."""
+    values, counts = np.unique(signal, return_counts=True)
+    sides = (
+        (values[-1], counts[-1], counts[-1 - NEXT_VALUES : -1]),
+        (values[0], counts[0], counts[1 : 1 + NEXT_VALUES]),
+    )
+    return [
+        (float(limit), np.flatnonzero(signal == limit))
+        for limit, times, next_to in sides
+        if times > max(next_to.sum(), NEXT_VALUES)
+    ]
 
 
 def clipped_stretch(signal: FloatArray) -> tuple[int, int]:
@@ -103,16 +134,9 @@ def clipped_stretch(signal: FloatArray) -> tuple[int, int]:
     tuple of int
         Its first point and the point after its last one; 0, 0 without one.
     """
-    values, counts = np.unique(signal, return_counts=True)
-    sides = (
-        (values[-1], counts[-1], counts[-1 - NEXT_VALUES : -1]),
-        (values[0], counts[0], counts[1 : 1 + NEXT_VALUES]),
-    )
     found: list[tuple[int, int]] = []
-    for limit, times, next_to in sides:
-        if times <= max(next_to.sum(), NEXT_VALUES):
-            continue
-        at = np.flatnonzero(signal == limit).tolist()
+    for _, places in _limits(signal):
+        at = places.tolist()
         first = stop = at[0]
         for place in at:
             if place - stop > max(CLIPPED_GAP, stop - first):
@@ -137,11 +161,12 @@ def early_misfit(residuals: FloatArray, *, parameters: int) -> tuple[float, floa
     sizes = [2**n for n in range(1, 7) if 2**n <= len(power) // 4]
     if not sizes or len(power) < parameters + 8:
         return 1.0, 1.0
+    last = float(power[sizes[-1] :].sum())
     found = []
     for size in sizes:
-        rest = float(power[size:].sum()) / max(len(power) - size - parameters, 1)
-        ratio = float(power[:size].mean()) / rest if rest > 0 else 1.0
         free = max(len(power) - size - parameters, 1)
+        rest = (last + float(power[size : sizes[-1]].sum())) / free
+        ratio = float(power[:size].mean()) / rest if rest > 0 else 1.0
         found.append((float(fdtrc(size, free, ratio)), ratio))
     chance, ratio = min(found)
     return ratio, min(chance * len(sizes), 1.0)
@@ -191,7 +216,8 @@ def misfit(
         return 1.0, 1.0
     length = max(len(residuals) // MISFIT_BLOCKS, 8)
     starts = np.arange(0, len(residuals) - length + 1, length)
-    counts = np.diff(starts, append=len(residuals))
+    counts = np.full(len(starts), length)
+    counts[-1] = len(residuals) - starts[-1]
     means = np.add.reduceat(residuals, starts) / counts
     scaled = means / np.hypot(noise.mean_sd(counts), shared_sd)
     total = float(scaled @ scaled)

@@ -211,6 +211,11 @@ def _condition_row(analysis: ExperimentAnalysis, item: ConditionAnalysis) -> Row
         "uncertainty_source": mean.source,
         "k_each_per_s": item.each.k_per_s,
         "k_each_stderr_per_s": item.each.k_stderr_per_s,
+        "outlier_files": ", ".join(
+            analysis.shots[i].shot.file for i in item.members if analysis.shots[i].left_out
+        ),
+        "k_all_per_s": item.everyone.k_per_s,
+        "k_all_stderr_per_s": item.everyone.k_stderr_per_s,
         "between_shot_sd_per_s": mean.between_shot_sd_per_s,
         "scatter_ratio": mean.scatter_ratio,
         "half_life_s": item.half_life_times_k / mean.k_per_s,

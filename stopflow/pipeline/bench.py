@@ -46,6 +46,15 @@ def measure_ingest(
     return bench_ingest(size=size, workers=workers, rounds=rounds or 3, progress=progress)
 
 
+def measure_page(
+    *, points: int | None = None, steps: int | None = None, progress: Progress = silent
+) -> list[dict[str, Any]]:
+    """Time the frames in which the start of a fit is dragged in the page, in a headless browser."""
+    from stopflow.pipeline.bench_page import bench_page
+
+    return bench_page(points=points or 15_001, steps=steps or 100, progress=progress)
+
+
 def measure_step(
     *,
     batch_sizes: Sequence[int],

@@ -40,7 +40,8 @@ CONDITION_COLUMNS = (
     "experiment condition concentration_M temperature_K substrate ionic_strength_M mixture "
     "mixture_ph shots fitted "
     "k_per_s k_stderr_per_s k_low95_per_s k_high95_per_s k_from uncertainty_source "
-    "k_each_per_s k_each_stderr_per_s between_shot_sd_per_s scatter_ratio half_life_s amplitude "
+    "k_each_per_s k_each_stderr_per_s outlier_files k_all_per_s k_all_stderr_per_s "
+    "between_shot_sd_per_s scatter_ratio half_life_s amplitude "
     "amplitude_stderr amplitude_low95 amplitude_high95 signal_to_noise verdict reason"
 ).split()
 

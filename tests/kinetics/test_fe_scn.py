@@ -66,6 +66,29 @@ def test_means_agree_with_an_independent_fit(
     assert compared == 20
 
 
+KNOWN_RATES = {
+    "a": ((3.37, 0.07), (4.02, 0.08), (5.01, 0.08), (6.18, 0.07), (7.64, 0.15)),
+    "d": ((2.93, 0.10), (3.60, 0.09), (4.49, 0.10), (5.46, 0.08), (6.61, 0.08)),
+}
+"""Key in the source -> mean and SD of k over seven shots, 16.5 to 24.5 C, in 1/s, to two places."""
+
+
+def test_means_and_scatter_are_the_known_ones(lab: LabAnalysis) -> None:
+    """To the last digit that is printed, by plain exponentials; no shot is left out."""
+    if lab.experiments[0].law != "single":
+        pytest.skip("the known rates are of exponentials without slope")
+    for key, rows in KNOWN_RATES.items():
+        found = [
+            condition.mean
+            for item in lab.experiments
+            for condition in item.conditions
+            if condition.conditions.extra["Key in the source"] == key
+        ]
+        assert [mean.shots for mean in found] == [7] * 5
+        digits = [(round(m.k_per_s, 2), round(m.between_shot_sd_per_s, 2)) for m in found]
+        assert digits == list(rows)
+
+
 def test_the_series_published_as_off_is_found_and_no_other(lab: LabAnalysis) -> None:
     """16.5 C with the most salt: its seven shots drift."""
     drifting = [

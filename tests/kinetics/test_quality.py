@@ -251,6 +251,20 @@ def test_amplitude_that_falls_with_concentration(rng: np.random.Generator) -> No
     assert ["amplitude-falls" in item for item in found] == [False, False, True]
 
 
+@pytest.mark.parametrize("end", [0, 1])
+def test_a_limit_within_the_noise_is_one(end: int, rng: np.random.Generator) -> None:
+    """A tenth of the points of a noisy end stand at the limit, no four of them in a row."""
+    signal = (1 - 2 * end) * noisy(rng, decay(), sd=0.05)
+    limit = np.quantile(signal, (0.1, 0.9)[end])
+    clipped = np.maximum(signal, limit) if end == 0 else np.minimum(signal, limit)
+    rules = [
+        {finding.rule for finding in analyse(shot(item, start_s=0.0)).shots[0].findings}
+        for item in (signal, clipped)
+    ]
+    assert "saturated" not in rules[0]
+    assert "saturated" in rules[1]
+
+
 def test_the_outlier_is_named(rng: np.random.Generator) -> None:
     experiment = series(rng, {1e-3: 10.0, 2e-3: 20.0, 3e-3: 30.0}, shots=5)
     shots = list(experiment.shots)
@@ -261,7 +275,7 @@ def test_the_outlier_is_named(rng: np.random.Generator) -> None:
         judged.shot.file
         for judged in found.shots
         for finding in judged.findings
-        if finding.rule == "outlier-shot"
+        if finding.rule == "left-out"
     ]
     assert named == [odd.file]
     assert found.conditions[1].findings

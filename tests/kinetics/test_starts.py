@@ -16,7 +16,7 @@ from stopflow.kinetics.many.time_blocks import build_blocks
 from stopflow.kinetics.many.two_phases import fit_two_phases
 from stopflow.kinetics.settings import AnalysisSettings, QualityThresholds
 from stopflow.kinetics.start.detect import detect_start, detect_starts
-from stopflow.kinetics.start.detection import Explanation
+from stopflow.kinetics.start.detection import Explanation, StartDetection
 from stopflow.kinetics.start.shared_start import share_starts
 from stopflow.kinetics.verdicts.sentences import say
 from stopflow.simulate.lab import simulate_lab
@@ -296,27 +296,80 @@ def draw_shot(
     return time, signal, clean, lasting
 
 
+def lost_and_warned(
+    found: StartDetection, time: np.ndarray, clean: np.ndarray, lasting: float
+) -> tuple[float, bool]:
+    """Share of the change lost between artefact and start, and whether a verdict says so."""
+    change = np.abs(np.diff(clean))
+    start_s = found.window.start_s
+    lost = change[(time[1:] > lasting) & (time[1:] <= start_s)].sum() / change.sum()
+    warned = (
+        not found.found
+        or found.removed_change > THRESHOLDS.removed_change
+        or found.removed_time > THRESHOLDS.removed_time
+    )
+    return float(lost), warned
+
+
 @pytest.mark.slow
-def test_little_of_any_reaction_is_removed(full_proof) -> None:
+@pytest.mark.parametrize("first", [0, 100_000])
+def test_little_of_any_reaction_is_removed(first: int, full_proof) -> None:
     """Beyond the artefact, of all laws, with one and without; and never much without a warning."""
     removed, silent = [], 0
-    for seed in range(2000 if full_proof else 180):
+    for seed in range(first, first + (2000 if full_proof else 90)):
         with_artefact = seed // len(LAWS) % 2 == 0
         time, signal, clean, lasting = draw_shot(seed, with_artefact=with_artefact)
-        found = detect_start(time, signal)
-        change = np.abs(np.diff(clean))
-        start_s = found.window.start_s
-        lost = change[(time[1:] > lasting) & (time[1:] <= start_s)].sum() / change.sum()
-        warned = (
-            not found.found
-            or found.removed_change > THRESHOLDS.removed_change
-            or found.removed_time > THRESHOLDS.removed_time
-        )
+        lost, warned = lost_and_warned(detect_start(time, signal), time, clean, lasting)
         silent += lost > 0.2 and not warned
         removed.append(lost)
     assert silent == 0
     assert np.median(removed) <= 0.01
     assert np.mean(np.array(removed) > 0.2) < 0.04
+
+
+@pytest.mark.parametrize("seed", [1298, 102_400, 105_284, 106_904, 108_664, 111_364, 111_850])
+def test_a_phase_lost_beside_an_artefact_is_said(seed: int) -> None:
+    """Of each 20 to 49 % went with the artefact, and the start said 6 to 15 %."""
+    with_artefact = seed // len(LAWS) % 2 == 0
+    time, signal, clean, lasting = draw_shot(seed, with_artefact=with_artefact)
+    lost, warned = lost_and_warned(detect_start(time, signal), time, clean, lasting)
+    assert lost > 0.2
+    assert warned
+
+
+def draw_hidden_phase(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    """As `draw_shot`: 25 to 80 % in a phase of 60 to 2,000/s, an artefact to one side above it."""
+    rng = np.random.default_rng([77, seed])
+    length_s = np.exp(rng.uniform(np.log(0.1), np.log(5)))
+    time = np.linspace(0, length_s, int(np.exp(rng.uniform(np.log(400), np.log(6000)))))
+    noise = 1 / np.exp(rng.uniform(np.log(20), np.log(300)))
+    lasting = rng.uniform(2e-3, 20e-3)
+    stop_s = rng.uniform(0, 0.5) * lasting
+    since = np.maximum(time - stop_s, 0)
+    fast = np.exp(rng.uniform(np.log(60), np.log(2000)))
+    slow, share = min(rng.uniform(4, 20) / length_s, fast / 3), rng.uniform(0.25, 0.8)
+    clean = share * np.exp(-fast * since)
+    clean = clean + rng.choice([1, 1, -1]) * (1 - share) * np.exp(-slow * since)
+    size = rng.uniform(0.05, 0.5)
+    decay_s = (lasting - stop_s) / np.log(size * 50 / noise)
+    signal = clean + noise * rng.standard_normal(len(time))
+    wave = np.exp(-since / decay_s) * rng.choice([-1, 1]) * -np.expm1(-since / 2e-4)
+    return time, signal + size * wave, clean, lasting
+
+
+@pytest.mark.slow
+def test_a_fast_phase_behind_an_artefact_to_one_side(full_proof) -> None:
+    """More than 20 % of the change goes in silence in 2 of 8,000 draws; it once did in 1 of 44."""
+    draws = 8000 if full_proof else 150
+    silent, much = [], 0
+    for seed in range(draws):
+        time, signal, clean, lasting = draw_hidden_phase(seed)
+        lost, warned = lost_and_warned(detect_start(time, signal), time, clean, lasting)
+        much += lost > 0.2
+        if lost > 0.2 and not warned:
+            silent.append(seed)
+    assert len(silent) <= draws / 2000, silent
+    assert much > draws / 50
 
 
 def test_the_law_asked_for_is_heard(rng: np.random.Generator) -> None:

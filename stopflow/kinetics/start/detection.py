@@ -9,8 +9,11 @@ import numpy as np
 from stopflow.trace import FloatArray, frozen_array
 from stopflow.trimming import TrimWindow, whole_window
 
+Phases = tuple[tuple[float, float], ...]
 # A phase of which this share is left at the start is known by the fit.
 SEEN_AFTER = 0.1
+# A rate, in 1/s, at which what is lost is lost at once.
+AT_ONCE = 1e12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -81,6 +84,9 @@ class StartDetection:
     short_phase
         ln of the rate in 1/s, and its standard error, of an exponential as short as an artefact
         that with one other phase describes the trace from the first point on; None without one.
+    hidden_phases, hidden_from_s
+        As `phases`, from an earlier time on: two that describe what comes after the rise of an
+        artefact as well as one phase describes what comes after its end. Empty without such.
     of_instrument
         Whether shots of other rates show the same artefact, which is no phase of the reaction then.
     """
@@ -91,7 +97,7 @@ class StartDetection:
     follows_from_s: float = nan
     latest_s: float = inf
     onset_s: float = nan
-    phases: tuple[tuple[float, float], ...] = ()
+    phases: Phases = ()
     cut_s: FloatArray = field(default_factory=lambda: np.empty(0))
     k_per_s: FloatArray = field(default_factory=lambda: np.empty(0))
     k_stderr_per_s: FloatArray = field(default_factory=lambda: np.empty(0))
@@ -100,6 +106,8 @@ class StartDetection:
     shift_sigma: FloatArray = field(default_factory=lambda: np.empty(0))
     initial: InitialDeviation | None = None
     short_phase: tuple[float, float] | None = None
+    hidden_phases: Phases = ()
+    hidden_from_s: float = nan
     of_instrument: bool = False
 
     def __post_init__(self) -> None:
@@ -129,16 +137,24 @@ class StartDetection:
 
         What lies under an artefact cannot be had. Where the artefact is known to be that of the
         instrument, a phase that is still seen after the start is known by its fit nevertheless, so
-        that its loss counts from where the points follow only.
+        that its loss counts from where the points follow only. Of two descriptions of the beginning
+        that by which more is lost counts.
         """
-        since = self.window.start_s - self.onset_s
-        whole = sum(abs(size) for _, size in self.phases)
+        return max(
+            self._share_lost(self.phases, self.onset_s),
+            self._share_lost(self.hidden_phases, self.hidden_from_s),
+        )
+
+    def _share_lost(self, phases: Phases, from_s: float) -> float:
+        """Share of phases, of these sizes at a time, that is lost between it and the start."""
+        since = self.window.start_s - from_s
+        whole = sum(abs(size) for _, size in phases)
         if not (since > 0 and whole > 0):
             return 0.0
         lost = 0.0
-        for rate, size in self.phases:
+        for rate, size in phases:
             left = _left(rate, since)
-            before = _left(rate, max(min(self.follows_from_s - self.onset_s, since), 0.0))
+            before = _left(rate, max(min(self.follows_from_s - from_s, since), 0.0))
             known = self.of_instrument and left > SEEN_AFTER
             lost += abs(size) * ((before if known else 1.0) - left)
         return lost / whole

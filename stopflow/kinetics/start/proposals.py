@@ -8,10 +8,8 @@ from numpy.typing import NDArray
 
 from stopflow.kinetics.many.time_blocks import SINGLE_CUTS, STRIDE, TimeBlocks
 from stopflow.kinetics.start.backward_extrapolation import Batch, last_cuts
-from stopflow.kinetics.start.detection import Explanation, InitialDeviation
+from stopflow.kinetics.start.detection import Explanation, InitialDeviation, Phases
 from stopflow.trace import FloatArray
-
-Phases = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +30,7 @@ class ProposedStart:
         Where the flow stops; before the first point where it is not seen.
     initial
         Deviations of the first blocks of a trace with an artefact.
-    short_phase
+    short_phase, hidden_phases, hidden_from_s
         As in `StartDetection`.
     """
 
@@ -46,6 +44,8 @@ class ProposedStart:
     onset_s: float = -inf
     initial: InitialDeviation | None = None
     short_phase: tuple[float, float] | None = None
+    hidden_phases: Phases = ()
+    hidden_from_s: float = nan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

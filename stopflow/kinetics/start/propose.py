@@ -16,6 +16,7 @@ from stopflow.kinetics.start.detection import (
     undetected,
 )
 from stopflow.kinetics.start.flow import flow_ends, lags_behind
+from stopflow.kinetics.start.hidden_phase import find_hidden_phases
 from stopflow.kinetics.start.noise import noise_of_steps, robust_mass
 from stopflow.kinetics.start.proposals import FirstCuts, ProposedStart, initial_deviation
 from stopflow.kinetics.start.reaction import MUCH, after_short_artefacts, reactions
@@ -85,6 +86,11 @@ def propose_starts(group: TraceGroup) -> list[StartDetection]:
                 onset_s=-inf,
                 short_phase=short_phase,
             )
+    # Where all starts are given nothing is removed.
+    if group.with_shift:
+        artefacts |= find_hidden_phases(
+            first_cuts, {row: item for row, item in artefacts.items() if row not in hidden}
+        )
     proposals |= artefacts
     rows = np.array(sorted(artefacts) if group.with_shift else [], dtype=np.intp)
     shifts = dict(zip(rows.tolist(), shifts_of_k(batch, rows, accepted[rows]), strict=True))
@@ -211,6 +217,8 @@ def _detection(
         shift_sigma=shift_sigma,
         initial=proposal.initial,
         short_phase=proposal.short_phase,
+        hidden_phases=proposal.hidden_phases,
+        hidden_from_s=proposal.hidden_from_s,
         cut_s=curve.cut_s,
         k_per_s=curve.k_per_s,
         k_stderr_per_s=curve.k_stderr_per_s,

@@ -16,14 +16,14 @@ from stopflow.kinetics.many.time_blocks import STRIDE
 from stopflow.kinetics.many.two_phases import TwoPhases, fit_two_phases
 from stopflow.kinetics.solver.result import predict
 from stopflow.kinetics.start.artefact_end import artefact_end
-from stopflow.kinetics.start.detection import Explanation
+from stopflow.kinetics.start.detection import AT_ONCE, Explanation, Phases
 from stopflow.kinetics.start.flow import (
     FEWER_PARAMETERS,
     LOUDER_IN_FLOW,
     chi_squared,
     flow_stop,
 )
-from stopflow.kinetics.start.proposals import FirstCuts, Phases, ProposedStart, initial_deviation
+from stopflow.kinetics.start.proposals import FirstCuts, ProposedStart, initial_deviation
 from stopflow.kinetics.start.relaxation import (
     SHORTEST_PHASE_S,
     explains_more_than_a_line,
@@ -42,12 +42,12 @@ KNOWN = 0.3
 LEAST_SPEED = 0.8
 # Share of the change that an artefact may take before other explanations are looked for.
 MUCH = 0.2
+# Share of the change before a start from which what is seen of it counts, and no extrapolation.
+SEEN = 0.1
 # Of the first accepted cut: earlier than that another must be to be better.
 EARLIER = 0.5
 # A flexible law hides part of an artefact: so many times the first cut that follows it.
 MARGIN = 1.3
-# A rate, in 1/s, at which what is lost is lost at once.
-AT_ONCE = 1e12
 
 
 def reactions(
@@ -81,9 +81,9 @@ def reactions(
     shortest_s = max(SHORTEST_PHASE_S, float(batch.blocks.edge_s[1]) - batch.blocks.first_s)
     known = follow & (error < KNOWN) & (both.k_per_s[:, 0] < 1 / shortest_s)
     slowly = _slowly(first_cuts, rows, lagging, both, known)
-    reaction = known & _moves_at_once(both) & first_cuts.is_short[rows]
+    reaction = known & moves_at_once(both) & first_cuts.is_short[rows]
     for i, row in enumerate(rows.tolist()):
-        phases = _phases(both, i)
+        phases = phases_of(both, i)
         if _follows_law(first_cuts, row, stop=int(stop[i])):
             said = f"{first_cuts.law} describes the trace from the first point"
         elif reaction[i]:
@@ -107,7 +107,8 @@ def reactions(
     return found, hidden
 
 
-def _phases(both: TwoPhases, at: int) -> Phases:
+def phases_of(both: TwoPhases, at: int) -> Phases:
+    """Rates and sizes of two phases of a trace."""
     return tuple(zip(both.k_per_s[at].tolist(), both.amplitudes[at].tolist(), strict=True))
 
 
@@ -154,7 +155,7 @@ def _is_flow(first_cuts: FirstCuts, row: int, both: TwoPhases, at: int, *, first
     )
 
 
-def _moves_at_once(both: TwoPhases) -> NDArray[np.bool_]:
+def moves_at_once(both: TwoPhases) -> NDArray[np.bool_]:
     """Whether (R,) two phases are no lag."""
     speeds = both.k_per_s * both.amplitudes
     return np.asarray(np.abs(speeds.sum(axis=1)) > LEAST_SPEED * np.abs(speeds).max(axis=1))
@@ -211,7 +212,7 @@ def after_short_artefacts(
         edge = int(start[i])
         if lagging[row] and _is_flow(first_cuts, row, both, i, first=edge):
             continue
-        known = (residual[i], _phases(both, i)) if follow[i] else None
+        known = (residual[i], phases_of(both, i)) if follow[i] else None
         found[row] = _after_short(first_cuts, row, edge, known)
     return found
 
@@ -244,22 +245,22 @@ def _after_short(
     """
     batch, blocks = first_cuts.batch, first_cuts.blocks
     from_s, phases_from_s = float(blocks.edge_s[edge]), blocks.first_s
-    levels = batch.means[row, [0, edge, -1]]
-    before, after = abs(float(levels[0] - levels[1])), abs(float(levels[1] - levels[2]))
-    # What is seen of the change, artefact and all: phases may miss one that was cut away.
-    phases: Phases = ((AT_ONCE, before), (0.0, after))
     initial = None
     start_s = blocks.first_s + MARGIN * (from_s - blocks.first_s)
     reason = f"an artefact is seen up to {1e3 * from_s:.4g} ms"
     if known is not None:
-        residual, own = known
         first = blocks.edges - 1
         initial = initial_deviation(
-            batch, row, edge, deviation=residual[:first], error=batch.block_sd[row, :first]
+            batch, row, edge, deviation=known[0][:first], error=batch.block_sd[row, :first]
         )
         start_s, reason = artefact_end(initial)
-        if before <= MUCH * (before + after):
-            phases, phases_from_s = own, from_s
+    # What is seen of the change, artefact and all: phases may miss one that was cut away.
+    at = min(int(np.searchsorted(blocks.edge_s, start_s)), len(blocks.counts) - 1)
+    levels = batch.means[row, [0, at, -1]]
+    before, after = abs(float(levels[0] - levels[1])), abs(float(levels[1] - levels[2]))
+    phases: Phases = ((AT_ONCE, before), (0.0, after))
+    if known is not None and before <= SEEN * (before + after):
+        phases, phases_from_s = known[1], from_s
     latest_s = blocks.first_s + float(first_cuts.latest_s[row])
     return ProposedStart(
         explanation=Explanation.ARTEFACT,

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import log
+from math import inf, isfinite, log, sqrt
 
 import numpy as np
 
+from stopflow.kinetics.many.time_blocks import SINGLE_CUTS
 from stopflow.kinetics.start.artefact_end import artefact_end, pool
 from stopflow.kinetics.start.backward_extrapolation import SURPRISING
-from stopflow.kinetics.start.detection import Explanation, StartDetection
+from stopflow.kinetics.start.detection import AT_ONCE, Explanation, StartDetection
 
 FEWEST_SHOTS = 4
 LATE = 2.0
@@ -17,6 +18,10 @@ KNOWN = 0.2
 CHANGES = 0.5
 # Share of the reaction's change that a start may leave out without a loss.
 CHEAP = 0.05
+# Share of the shots that show an artefact which the others may hide, and how far k of these must be
+# off on average, in standard errors.
+LEAST_SHARE = 0.2
+MOVED = 4.0
 
 
 def share_starts(detections: Sequence[StartDetection]) -> list[StartDetection]:
@@ -26,8 +31,10 @@ def share_starts(detections: Sequence[StartDetection]) -> list[StartDetection]:
     deviate from the rate law rather than from the reaction, and start at their first point too,
     unless next to nothing of the reaction lies before their start: the others may only be too slow
     to show it. Where most shots have one, it is also in those for which no start could be found,
-    which start much later, or whose first points look like a phase of the reaction. What is left of
-    the artefact at a start is the mean square of what the shots show: in one alone its waves may
+    which start much later, or whose first points show nothing or look like a phase of the reaction.
+    Where the artefact lasts a few points only, most shots may have it though few show it: then k
+    from the first point on is off to the same side in most. What is left of the artefact at a start
+    is the mean square of what the shots show: in one alone its waves may
     hide it. Below 4 shots nothing is changed.
 
     Parameters
@@ -40,7 +47,7 @@ def share_starts(detections: Sequence[StartDetection]) -> list[StartDetection]:
     if len(found) < FEWEST_SHOTS:
         return list(detections)
     artefacts = [item for item in found if item.shows_artefact]
-    if len(artefacts) <= len(found) / 2:
+    if len(artefacts) <= len(found) / 2 and not _hidden_in_most(found, artefacts):
         return [_without_artefact(item) if _costs(item) else item for item in detections]
     usual = _shared_end(artefacts)
     seen = [item for item in found if len(item.shift_s) and _since(item) <= LATE * usual]
@@ -49,7 +56,7 @@ def share_starts(detections: Sequence[StartDetection]) -> list[StartDetection]:
         log(item.phases[-1][0]) for item in artefacts if item.phases and item.phases[-1][0] > 0
     ]
     of_instrument = max(rates, default=0) - min(rates, default=0) > CHANGES
-    return [replace(item, of_instrument=of_instrument) for item in settled]
+    return [_of_instrument(item) for item in settled] if of_instrument else settled
 
 
 def _with_their_phase(detections: Sequence[StartDetection]) -> list[StartDetection]:
@@ -103,6 +110,32 @@ def _shared_end(artefacts: Sequence[StartDetection]) -> float:
     return artefact_end(pooled)[0] - float(pooled.edge_s[0])
 
 
+def _of_instrument(detection: StartDetection) -> StartDetection:
+    """Shots of other rates show the artefact: a few points of it hide no phase."""
+    at_once = any(rate >= AT_ONCE for rate, _ in detection.hidden_phases)
+    hidden = () if at_once else detection.hidden_phases
+    return replace(detection, of_instrument=True, hidden_phases=hidden)
+
+
+def _hidden_in_most(found: Sequence[StartDetection], artefacts: Sequence[StartDetection]) -> bool:
+    """Whether an artefact of a few points, which few shots show, moves k in the others as well.
+
+    By how much k from the first point on differs from k after the artefact, in errors of that
+    difference, on average over the shots.
+    """
+    if len(artefacts) < LEAST_SHARE * len(found):
+        return False
+    usual_s = float(np.median([_since(item) for item in artefacts]))
+    moved = []
+    for item in found:
+        late = int(np.searchsorted(item.cut_s, item.first_s + usual_s - 1e-9 * usual_s))
+        if not item.shows_artefact and 0 < late <= SINGLE_CUTS and late < len(item.cut_s):
+            between = item.k_stderr_per_s[late] ** 2 - item.k_stderr_per_s[0] ** 2
+            moved.append((item.k_per_s[0] - item.k_per_s[late]) / sqrt(max(between, 0.0) or inf))
+    known = [value for value in moved if isfinite(value)]
+    return len(known) > 0 and abs(sum(known)) > MOVED * sqrt(len(known))
+
+
 def _costs(detection: StartDetection) -> bool:
     """Whether a start leaves out a part of the reaction that counts."""
     return detection.shows_artefact and detection.removed_change > CHEAP
@@ -146,7 +179,7 @@ def _settled(detection: StartDetection, *, usual_s: float) -> StartDetection:
         return detection
     if not detection.found:
         reason = f"as others ({detection.reason})"
-    elif detection.explanation is Explanation.REACTION:
+    elif detection.explanation in (Explanation.REACTION, Explanation.NOTHING_SEEN):
         reason = f"as the other shots; alone this one would start at {alone_s:.4g} ms"
     elif _since(detection) > LATE * usual_s:
         reason = f"as the other shots; alone this one would start at {alone_s:.4g} ms"

@@ -56,6 +56,18 @@ def _shots(finding: Finding) -> Parts:
     ), _literal(f" ({named})")
 
 
+def _without_outliers(finding: Finding) -> Parts:
+    files = _listed(finding.values["files"])
+    named = ", ".join(files[:NAMED]) + and_more(len(files) - NAMED)
+    return _literal(f"the mean leaves out {named}"), (
+        " of {of} shots: with it k is {with_per_s:.4g} ± {with_stderr_per_s:.2g} 1/s instead of "
+        "{k_per_s:.4g} ± {k_stderr_per_s:.2g} 1/s"
+        if len(files) == 1
+        else " of {of} shots: with them k is {with_per_s:.4g} ± {with_stderr_per_s:.2g} 1/s "
+        "instead of {k_per_s:.4g} ± {k_stderr_per_s:.2g} 1/s"
+    )
+
+
 def _none_fitted(finding: Finding) -> Parts:
     said = dict.fromkeys(say(item) for item in finding.because)
     return "no shot can be used", _literal(f": {', '.join(said)}")
@@ -147,6 +159,11 @@ SENTENCES: Final[Mapping[str, Parts | Callable[[Finding], Parts]]] = {
         "k differs by {size:+.1%} from the other {replicates} replicates",
         " (chance {chance:.1g})",
     ),
+    "left-out": (
+        "k differs by {size:+.1%} from the other {replicates} replicates",
+        " (chance {chance:.1g} in this experiment's scatter): the shot is left out of their mean",
+    ),
+    "without-outliers": _without_outliers,
     "replicate-drift": (
         "k drifts by {size:+.1%} from the first to the last of {replicates} replicates",
         " (chance {chance:.1g}): temperature not settled, or a solution that ages, repeat this "

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from sys import intern
+from typing import Final
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from stopflow.kinetics.solver.result import FitStatus
 from stopflow.kinetics.verdicts.condition_fit import ConditionFit
 from stopflow.kinetics.verdicts.findings import Finding, Verdict, verdict_of
 from stopflow.kinetics.verdicts.mixture import describe_mixture, telling_columns
-from stopflow.kinetics.verdicts.repeatability import Series, as_series
+from stopflow.kinetics.verdicts.repeatability import Deviation, Series, as_series
 from stopflow.kinetics.verdicts.replicates import ReplicateMean, average_replicates
 from stopflow.kinetics.verdicts.series_phases import (
     AMPLITUDES,
@@ -21,8 +22,11 @@ from stopflow.kinetics.verdicts.series_phases import (
     average_phases,
     take_together,
 )
-from stopflow.kinetics.verdicts.shot import ShotAnalysis
+from stopflow.kinetics.verdicts.shot import ShotAnalysis, ShotResult
 from stopflow.trace import Conditions
+
+VARIES: Final = "\0varies"
+"""Stands for the text of a replicate in a column in which replicates differ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -35,12 +39,15 @@ class JudgedShot:
         Findings about the shot itself, and about it among its replicates.
     condition
         Index of its condition in the experiment.
+    left_out
+        How far its rate is from those of its replicates, where it is left out of their mean.
     """
 
     shot: ShotAnalysis
     own: tuple[Finding, ...]
     among: tuple[Finding, ...] = ()
     condition: int
+    left_out: Deviation | None = None
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -54,8 +61,13 @@ class JudgedShot:
 
     @property
     def usable(self) -> bool:
-        """Whether its rate enters means and secondary plots."""
+        """Whether its rate is one to trust."""
         return self.shot.status == FitStatus.OK and verdict_of(self.own) is not Verdict.FAIL
+
+    @property
+    def averaged(self) -> bool:
+        """Whether its rate enters means and secondary plots."""
+        return self.usable and self.left_out is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -73,15 +85,17 @@ class ConditionAnalysis:
     members
         Indices of its shots in the experiment.
     run, run_members
-        ln k of the usable shots in the order in which they were made, and their indices.
+        ln k of the averaged shots in the order in which they were made, and their indices.
     mean
-        The rate of the condition: the mean over the usable shots, or of one fit of all of them.
+        The rate of the condition: the mean over the averaged shots, or of one fit of all of them.
     each
-        Mean over the rates of the usable shots, whatever `mean` is.
+        Mean over the rates of the averaged shots, whatever `mean` is.
+    everyone
+        The same over all usable shots, also those that are left out of the other means.
     together
-        The one fit of all of them, where it was asked for and there are two or more.
+        The one fit of all averaged shots, where it was asked for and there are two or more.
     amplitude, signal_to_noise
-        Medians over the usable shots.
+        Medians over the averaged shots.
     half_life_times_k
         The rate law's own multiple of 1/k, averaged over the shots with a rate.
     sizes
@@ -101,6 +115,7 @@ class ConditionAnalysis:
     run_members: tuple[int, ...]
     mean: ReplicateMean
     each: ReplicateMean
+    everyone: ReplicateMean
     together: ConditionFit | None = None
     amplitude: float
     sizes: Series
@@ -143,11 +158,16 @@ class ExperimentAnalysis:
     def without_fits(self) -> "ExperimentAnalysis":
         """Keep what the comparison with other experiments needs: some hundred bytes a shot."""
         described: dict[tuple[tuple[str, str], ...], Conditions] = {}
+        varying = self._varying_columns()
+        first = {condition.members[0] for condition in self.conditions if condition.members}
 
-        def told_apart(given: Conditions) -> Conditions:
-            return described.setdefault(
-                tuple(given.extra.items()), Conditions(extra=dict(given.extra))
-            )
+        def told_apart(place: int, given: Conditions) -> Conditions:
+            # Of a column that varies among replicates nothing else counts.
+            extra = {
+                name: text if name not in varying or place in first else VARIES
+                for name, text in given.extra.items()
+            }
+            return described.setdefault(tuple(extra.items()), Conditions(extra=extra))
 
         shots = tuple(
             replace(
@@ -156,7 +176,7 @@ class ExperimentAnalysis:
                     experiment=self.name,
                     file=judged.shot.file,
                     channel=judged.shot.channel,
-                    conditions=told_apart(judged.shot.conditions),
+                    conditions=told_apart(place, judged.shot.conditions),
                     workbook_rate_per_s=None,
                     signal_unit=intern(judged.shot.signal_unit),
                     status=intern(str(judged.shot.status)),
@@ -164,9 +184,18 @@ class ExperimentAnalysis:
                     law=self.law,
                 ),
             )
-            for judged in self.shots
+            for place, judged in enumerate(self.shots)
         )
         return replace(self, shots=shots)
+
+    def _varying_columns(self) -> set[str]:
+        """Name the further columns of the workbook that differ among replicates."""
+        varying: set[str] = set()
+        for condition in self.conditions:
+            extras = [self.shots[place].shot.conditions.extra for place in condition.members]
+            names = {name for extra in extras for name in extra} - varying
+            varying |= {n for n in names if len({extra.get(n, "") for extra in extras}) > 1}
+        return varying
 
 
 def group_shots(shots: Sequence[ShotAnalysis]) -> list[list[int]]:
@@ -196,12 +225,12 @@ def build_conditions(
     settings: AnalysisSettings,
     together: Mapping[int, ConditionFit | None],
 ) -> tuple[ConditionAnalysis, ...]:
-    """Average the usable shots of every condition.
+    """Average the shots of every condition.
 
     Parameters
     ----------
     together
-        Fits of all usable shots of a condition, by its index; those there are go before averages.
+        Fits of all averaged shots of a condition, by its index; those there are go before averages.
     """
     count = 1 + max((shot.condition for shot in shots), default=-1)
     telling = telling_columns([shot.shot.conditions for shot in shots])
@@ -221,19 +250,17 @@ def _build_condition(
 ) -> ConditionAnalysis:
     members = tuple(i for i, shot in enumerate(shots) if shot.condition == index)
     order = sorted(members, key=lambda i: (shots[i].shot.conditions.replicate or 0, i))
-    used = [
+    usable = [
         (i, result)
         for i in order
         if shots[i].usable and (result := shots[i].shot.result) is not None
     ]
+    used = [(i, result) for i, result in usable if shots[i].averaged]
     k = [result.fit.k_per_s for _, result in used]
     errors = [result.k_stderr_per_s for _, result in used]
-    only = used[0][1] if len(used) == 1 else None
     conditions = shots[members[0]].shot.conditions
     stated = conditions.concentration_M
-    each = average_replicates(
-        k, errors, interval=(only.k_low_per_s, only.k_high_per_s) if only else None
-    )
+    each = _average([result for _, result in used])
     amplitude = _median([result.fit.amplitude for _, result in used])
     return ConditionAnalysis(
         index=index,
@@ -245,6 +272,7 @@ def _build_condition(
         run_members=tuple(i for i, _ in used),
         mean=take_together(each, together, FIRST_RATE),
         each=each,
+        everyone=_average([result for _, result in usable]),
         together=together,
         amplitude=together.amplitudes.get("amplitude", amplitude) if together else amplitude,
         sizes=amplitude_sizes([result for _, result in used], AMPLITUDES[FIRST_RATE]),
@@ -257,6 +285,15 @@ def _build_condition(
         ),
         signal_to_noise=_median([result.fit.signal_to_noise for _, result in used]),
         further=average_phases([result for _, result in used], together),
+    )
+
+
+def _average(results: Sequence[ShotResult]) -> ReplicateMean:
+    only = results[0] if len(results) == 1 else None
+    return average_replicates(
+        [result.fit.k_per_s for result in results],
+        [result.k_stderr_per_s for result in results],
+        interval=(only.k_low_per_s, only.k_high_per_s) if only else None,
     )
 
 

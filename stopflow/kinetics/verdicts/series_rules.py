@@ -62,6 +62,10 @@ def _judge_experiment(
         for condition, deviations in zip(experiment.conditions, outliers, strict=True)
         for index, deviation in zip(condition.run_members, deviations, strict=True)
         if deviation and deviation.chance < bar.shot
+    } | {
+        index: _left_out_finding(shot.left_out, experiment.conditions[shot.condition])
+        for index, shot in enumerate(experiment.shots)
+        if shot.left_out is not None
     }
     shots = tuple(
         replace(shot, among=(among[index],) if index in among else ())
@@ -91,6 +95,28 @@ def _outlier_finding(deviation: Deviation, *, replicates: int) -> Finding:
     )
 
 
+def _left_out_finding(deviation: Deviation, condition: ConditionAnalysis) -> Finding:
+    return RULES["left-out"].finding(
+        size=deviation.size, replicates=condition.each.shots, chance=deviation.chance
+    )
+
+
+def _without_outliers(condition: ConditionAnalysis, members: Sequence[JudgedShot]) -> list[Finding]:
+    """Say which shots the mean leaves out, and what it would be with them."""
+    files = tuple(shot.shot.file for shot in members if shot.left_out is not None)
+    if not files:
+        return []
+    found = RULES["without-outliers"].finding(
+        files=files,
+        of=len(members),
+        k_per_s=condition.each.k_per_s,
+        k_stderr_per_s=condition.each.k_stderr_per_s,
+        with_per_s=condition.everyone.k_per_s,
+        with_stderr_per_s=condition.everyone.k_stderr_per_s,
+    )
+    return [found]
+
+
 def _run_findings(condition: ConditionAnalysis, bar: _Bar) -> list[Finding]:
     findings = []
     drift, scatter = drift_of(condition.run, bar.common), scatter_of(condition.run, bar.common)
@@ -116,11 +142,12 @@ def _own_findings(
         because = tuple(item for item in fatal if item is not None)
         return [replace(RULES["none-fitted"].finding(), because=because)]
     findings = list(condition.together.findings) if condition.together else []
+    findings += _without_outliers(condition, members)
     mean = condition.mean
     if mean.between_shot_sd_per_s > limits.scatter_share * mean.k_per_s:
         share = mean.between_shot_sd_per_s / mean.k_per_s
         findings.append(RULES["scatter"].finding(share=share))
-    odd = [shot for shot in members if shot.verdict is not Verdict.PASS]
+    odd = [shot for shot in members if shot.verdict is not Verdict.PASS and shot.left_out is None]
     if odd:
         found = RULES["shots"].finding(
             of=len(members),

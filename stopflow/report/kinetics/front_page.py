@@ -158,6 +158,7 @@ def _condition_grid(data: KineticsReportData) -> Grid:
         name for name in (col.CONCENTRATION_M, col.TEMPERATURE_K) if np.isfinite(table[name]).any()
     }
     shown |= {"file"} if any(files) else set()
+    shown |= {col.OUTLIER_FILES} if any(table[col.OUTLIER_FILES]) else set()
     shown |= {col.K_FROM} if set(table[col.K_FROM]) - {"each"} else set()
     columns = [
         *([Column(title="File")] if "file" in shown else []),
@@ -178,6 +179,11 @@ def _condition_grid(data: KineticsReportData) -> Grid:
         Column(title="k", unit="s⁻¹", align="right"),
         Column(title="95 % interval", unit="s⁻¹", align="right"),
         *([Column(title="k of each", unit="s⁻¹", align="right")] if col.K_FROM in shown else []),
+        *(
+            [Column(title="k of all shots", unit="s⁻¹", align="right")]
+            if col.OUTLIER_FILES in shown
+            else []
+        ),
         Column(title="Shot SD", unit="s⁻¹", align="right"),
         Column(title="Half-life", align="right"),
         Column(title="Amplitude", unit=signal_unit(data.shots), align="right"),
@@ -229,6 +235,11 @@ def _condition_row(row: dict, shown: set[str], factor: float, ionic: float) -> t
             if col.K_FROM in shown
             else []
         ),
+        *(
+            [format_value(float(row[col.K_ALL_PER_S]), float(row[col.K_ALL_STDERR_PER_S]))]
+            if col.OUTLIER_FILES in shown
+            else []
+        ),
         format_digits(spread, 2),
         format_time(
             float(row[col.HALF_LIFE_S]), significant_digits(float(row[col.K_PER_S]), error)
@@ -253,6 +264,11 @@ def _table_note(data: KineticsReportData) -> str:
         note = (
             f"k is that of {named} of the usable shots of a condition where there are two or more; "
             "k of each: mean of the rates of the single shots."
+        )
+    if any(data.conditions[col.OUTLIER_FILES]):
+        note += (
+            " Shots far from their replicates are left out of k; k of all shots: the mean with "
+            "them."
         )
     note += (
         " Shot SD: standard deviation of k between shots. S/N: amplitude over noise of one shot."

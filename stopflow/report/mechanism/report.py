@@ -38,8 +38,9 @@ from stopflow.report.paper.flow import (
     row_picture,
 )
 from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.joining import describe_document
 from stopflow.report.paper.page import Page
-from stopflow.report.paper.pdf import Progress, describe_document, flow_sheets, write_pdf
+from stopflow.report.paper.pdf import Progress, write_pdf
 from stopflow.report.paper.style import MUTED, Ruler, require_paper
 from stopflow.report.tables.tables import csv_text
 
@@ -74,7 +75,6 @@ def write_mechanism_pdf(
     SettingsError
         Unknown paper.
     """
-    size, ruler = require_paper(paper), Ruler()
     blocks: list[Block] = [*_front_blocks(found, title), *_open_blocks(found)]
     blocks += _ranking_blocks(found)
     blocks += [
@@ -84,10 +84,10 @@ def write_mechanism_pdf(
         *build_provenance_blocks(provenance, names=[group.label for group in found.groups]),
     ]
     write_pdf(
-        flow_sheets(blocks, size, ruler, section="Mechanism"),
+        blocks,
         path,
-        paper=size,
-        ruler=ruler,
+        paper=paper,
+        section="Mechanism",
         info=describe_document(title, subject=found.scheme, provenance=provenance),
         attachments={"mechanism.csv": csv_text(constants_table(found)).encode()},
         progress=progress,
