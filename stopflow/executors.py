@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Final, ParamSpec, TypeVar
+from itertools import islice
+from typing import Final, Generic, ParamSpec, TypeVar
 
 from stopflow.cluster import cluster_workers
 from stopflow.workers import one_blas_thread, worker_processes
@@ -23,20 +24,53 @@ P = ParamSpec("P")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workers:
-    """An executor, and how many jobs it is given at a time."""
+    """An executor, and how many jobs it is given at a time.
+
+    Attributes
+    ----------
+    helped
+        Whether this process does a job itself while the next result is not there yet.
+    """
 
     executor: Executor
     at_once: int
+    helped: bool = False
 
     def map_in_order(self, work: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
         """Yield the results in the order of the jobs; few of them wait in memory at any time."""
-        waiting: deque[Future[Result]] = deque()
-        for job in jobs:
-            waiting.append(self.executor.submit(work, job))
-            if len(waiting) >= self.at_once:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        waiting: deque[_Handed[Job, Result]] = deque()
+        left = iter(jobs)
+        # The first is done here, where nothing has to be started for it.
+        kept = list(islice(left, 1 if self.helped else 0))
+        while True:
+            for job in islice(left, self.at_once - len(waiting) - len(kept)):
+                waiting.append(_Handed(job=job, future=self.executor.submit(work, job)))
+            for job in kept:
+                waiting.appendleft(_Handed(job=job, future=ThisProcess().submit(work, job)))
+            kept.clear()
+            if not waiting:
+                return
+            if self.helped and not waiting[0].future.done() and self._help(work, waiting):
+                continue
+            yield waiting.popleft().future.result()
+
+    @staticmethod
+    def _help(work: Callable[[Job], Result], waiting: "deque[_Handed[Job, Result]]") -> bool:
+        """Do the first job that no other process has begun; False where there is none."""
+        for place, handed in enumerate(waiting):
+            if handed.future.cancel():
+                done = ThisProcess().submit(work, handed.job)
+                waiting[place] = _Handed(job=handed.job, future=done)
+                return True
+        return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Handed(Generic[Job, Result]):
+    """A job that was handed out, and its result to come."""
+
+    job: Job
+    future: Future[Result]
 
 
 class ThisProcess(Executor):
@@ -60,7 +94,7 @@ def open_workers(*, processes: int, cluster: str | None = None) -> AbstractConte
     Parameters
     ----------
     processes
-        How many work on this machine; 1: this one alone.
+        How many work on this machine, this one among them; 1: this one alone.
     cluster
         Address of a Dask scheduler, whose workers are used instead.
 
@@ -78,8 +112,9 @@ def open_workers(*, processes: int, cluster: str | None = None) -> AbstractConte
 
 @contextmanager
 def _in_processes(count: int) -> Iterator[Workers]:
-    with one_blas_thread(), worker_processes(count) as pool:
-        yield Workers(executor=pool, at_once=AHEAD * count)
+    """Start all processes but one, which is this one: it works while the others still import."""
+    with one_blas_thread(), worker_processes(count - 1) as pool:
+        yield Workers(executor=pool, at_once=AHEAD * count, helped=True)
 
 
 @contextmanager

@@ -3,10 +3,9 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
@@ -14,6 +13,9 @@ from numpy.typing import NDArray
 from stopflow.columns import Column, further_column
 from stopflow.errors import StoreError
 from stopflow.schema import COLUMNS, TABLES
+
+if TYPE_CHECKING:  # whoever only writes tables, as worker processes do, does without
+    import pandas as pd
 
 Columns = dict[str, NDArray[Any] | tuple[str, ...]]
 """Values of a table by column: numbers in arrays, texts in tuples."""
@@ -162,7 +164,7 @@ class StoredTable:
         for part in self.parts():
             require_frame(part, table, place=str(path))
 
-    def parts(self) -> Iterator[pd.DataFrame]:
+    def parts(self) -> "Iterator[pd.DataFrame]":
         """Yield the rows in the groups in which they were written; at least one, if only empty."""
         try:
             groups = self._file.num_row_groups
@@ -173,7 +175,7 @@ class StoredTable:
         except Exception as error:  # the barrier of this file: Arrow's errors have no common class
             raise _unreadable(self._path, error) from error
 
-    def frame(self) -> pd.DataFrame:
+    def frame(self) -> "pd.DataFrame":
         """Return the whole table."""
         if self._frame is None:
             try:
@@ -187,7 +189,7 @@ def _unreadable(path: Path, error: Exception) -> StoreError:
     return StoreError(f"{path} cannot be read ({error}); {AGAIN}")
 
 
-def require_frame(frame: pd.DataFrame, table: str, *, place: str) -> None:
+def require_frame(frame: "pd.DataFrame", table: str, *, place: str) -> None:
     """Refuse a table whose columns, types or values are not those of the schema."""
     own = TABLES[table]
     missing = [name for name in own if name not in frame]
@@ -204,14 +206,16 @@ def require_frame(frame: pd.DataFrame, table: str, *, place: str) -> None:
             raise StoreError(f"{place}: column {name}: {wrong}; {AGAIN}")
 
 
-def _all_texts(values: pd.Series) -> bool:
+def _all_texts(values: "pd.Series") -> bool:
     """Tell whether every value is a text; what Arrow has read as texts is, where it is there."""
+    import pandas as pd
+
     if isinstance(values.dtype, pd.StringDtype):
         return not values.hasnans
     return all(isinstance(value, str) for value in values)
 
 
-def _wrong(name: str, column: Column, values: pd.Series) -> str:
+def _wrong(name: str, column: Column, values: "pd.Series") -> str:
     """Say what is wrong with the values of a column; "" where nothing is."""
     if column.kind == "text":
         if not (_all_texts(values) or values.empty):
@@ -223,7 +227,7 @@ def _wrong(name: str, column: Column, values: pd.Series) -> str:
     if column.kind == "flag":
         return "" if values.dtype == np.bool_ else f"expected yes or no, found {values.dtype}"
     if column.kind == "count":
-        whole = pd.api.types.is_integer_dtype(values.dtype)
+        whole = values.dtype.kind in "iu"
         good = whole and not values.isna().any() and bool((values >= 0).all())
         return "" if good else "expected whole numbers from 0"
     if values.dtype != np.float64:

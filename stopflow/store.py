@@ -11,6 +11,7 @@ A dataset is a folder::
     time.f64            recorded times in s, little-endian float64, equal grids stored once
     signal.f64          recorded signals, little-endian float64, one after the other
     folders.zip         results of the folders, so that the next ingest does only what changed
+    drawn.zip           parts of reports, so that the next report makes only what changed
     ingest.json         version, command, settings, library versions, digest
 
 The columns are those of `stopflow.schema`. Tables and traces are written folder by folder and read
@@ -25,12 +26,11 @@ its place.
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from stopflow.display import html_table
@@ -38,10 +38,14 @@ from stopflow.errors import FormatError, StoreError
 from stopflow.frames import AGAIN, Columns, StoredTable, TableWriter
 from stopflow.io.atomic import Owned
 from stopflow.io.json_files import json_text, load_json
+from stopflow.io.locks import leftovers
 from stopflow.io.results import Lab, file_sha256, parse_lab
 from stopflow.io.switch import recover_folder, replacing_folder
 from stopflow.schema import TABLES, TRACE_PLACES
 from stopflow.trace import FloatArray, Trace
+
+if TYPE_CHECKING:  # whoever only writes a dataset, as worker processes do, does without
+    import pandas as pd
 
 FORMAT_VERSION = 3
 DIGEST = "digest"
@@ -51,7 +55,8 @@ OPENINGS = 5
 PROVENANCE = "ingest.json"
 TIME, SIGNAL = "time.f64", "signal.f64"
 KEPT = "folders.zip"
-FILES = frozenset({PROVENANCE, TIME, SIGNAL, KEPT, *(f"{name}.parquet" for name in TABLES)})
+DRAWN = "drawn.zip"
+FILES = frozenset({PROVENANCE, TIME, SIGNAL, KEPT, DRAWN, *(f"{name}.parquet" for name in TABLES)})
 DISK_FLOAT = np.dtype("<f8")
 
 
@@ -72,15 +77,24 @@ class Dataset:
     """
 
     folder: Path
-    shots: pd.DataFrame
-    conditions: pd.DataFrame
-    secondary: pd.DataFrame
-    problems: pd.DataFrame
-    inputs: pd.DataFrame
+    shots: "pd.DataFrame"
+    conditions: "pd.DataFrame"
+    secondary: "pd.DataFrame"
+    problems: "pd.DataFrame"
+    inputs: "pd.DataFrame"
     stored_cuts: StoredTable
     provenance: Mapping[str, Any]
     time_s: NDArray[np.float64]
     signal: NDArray[np.float64]
+    _places: NDArray[np.int64] = field(init=False)
+    _fitted_s: NDArray[np.float64] = field(init=False)
+
+    def __post_init__(self) -> None:
+        # A row of a table takes longer to look up than a trace takes to be read.
+        places = self.shots[list(TRACE_PLACES)].to_numpy(dtype=np.int64)
+        object.__setattr__(self, "_places", places)
+        fitted_s = self.shots[["start_s", "end_s"]].to_numpy(dtype=np.float64)
+        object.__setattr__(self, "_fitted_s", fitted_s)
 
     def __repr__(self) -> str:
         return f"Dataset('{self.folder}': {len(self.shots)} shots{self._verdicts()})"
@@ -99,7 +113,7 @@ class Dataset:
         return "".join(f", {count} {verdict}" for verdict, count in counts.items())
 
     @property
-    def cuts(self) -> pd.DataFrame:
+    def cuts(self) -> "pd.DataFrame":
         """How k depends on the cut: some 20 rows a shot, read when they are first asked for."""
         return self.stored_cuts.frame()
 
@@ -121,7 +135,7 @@ class Dataset:
         StoreError
             When the stored values are no trace: not finite, or times that do not increase.
         """
-        first, points, time_first = (int(self.shots[name].iloc[row]) for name in TRACE_PLACES)
+        first, points, time_first = self._places[row].tolist()
         if points == 0:
             return None
         time_s = self.time_s[time_first : time_first + points]
@@ -134,11 +148,10 @@ class Dataset:
     def trimmed(self, row: int) -> tuple[FloatArray, FloatArray] | None:
         """Return (time_s, signal) of the part that is fitted; None where there is none."""
         recorded = self.trace(row)
-        start_s = float(self.shots["start_s"].iloc[row])
+        start_s, end_s = self._fitted_s[row].tolist()
         if recorded is None or np.isnan(start_s):
             return None
         time_s, signal = recorded
-        end_s = float(self.shots["end_s"].iloc[row])
         kept = (time_s >= start_s) & (time_s <= end_s)
         return time_s[kept], signal[kept]
 
@@ -154,8 +167,11 @@ class DatasetWriter:
         self._times = GridDigests()
         self._digest = hashlib.blake2b(digest_size=16)
 
-    def add_trace(self, trace: Trace | None) -> tuple[int, int, int]:
-        """Append a trace; return where it lies, the values of `schema.TRACE_PLACES`."""
+    def add_trace(self, trace: Trace | None, digest: str = "") -> tuple[int, int, int]:
+        """Append a trace; return where it lies, the values of `schema.TRACE_PLACES`.
+
+        `digest` is that of `trace_digests`, where it is known.
+        """
         if trace is None:
             return 0, 0, 0
         grid = self._times.digest(trace.time_s)
@@ -165,13 +181,18 @@ class DatasetWriter:
         first = self._signal.tell() // DISK_FLOAT.itemsize
         signal = trace.signal.astype(DISK_FLOAT, copy=False)
         self._signal.write(signal.data)
-        self._digest.update(grid)
-        self._digest.update(signal.data)
+        self._digest.update((digest or _trace_digest(trace, self._times)).encode())
         return first, len(trace), self._grids[grid]
 
-    def add_traces(self, traces: Sequence[Trace | None]) -> Columns:
-        """Append the traces of a folder; return the columns of its shots with where they lie."""
-        places = np.array([self.add_trace(trace) for trace in traces], dtype=np.int64)
+    def add_traces(
+        self, traces: Sequence[Trace | None], digests: Sequence[str] | None = None
+    ) -> Columns:
+        """Append the traces of a folder; return the columns of its shots with where they lie.
+
+        `digests` are those of `trace_digests`, where they are known.
+        """
+        added = zip(traces, digests or [""] * len(traces), strict=True)
+        places = np.array([self.add_trace(*one) for one in added], dtype=np.int64)
         return dict(zip(TRACE_PLACES, places.reshape(-1, len(TRACE_PLACES)).T, strict=True))
 
     def table(self, name: str, *, further: Sequence[str] = ()) -> TableWriter:
@@ -226,7 +247,9 @@ def is_dataset(folder: Path) -> bool:
 
 def _own_files(folder: Path) -> frozenset[str]:
     present = [name for name in FILES if (folder / name).is_file()]
-    return FILES if PROVENANCE in present and len(present) > 1 else frozenset()
+    if PROVENANCE not in present or len(present) < 2:
+        return frozenset()
+    return FILES | {path.name for path in leftovers(folder / DRAWN)}
 
 
 REPLACEABLE = Owned(option="--out", what="an earlier dataset", files=_own_files)
@@ -309,7 +332,8 @@ def _mapped(path: Path) -> NDArray[np.float64]:
         whole = path.stat().st_size // DISK_FLOAT.itemsize
         if whole == 0:
             return np.empty(0)
-        return np.memmap(path, dtype=DISK_FLOAT, mode="r", shape=(whole,))
+        # As a plain array over the same pages: a slice of a memmap itself takes its time.
+        return np.asarray(np.memmap(path, dtype=DISK_FLOAT, mode="r", shape=(whole,)))
     except OSError as error:
         raise StoreError(f"{path} cannot be read ({error.strerror}); {AGAIN}") from error
 
@@ -348,6 +372,6 @@ def trace_digests(traces: Sequence[Trace | None]) -> tuple[str, ...]:
 
 
 def _trace_digest(trace: Trace, grids: GridDigests) -> str:
-    digest = hashlib.blake2b(grids.digest(trace.time_s), digest_size=16)
+    digest = hashlib.sha256(grids.digest(trace.time_s))
     digest.update(trace.signal.astype(DISK_FLOAT, copy=False).data)
     return digest.hexdigest()

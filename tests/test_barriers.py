@@ -130,7 +130,7 @@ def test_a_report_that_cannot_be_drawn_says_so_and_the_tables_are_whole(
 ):
     assert run("ingest", lab)[0] == 0
     before = (tmp_path / "reports" / "kinetics.pdf").read_bytes()
-    pages = "stopflow.report.kinetics.report.build_sheets"
+    pages = "stopflow.report.kinetics.report.overview_blocks"
     monkeypatch.setattr(pages, lambda *_: [].pop())
     code, _, err = run("ingest", lab)
     assert code == 1

@@ -1,6 +1,7 @@
 """The work on folders goes to any executor and comes back in order, few results at a time."""
 
 import os
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -53,11 +54,50 @@ def test_an_error_of_a_job_is_raised_with_its_result():
         future.result()
 
 
-def test_several_processes_are_others_than_this_one():
+def test_this_process_works_while_the_next_result_is_not_there():
+    others_done = threading.Event()
+
+    def work(number):
+        if number == 0:
+            assert others_done.wait(60)
+        if number == 3:
+            others_done.set()
+        return number, threading.current_thread() is threading.main_thread()
+
+    with ThreadPoolExecutor(1) as pool:
+        # The one thread is busy before the first job is asked for, and waits for the last.
+        started = threading.Event()
+        first = pool.submit(lambda: (started.set(), work(0))[1])
+        assert started.wait(60)
+        workers = Workers(executor=pool, at_once=4, helped=True)
+        found = list(workers.map_in_order(work, range(1, 4)))
+        assert first.result() == (0, False)
+    assert found == [(1, True), (2, True), (3, True)]
+
+
+def test_an_error_of_a_job_done_here_is_raised_in_its_place():
+    with ThreadPoolExecutor(1) as pool:
+        release, started = threading.Event(), threading.Event()
+        pool.submit(lambda: (started.set(), release.wait(60)))
+        assert started.wait(60)
+        results = Workers(executor=pool, at_once=2, helped=True).map_in_order(refuse, range(2))
+        with pytest.raises(ValueError, match="job 0"):
+            next(results)
+        release.set()
+
+
+def test_of_several_processes_this_is_one(tmp_path):
     with open_workers(processes=2) as workers:
-        found = set(workers.map_in_order(process_of, range(4)))
-    assert os.getpid() not in found
+        found = list(workers.map_in_order(process_of, [tmp_path] * 8))
+    assert len(set(found)) == 2
+    assert os.getpid() in found
 
 
-def process_of(_job):
-    return os.getpid()
+def process_of(folder):
+    """Wait until two processes have begun a job."""
+    (folder / str(os.getpid())).touch()
+    for _ in range(2000):
+        if len(list(folder.iterdir())) == 2:
+            return os.getpid()
+        time.sleep(0.05)
+    raise TimeoutError

@@ -43,6 +43,14 @@ def test_a_light_analysis_takes_a_fraction_of_the_memory(tmp_path):
     assert sizes[1] < 0.1 * sizes[0]
 
 
+def test_columns_that_differ_from_shot_to_shot_are_held_once(tmp_path):
+    write_lab(tmp_path, spec=LabSpec(folders=1, traces=(24, 24), points=500), seed=3)
+    analysis = analyse_experiment(read_experiment(find_experiments(tmp_path)[0]))
+    assert len({tuple(one.shot.conditions.extra.items()) for one in analysis.shots}) == 24
+    light = analysis.without_fits()
+    assert len({id(one.shot.conditions) for one in light.shots}) <= len(analysis.conditions) + 1
+
+
 def test_of_the_folders_that_were_done_less_than_a_kilobyte_a_shot_is_held(tmp_path, monkeypatch):
     write_lab(tmp_path / "lab", spec=LabSpec(folders=3, traces=(12, 12), points=500), seed=3)
     held = []
@@ -50,10 +58,11 @@ def test_of_the_folders_that_were_done_less_than_a_kilobyte_a_shot_is_held(tmp_p
     def looking(gathered, *rest, **further):
         held.append(pickle.dumps(gathered))
         assert len(gathered.results) == 3
-        assert not any(one.shots or one.cuts or one.traces for one in gathered.results)
+        held_rows = (one.shots or one.cuts or one.traces or one.sha256 for one in gathered.results)
+        assert not any(held_rows)
         compare_folders(gathered, *rest, **further)
 
     monkeypatch.setattr(ingesting, "compare_folders", looking)
     settings = ingesting.IngestSettings(workers=1)
     dataset = ingesting.ingest(tmp_path / "lab", out=tmp_path / "out", settings=settings)
-    assert len(held[0]) < 1000 * len(dataset.shots)
+    assert len(held[0]) < 700 * len(dataset.shots)

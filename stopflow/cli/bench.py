@@ -46,6 +46,14 @@ INGEST_HEADINGS = {
     "median_log_error": "error of ln k",
 }
 
+PAGE_HEADINGS = {
+    "script_ms": "script ms",
+    "script_worst_ms": "worst",
+    "frame_ms": "frame ms",
+    "frame_worst_ms": "worst frame",
+    "release_ms": "release ms",
+}
+
 Rounds = Annotated[int | None, typer.Option("--rounds", min=1, help="Rounds of alternation.")]
 
 
@@ -102,6 +110,36 @@ def ingest(
         say("ratios: times the first line, the plain script on one core", quiet=quiet)
 
 
+@app.command(epilog="Example: stopflow bench page --json")
+def page(
+    *,
+    points: Annotated[
+        int | None, typer.Option("--points", min=300, help="Points of a trace; default 15001.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=10, help="Frames of each drag; default 100.")
+    ] = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Frames of the live page while the start of a fit is dragged, in headless Chromium.
+
+    Needs playwright and an installed Chromium.
+    """
+    from stopflow.pipeline.bench import measure_page
+
+    with progress_bar(quiet=quiet or as_json) as progress:
+        rows = measure_page(points=points, steps=steps, progress=progress)
+    _show(rows, as_json=as_json, quiet=quiet, headings=PAGE_HEADINGS)
+    if not as_json:
+        say(
+            "script: fit, table and drawing commands; frame: with painting; release: the frame of "
+            "the fit to all digits",
+            quiet=quiet,
+        )
+
+
 @app.command(epilog="Example: stopflow bench step --batch-size 64")
 def step(
     *,
@@ -135,6 +173,9 @@ def step(
 def mechanism(
     *,
     rounds: Rounds = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Four of the problems, in one round.")
+    ] = False,
     as_json: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -143,7 +184,7 @@ def mechanism(
     from stopflow.pipeline.bench import measure_mechanism
 
     with progress_bar(quiet=quiet or as_json) as progress:
-        rows = measure_mechanism(rounds=rounds, progress=progress)
+        rows = measure_mechanism(rounds=rounds, quick=quick, progress=progress)
     _show(rows, as_json=as_json, quiet=quiet, headings=MECHANISM_HEADINGS)
     if not as_json:
         say(

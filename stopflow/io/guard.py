@@ -70,7 +70,9 @@ def read_bytes(path: Path, *, most_bytes: int, expected: str) -> bytes:
     """
     with _opened(path, expected=expected) as file:
         size = os.fstat(file.fileno()).st_size
-        data = b"" if size > most_bytes else file.read(most_bytes + 1)
+        # Asked for its size, the file takes no more memory than that; it may grow meanwhile.
+        data = b"" if size > most_bytes else file.read(size + 1)
+        data += file.read(most_bytes + 1 - len(data)) if len(data) > size else b""
         if max(size, len(data)) > most_bytes:
             raise FormatError(
                 path.name,

@@ -111,10 +111,16 @@ def _own_lock(target: Path) -> tuple[int, Path]:
     return handle, Path(name)
 
 
+def leftovers(target: Path) -> list[Path]:
+    """List what is being written beside `target`, and what killed runs left there."""
+    prefix = _prefix(target)
+    return [path for path in target.parent.iterdir() if path.name.startswith(prefix)]
+
+
 def remove_leftovers(target: Path) -> None:
     """Remove what runs that were killed left beside `target`."""
     prefix = _prefix(target)
-    for partial in [path for path in target.parent.iterdir() if path.name.startswith(prefix)]:
+    for partial in leftovers(target):
         lock = partial.with_name(f"{prefix}{partial.name[len(prefix) :].partition('.')[0]}.lock")
         _remove_unless_held(partial, lock)
 

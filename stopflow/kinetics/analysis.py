@@ -1,6 +1,6 @@
 """From an experiment's traces to rates with verdicts, and from experiments to a lab's tables."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,7 +32,7 @@ from stopflow.kinetics.verdicts.series import (
     group_shots,
 )
 from stopflow.kinetics.verdicts.series_rules import judge_series
-from stopflow.kinetics.verdicts.shot import finish_shot, prepare_shot
+from stopflow.kinetics.verdicts.shot import PreparedShot, finish_shot, prepare_shot
 from stopflow.trace import Experiment, Shot, Trace
 from stopflow.trimming import choose_window
 
@@ -72,7 +72,8 @@ def analyse_experiment(
     recorded = [item.shot for item in usable]
     detections = detect_starts(recorded, law=settings.law, dead_time_s=settings.dead_time_s)
     fits = fit_together(recorded, detections) if not settings.robust else {}
-    prepared = [
+    # One after the other, so that a trace is still in the processor's cache when it is finished.
+    prepared: Iterable[PreparedShot] = (
         prepare_shot(
             item.shot,
             settings,
@@ -81,13 +82,14 @@ def analyse_experiment(
             omitted=item.omitted,
         )
         for place, (item, detection) in enumerate(zip(usable, detections, strict=True))
-    ]
+    )
     law = settings.law
     notes: tuple[str, ...] = ()
     if law == AUTO:
+        prepared = list(prepared)
         law, note = choose_law([shot.laws for shot in prepared if shot.laws is not None])
         notes = (note,)
-    laws = [own_law(item.shot, law) for item in prepared]
+    laws = [own_law(item.shot, law) for item in usable]
     notes += tuple(note for _, note in laws if note)
     shots = [
         finish_shot(item, settings, law=own) for item, (own, _) in zip(prepared, laws, strict=True)

@@ -50,7 +50,13 @@ class SignalChecks:
 
 
 def check_signal(
-    signal: FloatArray, residuals: FloatArray, *, noise_sd: float, parameters: int, step: float
+    signal: FloatArray,
+    residuals: FloatArray,
+    *,
+    noise_sd: float,
+    parameters: int,
+    levels: int,
+    step: float,
 ) -> SignalChecks:
     """Check the fitted points (N,) and their residuals (N,).
 
@@ -62,6 +68,8 @@ def check_signal(
         Of the fit.
     parameters
         How many were fitted.
+    levels
+        Distinct values of the signal.
     step
         Distance of the digitiser's levels; 0 where none can be seen.
     """
@@ -75,7 +83,7 @@ def check_signal(
             ratio, chance = early
     return SignalChecks(
         clipped_share=clipped_share(signal),
-        levels=len(np.unique(signal)),
+        levels=levels,
         noise_steps=noise_sd / step if step > 0 else inf,
         misfit_ratio=ratio,
         misfit_chance=chance,
@@ -91,8 +99,10 @@ def clipped_share(signal: FloatArray) -> float:
     limits = {limit for limit, _ in _limits(signal)}
     share = 0.0
     for end in (signal.min(), signal.max()):
-        at_end = np.concatenate(([False], signal == end, [False])).astype(np.int8)
-        steps = np.diff(at_end)
+        is_end = signal == end
+        if np.count_nonzero(is_end) < CLIPPED_RUN:
+            continue
+        steps = np.diff(np.concatenate(([False], is_end, [False])).astype(np.int8))
         lengths = np.flatnonzero(steps == -1) - np.flatnonzero(steps == 1)
         counted = lengths if end in limits else lengths[lengths >= CLIPPED_RUN]
         share += float(counted.sum()) / len(signal)
@@ -151,11 +161,12 @@ def early_misfit(residuals: FloatArray, *, parameters: int) -> tuple[float, floa
     sizes = [2**n for n in range(1, 7) if 2**n <= len(power) // 4]
     if not sizes or len(power) < parameters + 8:
         return 1.0, 1.0
+    last = float(power[sizes[-1] :].sum())
     found = []
     for size in sizes:
-        rest = float(power[size:].sum()) / max(len(power) - size - parameters, 1)
-        ratio = float(power[:size].mean()) / rest if rest > 0 else 1.0
         free = max(len(power) - size - parameters, 1)
+        rest = (last + float(power[size : sizes[-1]].sum())) / free
+        ratio = float(power[:size].mean()) / rest if rest > 0 else 1.0
         found.append((float(fdtrc(size, free, ratio)), ratio))
     chance, ratio = min(found)
     return ratio, min(chance * len(sizes), 1.0)
@@ -205,7 +216,8 @@ def misfit(
         return 1.0, 1.0
     length = max(len(residuals) // MISFIT_BLOCKS, 8)
     starts = np.arange(0, len(residuals) - length + 1, length)
-    counts = np.diff(starts, append=len(residuals))
+    counts = np.full(len(starts), length)
+    counts[-1] = len(residuals) - starts[-1]
     means = np.add.reduceat(residuals, starts) / counts
     scaled = means / np.hypot(noise.mean_sd(counts), shared_sd)
     total = float(scaled @ scaled)

@@ -25,9 +25,9 @@ from stopflow.learn.settings import TrainSettings
 from stopflow.learn.split import Split, split_by_experiment
 from stopflow.learn.training.augment import TraceOf
 from stopflow.learn.training.coordinates import Coordinates
+from stopflow.learn.training.course import Progress
 from stopflow.learn.training.prepare import Prepared, prepare
 from stopflow.learn.training.run import Run, TrainStatus
-from stopflow.learn.training.train import Progress
 from stopflow.lowrank import Network, adapt, count_parameters, merge
 from stopflow.trace import FloatArray
 

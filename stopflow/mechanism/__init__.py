@@ -7,6 +7,7 @@ rates        mass action in arrays: rates, Jacobians and second derivatives
 radau        coefficients of the Radau IIA methods
 integrate    steps of such a method for many mixtures, with exact sensitivities
 linear       the exact solution where the rate equations are linear
+riccati      the exact solution where a single number changes
 solve        concentrations and their sensitivities against time
 start        what a mixture holds at mixing: forms in equilibrium, double mixing with a delay
 observations shots as the fit takes them, and what the detector sees
@@ -16,11 +17,16 @@ problem      scheme, shots and detector together: residual and Jacobian
 minimise     the way down from one start
 thin         fewer shots and points for the search
 fit          the minimum for all shots together, without starting values
+tangents     shots in the tangents of a fit, and how their pulls vary
+scatter      errors of the constants, from noise or from the scatter between shots
 determined   what the data do and do not say of each constant
 further      which further experiment would determine an open constant
-contours     how two constants go together
+level        where the edge of a joint region of two constants is
+contours     how two constants go together: once round that edge
 mixtures     concentrations, windows and noise of the shots of a folder
 groups       shots that differ in what the scheme does not know
+known        schemes that are commonly met
+contained    whether a scheme merely contains another
 rank         known schemes, fitted to the same shots and compared
 judge        lack of fit, and concentrations held out
 results      what was found in a folder

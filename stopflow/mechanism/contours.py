@@ -1,25 +1,38 @@
 """How the two constants that are determined least go together: a 95 % region.
 
-From the minimum the sum of squares is followed outwards in directions that would meet an ellipse
-evenly, all other constants fitted again, until it has risen by the 95 % point of chi squared for
-two numbers. Where it does not within the range of the search the region is open there.
+The edge is followed as a curve (predictor and corrector; Allgower and Georg, Introduction to
+Numerical Continuation Methods, 2003, chapter 2): a step along it, then steps down or up the slope
+of the squares back to it, all other constants fitted again at every point. So it goes round valleys
+that bend. At the ends of the range of the search the region is open; there the edge is that end.
 """
 
 from dataclasses import dataclass
-from math import sqrt
 
 import numpy as np
-from scipy.stats import chi2
 
-from stopflow.mechanism.determined import FAR, FINE, Determination
+from stopflow.mechanism.determined import Determination
 from stopflow.mechanism.fit import GlobalFit
-from stopflow.mechanism.minimise import FAIR, minimise, search_bounds
+from stopflow.mechanism.level import EdgePoint, Level
 from stopflow.trace import FloatArray
 
-RISE = float(chi2.ppf(0.95, 2))
-DIRECTIONS, TRIES = 20, 8
-CLOSE = 0.1
-"""Share of `RISE` within which a point counts as on the contour."""
+FIRST_STEP, LEAST_STEP, MOST_STEP = 0.25, 0.01, 1.0
+"""Steps along the edge; 1 is the radius of the region where it is an ellipse.
+
+The first and the least one in smallest radii.
+"""
+MOST_POINTS, CORRECTIONS = 200, 6
+CLOSE = 0.005
+"""Difference of the level from 1 within which a point counts as on the edge."""
+BEND, STRAIGHT = 0.8, 0.97
+"""Cosine of the turn between two steps below which a step is too long, and above which short."""
+NARROW = 0.5
+"""Share of the smallest radius across which a region ends in a corner."""
+TRIES = 12
+ON_A_SIDE = 16
+"""Fewest steps in which a side of the range is walked."""
+ROUNDNESS = (1.0, 0.5, 0.0)
+"""How far coordinates are stretched with the region, in turn until the edge is followed round: a
+straight region is easily followed where it is about a circle, one that bends where it is not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -34,11 +47,14 @@ class Contour:
         (n, 2) on its edge in the fit's own coordinates, in order round the minimum.
     is_open
         (n,) whether the region goes on beyond the point.
+    is_whole
+        Whether the edge was followed all the way round.
     """
 
     places: tuple[int, int]
     points: FloatArray
     is_open: tuple[bool, ...]
+    is_whole: bool = True
 
 
 def follow_contour(fit: GlobalFit, found: Determination) -> Contour | None:
@@ -46,16 +62,17 @@ def follow_contour(fit: GlobalFit, found: Determination) -> Contour | None:
     if not fit.ok or fit.problem.constants.count < 2:
         return None
     places = least_determined(found)
-    axes = _axes(fit, places)
-    turns = np.linspace(0, 2 * np.pi, DIRECTIONS, endpoint=False)
-    points, is_open = [], []
-    start = np.asarray(fit.best.theta)
-    for turn in turns:
-        along = axes @ np.array([np.cos(turn), np.sin(turn)])
-        end, ended, start = _walk(fit, places, along, start)
-        points.append(end)
-        is_open.append(not ended)
-    return Contour(places=places, points=np.array(points), is_open=tuple(is_open))
+    rounds: list[Contour] = []
+    for roundness in ROUNDNESS:
+        level = Level.of(fit, places, roundness)
+        points, is_open, is_whole = _Walk(level).around()
+        found_edge = level.centre + np.array(points) @ level.axes.T
+        rounds.append(
+            Contour(places=places, points=found_edge, is_open=tuple(is_open), is_whole=is_whole)
+        )
+        if is_whole:
+            break
+    return max(rounds, key=lambda item: (item.is_whole, len(item.points)))
 
 
 def least_determined(found: Determination) -> tuple[int, int]:
@@ -74,49 +91,168 @@ def least_determined(found: Determination) -> tuple[int, int]:
     return first, second
 
 
-def _axes(fit: GlobalFit, places: tuple[int, int]) -> FloatArray:
-    """Half axes (2, 2) of the ellipse that white noise would give, no longer than the search."""
-    normal = fit.point.jacobian.T @ fit.point.jacobian
-    inverse = np.linalg.pinv(normal, rcond=1e-12, hermitian=True) * fit.inflation
-    sizes, vectors = np.linalg.eigh(inverse[np.ix_(places, places)])
-    longest = np.log(FAR) / sqrt(RISE)
-    return np.asarray(vectors * np.clip(np.sqrt(np.maximum(sizes, 0)), 1e-9, longest))
+class _Walk:
+    """Once round the edge, the region on the left."""
 
+    def __init__(self, level: Level) -> None:
+        self._level = level
+        self._points: list[FloatArray] = []
+        self._open: list[bool] = []
+        self._hits: list[float] = []
 
-def _walk(
-    fit: GlobalFit, places: tuple[int, int], along: FloatArray, start: FloatArray
-) -> tuple[FloatArray, bool, FloatArray]:
-    """Walk in one direction: (point, whether the squares rose enough, where to begin the next)."""
-    centre = np.asarray(fit.best.theta)[list(places)]
-    low, high = (bound[list(places)] for bound in search_bounds(fit.problem))
-    room = np.where(along > 0, high - centre, centre - low) / np.maximum(np.abs(along), 1e-12)
-    reach = float(room.min())
-    length, best, far = min(sqrt(RISE), reach), (0.0, 0.0), (np.inf, np.inf)
-    gain = FINE * fit.inflation / max(fit.best.squares, 1e-300)
-    for _ in range(TRIES):
-        theta, tried = start.copy(), length
-        theta[list(places)] = centre + tried * along
-        found = minimise(fit.problem, theta, held=places, turns=60, tolerance=FAIR, negligible=gain)
-        theta = np.asarray(found.theta)
-        rise = max((found.squares - fit.best.squares) / fit.inflation, 1e-9)
-        if abs(rise - RISE) < CLOSE * RISE or (rise < RISE and length >= reach):
-            break
-        if rise < RISE:
-            best = (length, sqrt(rise))
+    def around(self) -> tuple[list[FloatArray], list[bool], bool]:
+        """Points, whether each lies at an end of the range, and whether the round was closed."""
+        here = self._begin()
+        if here is None:
+            low, high = self._level.low, self._level.high
+            corners = [low, np.array([high[0], low[1]]), high, np.array([low[0], high[1]])]
+            back = np.linalg.inv(self._level.axes)
+            return [back @ (item - self._level.centre) for item in corners], [True] * 4, True
+        first, short = here, FIRST_STEP * self._level.least
+        length = short
+        self._add(here.y, is_open=False)
+        while len(self._points) < MOST_POINTS:
+            room = self._level.room(here.y, length * here.along)
+            if room < 1.0:
+                met = self._along_walls(here, here.y + room * length * here.along)
+                if met is None:
+                    return self._points, self._open, True
+                if np.hypot(*(met.y - first.y)) < short and len(self._points) > 4:
+                    return self._points, self._open, True
+                here, length = met, short
+                self._add(here.y, is_open=False)
+                continue
+            ahead = self._correct(here, length)
+            if ahead is None:
+                length *= 0.4
+                if length < LEAST_STEP * self._level.least:
+                    ahead = self._across(here)
+                    if ahead is None:
+                        return self._points, self._open, False
+                    here, length = ahead, short
+                    self._add(here.y, is_open=False)
+                continue
+            if len(self._points) > 4 and _passes(here, ahead, first):
+                return self._points, self._open, True
+            if here.along @ ahead.along > STRAIGHT:
+                length = min(1.6 * length, MOST_STEP)
+            here = ahead
+            self._add(here.y, is_open=False)
+        return self._points, self._open, False
+
+    def _add(self, y: FloatArray, *, is_open: bool) -> None:
+        self._points.append(y)
+        self._open.append(is_open)
+
+    def _begin(self) -> EdgePoint | None:
+        """Find a point of the edge straight out from the minimum; None where all is inside."""
+        for direction in (np.array([0.0, 1.0]), np.array([1.0, 0.0])):
+            for outward in (direction, -direction):
+                found = self._outward(np.zeros(2), outward, np.asarray(self._level.fit.best.theta))
+                if found is not None:
+                    return found
+        return None
+
+    def _outward(self, base: FloatArray, step: FloatArray, theta: FloatArray) -> EdgePoint | None:
+        """Search the edge from a point inside along a step; None where the range ends before."""
+        room = self._level.room(base, step)
+        if not room > 0:
+            return None
+        inside, outside, share = 0.0, np.inf, min(1.0, room)
+        for _ in range(TRIES):
+            found = self._level.at(base + share * step, theta)
+            if abs(found.level - 1) < CLOSE:
+                return found
+            if found.level > 1:
+                outside = share
+            else:
+                inside, theta = share, found.theta
+                if share >= room:
+                    return None
+            guess = share / max(found.level, 0.2)
+            if np.isfinite(outside) and not inside < guess < outside:
+                guess = 0.5 * (inside + outside)
+            share = min(guess, room)
+        return found
+
+    def _correct(self, here: EdgePoint, length: float) -> EdgePoint | None:
+        """Step along the edge and return to it; None where that step was too long."""
+        y = here.y + length * here.along
+        for _ in range(CORRECTIONS):
+            found = self._level.at(y, here.theta)
+            if not np.isfinite(found.level):
+                return None
+            if abs(found.level - 1) < CLOSE:
+                straight = (found.y - here.y) @ here.along > 0.5 * length
+                fits = here.along @ found.along > BEND and straight
+                return found if fits else None
+            size = max(float(np.hypot(*found.slope)), 1e-300)
+            back = (1 - found.level) * found.slope / size**2
+            too_far = np.hypot(*back) > length + 2 * CLOSE / size
+            if too_far or self._level.room(y, back) < 1:
+                return None
+            y = y + back
+        return None
+
+    def _across(self, here: EdgePoint) -> EdgePoint | None:
+        """Cross the region at a corner too sharp to go round; None where it is not narrow there."""
+        inward = -here.slope / max(float(np.hypot(*here.slope)), 1e-300)
+        theta, inside, widest = here.theta, 0.0, NARROW * self._level.least
+        ahead = 2 * LEAST_STEP * self._level.least
+        while ahead < widest:
+            found = self._level.at(here.y + ahead * inward, theta)
+            if found.level > 1 and inside:
+                break
+            if found.level <= 1:
+                inside, theta = ahead, found.theta
+            ahead *= 1.5
         else:
-            far = (length, sqrt(rise) if np.isfinite(rise) else np.inf)
-        length = min(_between(best, far, length, rise), reach)
-    ended = rise >= (1 - CLOSE) * RISE or bool(np.isfinite(far[0]))
-    return centre + tried * along, ended, theta
+            return None
+        base = here.y + inside * inward
+        met = self._outward(base, (ahead - inside) * inward, theta) if inside else None
+        return met if met is not None and float(met.along @ here.along) < 0 else None
+
+    def _along_walls(self, here: EdgePoint, hit: FloatArray) -> EdgePoint | None:
+        """Walk the ends of the range until the edge comes back in; None after a whole round."""
+        level, theta, inside = self._level, here.theta, False
+        begun = before = level.wall_place(hit)
+        step = level.least_side_step()
+        if any(abs(begun - earlier) < step for earlier in self._hits):
+            return None
+        self._hits.append(begun)
+        ahead = begun + step
+        while ahead < begun + 4:
+            found = level.at(level.on_wall(ahead), theta)
+            if found.level > 1 and inside:
+                return self._leave_wall(before, ahead, theta)
+            if found.level <= 1:
+                if not inside:
+                    self._add(hit, is_open=True)
+                inside, before, theta = True, ahead, found.theta
+                self._add(found.y, is_open=True)
+            step = min(1.5 * step, 1 / ON_A_SIDE)
+            ahead += step
+        return None
+
+    def _leave_wall(self, inside: float, outside: float, theta: FloatArray) -> EdgePoint:
+        """Halve the way between two places on the ends of the range, in and out of the region."""
+        level = self._level
+        for _ in range(TRIES):
+            middle = 0.5 * (inside + outside)
+            found = level.at(level.on_wall(middle), theta)
+            if abs(found.level - 1) < CLOSE:
+                break
+            if found.level > 1:
+                outside = middle
+            else:
+                inside, theta = middle, found.theta
+        return found
 
 
-def _between(
-    best: tuple[float, float], far: tuple[float, float], length: float, rise: float
-) -> float:
-    """Guess the length at which the root of the rise, nearly straight, is that wanted."""
-    if not np.isfinite(far[0]):
-        return length * min(sqrt(RISE / rise), 4.0)
-    if not np.isfinite(far[1]):
-        return 0.5 * (best[0] + far[0])
-    share = (sqrt(RISE) - best[1]) / max(far[1] - best[1], 1e-12)
-    return best[0] + float(np.clip(share, 0.25, 0.75)) * (far[0] - best[0])
+def _passes(here: EdgePoint, ahead: EdgePoint, goal: EdgePoint) -> bool:
+    """Whether a step along the edge leads past a point of it, in the same direction."""
+    step = ahead.y - here.y
+    along = float((goal.y - here.y) @ step) / max(float(step @ step), 1e-300)
+    aside = np.hypot(*(goal.y - here.y - along * step))
+    near = bool(aside < 0.3 * np.hypot(*step))
+    return 0 < along < 1.001 and near and float(goal.along @ ahead.along) > 0

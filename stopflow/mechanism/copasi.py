@@ -4,7 +4,6 @@ Hoops et al., Bioinformatics 22, 3067 (2006), 10.1093/bioinformatics/btl485. It 
 copasi-basico, which is installed for development only.
 """
 
-import time
 from importlib import import_module
 from locale import LC_ALL, setlocale
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stopflow.mechanism.bench import MICRO, TOLERANCE, Reached
+from stopflow.mechanism.bench import MICRO, TOLERANCE, Reached, clock
 from stopflow.mechanism.problem import Problem
 from stopflow.trace import FloatArray
 
@@ -49,14 +48,12 @@ def fit_with_copasi(
     with TemporaryDirectory() as folder:
         _add_experiments(model, problem, Path(folder))
         _add_items(model, problem, micro)
-        begun = time.process_time()
-        found = basico.run_parameter_estimation(
-            model=model,
-            method=method,
-            settings={"method": {"Iteration Limit": ITERATIONS, "Tolerance": 1e-2 * tolerance}},
-            update_model=False,
+        settings = {"method": {"Iteration Limit": ITERATIONS, "Tolerance": 1e-2 * tolerance}}
+        found, spent = clock(
+            lambda: basico.run_parameter_estimation(
+                model=model, method=method, settings=settings, update_model=False
+            )
         )
-        spent = time.process_time() - begun
         squares = float(basico.get_fit_statistic(model=model)["obj"])
     basico.remove_datamodel(model)
     values = np.array([found.loc[f"(R{n}).k1", "sol"] for n in range(len(micro))], dtype=float)

@@ -4,8 +4,8 @@ For every constant the sum of squares is followed away from the minimum with all
 fitted again (Venzon and Moolgavkar, Appl. Stat. 37, 87 (1988), 10.2307/2347496; Raue et al.,
 Bioinformatics 25, 1923 (2009), 10.1093/bioinformatics/btp358). Where it rises by the 95 % point of
 chi squared there is an end of the interval; where it does not within a factor of `FAR` there is
-none, and the constant has only a bound, or no bound at all. Squares are measured in units that
-count the scatter between shots.
+none, and the constant has only a bound, or no bound at all. Squares are measured in units in which
+that point is the end of a 95 % interval with the errors of `stopflow.mechanism.scatter`.
 """
 
 from collections.abc import Sequence
@@ -26,8 +26,6 @@ FAR = 1e4
 AT_END = 1.0
 """A best value so close to an end of its range is any value of a valley: all of it is followed."""
 RISE = float(chi2.ppf(0.95, 1))
-HALF_WIDTHS = 2 * sqrt(RISE)
-"""Standard errors in an interval."""
 FINE = 1e-3
 """To how much of the rise at one standard error a point of the profile is followed down."""
 FIRST_STEP = 1e-3
@@ -105,8 +103,11 @@ def determine(fit: GlobalFit) -> Determination:
     constants = fit.problem.constants
     intervals, profiles = [], []
     for place, name in enumerate(constants.names):
-        low, below = _follow(fit, place, -1)
-        high, above = _follow(fit, place, +1)
+        region = fit.measure([place])
+        unit = region.inflation * region.limit / RISE
+        low, below = _follow(fit, place, -1, unit=unit)
+        high, above = _follow(fit, place, +1, unit=unit)
+        widths = 2 * sqrt(region.limit)
         profiles.append(np.array(sorted([*below, (float(fit.best.theta[place]), 0.0), *above])))
         is_logarithm = constants.is_logarithm[place]
         value = exp if is_logarithm else float
@@ -115,7 +116,7 @@ def determine(fit: GlobalFit) -> Determination:
                 name=name,
                 unit=constants.units[place],
                 value=value(float(fit.best.theta[place])),
-                stderr=(high - low) / HALF_WIDTHS if isfinite(high - low) else nan,
+                stderr=(high - low) / widths if isfinite(high - low) else nan,
                 low=value(low) if isfinite(low) else (0.0 if is_logarithm else -inf),
                 high=value(high) if isfinite(high) else inf,
                 open_below=not isfinite(low),
@@ -135,11 +136,13 @@ def profile_rise(fit: GlobalFit, place: int, value: float, start: FloatArray) ->
     """Fit again with one free number held at a value."""
     theta = start.copy()
     theta[place] = value
-    gain = FINE * fit.inflation / max(fit.best.squares, 1e-300)
+    gain = FINE * fit.errors.pooled / max(fit.best.squares, 1e-300)
     return minimise(fit.problem, theta, held=(place,), turns=60, tolerance=FAIR, negligible=gain)
 
 
-def _follow(fit: GlobalFit, place: int, direction: int) -> tuple[float, list[tuple[float, float]]]:
+def _follow(
+    fit: GlobalFit, place: int, direction: int, *, unit: float
+) -> tuple[float, list[tuple[float, float]]]:
     """Walk away from the minimum until the squares have risen enough: (end, profile)."""
     is_logarithm = fit.problem.constants.is_logarithm[place]
     centre = float(fit.best.theta[place])
@@ -148,7 +151,6 @@ def _follow(fit: GlobalFit, place: int, direction: int) -> tuple[float, list[tup
     at_end = min(centre - float(bounds[0][place]), float(bounds[1][place]) - centre) < AT_END
     far = 300.0 if at_end or not is_logarithm else log(FAR)
     reach = min(far, abs(edge - centre))
-    unit = fit.inflation
     step = min(max(float(fit.stderr[place]), FIRST_STEP), 0.25 * reach)
     start, here, rise = fit.best.theta, 0.0, 0.0
     walked: list[tuple[float, float]] = []
@@ -159,7 +161,7 @@ def _follow(fit: GlobalFit, place: int, direction: int) -> tuple[float, list[tup
         if new > 9 * RISE and step > 1e-7:
             step /= 3
             continue
-        to_zero, to_fast = _left_to_gain(fit, found.theta, bounds, besides=place)
+        to_zero, to_fast = _left_to_gain(fit, found.theta, bounds, besides=place, unit=unit)
         if to_fast > PULL and new - to_fast < RISE:
             return direction * inf, walked
         if to_zero > PULL:
@@ -175,7 +177,12 @@ def _follow(fit: GlobalFit, place: int, direction: int) -> tuple[float, list[tup
 
 
 def _left_to_gain(
-    fit: GlobalFit, theta: FloatArray, bounds: tuple[FloatArray, FloatArray], *, besides: int
+    fit: GlobalFit,
+    theta: FloatArray,
+    bounds: tuple[FloatArray, FloatArray],
+    *,
+    besides: int,
+    unit: float,
 ) -> tuple[float, float]:
     """How far the rise would fall if the ranges of the other free numbers did not end here.
 
@@ -192,7 +199,7 @@ def _left_to_gain(
     slope, normal = point.jacobian.T @ point.residual, point.jacobian.T @ point.jacobian
     others = np.array([i for i in range(len(theta)) if i != besides and i not in stuck], dtype=int)
     follow = np.linalg.lstsq(normal[np.ix_(others, others)], slope[others], rcond=None)[0]
-    outward = 2 * (slope[stuck] - normal[np.ix_(stuck, others)] @ follow) / fit.inflation
+    outward = 2 * (slope[stuck] - normal[np.ix_(stuck, others)] @ follow) / unit
     down, up = at_low[stuck], at_high[stuck]
     return (
         float(np.maximum(outward[down], 0.0).sum()),
@@ -221,7 +228,7 @@ def _combinations(fit: GlobalFit, determined: Sequence[bool]) -> tuple[Combinati
             direction = np.zeros(constants.count)
             direction[[i, j]] = 1.0, sign
             along = vectors.T @ direction
-            error = sqrt(float((along**2 / np.maximum(values, floor)).sum()) * fit.inflation)
+            error = sqrt(float((along**2 / np.maximum(values, floor)).sum()) * fit.errors.pooled)
             if error < TIED:
                 theta = fit.best.theta
                 found.append(

@@ -6,8 +6,7 @@ minima again on all points. Several minima that are as good are all returned.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass
 from math import inf
 
 import numpy as np
@@ -15,6 +14,7 @@ from scipy.stats import chi2, qmc
 
 from stopflow.mechanism.minimise import FAIR, NEGLIGIBLE, Minimum, minimise, search_box
 from stopflow.mechanism.problem import Point, Problem
+from stopflow.mechanism.scatter import Errors, Region, measure_errors
 from stopflow.mechanism.thin import thin_problem
 from stopflow.trace import FloatArray
 
@@ -43,12 +43,8 @@ class GlobalFit:
         Further minima that the data do not rule out at 95 %, lowest first.
     point
         The problem at the best minimum.
-    covariance
-        (p, p) of the free numbers for white noise, scaled up where the residuals are larger than
-        the noise of the points, never down.
-    spread
-        (p, p) the same from the scatter between shots (White, Econometrica 48, 817 (1980),
-        10.2307/1912934, with a shot as a cluster); NaN for fewer than 4 shots.
+    errors
+        Of the free numbers, from the noise or from the scatter between shots.
     reason
         Why there is no fit; empty when there is one.
     """
@@ -57,10 +53,8 @@ class GlobalFit:
     best: Minimum
     others: tuple[Minimum, ...] = ()
     point: Point
-    covariance: FloatArray
-    spread: FloatArray
+    errors: Errors
     reason: str = ""
-    scale: float = field(default=1.0)
 
     @property
     def ok(self) -> bool:
@@ -75,16 +69,12 @@ class GlobalFit:
 
     @property
     def stderr(self) -> FloatArray:
-        """(p,) standard errors: the larger of white noise and of scatter between shots."""
-        white, shots = (np.sqrt(np.diag(item)) for item in (self.covariance, self.spread))
-        return np.asarray(np.fmax(white, shots))
+        """(p,) standard errors."""
+        return self.errors.stderr
 
-    @property
-    def inflation(self) -> float:
-        """By how much squares have to rise for a confidence region, over those of white noise."""
-        white = np.sqrt(np.maximum(np.diag(self.covariance), 1e-300))
-        ratio = self.stderr / white
-        return self.scale * float(np.median(ratio[np.isfinite(ratio)], axis=0)) ** 2
+    def measure(self, places: Sequence[int]) -> Region:
+        """Measure the joint 95 % region of some free numbers."""
+        return self.errors.region(np.eye(self.problem.constants.count)[list(places)])
 
 
 def fit_mechanism(
@@ -184,19 +174,18 @@ def conclude(problem: Problem, minima: Sequence[Minimum]) -> GlobalFit:
     free = problem.constants.count
     nothing = np.full((free, free), np.nan)
     if not minima:
-        none = Minimum(theta=np.full(free, np.nan), squares=inf, converged=False)
         empty = Point(
             squares=inf,
             residual=np.zeros(0),
             jacobian=np.zeros((0, free)),
             responses=np.zeros((0, 0)),
         )
+        none = Minimum.at(np.full(free, np.nan), empty, converged=False)
         return GlobalFit(
             problem=problem,
             best=none,
             point=empty,
-            covariance=nothing,
-            spread=nothing,
+            errors=Errors(inverse=nothing, white=1.0, agreement=1.0, covariance=nothing),
             reason="the rate equations of the scheme have no finite solution for any constants "
             "that these shots could show",
         )
@@ -210,24 +199,11 @@ def conclude(problem: Problem, minima: Sequence[Minimum]) -> GlobalFit:
         for item in minima[1:]
         if item.squares < limit and not _same_valley(problem, best, item, limit)
     ]
-    normal = point.jacobian.T @ point.jacobian
-    inverse: FloatArray = np.asarray(np.linalg.pinv(normal, rcond=1e-14, hermitian=True))
     return GlobalFit(
         problem=problem,
         best=best,
         others=tuple(others),
         point=point,
-        covariance=np.asarray(scale * inverse),
-        spread=_spread(problem, point, inverse),
-        scale=scale,
+        errors=measure_errors(problem, np.asarray(best.theta), point),
         reason="" if best.converged else "the search for the minimum did not end",
     )
-
-
-def _spread(problem: Problem, point: Point, inverse: FloatArray) -> FloatArray:
-    """Estimate the covariance of the free numbers from the scatter between shots."""
-    bounds, count = problem.windows.bounds, len(problem.shots)
-    if count < 4:
-        return np.full_like(inverse, np.nan)
-    pulls = np.array([point.jacobian[a:b].T @ point.residual[a:b] for a, b in pairwise(bounds)])
-    return np.asarray(count / (count - 1) * inverse @ (pulls.T @ pulls) @ inverse)

@@ -149,4 +149,4 @@ def _error(
     values, vectors = np.linalg.eigh(normal)
     floor = max(float(values.max()), 1e-300) * 1e-14
     variance = float((vectors[place] ** 2 / np.maximum(values, floor)).sum())
-    return sqrt(variance * fit.inflation)
+    return sqrt(variance * fit.errors.pooled)

@@ -23,14 +23,36 @@ NEGLIGIBLE = 1e-14
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Minimum:
-    """A local minimum: free numbers, sum of squares, whether the search ended there."""
+    """A local minimum.
+
+    Attributes
+    ----------
+    theta, squares
+        (p,) free numbers, and their sum of squares.
+    converged
+        Whether the search ended there.
+    slope
+        (p,) half the derivative of the squares: 0, but along numbers that were held.
+    """
 
     theta: FloatArray
     squares: float
     converged: bool
+    slope: FloatArray
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "theta", frozen_array(self.theta))
+        for name in ("theta", "slope"):
+            object.__setattr__(self, name, frozen_array(getattr(self, name)))
+
+    @classmethod
+    def at(cls, theta: FloatArray, point: Point, *, converged: bool) -> "Minimum":
+        """Call a point a minimum."""
+        return cls(
+            theta=theta,
+            squares=point.squares,
+            converged=converged,
+            slope=point.jacobian.T @ point.residual,
+        )
 
 
 def minimise(
@@ -69,7 +91,7 @@ def minimise(
         while True:
             ahead, promised = model.step(damping)
             if promised <= negligible * point.squares or damping > MOST_DAMPING:
-                return Minimum(theta=theta, squares=point.squares, converged=True)
+                return Minimum.at(theta, point, converged=True)
             after = problem.evaluate(ahead, tolerance=tolerance)
             if after.squares <= point.squares:
                 kept = (point.squares - after.squares) / promised
@@ -77,7 +99,7 @@ def minimise(
                 theta, point, harder = ahead, after, 2.0
                 break
             damping, harder = damping * harder, 2 * harder
-    return Minimum(theta=theta, squares=point.squares, converged=False)
+    return Minimum.at(theta, point, converged=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

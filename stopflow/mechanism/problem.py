@@ -156,6 +156,17 @@ class Problem:
             least_M=self.starts.least_M(self.mixtures),
         ).c
 
+    def columns(self, theta: FloatArray, responses: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Weighted concentrations whose response is sought (J, n, o), and fitted curves (J, n).
+
+        Offsets and drifts are taken out of both; `responses` are those of a `Point`.
+        """
+        windows = self.windows
+        c = self.concentrations(theta)[..., self._seen]
+        columns = windows.project(windows.pick(c))
+        each = responses[windows.group_of]
+        return columns[..., self._free], (columns @ each[..., None])[..., 0]
+
     def find_starts(self, theta: FloatArray) -> FloatArray:
         """Concentrations of all species in every mixture at the time of mixing: (M, s)."""
         log_k, _ = self.constants.log_k(theta, self.kelvin)

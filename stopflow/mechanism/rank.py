@@ -3,21 +3,21 @@
 All species may be seen by the detector, with responses of their own: which one is seen is as little
 known as the scheme. Ranked by AICc, squares in units of the scatter between replicates, or, where
 there are few, of that which the closest scheme leaves; schemes that the data do not tell apart are
-called undecided.
+called undecided, and a scheme that merely contains another one, with constants that the data do not
+determine, is said to do so.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import nan
 
 import numpy as np
 
-from stopflow.mechanism.constants import build_constants
-from stopflow.mechanism.fit import NEGLIGIBLE_ROUGHLY, GlobalFit, fit_mechanism
+from stopflow.mechanism.contained import contains
+from stopflow.mechanism.fit import GlobalFit
 from stopflow.mechanism.judge import judge_fit, measure_scatter, predict_held_out
-from stopflow.mechanism.observations import Detector, MechanismShot
-from stopflow.mechanism.problem import build_problem
-from stopflow.mechanism.scheme import parse_scheme
+from stopflow.mechanism.known import KNOWN, KnownScheme, fit_known
+from stopflow.mechanism.observations import MechanismShot
 
 WITHIN_NOISE = 1.5
 """Mean square of the residuals, in units of the noise, that still counts as noise."""
@@ -28,48 +28,6 @@ NEAR, BETTER = 30.0, 0.95
 scheme's mean square of predictions below which another is not ruled out."""
 MISFIT = 1e-3
 """Probability below which residuals are called systematic."""
-FAINT = 0.01
-"""A partner of unknown concentration is taken as this share of the smallest one of the other."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownScheme:
-    """A scheme with a name; E is the partner and S what is varied."""
-
-    name: str
-    text: str
-    pre_equilibrated: tuple[tuple[str, str], ...] = ()
-
-
-KNOWN: Mapping[str, KnownScheme] = {
-    item.name: item
-    for item in (
-        KnownScheme(name="binding", text="E + S <=> ES"),
-        KnownScheme(name="irreversible binding", text="E + S -> ES"),
-        KnownScheme(name="induced fit", text="E + S <=> ES <=> EX"),
-        KnownScheme(name="induced fit, irreversible", text="E + S <=> ES -> EX"),
-        KnownScheme(
-            name="conformational selection",
-            text="E <=> F; F + S <=> FS",
-            pre_equilibrated=(("E", "F"),),
-        ),
-        KnownScheme(name="turnover", text="E + S <=> ES -> E + P"),
-        KnownScheme(name="reversible turnover", text="E + S <=> ES <=> E + P"),
-        KnownScheme(name="burst", text="E + S <=> ES -> EP; EP -> E + P"),
-        KnownScheme(name="covalent intermediate", text="E + S <=> ES -> EP + Q; EP -> E + P"),
-        KnownScheme(name="substrate inhibition", text="E + S <=> ES -> E + P; ES + S <=> ES2"),
-        KnownScheme(name="two sites in order", text="E + S <=> ES; ES + S <=> ES2"),
-        KnownScheme(name="two steps after binding", text="E + S <=> ES -> EX -> EY"),
-        KnownScheme(name="binding and decay", text="E + S <=> ES; E -> D"),
-        KnownScheme(name="dimerisation", text="2 S <=> S2"),
-        KnownScheme(name="second order with itself", text="2 S -> P"),
-        KnownScheme(name="dimer that reacts", text="2 S <=> S2 -> P"),
-        KnownScheme(name="first order", text="S -> P"),
-        KnownScheme(name="reversible first order", text="S <=> P"),
-        KnownScheme(name="two steps in a row", text="S -> I -> P"),
-        KnownScheme(name="two ways", text="S -> P; S -> Q"),
-    )
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -83,7 +41,10 @@ class Ranked:
     numbers
         Free numbers and responses.
     undecided
-        Whether the data do not rule it out.
+        Whether the data do not rule it out, and it does not merely contain another scheme.
+    contains
+        The name of a scheme before it, not ruled out and with fewer numbers, whose curves it draws:
+        what it has beyond that one is not determined. Empty where there is none.
     lack_of_fit
         Probability of residuals that have as much in common if the scheme is right; NaN where it
         was not asked.
@@ -97,6 +58,7 @@ class Ranked:
     numbers: int
     behind: float
     undecided: bool
+    contains: str = ""
     lack_of_fit: float = nan
     held_out: float = nan
 
@@ -135,7 +97,7 @@ def rank_schemes(
         return []
     widest = min((fit for _, fit in fits), key=lambda fit: fit.best.squares / max(fit.dof, 1))
     scatter = measure_scatter(widest)
-    unit = max(widest.inflation if scatter is None else scatter, 1.0)
+    unit = max(widest.errors.pooled if scatter is None else scatter, 1.0)
     told = []
     for scheme, fit in fits:
         responses = int(np.linalg.matrix_rank(np.atleast_2d(fit.point.responses)))
@@ -154,7 +116,7 @@ def rank_schemes(
         )
         for scheme, fit, numbers, value in told
     ]
-    return _judge(sorted(ranked, key=lambda item: item.behind))
+    return _set_apart(_judge(sorted(ranked, key=lambda item: item.behind)), unit)
 
 
 def _judge(ranked: Sequence[Ranked]) -> list[Ranked]:
@@ -175,6 +137,24 @@ def _judge(ranked: Sequence[Ranked]) -> list[Ranked]:
     ]
 
 
+def _set_apart(ranked: Sequence[Ranked], unit: float) -> list[Ranked]:
+    """Take schemes that contain one before them, with fewer numbers, out of those undecided."""
+    found: list[Ranked] = []
+    for item in ranked:
+        within = [
+            other
+            for other in found
+            if item.undecided
+            and other.undecided
+            and other.numbers < item.numbers
+            and contains(item.fit, other.fit, unit=unit)
+        ]
+        if within:
+            item = replace(item, undecided=False, contains=within[0].scheme.name)
+        found.append(item)
+    return found
+
+
 def describe_ranking(ranked: Sequence[Ranked]) -> list[str]:
     """Say in sentences which schemes the data leave, and where those differ."""
     if not ranked:
@@ -187,10 +167,11 @@ def describe_ranking(ranked: Sequence[Ranked]) -> list[str]:
         said += [_where_they_differ(best, other) for other in left[1:]]
     else:
         said.append(f'"{best.scheme.name}" describes the shots best')
-        if len(ranked) > 1:
-            second = ranked[1]
+        second = next((item for item in ranked[1:] if not item.contains), None)
+        if second is not None:
             said[-1] += f'; the AICc of "{second.scheme.name}", the next, is higher by '
             said[-1] += f"{second.behind:.3g}"
+    said += _describe_contained(ranked)
     ratio = best.fit.best.squares / max(best.fit.dof, 1)
     if ratio > WITHIN_NOISE:
         said.append(
@@ -216,6 +197,23 @@ def describe_ranking(ranked: Sequence[Ranked]) -> list[str]:
     return said
 
 
+def _describe_contained(ranked: Sequence[Ranked]) -> list[str]:
+    """Say which schemes have a simpler one in them and cannot be told from it."""
+    said = []
+    for item in ranked:
+        larger = [
+            f'"{other.scheme.name}"' for other in ranked if other.contains == item.scheme.name
+        ]
+        if larger:
+            names = larger[0] if len(larger) == 1 else f"{', '.join(larger[:-1])} and {larger[-1]}"
+            verb, whose = ("contains", "its") if len(larger) == 1 else ("contain", "their")
+            said.append(
+                f'{names} {verb} "{item.scheme.name}" as a limit and cannot be ruled out by these '
+                f"shots, which do not determine {whose} further constants"
+            )
+    return said
+
+
 def _where_they_differ(best: Ranked, other: Ranked) -> str:
     """Name the shot and the time at which two fitted schemes differ most."""
     problem = best.fit.problem
@@ -229,35 +227,6 @@ def _where_they_differ(best: Ranked, other: Ranked) -> str:
         f"{where.name} at {1e3 * time_s:.3g} ms, by {apart[place]:.2g} standard deviations of a "
         "point"
     )
-
-
-def fit_known(
-    known: KnownScheme,
-    shots: Sequence[MechanismShot],
-    *,
-    reference_K: float | None = None,
-    generator: np.random.Generator,
-) -> GlobalFit:
-    """Fit one of the known schemes with all species seen."""
-    scheme = parse_scheme(known.text)
-    least = min(shot.start_M["S"] for shot in shots if shot.start_M["S"] > 0)
-    needed = [
-        replace(shot, start_M=_start(shot, scheme.species, partner_M=FAINT * least))
-        for shot in shots
-    ]
-    problem = build_problem(
-        scheme,
-        build_constants(scheme, reference_K=reference_K),
-        needed,
-        detector=Detector(observed=scheme.species),
-        pre_equilibrated=known.pre_equilibrated,
-    )
-    return fit_mechanism(problem, generator=generator, negligible=NEGLIGIBLE_ROUGHLY)
-
-
-def _start(shot: MechanismShot, species: Sequence[str], *, partner_M: float) -> dict[str, float]:
-    given = {"S": shot.start_M["S"], "E": shot.start_M.get("E", partner_M)}
-    return {name: amount for name, amount in given.items() if name in species}
 
 
 def _responses(fit: GlobalFit) -> int:

@@ -1,7 +1,7 @@
 """Concentrations against time and their exact sensitivities, for many mixtures at once.
 
-Where the rate equations are linear they are solved exactly, otherwise by an integrator of high
-order.
+Where the rate equations are linear, or a single number changes, they are solved exactly, otherwise
+by an integrator of high order.
 """
 
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from stopflow.mechanism.rates import (
     build_quadratic,
     differentiate_by_start,
 )
+from stopflow.mechanism.riccati import solve_riccati
 from stopflow.trace import FloatArray
 
 
@@ -100,7 +101,11 @@ def _solve(
     scale: FloatArray,
     times_s: FloatArray,
 ) -> tuple[FloatArray, FloatArray] | None:
-    exact = solve_linear(right, by_free, times_s) if system.is_linear else None
+    exact = None
+    if system.is_linear:
+        exact = solve_linear(right, by_free, times_s)
+    elif system.basis.shape[1] == 1:
+        exact = solve_riccati(right, by_free, times_s)
     if exact is not None:
         return exact
     path = integrate(right, by_free, scale, float(times_s[-1]))

@@ -16,12 +16,13 @@ def measure_fit(*, traces: int | None = None) -> list[dict[str, object]]:
 
 
 def measure_mechanism(
-    *, rounds: int | None = None, progress: Progress = silent
+    *, rounds: int | None = None, quick: bool = False, progress: Progress = silent
 ) -> list[dict[str, object]]:
     """Compare global fits with scipy's and, where it is installed, COPASI's."""
-    from stopflow.mechanism.bench import bench_mechanism
+    from stopflow.mechanism.bench import CASES, QUICK, bench_mechanism
 
-    return bench_mechanism(rounds=rounds or 3, progress=progress)
+    names = QUICK if quick else tuple(CASES)
+    return bench_mechanism(names=names, rounds=rounds or (1 if quick else 3), progress=progress)
 
 
 def measure_ingest(
@@ -43,6 +44,15 @@ def measure_ingest(
         points=points or usual.points,
     )
     return bench_ingest(size=size, workers=workers, rounds=rounds or 3, progress=progress)
+
+
+def measure_page(
+    *, points: int | None = None, steps: int | None = None, progress: Progress = silent
+) -> list[dict[str, Any]]:
+    """Time the frames in which the start of a fit is dragged in the page, in a headless browser."""
+    from stopflow.pipeline.bench_page import bench_page
+
+    return bench_page(points=points or 15_001, steps=steps or 100, progress=progress)
 
 
 def measure_step(

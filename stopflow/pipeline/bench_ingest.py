@@ -33,6 +33,7 @@ from stopflow.workers import one_blas_thread, worker_processes
 
 PEER, INGEST, REPORT = "plain script", "ingest without reports", "reports"
 WITH_REPORT, ALONE = "ingest with reports", "ingest on one core"
+AGAIN = "again, one folder changed"
 READING, ANALYSIS = "phase: read", "phase: read and fit"
 MEGABYTE = 1e6
 Rates = Mapping[tuple[str, str], float]
@@ -85,7 +86,8 @@ def bench_ingest(
         A row a case: traces, megabytes of trace files, seconds of processor and wall, traces and
         megabytes a wall second, ratios of both times to the plain script's, the peak of memory of
         its largest process, and the median of ``|ln(k / k_true)|`` of its rates. Phases are parts
-        of the ingest, on one core.
+        of the ingest, on one core. "Again" is a second ingest with its reports, after one number
+        of one trace has changed.
     """
     with TemporaryDirectory(prefix="stopflow-bench-") as made:
         lab, out = Path(made, "lab"), Path(made, "results")
@@ -177,6 +179,28 @@ def _run_reports(_lab: Path, out: Path, _workers: int) -> Rates:
     return {}
 
 
+def _run_again(lab: Path, out: Path, workers: int) -> Rates:
+    """Ingest and report once more after one number of one trace was changed."""
+    path = sorted(lab.glob("*/*.bka"))[0]
+    content = path.read_bytes()
+    path.write_bytes(_with_another_number(content))
+    try:
+        dataset = ingest(lab, out=out, settings=IngestSettings(workers=workers))
+        with TemporaryDirectory(prefix="stopflow-bench-") as reports:
+            write_reports(dataset, Path(reports))
+    finally:
+        path.write_bytes(content)
+    return {}
+
+
+def _with_another_number(content: bytes) -> bytes:
+    """Change the last digit of a trace file."""
+    changed = bytearray(content)
+    place = max(at for at in range(len(changed) - 40, len(changed)) if chr(changed[at]).isdigit())
+    changed[place] = ord(str((int(chr(changed[place])) + 1) % 10))
+    return bytes(changed)
+
+
 def _run_reading(lab: Path, _out: Path, _workers: int) -> Rates:
     for folder in find_experiments(lab):
         read_experiment(folder)
@@ -193,11 +217,12 @@ CASES: dict[str, Work] = {
     PEER: _run_peer,
     INGEST: _run_ingest,
     REPORT: _run_reports,
+    AGAIN: _run_again,
     ALONE: _run_alone,
     READING: _run_reading,
     ANALYSIS: _run_analysis,
 }
-SHOWN = (PEER, INGEST, WITH_REPORT, ALONE, READING, ANALYSIS, REPORT)
+SHOWN = (PEER, INGEST, WITH_REPORT, AGAIN, ALONE, READING, ANALYSIS, REPORT)
 
 
 def _both(first: Cost, second: Cost) -> Cost:

@@ -79,7 +79,7 @@ def gather_folders(
     with keeping_results(place, settings) as keeper, writer.table("cuts") as cuts:
         for reading in readings:
             result = _opened(reading)
-            gathered.places.append(writer.add_traces(reading.traces))
+            gathered.places.append(writer.add_traces(reading.traces, result.traces))
             keeper.keep(reading)
             cuts.write(result.cuts)
             gathered.further |= dict.fromkeys(further_names("shots", result.shots))
@@ -114,13 +114,6 @@ def compare_folders(
     with writer.table("secondary") as secondary, writer.table("problems") as listed:
         secondary.write(build_columns("secondary", secondary_rows(lab)))
         listed.write(build_columns("problems", [asdict(problem) for problem in problems]))
-    with writer.table("inputs") as inputs:
-        for result in gathered.results:
-            rows = [
-                {"experiment": result.name, "file": file, "sha256": digest}
-                for file, digest in result.sha256.items()
-            ]
-            inputs.write(build_columns("inputs", rows))
 
 
 def _write_shots(
@@ -131,9 +124,18 @@ def _write_shots(
     *,
     true: TrueRates,
 ) -> None:
+    """Read the results of the folders again and write their rows, and the files of each."""
     results = stored_results(place)
-    with writer.table("shots", further=list(gathered.further)) as shots:
+    with (
+        writer.table("shots", further=list(gathered.further)) as shots,
+        writer.table("inputs") as inputs,
+    ):
         for result, analysis, where in zip(results, lab.experiments, gathered.places, strict=True):
+            files = [
+                {"experiment": result.name, "file": file, "sha256": digest}
+                for file, digest in result.sha256.items()
+            ]
+            inputs.write(build_columns("inputs", files))
             shots.write(
                 {
                     **result.shots,

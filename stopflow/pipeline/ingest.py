@@ -19,6 +19,7 @@ from stopflow.kinetics.analysis import AnalysisSettings
 from stopflow.kinetics.verdicts.sentences import reasons
 from stopflow.pipeline.barriers import true_rates
 from stopflow.pipeline.checks import given, require_time_unit, require_wavelength, require_whole
+from stopflow.pipeline.drawn import carry_parts
 from stopflow.pipeline.gather import GatheredFolders, compare_folders, gather_folders
 from stopflow.pipeline.kept import EarlierResults, earlier_results
 from stopflow.pipeline.progress import Announce, Progress, silent, unannounced
@@ -163,6 +164,8 @@ def write_dataset(
         announce(result.headline)
         progress("reading and fitting", next(counter), len(jobs))
 
+    if not execution.fresh:
+        carry_parts(out, place)
     with writing_into(place) as writer:
         with earlier_results(out, wanted=not execution.fresh) as earlier:
             readings = _read_all(jobs, earlier, workers=settings.workers, execution=execution)

@@ -230,14 +230,17 @@ def _reasons(
     A trace without features has the reasons of both: the start that leaves too few points, say.
     """
     texts = ["no trace: " + str(reason) for reason in fit["reason"]]
+    predicted = frame["k_predicted_per_s"].to_numpy()
+    log_sd = frame["k_predicted_stderr_per_s"].to_numpy() / predicted
+    fitted, error = fit["k_per_s"].to_numpy(), fit["k_stderr_per_s"].to_numpy()
+    reason = fit["reason"].tolist()
     for row, warning, refusal in zip(usable, warnings, refusals, strict=True):
-        shot = frame.iloc[row]
         apart = disagreement(
-            k_per_s=shot["k_predicted_per_s"],
-            log_sd=shot["k_predicted_stderr_per_s"] / shot["k_predicted_per_s"],
-            k_fit_per_s=fit["k_per_s"].iloc[row],
-            k_fit_stderr_per_s=fit["k_stderr_per_s"].iloc[row],
+            k_per_s=float(predicted[row]),
+            log_sd=float(log_sd[row]),
+            k_fit_per_s=float(fitted[row]),
+            k_fit_stderr_per_s=float(error[row]),
         )
-        seen = (refusal, str(fit["reason"].iloc[row])) if refusal else (warning, apart)
+        seen = (refusal, str(reason[row])) if refusal else (warning, apart)
         texts[row] = BETWEEN.join(dict.fromkeys(text for text in seen if text))
     return texts

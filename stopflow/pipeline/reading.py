@@ -94,7 +94,7 @@ class FolderResult:
     def light(self) -> "FolderResult":
         """Leave out what is in the tables: less than a kilobyte a shot remains."""
         analysis = self.analysis.without_fits()
-        return replace(self, analysis=analysis, shots={}, cuts={}, traces=())
+        return replace(self, analysis=analysis, shots={}, cuts={}, traces=(), sha256={})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -34,7 +34,7 @@ import os, sys
 from pathlib import Path
 from stopflow.io.atomic import replacing_file
 with replacing_file(Path(sys.argv[1])) as partial:
-    partial.write_text("half")
+    partial.write_text("half", encoding="utf-8")
     os._exit(9)
 """
 
@@ -45,17 +45,17 @@ def names(folder):
 
 def write(folder, text):
     with replacing_folder(folder, owned=OURS) as partial:
-        (partial / "mark").write_text(text)
+        (partial / "mark").write_text(text, encoding="utf-8")
 
 
 def test_two_runs_at_once_both_finish_and_the_last_one_wins(tmp_path):
     folder = tmp_path / "[out]*"
     with replacing_folder(folder, owned=OURS) as first:
-        (first / "mark").write_text("first")
+        (first / "mark").write_text("first", encoding="utf-8")
         write(folder, "second")
-        assert (folder / "mark").read_text() == "second"
-        assert (first / "mark").read_text() == "first"
-    assert (folder / "mark").read_text() == "first"
+        assert (folder / "mark").read_text(encoding="utf-8") == "second"
+        assert (first / "mark").read_text(encoding="utf-8") == "first"
+    assert (folder / "mark").read_text(encoding="utf-8") == "first"
     assert names(tmp_path) == ["[out]*"]
 
 
@@ -80,13 +80,13 @@ def test_a_killed_write_of_a_file_leaves_the_old_one_and_goes_with_the_next(tmp_
         [sys.executable, "-c", KILLED_FILE, str(path)], check=False, env=own_environment()
     )
     assert killed.returncode == 9
-    assert path.read_text() == "old"
+    assert path.read_text(encoding="utf-8") == "old"
     with replacing_file(path) as first:
-        first.write_text("first")
+        first.write_text("first", encoding="utf-8")
         write_text(path, "second")
-        assert path.read_text() == "second"
+        assert path.read_text(encoding="utf-8") == "second"
         assert first.suffix == ".csv"
-    assert path.read_text() == "first"
+    assert path.read_text(encoding="utf-8") == "first"
     assert names(tmp_path) == ["rates.csv"]
 
 
@@ -102,10 +102,10 @@ def test_the_lock_of_a_killed_run_goes_with_the_next_and_one_that_is_held_stays(
 def test_a_folder_of_the_users_beside_it_stays(tmp_path):
     mine = tmp_path / ".out.replaced" / "notes.txt"
     mine.parent.mkdir()
-    mine.write_text("mine")
+    mine.write_text("mine", encoding="utf-8")
     for text in ("first", "second"):
         write(tmp_path / "out", text)
-    assert mine.read_text() == "mine"
+    assert mine.read_text(encoding="utf-8") == "mine"
 
 
 def write_set(place, text):
@@ -113,20 +113,20 @@ def write_set(place, text):
     with switching() as switch:
         folder = switch.folder(place / "out", owned=OURS)
         files = switch.files(place / "reports", lab=None)
-        (folder / "mark").write_text(text)
-        (files / "rates.csv").write_text(text)
+        (folder / "mark").write_text(text, encoding="utf-8")
+        (files / "rates.csv").write_text(text, encoding="utf-8")
         (files / "deep").mkdir()
-        (files / "deep" / "k.txt").write_text(text)
+        (files / "deep" / "k.txt").write_text(text, encoding="utf-8")
 
 
 def the_set(place):
     found = [place / "out" / "mark", *(place / "reports" / x for x in ("rates.csv", "deep/k.txt"))]
-    return [path.read_text() for path in found]
+    return [path.read_text(encoding="utf-8") for path in found]
 
 
 def test_a_set_replaces_its_own_files_and_leaves_those_of_others(tmp_path):
     write_set(tmp_path, "old")
-    (tmp_path / "reports" / "mine.pdf").write_text("mine")
+    (tmp_path / "reports" / "mine.pdf").write_text("mine", encoding="utf-8")
     write_set(tmp_path, "new")
     assert the_set(tmp_path) == ["new"] * 3
     assert names(tmp_path / "reports") == ["deep", "mine.pdf", "rates.csv", MARK]
@@ -226,7 +226,7 @@ def test_a_folder_behind_a_link_is_replaced_and_the_link_stays(tmp_path):
     for text in ("first", "second"):
         write(tmp_path / "link", text)
     assert (tmp_path / "link").is_symlink()
-    assert (folder / "mark").read_text() == "second"
+    assert (folder / "mark").read_text(encoding="utf-8") == "second"
     assert names(folder.parent) == ["out"]
 
 
@@ -234,10 +234,10 @@ def test_a_folder_behind_a_link_is_replaced_and_the_link_stays(tmp_path):
 def test_a_folder_with_anything_of_the_users_is_refused(tmp_path, path):
     mine = tmp_path / path
     mine.parent.mkdir(parents=True, exist_ok=True)
-    mine.write_text("mine")
+    mine.write_text("mine", encoding="utf-8")
     with pytest.raises(SettingsError, match=r"--out = .* \(holds .*valid: .*an earlier result"):
         write(tmp_path, "new")
-    assert mine.read_text() == "mine"
+    assert mine.read_text(encoding="utf-8") == "mine"
 
 
 @pytest.mark.parametrize("path", ["notes.txt", "a/notes.txt"])
@@ -245,10 +245,10 @@ def test_an_earlier_result_with_something_added_is_refused(tmp_path, path):
     folder = tmp_path / "out"
     write(folder, "old")
     (folder / "a").mkdir()
-    (folder / path).write_text("mine")
+    (folder / path).write_text("mine", encoding="utf-8")
     with pytest.raises(SettingsError, match=rf"holds {path}"):
         write(folder, "new")
-    assert (folder / path).read_text() == "mine"
+    assert (folder / path).read_text(encoding="utf-8") == "mine"
     assert names(tmp_path) == ["out"]
 
 
@@ -259,7 +259,7 @@ def test_what_is_added_while_a_run_writes_is_kept(tmp_path):
         with replacing_folder(folder, owned=OURS) as partial:
             (partial / "mark").touch()
             folder.mkdir()
-            (folder / "notes.txt").write_text("mine")
+            (folder / "notes.txt").write_text("mine", encoding="utf-8")
 
     with pytest.raises(SettingsError, match=r"notes\.txt"):
         add_in_between()
@@ -267,10 +267,10 @@ def test_what_is_added_while_a_run_writes_is_kept(tmp_path):
 
 
 def test_a_file_is_refused(tmp_path):
-    (tmp_path / "out").write_text("mine")
+    (tmp_path / "out").write_text("mine", encoding="utf-8")
     with pytest.raises(SettingsError, match=r"\(a file\)"):
         write(tmp_path / "out", "new")
-    assert (tmp_path / "out").read_text() == "mine"
+    assert (tmp_path / "out").read_text(encoding="utf-8") == "mine"
 
 
 def test_new_and_empty_folders_and_what_file_managers_leave_are_no_hindrance(tmp_path):

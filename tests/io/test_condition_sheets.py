@@ -48,7 +48,9 @@ def test_conditions_in_a_workbook_of_their_own_hold_for_files_without_a_row(tmp_
 
 
 def test_conditions_and_no_table_at_all(tmp_path: Path) -> None:
-    (tmp_path / "conditions.csv").write_text("Temperature;25,0 °C\nIonic strength (M);0,1\n")
+    (tmp_path / "conditions.csv").write_text(
+        "Temperature;25,0 °C\nIonic strength (M);0,1\n", encoding="utf-8"
+    )
     lab = read_folder(tmp_path)
     assert kelvin(lab) == [298.15] * 4
     assert lab.shots[0].conditions.ionic_strength_M == 0.1

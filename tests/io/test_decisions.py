@@ -114,7 +114,9 @@ def test_times() -> None:
 def test_a_folder_follows_its_decisions(tmp_path: Path) -> None:
     lab(tmp_path, "a.bka", "b.bka", "c.bka", "d.bka", "two.bka")
     lab(tmp_path, "two.bka", channels=2)
-    (tmp_path / "start_values.csv").write_text("Filename,x_start\na.bka,3\nb.bka,4\n")
+    (tmp_path / "start_values.csv").write_text(
+        "Filename,x_start\na.bka,3\nb.bka,4\n", encoding="utf-8"
+    )
     (tmp_path / "decisions.csv").write_text(
         "file,channel,use,start,end,law,note\n"
         "a.bka,,,7,,,\n"
@@ -122,7 +124,8 @@ def test_a_folder_follows_its_decisions(tmp_path: Path) -> None:
         "c.bka,,,,20 ms,double,\n"
         "d.bka,,,50,60,,\n"
         "gone.bka,,no,,,,\n"
-        "two.bka,2,no,,,,HV only\n"
+        "two.bka,2,no,,,,HV only\n",
+        encoding="utf-8",
     )
     experiment = read_experiment(tmp_path, channel="all")
     shots = {(shot.file, shot.channel): shot for shot in experiment.shots}

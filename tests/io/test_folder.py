@@ -170,8 +170,8 @@ def test_files_that_differ_only_in_case_keep_their_own_rows(tmp_path: Path) -> N
     write_file(tmp_path / "A.bka")
     if len(list(tmp_path.iterdir())) < 2:
         pytest.skip("this file system does not tell case apart")
-    (tmp_path / "one.csv").write_text("Filename,x_start\na.bka,5\n")
-    (tmp_path / "two.csv").write_text("Filename,x_start,Rate\nA.bka,7,1\n")
+    (tmp_path / "one.csv").write_text("Filename,x_start\na.bka,5\n", encoding="utf-8")
+    (tmp_path / "two.csv").write_text("Filename,x_start,Rate\nA.bka,7,1\n", encoding="utf-8")
     shots = by_file(read_experiment(tmp_path))
     assert {name: shot.start_s for name, shot in shots.items()} == {"a.bka": 0.005, "A.bka": 0.007}
 
@@ -200,16 +200,21 @@ def test_a_linked_folder_is_followed(tmp_path: Path) -> None:
 def test_truth(tmp_path: Path) -> None:
     assert read_truth(tmp_path) == ({}, [])
     path = tmp_path / "truth.csv"
-    path.write_text("experiment,file,k_true_per_s,start_true_s\nx,a.bka,1.5,0.01\nx,b.bka,2,0\n")
+    path.write_text(
+        "experiment,file,k_true_per_s,start_true_s\nx,a.bka,1.5,0.01\nx,b.bka,2,0\n",
+        encoding="utf-8",
+    )
     assert read_truth(tmp_path) == ({("x", "a.bka"): 1.5, ("x", "b.bka"): 2.0}, [])
-    path.write_text("experiment,file,k_true_per_s\nx,a.bka,fast\nx,b.bka,2\n")
+    path.write_text("experiment,file,k_true_per_s\nx,a.bka,fast\nx,b.bka,2\n", encoding="utf-8")
     truth, problems = read_truth(tmp_path)
     assert truth == {("x", "b.bka"): 2.0}
     assert "line 2" in str(problems[0])
     assert "'fast'" in str(problems[0])
-    path.write_text("experiment,file\nx,a.bka\n")
+    path.write_text("experiment,file\nx,a.bka\n", encoding="utf-8")
     assert "k_true_per_s" in str(read_truth(tmp_path)[1][0])
-    path.write_text(f"experiment,file,k_true_per_s\nx,b.bka,2\nx,{'a' * 140_000},1\n")
+    path.write_text(
+        f"experiment,file,k_true_per_s\nx,b.bka,2\nx,{'a' * 140_000},1\n", encoding="utf-8"
+    )
     truth, problems = read_truth(tmp_path)
     assert truth == {("x", "b.bka"): 2.0}
     assert "cannot be read to its end" in str(problems[0])

@@ -276,7 +276,9 @@ def test_numbers_of_thousands_of_digits_in_text(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rows", [1_000_001, 400_000])
 def test_text_tables_out_of_proportion_are_refused(tmp_path: Path, rows: int) -> None:
-    (tmp_path / "start_values.csv").write_text("Filename,x_start\n" + "a.bka,1\n" * rows)
+    (tmp_path / "start_values.csv").write_text(
+        "Filename,x_start\n" + "a.bka,1\n" * rows, encoding="utf-8"
+    )
     reading = read_workbooks(tmp_path, FILES)
     (error,) = [item for item in reading.problems if item.level == "error"]
     assert f"at most {MOST_CELLS} cells" in error.expected or "too many for a table" in error.found
@@ -284,7 +286,9 @@ def test_text_tables_out_of_proportion_are_refused(tmp_path: Path, rows: int) ->
 
 def test_a_long_line_and_a_wide_row_are_refused(tmp_path: Path) -> None:
     (tmp_path / "long.csv").write_bytes(b"Filename,x_start\n" + b"a" * 33_000_000)
-    (tmp_path / "start_values.csv").write_text("Filename," * 16_384 + "\ns1.bka,1\n")
+    (tmp_path / "start_values.csv").write_text(
+        "Filename," * 16_384 + "\ns1.bka,1\n", encoding="utf-8"
+    )
     found = [
         str(item) for item in read_workbooks(tmp_path, FILES).problems if item.level == "error"
     ]

@@ -123,7 +123,7 @@ def test_a_matrix_without_its_wavelengths_is_said_to_lack_them(tmp_path: Path) -
     path = tmp_path / "shot.csv"
     rows = "".join(f"{place / 100},{0.7 - place / 100},0.5\n" for place in range(40))
     path.write_text(f"SPECTRA\n{rows}", encoding="utf-8")
-    with pytest.raises(FormatError, match=r"row of wavelengths \(nm\) above the numbers"):
+    with pytest.raises(FormatError, match=r"without its row of wavelengths \(nm\); expected that"):
         read_recordings(path)
     (recording,) = read_recordings(path, time_unit="s")
     assert any("row of wavelengths" in note.found for note in recording.notes)

@@ -90,7 +90,7 @@ CONTRADICTING = {
 @pytest.mark.parametrize("case", CONTRADICTING)
 def test_units_of_time_that_contradict_each_other_are_refused(tmp_path, case):
     name, content = CONTRADICTING[case]
-    (tmp_path / name).write_text(content)
+    (tmp_path / name).write_text(content, encoding="utf-8")
     with pytest.raises(FormatError, match=r"two units of time, '(s|ms)' and '(s|ms)'"):
         read_recordings(tmp_path / name)
 
@@ -104,7 +104,7 @@ def test_one_unit_said_twice_is_one(tmp_path):
 
 def test_rows_below_a_time_that_cannot_be_read_do_not_vanish(tmp_path):
     rows = [f"{t}x,{y}" for t, y in zip(TIMES_US, SIGNAL, strict=True)]
-    (tmp_path / "shot.csv").write_text(text("Time (us),A", rows))
+    (tmp_path / "shot.csv").write_text(text("Time (us),A", rows), encoding="utf-8")
     experiment = read_experiment(tmp_path)
     (shot,) = experiment.shots
     assert "comes nearest to plain columns of text" in shot.refusal
@@ -126,7 +126,7 @@ def test_an_olis_matrix_is_read_both_ways(tmp_path):
     ]
     for rows in (upright, turned):
         path = tmp_path / "scan.o3a"
-        path.write_text("\n".join(",".join(map(str, row)) for row in rows))
+        path.write_text("\n".join(",".join(map(str, row)) for row in rows), encoding="utf-8")
         (recording,) = read_recordings(path)
         assert recording.wavelengths_nm == (350, 400, 450)
         assert recording.time_s == pytest.approx(times)
@@ -138,6 +138,6 @@ def test_an_olis_matrix_is_read_both_ways(tmp_path):
     [("ProDataCVS", "Pro-Data CSV"), ("OLIS-3D-ASCI", "OLIS"), ("Time (s);A", "plain columns")],
 )
 def test_what_comes_nearest_is_said(tmp_path, beginning, nearest):
-    (tmp_path / "x.txt").write_text(f"{beginning}\nnothing\n")
+    (tmp_path / "x.txt").write_text(f"{beginning}\nnothing\n", encoding="utf-8")
     with pytest.raises(FormatError, match=f"comes nearest to {nearest}"):
         read_recordings(tmp_path / "x.txt")

@@ -191,5 +191,5 @@ def test_names_in_another_spelling_are_said(tmp_path: Path) -> None:
 
 def test_a_table_saved_with_an_index_and_no_name_for_it(tmp_path: Path) -> None:
     lines = [f"{file},{rate}" for file, rate in zip(FILES, RATES, strict=True)]
-    (tmp_path / "Extended_Dataset.csv").write_text("\n".join([",kobs", *lines]))
+    (tmp_path / "Extended_Dataset.csv").write_text("\n".join([",kobs", *lines]), encoding="utf-8")
     assert rates(read_folder(tmp_path)) == list(RATES)

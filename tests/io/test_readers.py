@@ -92,7 +92,7 @@ def test_a_real_pro_data_export() -> None:
     assert (recording.channels, len(recording.time_s)) == (12, 84)
     assert recording.time_s[:3].tolist() == [0.001, 0.013, 0.025]
     at = recording.channel_at(271)
-    text = (REAL / "pro-data-cut.csv").read_text().splitlines()
+    text = (REAL / "pro-data-cut.csv").read_text(encoding="utf-8").splitlines()
     header = next(line for line in text if line.startswith(",")).split(",")
     first = next(line for line in text if line.startswith("0.001,")).split(",")
     column = header.index(f"{recording.wavelengths_nm[at - 1]:g}")

@@ -92,7 +92,7 @@ def test_text_tables(tmp_path: Path, delimiter: str, decimal: str, encoding: str
 
 def test_content_decides_not_the_ending(tmp_path: Path) -> None:
     renamed = tmp_path / "start_values.XLSX"
-    renamed.write_text("Filename;x_start\na.bka;15,5\n")
+    renamed.write_text("Filename;x_start\na.bka;15,5\n", encoding="utf-8")
     assert read_sheets(renamed)[0].rows[1] == ("a.bka", "15,5")
     book = save_book(tmp_path / "book.xlsx", {"s": [["Filename"], ["a"]]})
     other = book.rename(tmp_path / "book.csv")

@@ -223,7 +223,9 @@ def test_no_large_file_takes_much_memory(kind: str, tmp_path: Path) -> None:
 def test_numbers_inside_a_text_are_no_trace(tmp_path: Path) -> None:
     text = "def table():\n    '''\n" + "".join(f"    {i} {i}.5\n" for i in range(12))
     path = tmp_path / "program.txt"
-    path.write_text(text + "    '''\n" + "    return compute(more, things)\n" * 30)
+    path.write_text(
+        text + "    '''\n" + "    return compute(more, things)\n" * 30, encoding="utf-8"
+    )
     assert sort_file(path).kind == "other"
 
 

@@ -61,10 +61,10 @@ def test_odd_entries_are_listed_and_the_shots_are_read(tmp_path: Path) -> None:
 def test_folders_named_like_ours_are_read_and_ours_are_listed(tmp_path: Path) -> None:
     shot(tmp_path / "ingested" / "mine.bka")
     shot(tmp_path / "data" / "ingested" / "old.bka")
-    (tmp_path / "data" / "ingested" / "ingest.json").write_text("{}")
+    (tmp_path / "data" / "ingested" / "ingest.json").write_text("{}", encoding="utf-8")
     shot(tmp_path / "reports" / "origin.bka")
     for name in ("kinetics.pdf", "rates.csv"):
-        (tmp_path / "reports" / name).write_text("")
+        (tmp_path / "reports" / name).write_text("", encoding="utf-8")
     assert places(tmp_path) == ["ingested"]
     text = listed(tmp_path)
     assert "note: data/ingested: a dataset of an earlier ingest; not read" in text

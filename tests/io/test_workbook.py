@@ -211,9 +211,12 @@ def test_lock_hidden_truth_and_foreign_files_are_left_alone(tmp_path: Path) -> N
     folder_with(tmp_path)
     for name in ("~$start_values.XLSX", ".hidden.xlsx", "notes.txt"):
         (tmp_path / name).write_bytes(b"lock")
-    (tmp_path / "truth.csv").write_text("experiment,file,k_true_per_s\nx,a.bka,99\n")
+    (tmp_path / "truth.csv").write_text(
+        "experiment,file,k_true_per_s\nx,a.bka,99\n", encoding="utf-8"
+    )
     (tmp_path / "rates.csv").write_text(
-        "experiment,file,verdict,start_s,k_per_s,k_stderr_per_s\nx,a.bka,PASS,0,99,1\n"
+        "experiment,file,verdict,start_s,k_per_s,k_stderr_per_s\nx,a.bka,PASS,0,99,1\n",
+        encoding="utf-8",
     )
     (tmp_path / "order.xlsx").write_bytes(
         save_book(tmp_path / "x.xlsx", {"s": [["Item", "Price"], ["cuvette", 9]]}).read_bytes()
@@ -246,7 +249,9 @@ def test_one_workbook_with_another_name_and_both_sheets(tmp_path: Path) -> None:
 
 def test_sources_that_disagree(tmp_path: Path) -> None:
     folder_with(tmp_path)
-    (tmp_path / "start_values.csv").write_text("Filename;x_start\na.bka;17,5\nb.bka;16\n")
+    (tmp_path / "start_values.csv").write_text(
+        "Filename;x_start\na.bka;17,5\nb.bka;16\n", encoding="utf-8"
+    )
     reading = read_workbooks(tmp_path)
     row, problems = merge_rows(rows_by_file(reading)["a"])
     assert row.entries["start"].value == 15.5

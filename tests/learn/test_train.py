@@ -102,6 +102,25 @@ def test_a_long_run_judges_some_epochs_and_its_last(small_lab, monkeypatch):
     assert all(0 < judging < seconds for seconds, judging in spent)
 
 
+@pytest.mark.parametrize(("large", "threads"), [(1_000_000, 1), (1, 2)])
+def test_a_small_network_trains_on_one_thread(small_lab, monkeypatch, large, threads):
+    monkeypatch.setattr("stopflow.learn.training.run.LARGE_NETWORK", large)
+    seen = []
+
+    def look(what, _done, _total):
+        if what == "training":
+            seen.append(torch.get_num_threads())
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        train(small_lab.data, settings(epochs=2), progress=look)
+        assert seen == [threads, threads]
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_a_checkpoint_of_another_run_is_refused(small_lab, tmp_path):
     path = tmp_path / "run"
     with pytest.raises(ModelError, match="no checkpoint"):

@@ -8,10 +8,11 @@ from simulated_shots import integrate, simulate
 from stopflow.mechanism.constants import build_constants, describe_theta
 from stopflow.mechanism.determined import determine
 from stopflow.mechanism.fit import fit_mechanism
+from stopflow.mechanism.known import KNOWN
 from stopflow.mechanism.minimise import minimise
 from stopflow.mechanism.observations import Detector
 from stopflow.mechanism.problem import build_problem
-from stopflow.mechanism.rank import KNOWN, rank_schemes
+from stopflow.mechanism.rank import rank_schemes
 from stopflow.mechanism.scheme import SchemeError, parse_scheme
 
 TIME = np.concatenate(([0.0], np.geomspace(2e-3, 0.5, 60)))

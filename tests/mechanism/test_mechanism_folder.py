@@ -9,8 +9,8 @@ from mechanism_lab import TIME, write_folder
 from pypdf import PdfReader
 
 from stopflow.io.bka.format import write_bka
+from stopflow.mechanism.known import KNOWN
 from stopflow.mechanism.minimise import minimise
-from stopflow.mechanism.rank import KNOWN
 
 pytestmark = pytest.mark.whole
 
@@ -127,7 +127,7 @@ def test_known_schemes_are_ranked_on_a_folder(folder, run, monkeypatch) -> None:
         (["--scheme", BINDING, *GIVEN, "--response", "own"], "shared, each"),
         (["--scheme", BINDING, "--rank"], "no scheme beside --rank"),
         (["--rank", "--initial", "Q=1 uM"], "no species Q"),
-        (GIVEN, "--scheme = ''"),
+        (GIVEN, "--scheme is missing"),
     ],
 )
 def test_wrong_use_is_one_line_that_names_it(folder, run, words, said, tmp_path) -> None:
@@ -185,6 +185,20 @@ def test_a_search_that_does_not_end_is_said(folder, run, monkeypatch) -> None:
     code, out, _ = run("mechanism", folder, "--scheme", BINDING, *GIVEN)
     assert code == 1
     assert "did not end" in out
+
+
+def test_a_row_without_its_file_is_named(folder, run) -> None:
+    (folder / "m0_0.bka").unlink()
+    code, _, err = run("mechanism", folder, "--scheme", BINDING, *GIVEN)
+    assert code == 1
+    assert "m0_0" in err
+
+
+def test_without_a_scheme_the_comparison_of_known_ones_is_named(folder, run) -> None:
+    code, _, err = run("mechanism", folder)
+    assert code == 2
+    assert "--scheme is missing" in err
+    assert "--rank" in err
 
 
 def test_a_shot_that_does_not_change_is_left_out_and_named(folder, run) -> None:

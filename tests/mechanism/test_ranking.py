@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from simulated_shots import integrate
 
+from stopflow.mechanism.contained import contains
 from stopflow.mechanism.judge import judge_fit, predict_held_out
+from stopflow.mechanism.known import KNOWN, fit_known
 from stopflow.mechanism.observations import MechanismShot
-from stopflow.mechanism.rank import KNOWN, describe_ranking, fit_known, rank_schemes
+from stopflow.mechanism.rank import describe_ranking, rank_schemes
 from stopflow.mechanism.scheme import parse_scheme
 
 TIME = np.concatenate(([2e-3], np.geomspace(3e-3, 1.0, 119)))
@@ -76,6 +78,39 @@ def test_the_true_scheme_is_kept_and_no_wrong_one_is_certain(full_proof) -> None
     count = len(labs) if full_proof else 1
     assert kept >= 0.95 * count
     assert wrong <= 0.02 * count
+
+
+def test_a_scheme_that_contains_a_simpler_one_is_not_counted_as_undecided() -> None:
+    shots = simulate_lab("first order", np.random.default_rng([0, 7]))
+    names = ("first order", "reversible first order", "two steps in a row", "dimerisation")
+    ranked = rank_schemes(shots, names=names, generator=np.random.default_rng(0))
+    by_name = {item.scheme.name: item for item in ranked}
+    assert [item.scheme.name for item in ranked if item.undecided] == ["first order"]
+    for larger in names[1:3]:
+        assert by_name[larger].behind < 6
+        assert by_name[larger].contains == "first order"
+    assert by_name["dimerisation"].contains == ""
+    said = describe_ranking(ranked)
+    assert said[0].startswith('"first order" describes the shots best')
+    assert any('contain "first order" as a limit' in text for text in said)
+
+
+def test_schemes_of_equal_size_stay_undecided() -> None:
+    """Covalent intermediate and burst draw the same curves: neither is the simpler one."""
+    shots = simulate_lab("burst", np.random.default_rng([0, 7]))[::3]
+    names = ("burst", "covalent intermediate")
+    ranked = rank_schemes(shots, names=names, generator=np.random.default_rng(0))
+    assert all(item.undecided for item in ranked)
+
+
+def test_a_scheme_that_draws_other_curves_contains_nothing() -> None:
+    shots = simulate_lab("induced fit", np.random.default_rng([0, 7]))[::3]
+    induced, binding = (
+        fit_known(KNOWN[name], shots, generator=np.random.default_rng(0))
+        for name in ("induced fit", "binding")
+    )
+    assert contains(induced, binding, unit=1.0)
+    assert not contains(binding, induced, unit=1.0)
 
 
 def test_lack_of_fit_tells_a_wrong_scheme_from_scatter_between_shots() -> None:

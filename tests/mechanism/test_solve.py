@@ -6,7 +6,9 @@ from scipy.linalg import expm, null_space
 from simulated_shots import integrate
 
 from stopflow.mechanism.constants import build_constants
-from stopflow.mechanism.rates import build_mass_action
+from stopflow.mechanism.integrate import integrate as integrate_steps
+from stopflow.mechanism.rates import build_mass_action, build_quadratic
+from stopflow.mechanism.riccati import solve_riccati
 from stopflow.mechanism.scheme import parse_scheme
 from stopflow.mechanism.solve import solve
 
@@ -15,6 +17,9 @@ SCHEMES = {
     "A -> B -> C : k1, k2; C -> A : k3": ({"k1": 60.0, "k2": 15.0, "k3": 40.0}, {"A": 1e-6}),
     "A + E -> B + E; B -> C": ({"k1": 3e7, "k2": 4.0}, {"A": 1e-6, "E": 2e-6}),
     "A -> B; B -> C": ({"k1": 20.0, "k2": 20.0}, {"A": 1e-6}),
+    "A + B -> C": ({"k1": 2e6}, {"A": 1e-6, "B": 1e-6}),
+    "2 A <=> D": ({"k1": 3e6, "k-1": 6.0}, {"A": 1e-6, "D": 2e-6}),
+    "A + B -> 2 B": ({"k1": 1e7}, {"A": 1e-6, "B": 1e-9}),
     "A + B <=> C": ({"k1": 2e6, "k-1": 5.0}, {"A": 1e-6, "B": 4e-6}),
     "E + S <=> ES -> E + P": ({"k1": 1e7, "k-1": 50.0, "k2": 20.0}, {"E": 1e-6, "S": 1e-5}),
     "2 A <=> D; D + B -> C": ({"k1": 1e6, "k-1": 2.0, "k2": 3e5}, {"A": 1e-5, "B": 2e-5}),
@@ -114,6 +119,40 @@ def test_the_error_is_below_the_tolerance_that_was_asked_for(text: str, toleranc
     close, exact = (solved(text, tolerance=value)[2] for value in (tolerance, 1e-13))
     least = min(SCHEMES[text][1].values())
     assert np.abs(close.c - exact.c).max() < tolerance * least
+
+
+@pytest.mark.parametrize("start", [{"A": 1e-6, "B": 4e-6}, {"A": 1e-6, "B": 1e-6, "C": 3e-7}])
+@pytest.mark.parametrize("k", [(2e6, 5.0), (1e7, 0.0), (1e-3, 1e-6), (1e12, 1e3)])
+def test_a_single_step_is_solved_by_its_closed_form(start, k) -> None:
+    """Against the integral of dx / (rate) in partial fractions, and against the integrator."""
+    scheme = parse_scheme("A + B <=> C")
+    system = build_mass_action(scheme)
+    first = np.array([[start.get(name, 0.0) for name in scheme.species]])
+    constants, slopes = np.array([k]), np.eye(2)[None] * np.array(k)
+    right, by_free = build_quadratic(system, first, constants, slopes)
+    exact = solve_riccati(right, by_free, TIME)
+    assert exact is not None
+    path = integrate_steps(right, by_free, np.full((1, 1), 1e-18), float(TIME[-1]))
+    assert path is not None
+    for closed, stepped, size in zip(exact, path.read(TIME), (1e-6, 1e-6), strict=True):
+        np.testing.assert_allclose(closed, stepped, atol=2e-8 * size)
+    a, b, both = start["A"], start["B"], k[0] * (start["A"] + start["B"]) + k[1]
+    down = start.get("C", 0.0)
+    ends = np.roots([k[0], -both, k[0] * a * b - k[1] * down])
+    high, low = ends.max(), ends.min()
+    if high > low * (1 + 1e-6):
+        grown = np.exp(-k[0] * (high - low) * TIME)
+        x = high * low * (1 - grown) / (high - low * grown)
+        moved = exact[0][0, :, 0] * (system.basis[scheme.species.index("C"), 0])
+        np.testing.assert_allclose(moved, x, rtol=1e-9, atol=1e-18)
+
+
+def test_growth_from_next_to_nothing_is_left_to_the_integrator() -> None:
+    scheme = parse_scheme("A + B -> 2 B")
+    system = build_mass_action(scheme)
+    start = np.array([[1e-6, 1e-14]])
+    right, by_free = build_quadratic(system, start, np.array([[1e7]]), np.zeros((1, 0, 1)))
+    assert solve_riccati(right, by_free, TIME) is None
 
 
 @pytest.mark.parametrize("odd", [np.nan, np.inf, 1e300])

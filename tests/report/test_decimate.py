@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stopflow.report.paper.decimate import (
-    bucket_means,
+    bucket_statistics,
     decimate_min_max,
     envelope,
     find_extremes,
@@ -32,15 +32,18 @@ def test_envelope_and_means_equal_a_loop(seed, points, buckets):
     x, y = np.sort(rng.random(points)), rng.standard_normal(points)
     edges = np.linspace(-0.01, 1.01, buckets + 1)
     middle, low, high = envelope(x, y, edges=edges)
-    means = bucket_means(x, y, edges=edges)
+    found = bucket_statistics(x, y, edges=edges)
     expected = []
     for place, (left, right) in enumerate(itertools.pairwise(edges)):
         inside = (x >= left) & (x < right)
         if inside.any():
             expected.append((x[inside].mean(), y[inside].min(), y[inside].max()))
-            np.testing.assert_allclose(means[place], y[inside].mean())
+            np.testing.assert_allclose(found.mean[place], y[inside].mean())
+            assert found.low[place] == y[inside].min()
+            assert found.high[place] == y[inside].max()
         else:
-            assert np.isnan(means[place])
+            assert np.isnan(found.mean[place])
+        assert found.count[place] == inside.sum()
     np.testing.assert_allclose(np.column_stack([middle, low, high]), np.array(expected))
 
 

@@ -4,6 +4,7 @@ import pandas as pd
 import report_lab
 
 from stopflow.report.html import traces
+from stopflow.report.kept import Parts
 from stopflow.report.kinetics import extent, report
 from stopflow.report.kinetics.extent import choose_experiments
 from stopflow.report.paper.style import Ruler, require_paper
@@ -23,9 +24,9 @@ def test_pages_do_not_grow_with_the_experiments_that_are_not_drawn(monkeypatch):
     lab = report_lab.build_lab()
     names = lab.shots["experiment"].unique()
     assert len(names) > 1
-    whole = report.build_sheets(lab, require_paper("a4"), Ruler())
+    whole = report_lab.lay_out_report(lab, require_paper("a4"), Ruler())
     monkeypatch.setattr(extent, "DRAWN_EXPERIMENTS", 1)
-    sheets = report.build_sheets(lab, require_paper("a4"), Ruler())
+    sheets = report_lab.lay_out_report(lab, require_paper("a4"), Ruler())
     assert {sheet.section for sheet in sheets} < {sheet.section for sheet in whole}
     assert sum(sheet.section in names for sheet in sheets) <= 3
 
@@ -40,7 +41,7 @@ def test_large_tables_are_not_attached(monkeypatch):
 def test_a_page_holds_the_traces_most_in_doubt(monkeypatch):
     lab = report_lab.build_lab()
     monkeypatch.setattr(traces, "DRAWN_TRACES", 3)
-    lines = traces.pack_traces(lab, light=False).lines
+    lines = traces.pack_traces(lab, light=False, parts=Parts(lab)).lines
     assert len(lines) == len(lab.shots)
     drawn = [row for row, line in enumerate(lines) if line]
     assert 0 < len(drawn) <= 3

@@ -1,12 +1,14 @@
 """Pages: nothing lost, nothing twice, nothing below the floor, nothing outside the paper."""
 
+from dataclasses import replace
+
 import pytest
 import report_lab
 
 from stopflow.errors import SettingsError
-from stopflow.report.kinetics.report import build_sheets
-from stopflow.report.paper.flow import Paragraph, build_heading, lay_out
+from stopflow.report.paper.flow import Paragraph, build_heading
 from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.layout import draw_blocks, lay_out
 from stopflow.report.paper.page import Furniture, Page
 from stopflow.report.paper.style import PAPERS, Ruler, printable, require_paper, styled
 
@@ -116,9 +118,9 @@ def test_what_the_type_cannot_print_is_replaced():
 @pytest.mark.parametrize("case", ["long_names", "all_refused"])
 def test_no_text_leaves_the_paper(case, paper, ruler):
     data = report_lab.build_odd_labs(points=201)[case]
-    for number, sheet in enumerate(build_sheets(data, paper, ruler), start=1):
+    for number, sheet in enumerate(report_lab.lay_out_report(data, paper, ruler), start=1):
         page = styled(Page)(paper, ruler)
-        styled(sheet.draw)(page)
+        styled(draw_blocks)(page, sheet.placed)
         page.furnish(Furniture(title="T", maker="m"), section=sheet.section, number=number, total=9)
         for line in page.lines:
             end = line.x_mm + ruler.width_mm(line.text, line.size, bold=line.bold)
@@ -169,3 +171,34 @@ def test_laying_out_many_blocks_looks_at_each_a_few_times(ruler):
         [Counted(text="x", keep_with_next=i % 2 == 0) for i in range(2000)], PAPERS["a4"], ruler
     )
     assert asked[0] < 4 * 2000
+
+
+def _section(name, lines, ruler, paper):
+    """A heading and a paragraph of so many lines."""
+    word = "word"
+    wide = ruler.width_mm(f"{word} ", 8.2)
+    text = " ".join([word] * int(lines * (paper.text_width_mm // wide)))
+    return [build_heading(name), Paragraph(text=text)]
+
+
+@pytest.mark.parametrize("rows", [3, 12])
+def test_a_nearly_empty_last_page_begins_with_the_last_section_of_the_one_before(rows, ruler):
+    paper = PAPERS["a4"]
+    table = replace(_grid(rows), keep_with_next=False)
+    blocks = [*_section("first", 45, ruler, paper), build_heading("second"), table]
+    while len(lay_out(blocks, paper, ruler)) == 1:  # until the table no longer fits
+        blocks[1] = Paragraph(text=blocks[1].text + " word" * 30)
+    pages = lay_out(blocks, paper, ruler)
+    assert len(pages) == 2
+    assert [item.block for item in pages[1]] == [blocks[2], table]
+    assert [item.source for page in pages for item in page] == [0, 1, 2, 3]
+    assert pages[1][0].y_mm == paper.top_mm
+
+
+def test_a_full_last_page_and_a_section_longer_than_a_page_stay_as_they_are(ruler):
+    paper = PAPERS["a4"]
+    long = [*_section("only", 20, ruler, paper), build_heading("long"), _grid(75)]
+    pages = lay_out(long, paper, ruler)
+    assert len(pages[0]) == 4
+    texts = [row for page in pages for item in page for row in getattr(item.block, "rows", ())]
+    assert [row for row in texts if len(row) > 1] == [row for row in _grid(75).rows if len(row) > 1]

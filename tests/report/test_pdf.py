@@ -15,7 +15,9 @@ from matplotlib.figure import Figure
 from pypdf import PdfReader
 
 from stopflow.kinetics.verdicts.rules import RULES
-from stopflow.report.kinetics.report import drawing_beside, write_kinetics_pdf
+from stopflow.report.kept import Parts
+from stopflow.report.kinetics.experiment_sheets import MANY_EXPERIMENTS, ExperimentSheets
+from stopflow.report.kinetics.report import write_kinetics_pdf
 from stopflow.report.models.comparison import write_compare_pdf
 from stopflow.report.models.comparison_figures import draw_bias, draw_runs
 from stopflow.report.models.comparison_numbers import list_bias, list_runs
@@ -23,7 +25,6 @@ from stopflow.report.models.figures import draw_learning, draw_loss
 from stopflow.report.models.numbers import count_runs, summarise_runs
 from stopflow.report.models.report import write_model_pdf
 from stopflow.report.paper.page import Page
-from stopflow.report.paper.pdf import MANY_SHEETS, split_parts
 
 pytestmark = pytest.mark.whole
 
@@ -65,28 +66,23 @@ def test_same_input_same_bytes(lab, written, tmp_path):
 
 
 def test_two_processes_write_the_same_bytes_as_one(tmp_path):
-    names = [f"run {number:02d}" for number in range(MANY_SHEETS)]
+    names = [f"run {number:02d}" for number in range(MANY_EXPERIMENTS)]
     long = report_lab.build_lab(names=names, concentrations=(1e-5,), replicates=1, points=51)
     one, two = tmp_path / "one.pdf", tmp_path / "two.pdf"
     calls = []
     write_kinetics_pdf(long, one, progress=lambda *done: calls.append(done))
-    with drawing_beside(long, paper="a4", processes=2) as second:
-        write_kinetics_pdf(long, two, second=second)
+    sheets = ExperimentSheets(long, paper="a4", parts=Parts(long))
+    with sheets.drawing_beside(processes=2):
+        write_kinetics_pdf(long, two, sheets=sheets)
     assert one.read_bytes() == two.read_bytes()
     reader = PdfReader(one)
-    total = len(reader.pages)
-    assert len(split_parts(total)) == 2
-    assert calls == [(i, total) for i in range(1, total + 1)]
+    parts = len(names) + 2
+    assert calls == [(i, parts) for i in range(1, parts + 1)]
     marked = {
         entry.title: reader.get_destination_page_number(entry) for entry in _entries(reader.outline)
     }
     for name in names:
         assert name in reader.pages[marked[name]].extract_text()
-
-
-@pytest.mark.parametrize("sheets", [0, 1, MANY_SHEETS - 1, MANY_SHEETS, 101])
-def test_parts_hold_every_sheet_once(sheets):
-    assert [place for part in split_parts(sheets) for place in part] == list(range(sheets))
 
 
 def test_the_questions_are_answered_in_order_and_text_can_be_copied(lab, written):
@@ -117,7 +113,8 @@ def test_bookmarks_metadata_and_page_numbers(lab, written):
     marks = list(_outline(reader.outline))
     assert next(title for depth, title in marks if depth == 0) == "Rate constants"
     assert {title for depth, title in marks if depth} >= set(lab.shots["experiment"])
-    assert calls == [(i, total) for i in range(1, total + 1)]
+    parts = lab.shots["experiment"].nunique() + 2
+    assert calls == [(i, parts) for i in range(1, parts + 1)]
     for number, page in enumerate(reader.pages, start=1):
         assert f"{number} of {total}" in page.extract_text()
     assert reader.metadata.title == "Stopped-flow rate constants"
@@ -454,17 +451,17 @@ def test_nothing_of_a_comparison_of_many_leaves_the_paper(paper, monkeypatch, tm
     names = ("dense", "pretrained + LoRA", "日本語µé long name for a way of learning", *"abcdef")
     models = [report_lab.build_model(seed=i, epochs=4, name=n) for i, n in enumerate(names)]
     boxes = []
-    furnish = Page.furnish
+    finish = Page.finish
 
-    def measured(page, *words, **named):
-        furnish(page, *words, **named)
+    def measured(page):
         paper_box = page.figure.bbox
         for axes in page.figure.axes:
             box = axes.get_tightbbox(FigureCanvasAgg(page.figure).get_renderer())
             inside = paper_box.x0 <= box.x0 and box.x1 <= paper_box.x1
             boxes.append((inside, axes.get_xlabel()))
+        return finish(page)
 
-    monkeypatch.setattr(Page, "furnish", measured)
+    monkeypatch.setattr(Page, "finish", measured)
     write_compare_pdf(models, tmp_path / "c.pdf", paper=paper)
     assert len(boxes) > len(names)
     assert [label for inside, label in boxes if not inside] == []

@@ -79,22 +79,38 @@ def parse_rows(
             raise FormatError(name, where=where, found=found, expected="rows of numbers")
     if len(cells) != columns:
         _parse_row(cells, columns=columns, name=name, where=_line_at(data, first_row))
-    line_ends = data.count(b"\n", start, stop) + data.count(b"\r", start, stop)
-    most_rows = min(line_ends, (stop - start) // (2 * columns)) + 1
-    numbers = np.empty((columns, most_rows))
-    rows = 0
-    for first, end in _blocks(data, start, stop, name):
-        block = _parse_block(data[first:end], columns=columns)
-        if block is None:
-            number = count_lines(data, 0, first) + 1
-            block = _parse_lines(data[first:end], columns=columns, name=name, first_line=number)
-        numbers[:, rows : rows + block.shape[1]] = block
-        rows += block.shape[1]
-    numbers = numbers[:, :rows]
+    numbers = _parse_blocks(data, start, stop, columns=columns, name=name)
     missing = np.isnan(numbers)
     if missing.any():
         notes += (_not_recorded(name, numbers, missing),)
     return numbers, notes
+
+
+def _parse_blocks(data: bytes, start: int, stop: int, *, columns: int, name: str) -> FloatArray:
+    """Parse all rows: (columns, rows). The only block of a short file is taken as it is."""
+    parsed = (
+        _parse_lines_of(data, first, end, columns=columns, name=name)
+        for first, end in _blocks(data, start, stop, name)
+    )
+    if stop - start <= _BLOCK:
+        return next(parsed, np.empty((columns, 0)))
+    line_ends = data.count(b"\n", start, stop) + data.count(b"\r", start, stop)
+    most_rows = min(line_ends, (stop - start) // (2 * columns)) + 1
+    numbers = np.empty((columns, most_rows))
+    rows = 0
+    for block in parsed:
+        numbers[:, rows : rows + block.shape[1]] = block
+        rows += block.shape[1]
+    return numbers[:, :rows]
+
+
+def _parse_lines_of(data: bytes, first: int, end: int, *, columns: int, name: str) -> FloatArray:
+    """Parse whole lines, one by one where they are out of order."""
+    block = _parse_block(data[first:end], columns=columns)
+    if block is None:
+        number = count_lines(data, 0, first) + 1
+        block = _parse_lines(data[first:end], columns=columns, name=name, first_line=number)
+    return block
 
 
 def _blocks(data: bytes, start: int, stop: int, name: str) -> Iterator[tuple[int, int]]:

@@ -5,8 +5,9 @@
     table               READERS, the one table
     recognise, marks    which reader a content belongs to, which one it comes nearest to
     reading             reading a file
-    content, numbers    a file's bytes within bounds; rows of numbers in a text
-    labels              headers of columns: a time, a wavelength, a signal with its unit
+    content             a file's bytes within bounds
+    numbers, blocks     how rows of numbers are written in a text; the rows, and what stands below
+    headings, labels    rows of names and units above them; a time, a wavelength, a signal
     column_table, axis_matrix, recording
                         columns and matrices of numbers to recordings
     bio_kine, bio_kine_3d, pro_data_csv, pro_data_store, kinetic_studio, olis, jasco, uv_vis,

@@ -87,12 +87,14 @@ MARKS: Final = (
         has=lambda head: head.layout is not None,
         weight=0.5,
         needed=True,
+        by_rows=True,
     ),
     Mark(
         what="header of a time, as in Time (s), or a first column that rises",
         has=_has_times,
         weight=0.5,
         needed=True,
+        by_rows=True,
     ),
 )
 """How the format is told."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stopflow.io.guard import read_beginning, read_bytes
 from stopflow.io.readers.numbers import Layout, find_layout
-from stopflow.io.text import decode, split_lines, to_single_byte
+from stopflow.io.text import LINE_END, decode, split_lines, to_single_byte
 
 MOST_BYTES = 128 * 1024 * 1024
 """A larger text file is refused: a recording of a stopped-flow instrument is far smaller."""
@@ -19,6 +19,8 @@ LOOKED_AT_WIDE = 1024 * 1024
 """Bytes looked at where the lines are so long that `LOOKED_AT` holds few of them."""
 
 _FEW_LINES = 8
+_HEADER_LINES = 500
+_LINE_SHOWN = 200
 _ZIP, _OLE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 _CONTROL = bytes(sorted(frozenset(range(32)) - frozenset(b"\t\n\r\f\x1a\x1b")))
 _MOST_CONTROL = 0.02
@@ -59,7 +61,7 @@ class Head:
     @cached_property
     def first(self) -> str:
         """The first line that is not blank, stripped."""
-        return next((line.strip() for line in self.lines if line.strip()), "")
+        return LINE_END.split(self.text.lstrip(), maxsplit=1)[0].strip()
 
     @cached_property
     def layout(self) -> tuple[Layout, int] | None:
@@ -81,9 +83,14 @@ class Head:
         return self.data.startswith((_ZIP, _OLE))
 
     def has_line(self, words: Iterable[str]) -> bool:
-        """Tell whether a line starts with one of the words, case ignored."""
+        """Tell whether one of the first lines starts with one of the words, case ignored."""
         wanted = tuple(word.casefold() for word in words)
-        return any(line.strip().casefold().startswith(wanted) for line in self.lines)
+        return any(line.startswith(wanted) for line in self.folded)
+
+    @cached_property
+    def folded(self) -> list[str]:
+        """The first lines, among which those of a header are, stripped and in small letters."""
+        return [line[:_LINE_SHOWN].strip().casefold() for line in self.lines[:_HEADER_LINES]]
 
 
 def read_head(path: Path) -> Head:

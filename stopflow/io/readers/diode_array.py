@@ -69,10 +69,11 @@ def _has_wavelengths(head: Head) -> bool:
 
 MARKS: Final = (
     Mark(
-        what="row of wavelengths (nm) above the numbers, or column of them",
+        what="row of wavelengths (nm)",
         has=_has_wavelengths,
         weight=1,
         needed=True,
+        by_rows=True,
     ),
     _FIRST,
 )

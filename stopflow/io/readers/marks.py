@@ -35,6 +35,8 @@ class Mark:
         Whether a content without it is of another format.
     begins
         For a mark at the beginning of a file: its words in capitals, to know it when misspelt.
+    by_rows
+        Whether it is told by rows of numbers, which takes longer and which several formats share.
     """
 
     what: str
@@ -42,6 +44,7 @@ class Mark:
     weight: float
     needed: bool = False
     begins: tuple[str, ...] = ()
+    by_rows: bool = False
 
     def nearness(self, head: Head) -> float:
         """Return its weight, less for a beginning that is only like it, 0 without it."""
@@ -97,7 +100,7 @@ def whole_line(*texts: str, weight: float, needed: bool = False) -> Mark:
     words = frozenset(text.casefold() for text in texts)
     return Mark(
         what=f'line "{texts[0].strip(chr(34))}"',
-        has=lambda head: any(item.strip(_ENDS).casefold() in words for item in head.lines),
+        has=lambda head: any(item.strip(_ENDS) in words for item in head.folded),
         weight=weight,
         needed=needed,
     )

@@ -8,7 +8,7 @@ from stopflow.io.readers import columns, sheets
 from stopflow.io.readers.content import head_of, read_content, read_head
 from stopflow.io.readers.recognise import find_reader, likeness, unknown_format
 from stopflow.io.readers.recording import named_apart, note
-from stopflow.io.readers.table import READERS
+from stopflow.io.readers.table import READERS, Reader
 from stopflow.io.text import shown_name
 from stopflow.io.workbook.grid import Sheet, read_sheets
 from stopflow.trace import Recording
@@ -90,19 +90,22 @@ def parse_recordings(
     try:
         found = reader.parse(data, name=name, time_unit=time_unit)
     except FormatError as error:
-        hint = like or f"the file is read as {reader.short}"
-        raise FormatError(
-            error.file,
-            where=error.where,
-            found=error.found,
-            expected=error.expected
-            if key == columns.KEY and not like
-            else f"{error.expected}; {hint}",
-        ) from error
+        raise _named_format(error, reader, like) from error
     if not like:
         return found
-    remark = note(name, "", like, expected=f"it is read as {reader.short}", level="warning")
+    remark = note(name, "", like, expected=f"that; it is read as {reader.short}", level="warning")
     return (replace(found[0], notes=(*found[0].notes, remark)), *found[1:])
+
+
+def _named_format(error: FormatError, reader: Reader, like: str) -> FormatError:
+    """Return an error with the format that the file was read as, or that it looks more like."""
+    if like:
+        found, expected = like, f"that; as {reader.short}: {error.found}"
+    elif reader is READERS[columns.KEY]:
+        return error
+    else:
+        found, expected = error.found, f"{error.expected} (the file is read as {reader.short})"
+    return FormatError(error.file, where=error.where, found=found, expected=expected)
 
 
 def read_sheet_traces(

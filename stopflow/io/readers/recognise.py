@@ -28,13 +28,20 @@ def find_nearest(head: Head) -> tuple[str | None, float]:
 
 def likeness(head: Head, key: str) -> str:
     """Say what a content that the reader `key` recognises looks like more; "" for nothing else."""
-    nearest, weight = find_nearest(head)
-    if nearest is None or recognises(READERS[nearest].marks, head):
+    if any(mark.begins and mark.has(head) for mark in READERS[key].marks):
+        return ""  # It begins as its format does.
+    words = {
+        other: nearness([mark for mark in reader.marks if not mark.by_rows], head)
+        for other, reader in READERS.items()
+    }
+    nearest = max(words, key=lambda other: words[other])
+    if nearest == key or words[nearest] < OWN:
         return ""
     reader = READERS[nearest]
-    if weight < OWN or weight <= nearness(READERS[key].marks, head):
+    own = nearness(READERS[key].marks, head)
+    if recognises(reader.marks, head) or words[nearest] <= own:
         return ""
-    return f"it looks like {reader.short} without its {missing(reader.marks, head)}"
+    return f"what looks like {reader.short} without its {missing(reader.marks, head)}"
 
 
 def is_damaged_trace(head: Head) -> bool:

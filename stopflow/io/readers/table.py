@@ -130,7 +130,7 @@ READERS: dict[str, Reader] = {
         example=uv_vis.EXAMPLE,
     ),
     diode_array.KEY: Reader(
-        noun="diode-array matrix of times and wavelengths",
+        noun="diode-array CSV (times and wavelengths)",
         endings=(".csv", ".txt"),
         time="stated in the file; else seconds",
         marks=diode_array.MARKS,

@@ -54,7 +54,13 @@ def _has_times(head: Head) -> bool:
 
 MARKS: Final = (
     line_beginning(*_SETTINGS, weight=1.5, needed=True),
-    Mark(what="header of a time, as in Time(s)", has=_has_times, weight=0.5, needed=True),
+    Mark(
+        what="header of a time, as in Time(s)",
+        has=_has_times,
+        weight=0.5,
+        needed=True,
+        by_rows=True,
+    ),
 )
 """How the format is told."""
 

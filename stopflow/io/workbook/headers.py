@@ -101,6 +101,7 @@ class Header:
         return not self.unit or self.scale is not None
 
 
+@lru_cache(maxsize=4096)
 def fold_name(text: str) -> str:
     """Reduce a header to letters and digits; brackets around the whole of it are kept.
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from stopflow.kinetics.many.cut_fits import LARGEST_EXPONENT, CutFits, block_decays
-from stopflow.kinetics.many.rows import dot_rows
+from stopflow.kinetics.laws import RealArray
+from stopflow.kinetics.many.cut_fits import LARGEST_EXPONENT, CutFits
+from stopflow.kinetics.many.tail_rows import TailRows
 from stopflow.kinetics.many.time_blocks import TimeBlocks
 from stopflow.kinetics.solver.scan import GRID_STEP
 from stopflow.kinetics.solver.window import FASTEST_EXPONENT, SLOWEST_KT
@@ -164,6 +165,33 @@ def _scan(
     return x, np.take_along_axis(explained, top[:, None], axis=1)[:, 0]
 
 
+def _tail_rows(
+    blocks: TimeBlocks,
+    means: FloatArray,
+    mass: FloatArray,
+    tails: _Tails,
+    *,
+    cut_s: FloatArray,
+    count: int,
+) -> TailRows:
+    """Lay out the cuts of `count` traces."""
+    after = np.arange(len(blocks.time_s)) >= blocks.cuts[:, None]
+
+    def flat(values: FloatArray) -> FloatArray:
+        whole = np.broadcast_to(values, (count, *values.shape[1:]))
+        return whole.reshape(count * len(cut_s), -1)
+
+    return TailRows(
+        weight=flat(np.where(after, mass[:, None], 0.0)),
+        signal=flat(np.where(after, (mass * means)[:, None], 0.0)),
+        since=flat(np.where(after, blocks.time_s - cut_s[:, None], 0.0)[None]),
+        root=np.sqrt(flat(tails.mass)),
+        centre=flat(tails.centre),
+        spread=flat(tails.spread),
+        line=tails.line.reshape(-1, 2),
+    )
+
+
 def _climb(
     blocks: TimeBlocks,
     means: FloatArray,
@@ -176,68 +204,37 @@ def _climb(
 ) -> CutFits:
     """Newton's steps for all cuts of all traces until the wanted ones settle, as `found` says."""
     count, cuts = x.shape
-    blocks_after = np.arange(len(blocks.time_s)) >= blocks.cuts[:, None]
-    weight = np.where(blocks_after, mass[:, None], 0.0)
-    weight = np.broadcast_to(weight, (count, *weight.shape[1:])).reshape(count * cuts, -1)
-    signal = np.where(blocks_after, (mass * means)[:, None], 0.0).reshape(count * cuts, -1)
-    since = np.where(blocks_after, blocks.time_s - cut_s[:, None], 0.0)
-    since = np.broadcast_to(since, (count, *since.shape)).reshape(count * cuts, -1)
-
-    def flat(values: FloatArray) -> FloatArray:
-        return np.broadcast_to(values, (count, *values.shape[1:])).reshape(count * cuts, -1)
-
-    root, centre, spread = np.sqrt(flat(tails.mass)), flat(tails.centre), flat(tails.spread)
-    lines = np.stack((np.ones_like(blocks.time_s), blocks.time_s), axis=1)
-
-    def on_line(values: FloatArray) -> FloatArray:
-        """Products (R, 2) of weighted rows with the orthonormal line."""
-        sums = values @ lines
-        return np.concatenate(
-            (sums[:, :1] / root, (sums[:, 1:] - centre * sums[:, :1]) / spread), 1
-        )
-
-    line = tails.line.reshape(count * cuts, 2)
-    x, open_rows = x.reshape(-1), wanted.reshape(-1)
-    settled = np.zeros(len(x), dtype=bool)
-    for _ in range(NEWTON_STEPS):
-        e, d, h = block_decays(np.exp(x)[:, None], since, blocks.half_variance)
-        heavy_e, heavy_d, heavy_h = weight * e, weight * d, weight * h
-        line_e, line_d, line_h = on_line(heavy_e), on_line(heavy_d), on_line(heavy_h)
-        ye = dot_rows(signal, e) - dot_rows(line, line_e)
-        yd = dot_rows(signal, d) - dot_rows(line, line_d)
-        yh = dot_rows(signal, h) - dot_rows(line, line_h)
-        ee = dot_rows(heavy_e, e) - dot_rows(line_e, line_e)
-        ed = dot_rows(heavy_e, d) - dot_rows(line_e, line_d)
-        dd = dot_rows(heavy_d, d) - dot_rows(line_d, line_d)
-        eh = dot_rows(heavy_e, h) - dot_rows(line_e, line_h)
-        c = ye / ee
-        c1 = (yd - 2 * c * ed) / ee
-        first = 2 * c * (yd - c * ed)
-        second = 2 * (c1 * yd + c * yh) - 4 * c * c1 * ed - 2 * c * c * (dd + eh)
-        step = np.where(second < 0, -first / np.where(second < 0, second, 1), np.sign(first))
-        settled = np.abs(step) < CONVERGED
+    rows = _tail_rows(blocks, means, mass, tails, cut_s=cut_s, count=count)
+    x, wanted = x.reshape(-1).copy(), wanted.reshape(-1)
+    at = np.arange(len(x))
+    sums = rows.at(x, blocks)
+    settled = np.abs(sums.step) < CONVERGED
+    for _ in range(NEWTON_STEPS - 1):
+        moving = ~settled[at] & wanted[at]
+        at = at[moving]
+        step = sums.step[at]
         # The last step is not taken: the sums belong to x.
-        if (settled | ~np.isfinite(step) | ~open_rows).all():
+        if not np.isfinite(step).any():
             break
-        x = np.where(
-            settled | ~open_rows, x, x + np.clip(np.nan_to_num(step), -GRID_STEP, GRID_STEP)
-        )
+        x[at] += np.clip(np.nan_to_num(step), -GRID_STEP, GRID_STEP)
+        sums.enter(at, rows.some(at).at(x[at], blocks))
+        settled[at] = np.abs(sums.step[at]) < CONVERGED
 
-    def shaped(values: FloatArray) -> FloatArray:
-        return np.broadcast_to(values, (count * cuts,)).reshape(count, cuts)
+    def shaped(values: RealArray) -> RealArray:
+        return values.reshape(count, cuts, *values.shape[1:])
 
     return CutFits(
         cut_s=cut_s,
-        found=settled.reshape(count, cuts) & np.isfinite(shaped(c)),
+        found=shaped(settled) & np.isfinite(shaped(sums.amplitude)),
         log_k=shaped(x),
-        amplitude=shaped(c),
-        mass=shaped(flat(tails.mass)[:, 0]),
-        centre=shaped(centre[:, 0]),
-        spread=shaped(spread[:, 0]),
+        amplitude=shaped(sums.amplitude),
+        mass=shaped(rows.root[:, 0] ** 2),
+        centre=shaped(rows.centre[:, 0]),
+        spread=shaped(rows.spread[:, 0]),
         line=tails.line,
-        line_e=line_e.reshape(count, cuts, 2),
-        line_d=line_d.reshape(count, cuts, 2),
-        ee=shaped(ee),
-        ed=shaped(ed),
-        dd=shaped(dd),
+        line_e=shaped(sums.line_e),
+        line_d=shaped(sums.line_d),
+        ee=shaped(sums.ee),
+        ed=shaped(sums.ed),
+        dd=shaped(sums.dd),
     )

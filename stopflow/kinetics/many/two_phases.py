@@ -4,6 +4,7 @@ A scan of all pairs of rates from the products of single exponentials, then damp
 steps in ln k1 and ln k2 with everything linear solved for at each step.
 """
 
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,25 +95,25 @@ class _Problem:
         x = self._scan()
         misfit, amplitudes, gram, pull = self._linearise(x)
         damping = np.full(len(x), 1e-3)
-        open_rows = np.ones(len(x), dtype=bool)
+        at = np.arange(len(x))
         for _ in range(STEPS):
-            damped = (
-                gram + damping[:, None, None] * np.eye(2) * np.einsum("rii->ri", gram)[..., None]
-            )
-            step = np.clip(np.nan_to_num(_solve_pair(damped, pull)), -1, 1)
-            there = np.clip(x + step, self.low[:, None] - 3, self.high[:, None])
-            tried = self._linearise(there)
-            better = open_rows & (tried[0] < misfit) & (np.abs(np.diff(there)[:, 0]) > CLOSEST)
-            gain = np.where(better, misfit - tried[0], np.inf)
-            close = (np.abs(step).max(axis=1) < CONVERGED) | (gain < SETTLED * misfit)
-            open_rows &= ~(better & close) & (damping < 1e6)
-            damping = np.where(better, damping / 10, damping * 10)
-            x = np.where(better[:, None], there, x)
-            misfit = np.where(better, tried[0], misfit)
-            amplitudes = np.where(better[:, None], tried[1], amplitudes)
-            gram = np.where(better[:, None, None], tried[2], gram)
-            pull = np.where(better[:, None], tried[3], pull)
-            if not open_rows.any():
+            own = gram[at]
+            diagonal = np.einsum("rii->ri", own)[..., None]
+            step = _solve_pair(own + damping[at, None, None] * np.eye(2) * diagonal, pull[at])
+            step = np.clip(np.nan_to_num(step), -1, 1)
+            there = np.clip(x[at] + step, self.low[at, None] - 3, self.high[at, None])
+            tried = self._some(at)._linearise(there)
+            better = (tried[0] < misfit[at]) & (np.abs(np.diff(there)[:, 0]) > CLOSEST)
+            gain = np.where(better, misfit[at] - tried[0], np.inf)
+            close = (np.abs(step).max(axis=1) < CONVERGED) | (gain < SETTLED * misfit[at])
+            open_rows = ~(better & close) & (damping[at] < 1e6)
+            damping[at] = np.where(better, damping[at] / 10, damping[at] * 10)
+            taken = at[better]
+            x[taken] = there[better]
+            for kept, new in zip((misfit, amplitudes, gram, pull), tried, strict=True):
+                kept[taken] = new[better]
+            at = at[open_rows]
+            if not len(at):
                 break
         order = np.argsort(-x, axis=1)
         determinant = np.linalg.det(gram)
@@ -139,6 +140,13 @@ class _Problem:
         spread = np.sqrt((self.root**2 * (time - centre[:, None]) ** 2).sum(axis=1))
         tilt = (time - centre[:, None]) / spread[:, None]
         return on_line[:, :1] / np.sqrt(mass)[:, None] + on_line[:, 1:] * tilt
+
+    def _some(self, at: NDArray[np.intp]) -> "_Problem":
+        """Return the problem of some of the traces."""
+        found = copy(self)
+        for name in ("since", "root", "frame", "signal"):
+            setattr(found, name, getattr(self, name)[at])
+        return found
 
     def _scan(self) -> FloatArray:
         """Find the pair of the grid that explains most: ln k (R, 2)."""

@@ -19,6 +19,7 @@ from stopflow.kinetics.laws import RealArray
 from stopflow.kinetics.solver.blocks import block_means
 from stopflow.kinetics.solver.fixed_parameters import Constraints
 from stopflow.kinetics.solver.one_rate import edge_refusal
+from stopflow.kinetics.solver.projection import qr_of_rows
 from stopflow.kinetics.solver.result import FitStatus, Refusal
 from stopflow.kinetics.solver.window import SLOWEST_KT, SMALLEST_NUMBER, Window, fastest_kt
 from stopflow.trace import FloatArray
@@ -272,7 +273,7 @@ def projected_problem(
         if not latest or not np.array_equal(latest[0].x, x):
             theta = theta_at(x)
             rows, rest = coarse.rows(theta)
-            frame, upper = np.linalg.qr(rows.T)
+            frame, upper = qr_of_rows(rows)
             inside = rest @ frame
             left = rest - frame @ inside
             if not np.isfinite(left).all():
@@ -290,7 +291,7 @@ def projected_problem(
         if len(coefficients):
             coefficients, singular = lapack.dtrtrs(at.upper, at.inside)
         if singular and np.isfinite(at.upper).all():
-            coefficients = np.linalg.lstsq(at.upper, at.inside, rcond=None)[0]
+            coefficients = np.linalg.lstsq(np.triu(at.upper), at.inside, rcond=None)[0]
         slopes = constraints.law.theta_jacobian(
             coarse.time, at.theta, constraints.linear(coefficients)
         )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
+from scipy.linalg import lapack
 
 from stopflow.kinetics.laws import baseline_rows
 from stopflow.kinetics.solver.fixed_parameters import Constraints
@@ -92,6 +93,22 @@ def orthonormal_rows(rows: FloatArray) -> FloatArray:
             rest = rest - (frame[:i] @ rest) @ frame[:i]
         np.divide(rest, np.sqrt(rest @ rest), out=frame[i])
     return frame
+
+
+def qr_of_rows(rows: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Decompose the transpose of rows (b, N), b <= N; NumPy's own takes six times as long for few.
+
+    Returns
+    -------
+    tuple
+        Orthonormal columns (N, b), and the triangle (b, b); what stands below its diagonal has no
+        meaning.
+    """
+    if not len(rows):
+        return np.empty((rows.shape[1], 0)), np.empty((0, 0))
+    reflected, factors, _, _ = lapack.dgeqrf(rows.T)
+    frame, _, _ = lapack.dorgqr(reflected, factors)
+    return frame, reflected[: len(rows)]
 
 
 def line_frame(time: FloatArray, *, slope: bool, intercept: bool) -> tuple[FloatArray, FloatArray]:

@@ -200,6 +200,25 @@ def intervals(
         needed=3,
         centred=may_centre(fit.rate_law, fit.fixed),
     )
+    return window_intervals(window, fit, names=names, level=level, inflation=inflation)
+
+
+def window_intervals(
+    window: Window | Refusal,
+    fit: Fit,
+    *,
+    names: Sequence[str] | None = None,
+    level: float = 0.95,
+    inflation: float | Mapping[str, float] = 1.0,
+) -> dict[str, tuple[float, float]]:
+    """Return the `intervals` of a fit of the points of a window.
+
+    Parameters
+    ----------
+    window
+        From the start of the fit on; its signal without its mean where the law has an intercept.
+    """
+    wanted = fit.rate_law.parameters if names is None else names
     if isinstance(window, Refusal) or fit.noise_sd == 0:
         return {name: (fit.parameters[name], fit.parameters[name]) for name in wanted}
     if fit.rate_law.signed:

@@ -59,16 +59,28 @@ def estimate_noise(signal: FloatArray) -> Noise:
     blocks = tail[len(tail) - count * length :].reshape(count, length)
     ramp = np.arange(length) - (length - 1) / 2
     ramp /= sqrt(ramp @ ramp)
-    rest = blocks - blocks.mean(axis=1, keepdims=True)
-    rest = rest - (rest @ ramp)[:, None] * ramp
+    # What level and slope leave; the level is taken first, against the rounding of a large one.
+    rest = blocks - (blocks.sum(axis=1) / length)[:, None]
+    rest -= np.multiply.outer(rest @ ramp, ramp)
     power = np.einsum("bn,bn->b", rest, rest)
-    rest = rest[power <= DISTURBED * np.median(power)]
-    total = float(np.einsum("bn,bn->", rest, rest))
+    quiet = power <= DISTURBED * _median(power)
+    if not quiet.all():
+        rest, power = rest[quiet], power[quiet]
+    total = float(power.sum())
     if total == 0:
         return Noise(sd=0.0, rho=0.0)
-    raw = float(np.einsum("bn,bn->", rest[:, 1:], rest[:, :-1])) / total + 2 / length
+    # Of all neighbours less those in different blocks.
+    flat = rest.ravel()
+    neighbours = float(flat[1:] @ flat[:-1]) - float(rest[1:, 0] @ rest[:-1, -1])
+    raw = neighbours / total + 2 / length
     rho = 0.0
     if raw * sqrt(rest.size) > SIGNIFICANT_ERRORS:
         rho = min(raw / (1 - 4 / length), LARGEST_CORRELATION)
     lost = min(2 * (1 + rho) / (1 - rho) / length, 0.5)
     return Noise(sd=sqrt(total / rest.size / (1 - lost)), rho=rho)
+
+
+def _median(values: FloatArray) -> float:
+    """Median of a few values (n >= 1); that of NumPy takes as long as the whole estimate."""
+    ordered, half = np.sort(values), len(values) // 2
+    return float(ordered[half] if len(values) % 2 else (ordered[half - 1] + ordered[half]) / 2)

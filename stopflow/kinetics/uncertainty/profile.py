@@ -34,6 +34,8 @@ FARTHEST = 40.0
 LARGEST_EXPONENT = 600.0
 # A step of Newton, over the standard error, after which only the last digits are left.
 CLOSE = 1e-7
+# The same for what a step is expected to miss, in parts of that; the expectation is a rough one.
+SURE = 0.01
 # Share of a sum below which a rise, a small difference of such sums, has lost too many digits.
 KEPT = 0.03
 
@@ -276,8 +278,12 @@ def _crossing(distance: Distance, scale: _Scale, *, quantile: float, side: float
         if not (0 < slope < inf and isfinite(root)):
             break
         step = side * (quantile - root) / slope
+        # What the step misses, by the change of the slope since the best value, where it is 1 over
+        # the standard error.
+        bend = side * (slope - 1 / scale.error) / (x - best)
+        missed = abs(bend) / (2 * slope) * step * step
         x += step
-        if abs(step) < CLOSE * scale.error:
+        if abs(step) < CLOSE * scale.error or missed < SURE * CLOSE * scale.error:
             return x
     if not side * (limit - best) > 0:
         return None

@@ -22,10 +22,17 @@ OFF_LATTICE = 0.02
 FEWEST_POINTS = 10
 
 
-def digitising_step(signal: FloatArray) -> float:
-    """Distance of the levels of a signal (N,); 0 where it does not come in levels."""
-    values = np.unique(signal)
-    if len(signal) < FEWEST_POINTS or not 1 < len(values) <= (1 - SHARED) * len(signal):
+def digitising_step(values: FloatArray, *, points: int) -> float:
+    """Distance of the levels of a signal; 0 where it does not come in levels.
+
+    Parameters
+    ----------
+    values
+        (L,) the distinct values of the signal, rising, as `numpy.unique` gives them.
+    points
+        Of the signal.
+    """
+    if points < FEWEST_POINTS or not 1 < len(values) <= (1 - SHARED) * points:
         return 0.0
     gaps = np.diff(values)
     span = float(values[-1] - values[0])

@@ -9,9 +9,10 @@ import numpy as np
 from stopflow.kinetics.fit import fit_trace
 from stopflow.kinetics.laws import CANDIDATES, DEFAULT, LAWS, RateLaw
 from stopflow.kinetics.solver.blocks import block_means
+from stopflow.kinetics.solver.projection import qr_of_rows
 from stopflow.kinetics.solver.result import Fit, Refusal, predict
 from stopflow.kinetics.solver.statistics import SMALLEST_NOISE, small_sample_aic
-from stopflow.kinetics.solver.window import Window, validate_trace
+from stopflow.kinetics.solver.window import Window
 from stopflow.kinetics.uncertainty.interval import noise_correlation
 from stopflow.trace import FloatArray
 
@@ -176,10 +177,8 @@ def shift_to(item: Alternative, fit: Fit, *, stderr: Mapping[str, float]) -> Rat
 
 
 def compare_laws(
-    time_s: FloatArray,
-    signal: FloatArray,
+    window: Window | Refusal,
     *,
-    start_s: float,
     fits: Sequence[Fit],
     tried: Sequence[str],
     always: bool = False,
@@ -188,10 +187,8 @@ def compare_laws(
 
     Parameters
     ----------
-    time_s, signal
-        (N,) the whole trace.
-    start_s
-        Where the fit starts.
+    window
+        The points that are fitted, centred.
     fits
         What is there already; must hold ``single-slope``, may hold any other law.
     tried
@@ -199,14 +196,13 @@ def compare_laws(
     always
         Also where they do not.
     """
-    window = validate_trace(time_s, signal, start_s=start_s, centred=True)
     done = {fit.law: fit for fit in fits}
     if isinstance(window, Refusal):
         return LawComparison(alternatives={law: _alternative(fit) for law, fit in done.items()})
     slope = done[DEFAULT]
     called_for = always or not slope.ok or second_phase_gain(window, slope) >= WORTH_TRYING
     found = {law: _alternative(fit) for law, fit in done.items()}
-    residuals = {law: _residuals(window, fit) for law, fit in done.items() if fit.ok}
+    curves = {law: fit for law, fit in done.items() if fit.ok}
     for law in tried:
         if law in found:
             continue
@@ -217,19 +213,21 @@ def compare_laws(
         rest = _residuals(window, fit) if fit.ok or fit.nearest else None
         found[law] = _alternative(fit, rest=rest)
         if rest is not None:
-            residuals[law] = rest
-    return _fairly(found, residuals)
+            curves[law] = fit
+    return _fairly(found, curves, window)
 
 
-def _fairly(found: dict[str, Alternative], residuals: Mapping[str, FloatArray]) -> LawComparison:
+def _fairly(
+    found: dict[str, Alternative], curves: Mapping[str, Fit], window: Window
+) -> LawComparison:
     """Rate laws by the noise that the best of them leaves: a wrong law's residuals are no noise."""
-    known = [law for law in residuals if found[law].aicc < inf]
+    known = [law for law in curves if found[law].aicc < inf]
     if not known:
         return LawComparison(alternatives=found)
     best = min(known, key=lambda law: found[law].aicc)
-    noise = noise_correlation(residuals[best], parameters=found[best].numbers)
+    noise = noise_correlation(_residuals(window, curves[best]), parameters=found[best].numbers)
     inflation = noise.inflation if noise.significant else 1.0
-    rated = {law: _rated(item, len(residuals[best]), inflation) for law, item in found.items()}
+    rated = {law: _rated(item, len(window.time), inflation) for law, item in found.items()}
     return LawComparison(alternatives=rated, inflation=inflation)
 
 
@@ -291,7 +289,7 @@ def second_phase_gain(window: Window, fit: Fit, *, inflation: float = 1.0) -> fl
     rest = values - (predict(fit, seconds + window.start_s) - window.centre) / window.unit
     if not (np.isfinite(plane).all() and np.isfinite(rest).all()):
         return 0.0
-    frame = np.linalg.qr(plane.T)[0].T
+    frame = qr_of_rows(plane)[0].T
     rest = rest * weights
     rest = rest - (frame @ rest) @ frame
     fastest = 1 / max(time[1] - time[0], 1e-6)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from sys import intern
+from typing import Final
 
 import numpy as np
 
@@ -23,6 +24,9 @@ from stopflow.kinetics.verdicts.series_phases import (
 )
 from stopflow.kinetics.verdicts.shot import ShotAnalysis, ShotResult
 from stopflow.trace import Conditions
+
+VARIES: Final = "\0varies"
+"""Stands for the text of a replicate in a column in which replicates differ."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -154,11 +158,16 @@ class ExperimentAnalysis:
     def without_fits(self) -> "ExperimentAnalysis":
         """Keep what the comparison with other experiments needs: some hundred bytes a shot."""
         described: dict[tuple[tuple[str, str], ...], Conditions] = {}
+        varying = self._varying_columns()
+        first = {condition.members[0] for condition in self.conditions if condition.members}
 
-        def told_apart(given: Conditions) -> Conditions:
-            return described.setdefault(
-                tuple(given.extra.items()), Conditions(extra=dict(given.extra))
-            )
+        def told_apart(place: int, given: Conditions) -> Conditions:
+            # Of a column that varies among replicates nothing else counts.
+            extra = {
+                name: text if name not in varying or place in first else VARIES
+                for name, text in given.extra.items()
+            }
+            return described.setdefault(tuple(extra.items()), Conditions(extra=extra))
 
         shots = tuple(
             replace(
@@ -167,7 +176,7 @@ class ExperimentAnalysis:
                     experiment=self.name,
                     file=judged.shot.file,
                     channel=judged.shot.channel,
-                    conditions=told_apart(judged.shot.conditions),
+                    conditions=told_apart(place, judged.shot.conditions),
                     workbook_rate_per_s=None,
                     signal_unit=intern(judged.shot.signal_unit),
                     status=intern(str(judged.shot.status)),
@@ -175,9 +184,18 @@ class ExperimentAnalysis:
                     law=self.law,
                 ),
             )
-            for judged in self.shots
+            for place, judged in enumerate(self.shots)
         )
         return replace(self, shots=shots)
+
+    def _varying_columns(self) -> set[str]:
+        """Name the further columns of the workbook that differ among replicates."""
+        varying: set[str] = set()
+        for condition in self.conditions:
+            extras = [self.shots[place].shot.conditions.extra for place in condition.members]
+            names = {name for extra in extras for name in extra} - varying
+            varying |= {n for n in names if len({extra.get(n, "") for extra in extras}) > 1}
+        return varying
 
 
 def group_shots(shots: Sequence[ShotAnalysis]) -> list[list[int]]:

@@ -11,22 +11,22 @@ from stopflow.kinetics.fit import fit_trace
 from stopflow.kinetics.laws import AUTO, CANDIDATES, DEFAULT, find_law
 from stopflow.kinetics.settings import AnalysisSettings
 from stopflow.kinetics.signal_checks import SignalChecks, check_signal
-from stopflow.kinetics.solver.result import Fit, FitStatus, predict
+from stopflow.kinetics.solver.fixed_parameters import may_centre
+from stopflow.kinetics.solver.result import Fit, FitStatus, Refusal, predict
+from stopflow.kinetics.solver.window import Window, validate_trace
 from stopflow.kinetics.start.detect import StartDetection
 from stopflow.kinetics.uncertainty.interval import (
     NoiseCorrelation,
-    cramer_rao,
     intervals,
     noise_correlation,
+    window_intervals,
 )
-from stopflow.kinetics.uncertainty.quantisation import digitising_step, rounding_inflation
+from stopflow.kinetics.uncertainty.quantisation import digitising_step
 from stopflow.kinetics.verdicts.compare_laws import LawComparison, compare_laws
+from stopflow.kinetics.verdicts.shot_errors import bound_of_k, error_factors
 from stopflow.kinetics.verdicts.shot_phases import find_inseparable
 from stopflow.trace import Conditions, FloatArray, Shot
 from stopflow.trimming import TrimWindow, choose_window
-
-# Residuals smaller than this part of the digitiser's step are rounding errors, not noise.
-COARSEST = 0.5
 
 
 class Refused(StrEnum):
@@ -148,7 +148,8 @@ class ShotAnalysis:
 class PreparedShot:
     """A shot trimmed and fitted with the simple laws, before a law is chosen.
 
-    `omitted` says which points were left out before anything else, in sentences.
+    `omitted` says which points were left out before anything else, in sentences; `points` are
+    those that were fitted, where they are at hand.
     """
 
     shot: Shot
@@ -159,6 +160,7 @@ class PreparedShot:
     single: Fit | None = None
     slope: Fit | None = None
     laws: LawComparison | None = None
+    points: Window | None = None
     omitted: tuple[str, ...] = ()
 
 
@@ -195,12 +197,11 @@ def prepare_shot(
         for law in ("single", DEFAULT)
     )
     automatic = settings.law == AUTO
-    laws = None
+    laws, points = None, None
     if single.ok or slope.ok or automatic:
+        points = validate_trace(trace.time_s, trace.signal, start_s=window.start_s, centred=True)
         laws = compare_laws(
-            trace.time_s,
-            trace.signal,
-            start_s=window.start_s,
+            points,
             fits=(single, slope),
             tried=CANDIDATES if automatic else find_law(settings.law).rivals,
             # The residuals of the default law say nothing against another law that was asked for.
@@ -213,6 +214,8 @@ def prepare_shot(
         single=single,
         slope=slope,
         laws=laws,
+        # Until the law is chosen all shots wait; their points would be a second copy of them all.
+        points=None if automatic or isinstance(points, Refusal) else points,
         omitted=omitted,
     )
 
@@ -272,25 +275,22 @@ def _result(
     residuals = values - curve
     free = len(fit.rate_law.parameters) - len(fit.fixed)
     noise = noise_correlation(residuals, parameters=free)
-    step = digitising_step(values)
-    factors = _error_factors(fit, time, curve, noise=noise, step=step)
+    distinct = np.unique(values)
+    step = digitising_step(distinct, points=len(values))
+    factors = error_factors(fit, time, curve, noise=noise, step=step)
     rest = _rest_inflation(prepared)
     widened = {name: factor * rest for name, factor in factors.items()}
-    found = intervals(time_s, signal, fit, inflation=widened)
+    points = prepared.points
+    shared = may_centre(fit.rate_law, fit.fixed)
+    if points is not None and shared and points.start_s == fit.start_s:
+        found = window_intervals(points, fit, inflation=widened)
+    else:
+        found = intervals(time_s, signal, fit, inflation=widened)
     stderr = {name: error * factors[name] * rest for name, error in fit.stderr.items()}
     laws = prepared.laws or LawComparison(alternatives={})
     if fit.law not in laws.alternatives or not laws[fit.law].parameters or fit.fixed:
         laws = laws.including(fit)
     k_stderr = stderr.get("k_per_s", nan)
-    bound = nan
-    if not fit.fixed:
-        bound = cramer_rao(
-            time,
-            law=fit.rate_law,
-            parameters=fit.parameters,
-            noise_sd=fit.noise_sd,
-            start_s=fit.start_s,
-        ).get("k_per_s", nan)
     low, high = found.get("k_per_s", (nan, nan))
     shift = laws.largest_shift(fit, stderr=stderr)
     return ShotResult(
@@ -301,51 +301,24 @@ def _result(
         k_stderr_per_s=k_stderr,
         k_low_per_s=low,
         k_high_per_s=high,
-        k_bound_per_s=bound,
+        k_bound_per_s=bound_of_k(fit, time),
         laws=laws,
         law_shift_sigma=shift.sigma,
         law_shift_share=shift.share,
         law_chosen=settings.law == AUTO,
         start_inflation=rest,
         start_shift_sigma=_start_shift(fit, prepared.detection),
-        checks=check_signal(values, residuals, noise_sd=fit.noise_sd, parameters=free, step=step),
+        checks=check_signal(
+            values,
+            residuals,
+            noise_sd=fit.noise_sd,
+            parameters=free,
+            levels=len(distinct),
+            step=step,
+        ),
         step_s=float(np.median(np.diff(time[:9]))),
         amplitude_at_mixing=_amplitude_at_mixing(fit, prepared.shot.conditions, settings),
     )
-
-
-def _error_factors(
-    fit: Fit, time_s: FloatArray, curve: FloatArray, *, noise: NoiseCorrelation, step: float
-) -> dict[str, float]:
-    """Return the factor on the standard error for white noise, for each parameter.
-
-    Where the steps of the digitiser are larger than the noise, the residuals are rounding errors
-    of known covariance; else their correlation is that of the noise.
-    """
-    names = fit.rate_law.parameters
-    if step > 0 and fit.noise_sd < COARSEST * step:
-        free = [place for place, name in enumerate(names) if name not in fit.fixed]
-        with np.errstate(all="ignore"):
-            jacobian = fit.rate_law.jacobian(time_s - fit.start_s, fit.parameters)[:, free]
-            found = np.max(
-                [
-                    rounding_inflation(jacobian, likely, step=step, noise_sd=fit.noise_sd)
-                    for likely in (curve, _without_slope(fit, time_s, curve, step=step))
-                ],
-                axis=0,
-            )
-        factors = dict.fromkeys(names, float(found.max(initial=1.0)))
-        return factors | {names[place]: float(found[at]) for at, place in enumerate(free)}
-    return dict.fromkeys(names, noise.inflation if noise.significant else 1.0)
-
-
-def _without_slope(fit: Fit, time_s: FloatArray, curve: FloatArray, *, step: float) -> FloatArray:
-    """Take a slope below one step of the digitiser out of a fitted curve (N,).
-
-    Rounding alone makes such a slope, and a plateau that does not change shares one rounding error.
-    """
-    change = fit.slope_per_s * (time_s - time_s[-1])
-    return curve - change if np.abs(change).max(initial=0.0) < step else curve
 
 
 def _rest_inflation(prepared: PreparedShot) -> float:

@@ -20,15 +20,14 @@ from stopflow.learn.settings import TrainSettings
 from stopflow.learn.split import Split
 from stopflow.learn.training.checkpoint import run_fingerprint
 from stopflow.learn.training.coordinates import Coordinates
-from stopflow.learn.training.rows import TaskRows
-from stopflow.learn.training.train import (
+from stopflow.learn.training.course import (
     CHECKPOINT_EVERY_S,
     Interruptible,
     OnEpoch,
     Progress,
-    Trained,
-    train_rows,
 )
+from stopflow.learn.training.rows import TaskRows
+from stopflow.learn.training.train import Trained, train_rows
 
 CLASS_DEFAULTS: Final[Mapping[str, Any]] = {
     "hidden": (256, 128),

@@ -19,8 +19,9 @@ from stopflow.learn.settings import TrainSettings
 from stopflow.learn.split import Split, leave_out_folds
 from stopflow.learn.training.augment import TraceOf
 from stopflow.learn.training.coordinates import uses_signal_space
+from stopflow.learn.training.course import Progress
 from stopflow.learn.training.prepare import Prepared
-from stopflow.learn.training.train import Progress, choose_split, prepare_run, train
+from stopflow.learn.training.train import choose_split, prepare_run, train
 from stopflow.lowrank import LAYERS
 from stopflow.trace import FloatArray
 

@@ -13,12 +13,15 @@ from stopflow.learn.settings import TrainSettings
 from stopflow.learn.training.checkpoint import Checkpoint
 from stopflow.learn.training.rows import TaskRows
 from stopflow.learn.training.spectra import spectra_columns
-from stopflow.lowrank import Network, build_stepper
+from stopflow.lowrank import Network, build_stepper, count_parameters
 
 ROWS_AT_ONCE: Final = 2048
 MOST_JUDGED: Final = 500
 """Largest number of judged epochs; a longer run judges every second or third one, and so on."""
 WATCHED_ROWS: Final = 512
+LARGE_NETWORK: Final = 1_000_000
+"""Values of a network, in the coordinates in which it is trained, from which on several threads are
+used: the products of a smaller one are over before a second thread has begun."""
 
 
 class TrainStatus(StrEnum):
@@ -62,6 +65,11 @@ class Run:
     def is_over(self) -> bool:
         """Whether there is nothing left to do."""
         return self.done >= self._settings.epochs or self.status is not TrainStatus.FINISHED
+
+    @property
+    def is_large(self) -> bool:
+        """Whether a step is so much work that several threads are worth their waiting."""
+        return count_parameters(self._network) >= LARGE_NETWORK
 
     @property
     def stored(self) -> int:

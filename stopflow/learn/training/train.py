@@ -8,11 +8,10 @@ aside for validation, that with the smallest training error. The test rows have 
 
 import copy
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
@@ -24,46 +23,21 @@ from stopflow.learn.model import Model
 from stopflow.learn.settings import TrainSettings
 from stopflow.learn.split import Split, split_by_experiment
 from stopflow.learn.training.augment import TraceOf
-from stopflow.learn.training.checkpoint import (
-    load_checkpoint,
-    run_fingerprint,
-    save_checkpoint,
-)
+from stopflow.learn.training.checkpoint import load_checkpoint, run_fingerprint
 from stopflow.learn.training.coordinates import Coordinates
+from stopflow.learn.training.course import (
+    CHECKPOINT_EVERY_S,
+    Interruptible,
+    OnEpoch,
+    Progress,
+    run_through,
+)
 from stopflow.learn.training.prepare import Prepared, prepare
 from stopflow.learn.training.rows import TaskRows
 from stopflow.learn.training.run import Run, TrainStatus
 from stopflow.lowrank import Network, build_network, count_parameters
 
 M = TypeVar("M")
-
-Progress = Callable[[str, int, int], None]
-"""(what is being done, steps done, steps in all)."""
-
-OnEpoch = Callable[[Mapping[str, float]], None]
-"""Called with each new row of the history."""
-
-CHECKPOINT_EVERY_S: Final = 15.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interruptible:
-    """Where a run saves its state, and whether it resumes from there.
-
-    Attributes
-    ----------
-    path
-        File in which the state is saved every `every_s`; it is removed once the model is saved.
-    resume
-        Continue from it; the result is that of an uninterrupted run.
-    fingerprint
-        Hash of everything that determines the run.
-    """
-
-    path: Path
-    resume: bool
-    fingerprint: str
-    every_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -216,17 +190,7 @@ def train_rows(
     run = Run(settings, rows, network, generator=generator)
     if kept is not None and kept.resume:
         run.restore(load_checkpoint(kept.path, fingerprint=kept.fingerprint))
-    saved_at = time.perf_counter()
-    while not run.is_over:
-        judged = len(run.history)
-        run.epoch(since=started)
-        if progress is not None:
-            progress("training", run.done, settings.epochs)
-        if on_epoch is not None and len(run.history) > judged:
-            on_epoch(run.history[-1])
-        if kept is not None and time.perf_counter() - saved_at >= kept.every_s:
-            save_checkpoint(kept.path, run.state(since=started), fingerprint=kept.fingerprint)
-            saved_at = time.perf_counter()
+    run_through(run, settings, started=started, kept=kept, progress=progress, on_epoch=on_epoch)
     model = task.finish(
         coordinates.export(run.best()).eval(),
         coordinates.standardiser,

@@ -66,7 +66,7 @@ def write_mechanism(
         provenance={
             "version": __version__,
             "seed": seed,
-            "settings": asdict(settings),
+            "settings": _given(settings),
             "libraries": {name: version(name) for name in LIBRARIES},
         },
         paper=paper,
@@ -75,6 +75,12 @@ def write_mechanism(
     if figures is not None:
         written += write_mechanism_figures(followed, figures)
     return written
+
+
+def _given(settings: MechanismSettings) -> dict[str, Any]:
+    """Name the settings that were given: those that are not the usual ones."""
+    usual = asdict(MechanismSettings(scheme=""))
+    return {name: value for name, value in asdict(settings).items() if value != usual[name]}
 
 
 def place_mechanism(

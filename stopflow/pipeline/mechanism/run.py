@@ -11,8 +11,9 @@ from stopflow.mechanism.determined import Determination, determine
 from stopflow.mechanism.fit import GlobalFit, fit_mechanism
 from stopflow.mechanism.further import propose_experiments
 from stopflow.mechanism.groups import ShotGroup
+from stopflow.mechanism.known import KNOWN
 from stopflow.mechanism.problem import build_problem
-from stopflow.mechanism.rank import KNOWN, describe_ranking, rank_schemes
+from stopflow.mechanism.rank import describe_ranking, rank_schemes
 from stopflow.mechanism.results import FittedFolder, FittedGroup
 from stopflow.mechanism.scheme import Scheme, parse_scheme
 from stopflow.pipeline.checks import require_seed

@@ -172,7 +172,12 @@ def mechanism_settings(
     values |= {name: value for name, value in options.items() if value not in (None, (), {})}
     values.setdefault("scheme", "")
     if needs_scheme and not values["scheme"]:
-        raise SettingsError("--scheme", "", valid='a scheme such as "E + S <=> ES -> E + P"')
+        raise SettingsError(
+            "--scheme",
+            None,
+            valid='a scheme such as "E + S <=> ES -> E + P", here or in mechanism.toml; without '
+            "one, --rank compares known schemes",
+        )
     for name in ("observe", "relations", "pre_equilibrated", "mixed_first"):
         if name in values:
             values[name] = tuple(values[name])

@@ -43,7 +43,7 @@ class FolderShots:
     remarks
         What differs within a group.
     left_out
-        Shots that were not used, each with its reason.
+        Shots that were not used and rows without a file, each with its reason.
     """
 
     groups: tuple[ShotGroup, ...]
@@ -61,7 +61,7 @@ def read_shots(
     trimmed
         The shots.
     left_out
-        A line for each that cannot be used, with the reason.
+        A line for each that cannot be used, and for each row without a file, with the reason.
     decided
         A line for each that a decision leaves out, with the reason.
 
@@ -89,6 +89,12 @@ def read_shots(
                 left_out.append(f"{experiment.name}/{shot.file}: {refusal}")
             else:
                 trimmed.append(TrimmedShot(shot=shot, start_s=start_s))
+        known = {f"{experiment.name}/{shot.file}" for shot in experiment.shots}
+        left_out += [
+            str(problem)
+            for problem in experiment.problems
+            if problem.level == "error" and f"{experiment.name}/{problem.file}" not in known
+        ]
         progress("reading", done, len(places))
     return trimmed, left_out, decided
 

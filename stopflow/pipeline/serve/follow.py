@@ -1,6 +1,6 @@
 """A folder in which an instrument saves: looked at again and again, fitted when it changes.
 
-A change is taken up when the folder has been quiet for one look, so that a file is not read while
+A change is taken up when the folder has been quiet for `QUIET_S`, so that a file is not read while
 it is written; a folder that is never quiet is read all the same after `PATIENCE_S`. A file that was
 cut off then is listed as a problem, and read again when it grows.
 """
@@ -16,11 +16,14 @@ from stopflow.errors import StopflowError
 from stopflow.io.atomic import write_text
 from stopflow.io.decisions import parse_decisions
 from stopflow.io.sorting import DECISIONS
+from stopflow.pipeline.drawn import drawn_parts
 from stopflow.pipeline.ingest import IngestSettings, ingest, name_folders
 from stopflow.pipeline.reports import kinetics_data
 from stopflow.report.html.page import Live, build_page, build_waiting_page
+from stopflow.report.kept import Parts
 
-LOOK_S = 0.25
+LOOK_S = 0.1
+QUIET_S = 0.25
 PATIENCE_S = 3.0
 
 Stamp = tuple[int, int]
@@ -58,17 +61,16 @@ class FollowedLab:
     def follow(self) -> None:
         """Look until `stop`; returns then."""
         before: Signature = {}
-        moved_at = monotonic()
+        differs_since = moved_at = monotonic()
         while not self._stopped.is_set():
-            now = take_signature(self._root)
-            if now != self._seen or not self._state.version:
-                late = monotonic() - moved_at > PATIENCE_S
-                if now == before or late:
-                    self._take_up(now)
-                    moved_at = monotonic()
-            else:
-                moved_at = monotonic()
-            before = now
+            now, at = take_signature(self._root), monotonic()
+            if now != before:
+                before, moved_at = now, at
+            if now == self._seen and self._state.version:
+                differs_since = at
+            elif at - moved_at >= QUIET_S or at - differs_since > PATIENCE_S:
+                self._take_up(now)
+                differs_since = monotonic()
             self._stopped.wait(LOOK_S)
 
     def stop(self) -> None:
@@ -136,7 +138,9 @@ class FollowedLab:
         problem, page = "", self._page
         try:
             dataset = ingest(self._root, out=self._out, settings=self._settings)
-            page = build_page(kinetics_data(dataset), live=self._live(version))
+            data = kinetics_data(dataset)
+            with drawn_parts(self._out) as kept:
+                page = build_page(data, live=self._live(version), parts=Parts(data, kept))
         except (StopflowError, OSError) as error:
             problem, version = str(error), self._state.version
             if not version:

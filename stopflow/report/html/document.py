@@ -10,6 +10,7 @@ DOCUMENT_MODULES = (
     "format",
     "element",
     "scale",
+    "paint",
     "plot",
     "tip",
     "table",

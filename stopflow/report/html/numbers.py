@@ -10,7 +10,7 @@ import pandas as pd
 from stopflow.kinetics.verdicts.repeatability import as_series, pool
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.answers import build_answers
-from stopflow.report.kinetics.conditions import label_conditions, shared_unit
+from stopflow.report.kinetics.conditions import build_series, label_conditions, shared_unit
 from stopflow.report.kinetics.secondary_numbers import (
     SecondaryPicture,
     build_pictures,
@@ -94,7 +94,7 @@ def build_payload(data: KineticsReportData, *, light: bool) -> dict[str, Any]:
         "shots": _columns(shots, texts=SHOT_TEXTS, numbers=SHOT_NUMBERS),
         "conditions": {
             **_columns(conditions, texts=CONDITION_TEXTS, numbers=CONDITION_NUMBERS),
-            "label": _texts(_labels(conditions)),
+            "label": _texts(_labels(shots, conditions)),
         },
         "plots": [
             _plot(picture, part)
@@ -159,10 +159,19 @@ def _number(value: float, *, digits: int = DIGITS) -> float | int | str | None:
     return int(short) if short.is_integer() and abs(short) < 1e15 else short
 
 
-def _labels(conditions: pd.DataFrame) -> list[str]:
+def _labels(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[str]:
+    """Name every condition as the PDF does: shots that nothing else tells apart by their files."""
+    names = {
+        (experiment, series.condition): series.label
+        for experiment, part in shots.groupby("experiment", sort=False)
+        for series in build_series(part)
+    }
     labels = pd.Series("", index=conditions.index)
-    for _, part in conditions.groupby("experiment", sort=False):
-        labels[part.index] = label_conditions(part)
+    for experiment, part in conditions.groupby("experiment", sort=False):
+        keys = [(experiment, int(condition)) for condition in part["condition"]]
+        labels[part.index] = [
+            names.get(key, label) for key, label in zip(keys, label_conditions(part), strict=True)
+        ]
     return labels.tolist()
 
 

@@ -9,6 +9,7 @@ from stopflow.report.data import KineticsReportData
 from stopflow.report.html.assemble import assemble_page
 from stopflow.report.html.numbers import build_payload
 from stopflow.report.html.traces import pack_traces
+from stopflow.report.kept import Parts
 
 MODULES = (
     "algebra",
@@ -20,6 +21,8 @@ MODULES = (
     "refine",
     "interval",
     "noise",
+    "evidence",
+    "quote",
     "fit",
     "decode",
     "lab",
@@ -33,12 +36,14 @@ MODULES = (
     "phases",
     "refits",
     "scale",
+    "paint",
     "plot",
     "tip",
     "table",
     "overview",
     "secondary_view",
     "window_handles",
+    "trace_layers",
     "trace_view",
     "refit_panel",
     "live",
@@ -73,7 +78,9 @@ class Live:
         )
 
 
-def write_kinetics_page(data: KineticsReportData, path: Path, *, light: bool = False) -> None:
+def write_kinetics_page(
+    data: KineticsReportData, path: Path, *, light: bool = False, parts: Parts | None = None
+) -> None:
     """Write the live kinetics report.
 
     Parameters
@@ -84,13 +91,21 @@ def write_kinetics_page(data: KineticsReportData, path: Path, *, light: bool = F
         Replaced only when the new page is whole.
     light
         Leave the traces in full resolution out: a small page that shows all and refits nothing.
+    parts
+        Where packed traces of earlier pages are kept; by default nowhere.
     """
-    write_text(path, build_page(data, light=light))
+    write_text(path, build_page(data, light=light, parts=parts))
 
 
-def build_page(data: KineticsReportData, *, light: bool = False, live: Live | None = None) -> str:
+def build_page(
+    data: KineticsReportData,
+    *,
+    light: bool = False,
+    live: Live | None = None,
+    parts: Parts | None = None,
+) -> str:
     """Build the text of the page; a `live` one asks the server that sent it for what is new."""
-    traces = pack_traces(data, light=light)
+    traces = pack_traces(data, light=light, parts=parts or Parts(data))
     payload = build_payload(data, light=light) | {"fullTraces": traces.full}
     if live is not None:
         payload |= {"live": {"version": live.version, "folder": live.folder}, "key": live.key}

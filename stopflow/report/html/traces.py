@@ -3,23 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-import pandas as pd
-from numpy.typing import NDArray
-
-from stopflow.report.data import KineticsReportData, TracePair
-from stopflow.report.html.arrays import pack_exactly, pack_integers
-from stopflow.report.paper.decimate import find_extremes
-from stopflow.trace import FloatArray
+from stopflow.report.data import KineticsReportData
+from stopflow.report.html.shots import ShotPacker
+from stopflow.report.kept import Parts
 
 FULL_BUDGET = 8_500_000
 """Characters of traces in full resolution; with everything else of a large lab below 12 MB."""
 DRAWN_TRACES = 6_000
 """Traces that a page holds at all, the doubtful ones first; the tables have every shot."""
-BUCKETS, LIGHT_BUCKETS = 300, 75
-LEVELS = 65535
-NO_CUT = -(2**30)
-CUT_SCALE = 1e5
 _URGENCY = {"FAIL": 0, "WARN": 1}
 
 
@@ -43,123 +34,44 @@ class PackedTraces:
     full: int
 
 
-def pack_traces(data: KineticsReportData, *, light: bool) -> PackedTraces:
-    """Pack every trace; failed and warned shots are the first to get full resolution."""
-    grids: dict[bytes, int] = {}
-    packed: list[str] = []
-    cuts = _cuts_of_shots(data)
-    heads, thinned, shared = [], [], []
-    starts_s = data.shots["start_s"].to_numpy(dtype=float)
-    drawn = set(_by_urgency(data, range(len(data.shots)))[:DRAWN_TRACES])
-    for row in range(len(data.shots)):
-        pair = data.trace(row) if row in drawn else None
-        if pair is None or not len(pair[0]):
-            heads.append("")
-            thinned.append("")
-            shared.append(-1)
-            continue
-        time_s, signal = (np.asarray(array, dtype=np.float64) for array in pair)
-        key = time_s.tobytes()
-        if key not in grids:
-            grids[key] = len(grids)
-            packed.append(pack_exactly(time_s))
-        shared.append(grids[key])
-        heads.append(str(grids[key]))
-        buckets = LIGHT_BUCKETS if light else BUCKETS
-        thinned.append(_thin((time_s, signal), float(starts_s[row]), buckets=buckets))
-    full = {} if light else _in_full(data, heads)
-    lines = [
-        "\t".join((head, thin, full.get(row, ""), _pack_cuts(cuts[row]))) if head else ""
-        for row, (head, thin) in enumerate(zip(heads, thinned, strict=True))
-    ]
-    return PackedTraces(grids=tuple(packed), lines=tuple(lines), full=len(full))
+def pack_traces(data: KineticsReportData, *, light: bool, parts: Parts) -> PackedTraces:
+    """Pack every trace; failed and warned shots are the first to get full resolution.
+
+    Parameters
+    ----------
+    parts
+        Where the packed traces of an experiment are kept.
+    """
+    urgent = _by_urgency(data)[:DRAWN_TRACES]
+    packer = ShotPacker(data, light=light, parts=parts)
+    packed = {row: found for row in sorted(urgent) if (found := packer.pack(row)) is not None}
+    full = {} if light else _in_full(packer, [row for row in urgent if row in packed])
+    packer.keep()
+    numbers: dict[str, int] = {}
+    lines = [""] * len(data.shots)
+    for row, shot in packed.items():
+        number = numbers.setdefault(shot.grid, len(numbers))
+        lines[row] = "\t".join((str(number), shot.thin, full.get(row, ""), shot.cuts))
+    return PackedTraces(
+        grids=tuple(packer.grid(name) for name in numbers), lines=tuple(lines), full=len(full)
+    )
 
 
-def _by_urgency(data: KineticsReportData, rows: Sequence[int]) -> list[int]:
-    """Sort rows of shots: failed ones, then warned ones, then the others."""
+def _by_urgency(data: KineticsReportData) -> list[int]:
+    """Sort the rows of shots: failed ones, then warned ones, then the others."""
     verdicts = data.shots["verdict"].tolist()
+    rows = range(len(verdicts))
     return sorted(rows, key=lambda row: (_URGENCY.get(str(verdicts[row]), 2), row))
 
 
-def _in_full(data: KineticsReportData, heads: Sequence[str]) -> dict[int, str]:
-    """Pack traces in full, the doubtful ones first, until the budget is used up."""
-    rows = _by_urgency(data, [row for row, head in enumerate(heads) if head])
+def _in_full(packer: ShotPacker, rows: Sequence[int]) -> dict[int, str]:
+    """Pack traces in full, in the order given, until the budget is used up."""
     found: dict[int, str] = {}
     left = FULL_BUDGET
     for row in rows:
-        pair = data.trace(row)
-        if pair is None:
-            continue
-        text = pack_exactly(np.asarray(pair[1], dtype=np.float64))
+        text = packer.pack_full(row)
         left -= len(text)
         if left < 0:
             break
         found[row] = text
     return found
-
-
-def _thin(pair: TracePair, start_s: float, *, buckets: int) -> str:
-    """Pack the extremes of each bucket: ``low|high|indices|levels``, 65536 levels between."""
-    time_s, signal = pair
-    at = thin_indices(time_s, signal, start_s, buckets=buckets)
-    values = signal[at]
-    low, high = (float(values.min()), float(values.max())) if len(at) else (0.0, 0.0)
-    levels = np.rint((values - low) * (LEVELS / (high - low) if high > low else 0.0))
-    return "|".join(
-        (
-            repr(low),
-            repr(high),
-            pack_integers(at, order=1),
-            pack_integers(levels.astype(np.int64)),
-        )
-    )
-
-
-def thin_indices(
-    time_s: FloatArray, signal: FloatArray, start_s: float, *, buckets: int
-) -> NDArray[np.intp]:
-    """Choose the lowest and the highest point of every bucket.
-
-    Parameters
-    ----------
-    time_s, signal
-        (N,); points that are no finite numbers are left out.
-    start_s
-        Half of the buckets crowd behind it, evenly on a logarithmic axis; NaN: the first point.
-    buckets
-        At most ``2 * buckets`` indices come back, ascending; no extreme of a bucket is lost.
-    """
-    known = np.flatnonzero(np.isfinite(time_s) & np.isfinite(signal))
-    if len(known) <= 2 * buckets:
-        return known
-    y, count = signal[known], len(known)
-    first = int(np.searchsorted(time_s[known], start_s)) if np.isfinite(start_s) else 0
-    even = np.linspace(0, count, buckets // 2, endpoint=False)
-    steep = first + np.geomspace(1, max(count - first, 2), buckets // 2) - 1
-    starts = np.unique(np.concatenate((even, steep)).astype(np.intp).clip(0, count - 1))
-    return known[np.unique(np.concatenate(([0], *find_extremes(y, starts), [count - 1])))]
-
-
-def _cuts_of_shots(data: KineticsReportData) -> list[pd.DataFrame | None]:
-    """Give each shot its rows of the table of cuts."""
-    keys = ["experiment", "file", "channel"]
-    found = {tuple(key): part for key, part in data.cuts.groupby(keys, sort=False)}
-    return [found.get(key) for key in zip(*(data.shots[name] for name in keys), strict=True)]
-
-
-def _pack_cuts(part: pd.DataFrame | None) -> str:
-    """Pack k against the cut: ``scale|times|k / scale|error / scale`` in steps of 1e-5."""
-    if part is None or not part["k_per_s"].notna().any():
-        return ""
-    k = part["k_per_s"].to_numpy(float)
-    scale = float(np.nanmedian(k))
-    ratios = [
-        np.where(np.isfinite(values), np.clip(np.nan_to_num(values / scale * CUT_SCALE), *_RANGE),
-                 NO_CUT)
-        for values in (k, part["k_stderr_per_s"].to_numpy(float))
-    ]  # fmt: skip
-    packed = (pack_integers(np.rint(values).astype(np.int64)) for values in ratios)
-    return "|".join((repr(scale), pack_exactly(part["cut_s"].to_numpy(float)), *packed))
-
-
-_RANGE = (-1e9, 1e9)

@@ -1,8 +1,9 @@
 """How conditions are told apart on paper: label, colour, marker and line style of each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -120,7 +121,9 @@ def _name_shot(part: pd.DataFrame, label: str) -> str:
 def label_conditions(table: pd.DataFrame) -> list[str]:
     """Name each row of one experiment's table of conditions by what tells it from the others."""
     varying = varying_columns(table)
-    return [_label(table.iloc[[place]], varying) for place in range(len(table))]
+    columns = [table[name].tolist() for name in varying]
+    rows = zip(*columns, strict=True) if columns else [()] * len(table)
+    return [_label_values(dict(zip(varying, row, strict=True))) for row in rows]
 
 
 def name_files_apart(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[str]:
@@ -156,9 +159,12 @@ def _rank(part: pd.DataFrame, numeric: Sequence[str], condition: int) -> tuple[f
 
 
 def _label(part: pd.DataFrame, varying: Sequence[str]) -> str:
+    return _label_values({name: part[name].iloc[0] for name in varying})
+
+
+def _label_values(values: Mapping[str, Any]) -> str:
     words = []
-    for name in varying:
-        value = part[name].iloc[0]
+    for name, value in values.items():
         if name in IN_WORDS:
             words.append(str(value) if value and pd.notna(value) else MISSING)
         else:

@@ -11,7 +11,12 @@ from stopflow.errors import SettingsError
 from stopflow.kinetics.laws import find_law, parameter_column
 from stopflow.report.data import KineticsReportData, TracePair
 from stopflow.report.kinetics.conditions import Series, build_series
-from stopflow.report.paper.decimate import FloatArray, bucket_means, decimate_min_max, envelope
+from stopflow.report.paper.decimate import (
+    FloatArray,
+    bucket_statistics,
+    decimate_min_max,
+    envelope,
+)
 from stopflow.report.tables.tables import signal_unit
 
 _POINTS_A_PAGE = 5200
@@ -125,8 +130,9 @@ def build_experiment_picture(data: KineticsReportData, rows: Sequence[int]) -> E
     buckets = int(np.clip(_POINTS_A_PAGE / (4 * max(len(readable), 1)), 24, 500))
     outlined = len(readable) > _FEW
     pictures, residuals = [], []
+    shots = dict(zip(rows, table.to_dict("records"), strict=True))
     for row, pair in readable.items():
-        shot = table.loc[row].to_dict()
+        shot = {str(name): value for name, value in shots[row].items()}
         picture, left_over = _picture_shot(shot, pair, owners[row], buckets, outlined=outlined)
         pictures.append(picture)
         if left_over is not None:
@@ -142,7 +148,7 @@ def build_experiment_picture(data: KineticsReportData, rows: Sequence[int]) -> E
         time_unit=unit,
         signal_unit=signal_unit(table),
         outlined=outlined,
-        bold=_choose_bold(pictures, [table.loc[row, col.K_PER_S] for row in readable]),
+        bold=_choose_bold(pictures, [float(shots[row][col.K_PER_S]) for row in readable]),
     )
 
 
@@ -232,13 +238,11 @@ def _band(
     low, high = np.full(buckets, np.inf), np.full(buckets, -np.inf)
     sums, counts = np.zeros((conditions, buckets)), np.zeros((conditions, buckets))
     for owner, since, residual in residuals:
-        place = np.searchsorted(edges, since, side="right") - 1
-        inside = (place >= 0) & (place < buckets)
-        np.minimum.at(low, place[inside], residual[inside])
-        np.maximum.at(high, place[inside], residual[inside])
-        means = bucket_means(since, residual, edges=edges)
-        known = np.isfinite(means)
-        sums[owner][known] += means[known]
+        found = bucket_statistics(since, residual, edges=edges)
+        np.minimum(low, found.low, out=low)
+        np.maximum(high, found.high, out=high)
+        known = found.count > 0
+        sums[owner][known] += found.mean[known]
         counts[owner] += known
     averages = np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
     middle = (edges[:-1] + edges[1:]) / 2 if begin == 0 else np.sqrt(edges[:-1] * edges[1:])

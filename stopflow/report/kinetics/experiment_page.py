@@ -47,11 +47,13 @@ def build_experiment_blocks(
     """
     shots = data.shots.iloc[list(rows)].set_axis(list(rows))
     counts = count_shots(shots)
+    series = data.conditions[data.conditions[col.EXPERIMENT] == name]
+    doubtful = list_doubtful(series)
     said = [
         constant_conditions(shots),
         count_things(counts.files, "shot"),
         f"{counts.fitted} fitted, {counts.warned} warned, {counts.refused} refused",
-        _say_series(data, shots),
+        f"{len(doubtful)} of {len(series)} series warned" if len(doubtful) else "",
     ]
     blocks: list[Block] = [
         _title(name, ruler, paper),
@@ -62,7 +64,7 @@ def build_experiment_blocks(
     below: list[Block] = []
     if counts.fitted:
         below += [build_subheading("Models tried"), _models_grid(shots)]
-    below += [build_subheading("Verdicts"), _verdict_grid(shots, _series_of(data, shots))]
+    below += [build_subheading("Verdicts"), _verdict_grid(shots, group_series(doubtful, series))]
     if not counts.read:
         return [*blocks, Paragraph(text="No file of this experiment could be read."), *below]
     own_cuts = data.cuts[data.cuts[col.EXPERIMENT] == shots[col.EXPERIMENT].iloc[0]]
@@ -82,13 +84,6 @@ def build_experiment_blocks(
         shows=f"{name} traces",
     )
     return [*blocks, picture, caption, *below]
-
-
-def _say_series(data: KineticsReportData, shots: pd.DataFrame) -> str:
-    """Count the series that have a warning as a whole: they are none of the shots' own."""
-    own = data.conditions[data.conditions[col.EXPERIMENT] == shots[col.EXPERIMENT].iloc[0]]
-    doubtful = len(list_doubtful(own))
-    return f"{doubtful} of {len(own)} series warned" if doubtful else ""
 
 
 def _title(name: str, ruler: Ruler, paper: Paper) -> Paragraph:
@@ -147,10 +142,11 @@ def _paint(
     left = page.axes(x_mm + 15.0, top, width_mm=wide, height_mm=36.0)
     if not draw_cuts(left, cuts, shots, picture):
         left.remove()
-        draw_rates(page.axes(x_mm + 15.0, top, width_mm=whole, height_mm=36.0), shots, picture)
+        rates = page.axes(x_mm + 15.0, top, width_mm=whole, height_mm=36.0)
+        draw_rates(rates, shots, picture, page.ruler, width_mm=whole)
     elif not single:
         right = page.axes(x_mm + width_mm - half, top, width_mm=half, height_mm=36.0)
-        draw_rates(right, shots, picture)
+        draw_rates(right, shots, picture, page.ruler, width_mm=half)
 
 
 def _traces_mm(room_mm: float, below_mm: float, *, page_mm: float) -> float:
@@ -246,12 +242,6 @@ def _open_law(shots: Columns) -> str:
 def _known(shots: Columns, column: str) -> FloatArray:
     values = shots.get(column, np.empty(0))
     return values[np.isfinite(values)]
-
-
-def _series_of(data: KineticsReportData, shots: pd.DataFrame) -> list[Repeats]:
-    """Return the series of this experiment that are doubted for reasons of their own."""
-    own = data.conditions[data.conditions[col.EXPERIMENT] == shots[col.EXPERIMENT].iloc[0]]
-    return group_series(list_doubtful(own), own)
 
 
 def _verdict_grid(shots: pd.DataFrame, series: Sequence[Repeats]) -> Grid:

@@ -5,7 +5,7 @@ over its shots, so that one odd shot does not speak for the others.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,7 +60,9 @@ def list_law_choices(shots: pd.DataFrame) -> list[LawChoice]:
     """
     if col.RIVAL_LAW not in shots:
         return []
-    compared = shots[np.isfinite(shots[col.K_PER_S])]
+    needed = {name: None for law in shots[col.LAW].unique() for name in _columns_of(str(law))}
+    columns = [name for name in needed if name in shots]
+    compared = shots.loc[np.isfinite(shots[col.K_PER_S]), columns]
     choices = []
     for (experiment, law), part in compared.groupby([col.EXPERIMENT, col.LAW], sort=False):
         found = _choose(str(experiment), str(law), part)
@@ -92,6 +94,18 @@ def _choose(experiment: str, law: str, part: pd.DataFrame) -> LawChoice | None:
         shift=float(relative),
         shift_sigma=float(sigma),
     )
+
+
+def _columns_of(name: str) -> Iterator[str]:
+    """Yield the columns that the choice of a law is told from."""
+    yield from (col.EXPERIMENT, col.LAW, col.RIVAL_LAW, col.RIVAL_GAIN, col.RIVAL_K_PER_S)
+    try:
+        parameters = find_law(name).parameters
+    except SettingsError:
+        return
+    for parameter in parameters:
+        yield parameter_column(parameter)
+        yield error_columns(parameter_column(parameter))[0]
 
 
 def _shift(row: Mapping[object, object], law: RateLaw) -> tuple[float, float]:

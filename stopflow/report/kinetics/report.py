@@ -1,48 +1,33 @@
 """The kinetics report: answers first, then a page an experiment, then how it was done."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from stopflow import column_names as col
-from stopflow.errors import StopflowError
 from stopflow.io.csv_files import csv_text
 from stopflow.report.data import KineticsReportData
+from stopflow.report.kept import Parts
 from stopflow.report.kinetics.agreement import build_agreement_blocks
 from stopflow.report.kinetics.closing import build_closing_blocks, input_table
 from stopflow.report.kinetics.experiment_page import build_experiment_blocks
-from stopflow.report.kinetics.extent import (
-    ATTACHED_SHOTS,
-    choose_experiments,
-    explain_choice,
-    limit_to,
-)
+from stopflow.report.kinetics.experiment_sheets import ExperimentSheets
+from stopflow.report.kinetics.extent import ATTACHED_SHOTS, explain_choice, limit_to
 from stopflow.report.kinetics.front_page import build_front_blocks
 from stopflow.report.kinetics.secondary_pages import build_secondary_blocks
 from stopflow.report.kinetics.summary import count_shots, count_things
 from stopflow.report.paper.figure_files import write_figures
-from stopflow.report.paper.flow import Bookmark
+from stopflow.report.paper.flow import Block, Bookmark
+from stopflow.report.paper.joining import DocumentInfo, describe_document
 from stopflow.report.paper.pdf import (
-    MANY_SHEETS,
-    DocumentInfo,
     Progress,
-    Sheet,
-    describe_document,
     draw_sheets,
     flow_sheets,
+    join_sheets,
     json_bytes,
     json_rows,
-    split_parts,
-    write_pdf,
 )
-from stopflow.report.paper.style import Paper, Ruler, require_paper
+from stopflow.report.paper.style import Ruler, require_paper
 from stopflow.report.tables.tables import drop_stored, order_columns
-from stopflow.workers import worker_processes
-
-SecondPart = Callable[[], bytes]
-"""Returns the second part of a report as a PDF of its own."""
 
 
 def write_kinetics_pdf(
@@ -50,7 +35,7 @@ def write_kinetics_pdf(
     path: Path,
     *,
     paper: str = "a4",
-    second: SecondPart | None = None,
+    sheets: ExperimentSheets | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Write the kinetics report.
@@ -63,28 +48,56 @@ def write_kinetics_pdf(
         Replaced only when the new report is whole.
     paper
         ``"a4"`` or ``"letter"``.
-    second
-        What `drawing_beside` yielded for the same data and paper; the bytes are the same.
+    sheets
+        Those of the experiments, and the paper they are for; by default all are drawn here. The
+        bytes are the same.
     progress
-        Called with (pages drawn, pages in all).
+        Called with (parts drawn, parts in all); an experiment is a part.
 
     Raises
     ------
     SettingsError
         Unknown paper.
     """
-    size = require_paper(paper)
-    ruler = Ruler()
-    write_pdf(
-        build_sheets(data, size, ruler),
+    own = sheets or ExperimentSheets(data, paper=paper, parts=Parts(data))
+    size, ruler = require_paper(own.paper), Ruler()
+    parts = len(own.missing) + 2
+
+    def tell(done: int, _of: int) -> None:
+        if progress is not None:
+            progress(done + 1, parts)
+
+    overview = flow_sheets(overview_blocks(data, own.names), size, ruler, section="Overview")
+    drawn = draw_sheets(overview, paper=size, ruler=ruler, drawings=own.parts.drawings)
+    tell(0, 0)
+    for name, pages in own.draw(progress=tell).items():
+        if name == own.names[0]:
+            chapter = Bookmark(title="Experiments")
+            pages[0] = replace(pages[0], bookmarks=(chapter, *pages[0].bookmarks))
+        drawn += pages
+    blocks = build_closing_blocks(data, listed=own.names)
+    closing = flow_sheets(blocks, size, ruler, section="Methods")
+    drawn += draw_sheets(closing, paper=size, ruler=ruler)
+    tell(parts - 1, 0)
+    join_sheets(
+        drawn,
         path,
         paper=size,
         ruler=ruler,
         info=_describe(data),
         attachments=_attachments(data),
-        progress=progress,
-        second=second,
     )
+
+
+def overview_blocks(data: KineticsReportData, listed: list[str]) -> list[Block]:
+    """Compose what stands before the experiments; `listed` are those with pages of their own."""
+    experiments = int(data.shots[col.EXPERIMENT].nunique())
+    return [
+        *build_front_blocks(data),
+        *explain_choice(len(listed), experiments),
+        *build_secondary_blocks(limit_to(data, listed)),
+        *build_agreement_blocks(data.shots),
+    ]
 
 
 def _describe(data: KineticsReportData) -> DocumentInfo:
@@ -94,77 +107,6 @@ def _describe(data: KineticsReportData) -> DocumentInfo:
         subject=f"{count_things(len(data.shots), 'shot')}, {experiments}",
         provenance=data.provenance,
     )
-
-
-@contextmanager
-def drawing_beside(
-    data: KineticsReportData, *, paper: str, processes: int
-) -> Iterator[SecondPart | None]:
-    """Let another process draw the last pages of a long report while this one does other things.
-
-    Parameters
-    ----------
-    data
-        Its trace callable can be pickled.
-    processes
-        1: none is started.
-
-    Yields
-    ------
-    second
-        Waits for these pages and returns them; where the process has died, it draws them. None
-        where there is no such process.
-    """
-    if processes < 2 or data.shots[col.EXPERIMENT].nunique() < MANY_SHEETS:
-        yield None
-        return
-    with worker_processes(1) as pool:
-        drawing = pool.submit(draw_second_part, data, paper)
-
-        def collect() -> bytes:
-            try:
-                return drawing.result()
-            except (BrokenProcessPool, StopflowError):
-                # the process was ended, or the dataset replaced since: this process has it open
-                return draw_second_part(data, paper)
-
-        try:
-            yield collect
-        finally:
-            drawing.cancel()
-
-
-def draw_second_part(data: KineticsReportData, paper: str) -> bytes:
-    """Lay the report out again and draw its second part alone."""
-    size, ruler = require_paper(paper), Ruler()
-    sheets = build_sheets(data, size, ruler)
-    part = split_parts(len(sheets))[1]
-    return draw_sheets(sheets, part, paper=size, ruler=ruler, info=_describe(data))
-
-
-def build_sheets(data: KineticsReportData, paper: Paper, ruler: Ruler) -> list[Sheet]:
-    """Lay the whole report out, page by page, without drawing it."""
-    places = data.shots.groupby(col.EXPERIMENT, sort=False).indices
-    chosen = choose_experiments(data.shots)
-    overview = [
-        *build_front_blocks(data),
-        *explain_choice(len(chosen), len(places)),
-        *build_secondary_blocks(limit_to(data, chosen)),
-        *build_agreement_blocks(data.shots),
-    ]
-    sheets = flow_sheets(overview, paper, ruler, section="Overview")
-    for number, name in enumerate(chosen):
-        rows = [int(row) for row in places[name]]
-        blocks = build_experiment_blocks(data, name, rows, paper=paper, ruler=ruler)
-        pages = flow_sheets(blocks, paper, ruler, section=name)
-        if number == 0:
-            chapter = Bookmark(title="Experiments")
-            pages[0] = replace(pages[0], bookmarks=(chapter, *pages[0].bookmarks))
-        sheets += pages
-    sheets += flow_sheets(
-        build_closing_blocks(data, listed=chosen), paper, ruler, section="Methods"
-    )
-    return sheets
 
 
 def write_kinetics_figures(data: KineticsReportData, folder: Path) -> list[Path]:

@@ -288,16 +288,18 @@ def _curve(kind: str, own: pd.DataFrame, x: FloatArray, factor: float) -> CurveL
 
 def _coefficients(kind: str, own: pd.DataFrame) -> tuple[FloatArray, FloatArray]:
     """Collect the parameters (p,) of the curve and their covariance (p, p)."""
-    rows = {str(row[col.PARAMETER]): row for row in own.to_dict("records")}
+    parameters = own[col.PARAMETER].tolist()
+    found = dict(zip(parameters, own[col.VALUE].tolist(), strict=True))
+    stderr = dict(zip(parameters, own[col.STDERR].tolist(), strict=True))
     names = CURVES[kind].names
-    values, errors = (np.array([rows[name][key] for name in names]) for key in ("value", "stderr"))
+    values, errors = (np.array([known[name] for name in names]) for known in (found, stderr))
     correlations = np.full((len(names), len(names)), np.nan)
     np.fill_diagonal(correlations, 1.0)
     for i, j in permutations(range(len(names)), 2):
-        row = rows.get(f"correlation({names[i]}, {names[j]})")
-        if row is not None:
+        value = found.get(f"correlation({names[i]}, {names[j]})")
+        if value is not None:
             known = errors[i] * errors[j] > 0
-            correlations[i, j] = correlations[j, i] = row[col.VALUE] if known else 0.0
+            correlations[i, j] = correlations[j, i] = value if known else 0.0
     return values, np.outer(errors, errors) * correlations
 
 

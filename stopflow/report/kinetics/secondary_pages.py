@@ -11,6 +11,7 @@ from stopflow import column_names as col
 from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.kinetics.secondary.fit import name_phase
 from stopflow.report.data import KineticsReportData
+from stopflow.report.kept import digest_value
 from stopflow.report.kinetics.secondary_numbers import (
     SecondaryPicture,
     build_pictures,
@@ -65,9 +66,10 @@ def build_secondary_blocks(data: KineticsReportData) -> list[Block]:
         blocks.append(
             row_picture(
                 painters,
-                tall_mm=64.0 if len(painters) > 2 else 80.0,
+                tall_mm=62.0 if len(painters) > 2 else 80.0,
                 top_mm=14.0,
                 shows=[f"{picture.title} against concentration" for picture in row],
+                key=digest_value((len(painters), row)),
             )
         )
     against_temperature = [

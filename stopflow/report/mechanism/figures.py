@@ -8,7 +8,12 @@ from stopflow.mechanism.contours import Contour
 from stopflow.mechanism.determined import RISE, Determination
 from stopflow.mechanism.fit import GlobalFit
 from stopflow.mechanism.scheme import Scheme, Step
-from stopflow.report.mechanism.view import LOGARITHMIC, MixturePanel, describe_mixture
+from stopflow.report.mechanism.view import (
+    LOGARITHMIC,
+    MixturePanel,
+    choose_spread,
+    describe_mixture,
+)
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.rounding import concentration_unit
 from stopflow.report.paper.scales import use_log_x
@@ -24,6 +29,9 @@ from stopflow.report.paper.style import (
 ROW_MM = 12.0
 _ARROW_MM = 26.0
 _MOST_RISE = 3.0
+MOST_MARKS = 8
+FINE_POINTS = 400
+"""Of a profile, between whose points the root of the rise is straight."""
 
 
 def pair_steps(scheme: Scheme) -> list[tuple[Step, Step | None]]:
@@ -141,15 +149,18 @@ def draw_contour(axes: Axes, fit: GlobalFit, contour: Contour) -> None:
     """Draw the joint 95 % region of two constants; triangles mark where it goes on."""
     constants = fit.problem.constants
     x, y = (_shown(fit, place, contour.points[:, i]) for i, place in enumerate(contour.places))
-    axes.fill(x, y, color=CATEGORY_COLOURS[0], alpha=0.12, linewidth=0)
-    axes.plot(np.append(x, x[0]), np.append(y, y[0]), color=CATEGORY_COLOURS[0])
+    if contour.is_whole:
+        axes.fill(x, y, color=CATEGORY_COLOURS[0], alpha=0.12, linewidth=0)
+        x, y = np.append(x, x[0]), np.append(y, y[0])
+    axes.plot(x, y, color=CATEGORY_COLOURS[0])
     best = [_shown(fit, place, np.array([fit.best.theta[place]]))[0] for place in contour.places]
     axes.plot(*best, "+", color=INK, markersize=7)
-    going_on = np.array(contour.is_open)
-    if going_on.any():
+    going_on = np.flatnonzero(contour.is_open)
+    if len(going_on):
+        shown = going_on[choose_spread(len(going_on), MOST_MARKS)]
         axes.plot(
-            x[going_on],
-            y[going_on],
+            x[shown],
+            y[shown],
             linestyle="none",
             marker=">",
             color=CATEGORY_COLOURS[1],
@@ -165,7 +176,11 @@ def draw_profile(axes: Axes, fit: GlobalFit, found: Determination, place: int) -
     """Draw how the squares rise as one constant is held away from its best value."""
     profile = found.profiles[place]
     x = _shown(fit, place, profile[:, 0])
-    axes.plot(x, np.minimum(profile[:, 1], 1e6), marker="o", markersize=2.6, color=INK)
+    rise = np.minimum(profile[:, 1], 1e6)
+    side = np.sign(profile[:, 0] - float(fit.best.theta[place]))
+    fine = np.linspace(x.min(), x.max(), FINE_POINTS)
+    axes.plot(fine, np.interp(fine, x, side * np.sqrt(rise)) ** 2, color=INK)
+    axes.plot(x, rise, linestyle="none", marker="o", markersize=2.6, color=INK)
     axes.axhline(RISE, color=CATEGORY_COLOURS[1], linewidth=0.8, linestyle=LINE_STYLES[1])
     axes.set_ylim(-0.2, _MOST_RISE * RISE)
     axes.xaxis.set_major_locator(MaxNLocator(5))

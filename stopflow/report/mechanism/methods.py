@@ -1,10 +1,10 @@
 """The methods paragraph of a global fit, in the words of a paper."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from stopflow.mechanism.integrate import METHOD
 from stopflow.mechanism.problem import Problem
-from stopflow.mechanism.results import FittedFolder
+from stopflow.mechanism.results import FittedFolder, FittedGroup
 
 
 def write_methods(found: FittedFolder, provenance: Mapping[str, object]) -> str:
@@ -43,18 +43,43 @@ def write_methods(found: FittedFolder, provenance: Mapping[str, object]) -> str:
     sentences.append(
         "Points were weighted with the noise of their trace; the sum of squares was minimised in "
         "the logarithms of the constants by the method of Levenberg and Marquardt from "
-        "quasi-random starts. Intervals of 95 % are those of the profile likelihood, with squares "
-        "measured in units that count the scatter between shots."
+        "quasi-random starts. Intervals of 95 % are those of the profile likelihood; "
+        f"{_describe_errors(fitted)}."
     )
     if found.ranking:
         sentences.append(
             f"The scheme was chosen from {len(found.ranking)} by Akaike's criterion, corrected for "
-            "small samples."
+            "small samples; schemes that merely contain a simpler one were set apart."
         )
     return " ".join(sentences)
 
 
+def _describe_errors(fitted: Sequence[FittedGroup]) -> str:
+    """Say what the errors are made of, with the degrees of freedom of a single constant."""
+    scattered = [group.fit for group in fitted if group.fit.errors.scattered]
+    if not scattered:
+        return "the shots agree to within their noise, which gives the errors"
+    dof = [
+        fit.measure([place]).dof
+        for fit in scattered
+        for place in range(fit.problem.constants.count)
+    ]
+    few, many = f"{min(dof):.1f}", f"{max(dof):.1f}"
+    span = few if few == many else f"{few} to {many}"
+    some = "" if len(scattered) == len(fitted) else "some "
+    return (
+        f"{some}shots scatter by more than their noise, so that errors were taken from the pulls "
+        f"of single shots on the constants, corrected for small samples (CR2), with {span} degrees "
+        "of freedom"
+    )
+
+
 def _describe_solution(problem: Problem) -> str:
+    if not problem.system.is_linear and problem.system.basis.shape[1] == 1:
+        return (
+            "The rate equation, in which a single number changes, was solved in closed form with "
+            "its sensitivities."
+        )
     if problem.system.is_linear:
         return (
             "The rate equations, which are linear, were solved exactly with their sensitivities by "

@@ -75,6 +75,7 @@ def ranking_row(item: Ranked) -> dict[str, Any]:
         "lack_of_fit": item.lack_of_fit if isfinite(item.lack_of_fit) else None,
         "held_out": item.held_out if isfinite(item.held_out) else None,
         "undecided": item.undecided,
+        "contains": item.contains or None,
     }
 
 
@@ -107,5 +108,5 @@ def ranking_texts(item: Ranked) -> tuple[str, ...]:
         f"{row['aicc_behind']:.3g}",
         f"{row['mean_square']:.3g}",
         *("–" if value is None else f"{value:.2g}" for value in tested),
-        "no" if row["undecided"] else "yes",
+        f"contains {item.contains}" if item.contains else ("no" if item.undecided else "yes"),
     )

@@ -38,8 +38,9 @@ from stopflow.report.paper.flow import (
     row_picture,
 )
 from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.joining import describe_document
 from stopflow.report.paper.page import Page
-from stopflow.report.paper.pdf import Progress, describe_document, flow_sheets, write_pdf
+from stopflow.report.paper.pdf import Progress, write_pdf
 from stopflow.report.paper.style import MUTED, Ruler, require_paper
 from stopflow.report.tables.tables import csv_text
 
@@ -74,7 +75,6 @@ def write_mechanism_pdf(
     SettingsError
         Unknown paper.
     """
-    size, ruler = require_paper(paper), Ruler()
     blocks: list[Block] = [*_front_blocks(found, title), *_open_blocks(found)]
     blocks += _ranking_blocks(found)
     blocks += [
@@ -84,10 +84,10 @@ def write_mechanism_pdf(
         *build_provenance_blocks(provenance, names=[group.label for group in found.groups]),
     ]
     write_pdf(
-        flow_sheets(blocks, size, ruler, section="Mechanism"),
+        blocks,
         path,
-        paper=size,
-        ruler=ruler,
+        paper=paper,
+        section="Mechanism",
         info=describe_document(title, subject=found.scheme, provenance=provenance),
         attachments={"mechanism.csv": csv_text(constants_table(found)).encode()},
         progress=progress,
@@ -177,7 +177,7 @@ def _open_blocks(found: FittedFolder) -> list[Block]:
         blocks.append(build_heading("Remarks"))
         blocks += [Paragraph(text=f"{_capital(text)}.", after_mm=1.2) for text in found.remarks]
     if found.left_out:
-        blocks.append(build_heading("Shots that were not used"))
+        blocks.append(build_heading("Shots that were not used, and rows without a file"))
         blocks += [Paragraph(text=text, size=7.4, after_mm=0.8) for text in found.left_out]
     return blocks
 
@@ -211,7 +211,9 @@ def _ranking_blocks(found: FittedFolder) -> list[Block]:
         Paragraph(
             text="S is what the workbook varies, E its partner. The noise is counted with the "
             "scatter between shots; a scheme is ruled out where its AICc lies 6 above the lowest, "
-            "odds of 20 to 1, unless it predicts better. Lack of fit: the probability that the "
+            "odds of 20 to 1, unless it predicts better. One that contains a simpler one "
+            "draws its curves as a limit and no better ones: its further constants are not "
+            "determined. Lack of fit: the probability that the "
             "residuals of replicates have as much in common if the scheme is right. Held out: the "
             "mean square of the residuals of concentrations predicted from the others.",
             size=6.6,
@@ -296,14 +298,11 @@ def _contour_blocks(group: FittedGroup, name: str) -> list[Block]:
     painters += [partial(draw_profile, fit=fit, found=found, place=place) for place in profiled]
     if not painters:
         return []
-    note = "The rise of the sum of squares is in units of that at one standard error."
+    note = "The rise of the sum of squares is in units in which 3.84 ends the 95 % interval."
     if group.contour is not None and any(group.contour.is_open):
         note += " Triangles: the region goes on beyond the range of the search."
-    elif group.contour is not None and not all(found.intervals[i].determined for i in places):
-        note += (
-            " The region is followed along straight lines; it goes on between them, in a narrow "
-            "valley, where a profile stays below the dashed line."
-        )
+    if group.contour is not None and not group.contour.is_whole:
+        note += " The edge of the region could not be followed all the way round."
     return [
         build_heading(f"How the least determined constants go together{name}"),
         row_picture(_filled(painters[:3]), tall_mm=58.0, shows=shows[:3]),

@@ -34,8 +34,9 @@ from stopflow.report.paper.flow import (
     pair_picture,
 )
 from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.joining import describe_document
 from stopflow.report.paper.page import Page
-from stopflow.report.paper.pdf import describe_document, flow_sheets, json_bytes, write_pdf
+from stopflow.report.paper.pdf import json_bytes, write_pdf
 from stopflow.report.paper.rounding import MISSING
 from stopflow.report.paper.style import CATEGORY_COLOURS, INK, MUTED, WASH, Ruler, require_paper
 
@@ -61,7 +62,6 @@ def write_classifier_pdf(
     SettingsError
         Unknown paper.
     """
-    size, ruler = require_paper(paper), Ruler()
     table = pd.DataFrame(list(history))
     provenance = metrics.get("provenance", {})
     blocks: list[Block] = [
@@ -73,12 +73,11 @@ def write_classifier_pdf(
         *build_layer_blocks(metrics),
         *build_provenance_blocks(provenance, names=[name]),
     ]
-    sheets = flow_sheets(blocks, size, ruler, section=name)
     write_pdf(
-        sheets,
+        blocks,
         path,
-        paper=size,
-        ruler=ruler,
+        paper=paper,
+        section=name,
         info=describe_document(f"Model {name}", subject="Classes of images", provenance=provenance),
         attachments={
             "history.csv": csv_text(table).encode(),

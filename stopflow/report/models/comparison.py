@@ -28,8 +28,9 @@ from stopflow.report.paper.flow import (
     row_picture,
 )
 from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.joining import describe_document
 from stopflow.report.paper.page import Page
-from stopflow.report.paper.pdf import Progress, describe_document, flow_sheets, write_pdf
+from stopflow.report.paper.pdf import Progress, write_pdf
 from stopflow.report.paper.style import MUTED, Ruler, require_paper
 
 
@@ -58,7 +59,6 @@ def write_compare_pdf(
     SettingsError
         Unknown paper.
     """
-    size, ruler = require_paper(paper), Ruler()
     table = build_comparison(models)
     names = ", ".join(model.name for model in models)
     provenance = models[0].provenance if models else {}
@@ -80,16 +80,15 @@ def write_compare_pdf(
             provenance, names=[name for m in models for name in m.predictions[col.EXPERIMENT]]
         ),
     ]
-    sheets = flow_sheets(blocks, size, ruler, section="Comparison")
     attachments = {"comparison.csv": csv_text(table).encode()}
     for model in models:
         attachments |= attach_model(model, prefix=f"{Path(model.name).name}-")
     info = describe_document("Comparison of networks", subject=names, provenance=provenance)
     write_pdf(
-        sheets,
+        blocks,
         path,
-        paper=size,
-        ruler=ruler,
+        paper=paper,
+        section="Comparison",
         info=info,
         attachments=attachments,
         progress=progress,

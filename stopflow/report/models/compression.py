@@ -19,10 +19,11 @@ from stopflow.report.paper.flow import (
     pair_picture,
 )
 from stopflow.report.paper.grid import Column, Grid
-from stopflow.report.paper.pdf import describe_document, flow_sheets, write_pdf
+from stopflow.report.paper.joining import describe_document
+from stopflow.report.paper.pdf import write_pdf
 from stopflow.report.paper.rounding import MISSING, format_digits
 from stopflow.report.paper.scales import use_log_x
-from stopflow.report.paper.style import CATEGORY_COLOURS, INK, MUTED, Ruler, require_paper
+from stopflow.report.paper.style import CATEGORY_COLOURS, INK, MUTED
 
 LINES: Final = {False: ("-", "o"), True: ("--", "s")}
 """Whether data-aware -> line and marker."""
@@ -67,7 +68,6 @@ def write_compression_pdf(
     SettingsError
         Unknown paper.
     """
-    size, ruler = require_paper(paper), Ruler()
     title = f"Model {name}, truncated"
     blocks: list[Block] = [
         Paragraph(text=title, size=20.0, bold=True, after_mm=2.0, bookmark=Bookmark(title=title)),
@@ -92,10 +92,10 @@ def write_compression_pdf(
         _grid(table, scores),
     ]
     write_pdf(
-        flow_sheets(blocks, size, ruler, section=title),
+        blocks,
         path,
-        paper=size,
-        ruler=ruler,
+        paper=paper,
+        section=title,
         info=describe_document(title, subject="Truncation of a trained network", provenance={}),
         attachments={"curve.csv": csv_text(table).encode()},
     )

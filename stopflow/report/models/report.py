@@ -46,15 +46,9 @@ from stopflow.report.paper.flow import (
     pair_picture,
 )
 from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.joining import describe_document
 from stopflow.report.paper.page import Page
-from stopflow.report.paper.pdf import (
-    Progress,
-    describe_document,
-    flow_sheets,
-    json_bytes,
-    json_rows,
-    write_pdf,
-)
+from stopflow.report.paper.pdf import Progress, json_bytes, json_rows, write_pdf
 from stopflow.report.paper.rounding import MISSING, format_bytes, format_digits
 from stopflow.report.paper.style import INK, MUTED, WASH, Ruler, require_paper
 
@@ -85,23 +79,21 @@ def write_model_pdf(
     SettingsError
         Unknown paper.
     """
-    size, ruler = require_paper(paper), Ruler()
     blocks = [
         *_front_blocks(model),
         *_result_blocks(model),
         *build_provenance_blocks(model.provenance, names=model.predictions[col.EXPERIMENT]),
     ]
-    sheets = flow_sheets(blocks, size, ruler, section=model.name)
     info = describe_document(
         f"Model {model.name}",
         subject="Rate constants predicted by a network",
         provenance=model.provenance,
     )
     write_pdf(
-        sheets,
+        blocks,
         path,
-        paper=size,
-        ruler=ruler,
+        paper=paper,
+        section=model.name,
         info=info,
         attachments=attach_model(model),
         progress=progress,

@@ -28,10 +28,11 @@ from stopflow.report.paper.flow import (
     row_picture,
 )
 from stopflow.report.paper.grid import Column, Grid
-from stopflow.report.paper.pdf import describe_document, flow_sheets, json_bytes, write_pdf
+from stopflow.report.paper.joining import describe_document
+from stopflow.report.paper.pdf import json_bytes, write_pdf
 from stopflow.report.paper.rounding import MISSING, format_digits
 from stopflow.report.paper.scales import use_log_y
-from stopflow.report.paper.style import CATEGORY_COLOURS, LINE_STYLES, MUTED, Ruler, require_paper
+from stopflow.report.paper.style import CATEGORY_COLOURS, LINE_STYLES, MUTED
 
 NAMES: Final = {"as_published": "as published", "sound": "sound", "best": "best"}
 FIRST_STEPS: Final = 60
@@ -99,7 +100,6 @@ def write_reproduction_pdf(
     SettingsError
         Unknown paper.
     """
-    size, ruler = require_paper(paper), Ruler()
     title = "Published tables, trained again"
     blocks: list[Block] = [
         Paragraph(text=title, size=20.0, bold=True, after_mm=2.0, bookmark=Bookmark(title=title)),
@@ -111,10 +111,10 @@ def write_reproduction_pdf(
         blocks += _table_blocks(name, list(group))
     frame = pd.DataFrame(list(table))
     write_pdf(
-        flow_sheets(blocks, size, ruler, section=title),
+        blocks,
         path,
-        paper=size,
-        ruler=ruler,
+        paper=paper,
+        section=title,
         info=describe_document(title, subject="Reproduction of published tables", provenance={}),
         attachments={
             "reproduce.csv": csv_text(frame).encode(),

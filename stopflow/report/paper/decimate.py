@@ -1,5 +1,7 @@
 """Long traces in few points that look the same on paper."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -84,12 +86,42 @@ def envelope(x: FloatArray, y: FloatArray, *, edges: FloatArray) -> tuple[FloatA
     return middle, np.minimum.reduceat(y, starts), np.maximum.reduceat(y, starts)
 
 
-def bucket_means(x: FloatArray, y: FloatArray, *, edges: FloatArray) -> FloatArray:
-    """(B,) mean of `y` between each pair of `edges`, NaN where no point falls."""
-    place = np.searchsorted(edges, x, side="right") - 1
-    inside = (place >= 0) & (place < len(edges) - 1) & np.isfinite(y)
-    counts = np.bincount(place[inside], minlength=len(edges) - 1)
-    sums = np.bincount(place[inside], weights=y[inside], minlength=len(edges) - 1)
-    means = np.full(len(edges) - 1, np.nan)
-    np.divide(sums, counts, out=means, where=counts > 0)
-    return means
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class BucketStatistics:
+    """What the points of each bucket are like.
+
+    Attributes
+    ----------
+    count, low, high, mean
+        (B,) points, smallest and largest y, and mean y; inf, -inf and NaN where no point falls.
+    """
+
+    count: NDArray[np.intp]
+    low: FloatArray
+    high: FloatArray
+    mean: FloatArray
+
+
+def bucket_statistics(x: FloatArray, y: FloatArray, *, edges: FloatArray) -> BucketStatistics:
+    """Describe the finite values of `y` between each pair of `edges`.
+
+    Parameters
+    ----------
+    x, y
+        (N,), `x` ascending; a point belongs to the bucket that begins at its x or before.
+    edges
+        (B + 1,), ascending.
+    """
+    known = np.isfinite(y)
+    if not known.all():
+        x, y = x[known], y[known]
+    bounds = np.searchsorted(x, edges, side="left")
+    count = np.diff(bounds)
+    low, high, mean = (np.full(len(count), empty) for empty in (np.inf, -np.inf, np.nan))
+    filled = np.flatnonzero(count)
+    if len(filled):
+        inside, starts = y[: bounds[-1]], bounds[filled]
+        low[filled] = np.minimum.reduceat(inside, starts)
+        high[filled] = np.maximum.reduceat(inside, starts)
+        mean[filled] = np.add.reduceat(inside, starts) / count[filled]
+    return BucketStatistics(count=count, low=low, high=high, mean=mean)

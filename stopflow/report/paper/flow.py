@@ -1,18 +1,13 @@
-"""Text, tables and pictures poured over pages.
+"""Blocks that pages are made of: running text, headings, and pictures."""
 
-`lay_out` measures blocks and deals them to pages without drawing, so the number of pages is
-known before the first is drawn; `draw_blocks` then draws one page's share.
-"""
-
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from matplotlib.axes import Axes
 
 from stopflow.report.paper.page import Page
-from stopflow.report.paper.style import ACCENT, INK, MM_PER_POINT, Paper, Ruler, printable
+from stopflow.report.paper.style import ACCENT, INK, MM_PER_POINT, Ruler, printable
 
 Painter = Callable[[Axes], None]
 
@@ -143,6 +138,8 @@ class Picture:
         What it shows: its name as a file of its own; without one it is none.
     panels
         Pictures side by side, each a file of its own instead of the whole.
+    key
+        What it is drawn from, told from anything else; a picture that has one can be kept.
     """
 
     tall_mm: float
@@ -151,6 +148,7 @@ class Picture:
     keep_with_next: bool = False
     shows: str = ""
     panels: "tuple[Picture, ...]" = ()
+    key: str = ""
 
     def height_mm(self, ruler: Ruler, width_mm: float) -> float:  # noqa: ARG002
         """Return the fixed height."""
@@ -177,10 +175,11 @@ def row_picture(
     tall_mm: float,
     top_mm: float = 5.0,
     shows: Sequence[str] = (),
+    key: str = "",
 ) -> Picture:
     """Axes side by side, each drawn by its painter; titles stand in the `top_mm` above.
 
-    `shows` names what each painter shows, from the left.
+    `shows` names what each painter shows, from the left; `key` is that of `Picture`.
     """
 
     def paint(page: Page, x_mm: float, y_mm: float, width_mm: float) -> None:
@@ -197,7 +196,7 @@ def row_picture(
         for draw, name in zip(painters, shows, strict=False)
         if name
     )
-    return Picture(tall_mm=tall_mm, paint=paint, after_mm=2.0, panels=panels)
+    return Picture(tall_mm=tall_mm, paint=paint, after_mm=2.0, panels=panels, key=key)
 
 
 def leave_empty(axes: Axes) -> None:
@@ -216,71 +215,3 @@ def pair_picture(
     """Two axes side by side, or one over the whole width."""
     painters = [left] if right is None else [left, right]
     return row_picture(painters, tall_mm=tall_mm, top_mm=top_mm, shows=shows)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
-    """A block and the height at which it stands on its page."""
-
-    block: Block
-    y_mm: float
-
-
-def lay_out(
-    blocks: Sequence[Block], paper: Paper, ruler: Ruler, *, start_mm: float | None = None
-) -> list[list[Placed]]:
-    """Deal blocks to pages.
-
-    Parameters
-    ----------
-    start_mm
-        Where the first page begins, from the top; the paper's top margin without it.
-
-    Returns
-    -------
-    pages
-        At least one, each a list of blocks with their heights; a block that can be cut is.
-    """
-    width = paper.text_width_mm
-    pages: list[list[Placed]] = [[]]
-    y = paper.top_mm if start_mm is None else start_mm
-    queue = deque(blocks)
-    while queue:
-        block = queue.popleft()
-        room = paper.floor_mm - y
-        needed = block.height_mm(ruler, width) + _company_mm(block, queue, ruler, width)
-        if needed <= room + 1e-6:
-            pages[-1].append(Placed(block=block, y_mm=y))
-            y += block.height_mm(ruler, width)
-            continue
-        head, tail = block.split(ruler, width_mm=width, room_mm=room)
-        if head is not None:
-            pages[-1].append(Placed(block=head, y_mm=y))
-        elif not pages[-1] and y <= paper.top_mm:
-            pages[-1].append(Placed(block=block, y_mm=y))
-            tail = None
-        if tail is not None:
-            queue.appendleft(tail)
-        pages.append([])
-        y = paper.top_mm
-    if not pages[-1] and len(pages) > 1:
-        pages.pop()
-    return pages
-
-
-def _company_mm(block: Block, following: Iterable[Block], ruler: Ruler, width_mm: float) -> float:
-    """Room that what follows a heading needs at least on the same page."""
-    room = 0.0
-    for after in following:
-        if not block.keep_with_next:
-            break
-        whole = after.height_mm(ruler, width_mm)
-        room += min(whole, 22.0) if not isinstance(after, Picture) else whole
-        block = after
-    return room
-
-
-def draw_blocks(page: Page, placed: Sequence[Placed]) -> None:
-    """Draw one page's share of `lay_out`."""
-    for item in placed:
-        item.block.draw(page, page.paper.side_mm, item.y_mm, width_mm=page.paper.text_width_mm)

@@ -12,6 +12,8 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
+from stopflow.report.paper.axes import PaperAxes
+from stopflow.report.paper.canvas import POINTS_PER_INCH, DrawnPage, PageRenderer
 from stopflow.report.paper.style import (
     INK,
     MM_PER_INCH,
@@ -85,7 +87,7 @@ class Page:
 
     def __post_init__(self) -> None:
         size = (self.paper.width_mm / MM_PER_INCH, self.paper.height_mm / MM_PER_INCH)
-        self.figure = Figure(figsize=size)
+        self.figure = Figure(figsize=size, dpi=POINTS_PER_INCH)
         self.figure.add_artist(TextLines(self.lines))
 
     def _x(self, mm: float) -> float:
@@ -168,7 +170,16 @@ class Page:
             width_mm / self.paper.width_mm,
             height_mm / self.paper.height_mm,
         )
-        return self.figure.add_axes(place, sharex=sharex, sharey=sharey)
+        axes = PaperAxes(self.figure, place, sharex=sharex, sharey=sharey)
+        self.figure.add_axes(axes)
+        return axes
+
+    def finish(self) -> DrawnPage:
+        """Return the page as it is drawn in a PDF."""
+        self.figure.patch.set_visible(False)  # the sheet is white, and may be laid over another
+        renderer = PageRenderer(self.paper)
+        self.figure.draw(renderer)
+        return renderer.finish()
 
     def furnish(self, furniture: Furniture, *, section: str, number: int, total: int) -> None:
         """Write the running title, the section, the maker and the page number."""

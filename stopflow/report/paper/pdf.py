@@ -1,51 +1,32 @@
-"""Pages into one PDF file: the same bytes from the same pages.
+"""Blocks into the pages of a PDF: laid out, drawn one by one, stamped, and joined.
 
-Matplotlib draws each page; pypdf then adds bookmarks, metadata and attachments. Coordinates are
-cut to a hundredth of a point (3.5 µm) and every stream is deflated, which halves the file.
+What stands at the head and foot of every page is drawn when the pages are joined, for only then
+their number is known; so a page that was drawn before can be used again.
 """
 
 import gc
-import hashlib
-import io
 import json
-import re
-import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import datetime
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Protocol
 
 import pandas as pd
-from matplotlib.backends.backend_pdf import PdfPages
-from pypdf import PdfReader, PdfWriter
-from pypdf.generic import (
-    ArrayObject,
-    BooleanObject,
-    ByteStringObject,
-    DictionaryObject,
-    EncodedStreamObject,
-    NameObject,
-    NumberObject,
-    TextStringObject,
-)
 
 from stopflow.io.atomic import replacing_file
-from stopflow.report.paper.flow import Block, Bookmark, Placed, draw_blocks, lay_out
+from stopflow.report.paper.canvas import DrawnPage
+from stopflow.report.paper.flow import Block, Bookmark
+from stopflow.report.paper.joining import DocumentInfo, DrawnSheet, join_pages
+from stopflow.report.paper.layout import Placed, draw_blocks, lay_out
+from stopflow.report.paper.packing import pack_page, unpack_page
 from stopflow.report.paper.page import Furniture, Page
-from stopflow.report.paper.style import Paper, Ruler, styled
+from stopflow.report.paper.style import Paper, Ruler, require_paper, styled
 
 Progress = Callable[[int, int], None]
 
-MANY_SHEETS = 16
-"""From how many pages on a file is drawn in two parts."""
-
-PAGES_BETWEEN = 4
+PAGES_BETWEEN = 16
 """Pages after which what drawing them has left is collected."""
-_COORDINATES = re.compile(rb"(?m)^(-?\d+\.\d\d)\d* (-?\d+\.\d\d)\d* ([lm])$")
-_MEDIA_TYPES = {".csv": "text/csv", ".json": "application/json"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,15 +37,27 @@ class Sheet:
     ----------
     section
         Stands at the top right of the page.
-    draw
-        Draws on an empty page.
+    placed
+        What stands on it.
     bookmarks
         Entries of the outline that begin on this page.
     """
 
     section: str
-    draw: Callable[[Page], None]
+    placed: tuple[Placed, ...]
     bookmarks: tuple[Bookmark, ...] = ()
+
+
+class Drawings(Protocol):
+    """Where drawings of earlier reports are kept."""
+
+    def find(self, key: str) -> bytes | None:
+        """Return the drawing with this key; None where there is none."""
+        ...
+
+    def keep(self, key: str, part: bytes) -> None:
+        """Keep a drawing for the next report."""
+        ...
 
 
 def flow_sheets(
@@ -76,7 +69,7 @@ def flow_sheets(
     return [
         Sheet(
             section=section,
-            draw=partial(_draw, placed),
+            placed=tuple(placed),
             bookmarks=tuple(
                 mark for item in placed if (mark := getattr(item.block, "bookmark", None))
             ),
@@ -85,74 +78,66 @@ def flow_sheets(
     ]
 
 
-def _draw(placed: Sequence[Placed], page: Page) -> None:
-    draw_blocks(page, placed)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DocumentInfo:
-    """Metadata of a PDF; `created` is an ISO 8601 time or empty for none."""
-
-    title: str
-    subject: str
-    keywords: str = ""
-    maker: str = "stopflow"
-    created: str = ""
-
-
-def describe_document(
-    title: str, *, subject: str, provenance: Mapping[str, object]
-) -> DocumentInfo:
-    """Make the metadata of a report from what is known of its making."""
-    return DocumentInfo(
-        title=title,
-        subject=subject,
-        keywords="stopped-flow, kinetics, rate constants",
-        maker=f"stopflow {provenance.get('version', '')}".strip(),
-        created=str(provenance.get("created", "") or ""),
-    )
-
-
-def split_parts(sheets: int) -> list[range]:
-    """Divide many pages into two parts that can be drawn side by side.
-
-    The parts depend on the number of pages alone, so the bytes of a file do not tell how many
-    processes drew it. The second is larger: it is drawn while tables and page are written.
-    """
-    if sheets < MANY_SHEETS:
-        return [range(sheets)]
-    cut = round(0.42 * sheets)
-    return [range(cut), range(cut, sheets)]
-
-
 @styled
 def draw_sheets(
     sheets: Sequence[Sheet],
-    part: range,
     *,
     paper: Paper,
     ruler: Ruler,
-    info: DocumentInfo,
+    drawings: Drawings | None = None,
     progress: Progress | None = None,
-) -> bytes:
-    """Draw the sheets of one part as a PDF of its own; pages are numbered over all sheets."""
-    buffer = io.BytesIO()
-    furniture = Furniture(title=info.title, maker=info.maker)
-    kept = {"CreationDate": None, "Producer": None}
-    with _collecting_seldom(), PdfPages(buffer, metadata=kept) as pages:
-        for done, place in enumerate(part, start=1):
-            page = Page(paper, ruler)
-            sheets[place].draw(page)
-            page.furnish(
-                furniture, section=sheets[place].section, number=place + 1, total=len(sheets)
+) -> list[DrawnSheet]:
+    """Draw sheets one by one, without what every page repeats.
+
+    Parameters
+    ----------
+    drawings
+        Where pictures that have a key are kept; by default nowhere.
+    progress
+        Called with (pages drawn, pages in all).
+    """
+    drawn = []
+    with _collecting_seldom():
+        for done, sheet in enumerate(sheets, start=1):
+            layers = _draw_layers(sheet, paper, ruler, drawings)
+            drawn.append(
+                DrawnSheet(section=sheet.section, layers=layers, bookmarks=sheet.bookmarks)
             )
-            pages.savefig(page.figure)
-            del page
             if done % PAGES_BETWEEN == 0:
                 gc.collect()
             if progress is not None:
-                progress(done, len(part))
-    return buffer.getvalue()
+                progress(done, len(sheets))
+    return drawn
+
+
+def _draw_layers(
+    sheet: Sheet, paper: Paper, ruler: Ruler, drawings: Drawings | None
+) -> tuple[DrawnPage, ...]:
+    """Draw a sheet; pictures that have a key are layers of their own, drawn once and kept."""
+    page = Page(paper, ruler)
+    kept = []
+    for item in sheet.placed:
+        key = getattr(item.block, "key", "")
+        if key and drawings is not None:
+            place = f"{key} on {paper.key} at {item.y_mm:.4f}"
+            kept.append(_draw_kept(item, place, paper, ruler, drawings))
+        else:
+            draw_blocks(page, [item])
+    return (page.finish(), *kept)
+
+
+def _draw_kept(item: Placed, key: str, paper: Paper, ruler: Ruler, drawings: Drawings) -> DrawnPage:
+    packed = drawings.find(key)
+    if packed is not None:
+        try:
+            return unpack_page(packed)
+        except ValueError:  # damaged: it is drawn again
+            packed = None
+    page = Page(paper, ruler)
+    draw_blocks(page, [item])
+    drawn = page.finish()
+    drawings.keep(key, pack_page(drawn))
+    return drawn
 
 
 @contextmanager
@@ -174,17 +159,16 @@ def _collecting_seldom() -> Iterator[None]:
 
 
 def write_pdf(
-    sheets: Sequence[Sheet],
+    blocks: Sequence[Block],
     path: Path,
     *,
-    paper: Paper,
-    ruler: Ruler,
+    paper: str,
+    section: str,
     info: DocumentInfo,
     attachments: Mapping[str, bytes],
     progress: Progress | None = None,
-    second: Callable[[], bytes] | None = None,
 ) -> None:
-    """Draw all sheets and write them whole.
+    """Write a report of one section whole.
 
     Parameters
     ----------
@@ -192,99 +176,40 @@ def write_pdf(
         File name -> content, embedded in the PDF.
     progress
         Called with (pages drawn, pages in all).
-    second
-        Gives the second part of `split_parts` where another process draws it.
 
     Raises
     ------
+    SettingsError
+        Unknown paper.
     OSError
         When the folder cannot be written to; an older file is then untouched.
     """
-    parts = split_parts(len(sheets))
-    here = parts[:1] if second is not None else parts
-    drawn, before, along = [], 0, sum(len(part) for part in here)
-    for part in here:
-
-        def tell(done: int, _of: int, before: int = before) -> None:
-            if progress is not None:
-                progress(len(sheets) * (before + done) // along, len(sheets))
-
-        drawn.append(draw_sheets(sheets, part, paper=paper, ruler=ruler, info=info, progress=tell))
-        before += len(part)
-    if second is not None and len(parts) > 1:
-        drawn.append(second())
-    content = _finish(drawn, sheets, info=info, attachments=attachments)
-    with replacing_file(path) as partial:
-        partial.write_bytes(content)
+    size, ruler = require_paper(paper), Ruler()
+    sheets = flow_sheets(blocks, size, ruler, section=section)
+    drawn = draw_sheets(sheets, paper=size, ruler=ruler, progress=progress)
+    join_sheets(drawn, path, paper=size, ruler=ruler, info=info, attachments=attachments)
 
 
-def _finish(
-    drawn: Sequence[bytes],
-    sheets: Sequence[Sheet],
+@styled
+def join_sheets(
+    drawn: Sequence[DrawnSheet],
+    path: Path,
     *,
+    paper: Paper,
+    ruler: Ruler,
     info: DocumentInfo,
     attachments: Mapping[str, bytes],
-) -> bytes:
-    writer = PdfWriter(clone_from=PdfReader(io.BytesIO(drawn[0])))
-    for part in drawn[1:]:
-        writer.append(PdfReader(io.BytesIO(part)), import_outline=False)
-    digest = hashlib.sha256(info.title.encode())
-    for page in writer.pages:
-        stream = page["/Contents"].get_object()
-        if isinstance(stream, EncodedStreamObject):
-            stream.set_data(_COORDINATES.sub(rb"\1 \2 \3", stream.get_data()))
-            digest.update(stream.get_data())
-    chapter = None
-    for number, sheet in enumerate(sheets):
-        for mark in sheet.bookmarks:
-            above = chapter if mark.level else None
-            entry = writer.add_outline_item(title=mark.title, page_number=number, parent=above)
-            chapter = chapter if mark.level else entry
-    for name, content in sorted(attachments.items()):
-        _attach(writer, name, content)
-        digest.update(name.encode() + content)
-    _describe(writer, info)
-    identity = ByteStringObject(digest.digest()[:16])
-    writer._ID = ArrayObject([identity, identity])
-    finished = io.BytesIO()
-    writer.write(finished)
-    return finished.getvalue()
-
-
-def _attach(writer: PdfWriter, name: str, content: bytes) -> None:
-    attached = writer.add_attachment(name, content)
-    attached.size = NumberObject(len(content))
-    attached.subtype = NameObject("/" + _MEDIA_TYPES[Path(name).suffix])
-    stream = cast(Any, attached.pdf_object)["/EF"]["/F"].get_object()
-    stream.set_data(zlib.compress(content, 9))
-    stream[NameObject("/Filter")] = NameObject("/FlateDecode")
-
-
-def _describe(writer: PdfWriter, info: DocumentInfo) -> None:
-    described = {
-        "/Title": info.title,
-        "/Subject": info.subject,
-        "/Keywords": info.keywords,
-        "/Creator": info.maker,
-        "/Producer": info.maker,
-    }
-    if info.created:
-        stamp = _pdf_time(info.created)
-        described |= {"/CreationDate": stamp, "/ModDate": stamp}
-    writer.metadata = described
-    root = writer.root_object
-    root[NameObject("/Lang")] = TextStringObject("en")
-    root[NameObject("/PageMode")] = NameObject("/UseOutlines")
-    root[NameObject("/ViewerPreferences")] = DictionaryObject(
-        {NameObject("/DisplayDocTitle"): BooleanObject(value=True)}
-    )
-
-
-def _pdf_time(moment: str) -> str:
-    """Turn an ISO 8601 time into PDF's, e.g. ``D:20240611093000+02'00'``."""
-    time = datetime.fromisoformat(moment)
-    zone = time.strftime("%z")
-    return f"D:{time:%Y%m%d%H%M%S}" + (f"{zone[:3]}'{zone[3:5]}'" if zone else "")
+) -> None:
+    """Write sheets as one PDF with their numbers; an older file is replaced by a whole one."""
+    furniture = Furniture(title=info.title, maker=info.maker)
+    pages = []
+    for number, sheet in enumerate(drawn, start=1):
+        stamp = Page(paper, ruler)
+        stamp.furnish(furniture, section=sheet.section, number=number, total=len(drawn))
+        pages.append(replace(sheet, layers=(*sheet.layers, stamp.finish())))
+    content = join_pages(pages, paper=paper, info=info, attachments=attachments)
+    with replacing_file(path) as partial:
+        partial.write_bytes(content)
 
 
 def json_rows(frame: pd.DataFrame) -> list[dict[str, object]]:
@@ -293,5 +218,5 @@ def json_rows(frame: pd.DataFrame) -> list[dict[str, object]]:
 
 
 def json_bytes(value: object) -> bytes:
-    """Serialise deterministically, UTF-8."""
-    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, default=str).encode()
+    """Serialise deterministically, UTF-8; on one line, which takes a tenth of the time."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str).encode()

@@ -9,16 +9,15 @@ import functools
 import itertools
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Literal, ParamSpec, TypeVar
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.colors import to_hex
-from matplotlib.ft2font import FT2Font, LoadFlags
 
 from stopflow.errors import SettingsError
+from stopflow.report.paper.typeface import typeface
 
 _BREAKS = re.compile(
     r"(?<![±=]) (?![±=%])(?!(?<=\bk )T\b)"
@@ -169,25 +168,15 @@ def ordered_colours(count: int) -> list[str]:
     return [to_hex(row) for row in mpl.colormaps["cividis"](places)]
 
 
-def _font(*, bold: bool) -> FT2Font:
-    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    font = FT2Font(str(Path(mpl.get_data_path()) / "fonts" / "ttf" / name))
-    font.set_size(100.0, 72)
-    return font
-
-
-@functools.cache
-def _printable_codes() -> frozenset[int]:
-    return frozenset(_font(bold=False).get_charmap())
-
-
 def printable(text: str) -> str:
     """Write what the type cannot print as Unicode numbers: 日本 becomes ⟨65E5·672C⟩.
 
     So two names stay two names on paper. Line breaks and runs of blanks become one blank.
     """
-    known = _printable_codes()
-    runs = itertools.groupby(" ".join(text.split()), lambda c: c.isprintable() and ord(c) in known)
+    flat, known = " ".join(text.split()), typeface(bold=False).characters
+    if flat.isprintable() and known.issuperset(map(ord, flat)):
+        return flat
+    runs = itertools.groupby(flat, lambda c: c.isprintable() and ord(c) in known)
     return "".join("".join(run) if shown else _numbers(run) for shown, run in runs)
 
 
@@ -199,22 +188,9 @@ def _numbers(characters: Iterable[str]) -> str:
 class Ruler:
     """Measures, shortens and wraps text in the report's type without drawing it."""
 
-    fonts: dict[bool, FT2Font] = field(
-        default_factory=lambda: {False: _font(bold=False), True: _font(bold=True)}
-    )
-    advances: dict[tuple[bool, str], float] = field(default_factory=dict)
-
     def width_mm(self, text: str, size: float, *, bold: bool = False) -> float:
         """Width of one line at `size` points, in millimetres."""
-        total = 0.0
-        for character in text:
-            key = (bold, character)
-            advance = self.advances.get(key)
-            if advance is None:
-                glyph = self.fonts[bold].load_char(ord(character), flags=LoadFlags.NO_HINTING)
-                advance = self.advances[key] = glyph.linearHoriAdvance / 65536.0 / 100.0
-            total += advance
-        return total * size * MM_PER_POINT
+        return typeface(bold=bold).width_em(text) * size * MM_PER_POINT
 
     def shorten(self, text: str, size: float, *, width_mm: float, bold: bool = False) -> str:
         """Cut the middle out of a line too wide for its place; both ends stay readable."""

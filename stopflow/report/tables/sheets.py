@@ -1,6 +1,7 @@
 """Tables as sheets of a workbook: numbers as numbers, text that never runs, headers with units."""
 
 import gc
+import math
 import re
 import sys
 import tempfile
@@ -11,7 +12,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 from openpyxl import Workbook
-from openpyxl.cell import WriteOnlyCell
+from openpyxl.cell import Cell, WriteOnlyCell
 from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
 from openpyxl.utils import get_column_letter
 from openpyxl.worksheet._write_only import WriteOnlyWorksheet
@@ -88,11 +89,12 @@ def _write_sheet(sheet: WriteOnlyWorksheet, frame: pd.DataFrame, *, unit: str) -
         sheet.auto_filter.ref = f"A1:{last}{len(frame) + 1}"
     sheet.append([_head_cell(sheet, header) for header in headers])
     formats = [COLUMNS[name].format if name in COLUMNS else "General" for name in frame.columns]
-    for row in frame.itertuples(index=False, name=None):
-        sheet.append([_cell(sheet, value, fmt) for value, fmt in zip(row, formats, strict=True)])
+    columns = [_ColumnCells(sheet, number_format) for number_format in formats]
+    for row in zip(*(frame[name].tolist() for name in frame.columns), strict=True):
+        sheet.append([column.cell(value) for column, value in zip(columns, row, strict=True)])
 
 
-def _head_cell(sheet: WriteOnlyWorksheet, text: str) -> WriteOnlyCell:
+def _head_cell(sheet: WriteOnlyWorksheet, text: str) -> Cell:
     cell = _text_cell(sheet, text)
     cell.font = Font(bold=True, color="1C2126")
     cell.fill = PatternFill("solid", fgColor="E8ECEF")
@@ -101,24 +103,38 @@ def _head_cell(sheet: WriteOnlyWorksheet, text: str) -> WriteOnlyCell:
     return cell
 
 
-def _cell(sheet: WriteOnlyWorksheet, value: object, number_format: str) -> object:
-    if value is None or value is pd.NA or value == "":
-        return None
-    if isinstance(value, str):
-        return _text_cell(sheet, value)
-    if isinstance(value, bool | np.bool_):
-        return _text_cell(sheet, "yes" if value else "no")
-    number = float(value)  # type: ignore[arg-type]
-    if not np.isfinite(number):
-        return None if np.isnan(number) else _text_cell(sheet, "open")
-    whole = number_format == "0" and number == int(number)
-    cell = WriteOnlyCell(sheet, int(number) if whole else number)
-    if number_format not in ("General", "@"):
-        cell.number_format = number_format
-    return cell
+class _ColumnCells:
+    """The cells of a column: a sheet is written row by row, so that one of each kind will do."""
+
+    def __init__(self, sheet: WriteOnlyWorksheet, number_format: str) -> None:
+        self._sheet, self._whole = sheet, number_format == "0"
+        self._number, self._text = WriteOnlyCell(sheet), WriteOnlyCell(sheet)
+        if number_format not in ("General", "@"):
+            self._number.number_format = number_format
+
+    def cell(self, value: object) -> Cell | None:
+        """Return the cell of a value, to be written before the next is asked for."""
+        if value is None or value is pd.NA or value == "":
+            return None
+        if isinstance(value, str):
+            return self._text_cell(value)
+        if isinstance(value, bool | np.bool_):
+            return self._text_cell("yes" if value else "no")
+        number = float(value)  # type: ignore[arg-type]
+        if not math.isfinite(number):
+            return None if math.isnan(number) else self._text_cell("open")
+        self._number.value = int(number) if self._whole and number == int(number) else number
+        return self._number
+
+    def _text_cell(self, text: str) -> Cell:
+        if text in _FILLS or text.startswith(LIVE):
+            return _text_cell(self._sheet, text)
+        self._text.value = printable(text)
+        self._text.data_type = "s"
+        return self._text
 
 
-def _text_cell(sheet: WriteOnlyWorksheet, text: str) -> WriteOnlyCell:
+def _text_cell(sheet: WriteOnlyWorksheet, text: str) -> Cell:
     """Make a cell that is text whatever it begins with."""
     cell = WriteOnlyCell(sheet, printable(text))
     cell.data_type = "s"

@@ -1,18 +1,16 @@
 """A headless browser, and pages opened in it."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from stopflow.pipeline.bench_page import BROWSERS, find_browser
 from stopflow.pipeline.reports import kinetics_data
 from stopflow.report.data import KineticsReportData
 from stopflow.report.html.page import write_kinetics_page
 from stopflow.store import load_dataset
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 @pytest.fixture(scope="session")
@@ -21,7 +19,7 @@ def browser() -> Iterator[object]:
     sync_api = _found("playwright is not installed", lambda: pytest.importorskip(
         "playwright.sync_api", reason="playwright is not installed"
     ))  # fmt: skip
-    program = next((path for name in BROWSERS if (path := shutil.which(name))), None)
+    program = find_browser()
     if program is None:
         _missing(f"no browser: none of {', '.join(BROWSERS)} is installed")
     with sync_api.sync_playwright() as playwright:

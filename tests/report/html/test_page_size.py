@@ -3,6 +3,7 @@
 import base64
 import zlib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stopflow.report.html.arrays import pack_exactly, pack_integers
+from stopflow.report.html.numbers import build_payload
 from stopflow.report.html.page import build_page
-from stopflow.report.html.traces import thin_indices
+from stopflow.report.html.shots import thin_indices
 
 POINTS = 15_001
 LARGEST, LARGEST_LIGHT = 12e6, 2e6
@@ -89,3 +91,23 @@ def test_a_large_lab_stays_within_its_size(lab, full_proof):
     lines = whole.split('id="traces">')[1].split("</script>")[0].split("\n")
     full = np.array([bool(line.split("\t")[2]) for line in lines])
     assert full[table["verdict"] == "WARN"].all()
+
+
+def test_shots_that_nothing_tells_apart_go_by_their_files(small_lab):
+    experiment = small_lab.shots["experiment"].iloc[0]
+    shots = small_lab.shots[small_lab.shots["experiment"] == experiment].iloc[:3].copy()
+    shots["condition"] = range(3)
+    for name in ("concentration_M", "temperature_K", "ionic_strength_M"):
+        shots[name] = np.nan
+    for name in ("substrate", "mixture"):
+        shots[name] = ""
+    columns = [name for name in small_lab.conditions if name in shots]
+    conditions = small_lab.conditions.iloc[:3].reset_index(drop=True).copy()
+    for name in columns:
+        conditions[name] = shots[name].to_numpy()
+    bare = replace(
+        small_lab, shots=shots, conditions=conditions, secondary=small_lab.secondary.iloc[:0]
+    )
+    payload = build_payload(bare, light=True)
+    label = payload["conditions"]["label"]
+    assert [label["texts"][at] for at in label["at"]] == [Path(file).stem for file in shots["file"]]

@@ -62,16 +62,14 @@ export function orthonormalise(rows) {
 }
 
 /**
- * Solves a symmetric positive definite system by Cholesky, scaled to a unit diagonal.
+ * Cholesky's factor of a symmetric positive definite matrix that is scaled to a unit diagonal.
  * @param {number[][]} matrix
- * @param {number[]} right
- * @returns {number[] | null}  Null where the matrix is not positive definite.
+ * @returns {{lower: number[][], scale: number[]} | null}  Null where it is not positive definite.
  */
-export function solvePositive(matrix, right) {
-  const n = right.length;
+export function factorPositive(matrix) {
   const scale = matrix.map((row, i) => 1 / Math.sqrt(row[i]));
   if (!scale.every((s) => s > 0 && s < Infinity)) return null;
-  const lower = matrix.map((row, i) => row.map((value, j) => value * scale[i] * scale[j]));
+  const lower = matrix.map((row, i) => row.map((value, j) => value * scale[i] * scale[j])), n = scale.length;
   for (let j = 0; j < n; j++) {
     for (let k = 0; k < j; k++) lower[j][j] -= lower[j][k] * lower[j][k];
     if (!(lower[j][j] > 0)) return null;
@@ -81,7 +79,17 @@ export function solvePositive(matrix, right) {
       lower[i][j] /= lower[j][j];
     }
   }
-  const x = right.map((value, i) => value * scale[i]);
+  return { lower, scale };
+}
+
+/** Solves a symmetric positive definite system; null where it is none. */
+export function solvePositive(matrix, right) {
+  const factor = factorPositive(matrix);
+  return factor && solveFactored(factor, right);
+}
+
+export function solveFactored({ lower, scale }, right) {
+  const n = right.length, x = right.map((value, i) => value * scale[i]);
   for (let i = 0; i < n; i++) {
     for (let k = 0; k < i; k++) x[i] -= lower[i][k] * x[k];
     x[i] /= lower[i][i];

@@ -63,9 +63,10 @@ export class Edits {
     this.#put(index, after);
   }
 
-  /** Whether a drag is going on. */
-  get inGesture() {
-    return ["start", "end"].includes(this.past[this.past.length - 1]?.merge);
+  /** The shot whose window is being dragged, or null. */
+  get dragged() {
+    const last = this.past[this.past.length - 1];
+    return ["start", "end"].includes(last?.merge) ? last.index : null;
   }
 
   /** Ends a gesture: the next change is undone on its own. */
@@ -73,6 +74,7 @@ export class Edits {
     const last = this.past[this.past.length - 1];
     if (!last?.merge) return;
     last.merge = null;
+    this.#keep();
     this.#tell(last.index);
   }
 
@@ -80,6 +82,7 @@ export class Edits {
   undo() {
     const step = this.past.pop();
     if (!step) return null;
+    step.merge = null;
     this.future.push(step);
     this.#put(step.index, step.before);
     return step.index;
@@ -118,7 +121,8 @@ export class Edits {
   #put(index, edit) {
     if (JSON.stringify(edit) === JSON.stringify(NO_EDIT)) this.current.delete(index);
     else this.current.set(index, edit);
-    this.#keep();
+    // The store is slow; it has what a drag left when the drag ends.
+    if (this.dragged === null) this.#keep();
     this.#tell(index);
   }
 

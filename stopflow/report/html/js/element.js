@@ -19,6 +19,11 @@ export function element(tag, properties = {}, ...children) {
   return node;
 }
 
+/** Sets a text where it is another one: a text that is set lays the page out again. */
+export function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
 /** @param {string} id @returns {HTMLElement} */
 export function byId(id) {
   return document.getElementById(id);

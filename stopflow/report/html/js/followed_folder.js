@@ -36,7 +36,7 @@ export function followFolder(lab, edits, { filesOf, openName, openShot, say }) {
 
   /** Writes what stands now; an experiment whose changes were taken back is written once more. */
   async function save() {
-    if (edits.inGesture) return;
+    if (edits.dragged !== null) return;
     const files = filesOf(posted);
     if (!files.length) return;
     const state = edits.text, why = await sendDecisions(Object.fromEntries(files));
@@ -50,7 +50,7 @@ export function followFolder(lab, edits, { filesOf, openName, openShot, say }) {
   async function reload() {
     reloading = true;
     say("The folder has changed; new results follow at once.");
-    const busy = () => edits.inGesture || Date.now() - touched < IDLE_MS;
+    const busy = () => edits.dragged !== null || Date.now() - touched < IDLE_MS;
     while (busy()) await new Promise((done) => setTimeout(done, LOOK_MS));
     if (edits.unsaved) await save();
     const shots = lab.shots.map(({ experiment, file, channel }) => `${experiment}\n${file}\n${channel}`);

@@ -9,20 +9,34 @@ import { project } from "./problem.js";
 import { refine } from "./refine.js";
 import { Refusal, SLOWEST_KT, blockMeans } from "./window.js";
 
-/** A step of Newton, over the standard error, after which only the last digits are left. */
-const LAST_STEP = 1e-7;
+/**
+ * How exact an interval is.
+ * @typedef {object} Accuracy
+ * @property {number} lastStep  A step of Newton, over the standard error, that is the last one.
+ * @property {number} newtons   How many steps of Newton there may be before a bracket is made.
+ * @property {number} halvings  How often a bracket may be made smaller.
+ * @property {number} descents  Steps to a minimum over block means.
+ * @property {boolean} coarse   Whether one exponential is profiled over block means too, and no
+ *   minimum followed to its last digits.
+ */
+
+/** @type {Accuracy} */
+export const ALL_DIGITS = { lastStep: 1e-7, newtons: 8, halvings: 60, descents: 100, coarse: false };
+/** For numbers that stand for one frame: three digits of the distance to the rate. @type {Accuracy} */
+export const AT_A_GLANCE = { lastStep: 0.02, newtons: 4, halvings: 8, descents: 10, coarse: true };
 
 /**
  * @param {import("./problem.js").Problem} problem
  * @param {import("./window.js").Window} window
- * @param {{theta: number[], index: number, variance: number, error: number, quantile: number}} at
+ * @param {{theta: number[], index: number, variance: number, error: number, quantile: number,
+ *          accuracy: Accuracy}} at
  *   `index` of the rate, `variance` of the noise over the unit, relative `error` of the rate.
  * @returns {[number, number]}  k T; 0 or infinite on a side where the data set no limit.
  */
 export function profileInterval(problem, window, at) {
   const best = Math.log(at.theta[at.index]);
   const { profile, shift } =
-    problem.law.phases === 1 && problem.freeLinear.includes(0)
+    problem.law.phases === 1 && problem.freeLinear.includes(0) && !at.accuracy.coarse
       ? { profile: oneRateProfile(problem, window, best), shift: 0 }
       : generalProfile(problem, window, at);
   const distance = (x) => {
@@ -38,22 +52,18 @@ export function profileInterval(problem, window, at) {
 /** The profile over the points: everything but one exponential is projected out. */
 function oneRateProfile(problem, { time, signal }, best) {
   const n = time.length, { law } = problem;
-  const rows = problem.freeLinear.filter((i) => i > 0).map((i) => {
-    const row = new Float64Array(n);
-    if (law.linear[i] === "slope_per_s") row.set(time);
-    else row.fill(1);
-    return row;
-  });
+  const free = problem.freeLinear.filter((i) => i > 0);
+  const [e, d, rest, ...rows] = workspace("profile", 3 + free.length, n);
+  free.forEach((i, at) => (law.linear[i] === "slope_per_s" ? rows[at].set(time) : rows[at].fill(1)));
   // The constant first: a line less its mean is orthogonal to it.
   const frame = orthonormalise(rows.reverse());
-  const rest = signal.slice();
+  rest.set(signal);
   law.linear.forEach((name, index) => {
     const value = problem.offset[index];
     if (!value) return;
     for (let i = 0; i < n; i++) rest[i] -= value * (name === "slope_per_s" ? time[i] : 1);
   });
   for (let pass = 0; pass < 2; pass++) removeRows(rest, frame);
-  const [e, d] = workspace("profile", 2, n);
   const explain = (x) => {
     const rate = -Math.exp(x);
     for (let i = 0; i < n; i++) {
@@ -74,8 +84,9 @@ function oneRateProfile(problem, { time, signal }, best) {
 }
 
 /** The profile over block means, and how far their best ln k lies below that of the points. */
-function generalProfile(problem, window, { theta, index }) {
-  const blocks = blockMeans(window), options = { fastest: window.fastest, tolerance: 1e-5 };
+function generalProfile(problem, window, { theta, index, accuracy }) {
+  const blocks = blockMeans(window);
+  const options = { fastest: window.fastest, tolerance: 1e-5, most: accuracy.descents, coarse: accuracy.coarse };
   const free = lowest(problem, blocks, theta, options);
   const held = { ...problem, freeRates: problem.freeRates.filter((i) => i !== index) };
   const profile = (x) => {
@@ -91,7 +102,7 @@ function generalProfile(problem, window, { theta, index }) {
 /** The minimum to the last digits: a descent compares sums of squares, which are flat there. */
 function lowest(problem, blocks, start, options) {
   const near = descend(problem, blocks, start, options);
-  if (!problem.freeRates.length) return near;
+  if (!problem.freeRates.length || options.coarse) return near;
   const found = refine(problem, blocks, near.theta, near.linear);
   const better = !(found instanceof Refusal) && found.rss <= near.misfit * (1 + 1e-12);
   return better ? { theta: found.theta, misfit: found.rss } : near;
@@ -119,25 +130,25 @@ function slopeAt(problem, { time, signal, root }, theta, index) {
  * Where `distance` reaches the quantile on the side of `error`; null before the limit. The signed
  * root is nearly a straight line, so Newton needs two or three steps; else a bracket is halved.
  */
-function crossing(distance, best, { quantile, error, limit }) {
+function crossing(distance, best, { quantile, error, limit, accuracy }) {
   const side = error > 0 ? 1 : -1;
   let x = best + error * quantile;
-  for (let count = 0; count < 8; count++) {
+  for (let count = 0; count < accuracy.newtons; count++) {
     if (!(side * (x - best) > 0 && side * (x - best) < side * (limit - best))) break;
     const [root, slope] = distance(x);
     if (!(slope > 0 && slope < Infinity)) break;
     const step = (side * (quantile - root)) / slope;
     x += step;
-    if (Math.abs(step) < LAST_STEP * Math.abs(error)) return x;
+    if (Math.abs(step) < accuracy.lastStep * Math.abs(error)) return x;
   }
   if (distance(limit)[0] < quantile) return null;
-  return bracketed((at) => distance(at)[0] - quantile, best, limit);
+  return bracketed((at) => distance(at)[0] - quantile, best, limit, accuracy.halvings);
 }
 
 /** Root of a function that is negative at `low` and positive at `high`, by Ridders' method. */
-function bracketed(f, low, high) {
+function bracketed(f, low, high, most) {
   let a = low, b = high, fa = f(a), fb = f(b);
-  for (let count = 0; count < 60 && Math.abs(b - a) > 1e-13 * Math.max(1, Math.abs(a)); count++) {
+  for (let count = 0; count < most && Math.abs(b - a) > 1e-13 * Math.max(1, Math.abs(a)); count++) {
     const middle = (a + b) / 2, fm = f(middle);
     const s = Math.sqrt(fm * fm - fa * fb);
     if (s === 0) return middle;

@@ -47,12 +47,16 @@ export const LAWS = Object.fromEntries(
  * Evaluates a law.
  * @param {RateLaw} law
  * @param {Record<string, number>} parameters
- * @param {number} t  Seconds since the start.
+ * @param {Float64Array} timeS
+ * @param {number} startS  Where the time of the law begins.
+ * @returns {Float64Array}
  */
-export function evaluate(law, parameters, t) {
-  let y = parameters.intercept + (law.slope ? parameters.slope_per_s * t : 0);
-  for (let i = 0; i < law.phases; i++) {
-    y += parameters[law.linear[i]] * Math.exp(-parameters[law.rates[i]] * t);
+export function evaluate(law, parameters, timeS, startS) {
+  const y = new Float64Array(timeS.length).fill(parameters.intercept);
+  if (law.slope) for (let i = 0; i < y.length; i++) y[i] += parameters.slope_per_s * (timeS[i] - startS);
+  for (let phase = 0; phase < law.phases; phase++) {
+    const amplitude = parameters[law.linear[phase]], rate = parameters[law.rates[phase]];
+    for (let i = 0; i < y.length; i++) y[i] += amplitude * Math.exp(-rate * (timeS[i] - startS));
   }
   return y;
 }

@@ -2,10 +2,10 @@
 
 import { decisionFiles } from "./decisions.js";
 import { Edits, NO_EDIT } from "./edits.js";
-import { announce, byId, download, element } from "./element.js";
+import { announce, byId, download, element, setText } from "./element.js";
 import { countThings, formatDigits, formatPm } from "./format.js";
 import { openLab } from "./lab.js";
-import { fitTrace } from "./fit.js";
+import { fitTrace, followTrace } from "./fit.js";
 import { followFolder } from "./followed_folder.js";
 import { showAnswers, showTables } from "./overview.js";
 import { followAppearance } from "./printing.js";
@@ -58,7 +58,7 @@ if (lab.live) {
 }
 document.documentElement.dataset.ready = "yes";
 // For those who want to look closer from the console, and for the tests.
-globalThis.stopflow = { lab, edits, refits, fitTrace, refitPlot };
+globalThis.stopflow = { lab, edits, refits, fitTrace, followTrace, refitPlot };
 
 async function openShot(shot) {
   const trace = await lab.traces.trace(shot.index);
@@ -75,7 +75,9 @@ async function openShot(shot) {
   byId("trace-title").focus({ preventScroll: true });
   byId("trace").scrollIntoView({ block: "nearest" });
   await replicates;
-  if (open === opened) drawOpen();
+  if (open !== opened) return;
+  drawOpen();
+  refits.rehearse(shot, trace);
 }
 
 function closeShot() {
@@ -98,9 +100,10 @@ function drawOpen() {
   const choice = trace ? choiceOf(shot, edit, trace.time, lab.fixed) : null;
   const last = trace ? trace.time[trace.time.length - 1] : NaN;
   const startS = choice?.startS ?? trace?.time[0] ?? NaN, endS = choice?.endS ?? last;
-  if (trace) view.draw({ stopflow, yours, startS, endS });
+  const moving = edits.dragged === shot.index;
+  if (trace) view.draw({ stopflow, yours, startS, endS, moving });
   panel.show({
-    shot, edit, stopflow, yours, choice, startS, endS, factor: view.factor ?? 1e3, unit: view.unit ?? "ms",
+    shot, edit, stopflow, yours, choice, startS, endS, moving, factor: view.factor ?? 1e3, unit: view.unit ?? "ms",
     kind: lab.traces.kind(shot.index), robust: lab.robust, signalUnit: lab.signalUnit,
   });
   if (yours?.ok) {
@@ -110,7 +113,9 @@ function drawOpen() {
 }
 
 function changeOpen(change, options) {
-  if (open) edits.change(open.shot.index, change, options);
+  if (!open) return;
+  edits.change(open.shot.index, change, options);
+  if ("law" in change) refits.rehearse(open.shot, open.trace);
 }
 
 async function refitElsewhere(index) {
@@ -159,9 +164,9 @@ function showSaveBar() {
   byId("save-bar").append(said, undo, redo, ...(lab.live ? [] : [save]), clear, note);
   return () => {
     const changes = edits.changed().length;
-    said.textContent = changes
+    setText(said, changes
       ? `${countThings(changes, "shot")} changed, ${edits.unsaved ? "not saved" : "saved"}`
-      : "No changes yet: open a shot and drag the start or the end of its fit.";
+      : "No changes yet: open a shot and drag the start or the end of its fit.");
     byId("save-bar").classList.toggle("unsaved", edits.unsaved);
     if (edits.unsaved && !lab.live) note.textContent = "";
     undo.disabled = !edits.past.length;

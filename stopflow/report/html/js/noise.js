@@ -1,6 +1,6 @@
 /** What the residuals say: correlated noise, and waves that noise does not explain. */
 
-import { dot } from "./algebra.js";
+import { dot, workspace } from "./algebra.js";
 import { chiSquaredTail } from "./distributions.js";
 
 const LARGEST_RHO = 0.999;
@@ -38,7 +38,8 @@ export function estimateNoise(signal) {
   const length = Math.min(Math.max(Math.floor(n / 100), SHORTEST_BLOCK), LONGEST_BLOCK);
   const tail = signal.subarray(Math.floor(n / 4));
   const count = Math.floor(tail.length / length);
-  const values = tail.slice(tail.length - count * length);
+  const [values] = workspace("noise", 1, count * length);
+  values.set(tail.subarray(tail.length - count * length));
   const ramp = Float64Array.from({ length }, (_, i) => i - (length - 1) / 2);
   const norm = Math.sqrt(dot(ramp, ramp));
   const blocks = [];

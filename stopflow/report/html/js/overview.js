@@ -70,7 +70,7 @@ export function showTables(lab, { openShot, edits, yours }) {
         text: (row) => yoursText(edits.of(row.index), yours(row)),
         value: (row) => yours(row)?.k ?? NaN,
       },
-      textColumn("Rate law", "law"), verdict, textColumn("Reason", "reason"),
+      { ...textColumn("Rate law", "law"), css: "law" }, verdict, textColumn("Reason", "reason"),
     ],
   });
   byId("shots").querySelector(".scroll").before(filterBar(lab, [conditions, shots], several));

@@ -3,16 +3,19 @@
  * Newton with the exact curvature, then one QR decomposition for the errors.
  */
 
-import { dot, invertUpper, solvePositive, triangularise, workspace } from "./algebra.js";
+import { dot, factorPositive, invertUpper, solveFactored, solvePositive, triangularise, workspace } from "./algebra.js";
 import { backSubstitute } from "./problem.js";
 import { Refusal } from "./window.js";
 
 const LARGEST_CONDITION = 1e11;
-const LARGEST_COUNT = 60;
 /** Steps below this relative size are in the range of fast convergence. */
 const CLOSE = 1e-7;
 /** The next step is so small that only rounding is left. */
 const FINISHED = 1e-11;
+const LARGEST_COUNT = 60;
+/** The same where the numbers stand for one frame, and what normal equations can tell apart. */
+const FINISHED_FRAME = 1e-3, LARGEST_COUNT_FRAME = 4, LARGEST_CONDITION_FRAME = 1e6;
+const INSEPARABLE = "the parameters cannot be told apart: the data hold less than the rate law asks";
 
 /**
  * @param {import("./problem.js").Problem} problem
@@ -48,6 +51,37 @@ export function refine(problem, data, theta, linear) {
     "parameters undetermined",
     `no minimum after ${LARGEST_COUNT} steps: the data hold less than the rate law asks`,
   );
+}
+
+/**
+ * The same to the digits that can be read while the window moves: steps of Gauss and Newton by
+ * normal equations, few of them, from a minimum over block means.
+ */
+export function refineFrame(problem, window, theta, linear) {
+  let here = { theta: theta.slice(), linear: linear.slice() };
+  for (let count = 0; count < LARGEST_COUNT_FRAME; count++) {
+    const { columns, residual, rss } = linearise(problem, window, here);
+    const { normal, gradient } = normalEquations(columns, residual), factor = factorPositive(normal);
+    const inverse = factor ? invertUpper(transposed(factor.lower)) : [[Infinity]];
+    if (!(inverse.flat().reduce((sum, value) => sum + value * value, 0) < LARGEST_CONDITION_FRAME ** 2)) break;
+    const step = solveFactored(factor, gradient);
+    here = take(problem, here, step);
+    if (relativeStep(problem, here, step) < FINISHED_FRAME) {
+      const scaled = inverse.map((row, i) => row.map((value) => value * factor.scale[i]));
+      return { ...here, inverse: scaled, rss: rss - dot(gradient, step) };
+    }
+  }
+  return new Refusal("parameters undetermined", INSEPARABLE);
+}
+
+const transposed = (matrix) => matrix.map((_, i) => matrix.map((row) => row[i]));
+
+function normalEquations(columns, residual) {
+  const normal = columns.map(() => new Array(columns.length));
+  columns.forEach((a, i) => {
+    for (let j = 0; j <= i; j++) normal[i][j] = normal[j][i] = dot(a, columns[j]);
+  });
+  return { normal, gradient: columns.map((column) => dot(column, residual)) };
 }
 
 /** The largest part of a step: of a rate over the rate, of a linear parameter over the largest. */
@@ -91,11 +125,7 @@ function addPhase(residual, shape, slope, time, rate, amplitude) {
 
 /** Newton's step; Gauss-Newton's where the sum of squares is not convex. */
 function newtonStep({ law, freeRates, freeLinear }, { columns, residual, time, linear }) {
-  const gradient = columns.map((column) => dot(column, residual));
-  const normal = columns.map(() => new Array(columns.length));
-  columns.forEach((a, i) => {
-    for (let j = 0; j <= i; j++) normal[i][j] = normal[j][i] = dot(a, columns[j]);
-  });
+  const { normal, gradient } = normalEquations(columns, residual);
   const bent = normal.map((row) => row.slice());
   freeRates.forEach((index, a) => {
     const c = linear[index], column = columns[a];
@@ -138,10 +168,7 @@ function close(problem, { columns, residual, rss }, here) {
   const inverse = invertUpper(unit);
   const condition = Math.sqrt(inverse.flat().reduce((sum, value) => sum + value * value, 0));
   if (!(condition < LARGEST_CONDITION)) {
-    return new Refusal(
-      "parameters undetermined",
-      "the parameters cannot be told apart: the data hold less than the rate law asks",
-    );
+    return new Refusal("parameters undetermined", INSEPARABLE);
   }
   const step = backSubstitute(upper, residual, columns.length);
   const there = take(problem, here, step);

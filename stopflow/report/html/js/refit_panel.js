@@ -1,6 +1,6 @@
 /** Beside the trace: what is fitted, what comes out, and how it differs from stopflow's. */
 
-import { element } from "./element.js";
+import { element, setText } from "./element.js";
 import { formatDigits, formatInterval, formatPm, formatValue, MISSING } from "./format.js";
 import { LAWS } from "./laws.js";
 
@@ -84,13 +84,13 @@ export class RefitPanel {
 
   /**
    * @param {{shot: object, edit: import("./edits.js").Edit, stopflow: object|null, yours: object|null,
-   *          choice: object|null, factor: number, unit: string, kind: string, robust: boolean,
+   *          choice: object|null, moving: boolean, factor: number, unit: string, kind: string, robust: boolean,
    *          endS: number, signalUnit: string}} state
    */
   show(state) {
     const { edit, choice, factor, unit } = state;
     Object.assign(this, { edit, factor });
-    this.unitLabels.forEach((label) => (label.textContent = ` ${unit}`));
+    this.unitLabels.forEach((label) => setText(label, ` ${unit}`));
     this.form.hidden = state.kind !== "full";
     this.use.checked = edit.use;
     setUnlessFocused(this.note, edit.note);
@@ -98,22 +98,33 @@ export class RefitPanel {
       this.law.value = choice.law;
       setUnlessFocused(this.start, String(Number(((choice.startS ?? state.startS) * factor).toPrecision(9))));
       setUnlessFocused(this.end, String(Number((state.endS * factor).toPrecision(9))));
-      this.#showHeld(state);
-      this.#showLeft(state);
+      // What is beside a drag waits for its end.
+      if (!state.moving) {
+        this.#showHeld(state);
+        this.#showLeft(state);
+      }
     }
-    this.rows.replaceChildren(...compareFits(state).map((cells) =>
-      element("tr", {}, ...cells.map((cell, at) => element(at ? "td" : "th", at ? {} : { scope: "row" }, cell)))));
-    this.message.textContent = sayState(state);
+    this.#showRows(compareFits(state));
+    setText(this.message, sayState(state));
   }
 
-  #showHeld({ choice, yours, stopflow }) {
+  /** Cells that stay are left alone. */
+  #showRows(rows) {
+    if (this.rows.children.length !== rows.length) {
+      this.rows.replaceChildren(...rows.map((cells) =>
+        element("tr", {}, ...cells.map((_, at) => element(at ? "td" : "th", at ? {} : { scope: "row" })))));
+    }
+    rows.forEach((cells, row) => cells.forEach((cell, at) => setText(this.rows.children[row].children[at], cell)));
+  }
+
+  #showHeld({ choice, yours, stopflow, signalUnit }) {
     const law = LAWS[choice.law], fit = yours?.ok ? yours : stopflow;
     this.held.replaceChildren(...[...law.rates, ...law.linear].map((name) => {
       const fixed = this.edit.fixed, on = name in choice.fixed, own = name in fixed || !on;
       const value = on ? choice.fixed[name] : fit?.parameters?.[name];
       const text = element("input", {
         type: "text", inputMode: "decimal", size: 10, disabled: !on || !own, value: value === undefined ? "" : String(Number(value.toPrecision(7))),
-        "aria-label": `Value of ${name}`,
+        "aria-label": `Value of ${titleOf(name, signalUnit)}`,
         onchange: () => {
           const held = Number(text.value.replace(",", "."));
           if (Number.isFinite(held) && (!law.rates.includes(name) || held > 0)) this.change({ fixed: { ...fixed, [name]: held } });
@@ -126,7 +137,7 @@ export class RefitPanel {
           this.change({ fixed: box.checked ? { ...rest, [name]: Number(text.value) || 0 } : rest });
         },
       });
-      return element("div", {}, element("label", {}, box, ` ${name}`), text);
+      return element("div", {}, element("label", {}, box, ` ${titleOf(name, signalUnit)}`), text);
     }));
   }
 
@@ -140,7 +151,7 @@ export class RefitPanel {
 }
 
 function setUnlessFocused(input, text) {
-  if (document.activeElement !== input) input.value = text;
+  if (document.activeElement !== input && input.value !== text) input.value = text;
 }
 
 function sayState({ kind, shot, yours, stopflow, robust, edit }) {
@@ -152,7 +163,8 @@ function sayState({ kind, shot, yours, stopflow, robust, edit }) {
   if (yours && !yours.ok) return `No rate: ${yours.reason}.`;
   if (!stopflow?.ok && !yours) return `stopflow gives no rate: ${shot.reason}.`;
   if (!LAWS[shot.law]) {
-    return `stopflow fitted the rate law ${shot.law}, which this page does not; a fit here begins with single + slope.`;
+    return `stopflow fitted the rate law ${shot.law}, which this page does not; a fit here begins with ` +
+      "single + slope, and only sums of exponentials are compared with it.";
   }
   if (robust) return "stopflow fitted with a robust loss; a fit in this page is by least squares.";
   const trying = edit.left.length || Object.keys(edit.fixed).length;
@@ -166,15 +178,13 @@ function compareFits({ shot, stopflow, yours, signalUnit }) {
   };
   const base = (name) => table[name] ?? [stopflow?.parameters?.[name] ?? shot[name], stopflow?.stderr?.[name] ?? NaN];
   const own = (name) => (yours?.ok && name in yours.parameters ? [yours.parameters[name], yours.stderr[name]] : null);
-  const units = { slope_per_s: `${signalUnit}/s`, intercept: signalUnit };
   const names = [...new Set([LAWS[stopflow?.law], LAWS[yours?.law]].filter(Boolean).flatMap((law) => [...law.rates, ...law.linear]))];
   const rows = (names.length ? names : ["k_per_s"]).map((name) => {
     const [value, error] = base(name), mine = own(name);
-    const unit = name.startsWith("k") ? "s⁻¹" : units[name] ?? signalUnit;
     const shift = mine && error > 0 ? (mine[0] - value) / error : NaN;
     const apart = mine && stopflow?.startS !== yours.startS && countsFromStart(name, yours.law);
     return [
-      `${name.replace(/_per_s$/, "")} / ${unit}`, Number.isFinite(value) ? formatPm(value, error) : MISSING,
+      titleOf(name, signalUnit), Number.isFinite(value) ? formatPm(value, error) : MISSING,
       mine ? formatPm(...mine) : "",
       apart ? "other start" : Number.isFinite(shift) ? `${formatDigits(shift, 2)} SE` : "",
     ];
@@ -185,6 +195,12 @@ function compareFits({ shot, stopflow, yours, signalUnit }) {
   rows.push(["residuals", sayMisfit(stopflow), sayMisfit(yours), ""]);
   rows.push(["points", String(stopflow?.points ?? shot.points ?? ""), yours?.ok ? String(yours.points) : "", ""]);
   return rows;
+}
+
+/** A parameter with its unit, as it stands beside its value. */
+function titleOf(name, signalUnit) {
+  const unit = name.startsWith("k") ? "s⁻¹" : name === "slope_per_s" ? `${signalUnit}/s` : signalUnit;
+  return `${name.replace(/_per_s$/, "")} / ${unit}`;
 }
 
 /** Amplitudes, and the end of a baseline with a slope, are those at the start of their own fit. */

@@ -1,6 +1,6 @@
 /** The reader's own fits: of every changed shot, from its full trace, kept until it changes. */
 
-import { fitTrace } from "./fit.js";
+import { fitTrace, followTrace } from "./fit.js";
 import { LAWS } from "./laws.js";
 import { changesFit } from "./decisions.js";
 import { NO_EDIT } from "./edits.js";
@@ -45,6 +45,14 @@ function markLeft(time, stretches) {
   return mask;
 }
 
+const REHEARSALS = 24;
+const REST_MS = 50;
+
+/** Not every browser has idle times. */
+function untilIdle() {
+  return new Promise((done) => (window.requestIdleCallback ?? ((then) => setTimeout(then, REST_MS)))(done));
+}
+
 export class Refits {
   /** @param {object} lab @param {import("./edits.js").Edits} edits */
   constructor(lab, edits) {
@@ -52,6 +60,8 @@ export class Refits {
     this.edits = edits;
     this.own = new Map();
     this.base = new Map();
+    /** Where the fit of a shot that is dragged begins: at its last one. */
+    this.near = new Map();
   }
 
   /** The fit of a changed shot, or null: unchanged, or not computed yet. */
@@ -76,14 +86,32 @@ export class Refits {
 
   #fit(shot, edit, trace) {
     const choice = choiceOf(shot, edit, trace.time, this.lab.fixed);
-    const fit = fitTrace(trace.time, trace.signal, choice);
+    const moving = edit !== NO_EDIT && this.edits.dragged === shot.index;
+    const last = moving ? this.near.get(shot.index) : null;
+    const fit = last?.law === choice.law
+      ? followTrace(trace.time, trace.signal, choice, last)
+      : fitTrace(trace.time, trace.signal, choice);
+    const near = fit.ok ? fit : fit.nearest;
+    if (near) this.near.set(shot.index, near);
     if (!fit.ok) return { ...fit, choice };
     // Other laws take longer than a frame: they are tried when a drag has ended.
     const fitAs = (law) => fitTrace(trace.time, trace.signal, { ...choice, law });
-    const refusal = findInseparable(fit, choice.fixed, this.edits.inGesture ? null : fitAs);
+    const refusal = findInseparable(fit, choice.fixed, moving ? null : fitAs);
     if (refusal) return { ...refusal, choice };
     const [low, high] = fit.interval.k_per_s;
     return { ...fit, choice, k: fit.parameters.k_per_s, error: fit.stderr.k_per_s, low, high };
+  }
+
+  /** Fits as a drag does, while nothing else goes on: its first frames find their code compiled. */
+  async rehearse(shot, trace) {
+    const near = this.near.get(shot.index);
+    if (!near || !trace?.signal) return;
+    const choice = choiceOf(shot, this.edits.of(shot.index), trace.time, this.lab.fixed);
+    for (let count = 1; count <= REHEARSALS; count++) {
+      await untilIdle();
+      if (this.edits.dragged !== null || this.near.get(shot.index) !== near) return;
+      followTrace(trace.time, trace.signal, { ...choice, startS: near.startS + (near.windowS * count) / 1000 }, near);
+    }
   }
 
   /** Fits every changed shot, e.g. those of an earlier visit. */

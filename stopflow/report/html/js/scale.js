@@ -65,8 +65,8 @@ function shortLabel(value, decimals) {
   return value.toFixed(Math.min(decimals, 8)).replace("-", "−");
 }
 
-/** The range of numbers with a margin, never empty; null where there is none. */
-export function spanOf(arrays, margin = 0.05) {
+/** The least and the largest finite number of arrays; null where there is none. */
+export function extentOf(arrays) {
   let low = Infinity, high = -Infinity;
   for (const values of arrays) {
     for (let i = 0; i < values.length; i++) {
@@ -75,7 +75,13 @@ export function spanOf(arrays, margin = 0.05) {
       if (value > high && value < Infinity) high = value;
     }
   }
-  if (low > high) return null;
-  const room = (high - low) * margin || Math.abs(high) * 0.05 || 1;
+  return low > high ? null : [low, high];
+}
+
+/** The range of numbers with a margin, never empty; null where there is none. */
+export function spanOf(arrays, margin = 0.05) {
+  const extent = extentOf(arrays);
+  if (!extent) return null;
+  const [low, high] = extent, room = (high - low) * margin || Math.abs(high) * 0.05 || 1;
   return [low - room, high + room];
 }

@@ -4,12 +4,15 @@
  */
 
 import { addScaled, dot, orthonormalise, removeRows, solvePositive } from "./algebra.js";
+import { LAWS } from "./laws.js";
 import { exponential, linearColumns, project } from "./problem.js";
 import { SLOWEST_KT } from "./window.js";
 
 const GRID_STEP = 0.25;
 /** Grid points for one, two and three free rates. */
-const RATE_COUNTS = [96, 28, 16];
+const RATE_COUNTS = [96, 28, 20];
+/** Rates that are tried beside the single one that explains most. */
+const BESIDE_COUNT = 7;
 const STARTS = 3;
 const RIDGE = 1e-13;
 const SCAN_ROUNDING = 8 * Number.EPSILON;
@@ -109,15 +112,31 @@ function scanPhases(problem, { time, signal, root }, fastest) {
   const gram = all.map((a) => all.map((b) => dot(a, b)));
   const target = all.map((a) => dot(a, rest));
   const lines = all.map((_, i) => i).slice(grid.length);
-  const scanned = choices(grid.length, phases).map((place) => {
+  const scan = (place) => {
     const used = [...place, ...lines];
     const largest = Math.max(...used.map((a) => gram[a][a]));
     const matrix = used.map((a) => used.map((b) => gram[a][b] + (a === b ? RIDGE * largest : 0)));
     const right = used.map((a) => target[a]), solved = solvePositive(matrix, right);
     return { place, explained: solved ? dot(solved, right) : 0 };
-  });
-  scanned.sort((a, b) => b.explained - a.explained);
-  return apart(scanned).map(({ place }) => place.map((i) => Math.exp(grid[i])));
+  };
+  const [single] = apart(grid.map((_, i) => scan([i])));
+  const starts = apart(choices(grid.length, phases).map(scan)).map(({ place }) => place.map((i) => Math.exp(grid[i])));
+  return [...starts, ...startsBeside(problem, { time, signal, root }, Math.exp(grid[single.place[0]]), fastest)];
+}
+
+/**
+ * Where one rate explains nearly all, its valley is narrower than the grid, and the grid is highest
+ * where two rates share that one. These starts have the single best rate and others far from it.
+ */
+function startsBeside(problem, blocks, rate, fastest) {
+  const { law } = problem, lines = problem.freeLinear.filter((i) => i >= law.phases).map((i) => i - law.phases + 1);
+  const single = {
+    law: law.slope ? LAWS["single-slope"] : LAWS.single, theta: [1], freeRates: [0], freeLinear: [0, ...lines],
+    offset: new Array(2 + law.slope).fill(0),
+  };
+  const [best] = descend(single, blocks, [rate], { fastest, tolerance: 1e-3 }).theta;
+  const far = rateGrid(fastest, BESIDE_COUNT).map(Math.exp).filter((other) => Math.abs(Math.log(other / best)) > 1);
+  return choices(far.length, law.phases - 1).map((place) => [best, ...place.map((i) => far[i])]);
 }
 
 /** Every choice of `count` different numbers below `size`, rising. */
@@ -141,14 +160,13 @@ function scanProduct(problem, blocks, fastest) {
     const theta = withRates(problem, problem.theta, place.map((i) => Math.exp(grid[i])));
     return { place, theta, explained: -project(problem, blocks, theta).misfit };
   });
-  scanned.sort((a, b) => b.explained - a.explained);
   return apart(scanned).map(({ theta }) => theta);
 }
 
 /** The best few that are not neighbours on the grid. */
 function apart(scanned) {
   const chosen = [];
-  for (const item of scanned) {
+  for (const item of scanned.sort((a, b) => b.explained - a.explained)) {
     const near = (other) => item.place.every((p, i) => Math.abs(p - other.place[i]) <= 1);
     if (!chosen.some(near)) chosen.push(item);
     if (chosen.length === STARTS) break;
@@ -167,12 +185,13 @@ function withRates({ freeRates }, from, rates) {
  * @param {import("./problem.js").Problem} problem
  * @param {{time: Float64Array, signal: Float64Array, root: Float64Array}} data
  * @param {number[]} start
- * @param {{fastest: number, tolerance: number}} options  `tolerance` is that of ln k.
+ * @param {{fastest: number, tolerance: number, most?: number}} options  `tolerance` is that of ln k,
+ *   `most` the number of steps.
  */
-export function descend(problem, data, start, { fastest, tolerance }) {
+export function descend(problem, data, start, { fastest, tolerance, most = 100 }) {
   const low = Math.log(SLOWEST_KT / 10), high = Math.log(fastest * 10);
   let theta = start, at = project(problem, data, theta), damping = 1e-6;
-  for (let count = 0; count < 100; count++) {
+  for (let count = 0; count < most; count++) {
     const size = problem.freeRates.length;
     const normal = at.jacobian.map((a) => at.jacobian.map((b) => dot(a, b)));
     const gradient = at.jacobian.map((a) => dot(a, at.target));

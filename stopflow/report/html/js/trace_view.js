@@ -1,13 +1,13 @@
 /** One shot: trace, fits, residuals on the same axis, k against the cut, replicates faint. */
 
 import { element } from "./element.js";
-import { evaluate, LAWS } from "./laws.js";
-import { predict } from "./fit.js";
-import { Chart, firstFrom } from "./plot.js";
-import { spanOf } from "./scale.js";
+import { LAWS } from "./laws.js";
+import { firstFrom, seenRange } from "./paint.js";
+import { Chart } from "./plot.js";
+import { extentOf, spanOf } from "./scale.js";
+import { curveLayer, cutPlot, extremesOf, outsideLayers, rangeOf, residualLayer } from "./trace_layers.js";
 import { WindowHandles } from "./window_handles.js";
 
-const CURVE_POINTS = 500;
 const MOST_REPLICATES = 12;
 const LONG_S = 2;
 
@@ -18,7 +18,9 @@ export class TraceView {
    * @param {{moved: (which: "start"|"end", timeS: number) => void, done: () => void}} listeners
    */
   constructor(host, lab, listeners) {
-    Object.assign(this, { lab, listeners, shot: null, trace: null, view: null, log: false, others: [] });
+    Object.assign(this, {
+      lab, listeners, shot: null, trace: null, view: null, log: false, others: [], held: null, restRange: null,
+    });
     const stage = element("div", { class: "stage" }), below = element("div", { class: "stage" });
     this.cutHost = element("figure", {}, element("figcaption", {}, "k against the cut"));
     host.append(this.#tools(), stage, below, this.cutHost);
@@ -104,89 +106,68 @@ export class TraceView {
   }
 
   /**
-   * @param {{stopflow: object|null, yours: object|null, startS: number, endS: number}} fits
+   * @param {{stopflow: object|null, yours: object|null, startS: number, endS: number, moving?: boolean}} fits
+   *   While the window is `moving`, ranges stay and residuals are those of the extremes that show.
    */
   draw(fits) {
     this.fits = fits;
     if (!this.trace || !fits) return;
-    const seen = this.trace.signal ? { time: this.trace.time, signal: this.trace.signal } : this.trace.thin;
-    const x = this.#x(seen.time), domain = this.#domain(), log = this.log;
-    const first = Math.max(firstFrom(x, domain[0]) - 1, 0), stop = firstFrom(x, domain[1]) + 1;
-    const curves = this.#curves(fits, domain), shades = this.#shades(fits);
-    const layers = [
-      ...shades,
-      ...this.others.map(({ thin }) => ({ type: "line", x: this.#x(thin.time), y: thin.signal, colour: "--trace", alpha: 0.18 })),
-      { type: "line", x, y: seen.signal, colour: "--trace" },
-      ...curves,
-    ];
-    const unit = this.lab.signalUnit, xLabel = `time / ${this.unit}`;
+    const still = this.#still(fits), { domain, log, xLabel } = still, { yours, startS, endS, moving } = fits;
+    const under = outsideLayers(...this.#x(Float64Array.of(startS, endS)));
+    const curves = yours?.ok ? [curveLayer(yours, still.seenS, (time) => this.#x(time), { colour: "--yours" })] : [];
+    const { signalUnit } = this.lab;
     this.main.show({
-      layers, x: domain, log, xLabel, yLabel: `signal / ${unit}`,
-      y: spanOf([seen.signal.subarray(first, stop), ...curves.map((curve) => curve.y)]) ?? [0, 1],
-      description: `Trace of ${this.shot.file}: ${this.trace.time.length} points, signal in ${unit} against time in ${this.unit}`,
+      under, layers: still.layers, over: curves, x: domain, log, xLabel, yLabel: `signal / ${signalUnit}`,
+      y: widened(still.range, curves), description: still.description,
     });
-    const residuals = this.#residuals(fits, seen, x);
+    const points = moving ? (still.sparse ??= extremesOf(still.points, this.main.scales().x)) : still.points;
+    const residuals = yours?.ok ? [residualLayer(yours, points, { colour: "--yours", alpha: 0.8 })] : [];
+    const range = rangeOf([...still.residuals, ...residuals], domain) ?? [-1, 1], held = this.restRange;
+    const holds = held && held[0] <= range[0] && held[1] >= range[1];
+    this.restRange = moving && holds ? held : range;
     this.rest.show({
-      layers: [...shades, { type: "rule", at: 0, colour: "--muted" }, ...residuals], x: domain, log, xLabel,
-      yLabel: `residual / ${unit}`,
-      y: spanOf(residuals.map((layer) => layer.y.subarray(firstFrom(layer.x, domain[0]), firstFrom(layer.x, domain[1])))) ?? [-1, 1],
-      description: "Residuals of the fits on the same axis of time",
+      under, layers: still.rest, over: residuals, x: domain, log, xLabel, yLabel: `residual / ${signalUnit}`,
+      y: this.restRange, description: "Residuals of the fits on the same axis of time",
     });
-    this.#drawCuts(fits);
+    this.#drawCuts(still.cuts, startS);
     this.#placeHandles();
   }
 
-  #shades({ startS, endS }) {
-    const [start, end] = this.#x([startS, endS]);
-    return [
-      { type: "shade", from: -1e300, to: start, colour: "--cut", alpha: 0.5 },
-      { type: "shade", from: end, to: 1e300, colour: "--cut", alpha: 0.5 },
-    ];
+  /** What stays while the window moves: the trace, stopflow's fit, ranges; made anew when they change. */
+  #still({ stopflow }) {
+    const { trace, others, log, view, held } = this;
+    const made = { trace, others, log, view, stopflow };
+    if (held && Object.keys(made).every((key) => held.made[key] === made[key])) return held;
+    const domain = this.#domain(), seen = trace.signal ? trace : trace.thin, x = this.#x(seen.time);
+    const seenS = domain.map((value) => this.#timeOf(value)), points = { time: seen.time, signal: seen.signal, x };
+    const style = { colour: "--fit", dash: [6, 3] };
+    const curves = stopflow?.ok ? [curveLayer(stopflow, seenS, (time) => this.#x(time), style)] : [];
+    const residuals = stopflow?.ok ? [residualLayer(stopflow, points, { colour: "--fit", alpha: 0.6 })] : [];
+    const faint = others.map(({ thin }) => ({ type: "line", x: this.#x(thin.time), y: thin.signal, colour: "--trace", alpha: 0.18 }));
+    // The cuts are fitted by one exponential, whatever the rate law of the shot.
+    const quoted = stopflow?.ok && LAWS[stopflow.law].phases === 1 ? [stopflow.parameters.k_per_s] : [];
+    const [first, stop] = seenRange(x, domain);
+    this.held = {
+      made, domain, log, seenS, points, residuals,
+      xLabel: `time / ${this.unit}`,
+      layers: [...faint, { type: "line", x, y: seen.signal, colour: "--trace" }, ...curves],
+      range: spanOf([seen.signal.subarray(first, stop), ...curves.map((curve) => curve.y)]) ?? [0, 1],
+      rest: [{ type: "rule", at: 0, colour: "--muted" }, ...residuals],
+      cuts: trace.cuts ? cutPlot(trace.cuts, quoted, this.factor) : null,
+      description: `Trace of ${this.shot.file}: ${trace.time.length} points, signal in ${this.lab.signalUnit} against time in ${this.unit}`,
+    };
+    return this.held;
   }
 
-  /** Both fits from their starts on, densest where they are steep. */
-  #curves({ stopflow, yours }, domain) {
-    return [[stopflow, "--fit", [6, 3]], [yours, "--yours", []]]
-      .filter(([fit]) => fit?.ok)
-      .map(([fit, colour, dash]) => {
-        const from = Math.max(fit.startS, this.#timeOf(domain[0]));
-        const to = Math.min(fit.startS + fit.windowS, this.#timeOf(domain[1])), span = Math.max(to - from, 0);
-        const time = Float64Array.from({ length: CURVE_POINTS }, (_, i) => from + span * (i / (CURVE_POINTS - 1)) ** 3);
-        return { type: "line", x: this.#x(time), y: time.map((t) => predict(fit, t)), colour, dash, width: 2 };
-      });
-  }
-
-  #residuals({ stopflow, yours }, seen, x) {
-    return [[stopflow, "--fit", 0.6], [yours, "--yours", 0.8]]
-      .filter(([fit]) => fit?.ok)
-      .map(([fit, colour, alpha]) => {
-        const first = firstFrom(seen.time, fit.startS);
-        const stop = firstFrom(seen.time, fit.startS + fit.windowS * (1 + 1e-12));
-        const y = new Float64Array(Math.max(stop - first, 0));
-        for (let i = first; i < stop; i++) y[i - first] = seen.signal[i] - predict(fit, seen.time[i]);
-        return { type: "line", x: x.subarray(first, stop), y, colour, alpha };
-      });
-  }
-
-  #drawCuts({ stopflow, startS }) {
-    const { cuts } = this.trace;
+  #drawCuts(cuts, startS) {
     this.cutHost.hidden = !cuts;
     if (!cuts) return;
-    const known = [...cuts.k.keys()].filter((i) => Number.isFinite(cuts.k[i]));
-    const pick = (values) => Float64Array.from(known, (i) => values[i]);
-    const x = pick(cuts.time).map((t) => t * this.factor), k = pick(cuts.k), error = pick(cuts.error);
-    const low = k.map((v, i) => v - error[i]), high = k.map((v, i) => v + error[i]);
-    const quoted = stopflow?.ok ? [stopflow.parameters.k_per_s] : [];
+    const start = startS * this.factor;
     this.cuts.show({
-      layers: [
-        ...quoted.map((at) => ({ type: "rule", at, colour: "--fit", dash: [6, 3], width: 1.5 })),
-        { type: "shade", from: -1e300, to: startS * this.factor, colour: "--cut", alpha: 0.5 },
-        { type: "line", x, y: k, colour: "--trace" },
-        { type: "points", x, y: k, low, high, colour: "--trace", radius: 2.5 },
-      ],
-      x: spanOf([x, [startS * this.factor]], 0.03) ?? [0, 1], y: spanOf([trimmed(k), quoted], 0.2) ?? [0, 1],
+      under: outsideLayers(start, Infinity), layers: cuts.layers,
+      x: spanOf([cuts.x, [start]], 0.03) ?? [0, 1], y: cuts.y,
       xLabel: `start of the fit / ${this.unit}`, yLabel: "k / s⁻¹",
-      description: `k for ${known.length} starts of the fit; the dashed line is the k reported`,
+      description: cuts.description,
     });
   }
 
@@ -196,7 +177,7 @@ export class TraceView {
     if (!usable) return;
     const { x } = this.main.scales(), { time } = this.trace;
     for (const [which, seconds] of [["start", this.fits.startS], ["end", this.fits.endS]]) {
-      const [value] = this.#x([seconds]), domain = this.#domain();
+      const [value] = this.#x(Float64Array.of(seconds)), domain = this.#domain();
       this.handles.place(which, {
         pixel: x.at(value), inside: value >= domain[0] && value <= domain[1], value: seconds,
         low: time[0], high: time[time.length - 1], text: `${(seconds * this.factor).toPrecision(6)} ${this.unit}`,
@@ -240,17 +221,8 @@ export class TraceView {
   }
 }
 
-/** Without the wildest tenth, which would flatten the rest. */
-function trimmed(values) {
-  const sorted = values.slice().sort(), cut = Math.floor(sorted.length / 10);
-  return sorted.subarray(cut, Math.max(sorted.length - cut, cut + 1));
-}
-
-/** The fit that the tables hold, for shots whose full trace is not in the file. */
-export function tableFit(shot) {
-  const law = LAWS[shot.law];
-  if (!law || ![...law.rates, ...law.linear].every((name) => Number.isFinite(shot[name]))) return null;
-  const parameters = Object.fromEntries([...law.rates, ...law.linear].map((name) => [name, shot[name]]));
-  const fit = { ok: true, law: law.key, parameters, startS: shot.start_s, windowS: shot.window_s };
-  return Number.isFinite(evaluate(law, parameters, 0)) ? fit : null;
+/** A range that holds curves too. */
+function widened([low, high], curves) {
+  const [least, most] = extentOf(curves.map((curve) => curve.y)) ?? [low, high];
+  return [Math.min(low, least), Math.max(high, most)];
 }

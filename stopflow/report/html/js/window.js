@@ -3,6 +3,8 @@
  * less its mean over its largest value. And its block means, for the search.
  */
 
+import { workspace } from "./algebra.js";
+
 export const MIN_POINTS = 10;
 export const SLOWEST_KT = 0.01;
 const FASTEST_EXPONENT = 4;
@@ -14,8 +16,14 @@ const SMALLEST_COMPRESSED = 400;
 
 /** Why there is no fit: `status` is a word, `reason` a sentence. */
 export class Refusal {
+  /**
+   * @param {string} status
+   * @param {string} reason
+   */
   constructor(status, reason) {
     this.ok = false;
+    /** Where a search had come to: what a fit has that another one begins with. */
+    this.nearest = null;
     this.status = status;
     this.reason = reason;
   }
@@ -33,7 +41,7 @@ export class Refusal {
  */
 
 /**
- * Cuts a trace to its window.
+ * Cuts a trace to its window; the next call uses the arrays again.
  * @param {Float64Array} timeS
  * @param {Float64Array} signal
  * @param {{startS?: number|null, endS?: number|null, excluded?: Uint8Array|null,
@@ -43,21 +51,21 @@ export class Refusal {
 export function cutWindow(timeS, signal, { startS, endS, excluded, needed, centred }) {
   if (!timeS.length) return new Refusal("empty", "the trace is empty");
   const first = startS ?? timeS[0], last = endS ?? Infinity;
-  const kept = new Uint32Array(timeS.length);
+  const [roomT, roomY] = workspace("window", 2, timeS.length);
   let count = 0;
   for (let i = 0; i < timeS.length; i++) {
-    if (timeS[i] >= first && timeS[i] <= last && !(excluded && excluded[i])) kept[count++] = i;
+    if (!(timeS[i] >= first && timeS[i] <= last) || (excluded && excluded[i])) continue;
+    roomT[count] = timeS[i];
+    roomY[count++] = signal[i];
   }
   if (count < needed) {
     const found = count === 1 ? "1 point" : `${count} points`;
     return new Refusal("too few points", `${found} in the window, at least ${needed} are needed`);
   }
-  const lengthS = timeS[kept[count - 1]] - first;
-  const time = new Float64Array(count), values = new Float64Array(count);
+  const time = roomT.subarray(0, count), values = roomY.subarray(0, count), lengthS = time[count - 1] - first;
   let sum = 0;
   for (let i = 0; i < count; i++) {
-    time[i] = (timeS[kept[i]] - first) / lengthS;
-    values[i] = signal[kept[i]];
+    time[i] = (time[i] - first) / lengthS;
     sum += values[i];
     if (i && !(time[i] > time[i - 1])) {
       return new Refusal("times not increasing", "times repeat or run backwards");

@@ -11,7 +11,7 @@ export class WindowHandles {
    *          step: (which: "start"|"end", points: number) => void, done: () => void}} listeners
    */
   constructor(stage, listeners) {
-    this.listeners = listeners;
+    Object.assign(this, { listeners, waiting: null, placed: {} });
     this.handles = { start: this.#handle("start", "Start of the fit"), end: this.#handle("end", "End of the fit") };
     stage.append(this.handles.start, this.handles.end);
   }
@@ -27,12 +27,27 @@ export class WindowHandles {
       },
       onpointermove: (event) => {
         if (!node.hasPointerCapture(event.pointerId)) return;
-        const left = node.parentElement.getBoundingClientRect().left;
-        this.listeners.move(which, event.clientX - left);
+        this.#moveSoon(which, event.clientX);
       },
-      onlostpointercapture: () => this.listeners.done(),
+      onlostpointercapture: () => {
+        this.#moveNow();
+        this.listeners.done();
+      },
     });
     return node;
+  }
+
+  /** Of several events before a frame the last one counts. */
+  #moveSoon(which, clientX) {
+    if (!this.waiting) requestAnimationFrame(() => this.#moveNow());
+    this.waiting = { which, clientX };
+  }
+
+  #moveNow() {
+    if (!this.waiting) return;
+    const { which, clientX } = this.waiting;
+    this.waiting = null;
+    this.listeners.move(which, clientX - this.handles[which].parentElement.getBoundingClientRect().left);
   }
 
   #key(which, event) {
@@ -47,7 +62,9 @@ export class WindowHandles {
 
   /** Puts the handles where the window is; times outside the plot hide their handle. */
   place(which, { pixel, inside, value, low, high, text }) {
-    const node = this.handles[which];
+    const node = this.handles[which], now = [pixel, inside, value, low, high, text].join();
+    if (this.placed[which] === now && !node.hidden === inside) return;
+    this.placed[which] = now;
     node.hidden = !inside;
     node.style.left = `${pixel}px`;
     node.setAttribute("aria-valuenow", String(value));

@@ -1,0 +1,113 @@
+"""Parts of reports that a dataset keeps, so that the next report makes only what changed.
+
+They lie in ``drawn.zip`` of the dataset, an entry a part, named by a digest of all that the part
+depends on: the rows and traces of an experiment, the settings of the report, this program and its
+libraries. What a report did not use is left out when it is done, so that the file is bounded by
+the report. Nothing in it is a result: without it, or with a damaged one, the same reports are
+made, only later.
+"""
+
+import hashlib
+import shutil
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+from zipfile import BadZipFile, ZipFile, ZipInfo
+
+from stopflow.io.atomic import replacing_file
+from stopflow.pipeline.kept import DAMAGED
+from stopflow.pipeline.reading import code_digest, library_versions
+from stopflow.store import DRAWN
+
+LARGEST_PART: Final = 200_000_000
+"""Bytes of a part; one that says it has more is damaged."""
+DRAWING_LIBRARIES: Final = ("fonttools", "pypdf")
+
+
+class DrawnParts:
+    """Parts of an earlier report, and those of this one; made by `drawn_parts`.
+
+    Attributes
+    ----------
+    used
+        The parts of this report by their names.
+    """
+
+    def __init__(self, archive: ZipFile | None) -> None:
+        self._archive = archive
+        self._names = frozenset(archive.namelist() if archive is not None else ())
+        made = {**library_versions(), **{name: version(name) for name in DRAWING_LIBRARIES}}
+        self._maker = f"{code_digest()} {sorted(made.items())} ".encode()
+        self._damaged = False
+        self.used: dict[str, bytes] = {}
+
+    def find(self, key: str) -> bytes | None:
+        """Return a part as it was made before; None where there is none, or it is damaged."""
+        name = self._name(key)
+        if self._archive is None or name not in self._names:
+            return None
+        try:
+            if self._archive.getinfo(name).file_size > LARGEST_PART:
+                raise BadZipFile(name)
+            part = self._archive.read(name)
+        except (*DAMAGED, zlib.error):
+            self._damaged = True
+            return None
+        self.used[name] = part
+        return part
+
+    def keep(self, key: str, part: bytes) -> None:
+        """Keep a part for the next report, in place of one with the same key."""
+        self.used[self._name(key)] = part
+
+    @property
+    def changed(self) -> bool:
+        """Whether this report used other parts than the archive holds."""
+        if self._archive is None or self._damaged or self._names != self.used.keys():
+            return True
+        sizes = {info.filename: info.CRC for info in self._archive.infolist()}
+        return any(zlib.crc32(part) != sizes[name] for name, part in self.used.items())
+
+    def _name(self, key: str) -> str:
+        return hashlib.blake2b(self._maker + key.encode(), digest_size=20).hexdigest()
+
+
+@contextmanager
+def drawn_parts(folder: Path) -> Iterator[DrawnParts]:
+    """Yield the parts that the dataset in `folder` keeps; afterwards it keeps those that were used.
+
+    A block that is left by an exception leaves them as they were. Where they cannot be written,
+    they are made again the next time.
+    """
+    with ExitStack() as stack:
+        parts = DrawnParts(_archive(folder / DRAWN, stack))
+        yield parts
+        changed = parts.changed
+    if not changed:
+        return
+    try:
+        with replacing_file(folder / DRAWN) as partial, ZipFile(partial, "w") as archive:
+            for name, part in sorted(parts.used.items()):
+                archive.writestr(ZipInfo(name), part)
+    except OSError:  # a dataset that may only be read
+        return
+
+
+def _archive(path: Path, stack: ExitStack) -> ZipFile | None:
+    try:
+        return stack.enter_context(ZipFile(path)) if path.is_file() else None
+    except (*DAMAGED, zlib.error):
+        return None
+
+
+def carry_parts(earlier: Path, place: Path) -> None:
+    """Hand the parts that one dataset keeps to the one that will replace it."""
+    if not (earlier / DRAWN).is_file():
+        return
+    try:
+        shutil.copyfile(earlier / DRAWN, place / DRAWN)
+    except OSError:
+        (place / DRAWN).unlink(missing_ok=True)

@@ -1,0 +1,89 @@
+/** From the minimum to the numbers that are quoted: errors, intervals, the test of the residuals. */
+
+import { dot, workspace } from "./algebra.js";
+import { studentQuantile975 } from "./distributions.js";
+import { noAmplitude } from "./evidence.js";
+import { profileInterval } from "./interval.js";
+import { misfitTest, noiseCorrelation } from "./noise.js";
+import { linearUnit } from "./problem.js";
+
+const LARGEST_INFLATION = 4.4;
+const EXACT_NOISE = 1e-9;
+
+/** From dimensionless numbers to those quoted. */
+export function quote(problem, window, solved, { evidence, curveLength, fixed, choice, accuracy }) {
+  const { law, freeRates, freeLinear, count } = problem;
+  const points = window.time.length, dof = points - count;
+  const noise = Math.sqrt(Math.max(solved.rss, 0) / dof);
+  const names = [...freeRates.map((i) => law.rates[i]), ...freeLinear.map((i) => law.linear[i])];
+  const unit = (name) => (law.rates.includes(name) ? 1 / window.lengthS : linearUnit(name, window));
+  const parameters = {}, white = {};
+  law.rates.forEach((name, i) => (parameters[name] = solved.theta[i] * unit(name)));
+  law.linear.forEach((name, i) => (parameters[name] = solved.linear[i] * unit(name)));
+  if (!("intercept" in fixed)) parameters.intercept += window.centre;
+  for (const name of [...law.rates, ...law.linear]) white[name] = 0;
+  names.forEach((name, i) => {
+    white[name] = Math.sqrt(dot(solved.inverse[i], solved.inverse[i])) * noise * unit(name);
+  });
+  const residuals = residualsOf(problem, window, solved);
+  const correlation = noiseCorrelation(residuals, count);
+  if (correlation.significant) {
+    const weak = noAmplitude(evidence, Math.min(correlation.inflation, LARGEST_INFLATION));
+    if (weak) return weak;
+  }
+  const own = correlation.significant ? correlation.inflation : 1;
+  const inflation = own * (choice.startInflation ?? 1);
+  const quantile = studentQuantile975(Math.max(dof / inflation ** 2, 1)) * inflation;
+  const interval = {}, stderr = {};
+  for (const name of Object.keys(white)) stderr[name] = white[name] * inflation;
+  law.rates.forEach((name, index) => {
+    const k = parameters[name];
+    if (name in fixed || noise === 0) return (interval[name] = [k, k]);
+    const at = { theta: solved.theta, index, variance: noise ** 2, quantile, error: white[name] / k, accuracy };
+    return (interval[name] = profileInterval(problem, window, at).map((kt) => kt / window.lengthS));
+  });
+  const exact = noise <= EXACT_NOISE;
+  return orderPhases(law, fixed, {
+    ok: true,
+    law: law.key,
+    parameters,
+    stderr,
+    interval,
+    noiseSd: noise * window.unit,
+    noise: correlation,
+    misfit: exact ? { ratio: 1, chance: 1 } : misfitTest(residuals, count),
+    rss: solved.rss * window.unit ** 2,
+    points,
+    dof,
+    curveLength,
+    startS: window.startS,
+    windowS: window.lengthS,
+  });
+}
+
+function residualsOf({ law }, { time, signal }, { theta, linear }) {
+  const n = time.length, [rest] = workspace("residuals", 1, n);
+  const slope = law.slope ? linear[law.phases] : 0, intercept = linear[linear.length - 1];
+  for (let i = 0; i < n; i++) rest[i] = signal[i] - (slope * time[i] + intercept);
+  for (let phase = 0; phase < law.phases; phase++) {
+    const amplitude = linear[phase], rate = -theta[phase];
+    for (let i = 0; i < n; i++) rest[i] -= amplitude * Math.exp(rate * time[i]);
+  }
+  return rest;
+}
+
+/** Puts the phases in the order of falling rates, where nothing fixed tells them apart. */
+function orderPhases(law, fixed, fit) {
+  const names = law.rates.map((rate, i) => [rate, law.linear[i]]);
+  if (names.length < 2 || names.flat().some((name) => name in fixed)) return fit;
+  const order = names.slice().sort((a, b) => fit.parameters[b[0]] - fit.parameters[a[0]]);
+  for (const table of [fit.parameters, fit.stderr, fit.interval]) {
+    const before = { ...table };
+    order.forEach((pair, to) =>
+      pair.forEach((name, part) => {
+        if (name in before) table[names[to][part]] = before[name];
+      }),
+    );
+  }
+  return fit;
+}

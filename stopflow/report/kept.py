@@ -1,0 +1,160 @@
+"""Parts of reports that were made before: drawn pages and packed traces, by what they depend on."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from stopflow import column_names as col
+from stopflow.report.data import KineticsReportData
+from stopflow.report.tables.tables import drop_stored
+
+
+class Kept(Protocol):
+    """Where parts are kept; a part that is not to be had is made again."""
+
+    def find(self, key: str) -> bytes | None:
+        """Return the part with this key; None where there is none."""
+        ...
+
+    def keep(self, key: str, part: bytes) -> None:
+        """Keep a part for the next time."""
+        ...
+
+
+class NothingKept:
+    """Keeps nothing."""
+
+    def find(self, key: str) -> bytes | None:  # noqa: ARG002
+        """Find nothing."""
+        return None
+
+    def keep(self, key: str, part: bytes) -> None:
+        """Forget the part."""
+
+
+NOTHING_KEPT = NothingKept()
+
+
+class Parts:
+    """Parts of a report that belong to single experiments, kept from one report to the next.
+
+    The key of a part is a digest of the rows and traces of its experiment. Where traces lie in
+    their file is no part of it, so that a change of one folder leaves the parts of the others.
+    """
+
+    def __init__(self, data: KineticsReportData, kept: Kept = NOTHING_KEPT) -> None:
+        self._data, self._kept = data, kept
+        self._traces: dict[int, bytes] = {}
+        self._grids = GridNames()
+        if kept is NOTHING_KEPT:
+            return
+        self._tables = [
+            _Rows(drop_stored(table)) for table in (data.shots, data.conditions, data.cuts)
+        ]
+        self._shots = data.shots.groupby(col.EXPERIMENT, sort=False).indices
+
+    def find(self, experiment: str, *kind: object) -> bytes | None:
+        """Return a part as it was made before; None where it is to be made.
+
+        Parameters
+        ----------
+        kind
+            What part it is, and the settings that it depends on.
+        """
+        if self._kept is NOTHING_KEPT:
+            return None
+        return self._kept.find(self._key(experiment, *kind))
+
+    @property
+    def drawings(self) -> Kept:
+        """Where pictures are kept that are no experiment's own."""
+        return self._kept
+
+    def keep(self, experiment: str, *kind: object, part: bytes) -> None:
+        """Keep a part for the next report."""
+        if self._kept is not NOTHING_KEPT:
+            self._kept.keep(self._key(experiment, *kind), part)
+
+    def _key(self, experiment: str, *kind: object) -> str:
+        digest = hashlib.blake2b(repr((experiment, kind)).encode(), digest_size=20)
+        for table in self._tables:
+            digest.update(table.digest(experiment))
+        for row in self._shots[experiment]:
+            digest.update(self._trace(int(row)))
+        return digest.hexdigest()
+
+    def _trace(self, row: int) -> bytes:
+        found = self._traces.get(row)
+        if found is None:
+            pair = self._data.trace(row)
+            found = b"none" if pair is None else self._digest(*pair)
+            self._traces[row] = found
+        return found
+
+    def _digest(self, time_s: NDArray[np.float64], signal: NDArray[np.float64]) -> bytes:
+        digest = hashlib.blake2b(self._grids.name(time_s).encode(), digest_size=16)
+        digest.update(np.ascontiguousarray(signal).data)
+        return digest.digest()
+
+
+class GridNames:
+    """Names of times by their content; those that many traces of a file share are read once."""
+
+    def __init__(self) -> None:
+        self._names: dict[tuple[int, int], str] = {}
+
+    def name(self, time_s: NDArray[np.float64]) -> str:
+        """Return the name of the times of a trace."""
+        if not isinstance(time_s, np.memmap):  # another array may come to lie in its place
+            return _name(time_s)
+        place = (int(time_s.__array_interface__["data"][0]), len(time_s))
+        if place not in self._names:
+            self._names[place] = _name(time_s)
+        return self._names[place]
+
+
+def _name(time_s: NDArray[np.float64]) -> str:
+    return hashlib.blake2b(np.ascontiguousarray(time_s).data, digest_size=12).hexdigest()
+
+
+class _Rows:
+    """Hashes of the rows of a table."""
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        self._names = repr([(str(name), str(table[name].dtype)) for name in table]).encode()
+        self._hashes = pd.util.hash_pandas_object(table, index=False).to_numpy()
+        self._rows = table.groupby(col.EXPERIMENT, sort=False).indices if len(table) else {}
+
+    def digest(self, experiment: str) -> bytes:
+        """Return what tells the rows of an experiment from any others."""
+        own: Sequence[int] | Iterable[int] = self._rows.get(experiment, ())
+        return self._names + self._hashes[np.asarray(own, dtype=np.intp)].tobytes() + b";"
+
+
+def digest_value(value: object) -> str:
+    """Tell pictures from each other by all that they hold."""
+    digest = hashlib.blake2b(digest_size=16)
+    for part in _flatten(value):
+        digest.update(part)
+        digest.update(b";")
+    return digest.hexdigest()
+
+
+def _flatten(value: object) -> Iterator[bytes]:
+    if isinstance(value, np.ndarray):
+        yield f"{value.dtype} {value.shape}".encode()
+        yield np.ascontiguousarray(value).tobytes()
+    elif isinstance(value, list | tuple):
+        yield f"{len(value)}".encode()
+        for item in value:
+            yield from _flatten(item)
+    elif is_dataclass(value) and not isinstance(value, type):
+        for own in fields(value):
+            yield from _flatten(getattr(value, own.name))
+    else:
+        yield repr(value).encode()

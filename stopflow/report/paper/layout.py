@@ -1,0 +1,121 @@
+"""Text, tables and pictures poured over pages.
+
+`lay_out` measures blocks and deals them to pages without drawing, so the number of pages is
+known before the first is drawn; `draw_blocks` then draws one page's share.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from stopflow.report.paper.flow import Block, Picture
+from stopflow.report.paper.page import Page
+from stopflow.report.paper.style import Paper, Ruler
+
+NEARLY_EMPTY = 0.35
+"""Share of a page up to which the last one counts as nearly empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """A block, or a part of one, and the height at which it stands on its page.
+
+    Attributes
+    ----------
+    source
+        Which of the blocks that were dealt it is of.
+    """
+
+    block: Block
+    y_mm: float
+    source: int = 0
+
+
+def lay_out(
+    blocks: Sequence[Block], paper: Paper, ruler: Ruler, *, start_mm: float | None = None
+) -> list[list[Placed]]:
+    """Deal blocks to pages; where little is left for the last, it takes the section before, too.
+
+    Parameters
+    ----------
+    start_mm
+        Where the first page begins, from the top; the paper's top margin without it.
+
+    Returns
+    -------
+    pages
+        At least one, each a list of blocks with their heights; a block that can be cut is.
+    """
+    return _balance(_deal(blocks, paper, ruler, start_mm=start_mm), blocks, paper, ruler)
+
+
+def _deal(
+    blocks: Sequence[Block], paper: Paper, ruler: Ruler, *, start_mm: float | None = None
+) -> list[list[Placed]]:
+    width = paper.text_width_mm
+    pages: list[list[Placed]] = [[]]
+    y = paper.top_mm if start_mm is None else start_mm
+    queue = deque(blocks)
+    while queue:
+        source = len(blocks) - len(queue)
+        block = queue.popleft()
+        room = paper.floor_mm - y
+        needed = block.height_mm(ruler, width) + _company_mm(block, queue, ruler, width)
+        if needed <= room + 1e-6:
+            pages[-1].append(Placed(block=block, y_mm=y, source=source))
+            y += block.height_mm(ruler, width)
+            continue
+        head, tail = block.split(ruler, width_mm=width, room_mm=room)
+        if head is not None:
+            pages[-1].append(Placed(block=head, y_mm=y, source=source))
+        elif not pages[-1] and y <= paper.top_mm:
+            pages[-1].append(Placed(block=block, y_mm=y, source=source))
+            tail = None
+        if tail is not None:
+            queue.appendleft(tail)
+        pages.append([])
+        y = paper.top_mm
+    if not pages[-1] and len(pages) > 1:
+        pages.pop()
+    return pages
+
+
+def _balance(
+    pages: list[list[Placed]], blocks: Sequence[Block], paper: Paper, ruler: Ruler
+) -> list[list[Placed]]:
+    """Let a nearly empty last page begin with the last heading of the page before it."""
+    if len(pages) < 2 or not pages[-1]:
+        return pages
+    last = pages[-1][-1]
+    end = last.y_mm + last.block.height_mm(ruler, paper.text_width_mm)
+    if end - paper.top_mm > NEARLY_EMPTY * (paper.floor_mm - paper.top_mm):
+        return pages
+    before = pages[-2]
+    leads = [item.block.keep_with_next for item in before]
+    headings = [at for at in range(1, len(before)) if leads[at] and not leads[at - 1]]
+    if not headings:
+        return pages
+    first = before[headings[-1]].source
+    moved = _deal(blocks[first:], paper, ruler)
+    if len(moved) != 1:
+        return pages
+    whole = [replace(item, source=item.source + first) for item in moved[0]]
+    return [*pages[:-2], before[: headings[-1]], whole]
+
+
+def _company_mm(block: Block, following: Iterable[Block], ruler: Ruler, width_mm: float) -> float:
+    """Room that what follows a heading needs at least on the same page."""
+    room = 0.0
+    for after in following:
+        if not block.keep_with_next:
+            break
+        whole = after.height_mm(ruler, width_mm)
+        room += min(whole, 22.0) if not isinstance(after, Picture) else whole
+        block = after
+    return room
+
+
+def draw_blocks(page: Page, placed: Sequence[Placed]) -> None:
+    """Draw one page's share of `lay_out`."""
+    for item in placed:
+        item.block.draw(page, page.paper.side_mm, item.y_mm, width_mm=page.paper.text_width_mm)
