@@ -148,7 +148,7 @@ class StartDetection:
     def _share_lost(self, phases: Phases, from_s: float) -> float:
         """Share of phases, of these sizes at a time, that is lost between it and the start."""
         since = self.window.start_s - from_s
-        whole = sum(abs(size) for _, size in phases)
+        whole = recorded_change(phases, self.window.stop_s - from_s)
         if not (since > 0 and whole > 0):
             return 0.0
         lost = 0.0
@@ -185,6 +185,11 @@ class StartDetection:
             reason=reason,
             first_s=self.first_s if first_s is None else first_s,
         )
+
+
+def recorded_change(phases: Phases, lasting_s: float) -> float:
+    """Sum what phases change in a time; one without a rate is over in it."""
+    return sum(abs(size) * (1 - _left(rate, lasting_s) if rate else 1.0) for rate, size in phases)
 
 
 def _left(rate: float, since: float) -> float:

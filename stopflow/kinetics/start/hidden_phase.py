@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from stopflow.kinetics.many.time_blocks import STRIDE
 from stopflow.kinetics.many.two_phases import TwoPhases, fit_two_phases
-from stopflow.kinetics.start.detection import AT_ONCE
+from stopflow.kinetics.start.detection import AT_ONCE, recorded_change
 from stopflow.kinetics.start.proposals import FirstCuts, ProposedStart
 from stopflow.kinetics.start.reaction import KNOWN, moves_at_once, phases_of
 from stopflow.kinetics.start.relaxation import follows_within
@@ -42,9 +42,10 @@ def find_hidden_phases(
     """
     found: dict[int, ProposedStart] = {}
     looked_for = []
+    lasting_s = float(first_cuts.blocks.time_s[-1])
     for row, item in artefacts.items():
         blocks, size = _deviation(first_cuts, row, item)
-        if size <= NOTICED * (size + _whole(item)):
+        if size <= NOTICED * (size + recorded_change(item.phases, lasting_s)):
             continue
         if blocks > FEWEST_BLOCKS:
             looked_for.append(row)
@@ -79,10 +80,6 @@ def _deviation(first_cuts: FirstCuts, row: int, item: ProposedStart) -> tuple[in
         first = 0
     deviation = np.abs(initial.deviation[first : initial.edge])
     return len(deviation), first_cuts.batch.noise[row].sd * float(deviation.max(initial=0.0))
-
-
-def _whole(item: ProposedStart) -> float:
-    return sum(abs(size) for _, size in item.phases)
 
 
 def _at_once(item: ProposedStart, size: float, *, first_s: float) -> ProposedStart:
