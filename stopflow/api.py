@@ -13,8 +13,7 @@ from numpy.typing import ArrayLike
 from stopflow.errors import SettingsError
 from stopflow.io.folder import read_experiment
 from stopflow.kinetics.analysis import AnalysisSettings
-from stopflow.pipeline.fitted import FittedTrace, drawn_data
-from stopflow.pipeline.ingest import ingest_settings
+from stopflow.pipeline.lab.ingest import ingest_settings
 from stopflow.pipeline.notebook import (
     TraceLike,
     TracePredictor,
@@ -24,6 +23,7 @@ from stopflow.pipeline.notebook import (
     rates_table,
     read_trace,
 )
+from stopflow.pipeline.one_file.fitted import FittedTrace, drawn_data
 from stopflow.store import Dataset
 from stopflow.trace import Experiment, Trace
 
@@ -163,7 +163,7 @@ def analyse(
         Processes that read and fit; 0: one a core. A script that uses more than one needs the
         usual ``if __name__ == "__main__":`` around it.
     options
-        Further fields of `stopflow.pipeline.ingest.IngestSettings` and of the analysis.
+        Further fields of `stopflow.pipeline.lab.ingest.IngestSettings` and of the analysis.
 
     Returns
     -------

@@ -14,9 +14,9 @@ import stopflow as sf
 from stopflow.io.readers.reading import read_push
 from stopflow.kinetics.fit import fit_trace
 from stopflow.kinetics.many.batch import fit_batch
-from stopflow.pipeline.ingest import ingest, ingest_settings
-from stopflow.pipeline.predict import predict_folder
-from stopflow.pipeline.single import fit_file
+from stopflow.pipeline.lab.ingest import ingest, ingest_settings
+from stopflow.pipeline.networks.predict import predict_folder
+from stopflow.pipeline.one_file.single import fit_file
 from stopflow.trace import Problem
 
 pytestmark = pytest.mark.whole

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stopflow.kinetics.plain_script import ENGINES, fit_lab, read_trace
-from stopflow.pipeline.bench_ingest import SHOWN, LabSize, bench_ingest
+from stopflow.pipeline.bench.ingest import SHOWN, LabSize, bench_ingest
 from stopflow.simulate.plan import LabSpec
 from stopflow.simulate.writer import write_lab
 

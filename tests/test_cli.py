@@ -228,7 +228,7 @@ def test_an_interrupted_ingest_leaves_the_earlier_results(simulated, tmp_path, r
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("stopflow.pipeline.gather.analyse_across", interrupt)
+    monkeypatch.setattr("stopflow.pipeline.lab.gather.analyse_across", interrupt)
     code, _, err = run("ingest", folder)
     assert code == 130
     assert "interrupted" in err

@@ -16,7 +16,7 @@ from stopflow.cli import app, console
 from stopflow.cli.convert import formats
 from stopflow.errors import ModelError
 from stopflow.io.text import shown_name
-from stopflow.pipeline.convert import format_rows
+from stopflow.pipeline.one_file.convert import format_rows
 from stopflow.report.kinetics.conditions import IN_WORDS, NUMERIC, name_files_apart
 from stopflow.report.kinetics.input_problems import group_problems
 from stopflow.trace import Problem
@@ -123,7 +123,7 @@ def test_a_place_that_cannot_be_written_is_said_before_the_work(lab, run, monkey
     def deny(**_):
         raise PermissionError(13, "Permission denied", "reports/.tmp")
 
-    monkeypatch.setattr("stopflow.pipeline.ingest.ingest", refuse)
+    monkeypatch.setattr("stopflow.pipeline.lab.ingest.ingest", refuse)
     monkeypatch.setattr("stopflow.pipeline.reports.TemporaryFile", deny)
     code, _, err = run("ingest", lab)
     assert code == 2
@@ -141,7 +141,7 @@ def test_a_model_that_cannot_be_read_does_not_hide_the_rates(lab, run, monkeypat
     def refuse(*_, **__):
         raise ModelError("models/shape/model.json has version 9")
 
-    monkeypatch.setattr("stopflow.pipeline.predict.predict_dataset", refuse)
+    monkeypatch.setattr("stopflow.pipeline.networks.predict.predict_dataset", refuse)
     code, said, err = run("run", lab)
     assert code == 1
     assert "6 of 6 shots fitted" in said.splitlines()[-1]

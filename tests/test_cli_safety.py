@@ -107,10 +107,12 @@ def test_a_run_whose_model_cannot_be_saved_goes_on_from_its_state(
     def full(*_args, **_kwargs):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("stopflow.pipeline.train.train", partial(train, checkpoint_every_s=0))
+    monkeypatch.setattr(
+        "stopflow.pipeline.networks.train.train", partial(train, checkpoint_every_s=0)
+    )
     asked = (*TRAIN, *dataset, "--name", "mine")
     with monkeypatch.context() as patch:
-        patch.setattr("stopflow.pipeline.train.save_model", full)
+        patch.setattr("stopflow.pipeline.networks.train.save_model", full)
         assert run(*asked)[0] != 0
     state = tmp_path / "models" / "mine.checkpoint"
     assert state.exists()
@@ -202,7 +204,7 @@ def test_links_and_files_that_cannot_be_opened_are_no_hindrance(lab, tmp_path, r
         hashed.append(path.name)
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("stopflow.pipeline.reading.file_sha256", deny)
+    monkeypatch.setattr("stopflow.pipeline.lab.reading.file_sha256", deny)
     assert run("ingest", lab.parent, "--out", "aus/データ", "--quiet")[0] == 0
     assert len(hashed) == 6
     table = pd.read_csv(tmp_path / "reports" / "rates.csv")

@@ -8,7 +8,7 @@ from stopflow.cli.settings_options import SETTINGS
 from stopflow.config import build_settings, read_config
 from stopflow.errors import FormatError, SettingsError
 from stopflow.learn.settings import TrainSettings
-from stopflow.pipeline.ingest import IngestSettings, ingest_settings
+from stopflow.pipeline.lab.ingest import IngestSettings, ingest_settings
 
 
 def written(tmp_path, text):

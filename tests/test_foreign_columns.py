@@ -10,7 +10,7 @@ from cli_lab import one_folder
 
 from stopflow.columns import foreign_name
 from stopflow.io.csv_files import LIVE, csv_text
-from stopflow.pipeline.ingest import ingest, ingest_settings
+from stopflow.pipeline.lab.ingest import ingest, ingest_settings
 from stopflow.report.tables.tables import order_columns
 from stopflow.schema import COLUMNS, RATE_COLUMNS
 

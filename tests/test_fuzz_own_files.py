@@ -21,10 +21,10 @@ from test_store import traces, write
 from stopflow.errors import StopflowError
 from stopflow.learn.model import predict
 from stopflow.learn.saved import load_model
-from stopflow.pipeline.ingest import ingest_settings
+from stopflow.pipeline.lab.ingest import ingest_settings
+from stopflow.pipeline.lab.summary import summarise
+from stopflow.pipeline.networks.train import train_settings
 from stopflow.pipeline.reports import model_data, write_model_report
-from stopflow.pipeline.summary import summarise
-from stopflow.pipeline.train import train_settings
 from stopflow.store import load_dataset
 
 pytestmark = pytest.mark.whole

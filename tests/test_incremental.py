@@ -14,12 +14,12 @@ from stopflow.errors import StoreError
 from stopflow.io.folder import ReadOptions
 from stopflow.kinetics.laws import find_law
 from stopflow.kinetics.settings import AnalysisSettings
-from stopflow.pipeline import ingest as ingesting
-from stopflow.pipeline.ingest import Execution, IngestSettings, ingest
-from stopflow.pipeline.kept import SETTINGS
-from stopflow.pipeline.packing import pack, unpack
+from stopflow.pipeline.lab.ingest import Execution, IngestSettings, ingest
+from stopflow.pipeline.lab.kept import SETTINGS
+from stopflow.pipeline.lab.packing import pack, unpack
+from stopflow.pipeline.lab.reading import FolderJob, do_folder
 from stopflow.pipeline.progress import unannounced
-from stopflow.pipeline.reading import FolderJob, do_folder
+from stopflow.pipeline.run import ingest as ingesting
 from stopflow.simulate.plan import LabSpec
 from stopflow.simulate.writer import write_lab
 from stopflow.store import KEPT, load_dataset
@@ -138,7 +138,7 @@ def test_other_settings_do_everything_again(lab, done, settings):
 def test_another_program_does_everything_again(lab, done, monkeypatch):
     ingested(lab)
     done.clear()
-    monkeypatch.setattr("stopflow.pipeline.reading.library_versions", lambda: {"numpy": "0"})
+    monkeypatch.setattr("stopflow.pipeline.lab.reading.library_versions", lambda: {"numpy": "0"})
     ingested(lab)
     assert len(done) == 3
 
@@ -199,7 +199,7 @@ def test_bytes_that_would_run_something_are_refused(value, tmp_path, monkeypatch
 
 
 def test_a_result_that_claims_too_much_memory_is_refused(monkeypatch):
-    monkeypatch.setattr("stopflow.pipeline.packing.LARGEST_BYTES", 1000)
+    monkeypatch.setattr("stopflow.pipeline.lab.packing.LARGEST_BYTES", 1000)
     with pytest.raises(StoreError, match="larger"):
         unpack(zlib.compress(bytes(100_000)))
 

@@ -9,9 +9,9 @@ from cli_lab import exit_code
 
 from stopflow.errors import StopflowError, StoreError
 from stopflow.kinetics.settings import AnalysisSettings
-from stopflow.pipeline.ingest import IngestSettings, ingest
-from stopflow.pipeline.kept import ONCE
-from stopflow.pipeline.merge import merge_datasets
+from stopflow.pipeline.lab.ingest import IngestSettings, ingest
+from stopflow.pipeline.lab.kept import ONCE
+from stopflow.pipeline.lab.merge import merge_datasets
 from stopflow.simulate.plan import LabSpec
 from stopflow.simulate.writer import write_lab
 from stopflow.store import KEPT

@@ -10,9 +10,9 @@ from stopflow.errors import SettingsError
 from stopflow.learn.classify.train import CLASS_DEFAULTS, RATES_ONLY
 from stopflow.learn.settings import TrainSettings
 from stopflow.lowrank import ACTIVATIONS, LAYERS, OPTIMISERS, LayerSpec
-from stopflow.pipeline.classify import classifier_settings
-from stopflow.pipeline.networks import PUBLISHED_TYPES, parse_layers
-from stopflow.pipeline.train import train_settings
+from stopflow.pipeline.networks.classify import classifier_settings
+from stopflow.pipeline.networks.layer_files import PUBLISHED_TYPES, parse_layers
+from stopflow.pipeline.networks.train import train_settings
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "networks.md").read_text(encoding="utf-8")

@@ -15,8 +15,8 @@ from small_images import make_images, write_images
 from stopflow.errors import SettingsError
 from stopflow.learn.published.reference import AsPublished
 from stopflow.learn.published.tuning import FIRST_RATE
-from stopflow.pipeline.published import VARIANTS, choose_rows, load_rows, shortened
-from stopflow.pipeline.reproduce import reproduce
+from stopflow.pipeline.published.reproduce import reproduce
+from stopflow.pipeline.published.rows import VARIANTS, choose_rows, load_rows, shortened
 
 pytestmark = pytest.mark.whole
 
@@ -121,7 +121,7 @@ def test_finished_runs_are_not_repeated(done, images, monkeypatch):
         raise AssertionError("a finished run was repeated")
 
     for name in ("run_ours", "run_reference", "run_truncated", "tune", "peak_of"):
-        monkeypatch.setattr(f"stopflow.pipeline.reproduce_runs.{name}", refuse)
+        monkeypatch.setattr(f"stopflow.pipeline.published.runs.{name}", refuse)
     again = reproduce(
         FIRST_OF_EACH_TABLE, data=images, dataset=reports, reports=reports, quick=True
     )
@@ -129,7 +129,7 @@ def test_finished_runs_are_not_repeated(done, images, monkeypatch):
 
 
 def test_an_interrupted_reproduction_goes_on_where_it_was(images, tmp_path, monkeypatch):
-    from stopflow.pipeline import reproduce_runs as module
+    from stopflow.pipeline.published.rows import runs as module
 
     calls = []
     whole = module.run_ours

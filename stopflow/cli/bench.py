@@ -68,7 +68,7 @@ def fit(
     debug: Debug = False,
 ) -> None:
     """Fit speed against scipy's curve_fit with analytic Jacobian, wrong answers counted."""
-    from stopflow.pipeline.bench import measure_fit
+    from stopflow.pipeline.bench.speeds import measure_fit
 
     _show(measure_fit(traces=traces), as_json=as_json, quiet=quiet)
 
@@ -94,7 +94,7 @@ def ingest(
     debug: Debug = False,
 ) -> None:
     """Whole ingest of a simulated lab against a plain script (read_csv, one curve_fit a trace)."""
-    from stopflow.pipeline.bench import measure_ingest
+    from stopflow.pipeline.bench.speeds import measure_ingest
 
     with progress_bar(quiet=quiet) as progress:
         rows = measure_ingest(
@@ -127,7 +127,7 @@ def page(
 
     Needs playwright and an installed Chromium.
     """
-    from stopflow.pipeline.bench import measure_page
+    from stopflow.pipeline.bench.speeds import measure_page
 
     with progress_bar(quiet=quiet or as_json) as progress:
         rows = measure_page(points=points, steps=steps, progress=progress)
@@ -154,7 +154,7 @@ def step(
     debug: Debug = False,
 ) -> None:
     """Training step of every layer against tuned dense Adam at the published size."""
-    from stopflow.pipeline.bench import measure_step
+    from stopflow.pipeline.bench.speeds import measure_step
 
     with progress_bar(quiet=quiet) as progress:
         rows = measure_step(
@@ -181,7 +181,7 @@ def mechanism(
     debug: Debug = False,
 ) -> None:
     """Global fits of mechanisms against scipy and, where it is installed, COPASI."""
-    from stopflow.pipeline.bench import measure_mechanism
+    from stopflow.pipeline.bench.speeds import measure_mechanism
 
     with progress_bar(quiet=quiet or as_json) as progress:
         rows = measure_mechanism(rounds=rounds, quick=quick, progress=progress)
@@ -212,7 +212,7 @@ def model(
     debug: Debug = False,
 ) -> None:
     """Accuracy of a model beside the fit on labs it never saw."""
-    from stopflow.pipeline.bench import measure_model
+    from stopflow.pipeline.bench.speeds import measure_model
 
     with progress_bar(quiet=quiet) as progress:
         rows = measure_model(

@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 
 def formats(*, as_json: Json = False, quiet: Quiet = False, debug: Debug = False) -> None:
     """List the formats of trace files that are read; a file is told by its content."""
-    from stopflow.pipeline.convert import format_rows
+    from stopflow.pipeline.one_file.convert import format_rows
 
     rows = format_rows()
     columns = ("key", "format", "usual endings", "unit of time")
@@ -46,7 +46,7 @@ def convert(
     debug: Debug = False,
 ) -> None:
     """Write traces of any format as another; a file that is there is never overwritten."""
-    from stopflow.pipeline.convert import convert as convert_files
+    from stopflow.pipeline.one_file.convert import convert as convert_files
 
     done = convert_files(files, to=to, out=out, average=average, blank=blank, time_unit=time_unit)
     if as_json:

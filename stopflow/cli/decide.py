@@ -8,7 +8,7 @@ import typer
 from stopflow.cli.console import Debug, Json, Quiet, say, say_json, say_written, warn
 
 if TYPE_CHECKING:
-    from stopflow.pipeline.decide import Decided
+    from stopflow.pipeline.one_file.decide import Decided
 
 Files = Annotated[list[Path], typer.Argument(help="Trace files, or BOOK[NAME] of a workbook.")]
 OneChannel = Annotated[
@@ -35,7 +35,7 @@ def exclude(
     debug: Debug = False,
 ) -> None:
     """Leave traces out of every result; the files stay as they are."""
-    from stopflow.pipeline.decide import exclude as decide
+    from stopflow.pipeline.one_file.decide import exclude as decide
 
     _conclude(decide(files, why=why, channel=channel), as_json=as_json, quiet=quiet)
 
@@ -49,7 +49,7 @@ def include(
     debug: Debug = False,
 ) -> None:
     """Take traces in again that were left out."""
-    from stopflow.pipeline.decide import include as decide
+    from stopflow.pipeline.one_file.decide import include as decide
 
     _conclude(decide(files, channel=channel), as_json=as_json, quiet=quiet)
 
@@ -71,7 +71,7 @@ def set_window(
     debug: Debug = False,
 ) -> None:
     """Fix where the fit of a trace starts or ends, for every command from now on."""
-    from stopflow.pipeline.decide import set_window as decide
+    from stopflow.pipeline.one_file.decide import set_window as decide
 
     decided = decide(file, start=start, end=end, channel=channel, why=why)
     _conclude(decided, as_json=as_json, quiet=quiet)

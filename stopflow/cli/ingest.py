@@ -26,8 +26,8 @@ from stopflow.cli.outcome import conclude
 from stopflow.errors import SettingsError
 
 if TYPE_CHECKING:
-    from stopflow.pipeline.ingest import IngestSettings
-    from stopflow.pipeline.lab import Prediction
+    from stopflow.pipeline.lab.ingest import IngestSettings
+    from stopflow.pipeline.run import Prediction
 
 Folder = Annotated[
     Path, typer.Argument(help="A folder of trace files, or of such folders, however deep.")
@@ -154,7 +154,7 @@ def run(
 ) -> None:
     """Do the whole job: ingest, predict with the shipped model, write every report."""
     from stopflow.pipeline.find import find_model
-    from stopflow.pipeline.lab import Prediction
+    from stopflow.pipeline.run import Prediction
 
     find_model(model, MODELS)
     prediction = Prediction(model=model, models=MODELS)
@@ -172,8 +172,8 @@ def _process(
     prediction: "Prediction | None" = None,
 ) -> None:
     """Do what both commands do; predict where there is a `prediction`."""
-    from stopflow.pipeline.ingest import Execution
-    from stopflow.pipeline.lab import process_lab
+    from stopflow.pipeline.lab.ingest import Execution
+    from stopflow.pipeline.run import process_lab
 
     settings = _settings(**analysis)
     with progress_bar(quiet=quiet) as progress:
@@ -211,7 +211,7 @@ def _settings(
     """
     from stopflow.io.channels import parse_channel
     from stopflow.pipeline.find import require_file
-    from stopflow.pipeline.ingest import ingest_settings
+    from stopflow.pipeline.lab.ingest import ingest_settings
 
     if average and replicates not in (None, "mean"):
         raise SettingsError("replicates", replicates, valid="mean with --average")

@@ -66,7 +66,7 @@ def fit(
 ) -> None:
     """Fit one trace: rate constant, interval, verdict, and what other laws say."""
     from stopflow.pipeline.find import require_file
-    from stopflow.pipeline.single import draw_trace, fit_file
+    from stopflow.pipeline.one_file.single import draw_trace, fit_file
 
     if plot is not None:
         from stopflow.report.paper.pictures import require_picture
@@ -116,7 +116,7 @@ def plan(
 ) -> None:
     """Say how long to record and how many shots it takes, from a first trace."""
     from stopflow.pipeline.find import require_file
-    from stopflow.pipeline.single import plan_file
+    from stopflow.pipeline.one_file.single import plan_file
 
     planned = plan_file(
         require_file(file),
@@ -152,7 +152,7 @@ def view(
 ) -> None:
     """Draw a trace with its fit, its residuals and the cut, and open the picture."""
     from stopflow.pipeline.find import require_file
-    from stopflow.pipeline.single import draw_trace, fit_file, fresh_picture
+    from stopflow.pipeline.one_file.single import draw_trace, fit_file, fresh_picture
 
     fitted = fit_file(
         require_file(file),
@@ -194,7 +194,7 @@ def spectrum(
 ) -> None:
     """Fit all signals of a file with one set of rates: amplitudes by wavelength, components."""
     from stopflow.pipeline.find import require_file
-    from stopflow.pipeline.spectrum import draw_spectrum, fit_signals, save_spectrum
+    from stopflow.pipeline.one_file.spectrum import draw_spectrum, fit_signals, save_spectrum
 
     if plot is not None:
         from stopflow.report.paper.pictures import require_picture

@@ -92,7 +92,7 @@ def merge(
     debug: Debug = False,
 ) -> None:
     """Join datasets: what an ingest of all their folders gives, without fitting again."""
-    from stopflow.pipeline.merge import merge_datasets
+    from stopflow.pipeline.lab.merge import merge_datasets
 
     with progress_bar(quiet=quiet) as progress:
         made = merge_datasets(datasets, out=out, command=command_line(), progress=progress)

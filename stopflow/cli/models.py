@@ -69,13 +69,13 @@ def train(
     debug: Debug = False,
 ) -> None:
     """Train a network: rates of shots, whole experiments held out; or classes of images."""
-    from stopflow.pipeline.classify import (
+    from stopflow.pipeline.networks.classify import (
         TrainedClassifier,
         classifier_settings,
         require_images,
         train_images,
     )
-    from stopflow.pipeline.train import (
+    from stopflow.pipeline.networks.train import (
         TrainedModel,
         require_ranked,
         train_model,
@@ -133,8 +133,8 @@ def compare(
     debug: Debug = False,
 ) -> None:
     """Train every kind of network on the same split, seeds and budget; a table, a PDF, a page."""
-    from stopflow.pipeline.compare import compare_models
-    from stopflow.pipeline.train import require_ranked, train_settings
+    from stopflow.pipeline.networks.compare import compare_models
+    from stopflow.pipeline.networks.train import require_ranked, train_settings
 
     ways = parse_names("--layers", layers)
     if ways is not None:
@@ -175,7 +175,7 @@ def predict(
     debug: Debug = False,
 ) -> None:
     """Predict the rates of new folders, beside the fit's own; without MODEL the shipped one."""
-    from stopflow.pipeline.predict import predict_folder
+    from stopflow.pipeline.networks.predict import predict_folder
 
     model, shots = (None, Path(model_or_folder)) if folder is None else (model_or_folder, folder)
     with progress_bar(quiet=quiet) as progress:

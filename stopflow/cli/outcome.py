@@ -16,7 +16,7 @@ from stopflow.cli.console import (
 )
 
 if TYPE_CHECKING:
-    from stopflow.pipeline.lab import ProcessedLab
+    from stopflow.pipeline.run import ProcessedLab
 
 
 def conclude(done: "ProcessedLab", *, reports: Path, as_json: bool, quiet: bool) -> None:

@@ -78,8 +78,8 @@ def compress(
 ) -> None:
     """Truncate a trained model's layers (ARSVD); by default as far as the error allows."""
     from stopflow.learn.compress import NotSmallerError, Share
-    from stopflow.pipeline.compress_curve import measure_curve
-    from stopflow.pipeline.refine import compress_model
+    from stopflow.pipeline.networks.compress_curve import measure_curve
+    from stopflow.pipeline.networks.refine import compress_model
 
     share = Share(
         energy=energy, entropy=entropy, rank=rank, data_aware=data_aware, finetune=finetune
@@ -132,7 +132,7 @@ def adapt(
     debug: Debug = False,
 ) -> None:
     """Fine-tune a model to another lab's data by LoRA; the base weights stay untouched."""
-    from stopflow.pipeline.refine import adapt_model
+    from stopflow.pipeline.networks.refine import adapt_model
 
     with progress_bar(quiet=quiet) as progress:
         adapted = adapt_model(
@@ -173,7 +173,7 @@ def pretrain(
     debug: Debug = False,
 ) -> None:
     """Train a model on simulated traces alone, as the shipped ones were."""
-    from stopflow.pipeline.pretrain import pretrain_model
+    from stopflow.pipeline.networks.pretrain import pretrain_model
 
     with progress_bar(quiet=quiet) as progress:
         made = pretrain_model(

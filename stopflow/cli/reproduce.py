@@ -60,7 +60,7 @@ def reproduce(
     debug: Debug = False,
 ) -> None:
     """Train published tables again: as published, with sound methods, and at their best."""
-    from stopflow.pipeline.reproduce import list_rows, reproduce
+    from stopflow.pipeline.published.reproduce import list_rows, reproduce
 
     if show_list:
         listed = list_rows(names or ())

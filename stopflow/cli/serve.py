@@ -49,7 +49,7 @@ def serve(
     """
     from stopflow.errors import StopflowError
     from stopflow.io.channels import parse_channel
-    from stopflow.pipeline.ingest import ingest_settings
+    from stopflow.pipeline.lab.ingest import ingest_settings
     from stopflow.pipeline.serve.follow import FollowedLab
     from stopflow.pipeline.serve.server import serving
 

@@ -14,10 +14,10 @@ from stopflow.errors import TraceError
 from stopflow.kinetics.analysis import AnalysisSettings
 from stopflow.pipeline.barriers import trimmed_or_none
 from stopflow.pipeline.find import require_file
-from stopflow.pipeline.fitted import FittedTrace, fit_shot
-from stopflow.pipeline.ingest import IngestSettings, ingest
+from stopflow.pipeline.lab.ingest import IngestSettings, ingest
+from stopflow.pipeline.one_file.fitted import FittedTrace, fit_shot
+from stopflow.pipeline.one_file.single import read_shot, read_signal
 from stopflow.pipeline.progress import Progress, silent
-from stopflow.pipeline.single import read_shot, read_signal
 from stopflow.store import Dataset
 from stopflow.trace import Conditions, FloatArray, Shot, Trace
 
@@ -136,7 +136,7 @@ def analyse_in_memory(
     Raises
     ------
     StopflowError
-        As `stopflow.pipeline.ingest.ingest`.
+        As `stopflow.pipeline.lab.ingest.ingest`.
     """
     with tempfile.TemporaryDirectory(prefix="stopflow-") as scratch:
         dataset = ingest(root, out=Path(scratch) / "ingested", settings=settings, progress=progress)
@@ -188,7 +188,7 @@ class TracePredictor:
             error and 95 % interval, ``doubt`` with the reasons not to believe it, and the results
             of the fit.
         """
-        from stopflow.pipeline.predict import predict_table
+        from stopflow.pipeline.networks.predict import predict_table
 
         if isinstance(data, Dataset):
             traces = [trimmed_or_none(data, row) for row in range(len(data.shots))]

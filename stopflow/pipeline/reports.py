@@ -15,7 +15,7 @@ from stopflow.errors import ModelError, SettingsError, StopflowError
 from stopflow.io.csv_files import restored
 from stopflow.io.json_files import load_json
 from stopflow.io.switch import switching
-from stopflow.pipeline.drawn import drawn_parts
+from stopflow.pipeline.lab.drawn import drawn_parts
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.report.data import KineticsReportData, ModelReportData, TracePair
 from stopflow.store import Dataset, load_dataset

@@ -7,9 +7,9 @@ import pytest
 
 from stopflow.errors import FormatError
 from stopflow.io.bka.format import write_bka
-from stopflow.pipeline.ingest import IngestSettings, ingest
+from stopflow.pipeline.lab.ingest import IngestSettings, ingest
+from stopflow.pipeline.one_file.single import fit_file
 from stopflow.pipeline.reports import write_reports
-from stopflow.pipeline.single import fit_file
 
 pytestmark = pytest.mark.whole
 

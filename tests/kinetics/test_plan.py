@@ -7,7 +7,7 @@ from lab_shots import TIME, decay, noisy
 from stopflow.errors import SettingsError
 from stopflow.kinetics.fit import fit_trace
 from stopflow.kinetics.plan import plan_recording
-from stopflow.pipeline.single import PlannedFile
+from stopflow.pipeline.one_file.single import PlannedFile
 
 
 def test_the_best_window_is_at_kt_13(rng: np.random.Generator) -> None:

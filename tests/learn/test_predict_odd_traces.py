@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stopflow.io.bka.format import write_bka
-from stopflow.pipeline.predict import predict_folder
+from stopflow.pipeline.networks.predict import predict_folder
 
 K_PER_S = 8.0
 TIME_S = np.linspace(0.0, 1.5, 3001)

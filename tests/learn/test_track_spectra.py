@@ -8,7 +8,7 @@ from small_images import make_class_data, make_images, write_images
 
 from stopflow.learn.classify.train import class_settings, train_classifier
 from stopflow.learn.training.spectra import LEADING
-from stopflow.pipeline.classify import train_images
+from stopflow.pipeline.networks.classify import train_images
 from stopflow.report.models.spectra import build_spectra_blocks
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from stopflow.errors import SettingsError
 from stopflow.lowrank import LayerSpec
-from stopflow.pipeline.train import train_settings
+from stopflow.pipeline.networks.train import train_settings
 
 GOOD = '[[layer]]\ntype = "dlrt"\ndim = 64\nactivation = "relu"\nrank = 10\n'
 

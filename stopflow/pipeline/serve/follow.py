@@ -16,8 +16,8 @@ from stopflow.errors import StopflowError
 from stopflow.io.atomic import write_text
 from stopflow.io.decisions import parse_decisions
 from stopflow.io.sorting import DECISIONS
-from stopflow.pipeline.drawn import drawn_parts
-from stopflow.pipeline.ingest import IngestSettings, ingest, name_folders
+from stopflow.pipeline.lab.drawn import drawn_parts
+from stopflow.pipeline.lab.ingest import IngestSettings, ingest, name_folders
 from stopflow.pipeline.reports import kinetics_data
 from stopflow.report.html.page import Live, build_page, build_waiting_page
 from stopflow.report.kept import Parts

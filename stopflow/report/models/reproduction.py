@@ -55,7 +55,7 @@ class ReproducedVariant:
     Attributes
     ----------
     row, title, table, source, differs, published
-        As in `pipeline.published.Row`.
+        As in `pipeline.published.rows.Row`.
     variant
         A key of `NAMES`.
     settings

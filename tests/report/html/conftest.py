@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stopflow.pipeline.bench_page import BROWSERS, find_browser
+from stopflow.pipeline.bench.page import BROWSERS, find_browser
 from stopflow.pipeline.reports import kinetics_data
 from stopflow.report.data import KineticsReportData
 from stopflow.report.html.page import write_kinetics_page

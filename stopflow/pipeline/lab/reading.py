@@ -32,8 +32,8 @@ from stopflow.kinetics.analysis import (
     shot_rows,
 )
 from stopflow.pipeline.barriers import read_and_analyse
-from stopflow.pipeline.packing import pack
-from stopflow.pipeline.shared_rates import NONE, shared_rates
+from stopflow.pipeline.lab.packing import pack
+from stopflow.pipeline.lab.shared_rates import NONE, shared_rates
 from stopflow.schema import COLUMNS, STORAGE_COLUMNS
 from stopflow.store import trace_digests
 from stopflow.trace import Experiment, Problem, Trace
@@ -108,7 +108,7 @@ class FolderReading:
     code
         The program that did it: see `code_digest`.
     packed
-        Its `FolderResult`, see `stopflow.pipeline.packing`.
+        Its `FolderResult`, see `stopflow.pipeline.lab.packing`.
     lasting
         Whether it may be kept: nothing in it failed, for a failure may be of the moment.
     opened

@@ -22,8 +22,8 @@ from stopflow.learn.memory import peak_memory
 from stopflow.learn.saved import require_model_place, save_model
 from stopflow.learn.settings import TrainSettings
 from stopflow.pipeline.checks import require_name, require_seed
+from stopflow.pipeline.networks.train import TrainedRun, compose_values, default_name, layer_rows
 from stopflow.pipeline.reports import in_place, require_reports
-from stopflow.pipeline.train import TrainedRun, compose_values, default_name, layer_rows
 
 PARTS: Final = ("test", "validation", "train")
 

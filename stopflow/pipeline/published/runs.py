@@ -25,8 +25,8 @@ from stopflow.learn.published.runs import (
 from stopflow.learn.published.tuning import Tuned, Tuning, tune
 from stopflow.learn.settings import TrainSettings
 from stopflow.pipeline.progress import Progress
-from stopflow.pipeline.published import SHOTS, Row, Trainable, Variant, describe_variant
-from stopflow.pipeline.reproduce_data import Sources
+from stopflow.pipeline.published.data import Sources
+from stopflow.pipeline.published.rows import SHOTS, Row, Trainable, Variant, describe_variant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,8 +17,8 @@ from stopflow.learn.classify.scores import ClassScores
 from stopflow.learn.saved import save_model
 from stopflow.lowrank import count_parameters
 from stopflow.pipeline.checks import require_seed
-from stopflow.pipeline.classify import load_images
-from stopflow.pipeline.train import layer_rows
+from stopflow.pipeline.networks.classify import load_images
+from stopflow.pipeline.networks.train import layer_rows
 
 COLUMNS: Final = {
     "model": "model",

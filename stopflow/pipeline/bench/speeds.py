@@ -35,7 +35,7 @@ def measure_ingest(
     progress: Progress = silent,
 ) -> list[dict[str, Any]]:
     """Compare a whole ingest of a simulated lab with a plain script; `shots` are of a folder."""
-    from stopflow.pipeline.bench_ingest import LabSize, bench_ingest
+    from stopflow.pipeline.bench.ingest import LabSize, bench_ingest
 
     usual = LabSize()
     size = LabSize(
@@ -50,7 +50,7 @@ def measure_page(
     *, points: int | None = None, steps: int | None = None, progress: Progress = silent
 ) -> list[dict[str, Any]]:
     """Time the frames in which the start of a fit is dragged in the page, in a headless browser."""
-    from stopflow.pipeline.bench_page import bench_page
+    from stopflow.pipeline.bench.page import bench_page
 
     return bench_page(points=points or 15_001, steps=steps or 100, progress=progress)
 

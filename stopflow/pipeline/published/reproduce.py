@@ -16,7 +16,8 @@ from stopflow.io.switch import switching
 from stopflow.learn.device import one_thread
 from stopflow.learn.published.runs import VariantRun
 from stopflow.pipeline.progress import Progress, silent
-from stopflow.pipeline.published import (
+from stopflow.pipeline.published.data import open_sources
+from stopflow.pipeline.published.rows import (
     VARIANTS,
     Row,
     Trainable,
@@ -26,9 +27,8 @@ from stopflow.pipeline.published import (
     shortened,
     with_seed,
 )
+from stopflow.pipeline.published.runs import KeptRuns
 from stopflow.pipeline.reports import require_reports
-from stopflow.pipeline.reproduce_data import open_sources
-from stopflow.pipeline.reproduce_runs import KeptRuns
 from stopflow.report.models.reproduction import (
     ReproducedVariant,
     published_figure,
@@ -100,7 +100,7 @@ def reproduce(
     epochs
         Another length than the rows' own, for a short look.
     variants
-        Of `pipeline.published.VARIANTS`; none: all.
+        Of `pipeline.published.rows.VARIANTS`; none: all.
     quick
         A few hundred images, a small simulated lab, two epochs, one seed: does every row run?
     """

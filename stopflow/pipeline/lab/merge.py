@@ -1,7 +1,7 @@
 """Datasets joined: every folder as it was done, compared anew with those of all the others.
 
-What a dataset keeps of its folders (`stopflow.pipeline.kept`) is enough to make its tables again,
-so that nothing is read or fitted a second time. What comes out is what an ingest of all the
+What a dataset keeps of its folders (`stopflow.pipeline.lab.kept`) is enough to make its tables
+again, so that nothing is read or fitted a second time. What comes out is what an ingest of all the
 folders in one lab gives: the verdicts and the secondary plots know every experiment.
 """
 
@@ -16,11 +16,11 @@ import numpy as np
 from stopflow.errors import StopflowError
 from stopflow.io.results import Lab, join_labs
 from stopflow.io.switch import switching
-from stopflow.pipeline.gather import compare_folders, gather_folders
-from stopflow.pipeline.kept import kept_results, kept_settings
+from stopflow.pipeline.lab.gather import compare_folders, gather_folders
+from stopflow.pipeline.lab.kept import kept_results, kept_settings
+from stopflow.pipeline.lab.provenance import build_provenance, list_notes, list_problems
+from stopflow.pipeline.lab.reading import FolderReading, FolderResult
 from stopflow.pipeline.progress import Progress, silent
-from stopflow.pipeline.provenance import build_provenance, list_notes, list_problems
-from stopflow.pipeline.reading import FolderReading, FolderResult
 from stopflow.store import REPLACEABLE, Dataset, lab_of, load_dataset, writing_into
 from stopflow.trace import Problem
 

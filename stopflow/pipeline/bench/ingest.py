@@ -22,7 +22,7 @@ from stopflow.io.truth import read_truth
 from stopflow.kinetics.analysis import analyse_experiment
 from stopflow.kinetics.plain_script import fit_lab
 from stopflow.memory import peak_bytes
-from stopflow.pipeline.ingest import Execution, IngestSettings, ingest
+from stopflow.pipeline.lab.ingest import Execution, IngestSettings, ingest
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.pipeline.reports import write_reports
 from stopflow.simulate.plan import LabSpec

@@ -14,12 +14,12 @@ from stopflow.features import FeatureSpec
 from stopflow.learn.classify.data import ClassData
 from stopflow.learn.data import LabData
 from stopflow.learn.training.augment import TraceOf
-from stopflow.pipeline.classify import load_images
-from stopflow.pipeline.ingest import ingest, ingest_settings
-from stopflow.pipeline.published import SHOTS, Row
-from stopflow.pipeline.rows import build_lab_data
+from stopflow.pipeline.lab.ingest import ingest, ingest_settings
+from stopflow.pipeline.networks.classify import load_images
+from stopflow.pipeline.networks.rows import build_lab_data
+from stopflow.pipeline.networks.train import trace_of
+from stopflow.pipeline.published.rows import SHOTS, Row
 from stopflow.pipeline.simulate import simulate
-from stopflow.pipeline.train import trace_of
 from stopflow.store import Dataset, is_dataset, load_dataset
 
 QUICK_ROWS: Final = 600

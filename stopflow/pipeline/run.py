@@ -12,10 +12,10 @@ from stopflow.errors import ModelError
 from stopflow.io.results import lab_at
 from stopflow.io.switch import switching
 from stopflow.pipeline.find import find_model
-from stopflow.pipeline.ingest import USUAL, Execution, IngestSettings, write_dataset
+from stopflow.pipeline.lab.ingest import USUAL, Execution, IngestSettings, write_dataset
+from stopflow.pipeline.lab.summary import Summary, summarise
 from stopflow.pipeline.progress import Announce, Progress, silent, unannounced
 from stopflow.pipeline.reports import in_place, require_reports, write_exports, write_reports
-from stopflow.pipeline.summary import Summary, summarise
 from stopflow.store import REPLACEABLE, lab_of, load_dataset
 
 
@@ -74,7 +74,7 @@ def process_lab(
     Raises
     ------
     StopflowError
-        As `stopflow.pipeline.ingest.ingest`; what can be refused is refused before any work.
+        As `stopflow.pipeline.lab.ingest.ingest`; what can be refused is refused before any work.
     """
     require_reports(reports, paper=paper)
     if prediction is not None:
@@ -128,7 +128,7 @@ def _report(
     written += write_exports(dataset, gathered, names=exports)
     unpredicted = ""
     if prediction is not None:
-        from stopflow.pipeline.predict import predict_dataset
+        from stopflow.pipeline.networks.predict import predict_dataset
 
         try:
             predicted = predict_dataset(

@@ -18,8 +18,8 @@ from typing import Final
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from stopflow.io.atomic import replacing_file
-from stopflow.pipeline.kept import DAMAGED
-from stopflow.pipeline.reading import code_digest, library_versions
+from stopflow.pipeline.lab.kept import DAMAGED
+from stopflow.pipeline.lab.reading import code_digest, library_versions
 from stopflow.store import DRAWN
 
 LARGEST_PART: Final = 200_000_000

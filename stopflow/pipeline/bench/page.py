@@ -18,7 +18,7 @@ import numpy as np
 from stopflow.errors import StopflowError
 from stopflow.io.bka.format import write_bka
 from stopflow.kinetics.settings import AnalysisSettings
-from stopflow.pipeline.ingest import IngestSettings, ingest
+from stopflow.pipeline.lab.ingest import IngestSettings, ingest
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.pipeline.reports import kinetics_data
 from stopflow.report.html.page import write_kinetics_page

@@ -16,8 +16,8 @@ from zipfile import BadZipFile, ZipFile, ZipInfo
 from stopflow.errors import StopflowError, StoreError
 from stopflow.frames import AGAIN
 from stopflow.kinetics.analysis import AnalysisSettings
-from stopflow.pipeline.packing import pack, unpack
-from stopflow.pipeline.reading import (
+from stopflow.pipeline.lab.packing import pack, unpack
+from stopflow.pipeline.lab.reading import (
     FolderJob,
     FolderReading,
     FolderResult,

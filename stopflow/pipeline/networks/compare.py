@@ -31,10 +31,10 @@ from stopflow.learn.saved import WEIGHTS, load_model
 from stopflow.learn.settings import TrainSettings
 from stopflow.learn.split import Split
 from stopflow.pipeline.find import find_model
+from stopflow.pipeline.networks.rows import build_lab_data
+from stopflow.pipeline.networks.train import model_provenance, trace_of
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.pipeline.reports import in_place, require_reports
-from stopflow.pipeline.rows import build_lab_data
-from stopflow.pipeline.train import model_provenance, trace_of
 from stopflow.report.data import ModelReportData
 from stopflow.report.models.formats import say_percent
 from stopflow.report.paper.rounding import format_digits, format_pm

@@ -23,10 +23,10 @@ from stopflow.kinetics.analysis import (
     secondary_rows,
 )
 from stopflow.pipeline.barriers import analyse_across
-from stopflow.pipeline.kept import keeping_results, stored_results
-from stopflow.pipeline.packing import unpack
-from stopflow.pipeline.provenance import list_notes, list_problems
-from stopflow.pipeline.reading import FolderReading, FolderResult, code_digest
+from stopflow.pipeline.lab.kept import keeping_results, stored_results
+from stopflow.pipeline.lab.packing import unpack
+from stopflow.pipeline.lab.provenance import list_notes, list_problems
+from stopflow.pipeline.lab.reading import FolderReading, FolderResult, code_digest
 from stopflow.store import DatasetWriter
 from stopflow.trace import Problem
 

@@ -25,14 +25,14 @@ from stopflow.learn.model import Model
 from stopflow.learn.saved import load_model, require_model_place, save_model
 from stopflow.learn.split import Split
 from stopflow.lowrank import Network
-from stopflow.pipeline.adapt_images import COLUMNS, adapt_to_images
 from stopflow.pipeline.checks import require_name, require_seed
-from stopflow.pipeline.classify import load_images
 from stopflow.pipeline.find import find_model
-from stopflow.pipeline.ingest import ingest, ingest_settings
+from stopflow.pipeline.lab.ingest import ingest, ingest_settings
+from stopflow.pipeline.networks.adapt_images import COLUMNS, adapt_to_images
+from stopflow.pipeline.networks.classify import load_images
+from stopflow.pipeline.networks.rows import build_lab_data
+from stopflow.pipeline.networks.train import layer_rows, trace_of
 from stopflow.pipeline.progress import Progress, silent
-from stopflow.pipeline.rows import build_lab_data
-from stopflow.pipeline.train import layer_rows, trace_of
 from stopflow.report.paper.rounding import format_digits
 from stopflow.store import is_dataset, load_dataset
 

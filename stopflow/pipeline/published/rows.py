@@ -34,7 +34,7 @@ from stopflow.learn.published.reference import AsPublished
 from stopflow.learn.published.runs import Truncated
 from stopflow.learn.published.tuning import Tuned
 from stopflow.learn.settings import TrainSettings
-from stopflow.pipeline.networks import parse_layers
+from stopflow.pipeline.networks.layer_files import parse_layers
 
 VARIANTS: Final = ("as_published", "sound", "best")
 Trainable = TrainSettings | AsPublished | Truncated

@@ -19,12 +19,12 @@ from stopflow.kinetics.analysis import AnalysisSettings
 from stopflow.kinetics.verdicts.sentences import reasons
 from stopflow.pipeline.barriers import true_rates
 from stopflow.pipeline.checks import given, require_time_unit, require_wavelength, require_whole
-from stopflow.pipeline.drawn import carry_parts
-from stopflow.pipeline.gather import GatheredFolders, compare_folders, gather_folders
-from stopflow.pipeline.kept import EarlierResults, earlier_results
+from stopflow.pipeline.lab.drawn import carry_parts
+from stopflow.pipeline.lab.gather import GatheredFolders, compare_folders, gather_folders
+from stopflow.pipeline.lab.kept import EarlierResults, earlier_results
+from stopflow.pipeline.lab.provenance import build_provenance
+from stopflow.pipeline.lab.reading import FolderJob, FolderReading, FolderResult, do_folder
 from stopflow.pipeline.progress import Announce, Progress, silent, unannounced
-from stopflow.pipeline.provenance import build_provenance
-from stopflow.pipeline.reading import FolderJob, FolderReading, FolderResult, do_folder
 from stopflow.store import (
     REPLACEABLE,
     Dataset,

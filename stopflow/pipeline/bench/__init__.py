@@ -1,0 +1,1 @@
+"""Speeds and accuracies beside those of peers, measured in one run."""

@@ -1,0 +1,1 @@
+"""Networks trained, compared, refined and asked for rates."""

@@ -1,0 +1,1 @@
+"""Published tables made again: rows as data, runs that are kept, one report."""
