@@ -335,6 +335,11 @@ def test_columns_without_room_follow_below_beside_the_names(monkeypatch, capsys)
         assert sum(line.split()[:1] == [row[0]] for line in lines) == 2
 
 
+def test_a_table_without_rows_is_not_printed(capsys):
+    console.say_table(["name", "k"], [])
+    assert capsys.readouterr().out == ""
+
+
 @pytest.mark.parametrize("words", [("laws",), ("formats",), ("reproduce", "--list")])
 def test_names_that_are_to_be_typed_are_printed_whole(words, monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "80")

@@ -92,9 +92,9 @@ def say_table(
 
     Columns that find no room follow below, beside the first column again. The names of the first
     column are made shorter where the others need the room, unless a user has to type them
-    (`names_whole`).
+    (`names_whole`). A table without rows is not printed.
     """
-    if quiet:
+    if quiet or not rows:
         return
     from rich import box
     from rich.console import Console

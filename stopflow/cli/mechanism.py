@@ -130,8 +130,7 @@ def _show(found: "FittedFolder", *, quiet: bool) -> None:
     if found.ranking:
         say_table(*ranking_table(found), quiet=quiet, names_whole=True)
     for group in found.groups:
-        if group.determination.intervals:
-            say_table(*terminal_table(group), quiet=quiet, title=group.label or None)
+        say_table(*terminal_table(group), quiet=quiet, title=group.label or None)
     for group in found.groups:
         for sentence in group.sentences():
             warn(sentence)
