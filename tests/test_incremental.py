@@ -14,12 +14,12 @@ from stopflow.errors import StoreError
 from stopflow.io.folder import ReadOptions
 from stopflow.kinetics.laws import find_law
 from stopflow.kinetics.settings import AnalysisSettings
+from stopflow.pipeline.lab import ingest as ingesting
 from stopflow.pipeline.lab.ingest import Execution, IngestSettings, ingest
 from stopflow.pipeline.lab.kept import SETTINGS
 from stopflow.pipeline.lab.packing import pack, unpack
 from stopflow.pipeline.lab.reading import FolderJob, do_folder
 from stopflow.pipeline.progress import unannounced
-from stopflow.pipeline.run import ingest as ingesting
 from stopflow.simulate.plan import LabSpec
 from stopflow.simulate.writer import write_lab
 from stopflow.store import KEPT, load_dataset

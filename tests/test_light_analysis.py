@@ -13,8 +13,8 @@ from stopflow.kinetics.analysis import (
     judgements,
     secondary_rows,
 )
+from stopflow.pipeline.lab import ingest as ingesting
 from stopflow.pipeline.lab.gather import compare_folders
-from stopflow.pipeline.run import ingest as ingesting
 from stopflow.simulate.plan import LabSpec
 from stopflow.simulate.writer import write_lab
 

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from stopflow.pipeline.lab.ingest import IngestSettings, ingest
-from stopflow.pipeline.networks.layer_files import predict
+from stopflow.pipeline.networks import predict
 from stopflow.pipeline.networks.predict import predict_dataset, whole_experiments
 from stopflow.simulate.plan import LabSpec
 from stopflow.simulate.writer import write_lab

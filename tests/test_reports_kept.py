@@ -5,9 +5,9 @@ import zipfile
 
 import pytest
 
+from stopflow.pipeline.lab import drawn
 from stopflow.pipeline.lab.ingest import Execution, IngestSettings, ingest
 from stopflow.pipeline.reports import write_reports
-from stopflow.pipeline.run import drawn
 from stopflow.report.html import shots
 from stopflow.report.kinetics import experiment_sheets
 from stopflow.report.paper import pdf

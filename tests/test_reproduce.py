@@ -129,7 +129,7 @@ def test_finished_runs_are_not_repeated(done, images, monkeypatch):
 
 
 def test_an_interrupted_reproduction_goes_on_where_it_was(images, tmp_path, monkeypatch):
-    from stopflow.pipeline.published.rows import runs as module
+    from stopflow.pipeline.published import runs as module
 
     calls = []
     whole = module.run_ours

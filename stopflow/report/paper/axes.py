@@ -5,9 +5,9 @@ half of the time of a page. Where ticks lie, and what they say, is still its loc
 formatters' to choose.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import matplotlib as mpl
 import numpy as np
@@ -51,9 +51,15 @@ class _PaperAxis(Axis):
     fixed_label = False
 
     def reset_ticks(self) -> None:
-        """Hold no tick: matplotlib makes the first of each kind to set what it never draws."""
+        """Hold no tick, for matplotlib makes the first of each kind to set what it never draws.
+
+        The style of ticks is that of the moment: a figure may be saved where another one holds.
+        """
         super().reset_ticks()
         self.majorTicks, self.minorTicks = [], []
+        names = [name for name in mpl.rcParams if name.startswith(f"{self.axis_name}tick.")]
+        self._style: dict[str, Any] = {name: mpl.rcParams[name] for name in names}
+        self._family: Any = mpl.rcParams["font.family"]
 
     def set_label_coords(self, x: float, y: float, transform: Any = None) -> None:
         """Fix the place of the axis label."""
@@ -76,8 +82,9 @@ class _PaperAxis(Axis):
 
     def _ticks(self, which: Which) -> _Ticks:
         """Ask locator and formatter for the ticks in view."""
-        own, name = self.get_tick_params(which), f"{self.axis_name}tick"
-        style = cast("Mapping[str, Any]", mpl.rcParams)
+        own, style, name = self.get_tick_params(which), self._style, f"{self.axis_name}tick"
+        colour = own.get("color", style[f"{name}.color"])
+        ink = own.get("labelcolor", style[f"{name}.labelcolor"])
         if which == "major":
             locations, formatter = self.get_majorticklocs(), self.get_major_formatter()
         else:
@@ -99,8 +106,8 @@ class _PaperAxis(Axis):
                 size=own.get("labelsize", style[f"{name}.labelsize"])
             ).get_size_in_points(),
             angle=float(own.get("labelrotation", own.get("rotation", 0.0)) or 0.0),
-            colour=own.get("color", style[f"{name}.color"]),
-            ink=own.get("labelcolor", style[f"{name}.labelcolor"]),
+            colour=colour,
+            ink=colour if isinstance(ink, str) and ink == "inherit" else ink,
         )
 
     def _in_pixels(self, locations: Floats) -> Floats:
@@ -143,7 +150,7 @@ class _PaperAxis(Axis):
         if not any(ticks.labels):
             return reach
         begin = _pixels(renderer, ticks.length_pt + ticks.pad_pt)
-        font = FontProperties(family=mpl.rcParams["font.family"], size=ticks.size_pt)
+        font = FontProperties(family=self._family, size=ticks.size_pt)
         context = renderer.new_gc()
         context.set_foreground(ticks.ink)
         _, height = renderer.get_canvas_width_height()

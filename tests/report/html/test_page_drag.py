@@ -4,7 +4,7 @@ from contextlib import nullcontext
 
 import pytest
 
-from stopflow.pipeline.bench.speeds import page as bench_page
+from stopflow.pipeline.bench import page as bench_page
 
 pytestmark = pytest.mark.whole
 
