@@ -304,10 +304,9 @@ def _taken(
     """Say what was taken from where."""
     first = min(found)
     value, source = found[first]
-    text = (
-        f"no {quantity.noun} in a workbook; {quantity.shown(value)} taken from {SHOWN[source]}, "
-        f"and likewise for {len(found) - 1} more"
-    )
+    text = f"no {quantity.noun} in a workbook; {quantity.shown(value)} taken from {SHOWN[source]}"
+    if len(found) > 1:
+        text += f", and likewise for {len(found) - 1} more"
     return Problem(
         experiment="", file=shots[first].file, found=text, expected=expected, level=level
     )

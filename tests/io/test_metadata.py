@@ -94,6 +94,9 @@ def test_names_are_used_where_no_workbook_says_it(tmp_path: Path) -> None:
     assert {shot.conditions.temperature_K for shot in experiment.shots} == {298.15}
     (found,) = findings(experiment)
     assert "100 µM taken from the name, and likewise for 7 more" in found
+    alone = read_lab(tmp_path / "one", [], files=FILES[:1]).problems
+    (taken,) = [item.found for item in alone if "taken from the name" in item.found]
+    assert "likewise" not in taken
 
 
 def test_temperatures_of_headers_and_of_names_that_disagree(tmp_path: Path) -> None:
