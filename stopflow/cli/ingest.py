@@ -153,10 +153,8 @@ def run(
     debug: Debug = False,
 ) -> None:
     """Do the whole job: ingest, predict with the shipped model, write every report."""
-    from stopflow.pipeline.find import find_model
     from stopflow.pipeline.run import Prediction
 
-    find_model(model, MODELS)
     prediction = Prediction(model=model, models=MODELS)
     _process(folder, analysis, work, places, as_json=as_json, quiet=quiet, prediction=prediction)
 

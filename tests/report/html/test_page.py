@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import report_lab
 from page_fits import Job, fit_in_python
-from page_shots import shot_of
+from page_shots import drag, shot_of
 
 from stopflow.kinetics.fit import fit_trace
 from stopflow.report.html.assemble import script_json
@@ -33,18 +33,6 @@ def open_shot(page, row: int) -> None:
     page.evaluate(f"location.hash = '#shot={row}'")
     page.wait_for_selector("#trace:not([hidden])")
     page.wait_for_timeout(150)
-
-
-def drag(page, which: str, by_px: float) -> None:
-    handle = page.locator(f".handle.{which}")
-    handle.scroll_into_view_if_needed()
-    box = handle.bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.mouse.move(x, y)
-    page.mouse.down()
-    for part in (0.3, 0.7, 1.0):
-        page.mouse.move(x + by_px * part, y)
-    page.mouse.up()
 
 
 def test_counts_and_tables(open_page, small_lab, small_page):

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cli_lab import exit_code
+from page_shots import drag
 
 pytestmark = pytest.mark.whole
 
@@ -34,7 +35,7 @@ def edit_at_random(page, rng: np.random.Generator, *, shots: int) -> None:
     page.locator("#trace-title", has_text=title).wait_for()
     kind = KINDS[int(rng.integers(len(KINDS)))]
     if kind in ("start", "end"):
-        _drag(page, kind, (1 if kind == "start" else -1) * float(rng.uniform(5, 120)))
+        drag(page, kind, (1 if kind == "start" else -1) * float(rng.uniform(5, 120)))
     elif kind == "typed":
         field = page.get_by_label("Start", exact=True)
         field.fill(str(round(float(field.input_value()) * rng.uniform(1.05, 1.5), 3)))
@@ -47,18 +48,6 @@ def edit_at_random(page, rng: np.random.Generator, *, shots: int) -> None:
         page.get_by_label("Rate law").select_option(PAGE_LAWS[int(rng.integers(len(PAGE_LAWS)))])
     else:
         page.get_by_label("use this shot in means and plots").set_checked(bool(rng.random() < 0.3))
-
-
-def _drag(page, which: str, by_px: float) -> None:
-    handle = page.locator(f".handle.{which}")
-    handle.scroll_into_view_if_needed()
-    box = handle.bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.mouse.move(x, y)
-    page.mouse.down()
-    for part in (0.5, 1.0):
-        page.mouse.move(x + by_px * part, y)
-    page.mouse.up()
 
 
 def save_decisions(page, lab: Path) -> None:
