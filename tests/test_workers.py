@@ -11,6 +11,8 @@ import pytest
 from stopflow.errors import StopflowError
 from stopflow.workers import worker_processes
 
+pytestmark = pytest.mark.whole
+
 KILLED = """
 import os, time
 from stopflow.workers import worker_processes

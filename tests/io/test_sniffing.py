@@ -24,6 +24,8 @@ from stopflow.io.pushes import read_files
 from stopflow.io.readers.content import LOOKED_AT, MOST_BYTES
 from stopflow.io.sorting import sort_file
 
+pytestmark = pytest.mark.whole
+
 NAMES = ["shot_{0}", "{0} H2O2 25C", "Messung {0} µ", "run.{0}", "{0}"]
 
 

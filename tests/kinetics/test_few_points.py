@@ -14,6 +14,8 @@ from stopflow.simulate.lab import simulate_lab
 from stopflow.simulate.plan import LabSpec
 from stopflow.trace import Experiment
 
+pytestmark = pytest.mark.whole
+
 
 def without_start(recorded):
     return replace(recorded, start_s=None)

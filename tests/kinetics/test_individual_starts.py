@@ -15,6 +15,8 @@ from stopflow.simulate.lab import simulate_lab
 from stopflow.simulate.plan import LabSpec
 from stopflow.trace import Experiment
 
+pytestmark = pytest.mark.whole
+
 FE_SCN = Path(__file__).parents[2] / "data" / "fe_scn"
 
 

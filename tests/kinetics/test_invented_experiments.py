@@ -11,6 +11,8 @@ from stopflow.kinetics.analysis import AnalysisSettings, analyse_experiment
 from stopflow.kinetics.verdicts.findings import Verdict
 from stopflow.trace import Conditions, Experiment
 
+pytestmark = pytest.mark.whole
+
 TIME = np.linspace(0, 0.5, 2000)
 Signal = Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]]
 

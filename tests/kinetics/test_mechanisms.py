@@ -19,6 +19,8 @@ from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.kinetics.secondary.fit import SecondaryFit
 from stopflow.trace import Conditions, Experiment
 
+pytestmark = pytest.mark.whole
+
 TIME = np.linspace(0.0, 1.5, 901)
 Rates = Callable[[float], tuple[float, float]]
 

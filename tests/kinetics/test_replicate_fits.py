@@ -22,6 +22,8 @@ from stopflow.kinetics.many.mean_trace import MeanTrace, average_traces
 from stopflow.kinetics.many.shared import fit_shared
 from stopflow.trace import Conditions, Experiment, Shot, Trace
 
+pytestmark = pytest.mark.whole
+
 
 def replicates(*traces: tuple[np.ndarray, np.ndarray], start_s: float | None = 0.0) -> Experiment:
     return Experiment(

@@ -25,6 +25,8 @@ from stopflow.kinetics.verdicts.series_phases import (
 )
 from stopflow.trace import Conditions, Experiment
 
+pytestmark = pytest.mark.whole
+
 TIME = np.linspace(0.0, 1.5, 1501)
 K_ON, K_OFF, SLOW = 4e5, 4.0, 3.0
 MOLAR = np.array([5e-5, 1e-4, 2e-4, 4e-4])

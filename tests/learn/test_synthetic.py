@@ -19,6 +19,8 @@ from stopflow.learn.pretraining.synthetic import (
 from stopflow.learn.projection import bin_basis
 from stopflow.trace import FloatArray
 
+pytestmark = pytest.mark.whole
+
 SPECS = (FeatureSpec("shape", 600), FeatureSpec("blocks", 128))
 FEW = GridCounts(even=1, long=1, jittered=1, log=1, two_rate=1)
 

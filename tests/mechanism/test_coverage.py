@@ -15,6 +15,8 @@ from stopflow.mechanism.observations import Detector, MechanismShot
 from stopflow.mechanism.problem import Problem, build_problem
 from stopflow.mechanism.scheme import parse_scheme
 
+pytestmark = pytest.mark.whole
+
 TIME = np.linspace(0.0, 0.5, 80)
 NOISE = 0.005
 CASES = {

@@ -15,6 +15,8 @@ from stopflow.mechanism.observations import Detector
 from stopflow.mechanism.problem import build_problem
 from stopflow.mechanism.scheme import parse_scheme
 
+pytestmark = pytest.mark.whole
+
 TIME = np.linspace(0.0, 0.5, 80)
 BINDING, TURNOVER = "E + S <=> ES", "E + S <=> ES -> E + P"
 INDUCED = "E + S <=> ES <=> EX"

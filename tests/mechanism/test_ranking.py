@@ -13,6 +13,8 @@ from stopflow.mechanism.observations import MechanismShot
 from stopflow.mechanism.rank import describe_ranking, rank_schemes
 from stopflow.mechanism.scheme import parse_scheme
 
+pytestmark = pytest.mark.whole
+
 TIME = np.concatenate(([2e-3], np.geomspace(3e-3, 1.0, 119)))
 LEVELS = (1.0, 2.0, 5.0, 12.0, 30.0)
 LABS = {
