@@ -147,6 +147,21 @@ def step(
         list[int] | None, typer.Option("--batch-size", min=1, help="May be repeated.")
     ] = None,
     rank: Annotated[int, typer.Option("--rank", min=1)] = 50,
+    hidden: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--hidden",
+            min=1,
+            help="Width of a hidden layer, repeated for each; default 512, 512, 256.",
+        ),
+    ] = None,
+    inputs: Annotated[
+        int | None, typer.Option("--inputs", min=1, help="Inputs; default 28000.")
+    ] = None,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option("--variant", help='A line of the table, as "dlrt, SGD"; may be repeated.'),
+    ] = None,
     rounds: Rounds = None,
     device: Device = None,
     as_json: Json = False,
@@ -160,6 +175,9 @@ def step(
         rows = measure_step(
             batch_sizes=batch_size or [32, 64],
             rank=rank,
+            hidden=hidden or (),
+            inputs=inputs,
+            variants=variant or (),
             rounds=rounds,
             device=device,
             progress=progress,

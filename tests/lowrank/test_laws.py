@@ -372,6 +372,20 @@ def test_same_seed_same_start(kind):
     assert distance(list(first.parameters()), list(second.parameters())) == 0.0
 
 
+@pytest.mark.parametrize("kind", LOW_RANK)
+def test_initial_singular_values_fall_by_the_factor_asked_for_at_the_same_norm(kind):
+    specs = [LayerSpec(type=kind, dim=9, rank=4)]
+    level, falling = (
+        weights(build_network(INPUTS, specs, generator=seeded(4), initial_decay=decay))[0]
+        for decay in (1.0, 10.0)
+    )
+    values = torch.linalg.svdvals(falling.double())[:4]
+    torch.testing.assert_close(
+        values[:-1] / values[1:], torch.full((3,), 10.0).double(), rtol=1e-3, atol=0
+    )
+    assert float(falling.norm()) == pytest.approx(float(level.norm()), rel=1e-5)
+
+
 def test_a_forward_cache_uses_the_gram_it_is_given():
     cache = ForwardCache(x=torch.ones(2, 3), gram=torch.eye(2))
     assert torch.equal(cache.input_gram(), torch.eye(2))

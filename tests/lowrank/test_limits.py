@@ -130,7 +130,14 @@ def test_a_second_sweep_that_fails_is_undone(optimiser):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("fan_in", 0), ("fan_in", -3), ("fan_in", 2.5), ("dtype", torch.float16)],
+    [
+        ("fan_in", 0),
+        ("fan_in", -3),
+        ("fan_in", 2.5),
+        ("initial_decay", 0.5),
+        ("initial_decay", float("inf")),
+        ("dtype", torch.float16),
+    ],
 )
 def test_impossible_starts_are_refused(name, value):
     with pytest.raises(SettingsError, match=name):
@@ -176,6 +183,7 @@ def test_impossible_ranks_are_refused(rank):
         ("optimiser", "lbfgs"),
         ("learning_rate", 0.0),
         ("learning_rate", float("inf")),
+        ("learning_rate", 1e13),
         ("momentum", 1.0),
         ("momentum", -1e-3),
         ("second_decay", 1.0),
