@@ -345,8 +345,3 @@ class Standardiser:
     def to_dict(self) -> dict[str, FloatArray]:
         """Arrays to save: mean and scale (infinite for a constant column)."""
         return {"mean": self.mean, "scale": self.scale}
-
-    @classmethod
-    def from_dict(cls, saved: Mapping[str, ArrayLike]) -> Self:
-        """Inverse of `to_dict`."""
-        return cls(mean=frozen_array(saved["mean"]), scale=frozen_array(saved["scale"]))

@@ -212,8 +212,6 @@ def test_standardiser_learns_columns_and_zeroes_constant_ones(rng: np.random.Gen
     new = standardiser.apply(rows + 5.0)
     assert np.isfinite(new).all()
     assert (new[:, 3] == 0).all()
-    again = Standardiser.from_dict(standardiser.to_dict())
-    np.testing.assert_array_equal(again.apply(rows), seen)
     np.testing.assert_array_equal(Standardiser.identity(4).apply(rows), rows.astype(np.float32))
 
 
