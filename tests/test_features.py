@@ -13,7 +13,6 @@ from stopflow.errors import SettingsError, TraceError
 from stopflow.features import (
     FEATURES,
     FeatureSpec,
-    Standardiser,
     build_batch,
     build_features,
     decode_target,
@@ -23,6 +22,7 @@ from stopflow.features import (
     sign_weights,
     window_of,
 )
+from stopflow.learn.standardiser import Standardiser
 
 DIMENSIONLESS = [FeatureSpec("shape", 400), FeatureSpec("blocks", 64)]
 kinds = pytest.mark.parametrize("spec", DIMENSIONLESS, ids=lambda spec: spec.kind)

@@ -9,7 +9,7 @@ from typing import Literal
 from stopflow.errors import FormatError, SettingsError
 from stopflow.io.channels import Channels, choose_channels, parse_channel, usual_channels
 from stopflow.io.decisions import Decisions, load_decisions, same_file
-from stopflow.io.metadata import check_metadata
+from stopflow.io.metadata.check import check_metadata
 from stopflow.io.pushes import FolderContent, Push, read_files, subtracted
 from stopflow.io.readers.reading import read_push
 from stopflow.io.readers.table import TRACE_ENDINGS

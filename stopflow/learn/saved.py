@@ -26,13 +26,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from stopflow.errors import NO_ROOM, FormatError, ModelError
-from stopflow.features import FeatureSpec, Standardiser
+from stopflow.features import FeatureSpec
 from stopflow.io.atomic import Owned, require_replaceable
 from stopflow.io.csv_files import csv_text
 from stopflow.io.json_files import json_text, load_json
 from stopflow.io.switch import recover_folder, replacing_folder
 from stopflow.learn.interval import IntervalScale
 from stopflow.learn.model import Model, TargetScale
+from stopflow.learn.standardiser import Standardiser
 from stopflow.lowrank import LayerSpec, Network, build_network
 
 FORMAT: Final = "stopflow-model"

@@ -21,7 +21,7 @@ from stopflow.learn.classify.train import class_settings, train_classifier
 from stopflow.learn.saved import save_model
 from stopflow.lowrank import count_trained
 from stopflow.memory import reset_peak
-from stopflow.pipeline.networks.refine import adapt_model
+from stopflow.pipeline.networks.adapt import adapt_model
 
 pytestmark = pytest.mark.whole
 

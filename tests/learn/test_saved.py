@@ -10,11 +10,12 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from stopflow.errors import ModelError, SettingsError
-from stopflow.features import FeatureSpec, Standardiser
+from stopflow.features import FeatureSpec
 from stopflow.io.csv_files import csv_text
 from stopflow.learn.interval import IntervalScale
 from stopflow.learn.model import Model, TargetScale, predict
 from stopflow.learn.saved import load_model, require_model_place, save_model
+from stopflow.learn.standardiser import Standardiser
 from stopflow.lowrank import LAYERS, LayerSpec, build_network
 from stopflow.pipeline.reports import model_data
 
