@@ -17,9 +17,9 @@ from stopflow.io.shots import apply_decision, build_shot, problem_of
 from stopflow.io.sorting import DECISIONS, sort_file
 from stopflow.io.survey import Survey, list_folder, list_names, relative, survey
 from stopflow.io.text import shown_name
+from stopflow.io.units import TIME, parse_time_unit
 from stopflow.io.workbook.names import file_key
 from stopflow.io.workbook.rows import SheetRow
-from stopflow.io.workbook.units import TIME, parse_time_unit
 from stopflow.io.workbook.vocabulary import QUANTITIES
 from stopflow.io.workbook.workbook import (
     WorkbookReading,

@@ -47,7 +47,7 @@ from stopflow.io.bka.header import (
 from stopflow.io.bka.numbers import MOST_COLUMNS, parse_rows
 from stopflow.io.guard import SHOWN
 from stopflow.io.text import decode, to_single_byte
-from stopflow.io.workbook.units import TIME, parse_time_unit
+from stopflow.io.units import TIME, parse_time_unit
 from stopflow.trace import Problem, Recording
 
 KEY: Final = "bio-kine"

@@ -7,7 +7,7 @@ from math import isclose
 from stopflow.errors import and_more
 from stopflow.io.metadata.sources import SAME, SHOWN, Quantity, Values
 from stopflow.io.metadata.told import parse_told
-from stopflow.io.workbook.units import CONCENTRATION, find_scale
+from stopflow.io.units import CONCENTRATION, find_scale
 from stopflow.trace import Problem, Shot
 
 MOSTLY = 0.8
