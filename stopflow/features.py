@@ -97,7 +97,7 @@ def refusals(time_s: FloatArray, signals: FloatArray) -> list[str]:
     low, high = signals.min(axis=1), signals.max(axis=1)
     found = np.where(low == high, "the signal is constant: there is no reaction to see", "")
     finite = np.isfinite(low) & np.isfinite(high)
-    not_finite = "the signal holds values that are no finite numbers (NaN or infinite)"
+    not_finite = "the signal holds values that are not finite numbers (NaN or infinite)"
     texts: list[str] = np.where(finite, found, not_finite).tolist()
     return texts
 
@@ -110,7 +110,7 @@ def _no_times(time_s: FloatArray) -> str:
     if later.all() and np.isfinite(time_s[[0, -1]]).all():
         return ""
     if not np.isfinite(time_s).all():
-        return "the times hold values that are no finite numbers (NaN or infinite)"
+        return "the times hold values that are not finite numbers (NaN or infinite)"
     late = int(np.argmin(later))
     return (
         f"the times do not increase: {time_s[late]:.6g} s is followed by "
@@ -271,7 +271,7 @@ def build_batch(time_s: ArrayLike, signals: ArrayLike, *, spec: FeatureSpec) -> 
     Raises
     ------
     TraceError
-        Fewer than 10 points, values that are no finite numbers, times that do not increase, or a
+        Fewer than 10 points, values that are not finite numbers, times that do not increase, or a
         signal that never changes.
     """
     times = np.asarray(time_s, dtype=np.float64)

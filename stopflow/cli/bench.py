@@ -15,7 +15,7 @@ app = typer.Typer(
 )
 
 COLUMNS_ABREAST = 6
-"""Tables with more columns are turned on their side."""
+"""Tables with more columns are transposed."""
 
 STEP_HEADINGS = {
     "median_ms": "ms",

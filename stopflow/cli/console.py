@@ -57,7 +57,7 @@ def progress_bar(*, quiet: bool) -> Iterator[Progress]:
 
 
 def announcer(*, quiet: bool) -> Announce:
-    """Return what says a line on stderr at once, above the progress; only on a terminal."""
+    """Return what prints a line on stderr at once, above the progress; only on a terminal."""
     return unannounced if quiet or not sys.stderr.isatty() else warn
 
 
@@ -189,7 +189,7 @@ def say_wrong_use(error: Exception) -> str:
 
 
 def say_fault(error: Exception) -> str:
-    """Word an error that should not be: what it was, and what the user can do."""
+    """Word an error that should never occur: what it was, and what the user can do."""
     what = " ".join(f"{type(error).__name__}: {error}".split())
     return (
         f"error: a fault of the program, not of what you gave it ({what}); earlier results are as "

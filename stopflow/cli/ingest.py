@@ -45,8 +45,8 @@ ANALYSIS: Final = {
                 "--replicates",
                 metavar="each|mean|joint",
                 help="Rate of a condition: mean of the rates of each shot (default), fit of the "
-                "mean trace, or a joint fit with own amplitudes; each shot is fitted alone in any "
-                "case.",
+                "mean trace, or a joint fit with separate amplitudes; each shot is fitted alone in "
+                "any case.",
             ),
         ]
     ),
@@ -97,7 +97,7 @@ WORK: Final = {
         Annotated[
             bool,
             typer.Option(
-                "--fresh", help="Do every folder, also those that are as they were last time."
+                "--fresh", help="Do every folder again, also those that have not changed."
             ),
         ],
         False,

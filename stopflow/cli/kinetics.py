@@ -1,4 +1,4 @@
-"""Commands for one file: fit, plan, view."""
+"""Commands for one file: fit, plan, view, spectrum; and laws."""
 
 import os
 import sys

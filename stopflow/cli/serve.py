@@ -54,7 +54,7 @@ def serve(
     from stopflow.pipeline.serve.server import serving
 
     if not folder.is_dir():
-        raise StopflowError(f"{folder} is no folder; give the one that the traces are saved in")
+        raise StopflowError(f"{folder} is not a folder; give the one that the traces are saved in")
     settings = ingest_settings(
         config,
         law=law,

@@ -42,7 +42,7 @@ CLASS_DEFAULTS: Final[Mapping[str, Any]] = {
     "row_space": "off",
     "validation_count": 10_000,
 }
-"""What `class_settings` has and `TrainSettings` has not."""
+"""Defaults of `class_settings` that differ from those of `TrainSettings`."""
 
 RATES_ONLY: Final = frozenset(
     {
