@@ -13,7 +13,6 @@ from stopflow.errors import SettingsError, TraceError
 from stopflow.features import (
     FEATURES,
     FeatureSpec,
-    Standardiser,
     build_batch,
     build_features,
     decode_target,
@@ -23,6 +22,7 @@ from stopflow.features import (
     sign_weights,
     window_of,
 )
+from stopflow.learn.standardiser import Standardiser
 
 DIMENSIONLESS = [FeatureSpec("shape", 400), FeatureSpec("blocks", 64)]
 kinds = pytest.mark.parametrize("spec", DIMENSIONLESS, ids=lambda spec: spec.kind)
@@ -212,8 +212,6 @@ def test_standardiser_learns_columns_and_zeroes_constant_ones(rng: np.random.Gen
     new = standardiser.apply(rows + 5.0)
     assert np.isfinite(new).all()
     assert (new[:, 3] == 0).all()
-    again = Standardiser.from_dict(standardiser.to_dict())
-    np.testing.assert_array_equal(again.apply(rows), seen)
     np.testing.assert_array_equal(Standardiser.identity(4).apply(rows), rows.astype(np.float32))
 
 

@@ -39,7 +39,7 @@ ADAPT_DEFAULTS: Final[Mapping[str, Any]] = {
     "augmentations": 0,
     "test_count": 1,
 }
-"""What `adapt_settings` has and `TrainSettings` has not."""
+"""Defaults of `adapt_settings` that differ from those of `TrainSettings`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,7 +56,7 @@ class Adapted:
     before, after
         Errors of the given and of the new model on ``"train"`` and, if there is one, ``"test"``.
     trained_parameters
-        Values of the additions.
+        Number of values in the additions.
     judgement
         Whether the new model is worse, on ``"test"`` where there is one.
     """

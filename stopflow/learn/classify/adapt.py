@@ -181,6 +181,6 @@ def _require_fitting(classifier: Classifier, data: ClassData) -> None:
     found = (data.n_inputs, data.classes)
     if found[0] != classifier.network.n_inputs or found[1] > classifier.classes:
         raise ModelError(
-            f"the model takes {classifier.network.n_inputs} pixels and tells "
+            f"the model takes {classifier.network.n_inputs} pixels and distinguishes "
             f"{classifier.classes} classes; {data.name} has {found[0]} and {found[1]}"
         )

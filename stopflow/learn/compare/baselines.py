@@ -5,9 +5,10 @@ from typing import Final
 
 import numpy as np
 
-from stopflow.features import FEATURES, Standardiser, decode_target, encode_target
+from stopflow.features import FEATURES, decode_target, encode_target
 from stopflow.learn.data import LabData
 from stopflow.learn.split import Split
+from stopflow.learn.standardiser import Standardiser
 from stopflow.trace import FloatArray
 
 PENALTIES: Final = tuple(10.0**power for power in range(-6, 5))

@@ -41,7 +41,7 @@ class Tuned:
     def searched(self) -> TrainSettings:
         """What the search trains: the whole budget in one, for a truncated network the dense one.
 
-        Rows that differ in their truncation alone share a search therefore.
+        Rows that differ in their truncation alone therefore share a search.
         """
         if not isinstance(self.asked, Truncated):
             return replace(self.asked, seed=TUNING_SEED)

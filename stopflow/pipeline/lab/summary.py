@@ -37,6 +37,8 @@ class Summary:
         One line each for everything that could not be used as it was.
     grouped
         The same for a reader: those of one kind in one line, without the disagreements.
+    errors
+        Those of `grouped` that could not be used.
     disagreements
         A line for everything that the sources of the conditions disagree about, and which of
         them was used.
@@ -53,6 +55,7 @@ class Summary:
     counts: dict[str, int]
     problems: tuple[str, ...]
     grouped: tuple[str, ...]
+    errors: tuple[str, ...]
     disagreements: tuple[str, ...]
     law_choices: tuple[str, ...]
     hints: tuple[str, ...]
@@ -110,6 +113,7 @@ def summarise(dataset: Dataset) -> Summary:
         counts=counts,
         problems=problems,
         grouped=group_problems(dataset.problems),
+        errors=group_problems(dataset.problems[dataset.problems["level"] == "error"]),
         disagreements=say_disagreements(dataset.problems),
         law_choices=tuple(say_law_choice(choice) for choice in list_law_choices(shots)),
         hints=_hints(shots),

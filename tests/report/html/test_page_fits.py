@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from page_fits import PAGE_LAWS, Job, fit_in_page, fit_in_python, largest_difference
 
-from stopflow.io.bka.format import read_bka
+from stopflow.io.readers.reading import read_push
 from stopflow.kinetics.laws import LAWS
 
 pytestmark = pytest.mark.whole
@@ -46,7 +46,7 @@ def draw_real_jobs(rng: np.random.Generator, windows: int) -> list[Job]:
     files = sorted(REAL.rglob("*.bka"))
     jobs = []
     for _ in range(windows):
-        trace = read_bka(files[rng.integers(len(files))])
+        trace = read_push(files[rng.integers(len(files))]).trace()
         time, signal = np.asarray(trace.time_s), np.asarray(trace.signal)
         length_s = time[-1] - time[0]
         window = {
