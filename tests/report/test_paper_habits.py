@@ -8,7 +8,7 @@ import pandas as pd
 import report_lab
 
 from stopflow.report.kinetics.closing import build_closing_blocks
-from stopflow.report.kinetics.conditions import build_series, describe_value
+from stopflow.report.kinetics.conditions import Units, build_series, build_units, describe_value
 from stopflow.report.kinetics.experiment_numbers import build_experiment_picture
 from stopflow.report.kinetics.repeat_blocks import build_repeat_blocks
 from stopflow.report.kinetics.secondary_numbers import name_group
@@ -17,6 +17,7 @@ from stopflow.report.kinetics.view import plot_shot, say_key
 from stopflow.report.paper.grid import Grid
 from stopflow.report.paper.rounding import column_errors, format_value
 
+UNITS = Units(concentration=(1e3, "mM"), ionic_strength=(1e3, "mM"))
 LONG = "Fe3+, 3 mM, I = {:.3f} M, salt added {}, key in the source {}"
 
 
@@ -67,15 +68,16 @@ def test_overlaid_plots_have_letters_and_the_table_has_the_names(lab):
 
 def test_shots_that_nothing_tells_apart_go_by_their_files():
     lab = report_lab.build_odd_labs(points=201)["no_concentrations"]
-    labels = [item.label for item in build_series(lab.shots)]
+    labels = [item.label for item in build_series(lab.shots, build_units(lab.conditions))]
     assert len(set(labels)) == len(labels)
     if len(labels) > 1:
         assert all(label != "all shots" for label in labels)
 
 
 def test_temperatures_are_in_degrees_as_in_the_terminal():
-    assert describe_value("temperature_K", 298.15) == "25 °C"
-    assert describe_value("temperature_K", 289.65) == "16.5 °C"
+    assert describe_value("temperature_K", 298.15, UNITS) == "25 °C"
+    assert describe_value("temperature_K", 289.65, UNITS) == "16.5 °C"
+    assert describe_value("concentration_M", 2e-4, UNITS) == "0.2 mM"
     assert name_group("CO, 293.15 K, I = 0.086 M") == "CO, 20 °C, I = 86 mM"
     assert name_group("K 12.5 KCl") == "K 12.5 KCl"
 

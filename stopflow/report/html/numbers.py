@@ -10,7 +10,13 @@ import pandas as pd
 from stopflow.kinetics.verdicts.repeatability import as_series, pool
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.answers import build_answers
-from stopflow.report.kinetics.conditions import build_series, label_conditions, shared_unit
+from stopflow.report.kinetics.conditions import (
+    Units,
+    build_series,
+    build_units,
+    label_conditions,
+    shared_unit,
+)
 from stopflow.report.kinetics.secondary_numbers import (
     SecondaryPicture,
     build_pictures,
@@ -76,7 +82,8 @@ CONDITION_NUMBERS = (
 def build_payload(data: KineticsReportData, *, light: bool) -> dict[str, Any]:
     """Build everything but the traces."""
     shots, conditions = data.shots, data.conditions.reset_index(drop=True)
-    factor, unit = shared_unit(list(shots["concentration_M"]))
+    units = build_units(conditions)
+    factor, unit = units.concentration or shared_unit(list(shots["concentration_M"]))
     settings = data.provenance.get("settings", {})
     analysis = settings.get("analysis", {}) if isinstance(settings, Mapping) else {}
     return {
@@ -94,7 +101,7 @@ def build_payload(data: KineticsReportData, *, light: bool) -> dict[str, Any]:
         "shots": _columns(shots, texts=SHOT_TEXTS, numbers=SHOT_NUMBERS),
         "conditions": {
             **_columns(conditions, texts=CONDITION_TEXTS, numbers=CONDITION_NUMBERS),
-            "label": _texts(_labels(shots, conditions)),
+            "label": _texts(_labels(shots, conditions, units)),
         },
         "plots": [
             _plot(picture, part)
@@ -159,18 +166,19 @@ def _number(value: float, *, digits: int = DIGITS) -> float | int | str | None:
     return int(short) if short.is_integer() and abs(short) < 1e15 else short
 
 
-def _labels(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[str]:
+def _labels(shots: pd.DataFrame, conditions: pd.DataFrame, units: Units) -> list[str]:
     """Name every condition as the PDF does: shots that nothing else tells apart by their files."""
     names = {
         (experiment, series.condition): series.label
         for experiment, part in shots.groupby("experiment", sort=False)
-        for series in build_series(part)
+        for series in build_series(part, units)
     }
     labels = pd.Series("", index=conditions.index)
     for experiment, part in conditions.groupby("experiment", sort=False):
         keys = [(experiment, int(condition)) for condition in part["condition"]]
         labels[part.index] = [
-            names.get(key, label) for key, label in zip(keys, label_conditions(part), strict=True)
+            names.get(key, label)
+            for key, label in zip(keys, label_conditions(part, units), strict=True)
         ]
     return labels.tolist()
 

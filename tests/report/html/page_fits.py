@@ -9,8 +9,10 @@ import numpy as np
 
 from stopflow.kinetics.fit import Fit, fit_trace, predict
 from stopflow.kinetics.laws import LAWS, RateLaw
-from stopflow.kinetics.signal_checks import misfit
-from stopflow.kinetics.uncertainty.interval import k_interval, noise_correlation
+from stopflow.kinetics.signal_checks import check_signal
+from stopflow.kinetics.uncertainty.interval import intervals, noise_correlation
+from stopflow.kinetics.uncertainty.quantisation import digitising_step
+from stopflow.kinetics.verdicts.shot_errors import error_factors
 
 PAGE_LAWS = ("single", "single-slope", "double", "double-slope")
 
@@ -77,7 +79,7 @@ class Reference:
 
 
 def fit_in_python(job: Job) -> Reference:
-    """Fit a job as ingest does: errors with correlated noise, the profile interval."""
+    """Fit a job as ingest does: errors with correlated noise or rounding, profile intervals."""
     kept = job.time_s <= job.end_s
     if job.excluded is not None:
         kept &= ~job.excluded
@@ -86,19 +88,27 @@ def fit_in_python(job: Job) -> Reference:
     if not fit.ok:
         return Reference(fit=fit, stderr={}, interval=(np.nan, np.nan), misfit_ratio=np.nan)
     after = time >= job.start_s
-    rest = signal[after] - predict(fit, time[after])
+    values, curve = signal[after], predict(fit, time[after])
+    rest = values - curve
     free = len(fit.rate_law.parameters) - len(fit.fixed)
     noise = noise_correlation(rest, parameters=free)
-    factor = noise.inflation if noise.significant else 1.0
+    levels = np.unique(values)
+    step = digitising_step(levels, points=len(values))
+    factors = error_factors(fit, time[after], curve, noise=noise, step=step)
+    checks = check_signal(
+        values, rest, noise_sd=fit.noise_sd, parameters=free, levels=len(levels), step=step
+    )
     return Reference(
         fit=fit,
-        stderr=_errors(fit, time[after], rest, factor=factor),
-        interval=k_interval(time, signal, fit, inflation=factor),
-        misfit_ratio=misfit(rest, parameters=free)[0],
+        stderr=_errors(fit, time[after], rest, factors=factors),
+        interval=intervals(time, signal, fit, names=("k_per_s",), inflation=factors)["k_per_s"],
+        misfit_ratio=checks.misfit_ratio,
     )
 
 
-def _errors(fit: Fit, time: np.ndarray, rest: np.ndarray, *, factor: float) -> dict[str, float]:
+def _errors(
+    fit: Fit, time: np.ndarray, rest: np.ndarray, *, factors: dict[str, float]
+) -> dict[str, float]:
     """Standard errors from the Jacobian at the fit itself, column by column to length 1."""
     names = fit.rate_law.parameters
     free = [name for name in names if name not in fit.fixed]
@@ -107,7 +117,7 @@ def _errors(fit: Fit, time: np.ndarray, rest: np.ndarray, *, factor: float) -> d
     lengths = np.sqrt((columns**2).sum(axis=0))
     inverse = np.linalg.inv(np.linalg.qr(columns / lengths, mode="r")) / lengths[:, None]
     noise = np.sqrt(rest @ rest / (len(rest) - len(free)))
-    errors = np.sqrt((inverse**2).sum(axis=1)) * noise * factor
+    errors = np.sqrt((inverse**2).sum(axis=1)) * noise * [factors[name] for name in free]
     return dict(zip(free, errors.tolist(), strict=True))
 
 

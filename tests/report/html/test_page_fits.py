@@ -30,7 +30,11 @@ def draw_jobs(rng: np.random.Generator, windows: int) -> list[Job]:
         noise = rng.normal(size=points)
         if rng.random() < 0.3:
             noise[1:] = 0.87 * noise[1:] + 0.5 * noise[:-1]
-        signal += noise * 0.5 / 10 ** rng.uniform(1.3, 3)
+        size = 0.5 / 10 ** rng.uniform(1.3, 3)
+        signal += noise * size
+        if rng.random() < 0.25:
+            step = size * 10 ** rng.uniform(-0.5, 1)
+            signal = step * np.round(signal / step)
         window = {
             "start_s": float(rng.uniform(0, 0.2) * length_s),
             "end_s": float(rng.uniform(0.6, 1) * length_s),

@@ -4,11 +4,15 @@ import { dot, workspace } from "./algebra.js";
 import { studentQuantile975 } from "./distributions.js";
 import { noAmplitude } from "./evidence.js";
 import { profileInterval } from "./interval.js";
-import { misfitTest, noiseCorrelation } from "./noise.js";
+import { noiseCorrelation } from "./noise.js";
 import { linearUnit } from "./problem.js";
+import { linearise } from "./refine.js";
+import { testResiduals } from "./residuals.js";
+import { findLevels, isRounded, roundingInflation, roundingSd } from "./rounding.js";
 
 const LARGEST_INFLATION = 4.4;
 const EXACT_NOISE = 1e-9;
+const FEW_LEVELS = 64;
 
 /** From dimensionless numbers to those quoted. */
 export function quote(problem, window, solved, { evidence, curveLength, fixed, choice, accuracy }) {
@@ -31,14 +35,18 @@ export function quote(problem, window, solved, { evidence, curveLength, fixed, c
     const weak = noAmplitude(evidence, Math.min(correlation.inflation, LARGEST_INFLATION));
     if (weak) return weak;
   }
-  const own = correlation.significant ? correlation.inflation : 1;
-  const inflation = own * (choice.startInflation ?? 1);
-  const quantile = studentQuantile975(Math.max(dof / inflation ** 2, 1)) * inflation;
-  const interval = {}, stderr = {};
-  for (const name of Object.keys(white)) stderr[name] = white[name] * inflation;
+  const { step, levels } = findLevels(window, accuracy.coarse), rounded = isRounded(step, noise);
+  const factors = rounded
+    ? factorsOfRounding(problem, window, solved, { residuals, step, noiseSd: noise })
+    : names.map(() => (correlation.significant ? correlation.inflation : 1));
+  const rest = choice.startInflation ?? 1, interval = {}, stderr = {};
+  for (const name of Object.keys(white)) stderr[name] = 0;
+  names.forEach((name, i) => (stderr[name] = white[name] * factors[i] * rest));
   law.rates.forEach((name, index) => {
     const k = parameters[name];
     if (name in fixed || noise === 0) return (interval[name] = [k, k]);
+    const inflation = factors[names.indexOf(name)] * rest;
+    const quantile = studentQuantile975(Math.max(dof / inflation ** 2, 1)) * inflation;
     const at = { theta: solved.theta, index, variance: noise ** 2, quantile, error: white[name] / k, accuracy };
     return (interval[name] = profileInterval(problem, window, at).map((kt) => kt / window.lengthS));
   });
@@ -51,7 +59,9 @@ export function quote(problem, window, solved, { evidence, curveLength, fixed, c
     interval,
     noiseSd: noise * window.unit,
     noise: correlation,
-    misfit: exact ? { ratio: 1, chance: 1 } : misfitTest(residuals, count),
+    misfit: exact ? { ratio: 1, chance: 1 } : testResiduals(residuals, count, roundingSd(step, noise)),
+    // Steps of a coarse digitiser alone are no misfit.
+    coarse: rounded && levels < FEW_LEVELS,
     rss: solved.rss * window.unit ** 2,
     points,
     dof,
@@ -59,6 +69,18 @@ export function quote(problem, window, solved, { evidence, curveLength, fixed, c
     startS: window.startS,
     windowS: window.lengthS,
   });
+}
+
+/** Of the curve as fitted, and without a slope below one step: the larger of both for each. */
+function factorsOfRounding(problem, window, solved, { residuals, step, noiseSd }) {
+  const { columns } = linearise(problem, window, solved), { time, signal } = window;
+  const curve = signal.map((value, i) => value - residuals[i]);
+  const slope = problem.law.slope ? solved.linear[problem.law.phases] : 0;
+  const level = Math.abs(slope) * (time[time.length - 1] - time[0]) < step
+    ? curve.map((value, i) => value - slope * (time[i] - time[time.length - 1])) : curve;
+  const [own, other] = [curve, level].map((shape) =>
+    roundingInflation(columns, solved.inverse, shape, { step, noiseSd }));
+  return own.map((factor, i) => Math.max(factor, other[i]));
 }
 
 function residualsOf({ law }, { time, signal }, { theta, linear }) {

@@ -93,7 +93,7 @@ function relativeStep({ freeRates }, { theta, linear }, step) {
 }
 
 /** Derivatives in all free parameters and the residual, weighted where there are weights. */
-function linearise({ law, freeRates, freeLinear }, { time, signal, root }, { theta, linear }) {
+export function linearise({ law, freeRates, freeLinear }, { time, signal, root }, { theta, linear }) {
   const n = time.length, phases = law.phases;
   const [residual, ones, ramp, ...long] = workspace("refine", 3 + 2 * phases, n);
   const shapes = long.slice(0, phases), slopes = long.slice(phases);

@@ -1,6 +1,7 @@
 /** One shot: trace, fits, residuals on the same axis, k against the cut, replicates faint. */
 
 import { element } from "./element.js";
+import { keyOf } from "./key.js";
 import { LAWS } from "./laws.js";
 import { firstFrom, seenRange } from "./paint.js";
 import { Chart } from "./plot.js";
@@ -8,6 +9,12 @@ import { extentOf, spanOf } from "./scale.js";
 import { curveLayer, cutPlot, extremesOf, outsideLayers, rangeOf, residualLayer } from "./trace_layers.js";
 import { WindowHandles } from "./window_handles.js";
 
+const KEY = [
+  { type: "line", name: "recorded", colour: "--trace" },
+  { type: "line", name: "replicates", colour: "--trace", alpha: 0.35 },
+  { type: "line", name: "stopflow’s fit", colour: "--fit", dash: [6, 3] },
+  { type: "line", name: "yours", colour: "--yours" },
+];
 const MOST_REPLICATES = 12;
 const LONG_S = 2;
 
@@ -22,8 +29,8 @@ export class TraceView {
       lab, listeners, shot: null, trace: null, view: null, log: false, others: [], held: null, restRange: null,
     });
     const stage = element("div", { class: "stage" }), below = element("div", { class: "stage" });
-    this.cutHost = element("figure", {}, element("figcaption", {}, "k against the cut"));
-    host.append(this.#tools(), stage, below, this.cutHost);
+    this.cutHost = element("figure", {}, element("figcaption", {}, "k of one exponential with slope against the start of the fit"));
+    host.append(this.#tools(), stage, below, keyOf(KEY), this.cutHost);
     this.main = new Chart(stage, { height: 300, label: "Trace", ticks: false });
     this.rest = new Chart(below, { height: 150, label: "Residuals" });
     this.cuts = new Chart(this.cutHost, { height: 150, label: "k against the cut" });
