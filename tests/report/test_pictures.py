@@ -72,15 +72,17 @@ def test_series_are_ordered_by_concentration_from_dark_to_light(lab):
     assert grey == sorted(grey)
 
 
-def test_cuts_are_relative_to_the_reported_rate(lab):
+def test_cuts_are_relative_to_the_rate_of_their_own_law(lab):
+    """Whatever the rate law reported, cuts are fitted by one exponential with a slope."""
     rows = _rows(lab)
     shots = lab.shots.iloc[rows].set_axis(rows)
+    shots = shots.assign(k_per_s=4 * shots["k_slope_per_s"])
     cuts = lab.cuts[lab.cuts["experiment"] == shots["experiment"].iloc[0]]
     lines = relative_cuts(cuts, shots)
     assert len(lines) == int(np.isfinite(shots["k_per_s"]).sum())
     index, x, y = lines[0]
     own = cuts[cuts["file"] == shots.loc[index, "file"]]
-    np.testing.assert_allclose(own["k_per_s"], (1 + y) * shots.loc[index, "k_per_s"])
+    np.testing.assert_allclose(own["k_per_s"], (1 + y) * shots.loc[index, "k_slope_per_s"])
     np.testing.assert_allclose(own["cut_s"], x)
 
 

@@ -28,6 +28,8 @@ PAYLOAD_VERSION = 1
 DIGITS = 12
 EXACT = ("start_s", "end_s")
 """Columns that points are compared with: every digit counts."""
+ALWAYS = ("k_per_s", "k_stderr_per_s", "k_low95_per_s", "k_high95_per_s", "start_s", "end_s")
+"""Columns that the page asks for whether or not anything is known; others only where it is."""
 SHOT_TEXTS = (
     *("experiment", "file", "verdict", "reason", "rules", "law", "substrate", "start_source"),
 )
@@ -40,9 +42,13 @@ SHOT_NUMBERS = (
     "k_high95_per_s",
     "k2_per_s",
     "k2_stderr_per_s",
+    "k3_per_s",
+    "beta",
+    "ratio",
     "amplitude",
     "amplitude_stderr",
     "amplitude2",
+    "amplitude3",
     "slope_per_s",
     "slope_stderr_per_s",
     "intercept",
@@ -138,7 +144,7 @@ def _columns(
     found: dict[str, Any] = {"count": len(frame)}
     found |= {name: _texts(frame[name].tolist()) for name in texts if name in frame}
     for name in numbers:
-        if name in frame:
+        if name in frame and (name in ALWAYS or np.isfinite(frame[name]).any()):
             found[name] = _numbers(frame[name], digits=17 if name in EXACT else DIGITS)
     return found
 

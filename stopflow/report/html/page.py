@@ -14,6 +14,7 @@ from stopflow.report.kept import Parts
 MODULES = (
     "algebra",
     "distributions",
+    "shapes",
     "laws",
     "window",
     "problem",

@@ -8,13 +8,13 @@ from math import inf
 import numpy as np
 
 from stopflow.kinetics.fit import Fit, fit_trace, predict
-from stopflow.kinetics.laws import LAWS, RateLaw
 from stopflow.kinetics.signal_checks import check_signal
 from stopflow.kinetics.uncertainty.interval import intervals, noise_correlation
 from stopflow.kinetics.uncertainty.quantisation import digitising_step
 from stopflow.kinetics.verdicts.shot_errors import error_factors
 
 PAGE_LAWS = ("single", "single-slope", "double", "double-slope")
+"""Those of the proof on random windows; the page knows the others of the table, too."""
 
 FIT_IN_PAGE = """
 (jobs) => jobs.map(({ time, signal, choice }) => {
@@ -63,11 +63,6 @@ def _text(values: np.ndarray) -> str:
     return base64.b64encode(np.ascontiguousarray(values, dtype="<f8").tobytes()).decode()
 
 
-def page_law(key: str) -> str | RateLaw:
-    """Find a rate law of the page on the Python side."""
-    return LAWS[key]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Reference:
     """What Python says of a job."""
@@ -84,7 +79,7 @@ def fit_in_python(job: Job) -> Reference:
     if job.excluded is not None:
         kept &= ~job.excluded
     time, signal = job.time_s[kept], job.signal[kept]
-    fit = fit_trace(time, signal, law=page_law(job.law), start_s=job.start_s, fixed=job.fixed or {})
+    fit = fit_trace(time, signal, law=job.law, start_s=job.start_s, fixed=job.fixed or {})
     if not fit.ok:
         return Reference(fit=fit, stderr={}, interval=(np.nan, np.nan), misfit_ratio=np.nan)
     after = time >= job.start_s

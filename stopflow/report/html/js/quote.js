@@ -1,11 +1,12 @@
 /** From the minimum to the numbers that are quoted: errors, intervals, the test of the residuals. */
 
-import { dot, workspace } from "./algebra.js";
+import { addScaled, dot, workspace } from "./algebra.js";
 import { studentQuantile975 } from "./distributions.js";
 import { noAmplitude } from "./evidence.js";
 import { profileInterval } from "./interval.js";
 import { noiseCorrelation } from "./noise.js";
-import { linearUnit } from "./problem.js";
+import { fillShape } from "./laws.js";
+import { linearUnit, thetaUnit } from "./problem.js";
 import { linearise } from "./refine.js";
 import { testResiduals } from "./residuals.js";
 import { findLevels, isRounded, roundingInflation, roundingSd } from "./rounding.js";
@@ -20,7 +21,7 @@ export function quote(problem, window, solved, { evidence, curveLength, fixed, c
   const points = window.time.length, dof = points - count;
   const noise = Math.sqrt(Math.max(solved.rss, 0) / dof);
   const names = [...freeRates.map((i) => law.rates[i]), ...freeLinear.map((i) => law.linear[i])];
-  const unit = (name) => (law.rates.includes(name) ? 1 / window.lengthS : linearUnit(name, window));
+  const unit = (name) => (law.rates.includes(name) ? thetaUnit(law, name, window) : linearUnit(name, window));
   const parameters = {}, white = {};
   law.rates.forEach((name, i) => (parameters[name] = solved.theta[i] * unit(name)));
   law.linear.forEach((name, i) => (parameters[name] = solved.linear[i] * unit(name)));
@@ -48,7 +49,7 @@ export function quote(problem, window, solved, { evidence, curveLength, fixed, c
     const inflation = factors[names.indexOf(name)] * rest;
     const quantile = studentQuantile975(Math.max(dof / inflation ** 2, 1)) * inflation;
     const at = { theta: solved.theta, index, variance: noise ** 2, quantile, error: white[name] / k, accuracy };
-    return (interval[name] = profileInterval(problem, window, at).map((kt) => kt / window.lengthS));
+    return (interval[name] = profileInterval(problem, window, at).map((value) => value * unit(name)));
   });
   const exact = noise <= EXACT_NOISE;
   return orderPhases(law, fixed, {
@@ -84,20 +85,20 @@ function factorsOfRounding(problem, window, solved, { residuals, step, noiseSd }
 }
 
 function residualsOf({ law }, { time, signal }, { theta, linear }) {
-  const n = time.length, [rest] = workspace("residuals", 1, n);
+  const n = time.length, [rest, shape] = workspace("residuals", 2, n);
   const slope = law.slope ? linear[law.phases] : 0, intercept = linear[linear.length - 1];
   for (let i = 0; i < n; i++) rest[i] = signal[i] - (slope * time[i] + intercept);
   for (let phase = 0; phase < law.phases; phase++) {
-    const amplitude = linear[phase], rate = -theta[phase];
-    for (let i = 0; i < n; i++) rest[i] -= amplitude * Math.exp(rate * time[i]);
+    fillShape(law, shape, time, theta, phase);
+    addScaled(rest, -linear[phase], shape);
   }
   return rest;
 }
 
 /** Puts the phases in the order of falling rates, where nothing fixed tells them apart. */
 function orderPhases(law, fixed, fit) {
-  const names = law.rates.map((rate, i) => [rate, law.linear[i]]);
-  if (names.length < 2 || names.flat().some((name) => name in fixed)) return fit;
+  const names = law.rates.map((rate, i) => (law.shape ? [rate] : [rate, law.linear[i]]));
+  if (!law.exchangeable || names.flat().some((name) => name in fixed)) return fit;
   const order = names.slice().sort((a, b) => fit.parameters[b[0]] - fit.parameters[a[0]]);
   for (const table of [fit.parameters, fit.stderr, fit.interval]) {
     const before = { ...table };

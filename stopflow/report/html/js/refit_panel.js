@@ -163,8 +163,7 @@ function sayState({ kind, shot, yours, stopflow, robust, edit }) {
   if (yours && !yours.ok) return `No rate: ${yours.reason}.`;
   if (!stopflow?.ok && !yours) return `stopflow gives no rate: ${shot.reason}.`;
   if (!LAWS[shot.law]) {
-    return `stopflow fitted the rate law ${shot.law}, which this page does not; a fit here begins with ` +
-      "single + slope, and only sums of exponentials are compared with it.";
+    return `stopflow fitted the rate law ${shot.law}, which this page does not; a fit here begins with single + slope.`;
   }
   if (robust) return "stopflow fitted with a robust loss; a fit in this page is by least squares.";
   const trying = edit.left.length || Object.keys(edit.fixed).length;
@@ -199,6 +198,7 @@ function compareFits({ shot, stopflow, yours, signalUnit }) {
 
 /** A parameter with its unit, as it stands beside its value. */
 function titleOf(name, signalUnit) {
+  if (name === "beta" || name === "ratio") return name;
   const unit = name.startsWith("k") ? "s⁻¹" : name === "slope_per_s" ? `${signalUnit}/s` : signalUnit;
   return `${name.replace(/_per_s$/, "")} / ${unit}`;
 }

@@ -2,7 +2,6 @@
 
 import { element } from "./element.js";
 import { keyOf } from "./key.js";
-import { LAWS } from "./laws.js";
 import { firstFrom, seenRange } from "./paint.js";
 import { Chart } from "./plot.js";
 import { extentOf, spanOf } from "./scale.js";
@@ -152,7 +151,7 @@ export class TraceView {
     const residuals = stopflow?.ok ? [residualLayer(stopflow, points, { colour: "--fit", alpha: 0.6 })] : [];
     const faint = others.map(({ thin }) => ({ type: "line", x: this.#x(thin.time), y: thin.signal, colour: "--trace", alpha: 0.18 }));
     // The cuts are fitted by one exponential, whatever the rate law of the shot.
-    const quoted = stopflow?.ok && LAWS[stopflow.law].phases === 1 ? [stopflow.parameters.k_per_s] : [];
+    const quoted = stopflow?.ok && ["single", "single-slope"].includes(stopflow.law) ? [stopflow.parameters.k_per_s] : [];
     const [first, stop] = seenRange(x, domain);
     this.held = {
       made, domain, log, seenS, points, residuals,
