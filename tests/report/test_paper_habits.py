@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import report_lab
 
+from stopflow.kinetics.verdicts.findings import write_findings
+from stopflow.kinetics.verdicts.rules import RULES
 from stopflow.report.kinetics.closing import build_closing_blocks
 from stopflow.report.kinetics.conditions import Units, build_series, build_units, describe_value
 from stopflow.report.kinetics.experiment_numbers import build_experiment_picture
@@ -90,6 +92,19 @@ def test_digits_do_not_jump_within_a_column():
     wide = column_errors([0.0004, 0.3, float("nan")])
     assert format_value(1.23456, wide[0]) == "1.2346"
     assert np.isnan(wide[2])
+
+
+def test_what_many_experiments_have_in_common_is_said_once(lab):
+    slope = RULES["slope"].finding(change=0.2)
+    noisy = RULES["noisy"].finding(ratio=8.0, least=20.0)
+    shots = pd.concat([lab.shots.head(2)] * 4, ignore_index=True).assign(
+        experiment=[f"run {place // 2}" for place in range(8)], verdict="WARN", reason="slope"
+    )
+    found = [noisy] + [slope] * 7
+    shots = shots.assign(findings=[write_findings((item,)) for item in found])
+    *_, grid = build_repeat_blocks(shots, lab.conditions.assign(verdict="PASS", findings=""))
+    assert [row[1:3] for row in grid.rows] == [("run 0", "1"), ("4 experiments", "7")]
+    assert grid.rows[1][3].endswith("drift): run 0 (1), run 1 (2), run 2 (2), run 3 (2)")
 
 
 def test_nothing_to_repeat_takes_no_page(lab):

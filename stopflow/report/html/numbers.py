@@ -11,6 +11,7 @@ from stopflow.kinetics.verdicts.repeatability import as_series, pool
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.answers import build_answers
 from stopflow.report.kinetics.conditions import (
+    Unit,
     Units,
     build_series,
     build_units,
@@ -89,7 +90,6 @@ def build_payload(data: KineticsReportData, *, light: bool) -> dict[str, Any]:
     """Build everything but the traces."""
     shots, conditions = data.shots, data.conditions.reset_index(drop=True)
     units = build_units(conditions)
-    factor, unit = units.concentration or shared_unit(list(shots["concentration_M"]))
     settings = data.provenance.get("settings", {})
     analysis = settings.get("analysis", {}) if isinstance(settings, Mapping) else {}
     return {
@@ -102,7 +102,8 @@ def build_payload(data: KineticsReportData, *, light: bool) -> dict[str, Any]:
         "fixed": dict(analysis.get("fixed", {})),
         "answers": [[answer.question, answer.text] for answer in build_answers(data).answers],
         "signalUnit": signal_unit(shots),
-        "concentrationUnit": {"factor": factor, "name": unit},
+        "concentrationUnit": _unit(units.concentration, shots["concentration_M"]),
+        "ionicStrengthUnit": _unit(units.ionic_strength, shots["ionic_strength_M"]),
         "scatter": _common_scatter(shots),
         "shots": _columns(shots, texts=SHOT_TEXTS, numbers=SHOT_NUMBERS),
         "conditions": {
@@ -122,6 +123,12 @@ def build_payload(data: KineticsReportData, *, light: bool) -> dict[str, Any]:
             for row in data.problems.to_dict("records")
         ],
     }
+
+
+def _unit(chosen: Unit | None, concentrations_M: pd.Series) -> dict[str, Any]:
+    """Describe the unit of a column; one that is too wide for any has that of its middle."""
+    factor, name = chosen or shared_unit(list(concentrations_M))
+    return {"factor": factor, "name": name}
 
 
 def _name_lab(shots: pd.DataFrame) -> str:

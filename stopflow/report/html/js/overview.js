@@ -27,15 +27,14 @@ export function showAnswers(lab) {
  *          yours: (shot: object) => object|null}} options  `yours` is the reader's own fit.
  */
 export function showTables(lab, { openShot, edits, yours }) {
-  const unit = lab.concentrationUnit;
   const has = (name) => lab.shots.some((shot) => Number.isFinite(shot[name]));
   const several = new Set(lab.shots.map((shot) => shot.experiment)).size > 1;
   const coordinates = [
     ...(has("concentration_M")
-      ? [numberColumn("Concentration", "concentration_M", (v) => formatConcentration(v, unit), unit.name, unit.factor)]
+      ? [concentrationColumn("Concentration", "concentration_M", lab.concentrationUnit)]
       : []),
     ...(has("ionic_strength_M")
-      ? [numberColumn("Ionic strength", "ionic_strength_M", (v) => formatDigits(v, 3), "M")]
+      ? [concentrationColumn("Ionic strength", "ionic_strength_M", lab.ionicStrengthUnit)]
       : []),
     ...(has("temperature_K") ? [temperatureColumn()] : []),
   ];
@@ -88,6 +87,10 @@ function textColumn(title, name) {
 
 function numberColumn(title, name, format, unit = "", factor = 1) {
   return { title, unit, number: true, text: (row) => format(row[name]), value: (row) => row[name] * factor };
+}
+
+function concentrationColumn(title, name, unit) {
+  return numberColumn(title, name, (v) => formatConcentration(v, unit), unit.name, unit.factor);
 }
 
 /** Temperatures as on paper: in °C. */
