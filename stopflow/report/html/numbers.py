@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.kinetics.verdicts.repeatability import as_series, pool
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.answers import build_answers
@@ -20,9 +21,10 @@ from stopflow.report.kinetics.conditions import (
 )
 from stopflow.report.kinetics.secondary_numbers import (
     SecondaryPicture,
-    build_pictures,
     is_parameter,
+    pair_pictures,
 )
+from stopflow.report.paper.rounding import set_numbers
 from stopflow.report.tables.tables import signal_unit
 
 PAYLOAD_VERSION = 1
@@ -88,7 +90,10 @@ CONDITION_NUMBERS = (
 
 def build_payload(data: KineticsReportData, *, light: bool) -> dict[str, Any]:
     """Build everything but the traces."""
-    shots, conditions = data.shots, data.conditions.reset_index(drop=True)
+    shots, conditions = (
+        table.assign(reason=[set_numbers(str(text)) for text in table["reason"]])
+        for table in (data.shots, data.conditions.reset_index(drop=True))
+    )
     units = build_units(conditions)
     settings = data.provenance.get("settings", {})
     analysis = settings.get("analysis", {}) if isinstance(settings, Mapping) else {}
@@ -111,8 +116,7 @@ def build_payload(data: KineticsReportData, *, light: bool) -> dict[str, Any]:
             "label": _texts(_labels(shots, conditions, units)),
         },
         "plots": [
-            _plot(picture, part)
-            for picture, part in zip(*_pictures(data.secondary, conditions), strict=True)
+            _plot(picture, part) for picture, part in pair_pictures(data.secondary, conditions)
         ],
         "leftOut": [
             {name: str(item.get(name, "")) for name in ("experiment", "file", "channel", "why")}
@@ -209,22 +213,18 @@ def _common_scatter(shots: pd.DataFrame) -> float:
     return pool(series).tau
 
 
-def _pictures(
-    secondary: pd.DataFrame, conditions: pd.DataFrame
-) -> tuple[list[SecondaryPicture], list[pd.DataFrame]]:
-    """Pictures with the rows of the table that each was built from."""
-    pictures, parts = [], []
-    for _, part in secondary.groupby("plot", sort=False):
-        found = build_pictures(part, conditions)
-        pictures += found
-        parts += [part] * len(found)
-    return pictures, parts
+def _title(picture: SecondaryPicture, part: pd.DataFrame) -> str:
+    """Name a plot; those against temperature, of which there are two kinds, by their kind too."""
+    named = picture.title or str(part["experiment"].iloc[0])
+    against = CURVES[picture.kind].against
+    kind = picture.kind[0].upper() + picture.kind[1:] if against == "temperature" else ""
+    return ": ".join(filter(None, (kind, named)))
 
 
 def _plot(picture: SecondaryPicture, part: pd.DataFrame) -> dict[str, Any]:
     chosen = part[part["chosen"].astype(bool) & is_parameter(part)]
     return {
-        "title": str(part["experiment"].iloc[0]) or picture.title,
+        "title": _title(picture, part),
         "kind": str(chosen["kind"].iloc[0]) if len(chosen) else picture.kind,
         "xLabel": picture.x_label,
         "yLabel": picture.y_label,

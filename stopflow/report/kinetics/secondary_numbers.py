@@ -78,7 +78,14 @@ class SecondaryPicture:
 
 
 def build_pictures(secondary: pd.DataFrame, conditions: pd.DataFrame) -> list[SecondaryPicture]:
-    """Rebuild every secondary plot from the dataset's tables.
+    """Rebuild every secondary plot from the dataset's tables, as `pair_pictures` does."""
+    return [picture for picture, _ in pair_pictures(secondary, conditions)]
+
+
+def pair_pictures(
+    secondary: pd.DataFrame, conditions: pd.DataFrame
+) -> list[tuple[SecondaryPicture, pd.DataFrame]]:
+    """Rebuild every secondary plot from the dataset's tables, with the rows that it was built from.
 
     Parameters
     ----------
@@ -93,7 +100,7 @@ def build_pictures(secondary: pd.DataFrame, conditions: pd.DataFrame) -> list[Se
     for _, part in secondary.groupby(col.PLOT, sort=False):
         points = _points_of(part, conditions)
         if len(points):
-            pictures.append(_picture(part, points, units, named=several))
+            pictures.append((_picture(part, points, units, named=several), part))
     return pictures
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import cycle
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -222,14 +223,14 @@ def _draw_curves(axes: Axes, picture: SecondaryPicture, *, colour: str) -> list[
     return lines
 
 
-def _free_corner(picture: SecondaryPicture) -> str:
+def _free_corner(picture: SecondaryPicture) -> Literal["lower right", "upper right"]:
     """Find the corner below a rising curve, or above a falling one."""
     rising = picture.y[picture.x.argmax()] >= picture.y[picture.x.argmin()]
     return "lower right" if rising else "upper right"
 
 
 def _write_title(axes: Axes, picture: SecondaryPicture) -> None:
-    room_mm = axes.get_position().width * axes.figure.get_figwidth() * MM_PER_INCH
+    room_mm = axes.bbox.width / axes.figure.dpi * MM_PER_INCH
     title = Ruler().shorten(picture.title, _TITLE_SIZE, width_mm=room_mm, bold=True)
     said = picture.said or ("no model holds",)
     axes.set_title(title, pad=4.5 + 7.6 * len(said), fontsize=_TITLE_SIZE)

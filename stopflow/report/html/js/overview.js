@@ -1,7 +1,7 @@
 /** Answers, verdict counts, filters and the two tables. */
 
 import { byId, element } from "./element.js";
-import { formatConcentration, formatDigits, formatInterval, formatPm } from "./format.js";
+import { formatConcentration, formatInterval, formatPm, MISSING } from "./format.js";
 import { Table } from "./table.js";
 
 const VERDICTS = ["PASS", "WARN", "FAIL"];
@@ -55,7 +55,7 @@ export function showTables(lab, { openShot, edits, yours }) {
     open: (row) => row.shots_of.length && openShot(row.shots_of[0]),
     columns: [
       textColumn("Condition", "label"), ...experiment, ...coordinates,
-      numberColumn("Shots", "shots", (v) => String(v)), rate(), interval, verdict, textColumn("Reason", "reason"),
+      numberColumn("Shots", "shots", (v) => String(v)), rate(), interval, verdict, { ...textColumn("Reason", "reason"), css: "reason" },
     ],
   });
   const shots = new Table(byId("shots"), {
@@ -69,7 +69,7 @@ export function showTables(lab, { openShot, edits, yours }) {
         text: (row) => yoursText(edits.of(row.index), yours(row)),
         value: (row) => yours(row)?.k ?? NaN,
       },
-      { ...textColumn("Rate law", "law"), css: "law" }, verdict, textColumn("Reason", "reason"),
+      { ...textColumn("Rate law", "law"), css: "law" }, verdict, { ...textColumn("Reason", "reason"), css: "reason" },
     ],
   });
   byId("shots").querySelector(".scroll").before(filterBar(lab, [conditions, shots], several));
@@ -96,7 +96,8 @@ function concentrationColumn(title, name, unit) {
 /** Temperatures as on paper: in °C. */
 function temperatureColumn() {
   const celsius = ({ temperature_K }) => Number((temperature_K - 273.15).toPrecision(6));
-  return { title: "T", unit: "°C", number: true, text: (row) => formatDigits(celsius(row), 4), value: celsius };
+  const text = (row) => (Number.isFinite(celsius(row)) ? String(celsius(row)).replace("-", "−") : MISSING);
+  return { title: "T", unit: "°C", number: true, text, value: celsius };
 }
 
 /** Verdict counts that filter on click, a choice of the experiment, and a search. */
