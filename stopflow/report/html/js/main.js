@@ -224,7 +224,8 @@ function announceSoon(text) {
   announcing = setTimeout(() => announce(text), 600);
 }
 
+/** In the colours of the style sheet as it is now. */
 function redraw() {
-  plots.refresh();
-  if (open) drawOpen();
+  plots.draw();
+  if (open) view.paint();
 }

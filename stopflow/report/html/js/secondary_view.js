@@ -12,7 +12,7 @@ import { Tip } from "./tip.js";
  * @param {HTMLElement} host
  * @param {object} lab
  * @param {{refits: import("./refits.js").Refits, openShot: (shot: object) => void}} options
- * @returns {{refresh: () => void}}
+ * @returns {{refresh: () => void, draw: () => void}}  After a change of numbers, and of colours.
  */
 export function showPlots(host, lab, { refits, openShot }) {
   const grid = element("div", { class: "plots" });
@@ -22,7 +22,7 @@ export function showPlots(host, lab, { refits, openShot }) {
     host.append(element("p", { class: "quiet" },
       "No plot: it takes three values of a concentration or a temperature at otherwise equal conditions."));
   }
-  return { refresh: () => views.forEach((view) => view.refresh()) };
+  return { refresh: () => views.forEach((view) => view.refresh()), draw: () => views.forEach(({ chart }) => chart.draw()) };
 }
 
 const TAKEN = (kind) => ({ name: kind, colour: "--fit", dash: [] });

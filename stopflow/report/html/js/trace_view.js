@@ -139,6 +139,11 @@ export class TraceView {
     this.#placeHandles();
   }
 
+  /** Paints all plots again. */
+  paint() {
+    for (const chart of [this.main, this.rest, this.cuts]) chart.draw();
+  }
+
   /** What stays while the window moves: the trace, stopflow's fit, ranges; made anew when they change. */
   #still({ stopflow }) {
     const { trace, others, log, view, held } = this;
