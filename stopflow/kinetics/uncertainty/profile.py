@@ -279,9 +279,9 @@ def _crossing(distance: Distance, scale: _Scale, *, quantile: float, side: float
             break
         step = side * (quantile - root) / slope
         # What the step misses, by the change of the slope since the best value, where it is 1 over
-        # the standard error.
+        # the standard error. Where that is no more than a chance crossing, by the step itself.
         bend = side * (slope - 1 / scale.error) / (x - best)
-        missed = abs(bend) / (2 * slope) * step * step
+        missed = max(abs(bend) / (2 * slope), abs(step) / (x - best) ** 2) * step * step
         x += step
         if abs(step) < CLOSE * scale.error or missed < SURE * CLOSE * scale.error:
             return x
