@@ -16,11 +16,10 @@ from stopflow.errors import StopflowError
 from stopflow.io.atomic import write_text
 from stopflow.io.decisions import parse_decisions
 from stopflow.io.sorting import DECISIONS
-from stopflow.pipeline.lab.drawn import drawn_parts
 from stopflow.pipeline.lab.ingest import IngestSettings, ingest, name_folders
 from stopflow.pipeline.reports import kinetics_data
 from stopflow.report.html.page import Live, build_page, build_waiting_page
-from stopflow.report.kept import Parts
+from stopflow.report.html.traces import SingleTraces
 
 LOOK_S = 0.1
 QUIET_S = 0.25
@@ -55,6 +54,7 @@ class FollowedLab:
         self._stopped = threading.Event()
         self._state = State(version=0)
         self._page = build_waiting_page(str(root), "", live=self._live(0))
+        self._traces: SingleTraces | None = None
         self._own: dict[Path, Stamp] = {}
         self._seen: Signature = {}
 
@@ -84,6 +84,12 @@ class FollowedLab:
         """The newest page."""
         with self._changed:
             return self._page
+
+    def trace(self, experiment: str, file: str, channel: int) -> str | None:
+        """Return the packed trace of a shot of the page, in full; None where there is none."""
+        with self._changed:
+            traces = self._traces
+        return traces.find(experiment, file, channel) if traces else None
 
     def wait(self, *, after: int, timeout_s: float) -> State:
         """Return the state as soon as its version is not `after`."""
@@ -135,12 +141,13 @@ class FollowedLab:
             path in self._own and self._own[path] == now.get(path) for path in differing
         )
         version = self._state.version + (not by_page)
-        problem, page = "", self._page
+        problem, page, traces = "", self._page, self._traces
         try:
             dataset = ingest(self._root, out=self._out, settings=self._settings)
             data = kinetics_data(dataset)
-            with drawn_parts(self._out) as kept:
-                page = build_page(data, live=self._live(version), parts=Parts(data, kept))
+            page = build_page(data, live=self._live(version))
+            # What the page itself has left out it still shows: the traces of its version stay.
+            traces = traces if by_page and traces else SingleTraces(data)
         except (StopflowError, OSError) as error:
             problem, version = str(error), self._state.version
             if not version:
@@ -148,6 +155,7 @@ class FollowedLab:
         self._seen = now
         with self._changed:
             self._page, self._state = page, State(version=version, problem=problem)
+            self._traces = traces
             self._changed.notify_all()
 
     def _live(self, version: int) -> Live:

@@ -3,6 +3,7 @@
 =======  =================  ==========================================================
 GET      /SECRET/           the page
 GET      /SECRET/state      ``{"version", "problem"}``, once it is not ``?after=VERSION``
+GET      /SECRET/trace      the packed trace of ``?experiment=...&file=...&channel=...``
 POST     /SECRET/decisions  ``{"EXPERIMENT": "text of decisions.csv", ...}``
 =======  =================  ==========================================================
 
@@ -94,8 +95,22 @@ class _Handler(BaseHTTPRequestHandler):
             after = int(asked) if asked.isdecimal() and len(asked) < 12 else -1
             state = self._lab.wait(after=after, timeout_s=LONGEST_WAIT_S)
             self._send_json({"version": state.version, "problem": state.problem})
+        elif place == "trace":
+            self._send_trace()
         elif place is not None:
             self._refuse(HTTPStatus.NOT_FOUND, "there is nothing here")
+
+    def _send_trace(self) -> None:
+        asked = parse_qs(urlsplit(self.path).query, keep_blank_values=True)
+        experiment, file, channel = (
+            asked.get(name, [""])[0] for name in ("experiment", "file", "channel")
+        )
+        known = channel.isdecimal() and len(channel) < 12
+        packed = self._lab.trace(experiment, file, int(channel)) if known else None
+        if packed is None:
+            self._refuse(HTTPStatus.NOT_FOUND, "there is no such trace")
+        else:
+            self._send(HTTPStatus.OK, packed, kind="text/plain")
 
     def do_POST(self) -> None:
         """Write decisions."""

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
 from stopflow import column_names as col
 from stopflow.kinetics.secondary.curves import CURVES
@@ -54,7 +55,10 @@ _SYMBOLS = {
     item.name: item.symbol for curve in CURVES.values() for item in curve.parameters if item.symbol
 }
 _OVERLAID = 8
+_Corner = Literal["upper left", "upper right", "lower left", "lower right"]
 _TITLE_SIZE = 7.2
+_KEY_WIDTH, _KEY_HEIGHT = 0.55, 0.25
+"""Room for the key of the curves, as parts of the frame."""
 _NOT_TAKEN: tuple[LineStyle, ...] = ((0, (1, 1.5)), (0, (4, 1.5)), (0, (4, 1.5, 1, 1.5)))
 """Line styles of curves that were tried and not taken."""
 
@@ -202,7 +206,7 @@ def draw_secondary(
         return
     _write_title(axes, first)
     if len(lines) > 1 or not first.said:
-        axes.legend(handles=lines, loc=_free_corner(first), fontsize=5.8, handlelength=2.4)
+        axes.legend(handles=lines, loc=_free_corner(axes, first), fontsize=5.8, handlelength=2.4)
 
 
 def _draw_curves(axes: Axes, picture: SecondaryPicture, *, colour: str) -> list[Line2D]:
@@ -223,10 +227,20 @@ def _draw_curves(axes: Axes, picture: SecondaryPicture, *, colour: str) -> list[
     return lines
 
 
-def _free_corner(picture: SecondaryPicture) -> Literal["lower right", "upper right"]:
-    """Find the corner below a rising curve, or above a falling one."""
-    rising = picture.y[picture.x.argmax()] >= picture.y[picture.x.argmin()]
-    return "lower right" if rising else "upper right"
+def _free_corner(axes: Axes, picture: SecondaryPicture) -> _Corner:
+    """Find the corner through which the fewest points and curves run."""
+    lines = [(picture.x, picture.y), *((curve.x, curve.y) for curve in picture.curves)]
+    drawn = np.concatenate([np.column_stack(line) for line in lines])
+    x, y = axes.transAxes.inverted().transform(axes.transData.transform(drawn)).T
+    left, right = x < _KEY_WIDTH, x > 1 - _KEY_WIDTH
+    low, high = y < _KEY_HEIGHT, y > 1 - _KEY_HEIGHT
+    inside: dict[_Corner, NDArray[np.bool_]] = {
+        "upper left": high & left,
+        "upper right": high & right,
+        "lower left": low & left,
+        "lower right": low & right,
+    }
+    return min(inside, key=lambda corner: np.count_nonzero(inside[corner]))
 
 
 def _write_title(axes: Axes, picture: SecondaryPicture) -> None:

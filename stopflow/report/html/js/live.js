@@ -24,6 +24,16 @@ export async function watchFolder(version, { changed, ended }) {
   }
 }
 
+/** The packed parts of a shot's trace; null where the server has none. @returns {Promise<string[]|null>} */
+export async function fetchTrace({ experiment, file, channel }) {
+  try {
+    const answer = await fetch(`trace?${new URLSearchParams({ experiment, file, channel })}`, { cache: "no-store" });
+    return answer.ok ? (await answer.text()).split("\t") : null;
+  } catch {
+    return null;
+  }
+}
+
 /**
  * @param {Record<string, string>} texts  What decisions.csv is to hold, by experiment.
  * @returns {Promise<string>}  Why nothing was written; "" where it was.
