@@ -53,7 +53,8 @@ def _shots(finding: Finding) -> Parts:
     named = ", ".join(files[:NAMED]) + and_more(len(files) - NAMED)
     *further, last = (CARRIED_BY_A_SHOT[rule] for rule in rules)
     what = f"{', '.join(further)} or {last}" if further else last
-    return f"{len(files)} of {finding.values['of']} shots with {what}", _literal(f" ({named})")
+    shots = "shot" if finding.values["of"] == 1 else "shots"
+    return f"{len(files)} of {{of}} {shots} with {what}", _literal(f" ({named})")
 
 
 def _without_outliers(finding: Finding) -> Parts:

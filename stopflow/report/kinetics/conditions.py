@@ -151,13 +151,11 @@ def build_series(shots: pd.DataFrame, units: Units) -> list[Series]:
 
 
 def _tell_apart(parts: Sequence[pd.DataFrame], varying: Sequence[str], units: Units) -> list[str]:
-    """Label conditions; where two labels are alike, single shots go by the names of their files."""
+    """Label conditions; single shots that nothing tells apart go by the names of their files."""
     labels = [
         _label_values({name: part[name].iloc[0] for name in varying}, units) for part in parts
     ]
-    if len(parts) < 2:
-        return labels
-    alike = {label for label in labels if labels.count(label) > 1}
+    alike = {label for label in labels if labels.count(label) > 1} | {NOTHING_KNOWN}
     return [
         _name_shot(part, label) if label in alike and len(part) == 1 else label
         for part, label in zip(parts, labels, strict=True)

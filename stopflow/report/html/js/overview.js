@@ -1,7 +1,7 @@
 /** Answers, verdict counts, filters and the two tables. */
 
 import { byId, element } from "./element.js";
-import { formatConcentration, formatInterval, formatPm, MISSING } from "./format.js";
+import { countThings, formatConcentration, formatInterval, formatPm, MISSING } from "./format.js";
 import { Table } from "./table.js";
 
 const VERDICTS = ["PASS", "WARN", "FAIL"];
@@ -16,7 +16,7 @@ export function showAnswers(lab) {
   byId("answers").append(list);
   const experiments = new Set(lab.shots.map((shot) => shot.experiment)).size;
   byId("about").textContent =
-    `${lab.shots.length} shots, ${experiments} ${experiments === 1 ? "experiment" : "experiments"}` +
+    `${countThings(lab.shots.length, "shot")}, ${countThings(experiments, "experiment")}` +
     (lab.command ? ` · ${lab.command}` : "") + (lab.version ? ` · stopflow ${lab.version}` : "");
 }
 
