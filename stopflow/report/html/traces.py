@@ -63,6 +63,10 @@ class SingleTraces:
         self._packer = ShotPacker(data, light=False, parts=Parts(data))
         self._one_at_a_time = Lock()
 
+    def has(self, experiment: str, file: str, channel: int) -> bool:
+        """Whether there is such a shot."""
+        return (experiment, file, channel) in self._rows
+
     def find(self, experiment: str, file: str, channel: int) -> str | None:
         """Return packed times, thinned trace, trace in full and k against the cut, by TABs."""
         row = self._rows.get((experiment, file, channel))

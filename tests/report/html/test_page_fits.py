@@ -1,5 +1,6 @@
 """The fit in the page is that of Python: rates, errors, intervals, the test of the residuals."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -60,10 +61,19 @@ def draw_real_jobs(rng: np.random.Generator, windows: int) -> list[Job]:
 
 
 def determined(reference) -> bool:
-    """Whether the data tell every rate to 30 %: else the last digits are those of the noise."""
+    """Whether the data tell every rate to 30 %, and phases apart; else neither side shows a rate.
+
+    The last digits would be those of the noise.
+    """
     fit = reference.fit
     rates = [name for name in fit.rate_law.nonlinear if name not in fit.fixed]
-    return all(reference.stderr[name] < 0.3 * fit.parameters[name] for name in rates)
+    if not all(reference.stderr[name] < 0.3 * fit.parameters[name] for name in rates):
+        return False
+    return all(
+        abs(fit.parameters[one] - fit.parameters[other])
+        > 2 * (reference.stderr[one] + reference.stderr[other])
+        for one, other in pairwise(rates[: fit.rate_law.exchangeable])
+    )
 
 
 def compare(page, jobs: list[Job]) -> tuple[dict[str, list[float]], int]:

@@ -6,16 +6,17 @@ export const ENDED = "The server has ended; start stopflow serve again and open 
 /**
  * Waits for new states of the folder, one after the other, for as long as the page is open.
  * @param {number} version  What this page shows.
- * @param {{changed: (state: {version: number, problem: string}) => void, ended: () => void}} hears
+ * @param {{changed: (state: {version: number, problem: string, fresh: object[]}) => void, ended: () => void}} hears
  */
 export async function watchFolder(version, { changed, ended }) {
-  let known = version;
+  let known = version, told = 0;
   for (;;) {
     try {
-      const answer = await fetch(`state?after=${known}`, { cache: "no-store" });
+      const answer = await fetch(`state?after=${known}&told=${told}`, { cache: "no-store" });
       if (!answer.ok) throw new Error(answer.statusText);
       const state = await answer.json();
       known = state.version;
+      told = state.fresh.length;
       changed(state);
     } catch {
       ended();

@@ -4,6 +4,8 @@ import { chiSquaredTail, fTail } from "./distributions.js";
 import { estimateNoise } from "./noise.js";
 
 const MISFIT_BLOCKS = 32, FEWEST_POINTS = 64;
+/** Chances below this are one and the same. */
+const NO_CHANCE = 1e-250;
 const NOTHING = { ratio: 1, chance: 1 };
 
 /**
@@ -18,14 +20,20 @@ export function testResiduals(residuals, parameters, sharedSd) {
   const half = residuals.length >> 1, whole = [residuals];
   if (half >= FEWEST_POINTS) whole.push(residuals.subarray(0, half), residuals.subarray(half));
   const waves = smallest(whole.map((part) => testWaves(part, parameters, sharedSd)));
-  const beginning = testBeginning(residuals, parameters);
-  return beginning.chance < waves.chance ? beginning : waves;
+  return leastOf([waves, testBeginning(residuals, parameters)]);
+}
+
+/** The least chance first, of chances that are nothing the largest ratio. */
+function leastOf(tests) {
+  const chance = (test) => Math.max(test.chance, NO_CHANCE);
+  const before = (a, b) => chance(a) < chance(b) || (chance(a) === chance(b) && a.ratio > b.ratio);
+  return tests.reduce((best, test) => (before(test, best) ? test : best));
 }
 
 /** The test with the smallest chance, for as many as were tried. */
 function smallest(tests) {
-  const least = tests.reduce((best, test) => (test.chance < best.chance ? test : best));
-  return { ratio: least.ratio, chance: Math.min(least.chance * tests.length, 1) };
+  const { ratio, chance } = leastOf(tests);
+  return { ratio, chance: Math.min(chance * tests.length, 1) };
 }
 
 /** Waves that noise does not explain: means of up to 32 blocks against the noise in short ones. */
