@@ -1,9 +1,12 @@
 """Ends of profile intervals against a route in extended precision."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from extended_profile import EXTENDED, Side, Sums, profile_sides, student_quantile
 
+from stopflow.io.bka.format import read_bka
 from stopflow.kinetics.fit import Fit, fit_trace
 from stopflow.kinetics.solver.blocks import block_means
 from stopflow.kinetics.solver.result import Refusal
@@ -11,6 +14,7 @@ from stopflow.kinetics.solver.window import validate_trace
 from stopflow.kinetics.uncertainty.interval import k_interval
 
 EQUAL = 1e-9
+FE_SCN = Path(__file__).parents[2] / "data" / "fe_scn"
 extended = pytest.mark.skipif(
     np.finfo(EXTENDED).eps > 1e-18, reason="long double is double on this machine"
 )
@@ -77,3 +81,15 @@ def test_ends_are_those_of_extended_precision(law, rng):
         if found == 6:
             break
     assert found >= 4
+
+
+@extended
+def test_a_slope_that_is_right_by_chance_is_no_reason_to_stop():
+    """A measured shot: where Newton arrives, the slope of the root is that at its start."""
+    trace = read_bka(FE_SCN / "20.5C" / "salt20_5.bka")
+    time, signal = np.asarray(trace.time_s), np.asarray(trace.signal)
+    kept = (time >= 0.18297667196724993) & (time <= 2.8550687566864816)
+    time, signal = time[kept], signal[kept]
+    fit = fit_trace(time, signal, law="single-slope", start_s=0.18297667196724993)
+    ends = [fit.k_per_s * side.ratio for side in extended_ends(time, signal, fit, index=0)]
+    assert k_interval(time, signal, fit) == pytest.approx(ends, rel=EQUAL)

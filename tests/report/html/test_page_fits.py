@@ -1,5 +1,6 @@
 """The fit in the page is that of Python: rates, errors, intervals, the test of the residuals."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -30,14 +31,16 @@ def draw_jobs(rng: np.random.Generator, windows: int) -> list[Job]:
         noise = rng.normal(size=points)
         if rng.random() < 0.3:
             noise[1:] = 0.87 * noise[1:] + 0.5 * noise[:-1]
-        signal += noise * 0.5 / 10 ** rng.uniform(1.3, 3)
+        size = 0.5 / 10 ** rng.uniform(1.3, 3)
+        signal += noise * size
+        if rng.random() < 0.25:
+            step = size * 10 ** rng.uniform(-0.5, 1)
+            signal = step * np.round(signal / step)
         window = {
             "start_s": float(rng.uniform(0, 0.2) * length_s),
             "end_s": float(rng.uniform(0.6, 1) * length_s),
         }
-        jobs += [
-            Job(time_s=time, signal=signal, law=law, **window) for law in PAGE_LAWS if law in LAWS
-        ]
+        jobs += [Job(time_s=time, signal=signal, law=law, **window) for law in PAGE_LAWS]
     return jobs
 
 
@@ -58,10 +61,19 @@ def draw_real_jobs(rng: np.random.Generator, windows: int) -> list[Job]:
 
 
 def determined(reference) -> bool:
-    """Whether the data tell every rate to 30 %: else the last digits are those of the noise."""
+    """Whether the data tell every rate to 30 %, and phases apart; else neither side shows a rate.
+
+    The last digits would be those of the noise.
+    """
     fit = reference.fit
     rates = [name for name in fit.rate_law.nonlinear if name not in fit.fixed]
-    return all(reference.stderr[name] < 0.3 * fit.parameters[name] for name in rates)
+    if not all(reference.stderr[name] < 0.3 * fit.parameters[name] for name in rates):
+        return False
+    return all(
+        abs(fit.parameters[one] - fit.parameters[other])
+        > 2 * (reference.stderr[one] + reference.stderr[other])
+        for one, other in pairwise(rates[: fit.rate_law.exchangeable])
+    )
 
 
 def compare(page, jobs: list[Job]) -> tuple[dict[str, list[float]], int]:
@@ -80,6 +92,44 @@ def compare(page, jobs: list[Job]) -> tuple[dict[str, list[float]], int]:
             for key, value in largest_difference(found, reference).items():
                 differences.setdefault(key, []).append(value)
     return differences, refused
+
+
+TABLE = """() => Object.fromEntries(Object.values(stopflow.LAWS).map((law) =>
+  [law.key, [law.title, law.formula, law.rates, law.linear, law.rivals, law.ranges]]))"""
+
+
+def test_the_page_knows_every_law_of_the_table(open_page, small_page):
+    found = open_page(small_page).evaluate(TABLE)
+    assert list(found) == list(LAWS)
+    for key, law in LAWS.items():
+        ranges = {
+            name: {"low": item.low, "high": item.high, "starts": list(item.starts)}
+            for name, item in law.shapes.items()
+        }
+        known = [law.nonlinear, law.linear, law.rivals]
+        assert found[key] == [law.title, law.formula, *map(list, known), ranges]
+
+
+TRUE = {
+    **{"k_per_s": 9.0, "k2_per_s": 1.7, "k3_per_s": 0.5, "beta": 0.8, "ratio": 0.6},
+    **{"amplitude": 0.5, "amplitude2": 0.3, "amplitude3": 0.2},
+    **{"slope_per_s": 0.02, "intercept": 3.0},
+}
+
+
+@pytest.mark.parametrize("key", LAWS)
+def test_traces_of_every_law(open_page, small_page, rng, key):
+    law, jobs = LAWS[key], []
+    for points in (300, 1000, 4000):
+        time = np.linspace(0, 3, points)
+        clean = law.evaluate(time, {name: TRUE[name] for name in law.parameters})
+        signal = clean + 0.5 / 10 ** rng.uniform(2.5, 3.5) * rng.normal(size=points)
+        jobs.append(Job(time_s=time, signal=signal, law=key, start_s=0.0, end_s=2.8))
+    differences, refused = compare(open_page(small_page), jobs)
+    assert refused == 0
+    assert len(differences["k"]) == 3
+    for name, values in differences.items():
+        assert max(values) <= EQUAL, name
 
 
 @pytest.mark.slow
