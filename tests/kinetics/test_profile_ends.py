@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from extended_profile import EXTENDED, Side, Sums, profile_sides, student_quantile
 
-from stopflow.io.bka.format import read_bka
+from stopflow.io.readers.reading import read_push
 from stopflow.kinetics.fit import Fit, fit_trace
 from stopflow.kinetics.solver.blocks import block_means
 from stopflow.kinetics.solver.result import Refusal
@@ -86,7 +86,7 @@ def test_ends_are_those_of_extended_precision(law, rng):
 @extended
 def test_a_slope_that_is_right_by_chance_is_no_reason_to_stop():
     """A measured shot: where Newton arrives, the slope of the root is that at its start."""
-    trace = read_bka(FE_SCN / "20.5C" / "salt20_5.bka")
+    trace = read_push(FE_SCN / "20.5C" / "salt20_5.bka").trace()
     time, signal = np.asarray(trace.time_s), np.asarray(trace.signal)
     kept = (time >= 0.18297667196724993) & (time <= 2.8550687566864816)
     time, signal = time[kept], signal[kept]
