@@ -89,6 +89,8 @@ def test_both_phases_of_induced_fit_have_one_set_of_constants(rng) -> None:
     assert (fits["k"].kind, fits["k2"].kind) == (fast.kind, slow.kind)
     assert_found(fits["k"], truth)
     assert fits["k"].parameters == fits["k2"].parameters
+    # Six pairs of shots a phase: the errors of both phases have as many degrees of freedom.
+    assert fits["k"].curve.error_dof == 2 * 6
     assert "conformational selection gives the same rates" in fits["k2"].text
 
 

@@ -308,7 +308,7 @@ def test_thresholds_are_checked() -> None:
 
 @pytest.mark.parametrize("points", [40, 90, 700])
 def test_the_first_residuals_are_set_against_all_others(points: int, rng) -> None:
-    """The smallest chance of an F test of the first 2, 4, 8, ... against the rest, times the tests."""
+    """The smallest chance of F tests of the first 2, 4, 8, ... residuals against the others."""
     residuals = rng.normal(size=points)
     residuals[:8] *= 3
     sizes = [2**n for n in range(1, 7) if 2**n <= points // 4]

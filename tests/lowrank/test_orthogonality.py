@@ -4,7 +4,17 @@ import math
 
 import pytest
 import torch
-from chains import COMBINATIONS, ORTHONORMAL, batch, chain, distance, mse_loss, seeded, weights
+from chains import (
+    COMBINATIONS,
+    ORTHONORMAL,
+    batch,
+    chain,
+    distance,
+    mse_loss,
+    orthonormality_defect,
+    seeded,
+    weights,
+)
 
 from stopflow.lowrank import (
     MEAN_SQUARE,
@@ -21,7 +31,6 @@ from stopflow.lowrank.layer.orthonormal import (
     gram_matrix,
     orthonormal,
     orthonormalised,
-    orthonormality_defect,
 )
 
 PROMISED = 5e-6
