@@ -27,12 +27,17 @@ Rates = Callable[[float], tuple[float, float]]
 
 
 def two_phases(
-    rng: np.random.Generator, molar: np.ndarray, rates: Rates, *, second: float = 0.3
+    rng: np.random.Generator,
+    molar: np.ndarray,
+    rates: Rates,
+    *,
+    second: float = 0.3,
+    shots: int = 2,
 ) -> LabAnalysis:
-    """Two exponentials with amplitudes 0.5 and `second`, two shots a concentration."""
+    """Two exponentials with amplitudes 0.5 and `second`, some shots a concentration."""
     made = []
     for number, at in enumerate(molar):
-        for replicate in (1, 2):
+        for replicate in range(1, shots + 1):
             first, other = (k * (1 + 0.005 * rng.standard_normal()) for k in rates(at))
             signal = 1 + 0.5 * np.exp(-first * TIME) + second * np.exp(-other * TIME)
             given = Conditions(substrate="S", concentration_M=float(at), replicate=replicate)
@@ -86,13 +91,13 @@ def test_phases_are_followed_where_they_cross(rng) -> None:
 def test_both_phases_of_induced_fit_have_one_set_of_constants(rng) -> None:
     truth = (4e5, 30.0, 8.0, 2.0)
     fast, slow = phases = [CURVES[f"induced fit, {phase} phase"] for phase in ("fast", "slow")]
-    lab = two_phases(rng, np.geomspace(5e-6, 1.6e-4, 6), rates_of(phases, truth))
+    lab = two_phases(rng, np.geomspace(5e-6, 1.6e-4, 6), rates_of(phases, truth), shots=3)
     fits = chosen(lab)
     assert (fits["k"].kind, fits["k2"].kind) == (fast.kind, slow.kind)
     assert_found(fits["k"], truth)
     assert fits["k"].parameters == fits["k2"].parameters
-    # Six pairs of shots a phase: the errors of both phases have as many degrees of freedom.
-    assert fits["k"].curve.error_dof == 2 * 6
+    # Six times three shots a phase: the errors of both phases have 12 degrees of freedom each.
+    assert fits["k"].curve.error_dof == 2 * 12
     assert "conformational selection gives the same rates" in fits["k2"].text
 
 
