@@ -170,6 +170,6 @@ def test_predictions_that_are_no_numbers_are_no_rates(lab, tmp_path, run, monkey
     assert code == 1
     table = pd.read_csv(tmp_path / "reports" / "predictions.csv", dtype=str, keep_default_na=False)
     assert table["k_predicted_per_s"][0] == ""
-    assert "not finite number" in table["doubt"][0]
+    assert "no finite number" in table["doubt"][0]
     digits = table["k_predicted_per_s"][1].replace(".", "").lstrip("0")
     assert 0 < len(digits) <= 6

@@ -177,8 +177,8 @@ def test_one_by_one_or_as_a_batch(spec: FeatureSpec, rng: np.random.Generator) -
     [
         (lambda t, s: (t[:9], s[:9]), "9 points, and at least 10"),
         (lambda t, s: (t, np.full_like(s, 2.5)), "constant"),
-        (lambda t, s: (t, np.where(t > 0.5, np.nan, s)), "signal holds values that are no finite"),
-        (lambda t, s: (np.where(t > 0.5, np.inf, t), s), "times hold values that are no finite"),
+        (lambda t, s: (t, np.where(t > 0.5, np.nan, s)), "signal holds values that are not finite"),
+        (lambda t, s: (np.where(t > 0.5, np.inf, t), s), "times hold values that are not finite"),
         (lambda t, s: (t[::-1], s), "do not increase"),
         (lambda t, s: (np.round(t, 1), s), r"do not increase: 0 s is followed by 0 s \(point 2\)"),
     ],

@@ -159,13 +159,12 @@ def _fitted(text: str, stream: TextIO) -> str:
     )
 
 
-def list_problems(problems: Sequence[str], *, where: Path | None = None) -> None:
+def list_problems(problems: Sequence[str]) -> None:
     """Print what was wrong with the input on stderr, the first ones in full."""
     for problem in problems[:SHOWN_PROBLEMS]:
         warn(f"  {problem}")
     if len(problems) > SHOWN_PROBLEMS:
-        tail = f"; all are in {where}" if where else ""
-        warn(f"  ... and {len(problems) - SHOWN_PROBLEMS} more{tail}")
+        warn(f"  ... and {len(problems) - SHOWN_PROBLEMS} more")
 
 
 def say_wrong_use(error: Exception) -> str:

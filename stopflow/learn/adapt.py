@@ -206,13 +206,13 @@ def _judged(model: Model, adapted: Model, data: LabData, split: Split) -> Judgem
 
 
 def adapted_way(
-    model: Model, *, rank: int = 4, trace: TraceOf | None = None
+    model: Model, *, trace: TraceOf | None = None
 ) -> Callable[[LabData, Split, int], FloatArray]:
     """Return the model, fine-tuned to the training shots of a split, as a way of `compare`."""
 
     def rates(data: LabData, split: Split, seed: int) -> FloatArray:
         settings = adapt_settings(seed=seed)
-        adapted = adapt_model(model, data, settings, rank=rank, split=split, trace=trace)
+        adapted = adapt_model(model, data, settings, rank=4, split=split, trace=trace)
         return predict_lab(adapted.model, data)
 
     return rates

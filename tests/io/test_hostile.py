@@ -12,8 +12,6 @@ from labs import micromolar, rates, read_folder, read_lab, said
 
 from stopflow.errors import FormatError
 from stopflow.io.bka.format import parse_bka
-from stopflow.io.readers import content
-from stopflow.io.readers.reading import read_push
 from stopflow.io.workbook import grid
 from stopflow.io.workbook.cells import MOST_CELLS
 from stopflow.io.workbook.grid import read_sheets
@@ -66,13 +64,6 @@ def test_a_header_without_end_is_refused() -> None:
 def test_a_line_without_end_is_refused() -> None:
     with pytest.raises(FormatError, match="a line of more than"):
         parse_bka(HEADER + b"0\t1" * 1_000_000, name="a.bka")
-
-
-def test_a_file_out_of_proportion_is_refused_unread(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(content, "MOST_BYTES", 1000)
-    (tmp_path / "a.bka").write_bytes(HEADER + b"0\t1\r\n" * 1000)
-    with pytest.raises(FormatError, match=r"a file of 0 MB.*at most 0 MB"):
-        read_push(tmp_path / "a.bka")
 
 
 def test_blocks_join_without_a_seam(rng) -> None:

@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 from lab_shots import TIME, decay, noisy, series, shot
+from scipy import stats
 
 from stopflow.errors import SettingsError, StoreError
 from stopflow.kinetics.analysis import (
@@ -14,7 +15,12 @@ from stopflow.kinetics.analysis import (
     analyse_experiment,
     analyse_lab,
 )
-from stopflow.kinetics.signal_checks import clipped_share, clipped_stretch, misfit
+from stopflow.kinetics.signal_checks import (
+    clipped_share,
+    clipped_stretch,
+    early_misfit,
+    misfit,
+)
 from stopflow.kinetics.verdicts.compare_laws import Alternative
 from stopflow.kinetics.verdicts.findings import (
     Finding,
@@ -326,3 +332,20 @@ def test_judging_a_lab_again_changes_nothing(rng: np.random.Generator) -> None:
 def test_thresholds_are_checked() -> None:
     with pytest.raises(SettingsError, match=r"quality\.slope_share"):
         QualityThresholds(slope_share=-1)
+
+
+@pytest.mark.parametrize("points", [40, 90, 700])
+def test_the_first_residuals_are_set_against_all_others(points: int, rng) -> None:
+    """The smallest chance of F tests of the first 2, 4, 8, ... residuals against the others."""
+    residuals = rng.normal(size=points)
+    residuals[:8] *= 3
+    sizes = [2**n for n in range(1, 7) if 2**n <= points // 4]
+    tests = []
+    for size in sizes:
+        first, rest = np.split(residuals**2, [size])
+        free = len(rest) - 3
+        ratio = first.mean() / (rest.sum() / free)
+        tests.append((stats.f.sf(ratio, size, free), ratio))
+    chance, ratio = min(tests)
+    expected = (ratio, min(chance * len(sizes), 1))
+    assert early_misfit(residuals, parameters=3) == pytest.approx(expected, rel=1e-9)

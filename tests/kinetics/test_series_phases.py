@@ -15,10 +15,7 @@ from stopflow.kinetics.analysis import (
     condition_rows,
     secondary_rows,
 )
-from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.kinetics.secondary.fit import SecondaryFit
-from stopflow.kinetics.secondary.phases import fit_phases
-from stopflow.kinetics.secondary.points import build_points
 from stopflow.kinetics.verdicts.repeatability import as_series
 from stopflow.kinetics.verdicts.replicates import average_replicates
 from stopflow.kinetics.verdicts.series_phases import (
@@ -149,30 +146,3 @@ def test_the_interval_of_an_amplitude_is_that_of_its_median(sizes):
     stderr, low, high = amplitude_interval(phase)
     assert stderr == pytest.approx(size * expected, rel=1e-12)
     assert (low, high) == pytest.approx((-size - quantile * stderr, -size + quantile * stderr))
-
-
-def test_the_errors_of_both_phases_stand_behind_a_mechanism_of_two_steps(rng) -> None:
-    """The degrees of freedom of a fit to both phases are those of both; as chi-squared adds up."""
-    truth = (4e5, 30.0, 8.0, 2.0)
-    curves = [CURVES[f"induced fit, {phase} phase"] for phase in ("fast", "slow")]
-    made = []
-    for number, molar in enumerate(np.geomspace(5e-6, 1.6e-4, 6)):
-        k, k2 = (curve.function(np.array([molar]), np.array(truth))[0][0] for curve in curves)
-        for replicate in (1, 2, 3):
-            signal = 1 + 0.5 * np.exp(-k * TIME) + 0.3 * np.exp(-k2 * TIME)
-            given = Conditions(substrate="S", concentration_M=molar, replicate=replicate)
-            made.append(
-                shot(
-                    noisy(rng, signal, sd=5e-4),
-                    file=f"{number}_{replicate}.bka",
-                    time_s=TIME,
-                    start_s=0.0,
-                    conditions=given,
-                )
-            )
-    lab = [analyse(Experiment(name="lab", shots=tuple(made)))]
-    fast, slow = (build_points(lab, rate=rate) for rate in ("k_per_s", "k2_per_s"))
-    fits, _ = fit_phases("lab", fast, slow, given={})
-    chosen = next(fit for fit in fits if fit.chosen)
-    assert chosen.kind.startswith("induced fit")
-    assert chosen.curve.error_dof == fast[0].error_dof + slow[0].error_dof == 24

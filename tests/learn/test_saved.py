@@ -160,7 +160,9 @@ def test_scales_that_are_no_numbers_are_refused(tmp_path, part, value):
     described = json.loads((tmp_path / "m/model.json").read_text())
     described[part][next(iter(described[part]))] = value
     (tmp_path / "m/model.json").write_text(json.dumps(described))
-    with pytest.raises(ModelError, match=rf"{part} holds values that are no finite|the number NaN"):
+    with pytest.raises(
+        ModelError, match=rf"{part} holds values that are not finite|the number NaN"
+    ):
         load_model(tmp_path / "m")
 
 

@@ -19,6 +19,7 @@ from chains import (
     chain,
     distance,
     mse_loss,
+    orthonormality_defect,
     seeded,
     weights,
 )
@@ -37,7 +38,7 @@ from stopflow.lowrank.forward_cache import ForwardCache
 from stopflow.lowrank.integrators.retraction import retract
 from stopflow.lowrank.integrators.state import FactorState
 from stopflow.lowrank.integrators.update import update_bases
-from stopflow.lowrank.layer.orthonormal import orthonormal, orthonormality_defect
+from stopflow.lowrank.layer.orthonormal import orthonormal
 from stopflow.lowrank.optimisers.muon import orthogonalised
 
 

@@ -5,7 +5,17 @@ import io
 
 import pytest
 import torch
-from chains import COMBINATIONS, LOW_RANK, batch, chain, distance, mse_loss, seeded, weights
+from chains import (
+    COMBINATIONS,
+    LOW_RANK,
+    batch,
+    chain,
+    distance,
+    mse_loss,
+    orthonormality_defect,
+    seeded,
+    weights,
+)
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from stopflow.errors import SettingsError
@@ -21,7 +31,6 @@ from stopflow.lowrank import (
     count_parameters,
     published_count,
 )
-from stopflow.lowrank.layer.orthonormal import orthonormality_defect
 
 
 @pytest.mark.parametrize(

@@ -38,14 +38,6 @@ def gram_matrix(basis: Tensor) -> Tensor:
     return gram.addmm_(rest.mT, rest)
 
 
-def orthonormality_defect(basis: Tensor) -> float:
-    """Return the Frobenius norm of U^T U - I, computed in float64."""
-    wide = basis.detach().double()
-    excess = wide.mT @ wide
-    excess.diagonal().sub_(1.0)
-    return float(torch.linalg.matrix_norm(excess))
-
-
 def orthonormalised(basis: Tensor) -> tuple[Tensor, Tensor]:
     """Return Q and R in float64 of U = Q R: by Cholesky near orthonormality, else Householder."""
     gram = gram_matrix(basis)
