@@ -20,6 +20,7 @@ from stopflow.report.kinetics.conditions import (
     shared_unit,
 )
 from stopflow.report.kinetics.secondary_numbers import (
+    SYMBOLS,
     SecondaryPicture,
     is_parameter,
     pair_pictures,
@@ -35,6 +36,7 @@ ALWAYS = ("k_per_s", "k_stderr_per_s", "k_low95_per_s", "k_high95_per_s", "start
 """Columns that the page asks for whether or not anything is known; others only where it is."""
 SHOT_TEXTS = (
     *("experiment", "file", "verdict", "reason", "rules", "law", "substrate", "start_source"),
+    "signal_unit",
 )
 SHOT_NUMBERS = (
     "channel",
@@ -106,11 +108,12 @@ def build_payload(data: KineticsReportData, *, light: bool) -> dict[str, Any]:
         "robust": bool(analysis.get("robust", False)),
         "fixed": dict(analysis.get("fixed", {})),
         "answers": [[answer.question, answer.text] for answer in build_answers(data).answers],
-        "signalUnit": signal_unit(shots),
         "concentrationUnit": _unit(units.concentration, shots["concentration_M"]),
         "ionicStrengthUnit": _unit(units.ionic_strength, shots["ionic_strength_M"]),
         "scatter": _common_scatter(shots),
-        "shots": _columns(shots, texts=SHOT_TEXTS, numbers=SHOT_NUMBERS),
+        "shots": _columns(
+            shots.assign(signal_unit=_signal_units(shots)), texts=SHOT_TEXTS, numbers=SHOT_NUMBERS
+        ),
         "conditions": {
             **_columns(conditions, texts=CONDITION_TEXTS, numbers=CONDITION_NUMBERS),
             "label": _texts(_labels(shots, conditions, units)),
@@ -127,6 +130,13 @@ def build_payload(data: KineticsReportData, *, light: bool) -> dict[str, Any]:
             for row in data.problems.to_dict("records")
         ],
     }
+
+
+def _signal_units(shots: pd.DataFrame) -> list[str]:
+    """Units of the signals; where the file of a shot says none, that of the others."""
+    usual = signal_unit(shots)
+    known = shots["signal_unit"].tolist() if "signal_unit" in shots else [""] * len(shots)
+    return [text if isinstance(text, str) and text else usual for text in known]
 
 
 def _unit(chosen: Unit | None, concentrations_M: pd.Series) -> dict[str, Any]:
@@ -249,7 +259,7 @@ def _plot(picture: SecondaryPicture, part: pd.DataFrame) -> dict[str, Any]:
         ],
         "parameters": [
             {
-                "name": str(row["parameter"]),
+                "name": SYMBOLS.get(str(row["parameter"]), str(row["parameter"])),
                 "value": _number(float(row["value"])),
                 "stderr": _number(float(row["stderr"])),
                 "unit": str(row["unit"]).replace("^-1", "⁻¹"),

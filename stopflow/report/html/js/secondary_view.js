@@ -25,8 +25,8 @@ export function showPlots(host, lab, { refits, openShot }) {
   return { refresh: () => views.forEach((view) => view.refresh()), draw: () => views.forEach(({ chart }) => chart.draw()) };
 }
 
-const TAKEN = (kind) => ({ name: kind, colour: "--fit", dash: [] });
-const NOT_TAKEN = (kind) => ({ name: `${kind}, not taken`, colour: "--muted", dash: [4, 4] });
+/** Dashes of curves that were tried and not taken. */
+const NOT_TAKEN = [[2, 3], [8, 4], [8, 3, 2, 3]];
 
 class PlotView {
   constructor(grid, plot, { lab, refits, openShot }) {
@@ -54,9 +54,13 @@ class PlotView {
     });
     const own = changed ? refitPlot(plot, lab.conditions, (row) => refits.ratesOf(row), lab.scatter) : null;
     const layers = [];
+    let rejected = 0;
     for (const curve of plot.curves) {
       if (curve.low && curve.chosen) layers.push({ type: "band", x: curve.x, low: curve.low, high: curve.high, colour: "--fit", alpha: 0.15 });
-      layers.push({ type: "line", x: curve.x, y: curve.y, width: 1.5, ...(curve.chosen ? TAKEN : NOT_TAKEN)(curve.kind) });
+      const style = curve.chosen ? { name: curve.kind, colour: "--fit" } : {
+        name: `${curve.kind}, not taken`, colour: "--muted", dash: NOT_TAKEN[rejected++ % NOT_TAKEN.length],
+      };
+      layers.push({ type: "line", x: curve.x, y: curve.y, width: 1.5, ...style });
     }
     layers.push({ type: "points", x: plot.x, y: plot.y, low: plot.low, high: plot.high, colour: "--trace", radius: 4, name: "mean, 95 % interval" });
     if (own) {
