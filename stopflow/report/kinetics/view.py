@@ -85,7 +85,7 @@ def say_key(picture: ExperimentPicture, *, with_cuts: bool = False) -> str:
     if drawn.fit is not None:
         said += ["line: the fit", "below: residuals"]
     if np.isfinite(drawn.start_s):
-        said.append("shaded: left out before the start")
+        said.append("shaded: left out")
     if with_cuts:
         said.append("lowest: k of one exponential with slope for other cuts")
     text = "; ".join(said)
