@@ -87,7 +87,7 @@ def say_key(picture: ExperimentPicture, *, with_cuts: bool = False) -> str:
     if np.isfinite(drawn.start_s):
         said.append("shaded: left out")
     if with_cuts:
-        said.append("lowest: k of one exponential with slope for other cuts")
+        said.append("lowest: k of one exponential with slope by cut")
     text = "; ".join(said)
     return f"{text[0].upper()}{text[1:]}."
 
