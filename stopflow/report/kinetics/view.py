@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from stopflow import column_names as col
+from stopflow.kinetics.laws import LAWS, error_columns, parameter_column
 from stopflow.kinetics.verdicts.findings import parse_findings
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.experiment_figures import draw_traces
@@ -35,7 +36,10 @@ from stopflow.report.paper.style import (
 
 _SHEET = Paper(key="picture", width_mm=220.0, height_mm=140.0, side_mm=8.0)
 _TEXT_MM = 54.0
-_FURTHER = (("k2", "k2_per_s", "k2_stderr_per_s"), ("k3", "k3_per_s", "k3_stderr_per_s"))
+_FURTHER = tuple(
+    (name.removesuffix("_per_s"), parameter_column(name)) for name in LAWS["triple"].rates[1:]
+)
+"""Names and columns of the rates beyond the first."""
 
 
 @styled
@@ -135,8 +139,8 @@ def _facts(shot: pd.Series) -> list[tuple[str, str]]:
         ("rate constant k / s⁻¹", format_pm(number(col.K_PER_S), error)),
         ("95 % interval / s⁻¹", interval),
         *(
-            (f"rate constant {name} / s⁻¹", format_pm(number(rate), number(stderr)))
-            for name, rate, stderr in _FURTHER
+            (f"rate constant {name} / s⁻¹", format_pm(number(rate), number(error_columns(rate)[0])))
+            for name, rate in _FURTHER
         ),
         ("half-life", format_time(number(col.HALF_LIFE_S))),
         (f"amplitude at the cut / {unit}", format_digits(number("amplitude"), 4)),
