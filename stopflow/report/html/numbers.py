@@ -20,21 +20,27 @@ from stopflow.report.kinetics.conditions import (
     shared_unit,
 )
 from stopflow.report.kinetics.secondary_numbers import (
+    SYMBOLS,
+    CurveLine,
     SecondaryPicture,
     is_parameter,
     pair_pictures,
 )
+from stopflow.report.paper.decimate import FloatArray
 from stopflow.report.paper.rounding import set_numbers
 from stopflow.report.tables.tables import signal_unit
 
 PAYLOAD_VERSION = 1
 DIGITS = 12
+READ_DIGITS, DRAWN_DIGITS = 8, 5
+"""Of numbers that are read off a table, and of curves that are drawn."""
 EXACT = ("start_s", "end_s")
 """Columns that points are compared with: every digit counts."""
 ALWAYS = ("k_per_s", "k_stderr_per_s", "k_low95_per_s", "k_high95_per_s", "start_s", "end_s")
 """Columns that the page asks for whether or not anything is known; others only where it is."""
 SHOT_TEXTS = (
     *("experiment", "file", "verdict", "reason", "rules", "law", "substrate", "start_source"),
+    "signal_unit",
 )
 SHOT_NUMBERS = (
     "channel",
@@ -106,11 +112,12 @@ def build_payload(data: KineticsReportData, *, light: bool) -> dict[str, Any]:
         "robust": bool(analysis.get("robust", False)),
         "fixed": dict(analysis.get("fixed", {})),
         "answers": [[answer.question, answer.text] for answer in build_answers(data).answers],
-        "signalUnit": signal_unit(shots),
         "concentrationUnit": _unit(units.concentration, shots["concentration_M"]),
         "ionicStrengthUnit": _unit(units.ionic_strength, shots["ionic_strength_M"]),
         "scatter": _common_scatter(shots),
-        "shots": _columns(shots, texts=SHOT_TEXTS, numbers=SHOT_NUMBERS),
+        "shots": _columns(
+            shots.assign(signal_unit=_signal_units(shots)), texts=SHOT_TEXTS, numbers=SHOT_NUMBERS
+        ),
         "conditions": {
             **_columns(conditions, texts=CONDITION_TEXTS, numbers=CONDITION_NUMBERS),
             "label": _texts(_labels(shots, conditions, units)),
@@ -122,11 +129,14 @@ def build_payload(data: KineticsReportData, *, light: bool) -> dict[str, Any]:
             {name: str(item.get(name, "")) for name in ("experiment", "file", "channel", "why")}
             for item in _left_out(data.provenance)
         ],
-        "problems": [
-            {name: str(row.get(name, "")) for name in ("experiment", "file", "found", "level")}
-            for row in data.problems.to_dict("records")
-        ],
     }
+
+
+def _signal_units(shots: pd.DataFrame) -> list[str]:
+    """Units of the signals; where the file of a shot says none, that of the others."""
+    usual = signal_unit(shots)
+    known = shots["signal_unit"].tolist() if "signal_unit" in shots else [""] * len(shots)
+    return [text if isinstance(text, str) and text else usual for text in known]
 
 
 def _unit(chosen: Unit | None, concentrations_M: pd.Series) -> dict[str, Any]:
@@ -156,8 +166,14 @@ def _columns(
     found |= {name: _texts(frame[name].tolist()) for name in texts if name in frame}
     for name in numbers:
         if name in frame and (name in ALWAYS or np.isfinite(frame[name]).any()):
-            found[name] = _numbers(frame[name], digits=17 if name in EXACT else DIGITS)
+            found[name] = _numbers(frame[name], digits=_digits_of(name))
     return found
+
+
+def _digits_of(name: str) -> int:
+    if name in EXACT:
+        return 17
+    return DIGITS if name.startswith("k") or name.endswith("inflation") else READ_DIGITS
 
 
 def _texts(values: Sequence[object]) -> dict[str, Any]:
@@ -221,6 +237,13 @@ def _title(picture: SecondaryPicture, part: pd.DataFrame) -> str:
     return ": ".join(filter(None, (kind, named)))
 
 
+def _lines_of(curve: CurveLine) -> list[tuple[str, FloatArray]]:
+    """List what is drawn of a curve: of one that was not taken no band."""
+    if not curve.chosen or curve.low is None or curve.high is None:
+        return [("y", curve.y)]
+    return [("y", curve.y), ("low", curve.low), ("high", curve.high)]
+
+
 def _plot(picture: SecondaryPicture, part: pd.DataFrame) -> dict[str, Any]:
     chosen = part[part["chosen"].astype(bool) & is_parameter(part)]
     return {
@@ -231,25 +254,21 @@ def _plot(picture: SecondaryPicture, part: pd.DataFrame) -> dict[str, Any]:
         "factor": picture.factor,
         "members": list(picture.members),
         **{name: _numbers(getattr(picture, name)) for name in ("x", "y", "low", "high")},
+        "curveX": _numbers(picture.curves[0].x if picture.curves else (), digits=DRAWN_DIGITS),
         "curves": [
             {
                 "kind": curve.kind,
                 "chosen": curve.chosen,
                 **{
-                    name: None if values is None else _numbers(np.asarray(values))
-                    for name, values in (
-                        ("x", curve.x),
-                        ("y", curve.y),
-                        ("low", curve.low),
-                        ("high", curve.high),
-                    )
+                    name: _numbers(np.asarray(values), digits=DRAWN_DIGITS)
+                    for name, values in _lines_of(curve)
                 },
             }
             for curve in picture.curves
         ],
         "parameters": [
             {
-                "name": str(row["parameter"]),
+                "name": SYMBOLS.get(str(row["parameter"]), str(row["parameter"])),
                 "value": _number(float(row["value"])),
                 "stderr": _number(float(row["stderr"])),
                 "unit": str(row["unit"]).replace("^-1", "⁻¹"),

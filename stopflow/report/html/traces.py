@@ -9,7 +9,7 @@ from stopflow.report.data import KineticsReportData
 from stopflow.report.html.shots import ShotPacker
 from stopflow.report.kept import Parts
 
-FULL_BUDGET = 8_500_000
+FULL_BUDGET = 8_300_000
 """Characters of traces in full resolution; with everything else of a large lab below 12 MB."""
 DRAWN_TRACES = 6_000
 """Traces that a page holds at all, the doubtful ones first; the tables have every shot."""

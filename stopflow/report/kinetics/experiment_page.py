@@ -20,8 +20,14 @@ from stopflow.report.kinetics.conditions import (
 from stopflow.report.kinetics.experiment_figures import draw_traces
 from stopflow.report.kinetics.experiment_numbers import build_experiment_picture, relative_cuts
 from stopflow.report.kinetics.experiment_strip import draw_cuts, draw_rates
-from stopflow.report.kinetics.reasons import count_reasons
-from stopflow.report.kinetics.repeats import Repeats, group_series, list_doubtful, name_files
+from stopflow.report.kinetics.repeats import (
+    Repeats,
+    group_repeats,
+    group_series,
+    list_doubtful,
+    list_repeats,
+    name_files,
+)
 from stopflow.report.kinetics.summary import Counts, count_shots, count_things
 from stopflow.report.paper.decimate import FloatArray
 from stopflow.report.paper.flow import Block, Bookmark, Paragraph, Picture, build_subheading
@@ -180,10 +186,11 @@ def _models_grid(shots: pd.DataFrame, units: Units) -> Grid:
     names = [name for name in (*_MODEL_COLUMNS, *_CRITERIA) if name in shots]
     numbers = {name: shots[name].to_numpy(float) for name in names}
     series = build_series(shots, units)
+    usable = np.isfinite(numbers[col.K_PER_S]) & (shots[col.VERDICT] != "FAIL").to_numpy()
     fitted: list[Columns] = []
     for item in series:
         own = np.array([places[row] for row in item.rows])
-        own = own[np.isfinite(numbers[col.K_PER_S][own])]
+        own = own[usable[own]]
         fitted.append({name: values[own] for name, values in numbers.items()})
     several = any(np.isfinite(own[col.K2_PER_S]).any() for own in fitted)
     reported = {"k": col.K_PER_S, "k₂": col.K2_PER_S} if several else {}
@@ -203,7 +210,7 @@ def _models_grid(shots: pd.DataFrame, units: Units) -> Grid:
     ]
     columns = (
         Column(title="Condition"),
-        Column(title="Fitted", align="right"),
+        Column(title="Used", align="right"),
         *(Column(title=law.heading, unit=_rate_unit(law), align="right") for _, law in COMPARED),
         *(Column(title="Reported", unit=f"{name} / s⁻¹", align="right") for name in reported),
         Column(title="Lowest AICc", unit="shots", align="left"),
@@ -267,8 +274,8 @@ def _known(shots: Columns, column: str) -> FloatArray:
 def _verdict_grid(shots: pd.DataFrame, series: Sequence[Repeats]) -> Grid:
     passed = shots[shots[col.VERDICT] == "PASS"]
     rows = [(item.verdict, "series", f"{item.reason}: {name_files(item.names)}") for item in series]
-    for item in count_reasons(shots):
-        rows.append((item.verdict, str(item.shots), f"{item.reason}: {name_files(item.files)}"))
+    for item in group_repeats(list_repeats(shots)):
+        rows.append((item.verdict, str(item.count), f"{item.reason}: {name_files(item.names)}"))
     if len(passed):
         rows.append(("PASS", str(len(passed)), "no objection"))
     columns = (

@@ -150,6 +150,10 @@ def _condition_grid(data: KineticsReportData) -> Grid:
     files = name_files_apart(data.shots, data.conditions)
     table = sort_conditions(data.conditions.assign(file=files))
     units = build_units(table)
+    signals = {
+        name: signal_unit(own) for name, own in data.shots.groupby(col.EXPERIMENT, sort=False)
+    }
+    mixed = len(set(signals.values())) > 1
     shown = set(varying_columns(table)) | {
         name for name in (col.CONCENTRATION_M, col.TEMPERATURE_K) if np.isfinite(table[name]).any()
     }
@@ -182,7 +186,7 @@ def _condition_grid(data: KineticsReportData) -> Grid:
         ),
         Column(title="Shot SD", unit="s⁻¹", align="right"),
         Column(title="Half-life", align="right"),
-        Column(title="Amplitude", unit=signal_unit(data.shots), align="right"),
+        Column(title="Amplitude", unit="" if mixed else signal_unit(data.shots), align="right"),
         Column(title="S/N", align="right"),
         Column(title="Verdict", verdict=True),
     ]
@@ -190,7 +194,7 @@ def _condition_grid(data: KineticsReportData) -> Grid:
     for name, part in table.groupby(col.EXPERIMENT, sort=False):
         part = part.assign(shown_error=column_errors(part[col.K_STDERR_PER_S].tolist()))
         if table[col.EXPERIMENT].nunique() > 1:
-            rows.append((str(name),))
+            rows.append((f"{name}: amplitude / {signals[name]}" if mixed else str(name),))
         rows += [_condition_row(row, shown, units) for row in part.to_dict("records")]
     return Grid(
         columns=tuple(columns), rows=tuple(rows), size=6.9, after_mm=1.5, name="Rates by condition"

@@ -25,6 +25,10 @@ from stopflow.report.paper.rounding import (
 from stopflow.report.paper.style import printable
 
 K_ON_AT = "k_on at "
+SYMBOLS = {
+    item.name: item.symbol for curve in CURVES.values() for item in curve.parameters if item.symbol
+}
+"""Parameters whose names print otherwise."""
 DECADES = 100.0
 """Points that span more than this factor stand on a logarithmic axis."""
 _KELVIN = re.compile(r"(?<![\w.])(\d{2,4}\.\d{2}) K(?!\w)")

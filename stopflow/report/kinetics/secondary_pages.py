@@ -17,6 +17,7 @@ from stopflow.kinetics.secondary.fit import name_phase
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kept import digest_value
 from stopflow.report.kinetics.secondary_numbers import (
+    SYMBOLS,
     SecondaryPicture,
     build_pictures,
     is_parameter,
@@ -51,9 +52,6 @@ from stopflow.report.paper.style import (
     printable,
 )
 
-_SYMBOLS = {
-    item.name: item.symbol for curve in CURVES.values() for item in curve.parameters if item.symbol
-}
 _OVERLAID = 8
 _Corner = Literal["upper left", "upper right", "lower left", "lower right"]
 _TITLE_SIZE = 7.2
@@ -261,7 +259,7 @@ def _write_title(axes: Axes, picture: SecondaryPicture) -> None:
 
 
 def _symbols(text: str) -> str:
-    for plain, symbol in _SYMBOLS.items():
+    for plain, symbol in SYMBOLS.items():
         text = text.replace(f"{plain} ", f"{symbol} ")
     return text
 
@@ -314,7 +312,7 @@ def _model_rows(kind: str, own: pd.DataFrame) -> list[tuple[str, ...]]:
             (
                 model if number == 0 else "",
                 f"{row[col.POINTS]:.0f}" if number == 0 else "",
-                _SYMBOLS.get(str(row[col.PARAMETER]), str(row[col.PARAMETER])),
+                SYMBOLS.get(str(row[col.PARAMETER]), str(row[col.PARAMETER])),
                 format_pm(value, error) if error > 0 else format_digits(value, 3),
                 format_interval(
                     factor * float(row[col.LOW95]), factor * float(row[col.HIGH95]), error=error

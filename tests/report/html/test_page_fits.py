@@ -144,6 +144,17 @@ def test_random_windows_of_every_law(open_page, small_page, rng, full_proof):
         assert max(values) <= EQUAL, key
 
 
+def test_a_minimum_inside_goes_before_one_beyond_what_can_be_seen(open_page, small_page):
+    """Slower still the sum of squares falls again, where no rate is told from a slope."""
+    time = np.linspace(0, 1, 2001)
+    signal = 0.02 * np.exp(-60 * time) + 0.0075896 * time + 0.003 * np.cos(3000 * time**2)
+    job = Job(time_s=time, signal=signal, law="single", start_s=0.0, end_s=1.0)
+    found, reference = fit_in_page(open_page(small_page), [job])[0], fit_in_python(job)
+    assert reference.fit.status == "ok"
+    assert found["ok"]
+    assert found["parameters"]["k_per_s"] == pytest.approx(reference.fit.k_per_s, rel=EQUAL)
+
+
 def test_a_faint_phase_beside_a_strong_one(open_page, small_page, rng):
     """The valley of the strong rate is narrower than the grid of the search."""
     time = np.linspace(0, 0.38, 1000)

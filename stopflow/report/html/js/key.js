@@ -12,6 +12,6 @@ function entryOf(layer) {
   const swatch = element("span", { class: `swatch ${layer.type}`, "aria-hidden": "true" });
   swatch.style.color = `var(${layer.colour})`;
   if (layer.alpha && layer.type !== "band") swatch.style.opacity = layer.alpha;
-  if (layer.dash?.length) swatch.classList.add("dashed");
+  if (layer.dash?.length) swatch.classList.add(layer.dash[0] < 3 ? "dotted" : "dashed");
   return element("li", {}, swatch, layer.name);
 }

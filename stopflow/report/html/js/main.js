@@ -105,7 +105,7 @@ function drawOpen() {
   if (trace) view.draw({ stopflow, yours, startS, endS, moving });
   panel.show({
     shot, edit, stopflow, yours, choice, startS, endS, moving, factor: view.factor ?? 1e3, unit: view.unit ?? "ms",
-    kind: lab.traces.kind(shot.index), robust: lab.robust, signalUnit: lab.signalUnit,
+    kind: lab.traces.kind(shot.index), robust: lab.robust, signalUnit: shot.signal_unit,
   });
   if (yours?.ok) {
     const shift = (yours.k - shot.k_per_s) / shot.k_stderr_per_s;

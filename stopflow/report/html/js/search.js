@@ -183,9 +183,10 @@ function withRates({ freeRates }, from, rates) {
   return theta;
 }
 
-/** Limits of a logarithm in a descent; those of rates are wider than what is refused. */
+/** Limits of a logarithm in a descent; those of one rate among others are wider than what is refused. */
 function boundsOf(law, index, fastest) {
-  const [low, high] = limitsOf(law, index, fastest), room = law.rates[index] in law.ranges ? 1 : 10;
+  const alone = law.rates.length === 1 && !law.shape, room = alone || law.rates[index] in law.ranges ? 1 : 10;
+  const [low, high] = limitsOf(law, index, fastest);
   return [Math.log(low / room), Math.log(high * room)];
 }
 

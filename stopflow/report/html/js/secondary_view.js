@@ -25,8 +25,8 @@ export function showPlots(host, lab, { refits, openShot }) {
   return { refresh: () => views.forEach((view) => view.refresh()), draw: () => views.forEach(({ chart }) => chart.draw()) };
 }
 
-const TAKEN = (kind) => ({ name: kind, colour: "--fit", dash: [] });
-const NOT_TAKEN = (kind) => ({ name: `${kind}, not taken`, colour: "--muted", dash: [4, 4] });
+/** Dashes of curves that were tried and not taken. */
+const NOT_TAKEN = [[2, 3], [8, 4], [8, 3, 2, 3]];
 
 class PlotView {
   constructor(grid, plot, { lab, refits, openShot }) {
@@ -54,13 +54,17 @@ class PlotView {
     });
     const own = changed ? refitPlot(plot, lab.conditions, (row) => refits.ratesOf(row), lab.scatter) : null;
     const layers = [];
+    let rejected = 0;
     for (const curve of plot.curves) {
-      if (curve.low && curve.chosen) layers.push({ type: "band", x: curve.x, low: curve.low, high: curve.high, colour: "--fit", alpha: 0.15 });
-      layers.push({ type: "line", x: curve.x, y: curve.y, width: 1.5, ...(curve.chosen ? TAKEN : NOT_TAKEN)(curve.kind) });
+      if (curve.low && curve.chosen) layers.push({ type: "band", x: plot.curveX, low: curve.low, high: curve.high, colour: "--fit", alpha: 0.15 });
+      const style = curve.chosen ? { name: curve.kind, colour: "--fit" } : {
+        name: `${curve.kind}, not taken`, colour: "--muted", dash: NOT_TAKEN[rejected++ % NOT_TAKEN.length],
+      };
+      layers.push({ type: "line", x: plot.curveX, y: curve.y, width: 1.5, ...style });
     }
     layers.push({ type: "points", x: plot.x, y: plot.y, low: plot.low, high: plot.high, colour: "--trace", radius: 4, name: "mean, 95 % interval" });
     if (own) {
-      const x = plot.curves[0]?.x ?? [];
+      const x = plot.curveX;
       layers.push({ type: "line", x, y: x.map(own.curve), colour: "--yours", width: 2, name: "yours" });
       layers.push({
         type: "points", colour: "--yours", radius: 6, hollow: true, width: 2,
@@ -72,7 +76,7 @@ class PlotView {
     this.yours.textContent = own
       ? `Yours: ${own.parameters.map(sayParameter).join(" · ")}`
       : changed ? sayMissing(plot) : "";
-    const xs = [plot.x, ...plot.curves.map((curve) => curve.x)];
+    const xs = [plot.x, plot.curveX];
     const ys = [plot.y, plot.low, plot.high, ...plot.curves.map((curve) => curve.y), own ? own.points.map((p) => p.y) : []];
     this.chart.show({
       layers, x: spanOf(xs, 0.02) ?? [0, 1], y: spanOf(ys.map(numbersOnly)) ?? [0, 1],

@@ -121,7 +121,7 @@ export class TraceView {
     const still = this.#still(fits), { domain, log, xLabel } = still, { yours, startS, endS, moving } = fits;
     const under = outsideLayers(...this.#x(Float64Array.of(startS, endS)));
     const curves = yours?.ok ? [curveLayer(yours, still.seenS, (time) => this.#x(time), { colour: "--yours" })] : [];
-    const { signalUnit } = this.lab;
+    const signalUnit = this.shot.signal_unit;
     this.main.show({
       under, layers: still.layers, over: curves, x: domain, log, xLabel, yLabel: `signal / ${signalUnit}`,
       y: widened(still.range, curves), description: still.description,
@@ -165,7 +165,7 @@ export class TraceView {
       range: spanOf([seen.signal.subarray(first, stop), ...curves.map((curve) => curve.y)]) ?? [0, 1],
       rest: [{ type: "rule", at: 0, colour: "--muted" }, ...residuals],
       cuts: trace.cuts ? cutPlot(trace.cuts, quoted, this.factor) : null,
-      description: `Trace of ${this.shot.file}: ${trace.time.length} points, signal in ${this.lab.signalUnit} against time in ${this.unit}`,
+      description: `Trace of ${this.shot.file}: ${trace.time.length} points, signal in ${this.shot.signal_unit} against time in ${this.unit}`,
     };
     return this.held;
   }
