@@ -24,6 +24,8 @@ from stopflow.mechanism.scheme import parse_scheme
 from stopflow.trace import FloatArray
 
 TOLERANCE = 1e-8
+END = 1e-2 * TOLERANCE
+"""Share of the squares, and of the constants, at which every way ends its search."""
 NOISE = 0.005
 POINTS = 150
 MICRO = 1e-6
@@ -182,7 +184,11 @@ def build_case(name: str, *, generator: np.random.Generator) -> tuple[Problem, F
 
 def fit_here(problem: Problem, start: FloatArray, *, tolerance: float = TOLERANCE) -> Reached:
     """Follow the squares down with this program."""
-    found, spent = clock(lambda: minimise(problem, start, tolerance=tolerance))
+    found, spent = clock(
+        lambda: minimise(
+            problem, start, tolerance=tolerance, negligible=END * tolerance / TOLERANCE
+        )
+    )
     return Reached(constants=np.exp(found.theta), squares=found.squares, seconds=spent)
 
 
@@ -190,7 +196,7 @@ def fit_with_scipy(problem: Problem, start: FloatArray) -> Reached:
     """Follow the squares down with LSODA and `least_squares`."""
     rest = _ScipyResidual(problem)
     found, spent = clock(
-        lambda: least_squares(rest, start, method="lm", xtol=1e-10, ftol=1e-10, gtol=1e-10)
+        lambda: least_squares(rest, start, method="lm", xtol=END, ftol=END, gtol=END)
     )
     return Reached(constants=np.exp(found.x), squares=float(2 * found.cost), seconds=spent)
 

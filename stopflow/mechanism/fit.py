@@ -7,12 +7,11 @@ minima again on all points. Several minima that are as good are all returned.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf
 
 import numpy as np
 from scipy.stats import chi2, qmc
 
-from stopflow.mechanism.minimise import FAIR, NEGLIGIBLE, Minimum, minimise, search_box
+from stopflow.mechanism.minimise import FAIR, NEGLIGIBLE, Minimum, minimise
 from stopflow.mechanism.problem import Point, Problem
 from stopflow.mechanism.scatter import Errors, Region, measure_errors
 from stopflow.mechanism.thin import thin_problem
@@ -90,7 +89,7 @@ def fit_mechanism(
         Share of the sum of squares below which a promised gain ends the search.
     """
     thin = thin_problem(problem)
-    centre, width = search_box(problem)
+    centre, width = problem.box
     tries = 2 ** int(np.ceil(np.log2(TRIES_A_NUMBER * problem.constants.count)))
     unit = qmc.Sobol(d=problem.constants.count, rng=generator).random(tries)
     grid = centre + width * (2 * unit - 1)
@@ -174,13 +173,8 @@ def conclude(problem: Problem, minima: Sequence[Minimum]) -> GlobalFit:
     free = problem.constants.count
     nothing = np.full((free, free), np.nan)
     if not minima:
-        empty = Point(
-            squares=inf,
-            residual=np.zeros(0),
-            jacobian=np.zeros((0, free)),
-            responses=np.zeros((0, 0)),
-        )
-        none = Minimum.at(np.full(free, np.nan), empty, converged=False)
+        empty = Point.nowhere(np.full(free, np.nan), 0)
+        none = Minimum.at(empty, converged=False)
         return GlobalFit(
             problem=problem,
             best=none,

@@ -8,12 +8,12 @@ small and a step of arrays this short costs by the call, not by the number.
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
 from stopflow.mechanism.radau import build_radau
 from stopflow.mechanism.rates import Quadratic
+from stopflow.mechanism.trajectory import Mesh, Trajectory
 from stopflow.trace import FloatArray
 
 METHOD = build_radau(7)
@@ -28,39 +28,6 @@ CLOSE = 1e-2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Trajectory:
-    """A solution as polynomials over K steps.
-
-    Attributes
-    ----------
-    knots_s
-        (K + 1,) ends of the steps.
-    x, dx
-        (K, s + 1, M, r) and (K, s + 1, M, p, r) at the nodes of each step.
-    """
-
-    knots_s: FloatArray
-    x: FloatArray
-    dx: FloatArray
-
-    def read(self, times_s: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Evaluate the polynomials at rising times: x (M, n, r) and dx (M, n, p, r)."""
-        steps, nodes, mixtures, rank = self.x.shape
-        free = self.dx.shape[3]
-        at = np.clip(np.searchsorted(self.knots_s, times_s, side="right") - 1, 0, steps - 1)
-        z = (times_s - self.knots_s[at]) / (self.knots_s[at + 1] - self.knots_s[at])
-        weights = METHOD.interpolate(z)
-        flat = np.concatenate(
-            (self.x.reshape(steps, nodes, -1), self.dx.reshape(steps, nodes, -1)), axis=2
-        )
-        ends = np.searchsorted(at, np.arange(steps + 1))
-        found = np.concatenate([weights[a:b] @ flat[k] for k, (a, b) in enumerate(pairwise(ends))])
-        x = found[:, : mixtures * rank].reshape(len(z), mixtures, rank)
-        dx = found[:, mixtures * rank :].reshape(len(z), mixtures, free, rank)
-        return x.transpose(1, 0, 2), dx.transpose(1, 0, 2, 3)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Step:
     """An accepted step: its length, x (M, r) before it, stages (M, s, r) and their Jacobians."""
 
@@ -71,7 +38,7 @@ class _Step:
 
 
 def integrate(
-    right: Quadratic, by_free: Quadratic, scale: FloatArray, end: float
+    right: Quadratic, by_free: Quadratic, scale: FloatArray, times_s: FloatArray
 ) -> Trajectory | None:
     """Step from x = 0 at time 0 to the end; None without a finite solution in the steps allowed.
 
@@ -81,9 +48,10 @@ def integrate(
         The rate equations of M mixtures and their derivatives.
     scale
         (M, 1) absolute error that is allowed.
-    end
-        Last time, s.
+    times_s
+        (n,) rising, that the solution is wanted at.
     """
+    end = float(times_s[-1])
     x, slope, jacobian = np.zeros_like(right.constant), right.constant, right.linear
     time_s, length = 0.0, _first_step(slope, jacobian, end)
     guess = np.repeat(x[:, None], METHOD.stages, axis=1)
@@ -107,7 +75,7 @@ def integrate(
         taken.append(_Step(length_s=length, before=x, stages=stages, jacobians=jacobians))
         time_s += length
         if time_s >= end * (1 - 1e-14):
-            return _trajectory(taken, by_free)
+            return _trajectory(taken, by_free, times_s)
         factor = min(GROWTH, SAFETY * max(error, 1e-30) ** (-1 / METHOD.stages))
         ahead = min(length * factor, end - time_s) / length
         guess = METHOD.extrapolate(ahead) @ np.concatenate((x[:, None], stages), axis=1)
@@ -175,7 +143,7 @@ def _error(
     return float((np.abs(found[..., 0]) / scale).max())
 
 
-def _trajectory(taken: list[_Step], by_free: Quadratic) -> Trajectory:
+def _trajectory(taken: list[_Step], by_free: Quadratic, times_s: FloatArray) -> Trajectory:
     """Put the steps together, with the derivatives of all of them."""
     lengths = np.array([step.length_s for step in taken])
     before = np.stack([step.before for step in taken])
@@ -186,8 +154,11 @@ def _trajectory(taken: list[_Step], by_free: Quadratic) -> Trajectory:
     if free:
         jacobians = np.stack([step.jacobians for step in taken])
         _differentiate(dx, by_free, stages, jacobians, lengths)
+    knots = np.concatenate(([0.0], np.cumsum(lengths)))
     return Trajectory(
-        knots_s=np.concatenate(([0.0], np.cumsum(lengths))), x=x.transpose(0, 2, 1, 3), dx=dx
+        mesh=Mesh(METHOD, knots, times_s),
+        x=x.transpose(1, 0, 2, 3),
+        dx=dx.transpose(2, 0, 1, 3, 4),
     )
 
 
