@@ -9,9 +9,11 @@ stands, until what the last polynomials hold is below the tolerance (Ascher, Mat
 Numerical Solution of Boundary Value Problems, 1995, chapters 5 and 9).
 """
 
+from functools import cache
+
 import numpy as np
 
-from stopflow.mechanism.radau import build_radau
+from stopflow.mechanism.radau import Radau, build_radau
 from stopflow.mechanism.rates import Quadratic
 from stopflow.mechanism.trajectory import Mesh, Trajectory
 from stopflow.trace import FloatArray
@@ -148,20 +150,21 @@ class _NewtonStep:
         mixtures, free, rank = by_free.constant.shape
         steps, stages, columns = mesh.steps, mesh.method.stages, 1 + free
         self._derivative = mesh.method.derivative
+        lengths = mesh.lengths_s[:, None, None, None]
         bent = np.concatenate((right.quadratic[:, None], by_free.quadratic), axis=1)
         self._bent = 0.5 * bent.transpose(0, 4, 1, 2, 3).reshape(mixtures, rank, -1)
         linear = np.concatenate((right.linear[:, None], by_free.linear), axis=1)
-        self._linear = linear[:, None, None]
+        self._linear = linear[:, None, None] * lengths[..., None]
         constant = np.concatenate((right.constant[:, None], by_free.constant), axis=1)
-        self._constant = constant[:, None, None]
-        self._lengths = mesh.lengths_s[:, None, None, None]
+        self._constant = constant[:, None, None] * lengths
+        self._lengths = lengths[..., None]
         self._shape = (mixtures, steps, stages, columns, rank)
-        self._plain = np.kron(self._derivative[:, 1:], np.eye(rank))
+        self._plain, carried = _constant_parts(mesh.method, rank)
         self._matrix = np.empty((mixtures, steps, stages * rank, stages * rank))
         six = self._matrix.reshape(mixtures, steps, stages, rank, stages, rank)
         self._blocks = np.einsum("mkiaib->mkiab", six)
         self._sides = np.empty((mixtures, steps, stages, rank, columns + rank))
-        self._sides[..., columns:] = -self._derivative[:, :1, None] * np.eye(rank)
+        self._sides[..., columns:] = carried
 
     def take(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Take the step: x (M, K, s + 1, r) after it, and derivatives (M, K, s + 1, p, r)."""
@@ -170,13 +173,13 @@ class _NewtonStep:
         slopes = (inner.reshape(mixtures, steps * stages, rank) @ self._bent).reshape(
             *self._shape, rank
         )
+        slopes *= self._lengths
         slopes += self._linear
-        rates = (slopes @ inner[:, :, :, None, :, None])[..., 0]
+        rates = np.einsum("mksaij,mksj->mksai", slopes, inner)
         rates += self._constant
-        rates *= self._lengths
         rates[:, :, :, 0] -= self._derivative @ x
         self._matrix[:] = self._plain
-        self._blocks -= self._lengths * (2 * slopes[:, :, :, 0] - self._linear[:, :, :, 0])
+        self._blocks -= 2 * slopes[:, :, :, 0] - self._linear[:, :, :, 0]
         self._sides[..., :columns] = rates.swapaxes(3, 4)
         found = np.linalg.solve(
             self._matrix, self._sides.reshape(mixtures, steps, stages * rank, columns + rank)
@@ -188,3 +191,10 @@ class _NewtonStep:
         changes = (own + carried @ starts).reshape(mixtures, steps, stages, rank, columns)
         whole = np.concatenate((starts[:, :, None], changes), axis=2)
         return x + whole[..., 0], whole[..., 1:].swapaxes(3, 4)
+
+
+@cache
+def _constant_parts(method: Radau, rank: int) -> tuple[FloatArray, FloatArray]:
+    """What of the matrix and of the right-hand sides depends on the method alone."""
+    unit = np.eye(rank)
+    return np.kron(method.derivative[:, 1:], unit), -method.derivative[:, :1, None] * unit

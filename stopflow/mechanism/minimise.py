@@ -13,7 +13,7 @@ from stopflow.trace import FloatArray, frozen_array
 MOST_TURNS = 200
 FAIR = 1e-7
 """Tolerance of the rate equations where 0.001 of a standard error is enough."""
-COARSE = 1e-4
+COARSE, COARSELY = 2e-3, 1e-3
 """Tolerance with which a search begins, and share of the squares to which it goes on with that."""
 FIRST_DAMPING, MOST_DAMPING = 1e-3, 1e10
 LONGEST_STEP = 2.5
@@ -100,7 +100,7 @@ def minimise(
     )
     if near is None and tolerance < COARSE:
         rough = problem.evaluate(theta, tolerance=COARSE)
-        rough, theta, _ = descent.follow(rough, turns, COARSE, max(negligible, COARSE))
+        rough, theta, _ = descent.follow(rough, turns, COARSE, max(negligible, COARSELY))
         near = rough.path
     point = problem.evaluate(theta, tolerance=tolerance, near=near)
     found, _, converged = descent.follow(point, turns, tolerance, negligible)
