@@ -101,7 +101,12 @@ def solve(
         if exact is None:
             path = _step(right, by_free, scale, times_s, tolerance, near)
         if exact is not None or path is not None:
-            x, dx = path.read(onto) if path is not None else (exact[0] @ onto, exact[1] @ onto)
+            if path is not None:
+                x, dx = path.read(onto)
+            elif len(onto) == 1:
+                x, dx = exact[0] * onto[0], exact[1] * onto[0]
+            else:
+                x, dx = exact[0] @ onto, exact[1] @ onto
             c = x + start[:, None, places]
             dc = dx if dstart is None else dx + dstart[:, None, :, places]
             if np.isfinite(c).all() and np.isfinite(dc).all():
@@ -117,11 +122,12 @@ def solve(
 def _solve_exactly(
     system: MassAction, right: Quadratic, by_free: Quadratic, times_s: FloatArray
 ) -> tuple[FloatArray, FloatArray] | None:
-    if system.is_linear:
-        return solve_linear(right, by_free, times_s)
+    found = None
     if system.basis.shape[1] == 1:
-        return solve_riccati(right, by_free, times_s)
-    return None
+        found = solve_riccati(right, by_free, times_s)
+    if found is None and system.is_linear:
+        found = solve_linear(right, by_free, times_s)
+    return found
 
 
 def _step(
