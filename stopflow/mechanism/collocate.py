@@ -59,13 +59,14 @@ def collocate(
     tolerance
         `scale` in units of the concentrations.
     near
-        The solution, or a guess of it, for constants close by.
+        The solution, or a guess of it, of the same mixtures to the same end, for constants close
+        by.
     """
     method = COARSE if tolerance >= ROUGH else FINE
     if near is None:
         mesh = Mesh(method, _guess_knots(right, float(times_s[-1])), times_s)
         x = np.zeros((len(scale), mesh.steps, method.stages + 1, right.constant.shape[1]))
-    elif near.mesh.method is method:
+    elif near.mesh.method is method and near.mesh.times_s is times_s:
         mesh, x = near.mesh, near.x
     else:
         mesh = Mesh(method, near.mesh.knots_s, times_s)
@@ -195,6 +196,8 @@ class _NewtonStep:
 
 @cache
 def _constant_parts(method: Radau, rank: int) -> tuple[FloatArray, FloatArray]:
-    """What of the matrix and of the right-hand sides depends on the method alone."""
+    """Give what of the matrix and of the right-hand sides depends on the method alone."""
     unit = np.eye(rank)
-    return np.kron(method.derivative[:, 1:], unit), -method.derivative[:, :1, None] * unit
+    return np.asarray(np.kron(method.derivative[:, 1:], unit)), -method.derivative[
+        :, :1, None
+    ] * unit

@@ -108,7 +108,9 @@ def fit_mechanism(
         for item in chosen
     ]
     if negligible < NEGLIGIBLE_ROUGHLY:
-        found = [minimise(problem, item.theta, negligible=negligible) for item in found]
+        found = [
+            minimise(problem, item.theta, negligible=negligible, near=item.path) for item in found
+        ]
     return conclude(problem, _distinct(found))
 
 
@@ -157,14 +159,21 @@ def _same_valley(problem: Problem, best: Minimum, other: Minimum, limit: float) 
     """
     apart = other.theta - best.theta
     place = int(np.abs(apart).argmax())
-    theta = best.theta
+    before = best
     for share in BETWEEN:
-        ahead = theta.copy()
+        ahead = before.theta.copy()
         ahead[place] = best.theta[place] + share * apart[place]
-        found = minimise(problem, ahead, held=(place,), turns=20, tolerance=FAIR, negligible=1e-6)
-        if not found.squares < limit:
+        before = minimise(
+            problem,
+            ahead,
+            held=(place,),
+            turns=20,
+            tolerance=FAIR,
+            negligible=1e-6,
+            near=before.path,
+        )
+        if not before.squares < limit:
             return False
-        theta = found.theta
     return True
 
 
@@ -184,7 +193,7 @@ def conclude(problem: Problem, minima: Sequence[Minimum]) -> GlobalFit:
             "that these shots could show",
         )
     best = minima[0]
-    point = problem.evaluate(best.theta)
+    point = problem.evaluate(best.theta, near=best.path)
     dof = max(problem.points - problem.linear - free, 1)
     scale = max(point.squares / dof, 1.0)
     limit = best.squares + AS_GOOD * scale

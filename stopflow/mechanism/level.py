@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from math import sqrt
+from typing import TypeAlias
 
 import numpy as np
 
 from stopflow.mechanism.fit import GlobalFit
-from stopflow.mechanism.minimise import FAIR, minimise, search_bounds
+from stopflow.mechanism.minimise import FAIR, Minimum, minimise, search_bounds
 from stopflow.mechanism.scatter import Region
+from stopflow.mechanism.trajectory import Trajectory
 from stopflow.trace import FloatArray
 
 EXACT = 1e-6
@@ -18,17 +20,22 @@ LONGEST = 0.5
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class EdgePoint:
-    """A point y (2,): its level, 1 on the edge, the slope of that, and all free numbers there."""
+    """A point y (2,): its level, 1 on the edge, the slope of that, and the fit there."""
 
     y: FloatArray
     level: float
     slope: FloatArray
     theta: FloatArray
+    path: Trajectory | None
 
     @property
     def along(self) -> FloatArray:
         """Unit vector along the edge, with the region on its left."""
         return np.array([-self.slope[1], self.slope[0]]) / max(np.hypot(*self.slope), 1e-300)
+
+
+Fitted: TypeAlias = EdgePoint | Minimum
+"""Where a fit with two numbers held may begin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -78,17 +85,23 @@ class Level:
             high=high,
         )
 
-    def at(self, y: FloatArray, start: FloatArray) -> EdgePoint:
+    def at(self, y: FloatArray, start: Fitted) -> EdgePoint:
         """Fit all other numbers again with the two held at y."""
-        fit, step, theta = self.fit, self.axes @ y, start.copy()
+        fit, step, theta = self.fit, self.axes @ y, start.theta.copy()
         theta[list(self.places)] = self.centre + step
         gain = EXACT * fit.errors.pooled / max(fit.best.squares, 1e-300)
         found = minimise(
-            fit.problem, theta, held=self.places, turns=60, tolerance=FAIR, negligible=gain
+            fit.problem,
+            theta,
+            held=self.places,
+            turns=60,
+            tolerance=FAIR,
+            negligible=gain,
+            near=start.path,
         )
         rise = max(found.squares - fit.best.squares, 1e-12)
         if not np.isfinite(rise):
-            return EdgePoint(y=y, level=np.inf, slope=y, theta=start)
+            return EdgePoint(y=y, level=np.inf, slope=y, theta=start.theta, path=start.path)
         unit, noise = self.region.unit(step), float(step @ self.region.noise @ step)
         by_unit = 2 * (self.region.noise @ step - unit * (self.region.found @ step))
         by_unit = unit * by_unit / noise
@@ -99,6 +112,7 @@ class Level:
             level=sqrt(squared),
             slope=self.axes.T @ (0.5 * sqrt(squared) * slope),
             theta=np.asarray(found.theta),
+            path=found.path,
         )
 
     def room(self, y: FloatArray, step: FloatArray) -> float:

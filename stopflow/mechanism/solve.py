@@ -96,17 +96,13 @@ def solve(
         right, by_free = build_quadratic(system, start, k, dk)
         if dstart is not None:
             by_free = by_free + differentiate_by_start(system, start, k, dstart)
-        exact = _solve_exactly(system, right, by_free, times_s)
+        exact = _solve_exactly(system, right, by_free, times_s, onto)
         path = None
         if exact is None:
             path = _step(right, by_free, scale, times_s, tolerance, near)
-        if exact is not None or path is not None:
-            if path is not None:
-                x, dx = path.read(onto)
-            elif len(onto) == 1:
-                x, dx = exact[0] * onto[0], exact[1] * onto[0]
-            else:
-                x, dx = exact[0] @ onto, exact[1] @ onto
+        found = path.read(onto) if path is not None else exact
+        if found is not None:
+            x, dx = found
             c = x + start[:, None, places]
             dc = dx if dstart is None else dx + dstart[:, None, :, places]
             if np.isfinite(c).all() and np.isfinite(dc).all():
@@ -120,14 +116,20 @@ def solve(
 
 
 def _solve_exactly(
-    system: MassAction, right: Quadratic, by_free: Quadratic, times_s: FloatArray
+    system: MassAction,
+    right: Quadratic,
+    by_free: Quadratic,
+    times_s: FloatArray,
+    onto: FloatArray,
 ) -> tuple[FloatArray, FloatArray] | None:
     found = None
-    if system.basis.shape[1] == 1:
+    if len(onto) == 1:
         found = solve_riccati(right, by_free, times_s)
-    if found is None and system.is_linear:
+        if found is not None:
+            return found[0] * onto[0], found[1] * onto[0]
+    if system.is_linear:
         found = solve_linear(right, by_free, times_s)
-    return found
+    return None if found is None else (found[0] @ onto, found[1] @ onto)
 
 
 def _step(

@@ -45,7 +45,7 @@ class Mesh:
         return [(a, b, weights[a:b]) for a, b in pairwise(ends)]
 
     def read_at(self, times_s: FloatArray) -> tuple[NDArray[np.intp], FloatArray]:
-        """Number of the step that holds each time, and (..., s + 1) what reads values there."""
+        """Find the step that holds each time, and (..., s + 1) what reads values there."""
         at = np.searchsorted(self.knots_s, times_s, side="right") - 1
         at = np.minimum(np.maximum(at, 0), self.steps - 1)
         z = (times_s - self.knots_s[at]) / self.lengths_s[at]
@@ -87,12 +87,12 @@ class Trajectory:
         values = np.empty((mixtures, steps, nodes, 1 + free, width))
         np.matmul(self.x, onto, out=values[:, :, :, 0])
         np.matmul(self.dx, onto, out=values[:, :, :, 1:])
-        values = values.reshape(mixtures, steps, nodes, -1)
-        found = np.empty((mixtures, len(self.mesh.times_s), values.shape[-1]))
+        flat = values.reshape(mixtures, steps, nodes, -1)
+        found = np.empty((mixtures, len(self.mesh.times_s), flat.shape[-1]))
         for k, (first, last, weights) in enumerate(self.mesh.weights):
-            np.matmul(weights, values[:, k], out=found[:, first:last])
-        found = found.reshape(mixtures, -1, 1 + free, width)
-        return found[:, :, 0], found[:, :, 1:]
+            np.matmul(weights, flat[:, k], out=found[:, first:last])
+        both = found.reshape(mixtures, -1, 1 + free, width)
+        return both[:, :, 0], both[:, :, 1:]
 
     def resample(self, mesh: Mesh) -> FloatArray:
         """Evaluate x at the nodes of other steps: (M, K', s' + 1, r)."""

@@ -8,6 +8,7 @@ share responses make a group. Shorter shots are filled up with points of weight 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,14 +61,14 @@ class Windows:
         return np.concatenate(([0], np.cumsum(self.lengths)))
 
     @property
-    def members(self) -> list[slice] | list[NDArray[np.intp]]:
+    def members(self) -> list[Any]:
         """What takes each group out of all shots."""
         return [slice(None)] if len(self.groups) == 1 else list(self.groups)
 
     def spread(self, responses: FloatArray) -> FloatArray:
-        """Give each shot the responses (G, o) of its group: (J, o), or (1, o) for one group."""
+        """Give each shot the responses (G, o) of its group: (J, o)."""
         if len(self.groups) == 1:
-            return responses
+            return np.broadcast_to(responses, (len(self.mixture), responses.shape[1]))
         found = np.zeros((len(self.mixture), responses.shape[1]))
         for row, members in zip(responses, self.groups, strict=True):
             found[members] = row
