@@ -22,6 +22,8 @@ REFINED, MOST_MINIMA = 6, 3
 TOGETHER = 32
 ROUGH, NEGLIGIBLE_ROUGHLY = 1e-5, 1e-6
 """Tolerance of the rate equations, and share of the sum of squares, in the search."""
+GLANCE = 3e-3
+"""Tolerance of the rate equations where starts are only put in order."""
 SAME_MINIMUM = 0.02
 BETWEEN = (0.25, 0.5, 0.75)
 """Where on the way between two minima the squares are looked at."""
@@ -119,9 +121,9 @@ def _scan(problem: Problem, grid: FloatArray) -> FloatArray:
     found = []
     for first in range(0, len(grid), TOGETHER):
         group = grid[first : first + TOGETHER]
-        squares = problem.scan(group, tolerance=ROUGH)
+        squares = problem.scan(group, tolerance=GLANCE)
         if not np.isfinite(squares).any():
-            squares = np.concatenate([problem.scan(one[None], tolerance=ROUGH) for one in group])
+            squares = np.concatenate([problem.scan(one[None], tolerance=GLANCE) for one in group])
         found.append(squares)
     return np.concatenate(found)
 

@@ -146,4 +146,4 @@ def _step(
             path = collocate(right, by_free, scale, times_s, tolerance=tolerance, near=guess)
             if path is not None:
                 return path
-    return integrate(right, by_free, scale, times_s)
+    return integrate(right, by_free, scale, times_s, tolerance=tolerance)
