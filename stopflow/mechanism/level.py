@@ -14,6 +14,9 @@ from stopflow.trace import FloatArray
 
 EXACT = 1e-6
 """To how much of the rise of one error the other numbers are fitted, for the sake of the slope."""
+CLOSE = 0.005
+"""Difference of the level from 1 within which a point counts as on the edge."""
+TRIES = 12
 LONGEST = 0.5
 """Radius of an ellipse, in logarithms or in 10 kJ/mol, from which it no longer is one."""
 
@@ -114,6 +117,34 @@ class Level:
             theta=np.asarray(found.theta),
             path=found.path,
         )
+
+    def outward(
+        self, base: FloatArray, step: FloatArray, start: Fitted, *, inner: float = 0.0
+    ) -> EdgePoint | None:
+        """Search the edge along a step from a point inside, where the level is `inner`.
+
+        None where the range ends before.
+        """
+        room = self.room(base, step)
+        if not room > 0:
+            return None
+        inside, outside, share = 0.0, np.inf, min(1.0, room)
+        for _ in range(TRIES):
+            found = self.at(base + share * step, start)
+            if abs(found.level - 1) < CLOSE:
+                return found
+            if found.level > 1:
+                outside = share
+            else:
+                inside, start = share, found
+                if share >= room:
+                    return None
+            risen = (found.level**2 - inner**2) / max(1 - inner**2, 1e-6)
+            guess = share / max(sqrt(max(risen, 0.0)), 0.2)
+            if np.isfinite(outside) and not inside < guess < outside:
+                guess = 0.5 * (inside + outside)
+            share = min(guess, room)
+        return found
 
     def room(self, y: FloatArray, step: FloatArray) -> float:
         """How many times a step fits in before the range ends."""
