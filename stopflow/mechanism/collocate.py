@@ -21,7 +21,7 @@ from stopflow.trace import FloatArray
 COARSE, FINE = build_radau(5), build_radau(11)
 ROUGH = 1e-5
 """Tolerance from which the coarse method takes fewer sums."""
-NEWTON_STEPS, MESHES, MOST_STEPS = 12, 6, 60
+NEWTON_STEPS, MESHES, MOST_STEPS = 20, 8, 60
 FIRST, RATIO = 2.0, 3.0
 """First step of a mesh that is guessed, in reciprocals of the fastest rate, and how they grow."""
 CLOSE = 0.02
@@ -32,6 +32,9 @@ ALLOWED, WANTED = 0.5, 0.1
 """Error of a step, in units of the tolerance, that is accepted and that a new mesh aims at."""
 FEWEST, MOST = 0.15, 30.0
 """Into how many steps one may be divided when the mesh is renewed."""
+JOINED = 2
+"""How often steps may also be joined then; later they are only divided, so that it comes to an end.
+"""
 FASTEST = 1e15
 """Fastest rate that is told apart, in reciprocals of the whole time."""
 LEAST_FALL = 0.05
@@ -71,7 +74,7 @@ def collocate(
     else:
         mesh = Mesh(method, near.mesh.knots_s, times_s)
         x = near.resample(mesh)
-    for _ in range(MESHES):
+    for turn in range(MESHES):
         found = _newton(right, by_free, x, mesh, scale, tolerance=tolerance)
         if found is None:
             return None
@@ -79,7 +82,9 @@ def collocate(
         error = _tail(path, scale)
         if (error <= ALLOWED).all():
             return path
-        mesh = Mesh(method, _renew_knots(path.mesh, error), times_s)
+        mesh = Mesh(
+            method, _renew_knots(mesh, error, fewest=FEWEST if turn < JOINED else 1.0), times_s
+        )
         if mesh.steps > MOST_STEPS:
             return None
         x = path.resample(mesh)
@@ -94,9 +99,9 @@ def _guess_knots(right: Quadratic, end: float) -> FloatArray:
     return np.concatenate(([0.0], np.geomspace(first, end, count) if count > 1 else [end]))
 
 
-def _renew_knots(mesh: Mesh, error: FloatArray) -> FloatArray:
+def _renew_knots(mesh: Mesh, error: FloatArray, *, fewest: float) -> FloatArray:
     """Divide time so that all steps would have the same error."""
-    wanted = np.clip((error / WANTED) ** (1 / (mesh.method.stages + 1)), FEWEST, MOST)
+    wanted = np.clip((error / WANTED) ** (1 / (mesh.method.stages + 1)), fewest, MOST)
     reached = np.concatenate(([0.0], np.cumsum(wanted)))
     count = int(np.ceil(reached[-1] + 0.3))
     return np.interp(np.linspace(0.0, reached[-1], count + 1), reached, mesh.knots_s)

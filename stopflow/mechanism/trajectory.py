@@ -67,7 +67,7 @@ class Trajectory:
     mesh: Mesh
     x: FloatArray
     dx: FloatArray
-    theta: FloatArray = field(default_factory=lambda: np.zeros(0))
+    theta: FloatArray = field(default_factory=lambda: np.zeros(1))
 
     def moved_to(self, theta: FloatArray) -> "Trajectory":
         """Guess the solution for other free numbers (p,)."""
