@@ -12,7 +12,8 @@ import numpy as np
 from scipy.stats import chi2, qmc
 
 from stopflow.mechanism.minimise import FAIR, NEGLIGIBLE, Minimum, minimise
-from stopflow.mechanism.problem import Point, Problem
+from stopflow.mechanism.point import Point
+from stopflow.mechanism.problem import Problem
 from stopflow.mechanism.scatter import Errors, Region, measure_errors
 from stopflow.mechanism.thin import thin_problem
 from stopflow.trace import FloatArray

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stopflow.mechanism.problem import Point, Problem
+from stopflow.mechanism.point import Point
+from stopflow.mechanism.problem import Problem
 from stopflow.mechanism.trajectory import Trajectory
 from stopflow.trace import FloatArray, frozen_array
 
