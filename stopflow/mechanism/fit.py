@@ -117,6 +117,15 @@ def fit_mechanism(
     return conclude(problem, _distinct(found))
 
 
+def search_again(fit: GlobalFit, starts: Sequence[FloatArray]) -> GlobalFit:
+    """Fit again from further starts, beside the minima that are known."""
+    found = [
+        minimise(fit.problem, start, tolerance=FAIR, negligible=NEGLIGIBLE_ROUGHLY)
+        for start in starts
+    ]
+    return conclude(fit.problem, _distinct([fit.best, *fit.others, *found]))
+
+
 def _scan(problem: Problem, grid: FloatArray) -> FloatArray:
     """Evaluate the squares of all starts in groups; a group without a solution one by one."""
     found = []
