@@ -8,23 +8,23 @@ does not say, so that what is lost of it before the start counts as lost.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from math import exp
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stopflow.kinetics.many.time_blocks import STRIDE
 from stopflow.kinetics.many.two_phases import TwoPhases, fit_two_phases
-from stopflow.kinetics.start.detection import AT_ONCE, recorded_change
+from stopflow.kinetics.start.course import AT_ONCE
+from stopflow.kinetics.start.flow import FAR
 from stopflow.kinetics.start.proposals import FirstCuts, ProposedStart
-from stopflow.kinetics.start.reaction import KNOWN, moves_at_once, phases_of
+from stopflow.kinetics.start.reaction import KNOWN, course_of, moves_at_once
 from stopflow.kinetics.start.relaxation import follows_within
 
-# Share of the change by which the first blocks must deviate for a phase to be looked for.
-NOTICED = 0.1
+# Share of the change that may be lost, with all that the first blocks deviate by, before a phase is
+# looked for.
+NOTICED = 0.15
 # Fewer blocks tell no phase from an artefact.
 FEWEST_BLOCKS = 3
-LARGEST = 300.0
 
 
 def find_hidden_phases(
@@ -41,12 +41,17 @@ def find_hidden_phases(
         By trace, of one phase after an artefact.
     """
     found: dict[int, ProposedStart] = {}
+    sizes: dict[int, float] = {}
     looked_for = []
-    lasting_s = float(first_cuts.blocks.time_s[-1])
+    stop_s = first_cuts.blocks.first_s + float(first_cuts.blocks.time_s[-1])
     for row, item in artefacts.items():
         blocks, size = _deviation(first_cuts, row, item)
-        if size <= NOTICED * (size + recorded_change(item.phases, lasting_s)):
+        course = item.course.back_to(max(item.onset_s, first_cuts.blocks.first_s))
+        change = course.change(stop_s)
+        lost = course.share_lost(item.start_s, stop_s=stop_s) * change
+        if size + lost <= NOTICED * (size + change):
             continue
+        sizes[row] = size
         if blocks > FEWEST_BLOCKS:
             looked_for.append(row)
         else:
@@ -60,34 +65,46 @@ def find_hidden_phases(
             row = int(rows[at])
             found[row] = replace(
                 artefacts[row],
-                hidden_phases=phases_of(both, at),
-                hidden_from_s=float(first_cuts.blocks.edge_s[first_cuts.blocks.cuts[cut[at]]]),
+                hidden=course_of(
+                    both,
+                    at,
+                    from_s=float(first_cuts.blocks.edge_s[first_cuts.blocks.cuts[cut[at]]]),
+                ),
             )
-        first, last = np.where(known, first, cut), np.where(known, cut, last)
-        still = (last - first > 1) & np.array([row in found for row in rows.tolist()])
+        seen = np.array([row in found for row in rows.tolist()])
+        first, last = np.where(known | ~seen, first, cut), np.where(known | ~seen, cut, last)
+        still = last - first > 1
         rows, first, last = rows[still], first[still], last[still]
+    for row in looked_for:
+        if row not in found and _to_one_side(artefacts[row]):
+            found[row] = _at_once(artefacts[row], sizes[row], first_s=first_cuts.blocks.first_s)
     return found
 
 
+def _to_one_side(item: ProposedStart) -> bool:
+    """Whether an artefact lies to one side of the fit, as a phase does and a wave does not."""
+    if item.initial is None:
+        return False
+    far = np.abs(item.initial.deviation) > FAR * item.initial.error
+    sides = np.sign(item.initial.deviation[: item.initial.edge][far[: item.initial.edge]])
+    return bool(np.abs(sides.sum()) == len(sides))
+
+
 def _deviation(first_cuts: FirstCuts, row: int, item: ProposedStart) -> tuple[int, float]:
-    """Count the blocks of an artefact after the flow; their largest deviation from one phase."""
+    """Count the blocks of an artefact; their largest deviation from one phase."""
     initial = item.initial
     if initial is None:
         return 0, 0.0
-    first = int(np.searchsorted(initial.edge_s, item.onset_s))
-    if initial.edge <= FEWEST_BLOCKS:
-        # Standing still looks no different from a phase that is over at the next point.
-        first = 0
-    deviation = np.abs(initial.deviation[first : initial.edge])
+    # Standing still looks no different from a phase before a line.
+    deviation = np.abs(initial.deviation[: initial.edge])
     return len(deviation), first_cuts.batch.noise[row].sd * float(deviation.max(initial=0.0))
 
 
 def _at_once(item: ProposedStart, size: float, *, first_s: float) -> ProposedStart:
     """Count what a few points deviate by as a phase that is over at once."""
     onset_s = max(item.onset_s, first_s)
-    back_s = item.phases_from_s - onset_s
-    later = tuple((rate, own * exp(min(rate * back_s, LARGEST))) for rate, own in item.phases)
-    return replace(item, hidden_phases=((AT_ONCE, size), *later), hidden_from_s=onset_s)
+    later = item.course.back_to(onset_s)
+    return replace(item, hidden=replace(later, phases=((AT_ONCE, size), *later.phases)))
 
 
 def _known_phases(
