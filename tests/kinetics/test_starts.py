@@ -327,9 +327,17 @@ def test_little_of_any_reaction_is_removed(first: int, full_proof) -> None:
     assert np.mean(np.array(removed) > 0.2) < 0.04
 
 
-@pytest.mark.parametrize("seed", [1298, 102_400, 105_284, 106_904, 108_664, 111_364, 111_850])
+@pytest.mark.parametrize(
+    "seed",
+    [1298, 102_400, 105_284, 106_904, 108_664, 111_364, 111_850, 200_648, 500_033, 501_581],
+)
 def test_a_phase_lost_beside_an_artefact_is_said(seed: int) -> None:
-    """Of each 20 to 49 % went with the artefact, and the start said 6 to 15 %."""
+    """Of each 20 to 80 % went with the artefact, and the start said 2 to 15 %.
+
+    In the last three a short phase stood before a line, which was taken for a flow; a slow phase
+    and a line cancelled, and counted for more than the signal changes; a small phase was not looked
+    for.
+    """
     with_artefact = seed // len(LAWS) % 2 == 0
     time, signal, clean, lasting = draw_shot(seed, with_artefact=with_artefact)
     lost, warned = lost_and_warned(detect_start(time, signal), time, clean, lasting)
