@@ -55,14 +55,23 @@ def test_odd_traces_by_every_law(full_proof):
     assert len(wrong) <= draws / 1000 + (0 if full_proof else 1), wrong
 
 
-def test_hum_in_dense_points_excuses_no_misfit_of_the_others():
-    """Hum, a step, and a tenth of the window with half of the points: k 24 % off passed."""
-    rng = np.random.default_rng([20240611, 3234])
+@pytest.mark.parametrize(
+    ("number", "law", "rule"),
+    [(3234, "single", "residual-runs"), (30256, "stretched", "saturated")],
+)
+def test_wrong_rates_that_had_passed(number, law, rule):
+    """k was 24 and 86 % off.
+
+    Hum and a step, with half of the points in a tenth of the window, which excused the misfit of
+    the others; and a detector's limit before rounding to eight levels, whose plateau was taken for
+    one of the reaction.
+    """
+    rng = np.random.default_rng([20240611, number])
     trace = draw_trace(rng, str(rng.choice(MADE, p=SHARES)))
     traced = shot(trace.signal, time_s=trace.time_s)
-    settings = AnalysisSettings(law="single")
+    settings = AnalysisSettings(law=law)
     judged = analyse_experiment(Experiment(name="lab", shots=(traced,)), settings).shots[0]
-    assert {item.rule for item in judged.findings} == {"residual-runs"}
+    assert {item.rule for item in judged.findings} == {rule}
 
 
 WRONG_VALUES = (np.nan, np.inf, -np.inf, 1e38, -1e38, 1e300, 0.0, 1e-320)
