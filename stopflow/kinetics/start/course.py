@@ -58,7 +58,7 @@ class Course:
         stop_s
             End of the record.
         known_from_s
-            A phase that is still seen after the start is lost up to there only, where the fit
+            A phase that is still seen after the start is lost from here on only, where the fit
             knows it nevertheless; None where it does not.
         """
         if not (start_s > self.from_s and self.phases):
@@ -77,36 +77,39 @@ class Course:
         A phase without a rate changes after the start, and within the whole record.
         """
         since = stop_s - self.from_s
+        lost = [
+            (self._known_after(rate, since, known_from_s), since) if rate else (0.0, 0.0)
+            for rate, _ in self.phases
+        ]
         parts = [
-            abs(size) * (self._share(rate, since, known_from_s) if rate else float(whole))
-            for rate, size in self.phases
+            abs(size) * (_left(rate, first) - _left(rate, last) if rate else float(whole))
+            for (rate, size), (first, last) in zip(self.phases, lost, strict=True)
         ]
         rate, size = self.phases[-1] if self.phases else (0.0, 0.0)
         if not (self.slope_per_s * size > 0 and rate > 0):
             return sum(parts), sum(parts)
-        return sum(parts), sum(parts[:-1]) + self._slow_change(since)
+        return sum(parts), sum(parts[:-1]) + self._slow_change(*lost[-1])
 
-    def _share(self, rate: float, since: float, known_from_s: float | None) -> float:
-        """Share of a phase that is lost in a time."""
-        left = _left(rate, since)
-        if known_from_s is None or left <= SEEN_AFTER:
-            return 1.0 - left
-        return _left(rate, max(min(known_from_s - self.from_s, since), 0.0)) - left
+    def _known_after(self, rate: float, since: float, known_from_s: float | None) -> float:
+        """Time after which a phase counts as lost."""
+        if known_from_s is None or _left(rate, since) <= SEEN_AFTER:
+            return 0.0
+        return max(min(known_from_s - self.from_s, since), 0.0)
 
-    def _slow_change(self, since: float) -> float:
+    def _slow_change(self, first: float, last: float) -> float:
         """Sum what the slowest phase and the line change together; the sum may turn once."""
         rate, size = self.phases[-1]
 
         def value(time: float) -> float:
             return size * _left(rate, time) + self.slope_per_s * time
 
-        turns = min(max(log(rate * size / self.slope_per_s) / rate, 0.0), since)
-        return abs(value(turns) - value(0.0)) + abs(value(since) - value(turns))
-
-
-NOTHING_KNOWN = Course()
+        turns = min(max(log(rate * size / self.slope_per_s) / rate, first), last)
+        return abs(value(turns) - value(first)) + abs(value(last) - value(turns))
 
 
 def _left(rate: float, since: float) -> float:
     """Share of a phase that is left after a time."""
     return exp(-min(rate * since, 700.0))
+
+
+NOTHING_KNOWN = Course()
