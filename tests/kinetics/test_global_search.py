@@ -76,7 +76,7 @@ def draw(law, number):
 @pytest.mark.parametrize("law", PHASES)
 def test_no_minimum_lies_lower(law, full_proof):
     """One draw in twelve of two phases ended where both rates are one, and was refused."""
-    draws = 1000 if full_proof else {"double": 40, "double-slope": 12, "triple": 12}[law]
+    draws = 600 if full_proof else {"double": 40, "double-slope": 12, "triple": 12}[law]
     compared, higher = 0, []
     for number in range(draws):
         time, signal = draw(law, number)
