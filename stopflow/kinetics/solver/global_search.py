@@ -28,8 +28,7 @@ from stopflow.trace import FloatArray
 # Grid points for one, two, three and more free rates, and how many starts are taken from them.
 RATE_COUNTS = (96, 28, 20, 9)
 STARTS = (3, 3, 3, 10)
-# The same where phases are also added to the best fit of fewer, and how many such starts there are.
-STARTS_BESIDE = 1
+# Rates that are tried for a phase added to the best fit of fewer, and how many starts these give.
 ADDED_RATES, ADDED_STARTS = 40, 2
 # Largest change of ln k that is foreseen when a phase is added.
 LARGEST_CHANGE = 0.7
@@ -113,13 +112,12 @@ def find_starts(coarse: Coarse, fastest: float) -> list[FloatArray]:
     others = free_rates < constraints.free.sum()
     count = RATE_COUNTS[min(free_rates + others, len(RATE_COUNTS)) - 1]
     grid = np.geomspace(SLOWEST_KT, fastest, count)
-    most, added = STARTS[min(free_rates, len(STARTS)) - 1], []
     if constraints.law.exponentials == len(constraints.law.nonlinear) and not constraints.any_fixed:
         thetas, places, misfit = _scan_phases(coarse, grid)
-        if free_rates > 1:
-            most, added = STARTS_BESIDE, _add_phase(coarse, fastest)
+        most, added = 1, _add_phase(coarse, fastest) if free_rates > 1 else []
     else:
         thetas, places, misfit = _scan_product(coarse, grid)
+        most, added = STARTS[min(free_rates, len(STARTS)) - 1], []
     chosen: list[int] = []
     for at in np.argsort(misfit):
         if all(np.abs(places[at] - places[other]).max() > 1 for other in chosen):
