@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from stopflow.kinetics.laws import find_law
 from stopflow.kinetics.settings import QualityThresholds
 from stopflow.kinetics.verdicts.findings import Finding, Verdict
 from stopflow.kinetics.verdicts.mixture import partner_of
@@ -81,7 +82,11 @@ def _judge_experiment(
                 *_own_findings(condition, [shots[i] for i in condition.members], limits),
                 *_run_findings(condition, bar),
                 *falling.get(condition.index, ()),
-                *_excess_findings(condition, limits, largest_M=largest),
+                *(
+                    _excess_findings(condition, limits, largest_M=largest)
+                    if find_law(experiment.law).pseudo_first_order
+                    else ()
+                ),
             ),
         )
         for condition in experiment.conditions
