@@ -54,6 +54,10 @@ class Workers:
                 continue
             yield waiting.popleft().future.result()
 
+    def dismiss(self) -> None:
+        """Let the workers end, for nothing more will be asked; they are waited for at the end."""
+        self.executor.shutdown(wait=False)
+
     @staticmethod
     def _help(work: Callable[[Job], Result], waiting: "deque[_Handed[Job, Result]]") -> bool:
         """Do the first job that no other process has begun; False where there is none."""

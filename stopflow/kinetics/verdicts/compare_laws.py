@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from math import inf, log, nan
 
 import numpy as np
@@ -14,7 +15,7 @@ from stopflow.kinetics.solver.result import Fit, Refusal, predict
 from stopflow.kinetics.solver.statistics import SMALLEST_NOISE, small_sample_aic
 from stopflow.kinetics.solver.window import Window
 from stopflow.kinetics.uncertainty.interval import noise_correlation
-from stopflow.trace import FloatArray
+from stopflow.trace import FloatArray, frozen_array
 
 # Rivals are fitted when a further phase could lower AICc by more than this.
 WORTH_TRYING = 10.0
@@ -293,7 +294,7 @@ def second_phase_gain(window: Window, fit: Fit, *, inflation: float = 1.0) -> fl
     rest = rest * weights
     rest = rest - (frame @ rest) @ frame
     fastest = 1 / max(time[1] - time[0], 1e-6)
-    rates = np.geomspace(0.3, fastest, SECOND_RATES)
+    rates = _second_rates(float(fastest))
     phases = np.exp(-rates[:, None] * time) * weights
     phases = phases - (phases @ frame.T) @ frame
     power = np.einsum("gn,gn->g", phases, phases)
@@ -304,6 +305,12 @@ def second_phase_gain(window: Window, fit: Fit, *, inflation: float = 1.0) -> fl
     explained = float(((phases[seen] @ rest) ** 2 / power[seen]).max())
     points = fit.points / inflation**2
     return -points * log(max(1 - explained / whole, 1e-12)) - 2.0
+
+
+@lru_cache(maxsize=64)
+def _second_rates(fastest: float) -> FloatArray:
+    """Rates of a further phase; shots of one start and grid share them."""
+    return frozen_array(np.geomspace(0.3, fastest, SECOND_RATES))
 
 
 def _fit_blocks(window: Window, *, law: str) -> Fit:

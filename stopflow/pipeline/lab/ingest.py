@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
@@ -166,10 +167,17 @@ def write_dataset(
 
     if not execution.fresh:
         carry_parts(out, place)
-    with writing_into(place) as writer:
+    with writing_into(place) as writer, ExitStack() as stack:
         with earlier_results(out, wanted=not execution.fresh) as earlier:
-            readings = _read_all(jobs, earlier, workers=settings.workers, execution=execution)
+            keys = [earlier.key_of(job) for job in jobs]
+            left = [job for job, key in zip(jobs, keys, strict=True) if key is None]
+            processes = _processes(left, settings.workers)
+            workers = stack.enter_context(
+                open_workers(processes=processes, cluster=execution.cluster)
+            )
+            readings = _read_all(jobs, keys, earlier, workers.map_in_order(do_folder, left))
             gathered = gather_folders(readings, writer, place, settings.analysis, done=done)
+        workers.dismiss()
         _require_better(gathered, out, lab=lab_at(root))
         true, unread = true_rates(folders)
         further = (*lab.problems, *unread)
@@ -237,15 +245,14 @@ def _names(root: Path, folders: Sequence[Path]) -> list[str]:
 
 
 def _read_all(
-    jobs: Sequence[FolderJob], earlier: EarlierResults, *, workers: int, execution: Execution
+    jobs: Sequence[FolderJob],
+    keys: Sequence[str | None],
+    earlier: EarlierResults,
+    done: Iterator[FolderReading],
 ) -> Iterator[FolderReading]:
-    """Yield the folders in order: as they were done before, or read and analysed by workers."""
-    keys = [earlier.key_of(job) for job in jobs]
-    left = [job for job, key in zip(jobs, keys, strict=True) if key is None]
-    with open_workers(processes=_processes(left, workers), cluster=execution.cluster) as opened:
-        done = opened.map_in_order(do_folder, left)
-        for job, key in zip(jobs, keys, strict=True):
-            yield next(done) if key is None else earlier.find(key) or do_folder(job)
+    """Yield the folders in order: as they were done before, or as they are `done` now."""
+    for job, key in zip(jobs, keys, strict=True):
+        yield next(done) if key is None else earlier.find(key) or do_folder(job)
 
 
 def _processes(jobs: Sequence[FolderJob], workers: int) -> int:
