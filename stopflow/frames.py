@@ -176,13 +176,21 @@ class StoredTable:
             raise _unreadable(self._path, error) from error
 
     def frame(self) -> "pd.DataFrame":
-        """Return the whole table."""
+        """Return the whole table, which stays in memory."""
         if self._frame is None:
-            try:
-                self._frame = self._file.read().to_pandas(ignore_metadata=True)
-            except Exception as error:  # the barrier of this file, as in `parts`
-                raise _unreadable(self._path, error) from error
+            self._frame = self._read(None)
         return self._frame
+
+    def columns(self, names: Sequence[str]) -> "pd.DataFrame":
+        """Return some of the columns, without the others being read."""
+        wanted = list(names)
+        return self._read(wanted) if self._frame is None else self._frame[wanted]
+
+    def _read(self, columns: list[str] | None) -> "pd.DataFrame":
+        try:
+            return self._file.read(columns=columns).to_pandas(ignore_metadata=True)
+        except Exception as error:  # the barrier of this file, as in `parts`
+            raise _unreadable(self._path, error) from error
 
 
 def _unreadable(path: Path, error: Exception) -> StoreError:

@@ -31,6 +31,7 @@ from stopflow.kinetics.analysis import (
     own_law,
     shot_rows,
 )
+from stopflow.kinetics.verdicts.light import lighten
 from stopflow.pipeline.barriers import read_and_analyse
 from stopflow.pipeline.lab.packing import pack
 from stopflow.pipeline.lab.shared_rates import NONE, shared_rates
@@ -92,8 +93,8 @@ class FolderResult:
     sha256: Mapping[str, str]
 
     def light(self) -> "FolderResult":
-        """Leave out what is in the tables: less than a kilobyte a shot remains."""
-        analysis = self.analysis.without_fits()
+        """Leave out what is in the tables: some hundred bytes a shot remain."""
+        analysis = lighten(self.analysis)
         return replace(self, analysis=analysis, shots={}, cuts={}, traces=(), sha256={})
 
 
