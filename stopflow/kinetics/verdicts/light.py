@@ -71,9 +71,7 @@ def with_findings(
     """Put findings about shots among their replicates, by place, in the place of earlier ones."""
     if isinstance(shots, LightShots):
         own = {**shots.own, **{place: shots[place] for place in among}}
-        judged = {
-            place: replace(shot, among=among.get(place, ())) for place, shot in own.items()
-        }
+        judged = {place: replace(shot, among=among.get(place, ())) for place, shot in own.items()}
         return replace(shots, own=judged)
     return tuple(replace(shot, among=among.get(place, ())) for place, shot in enumerate(shots))
 

@@ -7,8 +7,8 @@ next ingest; of all folders together only its `light` part is held in memory.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 from importlib.metadata import version
 from math import isnan, nan
@@ -113,7 +113,8 @@ class FolderReading:
     lasting
         Whether it may be kept: nothing in it failed, for a failure may be of the moment.
     opened
-        The same result where it was opened already; None for one that has just been sent.
+        The same result where it need not be opened: in the process that made or opened it. It does
+        not travel.
     """
 
     key: str
@@ -122,6 +123,15 @@ class FolderReading:
     lasting: bool
     traces: tuple[Trace | None, ...]
     opened: FolderResult | None = None
+
+    def __reduce__(self) -> tuple[Callable[..., "FolderReading"], tuple[Any, ...]]:
+        return _sent, (
+            {item.name: getattr(self, item.name) for item in fields(self) if item.name != "opened"},
+        )
+
+
+def _sent(values: Mapping[str, Any]) -> FolderReading:
+    return FolderReading(**values)
 
 
 def do_folder(job: FolderJob) -> FolderReading:
@@ -175,6 +185,7 @@ def do_folder(job: FolderJob) -> FolderReading:
         packed=pack(result),
         lasting=all(problem.level != "error" for problem in result.problems),
         traces=traces,
+        opened=result,
     )
 
 

@@ -2,9 +2,9 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from stopflow.errors import StopflowError
@@ -14,7 +14,19 @@ from stopflow.pipeline.progress import Progress, silent
 from stopflow.store import Dataset
 from stopflow.trace import FloatArray
 
+TRACES_AT_ONCE: Final = 512
+"""Traces on one grid that are in memory together."""
+GRID_COLUMNS: Final = ("time_first", "trace_points", "start_s", "end_s", "reason")
 LABEL_COLUMNS = {"fit": "k_per_s", "workbook": "workbook_rate_per_s"}
+LEARNT_COLUMNS: Final = (
+    *LABEL_COLUMNS.values(),
+    "verdict",
+    "experiment",
+    "file",
+    "k_true_per_s",
+    "k_stderr_per_s",
+    "k_bound_per_s",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -42,27 +54,37 @@ class FeatureRows:
 def build_feature_rows(
     dataset: Dataset, spec: FeatureSpec, *, wanted: NDArray[np.bool_], progress: Progress = silent
 ) -> FeatureRows:
-    """Build features of the wanted shots; traces on one time grid are built together."""
+    """Build features of the wanted shots.
+
+    Traces on one time grid are built together, `TRACES_AT_ONCE` at a time: so many are in memory,
+    however large the lab is.
+    """
+    shots = dataset.tables["shots"].columns(GRID_COLUMNS)
     refused: dict[int, str] = {}
     grids: dict[tuple[int, int, float, float], list[int]] = defaultdict(list)
-    for row in np.flatnonzero(wanted):
-        shot = dataset.shots.iloc[row]
-        if int(shot["trace_points"]) == 0 or pd.isna(shot["start_s"]):
-            refused[int(row)] = str(shot["reason"]) or "there is no trace to look at"
+    for row, shot in enumerate(shots.itertuples(index=False, name=None)):
+        if not wanted[row]:
             continue
-        window = (float(shot["start_s"]), float(shot.get("end_s", np.inf)))
-        grid = (int(shot["time_first"]), int(shot["trace_points"]), *window)
-        grids[grid].append(int(row))
-    count = sum(map(len, grids.values()))
+        time_first, points, start_s, end_s, reason = shot
+        if points == 0 or np.isnan(start_s):
+            refused[row] = str(reason) or "there is no trace to look at"
+            continue
+        grids[time_first, points, start_s, end_s].append(row)
+    parts = [
+        rows[first : first + TRACES_AT_ONCE]
+        for rows in grids.values()
+        for first in range(0, len(rows), TRACES_AT_ONCE)
+    ]
+    count = sum(map(len, parts))
     inputs = np.empty((count, spec.n_inputs), dtype=np.float32)
     kept: list[int] = []
     windows: list[float] = []
-    for number, rows in enumerate(grids.values(), start=1):
+    for number, rows in enumerate(parts, start=1):
         done = len(kept)
         good = _build_grid(dataset, rows, inputs[done : done + len(rows)], spec, refused=refused)
         kept += [row for row, _ in good]
         windows += [window for _, window in good]
-        progress("building features", number, len(grids))
+        progress("building features", number, len(parts))
     order = np.argsort(kept, kind="stable")
     return FeatureRows(
         row=np.array(kept, dtype=np.intp)[order],
@@ -99,7 +121,7 @@ def build_lab_data(
     StopflowError
         When no shot is left.
     """
-    shots = dataset.shots
+    shots = dataset.tables["shots"].columns(LEARNT_COLUMNS)
     rates = shots[LABEL_COLUMNS[labels]].to_numpy(dtype=float)
     wanted = np.isfinite(rates) & (rates > 0)
     if labels == "fit":
