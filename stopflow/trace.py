@@ -316,6 +316,21 @@ class Experiment:
         shots = tuple(replace(shot, trace=shot.until_end) for shot in self.shots)
         return replace(self, shots=shots)
 
+    def sharing_times(self) -> "Experiment":
+        """Return it with traces that hold the times of the one before where these are equal."""
+        shots: list[Shot] = []
+        time_s: FloatArray | None = None
+        for shot in self.shots:
+            trace = shot.trace
+            if trace is None:
+                shots.append(shot)
+                continue
+            if time_s is not None and np.array_equal(trace.time_s, time_s):
+                trace = replace(trace, time_s=time_s)
+            shots.append(replace(shot, trace=trace))
+            time_s = trace.time_s
+        return replace(self, shots=tuple(shots))
+
     def __repr__(self) -> str:
         read = sum(shot.trace is not None for shot in self.shots)
         return f"Experiment('{self.name}': {read} of {len(self.shots)} shots read)"

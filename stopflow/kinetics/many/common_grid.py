@@ -14,7 +14,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from stopflow.kinetics.many.time_blocks import GRIDS_KEPT, LARGEST_KEPT
+from stopflow.kinetics.many.time_blocks import GRIDS_KEPT
+from stopflow.kinetics.solver.kept_times import LARGEST_KEPT
 from stopflow.trace import FloatArray
 
 GROWTH = 1.2

@@ -12,6 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from stopflow.kinetics.solver.kept_times import LARGEST_KEPT
 from stopflow.trace import FloatArray
 
 GROWTH = 1.07
@@ -24,8 +25,6 @@ STRIDE = 3
 SINGLE_CUTS = 12
 # An instrument records on a few grids: what depends on one alone is made once for all experiments.
 GRIDS_KEPT = 8
-# Points of a grid whose blocks are kept; of more the memory would count.
-LARGEST_KEPT = 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -7,15 +7,13 @@ next ingest; of all folders together only its `light` part is held in memory.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 from importlib.metadata import version
 from math import isnan, nan
 from pathlib import Path
 from typing import Any, Final
-
-import numpy as np
 
 import stopflow
 from stopflow.columns import foreign_name
@@ -157,7 +155,7 @@ def do_folder(job: FolderJob) -> FolderReading:
         for shot in experiment.shots
     ]
     rows = [row | more for row, more in zip(shot_rows(analysis), own, strict=True)]
-    traces = _sharing_times(shot.trace for shot in experiment.shots)
+    traces = tuple(shot.trace for shot in experiment.shots)
     result = FolderResult(
         name=experiment.name,
         headline=_headline(analysis),
@@ -197,18 +195,6 @@ def _unknown_laws(experiment: Experiment) -> list[Problem]:
         for text in found
         if text
     ]
-
-
-def _sharing_times(traces: Iterable[Trace | None]) -> tuple[Trace | None, ...]:
-    """Let traces with the times of the one before hold these, so that they travel once."""
-    shared: list[Trace | None] = []
-    last: Trace | None = None
-    for trace in traces:
-        if trace is not None and last is not None and np.array_equal(trace.time_s, last.time_s):
-            trace = replace(trace, time_s=last.time_s)
-        shared.append(trace)
-        last = trace if trace is not None else last
-    return tuple(shared)
 
 
 def _headline(analysis: ExperimentAnalysis) -> str:
