@@ -75,38 +75,34 @@ def build_feature_rows(
         for rows in grids.values()
         for first in range(0, len(rows), TRACES_AT_ONCE)
     ]
-    count = sum(map(len, parts))
-    inputs = np.empty((count, spec.n_inputs), dtype=np.float32)
-    kept: list[int] = []
-    windows: list[float] = []
-    for number, rows in enumerate(parts, start=1):
-        done = len(kept)
-        good = _build_grid(dataset, rows, inputs[done : done + len(rows)], spec, refused=refused)
-        kept += [row for row, _ in good]
-        windows += [window for _, window in good]
+    wanted_rows = np.sort(np.array([row for part in parts for row in part], dtype=np.intp))
+    inputs = np.empty((len(wanted_rows), spec.n_inputs), dtype=np.float32)
+    window_s = np.full(len(wanted_rows), np.nan)
+    for number, part in enumerate(parts, start=1):
+        rows, built, window = _build_part(dataset, part, spec, refused=refused)
+        places = np.searchsorted(wanted_rows, rows)
+        inputs[places], window_s[places] = built, window
         progress("building features", number, len(parts))
-    order = np.argsort(kept, kind="stable")
-    return FeatureRows(
-        row=np.array(kept, dtype=np.intp)[order],
-        inputs=inputs[: len(kept)][order],
-        window_s=np.array(windows)[order],
-        refused=refused,
-    )
+    good = ~np.isnan(window_s)
+    if not good.all():  # otherwise nothing is copied
+        wanted_rows, inputs, window_s = wanted_rows[good], inputs[good], window_s[good]
+    return FeatureRows(row=wanted_rows, inputs=inputs, window_s=window_s, refused=refused)
 
 
-def _build_grid(
-    dataset: Dataset, rows: list[int], out: Rows, spec: FeatureSpec, *, refused: dict[int, str]
-) -> list[tuple[int, float]]:
-    """Fill `out` from its start with traces on one grid; return (row, window) of what went in."""
+def _build_part(
+    dataset: Dataset, rows: list[int], spec: FeatureSpec, *, refused: dict[int, str]
+) -> tuple[list[int], Rows, float]:
+    """Build the features of traces on one grid: which have some, these, and their window in s."""
     traces = {row: trimmed for row in rows if (trimmed := dataset.trimmed(row)) is not None}
+    out: Rows = np.empty((len(traces), spec.n_inputs), dtype=np.float32)
     if not traces:
-        return []
+        return [], out, np.nan
     (time_s, _), *_ = traces.values()
     signals = np.stack([signal for _, signal in traces.values()])
     reasons = fill_rows(time_s, signals, spec=spec, out=out)
     refused |= {row: why for row, why in zip(traces, reasons, strict=True) if why}
     good = [row for row, why in zip(traces, reasons, strict=True) if not why]
-    return [(row, window_of(time_s)) for row in good]
+    return good, out[: len(good)], window_of(time_s)
 
 
 def build_lab_data(
