@@ -1,6 +1,7 @@
 """From folders of instrument files to rates and a dataset."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
@@ -235,10 +236,11 @@ def _names(root: Path, folders: Sequence[Path]) -> list[str]:
     """Name experiments after their folders, those of one name by their way below `root`."""
     top = root.resolve().name if root.name in ("", "..") else root.name
     names = [shown_name(top if folder == root else folder.name) for folder in folders]
+    times = Counter(names)
     above = Path(top if root in folders else "")
     return [
         name
-        if names.count(name) == 1
+        if times[name] == 1
         else shown_name((above / folder.relative_to(root)).as_posix())
         for folder, name in zip(folders, names, strict=True)
     ]
