@@ -239,9 +239,7 @@ def _names(root: Path, folders: Sequence[Path]) -> list[str]:
     times = Counter(names)
     above = Path(top if root in folders else "")
     return [
-        name
-        if times[name] == 1
-        else shown_name((above / folder.relative_to(root)).as_posix())
+        name if times[name] == 1 else shown_name((above / folder.relative_to(root)).as_posix())
         for folder, name in zip(folders, names, strict=True)
     ]
 
