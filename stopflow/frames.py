@@ -169,7 +169,9 @@ class StoredTable:
         try:
             groups = self._file.num_row_groups
             for number in range(groups):
-                yield self._file.read_row_group(number).to_pandas(ignore_metadata=True)
+                # A part is small: other threads would be waited for longer than they work.
+                part = self._file.read_row_group(number, use_threads=False)
+                yield part.to_pandas(ignore_metadata=True, use_threads=False)
             if not groups:
                 yield self._file.read().to_pandas(ignore_metadata=True)
         except Exception as error:  # the barrier of this file: Arrow's errors have no common class
