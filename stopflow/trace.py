@@ -151,11 +151,13 @@ class Recording:
                 found=f"{count} signal column{'s' if count > 1 else ''}",
                 expected=f"a column for channel {channel}",
             )
-        signal = self.signals[channel - 1]
-        recorded = ~np.isnan(signal)
+        time_s, signal = self.time_s, self.signals[channel - 1]
+        missing = np.isnan(signal)
+        if missing.any():  # else the times stay one array for all signals
+            time_s, signal = time_s[~missing], signal[~missing]
         return Trace(
-            time_s=self.time_s[recorded],
-            signal=signal[recorded],
+            time_s=time_s,
+            signal=signal,
             signal_unit=self.signal_units[channel - 1],
             records=self.records,
         )
