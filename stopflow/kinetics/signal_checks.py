@@ -107,12 +107,14 @@ def clipped_share(signal: FloatArray) -> float:
     They form runs; or, where noise lifts most of its points off the limit, the outermost value is
     more frequent than the three next to it together.
     """
+    ends = [signal == end for end in (signal.min(), signal.max())]
+    frequent = [is_end for is_end in ends if np.count_nonzero(is_end) >= CLIPPED_RUN]
+    if not frequent:
+        return 0.0
     limits = {limit for limit, _ in _limits(signal)}
     share = 0.0
-    for end in (signal.min(), signal.max()):
-        is_end = signal == end
-        if np.count_nonzero(is_end) < CLIPPED_RUN:
-            continue
+    for is_end in frequent:
+        end = float(signal[np.argmax(is_end)])
         lengths = _runs(is_end)
         counted = lengths if end in limits else lengths[lengths >= CLIPPED_RUN]
         share += float(counted.sum()) / len(signal)

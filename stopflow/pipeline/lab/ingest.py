@@ -1,7 +1,9 @@
 """From folders of instrument files to rates and a dataset."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
@@ -180,10 +182,17 @@ def write_dataset(
 
     if not execution.fresh:
         carry_parts(out, place)
-    with writing_into(place) as writer:
+    with writing_into(place) as writer, ExitStack() as stack:
         with earlier_results(out, wanted=not execution.fresh) as earlier:
-            readings = _read_all(jobs, earlier, workers=settings.workers, execution=execution)
+            keys = [earlier.key_of(job) for job in jobs]
+            left = [job for job, key in zip(jobs, keys, strict=True) if key is None]
+            processes = _processes(left, settings.workers)
+            workers = stack.enter_context(
+                open_workers(processes=processes, cluster=execution.cluster)
+            )
+            readings = _read_all(jobs, keys, earlier, workers.map_in_order(do_folder, left))
             gathered = gather_folders(readings, writer, place, settings.analysis, done=done)
+        workers.dismiss()
         _require_better(gathered, out, lab=lab_at(root))
         true, unread = true_rates(folders)
         further = (*lab.problems, *unread)
@@ -241,25 +250,23 @@ def _names(root: Path, folders: Sequence[Path]) -> list[str]:
     """Name experiments after their folders, those of one name by their way below `root`."""
     top = root.resolve().name if root.name in ("", "..") else root.name
     names = [shown_name(top if folder == root else folder.name) for folder in folders]
+    times = Counter(names)
     above = Path(top if root in folders else "")
     return [
-        name
-        if names.count(name) == 1
-        else shown_name((above / folder.relative_to(root)).as_posix())
+        name if times[name] == 1 else shown_name((above / folder.relative_to(root)).as_posix())
         for folder, name in zip(folders, names, strict=True)
     ]
 
 
 def _read_all(
-    jobs: Sequence[FolderJob], earlier: EarlierResults, *, workers: int, execution: Execution
+    jobs: Sequence[FolderJob],
+    keys: Sequence[str | None],
+    earlier: EarlierResults,
+    done: Iterator[FolderReading],
 ) -> Iterator[FolderReading]:
-    """Yield the folders in order: as they were done before, or read and analysed by workers."""
-    keys = [earlier.key_of(job) for job in jobs]
-    left = [job for job, key in zip(jobs, keys, strict=True) if key is None]
-    with open_workers(processes=_processes(left, workers), cluster=execution.cluster) as opened:
-        done = opened.map_in_order(do_folder, left)
-        for job, key in zip(jobs, keys, strict=True):
-            yield next(done) if key is None else earlier.find(key) or do_folder(job)
+    """Yield the folders in order: as they were done before, or as they are `done` now."""
+    for job, key in zip(jobs, keys, strict=True):
+        yield next(done) if key is None else earlier.find(key) or do_folder(job)
 
 
 def _processes(jobs: Sequence[FolderJob], workers: int) -> int:
