@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from stopflow.cli.console import Debug, Quiet, say
 from stopflow.cli.options import Channel, Config, Law, TimeUnit, Wavelength
+from stopflow.cli.voice import Voice, speaks_plainly
 
 Folder = Annotated[
     Path, typer.Argument(help="The folder that the instrument saves into, or one above it.")
@@ -24,6 +24,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: stopflow serve lab/today")(serve)
 
 
+@speaks_plainly
 def serve(
     folder: Folder,
     *,
@@ -38,8 +39,7 @@ def serve(
     open_: Annotated[
         bool, typer.Option("--open/--no-open", help="Show the page in the browser.")
     ] = True,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    voice: Voice,
 ) -> None:
     """Show FOLDER as a live page: new shots appear fitted, decisions are written as they are made.
 
@@ -54,7 +54,7 @@ def serve(
     from stopflow.pipeline.serve.server import serving
 
     if not folder.is_dir():
-        raise StopflowError(f"{folder} is no folder; give the one that the traces are saved in")
+        raise StopflowError(f"{folder} is not a folder; give the one that the traces are saved in")
     settings = ingest_settings(
         config,
         law=law,
@@ -67,14 +67,14 @@ def serve(
         with serving(lab, port=port) as address:
             follower = Thread(target=lab.follow, daemon=True)
             follower.start()
-            say(f"{folder} is shown at {address}\nCtrl-C ends it", quiet=quiet)
-            if open_ and not quiet:
+            voice.say(f"{folder} is shown at {address}\nCtrl-C ends it")
+            if open_ and not voice.quiet:
                 typer.launch(address)
             while follower.is_alive() and not ended.wait(0.5):
                 pass
             lab.stop()
         follower.join()
-    say("ended; the decisions are in decisions.csv beside the traces", quiet=quiet)
+    voice.say("ended; the decisions are in decisions.csv beside the traces")
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from itertools import count
@@ -90,6 +90,11 @@ class Execution:
 
 
 USUAL = Execution()
+Hear = Callable[[FolderResult], None]
+
+
+def unheard(_result: FolderResult) -> None:
+    """Do nothing with a folder that is done."""
 
 
 def ingest_settings(config: Path | None = None, **options: Any) -> IngestSettings:
@@ -114,8 +119,14 @@ def ingest(
     command: str = "",
     progress: Progress = silent,
     announce: Announce = unannounced,
+    hear: Hear = unheard,
 ) -> Dataset:
     """Read, trim, fit and judge every experiment below `root`; leave a dataset in `out`.
+
+    Parameters
+    ----------
+    hear
+        Told of every folder as soon as it is done, before folders are compared.
 
     Raises
     ------
@@ -135,6 +146,7 @@ def ingest(
             command=command,
             progress=progress,
             announce=announce,
+            hear=hear,
         )
     return load_dataset(out)
 
@@ -149,6 +161,7 @@ def write_dataset(
     command: str = "",
     progress: Progress = silent,
     announce: Announce = unannounced,
+    hear: Hear = unheard,
 ) -> None:
     """Write the dataset of `root` into the empty folder `place`; it is to replace the one in `out`.
 
@@ -164,6 +177,7 @@ def write_dataset(
 
     def done(result: FolderResult) -> None:
         announce(result.headline)
+        hear(result)
         progress("reading and fitting", next(counter), len(jobs))
 
     if not execution.fresh:
