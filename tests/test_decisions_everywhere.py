@@ -90,6 +90,27 @@ def test_the_decided_end_counts_in(command, lab, run):
     assert found == pytest.approx(K_PER_S, rel=0.03)
 
 
+@pytest.mark.parametrize("command", ["fit", "view", "plan", "spectrum"])
+def test_an_end_before_the_start_is_said_by_every_command_that_takes_both(command, lab, run):
+    words = ("--start", 500, "--end", 100)
+    further = ("--precision", "2%") if command == "plan" else ()
+    code, _, told = run(command, lab / "s0.bka", *words, *further)
+    assert code == 2
+    assert "the fit would end at 0.1 s, which is not after its start at 0.5 s" in told
+
+
+def test_an_end_before_the_start_is_the_reason_of_a_shot_and_of_a_mechanism(lab, run):
+    """Start from the workbook, end from the decisions, so that neither is wrong alone."""
+    (lab / "start_values.csv").write_text("Filename,x_start (ms)\ns0.bka,400\n")
+    run("ingest", lab, "--quiet")
+    row = first_row(lab.parent / "reports" / "rates.csv")
+    assert row["verdict"] == "FAIL"
+    assert "end at 0.3 s, which is not after its start at 0.4 s" in row["reason"]
+    words = ("--scheme", "A -> B", "--initial", "A=1 uM", "--observe", "A")
+    told = "".join(run("mechanism", lab, *words)[1:])
+    assert "end at 0.3 s, which is not after its start at 0.4 s" in told
+
+
 def test_a_channel_that_is_left_out_is_not_in_the_shared_fit(lab, run):
     rows = (lab / "decisions.csv").read_text() + "\n"
     write_bka(

@@ -106,16 +106,16 @@ class GridNames:
     """Names of times by their content; those that many traces of a file share are read once."""
 
     def __init__(self) -> None:
-        self._names: dict[tuple[int, int], str] = {}
+        self._names: dict[tuple[int, int], tuple[str, object]] = {}
 
     def name(self, time_s: NDArray[np.float64]) -> str:
         """Return the name of the times of a trace."""
-        if not isinstance(time_s, np.memmap):  # another array may come to lie in its place
+        if time_s.base is None:  # another array may come to lie in its place
             return _name(time_s)
         place = (int(time_s.__array_interface__["data"][0]), len(time_s))
         if place not in self._names:
-            self._names[place] = _name(time_s)
-        return self._names[place]
+            self._names[place] = _name(time_s), time_s.base
+        return self._names[place][0]
 
 
 def _name(time_s: NDArray[np.float64]) -> str:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
@@ -240,7 +241,8 @@ def _read_all(
     jobs: Sequence[FolderJob], earlier: EarlierResults, *, workers: int, execution: Execution
 ) -> Iterator[FolderReading]:
     """Yield the folders in order: as they were done before, or read and analysed by workers."""
-    keys = [earlier.key_of(job) for job in jobs]
+    with ThreadPoolExecutor(os.cpu_count() or 1) as hashing:
+        keys = list(hashing.map(earlier.key_of, jobs))
     left = [job for job, key in zip(jobs, keys, strict=True) if key is None]
     with open_workers(processes=_processes(left, workers), cluster=execution.cluster) as opened:
         done = opened.map_in_order(do_folder, left)

@@ -11,6 +11,8 @@ import pickle
 import zlib
 from dataclasses import is_dataclass
 from enum import Enum
+from functools import cache
+from importlib import import_module
 from typing import Any, Final
 
 from stopflow.errors import StoreError
@@ -37,15 +39,21 @@ def _by_key(law: RateLaw) -> tuple[Any, tuple[str]]:
 
 class _Reader(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == (find_law.__module__, find_law.__name__):
-            return find_law
-        if (module, name) in ARRAYS:
-            return super().find_class(module, name)
-        if module.startswith(PACKAGES) and "." not in name:
-            found = super().find_class(module, name)
-            if isinstance(found, type) and (is_dataclass(found) or issubclass(found, Enum)):
-                return found
-        raise pickle.UnpicklingError(f"{module}.{name} is no part of a result")
+        return _allowed(module, name)
+
+
+@cache
+def _allowed(module: str, name: str) -> Any:
+    """Return what a name stands for; written without references, a result has each many times."""
+    if (module, name) == (find_law.__module__, find_law.__name__):
+        return find_law
+    if (module, name) in ARRAYS:
+        return getattr(import_module(module), name)
+    if module.startswith(PACKAGES) and "." not in name:
+        found = getattr(import_module(module), name)
+        if isinstance(found, type) and (is_dataclass(found) or issubclass(found, Enum)):
+            return found
+    raise pickle.UnpicklingError(f"{module}.{name} is no part of a result")
 
 
 def pack(value: object) -> bytes:

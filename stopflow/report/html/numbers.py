@@ -13,8 +13,8 @@ from stopflow.report.kinetics.answers import build_answers
 from stopflow.report.kinetics.conditions import build_series, label_conditions, shared_unit
 from stopflow.report.kinetics.secondary_numbers import (
     SecondaryPicture,
-    build_pictures,
     is_parameter,
+    pictured_plots,
 )
 from stopflow.report.tables.tables import signal_unit
 
@@ -96,10 +96,7 @@ def build_payload(data: KineticsReportData, *, light: bool) -> dict[str, Any]:
             **_columns(conditions, texts=CONDITION_TEXTS, numbers=CONDITION_NUMBERS),
             "label": _texts(_labels(shots, conditions)),
         },
-        "plots": [
-            _plot(picture, part)
-            for picture, part in zip(*_pictures(data.secondary, conditions), strict=True)
-        ],
+        "plots": [_plot(picture, part) for picture, part in pictured_plots(data)],
         "leftOut": [
             {name: str(item.get(name, "")) for name in ("experiment", "file", "channel", "why")}
             for item in _left_out(data.provenance)
@@ -186,18 +183,6 @@ def _common_scatter(shots: pd.DataFrame) -> float:
         for part in groups
     ]
     return pool(series).tau
-
-
-def _pictures(
-    secondary: pd.DataFrame, conditions: pd.DataFrame
-) -> tuple[list[SecondaryPicture], list[pd.DataFrame]]:
-    """Pictures with the rows of the table that each was built from."""
-    pictures, parts = [], []
-    for _, part in secondary.groupby("plot", sort=False):
-        found = build_pictures(part, conditions)
-        pictures += found
-        parts += [part] * len(found)
-    return pictures, parts
 
 
 def _plot(picture: SecondaryPicture, part: pd.DataFrame) -> dict[str, Any]:

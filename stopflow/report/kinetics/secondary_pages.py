@@ -14,9 +14,9 @@ from stopflow.report.data import KineticsReportData
 from stopflow.report.kept import digest_value
 from stopflow.report.kinetics.secondary_numbers import (
     SecondaryPicture,
-    build_pictures,
     is_parameter,
     name_group,
+    pictured_plots,
     shown_unit,
 )
 from stopflow.report.paper.flow import (
@@ -54,7 +54,7 @@ def build_secondary_blocks(data: KineticsReportData) -> list[Block]:
     """Compose the secondary plots and their table; empty when there are none."""
     if data.secondary.empty:
         return []
-    pictures = build_pictures(data.secondary, data.conditions)
+    pictures = [picture for picture, _ in pictured_plots(data)]
     alone = [p for p in pictures if CURVES[p.kind].against != "temperature"]
     single = sorted(alone, key=_place_of)
     blocks: list[Block] = [build_heading("Secondary plots", level=0), _equations(data.secondary)]
