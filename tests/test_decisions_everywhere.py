@@ -99,18 +99,6 @@ def test_an_end_before_the_start_is_said_by_every_command_that_takes_both(comman
     assert "the fit would end at 0.1 s, which is not after its start at 0.5 s" in told
 
 
-def test_an_end_before_the_start_is_the_reason_of_a_shot_and_of_a_mechanism(lab, run):
-    """Start from the workbook, end from the decisions, so that neither is wrong alone."""
-    (lab / "start_values.csv").write_text("Filename,x_start (ms)\ns0.bka,400\n")
-    run("ingest", lab, "--quiet")
-    row = first_row(lab.parent / "reports" / "rates.csv")
-    assert row["verdict"] == "FAIL"
-    assert "end at 0.3 s, which is not after its start at 0.4 s" in row["reason"]
-    words = ("--scheme", "A -> B", "--initial", "A=1 uM", "--observe", "A")
-    told = "".join(run("mechanism", lab, *words)[1:])
-    assert "end at 0.3 s, which is not after its start at 0.4 s" in told
-
-
 def test_a_channel_that_is_left_out_is_not_in_the_shared_fit(lab, run):
     rows = (lab / "decisions.csv").read_text() + "\n"
     write_bka(

@@ -19,7 +19,6 @@ from stopflow.kinetics.uncertainty.noise import estimate_noise
 from stopflow.mechanism.observations import MechanismShot
 from stopflow.mechanism.scheme import Scheme, SchemeError
 from stopflow.trace import Conditions, FloatArray, Shot
-from stopflow.trimming import crossed_ends
 
 VARIED, COLUMN = "concentration", "column "
 FEWEST_POINTS = 10
@@ -69,9 +68,6 @@ def build_shot(
     trace = shot.until_end
     if trace is None:
         raise SchemeError(f"{shot.file}: {shot.refusal}")
-    crossed = crossed_ends(start_s, shot.end_s)
-    if crossed:
-        raise SchemeError(f"{shot.file}: {crossed}")
     used = (trace.time_s >= start_s) & np.isfinite(trace.signal)
     if int(used.sum()) < FEWEST_POINTS:
         raise SchemeError(f"{shot.file}: {int(used.sum())} points are left after the start")

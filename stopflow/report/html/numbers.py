@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from math import isfinite, isnan
 from typing import Any
 
 import numpy as np
@@ -141,18 +142,17 @@ def _texts(values: Sequence[object]) -> dict[str, Any]:
 
 
 def _numbers(
-    values: Sequence[float] | pd.Series, *, digits: int = DIGITS
+    values: "Sequence[float] | pd.Series[Any]", *, digits: int = DIGITS
 ) -> list[float | int | str | None]:
     """Round to `digits`; null for a missing number, "inf" for an open end of an interval."""
-    return [_number(float(value), digits=digits) for value in values]
+    exact = np.asarray(values, dtype=np.float64).tolist()
+    texts = (f"%.{digits}g " * len(exact) % tuple(exact)).split()
+    return [_number(float(text)) for text in texts]
 
 
-def _number(value: float, *, digits: int = DIGITS) -> float | int | str | None:
-    if np.isnan(value):
-        return None
-    if np.isinf(value):
-        return "inf" if value > 0 else "-inf"
-    short = float(f"{value:.{digits}g}")
+def _number(short: float) -> float | int | str | None:
+    if not isfinite(short):
+        return None if isnan(short) else str(short)
     return int(short) if short.is_integer() and abs(short) < 1e15 else short
 
 
@@ -214,8 +214,8 @@ def _plot(picture: SecondaryPicture, part: pd.DataFrame) -> dict[str, Any]:
         "parameters": [
             {
                 "name": str(row["parameter"]),
-                "value": _number(float(row["value"])),
-                "stderr": _number(float(row["stderr"])),
+                "value": _numbers([row["value"]])[0],
+                "stderr": _numbers([row["stderr"]])[0],
                 "unit": str(row["unit"]).replace("^-1", "⁻¹"),
             }
             for row in chosen.to_dict("records")
