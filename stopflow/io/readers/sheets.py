@@ -201,11 +201,8 @@ def _read_block(
     columns = Columns(labels=labels, rows=values, alone_are_pushes=True)
     shown = f"{place}: {len(labels) - 1} columns beside {labels[0].text or 'the times'!r}"
     notes.append(note(whole, "", f"{shown}, read as traces", expected="", level="note"))
-    if (
-        len(waves) > 1
-        and all(map(isfinite, waves))
-        and waves in (sorted(waves), sorted(waves)[::-1])
-    ):
+    said = any(isfinite(wavelength_nm(label.text)) for label in labels[1:])
+    if len(waves) > 1 and all(map(isfinite, waves)) and not said and _is_one_way(waves):
         found = f"the headers {', '.join(f'{wave:g}' for wave in waves)}, taken for names of shots"
         expected = f"'{waves[0]:g} nm' and so on, where they are wavelengths"
         notes.append(note(whole, place, found, expected=expected, level="warning"))
@@ -215,6 +212,10 @@ def _read_block(
             columns, key=KEY, name=sheet.book, time_unit=time_unit, notes=notes
         )
     )
+
+
+def _is_one_way(values: list[float]) -> bool:
+    return values in (sorted(values), sorted(values, reverse=True))
 
 
 def _matrix(
