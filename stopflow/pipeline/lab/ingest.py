@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from stopflow.config import build_settings, read_config
 from stopflow.errors import StopflowError
-from stopflow.executors import open_workers
+from stopflow.executors import AHEAD, Workers, open_workers
 from stopflow.io.channels import parse_channel
 from stopflow.io.folder import LabFolders, ReadOptions, find_lab
 from stopflow.io.results import Lab, lab_at
@@ -240,14 +240,21 @@ def _names(root: Path, folders: Sequence[Path]) -> list[str]:
 def _read_all(
     jobs: Sequence[FolderJob], earlier: EarlierResults, *, workers: int, execution: Execution
 ) -> Iterator[FolderReading]:
-    """Yield the folders in order: as they were done before, or read and analysed by workers."""
-    with ThreadPoolExecutor(os.cpu_count() or 1) as hashing:
-        keys = list(hashing.map(earlier.key_of, jobs))
-    left = [job for job, key in zip(jobs, keys, strict=True) if key is None]
-    with open_workers(processes=_processes(left, workers), cluster=execution.cluster) as opened:
-        done = opened.map_in_order(do_folder, left)
-        for job, key in zip(jobs, keys, strict=True):
-            yield next(done) if key is None else earlier.find(key) or do_folder(job)
+    """Yield the folders in order: as they were done before, or read and analysed by workers.
+
+    Files are hashed, and traces compared with their digests, by threads: both are done outside the
+    interpreter.
+    """
+    with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+        keys = list(threads.map(earlier.key_of, jobs))
+        left = [job for job, key in zip(jobs, keys, strict=True) if key is None]
+        known = [key for key in keys if key is not None]
+        kept = Workers(executor=threads, at_once=AHEAD).map_in_order(earlier.find, known)
+        processes = _processes(left, workers)
+        with open_workers(processes=processes, cluster=execution.cluster) as opened:
+            done = opened.map_in_order(do_folder, left)
+            for job, key in zip(jobs, keys, strict=True):
+                yield next(done) if key is None else next(kept) or do_folder(job)
 
 
 def _processes(jobs: Sequence[FolderJob], workers: int) -> int:

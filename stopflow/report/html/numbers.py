@@ -175,13 +175,9 @@ def _labels(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[str]:
 def _common_scatter(shots: pd.DataFrame) -> float:
     """Relative scatter between shots beyond their own errors, common to all conditions."""
     usable = shots[np.isfinite(shots["k_per_s"]) & (shots["verdict"] != "FAIL")]
-    groups = [part for _, part in usable.groupby(["experiment", "condition"], sort=False)]
-    series = [
-        as_series(
-            np.arange(len(part)), part["k_per_s"].to_numpy(), part["k_stderr_per_s"].to_numpy()
-        )
-        for part in groups
-    ]
+    k_per_s, stderr_per_s = (usable[name].to_numpy() for name in ("k_per_s", "k_stderr_per_s"))
+    groups = usable.groupby(["experiment", "condition"], sort=False).indices.values()
+    series = [as_series(np.arange(len(at)), k_per_s[at], stderr_per_s[at]) for at in groups]
     return pool(series).tau
 
 

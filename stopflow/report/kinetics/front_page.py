@@ -1,6 +1,8 @@
 """First pages of the kinetics report: what the rates are, whether to trust them, what to redo."""
 
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 import pandas as pd
@@ -191,11 +193,16 @@ def _condition_grid(data: KineticsReportData) -> Grid:
         Column(title="Verdict", verdict=True),
     ]
     rows: list[tuple[str, ...]] = []
-    for name, part in table.groupby(col.EXPERIMENT, sort=False):
-        part = part.assign(shown_error=column_errors(part[col.K_STDERR_PER_S].tolist()))
-        if table[col.EXPERIMENT].nunique() > 1:
-            rows.append((str(name),))
-        rows += [_condition_row(row, shown, factor, ionic[0]) for row in part.to_dict("records")]
+    several = table[col.EXPERIMENT].nunique() > 1
+    records = table.to_dict("records")
+    for name, part in groupby(records, key=itemgetter(col.EXPERIMENT)):
+        own = list(part)
+        errors = column_errors([row[col.K_STDERR_PER_S] for row in own])
+        rows += [(str(name),)] if several else []
+        rows += [
+            _condition_row(row | {"shown_error": error}, shown, factor, ionic[0])
+            for row, error in zip(own, errors, strict=True)
+        ]
     return Grid(
         columns=tuple(columns), rows=tuple(rows), size=6.9, after_mm=1.5, name="Rates by condition"
     )

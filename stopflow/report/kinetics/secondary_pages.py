@@ -48,6 +48,11 @@ _SYMBOLS = {
     item.name: item.symbol for curve in CURVES.values() for item in curve.parameters if item.symbol
 }
 _OVERLAID = 8
+_IN_GRID = (
+    *(col.PLOT, col.KIND, col.CHOSEN, col.RATES, col.TEXT, col.PARAMETER, col.VALUE, col.STDERR),
+    *(col.LOW95, col.HIGH95, col.UNIT, col.POINTS),
+)
+"""Columns that the table of models is set from."""
 
 
 def build_secondary_blocks(data: KineticsReportData) -> list[Block]:
@@ -226,6 +231,7 @@ def secondary_grid(secondary: pd.DataFrame, *, letters: Mapping[str, str] | None
     known = letters or {}
     rows: list[tuple[str, ...]] = []
     keys = ["experiment", "group"]
+    secondary = secondary[[*keys, *_IN_GRID]]  # a wide table is slow to divide
     for (name, group), part in secondary.groupby(keys, sort=False, dropna=False):
         plots = [own for _, own in part.groupby(col.PLOT, sort=False)]
         taken = [own[own[col.CHOSEN].astype(bool)] for own in plots]
