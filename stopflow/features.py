@@ -22,14 +22,14 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stopflow.bins import EDGES, bin_matrix, bin_means
 from stopflow.errors import SettingsError, TraceError
-from stopflow.trace import FloatArray, frozen_array
+from stopflow.trace import FloatArray
 
 Rows = NDArray[np.float32]
 
@@ -97,7 +97,7 @@ def refusals(time_s: FloatArray, signals: FloatArray) -> list[str]:
     low, high = signals.min(axis=1), signals.max(axis=1)
     found = np.where(low == high, "the signal is constant: there is no reaction to see", "")
     finite = np.isfinite(low) & np.isfinite(high)
-    not_finite = "the signal holds values that are no finite numbers (NaN or infinite)"
+    not_finite = "the signal holds values that are not finite numbers (NaN or infinite)"
     texts: list[str] = np.where(finite, found, not_finite).tolist()
     return texts
 
@@ -110,7 +110,7 @@ def _no_times(time_s: FloatArray) -> str:
     if later.all() and np.isfinite(time_s[[0, -1]]).all():
         return ""
     if not np.isfinite(time_s).all():
-        return "the times hold values that are no finite numbers (NaN or infinite)"
+        return "the times hold values that are not finite numbers (NaN or infinite)"
     late = int(np.argmin(later))
     return (
         f"the times do not increase: {time_s[late]:.6g} s is followed by "
@@ -271,7 +271,7 @@ def build_batch(time_s: ArrayLike, signals: ArrayLike, *, spec: FeatureSpec) -> 
     Raises
     ------
     TraceError
-        Fewer than 10 points, values that are no finite numbers, times that do not increase, or a
+        Fewer than 10 points, values that are not finite numbers, times that do not increase, or a
         signal that never changes.
     """
     times = np.asarray(time_s, dtype=np.float64)
@@ -306,47 +306,3 @@ def decode_target(target: ArrayLike, window_s: ArrayLike, *, spec: FeatureSpec) 
         return values
     with np.errstate(over="ignore"):  # an untrained network may say anything: infinite then
         return np.exp(values) / np.asarray(window_s, dtype=np.float64)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Standardiser:
-    """Column mean and scale of the training rows; a column that never changes becomes 0."""
-
-    mean: FloatArray
-    scale: FloatArray
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "mean", frozen_array(self.mean))
-        object.__setattr__(self, "scale", frozen_array(self.scale))
-        if self.mean.shape != self.scale.shape or self.mean.ndim != 1:
-            raise ValueError(f"mean {self.mean.shape} and scale {self.scale.shape} must match")
-
-    @classmethod
-    def fit(cls, rows: ArrayLike) -> Self:
-        """Learn from (N, n) training rows, and from these alone."""
-        values = np.asarray(rows)
-        mean = values.mean(axis=0, dtype=np.float64)
-        spread = values.std(axis=0, dtype=np.float64)
-        rounding = 1e-6 * np.maximum(np.abs(mean), 1e-12)
-        return cls(mean=mean, scale=np.where(spread > rounding, spread, np.inf))
-
-    @classmethod
-    def identity(cls, n_inputs: int) -> Self:
-        """Leave rows as they are."""
-        return cls(mean=np.zeros(n_inputs), scale=np.ones(n_inputs))
-
-    def apply(self, rows: ArrayLike) -> Rows:
-        """(N, n) rows -> standardised float32 rows; constant columns are exactly 0."""
-        values = np.asarray(rows, dtype=np.float32)
-        shifted = values - self.mean.astype(np.float32)
-        shifted *= (1.0 / self.scale).astype(np.float32)
-        return shifted
-
-    def to_dict(self) -> dict[str, FloatArray]:
-        """Arrays to save: mean and scale (infinite for a constant column)."""
-        return {"mean": self.mean, "scale": self.scale}
-
-    @classmethod
-    def from_dict(cls, saved: Mapping[str, ArrayLike]) -> Self:
-        """Inverse of `to_dict`."""
-        return cls(mean=frozen_array(saved["mean"]), scale=frozen_array(saved["scale"]))

@@ -269,7 +269,7 @@ class Shot:
 
 
 Topic = Literal["", "conditions"]
-"""What a problem is about, where that is told apart."""
+"""What a problem is about, where the program treats it differently."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -152,7 +152,7 @@ def test_a_model_that_makes_no_numbers_is_refused_as_it_is_loaded(lab, tmp_path,
     tensors = load_file(broken / "model.safetensors")
     tensors["standardiser.mean"][0] = float("nan")
     save_file(tensors, broken / "model.safetensors")
-    assert refused(run(*words), "broken", "no finite numbers")
+    assert refused(run(*words), "broken", "not finite numbers")
     assert not (tmp_path / "models" / "broken-compressed").exists()
 
 

@@ -2,14 +2,21 @@
 
 import doctest
 import json
+import re
 import runpy
+import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
+import typer
 
 import stopflow.lowrank
+from stopflow.cli import app
 
 ROOT = Path(__file__).parent.parent
+PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")))
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.whole
@@ -35,7 +42,7 @@ def test_the_cells_of_the_example_notebook_run(monkeypatch):
     assert values["difference"] < 0.05
 
 
-def test_the_example_of_the_lowrank_room_runs():
+def test_the_example_of_the_lowrank_package_runs():
     failed, tried = doctest.testmod(stopflow.lowrank)
     assert tried > 0
     assert failed == 0
@@ -63,3 +70,27 @@ def test_the_pages_of_formats_are_those_of_the_readers():
 def test_the_page_of_columns_is_that_of_the_schema():
     script = runpy.run_path(str(ROOT / "docs" / "make_columns_page.py"))
     assert script["PAGE"].read_text(encoding="utf-8") == script["page"]()
+
+
+def parse_command(line: str) -> None:
+    """Parse a command line as the program does; a command by itself is only named."""
+    words = shlex.split(line, comments=True)[1:]
+    command = typer.main.get_command(app)
+    while words and words[0] in (inner := getattr(command, "commands", {})):
+        command, words = inner[words[0]], words[1:]
+    if words and words != ["--help"]:
+        command.make_context(line, words)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_commands_and_settings_of_the_pages_can_be_pasted(page):
+    text = page.read_text(encoding="utf-8")
+    blocks = BLOCK.findall(text)
+    for kind, block in blocks:
+        if kind == "toml":
+            assert tomllib.loads(block)
+    lines = [line for kind, block in blocks for line in block.splitlines() if not kind]
+    spans = re.findall(r"`(stopflow [^`]+)`", BLOCK.sub("", text))
+    for line in (*lines, *spans):
+        if line.startswith("stopflow "):
+            parse_command(line)

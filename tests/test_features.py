@@ -13,7 +13,6 @@ from stopflow.errors import SettingsError, TraceError
 from stopflow.features import (
     FEATURES,
     FeatureSpec,
-    Standardiser,
     build_batch,
     build_features,
     decode_target,
@@ -23,6 +22,7 @@ from stopflow.features import (
     sign_weights,
     window_of,
 )
+from stopflow.learn.standardiser import Standardiser
 
 DIMENSIONLESS = [FeatureSpec("shape", 400), FeatureSpec("blocks", 64)]
 kinds = pytest.mark.parametrize("spec", DIMENSIONLESS, ids=lambda spec: spec.kind)
@@ -177,8 +177,8 @@ def test_one_by_one_or_as_a_batch(spec: FeatureSpec, rng: np.random.Generator) -
     [
         (lambda t, s: (t[:9], s[:9]), "9 points, and at least 10"),
         (lambda t, s: (t, np.full_like(s, 2.5)), "constant"),
-        (lambda t, s: (t, np.where(t > 0.5, np.nan, s)), "signal holds values that are no finite"),
-        (lambda t, s: (np.where(t > 0.5, np.inf, t), s), "times hold values that are no finite"),
+        (lambda t, s: (t, np.where(t > 0.5, np.nan, s)), "signal holds values that are not finite"),
+        (lambda t, s: (np.where(t > 0.5, np.inf, t), s), "times hold values that are not finite"),
         (lambda t, s: (t[::-1], s), "do not increase"),
         (lambda t, s: (np.round(t, 1), s), r"do not increase: 0 s is followed by 0 s \(point 2\)"),
     ],
@@ -212,8 +212,6 @@ def test_standardiser_learns_columns_and_zeroes_constant_ones(rng: np.random.Gen
     new = standardiser.apply(rows + 5.0)
     assert np.isfinite(new).all()
     assert (new[:, 3] == 0).all()
-    again = Standardiser.from_dict(standardiser.to_dict())
-    np.testing.assert_array_equal(again.apply(rows), seen)
     np.testing.assert_array_equal(Standardiser.identity(4).apply(rows), rows.astype(np.float32))
 
 

@@ -72,7 +72,7 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    """Take the options that need no command."""
+    """Take the options that stand without a command."""
 
 
 def main() -> None:
@@ -93,7 +93,7 @@ def main() -> None:
 
 
 def _run() -> None:
-    """Run the command that the words ask for, and hand over all that it says."""
+    """Run the command that was typed, and flush all that it printed."""
     try:
         try:
             app()
@@ -119,7 +119,7 @@ def _leave(interrupts: Interrupts) -> NoReturn:
 
 
 def _drop_stdout() -> None:
-    """Let what still waits for a reader that has gone go nowhere."""
+    """Discard what is still waiting for a reader that has gone."""
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError):
@@ -137,7 +137,7 @@ def _fail(error: Exception) -> NoReturn:
 
 
 def _drop_stdout_if_full() -> None:
-    """Keep what stdout could not take from failing again at the very end."""
+    """Discard what a full disk refused, so that it does not fail again at exit."""
     try:
         flush_streams()
     except OSError:

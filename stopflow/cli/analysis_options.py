@@ -24,8 +24,8 @@ ANALYSIS: Final = {
                 "--replicates",
                 metavar="each|mean|joint",
                 help="Rate of a condition: mean of the rates of each shot (default), fit of the "
-                "mean trace, or a joint fit with own amplitudes; each shot is fitted alone in any "
-                "case.",
+                "mean trace, or a joint fit with separate amplitudes; each shot is fitted alone in "
+                "any case.",
             ),
         ]
     ),

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from stopflow.cli.console import Debug, Json, Quiet, progress_bar, say, say_json, say_table
 from stopflow.cli.options import MODELS, Device, ModelsFolder
+from stopflow.cli.voice import Voice, speaks
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -15,7 +15,7 @@ app = typer.Typer(
 )
 
 COLUMNS_ABREAST = 6
-"""Tables with more columns are turned on their side."""
+"""Tables with more columns are transposed."""
 
 STEP_HEADINGS = {
     "median_ms": "ms",
@@ -58,22 +58,22 @@ Rounds = Annotated[int | None, typer.Option("--rounds", min=1, help="Rounds of a
 
 
 @app.command(epilog="Example: stopflow bench fit")
+@speaks
 def fit(
     *,
     traces: Annotated[
         int | None, typer.Option("--traces", min=10, help="Traces of the batch; default 100000.")
     ] = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    voice: Voice,
 ) -> None:
     """Fit speed against scipy's curve_fit with analytic Jacobian, wrong answers counted."""
     from stopflow.pipeline.bench.speeds import measure_fit
 
-    _show(measure_fit(traces=traces), as_json=as_json, quiet=quiet)
+    _show(voice, measure_fit(traces=traces))
 
 
 @app.command(epilog="Example: stopflow bench ingest --folders 8 --points 2000")
+@speaks
 def ingest(
     *,
     folders: Annotated[
@@ -89,14 +89,12 @@ def ingest(
         int, typer.Option("--workers", min=0, help="Processes of the ingest; 0: one a core.")
     ] = 0,
     rounds: Rounds = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    voice: Voice,
 ) -> None:
     """Whole ingest of a simulated lab against a plain script (read_csv, one curve_fit a trace)."""
     from stopflow.pipeline.bench.speeds import measure_ingest
 
-    with progress_bar(quiet=quiet) as progress:
+    with voice.progress() as progress:
         rows = measure_ingest(
             folders=folders,
             shots=shots,
@@ -105,12 +103,12 @@ def ingest(
             rounds=rounds,
             progress=progress,
         )
-    _show(rows, as_json=as_json, quiet=quiet, headings=INGEST_HEADINGS)
-    if not as_json:
-        say("ratios: times the first line, the plain script on one core", quiet=quiet)
+    _show(voice, rows, headings=INGEST_HEADINGS)
+    voice.say("ratios: times the first line, the plain script on one core")
 
 
 @app.command(epilog="Example: stopflow bench page --json")
+@speaks
 def page(
     *,
     points: Annotated[
@@ -119,9 +117,7 @@ def page(
     steps: Annotated[
         int | None, typer.Option("--steps", min=10, help="Frames of each drag; default 100.")
     ] = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    voice: Voice,
 ) -> None:
     """Frames of the live page while the start of a fit is dragged, in headless Chromium.
 
@@ -129,72 +125,84 @@ def page(
     """
     from stopflow.pipeline.bench.speeds import measure_page
 
-    with progress_bar(quiet=quiet or as_json) as progress:
+    with voice.progress() as progress:
         rows = measure_page(points=points, steps=steps, progress=progress)
-    _show(rows, as_json=as_json, quiet=quiet, headings=PAGE_HEADINGS)
-    if not as_json:
-        say(
-            "script: fit, table and drawing commands; frame: with painting; release: the frame of "
-            "the fit to all digits",
-            quiet=quiet,
-        )
+    _show(voice, rows, headings=PAGE_HEADINGS)
+    voice.say(
+        "script: fit, table and drawing commands; frame: with painting; release: the frame of "
+        "the fit to all digits"
+    )
 
 
 @app.command(epilog="Example: stopflow bench step --batch-size 64")
+@speaks
 def step(
     *,
     batch_size: Annotated[
         list[int] | None, typer.Option("--batch-size", min=1, help="May be repeated.")
     ] = None,
     rank: Annotated[int, typer.Option("--rank", min=1)] = 50,
+    hidden: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--hidden",
+            min=1,
+            help="Width of a hidden layer, repeated for each; default 512, 512, 256.",
+        ),
+    ] = None,
+    inputs: Annotated[
+        int | None, typer.Option("--inputs", min=1, help="Inputs; default 28000.")
+    ] = None,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option("--variant", help='A line of the table, as "dlrt, SGD"; may be repeated.'),
+    ] = None,
     rounds: Rounds = None,
     device: Device = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    voice: Voice,
 ) -> None:
     """Training step of every layer against tuned dense Adam at the published size."""
     from stopflow.pipeline.bench.speeds import measure_step
 
-    with progress_bar(quiet=quiet) as progress:
+    with voice.progress() as progress:
         rows = measure_step(
             batch_sizes=batch_size or [32, 64],
             rank=rank,
+            hidden=hidden or (),
+            inputs=inputs,
+            variants=variant or (),
             rounds=rounds,
             device=device,
             progress=progress,
         )
-    _show(rows, as_json=as_json, quiet=quiet, headings=STEP_HEADINGS)
-    if not as_json:
-        say("faster and smaller (peak memory): times the first line, tuned dense Adam", quiet=quiet)
+    _show(voice, rows, headings=STEP_HEADINGS)
+    voice.say("faster and smaller (peak memory): times the first line, tuned dense Adam")
 
 
 @app.command(epilog="Example: stopflow bench mechanism --rounds 5")
+@speaks
 def mechanism(
     *,
     rounds: Rounds = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Four of the problems, in one round.")
     ] = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    voice: Voice,
 ) -> None:
     """Global fits of mechanisms against scipy and, where it is installed, COPASI."""
     from stopflow.pipeline.bench.speeds import measure_mechanism
 
-    with progress_bar(quiet=quiet or as_json) as progress:
+    with voice.progress() as progress:
         rows = measure_mechanism(rounds=rounds, quick=quick, progress=progress)
-    _show(rows, as_json=as_json, quiet=quiet, headings=MECHANISM_HEADINGS)
-    if not as_json:
-        say(
-            "x: processor time over that of this program; squares: how far above (relative); "
-            "constants: the largest relative difference",
-            quiet=quiet,
-        )
+    _show(voice, rows, headings=MECHANISM_HEADINGS)
+    voice.say(
+        "x: processor time over that of this program; squares: how far above (relative); "
+        "constants: the largest relative difference"
+    )
 
 
 @app.command(epilog="Example: stopflow bench model --seeds 3 --real data/fe_scn")
+@speaks
 def model(
     name: Annotated[
         str | None, typer.Argument(help="A model's name or folder; default: the shipped one.")
@@ -207,37 +215,29 @@ def model(
         list[Path] | None, typer.Option("--real", help="Folders of real shots to judge it on.")
     ] = None,
     models: ModelsFolder = MODELS,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    voice: Voice,
 ) -> None:
     """Accuracy of a model beside the fit on labs it never saw."""
     from stopflow.pipeline.bench.speeds import measure_model
 
-    with progress_bar(quiet=quiet) as progress:
+    with voice.progress() as progress:
         rows = measure_model(
             name, models=models, seeds=seeds, folders=tuple(real or ()), progress=progress
         )
-    _show(rows, as_json=as_json, quiet=quiet)
+    _show(voice, rows)
 
 
 def _show(
-    rows: list[dict[str, Any]],
-    *,
-    as_json: bool,
-    quiet: bool,
-    headings: Mapping[str, str] | None = None,
+    voice: Voice, rows: list[dict[str, Any]], *, headings: Mapping[str, str] | None = None
 ) -> None:
-    if as_json:
-        say_json(rows)
-        return
+    voice.result(lambda: rows)
     columns = list(dict.fromkeys(name for row in rows for name in row))
     heads = [(headings or {}).get(column, column) for column in columns]
     table = [heads, *([_text(row.get(column, "")) for column in columns] for row in rows)]
     if len(columns) > COLUMNS_ABREAST:
         table = [list(line) for line in zip(*table, strict=True)]
-    say_table(table[0], table[1:], quiet=quiet)
-    say("medians of one run; only ratios within a run mean something", quiet=quiet)
+    voice.table(table[0], table[1:])
+    voice.say("medians of one run; only ratios within a run mean something")
 
 
 def _text(value: object) -> str:

@@ -10,9 +10,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, TextIO
-
-import typer
+from typing import Any, TextIO
 
 from stopflow.cli.elide import elide
 from stopflow.cli.streams import visible, writable, write_line
@@ -21,12 +19,6 @@ from stopflow.io.atomic import FULL
 from stopflow.io.json_files import json_text
 from stopflow.io.moves import STAGED
 from stopflow.pipeline.progress import Announce, Progress, silent, unannounced
-
-Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Print nothing but errors; results are in the files.")
-]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for programs.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 SHOWN_PROBLEMS = 20
 SHORT_CELL = 14
@@ -65,14 +57,13 @@ def progress_bar(*, quiet: bool) -> Iterator[Progress]:
 
 
 def announcer(*, quiet: bool) -> Announce:
-    """Return what says a line on stderr at once, above the progress; only on a terminal."""
+    """Return what prints a line on stderr at once, above the progress; only on a terminal."""
     return unannounced if quiet or not sys.stderr.isatty() else warn
 
 
-def say(text: str, *, quiet: bool = False) -> None:
+def say(text: str) -> None:
     """Print a line of the result on stdout."""
-    if not quiet:
-        write_line(_fitted(visible(text), sys.stdout), sys.stdout)
+    write_line(_fitted(visible(text), sys.stdout), sys.stdout)
 
 
 def say_json(value: object) -> None:
@@ -84,7 +75,6 @@ def say_table(
     columns: Sequence[str],
     rows: Sequence[Sequence[str]],
     *,
-    quiet: bool = False,
     title: str | None = None,
     names_whole: bool = False,
 ) -> None:
@@ -94,7 +84,7 @@ def say_table(
     column are made shorter where the others need the room, unless a user has to type them
     (`names_whole`). A table without rows is not printed.
     """
-    if quiet or not rows:
+    if not rows:
         return
     from rich import box
     from rich.console import Console
@@ -169,21 +159,12 @@ def _fitted(text: str, stream: TextIO) -> str:
     )
 
 
-def say_some(lines: Sequence[str], *, where: Path, quiet: bool) -> None:
-    """Print lines of the result on stdout, the first ones alone where there are many."""
-    for line in lines[:SHOWN_PROBLEMS]:
-        say(f"  {line}", quiet=quiet)
-    if len(lines) > SHOWN_PROBLEMS:
-        say(f"  ... and {len(lines) - SHOWN_PROBLEMS} more; all are in {where}", quiet=quiet)
-
-
-def list_problems(problems: Sequence[str], *, where: Path | None = None) -> None:
+def list_problems(problems: Sequence[str]) -> None:
     """Print what was wrong with the input on stderr, the first ones in full."""
     for problem in problems[:SHOWN_PROBLEMS]:
         warn(f"  {problem}")
     if len(problems) > SHOWN_PROBLEMS:
-        tail = f"; all are in {where}" if where else ""
-        warn(f"  ... and {len(problems) - SHOWN_PROBLEMS} more{tail}")
+        warn(f"  ... and {len(problems) - SHOWN_PROBLEMS} more")
 
 
 def say_wrong_use(error: Exception) -> str:
@@ -207,7 +188,7 @@ def say_wrong_use(error: Exception) -> str:
 
 
 def say_fault(error: Exception) -> str:
-    """Word an error that should not be: what it was, and what the user can do."""
+    """Word an error that should never occur: what it was, and what the user can do."""
     what = " ".join(f"{type(error).__name__}: {error}".split())
     return (
         f"error: a fault of the program, not of what you gave it ({what}); earlier results are as "
@@ -226,18 +207,6 @@ def _as_named(path: Path) -> Path:
 def command_line() -> str:
     """Return the command as it was given, for the record of a run."""
     return " ".join(["stopflow", *sys.argv[1:]])
-
-
-def say_written(paths: Sequence[Path], *, quiet: bool) -> None:
-    """Print where the results lie, one path a line."""
-    for path in paths:
-        say(f"wrote {path}", quiet=quiet)
-
-
-def say_set_aside(lines: Sequence[str], *, quiet: bool) -> None:
-    """Print on stderr what made way for the results, and where it lies now."""
-    for line in lines if not quiet else ():
-        warn(f"note: {line}")
 
 
 def _is_number(cell: str) -> bool:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stopflow.cli.console import Debug, Json, Quiet, say, say_json, say_written, warn
+from stopflow.cli.console import warn
+from stopflow.cli.voice import Voice, speaks
 
 if TYPE_CHECKING:
     from stopflow.pipeline.one_file.decide import Decided
@@ -25,35 +26,34 @@ def register(app: typer.Typer) -> None:
     )
 
 
+@speaks
 def exclude(
     files: Files,
     *,
     why: Annotated[str, typer.Option("--why", help="The reason, kept beside the decision.")],
     channel: OneChannel = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    voice: Voice,
 ) -> None:
     """Leave traces out of every result; the files stay as they are."""
     from stopflow.pipeline.one_file.decide import exclude as decide
 
-    _conclude(decide(files, why=why, channel=channel), as_json=as_json, quiet=quiet)
+    _conclude(voice, decide(files, why=why, channel=channel))
 
 
+@speaks
 def include(
     files: Files,
     *,
     channel: OneChannel = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    voice: Voice,
 ) -> None:
     """Take traces in again that were left out."""
     from stopflow.pipeline.one_file.decide import include as decide
 
-    _conclude(decide(files, channel=channel), as_json=as_json, quiet=quiet)
+    _conclude(voice, decide(files, channel=channel))
 
 
+@speaks
 def set_window(
     file: Annotated[Path, typer.Argument(help="A trace file, or BOOK[NAME] of a workbook.")],
     *,
@@ -66,25 +66,22 @@ def set_window(
     ] = None,
     channel: OneChannel = None,
     why: Annotated[str, typer.Option("--why", help="The reason, kept beside the decision.")] = "",
-    as_json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    voice: Voice,
 ) -> None:
     """Fix where the fit of a trace starts or ends, for every command from now on."""
     from stopflow.pipeline.one_file.decide import set_window as decide
 
-    decided = decide(file, start=start, end=end, channel=channel, why=why)
-    _conclude(decided, as_json=as_json, quiet=quiet)
+    _conclude(voice, decide(file, start=start, end=end, channel=channel, why=why))
 
 
-def _conclude(decided: "Decided", *, as_json: bool, quiet: bool) -> None:
+def _conclude(voice: Voice, decided: "Decided") -> None:
     """Say what was written; leave with 1 where something was not there."""
-    if as_json:
-        say_json({"written": decided.written, "done": decided.done, "problems": decided.problems})
-    else:
-        for line in decided.done:
-            say(line, quiet=quiet)
-        say_written(list(decided.written), quiet=quiet)
+    voice.result(
+        lambda: {"written": decided.written, "done": decided.done, "problems": decided.problems}
+    )
+    for line in decided.done:
+        voice.say(line)
+    voice.written(decided.written)
     for problem in decided.problems:
         warn(f"error: {problem}")
     raise typer.Exit(1 if decided.problems else 0)

@@ -9,8 +9,8 @@ GAP: Final = "…"
 def elide(names: Sequence[str], width: int) -> list[str]:
     """Shorten the names to `width` characters, by what is left out in their middle.
 
-    The begin is kept as far as it may be while all that differ stay apart; where no cut keeps them
-    apart, half of the width is the end.
+    As much of the beginning is kept as leaves different names different; where no cut does, half of
+    the width goes to the end.
     """
     if all(len(name) <= width for name in names):
         return list(names)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from stopflow.cli.analysis_options import ANALYSIS, compose_settings
-from stopflow.cli.console import Debug, Json, Quiet, announcer, command_line, progress_bar
+from stopflow.cli.console import announcer, command_line
 from stopflow.cli.gather import Option, gathers
 from stopflow.cli.options import (
     DATASET,
@@ -18,6 +18,7 @@ from stopflow.cli.options import (
     ReportsFolder,
 )
 from stopflow.cli.outcome import conclude
+from stopflow.cli.voice import Voice, speaks
 
 if TYPE_CHECKING:
     from stopflow.pipeline.run import Prediction
@@ -41,7 +42,7 @@ WORK: Final = {
         Annotated[
             bool,
             typer.Option(
-                "--fresh", help="Do every folder, also those that are as they were last time."
+                "--fresh", help="Do every folder again, also those that have not changed."
             ),
         ],
         False,
@@ -67,23 +68,23 @@ def register(app: typer.Typer) -> None:
 @gathers("analysis", ANALYSIS)
 @gathers("work", WORK)
 @gathers("places", PLACES)
+@speaks
 def ingest(
     folder: Folder,
     *,
     analysis: dict[str, Any],
     work: dict[str, Any],
     places: dict[str, Any],
-    as_json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    voice: Voice,
 ) -> None:
     """Read, trim, fit and judge every shot below FOLDER; write rates, tables and the PDF."""
-    _process(folder, analysis, work, places, as_json=as_json, quiet=quiet)
+    _process(voice, folder, analysis, work, places)
 
 
 @gathers("analysis", ANALYSIS)
 @gathers("work", WORK)
 @gathers("places", PLACES)
+@speaks
 def run(
     folder: Folder,
     *,
@@ -93,25 +94,22 @@ def run(
     model: Annotated[
         str | None, typer.Option("--model", help="Model that predicts; default: the shipped one.")
     ] = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    voice: Voice,
 ) -> None:
     """Do the whole job: ingest, predict with the shipped model, write every report."""
     from stopflow.pipeline.run import Prediction
 
     prediction = Prediction(model=model, models=MODELS)
-    _process(folder, analysis, work, places, as_json=as_json, quiet=quiet, prediction=prediction)
+    _process(voice, folder, analysis, work, places, prediction=prediction)
 
 
 def _process(
+    voice: Voice,
     folder: Path,
     analysis: dict[str, Any],
     work: dict[str, Any],
     places: dict[str, Any],
     *,
-    as_json: bool,
-    quiet: bool,
     prediction: "Prediction | None" = None,
 ) -> None:
     """Do what both commands do; predict where there is a `prediction`."""
@@ -119,7 +117,7 @@ def _process(
     from stopflow.pipeline.run import process_lab
 
     settings = compose_settings(**analysis)
-    with progress_bar(quiet=quiet) as progress:
+    with voice.progress() as progress:
         done = process_lab(
             folder,
             settings=settings,
@@ -127,7 +125,7 @@ def _process(
             prediction=prediction,
             command=command_line(),
             progress=progress,
-            announce=announcer(quiet=quiet),
+            announce=announcer(quiet=voice.quiet),
             **places,
         )
-    conclude(done, reports=places["reports"], as_json=as_json, quiet=quiet)
+    conclude(voice, done, reports=places["reports"])

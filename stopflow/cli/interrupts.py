@@ -1,4 +1,4 @@
-"""Ctrl-C and a request to end: what was begun is cleared away, and one line says so."""
+"""Ctrl-C and a request to end: unfinished work is removed, and one line says so."""
 
 import signal
 import sys
@@ -27,7 +27,7 @@ class Interrupts:
 
 @contextmanager
 def listening() -> Iterator[Interrupts]:
-    """Yield what is known of interruptions; in the block both unwind the program.
+    """Yield what has arrived so far; within the block both end the program.
 
     Only the main thread of a process hears of them; elsewhere nothing is changed.
     """

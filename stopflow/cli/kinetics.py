@@ -1,4 +1,4 @@
-"""Commands for one file: fit, plan, view."""
+"""Commands for one file: fit, plan, view, spectrum; and laws."""
 
 import os
 import sys
@@ -7,9 +7,9 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from stopflow.cli.console import Debug, Json, Quiet, say, say_json, say_table, say_written, warn
 from stopflow.cli.gather import Option, gathers
 from stopflow.cli.options import Channel, Law, Robust, TimeUnit, Wavelength
+from stopflow.cli.voice import Voice, speaks
 
 File = Annotated[
     Path, typer.Argument(help="A trace file of any known format (stopflow formats), or BOOK[NAME].")
@@ -48,6 +48,7 @@ def register(app: typer.Typer) -> None:
 
 
 @gathers("fitted_as", FITTED)
+@speaks
 def fit(
     file: File,
     *,
@@ -60,9 +61,7 @@ def fit(
     plot: Annotated[
         Path | None, typer.Option("--plot", help="Draw trace, fit and residuals to this file.")
     ] = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    voice: Voice,
 ) -> None:
     """Fit one trace: rate constant, interval, verdict, and what other laws say."""
     from stopflow.pipeline.find import require_file
@@ -78,31 +77,26 @@ def fit(
         fixed=fix or (),
         robust=robust,
     )
-    if as_json:
-        say_json(fitted.as_dict())
-    else:
-        say_table(("", "value", "error", "unit"), fitted.lines(), quiet=quiet)
-        say(fitted.headline(), quiet=quiet)
-        for note in fitted.notes:
-            warn(f"note: {note}")
+    voice.result(fitted.as_dict)
+    voice.table(("", "value", "error", "unit"), fitted.lines())
+    voice.say(fitted.headline())
+    voice.notes(fitted.notes)
     if plot is not None:
         draw_trace(fitted, plot)
-        say_written([plot], quiet=quiet or as_json)
+        voice.written([plot])
     raise typer.Exit(0 if fitted.ok else 1)
 
 
-def laws(*, as_json: Json = False, quiet: Quiet = False, debug: Debug = False) -> None:
+@speaks
+def laws(*, voice: Voice) -> None:
     """List the rate laws that --law knows: name, formula, and when to use it."""
     from stopflow.kinetics.laws import describe_laws
 
-    rows = describe_laws()
-    if as_json:
-        say_json([dict(zip(("law", "formula", "use"), row, strict=True)) for row in rows])
-    else:
-        say_table(("law", "formula", "use"), rows, quiet=quiet, names_whole=True)
+    voice.listing(("law", "formula", "use"), describe_laws())
 
 
 @gathers("signal", SIGNAL)
+@speaks
 def plan(
     file: File,
     *,
@@ -110,9 +104,7 @@ def plan(
         str, typer.Option("--precision", help="Wanted relative error of k, e.g. 2% or 0.02.")
     ] = "2%",
     signal: dict[str, Any],
-    as_json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    voice: Voice,
 ) -> None:
     """Say how long to record and how many shots it takes, from a first trace."""
     from stopflow.pipeline.find import require_file
@@ -123,19 +115,17 @@ def plan(
         precision=precision,
         **signal,
     )
-    if as_json:
-        say_json(planned.as_dict())
-    else:
-        say(planned.headline(), quiet=quiet)
-        if planned.plan.recordings:
-            say_table(*planned.table(), quiet=quiet)
-            say(planned.plan.note, quiet=quiet)
-        for note in planned.notes:
-            warn(f"note: {note}")
+    voice.result(planned.as_dict)
+    voice.say(planned.headline())
+    if planned.plan.recordings:
+        voice.table(*planned.table())
+        voice.say(planned.plan.note)
+    voice.notes(planned.notes)
     raise typer.Exit(1 if planned.plan.reason else 0)
 
 
 @gathers("fitted_as", FITTED)
+@speaks
 def view(
     file: File,
     *,
@@ -146,9 +136,7 @@ def view(
     open_: Annotated[
         bool, typer.Option("--open/--no-open", help="Show the picture in the system's viewer.")
     ] = True,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    voice: Voice,
 ) -> None:
     """Draw a trace with its fit, its residuals and the cut, and open the picture."""
     from stopflow.pipeline.find import require_file
@@ -160,12 +148,10 @@ def view(
     )
     picture = out or fresh_picture(fitted)
     draw_trace(fitted, picture)
-    if as_json:
-        say_json({**fitted.as_dict(), "written": [picture]})
-    else:
-        say_written([picture], quiet=quiet)
-        say(fitted.headline(), quiet=quiet)
-    if open_ and not quiet and not as_json and _has_screen():
+    voice.result(lambda: {**fitted.as_dict(), "written": [picture]})
+    voice.written([picture])
+    voice.say(fitted.headline())
+    if open_ and not voice.quiet and not voice.as_json and _has_screen():
         typer.launch(str(picture))
 
 
@@ -177,6 +163,7 @@ def _has_screen() -> bool:
 
 
 @gathers("window", WINDOW)
+@speaks
 def spectrum(
     file: File,
     *,
@@ -188,9 +175,7 @@ def spectrum(
     out: Annotated[
         Path | None, typer.Option("--out", help="Write the amplitudes of all signals to this CSV.")
     ] = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    voice: Voice,
 ) -> None:
     """Fit all signals of a file with one set of rates: amplitudes by wavelength, components."""
     from stopflow.pipeline.find import require_file
@@ -201,13 +186,10 @@ def spectrum(
 
         require_picture(plot)
     fitted = fit_signals(require_file(file), law=law, **window)
-    if as_json:
-        say_json(fitted.as_dict())
-    else:
-        say_table(*fitted.table(), quiet=quiet)
-        say(fitted.headline(), quiet=quiet)
-        for note in fitted.notes:
-            warn(f"note: {note}")
+    voice.result(fitted.as_dict)
+    voice.table(*fitted.table())
+    voice.say(fitted.headline())
+    voice.notes(fitted.notes)
     written = []
     if out is not None:
         save_spectrum(fitted, out)
@@ -215,5 +197,5 @@ def spectrum(
     if plot is not None:
         draw_spectrum(fitted, plot)
         written.append(plot)
-    say_written(written, quiet=quiet or as_json)
+    voice.written(written)
     raise typer.Exit(0 if fitted.ok else 1)

@@ -5,20 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stopflow.cli.console import (
-    Debug,
-    Json,
-    Quiet,
-    list_problems,
-    progress_bar,
-    say,
-    say_json,
-    say_set_aside,
-    say_table,
-    say_written,
-    warn,
-)
+from stopflow.cli.console import warn
 from stopflow.cli.options import REPORTS, Figures, Paper, ReportsFolder
+from stopflow.cli.voice import Voice, speaks
 from stopflow.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -33,6 +22,7 @@ def register(app: typer.Typer) -> None:
     )(mechanism)
 
 
+@speaks
 def mechanism(
     folder: Annotated[Path, typer.Argument(help="A folder of shots, or of such folders.")],
     *,
@@ -74,9 +64,7 @@ def mechanism(
     paper: Paper = "a4",
     figures: Figures = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of the search for the minimum.")] = 0,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    voice: Voice,
 ) -> None:
     """Fit a reaction scheme to all shots at once; say which constants the data determine."""
     from stopflow.mechanism.sbml import require_libsbml
@@ -99,7 +87,7 @@ def mechanism(
         drift=drift or None,
         response=response,
     )
-    with progress_bar(quiet=quiet or as_json) as progress:
+    with voice.progress() as progress:
         work = rank_folder if rank else fit_folder
         found = work(folder, settings, seed=seed, progress=progress)
         written, set_aside = place_mechanism(
@@ -113,34 +101,33 @@ def mechanism(
             sbml=sbml,
             progress=progress,
         )
-    say_set_aside(set_aside, quiet=quiet)
-    if as_json:
-        say_json(as_dict(found))
-    else:
-        _show(found, quiet=quiet)
-        say_written(written, quiet=quiet)
+    voice.set_aside(set_aside)
+    voice.result(lambda: as_dict(found))
+    if not voice.as_json:
+        _show(voice, found)
+    voice.written(written)
     if not found.ok:
         raise typer.Exit(1)
 
 
-def _show(found: "FittedFolder", *, quiet: bool) -> None:
+def _show(voice: Voice, found: "FittedFolder") -> None:
     from stopflow.pipeline.mechanism.outputs import ranking_table, terminal_table
     from stopflow.report.mechanism.numbers import describe_proposals
 
     if found.ranking:
-        say_table(*ranking_table(found), quiet=quiet, names_whole=True)
+        voice.table(*ranking_table(found), names_whole=True)
     for group in found.groups:
-        say_table(*terminal_table(group), quiet=quiet, title=group.label or None)
+        voice.table(*terminal_table(group), title=group.label or None)
     for group in found.groups:
         for sentence in group.sentences():
             warn(sentence)
         for advice in describe_proposals(group.proposals):
-            say(f"{group.label}: {advice}" if group.label else advice, quiet=quiet)
+            voice.say(f"{group.label}: {advice}" if group.label else advice)
     for remark in found.remarks:
         warn(remark)
-    list_problems(found.left_out)
+    voice.problems(found.left_out)
     for group in found.groups:
-        say(group.headline(), quiet=quiet)
+        voice.say(group.headline())
 
 
 def _pairs(texts: list[str] | tuple[str, ...]) -> dict[str, str]:

@@ -1,24 +1,11 @@
-"""Commands for networks: train, compare, predict."""
+"""Commands for networks: train, pretrain, compare, predict."""
 
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from stopflow.cli.console import (
-    Debug,
-    Json,
-    Quiet,
-    list_problems,
-    progress_bar,
-    say,
-    say_json,
-    say_set_aside,
-    say_some,
-    say_table,
-    say_written,
-    warn,
-)
+from stopflow.cli.console import SHOWN_PROBLEMS, warn
 from stopflow.cli.options import (
     DATASET,
     MODELS,
@@ -31,6 +18,7 @@ from stopflow.cli.options import (
     ReportsFolder,
 )
 from stopflow.cli.settings_options import SETTINGS, parse_names, takes_settings
+from stopflow.cli.voice import Voice, speaks
 
 TABLES = "[[layer]] tables, each with its own"
 
@@ -42,9 +30,11 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: stopflow predict NEW_FOLDER   or   predict dlrt NEW_FOLDER")(
         predict
     )
+    app.command(epilog="Example: stopflow pretrain --features blocks --seed 1")(pretrain)
 
 
 @takes_settings(*SETTINGS)
+@speaks
 def train(
     *,
     changes: dict[str, Any],
@@ -64,9 +54,7 @@ def train(
     reports: ReportsFolder = REPORTS,
     paper: Paper = "a4",
     figures: Figures = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    voice: Voice,
 ) -> None:
     """Train a network: rates of shots, whole experiments held out; or classes of images."""
     from stopflow.pipeline.networks.classify import (
@@ -95,23 +83,21 @@ def train(
     }
     trained: TrainedModel | TrainedClassifier
     if data is not None:
-        say_line = (lambda _line: None) if quiet else warn
+        say_line = (lambda _line: None) if voice.quiet else warn
         trained = train_images(data, settings, resume=resume, on_line=say_line, **places)
     else:
-        with progress_bar(quiet=quiet) as progress:
+        with voice.progress() as progress:
             trained = train_model(dataset, settings, resume=resume, progress=progress, **places)
-    if as_json:
-        say_json(trained.metrics)
-    else:
-        say_table(*trained.table(), quiet=quiet)
-        say_written(trained.written, quiet=quiet)
-        say(trained.headline(), quiet=quiet)
-    for note in trained.notes:
-        warn(f"note: {note}")
+    voice.result(lambda: trained.metrics)
+    voice.table(*trained.table())
+    voice.written(trained.written)
+    voice.say(trained.headline())
+    voice.notes(trained.notes)
     raise typer.Exit(0 if trained.finished else 1)
 
 
 @takes_settings("rank", "epochs", "seed", "optimiser", "features", "test_experiments")
+@speaks
 def compare(
     *,
     changes: dict[str, Any],
@@ -128,9 +114,7 @@ def compare(
     reports: ReportsFolder = REPORTS,
     paper: Paper = "a4",
     figures: Figures = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    voice: Voice,
 ) -> None:
     """Train every kind of network on the same split, seeds and budget; a table, a PDF, a page."""
     from stopflow.pipeline.networks.compare import compare_models
@@ -140,7 +124,7 @@ def compare(
     if ways is not None:
         require_ranked(changes["rank"], ways)
     settings = train_settings(config, **changes)
-    with progress_bar(quiet=quiet) as progress:
+    with voice.progress() as progress:
         compared = compare_models(
             dataset,
             settings,
@@ -152,15 +136,14 @@ def compare(
             figures=figures,
             progress=progress,
         )
-    if as_json:
-        say_json(compared.rows)
-    else:
-        say_table(*compared.table(), quiet=quiet)
-        say_written(compared.written, quiet=quiet)
-        say(compared.headline, quiet=quiet)
-    say_set_aside(compared.set_aside, quiet=quiet)
+    voice.result(lambda: compared.rows)
+    voice.table(*compared.table())
+    voice.written(compared.written)
+    voice.say(compared.headline)
+    voice.set_aside(compared.set_aside)
 
 
+@speaks
 def predict(
     model_or_folder: Annotated[
         str, typer.Argument(metavar="[MODEL] FOLDER", help="A model's name and a folder of shots.")
@@ -170,25 +153,67 @@ def predict(
     models: ModelsFolder = MODELS,
     reports: ReportsFolder = REPORTS,
     law: Annotated[str | None, typer.Option("--law", help="Law of the fit beside it.")] = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    voice: Voice,
 ) -> None:
     """Predict the rates of new folders, beside the fit's own; without MODEL the shipped one."""
     from stopflow.pipeline.networks.predict import predict_folder
 
     model, shots = (None, Path(model_or_folder)) if folder is None else (model_or_folder, folder)
-    with progress_bar(quiet=quiet) as progress:
+    with voice.progress() as progress:
         predicted = predict_folder(
             shots, model=model, models=models, reports=reports, law=law, progress=progress
         )
-    if as_json:
-        say_json(predicted.rows)
-    else:
-        say_table(*predicted.table(), quiet=quiet)
-        say_some(predicted.warnings(), where=predicted.written[0], quiet=quiet)
-        say_written(predicted.written, quiet=quiet)
-        say(predicted.headline(), quiet=quiet)
-    say_set_aside(predicted.set_aside, quiet=quiet)
-    list_problems(predicted.problems)
+    voice.result(lambda: predicted.rows)
+    voice.table(*predicted.table())
+    doubtful = predicted.warnings()
+    for line in doubtful[:SHOWN_PROBLEMS]:
+        voice.say(f"  {line}")
+    if len(doubtful) > SHOWN_PROBLEMS:
+        rest = len(doubtful) - SHOWN_PROBLEMS
+        voice.say(f"  ... and {rest} more; all are in {predicted.written[0]}")
+    voice.written(predicted.written)
+    voice.say(predicted.headline())
+    voice.set_aside(predicted.set_aside)
+    voice.problems(predicted.problems)
     raise typer.Exit(predicted.exit_code)
+
+
+@speaks
+def pretrain(
+    *,
+    features: Annotated[str, typer.Option("--features", help="shape or blocks.")] = "shape",
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Training steps.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Same seed, same model.")] = 0,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name of the model; default: pretrained-FEATURES.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")
+    ] = False,
+    labs: Annotated[
+        int, typer.Option("--labs", min=0, help="Judge it on so many simulated labs, for its card.")
+    ] = 0,
+    real: Annotated[
+        list[Path] | None, typer.Option("--real", help="Judge it on this folder of real shots too.")
+    ] = None,
+    models: ModelsFolder = MODELS,
+    voice: Voice,
+) -> None:
+    """Train a model on simulated traces alone, as the shipped ones were."""
+    from stopflow.pipeline.networks.pretrain import pretrain_model
+
+    with voice.progress() as progress:
+        made = pretrain_model(
+            features=features,
+            steps=steps,
+            seed=seed,
+            name=name,
+            models=models,
+            resume=resume,
+            judged_on=labs,
+            real=tuple(real or ()),
+            progress=progress,
+        )
+    voice.result(lambda: {"written": made.written, "summary": made.headline()})
+    voice.written(made.written)
+    voice.say(made.headline())

@@ -1,21 +1,11 @@
-"""Commands that make a model from a model, or from nothing real: compress, adapt, pretrain."""
+"""Commands that make a model from a model: compress, adapt."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stopflow.cli.console import (
-    Debug,
-    Json,
-    Quiet,
-    progress_bar,
-    say,
-    say_json,
-    say_table,
-    say_written,
-    warn,
-)
+from stopflow.cli.console import warn
 from stopflow.cli.options import (
     DATASET,
     MODELS,
@@ -30,16 +20,20 @@ from stopflow.cli.options import (
     ReportsFolder,
     Seed,
 )
+from stopflow.cli.voice import Voice, speaks
 from stopflow.errors import SettingsError
+
+if TYPE_CHECKING:
+    from stopflow.pipeline.networks.refined import Refined
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this module."""
     app.command(epilog="Example: stopflow compress dlrt --energy 0.99")(compress)
     app.command(epilog="Example: stopflow adapt shape NEW_FOLDER --rank 4")(adapt)
-    app.command(epilog="Example: stopflow pretrain --features blocks --seed 1")(pretrain)
 
 
+@speaks
 def compress(
     model: ModelName,
     *,
@@ -72,14 +66,12 @@ def compress(
     models: ModelsFolder = MODELS,
     reports: ReportsFolder = REPORTS,
     paper: Paper = "a4",
-    as_json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    voice: Voice,
 ) -> None:
     """Truncate a trained model's layers (ARSVD); by default as far as the error allows."""
     from stopflow.learn.compress import NotSmallerError, Share
+    from stopflow.pipeline.networks.compress import compress_model
     from stopflow.pipeline.networks.compress_curve import measure_curve
-    from stopflow.pipeline.networks.refine import compress_model
 
     share = Share(
         energy=energy, entropy=entropy, rank=rank, data_aware=data_aware, finetune=finetune
@@ -91,13 +83,10 @@ def compress(
         measured = measure_curve(
             model, dataset=dataset, data=data, models=models, reports=reports, paper=paper
         )
-        for note in measured.notes:
-            warn(f"note: {note}")
-        if as_json:
-            say_json(measured.rows)
-            return
-        say_table(*measured.table(), quiet=quiet)
-        say_written(measured.written, quiet=quiet)
+        voice.notes(measured.notes)
+        voice.result(lambda: measured.rows)
+        voice.table(*measured.table())
+        voice.written(measured.written)
         return
     try:
         compressed = compress_model(
@@ -106,9 +95,10 @@ def compress(
     except NotSmallerError as error:
         warn(str(error))
         raise typer.Exit(1) from error
-    _show_refined(compressed, as_json=as_json, quiet=quiet)
+    _conclude(voice, compressed)
 
 
+@speaks
 def adapt(
     model: ModelName,
     folder: Annotated[
@@ -127,14 +117,12 @@ def adapt(
     seed: Seed = None,
     name: NewName = None,
     models: ModelsFolder = MODELS,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    voice: Voice,
 ) -> None:
     """Fine-tune a model to another lab's data by LoRA; the base weights stay untouched."""
-    from stopflow.pipeline.networks.refine import adapt_model
+    from stopflow.pipeline.networks.adapt import adapt_model
 
-    with progress_bar(quiet=quiet) as progress:
+    with voice.progress() as progress:
         adapted = adapt_model(
             model,
             folder,
@@ -147,62 +135,15 @@ def adapt(
             beside_full=beside_full,
             progress=progress,
         )
-    _show_refined(adapted, as_json=as_json, quiet=quiet)
+    _conclude(voice, adapted)
 
 
-def pretrain(
-    *,
-    features: Annotated[str, typer.Option("--features", help="shape or blocks.")] = "shape",
-    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Training steps.")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Same seed, same model.")] = 0,
-    name: Annotated[
-        str | None, typer.Option("--name", help="Name of the model; default: pretrained-FEATURES.")
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where an interrupted run stopped.")
-    ] = False,
-    labs: Annotated[
-        int, typer.Option("--labs", min=0, help="Judge it on so many simulated labs, for its card.")
-    ] = 0,
-    real: Annotated[
-        list[Path] | None, typer.Option("--real", help="Judge it on this folder of real shots too.")
-    ] = None,
-    models: ModelsFolder = MODELS,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
-) -> None:
-    """Train a model on simulated traces alone, as the shipped ones were."""
-    from stopflow.pipeline.networks.pretrain import pretrain_model
-
-    with progress_bar(quiet=quiet) as progress:
-        made = pretrain_model(
-            features=features,
-            steps=steps,
-            seed=seed,
-            name=name,
-            models=models,
-            resume=resume,
-            judged_on=labs,
-            real=tuple(real or ()),
-            progress=progress,
-        )
-    if as_json:
-        say_json({"written": made.written, "summary": made.headline()})
-    else:
-        say_written(made.written, quiet=quiet)
-        say(made.headline(), quiet=quiet)
-
-
-def _show_refined(refined, *, as_json: bool, quiet: bool) -> None:  # type: ignore[no-untyped-def]
+def _conclude(voice: Voice, refined: "Refined") -> None:
     """Print the table; a model that is worse is never recommended, and ends with exit code 1."""
-    if as_json:
-        say_json(refined.rows)
-    else:
-        say_table(*refined.table(), quiet=quiet)
-        say_written(refined.written, quiet=quiet)
-        if refined.finished:
-            say(refined.headline(), quiet=quiet)
+    voice.result(lambda: refined.rows)
+    voice.table(*refined.table())
+    voice.written(refined.written)
     if not refined.finished:
         warn(refined.headline())
         raise typer.Exit(1)
+    voice.say(refined.headline())

@@ -5,17 +5,7 @@ from typing import Annotated
 
 import typer
 
-from stopflow.cli.console import (
-    Debug,
-    Json,
-    Quiet,
-    progress_bar,
-    say,
-    say_json,
-    say_table,
-    say_written,
-    warn,
-)
+from stopflow.cli.console import warn
 from stopflow.cli.options import (
     DATASET,
     REPORTS,
@@ -24,6 +14,7 @@ from stopflow.cli.options import (
     Paper,
     ReportsFolder,
 )
+from stopflow.cli.voice import Voice, speaks
 
 IMAGES = Path("data/mnist")
 
@@ -33,6 +24,7 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: stopflow reproduce thesis-5.3 --seeds 1 --epochs 10")(reproduce)
 
 
+@speaks
 def reproduce(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME ...]", help="Tables or rows; default: all.")
@@ -55,21 +47,15 @@ def reproduce(
     dataset: DatasetFolder = DATASET,
     reports: ReportsFolder = REPORTS,
     paper: Paper = "a4",
-    as_json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    voice: Voice,
 ) -> None:
     """Train published tables again: as published, with sound methods, and at their best."""
     from stopflow.pipeline.published.reproduce import list_rows, reproduce
 
     if show_list:
-        listed = list_rows(names or ())
-        if as_json:
-            say_json([dict(zip(listed[0], row, strict=True)) for row in listed[1]])
-        else:
-            say_table(*listed, quiet=quiet, names_whole=True)
+        voice.listing(*list_rows(names or ()))
         return
-    with progress_bar(quiet=quiet) as progress:
+    with voice.progress() as progress:
         done = reproduce(
             names or (),
             data=data,
@@ -85,11 +71,9 @@ def reproduce(
         )
     for note in done.notes:
         warn(note)
-    if as_json:
-        say_json(done.rows)
-        return
-    if not done.rows:
+    voice.result(lambda: done.rows)
+    if not done.rows and not voice.as_json:
         raise typer.Exit(1)
-    say_table(*done.table(), quiet=quiet)
-    say_written(done.written, quiet=quiet)
-    say("runs that are finished are kept; repeat the command to draw them again", quiet=quiet)
+    voice.table(*done.table())
+    voice.written(done.written)
+    voice.say("runs that are finished are kept; repeat the command to draw them again")

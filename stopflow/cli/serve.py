@@ -12,8 +12,8 @@ from typing import Annotated, Any
 import typer
 
 from stopflow.cli.analysis_options import ANALYSIS, compose_settings
-from stopflow.cli.console import Debug, Quiet, say
 from stopflow.cli.gather import gathers
+from stopflow.cli.voice import Voice, speaks_plainly
 
 Folder = Annotated[
     Path, typer.Argument(help="The folder that the instrument saves into, or one above it.")
@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
 
 
 @gathers("analysis", ANALYSIS)
+@speaks_plainly
 def serve(
     folder: Folder,
     *,
@@ -36,8 +37,7 @@ def serve(
     open_: Annotated[
         bool, typer.Option("--open/--no-open", help="Show the page in the browser.")
     ] = True,
-    quiet: Quiet = False,
-    debug: Debug = False,
+    voice: Voice,
 ) -> None:
     """Show FOLDER as a live page: new shots appear fitted, decisions are written as they are made.
 
@@ -50,21 +50,21 @@ def serve(
     from stopflow.pipeline.serve.server import serving
 
     if not folder.is_dir():
-        raise StopflowError(f"{folder} is no folder; give the one that the traces are saved in")
+        raise StopflowError(f"{folder} is not a folder; give the one that the traces are saved in")
     settings = compose_settings(**analysis)
     with tempfile.TemporaryDirectory(prefix="stopflow-") as work, _asked_to_end() as ended:
         lab = FollowedLab(folder, work=Path(work), settings=settings)
         with serving(lab, port=port) as address:
             follower = Thread(target=lab.follow, daemon=True)
             follower.start()
-            say(f"{folder} is shown at {address}\nCtrl-C ends it", quiet=quiet)
-            if open_ and not quiet:
+            voice.say(f"{folder} is shown at {address}\nCtrl-C ends it")
+            if open_ and not voice.quiet:
                 typer.launch(address)
             while follower.is_alive() and not ended.wait(0.5):
                 pass
             lab.stop()
         follower.join()
-    say("ended; the decisions are in decisions.csv beside the traces", quiet=quiet)
+    voice.say("ended; the decisions are in decisions.csv beside the traces")
 
 
 @contextmanager

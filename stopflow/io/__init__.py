@@ -2,22 +2,22 @@
 
 ::
 
-    text                bytes to text
+    text, units         bytes to text; numbers and units as they are written
     readers             trace files of every format: one table, one module a format
     bka                 Bio-Kine files          (its docstring is the format)
+    idx                 sets of labelled images
     writers, combine    recordings to files; means of repeats, blanks subtracted
     survey, sorting     what is in a folder and below it; what each file is
     pushes, channels    a folder's files to recordings; which signals are fitted
     decisions           decisions.csv: what a chemist decided about traces
-    metadata            what names and headers say, checked against the workbooks
-    sheets, formula     a workbook to a grid of cells
-    columns, headers    what a column can hold; a header to what it means
-    names, layout       which cells are file names; where tables and their headers are
-    rows, tables        rows of files to values; what else stands among them
-    conditions, statements, concentrations, remarks
-                        values beside a table; which column is meant; what is said of it
     workbook            a folder's workbooks to start times, conditions, rates
+    metadata            what names and headers say, checked against the workbooks
     shots               a signal, its row and what was decided to a Shot
     folder              a folder to an Experiment, with everything that did not match
-    atomic              replacing a file or a folder whole
+    truth               the true rates of a simulated lab
+    guard               the barrier around one file
+    atomic, switch, moves, locks, results
+                        replacing files and folders whole, together, and only one's own
+    csv_files, json_files
+                        tables and descriptions of our own
 """

@@ -31,8 +31,8 @@ from stopflow.io.atomic import write_text
 from stopflow.io.readers.content import read_content
 from stopflow.io.sorting import DECISIONS
 from stopflow.io.text import decode, split_lines, to_single_byte
+from stopflow.io.units import parse_quantity, parse_time_unit
 from stopflow.io.workbook.names import file_key
-from stopflow.io.workbook.units import parse_quantity, parse_time_unit
 from stopflow.trace import Problem
 
 COLUMNS: Final = ("file", "channel", "use", "start", "end", "law", "note")

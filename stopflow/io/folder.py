@@ -9,7 +9,7 @@ from typing import Literal
 from stopflow.errors import FormatError, SettingsError
 from stopflow.io.channels import Channels, choose_channels, parse_channel, usual_channels
 from stopflow.io.decisions import Decisions, load_decisions, same_file
-from stopflow.io.metadata import check_metadata
+from stopflow.io.metadata.check import check_metadata
 from stopflow.io.pushes import FolderContent, Push, read_files, subtracted
 from stopflow.io.readers.reading import read_push
 from stopflow.io.readers.table import TRACE_ENDINGS
@@ -17,9 +17,9 @@ from stopflow.io.shots import apply_decision, build_shot, problem_of
 from stopflow.io.sorting import DECISIONS, sort_file
 from stopflow.io.survey import Survey, list_folder, list_names, relative, survey
 from stopflow.io.text import shown_name
+from stopflow.io.units import TIME, parse_time_unit
 from stopflow.io.workbook.names import file_key
 from stopflow.io.workbook.rows import SheetRow
-from stopflow.io.workbook.units import TIME, parse_time_unit
 from stopflow.io.workbook.vocabulary import QUANTITIES
 from stopflow.io.workbook.workbook import (
     WorkbookReading,

@@ -29,7 +29,7 @@ Bytes = NDArray[np.uint8]
 
 UNSIGNED_BYTES: Final = 0x08
 LARGEST: Final = 2**30
-"""Most values of a file that are believed."""
+"""Largest number of values that a file may claim to hold."""
 GZIP: Final = b"\x1f\x8b"
 PARTS: Final = {"train": ("train",), "test": ("t10k", "test")}
 KINDS: Final = {"images": 3, "labels": 1}
@@ -73,7 +73,7 @@ def read_image_set(folder: Path) -> ImageSet:
     SettingsError
         The folder is not there, or one of the four files is not in it, or is in it twice.
     FormatError
-        A file that is cut off, is no IDX file, has images where labels should be (or the other
+        A file that is cut off, is not an IDX file, has images where labels should be (or the other
         way round), has another number of labels than of images, or images of another size than
         those of the other part.
     """

@@ -1,4 +1,4 @@
-"""JSON of our own: equal values give equal bytes, and no size in a file is believed."""
+"""JSON of our own: equal values give equal bytes, and no size stated in a file is trusted."""
 
 import json
 import math
@@ -36,7 +36,7 @@ def load_json(path: Path) -> dict[str, Any]:
     ------
     FormatError
         When the file cannot be read, is larger than any of ours, is nested too deep, holds a
-        number that is none, or is no table.
+        number that is not one, or is not a table.
     """
     expected = "a JSON table, as this program writes it"
     try:

@@ -90,7 +90,7 @@ def read_files(files: list[SortedFile], *, time_unit: str | None) -> FolderConte
     Raises
     ------
     SettingsError
-        When `time_unit` is no unit of time.
+        When `time_unit` is not a unit of time.
     """
     content = FolderContent()
     for file in files:

@@ -41,7 +41,7 @@ UNMARKED: Final = (
 )
 """Results that versions of the program left which did not yet mark whose they are."""
 MANY_SETS: Final = 6
-"""So many sets of earlier results are worth a line that says how to be rid of them."""
+"""From this many sets of earlier results on, a line says how to get rid of them."""
 _LONGEST = 80
 
 

@@ -15,6 +15,8 @@ MISFIT_BLOCKS = 32
 FEWEST_POINTS = 64
 # Residuals of this size, as a part of the signal, are rounding.
 ROUNDING = 1e-9
+# Chances below this are one and the same.
+NOTHING = 1e-250
 # So many equal neighbours at the end of the range are no accident.
 CLIPPED_RUN = 4
 # Of the values a digitiser gives, the outermost is rarer than the next ones, unless it is a limit.
@@ -79,8 +81,7 @@ def check_signal(
         shared = rounding_sd(step, noise_sd)
         ratio, chance = misfit_anywhere(residuals, parameters=parameters, shared_sd=shared)
         early = early_misfit(residuals, parameters=parameters)
-        if early[1] < chance:
-            ratio, chance = early
+        ratio, chance = min((ratio, chance), early, key=_by_chance)
     return SignalChecks(
         clipped_share=clipped_share(signal),
         levels=levels,
@@ -167,9 +168,18 @@ def early_misfit(residuals: FloatArray, *, parameters: int) -> tuple[float, floa
         free = max(len(power) - size - parameters, 1)
         rest = (last + float(power[size : sizes[-1]].sum())) / free
         ratio = float(power[:size].mean()) / rest if rest > 0 else 1.0
-        found.append((float(fdtrc(size, free, ratio)), ratio))
-    chance, ratio = min(found)
+        found.append((ratio, float(fdtrc(size, free, ratio))))
+    ratio, chance = min(found, key=_by_chance)
     return ratio, min(chance * len(sizes), 1.0)
+
+
+def _by_chance(found: tuple[float, float]) -> tuple[float, float]:
+    """Order (ratio, chance): the least chance first, of chances that are nothing the largest ratio.
+
+    Those that small are lost in rounding, each library's own way.
+    """
+    ratio, chance = found
+    return max(chance, NOTHING), -ratio
 
 
 def misfit_anywhere(
@@ -192,7 +202,7 @@ def misfit_anywhere(
         for part in parts
         if part is residuals or half >= FEWEST_POINTS
     ]
-    ratio, chance = min(tried, key=lambda found: found[1])
+    ratio, chance = min(tried, key=_by_chance)
     return ratio, min(chance * len(tried), 1.0)
 
 

@@ -39,7 +39,7 @@ ADAPT_DEFAULTS: Final[Mapping[str, Any]] = {
     "augmentations": 0,
     "test_count": 1,
 }
-"""What `adapt_settings` has and `TrainSettings` has not."""
+"""Defaults of `adapt_settings` that differ from those of `TrainSettings`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,7 +56,7 @@ class Adapted:
     before, after
         Errors of the given and of the new model on ``"train"`` and, if there is one, ``"test"``.
     trained_parameters
-        Values of the additions.
+        Number of values in the additions.
     judgement
         Whether the new model is worse, on ``"test"`` where there is one.
     """
@@ -206,13 +206,13 @@ def _judged(model: Model, adapted: Model, data: LabData, split: Split) -> Judgem
 
 
 def adapted_way(
-    model: Model, *, rank: int = 4, trace: TraceOf | None = None
+    model: Model, *, trace: TraceOf | None = None
 ) -> Callable[[LabData, Split, int], FloatArray]:
     """Return the model, fine-tuned to the training shots of a split, as a way of `compare`."""
 
     def rates(data: LabData, split: Split, seed: int) -> FloatArray:
         settings = adapt_settings(seed=seed)
-        adapted = adapt_model(model, data, settings, rank=rank, split=split, trace=trace)
+        adapted = adapt_model(model, data, settings, rank=4, split=split, trace=trace)
         return predict_lab(adapted.model, data)
 
     return rates

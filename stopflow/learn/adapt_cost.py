@@ -1,6 +1,6 @@
 """LoRA beside full fine-tuning on the same shots and epochs; what each reaches and costs.
 
-All weights want a smaller step than additions do, so full fine-tuning gets the best of `RATES`, by
+All weights need a smaller step size than additions, so full fine-tuning gets the best of `RATES` by
 the error on an experiment that is left out of the training shots for that; where there is but one
 experiment to learn from, it gets the rate of the settings.
 """

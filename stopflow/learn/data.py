@@ -131,7 +131,7 @@ def lab_data(
 
 def _require_numbers(data: LabData) -> None:
     finite = np.isfinite(data.inputs).all(axis=1)
-    _refuse(data, ~finite, "a feature that is no finite number (NaN or infinite)")
+    _refuse(data, ~finite, "a feature that is not a finite number (NaN or infinite)")
     for name in ("window_s", "k_label_per_s"):
         values = getattr(data, name)
         _refuse(data, ~(np.isfinite(values) & (values > 0)), f"a {name} that is not above 0")

@@ -62,7 +62,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BiasBin:
-    """Mean relative error of the shots with k in [low, high): a model that leans shows here."""
+    """Mean relative error of the shots with k in [low, high): a biased model shows here."""
 
     k_low_per_s: float
     k_high_per_s: float

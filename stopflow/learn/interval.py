@@ -50,7 +50,7 @@ def _terms(points: ArrayLike, correlation: ArrayLike) -> FloatArray:
 def neighbour_correlation(signal: FloatArray) -> float:
     """AR(1) correlation of the noise, 0 to 0.98, from the end of a trace (n,).
 
-    Looked at are the second half, but at most the last 4,000 points. With the steps
+    Only the second half is used, and at most the last 4,000 points. With the steps
     d_i = y_(i+1) - y_i, freed from a straight line of their own (a parabola in the trace), the mean
     of (d_i + d_(i+1))^2 over that of d_i^2 is 1 + rho.
     """

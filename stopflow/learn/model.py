@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from stopflow.errors import ModelError
-from stopflow.features import FeatureSpec, Standardiser, decode_target
+from stopflow.features import FeatureSpec, decode_target
 from stopflow.learn.interval import NORMAL_95, IntervalScale
+from stopflow.learn.standardiser import Standardiser
 from stopflow.lowrank import Network
 from stopflow.trace import FloatArray
 

@@ -26,13 +26,14 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from stopflow.errors import NO_ROOM, FormatError, ModelError
-from stopflow.features import FeatureSpec, Standardiser
+from stopflow.features import FeatureSpec
 from stopflow.io.atomic import Owned, require_replaceable
 from stopflow.io.csv_files import csv_text
 from stopflow.io.json_files import json_text, load_json
 from stopflow.io.switch import recover_folder, replacing_folder
 from stopflow.learn.interval import IntervalScale
 from stopflow.learn.model import Model, TargetScale
+from stopflow.learn.standardiser import Standardiser
 from stopflow.lowrank import LayerSpec, Network, build_network
 
 FORMAT: Final = "stopflow-model"
@@ -42,7 +43,7 @@ DESCRIPTION: Final = "model.json"
 METRICS: Final = "metrics.json"
 HISTORY: Final = "history.csv"
 PREDICTIONS: Final = "predictions.csv"
-NOT_FINITE: Final = "holds values that are no finite numbers"
+NOT_FINITE: Final = "holds values that are not finite numbers"
 ALWAYS_HELD: Final = 50_000_000
 """Values of a network that any machine holds; one with more must have them in its file."""
 CARD: Final = "README.md"
@@ -156,8 +157,8 @@ def load_model(folder: Path) -> Model:
     Raises
     ------
     ModelError
-        No model there, a file that is cut off or no model, another version, weights that do not
-        fit the description, or values in it that are no finite numbers.
+        No model there, a file that is cut off or not a model, another version, weights that do not
+        fit the description, or values in it that are not finite numbers.
     """
     described, tensors, stored = read_folder(folder, task=None)
     try:
@@ -227,10 +228,10 @@ def build_parts(
     specs = tuple(LayerSpec(**spec) for spec in described["layers"])
     n_inputs = described["n_inputs"]
     if not isinstance(n_inputs, int) or n_inputs < 1:
-        raise ValueError(f"n_inputs is {n_inputs!r}, no whole number from 1")
+        raise ValueError(f"n_inputs is {n_inputs!r}, not a whole number from 1")
     for name, tensor in tensors.items():
         if not tensor.is_floating_point():
-            raise ValueError(f"{name} holds values that are no real numbers")
+            raise ValueError(f"{name} holds values that are not real numbers")
     standardiser = Standardiser(
         mean=tensors.pop("standardiser.mean").numpy(),
         scale=tensors.pop("standardiser.scale").numpy(),

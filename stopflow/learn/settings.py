@@ -41,6 +41,9 @@ class TrainSettings:
         The kind of row, and its number of pairs (0: the default of the kind).
     labels
         ``"fit"`` or ``"workbook"``: which rates are learned.
+    initial_decay
+        Factor by which each initial singular value of a low-rank layer lies below the one before
+        it, at the same Frobenius norm; 1: equal singular values.
     standardise
         Whether columns and target are scaled by the statistics of the training rows.
     directions
@@ -99,6 +102,7 @@ class TrainSettings:
     features: str = "shape"
     pairs: int = 0
     labels: Literal["fit", "workbook"] = "fit"
+    initial_decay: float = 1.0
     standardise: bool = True
     directions: int = 64
     whitening: float = 0.3
@@ -160,6 +164,8 @@ class TrainSettings:
         self._require_rank()
         if not 0 <= self.whitening <= 1:
             raise SettingsError("whitening", self.whitening, valid="a number from 0 to 1")
+        if not 1 <= self.initial_decay < np.inf:
+            raise SettingsError("initial_decay", self.initial_decay, valid="a number from 1")
         if not 0 <= self.drift < np.inf:
             raise SettingsError("drift", self.drift, valid="a number from 0")
         self.step_settings()

@@ -5,8 +5,8 @@ from typing import Any, Protocol, TypeVar
 
 from torch import Tensor
 
-from stopflow.features import Standardiser
 from stopflow.learn.loss import Loss
+from stopflow.learn.standardiser import Standardiser
 from stopflow.lowrank import Network
 
 M = TypeVar("M", covariant=True)

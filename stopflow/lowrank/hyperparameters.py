@@ -1,8 +1,12 @@
 """The numbers that an optimiser works with, checked at construction."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from stopflow.lowrank.arguments import require_real
+
+HIGHEST_RATE: Final = 1e12
+"""Learning rates from here on are refused: float32 does not hold what their squares multiply."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,5 +43,5 @@ class Hyperparameters:
 
 
 def require_learning_rate(value: object) -> None:
-    """Raise a `SettingsError` unless the learning rate is a positive finite number."""
-    require_real("learning_rate", value, low=0.0)
+    """Raise a `SettingsError` unless the learning rate is between 0 and `HIGHEST_RATE`."""
+    require_real("learning_rate", value, low=0.0, high=HIGHEST_RATE)

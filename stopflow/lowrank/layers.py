@@ -55,7 +55,11 @@ class Integrator(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class LayerStart:
-    """What a layer is built from; `gain` is the variance that its initial weights are to keep."""
+    """What a layer is built from.
+
+    `gain` is the variance that its initial weights are to keep; `decay` is the factor by which each
+    of the initial singular values of a layer with a rank lies below the one before it.
+    """
 
     n_inputs: int
     n_outputs: int
@@ -64,6 +68,7 @@ class LayerStart:
     fan_in: int
     generator: torch.Generator
     basis: InputBasis | None
+    decay: float
     dtype: torch.dtype
 
 
@@ -153,6 +158,7 @@ def _build_low_rank(start: LayerStart) -> LowRankLayer:
         generator=start.generator,
         dtype=start.dtype,
         basis=start.basis,
+        decay=start.decay,
     )
 
 

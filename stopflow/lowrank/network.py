@@ -13,6 +13,7 @@ from stopflow.lowrank.arguments import (
     describe,
     require_count,
     require_generator,
+    require_real,
     require_rows,
 )
 from stopflow.lowrank.layer.lowrank import InputBasis
@@ -114,6 +115,7 @@ def build_network(
     generator: torch.Generator,
     input_basis: InputBasis | None = None,
     fan_in: int | None = None,
+    initial_decay: float = 1.0,
     dtype: torch.dtype = torch.float32,
 ) -> Network:
     """Build and initialise a network on the CPU; move it with ``.to(device)``.
@@ -131,6 +133,9 @@ def build_network(
     fan_in
         Inputs before an exact reduction such as `RowSpace`, so that the start and every step mean
         the same in both coordinates; `n_inputs` if not given.
+    initial_decay
+        Factor by which each initial singular value of a layer with a rank lies below the one
+        before it, at the same Frobenius norm; 1: equal singular values.
     dtype
         float32 or float64.
 
@@ -138,11 +143,12 @@ def build_network(
     ------
     SettingsError
         No layers, or something else than those, a basis and a generator; a rank above min(rows,
-        columns) of its layer; a `fan_in` that is no positive whole number; another `dtype`; a basis
-        that is not orthonormal or does not fit.
+        columns) of its layer; a `fan_in` that is no positive whole number; an `initial_decay`
+        below 1; another `dtype`; a basis that is not orthonormal or does not fit.
     """
     require_count("n_inputs", n_inputs, low=1)
     fan_in = require_count("fan_in", n_inputs if fan_in is None else fan_in, low=1)
+    require_real("initial_decay", initial_decay, low=1.0, closed_low=True)
     if dtype not in (torch.float32, torch.float64):
         raise SettingsError("dtype", dtype, valid=(torch.float32, torch.float64))
     require_layers(specs)
@@ -161,6 +167,7 @@ def build_network(
             fan_in=fan_in if first else width,
             generator=generator,
             basis=input_basis if first else None,
+            decay=initial_decay,
             dtype=dtype,
         )
         layers.append(FAMILIES[spec.type].build(start))

@@ -124,7 +124,7 @@ class Stepper:
         return StepResult(loss=value, step=self._count)
 
     def _outlast(self) -> None:
-        """Take what inference mode has made out of the parameters: autograd would refuse it."""
+        """Make plain tensors of what inference mode left in the parameters, for autograd."""
         made = [parameter for parameter in self._parameters if parameter.is_inference()]
         if made:
             with torch.inference_mode(mode=False):
@@ -156,7 +156,7 @@ class Stepper:
             raise SettingsError("gram", describe(gram), valid=valid)
 
     def stored(self) -> int:
-        """Return the number of values in memory between steps, gradients apart."""
+        """Return the number of values in memory between steps, without the gradients."""
         groups = sum(group.stored() for _, group in self._groups.values())
         return count_parameters(self.network) + self._euclidean.stored() + groups
 

@@ -27,7 +27,7 @@ def sweep(
 
     Outputs and gradients are looked at in every layer, since bounded activations hide what is not
     finite before them, and a `StepFailure` names the first layer where one is not finite or its
-    square would not be. The moments of an optimiser stay finite therefore.
+    square would not be. Therefore the moments of an optimiser stay finite.
     """
     caches: list[ForwardCache] = []
     kept: list[Tensor] = []

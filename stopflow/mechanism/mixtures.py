@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stopflow.io.units import CONCENTRATION, TIME, find_scale, parse_quantity
 from stopflow.io.workbook.headers import molar_unit
-from stopflow.io.workbook.units import CONCENTRATION, TIME, find_scale, parse_quantity
 from stopflow.kinetics.uncertainty.noise import estimate_noise
 from stopflow.mechanism.observations import MechanismShot
 from stopflow.mechanism.scheme import Scheme, SchemeError

@@ -172,12 +172,12 @@ def predict_each(
         found = _joined([_predict_one(model, trace) for trace in traces])
     endless = np.isinf([found.k_low95_per_s, found.k_high95_per_s, found.log_sd]).any(axis=0)
     lost = ~np.isfinite(found.k_per_s) | endless
-    lost &= np.array([not text for text in found.refusals], dtype=bool)
+    lost &= np.array([not reasons for reasons in found.refusals], dtype=bool)
     if not lost.any():
         return found
     refusals = tuple(
-        "; ".join(filter(None, (NO_NUMBER, warnings))) if gone else text
-        for gone, text, warnings in zip(lost, found.refusals, found.warnings, strict=True)
+        (NO_NUMBER, *warnings) if gone else reasons
+        for gone, reasons, warnings in zip(lost, found.refusals, found.warnings, strict=True)
     )
     return replace(
         found,
@@ -202,8 +202,8 @@ def _predict_one(model: "Model", trace: Trace) -> "ShotPredictions":
         k_low95_per_s=nothing,
         k_high95_per_s=nothing,
         log_sd=nothing,
-        refusals=(refusal,),
-        warnings=("",),
+        refusals=((refusal,),),
+        warnings=((),),
         log_shift=np.zeros(1),
     )
 
@@ -220,8 +220,8 @@ def _joined(single: Sequence["ShotPredictions"]) -> "ShotPredictions":
         k_low95_per_s=column("k_low95_per_s"),
         k_high95_per_s=column("k_high95_per_s"),
         log_sd=column("log_sd"),
-        refusals=tuple(text for one in single for text in one.refusals),
-        warnings=tuple(text for one in single for text in one.warnings),
+        refusals=tuple(reasons for one in single for reasons in one.refusals),
+        warnings=tuple(reasons for one in single for reasons in one.warnings),
         log_shift=column("log_shift"),
     )
 

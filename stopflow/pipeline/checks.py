@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from stopflow.errors import SettingsError
-from stopflow.io.workbook.units import parse_time_unit
+from stopflow.io.units import parse_time_unit
 
 LARGEST_SEED: Final = 2**63 - 1
 TIME_UNITS: Final = ("s", "ms", "us", "ns", "min")

@@ -192,12 +192,12 @@ class TracePredictor:
 
         if isinstance(data, Dataset):
             traces = [trimmed_or_none(data, row) for row in range(len(data.shots))]
-            return predict_table(self.model, data.shots, traces)
+            return predict_table(self.model, data.shots, traces)[0]
         fitted = fit_traces(trace_list(data), AnalysisSettings())
         shots = rates_table(fitted).assign(k_true_per_s=np.nan)
         # Traces that are given one by one say nothing about each other's drift.
         alone = shots.assign(experiment=[f"{at}" for at in range(len(shots))])
-        found = predict_table(self.model, alone, [_trimmed(one) for one in fitted])
+        found, _ = predict_table(self.model, alone, [_trimmed(one) for one in fitted])
         return found.assign(experiment=shots["experiment"])
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from fuzz import Attack, Mutation, attack, mutate, mutate_packed
 
-from stopflow.io.bka.format import parse_bka_file, write_bka
+from stopflow.io.bka.format import parse_bka, write_bka
 from stopflow.io.workbook import grid
 from stopflow.io.workbook.book import read_book
 from stopflow.io.workbook.grid import read_sheets
@@ -210,7 +210,7 @@ def attack_bka(count: int) -> Attack:
     """Give mutated Bio-Kine files to the reader; its barrier must have nothing to do."""
 
     def read(data: bytes) -> None:
-        recorded = parse_bka_file(data, name="a.bka")
+        recorded = parse_bka(data, name="a.bka")
         if len(recorded.signals):
             recorded.trace()
 

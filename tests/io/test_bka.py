@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stopflow.errors import FormatError, SettingsError
-from stopflow.io.bka.format import parse_bka, parse_bka_file, read_bka, read_bka_file, write_bka
+from stopflow.io.bka.format import parse_bka, write_bka
 from stopflow.io.bka.numbers import _parse_block, _parse_lines
+from stopflow.io.readers.reading import read_push
 
 SINGLE = (
     b'"BIO-KINE ASCII FILE"\r\n"_UNITX"\t"ms"\r\n"_UNITY"\t"Volt"\r\n'
@@ -29,7 +30,7 @@ def multi(count: int, comments: int) -> bytes:
 
 
 def test_single_channel_by_hand() -> None:
-    recorded = parse_bka_file(SINGLE + ROWS, name="a.bka")
+    recorded = parse_bka(SINGLE + ROWS, name="a.bka")
     assert recorded.time_s.tolist() == TIME_S
     assert recorded.signals.tolist() == [SIGNAL]
     assert recorded.signal_units == ("Volt",)
@@ -48,8 +49,9 @@ def test_several_channels_by_hand(channels: int, comments: int, lines: int) -> N
     assert head.count(b"\n") == lines
     cells = b"".join(b"\t%-8d" % (100 * n) for n in range(1, channels + 1))
     data = head + b"0" + cells + b"\r\n1.5" + cells + b"\r\n"
+    recorded = parse_bka(data, name="m.bka")
     for channel in range(1, channels + 1):
-        trace = parse_bka(data, name="m.bka", channel=channel)
+        trace = recorded.trace(channel)
         assert trace.time_s.tolist() == [0.0, 1.5]
         assert trace.signal.tolist() == [100.0 * channel] * 2
         assert trace.signal_unit == f"unit {channel}"
@@ -57,16 +59,16 @@ def test_several_channels_by_hand(channels: int, comments: int, lines: int) -> N
         f"remark {n}" for n in range(comments)
     ]
     with pytest.raises(FormatError, match=f"channel {channels + 1}"):
-        parse_bka(data, name="m.bka", channel=channels + 1)
+        recorded.trace(channels + 1)
     with pytest.raises(FormatError, match="channel 0"):
-        parse_bka(data, name="m.bka", channel=0)
+        recorded.trace(0)
 
 
 @pytest.mark.parametrize("end", [b"\r", b"\n", b"\r\n"])
 @pytest.mark.parametrize("tail", [b"", b"END", b"ENDEND   ENDEND"])
 def test_any_line_end_and_blank_lines(end: bytes, tail: bytes) -> None:
     data = (SINGLE + ROWS).replace(b"\r\n", end) + tail.replace(b"END", end)
-    recorded = parse_bka_file(data, name="a.bka")
+    recorded = parse_bka(data, name="a.bka")
     assert (recorded.time_s.tolist(), recorded.signals[0].tolist()) == (TIME_S, SIGNAL)
     assert recorded.notes == ()
 
@@ -76,7 +78,7 @@ def test_any_line_end_and_blank_lines(end: bytes, tail: bytes) -> None:
 )
 def test_encodings(encoding: str) -> None:
     text = (SINGLE + ROWS).decode().replace('"ms"', '"µs"').replace("free text", "café 5 µM")
-    recorded = parse_bka_file(text.encode(encoding), name="a.bka")
+    recorded = parse_bka(text.encode(encoding), name="a.bka")
     assert dict(recorded.records)["_COMMENT"] == "café 5 µM"
     assert recorded.time_s.tolist() == pytest.approx([0.0, 2e-8, 5e-8], rel=1e-15)
     assert recorded.signals[0].tolist() == SIGNAL
@@ -86,7 +88,7 @@ def test_encodings(encoding: str) -> None:
 @pytest.mark.parametrize("sign", [".", ","])
 def test_separators_and_decimal_signs(separator: str, sign: str) -> None:
     rows = ROWS.decode().replace("\t", separator).replace(".", sign)
-    recorded = parse_bka_file(SINGLE + rows.encode(), name="a.bka")
+    recorded = parse_bka(SINGLE + rows.encode(), name="a.bka")
     assert (recorded.time_s.tolist(), recorded.signals[0].tolist()) == (TIME_S, SIGNAL)
 
 
@@ -101,20 +103,20 @@ def test_time_units(unit: str, second: float) -> None:
 
 def test_blank_separated_header_and_unquoted_values() -> None:
     data = SINGLE.replace(b"\t", b"  ").replace(b'"Volt"', b"Volt") + ROWS
-    assert parse_bka(data, name="a.bka").signal_unit == "Volt"
+    assert parse_bka(data, name="a.bka").signal_units == ("Volt",)
 
 
 def test_other_header_length_and_data_word_in_a_comment() -> None:
     extra = b'"_COMMENT"\t"then came "_DATA" here"\r\n"_COMMENT"\t"0\t1"\r\n' * 6
     data = SINGLE.replace(b'"_DELTAX"', extra + b'"_DELTAX"') + ROWS
-    recorded = parse_bka_file(data, name="a.bka")
+    recorded = parse_bka(data, name="a.bka")
     assert recorded.signals[0].tolist() == SIGNAL
     assert [key for key, _ in recorded.records].count("_COMMENT") == 13
 
 
 def test_unknown_header_lines_are_kept_and_reported() -> None:
     data = SINGLE.replace(b'"_DELTAX"', b'stray line\r\n"_GAIN"\t3\r\n"_DELTAX"') + ROWS
-    recorded = parse_bka_file(data, name="a.bka")
+    recorded = parse_bka(data, name="a.bka")
     assert ("", "stray line") in recorded.records
     assert ("_GAIN", "3") in recorded.records
     (note,) = recorded.notes
@@ -125,13 +127,13 @@ def test_unknown_header_lines_are_kept_and_reported() -> None:
 @pytest.mark.parametrize("header", [b'"_UNITX"\t"ms"\r\n', b'"_UNITX"\t""\r\n'])
 def test_missing_time_unit_is_said_and_given(header: bytes) -> None:
     data = SINGLE.replace(b'"_UNITX"\t"ms"\r\n', header.replace(b'"ms"', b'""')) + ROWS
-    assumed = parse_bka_file(data, name="a.bka")
+    assumed = parse_bka(data, name="a.bka")
     assert assumed.time_s.tolist() == TIME_S
     assert [note.level for note in assumed.notes] == ["warning"]
     assert "ms" in assumed.notes[0].found
-    given = parse_bka_file(data, name="a.bka", time_unit="s")
+    given = parse_bka(data, name="a.bka", time_unit="s")
     assert given.time_s.tolist() == [0.0, 0.02, 0.05]
-    gone = parse_bka_file(SINGLE.replace(b'"_UNITX"\t"ms"\r\n', b"") + ROWS, name="a.bka")
+    gone = parse_bka(SINGLE.replace(b'"_UNITX"\t"ms"\r\n', b"") + ROWS, name="a.bka")
     assert gone.time_s.tolist() == TIME_S
     assert len(gone.notes) == 1
 
@@ -147,7 +149,7 @@ def test_the_file_has_the_last_word_on_its_unit() -> None:
     [b"0.07", b"0.07\t", b"0.07\t8.5", b"0.07\t-", b"0.07\t1.2e", b"0.07\r\n", b"0.07\t8\0\0"],
 )
 def test_unfinished_last_row_is_left_out_with_a_warning(last: bytes) -> None:
-    recorded = parse_bka_file(SINGLE + ROWS + last, name="a.bka")
+    recorded = parse_bka(SINGLE + ROWS + last, name="a.bka")
     assert recorded.signals[0].tolist() == SIGNAL
     (note,) = recorded.notes
     assert (note.where, note.level) == ("line 10", "warning")
@@ -183,7 +185,7 @@ def test_unfinished_last_row_is_left_out_with_a_warning(last: bytes) -> None:
 )
 def test_bad_files_are_refused_by_place(data: bytes, where: str, found: str) -> None:
     with pytest.raises(FormatError) as caught:
-        parse_bka_file(data, name="bad.bka")
+        parse_bka(data, name="bad.bka")
     assert caught.value.file == "bad.bka"
     assert where in caught.value.where
     assert found in caught.value.found
@@ -192,8 +194,8 @@ def test_bad_files_are_refused_by_place(data: bytes, where: str, found: str) -> 
 
 @pytest.mark.parametrize("word", [b"INF", b"-INF", b"nan", b"OVER", b"1.#INF", b"1e999"])
 def test_a_point_that_overflowed_is_left_out_alone(word: bytes) -> None:
-    recorded = parse_bka_file(SINGLE + ROWS + b"0.07\t" + word + b"\r\n0.08\t1\r\n", name="a.bka")
-    whole = parse_bka_file(SINGLE + ROWS + b"0.08\t1\r\n", name="a.bka")
+    recorded = parse_bka(SINGLE + ROWS + b"0.07\t" + word + b"\r\n0.08\t1\r\n", name="a.bka")
+    whole = parse_bka(SINGLE + ROWS + b"0.08\t1\r\n", name="a.bka")
     np.testing.assert_array_equal(recorded.trace().time_s, whole.trace().time_s)
     np.testing.assert_array_equal(recorded.trace().signal, whole.trace().signal)
     (note,) = recorded.notes
@@ -204,21 +206,21 @@ def test_a_point_that_overflowed_is_left_out_alone(word: bytes) -> None:
 
 
 def test_an_overflow_of_one_signal_leaves_the_other_signals_whole() -> None:
-    recorded = parse_bka_file(multi(2, 0) + b"0\t1\t2\r\n1\tOVER\t4\r\n2\t5\t6\r\n", name="m.bka")
+    recorded = parse_bka(multi(2, 0) + b"0\t1\t2\r\n1\tOVER\t4\r\n2\t5\t6\r\n", name="m.bka")
     assert recorded.trace(1).signal.tolist() == [1, 5]
     assert recorded.trace(2).signal.tolist() == [2, 4, 6]
 
 
 def test_number_of_signals_missing_from_the_header() -> None:
     data = multi(2, 0).replace(b'"_NBY"\t2\r\n', b"") + b"0\t1\t2\r\n1\t3\t4\r\n"
-    recorded = parse_bka_file(data, name="m.bka")
+    recorded = parse_bka(data, name="m.bka")
     assert recorded.signals.tolist() == [[1.0, 3.0], [2.0, 4.0]]
     assert [note.level for note in recorded.notes] == ["warning"]
 
 
 def test_a_file_that_cannot_be_opened(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="cannot be read"):
-        read_bka(tmp_path / "gone.bka")
+        read_push(tmp_path / "gone.bka")
 
 
 def test_written_single_file_byte_for_byte(tmp_path: Path) -> None:
@@ -268,7 +270,7 @@ def test_what_is_written_is_read(
     write_bka(
         path, time=time, signals=signals, time_unit="s", signal_units=units, comments=comments
     )
-    recorded = read_bka_file(path)
+    recorded = parse_bka(path.read_bytes(), name=path.name)
     assert recorded.notes == ()
     assert np.array_equal(recorded.time_s, time)
     assert np.array_equal(recorded.signals, signals)
@@ -312,7 +314,7 @@ def test_damaged_files_give_finite_numbers_or_a_format_error(
     whole = SINGLE + ROWS
     data = whole[:position] + inserted + whole[position + removed :]
     try:
-        recorded = parse_bka_file(data, name="a.bka")
+        recorded = parse_bka(data, name="a.bka")
     except FormatError:
         return
     assert np.isfinite(recorded.signals).all()

@@ -2,8 +2,8 @@
 
 import pytest
 
+from stopflow.io.units import fold_unit
 from stopflow.io.workbook.headers import fold_name, match_headers, parse_header
-from stopflow.io.workbook.units import fold_unit
 from stopflow.io.workbook.vocabulary import QUANTITIES
 
 

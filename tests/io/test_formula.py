@@ -4,9 +4,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stopflow.io.workbook.formula import Value, evaluate_formula
+from stopflow.io.workbook.formula import Address, FormulaSheet, Value
 
-CELLS: dict[str, Value] = {"A1": "run", "B2": 15.5, "C3": "", "AA10": 2.0}
+CELLS: dict[Address, Value] = {(1, 1): "run", (2, 2): 15.5, (3, 3): "", (10, 27): 2.0}
+"""A1, B2, C3 and AA10."""
+
+
+def evaluate(formula: str) -> Value | None:
+    """Return what a cell of that formula shows."""
+    cell = (1, 30)
+    formulas = {cell: formula}
+    return FormulaSheet(lambda at: formulas.get(at, ""), CELLS.get).value(cell)
 
 
 @pytest.mark.parametrize(
@@ -29,7 +37,7 @@ CELLS: dict[str, Value] = {"A1": "run", "B2": 15.5, "C3": "", "AA10": 2.0}
     ],
 )
 def test_arithmetic(formula: str, value: Value) -> None:
-    assert evaluate_formula(formula, CELLS.get) == value
+    assert evaluate(formula) == value
 
 
 @pytest.mark.parametrize(
@@ -54,7 +62,7 @@ def test_arithmetic(formula: str, value: Value) -> None:
     ],
 )
 def test_what_is_not_arithmetic_is_not_evaluated(formula: str) -> None:
-    assert evaluate_formula(formula, CELLS.get) is None
+    assert evaluate(formula) is None
 
 
 @settings(max_examples=100, deadline=None)
@@ -68,4 +76,4 @@ def test_what_is_not_arithmetic_is_not_evaluated(formula: str) -> None:
     )
 )
 def test_agrees_with_python(expression: str) -> None:
-    assert evaluate_formula("=" + expression, CELLS.get) == float(eval(expression))
+    assert evaluate("=" + expression) == float(eval(expression))

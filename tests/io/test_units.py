@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stopflow.io.workbook.units import (
+from stopflow.io.units import (
     CONCENTRATION,
     RATE,
     TEMPERATURE,

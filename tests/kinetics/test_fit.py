@@ -9,6 +9,7 @@ from scipy.optimize import curve_fit
 from stopflow.kinetics.fit import FitStatus, fit_trace, predict
 from stopflow.kinetics.laws import LAWS, Proportional
 from stopflow.kinetics.many.batch import fit_batch
+from stopflow.kinetics.many.compress import build_space, solve_in_space
 from stopflow.kinetics.many.individual_grids import fit_traces
 from stopflow.kinetics.many.shared import fit_shared
 
@@ -373,3 +374,15 @@ def test_shared_rate_of_one_trace_is_its_own(rng):
     nothing = fit_shared([(time, 0 * signal)])
     assert not nothing.ok
     assert "constant" in nothing.reason
+
+
+def test_a_batch_is_as_sure_in_every_unit_of_the_signal(rng):
+    """What is left beside a steep line in rounding alone is no answer, in whatever unit."""
+    time = np.linspace(0, 1, 400)
+    space = build_space(time, slope=True, intercept=True)
+    decay = np.exp(-7 * time)
+    signals = np.array([decay + 0.01 * rng.normal(size=400), 1e6 * time + decay])
+    for unit in (1e-4, 1.0, 1e4):
+        rows = unit * signals
+        _, sure = solve_in_space(space, rows @ space.basis, total=(rows**2).sum(axis=1))
+        assert sure.tolist() == [True, False]

@@ -15,6 +15,7 @@ from stopflow.kinetics.analysis import (
     condition_rows,
     secondary_rows,
 )
+from stopflow.kinetics.secondary.curve import SecondaryCurve
 from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.kinetics.secondary.fit import SecondaryFit
 from stopflow.trace import Conditions, Experiment
@@ -26,12 +27,17 @@ Rates = Callable[[float], tuple[float, float]]
 
 
 def two_phases(
-    rng: np.random.Generator, molar: np.ndarray, rates: Rates, *, second: float = 0.3
+    rng: np.random.Generator,
+    molar: np.ndarray,
+    rates: Rates,
+    *,
+    second: float = 0.3,
+    shots: int = 2,
 ) -> LabAnalysis:
-    """Two exponentials with amplitudes 0.5 and `second`, two shots a concentration."""
+    """Two exponentials with amplitudes 0.5 and `second`, some shots a concentration."""
     made = []
     for number, at in enumerate(molar):
-        for replicate in (1, 2):
+        for replicate in range(1, shots + 1):
             first, other = (k * (1 + 0.005 * rng.standard_normal()) for k in rates(at))
             signal = 1 + 0.5 * np.exp(-first * TIME) + second * np.exp(-other * TIME)
             given = Conditions(substrate="S", concentration_M=float(at), replicate=replicate)
@@ -46,6 +52,13 @@ def two_phases(
             )
     experiment = Experiment(name="lab", shots=tuple(made))
     return analyse_lab([analyse_experiment(experiment, AnalysisSettings(law="double"))])
+
+
+def rates_of(phases: list[SecondaryCurve], truth: tuple[float, ...]) -> Rates:
+    """The rates of the phases of one mechanism at a concentration."""
+    return lambda at: tuple(  # type: ignore[return-value]
+        float(curve.function(np.array([at]), np.array(truth))[0][0]) for curve in phases
+    )
 
 
 def chosen(lab: LabAnalysis) -> dict[str, SecondaryFit]:
@@ -77,31 +90,23 @@ def test_phases_are_followed_where_they_cross(rng) -> None:
 
 def test_both_phases_of_induced_fit_have_one_set_of_constants(rng) -> None:
     truth = (4e5, 30.0, 8.0, 2.0)
-    fast, slow = (CURVES[f"induced fit, {phase} phase"] for phase in ("fast", "slow"))
-
-    def rates(at: float) -> tuple[float, float]:
-        return tuple(  # type: ignore[return-value]
-            float(curve.function(np.array([at]), np.array(truth))[0][0]) for curve in (fast, slow)
-        )
-
-    lab = two_phases(rng, np.geomspace(5e-6, 1.6e-4, 6), rates)
+    fast, slow = phases = [CURVES[f"induced fit, {phase} phase"] for phase in ("fast", "slow")]
+    lab = two_phases(rng, np.geomspace(5e-6, 1.6e-4, 6), rates_of(phases, truth), shots=3)
     fits = chosen(lab)
     assert (fits["k"].kind, fits["k2"].kind) == (fast.kind, slow.kind)
     assert_found(fits["k"], truth)
     assert fits["k"].parameters == fits["k2"].parameters
+    # Six times three shots a phase: the errors of both phases have 12 degrees of freedom each.
+    assert fits["k"].curve.error_dof == 2 * 12
     assert "conformational selection gives the same rates" in fits["k2"].text
 
 
 def test_a_falling_slow_phase_is_conformational_selection(rng) -> None:
     truth = (5.0, 10.0, 4e5, 40.0)
-    fast, slow = (CURVES[f"conformational selection, {phase} phase"] for phase in ("fast", "slow"))
-
-    def rates(at: float) -> tuple[float, float]:
-        return tuple(  # type: ignore[return-value]
-            float(curve.function(np.array([at]), np.array(truth))[0][0]) for curve in (fast, slow)
-        )
-
-    fits = chosen(two_phases(rng, np.geomspace(5e-6, 3e-4, 7), rates))
+    fast, slow = phases = [
+        CURVES[f"conformational selection, {phase} phase"] for phase in ("fast", "slow")
+    ]
+    fits = chosen(two_phases(rng, np.geomspace(5e-6, 3e-4, 7), rates_of(phases, truth)))
     assert (fits["k"].kind, fits["k2"].kind) == (fast.kind, slow.kind)
     assert_found(fits["k"], truth)
     assert "alone lets the slower phase fall" in fits["k2"].text

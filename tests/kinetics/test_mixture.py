@@ -6,6 +6,7 @@ from lab_shots import decay, noisy, shot
 
 from stopflow.kinetics.analysis import analyse_experiment, analyse_lab, condition_rows
 from stopflow.kinetics.secondary.points import build_points, coordinate_of, group_points
+from stopflow.kinetics.verdicts.mixture import partner_of, telling_columns
 from stopflow.trace import Conditions, Experiment
 
 
@@ -176,3 +177,27 @@ def test_points_without_the_coordinate_and_groups_of_two_values_are_no_plot(
         1e-4,
         2e-4,
     ]
+
+
+@pytest.mark.parametrize(
+    ("entries", "tells"),
+    [
+        (("a", "a", "b", "b"), True),  # every entry stands at two shots
+        (("a", "a", "a", "b"), False),  # one stands alone: a remark
+        (("a", "a", "a", "a"), False),
+    ],
+)
+def test_a_column_of_unknown_meaning_tells_where_every_entry_is_repeated(
+    entries: tuple[str, ...],
+    tells: bool,  # noqa: FBT001
+) -> None:
+    shots = [Conditions(concentration_M=1e-5, extra={"Batch": entry}) for entry in entries]
+    assert telling_columns(shots) == (("Batch",) if tells else ())
+
+
+@pytest.mark.parametrize(("cell", "amount_M"), [("2", 2e-6), ("0", None), ("-1", None)])
+def test_a_reagent_that_is_not_there_is_no_partner(cell: str, amount_M: float | None) -> None:
+    shot = Conditions(concentration_M=1e-5, extra={"Enzyme (µM)": cell})
+    found = partner_of(shot, largest_M=1e-5)
+    expected = None if amount_M is None else ("Enzyme (µM)", pytest.approx(amount_M), True)
+    assert found == expected

@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 from lab_shots import TIME, decay, noisy, series, shot
+from scipy import stats
 
 from stopflow.errors import SettingsError, StoreError
 from stopflow.kinetics.analysis import (
@@ -14,7 +15,12 @@ from stopflow.kinetics.analysis import (
     analyse_experiment,
     analyse_lab,
 )
-from stopflow.kinetics.signal_checks import clipped_share, clipped_stretch, misfit
+from stopflow.kinetics.signal_checks import (
+    clipped_share,
+    clipped_stretch,
+    early_misfit,
+    misfit,
+)
 from stopflow.kinetics.verdicts.compare_laws import Alternative
 from stopflow.kinetics.verdicts.findings import (
     Finding,
@@ -25,7 +31,13 @@ from stopflow.kinetics.verdicts.findings import (
     write_findings,
 )
 from stopflow.kinetics.verdicts.rules import RULES
-from stopflow.kinetics.verdicts.sentences import SENTENCES, reasons, say, say_shortly
+from stopflow.kinetics.verdicts.sentences import (
+    CARRIED_BY_A_SHOT,
+    SENTENCES,
+    reasons,
+    say,
+    say_shortly,
+)
 from stopflow.trace import Conditions, Experiment, Shot
 
 
@@ -92,10 +104,32 @@ def test_every_rule_has_its_sentence() -> None:
     assert set(SENTENCES) == set(RULES)
 
 
+def test_a_condition_says_in_words_what_its_shots_carry() -> None:
+    """No id of a rule reaches a reader; what only series carry is named here."""
+    of_series = {
+        *("replicate-drift", "replicate-scatter", "scatter", "amplitude-falls", "off-curve"),
+        *("little-excess", "no-excess", "without-outliers", "not-together", "shots"),
+        "none-fitted",
+    }
+    assert set(CARRIED_BY_A_SHOT) == set(RULES) - of_series
+    ids = [rule for rule in RULES if "-" in rule]
+    for rule in CARRIED_BY_A_SHOT:
+        said = say(RULES["shots"].finding(of=3, rules=(rule,), files=("a.bka",)))
+        assert said.startswith("1 of 3 shots with ")
+        assert not [name for name in ids if name in said]
+    rules = ("noisy", "slope", "start-removes")
+    assert say_shortly(RULES["shots"].finding(of=3, rules=rules, files=("a.bka",))) == (
+        "1 of 3 shots with a low signal to noise, a baseline that is not flat or a start that "
+        "leaves out part of the reaction"
+    )
+
+
 def test_a_sentence_holds_names_as_users_gave_them() -> None:
     files = ("{0}.bka", "a; b.bka", "c.bka", "d.bka")
     shots = RULES["shots"].finding(of=9, rules=("slope",), files=files)
-    assert say(shots) == "4 of 9 shots with slope ({0}.bka, a, b.bka, c.bka and 1 more)"
+    assert say(shots) == (
+        "4 of 9 shots with a baseline that is not flat ({0}.bka, a, b.bka, c.bka and 1 more)"
+    )
     refused = RULES["refused"].finding(status="unreadable", text="{x} is no file")
     nothing = replace(RULES["none-fitted"].finding(), because=(refused, refused))
     assert say(nothing) == "no shot can be used: {x} is no file"
@@ -298,3 +332,20 @@ def test_judging_a_lab_again_changes_nothing(rng: np.random.Generator) -> None:
 def test_thresholds_are_checked() -> None:
     with pytest.raises(SettingsError, match=r"quality\.slope_share"):
         QualityThresholds(slope_share=-1)
+
+
+@pytest.mark.parametrize("points", [40, 90, 700])
+def test_the_first_residuals_are_set_against_all_others(points: int, rng) -> None:
+    """The smallest chance of F tests of the first 2, 4, 8, ... residuals against the others."""
+    residuals = rng.normal(size=points)
+    residuals[:8] *= 3
+    sizes = [2**n for n in range(1, 7) if 2**n <= points // 4]
+    tests = []
+    for size in sizes:
+        first, rest = np.split(residuals**2, [size])
+        free = len(rest) - 3
+        ratio = first.mean() / (rest.sum() / free)
+        tests.append((stats.f.sf(ratio, size, free), ratio))
+    chance, ratio = min(tests)
+    expected = (ratio, min(chance * len(sizes), 1))
+    assert early_misfit(residuals, parameters=3) == pytest.approx(expected, rel=1e-9)

@@ -125,3 +125,16 @@ def test_too_few_shots_are_not_judged() -> None:
     assert drift_of(two, common) is None
     assert scatter_of(two, common) is None
     assert outliers_of([two]) == [[None, None]]
+
+
+def test_the_chance_of_an_outlier_is_that_of_a_t_test() -> None:
+    """Without scatter beyond the errors, and those equal: a new value against the mean of n."""
+    log_k = np.array([0.0, 0.01, -0.01, 0.05])
+    error = 0.02
+    series = Series(order=np.arange(4), log_k=log_k, error=np.full(4, error))
+    (row,) = outliers_of([series])
+    found = row[3]
+    assert found is not None
+    deviation = 0.05 / (error * np.sqrt(1 + 1 / 3))
+    assert found.size == pytest.approx(np.expm1(0.05), rel=1e-12)
+    assert found.chance == pytest.approx(2 * stats.t.sf(deviation, 2), rel=1e-9)

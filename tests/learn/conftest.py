@@ -1,4 +1,4 @@
-"""One small lab for all tests of this room."""
+"""One small lab for all tests of this folder."""
 
 import numpy as np
 import pytest

@@ -143,7 +143,7 @@ def test_a_classifier_becomes_smaller_without_becoming_worse(images):
 def test_images_of_another_kind_are_refused(images):
     trained = train_classifier(images, settings(epochs=1))
     other = class_data(make_images(np.random.default_rng(1), pixels=5))
-    with pytest.raises(ModelError, match="36 pixels and tells 4 classes; pictures has 25 and 4"):
+    with pytest.raises(ModelError, match="36 pixels and distinguishes 4 classes; pictures"):
         ClassSubject(classifier=trained.model, data=other)
 
 

@@ -21,7 +21,7 @@ from stopflow.learn.classify.train import class_settings, train_classifier
 from stopflow.learn.saved import save_model
 from stopflow.lowrank import count_trained
 from stopflow.memory import reset_peak
-from stopflow.pipeline.networks.refine import adapt_model
+from stopflow.pipeline.networks.adapt import adapt_model
 
 pytestmark = pytest.mark.whole
 
@@ -82,7 +82,7 @@ def test_the_test_images_choose_nothing(classifier, sets):
 
 def test_images_of_another_size_are_refused(classifier):
     other = class_data(make_images(np.random.default_rng(1), pixels=5))
-    with pytest.raises(ModelError, match="takes 36 pixels and tells 4 classes; pictures has 25"):
+    with pytest.raises(ModelError, match="takes 36 pixels and distinguishes 4 classes; pict"):
         adapt_classifier(classifier, other, image_settings(other), rank=2)
 
 

@@ -1,10 +1,16 @@
 """The published implementations: their gradients, their counts, and what their switches do."""
 
+import math
+
 import pytest
 import torch
+from small_images import make_class_data
 
 from stopflow.errors import SettingsError
+from stopflow.learn.classify.train import class_settings
+from stopflow.learn.compress import Share
 from stopflow.learn.published.reference import AsPublished, Reference, published_values
+from stopflow.learn.published.runs import Truncated, run_ours, run_truncated
 from stopflow.lowrank import CROSS_ENTROPY, LayerSpec, build_network
 from stopflow.lowrank.bench.reference import reference_kls_step
 
@@ -126,3 +132,24 @@ def test_clipping_and_momentum_are_those_of_each_tensor(batch):
 def test_an_unknown_kind_is_named():
     with pytest.raises(SettingsError, match=r"kind = 'cubic'.*adaptive"):
         made(kind="cubic")
+
+
+@pytest.mark.parametrize("truncated", [False, True])
+def test_a_run_that_diverges_in_its_first_epoch_is_a_row_without_figures(rng, truncated):
+    settings = class_settings(
+        hidden=(12, 8),
+        rank=3,
+        optimiser="momentum",
+        learning_rate=1e9,
+        epochs=2,
+        validation_count=40,
+    )
+    data = make_class_data(rng)
+    if truncated:
+        asked = Truncated(settings=settings, share=Share(rank=2))
+        run = run_truncated(data, asked, on_epoch=lambda _done, _total: None)
+        assert math.isnan(run.accuracy_before)
+    else:
+        run = run_ours(data, settings, on_epoch=lambda _done, _total: None, timed=False)
+        assert math.isnan(run.at_epoch()["test_accuracy"])
+    assert run.status == "diverged"

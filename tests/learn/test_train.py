@@ -114,8 +114,8 @@ def test_a_small_network_trains_on_one_thread(small_lab, monkeypatch, large, thr
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        train(small_lab.data, settings(epochs=2), progress=look)
-        assert seen == [threads, threads]
+        train(small_lab.data, settings(epochs=1), progress=look)
+        assert seen == [threads]
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
@@ -151,7 +151,8 @@ def test_a_diverging_run_is_a_status_and_keeps_the_last_good_state(small_lab):
     )
     trained = train(small_lab.data, chosen)
     assert trained.status is TrainStatus.DIVERGED
-    assert "no finite number" in trained.reason
+    assert trained.reason.startswith("epoch 1, step ")
+    assert "lower the learning rate" in trained.reason
     assert np.isfinite(
         predict(trained.model, small_lab.data.inputs, window_s=small_lab.data.window_s).k_per_s
     ).all()

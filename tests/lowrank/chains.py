@@ -25,6 +25,7 @@ __all__ = [
     "batch",
     "chain",
     "mse_loss",
+    "orthonormality_defect",
     "weights",
 ]
 
@@ -87,3 +88,11 @@ def as_dense(network: Network) -> Network:
 
 def distance(first: list[Tensor], second: list[Tensor]) -> float:
     return max(float((a - b).detach().abs().max()) for a, b in zip(first, second, strict=True))
+
+
+def orthonormality_defect(basis: Tensor) -> float:
+    """The Frobenius norm of U^T U - I, in float64."""
+    wide = basis.detach().double()
+    excess = wide.mT @ wide
+    excess.diagonal().sub_(1.0)
+    return float(torch.linalg.matrix_norm(excess))

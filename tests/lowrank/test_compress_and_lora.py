@@ -2,7 +2,16 @@
 
 import pytest
 import torch
-from chains import as_dense, batch, chain, distance, mse_loss, seeded, weights
+from chains import (
+    as_dense,
+    batch,
+    chain,
+    distance,
+    mse_loss,
+    orthonormality_defect,
+    seeded,
+    weights,
+)
 
 from stopflow.errors import SettingsError
 from stopflow.lowrank import (
@@ -20,7 +29,7 @@ from stopflow.lowrank import (
 )
 from stopflow.lowrank.integrators.oialr import stability
 from stopflow.lowrank.integrators.truncate import rank_for_tail, truncated_core
-from stopflow.lowrank.layer.orthonormal import orthonormal, orthonormality_defect
+from stopflow.lowrank.layer.orthonormal import orthonormal
 from stopflow.lowrank.transfer.compress import rank_for_energy, rank_for_entropy
 
 

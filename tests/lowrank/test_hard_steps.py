@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from chains import orthonormality_defect
 from torch.nn.functional import mse_loss
 
 from stopflow.lowrank import (
@@ -15,7 +16,6 @@ from stopflow.lowrank import (
     build_network,
     build_stepper,
 )
-from stopflow.lowrank.layer.orthonormal import orthonormality_defect
 from stopflow.lowrank.optimisers.muon import orthogonalised
 from tests.lowrank.chains import ORTHONORMAL, batch, chain, distance, seeded, weights
 

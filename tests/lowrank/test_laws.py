@@ -19,6 +19,7 @@ from chains import (
     chain,
     distance,
     mse_loss,
+    orthonormality_defect,
     seeded,
     weights,
 )
@@ -37,7 +38,7 @@ from stopflow.lowrank.forward_cache import ForwardCache
 from stopflow.lowrank.integrators.retraction import retract
 from stopflow.lowrank.integrators.state import FactorState
 from stopflow.lowrank.integrators.update import update_bases
-from stopflow.lowrank.layer.orthonormal import orthonormal, orthonormality_defect
+from stopflow.lowrank.layer.orthonormal import orthonormal
 from stopflow.lowrank.optimisers.muon import orthogonalised
 
 
@@ -370,6 +371,20 @@ def test_same_seed_same_start(kind):
     specs = [LayerSpec(type=kind, dim=9, rank=3)]
     first, second = (build_network(INPUTS, specs, generator=seeded(4)) for _ in range(2))
     assert distance(list(first.parameters()), list(second.parameters())) == 0.0
+
+
+@pytest.mark.parametrize("kind", LOW_RANK)
+def test_initial_singular_values_fall_by_the_factor_asked_for_at_the_same_norm(kind):
+    specs = [LayerSpec(type=kind, dim=9, rank=4)]
+    level, falling = (
+        weights(build_network(INPUTS, specs, generator=seeded(4), initial_decay=decay))[0]
+        for decay in (1.0, 10.0)
+    )
+    values = torch.linalg.svdvals(falling.double())[:4]
+    torch.testing.assert_close(
+        values[:-1] / values[1:], torch.full((3,), 10.0).double(), rtol=1e-3, atol=0
+    )
+    assert float(falling.norm()) == pytest.approx(float(level.norm()), rel=1e-5)
 
 
 def test_a_forward_cache_uses_the_gram_it_is_given():

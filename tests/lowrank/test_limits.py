@@ -5,7 +5,17 @@ import io
 
 import pytest
 import torch
-from chains import COMBINATIONS, LOW_RANK, batch, chain, distance, mse_loss, seeded, weights
+from chains import (
+    COMBINATIONS,
+    LOW_RANK,
+    batch,
+    chain,
+    distance,
+    mse_loss,
+    orthonormality_defect,
+    seeded,
+    weights,
+)
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from stopflow.errors import SettingsError
@@ -21,7 +31,6 @@ from stopflow.lowrank import (
     count_parameters,
     published_count,
 )
-from stopflow.lowrank.layer.orthonormal import orthonormality_defect
 
 
 @pytest.mark.parametrize(
@@ -130,7 +139,14 @@ def test_a_second_sweep_that_fails_is_undone(optimiser):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("fan_in", 0), ("fan_in", -3), ("fan_in", 2.5), ("dtype", torch.float16)],
+    [
+        ("fan_in", 0),
+        ("fan_in", -3),
+        ("fan_in", 2.5),
+        ("initial_decay", 0.5),
+        ("initial_decay", float("inf")),
+        ("dtype", torch.float16),
+    ],
 )
 def test_impossible_starts_are_refused(name, value):
     with pytest.raises(SettingsError, match=name):
@@ -176,6 +192,7 @@ def test_impossible_ranks_are_refused(rank):
         ("optimiser", "lbfgs"),
         ("learning_rate", 0.0),
         ("learning_rate", float("inf")),
+        ("learning_rate", 1e13),
         ("momentum", 1.0),
         ("momentum", -1e-3),
         ("second_decay", 1.0),

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from chains import batch, distance, mse_loss, seeded, weights
+from chains import batch, distance, mse_loss, orthonormality_defect, seeded, weights
 
 from stopflow.errors import SettingsError
 from stopflow.lowrank import (
@@ -15,7 +15,6 @@ from stopflow.lowrank import (
     decide_row_space,
     merge,
 )
-from stopflow.lowrank.layer.orthonormal import orthonormality_defect
 
 
 def specs(kind="dlrt"):

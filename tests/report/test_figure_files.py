@@ -8,7 +8,7 @@ import pytest
 import report_lab
 from matplotlib.colors import rgb_to_hsv, to_rgb
 
-from stopflow.report.kinetics.conditions import build_series
+from stopflow.report.kinetics.conditions import build_series, build_units
 from stopflow.report.kinetics.report import write_kinetics_figures
 from stopflow.report.models.comparison import write_compare_figures
 from stopflow.report.models.report import write_model_figures
@@ -60,7 +60,7 @@ def test_neighbours_among_many_conditions_can_be_told_apart():
     lab = report_lab.build_lab(
         names=("run",), concentrations=tuple(1e-5 * n for n in range(1, 12)), replicates=1
     )
-    series = build_series(lab.shots)
+    series = build_series(lab.shots, build_units(lab.conditions))
     assert len(series) == 11
     grey = [float(np.dot(to_rgb(item.colour), (0.299, 0.587, 0.114))) for item in series]
     assert grey == sorted(grey)

@@ -202,3 +202,40 @@ def test_a_full_last_page_and_a_section_longer_than_a_page_stay_as_they_are(rule
     assert len(pages[0]) == 4
     texts = [row for page in pages for item in page for row in getattr(item.block, "rows", ())]
     assert [row for row in texts if len(row) > 1] == [row for row in _grid(75).rows if len(row) > 1]
+
+
+def test_the_section_moved_to_a_nearly_empty_page_leaves_none_behind(ruler):
+    """The page before would hold little more than the last one does."""
+    paper = PAPERS["a4"]
+    blocks = [*_section("first", 8, ruler, paper), build_heading("second"), _grid(30)]
+    while len(lay_out(blocks, paper, ruler)) == 1:
+        blocks[1] = Paragraph(text=blocks[1].text + " word" * 5)
+    first, last = lay_out(blocks, paper, ruler)
+    assert [item.source for item in first] == [0, 1, 2, 3]
+    assert [item.source for item in last] == [3]
+
+
+def test_a_heading_stays_with_a_table_of_tall_rows(ruler):
+    paper = PAPERS["a4"]
+    words = "several words that are broken over many lines " * 12
+    table = Grid(
+        columns=(Column(title="Name"), Column(title="Text", wrap=True)),
+        rows=tuple((f"row {i}", words) for i in range(4)),
+    )
+    for filler in range(30, 60):
+        blocks = [Paragraph(text="x", after_mm=0.0)] * filler + [build_heading("H"), table]
+        for page in lay_out(blocks, paper, ruler):
+            assert not page[-1].block.keep_with_next
+
+
+def test_a_table_of_several_wrapping_columns_keeps_to_the_width(ruler):
+    words = "column 'Concentration after mixing (mM)' taken as concentration, in mM"
+    columns = (
+        Column(title="Level"),
+        *(Column(title=title, wrap=True) for title in ("Experiment", "Place", "Found")),
+    )
+    grid = Grid(columns=columns, rows=(("note", words, words, words),), size=6.8)
+    for width_mm in (168.0, 174.0):
+        widths = grid.fit_widths(ruler, width_mm)
+        assert sum(widths) + 2.6 * (len(widths) - 1) <= width_mm + 1e-6
+        assert min(widths[1:]) > 22.0

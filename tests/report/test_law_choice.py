@@ -11,7 +11,6 @@ from stopflow.kinetics.analysis import AnalysisSettings, analyse_experiment, sho
 from stopflow.report.kinetics.answers import build_answers
 from stopflow.report.kinetics.front_page import build_front_blocks
 from stopflow.report.kinetics.law_choice import list_law_choices, say_law_choices, say_remedies
-from stopflow.report.paper.flow import Paragraph
 from stopflow.trace import Conditions, Experiment, Shot, Trace
 
 TIME = np.linspace(0.0, 1.0, 801)
@@ -104,10 +103,10 @@ def test_many_experiments_are_listed_and_the_worst_come_first(lab):
     assert said.startswith("run 4:")
     assert said.endswith("All 5 are listed under Choice of the rate law.")
     blocks = build_front_blocks(data)
-    listed = [item.text for item in blocks if isinstance(item, Paragraph)]
-    assert [text[:6] for text in listed if " was fitted; " in text] == [
-        f"run {n}:" for n in (4, 3, 2, 1, 0)
-    ]
+    (table,) = (item for item in blocks if getattr(item, "name", "") == "Choice of the rate law")
+    assert [row[0] for row in table.rows] == [f"run {n}" for n in (4, 3, 2, 1, 0)]
+    assert [row[3] for row in table.rows] == ["−50.0", "−30.0", "−10.0", "+10.0", "+30.0"]
+    assert {row[1:3] for row in table.rows} == {("single-slope", "single")}
 
 
 @pytest.mark.whole

@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 import report_lab
 
+from stopflow.kinetics.verdicts.findings import write_findings
+from stopflow.kinetics.verdicts.rules import RULES
 from stopflow.report.kinetics.closing import build_closing_blocks
-from stopflow.report.kinetics.conditions import build_series, describe_value
+from stopflow.report.kinetics.conditions import Units, build_series, build_units, describe_value
 from stopflow.report.kinetics.experiment_numbers import build_experiment_picture
 from stopflow.report.kinetics.repeat_blocks import build_repeat_blocks
 from stopflow.report.kinetics.secondary_numbers import name_group
@@ -17,6 +19,7 @@ from stopflow.report.kinetics.view import plot_shot, say_key
 from stopflow.report.paper.grid import Grid
 from stopflow.report.paper.rounding import column_errors, format_value
 
+UNITS = Units(concentration=(1e3, "mM"), ionic_strength=(1e3, "mM"))
 LONG = "Fe3+, 3 mM, I = {:.3f} M, salt added {}, key in the source {}"
 
 
@@ -67,15 +70,16 @@ def test_overlaid_plots_have_letters_and_the_table_has_the_names(lab):
 
 def test_shots_that_nothing_tells_apart_go_by_their_files():
     lab = report_lab.build_odd_labs(points=201)["no_concentrations"]
-    labels = [item.label for item in build_series(lab.shots)]
+    labels = [item.label for item in build_series(lab.shots, build_units(lab.conditions))]
     assert len(set(labels)) == len(labels)
     if len(labels) > 1:
         assert all(label != "all shots" for label in labels)
 
 
 def test_temperatures_are_in_degrees_as_in_the_terminal():
-    assert describe_value("temperature_K", 298.15) == "25 °C"
-    assert describe_value("temperature_K", 289.65) == "16.5 °C"
+    assert describe_value("temperature_K", 298.15, UNITS) == "25 °C"
+    assert describe_value("temperature_K", 289.65, UNITS) == "16.5 °C"
+    assert describe_value("concentration_M", 2e-4, UNITS) == "0.2 mM"
     assert name_group("CO, 293.15 K, I = 0.086 M") == "CO, 20 °C, I = 86 mM"
     assert name_group("K 12.5 KCl") == "K 12.5 KCl"
 
@@ -88,6 +92,19 @@ def test_digits_do_not_jump_within_a_column():
     wide = column_errors([0.0004, 0.3, float("nan")])
     assert format_value(1.23456, wide[0]) == "1.2346"
     assert np.isnan(wide[2])
+
+
+def test_what_many_experiments_have_in_common_is_said_once(lab):
+    slope = RULES["slope"].finding(change=0.2)
+    noisy = RULES["noisy"].finding(ratio=8.0, least=20.0)
+    shots = pd.concat([lab.shots.head(2)] * 4, ignore_index=True).assign(
+        experiment=[f"run {place // 2}" for place in range(8)], verdict="WARN", reason="slope"
+    )
+    found = [noisy] + [slope] * 7
+    shots = shots.assign(findings=[write_findings((item,)) for item in found])
+    *_, grid = build_repeat_blocks(shots, lab.conditions.assign(verdict="PASS", findings=""))
+    assert [row[1:3] for row in grid.rows] == [("run 0", "1"), ("4 experiments", "7")]
+    assert grid.rows[1][3].endswith("drift): run 0 (1), run 1 (2), run 2 (2), run 3 (2)")
 
 
 def test_nothing_to_repeat_takes_no_page(lab):

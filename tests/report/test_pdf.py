@@ -168,9 +168,9 @@ def test_a_long_table_of_conditions_goes_on_under_its_name(tmp_path):
 @pytest.mark.parametrize(
     ("case", "said", "unsaid"),
     [
-        ("one_trace", "Below: k for other cuts", "Below right"),
+        ("one_trace", "Below: k of one exponential", "Below right"),
         ("no_cuts", "Below: k of each shot", "Below left"),
-        ("no_concentrations", "Below left: k for other cuts", "Below: k"),
+        ("no_concentrations", "Below left: k of one exponential", "Below: k"),
     ],
 )
 def test_the_caption_names_the_pictures_that_are_there(case, said, unsaid, tmp_path):

@@ -73,6 +73,24 @@ def test_more_than_two_decades_stand_on_a_logarithmic_axis(rng) -> None:
     assert picture.x_label == "concentration / µM"
 
 
+def test_every_curve_of_a_plot_has_its_name(rng) -> None:
+    points = [
+        (Conditions(substrate="S", concentration_M=at), [(0.5, 2 + 1e6 * at)])
+        for at in np.linspace(1e-5, 1e-4, 6)
+    ]
+    (picture,) = build_pictures(*lab_of(rng, points, "single"))
+    axes = drawn(picture)
+    said = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert said == [
+        item.kind if item.chosen else f"{item.kind}, not taken" for item in picture.curves
+    ]
+    assert "line" in said
+    assert len(said) > 1
+    styles = [line.get_linestyle() for line in axes.get_legend().get_lines()]
+    assert styles[said.index("line")] == "-"
+    assert styles.count("-") == 1
+
+
 def test_amplitudes_of_both_phases_are_drawn_in_the_unit_of_the_signal(rng) -> None:
     points = [
         (

@@ -4,6 +4,7 @@ import csv
 import datetime
 import errno
 import io
+import re
 import zipfile
 from dataclasses import replace
 
@@ -12,9 +13,12 @@ import openpyxl
 import pandas as pd
 import pytest
 import python_calamine
+from report_lab import FINDINGS
 
 from stopflow.errors import SettingsError
 from stopflow.io.csv_files import csv_text
+from stopflow.kinetics.verdicts.findings import write_findings
+from stopflow.kinetics.verdicts.rules import RULES
 from stopflow.report.tables.exports import (
     FreshNames,
     export_kintek,
@@ -90,6 +94,18 @@ def test_a_failing_write_leaves_the_old_file(lab, tmp_path):
 class _Unprintable:
     def __str__(self) -> str:
         raise RuntimeError("no text")
+
+
+def test_no_key_of_a_rule_stands_in_the_workbook(lab, tmp_path):
+    """Reasons are sentences there; the keys are for programs, in the CSV."""
+    path = tmp_path / "rates.xlsx"
+    told = {"rules": "noisy; start-removes", "findings": write_findings(FINDINGS["WARN"])}
+    shots, conditions = lab.shots.assign(**told), lab.conditions.assign(**told)
+    write_rates_xlsx(replace(lab, shots=shots, conditions=conditions), path)
+    keys = {key for key in RULES if "-" in key}
+    for sheet in openpyxl.load_workbook(path):
+        texts = [str(cell) for row in sheet.iter_rows(values_only=True) for cell in row if cell]
+        assert not [text for text in texts for key in keys if key in re.split("[; ,]+", text)]
 
 
 def test_workbook_has_a_sheet_a_level_and_no_formula(dangerous, tmp_path):

@@ -27,8 +27,9 @@ A file is a header of records, the line ``"_DATA"``, and rows of numbers::
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from math import nan
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -44,100 +45,21 @@ from stopflow.io.bka.header import (
     parse_header,
 )
 from stopflow.io.bka.numbers import MOST_COLUMNS, parse_rows
-from stopflow.io.guard import SHOWN, guarded, read_bytes
+from stopflow.io.guard import SHOWN
 from stopflow.io.text import decode, to_single_byte
-from stopflow.io.workbook.units import TIME, parse_time_unit
-from stopflow.trace import FloatArray, Problem, Trace
+from stopflow.io.units import TIME, parse_time_unit
+from stopflow.trace import Problem, Recording
 
+KEY: Final = "bio-kine"
 DEFAULT_TIME_UNIT = "ms"
 """Unit of x where neither file nor user says one."""
-
-MOST_BYTES = 256_000_000
-"""Bytes of a file; a shot of 15,001 rows has 250,000."""
 
 _DATA = re.compile(rb'(?:\A|[\r\n])[ \t]*"_DATA"', re.IGNORECASE)
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _SIGNAL_WIDTH = 8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class BkaFile:
-    """A whole file.
-
-    Attributes
-    ----------
-    name
-        File name, for messages.
-    time_unit_s
-        Length of the file's unit of time in seconds.
-    time_s
-        (N,) seconds.
-    signals
-        (n, N); each row is one signal column; NaN where it overflowed or was not recorded.
-    signal_units
-        n texts as in the file; ``""`` where it says none.
-    records
-        (key, value) of every header line after the first, in order, without quotes. A line that is
-        not a record has the key ``""``.
-    notes
-        What was assumed or left out while the file was read; their `experiment` is empty.
-    """
-
-    name: str
-    time_unit_s: float
-    time_s: FloatArray
-    signals: FloatArray
-    signal_units: tuple[str, ...]
-    records: tuple[tuple[str, str], ...]
-    notes: tuple[Problem, ...]
-
-    def __post_init__(self) -> None:
-        self.time_s.setflags(write=False)
-        self.signals.setflags(write=False)
-
-    def trace(self, channel: int = 1) -> Trace:
-        """Return one signal column, 1 for the first; points without a value are left out.
-
-        Raises
-        ------
-        FormatError
-            When the file has no such column.
-        """
-        count = len(self.signals)
-        if not 1 <= channel <= count:
-            raise FormatError(
-                self.name,
-                found=f"{count} signal column{'s' if count > 1 else ''}",
-                expected=f"a column for channel {channel}",
-            )
-        recorded = ~np.isnan(self.signals[channel - 1])
-        return Trace(
-            time_s=self.time_s[recorded],
-            signal=self.signals[channel - 1][recorded],
-            signal_unit=self.signal_units[channel - 1],
-            records=self.records,
-        )
-
-
-def read_bka(path: Path, *, channel: int = 1, time_unit: str | None = None) -> Trace:
-    """Read one channel of a file; see `parse_bka_file`."""
-    return read_bka_file(path, time_unit=time_unit).trace(channel)
-
-
-def read_bka_file(path: Path, *, time_unit: str | None = None) -> BkaFile:
-    """Read a file; see `parse_bka_file`."""
-    expected = "a Bio-Kine file"
-    with guarded(path.name, expected=expected):
-        data = read_bytes(path, most_bytes=MOST_BYTES, expected=expected)
-        return parse_bka_file(data, name=path.name, time_unit=time_unit)
-
-
-def parse_bka(data: bytes, *, name: str, channel: int = 1, time_unit: str | None = None) -> Trace:
-    """Parse the bytes of a file and return one channel; see `parse_bka_file`."""
-    return parse_bka_file(data, name=name, time_unit=time_unit).trace(channel)
-
-
-def parse_bka_file(data: bytes, *, name: str, time_unit: str | None = None) -> BkaFile:
+def parse_bka(data: bytes, *, name: str, time_unit: str | None = None) -> Recording:
     """Parse the bytes of a file.
 
     Parameters
@@ -175,12 +97,17 @@ def parse_bka_file(data: bytes, *, name: str, time_unit: str | None = None) -> B
         numbers[0] *= scale
     else:
         numbers[0] /= round(1 / scale)
-    return BkaFile(
+    signals = len(numbers) - 1
+    return Recording(
         name=name,
-        time_unit_s=scale,
+        label=name,
+        source_format=KEY,
         time_s=numbers[0],
+        time_unit_s=scale,
         signals=numbers[1:],
-        signal_units=header.signal_units(len(numbers) - 1),
+        signal_names=("",) * signals,
+        signal_units=header.signal_units(signals),
+        wavelengths_nm=(nan,) * signals,
         records=header.records,
         notes=(*header.notes, *unit_notes, *count_notes, *row_notes),
     )

@@ -268,7 +268,7 @@ def _left_out(name: str, where: str, cells: list[str], *, columns: int) -> Probl
 def _not_recorded(name: str, numbers: FloatArray, missing: NDArray[np.bool_]) -> Problem:
     """Say how many signals have no value, and at which time the first of them stands."""
     count, first = int(missing.sum()), int(np.argmax(missing.any(axis=0)))
-    what = "is no number" if count == 1 else "are no numbers"
+    what = "is not a number" if count == 1 else "are not numbers"
     found = (
         f"{count} of {missing[1:].size} signals {what} (overflow, or not recorded), the first at "
         f"x = {numbers[0, first]:.6g}; left out"

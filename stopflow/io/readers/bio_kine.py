@@ -4,15 +4,14 @@ Recognised by its first line. Where the header has no unit of time it is taken a
 which is Bio-Kine's own, with a warning.
 """
 
-from math import nan
 from typing import Final
 
-from stopflow.io.bka.format import parse_bka_file
+from stopflow.io.bka.format import KEY as KEY
+from stopflow.io.bka.format import parse_bka
 from stopflow.io.bka.header import MULTI, SINGLE, first_lines
 from stopflow.io.readers.marks import first_line, line_beginning, whole_line
 from stopflow.trace import Recording
 
-KEY = "bio-kine"
 EXAMPLE: Final = (
     '"BIO-KINE ASCII FILE"\n'
     '"_UNITX"\t"s"\n'
@@ -37,21 +36,5 @@ MARKS: Final = (
 
 
 def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, ...]:
-    """Parse the bytes of a file; see `stopflow.io.bka.format.parse_bka_file`."""
-    file = parse_bka_file(data, name=name, time_unit=time_unit)
-    count = len(file.signals)
-    return (
-        Recording(
-            name=name,
-            label=name,
-            source_format=KEY,
-            time_s=file.time_s,
-            time_unit_s=file.time_unit_s,
-            signals=file.signals,
-            signal_names=("",) * count,
-            signal_units=file.signal_units,
-            wavelengths_nm=(nan,) * count,
-            records=file.records,
-            notes=file.notes,
-        ),
-    )
+    """Parse the bytes of a file; see `stopflow.io.bka.format.parse_bka`."""
+    return (parse_bka(data, name=name, time_unit=time_unit),)

@@ -28,7 +28,7 @@ from stopflow.io.readers.marks import Mark, line_beginning, whole_line
 from stopflow.io.readers.numbers import Layout
 from stopflow.io.readers.recording import SECONDS, build_matrix
 from stopflow.io.text import decode, split_lines, to_single_byte
-from stopflow.io.workbook.units import parse_time_unit
+from stopflow.io.units import parse_time_unit
 from stopflow.trace import FloatArray, Recording
 
 KEY = "bio-kine-3d"

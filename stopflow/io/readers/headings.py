@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from stopflow.io.readers.labels import Label, fold_label, is_unit_alone, parse_label
 from stopflow.io.readers.numbers import COMMENTS, Layout
-from stopflow.io.workbook.units import parse_time_unit
+from stopflow.io.units import parse_time_unit
 
 MOST_ROWS = 5
 """Lines above the numbers that can be names, units and comments, as Origin writes them."""

@@ -33,7 +33,7 @@ from stopflow.io.readers.marks import line_beginning, whole_line
 from stopflow.io.readers.numbers import find_layout
 from stopflow.io.readers.recording import build_matrix, build_recording, note
 from stopflow.io.text import decode, split_lines, to_single_byte
-from stopflow.io.workbook.units import parse_time_unit
+from stopflow.io.units import parse_time_unit
 from stopflow.trace import Recording
 
 KEY = "jasco"

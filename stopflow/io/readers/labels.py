@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from math import isfinite, nan
 
 from stopflow.errors import FormatError, SettingsError
+from stopflow.io.units import TIME, parse_time_unit
 from stopflow.io.workbook.headers import bare_unit, fold_name, is_only_unit, parse_header
-from stopflow.io.workbook.units import TIME, parse_time_unit
 
 TIME_NAMES = frozenset(
     "time t zeit temps tiempo tempo tid tijd czas elapsed elapsedtime reactiontime timeaxis "

@@ -6,7 +6,7 @@
       text_table            CSV and TSV
       reader_process, reader_loop, formats, xlsx, formula
                             every other format, read in a process that can be ended
-    units, decimal_signs    numbers and units as they are written
+    decimal_signs           whether a comma is the decimal sign
     vocabulary, headers     what a column can hold; what a header means
     names, layout           which cells are file names; where tables and their headers are
     values, rows, tables    cells, rows and tables to values in our units

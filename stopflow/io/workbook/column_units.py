@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from stopflow.io.units import find_scale
 from stopflow.io.workbook.headers import Header, bare_unit
 from stopflow.io.workbook.rows import RowReader
-from stopflow.io.workbook.units import find_scale
 from stopflow.io.workbook.values import parse_cell
 from stopflow.io.workbook.vocabulary import QUANTITIES
 

@@ -4,6 +4,12 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from stopflow.io.units import (
+    CONCENTRATION,
+    find_scale,
+    parse_quantity,
+    without_uncertainty,
+)
 from stopflow.io.workbook.cells import Cell
 from stopflow.io.workbook.headers import (
     NAMED_BELOW,
@@ -12,12 +18,6 @@ from stopflow.io.workbook.headers import (
     is_not_itself,
     molar_unit,
     says_concentration,
-)
-from stopflow.io.workbook.units import (
-    CONCENTRATION,
-    find_scale,
-    parse_quantity,
-    without_uncertainty,
 )
 
 _RESULT = re.compile(r"k_?(?:m|d|i|a|s|eq|app|0\.5|1/2)?(?![a-z])|[ei]c_?50|amp", re.IGNORECASE)

@@ -10,17 +10,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeGuard
 
-from stopflow.io.workbook.cells import LONGEST_PHRASE, Cell
-from stopflow.io.workbook.decimal_signs import DecimalSign, is_ambiguous
-from stopflow.io.workbook.headers import Header, is_only_unit, parse_header
-from stopflow.io.workbook.names import as_text
-from stopflow.io.workbook.units import (
+from stopflow.io.units import (
     TEMPERATURE,
     find_scale,
     is_molar,
     parse_quantity,
     without_uncertainty,
 )
+from stopflow.io.workbook.cells import LONGEST_PHRASE, Cell
+from stopflow.io.workbook.decimal_signs import DecimalSign, is_ambiguous
+from stopflow.io.workbook.headers import Header, is_only_unit, parse_header
+from stopflow.io.workbook.names import as_text
 
 QUANTITIES_BESIDE = ("substrate", "concentration", "temperature", "ionic_strength", "dead_time")
 """What is understood beside a table."""

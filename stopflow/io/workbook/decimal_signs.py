@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterable
 from enum import Enum
 
+from stopflow.io.units import mantissa, parse_quantity, without_uncertainty
 from stopflow.io.workbook.cells import Cell
-from stopflow.io.workbook.units import mantissa, parse_quantity, without_uncertainty
 
 
 class DecimalSign(Enum):

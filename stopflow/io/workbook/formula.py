@@ -35,14 +35,6 @@ class NotEvaluated(ValueError):
     """The formula needs more than arithmetic on known cells."""
 
 
-def evaluate_formula(formula: str, lookup: Lookup) -> Value | None:
-    """Return the value of a formula such as ``"=B2*2"``; None when it cannot be known."""
-    try:
-        return _evaluate(_Tokens(formula), lookup)
-    except NotEvaluated:
-        return None
-
-
 class FormulaSheet:
     """The formulas of one sheet; each is computed once.
 

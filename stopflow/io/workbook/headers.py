@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from stopflow.io.units import Scale, find_scale, is_molar, is_unit
 from stopflow.io.workbook.cells import LONGEST_PHRASE
-from stopflow.io.workbook.units import Scale, find_scale, is_molar, is_unit
 from stopflow.io.workbook.vocabulary import QUANTITIES
 
 NAMED_BELOW = 50

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from stopflow.io.units import find_scale
 from stopflow.io.workbook.cells import Cell
 from stopflow.io.workbook.grid import Sheet
 from stopflow.io.workbook.headers import (
@@ -21,7 +22,6 @@ from stopflow.io.workbook.headers import (
     parse_header,
 )
 from stopflow.io.workbook.names import FileNames, as_text
-from stopflow.io.workbook.units import find_scale
 from stopflow.io.workbook.vocabulary import QUANTITIES
 
 HEADER_WITHIN = 30

@@ -51,7 +51,7 @@ class FileNames:
         return self._by_pieces.get(pieces) if pieces else None
 
     def match_numbers(self, cells: Iterable[Cell]) -> dict[str, str]:
-        """Return the file of each number, as text; nothing when one of them leaves a doubt.
+        """Return the file of each number, as text; nothing when one of them is ambiguous.
 
         A number belongs to the file in whose name it is the only one or the last part. Each must
         have one such file, and no two the same.
@@ -63,7 +63,7 @@ class FileNames:
         return {as_text(cell): file for cell, file in zip(numbers, files, strict=True)}
 
     def match_ranges(self, cells: Iterable[Cell]) -> dict[str, tuple[str, ...]]:
-        """Return the files of each range such as ``shots 1-5``; nothing when one leaves a doubt.
+        """Return the files of each range such as ``shots 1-5``; nothing when one is ambiguous.
 
         Every file from the first to the last must be there, and none belong to two of them. Beside
         ranges ``shot 6`` is one file.

@@ -6,12 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from stopflow.io.guard import SHOWN
-from stopflow.io.workbook.cells import Cell
-from stopflow.io.workbook.decimal_signs import DecimalSign, is_ambiguous, without_groups
-from stopflow.io.workbook.findings import Findings, Level
-from stopflow.io.workbook.headers import Header, bare_unit
-from stopflow.io.workbook.names import as_text
-from stopflow.io.workbook.units import (
+from stopflow.io.units import (
     Scale,
     find_scale,
     fold_unit,
@@ -19,6 +14,11 @@ from stopflow.io.workbook.units import (
     parse_quantity,
     without_uncertainty,
 )
+from stopflow.io.workbook.cells import Cell
+from stopflow.io.workbook.decimal_signs import DecimalSign, is_ambiguous, without_groups
+from stopflow.io.workbook.findings import Findings, Level
+from stopflow.io.workbook.headers import Header, bare_unit
+from stopflow.io.workbook.names import as_text
 from stopflow.io.workbook.vocabulary import QUANTITIES
 
 BELOW_IS_CELSIUS = 200.0

@@ -7,7 +7,7 @@ count.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from stopflow.io.workbook.units import CONCENTRATION, RATE, TEMPERATURE, TIME, Scale
+from stopflow.io.units import CONCENTRATION, RATE, TEMPERATURE, TIME, Scale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """The workbooks of an experiment folder: start times, the lab's own rates, conditions.
 
 Two are usual, `BOOKS`; any other workbook or CSV counts too when it has a column of file names.
-Columns are known by meaning (columns.py), sheets by name and else by content. For each value the
+Columns are known by meaning (vocabulary.py), sheets by name and else by content. For each value the
 first source wins; sources that disagree are reported. A sheet may instead state conditions of all
 files; those count where no table has them.
 """

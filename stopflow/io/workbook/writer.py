@@ -7,11 +7,11 @@ from pathlib import Path
 from openpyxl import Workbook
 
 from stopflow.errors import SettingsError
+from stopflow.io.units import TIME, Scale, parse_quantity, parse_time_unit
 from stopflow.io.workbook.book import BOOKS
 from stopflow.io.workbook.cells import Cell
 from stopflow.io.workbook.file import save_workbook
 from stopflow.io.workbook.headers import parse_header
-from stopflow.io.workbook.units import TIME, Scale, parse_quantity, parse_time_unit
 from stopflow.trace import Shot
 
 _DIGITS = 12

@@ -10,9 +10,9 @@ from functools import lru_cache
 
 from openpyxl.worksheet.worksheet import Worksheet
 
+from stopflow.io.units import is_unit
 from stopflow.io.workbook.cells import Cell, Grid, to_cell, without_controls
 from stopflow.io.workbook.formula import FormulaSheet, Value
-from stopflow.io.workbook.units import is_unit
 
 _BEHIND_NUMBER = re.compile(r'(?:[0#?]|General)((?:"[^"]*"|\\.|\[\$[^\]]*\]|\s)+)$')
 _FORMAT_SIGNS = re.compile(r'["\\]|\[\$|(?:-\w+)?\]')

@@ -193,6 +193,7 @@ def follow_newton(
     precision = float(np.finfo(data[1].dtype).eps)
     moved, misfit = np.inf, np.inf
     accepted, step = (theta, coefficients), np.zeros(constraints.count)
+    creeping = False
     for count in range(LARGEST_COUNT):
         last = gauss_newton(
             *linearise(constraints, data, root_weights, theta=theta, coefficients=coefficients)
@@ -202,15 +203,19 @@ def follow_newton(
         if last.before > misfit * (1 + 1e-9) and moved > CLOSE:
             step, moved = step / 2, moved / 2
         else:
-            if count % RENEWAL == 0:
-                bent = curvature(constraints, *coarse, theta=theta, coefficients=coefficients)
+            if creeping or count % RENEWAL == 0:
+                source = (data, root_weights) if creeping else coarse
+                bent = curvature(constraints, *source, theta=theta, coefficients=coefficients)
             accepted, misfit = (theta, coefficients), last.before
             step = newton_step(last, bent)
             before, moved = moved, _relative(step[:free], theta[constraints.free])
             # The next step, if steps keep shrinking as they did; the last digits only wander.
             ahead = moved if before == np.inf else moved * moved / max(before, moved, 1e-300)
-            if ahead < 100 * precision or (moved < CLOSE and moved > before / 4):
+            stalled = moved < CLOSE and moved > before / 4
+            if ahead < 100 * precision or (stalled and creeping):
                 return *_moved(constraints, theta, coefficients, step), last
+            # Where two phases are nearly one, the curvature of block means does not do.
+            creeping = creeping or stalled
         theta, coefficients = _moved(constraints, *accepted, step)
     return Refusal(
         status=FitStatus.UNDETERMINED,

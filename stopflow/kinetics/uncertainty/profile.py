@@ -36,6 +36,8 @@ LARGEST_EXPONENT = 600.0
 CLOSE = 1e-7
 # The same for what a step is expected to miss, in parts of that; the expectation is a rough one.
 SURE = 0.01
+# And in the logarithm of the parameter itself, however large its error.
+SURE_OF_VALUE = 1e-12
 # Share of a sum below which a rise, a small difference of such sums, has lost too many digits.
 KEPT = 0.03
 
@@ -279,11 +281,12 @@ def _crossing(distance: Distance, scale: _Scale, *, quantile: float, side: float
             break
         step = side * (quantile - root) / slope
         # What the step misses, by the change of the slope since the best value, where it is 1 over
-        # the standard error.
+        # the standard error. Where that is no more than a chance crossing, by the step itself.
         bend = side * (slope - 1 / scale.error) / (x - best)
-        missed = abs(bend) / (2 * slope) * step * step
+        missed = max(abs(bend) / (2 * slope), abs(step) / (x - best) ** 2) * step * step
         x += step
-        if abs(step) < CLOSE * scale.error or missed < SURE * CLOSE * scale.error:
+        enough = min(SURE * CLOSE * scale.error, SURE_OF_VALUE)
+        if abs(step) < CLOSE * scale.error or missed < enough:
             return x
     if not side * (limit - best) > 0:
         return None

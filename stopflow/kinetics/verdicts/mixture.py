@@ -10,8 +10,8 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from stopflow.io.units import CONCENTRATION, find_scale, parse_quantity
 from stopflow.io.workbook.headers import molar_unit
-from stopflow.io.workbook.units import CONCENTRATION, find_scale, parse_quantity
 from stopflow.trace import Conditions
 
 _CONDITION = re.compile(

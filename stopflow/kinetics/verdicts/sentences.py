@@ -51,9 +51,10 @@ def _law_shift(finding: Finding) -> Parts:
 def _shots(finding: Finding) -> Parts:
     rules, files = (_listed(finding.values[name]) for name in ("rules", "files"))
     named = ", ".join(files[:NAMED]) + and_more(len(files) - NAMED)
-    return _literal(
-        f"{len(files)} of {finding.values['of']} shots with {', '.join(rules)}"
-    ), _literal(f" ({named})")
+    *further, last = (CARRIED_BY_A_SHOT[rule] for rule in rules)
+    what = f"{', '.join(further)} or {last}" if further else last
+    shots = "shot" if finding.values["of"] == 1 else "shots"
+    return f"{len(files)} of {{of}} {shots} with {what}", _literal(f" ({named})")
 
 
 def _without_outliers(finding: Finding) -> Parts:
@@ -189,6 +190,31 @@ SENTENCES: Final[Mapping[str, Parts | Callable[[Finding], Parts]]] = {
     "none-fitted": _none_fitted,
 }
 """Rule -> its sentence."""
+
+CARRIED_BY_A_SHOT: Final[Mapping[str, str]] = {
+    "refused": "no rate",
+    "slope": "a baseline that is not flat",
+    "short-window": "a window that is too short",
+    "slow-sampling": "too few points in the decay",
+    "uncertain": "a large error of k",
+    "undetermined": "a k that is not determined",
+    "residual-runs": "a systematic pattern in the residuals",
+    "saturated": "a saturated detector",
+    "quantised": "too few levels of the signal",
+    "noisy": "a low signal to noise",
+    "early-start": "a given start in the artefact",
+    "law-shift": "a k that depends on the rate law",
+    "wrong-law": "another rate law that is clearly better",
+    "omitted-points": "points that are left out",
+    "time-zero": "a k that depends on the start of the reaction",
+    "no-start": "no part free of artefact",
+    "artefact-inside": "an artefact inside the fit",
+    "start-removes": "a start that leaves out part of the reaction",
+    "workbook-rate": "a k that differs from the workbook's rate",
+    "outlier-shot": "a k that differs from the other replicates",
+    "left-out": "a k too far from the other replicates for their mean",
+}
+"""Rule about a shot -> what the shot has, as a condition says it of several shots."""
 
 
 def say(finding: Finding) -> str:

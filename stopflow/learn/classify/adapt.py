@@ -97,7 +97,8 @@ def train_all(
     for rate in FULL_RATES:
         tried = replace(chosen, learning_rate=rate)
         trained = train_classifier(data, tried, split=blind, start=classifier)
-        found[rate] = max(row["validation_accuracy"] for row in trained.history)
+        judged = (row["validation_accuracy"] for row in trained.history)
+        found[rate] = max(judged, default=0.0)  # 0: it diverged in its first epoch
     best = replace(chosen, learning_rate=max(found, key=lambda rate: found[rate]))
     return _fine_tuned(classifier, classifier, data, best, described={"rank": None})
 
@@ -180,6 +181,6 @@ def _require_fitting(classifier: Classifier, data: ClassData) -> None:
     found = (data.n_inputs, data.classes)
     if found[0] != classifier.network.n_inputs or found[1] > classifier.classes:
         raise ModelError(
-            f"the model takes {classifier.network.n_inputs} pixels and tells "
+            f"the model takes {classifier.network.n_inputs} pixels and distinguishes "
             f"{classifier.classes} classes; {data.name} has {found[0]} and {found[1]}"
         )

@@ -40,7 +40,7 @@ class ClassSubject:
         found = (self.data.n_inputs, self.data.classes)
         if found != (self.classifier.network.n_inputs, self.classifier.classes):
             raise ModelError(
-                f"the model takes {self.classifier.network.n_inputs} pixels and tells "
+                f"the model takes {self.classifier.network.n_inputs} pixels and distinguishes "
                 f"{self.classifier.classes} classes; {self.data.name} has {found[0]} and {found[1]}"
             )
 

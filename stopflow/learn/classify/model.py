@@ -9,8 +9,8 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from stopflow.errors import ModelError
-from stopflow.features import Standardiser
 from stopflow.learn.model import ROWS_AT_ONCE
+from stopflow.learn.standardiser import Standardiser
 from stopflow.lowrank import Network
 from stopflow.trace import FloatArray
 

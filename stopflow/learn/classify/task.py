@@ -8,9 +8,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from stopflow.errors import SettingsError
-from stopflow.features import Standardiser
 from stopflow.learn.classify.model import Classifier
 from stopflow.learn.loss import CLASS_LOSSES, Loss
+from stopflow.learn.standardiser import Standardiser
 from stopflow.lowrank import Network
 
 

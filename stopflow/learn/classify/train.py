@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from stopflow.errors import SettingsError
-from stopflow.features import Standardiser
 from stopflow.learn.classify.data import ClassData, split_rows
 from stopflow.learn.classify.model import Classifier
 from stopflow.learn.classify.scores import score_classes
@@ -18,6 +17,7 @@ from stopflow.learn.classify.task import ClassTask
 from stopflow.learn.device import require_device
 from stopflow.learn.settings import TrainSettings
 from stopflow.learn.split import Split
+from stopflow.learn.standardiser import Standardiser
 from stopflow.learn.training.checkpoint import run_fingerprint
 from stopflow.learn.training.coordinates import Coordinates
 from stopflow.learn.training.course import (
@@ -42,7 +42,7 @@ CLASS_DEFAULTS: Final[Mapping[str, Any]] = {
     "row_space": "off",
     "validation_count": 10_000,
 }
-"""What `class_settings` has and `TrainSettings` has not."""
+"""Defaults of `class_settings` that differ from those of `TrainSettings`."""
 
 RATES_ONLY: Final = frozenset(
     {

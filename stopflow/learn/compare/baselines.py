@@ -1,13 +1,14 @@
 """Baselines that a network has to beat: a constant, and ridge regression in closed form."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import numpy as np
 
-from stopflow.features import FEATURES, Standardiser, decode_target, encode_target
+from stopflow.features import FEATURES, decode_target, encode_target
 from stopflow.learn.data import LabData
 from stopflow.learn.split import Split
+from stopflow.learn.standardiser import Standardiser
 from stopflow.trace import FloatArray
 
 PENALTIES: Final = tuple(10.0**power for power in range(-6, 5))
@@ -20,9 +21,7 @@ def predict_constant(data: LabData, split: Split) -> FloatArray:
     return np.full(len(data), np.median(data.k_label_per_s[split.train]))
 
 
-def predict_ridge(
-    data: LabData, split: Split, *, penalties: Sequence[float] = PENALTIES
-) -> FloatArray:
+def predict_ridge(data: LabData, split: Split) -> FloatArray:
     """Predict rates (N,) by ridge regression of the encoded target on standardised rows.
 
     The dual form with the Gram matrix G = X X^T of the training rows,
@@ -47,7 +46,7 @@ def predict_ridge(
         ]
         return float(np.mean(found)) if found else penalty
 
-    best = min(penalties, key=error)
+    best = min(PENALTIES, key=error)
     weights = _weights(gram, encoded, best * scale)
     others = standardiser.apply(data.inputs)
     predicted = (others @ known.T) @ weights + encoded.mean()

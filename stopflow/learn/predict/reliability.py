@@ -117,21 +117,15 @@ def _rate_warnings(
 
 
 def disagreement(
-    *,
-    k_per_s: float,
-    log_sd: float,
-    k_fit_per_s: float,
-    k_fit_stderr_per_s: float,
-    sigmas: float = 4.0,
-    share: float = 0.01,
+    *, k_per_s: float, log_sd: float, k_fit_per_s: float, k_fit_stderr_per_s: float
 ) -> str:
-    """Say that network and fit differ by more than their joint error and more than `share`.
+    """Say that network and fit differ by more than four joint errors and more than 1 %.
 
     Empty where they agree, or where one of them gives no number.
     """
     distance = abs(math.log(k_per_s / k_fit_per_s)) if k_per_s > 0 and k_fit_per_s > 0 else math.nan
     error = math.hypot(log_sd, k_fit_stderr_per_s / k_fit_per_s) if k_fit_per_s > 0 else math.nan
-    if distance > max(sigmas * error, share):
+    if distance > max(4 * error, 0.01):
         return (
             f"network ({k_per_s:.4g} 1/s) and fit ({k_fit_per_s:.4g} 1/s) differ by "
             f"{distance / error:.0f} of their joint errors"

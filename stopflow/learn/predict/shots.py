@@ -19,6 +19,10 @@ from stopflow.trace import FloatArray
 TRACES_AT_ONCE: Final = 64
 
 
+Reasons = tuple[str, ...]
+"""Each a clause of its own; they are joined where somebody reads them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ShotPredictions:
     """Predictions of M traces, in the order given.
@@ -28,9 +32,9 @@ class ShotPredictions:
     k_per_s, k_low95_per_s, k_high95_per_s, log_sd
         (M,) as in `Prediction`; NaN where a trace was refused.
     refusals
-        Why there is no rate; "" where there is one.
+        Why there is no rate; empty where there is one.
     warnings
-        Reasons to distrust the rate, joined by "; "; "" without any.
+        Reasons to distrust the rate; empty without any.
     log_shift
         (M,) by how much the drift of the other shots of the experiment has moved log k.
     """
@@ -39,8 +43,8 @@ class ShotPredictions:
     k_low95_per_s: FloatArray
     k_high95_per_s: FloatArray
     log_sd: FloatArray
-    refusals: tuple[str, ...]
-    warnings: tuple[str, ...]
+    refusals: tuple[Reasons, ...]
+    warnings: tuple[Reasons, ...]
     log_shift: FloatArray
 
 
@@ -57,8 +61,8 @@ class _Found(NamedTuple):
 
     rates: FloatArray
     slopes: FloatArray
-    refusals: list[str]
-    warnings: list[str]
+    refusals: list[Reasons]
+    warnings: list[Reasons]
 
 
 def predict_shots(
@@ -81,7 +85,7 @@ def predict_shots(
     arrays = [(_as_float(time_s), _as_float(signal)) for time_s, signal in traces]
     limits, count = limits or ReliabilityLimits(), len(arrays)
     rates, slopes = np.full((2, 4, count), np.nan)
-    found = _Found(rates, slopes, [""] * count, [""] * count)
+    found = _Found(rates, slopes, [()] * count, [()] * count)
     with one_thread():
         for part in _parts(arrays):
             _predict_part(model, part, limits, found)
@@ -116,7 +120,7 @@ def _parts(traces: Sequence[tuple[FloatArray, FloatArray]]) -> Iterator[list[_Gr
 def _share_drift(
     found: ShotPredictions, slopes: Slopes, experiment: Sequence[str]
 ) -> ShotPredictions:
-    reliable = np.array([not text for text in found.warnings], dtype=bool)
+    reliable = np.array([not reasons for reasons in found.warnings], dtype=bool)
     usable = reliable & np.isfinite(found.k_per_s)
     pull = pull_by_others(slopes, experiment=experiment, usable=usable)
     k = found.k_per_s * np.exp(pull.log_shift)
@@ -151,7 +155,7 @@ def _predict_part(
             grid.time_s, grid.signals, spec=model.features, out=rows[len(numbers) :]
         )
         for number, why in zip(grid.numbers, reasons, strict=True):
-            found.refusals[number] = why
+            found.refusals[number] = (why,) if why else ()
         left = _without_refused(grid, reasons)
         if left.numbers:
             good.append(left)
@@ -170,8 +174,8 @@ def _predict_part(
     remains = residues([(grid.time_s, grid.signals) for grid in good], kt=kt)
     found.rates[:, numbers] = rates
     found.slopes[:, numbers] = _slopes(remains, windows)
-    for number, text in zip(numbers, _check_part(good, rates, remains, limits), strict=True):
-        found.warnings[number] = text
+    for number, own in zip(numbers, _check_part(good, rates, remains, limits), strict=True):
+        found.warnings[number] = own
 
 
 def _check_part(
@@ -179,8 +183,8 @@ def _check_part(
     rates: FloatArray,
     remains: Sequence[Residue | None],
     limits: ReliabilityLimits,
-) -> Iterator[str]:
-    """Yield one text a trace."""
+) -> Iterator[Reasons]:
+    """Yield the reasons to distrust each trace."""
     begin = 0
     for grid in grids:
         own = slice(begin, begin + len(grid.numbers))
@@ -192,7 +196,7 @@ def _check_part(
             left=remains[own],
             limits=limits,
         )
-        yield from map("; ".join, found)
+        yield from map(tuple, found)
         begin = own.stop
 
 

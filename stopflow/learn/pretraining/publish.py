@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 import stopflow
-from stopflow.features import Standardiser, build_features, window_of
+from stopflow.features import build_features, window_of
 from stopflow.learn.interval import (
     NORMAL_95,
     IntervalScale,
@@ -23,6 +23,7 @@ from stopflow.learn.model import Model, TargetScale, predict
 from stopflow.learn.pretraining.pretrain import Pretrained
 from stopflow.learn.pretraining.prior import Prior, SyntheticTrace, draw_trace
 from stopflow.learn.saved import CARD, save_model
+from stopflow.learn.standardiser import Standardiser
 from stopflow.lowrank import count_parameters
 from stopflow.trace import FloatArray
 

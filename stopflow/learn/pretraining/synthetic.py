@@ -9,7 +9,7 @@ apart, at 1/100 of the cost.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -187,7 +187,6 @@ def build_bank(
     prior: Prior,
     long: int,
     generator: np.random.Generator,
-    on_progress: Callable[[int], None] | None = None,
 ) -> TraceBank:
     """Tabulate what `TraceBank.draw` needs.
 
@@ -223,8 +222,6 @@ def build_bank(
             rest = (bins**2).sum(axis=1) - ((bins @ basis) ** 2).sum(axis=1)
             outside[number, place, 0] = max(float(rest.mean()), 0.0)
             outside[number, place, 1] = float(rest.std(ddof=1))
-        if on_progress is not None:
-            on_progress(number + 1)
     return TraceBank(
         prior=prior,
         pairs=spec.pairs,

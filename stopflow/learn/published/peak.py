@@ -24,7 +24,7 @@ from stopflow.lowrank.losses import CROSS_ENTROPY
 from stopflow.workers import worker_processes
 
 STEPS: Final = 30
-"""A third of them dense for OIALR layers, which then turn and cut their bases."""
+"""For OIALR layers a third of them are dense; then the bases are rotated and truncated."""
 
 
 SMALL: Final = 12

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -107,10 +107,11 @@ def run_ours(
     """Train by the project's own loop; `step_ratio` is NaN unless `timed`."""
     split = choose_rows(data, settings)
     trained, processor_s = _train_timed(data, settings, split=split, on_epoch=on_epoch)
-    last, network = trained.history[-1], trained.model.network
+    history, network = _history(trained, "accuracy"), trained.model.network
+    last = history[-1]
     return VariantRun(
         seed=settings.seed,
-        history=trained.history,
+        history=history,
         epoch=trained.best_epoch if split.validation.size else int(last["epoch"]),
         processor_s=processor_s,
         macro_f1=_macro_f1(trained.model, data, split),
@@ -137,7 +138,17 @@ def _train_timed(
         data, settings, split=split, progress=lambda _what, done, total: on_epoch(done, total)
     )
     used = time.process_time() - started
-    return trained, used * (1.0 - trained.history[-1]["judging_s"] / trained.seconds)
+    judging_s = _history(trained, "accuracy")[-1]["judging_s"]
+    return trained, used * (1.0 - judging_s / trained.seconds)
+
+
+def _history(trained: Trained[Any], measure: str) -> tuple[dict[str, float], ...]:
+    """Return the epochs; of a run that diverged in its first one an epoch 0 without figures."""
+    figures = [
+        f"{part}_{name}" for part in ("train", "validation", "test") for name in (measure, "loss")
+    ]
+    unknown = dict.fromkeys([*figures, "loss"], float("nan"))
+    return trained.history or ({"epoch": 0, "seconds": 0.0, "judging_s": 0.0} | unknown,)
 
 
 def _macro_f1(classifier: Classifier, data: ClassData, split: Split) -> float:
@@ -155,11 +166,12 @@ def run_rates(
         trace=trace,
         progress=lambda what, done, total: on_epoch(done, total) if what == "training" else None,
     )
-    last, network = trained.history[-1], trained.model.network
+    history, network = _history(trained, "mae_per_s"), trained.model.network
+    last = history[-1]
     sizes = (network.n_inputs, *(spec.dim for spec in network.specs))
     return VariantRun(
         seed=settings.seed,
-        history=trained.history,
+        history=history,
         epoch=trained.best_epoch,
         seconds=last["seconds"] - last["judging_s"],
         parameters=trained.parameters,
@@ -196,10 +208,11 @@ def run_truncated(data: ClassData, asked: Truncated, *, on_epoch: OnEpoch) -> Va
         at_label = probabilities[np.arange(len(labels)), labels]
         row[f"{part}_loss"] = float(-np.log(np.maximum(at_label, 1e-300)).mean())
     sizes = (network.n_inputs, *(spec.dim for spec in network.specs))
-    last = trained.history[-1]
+    history = _history(trained, "accuracy")
+    last = history[-1]
     return VariantRun(
         seed=asked.settings.seed,
-        history=(*trained.history, row),
+        history=(*history, row),
         epoch=int(row["epoch"]),
         seconds=last["seconds"] - last["judging_s"],
         parameters=count_parameters(network),
@@ -211,7 +224,9 @@ def run_truncated(data: ClassData, asked: Truncated, *, on_epoch: OnEpoch) -> Va
         status=status,
         macro_f1=_macro_f1(classifier, data, split),
         processor_s=processor_s,
-        accuracy_before=trained.history[trained.best_epoch - 1]["test_accuracy"],
+        accuracy_before=next(
+            one["test_accuracy"] for one in history if one["epoch"] == trained.best_epoch
+        ),
     )
 
 

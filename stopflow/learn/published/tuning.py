@@ -41,7 +41,7 @@ class Tuned:
     def searched(self) -> TrainSettings:
         """What the search trains: the whole budget in one, for a truncated network the dense one.
 
-        Rows that differ in their truncation alone share a search therefore.
+        Rows that differ in their truncation alone therefore share a search.
         """
         if not isinstance(self.asked, Truncated):
             return replace(self.asked, seed=TUNING_SEED)
@@ -65,22 +65,20 @@ class Tuning:
     tried: tuple[tuple[float, float, float], ...]
 
 
-def climb(
-    judged: Callable[[float], float], *, start: float, step: float = STEP, farthest: int = FARTHEST
-) -> float:
-    """Return the best of the rates start * step^j, going on while the end of the row is the best.
+def climb(judged: Callable[[float], float], *, start: float) -> float:
+    """Return the best of the rates start * STEP^j, going on while the end of the row is the best.
 
     A run that diverged may be judged NaN: it is worse than any other.
     """
-    found = {j: judged(start * step**j) for j in (-1, 0, 1)}
+    found = {j: judged(start * STEP**j) for j in (-1, 0, 1)}
 
     def best() -> int:
         return max(found, key=lambda j: (np.nan_to_num(found[j], nan=-np.inf), -abs(j)))
 
-    while abs(best()) < farthest and (best() - 1 not in found or best() + 1 not in found):
+    while abs(best()) < FARTHEST and (best() - 1 not in found or best() + 1 not in found):
         further = best() - 1 if best() - 1 not in found else best() + 1
-        found[further] = judged(start * step**further)
-    return start * step ** best()
+        found[further] = judged(start * STEP**further)
+    return start * STEP ** best()
 
 
 def tune(

@@ -59,7 +59,7 @@ def load_checkpoint(path: Path, *, fingerprint: str) -> Checkpoint:
             described = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except Exception as error:  # barrier of a checkpoint: safetensors has errors of several kinds
-        raise ModelError(f"{path} is cut off or no checkpoint: {error}") from error
+        raise ModelError(f"{path} is cut off or not a checkpoint: {error}") from error
     if described.get("fingerprint") != fingerprint:
         raise ModelError(
             f"{path} belongs to a run with other data or settings; repeat those, or train without "
@@ -68,7 +68,7 @@ def load_checkpoint(path: Path, *, fingerprint: str) -> Checkpoint:
     try:
         values = json.loads(described["values"])
     except (KeyError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path} is no whole checkpoint: {error}") from error
+        raise ModelError(f"{path} is not a complete checkpoint: {error}") from error
     if not isinstance(values, dict):
-        raise ModelError(f"{path} is no whole checkpoint: its values are no table")
+        raise ModelError(f"{path} is not a complete checkpoint: its values are not a table")
     return Checkpoint(tensors=tensors, values=values)

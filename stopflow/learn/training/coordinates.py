@@ -22,9 +22,9 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from stopflow.bins import EDGES
-from stopflow.features import Standardiser
 from stopflow.learn.data import LabData, Numbers
 from stopflow.learn.settings import TrainSettings
+from stopflow.learn.standardiser import Standardiser
 from stopflow.learn.training.signal_space import find_signal_space
 from stopflow.lowrank import InputBasis, Network, RowSpace, decide_row_space
 from stopflow.trace import FloatArray

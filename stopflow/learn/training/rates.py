@@ -8,9 +8,10 @@ import numpy as np
 from torch import Tensor
 
 from stopflow.errors import SettingsError
-from stopflow.features import FeatureSpec, Standardiser, decode_target
+from stopflow.features import FeatureSpec, decode_target
 from stopflow.learn.loss import LOSSES, Loss, gaussian_nll
 from stopflow.learn.model import Model, TargetScale
+from stopflow.learn.standardiser import Standardiser
 from stopflow.lowrank import Network
 from stopflow.trace import FloatArray
 

@@ -147,8 +147,8 @@ class Run:
         if not result.finite:
             self.status = TrainStatus.DIVERGED
             self.reason = (
-                f"the loss was no finite number in epoch {self.done + 1}; the state of epoch "
-                f"{self.best_epoch} is kept; try a smaller learning rate or clipping"
+                f"epoch {self.done + 1}, {result.explain()}; the state of epoch "
+                f"{self.best_epoch} is kept"
             )
         return result.loss
 

@@ -184,6 +184,7 @@ def train_rows(
             generator=generator,
             input_basis=coordinates.basis,
             fan_in=coordinates.fan_in,
+            initial_decay=settings.initial_decay,
         )
     else:
         network = copy.deepcopy(network)

@@ -71,7 +71,7 @@ def bench_step(
 def _medians(
     names: Sequence[str], size: BenchSize, *, batch: int, rounds: int, device: str
 ) -> dict[str, float]:
-    """Return the median seconds of a step, all variants visited in turn; the first round warms."""
+    """Return the median seconds of a step, all variants in turn; the first round only warms up."""
     data = {inside: data_for(size, row_space=inside, device=device) for inside in (False, True)}
     visits = {
         name: visit_of(VARIANTS[name], size, data[VARIANTS[name].row_space], batch)

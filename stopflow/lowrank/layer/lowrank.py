@@ -43,7 +43,8 @@ class LowRankLayer(Layer):
     """y = x V S^T U^T + b, U (outputs, r), S (r, r), V (inputs, r).
 
     U and V start orthonormal (QR of normal matrices) or with V along `basis`; S starts diagonal
-    with ||S||_F^2 = gain * outputs, which keeps the outputs' mean square as He's rule does.
+    with ||S||_F^2 = gain * outputs, which keeps the outputs' mean square as He's rule does. Each of
+    its values lies below the one before it by the factor `decay`, at the same ||S||_F.
     `fan_in` is the number of inputs before any exact reduction of them.
     """
 
@@ -57,6 +58,7 @@ class LowRankLayer(Layer):
         fan_in: int,
         generator: torch.Generator,
         basis: InputBasis | None = None,
+        decay: float = 1.0,
         dtype: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
@@ -68,6 +70,9 @@ class LowRankLayer(Layer):
             v = orthonormal(n_inputs, rank, generator=generator, dtype=dtype)
         else:
             v, s = _along(basis, rank, n_inputs=n_inputs, power=gain * n_outputs)
+        if decay > 1.0:
+            falling = s * decay ** -torch.arange(rank, dtype=s.dtype)
+            s = falling * (s.norm() / falling.norm())
         self.U = nn.Parameter(u)
         self.S = nn.Parameter(torch.diag(s).to(dtype))
         self.V = nn.Parameter(v.to(dtype).contiguous())

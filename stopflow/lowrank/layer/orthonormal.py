@@ -5,7 +5,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
-_ROWS_AT_ONCE: Final = 64
+_FEWEST_ROWS: Final = 64
+_MOST_BLOCKS: Final = 20
 
 
 def orthonormal(
@@ -26,21 +27,15 @@ def positive_qr(matrix: Tensor) -> tuple[Tensor, Tensor]:
 def gram_matrix(basis: Tensor) -> Tensor:
     """Return U^T U in float64, summed over a few rows at a time in the precision of U.
 
-    A sum over all rows at once would carry a rounding of the size of the loss it is to show.
+    A sum over all rows at once would carry a rounding of the size of the loss it is to show; many
+    blocks would cost more to gather than to multiply.
     """
-    whole = len(basis) // _ROWS_AT_ONCE * _ROWS_AT_ONCE
-    blocks = basis[:whole].view(-1, _ROWS_AT_ONCE, basis.shape[1])
+    rows = max(_FEWEST_ROWS, len(basis) // _MOST_BLOCKS)
+    whole = len(basis) // rows * rows
+    blocks = basis[:whole].view(-1, rows, basis.shape[1])
     gram = torch.bmm(blocks.mT, blocks).double().sum(dim=0)
     rest = basis[whole:].double()
     return gram.addmm_(rest.mT, rest)
-
-
-def orthonormality_defect(basis: Tensor) -> float:
-    """Return the Frobenius norm of U^T U - I, computed in float64."""
-    wide = basis.detach().double()
-    excess = wide.mT @ wide
-    excess.diagonal().sub_(1.0)
-    return float(torch.linalg.matrix_norm(excess))
 
 
 def orthonormalised(basis: Tensor) -> tuple[Tensor, Tensor]:

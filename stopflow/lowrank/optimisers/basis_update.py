@@ -36,7 +36,7 @@ class LayerGroup:
     count: int
 
     def stacked(self, *names: str) -> Tensor:
-        """Return the moments of these names, those of all layers for one after the other."""
+        """Return the moments of these names, each stacked over all layers."""
         return torch.stack([moments[name] for name in names for moments in self.moments])
 
     def store(self, names: Sequence[str], values: Tensor) -> None:

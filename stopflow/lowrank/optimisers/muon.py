@@ -35,7 +35,7 @@ class Muon(ColumnRule):
 
 
 def orthogonalised(matrices: Tensor) -> Tensor:
-    """Return U V^T of each U diag(sigma) V^T, (g, r, r), to within a third; of zero zero.
+    """Return U V^T of each U diag(sigma) V^T, (g, r, r), to within a third; zero for zero.
 
     Singular values below a hundredth of the Frobenius norm come out smaller.
     """

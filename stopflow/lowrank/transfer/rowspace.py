@@ -78,7 +78,7 @@ class RowSpace:
 
     @property
     def fan_in(self) -> int:
-        """Number n of inputs; `build_network(..., fan_in=...)` wants it."""
+        """Number n of inputs; `build_network(..., fan_in=...)` needs it."""
         return self.rows.shape[1]
 
     def coordinates(self) -> Tensor:

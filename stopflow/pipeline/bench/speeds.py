@@ -59,21 +59,26 @@ def measure_step(
     *,
     batch_sizes: Sequence[int],
     rank: int,
+    hidden: Sequence[int] = (),
+    inputs: int | None = None,
+    variants: Sequence[str] = (),
     rounds: int | None = None,
     device: str | None = None,
     progress: Progress = silent,
 ) -> list[dict[str, Any]]:
-    """Compare a training step of every layer with tuned dense Adam."""
-    from dataclasses import replace
-
+    """Compare a training step of every layer, or of some, with tuned dense Adam."""
     from stopflow.learn.device import require_device
     from stopflow.lowrank.bench.bench import BenchSize, bench_step
+    from stopflow.lowrank.bench.variants import VARIANTS
 
     place = "cpu" if device is None else device
     require_device(place)
     done = iter(range(1, 10_000))
+    usual = BenchSize()
+    size = BenchSize(inputs=inputs or usual.inputs, dims=tuple(hidden) or usual.dims, rank=rank)
     return bench_step(
-        size=replace(BenchSize(), rank=rank),
+        size=size,
+        variants=tuple(variants or VARIANTS),
         batches=tuple(batch_sizes),
         device=place,
         progress=lambda what: progress(what, next(done), 0),

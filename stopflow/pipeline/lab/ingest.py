@@ -1,7 +1,7 @@
 """From folders of instrument files to rates and a dataset."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from itertools import count
@@ -89,6 +89,11 @@ class Execution:
 
 
 USUAL = Execution()
+Hear = Callable[[FolderResult], None]
+
+
+def unheard(_result: FolderResult) -> None:
+    """Do nothing with a folder that is done."""
 
 
 def ingest_settings(config: Path | None = None, **options: Any) -> IngestSettings:
@@ -113,8 +118,14 @@ def ingest(
     command: str = "",
     progress: Progress = silent,
     announce: Announce = unannounced,
+    hear: Hear = unheard,
 ) -> Dataset:
     """Read, trim, fit and judge every experiment below `root`; leave a dataset in `out`.
+
+    Parameters
+    ----------
+    hear
+        Told of every folder as soon as it is done, before folders are compared.
 
     Raises
     ------
@@ -134,6 +145,7 @@ def ingest(
             command=command,
             progress=progress,
             announce=announce,
+            hear=hear,
         )
     return load_dataset(out)
 
@@ -148,6 +160,7 @@ def write_dataset(
     command: str = "",
     progress: Progress = silent,
     announce: Announce = unannounced,
+    hear: Hear = unheard,
 ) -> None:
     """Write the dataset of `root` into the empty folder `place`; it is to replace the one in `out`.
 
@@ -163,6 +176,7 @@ def write_dataset(
 
     def done(result: FolderResult) -> None:
         announce(result.headline)
+        hear(result)
         progress("reading and fitting", next(counter), len(jobs))
 
     if not execution.fresh:

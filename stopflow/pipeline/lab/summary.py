@@ -2,11 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
 
-from stopflow.report.kinetics.conditions import name_files_apart, sort_conditions
+from stopflow.report.kinetics.conditions import (
+    Units,
+    build_units,
+    name_files_apart,
+    sort_conditions,
+    write_concentration,
+)
 from stopflow.report.kinetics.input_problems import (
     LEVELS,
     group_problems,
@@ -16,7 +23,7 @@ from stopflow.report.kinetics.input_problems import (
 from stopflow.report.kinetics.law_choice import list_law_choices, say_law_choice, say_remedies
 from stopflow.report.kinetics.repeats import list_doubtful
 from stopflow.report.kinetics.summary import count_things
-from stopflow.report.paper.rounding import format_concentration, format_pm
+from stopflow.report.paper.rounding import format_pm
 from stopflow.store import Dataset
 
 SHOWN_ROWS = 40
@@ -37,6 +44,8 @@ class Summary:
         One line each for everything that could not be used as it was.
     grouped
         The same for a reader: those of one kind in one line, without the disagreements.
+    errors
+        Those of `grouped` that could not be used.
     disagreements
         A line for everything that the sources of the conditions disagree about, and which of
         them was used.
@@ -53,6 +62,7 @@ class Summary:
     counts: dict[str, int]
     problems: tuple[str, ...]
     grouped: tuple[str, ...]
+    errors: tuple[str, ...]
     disagreements: tuple[str, ...]
     law_choices: tuple[str, ...]
     hints: tuple[str, ...]
@@ -110,6 +120,7 @@ def summarise(dataset: Dataset) -> Summary:
         counts=counts,
         problems=problems,
         grouped=group_problems(dataset.problems),
+        errors=group_problems(dataset.problems[dataset.problems["level"] == "error"]),
         disagreements=say_disagreements(dataset.problems),
         law_choices=tuple(say_law_choice(choice) for choice in list_law_choices(shots)),
         hints=_hints(shots),
@@ -118,16 +129,22 @@ def summarise(dataset: Dataset) -> Summary:
     )
 
 
-CONDITION_CELLS: dict[str, Callable[[dict[str, Any]], str]] = {
-    "experiment": lambda row: str(row["experiment"]),
-    "file": lambda row: str(row["file"]),
-    "mixture": lambda row: str(row["mixture"]),
-    "conc.": lambda row: _if_known(row["concentration_M"], format_concentration),
-    "ionic str.": lambda row: _if_known(row["ionic_strength_M"], format_concentration),
-    "T": lambda row: _if_known(row["temperature_K"], _celsius),
-    "shots": lambda row: f"{row['fitted']:.0f}/{row['shots']:.0f}",
-    "k (1/s)": lambda row: _if_known(row["k_per_s"], lambda k: format_pm(k, row["k_stderr_per_s"])),
-    "verdict": lambda row: str(row["verdict"]),
+CONDITION_CELLS: dict[str, Callable[[dict[str, Any], Units], str]] = {
+    "experiment": lambda row, _: str(row["experiment"]),
+    "file": lambda row, _: str(row["file"]),
+    "mixture": lambda row, _: str(row["mixture"]),
+    "conc.": lambda row, units: _if_known(
+        row["concentration_M"], partial(write_concentration, unit=units.concentration)
+    ),
+    "ionic str.": lambda row, units: _if_known(
+        row["ionic_strength_M"], partial(write_concentration, unit=units.ionic_strength)
+    ),
+    "T": lambda row, _: _if_known(row["temperature_K"], _celsius),
+    "shots": lambda row, _: f"{row['fitted']:.0f}/{row['shots']:.0f}",
+    "k (1/s)": lambda row, _: _if_known(
+        row["k_per_s"], lambda k: format_pm(k, row["k_stderr_per_s"])
+    ),
+    "verdict": lambda row, _: str(row["verdict"]),
 }
 
 
@@ -136,8 +153,9 @@ def _condition_table(dataset: Dataset) -> tuple[tuple[str, ...], tuple[tuple[str
     conditions = sort_conditions(
         dataset.conditions.assign(file=name_files_apart(dataset.shots, dataset.conditions))
     )
+    units = build_units(conditions)
     records = conditions.head(SHOWN_ROWS).to_dict("records")
-    cells = {name: [cell(row) for row in records] for name, cell in CONDITION_CELLS.items()}
+    cells = {name: [cell(row, units) for row in records] for name, cell in CONDITION_CELLS.items()}
     columns = tuple(name for name, texts in cells.items() if any(texts))
     rows = tuple(zip(*(cells[name] for name in columns), strict=True))
     if len(conditions) > SHOWN_ROWS:

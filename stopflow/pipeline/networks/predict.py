@@ -13,6 +13,7 @@ from stopflow.io.results import lab_at
 from stopflow.io.switch import switching
 from stopflow.learn.model import Model
 from stopflow.learn.predict.reliability import disagreement
+from stopflow.learn.predict.shots import Reasons, ShotPredictions
 from stopflow.learn.saved import load_model
 from stopflow.pipeline.barriers import Trace, predict_each, trimmed_or_none
 from stopflow.pipeline.find import find_model
@@ -30,7 +31,6 @@ TRACES_AT_ONCE = 512
 """Traces that are in memory together; an experiment's always are, for they share their drift."""
 DIGITS = 6
 """Significant digits of predictions.csv: no network knows a rate to one in a million."""
-BETWEEN = "; "
 FIT_COLUMNS = (
     "k_per_s",
     "k_stderr_per_s",
@@ -49,6 +49,7 @@ class Predicted:
     """Predictions of a lab: the table, the files written, and what could not be predicted."""
 
     frame: pd.DataFrame
+    reasons: tuple[Reasons, ...]
     written: tuple[Path, ...]
     problems: tuple[str, ...]
     unread: bool
@@ -75,9 +76,9 @@ class Predicted:
                 row["file"],
                 format_pm(row["k_predicted_per_s"], row["k_predicted_stderr_per_s"]),
                 format_pm(row["k_per_s"], row["k_stderr_per_s"]),
-                _reason_count(row["doubt"]),
+                count_things(len(reasons), "reason") if reasons else "",
             )
-            for row in shown
+            for row, reasons in zip(shown, self.reasons, strict=False)
         ]
         if len(self.frame) > SHOWN_ROWS:
             rows.append(("...", f"and {len(self.frame) - SHOWN_ROWS} more", "", "", ""))
@@ -143,10 +144,13 @@ def predict_dataset(
     place = find_model(model, models)
     loaded = load_model(place)
     progress("predicting", 0, len(dataset.shots))
-    parts = []
+    parts: list[pd.DataFrame] = []
+    reasons: list[Reasons] = []
     for rows in whole_experiments(dataset.shots["experiment"], at_once=TRACES_AT_ONCE):
         traces = [trimmed_or_none(dataset, row) for row in rows]
-        parts.append(predict_table(loaded, dataset.shots.iloc[rows.start : rows.stop], traces))
+        part, why = predict_table(loaded, dataset.shots.iloc[rows.start : rows.stop], traces)
+        parts.append(part)
+        reasons += why
         progress("predicting", rows.stop, len(dataset.shots))
     frame = pd.concat(parts)
     written = (reports / "predictions.csv", reports / "predictions.xlsx")
@@ -155,6 +159,7 @@ def predict_dataset(
     summary = summarise(dataset)
     return Predicted(
         frame=frame,
+        reasons=tuple(reasons),
         written=written,
         problems=(*summary.disagreements, *summary.grouped),
         unread=bool((dataset.problems["level"] == "error").any()),
@@ -175,7 +180,7 @@ def whole_experiments(experiment: pd.Series, *, at_once: int) -> Iterator[range]
 
 def predict_table(
     model: Model, shots: pd.DataFrame, traces: Sequence[Trace | None]
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, list[Reasons]]:
     """Predict shots and set the fit's own results beside the predictions.
 
     Parameters
@@ -187,8 +192,8 @@ def predict_table(
 
     Returns
     -------
-    pandas.DataFrame
-        The M rows of predictions.csv.
+    tuple
+        The M rows of predictions.csv, and the reasons to doubt each of them.
     """
     usable = [row for row, trace in enumerate(traces) if trace is not None]
     found = predict_each(
@@ -209,38 +214,33 @@ def predict_table(
         frame[name] = column
     fit = shots[list(FIT_COLUMNS)]
     frame["relative_difference"] = frame["k_predicted_per_s"] / fit["k_per_s"] - 1
-    frame["doubt"] = _reasons(frame, fit, usable, found.warnings, found.refusals)
-    return pd.concat([frame, fit], axis=1)
-
-
-def _reason_count(doubt: str) -> str:
-    """Say how many reasons there are; in words they find no room in a table."""
-    return count_things(len(doubt.split(BETWEEN)), "reason") if doubt else ""
+    reasons = _reasons(frame, fit, usable, found)
+    frame["doubt"] = ["; ".join(own) for own in reasons]
+    return pd.concat([frame, fit], axis=1), reasons
 
 
 def _reasons(
     frame: pd.DataFrame,
     fit: pd.DataFrame,
     usable: Sequence[int],
-    warnings: Sequence[str],
-    refusals: Sequence[str],
-) -> list[str]:
-    """Join the warnings with where the network and the fit disagree beyond their errors.
+    found: ShotPredictions,
+) -> list[Reasons]:
+    """Return the warnings, and where network and fit disagree beyond their errors.
 
     A trace without features has the reasons of both: the start that leaves too few points, say.
     """
-    texts = ["no trace: " + str(reason) for reason in fit["reason"]]
+    given = fit["reason"].astype(str).tolist()
+    reasons: list[Reasons] = [("no trace: " + reason,) for reason in given]
     predicted = frame["k_predicted_per_s"].to_numpy()
     log_sd = frame["k_predicted_stderr_per_s"].to_numpy() / predicted
     fitted, error = fit["k_per_s"].to_numpy(), fit["k_stderr_per_s"].to_numpy()
-    reason = fit["reason"].tolist()
-    for row, warning, refusal in zip(usable, warnings, refusals, strict=True):
+    for row, warnings, refusals in zip(usable, found.warnings, found.refusals, strict=True):
         apart = disagreement(
             k_per_s=float(predicted[row]),
             log_sd=float(log_sd[row]),
             k_fit_per_s=float(fitted[row]),
             k_fit_stderr_per_s=float(error[row]),
         )
-        seen = (refusal, str(reason[row])) if refusal else (warning, apart)
-        texts[row] = BETWEEN.join(dict.fromkeys(text for text in seen if text))
-    return texts
+        seen = (*refusals, given[row]) if refusals else (*warnings, apart)
+        reasons[row] = tuple(dict.fromkeys(filter(None, seen)))
+    return reasons

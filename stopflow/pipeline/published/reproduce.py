@@ -55,7 +55,11 @@ class Reproduced:
         found: dict[str, dict[str, str]] = {}
         for row in self.rows:
             cells = found.setdefault(row["row"], {"": _figure(row["published"])})
-            cells[row["variant"]] = _spread(row["test"], row["test_sd"])
+            cells[row["variant"]] = (
+                f"{row['diverged']} of {row['seeds']} diverged"
+                if row["diverged"]
+                else _spread(row["test"], row["test_sd"])
+            )
         columns = ("test: % right, or 1/s", "published", "as published", "sound", "best")
         return columns, [
             (name, cells[""], *(cells.get(variant, "") for variant in VARIANTS))

@@ -80,16 +80,16 @@ class Row:
     cost: bool = False
 
 
-def load_rows(folder: Path | None = None) -> tuple[Row, ...]:
-    """Read all tables of a folder, by default those of the project.
+def load_rows() -> tuple[Row, ...]:
+    """Read all published tables of the project.
 
     Raises
     ------
     FormatError, SettingsError
         A file that is not TOML, or a key or value in it that is not valid.
     """
-    place = folder or published_folder()
-    tables = [path for path in sorted(place.glob("*.toml")) if b"[[row]]" in path.read_bytes()]
+    found = sorted(published_folder().glob("*.toml"))
+    tables = [path for path in found if b"[[row]]" in path.read_bytes()]
     return tuple(row for path in tables for row in _rows_of(path))
 
 

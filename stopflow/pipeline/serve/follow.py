@@ -3,24 +3,29 @@
 A change is taken up when the folder has been quiet for `QUIET_S`, so that a file is not read while
 it is written; a folder that is never quiet is read all the same after `PATIENCE_S`. A file that was
 cut off then is listed as a problem, and read again when it grows.
+
+The page is told of a new shot as soon as its own folder is fitted; tables, plots and verdicts among
+replicates follow when all folders have been compared.
 """
 
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
 from time import monotonic
 
+from stopflow.column_names import CHANNEL, FILE, K_PER_S, K_STDERR_PER_S
 from stopflow.errors import StopflowError
 from stopflow.io.atomic import write_text
 from stopflow.io.decisions import parse_decisions
 from stopflow.io.sorting import DECISIONS
-from stopflow.pipeline.lab.drawn import drawn_parts
 from stopflow.pipeline.lab.ingest import IngestSettings, ingest, name_folders
+from stopflow.pipeline.lab.reading import FolderResult
 from stopflow.pipeline.reports import kinetics_data
 from stopflow.report.html.page import Live, build_page, build_waiting_page
-from stopflow.report.kept import Parts
+from stopflow.report.html.traces import SingleTraces
 
 LOOK_S = 0.1
 QUIET_S = 0.25
@@ -40,10 +45,24 @@ class State:
         Counts the changes of the folder that did not come from the page.
     problem
         Why the latest look gave no results; "" where it did.
+    fresh
+        Shots that are fitted and not yet in the page.
     """
 
     version: int
     problem: str = ""
+    fresh: tuple["FreshShot", ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreshShot:
+    """A new shot, by itself; its rate and error are None where there is none."""
+
+    experiment: str
+    file: str
+    k: float | None
+    error: float | None
+    verdict: str
 
 
 class FollowedLab:
@@ -55,6 +74,7 @@ class FollowedLab:
         self._stopped = threading.Event()
         self._state = State(version=0)
         self._page = build_waiting_page(str(root), "", live=self._live(0))
+        self._traces: SingleTraces | None = None
         self._own: dict[Path, Stamp] = {}
         self._seen: Signature = {}
 
@@ -85,13 +105,20 @@ class FollowedLab:
         with self._changed:
             return self._page
 
-    def wait(self, *, after: int, timeout_s: float) -> State:
-        """Return the state as soon as its version is not `after`."""
+    def trace(self, experiment: str, file: str, channel: int) -> str | None:
+        """Return the packed trace of a shot of the page, in full; None where there is none."""
+        with self._changed:
+            traces = self._traces
+        return traces.find(experiment, file, channel) if traces else None
+
+    def wait(self, *, after: int, told: int, timeout_s: float) -> State:
+        """Return the state as soon as its version is not `after`, or its fresh shots not `told`."""
         with self._changed:
             known = self._state
             self._changed.wait_for(
                 lambda: (
                     self._state.version != after
+                    or len(self._state.fresh) != told
                     or self._state.problem != known.problem
                     or self._stopped.is_set()
                 ),
@@ -135,12 +162,15 @@ class FollowedLab:
             path in self._own and self._own[path] == now.get(path) for path in differing
         )
         version = self._state.version + (not by_page)
-        problem, page = "", self._page
+        problem, page, traces = "", self._page, self._traces
         try:
-            dataset = ingest(self._root, out=self._out, settings=self._settings)
+            dataset = ingest(
+                self._root, out=self._out, settings=self._settings, hear=self._tell_fresh
+            )
             data = kinetics_data(dataset)
-            with drawn_parts(self._out) as kept:
-                page = build_page(data, live=self._live(version), parts=Parts(data, kept))
+            page = build_page(data, live=self._live(version))
+            # What the page itself has left out it still shows: the traces of its version stay.
+            traces = traces if by_page and traces else SingleTraces(data)
         except (StopflowError, OSError) as error:
             problem, version = str(error), self._state.version
             if not version:
@@ -148,10 +178,38 @@ class FollowedLab:
         self._seen = now
         with self._changed:
             self._page, self._state = page, State(version=version, problem=problem)
+            self._traces = traces
+            self._changed.notify_all()
+
+    def _tell_fresh(self, folder: FolderResult) -> None:
+        """Tell the page of the shots of a folder that it does not show."""
+        if self._traces is None:
+            return
+        columns = (folder.shots[name] for name in (FILE, CHANNEL, K_PER_S, K_STDERR_PER_S))
+        verdicts = (str(shot.verdict) for shot in folder.analysis.shots)
+        fresh = tuple(
+            FreshShot(
+                experiment=folder.name,
+                file=str(file),
+                k=_known(k),
+                error=_known(error),
+                verdict=verdict,
+            )
+            for file, channel, k, error, verdict in zip(*columns, verdicts, strict=True)
+            if not self._traces.has(folder.name, str(file), int(channel))
+        )
+        if not fresh:
+            return
+        with self._changed:
+            self._state = replace(self._state, fresh=self._state.fresh + fresh)
             self._changed.notify_all()
 
     def _live(self, version: int) -> Live:
         return Live(version=version, folder=str(self._root.resolve()))
+
+
+def _known(value: float) -> float | None:
+    return float(value) if isfinite(value) else None
 
 
 def take_signature(root: Path) -> Signature:

@@ -2,7 +2,9 @@
 
 =======  =================  ==========================================================
 GET      /SECRET/           the page
-GET      /SECRET/state      ``{"version", "problem"}``, once it is not ``?after=VERSION``
+GET      /SECRET/state      ``{"version", "problem", "fresh"}``, once it is not ``?after=VERSION``
+                            or holds another count of fresh shots than ``&told=COUNT``
+GET      /SECRET/trace      the packed trace of ``?experiment=...&file=...&channel=...``
 POST     /SECRET/decisions  ``{"EXPERIMENT": "text of decisions.csv", ...}``
 =======  =================  ==========================================================
 
@@ -17,6 +19,7 @@ import json
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -90,12 +93,29 @@ class _Handler(BaseHTTPRequestHandler):
         if place == "":
             self._send(HTTPStatus.OK, self._lab.page, kind="text/html")
         elif place == "state":
-            asked = parse_qs(urlsplit(self.path).query).get("after", ["-1"])[0]
-            after = int(asked) if asked.isdecimal() and len(asked) < 12 else -1
-            state = self._lab.wait(after=after, timeout_s=LONGEST_WAIT_S)
-            self._send_json({"version": state.version, "problem": state.problem})
+            after, told = self._number("after", unknown=-1), self._number("told", unknown=0)
+            self._send_json(
+                asdict(self._lab.wait(after=after, told=told, timeout_s=LONGEST_WAIT_S))
+            )
+        elif place == "trace":
+            self._send_trace()
         elif place is not None:
             self._refuse(HTTPStatus.NOT_FOUND, "there is nothing here")
+
+    def _send_trace(self) -> None:
+        experiment, file = self._asked("experiment"), self._asked("file")
+        packed = self._lab.trace(experiment, file, self._number("channel", unknown=0))
+        if packed is None:
+            self._refuse(HTTPStatus.NOT_FOUND, "there is no such trace")
+        else:
+            self._send(HTTPStatus.OK, packed, kind="text/plain")
+
+    def _asked(self, name: str) -> str:
+        return parse_qs(urlsplit(self.path).query).get(name, [""])[0]
+
+    def _number(self, name: str, *, unknown: int) -> int:
+        asked = self._asked(name)
+        return int(asked) if asked.isdecimal() and len(asked) < 12 else unknown
 
     def do_POST(self) -> None:
         """Write decisions."""

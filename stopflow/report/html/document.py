@@ -13,6 +13,7 @@ DOCUMENT_MODULES = (
     "paint",
     "plot",
     "tip",
+    "key",
     "table",
     "figure",
     "printing",

@@ -8,23 +8,40 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.kinetics.verdicts.repeatability import as_series, pool
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.answers import build_answers
-from stopflow.report.kinetics.conditions import build_series, label_conditions, shared_unit
+from stopflow.report.kinetics.conditions import (
+    Unit,
+    Units,
+    build_series,
+    build_units,
+    label_conditions,
+    shared_unit,
+)
 from stopflow.report.kinetics.secondary_numbers import (
+    SYMBOLS,
+    CurveLine,
     SecondaryPicture,
     is_parameter,
     pictured_plots,
 )
+from stopflow.report.paper.decimate import FloatArray
+from stopflow.report.paper.rounding import set_numbers
 from stopflow.report.tables.tables import signal_unit
 
 PAYLOAD_VERSION = 1
 DIGITS = 12
+READ_DIGITS, DRAWN_DIGITS = 8, 5
+"""Of numbers that are read off a table, and of curves that are drawn."""
 EXACT = ("start_s", "end_s")
 """Columns that points are compared with: every digit counts."""
+ALWAYS = ("k_per_s", "k_stderr_per_s", "k_low95_per_s", "k_high95_per_s", "start_s", "end_s")
+"""Columns that the page asks for whether or not anything is known; others only where it is."""
 SHOT_TEXTS = (
     *("experiment", "file", "verdict", "reason", "rules", "law", "substrate", "start_source"),
+    "signal_unit",
 )
 SHOT_NUMBERS = (
     "channel",
@@ -35,9 +52,13 @@ SHOT_NUMBERS = (
     "k_high95_per_s",
     "k2_per_s",
     "k2_stderr_per_s",
+    "k3_per_s",
+    "beta",
+    "ratio",
     "amplitude",
     "amplitude_stderr",
     "amplitude2",
+    "amplitude3",
     "slope_per_s",
     "slope_stderr_per_s",
     "intercept",
@@ -76,8 +97,11 @@ CONDITION_NUMBERS = (
 
 def build_payload(data: KineticsReportData, *, light: bool) -> dict[str, Any]:
     """Build everything but the traces."""
-    shots, conditions = data.shots, data.conditions.reset_index(drop=True)
-    factor, unit = shared_unit(list(shots["concentration_M"]))
+    shots, conditions = (
+        table.assign(reason=[set_numbers(str(text)) for text in table["reason"]])
+        for table in (data.shots, data.conditions.reset_index(drop=True))
+    )
+    units = build_units(conditions)
     settings = data.provenance.get("settings", {})
     analysis = settings.get("analysis", {}) if isinstance(settings, Mapping) else {}
     return {
@@ -89,24 +113,35 @@ def build_payload(data: KineticsReportData, *, light: bool) -> dict[str, Any]:
         "robust": bool(analysis.get("robust", False)),
         "fixed": dict(analysis.get("fixed", {})),
         "answers": [[answer.question, answer.text] for answer in build_answers(data).answers],
-        "signalUnit": signal_unit(shots),
-        "concentrationUnit": {"factor": factor, "name": unit},
+        "concentrationUnit": _unit(units.concentration, shots["concentration_M"]),
+        "ionicStrengthUnit": _unit(units.ionic_strength, shots["ionic_strength_M"]),
         "scatter": _common_scatter(shots),
-        "shots": _columns(shots, texts=SHOT_TEXTS, numbers=SHOT_NUMBERS),
+        "shots": _columns(
+            shots.assign(signal_unit=_signal_units(shots)), texts=SHOT_TEXTS, numbers=SHOT_NUMBERS
+        ),
         "conditions": {
             **_columns(conditions, texts=CONDITION_TEXTS, numbers=CONDITION_NUMBERS),
-            "label": _texts(_labels(shots, conditions)),
+            "label": _texts(_labels(shots, conditions, units)),
         },
         "plots": [_plot(picture, part) for picture, part in pictured_plots(data)],
         "leftOut": [
             {name: str(item.get(name, "")) for name in ("experiment", "file", "channel", "why")}
             for item in _left_out(data.provenance)
         ],
-        "problems": [
-            {name: str(row.get(name, "")) for name in ("experiment", "file", "found", "level")}
-            for row in data.problems.to_dict("records")
-        ],
     }
+
+
+def _signal_units(shots: pd.DataFrame) -> list[str]:
+    """Units of the signals; where the file of a shot says none, that of the others."""
+    usual = signal_unit(shots)
+    known = shots["signal_unit"].tolist() if "signal_unit" in shots else [""] * len(shots)
+    return [text if isinstance(text, str) and text else usual for text in known]
+
+
+def _unit(chosen: Unit | None, concentrations_M: pd.Series) -> dict[str, Any]:
+    """Describe the unit of a column; one that is too wide for any has that of its middle."""
+    factor, name = chosen or shared_unit(list(concentrations_M))
+    return {"factor": factor, "name": name}
 
 
 def _name_lab(shots: pd.DataFrame) -> str:
@@ -129,9 +164,15 @@ def _columns(
     found: dict[str, Any] = {"count": len(frame)}
     found |= {name: _texts(frame[name].tolist()) for name in texts if name in frame}
     for name in numbers:
-        if name in frame:
-            found[name] = _numbers(frame[name], digits=17 if name in EXACT else DIGITS)
+        if name in frame and (name in ALWAYS or np.isfinite(frame[name]).any()):
+            found[name] = _numbers(frame[name], digits=_digits_of(name))
     return found
+
+
+def _digits_of(name: str) -> int:
+    if name in EXACT:
+        return 17
+    return DIGITS if name.startswith("k") or name.endswith("inflation") else READ_DIGITS
 
 
 def _texts(values: Sequence[object]) -> dict[str, Any]:
@@ -156,18 +197,19 @@ def _number(short: float) -> float | int | str | None:
     return int(short) if short.is_integer() and abs(short) < 1e15 else short
 
 
-def _labels(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[str]:
+def _labels(shots: pd.DataFrame, conditions: pd.DataFrame, units: Units) -> list[str]:
     """Name every condition as the PDF does: shots that nothing else tells apart by their files."""
     names = {
         (experiment, series.condition): series.label
         for experiment, part in shots.groupby("experiment", sort=False)
-        for series in build_series(part)
+        for series in build_series(part, units)
     }
     labels = pd.Series("", index=conditions.index)
     for experiment, part in conditions.groupby("experiment", sort=False):
         keys = [(experiment, int(condition)) for condition in part["condition"]]
         labels[part.index] = [
-            names.get(key, label) for key, label in zip(keys, label_conditions(part), strict=True)
+            names.get(key, label)
+            for key, label in zip(keys, label_conditions(part, units), strict=True)
         ]
     return labels.tolist()
 
@@ -181,35 +223,46 @@ def _common_scatter(shots: pd.DataFrame) -> float:
     return pool(series).tau
 
 
+def _title(picture: SecondaryPicture, part: pd.DataFrame) -> str:
+    """Name a plot; those against temperature, of which there are two kinds, by their kind too."""
+    named = picture.title or str(part["experiment"].iloc[0])
+    against = CURVES[picture.kind].against
+    kind = picture.kind[0].upper() + picture.kind[1:] if against == "temperature" else ""
+    return ": ".join(filter(None, (kind, named)))
+
+
+def _lines_of(curve: CurveLine) -> list[tuple[str, FloatArray]]:
+    """List what is drawn of a curve: of one that was not taken no band."""
+    if not curve.chosen or curve.low is None or curve.high is None:
+        return [("y", curve.y)]
+    return [("y", curve.y), ("low", curve.low), ("high", curve.high)]
+
+
 def _plot(picture: SecondaryPicture, part: pd.DataFrame) -> dict[str, Any]:
     chosen = part[part["chosen"].astype(bool) & is_parameter(part)]
     return {
-        "title": str(part["experiment"].iloc[0]) or picture.title,
+        "title": _title(picture, part),
         "kind": str(chosen["kind"].iloc[0]) if len(chosen) else picture.kind,
         "xLabel": picture.x_label,
         "yLabel": picture.y_label,
         "factor": picture.factor,
         "members": list(picture.members),
         **{name: _numbers(getattr(picture, name)) for name in ("x", "y", "low", "high")},
+        "curveX": _numbers(picture.curves[0].x if picture.curves else (), digits=DRAWN_DIGITS),
         "curves": [
             {
                 "kind": curve.kind,
                 "chosen": curve.chosen,
                 **{
-                    name: None if values is None else _numbers(np.asarray(values))
-                    for name, values in (
-                        ("x", curve.x),
-                        ("y", curve.y),
-                        ("low", curve.low),
-                        ("high", curve.high),
-                    )
+                    name: _numbers(np.asarray(values), digits=DRAWN_DIGITS)
+                    for name, values in _lines_of(curve)
                 },
             }
             for curve in picture.curves
         ],
         "parameters": [
             {
-                "name": str(row["parameter"]),
+                "name": SYMBOLS.get(str(row["parameter"]), str(row["parameter"])),
                 "value": _numbers([row["value"]])[0],
                 "stderr": _numbers([row["stderr"]])[0],
                 "unit": str(row["unit"]).replace("^-1", "⁻¹"),

@@ -14,6 +14,7 @@ from stopflow.report.kept import Parts
 MODULES = (
     "algebra",
     "distributions",
+    "shapes",
     "laws",
     "window",
     "problem",
@@ -21,6 +22,8 @@ MODULES = (
     "refine",
     "interval",
     "noise",
+    "rounding",
+    "residuals",
     "evidence",
     "quote",
     "fit",
@@ -39,6 +42,7 @@ MODULES = (
     "paint",
     "plot",
     "tip",
+    "key",
     "table",
     "overview",
     "secondary_view",
@@ -104,12 +108,18 @@ def build_page(
     live: Live | None = None,
     parts: Parts | None = None,
 ) -> str:
-    """Build the text of the page; a `live` one asks the server that sent it for what is new."""
-    traces = pack_traces(data, light=light, parts=parts or Parts(data))
-    payload = build_payload(data, light=light) | {"fullTraces": traces.full}
+    """Build the text of the page.
+
+    A `live` one holds no traces: it asks the server that sent it for them, and for what is new.
+    """
+    payload, packed = build_payload(data, light=light), {"grids": "", "traces": ""}
     if live is not None:
+        served = (data.shots["trace_points"].to_numpy(float) > 0).astype(int).tolist()
         payload |= {"live": {"version": live.version, "folder": live.folder}, "key": live.key}
-    packed = {"grids": "\n".join(traces.grids), "traces": "\n".join(traces.lines)}
+        payload |= {"served": served}
+    else:
+        traces = pack_traces(data, light=light, parts=parts or Parts(data))
+        packed = {"grids": "\n".join(traces.grids), "traces": "\n".join(traces.lines)}
     return assemble_page("template.html", MODULES, payload, live=live is not None, further=packed)
 
 

@@ -15,7 +15,7 @@ from stopflow.report.kept import GridNames, Parts
 from stopflow.report.paper.decimate import find_extremes
 from stopflow.trace import FloatArray
 
-BUCKETS, LIGHT_BUCKETS = 300, 75
+BUCKETS, LIGHT_BUCKETS = 300, 64
 LEVELS = 65535
 NO_CUT = -(2**30)
 CUT_SCALE = 1e5

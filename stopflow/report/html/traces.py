@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Lock
 
+from stopflow import column_names as col
 from stopflow.report.data import KineticsReportData
 from stopflow.report.html.shots import ShotPacker
 from stopflow.report.kept import Parts
 
-FULL_BUDGET = 8_500_000
+FULL_BUDGET = 8_300_000
 """Characters of traces in full resolution; with everything else of a large lab below 12 MB."""
 DRAWN_TRACES = 6_000
 """Traces that a page holds at all, the doubtful ones first; the tables have every shot."""
@@ -25,13 +27,10 @@ class PackedTraces:
     lines
         A line a shot, parted by TABs: number of its grid, thinned trace, trace in full or "",
         k against the cut; empty for a shot without a trace.
-    full
-        How many traces are there in full.
     """
 
     grids: tuple[str, ...]
     lines: tuple[str, ...]
-    full: int
 
 
 def pack_traces(data: KineticsReportData, *, light: bool, parts: Parts) -> PackedTraces:
@@ -52,9 +51,33 @@ def pack_traces(data: KineticsReportData, *, light: bool, parts: Parts) -> Packe
     for row, shot in packed.items():
         number = numbers.setdefault(shot.grid, len(numbers))
         lines[row] = "\t".join((str(number), shot.thin, full.get(row, ""), shot.cuts))
-    return PackedTraces(
-        grids=tuple(packer.grid(name) for name in numbers), lines=tuple(lines), full=len(full)
-    )
+    return PackedTraces(grids=tuple(packer.grid(name) for name in numbers), lines=tuple(lines))
+
+
+class SingleTraces:
+    """Traces one by one as they are asked for, by name and all in full; several may ask at once."""
+
+    def __init__(self, data: KineticsReportData) -> None:
+        names = (data.shots[name] for name in (col.EXPERIMENT, col.FILE, col.CHANNEL))
+        self._rows = {key: row for row, key in enumerate(zip(*names, strict=True))}
+        self._packer = ShotPacker(data, light=False, parts=Parts(data))
+        self._one_at_a_time = Lock()
+
+    def has(self, experiment: str, file: str, channel: int) -> bool:
+        """Whether there is such a shot."""
+        return (experiment, file, channel) in self._rows
+
+    def find(self, experiment: str, file: str, channel: int) -> str | None:
+        """Return packed times, thinned trace, trace in full and k against the cut, by TABs."""
+        row = self._rows.get((experiment, file, channel))
+        if row is None:
+            return None
+        with self._one_at_a_time:
+            shot = self._packer.pack(row)
+            if shot is None:
+                return None
+            full = self._packer.pack_full(row)
+            return "\t".join((self._packer.grid(shot.grid), shot.thin, full, shot.cuts))
 
 
 def _by_urgency(data: KineticsReportData) -> list[int]:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from stopflow.report.data import KineticsReportData, made_once
+from stopflow.report.kinetics.conditions import build_units
 from stopflow.report.kinetics.input_problems import say_disagreements
 from stopflow.report.kinetics.law_choice import say_law_choices
 from stopflow.report.kinetics.reasons import count_reasons, name_reasons
@@ -165,7 +166,9 @@ def say_repeats(shots: pd.DataFrame, conditions: pd.DataFrame) -> str:
     if len(doubtful) > _NAMED_SERIES:
         why = _shortly(name_reasons(doubtful))
         said.append(f"Look at {len(doubtful)} series: {why}.")
-    for group in group_series(doubtful, conditions) if len(doubtful) <= _NAMED_SERIES else ():
+    if len(doubtful) > _NAMED_SERIES:
+        return " ".join(said)
+    for group in group_series(doubtful, conditions, build_units(conditions)):
         named = ", ".join(dict.fromkeys([group.experiment, *group.names]))
         said.append(f"Look at the series {named}: {group.gist}.")
     return " ".join(said) or "Nothing: every shot and every series passed."

@@ -13,6 +13,7 @@ from stopflow.report.paper.rounding import (
     MISSING,
     concentration_unit,
     format_concentration,
+    format_digits,
     format_temperature,
 )
 from stopflow.report.paper.style import LINE_STYLES, MARKERS, LineStyle, ordered_colours, printable
@@ -20,6 +21,24 @@ from stopflow.report.paper.style import LINE_STYLES, MARKERS, LineStyle, ordered
 NOTHING_KNOWN = "all shots"
 NUMERIC = (col.CONCENTRATION_M, col.IONIC_STRENGTH_M, col.TEMPERATURE_K)
 IN_WORDS = ("substrate", "mixture")
+_AMOUNT_DIGITS = 4
+
+
+_WIDEST_UNIT = 1e3
+"""From how wide a range on concentrations read better each in its own unit."""
+Unit = tuple[float, str]
+"""Factor from mol/L, and name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Units:
+    """The units of a lab's concentrations and ionic strengths, the same wherever they stand.
+
+    None where they reach so far that each value reads better in a unit of its own.
+    """
+
+    concentration: Unit | None
+    ionic_strength: Unit | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,15 +61,43 @@ class Series:
     rows: tuple[int, ...]
 
 
-def describe_value(name: str, value: float) -> str:
+def build_units(table: pd.DataFrame) -> Units:
+    """Choose the units for a lab's table of conditions."""
+    return Units(
+        concentration=_choose_unit(table[col.CONCENTRATION_M]),
+        ionic_strength=_choose_unit(table[col.IONIC_STRENGTH_M]),
+    )
+
+
+def _choose_unit(concentrations_M: pd.Series) -> Unit | None:
+    known = concentrations_M[concentrations_M > 0]
+    if len(known) and known.max() / known.min() > _WIDEST_UNIT:
+        return None
+    return shared_unit(list(concentrations_M))
+
+
+def describe_value(name: str, value: float, units: Units) -> str:
     """Write a condition's value with its unit."""
     if not np.isfinite(value):
         return MISSING
     if name == col.CONCENTRATION_M:
-        return format_concentration(value)
+        return write_concentration(value, units.concentration)
     if name == col.IONIC_STRENGTH_M:
-        return f"I = {format_concentration(value)}"
+        return f"I = {write_concentration(value, units.ionic_strength)}"
     return format_temperature(value)
+
+
+def write_concentration(molar: float, unit: Unit | None) -> str:
+    """Write a concentration in a unit, or in that of its size."""
+    return f"{write_amount(molar, unit)} {unit[1]}" if unit else format_concentration(molar)
+
+
+def write_amount(molar: float, unit: Unit | None) -> str:
+    """Write the number of a concentration without idle zeros; without a unit, with its own."""
+    if unit is None or not np.isfinite(molar):
+        return format_concentration(molar)
+    text = format_digits(molar * unit[0], _AMOUNT_DIGITS)
+    return text.rstrip("0").rstrip(".") if "." in text and "×" not in text else text
 
 
 def varying_columns(table: pd.DataFrame) -> list[str]:
@@ -59,7 +106,7 @@ def varying_columns(table: pd.DataFrame) -> list[str]:
     return [name for name in names if table[name].nunique(dropna=False) > 1]
 
 
-def constant_conditions(table: pd.DataFrame) -> str:
+def constant_conditions(table: pd.DataFrame, units: Units) -> str:
     """Say what all shots have in common, e.g. "substrate X, 298.15 K"; "" when nothing is known."""
     said = []
     for name in (*IN_WORDS, *NUMERIC):
@@ -69,17 +116,19 @@ def constant_conditions(table: pd.DataFrame) -> str:
         if name in IN_WORDS:
             said += [str(value)] if value and pd.notna(value) else []
         elif np.isfinite(value):
-            said.append(describe_value(name, float(value)))
+            said.append(describe_value(name, float(value), units))
     return ", ".join(said)
 
 
-def build_series(shots: pd.DataFrame) -> list[Series]:
+def build_series(shots: pd.DataFrame, units: Units) -> list[Series]:
     """Group the shots of one experiment by condition, in order of what varies.
 
     Parameters
     ----------
     shots
         Rows of one experiment; the index holds the row numbers of the dataset.
+    units
+        Those of its lab.
     """
     needed = (col.CONDITION, col.FILE, *NUMERIC, *IN_WORDS)
     shots = shots[[name for name in needed if name in shots]]  # a wide table is slow to divide
@@ -89,7 +138,7 @@ def build_series(shots: pd.DataFrame) -> list[Series]:
     parts = [(int(key) if pd.notna(key) else -1, part) for key, part in groups]
     parts.sort(key=lambda item: _rank(item[1], numeric, item[0]))
     colours = ordered_colours(len(parts))
-    labels = _tell_apart([part for _, part in parts], varying)
+    labels = _tell_apart([part for _, part in parts], varying, units)
     return [
         Series(
             condition=key,
@@ -103,12 +152,12 @@ def build_series(shots: pd.DataFrame) -> list[Series]:
     ]
 
 
-def _tell_apart(parts: Sequence[pd.DataFrame], varying: Sequence[str]) -> list[str]:
-    """Label conditions; where two labels are alike, single shots go by the names of their files."""
-    labels = [_label(part, varying) for part in parts]
-    if len(parts) < 2:
-        return labels
-    alike = {label for label in labels if labels.count(label) > 1}
+def _tell_apart(parts: Sequence[pd.DataFrame], varying: Sequence[str], units: Units) -> list[str]:
+    """Label conditions; single shots that nothing tells apart go by the names of their files."""
+    labels = [
+        _label_values({name: part[name].iloc[0] for name in varying}, units) for part in parts
+    ]
+    alike = {label for label in labels if labels.count(label) > 1} | {NOTHING_KNOWN}
     return [
         _name_shot(part, label) if label in alike and len(part) == 1 else label
         for part, label in zip(parts, labels, strict=True)
@@ -120,12 +169,12 @@ def _name_shot(part: pd.DataFrame, label: str) -> str:
     return file if label == NOTHING_KNOWN else f"{label}, {file}"
 
 
-def label_conditions(table: pd.DataFrame) -> list[str]:
+def label_conditions(table: pd.DataFrame, units: Units) -> list[str]:
     """Name each row of one experiment's table of conditions by what tells it from the others."""
     varying = varying_columns(table)
     columns = [table[name].tolist() for name in varying]
     rows = zip(*columns, strict=True) if columns else [()] * len(table)
-    return [_label_values(dict(zip(varying, row, strict=True))) for row in rows]
+    return [_label_values(dict(zip(varying, row, strict=True)), units) for row in rows]
 
 
 def name_files_apart(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[str]:
@@ -160,21 +209,17 @@ def _rank(part: pd.DataFrame, numeric: Sequence[str], condition: int) -> tuple[f
     return (*(value if np.isfinite(value) else np.inf for value in values), condition)
 
 
-def _label(part: pd.DataFrame, varying: Sequence[str]) -> str:
-    return _label_values({name: part[name].iloc[0] for name in varying})
-
-
-def _label_values(values: Mapping[str, Any]) -> str:
+def _label_values(values: Mapping[str, Any], units: Units) -> str:
     words = []
     for name, value in values.items():
         if name in IN_WORDS:
             words.append(str(value) if value and pd.notna(value) else MISSING)
         else:
-            words.append(describe_value(name, float(value)))
+            words.append(describe_value(name, float(value), units))
     return printable(", ".join(words)) or NOTHING_KNOWN
 
 
-def shared_unit(concentrations_M: Sequence[float]) -> tuple[float, str]:
+def shared_unit(concentrations_M: Sequence[float]) -> Unit:
     """Factor and unit in which concentrations read well together; by their median."""
     values = np.asarray(concentrations_M, dtype=float)
     values = values[np.isfinite(values) & (values > 0)]

@@ -17,9 +17,11 @@ from stopflow.report.kinetics.experiment_numbers import (
 from stopflow.report.paper.decimate import FloatArray
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.scales import use_log_x
-from stopflow.report.paper.style import INK, MUTED, SHADE, VERDICT_COLOURS, printable
+from stopflow.report.paper.style import INK, MUTED, SHADE, VERDICT_COLOURS, LineStyle, printable
 
 _GUTTER_MM = 15.0
+_BOLD, _HALO = 1.3, 2.2
+"""Widths of the fits and of the white below them."""
 
 
 def draw_traces(
@@ -112,6 +114,8 @@ def _draw_shots(axes: Axes, picture: ExperimentPicture, curves: Sequence[Curve |
         for curve, shot in zip(curves, picture.shots, strict=True)
         if curve is not None
     ]
+    # Shots without a rate lie below the others, which they would hide.
+    shown.sort(key=lambda item: item[1].fit is not None)
     outlines = [points for points, _ in shown]
     colours = [
         _trace_colour(picture, shot, judged=any(item.fit is not None for item in picture.shots))
@@ -140,17 +144,29 @@ def _draw_fits(axes: Axes, picture: ExperimentPicture, curves: Sequence[Curve | 
     lines = [np.column_stack([c.x * picture.time_factor, c.y]) for c, _ in bold]
     series = [picture.series[picture.shots[place].series] for _, place in bold]
     styles = [item.line_style for item in series]
-    axes.add_collection(LineCollection(lines, colors="white", linewidths=2.2, alpha=0.75))
-    axes.add_collection(
-        LineCollection(
-            lines, colors=[item.colour for item in series], linewidths=1.3, linestyles=styles
+    for colours, width in (("white", _HALO), ([item.colour for item in series], _BOLD)):
+        axes.add_collection(
+            LineCollection(
+                lines,
+                colors=colours,
+                linewidths=width,
+                # Dashes grow with the width of their line; those of both are to lie on each other.
+                linestyles=[_shorten_dashes(style, _BOLD / width) for style in styles],
+            )
         )
-    )
+
+
+def _shorten_dashes(style: LineStyle, factor: float) -> LineStyle:
+    return style if isinstance(style, str) else (0, [factor * length for length in style[1]])
 
 
 def _signal_limits(picture: ExperimentPicture) -> tuple[float, float]:
-    """Make room for what follows the cut; an artefact may leave the frame, but not of one shot."""
-    after = [shot.log_trace.y for shot in picture.shots if shot.log_trace is not None]
+    """Make room for what follows the cut; an artefact may leave the frame, but not of one shot.
+
+    So may shots without a rate, beside others with one.
+    """
+    fitted = [shot for shot in picture.shots if shot.fit is not None] or picture.shots
+    after = [shot.log_trace.y for shot in fitted if shot.log_trace is not None]
     everything = [shot.trace.y for shot in picture.shots]
     values = np.concatenate(after if after and len(picture.shots) > 1 else everything)
     whole = np.concatenate(everything)

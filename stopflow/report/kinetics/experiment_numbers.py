@@ -10,7 +10,7 @@ from stopflow import column_names as col
 from stopflow.errors import SettingsError
 from stopflow.kinetics.laws import find_law, parameter_column
 from stopflow.report.data import KineticsReportData, TracePair
-from stopflow.report.kinetics.conditions import Series, build_series
+from stopflow.report.kinetics.conditions import Series, build_series, build_units
 from stopflow.report.paper.decimate import (
     FloatArray,
     bucket_statistics,
@@ -123,7 +123,7 @@ def build_experiment_picture(data: KineticsReportData, rows: Sequence[int]) -> E
         Row numbers of the experiment's shots in ``data.shots``.
     """
     table = data.shots.iloc[list(rows)].set_axis(list(rows))
-    series = build_series(table)
+    series = build_series(table, build_units(data.conditions))
     owners = {row: place for place, item in enumerate(series) for row in item.rows}
     recorded = {row: data.trace(row) for row in rows}
     readable = {row: pair for row, pair in recorded.items() if pair is not None and len(pair[0])}
@@ -272,17 +272,20 @@ def _choose_bold(pictures: Sequence[ShotPicture], rates: Sequence[float]) -> tup
 def relative_cuts(
     cuts: pd.DataFrame, shots: pd.DataFrame
 ) -> list[tuple[int, FloatArray, FloatArray]]:
-    """Return k of each shot for every cut tried, relative to the k reported.
+    """Return k of each shot for every cut tried, relative to that at the cut of its fit.
+
+    Both are rates of one exponential with a slope, whatever the rate law reported.
 
     Returns
     -------
     lines
-        (row of the shot, cut_s, k / k reported - 1), only for shots that have both.
+        (row of the shot, cut_s, k / k at the cut - 1), only for shots that have both.
     """
+    at_cut = shots[col.K_SLOPE_PER_S].where(np.isfinite(shots[col.K_PER_S]))
     reported = {
         (file, channel): (index, k_per_s)
         for index, file, channel, k_per_s in zip(
-            shots.index, shots[col.FILE], shots[col.CHANNEL], shots[col.K_PER_S], strict=True
+            shots.index, shots[col.FILE], shots[col.CHANNEL], at_cut, strict=True
         )
         if np.isfinite(k_per_s)
     }

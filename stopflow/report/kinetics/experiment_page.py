@@ -3,25 +3,37 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
+from math import nan
 
 import numpy as np
 import pandas as pd
 
 from stopflow import column_names as col
-from stopflow.kinetics.laws import COMPARED
+from stopflow.kinetics.laws import COMPARED, RateLaw
 from stopflow.report.data import KineticsReportData
-from stopflow.report.kinetics.conditions import build_series, constant_conditions
+from stopflow.report.kinetics.conditions import (
+    Units,
+    build_series,
+    build_units,
+    constant_conditions,
+)
 from stopflow.report.kinetics.experiment_figures import draw_traces
 from stopflow.report.kinetics.experiment_numbers import build_experiment_picture, relative_cuts
 from stopflow.report.kinetics.experiment_strip import draw_cuts, draw_rates
-from stopflow.report.kinetics.reasons import count_reasons
-from stopflow.report.kinetics.repeats import Repeats, group_series, list_doubtful, name_files
+from stopflow.report.kinetics.repeats import (
+    Repeats,
+    group_repeats,
+    group_series,
+    list_doubtful,
+    list_repeats,
+    name_files,
+)
 from stopflow.report.kinetics.summary import Counts, count_shots, count_things
 from stopflow.report.paper.decimate import FloatArray
 from stopflow.report.paper.flow import Block, Bookmark, Paragraph, Picture, build_subheading
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.page import Page
-from stopflow.report.paper.rounding import MISSING, format_digits, format_pm
+from stopflow.report.paper.rounding import MISSING, format_digits, format_pm_column
 from stopflow.report.paper.style import MUTED, Paper, Ruler, printable
 
 _LAW_RATES = tuple(f"k_{law.column}_per_s" for _, law in COMPARED)
@@ -46,11 +58,11 @@ def build_experiment_blocks(
         Row numbers of its shots in ``data.shots``.
     """
     shots = data.shots.iloc[list(rows)].set_axis(list(rows))
-    counts = count_shots(shots)
+    counts, units = count_shots(shots), build_units(data.conditions)
     series = data.conditions[data.conditions[col.EXPERIMENT] == name]
     doubtful = list_doubtful(series)
     said = [
-        constant_conditions(shots),
+        constant_conditions(shots, units),
         count_things(counts.files, "shot"),
         f"{counts.fitted} fitted, {counts.warned} warned, {counts.refused} refused",
         f"{len(doubtful)} of {len(series)} series warned" if len(doubtful) else "",
@@ -63,8 +75,9 @@ def build_experiment_blocks(
     ]
     below: list[Block] = []
     if counts.fitted:
-        below += [build_subheading("Models tried"), _models_grid(shots)]
-    below += [build_subheading("Verdicts"), _verdict_grid(shots, group_series(doubtful, series))]
+        below += [build_subheading("Models tried"), _models_grid(shots, units)]
+    repeats = group_series(doubtful, series, units)
+    below += [build_subheading("Verdicts"), _verdict_grid(shots, repeats)]
     if not counts.read:
         return [*blocks, Paragraph(text="No file of this experiment could be read."), *below]
     own_cuts = data.cuts[data.cuts[col.EXPERIMENT] == shots[col.EXPERIMENT].iloc[0]]
@@ -109,7 +122,8 @@ def _caption(counts: Counts, *, has_cuts: bool) -> str:
 
 def _strip_caption(fitted: int, *, has_cuts: bool) -> str:
     """Say what stands below the traces: one picture or two."""
-    cuts = "k for other cuts, relative to the k reported" + (", black the median" * (fitted > 3))
+    cuts = "k of one exponential with slope for other cuts, relative to that for the cut used"
+    cuts += ", black the median" * (fitted > 3)
     rates = "k of each shot with its 95 % interval, open symbols not PASS, bar the mean"
     if not has_cuts:
         return f"Below: {rates}."
@@ -167,30 +181,38 @@ def _traces_mm(room_mm: float, below_mm: float, *, page_mm: float) -> float:
     return room_mm if below_mm <= page_mm else _USUAL_TRACES_MM
 
 
-def _models_grid(shots: pd.DataFrame) -> Grid:
+def _models_grid(shots: pd.DataFrame, units: Units) -> Grid:
     places = {row: place for place, row in enumerate(shots.index)}
     names = [name for name in (*_MODEL_COLUMNS, *_CRITERIA) if name in shots]
     numbers = {name: shots[name].to_numpy(float) for name in names}
-    rows = []
-    for item in build_series(shots):
+    series = build_series(shots, units)
+    usable = np.isfinite(numbers[col.K_PER_S]) & (shots[col.VERDICT] != "FAIL").to_numpy()
+    fitted: list[Columns] = []
+    for item in series:
         own = np.array([places[row] for row in item.rows])
-        own = own[np.isfinite(numbers[col.K_PER_S][own])]
-        fitted = {name: values[own] for name, values in numbers.items()}
-        rows.append(
-            (
-                item.label,
-                f"{len(own)} of {len(item.rows)}",
-                *(_mean_rate(fitted, column) for column in _LAW_RATES),
-                _mean_rate(fitted, col.K2_PER_S),
-                _preferred(fitted),
-                _open_law(fitted),
-            )
+        own = own[usable[own]]
+        fitted.append({name: values[own] for name, values in numbers.items()})
+    several = any(np.isfinite(own[col.K2_PER_S]).any() for own in fitted)
+    reported = {"k": col.K_PER_S, "k₂": col.K2_PER_S} if several else {}
+    rates = [
+        format_pm_column([_mean_rate(own, column) for own in fitted])
+        for column in (*_LAW_RATES, *reported.values())
+    ]
+    rows = [
+        (
+            item.label,
+            f"{len(own[col.K_PER_S])} of {len(item.rows)}",
+            *(column[place] for column in rates),
+            _preferred(own),
+            _open_law(own),
         )
+        for place, (item, own) in enumerate(zip(series, fitted, strict=True))
+    ]
     columns = (
         Column(title="Condition"),
-        Column(title="Fitted", align="right"),
-        *(Column(title=law.heading, unit="k / s⁻¹", align="right") for _, law in COMPARED),
-        Column(title="Second phase", unit="k₂ / s⁻¹", align="right"),
+        Column(title="Used", align="right"),
+        *(Column(title=law.heading, unit=_rate_unit(law), align="right") for _, law in COMPARED),
+        *(Column(title="Reported", unit=f"{name} / s⁻¹", align="right") for name in reported),
         Column(title="Lowest AICc", unit="shots", align="left"),
         Column(title="A law still open", unit="moves k by, SE", align="right"),
     )
@@ -207,13 +229,18 @@ def _models_grid(shots: pd.DataFrame) -> Grid:
     )
 
 
-def _mean_rate(shots: Columns, column: str) -> str:
+def _rate_unit(law: RateLaw) -> str:
+    """Of several phases the comparison holds the rate of the largest amplitude."""
+    return "k / s⁻¹" if len(law.rates) == 1 else "main k / s⁻¹"
+
+
+def _mean_rate(shots: Columns, column: str) -> tuple[float, float]:
+    """Return the mean of the shots and its standard error, as far as they are known."""
     values = _known(shots, column)
     if not len(values):
-        return MISSING
-    if len(values) == 1:
-        return format_digits(float(values[0]), 4)
-    return format_pm(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))))
+        return nan, nan
+    error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else nan
+    return float(values.mean()), float(error)
 
 
 def _preferred(shots: Columns) -> str:
@@ -247,8 +274,8 @@ def _known(shots: Columns, column: str) -> FloatArray:
 def _verdict_grid(shots: pd.DataFrame, series: Sequence[Repeats]) -> Grid:
     passed = shots[shots[col.VERDICT] == "PASS"]
     rows = [(item.verdict, "series", f"{item.reason}: {name_files(item.names)}") for item in series]
-    for item in count_reasons(shots):
-        rows.append((item.verdict, str(item.shots), f"{item.reason}: {name_files(item.files)}"))
+    for item in group_repeats(list_repeats(shots)):
+        rows.append((item.verdict, str(item.count), f"{item.reason}: {name_files(item.names)}"))
     if len(passed):
         rows.append(("PASS", str(len(passed)), "no objection"))
     columns = (

@@ -10,6 +10,7 @@ from stopflow import column_names as col
 from stopflow.errors import StopflowError
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kept import Parts
+from stopflow.report.kinetics.conditions import build_units
 from stopflow.report.kinetics.experiment_page import build_experiment_blocks
 from stopflow.report.kinetics.extent import choose_experiments
 from stopflow.report.paper.joining import DrawnSheet
@@ -44,9 +45,11 @@ class ExperimentSheets:
         require_paper(paper)
         self._data, self.paper, self.parts = data, paper, parts
         self.names = choose_experiments(data.shots)
+        # Whatever the experiment, its pages are in the units of the lab.
+        self._kind = (SHEETS, paper, build_units(data.conditions))
         self._found: Drawn = {}
         for name in self.names:
-            sheets = _open(parts.find(name, SHEETS, paper))
+            sheets = _open(parts.find(name, *self._kind))
             if sheets is not None:
                 self._found[name] = sheets
         self.missing = [name for name in self.names if name not in self._found]
@@ -102,7 +105,7 @@ class ExperimentSheets:
         def take(drawn: Drawn) -> None:
             for name, sheets in drawn.items():
                 self._found[name] = sheets
-                self.parts.keep(name, SHEETS, self.paper, part=pack_sheets(sheets))
+                self.parts.keep(name, *self._kind, part=pack_sheets(sheets))
                 left.pop(name)
                 if progress is not None:
                     progress(next(counter), len(self.missing))

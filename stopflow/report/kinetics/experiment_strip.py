@@ -30,7 +30,7 @@ def draw_cuts(
     shots: pd.DataFrame,
     picture: ExperimentPicture,
 ) -> bool:
-    """Draw k against the cut, relative to the k reported; False when there is nothing to draw."""
+    """Draw k against the cut, relative to that of the fit; False when there is nothing to draw."""
     lines = relative_cuts(cuts, shots)
     if not lines:
         return False

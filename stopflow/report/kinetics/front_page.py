@@ -5,19 +5,21 @@ from itertools import groupby
 from operator import itemgetter
 
 import numpy as np
-import pandas as pd
 
 from stopflow import column_names as col
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.answers import build_answers
 from stopflow.report.kinetics.conditions import (
+    Unit,
+    Units,
+    build_units,
     name_files_apart,
-    shared_unit,
     sort_conditions,
     varying_columns,
+    write_amount,
 )
 from stopflow.report.kinetics.input_problems import say_disagreements
-from stopflow.report.kinetics.law_choice import is_listed, list_law_choices, say_law_choice
+from stopflow.report.kinetics.law_choice import is_listed, law_choice_grid, list_law_choices
 from stopflow.report.kinetics.repeat_blocks import build_repeat_blocks
 from stopflow.report.kinetics.repeats import list_doubtful
 from stopflow.report.kinetics.summary import (
@@ -35,7 +37,6 @@ from stopflow.report.paper.rounding import (
     MISSING,
     celsius_text,
     column_errors,
-    format_concentration,
     format_digits,
     format_interval,
     format_time,
@@ -55,8 +56,6 @@ from stopflow.report.tables.tables import signal_unit
 _NAME_LENGTH = 60
 _FIT_OF = {"joint": "a joint fit", "mean": "a fit to the mean trace"}
 _MOST_DISAGREEMENTS = 6
-_WIDEST_UNIT = 1e3
-"""From how wide a range on concentrations read better each in its own unit."""
 
 
 def build_front_blocks(data: KineticsReportData) -> list[Block]:
@@ -107,9 +106,7 @@ def build_front_blocks(data: KineticsReportData) -> list[Block]:
     ]
     choices = list_law_choices(data.shots)
     if is_listed(choices):
-        blocks.append(build_heading("Choice of the rate law"))
-        said = [say_law_choice(choice) for choice in choices]
-        blocks += [Paragraph(text=text, size=7.4, after_mm=0.8) for text in said]
+        blocks += [build_heading("Choice of the rate law"), law_choice_grid(choices)]
     repeats = build_repeat_blocks(data.shots, data.conditions)
     # Where there is nothing to repeat the box of answers has said so.
     return [*blocks, build_heading("What to repeat"), *repeats] if repeats else blocks
@@ -154,8 +151,11 @@ def _paint_counts(
 def _condition_grid(data: KineticsReportData) -> Grid:
     files = name_files_apart(data.shots, data.conditions)
     table = sort_conditions(data.conditions.assign(file=files))
-    factor, unit = _concentration_unit(table[col.CONCENTRATION_M])
-    ionic = shared_unit(list(table[col.IONIC_STRENGTH_M]))
+    units = build_units(table)
+    signals = {
+        name: signal_unit(own) for name, own in data.shots.groupby(col.EXPERIMENT, sort=False)
+    }
+    mixed = len(set(signals.values())) > 1
     shown = set(varying_columns(table)) | {
         name for name in (col.CONCENTRATION_M, col.TEMPERATURE_K) if np.isfinite(table[name]).any()
     }
@@ -167,12 +167,12 @@ def _condition_grid(data: KineticsReportData) -> Grid:
         *([Column(title="Substrate")] if "substrate" in shown else []),
         *([Column(title="Mixture")] if "mixture" in shown else []),
         *(
-            [Column(title="Conc.", unit=unit, align="right")]
+            [Column(title="Conc.", unit=_name_of(units.concentration), align="right")]
             if col.CONCENTRATION_M in shown
             else []
         ),
         *(
-            [Column(title="I", unit=ionic[1], align="right")]
+            [Column(title="I", unit=_name_of(units.ionic_strength), align="right")]
             if col.IONIC_STRENGTH_M in shown
             else []
         ),
@@ -188,7 +188,7 @@ def _condition_grid(data: KineticsReportData) -> Grid:
         ),
         Column(title="Shot SD", unit="s⁻¹", align="right"),
         Column(title="Half-life", align="right"),
-        Column(title="Amplitude", unit=signal_unit(data.shots), align="right"),
+        Column(title="Amplitude", unit="" if mixed else signal_unit(data.shots), align="right"),
         Column(title="S/N", align="right"),
         Column(title="Verdict", verdict=True),
     ]
@@ -198,9 +198,10 @@ def _condition_grid(data: KineticsReportData) -> Grid:
     for name, part in groupby(records, key=itemgetter(col.EXPERIMENT)):
         own = list(part)
         errors = column_errors([row[col.K_STDERR_PER_S] for row in own])
-        rows += [(str(name),)] if several else []
+        if several:
+            rows.append((f"{name}: amplitude / {signals[name]}" if mixed else str(name),))
         rows += [
-            _condition_row(row | {"shown_error": error}, shown, factor, ionic[0])
+            _condition_row(row | {"shown_error": error}, shown, units)
             for row, error in zip(own, errors, strict=True)
         ]
     return Grid(
@@ -208,15 +209,12 @@ def _condition_grid(data: KineticsReportData) -> Grid:
     )
 
 
-def _concentration_unit(concentrations_M: pd.Series) -> tuple[float, str]:
-    """Factor and unit of the column; NaN and "" where each cell needs a unit of its own."""
-    known = concentrations_M[concentrations_M > 0]
-    if len(known) and known.max() / known.min() > _WIDEST_UNIT:
-        return float("nan"), ""
-    return shared_unit(list(concentrations_M))
+def _name_of(unit: Unit | None) -> str:
+    """Name the unit of a column; "" where each cell has its own."""
+    return unit[1] if unit else ""
 
 
-def _condition_row(row: dict, shown: set[str], factor: float, ionic: float) -> tuple[str, ...]:
+def _condition_row(row: dict, shown: set[str], units: Units) -> tuple[str, ...]:
     error = float(row["shown_error"])
     fitted, shots = int(row[col.FITTED]), int(row[col.SHOTS])
     spread = float(row[col.BETWEEN_SHOT_SD_PER_S])
@@ -226,10 +224,9 @@ def _condition_row(row: dict, shown: set[str], factor: float, ionic: float) -> t
     if "mixture" in shown:
         cells.append(str(row[col.MIXTURE] or MISSING))
     if col.CONCENTRATION_M in shown:
-        value = float(row[col.CONCENTRATION_M])
-        cells.append(_tidy(value * factor) if np.isfinite(factor) else format_concentration(value))
+        cells.append(write_amount(float(row[col.CONCENTRATION_M]), units.concentration))
     if col.IONIC_STRENGTH_M in shown:
-        cells.append(_tidy(ionic * float(row[col.IONIC_STRENGTH_M])))
+        cells.append(write_amount(float(row[col.IONIC_STRENGTH_M]), units.ionic_strength))
     if col.TEMPERATURE_K in shown:
         cells.append(celsius_text(float(row[col.TEMPERATURE_K])))
     return (
@@ -255,11 +252,6 @@ def _condition_row(row: dict, shown: set[str], factor: float, ionic: float) -> t
         format_digits(float(row[col.SIGNAL_TO_NOISE]), 2),
         str(row[col.VERDICT]),
     )
-
-
-def _tidy(value: float, digits: int = 4) -> str:
-    text = format_digits(value, digits)
-    return text.rstrip("0").rstrip(".") if "." in text and "×" not in text else text
 
 
 def _table_note(data: KineticsReportData) -> str:

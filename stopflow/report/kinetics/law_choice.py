@@ -17,7 +17,8 @@ from stopflow.errors import SettingsError
 from stopflow.kinetics.laws import RateLaw, error_columns, find_law, parameter_column
 from stopflow.kinetics.verdicts.compare_laws import NOT_RULED_OUT, rate_beside
 from stopflow.report.kinetics.summary import count_things
-from stopflow.report.paper.rounding import format_digits
+from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.rounding import MISSING, format_digits
 from stopflow.report.paper.style import shorten_middle
 
 _NAMED = 3
@@ -168,6 +169,39 @@ def say_law_choices(shots: pd.DataFrame) -> str:
 def is_listed(choices: list[LawChoice]) -> bool:
     """Whether there are more choices than the answers of the first page name."""
     return len(choices) > _NAMED
+
+
+def law_choice_grid(choices: list[LawChoice]) -> Grid:
+    """Set the choices as a table, a row an experiment."""
+    rows = tuple(
+        (
+            choice.experiment,
+            choice.law.key,
+            choice.rival.key,
+            _signed(-choice.gain, 3) if np.isfinite(choice.gain) else MISSING,
+            f"{choice.shots} of {choice.fitted}",
+            f"{_signed(100 * choice.shift, 2)} %" if np.isfinite(choice.shift) else MISSING,
+            format_digits(abs(choice.shift_sigma), 2),
+            "open" if abs(choice.gain) < NOT_RULED_OUT else "clear",
+        )
+        for choice in choices
+    )
+    columns = (
+        Column(title="Experiment"),
+        Column(title="Fitted"),
+        Column(title="Next best"),
+        Column(title="AICc", unit="next − fitted", align="right"),
+        Column(title="Shots", align="right"),
+        Column(title="k", unit="moves by", align="right"),
+        Column(title="k", unit="moves by, SE", align="right"),
+        Column(title="Choice"),
+    )
+    return Grid(columns=columns, rows=rows, size=6.8, name="Choice of the rate law")
+
+
+def _signed(value: float, digits: int) -> str:
+    text = format_digits(value, digits)
+    return f"+{text}" if value > 0 else text
 
 
 def say_remedies(shots: pd.DataFrame) -> str:

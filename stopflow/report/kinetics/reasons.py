@@ -17,21 +17,19 @@ _WORST_FIRST = ("FAIL", "WARN", "PASS")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReasonCount:
-    """One reason, how often it was given, and where.
+    """One reason, and how often it was given.
 
     Attributes
     ----------
-    reason, gist
-        Its whole sentence, and what was found alone.
+    gist
+        What was found, without its explanation.
     shots
         How many shots gave it, for this verdict.
     """
 
     verdict: str
-    reason: str
     gist: str
     shots: int
-    files: tuple[str, ...]
 
 
 def say_in_print(findings: Sequence[Finding]) -> str:
@@ -61,26 +59,24 @@ def mask_numbers(text: str) -> str:
 def count_reasons(shots: pd.DataFrame) -> list[ReasonCount]:
     """Group the reasons of warned and refused shots, failures first, then by frequency.
 
-    Reasons that differ in numbers alone are counted together; the sentence of the first is shown.
+    Reasons that differ in numbers alone are counted together; the first is shown.
     """
     first: dict[Hashable, tuple[Finding, ...]] = {}
-    files: dict[tuple[str, Hashable], list[str]] = {}
-    own = shots.loc[shots[col.VERDICT] != "PASS", [col.VERDICT, col.FINDINGS, col.FILE]]
-    for verdict, described, file in own.itertuples(index=False):
+    counts: Counter[tuple[str, Hashable]] = Counter()
+    own = shots.loc[shots[col.VERDICT] != "PASS", [col.VERDICT, col.FINDINGS]]
+    for verdict, described in own.itertuples(index=False):
         findings = parse_findings(str(described))
         groups: list[tuple[Finding, ...]] = [(finding,) for finding in findings]
         for group in groups or [()]:
             key = (str(verdict), tuple(map(kind_of, group)))
             first.setdefault(key, group)
-            files.setdefault(key, []).append(str(file))
-    order = sorted(files, key=lambda key: (_WORST_FIRST.index(key[0]), -len(files[key])))
+            counts[key] += 1
+    order = sorted(counts, key=lambda key: (_WORST_FIRST.index(key[0]), -counts[key]))
     return [
         ReasonCount(
             verdict=key[0],
-            reason=say_in_print(first[key]),
             gist=gist_in_print(first[key]),
-            shots=len(files[key]),
-            files=tuple(files[key]),
+            shots=counts[key],
         )
         for key in order
     ]

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import pandas as pd
 
 from stopflow import column_names as col
+from stopflow.report.kinetics.conditions import build_units
 from stopflow.report.kinetics.repeats import (
     Repeats,
     group_repeats,
     group_series,
+    join_experiments,
     list_doubtful,
     list_repeats,
     name_files,
@@ -22,11 +24,12 @@ def build_repeat_blocks(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[B
     """Compose the lists of what to repeat or to look at; empty when there is nothing."""
     wanted, doubtful = list_repeats(shots), list_doubtful(conditions)
     blocks: list[Block] = []
+    series = group_series(doubtful, conditions, build_units(conditions))
     if len(doubtful):
         said = f"{len(doubtful)} series of replicates {_need(len(doubtful))} a look."
         blocks += [
             Paragraph(text=said, keep_with_next=True),
-            _grid(group_series(doubtful, conditions), counted="Series", named="Reason and series"),
+            _grid(series, counted="Series", named="Reason and series"),
         ]
     if len(wanted):
         blocks += [
@@ -60,10 +63,10 @@ def _grid(groups: Sequence[Repeats], *, counted: str, named: str) -> Grid:
         (
             item.verdict,
             item.experiment,
-            str(len(item.names)),
+            str(item.count),
             f"{item.reason}: {name_files(item.names)}",
         )
-        for item in groups
+        for item in join_experiments(groups)
     ]
     columns = (
         Column(title="Verdict", verdict=True),

@@ -1,7 +1,7 @@
 """What to repeat: shots and series that did not pass, grouped by why."""
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -9,10 +9,11 @@ from stopflow import column_names as col
 from stopflow.errors import and_more
 from stopflow.kinetics.verdicts.findings import Finding, parse_findings, write_findings
 from stopflow.kinetics.verdicts.sentences import reasons
-from stopflow.report.kinetics.conditions import label_conditions
+from stopflow.report.kinetics.conditions import Units, label_conditions
 from stopflow.report.kinetics.reasons import gist_in_print, kind_of, say_in_print
 
 _NAMED = 12
+_MANY_EXPERIMENTS = 3
 _OF_SHOTS = "shots"
 """The rule of a series that repeats what is said of its shots."""
 
@@ -33,7 +34,12 @@ class Repeats:
     reason, gist
         The reasons in whole sentences, and what the first one found.
     names
-        Files of shots, or what tells the series from the others of its experiment.
+        Files of shots, or what tells the series from the others of its experiment; of several
+        experiments the experiments, each with its count.
+    count
+        How many shots or series these are.
+    kinds
+        The same for reasons that differ in numbers alone.
     """
 
     verdict: str
@@ -41,6 +47,8 @@ class Repeats:
     reason: str
     gist: str
     names: tuple[str, ...]
+    count: int
+    kinds: Hashable
 
 
 def group_repeats(wanted: pd.DataFrame) -> list[Repeats]:
@@ -48,11 +56,11 @@ def group_repeats(wanted: pd.DataFrame) -> list[Repeats]:
     return _group(wanted, [str(name) for name in wanted[col.FILE]])
 
 
-def group_series(doubtful: pd.DataFrame, conditions: pd.DataFrame) -> list[Repeats]:
+def group_series(doubtful: pd.DataFrame, conditions: pd.DataFrame, units: Units) -> list[Repeats]:
     """Group the rows of `list_doubtful` likewise, named by what varies in their experiment."""
     labels: dict[object, str] = {}
     for _, part in conditions.groupby(col.EXPERIMENT, sort=False):
-        labels |= dict(zip(part.index, label_conditions(part), strict=True))
+        labels |= dict(zip(part.index, label_conditions(part, units), strict=True))
     return _group(doubtful, [labels[row] for row in doubtful.index])
 
 
@@ -72,9 +80,31 @@ def _group(rows: pd.DataFrame, names: Sequence[str]) -> list[Repeats]:
             reason=say_in_print(found[0][0]),
             gist=gist_in_print(found[0][0]),
             names=tuple(name for _, name in found),
+            count=len(found),
+            kinds=kinds,
         )
-        for (verdict, experiment, _), found in groups.items()
+        for (verdict, experiment, kinds), found in groups.items()
     ]
+
+
+def join_experiments(groups: Sequence[Repeats]) -> list[Repeats]:
+    """Join what many experiments have in common, so that nothing is said over and over."""
+    alike: dict[tuple[str, Hashable], list[Repeats]] = {}
+    for item in groups:
+        alike.setdefault((item.verdict, item.kinds), []).append(item)
+    joined = []
+    for members in alike.values():
+        if len(members) < _MANY_EXPERIMENTS:
+            joined += members
+            continue
+        common = replace(
+            members[0],
+            experiment=f"{len(members)} experiments",
+            names=tuple(f"{item.experiment} ({item.count})" for item in members),
+            count=sum(item.count for item in members),
+        )
+        joined.append(common)
+    return joined
 
 
 def name_files(files: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.kinetics.secondary.fit import name_phase
 from stopflow.kinetics.verdicts.series_phases import FIRST_RATE
 from stopflow.report.data import KineticsReportData, made_once
-from stopflow.report.kinetics.conditions import shared_unit
+from stopflow.report.kinetics.conditions import Units, build_units, shared_unit
 from stopflow.report.paper.decimate import FloatArray
 from stopflow.report.paper.rounding import (
     concentration_unit,
@@ -26,6 +26,10 @@ from stopflow.report.paper.rounding import (
 from stopflow.report.paper.style import printable
 
 K_ON_AT = "k_on at "
+SYMBOLS = {
+    item.name: item.symbol for curve in CURVES.values() for item in curve.parameters if item.symbol
+}
+"""Parameters whose names print otherwise."""
 DECADES = 100.0
 """Points that span more than this factor stand on a logarithmic axis."""
 _KELVIN = re.compile(r"(?<![\w.])(\d{2,4}\.\d{2}) K(?!\w)")
@@ -100,11 +104,12 @@ def pictured_plots(data: KineticsReportData) -> list[tuple[SecondaryPicture, pd.
 def _build_plots(
     secondary: pd.DataFrame, conditions: pd.DataFrame
 ) -> Iterator[tuple[SecondaryPicture, pd.DataFrame]]:
+    units = build_units(conditions)
     several = set(secondary[col.EXPERIMENT]) != {""} and secondary[col.PLOT].nunique() > 1
     for _, part in secondary.groupby(col.PLOT, sort=False):
         points = _points_of(part, conditions)
         if len(points):
-            yield _picture(part, points, named=several), part
+            yield _picture(part, points, units, named=several), part
 
 
 def _points_of(part: pd.DataFrame, conditions: pd.DataFrame) -> pd.DataFrame:
@@ -150,10 +155,12 @@ def _k_on_points(own: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _picture(part: pd.DataFrame, points: pd.DataFrame, *, named: bool) -> SecondaryPicture:
+def _picture(
+    part: pd.DataFrame, points: pd.DataFrame, units: Units, *, named: bool
+) -> SecondaryPicture:
     kind = str(part[col.KIND].iloc[0])
     against = CURVES[kind].against
-    x, y, low, high, factor, x_label, y_label = _AXES[against](points, kind)
+    x, y, low, high, factor, x_label, y_label = _AXES[against](points, kind, units)
     log_x = against == "concentration" and _spans_decades(x)
     curves = []
     for name, own in part.groupby(col.KIND, sort=False):
@@ -240,9 +247,9 @@ def _span(x: FloatArray, *, from_zero: bool) -> tuple[float, float]:
 Axis = tuple[FloatArray, FloatArray, FloatArray, FloatArray, float, str, str]
 
 
-def _concentration_axes(points: pd.DataFrame, kind: str) -> Axis:
+def _concentration_axes(points: pd.DataFrame, kind: str, units: Units) -> Axis:
     x = points[col.CONCENTRATION_M].to_numpy(float)
-    factor, unit = shared_unit(list(x))
+    factor, unit = units.concentration or shared_unit(list(x))
     y, low, high = (
         points[name].to_numpy(float)
         for name in (col.K_PER_S, col.K_LOW95_PER_S, col.K_HIGH95_PER_S)
@@ -251,8 +258,8 @@ def _concentration_axes(points: pd.DataFrame, kind: str) -> Axis:
     return x * factor, y, low, high, factor, f"concentration / {unit}", label
 
 
-def _ph_axes(points: pd.DataFrame, kind: str) -> Axis:
-    del kind
+def _ph_axes(points: pd.DataFrame, kind: str, units: Units) -> Axis:
+    del kind, units
     y, low, high = (
         points[name].to_numpy(float)
         for name in (col.K_PER_S, col.K_LOW95_PER_S, col.K_HIGH95_PER_S)
@@ -261,7 +268,8 @@ def _ph_axes(points: pd.DataFrame, kind: str) -> Axis:
     return points[col.MIXTURE_PH].to_numpy(float), y, low, high, 1.0, "pH", label
 
 
-def _temperature_axes(points: pd.DataFrame, kind: str) -> Axis:
+def _temperature_axes(points: pd.DataFrame, kind: str, units: Units) -> Axis:
+    del units
     kelvin = points[col.TEMPERATURE_K].to_numpy(float)
     over = kelvin if kind == "eyring" else np.ones_like(kelvin)
     rate, unit = ("k_on", "M⁻¹ s⁻¹") if "rate" in points else ("k", "s⁻¹")
@@ -274,7 +282,7 @@ def _temperature_axes(points: pd.DataFrame, kind: str) -> Axis:
     return 1e3 / kelvin, y, low, high, 1e3, "1000 K / T", label
 
 
-_AXES: Mapping[str, Callable[[pd.DataFrame, str], Axis]] = {
+_AXES: Mapping[str, Callable[[pd.DataFrame, str, Units], Axis]] = {
     "concentration": _concentration_axes,
     "temperature": _temperature_axes,
     "pH": _ph_axes,

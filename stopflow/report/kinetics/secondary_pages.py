@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import cycle
+from typing import Literal
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
 from stopflow import column_names as col
 from stopflow.kinetics.secondary.curves import CURVES
@@ -13,6 +17,7 @@ from stopflow.kinetics.secondary.fit import name_phase
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kept import digest_value
 from stopflow.report.kinetics.secondary_numbers import (
+    SYMBOLS,
     SecondaryPicture,
     is_parameter,
     name_group,
@@ -39,15 +44,21 @@ from stopflow.report.paper.style import (
     CATEGORY_COLOURS,
     INK,
     MARKERS,
+    MM_PER_INCH,
     MUTED,
+    LineStyle,
+    Ruler,
     ordered_colours,
     printable,
 )
 
-_SYMBOLS = {
-    item.name: item.symbol for curve in CURVES.values() for item in curve.parameters if item.symbol
-}
 _OVERLAID = 8
+_Corner = Literal["upper left", "upper right", "lower left", "lower right"]
+_TITLE_SIZE = 7.2
+_KEY_WIDTH, _KEY_HEIGHT = 0.55, 0.25
+"""Room for the key of the curves, as parts of the frame."""
+_NOT_TAKEN: tuple[LineStyle, ...] = ((0, (1, 1.5)), (0, (4, 1.5)), (0, (4, 1.5, 1, 1.5)))
+"""Line styles of curves that were tried and not taken."""
 _IN_GRID = (
     *(col.PLOT, col.KIND, col.CHOSEN, col.RATES, col.TEXT, col.PARAMETER, col.VALUE, col.STDERR),
     *(col.LOW95, col.HIGH95, col.UNIT, col.POINTS),
@@ -91,12 +102,15 @@ def build_secondary_blocks(data: KineticsReportData) -> list[Block]:
             if group[first:]
         ]
         kinds = [group[first].kind for group in against_temperature if group[first:]]
-        blocks.append(row_picture(panels, tall_mm=80.0, top_mm=12.0, shows=kinds))
+        blocks += [
+            row_picture(panels[at : at + 2], tall_mm=80.0, top_mm=12.0, shows=kinds[at : at + 2])
+            for at in range(0, len(panels), 2)
+        ]
     blocks.append(secondary_grid(data.secondary, letters=letters))
     blocks.append(
         Paragraph(
             text="Points: means of conditions with 95 % intervals. Line: the model reported; "
-            "shaded: its 95 % band; dotted: a model that was tried and not taken. Errors are "
+            "shaded: its 95 % band; broken: a model that was tried and not taken. Errors are "
             "standard errors, intervals 95 % by Student's t.",
             size=6.6,
             colour=MUTED,
@@ -144,17 +158,10 @@ def draw_secondary(
     """Draw one plot, or several of one kind over each other, each with its letter of the table."""
     names = letters or {}
     colours = ordered_colours(len(pictures)) if len(pictures) > 1 else [CATEGORY_COLOURS[0]]
+    groups = []
     for place, picture in enumerate(pictures):
         colour, marker = colours[place], MARKERS[place % len(MARKERS)]
-        for curve in picture.curves:
-            style = "-" if curve.chosen else (0, (1, 1.5))
-            if curve.chosen and curve.low is not None and curve.high is not None:
-                axes.fill_between(
-                    curve.x, curve.low, curve.high, color=colour, alpha=0.15, linewidth=0
-                )
-            width = 1.0 if curve.chosen else 0.8
-            shade = colour if curve.chosen else MUTED
-            axes.plot(curve.x, curve.y, color=shade, linestyle=style, linewidth=width)
+        lines = _draw_curves(axes, picture, colour=colour)
         closed = np.isfinite(picture.low) & np.isfinite(picture.high)
         axes.vlines(
             picture.x[closed],
@@ -163,7 +170,7 @@ def draw_secondary(
             color=colour,
             linewidth=0.8,
         )
-        axes.plot(
+        groups += axes.plot(
             picture.x,
             picture.y,
             linestyle="none",
@@ -191,6 +198,7 @@ def draw_secondary(
     axes.set_ylabel(first.y_label)
     if len(pictures) > 1:
         axes.legend(
+            handles=groups,
             loc="lower left",
             bbox_to_anchor=(-0.02, 1.0),
             ncols=len(pictures),
@@ -198,16 +206,51 @@ def draw_secondary(
             handletextpad=0.2,
             fontsize=6.8,
         )
-    else:
-        _write_title(axes, first)
+        return
+    _write_title(axes, first)
+    if len(lines) > 1 or not first.said:
+        axes.legend(handles=lines, loc=_free_corner(axes, first), fontsize=5.8, handlelength=2.4)
+
+
+def _draw_curves(axes: Axes, picture: SecondaryPicture, *, colour: str) -> list[Line2D]:
+    """Draw the curve reported with its band, and those that were tried, each with its name."""
+    lines = []
+    styles = cycle(_NOT_TAKEN)
+    for curve in picture.curves:
+        if curve.chosen and curve.low is not None and curve.high is not None:
+            axes.fill_between(curve.x, curve.low, curve.high, color=colour, alpha=0.15, linewidth=0)
+        lines += axes.plot(
+            curve.x,
+            curve.y,
+            color=colour if curve.chosen else MUTED,
+            linestyle="-" if curve.chosen else next(styles),
+            linewidth=1.0 if curve.chosen else 0.8,
+            label=curve.kind if curve.chosen else f"{curve.kind}, not taken",
+        )
+    return lines
+
+
+def _free_corner(axes: Axes, picture: SecondaryPicture) -> _Corner:
+    """Find the corner through which the fewest points and curves run."""
+    lines = [(picture.x, picture.y), *((curve.x, curve.y) for curve in picture.curves)]
+    drawn = np.concatenate([np.column_stack(line) for line in lines])
+    x, y = axes.transAxes.inverted().transform(axes.transData.transform(drawn)).T
+    left, right = x < _KEY_WIDTH, x > 1 - _KEY_WIDTH
+    low, high = y < _KEY_HEIGHT, y > 1 - _KEY_HEIGHT
+    inside: dict[_Corner, NDArray[np.bool_]] = {
+        "upper left": high & left,
+        "upper right": high & right,
+        "lower left": low & left,
+        "lower right": low & right,
+    }
+    return min(inside, key=lambda corner: np.count_nonzero(inside[corner]))
 
 
 def _write_title(axes: Axes, picture: SecondaryPicture) -> None:
-    title = (
-        picture.title if len(picture.title) <= 30 else f"{picture.title[:15]}…{picture.title[-14:]}"
-    )
+    room_mm = axes.bbox.width / axes.figure.dpi * MM_PER_INCH
+    title = Ruler().shorten(picture.title, _TITLE_SIZE, width_mm=room_mm, bold=True)
     said = picture.said or ("no model holds",)
-    axes.set_title(title, pad=4.5 + 7.6 * len(said), fontsize=7.2)
+    axes.set_title(title, pad=4.5 + 7.6 * len(said), fontsize=_TITLE_SIZE)
     for place, line in enumerate(reversed(said)):
         axes.annotate(
             _symbols(line),
@@ -221,7 +264,7 @@ def _write_title(axes: Axes, picture: SecondaryPicture) -> None:
 
 
 def _symbols(text: str) -> str:
-    for plain, symbol in _SYMBOLS.items():
+    for plain, symbol in SYMBOLS.items():
         text = text.replace(f"{plain} ", f"{symbol} ")
     return text
 
@@ -261,8 +304,12 @@ def secondary_grid(secondary: pd.DataFrame, *, letters: Mapping[str, str] | None
 def _model_rows(kind: str, own: pd.DataFrame) -> list[tuple[str, ...]]:
     remark = set_numbers(str(own[col.TEXT].iloc[0]).partition(";")[2].strip())
     phase = name_phase(str(own[col.RATES].iloc[0]).split())
-    plain = phase == "k" or CURVES[kind].mechanism
-    model = _title(kind) if plain else f"{_title(kind)}, {phase}"
+    if phase == "k" or CURVES[kind].mechanism:
+        model = _title(kind)
+    elif CURVES[kind].of == "amplitude":
+        model = _title(kind.replace("amplitude", phase))
+    else:
+        model = f"{_title(kind)}, {phase}"
     rows: list[tuple[str, ...]] = []
     for number, row in enumerate(own[is_parameter(own)].to_dict("records")):
         factor, unit = shown_unit({str(key): value for key, value in row.items()})
@@ -271,7 +318,7 @@ def _model_rows(kind: str, own: pd.DataFrame) -> list[tuple[str, ...]]:
             (
                 model if number == 0 else "",
                 f"{row[col.POINTS]:.0f}" if number == 0 else "",
-                _SYMBOLS.get(str(row[col.PARAMETER]), str(row[col.PARAMETER])),
+                SYMBOLS.get(str(row[col.PARAMETER]), str(row[col.PARAMETER])),
                 format_pm(value, error) if error > 0 else format_digits(value, 3),
                 format_interval(
                     factor * float(row[col.LOW95]), factor * float(row[col.HIGH95]), error=error

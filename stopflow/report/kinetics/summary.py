@@ -76,12 +76,14 @@ def summarise_rates(shots: pd.DataFrame) -> str:
     if len(reactions) > 1:
         return f"{len(k)} rate constants of {len(reactions)} reactions, in the table below."
     low, high = format_digits(k.min(), 3), format_digits(k.max(), 3)
+    span = f"from {low} to {high}" if low != high else f"of {low}"
     half = shots[col.HALF_LIFE_S].to_numpy(float)
     half = half[np.isfinite(half)]
     lives = ""
     if len(half):
-        lives = f" (half-lives {format_time(half.min())} to {format_time(half.max())})"
-    return f"{len(k)} rate constants from {low} to {high} s⁻¹{lives}."
+        first, last = format_time(half.min()), format_time(half.max())
+        lives = f" (half-lives {first} to {last})" if first != last else f" (half-life {first})"
+    return f"{len(k)} rate constants {span} s⁻¹{lives}."
 
 
 def _range(shots: pd.DataFrame) -> str:

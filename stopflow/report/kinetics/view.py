@@ -5,8 +5,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from stopflow import column_names as col
+from stopflow.kinetics.laws import LAWS, error_columns, parameter_column
 from stopflow.kinetics.verdicts.findings import parse_findings
-from stopflow.kinetics.verdicts.sentences import say
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.experiment_figures import draw_traces
 from stopflow.report.kinetics.experiment_numbers import (
@@ -14,6 +14,7 @@ from stopflow.report.kinetics.experiment_numbers import (
     build_experiment_picture,
 )
 from stopflow.report.kinetics.experiment_strip import draw_cuts
+from stopflow.report.kinetics.reasons import say_in_print
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.rounding import (
     MISSING,
@@ -35,6 +36,10 @@ from stopflow.report.paper.style import (
 
 _SHEET = Paper(key="picture", width_mm=220.0, height_mm=140.0, side_mm=8.0)
 _TEXT_MM = 54.0
+_FURTHER = tuple(
+    (name.removesuffix("_per_s"), parameter_column(name)) for name in LAWS["triple"].rates[1:]
+)
+"""Names and columns of the rates beyond the first."""
 
 
 @styled
@@ -64,24 +69,29 @@ def plot_shot(data: KineticsReportData, row: int = 0) -> Figure:
         draw_traces(page, picture, _SHEET.side_mm, 13.0, width_mm=width, tall_mm=tall)
     else:
         page.text(_SHEET.side_mm, 24.0, "There is no trace to draw.", colour=MUTED)
+    drawn = False
     if picture.shots and len(cuts) > 1:
         axes = page.axes(_SHEET.side_mm + 15.0, 101.0, width_mm=width - 15.0, height_mm=24.5)
-        if not draw_cuts(axes, cuts, data.shots.iloc[[row]].set_axis([row]), picture):
+        drawn = draw_cuts(axes, cuts, data.shots.iloc[[row]].set_axis([row]), picture)
+        if not drawn:
             axes.remove()
     if picture.shots:
-        page.text(_SHEET.side_mm, _SHEET.height_mm - 1.8, say_key(picture), size=7.0, colour=MUTED)
+        key = page.ruler.shorten(say_key(picture, with_cuts=drawn), 7.0, width_mm=width)
+        page.text(_SHEET.side_mm, _SHEET.height_mm - 1.8, key, size=7.0, colour=MUTED)
     _write_numbers(page, shot, _SHEET.width_mm - _SHEET.side_mm - _TEXT_MM)
     return page.figure
 
 
-def say_key(picture: ExperimentPicture) -> str:
+def say_key(picture: ExperimentPicture, *, with_cuts: bool = False) -> str:
     """Say what is what in the picture."""
     drawn = picture.shots[0]
-    said = ["grey: the recorded signal, whole"]
+    said = ["grey: recorded"]
     if drawn.fit is not None:
-        said += ["line: the fit", "below: what the fit leaves"]
+        said += ["line: the fit", "below: residuals"]
     if np.isfinite(drawn.start_s):
-        said.append("shaded: left out before the start of the fit")
+        said.append("shaded: left out")
+    if with_cuts:
+        said.append("lowest: k of one exponential with slope by cut")
     text = "; ".join(said)
     return f"{text[0].upper()}{text[1:]}."
 
@@ -105,13 +115,15 @@ def _write_numbers(page: Page, shot: pd.Series, x_mm: float) -> None:
         colour=VERDICT_COLOURS.get(verdict, INK),
     )
     for finding in parse_findings(str(shot[col.FINDINGS])):
-        for line in page.ruler.wrap(printable(say(finding)), 7.4, width_mm=_TEXT_MM):
-            if line:
-                y += 4.2
-                page.text(x_mm, y, line, size=7.4, colour=MUTED)
+        said = f"•  {say_in_print((finding,))}"
+        for line in page.ruler.wrap(printable(said), 7.4, width_mm=_TEXT_MM):
+            y += 4.2
+            page.text(x_mm, y, line, size=7.4, colour=MUTED)
     y += 4.0
-    for label, value in _facts(shot):
-        y += 9.4
+    facts = _facts(shot)
+    step = min(9.4, (_SHEET.height_mm - 8.0 - y) / len(facts))
+    for label, value in facts:
+        y += step
         page.text(x_mm, y, label, size=6.8, colour=MUTED)
         text = page.ruler.shorten(printable(value), 8.8, width_mm=_TEXT_MM, bold=True)
         page.text(x_mm, y + 4.1, text, size=8.8, bold=True)
@@ -126,6 +138,10 @@ def _facts(shot: pd.Series) -> list[tuple[str, str]]:
     facts = [
         ("rate constant k / s⁻¹", format_pm(number(col.K_PER_S), error)),
         ("95 % interval / s⁻¹", interval),
+        *(
+            (f"rate constant {name} / s⁻¹", format_pm(number(rate), number(error_columns(rate)[0])))
+            for name, rate in _FURTHER
+        ),
         ("half-life", format_time(number(col.HALF_LIFE_S))),
         (f"amplitude at the cut / {unit}", format_digits(number("amplitude"), 4)),
         ("signal to noise", format_digits(number(col.SIGNAL_TO_NOISE), 3)),
@@ -133,7 +149,7 @@ def _facts(shot: pd.Series) -> list[tuple[str, str]]:
             "start of the fit",
             f"{format_time(number(col.START_S), 4, exact=True)} ({shot[col.START_SOURCE]})",
         ),
-        ("detected end of the artefact", format_time(number(col.DETECTED_START_S), 4)),
+        ("detected end of the artefact", format_time(number(col.DETECTED_START_S), 4, exact=True)),
         ("the lab's own rate / s⁻¹", format_digits(number(col.WORKBOOK_RATE_PER_S), 4)),
     ]
     return [(label, text) for label, text in facts if not text.startswith(MISSING)]

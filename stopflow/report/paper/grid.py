@@ -22,6 +22,8 @@ Cells = list[list[str]]
 _GAP_MM = 2.6
 _WIDEST_GAP_MM = 8.0
 _LEAST_WRAP_MM = 60.0
+_NARROWEST_MM = ((True, 40.0), (False, 9.0), (True, 22.0))
+"""Where room is short, wrapping columns and texts give way by turns, down to so much."""
 LONGER_THAN_PAGES_MM = 600.0
 """A grid as high as this has to be cut, whatever the paper."""
 _CONTINUED = ", continued"
@@ -114,13 +116,14 @@ class Grid:
         ]
         excess = sum(least) - room
         texts = [p for p in _all(natural) if self._gives_way(p) and p not in wraps]
-        while excess > 1e-6 and texts:
-            widest = max(texts, key=lambda p: least[p])
-            cut = min(excess, max(least[widest] * 0.1, 0.5))
-            if least[widest] - cut < 9.0:
-                break
-            least[widest] -= cut
-            excess -= cut
+        for wrapping, narrowest in _NARROWEST_MM:
+            while excess > 1e-6 and (wraps if wrapping else texts):
+                widest = max(wraps if wrapping else texts, key=lambda p: least[p])
+                cut = min(excess, max(least[widest] * 0.1, 0.5))
+                if least[widest] - cut < narrowest:
+                    break
+                least[widest] -= cut
+                excess -= cut
         for place in wraps:
             least[place] += max(room - sum(least), 0.0) / len(wraps)
         return tuple(least)

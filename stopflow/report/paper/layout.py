@@ -12,6 +12,7 @@ from stopflow.report.paper.flow import Block, Picture
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.style import Paper, Ruler
 
+_LEAST_PART_MM = 22.0
 NEARLY_EMPTY = 0.35
 """Share of a page up to which the last one counts as nearly empty."""
 
@@ -86,14 +87,12 @@ def _balance(
     """Let a nearly empty last page begin with the last heading of the page before it."""
     if len(pages) < 2 or not pages[-1]:
         return pages
-    last = pages[-1][-1]
-    end = last.y_mm + last.block.height_mm(ruler, paper.text_width_mm)
-    if end - paper.top_mm > NEARLY_EMPTY * (paper.floor_mm - paper.top_mm):
+    if not _is_nearly_empty(pages[-1], paper, ruler):
         return pages
     before = pages[-2]
     leads = [item.block.keep_with_next for item in before]
     headings = [at for at in range(1, len(before)) if leads[at] and not leads[at - 1]]
-    if not headings:
+    if not headings or _is_nearly_empty(before[: headings[-1]], paper, ruler):
         return pages
     first = before[headings[-1]].source
     moved = _deal(blocks[first:], paper, ruler)
@@ -103,16 +102,31 @@ def _balance(
     return [*pages[:-2], before[: headings[-1]], whole]
 
 
+def _is_nearly_empty(page: Sequence[Placed], paper: Paper, ruler: Ruler) -> bool:
+    end = page[-1].y_mm + page[-1].block.height_mm(ruler, paper.text_width_mm)
+    return end - paper.top_mm <= NEARLY_EMPTY * (paper.floor_mm - paper.top_mm)
+
+
 def _company_mm(block: Block, following: Iterable[Block], ruler: Ruler, width_mm: float) -> float:
     """Room that what follows a heading needs at least on the same page."""
     room = 0.0
     for after in following:
         if not block.keep_with_next:
             break
-        whole = after.height_mm(ruler, width_mm)
-        room += min(whole, 22.0) if not isinstance(after, Picture) else whole
+        room += _least_mm(after, ruler, width_mm)
         block = after
     return room
+
+
+def _least_mm(block: Block, ruler: Ruler, width_mm: float) -> float:
+    """Height of the least part of a block that may stand alone; of a picture, all of it."""
+    whole = block.height_mm(ruler, width_mm)
+    if isinstance(block, Picture):
+        return whole
+    room = _LEAST_PART_MM
+    while room < whole and block.split(ruler, width_mm=width_mm, room_mm=room)[0] is None:
+        room += _LEAST_PART_MM / 4
+    return min(room, whole)
 
 
 def draw_blocks(page: Page, placed: Sequence[Placed]) -> None:

@@ -42,6 +42,12 @@ def _even_error(error: float, fewest: int) -> float:
     return 3.0 * 10.0 ** -max(fewest, -math.floor(math.log10(error)))
 
 
+def format_pm_column(pairs: Sequence[tuple[float, float]]) -> list[str]:
+    """Write values with their errors below each other, by `column_errors`."""
+    likes = column_errors([error for _, error in pairs])
+    return [format_pm(*pair, like=like) for pair, like in zip(pairs, likes, strict=True)]
+
+
 def significant_digits(value: float, error: float) -> int:
     """Count the digits that `error` leaves of `value`; 3 when it is not known."""
     if not (math.isfinite(value) and value != 0 and _usable(error)):
@@ -94,15 +100,18 @@ def power(exponent: int) -> str:
     return str(exponent).translate(_SUPERSCRIPTS)
 
 
-def format_pm(value: float, error: float) -> str:
-    """Write ``12.34 ± 0.12``, or ``(1.23 ± 0.04)×10⁶`` for large and small values."""
+def format_pm(value: float, error: float, *, like: float = math.nan) -> str:
+    """Write ``12.34 ± 0.12``, or ``(1.23 ± 0.04)×10⁶`` for large and small values.
+
+    To the decimals that `error` leaves, or those that an error `like` it leaves.
+    """
     if not math.isfinite(value):
         return MISSING
     if not _usable(error):
         return format_digits(value, 4)
     reference = max(abs(value), error)
     exponent = math.floor(math.log10(reference))
-    decimals = error_decimals(error)
+    decimals = error_decimals(like if _usable(like) else error)
     if -4 < exponent < 5:
         return f"{_plain(value, decimals)} ± {_plain(error, decimals)}"
     scale = 10.0**exponent

@@ -58,18 +58,23 @@ def write_csv(frame: pd.DataFrame, path: Path, *, digits: int = DIGITS) -> None:
 def write_rates_xlsx(data: KineticsReportData, path: Path) -> None:
     """Write a workbook with the sheets conditions, shots, secondary, settings, problems, columns.
 
-    The one row of headers holds the names of the CSV with their units; it stays in view.
+    The one row of headers holds the names of the CSV with their units; it stays in view. Columns
+    for programs, whose keys the column of reasons says in words, are in the CSV alone.
     """
     unit = signal_unit(data.shots)
     frames = {
-        "conditions": drop_stored(data.conditions),
-        "shots": numbers_of_workbooks(order_columns(data.shots)),
+        "conditions": _for_readers(drop_stored(data.conditions)),
+        "shots": _for_readers(numbers_of_workbooks(order_columns(data.shots))),
         "secondary": data.secondary,
         "settings": settings_frame(data.provenance),
         "problems": data.problems,
     }
     frames["columns"] = _columns_frame(frames, unit=unit)
     write_sheets(frames, path, unit=unit)
+
+
+def _for_readers(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.drop(columns=[col.RULES, col.FINDINGS], errors="ignore")
 
 
 def write_table_xlsx(frame: pd.DataFrame, path: Path, *, sheet: str) -> None:

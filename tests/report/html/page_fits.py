@@ -8,11 +8,13 @@ from math import inf
 import numpy as np
 
 from stopflow.kinetics.fit import Fit, fit_trace, predict
-from stopflow.kinetics.laws import LAWS, RateLaw
-from stopflow.kinetics.signal_checks import misfit
-from stopflow.kinetics.uncertainty.interval import k_interval, noise_correlation
+from stopflow.kinetics.signal_checks import check_signal
+from stopflow.kinetics.uncertainty.interval import intervals, noise_correlation
+from stopflow.kinetics.uncertainty.quantisation import digitising_step
+from stopflow.kinetics.verdicts.shot_errors import error_factors
 
 PAGE_LAWS = ("single", "single-slope", "double", "double-slope")
+"""Those of the proof on random windows; the page knows the others of the table, too."""
 
 FIT_IN_PAGE = """
 (jobs) => jobs.map(({ time, signal, choice }) => {
@@ -61,11 +63,6 @@ def _text(values: np.ndarray) -> str:
     return base64.b64encode(np.ascontiguousarray(values, dtype="<f8").tobytes()).decode()
 
 
-def page_law(key: str) -> str | RateLaw:
-    """Find a rate law of the page on the Python side."""
-    return LAWS[key]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Reference:
     """What Python says of a job."""
@@ -77,28 +74,36 @@ class Reference:
 
 
 def fit_in_python(job: Job) -> Reference:
-    """Fit a job as ingest does: errors with correlated noise, the profile interval."""
+    """Fit a job as ingest does: errors with correlated noise or rounding, profile intervals."""
     kept = job.time_s <= job.end_s
     if job.excluded is not None:
         kept &= ~job.excluded
     time, signal = job.time_s[kept], job.signal[kept]
-    fit = fit_trace(time, signal, law=page_law(job.law), start_s=job.start_s, fixed=job.fixed or {})
+    fit = fit_trace(time, signal, law=job.law, start_s=job.start_s, fixed=job.fixed or {})
     if not fit.ok:
         return Reference(fit=fit, stderr={}, interval=(np.nan, np.nan), misfit_ratio=np.nan)
     after = time >= job.start_s
-    rest = signal[after] - predict(fit, time[after])
+    values, curve = signal[after], predict(fit, time[after])
+    rest = values - curve
     free = len(fit.rate_law.parameters) - len(fit.fixed)
     noise = noise_correlation(rest, parameters=free)
-    factor = noise.inflation if noise.significant else 1.0
+    levels = np.unique(values)
+    step = digitising_step(levels, points=len(values))
+    factors = error_factors(fit, time[after], curve, noise=noise, step=step)
+    checks = check_signal(
+        values, rest, noise_sd=fit.noise_sd, parameters=free, levels=len(levels), step=step
+    )
     return Reference(
         fit=fit,
-        stderr=_errors(fit, time[after], rest, factor=factor),
-        interval=k_interval(time, signal, fit, inflation=factor),
-        misfit_ratio=misfit(rest, parameters=free)[0],
+        stderr=_errors(fit, time[after], rest, factors=factors),
+        interval=intervals(time, signal, fit, names=("k_per_s",), inflation=factors)["k_per_s"],
+        misfit_ratio=checks.misfit_ratio,
     )
 
 
-def _errors(fit: Fit, time: np.ndarray, rest: np.ndarray, *, factor: float) -> dict[str, float]:
+def _errors(
+    fit: Fit, time: np.ndarray, rest: np.ndarray, *, factors: dict[str, float]
+) -> dict[str, float]:
     """Standard errors from the Jacobian at the fit itself, column by column to length 1."""
     names = fit.rate_law.parameters
     free = [name for name in names if name not in fit.fixed]
@@ -107,7 +112,7 @@ def _errors(fit: Fit, time: np.ndarray, rest: np.ndarray, *, factor: float) -> d
     lengths = np.sqrt((columns**2).sum(axis=0))
     inverse = np.linalg.inv(np.linalg.qr(columns / lengths, mode="r")) / lengths[:, None]
     noise = np.sqrt(rest @ rest / (len(rest) - len(free)))
-    errors = np.sqrt((inverse**2).sum(axis=1)) * noise * factor
+    errors = np.sqrt((inverse**2).sum(axis=1)) * noise * [factors[name] for name in free]
     return dict(zip(free, errors.tolist(), strict=True))
 
 

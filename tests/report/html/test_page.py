@@ -333,5 +333,5 @@ def test_ten_thousand_shots(open_page, lab):
 
 
 @pytest.mark.essential
-def test_the_same_lab_gives_the_same_bytes(small_lab):
-    assert build_page(small_lab) == build_page(small_lab)
+def test_the_same_lab_gives_the_same_bytes(lab):
+    assert build_page(lab) == build_page(lab)

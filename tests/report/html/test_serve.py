@@ -12,11 +12,15 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from time import monotonic
 from urllib.parse import urlsplit
 
 import pytest
 from cli_lab import own_environment
+
+from stopflow.pipeline.lab.ingest import IngestSettings
+from stopflow.pipeline.serve.follow import FollowedLab
 
 pytestmark = pytest.mark.whole
 
@@ -143,6 +147,29 @@ def _status(netloc: str, path: str, *, host: str, post: bool = False) -> int:
     return status
 
 
+def test_a_new_shot_is_told_before_the_page_has_it(few_shots, tmp_path):
+    """Its rate as soon as its folder is fitted, which is that of the page that follows."""
+    today = few_shots / "today"
+    later = shutil.move(min(today.glob("*.bka")), tmp_path)
+    lab = FollowedLab(few_shots, work=tmp_path / "work", settings=IngestSettings())
+    follower = Thread(target=lab.follow, daemon=True)
+    follower.start()
+    version = lab.wait(after=0, told=0, timeout_s=PATIENCE_S).version
+    shutil.copy(later, today)
+    state = lab.wait(after=version, told=0, timeout_s=PATIENCE_S)
+    assert state.version == version
+    (shot,) = state.fresh
+    assert (shot.experiment, shot.file) == ("today", Path(later).name)
+    assert shot.k is not None
+    state = lab.wait(after=version, told=1, timeout_s=PATIENCE_S)
+    assert (state.version, state.fresh) == (version + 1, ())
+    assert f"{shot.k:.11g}" in lab.page
+    assert lab.trace(shot.experiment, shot.file, 1)
+    assert lab.trace("elsewhere", shot.file, 1) is None
+    lab.stop()
+    follower.join(PATIENCE_S)
+
+
 def test_only_this_machine_is_listened_to(serve, tmp_path):
     (tmp_path / "empty").mkdir()
     served = serve(tmp_path / "empty")
@@ -209,7 +236,8 @@ def test_the_page_follows_and_writes_by_itself(browser, serve, few_shots, tmp_pa
 
     later = min(tmp_path.glob("*.bka"))
     shutil.copyfile(later, today / later.name)
-    page.locator("#save-note", has_text=f"1 new shot: {later.name}").wait_for()
+    page.locator("#save-note", has_text=f"1 new shot: {later.name}: k = ").wait_for()
+    rows.nth(6).wait_for()
     assert rows.count() == 7
     assert page.locator("#trace-title").inner_text() == name
     found = page.evaluate(

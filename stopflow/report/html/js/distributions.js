@@ -102,3 +102,8 @@ export function chiSquaredTail(dof, x) {
   }
   return front * h;
 }
+
+/** Chance of a ratio of variances above x, with `above` and `below` degrees of freedom. */
+export function fTail(above, below, x) {
+  return incompleteBeta(below / 2, above / 2, below / (below + above * x));
+}

@@ -2,6 +2,7 @@
 
 import { element } from "./element.js";
 import { formatDigits } from "./format.js";
+import { keyOf } from "./key.js";
 import { Chart } from "./plot.js";
 import { Tip } from "./tip.js";
 
@@ -13,10 +14,8 @@ export class Figure {
   constructor(host, plot) {
     this.plot = plot;
     const stage = element("div", { class: "stage" });
-    const named = plot.layers.filter((layer) => layer.name);
     host.append(element("figure", {}, element("figcaption", {}, plot.title), stage,
-      element("ul", { class: "key" }, ...uniqueNames(named).map(keyOf)),
-      plot.note ? element("p", { class: "quiet" }, plot.note) : null));
+      keyOf(plot.layers), plot.note ? element("p", { class: "quiet" }, plot.note) : null));
     this.chart = new Chart(stage, { height: HEIGHT, label: plot.title });
     this.touched = plot.layers.filter((layer) => layer.name && layer.x && layer.y);
     new Tip(stage, this.chart, { groups: () => this.touched, say: (group, at) => this.#say(this.touched[group], at) });
@@ -42,17 +41,4 @@ export class Figure {
 function withGaps(layer) {
   const known = (values) => values?.map((value) => value ?? NaN);
   return { ...layer, x: known(layer.x), y: known(layer.y), low: known(layer.low), high: known(layer.high) };
-}
-
-/** One entry a name. */
-function uniqueNames(layers) {
-  return [...new Map(layers.map((layer) => [layer.name, layer])).values()];
-}
-
-function keyOf(layer) {
-  const swatch = element("span", { class: `swatch ${layer.type}`, "aria-hidden": "true" });
-  swatch.style.color = `var(${layer.colour})`;
-  if (layer.alpha && layer.type !== "band") swatch.style.opacity = layer.alpha;
-  if (layer.dash?.length) swatch.classList.add("dashed");
-  return element("li", {}, swatch, layer.name);
 }

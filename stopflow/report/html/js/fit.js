@@ -6,11 +6,11 @@
 import { phaseEvidence, noAmplitude } from "./evidence.js";
 import { ALL_DIGITS, AT_A_GLANCE } from "./interval.js";
 import { LAWS } from "./laws.js";
-import { pinParameters, project } from "./problem.js";
+import { limitsOf, pinParameters, project, thetaUnit } from "./problem.js";
 import { quote } from "./quote.js";
 import { refine, refineFrame } from "./refine.js";
 import { descend, searchRates } from "./search.js";
-import { MIN_POINTS, Refusal, SLOWEST_KT, blockMeans, cutWindow } from "./window.js";
+import { MIN_POINTS, Refusal, blockMeans, cutWindow } from "./window.js";
 
 /**
  * @typedef {object} Choice
@@ -58,8 +58,8 @@ export function followTrace(timeS, signal, choice, last) {
   if (begun instanceof Refusal) return begun;
   const { problem, window } = begun, theta = problem.theta.slice();
   for (const index of problem.freeRates) {
-    const kT = last.parameters[problem.law.rates[index]] * window.lengthS;
-    theta[index] = Math.min(Math.max(kT, SLOWEST_KT), window.fastest);
+    const { law } = problem, name = law.rates[index], [low, high] = limitsOf(law, index, window.fastest);
+    theta[index] = Math.min(Math.max(last.parameters[name] / thetaUnit(law, name, window), low), high);
   }
   const blocks = blockMeans(window), { fastest } = window;
   const near = descend(problem, blocks, theta, { fastest, tolerance: 1e-4, most: AT_A_GLANCE.descents });
@@ -84,8 +84,8 @@ function beginFit(timeS, signal, choice) {
 function finishFit(begun, searched, choice, how) {
   const found = judgeMinimum(begun, searched, choice, how);
   if (found instanceof Refusal) {
-    const { window: { startS, lengthS }, problem: { law } } = begun;
-    const parameters = Object.fromEntries(law.rates.map((name, i) => [name, searched.theta[i] / lengthS]));
+    const { window, window: { startS, lengthS }, problem: { law } } = begun;
+    const parameters = Object.fromEntries(law.rates.map((name, i) => [name, searched.theta[i] * thetaUnit(law, name, window)]));
     found.nearest = { law: law.key, parameters, curveLength: searched.curveLength, startS, windowS: lengthS };
   }
   return found;
@@ -100,17 +100,25 @@ function judgeMinimum({ window, problem, fixed }, searched, choice, { accuracy, 
   return noAmplitude(evidence, 1) ?? quote(problem, window, solved, { evidence, curveLength, fixed, choice, accuracy });
 }
 
-function edgeRefusal({ freeRates }, theta, { fastest, lengthS }) {
+function edgeRefusal({ law, freeRates }, theta, { fastest, lengthS }) {
   for (const index of freeRates) {
-    if (theta[index] <= SLOWEST_KT * (1 + 1e-6)) {
-      const limit = (SLOWEST_KT / lengthS).toPrecision(3);
+    const [low, high] = limitsOf(law, index, fastest), name = law.rates[index];
+    const below = theta[index] <= low * (1 + 1e-6), above = theta[index] >= high * (1 - 1e-6);
+    if (name in law.ranges && (below || above)) {
+      return new Refusal(
+        "parameters undetermined",
+        `${name} would leave the range ${low} to ${high}: the trace does not have the shape of ${law.title}`,
+      );
+    }
+    if (below) {
+      const limit = (low / lengthS).toPrecision(3);
       return new Refusal(
         "too slow for the window",
         `no decay within the window: k would be below ${limit}/s, or the curve bends the other way`,
       );
     }
-    if (theta[index] >= fastest * (1 - 1e-6)) {
-      const limit = (fastest / lengthS).toPrecision(4);
+    if (above) {
+      const limit = (high / lengthS).toPrecision(4);
       return new Refusal(
         "too fast for the sampling",
         `the signal falls within the first points: k would be above ${limit}/s`,
@@ -122,8 +130,8 @@ function edgeRefusal({ freeRates }, theta, { fastest, lengthS }) {
 
 /** One exponential at the edge of what can be seen may be no more than noise: that is said first. */
 function noiseAtEdge(problem, window, { theta, curveLength }) {
-  if (problem.law.phases > 1 || !problem.freeLinear.includes(0)) return null;
-  const edge = theta.map((kT) => Math.min(Math.max(kT, SLOWEST_KT), window.fastest));
+  if (problem.law.phases > 1 || problem.law.shape || !problem.freeLinear.includes(0)) return null;
+  const [low, high] = limitsOf(problem.law, 0, window.fastest), edge = theta.map((kT) => Math.min(Math.max(kT, low), high));
   const root = new Float64Array(window.time.length).fill(1);
   const { misfit } = project(problem, { ...window, root }, edge);
   return noAmplitude(phaseEvidence(problem, window, misfit, curveLength), 1);

@@ -1,12 +1,21 @@
 /** A page that follows a folder: decisions are written as they are made, new shots appear. */
 
 import { announce } from "./element.js";
-import { countThings } from "./format.js";
+import { countThings, formatPm } from "./format.js";
 import { ENDED, sendDecisions, watchFolder } from "./live.js";
 
 const SAVE_MS = 500;
 const IDLE_MS = 1200;
 const LOOK_MS = 200;
+const MOST_NAMED = 3;
+
+/** New shots with their rates, the last few of many. */
+function sayNew(shots) {
+  const last = shots.slice(-MOST_NAMED), more = shots.length - last.length;
+  const said = last.map(({ file, k, error, verdict }) =>
+    `${file}: ${Number.isFinite(k) ? `k = ${formatPm(k, error ?? NaN)} s⁻¹` : "no rate"}, ${verdict}`);
+  return `${countThings(shots.length, "new shot")}: ${said.join("; ")}${more ? `; and ${more} more` : ""}.`;
+}
 
 /**
  * @param {object} lab
@@ -27,8 +36,9 @@ export function followFolder(lab, edits, { filesOf, openName, openShot, say }) {
   if (edits.unsaved) save();
   welcome();
   watchFolder(lab.live.version, {
-    changed: ({ version, problem }) => {
+    changed: ({ version, problem, fresh }) => {
       if (problem) say(problem);
+      else if (fresh.length) say(`${sayNew(fresh)} Tables and plots follow.`);
       if (version !== lab.live.version && !reloading) reload();
     },
     ended: () => say(ENDED),
@@ -49,7 +59,6 @@ export function followFolder(lab, edits, { filesOf, openName, openShot, say }) {
   /** Never under the reader's hands: not in a drag, not while a text is being typed. */
   async function reload() {
     reloading = true;
-    say("The folder has changed; new results follow at once.");
     const busy = () => edits.dragged !== null || Date.now() - touched < IDLE_MS;
     while (busy()) await new Promise((done) => setTimeout(done, LOOK_MS));
     if (edits.unsaved) await save();
@@ -80,7 +89,7 @@ export function followFolder(lab, edits, { filesOf, openName, openShot, say }) {
     if (open) openShot(open);
     scrollTo(0, kept.scroll);
     if (!fresh.length) return;
-    const text = `${countThings(fresh.length, "new shot")}: ${fresh.slice(0, 3).map(({ file }) => file).join(", ")}${fresh.length > 3 ? ", ..." : ""}`;
+    const text = sayNew(fresh.map((shot) => ({ ...shot, k: shot.k_per_s, error: shot.k_stderr_per_s })));
     announce(text);
     say(text);
   }

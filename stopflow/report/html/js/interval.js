@@ -3,11 +3,12 @@
  * square of Student's quantile. Bates and Watts, Nonlinear Regression Analysis (1988), 6.1.
  */
 
-import { dot, orthonormalise, removeRows, workspace } from "./algebra.js";
+import { addScaled, dot, orthonormalise, removeRows, workspace } from "./algebra.js";
 import { descend } from "./search.js";
-import { project } from "./problem.js";
+import { amplitudeOf, fillDerivative } from "./laws.js";
+import { limitsOf, linearColumns, project } from "./problem.js";
 import { refine } from "./refine.js";
-import { Refusal, SLOWEST_KT, blockMeans } from "./window.js";
+import { Refusal, blockMeans } from "./window.js";
 
 /**
  * How exact an interval is.
@@ -36,7 +37,7 @@ export const AT_A_GLANCE = { lastStep: 0.02, newtons: 4, halvings: 8, descents: 
 export function profileInterval(problem, window, at) {
   const best = Math.log(at.theta[at.index]);
   const { profile, shift } =
-    problem.law.phases === 1 && problem.freeLinear.includes(0) && !at.accuracy.coarse
+    problem.law.phases === 1 && !problem.law.shape && problem.freeLinear.includes(0) && !at.accuracy.coarse
       ? { profile: oneRateProfile(problem, window, best), shift: 0 }
       : generalProfile(problem, window, at);
   const distance = (x) => {
@@ -44,8 +45,9 @@ export function profileInterval(problem, window, at) {
     const root = Math.sqrt(Math.max(rise, 0) / at.variance);
     return [root, root > 0 ? Math.abs(slope) / (2 * at.variance * root) : Infinity];
   };
-  const low = crossing(distance, best, { ...at, error: -at.error, limit: Math.log(SLOWEST_KT) });
-  const high = crossing(distance, best, { ...at, limit: Math.log(window.fastest) });
+  const [least, most] = limitsOf(problem.law, at.index, window.fastest).map(Math.log);
+  const low = crossing(distance, best, { ...at, error: -at.error, limit: least });
+  const high = crossing(distance, best, { ...at, limit: most });
   return [low === null ? 0 : Math.exp(low), high === null ? Infinity : Math.exp(high)];
 }
 
@@ -110,20 +112,14 @@ function lowest(problem, blocks, start, options) {
 
 /** d(sum of squares) / d ln k of one rate, everything else at its best. */
 function slopeAt(problem, { time, signal, root }, theta, index) {
-  const { linear } = project(problem, { time, signal, root }, theta);
-  const { law } = problem;
+  const { law } = problem, { linear } = project(problem, { time, signal, root }, theta);
+  const [rest, derivative] = workspace("slope", 2, time.length);
+  rest.set(signal);
+  linearColumns(problem, { time }, theta).forEach((column, at) => addScaled(rest, -linear[at], column));
+  fillDerivative(law, derivative, time, theta, index);
   let slope = 0;
-  for (let i = 0; i < time.length; i++) {
-    let rest = signal[i];
-    law.linear.forEach((name, at) => {
-      const shape =
-        at < law.phases ? Math.exp(-theta[at] * time[i]) : name === "slope_per_s" ? time[i] : 1;
-      rest -= linear[at] * shape;
-    });
-    const derivative = -linear[index] * time[i] * Math.exp(-theta[index] * time[i]);
-    slope += root[i] * root[i] * derivative * rest;
-  }
-  return -2 * theta[index] * slope;
+  for (let i = 0; i < time.length; i++) slope += root[i] * root[i] * derivative[i] * rest[i];
+  return -2 * theta[index] * linear[amplitudeOf(law, index)] * slope;
 }
 
 /**

@@ -1,6 +1,7 @@
-/** What is in the file: the tables at once, the traces when they are asked for. */
+/** What the page is made of: the tables at once, the traces when they are asked for. */
 
 import { unpack } from "./decode.js";
+import { fetchTrace } from "./live.js";
 
 const NO_CUT = -(2 ** 30);
 const CUT_SCALE = 1e5;
@@ -25,8 +26,8 @@ export function openLab(source) {
     shot.place?.shots_of.push(shot);
     shot.label = shot.place?.label ?? "";
   }
-  const traces = new TraceStore(source("grids").split("\n"), source("traces").split("\n"));
-  return { ...payload, shots, conditions, traces };
+  const lines = payload.live ? servedLines(shots, payload.served) : ownLines(source);
+  return { ...payload, shots, conditions, traces: new TraceStore(lines) };
 }
 
 /** Columns to rows; texts that repeat are stored once. */
@@ -45,18 +46,44 @@ function readNumber(value) {
   return typeof value === "string" ? Number(value.replace("inf", "Infinity")) : value;
 }
 
+/**
+ * Where the parts of a packed trace come from.
+ * @typedef {object} Lines
+ * @property {(index: number) => "none"|"thin"|"full"} kind  Whether a shot has a trace, and whether in full.
+ * @property {(index: number) => Promise<string[]|null>} parts  Packed times, thinned trace, trace in full, cuts.
+ */
+
+/** The traces that stand in the file. @returns {Lines} */
+function ownLines(source) {
+  const grids = source("grids").split("\n"), lines = source("traces").split("\n");
+  return {
+    kind: (index) => (!lines[index] ? "none" : lines[index].split("\t")[2] ? "full" : "thin"),
+    parts: async (index) => {
+      if (!lines[index]) return null;
+      const [grid, ...rest] = lines[index].split("\t");
+      return [grids[Number(grid)], ...rest];
+    },
+  };
+}
+
+/** The traces that the server of the page sends when they are asked for. @returns {Lines} */
+function servedLines(shots, served) {
+  return {
+    kind: (index) => (served[index] ? "full" : "none"),
+    parts: async (index) => (served[index] ? fetchTrace(shots[index]) : null),
+  };
+}
+
 class TraceStore {
-  constructor(grids, lines) {
-    this.grids = grids;
+  /** @param {Lines} lines */
+  constructor(lines) {
     this.lines = lines;
     this.times = new Map();
     this.held = new Map();
   }
 
-  /** Whether a shot has a trace, and whether in full. */
   kind(index) {
-    const line = this.lines[index];
-    return !line ? "none" : line.split("\t")[2] ? "full" : "thin";
+    return this.lines.kind(index);
   }
 
   /** @param {number} index  Of the shot. @returns {Promise<Trace|null>} */
@@ -69,10 +96,11 @@ class TraceStore {
   }
 
   async #read(index) {
-    const line = this.lines[index];
-    if (!line) return null;
-    const [grid, thin, full, cuts] = line.split("\t");
-    if (!this.times.has(grid)) this.times.set(grid, unpack(this.grids[Number(grid)]));
+    const parts = await this.lines.parts(index);
+    // What did not come this time is asked for again.
+    if (!parts) return this.held.delete(index), null;
+    const [grid, thin, full, cuts] = parts;
+    if (!this.times.has(grid)) this.times.set(grid, unpack(grid));
     const time = await this.times.get(grid);
     return {
       time,

@@ -6,21 +6,32 @@ export const ENDED = "The server has ended; start stopflow serve again and open 
 /**
  * Waits for new states of the folder, one after the other, for as long as the page is open.
  * @param {number} version  What this page shows.
- * @param {{changed: (state: {version: number, problem: string}) => void, ended: () => void}} hears
+ * @param {{changed: (state: {version: number, problem: string, fresh: object[]}) => void, ended: () => void}} hears
  */
 export async function watchFolder(version, { changed, ended }) {
-  let known = version;
+  let known = version, told = 0;
   for (;;) {
     try {
-      const answer = await fetch(`state?after=${known}`, { cache: "no-store" });
+      const answer = await fetch(`state?after=${known}&told=${told}`, { cache: "no-store" });
       if (!answer.ok) throw new Error(answer.statusText);
       const state = await answer.json();
       known = state.version;
+      told = state.fresh.length;
       changed(state);
     } catch {
       ended();
       await new Promise((done) => setTimeout(done, AGAIN_MS));
     }
+  }
+}
+
+/** The packed parts of a shot's trace; null where the server has none. @returns {Promise<string[]|null>} */
+export async function fetchTrace({ experiment, file, channel }) {
+  try {
+    const answer = await fetch(`trace?${new URLSearchParams({ experiment, file, channel })}`, { cache: "no-store" });
+    return answer.ok ? (await answer.text()).split("\t") : null;
+  } catch {
+    return null;
   }
 }
 

@@ -5,6 +5,7 @@ import { Edits, NO_EDIT } from "./edits.js";
 import { announce, byId, download, element, setText } from "./element.js";
 import { countThings, formatDigits, formatPm } from "./format.js";
 import { openLab } from "./lab.js";
+import { LAWS } from "./laws.js";
 import { fitTrace, followTrace } from "./fit.js";
 import { followFolder } from "./followed_folder.js";
 import { showAnswers, showTables } from "./overview.js";
@@ -58,7 +59,7 @@ if (lab.live) {
 }
 document.documentElement.dataset.ready = "yes";
 // For those who want to look closer from the console, and for the tests.
-globalThis.stopflow = { lab, edits, refits, fitTrace, followTrace, refitPlot };
+globalThis.stopflow = { lab, edits, refits, LAWS, fitTrace, followTrace, refitPlot };
 
 async function openShot(shot) {
   const trace = await lab.traces.trace(shot.index);
@@ -104,7 +105,7 @@ function drawOpen() {
   if (trace) view.draw({ stopflow, yours, startS, endS, moving });
   panel.show({
     shot, edit, stopflow, yours, choice, startS, endS, moving, factor: view.factor ?? 1e3, unit: view.unit ?? "ms",
-    kind: lab.traces.kind(shot.index), robust: lab.robust, signalUnit: lab.signalUnit,
+    kind: lab.traces.kind(shot.index), robust: lab.robust, signalUnit: shot.signal_unit,
   });
   if (yours?.ok) {
     const shift = (yours.k - shot.k_per_s) / shot.k_stderr_per_s;
@@ -223,7 +224,8 @@ function announceSoon(text) {
   announcing = setTimeout(() => announce(text), 600);
 }
 
+/** In the colours of the style sheet as it is now. */
 function redraw() {
-  plots.refresh();
-  if (open) drawOpen();
+  plots.draw();
+  if (open) view.paint();
 }

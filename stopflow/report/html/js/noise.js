@@ -1,7 +1,6 @@
-/** What the residuals say: correlated noise, and waves that noise does not explain. */
+/** The noise of residuals and its correlation from point to point. */
 
 import { dot, workspace } from "./algebra.js";
-import { chiSquaredTail } from "./distributions.js";
 
 const LARGEST_RHO = 0.999;
 /** |z| beyond which a correlation has a chance below 0.01. */
@@ -30,7 +29,7 @@ export function noiseCorrelation(residuals, parameters) {
   return { rho, inflation, significant };
 }
 
-const SHORTEST_BLOCK = 8, LONGEST_BLOCK = 128, MISFIT_BLOCKS = 32, FEWEST_POINTS = 64;
+const SHORTEST_BLOCK = 8, LONGEST_BLOCK = 128;
 
 /** Noise of residuals from short blocks with their straight lines taken off. */
 export function estimateNoise(signal) {
@@ -65,32 +64,4 @@ export function estimateNoise(signal) {
   const rho = raw * Math.sqrt(size) > 3 ? Math.min(raw / (1 - 4 / length), 0.95) : 0;
   const lost = Math.min((2 * (1 + rho)) / (1 - rho) / length, 0.5);
   return { sd: Math.sqrt(total / size / (1 - lost)), rho };
-}
-
-/**
- * Tests whether residuals run more slowly than their noise can: means of up to 32 blocks against
- * the noise seen inside short ones.
- * @returns {{ratio: number, chance: number}}  Mean square over its expectation, and the chance of
- *   as much without a reason.
- */
-export function misfitTest(residuals, parameters) {
-  const n = residuals.length, none = { ratio: 1, chance: 1 };
-  if (n < FEWEST_POINTS) return none;
-  const { sd, rho } = estimateNoise(residuals);
-  if (sd === 0) return none;
-  const length = Math.max(Math.floor(n / MISFIT_BLOCKS), 8);
-  const spread = (1 + rho) / (1 - rho);
-  let total = 0, count = 0;
-  for (let from = 0; from <= n - length; from += length) {
-    const last = from + 2 * length > n, to = last ? n : from + length;
-    let sum = 0;
-    for (let i = from; i < to; i++) sum += residuals[i];
-    const size = to - from;
-    const ends = (2 * rho * (1 - rho ** size)) / (size * (1 - rho) ** 2);
-    total += (sum / size) ** 2 / ((sd * sd * (spread - ends)) / size);
-    count++;
-  }
-  const free = Math.max(count - parameters, 1);
-  total /= 1 + 2 * Math.sqrt(2 / n) * Math.sqrt(spread);
-  return { ratio: total / free, chance: chiSquaredTail(free, total) };
 }

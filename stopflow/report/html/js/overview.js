@@ -1,7 +1,7 @@
 /** Answers, verdict counts, filters and the two tables. */
 
 import { byId, element } from "./element.js";
-import { formatConcentration, formatDigits, formatInterval, formatPm } from "./format.js";
+import { countThings, formatConcentration, formatInterval, formatPm, MISSING } from "./format.js";
 import { Table } from "./table.js";
 
 const VERDICTS = ["PASS", "WARN", "FAIL"];
@@ -16,7 +16,7 @@ export function showAnswers(lab) {
   byId("answers").append(list);
   const experiments = new Set(lab.shots.map((shot) => shot.experiment)).size;
   byId("about").textContent =
-    `${lab.shots.length} shots, ${experiments} ${experiments === 1 ? "experiment" : "experiments"}` +
+    `${countThings(lab.shots.length, "shot")}, ${countThings(experiments, "experiment")}` +
     (lab.command ? ` · ${lab.command}` : "") + (lab.version ? ` · stopflow ${lab.version}` : "");
 }
 
@@ -27,15 +27,14 @@ export function showAnswers(lab) {
  *          yours: (shot: object) => object|null}} options  `yours` is the reader's own fit.
  */
 export function showTables(lab, { openShot, edits, yours }) {
-  const unit = lab.concentrationUnit;
   const has = (name) => lab.shots.some((shot) => Number.isFinite(shot[name]));
   const several = new Set(lab.shots.map((shot) => shot.experiment)).size > 1;
   const coordinates = [
     ...(has("concentration_M")
-      ? [numberColumn("Concentration", "concentration_M", (v) => formatConcentration(v, unit), unit.name, unit.factor)]
+      ? [concentrationColumn("Concentration", "concentration_M", lab.concentrationUnit)]
       : []),
     ...(has("ionic_strength_M")
-      ? [numberColumn("Ionic strength", "ionic_strength_M", (v) => formatDigits(v, 3), "M")]
+      ? [concentrationColumn("Ionic strength", "ionic_strength_M", lab.ionicStrengthUnit)]
       : []),
     ...(has("temperature_K") ? [temperatureColumn()] : []),
   ];
@@ -56,7 +55,7 @@ export function showTables(lab, { openShot, edits, yours }) {
     open: (row) => row.shots_of.length && openShot(row.shots_of[0]),
     columns: [
       textColumn("Condition", "label"), ...experiment, ...coordinates,
-      numberColumn("Shots", "shots", (v) => String(v)), rate(), interval, verdict, textColumn("Reason", "reason"),
+      numberColumn("Shots", "shots", (v) => String(v)), rate(), interval, verdict, { ...textColumn("Reason", "reason"), css: "reason" },
     ],
   });
   const shots = new Table(byId("shots"), {
@@ -70,7 +69,7 @@ export function showTables(lab, { openShot, edits, yours }) {
         text: (row) => yoursText(edits.of(row.index), yours(row)),
         value: (row) => yours(row)?.k ?? NaN,
       },
-      { ...textColumn("Rate law", "law"), css: "law" }, verdict, textColumn("Reason", "reason"),
+      { ...textColumn("Rate law", "law"), css: "law" }, verdict, { ...textColumn("Reason", "reason"), css: "reason" },
     ],
   });
   byId("shots").querySelector(".scroll").before(filterBar(lab, [conditions, shots], several));
@@ -90,10 +89,15 @@ function numberColumn(title, name, format, unit = "", factor = 1) {
   return { title, unit, number: true, text: (row) => format(row[name]), value: (row) => row[name] * factor };
 }
 
+function concentrationColumn(title, name, unit) {
+  return numberColumn(title, name, (v) => formatConcentration(v, unit), unit.name, unit.factor);
+}
+
 /** Temperatures as on paper: in °C. */
 function temperatureColumn() {
   const celsius = ({ temperature_K }) => Number((temperature_K - 273.15).toPrecision(6));
-  return { title: "T", unit: "°C", number: true, text: (row) => formatDigits(celsius(row), 4), value: celsius };
+  const text = (row) => (Number.isFinite(celsius(row)) ? String(celsius(row)).replace("-", "−") : MISSING);
+  return { title: "T", unit: "°C", number: true, text, value: celsius };
 }
 
 /** Verdict counts that filter on click, a choice of the experiment, and a search. */

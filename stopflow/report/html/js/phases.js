@@ -15,9 +15,9 @@ const bare = (name) => name.replace(/_per_s$/, "");
  */
 export function findInseparable(fit, fixed, fitAs) {
   const law = LAWS[fit.law];
-  if (law.phases < 2 || Object.keys(fixed).length) return null;
+  if (!law.exchangeable || Object.keys(fixed).length) return null;
   const why = openSide(law, fit) ?? overlap(law, fit) ?? (fitAs && simplerLaw(law, fit, fitAs));
-  const head = `the trace does not hold ${COUNTS[law.phases]} rate constants that can be told apart`;
+  const head = `the trace does not hold ${COUNTS[law.rates.length]} rate constants that can be told apart`;
   return why ? new Refusal("inseparable", `${head}: ${why}`) : null;
 }
 
@@ -44,14 +44,14 @@ function overlap(law, { interval }) {
 /** A law of fewer parameters with a lower AICc, the noise being that of the better of the two. */
 function simplerLaw(law, fit, fitAs) {
   const size = ({ rates, linear }) => rates.length + linear.length;
-  const simpler = Object.values(LAWS).filter((other) => size(other) < size(law) && other.phases < law.phases);
+  const simpler = law.rivals.map((key) => LAWS[key]).filter((other) => size(other) < size(law));
   for (const other of simpler) {
     const rival = fitAs(other.key);
     if (!rival.ok) continue;
     const better = plainAicc(rival, size(other)) < plainAicc(fit, size(law)) ? rival : fit;
     const inflation = better.noise.significant ? better.noise.inflation : 1;
     if (aicc(rival, size(other), inflation) < aicc(fit, size(law), inflation)) {
-      return `${other.label} describes it as well with fewer parameters`;
+      return `${other.title} describes it as well with fewer parameters`;
     }
   }
   return null;

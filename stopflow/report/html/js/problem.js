@@ -1,7 +1,8 @@
 /** A law with some parameters fixed, in the dimensionless units of a window. */
 
-import { LAWS } from "./laws.js";
+import { LAWS, amplitudeOf, fillDerivative, fillShape } from "./laws.js";
 import { addScaled, triangularise, workspace } from "./algebra.js";
+import { SLOWEST_KT } from "./window.js";
 
 /**
  * @typedef {object} Problem
@@ -25,7 +26,7 @@ export function pinParameters(key, fixed, window) {
   const freeRates = indices(law.rates), freeLinear = indices(law.linear);
   return {
     law,
-    theta: law.rates.map((name) => (name in fixed ? fixed[name] * window.lengthS : 1)),
+    theta: law.rates.map((name) => (name in fixed ? fixed[name] / thetaUnit(law, name, window) : 1)),
     freeRates,
     freeLinear,
     offset: law.linear.map((name) =>
@@ -33,6 +34,17 @@ export function pinParameters(key, fixed, window) {
     ),
     count: freeRates.length + freeLinear.length,
   };
+}
+
+/** What a dimensionless nonlinear parameter is multiplied by. */
+export function thetaUnit(law, name, { lengthS }) {
+  return name in law.ranges ? 1 : 1 / lengthS;
+}
+
+/** Between what a nonlinear parameter lies, dimensionless. @returns {[number, number]} */
+export function limitsOf(law, index, fastest) {
+  const range = law.ranges[law.rates[index]];
+  return range ? [range.low, range.high] : [SLOWEST_KT, fastest];
 }
 
 /** What a dimensionless linear parameter is multiplied by. */
@@ -51,17 +63,12 @@ export function linearUnit(name, window) {
 export function linearColumns({ law }, { time, root }, theta, owner = "columns") {
   const n = time.length, columns = workspace(owner, law.linear.length, n);
   columns.forEach((column, index) => {
-    if (index < law.phases) exponential(column, time, -theta[index]);
+    if (index < law.phases) fillShape(law, column, time, theta, index);
     else if (law.linear[index] === "slope_per_s") column.set(time);
     else column.fill(1);
     if (root) for (let i = 0; i < n; i++) column[i] *= root[i];
   });
   return columns;
-}
-
-/** column = exp(rate t) */
-export function exponential(column, time, rate) {
-  for (let i = 0; i < time.length; i++) column[i] = Math.exp(rate * time[i]);
 }
 
 /**
@@ -75,7 +82,7 @@ export function exponential(column, time, rate) {
  * @param {number[]} theta
  */
 export function project(problem, data, theta) {
-  const { freeRates, freeLinear, offset } = problem;
+  const { law, freeRates, freeLinear, offset } = problem;
   const { time, signal, root } = data, n = time.length;
   const columns = linearColumns(problem, data, theta);
   const [right, ...slopes] = workspace("slopes", 1 + freeRates.length, n);
@@ -85,7 +92,12 @@ export function project(problem, data, theta) {
   });
   freeRates.forEach((index, at) => {
     const slope = slopes[at], shape = columns[index], rate = -theta[index];
-    for (let i = 0; i < n; i++) slope[i] = rate * time[i] * shape[i];
+    if (!law.shape) {
+      for (let i = 0; i < n; i++) slope[i] = rate * time[i] * shape[i];
+      return;
+    }
+    fillDerivative(law, slope, time, theta, index);
+    for (let i = 0; i < n; i++) slope[i] *= theta[index] * root[i];
   });
   const f = freeLinear.length;
   const upper = triangularise([...freeLinear.map((index) => columns[index]), ...slopes], right);
@@ -95,7 +107,7 @@ export function project(problem, data, theta) {
   let misfit = 0;
   for (let i = f; i < n; i++) misfit += right[i] * right[i];
   const jacobian = freeRates.map((index, column) =>
-    freeRates.map((_, row) => upper[f + row][f + column] * linear[index]),
+    freeRates.map((_, row) => upper[f + row][f + column] * linear[amplitudeOf(law, index)]),
   );
   return { misfit, linear, target: freeRates.map((_, row) => right[f + row]), jacobian };
 }

@@ -4,6 +4,7 @@
  */
 
 import { dot, factorPositive, invertUpper, solveFactored, solvePositive, triangularise, workspace } from "./algebra.js";
+import { fillDerivative, fillShape } from "./laws.js";
 import { backSubstitute } from "./problem.js";
 import { Refusal } from "./window.js";
 
@@ -93,13 +94,14 @@ function relativeStep({ freeRates }, { theta, linear }, step) {
 }
 
 /** Derivatives in all free parameters and the residual, weighted where there are weights. */
-function linearise({ law, freeRates, freeLinear }, { time, signal, root }, { theta, linear }) {
+export function linearise({ law, freeRates, freeLinear }, { time, signal, root }, { theta, linear }) {
   const n = time.length, phases = law.phases;
-  const [residual, ones, ramp, ...long] = workspace("refine", 3 + 2 * phases, n);
+  const [residual, ones, ramp, ...long] = workspace("refine", 3 + phases + law.rates.length, n);
   const shapes = long.slice(0, phases), slopes = long.slice(phases);
   const slope = law.slope ? linear[phases] : 0, intercept = linear[linear.length - 1];
   for (let i = 0; i < n; i++) residual[i] = signal[i] - slope * time[i] - intercept;
-  for (let phase = 0; phase < phases; phase++) {
+  if (law.shape) addShape(law, { residual, shape: shapes[0], slopes, time, theta, amplitude: linear[0] });
+  else for (let phase = 0; phase < phases; phase++) {
     addPhase(residual, shapes[phase], slopes[phase], time, -theta[phase], linear[phase]);
   }
   ones.fill(1);
@@ -123,9 +125,20 @@ function addPhase(residual, shape, slope, time, rate, amplitude) {
   }
 }
 
-/** Newton's step; Gauss-Newton's where the sum of squares is not convex. */
+/** The same of a law with a shape of its own. */
+function addShape(law, { residual, shape, slopes, time, theta, amplitude }) {
+  fillShape(law, shape, time, theta, 0);
+  for (let i = 0; i < time.length; i++) residual[i] -= amplitude * shape[i];
+  slopes.forEach((slope, index) => {
+    fillDerivative(law, slope, time, theta, index);
+    for (let i = 0; i < time.length; i++) slope[i] *= amplitude;
+  });
+}
+
+/** Newton's step; Gauss-Newton's for shapes, and where the sum of squares is not convex. */
 function newtonStep({ law, freeRates, freeLinear }, { columns, residual, time, linear }) {
   const { normal, gradient } = normalEquations(columns, residual);
+  if (law.shape) return solvePositive(normal, gradient) ?? gradient.map(() => 0);
   const bent = normal.map((row) => row.slice());
   freeRates.forEach((index, a) => {
     const c = linear[index], column = columns[a];

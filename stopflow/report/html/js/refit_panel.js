@@ -1,7 +1,7 @@
 /** Beside the trace: what is fitted, what comes out, and how it differs from stopflow's. */
 
 import { element, setText } from "./element.js";
-import { formatDigits, formatInterval, formatPm, formatValue, MISSING } from "./format.js";
+import { formatDigits, formatInterval, formatPm, MISSING } from "./format.js";
 import { LAWS } from "./laws.js";
 
 const MISFIT_CHANCE = 1e-4;
@@ -163,8 +163,7 @@ function sayState({ kind, shot, yours, stopflow, robust, edit }) {
   if (yours && !yours.ok) return `No rate: ${yours.reason}.`;
   if (!stopflow?.ok && !yours) return `stopflow gives no rate: ${shot.reason}.`;
   if (!LAWS[shot.law]) {
-    return `stopflow fitted the rate law ${shot.law}, which this page does not; a fit here begins with ` +
-      "single + slope, and only sums of exponentials are compared with it.";
+    return `stopflow fitted the rate law ${shot.law}, which this page does not; a fit here begins with single + slope.`;
   }
   if (robust) return "stopflow fitted with a robust loss; a fit in this page is by least squares.";
   const trying = edit.left.length || Object.keys(edit.fixed).length;
@@ -192,13 +191,14 @@ function compareFits({ shot, stopflow, yours, signalUnit }) {
   const interval = yours?.ok ? formatInterval(...yours.interval.k_per_s, yours.stderr.k_per_s) : "";
   rows.splice(1, 0, ["95 % interval of k", formatInterval(shot.k_low95_per_s, shot.k_high95_per_s, shot.k_stderr_per_s), interval, ""]);
   rows.push(["noise / " + signalUnit, formatDigits(stopflow?.noiseSd ?? shot.noise_sd, 3), yours?.ok ? formatDigits(yours.noiseSd, 3) : "", ""]);
-  rows.push(["residuals", sayMisfit(stopflow), sayMisfit(yours), ""]);
+  rows.push(["residuals² / noise²", sayMisfit(stopflow), sayMisfit(yours), ""]);
   rows.push(["points", String(stopflow?.points ?? shot.points ?? ""), yours?.ok ? String(yours.points) : "", ""]);
   return rows;
 }
 
 /** A parameter with its unit, as it stands beside its value. */
 function titleOf(name, signalUnit) {
+  if (name === "beta" || name === "ratio") return name;
   const unit = name.startsWith("k") ? "s⁻¹" : name === "slope_per_s" ? `${signalUnit}/s` : signalUnit;
   return `${name.replace(/_per_s$/, "")} / ${unit}`;
 }
@@ -208,9 +208,9 @@ function countsFromStart(name, law) {
   return name.startsWith("amplitude") || (name === "intercept" && LAWS[law].slope);
 }
 
-/** Whether the residuals are noise: mean square of their block means over the expected one. */
+/** Whether the residuals are noise: their mean square over what noise explains, as the verdict has it. */
 function sayMisfit(fit) {
   if (!fit?.ok || !fit.misfit) return "";
-  const verdict = fit.misfit.chance < MISFIT_CHANCE ? "systematic" : "noise";
-  return `${verdict} (${formatValue(fit.misfit.ratio, 0.1)}×)`;
+  const systematic = fit.misfit.chance < MISFIT_CHANCE && !fit.coarse;
+  return `${formatDigits(fit.misfit.ratio, 3)}, ${systematic ? "systematic" : "as noise"}`;
 }

@@ -21,6 +21,8 @@ export function makeScale(domain, range, log = false) {
   };
 }
 
+const MOST_TICKS = 20;
+
 /** Ticks at round numbers: {value, label}. */
 export function ticksOf(scale, wanted) {
   return scale.log ? logTicks(scale.domain, wanted) : linearTicks(scale.domain, wanted);
@@ -37,7 +39,8 @@ function linearTicks([low, high], wanted) {
     if (n * step <= high + step * 1e-9) ticks.push({ value: n * step, label: shortLabel(n * step, decimals) });
     if (ticks.length > 50) break;
   }
-  return ticks;
+  // A single tick gives no scale.
+  return ticks.length < 2 && wanted < MOST_TICKS ? linearTicks([low, high], wanted + 1) : ticks;
 }
 
 function logTicks([low, high], wanted) {

@@ -4,8 +4,8 @@
  */
 
 import { addScaled, dot, orthonormalise, removeRows, solvePositive } from "./algebra.js";
-import { LAWS } from "./laws.js";
-import { exponential, linearColumns, project } from "./problem.js";
+import { LAWS, exponential } from "./laws.js";
+import { limitsOf, linearColumns, project } from "./problem.js";
 import { SLOWEST_KT } from "./window.js";
 
 const GRID_STEP = 0.25;
@@ -31,9 +31,9 @@ export function searchRates(problem, blocks, fastest) {
     return { theta, linear: project(problem, blocks, theta).linear, curveLength: 100 };
   }
   let starts, curveLength = 100;
-  if (law.phases === 1 && problem.freeLinear.includes(0)) {
+  if (law.phases === 1 && !law.shape && problem.freeLinear.includes(0)) {
     ({ starts, curveLength } = scanOneRate(problem, blocks, fastest));
-  } else if (freeRates.length === law.phases && problem.offset.every((value) => value === 0)) {
+  } else if (!law.shape && freeRates.length === law.phases && problem.offset.every((value) => value === 0)) {
     starts = scanPhases(problem, blocks, fastest);
   } else starts = scanProduct(problem, blocks, fastest);
   let best = null;
@@ -151,13 +151,16 @@ function choices(size, count) {
   return found;
 }
 
-/** Scans every combination of the free rates by a projection each. */
+/** Scans every combination of the free nonlinear parameters by a projection each. */
 function scanProduct(problem, blocks, fastest) {
-  const grid = rateGrid(fastest, RATE_COUNTS[problem.freeRates.length - 1]);
+  const { law, freeRates } = problem, grid = rateGrid(fastest, RATE_COUNTS[freeRates.length - 1]).map(Math.exp);
+  const axes = freeRates.map((index) => law.ranges[law.rates[index]]?.starts ?? grid);
   let places = [[]];
-  for (const _ of problem.freeRates) places = places.flatMap((p) => grid.map((__, i) => [...p, i]));
+  for (const axis of axes) places = places.flatMap((p) => axis.map((_, i) => [...p, i]));
+  // Of rates that may change places the first is the larger one.
+  if (law.shape && law.exchangeable && freeRates.length > 1) places = places.filter(([a, b]) => a > b);
   const scanned = places.map((place) => {
-    const theta = withRates(problem, problem.theta, place.map((i) => Math.exp(grid[i])));
+    const theta = withRates(problem, problem.theta, place.map((i, at) => axes[at][i]));
     return { place, theta, explained: -project(problem, blocks, theta).misfit };
   });
   return apart(scanned).map(({ theta }) => theta);
@@ -180,6 +183,13 @@ function withRates({ freeRates }, from, rates) {
   return theta;
 }
 
+/** Limits of a logarithm in a descent; those of one rate among others are wider than what is refused. */
+function boundsOf(law, index, fastest) {
+  const alone = law.rates.length === 1 && !law.shape, room = alone || law.rates[index] in law.ranges ? 1 : 10;
+  const [low, high] = limitsOf(law, index, fastest);
+  return [Math.log(low / room), Math.log(high * room)];
+}
+
 /**
  * Levenberg-Marquardt in the logarithms of the free rates.
  * @param {import("./problem.js").Problem} problem
@@ -189,7 +199,7 @@ function withRates({ freeRates }, from, rates) {
  *   `most` the number of steps.
  */
 export function descend(problem, data, start, { fastest, tolerance, most = 100 }) {
-  const low = Math.log(SLOWEST_KT / 10), high = Math.log(fastest * 10);
+  const bounds = problem.freeRates.map((index) => boundsOf(problem.law, index, fastest));
   let theta = start, at = project(problem, data, theta), damping = 1e-6;
   for (let count = 0; count < most; count++) {
     const size = problem.freeRates.length;
@@ -201,7 +211,7 @@ export function descend(problem, data, start, { fastest, tolerance, most = 100 }
     );
     if (!steps) return { theta, ...at };
     const rates = problem.freeRates.map((index, i) =>
-      Math.exp(Math.min(Math.max(Math.log(theta[index]) + steps[i], low), high)),
+      Math.exp(Math.min(Math.max(Math.log(theta[index]) + steps[i], bounds[i][0]), bounds[i][1])),
     );
     const tried = withRates(problem, theta, rates), there = project(problem, data, tried);
     const moved = Math.max(...problem.freeRates.map((i) => Math.abs(Math.log(tried[i] / theta[i]))));

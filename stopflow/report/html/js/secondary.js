@@ -86,7 +86,7 @@ const KINDS = {
   eyring: {
     ...temperature,
     y: (k, row) => Math.log(k / row.temperature_K),
-    parameters: [["dH", "kJ/mol"], ["dS", "J/(mol K)"]],
+    parameters: [["ΔH‡", "kJ/mol"], ["ΔS‡", "J/(mol K)"]],
     fit: (x, y, error) => fitLinear([x.map(perKelvin), x.map(() => 1 / GAS_CONSTANT)],
       y.map((v) => v - LOG_BOLTZMANN_PLANCK), error),
     curve: ([enthalpy, entropy], x) =>

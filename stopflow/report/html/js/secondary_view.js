@@ -1,6 +1,7 @@
 /** The plots of k against concentration or temperature, with the reader's own line beside. */
 
 import { element } from "./element.js";
+import { keyOf } from "./key.js";
 import { formatPm } from "./format.js";
 import { Chart } from "./plot.js";
 import { spanOf } from "./scale.js";
@@ -11,7 +12,7 @@ import { Tip } from "./tip.js";
  * @param {HTMLElement} host
  * @param {object} lab
  * @param {{refits: import("./refits.js").Refits, openShot: (shot: object) => void}} options
- * @returns {{refresh: () => void}}
+ * @returns {{refresh: () => void, draw: () => void}}  After a change of numbers, and of colours.
  */
 export function showPlots(host, lab, { refits, openShot }) {
   const grid = element("div", { class: "plots" });
@@ -21,16 +22,20 @@ export function showPlots(host, lab, { refits, openShot }) {
     host.append(element("p", { class: "quiet" },
       "No plot: it takes three values of a concentration or a temperature at otherwise equal conditions."));
   }
-  return { refresh: () => views.forEach((view) => view.refresh()) };
+  return { refresh: () => views.forEach((view) => view.refresh()), draw: () => views.forEach(({ chart }) => chart.draw()) };
 }
+
+/** Dashes of curves that were tried and not taken. */
+const NOT_TAKEN = [[2, 3], [8, 4], [8, 3, 2, 3]];
 
 class PlotView {
   constructor(grid, plot, { lab, refits, openShot }) {
     Object.assign(this, { plot, lab, refits, openShot });
     this.note = element("p", { class: "parameters" });
     this.yours = element("p", { class: "parameters yours" });
+    this.key = element("div");
     const stage = element("div", { class: "stage" });
-    const figure = element("figure", {}, element("figcaption", {}, plot.title), stage, this.note, this.yours);
+    const figure = element("figure", {}, element("figcaption", {}, plot.title), stage, this.key, this.note, this.yours);
     grid.append(figure);
     this.chart = new Chart(stage, { height: 240, label: plot.title });
     new Tip(stage, this.chart, {
@@ -49,24 +54,29 @@ class PlotView {
     });
     const own = changed ? refitPlot(plot, lab.conditions, (row) => refits.ratesOf(row), lab.scatter) : null;
     const layers = [];
+    let rejected = 0;
     for (const curve of plot.curves) {
-      if (curve.low && curve.chosen) layers.push({ type: "band", x: curve.x, low: curve.low, high: curve.high, colour: "--fit", alpha: 0.15 });
-      layers.push({ type: "line", x: curve.x, y: curve.y, colour: "--fit", width: 1.5, dash: curve.chosen ? [] : [4, 4] });
+      if (curve.low && curve.chosen) layers.push({ type: "band", x: plot.curveX, low: curve.low, high: curve.high, colour: "--fit", alpha: 0.15 });
+      const style = curve.chosen ? { name: curve.kind, colour: "--fit" } : {
+        name: `${curve.kind}, not taken`, colour: "--muted", dash: NOT_TAKEN[rejected++ % NOT_TAKEN.length],
+      };
+      layers.push({ type: "line", x: plot.curveX, y: curve.y, width: 1.5, ...style });
     }
-    layers.push({ type: "points", x: plot.x, y: plot.y, low: plot.low, high: plot.high, colour: "--trace", radius: 4 });
+    layers.push({ type: "points", x: plot.x, y: plot.y, low: plot.low, high: plot.high, colour: "--trace", radius: 4, name: "mean, 95 % interval" });
     if (own) {
-      const x = plot.curves[0]?.x ?? [];
-      layers.push({ type: "line", x, y: x.map(own.curve), colour: "--yours", width: 2 });
+      const x = plot.curveX;
+      layers.push({ type: "line", x, y: x.map(own.curve), colour: "--yours", width: 2, name: "yours" });
       layers.push({
         type: "points", colour: "--yours", radius: 6, hollow: true, width: 2,
         x: own.points.map((p) => p.x), y: own.points.map((p) => p.y),
         low: own.points.map((p) => p.low), high: own.points.map((p) => p.high),
       });
     }
+    this.key.replaceChildren(keyOf(layers));
     this.yours.textContent = own
       ? `Yours: ${own.parameters.map(sayParameter).join(" · ")}`
       : changed ? sayMissing(plot) : "";
-    const xs = [plot.x, ...plot.curves.map((curve) => curve.x)];
+    const xs = [plot.x, plot.curveX];
     const ys = [plot.y, plot.low, plot.high, ...plot.curves.map((curve) => curve.y), own ? own.points.map((p) => p.y) : []];
     this.chart.show({
       layers, x: spanOf(xs, 0.02) ?? [0, 1], y: spanOf(ys.map(numbersOnly)) ?? [0, 1],

@@ -2,6 +2,7 @@
 
 import { csvText } from "./decisions.js";
 import { download, element } from "./element.js";
+import { countThings } from "./format.js";
 
 const PAGE = 100;
 
@@ -82,9 +83,8 @@ export class Table {
   refresh({ all = false } = {}) {
     const rows = this.selection(), shown = all ? rows : rows.slice(0, this.shown);
     this.body.replaceChildren(...shown.map((row) => this.#row(row)));
-    const part = shown.length < rows.length ? `${shown.length} shown of ${rows.length}` : `${rows.length}`;
-    this.count.textContent =
-      rows.length === this.rows.length ? `${part} rows` : `${part} rows, ${this.rows.length} in all`;
+    const part = shown.length < rows.length ? `${shown.length} shown of ` : "", found = countThings(rows.length, "row");
+    this.count.textContent = part + found + (rows.length === this.rows.length ? "" : `, ${this.rows.length} in all`);
     this.more.hidden = shown.length === rows.length;
     this.more.textContent = `Show ${Math.min(10 * PAGE, rows.length - shown.length)} more`;
   }

@@ -1,13 +1,19 @@
 /** One shot: trace, fits, residuals on the same axis, k against the cut, replicates faint. */
 
 import { element } from "./element.js";
-import { LAWS } from "./laws.js";
+import { keyOf } from "./key.js";
 import { firstFrom, seenRange } from "./paint.js";
 import { Chart } from "./plot.js";
 import { extentOf, spanOf } from "./scale.js";
 import { curveLayer, cutPlot, extremesOf, outsideLayers, rangeOf, residualLayer } from "./trace_layers.js";
 import { WindowHandles } from "./window_handles.js";
 
+const KEY = [
+  { type: "line", name: "recorded", colour: "--trace" },
+  { type: "line", name: "replicates", colour: "--trace", alpha: 0.35 },
+  { type: "line", name: "stopflow’s fit", colour: "--fit", dash: [6, 3] },
+  { type: "line", name: "yours", colour: "--yours" },
+];
 const MOST_REPLICATES = 12;
 const LONG_S = 2;
 
@@ -22,8 +28,8 @@ export class TraceView {
       lab, listeners, shot: null, trace: null, view: null, log: false, others: [], held: null, restRange: null,
     });
     const stage = element("div", { class: "stage" }), below = element("div", { class: "stage" });
-    this.cutHost = element("figure", {}, element("figcaption", {}, "k against the cut"));
-    host.append(this.#tools(), stage, below, this.cutHost);
+    this.cutHost = element("figure", {}, element("figcaption", {}, "k of one exponential with slope against the start of the fit"));
+    host.append(this.#tools(), stage, below, keyOf(KEY), this.cutHost);
     this.main = new Chart(stage, { height: 300, label: "Trace", ticks: false });
     this.rest = new Chart(below, { height: 150, label: "Residuals" });
     this.cuts = new Chart(this.cutHost, { height: 150, label: "k against the cut" });
@@ -115,7 +121,7 @@ export class TraceView {
     const still = this.#still(fits), { domain, log, xLabel } = still, { yours, startS, endS, moving } = fits;
     const under = outsideLayers(...this.#x(Float64Array.of(startS, endS)));
     const curves = yours?.ok ? [curveLayer(yours, still.seenS, (time) => this.#x(time), { colour: "--yours" })] : [];
-    const { signalUnit } = this.lab;
+    const signalUnit = this.shot.signal_unit;
     this.main.show({
       under, layers: still.layers, over: curves, x: domain, log, xLabel, yLabel: `signal / ${signalUnit}`,
       y: widened(still.range, curves), description: still.description,
@@ -133,6 +139,11 @@ export class TraceView {
     this.#placeHandles();
   }
 
+  /** Paints all plots again. */
+  paint() {
+    for (const chart of [this.main, this.rest, this.cuts]) chart.draw();
+  }
+
   /** What stays while the window moves: the trace, stopflow's fit, ranges; made anew when they change. */
   #still({ stopflow }) {
     const { trace, others, log, view, held } = this;
@@ -145,7 +156,7 @@ export class TraceView {
     const residuals = stopflow?.ok ? [residualLayer(stopflow, points, { colour: "--fit", alpha: 0.6 })] : [];
     const faint = others.map(({ thin }) => ({ type: "line", x: this.#x(thin.time), y: thin.signal, colour: "--trace", alpha: 0.18 }));
     // The cuts are fitted by one exponential, whatever the rate law of the shot.
-    const quoted = stopflow?.ok && LAWS[stopflow.law].phases === 1 ? [stopflow.parameters.k_per_s] : [];
+    const quoted = stopflow?.ok && ["single", "single-slope"].includes(stopflow.law) ? [stopflow.parameters.k_per_s] : [];
     const [first, stop] = seenRange(x, domain);
     this.held = {
       made, domain, log, seenS, points, residuals,
@@ -154,7 +165,7 @@ export class TraceView {
       range: spanOf([seen.signal.subarray(first, stop), ...curves.map((curve) => curve.y)]) ?? [0, 1],
       rest: [{ type: "rule", at: 0, colour: "--muted" }, ...residuals],
       cuts: trace.cuts ? cutPlot(trace.cuts, quoted, this.factor) : null,
-      description: `Trace of ${this.shot.file}: ${trace.time.length} points, signal in ${this.lab.signalUnit} against time in ${this.unit}`,
+      description: `Trace of ${this.shot.file}: ${trace.time.length} points, signal in ${this.shot.signal_unit} against time in ${this.unit}`,
     };
     return this.held;
   }

@@ -33,6 +33,7 @@ export class Refusal {
  * @typedef {object} Window
  * @property {Float64Array} time     (t - start) / length, increasing, ending at 1.
  * @property {Float64Array} signal   (y - centre) / unit.
+ * @property {Float64Array} source   The whole signal as recorded.
  * @property {number} startS
  * @property {number} lengthS
  * @property {number} centre
@@ -72,10 +73,10 @@ export function cutWindow(timeS, signal, { startS, endS, excluded, needed, centr
     }
   }
   const centre = centred ? sum / count : 0;
-  return scaleSignal({ time, values, centre, first, lengthS });
+  return scaleSignal({ time, values, source: signal, centre, first, lengthS });
 }
 
-function scaleSignal({ time, values, centre, first, lengthS }) {
+function scaleSignal({ time, values, source, centre, first, lengthS }) {
   let low = Infinity, high = -Infinity;
   for (let i = 0; i < values.length; i++) {
     const value = values[i];
@@ -93,7 +94,7 @@ function scaleSignal({ time, values, centre, first, lengthS }) {
   let fastest = FASTEST_EXPONENT / (time[2] - time[0]);
   // With a start far before the first point nothing is left of a fast exponential.
   if (time[0] > 0) fastest = Math.min(fastest, 600 / time[0]);
-  return { time, signal: values, startS: first, lengthS, centre, unit, fastest };
+  return { time, signal: values, source, startS: first, lengthS, centre, unit, fastest };
 }
 
 /**

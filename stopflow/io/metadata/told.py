@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from stopflow.io.workbook.units import CONCENTRATION, find_scale
+from stopflow.io.units import CONCENTRATION, find_scale
 
 ZERO_CELSIUS_K = 273.15
 _CONCENTRATION = re.compile(

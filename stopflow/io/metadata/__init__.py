@@ -1,0 +1,1 @@
+"""Conditions that names, headers and folders say, checked against the workbooks."""

@@ -1,0 +1,130 @@
+"""What each source says of the conditions of a folder's shots.
+
+A file name such as ``ch1_0.20mM_3`` or ``H2O2 10 uM 25C`` says a concentration, a temperature and a
+repeat; so may the header of the file and the folder's name.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import isclose
+from pathlib import PurePath
+from typing import Final
+
+from stopflow.io.metadata.told import ZERO_CELSIUS_K, parse_told
+from stopflow.trace import Shot
+
+SAME = 0.011
+"""Relative difference up to which two concentrations are one, written to different digits."""
+
+SAME_K = 0.6
+"""Difference in K up to which a nominal and a measured temperature are one."""
+
+SOURCES: Final = ("workbook", "name", "header", "folder")
+"""Where a condition may stand; the first that says it is used."""
+
+SHOWN: Final = {
+    "workbook": "the workbook",
+    "name": "the name",
+    "header": "the header",
+    "folder": "the folder's name",
+}
+_MOST_RECORDS = 200
+
+Values = tuple[float, ...]
+"""What one source says of one quantity of one shot; several where it names several species."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantity:
+    """A condition that several sources may say.
+
+    Attributes
+    ----------
+    said
+        Source -> what it says of each shot.
+    """
+
+    noun: str
+    said: Mapping[str, Sequence[Values]]
+    is_same: Callable[[float, float], bool]
+    shown: Callable[[float], str]
+
+    def agree(self, first: Values, second: Values) -> bool:
+        """Tell whether two sources name one value that is the same."""
+        return any(self.is_same(one, other) for one in first for other in second)
+
+    def used(self, at: int) -> str:
+        """Return the source whose value is used for a shot."""
+        return next(source for source in SOURCES if self.said[source][at])
+
+
+def own_name(shot: Shot) -> str:
+    """Return the name that may say something: a column's header, else the file's name."""
+    _, bracket, label = shot.file.partition("[")
+    return label.removesuffix("]") if bracket else PurePath(shot.file).name
+
+
+def _records(shot: Shot) -> list[tuple[str, str]]:
+    return list(shot.trace.records[:_MOST_RECORDS]) if shot.trace is not None else []
+
+
+def concentrations_said(shots: Sequence[Shot], folder: str) -> Quantity:
+    """Collect the concentrations that each source says."""
+    of_folder = parse_told(folder).concentrations_M
+    headers = [
+        [value for _, text in _records(shot) for value in parse_told(text).concentrations_M]
+        for shot in shots
+    ]
+    return Quantity(
+        noun="concentration",
+        said={
+            "workbook": [_or_none(shot.conditions.concentration_M) for shot in shots],
+            "name": [parse_told(own_name(shot)).concentrations_M for shot in shots],
+            "header": [tuple(dict.fromkeys(found)) for found in headers],
+            "folder": [of_folder for _ in shots],
+        },
+        is_same=lambda one, other: isclose(one, other, rel_tol=SAME),
+        shown=_molar,
+    )
+
+
+def temperatures_said(shots: Sequence[Shot], folder: str) -> Quantity:
+    """Collect the temperatures that each source says."""
+    of_folder = parse_told(folder).temperatures_K
+    return Quantity(
+        noun="temperature",
+        said={
+            "workbook": [_or_none(shot.conditions.temperature_K) for shot in shots],
+            "name": [parse_told(own_name(shot)).temperatures_K for shot in shots],
+            "header": [_header_temperatures(shot) for shot in shots],
+            "folder": [of_folder for _ in shots],
+        },
+        is_same=lambda one, other: abs(one - other) <= SAME_K,
+        shown=_celsius,
+    )
+
+
+def _or_none(value: float | None) -> Values:
+    return () if value is None else (value,)
+
+
+def _header_temperatures(shot: Shot) -> Values:
+    """Return the temperatures that the header's records state."""
+    found = [
+        value
+        for key, text in _records(shot)
+        if "temp" in f"{key} {text}".casefold()
+        for value in parse_told(text).temperatures_K
+    ]
+    return tuple(dict.fromkeys(found))
+
+
+def _molar(value: float) -> str:
+    for scale, unit in ((1.0, "M"), (1e-3, "mM"), (1e-6, "µM"), (1e-9, "nM")):
+        if value >= scale * 0.9999:
+            return f"{value / scale:.4g} {unit}"
+    return f"{value:.4g} M"
+
+
+def _celsius(kelvin: float) -> str:
+    return f"{kelvin - ZERO_CELSIUS_K:.4g} °C"

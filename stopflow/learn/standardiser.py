@@ -1,0 +1,49 @@
+"""Columns of rows brought to mean 0 and scale 1."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from stopflow.features import Rows
+from stopflow.trace import FloatArray, frozen_array
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Standardiser:
+    """Column mean and scale of the training rows; a column that never changes becomes 0."""
+
+    mean: FloatArray
+    scale: FloatArray
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mean", frozen_array(self.mean))
+        object.__setattr__(self, "scale", frozen_array(self.scale))
+        if self.mean.shape != self.scale.shape or self.mean.ndim != 1:
+            raise ValueError(f"mean {self.mean.shape} and scale {self.scale.shape} must match")
+
+    @classmethod
+    def fit(cls, rows: ArrayLike) -> Self:
+        """Learn from (N, n) training rows, and from these alone."""
+        values = np.asarray(rows)
+        mean = values.mean(axis=0, dtype=np.float64)
+        spread = values.std(axis=0, dtype=np.float64)
+        rounding = 1e-6 * np.maximum(np.abs(mean), 1e-12)
+        return cls(mean=mean, scale=np.where(spread > rounding, spread, np.inf))
+
+    @classmethod
+    def identity(cls, n_inputs: int) -> Self:
+        """Leave rows as they are."""
+        return cls(mean=np.zeros(n_inputs), scale=np.ones(n_inputs))
+
+    def apply(self, rows: ArrayLike) -> Rows:
+        """(N, n) rows -> standardised float32 rows; constant columns are exactly 0."""
+        values = np.asarray(rows, dtype=np.float32)
+        shifted = values - self.mean.astype(np.float32)
+        shifted *= (1.0 / self.scale).astype(np.float32)
+        return shifted
+
+    def to_dict(self) -> dict[str, FloatArray]:
+        """Arrays to save: mean and scale (infinite for a constant column)."""
+        return {"mean": self.mean, "scale": self.scale}

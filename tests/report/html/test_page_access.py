@@ -1,0 +1,86 @@
+"""The page without a mouse, on a screen of either colour, and on paper."""
+
+import pytest
+from page_shots import shot_of
+
+pytestmark = pytest.mark.whole
+
+STOP = """() => {
+  const node = document.activeElement;
+  if (!node || node === document.body) return null;
+  const name = node.getAttribute("aria-label") || node.labels?.[0]?.innerText || node.innerText;
+  return { name: name.trim(), outline: getComputedStyle(node).outlineStyle };
+}"""
+LIGHTNESS = """() => {
+  const canvas = document.querySelector("#plots canvas.chart");
+  const copy = new OffscreenCanvas(canvas.width, canvas.height);
+  const pen = copy.getContext("2d", { willReadFrequently: true });
+  pen.drawImage(canvas, 0, 0);
+  const { data } = pen.getImageData(0, 0, canvas.width, canvas.height);
+  let sum = 0, count = 0;
+  for (let at = 0; at < data.length; at += 4) {
+    if (data[at + 3] < 255) continue;
+    sum += data[at] + data[at + 1] + data[at + 2];
+    count++;
+  }
+  return sum / count / 3;
+}"""
+
+
+def tab_stops(page, *, most: int) -> list[dict]:
+    """Press Tab until the page is left; what had the focus each time."""
+    stops = []
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        stop = page.evaluate(STOP)
+        if stop is None:
+            break
+        stops.append(stop)
+    return stops
+
+
+def test_every_stop_of_the_tab_key_has_a_name_and_is_seen(open_page, small_lab, small_page):
+    page = open_page(small_page)
+    overview = tab_stops(page, most=60)
+    page.evaluate(f"location.hash = '#shot={shot_of(small_lab)}'")
+    page.get_by_role("slider", name="Start of the fit").wait_for()
+    page.locator("#trace-title").focus()
+    trace = tab_stops(page, most=30)
+    for stop in overview + trace:
+        assert stop["name"]
+        assert stop["outline"] == "solid", stop
+    names = [stop["name"] for stop in trace]
+    for name in ("next shot →", "Zoom in", "Start of the fit", "End of the fit", "Rate law"):
+        assert name in names
+    assert "use this shot in means and plots" in names
+
+
+def test_every_plot_says_what_it_shows(open_page, small_lab, small_page):
+    page = open_page(small_page)
+    page.evaluate(f"location.hash = '#shot={shot_of(small_lab)}'")
+    page.get_by_role("slider", name="Start of the fit").wait_for()
+    said = page.locator("canvas[role=img]:visible").evaluate_all(
+        "plots => plots.map((plot) => plot.getAttribute('aria-label'))"
+    )
+    assert len(said) > 3
+    assert all(len(text) > 20 for text in said)
+
+
+def test_plots_take_the_colours_of_the_screen_and_of_paper(open_page, small_page):
+    page = open_page(small_page)
+    light = page.evaluate(LIGHTNESS)
+    # Most of what is opaque is the grid.
+    wait_until(page, lambda now: now < light - 40, color_scheme="dark")
+    wait_until(page, lambda now: abs(now - light) < 10, color_scheme="dark", media="print")
+    wait_until(page, lambda now: now < light - 40, color_scheme="dark", media="screen")
+
+
+def wait_until(page, right, **media: str) -> None:
+    """Change the medium; what is drawn follows in the next frames."""
+    page.emulate_media(**media)
+    for _ in range(100):
+        lightness = page.evaluate(LIGHTNESS)
+        if right(lightness):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(lightness)
