@@ -44,29 +44,48 @@ def whole_window(time_s: FloatArray, *, reason: str) -> TrimWindow:
     )
 
 
+def crossed_ends(start_s: float | None, end_s: float | None) -> str:
+    """Say that a fit would end before it begins; "" where it does not, or one of them is open."""
+    if start_s is None or end_s is None or not end_s <= start_s:
+        return ""
+    return (
+        f"the fit would end at {end_s:.6g} s, which is not after its start at {start_s:.6g} s; "
+        "give an end that lies after the start"
+    )
+
+
 def choose_window(
-    time_s: FloatArray, *, workbook_start_s: float | None, detected: TrimWindow
+    time_s: FloatArray,
+    *,
+    workbook_start_s: float | None,
+    end_s: float | None = None,
+    detected: TrimWindow,
 ) -> TrimWindow | str:
     """Choose between the workbook's start time and the detected one.
 
     Parameters
     ----------
     time_s
-        (N,) seconds, at least one point.
+        (N,) seconds up to the end of the fit; where there are none, the detected window is taken.
     workbook_start_s
         None where the workbook has none for this shot.
+    end_s
+        The end of the fit, where one was set.
     detected
         The detected window, which is used in that case.
 
     Returns
     -------
     TrimWindow or str
-        The window, or the reason why the start in the workbook cannot be used.
+        The window, or the reason why that of the workbook cannot be used.
     """
     if workbook_start_s is None:
         return detected
     if not np.isfinite(workbook_start_s):
         return f"the start time is {workbook_start_s}, not a time"
+    crossed = crossed_ends(workbook_start_s, end_s)
+    if crossed or not len(time_s):
+        return crossed or detected
     first, last = float(time_s[0]), float(time_s[-1])
     if workbook_start_s > last:
         return (

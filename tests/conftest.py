@@ -1,8 +1,11 @@
 """Fixtures every test may use: a seeded generator, and the scale of statistical proofs."""
 
+import shutil
+
 import hypothesis
 import numpy as np
 import pytest
+from again import make_lab
 from cli_lab import exit_code
 
 # The same examples in every run: a gate that is green stays green.
@@ -55,6 +58,22 @@ def ingested(simulated, tmp_path_factory):
     out, reports = folder / "data" / "ingested", folder / "reports"
     assert exit_code("ingest", simulated, "--out", out, "--reports", reports) == 0
     return folder
+
+
+@pytest.fixture(scope="session")
+def processed_lab(tmp_path_factory):
+    """A lab of three folders, its dataset and its reports; tests copy them."""
+    root = tmp_path_factory.mktemp("processed")
+    make_lab(root)
+    return root
+
+
+@pytest.fixture
+def lab_again(processed_lab, tmp_path, monkeypatch):
+    """The same lab in a folder of its own, with what was made of it."""
+    shutil.copytree(processed_lab, tmp_path / "made")
+    monkeypatch.chdir(tmp_path / "made")
+    return tmp_path / "made" / "lab"
 
 
 @pytest.fixture

@@ -109,12 +109,12 @@ def test_a_backend_that_is_none_does_not_matter(lab, tmp_path):
 
 INTERRUPTED_IN_XLSX = """
 import os, signal, sys
-import openpyxl.worksheet._write_only as sheets
-append = sheets.WriteOnlyWorksheet.append
+from stopflow.report.tables.workbook import Workbook
+add = Workbook.add
 def interrupted(*args):
-    append(*args)
+    add(*args)
     os.kill(os.getpid(), signal.{signal})
-sheets.WriteOnlyWorksheet.append = interrupted
+Workbook.add = interrupted
 sys.argv = ["stopflow", "ingest", "shots", "--out", "new/out", "--reports", "new/reports"]
 from stopflow.__main__ import main
 main()

@@ -90,6 +90,15 @@ def test_the_decided_end_counts_in(command, lab, run):
     assert found == pytest.approx(K_PER_S, rel=0.03)
 
 
+@pytest.mark.parametrize("command", ["fit", "view", "plan", "spectrum"])
+def test_an_end_before_the_start_is_said_by_every_command_that_takes_both(command, lab, run):
+    words = ("--start", 500, "--end", 100)
+    further = ("--precision", "2%") if command == "plan" else ()
+    code, _, told = run(command, lab / "s0.bka", *words, *further)
+    assert code == 2
+    assert "the fit would end at 0.1 s, which is not after its start at 0.5 s" in told
+
+
 def test_a_channel_that_is_left_out_is_not_in_the_shared_fit(lab, run):
     rows = (lab / "decisions.csv").read_text() + "\n"
     write_bka(

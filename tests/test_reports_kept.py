@@ -1,41 +1,22 @@
 """A second report makes only what changed, and has the bytes of a full one."""
 
-import shutil
 import zipfile
 
 import pytest
+from again import CHANGES, change_a_signal, first, nothing, process, written
 
 from stopflow.pipeline.lab import drawn
-from stopflow.pipeline.lab.ingest import Execution, IngestSettings, ingest
-from stopflow.pipeline.reports import write_reports
 from stopflow.report.html import shots
 from stopflow.report.kinetics import experiment_sheets
 from stopflow.report.paper import pdf
-from stopflow.simulate.plan import LabSpec
-from stopflow.simulate.writer import write_lab
-from stopflow.store import DRAWN, FILES, load_dataset
+from stopflow.store import DRAWN, FILES
 
 pytestmark = pytest.mark.whole
 
-ALONE = IngestSettings(workers=1)
-NAMES = ("rates.csv", "rates.xlsx", "kinetics.pdf", "kinetics.html")
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A lab of three folders, its dataset and its reports."""
-    root = tmp_path_factory.mktemp("kept")
-    write_lab(root / "lab", spec=LabSpec(folders=3, traces=(6, 8), points=300), seed=2)
-    dataset = ingest(root / "lab", out=root / "out", settings=ALONE)
-    write_reports(dataset, root / "reports")
-    return root
-
 
 @pytest.fixture
-def lab(made, tmp_path, monkeypatch):
-    shutil.copytree(made, tmp_path / "made")
-    monkeypatch.chdir(tmp_path / "made")
-    return tmp_path / "made" / "lab"
+def lab(lab_again):
+    return lab_again
 
 
 @pytest.fixture
@@ -62,58 +43,67 @@ def work(monkeypatch):
     return done
 
 
-def reported(lab, *, fresh=False, **how):
-    out, reports = lab.parent / "out", lab.parent / "reports"
-    dataset = ingest(lab, out=out, settings=ALONE, execution=Execution(fresh=fresh))
-    _, undrawn = write_reports(dataset, reports, **how)
-    assert undrawn == ""
-    return {name: (reports / name).read_bytes() for name in NAMES}
-
-
-def change_a_signal(lab):
-    file = sorted(lab.glob("02*/*.bka"))[0]
-    text = file.read_text(encoding="latin-1")
-    body, last = text.rstrip().rsplit("\n", 1)
-    time, signal = last.split("\t")[:2]
-    file.write_text(f"{body}\n{time}\t{float(signal) + 0.01:.6f}\n", encoding="latin-1")
-    return file.parent.name
-
-
 def kept_names(lab):
     with zipfile.ZipFile(lab.parent / "out" / DRAWN) as archive:
         return set(archive.namelist())
 
 
-def test_nothing_is_drawn_or_packed_where_nothing_changed(lab, work):
-    before = {name: (lab.parent / "reports" / name).read_bytes() for name in NAMES}
-    names = kept_names(lab)
-    assert reported(lab) == before
+def remove_a_report(lab):
+    (lab.parent / "reports" / "rates.xlsx").unlink()
+
+
+@pytest.mark.parametrize("change", [nothing, remove_a_report])
+def test_nothing_is_drawn_or_packed_where_nothing_changed(lab, work, change):
+    """The reports are taken as they are, or joined from their parts."""
+    before, names = process(lab), kept_names(lab)
+    work.update(drawn=[], packed=0, pictures=0)
+    change(lab)
+    assert process(lab) == before
     assert work == {"drawn": [], "packed": 0, "pictures": 0}
     assert kept_names(lab) == names
 
 
-def test_one_changed_folder_is_drawn_alone_with_the_bytes_of_a_full_run(lab, work):
+def test_one_changed_folder_is_drawn_alone(lab, work):
+    process(lab)
+    work.update(drawn=[], packed=0)
     names = kept_names(lab)
-    changed = change_a_signal(lab)
-    again = reported(lab)
-    assert work["drawn"] == [changed]
-    assert work["packed"] == len(list((lab / changed).glob("*.bka")))
+    change_a_signal(lab)
+    process(lab)
+    changed = first(lab).parent
+    assert work["drawn"] == [changed.name]
+    assert work["packed"] == len(list(changed.glob("*.bka")))
     kept = kept_names(lab)
     assert len(kept) == len(names)
     assert kept & names
     assert not names <= kept  # what is of no use any more is gone
-    assert reported(lab, fresh=True) == again
-    assert len(work["drawn"]) == 1 + 3
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_every_file_has_the_bytes_of_a_full_run(lab, change):
+    change(lab)
+    again = process(lab)
+    assert process(lab, fresh=True) == again
+    assert {"out/shots.parquet", "reports/rates.xlsx", "reports/kinetics.pdf"} <= set(again)
+    assert any(name.startswith("reports/exports/") for name in again)
 
 
 def test_a_folder_that_changes_back_and_another_paper(lab, work):
-    a4 = reported(lab)
-    letter = reported(lab, paper="letter")
+    a4 = process(lab)
+    work.update(drawn=[], packed=0)
+    letter = process(lab, paper="letter")
     assert len(work["drawn"]) == 3
     assert work["packed"] == 0
-    assert letter["kinetics.pdf"] != a4["kinetics.pdf"]
-    assert letter["kinetics.html"] == a4["kinetics.html"]
-    assert reported(lab) == a4
+    assert letter["reports/kinetics.pdf"] != a4["reports/kinetics.pdf"]
+    assert letter["reports/kinetics.html"] == a4["reports/kinetics.html"]
+    assert process(lab) == a4
+
+
+def test_a_report_that_was_changed_since_is_written_anew(lab):
+    before = process(lab)
+    (lab.parent / "reports" / "rates.csv").write_text("mine")
+    after = process(lab)
+    assert {name: after[name] for name in before} == before
+    assert after.keys() > before.keys()  # and mine is set aside
 
 
 def truncate(place):
@@ -149,11 +139,11 @@ def replace_parts(part):
     ],
 )
 def test_damaged_parts_are_made_again(lab, work, damage):
-    before = {name: (lab.parent / "reports" / name).read_bytes() for name in NAMES}
-    names = kept_names(lab)
+    before, names = process(lab), kept_names(lab)
+    work["drawn"].clear()
     damage(lab.parent / "out" / DRAWN)
-    write_reports(load_dataset(lab.parent / "out"), lab.parent / "again")
-    assert {name: (lab.parent / "again" / name).read_bytes() for name in NAMES} == before
+    remove_a_report(lab)
+    assert process(lab) == before
     assert work["drawn"]
     assert kept_names(lab) == names
     with zipfile.ZipFile(lab.parent / "out" / DRAWN) as archive:
@@ -164,31 +154,30 @@ def test_what_a_killed_report_left_in_a_dataset_goes_with_it(lab):
     out = lab.parent / "out"
     (out / f".{DRAWN}.partial-x1.zip").write_bytes(b"half")
     (out / f".{DRAWN}.partial-x1.lock").touch()
-    reported(lab)
+    process(lab)
     assert {path.name for path in out.iterdir()} <= FILES
 
 
 def test_a_dataset_that_cannot_be_written_to_has_its_reports(lab, monkeypatch):
-    before = {name: (lab.parent / "reports" / name).read_bytes() for name in NAMES}
+    before = process(lab)
     (lab.parent / "out" / DRAWN).unlink()
 
     def refuse(path):
         raise PermissionError(13, "read-only", str(path))
 
     monkeypatch.setattr(drawn, "replacing_file", refuse)
-    assert reported(lab) == before
-    assert not (lab.parent / "out" / DRAWN).exists()
+    del before[f"out/{DRAWN}"]
+    assert process(lab) == before
 
 
 def test_a_report_that_fails_leaves_the_parts_as_they_were(lab, monkeypatch):
-    before = (lab.parent / "out" / DRAWN).read_bytes()
+    before = written(lab.parent)
     change_a_signal(lab)
-    ingest(lab, out=lab.parent / "out", settings=ALONE)
 
     def interrupt(*_what, **_how):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(experiment_sheets, "draw_experiments", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        reported(lab)
-    assert (lab.parent / "out" / DRAWN).read_bytes() == before
+        process(lab)
+    assert written(lab.parent) == before

@@ -38,3 +38,14 @@ def test_a_start_far_before_the_data_is_refused(start_s: float) -> None:
     assert isinstance(window, str)
     assert "before the data" in window
     assert "unit" in window
+
+
+@pytest.mark.parametrize("points", [201, 1, 0])
+def test_an_end_before_the_start_is_said_however_little_is_left(points: int) -> None:
+    """Not that the start lies beyond the data: they end where the fit was told to end."""
+    window = choose_window(TIME[:points], workbook_start_s=5.0, end_s=0.001, detected=DETECTED)
+    assert isinstance(window, str)
+    assert "end at 0.001 s, which is not after its start at 5 s" in window
+    beyond = choose_window(TIME, workbook_start_s=5.0, end_s=6.0, detected=DETECTED)
+    assert isinstance(beyond, str)
+    assert "beyond the data" in beyond

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from stopflow.cli.options import Channel, Config, Law, TimeUnit, Wavelength
+from stopflow.cli.analysis_options import ANALYSIS, compose_settings
+from stopflow.cli.gather import gathers
 from stopflow.cli.voice import Voice, speaks_plainly
 
 Folder = Annotated[
@@ -24,18 +25,15 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: stopflow serve lab/today")(serve)
 
 
+@gathers("analysis", ANALYSIS)
 @speaks_plainly
 def serve(
     folder: Folder,
     *,
+    analysis: dict[str, Any],
     port: Annotated[
         int, typer.Option("--port", min=0, max=65535, help="Port of 127.0.0.1; 0: any free one.")
     ] = 8765,
-    law: Law = None,
-    channel: Channel = None,
-    wavelength: Wavelength = None,
-    time_unit: TimeUnit = None,
-    config: Config = None,
     open_: Annotated[
         bool, typer.Option("--open/--no-open", help="Show the page in the browser.")
     ] = True,
@@ -48,20 +46,12 @@ def serve(
     nothing else. Ctrl-C ends it.
     """
     from stopflow.errors import StopflowError
-    from stopflow.io.channels import parse_channel
-    from stopflow.pipeline.lab.ingest import ingest_settings
     from stopflow.pipeline.serve.follow import FollowedLab
     from stopflow.pipeline.serve.server import serving
 
     if not folder.is_dir():
         raise StopflowError(f"{folder} is not a folder; give the one that the traces are saved in")
-    settings = ingest_settings(
-        config,
-        law=law,
-        channel=parse_channel(channel),
-        wavelength_nm=wavelength,
-        time_unit=time_unit,
-    )
+    settings = compose_settings(**analysis)
     with tempfile.TemporaryDirectory(prefix="stopflow-") as work, _asked_to_end() as ended:
         lab = FollowedLab(folder, work=Path(work), settings=settings)
         with serving(lab, port=port) as address:

@@ -1,7 +1,9 @@
 """Tables as CSV text that no spreadsheet runs: comma, point as decimal sign, one line a row."""
 
+import csv
 import io
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import pandas as pd
 
@@ -18,16 +20,22 @@ def csv_text(frame: pd.DataFrame, *, digits: int = DIGITS) -> str:
     digits
         Significant digits of numbers that are not whole.
     """
-    columns = {
-        place: values if pd.api.types.is_numeric_dtype(values) else [inert(cell) for cell in values]
-        for place, (_, values) in enumerate(frame.items())
-    }
-    safe = pd.DataFrame(columns, index=frame.index)
-    header = [str(inert(str(name))) for name in frame.columns]
     buffer = io.StringIO()
-    number = f"%.{digits}g"
-    safe.to_csv(buffer, index=False, header=header, float_format=number, lineterminator="\n")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow([inert(str(name)) for name in frame.columns])
+    columns = [_cells(values, f"%.{digits}g") for _, values in frame.items()]
+    writer.writerows(zip(*columns, strict=True))
     return buffer.getvalue()
+
+
+def _cells(values: "pd.Series[Any]", number: str) -> Sequence[object]:
+    """Return the cells of a column as they are written."""
+    cells = values.tolist()
+    if pd.api.types.is_float_dtype(values):
+        return ["" if cell is pd.NA or cell != cell else number % cell for cell in cells]
+    if pd.api.types.is_numeric_dtype(values):
+        return ["" if cell is pd.NA else cell for cell in cells]
+    return ["" if cell is None or cell is pd.NA or cell != cell else inert(cell) for cell in cells]
 
 
 def restored(text: str) -> str:

@@ -214,11 +214,12 @@ def _without_traces(
         for file in unreadable
     ]
     others = [file.path.name for file in own if file.kind != "unreadable"]
+    missed = any(file.missed for file in own)
     is_named_so = folder.name.casefold().endswith(TRACE_ENDINGS) and folder != found.root
     if others or is_named_so:
         what = f"no traces; not read: {list_names(others)}" if others else "no traces"
         what = f"a folder that is named like a trace; {what}" if is_named_so else what
-        level: Literal["warning", "note"] = "warning" if is_named_so else "note"
+        level: Literal["warning", "note"] = "warning" if is_named_so or missed else "note"
         listed.append(Problem(experiment=place, file="", found=what, level=level))
     return listed
 

@@ -18,6 +18,8 @@ from stopflow.io.text import shown_name
 from stopflow.io.workbook.grid import Sheet, read_sheets
 from stopflow.trace import Problem, Recording
 
+Level = Literal["error", "warning", "note"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Push:
@@ -99,11 +101,21 @@ def read_files(files: list[SortedFile], *, time_unit: str | None) -> FolderConte
         elif file.kind == "unreadable":
             content.problems.append(_problem(file.path.name, "", file.why, "a file", "error"))
     others = [file for file in files if file.kind == "other"]
-    if others:
-        names = list_names(file.path.name for file in others)
-        found = f"neither traces nor tables, not read: {names} ({others[0].why})"
-        content.problems.append(_problem(others[0].path.name, "", found, "", "note"))
+    _list_others(content, [file for file in others if file.missed], missed=True)
+    _list_others(content, [file for file in others if not file.missed], missed=False)
     return content
+
+
+def _list_others(content: FolderContent, files: list[SortedFile], *, missed: bool) -> None:
+    """List files that are not read; those that may hold traces are to be looked at."""
+    if not files:
+        return
+    what = "of no known format" if missed else "neither traces nor tables"
+    names = list_names(file.path.name for file in files)
+    found = f"{what}, not read: {names} ({files[0].why})"
+    known = "one of the formats that stopflow formats lists" if missed else ""
+    level: Level = "warning" if missed else "note"
+    content.problems.append(_problem(files[0].path.name, "", found, known, level))
 
 
 def _read_trace(file: SortedFile, content: FolderContent, *, time_unit: str | None) -> None:
@@ -158,9 +170,7 @@ def _refuse(error: FormatError, content: FolderContent, *, source: str) -> None:
     content.problems.append(_problem(source, error.where, error.found, error.expected, "error"))
 
 
-def _problem(
-    file: str, where: str, found: str, expected: str, level: Literal["error", "note"]
-) -> Problem:
+def _problem(file: str, where: str, found: str, expected: str, level: Level) -> Problem:
     return Problem(
         experiment="",
         file=shown_name(file),

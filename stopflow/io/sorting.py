@@ -26,6 +26,14 @@ _FILE_NAMES = frozenset(QUANTITIES["file"].names)
 _LONGEST_HEADER = 10_000
 _SPLIT = str.maketrans({";": "\t", ",": "\t", "|": "\t"})
 
+_DIGITS = frozenset("0123456789.+-eE")
+_COMPANIONS = (
+    *(".pdf", ".doc", ".docx", ".ppt", ".pptx", ".odt", ".odp", ".rtf", ".eml", ".msg"),
+    *(".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".bmp", ".svg", ".heic", ".webp", ".ico"),
+    *(".opj", ".opju", ".pzfx", ".mp4", ".mov", ".lnk", ".db", ".exe", ".pyc"),
+)
+"""Endings of what lies beside traces and is none: documents, pictures, projects of programs."""
+
 Kind = Literal["trace", "workbook", "table", "own", "other", "unreadable"]
 
 
@@ -43,12 +51,16 @@ class SortedFile:
         Key of `READERS` for a trace that is recognised; ``""`` for one that is not.
     why
         For `other` and `unreadable`: what was found.
+    missed
+        Whether one of `other` may hold traces all the same: it has rows of numbers, or is the file
+        of a program that is not known.
     """
 
     path: Path
     kind: Kind
     reader: str = ""
     why: str = ""
+    missed: bool = False
 
 
 def sort_file(path: Path) -> SortedFile:
@@ -77,6 +89,12 @@ def sort_file(path: Path) -> SortedFile:
     if name.endswith(ENDINGS):
         return SortedFile(path=path, kind="workbook")
     return _other(path, head)
+
+
+def _is_row(line: str) -> bool:
+    """Tell whether a line is a row of two numbers or more."""
+    cells = line[:_LONGEST_HEADER].translate(_SPLIT).split()
+    return len(cells) > 1 and all(cell[-1].isdigit() and _DIGITS.issuperset(cell) for cell in cells)
 
 
 def _is_workbook(path: Path, head: Head) -> bool:
@@ -123,4 +141,13 @@ def _has_time_header(head: Head) -> bool:
 
 
 def _other(path: Path, head: Head) -> SortedFile:
-    return SortedFile(path=path, kind="other", why=unknown_format(head).found)
+    return SortedFile(
+        path=path, kind="other", why=unknown_format(head).found, missed=_may_hold_traces(head)
+    )
+
+
+def _may_hold_traces(head: Head) -> bool:
+    """Tell whether a file that is not read may be of an instrument, and not a note or a picture."""
+    if head.text:
+        return sum(map(_is_row, head.lines)) >= LEAST_ROWS
+    return bool(head.data.strip()) and not head.name.casefold().endswith(_COMPANIONS)

@@ -158,7 +158,10 @@ def fit_together(
         if shot.trace is None or detection is None or not len(shot.trace):
             continue
         window = choose_window(
-            shot.trace.time_s, workbook_start_s=shot.start_s, detected=detection.window
+            shot.trace.time_s,
+            workbook_start_s=shot.start_s,
+            end_s=shot.end_s,
+            detected=detection.window,
         )
         if not isinstance(window, str):
             member = (place, shot.trace, window.start_s)

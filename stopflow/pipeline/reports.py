@@ -1,6 +1,8 @@
 """PDFs, pages and tables from what ingest and train left on disk."""
 
+import json
 import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +15,8 @@ import pandas as pd
 
 from stopflow.errors import ModelError, SettingsError, StopflowError
 from stopflow.io.csv_files import restored
-from stopflow.io.json_files import load_json
+from stopflow.io.json_files import json_text, load_json
+from stopflow.io.results import file_sha256
 from stopflow.io.switch import switching
 from stopflow.pipeline.lab.drawn import drawn_parts
 from stopflow.pipeline.progress import Progress, silent
@@ -21,10 +24,12 @@ from stopflow.report.data import KineticsReportData, ModelReportData, TracePair
 from stopflow.store import Dataset, load_dataset
 
 if TYPE_CHECKING:
-    from stopflow.report.kept import Parts
+    from stopflow.report.kept import Kept, Parts
     from stopflow.report.kinetics.experiment_sheets import ExperimentSheets
 
 AGAIN = "train it again"
+REPORTS = ("rates.csv", "rates.xlsx", "kinetics.pdf", "kinetics.html")
+"""What is written of every lab."""
 HISTORY_COLUMNS = ("epoch", "train_mae_per_s", "test_mae_per_s", "loss", "seconds")
 TEXTS = ("experiment", "file", "split")
 LARGEST_TABLE = 500_000_000
@@ -56,11 +61,13 @@ def write_reports(
     paper: str = "a4",
     html_light: bool = False,
     figures: Path | None = None,
+    earlier: Path | None = None,
     progress: Progress = silent,
 ) -> tuple[list[Path], str]:
     """Write rates.csv, rates.xlsx, kinetics.html and kinetics.pdf of a dataset into `reports`.
 
-    With `figures`, every figure of the PDF is written into that folder too, as SVG and PNG.
+    With `figures`, every figure of the PDF is written into that folder too, as SVG and PNG. Those
+    that lie in `earlier`, of the very same dataset, are taken from there.
 
     Returns
     -------
@@ -69,28 +76,70 @@ def write_reports(
     undrawn
         Why the PDF holds nothing but this reason; "" where it is whole.
     """
+    with drawn_parts(dataset.folder) as kept:
+        key = f"reports {dataset.digest} {paper} {html_light}"
+        if figures is None and earlier is not None:
+            again = _take_again(kept.find(key), earlier, reports)
+            if again:
+                kept.leave()
+                return again, ""
+        written, undrawn = _write_anew(
+            dataset,
+            reports,
+            kept,
+            paper=paper,
+            html_light=html_light,
+            figures=figures,
+            progress=progress,
+        )
+        if not undrawn:
+            digests = {name: file_sha256(reports / name) for name in REPORTS}
+            kept.keep(key, json_text(digests).encode())
+    return written, undrawn
+
+
+def _take_again(told: bytes | None, earlier: Path, reports: Path) -> list[Path]:
+    """Copy the reports that are still as they were written; none where one of them is not."""
+    try:
+        digests = json.loads(told or b"{}")
+        if any(file_sha256(earlier / name) != digests[name] for name in REPORTS):
+            return []
+        return [Path(shutil.copyfile(earlier / name, reports / name)) for name in REPORTS]
+    except (OSError, ValueError, KeyError, TypeError):  # removed, or the note is damaged
+        return []
+
+
+def _write_anew(
+    dataset: Dataset,
+    reports: Path,
+    kept: "Kept",
+    *,
+    paper: str,
+    html_light: bool,
+    figures: Path | None,
+    progress: Progress,
+) -> tuple[list[Path], str]:
     from stopflow.report.kept import Parts
     from stopflow.report.kinetics.experiment_sheets import ExperimentSheets
     from stopflow.report.tables.tables import write_rates_csv, write_rates_xlsx
 
     data = kinetics_data(dataset)
-    written = [reports / "rates.csv", reports / "rates.xlsx"]
-    with drawn_parts(dataset.folder) as kept:
-        parts = Parts(data, kept)
-        sheets = ExperimentSheets(data, paper=paper, parts=parts)
-        processes, tables = min(os.cpu_count() or 1, 2), partial(write_rates_xlsx, path=written[1])
-        with sheets.drawing_beside(processes=processes, also=tables):
-            write_rates_csv(data.shots, written[0])
-            drawn, undrawn = _draw(
-                data,
-                reports,
-                sheets,
-                parts,
-                html_light=html_light,
-                figures=figures,
-                progress=progress,
-            )
-    return written + drawn, undrawn
+    written = [reports / name for name in REPORTS]
+    parts = Parts(data, kept)
+    sheets = ExperimentSheets(data, paper=paper, parts=parts)
+    processes, tables = min(os.cpu_count() or 1, 2), partial(write_rates_xlsx, path=written[1])
+    with sheets.drawing_beside(processes=processes, also=tables):
+        write_rates_csv(data.shots, written[0])
+        drawn, undrawn = _draw(
+            data,
+            reports,
+            sheets,
+            parts,
+            html_light=html_light,
+            figures=figures,
+            progress=progress,
+        )
+    return written[:2] + drawn, undrawn
 
 
 def _draw(
@@ -111,7 +160,7 @@ def _draw(
     def drawing(done: int, total: int) -> None:
         progress("drawing the PDF", done, total)
 
-    pdf, page = reports / "kinetics.pdf", reports / "kinetics.html"
+    pdf, page = (reports / name for name in REPORTS[2:])
     try:
         write_kinetics_page(data, page, light=html_light, parts=parts)
         write_kinetics_pdf(data, pdf, sheets=sheets, progress=drawing)
@@ -273,6 +322,7 @@ def rebuild_reports(
             paper=paper,
             html_light=html_light,
             figures=drawn,
+            earlier=reports,
             progress=progress,
         )
         if undrawn:

@@ -98,6 +98,7 @@ def process_lab(
             place,
             gathered,
             prediction,
+            earlier=reports,
             exports=exports,
             paper=paper,
             html_light=html_light,
@@ -114,6 +115,7 @@ def _report(
     gathered: Path,
     prediction: Prediction | None,
     *,
+    earlier: Path,
     exports: Sequence[str],
     paper: str,
     html_light: bool,
@@ -123,7 +125,13 @@ def _report(
     """Report on the dataset in `place`; nothing of it stays open, so that it can be moved."""
     dataset = load_dataset(place)
     written, undrawn = write_reports(
-        dataset, gathered, paper=paper, html_light=html_light, figures=figures, progress=progress
+        dataset,
+        gathered,
+        paper=paper,
+        html_light=html_light,
+        figures=figures,
+        earlier=earlier,
+        progress=progress,
     )
     written += write_exports(dataset, gathered, names=exports)
     unpredicted = ""

@@ -2,15 +2,19 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import wraps
+from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+Made = TypeVar("Made")
 TracePair = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, weakref_slot=True)
 class KineticsReportData:
     """A dataset's tables and the way to its traces.
 
@@ -33,6 +37,21 @@ class KineticsReportData:
     inputs: pd.DataFrame
     trace: Callable[[int], TracePair | None]
     provenance: Mapping[str, object] = field(default_factory=dict)
+
+
+def made_once(
+    build: Callable[[KineticsReportData], Made],
+) -> Callable[[KineticsReportData], Made]:
+    """Build once what both the PDF and the page show of a report's data; it goes with the data."""
+    known: WeakKeyDictionary[KineticsReportData, Made] = WeakKeyDictionary()
+
+    @wraps(build)
+    def find(data: KineticsReportData) -> Made:
+        if data not in known:
+            known[data] = build(data)
+        return known[data]
+
+    return find
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,7 +1,7 @@
 """Parts of reports that were made before: drawn pages and packed traces, by what they depend on."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Protocol
 
@@ -40,11 +40,17 @@ class NothingKept:
 NOTHING_KEPT = NothingKept()
 
 
+_READING = ("channel", "wavelength_nm", "blank", "time_unit")
+"""Settings that decide how a file is read."""
+
+
 class Parts:
     """Parts of a report that belong to single experiments, kept from one report to the next.
 
     The key of a part is a digest of the rows and traces of its experiment. Where traces lie in
-    their file is no part of it, so that a change of one folder leaves the parts of the others.
+    their file is no part of it, so that a change of one folder leaves the parts of the others. A
+    trace that comes from a file alone, nothing subtracted, is told by the digest of the file, which
+    is in its row, and by how the lab was read.
     """
 
     def __init__(self, data: KineticsReportData, kept: Kept = NOTHING_KEPT) -> None:
@@ -57,6 +63,12 @@ class Parts:
             _Rows(drop_stored(table)) for table in (data.shots, data.conditions, data.cuts)
         ]
         self._shots = data.shots.groupby(col.EXPERIMENT, sort=False).indices
+        settings = data.provenance.get("settings")
+        how = settings if isinstance(settings, Mapping) else {}
+        self._reading = repr([how.get(name) for name in _READING]).encode()
+        subtracted = how.get("blank", "unknown") is not None
+        files = ["" if subtracted else name for name in data.shots.get(col.SHA256, ())]
+        self._sources = files or [""] * len(data.shots)
 
     def find(self, experiment: str, *kind: object) -> bytes | None:
         """Return a part as it was made before; None where it is to be made.
@@ -82,10 +94,12 @@ class Parts:
 
     def _key(self, experiment: str, *kind: object) -> str:
         digest = hashlib.blake2b(repr((experiment, kind)).encode(), digest_size=20)
+        digest.update(self._reading)
         for table in self._tables:
             digest.update(table.digest(experiment))
         for row in self._shots[experiment]:
-            digest.update(self._trace(int(row)))
+            if not self._sources[row]:
+                digest.update(self._trace(int(row)))
         return digest.hexdigest()
 
     def _trace(self, row: int) -> bytes:
@@ -106,16 +120,16 @@ class GridNames:
     """Names of times by their content; those that many traces of a file share are read once."""
 
     def __init__(self) -> None:
-        self._names: dict[tuple[int, int], str] = {}
+        self._names: dict[tuple[int, int], tuple[str, object]] = {}
 
     def name(self, time_s: NDArray[np.float64]) -> str:
         """Return the name of the times of a trace."""
-        if not isinstance(time_s, np.memmap):  # another array may come to lie in its place
+        if time_s.base is None:  # another array may come to lie in its place
             return _name(time_s)
         place = (int(time_s.__array_interface__["data"][0]), len(time_s))
         if place not in self._names:
-            self._names[place] = _name(time_s)
-        return self._names[place]
+            self._names[place] = _name(time_s), time_s.base
+        return self._names[place][0]
 
 
 def _name(time_s: NDArray[np.float64]) -> str:

@@ -151,6 +151,15 @@ def test_jasco_interval_scans_say_that_their_times_are_minutes(tmp_path: Path) -
     assert any("taken as minutes" in note.found for note in recording.notes)
 
 
+@pytest.mark.parametrize("waves", [1, 2, 3])
+def test_an_interval_scan_of_few_wavelengths_is_no_spectrum(tmp_path: Path, waves: int) -> None:
+    time, signals = shot(5)
+    scan = write(tmp_path, BUILDERS["jasco scan"][1](time, signals[:waves]))
+    recording = read_one(scan)
+    assert recording.wavelengths_nm == WAVELENGTHS[:waves][::-1]
+    np.testing.assert_allclose(recording.signals[::-1], signals[:waves], atol=1e-6)
+
+
 def test_late_frames_of_kinetic_studio_are_mentioned(tmp_path: Path) -> None:
     time, signals = shot(2)
     recording = read_one(write(tmp_path, BUILDERS["kinetic-studio"][1](time * 10, signals)))

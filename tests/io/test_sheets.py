@@ -9,6 +9,7 @@ import pytest
 from books import edit_xml, save_book
 
 from stopflow.errors import FormatError
+from stopflow.io.folder import read_experiment
 from stopflow.io.workbook.grid import read_sheets
 
 
@@ -140,3 +141,21 @@ def test_a_stray_cell_far_away_is_said(tmp_path: Path) -> None:
 def test_a_file_that_is_gone(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="cannot be read"):
         read_sheets(tmp_path / "gone.xlsx")
+
+
+@pytest.mark.parametrize(
+    ("headers", "level"),
+    [((340, 350, 360), "warning"), ((1, 2, 3), ""), (("340 nm", "350 nm", "360 nm"), "")],
+)
+def test_numbers_alone_as_headers_name_shots_and_wavelengths_are_asked_for(
+    headers: tuple[object, ...], level: str, tmp_path: Path
+) -> None:
+    """Read as wavelengths, two shots of three would be lost; read as shots, nothing is."""
+    rows = [["Time (s)", *headers]]
+    rows += [[number / 100, *(1.0 + 0.9**number * at for at in (1, 2, 3))] for number in range(40)]
+    save_book(tmp_path / "traces.xlsx", {"run": rows})
+    found = read_experiment(tmp_path)
+    assert len(found.shots) == (1 if "nm" in str(headers[0]) else 3)
+    told = [item for item in found.problems if "taken for names of shots" in item.found]
+    assert [item.level for item in told] == [level] * bool(level)
+    assert all(item.expected.startswith("'340 nm'") for item in told)

@@ -154,3 +154,29 @@ def test_folders_without_traces_say_what_is_in_them(tmp_path: Path) -> None:
     text = listed(tmp_path)
     assert "note: docs/: no traces; not read: 0.pdf, 1.pdf, 2.pdf, 3.pdf and 2 more" in text
     assert "empty" not in text
+
+
+BESIDE = {
+    "photo.png": b"\x89PNG\r\n\x1a\n" + bytes(range(256)),
+    "report.pdf": b"%PDF-1.7\n" + bytes(range(256)),
+    "notes.txt": b"\n".join(b"%d. bubble in shot %d" % (n, n) for n in range(30)),
+    "empty.dat": b"",
+}
+MISSED = {
+    "run7.sx": b"SXFILE\x00\x01" + bytes(range(256)) * 9,
+    "odd.txt": b"kinetic run\n" + b"".join(b"%d 1.5e-3 k 7\n" % n for n in range(3)) + b"1;2\n" * 9,
+}
+
+
+@pytest.mark.parametrize("name", [*BESIDE, *MISSED])
+@pytest.mark.parametrize("beside_traces", [True, False])
+def test_a_file_that_may_hold_traces_is_to_be_looked_at(
+    name: str, tmp_path: Path, *, beside_traces: bool
+) -> None:
+    """A warning stands in the terminal and on page 1; a note in the tables alone."""
+    shot(tmp_path / "a" / "good.bka")
+    folder = tmp_path / ("a" if beside_traces else "b")
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_bytes({**BESIDE, **MISSED}[name])
+    lines = [line for line in listed(tmp_path).splitlines() if name in line]
+    assert [line.partition(":")[0] for line in lines] == ["warning" if name in MISSED else "note"]

@@ -2,6 +2,7 @@
 
 import csv
 import datetime
+import errno
 import io
 import re
 import zipfile
@@ -9,11 +10,12 @@ from dataclasses import replace
 
 import numpy as np
 import openpyxl
+import pandas as pd
 import pytest
-from openpyxl.worksheet._write_only import WriteOnlyWorksheet
+import python_calamine
 from report_lab import FINDINGS
 
-from stopflow.errors import SettingsError, StopflowError
+from stopflow.errors import SettingsError
 from stopflow.io.csv_files import csv_text
 from stopflow.kinetics.verdicts.findings import write_findings
 from stopflow.kinetics.verdicts.rules import RULES
@@ -24,11 +26,13 @@ from stopflow.report.tables.exports import (
     export_prism,
     find_export,
 )
+from stopflow.report.tables.sheets import write_sheets
 from stopflow.report.tables.tables import (
     write_rates_csv,
     write_rates_xlsx,
     write_table_xlsx,
 )
+from stopflow.report.tables.workbook import Workbook
 
 PROMISED = (
     "experiment,file,channel,verdict,reason,start_s,start_source,points,window_s,k_per_s,"
@@ -153,7 +157,7 @@ def test_workbooks_of_the_same_rates_are_the_same_bytes_on_another_day(lab, tmp_
         def now(cls, tz=None):
             return later.astimezone(tz)
 
-    monkeypatch.setattr("openpyxl.packaging.core.datetime.datetime", Later)
+    monkeypatch.setattr("datetime.datetime", Later)
     monkeypatch.setattr("time.time", lambda: later.timestamp())
     write_rates_xlsx(lab, second)
     assert first.read_bytes() == second.read_bytes()
@@ -266,13 +270,54 @@ def test_an_unknown_export_lists_the_known():
         find_export("excel")
 
 
-def test_a_full_folder_of_temporary_files_is_said(lab, tmp_path, monkeypatch):
+def test_a_workbook_that_finds_no_room_leaves_the_old_one(lab, tmp_path, monkeypatch):
     def full(*_words):
-        raise RuntimeError("IO_ENOSPC")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     path = tmp_path / "rates.xlsx"
     path.write_bytes(b"old")
-    monkeypatch.setattr(WriteOnlyWorksheet, "append", full)
-    with pytest.raises(StopflowError, match=r"temporary files go: no space left; make room"):
+    monkeypatch.setattr(Workbook, "finish", full)
+    with pytest.raises(OSError, match="No space left"):
         write_rates_xlsx(lab, path)
     assert path.read_bytes() == b"old"
+    assert [item.name for item in tmp_path.iterdir()] == ["rates.xlsx"]
+
+
+KINDS = {
+    "text": ["a", "  b\n<&>", "=1", "", None, "WARN"],
+    "number": [1.5, -2e-300, np.nan, np.inf, 0.1 + 0.2, 3.0],
+    "flag": [True, False, None, True, False, True],
+    "points": pd.array([1, 2, None, 4, 5, 6], dtype="Int64"),
+}
+
+
+def test_two_readers_of_their_own_read_every_kind_of_cell(tmp_path):
+    """Against openpyxl and calamine, in more columns than there are letters."""
+    kinds = pd.DataFrame(KINDS)
+    wide = pd.concat([kinds, *(kinds.add_suffix(str(place)) for place in range(10))], axis=1)
+    path = tmp_path / "t.xlsx"
+    write_sheets({"it's <one>": wide, "none": wide.iloc[:0]}, path, unit="V")
+    expected = [
+        ["a", 1.5, "yes", 1],
+        ["  b\n<&>", -2e-300, "no", 2],
+        ["=1", None, None, None],
+        [None, "open", "yes", 4],
+        [None, 0.1 + 0.2, "no", 5],
+        ["WARN", 3, "yes", 6],
+    ]
+    book = openpyxl.load_workbook(path)
+    assert book.sheetnames == ["it's <one>", "none"]
+    rows = [list(row) for row in book["it's <one>"].iter_rows(min_row=2, values_only=True)]
+    assert rows == [row * 11 for row in expected]
+    assert book["it's <one>"].cell(4, 1).quotePrefix
+    assert [cell.value for cell in book["none"][1]] == [str(name) for name in wide.columns]
+    other = python_calamine.CalamineWorkbook.from_path(path).get_sheet_by_index(0).to_python()
+    assert other[1:] == [["" if cell is None else cell for cell in row] * 11 for row in expected]
+
+
+def test_a_long_table_is_written_in_parts_without_a_seam(tmp_path):
+    path, count = tmp_path / "t.xlsx", 2_345
+    write_table_xlsx(pd.DataFrame({"n": range(count)}), path, sheet="long")
+    sheet = openpyxl.load_workbook(path)["long"]
+    assert [row[0] for row in sheet.iter_rows(min_row=2, values_only=True)] == list(range(count))
+    assert sheet.auto_filter.ref == f"A1:A{count + 1}"

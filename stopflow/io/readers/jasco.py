@@ -88,7 +88,7 @@ def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, 
     blank = next((i for i, line in enumerate(body) if line.startswith("#####")), len(body))
     records += [("", line.strip()) for line in body[blank:] if line.strip()]
     body = body[:blank]
-    if find_matrix(body, find_layout(body)) is not None:
+    if find_matrix(body, find_layout(body) or find_layout(body, least=1)) is not None:
         return (_scan(body, name=name, values=values, records=records),)
     x_unit = values.get("XUNITS", "")
     if x_unit.casefold() in SPECTRAL_UNITS:

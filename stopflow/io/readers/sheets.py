@@ -11,6 +11,9 @@
   stands on the sheet (a table of conditions beside it) is read as a table.
 - A column is a push unless the headers name signals (``Absorbance``, ``440 nm``), which then are
   signals of one push. Several time columns belong each to the columns on their right.
+- Numbers alone as headers (``1``, ``2``; ``340``, ``350``) name pushes: as wavelengths all but one
+  of the columns would be left out of the rates. From eight wavelengths on they are a spectrum over
+  time. Fewer that could be wavelengths are warned of; ``340 nm`` leaves no doubt.
 - The unit of time is read from the header or the row of units, else it has to be given.
 """
 
@@ -198,12 +201,21 @@ def _read_block(
     columns = Columns(labels=labels, rows=values, alone_are_pushes=True)
     shown = f"{place}: {len(labels) - 1} columns beside {labels[0].text or 'the times'!r}"
     notes.append(note(whole, "", f"{shown}, read as traces", expected="", level="note"))
+    said = any(isfinite(wavelength_nm(label.text)) for label in labels[1:])
+    if len(waves) > 1 and all(map(isfinite, waves)) and not said and _is_one_way(waves):
+        found = f"the headers {', '.join(f'{wave:g}' for wave in waves)}, taken for names of shots"
+        expected = f"'{waves[0]:g} nm' and so on, where they are wavelengths"
+        notes.append(note(whole, place, found, expected=expected, level="warning"))
     return tuple(
         replace(recording, name=sheet.book)
         for recording in read_columns(
             columns, key=KEY, name=sheet.book, time_unit=time_unit, notes=notes
         )
     )
+
+
+def _is_one_way(values: list[float]) -> bool:
+    return values in (sorted(values), sorted(values, reverse=True))
 
 
 def _matrix(

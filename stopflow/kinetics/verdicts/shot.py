@@ -186,11 +186,9 @@ def prepare_shot(
     if trace is None or detection is None:
         reason = shot.refusal or "the file could not be read"
         return PreparedShot(shot=shot, refusal=reason, status=Refused.UNREADABLE)
-    window: TrimWindow | str = detection.window
-    if len(trace):
-        window = choose_window(
-            trace.time_s, workbook_start_s=shot.start_s, detected=detection.window
-        )
+    window = choose_window(
+        trace.time_s, workbook_start_s=shot.start_s, end_s=shot.end_s, detected=detection.window
+    )
     if isinstance(window, TrimWindow) and window.source == "workbook":
         window = replace(window, source=shot.start_from)
     if isinstance(window, str):

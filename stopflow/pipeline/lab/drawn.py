@@ -41,7 +41,7 @@ class DrawnParts:
         self._names = frozenset(archive.namelist() if archive is not None else ())
         made = {**library_versions(), **{name: version(name) for name in DRAWING_LIBRARIES}}
         self._maker = f"{code_digest()} {sorted(made.items())} ".encode()
-        self._damaged = False
+        self._damaged, self._left = False, False
         self.used: dict[str, bytes] = {}
 
     def find(self, key: str) -> bytes | None:
@@ -63,9 +63,15 @@ class DrawnParts:
         """Keep a part for the next report, in place of one with the same key."""
         self.used[self._name(key)] = part
 
+    def leave(self) -> None:
+        """Keep the parts as they are, for a report that is the same as the one before."""
+        self._left = True
+
     @property
     def changed(self) -> bool:
         """Whether this report used other parts than the archive holds."""
+        if self._left:
+            return False
         if self._archive is None or self._damaged or self._names != self.used.keys():
             return True
         sizes = {info.filename: info.CRC for info in self._archive.infolist()}

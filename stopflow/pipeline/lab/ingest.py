@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from itertools import count
@@ -11,7 +12,7 @@ from typing import Any, Literal
 
 from stopflow.config import build_settings, read_config
 from stopflow.errors import StopflowError
-from stopflow.executors import open_workers
+from stopflow.executors import AHEAD, Workers, open_workers
 from stopflow.io.channels import parse_channel
 from stopflow.io.folder import LabFolders, ReadOptions, find_lab
 from stopflow.io.results import Lab, lab_at
@@ -23,7 +24,7 @@ from stopflow.pipeline.barriers import true_rates
 from stopflow.pipeline.checks import given, require_time_unit, require_wavelength, require_whole
 from stopflow.pipeline.lab.drawn import carry_parts
 from stopflow.pipeline.lab.gather import GatheredFolders, compare_folders, gather_folders
-from stopflow.pipeline.lab.kept import EarlierResults, earlier_results
+from stopflow.pipeline.lab.kept import earlier_results
 from stopflow.pipeline.lab.provenance import build_provenance
 from stopflow.pipeline.lab.reading import FolderJob, FolderReading, FolderResult, do_folder
 from stopflow.pipeline.progress import Announce, Progress, silent, unannounced
@@ -183,14 +184,20 @@ def write_dataset(
     if not execution.fresh:
         carry_parts(out, place)
     with writing_into(place) as writer, ExitStack() as stack:
-        with earlier_results(out, wanted=not execution.fresh) as earlier:
-            keys = [earlier.key_of(job) for job in jobs]
+        # Files are hashed, and traces compared with their digests, outside the interpreter.
+        with (
+            earlier_results(out, wanted=not execution.fresh) as earlier,
+            ThreadPoolExecutor(os.cpu_count() or 1) as threads,
+        ):
+            keys = list(threads.map(earlier.key_of, jobs))
             left = [job for job, key in zip(jobs, keys, strict=True) if key is None]
+            known = [key for key in keys if key is not None]
+            kept = Workers(executor=threads, at_once=AHEAD).map_in_order(earlier.find, known)
             processes = _processes(left, settings.workers)
             workers = stack.enter_context(
                 open_workers(processes=processes, cluster=execution.cluster)
             )
-            readings = _read_all(jobs, keys, earlier, workers.map_in_order(do_folder, left))
+            readings = _read_all(jobs, keys, kept, workers.map_in_order(do_folder, left))
             gathered = gather_folders(readings, writer, place, settings.analysis, done=done)
         workers.dismiss()
         _require_better(gathered, out, lab=lab_at(root))
@@ -261,12 +268,12 @@ def _names(root: Path, folders: Sequence[Path]) -> list[str]:
 def _read_all(
     jobs: Sequence[FolderJob],
     keys: Sequence[str | None],
-    earlier: EarlierResults,
+    kept: Iterator[FolderReading | None],
     done: Iterator[FolderReading],
 ) -> Iterator[FolderReading]:
-    """Yield the folders in order: as they were done before, or as they are `done` now."""
+    """Yield the folders in order: as they were `kept` before, or as they are `done` now."""
     for job, key in zip(jobs, keys, strict=True):
-        yield next(done) if key is None else earlier.find(key) or do_folder(job)
+        yield next(done) if key is None else next(kept) or do_folder(job)
 
 
 def _processes(jobs: Sequence[FolderJob], workers: int) -> int:

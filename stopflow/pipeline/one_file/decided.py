@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from stopflow.errors import TraceError
 from stopflow.io.decisions import Decision, load_decisions
 from stopflow.io.sorting import DECISIONS
 from stopflow.trace import Recording
+from stopflow.trimming import crossed_ends
 
 WHOLE_FILE = 0
 """In place of a channel: only what was decided about the file as a whole."""
@@ -28,7 +30,13 @@ def decision_of(file: Path, recorded: Recording, channel: int) -> Decision:
 def decided_window(
     recorded: Recording, decision: Decision, *, start: float | None, end: float | None
 ) -> Window:
-    """Return the window of a fit: what is given, in the file's own unit, goes before a decision."""
+    """Return the window of a fit: what is given, in the file's own unit, goes before a decision.
+
+    Raises
+    ------
+    TraceError
+        When it would end before it begins.
+    """
     unit_s = recorded.time_unit_s
     said = []
     if decision.use is False:
@@ -41,4 +49,7 @@ def decided_window(
     if end is None and decision.end is not None:
         end_s = decision.end.in_s(unit_s)
         said.append(f"{DECISIONS} sets the end of the fit to {end_s:.6g} s")
+    crossed = crossed_ends(start_s, end_s)
+    if crossed:
+        raise TraceError(f"{recorded.name}: {crossed}")
     return Window(start_s=start_s, end_s=end_s, said=tuple(said))

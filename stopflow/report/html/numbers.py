@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from math import isfinite, isnan
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from stopflow.report.kinetics.secondary_numbers import (
     CurveLine,
     SecondaryPicture,
     is_parameter,
-    pair_pictures,
+    pictured_plots,
 )
 from stopflow.report.paper.decimate import FloatArray
 from stopflow.report.paper.rounding import set_numbers
@@ -122,9 +123,7 @@ def build_payload(data: KineticsReportData, *, light: bool) -> dict[str, Any]:
             **_columns(conditions, texts=CONDITION_TEXTS, numbers=CONDITION_NUMBERS),
             "label": _texts(_labels(shots, conditions, units)),
         },
-        "plots": [
-            _plot(picture, part) for picture, part in pair_pictures(data.secondary, conditions)
-        ],
+        "plots": [_plot(picture, part) for picture, part in pictured_plots(data)],
         "leftOut": [
             {name: str(item.get(name, "")) for name in ("experiment", "file", "channel", "why")}
             for item in _left_out(data.provenance)
@@ -184,18 +183,17 @@ def _texts(values: Sequence[object]) -> dict[str, Any]:
 
 
 def _numbers(
-    values: Sequence[float] | pd.Series, *, digits: int = DIGITS
+    values: "Sequence[float] | pd.Series[Any]", *, digits: int = DIGITS
 ) -> list[float | int | str | None]:
     """Round to `digits`; null for a missing number, "inf" for an open end of an interval."""
-    return [_number(float(value), digits=digits) for value in values]
+    exact = np.asarray(values, dtype=np.float64).tolist()
+    texts = (f"%.{digits}g " * len(exact) % tuple(exact)).split()
+    return [_number(float(text)) for text in texts]
 
 
-def _number(value: float, *, digits: int = DIGITS) -> float | int | str | None:
-    if np.isnan(value):
-        return None
-    if np.isinf(value):
-        return "inf" if value > 0 else "-inf"
-    short = float(f"{value:.{digits}g}")
+def _number(short: float) -> float | int | str | None:
+    if not isfinite(short):
+        return None if isnan(short) else str(short)
     return int(short) if short.is_integer() and abs(short) < 1e15 else short
 
 
@@ -219,13 +217,9 @@ def _labels(shots: pd.DataFrame, conditions: pd.DataFrame, units: Units) -> list
 def _common_scatter(shots: pd.DataFrame) -> float:
     """Relative scatter between shots beyond their own errors, common to all conditions."""
     usable = shots[np.isfinite(shots["k_per_s"]) & (shots["verdict"] != "FAIL")]
-    groups = [part for _, part in usable.groupby(["experiment", "condition"], sort=False)]
-    series = [
-        as_series(
-            np.arange(len(part)), part["k_per_s"].to_numpy(), part["k_stderr_per_s"].to_numpy()
-        )
-        for part in groups
-    ]
+    k_per_s, stderr_per_s = (usable[name].to_numpy() for name in ("k_per_s", "k_stderr_per_s"))
+    groups = usable.groupby(["experiment", "condition"], sort=False).indices.values()
+    series = [as_series(np.arange(len(at)), k_per_s[at], stderr_per_s[at]) for at in groups]
     return pool(series).tau
 
 
@@ -269,8 +263,8 @@ def _plot(picture: SecondaryPicture, part: pd.DataFrame) -> dict[str, Any]:
         "parameters": [
             {
                 "name": SYMBOLS.get(str(row["parameter"]), str(row["parameter"])),
-                "value": _number(float(row["value"])),
-                "stderr": _number(float(row["stderr"])),
+                "value": _numbers([row["value"]])[0],
+                "stderr": _numbers([row["stderr"]])[0],
                 "unit": str(row["unit"]).replace("^-1", "⁻¹"),
             }
             for row in chosen.to_dict("records")

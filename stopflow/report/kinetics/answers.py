@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from stopflow.report.data import KineticsReportData
+from stopflow.report.data import KineticsReportData, made_once
 from stopflow.report.kinetics.conditions import build_units
 from stopflow.report.kinetics.input_problems import say_disagreements
 from stopflow.report.kinetics.law_choice import say_law_choices
@@ -92,6 +92,7 @@ class AnswerBox:
             y += len(lines) * self._step_mm + self.pad_mm
 
 
+@made_once
 def build_answers(data: KineticsReportData) -> AnswerBox:
     """Answer the questions from the tables; that of the rate law where others were tried."""
     law = say_law_choices(data.shots)

@@ -130,6 +130,8 @@ def build_series(shots: pd.DataFrame, units: Units) -> list[Series]:
     units
         Those of its lab.
     """
+    needed = (col.CONDITION, col.FILE, *NUMERIC, *IN_WORDS)
+    shots = shots[[name for name in needed if name in shots]]  # a wide table is slow to divide
     varying = varying_columns(shots)
     groups = shots.groupby(col.CONDITION, sort=False, dropna=False)
     numeric = [name for name in varying if name in NUMERIC]

@@ -37,8 +37,8 @@ def choose_experiments(shots: pd.DataFrame) -> list[str]:
 
 def limit_to(data: KineticsReportData, experiments: list[str]) -> KineticsReportData:
     """Leave out the secondary plots of experiments that are not drawn; those over several stay."""
-    own = data.secondary[col.EXPERIMENT]
-    return replace(data, secondary=data.secondary[own.isin([*experiments, ""])])
+    drawn = data.secondary[col.EXPERIMENT].isin([*experiments, ""])
+    return data if drawn.all() else replace(data, secondary=data.secondary[drawn])
 
 
 def explain_choice(drawn: int, experiments: int) -> list[Paragraph]:

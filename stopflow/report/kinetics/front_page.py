@@ -1,6 +1,8 @@
 """First pages of the kinetics report: what the rates are, whether to trust them, what to redo."""
 
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 
@@ -191,11 +193,17 @@ def _condition_grid(data: KineticsReportData) -> Grid:
         Column(title="Verdict", verdict=True),
     ]
     rows: list[tuple[str, ...]] = []
-    for name, part in table.groupby(col.EXPERIMENT, sort=False):
-        part = part.assign(shown_error=column_errors(part[col.K_STDERR_PER_S].tolist()))
-        if table[col.EXPERIMENT].nunique() > 1:
+    several = table[col.EXPERIMENT].nunique() > 1
+    records = table.to_dict("records")
+    for name, part in groupby(records, key=itemgetter(col.EXPERIMENT)):
+        own = list(part)
+        errors = column_errors([row[col.K_STDERR_PER_S] for row in own])
+        if several:
             rows.append((f"{name}: amplitude / {signals[name]}" if mixed else str(name),))
-        rows += [_condition_row(row, shown, units) for row in part.to_dict("records")]
+        rows += [
+            _condition_row(row | {"shown_error": error}, shown, units)
+            for row, error in zip(own, errors, strict=True)
+        ]
     return Grid(
         columns=tuple(columns), rows=tuple(rows), size=6.9, after_mm=1.5, name="Rates by condition"
     )

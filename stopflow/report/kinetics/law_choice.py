@@ -5,8 +5,9 @@ over its shots, so that one odd shot does not speak for the others.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,8 @@ _NAME_LENGTH = 40
 _FAILED = "wrong-law"
 _STILL = 0.1
 """Shift in standard errors below which a rate is called the same."""
+Row = Mapping[str, Any]
+"""A shot by the names of its columns."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,16 +67,17 @@ def list_law_choices(shots: pd.DataFrame) -> list[LawChoice]:
     needed = {name: None for law in shots[col.LAW].unique() for name in _columns_of(str(law))}
     columns = [name for name in needed if name in shots]
     compared = shots.loc[np.isfinite(shots[col.K_PER_S]), columns]
-    choices = []
-    for (experiment, law), part in compared.groupby([col.EXPERIMENT, col.LAW], sort=False):
-        found = _choose(str(experiment), str(law), part)
-        if found is not None:
-            choices.append(found)
-    return sorted(choices, key=lambda choice: -choice.gain)
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for values in zip(*(compared[name].tolist() for name in columns), strict=True):
+        row = dict(zip(columns, values, strict=True))
+        groups.setdefault((str(row[col.EXPERIMENT]), str(row[col.LAW])), []).append(row)
+    choices = [_choose(experiment, law, rows) for (experiment, law), rows in groups.items()]
+    found = [choice for choice in choices if choice is not None]
+    return sorted(found, key=lambda choice: -choice.gain)
 
 
-def _choose(experiment: str, law: str, part: pd.DataFrame) -> LawChoice | None:
-    rivals = Counter(str(name) for name in part[col.RIVAL_LAW] if name)
+def _choose(experiment: str, law: str, rows: Sequence[Row]) -> LawChoice | None:
+    rivals = Counter(str(row[col.RIVAL_LAW]) for row in rows if row[col.RIVAL_LAW])
     if not rivals:
         return None
     rival, _ = rivals.most_common(1)[0]
@@ -81,8 +85,8 @@ def _choose(experiment: str, law: str, part: pd.DataFrame) -> LawChoice | None:
         fitted, other = find_law(law), find_law(rival)
     except SettingsError:
         return None
-    own = part[part[col.RIVAL_LAW] == rival]
-    shifts = np.array([_shift(row, fitted) for row in own.to_dict("records")])
+    own = [row for row in rows if row[col.RIVAL_LAW] == rival]
+    shifts = np.array([_shift(row, fitted) for row in own])
     known = shifts[np.isfinite(shifts).all(axis=1)]
     relative, sigma = np.median(known, axis=0) if len(known) else (np.nan, np.nan)
     return LawChoice(
@@ -90,8 +94,8 @@ def _choose(experiment: str, law: str, part: pd.DataFrame) -> LawChoice | None:
         law=fitted,
         rival=other,
         shots=len(own),
-        fitted=len(part),
-        gain=float(np.median(own[col.RIVAL_GAIN])),
+        fitted=len(rows),
+        gain=float(np.median([row[col.RIVAL_GAIN] for row in own])),
         shift=float(relative),
         shift_sigma=float(sigma),
     )
@@ -109,16 +113,13 @@ def _columns_of(name: str) -> Iterator[str]:
         yield error_columns(parameter_column(parameter))[0]
 
 
-def _shift(row: Mapping[object, object], law: RateLaw) -> tuple[float, float]:
+def _shift(row: Row, law: RateLaw) -> tuple[float, float]:
     """Change of a shot's rate to that under the rival: relative, and in standard errors."""
-    k = float(row[col.RIVAL_K_PER_S])  # type: ignore[arg-type]
-    parameters = {
-        name: float(row.get(parameter_column(name), np.nan))  # type: ignore[arg-type]
-        for name in law.parameters
-    }
+    k = float(row[col.RIVAL_K_PER_S])
+    parameters = {name: float(row.get(parameter_column(name), np.nan)) for name in law.parameters}
     name = rate_beside(k, law, parameters)
     rate = parameters.get(name, np.nan)
-    error = float(row.get(error_columns(parameter_column(name))[0], np.nan))  # type: ignore[arg-type]
+    error = float(row.get(error_columns(parameter_column(name))[0], np.nan))
     if not (rate != 0 and error > 0):
         return np.nan, np.nan
     return (k - rate) / abs(rate), (k - rate) / error

@@ -86,6 +86,7 @@ def write_kinetics_pdf(
         ruler=ruler,
         info=_describe(data),
         attachments=_attachments(data),
+        drawings=own.parts.drawings,
     )
 
 

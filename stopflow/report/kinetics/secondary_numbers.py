@@ -1,7 +1,7 @@
 """The numbers behind the secondary plots: points from the conditions, curves from the fits."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -13,6 +13,7 @@ from stopflow.kinetics.laws import error_columns
 from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.kinetics.secondary.fit import name_phase
 from stopflow.kinetics.verdicts.series_phases import FIRST_RATE
+from stopflow.report.data import KineticsReportData, made_once
 from stopflow.report.kinetics.conditions import Units, build_units, shared_unit
 from stopflow.report.paper.decimate import FloatArray
 from stopflow.report.paper.rounding import (
@@ -82,14 +83,7 @@ class SecondaryPicture:
 
 
 def build_pictures(secondary: pd.DataFrame, conditions: pd.DataFrame) -> list[SecondaryPicture]:
-    """Rebuild every secondary plot from the dataset's tables, as `pair_pictures` does."""
-    return [picture for picture, _ in pair_pictures(secondary, conditions)]
-
-
-def pair_pictures(
-    secondary: pd.DataFrame, conditions: pd.DataFrame
-) -> list[tuple[SecondaryPicture, pd.DataFrame]]:
-    """Rebuild every secondary plot from the dataset's tables, with the rows that it was built from.
+    """Rebuild every secondary plot from the dataset's tables.
 
     Parameters
     ----------
@@ -98,14 +92,24 @@ def pair_pictures(
     conditions
         Their means are the points.
     """
-    pictures = []
+    return [picture for picture, _ in _build_plots(secondary, conditions)]
+
+
+@made_once
+def pictured_plots(data: KineticsReportData) -> list[tuple[SecondaryPicture, pd.DataFrame]]:
+    """Return every secondary plot of a lab with the rows that it was built from."""
+    return list(_build_plots(data.secondary, data.conditions.reset_index(drop=True)))
+
+
+def _build_plots(
+    secondary: pd.DataFrame, conditions: pd.DataFrame
+) -> Iterator[tuple[SecondaryPicture, pd.DataFrame]]:
     units = build_units(conditions)
     several = set(secondary[col.EXPERIMENT]) != {""} and secondary[col.PLOT].nunique() > 1
     for _, part in secondary.groupby(col.PLOT, sort=False):
         points = _points_of(part, conditions)
         if len(points):
-            pictures.append((_picture(part, points, units, named=several), part))
-    return pictures
+            yield _picture(part, points, units, named=several), part
 
 
 def _points_of(part: pd.DataFrame, conditions: pd.DataFrame) -> pd.DataFrame:

@@ -19,9 +19,9 @@ from stopflow.report.kept import digest_value
 from stopflow.report.kinetics.secondary_numbers import (
     SYMBOLS,
     SecondaryPicture,
-    build_pictures,
     is_parameter,
     name_group,
+    pictured_plots,
     shown_unit,
 )
 from stopflow.report.paper.flow import (
@@ -59,13 +59,18 @@ _KEY_WIDTH, _KEY_HEIGHT = 0.55, 0.25
 """Room for the key of the curves, as parts of the frame."""
 _NOT_TAKEN: tuple[LineStyle, ...] = ((0, (1, 1.5)), (0, (4, 1.5)), (0, (4, 1.5, 1, 1.5)))
 """Line styles of curves that were tried and not taken."""
+_IN_GRID = (
+    *(col.PLOT, col.KIND, col.CHOSEN, col.RATES, col.TEXT, col.PARAMETER, col.VALUE, col.STDERR),
+    *(col.LOW95, col.HIGH95, col.UNIT, col.POINTS),
+)
+"""Columns that the table of models is set from."""
 
 
 def build_secondary_blocks(data: KineticsReportData) -> list[Block]:
     """Compose the secondary plots and their table; empty when there are none."""
     if data.secondary.empty:
         return []
-    pictures = build_pictures(data.secondary, data.conditions)
+    pictures = [picture for picture, _ in pictured_plots(data)]
     alone = [p for p in pictures if CURVES[p.kind].against != "temperature"]
     single = sorted(alone, key=_place_of)
     blocks: list[Block] = [build_heading("Secondary plots", level=0), _equations(data.secondary)]
@@ -269,6 +274,7 @@ def secondary_grid(secondary: pd.DataFrame, *, letters: Mapping[str, str] | None
     known = letters or {}
     rows: list[tuple[str, ...]] = []
     keys = ["experiment", "group"]
+    secondary = secondary[[*keys, *_IN_GRID]]  # a wide table is slow to divide
     for (name, group), part in secondary.groupby(keys, sort=False, dropna=False):
         plots = [own for _, own in part.groupby(col.PLOT, sort=False)]
         taken = [own[own[col.CHOSEN].astype(bool)] for own in plots]

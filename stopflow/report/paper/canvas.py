@@ -9,7 +9,7 @@ holds an image, a hatch or mathematics.
 import hashlib
 import zlib
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from matplotlib.backend_bases import GraphicsContextBase, RendererBase
@@ -62,6 +62,18 @@ class DrawnPage:
     bold: str
     transparencies: dict[str, tuple[int, int]]
     forms: dict[str, Form]
+
+
+class Drawings(Protocol):
+    """Where drawings of earlier reports are kept."""
+
+    def find(self, key: str) -> bytes | None:
+        """Return the drawing with this key; None where there is none."""
+        ...
+
+    def keep(self, key: str, part: bytes) -> None:
+        """Keep a drawing for the next report."""
+        ...
 
 
 class PageRenderer(RendererBase):

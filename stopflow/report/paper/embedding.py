@@ -4,11 +4,11 @@ A glyph is written as its number in the font file, in two bytes (Identity-H), so
 drawn without knowing which glyphs other pages need.
 """
 
+import hashlib
 import io
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from fontTools import subset
 from pypdf import PdfWriter
 from pypdf.generic import (
     ArrayObject,
@@ -19,12 +19,15 @@ from pypdf.generic import (
     TextStringObject,
 )
 
+from stopflow.report.paper.canvas import Drawings
 from stopflow.report.paper.typeface import typeface
 
 _EM = 1000
 """Units of an em in the widths of a PDF."""
 _RENDERED = 4
 """Flag of a font whose glyphs are addressed by number."""
+_CHECKSUM = 16
+"""Bytes of a digest that stands before a kept subset."""
 _CMAP_HEAD = """/CIDInit /ProcSet findresource begin
 12 dict begin
 begincmap
@@ -44,11 +47,17 @@ _CMAP_LINES = 100
 """Entries that a section of a CMap may have."""
 
 
-def embed_typeface(writer: PdfWriter, characters: Iterable[str], *, bold: bool) -> DictionaryObject:
+def embed_typeface(
+    writer: PdfWriter,
+    characters: Iterable[str],
+    *,
+    bold: bool,
+    drawings: Drawings | None = None,
+) -> DictionaryObject:
     """Add to a PDF what a weight needs to show these characters; return the font."""
     face = typeface(bold=bold)
     glyphs = {character: face.glyph(character) for character in sorted(characters)}
-    content = _subset(face.path, sorted(glyphs.values()))
+    content = _find_subset(face.path, sorted(glyphs.values()), drawings)
     file = _stream({"/Length1": NumberObject(len(content))}, content)
     name = NameObject(f"/STFLOW+{face.font.postscript_name}")
     scale = _EM / face.font.units_per_EM
@@ -98,8 +107,26 @@ def embed_typeface(writer: PdfWriter, characters: Iterable[str], *, bold: bool) 
     )
 
 
+def _find_subset(path: Path, glyphs: Sequence[int], drawings: Drawings | None) -> bytes:
+    """Return a font cut down to some glyphs, as an earlier report embeds it or anew."""
+    key = f"type {path.name} {list(glyphs)}"
+    kept = None if drawings is None else drawings.find(key)
+    if kept is not None and _checksum(kept[_CHECKSUM:]) == kept[:_CHECKSUM]:
+        return kept[_CHECKSUM:]
+    content = _subset(path, glyphs)
+    if drawings is not None:
+        drawings.keep(key, _checksum(content) + content)
+    return content
+
+
+def _checksum(content: bytes) -> bytes:
+    return hashlib.blake2b(content, digest_size=_CHECKSUM).digest()
+
+
 def _subset(path: Path, glyphs: Sequence[int]) -> bytes:
     """Cut a font down to some glyphs, which keep their numbers."""
+    from fontTools import subset  # loaded only where a subset has to be made
+
     options = subset.Options(
         retain_gids=True,
         glyph_names=False,

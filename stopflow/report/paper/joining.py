@@ -23,7 +23,7 @@ from pypdf.generic import (
     TextStringObject,
 )
 
-from stopflow.report.paper.canvas import BOLD, POINTS_PER_INCH, REGULAR, DrawnPage, Form
+from stopflow.report.paper.canvas import BOLD, POINTS_PER_INCH, REGULAR, Drawings, DrawnPage, Form
 from stopflow.report.paper.embedding import embed_typeface
 from stopflow.report.paper.flow import Bookmark
 from stopflow.report.paper.style import MM_PER_INCH, Paper
@@ -72,6 +72,7 @@ def join_pages(
     paper: Paper,
     info: DocumentInfo,
     attachments: Mapping[str, bytes],
+    drawings: Drawings | None = None,
 ) -> bytes:
     """Join pages into a PDF with outline, metadata and attachments.
 
@@ -79,11 +80,13 @@ def join_pages(
     ----------
     attachments
         File name -> content.
+    drawings
+        Where the type that earlier reports embed is kept; by default nowhere.
     """
     writer = PdfWriter()
     writer.pdf_header = _VERSION
     layers = [layer for page in pages for layer in page.layers]
-    resources = writer._add_object(_resources(writer, layers))
+    resources = writer._add_object(_resources(writer, layers, drawings))
     digest = hashlib.sha256(info.title.encode())
     width, height = (mm * POINTS_PER_INCH / MM_PER_INCH for mm in (paper.width_mm, paper.height_mm))
     for page in pages:
@@ -105,7 +108,9 @@ def join_pages(
     return finished.getvalue()
 
 
-def _resources(writer: PdfWriter, layers: Iterable[DrawnPage]) -> DictionaryObject:
+def _resources(
+    writer: PdfWriter, layers: Iterable[DrawnPage], drawings: Drawings | None
+) -> DictionaryObject:
     """Gather what all pages refer to: fonts, transparencies and shapes."""
     regular, bold = set[str](), set[str]()
     transparencies: dict[str, tuple[int, int]] = {}
@@ -118,7 +123,7 @@ def _resources(writer: PdfWriter, layers: Iterable[DrawnPage]) -> DictionaryObje
     fonts = DictionaryObject()
     for name, characters in ((REGULAR, regular), (BOLD, bold)):
         if characters:
-            font = embed_typeface(writer, characters, bold=name == BOLD)
+            font = embed_typeface(writer, characters, bold=name == BOLD, drawings=drawings)
             fonts[NameObject(f"/{name}")] = writer._add_object(font)
     states = DictionaryObject()
     for name, (line, area) in sorted(transparencies.items()):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Literal
 
 from matplotlib.artist import Artist
@@ -63,17 +64,18 @@ class TextLines(Artist):
         scale = figure.dpi / MM_PER_INCH
         height = figure.bbox.height
         context = renderer.new_gc()
-        styles: dict[tuple[float, bool], FontProperties] = {}
         for line in self._lines:
-            font = styles.setdefault(
-                (line.size, line.bold),
-                FontProperties(size=line.size, weight="bold" if line.bold else "normal"),
-            )
+            font = _font(line.size, bold=line.bold)
             context.set_foreground(line.colour)
             y = line.y_mm * scale
             y = y if renderer.flipy() else height - y
             renderer.draw_text(context, line.x_mm * scale, y, line.text, font, 0.0, ismath=False)
         context.restore()
+
+
+@cache
+def _font(size: float, *, bold: bool) -> FontProperties:
+    return FontProperties(size=size, weight="bold" if bold else "normal")
 
 
 @dataclass(slots=True, eq=False)

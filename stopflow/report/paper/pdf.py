@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import pandas as pd
 
 from stopflow.io.atomic import replacing_file
-from stopflow.report.paper.canvas import DrawnPage
+from stopflow.report.paper.canvas import Drawings, DrawnPage
 from stopflow.report.paper.flow import Block, Bookmark
 from stopflow.report.paper.joining import DocumentInfo, DrawnSheet, join_pages
 from stopflow.report.paper.layout import Placed, draw_blocks, lay_out
@@ -46,18 +45,6 @@ class Sheet:
     section: str
     placed: tuple[Placed, ...]
     bookmarks: tuple[Bookmark, ...] = ()
-
-
-class Drawings(Protocol):
-    """Where drawings of earlier reports are kept."""
-
-    def find(self, key: str) -> bytes | None:
-        """Return the drawing with this key; None where there is none."""
-        ...
-
-    def keep(self, key: str, part: bytes) -> None:
-        """Keep a drawing for the next report."""
-        ...
 
 
 def flow_sheets(
@@ -199,15 +186,19 @@ def join_sheets(
     ruler: Ruler,
     info: DocumentInfo,
     attachments: Mapping[str, bytes],
+    drawings: Drawings | None = None,
 ) -> None:
-    """Write sheets as one PDF with their numbers; an older file is replaced by a whole one."""
+    """Write sheets as one PDF with their numbers; an older file is replaced by a whole one.
+
+    `drawings` keep the type that it embeds.
+    """
     furniture = Furniture(title=info.title, maker=info.maker)
     pages = []
     for number, sheet in enumerate(drawn, start=1):
         stamp = Page(paper, ruler)
         stamp.furnish(furniture, section=sheet.section, number=number, total=len(drawn))
         pages.append(replace(sheet, layers=(*sheet.layers, stamp.finish())))
-    content = join_pages(pages, paper=paper, info=info, attachments=attachments)
+    content = join_pages(pages, paper=paper, info=info, attachments=attachments, drawings=drawings)
     with replacing_file(path) as partial:
         partial.write_bytes(content)
 

@@ -1,34 +1,34 @@
 """Tables as sheets of a workbook: numbers as numbers, text that never runs, headers with units."""
 
-import gc
 import math
 import re
-import sys
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
+from xml.sax.saxutils import escape
 
 import numpy as np
 import pandas as pd
-from openpyxl import Workbook
-from openpyxl.cell import Cell, WriteOnlyCell
-from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
-from openpyxl.utils import get_column_letter
-from openpyxl.worksheet._write_only import WriteOnlyWorksheet
 
-from stopflow.errors import StopflowError
 from stopflow.io.csv_files import LIVE
-from stopflow.io.workbook.file import save_workbook
+from stopflow.report.tables.styles import Style
+from stopflow.report.tables.workbook import Sheet, Workbook, column_letters, writing_workbook
 from stopflow.schema import COLUMNS, unit_of
 
-_FILLS = {"PASS": "DCEBF7", "WARN": "FFE8B3", "FAIL": "F8CFC9"}
-_INKS = {"PASS": "0B4F82", "WARN": "7A4A00", "FAIL": "8E1B10"}
+_VERDICTS: Final = {
+    "PASS": Style(fill="DCEBF7", ink="0B4F82"),
+    "WARN": Style(fill="FFE8B3", ink="7A4A00"),
+    "FAIL": Style(fill="F8CFC9", ink="8E1B10"),
+}
+_HEADER: Final = Style(fill="E8ECEF", ink="1C2126", head=True)
 _NO_XML: Final = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 does not allow: control characters, half a surrogate, U+FFFE and U+FFFF."""
 _LONGEST_CELL: Final = 32_767
 _LONGEST_SHEET: Final = 1_048_575
 """Rows of a sheet below its header."""
+_TOGETHER: Final = 1_000
+"""Rows that are in memory as text at a time."""
 
 
 def write_sheets(frames: Mapping[str, pd.DataFrame], path: Path, *, unit: str) -> None:
@@ -36,40 +36,22 @@ def write_sheets(frames: Mapping[str, pd.DataFrame], path: Path, *, unit: str) -
 
     Parameters
     ----------
+    path
+        Replaced only when the new workbook is whole.
     unit
         Of the signal, as headers say it.
-
-    Raises
-    ------
-    StopflowError
-        When the folder of temporary files, where sheets are gathered, is full.
     """
-    try:
-        book = Workbook(write_only=True)
-        for name, frame in frames.items():
-            _write_sheet(book.create_sheet(name), frame.head(_LONGEST_SHEET), unit=unit)
-        book.properties.creator = "stopflow"
-        save_workbook(book, path)
-        return
-    except Exception as error:  # lxml, where there is one, has an error of its own for a full disk
-        if "ENOSPC" not in str(error):
-            raise
-    _forget(book)
-    raise StopflowError(
-        f"{tempfile.gettempdir()}, where temporary files go: no space left; make room there, or "
-        "name another folder in the environment variable TMPDIR"
-    )
-
-
-def _forget(book: Workbook) -> None:
-    """Close what is half written; its generators cannot end as they should, and say so."""
-    hook = sys.unraisablehook
-    sys.unraisablehook = lambda _unraisable: None
-    try:
-        book._sheets.clear()
-        gc.collect()
-    finally:
-        sys.unraisablehook = hook
+    with writing_workbook(path) as book:
+        for name, whole in frames.items():
+            frame = whole.head(_LONGEST_SHEET)
+            headers = [header_of(str(column), unit=unit) for column in frame.columns]
+            widths = [
+                _column_width(header, frame[column])
+                for header, column in zip(headers, frame.columns, strict=True)
+            ]
+            frozen = 2 if len(headers) > 4 else 0
+            sheet = Sheet(name=name, widths=widths, frozen=frozen, rows=len(frame) + 1)
+            book.add(sheet, _rows(frame, headers, book))
 
 
 def header_of(column: str, *, unit: str) -> str:
@@ -78,72 +60,83 @@ def header_of(column: str, *, unit: str) -> str:
     return f"{column} ({own})" if own else column
 
 
-def _write_sheet(sheet: WriteOnlyWorksheet, frame: pd.DataFrame, *, unit: str) -> None:
-    headers = [header_of(str(name), unit=unit) for name in frame.columns]
-    sheet.freeze_panes = "C2" if len(frame.columns) > 4 else "A2"
-    for place, (header, name) in enumerate(zip(headers, frame.columns, strict=True), start=1):
-        width = _column_width(header, frame[name])
-        sheet.column_dimensions[get_column_letter(place)].width = width
-    if len(frame.columns):
-        last = get_column_letter(len(frame.columns))
-        sheet.auto_filter.ref = f"A1:{last}{len(frame) + 1}"
-    sheet.append([_head_cell(sheet, header) for header in headers])
-    formats = [COLUMNS[name].format if name in COLUMNS else "General" for name in frame.columns]
-    columns = [_ColumnCells(sheet, number_format) for number_format in formats]
-    for row in zip(*(frame[name].tolist() for name in frame.columns), strict=True):
-        sheet.append([column.cell(value) for column, value in zip(columns, row, strict=True)])
+def _rows(frame: pd.DataFrame, headers: Sequence[str], book: Workbook) -> Iterator[str]:
+    """Yield the rows of a table, the first with the headers, many in a text."""
+    texts = _TextCells(book)
+    letters = [column_letters(place) for place in range(1, len(headers) + 1)]
+    yield _row(1, map(texts.head, letters, headers))
+    styles = [_number_style(str(name)) for name in frame.columns]
+    columns = [
+        _ColumnCells(letter, style, book.style(style), texts)
+        for letter, style in zip(letters, styles, strict=True)
+    ]
+    for first in range(0, len(frame), _TOGETHER):
+        part = frame.iloc[first : first + _TOGETHER]
+        numbers = range(first + 2, first + 2 + len(part))
+        cells = [
+            column.cells(part.iloc[:, place].tolist(), numbers)
+            for place, column in enumerate(columns)
+        ]
+        yield "".join(map(_row, numbers, zip(*cells, strict=True)))
 
 
-def _head_cell(sheet: WriteOnlyWorksheet, text: str) -> Cell:
-    cell = _text_cell(sheet, text)
-    cell.font = Font(bold=True, color="1C2126")
-    cell.fill = PatternFill("solid", fgColor="E8ECEF")
-    cell.alignment = Alignment(horizontal="left")
-    cell.border = Border(bottom=Side(style="thin", color="5C6670"))
-    return cell
+def _row(number: int, cells: Iterable[str]) -> str:
+    return f'<row r="{number}">{"".join(cells)}</row>'
+
+
+def _number_style(column: str) -> Style:
+    number_format = COLUMNS[column].format if column in COLUMNS else "General"
+    return Style() if number_format == "@" else Style(number_format=number_format)
+
+
+class _TextCells:
+    """Cells that are text whatever it begins with; one that comes again is known already."""
+
+    def __init__(self, book: Workbook) -> None:
+        self._book = book
+        self._known: dict[str, str] = {}
+
+    def cell(self, letter: str, number: int, text: str) -> str:
+        """Return the cell of a text."""
+        made = self._known.get(text)
+        if made is None:
+            made = self._known[text] = self._make(text, _VERDICTS.get(text, Style()))
+        return f'<c r="{letter}{number}" {made}'
+
+    def head(self, letter: str, text: str) -> str:
+        """Return the cell at the head of a column."""
+        return f'<c r="{letter}1" {self._make(text, _HEADER)}'
+
+    def _make(self, text: str, style: Style) -> str:
+        held = printable(text)
+        look = self._book.style(replace(style, quoted=text.startswith(LIVE)))
+        kept = ' xml:space="preserve"' if held != held.strip() else ""
+        return f't="inlineStr" s="{look}"><is><t{kept}>{escape(held)}</t></is></c>'
 
 
 class _ColumnCells:
-    """The cells of a column: a sheet is written row by row, so that one of each kind will do."""
+    """The cells of a column."""
 
-    def __init__(self, sheet: WriteOnlyWorksheet, number_format: str) -> None:
-        self._sheet, self._whole = sheet, number_format == "0"
-        self._number, self._text = WriteOnlyCell(sheet), WriteOnlyCell(sheet)
-        if number_format not in ("General", "@"):
-            self._number.number_format = number_format
+    def __init__(self, letter: str, style: Style, look: int, texts: _TextCells) -> None:
+        self._letter, self._look, self._texts = letter, look, texts
+        self._whole = style.number_format == "0"
 
-    def cell(self, value: object) -> Cell | None:
-        """Return the cell of a value, to be written before the next is asked for."""
+    def cells(self, values: Sequence[object], numbers: Sequence[int]) -> list[str]:
+        """Return the cells of some rows; nothing where there is no value."""
+        return [self._cell(value, number) for value, number in zip(values, numbers, strict=True)]
+
+    def _cell(self, value: object, number: int) -> str:
         if value is None or value is pd.NA or value == "":
-            return None
+            return ""
         if isinstance(value, str):
-            return self._text_cell(value)
+            return self._texts.cell(self._letter, number, value)
         if isinstance(value, bool | np.bool_):
-            return self._text_cell("yes" if value else "no")
-        number = float(value)  # type: ignore[arg-type]
-        if not math.isfinite(number):
-            return None if math.isnan(number) else self._text_cell("open")
-        self._number.value = int(number) if self._whole and number == int(number) else number
-        return self._number
-
-    def _text_cell(self, text: str) -> Cell:
-        if text in _FILLS or text.startswith(LIVE):
-            return _text_cell(self._sheet, text)
-        self._text.value = printable(text)
-        self._text.data_type = "s"
-        return self._text
-
-
-def _text_cell(sheet: WriteOnlyWorksheet, text: str) -> Cell:
-    """Make a cell that is text whatever it begins with."""
-    cell = WriteOnlyCell(sheet, printable(text))
-    cell.data_type = "s"
-    if text.startswith(LIVE):
-        cell.quotePrefix = True
-    if text in _FILLS:
-        cell.fill = PatternFill("solid", fgColor=_FILLS[text])
-        cell.font = Font(bold=True, color=_INKS[text])
-    return cell
+            return self._texts.cell(self._letter, number, "yes" if value else "no")
+        found = float(value)  # type: ignore[arg-type]
+        if not math.isfinite(found):
+            return "" if math.isnan(found) else self._texts.cell(self._letter, number, "open")
+        shown = int(found) if self._whole and found.is_integer() else found
+        return f'<c r="{self._letter}{number}" s="{self._look}"><v>{shown!r}</v></c>'
 
 
 def printable(text: str) -> str:
