@@ -3,6 +3,7 @@
 Each place is a `concurrent.futures.Executor`, so that whatever offers one can do the work.
 """
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
@@ -16,6 +17,9 @@ from stopflow.workers import one_blas_thread, worker_processes
 
 AHEAD: Final = 4
 """Jobs that are handed out for each worker, so that none is idle while the oldest is done."""
+TURN_S: Final = 5e-4
+"""How long this process works on before the thread that takes in the results of another, a piece
+of some 64 kB at a time, gets its turn; the other waits until all of its result is taken."""
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -53,6 +57,10 @@ class Workers:
             if self.helped and not waiting[0].future.done() and self._help(work, waiting):
                 continue
             yield waiting.popleft().future.result()
+
+    def dismiss(self) -> None:
+        """Let the workers end, for nothing more will be asked; they are waited for at the end."""
+        self.executor.shutdown(wait=False)
 
     @staticmethod
     def _help(work: Callable[[Job], Result], waiting: "deque[_Handed[Job, Result]]") -> bool:
@@ -113,8 +121,19 @@ def open_workers(*, processes: int, cluster: str | None = None) -> AbstractConte
 @contextmanager
 def _in_processes(count: int) -> Iterator[Workers]:
     """Start all processes but one, which is this one: it works while the others still import."""
-    with one_blas_thread(), worker_processes(count - 1) as pool:
+    with one_blas_thread(), worker_processes(count - 1) as pool, _turns(TURN_S):
         yield Workers(executor=pool, at_once=AHEAD * count, helped=True)
+
+
+@contextmanager
+def _turns(seconds: float) -> Iterator[None]:
+    """Let the threads of this process take turns of so many seconds."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(seconds)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 @contextmanager

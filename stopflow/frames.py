@@ -169,20 +169,30 @@ class StoredTable:
         try:
             groups = self._file.num_row_groups
             for number in range(groups):
-                yield self._file.read_row_group(number).to_pandas(ignore_metadata=True)
+                # A part is small: other threads would be waited for longer than they work.
+                part = self._file.read_row_group(number, use_threads=False)
+                yield part.to_pandas(ignore_metadata=True, use_threads=False)
             if not groups:
                 yield self._file.read().to_pandas(ignore_metadata=True)
         except Exception as error:  # the barrier of this file: Arrow's errors have no common class
             raise _unreadable(self._path, error) from error
 
     def frame(self) -> "pd.DataFrame":
-        """Return the whole table."""
+        """Return the whole table, which stays in memory."""
         if self._frame is None:
-            try:
-                self._frame = self._file.read().to_pandas(ignore_metadata=True)
-            except Exception as error:  # the barrier of this file, as in `parts`
-                raise _unreadable(self._path, error) from error
+            self._frame = self._read(None)
         return self._frame
+
+    def columns(self, names: Sequence[str]) -> "pd.DataFrame":
+        """Return some of the columns, without the others being read."""
+        wanted = list(names)
+        return self._read(wanted) if self._frame is None else self._frame[wanted]
+
+    def _read(self, columns: list[str] | None) -> "pd.DataFrame":
+        try:
+            return self._file.read(columns=columns).to_pandas(ignore_metadata=True)
+        except Exception as error:  # the barrier of this file, as in `parts`
+            raise _unreadable(self._path, error) from error
 
 
 def _unreadable(path: Path, error: Exception) -> StoreError:

@@ -57,32 +57,26 @@ TIME, SIGNAL = "time.f64", "signal.f64"
 KEPT = "folders.zip"
 DRAWN = "drawn.zip"
 FILES = frozenset({PROVENANCE, TIME, SIGNAL, KEPT, DRAWN, *(f"{name}.parquet" for name in TABLES)})
+FITTED_PART = ("start_s", "end_s")
+"""Columns of a shot that say from when to when its trace is fitted."""
 DISK_FLOAT = np.dtype("<f8")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Dataset:
-    """An ingested lab, opened: tables in memory, traces mapped from disk or in memory.
+    """An ingested lab, opened: traces mapped from disk, a table read when it is first asked for.
 
     Attributes
     ----------
     folder
         Where the dataset lies; for one that is only in memory, the folder that was analysed.
-    shots
-        One row a shot; row numbers are the indices that `trace` and `trimmed` take.
-    conditions, secondary, problems, inputs
-        The other tables of `stopflow.schema.TABLES`, but for the largest.
-    stored_cuts
-        That one, k against the cut; `cuts` reads it.
+    tables
+        Those of `stopflow.schema.TABLES` by name, in their files; the properties of these names
+        read them.
     """
 
     folder: Path
-    shots: "pd.DataFrame"
-    conditions: "pd.DataFrame"
-    secondary: "pd.DataFrame"
-    problems: "pd.DataFrame"
-    inputs: "pd.DataFrame"
-    stored_cuts: StoredTable
+    tables: Mapping[str, StoredTable]
     provenance: Mapping[str, Any]
     time_s: NDArray[np.float64]
     signal: NDArray[np.float64]
@@ -91,9 +85,10 @@ class Dataset:
 
     def __post_init__(self) -> None:
         # A row of a table takes longer to look up than a trace takes to be read.
-        places = self.shots[list(TRACE_PLACES)].to_numpy(dtype=np.int64)
+        shots = self.tables["shots"].columns((*TRACE_PLACES, *FITTED_PART))
+        places = shots[list(TRACE_PLACES)].to_numpy(dtype=np.int64)
         object.__setattr__(self, "_places", places)
-        fitted_s = self.shots[["start_s", "end_s"]].to_numpy(dtype=np.float64)
+        fitted_s = shots[list(FITTED_PART)].to_numpy(dtype=np.float64)
         object.__setattr__(self, "_fitted_s", fitted_s)
 
     def __repr__(self) -> str:
@@ -113,9 +108,34 @@ class Dataset:
         return "".join(f", {count} {verdict}" for verdict, count in counts.items())
 
     @property
+    def shots(self) -> "pd.DataFrame":
+        """One row a shot; row numbers are the indices that `trace` and `trimmed` take."""
+        return self.tables["shots"].frame()
+
+    @property
+    def conditions(self) -> "pd.DataFrame":
+        """One row a set of replicates."""
+        return self.tables["conditions"].frame()
+
+    @property
+    def secondary(self) -> "pd.DataFrame":
+        """One row a parameter of each secondary plot."""
+        return self.tables["secondary"].frame()
+
+    @property
+    def problems(self) -> "pd.DataFrame":
+        """One row a fault found in the input."""
+        return self.tables["problems"].frame()
+
+    @property
+    def inputs(self) -> "pd.DataFrame":
+        """One row a file that was read."""
+        return self.tables["inputs"].frame()
+
+    @property
     def cuts(self) -> "pd.DataFrame":
-        """How k depends on the cut: some 20 rows a shot, read when they are first asked for."""
-        return self.stored_cuts.frame()
+        """How k depends on the cut: some 20 rows a shot."""
+        return self.tables["cuts"].frame()
 
     @property
     def digest(self) -> str:
@@ -316,14 +336,12 @@ def _provenance(folder: Path) -> dict[str, Any]:
 
 
 def _open(folder: Path, provenance: Mapping[str, Any]) -> Dataset:
-    stored = {name: StoredTable(folder / f"{name}.parquet", name) for name in TABLES}
     return Dataset(
         folder=folder,
         provenance=provenance,
         time_s=_mapped(folder / TIME),
         signal=_mapped(folder / SIGNAL),
-        stored_cuts=stored.pop("cuts"),
-        **{name: table.frame() for name, table in stored.items()},
+        tables={name: StoredTable(folder / f"{name}.parquet", name) for name in TABLES},
     )
 
 
@@ -340,7 +358,7 @@ def _mapped(path: Path) -> NDArray[np.float64]:
 
 def _require_whole(dataset: Dataset) -> None:
     """Refuse traces that lie beyond the stored values; the sum of two places may be past int64."""
-    shots = dataset.shots
+    shots = dataset.tables["shots"].columns(TRACE_PLACES)
     points = shots["trace_points"].astype(float)
     for first, array in (("trace_first", dataset.signal), ("time_first", dataset.time_s)):
         needed = int((shots[first].astype(float) + points).max()) if len(shots) else 0

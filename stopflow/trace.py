@@ -151,11 +151,13 @@ class Recording:
                 found=f"{count} signal column{'s' if count > 1 else ''}",
                 expected=f"a column for channel {channel}",
             )
-        signal = self.signals[channel - 1]
-        recorded = ~np.isnan(signal)
+        time_s, signal = self.time_s, self.signals[channel - 1]
+        missing = np.isnan(signal)
+        if missing.any():  # else the times stay one array for all signals
+            time_s, signal = time_s[~missing], signal[~missing]
         return Trace(
-            time_s=self.time_s[recorded],
-            signal=signal[recorded],
+            time_s=time_s,
+            signal=signal,
             signal_unit=self.signal_units[channel - 1],
             records=self.records,
         )
@@ -315,6 +317,21 @@ class Experiment:
         """Return it with every trace cut at the end of its fit: what an analysis looks at."""
         shots = tuple(replace(shot, trace=shot.until_end) for shot in self.shots)
         return replace(self, shots=shots)
+
+    def sharing_times(self) -> "Experiment":
+        """Return it with traces that hold the times of the one before where these are equal."""
+        shots: list[Shot] = []
+        time_s: FloatArray | None = None
+        for shot in self.shots:
+            trace = shot.trace
+            if trace is None:
+                shots.append(shot)
+                continue
+            if time_s is not None and np.array_equal(trace.time_s, time_s):
+                trace = replace(trace, time_s=time_s)
+            shots.append(replace(shot, trace=trace))
+            time_s = trace.time_s
+        return replace(self, shots=tuple(shots))
 
     def __repr__(self) -> str:
         read = sum(shot.trace is not None for shot in self.shots)

@@ -1,5 +1,6 @@
 """The work on folders goes to any executor and comes back in order, few results at a time."""
 
+import multiprocessing
 import os
 import threading
 import time
@@ -91,6 +92,17 @@ def test_of_several_processes_this_is_one(tmp_path):
         found = list(workers.map_in_order(process_of, [tmp_path] * 8))
     assert len(set(found)) == 2
     assert os.getpid() in found
+
+
+def test_workers_that_are_dismissed_end_before_they_are_waited_for():
+    with open_workers(processes=2) as workers:
+        assert list(workers.map_in_order(abs, range(-3, 0))) == [3, 2, 1]
+        workers.dismiss()
+        for _ in range(2000):
+            if not multiprocessing.active_children():
+                break
+            time.sleep(0.05)
+        assert not multiprocessing.active_children()
 
 
 def process_of(folder):

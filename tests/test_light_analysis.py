@@ -13,6 +13,7 @@ from stopflow.kinetics.analysis import (
     judgements,
     secondary_rows,
 )
+from stopflow.kinetics.verdicts.light import LightShots, lighten
 from stopflow.pipeline.lab import ingest as ingesting
 from stopflow.pipeline.lab.gather import compare_folders
 from stopflow.simulate.plan import LabSpec
@@ -26,7 +27,7 @@ def test_experiments_without_their_fits_are_compared_alike(tmp_path, law, second
     write_lab(tmp_path, spec=spec, seed=3)
     settings = AnalysisSettings(law=law)
     whole = [analyse_experiment(read_experiment(f), settings) for f in find_experiments(tmp_path)]
-    light = [analysis.without_fits() for analysis in whole]
+    light = [lighten(analysis.without_fits()) for analysis in whole]
     first, second = analyse_lab(whole, settings), analyse_lab(light, settings)
     assert len(secondary_rows(first)) > 10
     assert repr(secondary_rows(second)) == repr(secondary_rows(first))
@@ -66,3 +67,16 @@ def test_of_the_folders_that_were_done_less_than_a_kilobyte_a_shot_is_held(tmp_p
     settings = ingesting.IngestSettings(workers=1)
     dataset = ingesting.ingest(tmp_path / "lab", out=tmp_path / "out", settings=settings)
     assert len(held[0]) < 700 * len(dataset.shots)
+
+
+def test_a_light_shot_is_made_anew_as_it_was(tmp_path):
+    spec = LabSpec(folders=1, traces=(30, 30), points=1000, disturbed_share=0.2)
+    write_lab(tmp_path, spec=spec, seed=7)
+    analysis = analyse_experiment(read_experiment(find_experiments(tmp_path)[0])).without_fits()
+    light = lighten(analysis).shots
+    assert isinstance(light, LightShots)
+    assert 0 < len(light.own) < len(analysis.shots)
+    assert len(light.alike) < len(analysis.shots) - len(light.own)
+    assert repr(list(light)) == repr(list(analysis.shots))
+    assert repr(light[1:4]) == repr(list(analysis.shots[1:4]))
+    assert light[-1].shot.file == analysis.shots[-1].shot.file

@@ -1,10 +1,12 @@
 """Predicting a lab part by part gives the numbers of predicting it at once."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from stopflow.features import FeatureSpec
 from stopflow.pipeline.lab.ingest import IngestSettings, ingest
-from stopflow.pipeline.networks import predict
+from stopflow.pipeline.networks import predict, rows
 from stopflow.pipeline.networks.predict import predict_dataset, whole_experiments
 from stopflow.simulate.plan import LabSpec
 from stopflow.simulate.writer import write_lab
@@ -31,3 +33,26 @@ def test_parts_change_no_number(tmp_path, monkeypatch):
     monkeypatch.setattr(predict, "TRACES_AT_ONCE", 5)
     parted = predict_dataset(dataset, model="shape", reports=tmp_path / "reports").frame
     pd.testing.assert_frame_equal(parted, whole, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["shape", "blocks"])
+def test_features_built_part_by_part_are_those_built_at_once(tmp_path, monkeypatch, kind):
+    write_lab(tmp_path / "lab", spec=LabSpec(folders=2, traces=(9, 9), points=600), seed=2)
+    settings = IngestSettings(workers=1)
+    dataset = ingest(tmp_path / "lab", out=tmp_path / "out", settings=settings)
+    wanted = np.ones(len(dataset.shots), dtype=bool)
+    spec = FeatureSpec(kind, 64)
+    whole = rows.build_feature_rows(dataset, spec, wanted=wanted)
+    monkeypatch.setattr(rows, "TRACES_AT_ONCE", 4)
+    held = []
+    fill = rows.fill_rows
+    monkeypatch.setattr(
+        rows,
+        "fill_rows",
+        lambda time_s, signals, **k: held.append(len(signals)) or fill(time_s, signals, **k),
+    )
+    parted = rows.build_feature_rows(dataset, spec, wanted=wanted)
+    assert max(held) == 4
+    assert parted.row.tolist() == whole.row.tolist() == list(range(18))
+    np.testing.assert_allclose(parted.inputs, whole.inputs, rtol=1e-5, atol=1e-6)
+    np.testing.assert_array_equal(parted.window_s, whole.window_s)

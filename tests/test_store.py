@@ -271,6 +271,20 @@ def test_a_dataset_that_is_replaced_while_it_is_opened_is_opened_again(tmp_path,
     assert len(dataset.signal) == 50
 
 
+def test_a_dataset_holds_no_table_that_nobody_asked_for(tmp_path, rng, monkeypatch):
+    write(tmp_path / "ingested", traces(rng))
+    wanted = []
+    read = StoredTable.frame
+    monkeypatch.setattr(StoredTable, "frame", lambda table: wanted.append(table) or read(table))
+    dataset = load_dataset(tmp_path / "ingested")
+    assert dataset.trace(0) is not None
+    assert not wanted
+    few = dataset.tables["shots"].columns(["file", "k_per_s"])
+    assert not wanted
+    pd.testing.assert_frame_equal(few, dataset.shots[["file", "k_per_s"]])
+    assert dataset.tables["shots"].columns(["file"])["file"].tolist() == few["file"].tolist()
+
+
 def test_a_table_of_a_dataset_stays_readable_when_another_takes_its_place(tmp_path, rng):
     folder = tmp_path / "ingested"
     first = write(folder, traces(rng))

@@ -12,6 +12,7 @@ from stopflow.kinetics.secondary.analysis import fit_secondary
 from stopflow.kinetics.secondary.fit import SecondaryFit, secondary_rows_of
 from stopflow.kinetics.secondary.judge import judge_curves
 from stopflow.kinetics.settings import AnalysisSettings, QualityThresholds
+from stopflow.kinetics.solver.kept_times import bytes_of_times
 from stopflow.kinetics.solver.result import Fit
 from stopflow.kinetics.start.detect import StartDetection, detect_starts
 from stopflow.kinetics.tables import condition_rows, cut_rows, judgements, shot_rows
@@ -164,7 +165,7 @@ def fit_together(
         )
         if not isinstance(window, str):
             member = (place, shot.trace, window.start_s)
-            groups.setdefault(shot.trace.time_s.tobytes(), []).append(member)
+            groups.setdefault(bytes_of_times(shot.trace.time_s), []).append(member)
     found: dict[int, dict[str, Fit]] = {}
     for group in groups.values():
         if len(group) < SMALLEST_BATCH:

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from stopflow.kinetics.laws import Proportional, RateLaw, find_law
-from stopflow.kinetics.solver.any_law import solve_general
 from stopflow.kinetics.solver.expression import solve_expression
 from stopflow.kinetics.solver.fixed_parameters import Constraints, constrain, free_count, may_centre
+from stopflow.kinetics.solver.global_search import solve_general
 from stopflow.kinetics.solver.one_rate import has_one_rate, solve_one_rate
 from stopflow.kinetics.solver.phase_order import Solved, by_falling_rate
 from stopflow.kinetics.solver.refine import INSEPARABLE, refine_minimum

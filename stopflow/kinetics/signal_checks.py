@@ -1,7 +1,7 @@
 """Checks of a recorded signal and of the residuals of its fit: range, steps, patterns."""
 
 from dataclasses import dataclass
-from math import inf, sqrt
+from math import erf, inf, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,11 @@ NOTHING = 1e-250
 CLIPPED_RUN = 4
 # Of the values a digitiser gives, the outermost is rarer than the next ones, unless it is a limit.
 NEXT_VALUES = 3
+# Chance of a run of equal values at the end of the range from which on it is no accident.
+NO_ACCIDENT = 1e-6
+# Share of turning points over the noise in steps of the digitiser, 0.56 below half a step and less
+# above; with room.
+TURNS_PER_NOISE = 0.7
 # So many points between two clipped ones belong to one stretch, or as many as it is long.
 CLIPPED_GAP = 8
 
@@ -33,6 +38,9 @@ class SignalChecks:
     ----------
     clipped_share
         Part of the points at a limit of the detector.
+    unbroken_share
+        Part of the points in runs at a limit that the noise would have broken up, where the signal
+        has few levels and the end of a reaction makes runs of equal values too.
     levels
         Distinct values.
     noise_steps
@@ -45,6 +53,7 @@ class SignalChecks:
     """
 
     clipped_share: float
+    unbroken_share: float
     levels: int
     noise_steps: float
     misfit_ratio: float
@@ -84,6 +93,7 @@ def check_signal(
         ratio, chance = min((ratio, chance), early, key=_by_chance)
     return SignalChecks(
         clipped_share=clipped_share(signal),
+        unbroken_share=unbroken_share(signal),
         levels=levels,
         noise_steps=noise_sd / step if step > 0 else inf,
         misfit_ratio=ratio,
@@ -97,17 +107,43 @@ def clipped_share(signal: FloatArray) -> float:
     They form runs; or, where noise lifts most of its points off the limit, the outermost value is
     more frequent than the three next to it together.
     """
+    ends = [signal == end for end in (signal.min(), signal.max())]
+    frequent = [is_end for is_end in ends if np.count_nonzero(is_end) >= CLIPPED_RUN]
+    if not frequent:
+        return 0.0
     limits = {limit for limit, _ in _limits(signal)}
     share = 0.0
-    for end in (signal.min(), signal.max()):
-        is_end = signal == end
-        if np.count_nonzero(is_end) < CLIPPED_RUN:
-            continue
-        steps = np.diff(np.concatenate(([False], is_end, [False])).astype(np.int8))
-        lengths = np.flatnonzero(steps == -1) - np.flatnonzero(steps == 1)
+    for is_end in frequent:
+        end = float(signal[np.argmax(is_end)])
+        lengths = _runs(is_end)
         counted = lengths if end in limits else lengths[lengths >= CLIPPED_RUN]
         share += float(counted.sum()) / len(signal)
     return share
+
+
+def unbroken_share(signal: FloatArray) -> float:
+    """Share of the points (N,) in runs at an end of the range that noise would have broken up.
+
+    A value stays on its level with no more than the chance that noise is below half a step of the
+    digitiser. How large the noise is the other values say: on few levels the share of those that
+    both neighbours lie below, or above, grows with it, and a monotonic change has none.
+    """
+    low, high = float(signal.min()), float(signal.max())
+    steps = np.diff(signal[(signal > low) & (signal < high)])
+    turns = float(np.mean(steps[1:] * steps[:-1] < 0)) if len(steps) > 1 else 0.0
+    stays = erf(0.5 * TURNS_PER_NOISE / (sqrt(2) * turns)) if turns > 0 else 1.0
+    share = 0.0
+    for end in (low, high):
+        lengths = _runs(signal == end)
+        chance = len(signal) * stays ** (lengths - 1.0)
+        share += float(lengths[chance < NO_ACCIDENT].sum()) / len(signal)
+    return share
+
+
+def _runs(inside: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Lengths of the runs of True."""
+    steps = np.diff(np.concatenate(([False], inside, [False])).astype(np.int8))
+    return np.flatnonzero(steps == -1) - np.flatnonzero(steps == 1)
 
 
 def _limits(signal: FloatArray) -> list[tuple[float, NDArray[np.intp]]]:

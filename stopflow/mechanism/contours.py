@@ -4,6 +4,7 @@ The edge is followed as a curve (predictor and corrector; Allgower and Georg, In
 Numerical Continuation Methods, 2003, chapter 2): a step along it, then steps down or up the slope
 of the squares back to it, all other constants fitted again at every point. So it goes round valleys
 that bend. At the ends of the range of the search the region is open; there the edge is that end.
+Where a valley is too narrow to go round its tips, its edge is found on ribs across it.
 """
 
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ import numpy as np
 
 from stopflow.mechanism.determined import Determination
 from stopflow.mechanism.fit import GlobalFit
-from stopflow.mechanism.level import EdgePoint, Level
+from stopflow.mechanism.level import CLOSE, TRIES, EdgePoint, Level
+from stopflow.mechanism.ribs import follow_ribs
 from stopflow.trace import FloatArray
 
 FIRST_STEP, LEAST_STEP, MOST_STEP = 0.25, 0.01, 1.0
@@ -21,13 +23,10 @@ FIRST_STEP, LEAST_STEP, MOST_STEP = 0.25, 0.01, 1.0
 The first and the least one in smallest radii.
 """
 MOST_POINTS, CORRECTIONS = 200, 6
-CLOSE = 0.005
-"""Difference of the level from 1 within which a point counts as on the edge."""
 BEND, STRAIGHT = 0.8, 0.97
 """Cosine of the turn between two steps below which a step is too long, and above which short."""
 NARROW = 0.5
 """Share of the smallest radius across which a region ends in a corner."""
-TRIES = 12
 ON_A_SIDE = 16
 """Fewest steps in which a side of the range is walked."""
 ROUNDNESS = (1.0, 0.5, 0.0)
@@ -71,7 +70,10 @@ def follow_contour(fit: GlobalFit, found: Determination) -> Contour | None:
             Contour(places=places, points=found_edge, is_open=tuple(is_open), is_whole=is_whole)
         )
         if is_whole:
-            break
+            return rounds[-1]
+    points_on_ribs, going_on = follow_ribs(Level.of(fit, places, 1.0))
+    if len(points_on_ribs):
+        return Contour(places=places, points=points_on_ribs, is_open=going_on)
     return max(rounds, key=lambda item: (item.is_whole, len(item.points)))
 
 
@@ -148,38 +150,16 @@ class _Walk:
         """Find a point of the edge straight out from the minimum; None where all is inside."""
         for direction in (np.array([0.0, 1.0]), np.array([1.0, 0.0])):
             for outward in (direction, -direction):
-                found = self._outward(np.zeros(2), outward, np.asarray(self._level.fit.best.theta))
+                found = self._level.outward(np.zeros(2), outward, self._level.fit.best)
                 if found is not None:
                     return found
         return None
-
-    def _outward(self, base: FloatArray, step: FloatArray, theta: FloatArray) -> EdgePoint | None:
-        """Search the edge from a point inside along a step; None where the range ends before."""
-        room = self._level.room(base, step)
-        if not room > 0:
-            return None
-        inside, outside, share = 0.0, np.inf, min(1.0, room)
-        for _ in range(TRIES):
-            found = self._level.at(base + share * step, theta)
-            if abs(found.level - 1) < CLOSE:
-                return found
-            if found.level > 1:
-                outside = share
-            else:
-                inside, theta = share, found.theta
-                if share >= room:
-                    return None
-            guess = share / max(found.level, 0.2)
-            if np.isfinite(outside) and not inside < guess < outside:
-                guess = 0.5 * (inside + outside)
-            share = min(guess, room)
-        return found
 
     def _correct(self, here: EdgePoint, length: float) -> EdgePoint | None:
         """Step along the edge and return to it; None where that step was too long."""
         y = here.y + length * here.along
         for _ in range(CORRECTIONS):
-            found = self._level.at(y, here.theta)
+            found = self._level.at(y, here)
             if not np.isfinite(found.level):
                 return None
             if abs(found.level - 1) < CLOSE:
@@ -197,24 +177,24 @@ class _Walk:
     def _across(self, here: EdgePoint) -> EdgePoint | None:
         """Cross the region at a corner too sharp to go round; None where it is not narrow there."""
         inward = -here.slope / max(float(np.hypot(*here.slope)), 1e-300)
-        theta, inside, widest = here.theta, 0.0, NARROW * self._level.least
+        start, inside, widest = here, 0.0, NARROW * self._level.least
         ahead = 2 * LEAST_STEP * self._level.least
         while ahead < widest:
-            found = self._level.at(here.y + ahead * inward, theta)
+            found = self._level.at(here.y + ahead * inward, start)
             if found.level > 1 and inside:
                 break
             if found.level <= 1:
-                inside, theta = ahead, found.theta
+                inside, start = ahead, found
             ahead *= 1.5
         else:
             return None
         base = here.y + inside * inward
-        met = self._outward(base, (ahead - inside) * inward, theta) if inside else None
+        met = self._level.outward(base, (ahead - inside) * inward, start) if inside else None
         return met if met is not None and float(met.along @ here.along) < 0 else None
 
     def _along_walls(self, here: EdgePoint, hit: FloatArray) -> EdgePoint | None:
         """Walk the ends of the range until the edge comes back in; None after a whole round."""
-        level, theta, inside = self._level, here.theta, False
+        level, start, inside = self._level, here, False
         begun = before = level.wall_place(hit)
         step = level.least_side_step()
         if any(abs(begun - earlier) < step for earlier in self._hits):
@@ -222,30 +202,30 @@ class _Walk:
         self._hits.append(begun)
         ahead = begun + step
         while ahead < begun + 4:
-            found = level.at(level.on_wall(ahead), theta)
+            found = level.at(level.on_wall(ahead), start)
             if found.level > 1 and inside:
-                return self._leave_wall(before, ahead, theta)
+                return self._leave_wall(before, ahead, start)
             if found.level <= 1:
                 if not inside:
                     self._add(hit, is_open=True)
-                inside, before, theta = True, ahead, found.theta
+                inside, before, start = True, ahead, found
                 self._add(found.y, is_open=True)
             step = min(1.5 * step, 1 / ON_A_SIDE)
             ahead += step
         return None
 
-    def _leave_wall(self, inside: float, outside: float, theta: FloatArray) -> EdgePoint:
+    def _leave_wall(self, inside: float, outside: float, start: EdgePoint) -> EdgePoint:
         """Halve the way between two places on the ends of the range, in and out of the region."""
         level = self._level
         for _ in range(TRIES):
             middle = 0.5 * (inside + outside)
-            found = level.at(level.on_wall(middle), theta)
+            found = level.at(level.on_wall(middle), start)
             if abs(found.level - 1) < CLOSE:
                 break
             if found.level > 1:
                 outside = middle
             else:
-                inside, theta = middle, found.theta
+                inside, start = middle, found
         return found
 
 

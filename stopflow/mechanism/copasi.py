@@ -44,7 +44,7 @@ def fit_with_copasi(
     """Follow the squares down with a local method of COPASI."""
     orders = np.array([step.order for step in problem.scheme.steps])
     micro = np.exp(start) * MICRO ** (orders - 1.0)
-    model = _build_model(problem, micro, tolerance=tolerance)
+    model = build_model(problem, micro, tolerance=tolerance)
     with TemporaryDirectory() as folder:
         _add_experiments(model, problem, Path(folder))
         _add_items(model, problem, micro)
@@ -64,7 +64,8 @@ def fit_with_copasi(
     )
 
 
-def _build_model(problem: Problem, micro: FloatArray, *, tolerance: float) -> Any:
+def build_model(problem: Problem, micro: FloatArray, *, tolerance: float) -> Any:
+    """Build the scheme in COPASI, in µM and s, with reactions R0, R1, ... as the steps."""
     model = basico.new_model(name="case", quantity_unit="mol", volume_unit="l", time_unit="s")
     for name in problem.scheme.species:
         basico.add_species(name, initial_concentration=0.0, model=model)

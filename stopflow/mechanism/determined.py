@@ -132,12 +132,20 @@ def determine(fit: GlobalFit) -> Determination:
     )
 
 
-def profile_rise(fit: GlobalFit, place: int, value: float, start: FloatArray) -> Minimum:
+def profile_rise(fit: GlobalFit, place: int, value: float, start: Minimum) -> Minimum:
     """Fit again with one free number held at a value."""
-    theta = start.copy()
+    theta = start.theta.copy()
     theta[place] = value
     gain = FINE * fit.errors.pooled / max(fit.best.squares, 1e-300)
-    return minimise(fit.problem, theta, held=(place,), turns=60, tolerance=FAIR, negligible=gain)
+    return minimise(
+        fit.problem,
+        theta,
+        held=(place,),
+        turns=60,
+        tolerance=FAIR,
+        negligible=gain,
+        near=start.path,
+    )
 
 
 def _follow(
@@ -152,7 +160,7 @@ def _follow(
     far = 300.0 if at_end or not is_logarithm else log(FAR)
     reach = min(far, abs(edge - centre))
     step = min(max(float(fit.stderr[place]), FIRST_STEP), 0.25 * reach)
-    start, here, rise = fit.best.theta, 0.0, 0.0
+    start, here, rise = fit.best, 0.0, 0.0
     walked: list[tuple[float, float]] = []
     for _ in range(MOST_STEPS):
         ahead = min(here + step, reach)
@@ -172,7 +180,7 @@ def _follow(
         if ahead >= reach:
             return direction * inf, walked
         step *= 2.5 if new - rise < 0.3 * RISE else 1.2
-        here, rise, start = ahead, new, found.theta
+        here, rise, start = ahead, new, found
     return direction * inf, walked
 
 

@@ -7,13 +7,13 @@ minima again on all points. Several minima that are as good are all returned.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf
 
 import numpy as np
 from scipy.stats import chi2, qmc
 
-from stopflow.mechanism.minimise import FAIR, NEGLIGIBLE, Minimum, minimise, search_box
-from stopflow.mechanism.problem import Point, Problem
+from stopflow.mechanism.minimise import FAIR, NEGLIGIBLE, Minimum, minimise
+from stopflow.mechanism.point import Point
+from stopflow.mechanism.problem import Problem
 from stopflow.mechanism.scatter import Errors, Region, measure_errors
 from stopflow.mechanism.thin import thin_problem
 from stopflow.trace import FloatArray
@@ -23,6 +23,8 @@ REFINED, MOST_MINIMA = 6, 3
 TOGETHER = 32
 ROUGH, NEGLIGIBLE_ROUGHLY = 1e-5, 1e-6
 """Tolerance of the rate equations, and share of the sum of squares, in the search."""
+GLANCE = 3e-3
+"""Tolerance of the rate equations where starts are only put in order."""
 SAME_MINIMUM = 0.02
 BETWEEN = (0.25, 0.5, 0.75)
 """Where on the way between two minima the squares are looked at."""
@@ -90,7 +92,7 @@ def fit_mechanism(
         Share of the sum of squares below which a promised gain ends the search.
     """
     thin = thin_problem(problem)
-    centre, width = search_box(problem)
+    centre, width = problem.box
     tries = 2 ** int(np.ceil(np.log2(TRIES_A_NUMBER * problem.constants.count)))
     unit = qmc.Sobol(d=problem.constants.count, rng=generator).random(tries)
     grid = centre + width * (2 * unit - 1)
@@ -109,8 +111,19 @@ def fit_mechanism(
         for item in chosen
     ]
     if negligible < NEGLIGIBLE_ROUGHLY:
-        found = [minimise(problem, item.theta, negligible=negligible) for item in found]
+        found = [
+            minimise(problem, item.theta, negligible=negligible, near=item.path) for item in found
+        ]
     return conclude(problem, _distinct(found))
+
+
+def search_again(fit: GlobalFit, starts: Sequence[FloatArray]) -> GlobalFit:
+    """Fit again from further starts, beside the minima that are known."""
+    found = [
+        minimise(fit.problem, start, tolerance=FAIR, negligible=NEGLIGIBLE_ROUGHLY)
+        for start in starts
+    ]
+    return conclude(fit.problem, _distinct([fit.best, *fit.others, *found]))
 
 
 def _scan(problem: Problem, grid: FloatArray) -> FloatArray:
@@ -118,9 +131,9 @@ def _scan(problem: Problem, grid: FloatArray) -> FloatArray:
     found = []
     for first in range(0, len(grid), TOGETHER):
         group = grid[first : first + TOGETHER]
-        squares = problem.scan(group, tolerance=ROUGH)
+        squares = problem.scan(group, tolerance=GLANCE)
         if not np.isfinite(squares).any():
-            squares = np.concatenate([problem.scan(one[None], tolerance=ROUGH) for one in group])
+            squares = np.concatenate([problem.scan(one[None], tolerance=GLANCE) for one in group])
         found.append(squares)
     return np.concatenate(found)
 
@@ -158,14 +171,21 @@ def _same_valley(problem: Problem, best: Minimum, other: Minimum, limit: float) 
     """
     apart = other.theta - best.theta
     place = int(np.abs(apart).argmax())
-    theta = best.theta
+    before = best
     for share in BETWEEN:
-        ahead = theta.copy()
+        ahead = before.theta.copy()
         ahead[place] = best.theta[place] + share * apart[place]
-        found = minimise(problem, ahead, held=(place,), turns=20, tolerance=FAIR, negligible=1e-6)
-        if not found.squares < limit:
+        before = minimise(
+            problem,
+            ahead,
+            held=(place,),
+            turns=20,
+            tolerance=FAIR,
+            negligible=1e-6,
+            near=before.path,
+        )
+        if not before.squares < limit:
             return False
-        theta = found.theta
     return True
 
 
@@ -174,13 +194,8 @@ def conclude(problem: Problem, minima: Sequence[Minimum]) -> GlobalFit:
     free = problem.constants.count
     nothing = np.full((free, free), np.nan)
     if not minima:
-        empty = Point(
-            squares=inf,
-            residual=np.zeros(0),
-            jacobian=np.zeros((0, free)),
-            responses=np.zeros((0, 0)),
-        )
-        none = Minimum.at(np.full(free, np.nan), empty, converged=False)
+        empty = Point.nowhere(np.full(free, np.nan), 0)
+        none = Minimum.at(empty, converged=False)
         return GlobalFit(
             problem=problem,
             best=none,
@@ -190,7 +205,7 @@ def conclude(problem: Problem, minima: Sequence[Minimum]) -> GlobalFit:
             "that these shots could show",
         )
     best = minima[0]
-    point = problem.evaluate(best.theta)
+    point = problem.evaluate(best.theta, near=best.path)
     dof = max(problem.points - problem.linear - free, 1)
     scale = max(point.squares / dof, 1.0)
     limit = best.squares + AS_GOOD * scale

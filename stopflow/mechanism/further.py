@@ -98,7 +98,7 @@ def _assume(fit: GlobalFit, place: int, item: Interval) -> FloatArray:
     if item.open_below and item.open_above:
         return best
     value = item.low * INSIDE if item.open_above else item.high / INSIDE
-    return np.array(profile_rise(fit, place, log(value), best).theta)
+    return np.array(profile_rise(fit, place, log(value), fit.best).theta)
 
 
 def _candidates(fit: GlobalFit) -> Iterator[MechanismShot]:

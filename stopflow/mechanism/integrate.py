@@ -8,15 +8,17 @@ small and a step of arrays this short costs by the call, not by the number.
 """
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
-from stopflow.mechanism.radau import build_radau
+from stopflow.mechanism.radau import Radau, build_radau
 from stopflow.mechanism.rates import Quadratic
+from stopflow.mechanism.trajectory import Mesh, Trajectory
 from stopflow.trace import FloatArray
 
-METHOD = build_radau(7)
+ROUGH, ACCURATE = build_radau(3), build_radau(7)
+ROUGHLY = 1e-3
+"""Tolerance from which the method of low order takes fewer sums."""
 NEWTON_STEPS = 8
 MOST_STEPS = 1000
 GROWTH, SHRINK = 6.0, 0.1
@@ -25,39 +27,6 @@ FIRST = 0.3
 SAFETY, CONFIDENT = 0.9, 1e-3
 CLOSE = 1e-2
 """Newton's method ends when the next change is below this share of the tolerance."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Trajectory:
-    """A solution as polynomials over K steps.
-
-    Attributes
-    ----------
-    knots_s
-        (K + 1,) ends of the steps.
-    x, dx
-        (K, s + 1, M, r) and (K, s + 1, M, p, r) at the nodes of each step.
-    """
-
-    knots_s: FloatArray
-    x: FloatArray
-    dx: FloatArray
-
-    def read(self, times_s: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Evaluate the polynomials at rising times: x (M, n, r) and dx (M, n, p, r)."""
-        steps, nodes, mixtures, rank = self.x.shape
-        free = self.dx.shape[3]
-        at = np.clip(np.searchsorted(self.knots_s, times_s, side="right") - 1, 0, steps - 1)
-        z = (times_s - self.knots_s[at]) / (self.knots_s[at + 1] - self.knots_s[at])
-        weights = METHOD.interpolate(z)
-        flat = np.concatenate(
-            (self.x.reshape(steps, nodes, -1), self.dx.reshape(steps, nodes, -1)), axis=2
-        )
-        ends = np.searchsorted(at, np.arange(steps + 1))
-        found = np.concatenate([weights[a:b] @ flat[k] for k, (a, b) in enumerate(pairwise(ends))])
-        x = found[:, : mixtures * rank].reshape(len(z), mixtures, rank)
-        dx = found[:, mixtures * rank :].reshape(len(z), mixtures, free, rank)
-        return x.transpose(1, 0, 2), dx.transpose(1, 0, 2, 3)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -71,7 +40,12 @@ class _Step:
 
 
 def integrate(
-    right: Quadratic, by_free: Quadratic, scale: FloatArray, end: float
+    right: Quadratic,
+    by_free: Quadratic,
+    scale: FloatArray,
+    times_s: FloatArray,
+    *,
+    tolerance: float,
 ) -> Trajectory | None:
     """Step from x = 0 at time 0 to the end; None without a finite solution in the steps allowed.
 
@@ -81,37 +55,41 @@ def integrate(
         The rate equations of M mixtures and their derivatives.
     scale
         (M, 1) absolute error that is allowed.
-    end
-        Last time, s.
+    times_s
+        (n,) rising, that the solution is wanted at.
+    tolerance
+        `scale` in units of the concentrations.
     """
+    method = ROUGH if tolerance >= ROUGHLY else ACCURATE
+    end = float(times_s[-1])
     x, slope, jacobian = np.zeros_like(right.constant), right.constant, right.linear
     time_s, length = 0.0, _first_step(slope, jacobian, end)
-    guess = np.repeat(x[:, None], METHOD.stages, axis=1)
+    guess = np.repeat(x[:, None], method.stages, axis=1)
     flat = np.ascontiguousarray(right.quadratic.reshape(len(x), -1, x.shape[1]).transpose(0, 2, 1))
     taken: list[_Step] = []
     for _ in range(MOST_STEPS):
         length = min(length, end - time_s)
-        found = _stages(right, flat, x, guess, length, scale)
+        found = _stages(method, right, flat, x, guess, length, scale)
         error = np.inf
         if found is not None:
             stages, jacobians = found
             risen = stages - x[:, None]
-            error = _error(risen, slope, jacobian, length, scale)
+            error = _error(method, risen, slope, jacobian, length, scale)
         if found is None or not error <= 1:
-            short = SHRINK if not np.isfinite(error) else SAFETY * error ** (-1 / METHOD.stages)
+            short = SHRINK if not np.isfinite(error) else SAFETY * error ** (-1 / method.stages)
             length *= max(SHRINK, short)
-            guess = np.repeat(x[:, None], METHOD.stages, axis=1)
+            guess = np.repeat(x[:, None], method.stages, axis=1)
             if not length > 1e-15 * end:
                 return None
             continue
         taken.append(_Step(length_s=length, before=x, stages=stages, jacobians=jacobians))
         time_s += length
         if time_s >= end * (1 - 1e-14):
-            return _trajectory(taken, by_free)
-        factor = min(GROWTH, SAFETY * max(error, 1e-30) ** (-1 / METHOD.stages))
+            return _trajectory(method, taken, by_free, times_s)
+        factor = min(GROWTH, SAFETY * max(error, 1e-30) ** (-1 / method.stages))
         ahead = min(length * factor, end - time_s) / length
-        guess = METHOD.extrapolate(ahead) @ np.concatenate((x[:, None], stages), axis=1)
-        slope = METHOD.last_slope @ risen / length
+        guess = method.extrapolate(ahead) @ np.concatenate((x[:, None], stages), axis=1)
+        slope = method.last_slope @ risen / length
         x, jacobian, length = stages[:, -1], jacobians[:, -1], length * factor
     return None
 
@@ -125,6 +103,7 @@ def _first_step(slope: FloatArray, jacobian: FloatArray, end: float) -> float:
 
 
 def _stages(
+    method: Radau,
     right: Quadratic,
     quadratic: FloatArray,
     x: FloatArray,
@@ -135,7 +114,7 @@ def _stages(
     """Solve for the stages (M, s, r) and their Jacobians; None without convergence."""
     mixtures, count, rank = guess.shape
     stages, before = guess, x[:, None]
-    matrix = length * METHOD.matrix
+    matrix = length * method.matrix
     unit = np.eye(count * rank)
     for turn in range(NEWTON_STEPS):
         jacobians = (stages @ quadratic).reshape(mixtures, count, rank, rank)
@@ -166,32 +145,43 @@ def _block(matrix: FloatArray, jacobians: FloatArray) -> FloatArray:
 
 
 def _error(
-    risen: FloatArray, slope: FloatArray, jacobian: FloatArray, length: float, scale: FloatArray
+    method: Radau,
+    risen: FloatArray,
+    slope: FloatArray,
+    jacobian: FloatArray,
+    length: float,
+    scale: FloatArray,
 ) -> float:
     """Estimate the error of the step in units of the tolerance."""
-    weight = METHOD.slope_weight * length
-    rest = weight * slope + METHOD.error_weights @ risen
+    weight = method.slope_weight * length
+    rest = weight * slope + method.error_weights @ risen
     found = np.linalg.solve(np.eye(slope.shape[1]) - weight * jacobian, rest[..., None])
     return float((np.abs(found[..., 0]) / scale).max())
 
 
-def _trajectory(taken: list[_Step], by_free: Quadratic) -> Trajectory:
+def _trajectory(
+    method: Radau, taken: list[_Step], by_free: Quadratic, times_s: FloatArray
+) -> Trajectory:
     """Put the steps together, with the derivatives of all of them."""
     lengths = np.array([step.length_s for step in taken])
     before = np.stack([step.before for step in taken])
     stages = np.stack([step.stages for step in taken])
     x = np.concatenate((before[:, :, None], stages), axis=2)
     mixtures, free, rank = by_free.constant.shape
-    dx = np.zeros((len(taken), METHOD.stages + 1, mixtures, free, rank))
+    dx = np.zeros((len(taken), method.stages + 1, mixtures, free, rank))
     if free:
         jacobians = np.stack([step.jacobians for step in taken])
-        _differentiate(dx, by_free, stages, jacobians, lengths)
+        _differentiate(method, dx, by_free, stages, jacobians, lengths)
+    knots = np.concatenate(([0.0], np.cumsum(lengths)))
     return Trajectory(
-        knots_s=np.concatenate(([0.0], np.cumsum(lengths))), x=x.transpose(0, 2, 1, 3), dx=dx
+        mesh=Mesh(method, knots, times_s),
+        x=x.transpose(1, 0, 2, 3),
+        dx=dx.transpose(2, 0, 1, 3, 4),
     )
 
 
 def _differentiate(
+    method: Radau,
     dx: FloatArray,
     by_free: Quadratic,
     stages: FloatArray,
@@ -205,13 +195,13 @@ def _differentiate(
     own = 0.5 * (stages @ flat).reshape(steps, mixtures, count, free, rank, rank)
     own += by_free.linear[:, None]
     forced = (own @ stages[..., None, :, None])[..., 0] + by_free.constant[:, None]
-    forced = METHOD.matrix @ forced.reshape(steps, mixtures, count, free * rank)
+    forced = method.matrix @ forced.reshape(steps, mixtures, count, free * rank)
     forced = forced.reshape(steps, mixtures, count, free, rank) * lengths[:, None, None, None, None]
     answers = np.zeros((steps, mixtures, count, rank, free + rank))
     answers[..., :free] = forced.transpose(0, 1, 2, 4, 3)
     answers[..., free:] = np.eye(rank)
     matrix = np.eye(count * rank) - _block(
-        METHOD.matrix, jacobians * lengths[:, None, None, None, None]
+        method.matrix, jacobians * lengths[:, None, None, None, None]
     )
     found = np.linalg.solve(matrix, answers.reshape(steps, mixtures, count * rank, free + rank))
     found = found.reshape(answers.shape)

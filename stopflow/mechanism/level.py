@@ -2,33 +2,43 @@
 
 from dataclasses import dataclass
 from math import sqrt
+from typing import TypeAlias
 
 import numpy as np
 
 from stopflow.mechanism.fit import GlobalFit
-from stopflow.mechanism.minimise import FAIR, minimise, search_bounds
+from stopflow.mechanism.minimise import FAIR, Minimum, minimise, search_bounds
 from stopflow.mechanism.scatter import Region
+from stopflow.mechanism.trajectory import Trajectory
 from stopflow.trace import FloatArray
 
 EXACT = 1e-6
 """To how much of the rise of one error the other numbers are fitted, for the sake of the slope."""
+CLOSE = 0.005
+"""Difference of the level from 1 within which a point counts as on the edge."""
+TRIES = 12
 LONGEST = 0.5
 """Radius of an ellipse, in logarithms or in 10 kJ/mol, from which it no longer is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class EdgePoint:
-    """A point y (2,): its level, 1 on the edge, the slope of that, and all free numbers there."""
+    """A point y (2,): its level, 1 on the edge, the slope of that, and the fit there."""
 
     y: FloatArray
     level: float
     slope: FloatArray
     theta: FloatArray
+    path: Trajectory | None
 
     @property
     def along(self) -> FloatArray:
         """Unit vector along the edge, with the region on its left."""
         return np.array([-self.slope[1], self.slope[0]]) / max(np.hypot(*self.slope), 1e-300)
+
+
+Fitted: TypeAlias = EdgePoint | Minimum
+"""Where a fit with two numbers held may begin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -78,17 +88,23 @@ class Level:
             high=high,
         )
 
-    def at(self, y: FloatArray, start: FloatArray) -> EdgePoint:
+    def at(self, y: FloatArray, start: Fitted) -> EdgePoint:
         """Fit all other numbers again with the two held at y."""
-        fit, step, theta = self.fit, self.axes @ y, start.copy()
+        fit, step, theta = self.fit, self.axes @ y, start.theta.copy()
         theta[list(self.places)] = self.centre + step
         gain = EXACT * fit.errors.pooled / max(fit.best.squares, 1e-300)
         found = minimise(
-            fit.problem, theta, held=self.places, turns=60, tolerance=FAIR, negligible=gain
+            fit.problem,
+            theta,
+            held=self.places,
+            turns=60,
+            tolerance=FAIR,
+            negligible=gain,
+            near=start.path,
         )
         rise = max(found.squares - fit.best.squares, 1e-12)
         if not np.isfinite(rise):
-            return EdgePoint(y=y, level=np.inf, slope=y, theta=start)
+            return EdgePoint(y=y, level=np.inf, slope=y, theta=start.theta, path=start.path)
         unit, noise = self.region.unit(step), float(step @ self.region.noise @ step)
         by_unit = 2 * (self.region.noise @ step - unit * (self.region.found @ step))
         by_unit = unit * by_unit / noise
@@ -99,7 +115,36 @@ class Level:
             level=sqrt(squared),
             slope=self.axes.T @ (0.5 * sqrt(squared) * slope),
             theta=np.asarray(found.theta),
+            path=found.path,
         )
+
+    def outward(
+        self, base: FloatArray, step: FloatArray, start: Fitted, *, inner: float = 0.0
+    ) -> EdgePoint | None:
+        """Search the edge along a step from a point inside, where the level is `inner`.
+
+        None where the range ends before.
+        """
+        room = self.room(base, step)
+        if not room > 0:
+            return None
+        inside, outside, share = 0.0, np.inf, min(1.0, room)
+        for _ in range(TRIES):
+            found = self.at(base + share * step, start)
+            if abs(found.level - 1) < CLOSE:
+                return found
+            if found.level > 1:
+                outside = share
+            else:
+                inside, start = share, found
+                if share >= room:
+                    return None
+            risen = (found.level**2 - inner**2) / max(1 - inner**2, 1e-6)
+            guess = share / max(sqrt(max(risen, 0.0)), 0.2)
+            if np.isfinite(outside) and not inside < guess < outside:
+                guess = 0.5 * (inside + outside)
+            share = min(guess, room)
+        return found
 
     def room(self, y: FloatArray, step: FloatArray) -> float:
         """How many times a step fits in before the range ends."""

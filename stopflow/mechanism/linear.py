@@ -62,18 +62,12 @@ def _sum_differences(
     values: np.ndarray, grown: np.ndarray, turned: np.ndarray, times_s: FloatArray
 ) -> np.ndarray:
     """Sum ``turned_ij (exp(v_i t) - exp(v_j t)) / (v_i - v_j)`` over j: (M, n, p, r + 1)."""
-    mixtures, free, count, _ = turned.shape
-    total = np.zeros((mixtures, len(times_s), free, count), dtype=turned.dtype)
-    for i in range(count):
-        for j in range(i, count):
-            apart = (values[:, i] - values[:, j])[:, None]
-            exponent = apart * times_s
-            near = np.abs(exponent) < NEAR
-            small = np.where(near & (exponent != 0), exponent, 1.0)
-            series = np.where(exponent == 0, 1.0, np.expm1(small) / small)
-            quotient = (grown[..., i] - grown[..., j]) / np.where(near, 1.0, apart)
-            difference = np.where(near, times_s * grown[..., j] * series, quotient)[..., None]
-            total[..., i] += difference * turned[:, None, :, i, j]
-            if j != i:
-                total[..., j] += difference * turned[:, None, :, j, i]
-    return total
+    apart = (values[:, :, None] - values[:, None])[:, None]
+    exponent = apart * times_s[:, None, None]
+    near = np.abs(exponent) < NEAR
+    small = np.where(near & (exponent != 0), exponent, 1.0)
+    series = np.where(exponent == 0, 1.0, np.expm1(small) / small)
+    own, other = grown[..., None], grown[..., None, :]
+    quotient = (own - other) / np.where(near, 1.0, apart)
+    difference = np.where(near, times_s[:, None, None] * other * series, quotient)
+    return np.asarray(np.einsum("mnij,mfij->mnfi", difference, turned))

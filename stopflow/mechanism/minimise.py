@@ -6,12 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stopflow.mechanism.problem import Point, Problem
+from stopflow.mechanism.point import Point
+from stopflow.mechanism.problem import Problem
+from stopflow.mechanism.trajectory import Trajectory
 from stopflow.trace import FloatArray, frozen_array
 
 MOST_TURNS = 200
 FAIR = 1e-7
 """Tolerance of the rate equations where 0.001 of a standard error is enough."""
+COARSE, COARSELY = 2e-3, 1e-3
+"""Tolerance with which a search begins, and share of the squares to which it goes on with that."""
 FIRST_DAMPING, MOST_DAMPING = 1e-3, 1e10
 LONGEST_STEP = 2.5
 """In the logarithm of a constant; enthalpies are scaled to 10 kJ/mol."""
@@ -33,25 +37,29 @@ class Minimum:
         Whether the search ended there.
     slope
         (p,) half the derivative of the squares: 0, but along numbers that were held.
+    path
+        The solution of the rate equations there; None where it is exact.
     """
 
     theta: FloatArray
     squares: float
     converged: bool
     slope: FloatArray
+    path: Trajectory | None = None
 
     def __post_init__(self) -> None:
         for name in ("theta", "slope"):
             object.__setattr__(self, name, frozen_array(getattr(self, name)))
 
     @classmethod
-    def at(cls, theta: FloatArray, point: Point, *, converged: bool) -> "Minimum":
+    def at(cls, point: Point, *, converged: bool) -> "Minimum":
         """Call a point a minimum."""
         return cls(
-            theta=theta,
+            theta=point.theta,
             squares=point.squares,
             converged=converged,
             slope=point.jacobian.T @ point.residual,
+            path=point.path,
         )
 
 
@@ -63,8 +71,9 @@ def minimise(
     turns: int = MOST_TURNS,
     tolerance: float = 1e-8,
     negligible: float = NEGLIGIBLE,
+    near: Trajectory | None = None,
 ) -> Minimum:
-    """Follow the sum of squares down to a minimum.
+    """Follow the sum of squares down to a minimum, coarsely first.
 
     The damping follows the share of the promised gain that was kept (Nielsen, IMM-REP-1999-05,
     Technical University of Denmark).
@@ -79,27 +88,73 @@ def minimise(
         Of the rate equations.
     negligible
         Share of the sum of squares below which a promised gain ends the search.
+    near
+        The solution of the rate equations for constants close by.
     """
     theta = np.array(theta, dtype=np.float64)
     free = np.array([i for i in range(len(theta)) if i not in held], dtype=int)
-    bounds = search_bounds(problem)
-    point, damping, harder = problem.evaluate(theta, tolerance=tolerance), FIRST_DAMPING, 2.0
-    for _ in range(turns):
-        if not np.isfinite(point.squares):
-            break
-        model = _QuadraticModel.about(problem, theta, point, free, bounds)
-        while True:
-            ahead, promised = model.step(damping)
-            if promised <= negligible * point.squares or damping > MOST_DAMPING:
-                return Minimum.at(theta, point, converged=True)
-            after = problem.evaluate(ahead, tolerance=tolerance)
-            if after.squares <= point.squares:
-                kept = (point.squares - after.squares) / promised
-                damping = max(damping * float(np.clip(1 - (2 * kept - 1) ** 3, 0.1, 2.0)), 1e-12)
-                theta, point, harder = ahead, after, 2.0
+    descent = _Descent(
+        problem=problem,
+        free=free,
+        scale=np.where(np.array(problem.constants.is_logarithm), 1.0, 10.0)[free],
+        bounds=search_bounds(problem),
+    )
+    if near is None and tolerance < COARSE:
+        rough = problem.evaluate(theta, tolerance=COARSE)
+        rough, theta, _ = descent.follow(rough, turns, COARSE, max(negligible, COARSELY))
+        near = rough.path
+    point = problem.evaluate(theta, tolerance=tolerance, near=near)
+    found, _, converged = descent.follow(point, turns, tolerance, negligible)
+    return Minimum.at(found, converged=converged)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Descent:
+    """What stays the same on the way down: free numbers, their scale, the range of the search."""
+
+    problem: Problem
+    free: NDArray[np.intp]
+    scale: FloatArray
+    bounds: tuple[FloatArray, FloatArray]
+
+    def follow(
+        self, point: Point, turns: int, tolerance: float, negligible: float
+    ) -> tuple[Point, FloatArray, bool]:
+        """Step down until little is promised: (point, where the next step leads, whether ended)."""
+        damping, harder, ahead = FIRST_DAMPING, 2.0, point.theta
+        for _ in range(turns):
+            if not np.isfinite(point.squares):
                 break
-            damping, harder = damping * harder, 2 * harder
-    return Minimum.at(theta, point, converged=False)
+            model = self._model(point)
+            while True:
+                ahead, promised = model.step(damping)
+                if promised <= negligible * point.squares or damping > MOST_DAMPING:
+                    return point, ahead, True
+                after = self.problem.evaluate(ahead, tolerance=tolerance, near=point.path)
+                if after.squares <= point.squares:
+                    kept = (point.squares - after.squares) / promised
+                    eased = min(max(1 - (2 * kept - 1) ** 3, 0.1), 2.0)
+                    damping, harder, point = max(damping * eased, 1e-12), 2.0, after
+                    break
+                damping, harder = damping * harder, 2 * harder
+        return point, ahead, False
+
+    def _model(self, point: Point) -> "_QuadraticModel":
+        """Leave out what stands at the end of its range and would go on."""
+        slope = (point.jacobian.T @ point.residual)[self.free]
+        theta, (low, high) = point.theta[self.free], (end[self.free] for end in self.bounds)
+        going = ~(((theta <= low) & (slope > 0)) | ((theta >= high) & (slope < 0)))
+        free, scale = self.free[going], self.scale[going]
+        jacobian = point.jacobian[:, free] * scale
+        return _QuadraticModel(
+            theta=point.theta,
+            free=free,
+            scale=scale,
+            normal=jacobian.T @ jacobian,
+            slope=slope[going] * scale,
+            low=low[going],
+            high=high[going],
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -111,68 +166,26 @@ class _QuadraticModel:
     scale: FloatArray
     normal: FloatArray
     slope: FloatArray
-    bounds: tuple[FloatArray, FloatArray]
-
-    @classmethod
-    def about(
-        cls,
-        problem: Problem,
-        theta: FloatArray,
-        point: Point,
-        free: NDArray[np.intp],
-        bounds: tuple[FloatArray, FloatArray],
-    ) -> "_QuadraticModel":
-        """Leave out what stands at the end of its range and would go on."""
-        slope = point.jacobian.T @ point.residual
-        stuck = ((theta <= bounds[0]) & (slope > 0)) | ((theta >= bounds[1]) & (slope < 0))
-        free = free[~stuck[free]]
-        scale = np.where(np.array(problem.constants.is_logarithm), 1.0, 10.0)[free]
-        jacobian = point.jacobian[:, free] * scale
-        return cls(
-            theta=theta,
-            free=free,
-            scale=scale,
-            normal=jacobian.T @ jacobian,
-            slope=slope[free] * scale,
-            bounds=bounds,
-        )
+    low: FloatArray
+    high: FloatArray
 
     def step(self, damping: float) -> tuple[FloatArray, float]:
         """Take a damped step; return where it leads and by how much the squares should fall."""
         if not len(self.free):
             return self.theta, 0.0
-        steepest = float(np.diag(self.normal).max())
-        weight = np.maximum(np.diag(self.normal), 1e-12 * max(steepest, 1e-300))
+        own = self.normal.diagonal()
+        weight = np.maximum(own, 1e-12 * max(float(own.max()), 1e-300))
         step = -np.linalg.lstsq(self.normal + damping * np.diag(weight), self.slope, rcond=None)[0]
         step *= min(1.0, LONGEST_STEP / max(float(np.abs(step).max()), 1e-300))
-        low, high = (bound[self.free] for bound in self.bounds)
+        here = self.theta[self.free]
+        there = np.minimum(np.maximum(here + step * self.scale, self.low), self.high)
         ahead = self.theta.copy()
-        ahead[self.free] = np.clip(self.theta[self.free] + step * self.scale, low, high)
-        step = (ahead - self.theta)[self.free] / self.scale
+        ahead[self.free] = there
+        step = (there - here) / self.scale
         return ahead, -float(2 * self.slope @ step + step @ self.normal @ step)
-
-
-def search_box(problem: Problem) -> tuple[FloatArray, FloatArray]:
-    """Centre and half width, (p,), of the free numbers that the shots could show.
-
-    A rate between a tenth of the reciprocal window and ten times the reciprocal first interval;
-    for second-order constants divided by the largest concentration.
-    """
-    longest = max(float(shot.time_s[-1]) for shot in problem.shots)
-    intervals = [float(np.diff(shot.time_s[:4]).min()) for shot in problem.shots]
-    low, high = np.log(0.1 / longest), np.log(3.0 / max(min(intervals), 1e-9))
-    units, names = problem.constants.units, problem.constants.names
-    most = max(max(shot.start_M.values()) for shot in problem.shots)
-    centre, width = np.zeros(len(names)), np.zeros(len(names))
-    for place, unit in enumerate(units):
-        shift = -np.log(most) if unit.startswith("M^-1") else 0.0
-        is_rate = problem.constants.is_logarithm[place]
-        centre[place] = 0.5 * (low + high) + shift if is_rate else 50.0
-        width[place] = 0.5 * (high - low) if is_rate else 50.0
-    return centre, width
 
 
 def search_bounds(problem: Problem) -> tuple[FloatArray, FloatArray]:
     """Give the ends, (p,) each, that the search does not pass."""
-    centre, width = search_box(problem)
+    centre, width = problem.box
     return centre - width - BEYOND, centre + width + BEYOND

@@ -23,6 +23,8 @@ from stopflow.trace import Conditions, FloatArray, Shot
 VARIED, COLUMN = "concentration", "column "
 FEWEST_POINTS = 10
 FEWEST_FOR_NOISE = 64
+DENSEST_M = 100.0
+"""More than any liquid holds of anything: water is 55.5 M in itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,10 +130,10 @@ def find_concentration(
     """Find the concentration of a species after mixing, mol/L; None for one that is only made."""
     given = settings.initial.get(species)
     if given is not None:
-        return _given(species, given, shot, settings)
+        return _possible(_given(species, given, shot, settings), species, given, shot)
     found = _by_name(species, shot.conditions)
     if found is not None:
-        return found / settings.mixing_ratio
+        return _possible(found / settings.mixing_ratio, species, "the workbook", shot)
     if species in _only_consumed(scheme):
         columns = ", ".join(shot.conditions.extra) or "none"
         raise SchemeError(
@@ -140,6 +142,16 @@ def find_concentration(
             f"(further columns: {columns})"
         )
     return None
+
+
+def _possible(amount: float, species: str, source: str, shot: Shot) -> float:
+    if amount > DENSEST_M:
+        raise SchemeError(
+            f"{shot.file}: {species} would be {amount:.3g} M (from {source}), more than any liquid "
+            f"holds, such as water with 55.5 M; expected at most {DENSEST_M:g} M. Check the unit: "
+            "M, mM, µM or nM"
+        )
+    return amount
 
 
 def _given(species: str, given: str, shot: Shot, settings: MixtureSettings) -> float:

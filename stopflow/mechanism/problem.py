@@ -1,41 +1,22 @@
 """What a scheme is fitted to: shots, their mixtures, and which species the detector sees."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from stopflow.mechanism.checks import require_reacting
 from stopflow.mechanism.constants import Constants
 from stopflow.mechanism.observations import Detector, MechanismShot
+from stopflow.mechanism.point import Point
 from stopflow.mechanism.rates import MassAction, build_mass_action
+from stopflow.mechanism.reach import find_box
 from stopflow.mechanism.scheme import Scheme
 from stopflow.mechanism.solve import solve
 from stopflow.mechanism.start import Ageing, Starts, build_starts
+from stopflow.mechanism.trajectory import Trajectory
 from stopflow.mechanism.windows import Windows, build_windows, solve_columns
 from stopflow.trace import FloatArray
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Point:
-    """The problem at one set of free numbers.
-
-    Attributes
-    ----------
-    squares
-        Weighted sum of squared residuals; infinite where the rate equations have no solution.
-    residual
-        (N,) weighted, all shots behind each other.
-    jacobian
-        (N, p) of `residual` by the free numbers, the linear parameters following.
-    responses
-        (G, o) responses of the observed species, for each group of shots that shares them.
-    """
-
-    squares: float
-    residual: FloatArray
-    jacobian: FloatArray
-    responses: FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -53,6 +34,7 @@ class Problem:
     kelvin: FloatArray
     times_s: FloatArray
     windows: Windows
+    box: tuple[FloatArray, FloatArray]
 
     @property
     def observed(self) -> tuple[str, ...]:
@@ -86,8 +68,10 @@ class Problem:
             ageing=self.ageing,
         )
 
-    def evaluate(self, theta: FloatArray, *, tolerance: float = 1e-8) -> Point:
-        """Evaluate residual and Jacobian at free numbers (p,)."""
+    def evaluate(
+        self, theta: FloatArray, *, tolerance: float = 1e-8, near: Trajectory | None = None
+    ) -> Point:
+        """Evaluate residual and Jacobian at free numbers (p,); `near` is a solution close by."""
         log_k, slopes = self.constants.log_k(theta, self.kelvin)
         k = np.exp(np.clip(log_k, -700, 700))
         starts, dstart = self.starts.evaluate(self.system, log_k, slopes, tolerance=tolerance)
@@ -100,16 +84,13 @@ class Problem:
             dstart=dstart,
             tolerance=tolerance,
             least_M=self.starts.least_M(self.mixtures),
+            seen=self._seen,
+            near=None if near is None else near.moved_to(theta),
         )
         if not found.ok:
-            nothing = np.zeros((0, len(theta)))
-            return Point(
-                squares=np.inf,
-                residual=nothing[:, 0],
-                jacobian=nothing,
-                responses=np.zeros((0, len(self.observed))),
-            )
-        return self._solve_responses(found.c[:, :, self._seen], found.dc[..., self._seen])
+            return Point.nowhere(theta, len(self.observed))
+        path = None if found.path is None else replace(found.path, theta=theta)
+        return replace(self._solve_responses(theta, found.c, found.dc), path=path)
 
     def scan(self, thetas: FloatArray, *, tolerance: float) -> FloatArray:
         """Evaluate the sum of squares alone at many sets of free numbers (T, p) at once: (T,).
@@ -164,7 +145,7 @@ class Problem:
         windows = self.windows
         c = self.concentrations(theta)[..., self._seen]
         columns = windows.project(windows.pick(c))
-        each = responses[windows.group_of]
+        each = windows.spread(responses)
         return columns[..., self._free], (columns @ each[..., None])[..., 0]
 
     def find_starts(self, theta: FloatArray) -> FloatArray:
@@ -187,33 +168,37 @@ class Problem:
         """Responses that are known, 0 for the others: (o,)."""
         return np.array([self.detector.fixed.get(name, 0.0) for name in self.observed])
 
-    def _solve_responses(self, c: FloatArray, dc: FloatArray) -> Point:
+    def _solve_responses(self, theta: FloatArray, c: FloatArray, dc: FloatArray) -> Point:
         """Project the responses out; c (M, n, o), dc (M, n, p, o)."""
         windows, free = self.windows, self._free
         columns = windows.project(windows.pick(c))
-        signals = windows.signal - columns @ self._known
+        signals = windows.signal
+        if self.detector.fixed:
+            signals = signals - columns @ self._known
         responses = np.tile(self._known, (len(windows.groups), 1))
         bases = []
-        for number, members in enumerate(windows.groups):
+        for number, members in enumerate(windows.members):
             signal = signals[members].reshape(-1)
             own = columns[members][..., free].reshape(len(signal), len(free))
             basis, found = solve_columns(own, signal)
             responses[number, free] = found
             bases.append(basis)
-        each = responses[windows.group_of]
+        each = windows.spread(responses)
         residual = windows.signal - (columns @ each[..., None])[..., 0]
-        picked = dc[windows.mixture[:, None], windows.rows]
-        jacobian = -windows.project((picked @ each[:, None, :, None])[..., 0])
-        for basis, members in zip(bases, windows.groups, strict=True):
-            own = jacobian[members].reshape(-1, jacobian.shape[2])
-            own = own - basis @ (basis.T @ own)
-            jacobian[members] = own.reshape(len(members), *jacobian.shape[1:])
+        slopes = windows.pick(dc.reshape(*dc.shape[:2], -1))
+        slopes = slopes.reshape(*slopes.shape[:2], *dc.shape[2:])
+        jacobian = windows.project((slopes @ each[:, None, :, None])[..., 0])
+        for basis, members in zip(bases, windows.members, strict=True):
+            part = jacobian[members]
+            own = part.reshape(-1, part.shape[2])
+            jacobian[members] = (own - basis @ (basis.T @ own)).reshape(part.shape)
         flat = windows.flatten(residual)
         return Point(
             squares=float(flat @ flat),
             residual=flat,
-            jacobian=windows.flatten(jacobian),
+            jacobian=windows.flatten(-jacobian),
             responses=responses,
+            theta=theta,
         )
 
 
@@ -271,6 +256,7 @@ def build_problem(
         ),
         kelvin=np.array([key[-1] for key in mixtures]),
         times_s=times,
+        box=find_box(constants, shots),
         windows=build_windows(
             times_s=[shot.time_s for shot in shots],
             signals=[shot.signal for shot in shots],

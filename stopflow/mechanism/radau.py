@@ -9,7 +9,7 @@ be read everywhere with the accuracy that was asked for.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.polynomial.legendre import legint, legval, legvander
+from numpy.polynomial.legendre import legder, legint, legval, legvander
 from scipy.special import roots_jacobi
 
 from stopflow.trace import FloatArray
@@ -29,6 +29,10 @@ class Radau:
         g and (s,) e of the error ``(1 - h g J)^-1 (h g f(x0) + sum_i e_i (x_i - x0))``.
     last_slope
         (s,) gives ``h f`` at the end of the step from ``x_i - x0``.
+    derivative
+        (s, s + 1) gives ``h f`` at the nodes of a step, but its start, from all values there.
+    tail
+        (2, s + 1) gives the last two coefficients in Legendre's polynomials.
     """
 
     nodes: FloatArray
@@ -36,6 +40,8 @@ class Radau:
     slope_weight: float
     error_weights: FloatArray
     last_slope: FloatArray
+    derivative: FloatArray
+    tail: FloatArray
     _to_legendre: FloatArray
     _to_powers: FloatArray
 
@@ -72,12 +78,16 @@ def build_radau(stages: int) -> Radau:
         legvander(2 * nodes - 1, stages - 1).T, moments - slope_weight * at_start
     )
     all_nodes = np.concatenate(([0.0], nodes))
+    to_legendre = np.linalg.inv(legvander(2 * all_nodes - 1, stages))
+    slopes = [2 * legval(2 * nodes - 1, legder(unit)) for unit in np.eye(stages + 1)[1:]]
     return Radau(
         nodes=all_nodes,
         matrix=matrix,
         slope_weight=slope_weight,
         error_weights=(weights - matrix[-1]) @ inverse,
         last_slope=inverse[-1],
+        derivative=np.stack(slopes, axis=1) @ to_legendre[1:],
+        tail=to_legendre[-2:],
         _to_powers=np.linalg.inv(np.vander(all_nodes - 1, increasing=True)),
-        _to_legendre=np.linalg.inv(legvander(2 * all_nodes - 1, stages)),
+        _to_legendre=to_legendre,
     )

@@ -18,6 +18,7 @@ from stopflow.mechanism.fit import GlobalFit
 from stopflow.mechanism.judge import judge_fit, measure_scatter, predict_held_out
 from stopflow.mechanism.known import KNOWN, KnownScheme, fit_known
 from stopflow.mechanism.observations import MechanismShot
+from stopflow.mechanism.share import share_starts
 
 WITHIN_NOISE = 1.5
 """Mean square of the residuals, in units of the noise, that still counts as noise."""
@@ -95,6 +96,8 @@ def rank_schemes(
     fits = [(scheme, fit) for scheme, fit in fits if np.isfinite(fit.best.squares)]
     if not fits:
         return []
+    schemes, shared = [scheme for scheme, _ in fits], share_starts([fit for _, fit in fits])
+    fits = list(zip(schemes, shared, strict=True))
     widest = min((fit for _, fit in fits), key=lambda fit: fit.best.squares / max(fit.dof, 1))
     scatter = measure_scatter(widest)
     unit = max(widest.errors.pooled if scatter is None else scatter, 1.0)

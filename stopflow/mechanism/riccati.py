@@ -11,8 +11,8 @@ import numpy as np
 from stopflow.mechanism.rates import Quadratic
 from stopflow.trace import FloatArray
 
-SMALL, LARGE = 0.02, 350.0
-"""Of q t / 2: below the one, series are used; above the other, coth is 1."""
+SMALL = 0.02
+"""Of q t / 2: below it, series are used."""
 ROUNDING = 1e-12
 CANCELLED = 1e-5
 """Share of q that has to be left of q - b."""
@@ -37,19 +37,20 @@ def solve_riccati(
     x = 2 * a * times_s / scaled
     da, db = by_free.constant[..., 0], by_free.linear[..., 0, 0]
     q_dq = b * db - a * by_free.quadratic[..., 0, 0, 0] - h * da
-    along = times_s[:, None]
-    dscaled = by_q[..., None] * q_dq[:, None] - db[:, None] * along
-    dx = (2 * along * da[:, None] - x[..., None] * dscaled) / scaled[..., None]
-    return x[..., None], dx[..., None]
+    dscaled = by_q[:, None] * q_dq[..., None] - db[..., None] * times_s
+    dx = (2 * times_s * da[..., None] - x[:, None] * dscaled) / scaled[:, None]
+    return x[..., None], dx.swapaxes(1, 2)[..., None]
 
 
 def _coth(q: FloatArray, times_s: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Evaluate t q coth(q t / 2), (M, n), and its derivative by q over q."""
     half = 0.5 * q * times_s
     square = half * half
-    u = np.clip(half, SMALL, LARGE)
-    coth, rest = 1 / np.tanh(u), u / np.sinh(u) ** 2
-    value = np.where(half < SMALL, 2 + square * (2 / 3 - square * 2 / 45), 2 * half * coth)
+    u = np.maximum(half, SMALL)
+    gone = -np.expm1(-2 * u)
+    coth, rest = 2 / gone - 1, 4 * u * (1 - gone) / (gone * gone)
+    near = half < SMALL
+    value = np.where(near, 2 + square * (2 / 3 - square * 2 / 45), 2 * half * coth)
     series = 1 / 3 - square * (2 / 45 - square * 2 / 315)
-    slope = np.where(half < SMALL, series, 0.5 * (coth - rest) / np.maximum(half, u))
+    slope = np.where(near, series, 0.5 * (coth - rest) / u)
     return value, times_s**2 * slope

@@ -20,7 +20,8 @@ import numpy as np
 from scipy.stats import chi2
 from scipy.stats import f as fisher
 
-from stopflow.mechanism.problem import Point, Problem
+from stopflow.mechanism.point import Point
+from stopflow.mechanism.problem import Problem
 from stopflow.mechanism.tangents import SEEN, Links, find_tangents
 from stopflow.trace import FloatArray
 

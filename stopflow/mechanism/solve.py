@@ -1,13 +1,16 @@
 """Concentrations against time and their exact sensitivities, for many mixtures at once.
 
 Where the rate equations are linear, or a single number changes, they are solved exactly, otherwise
-by an integrator of high order.
+by collocation over all steps of time at once; where that finds no solution, and for the many
+mixtures of a scan, step by step.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from stopflow.mechanism.collocate import collocate
 from stopflow.mechanism.integrate import integrate
 from stopflow.mechanism.linear import solve_linear
 from stopflow.mechanism.rates import (
@@ -17,7 +20,11 @@ from stopflow.mechanism.rates import (
     differentiate_by_start,
 )
 from stopflow.mechanism.riccati import solve_riccati
+from stopflow.mechanism.trajectory import Trajectory
 from stopflow.trace import FloatArray
+
+MOST_AT_ONCE = 64
+"""Mixtures for which the whole course is sought without a guess."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -27,9 +34,11 @@ class Solution:
     Attributes
     ----------
     c
-        (M, n, s).
+        (M, n, o) of the species asked for.
     dc
-        (M, n, p, s) derivatives by the free numbers; p = 0 where none were asked for.
+        (M, n, p, o) derivatives by the free numbers; p = 0 where none were asked for.
+    path
+        The steps it was computed in, for constants close by; None where it is exact.
     ok
         False where the solution left the finite numbers or needed too many steps; the arrays hold
         NaN then.
@@ -37,6 +46,7 @@ class Solution:
 
     c: FloatArray
     dc: FloatArray
+    path: Trajectory | None = None
     ok: bool = True
 
 
@@ -50,6 +60,8 @@ def solve(
     dstart: FloatArray | None = None,
     tolerance: float = 1e-8,
     least_M: FloatArray | None = None,
+    seen: Sequence[int] | None = None,
+    near: Trajectory | None = None,
 ) -> Solution:
     """Solve the rate equations.
 
@@ -70,43 +82,68 @@ def solve(
     least_M
         (M,) smallest concentration of each mixture that matters; None: that of its start which is
         not 0. What is in excess hardly changes, and what is seen may be as little as the least.
+    seen
+        Places of the species that are asked for; None for all.
+    near
+        A guess of the solution.
     """
     dk = np.zeros((len(start), 0, k.shape[1])) if dk is None else dk
     least = np.where(start > 0, start, np.inf).min(axis=1) if least_M is None else least_M
     scale = tolerance * np.where(np.isfinite(least), least, 1.0)[:, None]
+    places = list(range(start.shape[1])) if seen is None else list(seen)
+    onto = system.basis.T[:, places]
     with np.errstate(all="ignore"):
         right, by_free = build_quadratic(system, start, k, dk)
         if dstart is not None:
             by_free = by_free + differentiate_by_start(system, start, k, dstart)
-        found = _solve(system, right, by_free, scale, times_s)
+        exact = _solve_exactly(system, right, by_free, times_s, onto)
+        path = None
+        if exact is None:
+            path = _step(right, by_free, scale, times_s, tolerance, near)
+        found = path.read(onto) if path is not None else exact
         if found is not None:
-            c = start[:, None] + found[0] @ system.basis.T
-            dc = found[1] @ system.basis.T
-            if dstart is not None:
-                dc = dc + dstart[:, None]
+            x, dx = found
+            c = x + start[:, None, places]
+            dc = dx if dstart is None else dx + dstart[:, None, :, places]
             if np.isfinite(c).all() and np.isfinite(dc).all():
-                return Solution(c=c, dc=dc)
+                return Solution(c=c, dc=dc, path=path)
     shape = (len(start), len(times_s))
     return Solution(
-        c=np.full((*shape, start.shape[1]), np.nan),
-        dc=np.full((*shape, dk.shape[1], start.shape[1]), np.nan),
+        c=np.full((*shape, len(places)), np.nan),
+        dc=np.full((*shape, dk.shape[1], len(places)), np.nan),
         ok=False,
     )
 
 
-def _solve(
+def _solve_exactly(
     system: MassAction,
+    right: Quadratic,
+    by_free: Quadratic,
+    times_s: FloatArray,
+    onto: FloatArray,
+) -> tuple[FloatArray, FloatArray] | None:
+    found = None
+    if len(onto) == 1:
+        found = solve_riccati(right, by_free, times_s)
+        if found is not None:
+            return found[0] * onto[0], found[1] * onto[0]
+    if system.is_linear:
+        found = solve_linear(right, by_free, times_s)
+    return None if found is None else (found[0] @ onto, found[1] @ onto)
+
+
+def _step(
     right: Quadratic,
     by_free: Quadratic,
     scale: FloatArray,
     times_s: FloatArray,
-) -> tuple[FloatArray, FloatArray] | None:
-    exact = None
-    if system.is_linear:
-        exact = solve_linear(right, by_free, times_s)
-    elif system.basis.shape[1] == 1:
-        exact = solve_riccati(right, by_free, times_s)
-    if exact is not None:
-        return exact
-    path = integrate(right, by_free, scale, float(times_s[-1]))
-    return None if path is None else path.read(times_s)
+    tolerance: float,
+    near: Trajectory | None,
+) -> Trajectory | None:
+    """Solve in steps: all at once where a guess is at hand or easily made, else one by one."""
+    for guess in (near, None) if near is not None else (None,):
+        if guess is not None or len(scale) <= MOST_AT_ONCE:
+            path = collocate(right, by_free, scale, times_s, tolerance=tolerance, near=guess)
+            if path is not None:
+                return path
+    return integrate(right, by_free, scale, times_s, tolerance=tolerance)

@@ -57,9 +57,12 @@ class Starts:
         (s,) which those are; none where mixing is single.
     dilution
         Of the last mixing.
+    least
+        (M,) smallest stated concentration of each mixture that is not 0.
     """
 
     given: FloatArray
+    least: FloatArray
     equilibria: tuple[_Equilibrium, ...]
     delays_s: FloatArray
     aged: NDArray[np.bool_]
@@ -129,8 +132,7 @@ class Starts:
 
     def least_M(self, count: int) -> FloatArray:
         """Give the smallest stated concentration of each of `count` mixtures that is not 0."""
-        least = np.where(self.given > 0, self.given, np.inf).min(axis=1)
-        return np.tile(np.where(np.isfinite(least), least, 1.0), count // len(least))
+        return np.tile(self.least, count // len(self.least))
 
 
 def _equilibrate(
@@ -175,10 +177,11 @@ def build_starts(
                 f"{', '.join(scheme.species)}"
             )
     aged = np.isin(scheme.species, () if ageing is None else ageing.species)
+    given = np.array([[mixture.get(name, 0.0) for name in scheme.species] for mixture in mixtures])
+    least = np.where(given > 0, given, np.inf).min(axis=1)
     return Starts(
-        given=np.array(
-            [[mixture.get(name, 0.0) for name in scheme.species] for mixture in mixtures]
-        ),
+        given=given,
+        least=np.where(np.isfinite(least), least, 1.0),
         equilibria=tuple(_find_equilibrium(scheme, pair) for pair in pre_equilibrated),
         delays_s=np.array(delays_s, dtype=float),
         aged=aged,

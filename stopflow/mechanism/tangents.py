@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 from scipy.stats import f as fisher
 
-from stopflow.mechanism.problem import Point, Problem
+from stopflow.mechanism.point import Point
+from stopflow.mechanism.problem import Problem
 from stopflow.trace import FloatArray
 
 SEEN = 1e-7

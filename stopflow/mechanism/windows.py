@@ -8,6 +8,7 @@ share responses make a group. Shorter shots are filled up with points of weight 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,8 @@ class Windows:
         (J, n) weighted, offset and drift taken out.
     groups
         Numbers of the shots that share responses, group by group.
+    full, aligned
+        Whether all shots are of the same length, and whether each is its mixture at all times.
     """
 
     mixture: NDArray[np.intp]
@@ -44,6 +47,8 @@ class Windows:
     basis: FloatArray
     signal: FloatArray
     groups: tuple[NDArray[np.intp], ...]
+    full: bool
+    aligned: bool
 
     @property
     def lengths(self) -> NDArray[np.intp]:
@@ -56,15 +61,23 @@ class Windows:
         return np.concatenate(([0], np.cumsum(self.lengths)))
 
     @property
-    def group_of(self) -> NDArray[np.intp]:
-        """Number of each shot's group: (J,)."""
-        found = np.zeros(len(self.mixture), dtype=np.intp)
-        for number, members in enumerate(self.groups):
-            found[members] = number
+    def members(self) -> list[Any]:
+        """What takes each group out of all shots."""
+        return [slice(None)] if len(self.groups) == 1 else list(self.groups)
+
+    def spread(self, responses: FloatArray) -> FloatArray:
+        """Give each shot the responses (G, o) of its group: (J, o)."""
+        if len(self.groups) == 1:
+            return np.broadcast_to(responses, (len(self.mixture), responses.shape[1]))
+        found = np.zeros((len(self.mixture), responses.shape[1]))
+        for row, members in zip(responses, self.groups, strict=True):
+            found[members] = row
         return found
 
     def pick(self, values: FloatArray) -> FloatArray:
         """Give each shot its points of (..., M, times, o): (..., J, n, o)."""
+        if self.aligned:
+            return values
         return np.asarray(values[..., self.mixture[:, None], self.rows, :])
 
     def project(self, columns: FloatArray) -> FloatArray:
@@ -74,7 +87,7 @@ class Windows:
 
     def flatten(self, values: FloatArray) -> FloatArray:
         """Put the points of (J, n, ...) behind each other: (N, ...)."""
-        if (self.weight > 0).all():
+        if self.full:
             return values.reshape(-1, *values.shape[2:])
         return values[self.weight > 0]
 
@@ -110,11 +123,19 @@ def build_windows(
         basis=basis,
         signal=weighted - (basis @ inside[..., None])[..., 0],
         groups=tuple(np.array(members, dtype=np.intp) for members in groups),
+        full=bool((weight > 0).all()),
+        aligned=list(mixture) == list(range(len(mixture)))
+        and rows.shape[1] == len(common_s)
+        and bool((weight > 0).all()),
     )
 
 
 def solve_columns(columns: FloatArray, signal: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Orthonormal basis (..., N, o) of the columns that differ, and the signal's coefficients."""
+    if columns.shape[-1] == 1:
+        size = np.maximum(np.sqrt((columns * columns).sum(axis=-2, keepdims=True)), 1e-300)
+        left = columns / size
+        return left, (left.swapaxes(-1, -2) @ signal[..., None])[..., 0] / size[..., 0]
     left, sizes, right = np.linalg.svd(columns, full_matrices=False)
     kept = sizes > SEEN * np.maximum(sizes.max(axis=-1, initial=0.0), 1e-300)[..., None]
     left = left * kept[..., None, :]

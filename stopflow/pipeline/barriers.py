@@ -49,7 +49,7 @@ def read_and_analyse(
         One entry for each of its shots.
     """
     try:
-        experiment = read_experiment(folder, name=name, **asdict(reading))
+        experiment = read_experiment(folder, name=name, **asdict(reading)).sharing_times()
     except Exception as error:  # barrier of a folder
         experiment = _unread(folder, name=name, channel=reading.channel, why=_named(error))
     try:

@@ -140,8 +140,9 @@ def analyse_in_memory(
     """
     with tempfile.TemporaryDirectory(prefix="stopflow-") as scratch:
         dataset = ingest(root, out=Path(scratch) / "ingested", settings=settings, progress=progress)
-        # Copies: what lies on disk goes with the folder. The table of cuts is read once and kept.
-        dataset.stored_cuts.frame()
+        # Copies: what lies on disk goes with the folder. A table is read once and kept.
+        for table in dataset.tables.values():
+            table.frame()
         in_memory = replace(
             dataset,
             folder=root,

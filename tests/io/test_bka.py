@@ -325,3 +325,22 @@ def test_binary_data_are_not_printed():
     data = bytes(range(1, 32)) + bytes(range(127, 256))
     with pytest.raises(FormatError, match=r"binary data.*Bio-Kine"):
         parse_bka(data, name="picture.bka")
+
+
+def test_times_are_those_of_the_file_whatever_was_read_before() -> None:
+    """Of equal letters in other cells, of other times, and of a file that was read before."""
+    blocks = [
+        (b"1\t5\n23\t6\n", [1, 23], [5, 6]),
+        (b"12\t5\n3\t6\n", [12, 3], [5, 6]),
+        (b"12\t7\n3\t8\n", [12, 3], [7, 8]),
+        (b"12\t7\n3\t8\n4\t9\n", [12, 3, 4], [7, 8, 9]),
+        (b"1\t5\n23\t6\n", [1, 23], [5, 6]),
+    ]
+    found = [_parse_block(block, columns=2) for block, _, _ in blocks]
+    found[2][0] *= 0.5  # as a reader does that scales its times
+    for numbers, (block, times, signals) in zip(found[3:], blocks[3:], strict=True):
+        np.testing.assert_array_equal(numbers, [times, signals], err_msg=str(block))
+    again = _parse_block(blocks[2][0], columns=2)
+    np.testing.assert_array_equal(again, [[12, 3], [7, 8]])
+    assert _parse_block(b"12\t7\nx\t8\n", columns=2) is None
+    np.testing.assert_array_equal(_parse_block(b" 12 \t7\n 3\t8\n", columns=2), [[12, 3], [7, 8]])

@@ -248,11 +248,11 @@ FAULTS: dict[str, Fault] = {
 """Rule -> the fault that it is for."""
 
 
-def is_seen(rule: str, rng: np.random.Generator) -> bool:
-    """Whether a rule speaks up in one experiment with its fault."""
+def rules_heard(rule: str, rng: np.random.Generator) -> set[str]:
+    """Rules that speak up in one experiment with the fault that a rule is for."""
     fault = FAULTS[rule]
     made = Experiment(name="lab", shots=tuple(fault.make(rng)))
     analysed = analyse_lab([analyse_experiment(made, fault.settings)], fault.settings)
     (found,) = analysed.experiments
     items = (*found.shots, *found.conditions)
-    return any(rule == finding.rule for item in items for finding in item.findings)
+    return {finding.rule for item in items for finding in item.findings}

@@ -65,6 +65,37 @@ def test_k_from_few_points(points, size, full_proof):
     assert np.mean(np.abs(shifts) < 3) >= (0.96 if points < 400 else 0.98)
 
 
+@pytest.mark.slow
+def test_intervals_from_detected_starts_hold_k_as_those_from_the_true_ones_do(full_proof):
+    """A start a point early or late moves k by about an error; the interval quoted knows of it."""
+    seeds, every, folders = ((3, 7, 11, 15), (100, 200, 400, 1000, 3000), 8)
+    for points in every if full_proof else (200,):
+        held = []
+        for seed in seeds if full_proof else seeds[:1]:
+            count = folders if full_proof else 3
+            for pairs in groups_of(points, seed=seed, folders=count, size=99):
+                detected = [without_start(recorded) for recorded, _ in pairs]
+                given = [replace(recorded, start_s=truth.start_s) for recorded, truth in pairs]
+                results = [
+                    [
+                        judged.shot.result
+                        for judged in analyse_experiment(
+                            Experiment(name="lab", shots=tuple(shots))
+                        ).shots
+                    ]
+                    for shots in (detected, given)
+                ]
+                held += [
+                    [item.k_low_per_s <= truth.k_per_s <= item.k_high_per_s for item in row]
+                    for row, (_, truth) in zip(zip(*results, strict=True), pairs, strict=True)
+                    if None not in row
+                ]
+        found, true = np.mean(held, axis=0)
+        assert len(held) > 40
+        assert found >= true - (0.02 if full_proof else 0.1)
+        assert found >= (0.92 if full_proof else 0.8)
+
+
 @pytest.mark.parametrize("step_s", [2e-3, 4e-3, 8e-3])
 @pytest.mark.parametrize("stopped", [0.3, 0.8])
 @pytest.mark.parametrize("shape", ["none", "jump", "ringing"])

@@ -20,6 +20,7 @@ from stopflow.kinetics.signal_checks import (
     clipped_stretch,
     early_misfit,
     misfit,
+    unbroken_share,
 )
 from stopflow.kinetics.verdicts.compare_laws import Alternative
 from stopflow.kinetics.verdicts.findings import (
@@ -297,6 +298,51 @@ def test_a_limit_within_the_noise_is_one(end: int, rng: np.random.Generator) -> 
     ]
     assert "saturated" not in rules[0]
     assert "saturated" in rules[1]
+
+
+@pytest.mark.parametrize("noise_steps", [0.0, 0.1, 0.3, 0.5])
+@pytest.mark.parametrize("points", [150, 600, 3000])
+def test_only_a_limit_makes_runs_that_noise_would_break(
+    points: int, noise_steps: float, rng: np.random.Generator
+) -> None:
+    """Rounded to 8 to 40 levels: no plateau is a limit, however quiet; k 86 % off had passed."""
+    time = np.linspace(0, 1, points)
+    for _ in range(20):
+        change = rng.uniform(8, 40) * np.exp(-rng.uniform(4, 15) * time)
+        noise = noise_steps * rng.standard_normal(points)
+        assert unbroken_share(np.round(change + noise + rng.uniform())) == 0
+        if noise_steps == 0.5:
+            limited = np.minimum(change + noise, 0.5 * change[0])
+            flat = np.round(limited + rng.uniform())
+            assert unbroken_share(flat) > 0 or (limited == limited.max()).sum() < 100
+
+
+@pytest.mark.parametrize("law", ["auto", "second-order", "single"])
+def test_stated_equal_concentrations_are_second_order(law: str, rng: np.random.Generator) -> None:
+    """They were FAIL for want of an excess, under whatever law, and k was said to be unsure."""
+    shots = tuple(
+        shot(
+            1 / (1 + 40 * TIME) + 0.02 * rng.standard_normal(len(TIME)),
+            file=f"{number}.bka",
+            start_s=0.0,
+            conditions=Conditions(
+                concentration_M=1e-5,
+                temperature_K=298.15,
+                replicate=number,
+                extra={"Enzyme (uM)": "10"},
+            ),
+        )
+        for number in range(1, 9)
+    )
+    settings = AnalysisSettings(law=law)
+    analysed = analyse_experiment(Experiment(name="lab", shots=shots), settings)
+    (found,) = analyse_lab([analysed], settings).experiments
+    rules = {finding.rule for finding in found.conditions[0].findings}
+    if law == "single":
+        assert "no-excess" in rules
+    else:
+        assert {judged.verdict for judged in found.shots} == {Verdict.PASS}
+        assert not rules
 
 
 def test_the_outlier_is_named(rng: np.random.Generator) -> None:

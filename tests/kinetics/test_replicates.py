@@ -138,3 +138,31 @@ def test_the_chance_of_an_outlier_is_that_of_a_t_test() -> None:
     deviation = 0.05 / (error * np.sqrt(1 + 1 / 3))
     assert found.size == pytest.approx(np.expm1(0.05), rel=1e-12)
     assert found.chance == pytest.approx(2 * stats.t.sf(deviation, 2), rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_tau_without_a_shot_is_the_median_over_all_other_conditions(seed):
+    generator = np.random.default_rng(seed)
+    series = [
+        as_series(
+            np.arange(count),
+            np.exp(generator.normal(0, 0.05, count)),
+            np.full(count, generator.uniform(0.01, 0.06)),
+        )
+        for count in generator.integers(1, 7, 30)
+    ]
+    found = outliers_of(series)
+    for place, item in enumerate(series):
+        for shot, deviation in enumerate(found[place]):
+            others = [one for number, one in enumerate(series) if number != place]
+            common = pool([*others, item.without(shot)])
+            rest = item.without(shot)
+            if len(item) < 3:
+                assert deviation is None
+                continue
+            weights = 1 / (rest.error**2 + common.tau**2)
+            away = item.log_k[shot] - np.average(rest.log_k, weights=weights)
+            variance = item.error[shot] ** 2 + common.tau**2 + 1 / weights.sum()
+            chance = 2 * stats.t.sf(abs(away) / np.sqrt(variance), common.dof)
+            assert deviation.chance == pytest.approx(chance, rel=1e-9)
+            assert deviation.size == pytest.approx(np.expm1(away), rel=1e-9)

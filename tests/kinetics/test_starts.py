@@ -15,6 +15,7 @@ from stopflow.kinetics.many.growing_cut import fit_growing_cuts
 from stopflow.kinetics.many.time_blocks import build_blocks
 from stopflow.kinetics.many.two_phases import fit_two_phases
 from stopflow.kinetics.settings import AnalysisSettings, QualityThresholds
+from stopflow.kinetics.start.course import Course
 from stopflow.kinetics.start.detect import detect_start, detect_starts
 from stopflow.kinetics.start.detection import Explanation, StartDetection
 from stopflow.kinetics.start.shared_start import share_starts
@@ -327,14 +328,47 @@ def test_little_of_any_reaction_is_removed(first: int, full_proof) -> None:
     assert np.mean(np.array(removed) > 0.2) < 0.04
 
 
-@pytest.mark.parametrize("seed", [1298, 102_400, 105_284, 106_904, 108_664, 111_364, 111_850])
+@pytest.mark.parametrize(
+    "seed",
+    [1298, 102_400, 105_284, 106_904, 108_664, 111_364, 111_850, 200_648, 500_033, 501_581],
+)
 def test_a_phase_lost_beside_an_artefact_is_said(seed: int) -> None:
-    """Of each 20 to 49 % went with the artefact, and the start said 6 to 15 %."""
+    """Of each 20 to 80 % went with the artefact, and the start said 2 to 15 %.
+
+    In the last three a short phase stood before a line, which was taken for a flow; a slow phase
+    and a line cancelled, and counted for more than the signal changes; a small phase was not looked
+    for.
+    """
     with_artefact = seed // len(LAWS) % 2 == 0
     time, signal, clean, lasting = draw_shot(seed, with_artefact=with_artefact)
     lost, warned = lost_and_warned(detect_start(time, signal), time, clean, lasting)
     assert lost > 0.2
     assert warned
+
+
+def test_a_slow_phase_that_a_line_cancels_counts_as_the_signal_changes(
+    rng: np.random.Generator,
+) -> None:
+    """Against the sum over a fine grid; the phase alone changes up to a hundred times as much."""
+    stop_s = 0.14
+    time = np.linspace(0, stop_s, 200_001)
+    for _ in range(50):
+        start_s, known_s = stop_s * rng.uniform(0.05, 0.5), stop_s * rng.uniform(0, 0.05)
+        fast, slow = rng.uniform(300, 2000), rng.uniform(0.05, 2)
+        size, slope = rng.choice([-1, 1]) * rng.uniform(1, 100), rng.uniform(0.5, 1)
+        course = Course(
+            from_s=0.0, phases=((fast, 0.5), (slow, size)), slope_per_s=slope * slow * size
+        )
+        curve = size * np.exp(-slow * time) + slope * slow * size * time
+        change = np.abs(np.diff(curve))
+        whole = 0.5 + change.sum()
+        lost = 0.5 * -np.expm1(-fast * start_s)
+        share = (lost + change[time[1:] <= start_s].sum()) / whole
+        assert course.share_lost(start_s, stop_s=stop_s) == pytest.approx(share, rel=1e-3)
+        late = (time[1:] > known_s) & (time[1:] <= start_s)
+        known = (lost + change[late].sum()) / whole
+        found = course.share_lost(start_s, stop_s=stop_s, known_from_s=known_s)
+        assert found == pytest.approx(known, rel=1e-3)
 
 
 def draw_hidden_phase(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:

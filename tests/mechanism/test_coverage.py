@@ -71,7 +71,7 @@ def holds(fit: GlobalFit, places: tuple[int, ...], truth: np.ndarray) -> bool:
     start = fit.best.theta.copy()
     step = truth[list(places)] - start[list(places)]
     start[list(places)] += step
-    rise = minimise(fit.problem, start, held=places).squares - fit.best.squares
+    rise = minimise(fit.problem, start, held=places, near=fit.best.path).squares - fit.best.squares
     region = fit.measure(places)
     return bool(rise <= region.unit(step) * region.limit)
 

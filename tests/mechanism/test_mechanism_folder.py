@@ -9,8 +9,10 @@ from mechanism_lab import TIME, write_folder
 from pypdf import PdfReader
 
 from stopflow.io.bka.format import write_bka
+from stopflow.mechanism.determined import Interval
 from stopflow.mechanism.known import KNOWN
 from stopflow.mechanism.minimise import minimise
+from stopflow.report.mechanism.numbers import format_constant
 
 pytestmark = pytest.mark.whole
 
@@ -208,3 +210,19 @@ def test_a_shot_that_does_not_change_is_left_out_and_named(folder, run) -> None:
     assert code == 1
     assert "lab/m0_0.bka" in err
     assert "5 shots, 3 mixtures" in out
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        ((3.0, 5.0), ("4.0", "3.0 to 5.0")),
+        ((0.0, 5.0), ("–", "below 5.00")),
+        ((3.0, np.inf), ("–", "above 3.00")),
+        ((0.0, np.inf), ("–", "not determined")),
+    ],
+)
+def test_a_constant_that_is_open_has_no_value(ends, said) -> None:
+    low, high = ends
+    item = Interval(name="k1", unit="s^-1", value=4.0, stderr=0.1, low=low, high=high,
+                    open_below=low == 0, open_above=high == np.inf)  # fmt: skip
+    assert format_constant(item)[:2] == said

@@ -185,6 +185,29 @@ initial = {{E = "1 uM", I = "2 uM", S = "concentration"}}
 
 
 @pytest.mark.parametrize(
+    ("given", "cell", "said"),
+    [
+        ("S=1e9 M", 3.0, "S would be 1e+09 M (from 1e9 M), more than any liquid holds"),
+        ("S=101 M", 3.0, "expected at most 100 M. Check the unit: M, mM, µM or nM"),
+        ("S=concentration", 3e9, "S would be 3e+03 M (from concentration)"),
+        ("S=3 uM", 3.0, "E would be 1e+03 M (from the workbook)"),
+    ],
+)
+def test_a_concentration_that_no_liquid_has_is_refused(
+    tmp_path, run, rng, given, cell, said
+) -> None:
+    made = [({"E": 1e-6, "S": 3e-6}, {"k1": 4e6, "k-1": 8.0},
+             {"[S] after mixing (µM)": cell,
+              "[E] (µM)": 1e9 if said.startswith("E would") else 1.0})]  # fmt: skip
+    folder = write_folder(
+        tmp_path / "lab", "E + S <=> ES", made, observed={"ES": 5e5}, rng=rng, shots=1
+    )
+    code, out, err = run("mechanism", folder, "--scheme", "E + S <=> ES", "--initial", given)
+    assert code == 2
+    assert said in err + out
+
+
+@pytest.mark.parametrize(
     ("line", "said"),
     [
         ('mixed_first = ["E", "S"]', "delay = '' is not valid; valid: a time"),

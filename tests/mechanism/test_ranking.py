@@ -7,11 +7,14 @@ import pytest
 from simulated_shots import integrate
 
 from stopflow.mechanism.contained import contains
+from stopflow.mechanism.fit import conclude
 from stopflow.mechanism.judge import judge_fit, predict_held_out
 from stopflow.mechanism.known import KNOWN, fit_known
+from stopflow.mechanism.minimise import minimise
 from stopflow.mechanism.observations import MechanismShot
 from stopflow.mechanism.rank import describe_ranking, rank_schemes
 from stopflow.mechanism.scheme import parse_scheme
+from stopflow.mechanism.share import share_starts
 
 pytestmark = pytest.mark.whole
 
@@ -103,6 +106,23 @@ def test_schemes_of_equal_size_stay_undecided() -> None:
     names = ("burst", "covalent intermediate")
     ranked = rank_schemes(shots, names=names, generator=np.random.default_rng(0))
     assert all(item.undecided for item in ranked)
+
+
+def test_a_minimum_that_was_missed_is_found_from_another_scheme() -> None:
+    """Burst and covalent intermediate are the same equations; one search ended elsewhere."""
+    shots = simulate_lab("burst", np.random.default_rng([1, 7]))
+    burst, covalent = (
+        fit_known(KNOWN[name], shots, generator=np.random.default_rng(0))
+        for name in ("burst", "covalent intermediate")
+    )
+    elsewhere = minimise(burst.problem, np.log(10) * np.array([6.8, 0.39, 0.33, 1.55]))
+    missed = conclude(burst.problem, [elsewhere])
+    assert missed.best.squares > 1.5 * covalent.best.squares
+    again, other = share_starts([missed, covalent])
+    assert again.best.squares == pytest.approx(covalent.best.squares, rel=1e-6)
+    assert other is covalent
+    binding = fit_known(KNOWN["binding"], shots, generator=np.random.default_rng(0))
+    assert share_starts([binding, covalent])[0] is binding
 
 
 def test_a_scheme_that_draws_other_curves_contains_nothing() -> None:

@@ -134,6 +134,7 @@ def expression_law(text: str) -> RateLaw:
         linear=tuple(names[name] for name in linear),
         exchangeable=0,
         signed=True,
+        pseudo_first_order=False,
         rivals=("single", "single-slope", "double", "stretched"),
         basis=basis,
         offset=offset,

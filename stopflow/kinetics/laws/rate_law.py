@@ -85,6 +85,8 @@ class RateLaw:
         it has none. `heading` stands above them.
     memoryless
         Whether the law keeps its shape and its k when it is counted from a later start.
+    pseudo_first_order
+        Whether a second reagent must be in excess for the law to hold.
     signed
         Whether nonlinear parameters may be negative: those of a user's expression.
     basis
@@ -113,6 +115,7 @@ class RateLaw:
     column: str = ""
     heading: str = ""
     memoryless: bool = False
+    pseudo_first_order: bool = True
     signed: bool = False
     basis: Basis
     offset: Basis | None = None

@@ -189,6 +189,7 @@ LAWS: dict[str, RateLaw] = {
         rivals=("single", "single-slope", "double", "stretched", "lag"),
         remedy="second order, not pseudo-first order: use --law second-order, second-order-unequal "
         f"or {AUTO}",
+        pseudo_first_order=False,
         half_life=half_life.second_order,
         basis=two_step.equal_basis,
         theta_jacobian=two_step.equal_jacobian,
@@ -209,6 +210,7 @@ LAWS: dict[str, RateLaw] = {
         rivals=("single", "single-slope", "second-order", "double", "stretched"),
         remedy="second order with unequal concentrations: use --law second-order-unequal or "
         f"{AUTO}",
+        pseudo_first_order=False,
         half_life=half_life.second_order_unequal,
         basis=two_step.unequal_basis,
         theta_jacobian=two_step.unequal_jacobian,

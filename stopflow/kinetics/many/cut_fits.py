@@ -66,6 +66,12 @@ class CutFits:
             variance = np.exp(2 * self.log_k) / (self.amplitude**2 * left)
         return np.where(self.found, variance, np.nan)
 
+    @property
+    def slope_per_s(self) -> FloatArray:
+        """(B, C) slopes of the line, without meaning where nothing was found."""
+        with np.errstate(all="ignore"):
+            return (self.line[..., 1] - self.amplitude * self.line_e[..., 1]) / self.spread
+
     def of_traces(self, rows: NDArray[np.intp]) -> "CutFits":
         """Fits of some of the traces."""
         kept = {

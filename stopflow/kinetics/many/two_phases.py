@@ -39,6 +39,8 @@ class TwoPhases:
         (R, 2) their variances for noise of variance 1 a point; infinite where undetermined.
     amplitudes
         (R, 2) at the start of the fit.
+    slope_per_s
+        (R,) of the straight line.
     expected
         (R, K) means of all blocks, also of those before the start.
     """
@@ -46,6 +48,7 @@ class TwoPhases:
     log_k: FloatArray
     log_k_variance: FloatArray
     amplitudes: FloatArray
+    slope_per_s: FloatArray
     expected: FloatArray
 
     @property
@@ -129,6 +132,7 @@ class _Problem:
             log_k=np.take_along_axis(x, order, axis=1),
             log_k_variance=np.take_along_axis(variance, order, axis=1),
             amplitudes=np.take_along_axis(amplitudes, order, axis=1),
+            slope_per_s=np.diff(line[:, [0, -1]])[:, 0] / np.ptp(self.blocks.time_s),
             expected=shape + line,
         )
 

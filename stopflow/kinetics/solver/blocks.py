@@ -8,6 +8,7 @@ window.
 import numpy as np
 from numpy.typing import NDArray
 
+from stopflow.kinetics.solver.kept_times import OfTimes
 from stopflow.kinetics.solver.window import Window
 from stopflow.trace import FloatArray
 
@@ -28,19 +29,31 @@ def block_means(window: Window) -> tuple[FloatArray, FloatArray, FloatArray | No
     time, signal, root_weights = window.time, window.signal, window.root_weights
     if len(time) <= SMALLEST_COMPRESSED:
         return time, signal, root_weights
-    starts = _block_starts(time)
     if root_weights is None:
-        mass = np.diff(starts, append=len(time)).astype(np.float64)
-        weighted_time, weighted_signal = time, signal
-    else:
-        weights = root_weights**2
-        mass = np.add.reduceat(weights, starts)
-        weighted_time, weighted_signal = weights * time, weights * signal
+        starts, mass, means, roots = _blocks_of(time)
+        return means, np.add.reduceat(signal, starts) / mass, roots
+    starts, weights = _block_starts(time), root_weights**2
+    mass = np.add.reduceat(weights, starts)
     return (
-        np.add.reduceat(weighted_time, starts) / mass,
-        np.add.reduceat(weighted_signal, starts) / mass,
+        np.add.reduceat(weights * time, starts) / mass,
+        np.add.reduceat(weights * signal, starts) / mass,
         np.sqrt(mass),
     )
+
+
+def _plain_blocks(
+    time: FloatArray,
+) -> tuple[NDArray[np.intp], FloatArray, FloatArray, FloatArray]:
+    """First indices, numbers of points, mean times and roots of the numbers: (B,) each."""
+    starts = _block_starts(time)
+    mass = np.diff(starts, append=len(time)).astype(np.float64)
+    means, roots = np.add.reduceat(time, starts) / mass, np.sqrt(mass)
+    for values in (starts, mass, means, roots):
+        values.setflags(write=False)
+    return starts, mass, means, roots
+
+
+_blocks_of = OfTimes(_plain_blocks)
 
 
 def block_edges(step: float) -> FloatArray:

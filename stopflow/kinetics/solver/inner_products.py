@@ -8,6 +8,9 @@ import numpy as np
 from stopflow.kinetics.solver.projection import CHUNK, OneRate, PlainRate
 from stopflow.trace import FloatArray
 
+# A product with ones is a sum in a fifth of the time.
+_ONES = np.ones(CHUNK)
+
 
 @dataclass(frozen=True, slots=True)
 class InnerProducts:
@@ -120,9 +123,10 @@ def _plain_inner_products(problem: PlainRate, rate: float) -> InnerProducts:
         np.exp(h, out=e)
         np.multiply(h, e, out=d)
         h *= d
+        ones = _ONES[: len(time)]
         for row, shape in zip(sums, (e, d, h), strict=True):
             row[0] += time @ shape
-            row[1] += shape.sum()
+            row[1] += ones @ shape
             row[2] += signal @ shape
         sums[0, 3] += e @ e
         sums[1, 3] += d @ e

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stopflow.kinetics.laws import RealArray
+from stopflow.kinetics.solver.kept_times import OfTimes
 from stopflow.kinetics.solver.result import FitStatus, Refusal
 from stopflow.trace import FloatArray
 
@@ -188,11 +189,11 @@ def validate_trace(
     shape = np.shape(time_s)
     if values.shape != shape or len(shape) != 1 or (weight is not None and weight.shape != shape):
         raise ValueError(f"time {shape}, signal {values.shape} and weights must be equal and 1-D")
-    times = validate_times(time_s, start_s=start_s, needed=needed)
+    times = _since_start(_as_real(time_s), start_s, needed)
     if isinstance(times, Refusal):
         return times
-    time, keep, start = times
-    time, values = time[keep], values[keep]
+    time, keep, start, length = times
+    values = values[keep]
     root_weights = None
     if weight is not None:
         weight = weight[keep]
@@ -200,14 +201,11 @@ def validate_trace(
         if refusal:
             return refusal
         used = weight > SMALLEST_NUMBER
-        time, values = time[used], values[used]
-        root_weights = np.sqrt(weight[used])
+        time, length = _scaled(_as_real(time_s)[keep][used], start)
+        values, root_weights = values[used], np.sqrt(weight[used])
     refusal = refuse_signal(values)
     if refusal:
         return refusal
-    length = float(time[-1] - start)
-    time = time - start
-    time /= length
     centre = float(values.mean()) if centred else 0.0
     values = values - centre
     unit = max(abs(float(values.min())), abs(float(values.max())))
@@ -222,6 +220,30 @@ def validate_trace(
         unit=unit,
         exact=(time, values),
     )
+
+
+def _times_since(
+    time: RealArray, start_s: float | None, needed: int
+) -> tuple[RealArray, slice, float, float] | Refusal:
+    """Give the dimensionless times, which points they are of, the start and the length in s."""
+    times = validate_times(time, start_s=start_s, needed=needed)
+    if isinstance(times, Refusal):
+        return times
+    _, keep, start = times
+    scaled, length = _scaled(time[keep], start)
+    scaled.setflags(write=False)
+    return scaled, keep, start, length
+
+
+_since_start = OfTimes(_times_since)
+
+
+def _scaled(time: RealArray, start: float) -> tuple[RealArray, float]:
+    """Divide times (N,) since the start by that from there to the last, in s; return both."""
+    length = float(time[-1] - start)
+    since = time - start
+    since /= length
+    return since, length
 
 
 def refuse_signal(values: RealArray) -> Refusal | None:

@@ -28,6 +28,7 @@ from stopflow.kinetics.signal_checks import (
     clipped_stretch,
     misfit,
 )
+from stopflow.kinetics.solver.kept_times import bytes_of_times
 from stopflow.kinetics.solver.result import Refusal
 from stopflow.kinetics.solver.window import validate_trace
 from stopflow.kinetics.start.detection import StartDetection, undetected
@@ -204,7 +205,7 @@ def _judge(
             reason = f"{part.before}no start detected: {refusal.reason}"
             found[part.at] = undetected(part.time_s, reason=reason)
             continue
-        groups.setdefault(np.ascontiguousarray(part.time_s).tobytes(), []).append(part)
+        groups.setdefault(bytes_of_times(part.time_s), []).append(part)
     for alike in groups.values():
         group = TraceGroup(
             time_s=alike[0].time_s,

@@ -2,18 +2,13 @@
 
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from math import exp, hypot, inf, nan
+from math import hypot, inf, nan
 
 import numpy as np
 
+from stopflow.kinetics.start.course import NOTHING_KNOWN, Course
 from stopflow.trace import FloatArray, frozen_array
 from stopflow.trimming import TrimWindow, whole_window
-
-Phases = tuple[tuple[float, float], ...]
-# A phase of which this share is left at the start is known by the fit.
-SEEN_AFTER = 0.1
-# A rate, in 1/s, at which what is lost is lost at once.
-AT_ONCE = 1e12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -67,10 +62,9 @@ class StartDetection:
         From here on the points follow; what is left of an artefact may still move k.
     latest_s
         Later no artefact can be over; infinite where the flow stops late.
-    onset_s
-        Up to here the signal stands still: nothing of the reaction is lost by a cut before it.
-    phases
-        (rate in 1/s, size at the onset) of what decays after the onset, as far as it is known.
+    course
+        What changes after the onset, up to which the signal stands still: nothing of the reaction
+        is lost by a cut before it.
     cut_s, k_per_s, k_stderr_per_s
         (C,) k of one phase and a slope fitted from each cut, in order of the cuts; NaN where
         refused. The errors are for the noise of the trace, its correlation included.
@@ -84,9 +78,9 @@ class StartDetection:
     short_phase
         ln of the rate in 1/s, and its standard error, of an exponential as short as an artefact
         that with one other phase describes the trace from the first point on; None without one.
-    hidden_phases, hidden_from_s
-        As `phases`, from an earlier time on: two that describe what comes after the rise of an
-        artefact as well as one phase describes what comes after its end. Empty without such.
+    hidden
+        As `course`, from an earlier time on: two phases that describe what comes after the rise of
+        an artefact as well as one phase describes what comes after its end. Empty without such.
     of_instrument
         Whether shots of other rates show the same artefact, which is no phase of the reaction then.
     """
@@ -96,8 +90,7 @@ class StartDetection:
     first_s: float
     follows_from_s: float = nan
     latest_s: float = inf
-    onset_s: float = nan
-    phases: Phases = ()
+    course: Course = NOTHING_KNOWN
     cut_s: FloatArray = field(default_factory=lambda: np.empty(0))
     k_per_s: FloatArray = field(default_factory=lambda: np.empty(0))
     k_stderr_per_s: FloatArray = field(default_factory=lambda: np.empty(0))
@@ -106,8 +99,7 @@ class StartDetection:
     shift_sigma: FloatArray = field(default_factory=lambda: np.empty(0))
     initial: InitialDeviation | None = None
     short_phase: tuple[float, float] | None = None
-    hidden_phases: Phases = ()
-    hidden_from_s: float = nan
+    hidden: Course = NOTHING_KNOWN
     of_instrument: bool = False
 
     def __post_init__(self) -> None:
@@ -140,24 +132,13 @@ class StartDetection:
         that its loss counts from where the points follow only. Of two descriptions of the beginning
         that by which more is lost counts.
         """
+        known_from_s = self.follows_from_s if self.of_instrument else None
         return max(
-            self._share_lost(self.phases, self.onset_s),
-            self._share_lost(self.hidden_phases, self.hidden_from_s),
+            course.share_lost(
+                self.window.start_s, stop_s=self.window.stop_s, known_from_s=known_from_s
+            )
+            for course in (self.course, self.hidden)
         )
-
-    def _share_lost(self, phases: Phases, from_s: float) -> float:
-        """Share of phases, of these sizes at a time, that is lost between it and the start."""
-        since = self.window.start_s - from_s
-        whole = recorded_change(phases, self.window.stop_s - from_s)
-        if not (since > 0 and whole > 0):
-            return 0.0
-        lost = 0.0
-        for rate, size in phases:
-            left = _left(rate, since)
-            before = _left(rate, max(min(self.follows_from_s - from_s, since), 0.0))
-            known = self.of_instrument and left > SEEN_AFTER
-            lost += abs(size) * ((before if known else 1.0) - left)
-        return lost / whole
 
     @property
     def removed_time(self) -> float:
@@ -185,16 +166,6 @@ class StartDetection:
             reason=reason,
             first_s=self.first_s if first_s is None else first_s,
         )
-
-
-def recorded_change(phases: Phases, lasting_s: float) -> float:
-    """Sum what phases change in a time; one without a rate is over in it."""
-    return sum(abs(size) * (1 - _left(rate, lasting_s) if rate else 1.0) for rate, size in phases)
-
-
-def _left(rate: float, since: float) -> float:
-    """Share of a phase that is left after a time."""
-    return exp(-min(rate * since, 700.0))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -8,23 +8,23 @@ does not say, so that what is lost of it before the start counts as lost.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from math import exp
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stopflow.kinetics.many.time_blocks import STRIDE
 from stopflow.kinetics.many.two_phases import TwoPhases, fit_two_phases
-from stopflow.kinetics.start.detection import AT_ONCE, recorded_change
+from stopflow.kinetics.start.course import AT_ONCE, Course
+from stopflow.kinetics.start.flow import FAR
 from stopflow.kinetics.start.proposals import FirstCuts, ProposedStart
-from stopflow.kinetics.start.reaction import KNOWN, moves_at_once, phases_of
+from stopflow.kinetics.start.reaction import KNOWN, course_of, moves_at_once
 from stopflow.kinetics.start.relaxation import follows_within
 
-# Share of the change by which the first blocks must deviate for a phase to be looked for.
-NOTICED = 0.1
+# Share of the change that may be lost, with all that the first blocks deviate by, before a phase is
+# looked for.
+NOTICED = 0.15
 # Fewer blocks tell no phase from an artefact.
 FEWEST_BLOCKS = 3
-LARGEST = 300.0
 
 
 def find_hidden_phases(
@@ -32,62 +32,89 @@ def find_hidden_phases(
 ) -> dict[int, ProposedStart]:
     """Find the phases that describe traces from behind the rise of their artefacts on.
 
-    Where two known phases describe a trace from half of its first accepted cut on, the earliest
-    such cut is found by bisection. Of an artefact of a few points nothing is known but its size.
+    The earliest cut from which two known phases describe a trace is found by bisection. Of an
+    artefact of a few points, or to one side, without such phases nothing is known but its size.
 
     Parameters
     ----------
     artefacts
         By trace, of one phase after an artefact.
     """
-    found: dict[int, ProposedStart] = {}
-    looked_for = []
-    lasting_s = float(first_cuts.blocks.time_s[-1])
-    for row, item in artefacts.items():
-        blocks, size = _deviation(first_cuts, row, item)
-        if size <= NOTICED * (size + recorded_change(item.phases, lasting_s)):
-            continue
-        if blocks > FEWEST_BLOCKS:
-            looked_for.append(row)
-        else:
-            found[row] = _at_once(item, size, first_s=first_cuts.blocks.first_s)
-    rows = np.array(looked_for, dtype=np.intp)
+    sizes = {
+        row: size
+        for row, item in artefacts.items()
+        if _may_lose_much(first_cuts, item, size := _deviation(first_cuts, row, item))
+    }
+    few = {row for row in sizes if _blocks(artefacts[row]) <= FEWEST_BLOCKS}
+    looked_for = [row for row in sizes if row not in few]
+    known = _earliest_phases(first_cuts, np.array(looked_for, dtype=np.intp))
+    found = {row: replace(artefacts[row], hidden=course) for row, course in known.items()}
+    for row, size in sizes.items():
+        if row in few or (row not in known and _to_one_side(artefacts[row])):
+            found[row] = _at_once(artefacts[row], size, first_s=first_cuts.blocks.first_s)
+    return found
+
+
+def _earliest_phases(first_cuts: FirstCuts, rows: NDArray[np.intp]) -> dict[int, Course]:
+    """Find the course of two known phases from the earliest cut that they describe (R,) from."""
+    found: dict[int, Course] = {}
     first, last = np.zeros_like(rows), first_cuts.accepted[rows]
     while len(rows):
         cut = (first + last) // 2
         both, known = _known_phases(first_cuts, rows, cut)
         for at in np.flatnonzero(known).tolist():
-            row = int(rows[at])
-            found[row] = replace(
-                artefacts[row],
-                hidden_phases=phases_of(both, at),
-                hidden_from_s=float(first_cuts.blocks.edge_s[first_cuts.blocks.cuts[cut[at]]]),
-            )
-        first, last = np.where(known, first, cut), np.where(known, cut, last)
-        still = (last - first > 1) & np.array([row in found for row in rows.tolist()])
+            from_s = float(first_cuts.blocks.edge_s[first_cuts.blocks.cuts[cut[at]]])
+            found[int(rows[at])] = course_of(both, at, from_s=from_s)
+        # Too late a cut leaves too little of the phase to know it.
+        earlier = known | np.array([row not in found for row in rows.tolist()])
+        first, last = np.where(earlier, first, cut), np.where(earlier, cut, last)
+        still = last - first > 1
         rows, first, last = rows[still], first[still], last[still]
     return found
 
 
-def _deviation(first_cuts: FirstCuts, row: int, item: ProposedStart) -> tuple[int, float]:
-    """Count the blocks of an artefact after the flow; their largest deviation from one phase."""
-    initial = item.initial
-    if initial is None:
-        return 0, 0.0
-    first = int(np.searchsorted(initial.edge_s, item.onset_s))
-    if initial.edge <= FEWEST_BLOCKS:
-        # Standing still looks no different from a phase that is over at the next point.
-        first = 0
-    deviation = np.abs(initial.deviation[first : initial.edge])
-    return len(deviation), first_cuts.batch.noise[row].sd * float(deviation.max(initial=0.0))
+def _may_lose_much(first_cuts: FirstCuts, item: ProposedStart, size: float) -> bool:
+    """Whether the start may take much of the change, if the whole deviation is a phase."""
+    blocks = first_cuts.blocks
+    stop_s = blocks.first_s + float(blocks.time_s[-1])
+    course = item.course.back_to(max(item.onset_s, blocks.first_s))
+    change = course.change(stop_s)
+    lost = course.share_lost(item.start_s, stop_s=stop_s) * change
+    return size + lost > NOTICED * (size + change)
+
+
+def _to_one_side(item: ProposedStart) -> bool:
+    """Whether an artefact lies to one side of the fit, as a phase does and a wave does not."""
+    if item.initial is None:
+        return False
+    deviation, error = (
+        values[: item.initial.edge] for values in (item.initial.deviation, item.initial.error)
+    )
+    sides = np.sign(deviation[np.abs(deviation) > FAR * error])
+    return bool(np.abs(sides.sum()) == len(sides))
+
+
+def _blocks(item: ProposedStart) -> int:
+    """Count the blocks of an artefact."""
+    return 0 if item.initial is None else item.initial.edge
+
+
+def _deviation(first_cuts: FirstCuts, row: int, item: ProposedStart) -> float:
+    """Largest deviation of the blocks of an artefact from one phase.
+
+    Standing still in a flow looks no different from a short phase before a line, and counts too.
+    """
+    if item.initial is None:
+        return 0.0
+    deviation = np.abs(item.initial.deviation[: item.initial.edge])
+    return first_cuts.batch.noise[row].sd * float(deviation.max(initial=0.0))
 
 
 def _at_once(item: ProposedStart, size: float, *, first_s: float) -> ProposedStart:
     """Count what a few points deviate by as a phase that is over at once."""
     onset_s = max(item.onset_s, first_s)
-    back_s = item.phases_from_s - onset_s
-    later = tuple((rate, own * exp(min(rate * back_s, LARGEST))) for rate, own in item.phases)
-    return replace(item, hidden_phases=((AT_ONCE, size), *later), hidden_from_s=onset_s)
+    later = item.course.back_to(onset_s)
+    return replace(item, hidden=replace(later, phases=((AT_ONCE, size), *later.phases)))
 
 
 def _known_phases(

@@ -1,14 +1,15 @@
 """Traces on one time grid with the first accepted cut of each, and a start proposed for one."""
 
 from dataclasses import dataclass
-from math import inf, nan
+from math import inf
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stopflow.kinetics.many.time_blocks import SINGLE_CUTS, STRIDE, TimeBlocks
 from stopflow.kinetics.start.backward_extrapolation import Batch, last_cuts
-from stopflow.kinetics.start.detection import Explanation, InitialDeviation, Phases
+from stopflow.kinetics.start.course import NOTHING_KNOWN, Course
+from stopflow.kinetics.start.detection import Explanation, InitialDeviation
 from stopflow.trace import FloatArray
 
 
@@ -20,8 +21,8 @@ class ProposedStart:
     ----------
     explanation, start_s, reason
         What the first points are taken for, where the trace may start, and why there.
-    phases, phases_from_s
-        (rate in 1/s, size) of what decays, and the time at which the sizes hold.
+    course
+        What changes from a time on.
     follows_from_s
         From here on the points follow.
     latest_s
@@ -30,22 +31,20 @@ class ProposedStart:
         Where the flow stops; before the first point where it is not seen.
     initial
         Deviations of the first blocks of a trace with an artefact.
-    short_phase, hidden_phases, hidden_from_s
+    short_phase, hidden
         As in `StartDetection`.
     """
 
     explanation: Explanation
     start_s: float
     reason: str
-    phases: Phases = ()
-    phases_from_s: float = nan
+    course: Course = NOTHING_KNOWN
     follows_from_s: float = inf
     latest_s: float = inf
     onset_s: float = -inf
     initial: InitialDeviation | None = None
     short_phase: tuple[float, float] | None = None
-    hidden_phases: Phases = ()
-    hidden_from_s: float = nan
+    hidden: Course = NOTHING_KNOWN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from stopflow.kinetics.many.time_blocks import STRIDE, build_blocks
 from stopflow.kinetics.start.artefact_end import artefact_end
 from stopflow.kinetics.start.backward_extrapolation import Batch, build_batch, first_accepted
+from stopflow.kinetics.start.course import Course
 from stopflow.kinetics.start.detection import (
     CutCurve,
     Explanation,
@@ -77,12 +78,11 @@ def propose_starts(group: TraceGroup) -> list[StartDetection]:
     # Longer than an artefact only a flow is, in which the points lag behind.
     left = _without(proposals, (accepted > 0) & (first_cuts.is_short | lagging))
     artefacts = _artefacts(first_cuts, left, lagging)
-    for row, (phases, short_phase) in hidden.items():
+    for row, (course, short_phase) in hidden.items():
         if row in artefacts:
             artefacts[row] = replace(
                 artefacts[row],
-                phases=phases,
-                phases_from_s=batch.blocks.first_s,
+                course=course,
                 onset_s=-inf,
                 short_phase=short_phase,
             )
@@ -137,8 +137,11 @@ def _one_phase(batch: Batch, row: int, cut: int, reason: str) -> ProposedStart:
         explanation=Explanation.ARTEFACT if cut else Explanation.NOTHING_SEEN,
         start_s=start_s,
         reason=reason,
-        phases=((exp(fits.log_k[row, cut]), float(fits.amplitude[row, cut])),),
-        phases_from_s=start_s,
+        course=Course(
+            from_s=start_s,
+            phases=((exp(fits.log_k[row, cut]), float(fits.amplitude[row, cut])),),
+            slope_per_s=float(fits.slope_per_s[row, cut]),
+        ),
         follows_from_s=start_s,
     )
 
@@ -198,7 +201,6 @@ def _detection(
         return undetected(time_s, reason=NOWHERE, curve=curve)
     start_s = float(time_s[min(int(np.searchsorted(time_s, proposal.start_s)), len(time_s) - 1)])
     onset_s = max(proposal.onset_s, blocks.first_s)
-    back_s = proposal.phases_from_s - onset_s
     shift_s, shift_sigma = shifts or (np.empty(0), np.empty(0))
     return StartDetection(
         window=TrimWindow(
@@ -208,17 +210,13 @@ def _detection(
         first_s=blocks.first_s,
         follows_from_s=min(proposal.follows_from_s, start_s),
         latest_s=proposal.latest_s,
-        onset_s=onset_s,
-        phases=tuple(
-            (rate, size * exp(min(rate * back_s, 300.0))) for rate, size in proposal.phases
-        ),
+        course=proposal.course.back_to(onset_s),
         reason=proposal.reason,
         shift_s=shift_s,
         shift_sigma=shift_sigma,
         initial=proposal.initial,
         short_phase=proposal.short_phase,
-        hidden_phases=proposal.hidden_phases,
-        hidden_from_s=proposal.hidden_from_s,
+        hidden=proposal.hidden,
         cut_s=curve.cut_s,
         k_per_s=curve.k_per_s,
         k_stderr_per_s=curve.k_stderr_per_s,

@@ -16,7 +16,8 @@ from stopflow.kinetics.many.time_blocks import STRIDE
 from stopflow.kinetics.many.two_phases import TwoPhases, fit_two_phases
 from stopflow.kinetics.solver.result import predict
 from stopflow.kinetics.start.artefact_end import artefact_end
-from stopflow.kinetics.start.detection import AT_ONCE, Explanation, Phases
+from stopflow.kinetics.start.course import AT_ONCE, Course, Phases
+from stopflow.kinetics.start.detection import Explanation
 from stopflow.kinetics.start.flow import (
     FEWER_PARAMETERS,
     LOUDER_IN_FLOW,
@@ -52,7 +53,7 @@ MARGIN = 1.3
 
 def reactions(
     first_cuts: FirstCuts, lagging: NDArray[np.bool_]
-) -> tuple[dict[int, ProposedStart], dict[int, tuple[Phases, tuple[float, float]]]]:
+) -> tuple[dict[int, ProposedStart], dict[int, tuple[Course, tuple[float, float]]]]:
     """Find the traces that a reaction describes from the first point on.
 
     Parameters
@@ -64,12 +65,12 @@ def reactions(
     -------
     tuple
         Starts by trace; and of other traces that two phases describe, one of them as short as an
-        artefact, these phases, and ln of the rate of the short one with its standard error.
+        artefact, their course, and ln of the rate of the short one with its standard error.
     """
     batch, accepted = first_cuts.batch, first_cuts.accepted
     rows = np.flatnonzero(accepted != 0)
     found: dict[int, ProposedStart] = {}
-    hidden: dict[int, tuple[Phases, tuple[float, float]]] = {}
+    hidden: dict[int, tuple[Course, tuple[float, float]]] = {}
     if not len(rows):
         return found, hidden
     stop = first_cuts.looked_at[rows]
@@ -83,7 +84,7 @@ def reactions(
     slowly = _slowly(first_cuts, rows, lagging, both, known)
     reaction = known & moves_at_once(both) & first_cuts.is_short[rows]
     for i, row in enumerate(rows.tolist()):
-        phases = phases_of(both, i)
+        course = course_of(both, i, from_s=batch.blocks.first_s)
         if _follows_law(first_cuts, row, stop=int(stop[i])):
             said = f"{first_cuts.law} describes the trace from the first point"
         elif reaction[i]:
@@ -95,21 +96,24 @@ def reactions(
             said = "a slow relaxation describes the trace from the first point"
         else:
             if follow[i]:
-                hidden[row] = (phases, (float(both.log_k[i, 0]), float(error[i])))
+                hidden[row] = (course, (float(both.log_k[i, 0]), float(error[i])))
             continue
         found[row] = ProposedStart(
             explanation=Explanation.REACTION,
             start_s=batch.blocks.first_s,
             reason=f"no artefact seen: {said}",
-            phases=phases,
-            phases_from_s=batch.blocks.first_s,
+            course=course,
         )
     return found, hidden
 
 
-def phases_of(both: TwoPhases, at: int) -> Phases:
-    """Rates and sizes of two phases of a trace."""
-    return tuple(zip(both.k_per_s[at].tolist(), both.amplitudes[at].tolist(), strict=True))
+def course_of(both: TwoPhases, at: int, *, from_s: float) -> Course:
+    """Two phases of a trace, fitted from a time on."""
+    return Course(
+        from_s=from_s,
+        phases=tuple(zip(both.k_per_s[at].tolist(), both.amplitudes[at].tolist(), strict=True)),
+        slope_per_s=float(both.slope_per_s[at]),
+    )
 
 
 def _slowly(
@@ -212,7 +216,8 @@ def after_short_artefacts(
         edge = int(start[i])
         if lagging[row] and _is_flow(first_cuts, row, both, i, first=edge):
             continue
-        known = (residual[i], phases_of(both, i)) if follow[i] else None
+        from_s = float(blocks.edge_s[edge])
+        known = (residual[i], course_of(both, i, from_s=from_s)) if follow[i] else None
         found[row] = _after_short(first_cuts, row, edge, known)
     return found
 
@@ -237,14 +242,14 @@ def _first_slow_cuts(
 
 
 def _after_short(
-    first_cuts: FirstCuts, row: int, edge: int, known: tuple[FloatArray, Phases] | None
+    first_cuts: FirstCuts, row: int, edge: int, known: tuple[FloatArray, Course] | None
 ) -> ProposedStart:
     """Start after an artefact before a reaction of more than one phase.
 
-    `known` are the residuals of two phases that follow, and the phases.
+    `known` are the residuals of two phases that follow, and their course.
     """
     batch, blocks = first_cuts.batch, first_cuts.blocks
-    from_s, phases_from_s = float(blocks.edge_s[edge]), blocks.first_s
+    from_s = float(blocks.edge_s[edge])
     initial = None
     start_s = blocks.first_s + MARGIN * (from_s - blocks.first_s)
     reason = f"an artefact is seen up to {1e3 * from_s:.4g} ms"
@@ -259,16 +264,16 @@ def _after_short(
     levels = batch.means[row, [0, at, -1]]
     before, after = abs(float(levels[0] - levels[1])), abs(float(levels[1] - levels[2]))
     phases: Phases = ((AT_ONCE, before), (0.0, after))
+    course = Course(from_s=blocks.first_s, phases=phases)
     if known is not None and before <= SEEN * (before + after):
-        phases, phases_from_s = known[1], from_s
+        course = known[1]
     latest_s = blocks.first_s + float(first_cuts.latest_s[row])
     return ProposedStart(
         explanation=Explanation.ARTEFACT,
         start_s=min(start_s, latest_s),
         latest_s=latest_s,
         reason=f"{reason}; then a reaction of more than one phase",
-        phases=phases,
-        phases_from_s=phases_from_s,
+        course=course,
         follows_from_s=from_s,
         initial=initial,
     )

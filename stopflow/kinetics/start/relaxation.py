@@ -6,12 +6,14 @@ have to take away: two phases that lie close, a lag, a second order. The test is
 projection and knows no rate law.
 """
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
 from stopflow.kinetics.many.time_blocks import TimeBlocks
 from stopflow.kinetics.start.backward_extrapolation import RUNS, SURPRISING, Batch
-from stopflow.trace import FloatArray
+from stopflow.trace import FloatArray, frozen_array
 
 # A phase that lasts longer than this is a reaction, a shorter one before another an artefact.
 SHORTEST_PHASE_S = 3e-3
@@ -24,6 +26,7 @@ LEAST_BLOCKS = 2
 LEAST_LEFT = 0.5
 
 
+@lru_cache(maxsize=64)
 def slow_space(blocks: TimeBlocks, cut: int, *, shortest_s: float = SHORTEST_PHASE_S) -> FloatArray:
     """Orthonormal weighted rows (r, K) of the relaxations from a cut on; zero before it."""
     start = int(blocks.cuts[cut])
@@ -37,7 +40,7 @@ def slow_space(blocks: TimeBlocks, cut: int, *, shortest_s: float = SHORTEST_PHA
     rows *= np.sqrt(blocks.counts[start:])
     left, size, _ = np.linalg.svd(rows.T, full_matrices=False)
     kept = left[:, size > 1e-7 * size[0]].T
-    return np.concatenate((np.zeros((len(kept), start)), kept), axis=1)
+    return frozen_array(np.concatenate((np.zeros((len(kept), start)), kept), axis=1))
 
 
 def is_tested(blocks: TimeBlocks, cut: int, *, stop: NDArray[np.intp]) -> NDArray[np.bool_]:

@@ -9,7 +9,8 @@ import numpy as np
 from stopflow.kinetics.many.time_blocks import SINGLE_CUTS
 from stopflow.kinetics.start.artefact_end import artefact_end, pool
 from stopflow.kinetics.start.backward_extrapolation import SURPRISING
-from stopflow.kinetics.start.detection import AT_ONCE, Explanation, StartDetection
+from stopflow.kinetics.start.course import AT_ONCE, NOTHING_KNOWN
+from stopflow.kinetics.start.detection import Explanation, StartDetection
 
 FEWEST_SHOTS = 4
 LATE = 2.0
@@ -53,7 +54,9 @@ def share_starts(detections: Sequence[StartDetection]) -> list[StartDetection]:
     seen = [item for item in found if len(item.shift_s) and _since(item) <= LATE * usual]
     settled = [_share_shift(_settled(item, usual_s=usual), seen) for item in detections]
     rates = [
-        log(item.phases[-1][0]) for item in artefacts if item.phases and item.phases[-1][0] > 0
+        log(item.course.phases[-1][0])
+        for item in artefacts
+        if item.course.phases and item.course.phases[-1][0] > 0
     ]
     of_instrument = max(rates, default=0) - min(rates, default=0) > CHANGES
     return [_of_instrument(item) for item in settled] if of_instrument else settled
@@ -112,9 +115,9 @@ def _shared_end(artefacts: Sequence[StartDetection]) -> float:
 
 def _of_instrument(detection: StartDetection) -> StartDetection:
     """Shots of other rates show the artefact: a few points of it hide no phase."""
-    at_once = any(rate >= AT_ONCE for rate, _ in detection.hidden_phases)
-    hidden = () if at_once else detection.hidden_phases
-    return replace(detection, of_instrument=True, hidden_phases=hidden)
+    at_once = any(rate >= AT_ONCE for rate, _ in detection.hidden.phases)
+    hidden = NOTHING_KNOWN if at_once else detection.hidden
+    return replace(detection, of_instrument=True, hidden=hidden)
 
 
 def _hidden_in_most(found: Sequence[StartDetection], artefacts: Sequence[StartDetection]) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 from stopflow.kinetics.fit import fit_trace
 from stopflow.kinetics.laws import CANDIDATES, DEFAULT, LAWS, RateLaw
 from stopflow.kinetics.solver.blocks import block_means
+from stopflow.kinetics.solver.kept_times import OfTimes
 from stopflow.kinetics.solver.projection import qr_of_rows
 from stopflow.kinetics.solver.result import Fit, Refusal, predict
 from stopflow.kinetics.solver.statistics import SMALLEST_NOISE, small_sample_aic
@@ -292,9 +293,7 @@ def second_phase_gain(window: Window, fit: Fit, *, inflation: float = 1.0) -> fl
     frame = qr_of_rows(plane)[0].T
     rest = rest * weights
     rest = rest - (frame @ rest) @ frame
-    fastest = 1 / max(time[1] - time[0], 1e-6)
-    rates = np.geomspace(0.3, fastest, SECOND_RATES)
-    phases = np.exp(-rates[:, None] * time) * weights
+    phases = _second_phases(time) * weights
     phases = phases - (phases @ frame.T) @ frame
     power = np.einsum("gn,gn->g", phases, phases)
     seen = power > 1e-10
@@ -304,6 +303,15 @@ def second_phase_gain(window: Window, fit: Fit, *, inflation: float = 1.0) -> fl
     explained = float(((phases[seen] @ rest) ** 2 / power[seen]).max())
     points = fit.points / inflation**2
     return -points * log(max(1 - explained / whole, 1e-12)) - 2.0
+
+
+def _phases_tried(time: FloatArray) -> FloatArray:
+    """Further phases (G, B) at dimensionless times (B,)."""
+    rates = np.geomspace(0.3, 1 / max(time[1] - time[0], 1e-6), SECOND_RATES)
+    return np.exp(-rates[:, None] * time)
+
+
+_second_phases = OfTimes(_phases_tried)
 
 
 def _fit_blocks(window: Window, *, law: str) -> Fit:

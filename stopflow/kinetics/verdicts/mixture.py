@@ -9,6 +9,7 @@ to report one thing twice.
 import re
 from collections import Counter
 from collections.abc import Sequence
+from math import nan
 
 from stopflow.io.units import CONCENTRATION, find_scale, parse_quantity
 from stopflow.io.workbook.headers import molar_unit
@@ -99,6 +100,15 @@ def partner_of(conditions: Conditions, *, largest_M: float) -> tuple[str, float,
         if not _BACKGROUND.search(item[0]) and item[1] <= _LARGEST_SHARE * largest_M
     ]
     return (*unknown[0], False) if len(unknown) == 1 and not named else None
+
+
+def stated_ratio(conditions: Conditions) -> float:
+    """Smaller over larger concentration of the two reagents; NaN where not both are given."""
+    varied = conditions.concentration_M
+    partner = partner_of(conditions, largest_M=varied) if varied else None
+    if not varied or partner is None:
+        return nan
+    return min(varied / partner[1], partner[1] / varied)
 
 
 def _molar(header: str, text: str) -> float | None:

@@ -128,26 +128,44 @@ def outliers_of(series: Sequence[Series]) -> list[list[Deviation | None]]:
     """Test every shot against its replicates, with tau from everything but that shot."""
     usable = [item for item in series if len(item) >= FEWEST_SHOTS]
     excess = {id(item): _excess_variance(item) for item in usable}
+    ordered = np.sort(list(excess.values()))
     dof = sum(_free(item) for item in usable)
     found: list[list[Deviation | None]] = []
     for item in series:
         if len(item) < FEWEST_SHOTS:
             found.append([None] * len(item))
             continue
-        others = [value for key, value in excess.items() if key != id(item)]
+        own = int(np.searchsorted(ordered, excess[id(item)]))
         row: list[Deviation | None] = []
         for index in range(len(item)):
             rest = item.without(index)
             mine = [_excess_variance(rest)] if len(rest) >= FEWEST_SHOTS else []
-            values = others + mine
-            if not values:
+            if len(ordered) + len(mine) < 2:
                 row.append(None)
                 continue
-            tau = float(np.sqrt(max(np.median(values), 0.0)))
+            tau = float(np.sqrt(max(_median_with(ordered, own, mine), 0.0)))
             free = dof - _free(item) + (_free(rest) if mine else 0)
             row.append(_outlier(item, index, rest, Repeatability(tau=tau, dof=max(free, 1))))
         found.append(row)
     return found
+
+
+def _median_with(ordered: FloatArray, without: int, mine: Sequence[float]) -> float:
+    """Median of rising values (n,), one of them left out and up to one put in, in a few steps."""
+    count = len(ordered) - 1 + len(mine)
+    place = int(np.searchsorted(ordered, mine[0])) if mine else len(ordered)
+    # Where the one that is put in stands among those that are left.
+    place -= place > without
+
+    def at(number: int) -> float:
+        if mine and number == place:
+            return mine[0]
+        number -= bool(mine) and number > place
+        return float(ordered[number + (number >= without)])
+
+    # NaN stands last, and one of them makes the median none.
+    last = at(count - 1)
+    return last if np.isnan(last) else (at((count - 1) // 2) + at(count // 2)) / 2
 
 
 def _outlier(item: Series, index: int, rest: Series, common: Repeatability) -> Deviation:

@@ -152,7 +152,7 @@ class ExperimentAnalysis:
     name: str
     law: str
     notes: tuple[str, ...]
-    shots: tuple[JudgedShot, ...]
+    shots: Sequence[JudgedShot]
     conditions: tuple[ConditionAnalysis, ...]
 
     def without_fits(self) -> "ExperimentAnalysis":

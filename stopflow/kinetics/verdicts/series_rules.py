@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from stopflow.kinetics.laws import find_law
 from stopflow.kinetics.settings import QualityThresholds
 from stopflow.kinetics.verdicts.findings import Finding, Verdict
+from stopflow.kinetics.verdicts.light import with_findings
 from stopflow.kinetics.verdicts.mixture import partner_of
 from stopflow.kinetics.verdicts.repeatability import (
     FEWEST_SHOTS,
@@ -58,19 +60,16 @@ def _judge_experiment(
     outliers: Sequence[Sequence[Deviation | None]],
 ) -> ExperimentAnalysis:
     among = {
-        index: _outlier_finding(deviation, replicates=len(condition.run) - 1)
+        index: (_outlier_finding(deviation, replicates=len(condition.run) - 1),)
         for condition, deviations in zip(experiment.conditions, outliers, strict=True)
         for index, deviation in zip(condition.run_members, deviations, strict=True)
         if deviation and deviation.chance < bar.shot
     } | {
-        index: _left_out_finding(shot.left_out, experiment.conditions[shot.condition])
+        index: (_left_out_finding(shot.left_out, experiment.conditions[shot.condition]),)
         for index, shot in enumerate(experiment.shots)
         if shot.left_out is not None
     }
-    shots = tuple(
-        replace(shot, among=(among[index],) if index in among else ())
-        for index, shot in enumerate(experiment.shots)
-    )
+    shots = with_findings(experiment.shots, among)
     falling = _falling_amplitudes(experiment.conditions, limits)
     stated = (item.conditions.concentration_M or 0.0 for item in experiment.conditions)
     largest = max(stated, default=0.0)
@@ -81,7 +80,11 @@ def _judge_experiment(
                 *_own_findings(condition, [shots[i] for i in condition.members], limits),
                 *_run_findings(condition, bar),
                 *falling.get(condition.index, ()),
-                *_excess_findings(condition, limits, largest_M=largest),
+                *(
+                    _excess_findings(condition, limits, largest_M=largest)
+                    if find_law(experiment.law).pseudo_first_order
+                    else ()
+                ),
             ),
         )
         for condition in experiment.conditions

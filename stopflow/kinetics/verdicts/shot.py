@@ -23,6 +23,7 @@ from stopflow.kinetics.uncertainty.interval import (
 )
 from stopflow.kinetics.uncertainty.quantisation import digitising_step
 from stopflow.kinetics.verdicts.compare_laws import LawComparison, compare_laws
+from stopflow.kinetics.verdicts.mixture import stated_ratio
 from stopflow.kinetics.verdicts.shot_errors import bound_of_k, error_factors
 from stopflow.kinetics.verdicts.shot_phases import find_inseparable
 from stopflow.trace import Conditions, FloatArray, Shot
@@ -70,6 +71,9 @@ class ShotResult:
         Of the signal and the residuals.
     step_s
         Median sampling step of the first points fitted.
+    stated_ratio
+        Smaller over larger concentration of the two reagents, as the workbook gives them; NaN
+        where it does not.
     amplitude_at_mixing
         Extrapolated to the time of mixing; NaN without a dead time.
     """
@@ -90,6 +94,7 @@ class ShotResult:
     start_shift_sigma: float
     checks: SignalChecks
     step_s: float
+    stated_ratio: float
     amplitude_at_mixing: float
 
     @property
@@ -315,6 +320,7 @@ def _result(
             step=step,
         ),
         step_s=float(np.median(np.diff(time[:9]))),
+        stated_ratio=stated_ratio(prepared.shot.conditions),
         amplitude_at_mixing=_amplitude_at_mixing(fit, prepared.shot.conditions, settings),
     )
 

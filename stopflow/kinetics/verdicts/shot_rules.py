@@ -79,11 +79,11 @@ def is_coarse(result: ShotResult, limits: QualityThresholds) -> bool:
 
 def saturated(result: ShotResult, limits: QualityThresholds) -> Values | None:
     """Values at the end of the range."""
-    share = result.checks.clipped_share
     # On few levels the end of a reaction makes runs of equal values without any clipping.
     few = result.checks.levels < limits.few_levels
     coarse = result.checks.noise_steps < limits.coarse_steps * (4 if few else 1)
-    if share <= limits.clipped_share or coarse:
+    share = result.checks.unbroken_share if coarse else result.checks.clipped_share
+    if share <= limits.clipped_share:
         return None
     return {"share": share}
 
@@ -127,7 +127,8 @@ def law_shift(result: ShotResult, limits: QualityThresholds) -> Values | None:
 
 def _may_be_unequal(result: ShotResult) -> Values | None:
     """Find concentrations that differ and describe the trace as well as the equal ones chosen."""
-    if not (result.law_chosen and result.fit.law == "second-order"):
+    stated_equal = result.stated_ratio > UNEQUAL
+    if stated_equal or not (result.law_chosen and result.fit.law == "second-order"):
         return None
     other = result.laws["second-order-unequal"]
     ratio = other.parameters.get("ratio", 1.0)

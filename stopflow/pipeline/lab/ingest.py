@@ -1,8 +1,10 @@
 """From folders of instrument files to rates and a dataset."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
@@ -22,7 +24,7 @@ from stopflow.pipeline.barriers import true_rates
 from stopflow.pipeline.checks import given, require_time_unit, require_wavelength, require_whole
 from stopflow.pipeline.lab.drawn import carry_parts
 from stopflow.pipeline.lab.gather import GatheredFolders, compare_folders, gather_folders
-from stopflow.pipeline.lab.kept import EarlierResults, earlier_results
+from stopflow.pipeline.lab.kept import earlier_results
 from stopflow.pipeline.lab.provenance import build_provenance
 from stopflow.pipeline.lab.reading import FolderJob, FolderReading, FolderResult, do_folder
 from stopflow.pipeline.progress import Announce, Progress, silent, unannounced
@@ -181,10 +183,23 @@ def write_dataset(
 
     if not execution.fresh:
         carry_parts(out, place)
-    with writing_into(place) as writer:
-        with earlier_results(out, wanted=not execution.fresh) as earlier:
-            readings = _read_all(jobs, earlier, workers=settings.workers, execution=execution)
+    with writing_into(place) as writer, ExitStack() as stack:
+        # Files are hashed, and traces compared with their digests, outside the interpreter.
+        with (
+            earlier_results(out, wanted=not execution.fresh) as earlier,
+            ThreadPoolExecutor(os.cpu_count() or 1) as threads,
+        ):
+            keys = list(threads.map(earlier.key_of, jobs))
+            left = [job for job, key in zip(jobs, keys, strict=True) if key is None]
+            known = [key for key in keys if key is not None]
+            kept = Workers(executor=threads, at_once=AHEAD).map_in_order(earlier.find, known)
+            processes = _processes(left, settings.workers)
+            workers = stack.enter_context(
+                open_workers(processes=processes, cluster=execution.cluster)
+            )
+            readings = _read_all(jobs, keys, kept, workers.map_in_order(do_folder, left))
             gathered = gather_folders(readings, writer, place, settings.analysis, done=done)
+        workers.dismiss()
         _require_better(gathered, out, lab=lab_at(root))
         true, unread = true_rates(folders)
         further = (*lab.problems, *unread)
@@ -242,33 +257,23 @@ def _names(root: Path, folders: Sequence[Path]) -> list[str]:
     """Name experiments after their folders, those of one name by their way below `root`."""
     top = root.resolve().name if root.name in ("", "..") else root.name
     names = [shown_name(top if folder == root else folder.name) for folder in folders]
+    times = Counter(names)
     above = Path(top if root in folders else "")
     return [
-        name
-        if names.count(name) == 1
-        else shown_name((above / folder.relative_to(root)).as_posix())
+        name if times[name] == 1 else shown_name((above / folder.relative_to(root)).as_posix())
         for folder, name in zip(folders, names, strict=True)
     ]
 
 
 def _read_all(
-    jobs: Sequence[FolderJob], earlier: EarlierResults, *, workers: int, execution: Execution
+    jobs: Sequence[FolderJob],
+    keys: Sequence[str | None],
+    kept: Iterator[FolderReading | None],
+    done: Iterator[FolderReading],
 ) -> Iterator[FolderReading]:
-    """Yield the folders in order: as they were done before, or read and analysed by workers.
-
-    Files are hashed, and traces compared with their digests, by threads: both are done outside the
-    interpreter.
-    """
-    with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
-        keys = list(threads.map(earlier.key_of, jobs))
-        left = [job for job, key in zip(jobs, keys, strict=True) if key is None]
-        known = [key for key in keys if key is not None]
-        kept = Workers(executor=threads, at_once=AHEAD).map_in_order(earlier.find, known)
-        processes = _processes(left, workers)
-        with open_workers(processes=processes, cluster=execution.cluster) as opened:
-            done = opened.map_in_order(do_folder, left)
-            for job, key in zip(jobs, keys, strict=True):
-                yield next(done) if key is None else next(kept) or do_folder(job)
+    """Yield the folders in order: as they were `kept` before, or as they are `done` now."""
+    for job, key in zip(jobs, keys, strict=True):
+        yield next(done) if key is None else next(kept) or do_folder(job)
 
 
 def _processes(jobs: Sequence[FolderJob], workers: int) -> int:

@@ -180,7 +180,8 @@ class ExperimentTraces:
 
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
-        self._rows = dataset.shots.groupby("experiment", sort=False).indices
+        names = dataset.tables["shots"].columns(["experiment"])
+        self._rows = names.groupby("experiment", sort=False).indices
 
     def find(self, result: object) -> tuple[Trace | None, ...] | None:
         """Return the traces that belong to a result; None where the dataset holds others."""

@@ -39,12 +39,12 @@ def _by_key(law: RateLaw) -> tuple[Any, tuple[str]]:
 
 class _Reader(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        return _allowed(module, name)
+        return _find_class(module, name)
 
 
 @cache
-def _allowed(module: str, name: str) -> Any:
-    """Return what a name stands for; written without references, a result has each many times."""
+def _find_class(module: str, name: str) -> Any:
+    """Return what may stand in a result, by its name; a name stands there once for every value."""
     if (module, name) == (find_law.__module__, find_law.__name__):
         return find_law
     if (module, name) in ARRAYS:

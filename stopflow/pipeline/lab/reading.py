@@ -7,15 +7,13 @@ next ingest; of all folders together only its `light` part is held in memory.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cache
 from importlib.metadata import version
 from math import isnan, nan
 from pathlib import Path
 from typing import Any, Final
-
-import numpy as np
 
 import stopflow
 from stopflow.columns import foreign_name
@@ -31,6 +29,7 @@ from stopflow.kinetics.analysis import (
     own_law,
     shot_rows,
 )
+from stopflow.kinetics.verdicts.light import lighten
 from stopflow.pipeline.barriers import read_and_analyse
 from stopflow.pipeline.lab.packing import pack
 from stopflow.pipeline.lab.shared_rates import NONE, shared_rates
@@ -92,8 +91,8 @@ class FolderResult:
     sha256: Mapping[str, str]
 
     def light(self) -> "FolderResult":
-        """Leave out what is in the tables: less than a kilobyte a shot remains."""
-        analysis = self.analysis.without_fits()
+        """Leave out what is in the tables: some hundred bytes a shot remain."""
+        analysis = lighten(self.analysis)
         return replace(self, analysis=analysis, shots={}, cuts={}, traces=(), sha256={})
 
 
@@ -112,7 +111,8 @@ class FolderReading:
     lasting
         Whether it may be kept: nothing in it failed, for a failure may be of the moment.
     opened
-        The same result where it was opened already; None for one that has just been sent.
+        The same result where it need not be opened: in the process that made or opened it. It does
+        not travel.
     """
 
     key: str
@@ -121,6 +121,15 @@ class FolderReading:
     lasting: bool
     traces: tuple[Trace | None, ...]
     opened: FolderResult | None = None
+
+    def __reduce__(self) -> tuple[Callable[..., "FolderReading"], tuple[Any, ...]]:
+        return _sent, (
+            {item.name: getattr(self, item.name) for item in fields(self) if item.name != "opened"},
+        )
+
+
+def _sent(values: Mapping[str, Any]) -> FolderReading:
+    return FolderReading(**values)
 
 
 def do_folder(job: FolderJob) -> FolderReading:
@@ -146,7 +155,7 @@ def do_folder(job: FolderJob) -> FolderReading:
         for shot in experiment.shots
     ]
     rows = [row | more for row, more in zip(shot_rows(analysis), own, strict=True)]
-    traces = _sharing_times(shot.trace for shot in experiment.shots)
+    traces = tuple(shot.trace for shot in experiment.shots)
     result = FolderResult(
         name=experiment.name,
         headline=_headline(analysis),
@@ -174,6 +183,7 @@ def do_folder(job: FolderJob) -> FolderReading:
         packed=pack(result),
         lasting=all(problem.level != "error" for problem in result.problems),
         traces=traces,
+        opened=result,
     )
 
 
@@ -185,18 +195,6 @@ def _unknown_laws(experiment: Experiment) -> list[Problem]:
         for text in found
         if text
     ]
-
-
-def _sharing_times(traces: Iterable[Trace | None]) -> tuple[Trace | None, ...]:
-    """Let traces with the times of the one before hold these, so that they travel once."""
-    shared: list[Trace | None] = []
-    last: Trace | None = None
-    for trace in traces:
-        if trace is not None and last is not None and np.array_equal(trace.time_s, last.time_s):
-            trace = replace(trace, time_s=last.time_s)
-        shared.append(trace)
-        last = trace if trace is not None else last
-    return tuple(shared)
 
 
 def _headline(analysis: ExperimentAnalysis) -> str:

@@ -31,6 +31,7 @@ TRACES_AT_ONCE = 512
 """Traces that are in memory together; an experiment's always are, for they share their drift."""
 DIGITS = 6
 """Significant digits of predictions.csv: no network knows a rate to one in a million."""
+NAMES = ("experiment", "file", "channel")
 FIT_COLUMNS = (
     "k_per_s",
     "k_stderr_per_s",
@@ -143,15 +144,16 @@ def predict_dataset(
     """Predict every shot of a dataset; write predictions.csv and predictions.xlsx."""
     place = find_model(model, models)
     loaded = load_model(place)
-    progress("predicting", 0, len(dataset.shots))
+    shots = dataset.tables["shots"].columns((*NAMES, *FIT_COLUMNS))
+    progress("predicting", 0, len(shots))
     parts: list[pd.DataFrame] = []
     reasons: list[Reasons] = []
-    for rows in whole_experiments(dataset.shots["experiment"], at_once=TRACES_AT_ONCE):
+    for rows in whole_experiments(shots["experiment"], at_once=TRACES_AT_ONCE):
         traces = [trimmed_or_none(dataset, row) for row in rows]
-        part, why = predict_table(loaded, dataset.shots.iloc[rows.start : rows.stop], traces)
+        part, why = predict_table(loaded, shots.iloc[rows.start : rows.stop], traces)
         parts.append(part)
         reasons += why
-        progress("predicting", rows.stop, len(dataset.shots))
+        progress("predicting", rows.stop, len(shots))
     frame = pd.concat(parts)
     written = (reports / "predictions.csv", reports / "predictions.xlsx")
     write_csv(frame, written[0], digits=DIGITS)
@@ -201,7 +203,7 @@ def predict_table(
         [trace for trace in traces if trace is not None],
         experiment=shots["experiment"].iloc[usable].tolist(),
     )
-    frame = shots[["experiment", "file", "channel"]].copy()
+    frame = shots[list(NAMES)].copy()
     for name, values in (
         ("k_predicted_per_s", found.k_per_s),
         ("k_predicted_stderr_per_s", found.k_per_s * found.log_sd),

@@ -2,9 +2,9 @@
 
 from collections import defaultdict
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from stopflow.errors import StopflowError
@@ -14,7 +14,19 @@ from stopflow.pipeline.progress import Progress, silent
 from stopflow.store import Dataset
 from stopflow.trace import FloatArray
 
+TRACES_AT_ONCE: Final = 512
+"""Traces on one grid that are in memory together."""
+GRID_COLUMNS: Final = ("time_first", "trace_points", "start_s", "end_s", "reason")
 LABEL_COLUMNS = {"fit": "k_per_s", "workbook": "workbook_rate_per_s"}
+LEARNT_COLUMNS: Final = (
+    *LABEL_COLUMNS.values(),
+    "verdict",
+    "experiment",
+    "file",
+    "k_true_per_s",
+    "k_stderr_per_s",
+    "k_bound_per_s",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -42,49 +54,55 @@ class FeatureRows:
 def build_feature_rows(
     dataset: Dataset, spec: FeatureSpec, *, wanted: NDArray[np.bool_], progress: Progress = silent
 ) -> FeatureRows:
-    """Build features of the wanted shots; traces on one time grid are built together."""
+    """Build features of the wanted shots.
+
+    Traces on one time grid are built together, `TRACES_AT_ONCE` at a time: so many are in memory,
+    however large the lab is.
+    """
+    shots = dataset.tables["shots"].columns(GRID_COLUMNS)
     refused: dict[int, str] = {}
     grids: dict[tuple[int, int, float, float], list[int]] = defaultdict(list)
-    for row in np.flatnonzero(wanted):
-        shot = dataset.shots.iloc[row]
-        if int(shot["trace_points"]) == 0 or pd.isna(shot["start_s"]):
-            refused[int(row)] = str(shot["reason"]) or "there is no trace to look at"
+    for row, shot in enumerate(shots.itertuples(index=False, name=None)):
+        if not wanted[row]:
             continue
-        window = (float(shot["start_s"]), float(shot.get("end_s", np.inf)))
-        grid = (int(shot["time_first"]), int(shot["trace_points"]), *window)
-        grids[grid].append(int(row))
-    count = sum(map(len, grids.values()))
-    inputs = np.empty((count, spec.n_inputs), dtype=np.float32)
-    kept: list[int] = []
-    windows: list[float] = []
-    for number, rows in enumerate(grids.values(), start=1):
-        done = len(kept)
-        good = _build_grid(dataset, rows, inputs[done : done + len(rows)], spec, refused=refused)
-        kept += [row for row, _ in good]
-        windows += [window for _, window in good]
-        progress("building features", number, len(grids))
-    order = np.argsort(kept, kind="stable")
-    return FeatureRows(
-        row=np.array(kept, dtype=np.intp)[order],
-        inputs=inputs[: len(kept)][order],
-        window_s=np.array(windows)[order],
-        refused=refused,
-    )
+        time_first, points, start_s, end_s, reason = shot
+        if points == 0 or np.isnan(start_s):
+            refused[row] = str(reason) or "there is no trace to look at"
+            continue
+        grids[time_first, points, start_s, end_s].append(row)
+    parts = [
+        rows[first : first + TRACES_AT_ONCE]
+        for rows in grids.values()
+        for first in range(0, len(rows), TRACES_AT_ONCE)
+    ]
+    wanted_rows = np.sort(np.array([row for part in parts for row in part], dtype=np.intp))
+    inputs = np.empty((len(wanted_rows), spec.n_inputs), dtype=np.float32)
+    window_s = np.full(len(wanted_rows), np.nan)
+    for number, part in enumerate(parts, start=1):
+        rows, built, window = _build_part(dataset, part, spec, refused=refused)
+        places = np.searchsorted(wanted_rows, rows)
+        inputs[places], window_s[places] = built, window
+        progress("building features", number, len(parts))
+    good = ~np.isnan(window_s)
+    if not good.all():  # otherwise nothing is copied
+        wanted_rows, inputs, window_s = wanted_rows[good], inputs[good], window_s[good]
+    return FeatureRows(row=wanted_rows, inputs=inputs, window_s=window_s, refused=refused)
 
 
-def _build_grid(
-    dataset: Dataset, rows: list[int], out: Rows, spec: FeatureSpec, *, refused: dict[int, str]
-) -> list[tuple[int, float]]:
-    """Fill `out` from its start with traces on one grid; return (row, window) of what went in."""
+def _build_part(
+    dataset: Dataset, rows: list[int], spec: FeatureSpec, *, refused: dict[int, str]
+) -> tuple[list[int], Rows, float]:
+    """Build the features of traces on one grid: which have some, these, and their window in s."""
     traces = {row: trimmed for row in rows if (trimmed := dataset.trimmed(row)) is not None}
+    out: Rows = np.empty((len(traces), spec.n_inputs), dtype=np.float32)
     if not traces:
-        return []
+        return [], out, np.nan
     (time_s, _), *_ = traces.values()
     signals = np.stack([signal for _, signal in traces.values()])
     reasons = fill_rows(time_s, signals, spec=spec, out=out)
     refused |= {row: why for row, why in zip(traces, reasons, strict=True) if why}
     good = [row for row, why in zip(traces, reasons, strict=True) if not why]
-    return [(row, window_of(time_s)) for row in good]
+    return good, out[: len(good)], window_of(time_s)
 
 
 def build_lab_data(
@@ -99,7 +117,7 @@ def build_lab_data(
     StopflowError
         When no shot is left.
     """
-    shots = dataset.shots
+    shots = dataset.tables["shots"].columns(LEARNT_COLUMNS)
     rates = shots[LABEL_COLUMNS[labels]].to_numpy(dtype=float)
     wanted = np.isfinite(rates) & (rates > 0)
     if labels == "fit":

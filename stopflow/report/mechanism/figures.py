@@ -30,6 +30,8 @@ ROW_MM = 12.0
 _ARROW_MM = 26.0
 _MOST_RISE = 3.0
 MOST_MARKS = 8
+KEY_COLUMNS = 4
+"""Names of species side by side, in rows above the curves."""
 FINE_POINTS = 400
 """Of a profile, between whose points the root of the rise is straight."""
 
@@ -138,11 +140,13 @@ def draw_species(axes: Axes, fit: GlobalFit, mixture: int, *, key: bool) -> None
         )
     axes.set_title(shorten_middle(describe_mixture(fit, mixture), 40), fontsize=7.0)
     _time_axis(axes, problem.times_s)
-    axes.set_ylim(0, None)
+    rows = -(-len(problem.scheme.species) // KEY_COLUMNS) if key else 0
+    axes.set_ylim(0, factor * float(c.max()) * (1.05 + 0.15 * rows))
     axes.set_xlabel("time / s")
     axes.set_ylabel(f"concentration / {unit}")
     if key:
-        axes.legend(loc="best", fontsize=6.2)
+        axes.legend(loc="upper left", ncols=KEY_COLUMNS, fontsize=6.2, handlelength=1.4,
+                    columnspacing=0.8, borderaxespad=0.1)  # fmt: skip
 
 
 def draw_contour(axes: Axes, fit: GlobalFit, contour: Contour) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from stopflow.mechanism.integrate import METHOD
+from stopflow.mechanism.collocate import FINE
 from stopflow.mechanism.problem import Problem
 from stopflow.mechanism.results import FittedFolder, FittedGroup
 
@@ -75,7 +75,7 @@ def _describe_errors(fitted: Sequence[FittedGroup]) -> str:
 
 
 def _describe_solution(problem: Problem) -> str:
-    if not problem.system.is_linear and problem.system.basis.shape[1] == 1:
+    if problem.system.basis.shape[1] == 1:
         return (
             "The rate equation, in which a single number changes, was solved in closed form with "
             "its sensitivities."
@@ -86,8 +86,8 @@ def _describe_solution(problem: Problem) -> str:
             "eigenvectors."
         )
     return (
-        "The rate equations of mass action were integrated with the implicit Runge-Kutta method "
-        f"Radau IIA of order {2 * METHOD.stages - 1} with exact sensitivities."
+        "The rate equations of mass action were solved over the whole time at once by collocation "
+        f"at the {FINE.stages} nodes of Radau IIA in each step, with exact sensitivities."
     )
 
 

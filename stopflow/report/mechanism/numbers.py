@@ -13,7 +13,7 @@ from stopflow.mechanism.rank import Ranked
 from stopflow.mechanism.results import FittedFolder
 from stopflow.report.paper.rounding import format_concentration, format_digits, format_value
 
-ENTHALPY = "kJ/mol"
+ENTHALPY, NO_VALUE = "kJ/mol", "–"
 COLUMNS = (
     "group",
     "constant",
@@ -29,17 +29,19 @@ UNITS = {"s^-1": "s⁻¹", "M^-1 s^-1": "M⁻¹ s⁻¹"}
 
 
 def format_constant(item: Interval) -> tuple[str, str, str]:
-    """Write value, interval and unit; digits end where the interval ends, not the error alone."""
+    """Write value, interval and unit; digits end where the interval ends, not the error alone.
+
+    A number that is open on a side has no value: the best one is any of a valley.
+    """
     if item.determined:
         error = 0.25 * (item.high - item.low)
         interval = f"{format_value(item.low, error)} to {format_value(item.high, error)}"
         return format_value(item.value, error), interval, item.unit
-    value = format_digits(item.value, 2)
     if item.open_below and item.open_above:
-        return value, "not determined", item.unit
+        return NO_VALUE, "not determined", item.unit
     if item.open_above:
-        return value, f"above {format_digits(item.low, 3)}", item.unit
-    return value, f"below {format_digits(item.high, 3)}", item.unit
+        return NO_VALUE, f"above {format_digits(item.low, 3)}", item.unit
+    return NO_VALUE, f"below {format_digits(item.high, 3)}", item.unit
 
 
 def constants_table(found: FittedFolder) -> pd.DataFrame:

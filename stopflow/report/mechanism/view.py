@@ -62,7 +62,7 @@ def _panel(fit: GlobalFit, mixture: int, members: list[int]) -> MixturePanel:
     bounds, lengths = windows.bounds, windows.lengths
     seen = [problem.scheme.species.index(name) for name in problem.observed]
     c = problem.concentrations(np.asarray(fit.best.theta))[mixture][:, seen]
-    responses = fit.point.responses[windows.group_of]
+    responses = windows.spread(fit.point.responses)
     c = c - problem.find_starts(np.asarray(fit.best.theta))[mixture, seen]
     times, signals, residuals, squares, curves = [], [], [], 0.0, []
     for number in members:

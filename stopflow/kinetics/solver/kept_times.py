@@ -1,0 +1,46 @@
+"""What depends on times alone, kept while one shot after the other of an experiment has the same.
+
+Shots of an instrument hold one array of times between them, which nobody can change, and few
+different starts: windows, blocks and decays are made for the first of them.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final, Generic, TypeVar
+
+import numpy as np
+
+from stopflow.kinetics.laws import RealArray
+
+Result = TypeVar("Result")
+
+KEPT: Final = 8
+"""Results that are kept: shots of an experiment have some four starts."""
+LARGEST_KEPT: Final = 65_536
+"""Points up to which results are kept; of more the memory would count."""
+
+
+class OfTimes(Generic[Result]):
+    """A function of times and numbers, called once for the same array and numbers."""
+
+    def __init__(self, build: Callable[..., Result]) -> None:
+        self._build = build
+        self._kept: deque[tuple[RealArray, tuple[float | None, ...], Result]] = deque(maxlen=KEPT)
+
+    def __call__(self, time: RealArray, *numbers: float | None) -> Result:
+        """Return the result for times (N,); of times that may change it is not kept."""
+        for kept, of, result in tuple(self._kept):
+            if kept is time and of == numbers:
+                return result
+        found = self._build(time, *numbers)
+        if not time.flags.writeable and time.flags.owndata and len(time) <= LARGEST_KEPT:
+            self._kept.append((time, numbers, found))
+        return found
+
+
+def _bytes(time: RealArray) -> bytes:
+    return np.ascontiguousarray(time).tobytes()
+
+
+bytes_of_times = OfTimes(_bytes)
+"""Bytes by which traces on equal times are found."""
