@@ -132,7 +132,7 @@ def test_a_report_that_cannot_be_drawn_says_so_and_the_tables_are_whole(
     before = (tmp_path / "reports" / "kinetics.pdf").read_bytes()
     pages = "stopflow.report.kinetics.report.overview_blocks"
     monkeypatch.setattr(pages, lambda *_: [].pop())
-    code, _, err = run("ingest", lab)
+    code, _, err = run("ingest", lab, "--paper", "letter")
     assert code == 1
     assert "kinetics.pdf could not be drawn, the tables are whole: IndexError" in err
     page = (tmp_path / "reports" / "kinetics.pdf").read_bytes()

@@ -114,8 +114,11 @@ def run(lab, out, *further):
 
 
 def content(out):
-    """All files of a dataset; of its description all but the command and what follows from it."""
-    files = {path.name: path.read_bytes() for path in out.iterdir()}
+    """All files of a dataset, without the parts of reports that are kept for another time.
+
+    Of its description all but the command and what follows from it, which these parts hold.
+    """
+    files = {path.name: path.read_bytes() for path in out.iterdir() if path.name != "drawn.zip"}
     described = json.loads(files.pop("ingest.json"))
     return files, {
         name: value for name, value in described.items() if name not in ("command", "digest")

@@ -23,8 +23,8 @@ from stopflow.learn.model import predict
 from stopflow.learn.saved import load_model
 from stopflow.pipeline.lab.ingest import ingest_settings
 from stopflow.pipeline.lab.summary import summarise
+from stopflow.pipeline.model_reports import model_data, write_model_report
 from stopflow.pipeline.networks.train import train_settings
-from stopflow.pipeline.reports import model_data, write_model_report
 from stopflow.store import load_dataset
 
 pytestmark = pytest.mark.whole

@@ -241,7 +241,7 @@ def test_a_mean_shows_a_second_phase_that_no_shot_shows(rng) -> None:
     """Each shot passes with one phase; the mean of sixteen says that there are two."""
     time = np.linspace(0, 1, 1001)
     two = 0.85 * np.exp(-25 * time) + 0.15 * np.exp(-8 * time)
-    lab = replicates(*[(time, noisy(rng, two, sd=0.06)) for _ in range(16)])
+    lab = replicates(*[(time, noisy(rng, two, sd=0.15)) for _ in range(16)])
     (row,) = condition_rows(analyse(lab, "mean"))
     assert "in the mean trace of the shots, a double exponential" in row["reason"]
     (row,) = condition_rows(analyse(lab, "each"))

@@ -17,7 +17,7 @@ from stopflow.learn.model import Model, TargetScale, predict
 from stopflow.learn.saved import load_model, require_model_place, save_model
 from stopflow.learn.standardiser import Standardiser
 from stopflow.lowrank import LAYERS, LayerSpec, build_network
-from stopflow.pipeline.reports import model_data
+from stopflow.pipeline.model_reports import model_data
 
 SPEC = FeatureSpec("shape", 10)
 

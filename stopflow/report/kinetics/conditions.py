@@ -70,7 +70,7 @@ def build_units(table: pd.DataFrame) -> Units:
 
 
 def _choose_unit(concentrations_M: pd.Series) -> Unit | None:
-    known = concentrations_M[concentrations_M > 0]
+    known = concentrations_M[np.isfinite(concentrations_M) & (concentrations_M > 0)]
     if len(known) and known.max() / known.min() > _WIDEST_UNIT:
         return None
     return shared_unit(list(concentrations_M))
