@@ -6,7 +6,6 @@ from typing import Any
 from stopflow.columns import foreign_name
 from stopflow.kinetics.laws import COLUMNS, COMPARED, error_columns, find_law, parameter_column
 from stopflow.kinetics.verdicts.findings import verdict_of, write_findings
-from stopflow.kinetics.verdicts.mixture import ph_of
 from stopflow.kinetics.verdicts.sentences import reasons
 from stopflow.kinetics.verdicts.series import ConditionAnalysis, ExperimentAnalysis, JudgedShot
 from stopflow.kinetics.verdicts.series_phases import (
@@ -16,6 +15,7 @@ from stopflow.kinetics.verdicts.series_phases import (
     amplitude_interval,
 )
 from stopflow.kinetics.verdicts.shot import ShotAnalysis
+from stopflow.kinetics.verdicts.workbook_columns import ph_of
 from stopflow.trace import Conditions
 
 Row = dict[str, Any]

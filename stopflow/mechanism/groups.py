@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stopflow.kinetics.verdicts.mixture import telling_columns
+from stopflow.kinetics.verdicts.workbook_columns import telling_columns
 from stopflow.mechanism.observations import MechanismShot
 from stopflow.trace import Conditions
 

@@ -9,7 +9,7 @@ from scipy.optimize import curve_fit
 from stopflow.kinetics.fit import FitStatus, fit_trace, predict
 from stopflow.kinetics.laws import LAWS, Proportional
 from stopflow.kinetics.many.batch import fit_batch
-from stopflow.kinetics.many.compress import build_space, solve_in_space
+from stopflow.kinetics.many.grid_space import build_space, solve_in_space
 from stopflow.kinetics.many.individual_grids import fit_traces
 from stopflow.kinetics.many.shared import fit_shared
 

@@ -17,7 +17,7 @@ from stopflow.kinetics.many.two_phases import fit_two_phases
 from stopflow.kinetics.settings import AnalysisSettings, QualityThresholds
 from stopflow.kinetics.start.course import Course
 from stopflow.kinetics.start.detect import detect_start, detect_starts
-from stopflow.kinetics.start.detection import Explanation, StartDetection
+from stopflow.kinetics.start.detected_start import Explanation, StartDetection
 from stopflow.kinetics.start.shared_start import share_starts
 from stopflow.kinetics.verdicts.sentences import say
 from stopflow.simulate.lab import simulate_lab

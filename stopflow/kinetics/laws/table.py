@@ -8,7 +8,7 @@ paragraph and figures read these two tables.
 from dataclasses import dataclass
 
 from stopflow.errors import SettingsError
-from stopflow.kinetics.laws import exponentials, half_life, two_step
+from stopflow.kinetics.laws import exponentials, half_life, second_order
 from stopflow.kinetics.laws.exponentials import sum_of_exponentials
 from stopflow.kinetics.laws.expression import expression_law, looks_like_expression
 from stopflow.kinetics.laws.rate_law import RateLaw, ShapeRange
@@ -191,8 +191,8 @@ LAWS: dict[str, RateLaw] = {
         f"or {AUTO}",
         pseudo_first_order=False,
         half_life=half_life.second_order,
-        basis=two_step.equal_basis,
-        theta_jacobian=two_step.equal_jacobian,
+        basis=second_order.equal_basis,
+        theta_jacobian=second_order.equal_jacobian,
     ),
     "second-order-unequal": RateLaw(
         key="second-order-unequal",
@@ -212,8 +212,8 @@ LAWS: dict[str, RateLaw] = {
         f"{AUTO}",
         pseudo_first_order=False,
         half_life=half_life.second_order_unequal,
-        basis=two_step.unequal_basis,
-        theta_jacobian=two_step.unequal_jacobian,
+        basis=second_order.unequal_basis,
+        theta_jacobian=second_order.unequal_jacobian,
     ),
     "lag": RateLaw(
         key="lag",
@@ -227,8 +227,8 @@ LAWS: dict[str, RateLaw] = {
         exchangeable=2,
         rivals=("single", "single-slope", "double", "stretched"),
         remedy=f"a lag before the change: use --law lag or {AUTO}",
-        basis=two_step.lag_basis,
-        theta_jacobian=two_step.lag_jacobian,
+        basis=second_order.lag_basis,
+        theta_jacobian=second_order.lag_jacobian,
     ),
     "burst": RateLaw(
         key="burst",

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from stopflow.kinetics.fit import fit_trace
 from stopflow.kinetics.laws import Proportional, RateLaw, find_law
 from stopflow.kinetics.many.collect import BatchFit, Collected, collect
-from stopflow.kinetics.many.compress import GridSpace, build_space, solve_in_space
+from stopflow.kinetics.many.grid_space import GridSpace, build_space, solve_in_space
 from stopflow.kinetics.solver.result import Fit, Refusal
 from stopflow.kinetics.solver.window import LARGEST_NUMBER, MIN_POINTS, ROUNDING, validate_times
 

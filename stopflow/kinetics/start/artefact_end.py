@@ -9,7 +9,7 @@ from math import log, nan
 
 import numpy as np
 
-from stopflow.kinetics.start.detection import InitialDeviation
+from stopflow.kinetics.start.detected_start import InitialDeviation
 from stopflow.trace import FloatArray
 
 # In standard errors.

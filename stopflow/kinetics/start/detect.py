@@ -31,7 +31,7 @@ from stopflow.kinetics.signal_checks import (
 from stopflow.kinetics.solver.kept_times import bytes_of_times
 from stopflow.kinetics.solver.result import Refusal
 from stopflow.kinetics.solver.window import validate_trace
-from stopflow.kinetics.start.detection import StartDetection, undetected
+from stopflow.kinetics.start.detected_start import StartDetection, undetected
 from stopflow.kinetics.start.propose import TraceGroup, propose_starts
 from stopflow.kinetics.start.shared_start import share_starts
 from stopflow.trace import FloatArray, Shot

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from stopflow.kinetics.many.time_blocks import SINGLE_CUTS, STRIDE, TimeBlocks
 from stopflow.kinetics.start.backward_extrapolation import Batch, last_cuts
 from stopflow.kinetics.start.course import NOTHING_KNOWN, Course
-from stopflow.kinetics.start.detection import Explanation, InitialDeviation
+from stopflow.kinetics.start.detected_start import Explanation, InitialDeviation
 from stopflow.trace import FloatArray
 
 

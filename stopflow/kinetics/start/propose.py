@@ -10,7 +10,7 @@ from stopflow.kinetics.many.time_blocks import STRIDE, build_blocks
 from stopflow.kinetics.start.artefact_end import artefact_end
 from stopflow.kinetics.start.backward_extrapolation import Batch, build_batch, first_accepted
 from stopflow.kinetics.start.course import Course
-from stopflow.kinetics.start.detection import (
+from stopflow.kinetics.start.detected_start import (
     CutCurve,
     Explanation,
     StartDetection,

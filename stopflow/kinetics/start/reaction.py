@@ -17,7 +17,7 @@ from stopflow.kinetics.many.two_phases import TwoPhases, fit_two_phases
 from stopflow.kinetics.solver.result import predict
 from stopflow.kinetics.start.artefact_end import artefact_end
 from stopflow.kinetics.start.course import AT_ONCE, Course, Phases
-from stopflow.kinetics.start.detection import Explanation
+from stopflow.kinetics.start.detected_start import Explanation
 from stopflow.kinetics.start.flow import (
     FEWER_PARAMETERS,
     LOUDER_IN_FLOW,

@@ -10,7 +10,7 @@ from stopflow.kinetics.many.time_blocks import SINGLE_CUTS
 from stopflow.kinetics.start.artefact_end import artefact_end, pool
 from stopflow.kinetics.start.backward_extrapolation import SURPRISING
 from stopflow.kinetics.start.course import AT_ONCE, NOTHING_KNOWN
-from stopflow.kinetics.start.detection import Explanation, StartDetection
+from stopflow.kinetics.start.detected_start import Explanation, StartDetection
 
 FEWEST_SHOTS = 4
 LATE = 2.0

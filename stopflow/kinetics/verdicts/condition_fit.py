@@ -17,7 +17,7 @@ from stopflow.kinetics.many.mean_trace import MeanTrace, average_traces
 from stopflow.kinetics.many.shared import SharedFit, fit_shared
 from stopflow.kinetics.settings import AnalysisSettings
 from stopflow.kinetics.solver.result import Fit, predict
-from stopflow.kinetics.start.detection import undetected
+from stopflow.kinetics.start.detected_start import undetected
 from stopflow.kinetics.verdicts.findings import Finding
 from stopflow.kinetics.verdicts.replicates import FEWEST_REPLICATES, ReplicateMean
 from stopflow.kinetics.verdicts.rules import RULES, judge_shot

@@ -11,7 +11,6 @@ from stopflow.kinetics.settings import AnalysisSettings
 from stopflow.kinetics.solver.result import FitStatus
 from stopflow.kinetics.verdicts.condition_fit import ConditionFit
 from stopflow.kinetics.verdicts.findings import Finding, Verdict, verdict_of
-from stopflow.kinetics.verdicts.mixture import describe_mixture, telling_columns
 from stopflow.kinetics.verdicts.repeatability import Deviation, Series, as_series
 from stopflow.kinetics.verdicts.replicates import ReplicateMean, average_replicates
 from stopflow.kinetics.verdicts.series_phases import (
@@ -23,6 +22,7 @@ from stopflow.kinetics.verdicts.series_phases import (
     take_together,
 )
 from stopflow.kinetics.verdicts.shot import ShotAnalysis, ShotResult
+from stopflow.kinetics.verdicts.workbook_columns import describe_mixture, telling_columns
 from stopflow.trace import Conditions
 
 VARIES: Final = "\0varies"

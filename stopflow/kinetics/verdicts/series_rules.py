@@ -9,7 +9,6 @@ from stopflow.kinetics.laws import find_law
 from stopflow.kinetics.settings import QualityThresholds
 from stopflow.kinetics.verdicts.findings import Finding, Verdict
 from stopflow.kinetics.verdicts.light import with_findings
-from stopflow.kinetics.verdicts.mixture import partner_of
 from stopflow.kinetics.verdicts.repeatability import (
     FEWEST_SHOTS,
     Deviation,
@@ -21,6 +20,7 @@ from stopflow.kinetics.verdicts.repeatability import (
 )
 from stopflow.kinetics.verdicts.rules import RULES
 from stopflow.kinetics.verdicts.series import ConditionAnalysis, ExperimentAnalysis, JudgedShot
+from stopflow.kinetics.verdicts.workbook_columns import partner_of
 
 FEWEST_CONCENTRATIONS = 3
 

@@ -23,9 +23,9 @@ from stopflow.kinetics.uncertainty.interval import (
 )
 from stopflow.kinetics.uncertainty.quantisation import digitising_step
 from stopflow.kinetics.verdicts.compare_laws import LawComparison, compare_laws
-from stopflow.kinetics.verdicts.mixture import stated_ratio
 from stopflow.kinetics.verdicts.shot_errors import bound_of_k, error_factors
 from stopflow.kinetics.verdicts.shot_phases import find_inseparable
+from stopflow.kinetics.verdicts.workbook_columns import stated_ratio
 from stopflow.trace import Conditions, FloatArray, Shot
 from stopflow.trimming import TrimWindow, choose_window
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from stopflow.errors import StopflowError
 from stopflow.io.folder import find_experiments, read_experiment
 from stopflow.kinetics.analysis import analyse_experiment
-from stopflow.kinetics.verdicts.mixture import partner_of
+from stopflow.kinetics.verdicts.workbook_columns import partner_of
 from stopflow.mechanism.groups import MeasuredShot, ShotGroup, divide_shots
 from stopflow.mechanism.mixtures import (
     COLUMN,

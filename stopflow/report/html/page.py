@@ -53,6 +53,7 @@ MODULES = (
     "live",
     "followed_folder",
     "printing",
+    "keyboard_shortcuts",
     "main",
 )
 """Modules of `js/` in the order in which they need each other."""

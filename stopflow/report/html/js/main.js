@@ -4,6 +4,7 @@ import { decisionFiles } from "./decisions.js";
 import { Edits, NO_EDIT } from "./edits.js";
 import { announce, byId, download, element, setText } from "./element.js";
 import { countThings, formatDigits, formatPm } from "./format.js";
+import { followKeys } from "./keyboard_shortcuts.js";
 import { openLab } from "./lab.js";
 import { LAWS } from "./laws.js";
 import { fitTrace, followTrace } from "./fit.js";
@@ -47,7 +48,14 @@ edits.listen((index) => {
 });
 refits.updateAll().then(refreshSoon);
 if (edits.restored) announce(`${countThings(edits.restored, "change")} of an earlier visit restored.`);
-document.addEventListener("keydown", onKey);
+followKeys({
+  step: stepHistory,
+  isOpen: () => Boolean(open),
+  ofShot: {
+    ArrowLeft: () => goBy(-1), ArrowRight: () => goBy(1), Escape: closeShot,
+    "+": () => view.zoom(0.5), "-": () => view.zoom(2), "0": () => view.reset(),
+  },
+});
 window.addEventListener("hashchange", openFromHash);
 window.addEventListener("beforeunload", (event) => edits.unsaved && !edits.leaving && event.preventDefault());
 followAppearance(() => [tables.conditions, tables.shots], redraw);
@@ -130,24 +138,6 @@ function goBy(step) {
   const at = rows.findIndex((row) => row.index === open?.shot.index);
   const next = rows[Math.min(Math.max(at + step, 0), rows.length - 1)];
   if (next && next !== open?.shot) openShot(next);
-}
-
-function onKey(event) {
-  const typing = event.target.closest?.("input, select, textarea, [role=slider]");
-  const undo = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z";
-  if (undo && !(typing && typing.type === "text")) {
-    event.preventDefault();
-    stepHistory(event.shiftKey ? "redo" : "undo");
-  } else if (!typing && open && !event.altKey && !event.ctrlKey && !event.metaKey) {
-    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (step) goBy(step);
-    else if (event.key === "+") view.zoom(0.5);
-    else if (event.key === "-") view.zoom(2);
-    else if (event.key === "0") view.reset();
-    else if (event.key === "Escape") closeShot();
-    else return;
-    event.preventDefault();
-  }
 }
 
 function stepHistory(which) {

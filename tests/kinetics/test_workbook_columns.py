@@ -6,7 +6,7 @@ from lab_shots import decay, noisy, shot
 
 from stopflow.kinetics.analysis import analyse_experiment, analyse_lab, condition_rows
 from stopflow.kinetics.secondary.points import build_points, coordinate_of, group_points
-from stopflow.kinetics.verdicts.mixture import partner_of, telling_columns
+from stopflow.kinetics.verdicts.workbook_columns import partner_of, telling_columns
 from stopflow.trace import Conditions, Experiment
 
 
