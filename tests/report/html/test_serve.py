@@ -239,7 +239,7 @@ def test_the_page_follows_and_writes_by_itself(browser, serve, few_shots, tmp_pa
     page.locator("#save-note", has_text=f"1 new shot: {later.name}: k = ").wait_for()
     rows.nth(6).wait_for()
     assert rows.count() == 7
-    assert page.locator("#trace-title").inner_text() == name
+    page.locator("#trace-title", has_text=name).wait_for()
     found = page.evaluate(
         "(name) => { const s = stopflow.lab.shots.find((s) => s.file === name);"
         " return [s.start_s, s.start_source]; }",
