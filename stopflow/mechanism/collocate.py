@@ -26,10 +26,12 @@ FIRST, RATIO = 2.0, 3.0
 """First step of a mesh that is guessed, in reciprocals of the fastest rate, and how they grow."""
 CLOSE = 0.02
 """Newton's method ends where the next change would be below this share of the tolerance."""
-CURVED = 1.0
+CURVED = 10.0
 """How much the square of a relative change is taken for, of the next one, before that is known."""
-ALLOWED, WANTED = 0.5, 0.1
-"""Error of a step, in units of the tolerance, that is accepted and that a new mesh aims at."""
+ALLOWED, WANTED = 0.1, 0.02
+"""Estimated error of a step, in units of the tolerance, that is accepted and that a new mesh aims at:
+so far below 1 because those of steps add up, and an estimate is no bound.
+"""
 FEWEST, MOST = 0.15, 30.0
 """Into how many steps one may be divided when the mesh is renewed."""
 JOINED = 2
@@ -37,7 +39,7 @@ JOINED = 2
 """
 FASTEST = 1e15
 """Fastest rate that is told apart, in reciprocals of the whole time."""
-LEAST_FALL = 0.05
+LEAST_FALL = 0.15
 
 
 def collocate(
@@ -111,11 +113,12 @@ def _tail(path: Trajectory, scale: FloatArray) -> FloatArray:
     """Estimate the error of each step, (K,), in units of the tolerance.
 
     By the last coefficient in Legendre's polynomials and how much smaller it is than the one
-    before: what is left out is smaller by about as much again.
+    before: what is left out is smaller by about as much again. A last one that is small by chance
+    counts as `LEAST_FALL` of the one before.
     """
     last = (np.abs(path.mesh.method.tail @ path.x).max(axis=3) / scale[:, :, None]).max(axis=0)
-    fall = last[:, 1] / np.maximum(last[:, 0], 1e-300)
-    return np.asarray(last[:, 1] * np.clip(fall, LEAST_FALL, 1.0))
+    fall = np.clip(last[:, 1] / np.maximum(last[:, 0], 1e-300), LEAST_FALL, 1.0)
+    return np.asarray(np.maximum(last[:, 1], LEAST_FALL * last[:, 0]) * fall)
 
 
 def _newton(
