@@ -29,8 +29,8 @@ CLOSE = 0.02
 CURVED = 10.0
 """How much the square of a relative change is taken for, of the next one, before that is known."""
 ALLOWED, WANTED = 0.1, 0.02
-"""Estimated error of a step, in units of the tolerance, that is accepted and that a new mesh aims at:
-so far below 1 because those of steps add up, and an estimate is no bound.
+"""Estimated error of a step, in units of the tolerance, that is accepted and that a new mesh aims
+at: below 1 because the errors of steps add up, and an estimate is no bound.
 """
 FEWEST, MOST = 0.15, 30.0
 """Into how many steps one may be divided when the mesh is renewed."""
