@@ -157,10 +157,10 @@ def test_the_rates_of_a_folder_are_said_when_it_is_done(lab):
     said = []
     out = lab.parent / "out"
 
-    def announce(line):
-        said.append((line, list(out.parent.glob(f".out.partial-*/{KEPT}")) != []))
+    def hear(result):
+        said.append((result.headline, list(out.parent.glob(f".out.partial-*/{KEPT}")) != []))
 
-    found = ingest(lab, out=out, settings=ALONE, execution=Execution(fresh=True), announce=announce)
+    found = ingest(lab, out=out, settings=ALONE, execution=Execution(fresh=True), hear=hear)
     names = sorted(path.name for path in lab.iterdir() if path.is_dir())
     assert [line.partition(":")[0] for line, _ in said] == names
     assert all(early for _, early in said)

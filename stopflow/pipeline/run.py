@@ -92,7 +92,7 @@ def process_lab(
             execution=execution,
             command=command,
             progress=progress,
-            announce=announce,
+            hear=lambda result: announce(result.headline),
         )
         done = _report(
             place,

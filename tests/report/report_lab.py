@@ -14,6 +14,7 @@ from stopflow.report.kinetics.closing import build_closing_blocks
 from stopflow.report.kinetics.experiment_page import build_experiment_blocks
 from stopflow.report.kinetics.extent import choose_experiments
 from stopflow.report.kinetics.report import overview_blocks
+from stopflow.report.kinetics.secondary_numbers import SecondaryPicture, build_plots
 from stopflow.report.paper.pdf import Sheet, flow_sheets
 from stopflow.report.paper.style import Paper, Ruler
 
@@ -41,6 +42,11 @@ FINDINGS = {
 }
 """Verdict -> what its shots are said to have."""
 NONE_FITTED = replace(RULES["none-fitted"].finding(), because=FINDINGS["FAIL"])
+
+
+def pictures_of(secondary: pd.DataFrame, conditions: pd.DataFrame) -> list[SecondaryPicture]:
+    """Secondary plots of tables, without the rows that they are built from."""
+    return [picture for picture, _ in build_plots(secondary, conditions)]
 
 
 def found(findings: Sequence[Finding]) -> dict[str, str]:

@@ -16,7 +16,6 @@ from stopflow.report.kinetics.conditions import build_series, build_units, sort_
 from stopflow.report.kinetics.experiment_numbers import build_experiment_picture, relative_cuts
 from stopflow.report.kinetics.reasons import count_reasons
 from stopflow.report.kinetics.repeats import group_series, list_doubtful, list_repeats
-from stopflow.report.kinetics.secondary_numbers import build_pictures
 from stopflow.report.kinetics.secondary_words import summarise_secondary
 from stopflow.report.kinetics.summary import count_shots
 from stopflow.report.kinetics.view import plot_shot
@@ -87,7 +86,7 @@ def test_cuts_are_relative_to_the_rate_of_their_own_law(lab):
 
 
 def test_secondary_curves_are_rebuilt_with_their_band(lab):
-    (picture, *others) = build_pictures(lab.secondary, lab.conditions)
+    (picture, *others) = report_lab.pictures_of(lab.secondary, lab.conditions)
     assert len(others) == lab.shots["experiment"].nunique() - 1
     own = lab.conditions[lab.conditions["experiment"] == lab.shots["experiment"].iloc[0]]
     x, y = own["concentration_M"].to_numpy(), own["k_per_s"].to_numpy()
@@ -115,7 +114,7 @@ def test_a_hyperbola_has_the_band_of_its_covariance(lab):
         {"parameter": f"correlation({pair})", "value": value, "stderr": np.nan, "high95": np.nan}
         for pair, value in pairs.items()
     ]
-    (picture,) = build_pictures(pd.DataFrame([shared | row for row in rows]), own)
+    (picture,) = report_lab.pictures_of(pd.DataFrame([shared | row for row in rows]), own)
     (curve,) = picture.curves
     drawn = []
     for x in curve.x / 1e6:
@@ -161,7 +160,7 @@ def test_temperature_lines_go_through_the_rates_they_describe(kind):
     ]
     columns = [*report_lab.SECONDARY_COLUMNS[:13]]
     table = pd.DataFrame(rows, columns=columns).assign(unit="", aicc=1.0, text="")
-    (picture,) = build_pictures(table, conditions)
+    (picture,) = report_lab.pictures_of(table, conditions)
     order = np.argsort(picture.x)
     drawn = np.interp(picture.x[order], picture.curves[0].x, picture.curves[0].y)
     np.testing.assert_allclose(drawn, picture.y[order], atol=1e-3)
@@ -187,7 +186,9 @@ def test_points_of_k_on_come_from_their_rows():
         conditions="",
         rates="",
     )
-    (picture,) = build_pictures(table, report_lab.build_lab(names=("a",), points=201).conditions)
+    (picture,) = report_lab.pictures_of(
+        table, report_lab.build_lab(names=("a",), points=201).conditions
+    )
     np.testing.assert_allclose(picture.y, np.log(k_on))
     np.testing.assert_allclose(picture.high, np.log(1.2 * k_on))
     assert np.isnan(picture.low).tolist() == [True, False, False]
@@ -328,7 +329,7 @@ def test_the_plot_of_a_slower_phase_shows_its_own_rates(lab):
     conditions = lab.conditions.assign(**slower)
     rates = " ".join(["k2_per_s"] * len(own))
     second = table.assign(plot=table["plot"] + "/k2", rates=rates)
-    first, further = build_pictures(pd.concat([table, second]), conditions)
+    first, further = report_lab.pictures_of(pd.concat([table, second]), conditions)
     np.testing.assert_array_equal(first.y, own["k_per_s"])
     np.testing.assert_array_equal(further.y, np.full(len(own), 3.0))
     assert (set(further.low), set(further.high)) == ({2.8}, {3.2})

@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from report_lab import pictures_of
 
 from stopflow.kinetics.analysis import (
     AnalysisSettings,
@@ -14,7 +15,6 @@ from stopflow.kinetics.analysis import (
 )
 from stopflow.report.kinetics.secondary_numbers import (
     SecondaryPicture,
-    build_pictures,
     describe_parameter,
 )
 from stopflow.report.kinetics.secondary_pages import draw_secondary, secondary_grid
@@ -64,7 +64,7 @@ def test_more_than_two_decades_stand_on_a_logarithmic_axis(rng) -> None:
         for at in np.geomspace(1e-7, 1e-4, 6)
     ]
     for points, scale in ((wide, "log"), (wide[3:], "linear")):
-        (picture,) = build_pictures(*lab_of(rng, points, "single"))
+        (picture,) = pictures_of(*lab_of(rng, points, "single"))
         axes = drawn(picture)
         assert axes.get_xscale() == scale
         assert axes.get_yscale() == "linear"
@@ -78,7 +78,7 @@ def test_every_curve_of_a_plot_has_its_name(rng) -> None:
         (Conditions(substrate="S", concentration_M=at), [(0.5, 2 + 1e6 * at)])
         for at in np.linspace(1e-5, 1e-4, 6)
     ]
-    (picture,) = build_pictures(*lab_of(rng, points, "single"))
+    (picture,) = pictures_of(*lab_of(rng, points, "single"))
     axes = drawn(picture)
     said = [text.get_text() for text in axes.get_legend().get_texts()]
     assert said == [
@@ -100,7 +100,7 @@ def test_amplitudes_of_both_phases_are_drawn_in_the_unit_of_the_signal(rng) -> N
         for at in np.geomspace(1e-5, 1.2e-4, 6)
     ]
     secondary, conditions = lab_of(rng, points, "double")
-    pictures = {picture.title: picture for picture in build_pictures(secondary, conditions)}
+    pictures = {picture.title: picture for picture in pictures_of(secondary, conditions)}
     second = next(own for title, own in pictures.items() if title.endswith("amplitude2"))
     assert second.y_label == "amplitude2 / AU"
     np.testing.assert_allclose(second.y, conditions["amplitude2"])
@@ -122,7 +122,7 @@ def test_a_ph_profile_is_drawn_over_ph(rng) -> None:
         for ph in np.arange(5.2, 9.3, 0.6)
     ]
     secondary, conditions = lab_of(rng, points, "single")
-    (picture,) = build_pictures(secondary, conditions)
+    (picture,) = pictures_of(secondary, conditions)
     assert picture.x_label == "pH"
     np.testing.assert_allclose(picture.x, np.arange(5.2, 9.3, 0.6))
     assert [line for line in picture.said if line.startswith("pKa1 = ")], picture.said

@@ -8,14 +8,12 @@ grid a fit starts: the rest of the block in which it does is kept point by point
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stopflow.kinetics.many.time_blocks import GRIDS_KEPT
-from stopflow.kinetics.solver.kept_times import LARGEST_KEPT
+from stopflow.kinetics.solver.kept_times import kept_by_value
 from stopflow.trace import FloatArray
 
 GROWTH = 1.2
@@ -61,19 +59,9 @@ class CommonGrid:
         return found
 
 
+@kept_by_value
 def build_grid(time_s: FloatArray) -> CommonGrid:
     """Divide increasing times (N,) into blocks that grow with the distance from the first."""
-    if len(time_s) > LARGEST_KEPT:
-        return _divided(time_s)
-    return _kept(np.ascontiguousarray(time_s, dtype=np.float64).tobytes())
-
-
-@lru_cache(maxsize=GRIDS_KEPT)
-def _kept(times: bytes) -> CommonGrid:
-    return _divided(np.frombuffer(times))
-
-
-def _divided(time_s: FloatArray) -> CommonGrid:
     points = len(time_s)
     bounds = [0]
     while bounds[-1] < points:

@@ -7,12 +7,11 @@ term is below ``(k w)^4 / 1920`` of it for even points over a width w.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from stopflow.kinetics.solver.kept_times import LARGEST_KEPT
+from stopflow.kinetics.solver.kept_times import kept_by_value
 from stopflow.trace import FloatArray
 
 GROWTH = 1.07
@@ -23,8 +22,6 @@ WIDEST_PART = 1 / 128
 # Edges at which a fit begins: every third, and of few points each of the first.
 STRIDE = 3
 SINGLE_CUTS = 12
-# An instrument records on a few grids: what depends on one alone is made once for all experiments.
-GRIDS_KEPT = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -96,19 +93,9 @@ def _cuts(edges: NDArray[np.intp]) -> NDArray[np.intp]:
     return np.concatenate((np.arange(single), np.arange(single, len(edges) - 1, STRIDE)))
 
 
+@kept_by_value
 def build_blocks(time_s: FloatArray) -> TimeBlocks:
     """Divide the times (N,), in seconds and increasing; those of the last grids are kept."""
-    if len(time_s) > LARGEST_KEPT:
-        return _divided(time_s)
-    return _kept(np.ascontiguousarray(time_s, dtype=np.float64).tobytes())
-
-
-@lru_cache(maxsize=GRIDS_KEPT)
-def _kept(times: bytes) -> TimeBlocks:
-    return _divided(np.frombuffer(times))
-
-
-def _divided(time_s: FloatArray) -> TimeBlocks:
     points = len(time_s)
     edges = cut_edges(points)
     widest = max(int(points * WIDEST_PART), 1)

@@ -6,6 +6,7 @@ different starts: windows, blocks and decays are made for the first of them.
 
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache, wraps
 from typing import Final, Generic, TypeVar
 
 import numpy as np
@@ -18,6 +19,8 @@ KEPT: Final = 8
 """Results that are kept: shots of an experiment have some four starts."""
 LARGEST_KEPT: Final = 65_536
 """Points up to which results are kept; of more the memory would count."""
+GRIDS_KEPT: Final = 8
+"""Grids of time that are kept from experiment to experiment: an instrument records on a few."""
 
 
 class OfTimes(Generic[Result]):
@@ -36,6 +39,22 @@ class OfTimes(Generic[Result]):
         if not time.flags.writeable and time.flags.owndata and len(time) <= LARGEST_KEPT:
             self._kept.append((time, numbers, found))
         return found
+
+
+def kept_by_value(build: Callable[[RealArray], Result]) -> Callable[[RealArray], Result]:
+    """Have what follows from times (N,) made once for all equal ones, of `GRIDS_KEPT` grids."""
+
+    @lru_cache(maxsize=GRIDS_KEPT)
+    def kept(times: bytes) -> Result:
+        return build(np.frombuffer(times))
+
+    @wraps(build)
+    def find(time_s: RealArray) -> Result:
+        if len(time_s) > LARGEST_KEPT:
+            return build(time_s)
+        return kept(np.ascontiguousarray(time_s, dtype=np.float64).tobytes())
+
+    return find
 
 
 def _bytes(time: RealArray) -> bytes:

@@ -27,7 +27,7 @@ from stopflow.pipeline.lab.gather import GatheredFolders, compare_folders, gathe
 from stopflow.pipeline.lab.kept import earlier_results
 from stopflow.pipeline.lab.provenance import build_provenance
 from stopflow.pipeline.lab.reading import FolderJob, FolderReading, FolderResult, do_folder
-from stopflow.pipeline.progress import Announce, Progress, silent, unannounced
+from stopflow.pipeline.progress import Progress, silent
 from stopflow.store import (
     REPLACEABLE,
     Dataset,
@@ -119,7 +119,6 @@ def ingest(
     execution: Execution = USUAL,
     command: str = "",
     progress: Progress = silent,
-    announce: Announce = unannounced,
     hear: Hear = unheard,
 ) -> Dataset:
     """Read, trim, fit and judge every experiment below `root`; leave a dataset in `out`.
@@ -146,7 +145,6 @@ def ingest(
             execution=execution,
             command=command,
             progress=progress,
-            announce=announce,
             hear=hear,
         )
     return load_dataset(out)
@@ -161,7 +159,6 @@ def write_dataset(
     execution: Execution = USUAL,
     command: str = "",
     progress: Progress = silent,
-    announce: Announce = unannounced,
     hear: Hear = unheard,
 ) -> None:
     """Write the dataset of `root` into the empty folder `place`; it is to replace the one in `out`.
@@ -177,7 +174,6 @@ def write_dataset(
     counter = count(1)
 
     def done(result: FolderResult) -> None:
-        announce(result.headline)
         hear(result)
         progress("reading and fitting", next(counter), len(jobs))
 

@@ -82,8 +82,16 @@ class SecondaryPicture:
     log_y: bool = False
 
 
-def build_pictures(secondary: pd.DataFrame, conditions: pd.DataFrame) -> list[SecondaryPicture]:
-    """Rebuild every secondary plot from the dataset's tables.
+@made_once
+def pictured_plots(data: KineticsReportData) -> list[tuple[SecondaryPicture, pd.DataFrame]]:
+    """Return every secondary plot of a lab with the rows that it was built from."""
+    return list(build_plots(data.secondary, data.conditions.reset_index(drop=True)))
+
+
+def build_plots(
+    secondary: pd.DataFrame, conditions: pd.DataFrame
+) -> Iterator[tuple[SecondaryPicture, pd.DataFrame]]:
+    """Rebuild every secondary plot from the dataset's tables, with the rows that it is built from.
 
     Parameters
     ----------
@@ -92,18 +100,6 @@ def build_pictures(secondary: pd.DataFrame, conditions: pd.DataFrame) -> list[Se
     conditions
         Their means are the points.
     """
-    return [picture for picture, _ in _build_plots(secondary, conditions)]
-
-
-@made_once
-def pictured_plots(data: KineticsReportData) -> list[tuple[SecondaryPicture, pd.DataFrame]]:
-    """Return every secondary plot of a lab with the rows that it was built from."""
-    return list(_build_plots(data.secondary, data.conditions.reset_index(drop=True)))
-
-
-def _build_plots(
-    secondary: pd.DataFrame, conditions: pd.DataFrame
-) -> Iterator[tuple[SecondaryPicture, pd.DataFrame]]:
     units = build_units(conditions)
     several = set(secondary[col.EXPERIMENT]) != {""} and secondary[col.PLOT].nunique() > 1
     for _, part in secondary.groupby(col.PLOT, sort=False):
