@@ -132,7 +132,7 @@ def _newton(
 ) -> tuple[FloatArray, FloatArray] | None:
     """Solve for x (M, K, s + 1, r) and its derivatives; None without convergence."""
     step = _NewtonStep(right, by_free, mesh)
-    before, curved = np.inf, CURVED * tolerance
+    before = np.inf
     for _ in range(NEWTON_STEPS):
         try:
             ahead, dx = step.take(x)

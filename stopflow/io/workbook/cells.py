@@ -1,4 +1,4 @@
-"""What stands in one cell, and the sheets that a reader of a workbook's format hands over.
+"""What stands in one cell, how columns are named, and the sheets that a reader hands over.
 
 Nothing here needs more than the standard library: the process that reads workbooks imports it.
 """
@@ -93,3 +93,12 @@ def require_text_size(book: str, rows: Iterable[Iterable[Cell]], before: int = 0
             found = f"more than {MOST_CHARACTERS} characters in its cells"
             raise FormatError(book, found=found, expected="a workbook with a table of files")
     return count
+
+
+def column_letters(number: int) -> str:
+    """Return the letters of a column, counted from 1: A, ..., Z, AA, ..."""
+    letters = ""
+    while number > 0:
+        number, digit = divmod(number - 1, 26)
+        letters = chr(ord("A") + digit) + letters
+    return letters

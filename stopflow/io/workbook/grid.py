@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from stopflow.io.guard import guarded, read_bytes, unreadable
-from stopflow.io.workbook.cells import Cell
+from stopflow.io.workbook.cells import Cell, column_letters
 from stopflow.io.workbook.reader_process import EXPECTED, READER
 from stopflow.io.workbook.text_table import parse_text_table
 from stopflow.trace import Problem, Topic
@@ -92,7 +92,7 @@ class Sheet:
             row, column = column, row
         if self.lines:
             return f"line {self.lines[row]}, column {column + 1}"
-        return f"sheet '{self.name}', cell {_column_letters(column + 1)}{row + 1}"
+        return f"sheet '{self.name}', cell {column_letters(column + 1)}{row + 1}"
 
     def row_place(self, row: int) -> str:
         """Say where a row is."""
@@ -112,16 +112,7 @@ class Sheet:
     def _column_place(self, column: int) -> str:
         if self.lines:
             return f"column {column + 1}"
-        return f"sheet '{self.name}', column {_column_letters(column + 1)}"
-
-
-def _column_letters(number: int) -> str:
-    """Return the letters of a column, ``"A"`` for 1."""
-    letters = ""
-    while number > 0:
-        number, digit = divmod(number - 1, 26)
-        letters = chr(ord("A") + digit) + letters
-    return letters
+        return f"sheet '{self.name}', column {column_letters(column + 1)}"
 
 
 def read_sheets(path: Path) -> list[Sheet]:

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from stopflow import column_names as col
+from stopflow.io.workbook.cells import column_letters
 from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.kinetics.secondary.fit import name_phase
 from stopflow.report.data import KineticsReportData
@@ -128,13 +129,7 @@ def _place_of(picture: SecondaryPicture) -> tuple[bool, bool]:
 def letter_groups(plots: Sequence[Sequence[SecondaryPicture]]) -> dict[str, str]:
     """Give each group of an overlaid plot a letter; its name stands in the table below."""
     names = dict.fromkeys(p.title for group in plots if len(group) > 1 for p in group)
-    return {name: _letter(place) for place, name in enumerate(names)}
-
-
-def _letter(place: int) -> str:
-    """Return a, b, ..., z, aa, ab, ..."""
-    first, last = divmod(place, 26)
-    return (_letter(first - 1) if first else "") + chr(ord("a") + last)
+    return {name: column_letters(number).lower() for number, name in enumerate(names, start=1)}
 
 
 def _equations(secondary: pd.DataFrame) -> Paragraph:

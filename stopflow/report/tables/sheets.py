@@ -12,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from stopflow.io.csv_files import LIVE
+from stopflow.io.workbook.cells import column_letters
 from stopflow.report.tables.styles import Style
-from stopflow.report.tables.workbook import Sheet, Workbook, column_letters, writing_workbook
+from stopflow.report.tables.workbook import Sheet, Workbook, writing_workbook
 from stopflow.schema import COLUMNS, unit_of
 
 _VERDICTS: Final = {

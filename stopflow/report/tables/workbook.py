@@ -14,6 +14,7 @@ from xml.sax.saxutils import escape, quoteattr
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from stopflow.io.atomic import replacing_file
+from stopflow.io.workbook.cells import column_letters
 from stopflow.report.tables.styles import MAIN, Style, styles_xml
 
 _HEAD: Final = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n'
@@ -110,15 +111,6 @@ def writing_workbook(path: Path) -> Iterator[Workbook]:
         book = Workbook(archive)
         yield book
         book.finish()
-
-
-def column_letters(place: int) -> str:
-    """Return the letters of a column, counted from 1: A, ..., Z, AA, ..."""
-    letters = ""
-    while place:
-        place, left = divmod(place - 1, 26)
-        letters = chr(ord("A") + left) + letters
-    return letters
 
 
 def _entry(name: str) -> ZipInfo:
