@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pypdf import PdfReader
 
 sys.path.insert(0, str(Path(__file__).parent / "learn"))
 from small_images import make_images, write_images
@@ -169,6 +170,26 @@ def test_methods_of_one_budget_share_a_search_and_stand_beside_the_dense_one(ima
     assert sum("search" in one for one in kept) == 2
     assert sum("run" in one for one in kept) == 3
     assert json.loads((tmp_path / "reproduce.json").read_text("utf-8"))[0]["row"]
+
+
+def test_a_row_whose_runs_all_diverge_says_so(run, images, tmp_path, monkeypatch):
+    folder = tmp_path / "published"
+    folder.mkdir()
+    (folder / "steep.toml").write_text(
+        'title = "Steep"\nsource = "a test"\n'
+        '[sound]\noptimiser = "momentum"\nlearning_rate = 1e9\nbatch_size = 8\n'
+        '[[row]]\nname = "one"\ntitle = "too steep"\npublished = {}\nsound = { layer = "dlrt" }\n',
+        "utf-8",
+    )
+    monkeypatch.setattr("stopflow.pipeline.published.rows.published_folder", lambda: folder)
+    where = ("--data", images, "--dataset", "none", "--reports", tmp_path / "reports")
+    code, said, error = run("reproduce", "steep", "--quick", *where)
+    assert (code, error) == (0, "")
+    assert "1 of 1 diverged" in said
+    pages = PdfReader(tmp_path / "reports" / "reproduce.pdf").pages
+    text = " ".join(" ".join(page.extract_text() for page in pages).split())
+    assert "1 of 1 diverged" in text
+    assert "Every run diverged in its first epoch." in text
 
 
 def test_every_method_of_the_comparison_has_the_same_budget():

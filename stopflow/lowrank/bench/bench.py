@@ -47,7 +47,7 @@ def bench_step(
     size = size or BenchSize()
     for name in variants:
         if name not in VARIANTS:
-            raise SettingsError("variant", name, valid=VARIANTS)
+            raise SettingsError("variant", name, valid="; ".join(VARIANTS))
     names = list(dict.fromkeys([BASELINE, *variants]))
     rows: list[dict[str, float | int | str]] = []
     for batch in batches:

@@ -155,9 +155,11 @@ def _cells(row: Mapping[str, Any], *, first: bool) -> tuple[str, ...]:
     sd = row["test_sd"]
     return (
         str(row["row"]) if first else "",
-        NAMES[row["variant"]] + (" (diverged)" if row["diverged"] else ""),
+        NAMES[row["variant"]],
         percent("published"),
-        percent("test") + (f" ± {sd:.2f}" if np.isfinite(sd) else ""),
+        f"{row['diverged']} of {row['seeds']} diverged"
+        if row["diverged"]
+        else percent("test") + (f" ± {sd:.2f}" if np.isfinite(sd) else ""),
         percent("train"),
         str(row["seeds"]),
         say_count(row["epochs"]),
@@ -183,11 +185,15 @@ def _table_blocks(name: str, variants: Sequence[ReproducedVariant]) -> list[Bloc
         blocks.append(
             build_subheading(": ".join(filter(None, (own[0].title, _figures(own[0].published)))))
         )
-        painters: list[Painter] = [
-            *(partial(draw_runs, variants=own, column=column) for column in _columns(own)),
-            _rank_painter(own),
-        ]
-        blocks.append(row_picture(painters, tall_mm=50.0))
+        trained = [variant for variant in own if any(run.epoch for run in variant.runs)]
+        if trained:
+            painters: list[Painter] = [
+                *(partial(draw_runs, variants=trained, column=name) for name in _columns(trained)),
+                _rank_painter(trained),
+            ]
+            blocks.append(row_picture(painters, tall_mm=50.0))
+        else:
+            blocks.append(Paragraph(text="Every run diverged in its first epoch.", size=7.4))
         if own[0].differs not in ("", said):
             said = own[0].differs
             blocks.append(Paragraph(text=own[0].differs, size=6.6, colour=MUTED))
