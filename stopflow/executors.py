@@ -96,7 +96,13 @@ class ThisProcess(Executor):
         return future
 
 
-def open_workers(*, processes: int, cluster: str | None = None) -> AbstractContextManager[Workers]:
+def nothing() -> None:
+    """Load nothing before the first job."""
+
+
+def open_workers(
+    *, processes: int, cluster: str | None = None, load: Callable[[], None] = nothing
+) -> AbstractContextManager[Workers]:
     """Open the place of the work.
 
     Parameters
@@ -105,6 +111,8 @@ def open_workers(*, processes: int, cluster: str | None = None) -> AbstractConte
         How many work on this machine, this one among them; 1: this one alone.
     cluster
         Address of a Dask scheduler, whose workers are used instead.
+    load
+        What processes of this machine do at once, so that the first job finds it done.
 
     Raises
     ------
@@ -115,13 +123,15 @@ def open_workers(*, processes: int, cluster: str | None = None) -> AbstractConte
         return _on_cluster(cluster)
     if processes == 1:
         return nullcontext(Workers(executor=ThisProcess(), at_once=1))
-    return _in_processes(processes)
+    return _in_processes(processes, load)
 
 
 @contextmanager
-def _in_processes(count: int) -> Iterator[Workers]:
+def _in_processes(count: int, load: Callable[[], None]) -> Iterator[Workers]:
     """Start all processes but one, which is this one: it works while the others still import."""
     with one_blas_thread(), worker_processes(count - 1) as pool, _turns(TURN_S):
+        for _ in range(count - 1):
+            pool.submit(load)
         yield Workers(executor=pool, at_once=AHEAD * count, helped=True)
 
 

@@ -11,27 +11,21 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
-from zipfile import BadZipFile, ZipFile, ZipInfo
+from zipfile import ZipFile, ZipInfo
 
 from stopflow.errors import StopflowError, StoreError
 from stopflow.frames import AGAIN
-from stopflow.kinetics.analysis import AnalysisSettings
+from stopflow.kinetics.settings import AnalysisSettings
+from stopflow.pipeline.lab.jobs import code_digest
 from stopflow.pipeline.lab.packing import pack, unpack
-from stopflow.pipeline.lab.reading import (
-    FolderJob,
-    FolderReading,
-    FolderResult,
-    code_digest,
-    job_key,
-)
-from stopflow.store import KEPT, Dataset, load_dataset, trace_digests
+from stopflow.pipeline.lab.reading import FolderReading, FolderResult
+from stopflow.pipeline.lab.unchanged import DAMAGED, SETTINGS
+from stopflow.seal import trace_digests
+from stopflow.store import KEPT, Dataset, load_dataset
 from stopflow.trace import Trace
 
-SETTINGS: Final = "settings"
 ONCE: Final = "once-"
 """Before the key of a folder that the next ingest does again."""
-DAMAGED: Final = (OSError, BadZipFile, ValueError, KeyError, NotImplementedError, EOFError)
-"""What opening or reading a damaged archive raises."""
 
 
 class ResultsKeeper:
@@ -52,17 +46,6 @@ class EarlierResults:
     def __init__(self, archive: ZipFile | None = None, dataset: Dataset | None = None) -> None:
         self._archive = archive
         self._traces = None if dataset is None else ExperimentTraces(dataset)
-        self._keys = frozenset(archive.namelist() if archive is not None else ())
-
-    def key_of(self, job: FolderJob) -> str | None:
-        """Return the key of the job; None where it was not done before just so."""
-        if not self._keys:
-            return None
-        try:
-            key = job_key(job)
-        except OSError:
-            return None
-        return key if key in self._keys else None
 
     def find(self, key: str) -> FolderReading | None:
         """Return the folder with this key as it was done before; None where it is damaged."""
