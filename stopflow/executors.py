@@ -6,7 +6,7 @@ Each place is a `concurrent.futures.Executor`, so that whatever offers one can d
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
@@ -46,29 +46,14 @@ class Workers:
     beside: int = 0
 
     def map_in_order(self, work: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
-        """Yield the results in the order of the jobs; few of them wait in memory at any time."""
-        waiting: deque[_Handed[Job, Result]] = deque()
-        line = _Line(work, self.executor, room=self.beside or self.at_once)
-        left = iter(jobs)
-        first = True
-        while True:
-            handed: list[_Handed[Job, Result]] = [
-                _Handed(job=job, future=Future())
-                for job in islice(left, self.at_once - len(waiting))
-            ]
-            waiting.extend(handed)
-            if not waiting:
-                return
-            # The first is done here, where nothing has to be started for it.
-            line.add(handed, first_is_taken=first and self.beside > 0)
-            own = handed[0] if first and self.beside else None
-            first = False
-            if own is None and self.beside and not waiting[0].future.done():
-                own = line.take()
-            if own is not None:
-                _settle(own.future, ThisProcess().submit(work, own.job))
-                continue
-            yield waiting.popleft().future.result()
+        """Return the results in the order of the jobs; few of them wait in memory at any time.
+
+        What others do is begun at once, also before the first result is asked for.
+        """
+        line = _Line(work, jobs, self)
+        if not isinstance(self.executor, ThisProcess):
+            line.fill()
+        return line.results()
 
     def dismiss(self) -> None:
         """Let the workers end, for nothing more will be asked; they are waited for at the end."""
@@ -84,40 +69,65 @@ class _Handed(Generic[Job, Result]):
 
 
 class _Line(Generic[Job, Result]):
-    """Jobs that nobody has begun; the executor is given the next as soon as it is done with one.
+    """Jobs in the order of their results; who is done with one is given the next not begun.
 
-    A job that it holds in a queue of its own could not be taken back, and at the end one process
-    would wait for two jobs of another.
+    A job that an executor holds in a queue of its own could not be taken back, and at the end this
+    process would wait for two jobs of another.
     """
 
-    def __init__(self, work: Callable[[Job], Result], executor: Executor, *, room: int) -> None:
-        self._work, self._executor = work, executor
-        self._room = room
+    def __init__(
+        self, work: Callable[[Job], Result], jobs: Iterable[Job], workers: Workers
+    ) -> None:
+        self._work, self._left, self._workers = work, iter(jobs), workers
+        self._waiting: deque[_Handed[Job, Result]] = deque()
         self._jobs: deque[_Handed[Job, Result]] = deque()
+        self._room = workers.beside or workers.at_once
+        # The first is done here, where nothing has to be started for it.
+        self._kept = int(workers.beside > 0)
         self._lock = threading.Lock()
 
-    def add(self, handed: Sequence[_Handed[Job, Result]], *, first_is_taken: bool) -> None:
-        """Add jobs; the first of them is left out where the caller does it."""
-        self._jobs.extend(handed[int(first_is_taken) :])
+    def fill(self) -> None:
+        """Let as many jobs be begun as may wait with their results."""
+        for job in islice(self._left, self._workers.at_once - len(self._waiting)):
+            handed: _Handed[Job, Result] = _Handed(job=job, future=Future())
+            self._waiting.append(handed)
+            self._jobs.append(handed)
         self._hand_out()
 
-    def take(self) -> _Handed[Job, Result] | None:
-        """Take the next job out of the line; None where there is none."""
+    def results(self) -> Iterator[Result]:
+        """Yield the results, and do a job here where the next is not there yet."""
+        while True:
+            self.fill()
+            if not self._waiting:
+                return
+            own = None
+            if self._workers.beside and not self._waiting[0].future.done():
+                own = self._take()
+            if own is None:
+                yield self._waiting.popleft().future.result()
+            else:
+                _settle(own.future, ThisProcess().submit(self._work, own.job))
+
+    def _take(self) -> _Handed[Job, Result] | None:
+        """Take the next job to do it here; None where all are begun."""
         with self._lock:
+            self._kept = 0
             return self._jobs.popleft() if self._jobs else None
 
     def _hand_out(self) -> None:
         while (handed := self._next()) is not None:
-            future = self._executor.submit(self._work, handed.job)
+            future = self._workers.executor.submit(self._work, handed.job)
             future.add_done_callback(partial(self._done, handed))
 
     def _next(self) -> _Handed[Job, Result] | None:
         """Take the next job for the executor; None where it has as many as it is to have."""
         with self._lock:
-            if not self._room or not self._jobs:
+            if not self._room or len(self._jobs) <= self._kept:
                 return None
             self._room -= 1
-            return self._jobs.popleft()
+            handed = self._jobs[self._kept]
+            del self._jobs[self._kept]
+            return handed
 
     def _done(self, handed: _Handed[Job, Result], future: Future[Result]) -> None:
         """Give the executor another job in the place of one that is done."""
@@ -154,13 +164,7 @@ class ThisProcess(Executor):
         return future
 
 
-def nothing() -> None:
-    """Load nothing before the first job."""
-
-
-def open_workers(
-    *, processes: int, cluster: str | None = None, load: Callable[[], None] = nothing
-) -> AbstractContextManager[Workers]:
+def open_workers(*, processes: int, cluster: str | None = None) -> AbstractContextManager[Workers]:
     """Open the place of the work.
 
     Parameters
@@ -169,8 +173,6 @@ def open_workers(
         How many work on this machine, this one among them; 1: this one alone.
     cluster
         Address of a Dask scheduler, whose workers are used instead.
-    load
-        What processes of this machine do at once, so that the first job finds it done.
 
     Raises
     ------
@@ -181,15 +183,13 @@ def open_workers(
         return _on_cluster(cluster)
     if processes == 1:
         return nullcontext(Workers(executor=ThisProcess(), at_once=1))
-    return _in_processes(processes, load)
+    return _in_processes(processes)
 
 
 @contextmanager
-def _in_processes(count: int, load: Callable[[], None]) -> Iterator[Workers]:
+def _in_processes(count: int) -> Iterator[Workers]:
     """Start all processes but one, which is this one: it works while the others still import."""
     with one_blas_thread(), worker_processes(count - 1) as pool, _turns(TURN_S):
-        for _ in range(count - 1):
-            pool.submit(load)
         yield Workers(executor=pool, at_once=AHEAD * count, beside=count - 1)
 
 

@@ -20,7 +20,7 @@ from stopflow.kinetics.settings import AnalysisSettings
 from stopflow.pipeline.checks import given, require_time_unit, require_wavelength, require_whole
 from stopflow.pipeline.lab.drawn import carry_parts
 from stopflow.pipeline.lab.folders import find_folders
-from stopflow.pipeline.lab.jobs import FolderJob, do_job, load_analysis
+from stopflow.pipeline.lab.jobs import FolderJob, do_job
 from stopflow.pipeline.lab.unchanged import EarlierKeys, earlier_keys, seal_results, take_dataset
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.store import (
@@ -180,14 +180,13 @@ def write_dataset(
     true, unread = true_rates(folders)
     further = (*lab.problems, *unread)
     record = lab_at(root).record(out)
-    told = ascii((asdict(settings), list(map(asdict, further)), true, command, record))
-    if earlier.are(keys, told) and take_dataset(out, place):
+    told = ascii((asdict(settings), list(map(asdict, further)), true, record))
+    if earlier.are(keys, told) and take_dataset(out, place, command=command):
         return True
     left = [job for job, key in zip(jobs, keys, strict=True) if key is None]
     processes = _processes(left, settings.workers)
-    with open_workers(
-        processes=processes, cluster=execution.cluster, load=load_analysis
-    ) as workers:
+    with open_workers(processes=processes, cluster=execution.cluster) as workers:
+        fitted = workers.map_in_order(do_job, left)
         # Loaded while the workers load what they need.
         from stopflow.pipeline.lab.gather import compare_folders, gather_folders
         from stopflow.pipeline.lab.kept import earlier_results
@@ -209,7 +208,7 @@ def write_dataset(
                 found = Workers(executor=threads, at_once=AHEAD).map_in_order(
                     kept.find, [key for key in keys if key is not None]
                 )
-                readings = _read_all(jobs, keys, found, workers.map_in_order(do_job, left))
+                readings = _read_all(jobs, keys, found, fitted)
                 gathered = gather_folders(readings, writer, place, settings.analysis, done=done)
             workers.dismiss()
             _require_better(gathered, out, lab=lab_at(root))

@@ -40,11 +40,6 @@ def do_job(job: FolderJob) -> "FolderReading":
     return do_folder(job)
 
 
-def load_analysis() -> None:
-    """Load what `do_job` needs."""
-    from stopflow.pipeline.lab import reading as _reading  # noqa: F401
-
-
 def job_key(job: FolderJob, hashes: Mapping[str, str] | None = None) -> str:
     """Hash all that the result of a job depends on.
 

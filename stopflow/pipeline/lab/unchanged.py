@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Final
 from zipfile import BadZipFile, ZipFile
 
+from stopflow.io.json_files import load_json
 from stopflow.io.moves import link_or_copy
 from stopflow.pipeline.lab.jobs import FolderJob, job_key
-from stopflow.seal import is_unbroken
+from stopflow.seal import PROVENANCE, is_unbroken
 from stopflow.store import FILES, KEPT
 
 SETTINGS: Final = "settings"
@@ -60,16 +61,18 @@ def seal_results(folder: Path, told: str) -> None:
         archive.comment = _seal(archive.namelist(), told)
 
 
-def take_dataset(earlier: Path, place: Path) -> bool:
+def take_dataset(earlier: Path, place: Path, *, command: str) -> bool:
     """Have all files of a dataset in the empty folder `place` too, if they are as they were made.
 
-    They are looked at in `place`, where no other run replaces them.
+    They are looked at in `place`, where no other run replaces them. A dataset that another command
+    made would say so, and is not taken.
     """
     for name in sorted(FILES):
         if (earlier / name).is_file():
             link_or_copy(earlier / name, place / name)
     if is_unbroken(place) and _is_readable(place / KEPT):
-        return True
+        if load_json(place / PROVENANCE).get("command") == command:
+            return True
     for path in place.iterdir():
         path.unlink()
     return False
