@@ -26,7 +26,7 @@ class QualityThresholds:
     fast_sampling
         k times the sampling step above this: the decay falls between the points.
     uncertain_warn, uncertain_fail
-        Relative standard error of k.
+        Relative standard error of the least certain rate of the law.
     misfit_chance
         Chance of residuals that wave as much as these, or of rates as far off their curve against
         concentration, without a reason.
@@ -83,7 +83,7 @@ class QualityThresholds:
     removed_change: float = 0.15
     removed_time: float = 0.2
     law_shift_sigma: float = 3.0
-    law_shift_share: float = 0.02
+    law_shift_share: float = 0.01
     chosen_shift_sigma: float = 1.5
     law_gain: float = 10.0
     time_zero_kt: float = 0.01

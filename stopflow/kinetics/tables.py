@@ -186,7 +186,7 @@ def _law_columns(shot: ShotAnalysis) -> Row:
     for key, (rate, criterion) in compared.items():
         row[rate], row[criterion] = result.laws[key].k_per_s, result.laws[key].aicc
     row["model_shift_sigma"] = result.law_shift_sigma
-    rival = result.laws.rival_of(result.fit)
+    rival = next(iter(result.laws.rivals_of(result.fit)), None)
     if rival is not None:
         row["rival_law"], row["rival_k_per_s"] = rival.law, rival.k_per_s
         row["rival_gain"] = result.laws.gain_of(rival, result.fit)

@@ -22,6 +22,8 @@ WORTH_TRYING = 10.0
 # Laws whose AICc is within this of the best one are not ruled out; Burnham and Anderson, Model
 # Selection and Multimodel Inference (2002), section 2.6.
 NOT_RULED_OUT = 10.0
+# A law of more parameters whose AICc is at most this much higher has substantial support; ibid.
+SUPPORTED = 2.0
 # Of laws this close to the best one that of the fewest parameters is reported.
 AS_GOOD = 6.0
 MOST_POINTS = 2000
@@ -103,12 +105,12 @@ class LawComparison:
         added = {fit.law: _alternative(fit, inflation=self.inflation)}
         return replace(self, alternatives={**self.alternatives, **added})
 
-    def rival_of(self, fit: Fit) -> Alternative | None:
-        """Best of the other laws, if there is one."""
+    def rivals_of(self, fit: Fit) -> list[Alternative]:
+        """List the other laws that have numbers, the best first."""
         others = [
             item for item in self.alternatives.values() if item.law != fit.law and item.parameters
         ]
-        return min(others, key=lambda item: item.fair_aicc, default=None)
+        return sorted(others, key=lambda item: item.fair_aicc)
 
     def gain_of(self, rival: Alternative, fit: Fit) -> float:
         """By how much AICc of `rival` is lower than that of the law fitted."""
@@ -118,18 +120,16 @@ class LawComparison:
     def largest_shift(self, fit: Fit, *, stderr: Mapping[str, float]) -> "RateShift":
         """Find the largest shift of a rate to a law that is not ruled out.
 
-        0 when every other law is ruled out. A law of more parameters counts only where it is
-        better: it can always do as well.
+        0 when every other law is ruled out. A law of more parameters can always follow the trace as
+        well, so it counts only where AICc supports it.
         """
         lowest = min((item.fair_aicc for item in self.alternatives.values()), default=inf)
         own = self[fit.law]
         shifts = [
             shift_to(item, fit, stderr=stderr)
-            for item in self.alternatives.values()
-            if item.law != fit.law
-            and item.parameters
-            and item.fair_aicc <= lowest + NOT_RULED_OUT
-            and (item.numbers <= own.numbers or item.fair_aicc < own.fair_aicc)
+            for item in self.rivals_of(fit)
+            if item.fair_aicc <= lowest + NOT_RULED_OUT
+            and (item.numbers <= own.numbers or item.fair_aicc < own.fair_aicc + SUPPORTED)
         ]
         none = RateShift(name="", rate_per_s=nan, sigma=0.0, share=0.0)
         return max(shifts, key=lambda shift: shift.sigma, default=none)
@@ -156,8 +156,7 @@ def rate_beside(k_per_s: float, law: RateLaw, parameters: Mapping[str, float]) -
     """
     if not law.signed:
         return _main_rate_name(law, parameters)
-    own = [name for name in law.nonlinear if name.endswith("_per_s")]
-    return min(own, key=lambda name: abs(k_per_s - parameters[name]), default="")
+    return min(law.rates, key=lambda name: abs(k_per_s - parameters[name]), default="")
 
 
 def shift_to(item: Alternative, fit: Fit, *, stderr: Mapping[str, float]) -> RateShift:

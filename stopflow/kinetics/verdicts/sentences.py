@@ -22,7 +22,7 @@ def _undetermined(finding: Finding) -> Parts:
     meaning = (
         "the data set no {side} limit to it" if known else "its standard error is {error:.0%} of it"
     )
-    return "k is not determined", f": {meaning}"
+    return "{rate} is not determined", f": {meaning}"
 
 
 def _wrong_law(finding: Finding) -> Parts:
@@ -117,7 +117,7 @@ SENTENCES: Final[Mapping[str, Parts | Callable[[Finding], Parts]]] = {
         "k is {per_step:.2g} times the sampling rate",
         ": the decay falls between the points, sample faster",
     ),
-    "uncertain": ("k is known to {error:.0%} only", ""),
+    "uncertain": ("{rate} is known to {error:.0%} only", ""),
     "undetermined": _undetermined,
     "residual-runs": (
         "the residuals show a systematic pattern",
@@ -196,8 +196,8 @@ CARRIED_BY_A_SHOT: Final[Mapping[str, str]] = {
     "slope": "a baseline that is not flat",
     "short-window": "a window that is too short",
     "slow-sampling": "too few points in the decay",
-    "uncertain": "a large error of k",
-    "undetermined": "a k that is not determined",
+    "uncertain": "a large error of a rate",
+    "undetermined": "a rate that is not determined",
     "residual-runs": "a systematic pattern in the residuals",
     "saturated": "a saturated detector",
     "quantised": "too few levels of the signal",

@@ -293,7 +293,7 @@ def _average(results: Sequence[ShotResult]) -> ReplicateMean:
     return average_replicates(
         [result.fit.k_per_s for result in results],
         [result.k_stderr_per_s for result in results],
-        interval=(only.k_low_per_s, only.k_high_per_s) if only else None,
+        interval=only.intervals["k_per_s"] if only else None,
     )
 
 

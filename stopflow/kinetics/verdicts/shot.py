@@ -48,12 +48,8 @@ class ShotResult:
     noise
         Correlation of its residuals.
     stderr, intervals
-        Standard error and 95 % interval of every parameter, by name.
-    k_stderr_per_s
-        With the effects of correlated noise, where that is significant, and of the residual
-        artefact.
-    k_low_per_s, k_high_per_s
-        95 % interval.
+        Standard error and 95 % interval of every parameter, by name, with the effects of correlated
+        noise, where that is significant, and of the residual artefact.
     k_bound_per_s
         Cramer-Rao bound of the standard deviation for white noise of the size seen.
     laws
@@ -82,9 +78,6 @@ class ShotResult:
     noise: NoiseCorrelation
     stderr: Mapping[str, float]
     intervals: Mapping[str, tuple[float, float]]
-    k_stderr_per_s: float
-    k_low_per_s: float
-    k_high_per_s: float
     k_bound_per_s: float
     laws: LawComparison
     law_shift_sigma: float
@@ -96,6 +89,11 @@ class ShotResult:
     step_s: float
     stated_ratio: float
     amplitude_at_mixing: float
+
+    @property
+    def k_stderr_per_s(self) -> float:
+        """Standard error of k; NaN for a formula without a rate."""
+        return self.stderr.get("k_per_s", nan)
 
     @property
     def half_life_s(self) -> float:
@@ -293,17 +291,12 @@ def _result(
     laws = prepared.laws or LawComparison(alternatives={})
     if fit.law not in laws.alternatives or not laws[fit.law].parameters or fit.fixed:
         laws = laws.including(fit)
-    k_stderr = stderr.get("k_per_s", nan)
-    low, high = found.get("k_per_s", (nan, nan))
     shift = laws.largest_shift(fit, stderr=stderr)
     return ShotResult(
         fit=fit,
         noise=noise,
         stderr=stderr,
         intervals=found,
-        k_stderr_per_s=k_stderr,
-        k_low_per_s=low,
-        k_high_per_s=high,
         k_bound_per_s=bound_of_k(fit, time),
         laws=laws,
         law_shift_sigma=shift.sigma,

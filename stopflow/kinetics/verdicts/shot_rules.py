@@ -40,23 +40,39 @@ def slow_sampling(result: ShotResult, limits: QualityThresholds) -> Values | Non
 
 
 def uncertain(result: ShotResult, limits: QualityThresholds) -> Values | None:
-    """Large error of k."""
-    error = result.k_stderr_per_s / result.fit.k_per_s
+    """Large error of a rate."""
+    rate, error = _least_certain(result)
     if not limits.uncertain_warn < error <= limits.uncertain_fail:
         return None
-    return {"error": error}
+    return {"rate": rate, "error": error}
 
 
 def undetermined(result: ShotResult, limits: QualityThresholds) -> Values | None:
-    """No limit to k."""
-    error = result.k_stderr_per_s / result.fit.k_per_s
+    """No limit to a rate."""
+    rate, error = _least_certain(result)
     if error > limits.uncertain_fail:
-        return {"error": error}
-    if "k_per_s" in result.fit.fixed:
-        return None
-    if result.k_low_per_s <= 0 or not result.k_high_per_s < inf:
-        return {"side": "lower" if result.k_low_per_s <= 0 else "upper"}
+        return {"rate": rate, "error": error}
+    for name in result.fit.rate_law.rates:
+        if name in result.fit.fixed:
+            continue
+        low, high = result.intervals[name]
+        if low <= 0 or not high < inf:
+            return {"rate": _bare(name), "side": "lower" if low <= 0 else "upper"}
     return None
+
+
+def _least_certain(result: ShotResult) -> tuple[str, float]:
+    """Name the rate of the largest error, and give that as a part of it."""
+    errors = {
+        _bare(name): result.stderr[name] / abs(result.fit.parameters[name])
+        for name in result.fit.rate_law.rates
+    }
+    rate = max(errors, key=errors.__getitem__)
+    return rate, errors[rate]
+
+
+def _bare(name: str) -> str:
+    return name.removesuffix("_per_s")
 
 
 def residual_runs(result: ShotResult, limits: QualityThresholds) -> Values | None:
@@ -140,20 +156,18 @@ def _may_be_unequal(result: ShotResult) -> Values | None:
 
 def wrong_law(result: ShotResult, limits: QualityThresholds) -> Values | None:
     """Another rate law is clearly better and moves k by more than its error."""
-    rival = result.laws.rival_of(result.fit)
-    if rival is None:
-        return None
-    # What may be left of the artefact is no phase of the reaction.
     if result.checks.noise_steps < limits.coarse_steps:
         # Rounding errors follow the curve: laws that follow them are no better for it.
         return None
-    gain = result.laws.gain_of(rival, result.fit) / result.start_inflation**2
-    shift = shift_to(rival, result.fit, stderr=result.stderr)
-    if gain <= limits.law_gain or not shift.sigma > 1:
-        return None
-    return {
-        "law": rival.law,
-        "gain": gain,
-        "k_per_s": shift.rate_per_s,
-        "rival_k_per_s": rival.k_per_s,
-    }
+    for rival in result.laws.rivals_of(result.fit):
+        # What may be left of the artefact is no phase of the reaction.
+        gain = result.laws.gain_of(rival, result.fit) / result.start_inflation**2
+        shift = shift_to(rival, result.fit, stderr=result.stderr)
+        if gain > limits.law_gain and shift.sigma > 1:
+            return {
+                "law": rival.law,
+                "gain": gain,
+                "k_per_s": shift.rate_per_s,
+                "rival_k_per_s": rival.k_per_s,
+            }
+    return None
