@@ -95,7 +95,7 @@ def _shot_row(analysis: ExperimentAnalysis, judged: JudgedShot) -> Row:
         **_law_columns(shot),
         "condition": judged.condition,
         "signal_unit": shot.signal_unit,
-        "fit_status": shot.status,
+        "fit_status": shot.status.value,
     }
 
 

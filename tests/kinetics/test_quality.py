@@ -1,6 +1,7 @@
 """Every rule speaks up where its fault was put in, and keeps quiet where it was not."""
 
 from dataclasses import fields, replace
+from string import Formatter
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from stopflow.kinetics.signal_checks import (
     misfit,
     unbroken_share,
 )
+from stopflow.kinetics.solver.refusals import REFUSALS, refuse
 from stopflow.kinetics.verdicts.compare_laws import Alternative
 from stopflow.kinetics.verdicts.findings import (
     Finding,
@@ -97,7 +99,7 @@ def test_reasons_can_be_split_again(rng: np.random.Generator) -> None:
     )
     assert parse_findings(write_findings(tuple(found.values()))) == tuple(found.values())
     # File names and readers' refusals are not ours to word.
-    foreign = [RULES["refused"].finding(status="unreadable", text="a; {b}.bka")] * 2
+    foreign = [RULES["refused"].finding(because="unreadable", text="a; {b}.bka")] * 2
     assert reasons(foreign) == "a, {b}.bka; a, {b}.bka"
 
 
@@ -131,7 +133,7 @@ def test_a_sentence_holds_names_as_users_gave_them() -> None:
     assert say(shots) == (
         "4 of 9 shots with a baseline that is not flat ({0}.bka, a, b.bka, c.bka and 1 more)"
     )
-    refused = RULES["refused"].finding(status="unreadable", text="{x} is no file")
+    refused = RULES["refused"].finding(because="unreadable", text="{x} is no file")
     nothing = replace(RULES["none-fitted"].finding(), because=(refused, refused))
     assert say(nothing) == "no shot can be used: {x} is no file"
     assert say_shortly(nothing) == "no shot can be used"
@@ -270,6 +272,24 @@ def test_refusals_fail_with_their_reason() -> None:
     assert found.verdict is Verdict.FAIL
     assert [finding.rule for finding in found.findings] == ["refused"]
     assert "constant" in say(found.findings[0])
+
+
+@pytest.mark.parametrize("because", REFUSALS)
+def test_a_refusal_is_said_alike_wherever_it_is_read(
+    because: str, rng: np.random.Generator
+) -> None:
+    """In Python, and from a table, of which only the key and the values are stored."""
+    written = REFUSALS[because][1]
+    text = written({"points": 1}) if callable(written) else written
+    names = [name for _, name, _, _ in Formatter().parse(text) if name]
+    values = {name: rng.uniform(1, 9) for name in names} | {"points": 1}
+    refusal = refuse(because, **values)
+    (found,) = parse_findings(
+        write_findings((RULES["refused"].finding(because=because, **values),))
+    )
+    assert say(found) == refusal.reason.replace("; ", ", ")
+    assert len(refusal.reason) > 10
+    assert "{" not in refusal.reason
 
 
 def test_amplitude_that_falls_with_concentration(rng: np.random.Generator) -> None:

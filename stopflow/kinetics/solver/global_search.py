@@ -21,7 +21,7 @@ from stopflow.kinetics.solver.any_law import Coarse, coarse_problem, descend, li
 from stopflow.kinetics.solver.fixed_parameters import Constraints
 from stopflow.kinetics.solver.one_rate import edge_refusal
 from stopflow.kinetics.solver.projection import qr_of_rows
-from stopflow.kinetics.solver.result import FitStatus, Refusal
+from stopflow.kinetics.solver.refusals import Refusal, refuse
 from stopflow.kinetics.solver.window import ROUNDING, SLOWEST_KT, Window, fastest_kt
 from stopflow.trace import FloatArray
 
@@ -79,10 +79,12 @@ def _refuse_edges(
             if refusal:
                 return refusal
         elif free and shape is not None and not _inside(value, shape.low, shape.high):
-            return Refusal(
-                status=FitStatus.UNDETERMINED,
-                reason=f"{name} would leave the range {shape.low:g} to {shape.high:g}: the trace "
-                f"does not have the shape of {constraints.law.title or constraints.law.key}",
+            return refuse(
+                "shape",
+                name=name,
+                low=shape.low,
+                high=shape.high,
+                law=constraints.law.title or constraints.law.key,
             )
     return None
 

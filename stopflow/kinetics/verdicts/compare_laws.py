@@ -11,7 +11,8 @@ from stopflow.kinetics.laws import CANDIDATES, DEFAULT, LAWS, RateLaw
 from stopflow.kinetics.solver.blocks import block_means
 from stopflow.kinetics.solver.kept_times import OfTimes
 from stopflow.kinetics.solver.projection import qr_of_rows
-from stopflow.kinetics.solver.result import Fit, Refusal, predict
+from stopflow.kinetics.solver.refusals import Refusal
+from stopflow.kinetics.solver.result import Fit, predict
 from stopflow.kinetics.solver.statistics import SMALLEST_NOISE, small_sample_aic
 from stopflow.kinetics.solver.window import Window
 from stopflow.kinetics.uncertainty.interval import noise_correlation
@@ -22,8 +23,9 @@ WORTH_TRYING = 10.0
 # Laws whose AICc is within this of the best one are not ruled out; Burnham and Anderson, Model
 # Selection and Multimodel Inference (2002), section 2.6.
 NOT_RULED_OUT = 10.0
-# A law of more parameters whose AICc is at most this much higher has substantial support; ibid.
-SUPPORTED = 2.0
+# A law of more parameters whose AICc is at most this much higher is as likely: the ratio of the
+# evidence is 0.6 or more; ibid., section 2.9.
+AS_LIKELY = 1.0
 # Of laws this close to the best one that of the fewest parameters is reported.
 AS_GOOD = 6.0
 MOST_POINTS = 2000
@@ -39,8 +41,8 @@ class Alternative:
     law
         Key.
     parameters
-        By name; empty where `note` says why. Where the data do not determine them the criteria are
-        those of the nearest curve.
+        By name; empty where the fit was refused. Where the data do not determine them the criteria
+        are those of the nearest curve.
     k_per_s
         Rate of the phase of largest amplitude, by which laws are compared; NaN without one.
     aicc
@@ -49,8 +51,6 @@ class Alternative:
         For the number of independent points, where noise is correlated; what laws are compared by.
     numbers
         How many parameters are free.
-    note
-        Why there are no numbers.
     """
 
     law: str
@@ -59,7 +59,6 @@ class Alternative:
     aicc: float = nan
     fair_aicc: float = inf
     numbers: int = 0
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +90,7 @@ class LawComparison:
     inflation: float = 1.0
 
     def __getitem__(self, law: str) -> Alternative:
-        return self.alternatives.get(law, Alternative(law=law, note="not tried"))
+        return self.alternatives.get(law, Alternative(law=law))
 
     @property
     def best(self) -> str:
@@ -120,16 +119,17 @@ class LawComparison:
     def largest_shift(self, fit: Fit, *, stderr: Mapping[str, float]) -> "RateShift":
         """Find the largest shift of a rate to a law that is not ruled out.
 
-        0 when every other law is ruled out. A law of more parameters can always follow the trace as
-        well, so it counts only where AICc supports it.
+        0 when every other law is ruled out, which no law is that is better than the one fitted. A
+        law of more parameters can always follow the trace as well, so it counts only where it is as
+        likely.
         """
         lowest = min((item.fair_aicc for item in self.alternatives.values()), default=inf)
         own = self[fit.law]
         shifts = [
             shift_to(item, fit, stderr=stderr)
             for item in self.rivals_of(fit)
-            if item.fair_aicc <= lowest + NOT_RULED_OUT
-            and (item.numbers <= own.numbers or item.fair_aicc < own.fair_aicc + SUPPORTED)
+            if item.fair_aicc <= max(lowest + NOT_RULED_OUT, own.fair_aicc)
+            and (item.numbers <= own.numbers or item.fair_aicc < own.fair_aicc + AS_LIKELY)
         ]
         none = RateShift(name="", rate_per_s=nan, sigma=0.0, share=0.0)
         return max(shifts, key=lambda shift: shift.sigma, default=none)
@@ -203,11 +203,8 @@ def compare_laws(
     called_for = always or not slope.ok or second_phase_gain(window, slope) >= WORTH_TRYING
     found = {law: _alternative(fit) for law, fit in done.items()}
     curves = {law: fit for law, fit in done.items() if fit.ok}
-    for law in tried:
+    for law in tried if called_for else ():
         if law in found:
-            continue
-        if not called_for:
-            found[law] = Alternative(law=law, note="a further phase would not improve the fit")
             continue
         fit = _fit_blocks(window, law=law)
         rest = _residuals(window, fit) if fit.ok or fit.nearest else None
@@ -274,7 +271,7 @@ def choose_law(comparisons: Sequence[LawComparison]) -> tuple[str, str]:
     return best, note
 
 
-def second_phase_gain(window: Window, fit: Fit, *, inflation: float = 1.0) -> float:
+def second_phase_gain(window: Window, fit: Fit) -> float:
     """Bound how much a further phase could lower AICc below that of a fit.
 
     The residuals' best projection on exp(-k2 t), beside the tangent plane of the fit (score
@@ -300,8 +297,7 @@ def second_phase_gain(window: Window, fit: Fit, *, inflation: float = 1.0) -> fl
     if not seen.any() or not whole > 0:
         return 0.0
     explained = float(((phases[seen] @ rest) ** 2 / power[seen]).max())
-    points = fit.points / inflation**2
-    return -points * log(max(1 - explained / whole, 1e-12)) - 2.0
+    return -fit.points * log(max(1 - explained / whole, 1e-12)) - 2.0
 
 
 def _phases_tried(time: FloatArray) -> FloatArray:
@@ -342,7 +338,7 @@ def _alternative(
 ) -> Alternative:
     """Put a fit into numbers; with `rest` (N,) its AICc is that of the points."""
     if not (fit.ok or rest is not None):
-        return Alternative(law=fit.law, note=fit.reason)
+        return Alternative(law=fit.law)
     numbers = len(fit.rate_law.parameters) - len(fit.fixed)
     points = fit.points if rest is None else len(rest)
     penalty = small_sample_aic(points, numbers=numbers + 1, information=0.0)
@@ -354,7 +350,6 @@ def _alternative(
         law=fit.law,
         parameters=dict(fit.parameters) if fit.ok else {},
         k_per_s=main_rate(fit.rate_law, fit.parameters) if fit.ok else nan,
-        note=fit.reason,
         aicc=aicc,
         fair_aicc=penalty + (aicc - penalty) / inflation**2,
         numbers=numbers,

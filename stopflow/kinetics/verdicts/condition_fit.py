@@ -99,7 +99,7 @@ def _fit_mean(used: Sequence[UsedShot], settings: AnalysisSettings, law: str) ->
     analysis = finish_shot(prepared, settings, law=law)
     result = analysis.result
     if result is None:
-        return _none("mean", f"of their mean trace, {analysis.refusal}")
+        return _none("mean", f"of their mean trace, {analysis.reason}")
     left = max(item.result.start_inflation for item in used)
     names = find_law(law).rates
     errors = _mean_scatter(mean, result.fit) if len(used) >= FEWEST_REPLICATES else {}

@@ -10,11 +10,16 @@ from typing import Final
 
 from stopflow.errors import SettingsError, StoreError, and_more
 from stopflow.kinetics.laws import find_law
+from stopflow.kinetics.solver.refusals import say_refusal
 from stopflow.kinetics.verdicts.findings import Finding, Value
 
 BETWEEN_REASONS: Final = "; "
 NAMED: Final = 3
 Parts = tuple[str, str]
+
+
+def _refused(finding: Finding) -> Parts:
+    return _literal(say_refusal(str(finding.values["because"]), finding.values)), ""
 
 
 def _undetermined(finding: Finding) -> Parts:
@@ -103,7 +108,7 @@ def _listed(value: Value) -> tuple[str, ...]:
 
 _TEXT: Parts = ("{text}", "")
 SENTENCES: Final[Mapping[str, Parts | Callable[[Finding], Parts]]] = {
-    "refused": _TEXT,
+    "refused": _refused,
     "slope": (
         "the baseline is not flat",
         ": it changes by {change:.0%} of the amplitude over the window (reaction not finished, a "

@@ -8,7 +8,6 @@ from typing import Final
 import numpy as np
 
 from stopflow.kinetics.settings import AnalysisSettings
-from stopflow.kinetics.solver.result import FitStatus
 from stopflow.kinetics.verdicts.condition_fit import ConditionFit
 from stopflow.kinetics.verdicts.findings import Finding, Verdict, verdict_of
 from stopflow.kinetics.verdicts.repeatability import Deviation, Series, as_series
@@ -62,7 +61,7 @@ class JudgedShot:
     @property
     def usable(self) -> bool:
         """Whether its rate is one to trust."""
-        return self.shot.status == FitStatus.OK and verdict_of(self.own) is not Verdict.FAIL
+        return self.shot.refusal is None and verdict_of(self.own) is not Verdict.FAIL
 
     @property
     def averaged(self) -> bool:
@@ -179,8 +178,7 @@ class ExperimentAnalysis:
                     conditions=told_apart(place, judged.shot.conditions),
                     workbook_rate_per_s=None,
                     signal_unit=intern(judged.shot.signal_unit),
-                    status=intern(str(judged.shot.status)),
-                    refusal="",
+                    refusal=judged.shot.refusal,
                     law=self.law,
                 ),
             )

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from math import exp, inf, nan
 
 import numpy as np
@@ -12,7 +11,8 @@ from stopflow.kinetics.laws import AUTO, CANDIDATES, DEFAULT, find_law
 from stopflow.kinetics.settings import AnalysisSettings
 from stopflow.kinetics.signal_checks import SignalChecks, check_signal
 from stopflow.kinetics.solver.fixed_parameters import may_centre
-from stopflow.kinetics.solver.result import Fit, FitStatus, Refusal, predict
+from stopflow.kinetics.solver.refusals import FitStatus, Refusal, refuse
+from stopflow.kinetics.solver.result import Fit, predict
 from stopflow.kinetics.solver.window import Window, validate_trace
 from stopflow.kinetics.start.detect import StartDetection
 from stopflow.kinetics.uncertainty.interval import (
@@ -28,13 +28,6 @@ from stopflow.kinetics.verdicts.shot_phases import find_inseparable
 from stopflow.kinetics.verdicts.workbook_columns import stated_ratio
 from stopflow.trace import Conditions, FloatArray, Shot
 from stopflow.trimming import TrimWindow, choose_window
-
-
-class Refused(StrEnum):
-    """Why a shot was not fitted."""
-
-    UNREADABLE = "unreadable"
-    START = "start time unusable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -118,8 +111,8 @@ class ShotAnalysis:
 
     Attributes
     ----------
-    status, refusal
-        ``"ok"``, or why there is no rate: a word and a sentence.
+    refusal
+        Why there is no rate; None when there is one.
     fitted
         The fit, refused or not; None when the shot was not fitted.
     result
@@ -136,8 +129,7 @@ class ShotAnalysis:
     conditions: Conditions
     workbook_rate_per_s: float | None
     signal_unit: str
-    status: str
-    refusal: str
+    refusal: Refusal | None
     law: str
     window: TrimWindow | None = None
     detection: StartDetection | None = None
@@ -145,6 +137,16 @@ class ShotAnalysis:
     result: ShotResult | None = None
     omitted: tuple[str, ...] = ()
     first_s: float = nan
+
+    @property
+    def status(self) -> FitStatus:
+        """How the fit ended."""
+        return FitStatus.OK if self.refusal is None else self.refusal.status
+
+    @property
+    def reason(self) -> str:
+        """Why there is no rate, in a sentence; empty when there is one."""
+        return "" if self.refusal is None else self.refusal.reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -158,8 +160,7 @@ class PreparedShot:
     shot: Shot
     detection: StartDetection | None = None
     window: TrimWindow | None = None
-    refusal: str = ""
-    status: str = ""
+    refusal: Refusal | None = None
     single: Fit | None = None
     slope: Fit | None = None
     laws: LawComparison | None = None
@@ -183,14 +184,15 @@ def prepare_shot(
     trace = shot.trace
     if trace is None or detection is None:
         reason = shot.refusal or "the file could not be read"
-        return PreparedShot(shot=shot, refusal=reason, status=Refused.UNREADABLE)
+        return PreparedShot(shot=shot, refusal=refuse("unreadable", text=reason))
     window = choose_window(
         trace.time_s, workbook_start_s=shot.start_s, end_s=shot.end_s, detected=detection.window
     )
     if isinstance(window, TrimWindow) and window.source == "workbook":
         window = replace(window, source=shot.start_from)
     if isinstance(window, str):
-        return PreparedShot(shot=shot, detection=detection, refusal=window, status=Refused.START)
+        refusal = refuse("unusable-start", text=window)
+        return PreparedShot(shot=shot, detection=detection, refusal=refusal)
     start_s = window.start_s if len(trace) else None
     single, slope = (
         (fits or {}).get(law)
@@ -231,7 +233,6 @@ def finish_shot(prepared: PreparedShot, settings: AnalysisSettings, *, law: str)
         conditions=shot.conditions,
         workbook_rate_per_s=shot.workbook_rate_per_s,
         signal_unit="" if trace is None else trace.signal_unit,
-        status=prepared.status,
         refusal=prepared.refusal,
         law=law,
         window=prepared.window,
@@ -252,13 +253,13 @@ def finish_shot(prepared: PreparedShot, settings: AnalysisSettings, *, law: str)
             fixed=settings.fixed,
             robust=settings.robust,
         )
-    analysis = replace(analysis, status=fit.status.value, refusal=fit.reason, fitted=fit)
+    analysis = replace(analysis, refusal=fit.refusal, fitted=fit)
     if not fit.ok:
         return analysis
     result = _result(fit, prepared, settings, time_s=trace.time_s, signal=trace.signal)
-    reason = find_inseparable(fit, result.intervals, result.laws)
-    if reason:
-        return replace(analysis, status=FitStatus.INSEPARABLE.value, refusal=reason)
+    inseparable = find_inseparable(fit, result.intervals, result.laws)
+    if inseparable is not None:
+        return replace(analysis, refusal=inseparable)
     return replace(analysis, result=result)
 
 

@@ -6,6 +6,7 @@ from stopflow.kinetics.settings import QualityThresholds
 from stopflow.kinetics.verdicts.compare_laws import NOT_RULED_OUT, shift_to
 from stopflow.kinetics.verdicts.findings import Values
 from stopflow.kinetics.verdicts.shot import ShotResult
+from stopflow.kinetics.verdicts.shot_phases import bare_name
 
 # A ratio of two concentrations up to which they are not taken for equal.
 UNEQUAL = 0.95
@@ -57,22 +58,18 @@ def undetermined(result: ShotResult, limits: QualityThresholds) -> Values | None
             continue
         low, high = result.intervals[name]
         if low <= 0 or not high < inf:
-            return {"rate": _bare(name), "side": "lower" if low <= 0 else "upper"}
+            return {"rate": bare_name(name), "side": "lower" if low <= 0 else "upper"}
     return None
 
 
 def _least_certain(result: ShotResult) -> tuple[str, float]:
     """Name the rate of the largest error, and give that as a part of it."""
     errors = {
-        _bare(name): result.stderr[name] / abs(result.fit.parameters[name])
+        bare_name(name): result.stderr[name] / abs(result.fit.parameters[name])
         for name in result.fit.rate_law.rates
     }
     rate = max(errors, key=errors.__getitem__)
     return rate, errors[rate]
-
-
-def _bare(name: str) -> str:
-    return name.removesuffix("_per_s")
 
 
 def residual_runs(result: ShotResult, limits: QualityThresholds) -> Values | None:
@@ -135,8 +132,7 @@ def law_shift(result: ShotResult, limits: QualityThresholds) -> Values | None:
         return unequal
     shift = result.law_shift_sigma
     share = result.law_shift_share
-    least = limits.chosen_shift_sigma if result.law_chosen else limits.law_shift_sigma
-    if not (shift > least and share > limits.law_shift_share):
+    if not (shift > limits.law_shift_sigma and share > limits.law_shift_share):
         return None
     return {"share": share, "shift": shift}
 
