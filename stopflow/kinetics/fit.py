@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from stopflow.kinetics.laws import Proportional, RateLaw, find_law
 from stopflow.kinetics.solver.expression import solve_expression
 from stopflow.kinetics.solver.fixed_parameters import Constraints, constrain, free_count, may_centre
-from stopflow.kinetics.solver.global_search import solve_general
+from stopflow.kinetics.solver.global_search import follow_on_points, solve_general
 from stopflow.kinetics.solver.one_rate import has_one_rate, solve_one_rate
 from stopflow.kinetics.solver.phase_order import Solved, by_falling_rate
 from stopflow.kinetics.solver.refine import refine_minimum
@@ -179,6 +179,11 @@ def _fit_plain(
     if isinstance(start, Refusal):
         return start
     refined = refine_minimum(constraints, window, theta=start[0], coefficients=start[1])
+    if isinstance(refined, Refusal) and constraints.law.exponentials > 1 and constraints.free.any():
+        start = follow_on_points(constraints, window, start[0])
+        refined = refine_minimum(
+            constraints, window, theta=start[0], coefficients=start[1], bent_on_points=True
+        )
     if isinstance(refined, Refusal):
         nearest = quoted_parameters(constraints, window, theta=start[0], coefficients=start[1])
         return replace(refined, nearest=nearest)

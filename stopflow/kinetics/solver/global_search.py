@@ -58,6 +58,24 @@ def solve_general(
     return refusal or (theta, linear_part(coarse, theta))
 
 
+def follow_on_points(
+    constraints: Constraints, window: Window, theta: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Follow a minimum of block means (q,) to that of the points; returns as `solve_general`.
+
+    Where two rates are nearly one, block means may have theirs elsewhere, or where they are one.
+    """
+    points = Coarse(
+        constraints=constraints,
+        time=window.time,
+        signal=window.signal,
+        root_weights=window.root_weights,
+    )
+    bounds = _log_bounds(constraints, fastest_kt(window.time))
+    theta = descend(points, theta, bounds=bounds, tolerance=TIGHT)[0]
+    return theta, linear_part(points, theta)
+
+
 def _lowest(coarse: Coarse, fastest: float) -> FloatArray:
     """All nonlinear parameters (q,) at the lowest minimum, roughly."""
     bounds = _log_bounds(coarse.constraints, fastest)

@@ -133,15 +133,22 @@ def newton_step(last: GaussNewton, bent: FloatArray) -> RealArray:
 
 
 def refine_minimum(
-    constraints: Constraints, window: Window, *, theta: RealArray, coefficients: RealArray
+    constraints: Constraints,
+    window: Window,
+    *,
+    theta: RealArray,
+    coefficients: RealArray,
+    bent_on_points: bool = False,
 ) -> tuple[FloatArray, FloatArray, GaussNewton] | Refusal:
     """Newton from a good start to machine precision, on the points themselves.
 
-    The curvature comes from block means: it sets the pace, not the place. Data that are exact to
-    ten digits are worth a residual in extended precision.
+    The curvature comes from block means, unless it is to be that of the points: it sets the pace,
+    not the place. Data that are exact to ten digits are worth a residual in extended precision.
     """
     times, means, weights = block_means(window)
     coarse = (times, means), weights
+    if bent_on_points:
+        coarse = (window.time, window.signal), window.root_weights
     found = follow_newton(
         constraints, (window.time, window.signal), window.root_weights, coarse, theta, coefficients
     )

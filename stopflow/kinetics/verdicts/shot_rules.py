@@ -132,7 +132,9 @@ def law_shift(result: ShotResult, limits: QualityThresholds) -> Values | None:
         return unequal
     shift = result.law_shift_sigma
     share = result.law_shift_share
-    if not (shift > limits.law_shift_sigma and share > limits.law_shift_share):
+    # What is left of the artefact moves k under the other law as well.
+    least = limits.law_shift_sigma * result.start_inflation
+    if not (shift > least and share > limits.law_shift_share):
         return None
     return {"share": share, "shift": shift}
 
