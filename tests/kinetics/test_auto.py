@@ -8,7 +8,7 @@ from lab_shots import shot
 
 from stopflow.kinetics.analysis import AnalysisSettings, analyse_experiment
 from stopflow.kinetics.laws import LAWS
-from stopflow.kinetics.verdicts.compare_laws import main_rate
+from stopflow.kinetics.verdicts.law_comparison import main_rate
 from stopflow.kinetics.verdicts.rules import Verdict
 from stopflow.kinetics.verdicts.sentences import say
 from stopflow.trace import Experiment

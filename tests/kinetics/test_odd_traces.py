@@ -11,8 +11,8 @@ from stopflow.kinetics.analysis import AnalysisSettings, analyse_experiment, sho
 from stopflow.kinetics.fit import FitStatus, fit_trace
 from stopflow.kinetics.laws import LAWS
 from stopflow.kinetics.uncertainty.interval import cramer_rao, intervals, noise_correlation
-from stopflow.kinetics.verdicts.compare_laws import main_rate
 from stopflow.kinetics.verdicts.findings import Verdict
+from stopflow.kinetics.verdicts.law_comparison import main_rate
 from stopflow.trace import Experiment
 
 pytestmark = pytest.mark.whole

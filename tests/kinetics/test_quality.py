@@ -24,7 +24,6 @@ from stopflow.kinetics.signal_checks import (
     unbroken_share,
 )
 from stopflow.kinetics.solver.refusals import REFUSALS, refuse
-from stopflow.kinetics.verdicts.compare_laws import Alternative
 from stopflow.kinetics.verdicts.findings import (
     Finding,
     Values,
@@ -33,6 +32,7 @@ from stopflow.kinetics.verdicts.findings import (
     verdict_of,
     write_findings,
 )
+from stopflow.kinetics.verdicts.law_comparison import Alternative
 from stopflow.kinetics.verdicts.rules import RULES
 from stopflow.kinetics.verdicts.sentences import (
     CARRIED_BY_A_SHOT,

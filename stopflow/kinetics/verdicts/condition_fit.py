@@ -19,9 +19,10 @@ from stopflow.kinetics.settings import AnalysisSettings
 from stopflow.kinetics.solver.result import Fit, predict
 from stopflow.kinetics.start.detected_start import undetected
 from stopflow.kinetics.verdicts.findings import Finding
+from stopflow.kinetics.verdicts.fit_shot import finish_shot, prepare_shot
 from stopflow.kinetics.verdicts.replicates import FEWEST_REPLICATES, ReplicateMean
 from stopflow.kinetics.verdicts.rules import RULES, judge_shot
-from stopflow.kinetics.verdicts.shot import ShotAnalysis, ShotResult, finish_shot, prepare_shot
+from stopflow.kinetics.verdicts.shot import ShotAnalysis, ShotResult
 from stopflow.trace import FloatArray, Shot, Trace
 
 Together = Literal["mean", "joint"]

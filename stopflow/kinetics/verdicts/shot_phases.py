@@ -7,7 +7,7 @@ from math import inf
 from stopflow.kinetics.laws import find_law
 from stopflow.kinetics.solver.refusals import Refusal, refuse
 from stopflow.kinetics.solver.result import Fit
-from stopflow.kinetics.verdicts.compare_laws import LawComparison
+from stopflow.kinetics.verdicts.law_comparison import LawComparison
 
 
 def find_inseparable(

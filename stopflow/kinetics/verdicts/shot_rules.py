@@ -3,8 +3,8 @@
 from math import inf
 
 from stopflow.kinetics.settings import QualityThresholds
-from stopflow.kinetics.verdicts.compare_laws import NOT_RULED_OUT, shift_to
 from stopflow.kinetics.verdicts.findings import Values
+from stopflow.kinetics.verdicts.law_comparison import NOT_RULED_OUT, shift_to
 from stopflow.kinetics.verdicts.shot import ShotResult
 from stopflow.kinetics.verdicts.shot_phases import bare_name
 
