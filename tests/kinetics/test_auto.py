@@ -123,6 +123,18 @@ def test_a_rate_is_compared_by_its_own_error(rng):
     assert shift.name in ("", "k2_per_s")
 
 
+def test_a_fixed_rate_is_not_moved(rng):
+    time = np.linspace(0, 1, 300)
+    made = Experiment(
+        name="lab",
+        shots=(shot(np.exp(-9 * time) + 0.01 * rng.normal(size=300), time_s=time, start_s=0.0),),
+    )
+    settings = AnalysisSettings(law="single", fixed={"k_per_s": 10.0})
+    result = analyse_experiment(made, settings).shots[0].shot.result
+    assert result is not None
+    assert (result.law_shift_sigma, result.law_shift_share) == (0.0, 0.0)
+
+
 def test_equal_concentrations_do_not_pass_where_unequal_ones_are_not_excluded():
     """Ratios of 0.88 for which AICc prefers equal concentrations; k was 2 to 3 % off and passed."""
     chosen = 0

@@ -96,7 +96,7 @@ class ConditionAnalysis:
     amplitude, signal_to_noise
         Medians over the averaged shots.
     half_life_times_k
-        The rate law's own multiple of 1/k, averaged over the shots with a rate.
+        The rate law's own multiple of 1/k, the median over the shots with a rate.
     sizes
         ln of the size of the amplitudes, in the order of `run`; NaN where the rate law has none.
     further
@@ -274,7 +274,7 @@ def _build_condition(
         together=together,
         amplitude=together.amplitudes.get("amplitude", amplitude) if together else amplitude,
         sizes=amplitude_sizes([result for _, result in used], AMPLITUDES[FIRST_RATE]),
-        half_life_times_k=_mean(
+        half_life_times_k=_median(
             [
                 result.half_life_s * result.fit.k_per_s
                 for i in members
@@ -293,10 +293,6 @@ def _average(results: Sequence[ShotResult]) -> ReplicateMean:
         [result.k_stderr_per_s for result in results],
         interval=only.intervals["k_per_s"] if only else None,
     )
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else float("nan")
 
 
 def _median(values: Sequence[float]) -> float:
