@@ -185,7 +185,7 @@ def _law_columns(shot: ShotAnalysis) -> Row:
         return row
     for key, (rate, criterion) in compared.items():
         row[rate], row[criterion] = result.laws[key].k_per_s, result.laws[key].aicc
-    row["model_shift_sigma"] = result.law_shift_sigma
+    row["model_shift_sigma"] = result.law_shift.sigma
     rival = next(iter(result.laws.rivals_of(result.fit)), None)
     if rival is not None:
         row["rival_law"], row["rival_k_per_s"] = rival.law, rival.k_per_s

@@ -132,7 +132,7 @@ def test_a_fixed_rate_is_not_moved(rng):
     settings = AnalysisSettings(law="single", fixed={"k_per_s": 10.0})
     result = analyse_experiment(made, settings).shots[0].shot.result
     assert result is not None
-    assert (result.law_shift_sigma, result.law_shift_share) == (0.0, 0.0)
+    assert (result.law_shift.sigma, result.law_shift.share) == (0.0, 0.0)
 
 
 def test_equal_concentrations_do_not_pass_where_unequal_ones_are_not_excluded():

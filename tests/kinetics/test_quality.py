@@ -74,8 +74,7 @@ def test_reasons_can_be_split_again(rng: np.random.Generator) -> None:
         result,
         step_s=1.0,
         start_shift_sigma=9.0,
-        law_shift_sigma=1e3,
-        law_shift_share=1.0,
+        law_shift=replace(result.law_shift, sigma=1e3, share=1.0),
         intervals={"k_per_s": (0.0, 9.0)},
         checks=replace(result.checks, clipped_share=0.5, misfit_chance=0.0, misfit_ratio=9.0),
     )

@@ -211,7 +211,6 @@ def _detection(
         follows_from_s=min(proposal.follows_from_s, start_s),
         latest_s=proposal.latest_s,
         course=proposal.course.back_to(onset_s),
-        reason=proposal.reason,
         shift_s=shift_s,
         shift_sigma=shift_sigma,
         initial=proposal.initial,

@@ -33,15 +33,13 @@ class NoiseCorrelation:
         Lag-one correlation, corrected for the bias of fitted residuals.
     inflation
         What a standard error for white noise is multiplied by; 1 for rho below 0.
-    p_value
-        Chance of a correlation this far from 0 in white noise, either sign.
     significant
-        Whether `p_value` is below 0.01.
+        Whether white noise has a correlation this far from 0, of either sign, in less than 1 of 100
+        traces.
     """
 
     rho: float
     inflation: float
-    p_value: float
     significant: bool
 
 
@@ -67,20 +65,18 @@ def noise_correlation(residuals: ArrayLike, *, parameters: int = 4) -> NoiseCorr
     points = len(rest)
     largest = float(np.abs(rest).max()) if points else 0.0
     if points < max(10, parameters + 3) or not 0 < largest < inf:
-        return NoiseCorrelation(rho=0.0, inflation=1.0, p_value=1.0, significant=False)
+        return NoiseCorrelation(rho=0.0, inflation=1.0, significant=False)
     rest = rest / largest
     raw = float(rest[1:] @ rest[:-1]) / float(rest @ rest)
     rho = (raw + parameters / points) / (1 - (2 + parameters) / points)
     rho = min(max(rho, -LARGEST_CORRELATION), LARGEST_CORRELATION)
-    p_value = float(2 * ndtr(-abs(raw + parameters / points) * sqrt(points)))
+    chance = float(2 * ndtr(-abs(raw + parameters / points) * sqrt(points)))
     inflation = 1.0
     if rho > 0:
         power = (1 + rho) / (1 - rho)
         left = max(points - parameters * power, 0.25 * points)
         inflation = sqrt(power * max((points - parameters) / left, 1.0))
-    return NoiseCorrelation(
-        rho=rho, inflation=inflation, p_value=p_value, significant=p_value < SIGNIFICANT
-    )
+    return NoiseCorrelation(rho=rho, inflation=inflation, significant=chance < SIGNIFICANT)
 
 
 def cramer_rao(

@@ -155,7 +155,6 @@ def _result(
     laws = prepared.laws or LawComparison(alternatives={})
     if fit.law not in laws.alternatives or not laws[fit.law].parameters or fit.fixed:
         laws = laws.including(fit)
-    shift = laws.largest_shift(fit, stderr=stderr)
     return ShotResult(
         fit=fit,
         noise=noise,
@@ -163,8 +162,7 @@ def _result(
         intervals=found,
         k_bound_per_s=bound_of_k(fit, time),
         laws=laws,
-        law_shift_sigma=shift.sigma,
-        law_shift_share=shift.share,
+        law_shift=laws.largest_shift(fit, stderr=stderr),
         law_chosen=settings.law == AUTO,
         start_inflation=rest,
         start_shift_sigma=_start_shift(fit, prepared.detection),

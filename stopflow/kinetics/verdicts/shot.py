@@ -10,7 +10,7 @@ from stopflow.kinetics.solver.result import Fit
 from stopflow.kinetics.solver.window import Window
 from stopflow.kinetics.start.detect import StartDetection
 from stopflow.kinetics.uncertainty.interval import NoiseCorrelation
-from stopflow.kinetics.verdicts.law_comparison import LawComparison
+from stopflow.kinetics.verdicts.law_comparison import LawComparison, RateShift
 from stopflow.trace import Conditions, Shot
 from stopflow.trimming import TrimWindow
 
@@ -32,9 +32,8 @@ class ShotResult:
         Cramer-Rao bound of the standard deviation for white noise of the size seen.
     laws
         Every law tried.
-    law_shift_sigma, law_shift_share
-        Largest shift of the main rate to a law that is not ruled out, in standard errors of that
-        rate, and as a part of it.
+    law_shift
+        Largest shift of the main rate to a law that is not ruled out.
     law_chosen
         Whether the data chose the law.
     start_inflation
@@ -58,8 +57,7 @@ class ShotResult:
     intervals: Mapping[str, tuple[float, float]]
     k_bound_per_s: float
     laws: LawComparison
-    law_shift_sigma: float
-    law_shift_share: float
+    law_shift: RateShift
     law_chosen: bool
     start_inflation: float
     start_shift_sigma: float

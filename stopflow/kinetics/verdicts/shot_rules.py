@@ -130,13 +130,12 @@ def law_shift(result: ShotResult, limits: QualityThresholds) -> Values | None:
     unequal = _may_be_unequal(result)
     if unequal is not None:
         return unequal
-    shift = result.law_shift_sigma
-    share = result.law_shift_share
+    shift = result.law_shift
     # What is left of the artefact moves k under the other law as well.
     least = limits.law_shift_sigma * result.start_inflation
-    if not (shift > least and share > limits.law_shift_share):
+    if not (shift.sigma > least and shift.share > limits.law_shift_share):
         return None
-    return {"share": share, "shift": shift}
+    return {"share": shift.share, "shift": shift.sigma}
 
 
 def _may_be_unequal(result: ShotResult) -> Values | None:
