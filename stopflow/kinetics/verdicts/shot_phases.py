@@ -7,7 +7,7 @@ from math import inf
 from stopflow.kinetics.laws import find_law
 from stopflow.kinetics.solver.refusals import Refusal, refuse
 from stopflow.kinetics.solver.result import Fit
-from stopflow.kinetics.verdicts.law_comparison import LawComparison
+from stopflow.kinetics.verdicts.law_comparison import AS_GOOD, LawComparison
 
 
 def find_inseparable(
@@ -15,8 +15,9 @@ def find_inseparable(
 ) -> Refusal | None:
     """Say why the data do not distinguish the phases of a fit; None where they do.
 
-    A phase is there when AICc is higher without it and when the data limit every rate on both
-    sides, the limits of neighbouring rates not overlapping.
+    A phase is there when AICc is clearly higher without it, as a search over all rates always finds
+    one that noise makes, and when the data limit every rate on both sides, the limits of
+    neighbouring rates not overlapping.
     """
     law = fit.rate_law
     rates = law.nonlinear[: law.exchangeable]
@@ -34,7 +35,7 @@ def find_inseparable(
     simpler = [laws[key] for key in law.rivals if laws[key].parameters]
     own = laws[fit.law]
     for item in simpler:
-        if item.numbers < own.numbers and item.fair_aicc < own.fair_aicc:
+        if item.numbers < own.numbers and item.fair_aicc < own.fair_aicc + AS_GOOD:
             title = find_law(item.law).title
             return refuse("fewer-phases", phases=phases, law=title, key=item.law)
     return None
