@@ -278,10 +278,8 @@ def test_a_refusal_is_said_alike_wherever_it_is_read(
     because: str, rng: np.random.Generator
 ) -> None:
     """In Python, and from a table, of which only the key and the values are stored."""
-    written = REFUSALS[because][1]
-    text = written({"points": 1}) if callable(written) else written
-    names = [name for _, name, _, _ in Formatter().parse(text) if name]
-    values = {name: rng.uniform(1, 9) for name in names} | {"points": 1}
+    names = [name for _, name, _, _ in Formatter().parse(REFUSALS[because][1]) if name]
+    values = {name: rng.uniform(1, 9) for name in names}
     refusal = refuse(because, **values)
     (found,) = parse_findings(
         write_findings((RULES["refused"].finding(because=because, **values),))

@@ -1,11 +1,9 @@
 """Why there is no fit: a key and values, and the status and the sentence of every key."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
-
-Values = Mapping[str, object]
 
 
 class FitStatus(StrEnum):
@@ -63,34 +61,28 @@ def refuse(because: str, **values: float | str) -> Refusal:
     return Refusal(because=because, values=values)
 
 
-def say_refusal(because: str, values: Values) -> str:
+def say_refusal(because: str, values: Mapping[str, object]) -> str:
     """Say why there is no fit."""
-    sentence = REFUSALS[because][1]
-    return (sentence(values) if callable(sentence) else sentence).format_map(values)
-
-
-def _too_few(values: Values) -> str:
-    points = "1 point" if values["points"] == 1 else "{points} points"
-    where = " from {start_s:.9g} s on" if "start_s" in values else ""
-    return f"{points}{where}, at least {{needed}} are needed"
-
-
-def _too_few_weights(values: Values) -> str:
-    points = "1 point" if values["points"] == 1 else "{points} points"
-    return f"{points} of nonzero weight, at least {{needed}} are needed"
+    return REFUSALS[because][1].format_map(values)
 
 
 _INSEPARABLE: Final = "the data do not determine all parameters of this rate law: try a simpler one"
 _PHASES: Final = "the trace does not hold {phases} rate constants that can be told apart: "
 _SIMPLER: Final = "; use a law with fewer phases, or record longer and with less noise"
 
-REFUSALS: Final[Mapping[str, tuple[FitStatus, str | Callable[[Values], str]]]] = {
+REFUSALS: Final[Mapping[str, tuple[FitStatus, str]]] = {
     "unreadable": (FitStatus.UNREADABLE, "{text}"),
     "unusable-start": (FitStatus.START_UNUSABLE, "{text}"),
     "no-traces": (FitStatus.EMPTY, "there are no traces"),
     "empty": (FitStatus.EMPTY, "the trace is empty"),
-    "too-few": (FitStatus.TOO_FEW_POINTS, _too_few),
-    "too-few-weights": (FitStatus.TOO_FEW_POINTS, _too_few_weights),
+    "too-few": (
+        FitStatus.TOO_FEW_POINTS,
+        "too few points from {start_s:.9g} s on ({points}), at least {needed} are needed",
+    ),
+    "too-few-weights": (
+        FitStatus.TOO_FEW_POINTS,
+        "too few points of nonzero weight ({points}), at least {needed} are needed",
+    ),
     "no-length": (
         FitStatus.NOT_FINITE,
         "the window is {length_s:.3g} s long, no usable time",

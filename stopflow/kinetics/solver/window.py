@@ -112,8 +112,7 @@ def validate_times(
     if not (increasing.all() and _usable(time[0]) and _usable(time[-1]) and _usable(first)):
         return _refuse_times(time, kept, increasing, first=first)
     if len(kept) < needed:
-        where = {} if start_s is None else {"start_s": first}
-        return refuse("too-few", points=len(kept), needed=needed, **where)
+        return refuse("too-few", points=len(kept), needed=needed, start_s=first)
     refusal = _refuse_span(kept, first=first)
     return refusal or (time, keep, first)
 
