@@ -168,26 +168,11 @@ class StartDetection:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class CutCurve:
-    """k against the cut, as in `StartDetection`."""
-
-    cut_s: FloatArray
-    k_per_s: FloatArray
-    k_stderr_per_s: FloatArray
-
-
-NO_CURVE = CutCurve(cut_s=np.empty(0), k_per_s=np.empty(0), k_stderr_per_s=np.empty(0))
-
-
-def undetected(time_s: FloatArray, *, reason: str, curve: CutCurve = NO_CURVE) -> StartDetection:
+def undetected(time_s: FloatArray, *, reason: str) -> StartDetection:
     """Keep the whole trace (N,), which may be empty, and say why."""
     ends = time_s if len(time_s) else np.array([nan])
     return StartDetection(
         window=whole_window(ends, reason=reason),
         explanation=Explanation.UNDETECTED,
         first_s=float(ends[0]),
-        cut_s=curve.cut_s,
-        k_per_s=curve.k_per_s,
-        k_stderr_per_s=curve.k_stderr_per_s,
     )
