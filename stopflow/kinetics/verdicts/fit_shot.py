@@ -25,9 +25,9 @@ from stopflow.kinetics.verdicts.compare_laws import compare_laws
 from stopflow.kinetics.verdicts.law_comparison import LawComparison
 from stopflow.kinetics.verdicts.shot import PreparedShot, ShotAnalysis, ShotResult
 from stopflow.kinetics.verdicts.shot_errors import bound_of_k, error_factors
-from stopflow.kinetics.verdicts.shot_phases import find_inseparable
+from stopflow.kinetics.verdicts.shot_phases import find_inseparable, find_needless_phase
 from stopflow.kinetics.verdicts.workbook_columns import stated_ratio
-from stopflow.trace import Conditions, FloatArray, Shot
+from stopflow.trace import Conditions, Shot, Trace
 from stopflow.trimming import TrimWindow, choose_window
 
 
@@ -119,21 +119,26 @@ def finish_shot(prepared: PreparedShot, settings: AnalysisSettings, *, law: str)
     analysis = replace(analysis, refusal=fit.refusal, fitted=fit)
     if not fit.ok:
         return analysis
-    result = _result(fit, prepared, settings, time_s=trace.time_s, signal=trace.signal)
-    inseparable = find_inseparable(fit, result.intervals, result.laws)
-    if inseparable is not None:
-        return replace(analysis, refusal=inseparable)
-    return replace(analysis, result=result)
+    laws = prepared.laws or LawComparison(alternatives={})
+    if fit.law not in laws.alternatives or not laws[fit.law].parameters or fit.fixed:
+        laws = laws.including(fit)
+    refusal = find_needless_phase(fit, laws)
+    if refusal is None:
+        result = _result(fit, prepared, settings, laws, trace)
+        refusal = find_inseparable(fit, result.intervals)
+        if refusal is None:
+            return replace(analysis, result=result)
+    return replace(analysis, refusal=refusal)
 
 
 def _result(
     fit: Fit,
     prepared: PreparedShot,
     settings: AnalysisSettings,
-    *,
-    time_s: FloatArray,
-    signal: FloatArray,
+    laws: LawComparison,
+    trace: Trace,
 ) -> ShotResult:
+    time_s, signal = trace.time_s, trace.signal
     kept = time_s >= fit.start_s
     time, values = time_s[kept], signal[kept]
     curve = predict(fit, time)
@@ -152,9 +157,6 @@ def _result(
     else:
         found = intervals(time_s, signal, fit, inflation=widened)
     stderr = {name: error * factors[name] * rest for name, error in fit.stderr.items()}
-    laws = prepared.laws or LawComparison(alternatives={})
-    if fit.law not in laws.alternatives or not laws[fit.law].parameters or fit.fixed:
-        laws = laws.including(fit)
     return ShotResult(
         fit=fit,
         noise=noise,
