@@ -5,7 +5,7 @@ residuals hold beside them moves no constant.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ from stopflow.trace import FloatArray
 
 SEEN = 1e-7
 """Share of the largest column below which a direction of a tangent is none."""
+SMALL = 1e-3
+"""Relative change of a concentration by which curves are differentiated."""
 LEFT = 1e-8
 """Share of a shot's variance below which the fit has taken all of it."""
 
@@ -64,7 +66,8 @@ class Tangents:
     shared
         (J, k, g) orthonormal over all shots: what the global parameters may take.
     scatter
-        (J, k, p + 1): what a change of each free number, and of the amplitude, does to the shot.
+        (J, k, m): what a change of each free number, of each stated concentration, and of the
+        amplitude does to the shot.
     count
         How many columns there are without those that are filled up with 0.
     """
@@ -105,7 +108,7 @@ class Tangents:
         )
 
     def _variances(self, unit: float) -> FloatArray:
-        """Fit variances (p + 1,) of constants and amplitude between shots, in units of the noise.
+        """Fit variances (m,) of what scatters between shots, in units of the noise.
 
         By the squares of each shot's residuals along each column, with what the fit has taken from
         them left aside.
@@ -125,6 +128,7 @@ def find_tangents(problem: Problem, point: Point, theta: FloatArray) -> Tangents
     windows, free = problem.windows, problem.constants.count
     lengths = windows.lengths
     columns, fitted = problem.columns(theta, point.responses)
+    pipetted = _by_concentration(problem, theta, point.responses, fitted)
     size = np.maximum(np.linalg.norm(point.jacobian, axis=0), 1e-300)
     residual, jacobian, scatter, group_columns = [], [], [], []
     width, count = free + columns.shape[2] + 1, 0
@@ -143,7 +147,8 @@ def find_tangents(problem: Problem, point: Point, theta: FloatArray) -> Tangents
         count += found.shape[1]
         residual.append(basis.T @ rest)
         jacobian.append(basis.T @ own)
-        scatter.append(basis.T @ np.concatenate((own, curve), axis=1))
+        stated = pipetted[:, number, : lengths[number]].T
+        scatter.append(basis.T @ np.concatenate((own, stated, curve), axis=1))
         group_columns.append(basis.T @ seen)
     return Tangents(
         residual=np.array(residual),
@@ -152,6 +157,20 @@ def find_tangents(problem: Problem, point: Point, theta: FloatArray) -> Tangents
         scatter=np.array(scatter),
         count=count,
     )
+
+
+def _by_concentration(
+    problem: Problem, theta: FloatArray, responses: FloatArray, fitted: FloatArray
+) -> FloatArray:
+    """Differentiate the curves by the logarithm of each stated concentration: (i, J, n)."""
+    starts = problem.starts
+    moved = []
+    for place in np.flatnonzero(starts.given.any(axis=0)):
+        factors = np.ones(starts.given.shape[1])
+        factors[place] += SMALL
+        other = replace(problem, starts=replace(starts, given=starts.given * factors))
+        moved.append((other.columns(theta, responses)[1] - fitted) / SMALL)
+    return np.array(moved)
 
 
 def _orthonormal(columns: FloatArray) -> FloatArray:
