@@ -49,7 +49,10 @@ def mechanism(
     ] = False,
     drift: Annotated[bool, typer.Option("--drift", help="Every shot has a linear drift.")] = False,
     response: Annotated[
-        str | None, typer.Option("--response", help="shared by all shots, or of each shot.")
+        str | None,
+        typer.Option(
+            "--response", help="Molar responses: shared by all shots, of each, or by 'column NAME'."
+        ),
     ] = None,
     rank: Annotated[
         bool,

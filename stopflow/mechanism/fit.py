@@ -105,7 +105,7 @@ def fit_mechanism(
             if np.isfinite(squares[at])
         ]
     )
-    chosen = _valleys(thin, rough)[:MOST_MINIMA]
+    chosen = _valleys(thin, rough, thin.points / problem.points)
     found = [
         minimise(problem, item.theta, tolerance=FAIR, negligible=NEGLIGIBLE_ROUGHLY)
         for item in chosen
@@ -149,19 +149,22 @@ def _distinct(minima: Sequence[Minimum]) -> list[Minimum]:
     return found
 
 
-def _valleys(problem: Problem, minima: Sequence[Minimum]) -> list[Minimum]:
-    """Keep one minimum of each valley, lowest first."""
+def _valleys(problem: Problem, minima: Sequence[Minimum], share: float) -> list[Minimum]:
+    """Keep one minimum of each valley, the lowest few and all that are as good, lowest first.
+
+    The problem is a share of the whole one, on which squares rise by as much less.
+    """
     if not minima:
         return []
     dof = max(problem.points - problem.linear - problem.constants.count, 1)
-    limit = minima[0].squares + AS_GOOD * max(minima[0].squares / dof, 1.0)
+    limit = minima[0].squares + share * AS_GOOD * max(minima[0].squares / dof, 1.0)
     kept: list[Minimum] = []
     for item in minima:
         if item.squares >= limit or not any(
             _same_valley(problem, other, item, limit) for other in kept
         ):
             kept.append(item)
-    return kept
+    return [item for place, item in enumerate(kept) if place < MOST_MINIMA or item.squares < limit]
 
 
 def _same_valley(problem: Problem, best: Minimum, other: Minimum, limit: float) -> bool:

@@ -55,7 +55,7 @@ class Problem:
     def linear(self) -> int:
         """How many linear parameters are projected out."""
         free = len(self.observed) - len(self.detector.fixed)
-        return free * len(self.windows.groups) + len(self.shots) * self.windows.basis.shape[2]
+        return free * len(self.windows.groups) + len(self.shots) * (1 + self.detector.drift)
 
     def with_shots(self, shots: Sequence[MechanismShot]) -> "Problem":
         """Put the same questions to other shots."""

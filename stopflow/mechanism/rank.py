@@ -18,6 +18,7 @@ from stopflow.mechanism.fit import GlobalFit
 from stopflow.mechanism.judge import judge_fit, measure_scatter, predict_held_out
 from stopflow.mechanism.known import KNOWN, KnownScheme, fit_known
 from stopflow.mechanism.observations import MechanismShot
+from stopflow.mechanism.replicates import weigh_scatter
 from stopflow.mechanism.share import share_starts
 
 WITHIN_NOISE = 1.5
@@ -101,13 +102,15 @@ def rank_schemes(
     widest = min((fit for _, fit in fits), key=lambda fit: fit.best.squares / max(fit.dof, 1))
     scatter = measure_scatter(widest)
     unit = max(widest.errors.pooled if scatter is None else scatter, 1.0)
+    weighed = weigh_scatter(shared, widest)
+    noise = max(min(s / max(fit.dof, 1) for s, fit in zip(weighed, shared, strict=True)), 1.0)
     told = []
-    for scheme, fit in fits:
+    for (scheme, fit), squares in zip(fits, weighed, strict=True):
         responses = int(np.linalg.matrix_rank(np.atleast_2d(fit.point.responses)))
         numbers = fit.problem.constants.count + max(responses, _responses(fit))
         count = fit.problem.points
         penalty = 2 * numbers * count / max(count - numbers - 1, 1)
-        told.append((scheme, fit, numbers, fit.best.squares / unit + penalty))
+        told.append((scheme, fit, numbers, squares / noise + penalty))
     lowest = min(item[3] for item in told)
     ranked = [
         Ranked(

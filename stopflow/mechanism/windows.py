@@ -7,7 +7,7 @@ share responses make a group. Shorter shots are filled up with points of weight 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,10 +31,11 @@ class Windows:
         (J, n) place of each point among the common times.
     weight
         (J, n) 1 / noise; 0 where a shot has no further point.
-    basis
-        (J, n, q) orthonormal, of offset and drift.
+    basis, taken
+        (J, n, q) orthonormal, of offset and drift and of what scatters between shots, and the same
+        times the share of each that is taken out: 1 of offset and drift.
     signal
-        (J, n) weighted, offset and drift taken out.
+        (J, n) weighted, these shares taken out.
     groups
         Numbers of the shots that share responses, group by group.
     full, aligned
@@ -45,6 +46,7 @@ class Windows:
     rows: NDArray[np.intp]
     weight: FloatArray
     basis: FloatArray
+    taken: FloatArray
     signal: FloatArray
     groups: tuple[NDArray[np.intp], ...]
     full: bool
@@ -81,15 +83,39 @@ class Windows:
         return np.asarray(values[..., self.mixture[:, None], self.rows, :])
 
     def project(self, columns: FloatArray) -> FloatArray:
-        """Weight columns (..., J, n, o) and take offset and drift out of them."""
+        """Weight columns (..., J, n, o) and take offset, drift and scatter out of them."""
         weighted = columns * self.weight[..., None]
-        return np.asarray(weighted - self.basis @ (self.basis.transpose(0, 2, 1) @ weighted))
+        return np.asarray(weighted - self.taken @ (self.basis.transpose(0, 2, 1) @ weighted))
+
+    def allow(self, scatter: FloatArray) -> "Windows":
+        """Count what shots hold along their scatter as its covariance says, beside the noise.
+
+        Parameters
+        ----------
+        scatter
+            (J, n, m) changes by one standard deviation, without offset and drift.
+        """
+        left, sizes, _ = np.linalg.svd(scatter, full_matrices=False)
+        taken = left * (1 - 1 / np.sqrt(1 + sizes**2))[:, None]
+        along = left.transpose(0, 2, 1) @ self.signal[..., None]
+        return replace(
+            self,
+            basis=np.concatenate((self.basis, left), axis=2),
+            taken=np.concatenate((self.taken, taken), axis=2),
+            signal=self.signal - (taken @ along)[..., 0],
+        )
 
     def flatten(self, values: FloatArray) -> FloatArray:
         """Put the points of (J, n, ...) behind each other: (N, ...)."""
         if self.full:
             return values.reshape(-1, *values.shape[2:])
         return values[self.weight > 0]
+
+    def restore(self, values: FloatArray) -> FloatArray:
+        """Put points (N, ...) back side by side: (J, n, ...), 0 where a shot has no further one."""
+        found = np.zeros((*self.weight.shape, *values.shape[1:]))
+        found[self.weight > 0] = values
+        return found
 
 
 def build_windows(
@@ -121,6 +147,7 @@ def build_windows(
         rows=rows,
         weight=weight,
         basis=basis,
+        taken=basis,
         signal=weighted - (basis @ inside[..., None])[..., 0],
         groups=tuple(np.array(members, dtype=np.intp) for members in groups),
         full=bool((weight > 0).all()),

@@ -75,6 +75,9 @@ OPEN = {
     "a decay slower than the window": (
         "A + B -> C; C -> D", (5e6, 1e-5), A_AND_B, "C", {"k2"},
     ),
+    "a way back before a step": (
+        "A <=> B -> C", (20.0, 15.0, 9.0), [{"A": 1.0}], "C", {"k-1"},
+    ),
     "a dimer that does not fall apart": ("2 A <=> D", (3e6, 1e-5), ONLY_A, "D", {"k-1"}),
     "a competitor that binds at once": (
         RIVALS, (5e6, 4.0, 1e10, 1e4), INHIBITOR, "ES", {"k2", "k-2"},
@@ -104,6 +107,18 @@ CLOSED = {
     "turnover seen at ES": (TURNOVER, (6e6, 20.0, 10.0), ladder(2.0, 6.0, 20.0, 60.0), "ES"),
     "turnover seen at P": (TURNOVER, (6e6, 20.0, 10.0), ladder(2.0, 6.0, 20.0), "P"),
     "competition": (RIVALS, (5e6, 4.0, 3e6, 10.0), INHIBITOR, "ES"),
+    "competition seen at EI": (RIVALS, (5e6, 4.0, 3e6, 10.0), INHIBITOR, "EI"),
+    "binding in one mixture": ("A + B <=> C", (4e6, 5.0), [{"A": 1.0, "B": 1.5}], "C"),
+    "two sites": (
+        "E + S <=> ES; ES + S <=> ES2", (4e6, 5.0, 2e6, 10.0), ladder(1.0, 4.0, 15.0), "ES2",
+    ),
+    "a product that binds": (
+        "E + S <=> ES -> E + P; E + P <=> EP", (6e6, 20.0, 10.0, 4e6, 8.0),
+        ladder(2.0, 6.0, 20.0), "P",
+    ),
+    "a product that drives its own making": (
+        "A + B -> 2 B", (6e6,), [{"A": a, "B": 0.1} for a in (3.0, 6.0)], "B",
+    ),
     "burst": (
         "E + S <=> ES -> EP; EP -> E + P", (8e6, 30.0, 40.0, 4.0), ladder(3.0, 8.0, 25.0), "EP",
     ),
@@ -152,6 +167,27 @@ def test_both_labellings_of_a_chain_are_listed(observed, others) -> None:
     if "B" in observed:
         told = build_problem(scheme, constants, shots, detector=known)
         assert fit_mechanism(told, generator=np.random.default_rng(1)).others == ()
+
+
+def test_labellings_of_a_chain_of_three_are_listed() -> None:
+    """Rates in any order give the same last product; few points do not hide that."""
+    text, truth = "A -> B -> C -> D", (40.0, 15.0, 5.0)
+    problem = made(np.random.default_rng(5), text, truth, [{"A": 1.0}], "D")
+    fit = fit_mechanism(problem, generator=np.random.default_rng(1))
+    assert len(fit.others) >= 2
+    for other in fit.others:
+        np.testing.assert_allclose(np.sort(other.theta), np.sort(fit.best.theta), atol=1e-3)
+
+
+def test_a_product_of_constants_with_wide_intervals_is_named() -> None:
+    """A <=> B -> C from A alone gives k1 k2 and the sum of all three constants."""
+    text, truth, mixtures, observed, _ = OPEN["a way back before a step"]
+    problem = made(np.random.default_rng(5), text, truth, mixtures, observed)
+    found = determine(fit_mechanism(problem, generator=np.random.default_rng(1)))
+    (both,) = found.combinations
+    assert both.name == "k1 k2"
+    assert both.value == pytest.approx(20.0 * 9.0, rel=4 * both.stderr)
+    assert any("k1 k2 = " in text and "than either" in text for text in found.sentences)
 
 
 def test_points_of_one_valley_are_one_solution() -> None:
