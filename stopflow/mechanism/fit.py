@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import chi2, qmc
 
-from stopflow.mechanism.minimise import FAIR, NEGLIGIBLE, Minimum, minimise
+from stopflow.mechanism.minimise import COARSE, COARSELY, FAIR, NEGLIGIBLE, Minimum, minimise
 from stopflow.mechanism.point import Point
 from stopflow.mechanism.problem import Problem
 from stopflow.mechanism.scatter import Errors, Region, measure_errors
@@ -25,7 +25,11 @@ ROUGH, NEGLIGIBLE_ROUGHLY = 1e-5, 1e-6
 """Tolerance of the rate equations, and share of the sum of squares, in the search."""
 GLANCE = 3e-3
 """Tolerance of the rate equations where starts are only put in order."""
-SAME_MINIMUM = 0.02
+SAME_MINIMUM, NEARLY_SAME = 0.02, 0.1
+"""Largest difference of a free number between two minima that are one, found well or coarsely."""
+HOPELESS = 3.0
+"""Squares, in those of the best minimum, from which a start that was followed coarsely is dropped.
+"""
 BETWEEN = (0.25, 0.5, 0.75)
 """Where on the way between two minima the squares are looked at."""
 AS_GOOD = float(chi2.ppf(0.95, 1))
@@ -98,13 +102,14 @@ def fit_mechanism(
     grid = centre + width * (2 * unit - 1)
     squares = _scan(thin, grid)
     order = np.argsort(squares)[:REFINED]
+    begun = _begin(thin, [grid[at] for at in order if np.isfinite(squares[at])])
     rough = _distinct(
         [
-            minimise(thin, grid[at], turns=60, tolerance=ROUGH, negligible=NEGLIGIBLE_ROUGHLY)
-            for at in order
-            if np.isfinite(squares[at])
+            minimise(thin, item.theta, turns=60, tolerance=ROUGH, negligible=NEGLIGIBLE_ROUGHLY,
+                     near=item.path)
+            for item in begun
         ]
-    )
+    )  # fmt: skip
     chosen = _valleys(thin, rough, thin.points / problem.points)
     found = [
         minimise(problem, item.theta, tolerance=FAIR, negligible=NEGLIGIBLE_ROUGHLY)
@@ -119,11 +124,23 @@ def fit_mechanism(
 
 def search_again(fit: GlobalFit, starts: Sequence[FloatArray]) -> GlobalFit:
     """Fit again from further starts, beside the minima that are known."""
+    known = [fit.best, *fit.others]
     found = [
-        minimise(fit.problem, start, tolerance=FAIR, negligible=NEGLIGIBLE_ROUGHLY)
-        for start in starts
-    ]
-    return conclude(fit.problem, _distinct([fit.best, *fit.others, *found]))
+        minimise(fit.problem, item.theta, tolerance=FAIR, negligible=NEGLIGIBLE_ROUGHLY,
+                 near=item.path)
+        for item in _begin(fit.problem, starts)
+        if item.squares < HOPELESS * fit.best.squares and _is_new(item, known, NEARLY_SAME)
+    ]  # fmt: skip
+    return conclude(fit.problem, _distinct([*known, *found])) if found else fit
+
+
+def _begin(problem: Problem, starts: Sequence[FloatArray]) -> list[Minimum]:
+    """Step down coarsely, and leave out starts that lead to where others led."""
+    return _distinct(
+        [minimise(problem, start, turns=60, tolerance=COARSE, negligible=COARSELY)
+         for start in starts],
+        NEARLY_SAME,
+    )  # fmt: skip
 
 
 def _scan(problem: Problem, grid: FloatArray) -> FloatArray:
@@ -138,15 +155,17 @@ def _scan(problem: Problem, grid: FloatArray) -> FloatArray:
     return np.concatenate(found)
 
 
-def _distinct(minima: Sequence[Minimum]) -> list[Minimum]:
+def _distinct(minima: Sequence[Minimum], apart: float = SAME_MINIMUM) -> list[Minimum]:
     """Sort minima, lowest first, each of them once."""
     found: list[Minimum] = []
     for item in sorted(minima, key=lambda item: item.squares):
-        if np.isfinite(item.squares) and all(
-            np.abs(item.theta - other.theta).max() > SAME_MINIMUM for other in found
-        ):
+        if np.isfinite(item.squares) and _is_new(item, found, apart):
             found.append(item)
     return found
+
+
+def _is_new(item: Minimum, known: Sequence[Minimum], apart: float) -> bool:
+    return all(np.abs(item.theta - other.theta).max() > apart for other in known)
 
 
 def _valleys(problem: Problem, minima: Sequence[Minimum], share: float) -> list[Minimum]:

@@ -167,7 +167,8 @@ def find_excess(c: FloatArray) -> NDArray[np.bool_]:
 
     Beside them no other concentration could be read; without any that changes, none is left out.
     """
-    excess = c.min(axis=0) > EXCESS * np.ptp(c, axis=0).max()
+    change = np.ptp(c, axis=0).max()
+    excess = (c.min(axis=0) > EXCESS * change) & (change > 0)
     return np.asarray(excess & ~excess.all())
 
 
