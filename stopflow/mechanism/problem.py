@@ -125,15 +125,15 @@ class Problem:
             total += (rest * rest).sum(axis=1)
         return total
 
-    def concentrations(self, theta: FloatArray, times_s: FloatArray | None = None) -> FloatArray:
-        """Concentrations of all species in every mixture, at `times_s` or others: (M, n, s)."""
+    def concentrations(self, theta: FloatArray) -> FloatArray:
+        """Concentrations of all species in every mixture at `times_s`: (M, n, s)."""
         log_k, _ = self.constants.log_k(theta, self.kelvin)
         starts, _ = self.starts.evaluate(self.system, log_k, None, tolerance=1e-8)
         return solve(
             self.system,
             starts,
             np.exp(log_k),
-            self.times_s if times_s is None else times_s,
+            self.times_s,
             least_M=self.starts.least_M(self.mixtures),
         ).c
 

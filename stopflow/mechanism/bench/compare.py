@@ -13,6 +13,7 @@ from stopflow.mechanism.bench.ways import Reached, Way, clock, fit_here, fit_wit
 from stopflow.mechanism.fit import fit_mechanism
 from stopflow.mechanism.problem import Problem
 
+SEED = 0
 LONG_S = 2.0
 """A way that takes longer is followed once and not in every round."""
 
@@ -31,7 +32,6 @@ def bench_mechanism(
     *,
     names: tuple[str, ...] = tuple(CASES),
     rounds: int = 3,
-    seed: int = 0,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> list[dict[str, object]]:
     """Fit every case in every way, alternately, and compare medians.
@@ -48,21 +48,21 @@ def bench_mechanism(
     for done, name in enumerate(names):
         if progress is not None:
             progress("fitting", done, len(names))
-        problem, start = build_case(name, generator=np.random.default_rng(seed))
+        problem, start = build_case(name, generator=np.random.default_rng(SEED))
         own: dict[str, list[Reached]] = {way: [] for way in ways}
         for _ in range(rounds):
             for way, fit in ways.items():
                 if not own[way] or own[way][0].seconds < LONG_S:
                     own[way].append(fit(problem, start))
-        rows.append({"case": name, **_compare(own), "whole_ms": 1e3 * _time_whole(problem, seed)})
+        rows.append({"case": name, **_compare(own), "whole_ms": 1e3 * _time_whole(problem)})
     if progress is not None:
         progress("fitting", len(names), len(names))
     return rows
 
 
-def _time_whole(problem: Problem, seed: int) -> float:
+def _time_whole(problem: Problem) -> float:
     """Time the search that needs no starting values, with its errors, in seconds."""
-    return clock(lambda: fit_mechanism(problem, generator=np.random.default_rng(seed)))[1]
+    return clock(lambda: fit_mechanism(problem, generator=np.random.default_rng(SEED)))[1]
 
 
 def _compare(own: Mapping[str, list[Reached]]) -> dict[str, object]:
