@@ -1,8 +1,8 @@
 """Schemes that are commonly met, fitted to the same shots and ranked.
 
 All species may be seen by the detector, with responses of their own: which one is seen is as little
-known as the scheme. Ranked by AICc, with the scatter between shots as a covariance; schemes that the
-data do not tell apart are called undecided, and a scheme that merely contains another one, with
+known as the scheme. Ranked by AICc, with the scatter between shots as a covariance; schemes that
+the data do not tell apart are called undecided, and a scheme that merely contains another one, with
 constants that the data do not determine, is said to do so.
 """
 
