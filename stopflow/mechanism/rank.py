@@ -22,8 +22,8 @@ from stopflow.mechanism.share import share_starts
 
 WITHIN_NOISE = 1.5
 """Mean square of the residuals, in units of the noise, that still counts as noise."""
-UNDECIDED = 6.0
-"""Difference of AICc below which a scheme is not ruled out: odds of 20 to 1."""
+UNDECIDED = 10.0
+"""Difference of AICc below which a scheme is not ruled out: odds of 150 to 1."""
 NEAR, BETTER = 30.0, 0.95
 """Difference of AICc to which residuals and predictions are tested, and the share of the best
 scheme's mean square of predictions below which another is not ruled out."""
@@ -102,14 +102,13 @@ def rank_schemes(
     scatter = measure_scatter(widest)
     unit = max(widest.errors.pooled if scatter is None else scatter, 1.0)
     weighed = weigh_scatter(shared, widest)
-    noise = max(min(s / max(fit.dof, 1) for s, fit in zip(weighed, shared, strict=True)), 1.0)
     told = []
     for (scheme, fit), squares in zip(fits, weighed, strict=True):
         responses = int(np.linalg.matrix_rank(np.atleast_2d(fit.point.responses)))
         numbers = fit.problem.constants.count + max(responses, _responses(fit))
         count = fit.problem.points
         penalty = 2 * numbers * count / max(count - numbers - 1, 1)
-        told.append((scheme, fit, numbers, squares / noise + penalty))
+        told.append((scheme, fit, numbers, squares + penalty))
     lowest = min(item[3] for item in told)
     ranked = [
         Ranked(

@@ -18,6 +18,8 @@ from stopflow.trace import FloatArray
 
 FEWEST = 4
 """Replicates, beside the first of each mixture, from which what they share is left aside."""
+SCATTERS = 0.5
+"""Share that is taken out of most shots, from which a direction is one of scatter, not of noise."""
 ENOUGH = 1e-6
 """Share of the squares to which a scheme is fitted again."""
 
@@ -25,14 +27,21 @@ ENOUGH = 1e-6
 def weigh_scatter(fits: Sequence[GlobalFit], closest: GlobalFit) -> list[float]:
     """Fit again, counting scatter between shots, and give the sums of squares.
 
+    A variance between shots is known from few of them: what a fit leaves more than others along its
+    directions, G, counts as ``dof log(1 + G / dof)``, as the F distribution has it.
+
     Parameters
     ----------
     closest
         The fit along whose curves shots may scatter, the same for all.
     """
-    allowed = closest.problem.windows.allow(find_scatter(closest))
-    found = []
-    for fit in fits:
+    plain = closest.problem.windows
+    allowed = plain.allow(find_scatter(closest))
+    along = allowed.basis[:, :, plain.basis.shape[2] :]
+    share = np.linalg.norm(allowed.taken[:, :, plain.basis.shape[2] :], axis=1)
+    along = along[:, :, np.median(share, axis=0) > SCATTERS]
+    total, held = np.zeros(len(fits)), np.zeros(len(fits))
+    for number, fit in enumerate(fits):
         windows = replace(
             fit.problem.windows, basis=allowed.basis, taken=allowed.taken, signal=allowed.signal
         )
@@ -40,8 +49,13 @@ def weigh_scatter(fits: Sequence[GlobalFit], closest: GlobalFit) -> list[float]:
         best = minimise(
             problem, fit.best.theta, tolerance=FAIR, negligible=ENOUGH, near=fit.best.path
         )
-        found.append(best.squares)
-    return found
+        rest = windows.restore(problem.evaluate(best.theta, near=best.path).residual)
+        total[number] = best.squares
+        held[number] = ((along * rest[:, :, None]).sum(axis=1) ** 2).sum()
+    noise = max(float((total / [max(fit.dof, 1) for fit in fits]).min()), 1.0)
+    dof = max(along.shape[2] * (len(along) - len(set(_mixtures(closest)))), 1)
+    more = (held - held.min()) / noise
+    return ((total - held) / noise + dof * np.log1p(more / dof)).tolist()
 
 
 def find_scatter(fit: GlobalFit) -> FloatArray:
@@ -53,12 +67,16 @@ def find_scatter(fit: GlobalFit) -> FloatArray:
     fitted = problem.columns(theta, fit.point.responses)[1]
     modes = find_modes(problem, fit.point, theta, fitted)
     along = (modes.transpose(0, 2, 1) @ windows.restore(fit.point.residual)[..., None])[..., 0]
-    of_mixture = [
-        (int(m), shot.channel) for m, shot in zip(windows.mixture, problem.shots, strict=True)
-    ]
+    of_mixture = _mixtures(fit)
     if len(of_mixture) - len(set(of_mixture)) >= FEWEST:
         along = _beside_mean(along, of_mixture)
     return np.asarray(modes * np.sqrt(fit_variances(modes, along)))
+
+
+def _mixtures(fit: GlobalFit) -> list[tuple[int, str]]:
+    """Tell which shots are replicates: those of one mixture in one channel."""
+    mixtures = fit.problem.windows.mixture.tolist()
+    return [(m, shot.channel) for m, shot in zip(mixtures, fit.problem.shots, strict=True)]
 
 
 def _beside_mean(values: FloatArray, of_mixture: Sequence[object]) -> FloatArray:

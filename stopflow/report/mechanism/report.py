@@ -209,10 +209,10 @@ def _ranking_blocks(found: FittedFolder) -> list[Block]:
         build_heading("Known schemes compared"),
         Grid(columns=columns, rows=rows, size=6.8),
         Paragraph(
-            text="S is what the workbook varies, E its partner. Scatter between shots "
-            "counts as a covariance, beside the noise; a scheme is ruled out where its AICc lies 6 "
-            "above the lowest, odds of 20 to 1, unless it predicts better. One that contains a simpler one "
-            "draws its curves as a limit and no better ones: its further constants are not "
+            text="S is what the workbook varies, E its partner. Scatter between shots counts "
+            "as a covariance, beside the noise; a scheme is ruled out where its AICc lies 10 above "
+            "the lowest, odds of 150 to 1, unless it predicts better. One that contains a simpler "
+            "one draws its curves as a limit and no better ones: its further constants are not "
             "determined. Lack of fit: the probability that the "
             "residuals of replicates have as much in common if the scheme is right. Held out: the "
             "mean square of the residuals of concentrations predicted from the others.",
