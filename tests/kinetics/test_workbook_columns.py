@@ -40,12 +40,12 @@ def test_a_ph_series_is_not_pooled(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("header", ["Remark", "Comment (by hand)", "note", "Operator"])
-@pytest.mark.parametrize("repeated", [False, True])
+@pytest.mark.parametrize("different", [2, 4])
 def test_remarks_keep_replicates_together(
-    header: str, repeated: bool, rng: np.random.Generator
+    header: str, different: int, rng: np.random.Generator
 ) -> None:
     cells = [
-        {header: f"at {number % 2 if repeated else number} o'clock", "Fitted k": f"{number}.1"}
+        {header: f"at {number % different} o'clock", "Fitted k": f"{number}.1"}
         for number in range(4)
     ]
     rows = condition_rows(analyse_experiment(lab_of(rng, cells, k=[20.0] * 4, conc=[5e-5] * 4)))
