@@ -75,8 +75,13 @@ def mechanism(
     from stopflow.pipeline.mechanism.run import fit_folder, rank_folder
     from stopflow.pipeline.mechanism.settings import mechanism_settings
 
-    if rank and scheme:
-        raise SettingsError("--scheme", scheme, valid="no scheme beside --rank, which tries many")
+    own = {"--scheme": scheme, "--observe": observe, "--relation": relation, "--drift": drift}
+    for name, value in own.items() if rank else ():
+        if value:
+            word = name.removeprefix("--")
+            raise SettingsError(
+                name, value, valid=f"no {word} beside --rank, which tries many schemes"
+            )
     if sbml:
         require_libsbml()
     settings = mechanism_settings(

@@ -157,6 +157,9 @@ def test_known_schemes_are_ranked_on_a_folder(folder, run, monkeypatch) -> None:
         (["--scheme", BINDING, *GIVEN, "--response", "own"], "shared, each"),
         (["--scheme", BINDING, "--rank"], "no scheme beside --rank"),
         (["--rank", "--initial", "Q=1 uM"], "no species Q"),
+        (["--rank", "--drift"], "no drift beside --rank"),
+        (["--rank", "--observe", "ES"], "no observe beside --rank"),
+        (["--rank", "--response", "each"], "nothing beside --rank"),
         (GIVEN, "--scheme is missing"),
     ],
 )
