@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import chi2, qmc
 
-from stopflow.mechanism.minimise import COARSE, COARSELY, FAIR, NEGLIGIBLE, Minimum, minimise
+from stopflow.mechanism.minimise import COARSE, COARSELY, EXACT, FAIR, NEGLIGIBLE, Minimum, minimise
 from stopflow.mechanism.point import Point
 from stopflow.mechanism.problem import Problem
 from stopflow.mechanism.scatter import Errors, Region, measure_errors
@@ -23,6 +23,8 @@ REFINED, MOST_MINIMA = 6, 3
 TOGETHER = 32
 ROUGH, NEGLIGIBLE_ROUGHLY = 1e-5, 1e-6
 """Tolerance of the rate equations, and share of the sum of squares, in the search."""
+FEW_TURNS = 60
+"""Steps that are tried from a start before its place among others is looked at."""
 GLANCE = 3e-3
 """Tolerance of the rate equations where starts are only put in order."""
 SAME_MINIMUM, NEARLY_SAME = 0.02, 0.1
@@ -103,44 +105,47 @@ def fit_mechanism(
     squares = _scan(thin, grid)
     order = np.argsort(squares)[:REFINED]
     begun = _begin(thin, [grid[at] for at in order if np.isfinite(squares[at])])
-    rough = _distinct(
-        [
-            minimise(thin, item.theta, turns=60, tolerance=ROUGH, negligible=NEGLIGIBLE_ROUGHLY,
-                     near=item.path)
-            for item in begun
-        ]
-    )  # fmt: skip
+    rough = _refine(thin, begun, tolerance=ROUGH, negligible=NEGLIGIBLE_ROUGHLY)
     chosen = _valleys(thin, rough, thin.points / problem.points)
     found = [
         minimise(problem, item.theta, tolerance=FAIR, negligible=NEGLIGIBLE_ROUGHLY)
         for item in chosen
     ]
     if negligible < NEGLIGIBLE_ROUGHLY:
-        found = [
-            minimise(problem, item.theta, negligible=negligible, near=item.path) for item in found
-        ]
+        return conclude(problem, _refine(problem, found, tolerance=EXACT, negligible=negligible))
     return conclude(problem, _distinct(found))
 
 
 def search_again(fit: GlobalFit, starts: Sequence[FloatArray]) -> GlobalFit:
     """Fit again from further starts, beside the minima that are known."""
     known = [fit.best, *fit.others]
-    found = [
-        minimise(fit.problem, item.theta, tolerance=FAIR, negligible=NEGLIGIBLE_ROUGHLY,
-                 near=item.path)
+    begun = [
+        item
         for item in _begin(fit.problem, starts)
         if item.squares < HOPELESS * fit.best.squares and _is_new(item, known, NEARLY_SAME)
-    ]  # fmt: skip
+    ]
+    found = _refine(fit.problem, begun, tolerance=FAIR, negligible=NEGLIGIBLE_ROUGHLY)
     return conclude(fit.problem, _distinct([*known, *found])) if found else fit
 
 
 def _begin(problem: Problem, starts: Sequence[FloatArray]) -> list[Minimum]:
     """Step down coarsely, and leave out starts that lead to where others led."""
-    return _distinct(
-        [minimise(problem, start, turns=60, tolerance=COARSE, negligible=COARSELY)
-         for start in starts],
-        NEARLY_SAME,
-    )  # fmt: skip
+    found = [
+        minimise(problem, start, turns=FEW_TURNS, tolerance=COARSE, negligible=COARSELY)
+        for start in starts
+    ]
+    return _distinct(found, NEARLY_SAME)
+
+
+def _refine(
+    problem: Problem, minima: Sequence[Minimum], *, tolerance: float, negligible: float
+) -> list[Minimum]:
+    """Step further down from minima that were found more coarsely."""
+    found = [
+        minimise(problem, item.theta, tolerance=tolerance, negligible=negligible, near=item.path)
+        for item in minima
+    ]
+    return _distinct(found)
 
 
 def _scan(problem: Problem, grid: FloatArray) -> FloatArray:

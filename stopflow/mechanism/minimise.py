@@ -12,6 +12,8 @@ from stopflow.mechanism.trajectory import Trajectory
 from stopflow.trace import FloatArray, frozen_array
 
 MOST_TURNS = 200
+EXACT = 1e-8
+"""Tolerance of the rate equations at a minimum."""
 FAIR = 1e-7
 """Tolerance of the rate equations where 0.001 of a standard error is enough."""
 COARSE, COARSELY = 2e-3, 1e-3
@@ -69,7 +71,7 @@ def minimise(
     *,
     held: Sequence[int] = (),
     turns: int = MOST_TURNS,
-    tolerance: float = 1e-8,
+    tolerance: float = EXACT,
     negligible: float = NEGLIGIBLE,
     near: Trajectory | None = None,
 ) -> Minimum:
@@ -170,19 +172,36 @@ class _QuadraticModel:
     high: FloatArray
 
     def step(self, damping: float) -> tuple[FloatArray, float]:
-        """Take a damped step; return where it leads and by how much the squares should fall."""
-        if not len(self.free):
+        """Take a damped step; return where it leads and by how much the squares should fall.
+
+        It ends where a number meets the end of its range; one that is there and would go on stays.
+        """
+        here, going = self.theta[self.free], np.ones(len(self.free), dtype=bool)
+        while going.any():
+            step = self._solve(damping, going)
+            wall = np.where(step > 0, self.high, self.low)
+            room = np.full(len(step), np.inf)
+            np.divide(wall - here, step * self.scale, out=room, where=step != 0)
+            if (room > 0).all():
+                break
+            going &= room > 0
+        else:
             return self.theta, 0.0
-        own = self.normal.diagonal()
-        weight = np.maximum(own, 1e-12 * max(float(own.max()), 1e-300))
-        step = -np.linalg.lstsq(self.normal + damping * np.diag(weight), self.slope, rcond=None)[0]
-        step *= min(1.0, LONGEST_STEP / max(float(np.abs(step).max()), 1e-300))
-        here = self.theta[self.free]
-        there = np.minimum(np.maximum(here + step * self.scale, self.low), self.high)
+        share = min(1.0, float(room.min()))
+        step = share * step
         ahead = self.theta.copy()
-        ahead[self.free] = there
-        step = (there - here) / self.scale
+        ahead[self.free] = np.where(room <= share, wall, here + step * self.scale)
         return ahead, -float(2 * self.slope @ step + step @ self.normal @ step)
+
+    def _solve(self, damping: float, going: NDArray[np.bool_]) -> FloatArray:
+        """Solve for a step (p,) of the numbers that are going, no longer than is allowed."""
+        normal = self.normal if going.all() else self.normal[np.ix_(going, going)]
+        own = normal.diagonal()
+        weight = np.maximum(own, 1e-12 * max(float(own.max()), 1e-300))
+        step = np.zeros(len(going))
+        damped = normal + damping * np.diag(weight)
+        step[going] = -np.linalg.lstsq(damped, self.slope[going], rcond=None)[0]
+        return step * min(1.0, LONGEST_STEP / max(float(np.abs(step).max()), 1e-300))
 
 
 def search_bounds(problem: Problem) -> tuple[FloatArray, FloatArray]:

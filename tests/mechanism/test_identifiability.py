@@ -22,7 +22,7 @@ BINDING, TURNOVER = "E + S <=> ES", "E + S <=> ES -> E + P"
 INDUCED = "E + S <=> ES <=> EX"
 
 
-def made(rng, text, truth, mixtures, observed, *, noise_sd=0.005):
+def made(rng, text, truth, mixtures, observed, *, noise_sd=0.005, pre_equilibrated=()):
     scheme = parse_scheme(text)
     starts = [{name: 1e-6 * amount for name, amount in mixture.items()} for mixture in mixtures]
     shots = simulate(
@@ -35,7 +35,11 @@ def made(rng, text, truth, mixtures, observed, *, noise_sd=0.005):
         noise_sd=noise_sd,
     )
     return build_problem(
-        scheme, build_constants(scheme), shots, detector=Detector(observed=(observed,))
+        scheme,
+        build_constants(scheme),
+        shots,
+        detector=Detector(observed=(observed,)),
+        pre_equilibrated=pre_equilibrated,
     )
 
 
@@ -167,6 +171,27 @@ def test_both_labellings_of_a_chain_are_listed(observed, others) -> None:
     if "B" in observed:
         told = build_problem(scheme, constants, shots, detector=known)
         assert fit_mechanism(told, generator=np.random.default_rng(1)).others == ()
+
+
+def test_a_profile_follows_the_ends_of_the_ranges_of_others() -> None:
+    """Where E <=> F is fast, k2 has a lower bound alone: what binds is k2 times the share of F.
+
+    On the way up the two constants of the equilibrium reach the ends of their ranges one by one; a
+    search that ends where a step meets such an end would close the interval.
+    """
+    third = {"E": 1e-6 * 2 / 3, "F": 1e-6 / 3}
+    problem = made(
+        np.random.default_rng(5),
+        "E <=> F; F + S -> FS",
+        (3e4, 6e4, 4e6),
+        [{**{name: 1e6 * amount for name, amount in third.items()}, "S": s} for s in (2, 8, 30)],
+        "FS",
+        pre_equilibrated=[("E", "F")],
+    )
+    found = determine(fit_mechanism(problem, generator=np.random.default_rng(1)))
+    assert [item.determined for item in found.intervals] == [False, False, False]
+    assert found.intervals[2].open_above
+    assert 1e6 < found.intervals[2].low < 4e6 / 3 * 1.1
 
 
 def test_labellings_of_a_chain_of_three_are_listed() -> None:
