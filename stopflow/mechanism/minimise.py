@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -172,35 +173,40 @@ class _QuadraticModel:
     high: FloatArray
 
     def step(self, damping: float) -> tuple[FloatArray, float]:
-        """Take a damped step; return where it leads and by how much the squares should fall.
+        """Take a damped step; return where it leads and by how much the squares should fall."""
+        if not len(self.free):
+            return self.theta, 0.0
+        step = self._solve(damping, slice(None))
+        there = self.theta[self.free] + step * self.scale
+        if (there < self.low).any() or (there > self.high).any():
+            step, there = self._step_inside(damping, step)
+        ahead = self.theta.copy()
+        ahead[self.free] = there
+        return ahead, -float(2 * self.slope @ step + step @ self.normal @ step)
 
-        It ends where a number meets the end of its range; one that is there and would go on stays.
-        """
-        here, going = self.theta[self.free], np.ones(len(self.free), dtype=bool)
-        while going.any():
-            step = self._solve(damping, going)
+    def _step_inside(self, damping: float, step: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Shorten a step to where a number meets an end; one that is there already stays."""
+        here, going = self.theta[self.free], np.ones(len(step), dtype=bool)
+        while True:
             wall = np.where(step > 0, self.high, self.low)
             room = np.full(len(step), np.inf)
             np.divide(wall - here, step * self.scale, out=room, where=step != 0)
-            if (room > 0).all():
-                break
             going &= room > 0
-        else:
-            return self.theta, 0.0
-        share = min(1.0, float(room.min()))
-        step = share * step
-        ahead = self.theta.copy()
-        ahead[self.free] = np.where(room <= share, wall, here + step * self.scale)
-        return ahead, -float(2 * self.slope @ step + step @ self.normal @ step)
+            if (room > 0).all():
+                share = min(1.0, float(room.min()))
+                there = np.where(room <= share, wall, here + share * step * self.scale)
+                return share * step, there
+            step = np.zeros(len(step))
+            if going.any():
+                step[going] = self._solve(damping, going)
 
-    def _solve(self, damping: float, going: NDArray[np.bool_]) -> FloatArray:
-        """Solve for a step (p,) of the numbers that are going, no longer than is allowed."""
-        normal = self.normal if going.all() else self.normal[np.ix_(going, going)]
+    def _solve(self, damping: float, going: Any) -> FloatArray:
+        """Solve for a step of the numbers that are going, no longer than is allowed."""
+        normal = self.normal[going][:, going]
         own = normal.diagonal()
         weight = np.maximum(own, 1e-12 * max(float(own.max()), 1e-300))
-        step = np.zeros(len(going))
         damped = normal + damping * np.diag(weight)
-        step[going] = -np.linalg.lstsq(damped, self.slope[going], rcond=None)[0]
+        step: FloatArray = -np.linalg.lstsq(damped, self.slope[going], rcond=None)[0]
         return step * min(1.0, LONGEST_STEP / max(float(np.abs(step).max()), 1e-300))
 
 
