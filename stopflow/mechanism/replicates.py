@@ -20,6 +20,8 @@ FEWEST = 4
 """Replicates, beside the first of each mixture, from which what they share is left aside."""
 SCATTERS = 0.5
 """Share that is taken out of most shots, from which a direction is one of scatter, not of noise."""
+AT_MOST = 10.0
+"""How many times as large as found, at most, a variance between shots may be."""
 ENOUGH = 1e-6
 """Share of the squares to which a scheme is fitted again."""
 
@@ -28,7 +30,8 @@ def weigh_scatter(fits: Sequence[GlobalFit], closest: GlobalFit) -> list[float]:
     """Fit again, counting scatter between shots, and give the sums of squares.
 
     A variance between shots is known from few of them: what a fit leaves more than others along its
-    directions, G, counts as ``dof log(1 + G / dof)``, as the F distribution has it.
+    directions, G, counts as ``dof log(1 + G / dof)``, as the F distribution has it, but as much as
+    if the variance were `AT_MOST` times as large: a scheme that explains nothing leaves just that.
 
     Parameters
     ----------
@@ -49,13 +52,15 @@ def weigh_scatter(fits: Sequence[GlobalFit], closest: GlobalFit) -> list[float]:
         best = minimise(
             problem, fit.best.theta, tolerance=FAIR, negligible=ENOUGH, near=fit.best.path
         )
-        rest = windows.restore(problem.evaluate(best.theta, near=best.path).residual)
-        total[number] = best.squares
+        point = problem.evaluate(best.theta, near=best.path)
+        rest = windows.restore(point.residual)
+        total[number] = point.squares
         held[number] = ((along * rest[:, :, None]).sum(axis=1) ** 2).sum()
     noise = max(float((total / [max(fit.dof, 1) for fit in fits]).min()), 1.0)
     dof = max(along.shape[2] * (len(along) - len(set(_mixtures(closest)))), 1)
     more = (held - held.min()) / noise
-    return ((total - held) / noise + dof * np.log1p(more / dof)).tolist()
+    counted = np.maximum(dof * np.log1p(more / dof), more / AT_MOST)
+    return ((total - held) / noise + counted).tolist()
 
 
 def find_scatter(fit: GlobalFit) -> FloatArray:

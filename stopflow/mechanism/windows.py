@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from stopflow.trace import FloatArray
 
 SEEN = 1e-9
-"""An observed species that changes by less than this share of the largest change is none."""
+"""A column that is less than this share of the largest one, or of what a concentration that changed
+from all to nothing would give, is none: it may be rounding.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -38,6 +40,8 @@ class Windows:
         (J, n) weighted, these shares taken out.
     groups
         Numbers of the shots that share responses, group by group.
+    reach
+        Root of the sum of the squared weights.
     full, aligned
         Whether all shots are of the same length, and whether each is its mixture at all times.
     """
@@ -49,6 +53,7 @@ class Windows:
     taken: FloatArray
     signal: FloatArray
     groups: tuple[NDArray[np.intp], ...]
+    reach: float
     full: bool
     aligned: bool
 
@@ -150,6 +155,7 @@ def build_windows(
         taken=basis,
         signal=weighted - (basis @ inside[..., None])[..., 0],
         groups=tuple(np.array(members, dtype=np.intp) for members in groups),
+        reach=float(np.sqrt((weight**2).sum())),
         full=bool((weight > 0).all()),
         aligned=list(mixture) == list(range(len(mixture)))
         and rows.shape[1] == len(common_s)
@@ -157,14 +163,26 @@ def build_windows(
     )
 
 
-def solve_columns(columns: FloatArray, signal: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Orthonormal basis (..., N, o) of the columns that differ, and the signal's coefficients."""
+def solve_columns(
+    columns: FloatArray, signal: FloatArray, *, whole: float
+) -> tuple[FloatArray, FloatArray]:
+    """Orthonormal basis (..., N, o) of the columns that differ, and the signal's coefficients.
+
+    Parameters
+    ----------
+    columns, signal
+        (..., N, o) and (..., N).
+    whole
+        Length of a column whose concentration changed from all to nothing.
+    """
+    least = max(SEEN * whole, 1e-300)
     if columns.shape[-1] == 1:
-        size = np.maximum(np.sqrt((columns * columns).sum(axis=-2, keepdims=True)), 1e-300)
+        size = np.sqrt((columns * columns).sum(axis=-2, keepdims=True))
+        size = np.where(size > least, size, np.inf)
         left = columns / size
         return left, (left.swapaxes(-1, -2) @ signal[..., None])[..., 0] / size[..., 0]
     left, sizes, right = np.linalg.svd(columns, full_matrices=False)
-    kept = sizes > SEEN * np.maximum(sizes.max(axis=-1, initial=0.0), 1e-300)[..., None]
+    kept = sizes > np.maximum(SEEN * sizes.max(axis=-1, initial=0.0), least)[..., None]
     left = left * kept[..., None, :]
     along = (left.swapaxes(-1, -2) @ signal[..., None])[..., 0]
     found = along / np.where(kept, sizes, 1.0)

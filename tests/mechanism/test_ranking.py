@@ -13,7 +13,7 @@ from stopflow.mechanism.known import KNOWN, fit_known
 from stopflow.mechanism.minimise import minimise
 from stopflow.mechanism.observations import MechanismShot
 from stopflow.mechanism.rank import describe_ranking, rank_schemes
-from stopflow.mechanism.replicates import find_scatter
+from stopflow.mechanism.replicates import find_scatter, weigh_scatter
 from stopflow.mechanism.scheme import parse_scheme
 from stopflow.mechanism.share import share_starts
 
@@ -178,6 +178,26 @@ def test_scatter_is_that_of_replicates() -> None:
         curves = fit.problem.columns(np.asarray(fit.best.theta), fit.point.responses)[1]
         found = np.linalg.norm(find_scatter(fit), axis=(1, 2)) / np.linalg.norm(curves, axis=1)
         np.testing.assert_allclose(found, 0.032, atol=0.008)
+
+
+def test_rounding_is_no_response() -> None:
+    """After a step within the dead time nothing changes; what rounding leaves fits no signal."""
+    shots = simulate_lab("burst", np.random.default_rng([100, 7]))
+    problem = fit_known(KNOWN["two ways"], shots, generator=np.random.default_rng(0)).problem
+    theta = np.log([6009.225, 0.777])
+    squares = [problem.evaluate(theta + shift).squares for shift in (0.0, 1e-7, 2e-7)]
+    assert np.ptp(squares) < 1e-3 * squares[0]
+
+
+def test_a_scheme_that_explains_nothing_is_last() -> None:
+    """All it leaves lies along the amplitude, which scatters, and counts as far more than that."""
+    shots = simulate_lab("burst", np.random.default_rng([4, 7]))
+    fits = [
+        fit_known(KNOWN[name], shots, generator=np.random.default_rng(0))
+        for name in ("burst", "second order with itself")
+    ]
+    right, wrong = weigh_scatter(fits, fits[0])
+    assert wrong > right + 5000
 
 
 def test_two_concentrations_are_too_few_to_hold_one_out() -> None:
