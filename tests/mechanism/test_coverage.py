@@ -95,7 +95,7 @@ def test_intervals_and_joint_regions_hold_the_truth(lab, full_proof) -> None:
 def test_degrees_of_freedom_are_those_of_the_errors_between_draws() -> None:
     """An amplitude moves with its concentration: unless that is known, they come out as 4, not 7.
 
-    Twice the squared mean of an estimated variance over its own variance, from 1,000 draws, is 7.1
+    Twice the squared mean of an estimated variance over its own variance, from 300 draws, is 7.1
     for k1 and 3.9 for k-1.
     """
     rng, truth, dof = np.random.default_rng(12), np.log(CASES["dimerisation"][1]), []
