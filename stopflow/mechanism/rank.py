@@ -142,13 +142,16 @@ def _judge(ranked: Sequence[Ranked]) -> list[Ranked]:
 
 
 def _set_apart(ranked: Sequence[Ranked], unit: float) -> list[Ranked]:
-    """Take schemes that contain one before them, with fewer numbers, out of those undecided."""
+    """Take schemes that contain one before them, with fewer numbers, out of those undecided.
+
+    They cannot be ruled out either, however many numbers they have for nothing.
+    """
     found: list[Ranked] = []
     for item in ranked:
         within = [
             other
             for other in found
-            if item.undecided
+            if item.behind < NEAR
             and other.undecided
             and other.numbers < item.numbers
             and contains(item.fit, other.fit, unit=unit)
