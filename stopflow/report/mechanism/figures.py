@@ -32,6 +32,8 @@ ROW_MM = 12.0
 _ARROW_MM = 26.0
 _MOST_RISE = 3.0
 MOST_MARKS = 8
+TITLE_CHARACTERS = 40
+"""Of a panel; more would reach into the next one."""
 KEY_COLUMNS = 4
 """Names of species side by side, in rows above the curves."""
 EXCESS = 10.0
@@ -92,7 +94,7 @@ def draw_panel(axes: Axes, panel: MixturePanel, *, signal_name: bool) -> None:
     axes.plot(panel.time_s, panel.signal, ".", color="#9aa3ab", markersize=1.6)
     for curve_s, curve in panel.curves:
         axes.plot(curve_s, curve, color=CATEGORY_COLOURS[0], linewidth=1.1)
-    axes.set_title(shorten_middle(panel.title, 40), fontsize=7.0)
+    axes.set_title(shorten_middle(panel.title, TITLE_CHARACTERS), fontsize=6.0, fontweight="normal")
     axes.yaxis.set_major_locator(MaxNLocator(4))
     _time_axis(axes, panel.time_s)
     axes.tick_params(axis="x", which="both", labelbottom=False)
@@ -146,7 +148,11 @@ def draw_species(axes: Axes, fit: GlobalFit, mixture: int, *, key: bool) -> None
             linestyle=LINE_STYLES[place % len(LINE_STYLES)],
             label=name,
         )
-    axes.set_title(shorten_middle(describe_mixture(fit, mixture), 40), fontsize=7.0)
+    axes.set_title(
+        shorten_middle(describe_mixture(fit, mixture), TITLE_CHARACTERS),
+        fontsize=6.0,
+        fontweight="normal",
+    )
     _time_axis(axes, problem.times_s)
     rows = -(-len(problem.scheme.species) // KEY_COLUMNS) if key else int(excess.any())
     axes.set_ylim(0, factor * most * (1.05 + 0.15 * rows))
