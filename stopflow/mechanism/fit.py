@@ -246,6 +246,6 @@ def conclude(problem: Problem, minima: Sequence[Minimum]) -> GlobalFit:
         best=best,
         others=tuple(others),
         point=point,
-        errors=measure_errors(problem, np.asarray(best.theta), point),
+        errors=measure_errors(problem, point),
         reason="" if best.converged else "the search for the minimum did not end",
     )

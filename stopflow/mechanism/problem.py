@@ -125,7 +125,7 @@ class Problem:
             total += (rest * rest).sum(axis=1)
         return total
 
-    def concentrations(self, theta: FloatArray) -> FloatArray:
+    def concentrations(self, theta: FloatArray, near: Trajectory | None = None) -> FloatArray:
         """Concentrations of all species in every mixture at `times_s`: (M, n, s)."""
         log_k, _ = self.constants.log_k(theta, self.kelvin)
         starts, _ = self.starts.evaluate(self.system, log_k, None, tolerance=1e-8)
@@ -135,17 +135,18 @@ class Problem:
             np.exp(log_k),
             self.times_s,
             least_M=self.starts.least_M(self.mixtures),
+            near=near,
         ).c
 
-    def columns(self, theta: FloatArray, responses: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def columns(self, point: Point) -> tuple[FloatArray, FloatArray]:
         """Weighted concentrations whose response is sought (J, n, o), and fitted curves (J, n).
 
-        Offsets and drifts are taken out of both; `responses` are those of a `Point`.
+        Offsets and drifts are taken out of both; constants and responses are those of the point.
         """
         windows = self.windows
-        c = self.concentrations(theta)[..., self._seen]
+        c = self.concentrations(point.theta, point.path)[..., self._seen]
         columns = windows.project(windows.pick(c))
-        each = windows.spread(responses)
+        each = windows.spread(point.responses)
         return columns[..., self._free], (columns @ each[..., None])[..., 0]
 
     def find_starts(self, theta: FloatArray) -> FloatArray:

@@ -68,9 +68,8 @@ def find_scatter(fit: GlobalFit) -> FloatArray:
 
     By replicates where there are enough of them, else by the residuals.
     """
-    problem, windows, theta = fit.problem, fit.problem.windows, np.asarray(fit.best.theta)
-    fitted = problem.columns(theta, fit.point.responses)[1]
-    modes = find_modes(problem, fit.point, theta, fitted)
+    windows = fit.problem.windows
+    modes = find_modes(fit.problem, fit.point, fit.problem.columns(fit.point)[1])
     along = (modes.transpose(0, 2, 1) @ windows.restore(fit.point.residual)[..., None])[..., 0]
     of_mixture = _mixtures(fit)
     if len(of_mixture) - len(set(of_mixture)) >= FEWEST:

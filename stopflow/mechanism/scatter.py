@@ -123,7 +123,7 @@ class Errors:
         return Region(dof=dof, limit=limit, noise=noise, found=inverse)
 
 
-def measure_errors(problem: Problem, theta: FloatArray, point: Point) -> Errors:
+def measure_errors(problem: Problem, point: Point) -> Errors:
     """Measure the errors of the free numbers at the minimum."""
     free = problem.constants.count
     normal = point.jacobian.T @ point.jacobian
@@ -133,7 +133,7 @@ def measure_errors(problem: Problem, theta: FloatArray, point: Point) -> Errors:
     noise = Errors(inverse=inverse, white=white, agreement=1.0, covariance=white * inverse)
     if len(problem.shots) < FEWEST_SHOTS:
         return noise
-    tangents = find_tangents(problem, point, theta)
+    tangents = find_tangents(problem, point)
     agreement, unit = tangents.compare(point.squares, dof)
     if not agreement <= AGREE:
         return replace(noise, agreement=agreement)

@@ -111,12 +111,12 @@ class Tangents:
         )
 
 
-def find_tangents(problem: Problem, point: Point, theta: FloatArray) -> Tangents:
+def find_tangents(problem: Problem, point: Point) -> Tangents:
     """Write residuals and derivatives of every shot in orthonormal columns of its tangent."""
     windows, free = problem.windows, problem.constants.count
     lengths = windows.lengths
-    columns, fitted = problem.columns(theta, point.responses)
-    modes = find_modes(problem, point, theta, fitted)
+    columns, fitted = problem.columns(point)
+    modes = find_modes(problem, point, fitted)
     size = np.maximum(np.linalg.norm(point.jacobian, axis=0), 1e-300)
     residual, jacobian, scatter, group_columns = [], [], [], []
     width, count = free + columns.shape[2] + 1, 0
@@ -146,7 +146,7 @@ def find_tangents(problem: Problem, point: Point, theta: FloatArray) -> Tangents
     )
 
 
-def find_modes(problem: Problem, point: Point, theta: FloatArray, fitted: FloatArray) -> FloatArray:
+def find_modes(problem: Problem, point: Point, fitted: FloatArray) -> FloatArray:
     """Find what may scatter from shot to shot, and what each does to the signal: (J, n, m).
 
     A relative change of each free number, of each stated concentration, and of the amplitude;
@@ -157,7 +157,7 @@ def find_modes(problem: Problem, point: Point, theta: FloatArray, fitted: FloatA
         factors = np.ones(starts.given.shape[1])
         factors[place] += SMALL
         other = replace(problem, starts=replace(starts, given=starts.given * factors))
-        modes.append((other.columns(theta, point.responses)[1] - fitted) / SMALL)
+        modes.append((other.columns(point)[1] - fitted) / SMALL)
     return np.stack([*modes, fitted], axis=2)
 
 

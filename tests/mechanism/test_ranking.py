@@ -154,7 +154,7 @@ def test_scatter_enters_as_a_covariance() -> None:
     assert scatter.any()
     theta, windows = np.asarray(fit.best.theta), fit.problem.windows
     told = replace(fit.problem, windows=windows.allow(scatter)).evaluate(theta)
-    columns = fit.problem.columns(theta, fit.point.responses)[0]
+    columns = fit.problem.columns(fit.point)[0]
     left, right, total = 0.0, 0.0, 0.0
     for own, moved, signal in zip(columns, scatter, windows.signal, strict=True):
         inverse = np.linalg.inv(np.eye(len(moved)) + moved @ moved.T)
@@ -175,7 +175,7 @@ def test_scatter_is_that_of_replicates() -> None:
     ]
     for name in ("first order", "reversible first order"):
         fit = fit_known(KNOWN[name], shots, generator=np.random.default_rng(0))
-        curves = fit.problem.columns(np.asarray(fit.best.theta), fit.point.responses)[1]
+        curves = fit.problem.columns(fit.point)[1]
         found = np.linalg.norm(find_scatter(fit), axis=(1, 2)) / np.linalg.norm(curves, axis=1)
         np.testing.assert_allclose(found, 0.032, atol=0.008)
 
