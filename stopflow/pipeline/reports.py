@@ -16,7 +16,6 @@ from stopflow.errors import ModelError, SettingsError, StopflowError
 from stopflow.io.json_files import json_text
 from stopflow.io.results import file_sha256
 from stopflow.io.switch import switching
-from stopflow.pipeline.lab.drawn import drawn_parts
 from stopflow.pipeline.model_reports import require_reportable, write_model_report
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.report.data import KineticsReportData, TracePair
@@ -69,6 +68,9 @@ def write_reports(
     undrawn
         Why the PDF holds nothing but this reason; "" where it is whole.
     """
+    # Whoever only opens traces, as the process that draws beside does, needs nothing of the lab.
+    from stopflow.pipeline.lab.drawn import drawn_parts
+
     with drawn_parts(dataset.folder) as kept:
         key = f"reports {dataset.digest} {paper} {html_light}"
         if figures is None and earlier is not None:
@@ -114,6 +116,7 @@ def _write_anew(
 ) -> tuple[list[Path], str]:
     from stopflow.report.kept import Parts
     from stopflow.report.kinetics.experiment_sheets import ExperimentSheets
+    from stopflow.report.paper.pdf import collecting_seldom
     from stopflow.report.tables.tables import write_rates_csv, write_rates_xlsx
 
     data = kinetics_data(dataset)
@@ -121,7 +124,7 @@ def _write_anew(
     parts = Parts(data, kept)
     sheets = ExperimentSheets(data, paper=paper, parts=parts)
     processes, tables = min(os.cpu_count() or 1, 2), partial(write_rates_xlsx, path=written[1])
-    with sheets.drawing_beside(processes=processes, also=tables):
+    with collecting_seldom(), sheets.drawing_beside(processes=processes, also=tables):
         write_rates_csv(data.shots, written[0])
         drawn, undrawn = _draw(
             data,

@@ -69,23 +69,25 @@ def write_kinetics_pdf(
 
     overview = flow_sheets(overview_blocks(data, own.names), size, ruler, section="Overview")
     drawn = draw_sheets(overview, paper=size, ruler=ruler, drawings=own.parts.drawings)
+    blocks = build_closing_blocks(data, listed=own.names)
+    closing = flow_sheets(blocks, size, ruler, section="Methods")
+    last = draw_sheets(closing, paper=size, ruler=ruler)
+    attachments = _attachments(data)
     tell(0, 0)
+    # The experiments come last, for those that another process has not begun are drawn here.
     for name, pages in own.draw(progress=tell).items():
         if name == own.names[0]:
             chapter = Bookmark(title="Experiments")
             pages[0] = replace(pages[0], bookmarks=(chapter, *pages[0].bookmarks))
         drawn += pages
-    blocks = build_closing_blocks(data, listed=own.names)
-    closing = flow_sheets(blocks, size, ruler, section="Methods")
-    drawn += draw_sheets(closing, paper=size, ruler=ruler)
     tell(parts - 1, 0)
     join_sheets(
-        drawn,
+        [*drawn, *last],
         path,
         paper=size,
         ruler=ruler,
         info=_describe(data),
-        attachments=_attachments(data),
+        attachments=attachments,
         drawings=own.parts.drawings,
     )
 
