@@ -12,6 +12,7 @@ from stopflow.kinetics.verdicts.rules import RULES
 from stopflow.report.kinetics.closing import build_closing_blocks
 from stopflow.report.kinetics.conditions import Units, build_series, build_units, describe_value
 from stopflow.report.kinetics.experiment_numbers import build_experiment_picture
+from stopflow.report.kinetics.experiment_tables import take_experiment
 from stopflow.report.kinetics.repeat_blocks import build_repeat_blocks
 from stopflow.report.kinetics.secondary_numbers import name_group
 from stopflow.report.kinetics.secondary_pages import draw_secondary, letter_groups, secondary_grid
@@ -140,4 +141,6 @@ def test_the_picture_of_one_shot_shows_all_of_it(lab):
     figure = plot_shot(data, row)
     assert any(axes.get_ylim()[1] > spiked.max() for axes in figure.axes)
     plt.close(figure)
-    assert "shaded: left out" in say_key(build_experiment_picture(data, [row]))
+    assert "shaded: left out" in say_key(
+        build_experiment_picture(data, take_experiment(data, [row]))
+    )

@@ -8,7 +8,7 @@ from stopflow import column_names as col
 from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.kinetics.secondary.fit import name_phase
 from stopflow.report.kinetics.secondary_numbers import name_group
-from stopflow.report.kinetics.summary import FEW, count_things
+from stopflow.report.kinetics.summary import FEW, count_things, join_words
 from stopflow.report.paper.rounding import format_pm, format_value
 from stopflow.report.paper.style import shorten_middle
 
@@ -51,17 +51,17 @@ def summarise_secondary(secondary: pd.DataFrame) -> str:
 
 
 def _undecided(secondary: pd.DataFrame) -> list[str]:
-    """Say which plots decide nothing: each of a few, of many how many."""
-    found = {}
-    for plot, part in secondary.groupby(col.PLOT, sort=False):
-        texts = [text for row in part[col.TEXT] for text in str(row).split("; ")]
-        remark = next((text for text in texts if text.startswith("undecided: ")), "")
-        if remark and not part[col.CHOSEN].astype(bool).any():
-            row = part.iloc[0].to_dict()
-            found[plot] = f"{remark} ({_place(row)})."
-    if len(found) <= FEW:
-        return list(found.values())
-    return [f"undecided: {count_things(len(found), 'plot')}, in the table of secondary plots."]
+    """Say which plots decide nothing: each of a few by its name, of many how many."""
+    decided = secondary.groupby(col.PLOT, sort=False)[col.CHOSEN].transform("any").astype(bool)
+    first = secondary[~decided].drop_duplicates(col.PLOT).to_dict("records")
+    if not first:
+        return []
+    places = join_words(map(_place, first))
+    which = places if len(first) <= FEW else count_things(len(first), "plot")
+    return [
+        f"no constant is reported for {which}, because no curve through the points is established; "
+        "the reasons are in the table of secondary plots."
+    ]
 
 
 def _range_of(rows: Sequence[Mapping[Hashable, object]], unit: str) -> str:

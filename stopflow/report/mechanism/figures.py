@@ -7,7 +7,7 @@ from matplotlib.ticker import MaxNLocator
 from stopflow.mechanism.contours import Contour
 from stopflow.mechanism.determined import RISE, Determination
 from stopflow.mechanism.fit import GlobalFit
-from stopflow.mechanism.scheme import Scheme, Step
+from stopflow.mechanism.scheme import Scheme, Step, write_side
 from stopflow.report.mechanism.view import (
     LOGARITHMIC,
     MixturePanel,
@@ -56,8 +56,8 @@ def pair_steps(scheme: Scheme) -> list[tuple[Step, Step | None]]:
 def draw_scheme(page: Page, x_mm: float, y_mm: float, *, scheme: Scheme) -> None:
     """Draw each reaction in a row: reactants, arrow with its constants, products."""
     rows = pair_steps(scheme)
-    left = [str(step).split(" -> ")[0] for step, _ in rows]
-    right = [str(step).split(" -> ")[1] for step, _ in rows]
+    left = [write_side(step.reactants) for step, _ in rows]
+    right = [write_side(step.products) for step, _ in rows]
     wide = max(page.ruler.width_mm(text, 10.0, bold=True) for text in left)
     for number, (step, back) in enumerate(rows):
         middle = y_mm + ROW_MM * (number + 0.5)
