@@ -155,6 +155,7 @@ def test_no_range_goes_over_unlike_reactions(substrates: int, plots: int, said: 
         {
             "experiment": f"run {place}",
             "group": f"S{place % substrates}, 298.15 K",
+            "substrate": f"S{place % substrates}",
             "kind": "line",
             "chosen": True,
             "rates": "k_per_s",

@@ -60,11 +60,6 @@ _KEY_WIDTH, _KEY_HEIGHT = 0.55, 0.25
 """Room for the key of the curves, as parts of the frame."""
 _NOT_TAKEN: tuple[LineStyle, ...] = ((0, (1, 1.5)), (0, (4, 1.5)), (0, (4, 1.5, 1, 1.5)))
 """Line styles of curves that were tried and not taken."""
-_IN_GRID = (
-    *(col.PLOT, col.KIND, col.CHOSEN, col.RATES, col.TEXT, col.PARAMETER, col.VALUE, col.STDERR),
-    *(col.LOW95, col.HIGH95, col.UNIT, col.POINTS),
-)
-"""Columns that the table of models is set from."""
 
 
 def build_secondary_blocks(data: KineticsReportData) -> list[Block]:
@@ -268,14 +263,12 @@ def secondary_grid(secondary: pd.DataFrame, *, letters: Mapping[str, str] | None
     """Set the chosen models as a table; where none was chosen, all that were tried."""
     known = letters or {}
     rows: list[tuple[str, ...]] = []
-    keys = ["experiment", "group"]
-    secondary = secondary[[*keys, *_IN_GRID]]  # a wide table is slow to divide
-    for (name, group), part in secondary.groupby(keys, sort=False, dropna=False):
+    for (name, _), part in secondary.groupby([col.EXPERIMENT, col.GROUP], sort=False):
         plots = [own for _, own in part.groupby(col.PLOT, sort=False)]
         taken = [own[own[col.CHOSEN].astype(bool)] for own in plots]
         pairs = zip(taken, plots, strict=True)
         shown = pd.concat([own if len(own) else plot for own, plot in pairs])
-        group = name_group(str(group))
+        group = name_group(part.iloc[0].to_dict())
         letter = known.get(printable(str(name))) or known.get(printable(group))
         said = f"{name}: {group}" if name and group else name or group or "all conditions"
         rows.append((f"({letter}) {said}" if letter else said,))
@@ -297,7 +290,7 @@ def secondary_grid(secondary: pd.DataFrame, *, letters: Mapping[str, str] | None
 
 
 def _model_rows(kind: str, own: pd.DataFrame) -> list[tuple[str, ...]]:
-    remark = set_numbers(str(own[col.TEXT].iloc[0]).partition(";")[2].strip())
+    remark = set_numbers(str(own[col.REMARK].iloc[0]))
     phase = name_phase(str(own[col.RATES].iloc[0]).split())
     if phase == "k" or CURVES[kind].mechanism:
         model = _title(kind)

@@ -1,6 +1,7 @@
 """What the secondary plots gave, in sentences for the first page."""
 
 from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -64,9 +65,9 @@ def _undecided(secondary: pd.DataFrame) -> list[str]:
     ]
 
 
-def _range_of(rows: Sequence[Mapping[Hashable, object]], unit: str) -> str:
+def _range_of(rows: Sequence[Mapping[Hashable, Any]], unit: str) -> str:
     """Give the range over the plots of each reaction; of many reactions only where to look."""
-    reactions: dict[str, list[Mapping[Hashable, object]]] = {}
+    reactions: dict[str, list[Mapping[Hashable, Any]]] = {}
     for row in rows:
         reactions.setdefault(_reaction(row), []).append(row)
     if len(reactions) > FEW:
@@ -84,13 +85,12 @@ def _range_of(rows: Sequence[Mapping[Hashable, object]], unit: str) -> str:
     return "; ".join(said)
 
 
-def _reaction(row: Mapping[Hashable, object]) -> str:
-    """Name of the substrate, with which the group of a plot begins."""
-    return str(row[col.GROUP]).partition(",")[0]
+def _reaction(row: Mapping[Hashable, Any]) -> str:
+    return str(row.get(col.SUBSTRATE) or "")
 
 
-def _place(row: Mapping[Hashable, object]) -> str:
-    named = str(row[col.EXPERIMENT] or name_group(str(row[col.GROUP])) or "all shots")
+def _place(row: Mapping[Hashable, Any]) -> str:
+    named = str(row[col.EXPERIMENT] or name_group(row) or "all shots")
     named = shorten_middle(named, _NAME_LENGTH)
     phase = name_phase(str(row[col.RATES]).split())
     return named if phase == "k" else f"{named}, {phase}"
