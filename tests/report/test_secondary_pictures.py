@@ -17,7 +17,8 @@ from stopflow.report.kinetics.secondary_numbers import (
     SecondaryPicture,
     describe_parameter,
 )
-from stopflow.report.kinetics.secondary_pages import draw_secondary, secondary_grid
+from stopflow.report.kinetics.secondary_pages import draw_secondary
+from stopflow.report.kinetics.secondary_table import secondary_grid
 from stopflow.report.kinetics.secondary_words import summarise_secondary
 from stopflow.trace import Conditions, Experiment, Shot, Trace
 

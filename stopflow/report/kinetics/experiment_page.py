@@ -105,20 +105,27 @@ def _caption(counts: Counts, *, has_cuts: bool) -> str:
     shots = counts.read
     if not counts.fitted:
         return "Recorded signals; none could be fitted."
-    faint = "Faint: recorded shots" if shots <= 6 else "Faint: span of each recorded shot"
-    bold = "fits" if shots <= 6 else "fit of the shot of median k of each condition"
+    if shots <= 6:
+        drawn = "Faint lines are the recorded shots, bold lines their fits"
+    else:
+        drawn = (
+            "Faint areas span the recorded shots; a bold line is the fit of the shot of median k "
+            "of its condition"
+        )
     return (
-        f"{faint} (red where there is no rate). Bold: {bold}. Shaded: left out as mixing artefact. "
-        f"Residuals: grey span of all shots, lines the mean of each condition. "
-        f"{_strip_caption(counts.fitted, has_cuts=has_cuts)}"
+        f"{drawn}; red marks shots without a rate. The shaded part was left out as mixing "
+        "artefact. Residuals: the grey band spans all shots, and the lines are the means of the "
+        f"conditions. {_strip_caption(counts.fitted, has_cuts=has_cuts)}"
     )
 
 
 def _strip_caption(fitted: int, *, has_cuts: bool) -> str:
     """Say what stands below the traces: one picture or two."""
-    cuts = "k of one exponential with slope for other cuts, relative to that for the cut used"
-    cuts += ", black the median" * (fitted > 3)
-    rates = "k of each shot with its 95 % interval, open symbols not PASS, bar the mean"
+    cuts = "k of one exponential with a slope for other cuts, relative to k for the cut used"
+    cuts += "; the black line is the median" * (fitted > 3)
+    rates = (
+        "k of each shot with its 95 % interval; open symbols did not pass, and the bar is the mean"
+    )
     if not has_cuts:
         return f"Below: {rates}."
     return f"Below: {cuts}." if fitted == 1 else f"Below left: {cuts}. Below right: {rates}."
@@ -201,7 +208,7 @@ def _models_grid(tables: ExperimentTables) -> Grid:
         *(Column(title=law.heading, unit=_rate_unit(law), align="right") for _, law in COMPARED),
         *(Column(title="Reported", unit=f"{name} / s⁻¹", align="right") for name in reported),
         Column(title="Lowest AICc", unit="shots", align="left"),
-        Column(title="A law still open", unit="moves k by, SE", align="right"),
+        Column(title="Other law that fits", unit="shift of k, SE", align="right"),
     )
     kept = [
         place
@@ -250,7 +257,7 @@ def _open_law(shots: Columns) -> str:
     if not len(values):
         return MISSING
     middle = float(np.median(values))
-    return format_digits(middle, 2) if middle > 0 else "none open"
+    return format_digits(middle, 2) if middle > 0 else "none"
 
 
 def _known(shots: Columns, column: str) -> FloatArray:
@@ -264,7 +271,7 @@ def _verdict_grid(shots: pd.DataFrame, series: Sequence[Repeats]) -> Grid:
     for item in group_repeats(list_repeats(shots)):
         rows.append((item.verdict, str(item.count), f"{item.reason}: {name_files(item.names)}"))
     if len(passed):
-        rows.append(("PASS", str(len(passed)), "no objection"))
+        rows.append(("PASS", str(len(passed)), "passed every check"))
     columns = (
         Column(title="Verdict", verdict=True),
         Column(title="Shots", align="right"),

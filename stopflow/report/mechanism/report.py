@@ -164,7 +164,7 @@ def _open_blocks(found: FittedFolder) -> list[Block]:
             Paragraph(text="Every constant has an interval that is closed on both sides.")
         )
     else:
-        blocks.append(Paragraph(text="There is no fit, so that nothing is determined."))
+        blocks.append(Paragraph(text="There is no fit, so nothing is determined."))
     advice = [
         f"{group.label}: {text}" if group.label else text
         for group in fitted
@@ -211,9 +211,9 @@ def _ranking_blocks(found: FittedFolder) -> list[Block]:
         Paragraph(
             text="S is what the workbook varies, E its partner. The noise is counted with the "
             "scatter between shots; a scheme is ruled out where its AICc lies 6 above the lowest, "
-            "odds of 20 to 1, unless it predicts better. One that contains a simpler one "
-            "draws its curves as a limit and no better ones: its further constants are not "
-            "determined. Lack of fit: the probability that the "
+            "odds of 20 to 1, unless it predicts better. A scheme that contains a simpler "
+            "one reaches its curves as a limit and no better ones; the further constants are then "
+            "not determined. Lack of fit: the probability that the "
             "residuals of replicates have as much in common if the scheme is right. Held out: the "
             "mean square of the residuals of concentrations predicted from the others.",
             size=6.6,
@@ -253,7 +253,7 @@ def _panel_blocks(group: FittedGroup, name: str) -> list[Block]:
         ]
         shows = f"fits {first // ABREAST + 1}{name}"
         blocks.append(_fit_row(_filled(above), _filled(below), shows=shows))
-    note = "Points: every shot from its value at mixing, thinned; line: the scheme. "
+    note = "Points: every shot, relative to its value at mixing, thinned; line: the scheme. "
     note += "Residuals are in units of the noise of a point."
     if len(shown) < len(panels):
         note += f" {len(shown)} of {len(panels)} mixtures are shown."
@@ -298,9 +298,9 @@ def _contour_blocks(group: FittedGroup, name: str) -> list[Block]:
     painters += [partial(draw_profile, fit=fit, found=found, place=place) for place in profiled]
     if not painters:
         return []
-    note = "The rise of the sum of squares is in units in which 3.84 ends the 95 % interval."
+    note = "The rise of the sum of squares is scaled so that the 95 % interval ends at 3.84."
     if group.contour is not None and any(group.contour.is_open):
-        note += " Triangles: the region goes on beyond the range of the search."
+        note += " Triangles: the region extends beyond the range of the search."
     if group.contour is not None and not group.contour.is_whole:
         note += " The edge of the region could not be followed all the way round."
     return [

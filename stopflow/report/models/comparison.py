@@ -196,7 +196,10 @@ def _scatters(models: Sequence[ModelReportData]) -> list[Block]:
     training, shots = "training", "test experiments"
     if any(count_runs(model) > 1 for model in models):
         training, shots = "training of the first run", "held-out shots of all runs"
-    note = f"Grey: {training}; symbols: {shots}, a colour an experiment; line: equal; band: 10 %."
+    note = (
+        f"Grey: {training}; symbols: {shots}, one colour per experiment; line: equality; "
+        "band: ± 10 %."
+    )
     for place in range(0, len(drawn), across):
         row = drawn[place : place + across]
         painters: list[Painter] = [

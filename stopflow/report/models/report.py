@@ -182,7 +182,7 @@ def _quality_blocks(model: ModelReportData) -> list[Block]:
                 shows=("predicted against actual", "relative errors"),
             ),
             Paragraph(
-                text="Left: predicted against actual rate constants; line: equal; band: 10 %. "
+                text="Left: predicted against actual rate constants; line: equality; band: ± 10 %. "
                 "Right: relative error against k. Grey: training; symbols: test experiments.",
                 size=6.6,
                 colour=MUTED,
