@@ -35,6 +35,7 @@ SYMBOLS = {
 """Parameters whose names print otherwise."""
 DECADES = 100.0
 """Points that span more than this factor stand on a logarithmic axis."""
+_INTERVAL = (col.K_PER_S, col.K_LOW95_PER_S, col.K_HIGH95_PER_S)
 _SHARED = (col.CONCENTRATION_M, col.TEMPERATURE_K, col.IONIC_STRENGTH_M)
 EACH_ITS_OWN = Units(concentration=None, ionic_strength=None)
 
@@ -252,20 +253,14 @@ Axis = tuple[FloatArray, FloatArray, FloatArray, FloatArray, float, str, str]
 def _concentration_axes(points: pd.DataFrame, kind: str, units: Units) -> Axis:
     x = points[col.CONCENTRATION_M].to_numpy(float)
     factor, unit = units.concentration or shared_unit(list(x))
-    y, low, high = (
-        points[name].to_numpy(float)
-        for name in (col.K_PER_S, col.K_LOW95_PER_S, col.K_HIGH95_PER_S)
-    )
+    y, low, high = (points[name].to_numpy(float) for name in _INTERVAL)
     label = "k / s⁻¹" if CURVES[kind].of == "rate" else "amplitude"
     return x * factor, y, low, high, factor, f"concentration / {unit}", label
 
 
 def _ph_axes(points: pd.DataFrame, kind: str, units: Units) -> Axis:
     del kind, units
-    y, low, high = (
-        points[name].to_numpy(float)
-        for name in (col.K_PER_S, col.K_LOW95_PER_S, col.K_HIGH95_PER_S)
-    )
+    y, low, high = (points[name].to_numpy(float) for name in _INTERVAL)
     label = "k_on / M⁻¹ s⁻¹" if "rate" in points else "k / s⁻¹"
     return points[col.MIXTURE_PH].to_numpy(float), y, low, high, 1.0, "pH", label
 
@@ -278,8 +273,7 @@ def _temperature_axes(points: pd.DataFrame, kind: str, units: Units) -> Axis:
     label = f"ln({rate} / T), T in K" if kind == "eyring" else f"ln {rate}"
     label += f", {rate} in {unit}"
     y, low, high = (
-        np.log(np.maximum(points[name].to_numpy(float), 1e-12) / over)
-        for name in (col.K_PER_S, col.K_LOW95_PER_S, col.K_HIGH95_PER_S)
+        np.log(np.maximum(points[name].to_numpy(float), 1e-12) / over) for name in _INTERVAL
     )
     return 1e3 / kelvin, y, low, high, 1e3, "1000 K / T", label
 

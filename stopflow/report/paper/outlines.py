@@ -34,11 +34,7 @@ def write_path(
     if (codes[1:] == Path.LINETO).all():
         form = (_MOVE if len(codes) else "") + _LINE * (len(codes) - 1)
         return (form % tuple(points.ravel().tolist())).rstrip()
-    kinds: set[int] = set(codes.tolist())
-    if Path.STOP in kinds:
-        drawn = codes != Path.STOP
-        codes, points = codes[drawn], points[drawn]
-    if not kinds.isdisjoint((Path.CURVE3, Path.CURVE4)):
+    if not {Path.CURVE3, Path.CURVE4}.isdisjoint(codes.tolist()):
         return _write_curves(codes, points)
     form = "".join([_LINES[code] for code in codes.tolist()])
     numbers = points[codes != Path.CLOSEPOLY].ravel().tolist()

@@ -1,6 +1,6 @@
 """One sheet of paper, measured in millimetres from its top left corner."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -50,13 +50,10 @@ class TextLine:
     bold: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuleStyle:
-    """The look of horizontal lines; `width` in points."""
-
-    colour: str
-    width: float
-    style: LineStyle
+RuleLook = tuple[str, float, LineStyle]
+"""Colour, width in points, and line style."""
+Rules = dict[RuleLook, list[tuple[float, float, float]]]
+"""Horizontal lines by their look: each from left to right, and how far down, in mm."""
 
 
 class TextLines(Artist):
@@ -79,27 +76,27 @@ class TextLines(Artist):
         context.restore()
 
 
-class Rules(Artist):
-    """Draws horizontal lines, those of one look in one stroke; (left, right, down) in mm each."""
+class RuleLines(Artist):
+    """Draws horizontal lines, those of one look in one stroke."""
 
-    def __init__(self, lines: Mapping[RuleStyle, Sequence[tuple[float, float, float]]]) -> None:
+    zorder = 2
+
+    def __init__(self, rules: Rules) -> None:
         super().__init__()
-        self._lines = lines
-        self.set_zorder(2)
+        self._rules = rules
 
     def draw(self, renderer: RendererBase) -> None:
         """Hand the lines of each look to the renderer."""
         scale, height = _measure(self)
-        for style, lines in self._lines.items():
+        for (colour, width_pt, style), lines in self._rules.items():
             left, right, down = scale * np.array(lines).T
             ends = np.column_stack((left, height - down, right, height - down)).reshape(-1, 2)
             path = Path(ends, np.tile([Path.MOVETO, Path.LINETO], len(lines)))
             context = renderer.new_gc()
-            context.set_foreground(style.colour)
-            width = float(np.asarray(renderer.points_to_pixels(style.width)))
-            context.set_linewidth(width)
-            if not isinstance(style.style, str):  # dashes grow with the width of their line
-                context.set_dashes(0, [width * length for length in style.style[1]])
+            context.set_foreground(colour)
+            context.set_linewidth(float(np.asarray(renderer.points_to_pixels(width_pt))))
+            if not isinstance(style, str):  # dashes grow with the width of their line, in points
+                context.set_dashes(0, [width_pt * length for length in style[1]])
             context.set_capstyle("butt")
             renderer.draw_path(context, path, IdentityTransform())
             context.restore()
@@ -121,13 +118,13 @@ class Page:
     ruler: Ruler
     figure: Figure = field(init=False)
     lines: list[TextLine] = field(default_factory=list)
-    rules: dict[RuleStyle, list[tuple[float, float, float]]] = field(default_factory=dict)
+    rules: Rules = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         size = (self.paper.width_mm / MM_PER_INCH, self.paper.height_mm / MM_PER_INCH)
         self.figure = Figure(figsize=size, dpi=POINTS_PER_INCH)
         self.figure.add_artist(TextLines(self.lines))
-        self.figure.add_artist(Rules(self.rules))
+        self.figure.add_artist(RuleLines(self.rules))
 
     def _x(self, mm: float) -> float:
         return mm / self.paper.width_mm
@@ -165,8 +162,8 @@ class Page:
         style: LineStyle = "-",
     ) -> None:
         """Draw a horizontal line."""
-        look = RuleStyle(colour=colour, width=width, style=style)
-        self.rules.setdefault(look, []).append((x_mm, x_mm + length_mm, y_mm))
+        lines = self.rules.setdefault((colour, width, style), [])
+        lines.append((x_mm, x_mm + length_mm, y_mm))
 
     def box(
         self, x_mm: float, y_mm: float, *, width_mm: float, height_mm: float, colour: str

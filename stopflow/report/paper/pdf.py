@@ -18,7 +18,7 @@ from stopflow.report.paper.canvas import Drawings, DrawnPage
 from stopflow.report.paper.flow import Block, Bookmark
 from stopflow.report.paper.joining import DocumentInfo, DrawnSheet, join_pages
 from stopflow.report.paper.layout import Placed, draw_blocks, lay_out
-from stopflow.report.paper.packing import pack_page, unpack_page
+from stopflow.report.paper.packing import pack_sheets, unpack_sheets
 from stopflow.report.paper.page import Furniture, Page
 from stopflow.report.paper.style import Paper, Ruler, require_paper, styled
 
@@ -116,13 +116,13 @@ def _draw_kept(item: Placed, key: str, paper: Paper, ruler: Ruler, drawings: Dra
     packed = drawings.find(key)
     if packed is not None:
         try:
-            return unpack_page(packed)
-        except ValueError:  # damaged: it is drawn again
-            packed = None
+            return unpack_sheets(packed)[0].layers[0]
+        except (ValueError, IndexError):  # damaged: it is drawn again
+            pass
     page = Page(paper, ruler)
     draw_blocks(page, [item])
     drawn = page.finish()
-    drawings.keep(key, pack_page(drawn))
+    drawings.keep(key, pack_sheets([DrawnSheet(section="", layers=(drawn,))]))
     return drawn
 
 
