@@ -196,3 +196,11 @@ def test_plots_that_decide_nothing_are_said_to_be_undecided(plots: int, said: st
         for place in range(plots)
     ]
     assert summarise_secondary(pd.DataFrame(rows)).startswith(said)
+
+
+def test_plots_against_temperature_that_decide_nothing_are_named_by_their_kind() -> None:
+    shared = {"experiment": "", "group": "S", "substrate": "S", "chosen": False, "rates": ""}
+    shared |= {"parameter": "Ea", "value": 50.0, "stderr": 9.0, "unit": "kJ/mol"}
+    rows = [{**shared, "kind": kind, "plot": kind} for kind in ("arrhenius", "eyring")]
+    said = summarise_secondary(pd.DataFrame(rows))
+    assert "for the Arrhenius plot of S and the Eyring plot of S, because" in said

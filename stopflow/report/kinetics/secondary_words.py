@@ -57,8 +57,8 @@ def _undecided(secondary: pd.DataFrame) -> list[str]:
     first = secondary[~decided].drop_duplicates(col.PLOT).to_dict("records")
     if not first:
         return []
-    places = join_words(map(_place, first))
-    which = places if len(first) <= FEW else count_things(len(first), "plot")
+    named = join_words(map(_name_plot, first))
+    which = named if len(first) <= FEW else count_things(len(first), "plot")
     return [
         f"no constant is reported for {which}, because no curve through the points is established; "
         "the reasons are in the table of secondary plots."
@@ -87,6 +87,13 @@ def _range_of(rows: Sequence[Mapping[Hashable, Any]], unit: str) -> str:
 
 def _reaction(row: Mapping[Hashable, Any]) -> str:
     return str(row.get(col.SUBSTRATE) or "")
+
+
+def _name_plot(row: Mapping[Hashable, Any]) -> str:
+    """Name a plot; those against temperature, of which there are two kinds, by their kind too."""
+    kind, place = str(row[col.KIND]), _place(row)
+    of_kind = CURVES[kind].against == "temperature"
+    return f"the {kind.capitalize()} plot of {place}" if of_kind else place
 
 
 def _place(row: Mapping[Hashable, Any]) -> str:
