@@ -218,5 +218,5 @@ def _balances(net: FloatArray) -> bool:
 
 
 def write_side(side: Mapping[str, int]) -> str:
-    """Write what meets in a step, or what comes of it: ``2 A + B``."""
+    """Write one side of a step: ``2 A + B``."""
     return " + ".join(f"{count} {name}" if count > 1 else name for name, count in side.items())
