@@ -176,7 +176,7 @@ class Problem:
         signals = windows.signal
         if self.detector.fixed:
             signals = signals - columns @ self._known
-        responses = np.tile(self._known, (len(windows.groups), 1))
+        responses = self._known[None].repeat(len(windows.groups), axis=0)
         bases = []
         for number, members in enumerate(windows.members):
             signal = signals[members].reshape(-1)

@@ -73,9 +73,9 @@ class Windows:
         return [slice(None)] if len(self.groups) == 1 else list(self.groups)
 
     def spread(self, responses: FloatArray) -> FloatArray:
-        """Give each shot the responses (G, o) of its group: (J, o)."""
+        """Give each shot the responses (G, o) of its group: (J, o), or (1, o) for all of them."""
         if len(self.groups) == 1:
-            return np.broadcast_to(responses, (len(self.mixture), responses.shape[1]))
+            return responses
         found = np.zeros((len(self.mixture), responses.shape[1]))
         for row, members in zip(responses, self.groups, strict=True):
             found[members] = row
