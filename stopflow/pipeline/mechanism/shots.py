@@ -108,7 +108,7 @@ def _trim(experiment: Experiment) -> list[tuple[Shot, float | None, str]]:
         window = judged.shot.window
         usable = shot.trace is not None and window is not None
         start_s = window.start_s if usable and window is not None else None
-        found.append((shot, start_s, judged.shot.refusal))
+        found.append((shot, start_s, judged.shot.reason))
     return found
 
 
