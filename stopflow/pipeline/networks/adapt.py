@@ -25,13 +25,13 @@ ADAPT_COLUMNS = {
     "part": "shots",
     "n": "n",
     "mae_per_s": "MAE (1/s)",
-    "median_relative_error": "median error",
+    "median_relative_error": "median",
     "p95_relative_error": "95 %",
 }
 COST_COLUMNS = {
     "learning_rate": "rate",
     "trained_parameters": "trained",
-    "processor_s": "processor s",
+    "processor_s": "CPU s",
     "peak_MB": "peak MB",
 }
 
