@@ -21,7 +21,8 @@ from stopflow.errors import StopflowError
 from stopflow.io.atomic import write_text
 from stopflow.io.decisions import parse_decisions
 from stopflow.io.sorting import DECISIONS
-from stopflow.pipeline.lab.ingest import IngestSettings, ingest, name_folders
+from stopflow.pipeline.lab.folders import find_folders
+from stopflow.pipeline.lab.ingest import IngestSettings, ingest
 from stopflow.pipeline.lab.reading import FolderResult
 from stopflow.pipeline.reports import kinetics_data
 from stopflow.report.html.page import Live, build_page, build_waiting_page
@@ -140,7 +141,7 @@ class FollowedLab:
             When there is no such experiment, or a text holds a row that cannot be read: then
             nothing is written.
         """
-        folders = {name: folder for folder, name in name_folders(self._root, out=self._out)}
+        folders = {name: folder for folder, name in find_folders(self._root, out=self._out)[1]}
         for name, text in texts.items():
             if name not in folders:
                 raise StopflowError(f"there is no experiment {name!r} in {self._root}")
