@@ -169,8 +169,7 @@ def write_dataset(
         As `ingest`.
     """
     lab = _lab(root, out=out)
-    folders = _named(root, lab)
-    jobs = [_job(folder, name, settings) for folder, name in folders]
+    jobs = _jobs(root, lab, settings)
     counter = count(1)
 
     def done(result: FolderResult) -> None:
@@ -197,7 +196,7 @@ def write_dataset(
             gathered = gather_folders(readings, writer, place, settings.analysis, done=done)
         workers.dismiss()
         _require_better(gathered, out, lab=lab_at(root))
-        true, unread = true_rates(folders)
+        true, unread = true_rates([(job.folder, job.name) for job in jobs])
         further = (*lab.problems, *unread)
         compare_folders(gathered, writer, place, settings.analysis, true=true, further=further)
         made = build_provenance(
@@ -206,14 +205,28 @@ def write_dataset(
         writer.describe(made)
 
 
-def _job(folder: Path, name: str, settings: IngestSettings) -> FolderJob:
+def folder_jobs(root: Path, *, out: Path, settings: IngestSettings) -> list[FolderJob]:
+    """Return the experiment folders below `root`, how tables name them, and how they are read.
+
+    Raises
+    ------
+    StopflowError
+        When there is none.
+    """
+    return _jobs(root, _lab(root, out=out), settings)
+
+
+def _jobs(root: Path, lab: LabFolders, settings: IngestSettings) -> list[FolderJob]:
     options = ReadOptions(
         channel=settings.channel,
         wavelength_nm=settings.wavelength_nm,
         blank=None if settings.blank is None else Path(settings.blank),
         time_unit=settings.time_unit,
     )
-    return FolderJob(folder=folder, name=name, options=options, settings=settings.analysis)
+    return [
+        FolderJob(folder=folder, name=name, options=options, settings=settings.analysis)
+        for folder, name in zip(lab.experiments, _names(root, lab.experiments), strict=True)
+    ]
 
 
 def _lab(root: Path, *, out: Path) -> LabFolders:
@@ -232,21 +245,6 @@ def _lab(root: Path, *, out: Path) -> LabFolders:
             + "The formats that are read: stopflow formats"
         )
     return lab
-
-
-def name_folders(root: Path, *, out: Path) -> list[tuple[Path, str]]:
-    """Return the experiment folders below `root` and how tables name them.
-
-    Raises
-    ------
-    StopflowError
-        When there is none.
-    """
-    return _named(root, _lab(root, out=out))
-
-
-def _named(root: Path, lab: LabFolders) -> list[tuple[Path, str]]:
-    return list(zip(lab.experiments, _names(root, lab.experiments), strict=True))
 
 
 def _names(root: Path, folders: Sequence[Path]) -> list[str]:

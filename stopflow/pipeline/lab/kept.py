@@ -25,11 +25,13 @@ from stopflow.pipeline.lab.reading import (
     job_key,
 )
 from stopflow.store import KEPT, Dataset, load_dataset, trace_digests
-from stopflow.trace import Trace
+from stopflow.trace import FloatArray, Trace, frozen_array
 
 SETTINGS: Final = "settings"
 ONCE: Final = "once-"
 """Before the key of a folder that the next ingest does again."""
+MOST_SHARED: Final = 8
+"""Times that are held for the traces that share them."""
 DAMAGED: Final = (OSError, BadZipFile, ValueError, KeyError, NotImplementedError, EOFError)
 """What opening or reading a damaged archive raises."""
 
@@ -182,6 +184,7 @@ class ExperimentTraces:
         self._dataset = dataset
         names = dataset.tables["shots"].columns(["experiment"])
         self._rows = names.groupby("experiment", sort=False).indices
+        self._shared: dict[tuple[int, int], FloatArray] = {}
 
     def find(self, result: object) -> tuple[Trace | None, ...] | None:
         """Return the traces that belong to a result; None where the dataset holds others."""
@@ -195,4 +198,17 @@ class ExperimentTraces:
 
     def _trace(self, row: int) -> Trace | None:
         recorded = self._dataset.trace(row)
-        return None if recorded is None else Trace(time_s=recorded[0], signal=recorded[1])
+        if recorded is None:
+            return None
+        return Trace(time_s=self._times(recorded[0]), signal=recorded[1])
+
+    def _times(self, recorded_s: FloatArray) -> FloatArray:
+        """Return the same array for times that lie in the same place: they are digested once."""
+        place = (int(recorded_s.__array_interface__["data"][0]), len(recorded_s))
+        known = self._shared.get(place)
+        if known is None:
+            known = frozen_array(recorded_s)
+            if len(self._shared) == MOST_SHARED:
+                self._shared = {}
+            self._shared[place] = known
+        return known
