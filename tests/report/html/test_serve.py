@@ -352,6 +352,10 @@ def test_the_page_follows_and_writes_by_itself(browser, serve, few_shots, tmp_pa
     start = page.evaluate("[...stopflow.edits.current.values()][0].startS")
     written = (today / "decisions.csv").read_text("utf-8")
     assert f"{name},1,yes,{start!r} s," in written
+    sent = []
+    page.on("request", lambda request: sent.append(request.url) if request.post_data else None)
+    page.wait_for_timeout(1500)
+    assert sent == []
 
     later = min(tmp_path.glob("*.bka"))
     shutil.copyfile(later, today / later.name)

@@ -28,13 +28,13 @@ function sayNew(shots) {
  */
 export function followFolder(lab, edits, { filesOf, openName, openShot, showFresh, say }) {
   const memory = `${edits.key}/page`, posted = new Set(), by = `${Date.now()} ${Math.random()}`;
-  let shown = lab.live.version, saving = 0, touched = 0, reloading = false;
+  let shown = lab.live.version, sent = edits.unsaved ? "" : edits.text, saving = 0, touched = 0, reloading = false;
   for (const kind of ["pointerdown", "pointermove", "keydown", "wheel"]) {
     addEventListener(kind, (event) => (kind !== "pointermove" || event.buttons) && (touched = Date.now()), { passive: true });
   }
   edits.listen(() => {
     clearTimeout(saving);
-    if (edits.unsaved || posted.size) saving = setTimeout(save, SAVE_MS);
+    if (edits.text !== sent) saving = setTimeout(save, SAVE_MS);
   });
   if (edits.unsaved) save();
   welcome();
@@ -59,6 +59,7 @@ export function followFolder(lab, edits, { filesOf, openName, openShot, showFres
     const state = edits.text, why = await sendDecisions({ by, version: shown, texts: Object.fromEntries(files) });
     if (why) return say(`Not saved: ${why}`);
     files.forEach(([experiment]) => posted.add(experiment));
+    sent = state;
     if (edits.text === state) edits.markSaved();
     say(`Saved in decisions.csv of ${files.map(([experiment]) => experiment).join(", ")}.`);
   }
