@@ -16,6 +16,7 @@ from typing import Any
 
 from stopflow.errors import StopflowError
 from stopflow.pipeline.lab.ingest import IngestSettings, folder_jobs, ingest
+from stopflow.pipeline.lab.reading import FolderResult
 from stopflow.pipeline.reports import kinetics_data
 from stopflow.pipeline.serve.decided import DecisionFiles, Sent
 from stopflow.pipeline.serve.preview import FreshShot, preview_shots
@@ -173,7 +174,10 @@ class FollowedLab:
         by = self._decided.author(differing(now, self._shown.files), now)
         version = self._state.version + 1
         try:
-            data = kinetics_data(ingest(self._root, out=self._out, settings=self._settings))
+            dataset = ingest(
+                self._root, out=self._out, settings=self._settings, hear=self._carry_on
+            )
+            data = kinetics_data(dataset)
             page = build_page(data, live=Live(version=version, folder=self._folder))
             traces = SingleTraces(data)
         except (StopflowError, OSError) as error:
@@ -187,6 +191,11 @@ class FollowedLab:
             self._shown = _Shown(page=page, traces=(traces, *before), files=now)
             self._decided.show(version, now)
             self._tell(fresh=self._still_fresh(self._fresh), version=version, by=by, problem="")
+
+    def _carry_on(self, _result: FolderResult) -> None:
+        """End an ingest between two folders when nobody waits for it any more."""
+        if self._stopped.is_set():
+            raise StopflowError("the folder is no longer followed")
 
     def _tell_problem(self, problem: str) -> None:
         with self._changed:

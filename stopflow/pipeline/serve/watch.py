@@ -4,6 +4,8 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from stopflow.io.locks import is_partial
+
 QUIET_S = 0.25
 """A file that has not changed for so long is not being written."""
 
@@ -57,7 +59,7 @@ def take_signature(root: Path) -> Signature:
             below.clear()
             continue
         walked.add(place)
-        for path in (Path(folder) / name for name in names):
+        for path in (Path(folder) / name for name in names if not is_partial(name)):
             stamp = take_stamp(path)
             if stamp is not None:
                 found[path] = stamp

@@ -321,6 +321,13 @@ def test_a_port_in_use_is_said(run, tmp_path):
     assert "--port 0" in said
 
 
+def test_a_page_that_nobody_could_find_is_refused(run, tmp_path):
+    (tmp_path / "lab").mkdir()
+    code, _, said = run("serve", "lab", "--port", "0", "--no-open", "--quiet")
+    assert code == 2
+    assert "nobody would learn the address" in said
+
+
 def test_a_folder_that_is_not_there_is_said(run):
     code, _, said = run("serve", "nowhere", "--no-open")
     assert code == 2
