@@ -1,8 +1,8 @@
 """Whether a model made from another one is worse than the original.
 
 Both are applied to the same rows. The new model is worse if its mean error exceeds that of the
-original by more than `ALLOWED` standard errors of the latter's mean error, or if it gives no
-number.
+original by more than the standard error of the latter's, which is what is printed behind it, or
+if it gives no number. The rows are the same, so that their scatter excuses no more than that.
 """
 
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike
 
-ALLOWED: Final = 2.0
-"""Standard errors; about the 95 % interval of a mean."""
+ALLOWED: Final = 1.0
+"""Standard errors of the original's mean error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

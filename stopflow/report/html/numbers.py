@@ -220,9 +220,13 @@ def _common_scatter(shots: pd.DataFrame) -> float:
 def _title(picture: SecondaryPicture, part: pd.DataFrame) -> str:
     """Name a plot; those against temperature, of which there are two kinds, by their kind too."""
     named = picture.title or str(part["experiment"].iloc[0])
-    against = CURVES[picture.kind].against
-    kind = picture.kind[0].upper() + picture.kind[1:] if against == "temperature" else ""
+    kind = _name_curve(picture.kind) if CURVES[picture.kind].against == "temperature" else ""
     return ": ".join(filter(None, (kind, named)))
+
+
+def _name_curve(kind: str) -> str:
+    """Name a curve; those against temperature have the names of people."""
+    return kind.capitalize() if CURVES[kind].against == "temperature" else kind
 
 
 def _lines_of(curve: CurveLine) -> list[tuple[str, FloatArray]]:
@@ -245,7 +249,7 @@ def _plot(picture: SecondaryPicture, part: pd.DataFrame) -> dict[str, Any]:
         "curveX": _numbers(picture.curves[0].x if picture.curves else (), digits=DRAWN_DIGITS),
         "curves": [
             {
-                "kind": curve.kind,
+                "name": _name_curve(curve.kind),
                 "chosen": curve.chosen,
                 **{
                     name: _numbers(np.asarray(values), digits=DRAWN_DIGITS)
