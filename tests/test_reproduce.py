@@ -184,10 +184,12 @@ def test_a_row_whose_runs_all_diverge_says_so(run, images, tmp_path, monkeypatch
     monkeypatch.setattr("stopflow.pipeline.published.rows.published_folder", lambda: folder)
     where = ("--data", images, "--dataset", "none", "--reports", tmp_path / "reports")
     code, said, error = run("reproduce", "steep", "--quick", *where)
-    assert (code, error) == (0, "")
+    assert code == 0
+    assert error.startswith("a quick look at a few hundred images")
     assert "1 of 1 diverged" in said
     pages = PdfReader(tmp_path / "reports" / "reproduce.pdf").pages
     text = " ".join(" ".join(page.extract_text() for page in pages).split())
+    assert "A quick look at a few hundred images" in text
     assert "1 of 1 diverged" in text
     assert "Every run diverged in its first epoch." in text
 

@@ -138,11 +138,15 @@ def _own_peak(
 def _peak(
     model: Model, data: LabData, settings: TrainSettings, split: Split, rank: int | None
 ) -> float:
-    """Measure one epoch; a small network trained before has loaded what every training loads."""
+    """Measure one epoch.
+
+    A small network that was trained before has loaded what every training loads. It is trained on
+    few rows, for the memory that it lets go of would be taken again without being counted.
+    """
     with one_thread():
         small = replace(settings, layer="dense", layers=(), hidden=(2,), rank=1)
         small = replace(small, features=data.features.kind, pairs=data.features.pairs)
-        train(data, small, split=split)
+        train(data, small, split=replace(split, train=split.train[: settings.batch_size]))
         with peak_memory(require_device(settings.device)) as peak:
             if rank is None:
                 train_further(model, data, settings, split=split, every_input=True)

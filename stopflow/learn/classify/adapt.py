@@ -110,20 +110,29 @@ def peak_of_adapting(
 
     `rank` None: of full fine-tuning.
     """
-    count = min(PEAK_ROWS, data.first_test)
-    kept = np.r_[:count, data.first_test : min(data.first_test + 10, len(data))]
-    few = replace(data, inputs=data.inputs[kept], labels=data.labels[kept], first_test=count)
     once = replace(settings, epochs=1, validation_count=0)
     with worker_processes(1) as pool:
-        return pool.submit(_peak, classifier, few, once, rank).result()
+        return pool.submit(_peak, classifier, _first_rows(data, PEAK_ROWS), once, rank).result()
+
+
+def _first_rows(data: ClassData, most: int) -> ClassData:
+    """Return the first training images and ten test images."""
+    count = min(most, data.first_test)
+    kept = np.r_[:count, data.first_test : min(data.first_test + 10, len(data))]
+    return replace(data, inputs=data.inputs[kept], labels=data.labels[kept], first_test=count)
 
 
 def _peak(
     classifier: Classifier, data: ClassData, settings: TrainSettings, rank: int | None
 ) -> float:
-    """Measure one epoch; a small network trained before has loaded what every training loads."""
+    """Measure one epoch.
+
+    A small network that was trained before has loaded what every training loads. It is trained on
+    few images, for the memory that it lets go of would be taken again without being counted.
+    """
     with one_thread():
-        train_classifier(data, replace(settings, hidden=(2,)))
+        few = _first_rows(data, settings.batch_size)
+        train_classifier(few, replace(settings, hidden=(2,)))
         start, chosen = classifier, replace(settings, layers=classifier.network.specs)
         with peak_memory(torch.device("cpu")) as peak:
             if rank is not None:

@@ -31,7 +31,7 @@ ADAPT_COLUMNS = {
 COST_COLUMNS = {
     "learning_rate": "rate",
     "trained_parameters": "trained",
-    "processor_s": "processor s",
+    "processor_s": "CPU s",
     "peak_MB": "peak MB",
 }
 

@@ -113,6 +113,7 @@ def reproduce(
             raise SettingsError("--variant", name, valid=VARIANTS)
     asked = choose_rows(load_rows(), names)
     require_reports(reports, paper=paper)
+    remark = _conditions(epochs, quick=quick)
     if quick:
         seeds, epochs = 1, epochs or QUICK_EPOCHS
     found: dict[tuple[str, str], list[VariantRun]] = {}
@@ -159,9 +160,20 @@ def reproduce(
         gathered = switch.files(reports, lab=None, common=True)
         write_text(gathered / CSV, csv_text(pd.DataFrame(table)))
         write_text(gathered / JSON, json_text(table))
-        write_reproduction_pdf(drawn, table, gathered / PDF, paper=paper)
+        write_reproduction_pdf(drawn, table, gathered / PDF, paper=paper, remark=remark)
     written = tuple(reports / name for name in (CSV, JSON, PDF, KEPT))
-    return Reproduced(rows=table, written=written, notes=(*notes, *switch.notes))
+    return Reproduced(
+        rows=table, written=written, notes=(*notes, *filter(None, [remark]), *switch.notes)
+    )
+
+
+def _conditions(epochs: int | None, *, quick: bool) -> str:
+    """Say what keeps the figures of a short look from being compared with the published ones."""
+    if quick:
+        return "a quick look at a few hundred images: it shows that the rows run, not how well"
+    if epochs is not None:
+        return f"every row was trained for {epochs} epochs in place of its own number"
+    return ""
 
 
 def _resolve(

@@ -44,7 +44,8 @@ NOTE: Final = (
     "the model, biases included; trained: those that were trained to the end; stored: with moments "
     "and buffers. Less: evaluation parameters saved beside a dense network. Step / dense: time of "
     "a step over that of a dense network of the same sizes with Adam, measured in turns in the "
-    "same process."
+    "same process. Curves are those of the first seed: solid on the test images, dashed on the "
+    "training images; the grey line is the published figure."
 )
 
 
@@ -86,7 +87,8 @@ def write_reproduction_pdf(
     table: Sequence[Mapping[str, Any]],
     path: Path,
     *,
-    paper: str = "a4",
+    paper: str,
+    remark: str,
 ) -> None:
     """Write the table and the curves of each row; replaced only when the new one is whole.
 
@@ -94,6 +96,8 @@ def write_reproduction_pdf(
     ----------
     table
         A row for each of `variants`.
+    remark
+        What holds for all runs, as a note without its full stop, above the table; may be empty.
 
     Raises
     ------
@@ -103,6 +107,7 @@ def write_reproduction_pdf(
     title = "Published tables, trained again"
     blocks: list[Block] = [
         Paragraph(text=title, size=20.0, bold=True, after_mm=2.0, bookmark=Bookmark(title=title)),
+        *([Paragraph(text=f"{remark[0].upper()}{remark[1:]}.", size=8.4)] if remark else ()),
         _grid(table),
         Paragraph(text=NOTE, size=6.6, colour=MUTED),
         *build_method_blocks(table),
@@ -114,7 +119,7 @@ def write_reproduction_pdf(
         blocks,
         path,
         paper=paper,
-        section=title,
+        section="Reproduction",
         info=describe_document(title, subject="Reproduction of published tables", provenance={}),
         attachments={
             "reproduce.csv": csv_text(frame).encode(),
@@ -250,7 +255,7 @@ def draw_runs(axes: Axes, variants: Sequence[ReproducedVariant], *, column: str)
     if column in ("test_accuracy", "test_mae_per_s"):
         if np.isfinite(published):
             axes.axhline(published, color=MUTED, linewidth=0.7, linestyle=(0, (4, 2)))
-        axes.legend(loc="best")
+        _put_legend_above(axes)
     drawn = np.concatenate([line.get_ydata() for line in axes.get_lines()]).astype(float)
     positive = drawn[np.isfinite(drawn) & (drawn > 0)]
     if column != "test_accuracy" and len(positive):
@@ -285,7 +290,7 @@ def draw_step_ranks(axes: Axes, ranks: Sequence[Sequence[int]]) -> None:
     axes.set_ylim(bottom=0)
     axes.set_xlabel("step")
     axes.set_ylabel("rank, as published")
-    axes.legend(loc="best")
+    _put_legend_above(axes)
 
 
 def _draw_epoch_ranks(axes: Axes, history: pd.DataFrame) -> None:
@@ -300,4 +305,16 @@ def _draw_epoch_ranks(axes: Axes, history: pd.DataFrame) -> None:
     axes.set_ylim(bottom=0)
     count_epochs(axes)
     axes.set_ylabel("rank")
-    axes.legend(loc="best")
+    _put_legend_above(axes)
+
+
+def _put_legend_above(axes: Axes) -> None:
+    """Put the legend where no curve can run, above the axes."""
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(-0.02, 0.99),
+        ncols=3,
+        columnspacing=1.0,
+        handlelength=1.4,
+        borderaxespad=0.0,
+    )
