@@ -86,13 +86,13 @@ class FollowedLab:
                 watch.look(at_s)
                 now = watch.signature
                 self._preview(watch, previewed, at_s)
+                if doing is not None and doing.done():
+                    doing.result()
+                    doing = None
+                is_due = watch.is_quiet(at_s) or at_s - differs_since_s > PATIENCE_S
                 if now == taken:
                     differs_since_s = at_s
-                elif (doing is None or doing.done()) and (
-                    watch.is_quiet(at_s) or at_s - differs_since_s > PATIENCE_S
-                ):
-                    if doing is not None:
-                        doing.result()
+                elif doing is None and is_due:
                     doing, taken = beside.submit(self._take_up, now), now
                     differs_since_s = at_s
                 self._stopped.wait(LOOK_S if watch.is_quiet(at_s) else LOOK_S / 4)

@@ -28,7 +28,7 @@ function sayNew(shots) {
  */
 export function followFolder(lab, edits, { filesOf, openName, openShot, showFresh, say }) {
   const memory = `${edits.key}/page`, posted = new Set(), by = `${Date.now()} ${Math.random()}`;
-  let shown = lab.live.version, sent = edits.unsaved ? "" : edits.text, saving = 0, touched = 0, reloading = false;
+  let shown = lab.live.version, sent = edits.unsaved ? "" : edits.text, saving = 0, touched = 0, told = 0, reloading = false;
   for (const kind of ["pointerdown", "pointermove", "keydown", "wheel"]) {
     addEventListener(kind, (event) => (kind !== "pointermove" || event.buttons) && (touched = Date.now()), { passive: true });
   }
@@ -41,7 +41,8 @@ export function followFolder(lab, edits, { filesOf, openName, openShot, showFres
   watchFolder(lab.live.version, {
     changed: (state) => {
       const fresh = state.fresh.flatMap(readTable).map((shot) => ({ ...shot, index: undefined, label: FRESH }));
-      showFresh(fresh);
+      if (fresh.length || told) showFresh(fresh);
+      told = fresh.length;
       if (state.problem) say(state.problem);
       else if (fresh.length) say(`${sayNew(fresh)} Tables and plots follow.`);
       // What this page has decided it shows already.

@@ -89,11 +89,21 @@ export class Table {
   /** Draws the rows again, `all` of them for printing. */
   refresh({ all = false } = {}) {
     const rows = this.selection(), shown = all ? rows : rows.slice(0, this.shown);
+    const current = this.body.querySelector("tr.current"), focused = document.activeElement.closest("tr");
+    const place = this.body.contains(focused) ? focused : null;
     this.body.replaceChildren(...[...this.fresh, ...shown].map((row) => this.#row(row)));
+    // Where the reader was: the open shot, and the button under the keys.
+    this.#again(current)?.classList.add("current");
+    this.#again(place)?.querySelector("button")?.focus({ preventScroll: true });
     const part = shown.length < rows.length ? `${shown.length} shown of ` : "", found = countThings(rows.length, "row");
     this.count.textContent = part + found + (rows.length === this.rows.length ? "" : `, ${this.rows.length} in all`);
     this.more.hidden = shown.length === rows.length;
     this.more.textContent = `Show ${Math.min(10 * PAGE, rows.length - shown.length)} more`;
+  }
+
+  /** The row that stands for one of before. */
+  #again(row) {
+    return row && this.body.querySelector(`tr[data-index="${row.dataset.index}"]`);
   }
 
   #row(row) {
