@@ -25,7 +25,7 @@ ADAPT_COLUMNS = {
     "part": "shots",
     "n": "n",
     "mae_per_s": "MAE (1/s)",
-    "median_relative_error": "median error",
+    "median_relative_error": "median",
     "p95_relative_error": "95 %",
 }
 COST_COLUMNS = {

@@ -1,9 +1,10 @@
 """A model that was made from another: what it is worth, and how it is written down."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -17,7 +18,15 @@ from stopflow.learn.split import Split
 from stopflow.lowrank import Network
 from stopflow.pipeline.checks import require_name
 from stopflow.pipeline.networks.train import layer_rows
+from stopflow.report.models.formats import say_percent
 from stopflow.report.paper.rounding import format_digits
+
+WAYS_TO_WRITE: Final[Mapping[str, Callable[[float], str]]] = {
+    "median_relative_error": say_percent,
+    "p95_relative_error": say_percent,
+    "learning_rate": "{:g}".format,
+}
+"""Columns of numbers that are not written to three digits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +60,7 @@ class Refined:
     def table(self) -> tuple[Sequence[str], list[Sequence[str]]]:
         """Give columns and rows for the terminal."""
         return tuple(self.columns.values()), [
-            [_text(row.get(name)) for name in self.columns] for row in self.rows
+            [_text(name, row.get(name)) for name in self.columns] for row in self.rows
         ]
 
 
@@ -90,7 +99,9 @@ def describe_network(
     return {"parameters": parameters, "layers": layer_rows(network), "table": table}
 
 
-def _text(value: object) -> str:
+def _text(name: str, value: object) -> str:
     if value is None:
         return ""
-    return format_digits(value, 3) if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return WAYS_TO_WRITE.get(name, partial(format_digits, digits=3))(value)
