@@ -95,6 +95,7 @@ elsewhere.bka,,no,,,,kept for later
 def test_earlier_decisions_that_nothing_changes_stay_in_the_file(open_page, own_lab, tmp_path):
     """End, rate law and reason, of shots that are edited and of those that are not."""
     folder = min(path for path in own_lab.iterdir() if path.is_dir())
+    other = max(path for path in own_lab.iterdir() if path.is_dir()).rename(own_lab / "constructor")
     names = sorted(path.name for path in folder.glob("*.bka"))[:3]
     (folder / "decisions.csv").write_text(EARLIER.format(*names), "utf-8")
     page = open_page(ingest(own_lab, tmp_path / "before"))
@@ -104,9 +105,13 @@ def test_earlier_decisions_that_nothing_changes_stay_in_the_file(open_page, own_
         page.locator("#trace-title", has_text=name).wait_for()
         page.get_by_label("Start", exact=True).fill(start)
         page.get_by_label("Start", exact=True).press("Enter")
-    with page.expect_download() as saved:
-        page.get_by_role("button", name="Save decisions").click()
-    text = Path(saved.value.path()).read_text("utf-8")
+    page.evaluate(
+        "stopflow.edits.change(stopflow.lab.shots.findIndex((s) => s.experiment === 'constructor'),"
+        " { use: false })"
+    )
+    save_decisions(page, own_lab)
+    assert ",no," in (other / "decisions.csv").read_text("utf-8")
+    text = (folder / "decisions.csv").read_text("utf-8")
     rows = list(csv.reader(io.StringIO(text)))
     assert rows[1] == [names[0], "", "", "", "0.4 s", "", "lamp drifts"]
     assert rows[2] == ["elsewhere.bka", "", "no", "", "", "", "kept for later"]

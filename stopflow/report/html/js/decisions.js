@@ -34,7 +34,9 @@ export function decisionFiles(lab, editOf, also = []) {
   const changed = new Set(also);
   lab.shots.filter(({ index }) => editOf(index)).forEach((shot) => changed.add(shot.experiment));
   return [...changed].map((experiment) => {
-    const rows = new Map((lab.decisions[experiment] ?? []).map((line) => line.split("\t")).map((row) => [keyOfRow(row), row]));
+    // A folder may be named like what every object has.
+    const known = Object.hasOwn(lab.decisions, experiment) ? lab.decisions[experiment] : [];
+    const rows = new Map(known.map((line) => line.split("\t")).map((row) => [keyOfRow(row), row]));
     for (const shot of lab.shots.filter((one) => one.experiment === experiment && editOf(one.index))) {
       const row = decisionRow(shot, editOf(shot.index)), key = keyOfRow(row);
       const changed = changedRow(rows.get(key) ?? [], row);
