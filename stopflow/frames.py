@@ -137,6 +137,24 @@ def _empty(kind: str, rows: int) -> NDArray[Any] | tuple[str, ...]:
     return ("",) * rows if kind == "text" else np.full(rows, np.nan)
 
 
+def read_values(path: Path, names: Sequence[str]) -> list[list[Any]]:
+    """Read columns as lists; pandas, which Arrow loads for its arrays, is not needed for them.
+
+    Raises
+    ------
+    StoreError
+        When the file is no Parquet, says it is larger than any, or lacks one of them.
+    """
+    try:
+        with pq.ParquetFile(_open(path, "rb")) as file:
+            if file.metadata.num_rows <= LARGEST_CELLS:
+                table = file.read(columns=list(names))
+                return [table.column(name).to_pylist() for name in names]
+    except Exception as error:  # the barrier of this file: Arrow's errors have no common class
+        raise _unreadable(path, error) from error
+    raise StoreError(f"{path} says it is larger than any; {AGAIN}")
+
+
 class StoredTable:
     """A table of the dataset in its file, checked when it is opened and read when it is wanted.
 

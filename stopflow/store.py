@@ -23,7 +23,6 @@ by its path to continue earlier work passes the digest as well, in case another 
 its place.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -39,27 +38,33 @@ from stopflow.frames import AGAIN, Columns, StoredTable, TableWriter
 from stopflow.io.atomic import Owned
 from stopflow.io.json_files import json_text, load_json
 from stopflow.io.locks import leftovers
-from stopflow.io.results import Lab, file_sha256, parse_lab
+from stopflow.io.results import Lab, parse_lab
 from stopflow.io.switch import recover_folder, replacing_folder
 from stopflow.schema import TABLES, TRACE_PLACES
+from stopflow.seal import (
+    DIGEST,
+    DISK_FLOAT,
+    PROVENANCE,
+    SIGNAL,
+    TIME,
+    GridDigests,
+    Seal,
+    trace_digest,
+)
 from stopflow.trace import FloatArray, Trace
 
 if TYPE_CHECKING:  # whoever only writes a dataset, as worker processes do, does without
     import pandas as pd
 
 FORMAT_VERSION = 3
-DIGEST = "digest"
 LAB = "lab"
 OPENINGS = 5
 """Times that a dataset is opened while other runs keep putting new ones in its place."""
-PROVENANCE = "ingest.json"
-TIME, SIGNAL = "time.f64", "signal.f64"
 KEPT = "folders.zip"
 DRAWN = "drawn.zip"
 FILES = frozenset({PROVENANCE, TIME, SIGNAL, KEPT, DRAWN, *(f"{name}.parquet" for name in TABLES)})
 FITTED_PART = ("start_s", "end_s")
 """Columns of a shot that say from when to when its trace is fitted."""
-DISK_FLOAT = np.dtype("<f8")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -185,7 +190,7 @@ class DatasetWriter:
         self._signal: BinaryIO = (folder / SIGNAL).open("wb")
         self._grids: dict[bytes, int] = {}
         self._times = GridDigests()
-        self._digest = hashlib.blake2b(digest_size=16)
+        self._seal = Seal()
 
     def add_trace(self, trace: Trace | None, digest: str = "") -> tuple[int, int, int]:
         """Append a trace; return where it lies, the values of `schema.TRACE_PLACES`.
@@ -201,7 +206,7 @@ class DatasetWriter:
         first = self._signal.tell() // DISK_FLOAT.itemsize
         signal = trace.signal.astype(DISK_FLOAT, copy=False)
         self._signal.write(signal.data)
-        self._digest.update((digest or _trace_digest(trace, self._times)).encode())
+        self._seal.add_trace(digest or trace_digest(grid, trace.signal))
         return first, len(trace), self._grids[grid]
 
     def add_traces(
@@ -221,11 +226,8 @@ class DatasetWriter:
 
     def describe(self, provenance: Mapping[str, Any]) -> None:
         """Write how the dataset was made; the last of its files, which tells it from others."""
-        for name in TABLES:
-            self._digest.update(bytes.fromhex(file_sha256(self._folder / f"{name}.parquet")))
         described = {"format": FORMAT_VERSION, **provenance}
-        self._digest.update(json_text(described).encode())
-        described[DIGEST] = self._digest.hexdigest()
+        described[DIGEST] = self._seal.close(self._folder, described)
         text = json_text(dict(sorted(described.items())))
         (self._folder / PROVENANCE).write_text(text, encoding="utf-8")
 
@@ -366,30 +368,3 @@ def _require_whole(dataset: Dataset) -> None:
             raise StoreError(
                 f"{dataset.folder} is cut off ({len(array)} of {needed} values); {AGAIN}"
             )
-
-
-class GridDigests:
-    """Digests of times; those that one trace after the other shares are digested once."""
-
-    def __init__(self) -> None:
-        self._last: FloatArray | None = None
-        self._digest = b""
-
-    def digest(self, time_s: FloatArray) -> bytes:
-        """Return the digest of times as they are stored."""
-        if time_s is not self._last:
-            stored = time_s.astype(DISK_FLOAT, copy=False)
-            self._last, self._digest = time_s, hashlib.sha256(stored.data).digest()
-        return self._digest
-
-
-def trace_digests(traces: Sequence[Trace | None]) -> tuple[str, ...]:
-    """Return digests of times and signals as they are stored; "" where there is no trace."""
-    grids = GridDigests()
-    return tuple("" if trace is None else _trace_digest(trace, grids) for trace in traces)
-
-
-def _trace_digest(trace: Trace, grids: GridDigests) -> str:
-    digest = hashlib.sha256(grids.digest(trace.time_s))
-    digest.update(trace.signal.astype(DISK_FLOAT, copy=False).data)
-    return digest.hexdigest()

@@ -5,8 +5,6 @@ from pathlib import Path
 
 from stopflow.pipeline.lab.ingest import Execution, IngestSettings
 from stopflow.pipeline.run import process_lab
-from stopflow.simulate.plan import LabSpec
-from stopflow.simulate.writer import write_lab
 
 ALONE = IngestSettings(workers=1)
 EVERYTHING = {"exports": ("prism", "origin", "kintek"), "paper": "a4"}
@@ -14,6 +12,9 @@ EVERYTHING = {"exports": ("prism", "origin", "kintek"), "paper": "a4"}
 
 def make_lab(root: Path) -> None:
     """Simulate a lab of three folders; leave its dataset in `out`, its reports in `reports`."""
+    from stopflow.simulate.plan import LabSpec
+    from stopflow.simulate.writer import write_lab
+
     write_lab(root / "lab", spec=LabSpec(folders=3, traces=(4, 6), points=300), seed=2)
     process(root / "lab")
 

@@ -124,7 +124,7 @@ def test_a_place_that_cannot_be_written_is_said_before_the_work(lab, run, monkey
         raise PermissionError(13, "Permission denied", "reports/.tmp")
 
     monkeypatch.setattr("stopflow.pipeline.lab.ingest.ingest", refuse)
-    monkeypatch.setattr("stopflow.pipeline.reports.TemporaryFile", deny)
+    monkeypatch.setattr("stopflow.pipeline.checks.TemporaryFile", deny)
     code, _, err = run("ingest", lab)
     assert code == 2
     assert err.startswith("error: reports: permission denied; close it where it is open")

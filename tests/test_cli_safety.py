@@ -204,7 +204,7 @@ def test_links_and_files_that_cannot_be_opened_are_no_hindrance(lab, tmp_path, r
         hashed.append(path.name)
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("stopflow.pipeline.lab.reading.file_sha256", deny)
+    monkeypatch.setattr("stopflow.pipeline.lab.jobs.file_sha256", deny)
     assert run("ingest", lab.parent, "--out", "aus/データ", "--quiet")[0] == 0
     assert len(hashed) == 6
     table = pd.read_csv(tmp_path / "reports" / "rates.csv")

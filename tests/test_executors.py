@@ -61,7 +61,7 @@ def test_this_process_works_while_the_next_result_is_not_there():
     def work(number):
         if number == 0:
             assert others_done.wait(60)
-        if number == 3:
+        if number == 5:
             others_done.set()
         return number, threading.current_thread() is threading.main_thread()
 
@@ -70,10 +70,11 @@ def test_this_process_works_while_the_next_result_is_not_there():
         started = threading.Event()
         first = pool.submit(lambda: (started.set(), work(0))[1])
         assert started.wait(60)
-        workers = Workers(executor=pool, at_once=4, helped=True)
-        found = list(workers.map_in_order(work, range(1, 4)))
+        workers = Workers(executor=pool, at_once=5, beside=1)
+        found = list(workers.map_in_order(work, range(1, 6)))
         assert first.result() == (0, False)
-    assert found == [(1, True), (2, True), (3, True)]
+    # The second is the one job that the thread is given while it is busy.
+    assert found == [(number, number != 2) for number in range(1, 6)]
 
 
 def test_an_error_of_a_job_done_here_is_raised_in_its_place():
@@ -81,7 +82,7 @@ def test_an_error_of_a_job_done_here_is_raised_in_its_place():
         release, started = threading.Event(), threading.Event()
         pool.submit(lambda: (started.set(), release.wait(60)))
         assert started.wait(60)
-        results = Workers(executor=pool, at_once=2, helped=True).map_in_order(refuse, range(2))
+        results = Workers(executor=pool, at_once=2, beside=1).map_in_order(refuse, range(2))
         with pytest.raises(ValueError, match="job 0"):
             next(results)
         release.set()

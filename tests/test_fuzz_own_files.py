@@ -22,7 +22,7 @@ from stopflow.errors import StopflowError
 from stopflow.learn.model import predict
 from stopflow.learn.saved import load_model
 from stopflow.pipeline.lab.ingest import ingest_settings
-from stopflow.pipeline.lab.summary import summarise
+from stopflow.pipeline.lab.summarise import summarise
 from stopflow.pipeline.model_reports import model_data, write_model_report
 from stopflow.pipeline.networks.train import train_settings
 from stopflow.store import load_dataset

@@ -1,26 +1,33 @@
 """A second ingest does only the folders that changed, and leaves the bytes of a full one."""
 
 import hashlib
+import os
 import pickle
+import subprocess
+import sys
 import zipfile
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
-from again import ALONE, CHANGES, first, nothing
+from again import ALONE, CHANGES, first, nothing, process, written
+from cli_lab import own_environment
 
 from stopflow.cli.console import announcer, warn
 from stopflow.errors import StoreError
 from stopflow.io.folder import ReadOptions
 from stopflow.kinetics.laws import find_law
 from stopflow.kinetics.settings import AnalysisSettings
+from stopflow.pipeline.lab import gather
 from stopflow.pipeline.lab import ingest as ingesting
 from stopflow.pipeline.lab.ingest import Execution, IngestSettings, ingest
-from stopflow.pipeline.lab.kept import SETTINGS
+from stopflow.pipeline.lab.jobs import FolderJob
 from stopflow.pipeline.lab.packing import pack, unpack
-from stopflow.pipeline.lab.reading import FolderJob, do_folder
+from stopflow.pipeline.lab.reading import do_folder
+from stopflow.pipeline.lab.unchanged import SETTINGS
 from stopflow.pipeline.progress import unannounced
-from stopflow.store import KEPT, load_dataset
+from stopflow.store import DRAWN, KEPT, load_dataset
 
 pytestmark = pytest.mark.whole
 
@@ -39,7 +46,7 @@ def done(monkeypatch):
         names.append(job.name)
         return do_folder(job)
 
-    monkeypatch.setattr(ingesting, "do_folder", counting)
+    monkeypatch.setattr(ingesting, "do_job", counting)
     return names
 
 
@@ -56,6 +63,58 @@ def test_only_what_changed_is_done(lab, done, change):
     change(lab)
     ingested(lab)
     assert len(done) == (change is not nothing)
+
+
+def change_the_truth(lab):
+    path = lab / "truth.csv"
+    *lines, last = path.read_text().splitlines()
+    path.write_text("\n".join([*lines, last.replace(last.split(",")[2], "12.5"), ""]))
+
+
+def leave_a_file_beside_the_folders(lab):
+    (lab / "notes.txt").write_text("cleaned the cell\n")
+
+
+@pytest.mark.parametrize("change", [nothing, change_the_truth, leave_a_file_beside_the_folders])
+def test_a_dataset_is_kept_only_when_all_that_it_depends_on_is_the_same(lab, change, monkeypatch):
+    compared = []
+    compare = gather.compare_folders
+
+    def counting(*of, **how):
+        compared.append(of)
+        return compare(*of, **how)
+
+    monkeypatch.setattr(gather, "compare_folders", counting)
+    ingested(lab)
+    compared.clear()
+    change(lab)
+    again = ingested(lab)
+    assert len(compared) == (change is not nothing)
+    again.pop(DRAWN)
+    assert again == ingested(lab, fresh=True)
+
+
+HEAVY = ("scipy", "pandas", "matplotlib", "openpyxl", "pypdf", "torch", "stopflow.kinetics.fit")
+
+
+def test_an_unchanged_lab_loads_nothing_that_reads_fits_or_draws(lab):
+    script = (
+        "import sys; from pathlib import Path; from again import process\n"
+        f"process(Path({str(lab)!r}), exports=())\n"
+        f"print([name for name in {HEAVY} if name in sys.modules])"
+    )
+    environment = own_environment()
+    environment["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    before = process(lab, exports=())
+    run = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    assert run.stdout.strip() == "[]"
+    assert written(lab.parent) == before
 
 
 @pytest.mark.parametrize(
@@ -77,7 +136,7 @@ def test_other_settings_do_everything_again(lab, done, settings):
 def test_another_program_does_everything_again(lab, done, monkeypatch):
     ingested(lab)
     done.clear()
-    monkeypatch.setattr("stopflow.pipeline.lab.reading.library_versions", lambda: {"numpy": "0"})
+    monkeypatch.setattr("stopflow.pipeline.lab.jobs.library_versions", lambda: {"numpy": "0"})
     ingested(lab)
     assert len(done) == 3
 

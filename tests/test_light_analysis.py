@@ -63,7 +63,7 @@ def test_of_the_folders_that_were_done_less_than_a_kilobyte_a_shot_is_held(tmp_p
         assert not any(held_rows)
         compare_folders(gathered, *rest, **further)
 
-    monkeypatch.setattr(ingesting, "compare_folders", looking)
+    monkeypatch.setattr("stopflow.pipeline.lab.gather.compare_folders", looking)
     settings = ingesting.IngestSettings(workers=1)
     dataset = ingesting.ingest(tmp_path / "lab", out=tmp_path / "out", settings=settings)
     assert len(held[0]) < 700 * len(dataset.shots)

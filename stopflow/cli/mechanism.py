@@ -49,7 +49,10 @@ def mechanism(
     ] = False,
     drift: Annotated[bool, typer.Option("--drift", help="Every shot has a linear drift.")] = False,
     response: Annotated[
-        str | None, typer.Option("--response", help="shared by all shots, or of each shot.")
+        str | None,
+        typer.Option(
+            "--response", help="Molar responses: shared by all shots, of each, or by 'column NAME'."
+        ),
     ] = None,
     rank: Annotated[
         bool,
@@ -72,8 +75,13 @@ def mechanism(
     from stopflow.pipeline.mechanism.run import fit_folder, rank_folder
     from stopflow.pipeline.mechanism.settings import mechanism_settings
 
-    if rank and scheme:
-        raise SettingsError("--scheme", scheme, valid="no scheme beside --rank, which tries many")
+    own = {"--scheme": scheme, "--observe": observe, "--relation": relation, "--drift": drift}
+    for name, value in own.items() if rank else ():
+        if value:
+            word = name.removeprefix("--")
+            raise SettingsError(
+                name, value, valid=f"no {word} beside --rank, which tries many schemes"
+            )
     if sbml:
         require_libsbml()
     settings = mechanism_settings(

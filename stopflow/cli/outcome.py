@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 def conclude(voice: Voice, done: "ProcessedLab", *, reports: Path) -> None:
     """Print the outcome of a run; leave with 1 where something could not be used."""
-    from stopflow.report.kinetics.summary import count_things
-
     summary = done.summary
     voice.result(
         lambda: {**summary.as_dict(), "written": done.written, "set_aside": done.set_aside}
@@ -30,7 +28,7 @@ def conclude(voice: Voice, done: "ProcessedLab", *, reports: Path) -> None:
             warn("the sources of the conditions disagree:")
             voice.problems(summary.disagreements)
         if summary.grouped:
-            warn(f"{count_things(len(summary.problems), 'thing')} in the input to look at:")
+            warn(f"{summary.things}:")
             voice.problems(summary.grouped)
         warn(f"  each of them is in {reports / 'rates.xlsx'}, sheet problems")
     if done.unpredicted:

@@ -63,17 +63,18 @@ def put(move: Move) -> None:
         move.new.rename(move.target)
         return
     if move.target.exists():
-        _keep(move.target, move.before)
+        move.before.unlink(missing_ok=True)
+        link_or_copy(move.target, move.before)
     move.new.chmod(0o644)
     move.new.replace(move.target)
 
 
-def _keep(file: Path, before: Path) -> None:
-    before.unlink(missing_ok=True)
+def link_or_copy(file: Path, place: Path) -> None:
+    """Have a file in a second place as well; neither of the two may be written into then."""
     try:
-        os.link(file, before)
+        os.link(file, place)
     except OSError:  # not every file system has links
-        shutil.copy2(file, before)
+        shutil.copy2(file, place)
 
 
 def undo(move: Move) -> None:

@@ -127,6 +127,15 @@ class Switch:
         )
         return partial
 
+    def in_place(self, path: Path) -> Path:
+        """Return where a file goes that was written beside its place."""
+        waiting = [(item.partial, item.shown) for item in self._gathered]
+        waiting += [(item.partial, item.shown) for item in self._folders]
+        for partial, shown in waiting:
+            if path.is_relative_to(partial):
+                return shown / path.relative_to(partial)
+        return path
+
     def first_place(self) -> Path:
         """Return the first place that is written to, as the user named it."""
         shown = [item.shown for item in self._gathered]

@@ -3,6 +3,7 @@
 import csv
 import io
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from stopflow.io.text import decode, to_single_byte
@@ -51,6 +52,22 @@ def read_truth(root: Path) -> tuple[dict[tuple[str, str], float], list[Problem]]
                 truth[row["experiment"], row["file"]] = rate
     except (OSError, ValueError, csv.Error) as error:
         refuse("", f"a file that cannot be read to its end ({error})", "comma-separated rates")
+    return truth, problems
+
+
+def true_rates(
+    folders: Sequence[tuple[Path, str]],
+) -> tuple[dict[tuple[str, str], float], list[Problem]]:
+    """Look up the truth that a simulated lab keeps beside its folders, by (experiment, file)."""
+    truth: dict[tuple[str, str], float] = {}
+    problems: list[Problem] = []
+    for place in sorted({folder.parent for folder, _ in folders}):
+        names = {folder.name: name for folder, name in folders if folder.parent == place}
+        found, unread = read_truth(place)
+        problems += unread
+        for (experiment, file), rate in found.items():
+            if experiment in names:
+                truth[names[experiment], file] = rate
     return truth, problems
 
 

@@ -17,13 +17,14 @@ from stopflow.kinetics.solver.result import Fit
 from stopflow.kinetics.start.detect import StartDetection, detect_starts
 from stopflow.kinetics.tables import condition_rows, cut_rows, judgements, shot_rows
 from stopflow.kinetics.usable_points import keep_usable
-from stopflow.kinetics.verdicts.compare_laws import choose_law
 from stopflow.kinetics.verdicts.condition_fit import (
     ConditionFit,
     Together,
     UsedShot,
     fit_condition,
 )
+from stopflow.kinetics.verdicts.fit_shot import finish_shot, prepare_shot
+from stopflow.kinetics.verdicts.law_comparison import choose_law
 from stopflow.kinetics.verdicts.left_out import find_left_out
 from stopflow.kinetics.verdicts.rules import judge_shot
 from stopflow.kinetics.verdicts.series import (
@@ -33,7 +34,7 @@ from stopflow.kinetics.verdicts.series import (
     group_shots,
 )
 from stopflow.kinetics.verdicts.series_rules import judge_series
-from stopflow.kinetics.verdicts.shot import PreparedShot, finish_shot, prepare_shot
+from stopflow.kinetics.verdicts.shot import PreparedShot
 from stopflow.trace import Experiment, Shot, Trace
 from stopflow.trimming import choose_window
 

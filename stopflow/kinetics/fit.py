@@ -10,11 +10,12 @@ from numpy.typing import ArrayLike
 from stopflow.kinetics.laws import Proportional, RateLaw, find_law
 from stopflow.kinetics.solver.expression import solve_expression
 from stopflow.kinetics.solver.fixed_parameters import Constraints, constrain, free_count, may_centre
-from stopflow.kinetics.solver.global_search import solve_general
+from stopflow.kinetics.solver.global_search import follow_on_points, solve_general
 from stopflow.kinetics.solver.one_rate import has_one_rate, solve_one_rate
 from stopflow.kinetics.solver.phase_order import Solved, by_falling_rate
-from stopflow.kinetics.solver.refine import INSEPARABLE, refine_minimum
-from stopflow.kinetics.solver.result import Fit, FitStatus, Refusal, predict, refused_fit
+from stopflow.kinetics.solver.refine import refine_minimum
+from stopflow.kinetics.solver.refusals import FitStatus, Refusal, refuse
+from stopflow.kinetics.solver.result import Fit, predict, refused_fit
 from stopflow.kinetics.solver.robust import Solver, solve_robust
 from stopflow.kinetics.solver.significance import (
     LARGEST_INFLATION,
@@ -126,9 +127,9 @@ def _fit_window(
             constraints = constrain(law, fixed, window)
             fit = (_fit_robust if robust else _fit_plain)(window, constraints, fixed, solver)
     except np.linalg.LinAlgError:
-        return Refusal(status=FitStatus.UNDETERMINED, reason=INSEPARABLE)
+        return refuse("undetermined")
     if isinstance(fit, Fit) and not _is_finite(fit):
-        return Refusal(status=FitStatus.UNDETERMINED, reason=INSEPARABLE)
+        return refuse("undetermined")
     return fit
 
 
@@ -178,6 +179,11 @@ def _fit_plain(
     if isinstance(start, Refusal):
         return start
     refined = refine_minimum(constraints, window, theta=start[0], coefficients=start[1])
+    if isinstance(refined, Refusal) and constraints.law.exponentials > 1 and constraints.free.any():
+        start = follow_on_points(constraints, window, start[0])
+        refined = refine_minimum(
+            constraints, window, theta=start[0], coefficients=start[1], bent_on_points=True
+        )
     if isinstance(refined, Refusal):
         nearest = quoted_parameters(constraints, window, theta=start[0], coefficients=start[1])
         return replace(refined, nearest=nearest)

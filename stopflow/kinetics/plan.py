@@ -85,7 +85,6 @@ def plan_recording(
     signal: FloatArray,
     *,
     precision: float,
-    law: str = "single-slope",
     start_s: float | None = None,
 ) -> Plan:
     """Plan the next recording from a first trace.
@@ -96,8 +95,6 @@ def plan_recording(
         (N,) the first trace.
     precision
         Wanted relative standard error of k, e.g. 0.02.
-    law
-        That will be fitted.
     start_s
         Where the reaction starts; None: detected.
 
@@ -108,12 +105,12 @@ def plan_recording(
     """
     if not 0 < precision < 1:
         raise SettingsError("precision", precision, valid="above 0 and below 1, e.g. 0.02 for 2 %")
-    start = detect_start(time_s, signal, law=law).window
+    start = detect_start(time_s, signal).window
     if start_s is not None:
         start = TrimWindow(
             start_s=start_s, stop_s=start.stop_s, source="workbook", reason="as given"
         )
-    fit = fit_trace(time_s, signal, law=law, start_s=start.start_s)
+    fit = fit_trace(time_s, signal, start_s=start.start_s)
     note = (
         "the bound knows the noise within a trace only; shots differ from each other by more, so "
         "take at least three"

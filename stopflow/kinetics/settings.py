@@ -26,7 +26,7 @@ class QualityThresholds:
     fast_sampling
         k times the sampling step above this: the decay falls between the points.
     uncertain_warn, uncertain_fail
-        Relative standard error of k.
+        Relative standard error of the least certain rate of the law.
     misfit_chance
         Chance of residuals that wave as much as these, or of rates as far off their curve against
         concentration, without a reason.
@@ -44,8 +44,6 @@ class QualityThresholds:
         Share of the reaction's change, and of the record, before a detected start.
     law_shift_sigma, law_shift_share
         Shift of k to a law that the data do not rule out, in standard errors and as a part of k.
-    chosen_shift_sigma
-        The same in standard errors where the data chose the law.
     law_gain
         Fall of AICc from which another rate law is clearly better.
     time_zero_kt
@@ -82,9 +80,8 @@ class QualityThresholds:
     start_shift_sigma: float = 3.0
     removed_change: float = 0.15
     removed_time: float = 0.2
-    law_shift_sigma: float = 3.0
+    law_shift_sigma: float = 1.5
     law_shift_share: float = 0.02
-    chosen_shift_sigma: float = 1.5
     law_gain: float = 10.0
     time_zero_kt: float = 0.01
     workbook_share: float = 0.1

@@ -95,7 +95,7 @@ def _shot_row(analysis: ExperimentAnalysis, judged: JudgedShot) -> Row:
         **_law_columns(shot),
         "condition": judged.condition,
         "signal_unit": shot.signal_unit,
-        "fit_status": shot.status,
+        "fit_status": shot.status.value,
     }
 
 
@@ -185,8 +185,8 @@ def _law_columns(shot: ShotAnalysis) -> Row:
         return row
     for key, (rate, criterion) in compared.items():
         row[rate], row[criterion] = result.laws[key].k_per_s, result.laws[key].aicc
-    row["model_shift_sigma"] = result.law_shift_sigma
-    rival = result.laws.rival_of(result.fit)
+    row["model_shift_sigma"] = result.law_shift.sigma
+    rival = next(iter(result.laws.rivals_of(result.fit)), None)
     if rival is not None:
         row["rival_law"], row["rival_k_per_s"] = rival.law, rival.k_per_s
         row["rival_gain"] = result.laws.gain_of(rival, result.fit)

@@ -18,7 +18,7 @@ from stopflow.mechanism.rates import Quadratic
 from stopflow.mechanism.trajectory import Mesh, Trajectory
 from stopflow.trace import FloatArray
 
-COARSE, FINE = build_radau(5), build_radau(11)
+COARSE, FINE = build_radau(7), build_radau(13)
 ROUGH = 1e-5
 """Tolerance from which the coarse method takes fewer sums."""
 NEWTON_STEPS, MESHES, MOST_STEPS = 20, 8, 60

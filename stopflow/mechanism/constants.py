@@ -22,6 +22,8 @@ from stopflow.trace import FloatArray, frozen_array
 
 _FACTOR = re.compile(r"\s*([*/]?)\s*([^*/\s]+)\s*")
 KILO = 1e3
+LARGEST = 1e20
+"""Of constants and quotients that are stated: far more than bonds vibrate or molecules meet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -177,6 +179,11 @@ def _positive(text: str, relation: str, names: Sequence[str]) -> float:
         raise SchemeError(
             f"{text!r} in the relation {relation!r} is neither a number above 0 nor a constant; "
             f"the constants are {', '.join(names)}"
+        )
+    if not 1 / LARGEST <= value <= LARGEST:
+        raise SchemeError(
+            f"{text!r} in the relation {relation!r} is no value that a constant or a quotient of "
+            f"constants has; expected one from {1 / LARGEST:g} to {LARGEST:g}"
         )
     return value
 

@@ -11,7 +11,7 @@ that point is the end of a 95 % interval with the errors of `stopflow.mechanism.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from math import exp, inf, isfinite, log, nan, sqrt
+from math import exp, inf, isfinite, isnan, log, nan, sqrt
 
 import numpy as np
 from scipy.stats import chi2
@@ -36,6 +36,8 @@ PULL = 0.5
 as is left to gain, since what remains of a constant at the end of its range is proportional."""
 TIED = 0.2
 """Standard error of the logarithm of a product or quotient that counts as determined."""
+CLOSER = 0.2
+"""Share of the smaller error of two constants below which that of their product is worth saying."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +70,18 @@ class Interval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Combination:
-    """A product or quotient of two constants that is determined though they are not."""
+    """A product or quotient of two constants that is determined though they are not.
+
+    Attributes
+    ----------
+    alone
+        Whether neither constant has a closed interval; else one has, but a wide one.
+    """
 
     name: str
     value: float
     stderr: float
+    alone: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -123,7 +132,7 @@ def determine(fit: GlobalFit) -> Determination:
                 open_above=not isfinite(high),
             )
         )
-    combined = _combinations(fit, [item.determined for item in intervals])
+    combined = _combinations(fit, intervals)
     return Determination(
         intervals=tuple(intervals),
         combinations=combined,
@@ -221,29 +230,38 @@ def _crossing(here: float, rise: float, ahead: float, new: float) -> float:
     return here + (ahead - here) * (wanted - a) / max(b - a, 1e-12)
 
 
-def _combinations(fit: GlobalFit, determined: Sequence[bool]) -> tuple[Combination, ...]:
-    """Find products and quotients of open constants that have a small error."""
+def _combinations(fit: GlobalFit, intervals: Sequence[Interval]) -> tuple[Combination, ...]:
+    """Find products and quotients that have a small error, of constants that have a large one."""
     constants = fit.problem.constants
     jacobian = fit.point.jacobian
-    places = [i for i, log_ in enumerate(constants.is_logarithm) if log_ and not determined[i]]
+    places = [
+        place
+        for place, item in enumerate(intervals)
+        if constants.is_logarithm[place] and not item.stderr < TIED
+    ]
     if not places:
         return ()
     values, vectors = np.linalg.eigh(jacobian.T @ jacobian)
     floor = max(float(values.max()), 1e-300) * 1e-13
     found = []
     for i, j in combinations(places, 2):
+        apart = min(
+            (intervals[i].stderr, intervals[j].stderr), key=lambda error: (isnan(error), error)
+        )
+        most = TIED if isnan(apart) else min(TIED, CLOSER * apart)
         for sign, mark in ((-1, "/"), (1, " ")):
             direction = np.zeros(constants.count)
             direction[[i, j]] = 1.0, sign
             along = vectors.T @ direction
             error = sqrt(float((along**2 / np.maximum(values, floor)).sum()) * fit.errors.pooled)
-            if error < TIED:
+            if error < most:
                 theta = fit.best.theta
                 found.append(
                     Combination(
                         name=f"{constants.names[i]}{mark}{constants.names[j]}",
                         value=exp(float(theta[i] + sign * theta[j])),
                         stderr=error,
+                        alone=not (intervals[i].determined or intervals[j].determined),
                     )
                 )
     return tuple(found)
@@ -254,9 +272,8 @@ def _sentences(
 ) -> list[str]:
     said = []
     for both in combined:
-        said.append(
-            f"only {both.name} = {both.value:.4g} (± {100 * both.stderr:.2g} %) is determined"
-        )
+        known = f"{both.name} = {both.value:.4g} (± {100 * both.stderr:.2g} %) is determined"
+        said.append(f"only {known}" if both.alone else f"{known} far more closely than either")
     for item in intervals:
         if item.open_below and item.open_above:
             said.append(f"{item.name} is not determined")

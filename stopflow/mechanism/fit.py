@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import chi2, qmc
 
-from stopflow.mechanism.minimise import FAIR, NEGLIGIBLE, Minimum, minimise
+from stopflow.mechanism.minimise import COARSE, COARSELY, EXACT, FAIR, NEGLIGIBLE, Minimum, minimise
 from stopflow.mechanism.point import Point
 from stopflow.mechanism.problem import Problem
 from stopflow.mechanism.scatter import Errors, Region, measure_errors
@@ -23,9 +23,15 @@ REFINED, MOST_MINIMA = 6, 3
 TOGETHER = 32
 ROUGH, NEGLIGIBLE_ROUGHLY = 1e-5, 1e-6
 """Tolerance of the rate equations, and share of the sum of squares, in the search."""
+FEW_TURNS = 60
+"""Steps that are tried from a start before its place among others is looked at."""
 GLANCE = 3e-3
 """Tolerance of the rate equations where starts are only put in order."""
-SAME_MINIMUM = 0.02
+SAME_MINIMUM, NEARLY_SAME = 0.02, 0.1
+"""Largest difference of a free number between two minima that are one, found well or coarsely."""
+HOPELESS = 3.0
+"""Squares, in those of the best minimum, from which a start that was followed coarsely is dropped.
+"""
 BETWEEN = (0.25, 0.5, 0.75)
 """Where on the way between two minima the squares are looked at."""
 AS_GOOD = float(chi2.ppf(0.95, 1))
@@ -98,32 +104,48 @@ def fit_mechanism(
     grid = centre + width * (2 * unit - 1)
     squares = _scan(thin, grid)
     order = np.argsort(squares)[:REFINED]
-    rough = _distinct(
-        [
-            minimise(thin, grid[at], turns=60, tolerance=ROUGH, negligible=NEGLIGIBLE_ROUGHLY)
-            for at in order
-            if np.isfinite(squares[at])
-        ]
-    )
-    chosen = _valleys(thin, rough)[:MOST_MINIMA]
+    begun = _begin(thin, [grid[at] for at in order if np.isfinite(squares[at])])
+    rough = _refine(thin, begun, tolerance=ROUGH, negligible=NEGLIGIBLE_ROUGHLY)
+    chosen = _valleys(thin, rough, thin.points / problem.points)
     found = [
         minimise(problem, item.theta, tolerance=FAIR, negligible=NEGLIGIBLE_ROUGHLY)
         for item in chosen
     ]
     if negligible < NEGLIGIBLE_ROUGHLY:
-        found = [
-            minimise(problem, item.theta, negligible=negligible, near=item.path) for item in found
-        ]
+        return conclude(problem, _refine(problem, found, tolerance=EXACT, negligible=negligible))
     return conclude(problem, _distinct(found))
 
 
 def search_again(fit: GlobalFit, starts: Sequence[FloatArray]) -> GlobalFit:
     """Fit again from further starts, beside the minima that are known."""
+    known = [fit.best, *fit.others]
+    begun = [
+        item
+        for item in _begin(fit.problem, starts)
+        if item.squares < HOPELESS * fit.best.squares and _is_new(item, known, NEARLY_SAME)
+    ]
+    found = _refine(fit.problem, begun, tolerance=FAIR, negligible=NEGLIGIBLE_ROUGHLY)
+    return conclude(fit.problem, _distinct([*known, *found])) if found else fit
+
+
+def _begin(problem: Problem, starts: Sequence[FloatArray]) -> list[Minimum]:
+    """Step down coarsely, and leave out starts that lead to where others led."""
     found = [
-        minimise(fit.problem, start, tolerance=FAIR, negligible=NEGLIGIBLE_ROUGHLY)
+        minimise(problem, start, turns=FEW_TURNS, tolerance=COARSE, negligible=COARSELY)
         for start in starts
     ]
-    return conclude(fit.problem, _distinct([fit.best, *fit.others, *found]))
+    return _distinct(found, NEARLY_SAME)
+
+
+def _refine(
+    problem: Problem, minima: Sequence[Minimum], *, tolerance: float, negligible: float
+) -> list[Minimum]:
+    """Step further down from minima that were found more coarsely."""
+    found = [
+        minimise(problem, item.theta, tolerance=tolerance, negligible=negligible, near=item.path)
+        for item in minima
+    ]
+    return _distinct(found)
 
 
 def _scan(problem: Problem, grid: FloatArray) -> FloatArray:
@@ -138,30 +160,35 @@ def _scan(problem: Problem, grid: FloatArray) -> FloatArray:
     return np.concatenate(found)
 
 
-def _distinct(minima: Sequence[Minimum]) -> list[Minimum]:
+def _distinct(minima: Sequence[Minimum], apart: float = SAME_MINIMUM) -> list[Minimum]:
     """Sort minima, lowest first, each of them once."""
     found: list[Minimum] = []
     for item in sorted(minima, key=lambda item: item.squares):
-        if np.isfinite(item.squares) and all(
-            np.abs(item.theta - other.theta).max() > SAME_MINIMUM for other in found
-        ):
+        if np.isfinite(item.squares) and _is_new(item, found, apart):
             found.append(item)
     return found
 
 
-def _valleys(problem: Problem, minima: Sequence[Minimum]) -> list[Minimum]:
-    """Keep one minimum of each valley, lowest first."""
+def _is_new(item: Minimum, known: Sequence[Minimum], apart: float) -> bool:
+    return all(np.abs(item.theta - other.theta).max() > apart for other in known)
+
+
+def _valleys(problem: Problem, minima: Sequence[Minimum], share: float) -> list[Minimum]:
+    """Keep one minimum of each valley, the lowest few and all that are as good, lowest first.
+
+    The problem is a share of the whole one, on which squares rise by as much less.
+    """
     if not minima:
         return []
     dof = max(problem.points - problem.linear - problem.constants.count, 1)
-    limit = minima[0].squares + AS_GOOD * max(minima[0].squares / dof, 1.0)
+    limit = minima[0].squares + share * AS_GOOD * max(minima[0].squares / dof, 1.0)
     kept: list[Minimum] = []
     for item in minima:
         if item.squares >= limit or not any(
             _same_valley(problem, other, item, limit) for other in kept
         ):
             kept.append(item)
-    return kept
+    return [item for place, item in enumerate(kept) if place < MOST_MINIMA or item.squares < limit]
 
 
 def _same_valley(problem: Problem, best: Minimum, other: Minimum, limit: float) -> bool:
@@ -219,6 +246,6 @@ def conclude(problem: Problem, minima: Sequence[Minimum]) -> GlobalFit:
         best=best,
         others=tuple(others),
         point=point,
-        errors=measure_errors(problem, np.asarray(best.theta), point),
+        errors=measure_errors(problem, point),
         reason="" if best.converged else "the search for the minimum did not end",
     )

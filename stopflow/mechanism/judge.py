@@ -83,7 +83,7 @@ def predict_held_out(fit: GlobalFit, species: str) -> float:
     problem = fit.problem
     whole = [shot for shot in problem.shots if all(value > 0 for value in shot.start_M.values())]
     levels = sorted({shot.start_M.get(species, 0.0) for shot in whole})
-    if len(levels) < 3 or len(problem.windows.groups) > 1:
+    if len(levels) < 3:
         return nan
     chosen = np.unique(np.linspace(0, len(levels) - 1, MOST_HELD_OUT).round().astype(int))
     squares, points = 0.0, 0
@@ -97,8 +97,13 @@ def predict_held_out(fit: GlobalFit, species: str) -> float:
         known = others.evaluate(theta, tolerance=FAIR).responses
         if not len(known):
             return float("inf")
-        fixed = dict(zip(problem.observed, known[0].tolist(), strict=True))
-        blind = replace(problem, detector=replace(problem.detector, fixed=fixed)).with_shots(held)
-        squares += blind.evaluate(theta, tolerance=FAIR).squares
-        points += blind.points - len(held)
+        for row, members in zip(known.tolist(), others.windows.groups, strict=True):
+            channel = others.shots[members[0]].channel
+            own = [shot for shot in held if shot.channel == channel]
+            fixed = dict(zip(problem.observed, row, strict=True))
+            if own:
+                told = replace(problem, detector=replace(problem.detector, fixed=fixed))
+                blind = told.with_shots(own)
+                squares += blind.evaluate(theta, tolerance=FAIR).squares
+                points += blind.points - len(own)
     return squares / max(points, 1)

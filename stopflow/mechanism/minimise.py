@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from stopflow.mechanism.trajectory import Trajectory
 from stopflow.trace import FloatArray, frozen_array
 
 MOST_TURNS = 200
+EXACT = 1e-8
+"""Tolerance of the rate equations at a minimum."""
 FAIR = 1e-7
 """Tolerance of the rate equations where 0.001 of a standard error is enough."""
 COARSE, COARSELY = 2e-3, 1e-3
@@ -69,7 +72,7 @@ def minimise(
     *,
     held: Sequence[int] = (),
     turns: int = MOST_TURNS,
-    tolerance: float = 1e-8,
+    tolerance: float = EXACT,
     negligible: float = NEGLIGIBLE,
     near: Trajectory | None = None,
 ) -> Minimum:
@@ -173,16 +176,38 @@ class _QuadraticModel:
         """Take a damped step; return where it leads and by how much the squares should fall."""
         if not len(self.free):
             return self.theta, 0.0
-        own = self.normal.diagonal()
-        weight = np.maximum(own, 1e-12 * max(float(own.max()), 1e-300))
-        step = -np.linalg.lstsq(self.normal + damping * np.diag(weight), self.slope, rcond=None)[0]
-        step *= min(1.0, LONGEST_STEP / max(float(np.abs(step).max()), 1e-300))
-        here = self.theta[self.free]
-        there = np.minimum(np.maximum(here + step * self.scale, self.low), self.high)
+        step = self._solve(damping, slice(None))
+        there = self.theta[self.free] + step * self.scale
+        if (there < self.low).any() or (there > self.high).any():
+            step, there = self._step_inside(damping, step)
         ahead = self.theta.copy()
         ahead[self.free] = there
-        step = (there - here) / self.scale
         return ahead, -float(2 * self.slope @ step + step @ self.normal @ step)
+
+    def _step_inside(self, damping: float, step: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Shorten a step to where a number meets an end; one that is there already stays."""
+        here, going = self.theta[self.free], np.ones(len(step), dtype=bool)
+        while True:
+            wall = np.where(step > 0, self.high, self.low)
+            room = np.full(len(step), np.inf)
+            np.divide(wall - here, step * self.scale, out=room, where=step != 0)
+            going &= room > 0
+            if (room > 0).all():
+                share = min(1.0, float(room.min()))
+                there = np.where(room <= share, wall, here + share * step * self.scale)
+                return share * step, there
+            step = np.zeros(len(step))
+            if going.any():
+                step[going] = self._solve(damping, going)
+
+    def _solve(self, damping: float, going: Any) -> FloatArray:
+        """Solve for a step of the numbers that are going, no longer than is allowed."""
+        normal = self.normal[going][:, going]
+        own = normal.diagonal()
+        weight = np.maximum(own, 1e-12 * max(float(own.max()), 1e-300))
+        damped = normal + damping * np.diag(weight)
+        step: FloatArray = -np.linalg.lstsq(damped, self.slope[going], rcond=None)[0]
+        return step * min(1.0, LONGEST_STEP / max(float(np.abs(step).max()), 1e-300))
 
 
 def search_bounds(problem: Problem) -> tuple[FloatArray, FloatArray]:

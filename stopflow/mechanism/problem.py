@@ -55,7 +55,7 @@ class Problem:
     def linear(self) -> int:
         """How many linear parameters are projected out."""
         free = len(self.observed) - len(self.detector.fixed)
-        return free * len(self.windows.groups) + len(self.shots) * self.windows.basis.shape[2]
+        return free * len(self.windows.groups) + len(self.shots) * (1 + self.detector.drift)
 
     def with_shots(self, shots: Sequence[MechanismShot]) -> "Problem":
         """Put the same questions to other shots."""
@@ -119,33 +119,34 @@ class Problem:
         for members in windows.groups:
             signal = signals[:, members].reshape(sets, -1)
             own = columns[:, members][..., self._free].reshape(*signal.shape, len(self._free))
-            basis, _ = solve_columns(own, signal)
+            basis, _ = solve_columns(own, signal, whole=self._whole)
             along = (basis.swapaxes(1, 2) @ signal[..., None])[..., 0]
             rest = signal - (basis @ along[..., None])[..., 0]
             total += (rest * rest).sum(axis=1)
         return total
 
-    def concentrations(self, theta: FloatArray, times_s: FloatArray | None = None) -> FloatArray:
-        """Concentrations of all species in every mixture, at `times_s` or others: (M, n, s)."""
+    def concentrations(self, theta: FloatArray, near: Trajectory | None = None) -> FloatArray:
+        """Concentrations of all species in every mixture at `times_s`: (M, n, s)."""
         log_k, _ = self.constants.log_k(theta, self.kelvin)
         starts, _ = self.starts.evaluate(self.system, log_k, None, tolerance=1e-8)
         return solve(
             self.system,
             starts,
             np.exp(log_k),
-            self.times_s if times_s is None else times_s,
+            self.times_s,
             least_M=self.starts.least_M(self.mixtures),
+            near=near,
         ).c
 
-    def columns(self, theta: FloatArray, responses: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def columns(self, point: Point) -> tuple[FloatArray, FloatArray]:
         """Weighted concentrations whose response is sought (J, n, o), and fitted curves (J, n).
 
-        Offsets and drifts are taken out of both; `responses` are those of a `Point`.
+        Offsets and drifts are taken out of both; constants and responses are those of the point.
         """
         windows = self.windows
-        c = self.concentrations(theta)[..., self._seen]
+        c = self.concentrations(point.theta, point.path)[..., self._seen]
         columns = windows.project(windows.pick(c))
-        each = windows.spread(responses)
+        each = windows.spread(point.responses)
         return columns[..., self._free], (columns @ each[..., None])[..., 0]
 
     def find_starts(self, theta: FloatArray) -> FloatArray:
@@ -164,6 +165,11 @@ class Problem:
         return [place for place, name in enumerate(self.observed) if name not in fixed]
 
     @property
+    def _whole(self) -> float:
+        """Length of a column of a concentration that changes from all to nothing."""
+        return self.windows.reach * float(self.starts.given.max())
+
+    @property
     def _known(self) -> FloatArray:
         """Responses that are known, 0 for the others: (o,)."""
         return np.array([self.detector.fixed.get(name, 0.0) for name in self.observed])
@@ -180,7 +186,7 @@ class Problem:
         for number, members in enumerate(windows.members):
             signal = signals[members].reshape(-1)
             own = columns[members][..., free].reshape(len(signal), len(free))
-            basis, found = solve_columns(own, signal)
+            basis, found = solve_columns(own, signal, whole=self._whole)
             responses[number, free] = found
             bases.append(basis)
         each = windows.spread(responses)

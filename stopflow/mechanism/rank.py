@@ -1,10 +1,9 @@
 """Schemes that are commonly met, fitted to the same shots and ranked.
 
 All species may be seen by the detector, with responses of their own: which one is seen is as little
-known as the scheme. Ranked by AICc, squares in units of the scatter between replicates, or, where
-there are few, of that which the closest scheme leaves; schemes that the data do not tell apart are
-called undecided, and a scheme that merely contains another one, with constants that the data do not
-determine, is said to do so.
+known as the scheme. Ranked by AICc, with the scatter between shots as a covariance; schemes that
+the data do not tell apart are called undecided, and a scheme that merely contains another one, with
+constants that the data do not determine, is said to do so.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,12 +17,13 @@ from stopflow.mechanism.fit import GlobalFit
 from stopflow.mechanism.judge import judge_fit, measure_scatter, predict_held_out
 from stopflow.mechanism.known import KNOWN, KnownScheme, fit_known
 from stopflow.mechanism.observations import MechanismShot
+from stopflow.mechanism.replicates import weigh_scatter
 from stopflow.mechanism.share import share_starts
 
 WITHIN_NOISE = 1.5
 """Mean square of the residuals, in units of the noise, that still counts as noise."""
-UNDECIDED = 6.0
-"""Difference of AICc below which a scheme is not ruled out: odds of 20 to 1."""
+UNDECIDED = 10.0
+"""Difference of AICc below which a scheme is not ruled out: odds of 150 to 1."""
 NEAR, BETTER = 30.0, 0.95
 """Difference of AICc to which residuals and predictions are tested, and the share of the best
 scheme's mean square of predictions below which another is not ruled out."""
@@ -101,13 +101,14 @@ def rank_schemes(
     widest = min((fit for _, fit in fits), key=lambda fit: fit.best.squares / max(fit.dof, 1))
     scatter = measure_scatter(widest)
     unit = max(widest.errors.pooled if scatter is None else scatter, 1.0)
+    weighed = weigh_scatter(shared, widest)
     told = []
-    for scheme, fit in fits:
+    for (scheme, fit), squares in zip(fits, weighed, strict=True):
         responses = int(np.linalg.matrix_rank(np.atleast_2d(fit.point.responses)))
         numbers = fit.problem.constants.count + max(responses, _responses(fit))
         count = fit.problem.points
         penalty = 2 * numbers * count / max(count - numbers - 1, 1)
-        told.append((scheme, fit, numbers, fit.best.squares / unit + penalty))
+        told.append((scheme, fit, numbers, squares + penalty))
     lowest = min(item[3] for item in told)
     ranked = [
         Ranked(
@@ -141,13 +142,16 @@ def _judge(ranked: Sequence[Ranked]) -> list[Ranked]:
 
 
 def _set_apart(ranked: Sequence[Ranked], unit: float) -> list[Ranked]:
-    """Take schemes that contain one before them, with fewer numbers, out of those undecided."""
+    """Take schemes that contain one before them, with fewer numbers, out of those undecided.
+
+    They cannot be ruled out either, however many numbers they have for nothing.
+    """
     found: list[Ranked] = []
     for item in ranked:
         within = [
             other
             for other in found
-            if item.undecided
+            if item.behind < NEAR
             and other.undecided
             and other.numbers < item.numbers
             and contains(item.fit, other.fit, unit=unit)

@@ -30,7 +30,7 @@ class FittedGroup:
     contour: Contour | None = None
 
     def headline(self) -> str:
-        """Say what was fitted to what, and how well."""
+        """Say what was fitted to what, seen by which species, and how well."""
         problem = self.fit.problem
         group = f" at {self.label}" if self.label else ""
         if not self.fit.ok:
@@ -41,8 +41,9 @@ class FittedGroup:
             said = f"{ratio:.3g} times the expected"
         shots, mixtures = len(problem.shots), problem.mixtures
         return (
-            f"{problem.scheme.text}{group}: {shots} shot{'s' * (shots > 1)}, {mixtures} "
-            f"mixture{'s' * (mixtures > 1)}; the mean square of the residuals is {said}"
+            f"{problem.scheme.text}{group} (signal of {', '.join(problem.observed)}): {shots} "
+            f"shot{'s' * (shots > 1)}, {mixtures} mixture{'s' * (mixtures > 1)}; the mean square "
+            f"of the residuals is {said}"
         )
 
     def sentences(self) -> list[str]:

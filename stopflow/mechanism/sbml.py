@@ -2,7 +2,7 @@
 
 Written with python-libsbml (the extra ``sbml``), which checks it: Bornstein et al., Bioinformatics
 24, 880 (2008), 10.1093/bioinformatics/btn051. Concentrations are in mol/L, times in s. The model
-starts as one of the mixtures does; the others differ in their initial concentrations alone. The
+starts as the first mixture does; the others differ in their initial concentrations alone. The
 signal, without its offset, is a parameter with an assignment rule.
 """
 
@@ -33,15 +33,13 @@ def require_libsbml() -> None:
         )
 
 
-def write_sbml(fit: GlobalFit, *, mixture: int = 0) -> str:
+def write_sbml(fit: GlobalFit) -> str:
     """Write a fitted scheme as SBML text.
 
     Parameters
     ----------
     fit
         That has numbers.
-    mixture
-        Whose initial concentrations, and temperature, the model has.
 
     Raises
     ------
@@ -59,7 +57,7 @@ def write_sbml(fit: GlobalFit, *, mixture: int = 0) -> str:
     _add_units(model, libsbml)
     theta = np.asarray(fit.best.theta)
     log_k, _ = problem.constants.log_k(theta, problem.kelvin)
-    start = problem.find_starts(theta)[mixture]
+    start = problem.find_starts(theta)[0]
     compartment = model.createCompartment()
     compartment.setId("cell")
     compartment.setConstant(True)
@@ -68,7 +66,7 @@ def write_sbml(fit: GlobalFit, *, mixture: int = 0) -> str:
     for name, amount in zip(problem.scheme.species, start, strict=True):
         _add_species(model, name, float(amount))
     ids = {name: _identify("k", name) for name in problem.scheme.constants}
-    for name, value in zip(problem.scheme.constants, np.exp(log_k[mixture]), strict=True):
+    for name, value in zip(problem.scheme.constants, np.exp(log_k[0]), strict=True):
         _add_parameter(model, ids[name], name, float(value), problem.scheme.units[name])
     for number, step in enumerate(problem.scheme.steps):
         _add_reaction(model, libsbml, number, step, ids[step.constant])

@@ -9,8 +9,8 @@ Econometrica 48, 817 (1980), 10.2307/1912934), corrected for what the fit has ta
 residuals so that the variance is unbiased (Bell and McCaffrey, Surv. Methodol. 28, 169 (2002)), and
 a region is that of Hotelling's T squared with the degrees of freedom that such a variance has
 (Pustejovsky and Tipton, J. Bus. Econ. Stat. 36, 672 (2018), 10.1080/07350015.2016.1247004). Both
-need a covariance to work with: noise, and constants and amplitudes that scatter between shots, with
-variances fitted to the squares of the residuals.
+need a covariance to work with: noise, and constants, concentrations and amplitudes that scatter
+between shots, with variances fitted to the squares of the residuals.
 """
 
 from dataclasses import dataclass, replace
@@ -123,7 +123,7 @@ class Errors:
         return Region(dof=dof, limit=limit, noise=noise, found=inverse)
 
 
-def measure_errors(problem: Problem, theta: FloatArray, point: Point) -> Errors:
+def measure_errors(problem: Problem, point: Point) -> Errors:
     """Measure the errors of the free numbers at the minimum."""
     free = problem.constants.count
     normal = point.jacobian.T @ point.jacobian
@@ -133,7 +133,7 @@ def measure_errors(problem: Problem, theta: FloatArray, point: Point) -> Errors:
     noise = Errors(inverse=inverse, white=white, agreement=1.0, covariance=white * inverse)
     if len(problem.shots) < FEWEST_SHOTS:
         return noise
-    tangents = find_tangents(problem, point, theta)
+    tangents = find_tangents(problem, point)
     agreement, unit = tangents.compare(point.squares, dof)
     if not agreement <= AGREE:
         return replace(noise, agreement=agreement)

@@ -66,7 +66,7 @@ class Step:
         return {1: "s^-1", 2: "M^-1 s^-1"}[self.order]
 
     def __str__(self) -> str:
-        return f"{_write_side(self.reactants)} -> {_write_side(self.products)}"
+        return f"{write_side(self.reactants)} -> {write_side(self.products)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,5 +217,6 @@ def _balances(net: FloatArray) -> bool:
     return bool(found.success)
 
 
-def _write_side(side: Mapping[str, int]) -> str:
+def write_side(side: Mapping[str, int]) -> str:
+    """Write one side of a step: ``2 A + B``."""
     return " + ".join(f"{count} {name}" if count > 1 else name for name, count in side.items())

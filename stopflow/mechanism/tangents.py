@@ -5,7 +5,7 @@ residuals hold beside them moves no constant.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,10 @@ from stopflow.trace import FloatArray
 
 SEEN = 1e-7
 """Share of the largest column below which a direction of a tangent is none."""
+SMALL = 1e-3
+"""Relative change of a concentration by which curves are differentiated."""
+REWEIGHED = 6
+"""How often variances are fitted, each time with the weights of those before."""
 LEFT = 1e-8
 """Share of a shot's variance below which the fit has taken all of it."""
 
@@ -64,7 +68,8 @@ class Tangents:
     shared
         (J, k, g) orthonormal over all shots: what the global parameters may take.
     scatter
-        (J, k, p + 1): what a change of each free number, and of the amplitude, does to the shot.
+        (J, k, m): what a change of each free number, of each stated concentration, and of the
+        amplitude does to the shot.
     count
         How many columns there are without those that are filled up with 0.
     """
@@ -87,7 +92,8 @@ class Tangents:
     def sandwich(self, inverse: FloatArray, unit: float) -> tuple[FloatArray, Links]:
         """Estimate the covariance of the free numbers, (p, p), and how it varies."""
         q, flip = self.shared, (0, 2, 1)
-        own = self.scatter * self._variances(unit)
+        along = (self.scatter.transpose(flip) @ self.residual[..., None])[..., 0]
+        own = self.scatter * fit_variances(self.scatter, along, unit)
         assumed = np.eye(q.shape[1]) + own @ self.scatter.transpose(flip)
         crossed = assumed @ q
         middle = np.tensordot(q, crossed, ((0, 1), (0, 1)))
@@ -104,27 +110,13 @@ class Tangents:
             middle=middle,
         )
 
-    def _variances(self, unit: float) -> FloatArray:
-        """Fit variances (p + 1,) of constants and amplitude between shots, in units of the noise.
 
-        By the squares of each shot's residuals along each column, with what the fit has taken from
-        them left aside.
-        """
-        normal = self.scatter.transpose(0, 2, 1) @ self.scatter
-        along = (self.scatter.transpose(0, 2, 1) @ self.residual[..., None])[..., 0]
-        alone = np.diagonal(normal, axis1=1, axis2=2)
-        used = alone > SEEN**2 * max(float(alone.max()), 1e-300)
-        rows = (normal**2 / np.where(used, alone, 1.0)[..., None])[used]
-        excess = (along**2 / np.where(used, alone, 1.0) / unit - 1)[used]
-        size = np.maximum(rows.max(axis=0, initial=0.0), 1e-300)
-        return np.asarray(nnls(rows / size, excess)[0] / size)
-
-
-def find_tangents(problem: Problem, point: Point, theta: FloatArray) -> Tangents:
+def find_tangents(problem: Problem, point: Point) -> Tangents:
     """Write residuals and derivatives of every shot in orthonormal columns of its tangent."""
     windows, free = problem.windows, problem.constants.count
     lengths = windows.lengths
-    columns, fitted = problem.columns(theta, point.responses)
+    columns, fitted = problem.columns(point)
+    modes = find_modes(problem, point, fitted)
     size = np.maximum(np.linalg.norm(point.jacobian, axis=0), 1e-300)
     residual, jacobian, scatter, group_columns = [], [], [], []
     width, count = free + columns.shape[2] + 1, 0
@@ -143,7 +135,7 @@ def find_tangents(problem: Problem, point: Point, theta: FloatArray) -> Tangents
         count += found.shape[1]
         residual.append(basis.T @ rest)
         jacobian.append(basis.T @ own)
-        scatter.append(basis.T @ np.concatenate((own, curve), axis=1))
+        scatter.append(basis.T @ modes[number, : lengths[number]])
         group_columns.append(basis.T @ seen)
     return Tangents(
         residual=np.array(residual),
@@ -152,6 +144,48 @@ def find_tangents(problem: Problem, point: Point, theta: FloatArray) -> Tangents
         scatter=np.array(scatter),
         count=count,
     )
+
+
+def find_modes(problem: Problem, point: Point, fitted: FloatArray) -> FloatArray:
+    """Find what may scatter from shot to shot, and what each does to the signal: (J, n, m).
+
+    A relative change of each free number, of each stated concentration, and of the amplitude;
+    `fitted` (J, n) are the curves.
+    """
+    starts, modes = problem.starts, [*np.moveaxis(problem.windows.restore(point.jacobian), 2, 0)]
+    for place in np.flatnonzero(starts.given.any(axis=0)):
+        factors = np.ones(starts.given.shape[1])
+        factors[place] += SMALL
+        other = replace(problem, starts=replace(starts, given=starts.given * factors))
+        modes.append((other.columns(point)[1] - fitted) / SMALL)
+    return np.stack([*modes, fitted], axis=2)
+
+
+def fit_variances(modes: FloatArray, along: FloatArray, unit: float = 1.0) -> FloatArray:
+    """Fit the variances (m,) of what scatters between shots to squares along it.
+
+    A square scatters by about as much as it is expected to be, by which it is weighted in turn.
+
+    Parameters
+    ----------
+    modes
+        (J, n, m) of `find_modes`, or the same in other orthonormal coordinates.
+    along
+        (J, m) products of the modes with what shots hold beside what they share.
+    unit
+        Mean square of the noise.
+    """
+    normal = modes.transpose(0, 2, 1) @ modes
+    alone = np.diagonal(normal, axis1=1, axis2=2)
+    used = alone > SEEN**2 * alone.max(axis=0, initial=1e-300)
+    rows = (normal**2 / np.where(used, alone, 1.0)[..., None])[used]
+    excess = (along**2 / np.where(used, alone, 1.0) / unit - 1)[used]
+    size = np.maximum(rows.max(axis=0, initial=0.0), 1e-300)
+    rows, found = rows / size, np.zeros(modes.shape[2])
+    for _ in range(REWEIGHED):
+        expected = 1 + rows @ found
+        found = nnls(rows / expected[:, None], excess / expected)[0]
+    return np.asarray(found / size)
 
 
 def _orthonormal(columns: FloatArray) -> FloatArray:

@@ -7,7 +7,7 @@ share responses make a group. Shorter shots are filled up with points of weight 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from stopflow.trace import FloatArray
 
 SEEN = 1e-9
-"""An observed species that changes by less than this share of the largest change is none."""
+"""A column that is less than this share of the largest one, or of what a concentration that changed
+from all to nothing would give, is none: it may be rounding.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -31,12 +33,15 @@ class Windows:
         (J, n) place of each point among the common times.
     weight
         (J, n) 1 / noise; 0 where a shot has no further point.
-    basis
-        (J, n, q) orthonormal, of offset and drift.
+    basis, taken
+        (J, n, q) orthonormal, of offset and drift and of what scatters between shots, and the same
+        times the share of each that is taken out: 1 of offset and drift.
     signal
-        (J, n) weighted, offset and drift taken out.
+        (J, n) weighted, these shares taken out.
     groups
         Numbers of the shots that share responses, group by group.
+    reach
+        Root of the sum of the squared weights.
     full, aligned
         Whether all shots are of the same length, and whether each is its mixture at all times.
     """
@@ -45,8 +50,10 @@ class Windows:
     rows: NDArray[np.intp]
     weight: FloatArray
     basis: FloatArray
+    taken: FloatArray
     signal: FloatArray
     groups: tuple[NDArray[np.intp], ...]
+    reach: float
     full: bool
     aligned: bool
 
@@ -81,15 +88,39 @@ class Windows:
         return np.asarray(values[..., self.mixture[:, None], self.rows, :])
 
     def project(self, columns: FloatArray) -> FloatArray:
-        """Weight columns (..., J, n, o) and take offset and drift out of them."""
+        """Weight columns (..., J, n, o) and take offset, drift and scatter out of them."""
         weighted = columns * self.weight[..., None]
-        return np.asarray(weighted - self.basis @ (self.basis.transpose(0, 2, 1) @ weighted))
+        return np.asarray(weighted - self.taken @ (self.basis.transpose(0, 2, 1) @ weighted))
+
+    def allow(self, scatter: FloatArray) -> "Windows":
+        """Count what shots hold along their scatter as its covariance says, beside the noise.
+
+        Parameters
+        ----------
+        scatter
+            (J, n, m) changes by one standard deviation, without offset and drift.
+        """
+        left, sizes, _ = np.linalg.svd(scatter, full_matrices=False)
+        taken = left * (1 - 1 / np.sqrt(1 + sizes**2))[:, None]
+        along = left.transpose(0, 2, 1) @ self.signal[..., None]
+        return replace(
+            self,
+            basis=np.concatenate((self.basis, left), axis=2),
+            taken=np.concatenate((self.taken, taken), axis=2),
+            signal=self.signal - (taken @ along)[..., 0],
+        )
 
     def flatten(self, values: FloatArray) -> FloatArray:
         """Put the points of (J, n, ...) behind each other: (N, ...)."""
         if self.full:
             return values.reshape(-1, *values.shape[2:])
         return values[self.weight > 0]
+
+    def restore(self, values: FloatArray) -> FloatArray:
+        """Put points (N, ...) back side by side: (J, n, ...), 0 where a shot has no further one."""
+        found = np.zeros((*self.weight.shape, *values.shape[1:]))
+        found[self.weight > 0] = values
+        return found
 
 
 def build_windows(
@@ -121,8 +152,10 @@ def build_windows(
         rows=rows,
         weight=weight,
         basis=basis,
+        taken=basis,
         signal=weighted - (basis @ inside[..., None])[..., 0],
         groups=tuple(np.array(members, dtype=np.intp) for members in groups),
+        reach=float(np.sqrt((weight**2).sum())),
         full=bool((weight > 0).all()),
         aligned=list(mixture) == list(range(len(mixture)))
         and rows.shape[1] == len(common_s)
@@ -130,14 +163,26 @@ def build_windows(
     )
 
 
-def solve_columns(columns: FloatArray, signal: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Orthonormal basis (..., N, o) of the columns that differ, and the signal's coefficients."""
+def solve_columns(
+    columns: FloatArray, signal: FloatArray, *, whole: float
+) -> tuple[FloatArray, FloatArray]:
+    """Orthonormal basis (..., N, o) of the columns that differ, and the signal's coefficients.
+
+    Parameters
+    ----------
+    columns, signal
+        (..., N, o) and (..., N).
+    whole
+        Length of a column whose concentration changed from all to nothing.
+    """
+    least = max(SEEN * whole, 1e-300)
     if columns.shape[-1] == 1:
-        size = np.maximum(np.sqrt((columns * columns).sum(axis=-2, keepdims=True)), 1e-300)
+        size = np.sqrt((columns * columns).sum(axis=-2, keepdims=True))
+        size = np.where(size > least, size, np.inf)
         left = columns / size
         return left, (left.swapaxes(-1, -2) @ signal[..., None])[..., 0] / size[..., 0]
     left, sizes, right = np.linalg.svd(columns, full_matrices=False)
-    kept = sizes > SEEN * np.maximum(sizes.max(axis=-1, initial=0.0), 1e-300)[..., None]
+    kept = sizes > np.maximum(SEEN * sizes.max(axis=-1, initial=0.0), least)[..., None]
     left = left * kept[..., None, :]
     along = (left.swapaxes(-1, -2) @ signal[..., None])[..., 0]
     found = along / np.where(kept, sizes, 1.0)

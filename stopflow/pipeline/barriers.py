@@ -15,7 +15,6 @@ from stopflow.errors import StopflowError, StoreError
 from stopflow.io.channels import Channels
 from stopflow.io.folder import ReadOptions, read_experiment, trace_files
 from stopflow.io.text import shown_name
-from stopflow.io.truth import read_truth
 from stopflow.kinetics.analysis import (
     AnalysisSettings,
     ExperimentAnalysis,
@@ -224,22 +223,6 @@ def _joined(single: Sequence["ShotPredictions"]) -> "ShotPredictions":
         warnings=tuple(reasons for one in single for reasons in one.warnings),
         log_shift=column("log_shift"),
     )
-
-
-def true_rates(
-    folders: Sequence[tuple[Path, str]],
-) -> tuple[dict[tuple[str, str], float], list[Problem]]:
-    """Look up the truth that a simulated lab keeps beside its folders, by (experiment, file)."""
-    truth: dict[tuple[str, str], float] = {}
-    problems: list[Problem] = []
-    for place in sorted({folder.parent for folder, _ in folders}):
-        names = {folder.name: name for folder, name in folders if folder.parent == place}
-        found, unread = read_truth(place)
-        problems += unread
-        for (experiment, file), rate in found.items():
-            if experiment in names:
-                truth[names[experiment], file] = rate
-    return truth, problems
 
 
 def _named(error: Exception) -> str:

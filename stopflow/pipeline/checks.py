@@ -3,10 +3,12 @@
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Final
 
 from stopflow.errors import SettingsError
 from stopflow.io.units import parse_time_unit
+from stopflow.report.paper.sizes import require_paper
 
 LARGEST_SEED: Final = 2**63 - 1
 TIME_UNITS: Final = ("s", "ms", "us", "ns", "min")
@@ -57,6 +59,29 @@ def require_wavelength(wavelength_nm: float | None) -> None:
     """Refuse what is no wavelength in nm; None is none at all."""
     if wavelength_nm is not None and not (math.isfinite(wavelength_nm) and wavelength_nm > 0):
         raise SettingsError("--wavelength", wavelength_nm, valid="a wavelength in nm, e.g. 340")
+
+
+def require_reports(reports: Path, *, paper: str) -> None:
+    """Refuse a page size that there is not, and reports that could not be written.
+
+    Nothing is left behind: the folder itself is made with the first report.
+
+    Raises
+    ------
+    SettingsError, OSError
+        Before work is done that could not be kept.
+    """
+    require_paper(paper)
+    if reports.exists() and not reports.is_dir():
+        raise SettingsError("--reports", str(reports), valid="a folder; this is a file")
+    nearest = next(folder for folder in (reports, *reports.absolute().parents) if folder.exists())
+    if not nearest.is_dir():
+        raise SettingsError("--reports", str(reports), valid=f"a folder; {nearest} is a file")
+    try:
+        with TemporaryFile(dir=nearest):
+            pass
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(reports)) from error
 
 
 def given(options: Mapping[str, Any]) -> dict[str, Any]:

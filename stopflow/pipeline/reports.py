@@ -1,22 +1,20 @@
 """PDFs, pages and tables from what ingest and train left on disk."""
 
-import json
 import os
-import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from stopflow.errors import ModelError, SettingsError, StopflowError
+from stopflow.errors import ModelError, StopflowError
 from stopflow.io.json_files import json_text
 from stopflow.io.results import file_sha256
 from stopflow.io.switch import switching
-from stopflow.pipeline.lab.drawn import drawn_parts
+from stopflow.pipeline.lab.drawn import REPORTS, drawn_parts, reports_key, summary_key, take_reports
+from stopflow.pipeline.lab.summary import Summary
 from stopflow.pipeline.model_reports import require_reportable, write_model_report
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.report.data import KineticsReportData, TracePair
@@ -25,9 +23,6 @@ from stopflow.store import Dataset, load_dataset
 if TYPE_CHECKING:
     from stopflow.report.kept import Kept, Parts
     from stopflow.report.kinetics.experiment_sheets import ExperimentSheets
-
-REPORTS = ("rates.csv", "rates.xlsx", "kinetics.pdf", "kinetics.html")
-"""What is written of every lab."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +50,14 @@ def write_reports(
     html_light: bool = False,
     figures: Path | None = None,
     earlier: Path | None = None,
+    summary: Summary | None = None,
     progress: Progress = silent,
 ) -> tuple[list[Path], str]:
     """Write rates.csv, rates.xlsx, kinetics.html and kinetics.pdf of a dataset into `reports`.
 
     With `figures`, every figure of the PDF is written into that folder too, as SVG and PNG. Those
-    that lie in `earlier`, of the very same dataset, are taken from there.
+    that lie in `earlier`, of the very same dataset, are taken from there. A `summary` of the
+    dataset is kept beside what the next report takes.
 
     Returns
     -------
@@ -70,9 +67,9 @@ def write_reports(
         Why the PDF holds nothing but this reason; "" where it is whole.
     """
     with drawn_parts(dataset.folder) as kept:
-        key = f"reports {dataset.digest} {paper} {html_light}"
+        key = reports_key(dataset.digest, paper=paper, html_light=html_light)
         if figures is None and earlier is not None:
-            again = _take_again(kept.find(key), earlier, reports)
+            again = take_reports(kept.find(key), earlier, reports)
             if again:
                 kept.leave()
                 return again, ""
@@ -88,18 +85,9 @@ def write_reports(
         if not undrawn:
             digests = {name: file_sha256(reports / name) for name in REPORTS}
             kept.keep(key, json_text(digests).encode())
+            if summary is not None:
+                kept.keep(summary_key(dataset.digest), summary.text().encode())
     return written, undrawn
-
-
-def _take_again(told: bytes | None, earlier: Path, reports: Path) -> list[Path]:
-    """Copy the reports that are still as they were written; none where one of them is not."""
-    try:
-        digests = json.loads(told or b"{}")
-        if any(file_sha256(earlier / name) != digests[name] for name in REPORTS):
-            return []
-        return [Path(shutil.copyfile(earlier / name, reports / name)) for name in REPORTS]
-    except (OSError, ValueError, KeyError, TypeError):  # removed, or the note is damaged
-        return []
 
 
 def _write_anew(
@@ -251,20 +239,11 @@ def rebuild_reports(
                 )
             except ModelError as error:
                 problems.append(f"error: {error}")
-    places = {gathered: reports, drawn: figures}
     return RebuiltReports(
-        written=tuple(in_place(path, places) for path in written),
+        written=tuple(map(switch.in_place, written)),
         problems=tuple(problems),
         set_aside=tuple(switch.notes),
     )
-
-
-def in_place(path: Path, places: Mapping[Path | None, Path | None]) -> Path:
-    """Return where a file goes that was written beside its place; `places` by where it waits."""
-    for waits, place in places.items():
-        if waits is not None and place is not None and path.is_relative_to(waits):
-            return place / path.relative_to(waits)
-    return path
 
 
 def write_exports(dataset: Dataset, reports: Path, *, names: Sequence[str]) -> list[Path]:
@@ -276,28 +255,3 @@ def write_exports(dataset: Dataset, reports: Path, *, names: Sequence[str]) -> l
     data, fresh = kinetics_data(dataset), FreshNames(reports / "exports")
     exports = [find_export(name) for name in EXPORTS if name in names]
     return [path for export in exports for path in export(data, fresh)]
-
-
-def require_reports(reports: Path, *, paper: str) -> None:
-    """Refuse a page size that there is not, and reports that could not be written.
-
-    Nothing is left behind: the folder itself is made with the first report.
-
-    Raises
-    ------
-    SettingsError, OSError
-        Before work is done that could not be kept.
-    """
-    from stopflow.report.paper.style import require_paper
-
-    require_paper(paper)
-    if reports.exists() and not reports.is_dir():
-        raise SettingsError("--reports", str(reports), valid="a folder; this is a file")
-    nearest = next(folder for folder in (reports, *reports.absolute().parents) if folder.exists())
-    if not nearest.is_dir():
-        raise SettingsError("--reports", str(reports), valid=f"a folder; {nearest} is a file")
-    try:
-        with TemporaryFile(dir=nearest):
-            pass
-    except OSError as error:
-        raise type(error)(error.errno, error.strerror, str(reports)) from error

@@ -9,13 +9,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stopflow.errors import ModelError
+from stopflow.io.json_files import load_json
 from stopflow.io.results import lab_at
 from stopflow.io.switch import switching
+from stopflow.pipeline.checks import require_reports
 from stopflow.pipeline.find import find_model
+from stopflow.pipeline.lab.drawn import drawn_parts, reports_key, summary_key, take_reports
 from stopflow.pipeline.lab.ingest import USUAL, Execution, IngestSettings, write_dataset
-from stopflow.pipeline.lab.summary import Summary, summarise
+from stopflow.pipeline.lab.summary import Summary, parse_summary
 from stopflow.pipeline.progress import Announce, Progress, silent, unannounced
-from stopflow.pipeline.reports import in_place, require_reports, write_exports, write_reports
+from stopflow.seal import DIGEST, PROVENANCE
 from stopflow.store import REPLACEABLE, lab_of, load_dataset
 
 
@@ -84,7 +87,7 @@ def process_lab(
         place = switch.folder(out, owned=REPLACEABLE, lab=lab, lab_of=lab_of)
         gathered = switch.files(reports, lab=lab)
         drawn = None if figures is None else switch.files(figures, lab=lab)
-        write_dataset(
+        unchanged = write_dataset(
             root,
             place,
             settings=settings,
@@ -94,20 +97,39 @@ def process_lab(
             progress=progress,
             hear=lambda result: announce(result.headline),
         )
-        done = _report(
-            place,
-            gathered,
-            prediction,
-            earlier=reports,
-            exports=exports,
-            paper=paper,
-            html_light=html_light,
-            figures=drawn,
-            progress=progress,
-        )
-    places = {gathered: reports, drawn: figures}
-    written = (out, *(in_place(path, places) for path in done.written))
+        done = None
+        if unchanged and prediction is None and not exports and drawn is None:
+            key = reports_key(_digest(place), paper=paper, html_light=html_light)
+            done = _taken_again(place, gathered, key, earlier=reports)
+        if done is None:
+            done = _report(
+                place,
+                gathered,
+                prediction,
+                earlier=reports,
+                exports=exports,
+                paper=paper,
+                html_light=html_light,
+                figures=drawn,
+                progress=progress,
+            )
+    written = (out, *map(switch.in_place, done.written))
     return replace(done, written=written, set_aside=tuple(switch.notes))
+
+
+def _taken_again(place: Path, gathered: Path, key: str, *, earlier: Path) -> ProcessedLab | None:
+    """Take the reports of an unchanged dataset as they lie; None where they are to be written."""
+    with drawn_parts(place) as kept:
+        kept.leave()
+        summary = parse_summary(kept.find(summary_key(_digest(place))))
+        written = [] if summary is None else take_reports(kept.find(key), earlier, gathered)
+    if summary is None or not written:
+        return None
+    return ProcessedLab(summary=summary, written=tuple(written))
+
+
+def _digest(place: Path) -> str:
+    return str(load_json(place / PROVENANCE)[DIGEST])
 
 
 def _report(
@@ -123,7 +145,11 @@ def _report(
     progress: Progress,
 ) -> ProcessedLab:
     """Report on the dataset in `place`; nothing of it stays open, so that it can be moved."""
+    from stopflow.pipeline.lab.summarise import summarise
+    from stopflow.pipeline.reports import write_exports, write_reports
+
     dataset = load_dataset(place)
+    summary = summarise(dataset)
     written, undrawn = write_reports(
         dataset,
         gathered,
@@ -131,6 +157,7 @@ def _report(
         html_light=html_light,
         figures=figures,
         earlier=earlier,
+        summary=summary,
         progress=progress,
     )
     written += write_exports(dataset, gathered, names=exports)
@@ -151,7 +178,7 @@ def _report(
         else:
             written += predicted.written
     return ProcessedLab(
-        summary=summarise(dataset),
+        summary=summary,
         written=tuple(written),
         unpredicted=unpredicted,
         undrawn=undrawn,

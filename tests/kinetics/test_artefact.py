@@ -228,7 +228,7 @@ def test_errors_hold_what_is_left_of_the_artefact(rng: np.random.Generator) -> N
         for item in analyse_experiment(Experiment(name="lab", shots=tuple(shots))).shots:
             result = item.shot.result
             assert result is not None
-            held.append(result.k_low_per_s <= k <= result.k_high_per_s)
+            held.append(result.intervals["k_per_s"][0] <= k <= result.intervals["k_per_s"][1])
             pulls.append((result.fit.k_per_s - k) / result.k_stderr_per_s)
             passed.append({finding.rule for finding in item.findings} <= {"start-removes"})
     assert np.mean(held) > 0.88

@@ -8,7 +8,7 @@ from lab_shots import shot
 
 from stopflow.kinetics.analysis import AnalysisSettings, analyse_experiment
 from stopflow.kinetics.laws import LAWS
-from stopflow.kinetics.verdicts.compare_laws import main_rate
+from stopflow.kinetics.verdicts.law_comparison import main_rate
 from stopflow.kinetics.verdicts.rules import Verdict
 from stopflow.kinetics.verdicts.sentences import say
 from stopflow.trace import Experiment
@@ -121,6 +121,18 @@ def test_a_rate_is_compared_by_its_own_error(rng):
     fast, slow = result.stderr["k_per_s"], result.stderr["k2_per_s"]
     assert fast > 5 * slow
     assert shift.name in ("", "k2_per_s")
+
+
+def test_a_fixed_rate_is_not_moved(rng):
+    time = np.linspace(0, 1, 300)
+    made = Experiment(
+        name="lab",
+        shots=(shot(np.exp(-9 * time) + 0.01 * rng.normal(size=300), time_s=time, start_s=0.0),),
+    )
+    settings = AnalysisSettings(law="single", fixed={"k_per_s": 10.0})
+    result = analyse_experiment(made, settings).shots[0].shot.result
+    assert result is not None
+    assert (result.law_shift.sigma, result.law_shift.share) == (0.0, 0.0)
 
 
 def test_equal_concentrations_do_not_pass_where_unequal_ones_are_not_excluded():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.optimize import brentq
 from scipy.signal import lfilter
 
@@ -11,7 +12,6 @@ from stopflow.kinetics.many.batch import fit_batch
 from stopflow.kinetics.uncertainty.interval import (
     cramer_rao,
     intervals,
-    k_interval,
     noise_correlation,
 )
 
@@ -102,7 +102,7 @@ def covered(time, clean, noise, *, truth, correlated):
         if correlated:
             estimate = noise_correlation(row - predict(fit, time))
             inflation = estimate.inflation if estimate.significant else 1.0
-        low, high = k_interval(time, row, fit, inflation=inflation)
+        low, high = intervals(time, row, fit, inflation=inflation)["k_per_s"]
         assert low < fit.k_per_s < high
         hits.append(low <= truth <= high)
     return np.mean(hits)
@@ -189,18 +189,16 @@ def test_interval_ends_where_the_pinned_fit_says(law, points, rng):
     time = np.linspace(0, 1, points)
     signal = LAWS[law].evaluate(time, VALUES) + 0.003 * rng.normal(size=points)
     fit = fit_trace(time, signal, law=law)
-    found = intervals(time, signal, fit, level=0.9)
-    assert found["k_per_s"] == k_interval(time, signal, fit, level=0.9)
+    found = intervals(time, signal, fit)
     for name, (low, high) in found.items():
         assert low < fit.parameters[name] < high
         for end in (low, high):
             held = fit_trace(time, signal, law=law, fixed={name: end})
             rise = (held.rss - fit.rss) / fit.noise_sd**2
-            # Student's 95 % quantile for many degrees of freedom: 1.645 to 1.651.
             # Linear parameters of laws of one rate take the interval of their standard error where
             # that of the rate is symmetric to 2 %: off the profile by up to 2 % of its half width.
             allowed = 0.008 if len(LAWS[law].nonlinear) > 1 or name == "k_per_s" else 0.04
-            assert np.sqrt(rise) == pytest.approx(1.648, abs=allowed), name
+            assert np.sqrt(rise) == pytest.approx(stats.t.ppf(0.975, fit.dof), abs=allowed), name
 
 
 @pytest.mark.parametrize("law", ["single-slope", "double"])
@@ -230,7 +228,7 @@ def test_coverage_of_the_robust_interval_among_spikes(kt, share, rng, full_proof
         signal = decay(time, kt) + 0.01 * rng.normal(size=300)
         hit = rng.random(300) < share
         signal[hit] += rng.choice([-1, 1], hit.sum()) * rng.uniform(0.05, 1, hit.sum())
-        low, high = k_interval(time, signal, fit_trace(time, signal, robust=True))
+        low, high = intervals(time, signal, fit_trace(time, signal, robust=True))["k_per_s"]
         inside.append(low < kt < high)
     slack = 3 * np.sqrt(0.05 * 0.95 / draws)
     assert 0.94 - slack < np.mean(inside) < 0.96 + slack
@@ -241,23 +239,22 @@ def test_interval_is_open_where_the_data_set_no_limit(rng):
     signal = decay(time, 1.0) + 0.01 * rng.normal(size=100)
     fit = fit_trace(time, signal)
     if fit.ok:
-        low, high = k_interval(time, signal, fit)
+        low, high = intervals(time, signal, fit)["k_per_s"]
         assert low == 0.0
         assert high > fit.k_per_s
     refused = fit_trace(time, 0 * time)
-    assert np.isnan(k_interval(time, 0 * time, refused)).all()
+    assert np.isnan(list(intervals(time, 0 * time, refused).values())).all()
     held = fit_trace(time, signal, fixed={"k_per_s": 1.0})
-    assert k_interval(time, signal, held) == (1.0, 1.0)
+    assert intervals(time, signal, held)["k_per_s"] == (1.0, 1.0)
 
 
-def test_inflation_and_level_widen_the_interval(rng):
+def test_inflation_widens_the_interval(rng):
     time = np.linspace(0, 1, 300)
     signal = decay(time, 8) + 0.02 * rng.normal(size=300)
     fit = fit_trace(time, signal)
     widths = [
-        np.diff(k_interval(time, signal, fit, level=level, inflation=inflation))[0]
-        for level, inflation in ((0.68, 1.0), (0.95, 1.0), (0.95, 2.0))
+        np.diff(intervals(time, signal, fit, inflation=inflation)["k_per_s"])[0]
+        for inflation in (1.0, 2.0)
     ]
-    assert widths[0] < widths[1] < widths[2]
-    assert widths[1] / (2 * fit.k_stderr_per_s) == pytest.approx(1.968, rel=0.02)
-    assert widths[2] / widths[1] == pytest.approx(2, rel=0.03)
+    assert widths[0] / (2 * fit.k_stderr_per_s) == pytest.approx(1.968, rel=0.02)
+    assert widths[1] / widths[0] == pytest.approx(2, rel=0.03)

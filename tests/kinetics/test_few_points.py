@@ -86,7 +86,10 @@ def test_intervals_from_detected_starts_hold_k_as_those_from_the_true_ones_do(fu
                     for shots in (detected, given)
                 ]
                 held += [
-                    [item.k_low_per_s <= truth.k_per_s <= item.k_high_per_s for item in row]
+                    [
+                        low <= truth.k_per_s <= high
+                        for low, high in (item.intervals["k_per_s"] for item in row)
+                    ]
                     for row, (_, truth) in zip(zip(*results, strict=True), pairs, strict=True)
                     if None not in row
                 ]

@@ -109,5 +109,5 @@ def test_a_folder_gives_the_rates_of_its_shots(lab):
             assert other is not None
             assert one.fit.k_per_s == pytest.approx(other.fit.k_per_s, rel=1e-9)
             assert one.k_stderr_per_s == pytest.approx(other.k_stderr_per_s, rel=1e-6)
-            assert one.k_low_per_s == pytest.approx(other.k_low_per_s, rel=1e-7)
+            assert one.intervals["k_per_s"] == pytest.approx(other.intervals["k_per_s"], rel=1e-7)
             assert judged.own == alone.own

@@ -84,6 +84,14 @@ def test_unknown_names_are_told_with_the_valid_ones():
         fit_trace(TIME, y, fixed={"k_per_s": -1.0})
 
 
+def test_a_long_formula_is_shortened_and_a_short_one_is_not():
+    for text in ("open(t)", "exp(-k*t) + open(" + "t + " * 40 + "t)"):
+        with pytest.raises(SettingsError) as refused:
+            find_law(text)
+        assert (text in str(refused.value)) is (len(text) < 80)
+        assert text[:70] in str(refused.value)
+
+
 FORBIDDEN = (
     "__import__('os').system('true')*t",
     "t.__class__",

@@ -11,8 +11,8 @@ from stopflow.kinetics.analysis import AnalysisSettings, analyse_experiment, sho
 from stopflow.kinetics.fit import FitStatus, fit_trace
 from stopflow.kinetics.laws import LAWS
 from stopflow.kinetics.uncertainty.interval import cramer_rao, intervals, noise_correlation
-from stopflow.kinetics.verdicts.compare_laws import main_rate
 from stopflow.kinetics.verdicts.findings import Verdict
+from stopflow.kinetics.verdicts.law_comparison import main_rate
 from stopflow.trace import Experiment
 
 pytestmark = pytest.mark.whole
@@ -57,21 +57,30 @@ def test_odd_traces_by_every_law(full_proof):
 
 @pytest.mark.parametrize(
     ("number", "law", "rule"),
-    [(3234, "single", "residual-runs"), (30256, "stretched", "saturated")],
+    [
+        (3234, "single", "residual-runs"),
+        (30256, "stretched", "saturated"),
+        (30003, "auto", "law-shift"),
+        (31145, "burst", "law-shift"),
+        (31345, "single", "law-shift"),
+        (30219, "second-order-unequal", "wrong-law"),
+        (30383, "triple", "uncertain"),
+    ],
 )
 def test_wrong_rates_that_had_passed(number, law, rule):
-    """k was 24 and 86 % off.
+    """k was 3 to 86 % off, by more than five errors.
 
     Hum and a step, with half of the points in a tenth of the window, which excused the misfit of
-    the others; and a detector's limit before rounding to eight levels, whose plateau was taken for
-    one of the reaction.
+    the others; a detector's limit before rounding to eight levels, whose plateau was taken for
+    one of the reaction; a law of more parameters that was as good, or clearly better without being
+    the best one, and gave another k; a phase whose rate is known to a quarter.
     """
     rng = np.random.default_rng([20240611, number])
     trace = draw_trace(rng, str(rng.choice(MADE, p=SHARES)))
     traced = shot(trace.signal, time_s=trace.time_s)
-    settings = AnalysisSettings(law=law)
+    settings = AnalysisSettings(law=law, robust=bool(rng.random() < 0.15))
     judged = analyse_experiment(Experiment(name="lab", shots=(traced,)), settings).shots[0]
-    assert {item.rule for item in judged.findings} == {rule}
+    assert rule in {item.rule for item in judged.findings}
 
 
 WRONG_VALUES = (np.nan, np.inf, -np.inf, 1e38, -1e38, 1e300, 0.0, 1e-320)
@@ -100,9 +109,7 @@ def test_faults_in_every_array_end_in_a_status(law, robust, rng):
         assert fit.ok or fit.reason
         if fit.ok:
             assert np.isfinite([*fit.parameters.values(), *fit.stderr.values()]).all()
-            found = intervals(
-                given["time"], given["signal"], fit, weights=given["weights"], names=("k_per_s",)
-            )
+            found = intervals(given["time"], given["signal"], fit, weights=given["weights"])
             assert not np.isnan(found["k_per_s"]).any()
     for start in WRONG_VALUES:
         fit = fit_trace(time, signal, law=law, start_s=start, robust=robust)

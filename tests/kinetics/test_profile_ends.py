@@ -9,9 +9,9 @@ from extended_profile import EXTENDED, Side, Sums, profile_sides, student_quanti
 from stopflow.io.readers.reading import read_push
 from stopflow.kinetics.fit import Fit, fit_trace
 from stopflow.kinetics.solver.blocks import block_means
-from stopflow.kinetics.solver.result import Refusal
+from stopflow.kinetics.solver.refusals import Refusal
 from stopflow.kinetics.solver.window import validate_trace
-from stopflow.kinetics.uncertainty.interval import k_interval
+from stopflow.kinetics.uncertainty.interval import intervals
 
 EQUAL = 1e-9
 FE_SCN = Path(__file__).parents[2] / "data" / "fe_scn"
@@ -76,7 +76,7 @@ def test_ends_are_those_of_extended_precision(law, rng):
             continue
         sides = extended_ends(time, signal, fit, index=0)
         ends = [fit.k_per_s * side.ratio for side in sides]
-        assert k_interval(time, signal, fit) == pytest.approx(ends, rel=EQUAL)
+        assert intervals(time, signal, fit)["k_per_s"] == pytest.approx(ends, rel=EQUAL)
         found += 1
         if found == 6:
             break
@@ -92,7 +92,7 @@ def test_a_slope_that_is_right_by_chance_is_no_reason_to_stop():
     time, signal = time[kept], signal[kept]
     fit = fit_trace(time, signal, law="single-slope", start_s=0.18297667196724993)
     ends = [fit.k_per_s * side.ratio for side in extended_ends(time, signal, fit, index=0)]
-    assert k_interval(time, signal, fit) == pytest.approx(ends, rel=EQUAL)
+    assert intervals(time, signal, fit)["k_per_s"] == pytest.approx(ends, rel=EQUAL)
 
 
 @extended

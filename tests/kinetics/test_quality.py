@@ -1,6 +1,7 @@
 """Every rule speaks up where its fault was put in, and keeps quiet where it was not."""
 
 from dataclasses import fields, replace
+from string import Formatter
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from stopflow.kinetics.signal_checks import (
     misfit,
     unbroken_share,
 )
-from stopflow.kinetics.verdicts.compare_laws import Alternative
+from stopflow.kinetics.solver.refusals import REFUSALS, refuse
 from stopflow.kinetics.verdicts.findings import (
     Finding,
     Values,
@@ -31,6 +32,7 @@ from stopflow.kinetics.verdicts.findings import (
     verdict_of,
     write_findings,
 )
+from stopflow.kinetics.verdicts.law_comparison import Alternative
 from stopflow.kinetics.verdicts.rules import RULES
 from stopflow.kinetics.verdicts.sentences import (
     CARRIED_BY_A_SHOT,
@@ -72,9 +74,8 @@ def test_reasons_can_be_split_again(rng: np.random.Generator) -> None:
         result,
         step_s=1.0,
         start_shift_sigma=9.0,
-        law_shift_sigma=1e3,
-        law_shift_share=1.0,
-        k_low_per_s=0.0,
+        law_shift=replace(result.law_shift, sigma=1e3, share=1.0),
+        intervals={"k_per_s": (0.0, 9.0)},
         checks=replace(result.checks, clipped_share=0.5, misfit_chance=0.0, misfit_ratio=9.0),
     )
     better = Alternative(
@@ -97,7 +98,7 @@ def test_reasons_can_be_split_again(rng: np.random.Generator) -> None:
     )
     assert parse_findings(write_findings(tuple(found.values()))) == tuple(found.values())
     # File names and readers' refusals are not ours to word.
-    foreign = [RULES["refused"].finding(status="unreadable", text="a; {b}.bka")] * 2
+    foreign = [RULES["refused"].finding(because="unreadable", text="a; {b}.bka")] * 2
     assert reasons(foreign) == "a, {b}.bka; a, {b}.bka"
 
 
@@ -131,7 +132,7 @@ def test_a_sentence_holds_names_as_users_gave_them() -> None:
     assert say(shots) == (
         "4 of 9 shots with a baseline that is not flat ({0}.bka, a, b.bka, c.bka and 1 more)"
     )
-    refused = RULES["refused"].finding(status="unreadable", text="{x} is no file")
+    refused = RULES["refused"].finding(because="unreadable", text="{x} is no file")
     nothing = replace(RULES["none-fitted"].finding(), because=(refused, refused))
     assert say(nothing) == "no shot can be used: {x} is no file"
     assert say_shortly(nothing) == "no shot can be used"
@@ -270,6 +271,22 @@ def test_refusals_fail_with_their_reason() -> None:
     assert found.verdict is Verdict.FAIL
     assert [finding.rule for finding in found.findings] == ["refused"]
     assert "constant" in say(found.findings[0])
+
+
+@pytest.mark.parametrize("because", REFUSALS)
+def test_a_refusal_is_said_alike_wherever_it_is_read(
+    because: str, rng: np.random.Generator
+) -> None:
+    """In Python, and from a table, of which only the key and the values are stored."""
+    names = [name for _, name, _, _ in Formatter().parse(REFUSALS[because][1]) if name]
+    values = {name: rng.uniform(1, 9) for name in names}
+    refusal = refuse(because, **values)
+    (found,) = parse_findings(
+        write_findings((RULES["refused"].finding(because=because, **values),))
+    )
+    assert say(found) == refusal.reason.replace("; ", ", ")
+    assert len(refusal.reason) > 10
+    assert "{" not in refusal.reason
 
 
 def test_amplitude_that_falls_with_concentration(rng: np.random.Generator) -> None:

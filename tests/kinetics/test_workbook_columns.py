@@ -39,10 +39,15 @@ def test_a_ph_series_is_not_pooled(rng: np.random.Generator) -> None:
     assert {row["verdict"] for row in rows} == {"PASS"}
 
 
-def test_remarks_that_differ_from_shot_to_shot_keep_replicates_together(
-    rng: np.random.Generator,
+@pytest.mark.parametrize("header", ["Remark", "Comment (by hand)", "note", "Operator"])
+@pytest.mark.parametrize("different", [2, 4])
+def test_remarks_keep_replicates_together(
+    header: str, different: int, rng: np.random.Generator
 ) -> None:
-    cells = [{"Remark": f"at {number} o'clock", "Fitted k": f"{number}.1"} for number in range(4)]
+    cells = [
+        {header: f"at {number % different} o'clock", "Fitted k": f"{number}.1"}
+        for number in range(4)
+    ]
     rows = condition_rows(analyse_experiment(lab_of(rng, cells, k=[20.0] * 4, conc=[5e-5] * 4)))
     assert [(row["mixture"], row["shots"]) for row in rows] == [("", 4)]
 

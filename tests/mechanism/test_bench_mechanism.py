@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stopflow.mechanism.bench import bench_mechanism
+from stopflow.mechanism.bench.compare import bench_mechanism
 
 
 def test_every_way_reaches_the_same_optimum() -> None:

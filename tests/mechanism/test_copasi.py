@@ -5,7 +5,8 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 
-from stopflow.mechanism.bench import CASES, MICRO, build_case, fit_here
+from stopflow.mechanism.bench.cases import CASES, MICRO, build_case
+from stopflow.mechanism.bench.ways import fit_here
 from stopflow.mechanism.problem import Problem
 
 pytestmark = pytest.mark.skipif(find_spec("basico") is None, reason="needs copasi-basico")
@@ -45,7 +46,7 @@ def polish(problem: Problem, theta: np.ndarray) -> tuple[np.ndarray, float]:
     """Go on by Gauss and Newton on COPASI's own curves: (logarithms, sum of squares)."""
     import basico
 
-    from stopflow.mechanism.copasi import build_model
+    from stopflow.mechanism.bench.copasi import build_model
 
     model = build_model(problem, np.ones(len(problem.scheme.steps)), tolerance=CLOSE)
     for _ in range(4):
@@ -73,7 +74,7 @@ def test_the_optimum_is_that_of_copasi(full_proof) -> None:
     constants differ by up to 4e-10, which is the error of COPASI's curves (turnover; scipy's DOP853
     at its finest gives those of this program to 13 digits).
     """
-    from stopflow.mechanism.copasi import fit_with_copasi
+    from stopflow.mechanism.bench.copasi import fit_with_copasi
 
     for name in CASES if full_proof else REDUCED:
         problem, start = build_case(name, generator=np.random.default_rng(0))

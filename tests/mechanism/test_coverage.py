@@ -92,6 +92,22 @@ def test_intervals_and_joint_regions_hold_the_truth(lab, full_proof) -> None:
         assert (np.abs(inside / draws - 0.95) < room + 0.01).all(), (name, inside / draws)
 
 
+def test_degrees_of_freedom_are_those_of_the_errors_between_draws() -> None:
+    """An amplitude moves with its concentration: unless that is known, they come out as 4, not 7.
+
+    Twice the squared mean of an estimated variance over its own variance, from 300 draws, is 7.1
+    for k1 and 3.9 for k-1.
+    """
+    rng, truth, dof = np.random.default_rng(12), np.log(CASES["dimerisation"][1]), []
+    for _ in range(20):
+        problem = draw("dimerisation", "shots that scatter", rng)
+        fit = conclude(problem, [minimise(problem, truth)])
+        dof.append([fit.measure([place]).dof for place in range(2)])
+    first, back = np.median(dof, axis=0)
+    assert 5.5 < first < 9
+    assert 3.3 < back < 5.5
+
+
 def test_what_is_drawn_is_what_is_counted() -> None:
     """The ends of intervals and the edge of the joint region lie where `holds` changes its mind."""
     problem = draw("turnover", "shots that scatter", np.random.default_rng(4))

@@ -22,7 +22,7 @@ BINDING, TURNOVER = "E + S <=> ES", "E + S <=> ES -> E + P"
 INDUCED = "E + S <=> ES <=> EX"
 
 
-def made(rng, text, truth, mixtures, observed, *, noise_sd=0.005):
+def made(rng, text, truth, mixtures, observed, *, noise_sd=0.005, pre_equilibrated=()):
     scheme = parse_scheme(text)
     starts = [{name: 1e-6 * amount for name, amount in mixture.items()} for mixture in mixtures]
     shots = simulate(
@@ -35,7 +35,11 @@ def made(rng, text, truth, mixtures, observed, *, noise_sd=0.005):
         noise_sd=noise_sd,
     )
     return build_problem(
-        scheme, build_constants(scheme), shots, detector=Detector(observed=(observed,))
+        scheme,
+        build_constants(scheme),
+        shots,
+        detector=Detector(observed=(observed,)),
+        pre_equilibrated=pre_equilibrated,
     )
 
 
@@ -75,6 +79,9 @@ OPEN = {
     "a decay slower than the window": (
         "A + B -> C; C -> D", (5e6, 1e-5), A_AND_B, "C", {"k2"},
     ),
+    "a way back before a step": (
+        "A <=> B -> C", (20.0, 15.0, 9.0), [{"A": 1.0}], "C", {"k-1"},
+    ),
     "a dimer that does not fall apart": ("2 A <=> D", (3e6, 1e-5), ONLY_A, "D", {"k-1"}),
     "a competitor that binds at once": (
         RIVALS, (5e6, 4.0, 1e10, 1e4), INHIBITOR, "ES", {"k2", "k-2"},
@@ -91,9 +98,6 @@ CLOSED = {
     "second order with itself": ("2 A -> P", (4e6,), ONLY_A, "P"),
     "binding": (BINDING, (4e6, 8.0), ladder(1.0, 3.0, 9.0), "ES"),
     "binding at two levels": (BINDING, (2e6, 20.0), ladder(2.0, 30.0), "ES"),
-    "binding and loss of E": (
-        "E + S <=> ES; E -> D", (4e6, 8.0, 5.0), ladder(1.0, 3.0, 9.0), "ES",
-    ),
     "dimerisation": ("2 A <=> D", (3e6, 6.0), ONLY_A, "D"),
     "dimer that decays": ("2 A -> D; D -> P", (3e6, 2.0), ONLY_A, "D"),
     "binding and decay": ("A + B -> C; C -> D", (5e6, 4.0), A_AND_B, "C"),
@@ -104,6 +108,18 @@ CLOSED = {
     "turnover seen at ES": (TURNOVER, (6e6, 20.0, 10.0), ladder(2.0, 6.0, 20.0, 60.0), "ES"),
     "turnover seen at P": (TURNOVER, (6e6, 20.0, 10.0), ladder(2.0, 6.0, 20.0), "P"),
     "competition": (RIVALS, (5e6, 4.0, 3e6, 10.0), INHIBITOR, "ES"),
+    "competition seen at EI": (RIVALS, (5e6, 4.0, 3e6, 10.0), INHIBITOR, "EI"),
+    "binding in one mixture": ("A + B <=> C", (4e6, 5.0), [{"A": 1.0, "B": 1.5}], "C"),
+    "two sites": (
+        "E + S <=> ES; ES + S <=> ES2", (4e6, 5.0, 2e6, 10.0), ladder(1.0, 4.0, 15.0), "ES2",
+    ),
+    "a product that binds": (
+        "E + S <=> ES -> E + P; E + P <=> EP", (6e6, 20.0, 10.0, 4e6, 8.0),
+        ladder(2.0, 6.0, 20.0), "P",
+    ),
+    "a product that drives its own making": (
+        "A + B -> 2 B", (6e6,), [{"A": a, "B": 0.1} for a in (3.0, 6.0)], "B",
+    ),
     "burst": (
         "E + S <=> ES -> EP; EP -> E + P", (8e6, 30.0, 40.0, 4.0), ladder(3.0, 8.0, 25.0), "EP",
     ),
@@ -152,6 +168,64 @@ def test_both_labellings_of_a_chain_are_listed(observed, others) -> None:
     if "B" in observed:
         told = build_problem(scheme, constants, shots, detector=known)
         assert fit_mechanism(told, generator=np.random.default_rng(1)).others == ()
+
+
+def test_a_profile_follows_the_ends_of_the_ranges_of_others() -> None:
+    """Where E <=> F is fast, k2 has a lower bound alone: what binds is k2 times the share of F.
+
+    On the way up the two constants of the equilibrium reach the ends of their ranges one by one; a
+    search that ends where a step meets such an end would close the interval.
+    """
+    third = {"E": 1e-6 * 2 / 3, "F": 1e-6 / 3}
+    problem = made(
+        np.random.default_rng(5),
+        "E <=> F; F + S -> FS",
+        (3e4, 6e4, 4e6),
+        [{**{name: 1e6 * amount for name, amount in third.items()}, "S": s} for s in (2, 8, 30)],
+        "FS",
+        pre_equilibrated=[("E", "F")],
+    )
+    found = determine(fit_mechanism(problem, generator=np.random.default_rng(1)))
+    assert [item.determined for item in found.intervals] == [False, False, False]
+    assert found.intervals[2].open_above
+    assert 1e6 < found.intervals[2].low < 4e6 / 3 * 1.1
+
+
+def test_labellings_of_a_chain_of_three_are_listed() -> None:
+    """Rates in any order give the same last product; few points do not hide that."""
+    text, truth = "A -> B -> C -> D", (40.0, 15.0, 5.0)
+    problem = made(np.random.default_rng(5), text, truth, [{"A": 1.0}], "D")
+    fit = fit_mechanism(problem, generator=np.random.default_rng(1))
+    assert len(fit.others) >= 2
+    for other in fit.others:
+        np.testing.assert_allclose(np.sort(other.theta), np.sort(fit.best.theta), atol=1e-3)
+
+
+def test_two_minima_with_a_ridge_between_them_are_both_listed() -> None:
+    """How fast ES falls apart and E is lost may be swapped: squares differ by 2, the ridge is 11.
+
+    A search that joins minima by a few thinned points keeps either of them.
+    """
+    mixtures = ladder(1.0, 3.0, 9.0)
+    problem = made(
+        np.random.default_rng(5), "E + S <=> ES; E -> D", (4e6, 8.0, 5.0), mixtures, "ES"
+    )
+    fit = fit_mechanism(problem, generator=np.random.default_rng(1))
+    (other,) = fit.others
+    np.testing.assert_allclose(np.exp(fit.best.theta), [4.03e6, 7.85, 5.07], rtol=0.01)
+    np.testing.assert_allclose(np.exp(other.theta), [4.01e6, 4.53, 8.77], rtol=0.01)
+    assert 1.5 < other.squares - fit.best.squares < 2.5
+
+
+def test_a_product_of_constants_with_wide_intervals_is_named() -> None:
+    """A <=> B -> C from A alone gives k1 k2 and the sum of all three constants."""
+    text, truth, mixtures, observed, _ = OPEN["a way back before a step"]
+    problem = made(np.random.default_rng(5), text, truth, mixtures, observed)
+    found = determine(fit_mechanism(problem, generator=np.random.default_rng(1)))
+    (both,) = found.combinations
+    assert both.name == "k1 k2"
+    assert both.value == pytest.approx(20.0 * 9.0, rel=4 * both.stderr)
+    assert any("k1 k2 = " in text and "than either" in text for text in found.sentences)
 
 
 def test_points_of_one_valley_are_one_solution() -> None:

@@ -10,9 +10,14 @@ from pypdf import PdfReader
 
 from stopflow.io.bka.format import write_bka
 from stopflow.mechanism.determined import Interval
+from stopflow.mechanism.judge import predict_held_out
 from stopflow.mechanism.known import KNOWN
 from stopflow.mechanism.minimise import minimise
+from stopflow.pipeline.mechanism.run import fit_folder
+from stopflow.pipeline.mechanism.settings import mechanism_settings
+from stopflow.report.mechanism.figures import find_excess
 from stopflow.report.mechanism.numbers import format_constant
+from stopflow.report.mechanism.view import build_panels
 
 pytestmark = pytest.mark.whole
 
@@ -65,6 +70,26 @@ def test_a_folder_gives_its_constants_a_table_and_a_pdf(folder, run, tmp_path) -
     )
     for said in ("Constants", "What is not determined", "Species against time", "Methods"):
         assert said in text
+
+
+def test_wavelengths_share_constants_and_each_has_its_curve(tmp_path, rng) -> None:
+    """Responses depend on the wavelength and constants do not."""
+    for wavelength, response in ((450, 5e5), (320, -2e5)):
+        write_folder(
+            tmp_path / "lab" / str(wavelength),
+            BINDING,
+            [(start, k, {**own, "Wavelength (nm)": wavelength}) for start, k, own in mixtures()],
+            observed={"ES": response},
+            rng=rng,
+        )
+    settings = mechanism_settings(tmp_path / "lab", scheme=BINDING, initial=dict(
+        text.split("=") for text in GIVEN[1::2]))  # fmt: skip
+    (group,) = fit_folder(tmp_path / "lab", settings).groups
+    np.testing.assert_allclose(group.fit.point.responses[:, 0], [-2e5, 5e5], rtol=0.05)
+    for panel in build_panels(group.fit):
+        ends = [float(curve[-1]) for _, curve in panel.curves]
+        assert min(ends) < 0 < max(ends)
+    assert predict_held_out(group.fit, "S") < 1.5
 
 
 def test_what_the_scheme_does_not_know_is_fitted_apart(tmp_path, run, rng) -> None:
@@ -126,9 +151,13 @@ def test_known_schemes_are_ranked_on_a_folder(folder, run, monkeypatch) -> None:
         (["--scheme", "E + S <=> ES; A -> B", *GIVEN, "--initial", "A=0 M"], "B never changes"),
         (["--scheme", BINDING, *GIVEN, "--observe", "X"], "'X' is not of the scheme"),
         (["--scheme", BINDING, *GIVEN, "--relation", "k1 = 1e999"], "'1e999'"),
+        (["--scheme", BINDING, *GIVEN, "--relation", "k1 = 1e300"], "'1e300'"),
         (["--scheme", BINDING, *GIVEN, "--response", "own"], "shared, each"),
         (["--scheme", BINDING, "--rank"], "no scheme beside --rank"),
         (["--rank", "--initial", "Q=1 uM"], "no species Q"),
+        (["--rank", "--drift"], "no drift beside --rank"),
+        (["--rank", "--observe", "ES"], "no observe beside --rank"),
+        (["--rank", "--response", "each"], "nothing beside --rank"),
         (GIVEN, "--scheme is missing"),
     ],
 )
@@ -169,8 +198,13 @@ def test_a_wrong_settings_file_is_named(folder, run, line, said) -> None:
     assert said in err
 
 
-def test_constants_that_overflow_leave_no_fit_and_the_pdf_says_so(folder, run, tmp_path) -> None:
-    code, out, _ = run("mechanism", folder, "--scheme", BINDING, *GIVEN, "--relation", "k1 = 1e300")
+def test_constants_that_overflow_leave_no_fit_and_the_pdf_says_so(
+    folder, run, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(
+        "stopflow.mechanism.fit._scan", lambda _problem, grid: np.full(len(grid), np.inf)
+    )
+    code, out, _ = run("mechanism", folder, "--scheme", BINDING, *GIVEN)
     assert code == 1
     assert "no finite solution" in out
     text = " ".join(
@@ -226,3 +260,10 @@ def test_a_constant_that_is_open_has_no_value(ends, said) -> None:
     item = Interval(name="k1", unit="s^-1", value=4.0, stderr=0.1, low=low, high=high,
                     open_below=low == 0, open_above=high == np.inf)  # fmt: skip
     assert format_constant(item)[:2] == said
+
+
+def test_a_species_in_great_excess_does_not_hide_the_others() -> None:
+    c = np.array([[100.0, 1.0, 0.0], [99.2, 0.2, 0.8]])
+    assert find_excess(c).tolist() == [True, False, False]
+    assert not find_excess(c[:1]).any()
+    assert not find_excess(c[:, 1:]).any()

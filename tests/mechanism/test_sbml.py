@@ -44,7 +44,7 @@ CASES = {
 def test_copasi_reads_back_the_same_sum_of_squares(name) -> None:
     pytest.importorskip("libsbml")
     before = setlocale(LC_ALL)
-    from stopflow.mechanism.copasi import basico
+    from stopflow.mechanism.bench.copasi import basico
 
     assert setlocale(LC_ALL) == before
     fit = fitted(*CASES[name])

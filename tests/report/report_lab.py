@@ -38,7 +38,7 @@ FINDINGS = {
         RULES["short-window"].finding(kt=1.6, least=2.0),
         RULES["noisy"].finding(ratio=8.0, least=20.0),
     ),
-    "FAIL": (RULES["refused"].finding(status="refused", text="constant signal"),),
+    "FAIL": (RULES["refused"].finding(because="unreadable", text="constant signal"),),
 }
 """Verdict -> what its shots are said to have."""
 NONE_FITTED = replace(RULES["none-fitted"].finding(), because=FINDINGS["FAIL"])

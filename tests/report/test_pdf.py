@@ -134,7 +134,7 @@ def test_results_are_attached_as_csv_and_json(lab, written):
 
 def test_numbers_in_reasons_have_a_true_minus_on_paper_and_a_plain_one_in_tables(lab, tmp_path):
     drift = RULES["replicate-drift"].finding(size=-0.077, replicates=3, chance=1e-9)
-    refused = RULES["refused"].finding(status="refused", text="slope -0.5 (b-7.bka)")
+    refused = RULES["refused"].finding(because="unreadable", text="slope -0.5 (b-7.bka)")
     doubted = lab.conditions.assign(verdict="WARN", **report_lab.found((drift,)))
     warned = lab.shots.assign(verdict="WARN", **report_lab.found((refused,)))
     path = tmp_path / "k.pdf"

@@ -141,7 +141,7 @@ def _too_long(data: bytes, start: int, name: str) -> FormatError:
 
 def _parse_block(block: bytes, *, columns: int) -> FloatArray | None:
     """Return the numbers of whole lines, (columns, rows); None when any cell is out of order."""
-    numbers = _read_arrow(block.replace(b",", b"."), columns=columns)
+    numbers = _read_arrow(block.replace(b",", b".") if b"," in block else block, columns=columns)
     if numbers is None:
         plain = _plain(block)
         numbers = _read_arrow(plain, columns=columns) if plain else np.empty((columns, 0))

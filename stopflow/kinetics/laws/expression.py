@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.special import erf, erfc
 
 from stopflow.errors import SettingsError
 from stopflow.kinetics.laws.rate_law import RateLaw, RealArray
@@ -26,6 +25,20 @@ RATE_NAMES = {"k": "k_per_s", "k1": "k_per_s", "k2": "k2_per_s", "k3": "k3_per_s
 CONSTANTS = {"pi": np.pi, "e": np.e}
 
 Function = Callable[[RealArray], RealArray]
+
+
+def _special(name: str) -> Function:
+    """Return a function of `scipy.special`, which is loaded when a formula first needs it."""
+
+    def function(values: RealArray) -> RealArray:
+        from scipy import special
+
+        found: RealArray = getattr(special, name)(values)
+        return found
+
+    return function
+
+
 # Function -> (value, derivative from argument and value).
 FUNCTIONS: dict[str, tuple[Function, Callable[[RealArray, RealArray], RealArray]]] = {
     "exp": (np.exp, lambda _x, y: y),
@@ -40,8 +53,8 @@ FUNCTIONS: dict[str, tuple[Function, Callable[[RealArray, RealArray], RealArray]
     "cosh": (np.cosh, lambda x, _y: np.sinh(x)),
     "tanh": (np.tanh, lambda _x, y: 1 - y * y),
     "arctan": (np.arctan, lambda x, _y: 1 / (1 + x * x)),
-    "erf": (erf, lambda x, _y: 2 / np.sqrt(np.pi) * np.exp(-x * x)),
-    "erfc": (erfc, lambda x, _y: -2 / np.sqrt(np.pi) * np.exp(-x * x)),
+    "erf": (_special("erf"), lambda x, _y: 2 / np.sqrt(np.pi) * np.exp(-x * x)),
+    "erfc": (_special("erfc"), lambda x, _y: -2 / np.sqrt(np.pi) * np.exp(-x * x)),
 }
 
 

@@ -130,7 +130,7 @@ class RateLaw:
     @property
     def rates(self) -> tuple[str, ...]:
         """Names of the nonlinear parameters that are rates."""
-        return tuple(name for name in self.nonlinear if name not in self.shapes)
+        return tuple(name for name in self.nonlinear if name.endswith("_per_s"))
 
     @property
     def phases(self) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ from stopflow.kinetics.fit import fit_trace
 from stopflow.kinetics.laws import Proportional, RateLaw, find_law
 from stopflow.kinetics.many.collect import BatchFit, Collected, collect
 from stopflow.kinetics.many.grid_space import GridSpace, build_space, solve_in_space
-from stopflow.kinetics.solver.result import Fit, Refusal
+from stopflow.kinetics.solver.refusals import Refusal
+from stopflow.kinetics.solver.result import Fit
 from stopflow.kinetics.solver.window import LARGEST_NUMBER, MIN_POINTS, ROUNDING, validate_times
 
 __all__ = ["BatchFit", "fit_batch"]

@@ -19,7 +19,8 @@ from stopflow.kinetics.many.collect import BatchFit, Collected, collect
 from stopflow.kinetics.many.rows import RowInnerProducts, close_rows
 from stopflow.kinetics.solver.blocks import block_edges
 from stopflow.kinetics.solver.one_rate import COSTLY, COSTLY_RESIDUALS
-from stopflow.kinetics.solver.result import Fit, Refusal
+from stopflow.kinetics.solver.refusals import Refusal
+from stopflow.kinetics.solver.result import Fit
 from stopflow.kinetics.solver.scan import GRID_STEP
 from stopflow.kinetics.solver.significance import enough_explained
 from stopflow.kinetics.solver.window import LARGEST_NUMBER, MIN_POINTS, fastest_kt, validate_times

@@ -6,6 +6,7 @@ intercept, and its own noise unless told otherwise.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,7 +17,8 @@ from stopflow.kinetics.laws import Proportional, RateLaw, find_law
 from stopflow.kinetics.many.between_traces import scatter_covariance
 from stopflow.kinetics.solver.any_law import Coarse, linear_part, projected_problem
 from stopflow.kinetics.solver.fixed_parameters import Constraints, constrain, free_count, may_centre
-from stopflow.kinetics.solver.result import Fit, FitStatus
+from stopflow.kinetics.solver.refusals import Refusal, refuse
+from stopflow.kinetics.solver.result import Fit
 from stopflow.kinetics.solver.statistics import build_fit
 from stopflow.kinetics.solver.window import MIN_POINTS, Window, validate_trace
 from stopflow.trace import FloatArray, frozen_array
@@ -32,8 +34,9 @@ class SharedFit:
 
     Attributes
     ----------
-    status, reason
-        As in `Fit`; a trace that is refused alone is left out and keeps its own reason.
+    refusal
+        Why there are no numbers: that of the first trace where none can be fitted. A trace that is
+        refused alone is left out and keeps its own.
     parameters, stderr
         The common nonlinear parameters by name; NaN where refused.
     covariance
@@ -47,8 +50,7 @@ class SharedFit:
         Sum of squares over noise variances, and points less parameters, of all traces.
     """
 
-    status: FitStatus = FitStatus.OK
-    reason: str = ""
+    refusal: Refusal | None = None
     parameters: Mapping[str, float]
     stderr: Mapping[str, float]
     covariance: FloatArray
@@ -64,7 +66,12 @@ class SharedFit:
     @property
     def ok(self) -> bool:
         """Whether there are numbers."""
-        return self.status is FitStatus.OK
+        return self.refusal is None
+
+    @property
+    def reason(self) -> str:
+        """Why there are no numbers, in a sentence; empty when there are."""
+        return "" if self.refusal is None else self.refusal.reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -130,11 +137,9 @@ def fit_shared(
 
 
 def _refused(law: RateLaw, alone: Sequence[Fit]) -> SharedFit:
-    first = alone[0] if alone else None
     nothing = dict.fromkeys(law.nonlinear, np.nan)
     return SharedFit(
-        status=first.status if first else FitStatus.EMPTY,
-        reason=f"no trace can be fitted; the first: {first.reason}" if first else "no traces",
+        refusal=alone[0].refusal if alone else refuse("no-traces"),
         parameters=nothing,
         stderr=nothing,
         covariance=np.full((len(nothing), len(nothing)), np.nan),
@@ -161,18 +166,18 @@ def _stack(
 ) -> tuple[FloatArray, FloatArray]:
     """Projected residuals over noise (sum N,) and their Jacobian in the logarithms (sum N, q)."""
     residuals, slopes = [], []
-    free = parts[0].constraints.free
     for part, deviation in zip(parts, noise, strict=True):
-
-        def theta_at(logs: FloatArray, part: _Part = part) -> FloatArray:
-            theta = base.copy()
-            theta[free] = np.exp(logs)
-            return _theta(part, theta)
-
-        residual, jacobian = projected_problem(part.coarse, theta_at)
+        residual, jacobian = projected_problem(part.coarse, partial(_theta_at, part, base))
         residuals.append(residual(x) / deviation)
         slopes.append(jacobian(x) / deviation)
     return np.concatenate(residuals), np.concatenate(slopes)
+
+
+def _theta_at(part: _Part, base: FloatArray, logs: FloatArray) -> FloatArray:
+    """Dimensionless parameters (q,) of one trace, the free ones at common logarithms."""
+    theta = base.copy()
+    theta[part.constraints.free] = np.exp(logs)
+    return _theta(part, theta)
 
 
 def _maximise(

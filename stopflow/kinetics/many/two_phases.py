@@ -1,7 +1,7 @@
 """Two exponentials and a straight line, fitted to many traces on common blocks.
 
-A scan of all pairs of rates from the products of single exponentials, then damped Gauss-Newton
-steps in ln k1 and ln k2 with everything linear solved for at each step.
+A phase is added to the best one of a grid of rates; then damped Gauss-Newton steps in ln k1 and
+ln k2 follow, with everything linear solved for at each step.
 """
 
 from copy import copy
@@ -153,20 +153,18 @@ class _Problem:
         return found
 
     def _scan(self) -> FloatArray:
-        """Find the pair of the grid that explains most: ln k (R, 2)."""
+        """Add a phase of the grid to the best one: ln k (R, 2).
+
+        Where one phase makes most of the change its valley is narrower than any grid, so the second
+        one is held against what the best phase of the grid leaves when its rate may follow.
+        """
         grid = self.low[:, None] + (self.high - self.low)[:, None] * np.linspace(0, 1, RATES)
-        e = self._project(self._decays(grid)[0] * self.root[:, None])
-        gram, target = e @ e.swapaxes(1, 2), (e @ self.signal[..., None])[..., 0]
-        first, second = np.triu_indices(RATES, 1)
-        own = np.einsum("rii->ri", gram)
-        a, b, c = own[:, first], own[:, second], gram[:, first, second]
-        y, z = target[:, first], target[:, second]
-        determinant = a * b - c * c
-        explained = (y * y * b - 2 * y * z * c + z * z * a) / determinant
-        explained = np.where(determinant > RIDGE * a * b, np.nan_to_num(explained), -1.0)
-        top = np.argmax(explained, axis=1)
+        e, d = (self._project(item * self.root[:, None]) for item in self._decays(grid))
         at = np.arange(len(grid))
-        return np.stack((grid[at, second[top]], grid[at, first[top]]), axis=1)
+        first = np.argmax(_gain(e, self.signal), axis=1)
+        plane = np.linalg.qr(np.stack((e[at, first], d[at, first]), axis=2))[0].swapaxes(1, 2)
+        second = np.argmax(_gain(e, self.signal, beside=plane), axis=1)
+        return np.stack((grid[at, first], grid[at, second]), axis=1)
 
     def _linearise(self, x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Sum of squares (R,), amplitudes (R, 2), Gram (R, 2, 2) and pull (R, 2) of ln k."""
@@ -189,6 +187,17 @@ class _Problem:
 def _step(blocks: TimeBlocks, start: NDArray[np.intp]) -> FloatArray:
     """Time between points at the start."""
     return (blocks.time_s[start + 1] - blocks.time_s[start]) / blocks.counts[start]
+
+
+def _gain(rows: FloatArray, signal: FloatArray, *, beside: FloatArray | None = None) -> FloatArray:
+    """Give the squares (R, G) that each of the rows (R, G, K) explains beside a frame (R, 2, K)."""
+    whole = np.einsum("rgk,rgk->rg", rows, rows)
+    if beside is not None:
+        rows = rows - (rows @ beside.swapaxes(1, 2)) @ beside
+        signal = signal - ((signal[:, None] @ beside.swapaxes(1, 2)) @ beside)[:, 0]
+    power = np.einsum("rgk,rgk->rg", rows, rows)
+    pull = (rows @ signal[..., None])[..., 0]
+    return np.where(power > RIDGE * whole, np.nan_to_num(pull**2 / power), -1.0)
 
 
 def _solve_pair(matrix: FloatArray, right: FloatArray) -> FloatArray:

@@ -94,12 +94,10 @@ class Curve:
         """Student's two-sided quantile."""
         return float(stdtrit(self.dof, 0.5 + level / 2)) if self.dof > 0 else inf
 
-    def band(
-        self, x: FloatArray, *, level: float = 0.95
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        """Evaluate the curve with its pointwise confidence band: (y, low, high), each (M,)."""
+    def band(self, x: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Evaluate the curve with its pointwise 95 % band: (y, low, high), each (M,)."""
         y, slopes = self.model.function(np.asarray(x, dtype=np.float64), self.values)
-        half = self.quantile(level) * np.sqrt(
+        half = self.quantile() * np.sqrt(
             np.maximum(np.einsum("mi,ij,mj->m", slopes, self.covariance, slopes), 0)
         )
         return y, y - half, y + half
@@ -174,11 +172,11 @@ def fit_curve(
     return curve_at(model, values, x, y, errors, error_dof=error_dof)
 
 
-def fit_line(x: FloatArray, y: FloatArray, errors: FloatArray, *, error_dof: float = inf) -> Curve:
+def fit_line(x: FloatArray, y: FloatArray, errors: FloatArray) -> Curve:
     """Fit a weighted straight line to (n >= 2) points."""
     model = CURVES["line"]
     values = _with_linear(model, np.zeros(len(model.parameters)), x, y, errors)
-    return curve_at(model, values, x, y, errors, error_dof=error_dof)
+    return curve_at(model, values, x, y, errors, error_dof=inf)
 
 
 def _with_linear(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import lapack
-from scipy.optimize import least_squares
+from scipy.optimize import leastsq
 
 from stopflow.kinetics.laws import RealArray
 from stopflow.kinetics.solver.blocks import block_means
@@ -18,6 +18,9 @@ from stopflow.kinetics.solver.projection import qr_of_rows
 from stopflow.kinetics.solver.window import SMALLEST_NUMBER, Window
 from stopflow.trace import FloatArray
 
+# Bounds the first step in logarithms, as a part of the length of these: a longer one may leave the
+# valley that the start lies in.
+FIRST_STEP = 0.3
 # Replaces a residual where a formula has no value.
 NO_VALUE = 1e6
 
@@ -78,18 +81,18 @@ def descend(
     inside = start[constraints.free] if bounds is None else np.log(start[constraints.free])
     if not np.isfinite(residual(inside)).all() or len(coarse.time) < len(inside):
         return start, np.inf
-    found = least_squares(
+    found, _, info, _, _ = leastsq(
         residual,
         inside,
-        jac=jacobian,
-        method="lm",
+        Dfun=jacobian,
+        full_output=True,
         xtol=tolerance,
         ftol=tolerance,
         gtol=tolerance,
-        max_nfev=steps,
-        x_scale=1.0 if bounds is not None else "jac",
+        maxfev=steps,
+        **({"diag": np.ones(len(inside)), "factor": FIRST_STEP} if bounds is not None else {}),
     )
-    return theta_at(found.x), float(found.cost)
+    return theta_at(found), float(info["fvec"] @ info["fvec"]) / 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,8 +13,7 @@ import numpy as np
 from stopflow.errors import SettingsError
 from stopflow.kinetics.solver.any_law import Coarse, coarse_problem, descend, linear_part
 from stopflow.kinetics.solver.fixed_parameters import Constraints
-from stopflow.kinetics.solver.refine import INSEPARABLE
-from stopflow.kinetics.solver.result import FitStatus, Refusal
+from stopflow.kinetics.solver.refusals import Refusal, refuse
 from stopflow.kinetics.solver.window import LARGEST_NUMBER, ROUNDING, Window
 from stopflow.trace import FloatArray
 
@@ -60,14 +59,11 @@ def solve_expression(
         if given and found[0][1] <= best[1] * (1 + SAME) + rounding:
             best = found[0]
         if not best[1] < np.inf:
-            return Refusal(
-                status=FitStatus.UNDETERMINED,
-                reason="the formula has no value at any of the starts tried: give one",
-            )
+            return refuse("no-value")
         theta = _follow(coarse, best[0], steps=TIGHT_STEPS)[0]
     coefficients = linear_part(coarse, theta)
     if not np.isfinite(coefficients).all():
-        return Refusal(status=FitStatus.UNDETERMINED, reason=INSEPARABLE)
+        return refuse("undetermined")
     return theta, coefficients
 
 

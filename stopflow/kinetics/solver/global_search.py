@@ -21,7 +21,7 @@ from stopflow.kinetics.solver.any_law import Coarse, coarse_problem, descend, li
 from stopflow.kinetics.solver.fixed_parameters import Constraints
 from stopflow.kinetics.solver.one_rate import edge_refusal
 from stopflow.kinetics.solver.projection import qr_of_rows
-from stopflow.kinetics.solver.result import FitStatus, Refusal
+from stopflow.kinetics.solver.refusals import Refusal, refuse
 from stopflow.kinetics.solver.window import ROUNDING, SLOWEST_KT, Window, fastest_kt
 from stopflow.trace import FloatArray
 
@@ -58,6 +58,24 @@ def solve_general(
     return refusal or (theta, linear_part(coarse, theta))
 
 
+def follow_on_points(
+    constraints: Constraints, window: Window, theta: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Follow a minimum of block means (q,) to that of the points; returns as `solve_general`.
+
+    Where two rates are nearly one, block means may have theirs elsewhere, or where they are one.
+    """
+    points = Coarse(
+        constraints=constraints,
+        time=window.time,
+        signal=window.signal,
+        root_weights=window.root_weights,
+    )
+    bounds = _log_bounds(constraints, fastest_kt(window.time))
+    theta = descend(points, theta, bounds=bounds, tolerance=TIGHT)[0]
+    return theta, linear_part(points, theta)
+
+
 def _lowest(coarse: Coarse, fastest: float) -> FloatArray:
     """All nonlinear parameters (q,) at the lowest minimum, roughly."""
     bounds = _log_bounds(coarse.constraints, fastest)
@@ -79,10 +97,12 @@ def _refuse_edges(
             if refusal:
                 return refusal
         elif free and shape is not None and not _inside(value, shape.low, shape.high):
-            return Refusal(
-                status=FitStatus.UNDETERMINED,
-                reason=f"{name} would leave the range {shape.low:g} to {shape.high:g}: the trace "
-                f"does not have the shape of {constraints.law.title or constraints.law.key}",
+            return refuse(
+                "shape",
+                name=name,
+                low=shape.low,
+                high=shape.high,
+                law=constraints.law.title or constraints.law.key,
             )
     return None
 

@@ -18,7 +18,7 @@ from stopflow.kinetics.solver.blocks import block_means
 from stopflow.kinetics.solver.fixed_parameters import Constraints
 from stopflow.kinetics.solver.inner_products import InnerProducts, rate_inner_products
 from stopflow.kinetics.solver.projection import OneRate, PlainRate, one_rate, project
-from stopflow.kinetics.solver.result import FitStatus, Refusal
+from stopflow.kinetics.solver.refusals import Refusal, refuse
 from stopflow.kinetics.solver.scan import GRID_STEP, Scan, rate_grid, scan, summits
 from stopflow.kinetics.solver.significance import Significance, no_amplitude
 from stopflow.kinetics.solver.window import ROUNDING, SLOWEST_KT, Window, fastest_kt
@@ -156,17 +156,9 @@ def close_solution(
 def edge_refusal(rate: float, *, fastest: float, length_s: float) -> Refusal | None:
     """Refuse a `rate` k T at the edge of what the window or the sampling can show."""
     if rate <= SLOWEST_KT * (1 + 1e-6):
-        return Refusal(
-            status=FitStatus.TOO_SLOW,
-            reason=f"no decay within the window of {length_s:.4g} s: k would be below "
-            f"{SLOWEST_KT / length_s:.3g}/s, or the curve bends the other way",
-        )
+        return refuse("slow", length_s=length_s, slowest_per_s=SLOWEST_KT / length_s)
     if rate >= fastest * (1 - 1e-6):
-        return Refusal(
-            status=FitStatus.TOO_FAST,
-            reason="the signal falls within the first points: k would be above "
-            f"{fastest / length_s:.4g}/s, the fastest this sampling can show",
-        )
+        return refuse("fast", fastest_per_s=fastest / length_s)
     return None
 
 
@@ -179,9 +171,7 @@ def solve_one_rate(constraints: Constraints, window: Window) -> Solution | Refus
         fine = project(constraints, window.time, window.signal, window.root_weights)
     rest, inside = fine.rest, float(fine.inside @ fine.inside)
     if rest <= len(fine.time) * ROUNDING**2 * (rest + inside):
-        return Refusal(
-            status=FitStatus.NO_AMPLITUDE, reason="the signal is a straight line, without a decay"
-        )
+        return refuse("line")
     coarse = project(constraints, *block_means(window))
     scanned = scan(coarse, rate_grid(fastest))
     x, products, step = max(

@@ -8,7 +8,7 @@ from scipy.linalg import lapack
 from stopflow.kinetics.laws import RealArray
 from stopflow.kinetics.solver.blocks import block_means
 from stopflow.kinetics.solver.fixed_parameters import Constraints
-from stopflow.kinetics.solver.result import FitStatus, Refusal
+from stopflow.kinetics.solver.refusals import Refusal, refuse
 from stopflow.kinetics.solver.window import Window
 from stopflow.trace import FloatArray
 
@@ -17,7 +17,6 @@ LARGEST_CONDITION = 1e11
 # Below this noise (over the signal) a residual in extended precision is worth it.
 NEARLY_EXACT = 1e-9
 LARGEST_COUNT = 60
-INSEPARABLE = "the data do not determine all parameters of this rate law: try a simpler one"
 # Steps after which the curvature is taken anew.
 RENEWAL = 6
 # Steps below this relative size are in the range of fast convergence.
@@ -84,7 +83,7 @@ def gauss_newton(derivatives: FloatArray, residual: RealArray) -> GaussNewton | 
     inverse, info = lapack.dtrtri(upper / np.where(lengths > 0, lengths, 1))
     condition = float(np.linalg.norm(inverse)) if info == 0 else np.inf
     if not (condition < LARGEST_CONDITION and (lengths > 0).all()):
-        return Refusal(status=FitStatus.UNDETERMINED, reason=INSEPARABLE)
+        return refuse("undetermined")
     inverse = inverse / lengths[:, None]
     return GaussNewton(
         step=inverse @ factor[:size, size],
@@ -134,15 +133,22 @@ def newton_step(last: GaussNewton, bent: FloatArray) -> RealArray:
 
 
 def refine_minimum(
-    constraints: Constraints, window: Window, *, theta: RealArray, coefficients: RealArray
+    constraints: Constraints,
+    window: Window,
+    *,
+    theta: RealArray,
+    coefficients: RealArray,
+    bent_on_points: bool = False,
 ) -> tuple[FloatArray, FloatArray, GaussNewton] | Refusal:
     """Newton from a good start to machine precision, on the points themselves.
 
-    The curvature comes from block means: it sets the pace, not the place. Data that are exact to
-    ten digits are worth a residual in extended precision.
+    The curvature comes from block means, unless it is to be that of the points: it sets the pace,
+    not the place. Data that are exact to ten digits are worth a residual in extended precision.
     """
     times, means, weights = block_means(window)
     coarse = (times, means), weights
+    if bent_on_points:
+        coarse = (window.time, window.signal), window.root_weights
     found = follow_newton(
         constraints, (window.time, window.signal), window.root_weights, coarse, theta, coefficients
     )
@@ -217,10 +223,7 @@ def follow_newton(
             # Where two phases are nearly one, the curvature of block means does not do.
             creeping = creeping or stalled
         theta, coefficients = _moved(constraints, *accepted, step)
-    return Refusal(
-        status=FitStatus.UNDETERMINED,
-        reason=f"no minimum was found in {LARGEST_COUNT} steps: {INSEPARABLE}",
-    )
+    return refuse("no-minimum", steps=LARGEST_COUNT)
 
 
 def _moved(

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from math import inf, nan
 
 import numpy as np
@@ -10,38 +9,8 @@ from numpy.typing import ArrayLike
 
 from stopflow.display import html_table
 from stopflow.kinetics.laws import Proportional, RateLaw
+from stopflow.kinetics.solver.refusals import FitStatus, Refusal
 from stopflow.trace import FloatArray, frozen_array
-
-
-class FitStatus(StrEnum):
-    """How a fit ended. Everything but OK is a refusal with a reason."""
-
-    OK = "ok"
-    EMPTY = "empty"
-    TOO_FEW_POINTS = "too few points"
-    NOT_FINITE = "not finite"
-    TIMES_NOT_INCREASING = "times not increasing"
-    START_OUTSIDE = "start outside the data"
-    ZERO_WEIGHTS = "zero weights"
-    CONSTANT = "constant signal"
-    NO_AMPLITUDE = "no amplitude"
-    TOO_SLOW = "too slow for the window"
-    TOO_FAST = "too fast for the sampling"
-    UNDETERMINED = "parameters undetermined"
-    INSEPARABLE = "phases not separable"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """Why there is no fit; a value, not an exception.
-
-    `nearest` are parameters by name, in the units of the trace, of the nearest curve that was found
-    where the data do not determine them; empty without one.
-    """
-
-    status: FitStatus
-    reason: str
-    nearest: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -54,8 +23,8 @@ class Fit:
         Key of the law.
     rate_law
         The law itself.
-    status, reason
-        `reason` is empty when the fit is OK; a refused fit has NaN numbers and a reason.
+    refusal
+        Why there are no numbers; None when the fit is OK.
     parameters, stderr
         By name; a held parameter has a standard error of 0.
     covariance
@@ -71,13 +40,10 @@ class Fit:
         Start of the fitted window in the trace's own time, and its length to the last point.
     span
         Largest less smallest value of the fitted curve at the points.
-    nearest
-        Of a refused fit: parameters of the nearest curve, which the data do not determine.
     """
 
     rate_law: RateLaw
-    status: FitStatus = FitStatus.OK
-    reason: str = ""
+    refusal: Refusal | None = None
     parameters: Mapping[str, float]
     stderr: Mapping[str, float]
     covariance: FloatArray
@@ -91,7 +57,6 @@ class Fit:
     span: float = nan
     fixed: Mapping[str, float | Proportional] = field(default_factory=dict)
     robust: bool = False
-    nearest: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "covariance", frozen_array(self.covariance))
@@ -122,7 +87,22 @@ class Fit:
     @property
     def ok(self) -> bool:
         """Whether there are numbers."""
-        return self.status is FitStatus.OK
+        return self.refusal is None
+
+    @property
+    def status(self) -> FitStatus:
+        """How the fit ended."""
+        return FitStatus.OK if self.refusal is None else self.refusal.status
+
+    @property
+    def reason(self) -> str:
+        """Why there are no numbers, in a sentence; empty when the fit is OK."""
+        return "" if self.refusal is None else self.refusal.reason
+
+    @property
+    def nearest(self) -> Mapping[str, float]:
+        """Parameters of the nearest curve of a refused fit, which the data do not determine."""
+        return {} if self.refusal is None else self.refusal.nearest
 
     @property
     def k_per_s(self) -> float:
@@ -169,8 +149,7 @@ def refused_fit(
     size = len(law.parameters)
     return Fit(
         rate_law=law,
-        status=refusal.status,
-        reason=refusal.reason,
+        refusal=refusal,
         parameters=dict.fromkeys(law.parameters, nan),
         stderr=dict.fromkeys(law.parameters, nan),
         covariance=np.full((size, size), nan),
@@ -183,7 +162,6 @@ def refused_fit(
         window_s=window_s,
         fixed=dict(fixed or {}),
         robust=robust,
-        nearest=refusal.nearest,
     )
 
 

@@ -12,8 +12,9 @@ from scipy.ndimage import median_filter
 from scipy.optimize import least_squares
 
 from stopflow.kinetics.solver.fixed_parameters import Constraints
-from stopflow.kinetics.solver.refine import INSEPARABLE, LARGEST_CONDITION
-from stopflow.kinetics.solver.result import Fit, FitStatus, Refusal, predict
+from stopflow.kinetics.solver.refine import LARGEST_CONDITION
+from stopflow.kinetics.solver.refusals import Refusal, refuse
+from stopflow.kinetics.solver.result import Fit, predict
 from stopflow.kinetics.solver.window import ROUNDING, Window
 from stopflow.trace import FloatArray
 
@@ -87,7 +88,7 @@ def _descend(
     start = np.concatenate((inside, coefficients))
     rest = residual(start)
     if not np.isfinite(rest).all():
-        return Refusal(status=FitStatus.UNDETERMINED, reason=INSEPARABLE)
+        return refuse("undetermined")
     # Where most points are met exactly, the mean square has to do; exact data have rounding.
     noise = _deviation(rest) or float(np.sqrt(np.mean(rest**2))) or ROUNDING
     scale = SCALE_IN_DEVIATIONS * noise
@@ -107,7 +108,7 @@ def _descend(
     upper = np.linalg.qr(jacobian(best), mode="r")
     lengths = np.sqrt(np.einsum("ij,ij->j", upper, upper))
     if not (lengths > 0).all() or np.linalg.cond(upper / lengths) > LARGEST_CONDITION:
-        return Refusal(status=FitStatus.UNDETERMINED, reason=INSEPARABLE)
+        return refuse("undetermined")
     inverse = np.linalg.inv(upper)
     if not signed:
         inverse[:free] *= theta[constraints.free, None]

@@ -9,7 +9,7 @@ from scipy.special import betainc
 from stopflow.kinetics.solver.bracket import find_crossing
 from stopflow.kinetics.solver.fixed_parameters import Constraints
 from stopflow.kinetics.solver.projection import orthonormal_rows
-from stopflow.kinetics.solver.result import FitStatus, Refusal
+from stopflow.kinetics.solver.refusals import Refusal, refuse
 from stopflow.kinetics.solver.window import Window
 from stopflow.trace import FloatArray
 
@@ -77,11 +77,7 @@ def no_amplitude(significance: Significance, *, inflation: float = 1.0) -> Refus
     chance = false_alarm(ratio / (1 + ratio), length=significance.length, free=significance.free)
     if chance <= FALSE_ALARM:
         return None
-    return Refusal(
-        status=FitStatus.NO_AMPLITUDE,
-        reason="the amplitude cannot be told from zero: noise alone does as much with a chance "
-        f"of {chance:.2g}",
-    )
+    return refuse("noise", chance=chance)
 
 
 def enough_explained(length: float, *, free: int) -> float:

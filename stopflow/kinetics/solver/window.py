@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from stopflow.kinetics.laws import RealArray
 from stopflow.kinetics.solver.kept_times import OfTimes
-from stopflow.kinetics.solver.result import FitStatus, Refusal
+from stopflow.kinetics.solver.refusals import Refusal, refuse
 from stopflow.trace import FloatArray
 
 MIN_POINTS = 10
@@ -103,7 +103,7 @@ def validate_times(
     """
     time = _as_real(time_s)
     if time.size == 0:
-        return Refusal(status=FitStatus.EMPTY, reason="the trace is empty")
+        return refuse("empty")
     first = float(time[0]) if start_s is None else float(start_s)
     keep = slice(0, None) if start_s is None else _from_start(time, first)
     kept = time[keep]
@@ -112,11 +112,7 @@ def validate_times(
     if not (increasing.all() and _usable(time[0]) and _usable(time[-1]) and _usable(first)):
         return _refuse_times(time, kept, increasing, first=first)
     if len(kept) < needed:
-        where = "" if start_s is None else f" from {first:.9g} s on"
-        return Refusal(
-            status=FitStatus.TOO_FEW_POINTS,
-            reason=f"{_points(len(kept))}{where}, at least {needed} are needed",
-        )
+        return refuse("too-few", points=len(kept), needed=needed, start_s=first)
     refusal = _refuse_span(kept, first=first)
     return refusal or (time, keep, first)
 
@@ -125,15 +121,9 @@ def _refuse_span(kept: RealArray, *, first: float) -> Refusal | None:
     """Refuse a start far before the data, and windows of no usable length."""
     length, gap = float(kept[-1] - kept[0]), float(kept[0]) - first
     if not SMALLEST_NUMBER < length < LARGEST_NUMBER:
-        return Refusal(
-            status=FitStatus.NOT_FINITE, reason=f"the window is {length:.3g} s long, no usable time"
-        )
+        return refuse("no-length", length_s=length)
     if gap > FARTHEST_START * length:
-        return Refusal(
-            status=FitStatus.START_OUTSIDE,
-            reason=f"the start time {first:.6g} s lies {gap:.3g} s before the first point, farther "
-            f"than the whole record of {length:.3g} s; is its unit that of the file?",
-        )
+        return refuse("early-start", start_s=first, gap_s=gap, length_s=length)
     return None
 
 
@@ -148,18 +138,11 @@ def _refuse_times(
     usable = np.abs(time) < LARGEST_NUMBER
     if not usable.all():
         at = int(np.argmin(usable))
-        return Refusal(
-            status=FitStatus.NOT_FINITE,
-            reason=f"time of point {at + 1} is {time[at]}, no usable number",
-        )
+        return refuse("wrong-time", point=at + 1, value=str(time[at]))
     if not _usable(first):
-        return Refusal(status=FitStatus.NOT_FINITE, reason=f"start time is {first}, no number")
+        return refuse("wrong-start", start_s=str(first))
     at = int(np.argmin(increasing))
-    return Refusal(
-        status=FitStatus.TIMES_NOT_INCREASING,
-        reason=f"times repeat or run backwards: {kept[at]:.9g} s is followed by "
-        f"{kept[at + 1]:.9g} s",
-    )
+    return refuse("backwards", before_s=float(kept[at]), after_s=float(kept[at + 1]))
 
 
 def _from_start(time: RealArray, start: float) -> slice:
@@ -251,35 +234,21 @@ def refuse_signal(values: RealArray) -> Refusal | None:
     low, high = values.min(), values.max()
     if not (np.isfinite(low) and np.isfinite(high)):
         at = int(np.argmin(np.isfinite(values)))
-        return Refusal(
-            status=FitStatus.NOT_FINITE,
-            reason=f"signal of fitted point {at + 1} is {values[at]}, no number",
-        )
+        return refuse("wrong-signal", point=at + 1, value=str(values[at]))
     largest = max(abs(low), abs(high))
     if largest > LARGEST_NUMBER:
-        return Refusal(
-            status=FitStatus.NOT_FINITE, reason=f"signal reaches {largest:.3g}, beyond all meaning"
-        )
+        return refuse("large-signal", largest=float(largest))
     if high - low <= max(ROUNDING * largest, SMALLEST_NUMBER):
-        return Refusal(status=FitStatus.CONSTANT, reason=f"the signal is constant ({low:.6g})")
+        return refuse("constant", level=float(low))
     return None
-
-
-def _points(count: int) -> str:
-    return "1 point" if count == 1 else f"{count} points"
 
 
 def _refuse_weights(weight: FloatArray, *, needed: int) -> Refusal | None:
     if not ((weight >= 0) & (weight < LARGEST_NUMBER)).all():
-        return Refusal(
-            status=FitStatus.NOT_FINITE, reason="a weight is negative or no usable number"
-        )
+        return refuse("wrong-weight")
     used = int(np.count_nonzero(weight > SMALLEST_NUMBER))
     if used == 0:
-        return Refusal(status=FitStatus.ZERO_WEIGHTS, reason="all weights are zero")
+        return refuse("zero-weights")
     if used < needed:
-        return Refusal(
-            status=FitStatus.TOO_FEW_POINTS,
-            reason=f"{_points(used)} of nonzero weight, at least {needed} are needed",
-        )
+        return refuse("too-few-weights", points=used, needed=needed)
     return None

@@ -29,7 +29,7 @@ from stopflow.kinetics.signal_checks import (
     misfit,
 )
 from stopflow.kinetics.solver.kept_times import bytes_of_times
-from stopflow.kinetics.solver.result import Refusal
+from stopflow.kinetics.solver.refusals import Refusal
 from stopflow.kinetics.solver.window import validate_trace
 from stopflow.kinetics.start.detected_start import StartDetection, undetected
 from stopflow.kinetics.start.propose import TraceGroup, propose_starts

@@ -68,8 +68,6 @@ class StartDetection:
     cut_s, k_per_s, k_stderr_per_s
         (C,) k of one phase and a slope fitted from each cut, in order of the cuts; NaN where
         refused. The errors are for the noise of the trace, its correlation included.
-    reason
-        Why there.
     shift_s, shift_sigma
         (M,) starts, and how far the residual artefact after them may shift k, in standard errors;
         empty where none was seen.
@@ -94,7 +92,6 @@ class StartDetection:
     cut_s: FloatArray = field(default_factory=lambda: np.empty(0))
     k_per_s: FloatArray = field(default_factory=lambda: np.empty(0))
     k_stderr_per_s: FloatArray = field(default_factory=lambda: np.empty(0))
-    reason: str
     shift_s: FloatArray = field(default_factory=lambda: np.empty(0))
     shift_sigma: FloatArray = field(default_factory=lambda: np.empty(0))
     initial: InitialDeviation | None = None
@@ -105,6 +102,11 @@ class StartDetection:
     def __post_init__(self) -> None:
         for name in ("cut_s", "k_per_s", "k_stderr_per_s", "shift_s", "shift_sigma"):
             object.__setattr__(self, name, frozen_array(getattr(self, name)))
+
+    @property
+    def reason(self) -> str:
+        """Why the start lies there."""
+        return self.window.reason
 
     @property
     def found(self) -> bool:
@@ -155,40 +157,22 @@ class StartDetection:
             source="detected",
             reason=reason,
         )
-        return replace(self, window=window, reason=reason, explanation=explanation)
+        return replace(self, window=window, explanation=explanation)
 
     def explained(self, prefix: str, *, first_s: float | None = None) -> "StartDetection":
         """Put words before the reason, and the first time where it belongs."""
-        reason = prefix + self.reason
         return replace(
             self,
-            window=replace(self.window, reason=reason),
-            reason=reason,
+            window=replace(self.window, reason=prefix + self.reason),
             first_s=self.first_s if first_s is None else first_s,
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class CutCurve:
-    """k against the cut, as in `StartDetection`."""
-
-    cut_s: FloatArray
-    k_per_s: FloatArray
-    k_stderr_per_s: FloatArray
-
-
-NO_CURVE = CutCurve(cut_s=np.empty(0), k_per_s=np.empty(0), k_stderr_per_s=np.empty(0))
-
-
-def undetected(time_s: FloatArray, *, reason: str, curve: CutCurve = NO_CURVE) -> StartDetection:
+def undetected(time_s: FloatArray, *, reason: str) -> StartDetection:
     """Keep the whole trace (N,), which may be empty, and say why."""
     ends = time_s if len(time_s) else np.array([nan])
     return StartDetection(
         window=whole_window(ends, reason=reason),
         explanation=Explanation.UNDETECTED,
         first_s=float(ends[0]),
-        reason=reason,
-        cut_s=curve.cut_s,
-        k_per_s=curve.k_per_s,
-        k_stderr_per_s=curve.k_stderr_per_s,
     )

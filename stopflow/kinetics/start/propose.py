@@ -11,7 +11,6 @@ from stopflow.kinetics.start.artefact_end import artefact_end
 from stopflow.kinetics.start.backward_extrapolation import Batch, build_batch, first_accepted
 from stopflow.kinetics.start.course import Course
 from stopflow.kinetics.start.detected_start import (
-    CutCurve,
     Explanation,
     StartDetection,
     undetected,
@@ -192,32 +191,32 @@ def _detection(
 ) -> StartDetection:
     """Put the proposal and the curve of k against the cut together."""
     time_s, blocks = group.time_s, batch.blocks
-    curve = CutCurve(
+    found = undetected(time_s, reason=NOWHERE)
+    if proposal is not None:
+        last = len(time_s) - 1
+        start_s = float(time_s[min(int(np.searchsorted(time_s, proposal.start_s)), last)])
+        shift_s, shift_sigma = shifts or (np.empty(0), np.empty(0))
+        found = StartDetection(
+            window=TrimWindow(
+                start_s=start_s,
+                stop_s=float(time_s[-1]),
+                source="detected",
+                reason=proposal.reason,
+            ),
+            explanation=proposal.explanation,
+            first_s=blocks.first_s,
+            follows_from_s=min(proposal.follows_from_s, start_s),
+            latest_s=proposal.latest_s,
+            course=proposal.course.back_to(max(proposal.onset_s, blocks.first_s)),
+            shift_s=shift_s,
+            shift_sigma=shift_sigma,
+            initial=proposal.initial,
+            short_phase=proposal.short_phase,
+            hidden=proposal.hidden,
+        )
+    return replace(
+        found,
         cut_s=blocks.edge_s[blocks.cuts],
         k_per_s=batch.fits.k_per_s[row],
         k_stderr_per_s=batch.k_stderr_per_s[row],
-    )
-    if proposal is None:
-        return undetected(time_s, reason=NOWHERE, curve=curve)
-    start_s = float(time_s[min(int(np.searchsorted(time_s, proposal.start_s)), len(time_s) - 1)])
-    onset_s = max(proposal.onset_s, blocks.first_s)
-    shift_s, shift_sigma = shifts or (np.empty(0), np.empty(0))
-    return StartDetection(
-        window=TrimWindow(
-            start_s=start_s, stop_s=float(time_s[-1]), source="detected", reason=proposal.reason
-        ),
-        explanation=proposal.explanation,
-        first_s=blocks.first_s,
-        follows_from_s=min(proposal.follows_from_s, start_s),
-        latest_s=proposal.latest_s,
-        course=proposal.course.back_to(onset_s),
-        reason=proposal.reason,
-        shift_s=shift_s,
-        shift_sigma=shift_sigma,
-        initial=proposal.initial,
-        short_phase=proposal.short_phase,
-        hidden=proposal.hidden,
-        cut_s=curve.cut_s,
-        k_per_s=curve.k_per_s,
-        k_stderr_per_s=curve.k_stderr_per_s,
     )

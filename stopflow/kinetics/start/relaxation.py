@@ -27,11 +27,11 @@ LEAST_LEFT = 0.5
 
 
 @lru_cache(maxsize=64)
-def slow_space(blocks: TimeBlocks, cut: int, *, shortest_s: float = SHORTEST_PHASE_S) -> FloatArray:
+def slow_space(blocks: TimeBlocks, cut: int) -> FloatArray:
     """Orthonormal weighted rows (r, K) of the relaxations from a cut on; zero before it."""
     start = int(blocks.cuts[cut])
     since = blocks.time_s[start:] - (blocks.edge_s[start] - blocks.first_s)
-    fastest, slowest = 1 / shortest_s, SLOWEST_KT / since[-1]
+    fastest, slowest = 1 / SHORTEST_PHASE_S, SLOWEST_KT / since[-1]
     count = max(int(np.log(fastest / slowest) / np.log(RATE_RATIO)), 0) if fastest > slowest else 0
     rates = fastest / RATE_RATIO ** np.arange(count + 1)
     decays = np.exp(-np.minimum(rates[:, None] * since, 300))

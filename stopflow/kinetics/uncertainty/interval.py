@@ -1,6 +1,6 @@
 """How well a rate is known: profile intervals, correlated noise, the Cramer-Rao bound."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf, nan, sqrt
 
@@ -10,7 +10,8 @@ from scipy.special import ndtr, stdtrit
 
 from stopflow.kinetics.laws import Proportional, RateLaw, find_law
 from stopflow.kinetics.solver.fixed_parameters import may_centre
-from stopflow.kinetics.solver.result import Fit, Refusal
+from stopflow.kinetics.solver.refusals import Refusal
+from stopflow.kinetics.solver.result import Fit
 from stopflow.kinetics.solver.robust import settle
 from stopflow.kinetics.solver.window import Window, validate_trace
 from stopflow.kinetics.uncertainty.profile import profile_interval
@@ -32,15 +33,13 @@ class NoiseCorrelation:
         Lag-one correlation, corrected for the bias of fitted residuals.
     inflation
         What a standard error for white noise is multiplied by; 1 for rho below 0.
-    p_value
-        Chance of a correlation this far from 0 in white noise, either sign.
     significant
-        Whether `p_value` is below 0.01.
+        Whether white noise has a correlation this far from 0, of either sign, in less than 1 of 100
+        traces.
     """
 
     rho: float
     inflation: float
-    p_value: float
     significant: bool
 
 
@@ -66,20 +65,18 @@ def noise_correlation(residuals: ArrayLike, *, parameters: int = 4) -> NoiseCorr
     points = len(rest)
     largest = float(np.abs(rest).max()) if points else 0.0
     if points < max(10, parameters + 3) or not 0 < largest < inf:
-        return NoiseCorrelation(rho=0.0, inflation=1.0, p_value=1.0, significant=False)
+        return NoiseCorrelation(rho=0.0, inflation=1.0, significant=False)
     rest = rest / largest
     raw = float(rest[1:] @ rest[:-1]) / float(rest @ rest)
     rho = (raw + parameters / points) / (1 - (2 + parameters) / points)
     rho = min(max(rho, -LARGEST_CORRELATION), LARGEST_CORRELATION)
-    p_value = float(2 * ndtr(-abs(raw + parameters / points) * sqrt(points)))
+    chance = float(2 * ndtr(-abs(raw + parameters / points) * sqrt(points)))
     inflation = 1.0
     if rho > 0:
         power = (1 + rho) / (1 - rho)
         left = max(points - parameters * power, 0.25 * points)
         inflation = sqrt(power * max((points - parameters) / left, 1.0))
-    return NoiseCorrelation(
-        rho=rho, inflation=inflation, p_value=p_value, significant=p_value < SIGNIFICANT
-    )
+    return NoiseCorrelation(rho=rho, inflation=inflation, significant=chance < SIGNIFICANT)
 
 
 def cramer_rao(
@@ -129,39 +126,15 @@ def cramer_rao(
     return dict(zip(names, deviations.tolist(), strict=True))
 
 
-def k_interval(
-    time_s: ArrayLike,
-    signal: ArrayLike,
-    fit: Fit,
-    *,
-    level: float = 0.95,
-    inflation: float = 1.0,
-    weights: ArrayLike | None = None,
-) -> tuple[float, float]:
-    """Profile-likelihood interval of ``k_per_s``; see `intervals`."""
-    found = intervals(
-        time_s,
-        signal,
-        fit,
-        names=("k_per_s",),
-        level=level,
-        inflation=inflation,
-        weights=weights,
-    )
-    return found["k_per_s"]
-
-
 def intervals(
     time_s: ArrayLike,
     signal: ArrayLike,
     fit: Fit,
     *,
-    names: Sequence[str] | None = None,
-    level: float = 0.95,
     inflation: float | Mapping[str, float] = 1.0,
     weights: ArrayLike | None = None,
 ) -> dict[str, tuple[float, float]]:
-    """Profile-likelihood intervals of parameters; asymmetric where the data are.
+    """Profile-likelihood 95 % intervals of parameters; asymmetric where the data are.
 
     All values whose best sum of squares stays below ``rss (1 + (t inflation)^2 / dof)``, t being
     Student's quantile for ``dof / inflation^2`` independent points. Bates and Watts, Nonlinear
@@ -175,10 +148,6 @@ def intervals(
         As they were fitted.
     fit
         The fit; what it holds fixed is held here too.
-    names
-        Which parameters; None: all of the law.
-    level
-        Confidence.
     inflation
         Of standard errors, from `noise_correlation`; for all parameters or by name.
 
@@ -189,9 +158,8 @@ def intervals(
         refused fit; the value twice where it is fixed, and where it follows from a fixed one the
         interval of its standard error.
     """
-    wanted = fit.rate_law.parameters if names is None else names
     if not fit.ok:
-        return dict.fromkeys(wanted, (nan, nan))
+        return dict.fromkeys(fit.rate_law.parameters, (nan, nan))
     window = validate_trace(
         time_s,
         signal,
@@ -200,15 +168,13 @@ def intervals(
         needed=3,
         centred=may_centre(fit.rate_law, fit.fixed),
     )
-    return window_intervals(window, fit, names=names, level=level, inflation=inflation)
+    return window_intervals(window, fit, inflation=inflation)
 
 
 def window_intervals(
     window: Window | Refusal,
     fit: Fit,
     *,
-    names: Sequence[str] | None = None,
-    level: float = 0.95,
     inflation: float | Mapping[str, float] = 1.0,
 ) -> dict[str, tuple[float, float]]:
     """Return the `intervals` of a fit of the points of a window.
@@ -218,16 +184,17 @@ def window_intervals(
     window
         From the start of the fit on; its signal without its mean where the law has an intercept.
     """
-    wanted = fit.rate_law.parameters if names is None else names
     if isinstance(window, Refusal) or fit.noise_sd == 0:
-        return {name: (fit.parameters[name], fit.parameters[name]) for name in wanted}
+        return {
+            name: (fit.parameters[name], fit.parameters[name]) for name in fit.rate_law.parameters
+        }
     if fit.rate_law.signed:
         window = window.in_own_units()
     settled = settle(window, fit) if fit.robust else window
     found: dict[str, tuple[float, float]] = {}
-    for name in sorted(wanted, key=fit.rate_law.parameters.index):
+    for name in fit.rate_law.parameters:
         factor = inflation[name] if isinstance(inflation, Mapping) else inflation
-        quantile = float(stdtrit(max(fit.dof / factor**2, 1.0), 0.5 + level / 2)) * factor
+        quantile = float(stdtrit(max(fit.dof / factor**2, 1.0), 0.975)) * factor
         straight = name in fit.rate_law.linear and _are_symmetric(fit, found)
         with np.errstate(all="ignore"):
             found[name] = _interval(settled, fit, name, quantile=quantile, straight=straight)

@@ -20,7 +20,8 @@ from stopflow.kinetics.solver.inner_products import InnerProducts, rate_inner_pr
 from stopflow.kinetics.solver.one_rate import has_one_rate
 from stopflow.kinetics.solver.projection import OneRate, one_rate, project
 from stopflow.kinetics.solver.refine import follow_newton
-from stopflow.kinetics.solver.result import Fit, Refusal
+from stopflow.kinetics.solver.refusals import Refusal
+from stopflow.kinetics.solver.result import Fit
 from stopflow.kinetics.solver.window import SLOWEST_KT, Window, fastest_kt
 from stopflow.trace import FloatArray
 

@@ -1,180 +1,28 @@
-"""What other rate laws make of the same trace, and which one the data ask for."""
+"""Other rate laws fitted to the same trace, where its residuals call for more."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from math import inf, log, nan
+from dataclasses import replace
+from math import inf, log
 
 import numpy as np
 
 from stopflow.kinetics.fit import fit_trace
-from stopflow.kinetics.laws import CANDIDATES, DEFAULT, LAWS, RateLaw
+from stopflow.kinetics.laws import DEFAULT
 from stopflow.kinetics.solver.blocks import block_means
 from stopflow.kinetics.solver.kept_times import OfTimes
 from stopflow.kinetics.solver.projection import qr_of_rows
-from stopflow.kinetics.solver.result import Fit, Refusal, predict
-from stopflow.kinetics.solver.statistics import SMALLEST_NOISE, small_sample_aic
+from stopflow.kinetics.solver.refusals import Refusal
+from stopflow.kinetics.solver.result import Fit, predict
+from stopflow.kinetics.solver.statistics import small_sample_aic
 from stopflow.kinetics.solver.window import Window
 from stopflow.kinetics.uncertainty.interval import noise_correlation
+from stopflow.kinetics.verdicts.law_comparison import Alternative, LawComparison, describe_fit
 from stopflow.trace import FloatArray
 
 # Rivals are fitted when a further phase could lower AICc by more than this.
 WORTH_TRYING = 10.0
-# Laws whose AICc is within this of the best one are not ruled out; Burnham and Anderson, Model
-# Selection and Multimodel Inference (2002), section 2.6.
-NOT_RULED_OUT = 10.0
-# Of laws this close to the best one that of the fewest parameters is reported.
-AS_GOOD = 6.0
 MOST_POINTS = 2000
 SECOND_RATES = 24
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Alternative:
-    """One rate law on one trace.
-
-    Attributes
-    ----------
-    law
-        Key.
-    parameters
-        By name; empty where `note` says why. Where the data do not determine them the criteria are
-        those of the nearest curve.
-    k_per_s
-        Rate of the phase of largest amplitude, by which laws are compared; NaN without one.
-    aicc
-        For the points as they are, white noise.
-    fair_aicc
-        For the number of independent points, where noise is correlated; what laws are compared by.
-    numbers
-        How many parameters are free.
-    note
-        Why there are no numbers.
-    """
-
-    law: str
-    parameters: Mapping[str, float] = field(default_factory=dict)
-    k_per_s: float = nan
-    aicc: float = nan
-    fair_aicc: float = inf
-    numbers: int = 0
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RateShift:
-    """How far a rate of the law fitted, by name, moves to another law.
-
-    Attributes
-    ----------
-    rate_per_s
-        Under the law fitted.
-    sigma, share
-        In standard errors of that rate, and as a part of it.
-    """
-
-    name: str
-    rate_per_s: float
-    sigma: float
-    share: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LawComparison:
-    """All rate laws tried on one trace; `alternatives` by key.
-
-    `inflation` is that of standard errors for the noise as the best of the laws leaves it.
-    """
-
-    alternatives: dict[str, Alternative]
-    inflation: float = 1.0
-
-    def __getitem__(self, law: str) -> Alternative:
-        return self.alternatives.get(law, Alternative(law=law, note="not tried"))
-
-    @property
-    def best(self) -> str:
-        """Key of the law with the lowest AICc; empty when all were refused."""
-        rated = {key: item.fair_aicc for key, item in self.alternatives.items()}
-        best = min(rated, key=rated.__getitem__, default="")
-        return best if rated.get(best, inf) < inf else ""
-
-    def including(self, fit: Fit) -> "LawComparison":
-        """Put a fit in the place of its law."""
-        added = {fit.law: _alternative(fit, inflation=self.inflation)}
-        return replace(self, alternatives={**self.alternatives, **added})
-
-    def rival_of(self, fit: Fit) -> Alternative | None:
-        """Best of the other laws, if there is one."""
-        others = [
-            item for item in self.alternatives.values() if item.law != fit.law and item.parameters
-        ]
-        return min(others, key=lambda item: item.fair_aicc, default=None)
-
-    def gain_of(self, rival: Alternative, fit: Fit) -> float:
-        """By how much AICc of `rival` is lower than that of the law fitted."""
-        own = self[fit.law].fair_aicc
-        return own - rival.fair_aicc if own < inf else inf
-
-    def largest_shift(self, fit: Fit, *, stderr: Mapping[str, float]) -> "RateShift":
-        """Find the largest shift of a rate to a law that is not ruled out.
-
-        0 when every other law is ruled out. A law of more parameters counts only where it is
-        better: it can always do as well.
-        """
-        lowest = min((item.fair_aicc for item in self.alternatives.values()), default=inf)
-        own = self[fit.law]
-        shifts = [
-            shift_to(item, fit, stderr=stderr)
-            for item in self.alternatives.values()
-            if item.law != fit.law
-            and item.parameters
-            and item.fair_aicc <= lowest + NOT_RULED_OUT
-            and (item.numbers <= own.numbers or item.fair_aicc < own.fair_aicc)
-        ]
-        none = RateShift(name="", rate_per_s=nan, sigma=0.0, share=0.0)
-        return max(shifts, key=lambda shift: shift.sigma, default=none)
-
-
-def main_rate(law: RateLaw, parameters: Mapping[str, float]) -> float:
-    """Rate of the phase of largest amplitude; the slower one of two steps in a row."""
-    return parameters.get(_main_rate_name(law, parameters), nan)
-
-
-def _main_rate_name(law: RateLaw, parameters: Mapping[str, float]) -> str:
-    rates = law.nonlinear[: law.exchangeable]
-    if law.exponentials == law.exchangeable > 1:
-        sizes = [abs(parameters[name]) for name in law.phases]
-        return rates[int(np.argmax(sizes))]
-    return rates[-1] if rates else "k_per_s"
-
-
-def rate_beside(k_per_s: float, law: RateLaw, parameters: Mapping[str, float]) -> str:
-    """Name the rate of a law that `k_per_s`, the main rate of another law, is held against.
-
-    It is that of the phase of largest amplitude, and of a user's formula the nearest one; "" for a
-    formula without a rate.
-    """
-    if not law.signed:
-        return _main_rate_name(law, parameters)
-    own = [name for name in law.nonlinear if name.endswith("_per_s")]
-    return min(own, key=lambda name: abs(k_per_s - parameters[name]), default="")
-
-
-def shift_to(item: Alternative, fit: Fit, *, stderr: Mapping[str, float]) -> RateShift:
-    """By how much the rate that another law's main one is held against moves to it.
-
-    0 for a rate without an error, such as a fixed one, and for a formula without a rate.
-    """
-    name = rate_beside(item.k_per_s, fit.rate_law, fit.parameters)
-    rate, error = fit.parameters.get(name, nan), stderr.get(name, nan)
-    moved = abs(item.k_per_s - rate)
-    known = error > 0 and rate > 0 and moved >= 0
-    return RateShift(
-        name=name,
-        rate_per_s=rate,
-        sigma=moved / error if known else 0.0,
-        share=moved / rate if known else 0.0,
-    )
 
 
 def compare_laws(
@@ -199,20 +47,17 @@ def compare_laws(
     """
     done = {fit.law: fit for fit in fits}
     if isinstance(window, Refusal):
-        return LawComparison(alternatives={law: _alternative(fit) for law, fit in done.items()})
+        return LawComparison(alternatives={law: describe_fit(fit) for law, fit in done.items()})
     slope = done[DEFAULT]
     called_for = always or not slope.ok or second_phase_gain(window, slope) >= WORTH_TRYING
-    found = {law: _alternative(fit) for law, fit in done.items()}
+    found = {law: describe_fit(fit) for law, fit in done.items()}
     curves = {law: fit for law, fit in done.items() if fit.ok}
-    for law in tried:
+    for law in tried if called_for else ():
         if law in found:
-            continue
-        if not called_for:
-            found[law] = Alternative(law=law, note="a further phase would not improve the fit")
             continue
         fit = _fit_blocks(window, law=law)
         rest = _residuals(window, fit) if fit.ok or fit.nearest else None
-        found[law] = _alternative(fit, rest=rest)
+        found[law] = describe_fit(fit, rest=rest)
         if rest is not None:
             curves[law] = fit
     return _fairly(found, curves, window)
@@ -239,43 +84,7 @@ def _rated(item: Alternative, points: int, inflation: float) -> Alternative:
     return replace(item, fair_aicc=penalty + (item.aicc - penalty) / inflation**2)
 
 
-def choose_law(comparisons: Sequence[LawComparison]) -> tuple[str, str]:
-    """Choose the rate law of an experiment: the lowest sum of AICc over its shots.
-
-    Of laws that are as good, the simplest.
-    A shot on which a law could not be fitted counts for it as its worst law does.
-
-    Returns
-    -------
-    tuple of str
-        (key, what decided).
-    """
-    totals = dict.fromkeys(CANDIDATES, 0.0)
-    used = 0
-    for comparison in comparisons:
-        rated = {law: comparison[law].fair_aicc for law in CANDIDATES}
-        known = [value for value in rated.values() if value < inf]
-        if known:
-            used += 1
-            for law in CANDIDATES:
-                totals[law] += min(rated[law], max(known))
-    if not used:
-        return DEFAULT, f"law auto: no shot could be fitted; {DEFAULT} is reported"
-    order = sorted(CANDIDATES, key=lambda law: (totals[law], len(LAWS[law].parameters)))
-    best, second = order[:2]
-    margin = totals[second] - totals[best]
-    others = ", ".join(f"{law} +{totals[law] - totals[best]:.1f}" for law in order[1:])
-    note = f"law auto: {best} has the lowest AICc over {used} shots ({others})"
-    close = [law for law in order if totals[law] < totals[best] + AS_GOOD]
-    simplest = min(close, key=lambda law: len(LAWS[law].parameters))
-    if margin < NOT_RULED_OUT:
-        note += f"; the data do not decide between {best} and {second}"
-    if len(LAWS[simplest].parameters) < len(LAWS[best].parameters):
-        return simplest, f"{note}; {simplest}, which has fewer parameters, is reported"
-    return best, note
-
-
-def second_phase_gain(window: Window, fit: Fit, *, inflation: float = 1.0) -> float:
+def second_phase_gain(window: Window, fit: Fit) -> float:
     """Bound how much a further phase could lower AICc below that of a fit.
 
     The residuals' best projection on exp(-k2 t), beside the tangent plane of the fit (score
@@ -301,8 +110,7 @@ def second_phase_gain(window: Window, fit: Fit, *, inflation: float = 1.0) -> fl
     if not seen.any() or not whole > 0:
         return 0.0
     explained = float(((phases[seen] @ rest) ** 2 / power[seen]).max())
-    points = fit.points / inflation**2
-    return -points * log(max(1 - explained / whole, 1e-12)) - 2.0
+    return -fit.points * log(max(1 - explained / whole, 1e-12)) - 2.0
 
 
 def _phases_tried(time: FloatArray) -> FloatArray:
@@ -336,27 +144,3 @@ def _residuals(window: Window, fit: Fit) -> FloatArray:
     with np.errstate(over="ignore"):
         curve = fit.rate_law.evaluate(seconds, fit.parameters if fit.ok else fit.nearest)
     return window.signal * window.unit + window.centre - curve
-
-
-def _alternative(
-    fit: Fit, *, rest: FloatArray | None = None, inflation: float = 1.0
-) -> Alternative:
-    """Put a fit into numbers; with `rest` (N,) its AICc is that of the points."""
-    if not (fit.ok or rest is not None):
-        return Alternative(law=fit.law, note=fit.reason)
-    numbers = len(fit.rate_law.parameters) - len(fit.fixed)
-    points = fit.points if rest is None else len(rest)
-    penalty = small_sample_aic(points, numbers=numbers + 1, information=0.0)
-    aicc = fit.aicc
-    if rest is not None:
-        floor = points * (SMALLEST_NOISE * fit.span) ** 2 + np.finfo(np.float64).tiny
-        aicc = penalty + points * log(max(float(rest @ rest), floor) / points)
-    return Alternative(
-        law=fit.law,
-        parameters=dict(fit.parameters) if fit.ok else {},
-        k_per_s=main_rate(fit.rate_law, fit.parameters) if fit.ok else nan,
-        note=fit.reason,
-        aicc=aicc,
-        fair_aicc=penalty + (aicc - penalty) / inflation**2,
-        numbers=numbers,
-    )

@@ -19,9 +19,10 @@ from stopflow.kinetics.settings import AnalysisSettings
 from stopflow.kinetics.solver.result import Fit, predict
 from stopflow.kinetics.start.detected_start import undetected
 from stopflow.kinetics.verdicts.findings import Finding
+from stopflow.kinetics.verdicts.fit_shot import finish_shot, prepare_shot
 from stopflow.kinetics.verdicts.replicates import FEWEST_REPLICATES, ReplicateMean
 from stopflow.kinetics.verdicts.rules import RULES, judge_shot
-from stopflow.kinetics.verdicts.shot import ShotAnalysis, ShotResult, finish_shot, prepare_shot
+from stopflow.kinetics.verdicts.shot import ShotAnalysis, ShotResult
 from stopflow.trace import FloatArray, Shot, Trace
 
 Together = Literal["mean", "joint"]
@@ -99,7 +100,7 @@ def _fit_mean(used: Sequence[UsedShot], settings: AnalysisSettings, law: str) ->
     analysis = finish_shot(prepared, settings, law=law)
     result = analysis.result
     if result is None:
-        return _none("mean", f"of their mean trace, {analysis.refusal}")
+        return _none("mean", f"of their mean trace, {analysis.reason}")
     left = max(item.result.start_inflation for item in used)
     names = find_law(law).rates
     errors = _mean_scatter(mean, result.fit) if len(used) >= FEWEST_REPLICATES else {}

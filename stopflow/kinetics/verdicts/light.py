@@ -14,7 +14,6 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from stopflow.kinetics.solver.result import FitStatus
 from stopflow.kinetics.verdicts.findings import Finding
 from stopflow.kinetics.verdicts.repeatability import Series
 from stopflow.kinetics.verdicts.series import ConditionAnalysis, ExperimentAnalysis, JudgedShot
@@ -86,7 +85,7 @@ def lighten(analysis: ExperimentAnalysis) -> ExperimentAnalysis:
         shot, extra = judged.shot, tuple(judged.shot.conditions.extra.items())
         if extra not in given:
             given[extra] = _shared_texts(shot.conditions)
-        if judged.findings or judged.left_out is not None or shot.status != FitStatus.OK:
+        if judged.findings or judged.left_out is not None or shot.refusal is not None:
             own[place] = replace(judged, shot=replace(shot, conditions=given[extra]))
             continue
         key = (shot.channel, shot.signal_unit, *extra)

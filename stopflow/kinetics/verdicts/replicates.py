@@ -47,7 +47,6 @@ def average_replicates(
     k_per_s: ArrayLike,
     k_stderr_per_s: ArrayLike,
     *,
-    level: float = 0.95,
     interval: tuple[float, float] | None = None,
 ) -> ReplicateMean:
     """Average the shots of one condition.
@@ -59,8 +58,6 @@ def average_replicates(
     ----------
     k_per_s, k_stderr_per_s
         (n,) rate constants and standard errors of the single shots.
-    level
-        Confidence.
     interval
         The single shot's own interval, taken when there is just one.
     """
@@ -75,10 +72,10 @@ def average_replicates(
     ratio = scatter / typical if typical > 0 else nan
     if count >= FEWEST_REPLICATES:
         error = scatter / sqrt(count)
-        half = float(stdtrit(count - 1, 0.5 + level / 2)) * error
+        half = float(stdtrit(count - 1, 0.975)) * error
     else:
         error = float(np.sqrt((errors**2).sum())) / count
-        half = float(ndtri(0.5 + level / 2)) * error
+        half = float(ndtri(0.975)) * error
     low, high = mean - half, mean + half
     if count == 1 and interval is not None:
         low, high = interval

@@ -152,7 +152,6 @@ RULES: dict[str, Rule] = {
             _W,
             "the rate depends on the law chosen",
             "law_shift_sigma",
-            "chosen_shift_sigma",
             "law_shift_share",
             judge=shot_rules.law_shift,
         ),
@@ -258,8 +257,11 @@ RULES: dict[str, Rule] = {
 def judge_shot(shot: ShotAnalysis, thresholds: QualityThresholds) -> tuple[Finding, ...]:
     """Apply every rule about single shots."""
     result = shot.result
+    if shot.refusal is not None:
+        refusal = shot.refusal
+        return (RULES["refused"].finding(because=refusal.because, **refusal.values),)
     if result is None:
-        return (RULES["refused"].finding(status=shot.status, text=shot.refusal),)
+        return ()
     findings = []
     for rule in RULES.values():
         values = rule.judge(result, thresholds) if rule.judge else None

@@ -10,6 +10,7 @@ from typing import Final
 
 from stopflow.errors import SettingsError, StoreError, and_more
 from stopflow.kinetics.laws import find_law
+from stopflow.kinetics.solver.refusals import say_refusal
 from stopflow.kinetics.verdicts.findings import Finding, Value
 
 BETWEEN_REASONS: Final = "; "
@@ -17,12 +18,16 @@ NAMED: Final = 3
 Parts = tuple[str, str]
 
 
+def _refused(finding: Finding) -> Parts:
+    return _literal(say_refusal(str(finding.values["because"]), finding.values)), ""
+
+
 def _undetermined(finding: Finding) -> Parts:
     known = "side" in finding.values
     meaning = (
         "the data set no {side} limit to it" if known else "its standard error is {error:.0%} of it"
     )
-    return "k is not determined", f": {meaning}"
+    return "{rate} is not determined", f": {meaning}"
 
 
 def _wrong_law(finding: Finding) -> Parts:
@@ -103,7 +108,7 @@ def _listed(value: Value) -> tuple[str, ...]:
 
 _TEXT: Parts = ("{text}", "")
 SENTENCES: Final[Mapping[str, Parts | Callable[[Finding], Parts]]] = {
-    "refused": _TEXT,
+    "refused": _refused,
     "slope": (
         "the baseline is not flat",
         ": it changes by {change:.0%} of the amplitude over the window (reaction not finished, a "
@@ -117,7 +122,7 @@ SENTENCES: Final[Mapping[str, Parts | Callable[[Finding], Parts]]] = {
         "k is {per_step:.2g} times the sampling rate",
         ": the decay falls between the points, sample faster",
     ),
-    "uncertain": ("k is known to {error:.0%} only", ""),
+    "uncertain": ("{rate} is known to {error:.0%} only", ""),
     "undetermined": _undetermined,
     "residual-runs": (
         "the residuals show a systematic pattern",
@@ -196,8 +201,8 @@ CARRIED_BY_A_SHOT: Final[Mapping[str, str]] = {
     "slope": "a baseline that is not flat",
     "short-window": "a window that is too short",
     "slow-sampling": "too few points in the decay",
-    "uncertain": "a large error of k",
-    "undetermined": "a k that is not determined",
+    "uncertain": "a large error of a rate",
+    "undetermined": "a rate that is not determined",
     "residual-runs": "a systematic pattern in the residuals",
     "saturated": "a saturated detector",
     "quantised": "too few levels of the signal",

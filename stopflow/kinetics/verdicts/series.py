@@ -8,7 +8,6 @@ from typing import Final
 import numpy as np
 
 from stopflow.kinetics.settings import AnalysisSettings
-from stopflow.kinetics.solver.result import FitStatus
 from stopflow.kinetics.verdicts.condition_fit import ConditionFit
 from stopflow.kinetics.verdicts.findings import Finding, Verdict, verdict_of
 from stopflow.kinetics.verdicts.repeatability import Deviation, Series, as_series
@@ -62,7 +61,7 @@ class JudgedShot:
     @property
     def usable(self) -> bool:
         """Whether its rate is one to trust."""
-        return self.shot.status == FitStatus.OK and verdict_of(self.own) is not Verdict.FAIL
+        return self.shot.refusal is None and verdict_of(self.own) is not Verdict.FAIL
 
     @property
     def averaged(self) -> bool:
@@ -97,7 +96,7 @@ class ConditionAnalysis:
     amplitude, signal_to_noise
         Medians over the averaged shots.
     half_life_times_k
-        The rate law's own multiple of 1/k, averaged over the shots with a rate.
+        The rate law's own multiple of 1/k, the median over the shots with a rate.
     sizes
         ln of the size of the amplitudes, in the order of `run`; NaN where the rate law has none.
     further
@@ -179,8 +178,7 @@ class ExperimentAnalysis:
                     conditions=told_apart(place, judged.shot.conditions),
                     workbook_rate_per_s=None,
                     signal_unit=intern(judged.shot.signal_unit),
-                    status=intern(str(judged.shot.status)),
-                    refusal="",
+                    refusal=judged.shot.refusal,
                     law=self.law,
                 ),
             )
@@ -276,7 +274,7 @@ def _build_condition(
         together=together,
         amplitude=together.amplitudes.get("amplitude", amplitude) if together else amplitude,
         sizes=amplitude_sizes([result for _, result in used], AMPLITUDES[FIRST_RATE]),
-        half_life_times_k=_mean(
+        half_life_times_k=_median(
             [
                 result.half_life_s * result.fit.k_per_s
                 for i in members
@@ -293,12 +291,8 @@ def _average(results: Sequence[ShotResult]) -> ReplicateMean:
     return average_replicates(
         [result.fit.k_per_s for result in results],
         [result.k_stderr_per_s for result in results],
-        interval=(only.k_low_per_s, only.k_high_per_s) if only else None,
+        interval=only.intervals["k_per_s"] if only else None,
     )
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values) if values else float("nan")
 
 
 def _median(values: Sequence[float]) -> float:

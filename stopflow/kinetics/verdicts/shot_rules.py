@@ -3,9 +3,10 @@
 from math import inf
 
 from stopflow.kinetics.settings import QualityThresholds
-from stopflow.kinetics.verdicts.compare_laws import NOT_RULED_OUT, shift_to
 from stopflow.kinetics.verdicts.findings import Values
+from stopflow.kinetics.verdicts.law_comparison import NOT_RULED_OUT, shift_to
 from stopflow.kinetics.verdicts.shot import ShotResult
+from stopflow.kinetics.verdicts.shot_phases import bare_name
 
 # A ratio of two concentrations up to which they are not taken for equal.
 UNEQUAL = 0.95
@@ -40,23 +41,35 @@ def slow_sampling(result: ShotResult, limits: QualityThresholds) -> Values | Non
 
 
 def uncertain(result: ShotResult, limits: QualityThresholds) -> Values | None:
-    """Large error of k."""
-    error = result.k_stderr_per_s / result.fit.k_per_s
+    """Large error of a rate."""
+    rate, error = _least_certain(result)
     if not limits.uncertain_warn < error <= limits.uncertain_fail:
         return None
-    return {"error": error}
+    return {"rate": rate, "error": error}
 
 
 def undetermined(result: ShotResult, limits: QualityThresholds) -> Values | None:
-    """No limit to k."""
-    error = result.k_stderr_per_s / result.fit.k_per_s
+    """No limit to a rate."""
+    rate, error = _least_certain(result)
     if error > limits.uncertain_fail:
-        return {"error": error}
-    if "k_per_s" in result.fit.fixed:
-        return None
-    if result.k_low_per_s <= 0 or not result.k_high_per_s < inf:
-        return {"side": "lower" if result.k_low_per_s <= 0 else "upper"}
+        return {"rate": rate, "error": error}
+    for name in result.fit.rate_law.rates:
+        if name in result.fit.fixed:
+            continue
+        low, high = result.intervals[name]
+        if low <= 0 or not high < inf:
+            return {"rate": bare_name(name), "side": "lower" if low <= 0 else "upper"}
     return None
+
+
+def _least_certain(result: ShotResult) -> tuple[str, float]:
+    """Name the rate of the largest error, and give that as a part of it."""
+    errors = {
+        bare_name(name): result.stderr[name] / abs(result.fit.parameters[name])
+        for name in result.fit.rate_law.rates
+    }
+    rate = max(errors, key=errors.__getitem__)
+    return rate, errors[rate]
 
 
 def residual_runs(result: ShotResult, limits: QualityThresholds) -> Values | None:
@@ -117,12 +130,12 @@ def law_shift(result: ShotResult, limits: QualityThresholds) -> Values | None:
     unequal = _may_be_unequal(result)
     if unequal is not None:
         return unequal
-    shift = result.law_shift_sigma
-    share = result.law_shift_share
-    least = limits.chosen_shift_sigma if result.law_chosen else limits.law_shift_sigma
-    if not (shift > least and share > limits.law_shift_share):
+    shift = result.law_shift
+    # What is left of the artefact moves k under the other law as well.
+    least = limits.law_shift_sigma * result.start_inflation
+    if not (shift.sigma > least and shift.share > limits.law_shift_share):
         return None
-    return {"share": share, "shift": shift}
+    return {"share": shift.share, "shift": shift.sigma}
 
 
 def _may_be_unequal(result: ShotResult) -> Values | None:
@@ -140,20 +153,18 @@ def _may_be_unequal(result: ShotResult) -> Values | None:
 
 def wrong_law(result: ShotResult, limits: QualityThresholds) -> Values | None:
     """Another rate law is clearly better and moves k by more than its error."""
-    rival = result.laws.rival_of(result.fit)
-    if rival is None:
-        return None
-    # What may be left of the artefact is no phase of the reaction.
     if result.checks.noise_steps < limits.coarse_steps:
         # Rounding errors follow the curve: laws that follow them are no better for it.
         return None
-    gain = result.laws.gain_of(rival, result.fit) / result.start_inflation**2
-    shift = shift_to(rival, result.fit, stderr=result.stderr)
-    if gain <= limits.law_gain or not shift.sigma > 1:
-        return None
-    return {
-        "law": rival.law,
-        "gain": gain,
-        "k_per_s": shift.rate_per_s,
-        "rival_k_per_s": rival.k_per_s,
-    }
+    for rival in result.laws.rivals_of(result.fit):
+        # What may be left of the artefact is no phase of the reaction.
+        gain = result.laws.gain_of(rival, result.fit) / result.start_inflation**2
+        shift = shift_to(rival, result.fit, stderr=result.stderr)
+        if gain > limits.law_gain and shift.sigma > 1:
+            return {
+                "law": rival.law,
+                "gain": gain,
+                "k_per_s": shift.rate_per_s,
+                "rival_k_per_s": rival.k_per_s,
+            }
+    return None

@@ -1,9 +1,9 @@
 """What further workbook columns say of a mixture: which tell conditions apart, which are reagents.
 
-The workbook's own words decide: ``pH``, ``Buffer`` or ``Enzyme`` describe a mixture; a column whose
-entries differ from shot to shot is a result or a remark. A column of unknown meaning whose every
-entry stands at several shots tells conditions apart, too: to average different things is worse than
-to report one thing twice.
+The workbook's own words decide: ``pH``, ``Buffer`` or ``Enzyme`` describe a mixture; ``Comment`` or
+a column whose entries differ from shot to shot is a result or a remark. A column of unknown meaning
+whose every entry stands at several shots tells conditions apart, too: to average different things
+is worse than to report one thing twice.
 """
 
 import re
@@ -18,6 +18,10 @@ from stopflow.trace import Conditions
 _CONDITION = re.compile(
     r"(?<![a-z])(?:p[HD]|buffer|puffer|tampon|enzym\w*|protein|mutant|variant|ligand|inhibitor|"
     r"activator|metal|solvent|salt|additive|catalyst|viscosity|pressure|wavelength)(?![a-z])",
+    re.IGNORECASE,
+)
+_REMARK = re.compile(
+    r"(?<![a-z])(?:notes?|remarks?|comments?|bemerkung\w*|kommentar\w*|operator)(?![a-z])",
     re.IGNORECASE,
 )
 _PARTNER = re.compile(r"enzym|protein|receptor|partner|catalyst|\[E\]|\(E\)|^E\b", re.IGNORECASE)
@@ -50,6 +54,8 @@ def describe_mixture(conditions: Conditions, telling: Sequence[str]) -> str:
 
 
 def _tells(name: str, shots: Sequence[Conditions]) -> bool:
+    if _REMARK.search(name):
+        return False
     groups: dict[tuple[object, ...], list[str]] = {}
     for shot in shots:
         groups.setdefault(shot.group_key(), []).append(shot.extra.get(name, ""))

@@ -19,7 +19,8 @@ def measure_mechanism(
     *, rounds: int | None = None, quick: bool = False, progress: Progress = silent
 ) -> list[dict[str, object]]:
     """Compare global fits with scipy's and, where it is installed, COPASI's."""
-    from stopflow.mechanism.bench import CASES, QUICK, bench_mechanism
+    from stopflow.mechanism.bench.cases import CASES, QUICK
+    from stopflow.mechanism.bench.compare import bench_mechanism
 
     names = QUICK if quick else tuple(CASES)
     return bench_mechanism(names=names, rounds=rounds or (1 if quick else 3), progress=progress)

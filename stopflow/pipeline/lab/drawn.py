@@ -8,6 +8,7 @@ made, only later.
 """
 
 import hashlib
+import json
 import shutil
 import zlib
 from collections.abc import Iterator
@@ -18,12 +19,16 @@ from typing import Final
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from stopflow.io.atomic import replacing_file
-from stopflow.pipeline.lab.kept import DAMAGED
-from stopflow.pipeline.lab.reading import code_digest, library_versions
+from stopflow.io.moves import link_or_copy
+from stopflow.io.results import file_sha256
+from stopflow.pipeline.lab.jobs import code_digest, library_versions
+from stopflow.pipeline.lab.unchanged import DAMAGED
 from stopflow.store import DRAWN
 
 LARGEST_PART: Final = 200_000_000
 """Bytes of a part; one that says it has more is damaged."""
+REPORTS: Final = ("rates.csv", "rates.xlsx", "kinetics.pdf", "kinetics.html")
+"""What is written of every lab."""
 DRAWING_LIBRARIES: Final = ("fonttools", "pypdf")
 
 
@@ -111,9 +116,28 @@ def _archive(path: Path, stack: ExitStack) -> ZipFile | None:
 
 def carry_parts(earlier: Path, place: Path) -> None:
     """Hand the parts that one dataset keeps to the one that will replace it."""
-    if not (earlier / DRAWN).is_file():
-        return
     try:
-        shutil.copyfile(earlier / DRAWN, place / DRAWN)
+        link_or_copy(earlier / DRAWN, place / DRAWN)
     except OSError:
         (place / DRAWN).unlink(missing_ok=True)
+
+
+def reports_key(digest: str, *, paper: str, html_light: bool) -> str:
+    """Name the part that says what the reports of a dataset were when they were written."""
+    return f"reports {digest} {paper} {html_light}"
+
+
+def summary_key(digest: str) -> str:
+    """Name the part that holds what is said of a dataset at the end."""
+    return f"summary {digest}"
+
+
+def take_reports(told: bytes | None, earlier: Path, reports: Path) -> list[Path]:
+    """Copy the reports that are still as they were written; none where one of them is not."""
+    try:
+        digests = json.loads(told or b"{}")
+        if any(file_sha256(earlier / name) != digests[name] for name in REPORTS):
+            return []
+        return [Path(shutil.copyfile(earlier / name, reports / name)) for name in REPORTS]
+    except (OSError, ValueError, KeyError, TypeError):  # removed, or the note is damaged
+        return []

@@ -15,18 +15,19 @@ import numpy as np
 from stopflow.errors import StopflowError
 from stopflow.frames import Columns, build_columns, further_names
 from stopflow.kinetics.analysis import (
-    AnalysisSettings,
     ExperimentAnalysis,
     LabAnalysis,
     condition_rows,
     judgements,
     secondary_rows,
 )
+from stopflow.kinetics.settings import AnalysisSettings
 from stopflow.pipeline.barriers import analyse_across
+from stopflow.pipeline.lab.jobs import code_digest
 from stopflow.pipeline.lab.kept import keeping_results, stored_results
 from stopflow.pipeline.lab.packing import unpack
 from stopflow.pipeline.lab.provenance import list_notes, list_problems
-from stopflow.pipeline.lab.reading import FolderReading, FolderResult, code_digest
+from stopflow.pipeline.lab.reading import FolderReading, FolderResult
 from stopflow.store import DatasetWriter
 from stopflow.trace import Problem
 

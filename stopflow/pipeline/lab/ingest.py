@@ -1,32 +1,27 @@
 """From folders of instrument files to rates and a dataset."""
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from stopflow.config import build_settings, read_config
 from stopflow.errors import StopflowError
 from stopflow.executors import AHEAD, Workers, open_workers
 from stopflow.io.channels import parse_channel
-from stopflow.io.folder import LabFolders, ReadOptions, find_lab
+from stopflow.io.folder import ReadOptions
 from stopflow.io.results import Lab, lab_at
 from stopflow.io.switch import switching
-from stopflow.io.text import shown_name
-from stopflow.kinetics.analysis import AnalysisSettings
-from stopflow.kinetics.verdicts.sentences import reasons
-from stopflow.pipeline.barriers import true_rates
+from stopflow.io.truth import true_rates
+from stopflow.kinetics.settings import AnalysisSettings
 from stopflow.pipeline.checks import given, require_time_unit, require_wavelength, require_whole
 from stopflow.pipeline.lab.drawn import carry_parts
-from stopflow.pipeline.lab.gather import GatheredFolders, compare_folders, gather_folders
-from stopflow.pipeline.lab.kept import earlier_results
-from stopflow.pipeline.lab.provenance import build_provenance
-from stopflow.pipeline.lab.reading import FolderJob, FolderReading, FolderResult, do_folder
+from stopflow.pipeline.lab.folders import find_folders
+from stopflow.pipeline.lab.jobs import FolderJob, do_job, load_analysis
+from stopflow.pipeline.lab.unchanged import EarlierKeys, earlier_keys, seal_results, take_dataset
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.store import (
     REPLACEABLE,
@@ -35,6 +30,10 @@ from stopflow.store import (
     load_dataset,
     writing_into,
 )
+
+if TYPE_CHECKING:  # what reads, fits and compares is loaded where a folder has to be done
+    from stopflow.pipeline.lab.gather import GatheredFolders
+    from stopflow.pipeline.lab.reading import FolderReading, FolderResult
 
 SMALL_LAB = 10_000_000
 """Bytes below which starting processes takes longer than the work."""
@@ -91,10 +90,10 @@ class Execution:
 
 
 USUAL = Execution()
-Hear = Callable[[FolderResult], None]
+Hear = Callable[["FolderResult"], None]
 
 
-def unheard(_result: FolderResult) -> None:
+def unheard(_result: "FolderResult") -> None:
     """Do nothing with a folder that is done."""
 
 
@@ -160,49 +159,65 @@ def write_dataset(
     command: str = "",
     progress: Progress = silent,
     hear: Hear = unheard,
-) -> None:
+) -> bool:
     """Write the dataset of `root` into the empty folder `place`; it is to replace the one in `out`.
+
+    Returns
+    -------
+    bool
+        Whether it is the dataset of `out` as it was, because nothing has changed.
 
     Raises
     ------
     StopflowError
         As `ingest`.
     """
-    lab = _lab(root, out=out)
-    jobs = _jobs(root, lab, settings)
-    counter = count(1)
+    lab, folders = find_folders(root, out=out)
+    jobs = [_job(folder, name, settings) for folder, name in folders]
+    earlier = EarlierKeys() if execution.fresh else earlier_keys(out)
+    with ThreadPoolExecutor(os.cpu_count() or 1) as threads:  # files are hashed outside Python
+        keys = list(threads.map(earlier.key_of, jobs))
+    true, unread = true_rates(folders)
+    further = (*lab.problems, *unread)
+    record = lab_at(root).record(out)
+    told = ascii((asdict(settings), list(map(asdict, further)), true, command, record))
+    if earlier.are(keys, told) and take_dataset(out, place):
+        return True
+    left = [job for job, key in zip(jobs, keys, strict=True) if key is None]
+    processes = _processes(left, settings.workers)
+    with open_workers(
+        processes=processes, cluster=execution.cluster, load=load_analysis
+    ) as workers:
+        # Loaded while the workers load what they need.
+        from stopflow.pipeline.lab.gather import compare_folders, gather_folders
+        from stopflow.pipeline.lab.kept import earlier_results
+        from stopflow.pipeline.lab.provenance import build_provenance
 
-    def done(result: FolderResult) -> None:
-        hear(result)
-        progress("reading and fitting", next(counter), len(jobs))
+        if not execution.fresh:
+            carry_parts(out, place)
+        counter = count(1)
 
-    if not execution.fresh:
-        carry_parts(out, place)
-    with writing_into(place) as writer, ExitStack() as stack:
-        # Files are hashed, and traces compared with their digests, outside the interpreter.
-        with (
-            earlier_results(out, wanted=not execution.fresh) as earlier,
-            ThreadPoolExecutor(os.cpu_count() or 1) as threads,
-        ):
-            keys = list(threads.map(earlier.key_of, jobs))
-            left = [job for job, key in zip(jobs, keys, strict=True) if key is None]
-            known = [key for key in keys if key is not None]
-            kept = Workers(executor=threads, at_once=AHEAD).map_in_order(earlier.find, known)
-            processes = _processes(left, settings.workers)
-            workers = stack.enter_context(
-                open_workers(processes=processes, cluster=execution.cluster)
-            )
-            readings = _read_all(jobs, keys, kept, workers.map_in_order(do_folder, left))
-            gathered = gather_folders(readings, writer, place, settings.analysis, done=done)
-        workers.dismiss()
-        _require_better(gathered, out, lab=lab_at(root))
-        true, unread = true_rates([(job.folder, job.name) for job in jobs])
-        further = (*lab.problems, *unread)
-        compare_folders(gathered, writer, place, settings.analysis, true=true, further=further)
-        made = build_provenance(
-            gathered.results, asdict(settings), command=command, lab=lab_at(root).record(out)
-        )
-        writer.describe(made)
+        def done(result: "FolderResult") -> None:
+            hear(result)
+            progress("reading and fitting", next(counter), len(jobs))
+
+        with writing_into(place) as writer:
+            with (
+                earlier_results(out, wanted=len(left) < len(jobs)) as kept,
+                ThreadPoolExecutor(os.cpu_count() or 1) as threads,
+            ):
+                found = Workers(executor=threads, at_once=AHEAD).map_in_order(
+                    kept.find, [key for key in keys if key is not None]
+                )
+                readings = _read_all(jobs, keys, found, workers.map_in_order(do_job, left))
+                gathered = gather_folders(readings, writer, place, settings.analysis, done=done)
+            workers.dismiss()
+            _require_better(gathered, out, lab=lab_at(root))
+            compare_folders(gathered, writer, place, settings.analysis, true=true, further=further)
+            made = build_provenance(gathered.results, asdict(settings), command=command, lab=record)
+            writer.describe(made)
+        seal_results(place, told)
+    return False
 
 
 def folder_jobs(root: Path, *, out: Path, settings: IngestSettings) -> list[FolderJob]:
@@ -213,61 +228,28 @@ def folder_jobs(root: Path, *, out: Path, settings: IngestSettings) -> list[Fold
     StopflowError
         When there is none.
     """
-    return _jobs(root, _lab(root, out=out), settings)
+    return [_job(folder, name, settings) for folder, name in find_folders(root, out=out)[1]]
 
 
-def _jobs(root: Path, lab: LabFolders, settings: IngestSettings) -> list[FolderJob]:
+def _job(folder: Path, name: str, settings: IngestSettings) -> FolderJob:
     options = ReadOptions(
         channel=settings.channel,
         wavelength_nm=settings.wavelength_nm,
         blank=None if settings.blank is None else Path(settings.blank),
         time_unit=settings.time_unit,
     )
-    return [
-        FolderJob(folder=folder, name=name, options=options, settings=settings.analysis)
-        for folder, name in zip(lab.experiments, _names(root, lab.experiments), strict=True)
-    ]
-
-
-def _lab(root: Path, *, out: Path) -> LabFolders:
-    if not root.exists():
-        raise StopflowError(f"{root} does not exist; give a folder that holds trace files")
-    if not root.is_dir():
-        raise StopflowError(
-            f"{root} is a file; give its folder, {root.parent}, or use: stopflow fit {root}"
-        )
-    lab = find_lab(root, passed_over=[out])
-    if not lab.experiments:
-        seen = "; ".join(str(problem) for problem in lab.problems[:3])
-        raise StopflowError(
-            f"no trace files in {root} or below it; is it the right folder? "
-            + (f"There is: {seen}. " if seen else "")
-            + "The formats that are read: stopflow formats"
-        )
-    return lab
-
-
-def _names(root: Path, folders: Sequence[Path]) -> list[str]:
-    """Name experiments after their folders, those of one name by their way below `root`."""
-    top = root.resolve().name if root.name in ("", "..") else root.name
-    names = [shown_name(top if folder == root else folder.name) for folder in folders]
-    times = Counter(names)
-    above = Path(top if root in folders else "")
-    return [
-        name if times[name] == 1 else shown_name((above / folder.relative_to(root)).as_posix())
-        for folder, name in zip(folders, names, strict=True)
-    ]
+    return FolderJob(folder=folder, name=name, options=options, settings=settings.analysis)
 
 
 def _read_all(
     jobs: Sequence[FolderJob],
     keys: Sequence[str | None],
-    kept: Iterator[FolderReading | None],
-    done: Iterator[FolderReading],
-) -> Iterator[FolderReading]:
+    kept: "Iterator[FolderReading | None]",
+    done: "Iterator[FolderReading]",
+) -> "Iterator[FolderReading]":
     """Yield the folders in order: as they were `kept` before, or as they are `done` now."""
     for job, key in zip(jobs, keys, strict=True):
-        yield next(done) if key is None else next(kept) or do_folder(job)
+        yield next(done) if key is None else next(kept) or do_job(job)
 
 
 def _processes(jobs: Sequence[FolderJob], workers: int) -> int:
@@ -277,10 +259,12 @@ def _processes(jobs: Sequence[FolderJob], workers: int) -> int:
     return max(min(workers or (1 if small else os.cpu_count() or 1), len(jobs)), 1)
 
 
-def _require_better(gathered: GatheredFolders, out: Path, *, lab: Lab) -> None:
+def _require_better(gathered: "GatheredFolders", out: Path, *, lab: Lab) -> None:
     """Refuse shots without a single rate where the lab's dataset in `out` has rates."""
     if gathered.rates or lab_of(out) != lab or not _has_rates(out):
         return
+    from stopflow.kinetics.verdicts.sentences import reasons
+
     shots = [shot for result in gathered.results for shot in result.analysis.shots]
     first = shots[0]
     raise StopflowError(

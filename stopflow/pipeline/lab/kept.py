@@ -7,33 +7,25 @@ that does not fit means that the folder is done again. So is a folder in which s
 for the failure may have been of the moment; its entry serves to merge datasets alone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
-from zipfile import BadZipFile, ZipFile, ZipInfo
+from zipfile import ZipFile, ZipInfo
 
 from stopflow.errors import StopflowError, StoreError
 from stopflow.frames import AGAIN
-from stopflow.kinetics.analysis import AnalysisSettings
+from stopflow.kinetics.settings import AnalysisSettings
+from stopflow.pipeline.lab.jobs import code_digest
 from stopflow.pipeline.lab.packing import pack, unpack
-from stopflow.pipeline.lab.reading import (
-    FolderJob,
-    FolderReading,
-    FolderResult,
-    code_digest,
-    job_key,
-)
-from stopflow.store import KEPT, Dataset, load_dataset, trace_digests
+from stopflow.pipeline.lab.reading import FolderReading, FolderResult
+from stopflow.pipeline.lab.unchanged import DAMAGED, SETTINGS
+from stopflow.seal import trace_digests
+from stopflow.store import KEPT, Dataset, load_dataset
 from stopflow.trace import FloatArray, Trace, frozen_array
 
-SETTINGS: Final = "settings"
 ONCE: Final = "once-"
 """Before the key of a folder that the next ingest does again."""
-MOST_SHARED: Final = 8
-"""Times that are held for the traces that share them."""
-DAMAGED: Final = (OSError, BadZipFile, ValueError, KeyError, NotImplementedError, EOFError)
-"""What opening or reading a damaged archive raises."""
 
 
 class ResultsKeeper:
@@ -54,17 +46,6 @@ class EarlierResults:
     def __init__(self, archive: ZipFile | None = None, dataset: Dataset | None = None) -> None:
         self._archive = archive
         self._traces = None if dataset is None else ExperimentTraces(dataset)
-        self._keys = frozenset(archive.namelist() if archive is not None else ())
-
-    def key_of(self, job: FolderJob) -> str | None:
-        """Return the key of the job; None where it was not done before just so."""
-        if not self._keys:
-            return None
-        try:
-            key = job_key(job)
-        except OSError:
-            return None
-        return key if key in self._keys else None
 
     def find(self, key: str) -> FolderReading | None:
         """Return the folder with this key as it was done before; None where it is damaged."""
@@ -184,7 +165,6 @@ class ExperimentTraces:
         self._dataset = dataset
         names = dataset.tables["shots"].columns(["experiment"])
         self._rows = names.groupby("experiment", sort=False).indices
-        self._shared: dict[tuple[int, int], FloatArray] = {}
 
     def find(self, result: object) -> tuple[Trace | None, ...] | None:
         """Return the traces that belong to a result; None where the dataset holds others."""
@@ -193,22 +173,21 @@ class ExperimentTraces:
         rows = self._rows.get(result.name, ())
         if len(rows) != len(result.traces):
             return None
-        traces = tuple(self._trace(int(row)) for row in rows)
+        traces = self._traces(rows)
         return traces if trace_digests(traces) == result.traces else None
 
-    def _trace(self, row: int) -> Trace | None:
-        recorded = self._dataset.trace(row)
-        if recorded is None:
-            return None
-        return Trace(time_s=self._times(recorded[0]), signal=recorded[1])
-
-    def _times(self, recorded_s: FloatArray) -> FloatArray:
-        """Return the same array for times that lie in the same place: they are digested once."""
-        place = (int(recorded_s.__array_interface__["data"][0]), len(recorded_s))
-        known = self._shared.get(place)
-        if known is None:
-            known = frozen_array(recorded_s)
-            if len(self._shared) == MOST_SHARED:
-                self._shared = {}
-            self._shared[place] = known
-        return known
+    def _traces(self, rows: Iterable[int]) -> tuple[Trace | None, ...]:
+        """Return traces; times that several share are one array, which is then hashed once."""
+        grids: dict[tuple[int, int], FloatArray] = {}
+        traces: list[Trace | None] = []
+        for row in rows:
+            recorded = self._dataset.trace(int(row))
+            if recorded is None:
+                traces.append(None)
+                continue
+            time_s, signal = recorded
+            place = int(time_s.__array_interface__["data"][0]), len(time_s)
+            if place not in grids:
+                grids[place] = frozen_array(time_s)
+            traces.append(Trace(time_s=grids[place], signal=signal))
+        return tuple(traces)

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stopflow import __version__
-from stopflow.pipeline.lab.reading import FolderResult, library_versions
+from stopflow.pipeline.lab.jobs import library_versions
+from stopflow.pipeline.lab.reading import FolderResult
 from stopflow.store import LAB
 from stopflow.trace import Problem
 

@@ -6,25 +6,18 @@ the comparison of all folders needs. It travels as the bytes in which a dataset 
 next ingest; of all folders together only its `light` part is held in memory.
 """
 
-import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
-from functools import cache
-from importlib.metadata import version
+from dataclasses import dataclass, fields, replace
 from math import isnan, nan
 from pathlib import Path
 from typing import Any, Final
 
-import stopflow
 from stopflow.columns import foreign_name
 from stopflow.frames import Columns, build_columns
 from stopflow.io.decisions import load_decisions
-from stopflow.io.folder import ReadOptions
-from stopflow.io.results import file_sha256
 from stopflow.io.sorting import DECISIONS
 from stopflow.io.text import shown_name
 from stopflow.kinetics.analysis import (
-    AnalysisSettings,
     ExperimentAnalysis,
     cut_rows,
     own_law,
@@ -32,26 +25,16 @@ from stopflow.kinetics.analysis import (
 )
 from stopflow.kinetics.verdicts.light import lighten
 from stopflow.pipeline.barriers import read_and_analyse
+from stopflow.pipeline.lab.jobs import FolderJob, code_digest, file_hashes, job_key
 from stopflow.pipeline.lab.packing import pack
 from stopflow.pipeline.lab.shared_rates import NONE, shared_rates
 from stopflow.schema import COLUMNS, STORAGE_COLUMNS
-from stopflow.store import trace_digests
+from stopflow.seal import trace_digests
 from stopflow.trace import Experiment, Problem, Trace
 
-LIBRARIES: Final = ("numpy", "scipy", "pandas", "matplotlib")
 NOT_OF_A_FOLDER: Final = {**dict.fromkeys(STORAGE_COLUMNS, 0), "k_true_per_s": nan}
 """Columns of a shot that are filled when the dataset is written."""
 OWN_NAMES: Final = frozenset(name.casefold() for name in COLUMNS)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FolderJob:
-    """A folder to do, by its path, the name of its experiment, and how."""
-
-    folder: Path
-    name: str
-    options: ReadOptions
-    settings: AnalysisSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -138,7 +121,7 @@ def _sent(values: Mapping[str, Any]) -> FolderReading:
 
 def do_folder(job: FolderJob) -> FolderReading:
     """Read and analyse a folder."""
-    hashes = _hashes(job.folder)
+    hashes = file_hashes(job.folder)
     key = job_key(job, hashes)
     sha256 = {shown_name(name): digest for name, digest in hashes.items() if digest}
     experiment, analysis = read_and_analyse(
@@ -215,60 +198,6 @@ def _headline(analysis: ExperimentAnalysis) -> str:
         return f"{found}, no rate"
     low, high = f"{min(rates):.3g}", f"{max(rates):.3g}"
     return f"{found}, k = {low if low == high else f'{low} to {high}'} 1/s"
-
-
-def job_key(job: FolderJob, hashes: Mapping[str, str] | None = None) -> str:
-    """Hash all that the result of a job depends on.
-
-    These are the entries of its folder with the content of its files, decisions among them, the
-    file that is subtracted as a blank, the settings, this program and the libraries. `hashes`
-    are those of the files, where they are known already.
-    """
-    blank = job.options.blank
-    entries = sorted((path.name, path.is_dir()) for path in job.folder.iterdir())
-    known = {
-        "folder": str(job.folder),
-        "name": job.name,
-        "entries": entries,
-        "files": _hashes(job.folder) if hashes is None else hashes,
-        "blank": "" if blank is None else _hash_or_nothing(blank),
-        "options": {**asdict(job.options), "blank": str(blank)},
-        "settings": asdict(job.settings),
-        "code": code_digest(),
-        "libraries": library_versions(),
-    }
-    return hashlib.sha256(ascii(known).encode()).hexdigest()
-
-
-@cache
-def library_versions() -> Mapping[str, str]:
-    """Return the versions of the libraries that results depend on, by name."""
-    return {name: version(name) for name in LIBRARIES}
-
-
-@cache
-def code_digest() -> str:
-    """Hash the source of this package: results of another state of it are not taken for its own."""
-    root = Path(stopflow.__file__).parent
-    digest = hashlib.sha256(stopflow.__version__.encode())
-    for path in sorted(root.rglob("*.py")):
-        digest.update(path.relative_to(root).as_posix().encode())
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def _hashes(folder: Path) -> dict[str, str]:
-    """Hash the files of a folder; one that cannot be opened has ``""``."""
-    return {
-        path.name: _hash_or_nothing(path) for path in sorted(folder.iterdir()) if path.is_file()
-    }
-
-
-def _hash_or_nothing(path: Path) -> str:
-    try:
-        return file_sha256(path)
-    except OSError:
-        return ""
 
 
 def _shadowed(experiment: Experiment) -> list[Problem]:

@@ -1,35 +1,12 @@
 """What an ingest says at its end: a table of conditions, the problems, one line."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
-from typing import Any
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Final
 
-import pandas as pd
+from stopflow.io.json_files import json_text
 
-from stopflow.report.kinetics.conditions import (
-    Units,
-    build_units,
-    name_files_apart,
-    sort_conditions,
-    write_concentration,
-)
-from stopflow.report.kinetics.input_problems import (
-    LEVELS,
-    group_problems,
-    say_disagreements,
-    say_problem,
-)
-from stopflow.report.kinetics.law_choice import list_law_choices, say_law_choice, say_remedies
-from stopflow.report.kinetics.repeats import list_doubtful
-from stopflow.report.kinetics.summary import count_things
-from stopflow.report.paper.rounding import format_pm
-from stopflow.store import Dataset
-
-SHOWN_ROWS = 40
-GIVEN_STARTS = ("workbook", "decision")
-"""Sources of a start that somebody has set."""
-SHOWN_CHOICES = 8
+SHOWN_CHOICES: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +53,16 @@ class Summary:
         more = (f"... {rest} more in reports",) if rest > 0 else ()
         return self.law_choices[:SHOWN_CHOICES] + more
 
+    @property
+    def things(self) -> str:
+        """How many things in the input are to be looked at, in words."""
+        count = len(self.problems)
+        return f"{count} thing{'s' * (count != 1)} in the input to look at"
+
+    def text(self) -> str:
+        """Write it down, for `parse_summary`."""
+        return json_text(asdict(self))
+
     def as_dict(self) -> dict[str, Any]:
         """For --json."""
         return {
@@ -89,108 +76,14 @@ class Summary:
         }
 
 
-def summarise(dataset: Dataset) -> Summary:
-    """Build the summary of an ingested lab."""
-    shots = dataset.shots
-    verdicts = {name: int((shots["verdict"] == name).sum()) for name in ("PASS", "WARN", "FAIL")}
-    refused = int(shots["k_per_s"].isna().sum())
-    counts = {"shots": len(shots), "fitted": len(shots) - refused, "refused": refused, **verdicts}
-    problems = tuple(
-        say_problem(row) for row in dataset.problems.to_dict("records") if row["level"] in LEVELS
-    )
-    broken = bool((dataset.problems["level"] == "error").any()) or refused > 0
-    columns, rows = _condition_table(dataset)
-    headline = (
-        f"{counts['fitted']} of {count_things(counts['shots'], 'shot')} fitted in "
-        f"{count_things(shots['experiment'].nunique(), 'experiment')}: "
-        f"{verdicts['PASS']} PASS, {verdicts['WARN']} WARN, {verdicts['FAIL']} FAIL"
-    )
-    left_out = dataset.provenance.get("left_out") or ()
-    if left_out:
-        headline += f"; {count_things(len(left_out), 'shot')} left out by decisions.csv"
-    doubtful = len(list_doubtful(dataset.conditions))
-    if doubtful:
-        headline += f"; {doubtful} of {len(dataset.conditions)} series with a warning as a whole"
-    remedies = say_remedies(shots)
-    if remedies:
-        headline += f"; {remedies}"
-    return Summary(
-        columns=columns,
-        rows=rows,
-        counts=counts,
-        problems=problems,
-        grouped=group_problems(dataset.problems),
-        errors=group_problems(dataset.problems[dataset.problems["level"] == "error"]),
-        disagreements=say_disagreements(dataset.problems),
-        law_choices=tuple(say_law_choice(choice) for choice in list_law_choices(shots)),
-        hints=_hints(shots),
-        exit_code=int(broken),
-        headline=headline,
-    )
+def parse_summary(written: bytes | None) -> Summary | None:
+    """Read what `Summary.text` wrote; None where that is missing or damaged."""
+    try:
+        values = json.loads(written or b"")
+        return Summary(**{item.name: _frozen(values[item.name]) for item in fields(Summary)})
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
-CONDITION_CELLS: dict[str, Callable[[dict[str, Any], Units], str]] = {
-    "experiment": lambda row, _: str(row["experiment"]),
-    "file": lambda row, _: str(row["file"]),
-    "mixture": lambda row, _: str(row["mixture"]),
-    "conc.": lambda row, units: _if_known(
-        row["concentration_M"], partial(write_concentration, unit=units.concentration)
-    ),
-    "ionic str.": lambda row, units: _if_known(
-        row["ionic_strength_M"], partial(write_concentration, unit=units.ionic_strength)
-    ),
-    "T": lambda row, _: _if_known(row["temperature_K"], _celsius),
-    "shots": lambda row, _: f"{row['fitted']:.0f}/{row['shots']:.0f}",
-    "k (1/s)": lambda row, _: _if_known(
-        row["k_per_s"], lambda k: format_pm(k, row["k_stderr_per_s"])
-    ),
-    "verdict": lambda row, _: str(row["verdict"]),
-}
-
-
-def _condition_table(dataset: Dataset) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
-    """Return columns and rows; a column that says nothing anywhere is left out."""
-    conditions = sort_conditions(
-        dataset.conditions.assign(file=name_files_apart(dataset.shots, dataset.conditions))
-    )
-    units = build_units(conditions)
-    records = conditions.head(SHOWN_ROWS).to_dict("records")
-    cells = {name: [cell(row, units) for row in records] for name, cell in CONDITION_CELLS.items()}
-    columns = tuple(name for name, texts in cells.items() if any(texts))
-    rows = tuple(zip(*(cells[name] for name in columns), strict=True))
-    if len(conditions) > SHOWN_ROWS:
-        more = f"... {len(conditions) - SHOWN_ROWS} more"
-        rows += ((more, *[""] * (len(columns) - 1)),)
-    return columns, rows
-
-
-def _hints(shots: pd.DataFrame) -> tuple[str, ...]:
-    hints = []
-    fitted = shots[shots["k_per_s"].notna()]
-    if fitted.empty:
-        hints.append(
-            "no shot gave a rate: the reasons are in the column reason of rates.csv; look at one "
-            "shot with: stopflow view FILE"
-        )
-    detected = int((~fitted["start_source"].isin(GIVEN_STARTS)).sum())
-    if detected:
-        hints.append(
-            f"the start of the fit was found from the trace for {count_things(detected, 'shot')}; "
-            "to set it yourself, write a start_values.csv in the folder with the columns Filename "
-            "and x_start"
-        )
-    if shots["concentration_M"].isna().all() and len(shots) > 1:
-        hints.append(
-            "no concentrations are known, so there is no plot of k against them; to give them, "
-            "write an Extended_Dataset.csv in the folder with the columns Filename and "
-            "Concentration (mM)"
-        )
-    return tuple(hints)
-
-
-def _if_known(value: float, write: Callable[[float], str]) -> str:
-    return "" if pd.isna(value) else write(value)
-
-
-def _celsius(kelvin: float) -> str:
-    return f"{kelvin - 273.15:.1f} °C"
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value

@@ -17,7 +17,6 @@ from stopflow.mechanism.results import FittedFolder, FittedGroup
 from stopflow.mechanism.sbml import write_sbml
 from stopflow.pipeline.mechanism.settings import MechanismSettings
 from stopflow.pipeline.progress import Progress, silent
-from stopflow.pipeline.reports import in_place
 from stopflow.report.mechanism.numbers import (
     ENTHALPY,
     constants_table,
@@ -101,7 +100,7 @@ def place_mechanism(
         if figures is not None:
             drawn = switch.files(figures, lab=lab_at(folder), is_part=True)
         written = write_mechanism(found, gathered, folder=folder, figures=drawn, **how)
-    return [in_place(path, {gathered: reports, drawn: figures}) for path in written], switch.notes
+    return list(map(switch.in_place, written)), switch.notes
 
 
 def _write_sbml(found: FittedFolder, reports: Path) -> list[Path]:

@@ -79,9 +79,16 @@ def rank_folder(
     Raises
     ------
     StopflowError
-        When no shot has a concentration of what is varied.
+        When no shot has a concentration of what is varied, or a setting is none of known schemes.
     """
     generator = np.random.default_rng(require_seed(seed))
+    for name, value in {
+        "drift": settings.drift,
+        "mixed_first": settings.mixed_first,
+        "response": "each" if settings.response == "each" else "",
+    }.items():
+        if value:
+            raise SettingsError(name, value, valid="nothing beside --rank, whose schemes lack it")
     found = collect_for_ranking(folder, settings, progress=progress)
     group = max(found.groups, key=_richness)
     remarks = list(found.remarks)

@@ -1,5 +1,6 @@
 """The shots of a folder and of the folders below it, as the global fit takes them."""
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from stopflow.trace import Conditions, Experiment, Shot
 
 VARIED_SPECIES, PARTNER = "S", "E"
 """As the known schemes call them."""
+WAVELENGTH = re.compile(r"\s*(wavelength|λ)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -106,7 +108,7 @@ def _trim(experiment: Experiment) -> list[tuple[Shot, float | None, str]]:
         window = judged.shot.window
         usable = shot.trace is not None and window is not None
         start_s = window.start_s if usable and window is not None else None
-        found.append((shot, start_s, judged.shot.refusal))
+        found.append((shot, start_s, judged.shot.reason))
     return found
 
 
@@ -160,6 +162,13 @@ def _find_partner(conditions: list[Conditions]) -> str | None:
     return names.pop() if len(names) == 1 and None not in found else None
 
 
+def _find_wavelengths(trimmed: list[TrimmedShot]) -> str:
+    """Find the column of the wavelength: responses depend on it, constants do not."""
+    columns = [item.shot.conditions.extra for item in trimmed]
+    named = (name for name in (columns[0] if columns else ()) if WAVELENGTH.match(name))
+    return next((name for name in named if all(name in extra for extra in columns)), "")
+
+
 def _build(
     trimmed: list[TrimmedShot],
     left_out: list[str],
@@ -172,7 +181,7 @@ def _build(
         mixing_ratio=settings.mixing_ratio,
         dead_time_s=None if settings.dead_time_ms is None else settings.dead_time_ms / 1e3,
         delay=settings.delay,
-        channel_column=settings.response_column,
+        channel_column=settings.response_column or _find_wavelengths(trimmed),
     )
     measured: list[MeasuredShot] = []
     reasons = list(left_out)

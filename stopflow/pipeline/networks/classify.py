@@ -21,9 +21,8 @@ from stopflow.learn.device import require_device
 from stopflow.learn.memory import peak_memory
 from stopflow.learn.saved import require_model_place, save_model
 from stopflow.learn.settings import TrainSettings
-from stopflow.pipeline.checks import require_name, require_seed
+from stopflow.pipeline.checks import require_name, require_reports, require_seed
 from stopflow.pipeline.networks.train import TrainedRun, compose_values, default_name, layer_rows
-from stopflow.pipeline.reports import in_place, require_reports
 
 PARTS: Final = ("test", "validation", "train")
 
@@ -127,11 +126,10 @@ def train_images(
         write_classifier_page(name, metrics, trained.history, written[1])
         if drawn is not None:
             written += write_classifier_figures(name, trained.history, drawn)
-    places = {gathered: reports, drawn: figures}
     return TrainedClassifier(
         name=name,
         metrics=metrics,
-        written=(place, *(in_place(path, places) for path in written)),
+        written=(place, *map(switch.in_place, written)),
         status=trained.status,
         notes=(*(text for text in (trained.reason,) if text), *switch.notes),
     )

@@ -30,11 +30,11 @@ from stopflow.learn.predict.shots import predict_shots
 from stopflow.learn.saved import WEIGHTS, load_model
 from stopflow.learn.settings import TrainSettings
 from stopflow.learn.split import Split
+from stopflow.pipeline.checks import require_reports
 from stopflow.pipeline.find import find_model
 from stopflow.pipeline.networks.rows import build_lab_data
 from stopflow.pipeline.networks.train import model_provenance, trace_of
 from stopflow.pipeline.progress import Progress, silent
-from stopflow.pipeline.reports import in_place, require_reports
 from stopflow.report.data import ModelReportData
 from stopflow.report.models.formats import say_percent
 from stopflow.report.paper.rounding import format_digits, format_pm
@@ -145,7 +145,7 @@ def compare_models(
     kept.remove()
     return Compared(
         rows=rows,
-        written=tuple(in_place(path, {gathered: reports, drawn: figures}) for path in written),
+        written=tuple(map(switch.in_place, written)),
         headline=state_best(build_comparison(shown)),
         set_aside=tuple(switch.notes),
     )

@@ -17,10 +17,10 @@ from stopflow.learn.compress_curve import compress_curve
 from stopflow.learn.compress_rates import RateSubject
 from stopflow.learn.device import one_thread
 from stopflow.learn.saved import load_model
+from stopflow.pipeline.checks import require_reports
 from stopflow.pipeline.find import find_model
 from stopflow.pipeline.networks.classify import load_images
 from stopflow.pipeline.networks.rows import build_lab_data
-from stopflow.pipeline.reports import require_reports
 from stopflow.report.paper.rounding import format_digits
 from stopflow.store import is_dataset, load_dataset
 

@@ -18,7 +18,7 @@ from stopflow.learn.saved import load_model
 from stopflow.pipeline.barriers import Trace, predict_each, trimmed_or_none
 from stopflow.pipeline.find import find_model
 from stopflow.pipeline.lab.ingest import ingest, ingest_settings
-from stopflow.pipeline.lab.summary import summarise
+from stopflow.pipeline.lab.summarise import summarise
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.report.kinetics.summary import count_things
 from stopflow.report.models.formats import say_percent

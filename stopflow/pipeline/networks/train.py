@@ -17,12 +17,11 @@ from stopflow.learn.settings import TrainSettings
 from stopflow.learn.training.augment import TraceOf
 from stopflow.learn.training.train import Trained, TrainStatus, train
 from stopflow.lowrank import LAYERS, Network
-from stopflow.pipeline.checks import given, require_name, require_seed
+from stopflow.pipeline.checks import given, require_name, require_reports, require_seed
 from stopflow.pipeline.model_reports import write_model_report
 from stopflow.pipeline.networks.layer_files import parse_layers
 from stopflow.pipeline.networks.rows import build_lab_data
 from stopflow.pipeline.progress import Progress, silent
-from stopflow.pipeline.reports import in_place, require_reports
 from stopflow.report.models.formats import say_percent
 from stopflow.report.paper.rounding import format_digits
 from stopflow.store import Dataset, load_dataset
@@ -181,10 +180,7 @@ def train_model(
     return TrainedModel(
         name=name,
         metrics=metrics,
-        written=(
-            folder,
-            *(in_place(path, {gathered: reports, drawn: figures}) for path in written),
-        ),
+        written=(folder, *map(switch.in_place, written)),
         status=trained.status,
         notes=(
             *(text for text in (trained.reason, _row_space_note(trained)) if text),

@@ -15,6 +15,7 @@ from stopflow.io.json_files import json_text
 from stopflow.io.switch import switching
 from stopflow.learn.device import one_thread
 from stopflow.learn.published.runs import VariantRun
+from stopflow.pipeline.checks import require_reports
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.pipeline.published.data import open_sources
 from stopflow.pipeline.published.rows import (
@@ -28,7 +29,6 @@ from stopflow.pipeline.published.rows import (
     with_seed,
 )
 from stopflow.pipeline.published.runs import KeptRuns
-from stopflow.pipeline.reports import require_reports
 from stopflow.report.models.reproduction import (
     ReproducedVariant,
     published_figure,

@@ -18,7 +18,7 @@ from stopflow.io.sorting import sort_file
 from stopflow.kinetics.analysis import shot_rows
 from stopflow.pipeline.barriers import read_and_analyse
 from stopflow.pipeline.lab.ingest import IngestSettings, folder_jobs
-from stopflow.pipeline.lab.reading import FolderJob
+from stopflow.pipeline.lab.jobs import FolderJob
 from stopflow.pipeline.serve.watch import Signature, Stamp
 from stopflow.report.html.numbers import build_shot_rows
 

@@ -15,7 +15,7 @@ import pandas as pd
 from stopflow import column_names as col
 from stopflow.errors import SettingsError
 from stopflow.kinetics.laws import RateLaw, error_columns, find_law, parameter_column
-from stopflow.kinetics.verdicts.compare_laws import NOT_RULED_OUT, rate_beside
+from stopflow.kinetics.verdicts.law_comparison import NOT_RULED_OUT, rate_beside
 from stopflow.report.kinetics.summary import count_things
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.rounding import MISSING, format_digits

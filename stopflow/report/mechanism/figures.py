@@ -3,11 +3,12 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from stopflow.mechanism.contours import Contour
 from stopflow.mechanism.determined import RISE, Determination
 from stopflow.mechanism.fit import GlobalFit
-from stopflow.mechanism.scheme import Scheme, Step
+from stopflow.mechanism.scheme import Scheme, Step, write_side
 from stopflow.report.mechanism.view import (
     LOGARITHMIC,
     MixturePanel,
@@ -25,13 +26,18 @@ from stopflow.report.paper.style import (
     MUTED,
     shorten_middle,
 )
+from stopflow.trace import FloatArray
 
 ROW_MM = 12.0
 _ARROW_MM = 26.0
 _MOST_RISE = 3.0
 MOST_MARKS = 8
+TITLE_CHARACTERS = 40
+"""Of a panel; more would reach into the next one."""
 KEY_COLUMNS = 4
 """Names of species side by side, in rows above the curves."""
+EXCESS = 10.0
+"""Of a species that is left out of the picture, in largest changes of a concentration."""
 FINE_POINTS = 400
 """Of a profile, between whose points the root of the rise is straight."""
 
@@ -56,8 +62,8 @@ def pair_steps(scheme: Scheme) -> list[tuple[Step, Step | None]]:
 def draw_scheme(page: Page, x_mm: float, y_mm: float, *, scheme: Scheme) -> None:
     """Draw each reaction in a row: reactants, arrow with its constants, products."""
     rows = pair_steps(scheme)
-    left = [str(step).split(" -> ")[0] for step, _ in rows]
-    right = [str(step).split(" -> ")[1] for step, _ in rows]
+    left = [write_side(step.reactants) for step, _ in rows]
+    right = [write_side(step.products) for step, _ in rows]
     wide = max(page.ruler.width_mm(text, 10.0, bold=True) for text in left)
     for number, (step, back) in enumerate(rows):
         middle = y_mm + ROW_MM * (number + 0.5)
@@ -86,8 +92,9 @@ def _draw_arrow(page: Page, x_mm: float, y_mm: float, long_mm: float) -> None:
 def draw_panel(axes: Axes, panel: MixturePanel, *, signal_name: bool) -> None:
     """Draw the shots of a mixture and the fitted curve."""
     axes.plot(panel.time_s, panel.signal, ".", color="#9aa3ab", markersize=1.6)
-    axes.plot(panel.curve_s, panel.curve, color=CATEGORY_COLOURS[0], linewidth=1.1)
-    axes.set_title(shorten_middle(panel.title, 40), fontsize=7.0)
+    for curve_s, curve in panel.curves:
+        axes.plot(curve_s, curve, color=CATEGORY_COLOURS[0], linewidth=1.1)
+    axes.set_title(shorten_middle(panel.title, TITLE_CHARACTERS), fontsize=6.0, fontweight="normal")
     axes.yaxis.set_major_locator(MaxNLocator(4))
     _time_axis(axes, panel.time_s)
     axes.tick_params(axis="x", which="both", labelbottom=False)
@@ -129,8 +136,11 @@ def draw_species(axes: Axes, fit: GlobalFit, mixture: int, *, key: bool) -> None
     """Draw the concentrations of all species of a mixture against time."""
     problem = fit.problem
     c = problem.concentrations(np.asarray(fit.best.theta))[mixture]
-    factor, unit = concentration_unit(float(c.max()))
-    for place, name in enumerate(problem.scheme.species):
+    excess = find_excess(c)
+    most = float(c[:, ~excess].max())
+    factor, unit = concentration_unit(most)
+    for place in np.flatnonzero(~excess):
+        name = problem.scheme.species[place]
         axes.plot(
             problem.times_s,
             factor * c[:, place],
@@ -138,15 +148,34 @@ def draw_species(axes: Axes, fit: GlobalFit, mixture: int, *, key: bool) -> None
             linestyle=LINE_STYLES[place % len(LINE_STYLES)],
             label=name,
         )
-    axes.set_title(shorten_middle(describe_mixture(fit, mixture), 40), fontsize=7.0)
+    axes.set_title(
+        shorten_middle(describe_mixture(fit, mixture), TITLE_CHARACTERS),
+        fontsize=6.0,
+        fontweight="normal",
+    )
     _time_axis(axes, problem.times_s)
-    rows = -(-len(problem.scheme.species) // KEY_COLUMNS) if key else 0
-    axes.set_ylim(0, factor * float(c.max()) * (1.05 + 0.15 * rows))
+    rows = -(-len(problem.scheme.species) // KEY_COLUMNS) if key else int(excess.any())
+    axes.set_ylim(0, factor * most * (1.05 + 0.15 * rows))
     axes.set_xlabel("time / s")
     axes.set_ylabel(f"concentration / {unit}")
+    if excess.any():
+        absent = [name for name, gone in zip(problem.scheme.species, excess, strict=True) if gone]
+        said = f"{' and '.join(absent)} in excess"
+        axes.annotate(said, (1.0, 1.0), xycoords="axes fraction", ha="right", va="top",
+                      fontsize=6.0, color=MUTED)  # fmt: skip
     if key:
         axes.legend(loc="upper left", ncols=KEY_COLUMNS, fontsize=6.2, handlelength=1.4,
                     columnspacing=0.8, borderaxespad=0.1)  # fmt: skip
+
+
+def find_excess(c: FloatArray) -> NDArray[np.bool_]:
+    """Find species (s,) of which, in c (n, s), so much more is there than changes of any.
+
+    Beside them no other concentration could be read; without any that changes, none is left out.
+    """
+    change = np.ptp(c, axis=0).max()
+    excess = (c.min(axis=0) > EXCESS * change) & (change > 0)
+    return np.asarray(excess & ~excess.all())
 
 
 def draw_contour(axes: Axes, fit: GlobalFit, contour: Contour) -> None:
@@ -171,7 +200,7 @@ def draw_contour(axes: Axes, fit: GlobalFit, contour: Contour) -> None:
         )
     for axis, place in zip((axes.xaxis, axes.yaxis), contour.places, strict=True):
         axis.set_label_text(_axis_name(fit, place))
-        axis.set_major_locator(MaxNLocator(5))
+        axis.set_major_locator(MaxNLocator(4))
     first, second = (constants.names[place] for place in contour.places)
     axes.set_title(f"{first} and {second}: joint 95 % region")
 
@@ -187,7 +216,7 @@ def draw_profile(axes: Axes, fit: GlobalFit, found: Determination, place: int) -
     axes.plot(x, rise, linestyle="none", marker="o", markersize=2.6, color=INK)
     axes.axhline(RISE, color=CATEGORY_COLOURS[1], linewidth=0.8, linestyle=LINE_STYLES[1])
     axes.set_ylim(-0.2, _MOST_RISE * RISE)
-    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.set_xlabel(_axis_name(fit, place))
     axes.set_ylabel("rise of the squares")
     axes.set_title(f"{fit.problem.constants.names[place]}: profile; dashed: 95 %")

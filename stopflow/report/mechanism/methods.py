@@ -49,7 +49,8 @@ def write_methods(found: FittedFolder, provenance: Mapping[str, object]) -> str:
     if found.ranking:
         sentences.append(
             f"The scheme was chosen from {len(found.ranking)} by Akaike's criterion, corrected for "
-            "small samples; schemes that merely contain a simpler one were set apart."
+            "small samples, with the scatter between shots as a covariance; schemes that merely "
+            "contain a simpler one were set apart."
         )
     return " ".join(sentences)
 

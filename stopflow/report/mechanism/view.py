@@ -27,8 +27,9 @@ class MixturePanel:
         Of all shots, thinned.
     residual
         The same points, in units of the noise.
-    curve_s, curve
-        What the scheme gives; one line where responses are shared, else that of the first shot.
+    curves
+        What the scheme gives, times and values: a line for each group of shots that share their
+        responses.
     mean_square
         Of the residuals of all points, in units of the noise.
     """
@@ -37,8 +38,7 @@ class MixturePanel:
     time_s: FloatArray
     signal: FloatArray
     residual: FloatArray
-    curve_s: FloatArray
-    curve: FloatArray
+    curves: tuple[tuple[FloatArray, FloatArray], ...]
     mean_square: float
 
 
@@ -64,7 +64,9 @@ def _panel(fit: GlobalFit, mixture: int, members: list[int]) -> MixturePanel:
     c = problem.concentrations(np.asarray(fit.best.theta))[mixture][:, seen]
     responses = windows.spread(fit.point.responses)
     c = c - problem.find_starts(np.asarray(fit.best.theta))[mixture, seen]
-    times, signals, residuals, squares, curves = [], [], [], 0.0, []
+    times, signals, residuals, squares = [], [], [], 0.0
+    group_of = {int(number): place for place, own in enumerate(windows.groups) for number in own}
+    curves: dict[int, tuple[FloatArray, FloatArray]] = {}
     for number in members:
         shot = problem.shots[number]
         curve = c[windows.rows[number, : lengths[number]]] @ responses[number]
@@ -75,15 +77,15 @@ def _panel(fit: GlobalFit, mixture: int, members: list[int]) -> MixturePanel:
         signals.append((curve + residual * shot.noise_sd)[kept])
         residuals.append(residual[kept])
         squares += float(residual @ residual) / float(lengths[members].sum())
-        curves.append((shot.time_s, curve))
-    longest = max(curves, key=lambda pair: len(pair[0]))
+        drawn = curves.get(group_of[number])
+        if drawn is None or len(drawn[0]) < len(curve):
+            curves[group_of[number]] = shot.time_s, curve
     return MixturePanel(
         title=describe_mixture(fit, mixture),
         time_s=np.concatenate(times),
         signal=np.concatenate(signals),
         residual=np.concatenate(residuals),
-        curve_s=longest[0],
-        curve=longest[1],
+        curves=tuple(curves.values()),
         mean_square=squares,
     )
 

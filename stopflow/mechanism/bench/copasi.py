@@ -1,4 +1,4 @@
-"""A global fit by COPASI, for the comparison of `stopflow.mechanism.bench`.
+"""A global fit by COPASI, for the comparison.
 
 Hoops et al., Bioinformatics 22, 3067 (2006), 10.1093/bioinformatics/btl485. It needs the package
 copasi-basico, which is installed for development only.
@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stopflow.mechanism.bench import MICRO, TOLERANCE, Reached, clock
+from stopflow.mechanism.bench.cases import MICRO
+from stopflow.mechanism.bench.ways import TOLERANCE, Reached, clock
 from stopflow.mechanism.problem import Problem
 from stopflow.trace import FloatArray
 
