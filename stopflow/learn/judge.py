@@ -63,10 +63,11 @@ def judge(what: str, before: ArrayLike, after: ArrayLike, *, counted: bool = Fal
     known = np.isfinite(old)
     old, new = old[known], new[known]
     count = len(old)
-    spread, doubt = (
-        float(np.std(values, ddof=1) / np.sqrt(count)) if count > 1 else 0.0
-        for values in (old, new - old)
-    )
+    with np.errstate(invalid="ignore"):  # a row without a number is no row to trust
+        spread, doubt = (
+            float(np.std(values, ddof=1) / np.sqrt(count)) if count > 1 else 0.0
+            for values in (old, new - old)
+        )
     if counted:
         share = (old.sum() + 1.0) / (count + 2.0)
         spread = float(np.sqrt(share * (1.0 - share) / (count + 2.0)))
