@@ -1,8 +1,9 @@
 """Whether a model made from another one is worse than the original.
 
 Both are applied to the same rows. The new model is worse if its mean error exceeds that of the
-original by more than the standard error of the latter's, which is what is printed behind it, and if
-the differences row by row do not scatter so much that it may be chance; or if it gives no number.
+original by more than the standard error of the latter's, which is what is printed behind it, and
+the differences row by row do not scatter so much that it may be chance; if it does by twice that,
+whatever they scatter; or if it gives no number.
 """
 
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from numpy.typing import ArrayLike
 ALLOWED: Final = 1.0
 """Standard errors of the original's mean error."""
 SURE: Final = 2.0
-"""Standard errors of the mean difference, about the 95 % interval."""
+"""Standard errors, about the 95 % interval of a mean."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,8 @@ class Judgement:
     @property
     def worse(self) -> bool:
         """Whether the new model is worse by more than the spread, and not by chance."""
-        return self.is_above(ALLOWED) and not self.after - self.before <= SURE * self.doubt
+        is_sure = not self.after - self.before <= SURE * self.doubt
+        return self.is_above(SURE) or (is_sure and self.is_above(ALLOWED))
 
     def is_above(self, allowed: float) -> bool:
         """Whether the new error is more than so many spreads above the old one."""

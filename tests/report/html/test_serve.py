@@ -367,7 +367,7 @@ def test_the_page_follows_and_writes_by_itself(browser, serve, few_shots, tmp_pa
     later = min(tmp_path.glob("*.bka"))
     shutil.copyfile(later, today / later.name)
     page.locator("#save-note", has_text=f"1 new shot: {later.name}: k = ").wait_for()
-    page.wait_for_function("globalThis.stopflow?.lab.shots.length === 7")
+    page.wait_for_function("() => globalThis.stopflow?.lab.shots.length === 7")
     assert rows.count() == 7
     page.locator("#trace-title", has_text=name).wait_for()
     found = page.evaluate(
