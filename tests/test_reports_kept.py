@@ -23,7 +23,7 @@ def lab(lab_again):
 def work(monkeypatch):
     """Experiments that are drawn, traces that are packed, pictures of the overview drawn."""
     done = {"drawn": [], "packed": 0, "pictures": 0}
-    draw, thin, picture = experiment_sheets.draw_experiments, shots._thin, pdf.pack_page
+    draw, thin, picture = experiment_sheets.draw_experiments, shots._thin, pdf.pack_sheets
 
     def drawing(data, names, **how):
         done["drawn"] += names
@@ -39,7 +39,7 @@ def work(monkeypatch):
 
     monkeypatch.setattr(experiment_sheets, "draw_experiments", drawing)
     monkeypatch.setattr(shots, "_thin", thinning)
-    monkeypatch.setattr(pdf, "pack_page", painting)
+    monkeypatch.setattr(pdf, "pack_sheets", painting)
     return done
 
 

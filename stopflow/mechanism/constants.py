@@ -76,7 +76,7 @@ class Constants:
         mixtures = len(kelvin)
         slopes = np.zeros((mixtures, len(plain), self.count))
         slopes[:, :, :rates] = self.matrix
-        values = np.broadcast_to(plain, (mixtures, len(plain))).copy()
+        values = plain[None].repeat(mixtures, axis=0)
         if self.reference_K is not None:
             inverse = -KILO / R * (1 / kelvin - 1 / self.reference_K)
             values += (self.matrix @ theta[rates:])[None, :] * inverse[:, None]

@@ -119,7 +119,7 @@ class Problem:
         for members in windows.groups:
             signal = signals[:, members].reshape(sets, -1)
             own = columns[:, members][..., self._free].reshape(*signal.shape, len(self._free))
-            basis, _ = solve_columns(own, signal, whole=self._whole)
+            basis, _ = solve_columns(own, signal, whole=self.windows.whole)
             along = (basis.swapaxes(1, 2) @ signal[..., None])[..., 0]
             rest = signal - (basis @ along[..., None])[..., 0]
             total += (rest * rest).sum(axis=1)
@@ -165,11 +165,6 @@ class Problem:
         return [place for place, name in enumerate(self.observed) if name not in fixed]
 
     @property
-    def _whole(self) -> float:
-        """Length of a column of a concentration that changes from all to nothing."""
-        return self.windows.reach * float(self.starts.given.max())
-
-    @property
     def _known(self) -> FloatArray:
         """Responses that are known, 0 for the others: (o,)."""
         return np.array([self.detector.fixed.get(name, 0.0) for name in self.observed])
@@ -181,12 +176,12 @@ class Problem:
         signals = windows.signal
         if self.detector.fixed:
             signals = signals - columns @ self._known
-        responses = np.tile(self._known, (len(windows.groups), 1))
+        responses = self._known[None].repeat(len(windows.groups), axis=0)
         bases = []
         for number, members in enumerate(windows.members):
             signal = signals[members].reshape(-1)
             own = columns[members][..., free].reshape(len(signal), len(free))
-            basis, found = solve_columns(own, signal, whole=self._whole)
+            basis, found = solve_columns(own, signal, whole=self.windows.whole)
             responses[number, free] = found
             bases.append(basis)
         each = windows.spread(responses)
@@ -271,6 +266,7 @@ def build_problem(
             common_s=times,
             groups=_group(shots, shared=detector.shared),
             drift=detector.drift,
+            largest_M=max(max(shot.start_M.values()) for shot in shots),
         ),
     )
 

@@ -89,7 +89,7 @@ class Starts:
             (T M, R), and (T M, R, p) or None where no derivatives are wanted.
         """
         sets = len(log_k) // len(self.given)
-        starts = np.tile(self.given, (sets, 1))
+        starts = self.given.copy() if sets == 1 else np.tile(self.given, (sets, 1))
         if not self.depend:
             return starts, None
         free = 0 if slopes is None else slopes.shape[2]
@@ -132,7 +132,8 @@ class Starts:
 
     def least_M(self, count: int) -> FloatArray:
         """Give the smallest stated concentration of each of `count` mixtures that is not 0."""
-        return np.tile(self.least, count // len(self.least))
+        sets = count // len(self.least)
+        return self.least if sets == 1 else np.tile(self.least, sets)
 
 
 def _equilibrate(

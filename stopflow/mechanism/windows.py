@@ -40,8 +40,8 @@ class Windows:
         (J, n) weighted, these shares taken out.
     groups
         Numbers of the shots that share responses, group by group.
-    reach
-        Root of the sum of the squared weights.
+    whole
+        Length of a column of the largest concentration changing from all to nothing.
     full, aligned
         Whether all shots are of the same length, and whether each is its mixture at all times.
     """
@@ -53,7 +53,7 @@ class Windows:
     taken: FloatArray
     signal: FloatArray
     groups: tuple[NDArray[np.intp], ...]
-    reach: float
+    whole: float
     full: bool
     aligned: bool
 
@@ -73,9 +73,9 @@ class Windows:
         return [slice(None)] if len(self.groups) == 1 else list(self.groups)
 
     def spread(self, responses: FloatArray) -> FloatArray:
-        """Give each shot the responses (G, o) of its group: (J, o)."""
+        """Give each shot the responses (G, o) of its group: (J, o), or (1, o) for all of them."""
         if len(self.groups) == 1:
-            return np.broadcast_to(responses, (len(self.mixture), responses.shape[1]))
+            return responses
         found = np.zeros((len(self.mixture), responses.shape[1]))
         for row, members in zip(responses, self.groups, strict=True):
             found[members] = row
@@ -132,6 +132,7 @@ def build_windows(
     common_s: FloatArray,
     groups: Sequence[Sequence[int]],
     drift: bool,
+    largest_M: float,
 ) -> Windows:
     """Put shots side by side; `common_s` holds the times of all of them."""
     shape = (len(signals), max(len(signal) for signal in signals))
@@ -155,7 +156,7 @@ def build_windows(
         taken=basis,
         signal=weighted - (basis @ inside[..., None])[..., 0],
         groups=tuple(np.array(members, dtype=np.intp) for members in groups),
-        reach=float(np.sqrt((weight**2).sum())),
+        whole=largest_M * float(np.sqrt((weight**2).sum())),
         full=bool((weight > 0).all()),
         aligned=list(mixture) == list(range(len(mixture)))
         and rows.shape[1] == len(common_s)

@@ -102,6 +102,7 @@ def _write_anew(
 ) -> tuple[list[Path], str]:
     from stopflow.report.kept import Parts
     from stopflow.report.kinetics.experiment_sheets import ExperimentSheets
+    from stopflow.report.paper.pdf import collecting_seldom
     from stopflow.report.tables.tables import write_rates_csv, write_rates_xlsx
 
     data = kinetics_data(dataset)
@@ -109,7 +110,7 @@ def _write_anew(
     parts = Parts(data, kept)
     sheets = ExperimentSheets(data, paper=paper, parts=parts)
     processes, tables = min(os.cpu_count() or 1, 2), partial(write_rates_xlsx, path=written[1])
-    with sheets.drawing_beside(processes=processes, also=tables):
+    with collecting_seldom(), sheets.drawing_beside(processes=processes, also=tables):
         write_rates_csv(data.shots, written[0])
         drawn, undrawn = _draw(
             data,

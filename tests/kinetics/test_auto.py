@@ -123,6 +123,16 @@ def test_a_rate_is_compared_by_its_own_error(rng):
     assert shift.name in ("", "k2_per_s")
 
 
+def test_a_rate_fixed_at_zero_has_no_error(rng):
+    """Nothing is divided by it."""
+    time = np.linspace(0, 1, 300)
+    signal = np.exp(-9 * time) + 0.01 * rng.normal(size=300)
+    made = Experiment(name="lab", shots=(shot(signal, time_s=time, start_s=0.0),))
+    settings = AnalysisSettings(law="a*exp(-k*t)*(1 + k2*t) + b", fixed={"k2_per_s": 0.0})
+    judged = analyse_experiment(made, settings).shots[0]
+    assert not {"uncertain", "undetermined"} & {item.rule for item in judged.findings}
+
+
 def test_a_fixed_rate_is_not_moved(rng):
     time = np.linspace(0, 1, 300)
     made = Experiment(

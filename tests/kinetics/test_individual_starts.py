@@ -110,4 +110,6 @@ def test_a_folder_gives_the_rates_of_its_shots(lab):
             assert one.fit.k_per_s == pytest.approx(other.fit.k_per_s, rel=1e-9)
             assert one.k_stderr_per_s == pytest.approx(other.k_stderr_per_s, rel=1e-6)
             assert one.intervals["k_per_s"] == pytest.approx(other.intervals["k_per_s"], rel=1e-7)
-            assert judged.own == alone.own
+            assert [item.rule for item in judged.own] == [item.rule for item in alone.own]
+            for item, own in zip(judged.own, alone.own, strict=True):
+                assert item.values == pytest.approx(own.values, rel=1e-6)

@@ -80,7 +80,7 @@ def test_phases_are_followed_where_they_cross(rng) -> None:
     assert_found(fits["k"], (5e5, 3.0))
     assert_found(fits["k2"], (15.0,))
     assert fits["k"].rates == ("k2_per_s",) * 3 + ("k_per_s",) * 3
-    assert "cross between 0.008 and 0.05 mM" in fits["k"].text
+    assert "cross between 0.008 and 0.05 mM" in fits["k"].remark
     # The amplitudes go with their phase, and none of them falls.
     assert_found(fits["amplitude"], (0.5,))
     assert_found(fits["amplitude2"], (0.3,))
@@ -98,7 +98,7 @@ def test_both_phases_of_induced_fit_have_one_set_of_constants(rng) -> None:
     assert fits["k"].parameters == fits["k2"].parameters
     # Six times three shots a phase: the errors of both phases have 12 degrees of freedom each.
     assert fits["k"].curve.error_dof == 2 * 12
-    assert "conformational selection gives the same rates" in fits["k2"].text
+    assert "conformational selection gives the same rates" in fits["k2"].remark
 
 
 def test_a_falling_slow_phase_is_conformational_selection(rng) -> None:
@@ -109,7 +109,7 @@ def test_a_falling_slow_phase_is_conformational_selection(rng) -> None:
     fits = chosen(two_phases(rng, np.geomspace(5e-6, 3e-4, 7), rates_of(phases, truth)))
     assert (fits["k"].kind, fits["k2"].kind) == (fast.kind, slow.kind)
     assert_found(fits["k"], truth)
-    assert "alone lets the slower phase fall" in fits["k2"].text
+    assert "alone lets the slower phase fall" in fits["k2"].remark
 
 
 def at_ph(

@@ -266,6 +266,19 @@ def test_the_lab_s_own_rate(rng: np.random.Generator) -> None:
     assert "workbook-rate" not in rules_of(noisy(rng, decay()), rate=20.3)
 
 
+def test_the_least_certain_rate_is_named(rng: np.random.Generator) -> None:
+    """A second rate known to 30 % had passed beside a first one known to 1 %."""
+    signal = 2 * np.exp(-60 * TIME) + 0.6 * np.exp(-8 * TIME)
+    result = analyse(shot(noisy(rng, signal)), law="double").shots[0].shot.result
+    assert result is not None
+    k2 = result.fit.parameters["k2_per_s"]
+    judge, limits = RULES["uncertain"].judge, QualityThresholds()
+    assert judge is not None
+    assert judge(result, limits) is None
+    doubtful = replace(result, stderr={**result.stderr, "k2_per_s": 0.3 * k2})
+    assert judge(doubtful, limits) == {"rate": "k2", "error": pytest.approx(0.3)}
+
+
 def test_refusals_fail_with_their_reason() -> None:
     found = analyse(shot(np.ones(len(TIME)))).shots[0]
     assert found.verdict is Verdict.FAIL

@@ -39,6 +39,7 @@ from stopflow.kinetics.secondary.two_step import (
     phases_of,
 )
 from stopflow.kinetics.solver.statistics import small_sample_aic
+from stopflow.schema import TABLES
 
 X = np.array([1.0, 2.0, 4.0, 6.0, 8.0, 10.0]) * 1e-3
 
@@ -300,7 +301,7 @@ def test_k_on_and_k_off_of_an_experiment(rng: np.random.Generator) -> None:
     assert k_on.low < 3000 < k_on.high
     assert k_off.low < 5 < k_off.high
     assert k_on.unit == "M^-1 s^-1"
-    assert "straight" in fits["line"].text
+    assert "straight" in fits["line"].remark
 
 
 def test_saturation_is_seen(rng: np.random.Generator) -> None:
@@ -328,7 +329,7 @@ def test_saturation_is_seen_in_few_concentrations(
     truth = (top, 2e-3, first) if top > 0 else (first, first + top, 2e-3)
     for parameter, true in zip(fits[kind].parameters, truth, strict=True):
         assert parameter.low < true < parameter.high
-    texts = [str(row["text"]) for row in secondary_rows(lab)]
+    texts = [str(row["remark"]) for row in secondary_rows(lab)]
     assert not [text for text in texts if re.search(r"\b(inf|nan)\b|straight \(", text)]
     assert not [row for row in secondary_rows(lab) if np.isinf(row["aicc"])]
     assert not [row for row in condition_rows(lab.experiments[0]) if row["reason"]]
@@ -341,7 +342,7 @@ def test_rates_off_their_curve_are_warned_of(rng: np.random.Generator) -> None:
     for shots in (1, 3):
         lab = analyse_lab([analyse_experiment(series(rng, rates, shots=shots))])
         (fit,) = chosen(lab.secondary).values()
-        assert "straight (" not in fit.text
+        assert "straight (" not in fit.remark
         rows = condition_rows(lab.experiments[0])
         assert {row["verdict"] for row in rows} == {"WARN"}
         assert all("at 6 mM -" in row["reason"] for row in rows)
@@ -402,8 +403,7 @@ def test_rows_hold_what_the_band_needs(rng: np.random.Generator) -> None:
     rates = {c: 4 + 60 * c / (2e-3 + c) for c in X}
     lab = analyse_lab([analyse_experiment(series(rng, rates, shots=4))])
     rows = secondary_rows(lab)
-    columns = "plot experiment group kind chosen points conditions rates parameter value stderr"
-    assert list(rows[0]) == [*columns.split(), "low95", "high95", "unit", "aicc", "text"]
+    assert list(rows[0]) == list(TABLES["secondary"])
     assert [fit.kind for fit in lab.secondary][:2] == ["line", "hyperbola"]
     for fit in lab.secondary:
         names = CURVES[fit.kind].names
@@ -444,7 +444,7 @@ def test_level_rates_of_single_shots_have_no_k_on(rng: np.random.Generator) -> N
                 constant, reach = characteristic_constant(fit.curve)
                 assert not fit.curve.model.characteristic or abs(constant) > reach
         seen.append(any(fit.kind == "constant" and fit.chosen for fit in fits))
-        level = [fit.text for fit in fits if fit.kind == "constant" and fit.chosen]
+        level = [fit.remark for fit in fits if fit.kind == "constant" and fit.chosen]
         assert all("is not different from zero" in text for text in level)
     assert sum(seen) >= 9
 

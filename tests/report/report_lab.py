@@ -293,7 +293,11 @@ def _secondary(conditions):
                     "high95": value + 2.5 * error,
                     "unit": unit,
                     "aicc": -12.0,
-                    "text": "k_obs = k_off + k_on [S]; straight (p = 0.5)",
+                    "text": "k_obs = k_off + k_on [S]",
+                    "remark": "straight (p = 0.5)",
+                    "substrate": own["substrate"].iloc[0],
+                    "temperature_K": 298.15,
+                    "ionic_strength_M": NAN,
                 }
             )
     return pd.DataFrame(rows, columns=SECONDARY_COLUMNS)
@@ -302,7 +306,8 @@ def _secondary(conditions):
 SECONDARY_COLUMNS = [
     *("plot", "experiment", "group", "kind", "chosen", "points", "conditions"),
     *("rates", "parameter", "value"),
-    *("stderr", "low95", "high95", "unit", "aicc", "text"),
+    *("stderr", "low95", "high95", "unit", "aicc", "text", "remark"),
+    *("substrate", "temperature_K", "ionic_strength_M"),
 ]
 
 

@@ -10,8 +10,10 @@ from matplotlib.collections import LineCollection
 from matplotlib.path import Path
 from matplotlib.transforms import IdentityTransform
 
+from stopflow.report.paper.joining import DrawnSheet
+from stopflow.report.paper.marks import draw_level, draw_uprights, shade_between
 from stopflow.report.paper.outlines import write_path
-from stopflow.report.paper.packing import pack_page, unpack_page
+from stopflow.report.paper.packing import pack_sheets, unpack_sheets
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.scales import use_log_x
 from stopflow.report.paper.style import MM_PER_INCH, PAPERS, Ruler, styled
@@ -150,7 +152,8 @@ def test_lines_markers_and_texts_lie_where_they_should():
 
 def test_a_page_comes_back_from_its_bytes():
     page = build_page()
-    assert unpack_page(pack_page(page)) == page
+    sheets = [DrawnSheet(section="A", layers=(page,))]
+    assert unpack_sheets(pack_sheets(sheets)) == sheets
 
 
 def test_a_curve_of_three_points_is_written_as_the_same_cubic():
@@ -171,3 +174,39 @@ def test_an_outline_is_closed_and_a_gap_stays_a_gap():
     assert written.split() == "0.00 0.00 m 4.00 0.00 l 4.00 4.00 l h".split()
     gap = Path([(0, 0), (1, 1), (np.nan, 2), (3, 3), (4, 4)])
     assert write_path(gap, IdentityTransform(), clip=None).count("m") == 2
+
+
+def test_rules_of_one_look_are_one_stroke_where_they_were_put():
+    page = Page(PAPERS["a4"], Ruler())
+    for y_mm in (20.0, 30.0):
+        page.rule(10.0, y_mm, length_mm=50.0, colour="#ff0000", width=0.5)
+    page.rule(10.0, 40.0, length_mm=5.0, colour="#ff0000", width=0.5, style=(0, (4.0, 2.0)))
+    written = zlib.decompress(page.finish().content).decode("ascii")
+    ends = re.findall(r"(\d+\.\d+) (\d+\.\d+) [ml]", written)
+    found = np.array(ends, dtype=float).reshape(-1, 2, 2) / POINTS_PER_MM
+    height = PAPERS["a4"].height_mm
+    expected = [
+        [[10, height - y], [10 + wide, height - y]] for y, wide in ((20, 50), (30, 50), (40, 5))
+    ]
+    np.testing.assert_allclose(found, expected, atol=0.01)
+    assert written.count("S") == 2
+    assert "[2 1] 0 d" in written
+
+
+def test_marks_leave_the_limits_alone_and_reach_from_edge_to_edge():
+    page = Page(PAPERS["a4"], Ruler())
+    axes = page.axes(20.0, 30.0, width_mm=100.0, height_mm=50.0)
+    axes.set_axis_off()
+    axes.set_xlim(0.0, 10.0)
+    axes.set_ylim(-1.0, 1.0)
+    draw_level(axes, 0.5, colour="#000000", width=1.0)
+    draw_uprights(axes, np.array([2.0, 20.0]), colour="#000000", width=1.0, style="-")
+    shade_between(axes, -5.0, 4.0, colour="#eeeeee")
+    assert (axes.get_xlim(), axes.get_ylim()) == ((0.0, 10.0), (-1.0, 1.0))
+    assert len(axes.lines) + len(axes.patches) == 3
+    written = zlib.decompress(page.finish().content).decode("ascii")
+    ends = re.findall(r"(-?\d+\.\d+) (\d+\.\d+) [ml]", written)
+    places = {tuple(np.round(np.array(end, dtype=float) / POINTS_PER_MM, 1)) for end in ends}
+    foot, top = PAPERS["a4"].height_mm - 80.0, PAPERS["a4"].height_mm - 30.0
+    level = foot + 0.75 * 50.0
+    assert {(20.0, level), (120.0, level), (40.0, foot), (40.0, top)} <= places

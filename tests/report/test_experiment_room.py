@@ -20,6 +20,6 @@ def test_traces_leave_no_page_nearly_empty(below_mm, traces_mm):
 
 
 def test_a_shift_to_a_law_that_is_ruled_out_is_not_called_0():
-    assert _open_law({"model_shift_sigma": np.array([0.0, 0.0, 2.5])}) == "none open"
+    assert _open_law({"model_shift_sigma": np.array([0.0, 0.0, 2.5])}) == "none"
     assert _open_law({"model_shift_sigma": np.array([0.5, -1.5, np.nan])}) == "1.0"
     assert _open_law({"model_shift_sigma": np.array([np.nan])}) == "–"

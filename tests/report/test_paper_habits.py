@@ -12,15 +12,26 @@ from stopflow.kinetics.verdicts.rules import RULES
 from stopflow.report.kinetics.closing import build_closing_blocks
 from stopflow.report.kinetics.conditions import Units, build_series, build_units, describe_value
 from stopflow.report.kinetics.experiment_numbers import build_experiment_picture
+from stopflow.report.kinetics.experiment_tables import take_experiment
 from stopflow.report.kinetics.repeat_blocks import build_repeat_blocks
 from stopflow.report.kinetics.secondary_numbers import name_group
-from stopflow.report.kinetics.secondary_pages import draw_secondary, letter_groups, secondary_grid
+from stopflow.report.kinetics.secondary_pages import draw_secondary, letter_groups
+from stopflow.report.kinetics.secondary_table import secondary_grid
 from stopflow.report.kinetics.view import plot_shot, say_key
 from stopflow.report.paper.grid import Grid
 from stopflow.report.paper.rounding import column_errors, format_value
 
 UNITS = Units(concentration=(1e3, "mM"), ionic_strength=(1e3, "mM"))
-LONG = "Fe3+, 3 mM, I = {:.3f} M, salt added {}, key in the source {}"
+
+
+def long_group(place):
+    """What the points of a plot have in common."""
+    return {
+        "substrate": "Fe3+",
+        "concentration_M": 3e-3,
+        "ionic_strength_M": place / 10,
+        "mixture": f"salt added {place}, key in the source {place}",
+    }
 
 
 def temperature_pictures(lab):
@@ -31,7 +42,7 @@ def temperature_pictures(lab):
     line = CurveLine(kind="arrhenius", chosen=True, x=x, y=-x, low=None, high=None)
     return [
         SecondaryPicture(
-            title=name_group(LONG.format(place / 10, place, place)),
+            title=name_group(long_group(place)),
             kind="arrhenius",
             x_label="1000 K / T",
             y_label="ln k",
@@ -59,11 +70,10 @@ def test_overlaid_plots_have_letters_and_the_table_has_the_names(lab):
     styles = {line.get_linestyle() for line in axes.get_lines() if line.get_linestyle() != "None"}
     assert styles == {"-"}
     plt.close(figure)
-    groups = [LONG.format(place / 10, place, place) for place in range(4)]
     row = {"plot": "p", "experiment": "", "kind": "arrhenius", "chosen": True, "points": 3}
     row |= {"parameter": "Ea", "value": 50.0, "stderr": 1.0, "low95": 48.0, "high95": 52.0}
-    row |= {"unit": "kJ/mol", "aicc": 1.0, "text": "", "rates": ""}
-    rows = [{**row, "group": group} for group in groups]
+    row |= {"unit": "kJ/mol", "aicc": 1.0, "remark": "", "rates": ""}
+    rows = [{**row, "group": f"group {place}", **long_group(place)} for place in range(4)]
     heads = [row[0] for row in secondary_grid(pd.DataFrame(rows), letters=letters).rows[::2]]
     assert [head[:4] for head in heads] == ["(a) ", "(b) ", "(c) ", "(d) "]
 
@@ -80,8 +90,8 @@ def test_temperatures_are_in_degrees_as_in_the_terminal():
     assert describe_value("temperature_K", 298.15, UNITS) == "25 °C"
     assert describe_value("temperature_K", 289.65, UNITS) == "16.5 °C"
     assert describe_value("concentration_M", 2e-4, UNITS) == "0.2 mM"
-    assert name_group("CO, 293.15 K, I = 0.086 M") == "CO, 20 °C, I = 86 mM"
-    assert name_group("K 12.5 KCl") == "K 12.5 KCl"
+    shared = {"substrate": "CO", "temperature_K": 293.15, "ionic_strength_M": 0.086}
+    assert name_group({**shared, "mixture": "K 12.50 K"}) == "CO, 20 °C, I = 86 mM, K 12.50 K"
 
 
 def test_digits_do_not_jump_within_a_column():
@@ -140,4 +150,6 @@ def test_the_picture_of_one_shot_shows_all_of_it(lab):
     figure = plot_shot(data, row)
     assert any(axes.get_ylim()[1] > spiked.max() for axes in figure.axes)
     plt.close(figure)
-    assert "shaded: left out" in say_key(build_experiment_picture(data, [row]))
+    assert "shaded: left out" in say_key(
+        build_experiment_picture(data, take_experiment(data, [row]))
+    )

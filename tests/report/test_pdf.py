@@ -31,11 +31,17 @@ pytestmark = pytest.mark.whole
 SIZES = {"a4": (595.3, 841.9), "letter": (612.0, 792.0)}
 
 
+def write_report(data, path, *, paper="a4", progress=None):
+    """Draw every sheet in this process."""
+    sheets = ExperimentSheets(data, paper=paper, parts=Parts(data))
+    write_kinetics_pdf(data, path, sheets=sheets, progress=progress)
+
+
 @pytest.fixture(scope="module")
 def written(lab, tmp_path_factory):
     path = tmp_path_factory.mktemp("pdf") / "kinetics.pdf"
     calls = []
-    write_kinetics_pdf(lab, path, progress=lambda done, total: calls.append((done, total)))
+    write_report(lab, path, progress=lambda done, total: calls.append((done, total)))
     return path, calls
 
 
@@ -61,7 +67,7 @@ def _outline(entries, depth=0):
 
 def test_same_input_same_bytes(lab, written, tmp_path):
     again = tmp_path / "again.pdf"
-    write_kinetics_pdf(lab, again)
+    write_report(lab, again)
     assert again.read_bytes() == written[0].read_bytes()
 
 
@@ -70,7 +76,7 @@ def test_two_processes_write_the_same_bytes_as_one(tmp_path):
     long = report_lab.build_lab(names=names, concentrations=(1e-5,), replicates=1, points=51)
     one, two = tmp_path / "one.pdf", tmp_path / "two.pdf"
     calls = []
-    write_kinetics_pdf(long, one, progress=lambda *done: calls.append(done))
+    write_report(long, one, progress=lambda *done: calls.append(done))
     sheets = ExperimentSheets(long, paper="a4", parts=Parts(long))
     with sheets.drawing_beside(processes=2):
         write_kinetics_pdf(long, two, sheets=sheets)
@@ -99,7 +105,7 @@ def test_a_mean_that_leaves_shots_out_stands_beside_that_of_all(lab, written, tm
     conditions.loc[0, "k_all_per_s"] = 12345.0
     conditions.loc[0, "k_all_stderr_per_s"] = 10.0
     path = tmp_path / "left.pdf"
-    write_kinetics_pdf(replace(lab, conditions=conditions), path)
+    write_report(replace(lab, conditions=conditions), path)
     text, before = _text(path), _text(written[0])
     for said in ("k of all shots", "12345", "are left out of k; k of all shots"):
         assert said in text.replace("\n", " ")
@@ -138,7 +144,7 @@ def test_numbers_in_reasons_have_a_true_minus_on_paper_and_a_plain_one_in_tables
     doubted = lab.conditions.assign(verdict="WARN", **report_lab.found((drift,)))
     warned = lab.shots.assign(verdict="WARN", **report_lab.found((refused,)))
     path = tmp_path / "k.pdf"
-    write_kinetics_pdf(replace(lab, conditions=doubted, shots=warned), path)
+    write_report(replace(lab, conditions=doubted, shots=warned), path)
     text = " ".join(_text(path).split())
     assert "k drifts by −7.7 % from the first to the last of 3 replicates" in text
     assert "slope −0.5 (b-7.bka)" in text
@@ -155,7 +161,7 @@ def test_a_long_table_of_conditions_goes_on_under_its_name(tmp_path):
         names=("all in one", "more"), concentrations=levels, replicates=1, points=51
     )
     path = tmp_path / "k.pdf"
-    write_kinetics_pdf(long, path)
+    write_report(long, path)
     first, second = (page.extract_text() for page in PdfReader(path).pages[:2])
     for question in ("What are my rates?", "Can I trust them?", "What should I repeat?"):
         assert question in first
@@ -175,7 +181,7 @@ def test_a_long_table_of_conditions_goes_on_under_its_name(tmp_path):
 )
 def test_the_caption_names_the_pictures_that_are_there(case, said, unsaid, tmp_path):
     path = tmp_path / "k.pdf"
-    write_kinetics_pdf(report_lab.build_odd_labs(points=201, series=2)[case], path)
+    write_report(report_lab.build_odd_labs(points=201, series=2)[case], path)
     text = " ".join(_text(path).split())
     assert said in text
     assert unsaid not in text
@@ -185,7 +191,7 @@ def test_the_caption_names_the_pictures_that_are_there(case, said, unsaid, tmp_p
 def test_digests_are_never_cut_short(tmp_path):
     data = report_lab.build_odd_labs(points=101, series=2)["long_names"]
     path = tmp_path / "k.pdf"
-    write_kinetics_pdf(data, path)
+    write_report(data, path)
     assert len(re.findall(r"\b[0-9a-f]{64}\b", _text(path))) == 2
 
 
@@ -215,7 +221,7 @@ ODD = (
 def test_odd_labs_make_whole_reports(case, paper, tmp_path, full_proof):
     data = report_lab.build_odd_labs(points=201, series=30 if full_proof else 12)[case]
     path = tmp_path / "k.pdf"
-    write_kinetics_pdf(data, path, paper=paper)
+    write_report(data, path, paper=paper)
     reader = PdfReader(path)
     assert all(
         (float(page.mediabox.width), float(page.mediabox.height))
@@ -228,7 +234,7 @@ def test_odd_labs_make_whole_reports(case, paper, tmp_path, full_proof):
 def test_names_without_glyphs_stay_apart_on_paper_and_whole_in_bookmarks(tmp_path):
     names = ("日本語 µ", "日本人 µ")
     path = tmp_path / "k.pdf"
-    write_kinetics_pdf(
+    write_report(
         report_lab.build_lab(names=names, concentrations=(1e-5,), replicates=1, points=201), path
     )
     text = _text(path)
@@ -241,7 +247,7 @@ def test_names_without_glyphs_stay_apart_on_paper_and_whole_in_bookmarks(tmp_pat
 
 def test_a_report_without_time_carries_none(tmp_path):
     path = tmp_path / "k.pdf"
-    write_kinetics_pdf(report_lab.build_odd_labs(points=201)["no_cuts"], path)
+    write_report(report_lab.build_odd_labs(points=201)["no_cuts"], path)
     assert "/CreationDate" not in PdfReader(path).metadata
 
 
@@ -253,7 +259,7 @@ def test_a_failing_report_leaves_the_old_one(lab, tmp_path):
         raise RuntimeError("disk gone")
 
     with pytest.raises(RuntimeError):
-        write_kinetics_pdf(replace(lab, trace=fail), path)
+        write_report(replace(lab, trace=fail), path)
     assert path.read_bytes() == b"old"
     assert [item.name for item in tmp_path.iterdir()] == ["k.pdf"]
 

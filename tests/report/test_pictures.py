@@ -13,7 +13,8 @@ from stopflow.kinetics.verdicts.rules import RULES
 from stopflow.report.kinetics.agreement import compare_rates
 from stopflow.report.kinetics.answers import build_answers, say_repeats, say_trust
 from stopflow.report.kinetics.conditions import build_series, build_units, sort_conditions
-from stopflow.report.kinetics.experiment_numbers import build_experiment_picture, relative_cuts
+from stopflow.report.kinetics.experiment_numbers import build_experiment_picture
+from stopflow.report.kinetics.experiment_tables import take_experiment
 from stopflow.report.kinetics.reasons import count_reasons
 from stopflow.report.kinetics.repeats import group_series, list_doubtful, list_repeats
 from stopflow.report.kinetics.secondary_words import summarise_secondary
@@ -30,7 +31,7 @@ def _rows(lab):
 
 
 def test_fits_and_residuals_are_those_of_the_formula(lab):
-    picture = build_experiment_picture(lab, _rows(lab))
+    picture = build_experiment_picture(lab, take_experiment(lab, _rows(lab)))
     readable = [i for i in _rows(lab) if lab.trace(i) is not None]
     shot, row = picture.shots[0], lab.shots.iloc[readable[0]]
     since = shot.fit.x - row.start_s
@@ -46,7 +47,7 @@ def test_fits_and_residuals_are_those_of_the_formula(lab):
 
 def test_many_shots_stay_within_a_budget_of_points():
     many = report_lab.build_lab(names=("m",), replicates=24, points=1501)
-    picture = build_experiment_picture(many, range(len(many.shots)))
+    picture = build_experiment_picture(many, take_experiment(many, range(len(many.shots))))
     drawn = sum(len(s.trace.x) + len(s.log_trace.x) for s in picture.shots)
     assert len(picture.shots) > 100
     assert drawn < 26_000
@@ -55,7 +56,7 @@ def test_many_shots_stay_within_a_budget_of_points():
 
 def test_the_bold_fit_is_the_median_shot_of_its_condition():
     lab = report_lab.build_lab(names=("m",), replicates=5, points=401)
-    picture = build_experiment_picture(lab, range(len(lab.shots)))
+    picture = build_experiment_picture(lab, take_experiment(lab, range(len(lab.shots))))
     readable = [i for i in range(len(lab.shots)) if lab.trace(i) is not None]
     for place in picture.bold:
         own = lab.shots.iloc[list(picture.series[picture.shots[place].series].rows)]["k_per_s"]
@@ -74,15 +75,16 @@ def test_series_are_ordered_by_concentration_from_dark_to_light(lab):
 def test_cuts_are_relative_to_the_rate_of_their_own_law(lab):
     """Whatever the rate law reported, cuts are fitted by one exponential with a slope."""
     rows = _rows(lab)
-    shots = lab.shots.iloc[rows].set_axis(rows)
-    shots = shots.assign(k_per_s=4 * shots["k_slope_per_s"])
-    cuts = lab.cuts[lab.cuts["experiment"] == shots["experiment"].iloc[0]]
-    lines = relative_cuts(cuts, shots)
-    assert len(lines) == int(np.isfinite(shots["k_per_s"]).sum())
-    index, x, y = lines[0]
-    own = cuts[cuts["file"] == shots.loc[index, "file"]]
-    np.testing.assert_allclose(own["k_per_s"], (1 + y) * shots.loc[index, "k_slope_per_s"])
-    np.testing.assert_allclose(own["cut_s"], x)
+    other = replace(lab, shots=lab.shots.assign(k_per_s=4 * lab.shots["k_slope_per_s"]))
+    tables = take_experiment(other, rows)
+    shots = tables.shots
+    assert len(tables.cuts) == int(np.isfinite(shots["k_per_s"]).sum())
+    line = tables.cuts[0]
+    own = lab.cuts[lab.cuts["experiment"] == shots["experiment"].iloc[0]]
+    own = own[own["file"] == shots.loc[line.row, "file"]]
+    k_per_s = (1 + line.change) * shots.loc[line.row, "k_slope_per_s"]
+    np.testing.assert_allclose(own["k_per_s"], k_per_s)
+    np.testing.assert_allclose(own["cut_s"], line.cut_s)
 
 
 def test_secondary_curves_are_rebuilt_with_their_band(lab):

@@ -14,6 +14,7 @@ from stopflow.kinetics.secondary.phases import fit_phases
 from stopflow.kinetics.secondary.points import (
     SecondaryPoint,
     build_points,
+    common_conditions,
     describe_points,
     group_points,
 )
@@ -117,4 +118,5 @@ def _groups(
 def _key(group: Points) -> tuple[object, ...]:
     """Equal for groups of different phases of the same mixtures."""
     given = group[0].condition.conditions
-    return describe_points(group, leave_out=("concentration",)), given.temperature_K
+    shared = common_conditions(group, leave_out=("concentration",))
+    return describe_points(shared), given.temperature_K

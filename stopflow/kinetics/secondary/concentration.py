@@ -12,6 +12,7 @@ from stopflow.kinetics.secondary.curves import rivals
 from stopflow.kinetics.secondary.fit import SecondaryFit, name_phase, quote_parameters
 from stopflow.kinetics.secondary.points import (
     SecondaryPoint,
+    common_conditions,
     coordinate_of,
     describe_points,
     partner_M,
@@ -126,7 +127,8 @@ def describe_plot(
     taken = instead[0] if instead else plot.chosen
     of_amplitude = taken.model.of == "amplitude"
     chance = curvature_chance(plot.x, plot.y, plot.error, error_dof=plot.error_dof)
-    described = describe_points(plot.points, leave_out=("concentration",))
+    shared = common_conditions(plot.points, leave_out=("concentration",))
+    described = describe_points(shared)
     phase = name_phase(plot.columns)
     place = "" if set(plot.columns) == {FIRST_RATE} else f"/{phase}"
     reported, why = curve_to_report(taken, plot.curves, span=float(np.ptp(plot.x)))
@@ -136,12 +138,13 @@ def describe_plot(
         rank = "" if instead else _rank(curve, plot)
         follows = curve.misfit_chance >= SCATTERED or curve.error_dof == 0
         remark = why if curve in (taken, reported) else ""
-        said = (curve.model.equation, remark or shape, rank, note)
+        said = (remark or shape, rank, note)
         fits.append(
             SecondaryFit(
                 plot=f"concentration/{experiment}/{described}{place}",
                 experiment=experiment,
                 group=described,
+                shared=shared,
                 kind=curve.model.kind,
                 chosen=curve is reported and (follows or not of_amplitude),
                 x=plot.x,
@@ -151,7 +154,8 @@ def describe_plot(
                 rates=plot.columns,
                 curve=curve,
                 parameters=quote_parameters(curve, unit=unit),
-                text="; ".join(part for part in said if part),
+                text=curve.model.equation,
+                remark="; ".join(part for part in said if part),
             )
         )
     return fits

@@ -35,7 +35,9 @@ class SecondaryFit:
     experiment
         Empty when over several.
     group
-        The conditions that all points have in common.
+        The conditions that all points have in common, as the plot is told from others by them.
+    shared
+        The same as values, by column of a table of conditions.
     kind
         Key of `CURVES`.
     chosen
@@ -53,12 +55,15 @@ class SecondaryFit:
     made_of
         Rates that are the points here and come from other secondary plots.
     text
-        Equation and what was tested.
+        The equation.
+    remark
+        What was tested, and why the model is or is not the one to report.
     """
 
     plot: str
     experiment: str
     group: str
+    shared: Mapping[str, float | str]
     kind: str
     chosen: bool
     x: FloatArray
@@ -67,6 +72,7 @@ class SecondaryFit:
     curve: Curve
     parameters: tuple[Parameter, ...]
     text: str
+    remark: str = ""
     members: tuple[tuple[str, int], ...] = ()
     rates: tuple[str, ...] = ()
     made_of: tuple[Parameter, ...] = ()
@@ -106,6 +112,7 @@ def secondary_rows_of(
                     "plot": fit.plot,
                     "experiment": fit.experiment,
                     "group": fit.group,
+                    **fit.shared,
                     "kind": fit.kind,
                     "chosen": fit.chosen,
                     "points": fit.curve.points,
@@ -121,6 +128,7 @@ def secondary_rows_of(
                     "unit": parameter.unit,
                     "aicc": fit.curve.aicc,
                     "text": fit.text,
+                    "remark": fit.remark,
                 }
             )
     return rows

@@ -1,8 +1,8 @@
 """Which conditions of a lab make up one secondary plot: they differ in one thing only."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite, sqrt
+from math import isfinite, isnan, nan, sqrt
 
 import numpy as np
 
@@ -203,19 +203,45 @@ def _follows(name: str, points: Sequence[SecondaryPoint], coordinate: str) -> bo
     return single and len({text for found in texts.values() for text in found}) > 1
 
 
-def describe_points(points: Sequence[SecondaryPoint], *, leave_out: Sequence[str]) -> str:
-    """Name what the points have in common."""
+def common_conditions(
+    points: Sequence[SecondaryPoint], *, leave_out: Sequence[str]
+) -> dict[str, float | str]:
+    """Return what the points have in common, by column of a table of conditions.
+
+    Parameters
+    ----------
+    leave_out
+        What varies: ``"concentration"``, ``"temperature"`` or both.
+    """
     given = points[0].condition
-    parts = [given.conditions.substrate or ""]
-    if "concentration" not in leave_out and given.concentration_after_mixing_M is not None:
-        parts.append(f"{given.concentration_after_mixing_M * 1e3:.4g} mM")
-    if "temperature" not in leave_out and given.conditions.temperature_K is not None:
-        parts.append(f"{given.conditions.temperature_K:.2f} K")
-    if given.conditions.ionic_strength_M is not None:
-        parts.append(f"I = {given.conditions.ionic_strength_M:.4g} M")
-    parts += [
-        f"{name} {text}"
-        for name, text in points[0].extra
-        if text and all((name, text) in point.extra for point in points)
-    ]
-    return ", ".join(part for part in parts if part)
+    numbers = {
+        "concentration": ("concentration_M", given.concentration_after_mixing_M),
+        "temperature": ("temperature_K", given.conditions.temperature_K),
+        "ionic strength": ("ionic_strength_M", given.conditions.ionic_strength_M),
+    }
+    shared = [item for item in points[0].extra if all(item in point.extra for point in points)]
+    return {
+        "substrate": given.conditions.substrate or "",
+        "mixture": ", ".join(f"{name} {text}" for name, text in shared if text),
+        **{
+            column: nan if value is None or name in leave_out else value
+            for name, (column, value) in numbers.items()
+        },
+    }
+
+
+def describe_points(shared: Mapping[str, float | str]) -> str:
+    """Name what points have in common, as `common_conditions` gives it."""
+    forms = {
+        "substrate": "{}",
+        "concentration_M": "{:.4g} M",
+        "temperature_K": "{:.2f} K",
+        "ionic_strength_M": "I = {:.4g} M",
+        "mixture": "{}",
+    }
+    said = [form.format(shared[name]) for name, form in forms.items() if _is_given(shared[name])]
+    return ", ".join(said)
+
+
+def _is_given(value: float | str) -> bool:
+    return bool(value) if isinstance(value, str) else not isnan(value)

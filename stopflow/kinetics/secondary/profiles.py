@@ -15,6 +15,7 @@ from stopflow.kinetics.secondary.curves import CURVES, rivals
 from stopflow.kinetics.secondary.fit import Parameter, SecondaryFit, quote_parameters
 from stopflow.kinetics.secondary.points import (
     SecondaryPoint,
+    common_conditions,
     coordinate_of,
     describe_points,
     group_points,
@@ -143,13 +144,15 @@ def _describe(
     names = list(dict.fromkeys(rate.experiment for rate in rates))
     experiment = names[0] if len(names) == 1 else ""
     left_out = (coordinate, "concentration") if k_on else (coordinate,)
-    described = describe_points(group, leave_out=left_out)
+    shared = common_conditions(group, leave_out=left_out)
+    described = describe_points(shared)
     dof = inf if k_on else group[0].error_dof
     return [
         SecondaryFit(
             plot=f"{coordinate}/{experiment}/{described}/{drawn.name}{'/k_on' if k_on else ''}",
             experiment=experiment,
             group=described,
+            shared=shared,
             kind=curve.model.kind,
             chosen=reported,
             x=drawn.x,
@@ -160,7 +163,8 @@ def _describe(
             members=() if k_on else tuple(group[place].place for place in order),
             rates=() if k_on else tuple(group[place].column for place in order),
             made_of=tuple(_as_parameter(rate, coordinate) for rate in rates) if k_on else (),
-            text=f"{curve.model.equation}, k = {K_ON if k_on else K_OBS}{remark}",
+            text=f"{curve.model.equation}, k = {K_ON if k_on else K_OBS}",
+            remark=remark,
         )
         for drawn in draw(at, k, error, dof)
         for curve, reported, remark in zip(drawn.curves, drawn.reported, drawn.remarks, strict=True)
@@ -180,7 +184,7 @@ def _against_temperature(
         if curve is None:
             continue
         on_line = curve.misfit_chance >= SCATTERED
-        remark = "" if on_line else "; the points do not lie on a line within their errors"
+        remark = "" if on_line else "the points do not lie on a line within their errors"
         drawn.append(
             _Drawn(
                 name=kind,
@@ -203,14 +207,10 @@ def _against_ph(ph: FloatArray, k: FloatArray, error: FloatArray, error_dof: flo
         return []
     chosen, following, behind = choose_curve(curves)
     on_curve = chosen.misfit_chance >= SCATTERED or error_dof == 0
-    rank = ""
-    if following is not None:
-        rank = f"; next best: {following.model.kind} (AICc {behind:+.1f})"
     reported, why = curve_to_report(chosen, curves, span=float(np.ptp(ph)))
-    if why:
-        rank += f"; {why}"
-    if not on_curve:
-        rank += "; the points do not follow it within their errors"
+    said = [] if following is None else [f"next best: {following.model.kind} (AICc {behind:+.1f})"]
+    said += [why] if why else []
+    said += [] if on_curve else ["the points do not follow it within their errors"]
     return [
         _Drawn(
             name="profile",
@@ -219,7 +219,7 @@ def _against_ph(ph: FloatArray, k: FloatArray, error: FloatArray, error_dof: flo
             error=error * k,
             curves=curves,
             reported=tuple(curve is reported and on_curve for curve in curves),
-            remarks=tuple(rank if curve is chosen else "" for curve in curves),
+            remarks=tuple("; ".join(said) if curve is chosen else "" for curve in curves),
         )
     ]
 

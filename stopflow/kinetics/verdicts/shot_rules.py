@@ -64,12 +64,14 @@ def undetermined(result: ShotResult, limits: QualityThresholds) -> Values | None
 
 def _least_certain(result: ShotResult) -> tuple[str, float]:
     """Name the rate of the largest error, and give that as a part of it."""
+    values = result.fit.parameters
     errors = {
-        bare_name(name): result.stderr[name] / abs(result.fit.parameters[name])
+        bare_name(name): result.stderr[name] / abs(values[name]) if values[name] else inf
         for name in result.fit.rate_law.rates
+        if name not in result.fit.fixed
     }
-    rate = max(errors, key=errors.__getitem__)
-    return rate, errors[rate]
+    rate = max(errors, key=errors.__getitem__, default="k")
+    return rate, errors.get(rate, 0.0)
 
 
 def residual_runs(result: ShotResult, limits: QualityThresholds) -> Values | None:

@@ -139,12 +139,12 @@ def say_trust(shots: pd.DataFrame, conditions: pd.DataFrame) -> str:
         passed += (
             f" Of {len(conditions)} series, {doubtful} {_have(doubtful)} a warning as a whole."
         )
-    known = [f"one shot gives k to {format_digits(100 * median_error(shots), 2)} %"]
+    percent = format_digits(100 * median_error(shots), 2)
+    known = f"The standard error of one shot is {percent} % of k"
     scatter = median_scatter(conditions)
     if np.isfinite(scatter):
-        known.append(f"replicates scatter {format_digits(scatter, 2)} times that")
-    text = ", ".join(known)
-    return f"{passed} {text[0].upper()}{text[1:]}."
+        known += f", and replicates scatter {format_digits(scatter, 2)} times as much"
+    return f"{passed} {known}."
 
 
 def _have(count: int) -> str:

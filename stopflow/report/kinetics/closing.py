@@ -16,8 +16,8 @@ from stopflow.report.paper.style import MUTED, printable
 _FIRST = ("version", "command", "created", "seed", "settings", "libraries")
 _LEFT_OUT = ("format", "left_out", "decisions")
 _NAMES_NOTE = (
-    "Characters that the type of this report lacks stand as Unicode numbers in ⟨ ⟩. The bookmarks "
-    "and the attached tables hold the names as they are."
+    "Characters that the font of this report lacks are shown as Unicode numbers in ⟨ ⟩. The "
+    "bookmarks and the attached tables hold the names as they are."
 )
 
 
@@ -142,8 +142,8 @@ def _digest_blocks(data: KineticsReportData, listed: Collection[str]) -> list[Bl
         Column(title="SHA-256", whole=True),
     )
     note = (
-        "One SHA-256 an experiment, over the sorted lines “SHA-256, two blanks, file name” of its "
-        "files; that of every file is in the attached inputs.csv."
+        "One SHA-256 per experiment, taken over the sorted lines “SHA-256, two spaces, file name” "
+        "of its files; the SHA-256 of every file is in the attached inputs.csv."
     )
     return [
         build_subheading("Input files"),

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.ticker import MaxNLocator
 
 from stopflow.report.kinetics.conditions import Series
@@ -15,6 +14,14 @@ from stopflow.report.kinetics.experiment_numbers import (
     ShotPicture,
 )
 from stopflow.report.paper.decimate import FloatArray
+from stopflow.report.paper.marks import (
+    draw_level,
+    draw_lines,
+    draw_uprights,
+    fill_band,
+    fill_outlines,
+    shade_between,
+)
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.scales import use_log_x
 from stopflow.report.paper.style import INK, MUTED, SHADE, VERDICT_COLOURS, LineStyle, printable
@@ -122,14 +129,10 @@ def _draw_shots(axes: Axes, picture: ExperimentPicture, curves: Sequence[Curve |
         for _, shot in shown
     ]
     if picture.outlined:
-        axes.add_collection(
-            PolyCollection(
-                outlines, facecolors=colours, edgecolors=colours, linewidths=0.25, alpha=0.28
-            )
-        )
+        fill_outlines(axes, outlines, colours=colours, edge=0.25, alpha=0.28)
     else:
         alpha = 0.9 if len(outlines) < 3 else 0.45
-        axes.add_collection(LineCollection(outlines, colors=colours, linewidths=0.5, alpha=alpha))
+        draw_lines(axes, outlines, colours=colours, width=0.5, alpha=alpha)
 
 
 def _trace_colour(picture: ExperimentPicture, shot: ShotPicture, *, judged: bool) -> str:
@@ -145,15 +148,9 @@ def _draw_fits(axes: Axes, picture: ExperimentPicture, curves: Sequence[Curve | 
     series = [picture.series[picture.shots[place].series] for _, place in bold]
     styles = [item.line_style for item in series]
     for colours, width in (("white", _HALO), ([item.colour for item in series], _BOLD)):
-        axes.add_collection(
-            LineCollection(
-                lines,
-                colors=colours,
-                linewidths=width,
-                # Dashes grow with the width of their line; those of both are to lie on each other.
-                linestyles=[_shorten_dashes(style, _BOLD / width) for style in styles],
-            )
-        )
+        # Dashes grow with the width of their line; those of both are to lie on each other.
+        dashes = [_shorten_dashes(style, _BOLD / width) for style in styles]
+        draw_lines(axes, lines, colours=colours, width=width, styles=dashes)
 
 
 def _shorten_dashes(style: LineStyle, factor: float) -> LineStyle:
@@ -180,12 +177,12 @@ def _signal_limits(picture: ExperimentPicture) -> tuple[float, float]:
 def shade_artefact(axes: Axes, picture: ExperimentPicture, *, labelled: bool = False) -> None:
     """Shade what lies before the cuts and mark them."""
     starts = np.unique(_starts(picture)) * picture.time_factor
-    left, right = axes.get_xlim()
+    left, _ = axes.get_xlim()
     if not len(starts) or starts.max() <= left:
         return
-    axes.axvspan(left, starts.min(), color=SHADE, linewidth=0, zorder=0)
-    for start in starts[:: max(len(starts) // 12, 1)]:
-        axes.axvline(start, color=INK, linewidth=0.6, linestyle=(0, (2, 1.5)), zorder=1)
+    shade_between(axes, left, starts.min(), colour=SHADE)
+    marked = starts[:: max(len(starts) // 12, 1)]
+    draw_uprights(axes, marked, colour=INK, width=0.6, style=(0, (2, 1.5)))
     if labelled:
         low, high = f"{starts.min():.4g}", f"{starts.max():.4g}"
         said = low if low == high else f"{low} to {high}"
@@ -199,21 +196,19 @@ def shade_artefact(axes: Axes, picture: ExperimentPicture, *, labelled: bool = F
             color=MUTED,
             va="bottom",
         )
-    axes.set_xlim(left, right)
 
 
 def _draw_residuals(
     axes: Axes, band: ResidualBand, picture: ExperimentPicture, *, shift: float
 ) -> None:
     x = band.middle * picture.time_factor + shift
-    axes.fill_between(x, band.low, band.high, color="#dfe3e7", linewidth=0)
-    axes.axhline(0, color=MUTED, linewidth=0.5)
+    fill_band(axes, x, band.low, band.high, colour="#dfe3e7")
+    draw_level(axes, 0, colour=MUTED, width=0.5)
     lines = [np.column_stack([x, mean])[np.isfinite(mean)] for mean in band.means]
     colours = [series.colour for series in picture.series]
-    axes.add_collection(LineCollection(lines, colors=colours, linewidths=0.8))
-    reach = float(np.quantile(np.abs(np.concatenate([band.low, band.high])), 0.98)) * 1.25
-    if reach > 0:
-        axes.set_ylim(-reach, reach)
+    draw_lines(axes, lines, colours=colours, width=0.8)
+    reach = float(np.quantile(np.abs(np.concatenate([band.low, band.high])), 0.98)) * 1.25 or 1.0
+    axes.set_ylim(-reach, reach)
     axes.yaxis.set_major_locator(MaxNLocator(3, symmetric=True))
 
 

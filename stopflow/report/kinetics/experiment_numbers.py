@@ -1,16 +1,19 @@
 """The numbers behind one experiment's pictures: decimated traces, fits, residuals, cuts."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from math import isfinite
+from typing import Any
 
 import numpy as np
-import pandas as pd
+from numpy.typing import NDArray
 
 from stopflow import column_names as col
-from stopflow.errors import SettingsError
-from stopflow.kinetics.laws import find_law, parameter_column
+from stopflow.kinetics.laws import LAWS, parameter_column
 from stopflow.report.data import KineticsReportData, TracePair
-from stopflow.report.kinetics.conditions import Series, build_series, build_units
+from stopflow.report.kinetics.conditions import Series
+from stopflow.report.kinetics.experiment_tables import ExperimentTables
 from stopflow.report.paper.decimate import (
     FloatArray,
     bucket_statistics,
@@ -21,6 +24,11 @@ from stopflow.report.tables.tables import signal_unit
 
 _POINTS_A_PAGE = 5200
 _FEW = 6
+_CURVE_POINTS = 160
+"""Points up to which a smooth curve is drawn whole."""
+_PARAMETERS = [parameter_column(name) for law in LAWS.values() for name in law.parameters]
+_DRAWN = tuple(dict.fromkeys((col.LAW, col.K_PER_S, col.START_S, col.END_S, *_PARAMETERS)))
+"""Columns of shots that their pictures are drawn from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,7 +55,6 @@ class ShotPicture:
     """
 
     series: int
-    verdict: str
     start_s: float
     trace: Curve
     log_trace: Curve | None
@@ -99,109 +106,116 @@ class ExperimentPicture:
     bold: tuple[int, ...]
 
 
-def predict_signal(shot: Mapping[str, object], time_s: FloatArray) -> FloatArray | None:
-    """Signal of a shot's fit at `time_s`, or None when it has none."""
-    try:
-        law = find_law(str(shot.get(col.LAW, "")))
-    except SettingsError:
+def _predict_signal(shot: Mapping[Hashable, Any], since_s: FloatArray) -> FloatArray | None:
+    """Signal of a shot's fit at times since its start, or None when it has none."""
+    law = LAWS.get(str(shot.get(col.LAW, "")))
+    if law is None:
         return None
-    parameters = {
-        name: float(shot.get(parameter_column(name), np.nan))  # type: ignore[arg-type]
-        for name in law.parameters
-    }
-    if not all(np.isfinite(value) for value in parameters.values()):
+    parameters = {name: float(shot.get(parameter_column(name), np.nan)) for name in law.parameters}
+    if not all(map(isfinite, parameters.values())):
         return None
-    return law.evaluate(time_s - float(shot[col.START_S]), parameters)  # type: ignore[arg-type]
+    return law.evaluate(since_s, parameters)
 
 
-def build_experiment_picture(data: KineticsReportData, rows: Sequence[int]) -> ExperimentPicture:
-    """Read the traces of one experiment and reduce them to what a page can show.
-
-    Parameters
-    ----------
-    rows
-        Row numbers of the experiment's shots in ``data.shots``.
-    """
-    table = data.shots.iloc[list(rows)].set_axis(list(rows))
-    series = build_series(table, build_units(data.conditions))
+def build_experiment_picture(
+    data: KineticsReportData, tables: ExperimentTables
+) -> ExperimentPicture:
+    """Read the traces of one experiment and reduce them to what a page can show."""
+    series = tables.series
     owners = {row: place for place, item in enumerate(series) for row in item.rows}
-    recorded = {row: data.trace(row) for row in rows}
-    readable = {row: pair for row, pair in recorded.items() if pair is not None and len(pair[0])}
+    rows = [int(row) for row in tables.shots.index]
+    recorded = {row: pair for row in rows if (pair := data.trace(row)) is not None}
+    known = {row: _in_order(pair) for row, pair in recorded.items()}
+    readable = {row: pair for row, pair in known.items() if len(pair[0])}
     buckets = int(np.clip(_POINTS_A_PAGE / (4 * max(len(readable), 1)), 24, 500))
     outlined = len(readable) > _FEW
     pictures, residuals = [], []
-    shots = dict(zip(rows, table.to_dict("records"), strict=True))
+    drawn = tables.shots[[name for name in _DRAWN if name in tables.shots]]
+    shots = dict(zip(rows, drawn.to_dict("records"), strict=True))
     for row, pair in readable.items():
-        shot = {str(name): value for name, value in shots[row].items()}
-        picture, left_over = _picture_shot(shot, pair, owners[row], buckets, outlined=outlined)
+        picture, left_over = _picture_shot(
+            shots[row], pair, owners[row], buckets, outlined=outlined
+        )
         pictures.append(picture)
         if left_over is not None:
             residuals.append((owners[row], *left_over))
     longest = max((np.ptp(pair[0]) for pair in readable.values()), default=1.0)
     factor, unit = (1e3, "ms") if longest < 2 else (1.0, "s")
     return ExperimentPicture(
-        series=tuple(series),
+        series=series,
         shots=tuple(pictures),
         residuals=_band(residuals, len(series), np.linspace) if residuals else None,
         log_residuals=_band(residuals, len(series), np.geomspace) if residuals else None,
         time_factor=factor,
         time_unit=unit,
-        signal_unit=signal_unit(table),
+        signal_unit=signal_unit(tables.shots),
         outlined=outlined,
         bold=_choose_bold(pictures, [float(shots[row][col.K_PER_S]) for row in readable]),
     )
 
 
 def _picture_shot(
-    shot: Mapping[str, object],
+    shot: Mapping[Hashable, Any],
     pair: TracePair,
     owner: int,
     buckets: int,
     *,
     outlined: bool,
 ) -> tuple[ShotPicture, TracePair | None]:
-    time, signal = (np.asarray(array, dtype=float) for array in pair)
-    known = np.isfinite(time) & np.isfinite(signal)
-    # A refused trace may run backwards; it is drawn all the same.
-    order = np.argsort(time[known], kind="stable")
-    time, signal = time[known][order], signal[known][order]
-    start = float(shot[col.START_S])  # type: ignore[arg-type]
-    begin = start if np.isfinite(start) else time[0]
-    end = float(shot.get(col.END_S, np.nan))  # type: ignore[arg-type]
-    kept = (time >= begin) & ~(time > end)
-    since = time[kept] - begin
-    later = since > 0
-    fitted = predict_signal(shot, time[kept]) if kept.any() else None
+    time, signal = pair
+    start = float(shot[col.START_S])
+    begin = start if np.isfinite(start) else float(time[0])
+    end = float(shot.get(col.END_S, np.nan))
+    stop = len(time) if np.isnan(end) else int(np.searchsorted(time, end, side="right"))
+    first = min(int(np.searchsorted(time, begin)), stop)
+    since, kept = time[first:stop] - begin, signal[first:stop]
+    fitted = _predict_signal(shot, time[first:stop] - start) if len(since) else None
+    later = slice(int(np.searchsorted(since, 0.0, side="right")), None)
     log_x = since[later]
+    edges = _edges(float(time[0]), float(time[-1]), begin, buckets)
+    long_enough = len(log_x) > 2
+    log_trace = None
+    if long_enough:
+        log_edges = _log_edges(float(log_x[0]), float(log_x[-1]), buckets)
+        log_trace = _reduce(log_x, kept[later], log_edges, buckets, outlined=outlined)
     picture = ShotPicture(
         series=owner,
-        verdict=str(shot[col.VERDICT]),
         start_s=start,
-        trace=_reduce(time, signal, _edges(time, begin, buckets), buckets, outlined=outlined),
-        log_trace=_reduce(
-            log_x,
-            signal[kept][later],
-            np.geomspace(log_x[0], log_x[-1] * (1 + 1e-9), buckets + 1),
-            buckets,
-            outlined=outlined,
-        )
-        if len(log_x) > 2
-        else None,
-        fit=_thin(time[kept], fitted, begin) if fitted is not None else None,
-        log_fit=_thin(log_x, fitted[later], 0.0) if fitted is not None else None,
+        trace=_reduce(time, signal, edges, buckets, outlined=outlined),
+        log_trace=log_trace,
+        fit=_thin(time[first:stop], fitted) if fitted is not None else None,
+        log_fit=_thin(log_x, fitted[later]) if fitted is not None else None,
     )
-    left_over = (since, signal[kept] - fitted) if fitted is not None and len(log_x) > 2 else None
+    left_over = (since, kept - fitted) if fitted is not None and long_enough else None
     return picture, left_over
 
 
-def _edges(time: FloatArray, begin: float, buckets: int) -> FloatArray:
+def _in_order(pair: TracePair) -> TracePair:
+    """Leave out what is no number; a refused trace may run backwards, and is drawn all the same."""
+    time, signal = (np.asarray(array, dtype=float) for array in pair)
+    known = np.isfinite(time) & np.isfinite(signal)
+    if not known.all():
+        time, signal = time[known], signal[known]
+    if (time[1:] < time[:-1]).any():
+        order = np.argsort(time, kind="stable")
+        time, signal = time[order], signal[order]
+    return time, signal
+
+
+@lru_cache(maxsize=64)
+def _edges(first: float, last: float, begin: float, buckets: int) -> FloatArray:
     """Half the buckets evenly, half crowded behind the cut, where the signal is steep."""
-    end = time[-1] + 1e-9 * max(time[-1] - time[0], 1e-3)
-    even = np.linspace(time[0], end, buckets // 2 + 1)
-    if not time[0] <= begin < end:
+    end = last + 1e-9 * max(last - first, 1e-3)
+    even = np.linspace(first, end, buckets // 2 + 1)
+    if not first <= begin < end:
         return even
     steep = begin + np.geomspace((end - begin) / 1000, end - begin, buckets // 2)
     return np.unique(np.concatenate([even, steep]))
+
+
+@lru_cache(maxsize=64)
+def _log_edges(first: float, last: float, buckets: int) -> FloatArray:
+    return np.geomspace(first, last * (1 + 1e-9), buckets + 1)
 
 
 def _reduce(
@@ -213,16 +227,18 @@ def _reduce(
     return Curve(x=np.concatenate([middle, middle[::-1]]), y=np.concatenate([low, high[::-1]]))
 
 
-def _thin(x: FloatArray, y: FloatArray, begin: float) -> Curve:
+def _thin(x: FloatArray, y: FloatArray) -> Curve:
     """About 160 points of a smooth curve, crowded where it begins."""
-    if len(x) <= 160:
-        return Curve(x=x, y=y)
-    span = x[-1] - begin
-    wanted = np.concatenate(
-        [np.linspace(x[0], x[-1], 60), begin + np.geomspace(span / 3000, span, 100)]
-    )
-    keep = np.unique(np.clip(np.searchsorted(x, wanted), 0, len(x) - 1))
+    keep = _kept_points(len(x))
     return Curve(x=x[keep], y=y[keep])
+
+
+@lru_cache(maxsize=64)
+def _kept_points(count: int) -> NDArray[np.intp]:
+    if count <= _CURVE_POINTS:
+        return np.arange(count)
+    even, crowded = np.linspace(0, count - 1, 60), np.geomspace(1, count - 1, 100)
+    return np.unique(np.rint(np.concatenate([even, crowded])).astype(np.intp))
 
 
 def _band(
@@ -267,35 +283,3 @@ def _choose_bold(pictures: Sequence[ShotPicture], rates: Sequence[float]) -> tup
         )
         chosen.append(own[(len(own) - 1) // 2])
     return tuple(chosen)
-
-
-def relative_cuts(
-    cuts: pd.DataFrame, shots: pd.DataFrame
-) -> list[tuple[int, FloatArray, FloatArray]]:
-    """Return k of each shot for every cut tried, relative to that at the cut of its fit.
-
-    Both are rates of one exponential with a slope, whatever the rate law reported.
-
-    Returns
-    -------
-    lines
-        (row of the shot, cut_s, k / k at the cut - 1), only for shots that have both.
-    """
-    at_cut = shots[col.K_SLOPE_PER_S].where(np.isfinite(shots[col.K_PER_S]))
-    reported = {
-        (file, channel): (index, k_per_s)
-        for index, file, channel, k_per_s in zip(
-            shots.index, shots[col.FILE], shots[col.CHANNEL], at_cut, strict=True
-        )
-        if np.isfinite(k_per_s)
-    }
-    lines = []
-    for key, part in cuts.groupby([col.FILE, col.CHANNEL], sort=False):
-        if key not in reported:
-            continue
-        index, k = reported[key]
-        tried = part[col.K_PER_S].to_numpy(float) / k - 1
-        known = np.isfinite(tried)
-        if known.sum() > 1:
-            lines.append((int(index), part[col.CUT_S].to_numpy(float)[known], tried[known]))
-    return lines

@@ -11,15 +11,11 @@ import pandas as pd
 from stopflow import column_names as col
 from stopflow.kinetics.laws import COMPARED, RateLaw
 from stopflow.report.data import KineticsReportData
-from stopflow.report.kinetics.conditions import (
-    Units,
-    build_series,
-    build_units,
-    constant_conditions,
-)
+from stopflow.report.kinetics.conditions import constant_conditions
 from stopflow.report.kinetics.experiment_figures import draw_traces
-from stopflow.report.kinetics.experiment_numbers import build_experiment_picture, relative_cuts
+from stopflow.report.kinetics.experiment_numbers import build_experiment_picture
 from stopflow.report.kinetics.experiment_strip import draw_cuts, draw_rates
+from stopflow.report.kinetics.experiment_tables import ExperimentTables, take_experiment
 from stopflow.report.kinetics.repeats import (
     Repeats,
     group_repeats,
@@ -57,10 +53,9 @@ def build_experiment_blocks(
     rows
         Row numbers of its shots in ``data.shots``.
     """
-    shots = data.shots.iloc[list(rows)].set_axis(list(rows))
-    counts, units = count_shots(shots), build_units(data.conditions)
-    series = data.conditions[data.conditions[col.EXPERIMENT] == name]
-    doubtful = list_doubtful(series)
+    tables = take_experiment(data, rows)
+    shots, series, units = tables.shots, tables.conditions, tables.units
+    counts, doubtful = count_shots(shots), list_doubtful(series)
     said = [
         constant_conditions(shots, units),
         count_things(counts.files, "shot"),
@@ -75,14 +70,13 @@ def build_experiment_blocks(
     ]
     below: list[Block] = []
     if counts.fitted:
-        below += [build_subheading("Models tried"), _models_grid(shots, units)]
+        below += [build_subheading("Models tried"), _models_grid(tables)]
     repeats = group_series(doubtful, series, units)
     below += [build_subheading("Verdicts"), _verdict_grid(shots, repeats)]
     if not counts.read:
         return [*blocks, Paragraph(text="No file of this experiment could be read."), *below]
-    own_cuts = data.cuts[data.cuts[col.EXPERIMENT] == shots[col.EXPERIMENT].iloc[0]]
-    has_cuts = bool(relative_cuts(own_cuts, shots))
-    caption = Paragraph(text=_caption(counts, has_cuts=has_cuts), size=6.6, colour=MUTED)
+    said_below = _caption(counts, has_cuts=bool(tables.cuts))
+    caption = Paragraph(text=said_below, size=6.6, colour=MUTED)
     strip_mm = _STRIP_MM if counts.fitted else 0.0
     above_mm, below_mm = (
         sum(block.height_mm(ruler, paper.text_width_mm) for block in part)
@@ -92,7 +86,7 @@ def build_experiment_blocks(
     traces_mm = _traces_mm(page_mm - above_mm - strip_mm - 2.0, below_mm, page_mm=page_mm)
     picture = Picture(
         tall_mm=traces_mm + strip_mm,
-        paint=partial(_paint, data, tuple(rows), traces_mm),
+        paint=partial(_paint, data, tables, traces_mm),
         after_mm=1.0,
         shows=f"{name} traces",
     )
@@ -111,20 +105,27 @@ def _caption(counts: Counts, *, has_cuts: bool) -> str:
     shots = counts.read
     if not counts.fitted:
         return "Recorded signals; none could be fitted."
-    faint = "Faint: recorded shots" if shots <= 6 else "Faint: span of each recorded shot"
-    bold = "fits" if shots <= 6 else "fit of the shot of median k of each condition"
+    if shots <= 6:
+        drawn = "Faint lines are the recorded shots, bold lines their fits"
+    else:
+        drawn = (
+            "Faint areas span the recorded shots; a bold line is the fit of the shot of median k "
+            "of its condition"
+        )
     return (
-        f"{faint} (red where there is no rate). Bold: {bold}. Shaded: left out as mixing artefact. "
-        f"Residuals: grey span of all shots, lines the mean of each condition. "
-        f"{_strip_caption(counts.fitted, has_cuts=has_cuts)}"
+        f"{drawn}; red marks shots without a rate. The shaded part was left out as mixing "
+        "artefact. Residuals: the grey band spans all shots, and the lines are the means of the "
+        f"conditions. {_strip_caption(counts.fitted, has_cuts=has_cuts)}"
     )
 
 
 def _strip_caption(fitted: int, *, has_cuts: bool) -> str:
     """Say what stands below the traces: one picture or two."""
-    cuts = "k of one exponential with slope for other cuts, relative to that for the cut used"
-    cuts += ", black the median" * (fitted > 3)
-    rates = "k of each shot with its 95 % interval, open symbols not PASS, bar the mean"
+    cuts = "k of one exponential with a slope for other cuts, relative to k for the cut used"
+    cuts += "; the black line is the median" * (fitted > 3)
+    rates = (
+        "k of each shot with its 95 % interval; open symbols did not pass, and the bar is the mean"
+    )
     if not has_cuts:
         return f"Below: {rates}."
     return f"Below: {cuts}." if fitted == 1 else f"Below left: {cuts}. Below right: {rates}."
@@ -132,35 +133,28 @@ def _strip_caption(fitted: int, *, has_cuts: bool) -> str:
 
 def _paint(
     data: KineticsReportData,
-    rows: tuple[int, ...],
+    tables: ExperimentTables,
     tall_mm: float,
     page: Page,
     x_mm: float,
     y_mm: float,
     width_mm: float,
 ) -> None:
-    picture = build_experiment_picture(data, rows)
+    picture = build_experiment_picture(data, tables)
     if not picture.shots:
         page.text(x_mm, y_mm + 4, "The traces are not stored.", colour=MUTED)
         return
     draw_traces(page, picture, x_mm, y_mm, width_mm=width_mm, tall_mm=tall_mm)
-    shots = data.shots.iloc[list(rows)].set_axis(list(rows))
-    if not np.isfinite(shots[col.K_PER_S]).any():
-        return
-    top = y_mm + tall_mm + 5.0
-    half = (width_mm - 36.0) / 2
-    cuts = data.cuts[data.cuts[col.EXPERIMENT] == shots[col.EXPERIMENT].iloc[0]]
-    single = int(np.isfinite(shots[col.K_PER_S]).sum()) == 1
-    whole = width_mm - 15.0
-    wide = whole if single else half
-    left = page.axes(x_mm + 15.0, top, width_mm=wide, height_mm=36.0)
-    if not draw_cuts(left, cuts, shots, picture):
-        left.remove()
-        rates = page.axes(x_mm + 15.0, top, width_mm=whole, height_mm=36.0)
-        draw_rates(rates, shots, picture, page.ruler, width_mm=whole)
-    elif not single:
-        right = page.axes(x_mm + width_mm - half, top, width_mm=half, height_mm=36.0)
-        draw_rates(right, shots, picture, page.ruler, width_mm=half)
+    fitted = int(np.isfinite(tables.shots[col.K_PER_S]).sum())
+    half, whole = (width_mm - 36.0) / 2, width_mm - 15.0
+    place = partial(page.axes, y_mm=y_mm + tall_mm + 5.0, height_mm=36.0)
+    if tables.cuts:
+        wide = whole if fitted == 1 else half
+        draw_cuts(place(x_mm + 15.0, width_mm=wide), tables, picture)
+    if fitted > 1 or (fitted and not tables.cuts):
+        wide = half if tables.cuts else whole
+        axes = place(x_mm + width_mm - wide, width_mm=wide)
+        draw_rates(axes, tables, page.ruler, width_mm=wide)
 
 
 def _traces_mm(room_mm: float, below_mm: float, *, page_mm: float) -> float:
@@ -181,11 +175,11 @@ def _traces_mm(room_mm: float, below_mm: float, *, page_mm: float) -> float:
     return room_mm if below_mm <= page_mm else _USUAL_TRACES_MM
 
 
-def _models_grid(shots: pd.DataFrame, units: Units) -> Grid:
+def _models_grid(tables: ExperimentTables) -> Grid:
+    shots, series = tables.shots, tables.series
     places = {row: place for place, row in enumerate(shots.index)}
     names = [name for name in (*_MODEL_COLUMNS, *_CRITERIA) if name in shots]
     numbers = {name: shots[name].to_numpy(float) for name in names}
-    series = build_series(shots, units)
     usable = np.isfinite(numbers[col.K_PER_S]) & (shots[col.VERDICT] != "FAIL").to_numpy()
     fitted: list[Columns] = []
     for item in series:
@@ -214,7 +208,7 @@ def _models_grid(shots: pd.DataFrame, units: Units) -> Grid:
         *(Column(title=law.heading, unit=_rate_unit(law), align="right") for _, law in COMPARED),
         *(Column(title="Reported", unit=f"{name} / s⁻¹", align="right") for name in reported),
         Column(title="Lowest AICc", unit="shots", align="left"),
-        Column(title="A law still open", unit="moves k by, SE", align="right"),
+        Column(title="Other law that fits", unit="shift of k, SE", align="right"),
     )
     kept = [
         place
@@ -263,7 +257,7 @@ def _open_law(shots: Columns) -> str:
     if not len(values):
         return MISSING
     middle = float(np.median(values))
-    return format_digits(middle, 2) if middle > 0 else "none open"
+    return format_digits(middle, 2) if middle > 0 else "none"
 
 
 def _known(shots: Columns, column: str) -> FloatArray:
@@ -277,7 +271,7 @@ def _verdict_grid(shots: pd.DataFrame, series: Sequence[Repeats]) -> Grid:
     for item in group_repeats(list_repeats(shots)):
         rows.append((item.verdict, str(item.count), f"{item.reason}: {name_files(item.names)}"))
     if len(passed):
-        rows.append(("PASS", str(len(passed)), "no objection"))
+        rows.append(("PASS", str(len(passed)), "passed every check"))
     columns = (
         Column(title="Verdict", verdict=True),
         Column(title="Shots", align="right"),

@@ -1,5 +1,6 @@
 """The sheets of every experiment: as they were drawn before, by another process, or here."""
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
@@ -152,6 +153,8 @@ _held: list[tuple[KineticsReportData, str]] = []
 
 def _hold(data: KineticsReportData, paper: str) -> None:
     _held[:] = [(data, paper)]
+    gc.disable()
+    gc.freeze()
 
 
 def _do_held(work: Work) -> None:

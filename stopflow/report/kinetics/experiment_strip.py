@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, MaxNLocator
 from numpy.typing import NDArray
@@ -14,67 +12,59 @@ from numpy.typing import NDArray
 from stopflow import column_names as col
 from stopflow.report.kinetics.conditions import Series
 from stopflow.report.kinetics.experiment_figures import shade_artefact
-from stopflow.report.kinetics.experiment_numbers import ExperimentPicture, relative_cuts
+from stopflow.report.kinetics.experiment_numbers import ExperimentPicture
+from stopflow.report.kinetics.experiment_tables import CutLine, ExperimentTables
 from stopflow.report.paper.decimate import FloatArray
+from stopflow.report.paper.marks import draw_level, draw_lines
 from stopflow.report.paper.scales import use_log_y
 from stopflow.report.paper.style import ACCENT, INK, MUTED, Ruler
 
-_RATE_COLUMNS = [col.K_PER_S, col.K_LOW95_PER_S, col.K_HIGH95_PER_S, col.VERDICT]
+_RATES = (col.K_PER_S, col.K_LOW95_PER_S, col.K_HIGH95_PER_S)
 _LABEL_SIZE = 6.8
 """Size of tick labels in points, as the house style sets it."""
 
 
-def draw_cuts(
-    axes: Axes,
-    cuts: pd.DataFrame,
-    shots: pd.DataFrame,
-    picture: ExperimentPicture,
-) -> bool:
-    """Draw k against the cut, relative to that of the fit; False when there is nothing to draw."""
-    lines = relative_cuts(cuts, shots)
-    if not lines:
-        return False
-    owners = {row: item for item in picture.series for row in item.rows}
-    segments = [np.column_stack([x * picture.time_factor, 100 * y]) for _, x, y in lines]
-    colours = [owners[row].colour for row, _, _ in lines]
+def draw_cuts(axes: Axes, tables: ExperimentTables, picture: ExperimentPicture) -> None:
+    """Draw k against the cut, relative to that of the fit; some shot must have several cuts."""
+    lines = tables.cuts
+    colours = {row: item.colour for item in tables.series for row in item.rows}
+    segments = [
+        np.column_stack([line.cut_s * picture.time_factor, 100 * line.change]) for line in lines
+    ]
     faint = 0.9 if len(lines) <= 3 else 0.35
-    axes.add_collection(LineCollection(segments, colors=colours, linewidths=0.7, alpha=faint))
+    draw_lines(
+        axes, segments, colours=[colours[line.row] for line in lines], width=0.7, alpha=faint
+    )
     if len(lines) > 3:
         x, middle = _median_line(lines)
-        axes.plot(x * picture.time_factor, 100 * middle, color=INK, linewidth=1.4)
-    starts = {row: shots.loc[row, col.START_S] for row, _, _ in lines}
-    settled = np.concatenate([100 * y[x >= starts[row]] for row, x, y in lines] + [np.zeros(1)])
-    reach = float(np.clip(1.6 * np.quantile(np.abs(settled), 0.95), 1.0, 60.0))
-    xs = np.concatenate([x for _, x, _ in lines]) * picture.time_factor
-    axes.set_xlim(xs.min(), xs.max())
+        median = np.column_stack([x * picture.time_factor, 100 * middle])
+        draw_lines(axes, [median], colours=INK, width=1.4)
+    starts = tables.shots[col.START_S]
+    settled = [100 * line.change[line.cut_s >= starts[line.row]] for line in lines]
+    reach = 1.6 * np.quantile(np.abs(np.concatenate([*settled, np.zeros(1)])), 0.95)
+    reach = float(np.clip(reach, 1.0, 60.0))
+    cuts = np.concatenate([line.cut_s for line in lines]) * picture.time_factor
+    axes.set_xlim(cuts.min(), cuts.max())
     axes.set_ylim(-reach, reach)
-    axes.axhline(0, color=MUTED, linewidth=0.5)
+    draw_level(axes, 0, colour=MUTED, width=0.5)
     shade_artefact(axes, picture)
     axes.set_xlabel(f"cut / {picture.time_unit}")
     axes.set_ylabel("k(cut) / k − 1, %")
     axes.yaxis.set_major_locator(MaxNLocator(5, symmetric=True))
-    return True
 
 
-def _median_line(
-    lines: Sequence[tuple[int, FloatArray, FloatArray]],
-) -> tuple[FloatArray, FloatArray]:
-    low = min(x.min() for _, x, _ in lines)
-    high = max(x.max() for _, x, _ in lines)
+def _median_line(lines: Sequence[CutLine]) -> tuple[FloatArray, FloatArray]:
+    low = min(line.cut_s.min() for line in lines)
+    high = max(line.cut_s.max() for line in lines)
     grid = np.linspace(low, high, 40)
-    stacked = np.array([np.interp(grid, x, y, left=np.nan, right=np.nan) for _, x, y in lines])
+    stacked = np.array(
+        [np.interp(grid, line.cut_s, line.change, left=np.nan, right=np.nan) for line in lines]
+    )
     known = np.isfinite(stacked).sum(axis=0) >= max(2, len(lines) // 2)
     return grid[known], np.nanmedian(stacked[:, known], axis=0)
 
 
-def draw_rates(
-    axes: Axes,
-    shots: pd.DataFrame,
-    picture: ExperimentPicture,
-    ruler: Ruler,
-    *,
-    width_mm: float,
-) -> None:
+def draw_rates(axes: Axes, tables: ExperimentTables, ruler: Ruler, *, width_mm: float) -> None:
     """Draw k of every shot with its interval, a column a condition; some shot must have one.
 
     Parameters
@@ -82,30 +72,21 @@ def draw_rates(
     width_mm
         Width of the axes.
     """
-    columns = [
-        _column(shots, item, place)
-        for place, item in enumerate(picture.series)
-        if np.isfinite(shots.loc[list(item.rows), col.K_PER_S]).any()
-    ]
-    bars = [(bar, item.series.colour) for item in columns for bar in item.bars]
-    means = [item.mean for item in columns]
-    axes.add_collection(
-        LineCollection([bar for bar, _ in bars], colors=[c for _, c in bars], linewidths=0.7),
-        autolim=False,
-    )
-    axes.add_collection(
-        LineCollection(means, colors=ACCENT, linewidths=0.7, zorder=0), autolim=False
-    )
+    columns = _build_columns(tables)
+    bars = [bar for item in columns for bar in item.bars]
+    colours = [item.series.colour for item in columns for _ in item.bars]
+    draw_lines(axes, bars, colours=colours, width=0.7)
+    draw_lines(axes, [item.mean for item in columns], colours=ACCENT, width=0.7, zorder=0)
     for item in columns:
         _draw_marks(axes, item)
     k = np.concatenate([item.k for item in columns])
     if k.min() > 0 and k.max() / k.min() > 8:
         use_log_y(axes, k.min() / 1.25, k.max() * 1.25)
     else:
-        ends = np.concatenate([k, *(bar[:, 1] for bar, _ in bars)])
+        ends = np.concatenate([k, *(bar[:, 1] for bar in bars)])
         room = 0.05 * (ends.max() - ends.min()) or 0.05 * abs(ends.max()) or 1.0
         axes.set_ylim(ends.min() - room, ends.max() + room)
-    _name_columns(axes, picture.series, ruler, width_mm=width_mm)
+    _name_columns(axes, tables.series, ruler, width_mm=width_mm)
     axes.set_ylabel("k / s⁻¹")
 
 
@@ -120,7 +101,7 @@ class _RateColumn:
     passed
         (n,) whether the shot did.
     bars
-        (2, 2) ends of the intervals that are closed.
+        (m, 2, 2) ends of the intervals that are closed.
     mean
         (2, 2) ends of the line of the mean.
     """
@@ -129,27 +110,37 @@ class _RateColumn:
     x: FloatArray
     k: FloatArray
     passed: NDArray[np.bool_]
-    bars: tuple[FloatArray, ...]
+    bars: FloatArray
     mean: FloatArray
 
 
-def _column(shots: pd.DataFrame, item: Series, place: int) -> _RateColumn:
-    own = shots.loc[list(item.rows), _RATE_COLUMNS]
-    own = own[np.isfinite(own[col.K_PER_S])]
-    offsets = np.linspace(-0.3, 0.3, len(own)) if len(own) > 1 else np.zeros(1)
-    x, k = place + offsets, own[col.K_PER_S].to_numpy(float)
-    low = np.nan_to_num(own[col.K_LOW95_PER_S].to_numpy(float), nan=0.0)
-    high = own[col.K_HIGH95_PER_S].to_numpy(float)
-    foot = np.maximum(low, k / 10)
-    ends = zip(x, foot, high, np.isfinite(high), strict=True)
-    return _RateColumn(
-        series=item,
-        x=x,
-        k=k,
-        passed=(own[col.VERDICT] == "PASS").to_numpy(),
-        bars=tuple(np.array([[at, a], [at, b]]) for at, a, b, closed in ends if closed),
-        mean=np.array([[place - 0.4, k.mean()], [place + 0.4, k.mean()]]),
-    )
+def _build_columns(tables: ExperimentTables) -> list[_RateColumn]:
+    """Part the rates by condition, those without any left out."""
+    shots = tables.shots
+    places = {row: place for place, row in enumerate(shots.index)}
+    k, low, high = (shots[name].to_numpy(float) for name in _RATES)
+    passed = (shots[col.VERDICT] == "PASS").to_numpy()
+    low = np.maximum(np.nan_to_num(low), k / 10)
+    columns = []
+    for place, item in enumerate(tables.series):
+        own = np.array([places[row] for row in item.rows])
+        own = own[np.isfinite(k[own])]
+        if not len(own):
+            continue
+        x = place + (np.linspace(-0.3, 0.3, len(own)) if len(own) > 1 else np.zeros(1))
+        ends = np.stack((np.column_stack((x, low[own])), np.column_stack((x, high[own]))), axis=1)
+        mean = k[own].mean()
+        columns.append(
+            _RateColumn(
+                series=item,
+                x=x,
+                k=k[own],
+                passed=passed[own],
+                bars=ends[np.isfinite(high[own])],
+                mean=np.array([[place - 0.4, mean], [place + 0.4, mean]]),
+            )
+        )
+    return columns
 
 
 def _draw_marks(axes: Axes, item: _RateColumn) -> None:

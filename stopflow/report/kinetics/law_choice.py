@@ -192,8 +192,8 @@ def law_choice_grid(choices: list[LawChoice]) -> Grid:
         Column(title="Next best"),
         Column(title="AICc", unit="next − fitted", align="right"),
         Column(title="Shots", align="right"),
-        Column(title="k", unit="moves by", align="right"),
-        Column(title="k", unit="moves by, SE", align="right"),
+        Column(title="Shift of k", align="right"),
+        Column(title="Shift of k", unit="SE", align="right"),
         Column(title="Choice"),
     )
     return Grid(columns=columns, rows=rows, size=6.8, name="Choice of the rate law")

@@ -36,8 +36,8 @@ def write_methods(data: KineticsReportData) -> str:
         )
     if len(list_widened(shots, col.START_INFLATION)):
         sentences.append(
-            "Where the mixing artefact was seen, the shift of k by what may be left of it after "
-            "the start, its decay continued, was added in squares to the standard error."
+            "Where a mixing artefact was seen, the shift of k that its rest after the start would "
+            "cause if it went on decaying was added in quadrature to the standard error."
         )
     sources = set(data.conditions.get(col.UNCERTAINTY_SOURCE, ()))
     sentences += _replicates(set(data.conditions.get(col.K_FROM, ())))
@@ -61,7 +61,7 @@ def _replicates(how: set[str]) -> list[str]:
     said = [text for name, text in fits.items() if name in how]
     if said:
         said.append(
-            "From three shots on the uncertainty of these rate constants was taken from the "
+            "For three or more shots, the uncertainty of these rate constants was taken from the "
             "scatter between the shots (cluster-robust, Student's t)."
         )
     return said

@@ -26,7 +26,7 @@ def build_repeat_blocks(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[B
     blocks: list[Block] = []
     series = group_series(doubtful, conditions, build_units(conditions))
     if len(doubtful):
-        said = f"{len(doubtful)} series of replicates {_need(len(doubtful))} a look."
+        said = f"{len(doubtful)} series of replicates should be looked at."
         blocks += [
             Paragraph(text=said, keep_with_next=True),
             _grid(series, counted="Series", named="Reason and series"),
@@ -37,10 +37,6 @@ def build_repeat_blocks(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[B
             _grid(group_repeats(wanted), counted="Shots", named="Reason and files"),
         ]
     return blocks
-
-
-def _need(count: int) -> str:
-    return "needs" if count == 1 else "need"
 
 
 def _what_to_do(wanted: pd.DataFrame) -> str:

@@ -6,7 +6,6 @@ from pathlib import Path
 from stopflow import column_names as col
 from stopflow.io.csv_files import csv_text
 from stopflow.report.data import KineticsReportData
-from stopflow.report.kept import Parts
 from stopflow.report.kinetics.agreement import build_agreement_blocks
 from stopflow.report.kinetics.closing import build_closing_blocks, input_table
 from stopflow.report.kinetics.experiment_page import build_experiment_blocks
@@ -34,8 +33,7 @@ def write_kinetics_pdf(
     data: KineticsReportData,
     path: Path,
     *,
-    paper: str = "a4",
-    sheets: ExperimentSheets | None = None,
+    sheets: ExperimentSheets,
     progress: Progress | None = None,
 ) -> None:
     """Write the kinetics report.
@@ -46,52 +44,45 @@ def write_kinetics_pdf(
         Tables and traces of a dataset.
     path
         Replaced only when the new report is whole.
-    paper
-        ``"a4"`` or ``"letter"``.
     sheets
-        Those of the experiments, and the paper they are for; by default all are drawn here. The
-        bytes are the same.
+        Those of the experiments, and the paper they are for.
     progress
         Called with (parts drawn, parts in all); an experiment is a part.
-
-    Raises
-    ------
-    SettingsError
-        Unknown paper.
     """
-    own = sheets or ExperimentSheets(data, paper=paper, parts=Parts(data))
-    size, ruler = require_paper(own.paper), Ruler()
-    parts = len(own.missing) + 2
+    size, ruler = require_paper(sheets.paper), Ruler()
+    parts = len(sheets.missing) + 2
 
     def tell(done: int, _of: int) -> None:
         if progress is not None:
             progress(done + 1, parts)
 
-    overview = flow_sheets(overview_blocks(data, own.names), size, ruler, section="Overview")
-    drawn = draw_sheets(overview, paper=size, ruler=ruler, drawings=own.parts.drawings)
+    overview = flow_sheets(overview_blocks(data, sheets.names), size, ruler, section="Overview")
+    drawn = draw_sheets(overview, paper=size, ruler=ruler, drawings=sheets.parts.drawings)
+    blocks = build_closing_blocks(data, listed=sheets.names)
+    closing = flow_sheets(blocks, size, ruler, section="Methods")
+    last = draw_sheets(closing, paper=size, ruler=ruler)
+    attachments = _attachments(data)
     tell(0, 0)
-    for name, pages in own.draw(progress=tell).items():
-        if name == own.names[0]:
+    # The experiments come last, for those that another process has not begun are drawn here.
+    for name, pages in sheets.draw(progress=tell).items():
+        if name == sheets.names[0]:
             chapter = Bookmark(title="Experiments")
             pages[0] = replace(pages[0], bookmarks=(chapter, *pages[0].bookmarks))
         drawn += pages
-    blocks = build_closing_blocks(data, listed=own.names)
-    closing = flow_sheets(blocks, size, ruler, section="Methods")
-    drawn += draw_sheets(closing, paper=size, ruler=ruler)
     tell(parts - 1, 0)
     join_sheets(
-        drawn,
+        [*drawn, *last],
         path,
         paper=size,
         ruler=ruler,
         info=_describe(data),
-        attachments=_attachments(data),
-        drawings=own.parts.drawings,
+        attachments=attachments,
+        drawings=sheets.parts.drawings,
     )
 
 
 def overview_blocks(data: KineticsReportData, listed: list[str]) -> list[Block]:
-    """Compose what stands before the experiments; `listed` are those with pages of their own."""
+    """Compose what stands before the experiments; `listed` are those with pages of their sheets."""
     experiments = int(data.shots[col.EXPERIMENT].nunique())
     return [
         *build_front_blocks(data),

@@ -1,9 +1,9 @@
 """The numbers behind the secondary plots: points from the conditions, curves from the fits."""
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,14 +14,17 @@ from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.kinetics.secondary.fit import name_phase
 from stopflow.kinetics.verdicts.series_phases import FIRST_RATE
 from stopflow.report.data import KineticsReportData, made_once
-from stopflow.report.kinetics.conditions import Units, build_units, shared_unit
+from stopflow.report.kinetics.conditions import (
+    Units,
+    build_units,
+    describe_value,
+    shared_unit,
+)
 from stopflow.report.paper.decimate import FloatArray
 from stopflow.report.paper.rounding import (
     concentration_unit,
-    format_concentration,
     format_digits,
     format_pm,
-    format_temperature,
 )
 from stopflow.report.paper.style import printable
 
@@ -32,8 +35,9 @@ SYMBOLS = {
 """Parameters whose names print otherwise."""
 DECADES = 100.0
 """Points that span more than this factor stand on a logarithmic axis."""
-_KELVIN = re.compile(r"(?<![\w.])(\d{2,4}\.\d{2}) K(?!\w)")
-_IONIC = re.compile(r"\bI = ([\d.]+(?:e-?\d+)?) M\b")
+_INTERVAL = (col.K_PER_S, col.K_LOW95_PER_S, col.K_HIGH95_PER_S)
+_SHARED = (col.CONCENTRATION_M, col.TEMPERATURE_K, col.IONIC_STRENGTH_M)
+EACH_ITS_OWN = Units(concentration=None, ionic_strength=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -166,7 +170,7 @@ def _picture(
     title = str(part[col.EXPERIMENT].iloc[0]) if named else ""
     rates = str(part[col.RATES].iloc[0]).split()
     phase = name_phase(rates)
-    title = title or name_group(str(part[col.GROUP].iloc[0]))
+    title = title or name_group(part.iloc[0].to_dict())
     if phase != "k":
         title = f"{title}, {phase}" if title else phase
         unit = str(part[col.UNIT].iloc[0]) if CURVES[kind].of == "amplitude" else ""
@@ -201,10 +205,13 @@ def _line_x(x: FloatArray, *, from_zero: bool, log_x: bool) -> FloatArray:
     return np.linspace(*_span(x, from_zero=from_zero), 120)
 
 
-def name_group(group: str) -> str:
-    """Write a group's name in the units of the pages: I = 0.086 M as 86 mM, 298.15 K as 25 °C."""
-    named = _IONIC.sub(lambda found: f"I = {format_concentration(float(found[1]))}", group)
-    return _KELVIN.sub(lambda found: format_temperature(float(found[1])), named)
+def name_group(row: Mapping[Hashable, Any]) -> str:
+    """Say what the points of a plot have in common, in the units of the pages."""
+    numbers = {name: float(row.get(name, np.nan)) for name in _SHARED}
+    known = {name: value for name, value in numbers.items() if np.isfinite(value)}
+    words = [describe_value(name, value, EACH_ITS_OWN) for name, value in known.items()]
+    said = [row.get(col.SUBSTRATE), *words, row.get(col.MIXTURE)]
+    return ", ".join(str(part) for part in said if part)
 
 
 def is_parameter(secondary: pd.DataFrame) -> "pd.Series[bool]":
@@ -246,20 +253,14 @@ Axis = tuple[FloatArray, FloatArray, FloatArray, FloatArray, float, str, str]
 def _concentration_axes(points: pd.DataFrame, kind: str, units: Units) -> Axis:
     x = points[col.CONCENTRATION_M].to_numpy(float)
     factor, unit = units.concentration or shared_unit(list(x))
-    y, low, high = (
-        points[name].to_numpy(float)
-        for name in (col.K_PER_S, col.K_LOW95_PER_S, col.K_HIGH95_PER_S)
-    )
+    y, low, high = (points[name].to_numpy(float) for name in _INTERVAL)
     label = "k / s⁻¹" if CURVES[kind].of == "rate" else "amplitude"
     return x * factor, y, low, high, factor, f"concentration / {unit}", label
 
 
 def _ph_axes(points: pd.DataFrame, kind: str, units: Units) -> Axis:
     del kind, units
-    y, low, high = (
-        points[name].to_numpy(float)
-        for name in (col.K_PER_S, col.K_LOW95_PER_S, col.K_HIGH95_PER_S)
-    )
+    y, low, high = (points[name].to_numpy(float) for name in _INTERVAL)
     label = "k_on / M⁻¹ s⁻¹" if "rate" in points else "k / s⁻¹"
     return points[col.MIXTURE_PH].to_numpy(float), y, low, high, 1.0, "pH", label
 
@@ -272,8 +273,7 @@ def _temperature_axes(points: pd.DataFrame, kind: str, units: Units) -> Axis:
     label = f"ln({rate} / T), T in K" if kind == "eyring" else f"ln {rate}"
     label += f", {rate} in {unit}"
     y, low, high = (
-        np.log(np.maximum(points[name].to_numpy(float), 1e-12) / over)
-        for name in (col.K_PER_S, col.K_LOW95_PER_S, col.K_HIGH95_PER_S)
+        np.log(np.maximum(points[name].to_numpy(float), 1e-12) / over) for name in _INTERVAL
     )
     return 1e3 / kelvin, y, low, high, 1e3, "1000 K / T", label
 

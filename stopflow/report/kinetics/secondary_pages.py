@@ -14,17 +14,14 @@ from numpy.typing import NDArray
 from stopflow import column_names as col
 from stopflow.io.workbook.cells import column_letters
 from stopflow.kinetics.secondary.curves import CURVES
-from stopflow.kinetics.secondary.fit import name_phase
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kept import digest_value
 from stopflow.report.kinetics.secondary_numbers import (
     SYMBOLS,
     SecondaryPicture,
-    is_parameter,
-    name_group,
     pictured_plots,
-    shown_unit,
 )
+from stopflow.report.kinetics.secondary_table import capitalise, secondary_grid
 from stopflow.report.paper.flow import (
     Block,
     Painter,
@@ -32,13 +29,6 @@ from stopflow.report.paper.flow import (
     build_heading,
     leave_empty,
     row_picture,
-)
-from stopflow.report.paper.grid import Column, Grid
-from stopflow.report.paper.rounding import (
-    format_digits,
-    format_interval,
-    format_pm,
-    set_numbers,
 )
 from stopflow.report.paper.scales import use_log_x
 from stopflow.report.paper.style import (
@@ -50,7 +40,6 @@ from stopflow.report.paper.style import (
     LineStyle,
     Ruler,
     ordered_colours,
-    printable,
 )
 
 _OVERLAID = 8
@@ -60,11 +49,6 @@ _KEY_WIDTH, _KEY_HEIGHT = 0.55, 0.25
 """Room for the key of the curves, as parts of the frame."""
 _NOT_TAKEN: tuple[LineStyle, ...] = ((0, (1, 1.5)), (0, (4, 1.5)), (0, (4, 1.5, 1, 1.5)))
 """Line styles of curves that were tried and not taken."""
-_IN_GRID = (
-    *(col.PLOT, col.KIND, col.CHOSEN, col.RATES, col.TEXT, col.PARAMETER, col.VALUE, col.STDERR),
-    *(col.LOW95, col.HIGH95, col.UNIT, col.POINTS),
-)
-"""Columns that the table of models is set from."""
 
 
 def build_secondary_blocks(data: KineticsReportData) -> list[Block]:
@@ -110,9 +94,10 @@ def build_secondary_blocks(data: KineticsReportData) -> list[Block]:
     blocks.append(secondary_grid(data.secondary, letters=letters))
     blocks.append(
         Paragraph(
-            text="Points: means of conditions with 95 % intervals. Line: the model reported; "
-            "shaded: its 95 % band; broken: a model that was tried and not taken. Errors are "
-            "standard errors, intervals 95 % by Student's t.",
+            text="Points are the means of conditions with their 95 % intervals. The solid line is "
+            "the model reported, and the shaded area is its 95 % band; a broken line is a model "
+            "that was tried and not taken. Errors are standard errors; intervals are at 95 % by "
+            "Student's t.",
             size=6.6,
             colour=MUTED,
         )
@@ -135,13 +120,8 @@ def letter_groups(plots: Sequence[Sequence[SecondaryPicture]]) -> dict[str, str]
 def _equations(secondary: pd.DataFrame) -> Paragraph:
     chosen = set(secondary.loc[secondary[col.CHOSEN].astype(bool), col.KIND])
     named = chosen or set(secondary[col.KIND])
-    equations = [f"{_title(kind)}: {CURVES[kind].paper}." for kind in CURVES if kind in named]
+    equations = [f"{capitalise(kind)}: {CURVES[kind].paper}." for kind in CURVES if kind in named]
     return Paragraph(text="  ".join(equations), after_mm=3.0, keep_with_next=True)
-
-
-def _title(kind: str) -> str:
-    """Begin with a capital and leave the rest, such as pKa."""
-    return kind[0].upper() + kind[1:]
 
 
 def draw_secondary(
@@ -244,7 +224,7 @@ def _free_corner(axes: Axes, picture: SecondaryPicture) -> _Corner:
 def _write_title(axes: Axes, picture: SecondaryPicture) -> None:
     room_mm = axes.bbox.width / axes.figure.dpi * MM_PER_INCH
     title = Ruler().shorten(picture.title, _TITLE_SIZE, width_mm=room_mm, bold=True)
-    said = picture.said or ("no model holds",)
+    said = picture.said or ("no model was taken",)
     axes.set_title(title, pad=4.5 + 7.6 * len(said), fontsize=_TITLE_SIZE)
     for place, line in enumerate(reversed(said)):
         axes.annotate(
@@ -262,66 +242,3 @@ def _symbols(text: str) -> str:
     for plain, symbol in SYMBOLS.items():
         text = text.replace(f"{plain} ", f"{symbol} ")
     return text
-
-
-def secondary_grid(secondary: pd.DataFrame, *, letters: Mapping[str, str] | None = None) -> Grid:
-    """Set the chosen models as a table; where none was chosen, all that were tried."""
-    known = letters or {}
-    rows: list[tuple[str, ...]] = []
-    keys = ["experiment", "group"]
-    secondary = secondary[[*keys, *_IN_GRID]]  # a wide table is slow to divide
-    for (name, group), part in secondary.groupby(keys, sort=False, dropna=False):
-        plots = [own for _, own in part.groupby(col.PLOT, sort=False)]
-        taken = [own[own[col.CHOSEN].astype(bool)] for own in plots]
-        pairs = zip(taken, plots, strict=True)
-        shown = pd.concat([own if len(own) else plot for own, plot in pairs])
-        group = name_group(str(group))
-        letter = known.get(printable(str(name))) or known.get(printable(group))
-        said = f"{name}: {group}" if name and group else name or group or "all conditions"
-        rows.append((f"({letter}) {said}" if letter else said,))
-        for (_, kind), own in shown.groupby([col.PLOT, col.KIND], sort=False):
-            rows += _model_rows(str(kind), own)
-    columns: tuple[Column, ...] = (
-        Column(title="Model"),
-        Column(title="Points", align="right"),
-        Column(title="Parameter"),
-        Column(title="Value", align="right"),
-        Column(title="95 % interval", align="right"),
-        Column(title="Unit"),
-        Column(title="Remark", wrap=True),
-    )
-    if not any(len(row) > 1 and row[-1] for row in rows):
-        columns = columns[:-1]
-        rows = [row if len(row) == 1 else row[:-1] for row in rows]
-    return Grid(columns=columns, rows=tuple(rows), size=6.8, name="Secondary plots")
-
-
-def _model_rows(kind: str, own: pd.DataFrame) -> list[tuple[str, ...]]:
-    remark = set_numbers(str(own[col.TEXT].iloc[0]).partition(";")[2].strip())
-    phase = name_phase(str(own[col.RATES].iloc[0]).split())
-    if phase == "k" or CURVES[kind].mechanism:
-        model = _title(kind)
-    elif CURVES[kind].of == "amplitude":
-        model = _title(kind.replace("amplitude", phase))
-    else:
-        model = f"{_title(kind)}, {phase}"
-    rows: list[tuple[str, ...]] = []
-    for number, row in enumerate(own[is_parameter(own)].to_dict("records")):
-        factor, unit = shown_unit({str(key): value for key, value in row.items()})
-        value, error = factor * float(row[col.VALUE]), factor * float(row[col.STDERR])
-        rows.append(
-            (
-                model if number == 0 else "",
-                f"{row[col.POINTS]:.0f}" if number == 0 else "",
-                SYMBOLS.get(str(row[col.PARAMETER]), str(row[col.PARAMETER])),
-                format_pm(value, error) if error > 0 else format_digits(value, 3),
-                format_interval(
-                    factor * float(row[col.LOW95]), factor * float(row[col.HIGH95]), error=error
-                )
-                if error > 0
-                else "given",
-                unit,
-                remark if number == 0 else "",
-            )
-        )
-    return rows

@@ -1,6 +1,7 @@
 """What the secondary plots gave, in sentences for the first page."""
 
 from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -8,7 +9,7 @@ from stopflow import column_names as col
 from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.kinetics.secondary.fit import name_phase
 from stopflow.report.kinetics.secondary_numbers import name_group
-from stopflow.report.kinetics.summary import FEW, count_things
+from stopflow.report.kinetics.summary import FEW, count_things, join_words
 from stopflow.report.paper.rounding import format_pm, format_value
 from stopflow.report.paper.style import shorten_middle
 
@@ -51,22 +52,22 @@ def summarise_secondary(secondary: pd.DataFrame) -> str:
 
 
 def _undecided(secondary: pd.DataFrame) -> list[str]:
-    """Say which plots decide nothing: each of a few, of many how many."""
-    found = {}
-    for plot, part in secondary.groupby(col.PLOT, sort=False):
-        texts = [text for row in part[col.TEXT] for text in str(row).split("; ")]
-        remark = next((text for text in texts if text.startswith("undecided: ")), "")
-        if remark and not part[col.CHOSEN].astype(bool).any():
-            row = part.iloc[0].to_dict()
-            found[plot] = f"{remark} ({_place(row)})."
-    if len(found) <= FEW:
-        return list(found.values())
-    return [f"undecided: {count_things(len(found), 'plot')}, in the table of secondary plots."]
+    """Say which plots decide nothing: each of a few by its name, of many how many."""
+    decided = secondary.groupby(col.PLOT, sort=False)[col.CHOSEN].transform("any").astype(bool)
+    first = secondary[~decided].drop_duplicates(col.PLOT).to_dict("records")
+    if not first:
+        return []
+    named = join_words(map(_name_plot, first))
+    which = named if len(first) <= FEW else count_things(len(first), "plot")
+    return [
+        f"no constant is reported for {which}, because no curve through the points is established; "
+        "the reasons are in the table of secondary plots."
+    ]
 
 
-def _range_of(rows: Sequence[Mapping[Hashable, object]], unit: str) -> str:
+def _range_of(rows: Sequence[Mapping[Hashable, Any]], unit: str) -> str:
     """Give the range over the plots of each reaction; of many reactions only where to look."""
-    reactions: dict[str, list[Mapping[Hashable, object]]] = {}
+    reactions: dict[str, list[Mapping[Hashable, Any]]] = {}
     for row in rows:
         reactions.setdefault(_reaction(row), []).append(row)
     if len(reactions) > FEW:
@@ -84,13 +85,19 @@ def _range_of(rows: Sequence[Mapping[Hashable, object]], unit: str) -> str:
     return "; ".join(said)
 
 
-def _reaction(row: Mapping[Hashable, object]) -> str:
-    """Name of the substrate, with which the group of a plot begins."""
-    return str(row[col.GROUP]).partition(",")[0]
+def _reaction(row: Mapping[Hashable, Any]) -> str:
+    return str(row.get(col.SUBSTRATE) or "")
 
 
-def _place(row: Mapping[Hashable, object]) -> str:
-    named = str(row[col.EXPERIMENT] or name_group(str(row[col.GROUP])) or "all shots")
+def _name_plot(row: Mapping[Hashable, Any]) -> str:
+    """Name a plot; those against temperature, of which there are two kinds, by their kind too."""
+    kind, place = str(row[col.KIND]), _place(row)
+    of_kind = CURVES[kind].against == "temperature"
+    return f"the {kind.capitalize()} plot of {place}" if of_kind else place
+
+
+def _place(row: Mapping[Hashable, Any]) -> str:
+    named = str(row[col.EXPERIMENT] or name_group(row) or "all shots")
     named = shorten_middle(named, _NAME_LENGTH)
     phase = name_phase(str(row[col.RATES]).split())
     return named if phase == "k" else f"{named}, {phase}"

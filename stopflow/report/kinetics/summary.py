@@ -144,8 +144,8 @@ def _precision(fitted: pd.DataFrame) -> list[str]:
     efficiency = _finite(fitted.get(col.EFFICIENCY, pd.Series(dtype=float)))
     if len(efficiency):
         text += (
-            "; the best any unbiased fit could reach (Cramér-Rao) is "
-            f"{format_digits(float(np.median(efficiency)), 2)} of it"
+            "; the smallest that any unbiased fit could reach (Cramér-Rao bound) is "
+            f"{format_digits(float(np.median(efficiency)), 2)} times that"
         )
     return [text + "."]
 
@@ -157,8 +157,8 @@ def _scatter(conditions: pd.DataFrame) -> list[str]:
     typical = median_scatter(conditions)
     median_of = f" (median of {len(ratio)} conditions)" if len(ratio) > 1 else ""
     text = (
-        f"Replicate shots scatter {format_digits(typical, 2)} times as much as the error of one "
-        f"shot says{median_of}"
+        f"Replicate shots scatter {format_digits(typical, 2)} times as much as the standard "
+        f"error of one shot suggests{median_of}"
     )
     if typical > 1.5:
         text += "; trust the intervals of the conditions, which come from the replicates"
@@ -171,7 +171,7 @@ def _noise(fitted: pd.DataFrame) -> list[str]:
         return []
     return [
         f"The noise of {count_things(len(inflation), 'shot')} is correlated from point to point; "
-        f"errors were widened by up to {format_digits(float(inflation.max()), 2)}."
+        f"standard errors were multiplied by up to {format_digits(float(inflation.max()), 2)}."
     ]
 
 
@@ -186,8 +186,8 @@ def _starts(fitted: pd.DataFrame) -> list[str]:
         shift = _finite(both[col.DETECTED_START_S] - both[col.START_S])
         if len(shift):
             text += (
-                "; where the workbook gives it, detection alone would have started "
-                f"{format_time(float(np.median(np.abs(shift))), 2)} away (median)"
+                "; where the workbook gives it, the detected start differs from it by "
+                f"{format_time(float(np.median(np.abs(shift))), 2)} (median)"
             )
     return [text + ".", *_rest(fitted)]
 
@@ -199,8 +199,9 @@ def _rest(fitted: pd.DataFrame) -> list[str]:
         return []
     typical, largest = (format_digits(float(of(inflation)), 3) for of in (np.median, np.max))
     return [
-        f"In {count_things(len(inflation), 'shot')} something of the artefact may be left after "
-        f"the detected start; errors were widened by {typical} at the median and up to {largest}."
+        f"In {count_things(len(inflation), 'shot')} part of the artefact may remain after the "
+        f"detected start; standard errors were multiplied by {typical} at the median and by up to "
+        f"{largest}."
     ]
 
 

@@ -14,6 +14,7 @@ from stopflow.report.kinetics.experiment_numbers import (
     build_experiment_picture,
 )
 from stopflow.report.kinetics.experiment_strip import draw_cuts
+from stopflow.report.kinetics.experiment_tables import take_experiment
 from stopflow.report.kinetics.reasons import say_in_print
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.rounding import (
@@ -62,21 +63,19 @@ def plot_shot(data: KineticsReportData, row: int = 0) -> Figure:
     shown = page.ruler.shorten(name, 11.0, width_mm=_SHEET.text_width_mm, bold=True)
     page.text(_SHEET.side_mm, 10.0, shown, size=11.0, bold=True)
     width = _SHEET.text_width_mm - _TEXT_MM - 8.0
-    picture = build_experiment_picture(data, [row])
-    cuts = _own_cuts(data.cuts, shot)
-    tall = 84.0 if len(cuts) > 1 else 120.0
+    tables = take_experiment(data, [row])
+    picture = build_experiment_picture(data, tables)
+    with_cuts = bool(picture.shots and tables.cuts)
+    tall = 84.0 if with_cuts else 120.0
     if picture.shots:
         draw_traces(page, picture, _SHEET.side_mm, 13.0, width_mm=width, tall_mm=tall)
     else:
         page.text(_SHEET.side_mm, 24.0, "There is no trace to draw.", colour=MUTED)
-    drawn = False
-    if picture.shots and len(cuts) > 1:
+    if with_cuts:
         axes = page.axes(_SHEET.side_mm + 15.0, 101.0, width_mm=width - 15.0, height_mm=24.5)
-        drawn = draw_cuts(axes, cuts, data.shots.iloc[[row]].set_axis([row]), picture)
-        if not drawn:
-            axes.remove()
+        draw_cuts(axes, tables, picture)
     if picture.shots:
-        key = page.ruler.shorten(say_key(picture, with_cuts=drawn), 7.0, width_mm=width)
+        key = page.ruler.shorten(say_key(picture, with_cuts=with_cuts), 7.0, width_mm=width)
         page.text(_SHEET.side_mm, _SHEET.height_mm - 1.8, key, size=7.0, colour=MUTED)
     _write_numbers(page, shot, _SHEET.width_mm - _SHEET.side_mm - _TEXT_MM)
     return page.figure
@@ -94,13 +93,6 @@ def say_key(picture: ExperimentPicture, *, with_cuts: bool = False) -> str:
         said.append("lowest: k of one exponential with slope by cut")
     text = "; ".join(said)
     return f"{text[0].upper()}{text[1:]}."
-
-
-def _own_cuts(cuts: pd.DataFrame, shot: pd.Series) -> pd.DataFrame:
-    if cuts.empty:
-        return cuts
-    own = (cuts[col.FILE] == shot[col.FILE]) & (cuts[col.CHANNEL] == shot[col.CHANNEL])
-    return cuts[own & (cuts[col.EXPERIMENT] == shot[col.EXPERIMENT])]
 
 
 def _write_numbers(page: Page, shot: pd.Series, x_mm: float) -> None:

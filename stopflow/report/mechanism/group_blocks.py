@@ -61,7 +61,7 @@ def _panel_blocks(group: FittedGroup, name: str) -> list[Block]:
         ]
         shows = f"fits {first // ABREAST + 1}{name}"
         blocks.append(_fit_row(_filled(above), _filled(below), shows=shows))
-    note = "Points: every shot from its value at mixing, thinned; line: the scheme. "
+    note = "Points: every shot, relative to its value at mixing, thinned; line: the scheme. "
     note += "Residuals are in units of the noise of a point."
     if len(shown) < len(panels):
         note += f" {len(shown)} of {len(panels)} mixtures are shown."
@@ -106,9 +106,9 @@ def _contour_blocks(group: FittedGroup, name: str) -> list[Block]:
     painters += [partial(draw_profile, fit=fit, found=found, place=place) for place in profiled]
     if not painters:
         return []
-    note = "The rise of the sum of squares is in units in which 3.84 ends the 95 % interval."
+    note = "The rise of the sum of squares is scaled so that the 95 % interval ends at 3.84."
     if group.contour is not None and any(group.contour.is_open):
-        note += " Triangles: the region goes on beyond the range of the search."
+        note += " Triangles: the region extends beyond the range of the search."
     if group.contour is not None and not group.contour.is_whole:
         note += " The edge of the region could not be followed all the way round."
     return [

@@ -36,7 +36,7 @@ def write_methods(found: FittedFolder, provenance: Mapping[str, object]) -> str:
     if problem.ageing is not None:
         sentences.append(
             f"{_words(problem.ageing.species)} were mixed first and aged for the stated delay; "
-            "what the second mixing finds follows from the same rate equations."
+            "what is present at the second mixing follows from the same rate equations."
         )
     if problem.pre_equilibrated:
         sentences.append("Forms that interconvert were taken to be in equilibrium before mixing.")

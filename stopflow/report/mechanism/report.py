@@ -148,7 +148,7 @@ def _open_blocks(found: FittedFolder) -> list[Block]:
             Paragraph(text="Every constant has an interval that is closed on both sides.")
         )
     else:
-        blocks.append(Paragraph(text="There is no fit, so that nothing is determined."))
+        blocks.append(Paragraph(text="There is no fit, so nothing is determined."))
     advice = [
         f"{group.label}: {text}" if group.label else text
         for group in fitted
@@ -195,9 +195,9 @@ def _ranking_blocks(found: FittedFolder) -> list[Block]:
         Paragraph(
             text="S is what the workbook varies, E its partner. Scatter between shots counts "
             "as a covariance, beside the noise; a scheme is ruled out where its AICc lies 10 above "
-            "the lowest, odds of 150 to 1, unless it predicts better. One that contains a simpler "
-            "one draws its curves as a limit and no better ones: its further constants are not "
-            "determined. Lack of fit: the probability that the "
+            "the lowest, odds of 150 to 1, unless it predicts better. A scheme that contains a "
+            "simpler one reaches its curves as a limit and no better ones; the further constants "
+            "are then not determined. Lack of fit: the probability that the "
             "residuals of replicates have as much in common if the scheme is right. Held out: the "
             "mean square of the residuals of concentrations predicted from the others.",
             size=6.6,

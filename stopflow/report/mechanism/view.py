@@ -62,7 +62,9 @@ def _panel(fit: GlobalFit, mixture: int, members: list[int]) -> MixturePanel:
     bounds, lengths = windows.bounds, windows.lengths
     seen = [problem.scheme.species.index(name) for name in problem.observed]
     c = problem.concentrations(np.asarray(fit.best.theta))[mixture][:, seen]
-    responses = windows.spread(fit.point.responses)
+    responses = np.broadcast_to(
+        windows.spread(fit.point.responses), (len(problem.shots), len(seen))
+    )
     c = c - problem.find_starts(np.asarray(fit.best.theta))[mixture, seen]
     times, signals, residuals, squares = [], [], [], 0.0
     group_of = {int(number): place for place, own in enumerate(windows.groups) for number in own}

@@ -174,7 +174,7 @@ def _confusion_blocks(metrics: Mapping[str, Any]) -> list[Block]:
         for actual, row in enumerate(counts)
     )
     return [
-        build_heading("What is taken for what, test images"),
+        build_heading("Confusion matrix, test images"),
         Grid(columns=columns, rows=rows, size=6.6),
         Paragraph(
             text="Rows: the actual class; columns: the predicted one.", size=6.6, colour=MUTED

@@ -30,7 +30,7 @@ from stopflow.report.paper.flow import (
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.joining import describe_document
 from stopflow.report.paper.page import Page
-from stopflow.report.paper.pdf import Progress, write_pdf
+from stopflow.report.paper.pdf import write_pdf
 from stopflow.report.paper.style import MUTED, Ruler, require_paper
 
 
@@ -39,7 +39,6 @@ def write_compare_pdf(
     path: Path,
     *,
     paper: str = "a4",
-    progress: Progress | None = None,
 ) -> None:
     """Write the comparison of several models.
 
@@ -51,8 +50,6 @@ def write_compare_pdf(
         Replaced only when the new report is whole.
     paper
         ``"a4"`` or ``"letter"``.
-    progress
-        Called with (pages drawn, pages in all).
 
     Raises
     ------
@@ -91,7 +88,6 @@ def write_compare_pdf(
         section="Comparison",
         info=info,
         attachments=attachments,
-        progress=progress,
     )
 
 
@@ -200,7 +196,10 @@ def _scatters(models: Sequence[ModelReportData]) -> list[Block]:
     training, shots = "training", "test experiments"
     if any(count_runs(model) > 1 for model in models):
         training, shots = "training of the first run", "held-out shots of all runs"
-    note = f"Grey: {training}; symbols: {shots}, a colour an experiment; line: equal; band: 10 %."
+    note = (
+        f"Grey: {training}; symbols: {shots}, one colour per experiment; line: equality; "
+        "band: ± 10 %."
+    )
     for place in range(0, len(drawn), across):
         row = drawn[place : place + across]
         painters: list[Painter] = [

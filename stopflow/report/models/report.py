@@ -48,7 +48,7 @@ from stopflow.report.paper.flow import (
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.joining import describe_document
 from stopflow.report.paper.page import Page
-from stopflow.report.paper.pdf import Progress, json_bytes, json_rows, write_pdf
+from stopflow.report.paper.pdf import json_bytes, json_rows, write_pdf
 from stopflow.report.paper.rounding import MISSING, format_bytes, format_digits
 from stopflow.report.paper.style import INK, MUTED, WASH, Ruler, require_paper
 
@@ -61,7 +61,6 @@ def write_model_pdf(
     path: Path,
     *,
     paper: str = "a4",
-    progress: Progress | None = None,
 ) -> None:
     """Write the report of one trained model.
 
@@ -71,8 +70,6 @@ def write_model_pdf(
         Replaced only when the new report is whole.
     paper
         ``"a4"`` or ``"letter"``.
-    progress
-        Called with (pages drawn, pages in all).
 
     Raises
     ------
@@ -96,7 +93,6 @@ def write_model_pdf(
         section=model.name,
         info=info,
         attachments=attach_model(model),
-        progress=progress,
     )
 
 
@@ -186,7 +182,7 @@ def _quality_blocks(model: ModelReportData) -> list[Block]:
                 shows=("predicted against actual", "relative errors"),
             ),
             Paragraph(
-                text="Left: predicted against actual rate constants; line: equal; band: 10 %. "
+                text="Left: predicted against actual rate constants; line: equality; band: ± 10 %. "
                 "Right: relative error against k. Grey: training; symbols: test experiments.",
                 size=6.6,
                 colour=MUTED,

@@ -7,6 +7,7 @@ formatters' to choose.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import matplotlib as mpl
@@ -14,10 +15,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis, XAxis, YAxis
 from matplotlib.backend_bases import RendererBase
-from matplotlib.font_manager import FontProperties
 from matplotlib.path import Path
 from matplotlib.transforms import IdentityTransform
 from numpy.typing import NDArray
+
+from stopflow.report.paper.typeface import find_font
 
 Floats = NDArray[np.float64]
 Which = Literal["major", "minor"]
@@ -43,6 +45,11 @@ def _pixels(renderer: RendererBase, points: float) -> float:
     return float(np.asarray(renderer.points_to_pixels(points)))
 
 
+@cache
+def _style_names(axis: str) -> tuple[Any, ...]:
+    return tuple(name for name in mpl.rcParams if name.startswith(f"{axis}tick."))
+
+
 class _PaperAxis(Axis):
     """What both axes share; ticks point outwards, below or to the left."""
 
@@ -55,11 +62,9 @@ class _PaperAxis(Axis):
 
         The style of ticks is that of the moment: a figure may be saved where another one holds.
         """
-        super().reset_ticks()
         self.majorTicks, self.minorTicks = [], []
-        names = [name for name in mpl.rcParams if name.startswith(f"{self.axis_name}tick.")]
+        names = _style_names(self.axis_name)
         self._style: dict[str, Any] = {name: mpl.rcParams[name] for name in names}
-        self._family: Any = mpl.rcParams["font.family"]
 
     def set_label_coords(self, x: float, y: float, transform: Any = None) -> None:
         """Fix the place of the axis label."""
@@ -102,9 +107,7 @@ class _PaperAxis(Axis):
             length_pt=own.get("length", style[f"{name}.{which}.size"]),
             width_pt=own.get("width", style[f"{name}.{which}.width"]),
             pad_pt=own.get("pad", style[f"{name}.{which}.pad"]),
-            size_pt=FontProperties(
-                size=own.get("labelsize", style[f"{name}.labelsize"])
-            ).get_size_in_points(),
+            size_pt=own.get("labelsize", style[f"{name}.labelsize"]),
             angle=float(own.get("labelrotation", own.get("rotation", 0.0)) or 0.0),
             colour=colour,
             ink=colour if isinstance(ink, str) and ink == "inherit" else ink,
@@ -150,7 +153,7 @@ class _PaperAxis(Axis):
         if not any(ticks.labels):
             return reach
         begin = _pixels(renderer, ticks.length_pt + ticks.pad_pt)
-        font = FontProperties(family=self._family, size=ticks.size_pt)
+        font = find_font(ticks.size_pt)
         context = renderer.new_gc()
         context.set_foreground(ticks.ink)
         _, height = renderer.get_canvas_width_height()

@@ -8,6 +8,7 @@ holds an image, a hatch or mathematics.
 
 import hashlib
 import zlib
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -29,6 +30,8 @@ _CAPS = {"butt": 0, "round": 1, "projecting": 2}
 _JOINS = {"miter": 0, "round": 1, "bevel": 2}
 _STEPS = 1000
 """Steps of transparency that are told apart."""
+_LEVEL = 4
+"""Of compression: half of the time of the usual 6 for some more bytes."""
 _BEYOND_PT = 20.0
 """How far outside the page a line is still drawn."""
 
@@ -87,15 +90,15 @@ class PageRenderer(RendererBase):
         self._characters: dict[str, set[str]] = {REGULAR: set(), BOLD: set()}
         self._transparencies: dict[str, tuple[int, int]] = {}
         self._forms: dict[str, Form] = {}
-        self._state: dict[str, str] = {}
-        self._outside: dict[str, str] = {}
+        self._state: dict[str, Hashable] = {}
+        self._outside: dict[str, Hashable] = {}
         self._clip = ""
 
     def finish(self) -> DrawnPage:
         """Return what was drawn."""
         self._use_clip("")
         return DrawnPage(
-            content=zlib.compress("\n".join(self._operators).encode("ascii")),
+            content=zlib.compress("\n".join(self._operators).encode("ascii"), _LEVEL),
             regular="".join(sorted(self._characters[REGULAR])),
             bold="".join(sorted(self._characters[BOLD])),
             transparencies=dict(sorted(self._transparencies.items())),
@@ -207,25 +210,36 @@ class PageRenderer(RendererBase):
     def _set(self, gc: GraphicsContextBase, face: Any) -> None:
         """Write what has changed in colours, line and clip since the last operator."""
         self._use_clip(self._written_clip(gc))
-        red, green, blue, opacity = gc.get_rgb()
-        filled = opacity if gc.get_forced_alpha() or face is None or len(face) < 4 else face[3]
-        wanted = {
-            "RG": f"{red:.3g} {green:.3g} {blue:.3g} RG",
-            "gs": f"/{self._transparency(opacity, filled)} gs",
-        }
+        colour = gc.get_rgb()
+        filled = colour[3] if gc.get_forced_alpha() or face is None or len(face) < 4 else face[3]
+        wanted: dict[str, Hashable] = {"RG": tuple(colour[:3]), "gs": (colour[3], filled)}
         if face is not None:
-            wanted["rg"] = f"{face[0]:.3g} {face[1]:.3g} {face[2]:.3g} rg"
+            wanted["rg"] = tuple(face[:3])
         if gc.get_linewidth() > 0:
             offset, dashes = gc.get_dashes()
-            own = [] if dashes is None else np.asarray(dashes, dtype=float).tolist()
-            lengths = " ".join(f"{length:g}" for length in own)
-            wanted["w"] = f"{gc.get_linewidth():g} w"
-            wanted["d"] = f"[{lengths}] {offset or 0:g} d"
-            wanted["J"] = f"{_CAPS[gc.get_capstyle()]} J {_JOINS[gc.get_joinstyle()]} j"
-        for key, operator in wanted.items():
-            if self._state.get(key) != operator:
-                self._state[key] = operator
-                self._operators.append(operator)
+            own = () if dashes is None else tuple(np.asarray(dashes, dtype=float).tolist())
+            wanted["w"] = gc.get_linewidth()
+            wanted["d"] = own, offset or 0
+            wanted["J"] = gc.get_capstyle(), gc.get_joinstyle()
+        for key, value in wanted.items():
+            if self._state.get(key) != value:
+                self._state[key] = value
+                self._operators.append(self._write_state(key, value))
+
+    def _write_state(self, key: str, value: Any) -> str:
+        """Write the operator that sets a part of the state."""
+        match key:
+            case "RG" | "rg":
+                red, green, blue = value
+                return f"{red:.3g} {green:.3g} {blue:.3g} {key}"
+            case "gs":
+                return f"/{self._transparency(*value)} gs"
+            case "w":
+                return f"{value:g} w"
+            case "d":
+                return f"[{' '.join(f'{length:g}' for length in value[0])}] {value[1]:g} d"
+            case _:
+                return f"{_CAPS[value[0]]} J {_JOINS[value[1]]} j"
 
     def _transparency(self, line: float, area: float) -> str:
         steps = round(_STEPS * line), round(_STEPS * area)

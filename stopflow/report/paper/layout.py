@@ -32,30 +32,21 @@ class Placed:
     source: int = 0
 
 
-def lay_out(
-    blocks: Sequence[Block], paper: Paper, ruler: Ruler, *, start_mm: float | None = None
-) -> list[list[Placed]]:
+def lay_out(blocks: Sequence[Block], paper: Paper, ruler: Ruler) -> list[list[Placed]]:
     """Deal blocks to pages; where little is left for the last, it takes the section before, too.
-
-    Parameters
-    ----------
-    start_mm
-        Where the first page begins, from the top; the paper's top margin without it.
 
     Returns
     -------
     pages
         At least one, each a list of blocks with their heights; a block that can be cut is.
     """
-    return _balance(_deal(blocks, paper, ruler, start_mm=start_mm), blocks, paper, ruler)
+    return _balance(_deal(blocks, paper, ruler), blocks, paper, ruler)
 
 
-def _deal(
-    blocks: Sequence[Block], paper: Paper, ruler: Ruler, *, start_mm: float | None = None
-) -> list[list[Placed]]:
+def _deal(blocks: Sequence[Block], paper: Paper, ruler: Ruler) -> list[list[Placed]]:
     width = paper.text_width_mm
     pages: list[list[Placed]] = [[]]
-    y = paper.top_mm if start_mm is None else start_mm
+    y = paper.top_mm
     queue = deque(blocks)
     while queue:
         source = len(blocks) - len(queue)

@@ -6,11 +6,8 @@ from matplotlib.transforms import Transform
 from numpy.typing import NDArray
 
 Points = NDArray[np.float64]
-_LINES = {
-    int(Path.MOVETO): "%.2f %.2f m\n",
-    int(Path.LINETO): "%.2f %.2f l\n",
-    int(Path.CLOSEPOLY): "h\n",
-}
+_MOVE, _LINE = "%.2f %.2f m\n", "%.2f %.2f l\n"
+_LINES = {int(Path.MOVETO): _MOVE, int(Path.LINETO): _LINE, int(Path.CLOSEPOLY): "h\n"}
 
 
 def write_path(
@@ -32,9 +29,12 @@ def write_path(
     )
     codes = np.asarray(cleaned.codes, dtype=np.uint8)
     points = np.asarray(cleaned.vertices, dtype=float)
-    drawn = codes != Path.STOP
-    codes, points = codes[drawn], points[drawn]
-    if ((codes == Path.CURVE3) | (codes == Path.CURVE4)).any():
+    if len(codes) and codes[-1] == Path.STOP:
+        codes, points = codes[:-1], points[:-1]
+    if (codes[1:] == Path.LINETO).all():
+        form = (_MOVE if len(codes) else "") + _LINE * (len(codes) - 1)
+        return (form % tuple(points.ravel().tolist())).rstrip()
+    if not {Path.CURVE3, Path.CURVE4}.isdisjoint(codes.tolist()):
         return _write_curves(codes, points)
     form = "".join([_LINES[code] for code in codes.tolist()])
     numbers = points[codes != Path.CLOSEPOLY].ravel().tolist()

@@ -32,25 +32,6 @@ def unpack_sheets(packed: bytes) -> list[DrawnSheet]:
     return sheets
 
 
-def pack_page(page: DrawnPage) -> bytes:
-    """Write a drawn page as JSON."""
-    return json.dumps(_told_page(page), ensure_ascii=False).encode()
-
-
-def unpack_page(packed: bytes) -> DrawnPage:
-    """Read what `pack_page` wrote.
-
-    Raises
-    ------
-    ValueError
-        When the bytes are no page.
-    """
-    try:
-        return _read_page(json.loads(packed))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"no drawn page: {error}") from error
-
-
 def _told(sheet: DrawnSheet) -> dict[str, Any]:
     return {
         "section": sheet.section,

@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Literal
 
+import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
-from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
+from matplotlib.path import Path
+from matplotlib.transforms import IdentityTransform
 
 from stopflow.report.paper.axes import PaperAxes
 from stopflow.report.paper.canvas import POINTS_PER_INCH, DrawnPage, PageRenderer
@@ -25,6 +25,7 @@ from stopflow.report.paper.style import (
     Ruler,
     printable,
 )
+from stopflow.report.paper.typeface import find_font
 
 Align = Literal["left", "center", "right"]
 
@@ -49,6 +50,12 @@ class TextLine:
     bold: bool
 
 
+RuleLook = tuple[str, float, LineStyle]
+"""Colour, width in points, and line style."""
+Rules = dict[RuleLook, list[tuple[float, float, float]]]
+"""Horizontal lines by their look: each from left to right, and how far down, in mm."""
+
+
 class TextLines(Artist):
     """Draws lines whose widths are known, many times faster than matplotlib's own text."""
 
@@ -58,14 +65,10 @@ class TextLines(Artist):
 
     def draw(self, renderer: RendererBase) -> None:
         """Hand each line to the renderer."""
-        figure = self.get_figure()
-        if figure is None:
-            return
-        scale = figure.dpi / MM_PER_INCH
-        height = figure.bbox.height
+        scale, height = _measure(self)
         context = renderer.new_gc()
         for line in self._lines:
-            font = _font(line.size, bold=line.bold)
+            font = find_font(line.size, bold=line.bold)
             context.set_foreground(line.colour)
             y = line.y_mm * scale
             y = y if renderer.flipy() else height - y
@@ -73,9 +76,38 @@ class TextLines(Artist):
         context.restore()
 
 
-@cache
-def _font(size: float, *, bold: bool) -> FontProperties:
-    return FontProperties(size=size, weight="bold" if bold else "normal")
+class RuleLines(Artist):
+    """Draws horizontal lines, those of one look in one stroke."""
+
+    zorder = 2
+
+    def __init__(self, rules: Rules) -> None:
+        super().__init__()
+        self._rules = rules
+
+    def draw(self, renderer: RendererBase) -> None:
+        """Hand the lines of each look to the renderer."""
+        scale, height = _measure(self)
+        for (colour, width_pt, style), lines in self._rules.items():
+            left, right, down = scale * np.array(lines).T
+            ends = np.column_stack((left, height - down, right, height - down)).reshape(-1, 2)
+            path = Path(ends, np.tile([Path.MOVETO, Path.LINETO], len(lines)))
+            context = renderer.new_gc()
+            context.set_foreground(colour)
+            context.set_linewidth(float(np.asarray(renderer.points_to_pixels(width_pt))))
+            if not isinstance(style, str):  # dashes grow with the width of their line, in points
+                context.set_dashes(0, [width_pt * length for length in style[1]])
+            context.set_capstyle("butt")
+            renderer.draw_path(context, path, IdentityTransform())
+            context.restore()
+
+
+def _measure(artist: Artist) -> tuple[float, float]:
+    """Return the pixels of a millimetre of an artist's figure, and its height in pixels."""
+    figure = artist.get_figure(root=True)
+    if figure is None:
+        raise ValueError("it stands on no figure")
+    return figure.dpi / MM_PER_INCH, figure.bbox.height
 
 
 @dataclass(slots=True, eq=False)
@@ -86,11 +118,13 @@ class Page:
     ruler: Ruler
     figure: Figure = field(init=False)
     lines: list[TextLine] = field(default_factory=list)
+    rules: Rules = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         size = (self.paper.width_mm / MM_PER_INCH, self.paper.height_mm / MM_PER_INCH)
         self.figure = Figure(figsize=size, dpi=POINTS_PER_INCH)
         self.figure.add_artist(TextLines(self.lines))
+        self.figure.add_artist(RuleLines(self.rules))
 
     def _x(self, mm: float) -> float:
         return mm / self.paper.width_mm
@@ -128,17 +162,8 @@ class Page:
         style: LineStyle = "-",
     ) -> None:
         """Draw a horizontal line."""
-        ends = [self._x(x_mm), self._x(x_mm + length_mm)]
-        line = Line2D(
-            ends,
-            [self._y(y_mm)] * 2,
-            transform=self.figure.transFigure,
-            color=colour,
-            linewidth=width,
-            linestyle=style,
-            solid_capstyle="butt",
-        )
-        self.figure.add_artist(line)
+        lines = self.rules.setdefault((colour, width, style), [])
+        lines.append((x_mm, x_mm + length_mm, y_mm))
 
     def box(
         self, x_mm: float, y_mm: float, *, width_mm: float, height_mm: float, colour: str

@@ -18,14 +18,14 @@ from stopflow.report.paper.canvas import Drawings, DrawnPage
 from stopflow.report.paper.flow import Block, Bookmark
 from stopflow.report.paper.joining import DocumentInfo, DrawnSheet, join_pages
 from stopflow.report.paper.layout import Placed, draw_blocks, lay_out
-from stopflow.report.paper.packing import pack_page, unpack_page
+from stopflow.report.paper.packing import pack_sheets, unpack_sheets
 from stopflow.report.paper.page import Furniture, Page
 from stopflow.report.paper.style import Paper, Ruler, require_paper, styled
 
 Progress = Callable[[int, int], None]
 
-PAGES_BETWEEN = 16
-"""Pages after which what drawing them has left is collected."""
+MUCH = 250_000
+"""Objects that a dozen of pages leave; they are collected then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,14 +84,13 @@ def draw_sheets(
         Called with (pages drawn, pages in all).
     """
     drawn = []
-    with _collecting_seldom():
+    with collecting_seldom():
         for done, sheet in enumerate(sheets, start=1):
             layers = _draw_layers(sheet, paper, ruler, drawings)
             drawn.append(
                 DrawnSheet(section=sheet.section, layers=layers, bookmarks=sheet.bookmarks)
             )
-            if done % PAGES_BETWEEN == 0:
-                gc.collect()
+            collect_if_much()
             if progress is not None:
                 progress(done, len(sheets))
     return drawn
@@ -117,32 +116,39 @@ def _draw_kept(item: Placed, key: str, paper: Paper, ruler: Ruler, drawings: Dra
     packed = drawings.find(key)
     if packed is not None:
         try:
-            return unpack_page(packed)
-        except ValueError:  # damaged: it is drawn again
-            packed = None
+            return unpack_sheets(packed)[0].layers[0]
+        except (ValueError, IndexError):  # damaged: it is drawn again
+            pass
     page = Page(paper, ruler)
     draw_blocks(page, [item])
     drawn = page.finish()
-    drawings.keep(key, pack_page(drawn))
+    drawings.keep(key, pack_sheets([DrawnSheet(section="", layers=(drawn,))]))
     return drawn
 
 
 @contextmanager
-def _collecting_seldom() -> Iterator[None]:
+def collecting_seldom() -> Iterator[None]:
     """Let no garbage be collected but when asked, and then look at nothing older than this.
 
     Python's own collections take a quarter of the time of drawing, for they go through all that
-    was imported again and again.
+    was imported again and again. Inside another such block it changes nothing.
     """
-    was_on = gc.isenabled()
+    if not gc.isenabled():
+        yield
+        return
     gc.disable()
     gc.freeze()
     try:
         yield
     finally:
         gc.unfreeze()
-        if was_on:
-            gc.enable()
+        gc.enable()
+
+
+def collect_if_much() -> None:
+    """Collect what drawing has left, where that is worth its time."""
+    if gc.get_count()[0] > MUCH:
+        gc.collect()
 
 
 def write_pdf(

@@ -150,9 +150,9 @@ def format_time(seconds: float, digits: int = 3, *, exact: bool = False) -> str:
     return _in_unit(seconds, digits, _TIMES, exact=exact)
 
 
-def format_concentration(molar: float, digits: int = 3) -> str:
+def format_concentration(molar: float) -> str:
     """Write a concentration in M, mM, µM or nM."""
-    return _in_unit(molar, digits, _CONCENTRATIONS, exact=True)
+    return _in_unit(molar, 3, _CONCENTRATIONS, exact=True)
 
 
 ZERO_CELSIUS_K = 273.15

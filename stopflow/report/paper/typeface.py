@@ -4,6 +4,7 @@ import functools
 from pathlib import Path
 
 import matplotlib as mpl
+from matplotlib.font_manager import FontProperties
 from matplotlib.ft2font import FT2Font, LoadFlags
 
 _SET_SIZE = 100.0
@@ -63,3 +64,9 @@ class Typeface:
 def typeface(*, bold: bool) -> Typeface:
     """Return the upright or the bold weight."""
     return Typeface(bold=bold)
+
+
+@functools.cache
+def find_font(size: float, *, bold: bool = False) -> FontProperties:
+    """Return what matplotlib is to be told of the type, `size` in points."""
+    return FontProperties(family="DejaVu Sans", size=size, weight="bold" if bold else "normal")

@@ -11,6 +11,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 import pandas as pd
 
+from stopflow import column_names as col
 from stopflow.io.csv_files import LIVE
 from stopflow.io.workbook.cells import column_letters
 from stopflow.report.tables.styles import Style
@@ -22,6 +23,7 @@ _VERDICTS: Final = {
     "WARN": Style(fill="FFE8B3", ink="7A4A00"),
     "FAIL": Style(fill="F8CFC9", ink="8E1B10"),
 }
+_PLAIN: Final[Mapping[str, Style]] = {}
 _HEADER: Final = Style(fill="E8ECEF", ink="1C2126", head=True)
 _NO_XML: Final = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 does not allow: control characters, half a surrogate, U+FFFE and U+FFFF."""
@@ -63,13 +65,13 @@ def header_of(column: str, *, unit: str) -> str:
 
 def _rows(frame: pd.DataFrame, headers: Sequence[str], book: Workbook) -> Iterator[str]:
     """Yield the rows of a table, the first with the headers, many in a text."""
-    texts = _TextCells(book)
+    texts, verdicts = _TextCells(book), _TextCells(book, _VERDICTS)
     letters = [column_letters(place) for place in range(1, len(headers) + 1)]
     yield _row(1, map(texts.head, letters, headers))
     styles = [_number_style(str(name)) for name in frame.columns]
     columns = [
-        _ColumnCells(letter, style, book.style(style), texts)
-        for letter, style in zip(letters, styles, strict=True)
+        _ColumnCells(letter, style, book.style(style), verdicts if name == col.VERDICT else texts)
+        for name, letter, style in zip(frame.columns, letters, styles, strict=True)
     ]
     for first in range(0, len(frame), _TOGETHER):
         part = frame.iloc[first : first + _TOGETHER]
@@ -93,15 +95,15 @@ def _number_style(column: str) -> Style:
 class _TextCells:
     """Cells that are text whatever it begins with; one that comes again is known already."""
 
-    def __init__(self, book: Workbook) -> None:
-        self._book = book
+    def __init__(self, book: Workbook, looks: Mapping[str, Style] = _PLAIN) -> None:
+        self._book, self._looks = book, looks
         self._known: dict[str, str] = {}
 
     def cell(self, letter: str, number: int, text: str) -> str:
         """Return the cell of a text."""
         made = self._known.get(text)
         if made is None:
-            made = self._known[text] = self._make(text, _VERDICTS.get(text, Style()))
+            made = self._known[text] = self._make(text, self._looks.get(text, Style()))
         return f'<c r="{letter}{number}" {made}'
 
     def head(self, letter: str, text: str) -> str:

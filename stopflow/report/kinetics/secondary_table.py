@@ -1,0 +1,84 @@
+"""Secondary plots as a table: the models that are reported, with their parameters."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from stopflow import column_names as col
+from stopflow.kinetics.secondary.curves import CURVES
+from stopflow.kinetics.secondary.fit import name_phase
+from stopflow.report.kinetics.secondary_numbers import (
+    SYMBOLS,
+    is_parameter,
+    name_group,
+    shown_unit,
+)
+from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.rounding import format_digits, format_interval, format_pm, set_numbers
+from stopflow.report.paper.style import printable
+
+
+def capitalise(kind: str) -> str:
+    """Begin with a capital and leave the rest, such as pKa."""
+    return kind[0].upper() + kind[1:]
+
+
+def secondary_grid(secondary: pd.DataFrame, *, letters: Mapping[str, str] | None = None) -> Grid:
+    """Set the chosen models as a table; where none was chosen, all that were tried."""
+    known = letters or {}
+    rows: list[tuple[str, ...]] = []
+    for (name, _), part in secondary.groupby([col.EXPERIMENT, col.GROUP], sort=False):
+        plots = [own for _, own in part.groupby(col.PLOT, sort=False)]
+        taken = [own[own[col.CHOSEN].astype(bool)] for own in plots]
+        pairs = zip(taken, plots, strict=True)
+        shown = pd.concat([own if len(own) else plot for own, plot in pairs])
+        group = name_group(part.iloc[0].to_dict())
+        letter = known.get(printable(str(name))) or known.get(printable(group))
+        said = f"{name}: {group}" if name and group else name or group or "all conditions"
+        rows.append((f"({letter}) {said}" if letter else said,))
+        for (_, kind), own in shown.groupby([col.PLOT, col.KIND], sort=False):
+            rows += _model_rows(str(kind), own)
+    columns: tuple[Column, ...] = (
+        Column(title="Model"),
+        Column(title="Points", align="right"),
+        Column(title="Parameter"),
+        Column(title="Value", align="right"),
+        Column(title="95 % interval", align="right"),
+        Column(title="Unit"),
+        Column(title="Remark", wrap=True),
+    )
+    if not any(len(row) > 1 and row[-1] for row in rows):
+        columns = columns[:-1]
+        rows = [row if len(row) == 1 else row[:-1] for row in rows]
+    return Grid(columns=columns, rows=tuple(rows), size=6.8, name="Secondary plots")
+
+
+def _model_rows(kind: str, own: pd.DataFrame) -> list[tuple[str, ...]]:
+    remark = set_numbers(str(own[col.REMARK].iloc[0]))
+    phase = name_phase(str(own[col.RATES].iloc[0]).split())
+    if phase == "k" or CURVES[kind].mechanism:
+        model = capitalise(kind)
+    elif CURVES[kind].of == "amplitude":
+        model = capitalise(kind.replace("amplitude", phase))
+    else:
+        model = f"{capitalise(kind)}, {phase}"
+    rows: list[tuple[str, ...]] = []
+    for number, row in enumerate(own[is_parameter(own)].to_dict("records")):
+        factor, unit = shown_unit({str(key): value for key, value in row.items()})
+        value, error = factor * float(row[col.VALUE]), factor * float(row[col.STDERR])
+        rows.append(
+            (
+                model if number == 0 else "",
+                f"{row[col.POINTS]:.0f}" if number == 0 else "",
+                SYMBOLS.get(str(row[col.PARAMETER]), str(row[col.PARAMETER])),
+                format_pm(value, error) if error > 0 else format_digits(value, 3),
+                format_interval(
+                    factor * float(row[col.LOW95]), factor * float(row[col.HIGH95]), error=error
+                )
+                if error > 0
+                else "given",
+                unit,
+                remark if number == 0 else "",
+            )
+        )
+    return rows
