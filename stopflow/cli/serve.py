@@ -3,9 +3,10 @@
 import signal
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 from types import FrameType
 from typing import Annotated, Any
 
@@ -51,19 +52,23 @@ def serve(
 
     if not folder.is_dir():
         raise StopflowError(f"{folder} is not a folder; give the one that the traces are saved in")
+    if voice.quiet and not open_:
+        raise StopflowError(
+            "with --quiet and --no-open nobody would learn the address of the page; leave one of "
+            "them out"
+        )
     settings = compose_settings(**analysis)
     with tempfile.TemporaryDirectory(prefix="stopflow-") as work, _asked_to_end() as ended:
         lab = FollowedLab(folder, work=Path(work), settings=settings)
-        with serving(lab, port=port) as address:
-            follower = Thread(target=lab.follow, daemon=True)
-            follower.start()
+        with serving(lab, port=port) as address, ThreadPoolExecutor(1) as beside:
+            following = beside.submit(lab.follow)
             voice.say(f"{folder} is shown at {address}\nCtrl-C ends it")
-            if open_ and not voice.quiet:
+            if open_:
                 typer.launch(address)
-            while follower.is_alive() and not ended.wait(0.5):
+            while not following.done() and not ended.wait(0.5):
                 pass
             lab.stop()
-        follower.join()
+            following.result()
     voice.say("ended; the decisions are in decisions.csv beside the traces")
 
 

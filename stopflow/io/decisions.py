@@ -80,6 +80,13 @@ class Decision:
     note: str = ""
     place: str = ""
 
+    def cells(self) -> tuple[str, ...]:
+        """Return what stands in the columns `COLUMNS`, as it is read back."""
+        use = {True: "yes", False: "no", None: ""}[self.use]
+        start, end = (when.text() if when else "" for when in (self.start, self.end))
+        channel = "" if self.channel is None else str(self.channel)
+        return self.file, channel, use, start, end, self.law, self.note
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decisions:
@@ -166,11 +173,7 @@ def save_decisions(folder: Path, rows: Sequence[Decision]) -> Path:
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for row in rows:
-        use = {True: "yes", False: "no", None: ""}[row.use]
-        times = [when.text() if when else "" for when in (row.start, row.end)]
-        channel = "" if row.channel is None else row.channel
-        writer.writerow([row.file, channel, use, *times, row.law, row.note])
+    writer.writerows(row.cells() for row in rows)
     path = folder / DECISIONS
     write_text(path, table.getvalue())
     return path

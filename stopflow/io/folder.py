@@ -14,7 +14,7 @@ from stopflow.io.pushes import FolderContent, Push, read_files, subtracted
 from stopflow.io.readers.reading import read_push
 from stopflow.io.readers.table import TRACE_ENDINGS
 from stopflow.io.shots import apply_decision, build_shot, problem_of
-from stopflow.io.sorting import DECISIONS, sort_file
+from stopflow.io.sorting import DECISIONS, SortedFile, sort_file
 from stopflow.io.survey import Survey, list_folder, list_names, relative, survey
 from stopflow.io.text import shown_name
 from stopflow.io.units import TIME, parse_time_unit
@@ -95,6 +95,7 @@ class ReadOptions:
     wavelength_nm: float | None = None
     time_unit: str | None = None
     blank: Path | None = None
+    only: frozenset[str] | None = None
 
 
 def read_experiment(
@@ -105,6 +106,7 @@ def read_experiment(
     wavelength_nm: float | None = None,
     time_unit: str | None = None,
     blank: Path | None = None,
+    only: frozenset[str] | None = None,
 ) -> Experiment:
     """Read a folder.
 
@@ -125,6 +127,8 @@ def read_experiment(
         Unit of time of files that say none; None: such files are refused, but for Bio-Kine's.
     blank
         File whose one push is subtracted from every other.
+    only
+        Names of the trace files to read; None: all. Workbooks are read whichever are named.
 
     Raises
     ------
@@ -137,7 +141,7 @@ def read_experiment(
         raise SettingsError("time_unit", time_unit, valid=TIME)
     channel = parse_channel(channel)
     listing = list_folder(folder)
-    files = [sort_file(path) for path in listing.files]
+    files = [file for file in map(sort_file, listing.files) if _wanted(file, only)]
     content = read_files(files, time_unit=time_unit)
     if blank is not None:
         _subtract(content, blank, folder=folder, time_unit=time_unit)
@@ -177,6 +181,10 @@ def read_experiment(
         problems=tuple(replace(problem, experiment=experiment) for problem in problems),
         left_out=tuple(left_out),
     )
+
+
+def _wanted(file: SortedFile, only: frozenset[str] | None) -> bool:
+    return only is None or file.kind != "trace" or file.path.name in only
 
 
 def _rows_of(file: str, rows: Mapping[str, Sequence[SheetRow]]) -> Sequence[SheetRow]:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from stopflow.errors import StopflowError
 
+PARTIAL = ".partial-"
 LOCKINGS = 20
 """Times that a lock file of our own is made anew because another run cleared it away."""
 PATIENCE_S = 60.0
@@ -111,6 +112,11 @@ def _own_lock(target: Path) -> tuple[int, Path]:
     return handle, Path(name)
 
 
+def is_partial(name: str) -> bool:
+    """Tell whether a name is one that `beside` gives to what is being written."""
+    return name.startswith(".") and PARTIAL in name
+
+
 def leftovers(target: Path) -> list[Path]:
     """List what is being written beside `target`, and what killed runs left there."""
     prefix = _prefix(target)
@@ -147,4 +153,4 @@ def remove(partial: Path) -> None:
 
 
 def _prefix(target: Path) -> str:
-    return f".{target.name}.partial-"
+    return f".{target.name}{PARTIAL}"

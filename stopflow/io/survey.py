@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from stopflow.errors import and_more
+from stopflow.io.locks import is_partial
 from stopflow.io.readers.table import TRACE_ENDINGS
 from stopflow.io.results import MARK
 from stopflow.io.text import shown_name
@@ -122,7 +123,7 @@ def list_folder(folder: Path) -> Listing:
         names = sorted(entry.name for entry in entries)
     for name in names:
         path = folder / name
-        if name in JUNK or name.startswith("~$"):
+        if name in JUNK or name.startswith("~$") or is_partial(name):
             continue
         kind, why = _kind(path)
         if kind == "other":

@@ -1,8 +1,9 @@
 """Whether a model made from another one is worse than the original.
 
 Both are applied to the same rows. The new model is worse if its mean error exceeds that of the
-original by more than `ALLOWED` standard errors of the latter's mean error, or if it gives no
-number.
+original by more than the standard error of the latter's, which is what is printed behind it, and
+the differences row by row do not scatter so much that it may be chance; if it does by twice that,
+whatever they scatter; or if it gives no number.
 """
 
 from dataclasses import dataclass
@@ -11,8 +12,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike
 
-ALLOWED: Final = 2.0
-"""Standard errors; about the 95 % interval of a mean."""
+ALLOWED: Final = 1.0
+"""Standard errors of the original's mean error."""
+SURE: Final = 2.0
+"""Standard errors, about the 95 % interval of a mean."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,18 +30,22 @@ class Judgement:
         The two.
     spread
         Standard error of `before`.
+    doubt
+        Standard error of the mean difference, from the rows in pairs.
     """
 
     what: str
     before: float
     after: float
     spread: float
+    doubt: float
     n: int
 
     @property
     def worse(self) -> bool:
-        """Whether the new model is worse by more than the spread."""
-        return self.is_above(ALLOWED)
+        """Whether the new model is worse by more than the spread, and not by chance."""
+        is_sure = not self.after - self.before <= SURE * self.doubt
+        return self.is_above(SURE) or (is_sure and self.is_above(ALLOWED))
 
     def is_above(self, allowed: float) -> bool:
         """Whether the new error is more than so many spreads above the old one."""
@@ -58,7 +65,11 @@ def judge(what: str, before: ArrayLike, after: ArrayLike, *, counted: bool = Fal
     known = np.isfinite(old)
     old, new = old[known], new[known]
     count = len(old)
-    spread = float(np.std(old, ddof=1) / np.sqrt(count)) if count > 1 else 0.0
+    with np.errstate(invalid="ignore"):  # a row without a number is no row to trust
+        spread, doubt = (
+            float(np.std(values, ddof=1) / np.sqrt(count)) if count > 1 else 0.0
+            for values in (old, new - old)
+        )
     if counted:
         share = (old.sum() + 1.0) / (count + 2.0)
         spread = float(np.sqrt(share * (1.0 - share) / (count + 2.0)))
@@ -67,5 +78,6 @@ def judge(what: str, before: ArrayLike, after: ArrayLike, *, counted: bool = Fal
         before=float(old.mean()) if count else float("nan"),
         after=float(new.mean()) if count else float("nan"),
         spread=spread,
+        doubt=doubt,
         n=count,
     )

@@ -41,6 +41,7 @@ def test_odd_entries_are_listed_and_the_shots_are_read(tmp_path: Path) -> None:
     (tmp_path / "a" / "._good.bka").write_bytes(b"\0\5\x16\7")
     (tmp_path / "a" / "loop").symlink_to(tmp_path, target_is_directory=True)
     (tmp_path / "a" / ".git").mkdir()
+    (tmp_path / "a" / ".ingested.partial-okn9vf3h").mkdir()  # what another run is writing
     (tmp_path / "a" / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)))
     assert places(tmp_path) == ["a"]
     assert [item.file for item in read_experiment(tmp_path / "a").shots] == ["good.bka"]

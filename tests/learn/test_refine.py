@@ -176,7 +176,10 @@ def test_worse_is_what_lies_above_the_spread():
     found = judge("error", before, before + 0.5)
     assert found.spread == pytest.approx(np.sqrt(5 / 3) / 2)
     assert not found.worse
-    assert judge("error", before, before + 1.4).worse
+    assert judge("error", before, before + 0.7).worse
+    # One row of many that is much worse may be chance; the same mean by all of them is not.
+    assert not judge("error", np.tile(before, 5), np.tile(before, 5) + 9.0 * np.eye(20)[3]).worse
+    assert judge("error", np.tile(before, 5), np.tile(before, 5) + 9.0 / 20).worse
     assert judge("error", before, [1.0, 2.0, 3.0, np.nan]).worse
     assert not judge("error", before, before * 0.5).worse
     assert not judge("error", np.zeros(80), np.eye(80)[0], counted=True).worse

@@ -101,7 +101,7 @@ def test_many_experiments_are_listed_and_the_worst_come_first(lab):
         "Is it the right law?"
     ]
     assert said.startswith("run 4:")
-    assert said.endswith("All 5 are listed under Choice of the rate law.")
+    assert said.endswith("All 5 are listed in kinetics.pdf, under Choice of the rate law.")
     blocks = build_front_blocks(data)
     (table,) = (item for item in blocks if getattr(item, "name", "") == "Choice of the rate law")
     assert [row[0] for row in table.rows] == [f"run {n}" for n in (4, 3, 2, 1, 0)]

@@ -219,6 +219,17 @@ def write_dataset(
     return False
 
 
+def folder_jobs(root: Path, *, out: Path, settings: IngestSettings) -> list[FolderJob]:
+    """Return the experiment folders below `root`, how tables name them, and how they are read.
+
+    Raises
+    ------
+    StopflowError
+        When there is none.
+    """
+    return [_job(folder, name, settings) for folder, name in find_folders(root, out=out)[1]]
+
+
 def _job(folder: Path, name: str, settings: IngestSettings) -> FolderJob:
     options = ReadOptions(
         channel=settings.channel,

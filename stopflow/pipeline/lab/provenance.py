@@ -40,4 +40,5 @@ def build_provenance(
         "settings": settings,
         "libraries": dict(library_versions()),
         "left_out": [shot for result in results for shot in result.left_out],
+        "decisions": {result.name: result.decisions for result in results if result.decisions},
     }

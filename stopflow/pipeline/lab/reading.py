@@ -9,10 +9,12 @@ next ingest; of all folders together only its `light` part is held in memory.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from math import isnan, nan
+from pathlib import Path
 from typing import Any, Final
 
 from stopflow.columns import foreign_name
 from stopflow.frames import Columns, build_columns
+from stopflow.io.decisions import load_decisions
 from stopflow.io.sorting import DECISIONS
 from stopflow.io.text import shown_name
 from stopflow.kinetics.analysis import (
@@ -56,6 +58,8 @@ class FolderResult:
         Columns of workbooks that are named like ours.
     left_out
         Shots that a decision leaves out, as the provenance lists them.
+    decisions
+        Rows of the decisions that can be read, their cells parted by TABs.
     sha256
         Of the files of the folder.
     """
@@ -70,6 +74,7 @@ class FolderResult:
     problems: tuple[Problem, ...]
     shadowed: tuple[Problem, ...]
     left_out: tuple[Mapping[str, Any], ...]
+    decisions: tuple[str, ...]
     sha256: Mapping[str, str]
 
     def light(self) -> "FolderResult":
@@ -157,6 +162,7 @@ def do_folder(job: FolderJob) -> FolderReading:
             }
             for shot in experiment.left_out
         ),
+        decisions=_decided(job.folder),
         sha256=sha256,
     )
     return FolderReading(
@@ -167,6 +173,11 @@ def do_folder(job: FolderJob) -> FolderReading:
         traces=traces,
         opened=result,
     )
+
+
+def _decided(folder: Path) -> tuple[str, ...]:
+    rows = (row.cells() for row in load_decisions(folder).rows)
+    return tuple("\t".join(cell.replace("\t", " ") for cell in cells) for cells in rows)
 
 
 def _unknown_laws(experiment: Experiment) -> list[Problem]:

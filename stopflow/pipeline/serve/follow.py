@@ -1,39 +1,31 @@
 """A folder in which an instrument saves: looked at again and again, fitted when it changes.
 
-A change is taken up when the folder has been quiet for `QUIET_S`, so that a file is not read while
-it is written; a folder that is never quiet is read all the same after `PATIENCE_S`. A file that was
-cut off then is listed as a problem, and read again when it grows.
-
-The page is told of a new shot as soon as its own folder is fitted; tables, plots and verdicts among
-replicates follow when all folders have been compared.
+Two threads share the work. One looks: a new shot that is not being written any more is fitted at
+once and told to the page by itself, also while the lab is being done. The other does the whole lab
+and builds the page anew: when all files have been quiet, and after `PATIENCE_S` where a folder
+never is. A file that was cut off then is listed as a problem, and read again when it grows.
 """
 
-import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from math import isfinite
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
-from stopflow.column_names import CHANNEL, FILE, K_PER_S, K_STDERR_PER_S
 from stopflow.errors import StopflowError
-from stopflow.io.atomic import write_text
-from stopflow.io.decisions import parse_decisions
-from stopflow.io.sorting import DECISIONS
-from stopflow.pipeline.lab.folders import find_folders
-from stopflow.pipeline.lab.ingest import IngestSettings, ingest
+from stopflow.pipeline.lab.ingest import IngestSettings, folder_jobs, ingest
 from stopflow.pipeline.lab.reading import FolderResult
 from stopflow.pipeline.reports import kinetics_data
+from stopflow.pipeline.serve.decided import DecisionFiles, Sent
+from stopflow.pipeline.serve.preview import FreshShot, preview_shots
+from stopflow.pipeline.serve.watch import Signature, Stamp, Watch, differing, take_stamp
 from stopflow.report.html.page import Live, build_page, build_waiting_page
 from stopflow.report.html.traces import SingleTraces
 
 LOOK_S = 0.1
-QUIET_S = 0.25
 PATIENCE_S = 3.0
-
-Stamp = tuple[int, int]
-Signature = Mapping[Path, Stamp]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,27 +35,31 @@ class State:
     Attributes
     ----------
     version
-        Counts the changes of the folder that did not come from the page.
+        Counts the pages that were made.
+    by
+        The page whose decisions alone make this version differ from the one before; "" for none.
     problem
         Why the latest look gave no results; "" where it did.
+    news
+        Counts what is told between two versions.
     fresh
-        Shots that are fitted and not yet in the page.
+        Shots that are fitted and not yet in the page: the columns of their rows.
     """
 
     version: int
+    by: str = ""
     problem: str = ""
-    fresh: tuple["FreshShot", ...] = ()
+    news: int = 0
+    fresh: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FreshShot:
-    """A new shot, by itself; its rate and error are None where there is none."""
+class _Shown:
+    """The newest page, the traces that it asks for, and the files that it was made from."""
 
-    experiment: str
-    file: str
-    k: float | None
-    error: float | None
-    verdict: str
+    page: str
+    traces: tuple[SingleTraces, ...] = ()
+    files: Signature
 
 
 class FollowedLab:
@@ -74,25 +70,32 @@ class FollowedLab:
         self._changed = threading.Condition()
         self._stopped = threading.Event()
         self._state = State(version=0)
-        self._page = build_waiting_page(str(root), "", live=self._live(0))
-        self._traces: SingleTraces | None = None
-        self._own: dict[Path, Stamp] = {}
-        self._seen: Signature = {}
+        self._shown = _Shown(page=self._waiting(""), files={})
+        self._decided = DecisionFiles()
+        self._fresh: list[FreshShot] = []
 
     def follow(self) -> None:
         """Look until `stop`; returns then."""
-        before: Signature = {}
-        differs_since = moved_at = monotonic()
-        while not self._stopped.is_set():
-            now, at = take_signature(self._root), monotonic()
-            if now != before:
-                before, moved_at = now, at
-            if now == self._seen and self._state.version:
-                differs_since = at
-            elif at - moved_at >= QUIET_S or at - differs_since > PATIENCE_S:
-                self._take_up(now)
-                differs_since = monotonic()
-            self._stopped.wait(LOOK_S)
+        watch, previewed = Watch(self._root), dict[Path, Stamp]()
+        taken: Signature | None = None
+        doing: Future[None] | None = None
+        differs_since_s = monotonic()
+        with ThreadPoolExecutor(1) as beside:
+            while not self._stopped.is_set():
+                at_s = monotonic()
+                watch.look(at_s)
+                now = watch.signature
+                self._preview(watch, previewed, at_s)
+                if doing is not None and doing.done():
+                    doing.result()
+                    doing = None
+                is_due = watch.is_quiet(at_s) or at_s - differs_since_s > PATIENCE_S
+                if now == taken:
+                    differs_since_s = at_s
+                elif doing is None and is_due:
+                    doing, taken = beside.submit(self._take_up, now), now
+                    differs_since_s = at_s
+                self._stopped.wait(LOOK_S if watch.is_quiet(at_s) else LOOK_S / 4)
 
     def stop(self) -> None:
         """End `follow` and every `wait`."""
@@ -104,128 +107,106 @@ class FollowedLab:
     def page(self) -> str:
         """The newest page."""
         with self._changed:
-            return self._page
+            return self._shown.page
 
     def trace(self, experiment: str, file: str, channel: int) -> str | None:
         """Return the packed trace of a shot of the page, in full; None where there is none."""
         with self._changed:
-            traces = self._traces
-        return traces.find(experiment, file, channel) if traces else None
+            shown = self._shown
+        found = (traces.find(experiment, file, channel) for traces in shown.traces)
+        return next((trace for trace in found if trace is not None), None)
 
     def wait(self, *, after: int, told: int, timeout_s: float) -> State:
-        """Return the state as soon as its version is not `after`, or its fresh shots not `told`."""
+        """Return the state as soon as its version is not `after`, or its news are not `told`."""
         with self._changed:
-            known = self._state
             self._changed.wait_for(
                 lambda: (
                     self._state.version != after
-                    or len(self._state.fresh) != told
-                    or self._state.problem != known.problem
+                    or self._state.news != told
                     or self._stopped.is_set()
                 ),
                 timeout_s,
             )
             return self._state
 
-    def decide(self, texts: Mapping[str, str]) -> list[Path]:
-        """Write the decisions of experiments, each whole.
+    def decide(self, sent: Sent) -> list[Path]:
+        """Write the decisions of experiments, each whole; see `DecisionFiles.write`."""
+        jobs = folder_jobs(self._root, out=self._out, settings=self._settings)
+        with self._changed:
+            folders = {job.name: job.folder for job in jobs}
+            return self._decided.write(sent, folders, root=self._root)
 
-        Parameters
-        ----------
-        texts
-            What each `decisions.csv` is to hold, by the name of the experiment.
+    def _preview(self, watch: Watch, previewed: dict[Path, Stamp], at_s: float) -> None:
+        """Fit the new shots that are not being written, and tell the page of them."""
+        shown, now = self._shown, watch.signature
+        if not shown.traces:
+            return
+        unknown = [path for path in differing(now, shown.files) if path in now]
+        new = [path for path in watch.quiet(unknown, at_s) if previewed.get(path) != now[path]]
+        if not new:
+            return
+        previewed |= {path: now[path] for path in new}
+        found = preview_shots(new, now, root=self._root, out=self._out, settings=self._settings)
+        with self._changed:
+            fresh = self._still_fresh([*self._fresh, *found])
+            if fresh != self._fresh:
+                self._tell(fresh=fresh)
 
-        Raises
-        ------
-        StopflowError
-            When there is no such experiment, or a text holds a row that cannot be read: then
-            nothing is written.
-        """
-        folders = {name: folder for folder, name in find_folders(self._root, out=self._out)[1]}
-        for name, text in texts.items():
-            if name not in folders:
-                raise StopflowError(f"there is no experiment {name!r} in {self._root}")
-            problems = parse_decisions(text.encode("utf-8")).problems
-            if problems:
-                raise StopflowError(f"{DECISIONS} of {name}: {problems[0]}")
-        written = []
-        for name, text in texts.items():
-            path = folders[name] / DECISIONS
-            write_text(path, text)
-            self._own[path] = _stamp(path)
-            written.append(path)
-        return written
+    def _still_fresh(self, shots: Sequence[FreshShot]) -> list[FreshShot]:
+        """Return the shots that the page does not show and whose files are as they were read."""
+        files, newest = self._shown.files, self._shown.traces[0]
+        return [
+            shot
+            for shot in shots
+            if files.get(shot.path) != shot.stamp == take_stamp(shot.path)
+            and not newest.has(shot.experiment, shot.file, shot.channel)
+        ]
+
+    def _tell(self, *, fresh: list[FreshShot], **changed: Any) -> None:
+        """Tell the page what has changed, its fresh shots among it."""
+        rows, news = tuple(shot.row for shot in fresh), self._state.news + 1
+        self._fresh = fresh
+        self._state = replace(self._state, fresh=rows, news=news, **changed)
+        self._changed.notify_all()
 
     def _take_up(self, now: Signature) -> None:
         """Ingest what is there; folders that are as they were take no time."""
-        differing = [path for path in {*now, *self._seen} if now.get(path) != self._seen.get(path)]
-        by_page = bool(differing) and all(
-            path in self._own and self._own[path] == now.get(path) for path in differing
-        )
-        version = self._state.version + (not by_page)
-        problem, page, traces = "", self._page, self._traces
+        by = self._decided.author(differing(now, self._shown.files), now)
+        version = self._state.version + 1
         try:
             dataset = ingest(
-                self._root, out=self._out, settings=self._settings, hear=self._tell_fresh
+                self._root, out=self._out, settings=self._settings, hear=self._carry_on
             )
             data = kinetics_data(dataset)
-            page = build_page(data, live=self._live(version))
-            # What the page itself has left out it still shows: the traces of its version stay.
-            traces = traces if by_page and traces else SingleTraces(data)
+            page = build_page(data, live=Live(version=version, folder=self._folder))
+            traces = SingleTraces(data)
         except (StopflowError, OSError) as error:
-            problem, version = str(error), self._state.version
-            if not version:
-                page = build_waiting_page(str(self._root), problem, live=self._live(0))
-        self._seen = now
-        with self._changed:
-            self._page, self._state = page, State(version=version, problem=problem)
-            self._traces = traces
-            self._changed.notify_all()
-
-    def _tell_fresh(self, folder: FolderResult) -> None:
-        """Tell the page of the shots of a folder that it does not show."""
-        if self._traces is None:
-            return
-        columns = (folder.shots[name] for name in (FILE, CHANNEL, K_PER_S, K_STDERR_PER_S))
-        verdicts = (str(shot.verdict) for shot in folder.analysis.shots)
-        fresh = tuple(
-            FreshShot(
-                experiment=folder.name,
-                file=str(file),
-                k=_known(k),
-                error=_known(error),
-                verdict=verdict,
-            )
-            for file, channel, k, error, verdict in zip(*columns, verdicts, strict=True)
-            if not self._traces.has(folder.name, str(file), int(channel))
-        )
-        if not fresh:
+            self._tell_problem(str(error))
             return
         with self._changed:
-            self._state = replace(self._state, fresh=self._state.fresh + fresh)
-            self._changed.notify_all()
+            if self._decided.lacking(now):  # the next page, which has them, is on its way
+                return
+            # What the page itself has left out it still shows: its traces stay.
+            before = self._shown.traces[-1:] if by else ()
+            self._shown = _Shown(page=page, traces=(traces, *before), files=now)
+            self._decided.show(version, now)
+            self._tell(fresh=self._still_fresh(self._fresh), version=version, by=by, problem="")
 
-    def _live(self, version: int) -> Live:
-        return Live(version=version, folder=str(self._root.resolve()))
+    def _carry_on(self, _result: FolderResult) -> None:
+        """End an ingest between two folders when nobody waits for it any more."""
+        if self._stopped.is_set():
+            raise StopflowError("the folder is no longer followed")
 
+    def _tell_problem(self, problem: str) -> None:
+        with self._changed:
+            if not self._state.version:
+                self._shown = replace(self._shown, page=self._waiting(problem))
+            self._tell(fresh=self._fresh, problem=problem)
 
-def _known(value: float) -> float | None:
-    return float(value) if isfinite(value) else None
+    @property
+    def _folder(self) -> str:
+        return str(self._root.resolve())
 
-
-def take_signature(root: Path) -> Signature:
-    """Size and time of change of every file below `root`; what vanishes meanwhile is left out."""
-    found: dict[Path, Stamp] = {}
-    for folder, _, names in os.walk(root):
-        for name in names:
-            path = Path(folder) / name
-            try:
-                found[path] = _stamp(path)
-            except OSError:
-                continue
-    return found
-
-
-def _stamp(path: Path) -> Stamp:
-    status = path.stat()
-    return status.st_size, status.st_mtime_ns
+    def _waiting(self, problem: str) -> str:
+        live = Live(version=0, folder=self._folder)
+        return build_waiting_page(str(self._root), problem, live=live)

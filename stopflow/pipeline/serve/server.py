@@ -2,10 +2,10 @@
 
 =======  =================  ==========================================================
 GET      /SECRET/           the page
-GET      /SECRET/state      ``{"version", "problem", "fresh"}``, once it is not ``?after=VERSION``
-                            or holds another count of fresh shots than ``&told=COUNT``
+GET      /SECRET/state      a `State`, once its version is not ``?after=VERSION`` or its news are
+                            not ``&told=NEWS``
 GET      /SECRET/trace      the packed trace of ``?experiment=...&file=...&channel=...``
-POST     /SECRET/decisions  ``{"EXPERIMENT": "text of decisions.csv", ...}``
+POST     /SECRET/decisions  a `Sent`: ``{"by", "version", "texts": {"EXPERIMENT": "text", ...}}``
 =======  =================  ==========================================================
 
 A web page from elsewhere can send requests here, but it does not know SECRET; the host named in a
@@ -27,6 +27,7 @@ from typing import cast
 from urllib.parse import parse_qs, urlsplit
 
 from stopflow.errors import StopflowError
+from stopflow.pipeline.serve.decided import DecidedElsewhereError, Sent
 from stopflow.pipeline.serve.follow import FollowedLab
 
 HOST = "127.0.0.1"
@@ -140,14 +141,11 @@ class _Handler(BaseHTTPRequestHandler):
             )
             return
         try:
-            texts = json.loads(self.rfile.read(int(length)))
-            if not isinstance(texts, dict) or not all(
-                isinstance(text, str) for text in texts.values()
-            ):
-                raise ValueError("not a table of texts")
-            written = self._lab.decide(texts)
+            written = self._lab.decide(_parse_sent(self.rfile.read(int(length))))
         except (ValueError, RecursionError) as error:
             self._refuse(HTTPStatus.BAD_REQUEST, f"the decisions cannot be read: {error}")
+        except DecidedElsewhereError as error:
+            self._refuse(HTTPStatus.CONFLICT, str(error))
         except StopflowError as error:
             self._refuse(HTTPStatus.BAD_REQUEST, str(error))
         except OSError as error:
@@ -201,6 +199,20 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing: the terminal is for what the folder holds."""
+
+
+def _parse_sent(body: bytes) -> Sent:
+    found = json.loads(body)
+    by, version, texts = (
+        (found.get("by"), found.get("version"), found.get("texts"))
+        if isinstance(found, dict)
+        else (None, None, None)
+    )
+    if not isinstance(by, str) or not isinstance(version, int) or not isinstance(texts, dict):
+        raise ValueError("not the name of a page, what it shows, and a table of texts")
+    if not all(isinstance(text, str) for text in texts.values()):
+        raise ValueError("not a table of texts")
+    return Sent(by=by, version=version, texts=texts)
 
 
 _HEADERS = {

@@ -97,10 +97,7 @@ CONDITION_NUMBERS = (
 
 def build_payload(data: KineticsReportData, *, light: bool) -> dict[str, Any]:
     """Build everything but the traces."""
-    shots, conditions = (
-        table.assign(reason=[set_numbers(str(text)) for text in table["reason"]])
-        for table in (data.shots, data.conditions.reset_index(drop=True))
-    )
+    shots, conditions = data.shots, _set_reasons(data.conditions.reset_index(drop=True))
     units = build_units(conditions)
     settings = data.provenance.get("settings", {})
     analysis = settings.get("analysis", {}) if isinstance(settings, Mapping) else {}
@@ -116,19 +113,24 @@ def build_payload(data: KineticsReportData, *, light: bool) -> dict[str, Any]:
         "concentrationUnit": _unit(units.concentration, shots["concentration_M"]),
         "ionicStrengthUnit": _unit(units.ionic_strength, shots["ionic_strength_M"]),
         "scatter": _common_scatter(shots),
-        "shots": _columns(
-            shots.assign(signal_unit=_signal_units(shots)), texts=SHOT_TEXTS, numbers=SHOT_NUMBERS
-        ),
+        "shots": build_shot_rows(shots),
         "conditions": {
             **_columns(conditions, texts=CONDITION_TEXTS, numbers=CONDITION_NUMBERS),
             "label": _texts(_labels(shots, conditions, units)),
         },
         "plots": [_plot(picture, part) for picture, part in pictured_plots(data)],
-        "leftOut": [
-            {name: str(item.get(name, "")) for name in ("experiment", "file", "channel", "why")}
-            for item in _left_out(data.provenance)
-        ],
+        "decisions": data.provenance.get("decisions") or {},
     }
+
+
+def build_shot_rows(shots: pd.DataFrame) -> dict[str, Any]:
+    """Build the rows of shots as the page has them, column by column."""
+    shown = _set_reasons(shots).assign(signal_unit=_signal_units(shots))
+    return _columns(shown, texts=SHOT_TEXTS, numbers=SHOT_NUMBERS)
+
+
+def _set_reasons(table: pd.DataFrame) -> pd.DataFrame:
+    return table.assign(reason=[set_numbers(str(text)) for text in table["reason"]])
 
 
 def _signal_units(shots: pd.DataFrame) -> list[str]:
@@ -148,14 +150,6 @@ def _name_lab(shots: pd.DataFrame) -> str:
     """Name the lab by its files, for what a browser keeps between visits."""
     text = "\n".join(shots["experiment"] + "/" + shots["file"] + "/" + shots["channel"].astype(str))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-def _left_out(provenance: Mapping[str, object]) -> list[Mapping[str, object]]:
-    """List the shots that earlier decisions left out."""
-    listed = provenance.get("left_out") or []
-    return (
-        [item for item in listed if isinstance(item, Mapping)] if isinstance(listed, list) else []
-    )
 
 
 def _columns(
@@ -226,9 +220,13 @@ def _common_scatter(shots: pd.DataFrame) -> float:
 def _title(picture: SecondaryPicture, part: pd.DataFrame) -> str:
     """Name a plot; those against temperature, of which there are two kinds, by their kind too."""
     named = picture.title or str(part["experiment"].iloc[0])
-    against = CURVES[picture.kind].against
-    kind = picture.kind[0].upper() + picture.kind[1:] if against == "temperature" else ""
+    kind = _name_curve(picture.kind) if CURVES[picture.kind].against == "temperature" else ""
     return ": ".join(filter(None, (kind, named)))
+
+
+def _name_curve(kind: str) -> str:
+    """Name a curve; those against temperature have the names of people."""
+    return kind.capitalize() if CURVES[kind].against == "temperature" else kind
 
 
 def _lines_of(curve: CurveLine) -> list[tuple[str, FloatArray]]:
@@ -251,7 +249,7 @@ def _plot(picture: SecondaryPicture, part: pd.DataFrame) -> dict[str, Any]:
         "curveX": _numbers(picture.curves[0].x if picture.curves else (), digits=DRAWN_DIGITS),
         "curves": [
             {
-                "kind": curve.kind,
+                "name": _name_curve(curve.kind),
                 "chosen": curve.chosen,
                 **{
                     name: _numbers(np.asarray(values), digits=DRAWN_DIGITS)

@@ -14,7 +14,7 @@ from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.style import MUTED, printable
 
 _FIRST = ("version", "command", "created", "seed", "settings", "libraries")
-_LEFT_OUT = ("format", "left_out")
+_LEFT_OUT = ("format", "left_out", "decisions")
 _NAMES_NOTE = (
     "Characters that the font of this report lacks are shown as Unicode numbers in ⟨ ⟩. The "
     "bookmarks and the attached tables hold the names as they are."

@@ -162,7 +162,7 @@ def say_law_choices(shots: pd.DataFrame) -> str:
     choices = list_law_choices(shots)
     said = [say_law_choice(choice) for choice in choices[:_NAMED]]
     if len(choices) > _NAMED:
-        said.append(f"All {len(choices)} are listed under Choice of the rate law.")
+        said.append(f"All {len(choices)} are listed in kinetics.pdf, under Choice of the rate law.")
     return " ".join(said)
 
 

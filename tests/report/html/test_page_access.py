@@ -1,10 +1,13 @@
 """The page without a mouse, on a screen of either colour, and on paper."""
 
+import re
+
 import pytest
 from page_shots import shot_of
 
 pytestmark = pytest.mark.whole
 
+USED = re.compile(r"\s*- (button|link|slider|textbox|searchbox|spinbutton|combobox|checkbox|img)\b")
 STOP = """() => {
   const node = document.activeElement;
   if (!node || node === document.body) return null;
@@ -84,3 +87,43 @@ def wait_until(page, right, **media: str) -> None:
             return
         page.wait_for_timeout(50)
     raise AssertionError(lightness)
+
+
+def test_a_window_that_is_moved_by_keys_alone_is_told(open_page, small_lab, small_page):
+    """From the table to another k, which a screen reader speaks; the focus stays where it was."""
+    page = open_page(small_page)
+    page.locator("#shots tbody button").nth(shot_of(small_lab)).focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("slider", name="Start of the fit").focus()
+    before = page.get_by_role("slider", name="Start of the fit").get_attribute("aria-valuetext")
+    page.keyboard.press("Shift+ArrowRight")
+    page.locator("#status", has_text="per second").wait_for()
+    said = page.locator("#status").inner_text()
+    assert re.match(r"k is [\d.]+ ± [\d.]+ per second, −?[\d.]+ standard errors from", said), said
+    slider = page.get_by_role("slider", name="Start of the fit")
+    assert slider.get_attribute("aria-valuetext") != before
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Start of the fit"
+
+
+def test_a_table_that_is_drawn_again_keeps_the_row_under_the_keys(open_page, small_lab, small_page):
+    page = open_page(small_page)
+    row = shot_of(small_lab)
+    page.locator("#shots tbody button").nth(row).focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("slider", name="Start of the fit").wait_for()
+    page.locator("#shots tbody button").nth(row).focus()
+    page.evaluate("stopflow.edits.change(0, { note: 'bubble' })")
+    page.wait_for_timeout(300)
+    under_keys = page.evaluate("document.activeElement.closest('tr')?.dataset.index")
+    assert under_keys == page.locator("#shots tr.current").get_attribute("data-index") == str(row)
+
+
+def test_nothing_that_can_be_used_is_without_a_name_in_the_tree(open_page, small_lab, small_page):
+    page = open_page(small_page)
+    page.evaluate(f"location.hash = '#shot={shot_of(small_lab)}'")
+    page.get_by_role("slider", name="Start of the fit").wait_for()
+    tree = page.locator("body").aria_snapshot().splitlines()
+    used = [line.strip() for line in tree if USED.match(line)]
+    assert len(used) > 30
+    assert [line for line in used if '"' not in line] == []
+    assert len([line for line in tree if re.match(r"\s*- status", line)]) > 2

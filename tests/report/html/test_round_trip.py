@@ -1,5 +1,7 @@
 """What is changed in the page is what `stopflow ingest` gives with the file that the page saves."""
 
+import csv
+import io
 import shutil
 import zipfile
 from pathlib import Path
@@ -81,6 +83,41 @@ def shown_on(page) -> dict[str, dict]:
         more.click()
     page.wait_for_timeout(400)
     return page.evaluate(SHOWN)
+
+
+EARLIER = """file,channel,use,start,end,law,note
+{0},,,,0.4 s,,lamp drifts
+{1},1,yes,0.012 s,0.3 s,double,"two, certainly"
+elsewhere.bka,,no,,,,kept for later
+"""
+
+
+def test_earlier_decisions_that_nothing_changes_stay_in_the_file(open_page, own_lab, tmp_path):
+    """End, rate law and reason, of shots that are edited and of those that are not."""
+    folder = min(path for path in own_lab.iterdir() if path.is_dir())
+    other = max(path for path in own_lab.iterdir() if path.is_dir()).rename(own_lab / "constructor")
+    names = sorted(path.name for path in folder.glob("*.bka"))[:3]
+    (folder / "decisions.csv").write_text(EARLIER.format(*names), "utf-8")
+    page = open_page(ingest(own_lab, tmp_path / "before"))
+    for name, start in ((names[1], "15"), (names[2], "14")):
+        row = page.evaluate(f"stopflow.lab.shots.findIndex((s) => s.file === '{name}')")
+        page.evaluate(f"location.hash = '#shot={row}'")
+        page.locator("#trace-title", has_text=name).wait_for()
+        page.get_by_label("Start", exact=True).fill(start)
+        page.get_by_label("Start", exact=True).press("Enter")
+    page.evaluate(
+        "stopflow.edits.change(stopflow.lab.shots.findIndex((s) => s.experiment === 'constructor'),"
+        " { use: false })"
+    )
+    save_decisions(page, own_lab)
+    assert ",no," in (other / "decisions.csv").read_text("utf-8")
+    text = (folder / "decisions.csv").read_text("utf-8")
+    rows = list(csv.reader(io.StringIO(text)))
+    assert rows[1] == [names[0], "", "", "", "0.4 s", "", "lamp drifts"]
+    assert rows[2] == ["elsewhere.bka", "", "no", "", "", "", "kept for later"]
+    assert rows[3][:6] == [names[1], "1", "yes", "0.015 s", "0.3 s", "double"]
+    assert rows[3][6].endswith("(before: two, certainly)")
+    assert rows[4][:6] == [names[2], "1", "yes", "0.014 s", "", ""]
 
 
 def test_fifty_edits_come_back_with_every_digit(open_page, own_lab, tmp_path, rng):

@@ -12,15 +12,19 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from time import monotonic
 from urllib.parse import urlsplit
 
 import pytest
 from cli_lab import own_environment
 
-from stopflow.pipeline.lab.ingest import IngestSettings
+from stopflow.pipeline.lab.ingest import IngestSettings, ingest
+from stopflow.pipeline.serve import follow
+from stopflow.pipeline.serve.decided import Sent
 from stopflow.pipeline.serve.follow import FollowedLab
+from stopflow.pipeline.serve.watch import QUIET_S, Watch
+from stopflow.store import Dataset
 
 pytestmark = pytest.mark.whole
 
@@ -49,10 +53,10 @@ class Served:
                 return state
         raise AssertionError(f"nothing changed: {state}")
 
-    def post(self, texts: object, **headers: str) -> int:
+    def post(self, texts: object, *, by: str = "a", version: int = 0, **headers: str) -> int:
         request = urllib.request.Request(
             self.address + "decisions",
-            data=json.dumps(texts).encode(),
+            data=json.dumps({"by": by, "version": version, "texts": texts}).encode(),
             headers={"Content-Type": "application/json", **headers},
         )
         try:
@@ -112,10 +116,12 @@ def test_new_shots_decisions_and_requests_from_elsewhere(serve, few_shots, tmp_p
     version = served.state(after=version)["version"]
     assert json.dumps(later.name) in served.text()
 
-    # Decisions are written into the folder, whole, and do not announce a new shot.
+    # Decisions are written into the folder, whole; the page that sent them has them already.
     text = HEADER + f"{file},1,no,,,,bubble\n"
-    assert served.post({"today": text}) == 200
+    assert served.post({"today": text}, by="me", version=version) == 200
     assert (today / "decisions.csv").read_text("utf-8") == text
+    state = served.state(after=version)
+    assert (state["version"], state["by"]) == (version + 1, "me")
 
     # Everything else is refused, and writes nothing.
     parts = urlsplit(served.address)
@@ -125,6 +131,7 @@ def test_new_shots_decisions_and_requests_from_elsewhere(serve, few_shots, tmp_p
     assert served.post({"../today": HEADER}) == 400
     assert served.post({"today": HEADER + "x,1,perhaps,,,,\n"}) == 400
     assert served.post(["today"]) == 400
+    assert served.post({"today": HEADER}, by="other", version=version) == 409
     assert _status(parts.netloc, "/", host=parts.netloc) == 403
     assert _status(parts.netloc, "/guessed/decisions", host=parts.netloc, post=True) == 403
     assert _status(parts.netloc, parts.path, host="rebound.example.org") == 403
@@ -154,20 +161,132 @@ def test_a_new_shot_is_told_before_the_page_has_it(few_shots, tmp_path):
     lab = FollowedLab(few_shots, work=tmp_path / "work", settings=IngestSettings())
     follower = Thread(target=lab.follow, daemon=True)
     follower.start()
-    version = lab.wait(after=0, told=0, timeout_s=PATIENCE_S).version
+    before = lab.wait(after=0, told=0, timeout_s=PATIENCE_S)
     shutil.copy(later, today)
-    state = lab.wait(after=version, told=0, timeout_s=PATIENCE_S)
-    assert state.version == version
-    (shot,) = state.fresh
-    assert (shot.experiment, shot.file) == ("today", Path(later).name)
-    assert shot.k is not None
-    state = lab.wait(after=version, told=1, timeout_s=PATIENCE_S)
-    assert (state.version, state.fresh) == (version + 1, ())
-    assert f"{shot.k:.11g}" in lab.page
-    assert lab.trace(shot.experiment, shot.file, 1)
-    assert lab.trace("elsewhere", shot.file, 1) is None
+    state = lab.wait(after=before.version, told=before.news, timeout_s=PATIENCE_S)
+    assert state.version == before.version
+    (row,) = state.fresh
+    told = {name: row[name]["texts"][0] for name in ("experiment", "file", "verdict")}
+    assert told == {"experiment": "today", "file": Path(later).name, "verdict": "PASS"}
+    (k_per_s,) = row["k_per_s"]
+    state = lab.wait(after=before.version, told=state.news, timeout_s=PATIENCE_S)
+    assert (state.version, state.fresh) == (before.version + 1, ())
+    assert f"{k_per_s:.11g}" in lab.page
+    assert lab.trace("today", told["file"], 1)
+    assert lab.trace("elsewhere", told["file"], 1) is None
     lab.stop()
     follower.join(PATIENCE_S)
+
+
+def test_shots_that_come_while_the_lab_is_done_are_told(few_shots, tmp_path, monkeypatch):
+    """Two of them one after the other; one that vanishes again is no longer told."""
+    today = few_shots / "today"
+    one, other = (shutil.move(path, tmp_path) for path in sorted(today.glob("*.bka"))[:2])
+    lab = FollowedLab(few_shots, work=tmp_path / "work", settings=IngestSettings())
+    follower = Thread(target=lab.follow, daemon=True)
+    follower.start()
+    before = lab.wait(after=0, told=0, timeout_s=PATIENCE_S)
+    held, begun = Event(), Event()
+
+    def ingest_later(*args: object, **options: object) -> Dataset:
+        begun.set()
+        held.wait(PATIENCE_S)
+        return ingest(*args, **options)
+
+    monkeypatch.setattr(follow, "ingest", ingest_later)
+    shutil.copy(one, today)
+    assert begun.wait(PATIENCE_S)
+    told = lab.wait(after=before.version, told=before.news, timeout_s=PATIENCE_S)
+    shutil.copy(other, today)
+    told = lab.wait(after=before.version, told=told.news, timeout_s=PATIENCE_S)
+    names = [row["file"]["texts"] for row in told.fresh]
+    assert names == [[Path(one).name], [Path(other).name]]
+    (today / Path(other).name).unlink()
+    held.set()
+    state = lab.wait(after=before.version, told=told.news, timeout_s=PATIENCE_S)
+    assert (state.version, state.fresh) == (before.version + 1, ())
+    lab.stop()
+    follower.join(PATIENCE_S)
+
+
+def test_what_is_decided_while_the_lab_is_done_is_in_the_next_page(
+    few_shots, tmp_path, monkeypatch
+):
+    """A page made from the decisions before would take back what its reader sees."""
+    today, made = few_shots / "today", list[str]()
+    later = shutil.move(min(today.glob("*.bka")), tmp_path)
+    file = min(path.name for path in today.glob("*.bka"))
+    lab = FollowedLab(few_shots, work=tmp_path / "work", settings=IngestSettings())
+    follower = Thread(target=lab.follow, daemon=True)
+    follower.start()
+    before = lab.wait(after=0, told=0, timeout_s=PATIENCE_S)
+
+    def ingest_then_decide(*args: object, **options: object) -> Dataset:
+        found = ingest(*args, **options)
+        if not made:
+            text = HEADER + f"{file},1,no,,,,bubble\n"
+            made.extend(map(str, lab.decide(Sent(by="a", version=1, texts={"today": text}))))
+        return found
+
+    monkeypatch.setattr(follow, "ingest", ingest_then_decide)
+    shutil.copy(later, today)
+    state = lab.wait(after=before.version, told=before.news, timeout_s=PATIENCE_S)
+    while state.version == before.version:
+        state = lab.wait(after=before.version, told=state.news, timeout_s=PATIENCE_S)
+    assert made == [str(today / "decisions.csv")]
+    assert (state.version, state.by) == (before.version + 1, "")
+    assert "bubble" in lab.page
+    lab.stop()
+    follower.join(PATIENCE_S)
+
+
+def test_a_page_does_not_write_over_the_decisions_of_another(browser, serve, few_shots):
+    """The second of two is shown anew, and adds what it has to what it did not know."""
+    served = serve(few_shots)
+    served.state(after=0)
+    today, pages = few_shots / "today", []
+    contexts = [browser.new_context(reduced_motion="reduce") for _ in range(2)]
+    for context in contexts:
+        context.set_default_timeout(PATIENCE_S * 1000)
+        page = context.new_page()
+        page.goto(served.address)
+        page.wait_for_selector("html[data-ready]")
+        pages.append(page)
+    (today / "decisions.csv").write_text(HEADER + "all.bka,,,,90 ms,,by hand\n", "utf-8")
+    for page, row in zip(pages, (0, 2), strict=True):
+        page.locator("#shots tbody tr").nth(row).get_by_role("button").first.click()
+        page.get_by_label("Reason").fill(f"of shot {row}")
+        page.get_by_label("use this shot in means and plots").uncheck()
+    written, until = "", monotonic() + PATIENCE_S
+    while not all(text in written for text in ("of shot 0", "of shot 2")) and monotonic() < until:
+        pages[0].wait_for_timeout(100)
+        written = (today / "decisions.csv").read_text("utf-8")
+    lines = written.splitlines()
+    assert lines[1] == "all.bka,,,,0.09 s,,by hand"
+    assert sorted(line.split(",", 6)[-1] for line in lines[2:]) == ["of shot 0", "of shot 2"]
+    for context in contexts:
+        context.close()
+
+
+def test_a_file_that_is_written_slowly_counts_when_it_is_quiet(tmp_path):
+    """Others do not wait for it, and one that is gone is forgotten."""
+    growing, still = tmp_path / "a.bka", tmp_path / "day" / "b.bka"
+    still.parent.mkdir()
+    (still.parent / "again").symlink_to(tmp_path, target_is_directory=True)
+    growing.write_text("1")
+    still.write_text("1")
+    watch = Watch(tmp_path)
+    watch.look(0.0)
+    assert set(watch.signature) == {growing, still}
+    growing.write_text("12")
+    watch.look(QUIET_S)
+    assert watch.quiet([growing, still], QUIET_S) == [still]
+    assert not watch.is_quiet(QUIET_S)
+    still.unlink()
+    watch.look(2 * QUIET_S)
+    assert watch.quiet(watch.signature, 2 * QUIET_S) == [growing]
+    assert not watch.is_quiet(2 * QUIET_S)
+    assert watch.is_quiet(3 * QUIET_S)
 
 
 def test_only_this_machine_is_listened_to(serve, tmp_path):
@@ -202,6 +321,13 @@ def test_a_port_in_use_is_said(run, tmp_path):
     assert "--port 0" in said
 
 
+def test_a_page_that_nobody_could_find_is_refused(run, tmp_path):
+    (tmp_path / "lab").mkdir()
+    code, _, said = run("serve", "lab", "--port", "0", "--no-open", "--quiet")
+    assert code == 2
+    assert "nobody would learn the address" in said
+
+
 def test_a_folder_that_is_not_there_is_said(run):
     code, _, said = run("serve", "nowhere", "--no-open")
     assert code == 2
@@ -233,11 +359,15 @@ def test_the_page_follows_and_writes_by_itself(browser, serve, few_shots, tmp_pa
     start = page.evaluate("[...stopflow.edits.current.values()][0].startS")
     written = (today / "decisions.csv").read_text("utf-8")
     assert f"{name},1,yes,{start!r} s," in written
+    sent = []
+    page.on("request", lambda request: sent.append(request.url) if request.post_data else None)
+    page.wait_for_timeout(1500)
+    assert sent == []
 
     later = min(tmp_path.glob("*.bka"))
     shutil.copyfile(later, today / later.name)
     page.locator("#save-note", has_text=f"1 new shot: {later.name}: k = ").wait_for()
-    rows.nth(6).wait_for()
+    page.wait_for_function("() => globalThis.stopflow?.lab.shots.length === 7")
     assert rows.count() == 7
     page.locator("#trace-title", has_text=name).wait_for()
     found = page.evaluate(

@@ -6,7 +6,6 @@
 import { exactText } from "./format.js";
 
 export const COLUMNS = ["file", "channel", "use", "start", "end", "law", "note"];
-const DECIDED = "decision";
 const DETECTED = "detected";
 
 /** Whether an edit changes what is fitted. */
@@ -35,27 +34,43 @@ export function decisionFiles(lab, editOf, also = []) {
   const changed = new Set(also);
   lab.shots.filter(({ index }) => editOf(index)).forEach((shot) => changed.add(shot.experiment));
   return [...changed].map((experiment) => {
-    const shots = lab.shots.filter((shot) => shot.experiment === experiment);
-    const earlier = lab.leftOut.filter((item) => item.experiment === experiment)
-      .map(({ file, channel, why }) => [file, channel, "no", "", "", "", why]);
-    const rows = shots.map((shot) => decisionRow(shot, editOf(shot.index))).filter(Boolean);
-    return [experiment, csvText(COLUMNS, [...earlier, ...rows])];
+    // A folder may be named like what every object has.
+    const known = Object.hasOwn(lab.decisions, experiment) ? lab.decisions[experiment] : [];
+    const rows = new Map(known.map((line) => line.split("\t")).map((row) => [keyOfRow(row), row]));
+    for (const shot of lab.shots.filter((one) => one.experiment === experiment && editOf(one.index))) {
+      const row = decisionRow(shot, editOf(shot.index)), key = keyOfRow(row);
+      const changed = changedRow(rows.get(key) ?? [], row);
+      // The later of two rows wins, and there may be another way to write the name.
+      rows.delete(key);
+      rows.set(key, changed);
+    }
+    return [experiment, csvText(COLUMNS, [...rows.values()])];
   });
 }
 
+function keyOfRow([file, channel]) {
+  return `${file}\n${channel}`;
+}
+
+/** The cells of an earlier row that nothing here changes stay; so does the first reason. */
+function changedRow(earlier, row) {
+  const cells = row.map((cell, at) => (cell === "" ? earlier[at] ?? "" : cell));
+  const note = cells.pop(), before = earlier.at(-1) ?? "";
+  const first = /\(before: (.*)\)$/s.exec(before)?.[1] ?? before;
+  return [...cells, first && first !== note ? `${note} (before: ${first})` : note];
+}
+
 /**
- * One line; null where there is nothing to decide. Times have their unit, in full digits. A start
- * that was detected is written with any other change of the fit: what is detected next time may
- * depend on that change, and the numbers of the page are those of this start.
+ * One line. Times have their unit, in full digits. A start that was detected is written with any
+ * other change of the fit: what is detected next time may depend on that change, and the numbers of
+ * the page are those of this start.
  */
 function decisionRow(shot, edit) {
-  const decided = shot.start_source === DECIDED;
-  if (!edit && !decided) return null;
-  const kept = decided || (shot.start_source === DETECTED && edit && changesFit(edit, shot));
-  const start = edit?.startS ?? (kept ? shot.start_s : null);
+  const kept = shot.start_source === DETECTED && changesFit(edit, shot);
+  const start = edit.startS ?? (kept ? shot.start_s : null);
   return [
-    shot.file, shot.channel, edit && !edit.use ? "no" : "yes", timeText(start), timeText(edit?.endS ?? null),
-    edit?.law && edit.law !== shot.law ? edit.law : "", edit ? edit.note : "an earlier decision",
+    shot.file, String(shot.channel), edit.use ? "yes" : "no", timeText(start), timeText(edit.endS),
+    edit.law && edit.law !== shot.law ? edit.law : "", edit.note,
   ];
 }
 

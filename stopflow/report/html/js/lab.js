@@ -31,7 +31,7 @@ export function openLab(source) {
 }
 
 /** Columns to rows; texts that repeat are stored once. */
-function readTable({ count, ...columns }) {
+export function readTable({ count, ...columns }) {
   const rows = Array.from({ length: count }, (_, index) => ({ index }));
   for (const [name, column] of Object.entries(columns)) {
     if (Array.isArray(column)) {

@@ -4,9 +4,19 @@ const AGAIN_MS = 1500;
 export const ENDED = "The server has ended; start stopflow serve again and open the address it prints.";
 
 /**
+ * What the server tells of the folder.
+ * @typedef {object} State
+ * @property {number} version
+ * @property {string} by        The page whose decisions alone make it differ from the version before.
+ * @property {string} problem
+ * @property {number} news
+ * @property {object[]} fresh   Tables of the shots that no page shows yet.
+ */
+
+/**
  * Waits for new states of the folder, one after the other, for as long as the page is open.
  * @param {number} version  What this page shows.
- * @param {{changed: (state: {version: number, problem: string, fresh: object[]}) => void, ended: () => void}} hears
+ * @param {{changed: (state: State) => void, ended: () => void}} hears
  */
 export async function watchFolder(version, { changed, ended }) {
   let known = version, told = 0;
@@ -16,7 +26,7 @@ export async function watchFolder(version, { changed, ended }) {
       if (!answer.ok) throw new Error(answer.statusText);
       const state = await answer.json();
       known = state.version;
-      told = state.fresh.length;
+      told = state.news;
       changed(state);
     } catch {
       ended();
@@ -36,13 +46,14 @@ export async function fetchTrace({ experiment, file, channel }) {
 }
 
 /**
- * @param {Record<string, string>} texts  What decisions.csv is to hold, by experiment.
+ * @param {{by: string, version: number, texts: Record<string, string>}} sent  Which page sends it,
+ *   what it shows, and what decisions.csv is to hold, by experiment.
  * @returns {Promise<string>}  Why nothing was written; "" where it was.
  */
-export async function sendDecisions(texts) {
+export async function sendDecisions(sent) {
   try {
     const answer = await fetch("decisions", {
-      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(texts),
+      method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(sent),
     });
     return answer.ok ? "" : await answer.text();
   } catch {

@@ -62,7 +62,8 @@ followAppearance(() => [tables.conditions, tables.shots], redraw);
 openFromHash();
 if (lab.live) {
   followFolder(lab, edits, {
-    filesOf, openName: () => open && nameOf(open.shot), openShot, say: (text) => (byId("save-note").textContent = text),
+    filesOf, openName: () => open && nameOf(open.shot), openShot,
+    showFresh: (shots) => tables.shots.setFresh(shots), say: (text) => setText(byId("save-note"), text),
   });
 }
 document.documentElement.dataset.ready = "yes";

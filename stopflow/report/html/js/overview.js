@@ -62,7 +62,7 @@ export function showTables(lab, { openShot, edits, yours }) {
     name: "shots", caption: "Every shot", rows: lab.shots, open: openShot,
     marked: (row) => `${row.verdict} ${edits.of(row.index).use ? "" : "left-out"}`,
     columns: [
-      textColumn("File", "file"), ...experiment, textColumn("Condition", "label"),
+      textColumn("File", "file"), ...experiment, { ...textColumn("Condition", "label"), css: "label" },
       ...coordinates, rate(), interval,
       {
         title: "Yours", unit: "s⁻¹", number: true,

@@ -5,6 +5,8 @@ import { Refusal } from "./window.js";
 
 const COUNTS = { 2: "two", 3: "three" };
 const TAIL = "use a law with fewer phases, or record longer and with less noise";
+/** What AICc is to rise without a phase that is there; noise alone always makes one that lowers it. */
+const AS_GOOD = 6;
 const bare = (name) => name.replace(/_per_s$/, "");
 
 /**
@@ -41,7 +43,7 @@ function overlap(law, { interval }) {
   return null;
 }
 
-/** A law of fewer parameters with a lower AICc, the noise being that of the better of the two. */
+/** A law of fewer parameters with no clearly higher AICc, the noise being that of the better of the two. */
 function simplerLaw(law, fit, fitAs) {
   const size = ({ rates, linear }) => rates.length + linear.length;
   const simpler = law.rivals.map((key) => LAWS[key]).filter((other) => size(other) < size(law));
@@ -50,7 +52,7 @@ function simplerLaw(law, fit, fitAs) {
     if (!rival.ok) continue;
     const better = plainAicc(rival, size(other)) < plainAicc(fit, size(law)) ? rival : fit;
     const inflation = better.noise.significant ? better.noise.inflation : 1;
-    if (aicc(rival, size(other), inflation) < aicc(fit, size(law), inflation)) {
+    if (aicc(rival, size(other), inflation) < aicc(fit, size(law), inflation) + AS_GOOD) {
       return `${other.title} describes it as well with fewer parameters`;
     }
   }

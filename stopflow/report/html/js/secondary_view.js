@@ -41,7 +41,7 @@ class PlotView {
     new Tip(stage, this.chart, {
       groups: () => [plot], say: (_, at) => this.#say(at), open: (_, at) => this.#open(at),
     });
-    this.note.textContent = plot.parameters.map(sayParameter).join(" · ");
+    this.note.textContent = plot.parameters.map(sayParameter).join(", ");
     this.refresh();
   }
 
@@ -57,8 +57,8 @@ class PlotView {
     let rejected = 0;
     for (const curve of plot.curves) {
       if (curve.low && curve.chosen) layers.push({ type: "band", x: plot.curveX, low: curve.low, high: curve.high, colour: "--fit", alpha: 0.15 });
-      const style = curve.chosen ? { name: curve.kind, colour: "--fit" } : {
-        name: `${curve.kind}, not taken`, colour: "--muted", dash: NOT_TAKEN[rejected++ % NOT_TAKEN.length],
+      const style = curve.chosen ? { name: curve.name, colour: "--fit" } : {
+        name: `${curve.name}, not taken`, colour: "--muted", dash: NOT_TAKEN[rejected++ % NOT_TAKEN.length],
       };
       layers.push({ type: "line", x: plot.curveX, y: curve.y, width: 1.5, ...style });
     }
@@ -74,7 +74,7 @@ class PlotView {
     }
     this.key.replaceChildren(keyOf(layers));
     this.yours.textContent = own
-      ? `Yours: ${own.parameters.map(sayParameter).join(" · ")}`
+      ? `Yours: ${own.parameters.map(sayParameter).join(", ")}`
       : changed ? sayMissing(plot) : "";
     const xs = [plot.x, plot.curveX];
     const ys = [plot.y, plot.low, plot.high, ...plot.curves.map((curve) => curve.y), own ? own.points.map((p) => p.y) : []];

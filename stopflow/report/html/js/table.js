@@ -28,6 +28,7 @@ export class Table {
     this.shown = PAGE;
     this.order = null;
     this.filter = () => true;
+    this.fresh = [];
     this.head = element("tr", {}, ...this.columns.map((column, at) => this.#header(column, at)));
     this.body = element("tbody");
     this.count = element("p", { class: "quiet", role: "status" });
@@ -74,6 +75,12 @@ export class Table {
     this.refresh();
   }
 
+  /** Shows rows above the others, whatever the filter, that are not among them yet. */
+  setFresh(rows) {
+    this.fresh = rows;
+    this.refresh();
+  }
+
   #showMore() {
     this.shown += 10 * PAGE;
     this.refresh();
@@ -82,17 +89,27 @@ export class Table {
   /** Draws the rows again, `all` of them for printing. */
   refresh({ all = false } = {}) {
     const rows = this.selection(), shown = all ? rows : rows.slice(0, this.shown);
-    this.body.replaceChildren(...shown.map((row) => this.#row(row)));
+    const current = this.body.querySelector("tr.current"), focused = document.activeElement.closest("tr");
+    const place = this.body.contains(focused) ? focused : null;
+    this.body.replaceChildren(...[...this.fresh, ...shown].map((row) => this.#row(row)));
+    // Where the reader was: the open shot, and the button under the keys.
+    this.#again(current)?.classList.add("current");
+    this.#again(place)?.querySelector("button")?.focus({ preventScroll: true });
     const part = shown.length < rows.length ? `${shown.length} shown of ` : "", found = countThings(rows.length, "row");
     this.count.textContent = part + found + (rows.length === this.rows.length ? "" : `, ${this.rows.length} in all`);
     this.more.hidden = shown.length === rows.length;
     this.more.textContent = `Show ${Math.min(10 * PAGE, rows.length - shown.length)} more`;
   }
 
+  /** The row that stands for one of before. */
+  #again(row) {
+    return row && this.body.querySelector(`tr[data-index="${row.dataset.index}"]`);
+  }
+
   #row(row) {
     const cells = this.columns.map((column, at) => {
       const text = column.text(row), classes = [column.number ? "number" : "", column.css ?? ""].join(" ").trim();
-      if (at === 0 && this.open) {
+      if (at === 0 && this.open && row.index !== undefined) {
         const open = element("button", { type: "button", class: "link", onclick: () => this.open(row) }, text);
         return element("th", { scope: "row" }, open);
       }
