@@ -38,6 +38,15 @@ class Course:
         )
         return replace(self, from_s=from_s, phases=phases)
 
+    def without(self, rate: float, *, within: float) -> "Course":
+        """Leave out phases whose ln of the rate is as near as that, but never the slowest.
+
+        None is left out where `rate` is NaN.
+        """
+        faster = self.phases[:-1]
+        kept = [item for item in faster if not (item[0] and abs(log(item[0]) - rate) < within)]
+        return replace(self, phases=(*kept, *self.phases[-1:]))
+
     def change(self, stop_s: float) -> float:
         """Sum what changes up to a time: the smaller of the two sums of `_sums`."""
         return min(self._sums(stop_s, whole=True))

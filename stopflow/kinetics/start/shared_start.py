@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import inf, isfinite, log, sqrt
+from math import inf, isfinite, log, nan, sqrt
 
 import numpy as np
 
@@ -23,6 +23,8 @@ CHEAP = 0.05
 # off on average, in standard errors.
 LEAST_SHARE = 0.2
 MOVED = 4.0
+# An artefact's rate changes by less than this power of the reaction's.
+INDEPENDENT = 0.25
 
 
 def share_starts(detections: Sequence[StartDetection]) -> list[StartDetection]:
@@ -58,8 +60,10 @@ def share_starts(detections: Sequence[StartDetection]) -> list[StartDetection]:
         for item in artefacts
         if item.course.phases and item.course.phases[-1][0] > 0
     ]
-    of_instrument = max(rates, default=0) - min(rates, default=0) > CHANGES
-    return [_of_instrument(item) for item in settled] if of_instrument else settled
+    if max(rates, default=0) - min(rates, default=0) <= CHANGES:
+        return settled
+    rate = _rate_of_artefact(artefacts)
+    return [_of_instrument(item, rate=rate) for item in settled]
 
 
 def _with_their_phase(detections: Sequence[StartDetection]) -> list[StartDetection]:
@@ -113,11 +117,46 @@ def _shared_end(artefacts: Sequence[StartDetection]) -> float:
     return artefact_end(pooled)[0] - float(pooled.edge_s[0])
 
 
-def _of_instrument(detection: StartDetection) -> StartDetection:
-    """Shots of other rates show the artefact: a few points of it hide no phase."""
+def _rate_of_artefact(artefacts: Sequence[StartDetection]) -> float:
+    """Return ln of the rate, in 1/s, of a short phase that is the same whatever the mixture.
+
+    It is taken for the artefact where a power of the reaction's rate that describes how it changes
+    is next to 0, with its error; NaN otherwise.
+    """
+    seen = [
+        (log(item.course.phases[-1][0]), item.short_phase[0])
+        for item in artefacts
+        if item.short_phase is not None
+        and item.short_phase[1] < KNOWN
+        and len(item.course.phases) > 1
+        and item.course.phases[-1][0] > 0
+    ]
+    if len(seen) < max(FEWEST_SHOTS, len(artefacts) / 2):
+        return nan
+    reaction, short = np.array(seen).T
+    spread = reaction - reaction.mean()
+    squares = float(spread @ spread)
+    if np.ptp(reaction) <= CHANGES:
+        return nan
+    power = float(spread @ short) / squares
+    left = short - short.mean() - power * spread
+    error = sqrt(float(left @ left) / (len(seen) - 2) / squares)
+    return float(short.mean()) if abs(power) + 2 * error < INDEPENDENT else nan
+
+
+def _of_instrument(detection: StartDetection, *, rate: float) -> StartDetection:
+    """Shots of other rates show the artefact: it, and a few points of it, hide no phase.
+
+    `rate`: ln of that of an exponential artefact; NaN where none is known.
+    """
     at_once = any(rate >= AT_ONCE for rate, _ in detection.hidden.phases)
     hidden = NOTHING_KNOWN if at_once else detection.hidden
-    return replace(detection, of_instrument=True, hidden=hidden)
+    return replace(
+        detection,
+        of_instrument=True,
+        course=detection.course.without(rate, within=CHANGES),
+        hidden=hidden.without(rate, within=CHANGES),
+    )
 
 
 def _hidden_in_most(found: Sequence[StartDetection], artefacts: Sequence[StartDetection]) -> bool:

@@ -153,9 +153,10 @@ SENTENCES: Final[Mapping[str, Parts | Callable[[Finding], Parts]]] = {
     "no-start": _TEXT,
     "artefact-inside": _TEXT,
     "start-removes": (
-        "the detected start at {start_ms:.4g} ms leaves out about {change:.0%} of the reaction's "
-        "change and {time:.0%} of the record",
-        "",
+        "the detected start at {start_ms:.4g} ms leaves out about {change:.0%} of the change and "
+        "{time:.0%} of the record",
+        "; where that is the mixing artefact alone, shots at other concentrations show it, or give "
+        "the start yourself",
     ),
     "workbook-rate": (
         "the workbook's rate is {theirs_per_s:.4g}/s",
