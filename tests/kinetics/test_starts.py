@@ -230,6 +230,14 @@ def test_a_phase_depends_on_the_mixture_and_an_artefact_does_not(
         assert max(found.removed_change for found in detected) < 0.2
 
 
+def test_what_an_artefact_of_a_known_rate_explains_is_no_phase() -> None:
+    course = Course(from_s=0.0, phases=((1e12, 0.5), (800.0, 0.2), (90.0, 0.1), (5.0, 0.3)))
+    left = course.without(np.log(700.0), within=0.5)
+    assert left.phases == ((90.0, 0.1), (5.0, 0.3))
+    assert course.without(np.nan, within=0.5) == course
+    assert Course(phases=((800.0, 1.0),)).without(np.log(800.0), within=0.5).phases
+
+
 def test_a_dead_time_bounds_the_artefact(rng: np.random.Generator) -> None:
     """A disturbance of 12 ms is none of an instrument whose dead time is 0.2 ms."""
     time = np.linspace(0, 1.0, 10_000)

@@ -1,7 +1,7 @@
 """The course of the signal about a start, by a fit, and what of it lies before the start."""
 
 from dataclasses import dataclass, replace
-from math import exp, log, nan
+from math import exp, isfinite, log, nan
 
 from stopflow.kinetics.many.cut_fits import LARGEST_EXPONENT
 
@@ -39,12 +39,18 @@ class Course:
         return replace(self, from_s=from_s, phases=phases)
 
     def without(self, rate: float, *, within: float) -> "Course":
-        """Leave out phases whose ln of the rate is as near as that, but never the slowest.
+        """Leave out what an artefact of a known ln of the rate explains, but never the slowest.
 
-        None is left out where `rate` is NaN.
+        That is a phase whose ln of the rate is as near as that, and what is lost at once. Nothing
+        is left out where `rate` is NaN.
         """
-        faster = self.phases[:-1]
-        kept = [item for item in faster if not (item[0] and abs(log(item[0]) - rate) < within)]
+        if not isfinite(rate):
+            return self
+        kept = [
+            item
+            for item in self.phases[:-1]
+            if not (item[0] >= AT_ONCE or (item[0] and abs(log(item[0]) - rate) < within))
+        ]
         return replace(self, phases=(*kept, *self.phases[-1:]))
 
     def change(self, stop_s: float) -> float:
