@@ -96,7 +96,7 @@ def fit_in_python(job: Job) -> Reference:
     return Reference(
         fit=fit,
         stderr=_errors(fit, time[after], rest, factors=factors),
-        interval=intervals(time, signal, fit, names=("k_per_s",), inflation=factors)["k_per_s"],
+        interval=intervals(time, signal, fit, inflation=factors)["k_per_s"],
         misfit_ratio=checks.misfit_ratio,
     )
 
