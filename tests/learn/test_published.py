@@ -10,7 +10,7 @@ from stopflow.errors import SettingsError
 from stopflow.learn.classify.train import class_settings
 from stopflow.learn.compress import Share
 from stopflow.learn.published.reference import AsPublished, Reference, published_values
-from stopflow.learn.published.runs import Truncated, run_ours, run_truncated
+from stopflow.learn.published.runs import Truncated, run_ours, run_reference, run_truncated
 from stopflow.lowrank import CROSS_ENTROPY, LayerSpec, build_network
 from stopflow.lowrank.bench.reference import reference_kls_step
 
@@ -153,3 +153,15 @@ def test_a_run_that_diverges_in_its_first_epoch_is_a_row_without_figures(rng, tr
         run = run_ours(data, settings, on_epoch=lambda _done, _total: None, timed=False)
         assert math.isnan(run.at_epoch()["test_accuracy"])
     assert run.status == "diverged"
+
+
+@pytest.mark.parametrize("kind", ["vanilla", "dynamical", "adaptive"])
+@pytest.mark.parametrize("changes", [{}, {"momentum": 0.9}, {"optimiser": "adam"}])
+def test_a_published_run_that_diverges_ends_with_that_status(kind, changes, rng):
+    """Factors that are not finite cannot be decomposed: that is no fault of the program."""
+    asked = AsPublished(
+        kind=kind, hidden=(9, 8), learning_rate=1e12, epochs=3, rank=4, batch_size=8, **changes
+    )
+    found = run_reference(make_class_data(rng), asked, seed=0, on_epoch=lambda _done, _of: None)
+    assert found.status == "diverged"
+    assert len(found.history) < 3

@@ -27,6 +27,7 @@ Sources: the thesis *Low-Rank Methods in Julia* (2024) for the momentum form; Sc
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import nan
 from typing import Final, Literal
 
 import torch
@@ -123,7 +124,17 @@ class Reference:
 
     @torch.inference_mode()
     def step(self, rows: Tensor, labels: Tensor) -> float:
-        """Take one step of the published algorithm; returns the loss before it."""
+        """Take one step of the published algorithm; returns the loss before it.
+
+        The loss is NaN where a factor could not be decomposed: the training has diverged, and the
+        network is not to be stepped again.
+        """
+        try:
+            return self._step(rows, labels)
+        except torch.linalg.LinAlgError:
+            return nan
+
+    def _step(self, rows: Tensor, labels: Tensor) -> float:
         self._steps += 1
         loss, gradients = self._gradients(rows, labels)
         turned = [self._turn(i, gradient) for i, gradient in enumerate(gradients)]
@@ -200,7 +211,7 @@ class Reference:
         settings, layer = self._settings, self.layers[i]
         if settings.kind != "adaptive" or self.frozen:
             return
-        p, d, qt = torch.linalg.svd(layer["S"])
+        p, d, qt = (part.to(layer["S"].dtype) for part in torch.linalg.svd(layer["S"].double()))
         rank = max(2, min(self._kept(d), settings.rank))
         turn = qt[:, :rank] if settings.wrong_turn else qt[:rank].T
         layer["U"], layer["V"] = layer["U"] @ p[:, :rank], layer["V"] @ turn

@@ -261,6 +261,8 @@ def run_reference(
         losses = []
         for rows in torch.randperm(len(labels), generator=generator).split(published.batch_size):
             losses.append(network.step(inputs[rows], labels[rows]))
+            if not np.isfinite(losses[-1]):
+                break
             if published.kind == "adaptive" and len(ranks) < RANKED_STEPS:
                 ranks.append(network.ranks())
         seconds += time.perf_counter() - started
