@@ -1,7 +1,9 @@
 """The published implementations: their gradients, their counts, and what their switches do."""
 
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from small_images import make_class_data
@@ -155,13 +157,28 @@ def test_a_run_that_diverges_in_its_first_epoch_is_a_row_without_figures(rng, tr
     assert run.status == "diverged"
 
 
-@pytest.mark.parametrize("kind", ["vanilla", "dynamical", "adaptive"])
+@pytest.mark.parametrize("kind", ["dense", "vanilla", "dynamical", "adaptive"])
 @pytest.mark.parametrize("changes", [{}, {"momentum": 0.9}, {"optimiser": "adam"}])
-def test_a_published_run_that_diverges_ends_with_that_status(kind, changes, rng):
+def test_a_published_run_that_leaves_the_finite_ends_as_diverged(kind, changes, rng):
     """Factors that are not finite cannot be decomposed: that is no fault of the program."""
     asked = AsPublished(
-        kind=kind, hidden=(9, 8), learning_rate=1e12, epochs=3, rank=4, batch_size=8, **changes
+        kind=kind, hidden=(9, 8), learning_rate=0.1, epochs=3, rank=4, batch_size=8, **changes
     )
+    data = make_class_data(rng)
+    inputs = data.inputs.copy()
+    inputs[: data.first_test, 0] = np.nan
+    found = run_reference(
+        replace(data, inputs=inputs), asked, seed=0, on_epoch=lambda _done, _of: None
+    )
+    assert found.status == "diverged"
+    assert len(found.history) == 1
+
+
+def test_a_core_that_cannot_be_decomposed_ends_a_published_run(rng, monkeypatch):
+    def fail(*_given, **_options):
+        raise torch.linalg.LinAlgError("did not converge")
+
+    monkeypatch.setattr(torch.linalg, "svd", fail)
+    asked = AsPublished(kind="adaptive", hidden=(9, 8), learning_rate=0.1, epochs=3, rank=4)
     found = run_reference(make_class_data(rng), asked, seed=0, on_epoch=lambda _done, _of: None)
     assert found.status == "diverged"
-    assert len(found.history) < 3
