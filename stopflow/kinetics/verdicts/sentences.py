@@ -155,8 +155,8 @@ SENTENCES: Final[Mapping[str, Parts | Callable[[Finding], Parts]]] = {
     "start-removes": (
         "the detected start at {start_ms:.4g} ms leaves out about {change:.0%} of the change and "
         "{time:.0%} of the record",
-        "; where that is the mixing artefact alone, shots at other concentrations show it, or give "
-        "the start yourself",
+        ": shots at other concentrations tell whether that is a fast phase or the mixing "
+        "artefact alone, which a start of your own settles as well",
     ),
     "workbook-rate": (
         "the workbook's rate is {theirs_per_s:.4g}/s",
