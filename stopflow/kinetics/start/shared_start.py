@@ -149,7 +149,7 @@ def _of_instrument(detection: StartDetection, *, rate: float) -> StartDetection:
 
     `rate`: ln of that of an exponential artefact; NaN where none is known.
     """
-    at_once = any(rate >= AT_ONCE for rate, _ in detection.hidden.phases)
+    at_once = any(own >= AT_ONCE for own, _ in detection.hidden.phases)
     hidden = NOTHING_KNOWN if at_once else detection.hidden
     return replace(
         detection,

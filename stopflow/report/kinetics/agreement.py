@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +18,7 @@ from stopflow.report.paper.flow import (
     pair_picture,
 )
 from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.legend import put_legend_above
 from stopflow.report.paper.rounding import format_digits, format_value
 from stopflow.report.paper.scales import use_log_x
 from stopflow.report.paper.style import INK, MUTED, VERDICT_COLOURS, VERDICT_MARKERS
@@ -27,14 +27,6 @@ _LISTED = 10
 _ENOUGH = 5
 _MARK = 4.2
 _CROWD = 100
-_KEY: dict[str, Any] = {
-    "fontsize": 6.4,
-    "handlelength": 1.6,
-    "handletextpad": 0.4,
-    "columnspacing": 1.1,
-    "borderpad": 0.2,
-}
-"""A key in one line, between title and frame."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -194,7 +186,7 @@ def draw_difference(axes: Axes, *, found: Difference, other: str) -> None:
     _title(axes, f"k against the {other}")
     axes.set_xlabel(f"mean of both rates / s⁻¹{beyond}")
     axes.set_ylabel(f"k / k({other}) − 1, %")
-    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 0.99), ncols=5, **_KEY)
+    put_legend_above(axes, columns=5)
 
 
 def _title(axes: Axes, text: str) -> None:
@@ -247,7 +239,7 @@ def draw_pulls(axes: Axes, *, shots: pd.DataFrame) -> None:
     _title(axes, "errors in units of the error stated")
     axes.set_xlabel("(k − true k) / standard error")
     axes.set_ylabel("density")
-    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 0.99), ncols=2, **_KEY)
+    put_legend_above(axes, columns=2)
 
 
 def _disagreement_blocks(shots: pd.DataFrame) -> list[Block]:

@@ -29,6 +29,7 @@ from stopflow.report.paper.flow import (
 )
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.joining import describe_document
+from stopflow.report.paper.legend import put_legend_above
 from stopflow.report.paper.pdf import json_bytes, write_pdf
 from stopflow.report.paper.rounding import MISSING, format_digits
 from stopflow.report.paper.scales import use_log_y
@@ -255,7 +256,7 @@ def draw_runs(axes: Axes, variants: Sequence[ReproducedVariant], *, column: str)
     if column in ("test_accuracy", "test_mae_per_s"):
         if np.isfinite(published):
             axes.axhline(published, color=MUTED, linewidth=0.7, linestyle=(0, (4, 2)))
-        _put_legend_above(axes)
+        put_legend_above(axes, columns=3)
     drawn = np.concatenate([line.get_ydata() for line in axes.get_lines()]).astype(float)
     positive = drawn[np.isfinite(drawn) & (drawn > 0)]
     if column != "test_accuracy" and len(positive):
@@ -290,7 +291,7 @@ def draw_step_ranks(axes: Axes, ranks: Sequence[Sequence[int]]) -> None:
     axes.set_ylim(bottom=0)
     axes.set_xlabel("step")
     axes.set_ylabel("rank, as published")
-    _put_legend_above(axes)
+    put_legend_above(axes, columns=3)
 
 
 def _draw_epoch_ranks(axes: Axes, history: pd.DataFrame) -> None:
@@ -305,16 +306,4 @@ def _draw_epoch_ranks(axes: Axes, history: pd.DataFrame) -> None:
     axes.set_ylim(bottom=0)
     count_epochs(axes)
     axes.set_ylabel("rank")
-    _put_legend_above(axes)
-
-
-def _put_legend_above(axes: Axes) -> None:
-    """Put the legend where no curve can run, above the axes."""
-    axes.legend(
-        loc="lower left",
-        bbox_to_anchor=(-0.02, 0.99),
-        ncols=3,
-        columnspacing=1.0,
-        handlelength=1.4,
-        borderaxespad=0.0,
-    )
+    put_legend_above(axes, columns=3)
