@@ -196,9 +196,7 @@ def mechanism(
     from stopflow.pipeline.bench.speeds import measure_mechanism
 
     with voice.progress() as progress:
-        rows = measure_mechanism(
-            rounds=rounds, points=points, quick=quick, progress=progress
-        )
+        rows = measure_mechanism(rounds=rounds, points=points, quick=quick, progress=progress)
     _show(voice, rows, headings=MECHANISM_HEADINGS)
     voice.say(
         "x: processor time over that of this program; squares: how far above (relative); "
