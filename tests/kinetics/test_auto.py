@@ -8,7 +8,6 @@ from lab_shots import shot
 
 from stopflow.kinetics.analysis import AnalysisSettings, analyse_experiment
 from stopflow.kinetics.laws import LAWS
-from stopflow.kinetics.verdicts.law_comparison import main_rate
 from stopflow.kinetics.verdicts.rules import Verdict
 from stopflow.kinetics.verdicts.sentences import say
 from stopflow.trace import Experiment
@@ -59,8 +58,8 @@ def test_the_right_law_or_none(full_proof):
         right[judged.shot.law == law or undecided or judged.verdict is Verdict.FAIL] += 1
         if judged.verdict is not Verdict.PASS or result is None or judged.shot.law == law:
             continue
-        rate = main_rate(result.fit.rate_law, result.fit.parameters)
-        name = next(name for name, value in result.fit.parameters.items() if value == rate)
+        name = result.fit.main_rate
+        rate = result.fit.parameters[name]
         off = min(abs(rate - parameters[name]) for name in LAWS[law].rates)
         if off > 2 * result.stderr[name] and off > 0.02 * rate:
             wrong.append(number)
@@ -121,6 +120,20 @@ def test_a_rate_is_compared_by_its_own_error(rng):
     fast, slow = result.stderr["k_per_s"], result.stderr["k2_per_s"]
     assert fast > 5 * slow
     assert shift.name in ("", "k2_per_s")
+
+
+def test_a_rival_is_compared_by_the_phase_that_changes_within_the_window(rng):
+    """Under a drift the slow phase of the rival had the larger amplitude: k was 0.44 for 177."""
+    time = np.linspace(0, 0.1, 2000)
+    signal = np.exp(-177 * time) + 8 * np.exp(-0.44 * time) + 0.001 * rng.normal(size=2000)
+    result = analyse(signal, time, law="single-slope").shots[0].shot.result
+    assert result is not None
+    assert result.laws["double"].k_per_s == pytest.approx(177, rel=0.01)
+    phases = LAWS["double"]
+    parameters = {"k_per_s": 177.0, "k2_per_s": 0.44, "amplitude": 1.0, "amplitude2": 5.0}
+    assert phases.main_rate(parameters, window_s=0.1) == "k_per_s"
+    assert phases.main_rate(parameters, window_s=10.0) == "k2_per_s"
+    assert phases.main_rate(parameters | {"amplitude2": -30.0}, window_s=0.1) == "k2_per_s"
 
 
 def test_a_rate_fixed_at_zero_has_no_error(rng):
