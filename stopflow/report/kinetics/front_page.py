@@ -215,7 +215,8 @@ def _name_of(unit: Unit | None) -> str:
 
 
 def _condition_row(row: dict, shown: set[str], units: Units) -> tuple[str, ...]:
-    error = float(row["shown_error"])
+    error, half_life = float(row["shown_error"]), float(row[col.HALF_LIFE_S])
+    relative = error / float(row[col.K_PER_S])
     fitted, shots = int(row[col.FITTED]), int(row[col.SHOTS])
     spread = float(row[col.BETWEEN_SHOT_SD_PER_S])
     cells = [str(row[col.FILE])] if "file" in shown else []
@@ -245,9 +246,7 @@ def _condition_row(row: dict, shown: set[str], units: Units) -> tuple[str, ...]:
             else []
         ),
         format_digits(spread, 2),
-        format_time(
-            float(row[col.HALF_LIFE_S]), significant_digits(float(row[col.K_PER_S]), error)
-        ),
+        format_time(half_life, significant_digits(half_life, relative * half_life)),
         format_digits(float(row[col.AMPLITUDE]), 3),
         format_digits(float(row[col.SIGNAL_TO_NOISE]), 2),
         str(row[col.VERDICT]),

@@ -200,8 +200,8 @@ def _rest(fitted: pd.DataFrame) -> list[str]:
     typical, largest = (format_digits(float(of(inflation)), 3) for of in (np.median, np.max))
     return [
         f"In {count_things(len(inflation), 'shot')} part of the artefact may remain after the "
-        f"detected start; standard errors were multiplied by {typical} at the median and by up to "
-        f"{largest}."
+        f"detected start; standard errors were multiplied by {typical}"
+        + (f" at the median and by up to {largest}." if largest != typical else ".")
     ]
 
 

@@ -32,14 +32,15 @@ def column_errors(errors: Sequence[float]) -> list[float]:
     """Errors to round a column by, so that its digits do not jump from row to row.
 
     An error that begins with 1 or 2 keeps one digit instead of two where the column has fewer
-    decimals: 0.017 beside 0.03 is 0.02. No error is rounded to 0, unusable ones stay as they are.
+    decimals: 0.017 beside 0.03 is 0.02, and 0.0098 is 0.01. No error is rounded to 0, unusable ones
+    stay as they are.
     """
     fewest = min((error_decimals(error) for error in errors if _usable(error)), default=0)
     return [_even_error(error, fewest) if _usable(error) else error for error in errors]
 
 
 def _even_error(error: float, fewest: int) -> float:
-    return 3.0 * 10.0 ** -max(fewest, -math.floor(math.log10(error)))
+    return 3.0 * 10.0 ** -max(fewest, -math.floor(math.log10(error / 0.95)))
 
 
 def format_pm_column(pairs: Sequence[tuple[float, float]]) -> list[str]:
