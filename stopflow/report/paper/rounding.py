@@ -8,6 +8,7 @@ simpler threshold).
 import math
 import re
 from collections.abc import Sequence
+from itertools import groupby
 
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 MISSING = "–"
@@ -49,6 +50,15 @@ def format_pm_column(pairs: Sequence[tuple[float, float]]) -> list[str]:
     return [format_pm(*pair, like=like) for pair, like in zip(pairs, likes, strict=True)]
 
 
+def format_pm_groups(groups: Sequence[str], pairs: Sequence[tuple[float, float]]) -> list[str]:
+    """Write a column of values with their errors, each run of one group by `column_errors`."""
+    texts: list[str] = []
+    for _, run in groupby(groups):
+        start = len(texts)
+        texts += format_pm_column(pairs[start : start + len(list(run))])
+    return texts
+
+
 def significant_digits(value: float, error: float) -> int:
     """Count the digits that `error` leaves of `value`; 3 when it is not known."""
     if not (math.isfinite(value) and value != 0 and _usable(error)):
@@ -85,7 +95,7 @@ def format_value(value: float, error: float = math.nan) -> str:
         return format_digits(value, 4)
     decimals = error_decimals(error)
     shown = round(value, decimals) or value
-    if shown != 0 and not -4 < math.floor(math.log10(abs(shown))) < 5:
+    if shown != 0 and not -5 < math.floor(math.log10(abs(shown))) < 5:
         return _scientific(shown, decimals)
     return _plain(shown, decimals)
 
@@ -137,7 +147,7 @@ def format_digits(value: float, digits: int) -> str:
     if value == 0:
         return "0"
     exponent = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
-    if -4 < exponent < 6:
+    if -5 < exponent < 6:
         return _plain(value, digits - 1 - exponent)
     return _scientific(value, digits - 1 - exponent)
 
@@ -149,6 +159,14 @@ _CONCENTRATIONS = ((1.0, 1.0, "M"), (1e-3, 1e3, "mM"), (1e-6, 1e6, "µM"), (0.0,
 def format_time(seconds: float, digits: int = 3, *, exact: bool = False) -> str:
     """Write a duration in s, ms or µs; an exact one loses the zeros at its end."""
     return _in_unit(seconds, digits, _TIMES, exact=exact)
+
+
+def format_half_life(seconds: float, *, k_per_s: float, error_per_s: float) -> str:
+    """Write a half-life as well as its rate is known; `MISSING` where that is not known at all."""
+    if error_per_s >= abs(k_per_s):
+        return MISSING
+    error = seconds * error_per_s / k_per_s if k_per_s else math.nan
+    return format_time(seconds, significant_digits(seconds, error))
 
 
 def format_concentration(molar: float) -> str:
