@@ -172,6 +172,7 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "expected": text_column("what should have been there"),
     "level": text_column("error, warning or note", "error", "warning", "note"),
     "topic": text_column("conditions where two sources of a condition disagree", "", "conditions"),
+    "rule": text_column("what was checked, where only names and numbers differ between problems"),
     "split": text_column("train, validation or test"),
     "k_actual_per_s": _rate("rate the network was to predict"),
     "k_predicted_per_s": _rate("rate the network predicts"),
@@ -261,7 +262,7 @@ TABLES: Final[Mapping[str, tuple[str, ...]]] = {
         *("stderr", "low95", "high95", "unit", "aicc", "text", "remark"),
     ),
     "cuts": ("experiment", "file", "channel", "cut_s", "k_per_s", "k_stderr_per_s"),
-    "problems": ("experiment", "file", "where", "found", "expected", "level", "topic"),
+    "problems": ("experiment", "file", "where", "found", "expected", "level", "topic", "rule"),
     "inputs": ("experiment", "file", "sha256"),
 }
 """Table of a dataset -> its columns in their order."""
