@@ -56,6 +56,28 @@ class Refusal:
         return say_refusal(self.because, self.values)
 
 
+class Refusable:
+    """What has numbers or a refusal: the field `refusal`, and what follows from it."""
+
+    __slots__ = ()
+    refusal: Refusal | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether there are numbers."""
+        return self.refusal is None
+
+    @property
+    def status(self) -> FitStatus:
+        """How the fit ended."""
+        return FitStatus.OK if self.refusal is None else self.refusal.status
+
+    @property
+    def reason(self) -> str:
+        """Why there are no numbers, in a sentence; empty when there are."""
+        return "" if self.refusal is None else self.refusal.reason
+
+
 def refuse(because: str, **values: float | str) -> Refusal:
     """Refuse a fit for a reason of the table, with the values for its sentence."""
     return Refusal(because=because, values=values)

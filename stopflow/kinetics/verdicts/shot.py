@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import nan
 
 from stopflow.kinetics.signal_checks import SignalChecks
-from stopflow.kinetics.solver.refusals import FitStatus, Refusal
+from stopflow.kinetics.solver.refusals import Refusable, Refusal
 from stopflow.kinetics.solver.result import Fit
 from stopflow.kinetics.solver.window import Window
 from stopflow.kinetics.start.detect import StartDetection
@@ -90,7 +90,7 @@ class ShotResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ShotAnalysis:
+class ShotAnalysis(Refusable):
     """The analysis of a shot, without its trace.
 
     Attributes
@@ -121,16 +121,6 @@ class ShotAnalysis:
     result: ShotResult | None = None
     omitted: tuple[Omission, ...] = ()
     first_s: float = nan
-
-    @property
-    def status(self) -> FitStatus:
-        """How the fit ended."""
-        return FitStatus.OK if self.refusal is None else self.refusal.status
-
-    @property
-    def reason(self) -> str:
-        """Why there is no rate, in a sentence; empty when there is one."""
-        return "" if self.refusal is None else self.refusal.reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
