@@ -1,12 +1,14 @@
 """The global fit: Levenberg and Marquardt in the logarithms of the constants, from many starts.
 
 No starting value is asked for: a scrambled Sobol sequence over the range of constants that the
-shots could show is tried on thinned data, the best points are refined there, and the distinct
-minima again on all points. Several minima that are as good are all returned.
+shots could show is tried on thinned data. From the best points, none of them near another, one way
+down after the other is followed until hardly a minimum is left to be found; the lowest are refined,
+and the distinct ones again on all points. Several minima that are as good are all returned.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy.stats import chi2, qmc
@@ -19,7 +21,11 @@ from stopflow.mechanism.thin import thin_problem
 from stopflow.trace import FloatArray
 
 TRIES_A_NUMBER = 32
-REFINED, MOST_MINIMA = 6, 3
+REFINED, MOST_MINIMA, MOST_STARTS = 6, 3, 20
+NEIGHBOURS = 0.25
+"""Largest difference of a free number, as a part of its range, between starts of one valley."""
+SAME_LEVEL = 0.01
+"""Relative difference of the squares of two ways down that are taken for one minimum."""
 TOGETHER = 32
 ROUGH, NEGLIGIBLE_ROUGHLY = 1e-5, 1e-6
 """Tolerance of the rate equations, and share of the sum of squares, in the search."""
@@ -103,9 +109,8 @@ def fit_mechanism(
     unit = qmc.Sobol(d=problem.constants.count, rng=generator).random(tries)
     grid = centre + width * (2 * unit - 1)
     squares = _scan(thin, grid)
-    order = np.argsort(squares)[:REFINED]
-    begun = _begin(thin, [grid[at] for at in order if np.isfinite(squares[at])])
-    rough = _refine(thin, begun, tolerance=ROUGH, negligible=NEGLIGIBLE_ROUGHLY)
+    begun = _explore(thin, grid[_spread(unit, squares)])
+    rough = _refine(thin, begun[:REFINED], tolerance=ROUGH, negligible=NEGLIGIBLE_ROUGHLY)
     chosen = _valleys(thin, rough, thin.points / problem.points)
     found = [
         minimise(problem, item.theta, tolerance=FAIR, negligible=NEGLIGIBLE_ROUGHLY)
@@ -121,20 +126,46 @@ def search_again(fit: GlobalFit, starts: Sequence[FloatArray]) -> GlobalFit:
     known = [fit.best, *fit.others]
     begun = [
         item
-        for item in _begin(fit.problem, starts)
+        for item in _distinct([_descend(fit.problem, start) for start in starts], NEARLY_SAME)
         if item.squares < HOPELESS * fit.best.squares and _is_new(item, known, NEARLY_SAME)
     ]
     found = _refine(fit.problem, begun, tolerance=FAIR, negligible=NEGLIGIBLE_ROUGHLY)
     return conclude(fit.problem, _distinct([*known, *found])) if found else fit
 
 
-def _begin(problem: Problem, starts: Sequence[FloatArray]) -> list[Minimum]:
-    """Step down coarsely, and leave out starts that lead to where others led."""
-    found = [
-        minimise(problem, start, turns=FEW_TURNS, tolerance=COARSE, negligible=COARSELY)
-        for start in starts
-    ]
+def _spread(unit: FloatArray, squares: FloatArray) -> list[int]:
+    """Give the places of starts, the best first, none of them near a better one.
+
+    The best ones alone may all lie in one valley.
+    """
+    kept: list[int] = []
+    for place in np.argsort(squares).tolist():
+        near = np.abs(unit[kept] - unit[place]).max(axis=1, initial=0.0) < NEIGHBOURS
+        if np.isfinite(squares[place]) and not near.any():
+            kept.append(place)
+    return kept[:MOST_STARTS]
+
+
+def _explore(problem: Problem, starts: Sequence[FloatArray]) -> list[Minimum]:
+    """Step down coarsely from one start after the other until hardly a minimum is left to be found.
+
+    Where n starts have led to w minima, w (n - 1) / (n - w - 2) are expected (Boender and Rinnooy
+    Kan, Math. Program. 37, 59 (1987), 10.1007/BF02591684).
+    """
+    found: list[Minimum] = []
+    for start in starts:
+        found.append(_descend(problem, start))
+        lowest = min(item.squares for item in found)
+        levels = sorted(item.squares for item in found if item.squares < HOPELESS * lowest)
+        kinds = 1 + sum(high > (1 + SAME_LEVEL) * low for low, high in pairwise(levels))
+        left = len(levels) - kinds - 2
+        if len(found) >= REFINED and kinds * (len(levels) - 1) <= (kinds + 1) * left:
+            break
     return _distinct(found, NEARLY_SAME)
+
+
+def _descend(problem: Problem, start: FloatArray) -> Minimum:
+    return minimise(problem, start, turns=FEW_TURNS, tolerance=COARSE, negligible=COARSELY)
 
 
 def _refine(

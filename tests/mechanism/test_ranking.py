@@ -86,6 +86,15 @@ def test_the_true_scheme_is_kept_and_no_wrong_one_is_certain(full_proof) -> None
     assert wrong <= 0.02 * count
 
 
+@pytest.mark.parametrize(("name", "lab"), [("turnover", 14), ("turnover", 15), ("burst", 11)])
+def test_the_search_finds_the_minimum_of_the_truth(name, lab) -> None:
+    """The best of the starts once lay in one valley all, and the lowest minimum in another."""
+    shots = simulate_lab(name, np.random.default_rng([lab, 7]))
+    fit = fit_known(KNOWN[name], shots, generator=np.random.default_rng(lab))
+    true = minimise(fit.problem, np.log(LABS[name][0]))
+    assert fit.best.squares < true.squares * (1 + 1e-4)
+
+
 def test_a_scheme_that_contains_a_simpler_one_is_not_counted_as_undecided() -> None:
     shots = simulate_lab("first order", np.random.default_rng([0, 7]))
     names = ("first order", "reversible first order", "two steps in a row", "dimerisation")
