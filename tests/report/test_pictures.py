@@ -12,7 +12,7 @@ from stopflow.errors import SettingsError
 from stopflow.kinetics.verdicts.rules import RULES
 from stopflow.report.kinetics.agreement import compare_rates
 from stopflow.report.kinetics.answers import build_answers, say_repeats, say_trust
-from stopflow.report.kinetics.conditions import build_series, build_units, sort_conditions
+from stopflow.report.kinetics.conditions import build_series, sort_conditions
 from stopflow.report.kinetics.experiment_numbers import build_experiment_picture
 from stopflow.report.kinetics.experiment_strip import _build_columns
 from stopflow.report.kinetics.experiment_tables import take_experiment
@@ -29,6 +29,7 @@ from stopflow.report.kinetics.view import plot_shot
 from stopflow.report.models.numbers import fit_lines, list_worst, size_layers, split_points
 from stopflow.report.paper.pictures import save_picture
 from stopflow.report.paper.style import ordered_colours
+from stopflow.report.paper.units import build_units
 
 
 def _rows(lab):

@@ -12,14 +12,7 @@ from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.kinetics.verdicts.repeatability import as_series, pool
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.answers import build_answers
-from stopflow.report.kinetics.conditions import (
-    Unit,
-    Units,
-    build_series,
-    build_units,
-    label_conditions,
-    shared_unit,
-)
+from stopflow.report.kinetics.conditions import build_series, label_conditions
 from stopflow.report.kinetics.secondary_numbers import (
     SYMBOLS,
     CurveLine,
@@ -29,6 +22,7 @@ from stopflow.report.kinetics.secondary_numbers import (
 )
 from stopflow.report.paper.decimate import FloatArray
 from stopflow.report.paper.rounding import set_numbers
+from stopflow.report.paper.units import Unit, Units, build_units, shared_unit
 from stopflow.report.tables.tables import signal_unit
 
 PAYLOAD_VERSION = 1

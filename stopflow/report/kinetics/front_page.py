@@ -10,9 +10,6 @@ from stopflow import column_names as col
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.answers import build_answers
 from stopflow.report.kinetics.conditions import (
-    Unit,
-    Units,
-    build_units,
     name_files_apart,
     sort_conditions,
     varying_columns,
@@ -50,6 +47,7 @@ from stopflow.report.paper.style import (
     WASH,
     shorten_middle,
 )
+from stopflow.report.paper.units import Unit, Units, build_units
 from stopflow.report.tables.tables import signal_unit
 
 _NAME_LENGTH = 60

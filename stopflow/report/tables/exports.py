@@ -85,14 +85,13 @@ def export_origin(data: KineticsReportData, names: FreshNames) -> list[Path]:
 
     Three header rows: long name, units, comments (file and k).
     """
-    unit = signal_unit(data.shots)
     written = []
-    for experiment in data.shots[col.EXPERIMENT].unique():
-        traces = list(_traces(data, experiment))
+    for experiment, shots in data.shots.groupby(col.EXPERIMENT, sort=False):
+        unit, traces = signal_unit(shots), list(_traces(data, str(experiment)))
         names_row = [text for row, _, _ in traces for text in ("time", _cell(str(row[col.FILE])))]
         units = [text for _ in traces for text in ("s", unit)]
         notes = [text for row, _, _ in traces for text in ("", _note(row))]
-        target = names.path("origin", experiment)
+        target = names.path("origin", str(experiment))
         _write_lines([names_row, units, notes, *_side_by_side(traces)], target)
         written.append(target)
     return written
