@@ -235,6 +235,7 @@ def _plot(picture: SecondaryPicture, part: pd.DataFrame) -> dict[str, Any]:
     return {
         "title": _title(picture, part),
         "kind": str(chosen["kind"].iloc[0]) if len(chosen) else picture.kind,
+        "remark": set_numbers(str(part["remark"].iloc[0])),
         "xLabel": picture.x_label,
         "yLabel": picture.y_label,
         "factor": picture.factor,
