@@ -73,7 +73,7 @@ def test_overlaid_plots_have_letters_and_the_table_has_the_names(lab):
     plt.close(figure)
     row = {"plot": "p", "experiment": "", "kind": "arrhenius", "chosen": True, "points": 3}
     row |= {"parameter": "Ea", "value": 50.0, "stderr": 1.0, "low95": 48.0, "high95": 52.0}
-    row |= {"unit": "kJ/mol", "aicc": 1.0, "remark": "", "rates": ""}
+    row |= {"role": "parameter", "unit": "kJ/mol", "aicc": 1.0, "remark": "", "rates": ""}
     rows = [{**row, "group": f"group {place}", **long_group(place)} for place in range(4)]
     heads = [row[0] for row in secondary_grid(pd.DataFrame(rows), letters=letters).rows[::2]]
     assert [head[:4] for head in heads] == ["(a) ", "(b) ", "(c) ", "(d) "]
@@ -130,10 +130,18 @@ def test_nothing_to_repeat_takes_no_page(lab):
 def test_problems_that_differ_in_names_alone_take_one_row(lab):
     problems = pd.DataFrame(
         [
-            (f"run {i}", f"shot_{i}.bka", "", f"no row for shot_{i}.bka", "a row", "warning")
+            (
+                f"run {i}",
+                f"shot_{i}.bka",
+                "",
+                f"no row for shot_{i}.bka",
+                "a row",
+                "warning",
+                "no row",
+            )
             for i in range(28)
         ],
-        columns=["experiment", "file", "where", "found", "expected", "level"],
+        columns=["experiment", "file", "where", "found", "expected", "level", "rule"],
     )
     grids = [
         b

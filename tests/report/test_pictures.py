@@ -118,11 +118,23 @@ def test_a_hyperbola_has_the_band_of_its_covariance(lab):
     shared = lab.secondary.iloc[:1].to_dict("records")[0] | {"kind": "hyperbola"}
     found = zip(("k_off", "k_max", "K"), values, errors, strict=True)
     rows = [
-        {"parameter": name, "value": value, "stderr": error, "high95": value + 3 * error}
+        {
+            "role": "parameter",
+            "parameter": name,
+            "value": value,
+            "stderr": error,
+            "high95": value + 3 * error,
+        }
         for name, value, error in found
     ]
     rows += [
-        {"parameter": f"correlation({pair})", "value": value, "stderr": np.nan, "high95": np.nan}
+        {
+            "role": "correlation",
+            "parameter": f"correlation({pair})",
+            "value": value,
+            "stderr": np.nan,
+            "high95": np.nan,
+        }
         for pair, value in pairs.items()
     ]
     (picture,) = report_lab.pictures_of(pd.DataFrame([shared | row for row in rows]), own)
@@ -170,7 +182,9 @@ def test_temperature_lines_go_through_the_rates_they_describe(kind):
         for name, value in found
     ]
     columns = [*report_lab.SECONDARY_COLUMNS[:13]]
-    table = pd.DataFrame(rows, columns=columns).assign(unit="", aicc=1.0, text="")
+    table = pd.DataFrame(rows, columns=columns).assign(
+        unit="", aicc=1.0, text="", role="parameter", at=np.nan
+    )
     (picture,) = report_lab.pictures_of(table, conditions)
     order = np.argsort(picture.x)
     drawn = np.interp(picture.x[order], picture.curves[0].x, picture.curves[0].y)
@@ -196,6 +210,8 @@ def test_points_of_k_on_come_from_their_rows():
         unit="",
         conditions="",
         rates="",
+        role=["parameter"] * len(found) + ["point"] * len(own),
+        at=[np.nan] * len(found) + kelvin.tolist(),
     )
     (picture,) = report_lab.pictures_of(
         table, report_lab.build_lab(names=("a",), points=201).conditions

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from stopflow import column_names as col
-from stopflow.kinetics.laws import COMPARED, RateLaw
+from stopflow.kinetics.laws import COMPARED
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.conditions import constant_conditions
 from stopflow.report.kinetics.experiment_figures import draw_traces
@@ -207,7 +207,7 @@ def _models_grid(tables: ExperimentTables) -> Grid:
     columns = (
         Column(title="Condition"),
         Column(title="Used", align="right"),
-        *(Column(title=law.heading, unit=_rate_unit(law), align="right") for _, law in COMPARED),
+        *(Column(title=law.heading, unit="k / s⁻¹", align="right") for _, law in COMPARED),
         *(Column(title="Reported", unit=f"{name} / s⁻¹", align="right") for name in reported),
         Column(title="Lowest AICc", unit="shots", align="left"),
         Column(title="Other law that fits", unit="shift of k, SE", align="right"),
@@ -223,11 +223,6 @@ def _models_grid(tables: ExperimentTables) -> Grid:
         size=6.8,
         name="Models tried",
     )
-
-
-def _rate_unit(law: RateLaw) -> str:
-    """Of several phases the comparison holds the rate of the largest amplitude."""
-    return "k / s⁻¹" if len(law.rates) == 1 else "main k / s⁻¹"
 
 
 def _mean_rate(shots: Columns, column: str) -> tuple[float, float]:

@@ -1,6 +1,5 @@
 """First pages of the kinetics report: what the rates are, whether to trust them, what to redo."""
 
-from functools import partial
 from itertools import groupby
 from operator import itemgetter
 
@@ -27,9 +26,9 @@ from stopflow.report.kinetics.summary import (
     state_left_out,
     state_trust,
 )
-from stopflow.report.paper.flow import Block, Bookmark, Paragraph, Picture, build_heading
+from stopflow.report.paper.flow import Block, Paragraph, Picture, build_heading
+from stopflow.report.paper.front import build_cells, build_title
 from stopflow.report.paper.grid import Column, Grid
-from stopflow.report.paper.page import Page
 from stopflow.report.paper.rounding import (
     MISSING,
     celsius_text,
@@ -44,7 +43,6 @@ from stopflow.report.paper.style import (
     MUTED,
     VERDICT_COLOURS,
     VERDICT_SIGNS,
-    WASH,
     shorten_middle,
 )
 from stopflow.report.paper.units import Unit, Units, build_units
@@ -59,20 +57,8 @@ def build_front_blocks(data: KineticsReportData) -> list[Block]:
     """Compose the answers: rates, trust, repeats, in this order."""
     counts = count_shots(data.shots)
     blocks: list[Block] = [
-        Paragraph(
-            text="Rate constants",
-            size=20.0,
-            bold=True,
-            after_mm=1.0,
-            leading=1.15,
-            bookmark=Bookmark(title="Rate constants"),
-        ),
-        Paragraph(text=_what(data, counts), size=8.4, colour=MUTED, after_mm=3.2),
-        Picture(
-            tall_mm=17.0,
-            paint=partial(_paint_counts, counts, len(list_doubtful(data.conditions))),
-            after_mm=4.2,
-        ),
+        *build_title("Rate constants", _what(data, counts)),
+        _count_cells(counts, len(list_doubtful(data.conditions))),
     ]
     blocks.append(build_answers(data))
     disagreements = say_disagreements(data.problems)
@@ -117,10 +103,8 @@ def _what(data: KineticsReportData, counts: Counts) -> str:
     return f"{files} from {count_things(counts.experiments, 'experiment')}: {shown}"
 
 
-def _paint_counts(
-    counts: Counts, doubtful: int, page: Page, x_mm: float, y_mm: float, width_mm: float
-) -> None:
-    """Draw the counts of shots; series that have a warning as a whole stand beside theirs."""
+def _count_cells(counts: Counts, doubtful: int) -> Picture:
+    """Show the counts of shots; series that have a warning as a whole stand beside theirs."""
     beside = f", {doubtful} series" if doubtful else ""
     cells = (
         ("shots read", counts.read, INK),
@@ -129,20 +113,8 @@ def _paint_counts(
         (f"{VERDICT_SIGNS['WARN']} warned{beside}", counts.warned, VERDICT_COLOURS["WARN"]),
         (f"{VERDICT_SIGNS['FAIL']} refused", counts.refused, VERDICT_COLOURS["FAIL"]),
     )
-    gap = 3.0
-    wide = (width_mm - gap * (len(cells) - 1)) / len(cells)
-    for place, (label, count, colour) in enumerate(cells):
-        left = x_mm + place * (wide + gap)
-        page.box(left, y_mm, width_mm=wide, height_mm=17.0, colour=WASH)
-        page.text(
-            left + 3.0,
-            y_mm + 9.0,
-            f"{count:,}".replace(",", " "),
-            size=17,
-            bold=True,
-            colour=colour,
-        )
-        page.text(left + 3.0, y_mm + 14.0, label, size=7.4, colour=colour)
+    shown = [(f"{count:,}".replace(",", " "), label, colour) for label, count, colour in cells]
+    return build_cells(shown, size=17, label_size=7.4)
 
 
 def _condition_grid(data: KineticsReportData) -> Grid:
