@@ -141,12 +141,15 @@ def test_workbook_has_a_sheet_a_level_and_no_formula(dangerous, tmp_path):
 def test_a_workbook_shows_amounts_in_the_units_of_the_lab(lab, tmp_path):
     """As the report does: no 0.000E+00 mol/L, and no kelvin beside degrees."""
     path = tmp_path / "rates.xlsx"
-    write_rates_xlsx(lab, path)
+    conditions = lab.conditions.assign(k2_per_s=np.nan, outlier_files="")
+    write_rates_xlsx(replace(lab, conditions=conditions), path)
     book = openpyxl.load_workbook(path)
     for name, frame in (("conditions", lab.conditions), ("shots", lab.shots)):
         heads, *rows = book[name].iter_rows(values_only=True)
         shown = pd.DataFrame(rows, columns=heads)
         assert not {"concentration_M (mol/L)", "temperature_K (K)"} & set(heads)
+        assert ("k2_per_s (s⁻¹)" in heads) == (name == "shots"), "no column of conditions is empty"
+        assert "outlier_files" not in heads
         assert shown["concentration (µM)"].tolist() == pytest.approx(1e6 * frame["concentration_M"])
         assert shown["temperature (°C)"].tolist() == pytest.approx(frame["temperature_K"] - 273.15)
     meanings = {row[0]: row[1:] for row in book["columns"].iter_rows(values_only=True)}

@@ -46,7 +46,7 @@ from stopflow.report.paper.style import (
     shorten_middle,
 )
 from stopflow.report.paper.units import Unit, Units, build_units
-from stopflow.report.tables.tables import signal_unit
+from stopflow.report.tables.tables import signal_unit, signal_units
 
 _NAME_LENGTH = 60
 _FIT_OF = {"joint": "a joint fit", "mean": "a fit to the mean trace"}
@@ -106,8 +106,9 @@ def _what(data: KineticsReportData, counts: Counts) -> str:
 def _count_cells(counts: Counts, doubtful: int) -> Picture:
     """Show the counts of shots; series that have a warning as a whole stand beside theirs."""
     beside = f", {doubtful} series" if doubtful else ""
+    unread = f", {counts.unreadable} unreadable" if counts.unreadable else ""
     cells = (
-        ("shots read", counts.read, INK),
+        (f"shots read{unread}", counts.read, INK),
         ("fitted", counts.fitted, INK),
         (f"{VERDICT_SIGNS['PASS']} passed", counts.passed, VERDICT_COLOURS["PASS"]),
         (f"{VERDICT_SIGNS['WARN']} warned{beside}", counts.warned, VERDICT_COLOURS["WARN"]),
@@ -121,9 +122,7 @@ def _condition_grid(data: KineticsReportData) -> Grid:
     files = name_files_apart(data.shots, data.conditions)
     table = sort_conditions(data.conditions.assign(file=files))
     units = build_units(table)
-    signals = {
-        name: signal_unit(own) for name, own in data.shots.groupby(col.EXPERIMENT, sort=False)
-    }
+    signals = signal_units(data.shots)
     mixed = len(set(signals.values())) > 1
     shown = set(varying_columns(table)) | {
         name for name in (col.CONCENTRATION_M, col.TEMPERATURE_K) if np.isfinite(table[name]).any()

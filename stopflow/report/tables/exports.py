@@ -13,7 +13,7 @@ from stopflow.io.csv_files import inert
 from stopflow.report.data import KineticsReportData
 from stopflow.report.paper.decimate import FloatArray
 from stopflow.report.paper.rounding import format_concentration
-from stopflow.report.tables.tables import signal_unit
+from stopflow.report.tables.tables import signal_units
 
 LONGEST_NAME = 100
 """Characters of a file's name; no file system takes more than 255 bytes."""
@@ -86,12 +86,12 @@ def export_origin(data: KineticsReportData, names: FreshNames) -> list[Path]:
     Three header rows: long name, units, comments (file and k).
     """
     written = []
-    for experiment, shots in data.shots.groupby(col.EXPERIMENT, sort=False):
-        unit, traces = signal_unit(shots), list(_traces(data, str(experiment)))
+    for experiment, unit in signal_units(data.shots).items():
+        traces = list(_traces(data, experiment))
         names_row = [text for row, _, _ in traces for text in ("time", _cell(str(row[col.FILE])))]
         units = [text for _ in traces for text in ("s", unit)]
         notes = [text for row, _, _ in traces for text in ("", _note(row))]
-        target = names.path("origin", str(experiment))
+        target = names.path("origin", experiment)
         _write_lines([names_row, units, notes, *_side_by_side(traces)], target)
         written.append(target)
     return written

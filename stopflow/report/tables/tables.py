@@ -73,7 +73,7 @@ def write_rates_xlsx(data: KineticsReportData, path: Path) -> None:
     """
     unit, units = signal_unit(data.shots), build_units(data.conditions)
     frames = {
-        "conditions": _for_readers(drop_stored(data.conditions), units),
+        "conditions": _filled(_for_readers(drop_stored(data.conditions), units)),
         "shots": _for_readers(numbers_of_workbooks(order_columns(data.shots)), units),
         "secondary": _for_readers(data.secondary, units),
         "settings": settings_frame(data.provenance),
@@ -99,6 +99,11 @@ def _for_readers(frame: pd.DataFrame, units: Units) -> pd.DataFrame:
     return shown
 
 
+def _filled(frame: pd.DataFrame) -> pd.DataFrame:
+    """Leave out columns without any value, such as the further phases of a lab of one."""
+    return frame.loc[:, [not frame[name].replace("", np.nan).isna().all() for name in frame]]
+
+
 def write_table_xlsx(frame: pd.DataFrame, path: Path, *, sheet: str) -> None:
     """Write one table as a workbook of one sheet, formatted like the others."""
     write_sheets({sheet: frame}, path, unit=signal_unit(frame))
@@ -110,6 +115,12 @@ def signal_unit(shots: pd.DataFrame) -> str:
         return "V"
     units = [text for text in shots[col.SIGNAL_UNIT].dropna().unique() if text]
     return " or ".join(units) or "V"
+
+
+def signal_units(shots: pd.DataFrame) -> dict[str, str]:
+    """Return the unit of the signal of each experiment."""
+    groups = shots.groupby(col.EXPERIMENT, sort=False)
+    return {str(name): signal_unit(own) for name, own in groups}
 
 
 def settings_frame(provenance: Mapping[str, object]) -> pd.DataFrame:
