@@ -17,7 +17,7 @@ from stopflow.report.kinetics.conditions import build_series, sort_conditions
 from stopflow.report.kinetics.experiment_numbers import build_experiment_picture
 from stopflow.report.kinetics.experiment_strip import _build_columns
 from stopflow.report.kinetics.experiment_tables import take_experiment
-from stopflow.report.kinetics.front_page import _paint_counts
+from stopflow.report.kinetics.front_page import _count_cells
 from stopflow.report.kinetics.reasons import count_reasons
 from stopflow.report.kinetics.repeats import group_series, list_doubtful, list_repeats
 from stopflow.report.kinetics.secondary_words import summarise_secondary
@@ -256,7 +256,7 @@ def test_shots_that_could_not_be_read_are_told_beside_those_that_were():
     page = SimpleNamespace(
         box=lambda *_, **__: None, text=lambda _x, _y, text, **__: said.append(text)
     )
-    _paint_counts(counts, 0, page, 0.0, 0.0, 170.0)
+    _count_cells(counts, 0).paint(page, 0.0, 0.0, 170.0)
     assert said[:2] == ["13", "shots read, 1 unreadable"]
 
 
