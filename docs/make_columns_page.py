@@ -7,9 +7,11 @@ INTRODUCTION = """# Columns of the tables
 
 `rates.csv` and the sheet `shots` of `rates.xlsx` have one row a shot, the other sheets one row a
 condition, a parameter, or a problem. Times are in s, rates in s⁻¹, concentrations in mol/L and
-temperatures in K; the signal keeps the unit that the files give it. A missing number is an empty
-cell. Columns of the lab's own workbooks that the program does not know follow under their own
-headers with `workbook: ` before them, so that none of them can stand for a result.
+temperatures in K; the signal keeps the unit that the files give it. `rates.xlsx` has the columns
+`concentration`, `ionic strength` and `temperature` instead, in the units of the lab, as the report
+does. A missing number is an empty cell. Columns of the lab's own workbooks that the program does
+not know follow under their own headers with `workbook: ` before them, so that none of them can
+stand for a result.
 """
 
 

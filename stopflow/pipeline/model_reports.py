@@ -29,7 +29,7 @@ def model_data(folder: Path, *, dataset: Dataset | None) -> ModelReportData:
         When there is no model, or a file of it cannot be read.
     """
     from stopflow.learn.saved import HISTORY, METRICS, PREDICTIONS
-    from stopflow.report.tables.tables import signal_unit
+    from stopflow.report.tables.tables import signal_units
 
     require_reportable(folder)
     try:
@@ -50,7 +50,7 @@ def model_data(folder: Path, *, dataset: Dataset | None) -> ModelReportData:
         predictions=predictions,
         trace=None if dataset is None else trace_finder(dataset),
         provenance=provenance,
-        signal_unit="Volt" if dataset is None else signal_unit(dataset.shots),
+        signal_units={} if dataset is None else signal_units(dataset.shots),
     )
 
 

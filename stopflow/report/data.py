@@ -75,8 +75,8 @@ class ModelReportData:
         One row a model, as `write_compare_pdf` prints it; None without a comparison.
     provenance
         As for the kinetics report.
-    signal_unit
-        What `trace` counts in, as the axes say it.
+    signal_units
+        Experiment -> what its traces count in, as the axes say it; "Volt" for any other.
     """
 
     name: str
@@ -86,4 +86,4 @@ class ModelReportData:
     trace: Callable[[str, str], TracePair | None] | None = None
     comparison: pd.DataFrame | None = None
     provenance: Mapping[str, object] = field(default_factory=dict)
-    signal_unit: str = "Volt"
+    signal_units: Mapping[str, str] = field(default_factory=dict)

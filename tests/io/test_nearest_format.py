@@ -134,3 +134,9 @@ def test_what_is_near_to_nothing_says_where_the_formats_are_listed(text: str) ->
     said = str(unknown_format(head_of(text)))
     assert "nearest" not in said
     assert said.endswith(f"one of the {len(READERS)} formats that stopflow formats lists")
+
+
+def test_what_a_named_format_lacks_is_said_as_a_sentence():
+    """By its name it is a Bio-Kine file: "expected its first line", not "its a Bio-Kine file"."""
+    said = str(unknown_format(Head(name="notes.bka", data=b"not a trace\n")))
+    assert 'expected its first line "BIO-KINE ASCII FILE" or "BIO-KINE MULTI-Y' in said

@@ -8,13 +8,14 @@ import pytest
 import report_lab
 from matplotlib.colors import rgb_to_hsv, to_rgb
 
-from stopflow.report.kinetics.conditions import build_series, build_units
+from stopflow.report.kinetics.conditions import build_series
 from stopflow.report.kinetics.report import write_kinetics_figures
 from stopflow.report.models.comparison import write_compare_figures
 from stopflow.report.models.report import write_model_figures
 from stopflow.report.paper.figure_files import list_figures, name_figure
 from stopflow.report.paper.flow import Picture, row_picture
 from stopflow.report.paper.style import PAPERS
+from stopflow.report.paper.units import build_units
 
 PNG = b"\x89PNG\r\n\x1a\n"
 

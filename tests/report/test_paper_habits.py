@@ -10,7 +10,7 @@ import report_lab
 from stopflow.kinetics.verdicts.findings import write_findings
 from stopflow.kinetics.verdicts.rules import RULES
 from stopflow.report.kinetics.closing import build_closing_blocks
-from stopflow.report.kinetics.conditions import Units, build_series, build_units, describe_value
+from stopflow.report.kinetics.conditions import build_series, describe_value
 from stopflow.report.kinetics.experiment_numbers import build_experiment_picture
 from stopflow.report.kinetics.experiment_tables import take_experiment
 from stopflow.report.kinetics.repeat_blocks import build_repeat_blocks
@@ -20,6 +20,7 @@ from stopflow.report.kinetics.secondary_table import secondary_grid
 from stopflow.report.kinetics.view import plot_shot, say_key
 from stopflow.report.paper.grid import Grid
 from stopflow.report.paper.rounding import column_errors, format_pm_groups, format_value
+from stopflow.report.paper.units import Units, build_units
 
 UNITS = Units(concentration=(1e3, "mM"), ionic_strength=(1e3, "mM"))
 

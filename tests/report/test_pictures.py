@@ -1,6 +1,7 @@
 """The numbers behind the pictures, against the formulas written out."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,14 +13,16 @@ from stopflow.errors import SettingsError
 from stopflow.kinetics.verdicts.rules import RULES
 from stopflow.report.kinetics.agreement import compare_rates
 from stopflow.report.kinetics.answers import build_answers, say_repeats, say_trust
-from stopflow.report.kinetics.conditions import build_series, build_units, sort_conditions
+from stopflow.report.kinetics.conditions import build_series, sort_conditions
 from stopflow.report.kinetics.experiment_numbers import build_experiment_picture
 from stopflow.report.kinetics.experiment_strip import _build_columns
 from stopflow.report.kinetics.experiment_tables import take_experiment
+from stopflow.report.kinetics.front_page import _count_cells
 from stopflow.report.kinetics.reasons import count_reasons
 from stopflow.report.kinetics.repeats import group_series, list_doubtful, list_repeats
 from stopflow.report.kinetics.secondary_words import summarise_secondary
 from stopflow.report.kinetics.summary import (
+    Counts,
     count_shots,
     state_trust,
     summarise_rates,
@@ -29,6 +32,7 @@ from stopflow.report.kinetics.view import plot_shot
 from stopflow.report.models.numbers import fit_lines, list_worst, size_layers, split_points
 from stopflow.report.paper.pictures import save_picture
 from stopflow.report.paper.style import ordered_colours
+from stopflow.report.paper.units import build_units
 
 
 def _rows(lab):
@@ -243,6 +247,17 @@ def test_counts_and_reasons_add_up(lab):
     failed = [item for item in listed if item.verdict == "FAIL"]
     assert sum(item.shots for item in failed) == counts.refused
     assert [item.verdict for item in listed] == sorted(item.verdict for item in listed)
+
+
+def test_shots_that_could_not_be_read_are_told_beside_those_that_were():
+    """So that 13 shots read do not stand under 14 files without a word."""
+    counts = Counts(experiments=1, read=13, unreadable=1, fitted=12, passed=11, warned=0, refused=3)
+    said: list[str] = []
+    page = SimpleNamespace(
+        box=lambda *_, **__: None, text=lambda _x, _y, text, **__: said.append(text)
+    )
+    _count_cells(counts, 0).paint(page, 0.0, 0.0, 170.0)
+    assert said[:2] == ["13", "shots read, 1 unreadable"]
 
 
 def test_the_first_page_answers_the_three_questions(lab):

@@ -100,6 +100,6 @@ def test_numbers_of_a_sentence_are_set_as_in_print():
 
 
 def test_a_half_life_has_the_digits_of_its_rate():
-    assert format_half_life(0.0217302, k_per_s=31.9, error_per_s=0.0998) == "21.73 ms"
-    assert format_half_life(0.0248, k_per_s=30.0, error_per_s=150.0) == "–"
-    assert format_half_life(0.0248, k_per_s=30.0, error_per_s=float("nan")) == "24.8 ms"
+    assert format_half_life(0.0217302, 0.0217302 * 0.0998 / 31.9) == "21.73 ms"
+    assert format_half_life(0.0248, 5 * 0.0248) == "–"
+    assert format_half_life(0.0248, float("nan")) == "24.8 ms"

@@ -119,7 +119,8 @@ def test_workbook_has_a_sheet_a_level_and_no_formula(dangerous, tmp_path):
     units = {
         name: header[len(name) :].strip(" ()") for name, header in zip(names, headers, strict=True)
     }
-    assert ",".join(names).startswith(PROMISED)
+    promised = PROMISED.replace("concentration_M", "concentration")
+    assert ",".join(names).startswith(promised.replace("temperature_K", "temperature"))
     assert sheet.max_row == 1 + len(dangerous.shots), "a row of units would be sorted as a shot"
     assert sheet.auto_filter.ref.startswith("A1:")
     assert "trace_first" not in names
@@ -135,6 +136,25 @@ def test_workbook_has_a_sheet_a_level_and_no_formula(dangerous, tmp_path):
     for cell, k in zip(column, dangerous.shots["k_per_s"], strict=True):
         assert cell.value is None if np.isnan(k) else cell.value == pytest.approx(k)
     assert column[0].number_format == "0.0000"
+
+
+def test_a_workbook_shows_amounts_in_the_units_of_the_lab(lab, tmp_path):
+    """As the report does: no 0.000E+00 mol/L, and no kelvin beside degrees."""
+    path = tmp_path / "rates.xlsx"
+    conditions = lab.conditions.assign(k2_per_s=np.nan, outlier_files="")
+    write_rates_xlsx(replace(lab, conditions=conditions), path)
+    book = openpyxl.load_workbook(path)
+    for name, frame in (("conditions", lab.conditions), ("shots", lab.shots)):
+        heads, *rows = book[name].iter_rows(values_only=True)
+        shown = pd.DataFrame(rows, columns=heads)
+        assert not {"concentration_M (mol/L)", "temperature_K (K)"} & set(heads)
+        assert ("k2_per_s (s⁻¹)" in heads) == (name == "shots"), "no column of conditions is empty"
+        assert "outlier_files" not in heads
+        assert shown["concentration (µM)"].tolist() == pytest.approx(1e6 * frame["concentration_M"])
+        assert shown["temperature (°C)"].tolist() == pytest.approx(frame["temperature_K"] - 273.15)
+    meanings = {row[0]: row[1:] for row in book["columns"].iter_rows(values_only=True)}
+    assert meanings["concentration"][0] == "µM"
+    assert meanings["temperature"][0] == "°C"
 
 
 def test_verdicts_are_coloured_differently(lab, tmp_path):
@@ -227,6 +247,9 @@ def test_origin_has_a_pair_of_columns_a_shot(lab, tmp_path):
     readable = [i for i, e in enumerate(lab.shots["experiment"]) if e == name and lab.trace(i)]
     assert {len(line) for line in lines} == {2 * len(readable)}
     assert lines[1][:2] == ["s", "Volt"]
+    other = lab.shots["experiment"] != name
+    mixed = replace(lab, shots=lab.shots.assign(signal_unit=np.where(other, "AU", "Volt")))
+    assert _lines(export_origin(mixed, FreshNames(tmp_path / "mixed"))[0])[1][:2] == ["s", "Volt"]
     time, signal = lab.trace(readable[1])
     np.testing.assert_allclose([float(line[2]) for line in lines[3:]], time, rtol=1e-8)
     np.testing.assert_allclose([float(line[3]) for line in lines[3:]], signal, rtol=1e-8)

@@ -8,7 +8,7 @@ from typing import Final
 
 from stopflow.io.bka.format import KEY as KEY
 from stopflow.io.bka.format import parse_bka
-from stopflow.io.bka.header import MULTI, SINGLE, first_lines
+from stopflow.io.bka.header import MULTI, SINGLE
 from stopflow.io.readers.marks import first_line, line_beginning, whole_line
 from stopflow.trace import Recording
 
@@ -28,7 +28,7 @@ EXAMPLE: Final = (
 )
 """A whole file of this format."""
 MARKS: Final = (
-    first_line(SINGLE, MULTI, what=first_lines()),
+    first_line(SINGLE, MULTI, what=f'first line "{SINGLE}" or "{MULTI}"'),
     line_beginning('"_UNITX"', '"_UNITY', weight=1),
     whole_line('"_DATA"', weight=1),
 )

@@ -8,8 +8,6 @@ import pandas as pd
 
 from stopflow.pipeline.lab.summary import Summary
 from stopflow.report.kinetics.conditions import (
-    Units,
-    build_units,
     name_files_apart,
     sort_conditions,
     write_concentration,
@@ -24,6 +22,7 @@ from stopflow.report.kinetics.law_choice import list_law_choices, say_law_choice
 from stopflow.report.kinetics.repeats import list_doubtful
 from stopflow.report.kinetics.summary import count_things
 from stopflow.report.paper.rounding import format_pm_groups
+from stopflow.report.paper.units import Units, build_units
 from stopflow.store import Dataset
 
 SHOWN_ROWS = 40

@@ -134,9 +134,8 @@ class FittedTrace:
         known = f"(95 %: {interval})"
         if self._is_held("k_per_s"):
             known = f"({HELD})"
-        half = format_half_life(
-            row["half_life_s"], k_per_s=row["k_per_s"], error_per_s=row["k_stderr_per_s"]
-        )
+        share = row["k_stderr_per_s"] / (row["k_per_s"] or np.nan)
+        half = format_half_life(row["half_life_s"], share * row["half_life_s"])
         half_life = "" if half == MISSING else f", half-life {half}"
         return (
             f"{row['file']}: {find_law(row['law']).title}: "

@@ -12,14 +12,7 @@ from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.kinetics.verdicts.repeatability import as_series, pool
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.answers import build_answers
-from stopflow.report.kinetics.conditions import (
-    Unit,
-    Units,
-    build_series,
-    build_units,
-    label_conditions,
-    shared_unit,
-)
+from stopflow.report.kinetics.conditions import build_series, label_conditions
 from stopflow.report.kinetics.secondary_numbers import (
     SYMBOLS,
     CurveLine,
@@ -29,6 +22,7 @@ from stopflow.report.kinetics.secondary_numbers import (
 )
 from stopflow.report.paper.decimate import FloatArray
 from stopflow.report.paper.rounding import set_numbers
+from stopflow.report.paper.units import Unit, Units, build_units, shared_unit
 from stopflow.report.tables.tables import signal_unit
 
 PAYLOAD_VERSION = 1
@@ -241,6 +235,7 @@ def _plot(picture: SecondaryPicture, part: pd.DataFrame) -> dict[str, Any]:
     return {
         "title": _title(picture, part),
         "kind": str(chosen["kind"].iloc[0]) if len(chosen) else picture.kind,
+        "remark": set_numbers(str(part["remark"].iloc[0])),
         "xLabel": picture.x_label,
         "yLabel": picture.y_label,
         "factor": picture.factor,

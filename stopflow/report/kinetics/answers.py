@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from stopflow.report.data import KineticsReportData, made_once
-from stopflow.report.kinetics.conditions import build_units
 from stopflow.report.kinetics.input_problems import say_disagreements
 from stopflow.report.kinetics.law_choice import say_law_choices
 from stopflow.report.kinetics.reasons import count_reasons, name_reasons
@@ -25,6 +24,7 @@ from stopflow.report.paper.flow import Block
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.rounding import format_digits
 from stopflow.report.paper.style import ACCENT, INK, MM_PER_POINT, WASH, Ruler, printable
+from stopflow.report.paper.units import build_units
 
 _SHOWN_REASONS = 3
 _NAMED_SERIES = 3

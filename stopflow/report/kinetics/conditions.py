@@ -11,34 +11,17 @@ import pandas as pd
 from stopflow import column_names as col
 from stopflow.report.paper.rounding import (
     MISSING,
-    concentration_unit,
     format_concentration,
     format_digits,
     format_temperature,
 )
 from stopflow.report.paper.style import LINE_STYLES, MARKERS, LineStyle, ordered_colours, printable
+from stopflow.report.paper.units import Unit, Units
 
 NOTHING_KNOWN = "all shots"
 NUMERIC = (col.CONCENTRATION_M, col.IONIC_STRENGTH_M, col.TEMPERATURE_K)
 IN_WORDS = ("substrate", "mixture")
 _AMOUNT_DIGITS = 4
-
-
-_WIDEST_UNIT = 1e3
-"""From how wide a range on concentrations read better each in its own unit."""
-Unit = tuple[float, str]
-"""Factor from mol/L, and name."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Units:
-    """The units of a lab's concentrations and ionic strengths, the same wherever they stand.
-
-    None where they reach so far that each value reads better in a unit of its own.
-    """
-
-    concentration: Unit | None
-    ionic_strength: Unit | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,21 +42,6 @@ class Series:
     marker: str
     line_style: LineStyle
     rows: tuple[int, ...]
-
-
-def build_units(table: pd.DataFrame) -> Units:
-    """Choose the units for a lab's table of conditions."""
-    return Units(
-        concentration=_choose_unit(table[col.CONCENTRATION_M]),
-        ionic_strength=_choose_unit(table[col.IONIC_STRENGTH_M]),
-    )
-
-
-def _choose_unit(concentrations_M: pd.Series) -> Unit | None:
-    known = concentrations_M[np.isfinite(concentrations_M) & (concentrations_M > 0)]
-    if len(known) and known.max() / known.min() > _WIDEST_UNIT:
-        return None
-    return shared_unit(list(concentrations_M))
 
 
 def describe_value(name: str, value: float, units: Units) -> str:
@@ -217,10 +185,3 @@ def _label_values(values: Mapping[str, Any], units: Units) -> str:
         else:
             words.append(describe_value(name, float(value), units))
     return printable(", ".join(words)) or NOTHING_KNOWN
-
-
-def shared_unit(concentrations_M: Sequence[float]) -> Unit:
-    """Factor and unit in which concentrations read well together; by their median."""
-    values = np.asarray(concentrations_M, dtype=float)
-    values = values[np.isfinite(values) & (values > 0)]
-    return concentration_unit(float(np.median(values))) if len(values) else (1.0, "M")

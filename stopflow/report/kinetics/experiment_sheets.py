@@ -11,13 +11,13 @@ from stopflow import column_names as col
 from stopflow.errors import StopflowError
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kept import Parts
-from stopflow.report.kinetics.conditions import build_units
 from stopflow.report.kinetics.experiment_page import build_experiment_blocks
 from stopflow.report.kinetics.extent import choose_experiments
 from stopflow.report.paper.joining import DrawnSheet
 from stopflow.report.paper.packing import pack_sheets, unpack_sheets
 from stopflow.report.paper.pdf import Progress, draw_sheets, flow_sheets
 from stopflow.report.paper.style import Ruler, require_paper
+from stopflow.report.paper.units import build_units
 from stopflow.workers import worker_processes
 
 MANY_EXPERIMENTS = 12

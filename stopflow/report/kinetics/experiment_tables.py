@@ -8,8 +8,9 @@ import pandas as pd
 
 from stopflow import column_names as col
 from stopflow.report.data import KineticsReportData, made_once
-from stopflow.report.kinetics.conditions import Series, Units, build_series, build_units
+from stopflow.report.kinetics.conditions import Series, build_series
 from stopflow.report.paper.decimate import FloatArray
+from stopflow.report.paper.units import Units, build_units
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

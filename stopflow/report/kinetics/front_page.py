@@ -9,9 +9,6 @@ from stopflow import column_names as col
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.answers import build_answers
 from stopflow.report.kinetics.conditions import (
-    Unit,
-    Units,
-    build_units,
     name_files_apart,
     sort_conditions,
     varying_columns,
@@ -48,7 +45,8 @@ from stopflow.report.paper.style import (
     VERDICT_SIGNS,
     shorten_middle,
 )
-from stopflow.report.tables.tables import signal_unit
+from stopflow.report.paper.units import Unit, Units, build_units
+from stopflow.report.tables.tables import signal_unit, signal_units
 
 _NAME_LENGTH = 60
 _FIT_OF = {"joint": "a joint fit", "mean": "a fit to the mean trace"}
@@ -108,8 +106,9 @@ def _what(data: KineticsReportData, counts: Counts) -> str:
 def _count_cells(counts: Counts, doubtful: int) -> Picture:
     """Show the counts of shots; series that have a warning as a whole stand beside theirs."""
     beside = f", {doubtful} series" if doubtful else ""
+    unread = f", {counts.unreadable} unreadable" if counts.unreadable else ""
     cells = (
-        ("shots read", counts.read, INK),
+        (f"shots read{unread}", counts.read, INK),
         ("fitted", counts.fitted, INK),
         (f"{VERDICT_SIGNS['PASS']} passed", counts.passed, VERDICT_COLOURS["PASS"]),
         (f"{VERDICT_SIGNS['WARN']} warned{beside}", counts.warned, VERDICT_COLOURS["WARN"]),
@@ -122,10 +121,10 @@ def _count_cells(counts: Counts, doubtful: int) -> Picture:
 def _condition_grid(data: KineticsReportData) -> Grid:
     files = name_files_apart(data.shots, data.conditions)
     table = sort_conditions(data.conditions.assign(file=files))
+    relative = table[col.K_STDERR_PER_S] / table[col.K_PER_S]
+    table = table.assign(half_error_s=relative * table[col.HALF_LIFE_S])
     units = build_units(table)
-    signals = {
-        name: signal_unit(own) for name, own in data.shots.groupby(col.EXPERIMENT, sort=False)
-    }
+    signals = signal_units(data.shots)
     mixed = len(set(signals.values())) > 1
     shown = set(varying_columns(table)) | {
         name for name in (col.CONCENTRATION_M, col.TEMPERATURE_K) if np.isfinite(table[name]).any()
@@ -169,11 +168,12 @@ def _condition_grid(data: KineticsReportData) -> Grid:
     for name, part in groupby(records, key=itemgetter(col.EXPERIMENT)):
         own = list(part)
         errors = column_errors([row[col.K_STDERR_PER_S] for row in own])
+        of_half = column_errors([row["half_error_s"] for row in own])
         if several:
             rows.append((f"{name}: amplitude / {signals[name]}" if mixed else str(name),))
         rows += [
-            _condition_row(row | {"shown_error": error}, shown, units)
-            for row, error in zip(own, errors, strict=True)
+            _condition_row(row | {"shown_error": error, "half_error_s": half}, shown, units)
+            for row, error, half in zip(own, errors, of_half, strict=True)
         ]
     return Grid(
         columns=tuple(columns), rows=tuple(rows), size=6.9, after_mm=1.5, name="Rates by condition"
@@ -216,11 +216,7 @@ def _condition_row(row: dict, shown: set[str], units: Units) -> tuple[str, ...]:
             else []
         ),
         format_digits(spread, 2),
-        format_half_life(
-            float(row[col.HALF_LIFE_S]),
-            k_per_s=float(row[col.K_PER_S]),
-            error_per_s=float(row[col.K_STDERR_PER_S]),
-        ),
+        format_half_life(float(row[col.HALF_LIFE_S]), float(row["half_error_s"])),
         format_digits(float(row[col.AMPLITUDE]), 3),
         format_digits(float(row[col.SIGNAL_TO_NOISE]), 2),
         str(row[col.VERDICT]),

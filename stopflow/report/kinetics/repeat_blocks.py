@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import pandas as pd
 
 from stopflow import column_names as col
-from stopflow.report.kinetics.conditions import build_units
 from stopflow.report.kinetics.repeats import (
     Repeats,
     group_repeats,
@@ -18,6 +17,7 @@ from stopflow.report.kinetics.repeats import (
 from stopflow.report.kinetics.summary import count_things, join_words
 from stopflow.report.paper.flow import Block, Paragraph
 from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.units import build_units
 
 
 def build_repeat_blocks(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[Block]:

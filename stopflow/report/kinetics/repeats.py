@@ -9,8 +9,9 @@ from stopflow import column_names as col
 from stopflow.errors import and_more
 from stopflow.kinetics.verdicts.findings import Finding, parse_findings, write_findings
 from stopflow.kinetics.verdicts.sentences import reasons
-from stopflow.report.kinetics.conditions import Units, label_conditions
+from stopflow.report.kinetics.conditions import label_conditions
 from stopflow.report.kinetics.reasons import gist_in_print, kind_of, say_in_print
+from stopflow.report.paper.units import Units
 
 _NAMED = 12
 _MANY_EXPERIMENTS = 3

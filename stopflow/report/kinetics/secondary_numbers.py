@@ -14,12 +14,7 @@ from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.kinetics.secondary.fit import name_phase
 from stopflow.kinetics.verdicts.series_phases import FIRST_RATE
 from stopflow.report.data import KineticsReportData, made_once
-from stopflow.report.kinetics.conditions import (
-    Units,
-    build_units,
-    describe_value,
-    shared_unit,
-)
+from stopflow.report.kinetics.conditions import describe_value
 from stopflow.report.paper.decimate import FloatArray
 from stopflow.report.paper.rounding import (
     concentration_unit,
@@ -27,6 +22,7 @@ from stopflow.report.paper.rounding import (
     format_pm,
 )
 from stopflow.report.paper.style import printable
+from stopflow.report.paper.units import Units, build_units, shared_unit
 
 SYMBOLS = {
     item.name: item.symbol for curve in CURVES.values() for item in curve.parameters if item.symbol

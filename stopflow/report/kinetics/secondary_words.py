@@ -61,7 +61,7 @@ def _undecided(secondary: pd.DataFrame) -> list[str]:
     which = named if len(first) <= FEW else count_things(len(first), "plot")
     return [
         f"no constant is reported for {which}, because no curve through the points is established; "
-        "the reasons are in the table of secondary plots."
+        "the reasons are said with the secondary plots."
     ]
 
 

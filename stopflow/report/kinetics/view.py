@@ -127,6 +127,7 @@ def _facts(shot: pd.Series) -> list[tuple[str, str]]:
         return float(shot.get(name, np.nan))
 
     error, unit = number(col.K_STDERR_PER_S), str(shot.get(col.SIGNAL_UNIT, "") or "")
+    half = number(col.HALF_LIFE_S)
     interval = format_interval(number(col.K_LOW95_PER_S), number(col.K_HIGH95_PER_S), error=error)
     facts = [
         ("rate constant k / s⁻¹", format_pm(number(col.K_PER_S), error)),
@@ -135,12 +136,7 @@ def _facts(shot: pd.Series) -> list[tuple[str, str]]:
             (f"rate constant {name} / s⁻¹", format_pm(number(rate), number(error_columns(rate)[0])))
             for name, rate in _FURTHER
         ),
-        (
-            "half-life",
-            format_half_life(
-                number(col.HALF_LIFE_S), k_per_s=number(col.K_PER_S), error_per_s=error
-            ),
-        ),
+        ("half-life", format_half_life(half, half * error / (number(col.K_PER_S) or np.nan))),
         (f"amplitude at the cut / {unit}", format_digits(number("amplitude"), 4)),
         ("signal to noise", format_digits(number(col.SIGNAL_TO_NOISE), 3)),
         (

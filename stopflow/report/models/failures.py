@@ -92,7 +92,7 @@ def _traces(model: ModelReportData, worst: pd.DataFrame) -> list[tuple[str, Pain
                 pair=pair,
                 actual=float(row.k_actual_per_s),
                 predicted=float(row.k_predicted_per_s),
-                unit=model.signal_unit,
+                unit=model.signal_units.get(str(row.experiment), "Volt"),
             )
             painters.append((str(row.file), draw))
     return painters

@@ -161,12 +161,11 @@ def format_time(seconds: float, digits: int = 3, *, exact: bool = False) -> str:
     return _in_unit(seconds, digits, _TIMES, exact=exact)
 
 
-def format_half_life(seconds: float, *, k_per_s: float, error_per_s: float) -> str:
-    """Write a half-life as well as its rate is known; `MISSING` where that is not known at all."""
-    if error_per_s >= abs(k_per_s):
+def format_half_life(seconds: float, error_s: float) -> str:
+    """Write a half-life to the digits that its error leaves; `MISSING` where that is as large."""
+    if error_s >= seconds:
         return MISSING
-    error = seconds * error_per_s / k_per_s if k_per_s else math.nan
-    return format_time(seconds, significant_digits(seconds, error))
+    return format_time(seconds, significant_digits(seconds, error_s))
 
 
 def format_concentration(molar: float) -> str:

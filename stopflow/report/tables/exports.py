@@ -13,7 +13,7 @@ from stopflow.io.csv_files import inert
 from stopflow.report.data import KineticsReportData
 from stopflow.report.paper.decimate import FloatArray
 from stopflow.report.paper.rounding import format_concentration
-from stopflow.report.tables.tables import signal_unit
+from stopflow.report.tables.tables import signal_units
 
 LONGEST_NAME = 100
 """Characters of a file's name; no file system takes more than 255 bytes."""
@@ -85,9 +85,8 @@ def export_origin(data: KineticsReportData, names: FreshNames) -> list[Path]:
 
     Three header rows: long name, units, comments (file and k).
     """
-    unit = signal_unit(data.shots)
     written = []
-    for experiment in data.shots[col.EXPERIMENT].unique():
+    for experiment, unit in signal_units(data.shots).items():
         traces = list(_traces(data, experiment))
         names_row = [text for row, _, _ in traces for text in ("time", _cell(str(row[col.FILE])))]
         units = [text for _ in traces for text in ("s", unit)]

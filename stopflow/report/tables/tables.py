@@ -15,6 +15,8 @@ from stopflow.columns import foreign_columns, further_column
 from stopflow.io.atomic import write_text
 from stopflow.io.csv_files import DIGITS, csv_text
 from stopflow.report.data import KineticsReportData
+from stopflow.report.paper.rounding import ZERO_CELSIUS_K
+from stopflow.report.paper.units import Units, build_units
 from stopflow.report.tables.sheets import write_sheets
 from stopflow.schema import (
     COLUMNS,
@@ -23,6 +25,13 @@ from stopflow.schema import (
     STORAGE_COLUMNS,
     unit_of,
 )
+
+_SHOWN = {
+    col.CONCENTRATION_M: "concentration",
+    col.IONIC_STRENGTH_M: "ionic strength",
+    col.TEMPERATURE_K: "temperature",
+}
+"""Names of columns that a workbook shows in a unit of the lab."""
 
 
 def order_columns(shots: pd.DataFrame) -> pd.DataFrame:
@@ -58,14 +67,15 @@ def write_csv(frame: pd.DataFrame, path: Path, *, digits: int = DIGITS) -> None:
 def write_rates_xlsx(data: KineticsReportData, path: Path) -> None:
     """Write a workbook with the sheets conditions, shots, secondary, settings, problems, columns.
 
-    The one row of headers holds the names of the CSV with their units; it stays in view. Columns
-    for programs, whose keys the column of reasons says in words, are in the CSV alone.
+    The one row of headers holds the names of the CSV with their units; it stays in view.
+    Concentrations and temperatures are in the units of the lab, as in the report. Columns for
+    programs, whose keys the column of reasons says in words, are in the CSV alone.
     """
-    unit = signal_unit(data.shots)
+    unit, units = signal_unit(data.shots), build_units(data.conditions)
     frames = {
-        "conditions": _for_readers(drop_stored(data.conditions)),
-        "shots": _for_readers(numbers_of_workbooks(order_columns(data.shots))),
-        "secondary": data.secondary,
+        "conditions": _filled(_for_readers(drop_stored(data.conditions), units)),
+        "shots": _for_readers(numbers_of_workbooks(order_columns(data.shots)), units),
+        "secondary": _for_readers(data.secondary, units),
         "settings": settings_frame(data.provenance),
         "problems": data.problems,
     }
@@ -73,8 +83,25 @@ def write_rates_xlsx(data: KineticsReportData, path: Path) -> None:
     write_sheets(frames, path, unit=unit)
 
 
-def _for_readers(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.drop(columns=[col.RULES, col.FINDINGS], errors="ignore")
+def _for_readers(frame: pd.DataFrame, units: Units) -> pd.DataFrame:
+    shown = frame.drop(columns=[col.RULES, col.FINDINGS], errors="ignore")
+    scales = {
+        col.CONCENTRATION_M: (units.concentration, 0.0),
+        col.IONIC_STRENGTH_M: (units.ionic_strength, 0.0),
+        col.TEMPERATURE_K: ((1.0, "°C"), ZERO_CELSIUS_K),
+    }
+    for name, (unit, zero) in scales.items():
+        if name in shown and unit is not None:
+            scaled = unit[0] * (shown[name].astype(float) - zero)
+            values = [float(f"{value:.12g}") for value in scaled]
+            own = {name: f"{_SHOWN[name]} ({unit[1]})"}
+            shown = shown.assign(**{name: values}).rename(columns=own)
+    return shown
+
+
+def _filled(frame: pd.DataFrame) -> pd.DataFrame:
+    """Leave out columns without any value, such as the further phases of a lab of one."""
+    return frame.loc[:, [not frame[name].replace("", np.nan).isna().all() for name in frame]]
 
 
 def write_table_xlsx(frame: pd.DataFrame, path: Path, *, sheet: str) -> None:
@@ -88,6 +115,12 @@ def signal_unit(shots: pd.DataFrame) -> str:
         return "V"
     units = [text for text in shots[col.SIGNAL_UNIT].dropna().unique() if text]
     return " or ".join(units) or "V"
+
+
+def signal_units(shots: pd.DataFrame) -> dict[str, str]:
+    """Return the unit of the signal of each experiment."""
+    groups = shots.groupby(col.EXPERIMENT, sort=False)
+    return {str(name): signal_unit(own) for name, own in groups}
 
 
 def settings_frame(provenance: Mapping[str, object]) -> pd.DataFrame:
@@ -132,7 +165,14 @@ def _is_plain_number(text: str) -> bool:
 
 def _columns_frame(frames: Mapping[str, pd.DataFrame], *, unit: str) -> pd.DataFrame:
     names = dict.fromkeys(name for frame in frames.values() for name in frame.columns)
+    heads = [str(name).partition(" (") for name in names]
     rows = [
+        (shown, own.rstrip(")"), COLUMNS[name].meaning)
+        for name, shown in _SHOWN.items()
+        for head, _, own in heads
+        if head == shown
+    ]
+    rows += [
         (name, unit_of(name, signal=unit), COLUMNS[name].meaning)
         for name in names
         if name in COLUMNS

@@ -154,6 +154,29 @@ def test_a_shot_that_is_left_out_moves_the_secondary_plot(open_page, small_page)
     page.locator(".parameters.yours", has_text="Yours: k_on = ").wait_for()
 
 
+def test_a_plot_says_why_no_model_was_taken_and_amounts_in_the_unit_of_its_axis(
+    open_page, small_lab
+):
+    secondary = small_lab.secondary.copy()
+    first, second = secondary["plot"].unique()[:2]
+    rejected, told = secondary["plot"] == first, secondary["plot"] == second
+    secondary.loc[rejected, "chosen"] = False
+    secondary.loc[rejected, "remark"] = "curved (chance 0.004 for a straight line)"
+    at = secondary.index[told & secondary["chosen"].astype(bool)][0]
+    secondary.loc[at, ["value", "stderr", "unit"]] = [3.7e-4, 1.2e-4, "M"]
+    page = open_page(replace(small_lab, secondary=secondary))
+    titles = page.locator(".plots figure .parameters:not(.yours)")
+    assert titles.nth(0).inner_text() == (
+        "no model was taken: curved (chance 0.004 for a straight line)"
+    )
+    unit = page.evaluate("stopflow.lab.plots[1].xLabel").split(" / ")[1]
+    known = {"mM": "0.37 ± 0.12 mM", "µM": "370 ± 120 µM"}
+    assert known[unit] in titles.nth(1).inner_text()
+    page.evaluate("stopflow.edits.change(0, { use: false })")
+    open_shot(page, 0)
+    page.locator(".parameters.yours", has_text="fitted again by the next ingest").first.wait_for()
+
+
 def test_decisions_are_saved_with_their_reasons(open_page, small_lab, small_page):
     page = open_page(small_page)
     open_shot(page, 0)

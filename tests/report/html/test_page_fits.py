@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from page_fits import PAGE_LAWS, Job, fit_in_page, fit_in_python, largest_difference
 
+import stopflow
 from stopflow.io.readers.reading import read_push
 from stopflow.kinetics.laws import LAWS
 
@@ -278,3 +279,38 @@ def test_refusals_are_those_of_python(open_page, small_page, signal, status):
     job = Job(time_s=time, signal=signal, law="single", start_s=0.0, end_s=1.0)
     found = fit_in_page(open_page(small_page), [job])[0]
     assert found["status"] == status == fit_in_python(job).fit.status
+
+
+JUDGE_IN_PAGE = """
+([time, signals, law]) => signals.map((signal, place) => {
+  const { refits } = stopflow;
+  const shot = { index: 1e6 + place, law, start_s: 0, start_source: "decision" };
+  refits.update(shot, { time: Float64Array.from(time), signal: Float64Array.from(signal) });
+  const { ok, reason } = refits.baseline(shot);
+  return [ok, reason ?? ""];
+})
+"""
+
+
+@pytest.mark.parametrize("law", ["double", "double-slope"])
+def test_a_further_phase_is_believed_where_python_believes_it(open_page, small_page, law):
+    """A faint phase grows until Python takes it for one; the page changes its mind there, too."""
+    time = np.linspace(0, 1, 1001)
+    clean = 1 + 0.5 * np.exp(-4 * time) + 0.1 * time * (law == "double-slope")
+    clean += 2e-3 * np.random.default_rng(4).normal(size=len(time))
+
+    def signal(size: float) -> np.ndarray:
+        return clean + size * np.exp(-30 * time)
+
+    few, enough = 0.0, 0.02
+    assert stopflow.fit(time, signal(enough), law=law, start_s=0.0).ok
+    for _ in range(15):
+        middle = (few + enough) / 2
+        refused = stopflow.fit(time, signal(middle), law=law, start_s=0.0)
+        few, enough = (few, middle) if refused.ok else (middle, enough)
+    said = stopflow.fit(time, signal(few), law=law, start_s=0.0).reason
+    assert "describes it as well with fewer parameters" in said
+    given = [time.tolist(), [signal(few).tolist(), signal(enough).tolist()], law]
+    (first, why), (second, _) = open_page(small_page).evaluate(JUDGE_IN_PAGE, given)
+    assert (first, second) == (False, True)
+    assert said.startswith(why)

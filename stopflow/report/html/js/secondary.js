@@ -94,9 +94,9 @@ const KINDS = {
   },
 };
 
-/** Whether the page can fit a kind of plot again. */
+/** Whether the page can fit a plot again: one of a known kind whose curve was taken. */
 export function canRefit(plot) {
-  return plot.kind in KINDS && plot.members.length > 0;
+  return plot.kind in KINDS && plot.members.length > 0 && plot.curves.some(({ chosen }) => chosen);
 }
 
 /**

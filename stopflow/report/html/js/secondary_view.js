@@ -41,7 +41,9 @@ class PlotView {
     new Tip(stage, this.chart, {
       groups: () => [plot], say: (_, at) => this.#say(at), open: (_, at) => this.#open(at),
     });
-    this.note.textContent = plot.parameters.map(sayParameter).join(", ");
+    this.note.textContent = plot.parameters.length
+      ? sayParameters(plot.parameters, plot)
+      : `no model was taken: ${plot.remark}`;
     this.refresh();
   }
 
@@ -74,7 +76,7 @@ class PlotView {
     }
     this.key.replaceChildren(keyOf(layers));
     this.yours.textContent = own
-      ? `Yours: ${own.parameters.map(sayParameter).join(", ")}`
+      ? `Yours: ${sayParameters(own.parameters, plot)}`
       : changed ? sayMissing(plot) : "";
     const xs = [plot.x, plot.curveX];
     const ys = [plot.y, plot.low, plot.high, ...plot.curves.map((curve) => curve.y), own ? own.points.map((p) => p.y) : []];
@@ -108,6 +110,11 @@ function numbersOnly(values) {
   return values.map((value) => (typeof value === "number" ? value : NaN));
 }
 
-function sayParameter({ name, value, stderr, unit }) {
-  return `${name} = ${formatPm(value, stderr ?? NaN)} ${unit}`.trim();
+/** Concentrations are in the unit of the axis. */
+function sayParameters(parameters, { factor, xLabel }) {
+  const say = ({ name, value, stderr, unit }) => {
+    const [scale, shown] = unit === "M" ? [factor, xLabel.split(" / ").at(-1)] : [1, unit];
+    return `${name} = ${formatPm(scale * value, scale * (stderr ?? NaN))} ${shown}`.trim();
+  };
+  return parameters.map(say).join(", ");
 }
