@@ -207,6 +207,27 @@ def test_a_last_row_that_ends_early_is_left_out(tmp_path: Path) -> None:
         assert len(recording.time_s) == kept, end
 
 
+@pytest.mark.parametrize("below", [["History: "], ["", "History: "]])
+@pytest.mark.parametrize("kind", ["pro-data-csv", "jasco", "jasco scan"])
+def test_a_last_row_of_fewer_digits_is_whole_where_the_file_goes_on(
+    kind: str, below: list[str], tmp_path: Path
+) -> None:
+    """A last value such as 6.38 among 6.37451 has lost no digits."""
+    key, build, signals = BUILDERS[kind]
+    time, values = shot(1 if key == "pro-data-csv" else signals)
+    values[..., -1] = 0.25
+    values[-1, -1] = values[0, -1] = 0.5
+    text = build(time, values).decode()
+    if key == "jasco":
+        below = ["##### Extended Information" if line else line for line in below]
+        text = text.partition("##### ")[0].rstrip()
+    else:
+        text = text.partition("History")[0].rstrip()
+    recording = read_one(write(tmp_path, "\n".join([text, *below, ""]).encode()))
+    np.testing.assert_allclose(recording.time_s, time, rtol=1e-9)
+    np.testing.assert_array_equal(np.sort(recording.signals, axis=0), np.sort(values, axis=0))
+
+
 def test_columns_numbered_alike_or_with_own_times_are_pushes(tmp_path: Path) -> None:
     text = "Time (s),shot 1,shot 2\n" + "".join(f"{i},{i}.5,{i}.25\n" for i in range(12))
     found = read_recordings(write(tmp_path, text.encode(), "a.csv"))

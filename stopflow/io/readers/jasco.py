@@ -85,9 +85,9 @@ def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, 
     records = [_record(line) for line in lines[:begin] if line.strip()]
     values = {key.upper(): value for key, value in reversed(records)}
     body = lines[begin + 1 :]
-    blank = next((i for i, line in enumerate(body) if line.startswith("#####")), len(body))
-    records += [("", line.strip()) for line in body[blank:] if line.strip()]
-    body = body[:blank]
+    end = next((i for i, line in enumerate(body) if line.startswith("#####")), len(body))
+    records += [("", line.strip()) for line in body[end:] if line.strip()]
+    body = [*body[:end], ""] if end < len(body) else body  # what is below shows the last row whole
     if find_matrix(body, find_layout(body) or find_layout(body, least=1)) is not None:
         return (_scan(body, name=name, values=values, records=records),)
     x_unit = values.get("XUNITS", "")
