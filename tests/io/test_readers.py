@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from books import save_book
 from trace_files import BUILDERS, WAVELENGTHS, lines, number, pro_data_store, row
 
 from stopflow.errors import FormatError
@@ -205,6 +206,56 @@ def test_a_last_row_that_ends_early_is_left_out(tmp_path: Path) -> None:
     for end, kept in (("20,", 20), ("20,0.1", 20), ("20,0.54321", 21), ("20", 20)):
         recording = read_one(write(tmp_path, (whole + end).encode()))
         assert len(recording.time_s) == kept, end
+
+
+@pytest.mark.parametrize("at", [3, 40, 90, 118])
+@pytest.mark.parametrize("broken", ["{0},{1},{1},7", "{0},{1}", "{0}", "{0},{1},lamp off"])
+def test_a_row_unlike_the_others_is_refused_wherever_it_stands(
+    broken: str, at: int, tmp_path: Path
+) -> None:
+    """Neither the rows above it nor those below are left out without a word."""
+    time, (signal,) = shot(1)
+    rows = [f"{number(t)},{number(y)},{number(y)}" for t, y in zip(time, signal, strict=True)]
+    rows[at] = broken.format(number(time[at]), number(signal[at]))
+    text = "\n".join(["Time (s),Absorbance,Volt", *rows, ""])
+    with pytest.raises(FormatError, match=f"line {at + 2}: found '{rows[at]}'; expected 3 num"):
+        read_one(write(tmp_path, text.encode()))
+
+
+@pytest.mark.parametrize("at", [20, 118])
+def test_words_among_the_times_of_a_sheet_lose_no_row_without_a_word(
+    at: int, tmp_path: Path
+) -> None:
+    time, (signal,) = shot(1)
+    rows = [["Time (s)", "A"], *zip(time.tolist(), signal.tolist(), strict=True)]
+    rows[1 + at] = ["lamp off", ""]
+    with pytest.raises(FormatError, match=f"row {at + 2}: found 'lamp off'"):
+        read_one(save_book(tmp_path / "a.xlsx", {"s": rows}))
+    again = [*rows[: 1 + at], ["again", ""], *rows[1:6]]
+    recording = read_one(save_book(tmp_path / "b.xlsx", {"s": again}))
+    assert len(recording.time_s) == at
+    assert any(
+        f"row {at + 2}" in item.where and "not read" in item.found for item in recording.notes
+    )
+
+
+@pytest.mark.parametrize(("at", "said"), [(3, "refused"), (90, "refused"), (118, "listed")])
+def test_words_among_the_rows_lose_no_row_without_a_word(
+    at: int, said: str, tmp_path: Path
+) -> None:
+    time, (signal,) = shot(1)
+    rows = [f"{number(t)},{number(y)}" for t, y in zip(time, signal, strict=True)]
+    rows[at] = "lamp off"
+    path = write(tmp_path, "\n".join(["Time (s),Absorbance", *rows, ""]).encode())
+    if said == "refused":
+        with pytest.raises(FormatError, match=f"line {at + 2}: found 'lamp off'"):
+            read_one(path)
+    else:
+        recording = read_one(path)
+        assert len(recording.time_s) == at
+        assert any(
+            note.where == f"line {at + 2}" and note.level == "warning" for note in recording.notes
+        )
 
 
 @pytest.mark.parametrize("below", [["History: "], ["", "History: "]])
