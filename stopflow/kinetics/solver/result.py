@@ -9,12 +9,12 @@ from numpy.typing import ArrayLike
 
 from stopflow.display import html_table
 from stopflow.kinetics.laws import Proportional, RateLaw
-from stopflow.kinetics.solver.refusals import FitStatus, Refusal
+from stopflow.kinetics.solver.refusals import Refusable, Refusal
 from stopflow.trace import FloatArray, frozen_array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Fit:
+class Fit(Refusable):
     """One fitted trace.
 
     Attributes
@@ -85,21 +85,6 @@ class Fit:
         return self.rate_law.key
 
     @property
-    def ok(self) -> bool:
-        """Whether there are numbers."""
-        return self.refusal is None
-
-    @property
-    def status(self) -> FitStatus:
-        """How the fit ended."""
-        return FitStatus.OK if self.refusal is None else self.refusal.status
-
-    @property
-    def reason(self) -> str:
-        """Why there are no numbers, in a sentence; empty when the fit is OK."""
-        return "" if self.refusal is None else self.refusal.reason
-
-    @property
     def nearest(self) -> Mapping[str, float]:
         """Parameters of the nearest curve of a refused fit, which the data do not determine."""
         return {} if self.refusal is None else self.refusal.nearest
@@ -113,6 +98,11 @@ class Fit:
     def k_stderr_per_s(self) -> float:
         """Standard error of `k_per_s` for white noise, 1/s."""
         return self.stderr.get("k_per_s", nan)
+
+    @property
+    def main_rate(self) -> str:
+        """Name of the rate of the phase that changes the signal most within the window."""
+        return self.rate_law.main_rate(self.parameters, window_s=self.window_s)
 
     @property
     def amplitude(self) -> float:

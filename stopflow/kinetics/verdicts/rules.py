@@ -267,7 +267,7 @@ def judge_shot(shot: ShotAnalysis, thresholds: QualityThresholds) -> tuple[Findi
         values = rule.judge(result, thresholds) if rule.judge else None
         if values is not None:
             findings.append(rule.finding(**values))
-    findings += [RULES["omitted-points"].finding(text=text) for text in shot.omitted]
+    findings += [RULES["omitted-points"].finding(**omission) for omission in shot.omitted]
     if shot.window and shot.window.source == "detected" and not result.fit.rate_law.memoryless:
         since = shot.window.start_s - shot.first_s
         if result.fit.k_per_s * since > thresholds.time_zero_kt:
@@ -275,7 +275,8 @@ def judge_shot(shot: ShotAnalysis, thresholds: QualityThresholds) -> tuple[Findi
     if shot.window and shot.window.source == "first point":
         follows = shot_rules.follows(result, thresholds)
         rule = RULES["no-start" if follows else "artefact-inside"]
-        findings.append(rule.finding(text=shot.window.reason))
+        why = shot.window.because
+        findings.append(rule.finding(because=why.keys, **why.values))
     removed = start_removes(shot, thresholds)
     if removed is not None:
         findings.append(RULES["start-removes"].finding(**removed))
