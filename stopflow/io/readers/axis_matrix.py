@@ -93,7 +93,8 @@ def read_matrix(
     layout, above, first = found
     axis = _axis(lines[above], layout)
     if axis is None:
-        raise FormatError(name, where=f"line {first_line + above}", found="no values", expected=what)
+        where = f"line {first_line + above}"
+        raise FormatError(name, where=where, found="no values", expected=what)
     block = read_block(lines, first, layout, name=name, first_line=first_line)
     corner, columns = axis
     if not np.isfinite(columns).all():

@@ -249,7 +249,16 @@ def _notes_below(sheet: Sheet, block: _TraceBlock) -> list[Problem]:
         expected = "a number, as in the rows above and below"
         raise FormatError(sheet.book, where=where, found=shown, expected=expected)
     found = f"another table from here on ({shown}); not read"
-    return [note(sheet.book, where, found, expected="one table a sheet", level="warning")]
+    return [
+        Problem(
+            sheet.book,
+            found,
+            where=where,
+            expected="one table a sheet",
+            level="warning",
+            rule="another-table",
+        )
+    ]
 
 
 def _is_one_way(values: list[float]) -> bool:
