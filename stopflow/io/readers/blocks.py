@@ -106,7 +106,7 @@ def _require_no_rows_above(
         last, above = row[0], above + 1
     cells = layout.split(lines[broken])
     at = layout.number(cells[0]) if cells else None
-    begun = at is not None and _NEXT[0] * step**2 < (begin[0] - at) * step < _NEXT[1] * step**2
+    begun = bool(step) and at is not None and _NEXT[0] < (begin[0] - at) / step < _NEXT[1]
     if begun or above >= (2 if at is None else 1):
         raise _broken(lines, broken, layout, name=name, first_line=first_line)
 
