@@ -10,7 +10,7 @@ import pytest
 from cli_lab import exit_code, own_environment
 
 from stopflow.errors import StoreError
-from stopflow.pipeline.reports import StoredTraces
+from stopflow.pipeline.reports import open_data
 from stopflow.store import load_dataset
 
 pytestmark = pytest.mark.whole
@@ -127,12 +127,11 @@ def test_a_second_process_never_draws_the_traces_of_another_dataset(labs, tmp_pa
     words = ("--out", out, "--reports", tmp_path / "reports", "--quiet")
     assert exit_code("ingest", labs / "x", *words) == 0
     dataset = load_dataset(out)
-    opened, (folder, digest) = StoredTraces(dataset).__reduce__()
-    assert opened(folder, digest)(0) is not None
+    assert open_data(out, dataset.digest).trace(0) is not None
     first = dataset.trace(0)[1].copy()
     assert exit_code("ingest", labs / "y", *words) == 0
     with pytest.raises(StoreError, match="replaced by another run"):
-        opened(folder, digest)
+        open_data(out, dataset.digest)
     assert (dataset.trace(0)[1] == first).all(), "what was opened stays what it was"
 
 

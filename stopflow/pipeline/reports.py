@@ -1,6 +1,5 @@
 """PDFs, pages and tables from what ingest and train left on disk."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +12,16 @@ from stopflow.errors import ModelError, StopflowError
 from stopflow.io.json_files import json_text
 from stopflow.io.results import file_sha256
 from stopflow.io.switch import switching
-from stopflow.pipeline.lab.drawn import REPORTS, drawn_parts, reports_key, summary_key, take_reports
+from stopflow.pipeline.lab.drawn import (
+    REPORTS,
+    DrawnParts,
+    Told,
+    drawn_parts,
+    reports_key,
+    seen_parts,
+    summary_key,
+    take_reports,
+)
 from stopflow.pipeline.lab.summary import Summary
 from stopflow.pipeline.model_reports import require_reportable, write_model_report
 from stopflow.pipeline.progress import Progress, silent
@@ -21,8 +29,7 @@ from stopflow.report.data import KineticsReportData, TracePair
 from stopflow.store import Dataset, load_dataset
 
 if TYPE_CHECKING:
-    from stopflow.report.kept import Kept, Parts
-    from stopflow.report.kinetics.experiment_sheets import ExperimentSheets
+    from stopflow.report.beside import Beside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +49,14 @@ class RebuiltReports:
     set_aside: tuple[str, ...]
 
 
+def load_reports() -> None:
+    """Load what writes reports, in a process that has to wait for the data."""
+    import stopflow.report.html.page
+    import stopflow.report.kinetics.experiment_sheets
+    import stopflow.report.kinetics.report
+    import stopflow.report.tables.tables  # noqa: F401
+
+
 def write_reports(
     dataset: Dataset,
     reports: Path,
@@ -50,14 +65,17 @@ def write_reports(
     html_light: bool = False,
     figures: Path | None = None,
     earlier: Path | None = None,
-    summary: Summary | None = None,
+    summary: Callable[[], Summary] | None = None,
     progress: Progress = silent,
+    beside: "Beside | None" = None,
 ) -> tuple[list[Path], str]:
     """Write rates.csv, rates.xlsx, kinetics.html and kinetics.pdf of a dataset into `reports`.
 
     With `figures`, every figure of the PDF is written into that folder too, as SVG and PNG. Those
-    that lie in `earlier`, of the very same dataset, are taken from there. A `summary` of the
-    dataset is kept beside what the next report takes.
+    that lie in `earlier`, of the very same dataset, are taken from there. The `summary` of the
+    dataset, made while the PDF is drawn, is kept beside what the next report takes. The process
+    `beside` this one shares the work on a lab that is large enough for it; it is dismissed at the
+    end.
 
     Returns
     -------
@@ -81,79 +99,121 @@ def write_reports(
             html_light=html_light,
             figures=figures,
             progress=progress,
+            beside=beside,
+            meanwhile=summary,
         )
         if not undrawn:
             digests = {name: file_sha256(reports / name) for name in REPORTS}
             kept.keep(key, json_text(digests).encode())
             if summary is not None:
-                kept.keep(summary_key(dataset.digest), summary.text().encode())
+                kept.keep(summary_key(dataset.digest), summary().text().encode())
     return written, undrawn
 
 
 def _write_anew(
     dataset: Dataset,
     reports: Path,
-    kept: "Kept",
+    kept: DrawnParts,
     *,
     paper: str,
     html_light: bool,
     figures: Path | None,
     progress: Progress,
+    beside: "Beside | None",
+    meanwhile: Callable[[], object] | None,
 ) -> tuple[list[Path], str]:
+    from stopflow.report.beside import MANY_EXPERIMENTS, promise
     from stopflow.report.kept import Parts
-    from stopflow.report.kinetics.experiment_sheets import ExperimentSheets
-    from stopflow.report.paper.pdf import collecting_seldom
+    from stopflow.report.kinetics.extent import choose_experiments, count_missing
+    from stopflow.report.paper.collecting import collecting_seldom
     from stopflow.report.tables.tables import write_rates_csv, write_rates_xlsx
 
     data = kinetics_data(dataset)
-    written = [reports / name for name in REPORTS]
-    parts = Parts(data, kept)
-    sheets = ExperimentSheets(data, paper=paper, parts=parts)
-    processes, tables = min(os.cpu_count() or 1, 2), partial(write_rates_xlsx, path=written[1])
-    with collecting_seldom(), sheets.drawing_beside(processes=processes, also=tables):
-        write_rates_csv(data.shots, written[0])
-        drawn, undrawn = _draw(
-            data,
-            reports,
-            sheets,
-            parts,
-            html_light=html_light,
-            figures=figures,
-            progress=progress,
-        )
-    return written[:2] + drawn, undrawn
+    csv, xlsx, pdf, page = (reports / name for name in REPORTS)
+    other = beside if len(choose_experiments(data.shots)) >= MANY_EXPERIMENTS else None
+    if other is not None:
+        other.open(partial(open_data, dataset.folder, dataset.digest))
+    missing = count_missing(data, paper=paper, parts=Parts(data, kept))
+    draw = partial(_write_pdf, path=pdf, paper=paper, figures=figures, folder=dataset.folder)
+    show = partial(_write_page, path=page, light=html_light, folder=dataset.folder)
+    tell = partial(write_rates_xlsx, path=xlsx)
+    # The other process draws a PDF of few new sheets alone, and its share of many.
+    alone = other if missing < MANY_EXPERIMENTS else None
+    shared = other if missing >= MANY_EXPERIMENTS else None
+    tables = promise(tell, data, beside=shared)
+    paged = promise(show, data, beside=shared)
+    if alone is None:
+        draw = partial(draw, beside=shared, progress=progress)
+    drawn = promise(draw, data, beside=alone)
+    with collecting_seldom():
+        if meanwhile is not None:
+            meanwhile()
+        write_rates_csv(data, csv)
+        if shared is None:
+            tables()
+        works = (drawn, paged) if alone is None else (paged, drawn)
+        whys = [why for work in works if (why := _tried(work, kept))]
+        if shared is not None:
+            tables()
+    if whys:
+        from stopflow.report.kinetics.failed import write_failed_pdf
+
+        write_failed_pdf(whys[0], pdf, paper=paper)
+    if other is not None:
+        other.dismiss()
+    further = [] if figures is None else sorted(figures.rglob("*"))
+    return [path for path in (csv, xlsx, pdf, page, *further) if path.exists()], "".join(whys[:1])
 
 
-def _draw(
-    data: KineticsReportData,
-    reports: Path,
-    sheets: "ExperimentSheets",
-    parts: "Parts",
-    *,
-    html_light: bool,
-    figures: Path | None,
-    progress: Progress,
-) -> tuple[list[Path], str]:
-    """Write PDF, page and figures; return the files, and why the PDF is none."""
-    from stopflow.report.html.page import write_kinetics_page
-    from stopflow.report.kinetics.failed import write_failed_pdf
-    from stopflow.report.kinetics.report import write_kinetics_figures, write_kinetics_pdf
-
-    def drawing(done: int, total: int) -> None:
-        progress("drawing the PDF", done, total)
-
-    pdf, page = (reports / name for name in REPORTS[2:])
+def _tried(work: Callable[[], Told], kept: DrawnParts) -> str:
+    """Do a work; return why it could not be done, for rates and tables are whole without it."""
     try:
-        write_kinetics_page(data, page, light=html_light, parts=parts)
-        write_kinetics_pdf(data, pdf, sheets=sheets, progress=drawing)
-        further = [] if figures is None else write_kinetics_figures(data, figures)
+        kept.take(work())
     except (StopflowError, OSError):
         raise
-    except Exception as error:  # barrier of the report: rates and tables are whole without it
-        undrawn = " ".join(f"{type(error).__name__}: {error}".split())
-        write_failed_pdf(undrawn, pdf, paper=sheets.paper)
-        return [path for path in (pdf, page) if path.exists()], undrawn
-    return [pdf, page, *further], ""
+    except Exception as error:  # barrier of the report
+        return " ".join(f"{type(error).__name__}: {error}".split())
+    return ""
+
+
+def _write_pdf(
+    data: KineticsReportData,
+    *,
+    path: Path,
+    paper: str,
+    figures: Path | None,
+    folder: Path,
+    beside: "Beside | None" = None,
+    progress: Progress = silent,
+) -> Told:
+    """Write the PDF and the figures; return the parts that were used of those in `folder`."""
+    from stopflow.report.kept import Parts
+    from stopflow.report.kinetics.experiment_sheets import ExperimentSheets
+    from stopflow.report.kinetics.report import write_kinetics_figures, write_kinetics_pdf
+
+    with seen_parts(folder) as kept:
+        sheets = ExperimentSheets(data, paper=paper, parts=Parts(data, kept))
+        if beside is not None:
+            sheets.begin(beside)
+        write_kinetics_pdf(data, path, sheets=sheets, progress=partial(progress, "drawing the PDF"))
+        if figures is not None:
+            write_kinetics_figures(data, figures)
+        return kept.told()
+
+
+def _write_page(data: KineticsReportData, *, path: Path, light: bool, folder: Path) -> Told:
+    """Write the page; return the parts that were used of those in `folder`."""
+    from stopflow.report.html.page import write_kinetics_page
+    from stopflow.report.kept import Parts
+
+    with seen_parts(folder) as kept:
+        write_kinetics_page(data, path, light=light, parts=Parts(data, kept))
+        return kept.told()
+
+
+def open_data(folder: Path, digest: str) -> KineticsReportData:
+    """Open the report data of a dataset that is still the one with this digest."""
+    return kinetics_data(load_dataset(folder, digest=digest))
 
 
 def kinetics_data(dataset: Dataset) -> KineticsReportData:
@@ -178,7 +238,7 @@ def _plain(table: pd.DataFrame) -> pd.DataFrame:
 
 
 class StoredTraces:
-    """Traces of a dataset by row number; another process opens them from disk again."""
+    """Traces of a dataset by row number."""
 
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
@@ -186,14 +246,6 @@ class StoredTraces:
     def __call__(self, row: int) -> TracePair | None:
         """Return (time_s, signal) as recorded, or None for a shot that could not be read."""
         return self._dataset.trace(row)
-
-    def __reduce__(self) -> tuple[Callable[[Path, str], "StoredTraces"], tuple[Path, str]]:
-        """Hand over where the traces lie and of which dataset they are, not the traces."""
-        return _open_traces, (self._dataset.folder, self._dataset.digest)
-
-
-def _open_traces(folder: Path, digest: str) -> StoredTraces:
-    return StoredTraces(load_dataset(folder, digest=digest))
 
 
 def rebuild_reports(
@@ -216,9 +268,11 @@ def rebuild_reports(
     """
     for folder in models:
         require_reportable(folder)
+    from stopflow.report.beside import working_beside
+
     dataset = load_dataset(dataset_folder)
     problems = []
-    with switching() as switch:
+    with switching() as switch, working_beside() as beside:
         gathered = switch.files(reports, lab=dataset.lab)
         drawn = None if figures is None else switch.files(figures, lab=dataset.lab)
         written, undrawn = write_reports(
@@ -229,6 +283,7 @@ def rebuild_reports(
             figures=drawn,
             earlier=reports,
             progress=progress,
+            beside=beside,
         )
         if undrawn:
             problems.append(f"error: kinetics.pdf could not be drawn: {undrawn}")
@@ -249,6 +304,8 @@ def rebuild_reports(
 
 def write_exports(dataset: Dataset, reports: Path, *, names: Sequence[str]) -> list[Path]:
     """Write tables for other programs into reports/exports/: prism, origin, kintek."""
+    if not names:
+        return []
     from stopflow.report.tables.exports import EXPORTS, FreshNames, find_export
 
     for name in names:

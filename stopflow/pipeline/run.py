@@ -6,6 +6,7 @@ predictions from the dataset that waits there, and take their places together.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from stopflow.errors import ModelError
@@ -18,6 +19,7 @@ from stopflow.pipeline.lab.drawn import drawn_parts, reports_key, summary_key, t
 from stopflow.pipeline.lab.ingest import USUAL, Execution, IngestSettings, write_dataset
 from stopflow.pipeline.lab.summary import Summary, parse_summary
 from stopflow.pipeline.progress import Announce, Progress, silent, unannounced
+from stopflow.report.beside import MANY_EXPERIMENTS, Beside, working_beside
 from stopflow.seal import DIGEST, PROVENANCE
 from stopflow.store import REPLACEABLE, lab_of, load_dataset
 
@@ -82,11 +84,18 @@ def process_lab(
     require_reports(reports, paper=paper)
     if prediction is not None:
         find_model(prediction.model, prediction.models)
-    with switching() as switch:
+    with switching() as switch, working_beside() as beside:
         lab = lab_at(root)
         place = switch.folder(out, owned=REPLACEABLE, lab=lab, lab_of=lab_of)
         gathered = switch.files(reports, lab=lab)
         drawn = None if figures is None else switch.files(figures, lab=lab)
+
+        def begin(folders: int) -> None:
+            if beside is not None and folders >= MANY_EXPERIMENTS:
+                from stopflow.pipeline.reports import load_reports
+
+                beside.load(load_reports)
+
         unchanged = write_dataset(
             root,
             place,
@@ -96,6 +105,7 @@ def process_lab(
             command=command,
             progress=progress,
             hear=lambda result: announce(result.headline),
+            begin=begin,
         )
         done = None
         if unchanged and prediction is None and not exports and drawn is None:
@@ -112,6 +122,7 @@ def process_lab(
                 html_light=html_light,
                 figures=drawn,
                 progress=progress,
+                beside=beside,
             )
     written = (out, *map(switch.in_place, done.written))
     return replace(done, written=written, set_aside=tuple(switch.notes))
@@ -143,13 +154,19 @@ def _report(
     html_light: bool,
     figures: Path | None,
     progress: Progress,
+    beside: Beside | None,
 ) -> ProcessedLab:
     """Report on the dataset in `place`; nothing of it stays open, so that it can be moved."""
-    from stopflow.pipeline.lab.summarise import summarise
     from stopflow.pipeline.reports import write_exports, write_reports
 
     dataset = load_dataset(place)
-    summary = summarise(dataset)
+
+    @cache
+    def summary() -> Summary:
+        from stopflow.pipeline.lab.summarise import summarise
+
+        return summarise(dataset)
+
     written, undrawn = write_reports(
         dataset,
         gathered,
@@ -159,6 +176,7 @@ def _report(
         earlier=earlier,
         summary=summary,
         progress=progress,
+        beside=beside,
     )
     written += write_exports(dataset, gathered, names=exports)
     unpredicted = ""
@@ -178,7 +196,7 @@ def _report(
         else:
             written += predicted.written
     return ProcessedLab(
-        summary=summary,
+        summary=summary(),
         written=tuple(written),
         unpredicted=unpredicted,
         undrawn=undrawn,

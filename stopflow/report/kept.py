@@ -21,6 +21,10 @@ class Kept(Protocol):
         """Return the part with this key; None where there is none."""
         ...
 
+    def has(self, key: str) -> bool:
+        """Tell whether there is a part with this key; it may be damaged."""
+        ...
+
     def keep(self, key: str, part: bytes) -> None:
         """Keep a part for the next time."""
         ...
@@ -32,6 +36,10 @@ class NothingKept:
     def find(self, key: str) -> bytes | None:  # noqa: ARG002
         """Find nothing."""
         return None
+
+    def has(self, key: str) -> bool:  # noqa: ARG002
+        """Have nothing."""
+        return False
 
     def keep(self, key: str, part: bytes) -> None:
         """Forget the part."""
@@ -81,6 +89,10 @@ class Parts:
         if self._kept is NOTHING_KEPT:
             return None
         return self._kept.find(self._key(experiment, *kind))
+
+    def has(self, experiment: str, *kind: object) -> bool:
+        """Tell whether there is such a part; it may be damaged."""
+        return self._kept is not NOTHING_KEPT and self._kept.has(self._key(experiment, *kind))
 
     @property
     def drawings(self) -> Kept:

@@ -340,3 +340,12 @@ def test_any_sheet_gives_rows_of_files_or_problems(
         keys = [(row.file, row.channel) for row in found.rows]
         assert len(set(keys)) == len(keys)
         assert all(problem.found for problem in found.problems)
+
+
+@pytest.mark.parametrize("ending", ["xlsx", "XLS", "ods", "csv", "bk3a"])
+def test_a_table_may_name_a_trace_by_the_ending_it_had_before(ending: str) -> None:
+    """A lab that saves its traces as sheets keeps the table that names them ``.bka``."""
+    names = FileNames([f"CO_80uM_3.{ending}"])
+    assert "CO_80uM_3.bka" in names
+    assert "CO_80uM_3" in names
+    assert "CO_80uM_4.bka" not in names

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from books import save_book
 from trace_files import BUILDERS, WAVELENGTHS, lines, number, pro_data_store, row
 
 from stopflow.errors import FormatError
@@ -205,6 +206,82 @@ def test_a_last_row_that_ends_early_is_left_out(tmp_path: Path) -> None:
     for end, kept in (("20,", 20), ("20,0.1", 20), ("20,0.54321", 21), ("20", 20)):
         recording = read_one(write(tmp_path, (whole + end).encode()))
         assert len(recording.time_s) == kept, end
+
+
+@pytest.mark.parametrize("at", [3, 40, 90, 118])
+@pytest.mark.parametrize("broken", ["{0},{1},{1},7", "{0},{1}", "{0}", "{0},{1},lamp off"])
+def test_a_row_unlike_the_others_is_refused_wherever_it_stands(
+    broken: str, at: int, tmp_path: Path
+) -> None:
+    """Neither the rows above it nor those below are left out without a word."""
+    time, (signal,) = shot(1)
+    rows = [f"{number(t)},{number(y)},{number(y)}" for t, y in zip(time, signal, strict=True)]
+    rows[at] = broken.format(number(time[at]), number(signal[at]))
+    text = "\n".join(["Time (s),Absorbance,Volt", *rows, ""])
+    with pytest.raises(FormatError, match=f"line {at + 2}: found '{rows[at]}'; expected 3 num"):
+        read_one(write(tmp_path, text.encode()))
+
+
+def test_numbers_of_any_size_may_stand_above_the_rows(tmp_path: Path) -> None:
+    text = "Time\tA\n1\n0\t1\n1e200\t2\n"
+    assert read_one(write(tmp_path, text.encode())).time_s.tolist() == [0, 1e200]
+
+
+@pytest.mark.parametrize("at", [20, 118])
+def test_words_among_the_times_of_a_sheet_lose_no_row_without_a_word(
+    at: int, tmp_path: Path
+) -> None:
+    time, (signal,) = shot(1)
+    rows = [["Time (s)", "A"], *zip(time.tolist(), signal.tolist(), strict=True)]
+    rows[1 + at] = ["lamp off", ""]
+    with pytest.raises(FormatError, match=f"row {at + 2}: found 'lamp off'"):
+        read_one(save_book(tmp_path / "a.xlsx", {"s": rows}))
+    again = [*rows[: 1 + at], ["again", ""], *rows[1:6]]
+    recording = read_one(save_book(tmp_path / "b.xlsx", {"s": again}))
+    assert len(recording.time_s) == at
+    assert any(
+        f"row {at + 2}" in item.where and "not read" in item.found for item in recording.notes
+    )
+
+
+@pytest.mark.parametrize(("at", "said"), [(3, "refused"), (90, "refused"), (118, "listed")])
+def test_words_among_the_rows_lose_no_row_without_a_word(
+    at: int, said: str, tmp_path: Path
+) -> None:
+    time, (signal,) = shot(1)
+    rows = [f"{number(t)},{number(y)}" for t, y in zip(time, signal, strict=True)]
+    rows[at] = "lamp off"
+    path = write(tmp_path, "\n".join(["Time (s),Absorbance", *rows, ""]).encode())
+    if said == "refused":
+        with pytest.raises(FormatError, match=f"line {at + 2}: found 'lamp off'"):
+            read_one(path)
+    else:
+        recording = read_one(path)
+        assert len(recording.time_s) == at
+        assert any(
+            note.where == f"line {at + 2}" and note.level == "warning" for note in recording.notes
+        )
+
+
+@pytest.mark.parametrize("below", [["History: "], ["", "History: "]])
+@pytest.mark.parametrize("kind", ["pro-data-csv", "jasco", "jasco scan"])
+def test_a_last_row_of_fewer_digits_is_whole_where_the_file_goes_on(
+    kind: str, below: list[str], tmp_path: Path
+) -> None:
+    """A last value such as 6.38 among 6.37451 has lost no digits."""
+    key, build, signals = BUILDERS[kind]
+    time, values = shot(1 if key == "pro-data-csv" else signals)
+    values[..., -1] = 0.25
+    values[-1, -1] = values[0, -1] = 0.5
+    text = build(time, values).decode()
+    if key == "jasco":
+        below = ["##### Extended Information" if line else line for line in below]
+        text = text.partition("##### ")[0].rstrip()
+    else:
+        text = text.partition("History")[0].rstrip()
+    recording = read_one(write(tmp_path, "\n".join([text, *below, ""]).encode()))
+    np.testing.assert_allclose(recording.time_s, time, rtol=1e-9)
+    np.testing.assert_array_equal(np.sort(recording.signals, axis=0), np.sort(values, axis=0))
 
 
 def test_columns_numbered_alike_or_with_own_times_are_pushes(tmp_path: Path) -> None:

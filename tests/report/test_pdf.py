@@ -3,8 +3,10 @@
 import csv
 import io
 import json
+import os
 import re
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -15,8 +17,9 @@ from matplotlib.figure import Figure
 from pypdf import PdfReader
 
 from stopflow.kinetics.verdicts.rules import RULES
+from stopflow.report.beside import MANY_EXPERIMENTS, working_beside
 from stopflow.report.kept import Parts
-from stopflow.report.kinetics.experiment_sheets import MANY_EXPERIMENTS, ExperimentSheets
+from stopflow.report.kinetics.experiment_sheets import ExperimentSheets
 from stopflow.report.kinetics.report import write_kinetics_pdf
 from stopflow.report.models.comparison import write_compare_pdf
 from stopflow.report.models.comparison_figures import draw_bias, draw_runs
@@ -71,14 +74,17 @@ def test_same_input_same_bytes(lab, written, tmp_path):
     assert again.read_bytes() == written[0].read_bytes()
 
 
-def test_two_processes_write_the_same_bytes_as_one(tmp_path):
+def test_two_processes_write_the_same_bytes_as_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
     names = [f"run {number:02d}" for number in range(MANY_EXPERIMENTS)]
     long = report_lab.build_lab(names=names, concentrations=(1e-5,), replicates=1, points=51)
     one, two = tmp_path / "one.pdf", tmp_path / "two.pdf"
     calls = []
     write_report(long, one, progress=lambda *done: calls.append(done))
     sheets = ExperimentSheets(long, paper="a4", parts=Parts(long))
-    with sheets.drawing_beside(processes=2):
+    with working_beside() as beside:
+        beside.open(partial(replace, long))
+        sheets.begin(beside)
         write_kinetics_pdf(long, two, sheets=sheets)
     assert one.read_bytes() == two.read_bytes()
     reader = PdfReader(one)

@@ -53,7 +53,7 @@ def dangerous(lab):
 
 def test_csv_has_the_promised_columns_and_keeps_refused_shots(lab, tmp_path):
     path = tmp_path / "rates.csv"
-    write_rates_csv(lab.shots, path)
+    write_rates_csv(lab, path)
     text = path.read_bytes().decode("utf-8")
     assert text.startswith(PROMISED)
     assert "\r" not in text
@@ -86,7 +86,7 @@ def test_a_failing_write_leaves_the_old_file(lab, tmp_path):
     broken = lab.shots.assign(reason=[object()] * len(lab.shots))
     broken["reason"] = [_Unprintable()] * len(broken)
     with pytest.raises(RuntimeError):
-        write_rates_csv(broken, path)
+        write_rates_csv(replace(lab, shots=broken), path)
     assert path.read_text() == "old"
     assert [item.name for item in tmp_path.iterdir()] == ["rates.csv"]
 

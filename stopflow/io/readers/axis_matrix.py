@@ -65,7 +65,12 @@ def find_matrix(
 
 
 def read_matrix(
-    lines: Sequence[str], *, name: str, what: str, least_columns: int = LEAST_COLUMNS
+    lines: Sequence[str],
+    *,
+    name: str,
+    what: str,
+    least_columns: int = LEAST_COLUMNS,
+    first_line: int = 1,
 ) -> AxisMatrix:
     """Read the first matrix of a text.
 
@@ -73,6 +78,8 @@ def read_matrix(
     ----------
     what
         What is expected, for the message.
+    first_line
+        Number in the file of the first of the lines.
 
     Raises
     ------
@@ -86,13 +93,14 @@ def read_matrix(
     layout, above, first = found
     axis = _axis(lines[above], layout)
     if axis is None:
-        raise FormatError(name, where=f"line {above + 1}", found="no values", expected=what)
-    block = read_block(lines, first, layout, name=name)
+        where = f"line {first_line + above}"
+        raise FormatError(name, where=where, found="no values", expected=what)
+    block = read_block(lines, first, layout, name=name, first_line=first_line)
     corner, columns = axis
     if not np.isfinite(columns).all():
         raise FormatError(
             name,
-            where=f"line {above + 1}",
+            where=f"line {first_line + above}",
             found="a column without its value",
             expected="a number at the head of every column",
         )

@@ -12,6 +12,8 @@ from stopflow.trace import FloatArray, Problem
 
 MOST_CELLS = 30_000_000
 _CHUNK_CELLS = 200_000
+_NEXT = (0.4, 2.5)
+"""A number is the time of a row before another where it is as many steps away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -47,6 +49,7 @@ def read_block(
     FormatError
         When a line among the rows is none, or they are too many.
     """
+    _require_no_rows_above(lines, first, layout, name=name, first_line=first_line)
     chunks: list[FloatArray] = []
     chunk: list[list[float]] = []
     stop, last, blank, cells = first, -math.inf, False, 0
@@ -87,6 +90,45 @@ def read_block(
     return Block(layout=layout, first=first, stop=stop, rows=rows, notes=notes)
 
 
+def _require_no_rows_above(
+    lines: Sequence[str], first: int, layout: Layout, *, name: str, first_line: int
+) -> None:
+    """Refuse rows above the block that a broken one parts from it, and a broken first row."""
+    own = (layout.numbers(line) for line in lines[first : first + 2])
+    begin = [row[0] for row in own if row is not None and len(row) == layout.columns]
+    if first < 1 or len(begin) < 2:
+        return
+    step, broken, last, above = begin[1] - begin[0], first - 1, begin[0], 0
+    for index in range(broken - 1, -1, -1):
+        row = layout.numbers(lines[index])
+        if row is None or len(row) != layout.columns or not (last - row[0]) * step > 0:
+            break
+        last, above = row[0], above + 1
+    cells = layout.split(lines[broken])
+    at = layout.number(cells[0]) if cells else None
+    begun = bool(step) and at is not None and _NEXT[0] < (begin[0] - at) / step < _NEXT[1]
+    if begun or above >= (2 if at is None else 1):
+        raise _broken(lines, broken, layout, name=name, first_line=first_line)
+
+
+def _is_begun(line: str, layout: Layout) -> bool:
+    """Tell whether a line begins with a number, as a row does."""
+    cells = layout.split(line)
+    return bool(cells) and layout.number(cells[0]) is not None
+
+
+def _broken(
+    lines: Sequence[str], broken: int, layout: Layout, *, name: str, first_line: int
+) -> FormatError:
+    cells = len(layout.split(lines[broken]))
+    return FormatError(
+        name,
+        where=f"line {first_line + broken}",
+        found=repr(lines[broken].strip()[:60]),
+        expected=f"{layout.columns} numbers, as in the rows above (found {cells} cells)",
+    )
+
+
 def _require_one_sign(lines: Sequence[str], layout: Layout, *, name: str, first_line: int) -> None:
     """Refuse points among numbers with decimal commas: they may part thousands or be decimal."""
     if not layout.decimal_comma:
@@ -114,11 +156,9 @@ def _what_follows(
     shown = repr(lines[broken].strip()[:60])
     later = sum(layout.is_row(lines[index]) for index in below)
     apart = broken > stop
-    if later > 1 and not apart:
-        cells = len(layout.split(lines[broken]))
-        expected = f"{layout.columns} numbers, as in the rows above (found {cells} cells)"
-        raise FormatError(name, where=place, found=shown, expected=expected)
-    if later > 1:
+    if not apart and later > (0 if _is_begun(lines[broken], layout) else 1):
+        raise _broken(lines, broken, layout, name=name, first_line=first_line)
+    if later:
         found = f"another table from here on ({shown}); not read"
         return (
             Problem(

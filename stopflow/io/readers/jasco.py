@@ -85,11 +85,11 @@ def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, 
     records = [_record(line) for line in lines[:begin] if line.strip()]
     values = {key.upper(): value for key, value in reversed(records)}
     body = lines[begin + 1 :]
-    blank = next((i for i, line in enumerate(body) if line.startswith("#####")), len(body))
-    records += [("", line.strip()) for line in body[blank:] if line.strip()]
-    body = body[:blank]
+    end = next((i for i, line in enumerate(body) if line.startswith("#####")), len(body))
+    records += [("", line.strip()) for line in body[end:] if line.strip()]
+    body = [*body[:end], ""] if end < len(body) else body  # what is below shows the last row whole
     if find_matrix(body, find_layout(body) or find_layout(body, least=1)) is not None:
-        return (_scan(body, name=name, values=values, records=records),)
+        return (_scan(body, begin + 2, name=name, values=values, records=records),)
     x_unit = values.get("XUNITS", "")
     if x_unit.casefold() in SPECTRAL_UNITS:
         raise FormatError(
@@ -125,6 +125,7 @@ def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, 
 
 def _scan(
     body: Sequence[str],
+    first_line: int,
     *,
     name: str,
     values: Mapping[str, str],
@@ -132,7 +133,7 @@ def _scan(
 ) -> Recording:
     """Read an interval scan: times in the first row, wavelengths in the first column."""
     what = "times in the first row and wavelengths in the first column"
-    matrix = read_matrix(body, name=name, what=what)
+    matrix = read_matrix(body, name=name, what=what, first_line=first_line)
     if not np.isfinite(matrix.rows).all():
         raise FormatError(name, found="a row without its wavelength", expected=what)
     unit_s = parse_time_unit(values.get("ZUNITS", ""))

@@ -177,7 +177,8 @@ def _property(
         raise FormatError(
             name, where=f"line {first + 1}", found=shown, expected=f"rows of {layout.columns}"
         )
-    block = read_block(lines[first:stop], 0, layout, name=name, first_line=first + 1)
+    below = [""] if stop < len(lines) else []  # whatever it is, the last row is whole
+    block = read_block([*lines[first:stop], *below], 0, layout, name=name, first_line=first + 1)
     if block.stop < stop - first or not len(block.rows):
         where = f"line {first + block.stop + 1}"
         shown = repr(lines[first + block.stop].strip()[:60])

@@ -57,14 +57,19 @@ class SheetReading:
     rest: Sheet | None
 
 
+_GAP = 2.5
+"""Times go on below other rows where they are not farther apart than so many steps a row."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _TraceBlock:
-    """Columns of a trace on a sheet: header row (-1: none), first row, columns, time first."""
+    """Columns of a trace on a sheet: header row (-1: none), first row, columns, that of times."""
 
     header: int
     first: int
     stop: int
     columns: tuple[int, ...]
+    time: int
 
 
 MARKS: Final = (
@@ -118,7 +123,9 @@ def _find_blocks(rows: Sequence[Sequence[Cell]]) -> list[_TraceBlock]:
             members = [*reversed(left), column]
         if len(members) > 1:
             blocks.append(
-                _TraceBlock(header=header, first=first, stop=stop, columns=tuple(members))
+                _TraceBlock(
+                    header=header, first=first, stop=stop, columns=tuple(members), time=column
+                )
             )
     return blocks
 
@@ -193,7 +200,7 @@ def _read_block(
         ]
     )
     place = sheet.whole_place()
-    notes: list[Problem] = []
+    notes = _notes_below(sheet, block)
     waves = [wavelength_nm(label.text, bare=True) for label in labels[1:]]
     whole = f"{sheet.book}[{sheet.name}]" if sheet.name else sheet.book
     if len(waves) >= LEAST_ROWS and all(map(isfinite, waves)):
@@ -221,6 +228,37 @@ def _read_block(
             columns, key=KEY, name=sheet.book, time_unit=time_unit, notes=notes
         )
     )
+
+
+def _notes_below(sheet: Sheet, block: _TraceBlock) -> list[Problem]:
+    """List numbers below the times; where they go on below words, a row is broken.
+
+    Raises
+    ------
+    FormatError
+        When a row has words in the place of its time.
+    """
+    times = [(at, _value(_cell(sheet.rows, at, block.time))) for at in range(len(sheet.rows))]
+    below = next(((at, time) for at, time in times[block.stop :] if isfinite(time)), None)
+    if below is None:
+        return []
+    last, step = times[block.stop - 1][1], times[block.stop - 1][1] - times[block.stop - 2][1]
+    shown = repr(str(_cell(sheet.rows, block.stop, block.time))[:60])
+    where = f"{sheet.whole_place()}, row {block.stop + 1}"
+    if 0 < below[1] - last < _GAP * step * (below[0] - block.stop + 1):
+        expected = "a number, as in the rows above and below"
+        raise FormatError(sheet.book, where=where, found=shown, expected=expected)
+    found = f"another table from here on ({shown}); not read"
+    return [
+        Problem(
+            sheet.book,
+            found,
+            where=where,
+            expected="one table a sheet",
+            level="warning",
+            rule="another-table",
+        )
+    ]
 
 
 def _is_one_way(values: list[float]) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from stopflow.io.workbook.cells import LONGEST_PHRASE, Cell
 
-_ENDING = re.compile(r"(?:\.(?:bka|bk3a|csv|tsv|txt|dat|asc|dsa|dx|o3a|spc))+$")
+_ENDING = re.compile(r"(?:\.(?:bka|bk3a|csv|tsv|txt|dat|asc|dsa|dx|o3a|spc|xlsx|xlsm|xls|ods))+$")
 _TO = re.compile(r"\s*(?:[-–—…]|\.\.\.?)\s*|\s+(?:to|bis|à)\s+")
 _COUNTED = re.compile(
     r"(?:shots?|runs?|files?|traces?|schuss|schüsse|messung(?:en)?|tirs?|nos?\.?|nrn?\.?|#)?\s*(\d{1,6})",

@@ -30,6 +30,8 @@ LARGEST_PART: Final = 200_000_000
 REPORTS: Final = ("rates.csv", "rates.xlsx", "kinetics.pdf", "kinetics.html")
 """What is written of every lab."""
 DRAWING_LIBRARIES: Final = ("fonttools", "pypdf")
+Told = dict[str, bytes | None]
+"""Parts that a report has used, by name; None for one as it is in the archive."""
 
 
 class DrawnParts:
@@ -48,10 +50,17 @@ class DrawnParts:
         self._maker = f"{code_digest()} {sorted(made.items())} ".encode()
         self._damaged, self._left = False, False
         self.used: dict[str, bytes] = {}
+        self._new: set[str] = set()
 
     def find(self, key: str) -> bytes | None:
         """Return a part as it was made before; None where there is none, or it is damaged."""
-        name = self._name(key)
+        return self._find(self._name(key))
+
+    def has(self, key: str) -> bool:
+        """Tell whether there is a part with this key; it may be damaged."""
+        return self._name(key) in self._names
+
+    def _find(self, name: str) -> bytes | None:
         if self._archive is None or name not in self._names:
             return None
         try:
@@ -66,7 +75,22 @@ class DrawnParts:
 
     def keep(self, key: str, part: bytes) -> None:
         """Keep a part for the next report, in place of one with the same key."""
-        self.used[self._name(key)] = part
+        name = self._name(key)
+        self.used[name] = part
+        self._new.add(name)
+
+    def told(self) -> Told:
+        """Return the parts that were used by their names; None for one as it is in the archive."""
+        return {name: part if name in self._new else None for name, part in self.used.items()}
+
+    def take(self, told: Told) -> None:
+        """Take in the parts that another of the same archive has `told`."""
+        for name, part in told.items():
+            if part is None:
+                self._find(name)
+            else:
+                self.used[name] = part
+                self._new.add(name)
 
     def leave(self) -> None:
         """Keep the parts as they are, for a report that is the same as the one before."""
@@ -79,8 +103,8 @@ class DrawnParts:
             return False
         if self._archive is None or self._damaged or self._names != self.used.keys():
             return True
-        sizes = {info.filename: info.CRC for info in self._archive.infolist()}
-        return any(zlib.crc32(part) != sizes[name] for name, part in self.used.items())
+        sums = {info.filename: info.CRC for info in self._archive.infolist()}
+        return any(zlib.crc32(self.used[name]) != sums[name] for name in self._new)
 
     def _name(self, key: str) -> str:
         return hashlib.blake2b(self._maker + key.encode(), digest_size=20).hexdigest()
@@ -93,8 +117,7 @@ def drawn_parts(folder: Path) -> Iterator[DrawnParts]:
     A block that is left by an exception leaves them as they were. Where they cannot be written,
     they are made again the next time.
     """
-    with ExitStack() as stack:
-        parts = DrawnParts(_archive(folder / DRAWN, stack))
+    with seen_parts(folder) as parts:
         yield parts
         changed = parts.changed
     if not changed:
@@ -105,6 +128,13 @@ def drawn_parts(folder: Path) -> Iterator[DrawnParts]:
                 archive.writestr(ZipInfo(name), part)
     except OSError:  # a dataset that may only be read
         return
+
+
+@contextmanager
+def seen_parts(folder: Path) -> Iterator[DrawnParts]:
+    """Yield the parts that the dataset in `folder` keeps, and leave them as they are."""
+    with ExitStack() as stack:
+        yield DrawnParts(_archive(folder / DRAWN, stack))
 
 
 def _archive(path: Path, stack: ExitStack) -> ZipFile | None:

@@ -21,7 +21,13 @@ from stopflow.pipeline.checks import given, require_time_unit, require_wavelengt
 from stopflow.pipeline.lab.drawn import carry_parts
 from stopflow.pipeline.lab.folders import find_folders
 from stopflow.pipeline.lab.jobs import FolderJob, do_job
-from stopflow.pipeline.lab.unchanged import EarlierKeys, earlier_keys, seal_results, take_dataset
+from stopflow.pipeline.lab.unchanged import (
+    EarlierKeys,
+    earlier_keys,
+    looks_newer,
+    seal_results,
+    take_dataset,
+)
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.store import (
     REPLACEABLE,
@@ -97,6 +103,10 @@ def unheard(_result: "FolderResult") -> None:
     """Do nothing with a folder that is done."""
 
 
+def unprepared(_folders: int) -> None:
+    """Prepare nothing for what comes after."""
+
+
 def ingest_settings(config: Path | None = None, **options: Any) -> IngestSettings:
     """Compose the settings from a TOML file and options; an option that is None leaves it be."""
     values = read_config(config) if config else {}
@@ -159,8 +169,14 @@ def write_dataset(
     command: str = "",
     progress: Progress = silent,
     hear: Hear = unheard,
+    begin: Callable[[int], None] = unprepared,
 ) -> bool:
     """Write the dataset of `root` into the empty folder `place`; it is to replace the one in `out`.
+
+    Parameters
+    ----------
+    begin
+        Told, before the work, how many folders there are, if it looks as if one has to be done.
 
     Returns
     -------
@@ -176,7 +192,12 @@ def write_dataset(
     jobs = [_job(folder, name, settings) for folder, name in folders]
     earlier = EarlierKeys() if execution.fresh else earlier_keys(out)
     with ThreadPoolExecutor(os.cpu_count() or 1) as threads:  # files are hashed outside Python
-        keys = list(threads.map(earlier.key_of, jobs))
+        hashing = threads.map(earlier.key_of, jobs)
+        if looks_newer(jobs, out):
+            begin(len(jobs))
+            if earlier.names:
+                pass
+        keys = list(hashing)
     true, unread = true_rates(folders)
     further = (*lab.problems, *unread)
     record = lab_at(root).record(out)

@@ -6,6 +6,7 @@ keys and an equal seal mean that an ingest would write the same bytes again.
 """
 
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +54,23 @@ def earlier_keys(folder: Path) -> EarlierKeys:
             return EarlierKeys(names=tuple(archive.namelist()), seal=archive.comment)
     except DAMAGED:
         return EarlierKeys()
+
+
+def looks_newer(jobs: Sequence[FolderJob], folder: Path) -> bool:
+    """Tell by the times of files whether something in the folders is newer than their dataset.
+
+    It is a guess, for who can prepare for work; whether there is any, the keys tell.
+    """
+    try:
+        made_ns = (folder / KEPT).stat().st_mtime_ns
+        folders = (job.folder for job in jobs)
+        return any(
+            item.stat().st_mtime_ns > made_ns
+            for place in folders
+            for item in (place, *os.scandir(place))
+        )
+    except OSError:
+        return True
 
 
 def seal_results(folder: Path, told: str) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.kinetics.verdicts.repeatability import as_series, pool
-from stopflow.report.data import KineticsReportData
+from stopflow.report.data import KineticsReportData, rows_of
 from stopflow.report.kinetics.answers import build_answers
 from stopflow.report.kinetics.conditions import build_series, label_conditions
 from stopflow.report.kinetics.secondary_numbers import (
@@ -260,6 +260,6 @@ def _plot(picture: SecondaryPicture, part: pd.DataFrame) -> dict[str, Any]:
                 "stderr": _numbers([row["stderr"]])[0],
                 "unit": str(row["unit"]).replace("^-1", "⁻¹"),
             }
-            for row in chosen.to_dict("records")
+            for row in rows_of(chosen)
         ],
     }

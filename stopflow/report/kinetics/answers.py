@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -21,10 +22,12 @@ from stopflow.report.kinetics.summary import (
     usable_shots,
 )
 from stopflow.report.paper.flow import Block
-from stopflow.report.paper.page import Page
 from stopflow.report.paper.rounding import format_digits
 from stopflow.report.paper.style import ACCENT, INK, MM_PER_POINT, WASH, Ruler, printable
 from stopflow.report.paper.units import build_units
+
+if TYPE_CHECKING:  # loading it takes longer than a table takes to be set
+    from stopflow.report.paper.page import Page
 
 _SHOWN_REASONS = 3
 _NAMED_SERIES = 3
@@ -77,7 +80,7 @@ class AnswerBox:
         """Never cut."""
         return None, self
 
-    def draw(self, page: Page, x_mm: float, y_mm: float, *, width_mm: float) -> None:
+    def draw(self, page: "Page", x_mm: float, y_mm: float, *, width_mm: float) -> None:
         """Draw the ground, then question and answer line by line."""
         tall = self._tall_mm(page.ruler, width_mm)
         page.box(x_mm, y_mm, width_mm=width_mm, height_mm=tall, colour=WASH)

@@ -1,34 +1,24 @@
 """The sheets of every experiment: as they were drawn before, by another process, or here."""
 
-import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from functools import partial
 from itertools import count
 
 from stopflow import column_names as col
-from stopflow.errors import StopflowError
+from stopflow.report.beside import LOST, Beside
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kept import Parts
 from stopflow.report.kinetics.experiment_page import build_experiment_blocks
-from stopflow.report.kinetics.extent import choose_experiments
+from stopflow.report.kinetics.extent import choose_experiments, kind_of_sheets
 from stopflow.report.paper.joining import DrawnSheet
 from stopflow.report.paper.packing import pack_sheets, unpack_sheets
 from stopflow.report.paper.pdf import Progress, draw_sheets, flow_sheets
 from stopflow.report.paper.style import Ruler, require_paper
-from stopflow.report.paper.units import build_units
-from stopflow.workers import worker_processes
 
-MANY_EXPERIMENTS = 12
-"""From how many experiments on another process is worth its start."""
 TOGETHER = 2
 """Experiments that are drawn at a time."""
-LOST = (BrokenProcessPool, StopflowError)
-"""The other process was ended, or the dataset replaced since: this process has it open."""
-SHEETS = "sheets"
 Drawn = dict[str, list[DrawnSheet]]
-Work = Callable[[KineticsReportData], None]
 
 
 class ExperimentSheets:
@@ -36,8 +26,6 @@ class ExperimentSheets:
 
     Parameters
     ----------
-    data
-        Its trace callable can be pickled where another process is to draw.
     parts
         Where sheets of earlier reports are kept; new ones are added.
     """
@@ -46,8 +34,7 @@ class ExperimentSheets:
         require_paper(paper)
         self._data, self.paper, self.parts = data, paper, parts
         self.names = choose_experiments(data.shots)
-        # Whatever the experiment, its pages are in the units of the lab.
-        self._kind = (SHEETS, paper, build_units(data.conditions))
+        self._kind = kind_of_sheets(data, paper=paper)
         self._found: Drawn = {}
         for name in self.names:
             sheets = _open(parts.find(name, *self._kind))
@@ -56,43 +43,13 @@ class ExperimentSheets:
         self.missing = [name for name in self.names if name not in self._found]
         self._begun: list[tuple[list[str], Future[Drawn]]] = []
 
-    @contextmanager
-    def drawing_beside(self, *, processes: int, also: Work | None = None) -> Iterator[None]:
-        """Let another process draw while this one does other things; with one, none is started.
-
-        Parameters
-        ----------
-        also
-            What is to be done with the data besides, by the other process where there is one; it
-            can be pickled, and is done when the block ends.
-        """
-        if processes < 2 or len(self.missing) < MANY_EXPERIMENTS:
-            if also is not None:
-                also(self._data)
-            yield
-            return
-        with worker_processes(1) as pool:
-            pool.submit(_hold, self._data, self.paper)
-            aside = None if also is None else pool.submit(_do_held, also)
-            self._begun = [
-                (names, pool.submit(_draw_held, names))
-                for start in range(0, len(self.missing), TOGETHER)
-                if (names := self.missing[start : start + TOGETHER])
-            ]
-            try:
-                yield
-                if also is not None and aside is not None:
-                    self._settle(aside, also)
-            finally:
-                for _, drawing in self._begun:
-                    drawing.cancel()
-                self._begun = []
-
-    def _settle(self, aside: Future[None], also: Work) -> None:
-        try:
-            aside.result()
-        except LOST:
-            also(self._data)
+    def begin(self, beside: Beside) -> None:
+        """Let another process draw sheets, a few experiments at a time."""
+        self._begun = [
+            (names, beside.begin(partial(draw_experiments, names=names, paper=self.paper)))
+            for start in range(0, len(self.missing), TOGETHER)
+            if (names := self.missing[start : start + TOGETHER])
+        ]
 
     def draw(self, *, progress: Progress | None = None) -> Drawn:
         """Return the sheets of every experiment, in order; what nobody has begun is drawn here.
@@ -145,23 +102,3 @@ def _open(packed: bytes | None) -> list[DrawnSheet] | None:
         return unpack_sheets(packed)
     except ValueError:
         return None
-
-
-_held: list[tuple[KineticsReportData, str]] = []
-"""In the other process: what it draws from."""
-
-
-def _hold(data: KineticsReportData, paper: str) -> None:
-    _held[:] = [(data, paper)]
-    gc.disable()
-    gc.freeze()
-
-
-def _do_held(work: Work) -> None:
-    ((data, _),) = _held
-    work(data)
-
-
-def _draw_held(names: Sequence[str]) -> Drawn:
-    ((data, paper),) = _held
-    return draw_experiments(data, names, paper=paper)

@@ -11,9 +11,11 @@ import pandas as pd
 
 from stopflow import column_names as col
 from stopflow.report.data import KineticsReportData
+from stopflow.report.kept import Parts
 from stopflow.report.kinetics.summary import count_things
 from stopflow.report.paper.flow import Paragraph
 from stopflow.report.paper.style import MUTED
+from stopflow.report.paper.units import build_units
 
 DRAWN_EXPERIMENTS: Final = 200
 """Experiments that have pages of their own; a lab of a year has some 50."""
@@ -33,6 +35,20 @@ def choose_experiments(shots: pd.DataFrame) -> list[str]:
     worst = counts.sort_values(["fail", "warn"], ascending=False, kind="stable")
     chosen = set(worst.index[:DRAWN_EXPERIMENTS])
     return [str(name) for name in counts.index if name in chosen]
+
+
+def kind_of_sheets(data: KineticsReportData, *, paper: str) -> tuple[object, ...]:
+    """Tell the sheets of experiments from other parts of reports that are kept.
+
+    Whatever the experiment, its pages are in the units of the lab.
+    """
+    return ("sheets", paper, build_units(data.conditions))
+
+
+def count_missing(data: KineticsReportData, *, paper: str, parts: Parts) -> int:
+    """Count the experiments whose sheets have to be drawn."""
+    kind = kind_of_sheets(data, paper=paper)
+    return sum(not parts.has(name, *kind) for name in choose_experiments(data.shots))
 
 
 def limit_to(data: KineticsReportData, experiments: list[str]) -> KineticsReportData:

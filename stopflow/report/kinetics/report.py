@@ -26,7 +26,7 @@ from stopflow.report.paper.pdf import (
     json_rows,
 )
 from stopflow.report.paper.style import Ruler, require_paper
-from stopflow.report.tables.tables import drop_stored, order_columns
+from stopflow.report.tables.tables import drop_stored, order_columns, rates_text
 
 
 def write_kinetics_pdf(
@@ -119,11 +119,10 @@ def _attachments(data: KineticsReportData) -> dict[str, bytes]:
         "problems.csv": data.problems,
         "inputs.csv": input_table(data),
     }
-    if not large:
-        tables["rates.csv"] = order_columns(data.shots)
     files = {name: csv_text(frame).encode() for name, frame in tables.items()}
     if large:
         return files
+    files["rates.csv"] = rates_text(data).encode()
     counts = count_shots(data.shots)
     results = {
         "counts": {name: getattr(counts, name) for name in counts.__slots__},

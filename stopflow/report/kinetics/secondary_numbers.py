@@ -1,6 +1,6 @@
 """The numbers behind the secondary plots: points from the conditions, curves from the fits."""
 
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from typing import Any
@@ -13,7 +13,7 @@ from stopflow.kinetics.laws import error_columns
 from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.kinetics.secondary.fit import name_phase
 from stopflow.kinetics.verdicts.series_phases import FIRST_RATE
-from stopflow.report.data import KineticsReportData, made_once
+from stopflow.report.data import KineticsReportData, made_once, rows_of
 from stopflow.report.kinetics.conditions import describe_value
 from stopflow.report.paper.decimate import FloatArray
 from stopflow.report.paper.rounding import (
@@ -163,7 +163,7 @@ def _picture(
     title = str(part[col.EXPERIMENT].iloc[0]) if named else ""
     rates = str(part[col.RATES].iloc[0]).split()
     phase = name_phase(rates)
-    title = title or name_group(part.iloc[0].to_dict())
+    title = title or name_group(rows_of(part.head(1))[0])
     if phase != "k":
         title = f"{title}, {phase}" if title else phase
         unit = str(part[col.UNIT].iloc[0]) if CURVES[kind].of == "amplitude" else ""
@@ -179,7 +179,7 @@ def _picture(
         low=low,
         high=high,
         curves=tuple(curves),
-        said=tuple(describe_parameter(row) for row in chosen.to_dict("records")),
+        said=tuple(describe_parameter(row) for row in rows_of(chosen)),
         members=() if "rate" in points or phase != "k" else tuple(int(at) for at in points.index),
         factor=factor,
         log_x=log_x,
@@ -198,7 +198,7 @@ def _line_x(x: FloatArray, *, from_zero: bool, log_x: bool) -> FloatArray:
     return np.linspace(*_span(x, from_zero=from_zero), 120)
 
 
-def name_group(row: Mapping[Hashable, Any]) -> str:
+def name_group(row: Mapping[Any, Any]) -> str:
     """Say what the points of a plot have in common, in the units of the pages."""
     numbers = {name: float(row.get(name, np.nan)) for name in _SHARED}
     known = {name: value for name, value in numbers.items() if np.isfinite(value)}

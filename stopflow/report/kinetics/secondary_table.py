@@ -7,6 +7,7 @@ import pandas as pd
 from stopflow import column_names as col
 from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.kinetics.secondary.fit import name_phase
+from stopflow.report.data import rows_of
 from stopflow.report.kinetics.secondary_numbers import (
     SYMBOLS,
     is_parameter,
@@ -32,7 +33,7 @@ def secondary_grid(secondary: pd.DataFrame, *, letters: Mapping[str, str] | None
         taken = [own[own[col.CHOSEN].astype(bool)] for own in plots]
         pairs = zip(taken, plots, strict=True)
         shown = pd.concat([own if len(own) else plot for own, plot in pairs])
-        group = name_group(part.iloc[0].to_dict())
+        group = name_group(rows_of(part.head(1))[0])
         letter = known.get(printable(str(name))) or known.get(printable(group))
         said = f"{name}: {group}" if name and group else name or group or "all conditions"
         rows.append((f"({letter}) {said}" if letter else said,))
@@ -63,8 +64,8 @@ def _model_rows(kind: str, own: pd.DataFrame) -> list[tuple[str, ...]]:
     else:
         model = f"{capitalise(kind)}, {phase}"
     rows: list[tuple[str, ...]] = []
-    for number, row in enumerate(own[is_parameter(own)].to_dict("records")):
-        factor, unit = shown_unit({str(key): value for key, value in row.items()})
+    for number, row in enumerate(rows_of(own[is_parameter(own)])):
+        factor, unit = shown_unit(row)
         value, error = factor * float(row[col.VALUE]), factor * float(row[col.STDERR])
         rows.append(
             (

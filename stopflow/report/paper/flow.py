@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from matplotlib.axes import Axes
-
-from stopflow.report.paper.page import Page
 from stopflow.report.paper.style import ACCENT, INK, MM_PER_POINT, Ruler, printable
 
-Painter = Callable[[Axes], None]
+if TYPE_CHECKING:  # loading it takes longer than a table takes to be set
+    from matplotlib.axes import Axes
+
+    from stopflow.report.paper.page import Page
+
+Painter = Callable[["Axes"], None]
 
 
 class Block(Protocol):
@@ -30,7 +32,7 @@ class Block(Protocol):
         """Divide into what fits in `room_mm` and the rest; ``(None, self)`` when nothing fits."""
         ...
 
-    def draw(self, page: Page, x_mm: float, y_mm: float, *, width_mm: float) -> None:
+    def draw(self, page: "Page", x_mm: float, y_mm: float, *, width_mm: float) -> None:
         """Draw with the top left corner at (x_mm, y_mm)."""
         ...
 
@@ -87,7 +89,7 @@ class Paragraph:
             _reworded(self, " ".join(lines[fits:])),
         )
 
-    def draw(self, page: Page, x_mm: float, y_mm: float, *, width_mm: float) -> None:
+    def draw(self, page: "Page", x_mm: float, y_mm: float, *, width_mm: float) -> None:
         """Draw line by line."""
         y = y_mm + self.before_mm + self.size * MM_PER_POINT
         for line in self._lines(page.ruler, width_mm):
@@ -143,7 +145,7 @@ class Picture:
     """
 
     tall_mm: float
-    paint: Callable[[Page, float, float, float], None]
+    paint: Callable[["Page", float, float, float], None]
     after_mm: float = 4.0
     keep_with_next: bool = False
     shows: str = ""
@@ -164,7 +166,7 @@ class Picture:
         """Never cut."""
         return None, self
 
-    def draw(self, page: Page, x_mm: float, y_mm: float, *, width_mm: float) -> None:
+    def draw(self, page: "Page", x_mm: float, y_mm: float, *, width_mm: float) -> None:
         """Let `paint` draw."""
         self.paint(page, x_mm, y_mm, width_mm)
 
@@ -182,7 +184,7 @@ def row_picture(
     `shows` names what each painter shows, from the left; `key` is that of `Picture`.
     """
 
-    def paint(page: Page, x_mm: float, y_mm: float, width_mm: float) -> None:
+    def paint(page: "Page", x_mm: float, y_mm: float, width_mm: float) -> None:
         count = len(painters)
         gutter = 14.0 if count < 3 else 12.0
         between = 4.0 if count < 3 else 2.0
@@ -199,7 +201,7 @@ def row_picture(
     return Picture(tall_mm=tall_mm, paint=paint, after_mm=2.0, panels=panels, key=key)
 
 
-def leave_empty(axes: Axes) -> None:
+def leave_empty(axes: "Axes") -> None:
     """Paint nothing, so that the last row of a series keeps its columns."""
     axes.remove()
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from stopflow.report.paper.flow import Block
-from stopflow.report.paper.page import Page
 from stopflow.report.paper.style import (
     INK,
     MM_PER_POINT,
@@ -15,6 +14,9 @@ from stopflow.report.paper.style import (
     Ruler,
     printable,
 )
+
+if TYPE_CHECKING:  # loading it takes longer than a table takes to be set
+    from stopflow.report.paper.page import Page
 
 Cells = list[list[str]]
 """Lines of each cell of a row."""
@@ -213,7 +215,7 @@ class Grid:
         before = [row[0] for row in self.rows[:count] if len(row) == 1]
         return ((f"{before[-1].removesuffix(_CONTINUED)}{_CONTINUED}",),) if before else ()
 
-    def draw(self, page: Page, x_mm: float, y_mm: float, *, width_mm: float) -> None:
+    def draw(self, page: "Page", x_mm: float, y_mm: float, *, width_mm: float) -> None:
         """Draw the header between two rules, then the rows."""
         widths = self.fit_widths(page.ruler, width_mm)
         gap = self._gap_mm(widths, width_mm)
@@ -242,7 +244,7 @@ class Grid:
 
     def _draw_line(
         self,
-        page: Page,
+        page: "Page",
         x_mm: float,
         y_mm: float,
         texts: Sequence[str],
@@ -262,7 +264,7 @@ class Grid:
 
     def _draw_row(
         self,
-        page: Page,
+        page: "Page",
         x_mm: float,
         y_mm: float,
         row: Sequence[str],

@@ -4,10 +4,8 @@ What stands at the head and foot of every page is drawn when the pages are joine
 their number is known; so a page that was drawn before can be used again.
 """
 
-import gc
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import pandas as pd
 
 from stopflow.io.atomic import replacing_file
 from stopflow.report.paper.canvas import Drawings, DrawnPage
+from stopflow.report.paper.collecting import collect_if_much, collecting_seldom
 from stopflow.report.paper.flow import Block, Bookmark
 from stopflow.report.paper.joining import DocumentInfo, DrawnSheet, join_pages
 from stopflow.report.paper.layout import Placed, draw_blocks, lay_out
@@ -23,9 +22,6 @@ from stopflow.report.paper.page import Furniture, Page
 from stopflow.report.paper.style import Paper, Ruler, require_paper, styled
 
 Progress = Callable[[int, int], None]
-
-MUCH = 250_000
-"""Objects that a dozen of pages leave; they are collected then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,31 +120,6 @@ def _draw_kept(item: Placed, key: str, paper: Paper, ruler: Ruler, drawings: Dra
     drawn = page.finish()
     drawings.keep(key, pack_sheets([DrawnSheet(section="", layers=(drawn,))]))
     return drawn
-
-
-@contextmanager
-def collecting_seldom() -> Iterator[None]:
-    """Let no garbage be collected but when asked, and then look at nothing older than this.
-
-    Python's own collections take a quarter of the time of drawing, for they go through all that
-    was imported again and again. Inside another such block it changes nothing.
-    """
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-        gc.enable()
-
-
-def collect_if_much() -> None:
-    """Collect what drawing has left, where that is worth its time."""
-    if gc.get_count()[0] > MUCH:
-        gc.collect()
 
 
 def write_pdf(

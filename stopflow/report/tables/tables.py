@@ -14,7 +14,7 @@ from stopflow import column_names as col
 from stopflow.columns import foreign_columns, further_column
 from stopflow.io.atomic import write_text
 from stopflow.io.csv_files import DIGITS, csv_text
-from stopflow.report.data import KineticsReportData
+from stopflow.report.data import KineticsReportData, made_once
 from stopflow.report.paper.rounding import ZERO_CELSIUS_K
 from stopflow.report.paper.units import Units, build_units
 from stopflow.report.tables.sheets import write_sheets
@@ -46,17 +46,15 @@ def drop_stored(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.drop(columns=list(STORAGE_COLUMNS), errors="ignore")
 
 
-def write_rates_csv(shots: pd.DataFrame, path: Path) -> None:
-    """Write one row a shot.
+@made_once
+def rates_text(data: KineticsReportData) -> str:
+    """Return one row a shot as CSV; a refused shot keeps its row, its numbers are empty."""
+    return csv_text(order_columns(data.shots))
 
-    Parameters
-    ----------
-    shots
-        The dataset's table of shots; a refused shot keeps its row, its numbers are empty.
-    path
-        Replaced only when the new file is whole.
-    """
-    write_csv(order_columns(shots), path)
+
+def write_rates_csv(data: KineticsReportData, path: Path) -> None:
+    """Write one row a shot; an older file is replaced only when the new one is whole."""
+    write_text(path, rates_text(data))
 
 
 def write_csv(frame: pd.DataFrame, path: Path, *, digits: int = DIGITS) -> None:
