@@ -114,7 +114,7 @@ COLUMNS: Final[Mapping[str, Column]] = {
     **_COMPARED_CRITERIA,
     "model_shift_sigma": _ratio("shift of k between rate laws, in standard errors", "0.0"),
     "rival_law": text_column("best of the other rate laws tried"),
-    "rival_k_per_s": _rate("rate of its phase of largest amplitude"),
+    "rival_k_per_s": _rate("rate of its phase of the largest change within the window"),
     "rival_gain": _ratio("by how much its AICc is lower than that of the law fitted", "0.0"),
     "condition": count_column("row of the conditions table, within the experiment"),
     "rules": text_column("rules behind the verdict"),

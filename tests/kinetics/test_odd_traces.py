@@ -12,7 +12,6 @@ from stopflow.kinetics.fit import FitStatus, fit_trace
 from stopflow.kinetics.laws import LAWS
 from stopflow.kinetics.uncertainty.interval import cramer_rao, intervals, noise_correlation
 from stopflow.kinetics.verdicts.findings import Verdict
-from stopflow.kinetics.verdicts.law_comparison import main_rate
 from stopflow.trace import Experiment
 
 pytestmark = pytest.mark.whole
@@ -26,8 +25,8 @@ def is_wrong(judged, trace):
     result = judged.shot.result
     if judged.verdict is not Verdict.PASS or result is None:
         return False
-    rate = main_rate(result.fit.rate_law, result.fit.parameters)
-    name = next(name for name, value in result.fit.parameters.items() if value == rate)
+    name = result.fit.main_rate
+    rate = result.fit.parameters[name]
     off = min(abs(rate - truth) for truth in trace.rates_per_s)
     return off > 5 * result.stderr[name] and off > 0.02 * rate
 

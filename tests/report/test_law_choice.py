@@ -71,19 +71,33 @@ def test_the_right_law_is_no_wrong_law(rng):
 
 
 def test_the_rate_held_against_the_rival_is_that_of_the_larger_phase():
-    """The fastest phase is k; the one of larger amplitude is what another law is compared by."""
+    """The fastest phase is k; the one of the larger change is what another law is compared by."""
     row = {"experiment": "a", "law": "double", "k_per_s": 40.0, "k_stderr_per_s": 1.0}
     row |= {"k2_per_s": 3.0, "k2_stderr_per_s": 0.1, "amplitude": 0.2, "amplitude2": 0.9}
-    row |= {"intercept": 0.0, "rival_law": "single", "rival_k_per_s": 3.3, "rival_gain": -50.0}
+    row |= {
+        "intercept": 0.0,
+        "window_s": 2.0,
+        "rival_law": "single",
+        "rival_k_per_s": 3.3,
+        "rival_gain": -50.0,
+    }
     (choice,) = list_law_choices(pd.DataFrame([row]))
     assert choice.shift == pytest.approx(0.1)
+    assert choice.shift_sigma == pytest.approx(3.0)
+
+
+def test_a_phase_that_hardly_changes_within_the_window_is_not_held_against_the_rival():
+    row = {"experiment": "a", "law": "double", "k_per_s": 177.0, "k_stderr_per_s": 1.0}
+    row |= {"k2_per_s": 0.44, "k2_stderr_per_s": 0.1, "amplitude": 1.0, "amplitude2": 5.0}
+    row |= {"intercept": 0.0, "window_s": 0.1, "rival_law": "single", "rival_k_per_s": 180.0}
+    (choice,) = list_law_choices(pd.DataFrame([row | {"rival_gain": -50.0}]))
     assert choice.shift_sigma == pytest.approx(3.0)
 
 
 def test_a_formula_is_held_against_its_nearest_rate():
     law = "a*exp(-k_per_s*t) + b*exp(-q_per_s*t) + c"
     row = {"experiment": "a", "law": law, "k_per_s": 40.0, "k_stderr_per_s": 1.0}
-    row |= {"fit_q_per_s": 3.0, "fit_q_stderr_per_s": 0.1}
+    row |= {"fit_q_per_s": 3.0, "fit_q_stderr_per_s": 0.1, "window_s": 2.0}
     row |= {"rival_law": "single", "rival_k_per_s": 3.3, "rival_gain": 50.0}
     (choice,) = list_law_choices(pd.DataFrame([row]))
     assert choice.shift == pytest.approx(0.1)

@@ -19,7 +19,7 @@ from stopflow.report.kinetics.secondary_pages import draw_secondary, letter_grou
 from stopflow.report.kinetics.secondary_table import secondary_grid
 from stopflow.report.kinetics.view import plot_shot, say_key
 from stopflow.report.paper.grid import Grid
-from stopflow.report.paper.rounding import column_errors, format_value
+from stopflow.report.paper.rounding import column_errors, format_pm_groups, format_value
 
 UNITS = Units(concentration=(1e3, "mM"), ionic_strength=(1e3, "mM"))
 
@@ -102,6 +102,9 @@ def test_digits_do_not_jump_within_a_column():
     wide = column_errors([0.0004, 0.3, float("nan")])
     assert format_value(1.23456, wide[0]) == "1.2346"
     assert np.isnan(wide[2])
+    assert format_pm_groups(
+        ["a", "a", "b", "a"], [(3.21, 0.03), (6.129, 0.0098), (2.948, 0.017), (np.nan, np.nan)]
+    ) == ["3.21 ± 0.03", "6.13 ± 0.01", "2.948 ± 0.017", "–"]
 
 
 def test_what_many_experiments_have_in_common_is_said_once(lab):

@@ -6,7 +6,7 @@ the amplitude *at the start time*.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from math import nan
+from math import exp, nan
 from typing import Any
 
 import numpy as np
@@ -150,6 +150,21 @@ class RateLaw:
         time = np.asarray(time_s, dtype=np.float64)
         rows = (self.theta_jacobian(time, theta, linear), self.basis(time, theta))
         return np.concatenate(rows).T
+
+    def main_rate(self, parameters: Mapping[str, float], *, window_s: float) -> str:
+        """Name the rate of the phase that changes the signal most within a window.
+
+        A slow phase under a drift may have any amplitude and hardly change before the record ends.
+        Of two steps in a row, whose change is one, it is the slower one.
+        """
+        rates = self.nonlinear[: self.exchangeable]
+        if not self.exponentials == self.exchangeable > 1:
+            return rates[-1] if rates else "k_per_s"
+        changes = [
+            abs(parameters[amplitude]) * (1 - exp(-parameters[rate] * window_s))
+            for rate, amplitude in zip(rates, self.phases, strict=True)
+        ]
+        return rates[int(np.argmax(changes))]
 
     def half_life_s(self, parameters: Mapping[str, float]) -> float:
         """Time in which half of the phases' change is over; NaN for a law that has none.

@@ -100,6 +100,11 @@ class Fit(Refusable):
         return self.stderr.get("k_per_s", nan)
 
     @property
+    def main_rate(self) -> str:
+        """Name of the rate of the phase that changes the signal most within the window."""
+        return self.rate_law.main_rate(self.parameters, window_s=self.window_s)
+
+    @property
     def amplitude(self) -> float:
         """Amplitude of that phase at the start time; the whole change for a formula without one."""
         return self.parameters.get("amplitude", self.span)

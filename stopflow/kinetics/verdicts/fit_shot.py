@@ -167,7 +167,7 @@ def _result(
         law_shift=laws.largest_shift(fit, stderr=stderr),
         law_chosen=settings.law == AUTO,
         start_inflation=rest,
-        start_shift_sigma=_start_shift(fit, prepared.detection),
+        start_shift_sigma=_start_shift(fit, prepared.detection, trace),
         checks=check_signal(
             values,
             residuals,
@@ -190,17 +190,43 @@ def _rest_inflation(prepared: PreparedShot) -> float:
     return detection.inflation
 
 
-def _start_shift(fit: Fit, detection: StartDetection | None) -> float:
-    """Shift of k, in standard errors, to the cut nearest to a later detected start."""
-    if detection is None or not detection.found:
+def _start_shift(fit: Fit, detection: StartDetection | None, trace: Trace) -> float:
+    """Shift of k, in standard errors, where the points before a later detected start are left out.
+
+    The law is the same and counts its time from the same start. What the artefact does to the fit
+    is in its error too; that of the points after it is taken.
+    """
+    if detection is None or not (detection.found and fit.start_s < detection.window.start_s):
         return 0.0
-    usable = np.isfinite(detection.k_per_s) & (detection.cut_s >= detection.window.start_s)
-    if fit.start_s >= detection.window.start_s or not usable.any():
-        return 0.0
-    at = int(np.argmax(usable))
-    # What the artefact does to the fit is in its error too; that of the clean part is taken.
-    error = float(detection.k_stderr_per_s[at])
-    return abs(float(detection.k_per_s[at]) - fit.k_per_s) / error if error > 0 else 0.0
+    if fit.law == DEFAULT and not fit.fixed:
+        usable = np.isfinite(detection.k_per_s) & (detection.cut_s >= detection.window.start_s)
+        at = int(np.argmax(usable))
+        known = usable[at] if len(usable) else False
+        k, error = (detection.k_per_s[at], detection.k_stderr_per_s[at]) if known else (nan, nan)
+    else:
+        k, error = _without_beginning(fit, trace, stop_s=detection.window.start_s)
+    return abs(float(k) - fit.k_per_s) / float(error) if error > 0 else 0.0
+
+
+def _without_beginning(fit: Fit, trace: Trace, *, stop_s: float) -> tuple[float, float]:
+    """Fit again without the points before `stop_s`: k and its error."""
+    kept = trace.time_s >= stop_s
+    time_s, signal = trace.time_s[kept], trace.signal[kept]
+    late = fit_trace(
+        time_s,
+        signal,
+        law=fit.rate_law,
+        start_s=fit.start_s,
+        fixed=fit.fixed,
+        robust=fit.robust,
+    )
+    if not late.ok:
+        return nan, nan
+    noise = noise_correlation(
+        signal - predict(late, time_s), parameters=len(late.parameters) - len(late.fixed)
+    )
+    factor = noise.inflation if noise.significant else 1.0
+    return late.k_per_s, factor * late.k_stderr_per_s
 
 
 def _amplitude_at_mixing(fit: Fit, conditions: Conditions, settings: AnalysisSettings) -> float:

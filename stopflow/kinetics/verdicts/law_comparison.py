@@ -33,7 +33,8 @@ class Alternative:
         By name; empty where the fit was refused. Where the data do not determine them the criteria
         are those of the nearest curve.
     k_per_s
-        Rate of the phase of largest amplitude, by which laws are compared; NaN without one.
+        Rate of the phase of the largest change (`RateLaw.main_rate`), by which laws are compared;
+        NaN without one.
     aicc
         For the points as they are, white noise.
     fair_aicc
@@ -124,27 +125,15 @@ class LawComparison:
         return max(shifts, key=lambda shift: shift.sigma, default=none)
 
 
-def main_rate(law: RateLaw, parameters: Mapping[str, float]) -> float:
-    """Rate of the phase of largest amplitude; the slower one of two steps in a row."""
-    return parameters.get(_main_rate_name(law, parameters), nan)
-
-
-def _main_rate_name(law: RateLaw, parameters: Mapping[str, float]) -> str:
-    rates = law.nonlinear[: law.exchangeable]
-    if law.exponentials == law.exchangeable > 1:
-        sizes = [abs(parameters[name]) for name in law.phases]
-        return rates[int(np.argmax(sizes))]
-    return rates[-1] if rates else "k_per_s"
-
-
-def rate_beside(k_per_s: float, law: RateLaw, parameters: Mapping[str, float]) -> str:
+def rate_beside(
+    k_per_s: float, law: RateLaw, parameters: Mapping[str, float], *, window_s: float
+) -> str:
     """Name the rate of a law that `k_per_s`, the main rate of another law, is held against.
 
-    It is that of the phase of largest amplitude, and of a user's formula the nearest one; "" for a
-    formula without a rate.
+    It is the main one, and of a user's formula the nearest one; "" for a formula without a rate.
     """
     if not law.signed:
-        return _main_rate_name(law, parameters)
+        return law.main_rate(parameters, window_s=window_s)
     return min(law.rates, key=lambda name: abs(k_per_s - parameters[name]), default="")
 
 
@@ -153,7 +142,7 @@ def shift_to(item: Alternative, fit: Fit, *, stderr: Mapping[str, float]) -> Rat
 
     0 for a rate without an error, such as a fixed one, and for a formula without a rate.
     """
-    name = rate_beside(item.k_per_s, fit.rate_law, fit.parameters)
+    name = rate_beside(item.k_per_s, fit.rate_law, fit.parameters, window_s=fit.window_s)
     rate, error = fit.parameters.get(name, nan), stderr.get(name, nan)
     moved = abs(item.k_per_s - rate)
     known = error > 0 and rate > 0 and moved >= 0
@@ -181,7 +170,7 @@ def describe_fit(
     return Alternative(
         law=fit.law,
         parameters=dict(fit.parameters) if fit.ok else {},
-        k_per_s=main_rate(fit.rate_law, fit.parameters) if fit.ok else nan,
+        k_per_s=fit.parameters.get(fit.main_rate, nan) if fit.ok else nan,
         aicc=aicc,
         fair_aicc=penalty + (aicc - penalty) / inflation**2,
         numbers=numbers,

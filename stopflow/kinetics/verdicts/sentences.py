@@ -48,6 +48,16 @@ def _undetermined(finding: Finding) -> Parts:
     return "{rate} is not determined", f": {meaning}"
 
 
+def _residual_runs(finding: Finding) -> Parts:
+    ratio = finding.values["ratio"]
+    times = "{ratio:.0f}" if isinstance(ratio, float) and ratio >= 1000 else "{ratio:.3g}"
+    return (
+        "the residuals show a systematic pattern",
+        f" (their mean square is {times} times what the noise explains): another rate law, a "
+        "bubble, or a start inside the artefact",
+    )
+
+
 def _wrong_law(finding: Finding) -> Parts:
     law = find_law(str(finding.values["law"]))
     return (
@@ -149,11 +159,7 @@ SENTENCES: Final[Mapping[str, Parts | Callable[[Finding], Parts]]] = {
     ),
     "uncertain": ("{rate} is known to {error:.0%} only", ""),
     "undetermined": _undetermined,
-    "residual-runs": (
-        "the residuals show a systematic pattern",
-        " (their mean square is {ratio:.3g} times what the noise explains): another rate law, a "
-        "bubble, or a start inside the artefact",
-    ),
+    "residual-runs": _residual_runs,
     "saturated": (
         "{share:.1%} of the points stand at the end of the range",
         ": the detector is saturated",

@@ -129,7 +129,7 @@ def law_shift(result: ShotResult, limits: QualityThresholds) -> Values | None:
     """Another rate law that fits as well says otherwise."""
     if wrong_law(result, limits):
         return None
-    unequal = _may_be_unequal(result)
+    unequal = _may_be_unequal(result, limits)
     if unequal is not None:
         return unequal
     shift = result.law_shift
@@ -140,8 +140,8 @@ def law_shift(result: ShotResult, limits: QualityThresholds) -> Values | None:
     return {"share": shift.share, "shift": shift.sigma}
 
 
-def _may_be_unequal(result: ShotResult) -> Values | None:
-    """Find concentrations that differ and describe the trace as well as the equal ones chosen."""
+def _may_be_unequal(result: ShotResult, limits: QualityThresholds) -> Values | None:
+    """Find concentrations that differ, describe the trace as well as equal ones and move k."""
     stated_equal = result.stated_ratio > UNEQUAL
     if stated_equal or not (result.law_chosen and result.fit.law == "second-order"):
         return None
@@ -150,6 +150,8 @@ def _may_be_unequal(result: ShotResult) -> Values | None:
     if ratio > UNEQUAL or result.laws.gain_of(other, result.fit) < -NOT_RULED_OUT:
         return None
     shift = shift_to(other, result.fit, stderr=result.stderr)
+    if shift.share <= limits.law_shift_share:
+        return None
     return {"share": shift.share, "shift": shift.sigma, "ratio": ratio}
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from stopflow import column_names as col
-from stopflow.kinetics.laws import COMPARED, RateLaw
+from stopflow.kinetics.laws import COMPARED
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.conditions import constant_conditions
 from stopflow.report.kinetics.experiment_figures import draw_traces
@@ -37,8 +37,10 @@ _MODEL_COLUMNS = (col.K_PER_S, *_LAW_RATES, col.K2_PER_S, col.MODEL_SHIFT_SIGMA)
 _CRITERIA = {f"aicc_{law.column}": law.column for _, law in COMPARED}
 Columns = Mapping[str, FloatArray]
 
+_LEAST_SHIFT = 0.1
+"""Shift of k, in standard errors, below which its size is not worth a number."""
 _STRIP_MM = 54.0
-_LEAST_TRACES_MM = 66.0
+_LEAST_TRACES_MM = 56.0
 _USUAL_TRACES_MM = 76.0
 _MOST_TRACES_MM = 128.0
 
@@ -205,7 +207,7 @@ def _models_grid(tables: ExperimentTables) -> Grid:
     columns = (
         Column(title="Condition"),
         Column(title="Used", align="right"),
-        *(Column(title=law.heading, unit=_rate_unit(law), align="right") for _, law in COMPARED),
+        *(Column(title=law.heading, unit="k / s⁻¹", align="right") for _, law in COMPARED),
         *(Column(title="Reported", unit=f"{name} / s⁻¹", align="right") for name in reported),
         Column(title="Lowest AICc", unit="shots", align="left"),
         Column(title="Other law that fits", unit="shift of k, SE", align="right"),
@@ -221,11 +223,6 @@ def _models_grid(tables: ExperimentTables) -> Grid:
         size=6.8,
         name="Models tried",
     )
-
-
-def _rate_unit(law: RateLaw) -> str:
-    """Of several phases the comparison holds the rate of the largest amplitude."""
-    return "k / s⁻¹" if len(law.rates) == 1 else "main k / s⁻¹"
 
 
 def _mean_rate(shots: Columns, column: str) -> tuple[float, float]:
@@ -257,6 +254,8 @@ def _open_law(shots: Columns) -> str:
     if not len(values):
         return MISSING
     middle = float(np.median(values))
+    if 0 < middle < _LEAST_SHIFT:
+        return f"< {_LEAST_SHIFT}"
     return format_digits(middle, 2) if middle > 0 else "none"
 
 

@@ -37,10 +37,9 @@ from stopflow.report.paper.rounding import (
     celsius_text,
     column_errors,
     format_digits,
+    format_half_life,
     format_interval,
-    format_time,
     format_value,
-    significant_digits,
 )
 from stopflow.report.paper.style import (
     INK,
@@ -217,8 +216,10 @@ def _condition_row(row: dict, shown: set[str], units: Units) -> tuple[str, ...]:
             else []
         ),
         format_digits(spread, 2),
-        format_time(
-            float(row[col.HALF_LIFE_S]), significant_digits(float(row[col.K_PER_S]), error)
+        format_half_life(
+            float(row[col.HALF_LIFE_S]),
+            k_per_s=float(row[col.K_PER_S]),
+            error_per_s=float(row[col.K_STDERR_PER_S]),
         ),
         format_digits(float(row[col.AMPLITUDE]), 3),
         format_digits(float(row[col.SIGNAL_TO_NOISE]), 2),
@@ -235,6 +236,10 @@ def _table_note(data: KineticsReportData) -> str:
         note = (
             f"k is that of {named} of the usable shots of a condition where there are two or more; "
             "k of each: mean of the rates of the single shots."
+        )
+    if any(data.conditions[col.VERDICT] != "PASS"):
+        note += (
+            " A condition is warned of for a reason of its own or where a shot of it did not pass."
         )
     if any(data.conditions[col.OUTLIER_FILES]):
         note += (

@@ -103,7 +103,8 @@ def _choose(experiment: str, law: str, rows: Sequence[Row]) -> LawChoice | None:
 
 def _columns_of(name: str) -> Iterator[str]:
     """Yield the columns that the choice of a law is told from."""
-    yield from (col.EXPERIMENT, col.LAW, col.RIVAL_LAW, col.RIVAL_GAIN, col.RIVAL_K_PER_S)
+    yield from (col.EXPERIMENT, col.LAW, col.WINDOW_S)
+    yield from (col.RIVAL_LAW, col.RIVAL_GAIN, col.RIVAL_K_PER_S)
     try:
         parameters = find_law(name).parameters
     except SettingsError:
@@ -117,7 +118,7 @@ def _shift(row: Row, law: RateLaw) -> tuple[float, float]:
     """Change of a shot's rate to that under the rival: relative, and in standard errors."""
     k = float(row[col.RIVAL_K_PER_S])
     parameters = {name: float(row.get(parameter_column(name), np.nan)) for name in law.parameters}
-    name = rate_beside(k, law, parameters)
+    name = rate_beside(k, law, parameters, window_s=float(row[col.WINDOW_S]))
     rate = parameters.get(name, np.nan)
     error = float(row.get(error_columns(parameter_column(name))[0], np.nan))
     if not (rate != 0 and error > 0):

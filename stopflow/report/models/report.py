@@ -23,6 +23,7 @@ from stopflow.report.models.figures import (
 )
 from stopflow.report.models.formats import say_count, say_percent, say_rate, say_seconds
 from stopflow.report.models.numbers import (
+    KEPT_STATE,
     SCORED,
     advise_fit,
     changing_ranks,
@@ -225,6 +226,7 @@ def _learning_blocks(model: ModelReportData) -> list[Block]:
     if len(model.history):
         shows = ("learning curve", "ranks" if ranks else "loss")
         blocks.append(pair_picture(learning, right, tall_mm=58.0, shows=shows))
+        blocks.append(Paragraph(text=KEPT_STATE, size=6.6, colour=MUTED))
     return [*blocks, *build_spectra_blocks(model.history), *build_layer_blocks(model.metrics)]
 
 
