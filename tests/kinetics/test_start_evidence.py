@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from lab_shots import TIME as LAB_TIME
+from lab_shots import decay, noisy
 from lab_shots import shot as lab_shot
 
 from stopflow.kinetics.analysis import analyse_experiment
@@ -41,8 +43,8 @@ def test_an_artefact_of_one_block_ends_by_the_limit_of_what_comes_after() -> Non
 def test_the_shift_from_an_early_start_is_that_of_k_over_its_error(
     rng: np.random.Generator,
 ) -> None:
-    signal = np.exp(-25 * TIME) + 0.8 * np.exp(-TIME / 3e-3) + 2e-3 * rng.standard_normal(len(TIME))
-    shots = (lab_shot(signal, time_s=TIME, start_s=0.0),)
+    signal = noisy(rng, decay() + 0.8 * np.exp(-LAB_TIME / 3e-3))
+    shots = (lab_shot(signal, start_s=0.0),)
     (judged,) = analyse_experiment(Experiment(name="x", shots=shots), AnalysisSettings()).shots
     detection, result = judged.shot.detection, judged.shot.result
     assert detection is not None

@@ -140,7 +140,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _last_products(scheme: Scheme) -> tuple[str, ...]:
-    forward = [step for step in scheme.steps if not step.constant.startswith("k-")]
+    forward = [step for step in scheme.steps if not step.is_back]
     products = forward[-1].products
     consumed = set(scheme.steps[0].reactants)
     return tuple(name for name in products if name not in consumed) or tuple(products)
