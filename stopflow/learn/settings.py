@@ -202,11 +202,7 @@ class TrainSettings:
             is another than the `n_outputs` of the task.
         """
         specs = self.layers or build_hidden(
-            self.layer,
-            self.hidden,
-            n_inputs=n_inputs,
-            rank=self.rank,
-            activation=self.activation,
+            self.layer, self.hidden, n_inputs=n_inputs, rank=self.rank, activation=self.activation
         )
         return complete_specs(specs, n_inputs=n_inputs, n_outputs=n_outputs)
 

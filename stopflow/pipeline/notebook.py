@@ -114,10 +114,7 @@ def analyse_in_memory(root: Path, settings: IngestSettings) -> Dataset:
         for table in dataset.tables.values():
             table.frame()
         in_memory = replace(
-            dataset,
-            folder=root,
-            time_s=np.array(dataset.time_s),
-            signal=np.array(dataset.signal),
+            dataset, folder=root, time_s=np.array(dataset.time_s), signal=np.array(dataset.signal)
         )
         del dataset
     return in_memory

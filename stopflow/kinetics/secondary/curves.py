@@ -106,12 +106,7 @@ CURVES: Mapping[str, SecondaryCurve] = {
             against="concentration",
             equation="k_obs = k_off + k_max [S]^n / (K^n + [S]^n)",
             paper="k = k_off + k_max [S]ⁿ / (Kⁿ + [S]ⁿ)",
-            parameters=(
-                _K_MAX,
-                _HALF,
-                CurveParameter(name="n", unit="", scanned="number"),
-                _K_OFF,
-            ),
+            parameters=(_K_MAX, _HALF, CurveParameter(name="n", unit="", scanned="number"), _K_OFF),
             function=curve_functions.hill,
             fewest=6,
             characteristic=(("k_max", 1.0),),

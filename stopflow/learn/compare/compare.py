@@ -286,12 +286,7 @@ def _train_run(job: Job, shared: SharedPreparation, *, progress: Progress | None
 
 def _make_run(job: Job, rates: FloatArray, **found: Any) -> ComparedRun:
     return ComparedRun(
-        way=job.way,
-        seed=job.settings.seed,
-        fold=job.fold,
-        split=job.split,
-        k_per_s=rates,
-        **found,
+        way=job.way, seed=job.settings.seed, fold=job.fold, split=job.split, k_per_s=rates, **found
     )
 
 

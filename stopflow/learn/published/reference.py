@@ -98,10 +98,7 @@ class Reference:
         last = len(sizes) - 2
         self.layers = [
             _start_layer(
-                "dense" if number == last else settings.kind,
-                (inputs, outputs),
-                settings,
-                generator,
+                "dense" if number == last else settings.kind, (inputs, outputs), settings, generator
             )
             for number, (inputs, outputs) in enumerate(pairwise(sizes))
         ]

@@ -66,11 +66,7 @@ def fit_folder(
 
 
 def rank_folder(
-    folder: Path,
-    settings: MechanismSettings,
-    *,
-    seed: int = 0,
-    progress: Progress = silent,
+    folder: Path, settings: MechanismSettings, *, seed: int = 0, progress: Progress = silent
 ) -> FittedFolder:
     """Rank the known schemes on a folder; the best of them is what is fitted.
 

@@ -16,11 +16,7 @@ from stopflow.io.workbook.cells import column_letters
 from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kept import digest_value
-from stopflow.report.kinetics.secondary_numbers import (
-    SYMBOLS,
-    SecondaryPicture,
-    pictured_plots,
-)
+from stopflow.report.kinetics.secondary_numbers import SYMBOLS, SecondaryPicture, pictured_plots
 from stopflow.report.kinetics.secondary_table import capitalise, secondary_grid
 from stopflow.report.paper.flow import (
     Block,
@@ -135,10 +131,7 @@ def _equations(secondary: pd.DataFrame) -> Paragraph:
 
 
 def draw_secondary(
-    axes: Axes,
-    *,
-    pictures: Sequence[SecondaryPicture],
-    letters: Mapping[str, str] | None = None,
+    axes: Axes, *, pictures: Sequence[SecondaryPicture], letters: Mapping[str, str] | None = None
 ) -> None:
     """Draw one plot, or several of one kind over each other, each with its letter of the table."""
     names = letters or {}
