@@ -107,8 +107,9 @@ def rows_of_three(pictures: Sequence[SecondaryPicture]) -> list[Sequence[Seconda
     starts = list(range(0, len(pictures), 3))
     if len(pictures) % 3 == 1 and len(starts) > 1:
         starts.pop()
+    # Without a plot there is no row, and only the end is left.
     ends = [*starts[1:], len(pictures)]
-    return [pictures[start:end] for start, end in zip(starts, ends, strict=True)]
+    return [pictures[start:end] for start, end in zip(starts, ends, strict=False)]
 
 
 def _place_of(picture: SecondaryPicture) -> tuple[bool, bool]:
