@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stopflow.errors import SettingsError
+from stopflow.errors import SettingsError, require_key
 from stopflow.mechanism.constants import build_constants
 from stopflow.mechanism.cycles import describe_missing_balance
 from stopflow.mechanism.determined import Determination, determine
@@ -40,8 +40,7 @@ def fit_folder(
     constants = build_constants(scheme, settings.relations, reference_K=_reference(settings))
     pairs = [_pair(text) for text in settings.pre_equilibrated]
     for name in settings.initial:
-        if name not in scheme.species:
-            raise SettingsError("initial", name, valid=scheme.species)
+        require_key("initial", name, scheme.species)
     detector = settings.build_detector(_last_products(scheme))
     found = collect_shots(folder, scheme, settings, progress=progress)
     groups = []
