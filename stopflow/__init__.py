@@ -2,7 +2,7 @@
 
 ::
 
-    .bka + workbooks --io--> Experiment --trimming, kinetics--> rates, verdicts --store--> dataset
+    .bka + workbooks --io--> Experiment ----- kinetics -----> rates, verdicts --store--> dataset
                                                                      |                      |
                                                        report (PDF, tables)      features --> learn
                                                                                             |

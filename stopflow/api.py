@@ -13,17 +13,17 @@ from numpy.typing import ArrayLike
 from stopflow.errors import SettingsError
 from stopflow.io.folder import read_experiment
 from stopflow.kinetics.analysis import AnalysisSettings
+from stopflow.pipeline.find import find_model, require_file
 from stopflow.pipeline.lab.ingest import ingest_settings
 from stopflow.pipeline.notebook import (
     TraceLike,
     TracePredictor,
     analyse_in_memory,
     fit_traces,
-    load_predictor,
     rates_table,
-    read_trace,
 )
 from stopflow.pipeline.one_file.fitted import FittedTrace, drawn_data
+from stopflow.pipeline.one_file.single import Wanted, read_signal
 from stopflow.store import Dataset
 from stopflow.trace import Experiment, Trace
 
@@ -65,7 +65,9 @@ def read(
         return read_experiment(
             place, channel=channel, wavelength_nm=wavelength_nm, time_unit=time_unit
         )
-    return read_trace(place, channel=channel, wavelength_nm=wavelength_nm, time_unit=time_unit)
+    wanted = Wanted(channel=channel, wavelength=wavelength_nm, time_unit=time_unit)
+    recorded, number, _ = read_signal(require_file(place), wanted)
+    return recorded.trace(number)
 
 
 def fit(
@@ -179,7 +181,7 @@ def analyse(
     """
     file = None if config is None else Path(config)
     settings = ingest_settings(file, law=law, workers=workers, **options)
-    return analyse_in_memory(Path(folder), settings=settings)
+    return analyse_in_memory(Path(folder), settings)
 
 
 def plot(data: Dataset | FittedTrace | TraceLike, row: int = 0) -> Any:
@@ -227,7 +229,10 @@ def load_model(model: str | Path | None = None) -> TracePredictor:
     ModelError
         Its files are damaged.
     """
-    return load_predictor(model)
+    from stopflow.learn import saved
+
+    place = find_model(None if model is None else str(model), Path("models"))
+    return TracePredictor(name=place.name, model=saved.load_model(place))
 
 
 def _settings(

@@ -22,7 +22,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
-from stopflow.errors import FormatError, SettingsError
+from stopflow.errors import FormatError, SettingsError, require_key
 
 Settings = TypeVar("Settings")
 
@@ -43,8 +43,7 @@ def read_config(path: Path) -> dict[str, Any]:
     """
     values = read_toml(path, option="--config", example="epochs = 300")
     for section, value in values.items():
-        if section not in SECTIONS:
-            raise SettingsError(f"{path.name}: table", section, valid=SECTIONS)
+        require_key(f"{path.name}: table", section, SECTIONS)
         if not _is_section(section, value):
             brackets = f"[[{section}]]" if section == LAYER else f"[{section}]"
             raise SettingsError(
@@ -123,7 +122,6 @@ def _require_known(kind: Any, values: Mapping[str, Any], *, where: str) -> None:
     known = get_type_hints(kind)
     names = [item.name for item in fields(kind)]
     for key, value in values.items():
-        if key not in names:
-            raise SettingsError(f"{where} key", key, valid=names)
+        require_key(f"{where} key", key, names)
         if isinstance(value, Mapping) and is_dataclass(known[key]):
             _require_known(known[key], value, where=f"{where}.{key}")

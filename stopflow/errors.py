@@ -1,6 +1,6 @@
 """The errors a user can meet: one base class, every message says what to do about it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 LONGEST_QUOTE = 200
 """Characters of a value that an error quotes."""
@@ -59,6 +59,12 @@ class SettingsError(StopflowError):
         listed = valid if isinstance(valid, str) else ", ".join(str(item) for item in valid)
         wrong = f"{name} is missing" if value is None else f"{name} = {_quoted(value)} is not valid"
         super().__init__(f"{wrong}; valid: {listed}")
+
+
+def require_key(name: str, value: object, valid: Collection[object]) -> None:
+    """Refuse a setting that is none of the valid ones, which are listed."""
+    if value not in valid:
+        raise SettingsError(name, value, valid=valid)
 
 
 class ModelError(StopflowError):

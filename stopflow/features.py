@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from stopflow.bins import EDGES, bin_matrix, bin_means
-from stopflow.errors import SettingsError, TraceError
+from stopflow.errors import SettingsError, TraceError, require_key
 from stopflow.trace import FloatArray
 
 Rows = NDArray[np.float32]
@@ -72,8 +72,7 @@ class FeatureSpec:
     pairs: int = 0
 
     def __post_init__(self) -> None:
-        if self.kind not in FEATURES:
-            raise SettingsError("features", self.kind, valid=FEATURES)
+        require_key("features", self.kind, FEATURES)
         if self.pairs == 0:
             object.__setattr__(self, "pairs", FEATURES[self.kind].pairs)
         if self.pairs < 2:

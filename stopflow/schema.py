@@ -8,14 +8,7 @@ and XLSX and docs/columns.md all follow from here.
 from collections.abc import Mapping
 from typing import Final
 
-from stopflow.columns import (
-    SIGNAL,
-    SIGNAL_PER_S,
-    Column,
-    count_column,
-    number_column,
-    text_column,
-)
+from stopflow.columns import SIGNAL, SIGNAL_PER_S, Column, count_column, number_column, text_column
 from stopflow.kinetics import laws
 from stopflow.kinetics.laws import error_columns
 

@@ -19,6 +19,19 @@ DROPPING_S = 0.2
 """Time that a pool gets to drop queued work; a worker that ended sooner would count as broken."""
 
 
+SMALL_BYTES = 10_000_000
+"""So much to read is done before a second process has started."""
+
+
+def count_processes(jobs: int, size: int, *, wanted: int) -> int:
+    """How many processes are worth their start for so many jobs on so many bytes.
+
+    Those that are `wanted`; 0: one for each processor, where there is much to read.
+    """
+    usual = 1 if size < SMALL_BYTES else os.cpu_count() or 1
+    return max(min(wanted or usual, jobs), 1)
+
+
 @contextmanager
 def one_blas_thread() -> Iterator[None]:
     """Let each child process use one BLAS thread, since there is already one process per core."""

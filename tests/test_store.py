@@ -13,10 +13,11 @@ from stopflow.columns import FITTED, foreign_name
 from stopflow.errors import SettingsError, StoreError
 from stopflow.frames import StoredTable, TableWriter, build_columns, further_names
 from stopflow.schema import COLUMNS, TABLES
-from stopflow.store import load_dataset, writing_dataset
+from stopflow.store import FORMAT_VERSION, load_dataset, writing_dataset
 from stopflow.trace import Trace
 
 pytestmark = pytest.mark.whole
+NOW = f'"format": {FORMAT_VERSION}'
 
 
 def traces(rng):
@@ -154,7 +155,7 @@ def test_shots_that_do_not_say_where_their_traces_lie_are_refused(tmp_path, rng)
 
 def test_another_format_version_is_refused(tmp_path, rng):
     dataset = write(tmp_path / "ingested", traces(rng))
-    described = (dataset.folder / "ingest.json").read_text().replace('"format": 3', '"format": 99')
+    described = (dataset.folder / "ingest.json").read_text().replace(NOW, '"format": 99')
     (dataset.folder / "ingest.json").write_text(described)
     with pytest.raises(StoreError, match="99"):
         load_dataset(dataset.folder)
@@ -211,11 +212,11 @@ def test_stored_values_that_are_no_numbers_are_no_trace(tmp_path, rng):
     "text",
     [
         "[" * 100_000,
-        '{"format": 3, "digest": "a", "version": "x", "settings": ' + "[" * 100_000 + "}",
-        '{"format": 3, "digest": "a", "version": "x", "settings": {"a": NaN}}',
-        '{"format": 3, "digest": 7, "version": "x", "settings": {}}',
+        "{" + NOW + ', "digest": "a", "version": "x", "settings": ' + "[" * 100_000 + "}",
+        "{" + NOW + ', "digest": "a", "version": "x", "settings": {"a": NaN}}',
+        "{" + NOW + ', "digest": 7, "version": "x", "settings": {}}',
         '{"format": ' + "2" * 5000 + "}",
-        '{"format": 3, "digest": "a", "version": "x", "settings": {}, "libraries": []}',
+        "{" + NOW + ', "digest": "a", "version": "x", "settings": {}, "libraries": []}',
         " " * 17_000_000,
     ],
 )

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from stopflow.errors import StopflowError
-from stopflow.workers import worker_processes
+from stopflow.workers import SMALL_BYTES, count_processes, worker_processes
 
 pytestmark = pytest.mark.whole
 
@@ -70,3 +70,15 @@ def test_workers_end_with_a_killed_parent(tmp_path):
             return
         time.sleep(0.05)
     pytest.fail("the worker is still there")
+
+
+@pytest.mark.parametrize(
+    ("jobs", "size", "wanted", "expected"),
+    [(8, 10, 0, 1), (8, SMALL_BYTES, 0, 4), (3, SMALL_BYTES, 0, 3), (8, 10, 2, 2), (1, 10, 5, 1)],
+)
+def test_so_many_processes_work_as_are_worth_their_start(
+    monkeypatch, jobs: int, size: int, wanted: int, expected: int
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    assert count_processes(jobs, size, wanted=wanted) == expected
+    assert count_processes(0, size, wanted=wanted) == 1

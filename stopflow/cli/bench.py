@@ -10,8 +10,7 @@ from stopflow.cli.options import MODELS, Device, ModelsFolder
 from stopflow.cli.voice import Voice, speaks
 
 app = typer.Typer(
-    no_args_is_help=True,
-    help="Measure speeds as ratios against peers, alternately in one run.",
+    no_args_is_help=True, help="Measure speeds as ratios against peers, alternately in one run."
 )
 
 COLUMNS_ABREAST = 6
@@ -28,11 +27,7 @@ STEP_HEADINGS = {
 MECHANISM_HEADINGS = {
     f"{way}_{key}": f"{way} {said}"
     for way in ("scipy", "copasi")
-    for key, said in (
-        ("times", "x"),
-        ("squares_above", "squares"),
-        ("constants_apart", "k apart"),
-    )
+    for key, said in (("times", "x"), ("squares_above", "squares"), ("constants_apart", "k apart"))
 }
 
 INGEST_HEADINGS = {

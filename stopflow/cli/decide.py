@@ -41,12 +41,7 @@ def exclude(
 
 
 @speaks
-def include(
-    files: Files,
-    *,
-    channel: OneChannel = None,
-    voice: Voice,
-) -> None:
+def include(files: Files, *, channel: OneChannel = None, voice: Voice) -> None:
     """Take traces in again that were left out."""
     from stopflow.pipeline.one_file.decide import include as decide
 

@@ -8,15 +8,7 @@ import typer
 from stopflow.cli.analysis_options import ANALYSIS, compose_settings
 from stopflow.cli.console import announcer, command_line
 from stopflow.cli.gather import Option, gathers
-from stopflow.cli.options import (
-    DATASET,
-    MODELS,
-    REPORTS,
-    Figures,
-    HtmlLight,
-    Paper,
-    ReportsFolder,
-)
+from stopflow.cli.options import DATASET, MODELS, REPORTS, Figures, HtmlLight, Paper, ReportsFolder
 from stopflow.cli.outcome import conclude
 from stopflow.cli.voice import Voice, speaks
 

@@ -41,8 +41,7 @@ def mechanism(
         list[str] | None, typer.Option("--observe", help="Species that the detector sees.")
     ] = None,
     relation: Annotated[
-        list[str] | None,
-        typer.Option("--relation", help="Fix or tie constants: k-1/k1 = 2e-6."),
+        list[str] | None, typer.Option("--relation", help="Fix or tie constants: k-1/k1 = 2e-6.")
     ] = None,
     eyring: Annotated[
         bool, typer.Option("--eyring", help="Constants follow Eyring's law with temperature.")

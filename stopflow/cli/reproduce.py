@@ -6,14 +6,7 @@ from typing import Annotated
 import typer
 
 from stopflow.cli.console import warn
-from stopflow.cli.options import (
-    DATASET,
-    REPORTS,
-    DatasetFolder,
-    Epochs,
-    Paper,
-    ReportsFolder,
-)
+from stopflow.cli.options import DATASET, REPORTS, DatasetFolder, Epochs, Paper, ReportsFolder
 from stopflow.cli.voice import Voice, speaks
 
 IMAGES = Path("data/mnist")

@@ -31,8 +31,7 @@ SETTINGS: Final[Mapping[str, Any]] = {
         ),
     ],
     "labels": Annotated[
-        str | None,
-        typer.Option("--labels", help="Rates to learn: fit (default) or workbook."),
+        str | None, typer.Option("--labels", help="Rates to learn: fit (default) or workbook.")
     ],
     LIST: Annotated[
         str | None,

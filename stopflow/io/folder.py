@@ -21,11 +21,7 @@ from stopflow.io.units import TIME, parse_time_unit
 from stopflow.io.workbook.names import file_key
 from stopflow.io.workbook.rows import SheetRow
 from stopflow.io.workbook.vocabulary import QUANTITIES
-from stopflow.io.workbook.workbook import (
-    WorkbookReading,
-    read_workbooks,
-    rows_by_file,
-)
+from stopflow.io.workbook.workbook import WorkbookReading, read_workbooks, rows_by_file
 from stopflow.trace import Experiment, Problem, Shot
 
 EXPECTED_OF_A_FILE = ("start", "rate", "concentration", "temperature")

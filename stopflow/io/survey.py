@@ -226,14 +226,7 @@ def _identity(folder: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def _at(
-    folder: Path,
-    root: Path,
-    found: str,
-    *,
-    expected: str = "",
-    level: Level,
-) -> Problem:
+def _at(folder: Path, root: Path, found: str, *, expected: str = "", level: Level) -> Problem:
     """Return a problem of a folder, named by its way from `root`."""
     *above, name = _parts(folder, root) or (folder.name,)
     return Problem(

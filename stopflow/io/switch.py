@@ -117,12 +117,7 @@ class Switch:
         partial.mkdir()
         self._gathered.append(
             _Gathered(
-                partial=partial,
-                place=place,
-                shown=folder,
-                lab=lab,
-                is_part=is_part,
-                common=common,
+                partial=partial, place=place, shown=folder, lab=lab, is_part=is_part, common=common
             )
         )
         return partial

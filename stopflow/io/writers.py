@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stopflow.errors import SettingsError
+from stopflow.errors import require_key
 from stopflow.io.atomic import write_text
 from stopflow.io.bka.format import write_bka
 from stopflow.trace import Recording
@@ -79,8 +79,7 @@ def find_writer(key: str) -> Writer:
     SettingsError
         Unknown key; lists the valid ones.
     """
-    if key not in WRITERS:
-        raise SettingsError("--to", key, valid=WRITERS)
+    require_key("--to", key, WRITERS)
     return WRITERS[key]
 
 

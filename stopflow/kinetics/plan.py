@@ -82,11 +82,7 @@ class Plan:
 
 
 def plan_recording(
-    time_s: FloatArray,
-    signal: FloatArray,
-    *,
-    precision: float,
-    start_s: float | None = None,
+    time_s: FloatArray, signal: FloatArray, *, precision: float, start_s: float | None = None
 ) -> Plan:
     """Plan the next recording from a first trace.
 
@@ -195,9 +191,7 @@ class _Task:
         enough = int(np.argmax(errors <= errors.min() * (1 + WORTH_WHILE)))
         window_s = float(windows[enough])
         return self.recording(
-            "same interval, long enough",
-            window_s=window_s,
-            points=_points(window_s, interval_s),
+            "same interval, long enough", window_s=window_s, points=_points(window_s, interval_s)
         )
 
     def one_shot(self, interval_s: float) -> list[Recording]:
@@ -210,9 +204,7 @@ class _Task:
         window_s = float(windows[reached[0]])
         return [
             self.recording(
-                "same interval, one shot",
-                window_s=window_s,
-                points=_points(window_s, interval_s),
+                "same interval, one shot", window_s=window_s, points=_points(window_s, interval_s)
             )
         ]
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from stopflow.errors import SettingsError
+from stopflow.errors import SettingsError, require_key
 from stopflow.kinetics.laws import AUTO, DEFAULT, LAWS, find_law, looks_like_expression
 
 REPLICATES: Final = ("each", "mean", "joint")
@@ -143,8 +143,7 @@ class AnalysisSettings:
             parameters = find_law(self.law).parameters
             if "k_per_s" not in parameters:
                 raise SettingsError("law", self.law, valid="a formula in which k is the rate")
-        if self.replicates not in REPLICATES:
-            raise SettingsError("replicates", self.replicates, valid=REPLICATES)
+        require_key("replicates", self.replicates, REPLICATES)
         if self.robust and self.replicates == "joint":
             valid = "each or mean where the loss is robust: a joint fit is one of least squares"
             raise SettingsError("replicates", self.replicates, valid=valid)

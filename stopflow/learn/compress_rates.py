@@ -80,10 +80,7 @@ class RateSubject:
         rows = known_rows(self.model_before, self.data, held_out=True)
         rates = predict_lab(replace(self.model_before, network=network), self.data)
         found = measure(rates[rows], self.data.k_actual_per_s[rows])
-        return {
-            "mae_per_s": found.mae_per_s,
-            "median_relative_error": found.median_relative_error,
-        }
+        return {"mae_per_s": found.mae_per_s, "median_relative_error": found.median_relative_error}
 
     def finetuned(self, network: Network, epochs: int) -> Network:
         """Train on the shots that the model may learn from."""

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import torch
 
-from stopflow.errors import SettingsError
+from stopflow.errors import require_key
 
 
 def available_devices() -> tuple[str, ...]:
@@ -18,8 +18,7 @@ def available_devices() -> tuple[str, ...]:
 def require_device(name: str) -> torch.device:
     """Look up a device; a `SettingsError` lists what this machine has."""
     valid = available_devices()
-    if name not in valid:
-        raise SettingsError("device", name, valid=valid)
+    require_key("device", name, valid)
     return torch.device(name)
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final, Literal, Self
 
 import numpy as np
 
-from stopflow.errors import SettingsError
+from stopflow.errors import SettingsError, require_key
 from stopflow.features import FEATURES, FeatureSpec
 from stopflow.learn.learning_rates import SCHEDULES, choose_decay, choose_rate
 from stopflow.learn.loss import CLASS_LOSSES, LOSSES
@@ -137,13 +137,13 @@ class TrainSettings:
     device: str = "cpu"
 
     def __post_init__(self) -> None:
-        _require_key("layer", self.layer, LAYERS)
-        _require_key("activation", self.activation, ACTIVATIONS)
-        _require_key("features", self.features, FEATURES)
-        _require_key("labels", self.labels, LABELS)
-        _require_key("schedule", self.schedule, SCHEDULES)
-        _require_key("loss", self.loss, (*LOSSES, *CLASS_LOSSES))
-        _require_key("row_space", self.row_space, ("auto", "on", "off"))
+        require_key("layer", self.layer, LAYERS)
+        require_key("activation", self.activation, ACTIVATIONS)
+        require_key("features", self.features, FEATURES)
+        require_key("labels", self.labels, LABELS)
+        require_key("schedule", self.schedule, SCHEDULES)
+        require_key("loss", self.loss, (*LOSSES, *CLASS_LOSSES))
+        require_key("row_space", self.row_space, ("auto", "on", "off"))
         for name in ("rank", "epochs", "batch_size", "test_count"):
             _require_whole(name, getattr(self, name), low=1)
         for name in (
@@ -202,11 +202,7 @@ class TrainSettings:
             is another than the `n_outputs` of the task.
         """
         specs = self.layers or build_hidden(
-            self.layer,
-            self.hidden,
-            n_inputs=n_inputs,
-            rank=self.rank,
-            activation=self.activation,
+            self.layer, self.hidden, n_inputs=n_inputs, rank=self.rank, activation=self.activation
         )
         return complete_specs(specs, n_inputs=n_inputs, n_outputs=n_outputs)
 
@@ -296,11 +292,6 @@ PUBLISHED: Final[Mapping[str, object]] = {
     "learning_rate": 1e-4,
 }
 """Dense layers on raw unscaled rows, k itself, mean square, Adam at 1e-4."""
-
-
-def _require_key(name: str, value: object, valid: Mapping[str, object] | tuple[str, ...]) -> None:
-    if value not in valid:
-        raise SettingsError(name, value, valid=valid)
 
 
 def _require_whole(name: str, value: object, *, low: int) -> None:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stopflow.errors import SettingsError
+from stopflow.errors import require_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +90,5 @@ ACTIVATIONS: dict[str, Activation] = {
 
 def require_activation(name: str) -> Activation:
     """Look up an activation; a `SettingsError` lists the valid names."""
-    if name not in ACTIVATIONS:
-        raise SettingsError("activation", name, valid=ACTIVATIONS)
+    require_key("activation", name, ACTIVATIONS)
     return ACTIVATIONS[name]

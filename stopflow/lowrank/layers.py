@@ -234,6 +234,6 @@ FAMILIES: dict[str, LayerFamily] = LAYERS | {
         wide="A",
         gradients=AdaptedLayer.gradients,
         integrate=None,
-    ),
+    )
 }
 """All there are: those, and the frozen layer with a trained addition that `adapt` makes."""

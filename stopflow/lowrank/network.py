@@ -7,7 +7,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from stopflow.errors import SettingsError
+from stopflow.errors import SettingsError, require_key
 from stopflow.lowrank.activations import ACTIVATIONS, Activation, require_activation
 from stopflow.lowrank.arguments import (
     describe,
@@ -149,8 +149,7 @@ def build_network(
     require_count("n_inputs", n_inputs, low=1)
     fan_in = require_count("fan_in", n_inputs if fan_in is None else fan_in, low=1)
     require_real("initial_decay", initial_decay, low=1.0, closed_low=True)
-    if dtype not in (torch.float32, torch.float64):
-        raise SettingsError("dtype", dtype, valid=(torch.float32, torch.float64))
+    require_key("dtype", dtype, (torch.float32, torch.float64))
     require_layers(specs)
     require_generator(generator)
     if input_basis is not None and not isinstance(input_basis, InputBasis):

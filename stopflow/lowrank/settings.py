@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from stopflow.errors import SettingsError
+from stopflow.errors import SettingsError, require_key
 from stopflow.lowrank.arguments import require_count, require_real
 from stopflow.lowrank.hyperparameters import Hyperparameters
 from stopflow.lowrank.optimisers.table import OPTIMISERS
@@ -48,8 +48,7 @@ class StepSettings(Hyperparameters):
     absorb_share: float | None = None
 
     def __post_init__(self) -> None:
-        if self.optimiser not in OPTIMISERS:
-            raise SettingsError("optimiser", self.optimiser, valid=OPTIMISERS)
+        require_key("optimiser", self.optimiser, OPTIMISERS)
         Hyperparameters.__post_init__(self)
         if self.clip is not None:
             require_real("clip", self.clip, low=0.0)

@@ -218,10 +218,7 @@ def _left_to_gain(
     follow = np.linalg.lstsq(normal[np.ix_(others, others)], slope[others], rcond=None)[0]
     outward = 2 * (slope[stuck] - normal[np.ix_(stuck, others)] @ follow) / unit
     down, up = at_low[stuck], at_high[stuck]
-    return (
-        float(np.maximum(outward[down], 0.0).sum()),
-        float(np.maximum(-outward[up], 0.0).sum()),
-    )
+    return (float(np.maximum(outward[down], 0.0).sum()), float(np.maximum(-outward[up], 0.0).sum()))
 
 
 def _crossing(here: float, rise: float, ahead: float, new: float) -> float:

@@ -156,9 +156,7 @@ def _trajectory(
         _differentiate(method, dx, by_free, stages, jacobians, lengths)
     knots = np.concatenate(([0.0], np.cumsum(lengths)))
     return Trajectory(
-        mesh=Mesh(method, knots, times_s),
-        x=x.transpose(1, 0, 2, 3),
-        dx=dx.transpose(2, 0, 1, 3, 4),
+        mesh=Mesh(method, knots, times_s), x=x.transpose(1, 0, 2, 3), dx=dx.transpose(2, 0, 1, 3, 4)
     )
 
 

@@ -59,11 +59,7 @@ def _augment(right: Quadratic, scale: FloatArray) -> FloatArray:
 
 
 def _differentiate(
-    values: np.ndarray,
-    grown: np.ndarray,
-    turned: np.ndarray,
-    back: np.ndarray,
-    times_s: FloatArray,
+    values: np.ndarray, grown: np.ndarray, turned: np.ndarray, back: np.ndarray, times_s: FloatArray
 ) -> np.ndarray:
     """Sum ``turned_ij (exp(v_i t) - exp(v_j t)) / (v_i - v_j) back_ik``: (M, n, p, r).
 

@@ -224,7 +224,7 @@ def _only_consumed(scheme: Scheme) -> set[str]:
     made = {
         name
         for step in scheme.steps
-        if not step.constant.startswith("k-")
+        if not step.is_back
         for name in step.products
         if name not in step.reactants
     }

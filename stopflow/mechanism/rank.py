@@ -126,11 +126,7 @@ def rank_schemes(
 def _judge(ranked: Sequence[Ranked]) -> list[Ranked]:
     """Test residuals and predictions of those near the top; what predicts better stays in play."""
     judged = [
-        replace(
-            item,
-            lack_of_fit=judge_fit(item.fit),
-            held_out=predict_held_out(item.fit, "S"),
-        )
+        replace(item, lack_of_fit=judge_fit(item.fit), held_out=predict_held_out(item.fit, "S"))
         if item.behind < NEAR
         else item
         for item in ranked

@@ -129,10 +129,7 @@ def _add_reaction(model: Any, libsbml: Any, number: int, step: Any, constant: st
     reaction.setReversible(False)
     reaction.setFast(False)
     factors = [constant]
-    sides = (
-        (step.reactants, reaction.createReactant),
-        (step.products, reaction.createProduct),
-    )
+    sides = ((step.reactants, reaction.createReactant), (step.products, reaction.createProduct))
     for side, create in sides:
         for name, count in side.items():
             reference = create()

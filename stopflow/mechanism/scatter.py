@@ -113,10 +113,7 @@ class Errors:
         noise, inverse = noise + least, inverse + least / self.pooled
         if self._links is None:
             return Region(
-                dof=inf,
-                limit=float(chi2.ppf(0.95, count)),
-                noise=noise,
-                found=noise / self.pooled,
+                dof=inf, limit=float(chi2.ppf(0.95, count)), noise=noise, found=noise / self.pooled
             )
         dof = max(self._links.dof(directions), count - 0.5)
         limit = float(fisher.ppf(0.95, count, dof - count + 1)) * count * dof / (dof - count + 1)

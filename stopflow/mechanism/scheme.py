@@ -17,7 +17,7 @@ at a time, so that ``d[A]/dt = -2 k1 [A]^2`` (IUPAC Gold Book, 10.1351/goldbook.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import linprog
@@ -49,11 +49,14 @@ class Step:
         Species and how many molecules of each.
     constant
         Name of its rate constant.
+    is_back
+        Whether it is the way back of a reversible step.
     """
 
     reactants: Mapping[str, int]
     products: Mapping[str, int]
     constant: str
+    is_back: bool = False
 
     @property
     def order(self) -> int:
@@ -151,7 +154,8 @@ def _parse_chain(chain: str, arrows: int) -> tuple[list[Step], int]:
         arrows += 1
         steps.append(Step(reactants=before, products=after, constant=f"k{arrows}"))
         if _SAME.get(arrow, arrow) == REVERSIBLE:
-            steps.append(Step(reactants=after, products=before, constant=f"k-{arrows}"))
+            back = f"k-{arrows}"
+            steps.append(Step(reactants=after, products=before, constant=back, is_back=True))
     if names:
         steps = _named(steps, names, chain)
     for step in steps:
@@ -174,10 +178,7 @@ def _named(steps: Sequence[Step], names: Sequence[str], chain: str) -> list[Step
     for name in names:
         if not _CONSTANT.fullmatch(name):
             raise SchemeError(f"{name!r} is no name of a constant; expected one such as k_on")
-    return [
-        Step(reactants=step.reactants, products=step.products, constant=name)
-        for step, name in zip(steps, names, strict=True)
-    ]
+    return [replace(step, constant=name) for step, name in zip(steps, names, strict=True)]
 
 
 def _parse_side(text: str, chain: str) -> dict[str, int]:

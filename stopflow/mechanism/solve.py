@@ -120,11 +120,7 @@ def solve(
 
 
 def _solve_exactly(
-    system: MassAction,
-    right: Quadratic,
-    by_free: Quadratic,
-    times_s: FloatArray,
-    onto: FloatArray,
+    system: MassAction, right: Quadratic, by_free: Quadratic, times_s: FloatArray, onto: FloatArray
 ) -> tuple[FloatArray, FloatArray] | None:
     found = None
     if len(onto) == 1:

@@ -74,12 +74,7 @@ class Starts:
         return bool(self.equilibria) or bool(self.aged.any())
 
     def evaluate(
-        self,
-        system: MassAction,
-        log_k: FloatArray,
-        slopes: FloatArray | None,
-        *,
-        tolerance: float,
+        self, system: MassAction, log_k: FloatArray, slopes: FloatArray | None, *, tolerance: float
     ) -> tuple[FloatArray, FloatArray | None]:
         """Evaluate the starts (T M, s) and their derivatives (T M, p, s) for T sets of constants.
 

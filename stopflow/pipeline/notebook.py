@@ -16,8 +16,7 @@ from stopflow.pipeline.barriers import trimmed_or_none
 from stopflow.pipeline.find import require_file
 from stopflow.pipeline.lab.ingest import IngestSettings, ingest
 from stopflow.pipeline.one_file.fitted import FittedTrace, fit_shot
-from stopflow.pipeline.one_file.single import Wanted, read_shot, read_signal
-from stopflow.pipeline.progress import Progress, silent
+from stopflow.pipeline.one_file.single import read_shot
 from stopflow.store import Dataset
 from stopflow.trace import Conditions, FloatArray, Shot, Trace
 
@@ -26,27 +25,6 @@ if TYPE_CHECKING:
 
 TraceLike = str | Path | Trace | Shot | tuple[ArrayLike, ArrayLike]
 """A file, a `Trace`, a `Shot`, or a pair of arrays (time_s, signal)."""
-
-
-def read_trace(
-    file: Path,
-    *,
-    channel: str | int | None = None,
-    wavelength_nm: float | None = None,
-    time_unit: str | None = None,
-) -> Trace:
-    """Read one signal of a file.
-
-    Raises
-    ------
-    FormatError
-        The file is not as its format is; names the line.
-    SettingsError
-        No such file, signal or unit of time.
-    """
-    wanted = Wanted(channel=channel, wavelength=wavelength_nm, time_unit=time_unit)
-    recorded, number, _ = read_signal(require_file(file), wanted)
-    return recorded.trace(number)
 
 
 def as_shot(
@@ -122,9 +100,7 @@ def rates_table(fitted: Sequence[FittedTrace]) -> pd.DataFrame:
     return pd.DataFrame([dict(one.row) for one in fitted])
 
 
-def analyse_in_memory(
-    root: Path, *, settings: IngestSettings, progress: Progress = silent
-) -> Dataset:
+def analyse_in_memory(root: Path, settings: IngestSettings) -> Dataset:
     """Read, fit and judge the folders below `root` as ingest does; leave no file behind.
 
     Raises
@@ -133,15 +109,12 @@ def analyse_in_memory(
         As `stopflow.pipeline.lab.ingest.ingest`.
     """
     with tempfile.TemporaryDirectory(prefix="stopflow-") as scratch:
-        dataset = ingest(root, out=Path(scratch) / "ingested", settings=settings, progress=progress)
+        dataset = ingest(root, out=Path(scratch) / "ingested", settings=settings)
         # Copies: what lies on disk goes with the folder. A table is read once and kept.
         for table in dataset.tables.values():
             table.frame()
         in_memory = replace(
-            dataset,
-            folder=root,
-            time_s=np.array(dataset.time_s),
-            signal=np.array(dataset.signal),
+            dataset, folder=root, time_s=np.array(dataset.time_s), signal=np.array(dataset.signal)
         )
         del dataset
     return in_memory
@@ -207,20 +180,3 @@ def _trimmed(fitted: FittedTrace) -> tuple[FloatArray, FloatArray] | None:
         return None
     kept = (fitted.trace.time_s >= start_s) & (fitted.trace.time_s <= float(fitted.row["end_s"]))
     return fitted.trace.time_s[kept], fitted.trace.signal[kept]
-
-
-def load_predictor(name: str | Path | None, *, models: Path = Path("models")) -> TracePredictor:
-    """Load a model by its folder or its name.
-
-    Raises
-    ------
-    SettingsError
-        There is none of that name; lists those there are.
-    ModelError
-        Its files are damaged.
-    """
-    from stopflow.learn.saved import load_model
-    from stopflow.pipeline.find import find_model
-
-    place = find_model(None if name is None else str(name), models)
-    return TracePredictor(name=place.name, model=load_model(place))

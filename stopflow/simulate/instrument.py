@@ -162,11 +162,7 @@ class SimulatedSignal:
 
 
 def simulate_shot(
-    time_s: FloatArray,
-    push: Push,
-    *,
-    instrument: Instrument,
-    generator: np.random.Generator,
+    time_s: FloatArray, push: Push, *, instrument: Instrument, generator: np.random.Generator
 ) -> SimulatedSignal:
     """Record one push at the times `time_s` (N,), seconds from the start of recording, even steps.
 

@@ -121,8 +121,7 @@ def _record_experiment(
                 )
             )
     return SimulatedExperiment(
-        experiment=Experiment(name=plan.name, shots=tuple(shots)),
-        truths=tuple(truths),
+        experiment=Experiment(name=plan.name, shots=tuple(shots)), truths=tuple(truths)
     )
 
 

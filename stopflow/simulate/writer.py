@@ -56,11 +56,7 @@ class WrittenLab:
 
 
 def write_lab(
-    out: Path,
-    *,
-    spec: LabSpec,
-    seed: int,
-    progress: Callable[[str, int, int], None] | None = None,
+    out: Path, *, spec: LabSpec, seed: int, progress: Callable[[str, int, int], None] | None = None
 ) -> WrittenLab:
     """Write a lab to the folder `out`; after an error nothing is left there.
 

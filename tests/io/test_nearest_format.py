@@ -84,7 +84,9 @@ def test_without_a_mark_the_format_is_named_with_what_is_missing(key, mark, text
 @pytest.mark.parametrize("sign", [";", "\t", "~", " "])
 @pytest.mark.parametrize("key", TEXTS)
 def test_another_delimiter_is_read_or_refused_by_the_format_s_name(key: str, sign: str) -> None:
-    text = re.sub("[\t,]", sign, READERS[key].example)
+    example = READERS[key].example
+    # Commas beside semicolons are decimal signs.
+    text = re.sub("[\t;]" if ";" in example else "[\t,]", sign, example)
     happened, said = outcome(key, text)
     if happened == "refused":
         assert READERS[key].short in said or nearness(READERS[key].marks, head_of(text)) < OWN

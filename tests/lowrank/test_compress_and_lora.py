@@ -149,6 +149,10 @@ def test_adapting_starts_at_the_base_trains_and_merges(kind):
     before = weights(network)
     adapted = adapt(network, 2, generator=seeded(1), scale=0.5)
     assert torch.equal(adapted(x), network(x))
+    for layer in adapted.chain:
+        # Uniform within the bound that keeps the variance of the inputs.
+        bound = layer.A.shape[1] ** -0.5
+        assert 0.5 * bound < float(layer.A.detach().abs().max()) <= bound
     stepper = build_stepper(adapted, StepSettings(learning_rate=0.01))
     losses = [stepper.step(x, y, loss=mse_loss).loss for _ in range(30)]
     assert losses[-1] < 0.7 * losses[0]

@@ -5,7 +5,9 @@ import pytest
 from scipy.constants import R
 
 from stopflow.mechanism.constants import build_constants
+from stopflow.mechanism.mixtures import MixtureSettings, find_concentration
 from stopflow.mechanism.scheme import SchemeError, parse_scheme
+from stopflow.trace import Conditions, Shot
 
 
 def test_a_chain_gives_its_species_steps_and_units() -> None:
@@ -13,6 +15,18 @@ def test_a_chain_gives_its_species_steps_and_units() -> None:
     assert scheme.species == ("E", "S", "ES", "P")
     assert scheme.units == {"k1": "M^-1 s^-1", "k-1": "s^-1", "k2": "s^-1"}
     assert [str(step) for step in scheme.steps] == ["E + S -> ES", "ES -> E + S", "ES -> E + P"]
+
+
+@pytest.mark.parametrize("names", ["", " : k_on, k_off"])
+def test_the_way_back_is_known_whatever_its_constant_is_called(names: str) -> None:
+    """What only a way back makes must be given, and what is seen by default is a product."""
+    scheme = parse_scheme(f"F -> E; E + S <=> ES{names}")
+    assert [step.is_back for step in scheme.steps] == [False, False, True]
+    settings = MixtureSettings(initial={"F": "1 uM"})
+    shot = Shot(experiment="x", file="a", trace=None, conditions=Conditions())
+    with pytest.raises(SchemeError, match="S"):
+        find_concentration("S", shot, scheme, settings)
+    assert find_concentration("E", shot, scheme, settings) is None
 
 
 @pytest.mark.parametrize(

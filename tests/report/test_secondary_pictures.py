@@ -17,7 +17,7 @@ from stopflow.report.kinetics.secondary_numbers import (
     SecondaryPicture,
     describe_parameter,
 )
-from stopflow.report.kinetics.secondary_pages import draw_secondary
+from stopflow.report.kinetics.secondary_pages import draw_secondary, rows_of_three
 from stopflow.report.kinetics.secondary_table import secondary_grid
 from stopflow.report.kinetics.secondary_words import summarise_secondary
 from stopflow.trace import Conditions, Experiment, Shot, Trace
@@ -204,3 +204,8 @@ def test_plots_against_temperature_that_decide_nothing_are_named_by_their_kind()
     rows = [{**shared, "kind": kind, "plot": kind} for kind in ("arrhenius", "eyring")]
     said = summarise_secondary(pd.DataFrame(rows))
     assert "for the Arrhenius plot of S and the Eyring plot of S, because" in said
+
+
+@pytest.mark.parametrize(("count", "rows"), [(0, []), (1, [1]), (3, [3]), (4, [4]), (8, [3, 3, 2])])
+def test_no_plot_stands_in_a_row_alone_and_none_make_no_row(count: int, rows: list[int]) -> None:
+    assert [len(row) for row in rows_of_three([None] * count)] == rows

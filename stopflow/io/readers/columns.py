@@ -28,12 +28,7 @@ from stopflow.errors import FormatError
 from stopflow.io.readers.blocks import read_block
 from stopflow.io.readers.column_table import INDEX_NAMES, Columns, read_columns
 from stopflow.io.readers.content import Head
-from stopflow.io.readers.headings import (
-    begins_with_time,
-    find_heading,
-    lines_above,
-    short_header,
-)
+from stopflow.io.readers.headings import begins_with_time, find_heading, lines_above, short_header
 from stopflow.io.readers.labels import fold_label, parse_label
 from stopflow.io.readers.marks import Mark
 from stopflow.io.readers.numbers import COMMENTS, Layout, find_layout

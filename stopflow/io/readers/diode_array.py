@@ -68,13 +68,7 @@ def _has_wavelengths(head: Head) -> bool:
 
 
 MARKS: Final = (
-    Mark(
-        what="row of wavelengths (nm)",
-        has=_has_wavelengths,
-        weight=1,
-        needed=True,
-        by_rows=True,
-    ),
+    Mark(what="row of wavelengths (nm)", has=_has_wavelengths, weight=1, needed=True, by_rows=True),
     _FIRST,
 )
 """How the format is told."""

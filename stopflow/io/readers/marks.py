@@ -83,13 +83,13 @@ def first_line(*texts: str, weight: float = 2 * OWN, needed: bool = True, what: 
     )
 
 
-def first_cell(text: str, *, weight: float = 2 * OWN) -> Mark:
+def first_cell(text: str) -> Mark:
     """Return the mark of a file that begins with a text, needed."""
     words = text.upper()
     return Mark(
         what=f'beginning "{text}"',
         has=lambda head: head.first.lstrip('"').upper().startswith(words),
-        weight=weight,
+        weight=2 * OWN,
         needed=True,
         begins=(words.rstrip(":"),),
     )

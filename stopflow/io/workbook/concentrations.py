@@ -4,12 +4,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from stopflow.io.units import (
-    CONCENTRATION,
-    find_scale,
-    parse_quantity,
-    without_uncertainty,
-)
+from stopflow.io.units import CONCENTRATION, find_scale, parse_quantity, without_uncertainty
 from stopflow.io.workbook.cells import Cell
 from stopflow.io.workbook.headers import (
     NAMED_BELOW,

@@ -10,13 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeGuard
 
-from stopflow.io.units import (
-    TEMPERATURE,
-    find_scale,
-    is_molar,
-    parse_quantity,
-    without_uncertainty,
-)
+from stopflow.io.units import TEMPERATURE, find_scale, is_molar, parse_quantity, without_uncertainty
 from stopflow.io.workbook.cells import LONGEST_PHRASE, Cell
 from stopflow.io.workbook.decimal_signs import DecimalSign, is_ambiguous
 from stopflow.io.workbook.headers import Header, is_only_unit, parse_header

@@ -1,6 +1,6 @@
 """What is found while a sheet is read: findings of one kind are one problem with a count."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from stopflow.errors import and_more
 from stopflow.io.workbook.grid import Sheet
@@ -9,13 +9,10 @@ from stopflow.trace import Level, Problem, Topic
 
 @dataclass(slots=True, kw_only=True)
 class _Finding:
-    where: str
-    found: str
-    expected: str
-    level: Level
+    """The first problem of a kind, how many there are, and what stands behind their number."""
+
+    problem: Problem
     tail: str
-    topic: Topic
-    rule: str
     count: int = 1
     last_where: str = ""
 
@@ -61,32 +58,24 @@ class Findings:
         """
         key = (level, kind) if kind else (level, where, found, expected, tail)
         if key not in self._found:
-            self._found[key] = _Finding(
-                where=where,
-                found=found,
-                expected=expected,
-                level=level,
-                tail=tail,
-                topic=topic,
-                rule=kind or rule,
+            problem = self.sheet.problem(
+                where, found, expected=expected, level=level, topic=topic, rule=kind or rule
             )
-        elif kind and where not in (self._found[key].where, self._found[key].last_where):
+            self._found[key] = _Finding(problem=problem, tail=tail)
+        elif kind and where not in (self._found[key].problem.where, self._found[key].last_where):
             self._found[key].count += 1
             self._found[key].last_where = where
 
     def problems(self) -> list[Problem]:
         """Return the problems, in the order in which the first of each kind was found."""
         return [
-            self.sheet.problem(
-                item.where,
-                f"{item.found}{and_more(item.count - 1, 'more like it')}{item.tail}",
-                expected=item.expected,
-                level=item.level,
-                topic=item.topic,
-                rule=item.rule,
-            )
+            replace(item.problem, found=f"{item.problem.found}{_more(item.count)}{item.tail}")
             for item in self._found.values()
         ]
 
     def __bool__(self) -> bool:
         return bool(self._found)
+
+
+def _more(count: int) -> str:
+    return and_more(count - 1, "more like it")

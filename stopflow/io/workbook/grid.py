@@ -137,11 +137,5 @@ def read_sheets(path: Path) -> list[Sheet]:
             raise unreadable(book, "its content is neither a workbook nor text", expected=EXPECTED)
         table = parse_text_table(data, book=book)
         return [
-            Sheet(
-                book=book,
-                name="",
-                rows=table.rows,
-                lines=table.lines,
-                delimiter=table.delimiter,
-            )
+            Sheet(book=book, name="", rows=table.rows, lines=table.lines, delimiter=table.delimiter)
         ]

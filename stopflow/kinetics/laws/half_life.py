@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # Where the search looks, in 1/k of the fastest and the slowest phase.
 EARLIEST, LATEST = 1e-6, 1e6
+# Where a change is over, that with a power of time too.
+FOREVER = 1e30
 STEPS = 4000
 # Bisections of one step, to more than the digits of a double.
 HALVINGS = 60
@@ -58,13 +60,16 @@ def find_half_life(law: "RateLaw", parameters: Mapping[str, float]) -> float:
         return float(law.evaluate(np.array([time_s]), shape)[0])
 
     times = np.geomspace(EARLIEST / max(rates), LATEST / min(rates), STEPS)
-    curve = law.evaluate(np.concatenate(([0.0], times)), shape)
+    end_s = FOREVER / min(rates)
+    curve = law.evaluate(np.concatenate(([0.0], times, [end_s])), shape)
     change = float(curve[-1] - curve[0])
     steps = np.diff(curve) * np.sign(change)
     if change == 0 or -steps[steps < 0].sum() > TURNING * abs(change):
         return nan
     half = float(curve[0]) + change / 2
     at = int(np.argmax((curve[1:] - half) * np.sign(change) >= 0))
+    if at == len(times):
+        return nan
     low, high = (0.0 if at == 0 else float(times[at - 1])), float(times[at])
     for _ in range(HALVINGS):
         middle = (low + high) / 2

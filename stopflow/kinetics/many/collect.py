@@ -1,7 +1,7 @@
 """Fits of many traces, kept as arrays."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import nan
 
 import numpy as np
@@ -14,9 +14,9 @@ from stopflow.kinetics.solver.statistics import small_sample_aic
 from stopflow.trace import FloatArray
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class BatchFit:
-    """Fits of a batch; ``batch[i]`` is the `Fit` of trace i.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Columns:
+    """Results of B traces.
 
     Attributes
     ----------
@@ -28,8 +28,6 @@ class BatchFit:
         (B,) as in `Fit`.
     inverse
         (B, p, p) ``inverse @ inverse.T * noise_sd**2`` is the covariance.
-    alone
-        Fits of the rows that were fitted one by one: every refused one is among them.
     """
 
     rate_law: RateLaw
@@ -41,6 +39,18 @@ class BatchFit:
     start_s: FloatArray
     window_s: FloatArray
     inverse: FloatArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
+class BatchFit(_Columns):
+    """Fits of a batch; ``batch[i]`` is the `Fit` of trace i.
+
+    Attributes
+    ----------
+    alone
+        Fits of the rows that were fitted one by one: every refused one is among them.
+    """
+
     alone: Mapping[int, Fit]
 
     def __repr__(self) -> str:
@@ -92,19 +102,10 @@ class BatchFit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Collected:
+class Collected(_Columns):
     """Results of a batch while they come in; `sure` marks the rows that have theirs."""
 
-    rate_law: RateLaw
     sure: NDArray[np.bool_]
-    values: FloatArray
-    errors: FloatArray
-    noise_sd: FloatArray
-    rss: FloatArray
-    points: NDArray[np.intp]
-    start_s: FloatArray
-    window_s: FloatArray
-    inverse: FloatArray
 
     def enter(
         self,
@@ -146,18 +147,8 @@ class Collected:
                 fit.start_s,
                 fit.window_s,
             )
-        return BatchFit(
-            rate_law=self.rate_law,
-            values=self.values,
-            errors=self.errors,
-            noise_sd=self.noise_sd,
-            rss=self.rss,
-            points=self.points,
-            start_s=self.start_s,
-            window_s=self.window_s,
-            inverse=self.inverse,
-            alone=alone,
-        )
+        own = {item.name: getattr(self, item.name) for item in fields(_Columns)}
+        return BatchFit(**own, alone=alone)
 
 
 def collect(law: RateLaw, count: int) -> Collected:

@@ -114,12 +114,7 @@ def _prepare(
     # NaN fails every comparison.
     if not (-LARGEST_NUMBER < low < high < LARGEST_NUMBER):
         return None
-    return _Raw(
-        at=at,
-        time=np.asarray(time[keep], dtype=np.float64),
-        signal=kept,
-        start_s=start,
-    )
+    return _Raw(at=at, time=np.asarray(time[keep], dtype=np.float64), signal=kept, start_s=start)
 
 
 def _fit_group(

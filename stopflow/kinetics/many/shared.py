@@ -171,11 +171,7 @@ def _theta_at(part: _Part, base: FloatArray, logs: FloatArray) -> FloatArray:
 
 
 def _maximise(
-    parts: Sequence[_Part],
-    starts: Sequence[FloatArray],
-    noise: FloatArray,
-    *,
-    own_noise: bool,
+    parts: Sequence[_Part], starts: Sequence[FloatArray], noise: FloatArray, *, own_noise: bool
 ) -> tuple[FloatArray, FloatArray]:
     """Alternate common rates and noises until both stand still."""
     free = parts[0].constraints.free

@@ -163,18 +163,15 @@ def describe_plot(
 
 
 def _shape(curve: Curve, chance: float) -> str:
-    scatter = ""
-    if curve.misfit_chance < SCATTERED:
-        scatter = ", but the points scatter more than their errors say"
+    scatters = curve.misfit_chance < SCATTERED
+    scatter = "the points scatter more than their errors say" if scatters else ""
     if curve.model.kind != "line":
-        return scatter.removeprefix(", but ")
-    if isnan(chance):
-        return "too few concentrations to test linearity" + scatter
-    if chance < CURVED:
+        return scatter
+    if not isnan(chance) and chance < CURVED:
         return f"curved (chance {chance:.1g} for a straight line)"
-    if scatter:
-        return f"curvature not shown (p = {chance:.2f})" + scatter
-    return f"straight (p = {chance:.2f})"
+    said = f"{'curvature not shown' if scatters else 'straight'} (p = {chance:.2f})"
+    said = "too few concentrations to test linearity" if isnan(chance) else said
+    return f"{said}, but {scatter}" if scatter else said
 
 
 def _rank(curve: Curve, plot: ConcentrationPlot) -> str:

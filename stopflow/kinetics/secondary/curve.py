@@ -56,7 +56,7 @@ class SecondaryCurve:
         Name of the two-step mechanism of which this is one phase: both phases are fitted with the
         same constants. ``""`` for curves that are fitted alone.
     equation, paper
-        In plain text, and as it is typeset.
+        In plain text, and as it is typeset where that is more than its minus signs.
     parameters
         In the order in which they are reported.
     function
@@ -71,16 +71,20 @@ class SecondaryCurve:
     """
 
     kind: str
-    against: Literal["concentration", "temperature", "pH"]
+    against: Literal["concentration", "temperature", "pH"] = "concentration"
     of: Literal["rate", "amplitude"] = "rate"
     mechanism: str = ""
     equation: str
-    paper: str
+    paper: str = ""
     parameters: tuple[CurveParameter, ...]
     function: Function
     fewest: int
     characteristic: tuple[tuple[str, float], ...] = ()
     valid: Callable[[FloatArray], bool] = lambda _values: True
+
+    def __post_init__(self) -> None:
+        typeset = self.equation.replace("k_obs", "k").replace(" - ", " − ")
+        object.__setattr__(self, "paper", self.paper or typeset)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -46,7 +46,6 @@ def _two_step(mechanism: str, parameters: tuple[CurveParameter, ...]) -> tuple[S
     return tuple(
         SecondaryCurve(
             kind=f"{mechanism}, {phase} phase",
-            against="concentration",
             mechanism=mechanism,
             equation=f"the {phase}er root of k^2 - s k + p, s = {total}, p = {product}",
             paper=f"the {phase}er root of k² − s k + p = 0, s = {total}, p = {product}".replace(
@@ -67,9 +66,7 @@ CURVES: Mapping[str, SecondaryCurve] = {
     for curve in (
         SecondaryCurve(
             kind="line",
-            against="concentration",
             equation="k_obs = k_off + k_on [S]",
-            paper="k = k_off + k_on [S]",
             parameters=(_K_ON, _K_OFF),
             function=curve_functions.line,
             fewest=3,
@@ -77,9 +74,7 @@ CURVES: Mapping[str, SecondaryCurve] = {
         ),
         SecondaryCurve(
             kind="hyperbola",
-            against="concentration",
             equation="k_obs = k_off + k_max [S] / (K + [S])",
-            paper="k = k_off + k_max [S] / (K + [S])",
             parameters=(_K_MAX, _HALF, _K_OFF),
             function=curve_functions.hyperbola,
             fewest=4,
@@ -88,9 +83,7 @@ CURVES: Mapping[str, SecondaryCurve] = {
         ),
         SecondaryCurve(
             kind="falling hyperbola",
-            against="concentration",
             equation="k_obs = k_inf + (k_0 - k_inf) K / (K + [S])",
-            paper="k = k_inf + (k_0 − k_inf) K / (K + [S])",
             parameters=(
                 CurveParameter(name="k_0", unit="s^-1", headline="k_0"),
                 CurveParameter(name="k_inf", unit="s^-1", headline="k_inf"),
@@ -103,15 +96,9 @@ CURVES: Mapping[str, SecondaryCurve] = {
         ),
         SecondaryCurve(
             kind="Hill",
-            against="concentration",
             equation="k_obs = k_off + k_max [S]^n / (K^n + [S]^n)",
             paper="k = k_off + k_max [S]ⁿ / (Kⁿ + [S]ⁿ)",
-            parameters=(
-                _K_MAX,
-                _HALF,
-                CurveParameter(name="n", unit="", scanned="number"),
-                _K_OFF,
-            ),
+            parameters=(_K_MAX, _HALF, CurveParameter(name="n", unit="", scanned="number"), _K_OFF),
             function=curve_functions.hill,
             fewest=6,
             characteristic=(("k_max", 1.0),),
@@ -119,7 +106,6 @@ CURVES: Mapping[str, SecondaryCurve] = {
         ),
         SecondaryCurve(
             kind="tight binding",
-            against="concentration",
             equation="k_obs = k_on sqrt((E_0 + [S] + K)^2 - 4 E_0 [S]), k_off = k_on K",
             paper="k = k_on √[(E_0 + [S] + K)² − 4 E_0 [S]], k_off = k_on K",
             parameters=(_K_ON, _HALF, _TOTAL),
@@ -130,7 +116,6 @@ CURVES: Mapping[str, SecondaryCurve] = {
         ),
         SecondaryCurve(
             kind="constant",
-            against="concentration",
             equation="k_obs = k",
             paper="k does not depend on [S]",
             parameters=(
@@ -145,7 +130,6 @@ CURVES: Mapping[str, SecondaryCurve] = {
         *_two_step("conformational selection", _SELECTION),
         SecondaryCurve(
             kind="level amplitude",
-            against="concentration",
             of="amplitude",
             equation="amplitude = A",
             paper="the amplitude does not depend on [S]",
@@ -155,10 +139,8 @@ CURVES: Mapping[str, SecondaryCurve] = {
         ),
         SecondaryCurve(
             kind="saturating amplitude",
-            against="concentration",
             of="amplitude",
             equation="amplitude = A_max [S] / (K + [S])",
-            paper="amplitude = A_max [S] / (K + [S])",
             parameters=(_TOP, _HALF),
             function=curve_functions.saturation,
             fewest=4,
@@ -166,7 +148,6 @@ CURVES: Mapping[str, SecondaryCurve] = {
         ),
         SecondaryCurve(
             kind="tight-binding amplitude",
-            against="concentration",
             of="amplitude",
             equation="amplitude = A_max (s - sqrt(s^2 - 4 E_0 [S])) / (2 E_0), s = E_0 + [S] + K",
             paper="amplitude = A_max [s − √(s² − 4 E_0 [S])] / (2 E_0), s = E_0 + [S] + K",
@@ -179,7 +160,6 @@ CURVES: Mapping[str, SecondaryCurve] = {
             kind="arrhenius",
             against="temperature",
             equation="ln k = ln A - Ea / (R T)",
-            paper="ln k = ln A − Ea / (R T)",
             parameters=(
                 CurveParameter(name="Ea", unit="kJ/mol", headline="activation energy Ea"),
                 CurveParameter(name="ln A", unit=""),
@@ -203,7 +183,6 @@ CURVES: Mapping[str, SecondaryCurve] = {
             kind="one pKa",
             against="pH",
             equation="k = k_acid + (k_base - k_acid) / (1 + 10^(pKa - pH))",
-            paper="k = k_acid + (k_base − k_acid) / (1 + 10^(pKa − pH))",
             parameters=(
                 CurveParameter(name="k_acid", unit="y"),
                 CurveParameter(name="k_base", unit="y"),
@@ -217,7 +196,6 @@ CURVES: Mapping[str, SecondaryCurve] = {
             kind="bell",
             against="pH",
             equation="k = k_max / (1 + 10^(pKa1 - pH) + 10^(pH - pKa2))",
-            paper="k = k_max / (1 + 10^(pKa1 − pH) + 10^(pH − pKa2))",
             parameters=(
                 CurveParameter(name="k_max", unit="y", headline="k_max"),
                 CurveParameter(name="pKa1", unit="", headline="pKa1", scanned="pH"),
@@ -232,7 +210,6 @@ CURVES: Mapping[str, SecondaryCurve] = {
             kind="no pKa",
             against="pH",
             equation="k does not depend on pH",
-            paper="k does not depend on pH",
             parameters=(CurveParameter(name="k", unit="y"),),
             function=curve_functions.constant,
             fewest=3,

@@ -41,10 +41,7 @@ def judge_curves(
             conditions=tuple(
                 replace(
                     condition,
-                    findings=(
-                        *condition.findings,
-                        *found.get((item.name, condition.index), ()),
-                    ),
+                    findings=(*condition.findings, *found.get((item.name, condition.index), ())),
                 )
                 for condition in item.conditions
             ),

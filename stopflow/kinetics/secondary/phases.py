@@ -16,18 +16,8 @@ from stopflow.kinetics.secondary.concentration import ConcentrationPlot, build_p
 from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.kinetics.secondary.fit import SecondaryFit
 from stopflow.kinetics.secondary.points import SecondaryPoint
-from stopflow.kinetics.secondary.regression import (
-    FOLLOWED,
-    Curve,
-    information,
-    misfit_chance,
-)
-from stopflow.kinetics.secondary.two_step import (
-    MECHANISMS,
-    PhasePoints,
-    falls,
-    fit_two_step,
-)
+from stopflow.kinetics.secondary.regression import FOLLOWED, Curve, information, misfit_chance
+from stopflow.kinetics.secondary.two_step import MECHANISMS, PhasePoints, falls, fit_two_step
 
 FEWEST_SHARED = 4
 OF_A_BRANCH = tuple(CURVES[kind] for kind in ("constant", "line", "hyperbola", "falling hyperbola"))
@@ -151,10 +141,7 @@ def _choose(readings: Sequence[_Reading]) -> _Reading:
 
     def criterion(reading: _Reading) -> float:
         found = information(
-            reading.squares,
-            points=reading.points,
-            parameters=reading.parameters,
-            error_dof=dof,
+            reading.squares, points=reading.points, parameters=reading.parameters, error_dof=dof
         )
         return found if np.isfinite(found) else np.inf
 

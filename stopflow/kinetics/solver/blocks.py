@@ -41,9 +41,7 @@ def block_means(window: Window) -> tuple[FloatArray, FloatArray, FloatArray | No
     )
 
 
-def _plain_blocks(
-    time: FloatArray,
-) -> tuple[NDArray[np.intp], FloatArray, FloatArray, FloatArray]:
+def _plain_blocks(time: FloatArray) -> tuple[NDArray[np.intp], FloatArray, FloatArray, FloatArray]:
     """First indices, numbers of points, mean times and roots of the numbers: (B,) each."""
     starts = _block_starts(time)
     mass = np.diff(starts, append=len(time)).astype(np.float64)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stopflow.errors import SettingsError
+from stopflow.errors import SettingsError, require_key
 from stopflow.kinetics.laws import Proportional, RateLaw, RealArray
 from stopflow.kinetics.solver.window import LARGEST_NUMBER, Window
 from stopflow.trace import FloatArray
@@ -76,8 +76,7 @@ def free_count(law: RateLaw, fixed: Mapping[str, float | Proportional]) -> int:
         A name the law does not have, or a `Proportional` that does not join two linear parameters.
     """
     for name, value in fixed.items():
-        if name not in law.parameters:
-            raise SettingsError("fixed parameter", name, valid=law.parameters)
+        require_key("fixed parameter", name, law.parameters)
         if isinstance(value, Proportional):
             targets = [item for item in law.linear if item != name and item not in fixed]
             if name not in law.linear or value.to not in targets:

@@ -198,8 +198,5 @@ def one_rate(constraints: Constraints, window: Window) -> OneRate | PlainRate:
         return project(constraints, window.time, window.signal, window.root_weights)
     linear = constraints.law.linear
     return plain_rate(
-        window.time,
-        window.signal,
-        slope="slope_per_s" in linear,
-        intercept="intercept" in linear,
+        window.time, window.signal, slope="slope_per_s" in linear, intercept="intercept" in linear
     )

@@ -60,10 +60,7 @@ class Window:
 
     def in_own_units(self) -> "Window":
         """Return the same points in seconds and in the unit of the signal."""
-        exact = (
-            self.exact[0] * self.length_s,
-            self.exact[1] * self.unit + self.centre,
-        )
+        exact = (self.exact[0] * self.length_s, self.exact[1] * self.unit + self.centre)
         return replace(
             self,
             time=exact[0].astype(np.float64),

@@ -22,12 +22,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stopflow.kinetics.signal_checks import (
-    CLIPPED_GAP,
-    NEXT_VALUES,
-    clipped_stretch,
-    misfit,
-)
+from stopflow.kinetics.signal_checks import CLIPPED_GAP, NEXT_VALUES, clipped_stretch, misfit
 from stopflow.kinetics.solver.kept_times import bytes_of_times
 from stopflow.kinetics.solver.refusals import Refusal
 from stopflow.kinetics.solver.window import validate_trace
@@ -93,10 +88,7 @@ def detect_starts(
     # Starts that the workbook gives are used: the error of k then knows of no residual artefact.
     given = all(shots[at].start_s is not None for at in usable)
     alone = _detect_each(
-        traces,
-        law=law,
-        longest_s=[longest_artefact(item) for item in stated],
-        with_shift=not given,
+        traces, law=law, longest_s=[longest_artefact(item) for item in stated], with_shift=not given
     )
     found: list[StartDetection | None] = [None] * len(shots)
     for at, detection, (time_s, _) in zip(usable, share_starts(alone), traces, strict=True):
@@ -194,12 +186,7 @@ def _detect_each(
 
 
 def _judge(
-    parts: Sequence[_Part],
-    *,
-    law: str,
-    longest_s: Sequence[float],
-    robust: bool,
-    with_shift: bool,
+    parts: Sequence[_Part], *, law: str, longest_s: Sequence[float], robust: bool, with_shift: bool
 ) -> dict[int, StartDetection]:
     """Explain the parts, those on one time grid together."""
     groups: dict[bytes, list[_Part]] = {}

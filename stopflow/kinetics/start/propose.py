@@ -10,11 +10,7 @@ from stopflow.kinetics.many.time_blocks import STRIDE, build_blocks
 from stopflow.kinetics.start.artefact_end import artefact_end
 from stopflow.kinetics.start.backward_extrapolation import Batch, build_batch, first_accepted
 from stopflow.kinetics.start.course import Course
-from stopflow.kinetics.start.detected_start import (
-    Explanation,
-    StartDetection,
-    undetected,
-)
+from stopflow.kinetics.start.detected_start import Explanation, StartDetection, undetected
 from stopflow.kinetics.start.flow import flow_ends, lags_behind
 from stopflow.kinetics.start.hidden_phase import find_hidden_phases
 from stopflow.kinetics.start.noise import noise_of_steps, robust_mass
@@ -78,10 +74,7 @@ def propose_starts(group: TraceGroup) -> list[StartDetection]:
     for row, (course, short_phase) in hidden.items():
         if row in artefacts:
             artefacts[row] = replace(
-                artefacts[row],
-                course=course,
-                onset_s=-inf,
-                short_phase=short_phase,
+                artefacts[row], course=course, onset_s=-inf, short_phase=short_phase
             )
     # Where all starts are given nothing is removed.
     if group.with_shift:
@@ -196,10 +189,7 @@ def _detection(
         shift_s, shift_sigma = shifts or (np.empty(0), np.empty(0))
         found = StartDetection(
             window=TrimWindow(
-                start_s=start_s,
-                stop_s=float(time_s[-1]),
-                source="detected",
-                because=proposal.why,
+                start_s=start_s, stop_s=float(time_s[-1]), source="detected", because=proposal.why
             ),
             explanation=proposal.explanation,
             first_s=blocks.first_s,

@@ -18,12 +18,7 @@ from stopflow.kinetics.solver.result import predict
 from stopflow.kinetics.start.artefact_end import artefact_end
 from stopflow.kinetics.start.course import AT_ONCE, Course, Phases
 from stopflow.kinetics.start.detected_start import Explanation
-from stopflow.kinetics.start.flow import (
-    FEWER_PARAMETERS,
-    LOUDER_IN_FLOW,
-    chi_squared,
-    flow_stop,
-)
+from stopflow.kinetics.start.flow import FEWER_PARAMETERS, LOUDER_IN_FLOW, chi_squared, flow_stop
 from stopflow.kinetics.start.proposals import FirstCuts, ProposedStart, initial_deviation
 from stopflow.kinetics.start.reasons import because
 from stopflow.kinetics.start.relaxation import (
@@ -97,10 +92,7 @@ def reactions(
                 hidden[row] = (course, (float(both.log_k[i, 0]), float(error[i])))
             continue
         found[row] = ProposedStart(
-            explanation=Explanation.REACTION,
-            start_s=batch.blocks.first_s,
-            why=why,
-            course=course,
+            explanation=Explanation.REACTION, start_s=batch.blocks.first_s, why=why, course=course
         )
     return found, hidden
 

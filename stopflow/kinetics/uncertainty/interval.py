@@ -172,10 +172,7 @@ def intervals(
 
 
 def window_intervals(
-    window: Window | Refusal,
-    fit: Fit,
-    *,
-    inflation: float | Mapping[str, float] = 1.0,
+    window: Window | Refusal, fit: Fit, *, inflation: float | Mapping[str, float] = 1.0
 ) -> dict[str, tuple[float, float]]:
     """Return the `intervals` of a fit of the points of a window.
 

@@ -8,12 +8,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from stopflow.kinetics.laws import Proportional
-from stopflow.kinetics.solver.any_law import (
-    Coarse,
-    coarse_problem,
-    linear_part,
-    projected_problem,
-)
+from stopflow.kinetics.solver.any_law import Coarse, coarse_problem, linear_part, projected_problem
 from stopflow.kinetics.solver.bracket import find_crossing
 from stopflow.kinetics.solver.fixed_parameters import Constraints, constrain
 from stopflow.kinetics.solver.inner_products import InnerProducts, rate_inner_products

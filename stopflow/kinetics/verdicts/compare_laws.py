@@ -26,11 +26,7 @@ SECOND_RATES = 24
 
 
 def compare_laws(
-    window: Window | Refusal,
-    *,
-    fits: Sequence[Fit],
-    tried: Sequence[str],
-    always: bool = False,
+    window: Window | Refusal, *, fits: Sequence[Fit], tried: Sequence[str], always: bool = False
 ) -> LawComparison:
     """Compare rate laws on one trace.
 

@@ -44,10 +44,7 @@ class ReplicateMean:
 
 
 def average_replicates(
-    k_per_s: ArrayLike,
-    k_stderr_per_s: ArrayLike,
-    *,
-    interval: tuple[float, float] | None = None,
+    k_per_s: ArrayLike, k_stderr_per_s: ArrayLike, *, interval: tuple[float, float] | None = None
 ) -> ReplicateMean:
     """Average the shots of one condition.
 

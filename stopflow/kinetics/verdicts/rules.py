@@ -6,7 +6,7 @@ by `stopflow.kinetics.verdicts.series_rules` and `stopflow.kinetics.secondary.ju
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,13 +18,12 @@ from stopflow.kinetics.verdicts.shot import ShotAnalysis, ShotResult
 Judge = Callable[[ShotResult, QualityThresholds], Values | None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(NamedTuple):
     """One rule.
 
     Attributes
     ----------
-    id, number
+    number, id
         How it is quoted.
     verdict
         What it leads to.
@@ -37,11 +36,11 @@ class Rule:
         shots.
     """
 
-    id: str
     number: int
+    id: str
     verdict: Verdict
     means: str
-    thresholds: tuple[str, ...]
+    thresholds: tuple[str, ...] = ()
     judge: Judge | None = None
 
     def finding(self, **values: Value) -> Finding:
@@ -49,207 +48,178 @@ class Rule:
         return Finding(rule=self.id, verdict=self.verdict, values=values)
 
 
-def _rule(
-    number: int,
-    rule_id: str,
-    verdict: Verdict,
-    means: str,
-    *thresholds: str,
-    judge: Judge | None = None,
-) -> Rule:
-    return Rule(
-        id=rule_id,
-        number=number,
-        verdict=verdict,
-        means=means,
-        thresholds=thresholds,
-        judge=judge,
-    )
-
-
 _W, _F = Verdict.WARN, Verdict.FAIL
 RULES: dict[str, Rule] = {
     rule.id: rule
     for rule in (
-        _rule(1, "refused", _F, "there is no rate, and the reason why"),
-        _rule(
+        Rule(1, "refused", _F, "there is no rate, and the reason why"),
+        Rule(
             2,
             "slope",
             _W,
             "reaction not finished, a slower step, or drift",
-            "slope_share",
-            "slope_sigma",
-            judge=shot_rules.slope_not_flat,
+            ("slope_share", "slope_sigma"),
+            shot_rules.slope_not_flat,
         ),
-        _rule(
-            3, "short-window", _W, "record longer", "short_window_kt", judge=shot_rules.short_window
-        ),
-        _rule(
-            4, "slow-sampling", _W, "sample faster", "fast_sampling", judge=shot_rules.slow_sampling
-        ),
-        _rule(
+        Rule(3, "short-window", _W, "record longer", ("short_window_kt",), shot_rules.short_window),
+        Rule(4, "slow-sampling", _W, "sample faster", ("fast_sampling",), shot_rules.slow_sampling),
+        Rule(
             5,
             "uncertain",
             _W,
             "more shots or less noise are needed",
-            "uncertain_warn",
-            "uncertain_fail",
-            judge=shot_rules.uncertain,
+            ("uncertain_warn", "uncertain_fail"),
+            shot_rules.uncertain,
         ),
-        _rule(
+        Rule(
             6,
             "undetermined",
             _F,
             "the data do not say what k is",
-            "uncertain_fail",
-            judge=shot_rules.undetermined,
+            ("uncertain_fail",),
+            shot_rules.undetermined,
         ),
-        _rule(
+        Rule(
             7,
             "residual-runs",
             _W,
             "the rate law does not describe the trace",
-            "misfit_chance",
-            judge=shot_rules.residual_runs,
+            ("misfit_chance",),
+            shot_rules.residual_runs,
         ),
-        _rule(
+        Rule(
             8,
             "saturated",
             _F,
             "the detector was at its limit",
-            "clipped_share",
-            "coarse_steps",
-            judge=shot_rules.saturated,
+            ("clipped_share", "coarse_steps"),
+            shot_rules.saturated,
         ),
-        _rule(
+        Rule(
             9,
             "quantised",
             _W,
             "the digitiser is too coarse for the signal",
-            "coarse_steps",
-            "few_levels",
-            judge=shot_rules.quantised,
+            ("coarse_steps", "few_levels"),
+            shot_rules.quantised,
         ),
-        _rule(
+        Rule(
             10,
             "noisy",
             _W,
             "amplitude small against the noise",
-            "low_signal_to_noise",
-            judge=shot_rules.noisy,
+            ("low_signal_to_noise",),
+            shot_rules.noisy,
         ),
-        _rule(
+        Rule(
             11,
             "early-start",
             _W,
             "the workbook's start is still in the artefact",
-            "start_shift_sigma",
-            judge=shot_rules.early_start,
+            ("start_shift_sigma",),
+            shot_rules.early_start,
         ),
-        _rule(
+        Rule(
             12,
             "law-shift",
             _W,
             "the rate depends on the law chosen",
-            "law_shift_sigma",
-            "law_shift_share",
-            judge=shot_rules.law_shift,
+            ("law_shift_sigma", "law_shift_share"),
+            shot_rules.law_shift,
         ),
-        _rule(
+        Rule(
             16,
             "wrong-law",
             _F,
             "another rate law is clearly better and gives another k",
-            "law_gain",
-            judge=shot_rules.wrong_law,
+            ("law_gain",),
+            shot_rules.wrong_law,
         ),
-        _rule(17, "omitted-points", _W, "points that were never measured are left out"),
-        _rule(
+        Rule(17, "omitted-points", _W, "points that were never measured are left out"),
+        Rule(
             18,
             "time-zero",
             _W,
             "k of this rate law depends on when the reaction began",
-            "time_zero_kt",
+            ("time_zero_kt",),
         ),
-        _rule(13, "no-start", _W, "no part of the trace is free of artefact"),
-        _rule(
+        Rule(13, "no-start", _W, "no part of the trace is free of artefact"),
+        Rule(
             15,
             "artefact-inside",
             _F,
             "no start was found, and the fit does not follow the trace",
-            "misfit_chance",
+            ("misfit_chance",),
         ),
-        _rule(
+        Rule(
             19,
             "start-removes",
             _W,
             "part of the reaction lies before the detected start",
-            "removed_change",
-            "removed_time",
+            ("removed_change", "removed_time"),
         ),
-        _rule(14, "workbook-rate", _W, "the lab's own rate differs", "workbook_share"),
-        _rule(20, "outlier-shot", _W, "one shot is not like its replicates", "replicate_chance"),
-        _rule(
+        Rule(14, "workbook-rate", _W, "the lab's own rate differs", ("workbook_share",)),
+        Rule(20, "outlier-shot", _W, "one shot is not like its replicates", ("replicate_chance",)),
+        Rule(
             21,
             "replicate-drift",
             _W,
             "the replicates drift: temperature not settled, or a solution that ages",
-            "replicate_chance",
+            ("replicate_chance",),
         ),
-        _rule(
+        Rule(
             22,
             "replicate-scatter",
             _W,
             "the replicates scatter more than those of other conditions",
-            "replicate_chance",
+            ("replicate_chance",),
         ),
-        _rule(23, "scatter", _W, "the replicates scatter widely", "scatter_share"),
-        _rule(
+        Rule(23, "scatter", _W, "the replicates scatter widely", ("scatter_share",)),
+        Rule(
             24,
             "amplitude-falls",
             _W,
             "part of the reaction is over before the first point",
-            "amplitude_fall",
+            ("amplitude_fall",),
         ),
-        _rule(
+        Rule(
             27,
             "off-curve",
             _W,
             "k_obs against concentration does not follow the curve reported",
-            "misfit_chance",
-            "scatter_share",
+            ("misfit_chance", "scatter_share"),
         ),
-        _rule(
+        Rule(
             28,
             "little-excess",
             _W,
             "neither reagent is in clear excess, so that k is only roughly pseudo-first order",
-            "excess_warn",
+            ("excess_warn",),
         ),
-        _rule(
+        Rule(
             29,
             "no-excess",
             _F,
             "neither reagent is in excess: one exponential does not describe the reaction",
-            "excess_fail",
+            ("excess_fail",),
         ),
-        _rule(
+        Rule(
             31,
             "left-out",
             _W,
             "the shot is left out of the mean of its condition",
-            "left_out_chance",
+            ("left_out_chance",),
         ),
-        _rule(
+        Rule(
             32,
             "without-outliers",
             _W,
             "the mean of the condition leaves shots out",
-            "left_out_chance",
+            ("left_out_chance",),
         ),
-        _rule(30, "not-together", _W, "the shots of the condition are not fitted as one"),
-        _rule(25, "shots", _W, "some of the shots carry a warning of their own"),
-        _rule(26, "none-fitted", _F, "no shot of the condition has a rate to trust"),
+        Rule(30, "not-together", _W, "the shots of the condition are not fitted as one"),
+        Rule(25, "shots", _W, "some of the shots carry a warning of their own"),
+        Rule(26, "none-fitted", _F, "no shot of the condition has a rate to trust"),
     )
 }
 

@@ -127,11 +127,7 @@ class ConditionAnalysis:
         """Return the phase of a rate, a column such as ``"k2_per_s"``; None where there is none."""
         if rate == FIRST_RATE:
             return PhaseMean(
-                rate=rate,
-                run=self.run,
-                mean=self.mean,
-                amplitude=self.amplitude,
-                sizes=self.sizes,
+                rate=rate, run=self.run, mean=self.mean, amplitude=self.amplitude, sizes=self.sizes
             )
         return next((item for item in self.further if item.rate == rate), None)
 

@@ -27,7 +27,7 @@ _REMARK = re.compile(
 _PARTNER = re.compile(r"enzym|protein|receptor|partner|catalyst|\[E\]|\(E\)|^E\b", re.IGNORECASE)
 _BACKGROUND = re.compile(
     r"buffer|puffer|tampon|salt|ionic|Na|K\+|KCl|Cl\b|Mg|Ca|EDTA|Tris|HEPES|MES|MOPS|phosph|acet|"
-    r"DTT|glycerol|inhibitor|activator",
+    r"DTT|glycerol|inhibitor|activator"
 )
 _PH = re.compile(r"^\s*p[HD]\b")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)?")

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 from torch.nn import functional
 
-from stopflow.errors import SettingsError
+from stopflow.errors import require_key
 from stopflow.learn.classify.model import Classifier
 from stopflow.learn.loss import CLASS_LOSSES, Loss
 from stopflow.learn.standardiser import Standardiser
@@ -37,8 +37,7 @@ class ClassTask:
     def loss(self, network: Network) -> Loss:
         """Return the loss of the settings."""
         del network
-        if self.loss_name not in CLASS_LOSSES:
-            raise SettingsError("loss", self.loss_name, valid=CLASS_LOSSES)
+        require_key("loss", self.loss_name, CLASS_LOSSES)
         return CLASS_LOSSES[self.loss_name]
 
     def judge(self, part: str, outputs: Tensor) -> dict[str, float]:

@@ -20,12 +20,7 @@ from stopflow.learn.split import Split
 from stopflow.learn.standardiser import Standardiser
 from stopflow.learn.training.checkpoint import run_fingerprint
 from stopflow.learn.training.coordinates import Coordinates
-from stopflow.learn.training.course import (
-    CHECKPOINT_EVERY_S,
-    Interruptible,
-    OnEpoch,
-    Progress,
-)
+from stopflow.learn.training.course import CHECKPOINT_EVERY_S, Interruptible, OnEpoch, Progress
 from stopflow.learn.training.rows import TaskRows
 from stopflow.learn.training.train import Trained, train_rows
 
@@ -160,10 +155,7 @@ def class_metrics(trained: Trained[Classifier], data: ClassData) -> dict[str, An
 
 
 def _prepare(
-    data: ClassData,
-    split: Split,
-    settings: TrainSettings,
-    standardiser: Standardiser | None,
+    data: ClassData, split: Split, settings: TrainSettings, standardiser: Standardiser | None
 ) -> tuple[TaskRows, Coordinates]:
     """Put the rows on the device, in units of their own or of a `standardiser` that is given."""
     device = require_device(settings.device)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from stopflow.errors import SettingsError
+from stopflow.errors import SettingsError, require_key
 from stopflow.learn.compare.baselines import BASELINES
 from stopflow.learn.compare.results import predict_lab
 from stopflow.learn.compare.runs import ComparedRun, KeptRuns
@@ -132,8 +132,7 @@ def compare(
     further = further or {}
     valid = (*BASELINES, PUBLISHED_NAME, DENSE_FULL, *LAYERS, *further, FIT)
     for way in ways:
-        if way not in valid:
-            raise SettingsError("layers", way, valid=valid)
+        require_key("layers", way, valid)
     jobs = list(_jobs(labs, settings, ways=ways, seeds=seeds, folds=folds, wide_epochs=wide_epochs))
     keys, found = _kept_runs(jobs, kept)
     total = sum(job.cost for job, one in zip(jobs, found, strict=True) if one is None)
@@ -286,16 +285,10 @@ def _train_run(job: Job, shared: SharedPreparation, *, progress: Progress | None
 
 def _make_run(job: Job, rates: FloatArray, **found: Any) -> ComparedRun:
     return ComparedRun(
-        way=job.way,
-        seed=job.settings.seed,
-        fold=job.fold,
-        split=job.split,
-        k_per_s=rates,
-        **found,
+        way=job.way, seed=job.settings.seed, fold=job.fold, split=job.split, k_per_s=rates, **found
     )
 
 
 def _lab(labs: Mapping[str, LabData], features: str) -> LabData:
-    if features not in labs:
-        raise SettingsError("features", features, valid=labs)
+    require_key("features", features, labs)
     return labs[features]

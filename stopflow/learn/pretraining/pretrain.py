@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import huber_loss
 
-from stopflow.errors import SettingsError
+from stopflow.errors import SettingsError, require_key
 from stopflow.features import FeatureSpec
 from stopflow.learn.pretraining.prior import Prior
 from stopflow.learn.pretraining.synthetic import GridCounts, TraceBank, build_bank, draw_grids
@@ -77,8 +77,7 @@ class PretrainSettings:
     grids: GridCounts = field(default_factory=GridCounts)
 
     def __post_init__(self) -> None:
-        if self.features not in KINDS:
-            raise SettingsError("features", self.features, valid=KINDS)
+        require_key("features", self.features, KINDS)
         for name in ("steps", "batch_size", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise SettingsError(name, getattr(self, name), valid="a whole number, 1 or more")

@@ -13,12 +13,7 @@ from numpy.typing import NDArray
 
 import stopflow
 from stopflow.features import build_features, window_of
-from stopflow.learn.interval import (
-    NORMAL_95,
-    IntervalScale,
-    fit_interval,
-    neighbour_correlation,
-)
+from stopflow.learn.interval import NORMAL_95, IntervalScale, fit_interval, neighbour_correlation
 from stopflow.learn.model import Model, TargetScale, predict
 from stopflow.learn.pretraining.pretrain import Pretrained
 from stopflow.learn.pretraining.prior import Prior, SyntheticTrace, draw_trace
@@ -83,11 +78,7 @@ def as_model(made: Pretrained) -> Model:
 
 
 def calibrate(
-    model: Model,
-    prior: Prior,
-    *,
-    generator: np.random.Generator,
-    traces: int = CALIBRATION_TRACES,
+    model: Model, prior: Prior, *, generator: np.random.Generator, traces: int = CALIBRATION_TRACES
 ) -> tuple[Model, Calibration]:
     """Calibrate the interval on simulated traces that the network never saw; see `Calibration`."""
     found = np.empty((4, traces))

@@ -80,9 +80,7 @@ def export_network(
     basis_v, turn = torch.linalg.qr(places @ looks)
     core = trained.U.data.double() @ trained.S.data.double()
     first.set_factors(
-        trained.U.data.clone(),
-        (trained.S.data.double() @ turn.T).float(),
-        basis_v.float(),
+        trained.U.data.clone(), (trained.S.data.double() @ turn.T).float(), basis_v.float()
     )
     first.bias.data = (
         trained.bias.data.double() - core @ (looks.T @ whitening.mean.double())

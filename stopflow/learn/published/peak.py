@@ -79,10 +79,7 @@ def _small(job: PeakJob) -> PeakJob:
     )
     share = None if job.share is None or job.share.rank is None else replace(job.share, rank=2)
     return replace(
-        job,
-        specs=(*specs, job.specs[-1]),
-        steps=replace(job.steps, max_rank=None),
-        share=share,
+        job, specs=(*specs, job.specs[-1]), steps=replace(job.steps, max_rank=None), share=share
     )
 
 

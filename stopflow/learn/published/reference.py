@@ -33,7 +33,7 @@ from typing import Final, Literal
 import torch
 from torch import Tensor
 
-from stopflow.errors import SettingsError
+from stopflow.errors import require_key
 from stopflow.lowrank import published_count
 
 KINDS: Final = ("dense", "vanilla", "dynamical", "adaptive")
@@ -74,8 +74,7 @@ class AsPublished:
     validation_count: int = 0
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise SettingsError("kind", self.kind, valid=KINDS)
+        require_key("kind", self.kind, KINDS)
 
 
 Layer = dict[str, Tensor]
@@ -98,10 +97,7 @@ class Reference:
         last = len(sizes) - 2
         self.layers = [
             _start_layer(
-                "dense" if number == last else settings.kind,
-                (inputs, outputs),
-                settings,
-                generator,
+                "dense" if number == last else settings.kind, (inputs, outputs), settings, generator
             )
             for number, (inputs, outputs) in enumerate(pairwise(sizes))
         ]

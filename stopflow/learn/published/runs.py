@@ -23,10 +23,7 @@ from stopflow.learn.settings import TrainSettings
 from stopflow.learn.split import Split
 from stopflow.learn.training.augment import TraceOf
 from stopflow.learn.training.train import Trained, train
-from stopflow.lowrank import (
-    Network,
-    count_parameters,
-)
+from stopflow.lowrank import Network, count_parameters
 
 RANKED_STEPS: Final = 600
 """First steps of which the ranks are kept, as the published appendix prints them."""
@@ -218,9 +215,7 @@ def run_reference(
 ) -> VariantRun:
     """Train by the published implementation; the last epoch counts unless rows are set aside."""
     split = split_rows(
-        data,
-        validation_count=published.validation_count,
-        generator=np.random.default_rng(seed),
+        data, validation_count=published.validation_count, generator=np.random.default_rng(seed)
     )
     parts = {
         name: _tensors(data, rows)

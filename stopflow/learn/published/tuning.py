@@ -82,11 +82,7 @@ def climb(judged: Callable[[float], float], *, start: float) -> float:
 
 
 def tune(
-    data: ClassData,
-    asked: Tuned,
-    *,
-    on_epoch: Callable[[int, int], None],
-    quick: bool = False,
+    data: ClassData, asked: Tuned, *, on_epoch: Callable[[int, int], None], quick: bool = False
 ) -> Tuning:
     """Search rates, and at the best one decays, by validation accuracy at its best epoch.
 

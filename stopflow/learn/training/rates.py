@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor
 
-from stopflow.errors import SettingsError
+from stopflow.errors import require_key
 from stopflow.features import FeatureSpec, decode_target
 from stopflow.learn.loss import LOSSES, Loss, gaussian_nll
 from stopflow.learn.model import Model, TargetScale
@@ -43,8 +43,7 @@ class RateTask:
         """Return the loss; a network that predicts its own SD has the Gaussian one."""
         if network.specs[-1].dim == 2:
             return gaussian_nll
-        if self.loss_name not in LOSSES:
-            raise SettingsError("loss", self.loss_name, valid=LOSSES)
+        require_key("loss", self.loss_name, LOSSES)
         return LOSSES[self.loss_name]
 
     def judge(self, part: str, outputs: Tensor) -> dict[str, float]:

@@ -102,11 +102,7 @@ class Run:
             row |= spectra_columns(self._network, *self._watched(), loss=self._loss)
         now = time.perf_counter()
         self._judging_s += now - started
-        row |= {
-            "loss": loss,
-            "seconds": self.earlier_s + now - since,
-            "judging_s": self._judging_s,
-        }
+        row |= {"loss": loss, "seconds": self.earlier_s + now - since, "judging_s": self._judging_s}
         for number, rank in enumerate(self._stepper.ranks(), start=1):
             if rank is not None:
                 row[f"rank_{number}"] = rank

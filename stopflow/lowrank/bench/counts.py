@@ -1,6 +1,6 @@
 """How many numbers the published code stores for a layer."""
 
-from stopflow.errors import SettingsError
+from stopflow.errors import require_key
 from stopflow.lowrank.arguments import require_count
 
 
@@ -28,6 +28,5 @@ def published_count(kind: str, *, n_inputs: int, n_outputs: int, rank: int = 0) 
         "vanilla": with_momenta,
         "dlrt": with_momenta + bases,
     }
-    if kind not in counts:
-        raise SettingsError("layer type", kind, valid=counts)
+    require_key("layer type", kind, counts)
     return counts[kind]

@@ -149,10 +149,7 @@ def _step_of(variant: Variant, size: BenchSize, data: BenchData) -> Step:
     specs = [LayerSpec(type=variant.layer, dim=dim, rank=size.rank) for dim in size.dims]
     specs.append(LayerSpec(type="dense", dim=1, activation="linear"))
     network = build_network(
-        data.inputs.shape[1],
-        specs,
-        generator=torch.Generator().manual_seed(3),
-        fan_in=data.fan_in,
+        data.inputs.shape[1], specs, generator=torch.Generator().manual_seed(3), fan_in=data.fan_in
     ).to(data.inputs.device)
     if variant.how == "torch":
         return _torch_step(network, fused=variant.optimiser == "adam-fused")

@@ -54,10 +54,7 @@ class DenseLayer(Layer):
     def gradients(self, cache: ForwardCache, out: Gradients) -> list[Tensor]:
         """Return dLoss/dW = delta^T x and dLoss/db, in `out` where there is something."""
         weight, bias = out
-        return [
-            torch.mm(cache.delta.T, cache.x, out=weight),
-            torch.sum(cache.delta, 0, out=bias),
-        ]
+        return [torch.mm(cache.delta.T, cache.x, out=weight), torch.sum(cache.delta, 0, out=bias)]
 
     def factors(self) -> Factors:
         """Return W = left core right^T with the identity on the left."""

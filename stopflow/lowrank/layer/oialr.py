@@ -5,12 +5,7 @@ from torch import Tensor, nn
 
 from stopflow.lowrank.forward_cache import ForwardCache
 from stopflow.lowrank.layer.dense import DenseLayer, dense_factors
-from stopflow.lowrank.layer.lowrank import (
-    replace_values,
-    resize_for,
-    stored_rank,
-    sum_of_factors,
-)
+from stopflow.lowrank.layer.lowrank import replace_values, resize_for, stored_rank, sum_of_factors
 from stopflow.lowrank.layer.orthonormal import orthonormalised
 from stopflow.lowrank.layer.protocol import ColumnMap, Factors, Layer
 

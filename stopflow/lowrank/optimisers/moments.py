@@ -200,10 +200,7 @@ class TangentMomentum(MomentRule):
 
     def start(self, layer: LowRankLayer) -> Moments:
         """Return moments of zero."""
-        return {
-            "k": torch.zeros_like(layer.U).detach(),
-            "l": torch.zeros_like(layer.V).detach(),
-        }
+        return {"k": torch.zeros_like(layer.U).detach(), "l": torch.zeros_like(layer.V).detach()}
 
     def set_direction(self, update: BasisUpdate, group: LayerGroup, *, formed: bool) -> None:
         """Set momentum M V + G V and its counterpart for L."""

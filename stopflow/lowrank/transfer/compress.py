@@ -17,7 +17,7 @@ from typing import Literal, cast
 import torch
 from torch import Tensor
 
-from stopflow.errors import SettingsError
+from stopflow.errors import SettingsError, require_key
 from stopflow.lowrank.arguments import describe, require_count, require_real
 from stopflow.lowrank.integrators.truncate import rank_for_tail
 from stopflow.lowrank.layer.lowrank import LowRankLayer
@@ -135,8 +135,7 @@ def _rank_choice(
     part: float | None, criterion: Criterion, rank: int | None
 ) -> Callable[[Tensor], int]:
     """Return what chooses a rank for singular values."""
-    if criterion not in RANK_RULES:
-        raise SettingsError("criterion", criterion, valid=RANK_RULES)
+    require_key("criterion", criterion, RANK_RULES)
     if rank is not None:
         if part is not None:
             raise SettingsError("rank", rank, valid=f"either a rank or a part of the {criterion}")

@@ -58,11 +58,7 @@ def fit_with_copasi(
         squares = float(basico.get_fit_statistic(model=model)["obj"])
     basico.remove_datamodel(model)
     values = np.array([found.loc[f"(R{n}).k1", "sol"] for n in range(len(micro))], dtype=float)
-    return Reached(
-        constants=values * MICRO ** (1.0 - orders),
-        squares=squares,
-        seconds=spent,
-    )
+    return Reached(constants=values * MICRO ** (1.0 - orders), squares=squares, seconds=spent)
 
 
 def build_model(problem: Problem, micro: FloatArray, *, tolerance: float) -> Any:
@@ -108,12 +104,7 @@ def _add_experiments(model: Any, problem: Problem, folder: Path) -> None:
 
 def _add_items(model: Any, problem: Problem, micro: FloatArray) -> None:
     items: list[dict[str, Any]] = [
-        {
-            "name": f"(R{number}).k1",
-            "lower": value / WIDE,
-            "upper": value * WIDE,
-            "start": value,
-        }
+        {"name": f"(R{number}).k1", "lower": value / WIDE, "upper": value * WIDE, "start": value}
         for number, value in enumerate(micro)
     ]
     items.append({"name": "Values[response]", "lower": -WIDE, "upper": WIDE, "start": 0.8})

@@ -103,11 +103,7 @@ def bench_ingest(
         traces = [path.stat().st_size for path in lab.glob("*/*.bka")]
         return [
             _row(
-                case,
-                costs[case],
-                costs[PEER],
-                traces=len(traces),
-                megabytes=sum(traces) / MEGABYTE,
+                case, costs[case], costs[PEER], traces=len(traces), megabytes=sum(traces) / MEGABYTE
             )
             for case in SHOWN
         ]
@@ -123,12 +119,7 @@ def _measured(work: Work, lab: Path, out: Path, workers: int) -> Cost:
         return pool.submit(_timed, work, lab, out, workers).result()
 
 
-def _timed(
-    work: Work,
-    lab: Path,
-    out: Path,
-    workers: int,
-) -> Cost:
+def _timed(work: Work, lab: Path, out: Path, workers: int) -> Cost:
     cpu_s, wall_s = _cpu_s(), perf_counter()
     found = work(lab, out, workers)
     return Cost(
@@ -236,12 +227,7 @@ def _both(first: Cost, second: Cost) -> Cost:
 
 
 def _row(
-    case: str,
-    measured: Sequence[Cost],
-    peer: Sequence[Cost],
-    *,
-    traces: int,
-    megabytes: float,
+    case: str, measured: Sequence[Cost], peer: Sequence[Cost], *, traces: int, megabytes: float
 ) -> dict[str, Any]:
     cpu_s = median(cost.cpu_s for cost in measured)
     wall_s = median(cost.wall_s for cost in measured)

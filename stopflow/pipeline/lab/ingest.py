@@ -36,13 +36,12 @@ from stopflow.store import (
     load_dataset,
     writing_into,
 )
+from stopflow.workers import count_processes
 
 if TYPE_CHECKING:  # what reads, fits and compares is loaded where a folder has to be done
     from stopflow.pipeline.lab.gather import GatheredFolders
     from stopflow.pipeline.lab.reading import FolderReading, FolderResult
 
-SMALL_LAB = 10_000_000
-"""Bytes below which starting processes takes longer than the work."""
 OWN_KEYS = ("channel", "wavelength_nm", "blank", "time_unit", "workers")
 
 
@@ -205,7 +204,9 @@ def write_dataset(
     if earlier.are(keys, told) and take_dataset(out, place, command=command):
         return True
     left = [job for job, key in zip(jobs, keys, strict=True) if key is None]
-    processes = _processes(left, settings.workers)
+    files = (path for job in left for path in job.folder.iterdir() if path.is_file())
+    size = sum(path.stat().st_size for path in files)
+    processes = count_processes(len(left), size, wanted=settings.workers)
     with open_workers(processes=processes, cluster=execution.cluster) as workers:
         fitted = workers.map_in_order(do_job, left)
         # Loaded while the workers load what they need.
@@ -270,13 +271,6 @@ def _read_all(
     """Yield the folders in order: as they were `kept` before, or as they are `done` now."""
     for job, key in zip(jobs, keys, strict=True):
         yield next(done) if key is None else next(kept) or do_job(job)
-
-
-def _processes(jobs: Sequence[FolderJob], workers: int) -> int:
-    """How many processes are worth their start."""
-    files = (path for job in jobs for path in job.folder.iterdir() if path.is_file())
-    small = sum(path.stat().st_size for path in files) < SMALL_LAB
-    return max(min(workers or (1 if small else os.cpu_count() or 1), len(jobs)), 1)
 
 
 def _require_better(gathered: "GatheredFolders", out: Path, *, lab: Lab) -> None:

@@ -60,12 +60,7 @@ class EarlierResults:
         if traces is None:
             return None
         return FolderReading(
-            key=key,
-            code=code_digest(),
-            packed=packed,
-            lasting=True,
-            traces=traces,
-            opened=opened,
+            key=key, code=code_digest(), packed=packed, lasting=True, traces=traces, opened=opened
         )
 
 

@@ -17,12 +17,7 @@ from stopflow.frames import Columns, build_columns
 from stopflow.io.decisions import load_decisions
 from stopflow.io.sorting import DECISIONS
 from stopflow.io.text import shown_name
-from stopflow.kinetics.analysis import (
-    ExperimentAnalysis,
-    cut_rows,
-    own_law,
-    shot_rows,
-)
+from stopflow.kinetics.analysis import ExperimentAnalysis, cut_rows, own_law, shot_rows
 from stopflow.kinetics.verdicts.light import lighten
 from stopflow.pipeline.barriers import read_and_analyse
 from stopflow.pipeline.lab.jobs import FolderJob, code_digest, file_hashes, job_key

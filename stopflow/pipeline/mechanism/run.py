@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stopflow.errors import SettingsError
+from stopflow.errors import SettingsError, require_key
 from stopflow.mechanism.constants import build_constants
 from stopflow.mechanism.cycles import describe_missing_balance
 from stopflow.mechanism.determined import Determination, determine
@@ -40,8 +40,7 @@ def fit_folder(
     constants = build_constants(scheme, settings.relations, reference_K=_reference(settings))
     pairs = [_pair(text) for text in settings.pre_equilibrated]
     for name in settings.initial:
-        if name not in scheme.species:
-            raise SettingsError("initial", name, valid=scheme.species)
+        require_key("initial", name, scheme.species)
     detector = settings.build_detector(_last_products(scheme))
     found = collect_shots(folder, scheme, settings, progress=progress)
     groups = []
@@ -66,11 +65,7 @@ def fit_folder(
 
 
 def rank_folder(
-    folder: Path,
-    settings: MechanismSettings,
-    *,
-    seed: int = 0,
-    progress: Progress = silent,
+    folder: Path, settings: MechanismSettings, *, seed: int = 0, progress: Progress = silent
 ) -> FittedFolder:
     """Rank the known schemes on a folder; the best of them is what is fitted.
 
@@ -140,7 +135,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _last_products(scheme: Scheme) -> tuple[str, ...]:
-    forward = [step for step in scheme.steps if not step.constant.startswith("k-")]
+    forward = [step for step in scheme.steps if not step.is_back]
     products = forward[-1].products
     consumed = set(scheme.steps[0].reactants)
     return tuple(name for name in products if name not in consumed) or tuple(products)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stopflow.config import read_toml
-from stopflow.errors import SettingsError
+from stopflow.errors import SettingsError, require_key
 from stopflow.mechanism.mixtures import COLUMN
 from stopflow.mechanism.observations import Detector
 from stopflow.mechanism.start import Ageing
@@ -124,8 +124,7 @@ class MechanismSettings:
         """
         seen = self.observe or observed
         for name in self.fixed_response:
-            if name not in seen:
-                raise SettingsError("fixed_response", name, valid=seen)
+            require_key("fixed_response", name, seen)
         return Detector(
             observed=seen,
             fixed={name: float(text) for name, text in self.fixed_response.items()},
@@ -187,8 +186,7 @@ def mechanism_settings(
 def _read_settings(path: Path) -> dict[str, Any]:
     values = read_toml(path, option=FILE, example='scheme = "A + B <=> C"')
     for key, value in values.items():
-        if key not in KEYS:
-            raise SettingsError(f"{path.name}: key", key, valid=KEYS)
+        require_key(f"{path.name}: key", key, KEYS)
         wanted, said = KEYS[key]
         if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
             raise SettingsError(f"{path.name}: {key}", value, valid=said)

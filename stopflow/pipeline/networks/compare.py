@@ -12,13 +12,7 @@ from stopflow.features import FeatureSpec
 from stopflow.io.results import file_sha256
 from stopflow.io.switch import switching
 from stopflow.learn.adapt import adapted_way
-from stopflow.learn.compare.compare import (
-    DEFAULT_WAYS,
-    FIT,
-    PUBLISHED_NAME,
-    Predictor,
-    compare,
-)
+from stopflow.learn.compare.compare import DEFAULT_WAYS, FIT, PUBLISHED_NAME, Predictor, compare
 from stopflow.learn.compare.memory import peaks_of_ways
 from stopflow.learn.compare.results import part_metrics, prediction_rows
 from stopflow.learn.compare.runs import ComparedRun, KeptRuns

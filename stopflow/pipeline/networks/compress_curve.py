@@ -62,13 +62,7 @@ class MeasuredCurve:
 
 
 def measure_curve(
-    model: str,
-    *,
-    dataset: Path,
-    data: Path | None,
-    models: Path,
-    reports: Path,
-    paper: str = "a4",
+    model: str, *, dataset: Path, data: Path | None, models: Path, reports: Path, paper: str = "a4"
 ) -> MeasuredCurve:
     """Truncate a model to many shares and judge each; write REPORTS/NAME-compress.csv and .pdf.
 
@@ -103,8 +97,5 @@ def measure_curve(
         write_text(gathered / csv, csv_text(table))
         write_compression_pdf(name, table, gathered / pdf, scores=scores, paper=paper)
     return MeasuredCurve(
-        rows=rows,
-        scores=scores,
-        written=(reports / csv, reports / pdf),
-        notes=tuple(switch.notes),
+        rows=rows, scores=scores, written=(reports / csv, reports / pdf), notes=tuple(switch.notes)
     )

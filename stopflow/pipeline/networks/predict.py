@@ -79,10 +79,7 @@ class Predicted:
             for k in ("k_predicted", "k")
         )
         rows: list[Sequence[str]] = [
-            (
-                *cells,
-                count_things(len(reasons), "reason") if reasons else "",
-            )
+            (*cells, count_things(len(reasons), "reason") if reasons else "")
             for *cells, reasons in zip(
                 names, shown["file"], network, fit, self.reasons, strict=False
             )
@@ -228,10 +225,7 @@ def predict_table(
 
 
 def _reasons(
-    frame: pd.DataFrame,
-    fit: pd.DataFrame,
-    usable: Sequence[int],
-    found: ShotPredictions,
+    frame: pd.DataFrame, fit: pd.DataFrame, usable: Sequence[int], found: ShotPredictions
 ) -> list[Reasons]:
     """Return the warnings, and where network and fit disagree beyond their errors.
 

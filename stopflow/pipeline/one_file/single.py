@@ -100,9 +100,7 @@ def fit_file(
     """Fit and judge one file as ingest would, without workbooks; `fixed` are ``"name=value"``."""
     shot, notes = read_shot(file, wanted, law=law)
     settings = AnalysisSettings(
-        law=AnalysisSettings().law if law is None else law,
-        fixed=parse_fixed(fixed),
-        robust=robust,
+        law=AnalysisSettings().law if law is None else law, fixed=parse_fixed(fixed), robust=robust
     )
     return fit_shot(shot, settings, notes=notes)
 

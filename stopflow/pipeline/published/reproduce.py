@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from stopflow.errors import SettingsError
+from stopflow.errors import require_key
 from stopflow.io.atomic import write_text
 from stopflow.io.csv_files import csv_text
 from stopflow.io.json_files import json_text
@@ -109,8 +109,7 @@ def reproduce(
         A few hundred images, a small simulated lab, two epochs, one seed: does every row run?
     """
     for name in variants:
-        if name not in VARIANTS:
-            raise SettingsError("--variant", name, valid=VARIANTS)
+        require_key("--variant", name, VARIANTS)
     asked = choose_rows(load_rows(), names)
     require_reports(reports, paper=paper)
     remark = _conditions(epochs, quick=quick)

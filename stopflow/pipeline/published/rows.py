@@ -27,7 +27,7 @@ from typing import Any, Final
 
 import stopflow
 from stopflow.config import build_settings, read_config
-from stopflow.errors import FormatError, SettingsError
+from stopflow.errors import FormatError, SettingsError, require_key
 from stopflow.learn.classify.train import CLASS_DEFAULTS, refuse_rates_only
 from stopflow.learn.compress import Share
 from stopflow.learn.published.reference import AsPublished
@@ -171,8 +171,7 @@ def _rows_of(path: Path) -> list[Row]:
         raise FormatError(path.name, found=str(error), expected="TOML with [[row]]") from error
     _require_keys(values, TABLE_KEYS, where=path.name)
     data = values.get("data", IMAGES)
-    if data not in (IMAGES, SHOTS):
-        raise SettingsError(f"{path.name} data", data, valid=(IMAGES, SHOTS))
+    require_key(f"{path.name} data", data, (IMAGES, SHOTS))
     found = []
     for number, row in enumerate(values["row"], start=1):
         where = f"{path.name} [[row]] {number}"
@@ -230,5 +229,4 @@ def _variant(values: dict[str, Any], *, where: str, beside: Path, data: str) -> 
 
 def _require_keys(values: Mapping[str, Any], valid: Sequence[str], *, where: str) -> None:
     for key in values:
-        if key not in valid:
-            raise SettingsError(f"{where} key", key, valid=valid)
+        require_key(f"{where} key", key, valid)

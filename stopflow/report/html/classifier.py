@@ -21,10 +21,7 @@ PERCENT = 100.0
 
 
 def write_classifier_page(
-    name: str,
-    metrics: Mapping[str, Any],
-    history: Sequence[Mapping[str, float]],
-    path: Path,
+    name: str, metrics: Mapping[str, Any], history: Sequence[Mapping[str, float]], path: Path
 ) -> None:
     """Write the report of a classifier as a page; it replaces `path` when it is whole."""
     write_text(path, build_classifier_page(name, metrics, pd.DataFrame(list(history))))

@@ -21,18 +21,9 @@ from stopflow.report.html.parts import (
     spans_decades,
 )
 from stopflow.report.models.comparison_numbers import list_bias
-from stopflow.report.models.numbers import (
-    changing_ranks,
-    known_predictions,
-    metric,
-    summarise_runs,
-)
+from stopflow.report.models.numbers import changing_ranks, known_predictions, metric, summarise_runs
 
-ACTUAL, PREDICTED, ERROR = (
-    "actual k / s⁻¹",
-    "predicted k / s⁻¹",
-    "predicted / actual − 1, %",
-)
+ACTUAL, PREDICTED, ERROR = ("actual k / s⁻¹", "predicted k / s⁻¹", "predicted / actual − 1, %")
 NAMED = 6
 """Test experiments with a colour and a place in the key of their own."""
 TOLERANCE = 0.1

@@ -8,14 +8,7 @@ import numpy as np
 from stopflow.io.atomic import write_text
 from stopflow.report.data import ModelReportData
 from stopflow.report.html.document import build_document
-from stopflow.report.html.model_plots import (
-    bias,
-    learning,
-    loss,
-    ranks,
-    relative_errors,
-    scatter,
-)
+from stopflow.report.html.model_plots import bias, learning, loss, ranks, relative_errors, scatter
 from stopflow.report.html.model_tables import (
     experiment_tables,
     layer_tables,

@@ -22,14 +22,7 @@ Cell = tuple[str, float | str]
 
 def line(x: ArrayLike, y: ArrayLike, *, name: str = "", colour: str = INK, **how: Any) -> dict:
     """Return a curve; `how` are further properties of a layer, see ``js/plot.js``."""
-    return {
-        "type": "line",
-        "x": numbers(x),
-        "y": numbers(y),
-        "name": name,
-        "colour": colour,
-        **how,
-    }
+    return {"type": "line", "x": numbers(x), "y": numbers(y), "name": name, "colour": colour, **how}
 
 
 def points(

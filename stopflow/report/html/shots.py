@@ -146,12 +146,7 @@ def _thin(pair: TracePair, start_s: float, *, buckets: int) -> str:
     low, high = (float(values.min()), float(values.max())) if len(at) else (0.0, 0.0)
     levels = np.rint((values - low) * (LEVELS / (high - low) if high > low else 0.0))
     return "|".join(
-        (
-            repr(low),
-            repr(high),
-            pack_integers(at, order=1),
-            pack_integers(levels.astype(np.int64)),
-        )
+        (repr(low), repr(high), pack_integers(at, order=1), pack_integers(levels.astype(np.int64)))
     )
 
 

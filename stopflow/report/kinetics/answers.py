@@ -115,23 +115,21 @@ def build_answers(data: KineticsReportData) -> AnswerBox:
 
 def _say_trust(data: KineticsReportData) -> str:
     """Say how far the rates are to be trusted, and whether their conditions are certain."""
-    said = say_trust(data.shots, data.conditions)
-    if not say_disagreements(data.problems):
-        return said
-    rates = said.removeprefix("Yes: ")
-    doubt = "But the sources of the conditions disagree, as listed below."
-    return f"{rates[0].upper()}{rates[1:]} {doubt}"
+    certain = not say_disagreements(data.problems)
+    said = say_trust(data.shots, data.conditions, certain=certain)
+    doubt = " But the sources of the conditions disagree, as listed below."
+    return said if certain else said + doubt
 
 
-def say_trust(shots: pd.DataFrame, conditions: pd.DataFrame) -> str:
-    """Say how many shots passed, and how well k is known."""
+def say_trust(shots: pd.DataFrame, conditions: pd.DataFrame, *, certain: bool = True) -> str:
+    """Say how many shots passed, and how well k is known; a plain yes where all is `certain`."""
     counts = count_shots(shots)
     if usable_shots(shots).empty:
         return "There is no rate to judge."
     doubtful = len(list_doubtful(conditions))
     if counts.passed == counts.files:
         passed = "All shots passed every check." if counts.files > 1 else "The shot passed."
-        if not doubtful and counts.files > 1:
+        if certain and not doubtful and counts.files > 1:
             passed = f"Yes: {passed[0].lower()}{passed[1:]}"
     elif not counts.passed:
         passed = "With care: no shot passed every check."

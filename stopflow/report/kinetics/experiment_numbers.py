@@ -14,12 +14,7 @@ from stopflow.kinetics.laws import LAWS, parameter_column
 from stopflow.report.data import KineticsReportData, TracePair
 from stopflow.report.kinetics.conditions import Series
 from stopflow.report.kinetics.experiment_tables import ExperimentTables
-from stopflow.report.paper.decimate import (
-    FloatArray,
-    bucket_statistics,
-    decimate_min_max,
-    envelope,
-)
+from stopflow.report.paper.decimate import FloatArray, bucket_statistics, decimate_min_max, envelope
 from stopflow.report.tables.tables import signal_unit
 
 _POINTS_A_PAGE = 5200
@@ -155,12 +150,7 @@ def build_experiment_picture(
 
 
 def _picture_shot(
-    shot: Mapping[Hashable, Any],
-    pair: TracePair,
-    owner: int,
-    buckets: int,
-    *,
-    outlined: bool,
+    shot: Mapping[Hashable, Any], pair: TracePair, owner: int, buckets: int, *, outlined: bool
 ) -> tuple[ShotPicture, TracePair | None]:
     time, signal = pair
     start = float(shot[col.START_S])

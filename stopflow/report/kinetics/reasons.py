@@ -67,11 +67,7 @@ def count_reasons(shots: pd.DataFrame) -> list[ReasonCount]:
             counts[key] += 1
     order = sorted(counts, key=lambda key: (_WORST_FIRST.index(key[0]), -counts[key]))
     return [
-        ReasonCount(
-            verdict=key[0],
-            gist=gist_in_print(first[key]),
-            shots=counts[key],
-        )
+        ReasonCount(verdict=key[0], gist=gist_in_print(first[key]), shots=counts[key])
         for key in order
     ]
 

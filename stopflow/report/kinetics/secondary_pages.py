@@ -16,11 +16,7 @@ from stopflow.io.workbook.cells import column_letters
 from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kept import digest_value
-from stopflow.report.kinetics.secondary_numbers import (
-    SYMBOLS,
-    SecondaryPicture,
-    pictured_plots,
-)
+from stopflow.report.kinetics.secondary_numbers import SYMBOLS, SecondaryPicture, pictured_plots
 from stopflow.report.kinetics.secondary_table import capitalise, secondary_grid
 from stopflow.report.paper.flow import (
     Block,
@@ -111,8 +107,9 @@ def rows_of_three(pictures: Sequence[SecondaryPicture]) -> list[Sequence[Seconda
     starts = list(range(0, len(pictures), 3))
     if len(pictures) % 3 == 1 and len(starts) > 1:
         starts.pop()
+    # Without a plot there is no row, and only the end is left.
     ends = [*starts[1:], len(pictures)]
-    return [pictures[start:end] for start, end in zip(starts, ends, strict=True)]
+    return [pictures[start:end] for start, end in zip(starts, ends, strict=False)]
 
 
 def _place_of(picture: SecondaryPicture) -> tuple[bool, bool]:
@@ -135,10 +132,7 @@ def _equations(secondary: pd.DataFrame) -> Paragraph:
 
 
 def draw_secondary(
-    axes: Axes,
-    *,
-    pictures: Sequence[SecondaryPicture],
-    letters: Mapping[str, str] | None = None,
+    axes: Axes, *, pictures: Sequence[SecondaryPicture], letters: Mapping[str, str] | None = None
 ) -> None:
     """Draw one plot, or several of one kind over each other, each with its letter of the table."""
     names = letters or {}

@@ -8,10 +8,7 @@ import numpy as np
 import pandas as pd
 
 from stopflow import column_names as col
-from stopflow.report.paper.rounding import (
-    format_digits,
-    format_time,
-)
+from stopflow.report.paper.rounding import format_digits, format_time
 
 FEW = 4
 WIDENED_FROM = {col.NOISE_INFLATION: 1.0 + 1e-9, col.START_INFLATION: 1.01}

@@ -9,10 +9,7 @@ from stopflow.kinetics.laws import LAWS, error_columns, parameter_column
 from stopflow.kinetics.verdicts.findings import parse_findings
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.experiment_figures import draw_traces
-from stopflow.report.kinetics.experiment_numbers import (
-    ExperimentPicture,
-    build_experiment_picture,
-)
+from stopflow.report.kinetics.experiment_numbers import ExperimentPicture, build_experiment_picture
 from stopflow.report.kinetics.experiment_strip import draw_cuts
 from stopflow.report.kinetics.experiment_tables import take_experiment
 from stopflow.report.kinetics.reasons import say_in_print

@@ -191,13 +191,7 @@ def draw_contour(axes: Axes, fit: GlobalFit, contour: Contour) -> None:
     going_on = np.flatnonzero(contour.is_open)
     if len(going_on):
         shown = going_on[choose_spread(len(going_on), MOST_MARKS)]
-        axes.plot(
-            x[shown],
-            y[shown],
-            linestyle="none",
-            marker=">",
-            color=CATEGORY_COLOURS[1],
-        )
+        axes.plot(x[shown], y[shown], linestyle="none", marker=">", color=CATEGORY_COLOURS[1])
     for axis, place in zip((axes.xaxis, axes.yaxis), contour.places, strict=True):
         axis.set_label_text(_axis_name(fit, place))
         axis.set_major_locator(MaxNLocator(4))

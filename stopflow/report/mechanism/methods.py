@@ -17,7 +17,7 @@ def write_methods(found: FittedFolder, provenance: Mapping[str, object]) -> str:
     shared = _describe_responses(problem)
     sentences = [
         f"The scheme {problem.scheme.text} was fitted globally to {shots} stopped-flow traces with "
-        f"stopflow {provenance.get('version', '')}.".replace(" .", "."),
+        f"stopflow {provenance.get('version', '')}.".replace(" .", ".")
     ]
     if len(fitted) > 1:
         labels = "; ".join(group.label for group in fitted)

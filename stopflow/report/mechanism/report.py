@@ -17,12 +17,7 @@ from stopflow.report.mechanism.numbers import (
     ranking_texts,
 )
 from stopflow.report.paper.figure_files import write_figures
-from stopflow.report.paper.flow import (
-    Block,
-    Paragraph,
-    Picture,
-    build_heading,
-)
+from stopflow.report.paper.flow import Block, Paragraph, Picture, build_heading
 from stopflow.report.paper.front import build_title
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.joining import describe_document

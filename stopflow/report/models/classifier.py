@@ -93,11 +93,7 @@ def write_classifier_figures(
 
 
 def _learning_blocks(history: pd.DataFrame) -> list[Block]:
-    return [
-        build_heading("How it learnt"),
-        *_curve_blocks(history),
-        *build_spectra_blocks(history),
-    ]
+    return [build_heading("How it learnt"), *_curve_blocks(history), *build_spectra_blocks(history)]
 
 
 def _front_blocks(name: str, metrics: Mapping[str, Any]) -> list[Block]:

@@ -34,12 +34,7 @@ from stopflow.report.paper.pdf import write_pdf
 from stopflow.report.paper.style import MUTED, Ruler, require_paper
 
 
-def write_compare_pdf(
-    models: Sequence[ModelReportData],
-    path: Path,
-    *,
-    paper: str = "a4",
-) -> None:
+def write_compare_pdf(models: Sequence[ModelReportData], path: Path, *, paper: str = "a4") -> None:
     """Write the comparison of several models.
 
     Parameters
@@ -73,14 +68,7 @@ def write_compare_pdf(
     for model in models:
         attachments |= attach_model(model, prefix=f"{Path(model.name).name}-")
     info = describe_document("Comparison of networks", subject=names, provenance=provenance)
-    write_pdf(
-        blocks,
-        path,
-        paper=paper,
-        section="Comparison",
-        info=info,
-        attachments=attachments,
-    )
+    write_pdf(blocks, path, paper=paper, section="Comparison", info=info, attachments=attachments)
 
 
 def write_compare_figures(models: Sequence[ModelReportData], folder: Path) -> list[Path]:

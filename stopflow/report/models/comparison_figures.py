@@ -10,13 +10,7 @@ from stopflow.report.data import ModelReportData
 from stopflow.report.models.comparison_numbers import FIT, BiasLine, list_runs
 from stopflow.report.models.figures import count_outside
 from stopflow.report.paper.scales import use_log_x
-from stopflow.report.paper.style import (
-    CATEGORY_COLOURS,
-    INK,
-    LINE_STYLES,
-    MARKERS,
-    shorten_middle,
-)
+from stopflow.report.paper.style import CATEGORY_COLOURS, INK, LINE_STYLES, MARKERS, shorten_middle
 
 _LEAST_REACH = 0.02
 _MOST_REACH = 0.5

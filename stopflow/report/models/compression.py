@@ -11,12 +11,7 @@ from matplotlib.axes import Axes
 
 from stopflow.io.csv_files import csv_text
 from stopflow.report.models.formats import say_count
-from stopflow.report.paper.flow import (
-    Block,
-    Paragraph,
-    build_heading,
-    pair_picture,
-)
+from stopflow.report.paper.flow import Block, Paragraph, build_heading, pair_picture
 from stopflow.report.paper.front import build_title
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.joining import describe_document
@@ -47,12 +42,7 @@ IN_PERCENT: Final = ("accuracy", "macro_f1", "median_relative_error", "share")
 
 
 def write_compression_pdf(
-    name: str,
-    table: pd.DataFrame,
-    path: Path,
-    *,
-    scores: Sequence[str],
-    paper: str = "a4",
+    name: str, table: pd.DataFrame, path: Path, *, scores: Sequence[str], paper: str = "a4"
 ) -> None:
     """Write curves and table of a model's truncations; replaced only when the new one is whole.
 
@@ -69,10 +59,7 @@ def write_compression_pdf(
         Unknown paper.
     """
     title = f"Model {name}, truncated"
-    blocks: list[Block] = [
-        *build_title(title),
-        Paragraph(text=NOTE, size=7.4, colour=MUTED),
-    ]
+    blocks: list[Block] = [*build_title(title), Paragraph(text=NOTE, size=7.4, colour=MUTED)]
     for criterion, words in (
         ("entropy", "Share of the entropy"),
         ("energy", "Share of the energy"),

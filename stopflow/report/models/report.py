@@ -53,12 +53,7 @@ from stopflow.report.paper.rounding import MISSING, format_bytes, format_digits
 from stopflow.report.paper.style import MUTED, Ruler, require_paper
 
 
-def write_model_pdf(
-    model: ModelReportData,
-    path: Path,
-    *,
-    paper: str = "a4",
-) -> None:
+def write_model_pdf(model: ModelReportData, path: Path, *, paper: str = "a4") -> None:
     """Write the report of one trained model.
 
     Parameters
@@ -84,12 +79,7 @@ def write_model_pdf(
         provenance=model.provenance,
     )
     write_pdf(
-        blocks,
-        path,
-        paper=paper,
-        section=model.name,
-        info=info,
-        attachments=attach_model(model),
+        blocks, path, paper=paper, section=model.name, info=info, attachments=attach_model(model)
     )
 
 

@@ -48,11 +48,7 @@ _CMAP_LINES = 100
 
 
 def embed_typeface(
-    writer: PdfWriter,
-    characters: Iterable[str],
-    *,
-    bold: bool,
-    drawings: Drawings | None = None,
+    writer: PdfWriter, characters: Iterable[str], *, bold: bool, drawings: Drawings | None = None
 ) -> DictionaryObject:
     """Add to a PDF what a weight needs to show these characters; return the font."""
     face = typeface(bold=bold)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from stopflow import column_names as col
-from stopflow.errors import SettingsError
+from stopflow.errors import require_key
 from stopflow.io.atomic import write_text
 from stopflow.io.csv_files import inert
 from stopflow.report.data import KineticsReportData
@@ -154,8 +154,7 @@ def find_export(name: str) -> Export:
     SettingsError
         Unknown name; lists the valid ones.
     """
-    if name not in EXPORTS:
-        raise SettingsError("export", name, valid=EXPORTS)
+    require_key("export", name, EXPORTS)
     return EXPORTS[name]
 
 
