@@ -206,7 +206,11 @@ def baseline_rows(time: RealArray, *, slope: bool, intercept: bool) -> RealArray
 
 def with_baseline(phases: RealArray, time: RealArray, *, slope: bool, intercept: bool) -> RealArray:
     """Phases (..., m, N) and the rows of the straight line below them."""
-    rows = baseline_rows(time, slope=slope, intercept=intercept)
-    if phases.ndim == 2:
-        return np.concatenate((phases, rows))
-    return np.concatenate((phases, np.broadcast_to(rows, (*phases.shape[:-2], *rows.shape))), -2)
+    *stack, count, points = phases.shape
+    rows = np.empty((*stack, count + slope + intercept, points), dtype=phases.dtype)
+    rows[..., :count, :] = phases
+    if slope:
+        rows[..., count, :] = time
+    if intercept:
+        rows[..., -1, :] = 1
+    return rows
