@@ -108,12 +108,14 @@ def _refuse_edges(
             if refusal:
                 return refusal
         elif free and shape is not None and not _inside(value, shape.low, shape.high):
+            advice = shape.below if value < shape.high / 2 else shape.above
             return refuse(
                 "shape",
                 name=name,
                 low=shape.low,
                 high=shape.high,
                 law=constraints.law.title or constraints.law.key,
+                advice=advice and f"; {advice}",
             )
     return None
 

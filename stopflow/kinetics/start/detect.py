@@ -27,6 +27,7 @@ from stopflow.kinetics.signal_checks import (
     NEXT_VALUES,
     clipped_stretch,
     misfit,
+    without_stray,
 )
 from stopflow.kinetics.solver.kept_times import bytes_of_times
 from stopflow.kinetics.solver.refusals import Refusal
@@ -150,11 +151,12 @@ def _detect_each(
     """Judge every trace by itself, those on one time grid in one batch."""
     found: dict[int, StartDetection] = {}
     whole: list[_Part] = []
-    for at, (time_s, signal) in enumerate(traces):
+    for at, ((time_s, signal), longest) in enumerate(zip(traces, longest_s, strict=True)):
         window = validate_trace(time_s, signal, needed=FEWEST_POINTS)
         if isinstance(window, Refusal):
             found[at] = undetected(time_s, reason=f"no start detected: {window.reason}")
         else:
+            signal = without_stray(signal, after=int(np.searchsorted(time_s, time_s[0] + longest)))
             whole.append(_Part(at=at, time_s=time_s, signal=signal, first_s=float(time_s[0])))
 
     def judge(parts: Sequence[_Part], *, robust: bool = False) -> dict[int, StartDetection]:

@@ -30,6 +30,18 @@ def _undetermined(finding: Finding) -> Parts:
     return "{rate} is not determined", f": {meaning}"
 
 
+def _residual_runs(finding: Finding) -> Parts:
+    stray = finding.values.get("stray", 0)
+    if stray:
+        points = "1 point lies" if stray == 1 else "{stray} points lie"
+        return points + " far off the fit", ": spikes or bubbles, which --robust lets count less"
+    return (
+        "the residuals show a systematic pattern",
+        " (their mean square is {ratio:.3g} times what the noise explains): another rate law, a "
+        "bubble, or a start inside the artefact",
+    )
+
+
 def _wrong_law(finding: Finding) -> Parts:
     law = find_law(str(finding.values["law"]))
     return (
@@ -48,7 +60,7 @@ def _law_shift(finding: Finding) -> Parts:
             "--law second-order-unequal"
         )
     return found, (
-        ": another one that fits as well or better moves it by {share:.1%} ({shift:.1f} standard "
+        ": another one that the data do not rule out moves it by {share:.1%} ({shift:.1f} standard "
         "errors)"
     )
 
@@ -124,11 +136,7 @@ SENTENCES: Final[Mapping[str, Parts | Callable[[Finding], Parts]]] = {
     ),
     "uncertain": ("{rate} is known to {error:.0%} only", ""),
     "undetermined": _undetermined,
-    "residual-runs": (
-        "the residuals show a systematic pattern",
-        " (their mean square is {ratio:.3g} times what the noise explains): another rate law, a "
-        "bubble, or a start inside the artefact",
-    ),
+    "residual-runs": _residual_runs,
     "saturated": (
         "{share:.1%} of the points stand at the end of the range",
         ": the detector is saturated",
@@ -147,7 +155,8 @@ SENTENCES: Final[Mapping[str, Parts | Callable[[Finding], Parts]]] = {
     "omitted-points": _TEXT,
     "time-zero": (
         "this rate law counts time from the start of the reaction",
-        ", and the start was detected {since_s:.3g} s after the first point: give the start, or "
+        ", and the fit begins {since_s:.3g} s after the file's first point or time zero: give the "
+        "start, or "
         "dead time and the time when the flow stopped",
     ),
     "no-start": _TEXT,
