@@ -149,7 +149,8 @@ def without_stray(signal: FloatArray, *, after: int) -> FloatArray:
         return signal
     calm = signal.copy()
     calm[found] -= off[found - 1]
-    return calm
+    # Of a record at the limit of the detector nothing else may be left.
+    return calm if np.ptp(calm) > 0 else signal
 
 
 def clipped_share(signal: FloatArray) -> float:

@@ -74,6 +74,9 @@ def test_a_spike_is_no_artefact_and_ringing_is(rng):
     moved = np.flatnonzero(without_stray(signal, after=40) != signal)
     assert moved.tolist() == [300, 640, 1100]
     assert without_stray(signal, after=1200) is signal
+    flat = np.zeros(1500)
+    flat[700] = 1.0
+    assert without_stray(flat, after=40) is flat
     (judged,) = judge(signal)
     assert judged.shot.window is not None
     assert judged.shot.window.start_s == 0
