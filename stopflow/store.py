@@ -56,7 +56,7 @@ from stopflow.trace import FloatArray, Trace
 if TYPE_CHECKING:  # whoever only writes a dataset, as worker processes do, does without
     import pandas as pd
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 LAB = "lab"
 OPENINGS = 5
 """Times that a dataset is opened while other runs keep putting new ones in its place."""

@@ -5,7 +5,7 @@ temperatures kelvin; readers convert at the edge.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import KW_ONLY, dataclass, field, fields, replace
 from typing import Literal
 
 import numpy as np
@@ -270,26 +270,36 @@ class Shot:
         return html_line(repr(self))
 
 
+Level = Literal["error", "warning", "note"]
 Topic = Literal["", "conditions"]
 """What a problem is about, where the program treats it differently."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Problem:
     """Something in the input that was not as it should be; nothing is dropped silently.
 
     `level` is ``"error"`` (something could not be used; exit code 1), ``"warning"`` (used, but
     look at it) or ``"note"`` (an assumption that was made, a column that was taken for something).
-    Its `topic` is ``"conditions"`` where two sources of a condition disagree.
+    Its `topic` is ``"conditions"`` where two sources of a condition disagree. Problems of one
+    `rule` that expect the same differ in names and numbers alone; without a rule, in nothing.
     """
 
-    experiment: str
     file: str
-    where: str = ""
     found: str
+    _: KW_ONLY
+    experiment: str = ""
+    where: str = ""
     expected: str = ""
-    level: Literal["error", "warning", "note"] = "error"
+    level: Level = "error"
     topic: Topic = ""
+    rule: str = ""
+
+    @classmethod
+    def of_error(cls, file: str, error: FormatError, *, where: str = "") -> "Problem":
+        """Make a problem of what is wrong with a file, not yet bound to an experiment."""
+        place = where or error.where
+        return cls(file, error.found, where=place, expected=error.expected, rule="format")
 
     def __str__(self) -> str:
         file = f"{self.experiment}/{self.file}" if self.experiment else self.file

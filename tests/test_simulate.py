@@ -187,15 +187,15 @@ def test_k_obs_is_on_the_law_of_the_reaction() -> None:
         conc = np.array([shot.conditions.concentration_M for shot in shots])
         k = np.array([truth.k_condition_per_s for truth in simulated.truths])
         off = reaction.k_obs(0.0, temperature_K=shots[0].conditions.temperature_K)
-        if reaction.saturation_M is None:
+        if reaction.saturation_uM is None:
             intercept = np.polyfit(conc, k, 1)[1]
             assert intercept == pytest.approx(off, abs=1e-6 * k.max())
         else:
             inverse_slope, inverse_intercept = np.polyfit(1 / conc, 1 / (k - off), 1)
-            assert inverse_slope / inverse_intercept == pytest.approx(reaction.saturation_M)
+            assert inverse_slope / inverse_intercept == pytest.approx(1e-6 * reaction.saturation_uM)
         scatter = np.array([truth.k_per_s for truth in simulated.truths]) / k - 1
         assert scatter.std() == pytest.approx(0.01, rel=0.8)
-        seen.add(reaction.saturation_M is None)
+        seen.add(reaction.saturation_uM is None)
     assert seen == {True, False}
 
 
@@ -396,7 +396,7 @@ def test_the_line_of_k_obs_is_in_the_traces(full_proof) -> None:
         reaction = _reaction_of(simulated)
         fits = [_fit_blindly(shot) for shot in shots]
         kept = [number for number, fit in enumerate(fits) if fit is not None]
-        if reaction.saturation_M is not None or len(kept) < len(shots):
+        if reaction.saturation_uM is not None or len(kept) < len(shots):
             continue
         temperature_K = shots[0].conditions.temperature_K
         conc = np.array([shot.conditions.concentration_M for shot in shots])

@@ -31,7 +31,7 @@ MECHANISM_HEADINGS = {
     for key, said in (
         ("times", "x"),
         ("squares_above", "squares"),
-        ("constants_apart", "constants"),
+        ("constants_apart", "k apart"),
     )
 }
 
@@ -184,6 +184,9 @@ def step(
 def mechanism(
     *,
     rounds: Rounds = None,
+    points: Annotated[
+        int | None, typer.Option("--points", min=50, help="Points of a shot; default 2000.")
+    ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="Four of the problems, in one round.")
     ] = False,
@@ -193,11 +196,11 @@ def mechanism(
     from stopflow.pipeline.bench.speeds import measure_mechanism
 
     with voice.progress() as progress:
-        rows = measure_mechanism(rounds=rounds, quick=quick, progress=progress)
+        rows = measure_mechanism(rounds=rounds, points=points, quick=quick, progress=progress)
     _show(voice, rows, headings=MECHANISM_HEADINGS)
     voice.say(
         "x: processor time over that of this program; squares: how far above (relative); "
-        "constants: the largest relative difference"
+        "k apart: the largest relative difference of a constant"
     )
 
 

@@ -65,18 +65,14 @@ def fit(
 ) -> None:
     """Fit one trace: rate constant, interval, verdict, and what other laws say."""
     from stopflow.pipeline.find import require_file
-    from stopflow.pipeline.one_file.single import draw_trace, fit_file
+    from stopflow.pipeline.one_file.single import Wanted, draw_trace, fit_file
 
     if plot is not None:
         from stopflow.report.paper.pictures import require_picture
 
         require_picture(plot)
-    fitted = fit_file(
-        require_file(file),
-        **fitted_as,
-        fixed=fix or (),
-        robust=robust,
-    )
+    law, wanted = fitted_as.pop("law"), Wanted(**fitted_as)
+    fitted = fit_file(require_file(file), wanted, law=law, fixed=fix or (), robust=robust)
     voice.result(fitted.as_dict)
     voice.table(("", "value", "error", "unit"), fitted.lines())
     voice.say(fitted.headline())
@@ -108,13 +104,9 @@ def plan(
 ) -> None:
     """Say how long to record and how many shots it takes, from a first trace."""
     from stopflow.pipeline.find import require_file
-    from stopflow.pipeline.one_file.single import plan_file
+    from stopflow.pipeline.one_file.single import Wanted, plan_file
 
-    planned = plan_file(
-        require_file(file),
-        precision=precision,
-        **signal,
-    )
+    planned = plan_file(require_file(file), Wanted(**signal), precision=precision)
     voice.result(planned.as_dict)
     voice.say(planned.headline())
     if planned.plan.recordings:
@@ -140,12 +132,10 @@ def view(
 ) -> None:
     """Draw a trace with its fit, its residuals and the cut, and open the picture."""
     from stopflow.pipeline.find import require_file
-    from stopflow.pipeline.one_file.single import draw_trace, fit_file, fresh_picture
+    from stopflow.pipeline.one_file.single import Wanted, draw_trace, fit_file, fresh_picture
 
-    fitted = fit_file(
-        require_file(file),
-        **fitted_as,
-    )
+    law, wanted = fitted_as.pop("law"), Wanted(**fitted_as)
+    fitted = fit_file(require_file(file), wanted, law=law)
     picture = out or fresh_picture(fitted)
     draw_trace(fitted, picture)
     voice.result(lambda: {**fitted.as_dict(), "written": [picture]})

@@ -74,7 +74,7 @@ def choose_channels(
         if abs(at - wavelength_nm) < 1e-9:
             return [chosen], []
         found = f"no signal at exactly {wavelength_nm:g} nm; that at {at:g} nm is fitted"
-        return [chosen], [_mention(recording, found, expected="", level="note")]
+        return [chosen], [Problem(recording.name, found, level="note", rule="nearest-wavelength")]
     if channel is not None or count == 1:
         return [channel or 1], []
     others = "--channel 2 or --channel all for the others"
@@ -86,11 +86,15 @@ def choose_channels(
             "fitted, where the signal changes most"
         )
         others = "--wavelength, or --channel all, for others"
-        return [usual], [_mention(recording, found, expected=others, level="warning")]
+        return [usual], [
+            Problem(recording.name, found, expected=others, level="warning", rule="one-wavelength")
+        ]
     named = [recording.describe_channel(number) for number in range(1, min(count, 6) + 1)]
     more = ", ..." if count > 6 else ""
     found = f"{count} signals: {', '.join(named)}{more}; the first is fitted"
-    return [1], [_mention(recording, found, expected=others, level="warning")]
+    return [1], [
+        Problem(recording.name, found, expected=others, level="warning", rule="one-signal")
+    ]
 
 
 def usual_channels(recordings: Sequence[Recording]) -> dict[str, int]:
@@ -121,9 +125,3 @@ def _liveliness(signal: FloatArray) -> float:
     change = float(means.std())
     floor = float(np.abs(values).max()) * 1e-6
     return change**2 / (noise + floor) if noise + floor > 0 else 0.0
-
-
-def _mention(
-    recording: Recording, found: str, *, expected: str, level: Literal["warning", "note"]
-) -> Problem:
-    return Problem(experiment="", file=recording.name, found=found, expected=expected, level=level)

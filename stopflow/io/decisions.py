@@ -132,7 +132,7 @@ def load_decisions(folder: Path) -> Decisions:
     try:
         return parse_decisions(read_content(path))
     except FormatError as error:
-        return Decisions(problems=(_problem(error.where, error.found, error.expected),))
+        return Decisions(problems=(Problem.of_error(DECISIONS, error),))
 
 
 def parse_decisions(data: bytes) -> Decisions:
@@ -164,7 +164,15 @@ def parse_decisions(data: bytes) -> Decisions:
             problems += wrong
             rows += [decision] if decision else []
     except csv.Error as error:
-        problems.append(_problem(f"line {table.line_num}", str(error), "a row of cells"))
+        problems.append(
+            Problem(
+                DECISIONS,
+                str(error),
+                where=f"line {table.line_num}",
+                expected="a row of cells",
+                rule="csv",
+            )
+        )
     return Decisions(rows=_merged(rows), problems=tuple(problems))
 
 
@@ -212,20 +220,42 @@ def _row(values: dict[str, str], place: str) -> tuple[Decision | None, list[Prob
     file, use = values.get("file", ""), values.get("use", "").casefold()
     wrong: list[Problem] = []
     if not file:
-        return None, [_problem(place, "a row without a file", "the name of a trace")]
+        return None, [
+            Problem(DECISIONS, "a row without a file", where=place, expected="the name of a trace")
+        ]
     if use not in _YES | _NO:
-        wrong.append(_problem(f"{place}, use", repr(use[:40]), "yes or no"))
+        wrong.append(
+            Problem(
+                DECISIONS, repr(use[:40]), where=f"{place}, use", expected="yes or no", rule="use"
+            )
+        )
     channel = values.get("channel", "")
     is_number = channel.isascii() and channel.isdigit() and len(channel) < 7 and int(channel) > 0
     if channel and not is_number:
-        wrong.append(_problem(f"{place}, channel", repr(channel[:40]), "a number from 1"))
+        wrong.append(
+            Problem(
+                DECISIONS,
+                repr(channel[:40]),
+                where=f"{place}, channel",
+                expected="a number from 1",
+                rule="channel",
+            )
+        )
     times = {}
     for key in ("start", "end"):
         written = values.get(key, "")
         times[key] = parse_when(written) if written else None
         if written and times[key] is None:
             expected = "a time such as 5 ms, or a number in the file's own unit"
-            wrong.append(_problem(f"{place}, {key}", repr(written[:40]), expected))
+            wrong.append(
+                Problem(
+                    DECISIONS,
+                    repr(written[:40]),
+                    where=f"{place}, {key}",
+                    expected=expected,
+                    rule="time",
+                )
+            )
     if wrong:
         return None, wrong
     decision = Decision(
@@ -268,7 +298,3 @@ def _over(first: Decision, later: Decision) -> Decision:
 
 def _plain(name: str) -> str:
     return unicodedata.normalize("NFC", name).strip().casefold()
-
-
-def _problem(where: str, found: str, expected: str) -> Problem:
-    return Problem(experiment="", file=DECISIONS, where=where, found=found, expected=expected)

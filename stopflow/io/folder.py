@@ -13,7 +13,7 @@ from stopflow.io.metadata.check import check_metadata
 from stopflow.io.pushes import FolderContent, Push, read_files, subtracted
 from stopflow.io.readers.reading import read_push
 from stopflow.io.readers.table import TRACE_ENDINGS
-from stopflow.io.shots import apply_decision, build_shot, problem_of
+from stopflow.io.shots import apply_decision, build_shot
 from stopflow.io.sorting import DECISIONS, SortedFile, sort_file
 from stopflow.io.survey import Survey, list_folder, list_names, relative, survey
 from stopflow.io.text import shown_name
@@ -201,7 +201,7 @@ def _subtract(content: FolderContent, blank: Path, *, folder: Path, time_unit: s
     for push in content.pushes:
         if (folder / push.name).resolve() == blank.resolve():
             found = "the blank, subtracted from the other traces"
-            content.problems.append(problem_of(push.name, "", found, expected="", level="note"))
+            content.problems.append(Problem(push.name, found, level="note"))
             continue
         without, wrong = subtracted(push, below)
         pushes.append(without)
@@ -218,7 +218,7 @@ def _without_traces(
     own = [file for file in map(sort_file, files) if file.kind != "own"]
     unreadable = [file for file in own if file.kind == "unreadable"]
     listed += [
-        Problem(experiment=place, file=file.path.name, found=file.why, expected="a file")
+        Problem(file.path.name, file.why, experiment=place, expected="a file")
         for file in unreadable
     ]
     others = [file.path.name for file in own if file.kind != "unreadable"]
@@ -228,7 +228,7 @@ def _without_traces(
         what = f"no traces; not read: {list_names(others)}" if others else "no traces"
         what = f"a folder that is named like a trace; {what}" if is_named_so else what
         level: Literal["warning", "note"] = "warning" if is_named_so or missed else "note"
-        listed.append(Problem(experiment=place, file="", found=what, level=level))
+        listed.append(Problem("", what, experiment=place, level=level))
     return listed
 
 
@@ -243,9 +243,7 @@ def _channels(
             push.recording, channel=channel, wavelength_nm=wavelength_nm, usual=usual
         )
     except FormatError as error:
-        return [1], [
-            problem_of(push.name, error.where, error.found, expected=error.expected, level="error")
-        ]
+        return [1], [Problem.of_error(push.name, error)]
 
 
 def _undecided(decisions: Decisions, pushes: Sequence[Push]) -> list[Problem]:
@@ -261,7 +259,7 @@ def _undecided(decisions: Decisions, pushes: Sequence[Push]) -> list[Problem]:
             place = f"{row.place}, channel"
             found.append((place, f"{row.channel} of {row.file!r}", f"a number from 1 to {most}"))
     return [
-        problem_of(DECISIONS, place, what, expected=expected, level="error")
+        Problem(DECISIONS, what, where=place, expected=expected, rule="not-there")
         for place, what, expected in found
     ]
 
@@ -269,7 +267,7 @@ def _undecided(decisions: Decisions, pushes: Sequence[Push]) -> list[Problem]:
 def _left_out(shot: Shot) -> Problem:
     where = f"channel {shot.channel}" if shot.channel > 1 else ""
     found = f"left out by a decision: {shot.left_out}"
-    return problem_of(shot.file, where, found, expected="", level="note")
+    return Problem(shot.file, found, where=where, level="note", rule="left-out")
 
 
 def _incomplete(file: str, rows: Sequence[SheetRow], reading: WorkbookReading) -> list[Problem]:
@@ -278,7 +276,7 @@ def _incomplete(file: str, rows: Sequence[SheetRow], reading: WorkbookReading) -
         return []
     if not rows:
         found, expected = "a file without a row in the workbooks", "a row with its name"
-        return [problem_of(file, "", found, expected=expected, level="warning")]
+        return [Problem(file, found, expected=expected, level="warning")]
     lacking = [
         f"{QUANTITIES[quantity].noun} ({reading.columns[quantity]})"
         for quantity in EXPECTED_OF_A_FILE
@@ -287,7 +285,7 @@ def _incomplete(file: str, rows: Sequence[SheetRow], reading: WorkbookReading) -
     if not lacking:
         return []
     found = f"no {' and no '.join(lacking)}"
-    return [problem_of(file, "", found, expected="a value, as for other files", level="warning")]
+    return [Problem(file, found, expected="a value, as for other files", level="warning")]
 
 
 def _without_file(reading: WorkbookReading, labels: Sequence[str]) -> list[Problem]:
@@ -295,7 +293,8 @@ def _without_file(reading: WorkbookReading, labels: Sequence[str]) -> list[Probl
     problems = []
     for row in reading.rows:
         if file_key(row.file) not in present:
-            book, _, place = row.place.partition(", ")
             found, expected = f"{row.file!r}, which is not there", "a file of this folder"
-            problems.append(problem_of(book, place, found, expected=expected, level="error"))
+            problems.append(
+                Problem(row.book, found, where=row.place, expected=expected, rule="not-there")
+            )
     return problems

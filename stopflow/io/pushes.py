@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
 
 from stopflow.errors import FormatError
 from stopflow.io.combine import subtract_blank
@@ -16,9 +15,7 @@ from stopflow.io.sorting import SortedFile
 from stopflow.io.survey import list_names
 from stopflow.io.text import shown_name
 from stopflow.io.workbook.grid import Sheet, read_sheets
-from stopflow.trace import Problem, Recording
-
-Level = Literal["error", "warning", "note"]
+from stopflow.trace import Level, Problem, Recording
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +77,7 @@ def subtracted(push: Push, blank: Recording) -> tuple[Push, Problem | None]:
         return replace(push, recording=subtract_blank(push.recording, blank)), None
     except FormatError as error:
         why = f"found {error.found}; expected {error.expected}"
-        problem = _problem(push.name, "blank", error.found, error.expected, "error")
+        problem = Problem.of_error(shown_name(push.name), error, where="blank")
         return replace(push, recording=None, refusal=why), problem
 
 
@@ -99,7 +96,9 @@ def read_files(files: list[SortedFile], *, time_unit: str | None) -> FolderConte
         elif file.kind in ("workbook", "table"):
             _read_book(file, content, time_unit=time_unit)
         elif file.kind == "unreadable":
-            content.problems.append(_problem(file.path.name, "", file.why, "a file", "error"))
+            content.problems.append(
+                Problem(shown_name(file.path.name), file.why, expected="a file")
+            )
     others = [file for file in files if file.kind == "other"]
     _list_others(content, [file for file in others if file.missed], missed=True)
     _list_others(content, [file for file in others if not file.missed], missed=False)
@@ -115,7 +114,9 @@ def _list_others(content: FolderContent, files: list[SortedFile], *, missed: boo
     found = f"{what}, not read: {names} ({files[0].why})"
     known = "one of the formats that stopflow formats lists" if missed else ""
     level: Level = "warning" if missed else "note"
-    content.problems.append(_problem(files[0].path.name, "", found, known, level))
+    content.problems.append(
+        Problem(shown_name(files[0].path.name), found, expected=known, level=level, rule="not-read")
+    )
 
 
 def _read_trace(file: SortedFile, content: FolderContent, *, time_unit: str | None) -> None:
@@ -167,15 +168,4 @@ def _refuse(error: FormatError, content: FolderContent, *, source: str) -> None:
     refusal = f"{error.where}: {told}" if error.where else told
     push = Push(name=source, label=source, source=source, recording=None, refusal=refusal)
     content.pushes.append(push)
-    content.problems.append(_problem(source, error.where, error.found, error.expected, "error"))
-
-
-def _problem(file: str, where: str, found: str, expected: str, level: Level) -> Problem:
-    return Problem(
-        experiment="",
-        file=shown_name(file),
-        where=where,
-        found=found,
-        expected=expected,
-        level=level,
-    )
+    content.problems.append(Problem.of_error(shown_name(source), error))

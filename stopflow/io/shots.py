@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
 
 from stopflow.errors import FormatError
 from stopflow.io.decisions import Decision
@@ -30,9 +29,7 @@ def build_shot(
             trace = recording.trace(channel)
         except FormatError as error:
             refusal = f"found {error.found}; expected {error.expected}"
-            problems.append(
-                problem_of(push.name, "", error.found, expected=error.expected, level="error")
-            )
+            problems.append(Problem.of_error(push.name, error))
     signals = 1 if recording is None else recording.channels
     chosen, own_channel = _rows_of_channel(rows, channel=channel, signals=signals)
     start_s = rate = None
@@ -80,8 +77,12 @@ def apply_decision(
     wrong = _empty_window(decided.trace, start_s, end_s)
     if not wrong:
         return decided, []
-    problem = problem_of(
-        DECISIONS, decision.place, f"{shot.file}: {wrong}", expected="points inside", level="error"
+    problem = Problem(
+        DECISIONS,
+        f"{shot.file}: {wrong}",
+        where=decision.place,
+        expected="points inside",
+        rule="empty-window",
     )
     return replace(shot, trace=None, refusal=wrong), [problem]
 
@@ -138,13 +139,4 @@ def _conditions(entries: Mapping[str, Entry], extra: Mapping[str, str]) -> Condi
         replicate=None if replicate is None else int(replicate),
         dead_time_s=_number(entries, "dead_time"),
         extra=dict(extra),
-    )
-
-
-def problem_of(
-    file: str, where: str, found: str, *, expected: str, level: Literal["error", "warning", "note"]
-) -> Problem:
-    """Return a problem of a file, not yet bound to an experiment."""
-    return Problem(
-        experiment="", file=file, where=where, found=found, expected=expected, level=level
     )

@@ -19,7 +19,7 @@ from stopflow.io.locks import is_partial
 from stopflow.io.readers.table import TRACE_ENDINGS
 from stopflow.io.results import MARK
 from stopflow.io.text import shown_name
-from stopflow.trace import Problem
+from stopflow.trace import Level, Problem
 
 OWN_FILES = {
     "ingest.json": "a dataset of an earlier ingest",
@@ -128,7 +128,9 @@ def list_folder(folder: Path) -> Listing:
         kind, why = _kind(path)
         if kind == "other":
             problems.append(
-                _problem(name, why, expected="an ordinary file or folder", level="warning")
+                Problem(
+                    shown_name(name), why, expected="an ordinary file or folder", level="warning"
+                )
             )
         elif name.startswith("."):
             hidden.append(name)
@@ -201,8 +203,8 @@ def _hidden(names: list[str]) -> list[Problem]:
     ]
     others = [name for name in names if name not in traces]
     problems = [
-        _problem(
-            name,
+        Problem(
+            shown_name(name),
             "a name that begins with a point, so the file is hidden; not read",
             expected="another name, if it is a trace",
             level="warning",
@@ -211,7 +213,7 @@ def _hidden(names: list[str]) -> list[Problem]:
     ]
     if others:
         found = f"hidden files and folders, not read: {list_names(others)}"
-        problems.append(_problem(others[0], found, level="note"))
+        problems.append(Problem(shown_name(others[0]), found, level="note", rule="ways"))
     return problems
 
 
@@ -230,22 +232,14 @@ def _at(
     found: str,
     *,
     expected: str = "",
-    level: Literal["error", "warning", "note"],
+    level: Level,
 ) -> Problem:
     """Return a problem of a folder, named by its way from `root`."""
     *above, name = _parts(folder, root) or (folder.name,)
     return Problem(
+        shown_name(name),
+        found,
         experiment="/".join(map(shown_name, above[-3:])),
-        file=shown_name(name),
-        found=found,
         expected=expected,
         level=level,
-    )
-
-
-def _problem(
-    name: str, found: str, *, expected: str = "", level: Literal["error", "warning", "note"]
-) -> Problem:
-    return Problem(
-        experiment="", file=shown_name(name), found=found, expected=expected, level=level
     )

@@ -33,7 +33,7 @@ def read_truth(root: Path) -> tuple[dict[tuple[str, str], float], list[Problem]]
     def refuse(where: str, found: str, expected: str) -> None:
         experiment = root.resolve().name
         problems.append(
-            Problem(experiment=experiment, file=TRUTH, where=where, found=found, expected=expected)
+            Problem(TRUTH, found, experiment=experiment, where=where, expected=expected)
         )
 
     try:

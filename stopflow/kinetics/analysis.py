@@ -15,6 +15,7 @@ from stopflow.kinetics.settings import AnalysisSettings, QualityThresholds
 from stopflow.kinetics.solver.kept_times import bytes_of_times
 from stopflow.kinetics.solver.result import Fit
 from stopflow.kinetics.start.detect import StartDetection, detect_starts
+from stopflow.kinetics.start.trimming import TrimWindow, choose_window
 from stopflow.kinetics.tables import condition_rows, cut_rows, judgements, shot_rows
 from stopflow.kinetics.usable_points import keep_usable
 from stopflow.kinetics.verdicts.condition_fit import (
@@ -36,7 +37,6 @@ from stopflow.kinetics.verdicts.series import (
 from stopflow.kinetics.verdicts.series_rules import judge_series
 from stopflow.kinetics.verdicts.shot import PreparedShot
 from stopflow.trace import Experiment, Shot, Trace
-from stopflow.trimming import choose_window
 
 __all__ = [
     "AnalysisSettings",
@@ -166,7 +166,7 @@ def fit_together(
             end_s=shot.end_s,
             detected=detection.window,
         )
-        if not isinstance(window, str):
+        if isinstance(window, TrimWindow):
             member = (place, shot.trace, window.start_s)
             groups.setdefault(bytes_of_times(shot.trace.time_s), []).append(member)
     found: dict[int, dict[str, Fit]] = {}

@@ -158,21 +158,15 @@ def _fit_plain(
     solve: Solver,
 ) -> Fit | Refusal:
     """Solve, take the last steps, and refuse what noise could have made."""
-    significance = None
+    significance, solved = None, partial(Solved, constraints=constraints, fixed=fixed)
     if has_one_rate(constraints):
         found = solve_one_rate(constraints, window)
         if isinstance(found, Refusal):
             return found
         significance = found.significance
         if found.accurate:
-            solved = Solved(
-                constraints=constraints,
-                fixed=fixed,
-                theta=found.theta,
-                coefficients=found.coefficients,
-                inverse=found.inverse,
-            )
-            return _quote(window, solved, rss=found.rss, significance=significance)
+            one = solved(theta=found.theta, coefficients=found.coefficients, inverse=found.inverse)
+            return _quote(window, one, rss=found.rss, significance=significance)
         start: tuple[FloatArray, FloatArray] | Refusal = (found.theta, found.coefficients)
     else:
         start = solve(window, constraints)
@@ -193,23 +187,24 @@ def _fit_plain(
         refusal = no_amplitude(significance)
         if refusal:
             return refusal
-    solved = Solved(
-        constraints=constraints,
-        fixed=fixed,
-        theta=theta,
-        coefficients=coefficients,
-        inverse=last.inverse,
+    ordered = by_falling_rate(
+        solved(theta=theta, coefficients=coefficients, inverse=last.inverse), window
     )
-    return _quote(
-        window, by_falling_rate(solved, window), rss=last.after, significance=significance
-    )
+    return _quote(window, ordered, rss=last.after, significance=significance)
 
 
 def _quote(
     window: Window, solved: Solved, *, rss: float, significance: Significance
 ) -> Fit | Refusal:
     """Turn a minimum into a fit, unless correlated noise could have made it."""
-    fit = build_fit(
+    fit = _fit_of(window, solved, rss=rss)
+    return _refuse_correlated(window, solved.constraints, fit, significance) or fit
+
+
+def _fit_of(
+    window: Window, solved: Solved, *, rss: float, noise: float | None = None, robust: bool = False
+) -> Fit:
+    return build_fit(
         solved.constraints,
         window,
         theta=solved.theta,
@@ -217,8 +212,9 @@ def _quote(
         covariance=solved.inverse @ solved.inverse.T,
         rss=rss,
         fixed=solved.fixed,
+        noise=noise,
+        robust=robust,
     )
-    return _refuse_correlated(window, solved.constraints, fit, significance) or fit
 
 
 def _refuse_correlated(
@@ -252,15 +248,4 @@ def _fit_robust(
         coefficients=coefficients,
         inverse=inverse,
     )
-    solved = by_falling_rate(solved, window)
-    return build_fit(
-        solved.constraints,
-        window,
-        theta=solved.theta,
-        coefficients=solved.coefficients,
-        covariance=solved.inverse @ solved.inverse.T,
-        rss=rss,
-        fixed=solved.fixed,
-        noise=noise,
-        robust=True,
-    )
+    return _fit_of(window, by_falling_rate(solved, window), rss=rss, noise=noise, robust=True)

@@ -15,9 +15,10 @@ from stopflow.errors import SettingsError
 from stopflow.kinetics.fit import fit_trace
 from stopflow.kinetics.solver.result import Fit, predict
 from stopflow.kinetics.start.detect import detect_start
+from stopflow.kinetics.start.reasons import because
+from stopflow.kinetics.start.trimming import TrimWindow
 from stopflow.kinetics.uncertainty.interval import cramer_rao, noise_correlation
 from stopflow.trace import FloatArray
-from stopflow.trimming import TrimWindow
 
 SHORTEST_KT, LONGEST_KT = 1.0, 60.0
 MOST_POINTS = 2001
@@ -108,7 +109,7 @@ def plan_recording(
     start = detect_start(time_s, signal).window
     if start_s is not None:
         start = TrimWindow(
-            start_s=start_s, stop_s=start.stop_s, source="workbook", reason="as given"
+            start_s=start_s, stop_s=start.stop_s, source="workbook", because=because("given")
         )
     fit = fit_trace(time_s, signal, start_s=start.start_s)
     note = (

@@ -3,6 +3,7 @@
 They are left out before anything else looks at the trace, and the shot's verdict says so.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,12 +23,16 @@ STILL = 0.05
 JUMP = 20.0
 
 
+Omission = Mapping[str, float]
+"""Points that were left out: how many, and the values that say why."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class UsableShot:
-    """A shot without the points that were never measured, and what was left out, in sentences."""
+    """A shot without the points that were never measured, and the numbers of what was left out."""
 
     shot: Shot
-    omitted: tuple[str, ...]
+    omitted: tuple[Omission, ...]
 
 
 def keep_usable(shot: Shot) -> UsableShot:
@@ -35,23 +40,29 @@ def keep_usable(shot: Shot) -> UsableShot:
     trace = shot.trace
     if trace is None or len(trace) < PADDED_RUN:
         return UsableShot(shot=shot, omitted=())
-    kept, omitted = np.ones(len(trace), dtype=bool), []
+    kept, omitted = np.ones(len(trace), dtype=bool), list[Omission]()
     wrong = overflows(trace.signal)
     if wrong.any():
         kept &= ~wrong
         first = int(np.argmax(wrong))
         omitted.append(
-            f"{_points(int(wrong.sum()))} of {len(trace)} no usable value (the first is "
-            f"{trace.signal[first]:.3g} at {trace.time_s[first]:.6g} s) and left out"
+            {
+                "wrong": int(wrong.sum()),
+                "points": len(trace),
+                "value": float(trace.signal[first]),
+                "at_s": float(trace.time_s[first]),
+            }
         )
     padding = padded_tail(trace.signal[kept])
     if padding:
         places = np.flatnonzero(kept)[-padding:]
         kept[places] = False
         omitted.append(
-            f"the last {padding} points all have the value {trace.signal[places[0]]:.6g}: the "
-            f"recording ended at {trace.time_s[places[0] - 1]:.6g} s and was padded; they are left "
-            "out"
+            {
+                "padded": padding,
+                "value": float(trace.signal[places[0]]),
+                "ended_s": float(trace.time_s[places[0] - 1]),
+            }
         )
     if not omitted:
         return UsableShot(shot=shot, omitted=())
@@ -62,10 +73,6 @@ def keep_usable(shot: Shot) -> UsableShot:
         records=trace.records,
     )
     return UsableShot(shot=replace(shot, trace=used), omitted=tuple(omitted))
-
-
-def _points(count: int) -> str:
-    return "1 point has" if count == 1 else f"{count} points have"
 
 
 def overflows(signal: FloatArray) -> NDArray[np.bool_]:

@@ -1,13 +1,16 @@
 """Columns of rows brought to mean 0 and scale 1."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from stopflow.features import Rows
 from stopflow.trace import FloatArray, frozen_array
+
+ROWS_AT_ONCE: Final = 8
+"""Rows whose differences from the mean are in memory together, in float64."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -27,8 +30,15 @@ class Standardiser:
     def fit(cls, rows: ArrayLike) -> Self:
         """Learn from (N, n) training rows, and from these alone."""
         values = np.asarray(rows)
-        mean = values.mean(axis=0, dtype=np.float64)
-        spread = values.std(axis=0, dtype=np.float64)
+        count, parts = len(values), range(0, len(values), ROWS_AT_ONCE)
+        mean, squares = np.zeros((2, values.shape[1]))
+        for first in parts:
+            mean += values[first : first + ROWS_AT_ONCE].sum(axis=0, dtype=np.float64)
+        mean /= count
+        for first in parts:
+            away = values[first : first + ROWS_AT_ONCE] - mean
+            squares += np.einsum("ij,ij->j", away, away)
+        spread = np.sqrt(squares / count)
         rounding = 1e-6 * np.maximum(np.abs(mean), 1e-12)
         return cls(mean=mean, scale=np.where(spread > rounding, spread, np.inf))
 

@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 
 from stopflow.mechanism.radau import Radau, build_radau
-from stopflow.mechanism.rates import Quadratic
+from stopflow.mechanism.rates import Quadratic, RateEquations
 from stopflow.mechanism.trajectory import Mesh, Trajectory
 from stopflow.trace import FloatArray
 
@@ -42,32 +42,17 @@ FASTEST = 1e15
 LEAST_FALL = 0.15
 
 
-def collocate(
-    right: Quadratic,
-    by_free: Quadratic,
-    scale: FloatArray,
-    times_s: FloatArray,
-    *,
-    tolerance: float,
-    near: Trajectory | None = None,
-) -> Trajectory | None:
-    """Solve from x = 0 at time 0 to the end; None where Newton's method does not converge.
+def collocate(equations: RateEquations, near: Trajectory | None = None) -> Trajectory | None:
+    """Solve to the end; None where Newton's method does not converge.
 
     Parameters
     ----------
-    right, by_free
-        The rate equations of M mixtures and their derivatives.
-    scale
-        (M, 1) absolute error that is allowed.
-    times_s
-        (n,) rising, that the solution is wanted at.
-    tolerance
-        `scale` in units of the concentrations.
     near
         The solution, or a guess of it, of the same mixtures to the same end, for constants close
         by.
     """
-    method = COARSE if tolerance >= ROUGH else FINE
+    right, times_s, scale = equations.right, equations.times_s, equations.scale
+    method = COARSE if equations.tolerance >= ROUGH else FINE
     if near is None:
         mesh = Mesh(method, _guess_knots(right, float(times_s[-1])), times_s)
         x = np.zeros((len(scale), mesh.steps, method.stages + 1, right.constant.shape[1]))
@@ -77,7 +62,7 @@ def collocate(
         mesh = Mesh(method, near.mesh.knots_s, times_s)
         x = near.resample(mesh)
     for turn in range(MESHES):
-        found = _newton(right, by_free, x, mesh, scale, tolerance=tolerance)
+        found = _newton(equations, x, mesh)
         if found is None:
             return None
         path = Trajectory(mesh=mesh, x=found[0], dx=found[1])
@@ -122,27 +107,23 @@ def _tail(path: Trajectory, scale: FloatArray) -> FloatArray:
 
 
 def _newton(
-    right: Quadratic,
-    by_free: Quadratic,
-    x: FloatArray,
-    mesh: Mesh,
-    scale: FloatArray,
-    *,
-    tolerance: float,
+    equations: RateEquations, x: FloatArray, mesh: Mesh
 ) -> tuple[FloatArray, FloatArray] | None:
     """Solve for x (M, K, s + 1, r) and its derivatives; None without convergence."""
-    step = _NewtonStep(right, by_free, mesh)
+    step = _NewtonStep(equations.right, equations.by_free, mesh)
     before = np.inf
     for _ in range(NEWTON_STEPS):
         try:
             ahead, dx = step.take(x)
         except np.linalg.LinAlgError:
             return None
-        size = float((np.abs(ahead[:, :, 1:] - x[:, :, 1:]).max(axis=(1, 2)) / scale).max())
+        size = float(
+            (np.abs(ahead[:, :, 1:] - x[:, :, 1:]).max(axis=(1, 2)) / equations.scale).max()
+        )
         x = ahead
         if not size < 1e14:
             return None
-        curved = max(CURVED * tolerance, size / before**2)
+        curved = max(CURVED * equations.tolerance, size / before**2)
         if curved * size**2 < CLOSE:
             return x, dx
         before = size

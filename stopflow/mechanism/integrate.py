@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stopflow.mechanism.radau import Radau, build_radau
-from stopflow.mechanism.rates import Quadratic
+from stopflow.mechanism.rates import Quadratic, RateEquations
 from stopflow.mechanism.trajectory import Mesh, Trajectory
 from stopflow.trace import FloatArray
 
@@ -39,29 +39,11 @@ class _Step:
     jacobians: FloatArray
 
 
-def integrate(
-    right: Quadratic,
-    by_free: Quadratic,
-    scale: FloatArray,
-    times_s: FloatArray,
-    *,
-    tolerance: float,
-) -> Trajectory | None:
-    """Step from x = 0 at time 0 to the end; None without a finite solution in the steps allowed.
-
-    Parameters
-    ----------
-    right, by_free
-        The rate equations of M mixtures and their derivatives.
-    scale
-        (M, 1) absolute error that is allowed.
-    times_s
-        (n,) rising, that the solution is wanted at.
-    tolerance
-        `scale` in units of the concentrations.
-    """
-    method = ROUGH if tolerance >= ROUGHLY else ACCURATE
-    end = float(times_s[-1])
+def integrate(equations: RateEquations) -> Trajectory | None:
+    """Step to the end; None without a finite solution in the steps allowed."""
+    right, scale = equations.right, equations.scale
+    method = ROUGH if equations.tolerance >= ROUGHLY else ACCURATE
+    end = float(equations.times_s[-1])
     x, slope, jacobian = np.zeros_like(right.constant), right.constant, right.linear
     time_s, length = 0.0, _first_step(slope, jacobian, end)
     guess = np.repeat(x[:, None], method.stages, axis=1)
@@ -85,7 +67,7 @@ def integrate(
         taken.append(_Step(length_s=length, before=x, stages=stages, jacobians=jacobians))
         time_s += length
         if time_s >= end * (1 - 1e-14):
-            return _trajectory(method, taken, by_free, times_s)
+            return _trajectory(method, taken, equations.by_free, equations.times_s)
         factor = min(GROWTH, SAFETY * max(error, 1e-30) ** (-1 / method.stages))
         ahead = min(length * factor, end - time_s) / length
         guess = method.extrapolate(ahead) @ np.concatenate((x[:, None], stages), axis=1)

@@ -14,7 +14,9 @@ from stopflow.trace import FloatArray
 WORST_CONDITION = 1e4
 """Of the eigenvectors; its square times the rounding of numbers is the error of a derivative."""
 NEAR = 0.5
-"""Difference of two exponents below which their divided difference is taken from a series."""
+"""Difference of two exponents, at the last time, below which their divided difference is not taken
+as it is written. Above it, what cancels is small beside the difference at the last time.
+"""
 
 
 def solve_linear(
@@ -44,9 +46,7 @@ def solve_linear(
     back = vectors[:, :rank].transpose(0, 2, 1) * scale[:, None]
     x = ((grown * first[:, None]) @ back).real
     turned = inverse[:, None] @ _augment(by_free, scale[:, None]) @ vectors[:, None]
-    turned = turned * first[:, None, None]
-    moved = _sum_differences(values, grown, turned, times_s)
-    return x, (moved @ back[:, None]).real
+    return x, _differentiate(values, grown, turned * first[:, None, None], back, times_s).real
 
 
 def _augment(right: Quadratic, scale: FloatArray) -> FloatArray:
@@ -58,16 +58,35 @@ def _augment(right: Quadratic, scale: FloatArray) -> FloatArray:
     return matrix
 
 
-def _sum_differences(
-    values: np.ndarray, grown: np.ndarray, turned: np.ndarray, times_s: FloatArray
+def _differentiate(
+    values: np.ndarray,
+    grown: np.ndarray,
+    turned: np.ndarray,
+    back: np.ndarray,
+    times_s: FloatArray,
 ) -> np.ndarray:
-    """Sum ``turned_ij (exp(v_i t) - exp(v_j t)) / (v_i - v_j)`` over j: (M, n, p, r + 1)."""
-    apart = (values[:, :, None] - values[:, None])[:, None]
-    exponent = apart * times_s[:, None, None]
-    near = np.abs(exponent) < NEAR
-    small = np.where(near & (exponent != 0), exponent, 1.0)
-    series = np.where(exponent == 0, 1.0, np.expm1(small) / small)
-    own, other = grown[..., None], grown[..., None, :]
-    quotient = (own - other) / np.where(near, 1.0, apart)
-    difference = np.where(near, times_s[:, None, None] * other * series, quotient)
-    return np.asarray(np.einsum("mnij,mfij->mnfi", difference, turned))
+    """Sum ``turned_ij (exp(v_i t) - exp(v_j t)) / (v_i - v_j) back_ik``: (M, n, p, r).
+
+    For values that differ, the sums are weights of the exponentials. Where two are close for all
+    the time, the divided difference is taken from a series.
+    """
+    mixtures, free, size, _ = turned.shape
+    shape = (mixtures, len(times_s), free, back.shape[2])
+    apart = values[:, :, None] - values[:, None]
+    near = np.abs(apart) * times_s[-1] < NEAR
+    share = turned * np.where(near, 0.0, 1.0 / np.where(near, 1.0, apart))[:, None]
+    own = back[:, None]
+    weights = share.sum(axis=3)[..., None] * own - share.swapaxes(2, 3) @ own
+    found = grown @ weights.swapaxes(1, 2).reshape(mixtures, size, shape[2] * shape[3])
+    close, alike = turned * near[:, None], np.where(near, apart, 0.0)
+    for i, j in zip(*np.nonzero(near.any(axis=0)), strict=True):
+        quotient = times_s * grown[:, :, j] * _divide_close(alike[:, i, j, None] * times_s)
+        onto = close[:, :, i, j, None] * own[:, :, i]
+        found = found + quotient[..., None] * onto.reshape(mixtures, 1, found.shape[2])
+    return np.asarray(found.reshape(shape))
+
+
+def _divide_close(exponent: np.ndarray) -> np.ndarray:
+    """Evaluate ``(exp(e) - 1) / e``, 1 at 0."""
+    unequal = np.where(exponent == 0, 1.0, exponent)
+    return np.where(exponent == 0, 1.0, np.expm1(unequal) / unequal)

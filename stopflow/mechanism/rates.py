@@ -69,6 +69,29 @@ class Quadratic:
         )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RateEquations:
+    """Rate equations to be solved from x = 0 at time 0 to the end of some times.
+
+    Attributes
+    ----------
+    right, by_free
+        The rate equations of M mixtures and their derivatives by the free numbers.
+    scale
+        (M, 1) absolute error that is allowed.
+    times_s
+        (n,) rising, that the solution is wanted at.
+    tolerance
+        `scale` in units of the concentrations.
+    """
+
+    right: Quadratic
+    by_free: Quadratic
+    scale: FloatArray
+    times_s: FloatArray
+    tolerance: float
+
+
 def build_mass_action(scheme: Scheme) -> MassAction:
     """Write a scheme in arrays."""
     species, steps = scheme.species, scheme.steps

@@ -16,6 +16,7 @@ from stopflow.mechanism.linear import solve_linear
 from stopflow.mechanism.rates import (
     MassAction,
     Quadratic,
+    RateEquations,
     build_quadratic,
     differentiate_by_start,
 )
@@ -99,7 +100,10 @@ def solve(
         exact = _solve_exactly(system, right, by_free, times_s, onto)
         path = None
         if exact is None:
-            path = _step(right, by_free, scale, times_s, tolerance, near)
+            equations = RateEquations(
+                right=right, by_free=by_free, scale=scale, times_s=times_s, tolerance=tolerance
+            )
+            path = _step(equations, near)
         found = path.read(onto) if path is not None else exact
         if found is not None:
             x, dx = found
@@ -132,18 +136,11 @@ def _solve_exactly(
     return None if found is None else (found[0] @ onto, found[1] @ onto)
 
 
-def _step(
-    right: Quadratic,
-    by_free: Quadratic,
-    scale: FloatArray,
-    times_s: FloatArray,
-    tolerance: float,
-    near: Trajectory | None,
-) -> Trajectory | None:
+def _step(equations: RateEquations, near: Trajectory | None) -> Trajectory | None:
     """Solve in steps: all at once where a guess is at hand or easily made, else one by one."""
     for guess in (near, None) if near is not None else (None,):
-        if guess is not None or len(scale) <= MOST_AT_ONCE:
-            path = collocate(right, by_free, scale, times_s, tolerance=tolerance, near=guess)
+        if guess is not None or len(equations.scale) <= MOST_AT_ONCE:
+            path = collocate(equations, guess)
             if path is not None:
                 return path
-    return integrate(right, by_free, scale, times_s, tolerance=tolerance)
+    return integrate(equations)

@@ -234,4 +234,4 @@ def _named(error: Exception) -> str:
 
 
 def _problem(experiment: str, file: str, found: str) -> Problem:
-    return Problem(experiment=experiment, file=file, found=found, expected=REPORT_IT)
+    return Problem(file, found, experiment=experiment, expected=REPORT_IT)

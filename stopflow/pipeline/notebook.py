@@ -16,7 +16,7 @@ from stopflow.pipeline.barriers import trimmed_or_none
 from stopflow.pipeline.find import require_file
 from stopflow.pipeline.lab.ingest import IngestSettings, ingest
 from stopflow.pipeline.one_file.fitted import FittedTrace, fit_shot
-from stopflow.pipeline.one_file.single import read_shot, read_signal
+from stopflow.pipeline.one_file.single import Wanted, read_shot, read_signal
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.store import Dataset
 from stopflow.trace import Conditions, FloatArray, Shot, Trace
@@ -44,14 +44,8 @@ def read_trace(
     SettingsError
         No such file, signal or unit of time.
     """
-    recorded, number, _ = read_signal(
-        require_file(file),
-        start=None,
-        end=None,
-        channel=channel,
-        wavelength=wavelength_nm,
-        time_unit=time_unit,
-    )
+    wanted = Wanted(channel=channel, wavelength=wavelength_nm, time_unit=time_unit)
+    recorded, number, _ = read_signal(require_file(file), wanted)
     return recorded.trace(number)
 
 

@@ -206,7 +206,7 @@ def test_the_start_lies_after_the_detector_s_limit(limit: float, rng: np.random.
             found = detect_start(TIME, signal)
             last = TIME[np.flatnonzero(clean > limit)[-1]]
             assert last < found.window.start_s < last + 4e-3
-            assert "at its limit" in found.window.reason
+            assert "at its limit" in found.reason
             fit = fit_trace(TIME, signal, start_s=found.window.start_s)
             pulls.append((fit.k_per_s - 25) / fit.k_stderr_per_s)
         assert np.max(np.abs(pulls)) < 3.5

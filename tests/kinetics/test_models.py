@@ -57,7 +57,7 @@ SYMBOLS = {
 def as_printed(formula: str, values: dict[str, float]) -> np.ndarray:
     """Evaluate a formula such as ``y = c exp(-(k t)^beta) + b``, where a blank is a product."""
     text = re.sub(r"(?<=[\w)]) (?=[\w(])", " * ", formula.partition("=")[2].strip())
-    names = {"exp": np.exp, "t": TIME}
+    names = {"exp": np.exp, "sqrt": np.sqrt, "ln": np.log, "t": TIME}
     for name, value in values.items():
         names |= dict.fromkeys(SYMBOLS.get(name, (name.removesuffix("_per_s"),)), value)
     return eval(text.replace("^", "**"), {"__builtins__": {}}, names)

@@ -304,6 +304,15 @@ def test_k_on_and_k_off_of_an_experiment(rng: np.random.Generator) -> None:
     assert "straight" in fits["line"].remark
 
 
+def test_a_line_that_the_points_reject_reports_no_constant(rng: np.random.Generator) -> None:
+    """Nor does a curve that bends upwards without an end: what is left to report is nothing."""
+    rates = {c: 16.0 + 9e4 * c + 1.5e7 * c**2 for c in 5e-5 * 2.0 ** np.arange(5)}
+    lab = analyse_lab([analyse_experiment(series(rng, rates))])
+    assert not chosen(lab.secondary)
+    (line,) = (fit for fit in lab.secondary if fit.kind == "line")
+    assert line.remark.startswith("curved (chance ")
+
+
 def test_saturation_is_seen(rng: np.random.Generator) -> None:
     rates = {c: 4 + 60 * c / (2e-3 + c) for c in X}
     lab = analyse_lab([analyse_experiment(series(rng, rates, shots=4))])

@@ -6,7 +6,7 @@ import pytest
 from stopflow.mechanism.collocate import collocate
 from stopflow.mechanism.integrate import integrate
 from stopflow.mechanism.known import KNOWN
-from stopflow.mechanism.rates import Quadratic, build_mass_action, build_quadratic
+from stopflow.mechanism.rates import RateEquations, build_mass_action, build_quadratic
 from stopflow.mechanism.scheme import parse_scheme
 
 TIME = np.concatenate(([0.0], np.geomspace(1e-3, 1.0, 60)))
@@ -18,7 +18,9 @@ CURVED = [
 ]
 
 
-def equations(name: str, log10_k: np.ndarray) -> tuple[Quadratic, Quadratic, np.ndarray]:
+def equations(
+    name: str, log10_k: np.ndarray, *, tolerance: float
+) -> tuple[RateEquations, np.ndarray]:
     """Three mixtures of a known scheme; constants in s⁻¹ and µM⁻¹ s⁻¹, concentrations in µM."""
     scheme = parse_scheme(KNOWN[name].text)
     start = np.array([
@@ -28,7 +30,16 @@ def equations(name: str, log10_k: np.ndarray) -> tuple[Quadratic, Quadratic, np.
     k = np.tile(10.0**log10_k, (3, 1))
     dk = np.tile(np.diag(k[0]), (3, 1, 1))
     system = build_mass_action(scheme)
-    return *build_quadratic(system, start, k, dk), np.where(start > 0, start, np.inf).min(axis=1)
+    right, by_free = build_quadratic(system, start, k, dk)
+    least = np.where(start > 0, start, np.inf).min(axis=1)
+    asked = RateEquations(
+        right=right,
+        by_free=by_free,
+        scale=tolerance * least[:, None],
+        times_s=TIME,
+        tolerance=tolerance,
+    )
+    return asked, least
 
 
 @pytest.mark.parametrize("tolerance", [1e-4, 1e-8])
@@ -40,17 +51,17 @@ def test_the_course_at_once_is_that_of_steps(name: str, tolerance: float) -> Non
     left = 0
     for _ in range(6):
         log10_k, moved = rng.uniform(-2.0, 4.0, count), 0.1 * rng.normal(size=count)
-        right, by_free, least = equations(name, log10_k)
-        onto, scale = np.eye(right.constant.shape[1]), tolerance * least[:, None]
-        exact = integrate(right, by_free, 1e-12 * least[:, None], TIME, tolerance=1e-12)
-        close = collocate(*equations(name, log10_k - moved)[:2], scale, TIME, tolerance=tolerance)
+        asked, least = equations(name, log10_k, tolerance=tolerance)
+        onto = np.eye(asked.right.constant.shape[1])
+        exact = integrate(equations(name, log10_k, tolerance=1e-12)[0])
+        close = collocate(equations(name, log10_k - moved, tolerance=tolerance)[0])
         assert exact is not None
         if close is None:
             left += 1
             continue
         guess = close.moved_to(np.log(10.0) * moved)
         for near in (None, guess):
-            path = collocate(right, by_free, scale, TIME, tolerance=tolerance, near=near)
+            path = collocate(asked, near)
             left += path is None
             own, slopes = exact.read(onto) if path is None else path.read(onto)
             x, dx = exact.read(onto)

@@ -12,6 +12,7 @@ from stopflow.mechanism.problem import Problem
 pytestmark = pytest.mark.skipif(find_spec("basico") is None, reason="needs copasi-basico")
 
 REDUCED = ("first order", "binding", "turnover", "induced fit")
+POINTS = 150
 CLOSE, APART = 1e-12, 1e-4
 """Tolerance of COPASI's integrator, and the differences by which its curves are differentiated."""
 
@@ -77,7 +78,7 @@ def test_the_optimum_is_that_of_copasi(full_proof) -> None:
     from stopflow.mechanism.bench.copasi import fit_with_copasi
 
     for name in CASES if full_proof else REDUCED:
-        problem, start = build_case(name, generator=np.random.default_rng(0))
+        problem, start = build_case(name, generator=np.random.default_rng(0), points=POINTS)
         own = fit_here(problem, start, tolerance=1e-11)
         near = fit_with_copasi(problem, start, tolerance=CLOSE)
         onward = fit_with_copasi(problem, np.log(near.constants), tolerance=CLOSE, method="NL2SOL")

@@ -7,7 +7,7 @@ from simulated_shots import integrate
 
 from stopflow.mechanism.constants import build_constants
 from stopflow.mechanism.integrate import integrate as integrate_steps
-from stopflow.mechanism.rates import build_mass_action, build_quadratic
+from stopflow.mechanism.rates import RateEquations, build_mass_action, build_quadratic
 from stopflow.mechanism.riccati import solve_riccati
 from stopflow.mechanism.scheme import parse_scheme
 from stopflow.mechanism.solve import solve
@@ -132,7 +132,15 @@ def test_a_single_step_is_solved_by_its_closed_form(start, k) -> None:
     right, by_free = build_quadratic(system, first, constants, slopes)
     exact = solve_riccati(right, by_free, TIME)
     assert exact is not None
-    path = integrate_steps(right, by_free, np.full((1, 1), 1e-18), TIME, tolerance=1e-12)
+    path = integrate_steps(
+        RateEquations(
+            right=right,
+            by_free=by_free,
+            scale=np.full((1, 1), 1e-18),
+            times_s=TIME,
+            tolerance=1e-12,
+        )
+    )
     assert path is not None
     for closed, stepped, size in zip(exact, path.read(np.eye(1)), (1e-6, 1e-6), strict=True):
         np.testing.assert_allclose(closed, stepped, atol=2e-8 * size)

@@ -88,18 +88,8 @@ def build_lab(
             cuts, columns=[*"experiment file channel cut_s".split(), "k_per_s", "k_stderr_per_s"]
         ),
         problems=pd.DataFrame(
-            [
-                (
-                    names[0],
-                    "shot_99.bka",
-                    "row 7",
-                    "no such file",
-                    "a file of the folder",
-                    "error",
-                    "",
-                )
-            ],
-            columns=["experiment", "file", "where", "found", "expected", "level", "topic"],
+            [(names[0], "shot_99.bka", "row 7", "no such file", "a file", "error", "", "")],
+            columns=["experiment", "file", "where", "found", "expected", "level", "topic", "rule"],
         ),
         inputs=table[["experiment", "file", "sha256"]],
         trace=traces.__getitem__,
@@ -286,7 +276,9 @@ def _secondary(conditions):
                     "points": len(own),
                     "conditions": " ".join(str(row) for row in own.index),
                     "rates": " ".join(["k_per_s"] * len(own)),
+                    "role": "correlation" if "correlation" in parameter else "parameter",
                     "parameter": parameter,
+                    "at": NAN,
                     "value": value,
                     "stderr": error,
                     "low95": value - 2.5 * error,
@@ -307,7 +299,7 @@ SECONDARY_COLUMNS = [
     *("plot", "experiment", "group", "kind", "chosen", "points", "conditions"),
     *("rates", "parameter", "value"),
     *("stderr", "low95", "high95", "unit", "aicc", "text", "remark"),
-    *("substrate", "temperature_K", "ionic_strength_M"),
+    *("substrate", "temperature_K", "ionic_strength_M", "role", "at"),
 ]
 
 

@@ -23,3 +23,4 @@ def test_a_shift_to_a_law_that_is_ruled_out_is_not_called_0():
     assert _open_law({"model_shift_sigma": np.array([0.0, 0.0, 2.5])}) == "none"
     assert _open_law({"model_shift_sigma": np.array([0.5, -1.5, np.nan])}) == "1.0"
     assert _open_law({"model_shift_sigma": np.array([np.nan])}) == "–"
+    assert _open_law({"model_shift_sigma": np.array([9.9e-4])}) == "< 0.1"

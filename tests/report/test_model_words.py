@@ -1,9 +1,13 @@
 """What the report of a model says of its network and of the fit beside it."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from stopflow.report.models.numbers import advise_fit, name_layers
+from stopflow.report.data import ModelReportData
+from stopflow.report.models.comparison_numbers import build_comparison
+from stopflow.report.models.comparison_table import table_note
+from stopflow.report.models.numbers import KEPT_STATE, advise_fit, name_layers
 
 LAYERS = [
     {"layer": 1, "type": "vanilla", "inputs": 192, "outputs": 64, "rank": 7},
@@ -42,3 +46,14 @@ def test_network_and_fit_are_compared_on_the_same_shots():
     }
     assert "1.9 times that of the fit" in advise_fit(metrics)
     assert advise_fit({**metrics, "test_ratio_to_fit": 0.9}) == ""
+
+
+@pytest.mark.parametrize(("epochs", "said"), [(30, True), (0, False)])
+def test_a_comparison_says_that_its_numbers_are_not_those_of_the_last_epoch(epochs, said):
+    trained = ModelReportData(
+        name="dense",
+        metrics={"epochs": epochs, "test": {"mae_per_s": 7.84}},
+        history=pd.DataFrame({"epoch": [29, 30], "test_mae_per_s": [7.84, 10.4]}),
+        predictions=pd.DataFrame(),
+    )
+    assert (KEPT_STATE in table_note(build_comparison([trained]))) == said

@@ -19,7 +19,7 @@ from stopflow.report.kinetics.secondary_pages import draw_secondary, letter_grou
 from stopflow.report.kinetics.secondary_table import secondary_grid
 from stopflow.report.kinetics.view import plot_shot, say_key
 from stopflow.report.paper.grid import Grid
-from stopflow.report.paper.rounding import column_errors, format_value
+from stopflow.report.paper.rounding import column_errors, format_pm_groups, format_value
 
 UNITS = Units(concentration=(1e3, "mM"), ionic_strength=(1e3, "mM"))
 
@@ -72,7 +72,7 @@ def test_overlaid_plots_have_letters_and_the_table_has_the_names(lab):
     plt.close(figure)
     row = {"plot": "p", "experiment": "", "kind": "arrhenius", "chosen": True, "points": 3}
     row |= {"parameter": "Ea", "value": 50.0, "stderr": 1.0, "low95": 48.0, "high95": 52.0}
-    row |= {"unit": "kJ/mol", "aicc": 1.0, "remark": "", "rates": ""}
+    row |= {"role": "parameter", "unit": "kJ/mol", "aicc": 1.0, "remark": "", "rates": ""}
     rows = [{**row, "group": f"group {place}", **long_group(place)} for place in range(4)]
     heads = [row[0] for row in secondary_grid(pd.DataFrame(rows), letters=letters).rows[::2]]
     assert [head[:4] for head in heads] == ["(a) ", "(b) ", "(c) ", "(d) "]
@@ -102,6 +102,9 @@ def test_digits_do_not_jump_within_a_column():
     wide = column_errors([0.0004, 0.3, float("nan")])
     assert format_value(1.23456, wide[0]) == "1.2346"
     assert np.isnan(wide[2])
+    assert format_pm_groups(
+        ["a", "a", "b", "a"], [(3.21, 0.03), (6.129, 0.0098), (2.948, 0.017), (np.nan, np.nan)]
+    ) == ["3.21 ± 0.03", "6.13 ± 0.01", "2.948 ± 0.017", "–"]
 
 
 def test_what_many_experiments_have_in_common_is_said_once(lab):
@@ -126,10 +129,18 @@ def test_nothing_to_repeat_takes_no_page(lab):
 def test_problems_that_differ_in_names_alone_take_one_row(lab):
     problems = pd.DataFrame(
         [
-            (f"run {i}", f"shot_{i}.bka", "", f"no row for shot_{i}.bka", "a row", "warning")
+            (
+                f"run {i}",
+                f"shot_{i}.bka",
+                "",
+                f"no row for shot_{i}.bka",
+                "a row",
+                "warning",
+                "no row",
+            )
             for i in range(28)
         ],
-        columns=["experiment", "file", "where", "found", "expected", "level"],
+        columns=["experiment", "file", "where", "found", "expected", "level", "rule"],
     )
     grids = [
         b

@@ -14,11 +14,17 @@ from stopflow.report.kinetics.agreement import compare_rates
 from stopflow.report.kinetics.answers import build_answers, say_repeats, say_trust
 from stopflow.report.kinetics.conditions import build_series, build_units, sort_conditions
 from stopflow.report.kinetics.experiment_numbers import build_experiment_picture
+from stopflow.report.kinetics.experiment_strip import _build_columns
 from stopflow.report.kinetics.experiment_tables import take_experiment
 from stopflow.report.kinetics.reasons import count_reasons
 from stopflow.report.kinetics.repeats import group_series, list_doubtful, list_repeats
 from stopflow.report.kinetics.secondary_words import summarise_secondary
-from stopflow.report.kinetics.summary import count_shots
+from stopflow.report.kinetics.summary import (
+    count_shots,
+    state_trust,
+    summarise_rates,
+    usable_shots,
+)
 from stopflow.report.kinetics.view import plot_shot
 from stopflow.report.models.numbers import fit_lines, list_worst, size_layers, split_points
 from stopflow.report.paper.pictures import save_picture
@@ -72,18 +78,20 @@ def test_series_are_ordered_by_concentration_from_dark_to_light(lab):
     assert grey == sorted(grey)
 
 
-def test_cuts_are_relative_to_the_rate_of_their_own_law(lab):
-    """Whatever the rate law reported, cuts are fitted by one exponential with a slope."""
+def test_cuts_are_relative_to_the_rate_of_their_own_at_the_cut_of_the_fit(lab):
+    """Whatever the fit reports: cuts have a law and a search of their own."""
     rows = _rows(lab)
-    other = replace(lab, shots=lab.shots.assign(k_per_s=4 * lab.shots["k_slope_per_s"]))
-    tables = take_experiment(other, rows)
+    shots = lab.shots.assign(
+        k_per_s=4 * lab.shots["k_slope_per_s"], k_slope_per_s=3 * lab.shots["k_slope_per_s"]
+    )
+    tables = take_experiment(replace(lab, shots=shots), rows)
     shots = tables.shots
     assert len(tables.cuts) == int(np.isfinite(shots["k_per_s"]).sum())
     line = tables.cuts[0]
     own = lab.cuts[lab.cuts["experiment"] == shots["experiment"].iloc[0]]
     own = own[own["file"] == shots.loc[line.row, "file"]]
-    k_per_s = (1 + line.change) * shots.loc[line.row, "k_slope_per_s"]
-    np.testing.assert_allclose(own["k_per_s"], k_per_s)
+    at_fit = np.interp(shots.loc[line.row, "start_s"], own["cut_s"], own["k_per_s"])
+    np.testing.assert_allclose(own["k_per_s"], (1 + line.change) * at_fit)
     np.testing.assert_allclose(own["cut_s"], line.cut_s)
 
 
@@ -109,11 +117,23 @@ def test_a_hyperbola_has_the_band_of_its_covariance(lab):
     shared = lab.secondary.iloc[:1].to_dict("records")[0] | {"kind": "hyperbola"}
     found = zip(("k_off", "k_max", "K"), values, errors, strict=True)
     rows = [
-        {"parameter": name, "value": value, "stderr": error, "high95": value + 3 * error}
+        {
+            "role": "parameter",
+            "parameter": name,
+            "value": value,
+            "stderr": error,
+            "high95": value + 3 * error,
+        }
         for name, value, error in found
     ]
     rows += [
-        {"parameter": f"correlation({pair})", "value": value, "stderr": np.nan, "high95": np.nan}
+        {
+            "role": "correlation",
+            "parameter": f"correlation({pair})",
+            "value": value,
+            "stderr": np.nan,
+            "high95": np.nan,
+        }
         for pair, value in pairs.items()
     ]
     (picture,) = report_lab.pictures_of(pd.DataFrame([shared | row for row in rows]), own)
@@ -161,7 +181,9 @@ def test_temperature_lines_go_through_the_rates_they_describe(kind):
         for name, value in found
     ]
     columns = [*report_lab.SECONDARY_COLUMNS[:13]]
-    table = pd.DataFrame(rows, columns=columns).assign(unit="", aicc=1.0, text="")
+    table = pd.DataFrame(rows, columns=columns).assign(
+        unit="", aicc=1.0, text="", role="parameter", at=np.nan
+    )
     (picture,) = report_lab.pictures_of(table, conditions)
     order = np.argsort(picture.x)
     drawn = np.interp(picture.x[order], picture.curves[0].x, picture.curves[0].y)
@@ -187,6 +209,8 @@ def test_points_of_k_on_come_from_their_rows():
         unit="",
         conditions="",
         rates="",
+        role=["parameter"] * len(found) + ["point"] * len(own),
+        at=[np.nan] * len(found) + kelvin.tolist(),
     )
     (picture,) = report_lab.pictures_of(
         table, report_lab.build_lab(names=("a",), points=201).conditions
@@ -230,6 +254,28 @@ def test_the_first_page_answers_the_three_questions(lab):
     assert f"{counts.passed} of {len(lab.shots)} shots passed" in trust
     assert f"Repeat {counts.refused} shot" in repeat
     assert "constant signal (1)" in repeat
+
+
+def test_a_refused_shot_that_has_a_rate_is_in_no_summary(lab):
+    """A bubble: k of 30 with an error of 150 is no rate constant of the first page."""
+    rows = _rows(lab)
+    shots = lab.shots.iloc[rows].copy()
+    at = shots.index[shots["verdict"] == "PASS"][0]
+    shots.loc[at, ["k_per_s", "k_stderr_per_s", "verdict"]] = [3e4, 1.5e5, "FAIL"]
+    usable = usable_shots(shots)
+    assert at not in usable.index
+    assert summarise_rates(shots) == summarise_rates(usable)
+    assert say_trust(shots, lab.conditions).split(". ")[-1] in say_trust(usable, lab.conditions)
+    assert state_trust(shots, lab.conditions) == state_trust(usable, lab.conditions)
+
+
+def test_the_bar_of_a_condition_is_the_rate_reported(lab):
+    rows = _rows(lab)
+    tables = take_experiment(lab, rows)
+    reported = dict(zip(tables.conditions["condition"], tables.conditions["k_per_s"], strict=True))
+    for column in _build_columns(tables):
+        known = reported[column.series.condition]
+        np.testing.assert_array_equal(column.mean[:, 1], known)
 
 
 def test_series_are_doubted_for_their_own_reasons_alone(lab):

@@ -10,6 +10,7 @@ from stopflow.report.paper.rounding import (
     error_decimals,
     format_concentration,
     format_digits,
+    format_half_life,
     format_interval,
     format_pm,
     format_time,
@@ -79,6 +80,7 @@ def test_units_follow_the_size():
 
 def test_values_without_error_keep_their_digits():
     assert format_digits(0.0, 3) == "0"
+    assert format_digits(5.48e-4, 3) == "0.000548"
     assert format_digits(99.96, 3) == "100"
     assert format_digits(1234.5, 2) == "1200"
     assert format_value(7.25e8, 1e6) == "7.250×10⁸"
@@ -86,7 +88,8 @@ def test_values_without_error_keep_their_digits():
 
 def test_an_error_that_rounds_up_to_the_next_power_of_ten_has_no_mantissa_of_ten():
     assert format_value(9.79e-4, 9.79e-4) == "0.0010"
-    assert format_value(9.79e-5, 9.79e-5) == "1.0×10⁻⁴"
+    assert format_value(9.79e-5, 9.79e-5) == "0.00010"
+    assert format_value(9.79e-6, 9.79e-6) == "1.0×10⁻⁵"
     assert format_value(-9.96e-7, 3e-8) == "−1.00×10⁻⁶"
 
 
@@ -94,3 +97,9 @@ def test_numbers_of_a_sentence_are_set_as_in_print():
     assert set_numbers("drifts by -7.7% to -.5") == "drifts by −7.7 % to −.5"
     for same in ("2024-03-01", "shot-07.bka", "1e-05 M", "exp(-k t)", "a--b", "100 %"):
         assert set_numbers(same) == same
+
+
+def test_a_half_life_has_the_digits_of_its_rate():
+    assert format_half_life(0.0217302, k_per_s=31.9, error_per_s=0.0998) == "21.73 ms"
+    assert format_half_life(0.0248, k_per_s=30.0, error_per_s=150.0) == "–"
+    assert format_half_life(0.0248, k_per_s=30.0, error_per_s=float("nan")) == "24.8 ms"

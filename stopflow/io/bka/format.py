@@ -41,7 +41,6 @@ from stopflow.io.bka.header import (
     BkaHeader,
     first_lines,
     header_lines,
-    header_note,
     parse_header,
 )
 from stopflow.io.bka.numbers import MOST_COLUMNS, parse_rows
@@ -179,7 +178,14 @@ def _time_scale(
         )
     if not written.strip():
         found = f'no "_UNITX"; time taken as {fallback}'
-        note = header_note(name, "header", found, expected="a unit of time", level="warning")
+        note = Problem(
+            name,
+            found,
+            where="header",
+            expected="a unit of time",
+            level="warning",
+            rule="no-time-unit",
+        )
         return fallback_scale, (note,)
     scale = parse_time_unit(written)
     if scale is None:
@@ -197,7 +203,14 @@ def _column_count(header: BkaHeader, *, name: str) -> tuple[int | None, tuple[Pr
     written = repr(header.value("_NBY")[:SHOWN])
     if columns is None:
         found = f'"_NBY" is {written}; as many signals as the first row has'
-        note = header_note(name, "header", found, expected="the number of signals", level="warning")
+        note = Problem(
+            name,
+            found,
+            where="header",
+            expected="the number of signals",
+            level="warning",
+            rule="no-count",
+        )
         return None, (note,)
     if not 1 < columns <= MOST_COLUMNS:
         raise FormatError(

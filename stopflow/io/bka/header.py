@@ -4,7 +4,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Literal
 
 from stopflow.errors import FormatError, and_more
 from stopflow.io.guard import SHOWN
@@ -114,7 +113,9 @@ def _unknown_lines(name: str, lines: Sequence[tuple[int, str]]) -> tuple[Problem
     shown = ", ".join(f"line {number} {text[:SHOWN]!r}" for number, text in lines[:3])
     found = f"{shown}{and_more(len(lines) - 3)}; kept, not used"
     known = f'a record of a known key ({", ".join(KEYS)}) or "_DATA"'
-    return (header_note(name, "header", found, expected=known, level="note"),)
+    return (
+        Problem(name, found, where="header", expected=known, level="note", rule="unknown-lines"),
+    )
 
 
 def _is_text(character: str) -> bool:
@@ -136,15 +137,6 @@ def header_lines(time_unit: str, signal_units: Sequence[str], comments: Sequence
 def first_lines() -> str:
     """Say what a Bio-Kine file starts with, for messages."""
     return f'a Bio-Kine file, whose first line is "{SINGLE}" or "{MULTI}"'
-
-
-def header_note(
-    name: str, where: str, found: str, *, expected: str, level: Literal["warning", "note"]
-) -> Problem:
-    """Return a remark on a header, not yet bound to an experiment."""
-    return Problem(
-        experiment="", file=name, where=where, found=found, expected=expected, level=level
-    )
 
 
 def _record(key: str, value: str) -> str:

@@ -283,10 +283,9 @@ def _is_cut_off(data: bytes, last: list[str], *, columns: int) -> bool:
 def _left_out(name: str, where: str, cells: list[str], *, columns: int) -> Problem:
     shown = " ".join(cells)[:SHOWN]
     return Problem(
-        experiment="",
-        file=name,
+        name,
+        f"a last row that ends early ({shown!r}); left out",
         where=where,
-        found=f"a last row that ends early ({shown!r}); left out",
         expected=f"{columns} columns and a line end",
         level="warning",
     )
@@ -301,7 +300,7 @@ def _not_recorded(name: str, numbers: FloatArray, missing: NDArray[np.bool_]) ->
         f"x = {numbers[0, first]:.6g}; left out"
     )
     expected = "a number at every point"
-    return Problem(experiment="", file=name, found=found, expected=expected, level="warning")
+    return Problem(name, found, expected=expected, level="warning")
 
 
 def _parse_row(cells: list[str], *, columns: int, name: str, where: str) -> list[float]:

@@ -7,7 +7,7 @@ a disagreement is a finding that says which one that was.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
-from typing import Final, Literal
+from typing import Final
 
 from stopflow.io.metadata.disagreements import compare_sources
 from stopflow.io.metadata.sources import (
@@ -19,7 +19,7 @@ from stopflow.io.metadata.sources import (
     temperatures_said,
 )
 from stopflow.io.metadata.told import parse_told
-from stopflow.trace import Conditions, Problem, Shot
+from stopflow.trace import Conditions, Level, Problem, Shot
 
 AFTER_MIXING: Final = (
     "concentrations after mixing; --mixing-ratio 2 where they are those of the syringes"
@@ -101,7 +101,7 @@ def _taken(
     quantity: Quantity,
     found: Mapping[int, tuple[float, str]],
     expected: str,
-    level: Literal["warning", "note"],
+    level: Level,
 ) -> Problem:
     """Say what was taken from where."""
     first = min(found)
@@ -109,6 +109,4 @@ def _taken(
     text = f"no {quantity.noun} in a workbook; {quantity.shown(value)} taken from {SHOWN[source]}"
     if len(found) > 1:
         text += f", and likewise for {len(found) - 1} more"
-    return Problem(
-        experiment="", file=shots[first].file, found=text, expected=expected, level=level
-    )
+    return Problem(shots[first].file, text, expected=expected, level=level, rule="taken")

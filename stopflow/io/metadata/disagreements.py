@@ -62,7 +62,16 @@ def compare_sources(
     else:
         found = f"{pair}{and_more(len(wrong) - 1, 'more like it')}"
         expected = f"the same {quantity.noun} in both; {used}"
-    return [_finding(shots[at].file, found, expected)]
+    return [
+        Problem(
+            shots[at].file,
+            found,
+            expected=expected,
+            level="warning",
+            rule="sources-differ",
+            topic="conditions",
+        )
+    ]
 
 
 def _is_of_another(quantity: Quantity, both: Sequence[int], first: str, second: str) -> bool:
@@ -123,14 +132,3 @@ def _common_ratio(quantity: Quantity, both: Sequence[int], first: str, second: s
     same = sum(isclose(ratio, middle, rel_tol=SAME) for ratio in ratios)
     is_one = isclose(middle, 1.0, rel_tol=SAME)
     return None if is_one or same < MOSTLY * len(ratios) else middle
-
-
-def _finding(file: str, found: str, expected: str) -> Problem:
-    return Problem(
-        experiment="",
-        file=file,
-        found=found,
-        expected=expected,
-        level="warning",
-        topic="conditions",
-    )

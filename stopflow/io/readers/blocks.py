@@ -73,7 +73,16 @@ def read_block(
     if _may_have_lost_digits(lines, stop, layout) and len(rows) > 1:
         found = f"a last row without a line end ({lines[stop - 1].strip()[:60]!r}); left out"
         place = f"line {first_line + stop - 1}"
-        notes += (_warning(name, place, found, expected="as many digits as in other rows"),)
+        notes += (
+            Problem(
+                name,
+                found,
+                where=place,
+                expected="as many digits as in other rows",
+                level="warning",
+                rule="lost-digits",
+            ),
+        )
         rows = rows[:-1]
     return Block(layout=layout, first=first, stop=stop, rows=rows, notes=notes)
 
@@ -111,16 +120,43 @@ def _what_follows(
         raise FormatError(name, where=place, found=shown, expected=expected)
     if later > 1:
         found = f"another table from here on ({shown}); not read"
-        return (_warning(name, place, found, expected="one table a file"),)
+        return (
+            Problem(
+                name,
+                found,
+                where=place,
+                expected="one table a file",
+                level="warning",
+                rule="second-table",
+            ),
+        )
     first = layout.split(lines[broken])
     if first and layout.number(first[0]) is not None and len(below) == 1:
         early = "that ends early" if len(first) < layout.columns else f"of {len(first)} cells"
         found = f"a last row {early} ({shown}); left out"
-        return (_warning(name, place, found, expected=f"{layout.columns} numbers"),)
+        return (
+            Problem(
+                name,
+                found,
+                where=place,
+                expected=f"{layout.columns} numbers",
+                level="warning",
+                rule="early-end",
+            ),
+        )
     headless = sum(_is_headless(lines[index], layout) for index in below)
     if headless > 1:
         found = f"{headless} rows without a number in the first column; left out"
-        return (_warning(name, place, found, expected="a time in every row"),)
+        return (
+            Problem(
+                name,
+                found,
+                where=place,
+                expected="a time in every row",
+                level="warning",
+                rule="headless-rows",
+            ),
+        )
     return ()
 
 
@@ -148,10 +184,4 @@ def _too_many(name: str) -> FormatError:
         name,
         found=f"more than {MOST_CELLS} numbers",
         expected="fewer; export fewer wavelengths or points",
-    )
-
-
-def _warning(name: str, where: str, found: str, *, expected: str) -> Problem:
-    return Problem(
-        experiment="", file=name, where=where, found=found, expected=expected, level="warning"
     )

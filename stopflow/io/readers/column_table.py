@@ -18,7 +18,7 @@ from stopflow.io.readers.labels import (
     require_time_unit,
     wavelength_nm,
 )
-from stopflow.io.readers.recording import build_recording, named_apart, note
+from stopflow.io.readers.recording import build_recording, named_apart
 from stopflow.io.workbook.headers import is_not_itself
 from stopflow.trace import FloatArray, Problem, Recording
 
@@ -86,14 +86,14 @@ def read_columns(
     is_last = times == [len(labels) - 1] and len(labels) > 1
     if times[0] > 0 and not is_last:
         before = ", ".join(_shown(labels, at) for at in range(times[0]))
-        remarks.append(note(name, "", f"{before}: left out", expected="", level="note"))
+        remarks.append(Problem(name, f"{before}: left out", level="note", rule="left-out-columns"))
     found: list[Recording] = []
     for place, following in zip(times, [*times[1:], len(labels)], strict=True):
         beside = range(place) if is_last else range(place + 1, following)
         signals, left_out = _signal_columns(labels, beside)
         if left_out:
             text = f"{', '.join(left_out)}: no signal; left out"
-            remarks.append(note(name, "", text, expected="", level="note"))
+            remarks.append(Problem(name, text, level="note", rule="no-signal"))
         if not signals:
             continue
         label = labels[place]

@@ -26,9 +26,9 @@ from stopflow.io.readers.axis_matrix import (
 from stopflow.io.readers.content import Head
 from stopflow.io.readers.labels import parse_label, require_time_unit, wavelength_nm
 from stopflow.io.readers.marks import Mark, first_line
-from stopflow.io.readers.recording import build_matrix, note
+from stopflow.io.readers.recording import build_matrix
 from stopflow.io.text import decode, split_lines, to_single_byte
-from stopflow.trace import Recording
+from stopflow.trace import Problem, Recording
 
 KEY = "diode-array"
 EXAMPLE: Final = (
@@ -97,14 +97,14 @@ def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, 
         across = _doubtful(matrix, name=name)
         found = "both axes could be wavelengths; times taken to run down the rows"
         expected = "Time (s) in the first cell"
-        notes.append(note(name, "", found, expected=expected, level="warning"))
+        notes.append(Problem(name, found, expected=expected, level="warning"))
     wavelengths, time = (matrix.columns, matrix.rows) if across else (matrix.rows, matrix.columns)
     label = parse_label(matrix.corner)
     written = label.unit if label.is_time else ""
     unit_s = require_time_unit(written, time_unit=time_unit or "s", name=name)
     if not written and time_unit is None:
         expected = "Time (ms) in the first cell, or --time-unit, where they are not"
-        notes.append(note(name, "", "times taken as s", expected=expected, level="note"))
+        notes.append(Problem(name, "times taken as s", expected=expected, level="note"))
     return (
         build_matrix(
             name=name,

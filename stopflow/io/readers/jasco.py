@@ -31,10 +31,10 @@ from stopflow.io.readers.blocks import read_block
 from stopflow.io.readers.labels import SPECTRAL_UNITS, require_time_unit
 from stopflow.io.readers.marks import line_beginning, whole_line
 from stopflow.io.readers.numbers import find_layout
-from stopflow.io.readers.recording import build_matrix, build_recording, note
+from stopflow.io.readers.recording import build_matrix, build_recording
 from stopflow.io.text import decode, split_lines, to_single_byte
 from stopflow.io.units import parse_time_unit
-from stopflow.trace import Recording
+from stopflow.trace import Problem, Recording
 
 KEY = "jasco"
 EXAMPLE: Final = (
@@ -138,7 +138,7 @@ def _scan(
     unit_s = parse_time_unit(values.get("ZUNITS", ""))
     found = "an interval scan, which states no unit for its times; taken as minutes"
     expected = "minutes, as Spectra Manager writes them"
-    remark = note(name, "", found, expected=expected, level="note")
+    remark = Problem(name, found, expected=expected, level="note")
     return build_matrix(
         name=name,
         source_format=KEY,

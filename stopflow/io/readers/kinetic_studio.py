@@ -21,9 +21,9 @@ from stopflow.errors import FormatError
 from stopflow.io.readers.labels import known_wavelength
 from stopflow.io.readers.marks import first_cell, whole_line
 from stopflow.io.readers.numbers import Layout
-from stopflow.io.readers.recording import build_recording, note
+from stopflow.io.readers.recording import build_recording
 from stopflow.io.text import decode, split_lines, to_single_byte
-from stopflow.trace import FloatArray, Recording
+from stopflow.trace import FloatArray, Problem, Recording
 
 KEY = "kinetic-studio"
 EXAMPLE: Final = (
@@ -74,11 +74,13 @@ def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, 
     notes = []
     if not ended:
         found = 'no line "end," at the end; the file may have been cut off'
-        notes.append(note(name, "", found, expected="end,", level="warning"))
+        notes.append(Problem(name, found, expected="end,", level="warning"))
     if len(time) > 1 and time[-1] - time[0] > LATE_FRAMES_S:
         found = "a window longer than 1 s, whose frames may be labelled one step late"
         expected = "times as they stand are used"
-        notes.append(note(name, f"line {axis + 1}", found, expected=expected, level="note"))
+        notes.append(
+            Problem(name, found, where=f"line {axis + 1}", expected=expected, level="note")
+        )
     wavelengths = [row if row is not None and known_wavelength(row) else nan for row in rows]
     return (
         build_recording(

@@ -40,7 +40,7 @@ from stopflow.errors import FormatError
 from stopflow.io.readers.blocks import read_block
 from stopflow.io.readers.marks import first_line, line_beginning, whole_line
 from stopflow.io.readers.numbers import Layout
-from stopflow.io.readers.recording import build_matrix, build_recording, named_apart, note
+from stopflow.io.readers.recording import build_matrix, build_recording, named_apart
 from stopflow.io.text import decode, split_lines, to_single_byte
 from stopflow.trace import FloatArray, Problem, Recording
 
@@ -125,7 +125,7 @@ def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, 
     notes = [remark for item in properties for remark in item.notes]
     if empty and filled:
         found = f"{', '.join(empty)}: 0 throughout; not read"
-        notes.append(note(name, "", found, expected="", level="note"))
+        notes.append(Problem(name, found, level="note", rule="zeros"))
     if not filled:
         raise FormatError(name, found="nothing but zeros", expected="signals")
     recordings = [

@@ -7,11 +7,11 @@ from stopflow.errors import FormatError
 from stopflow.io.readers import columns, sheets
 from stopflow.io.readers.content import head_of, read_content, read_head
 from stopflow.io.readers.recognise import find_reader, likeness, unknown_format
-from stopflow.io.readers.recording import named_apart, note
+from stopflow.io.readers.recording import named_apart
 from stopflow.io.readers.table import READERS, Reader
 from stopflow.io.text import shown_name
 from stopflow.io.workbook.grid import Sheet, read_sheets
-from stopflow.trace import Recording
+from stopflow.trace import Problem, Recording
 
 
 def read_recordings(path: Path, *, time_unit: str | None = None) -> tuple[Recording, ...]:
@@ -93,7 +93,7 @@ def parse_recordings(
         raise _named_format(error, reader, like) from error
     if not like:
         return found
-    remark = note(name, "", like, expected=f"that; it is read as {reader.short}", level="warning")
+    remark = Problem(name, like, expected=f"that; it is read as {reader.short}", level="warning")
     return (replace(found[0], notes=(*found[0].notes, remark)), *found[1:])
 
 

@@ -46,7 +46,16 @@ def build_recording(
     missing = int(np.isnan(signals).sum())
     if missing:
         found = f"{missing} of {signals.size} values are no numbers; left out"
-        notes = (*notes, note(name, "", found, expected="a number at every point", level="warning"))
+        notes = (
+            *notes,
+            Problem(
+                name,
+                found,
+                expected="a number at every point",
+                level="warning",
+                rule="missing-values",
+            ),
+        )
     return Recording(
         name=name,
         label=label or name,
@@ -93,7 +102,7 @@ def build_matrix(
     if not recorded.all():
         gone = wavelengths[~recorded]
         found = f"{len(gone)} of {len(recorded)} signals are 0 throughout ({ends(gone)} nm)"
-        remarks.append(note(name, "", found + "; left out", expected="", level="note"))
+        remarks.append(Problem(name, found + "; left out", level="note", rule="zero-signals"))
     kept = wavelengths[recorded]
     return build_recording(
         name=name,
@@ -129,16 +138,3 @@ def named_apart(recordings: Sequence[Recording], file: str) -> tuple[Recording, 
 def ends(values: FloatArray) -> str:
     """Write the first and the last of some numbers."""
     return f"{values[0]:g}" if len(values) == 1 else f"{values[0]:g} to {values[-1]:g}"
-
-
-def note(name: str, where: str, found: str, *, expected: str, level: str) -> Problem:
-    """Return a remark on a file, not yet bound to an experiment."""
-    kind = "warning" if level == "warning" else "note"
-    return Problem(
-        experiment="",
-        file=name,
-        where=where,
-        found=found,
-        expected=expected,
-        level=kind,  # type: ignore[arg-type]
-    )

@@ -36,7 +36,7 @@ from stopflow.io.readers.labels import (
     wavelength_nm,
 )
 from stopflow.io.readers.marks import Mark
-from stopflow.io.readers.recording import build_matrix, note
+from stopflow.io.readers.recording import build_matrix
 from stopflow.io.workbook.grid import Cell, Sheet
 from stopflow.io.workbook.headers import bare_unit
 from stopflow.trace import FloatArray, Problem, Recording
@@ -200,12 +200,21 @@ def _read_block(
         return (_matrix(sheet, labels[0], values, waves, time_unit=time_unit),)
     columns = Columns(labels=labels, rows=values, alone_are_pushes=True)
     shown = f"{place}: {len(labels) - 1} columns beside {labels[0].text or 'the times'!r}"
-    notes.append(note(whole, "", f"{shown}, read as traces", expected="", level="note"))
+    notes.append(Problem(whole, f"{shown}, read as traces", level="note", rule="columns-read"))
     said = any(isfinite(wavelength_nm(label.text)) for label in labels[1:])
     if len(waves) > 1 and all(map(isfinite, waves)) and not said and _is_one_way(waves):
         found = f"the headers {', '.join(f'{wave:g}' for wave in waves)}, taken for names of shots"
         expected = f"'{waves[0]:g} nm' and so on, where they are wavelengths"
-        notes.append(note(whole, place, found, expected=expected, level="warning"))
+        notes.append(
+            Problem(
+                whole,
+                found,
+                where=place,
+                expected=expected,
+                level="warning",
+                rule="headers-as-names",
+            )
+        )
     return tuple(
         replace(recording, name=sheet.book)
         for recording in read_columns(

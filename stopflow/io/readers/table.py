@@ -1,7 +1,7 @@
 """The table of readers."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from stopflow.io.readers import (
     bio_kine,
@@ -64,95 +64,55 @@ class Reader:
 
 
 _STATED, _SECONDS = "stated in the file", "seconds"
+
+
+def _text(module: Any, noun: str, endings: str, time: str) -> tuple[str, Reader]:
+    """Return the entry of a text format, whose module has a key, marks, a parser and an example."""
+    return module.KEY, Reader(
+        noun=noun,
+        endings=tuple(endings.split()),
+        time=time,
+        marks=module.MARKS,
+        parse=module.parse,
+        example=module.EXAMPLE,
+    )
+
+
+_TEXTS = (
+    _text(
+        bio_kine,
+        "Bio-Kine ASCII (BioLogic)",
+        ".bka",
+        "stated in the file; else --time-unit, else ms with a warning",
+    ),
+    _text(bio_kine_3d, "Bio-Kine 3-D ASCII (BioLogic)", ".bk3a", _SECONDS),
+    _text(pro_data_csv, "Pro-Data CSV (Applied Photophysics)", ".csv", _SECONDS),
+    _text(pro_data_store, "Pro-Data text (Applied Photophysics)", ".dsa", _SECONDS),
+    _text(kinetic_studio, "Kinetic Studio CSV (TgK / Hi-Tech)", ".csv", _SECONDS),
+    _text(olis, "OLIS 3-D ASCII", ".o3a .csv .txt", _SECONDS),
+    _text(
+        jasco,
+        "JASCO text: time courses and interval scans",
+        ".txt .csv",
+        "stated in the file; minutes in interval scans",
+    ),
+    _text(uv_vis, "UV-Vis kinetics CSV", ".csv", _STATED),
+    _text(
+        diode_array,
+        "diode-array CSV (times and wavelengths)",
+        ".csv .txt",
+        "stated in the file; else seconds",
+    ),
+    _text(kintek, "KinTek Explorer text", ".txt", "--time-unit"),
+    _text(
+        columns,
+        "plain columns of text: CSV, TSV, TXT",
+        ".csv .tsv .txt .dat .asc",
+        "stated in the file; else --time-unit",
+    ),
+)
 READERS: dict[str, Reader] = {
-    bio_kine.KEY: Reader(
-        noun="Bio-Kine ASCII (BioLogic)",
-        endings=(".bka",),
-        time="stated in the file; else --time-unit, else ms with a warning",
-        marks=bio_kine.MARKS,
-        parse=bio_kine.parse,
-        example=bio_kine.EXAMPLE,
-    ),
-    bio_kine_3d.KEY: Reader(
-        noun="Bio-Kine 3-D ASCII (BioLogic)",
-        endings=(".bk3a",),
-        time=_SECONDS,
-        marks=bio_kine_3d.MARKS,
-        parse=bio_kine_3d.parse,
-        example=bio_kine_3d.EXAMPLE,
-    ),
-    pro_data_csv.KEY: Reader(
-        noun="Pro-Data CSV (Applied Photophysics)",
-        endings=(".csv",),
-        time=_SECONDS,
-        marks=pro_data_csv.MARKS,
-        parse=pro_data_csv.parse,
-        example=pro_data_csv.EXAMPLE,
-    ),
-    pro_data_store.KEY: Reader(
-        noun="Pro-Data text (Applied Photophysics)",
-        endings=(".dsa",),
-        time=_SECONDS,
-        marks=pro_data_store.MARKS,
-        parse=pro_data_store.parse,
-        example=pro_data_store.EXAMPLE,
-    ),
-    kinetic_studio.KEY: Reader(
-        noun="Kinetic Studio CSV (TgK / Hi-Tech)",
-        endings=(".csv",),
-        time=_SECONDS,
-        marks=kinetic_studio.MARKS,
-        parse=kinetic_studio.parse,
-        example=kinetic_studio.EXAMPLE,
-    ),
-    olis.KEY: Reader(
-        noun="OLIS 3-D ASCII",
-        endings=(".o3a", ".csv", ".txt"),
-        time=_SECONDS,
-        marks=olis.MARKS,
-        parse=olis.parse,
-        example=olis.EXAMPLE,
-    ),
-    jasco.KEY: Reader(
-        noun="JASCO text: time courses and interval scans",
-        endings=(".txt", ".csv"),
-        time="stated in the file; minutes in interval scans",
-        marks=jasco.MARKS,
-        parse=jasco.parse,
-        example=jasco.EXAMPLE,
-    ),
-    uv_vis.KEY: Reader(
-        noun="UV-Vis kinetics CSV",
-        endings=(".csv",),
-        time=_STATED,
-        marks=uv_vis.MARKS,
-        parse=uv_vis.parse,
-        example=uv_vis.EXAMPLE,
-    ),
-    diode_array.KEY: Reader(
-        noun="diode-array CSV (times and wavelengths)",
-        endings=(".csv", ".txt"),
-        time="stated in the file; else seconds",
-        marks=diode_array.MARKS,
-        parse=diode_array.parse,
-        example=diode_array.EXAMPLE,
-    ),
-    kintek.KEY: Reader(
-        noun="KinTek Explorer text",
-        endings=(".txt",),
-        time="--time-unit",
-        marks=kintek.MARKS,
-        parse=kintek.parse,
-        example=kintek.EXAMPLE,
-    ),
-    columns.KEY: Reader(
-        noun="plain columns of text: CSV, TSV, TXT",
-        endings=(".csv", ".tsv", ".txt", ".dat", ".asc"),
-        time="stated in the file; else --time-unit",
-        marks=columns.MARKS,
-        parse=columns.parse,
-        example=columns.EXAMPLE,
-    ),
+    **dict(_TEXTS),
     sheets.KEY: Reader(
         noun="workbook with a time column and a column a shot",
         endings=(".xlsx", ".xls", ".ods"),

@@ -7,12 +7,11 @@ from pathlib import Path
 from stopflow.errors import FormatError
 from stopflow.io.guard import guarded
 from stopflow.io.workbook.condition_sheets import ConditionSheet, read_condition_sheet
-from stopflow.io.workbook.findings import Level
 from stopflow.io.workbook.grid import Sheet, read_sheets
 from stopflow.io.workbook.names import FileNames, file_key
 from stopflow.io.workbook.reader_process import EXPECTED
 from stopflow.io.workbook.tables import SheetTable, parse_sheet
-from stopflow.trace import Problem, Topic
+from stopflow.trace import Level, Problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +69,7 @@ def read_book(
         with guarded(path.name, expected=EXPECTED):
             return _parse_book(path, sheets_of(path), names)
     except FormatError as error:
-        problem = book_problem(path.name, error.where, error.found, expected=error.expected)
+        problem = Problem.of_error(path.name, error)
         return BookReading(problems=(problem,))
 
 
@@ -78,27 +77,6 @@ def usual_book(path: Path) -> Book | None:
     """Return which of the usual workbooks a file is; None for any other."""
     stem = path.stem.casefold()
     return next((book for book in BOOKS if Path(book.name).stem.casefold() == stem), None)
-
-
-def book_problem(
-    file: str,
-    where: str,
-    found: str,
-    *,
-    expected: str = "",
-    level: Level = "error",
-    topic: Topic = "",
-) -> Problem:
-    """Return a problem of a workbook, of an experiment that is not known here."""
-    return Problem(
-        experiment="",
-        file=file,
-        where=where,
-        found=found,
-        expected=expected,
-        level=level,
-        topic=topic,
-    )
 
 
 @dataclass(slots=True)
@@ -123,10 +101,10 @@ def _parse_book(path: Path, sheets: Sequence[Sheet], names: FileNames) -> BookRe
     tables, problems = found.tables, found.problems
     if not tables and not found.stated and not problems:
         expected = "a table of files"
-        problems.append(book_problem(path.name, "", "an empty workbook", expected=expected))
+        problems.append(Problem(path.name, "an empty workbook", expected=expected))
     if book and found.stated and not tables:
         expected = f"a table with the columns Filename and {book.column}"
-        problems.append(book_problem(path.name, "", "conditions but no table", expected=expected))
+        problems.append(Problem(path.name, "conditions but no table", expected=expected))
     if tables:
         problems = [replace(problem, level="note") for problem in problems]
     return BookReading(tables=tuple(tables), stated=tuple(found.stated), problems=tuple(problems))

@@ -83,6 +83,7 @@ def join_conditions(
                     expected=expected,
                     level="warning",
                     topic="conditions",
+                    rule="several",
                 )
             )
         else:
@@ -113,7 +114,7 @@ def _read(sheet: Sheet) -> ConditionSheet | None:
     if unread:
         shown = " ".join(as_text(cell) for cell in sheet.rows[unread[0]] if cell != "")[:60]
         found = f"{shown!r}{and_more(len(unread) - 1)}; not used"
-        findings.add(sheet.row_place(unread[0]), found, "", "note")
+        findings.add(sheet.row_place(unread[0]), found, "", "note", rule="unused lines")
     return ConditionSheet(
         sheet=sheet, statements=tuple(statements), problems=tuple(findings.problems())
     )
@@ -123,6 +124,8 @@ def _taken(sheet: Sheet, statement: Statement) -> Problem:
     quantity = QUANTITIES[statement.quantity]
     found = f"{statement.shown!r} taken as {quantity.meaning} of all files"
     if not (statement.is_assumed and quantity.assumed):
-        return sheet.problem(statement.entry.place, found, level="note")
+        return sheet.problem(statement.entry.place, found, level="note", rule=statement.quantity)
     found += f", no unit: taken as {quantity.assumed}"
-    return sheet.problem(statement.entry.place, found, expected="a unit", level="warning")
+    return sheet.problem(
+        statement.entry.place, found, expected="a unit", level="warning", rule=statement.quantity
+    )

@@ -1,13 +1,10 @@
 """What is found while a sheet is read: findings of one kind are one problem with a count."""
 
 from dataclasses import dataclass, field
-from typing import Literal
 
 from stopflow.errors import and_more
 from stopflow.io.workbook.grid import Sheet
-from stopflow.trace import Problem, Topic
-
-Level = Literal["error", "warning", "note"]
+from stopflow.trace import Level, Problem, Topic
 
 
 @dataclass(slots=True, kw_only=True)
@@ -18,6 +15,7 @@ class _Finding:
     level: Level
     tail: str
     topic: Topic
+    rule: str
     count: int = 1
     last_where: str = ""
 
@@ -43,6 +41,7 @@ class Findings:
         level: Level = "error",
         *,
         kind: str = "",
+        rule: str = "",
         tail: str = "",
         topic: Topic = "",
     ) -> None:
@@ -55,13 +54,21 @@ class Findings:
         kind
             Findings of the same kind and level are one problem: the first, and how many more there
             are. ``""`` for a finding that stands alone.
+        rule
+            The rule of the problem, where the finding stands alone in its sheet.
         tail
             Continues `found` behind that count.
         """
         key = (level, kind) if kind else (level, where, found, expected, tail)
         if key not in self._found:
             self._found[key] = _Finding(
-                where=where, found=found, expected=expected, level=level, tail=tail, topic=topic
+                where=where,
+                found=found,
+                expected=expected,
+                level=level,
+                tail=tail,
+                topic=topic,
+                rule=kind or rule,
             )
         elif kind and where not in (self._found[key].where, self._found[key].last_where):
             self._found[key].count += 1
@@ -76,6 +83,7 @@ class Findings:
                 expected=item.expected,
                 level=item.level,
                 topic=item.topic,
+                rule=item.rule,
             )
             for item in self._found.values()
         ]

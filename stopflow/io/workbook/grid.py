@@ -7,13 +7,12 @@ Text is read here; every other format is read in a process of its own (`reader_p
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
-from typing import Literal
 
 from stopflow.io.guard import guarded, read_bytes, unreadable
 from stopflow.io.workbook.cells import Cell, column_letters
 from stopflow.io.workbook.reader_process import EXPECTED, READER
 from stopflow.io.workbook.text_table import parse_text_table
-from stopflow.trace import Problem, Topic
+from stopflow.trace import Level, Problem, Topic
 
 ENDINGS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".csv", ".tsv")
 
@@ -72,18 +71,13 @@ class Sheet:
         found: str,
         *,
         expected: str = "",
-        level: Literal["error", "warning", "note"],
+        level: Level,
         topic: Topic = "",
+        rule: str = "",
     ) -> Problem:
         """Return something found in the sheet, of an experiment that is not known here."""
         return Problem(
-            experiment="",
-            file=self.book,
-            where=where,
-            found=found,
-            expected=expected,
-            level=level,
-            topic=topic,
+            self.book, found, where=where, expected=expected, level=level, topic=topic, rule=rule
         )
 
     def place(self, row: int, column: int) -> str:

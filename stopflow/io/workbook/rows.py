@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 
 from stopflow.io.guard import SHOWN
 from stopflow.io.workbook.cells import Cell
-from stopflow.io.workbook.findings import Findings, Level
+from stopflow.io.workbook.findings import Findings
 from stopflow.io.workbook.grid import Sheet
 from stopflow.io.workbook.headers import Header, fold_name
 from stopflow.io.workbook.layout import UNIT_NAMES, Head
 from stopflow.io.workbook.names import FileNames, as_text, file_key
 from stopflow.io.workbook.values import COUNTS, Entry, ValueReader
+from stopflow.trace import Level
 
 LONGEST_NAME = 255
 """Characters of a file name, the limit of file systems."""
@@ -22,12 +23,16 @@ _PATH = re.compile(r"[/\\]|^[A-Za-z]:|^\.\.?$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SheetRow:
-    """What one row says of one file; `extra` has the columns without a meaning, as text."""
+    """What one row says of one file; `extra` has the columns without a meaning, as text.
+
+    Its `place` is in the sheet of the workbook `book`.
+    """
 
     file: str
     channel: int | None
     entries: Mapping[str, Entry]
     extra: Mapping[str, str]
+    book: str
     place: str
 
 
@@ -124,6 +129,7 @@ class RowReader:
             channel=channel,
             entries=entries,
             extra=extra,
+            book=self.sheet.book,
             place=self.sheet.row_place(number),
         )
 

@@ -124,7 +124,14 @@ def remark_on_statement(statement: Statement, findings: Findings) -> None:
     if statement.quantity == "concentration" and is_before_mixing(statement.shown):
         found, expected, level = f"{found}; used as it stands", AFTER_MIXING, "warning"
     topic: Topic = "conditions" if expected else ""
-    findings.add(statement.entry.place, found, expected, level, topic=topic)
+    findings.add(
+        statement.entry.place,
+        found,
+        expected,
+        level,
+        rule=f"{statement.quantity} of rows",
+        topic=topic,
+    )
 
 
 def _read_statement(
@@ -153,6 +160,8 @@ def _read_statement(
     if len({statement.entry.value for statement in read}) > 1:
         shown = ", ".join(repr(statement.shown) for statement in read)
         expected = f"one {QUANTITIES[read[0].quantity].meaning} beside the table; none is used"
-        values.findings.add(read[0].entry.place, shown, expected, "warning", topic="conditions")
+        values.findings.add(
+            read[0].entry.place, shown, expected, "warning", rule="several", topic="conditions"
+        )
         return None
     return read[-1] if read else None

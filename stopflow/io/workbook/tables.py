@@ -168,7 +168,7 @@ class _Table:
         if used:
             found = f"a hidden row of a file{and_more(len(used) - 1)}, read like the others"
             expected = "no hidden rows; delete those that are not to count"
-            self.reader.findings.add(used[0], found, expected, "warning")
+            self.reader.findings.add(used[0], found, expected, "warning", rule="hidden rows")
         return sorted(read, key=lambda item: item[0])
 
     def _cell(self, number: int, column: int) -> Cell:
@@ -294,7 +294,9 @@ def _remark_on_titles(numbers: Sequence[int], reader: RowReader) -> None:
     if titles:
         shown = _shown(rows[titles[0]])
         found = f"{shown!r}{and_more(len(titles) - 1)} above the table; not used"
-        reader.findings.add(reader.sheet.row_place(titles[0]), found, "", "note")
+        reader.findings.add(
+            reader.sheet.row_place(titles[0]), found, "", "note", rule="lines above"
+        )
 
 
 def _is_summary(name: str) -> bool:

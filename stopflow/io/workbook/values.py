@@ -16,10 +16,11 @@ from stopflow.io.units import (
 )
 from stopflow.io.workbook.cells import Cell
 from stopflow.io.workbook.decimal_signs import DecimalSign, is_ambiguous, without_groups
-from stopflow.io.workbook.findings import Findings, Level
+from stopflow.io.workbook.findings import Findings
 from stopflow.io.workbook.headers import Header, bare_unit
 from stopflow.io.workbook.names import as_text
 from stopflow.io.workbook.vocabulary import QUANTITIES
+from stopflow.trace import Level
 
 BELOW_IS_CELSIUS = 200.0
 """A temperature without a unit is in degrees Celsius below this, in kelvin above."""

@@ -11,16 +11,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stopflow.io.workbook.book import BOOKS, book_problem, read_book, usual_book
+from stopflow.io.workbook.book import BOOKS, read_book, usual_book
 from stopflow.io.workbook.condition_sheets import ConditionSheet, join_conditions
-from stopflow.io.workbook.findings import Level
 from stopflow.io.workbook.grid import ENDINGS, Sheet, read_sheets
 from stopflow.io.workbook.names import FileNames, file_key
 from stopflow.io.workbook.rows import SheetRow
 from stopflow.io.workbook.tables import SheetTable
 from stopflow.io.workbook.values import Entry
 from stopflow.io.workbook.vocabulary import QUANTITIES
-from stopflow.trace import Problem
+from stopflow.trace import Level, Problem
 
 TRUTH = "truth.csv"
 
@@ -85,7 +84,7 @@ def read_workbooks(
             columns.setdefault(quantity, f"{table.sheet.book}, {place}")
         problems += table.problems
     problems += _missing(columns, in_order, tables)
-    rows = tuple(_with_book(row, table.sheet) for table in tables for row in table.rows)
+    rows = tuple(row for table in tables for row in table.rows)
     in_tables = {quantity for row in rows for quantity in row.entries}
     shared, remarks = join_conditions(stated, in_tables)
     problems += remarks
@@ -109,7 +108,7 @@ def merge_rows(rows: Iterable[SheetRow]) -> tuple[SheetRow, tuple[Problem, ...]]
                 problems.append(_disagreement(row, quantity, kept=kept, other=entry))
         for header, text in row.extra.items():
             if extra.setdefault(header, text) != text:
-                extra[f"{header} ({row.place})"] = text
+                extra[f"{header} ({row.book}, {row.place})"] = text
     return replace(first, entries=entries, extra=extra), tuple(problems)
 
 
@@ -150,17 +149,13 @@ def _missing(
         if own is None:
             expected = f"{book.name} with the columns Filename and {book.column}"
             found = f"no workbook with a column for the {meaning}"
-            problems.append(book_problem(book.name, "", found, expected=expected, level="note"))
+            problems.append(Problem(book.name, found, expected=expected, level="note"))
         elif any(table.sheet.book == own for table in tables):
             expected = f"a column such as {book.column}"
             found = f"no column for the {meaning}"
             level: Level = "note" if book.quantity == "rate" else "warning"
-            problems.append(book_problem(own, "header", found, expected=expected, level=level))
+            problems.append(Problem(own, found, where="header", expected=expected, level=level))
     return problems
-
-
-def _with_book(row: SheetRow, sheet: Sheet) -> SheetRow:
-    return replace(row, place=f"{sheet.book}, {row.place}")
 
 
 def _equal(first: Entry, second: Entry) -> bool:
@@ -172,13 +167,13 @@ def _equal(first: Entry, second: Entry) -> bool:
 
 
 def _disagreement(row: SheetRow, quantity: str, *, kept: Entry, other: Entry) -> Problem:
-    book, _, _ = row.place.partition(", ")
-    return book_problem(
-        book,
-        other.place,
+    return Problem(
+        row.book,
         f"{QUANTITIES[quantity].meaning} {other.value} of {row.file!r}, elsewhere {kept.value}",
+        where=other.place,
         expected=f"one value; that of {kept.place} is used",
         level="warning",
+        rule="rows-differ",
         topic="conditions",
     )
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stopflow.kinetics.solver.refusals import Refusal, refuse
 from stopflow.trace import FloatArray, Trace, frozen_array
 
 LEAST_SHARED = 0.5
@@ -40,12 +41,12 @@ class MeanTrace:
             object.__setattr__(self, name, frozen_array(getattr(self, name)))
 
 
-def average_traces(traces: Sequence[Trace], *, start_s: float) -> MeanTrace | str:
+def average_traces(traces: Sequence[Trace], *, start_s: float) -> MeanTrace | Refusal:
     """Average traces from a time on, up to the end of the shortest.
 
     Returns
     -------
-    MeanTrace or str
+    MeanTrace or Refusal
         Why there is no mean, where the traces hardly share any times.
     """
     stop_s = min(float(trace.time_s[-1]) for trace in traces)
@@ -55,7 +56,7 @@ def average_traces(traces: Sequence[Trace], *, start_s: float) -> MeanTrace | st
         parts.append((trace.time_s[kept], trace.signal[kept]))
     grid = min((time for time, _ in parts), key=len)
     if not len(grid):
-        return "the records of the shots do not overlap in time"
+        return refuse("no-overlap")
     if all(np.array_equal(time, grid) for time, _ in parts):
         members = np.array([signal for _, signal in parts])
         times = np.array([time for time, _ in parts])
@@ -64,7 +65,7 @@ def average_traces(traces: Sequence[Trace], *, start_s: float) -> MeanTrace | st
         cells = [_cell_means(time, signal, edges) for time, signal in parts]
         filled = np.all([counts > 0 for _, _, counts in cells], axis=0)
         if filled.sum() < LEAST_SHARED * len(grid):
-            return f"the shots share only {int(filled.sum())} times from {start_s:.6g} s on"
+            return refuse("few-shared-times", points=int(filled.sum()), start_s=start_s)
         times = np.array([time[filled] for time, _, _ in cells])
         members = np.array([signal[filled] for _, signal, _ in cells])
     return MeanTrace(

@@ -17,7 +17,7 @@ from stopflow.kinetics.laws import Proportional, RateLaw, find_law
 from stopflow.kinetics.many.between_traces import scatter_covariance
 from stopflow.kinetics.solver.any_law import Coarse, linear_part, projected_problem
 from stopflow.kinetics.solver.fixed_parameters import Constraints, constrain, free_count, may_centre
-from stopflow.kinetics.solver.refusals import Refusal, refuse
+from stopflow.kinetics.solver.refusals import Refusable, Refusal, refuse
 from stopflow.kinetics.solver.result import Fit
 from stopflow.kinetics.solver.statistics import build_fit
 from stopflow.kinetics.solver.window import MIN_POINTS, Window, validate_trace
@@ -29,7 +29,7 @@ STEPS = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class SharedFit:
+class SharedFit(Refusable):
     """Several traces with common rates.
 
     Attributes
@@ -62,16 +62,6 @@ class SharedFit:
     def __post_init__(self) -> None:
         for name in ("covariance", "scatter"):
             object.__setattr__(self, name, frozen_array(getattr(self, name)))
-
-    @property
-    def ok(self) -> bool:
-        """Whether there are numbers."""
-        return self.refusal is None
-
-    @property
-    def reason(self) -> str:
-        """Why there are no numbers, in a sentence; empty when there are."""
-        return "" if self.refusal is None else self.refusal.reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

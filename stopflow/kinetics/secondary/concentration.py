@@ -132,6 +132,7 @@ def describe_plot(
     phase = name_phase(plot.columns)
     place = "" if set(plot.columns) == {FIRST_RATE} else f"/{phase}"
     reported, why = curve_to_report(taken, plot.curves, span=float(np.ptp(plot.x)))
+    bent = taken.model.kind == "line" and chance < CURVED
     fits = []
     for curve in (*plot.curves, *instead):
         shape = "" if of_amplitude or curve.model.mechanism else _shape(curve, chance)
@@ -146,7 +147,7 @@ def describe_plot(
                 group=described,
                 shared=shared,
                 kind=curve.model.kind,
-                chosen=curve is reported and (follows or not of_amplitude),
+                chosen=curve is reported and not bent and (follows or not of_amplitude),
                 x=plot.x,
                 y=plot.y,
                 error=plot.error,
@@ -181,5 +182,5 @@ def _rank(curve: Curve, plot: ConcentrationPlot) -> str:
         return ""
     kind = plot.following.model.kind
     if plot.behind < 0:
-        return f"the {kind} is not better by enough to take (AICc {plot.behind:+.1f})"
+        return f"not better by enough to take: {kind} (AICc {plot.behind:+.1f})"
     return f"next best: {kind} (AICc {plot.behind:+.1f})"

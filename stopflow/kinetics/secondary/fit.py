@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import nan
+from typing import Literal
 
 import numpy as np
 
@@ -14,10 +15,16 @@ from stopflow.trace import FloatArray, frozen_array
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parameter:
-    """A number with its error, 95 % interval and unit."""
+    """A number with its error, 95 % interval and unit.
+
+    A number with a place is a point of the plot, at that temperature in K or that pH; one of a pair
+    is the correlation of their errors.
+    """
 
     name: str
     value: float
+    role: Literal["parameter", "correlation", "point"] = "parameter"
+    at: float = nan
     stderr: float = nan
     low: float = nan
     high: float = nan
@@ -102,7 +109,7 @@ def secondary_rows_of(
 
     A pair's row is named ``"correlation(k_off, K)"``; its value is the correlation of the two
     errors. Covariance = correlation x stderr x stderr: the whole matrix, for bands by the delta
-    method. Points that are no means of conditions follow as ``"k_on at 298.15 K"``.
+    method. Points that are no means of conditions follow, each ``at`` its temperature or pH.
     """
     rows: list[dict[str, object]] = []
     for fit in fits:
@@ -120,7 +127,9 @@ def secondary_rows_of(
                         str(rows_of_conditions[member]) for member in fit.members
                     ),
                     "rates": " ".join(fit.rates),
+                    "role": parameter.role,
                     "parameter": parameter.name,
+                    "at": parameter.at,
                     "value": parameter.value,
                     "stderr": parameter.stderr,
                     "low95": parameter.low,
@@ -139,6 +148,7 @@ def _correlations(fit: SecondaryFit) -> list[Parameter]:
     errors = np.sqrt(np.diag(fit.curve.covariance))
     return [
         Parameter(
+            role="correlation",
             name=f"correlation({fit.parameters[i].name}, {fit.parameters[j].name})",
             value=float(fit.curve.covariance[i, j] / (errors[i] * errors[j]))
             if errors[i] * errors[j] > 0

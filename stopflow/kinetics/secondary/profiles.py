@@ -231,10 +231,12 @@ _DRAWN: dict[str, Callable[[FloatArray, FloatArray, FloatArray, float], list[_Dr
 
 
 def _as_parameter(rate: Rate, coordinate: str) -> Parameter:
-    """Name a k_on by its temperature or pH, as the table and the picture need it."""
+    """Name a k_on by its temperature or pH, as the table shows it."""
     place = f"{rate.at:.2f} K" if coordinate == "temperature" else f"pH {rate.at:.2f}"
     return Parameter(
+        role="point",
         name=f"k_on at {place}",
+        at=rate.at,
         value=rate.k,
         stderr=rate.k * rate.error,
         low=rate.low,

@@ -56,6 +56,28 @@ class Refusal:
         return say_refusal(self.because, self.values)
 
 
+class Refusable:
+    """What has numbers or a refusal: the field `refusal`, and what follows from it."""
+
+    __slots__ = ()
+    refusal: Refusal | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether there are numbers."""
+        return self.refusal is None
+
+    @property
+    def status(self) -> FitStatus:
+        """How the fit ended."""
+        return FitStatus.OK if self.refusal is None else self.refusal.status
+
+    @property
+    def reason(self) -> str:
+        """Why there are no numbers, in a sentence; empty when there are."""
+        return "" if self.refusal is None else self.refusal.reason
+
+
 def refuse(because: str, **values: float | str) -> Refusal:
     """Refuse a fit for a reason of the table, with the values for its sentence."""
     return Refusal(because=because, values=values)
@@ -72,7 +94,32 @@ _SIMPLER: Final = "; use a law with fewer phases, or record longer and with less
 
 REFUSALS: Final[Mapping[str, tuple[FitStatus, str]]] = {
     "unreadable": (FitStatus.UNREADABLE, "{text}"),
-    "unusable-start": (FitStatus.START_UNUSABLE, "{text}"),
+    "crossed-ends": (
+        FitStatus.START_UNUSABLE,
+        "the fit would end at {end_s:.6g} s, which is not after its start at {start_s:.6g} s; "
+        "give an end that lies after the start",
+    ),
+    "no-time": (FitStatus.START_UNUSABLE, "the start time is {start_s}, not a time"),
+    "late-start": (
+        FitStatus.START_UNUSABLE,
+        "the start time {start_s:.6g} s lies beyond the data, which end at {last_s:.6g} s; is its "
+        "unit that of the file?",
+    ),
+    "far-start": (
+        FitStatus.START_UNUSABLE,
+        "the start time {start_s:.6g} s lies {gap_s:.3g} s before the data, which last from "
+        "{first_s:.6g} to {last_s:.6g} s: nothing is left of a reaction that long; is its unit "
+        "that of the file?",
+    ),
+    "different-laws": (
+        FitStatus.INSEPARABLE,
+        "they are fitted with different rate laws, {laws}",
+    ),
+    "no-overlap": (FitStatus.EMPTY, "the records of the shots do not overlap in time"),
+    "few-shared-times": (
+        FitStatus.TOO_FEW_POINTS,
+        "the shots share only {points} times from {start_s:.6g} s on",
+    ),
     "no-traces": (FitStatus.EMPTY, "there are no traces"),
     "empty": (FitStatus.EMPTY, "the trace is empty"),
     "too-few": (

@@ -9,12 +9,12 @@ from numpy.typing import ArrayLike
 
 from stopflow.display import html_table
 from stopflow.kinetics.laws import Proportional, RateLaw
-from stopflow.kinetics.solver.refusals import FitStatus, Refusal
+from stopflow.kinetics.solver.refusals import Refusable, Refusal
 from stopflow.trace import FloatArray, frozen_array
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Fit:
+class Fit(Refusable):
     """One fitted trace.
 
     Attributes
@@ -83,21 +83,6 @@ class Fit:
     def law(self) -> str:
         """Key of the law."""
         return self.rate_law.key
-
-    @property
-    def ok(self) -> bool:
-        """Whether there are numbers."""
-        return self.refusal is None
-
-    @property
-    def status(self) -> FitStatus:
-        """How the fit ended."""
-        return FitStatus.OK if self.refusal is None else self.refusal.status
-
-    @property
-    def reason(self) -> str:
-        """Why there are no numbers, in a sentence; empty when the fit is OK."""
-        return "" if self.refusal is None else self.refusal.reason
 
     @property
     def nearest(self) -> Mapping[str, float]:

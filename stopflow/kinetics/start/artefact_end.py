@@ -10,6 +10,7 @@ from math import log, nan
 import numpy as np
 
 from stopflow.kinetics.start.detected_start import InitialDeviation
+from stopflow.kinetics.start.reasons import StartReason, because
 from stopflow.trace import FloatArray
 
 # In standard errors.
@@ -19,7 +20,7 @@ MEASURED_FALL = 2.5
 NEGLIGIBLE = 1 / 50
 
 
-def artefact_end(initial: InitialDeviation) -> tuple[float, str]:
+def artefact_end(initial: InitialDeviation) -> tuple[float, StartReason]:
     """Find where an artefact is over: (start in seconds, why there)."""
     edges, edge = initial.edge_s, initial.edge
     middle, error = initial.middle_s, initial.error
@@ -27,17 +28,17 @@ def artefact_end(initial: InitialDeviation) -> tuple[float, str]:
     size = np.abs(initial.deviation)
     seen = np.flatnonzero(size[:edge] > SEEN * error[:edge])
     if len(seen) == 0:
-        return first_ok, "from here on the points follow the fit"
+        return first_ok, because("follows")
     last = int(seen[-1])
     decay = _decay_time(middle, size, size + 2 * error, last=last)
     left = max(log(size[last] / NEGLIGIBLE), 0.0)
     end = float(middle[last]) + decay * left if np.isfinite(decay) else first_ok
     latest = first_s + 2 * (first_ok - first_s)
     end = min(max(end, float(edges[last + 1])), latest)
-    reason = f"the artefact is last seen at {1e3 * middle[last]:.4g} ms"
-    if np.isfinite(decay):
-        reason += f" and falls with {1e3 * decay:.2g} ms; here 1/50 of the noise is left"
-    return end, reason
+    seen_ms = 1e3 * float(middle[last])
+    if not np.isfinite(decay):
+        return end, because("artefact", seen_ms=seen_ms)
+    return end, because("falling-artefact", seen_ms=seen_ms, decay_ms=1e3 * decay)
 
 
 def _decay_time(middle: FloatArray, size: FloatArray, upper: FloatArray, *, last: int) -> float:

@@ -34,6 +34,7 @@ from stopflow.kinetics.solver.refusals import Refusal
 from stopflow.kinetics.solver.window import validate_trace
 from stopflow.kinetics.start.detected_start import StartDetection, undetected
 from stopflow.kinetics.start.propose import TraceGroup, propose_starts
+from stopflow.kinetics.start.reasons import StartReason, because_of
 from stopflow.kinetics.start.shared_start import share_starts
 from stopflow.trace import FloatArray, Shot
 
@@ -50,13 +51,19 @@ LONGEST_IN_DEAD_TIMES = 25.0
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Part:
-    """What is judged of one trace, and what is said of the points before it."""
+    """What is judged of one trace, and what is said of the points before it: keys with values."""
 
     at: int
     time_s: FloatArray
     signal: FloatArray
-    before: str = ""
+    before: tuple[tuple[str, dict[str, float]], ...] = ()
     first_s: float
+
+    def explained(self, why: StartReason) -> StartReason:
+        """Say what comes before this part, then why it starts where it does."""
+        for key, values in reversed(self.before):
+            why = why.within(key, **values)
+        return why
 
 
 def detect_starts(
@@ -107,7 +114,7 @@ def _at_a_point(detection: StartDetection, time_s: FloatArray) -> StartDetection
     if at >= len(time_s) or time_s[at] == start_s:
         return detection
     return detection.moved(
-        float(time_s[at]), explanation=detection.explanation, reason=detection.reason
+        float(time_s[at]), explanation=detection.explanation, why=detection.window.because
     )
 
 
@@ -154,7 +161,7 @@ def _detect_each(
     for at, ((time_s, signal), longest) in enumerate(zip(traces, longest_s, strict=True)):
         window = validate_trace(time_s, signal, needed=FEWEST_POINTS)
         if isinstance(window, Refusal):
-            found[at] = undetected(time_s, reason=f"no start detected: {window.reason}")
+            found[at] = undetected(time_s, because_of(window))
         else:
             signal = without_stray(signal, after=int(np.searchsorted(time_s, time_s[0] + longest)))
             whole.append(_Part(at=at, time_s=time_s, signal=signal, first_s=float(time_s[0])))
@@ -204,8 +211,7 @@ def _judge(
             validate_trace(part.time_s, part.signal, needed=FEWEST_POINTS) if part.before else None
         )
         if isinstance(refusal, Refusal):
-            reason = f"{part.before}no start detected: {refusal.reason}"
-            found[part.at] = undetected(part.time_s, reason=reason)
+            found[part.at] = undetected(part.time_s, part.explained(because_of(refusal)))
             continue
         groups.setdefault(bytes_of_times(part.time_s), []).append(part)
     for alike in groups.values():
@@ -218,7 +224,9 @@ def _judge(
             with_shift=with_shift,
         )
         for part, detection in zip(alike, propose_starts(group), strict=True):
-            found[part.at] = detection.explained(part.before, first_s=part.first_s)
+            window = detection.window
+            window = replace(window, because=part.explained(window.because))
+            found[part.at] = replace(detection, window=window, first_s=part.first_s)
     return found
 
 
@@ -230,13 +238,13 @@ def _at_limit(signal: FloatArray) -> tuple[int, int]:
 
 def _after_limit(part: _Part, stop: int) -> _Part:
     """Take what comes after the detector was at its limit."""
-    before = f"the detector is at its limit up to {1e3 * part.time_s[stop - 1]:.4g} ms, then "
+    limit_ms = 1e3 * float(part.time_s[stop - 1])
     time_s = part.time_s[stop:]
     return _Part(
         at=part.at,
         time_s=time_s,
         signal=part.signal[stop:],
-        before=part.before + before,
+        before=(*part.before, ("at-limit", {"limit_ms": limit_ms})),
         first_s=float(time_s[0]),
     )
 
@@ -253,12 +261,12 @@ def _after_line(part: _Part) -> _Part | None:
         if count < FEWEST_STRAIGHT:
             return None
         if len(signal) - count >= FEWEST_POINTS and _is_straight(signal[:count]):
-            before = f"a straight line up to {1e3 * part.time_s[count]:.4g} ms, then "
+            line_ms = 1e3 * float(part.time_s[count])
             return _Part(
                 at=part.at,
                 time_s=part.time_s[count:],
                 signal=signal[count:],
-                before=part.before + before,
+                before=(*part.before, ("straight", {"line_ms": line_ms})),
                 first_s=part.first_s,
             )
     return None

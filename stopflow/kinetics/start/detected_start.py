@@ -7,8 +7,9 @@ from math import hypot, inf, nan
 import numpy as np
 
 from stopflow.kinetics.start.course import NOTHING_KNOWN, Course
+from stopflow.kinetics.start.reasons import StartReason
+from stopflow.kinetics.start.trimming import TrimWindow
 from stopflow.trace import FloatArray, frozen_array
-from stopflow.trimming import TrimWindow, whole_window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -105,8 +106,8 @@ class StartDetection:
 
     @property
     def reason(self) -> str:
-        """Why the start lies there."""
-        return self.window.reason
+        """Why the start lies there, in words."""
+        return str(self.window.because)
 
     @property
     def found(self) -> bool:
@@ -149,30 +150,24 @@ class StartDetection:
         length = self.window.stop_s - begin
         return (self.window.start_s - begin) / length if length > 0 else 0.0
 
-    def moved(self, start_s: float, *, explanation: Explanation, reason: str) -> "StartDetection":
+    def moved(
+        self, start_s: float, *, explanation: Explanation, why: StartReason
+    ) -> "StartDetection":
         """Start elsewhere, for the reason given."""
         window = TrimWindow(
             start_s=min(start_s, self.latest_s),
             stop_s=self.window.stop_s,
             source="detected",
-            reason=reason,
+            because=why,
         )
         return replace(self, window=window, explanation=explanation)
 
-    def explained(self, prefix: str, *, first_s: float | None = None) -> "StartDetection":
-        """Put words before the reason, and the first time where it belongs."""
-        return replace(
-            self,
-            window=replace(self.window, reason=prefix + self.reason),
-            first_s=self.first_s if first_s is None else first_s,
-        )
 
-
-def undetected(time_s: FloatArray, *, reason: str) -> StartDetection:
+def undetected(time_s: FloatArray, why: StartReason) -> StartDetection:
     """Keep the whole trace (N,), which may be empty, and say why."""
-    ends = time_s if len(time_s) else np.array([nan])
+    first_s, stop_s = (float(time_s[0]), float(time_s[-1])) if len(time_s) else (nan, nan)
     return StartDetection(
-        window=whole_window(ends, reason=reason),
+        window=TrimWindow(start_s=first_s, stop_s=stop_s, source="first point", because=why),
         explanation=Explanation.UNDETECTED,
-        first_s=float(ends[0]),
+        first_s=first_s,
     )

@@ -10,6 +10,7 @@ from stopflow.kinetics.many.time_blocks import SINGLE_CUTS, STRIDE, TimeBlocks
 from stopflow.kinetics.start.backward_extrapolation import Batch, last_cuts
 from stopflow.kinetics.start.course import NOTHING_KNOWN, Course
 from stopflow.kinetics.start.detected_start import Explanation, InitialDeviation
+from stopflow.kinetics.start.reasons import StartReason
 from stopflow.trace import FloatArray
 
 
@@ -19,7 +20,7 @@ class ProposedStart:
 
     Attributes
     ----------
-    explanation, start_s, reason
+    explanation, start_s, why
         What the first points are taken for, where the trace may start, and why there.
     course
         What changes from a time on.
@@ -37,7 +38,7 @@ class ProposedStart:
 
     explanation: Explanation
     start_s: float
-    reason: str
+    why: StartReason
     course: Course = NOTHING_KNOWN
     follows_from_s: float = inf
     latest_s: float = inf

@@ -20,14 +20,14 @@ from stopflow.kinetics.start.hidden_phase import find_hidden_phases
 from stopflow.kinetics.start.noise import noise_of_steps, robust_mass
 from stopflow.kinetics.start.proposals import FirstCuts, ProposedStart, initial_deviation
 from stopflow.kinetics.start.reaction import MUCH, after_short_artefacts, reactions
+from stopflow.kinetics.start.reasons import StartReason, because
 from stopflow.kinetics.start.residual_artefact import deviations, shifts_of_k
+from stopflow.kinetics.start.trimming import TrimWindow
 from stopflow.kinetics.uncertainty.noise import Noise, estimate_noise
 from stopflow.trace import FloatArray
-from stopflow.trimming import TrimWindow
 
 # Noise below this is rounding of a signal of size 1.
 ROUNDING = 1e-12
-NOWHERE = "no start detected: no part of the trace follows the fit of what comes after"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -62,9 +62,7 @@ def propose_starts(group: TraceGroup) -> list[StartDetection]:
     accepted = first_accepted(batch)
     first_cuts = FirstCuts(batch=batch, law=group.law, accepted=accepted, longest_s=group.longest_s)
     proposals: dict[int, ProposedStart] = {
-        int(row): _one_phase(
-            batch, int(row), 0, "no artefact seen: the first points follow the fit"
-        )
+        int(row): _one_phase(batch, int(row), 0, because("first-points"))
         for row in np.flatnonzero(accepted == 0)
     }
     cut = np.flatnonzero(accepted > 0)
@@ -128,14 +126,14 @@ def _build_batch(group: TraceGroup) -> Batch:
     )
 
 
-def _one_phase(batch: Batch, row: int, cut: int, reason: str) -> ProposedStart:
+def _one_phase(batch: Batch, row: int, cut: int, why: StartReason) -> ProposedStart:
     """One phase from a cut on."""
     fits = batch.fits
     start_s = float(batch.blocks.edge_s[batch.blocks.cuts[cut]])
     return ProposedStart(
         explanation=Explanation.ARTEFACT if cut else Explanation.NOTHING_SEEN,
         start_s=start_s,
-        reason=reason,
+        why=why,
         course=Course(
             from_s=start_s,
             phases=((exp(fits.log_k[row, cut]), float(fits.amplitude[row, cut])),),
@@ -164,7 +162,7 @@ def _artefacts(
         initial = initial_deviation(
             batch, row, int(blocks.cuts[cut]), deviation=deviation[i], error=error[i]
         )
-        start_s, reason = artefact_end(initial)
+        start_s, why = artefact_end(initial)
         late = min(int(np.searchsorted(cut_s, start_s, side="right")) - 1, len(cut_s) - 1)
         # Without a decay after it the cut took the reaction rather than an artefact.
         if batch.fits.found[row, late]:
@@ -173,7 +171,7 @@ def _artefacts(
             # A flow that does not stand still may last longer.
             latest_s = latest_s if initial.follows_from_s <= latest_s else inf
             found[row] = replace(
-                _one_phase(batch, row, cut, reason),
+                _one_phase(batch, row, cut, why),
                 start_s=min(start_s, latest_s),
                 latest_s=latest_s,
                 initial=initial,
@@ -191,7 +189,7 @@ def _detection(
 ) -> StartDetection:
     """Put the proposal and the curve of k against the cut together."""
     time_s, blocks = group.time_s, batch.blocks
-    found = undetected(time_s, reason=NOWHERE)
+    found = undetected(time_s, because("nowhere"))
     if proposal is not None:
         last = len(time_s) - 1
         start_s = float(time_s[min(int(np.searchsorted(time_s, proposal.start_s)), last)])
@@ -201,7 +199,7 @@ def _detection(
                 start_s=start_s,
                 stop_s=float(time_s[-1]),
                 source="detected",
-                reason=proposal.reason,
+                because=proposal.why,
             ),
             explanation=proposal.explanation,
             first_s=blocks.first_s,

@@ -25,6 +25,7 @@ from stopflow.kinetics.start.flow import (
     flow_stop,
 )
 from stopflow.kinetics.start.proposals import FirstCuts, ProposedStart, initial_deviation
+from stopflow.kinetics.start.reasons import because
 from stopflow.kinetics.start.relaxation import (
     SHORTEST_PHASE_S,
     explains_more_than_a_line,
@@ -86,14 +87,11 @@ def reactions(
     for i, row in enumerate(rows.tolist()):
         course = course_of(both, i, from_s=batch.blocks.first_s)
         if _follows_law(first_cuts, row, stop=int(stop[i])):
-            said = f"{first_cuts.law} describes the trace from the first point"
+            why = because("law", law=first_cuts.law)
         elif reaction[i]:
-            said = (
-                "two phases describe the trace from the first point, the faster one of about "
-                f"{both.k_per_s[i, 0]:.3g}/s"
-            )
+            why = because("two-phases", fast_per_s=float(both.k_per_s[i, 0]))
         elif slowly[i]:
-            said = "a slow relaxation describes the trace from the first point"
+            why = because("relaxation")
         else:
             if follow[i]:
                 hidden[row] = (course, (float(both.log_k[i, 0]), float(error[i])))
@@ -101,7 +99,7 @@ def reactions(
         found[row] = ProposedStart(
             explanation=Explanation.REACTION,
             start_s=batch.blocks.first_s,
-            reason=f"no artefact seen: {said}",
+            why=why,
             course=course,
         )
     return found, hidden
@@ -252,13 +250,13 @@ def _after_short(
     from_s = float(blocks.edge_s[edge])
     initial = None
     start_s = blocks.first_s + MARGIN * (from_s - blocks.first_s)
-    reason = f"an artefact is seen up to {1e3 * from_s:.4g} ms"
+    why = because("short-artefact", seen_ms=1e3 * from_s)
     if known is not None:
         first = blocks.edges - 1
         initial = initial_deviation(
             batch, row, edge, deviation=known[0][:first], error=batch.block_sd[row, :first]
         )
-        start_s, reason = artefact_end(initial)
+        start_s, why = artefact_end(initial)
     # What is seen of the change, artefact and all: phases may miss one that was cut away.
     at = min(int(np.searchsorted(blocks.edge_s, start_s)), len(blocks.counts) - 1)
     levels = batch.means[row, [0, at, -1]]
@@ -272,7 +270,7 @@ def _after_short(
         explanation=Explanation.ARTEFACT,
         start_s=min(start_s, latest_s),
         latest_s=latest_s,
-        reason=f"{reason}; then a reaction of more than one phase",
+        why=why.within("more-phases"),
         course=course,
         follows_from_s=from_s,
         initial=initial,

@@ -11,6 +11,7 @@ from stopflow.kinetics.start.artefact_end import artefact_end, pool
 from stopflow.kinetics.start.backward_extrapolation import SURPRISING
 from stopflow.kinetics.start.course import AT_ONCE, NOTHING_KNOWN
 from stopflow.kinetics.start.detected_start import Explanation, StartDetection
+from stopflow.kinetics.start.reasons import because
 
 FEWEST_SHOTS = 4
 LATE = 2.0
@@ -84,13 +85,10 @@ def _with_their_phase(detections: Sequence[StartDetection]) -> list[StartDetecti
     if np.ptp(rates) < CHANGES or misfit < free + SURPRISING * np.sqrt(2 * free):
         return list(detections)
     low, high = np.exp([rates.min(), rates.max()])
-    reason = (
-        f"no artefact seen: the rate of the short first phase changes from {low:.3g} to "
-        f"{high:.3g}/s between the shots, and an artefact does not depend on the mixture"
-    )
+    why = because("changing-phase", low_per_s=float(low), high_per_s=float(high))
     return [
         replace(
-            item.moved(item.first_s, explanation=Explanation.REACTION, reason=reason),
+            item.moved(item.first_s, explanation=Explanation.REACTION, why=why),
             shift_s=np.empty(0),
             shift_sigma=np.empty(0),
         )
@@ -191,8 +189,7 @@ def _without_artefact(detection: StartDetection) -> StartDetection:
     moved = detection.moved(
         detection.first_s,
         explanation=Explanation.NOTHING_SEEN,
-        reason="no artefact in most shots of the experiment; alone this one would start "
-        f"at {1e3 * detection.window.start_s:.4g} ms",
+        why=because("rare-artefact", alone_ms=1e3 * detection.window.start_s),
     )
     return replace(moved, shift_s=np.empty(0), shift_sigma=np.empty(0))
 
@@ -215,19 +212,20 @@ def _settled(detection: StartDetection, *, usual_s: float) -> StartDetection:
     start_s = detection.first_s + usual_s
     if not detection.first_s < start_s < detection.window.stop_s:
         return detection
-    alone_s = 1e3 * detection.window.start_s
+    alone_ms = 1e3 * detection.window.start_s
     if not (detection.found or len(detection.cut_s)):
         # The trace itself cannot be used: a later start would only hide why.
         return detection
     if not detection.found:
-        reason = f"as others ({detection.reason})"
-    elif detection.explanation in (Explanation.REACTION, Explanation.NOTHING_SEEN):
-        reason = f"as the other shots; alone this one would start at {alone_s:.4g} ms"
-    elif _since(detection) > LATE * usual_s:
-        reason = f"as the other shots; alone this one would start at {alone_s:.4g} ms"
+        why = detection.window.because.within("as-others")
+    elif (
+        detection.explanation in (Explanation.REACTION, Explanation.NOTHING_SEEN)
+        or _since(detection) > LATE * usual_s
+    ):
+        why = because("other-shots", alone_ms=alone_ms)
     elif detection.explanation is Explanation.ARTEFACT:
         start_s = max(start_s, detection.follows_from_s)
-        reason = f"{detection.reason}; start shared by the shots, alone {alone_s:.4g} ms"
+        why = detection.window.because.within("shared", alone_ms=alone_ms)
     else:
         return detection
-    return detection.moved(start_s, explanation=Explanation.ARTEFACT, reason=reason)
+    return detection.moved(start_s, explanation=Explanation.ARTEFACT, why=why)

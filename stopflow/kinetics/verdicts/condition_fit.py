@@ -16,8 +16,10 @@ from stopflow.kinetics.laws import find_law
 from stopflow.kinetics.many.mean_trace import MeanTrace, average_traces
 from stopflow.kinetics.many.shared import SharedFit, fit_shared
 from stopflow.kinetics.settings import AnalysisSettings
+from stopflow.kinetics.solver.refusals import Refusal, refuse
 from stopflow.kinetics.solver.result import Fit, predict
 from stopflow.kinetics.start.detected_start import undetected
+from stopflow.kinetics.start.reasons import because
 from stopflow.kinetics.verdicts.findings import Finding
 from stopflow.kinetics.verdicts.fit_shot import finish_shot, prepare_shot
 from stopflow.kinetics.verdicts.replicates import FEWEST_REPLICATES, ReplicateMean
@@ -72,20 +74,21 @@ def fit_condition(
         return None
     laws = list(dict.fromkeys(item.analysis.law for item in used))
     if len(laws) > 1:
-        return _none(how, f"they are fitted with different rate laws, {' and '.join(laws)}")
+        return _none(how, refuse("different-laws", laws=" and ".join(laws)))
     fit = _fit_mean if how == "mean" else _fit_joint
     return fit(used, settings, laws[0])
 
 
-def _none(how: Together, why: str) -> ConditionFit:
-    finding = RULES["not-together"].finding(why=why)
+def _none(how: Together, refusal: Refusal, *, of: str = "") -> ConditionFit:
+    """Return no fit and why; `of` names what was refused, where that is not the shots."""
+    finding = RULES["not-together"].finding(because=refusal.because, of=of, **refusal.values)
     return ConditionFit(how=how, rates={}, amplitudes={}, findings=(finding,))
 
 
 def _fit_mean(used: Sequence[UsedShot], settings: AnalysisSettings, law: str) -> ConditionFit:
     start_s = max(item.result.fit.start_s for item in used)
     mean = average_traces([item.trace for item in used], start_s=start_s)
-    if isinstance(mean, str):
+    if isinstance(mean, Refusal):
         return _none("mean", mean)
     shot = replace(
         used[0].shot,
@@ -95,12 +98,12 @@ def _fit_mean(used: Sequence[UsedShot], settings: AnalysisSettings, law: str) ->
         end_s=None,
         workbook_rate_per_s=None,
     )
-    detection = undetected(mean.time_s, reason="the mean begins where all shots have begun")
+    detection = undetected(mean.time_s, because("mean"))
     prepared = prepare_shot(shot, settings, detection=detection)
     analysis = finish_shot(prepared, settings, law=law)
     result = analysis.result
     if result is None:
-        return _none("mean", f"of their mean trace, {analysis.reason}")
+        return _none("mean", analysis.refusal or refuse("no-traces"), of="mean trace")
     left = max(item.result.start_inflation for item in used)
     names = find_law(law).rates
     errors = _mean_scatter(mean, result.fit) if len(used) >= FEWEST_REPLICATES else {}
@@ -147,8 +150,8 @@ def _fit_joint(used: Sequence[UsedShot], settings: AnalysisSettings, law: str) -
         starts_s=[item.result.fit.start_s for item in used],
         fixed=dict(settings.fixed),
     )
-    if not shared.ok:
-        return _none("joint", shared.reason)
+    if shared.refusal is not None:
+        return _none("joint", shared.refusal)
     scattered = len(used) >= FEWEST_REPLICATES
     errors = _scatter_errors(shared, law) if scattered else dict(shared.stderr)
     rates = {}

@@ -15,12 +15,14 @@ from stopflow.kinetics.solver.refusals import Refusal, refuse
 from stopflow.kinetics.solver.result import Fit, predict
 from stopflow.kinetics.solver.window import validate_trace
 from stopflow.kinetics.start.detect import StartDetection
+from stopflow.kinetics.start.trimming import choose_window
 from stopflow.kinetics.uncertainty.interval import (
     intervals,
     noise_correlation,
     window_intervals,
 )
 from stopflow.kinetics.uncertainty.quantisation import digitising_step
+from stopflow.kinetics.usable_points import Omission
 from stopflow.kinetics.verdicts.compare_laws import compare_laws
 from stopflow.kinetics.verdicts.law_comparison import LawComparison
 from stopflow.kinetics.verdicts.shot import PreparedShot, ShotAnalysis, ShotResult
@@ -28,7 +30,6 @@ from stopflow.kinetics.verdicts.shot_errors import bound_of_k, error_factors
 from stopflow.kinetics.verdicts.shot_phases import find_inseparable, find_needless_phase
 from stopflow.kinetics.verdicts.workbook_columns import stated_ratio
 from stopflow.trace import Conditions, Shot, Trace
-from stopflow.trimming import TrimWindow, choose_window
 
 
 def prepare_shot(
@@ -37,7 +38,7 @@ def prepare_shot(
     *,
     detection: StartDetection | None,
     fits: Mapping[str, Fit] | None = None,
-    omitted: tuple[str, ...] = (),
+    omitted: tuple[Omission, ...] = (),
 ) -> PreparedShot:
     """Choose the window, fit with and without slope; with ``auto``, every other law too.
 
@@ -51,11 +52,10 @@ def prepare_shot(
     window = choose_window(
         trace.time_s, workbook_start_s=shot.start_s, end_s=shot.end_s, detected=detection.window
     )
-    if isinstance(window, TrimWindow) and window.source == "workbook":
+    if isinstance(window, Refusal):
+        return PreparedShot(shot=shot, detection=detection, refusal=window)
+    if window.source == "workbook":
         window = replace(window, source=shot.start_from)
-    if isinstance(window, str):
-        refusal = refuse("unusable-start", text=window)
-        return PreparedShot(shot=shot, detection=detection, refusal=refusal)
     start_s = window.start_s if len(trace) else None
     single, slope = (
         (fits or {}).get(law)

@@ -271,19 +271,21 @@ def judge_shot(shot: ShotAnalysis, thresholds: QualityThresholds) -> tuple[Findi
         values = rule.judge(result, thresholds) if rule.judge else None
         if values is not None:
             findings.append(rule.finding(**values))
-    findings += [RULES["omitted-points"].finding(text=text) for text in shot.omitted]
+    findings += [RULES["omitted-points"].finding(**omission) for omission in shot.omitted]
     ours = shot.window is not None and shot.window.source in ("detected", "first point")
     if ours and not result.fit.rate_law.memoryless:
         since = result.fit.start_s - min(shot.first_s, 0.0)
         if result.fit.k_per_s * since > thresholds.time_zero_kt:
             findings.append(RULES["time-zero"].finding(since_s=since))
     # Points at the limit of the detector follow no rate law: there is no other one to be had.
-    if any(finding.rule == "saturated" for finding in findings):
-        return tuple(finding for finding in findings if finding.rule not in FOLLOWED)
-    if shot.window and shot.window.source == "first point":
+    limited = any(finding.rule == "saturated" for finding in findings)
+    if limited:
+        findings = [finding for finding in findings if finding.rule not in FOLLOWED]
+    elif shot.window and shot.window.source == "first point":
         follows = shot_rules.follows(result, thresholds)
         rule = RULES["no-start" if follows else "artefact-inside"]
-        findings.append(rule.finding(text=shot.window.reason))
+        why = shot.window.because
+        findings.append(rule.finding(because=why.keys, **why.values))
     removed = start_removes(shot, thresholds)
     if removed is not None:
         findings.append(RULES["start-removes"].finding(**removed))

@@ -11,6 +11,7 @@ from typing import Final
 from stopflow.errors import SettingsError, StoreError, and_more
 from stopflow.kinetics.laws import find_law
 from stopflow.kinetics.solver.refusals import say_refusal
+from stopflow.kinetics.start.reasons import say_start
 from stopflow.kinetics.verdicts.findings import Finding, Value
 
 BETWEEN_REASONS: Final = "; "
@@ -20,6 +21,23 @@ Parts = tuple[str, str]
 
 def _refused(finding: Finding) -> Parts:
     return _literal(say_refusal(str(finding.values["because"]), finding.values)), ""
+
+
+def _starts_there(finding: Finding) -> Parts:
+    return _literal(say_start(_listed(finding.values["because"]), finding.values)), ""
+
+
+def _omitted(finding: Finding) -> Parts:
+    if "padded" in finding.values:
+        return (
+            "the last {padded} points all have the value {value:.6g}",
+            ": the recording ended at {ended_s:.6g} s and was padded, they are left out",
+        )
+    has = "1 point has" if finding.values["wrong"] == 1 else "{wrong} points have"
+    return (
+        f"{has} of {{points}} no usable value",
+        " (the first is {value:.3g} at {at_s:.6g} s) and left out",
+    )
 
 
 def _undetermined(finding: Finding) -> Parts:
@@ -35,9 +53,11 @@ def _residual_runs(finding: Finding) -> Parts:
     if stray:
         points = "1 point lies" if stray == 1 else "{stray} points lie"
         return points + " far off the fit", ": spikes or bubbles, which --robust lets count less"
+    ratio = finding.values["ratio"]
+    times = "{ratio:.0f}" if isinstance(ratio, float) and ratio >= 1000 else "{ratio:.3g}"
     return (
         "the residuals show a systematic pattern",
-        " (their mean square is {ratio:.3g} times what the noise explains): another rate law, a "
+        f" (their mean square is {times} times what the noise explains): another rate law, a "
         "bubble, or a start inside the artefact",
     )
 
@@ -86,6 +106,14 @@ def _without_outliers(finding: Finding) -> Parts:
     )
 
 
+def _not_together(finding: Finding) -> Parts:
+    of = "of their {of}, " if finding.values["of"] else ""
+    return (
+        "the shots could not be fitted together",
+        f", so that k is the mean of their own rates: {of}{_refused(finding)[0]}",
+    )
+
+
 def _none_fitted(finding: Finding) -> Parts:
     said = dict.fromkeys(say(item) for item in finding.because)
     return "no shot can be used", _literal(f": {', '.join(said)}")
@@ -118,7 +146,6 @@ def _listed(value: Value) -> tuple[str, ...]:
     return value if isinstance(value, tuple) else (str(value),)
 
 
-_TEXT: Parts = ("{text}", "")
 SENTENCES: Final[Mapping[str, Parts | Callable[[Finding], Parts]]] = {
     "refused": _refused,
     "slope": (
@@ -152,15 +179,15 @@ SENTENCES: Final[Mapping[str, Parts | Callable[[Finding], Parts]]] = {
     ),
     "law-shift": _law_shift,
     "wrong-law": _wrong_law,
-    "omitted-points": _TEXT,
+    "omitted-points": _omitted,
     "time-zero": (
         "this rate law counts time from the start of the reaction",
         ", and the fit begins {since_s:.3g} s after the file's first point or time zero: give the "
         "start, or "
         "dead time and the time when the flow stopped",
     ),
-    "no-start": _TEXT,
-    "artefact-inside": _TEXT,
+    "no-start": _starts_there,
+    "artefact-inside": _starts_there,
     "start-removes": (
         "the detected start at {start_ms:.4g} ms leaves out about {change:.0%} of the change and "
         "{time:.0%} of the record",
@@ -198,10 +225,7 @@ SENTENCES: Final[Mapping[str, Parts | Callable[[Finding], Parts]]] = {
     "little-excess": _excess,
     "no-excess": _excess,
     "shots": _shots,
-    "not-together": (
-        "the shots could not be fitted together",
-        ", so that k is the mean of their own rates: {why}",
-    ),
+    "not-together": _not_together,
     "none-fitted": _none_fitted,
 }
 """Rule -> its sentence."""

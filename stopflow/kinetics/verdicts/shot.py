@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from math import nan
 
 from stopflow.kinetics.signal_checks import SignalChecks
-from stopflow.kinetics.solver.refusals import FitStatus, Refusal
+from stopflow.kinetics.solver.refusals import Refusable, Refusal
 from stopflow.kinetics.solver.result import Fit
 from stopflow.kinetics.solver.window import Window
 from stopflow.kinetics.start.detect import StartDetection
+from stopflow.kinetics.start.trimming import TrimWindow
 from stopflow.kinetics.uncertainty.interval import NoiseCorrelation
+from stopflow.kinetics.usable_points import Omission
 from stopflow.kinetics.verdicts.law_comparison import LawComparison, RateShift
 from stopflow.trace import Conditions, Shot
-from stopflow.trimming import TrimWindow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -89,7 +90,7 @@ class ShotResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class ShotAnalysis:
+class ShotAnalysis(Refusable):
     """The analysis of a shot, without its trace.
 
     Attributes
@@ -101,7 +102,7 @@ class ShotAnalysis:
     result
         None when there is no rate.
     omitted
-        Which points were left out before anything else, in sentences.
+        Numbers of the points that were left out before anything else.
     first_s
         Time of the first point.
     """
@@ -118,26 +119,16 @@ class ShotAnalysis:
     detection: StartDetection | None = None
     fitted: Fit | None = None
     result: ShotResult | None = None
-    omitted: tuple[str, ...] = ()
+    omitted: tuple[Omission, ...] = ()
     first_s: float = nan
-
-    @property
-    def status(self) -> FitStatus:
-        """How the fit ended."""
-        return FitStatus.OK if self.refusal is None else self.refusal.status
-
-    @property
-    def reason(self) -> str:
-        """Why there is no rate, in a sentence; empty when there is one."""
-        return "" if self.refusal is None else self.refusal.reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PreparedShot:
     """A shot trimmed and fitted with the simple laws, before a law is chosen.
 
-    `omitted` says which points were left out before anything else, in sentences; `points` are
-    those that were fitted, where they are at hand.
+    `omitted` holds the numbers of the points that were left out before anything else; `points`
+    are those that were fitted, where they are at hand.
     """
 
     shot: Shot
@@ -148,4 +139,4 @@ class PreparedShot:
     slope: Fit | None = None
     laws: LawComparison | None = None
     points: Window | None = None
-    omitted: tuple[str, ...] = ()
+    omitted: tuple[Omission, ...] = ()

@@ -156,18 +156,7 @@ def class_metrics(trained: Trained[Classifier], data: ClassData) -> dict[str, An
         for name, rows in parts.items()
         if rows.size
     }
-    return scores | {
-        "task": "classification",
-        "parameters": trained.parameters,
-        "seconds": trained.seconds,
-        "epochs": trained.epochs,
-        "best_epoch": trained.best_epoch,
-        "seed": trained.model.record["seed"],
-        "split": split.to_dict(),
-        "status": str(trained.status),
-        "reason": trained.reason,
-        "inputs": trained.inputs_used,
-    }
+    return scores | {"task": "classification"} | trained.summary()
 
 
 def _prepare(

@@ -39,17 +39,7 @@ def part_metrics(k_per_s: FloatArray, data: LabData, split: Split) -> dict[str, 
 
 def metrics_of(trained: Trained, data: LabData, k_per_s: FloatArray) -> dict[str, Any]:
     """Return the content of metrics.json for a run whose model predicts `k_per_s` (N,)."""
-    return part_metrics(k_per_s, data, trained.split) | {
-        "parameters": trained.parameters,
-        "seconds": trained.seconds,
-        "epochs": trained.epochs,
-        "best_epoch": trained.best_epoch,
-        "seed": trained.model.record["seed"],
-        "split": trained.split.to_dict(),
-        "status": str(trained.status),
-        "reason": trained.reason,
-        "inputs": trained.inputs_used,
-    }
+    return part_metrics(k_per_s, data, trained.split) | trained.summary()
 
 
 def prediction_rows(k_per_s: FloatArray, data: LabData, split: Split) -> list[dict[str, Any]]:

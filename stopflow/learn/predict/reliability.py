@@ -177,15 +177,20 @@ def _range_warnings(time_s: FloatArray, *, kt: float, log_sd: float, prior: Prio
     slowest, fastest = prior.kt[0], prior.fastest(first)
     if math.log(kt) - slack < math.log(slowest) + 0.1:
         return [
-            f"k T = {kt:.2g} is at or below the {slowest:g} the model was trained on: "
-            "too little of the reaction is recorded, record longer"
+            f"k T = {kt:.2g} {_is(kt <= slowest)} at or below the {slowest:g} the model was "
+            "trained on: too little of the reaction is recorded, record longer"
         ]
     if math.log(kt) + slack > math.log(fastest) - 0.05:
         return [
-            f"k T = {kt:.4g} is at or above the {fastest:.4g} this time grid resolves: "
-            "the reaction is over within the first points"
+            f"k T = {kt:.4g} {_is(kt >= fastest)} at or above the {fastest:.4g} this time grid "
+            "resolves: the reaction is over within the first points"
         ]
     return []
+
+
+def _is(itself: bool) -> str:  # noqa: FBT001
+    """Say whether a number passes a limit itself, or with its error alone."""
+    return "is" if itself else "may within its error be"
 
 
 def _residue_warnings(

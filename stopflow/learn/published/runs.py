@@ -84,7 +84,7 @@ class VariantRun:
     stored: int
     evaluation_parameters: int
     compression: float
-    step_ratio: float
+    step_ratio: float = float("nan")
     ranks_of_steps: tuple[tuple[int, ...], ...] = ()
     status: str = "finished"
     macro_f1: float = float("nan")
@@ -107,24 +107,33 @@ def run_ours(
     """Train by the project's own loop; `step_ratio` is NaN unless `timed`."""
     split = choose_rows(data, settings)
     trained, processor_s = _train_timed(data, settings, split=split, on_epoch=on_epoch)
-    history, network = _history(trained, "accuracy"), trained.model.network
-    last = history[-1]
-    return VariantRun(
-        seed=settings.seed,
-        history=history,
-        epoch=trained.best_epoch if split.validation.size else int(last["epoch"]),
+    run = replace(
+        _run_of(trained, "accuracy", seed=settings.seed),
         processor_s=processor_s,
         macro_f1=_macro_f1(trained.model, data, split),
-        seconds=last["seconds"] - last["judging_s"],
-        parameters=trained.parameters,
+    )
+    if timed:
+        ratio = ratio_to_dense(data, settings, trained.model.network)
+        run = replace(run, step_ratio=ratio)
+    return run if split.validation.size else replace(run, epoch=int(run.history[-1]["epoch"]))
+
+
+def _run_of(
+    trained: Trained[Any], measure: str, *, seed: int, network: Network | None = None
+) -> VariantRun:
+    """Return a run of the project's own loop, with the network that came of it, or another one."""
+    history, network = _history(trained, measure), network or trained.model.network
+    sizes = (network.n_inputs, *(spec.dim for spec in network.specs))
+    return VariantRun(
+        seed=seed,
+        history=history,
+        epoch=trained.best_epoch,
+        seconds=history[-1]["seconds"] - history[-1]["judging_s"],
+        parameters=count_parameters(network),
         trained_parameters=trained.trained_parameters,
         stored=trained.stored,
         evaluation_parameters=evaluation_parameters(network),
-        compression=_compression(
-            evaluation_parameters(network),
-            (network.n_inputs, *(spec.dim for spec in network.specs)),
-        ),
-        step_ratio=ratio_to_dense(data, settings, network) if timed else float("nan"),
+        compression=_compression(evaluation_parameters(network), sizes),
         status=str(trained.status),
     )
 
@@ -166,22 +175,7 @@ def run_rates(
         trace=trace,
         progress=lambda what, done, total: on_epoch(done, total) if what == "training" else None,
     )
-    history, network = _history(trained, "mae_per_s"), trained.model.network
-    last = history[-1]
-    sizes = (network.n_inputs, *(spec.dim for spec in network.specs))
-    return VariantRun(
-        seed=settings.seed,
-        history=history,
-        epoch=trained.best_epoch,
-        seconds=last["seconds"] - last["judging_s"],
-        parameters=trained.parameters,
-        trained_parameters=trained.trained_parameters,
-        stored=trained.stored,
-        evaluation_parameters=evaluation_parameters(network),
-        compression=_compression(evaluation_parameters(network), sizes),
-        step_ratio=float("nan"),
-        status=str(trained.status),
-    )
+    return _run_of(trained, "mae_per_s", seed=settings.seed)
 
 
 def run_truncated(data: ClassData, asked: Truncated, *, on_epoch: OnEpoch) -> VariantRun:
@@ -207,26 +201,15 @@ def run_truncated(data: ClassData, asked: Truncated, *, on_epoch: OnEpoch) -> Va
         row[f"{part}_accuracy"] = float((probabilities.argmax(axis=1) == labels).mean())
         at_label = probabilities[np.arange(len(labels)), labels]
         row[f"{part}_loss"] = float(-np.log(np.maximum(at_label, 1e-300)).mean())
-    sizes = (network.n_inputs, *(spec.dim for spec in network.specs))
-    history = _history(trained, "accuracy")
-    last = history[-1]
-    return VariantRun(
-        seed=asked.settings.seed,
-        history=(*history, row),
+    run = _run_of(trained, "accuracy", seed=asked.settings.seed, network=network)
+    return replace(
+        run,
+        history=(*run.history, row),
         epoch=int(row["epoch"]),
-        seconds=last["seconds"] - last["judging_s"],
-        parameters=count_parameters(network),
-        trained_parameters=trained.trained_parameters,
-        stored=trained.stored,
-        evaluation_parameters=evaluation_parameters(network),
-        compression=_compression(evaluation_parameters(network), sizes),
-        step_ratio=float("nan"),
         status=status,
         macro_f1=_macro_f1(classifier, data, split),
         processor_s=processor_s,
-        accuracy_before=next(
-            one["test_accuracy"] for one in history if one["epoch"] == trained.best_epoch
-        ),
+        accuracy_before=run.at_epoch()["test_accuracy"],
     )
 
 
@@ -292,7 +275,6 @@ def run_reference(
         stored=published_values(published, sizes) + data.classes * (sizes[-2] + 1),
         evaluation_parameters=low_rank,
         compression=_compression(low_rank, sizes),
-        step_ratio=float("nan"),
         ranks_of_steps=tuple(ranks),
         status=status,
     )

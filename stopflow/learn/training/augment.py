@@ -26,6 +26,8 @@ SHORTEST_KT: Final = 1.2
 LONGEST_CUT: Final = 6.0
 """A cut trace keeps at least 1/6 of the window."""
 FEWEST_POINTS: Final = 20 * MINIMUM_POINTS
+SHOTS_AT_ONCE: Final = 16
+"""Shots whose copies are brought into coordinates together: all are read for a product."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -152,19 +154,29 @@ def training_rows(
     log_window[0] = np.log(data.window_s[rows])
     if slope is not None:
         tilt[0] = torch.from_numpy(data.inputs[rows, 1::2] @ slope / len(slope))
-    for place, index in enumerate(rows):
+    for first in range(0, len(rows), SHOTS_AT_ONCE):
         if trace is None or not augmentations:
             break
-        drawn = list(
-            draw_augmentations(data, index, count=augmentations, trace=trace, generator=generator)
-        )
+        part = rows[first : first + SHOTS_AT_ONCE]
+        places = slice(first, first + len(part))
+        drawn = [
+            augmentation
+            for index in part
+            for augmentation in draw_augmentations(
+                data, index, count=augmentations, trace=trace, generator=generator
+            )
+        ]
         block = np.stack([augmentation.row for augmentation in drawn])
-        inputs[1:, place] = coordinates.project(block)
-        log_window[1:, place] = np.log([augmentation.window_s for augmentation in drawn])
+        windows = np.log([augmentation.window_s for augmentation in drawn])
+        inputs[1:, places] = (
+            coordinates.project(block).unflatten(0, (len(part), -1)).transpose(0, 1)
+        )
+        log_window[1:, places] = windows.reshape(len(part), -1).T
         if slope is not None:
-            tilt[1:, place] = torch.from_numpy(block[:, 1::2] @ slope / len(slope))
+            tilts = torch.from_numpy(block[:, 1::2] @ slope / len(slope))
+            tilt[1:, places] = tilts.unflatten(0, (len(part), -1)).T
         if progress is not None:
-            progress(place + 1, len(rows))
+            progress(places.stop, len(rows))
     return TrainingRows(inputs=inputs, log_window=log_window, tilt=tilt)
 
 

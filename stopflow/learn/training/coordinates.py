@@ -94,9 +94,9 @@ def choose_coordinates(
     SettingsError
         When `settings.row_space` is ``"on"`` but training in the row space would differ.
     """
-    values = data.inputs[rows]
     if uses_signal_space(data, settings):
         return _signal_directions(data, rows, encoded, settings)
+    values = data.inputs[rows]
     width = data.features.n_inputs
     standardiser = Standardiser.identity(width)
     if settings.standardise:
@@ -135,11 +135,13 @@ def _signal_directions(
 ) -> Coordinates:
     values = data.inputs[rows]
     fitted = Standardiser.fit(values)
+    spread = fitted.scale[1::2]
     space = find_signal_space(
         values[:, 1::2],
         encoded,
         data.experiment[rows],
         spec=data.features,
+        variance=float(np.square(spread[np.isfinite(spread)]).sum()),
         directions=settings.directions,
         whitening=settings.whitening,
     )

@@ -15,7 +15,8 @@ from stopflow.learn.training.rows import TaskRows
 from stopflow.learn.training.spectra import spectra_columns
 from stopflow.lowrank import Network, build_stepper, count_parameters
 
-ROWS_AT_ONCE: Final = 2048
+ROWS_AT_ONCE: Final = 256
+"""Rows judged together, which fit into the processor's cache."""
 MOST_JUDGED: Final = 500
 """Largest number of judged epochs; a longer run judges every second or third one, and so on."""
 WATCHED_ROWS: Final = 512

@@ -59,6 +59,7 @@ def find_signal_space(
     experiment: NDArray[np.str_],
     *,
     spec: FeatureSpec,
+    variance: float,
     directions: int,
     whitening: float = 1.0,
 ) -> SignalSpace:
@@ -74,6 +75,8 @@ def find_signal_space(
         (N,) names: whole experiments are set aside in turn.
     spec
         Kind of the rows, one of `features.EDGES`.
+    variance
+        Sum of the variances of all slots.
     directions
         Largest q; it is smaller where the curves or the rows span fewer directions.
     whitening
@@ -90,11 +93,10 @@ def find_signal_space(
     leading = count_leading(whitened, encoded, experiment)
     sizes = (energy / energy[0]) ** (0.5 * (1.0 - whitening))
     gains = np.where(np.arange(kept) < leading, sizes, MUTED) / np.sqrt(energy)
-    total = float(np.var(signals, axis=0, dtype=np.float64).sum())
     return SignalSpace(
         matrix=basis @ (vectors * gains),
         leading=leading,
-        energy_share=float(energy[:leading].sum()) / total,
+        energy_share=float(energy[:leading].sum()) / variance,
     )
 
 

@@ -8,10 +8,11 @@ aside for validation, that with the smallest training error. The test rows have 
 
 import copy
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -37,7 +38,17 @@ from stopflow.learn.training.rows import TaskRows
 from stopflow.learn.training.run import Run, TrainStatus
 from stopflow.lowrank import Network, build_network, count_parameters
 
-M = TypeVar("M")
+
+class Recorded(Protocol):
+    """A model that says how it came to be."""
+
+    @property
+    def record(self) -> Mapping[str, Any]:
+        """Settings, split, seed and versions."""
+        ...
+
+
+M = TypeVar("M", bound=Recorded)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -83,6 +94,20 @@ class Trained(Generic[M]):
     stored: int
     seconds: float
     inputs_used: str
+
+    def summary(self) -> dict[str, Any]:
+        """Return what metrics.json says of a run, whatever its task."""
+        return {
+            "parameters": self.parameters,
+            "seconds": self.seconds,
+            "epochs": self.epochs,
+            "best_epoch": self.best_epoch,
+            "seed": self.model.record["seed"],
+            "split": self.split.to_dict(),
+            "status": str(self.status),
+            "reason": self.reason,
+            "inputs": self.inputs_used,
+        }
 
 
 def train(

@@ -2,11 +2,12 @@
 
 A step moves K = U T to K1 = U T - b A with a direction A, and L = V T^T likewise; `retract` needs
 only C = U^T A and A^T A. For the gradient direction A = delta^T P both, C = D^T P and
-A^T A = P^T (delta delta^T) P, come from batch-sized products; all of it is batched over layers of
-equal rank.
+A^T A = P^T (delta delta^T) P, come from batch-sized products; where the batch is large beside the
+rank, it costs less to form A. All of it is batched over layers of equal rank.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -16,6 +17,8 @@ from stopflow.lowrank.integrators.retraction import Retraction, retract
 from stopflow.lowrank.layer.orthonormal import gram_matrix, positive_qr
 from stopflow.lowrank.optimisers.basis_update import Bases, BasisUpdate, UpdatedBases
 from stopflow.lowrank.status import StepFailure, StepStatus
+
+_NOTHING = torch.empty(0)
 
 
 def update_bases(update: BasisUpdate) -> UpdatedBases:
@@ -31,44 +34,90 @@ def update_bases(update: BasisUpdate) -> UpdatedBases:
 
 
 def _along_gradients(update: BasisUpdate) -> UpdatedBases:
-    """Move along A_K = delta^T P and A_L = x^T D, never forming either."""
+    """Move along A_K = delta^T P and A_L = x^T D."""
     caches, count = update.caches, len(update.caches)
     on_u, on_v = [cache.deltau for cache in caches], [cache.xv for cache in caches]
     lined = torch.stack([*on_u, *on_v, *on_u])
     own, other = lined[: 2 * count], lined[count:]
-    kernel = _kernels(caches)
-    through = torch.bmm(kernel, other)
-    sizes = torch.diagonal(kernel, dim1=-2, dim2=-1).unsqueeze(1)
-    terms = torch.bmm(sizes, other.square()).squeeze(1)
+    batches = [cache.delta for cache in caches] + [cache.x for cache in caches]
+    find = _formed if _forming_pays(*other.shape[1:]) else _unformed
+    found = find(caches, batches, other)
+    gamma, energy = torch.bmm(own.mT, other), found.energy
+    terms = torch.bmm(found.sizes.unsqueeze(1), other.square()).squeeze(1)
+    scale = terms.new_ones(1, 1)
     if update.rescale_columns is not None:
         rounding = torch.finfo(other.dtype).eps * terms
-        squares = torch.maximum((other * through).sum(dim=1), rounding)
+        squares = torch.maximum(torch.diagonal(energy, dim1=-2, dim2=-1), rounding)
         scale = update.rescale_columns(squares)
-        other = other * scale.unsqueeze(1)
-        through.mul_(scale.unsqueeze(1))
-        terms.mul_(scale.square_())
-    gamma, energy = torch.bmm(own.mT, other), torch.bmm(other.mT, through)
-    found, left, right, core = _retract_both(update, gamma, energy, terms)
-    if not found.sound:
-        directions = [
-            (cache.delta.T @ other[i], cache.x.T @ other[i + count])
-            for i, cache in enumerate(caches)
-        ]
-        return _by_householder(update, directions)
-    taken = torch.bmm(other, found.inverse)
-    seen = torch.bmm(own, found.coefficient).baddbmm_(through, found.inverse, alpha=-found.step)
-    batches = [cache.delta for cache in caches] + [cache.x for cache in caches]
-    u, v = _new_bases(update, found, batches, taken)
-    return UpdatedBases(
-        u=u,
-        v=v,
-        left=left,
-        right=right,
-        core=core,
-        xv=seen[count:],
-        deltau=seen[:count],
-        growth=found.growth,
-    )
+        gamma.mul_(scale.unsqueeze(1))
+        energy.mul_(scale.unsqueeze(1)).mul_(scale.unsqueeze(2))
+        terms.mul_(scale.square())
+    retraction, left, right, core = _retract_both(update, gamma, energy, terms)
+    if not retraction.sound:
+        parts = zip(batches, (other * scale.unsqueeze(1)).unbind(), strict=True)
+        moved = [torch.mm(batch.T, part) for batch, part in parts]
+        return _by_householder(update, list(zip(moved[:count], moved[count:], strict=True)))
+    inverse = retraction.inverse * scale.unsqueeze(2)
+    if found.sides:
+        u, v = _new_bases(update, retraction, found.sides, inverse)
+    else:
+        u, v = _new_bases(update, retraction, batches, torch.bmm(other, inverse))
+    updated = UpdatedBases(u=u, v=v, left=left, right=right, core=core, growth=retraction.growth)
+    if not found.sides:
+        seen = torch.bmm(own, retraction.coefficient)
+        seen.baddbmm_(found.through, inverse, alpha=-retraction.step)
+        updated.xv, updated.deltau = seen[count:], seen[:count]
+    return updated.with_products(caches)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Gradients:
+    """What a retraction needs of A_K = delta^T P, or A_L = x^T D, of all layers.
+
+    Attributes
+    ----------
+    energy
+        A^T A, (2 g, r, r).
+    sizes
+        Squared norms of the rows of delta or x, (2 g, batch).
+    sides
+        A^T of each, where they were formed.
+    through
+        delta A_K, x A_L, (2 g, batch, r), where they were not.
+    """
+
+    energy: Tensor
+    sizes: Tensor
+    sides: Sequence[Tensor] = ()
+    through: Tensor = _NOTHING
+
+
+def _forming_pays(batch: int, rank: int) -> bool:
+    """Whether x^T D, and what it is multiplied by, costs less than x x^T.
+
+    Of 2 m multiplications each they take batch^2 + batch rank, and twice batch rank + rank^2; x x^T
+    is the quicker product of the two.
+    """
+    return batch > 2 * rank
+
+
+def _formed(caches: Sequence[ForwardCache], batches: Sequence[Tensor], other: Tensor) -> _Gradients:
+    del caches
+    sides = [torch.mm(p.T, batch) for p, batch in zip(other.unbind(), batches, strict=True)]
+    sizes = torch.stack([torch.linalg.vector_norm(batch, dim=1) for batch in batches])
+    energy = torch.stack([torch.mm(a, a.T) for a in sides])
+    return _Gradients(energy=energy, sizes=sizes.square_(), sides=sides)
+
+
+def _unformed(
+    caches: Sequence[ForwardCache], batches: Sequence[Tensor], other: Tensor
+) -> _Gradients:
+    """Return all of it from delta delta^T and x x^T."""
+    del batches
+    kernel = _kernels(caches)
+    through = torch.bmm(kernel, other)
+    sizes = torch.diagonal(kernel, dim1=-2, dim2=-1)
+    return _Gradients(energy=torch.bmm(other.mT, through), sizes=sizes, through=through)
 
 
 def _kernels(caches: Sequence[ForwardCache]) -> Tensor:

@@ -12,7 +12,8 @@ from stopflow.mechanism.scheme import parse_scheme
 from stopflow.trace import FloatArray
 
 NOISE = 0.005
-POINTS = 150
+POINTS = 2_000
+"""Of a shot, as an instrument records it."""
 MICRO = 1e-6
 AWAY = (1.6, 0.6)
 """Factors by which the search begins beside the truth, in turn."""
@@ -116,19 +117,21 @@ QUICK = ("first order", "binding", "turnover", "induced fit")
 """Cases of a quick comparison."""
 
 
-def build_case(name: str, *, generator: np.random.Generator) -> tuple[Problem, FloatArray]:
+def build_case(
+    name: str, *, generator: np.random.Generator, points: int = POINTS
+) -> tuple[Problem, FloatArray]:
     """Simulate the shots of a case; return its problem and the logarithms to begin from."""
     case = CASES[name]
     scheme = parse_scheme(case.scheme)
     units = np.array([MICRO ** (1 - step.order) for step in scheme.steps])
     truth = np.log(np.array(case.constants) * units)
     constants = build_constants(scheme)
-    times = np.linspace(0.0, case.longest_s, POINTS)
+    times = np.linspace(0.0, case.longest_s, points)
     blank = [
         MechanismShot(
             name=f"m{number}",
             time_s=times,
-            signal=np.zeros(POINTS),
+            signal=np.zeros(points),
             noise_sd=NOISE,
             start_M={species: MICRO * amount for species, amount in mixture.items()},
         )
@@ -140,7 +143,7 @@ def build_case(name: str, *, generator: np.random.Generator) -> tuple[Problem, F
         MechanismShot(
             name=shot.name,
             time_s=times,
-            signal=clean + 0.2 * number + NOISE * generator.standard_normal(POINTS),
+            signal=clean + 0.2 * number + NOISE * generator.standard_normal(points),
             noise_sd=NOISE,
             start_M=shot.start_M,
         )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from stopflow.mechanism.bench.cases import CASES, build_case
+from stopflow.mechanism.bench.cases import CASES, POINTS, build_case
 from stopflow.mechanism.bench.ways import Reached, Way, clock, fit_here, fit_with_scipy
 from stopflow.mechanism.fit import fit_mechanism
 from stopflow.mechanism.problem import Problem
@@ -32,9 +32,10 @@ def bench_mechanism(
     *,
     names: tuple[str, ...] = tuple(CASES),
     rounds: int = 3,
+    points: int = POINTS,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> list[dict[str, object]]:
-    """Fit every case in every way, alternately, and compare medians.
+    """Fit every case in every way, alternately, and compare medians; `points` are of a shot.
 
     Returns
     -------
@@ -48,7 +49,7 @@ def bench_mechanism(
     for done, name in enumerate(names):
         if progress is not None:
             progress("fitting", done, len(names))
-        problem, start = build_case(name, generator=np.random.default_rng(SEED))
+        problem, start = build_case(name, generator=np.random.default_rng(SEED), points=points)
         own: dict[str, list[Reached]] = {way: [] for way in ways}
         for _ in range(rounds):
             for way, fit in ways.items():

@@ -16,14 +16,23 @@ def measure_fit(*, traces: int | None = None) -> list[dict[str, object]]:
 
 
 def measure_mechanism(
-    *, rounds: int | None = None, quick: bool = False, progress: Progress = silent
+    *,
+    rounds: int | None = None,
+    points: int | None = None,
+    quick: bool = False,
+    progress: Progress = silent,
 ) -> list[dict[str, object]]:
     """Compare global fits with scipy's and, where it is installed, COPASI's."""
-    from stopflow.mechanism.bench.cases import CASES, QUICK
+    from stopflow.mechanism.bench.cases import CASES, POINTS, QUICK
     from stopflow.mechanism.bench.compare import bench_mechanism
 
     names = QUICK if quick else tuple(CASES)
-    return bench_mechanism(names=names, rounds=rounds or (1 if quick else 3), progress=progress)
+    return bench_mechanism(
+        names=names,
+        rounds=rounds or (1 if quick else 3),
+        points=points or POINTS,
+        progress=progress,
+    )
 
 
 def measure_ingest(

@@ -18,8 +18,8 @@ from typing import Any, Final
 from stopflow.errors import StoreError
 from stopflow.kinetics.laws import RateLaw, find_law
 
-PACKAGES: Final = ("stopflow.kinetics.", "stopflow.pipeline.lab.reading", "stopflow.tr")
-"""Modules whose values are results; the last are `stopflow.trace` and `stopflow.trimming`."""
+PACKAGES: Final = ("stopflow.kinetics.", "stopflow.pipeline.lab.reading", "stopflow.trace")
+"""Modules whose values are results."""
 ARRAYS: Final = frozenset(
     {
         ("numpy", "dtype"),

@@ -19,7 +19,7 @@ def list_notes(results: Sequence[FolderResult]) -> list[Problem]:
     """List what was decided in the folders, and columns of workbooks that are named like ours."""
     shadowed = [problem for result in results for problem in result.shadowed]
     return shadowed + [
-        Problem(experiment=result.name, file="", found=note, level="note")
+        Problem("", note, experiment=result.name, level="note")
         for result in results
         for note in result.analysis.notes
     ]

@@ -183,11 +183,7 @@ def _decided(folder: Path) -> tuple[str, ...]:
 def _unknown_laws(experiment: Experiment) -> list[Problem]:
     """List the decided rate laws that are none."""
     found = (own_law(shot, "")[1] for shot in experiment.shots)
-    return [
-        Problem(experiment=experiment.name, file=DECISIONS, found=text, level="error")
-        for text in found
-        if text
-    ]
+    return [Problem(DECISIONS, text, experiment=experiment.name) for text in found if text]
 
 
 def _headline(analysis: ExperimentAnalysis) -> str:
@@ -204,10 +200,10 @@ def _shadowed(experiment: Experiment) -> list[Problem]:
     """Note the columns of workbooks that are named like ours; they are kept apart."""
     return [
         Problem(
-            experiment=experiment.name,
-            file="",
-            found=f"the workbook's column '{header}' is named like a column of the results; it is "
+            "",
+            f"the workbook's column '{header}' is named like a column of the results; it is "
             f"kept as '{foreign_name(header)}' and changes nothing",
+            experiment=experiment.name,
             level="note",
         )
         for header in dict.fromkeys(

@@ -23,7 +23,7 @@ from stopflow.report.kinetics.input_problems import (
 from stopflow.report.kinetics.law_choice import list_law_choices, say_law_choice, say_remedies
 from stopflow.report.kinetics.repeats import list_doubtful
 from stopflow.report.kinetics.summary import count_things
-from stopflow.report.paper.rounding import format_pm
+from stopflow.report.paper.rounding import format_pm_groups
 from stopflow.store import Dataset
 
 SHOWN_ROWS = 40
@@ -83,9 +83,7 @@ CONDITION_CELLS: dict[str, Callable[[dict[str, Any], Units], str]] = {
     ),
     "T": lambda row, _: _if_known(row["temperature_K"], _celsius),
     "shots": lambda row, _: f"{row['fitted']:.0f}/{row['shots']:.0f}",
-    "k (1/s)": lambda row, _: _if_known(
-        row["k_per_s"], lambda k: format_pm(k, row["k_stderr_per_s"])
-    ),
+    "k (1/s)": lambda row, _: _if_known(row["k_per_s"], lambda _: str(row["rate"])),
     "verdict": lambda row, _: str(row["verdict"]),
 }
 
@@ -96,7 +94,10 @@ def _condition_table(dataset: Dataset) -> tuple[tuple[str, ...], tuple[tuple[str
         dataset.conditions.assign(file=name_files_apart(dataset.shots, dataset.conditions))
     )
     units = build_units(conditions)
-    records = conditions.head(SHOWN_ROWS).to_dict("records")
+    shown = conditions.head(SHOWN_ROWS)
+    pairs = list(zip(shown["k_per_s"], shown["k_stderr_per_s"], strict=True))
+    rates = format_pm_groups(list(shown["experiment"]), pairs)
+    records = shown.assign(rate=rates).to_dict("records")
     cells = {name: [cell(row, units) for row in records] for name, cell in CONDITION_CELLS.items()}
     columns = tuple(name for name, texts in cells.items() if any(texts))
     rows = tuple(zip(*(cells[name] for name in columns), strict=True))

@@ -22,7 +22,7 @@ from stopflow.pipeline.lab.summarise import summarise
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.report.kinetics.summary import count_things
 from stopflow.report.models.formats import say_percent
-from stopflow.report.paper.rounding import format_pm
+from stopflow.report.paper.rounding import format_pm_groups
 from stopflow.report.tables.tables import write_csv, write_table_xlsx
 from stopflow.store import Dataset
 
@@ -70,16 +70,22 @@ class Predicted:
     def table(self) -> tuple[Sequence[str], list[Sequence[str]]]:
         """Give columns and rows for the terminal."""
         columns = ("experiment", "file", "network (1/s)", "fit (1/s)", "doubt")
-        shown = self.frame.head(SHOWN_ROWS).to_dict("records")
+        shown = self.frame.head(SHOWN_ROWS)
+        names = list(shown["experiment"])
+        network, fit = (
+            format_pm_groups(
+                names, list(zip(shown[f"{k}_per_s"], shown[f"{k}_stderr_per_s"], strict=True))
+            )
+            for k in ("k_predicted", "k")
+        )
         rows: list[Sequence[str]] = [
             (
-                row["experiment"],
-                row["file"],
-                format_pm(row["k_predicted_per_s"], row["k_predicted_stderr_per_s"]),
-                format_pm(row["k_per_s"], row["k_stderr_per_s"]),
+                *cells,
                 count_things(len(reasons), "reason") if reasons else "",
             )
-            for row, reasons in zip(shown, self.reasons, strict=False)
+            for *cells, reasons in zip(
+                names, shown["file"], network, fit, self.reasons, strict=False
+            )
         ]
         if len(self.frame) > SHOWN_ROWS:
             rows.append(("...", f"and {len(self.frame) - SHOWN_ROWS} more", "", "", ""))

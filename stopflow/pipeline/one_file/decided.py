@@ -6,8 +6,8 @@ from pathlib import Path
 from stopflow.errors import TraceError
 from stopflow.io.decisions import Decision, load_decisions
 from stopflow.io.sorting import DECISIONS
+from stopflow.kinetics.start.trimming import crossed_ends
 from stopflow.trace import Recording
-from stopflow.trimming import crossed_ends
 
 WHOLE_FILE = 0
 """In place of a channel: only what was decided about the file as a whole."""
@@ -50,6 +50,6 @@ def decided_window(
         end_s = decision.end.in_s(unit_s)
         said.append(f"{DECISIONS} sets the end of the fit to {end_s:.6g} s")
     crossed = crossed_ends(start_s, end_s)
-    if crossed:
-        raise TraceError(f"{recorded.name}: {crossed}")
+    if crossed is not None:
+        raise TraceError(f"{recorded.name}: {crossed.reason}")
     return Window(start_s=start_s, end_s=end_s, said=tuple(said))

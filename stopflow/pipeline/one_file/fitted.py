@@ -19,7 +19,13 @@ from stopflow.kinetics.analysis import (
 from stopflow.kinetics.laws import COLUMNS, COMPARED, error_columns, find_law, parameter_column
 from stopflow.kinetics.solver.result import Fit
 from stopflow.report.data import KineticsReportData
-from stopflow.report.paper.rounding import format_interval, format_pm, format_time, format_value
+from stopflow.report.paper.rounding import (
+    MISSING,
+    format_half_life,
+    format_interval,
+    format_pm,
+    format_value,
+)
 from stopflow.schema import STORAGE_COLUMNS, TABLES
 from stopflow.trace import Experiment, Shot, Trace
 
@@ -32,7 +38,10 @@ LINES = (
     ("signal to noise", "signal_to_noise", "", ""),
     ("Cramer-Rao bound of k", "k_bound_per_s", "", "1/s"),
     ("efficiency", "efficiency", "", ""),
-    *((f"k of {law.title}", f"k_{law.column}_per_s", "", "1/s") for _, law in COMPARED),
+    *(
+        (f"{'main ' * (len(law.rates) > 1)}k of {law.title}", f"k_{law.column}_per_s", "", "1/s")
+        for _, law in COMPARED
+    ),
     ("start", "start_s", "", "s"),
     ("detected start", "detected_start_s", "", "s"),
     ("window", "window_s", "", "s"),
@@ -125,8 +134,10 @@ class FittedTrace:
         known = f"(95 %: {interval})"
         if self._is_held("k_per_s"):
             known = f"({HELD})"
-        half = row["half_life_s"]
-        half_life = "" if pd.isna(half) else f", half-life {format_time(half)}"
+        half = format_half_life(
+            row["half_life_s"], k_per_s=row["k_per_s"], error_per_s=row["k_stderr_per_s"]
+        )
+        half_life = "" if half == MISSING else f", half-life {half}"
         return (
             f"{row['file']}: {find_law(row['law']).title}: "
             f"k = {format_pm(row['k_per_s'], row['k_stderr_per_s'])} 1/s {known}{half_life}, "

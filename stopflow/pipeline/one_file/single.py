@@ -68,38 +68,37 @@ class PlannedFile:
         }
 
 
-def fit_file(
-    file: Path,
-    *,
-    law: str | None = None,
-    start: float | None = None,
-    end: float | None = None,
-    channel: str | int | None = None,
-    wavelength: float | None = None,
-    time_unit: str | None = None,
-    fixed: Sequence[str] = (),
-    robust: bool = False,
-) -> FittedTrace:
-    """Fit and judge one file as ingest would, without workbooks.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which points of which signal of a file are wanted.
 
-    Parameters
+    Attributes
     ----------
     start, end
         Of the fit, in the file's own unit; None: detected, and the last point.
     channel, wavelength
         Which signal; see `io.channels`.
-    fixed
-        ``"name=value"`` texts.
+    time_unit
+        Of a file that gives none.
     """
-    shot, notes = read_shot(
-        file,
-        law=law,
-        start=start,
-        end=end,
-        channel=channel,
-        wavelength=wavelength,
-        time_unit=time_unit,
-    )
+
+    start: float | None = None
+    end: float | None = None
+    channel: str | int | None = None
+    wavelength: float | None = None
+    time_unit: str | None = None
+
+
+def fit_file(
+    file: Path,
+    wanted: Wanted = Wanted(),
+    *,
+    law: str | None = None,
+    fixed: Sequence[str] = (),
+    robust: bool = False,
+) -> FittedTrace:
+    """Fit and judge one file as ingest would, without workbooks; `fixed` are ``"name=value"``."""
+    shot, notes = read_shot(file, wanted, law=law)
     settings = AnalysisSettings(
         law=AnalysisSettings().law if law is None else law,
         fixed=parse_fixed(fixed),
@@ -109,29 +108,15 @@ def fit_file(
 
 
 def read_shot(
-    file: Path,
-    *,
-    law: str | None = None,
-    start: float | None = None,
-    end: float | None = None,
-    channel: str | int | None = None,
-    wavelength: float | None = None,
-    time_unit: str | None = None,
+    file: Path, wanted: Wanted = Wanted(), *, law: str | None = None
 ) -> tuple[Shot, tuple[str, ...]]:
     """Read one signal of a file with what decisions say of it, and what there is to remark.
 
-    Parameters
-    ----------
-    law
-        A rate law that goes before the decided one.
-    start, end, channel, wavelength
-        As in `fit_file`.
+    A rate `law` that is given goes before the decided one.
     """
-    recorded, number, notes = read_signal(
-        file, start=start, end=end, channel=channel, wavelength=wavelength, time_unit=time_unit
-    )
+    recorded, number, notes = read_signal(file, wanted)
     decision = decision_of(file, recorded, number)
-    window = decided_window(recorded, decision, start=start, end=end)
+    window = decided_window(recorded, decision, start=wanted.start, end=wanted.end)
     shot = Shot(
         experiment=shown_name(file.resolve().parent.name),
         file=shown_name(file.name),
@@ -139,66 +124,43 @@ def read_shot(
         trace=recorded.trace(number),
         conditions=Conditions(),
         start_s=window.start_s,
-        start_from="workbook" if start is not None or decision.start is None else "decision",
+        start_from="workbook" if wanted.start is not None or decision.start is None else "decision",
         end_s=window.end_s,
         law=decision.law if law is None else "",
     )
     return shot, (*notes, *window.said)
 
 
-def read_signal(
-    file: Path,
-    *,
-    start: float | None,
-    end: float | None,
-    channel: str | int | None,
-    wavelength: float | None,
-    time_unit: str | None,
-) -> tuple[Recording, int, tuple[str, ...]]:
+def read_signal(file: Path, wanted: Wanted) -> tuple[Recording, int, tuple[str, ...]]:
     """Read one signal of a file; return the recording, the channel and what there is to say."""
-    require_start(start)
-    require_moment("--end", end)
-    require_time_unit(time_unit)
-    require_wavelength(wavelength)
-    wanted = parse_channel(channel)
-    recorded = read_push(file, time_unit=time_unit)
+    require_start(wanted.start)
+    require_moment("--end", wanted.end)
+    require_time_unit(wanted.time_unit)
+    require_wavelength(wanted.wavelength)
+    channel = parse_channel(wanted.channel)
+    recorded = read_push(file, time_unit=wanted.time_unit)
     chosen, mention = choose_channels(
         recorded,
-        channel=wanted,
-        wavelength_nm=wavelength,
+        channel=channel,
+        wavelength_nm=wanted.wavelength,
         usual=usual_channels([recorded]).get(recorded.name, 1),
     )
     if len(chosen) > 1:
         valid = f"one channel of {recorded.channels}; all of them: stopflow spectrum, or ingest"
-        raise SettingsError("--channel", channel, valid=valid)
+        raise SettingsError("--channel", wanted.channel, valid=valid)
     return recorded, chosen[0], tuple(str(note) for note in (*recorded.notes, *mention))
 
 
-def plan_file(
-    file: Path,
-    *,
-    precision: str,
-    start: float | None = None,
-    end: float | None = None,
-    channel: str | int | None = None,
-    wavelength: float | None = None,
-    time_unit: str | None = None,
-) -> PlannedFile:
+def plan_file(file: Path, wanted: Wanted = Wanted(), *, precision: str) -> PlannedFile:
     """Plan the next recording from a first file; `precision` is a text, ``"2%"`` or ``"0.02"``."""
-    recorded, number, _ = read_signal(
-        file, start=start, end=end, channel=channel, wavelength=wavelength, time_unit=time_unit
-    )
-    trace = recorded.trace(number)
-    window = decided_window(recorded, decision_of(file, recorded, number), start=start, end=end)
+    recorded, number, _ = read_signal(file, wanted)
+    trace, decision = recorded.trace(number), decision_of(file, recorded, number)
+    window = decided_window(recorded, decision, start=wanted.start, end=wanted.end)
     if window.end_s is not None:
         kept = trace.time_s <= window.end_s
         trace = replace(trace, time_s=trace.time_s[kept], signal=trace.signal[kept])
-    planned = plan_recording(
-        trace.time_s,
-        trace.signal,
-        precision=parse_share(precision),
-        start_s=window.start_s,
-    )
+    share = parse_share(precision)
+    planned = plan_recording(trace.time_s, trace.signal, precision=share, start_s=window.start_s)
     return PlannedFile(file=file.name, plan=planned, notes=window.said)
 
 

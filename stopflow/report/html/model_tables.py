@@ -11,6 +11,7 @@ from stopflow.report.kinetics.closing import list_provenance
 from stopflow.report.models.comparison_numbers import list_runs
 from stopflow.report.models.formats import say_count, say_percent, say_rate
 from stopflow.report.models.numbers import (
+    KEPT_STATE,
     SCORED,
     known_predictions,
     metric,
@@ -40,7 +41,7 @@ def score_table(metrics: Mapping[str, object]) -> dict[str, Any]:
         column("Median error", "%", number=True),
         column("95 % below", "%", number=True),
     ]
-    return table("scores", "How good are its rates?", heads, rows)
+    return table("scores", "How good are its rates?", heads, rows, note=KEPT_STATE)
 
 
 def experiment_tables(predictions: pd.DataFrame) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from stopflow.report.kinetics.summary import (
     median_error,
     median_scatter,
     summarise_rates,
+    usable_shots,
 )
 from stopflow.report.paper.flow import Block
 from stopflow.report.paper.page import Page
@@ -122,7 +123,7 @@ def _say_trust(data: KineticsReportData) -> str:
 def say_trust(shots: pd.DataFrame, conditions: pd.DataFrame) -> str:
     """Say how many shots passed, and how well k is known."""
     counts = count_shots(shots)
-    if not counts.fitted:
+    if usable_shots(shots).empty:
         return "There is no rate to judge."
     doubtful = len(list_doubtful(conditions))
     if counts.passed == counts.files:

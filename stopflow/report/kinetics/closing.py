@@ -1,14 +1,14 @@
 """The last pages: a methods paragraph to paste, what was wrong with the input, provenance."""
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 
 import pandas as pd
 
 from stopflow import column_names as col
 from stopflow.report.data import KineticsReportData
+from stopflow.report.kinetics.input_problems import kind_of_problem
 from stopflow.report.kinetics.methods import write_methods
-from stopflow.report.kinetics.reasons import mask_numbers
 from stopflow.report.paper.flow import Block, Paragraph, build_heading, build_subheading
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.style import MUTED, printable
@@ -60,19 +60,21 @@ def build_provenance_blocks(
 def _problem_grid(problems: pd.DataFrame) -> Grid:
     """List problems, errors first; those that differ in names and numbers alone take one row."""
     order = {"error": 0, "warning": 1, "note": 2}
-    groups: dict[tuple[str, str], list[tuple[str, str, str]]] = {}
+    groups: dict[Hashable, list[tuple[str, str, str, str]]] = {}
     for row in problems.to_dict("records"):
         place = ", ".join(str(row[name]) for name in ("file", "where") if row[name])
         expected = f"; expected {row[col.EXPECTED]}" if row[col.EXPECTED] else ""
-        found = f"{row[col.FOUND]}{expected}"
-        family = mask_numbers(found.replace(str(row[col.FILE]), "#") if row[col.FILE] else found)
-        groups.setdefault((str(row[col.LEVEL]), family), []).append(
-            (str(row[col.EXPERIMENT]), place, found)
+        found = (
+            str(row[col.LEVEL]),
+            str(row[col.EXPERIMENT]),
+            place,
+            f"{row[col.FOUND]}{expected}",
         )
+        groups.setdefault(kind_of_problem(row), []).append(found)
     rows = [
-        (level, _listed(names, "experiments"), _listed(places, "places"), found[0])
-        for (level, _), members in groups.items()
-        for names, places, found in [zip(*members, strict=True)]
+        (levels[0], _listed(names, "experiments"), _listed(places, "places"), found[0])
+        for members in groups.values()
+        for levels, names, places, found in [zip(*members, strict=True)]
     ]
     rows.sort(key=lambda row: order.get(row[0], 3))
     columns = (

@@ -37,8 +37,10 @@ _MODEL_COLUMNS = (col.K_PER_S, *_LAW_RATES, col.K2_PER_S, col.MODEL_SHIFT_SIGMA)
 _CRITERIA = {f"aicc_{law.column}": law.column for _, law in COMPARED}
 Columns = Mapping[str, FloatArray]
 
+_LEAST_SHIFT = 0.1
+"""Shift of k, in standard errors, below which its size is not worth a number."""
 _STRIP_MM = 54.0
-_LEAST_TRACES_MM = 66.0
+_LEAST_TRACES_MM = 56.0
 _USUAL_TRACES_MM = 76.0
 _MOST_TRACES_MM = 128.0
 
@@ -252,6 +254,8 @@ def _open_law(shots: Columns) -> str:
     if not len(values):
         return MISSING
     middle = float(np.median(values))
+    if 0 < middle < _LEAST_SHIFT:
+        return f"< {_LEAST_SHIFT}"
     return format_digits(middle, 2) if middle > 0 else "none"
 
 

@@ -76,7 +76,8 @@ def draw_rates(axes: Axes, tables: ExperimentTables, ruler: Ruler, *, width_mm: 
     bars = [bar for item in columns for bar in item.bars]
     colours = [item.series.colour for item in columns for _ in item.bars]
     draw_lines(axes, bars, colours=colours, width=0.7)
-    draw_lines(axes, [item.mean for item in columns], colours=ACCENT, width=0.7, zorder=0)
+    means = [item.mean for item in columns if np.isfinite(item.mean).all()]
+    draw_lines(axes, means, colours=ACCENT, width=0.7, zorder=0)
     for item in columns:
         _draw_marks(axes, item)
     k = np.concatenate([item.k for item in columns])
@@ -103,7 +104,7 @@ class _RateColumn:
     bars
         (m, 2, 2) ends of the intervals that are closed.
     mean
-        (2, 2) ends of the line of the mean.
+        (2, 2) ends of the line of the condition's rate, NaN where it has none.
     """
 
     series: Series
@@ -120,6 +121,8 @@ def _build_columns(tables: ExperimentTables) -> list[_RateColumn]:
     places = {row: place for place, row in enumerate(shots.index)}
     k, low, high = (shots[name].to_numpy(float) for name in _RATES)
     passed = (shots[col.VERDICT] == "PASS").to_numpy()
+    conditions = tables.conditions
+    means = dict(zip(conditions[col.CONDITION], conditions[col.K_PER_S], strict=True))
     low = np.maximum(np.nan_to_num(low), k / 10)
     columns = []
     for place, item in enumerate(tables.series):
@@ -129,7 +132,7 @@ def _build_columns(tables: ExperimentTables) -> list[_RateColumn]:
             continue
         x = place + (np.linspace(-0.3, 0.3, len(own)) if len(own) > 1 else np.zeros(1))
         ends = np.stack((np.column_stack((x, low[own])), np.column_stack((x, high[own]))), axis=1)
-        mean = k[own].mean()
+        mean = means.get(item.condition, np.nan)
         columns.append(
             _RateColumn(
                 series=item,

@@ -109,15 +109,17 @@ def take_experiment(data: KineticsReportData, rows: Sequence[int]) -> Experiment
 
 
 def _relative_cuts(shots: pd.DataFrame, lab: _Lab) -> list[CutLine]:
-    at_cut = np.where(np.isfinite(shots[col.K_PER_S]), shots[col.K_SLOPE_PER_S], np.nan)
+    starts = np.where(np.isfinite(shots[col.K_PER_S]), shots[col.START_S], np.nan)
     keys = zip(shots[col.EXPERIMENT], shots[col.FILE], shots[col.CHANNEL], strict=True)
     lines = []
-    for row, key, k_per_s in zip(shots.index, keys, at_cut, strict=True):
+    for row, key, start_s in zip(shots.index, keys, starts, strict=True):
         own = lab.cuts.get(key)
-        if own is None or not np.isfinite(k_per_s):
+        if own is None or not np.isfinite(start_s):
             continue
-        change = lab.k_per_s[own] / k_per_s - 1
-        known = np.isfinite(change)
+        cut_s, k_per_s = lab.cut_s[own], lab.k_per_s[own]
+        known = np.isfinite(k_per_s)
         if known.sum() > 1:
-            lines.append(CutLine(row=int(row), cut_s=lab.cut_s[own][known], change=change[known]))
+            cut_s, k_per_s = cut_s[known], k_per_s[known]
+            change = k_per_s / np.interp(start_s, cut_s, k_per_s) - 1
+            lines.append(CutLine(row=int(row), cut_s=cut_s, change=change))
     return lines

@@ -1,6 +1,5 @@
 """First pages of the kinetics report: what the rates are, whether to trust them, what to redo."""
 
-from functools import partial
 from itertools import groupby
 from operator import itemgetter
 
@@ -30,25 +29,23 @@ from stopflow.report.kinetics.summary import (
     state_left_out,
     state_trust,
 )
-from stopflow.report.paper.flow import Block, Bookmark, Paragraph, Picture, build_heading
+from stopflow.report.paper.flow import Block, Paragraph, Picture, build_heading
+from stopflow.report.paper.front import build_cells, build_title
 from stopflow.report.paper.grid import Column, Grid
-from stopflow.report.paper.page import Page
 from stopflow.report.paper.rounding import (
     MISSING,
     celsius_text,
     column_errors,
     format_digits,
+    format_half_life,
     format_interval,
-    format_time,
     format_value,
-    significant_digits,
 )
 from stopflow.report.paper.style import (
     INK,
     MUTED,
     VERDICT_COLOURS,
     VERDICT_SIGNS,
-    WASH,
     shorten_middle,
 )
 from stopflow.report.tables.tables import signal_unit
@@ -62,20 +59,8 @@ def build_front_blocks(data: KineticsReportData) -> list[Block]:
     """Compose the answers: rates, trust, repeats, in this order."""
     counts = count_shots(data.shots)
     blocks: list[Block] = [
-        Paragraph(
-            text="Rate constants",
-            size=20.0,
-            bold=True,
-            after_mm=1.0,
-            leading=1.15,
-            bookmark=Bookmark(title="Rate constants"),
-        ),
-        Paragraph(text=_what(data, counts), size=8.4, colour=MUTED, after_mm=3.2),
-        Picture(
-            tall_mm=17.0,
-            paint=partial(_paint_counts, counts, len(list_doubtful(data.conditions))),
-            after_mm=4.2,
-        ),
+        *build_title("Rate constants", _what(data, counts)),
+        _count_cells(counts, len(list_doubtful(data.conditions))),
     ]
     blocks.append(build_answers(data))
     disagreements = say_disagreements(data.problems)
@@ -120,10 +105,8 @@ def _what(data: KineticsReportData, counts: Counts) -> str:
     return f"{files} from {count_things(counts.experiments, 'experiment')}: {shown}"
 
 
-def _paint_counts(
-    counts: Counts, doubtful: int, page: Page, x_mm: float, y_mm: float, width_mm: float
-) -> None:
-    """Draw the counts of shots; series that have a warning as a whole stand beside theirs."""
+def _count_cells(counts: Counts, doubtful: int) -> Picture:
+    """Show the counts of shots; series that have a warning as a whole stand beside theirs."""
     beside = f", {doubtful} series" if doubtful else ""
     cells = (
         ("shots read", counts.read, INK),
@@ -132,20 +115,8 @@ def _paint_counts(
         (f"{VERDICT_SIGNS['WARN']} warned{beside}", counts.warned, VERDICT_COLOURS["WARN"]),
         (f"{VERDICT_SIGNS['FAIL']} refused", counts.refused, VERDICT_COLOURS["FAIL"]),
     )
-    gap = 3.0
-    wide = (width_mm - gap * (len(cells) - 1)) / len(cells)
-    for place, (label, count, colour) in enumerate(cells):
-        left = x_mm + place * (wide + gap)
-        page.box(left, y_mm, width_mm=wide, height_mm=17.0, colour=WASH)
-        page.text(
-            left + 3.0,
-            y_mm + 9.0,
-            f"{count:,}".replace(",", " "),
-            size=17,
-            bold=True,
-            colour=colour,
-        )
-        page.text(left + 3.0, y_mm + 14.0, label, size=7.4, colour=colour)
+    shown = [(f"{count:,}".replace(",", " "), label, colour) for label, count, colour in cells]
+    return build_cells(shown, size=17, label_size=7.4)
 
 
 def _condition_grid(data: KineticsReportData) -> Grid:
@@ -245,8 +216,10 @@ def _condition_row(row: dict, shown: set[str], units: Units) -> tuple[str, ...]:
             else []
         ),
         format_digits(spread, 2),
-        format_time(
-            float(row[col.HALF_LIFE_S]), significant_digits(float(row[col.K_PER_S]), error)
+        format_half_life(
+            float(row[col.HALF_LIFE_S]),
+            k_per_s=float(row[col.K_PER_S]),
+            error_per_s=float(row[col.K_STDERR_PER_S]),
         ),
         format_digits(float(row[col.AMPLITUDE]), 3),
         format_digits(float(row[col.SIGNAL_TO_NOISE]), 2),
@@ -263,6 +236,10 @@ def _table_note(data: KineticsReportData) -> str:
         note = (
             f"k is that of {named} of the usable shots of a condition where there are two or more; "
             "k of each: mean of the rates of the single shots."
+        )
+    if any(data.conditions[col.VERDICT] != "PASS"):
+        note += (
+            " A condition is warned of for a reason of its own or where a shot of it did not pass."
         )
     if any(data.conditions[col.OUTLIER_FILES]):
         note += (

@@ -1,18 +1,15 @@
 """What was found in the input, in lines: those of one kind in one, disagreements apart."""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import pandas as pd
 
 from stopflow import column_names as col
-from stopflow.report.kinetics.reasons import mask_numbers
 
 LEVELS = ("error", "warning")
 """Levels of what a reader has to look at."""
 CONDITIONS = "conditions"
-_QUOTED = re.compile(r"'[^']*'|\"[^\"]*\"")
 
 
 def say_problem(row: Mapping[str, Any]) -> str:
@@ -37,20 +34,19 @@ def say_disagreements(problems: pd.DataFrame) -> tuple[str, ...]:
 
 def _kinds(problems: pd.DataFrame) -> list[tuple[dict[str, Any], str]]:
     """Return the first problem of each kind, and the words for how many more there are."""
-    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    groups: dict[Hashable, list[dict[str, Any]]] = {}
     for row in problems.to_dict("records"):
         if row[col.LEVEL] in LEVELS:
-            key = (row[col.LEVEL], _kind(row[col.FOUND]), _kind(row[col.EXPECTED]))
-            groups.setdefault(key, []).append(row)
+            groups.setdefault(kind_of_problem(row), []).append(row)
     return [
         (rows[0], f" (and {len(rows) - 1} more like it)" if len(rows) > 1 else "")
         for rows in groups.values()
     ]
 
 
-def _kind(text: str) -> str:
-    """Reduce a text to its kind: what is quoted in it, and its numbers, differ from row to row."""
-    return mask_numbers(_QUOTED.sub("#", text))
+def kind_of_problem(row: Mapping[str, Any]) -> Hashable:
+    """Return what problems have in common that differ in their names and numbers alone."""
+    return row[col.LEVEL], row[col.RULE] or row[col.FOUND], row[col.EXPECTED]
 
 
 def _say(row: Mapping[str, Any]) -> str:

@@ -45,15 +45,9 @@ def gist_in_print(findings: Sequence[Finding]) -> str:
 
 def kind_of(finding: Finding) -> Hashable:
     """Return what findings have in common that differ in their numbers alone."""
-    texts = (value for value in finding.values.values() if isinstance(value, str))
-    masked = tuple(mask_numbers(text) for text in texts)
+    kinds = (v for name, v in finding.values.items() if name == "because" or isinstance(v, str))
     names = tuple(finding.values)
-    return finding.rule, finding.about, names, masked, tuple(map(kind_of, finding.because))
-
-
-def mask_numbers(text: str) -> str:
-    """Reduce a text to its kind: the numbers in it differ from place to place."""
-    return " ".join("#" if any(c.isdigit() for c in word) else word for word in text.split(" "))
+    return finding.rule, finding.about, names, (*kinds,), tuple(map(kind_of, finding.because))
 
 
 def count_reasons(shots: pd.DataFrame) -> list[ReasonCount]:

@@ -28,7 +28,6 @@ from stopflow.report.paper.rounding import (
 )
 from stopflow.report.paper.style import printable
 
-K_ON_AT = "k_on at "
 SYMBOLS = {
     item.name: item.symbol for curve in CURVES.values() for item in curve.parameters if item.symbol
 }
@@ -115,9 +114,9 @@ def build_plots(
 def _points_of(part: pd.DataFrame, conditions: pd.DataFrame) -> pd.DataFrame:
     """Take the conditions that the rows name, or the rates from other plots."""
     first = part.iloc[0]
-    own = part[part[col.PARAMETER].str.startswith(K_ON_AT)]
+    own = part[part[col.ROLE] == "point"]
     if len(own):
-        return _k_on_points(own)
+        return _k_on_points(own, CURVES[str(first[col.KIND])].against)
     points = conditions.iloc[[int(row) for row in str(first[col.CONDITIONS]).split()]]
     return _take_rates(points, str(first[col.RATES]).split())
 
@@ -140,13 +139,11 @@ def _column_of(rate: str, column: str) -> str:
     return own[(FIRST_RATE, *error_columns(FIRST_RATE)).index(column)]
 
 
-def _k_on_points(own: pd.DataFrame) -> pd.DataFrame:
-    """Take the points from rows ``"k_on at 298.15 K"`` or ``"k_on at pH 7.00"``."""
-    named = own[col.PARAMETER].str.removeprefix(K_ON_AT)
-    at = named.str.removesuffix(" K").str.removeprefix("pH ").astype(float)
+def _k_on_points(own: pd.DataFrame, against: str) -> pd.DataFrame:
+    """Take the points from rows of k_on at a temperature or a pH."""
     return pd.DataFrame(
         {
-            col.MIXTURE_PH if named.str.startswith("pH").all() else col.TEMPERATURE_K: at,
+            col.MIXTURE_PH if against == "pH" else col.TEMPERATURE_K: own[col.AT],
             col.K_PER_S: own[col.VALUE],
             col.K_LOW95_PER_S: own[col.LOW95].where(own[col.LOW95] > 0),
             col.K_HIGH95_PER_S: own[col.HIGH95],
@@ -216,7 +213,7 @@ def name_group(row: Mapping[Hashable, Any]) -> str:
 
 def is_parameter(secondary: pd.DataFrame) -> "pd.Series[bool]":
     """Tell the rows of parameters from those of correlations and points."""
-    return ~secondary[col.PARAMETER].str.startswith(("correlation", K_ON_AT))
+    return secondary[col.ROLE] == "parameter"
 
 
 def describe_parameter(row: Mapping[str, object]) -> str:

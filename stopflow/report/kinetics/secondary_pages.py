@@ -47,6 +47,8 @@ _Corner = Literal["upper left", "upper right", "lower left", "lower right"]
 _TITLE_SIZE = 7.2
 _KEY_WIDTH, _KEY_HEIGHT = 0.55, 0.25
 """Room for the key of the curves, as parts of the frame."""
+_NARROW_MM = 35.0
+"""Width of a frame below which its key has no room for more than names."""
 _NOT_TAKEN: tuple[LineStyle, ...] = ((0, (1, 1.5)), (0, (4, 1.5)), (0, (4, 1.5, 1, 1.5)))
 """Line styles of curves that were tried and not taken."""
 
@@ -59,8 +61,7 @@ def build_secondary_blocks(data: KineticsReportData) -> list[Block]:
     alone = [p for p in pictures if CURVES[p.kind].against != "temperature"]
     single = sorted(alone, key=_place_of)
     blocks: list[Block] = [build_heading("Secondary plots", level=0), _equations(data.secondary)]
-    for start in range(0, len(single), 3):
-        row = single[start : start + 3]
+    for row in rows_of_three(single):
         painters: list[Painter] = [partial(draw_secondary, pictures=[picture]) for picture in row]
         if len(single) > 3:
             painters += [leave_empty] * (3 - len(row))
@@ -103,6 +104,15 @@ def build_secondary_blocks(data: KineticsReportData) -> list[Block]:
         )
     )
     return blocks
+
+
+def rows_of_three(pictures: Sequence[SecondaryPicture]) -> list[Sequence[SecondaryPicture]]:
+    """Deal plots to rows; one that would stand in a row of its own joins the row before."""
+    starts = list(range(0, len(pictures), 3))
+    if len(pictures) % 3 == 1 and len(starts) > 1:
+        starts.pop()
+    ends = [*starts[1:], len(pictures)]
+    return [pictures[start:end] for start, end in zip(starts, ends, strict=True)]
 
 
 def _place_of(picture: SecondaryPicture) -> tuple[bool, bool]:
@@ -188,8 +198,12 @@ def draw_secondary(
 
 
 def _draw_curves(axes: Axes, picture: SecondaryPicture, *, colour: str) -> list[Line2D]:
-    """Draw the curve reported with its band, and those that were tried, each with its name."""
+    """Draw the curve reported with its band, and those that were tried, each with its name.
+
+    That a curve was not taken is said where there is room; the text below the table says it, too.
+    """
     lines = []
+    unsaid = "" if _room_mm(axes) < _NARROW_MM else ", not taken"
     styles = cycle(_NOT_TAKEN)
     for curve in picture.curves:
         if curve.chosen and curve.low is not None and curve.high is not None:
@@ -200,7 +214,7 @@ def _draw_curves(axes: Axes, picture: SecondaryPicture, *, colour: str) -> list[
             color=colour if curve.chosen else MUTED,
             linestyle="-" if curve.chosen else next(styles),
             linewidth=1.0 if curve.chosen else 0.8,
-            label=curve.kind if curve.chosen else f"{curve.kind}, not taken",
+            label=curve.kind + ("" if curve.chosen else unsaid),
         )
     return lines
 
@@ -221,9 +235,12 @@ def _free_corner(axes: Axes, picture: SecondaryPicture) -> _Corner:
     return min(inside, key=lambda corner: np.count_nonzero(inside[corner]))
 
 
+def _room_mm(axes: Axes) -> float:
+    return axes.bbox.width / axes.figure.dpi * MM_PER_INCH
+
+
 def _write_title(axes: Axes, picture: SecondaryPicture) -> None:
-    room_mm = axes.bbox.width / axes.figure.dpi * MM_PER_INCH
-    title = Ruler().shorten(picture.title, _TITLE_SIZE, width_mm=room_mm, bold=True)
+    title = Ruler().shorten(picture.title, _TITLE_SIZE, width_mm=_room_mm(axes), bold=True)
     said = picture.said or ("no model was taken",)
     axes.set_title(title, pad=4.5 + 7.6 * len(said), fontsize=_TITLE_SIZE)
     for place, line in enumerate(reversed(said)):

@@ -58,15 +58,19 @@ def count_unreadable(shots: pd.DataFrame) -> int:
     return int((shots[col.FIT_STATUS] == "unreadable").sum()) if col.FIT_STATUS in shots else 0
 
 
+def usable_shots(shots: pd.DataFrame) -> pd.DataFrame:
+    """Return the shots that have a rate and were not refused."""
+    return shots[np.isfinite(shots[col.K_PER_S]) & (shots[col.VERDICT] != "FAIL")]
+
+
 def summarise_rates(shots: pd.DataFrame) -> str:
     """Say in a sentence how many rates there are and over which range."""
-    k = shots[col.K_PER_S].to_numpy(float)
-    k = k[np.isfinite(k)]
+    known = usable_shots(shots)
+    k = known[col.K_PER_S].to_numpy(float)
     if not len(k):
-        return "None: no shot could be fitted."
+        return "None: no shot gave a usable rate."
     if len(k) == 1:
         return f"One rate constant: {format_digits(k[0], 4)} s⁻¹."
-    known = shots[np.isfinite(shots[col.K_PER_S])]
     reactions = list(known.groupby(col.SUBSTRATE, sort=False)) if "substrate" in known else []
     if 1 < len(reactions) <= FEW:
         said = "; ".join(
@@ -77,7 +81,7 @@ def summarise_rates(shots: pd.DataFrame) -> str:
         return f"{len(k)} rate constants of {len(reactions)} reactions, in the table below."
     low, high = format_digits(k.min(), 3), format_digits(k.max(), 3)
     span = f"from {low} to {high}" if low != high else f"of {low}"
-    half = shots[col.HALF_LIFE_S].to_numpy(float)
+    half = known[col.HALF_LIFE_S].to_numpy(float)
     half = half[np.isfinite(half)]
     lives = ""
     if len(half):
@@ -95,7 +99,7 @@ def _range(shots: pd.DataFrame) -> str:
 
 def state_trust(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[str]:
     """Say what speaks for and against the rates, one statement a line."""
-    fitted = shots[np.isfinite(shots[col.K_PER_S])]
+    fitted = usable_shots(shots)
     if fitted.empty:
         return ["There is no rate to judge."]
     statements = _precision(fitted)
@@ -120,8 +124,9 @@ def state_left_out(listed: object) -> list[str]:
 
 
 def median_error(shots: pd.DataFrame) -> float:
-    """Median relative standard error of k of one shot."""
-    relative = _finite(shots[col.K_STDERR_PER_S] / shots[col.K_PER_S])
+    """Median relative standard error of k of one usable shot."""
+    usable = usable_shots(shots)
+    relative = _finite(usable[col.K_STDERR_PER_S] / usable[col.K_PER_S])
     return float(np.median(relative)) if len(relative) else float("nan")
 
 
@@ -200,8 +205,8 @@ def _rest(fitted: pd.DataFrame) -> list[str]:
     typical, largest = (format_digits(float(of(inflation)), 3) for of in (np.median, np.max))
     return [
         f"In {count_things(len(inflation), 'shot')} part of the artefact may remain after the "
-        f"detected start; standard errors were multiplied by {typical} at the median and by up to "
-        f"{largest}."
+        f"detected start; standard errors were multiplied by {typical}"
+        + (f" at the median and by up to {largest}." if largest != typical else ".")
     ]
 
 

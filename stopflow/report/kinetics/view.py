@@ -20,6 +20,7 @@ from stopflow.report.paper.page import Page
 from stopflow.report.paper.rounding import (
     MISSING,
     format_digits,
+    format_half_life,
     format_interval,
     format_pm,
     format_time,
@@ -134,7 +135,12 @@ def _facts(shot: pd.Series) -> list[tuple[str, str]]:
             (f"rate constant {name} / s⁻¹", format_pm(number(rate), number(error_columns(rate)[0])))
             for name, rate in _FURTHER
         ),
-        ("half-life", format_time(number(col.HALF_LIFE_S))),
+        (
+            "half-life",
+            format_half_life(
+                number(col.HALF_LIFE_S), k_per_s=number(col.K_PER_S), error_per_s=error
+            ),
+        ),
         (f"amplitude at the cut / {unit}", format_digits(number("amplitude"), 4)),
         ("signal to noise", format_digits(number(col.SIGNAL_TO_NOISE), 3)),
         (

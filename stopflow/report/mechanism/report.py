@@ -19,11 +19,11 @@ from stopflow.report.mechanism.numbers import (
 from stopflow.report.paper.figure_files import write_figures
 from stopflow.report.paper.flow import (
     Block,
-    Bookmark,
     Paragraph,
     Picture,
     build_heading,
 )
+from stopflow.report.paper.front import build_title
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.joining import describe_document
 from stopflow.report.paper.page import Page
@@ -92,17 +92,7 @@ def _result_blocks(found: FittedFolder) -> list[Block]:
 
 
 def _front_blocks(found: FittedFolder, title: str) -> list[Block]:
-    blocks: list[Block] = [
-        Paragraph(
-            text=title,
-            size=20.0 if len(title) < 50 else 12.0,
-            bold=True,
-            after_mm=1.0,
-            leading=1.15,
-            bookmark=Bookmark(title=title),
-        ),
-        Paragraph(text=found.scheme, size=8.4, colour=MUTED, after_mm=3.0),
-    ]
+    blocks = build_title(title, found.scheme)
     if not found.groups:
         return blocks
     scheme = found.groups[0].fit.problem.scheme

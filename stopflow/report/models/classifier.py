@@ -25,20 +25,18 @@ from stopflow.report.models.spectra import build_spectra_blocks
 from stopflow.report.paper.figure_files import write_figures
 from stopflow.report.paper.flow import (
     Block,
-    Bookmark,
     Painter,
     Paragraph,
-    Picture,
     build_heading,
     leave_empty,
     pair_picture,
 )
+from stopflow.report.paper.front import build_cells, build_title
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.joining import describe_document
-from stopflow.report.paper.page import Page
 from stopflow.report.paper.pdf import json_bytes, write_pdf
 from stopflow.report.paper.rounding import MISSING
-from stopflow.report.paper.style import CATEGORY_COLOURS, INK, MUTED, WASH, Ruler, require_paper
+from stopflow.report.paper.style import CATEGORY_COLOURS, MUTED, Ruler, require_paper
 
 PARTS = {
     "test": "Test images, never seen in training",
@@ -106,36 +104,17 @@ def _front_blocks(name: str, metrics: Mapping[str, Any]) -> list[Block]:
     described = [name_layers(metrics.get("layers", ())), str(metrics.get("data", ""))]
     described += [count_things(int(metrics["epochs"]), "epoch"), f"seed {metrics['seed']}"]
     return [
-        Paragraph(
-            text=f"Model {name}",
-            size=20.0,
-            bold=True,
-            after_mm=1.0,
-            leading=1.15,
-            bookmark=Bookmark(title=f"Model {name}"),
+        *build_title(f"Model {name}", " · ".join(filter(None, described))),
+        build_cells(
+            (
+                (say_score(metric(metrics, "test", "accuracy")), "test accuracy"),
+                (say_score(metric(metrics, "test", "macro_f1")), "macro F1, test"),
+                (say_score(metric(metrics, "train", "accuracy")), "training accuracy"),
+                (say_count(metric(metrics, "parameters")), "parameters"),
+                (say_seconds(metric(metrics, "seconds")), "training time"),
+            )
         ),
-        Paragraph(text=" · ".join(t for t in described if t), size=8.4, colour=MUTED, after_mm=3.2),
-        Picture(tall_mm=17.0, paint=partial(_paint_cells, metrics), after_mm=4.2),
     ]
-
-
-def _paint_cells(
-    metrics: Mapping[str, Any], page: Page, x_mm: float, y_mm: float, width_mm: float
-) -> None:
-    cells = (
-        (say_score(metric(metrics, "test", "accuracy")), "test accuracy"),
-        (say_score(metric(metrics, "test", "macro_f1")), "macro F1, test"),
-        (say_score(metric(metrics, "train", "accuracy")), "training accuracy"),
-        (say_count(metric(metrics, "parameters")), "parameters"),
-        (say_seconds(metric(metrics, "seconds")), "training time"),
-    )
-    gap = 3.0
-    wide = (width_mm - gap * (len(cells) - 1)) / len(cells)
-    for place, (value, label) in enumerate(cells):
-        left = x_mm + place * (wide + gap)
-        page.box(left, y_mm, width_mm=wide, height_mm=17.0, colour=WASH)
-        page.text(left + 2.5, y_mm + 9.0, value, size=13.5, bold=True, colour=INK)
-        page.text(left + 2.5, y_mm + 14.0, label, size=6.4, colour=MUTED)
 
 
 def say_score(share: float) -> str:

@@ -19,7 +19,6 @@ from stopflow.report.models.report import attach_model
 from stopflow.report.paper.figure_files import write_figures
 from stopflow.report.paper.flow import (
     Block,
-    Bookmark,
     Painter,
     Paragraph,
     Picture,
@@ -27,6 +26,7 @@ from stopflow.report.paper.flow import (
     leave_empty,
     row_picture,
 )
+from stopflow.report.paper.front import build_title
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.joining import describe_document
 from stopflow.report.paper.page import Page
@@ -60,15 +60,7 @@ def write_compare_pdf(
     names = ", ".join(model.name for model in models)
     provenance = models[0].provenance if models else {}
     blocks: list[Block] = [
-        Paragraph(
-            text="Comparison of networks",
-            size=20.0,
-            bold=True,
-            after_mm=1.0,
-            leading=1.15,
-            bookmark=Bookmark(title="Comparison of networks"),
-        ),
-        Paragraph(text=names, size=8.4, colour=MUTED, after_mm=3.0),
+        *build_title("Comparison of networks", names),
         Paragraph(text=state_best(table)),
         comparison_grid(table),
         Paragraph(text=table_note(table), size=6.6, colour=MUTED),

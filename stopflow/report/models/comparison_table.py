@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from stopflow.report.models.numbers import KEPT_STATE
 from stopflow.report.paper.rounding import MISSING, format_bytes, format_digits, format_pm
 
 Row = Mapping[Any, Any]
@@ -138,6 +139,8 @@ def table_note(table: pd.DataFrame) -> str:
             " MAE / dense’s: geometric mean over pairs of runs of equal seed and split, ± its "
             "standard error."
         )
+    if (table["epochs"] > 0).any():
+        note += f" {KEPT_STATE}"
     diverged = table[table["diverged"] > 0]
     if len(diverged):
         named = [f"{row['name']} ({row['diverged']:.0f})" for row in diverged.to_dict("records")]

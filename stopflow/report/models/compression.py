@@ -13,11 +13,11 @@ from stopflow.io.csv_files import csv_text
 from stopflow.report.models.formats import say_count
 from stopflow.report.paper.flow import (
     Block,
-    Bookmark,
     Paragraph,
     build_heading,
     pair_picture,
 )
+from stopflow.report.paper.front import build_title
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.joining import describe_document
 from stopflow.report.paper.pdf import write_pdf
@@ -70,7 +70,7 @@ def write_compression_pdf(
     """
     title = f"Model {name}, truncated"
     blocks: list[Block] = [
-        Paragraph(text=title, size=20.0, bold=True, after_mm=2.0, bookmark=Bookmark(title=title)),
+        *build_title(title),
         Paragraph(text=NOTE, size=7.4, colour=MUTED),
     ]
     for criterion, words in (

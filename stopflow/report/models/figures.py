@@ -1,6 +1,7 @@
 """Pictures of a trained network: learning curves, predicted against actual, errors, ranks."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -124,19 +125,26 @@ def draw_loss(axes: Axes, history: pd.DataFrame) -> None:
 
 def draw_ranks(axes: Axes, history: pd.DataFrame) -> None:
     """Draw the rank of each low-rank layer against epoch."""
-    for place, name in enumerate(rank_columns(history)):
-        axes.step(
+    draw_layers(axes, history, rank_columns(history), label="rank", drawstyle="steps-post")
+    axes.set_ylim(bottom=0)
+    axes.legend(loc="best")
+
+
+def draw_layers(
+    axes: Axes, history: pd.DataFrame, columns: Sequence[str], *, label: str, **how: Any
+) -> None:
+    """Draw columns of the history that end in the number of a layer against epoch."""
+    for place, name in enumerate(columns):
+        axes.plot(
             history["epoch"],
             history[name],
-            where="post",
             color=CATEGORY_COLOURS[place % len(CATEGORY_COLOURS)],
             linestyle=LINE_STYLES[place % len(LINE_STYLES)],
-            label=f"layer {name.removeprefix('rank_')}",
+            label=f"layer {name.rpartition('_')[2]}",
+            **how,
         )
-    axes.set_ylim(bottom=0)
     count_epochs(axes)
-    axes.set_ylabel("rank")
-    axes.legend(loc="best")
+    axes.set_ylabel(label)
 
 
 def _wide(points: Sequence[Points]) -> bool:
@@ -191,16 +199,7 @@ def draw_relative_errors(axes: Axes, points: Sequence[Points]) -> None:
         use_log_x(axes, actual.min() / 1.3, actual.max() * 1.3)
     axes.set_ylim(-108 * reach, 108 * reach)
     outside = int((np.abs(relative) > reach).sum())
-    if outside:
-        axes.annotate(
-            f"{outside} beyond the frame, drawn at its edge",
-            (1.0, 1.01),
-            xycoords="axes fraction",
-            ha="right",
-            va="bottom",
-            fontsize=6.3,
-            color=MUTED,
-        )
+    count_outside(axes, outside, "beyond the frame, drawn at its edge")
     axes.set_xlabel("actual k / s⁻¹")
     axes.set_ylabel("predicted / actual − 1, %")
 
@@ -293,14 +292,19 @@ def stability_columns(history: pd.DataFrame) -> list[str]:
 
 def draw_stability(axes: Axes, history: pd.DataFrame) -> None:
     """Draw the stability of each OIALR layer: 1 where its bases have stopped moving."""
-    for place, name in enumerate(sorted(stability_columns(history))):
-        axes.plot(
-            history["epoch"],
-            history[name],
-            color=CATEGORY_COLOURS[place % len(CATEGORY_COLOURS)],
-            linestyle=LINE_STYLES[place % len(LINE_STYLES)],
-            label=f"layer {name.removeprefix('stability_')}",
-        )
-    count_epochs(axes)
-    axes.set_ylabel("stability")
+    draw_layers(axes, history, sorted(stability_columns(history)), label="stability")
     axes.legend(loc="best")
+
+
+def count_outside(axes: Axes, outside: int, said: str) -> None:
+    """Say above the frame, on the right, how many are outside it; nothing for none."""
+    if outside:
+        axes.annotate(
+            f"{outside} {said}",
+            (1.0, 1.01),
+            xycoords="axes fraction",
+            ha="right",
+            va="bottom",
+            fontsize=6.3,
+            color=MUTED,
+        )

@@ -20,6 +20,10 @@ SCORED: Final[Mapping[str, str]] = {
     "fit_on_test": "For comparison: the fit itself, on the test experiments (against truth)",
 }
 """What a model's metrics judge, and how a report says it."""
+KEPT_STATE: Final = (
+    "A network is judged as it was after its best epoch, that of the smallest error on the "
+    "validation shots or, without these, on the training shots; its curve may end elsewhere."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

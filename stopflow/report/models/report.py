@@ -23,6 +23,7 @@ from stopflow.report.models.figures import (
 )
 from stopflow.report.models.formats import say_count, say_percent, say_rate, say_seconds
 from stopflow.report.models.numbers import (
+    KEPT_STATE,
     SCORED,
     advise_fit,
     changing_ranks,
@@ -37,7 +38,6 @@ from stopflow.report.models.spectra import build_spectra_blocks
 from stopflow.report.paper.figure_files import write_figures
 from stopflow.report.paper.flow import (
     Block,
-    Bookmark,
     Painter,
     Paragraph,
     Picture,
@@ -45,15 +45,12 @@ from stopflow.report.paper.flow import (
     build_subheading,
     pair_picture,
 )
+from stopflow.report.paper.front import build_cells, build_title
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.joining import describe_document
-from stopflow.report.paper.page import Page
 from stopflow.report.paper.pdf import json_bytes, json_rows, write_pdf
 from stopflow.report.paper.rounding import MISSING, format_bytes, format_digits
-from stopflow.report.paper.style import INK, MUTED, WASH, Ruler, require_paper
-
-_LARGE_NAME = 60
-"""Longest name that is set as large as a title."""
+from stopflow.report.paper.style import MUTED, Ruler, require_paper
 
 
 def write_model_pdf(
@@ -131,40 +128,22 @@ def _front_blocks(model: ModelReportData) -> list[Block]:
     seed = text_metric(model.metrics, "seed")
     described += [f"seed {seed}"] if seed else []
     return [
-        Paragraph(
-            text=f"Model {model.name}",
-            size=20.0 if len(model.name) <= _LARGE_NAME else 11.0,
-            bold=True,
-            after_mm=1.0,
-            leading=1.15,
-            bookmark=Bookmark(title=f"Model {model.name}"),
-        ),
-        Paragraph(text=" · ".join(filter(None, described)), size=8.4, colour=MUTED, after_mm=3.2),
-        Picture(tall_mm=17.0, paint=partial(_paint_cells, model), after_mm=4.2),
+        *build_title(f"Model {model.name}", " · ".join(filter(None, described))),
+        _cells(model.metrics),
     ]
 
 
-def _paint_cells(
-    model: ModelReportData, page: Page, x_mm: float, y_mm: float, width_mm: float
-) -> None:
-    numbers = model.metrics
-    cells = (
-        (say_rate(metric(numbers, "test", "mae_per_s")), "test error (MAE) / s⁻¹"),
+def _cells(metrics: Mapping[str, object]) -> Picture:
+    median = say_percent(metric(metrics, "test", "median_relative_error"))
+    return build_cells(
         (
-            say_percent(metric(numbers, "test", "median_relative_error")),
-            "median relative error, test",
-        ),
-        (say_rate(metric(numbers, "train", "mae_per_s")), "training error / s⁻¹"),
-        (say_count(metric(numbers, "parameters")), "parameters"),
-        (say_seconds(metric(numbers, "seconds")), "training time"),
+            (say_rate(metric(metrics, "test", "mae_per_s")), "test error (MAE) / s⁻¹"),
+            (median, "median relative error, test"),
+            (say_rate(metric(metrics, "train", "mae_per_s")), "training error / s⁻¹"),
+            (say_count(metric(metrics, "parameters")), "parameters"),
+            (say_seconds(metric(metrics, "seconds")), "training time"),
+        )
     )
-    gap = 3.0
-    wide = (width_mm - gap * (len(cells) - 1)) / len(cells)
-    for place, (value, label) in enumerate(cells):
-        left = x_mm + place * (wide + gap)
-        page.box(left, y_mm, width_mm=wide, height_mm=17.0, colour=WASH)
-        page.text(left + 2.5, y_mm + 9.0, value, size=13.5, bold=True, colour=INK)
-        page.text(left + 2.5, y_mm + 14.0, label, size=6.4, colour=MUTED)
 
 
 def _quality_blocks(model: ModelReportData) -> list[Block]:
@@ -247,6 +226,7 @@ def _learning_blocks(model: ModelReportData) -> list[Block]:
     if len(model.history):
         shows = ("learning curve", "ranks" if ranks else "loss")
         blocks.append(pair_picture(learning, right, tall_mm=58.0, shows=shows))
+        blocks.append(Paragraph(text=KEPT_STATE, size=6.6, colour=MUTED))
     return [*blocks, *build_spectra_blocks(model.history), *build_layer_blocks(model.metrics)]
 
 

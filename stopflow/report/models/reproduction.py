@@ -13,13 +13,12 @@ from matplotlib.axes import Axes
 
 from stopflow.io.csv_files import csv_text
 from stopflow.learn.published.runs import VariantRun
-from stopflow.report.models.figures import count_epochs
+from stopflow.report.models.figures import count_epochs, draw_layers
 from stopflow.report.models.formats import say_count
 from stopflow.report.models.method_comparison import build_method_blocks
 from stopflow.report.models.numbers import rank_columns
 from stopflow.report.paper.flow import (
     Block,
-    Bookmark,
     Painter,
     Paragraph,
     build_heading,
@@ -27,6 +26,7 @@ from stopflow.report.paper.flow import (
     leave_empty,
     row_picture,
 )
+from stopflow.report.paper.front import build_title
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.joining import describe_document
 from stopflow.report.paper.legend import put_legend_above
@@ -107,7 +107,7 @@ def write_reproduction_pdf(
     """
     title = "Published tables, trained again"
     blocks: list[Block] = [
-        Paragraph(text=title, size=20.0, bold=True, after_mm=2.0, bookmark=Bookmark(title=title)),
+        *build_title(title),
         *([Paragraph(text=f"{remark[0].upper()}{remark[1:]}.", size=8.4)] if remark else ()),
         _grid(table),
         Paragraph(text=NOTE, size=6.6, colour=MUTED),
@@ -295,15 +295,6 @@ def draw_step_ranks(axes: Axes, ranks: Sequence[Sequence[int]]) -> None:
 
 
 def _draw_epoch_ranks(axes: Axes, history: pd.DataFrame) -> None:
-    for place, name in enumerate(rank_columns(history)):
-        axes.step(
-            history["epoch"],
-            history[name],
-            where="post",
-            color=CATEGORY_COLOURS[place % len(CATEGORY_COLOURS)],
-            label=f"layer {name.removeprefix('rank_')}",
-        )
+    draw_layers(axes, history, rank_columns(history), label="rank", drawstyle="steps-post")
     axes.set_ylim(bottom=0)
-    count_epochs(axes)
-    axes.set_ylabel("rank")
     put_legend_above(axes, columns=3)

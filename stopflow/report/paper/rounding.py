@@ -8,6 +8,7 @@ simpler threshold).
 import math
 import re
 from collections.abc import Sequence
+from itertools import groupby
 
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 MISSING = "–"
@@ -32,20 +33,30 @@ def column_errors(errors: Sequence[float]) -> list[float]:
     """Errors to round a column by, so that its digits do not jump from row to row.
 
     An error that begins with 1 or 2 keeps one digit instead of two where the column has fewer
-    decimals: 0.017 beside 0.03 is 0.02. No error is rounded to 0, unusable ones stay as they are.
+    decimals: 0.017 beside 0.03 is 0.02, and 0.0098 is 0.01. No error is rounded to 0, unusable ones
+    stay as they are.
     """
     fewest = min((error_decimals(error) for error in errors if _usable(error)), default=0)
     return [_even_error(error, fewest) if _usable(error) else error for error in errors]
 
 
 def _even_error(error: float, fewest: int) -> float:
-    return 3.0 * 10.0 ** -max(fewest, -math.floor(math.log10(error)))
+    return 3.0 * 10.0 ** -max(fewest, -math.floor(math.log10(error / 0.95)))
 
 
 def format_pm_column(pairs: Sequence[tuple[float, float]]) -> list[str]:
     """Write values with their errors below each other, by `column_errors`."""
     likes = column_errors([error for _, error in pairs])
     return [format_pm(*pair, like=like) for pair, like in zip(pairs, likes, strict=True)]
+
+
+def format_pm_groups(groups: Sequence[str], pairs: Sequence[tuple[float, float]]) -> list[str]:
+    """Write a column of values with their errors, each run of one group by `column_errors`."""
+    texts: list[str] = []
+    for _, run in groupby(groups):
+        start = len(texts)
+        texts += format_pm_column(pairs[start : start + len(list(run))])
+    return texts
 
 
 def significant_digits(value: float, error: float) -> int:
@@ -84,7 +95,7 @@ def format_value(value: float, error: float = math.nan) -> str:
         return format_digits(value, 4)
     decimals = error_decimals(error)
     shown = round(value, decimals) or value
-    if shown != 0 and not -4 < math.floor(math.log10(abs(shown))) < 5:
+    if shown != 0 and not -5 < math.floor(math.log10(abs(shown))) < 5:
         return _scientific(shown, decimals)
     return _plain(shown, decimals)
 
@@ -136,7 +147,7 @@ def format_digits(value: float, digits: int) -> str:
     if value == 0:
         return "0"
     exponent = math.floor(math.log10(abs(float(f"{value:.{digits - 1}e}"))))
-    if -4 < exponent < 6:
+    if -5 < exponent < 6:
         return _plain(value, digits - 1 - exponent)
     return _scientific(value, digits - 1 - exponent)
 
@@ -148,6 +159,14 @@ _CONCENTRATIONS = ((1.0, 1.0, "M"), (1e-3, 1e3, "mM"), (1e-6, 1e6, "µM"), (0.0,
 def format_time(seconds: float, digits: int = 3, *, exact: bool = False) -> str:
     """Write a duration in s, ms or µs; an exact one loses the zeros at its end."""
     return _in_unit(seconds, digits, _TIMES, exact=exact)
+
+
+def format_half_life(seconds: float, *, k_per_s: float, error_per_s: float) -> str:
+    """Write a half-life as well as its rate is known; `MISSING` where that is not known at all."""
+    if error_per_s >= abs(k_per_s):
+        return MISSING
+    error = seconds * error_per_s / k_per_s if k_per_s else math.nan
+    return format_time(seconds, significant_digits(seconds, error))
 
 
 def format_concentration(molar: float) -> str:

@@ -9,6 +9,8 @@ from typing import Literal
 
 import numpy as np
 
+from stopflow.kinetics.solver.refusals import Refusal, refuse
+from stopflow.kinetics.start.reasons import StartReason, because
 from stopflow.trace import FloatArray
 
 # A start this long before the first point is usable, however short the record.
@@ -27,31 +29,21 @@ class TrimWindow:
         First and last time that belong to it, in the trace's own time.
     source
         Where the start comes from.
-    reason
-        Why it starts there, in a sentence.
+    because
+        Why it starts there.
     """
 
     start_s: float
     stop_s: float
     source: StartSource
-    reason: str
+    because: StartReason
 
 
-def whole_window(time_s: FloatArray, *, reason: str) -> TrimWindow:
-    """Take everything from the first point (N >= 1) on."""
-    return TrimWindow(
-        start_s=float(time_s[0]), stop_s=float(time_s[-1]), source="first point", reason=reason
-    )
-
-
-def crossed_ends(start_s: float | None, end_s: float | None) -> str:
-    """Say that a fit would end before it begins; "" where it does not, or one of them is open."""
+def crossed_ends(start_s: float | None, end_s: float | None) -> Refusal | None:
+    """Refuse a fit that would end before it begins; None where both do not say so."""
     if start_s is None or end_s is None or not end_s <= start_s:
-        return ""
-    return (
-        f"the fit would end at {end_s:.6g} s, which is not after its start at {start_s:.6g} s; "
-        "give an end that lies after the start"
-    )
+        return None
+    return refuse("crossed-ends", start_s=start_s, end_s=end_s)
 
 
 def choose_window(
@@ -60,7 +52,7 @@ def choose_window(
     workbook_start_s: float | None,
     end_s: float | None = None,
     detected: TrimWindow,
-) -> TrimWindow | str:
+) -> TrimWindow | Refusal:
     """Choose between the workbook's start time and the detected one.
 
     Parameters
@@ -76,29 +68,24 @@ def choose_window(
 
     Returns
     -------
-    TrimWindow or str
+    TrimWindow or Refusal
         The window, or the reason why that of the workbook cannot be used.
     """
     if workbook_start_s is None:
         return detected
     if not np.isfinite(workbook_start_s):
-        return f"the start time is {workbook_start_s}, not a time"
+        return refuse("no-time", start_s=workbook_start_s)
     crossed = crossed_ends(workbook_start_s, end_s)
     if crossed or not len(time_s):
         return crossed or detected
     first, last = float(time_s[0]), float(time_s[-1])
     if workbook_start_s > last:
-        return (
-            f"the start time {workbook_start_s:.6g} s lies beyond the data, which end "
-            f"at {last:.6g} s; is its unit that of the file?"
-        )
-    note = "as the workbook says"
+        return refuse("late-start", start_s=workbook_start_s, last_s=last)
     if workbook_start_s < first - max(last - first, EARLIEST_S):
-        return (
-            f"the start time {workbook_start_s:.6g} s lies {first - workbook_start_s:.3g} s before "
-            f"the data, which last from {first:.6g} to {last:.6g} s: nothing is left of a reaction "
-            "that long; is its unit that of the file?"
+        gap_s = first - workbook_start_s
+        return refuse(
+            "far-start", start_s=workbook_start_s, gap_s=gap_s, first_s=first, last_s=last
         )
-    if workbook_start_s < first:
-        note += f"; the data begin later, at {first:.6g} s"
-    return TrimWindow(start_s=workbook_start_s, stop_s=last, source="workbook", reason=note)
+    before = workbook_start_s < first
+    why = because("before-data", first_s=first) if before else because("workbook")
+    return TrimWindow(start_s=workbook_start_s, stop_s=last, source="workbook", because=why)
