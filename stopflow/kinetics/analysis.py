@@ -87,14 +87,16 @@ def analyse_experiment(
     )
     law = settings.law
     notes: tuple[str, ...] = ()
+    undecided: tuple[str, ...] = ()
     if law == AUTO:
         prepared = list(prepared)
-        law, note = choose_law([shot.laws for shot in prepared if shot.laws is not None])
-        notes = (note,)
+        chosen = choose_law([shot.laws for shot in prepared if shot.laws is not None])
+        law, notes, undecided = chosen.law, (chosen.note,), chosen.undecided
     laws = [own_law(item.shot, law) for item in usable]
     notes += tuple(note for _, note in laws if note)
     shots = [
-        finish_shot(item, settings, law=own) for item, (own, _) in zip(prepared, laws, strict=True)
+        finish_shot(item, settings, law=own, undecided=undecided if own == law else ())
+        for item, (own, _) in zip(prepared, laws, strict=True)
     ]
     groups = group_shots(shots)
     place = {member: number for number, group in enumerate(groups) for member in group}

@@ -26,6 +26,11 @@ NO_ACCIDENT = 1e-6
 # Share of turning points over the noise in steps of the digitiser, 0.56 below half a step and less
 # above; with room.
 TURNS_PER_NOISE = 0.7
+# A stray point lies so many median deviations off, 8 standard deviations; at most this part
+# of the points are stray.
+FAR_OFF, MOST_STRAY = 12.0, 0.02
+# No Gaussian noise has a point so many mean deviations off.
+WORTH_A_LOOK = 8.0
 # So many points between two clipped ones belong to one stretch, or as many as it is long.
 CLIPPED_GAP = 8
 
@@ -50,6 +55,9 @@ class SignalChecks:
         1 for a fit that follows the data.
     misfit_chance
         Probability of as large a value by chance.
+    stray
+        Single points far off the fit that make most of its misfit, without which a robust loss is
+        judged; 0 where the misfit is not theirs.
     """
 
     clipped_share: float
@@ -58,6 +66,7 @@ class SignalChecks:
     noise_steps: float
     misfit_ratio: float
     misfit_chance: float
+    stray: int
 
 
 def check_signal(
@@ -68,6 +77,7 @@ def check_signal(
     parameters: int,
     levels: int,
     step: float,
+    robust: bool = False,
 ) -> SignalChecks:
     """Check the fitted points (N,) and their residuals (N,).
 
@@ -83,7 +93,12 @@ def check_signal(
         Distinct values of the signal.
     step
         Distance of the digitiser's levels; 0 where none can be seen.
+    robust
+        Whether the fit is one that single stray points hardly move.
     """
+    stray = stray_points(residuals)
+    if robust:
+        residuals = np.where(stray, 0.0, residuals)
     exact = noise_sd <= ROUNDING * float(np.abs(signal).max())
     ratio, chance = (1.0, 1.0)
     if not exact:
@@ -98,7 +113,44 @@ def check_signal(
         noise_steps=noise_sd / step if step > 0 else inf,
         misfit_ratio=ratio,
         misfit_chance=chance,
+        stray=int(np.count_nonzero(stray)),
     )
+
+
+def stray_points(residuals: FloatArray) -> NDArray[np.bool_]:
+    """Find the points (N,) that lie far off alone, or two together; none unless they are few.
+
+    They have to make more than half of the sum of squares: else the misfit is not theirs.
+    """
+    size = np.abs(residuals)
+    stray = size > FAR_OFF * float(np.median(size))
+    found = np.flatnonzero(stray)
+    few = 0 < len(found) <= max(MOST_STRAY * len(residuals), 1)
+    if not few or (found[2:] - found[:-2] == 2).any():
+        return np.zeros(len(residuals), dtype=bool)
+    power = size**2
+    return stray if power[found].sum() > power.sum() / 2 else np.zeros(len(residuals), dtype=bool)
+
+
+def without_stray(signal: FloatArray, *, after: int) -> FloatArray:
+    """Put single points (N,) from `after` on that lie far off their neighbours between these.
+
+    A spike is no mixing artefact. A signal without any is returned as it is.
+    """
+    off = signal[1:-1] - (signal[:-2] + signal[2:]) / 2
+    size = np.abs(off)
+    if not size.max() > WORTH_A_LOOK * size.mean():
+        return signal
+    beside = np.concatenate(([0.0], size, [0.0]))
+    tops = (size >= beside[:-2]) & (size >= beside[2:])
+    found = 1 + np.flatnonzero(tops & (size > FAR_OFF * float(np.median(size))))
+    found = found[found >= after]
+    if not 0 < len(found) <= max(MOST_STRAY * len(signal), 1):
+        return signal
+    calm = signal.copy()
+    calm[found] -= off[found - 1]
+    # Of a record at the limit of the detector nothing else may be left.
+    return calm if np.ptp(calm) > 0 else signal
 
 
 def clipped_share(signal: FloatArray) -> float:

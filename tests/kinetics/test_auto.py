@@ -184,7 +184,7 @@ def test_equal_concentrations_do_not_pass_where_unequal_ones_give_another_k(numb
     assert "concentrations in a ratio of" in say(finding)
 
 
-@pytest.mark.parametrize("number", [12, 63, 129, 168])
+@pytest.mark.parametrize("number", [63, 129, 168, 243])
 def test_equal_concentrations_pass_where_unequal_ones_give_the_same_k(number):
     """A ratio just below 0.95, which noise finds in one of eight, had warned whatever k it gave."""
     k, time, signal = draw_second_order(number)

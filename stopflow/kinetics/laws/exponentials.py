@@ -92,4 +92,4 @@ def stretched_jacobian(time: RealArray, theta: RealArray, linear: RealArray) -> 
     common = -linear[0] * power * np.exp(-power)
     # x ln(k t) -> 0 at t = 0; there x is 0 and the logarithm is taken of 1.
     logarithm = np.log(np.where(scaled > 0, scaled, 1))
-    return np.stack((common * beta / rate, common * logarithm))
+    return np.array((common * beta / rate, common * logarithm))

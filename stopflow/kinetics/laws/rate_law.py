@@ -40,6 +40,8 @@ class ShapeRange:
     ----------
     low, high
         A fit that would leave them is refused.
+    below, above
+        What to do instead where it would; empty: there is nothing to be said.
     starts
         Where the scan looks.
     """
@@ -47,6 +49,8 @@ class ShapeRange:
     low: float
     high: float
     starts: tuple[float, ...]
+    below: str = ""
+    above: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +84,9 @@ class RateLaw:
         Laws that it is compared with; a rival that is clearly better and moves k fails the shot.
     remedy
         What to do when the data ask for this law instead of the one fitted.
+    special
+        Laws that are this one at a limit, or with some of its parameters fixed: what comes from one
+        of them this law describes as well.
     column
         Name in the columns in which its k and AICc stand beside those of the law reported; empty:
         it has none. `heading` stands above them.
@@ -112,6 +119,7 @@ class RateLaw:
     exchangeable: int = 1
     rivals: tuple[str, ...] = ()
     remedy: str = ""
+    special: tuple[str, ...] = ()
     column: str = ""
     heading: str = ""
     memoryless: bool = False
@@ -206,7 +214,11 @@ def baseline_rows(time: RealArray, *, slope: bool, intercept: bool) -> RealArray
 
 def with_baseline(phases: RealArray, time: RealArray, *, slope: bool, intercept: bool) -> RealArray:
     """Phases (..., m, N) and the rows of the straight line below them."""
-    rows = baseline_rows(time, slope=slope, intercept=intercept)
-    if phases.ndim == 2:
-        return np.concatenate((phases, rows))
-    return np.concatenate((phases, np.broadcast_to(rows, (*phases.shape[:-2], *rows.shape))), -2)
+    *stack, count, points = phases.shape
+    rows = np.empty((*stack, count + slope + intercept, points), dtype=phases.dtype)
+    rows[..., :count, :] = phases
+    if slope:
+        rows[..., count, :] = time
+    if intercept:
+        rows[..., -1, :] = 1
+    return rows

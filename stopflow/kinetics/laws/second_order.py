@@ -32,8 +32,8 @@ def _unequal(time: RealArray, rate: RealArray, ratio: RealArray) -> tuple[RealAr
     scaled = rate * time
     x = np.minimum(scaled * (1 - ratio), _GONE)
     decay = np.exp(-x)
-    safe = np.where(np.abs(x) < 1e-8, 1, x)
-    mean = np.where(np.abs(x) < 1e-8, 1 - x / 2, -np.expm1(-safe) / safe)
+    small = np.abs(x) < 1e-8
+    mean = np.where(small, 1 - x / 2, -np.expm1(-x) / np.where(small, 1, x))
     return scaled, x, decay, mean, decay / (1 + ratio * scaled * mean)
 
 
@@ -52,16 +52,16 @@ def unequal_jacobian(time: RealArray, theta: RealArray, linear: RealArray) -> Re
     rate, ratio = theta
     scaled, x, decay, mean, phi = _unequal(time, rate, ratio)
     by_rate = -time * phi * (1 + ratio * (phi - 1))
-    safe = np.where(np.abs(x) < _SERIES, 1, x)
+    small = np.abs(x) < _SERIES
     slope = np.where(
-        np.abs(x) < _SERIES,
-        -1 / 2 + x / 3 - x * x / 8 + x**3 / 30 - x**4 / 144,
-        (decay - mean) / safe,
+        small,
+        x * (1 / 3 + x * (-1 / 8 + x * (1 / 30 - x / 144))) - 1 / 2,
+        (decay - mean) / np.where(small, 1, x),
     )
     denominator = 1 + ratio * scaled * mean
     inner = scaled * mean - ratio * scaled * scaled * slope
     by_ratio = phi * scaled - phi * inner / denominator
-    return linear[0] * np.stack((by_rate, by_ratio))
+    return linear[0] * np.array((by_rate, by_ratio))
 
 
 def _ordered(theta: RealArray) -> tuple[RealArray, RealArray]:
@@ -95,14 +95,14 @@ def lag_jacobian(time: RealArray, theta: RealArray, linear: RealArray) -> RealAr
     square = np.where(small, 1, x * x)
     of_fast = np.where(
         small,
-        1 / 2 - x / 3 + x**2 / 8 - x**3 / 30 + x**4 / 144 - x**5 / 840,
+        1 / 2 + x * (-1 / 3 + x * (1 / 8 + x * (-1 / 30 + x * (1 / 144 - x / 840)))),
         (1 - (1 + x) * decay) / square,
     )
     of_slow = np.where(
         small,
-        1 / 2 - x / 6 + x**2 / 24 - x**3 / 120 + x**4 / 720 - x**5 / 5040,
+        1 / 2 + x * (-1 / 6 + x * (1 / 24 + x * (-1 / 120 + x * (1 / 720 - x / 5040)))),
         (np.expm1(-x) + x) / square,
     )
     common = -linear[0] * time * time * np.exp(-slow * time)
     rows = (common * slow * of_fast, common * fast * of_slow)
-    return np.stack(rows if theta[0] >= theta[1] else rows[::-1])
+    return np.array(rows if theta[0] >= theta[1] else rows[::-1])

@@ -93,6 +93,7 @@ LAWS: dict[str, RateLaw] = {
         source="burst and steady rate; Hartley and Kilby, Biochem. J. 56, 288 (1954),"
         " 10.1042/bj0560288",
         rivals=("single", "double", "stretched", "second-order", "lag"),
+        special=("single",),
         remedy=f"a sloping baseline: use --law single-slope or {AUTO}",
     ),
     "double": sum_of_exponentials(
@@ -112,6 +113,7 @@ LAWS: dict[str, RateLaw] = {
             "lag",
             "double-slope",
         ),
+        special=("single", "single-slope", "lag"),
         remedy=TWO_PHASES,
     ),
     "double-slope": sum_of_exponentials(
@@ -172,6 +174,7 @@ LAWS: dict[str, RateLaw] = {
             "second-order-unequal",
             "lag",
         ),
+        special=("single",),
         remedy=f"a distribution of rates: use --law stretched or {AUTO}",
         half_life=half_life.stretched,
         basis=exponentials.stretched_basis,
@@ -205,9 +208,16 @@ LAWS: dict[str, RateLaw] = {
         nonlinear=("k_per_s", "ratio"),
         linear=("amplitude", "intercept"),
         shapes={
-            "ratio": ShapeRange(low=0.01, high=1.0, starts=(0.05, 0.2, 0.4, 0.6, 0.8, 0.95)),
+            "ratio": ShapeRange(
+                low=0.01,
+                high=1.0,
+                starts=(0.05, 0.2, 0.4, 0.6, 0.8, 0.95),
+                below="one reactant is in excess: use --law single",
+                above="the concentrations are equal: use --law second-order",
+            ),
         },
         rivals=("single", "single-slope", "second-order", "double", "stretched"),
+        special=("single", "second-order"),
         remedy="second order with unequal concentrations: use --law second-order-unequal or "
         f"{AUTO}",
         pseudo_first_order=False,
@@ -226,6 +236,7 @@ LAWS: dict[str, RateLaw] = {
         linear=("amplitude", "intercept"),
         exchangeable=2,
         rivals=("single", "single-slope", "double", "stretched"),
+        special=("single",),
         remedy=f"a lag before the change: use --law lag or {AUTO}",
         basis=second_order.lag_basis,
         theta_jacobian=second_order.lag_jacobian,

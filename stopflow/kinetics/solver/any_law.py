@@ -6,6 +6,7 @@ The linear parameters are projected out as in `one_rate`, with the Jacobian of K
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.linalg import lapack
@@ -36,7 +37,10 @@ class Coarse:
 
     def rows(self, theta: RealArray) -> tuple[RealArray, RealArray]:
         """Weighted rows (..., f, N) of the free linear terms, and what they have to explain."""
-        rows, fixed = self.constraints.basis(self.time, theta)
+        return self.weighted(*self.constraints.basis(self.time, theta))
+
+    def weighted(self, rows: RealArray, fixed: RealArray | None) -> tuple[RealArray, RealArray]:
+        """Weight rows of the free terms, and what the fixed part leaves for them."""
         rest = self.signal if fixed is None else self.signal - fixed
         if self.root_weights is None:
             return rows, rest
@@ -71,12 +75,7 @@ def descend(
     the parameters themselves, of any sign.
     """
     constraints = coarse.constraints
-
-    def theta_at(x: FloatArray) -> FloatArray:
-        theta = constraints.theta.copy()
-        theta[constraints.free] = x if bounds is None else np.exp(np.clip(x, *bounds))
-        return theta
-
+    theta_at = partial(_place, constraints, bounds)
     residual, jacobian = projected_problem(coarse, theta_at)
     inside = start[constraints.free] if bounds is None else np.log(start[constraints.free])
     if not np.isfinite(residual(inside)).all() or len(coarse.time) < len(inside):
@@ -95,11 +94,21 @@ def descend(
     return theta_at(found), float(info["fvec"] @ info["fvec"]) / 2
 
 
+def _place(
+    constraints: Constraints, bounds: tuple[FloatArray, FloatArray] | None, x: FloatArray
+) -> FloatArray:
+    """All nonlinear parameters (q,) at the free ones, or at their logarithms within `bounds`."""
+    theta = constraints.theta.copy()
+    inside = x if bounds is None else np.exp(np.minimum(np.maximum(x, bounds[0]), bounds[1]))
+    theta[constraints.free] = inside
+    return theta
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Projection:
     """The QR decomposition of the linear terms at one x, and the residual of the signal."""
 
-    x: FloatArray
+    x: bytes
     theta: FloatArray
     frame: FloatArray
     upper: FloatArray
@@ -112,12 +121,14 @@ def projected_problem(
 ) -> tuple[Callable[[FloatArray], FloatArray], Callable[[FloatArray], FloatArray]]:
     """Residual (N,) and Kaufman's Jacobian (N, q) as functions of the logarithms of theta."""
     constraints = coarse.constraints
+    free = constraints.free if constraints.any_fixed else slice(None)
     latest: list[_Projection] = []
     worst = NO_VALUE * (float(np.abs(coarse.signal).max()) + SMALLEST_NUMBER)
 
     def project_at(x: FloatArray) -> _Projection:
         """Project once for the residual and the Jacobian at the same place."""
-        if not latest or not np.array_equal(latest[0].x, x):
+        place = x.tobytes()
+        if not latest or latest[0].x != place:
             theta = theta_at(x)
             rows, rest = coarse.rows(theta)
             frame, upper = qr_of_rows(rows)
@@ -125,7 +136,7 @@ def projected_problem(
             left = rest - frame @ inside
             if not np.isfinite(left).all():
                 left = np.full_like(coarse.signal, worst)
-            latest[:] = [_Projection(x.copy(), theta, frame, upper, inside, left)]
+            latest[:] = [_Projection(place, theta, frame, upper, inside, left)]
         return latest[0]
 
     def residual(x: FloatArray) -> FloatArray:
@@ -139,12 +150,10 @@ def projected_problem(
             coefficients, singular = lapack.dtrtrs(at.upper, at.inside)
         if singular and np.isfinite(at.upper).all():
             coefficients = np.linalg.lstsq(np.triu(at.upper), at.inside, rcond=None)[0]
-        slopes = constraints.law.theta_jacobian(
-            coarse.time, at.theta, constraints.linear(coefficients)
-        )
-        slopes = slopes[constraints.free]
+        linear = constraints.linear(coefficients)
+        slopes = constraints.law.theta_jacobian(coarse.time, at.theta, linear)[free]
         if not constraints.law.signed:
-            slopes = slopes * at.theta[constraints.free, None]
+            slopes = slopes * at.theta[free, None]
         if coarse.root_weights is not None:
             slopes = slopes * coarse.root_weights
         along = -(slopes - (slopes @ at.frame) @ at.frame.T).T

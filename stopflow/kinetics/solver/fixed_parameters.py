@@ -4,7 +4,7 @@ All linear parameters follow from the free ones by ``c = offset + free @ mixing`
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,10 @@ class Constraints:
         (m,) fixed linear parameters, 0 elsewhere.
     theta_units, linear_units
         Factors from dimensionless values to those in the units of the trace.
+    count
+        Number of free parameters.
+    any_fixed
+        Whether anything at all is fixed or proportional to another.
     """
 
     law: RateLaw
@@ -40,16 +44,13 @@ class Constraints:
     offset: FloatArray
     theta_units: FloatArray
     linear_units: FloatArray
+    count: int = field(init=False)
+    any_fixed: bool = field(init=False)
 
-    @property
-    def count(self) -> int:
-        """Number of free parameters."""
-        return int(self.free.sum()) + len(self.mixing)
-
-    @property
-    def any_fixed(self) -> bool:
-        """Whether anything at all is fixed or proportional to another."""
-        return self.count < len(self.law.parameters)
+    def __post_init__(self) -> None:
+        count = int(self.free.sum()) + len(self.mixing)
+        object.__setattr__(self, "count", count)
+        object.__setattr__(self, "any_fixed", count < len(self.law.parameters))
 
     def basis(self, time: RealArray, theta: RealArray) -> tuple[RealArray, RealArray | None]:
         """Rows (..., f, N) of the free linear parameters and the fixed part (..., N) if any."""
@@ -64,7 +65,21 @@ class Constraints:
 
     def linear(self, coefficients: RealArray) -> RealArray:
         """All linear parameters (m,) from the free ones (f,)."""
-        return self.offset + coefficients @ self.mixing
+        return self.offset + coefficients @ self.mixing if self.any_fixed else coefficients
+
+
+def free_constraints(law: RateLaw) -> Constraints:
+    """Leave every parameter of a law free; for a dimensionless window."""
+    nonlinear, linear = len(law.nonlinear), len(law.linear)
+    return Constraints(
+        law=law,
+        theta=np.ones(nonlinear),
+        free=np.ones(nonlinear, dtype=bool),
+        mixing=np.eye(linear),
+        offset=np.zeros(linear),
+        theta_units=np.ones(nonlinear),
+        linear_units=np.ones(linear),
+    )
 
 
 def free_count(law: RateLaw, fixed: Mapping[str, float | Proportional]) -> int:

@@ -16,9 +16,10 @@ from itertools import combinations, product
 import numpy as np
 from numpy.typing import NDArray
 
-from stopflow.kinetics.laws import sum_of_exponentials
+from stopflow.kinetics.laws import RateLaw, RealArray, sum_of_exponentials
 from stopflow.kinetics.solver.any_law import Coarse, coarse_problem, descend, linear_part
-from stopflow.kinetics.solver.fixed_parameters import Constraints
+from stopflow.kinetics.solver.fixed_parameters import Constraints, free_constraints
+from stopflow.kinetics.solver.kept_times import OfTimes
 from stopflow.kinetics.solver.one_rate import edge_refusal
 from stopflow.kinetics.solver.projection import qr_of_rows
 from stopflow.kinetics.solver.refusals import Refusal, refuse
@@ -30,6 +31,8 @@ RATE_COUNTS = (96, 28, 20, 9)
 STARTS = (3, 3, 3, 10)
 # Rates that are tried for a phase added to the best fit of fewer, and how many starts these give.
 ADDED_RATES, ADDED_STARTS = 40, 2
+# A search goes this far beyond the rates that can be seen; what it finds there is refused.
+BEYOND = 10.0
 # Largest change of ln k that is foreseen when a phase is added.
 LARGEST_CHANGE = 0.7
 # Of the sum of squares and of the logarithms: to tell the starts apart, and at the end.
@@ -52,10 +55,18 @@ def solve_general(
     fastest = fastest_kt(window.time)
     theta = constraints.theta
     if constraints.free.any():
-        best = _lowest(coarse, fastest)
-        theta = descend(coarse, best, bounds=_log_bounds(constraints, fastest), tolerance=TIGHT)[0]
+        theta, bounds = _lowest(coarse, fastest), _log_bounds(constraints, fastest)
+        if not _beyond_sight(constraints, theta, fastest=fastest):
+            theta = descend(coarse, theta, bounds=bounds, tolerance=TIGHT)[0]
     refusal = _refuse_edges(constraints, theta, fastest=fastest, length_s=window.length_s)
     return refusal or (theta, linear_part(coarse, theta))
+
+
+def _beyond_sight(constraints: Constraints, theta: FloatArray, *, fastest: float) -> bool:
+    """Whether a free rate (q,) is so far beyond what can be seen that no step leads back."""
+    law, factor = constraints.law, BEYOND * (1 - ROUNDING)
+    rates = theta[constraints.free & np.array([name not in law.shapes for name in law.nonlinear])]
+    return bool(((rates > fastest * factor) | (rates < SLOWEST_KT / factor)).any())
 
 
 def follow_on_points(
@@ -97,12 +108,14 @@ def _refuse_edges(
             if refusal:
                 return refusal
         elif free and shape is not None and not _inside(value, shape.low, shape.high):
+            advice = shape.below if value < shape.high / 2 else shape.above
             return refuse(
                 "shape",
                 name=name,
                 low=shape.low,
                 high=shape.high,
                 law=constraints.law.title or constraints.law.key,
+                advice=advice and f"; {advice}",
             )
     return None
 
@@ -116,7 +129,7 @@ def _log_bounds(constraints: Constraints, fastest: float) -> tuple[FloatArray, F
     limits = [
         (shape.low, shape.high)
         if (shape := constraints.law.shapes.get(name)) is not None
-        else (SLOWEST_KT / 10, fastest * 10)
+        else (SLOWEST_KT / BEYOND, fastest * BEYOND)
         for name, free in zip(constraints.law.nonlinear, constraints.free, strict=True)
         if free
     ]
@@ -187,15 +200,7 @@ def _one_phase_fewer(coarse: Coarse) -> Coarse:
         slope="slope_per_s" in law.linear,
         intercept="intercept" in law.linear,
     )
-    constraints = replace(
-        coarse.constraints,
-        law=law,
-        theta=np.ones(len(law.nonlinear)),
-        free=np.ones(len(law.nonlinear), dtype=bool),
-        mixing=np.eye(len(law.linear)),
-        offset=np.zeros(len(law.linear)),
-    )
-    return replace(coarse, constraints=constraints)
+    return replace(coarse, constraints=free_constraints(law))
 
 
 def _scan_phases(
@@ -227,6 +232,21 @@ def _scan_product(
 ) -> tuple[FloatArray, NDArray[np.intp], FloatArray]:
     """Scan every combination of the free parameters' grids; returns as `_scan_phases`."""
     constraints = coarse.constraints
+    if constraints.any_fixed:
+        thetas, places = _grid(constraints, rates)
+        basis = constraints.basis(coarse.time, thetas)
+    else:
+        thetas, places, basis = _grid_of(coarse.time, constraints.law, float(rates[-1]), len(rates))
+    rows, rest = coarse.weighted(*basis)
+    misfit = (rest * rest).sum(axis=-1)
+    if rows.shape[-2]:
+        target = (rows @ rest[..., None])[..., 0]
+        misfit = misfit - _explained(rows @ np.swapaxes(rows, -1, -2), target)
+    return thetas, places, misfit * np.ones(len(thetas))
+
+
+def _grid(constraints: Constraints, rates: FloatArray) -> tuple[FloatArray, NDArray[np.intp]]:
+    """Every combination (C, q) of the free parameters' grids, and its places (C, q) on them."""
     axes = [
         _axis(name, rates, constraints) if free else [value]
         for name, value, free in zip(
@@ -240,12 +260,19 @@ def _scan_product(
         # The names say which phase is which: a fixed amplitude3 is that of the slowest.
         falling = (np.diff(thetas[:, :phases], axis=1) < 0).all(axis=1)
         thetas, places = thetas[falling], places[falling]
-    rows, rest = coarse.rows(thetas)
-    misfit = (rest * rest).sum(axis=-1)
-    if rows.shape[-2]:
-        target = (rows @ rest[..., None])[..., 0]
-        misfit = misfit - _explained(rows @ np.swapaxes(rows, -1, -2), target)
-    return thetas, places, misfit * np.ones(len(thetas))
+    return thetas, places
+
+
+def _free_grid(
+    time: FloatArray, law: RateLaw, fastest: float, count: int
+) -> tuple[FloatArray, NDArray[np.intp], tuple[RealArray, RealArray | None]]:
+    """As `_grid` for a law without fixed parameters, with its rows (C, m, N)."""
+    constraints = free_constraints(law)
+    thetas, places = _grid(constraints, np.geomspace(SLOWEST_KT, fastest, count))
+    return thetas, places, constraints.basis(time, thetas)
+
+
+_grid_of = OfTimes(_free_grid)
 
 
 def _axis(name: str, rates: FloatArray, constraints: Constraints) -> Sequence[float]:

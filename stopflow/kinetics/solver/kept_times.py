@@ -5,7 +5,7 @@ different starts: windows, blocks and decays are made for the first of them.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from functools import lru_cache, wraps
 from typing import Final, Generic, TypeVar
 
@@ -24,20 +24,20 @@ GRIDS_KEPT: Final = 8
 
 
 class OfTimes(Generic[Result]):
-    """A function of times and numbers, called once for the same array and numbers."""
+    """A function of times and more, called once for the same array and the same of the rest."""
 
     def __init__(self, build: Callable[..., Result]) -> None:
         self._build = build
-        self._kept: deque[tuple[RealArray, tuple[float | None, ...], Result]] = deque(maxlen=KEPT)
+        self._kept: deque[tuple[RealArray, tuple[Hashable, ...], Result]] = deque(maxlen=KEPT)
 
-    def __call__(self, time: RealArray, *numbers: float | None) -> Result:
+    def __call__(self, time: RealArray, *rest: Hashable) -> Result:
         """Return the result for times (N,); of times that may change it is not kept."""
         for kept, of, result in tuple(self._kept):
-            if kept is time and of == numbers:
+            if kept is time and of == rest:
                 return result
-        found = self._build(time, *numbers)
+        found = self._build(time, *rest)
         if not time.flags.writeable and time.flags.owndata and len(time) <= LARGEST_KEPT:
-            self._kept.append((time, numbers, found))
+            self._kept.append((time, rest, found))
         return found
 
 

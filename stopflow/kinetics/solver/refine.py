@@ -19,6 +19,9 @@ NEARLY_EXACT = 1e-9
 LARGEST_COUNT = 60
 # Steps after which the curvature is taken anew.
 RENEWAL = 6
+# Rates of steps in a row that differ by less than this part of them make the curve of one rate, to
+# 1e-7 of its amplitude.
+SAME = 1e-3
 # Steps below this relative size are in the range of fast convergence.
 CLOSE = 1e-8
 
@@ -145,6 +148,8 @@ def refine_minimum(
     The curvature comes from block means, unless it is to be that of the points: it sets the pace,
     not the place. Data that are exact to ten digits are worth a residual in extended precision.
     """
+    if _meet(constraints, theta):
+        return refuse("undetermined")
     times, means, weights = block_means(window)
     coarse = (times, means), weights
     if bent_on_points:
@@ -169,6 +174,16 @@ def refine_minimum(
             return found
         theta, coefficients, last = found
     return theta.astype(np.float64), coefficients.astype(np.float64), last
+
+
+def _meet(constraints: Constraints, theta: RealArray) -> bool:
+    """Whether steps in a row have the same rate (q,), where their difference has no derivative.
+
+    Rates that have amplitudes of their own may still part on the points.
+    """
+    law = constraints.law
+    rates = theta[: law.exchangeable]
+    return bool(law.exchangeable > max(law.exponentials, 1) and np.ptp(rates) < SAME * rates.max())
 
 
 def follow_newton(

@@ -174,7 +174,7 @@ REFUSALS: Final[Mapping[str, tuple[FitStatus, str]]] = {
     "shape": (
         FitStatus.UNDETERMINED,
         "{name} would leave the range {low:g} to {high:g}: the trace does not have the shape of "
-        "{law}",
+        "{law}{advice}",
     ),
     "no-value": (
         FitStatus.UNDETERMINED,

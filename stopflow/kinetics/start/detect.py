@@ -22,7 +22,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stopflow.kinetics.signal_checks import CLIPPED_GAP, NEXT_VALUES, clipped_stretch, misfit
+from stopflow.kinetics.signal_checks import (
+    CLIPPED_GAP,
+    NEXT_VALUES,
+    clipped_stretch,
+    misfit,
+    without_stray,
+)
 from stopflow.kinetics.solver.kept_times import bytes_of_times
 from stopflow.kinetics.solver.refusals import Refusal
 from stopflow.kinetics.solver.window import validate_trace
@@ -149,11 +155,12 @@ def _detect_each(
     """Judge every trace by itself, those on one time grid in one batch."""
     found: dict[int, StartDetection] = {}
     whole: list[_Part] = []
-    for at, (time_s, signal) in enumerate(traces):
+    for at, ((time_s, signal), longest) in enumerate(zip(traces, longest_s, strict=True)):
         window = validate_trace(time_s, signal, needed=FEWEST_POINTS)
         if isinstance(window, Refusal):
             found[at] = undetected(time_s, because_of(window))
         else:
+            signal = without_stray(signal, after=int(np.searchsorted(time_s, time_s[0] + longest)))
             whole.append(_Part(at=at, time_s=time_s, signal=signal, first_s=float(time_s[0])))
 
     def judge(parts: Sequence[_Part], *, robust: bool = False) -> dict[int, StartDetection]:

@@ -1,6 +1,6 @@
 """From a shot to its fit with all errors, beside other rate laws; verdicts come later."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import exp, inf, nan
 
@@ -86,8 +86,14 @@ def prepare_shot(
     )
 
 
-def finish_shot(prepared: PreparedShot, settings: AnalysisSettings, *, law: str) -> ShotAnalysis:
-    """Fit the chosen rate law and combine its errors."""
+def finish_shot(
+    prepared: PreparedShot,
+    settings: AnalysisSettings,
+    *,
+    law: str,
+    undecided: Sequence[str] = (),
+) -> ShotAnalysis:
+    """Fit the chosen rate law and combine its errors; `undecided` are laws as good for all."""
     shot, trace = prepared.shot, prepared.shot.trace
     analysis = ShotAnalysis(
         experiment=shot.experiment,
@@ -124,7 +130,7 @@ def finish_shot(prepared: PreparedShot, settings: AnalysisSettings, *, law: str)
         laws = laws.including(fit)
     refusal = find_needless_phase(fit, laws)
     if refusal is None:
-        result = _result(fit, prepared, settings, laws, trace)
+        result = _result(fit, prepared, settings, laws, trace, undecided)
         refusal = find_inseparable(fit, result.intervals)
         if refusal is None:
             return replace(analysis, result=result)
@@ -137,6 +143,7 @@ def _result(
     settings: AnalysisSettings,
     laws: LawComparison,
     trace: Trace,
+    undecided: Sequence[str],
 ) -> ShotResult:
     time_s, signal = trace.time_s, trace.signal
     kept = time_s >= fit.start_s
@@ -164,7 +171,7 @@ def _result(
         intervals=found,
         k_bound_per_s=bound_of_k(fit, time),
         laws=laws,
-        law_shift=laws.largest_shift(fit, stderr=stderr),
+        law_shift=laws.largest_shift(fit, stderr=stderr, undecided=undecided),
         law_chosen=settings.law == AUTO,
         start_inflation=rest,
         start_shift_sigma=_start_shift(fit, prepared.detection, trace),
@@ -175,6 +182,7 @@ def _result(
             parameters=free,
             levels=len(distinct),
             step=step,
+            robust=fit.robust,
         ),
         step_s=float(np.median(np.diff(time[:9]))),
         stated_ratio=stated_ratio(prepared.shot.conditions),

@@ -106,12 +106,15 @@ class LawComparison:
         own = self[fit.law].fair_aicc
         return own - rival.fair_aicc if own < inf else inf
 
-    def largest_shift(self, fit: Fit, *, stderr: Mapping[str, float]) -> "RateShift":
+    def largest_shift(
+        self, fit: Fit, *, stderr: Mapping[str, float], undecided: Sequence[str] = ()
+    ) -> "RateShift":
         """Find the largest shift of a rate to a law that is not ruled out.
 
         0 when every other law is ruled out, which no law is that is better than the one fitted. A
-        law of more parameters can always follow the trace as well, so it counts only where it is as
-        likely.
+        law of more parameters can always follow the trace as well where the one fitted is a special
+        case of it, so it counts only where it is as likely. Others count too that are `undecided`
+        by all shots of the experiment.
         """
         lowest = min((item.fair_aicc for item in self.alternatives.values()), default=inf)
         own = self[fit.law]
@@ -119,7 +122,11 @@ class LawComparison:
             shift_to(item, fit, stderr=stderr)
             for item in self.rivals_of(fit)
             if item.fair_aicc <= max(lowest + NOT_RULED_OUT, own.fair_aicc)
-            and (item.numbers <= own.numbers or item.fair_aicc < own.fair_aicc + AS_LIKELY)
+            and (
+                item.numbers <= own.numbers
+                or item.fair_aicc < own.fair_aicc + AS_LIKELY
+                or (item.law in undecided and fit.law not in LAWS[item.law].special)
+            )
         ]
         none = RateShift(name="", rate_per_s=nan, sigma=0.0, share=0.0)
         return max(shifts, key=lambda shift: shift.sigma, default=none)
@@ -177,16 +184,30 @@ def describe_fit(
     )
 
 
-def choose_law(comparisons: Sequence[LawComparison]) -> tuple[str, str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChosenLaw:
+    """The rate law of an experiment.
+
+    Attributes
+    ----------
+    law
+        Its key.
+    note
+        What decided.
+    undecided
+        Keys of the other laws that are as good.
+    """
+
+    law: str
+    note: str
+    undecided: tuple[str, ...] = ()
+
+
+def choose_law(comparisons: Sequence[LawComparison]) -> ChosenLaw:
     """Choose the rate law of an experiment: the lowest sum of AICc over its shots.
 
     Of laws that are as good, the simplest.
     A shot on which a law could not be fitted counts for it as its worst law does.
-
-    Returns
-    -------
-    tuple of str
-        (key, what decided).
     """
     totals = dict.fromkeys(CANDIDATES, 0.0)
     used = 0
@@ -198,7 +219,8 @@ def choose_law(comparisons: Sequence[LawComparison]) -> tuple[str, str]:
             for law in CANDIDATES:
                 totals[law] += min(rated[law], max(known))
     if not used:
-        return DEFAULT, f"law auto: no shot could be fitted; {DEFAULT} is reported"
+        note = f"law auto: no shot could be fitted; {DEFAULT} is reported"
+        return ChosenLaw(law=DEFAULT, note=note)
     order = sorted(CANDIDATES, key=lambda law: (totals[law], len(LAWS[law].parameters)))
     best, second = order[:2]
     margin = totals[second] - totals[best]
@@ -209,5 +231,8 @@ def choose_law(comparisons: Sequence[LawComparison]) -> tuple[str, str]:
     if margin < NOT_RULED_OUT:
         note += f"; the data do not decide between {best} and {second}"
     if len(LAWS[simplest].parameters) < len(LAWS[best].parameters):
-        return simplest, f"{note}; {simplest}, which has fewer parameters, is reported"
-    return best, note
+        note += f"; {simplest}, which has fewer parameters, is reported"
+    else:
+        simplest = best
+    undecided = tuple(law for law in close if law != simplest)
+    return ChosenLaw(law=simplest, note=note, undecided=undecided)

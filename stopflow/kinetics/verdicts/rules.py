@@ -224,6 +224,10 @@ RULES: dict[str, Rule] = {
 }
 
 
+FOLLOWED = ("residual-runs", "law-shift", "wrong-law")
+"""Rules about how a rate law follows the trace."""
+
+
 def judge_shot(shot: ShotAnalysis, thresholds: QualityThresholds) -> tuple[Finding, ...]:
     """Apply every rule about single shots."""
     result = shot.result
@@ -238,11 +242,16 @@ def judge_shot(shot: ShotAnalysis, thresholds: QualityThresholds) -> tuple[Findi
         if values is not None:
             findings.append(rule.finding(**values))
     findings += [RULES["omitted-points"].finding(**omission) for omission in shot.omitted]
-    if shot.window and shot.window.source == "detected" and not result.fit.rate_law.memoryless:
-        since = shot.window.start_s - shot.first_s
+    ours = shot.window is not None and shot.window.source in ("detected", "first point")
+    if ours and not result.fit.rate_law.memoryless:
+        since = result.fit.start_s - min(shot.first_s, 0.0)
         if result.fit.k_per_s * since > thresholds.time_zero_kt:
             findings.append(RULES["time-zero"].finding(since_s=since))
-    if shot.window and shot.window.source == "first point":
+    # Points at the limit of the detector follow no rate law: there is no other one to be had.
+    limited = any(finding.rule == "saturated" for finding in findings)
+    if limited:
+        findings = [finding for finding in findings if finding.rule not in FOLLOWED]
+    elif shot.window and shot.window.source == "first point":
         follows = shot_rules.follows(result, thresholds)
         rule = RULES["no-start" if follows else "artefact-inside"]
         why = shot.window.because

@@ -49,6 +49,10 @@ def _undetermined(finding: Finding) -> Parts:
 
 
 def _residual_runs(finding: Finding) -> Parts:
+    stray = finding.values.get("stray", 0)
+    if stray:
+        points = "1 point lies" if stray == 1 else "{stray} points lie"
+        return points + " far off the fit", ": spikes or bubbles, which --robust lets count less"
     ratio = finding.values["ratio"]
     times = "{ratio:.0f}" if isinstance(ratio, float) and ratio >= 1000 else "{ratio:.3g}"
     return (
@@ -76,7 +80,7 @@ def _law_shift(finding: Finding) -> Parts:
             "--law second-order-unequal"
         )
     return found, (
-        ": another one that fits as well or better moves it by {share:.1%} ({shift:.1f} standard "
+        ": another one that the data do not rule out moves it by {share:.1%} ({shift:.1f} standard "
         "errors)"
     )
 
@@ -178,7 +182,8 @@ SENTENCES: Final[Mapping[str, Parts | Callable[[Finding], Parts]]] = {
     "omitted-points": _omitted,
     "time-zero": (
         "this rate law counts time from the start of the reaction",
-        ", and the start was detected {since_s:.3g} s after the first point: give the start, or "
+        ", and the fit begins {since_s:.3g} s after the file's first point or time zero: give the "
+        "start, or "
         "dead time and the time when the flow stopped",
     ),
     "no-start": _starts_there,

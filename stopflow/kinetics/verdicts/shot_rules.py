@@ -78,7 +78,9 @@ def residual_runs(result: ShotResult, limits: QualityThresholds) -> Values | Non
     """Residuals with a pattern."""
     if follows(result, limits):
         return None
-    return {"ratio": result.checks.misfit_ratio}
+    found = {"ratio": result.checks.misfit_ratio}
+    stray = 0 if result.fit.robust else result.checks.stray
+    return found | {"stray": stray} if stray else found
 
 
 def follows(result: ShotResult, limits: QualityThresholds) -> bool:
