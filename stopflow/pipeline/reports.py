@@ -13,6 +13,7 @@ from stopflow.errors import ModelError, StopflowError
 from stopflow.io.json_files import json_text
 from stopflow.io.results import file_sha256
 from stopflow.io.switch import switching
+from stopflow.memory import collecting_seldom
 from stopflow.pipeline.lab.drawn import REPORTS, drawn_parts, reports_key, summary_key, take_reports
 from stopflow.pipeline.lab.summary import Summary
 from stopflow.pipeline.model_reports import require_reportable, write_model_report
@@ -102,7 +103,6 @@ def _write_anew(
 ) -> tuple[list[Path], str]:
     from stopflow.report.kept import Parts
     from stopflow.report.kinetics.experiment_sheets import ExperimentSheets
-    from stopflow.report.paper.pdf import collecting_seldom
     from stopflow.report.tables.tables import write_rates_csv, write_rates_xlsx
 
     data = kinetics_data(dataset)

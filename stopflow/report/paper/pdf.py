@@ -6,14 +6,14 @@ their number is known; so a page that was drawn before can be used again.
 
 import gc
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
 
 from stopflow.io.atomic import replacing_file
+from stopflow.memory import collecting_seldom
 from stopflow.report.paper.canvas import Drawings, DrawnPage
 from stopflow.report.paper.flow import Block, Bookmark
 from stopflow.report.paper.joining import DocumentInfo, DrawnSheet, join_pages
@@ -124,25 +124,6 @@ def _draw_kept(item: Placed, key: str, paper: Paper, ruler: Ruler, drawings: Dra
     drawn = page.finish()
     drawings.keep(key, pack_sheets([DrawnSheet(section="", layers=(drawn,))]))
     return drawn
-
-
-@contextmanager
-def collecting_seldom() -> Iterator[None]:
-    """Let no garbage be collected but when asked, and then look at nothing older than this.
-
-    Python's own collections take a quarter of the time of drawing, for they go through all that
-    was imported again and again. Inside another such block it changes nothing.
-    """
-    if not gc.isenabled():
-        yield
-        return
-    gc.disable()
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-        gc.enable()
 
 
 def collect_if_much() -> None:
