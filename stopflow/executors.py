@@ -15,7 +15,6 @@ from itertools import islice
 from typing import Final, Generic, ParamSpec, TypeVar
 
 from stopflow.cluster import cluster_workers
-from stopflow.memory import keep_freed_memory
 from stopflow.workers import one_blas_thread, worker_processes
 
 AHEAD: Final = 4
@@ -182,7 +181,6 @@ def open_workers(*, processes: int, cluster: str | None = None) -> AbstractConte
     """
     if cluster is not None:
         return _on_cluster(cluster)
-    keep_freed_memory()
     if processes == 1:
         return nullcontext(Workers(executor=ThisProcess(), at_once=1))
     return _in_processes(processes)

@@ -11,7 +11,6 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 
 from stopflow.errors import StopflowError
-from stopflow.memory import keep_freed_memory
 
 OPENBLAS = "OPENBLAS_NUM_THREADS"
 BLAS_THREADS = ("OMP_NUM_THREADS", OPENBLAS, "MKL_NUM_THREADS")
@@ -69,7 +68,6 @@ def _end_at_once(pool: ProcessPoolExecutor) -> None:
 
 def _follow_parent() -> None:
     """Leave Ctrl-C to the parent, and die with it however it dies."""
-    keep_freed_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
