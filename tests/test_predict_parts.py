@@ -56,3 +56,28 @@ def test_features_built_part_by_part_are_those_built_at_once(tmp_path, monkeypat
     assert parted.row.tolist() == whole.row.tolist() == list(range(18))
     np.testing.assert_allclose(parted.inputs, whole.inputs, rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(parted.window_s, whole.window_s)
+
+
+def test_rows_in_a_file_are_those_in_memory_without_the_refused_ones(tmp_path, monkeypatch):
+    write_lab(tmp_path / "lab", spec=LabSpec(folders=2, traces=(9, 9), points=600), seed=2)
+    settings = IngestSettings(workers=1)
+    dataset = ingest(tmp_path / "lab", out=tmp_path / "out", settings=settings)
+    wanted = np.ones(len(dataset.shots), dtype=bool)
+    spec = FeatureSpec("shape", 64)
+    usual = rows.build_feature_rows(dataset, spec, wanted=wanted)
+    fill = rows.fill_rows
+
+    def refuse_the_second(time_s, signals, *, spec, out):
+        reasons = ["refused" if place == 1 else "" for place in range(len(signals))]
+        good = [place for place, why in enumerate(reasons) if not why]
+        fill(time_s, signals[good], spec=spec, out=out)
+        return reasons
+
+    monkeypatch.setattr(rows, "TRACES_AT_ONCE", 4)
+    monkeypatch.setattr(rows, "fill_rows", refuse_the_second)
+    monkeypatch.setattr(rows, "MOST_IN_MEMORY", 0)
+    filed = rows.build_feature_rows(dataset, spec, wanted=wanted)
+    assert isinstance(rows.empty_rows(1, 1).base, np.memmap)
+    assert 0 < len(filed.refused) < 9
+    assert sorted([*filed.row, *filed.refused]) == list(range(18))
+    np.testing.assert_allclose(filed.inputs, usual.inputs[filed.row], rtol=1e-5, atol=1e-6)

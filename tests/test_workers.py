@@ -1,6 +1,8 @@
 """Worker processes leave nothing running and nothing on the terminal that is not the program's."""
 
+import gc
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -9,6 +11,7 @@ import time
 import pytest
 
 from stopflow.errors import StopflowError
+from stopflow.memory import collecting_seldom
 from stopflow.workers import SMALL_BYTES, count_processes, worker_processes
 
 pytestmark = pytest.mark.whole
@@ -82,3 +85,40 @@ def test_so_many_processes_work_as_are_worth_their_start(
     monkeypatch.setattr("os.cpu_count", lambda: 4)
     assert count_processes(jobs, size, wanted=wanted) == expected
     assert count_processes(0, size, wanted=wanted) == 1
+
+
+FAULTS = """
+import resource
+import numpy as np
+from stopflow.memory import keep_freed_memory
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(50):
+        arrays = [np.ones(200_000) for _ in range(4)]
+        del arrays
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+usual = faults()
+keep_freed_memory()
+faults()
+print(usual, faults())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only the GNU C library can be told")
+def test_the_memory_of_arrays_is_not_given_back_and_cleared_again():
+    done = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, check=True)
+    usual, kept = map(int, done.stdout.split())
+    assert usual > 10_000
+    assert kept < usual / 100
+
+
+def test_garbage_is_collected_again_after_a_block_without():
+    with collecting_seldom():
+        assert not gc.isenabled()
+        with collecting_seldom():
+            pass
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() == 0

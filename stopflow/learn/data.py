@@ -130,7 +130,7 @@ def lab_data(
 
 
 def _require_numbers(data: LabData) -> None:
-    finite = np.isfinite(data.inputs).all(axis=1)
+    finite = np.array([np.isfinite(row).all() for row in data.inputs])
     _refuse(data, ~finite, "a feature that is not a finite number (NaN or infinite)")
     for name in ("window_s", "k_label_per_s"):
         values = getattr(data, name)

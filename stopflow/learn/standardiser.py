@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from stopflow.features import Rows
 from stopflow.trace import FloatArray, frozen_array
@@ -27,18 +27,19 @@ class Standardiser:
             raise ValueError(f"mean {self.mean.shape} and scale {self.scale.shape} must match")
 
     @classmethod
-    def fit(cls, rows: ArrayLike) -> Self:
-        """Learn from (N, n) training rows, and from these alone."""
+    def fit(cls, rows: ArrayLike, *, chosen: NDArray[np.intp] | None = None) -> Self:
+        """Learn from (N, n) training rows, and from these alone; from the `chosen` of them."""
         values = np.asarray(rows)
-        count, parts = len(values), range(0, len(values), ROWS_AT_ONCE)
+        places = np.arange(len(values)) if chosen is None else chosen
+        parts = [places[i : i + ROWS_AT_ONCE] for i in range(0, len(places), ROWS_AT_ONCE)]
         mean, squares = np.zeros((2, values.shape[1]))
-        for first in parts:
-            mean += values[first : first + ROWS_AT_ONCE].sum(axis=0, dtype=np.float64)
-        mean /= count
-        for first in parts:
-            away = values[first : first + ROWS_AT_ONCE] - mean
+        for part in parts:
+            mean += values[part].sum(axis=0, dtype=np.float64)
+        mean /= len(places)
+        for part in parts:
+            away = values[part] - mean
             squares += np.einsum("ij,ij->j", away, away)
-        spread = np.sqrt(squares / count)
+        spread = np.sqrt(squares / len(places))
         rounding = 1e-6 * np.maximum(np.abs(mean), 1e-12)
         return cls(mean=mean, scale=np.where(spread > rounding, spread, np.inf))
 

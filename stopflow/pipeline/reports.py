@@ -12,6 +12,7 @@ from stopflow.errors import ModelError, StopflowError
 from stopflow.io.json_files import json_text
 from stopflow.io.results import file_sha256
 from stopflow.io.switch import switching
+from stopflow.memory import collecting_seldom
 from stopflow.pipeline.lab.drawn import (
     REPORTS,
     DrawnParts,
@@ -125,7 +126,6 @@ def _write_anew(
     from stopflow.report.beside import MANY_EXPERIMENTS, promise
     from stopflow.report.kept import Parts
     from stopflow.report.kinetics.extent import choose_experiments, count_missing
-    from stopflow.report.paper.collecting import collecting_seldom
     from stopflow.report.tables.tables import write_rates_csv, write_rates_xlsx
 
     data = kinetics_data(dataset)

@@ -178,6 +178,7 @@ def says_concentration(text: str) -> bool:
     return molar_unit(text) != "" or bool(species and not is_only_unit(species[1]))
 
 
+@lru_cache(maxsize=4096)
 def molar_unit(text: str) -> str:
     """Return the unit of concentration in a header, wherever it stands; ``""`` without one."""
     if len(text) > LONGEST_PHRASE:

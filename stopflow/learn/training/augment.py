@@ -150,10 +150,10 @@ def training_rows(
     inputs = torch.empty(*shape, coordinates.dimension)
     log_window, tilt = np.empty(shape), torch.zeros(shape)
     slope = slope_row(data) if data.features.kind == "shape" else None
-    inputs[0] = coordinates.project(data.inputs[rows])
+    inputs[0] = coordinates.project(data.inputs, chosen=rows)
     log_window[0] = np.log(data.window_s[rows])
     if slope is not None:
-        tilt[0] = torch.from_numpy(data.inputs[rows, 1::2] @ slope / len(slope))
+        tilt[0] = torch.tensor([data.inputs[row, 1::2] @ slope / len(slope) for row in rows])
     for first in range(0, len(rows), SHOTS_AT_ONCE):
         if trace is None or not augmentations:
             break

@@ -61,12 +61,14 @@ class Coordinates:
         """How many numbers a row has in these coordinates."""
         return len(self.standardiser.mean) if self.matrix is None else self.matrix.shape[1]
 
-    def project(self, rows: ArrayLike) -> Tensor:
-        """Rows of features (M, n) -> (M, q) float32 on the CPU."""
+    def project(self, rows: ArrayLike, *, chosen: Numbers | None = None) -> Tensor:
+        """Rows of features (M, n), or the `chosen` of them, -> (M, q) float32 on the CPU."""
         values = np.asarray(rows)
-        found = torch.empty(len(values), self.dimension)
-        for first in range(0, len(values), ROWS_AT_ONCE):
-            part = torch.from_numpy(self.standardiser.apply(values[first : first + ROWS_AT_ONCE]))
+        places = np.arange(len(values)) if chosen is None else chosen
+        found = torch.empty(len(places), self.dimension)
+        for first in range(0, len(places), ROWS_AT_ONCE):
+            own = values[places[first : first + ROWS_AT_ONCE]]
+            part = torch.from_numpy(self.standardiser.apply(own))
             found[first : first + len(part)] = part if self.matrix is None else part @ self.matrix
         return found
 
@@ -133,11 +135,13 @@ def uses_signal_space(data: LabData, settings: TrainSettings) -> bool:
 def _signal_directions(
     data: LabData, rows: Numbers, encoded: FloatArray, settings: TrainSettings
 ) -> Coordinates:
-    values = data.inputs[rows]
-    fitted = Standardiser.fit(values)
+    fitted = Standardiser.fit(data.inputs, chosen=rows)
     spread = fitted.scale[1::2]
     space = find_signal_space(
-        values[:, 1::2],
+        (
+            data.inputs[rows[first : first + ROWS_AT_ONCE], 1::2]
+            for first in range(0, len(rows), ROWS_AT_ONCE)
+        ),
         encoded,
         data.experiment[rows],
         spec=data.features,

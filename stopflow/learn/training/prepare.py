@@ -83,7 +83,7 @@ def prepare(
     parts = {"train": inputs[0]}
     for name in ("validation", "test"):
         if members[name].size:
-            parts[name] = coordinates.project(data.inputs[members[name]]).to(device)
+            parts[name] = coordinates.project(data.inputs, chosen=members[name]).to(device)
     return Prepared(
         inputs=inputs,
         targets=targets.to(device),

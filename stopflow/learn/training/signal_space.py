@@ -9,6 +9,7 @@ to, and the d with the smallest error is taken. The directions beyond d are kept
 layer can have its full rank, but are scaled down.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations_with_replacement
@@ -54,7 +55,7 @@ class SignalSpace:
 
 
 def find_signal_space(
-    signals: NDArray[np.float32],
+    signals: Iterable[NDArray[np.float32]],
     encoded: FloatArray,
     experiment: NDArray[np.str_],
     *,
@@ -68,7 +69,7 @@ def find_signal_space(
     Parameters
     ----------
     signals
-        (N, pairs) signal slots.
+        (N, pairs) signal slots, a few rows at a time.
     encoded
         (N,) targets.
     experiment
@@ -84,8 +85,9 @@ def find_signal_space(
         keep their ratios and the first has SD 1.
     """
     basis = _curve_basis(spec.kind, spec.pairs)
-    inside = signals @ basis.astype(np.float32)
-    inside = inside.astype(np.float64) - inside.mean(axis=0, dtype=np.float64)
+    single = basis.astype(np.float32)
+    inside = np.concatenate([part @ single for part in signals]).astype(np.float64)
+    inside -= inside.mean(axis=0)
     energy, vectors = np.linalg.eigh(inside.T @ inside / len(inside))
     kept = min(directions, int((energy > 1e-12 * energy[-1]).sum()))
     energy, vectors = energy[::-1][:kept], vectors[:, ::-1][:, :kept]

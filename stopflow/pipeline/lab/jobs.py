@@ -16,6 +16,7 @@ import stopflow
 from stopflow.io.folder import ReadOptions
 from stopflow.io.results import file_sha256
 from stopflow.kinetics.settings import AnalysisSettings
+from stopflow.memory import collecting_seldom, keep_freed_memory
 
 if TYPE_CHECKING:
     from stopflow.pipeline.lab.reading import FolderReading
@@ -37,7 +38,9 @@ def do_job(job: FolderJob) -> "FolderReading":
     """Read and analyse a folder."""
     from stopflow.pipeline.lab.reading import do_folder
 
-    return do_folder(job)
+    keep_freed_memory()
+    with collecting_seldom():
+        return do_folder(job)
 
 
 def job_key(job: FolderJob, hashes: Mapping[str, str] | None = None) -> str:

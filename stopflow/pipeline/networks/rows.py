@@ -1,5 +1,6 @@
 """From an ingested dataset to what a network takes: rows of features and the rates beside them."""
 
+import tempfile
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Final
@@ -16,6 +17,8 @@ from stopflow.trace import FloatArray
 
 TRACES_AT_ONCE: Final = 512
 """Traces on one grid that are in memory together."""
+MOST_IN_MEMORY: Final = 500_000_000
+"""Bytes of rows from which on they lie in a file of their own, which the system reads by parts."""
 GRID_COLUMNS: Final = ("time_first", "trace_points", "start_s", "end_s", "reason")
 LABEL_COLUMNS = {"fit": "k_per_s", "workbook": "workbook_rate_per_s"}
 LEARNT_COLUMNS: Final = (
@@ -76,7 +79,7 @@ def build_feature_rows(
         for first in range(0, len(rows), TRACES_AT_ONCE)
     ]
     wanted_rows = np.sort(np.array([row for part in parts for row in part], dtype=np.intp))
-    inputs = np.empty((len(wanted_rows), spec.n_inputs), dtype=np.float32)
+    inputs = empty_rows(len(wanted_rows), spec.n_inputs)
     window_s = np.full(len(wanted_rows), np.nan)
     for number, part in enumerate(parts, start=1):
         rows, built, window = _build_part(dataset, part, spec, refused=refused)
@@ -85,8 +88,28 @@ def build_feature_rows(
         progress("building features", number, len(parts))
     good = ~np.isnan(window_s)
     if not good.all():  # otherwise nothing is copied
-        wanted_rows, inputs, window_s = wanted_rows[good], inputs[good], window_s[good]
+        wanted_rows, inputs, window_s = wanted_rows[good], _close_up(inputs, good), window_s[good]
     return FeatureRows(row=wanted_rows, inputs=inputs, window_s=window_s, refused=refused)
+
+
+def empty_rows(count: int, width: int) -> Rows:
+    """Return memory for rows; many lie in a file without a name, among the system's temporary ones.
+
+    It is gone with the array.
+    """
+    if 4 * count * width <= MOST_IN_MEMORY:
+        return np.empty((count, width), dtype=np.float32)
+    with tempfile.TemporaryFile(prefix="stopflow-") as file:
+        return np.asarray(np.memmap(file, dtype=np.float32, mode="w+", shape=(count, width)))
+
+
+def _close_up(inputs: Rows, good: NDArray[np.bool_]) -> Rows:
+    """Move the good rows to the front, where they are; return these."""
+    places = np.flatnonzero(good)
+    for first in range(0, len(places), TRACES_AT_ONCE):
+        part = places[first : first + TRACES_AT_ONCE]
+        inputs[first : first + len(part)] = inputs[part]
+    return inputs[: len(places)]
 
 
 def _build_part(

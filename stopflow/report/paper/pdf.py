@@ -12,8 +12,8 @@ from pathlib import Path
 import pandas as pd
 
 from stopflow.io.atomic import replacing_file
+from stopflow.memory import collect_if_much, collecting_seldom
 from stopflow.report.paper.canvas import Drawings, DrawnPage
-from stopflow.report.paper.collecting import collect_if_much, collecting_seldom
 from stopflow.report.paper.flow import Block, Bookmark
 from stopflow.report.paper.joining import DocumentInfo, DrawnSheet, join_pages
 from stopflow.report.paper.layout import Placed, draw_blocks, lay_out
