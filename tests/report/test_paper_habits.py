@@ -7,11 +7,13 @@ import numpy as np
 import pandas as pd
 import report_lab
 
+from stopflow.kinetics.laws import COMPARED
 from stopflow.kinetics.verdicts.findings import write_findings
 from stopflow.kinetics.verdicts.rules import RULES
 from stopflow.report.kinetics.closing import build_closing_blocks
 from stopflow.report.kinetics.conditions import build_series, describe_value
 from stopflow.report.kinetics.experiment_numbers import build_experiment_picture
+from stopflow.report.kinetics.experiment_page import build_experiment_blocks
 from stopflow.report.kinetics.experiment_tables import take_experiment
 from stopflow.report.kinetics.repeat_blocks import build_repeat_blocks
 from stopflow.report.kinetics.secondary_numbers import name_group
@@ -20,6 +22,7 @@ from stopflow.report.kinetics.secondary_table import secondary_grid
 from stopflow.report.kinetics.view import plot_shot, say_key
 from stopflow.report.paper.grid import Grid
 from stopflow.report.paper.rounding import column_errors, format_pm_groups, format_value
+from stopflow.report.paper.style import Ruler, require_paper
 from stopflow.report.paper.units import Units, build_units
 
 UNITS = Units(concentration=(1e3, "mM"), ionic_strength=(1e3, "mM"))
@@ -125,6 +128,15 @@ def test_nothing_to_repeat_takes_no_page(lab):
     passed = lab.shots.assign(verdict="PASS", reason="")
     conditions = lab.conditions.assign(verdict="PASS", reason="")
     assert build_repeat_blocks(passed, conditions) == []
+
+
+def test_laws_of_several_phases_are_compared_by_what_is_said_to_be_the_main_rate(lab):
+    name, rows = next(iter(lab.shots.groupby("experiment", sort=False).indices.items()))
+    blocks = build_experiment_blocks(lab, name, rows, paper=require_paper("a4"), ruler=Ruler())
+    (grid,) = (b for b in blocks if isinstance(b, Grid) and b.name == "Models tried")
+    units = {column.title: column.unit for column in grid.columns}
+    for _, law in COMPARED:
+        assert units[law.heading].startswith("main k") == (len(law.rates) > 1)
 
 
 def test_problems_that_differ_in_names_alone_take_one_row(lab):
