@@ -7,10 +7,19 @@ import re
 LINE_END = re.compile(r"\r\n|\r|\n")
 
 MISSING = frozenset(
-    "nan n/a na n.a. - -- --- over overflow ovf ovrflw inf -inf +inf infinity * ** *** #n/a "
-    "1.#inf -1.#inf 1.#qnan 1.#ind -1.#ind #num!".split()
-) | {""}
-"""What instruments write, in lower case, for a point that was not recorded."""
+    "nan n/a na n.a. over overflow ovf ovfl ovrflw inf -inf +inf infinity "
+    "1.#inf -1.#inf 1.#qnan 1.#ind -1.#ind "
+    "#n/a #num! #div/0! #value! #ref! #nv #zahl! #wert! #bezug! #n/d #nombre! #valeur!".split()
+)
+"""Words, in lower case, that instruments and spreadsheets write where there is no number."""
+_FILLED = frozenset("-*#")
+"""Signs that fill a cell without a number, or one that is too narrow for its number."""
+
+
+def is_missing(cell: str) -> bool:
+    """Tell whether the text of a cell stands for a point that was not recorded."""
+    return cell.casefold() in MISSING or (not cell.strip(cell[:1]) and {*cell[:1]} <= _FILLED)
+
 
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8"),

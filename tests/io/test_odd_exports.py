@@ -141,3 +141,50 @@ def test_what_comes_nearest_is_said(tmp_path, beginning, nearest):
     (tmp_path / "x.txt").write_text(f"{beginning}\nnothing\n", encoding="utf-8")
     with pytest.raises(FormatError, match=f"comes nearest to {nearest}"):
         read_recordings(tmp_path / "x.txt")
+
+
+@pytest.mark.parametrize(
+    "cell", ["-", "--", "---", "*****", "########", "ovfl", "#DIV/0!", "#NV", "#ZAHL!", "", " "]
+)
+@pytest.mark.parametrize("signals", [1, 2])
+def test_a_cell_without_a_number_costs_its_point_only(cell, signals, tmp_path):
+    """A sign alone, a cell filled with signs, a spreadsheet's error, and nothing at all."""
+    rows = [
+        ",".join([f"{t}", *[f"{y:.5f}"] * signals]) for t, y in zip(TIMES_US, SIGNAL, strict=True)
+    ]
+    rows[30] = ",".join([f"{TIMES_US[30]}", *[f"{SIGNAL[30]:.5f}"] * (signals - 1), cell])
+    (tmp_path / "shot.csv").write_text(text("Time (us),A,B"[: 9 + 2 * signals], [*rows, ""]))
+    (recording,) = read_recordings(tmp_path / "shot.csv")
+    expected = SIGNAL.copy()
+    expected[30] = np.nan
+    assert recording.time_s == pytest.approx(TIMES_US * 1e-6, rel=1e-12)
+    assert recording.signals[-1] == pytest.approx(expected, rel=1e-12, nan_ok=True)
+    assert [note.rule for note in recording.notes] == ["missing-values"]
+
+
+def test_a_last_row_cut_before_its_signal_is_named(tmp_path):
+    rows = [f"{t},{y:.5f}" for t, y in zip(TIMES_US, SIGNAL, strict=True)]
+    rows[-1] = f"{TIMES_US[-1]},"
+    (tmp_path / "shot.csv").write_text(text("Time (us),A", rows))
+    (recording,) = read_recordings(tmp_path / "shot.csv")
+    assert len(recording.time_s) == len(TIMES_US) - 1
+    assert f"({rows[-1]!r}); left out" in recording.notes[0].found
+
+
+@pytest.mark.parametrize("head", [["", "Page 2", "", "Time (us),A", ""], ["", "Page 2"]])
+def test_rows_below_the_head_of_a_page_are_not_left_out(head, tmp_path):
+    """Half of a printed record would be a record too, and its rate another."""
+    rows = [f"{t},{y:.5f}" for t, y in zip(TIMES_US, SIGNAL, strict=True)]
+    (tmp_path / "shot.csv").write_text(text("Time (us),A", [*rows[:40], *head, *rows[40:], ""]))
+    with pytest.raises(FormatError, match=r"line 43: found 'Page 2'; expected 2 numbers"):
+        read_recordings(tmp_path / "shot.csv")
+
+
+@pytest.mark.parametrize("start", [0, 10 * TIMES_US[-1]])
+def test_another_table_below_a_title_is_one_still(start, tmp_path):
+    rows = [f"{t},{y:.5f}" for t, y in zip(TIMES_US, SIGNAL, strict=True)]
+    below = [f"{start + t},{-y:.5f}" for t, y in zip(TIMES_US, SIGNAL, strict=True)]
+    (tmp_path / "shot.csv").write_text(text("Time (us),A", [*rows, "", "Residuals", *below, ""]))
+    (recording,) = read_recordings(tmp_path / "shot.csv")
+    assert recording.signals[0] == pytest.approx(SIGNAL, rel=1e-12)
+    assert [note.rule for note in recording.notes] == ["second-table"]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from stopflow.errors import FormatError
 from stopflow.io.guard import SHOWN
-from stopflow.io.text import MISSING, count_lines, decode, split_lines
+from stopflow.io.text import count_lines, decode, is_missing, split_lines
 from stopflow.trace import FloatArray, Problem
 
 MOST_COLUMNS = 4096
@@ -322,7 +322,7 @@ def _parse_cell(cell: str, column: int, *, name: str, where: str) -> float:
             return value
         if may_miss:
             return math.nan
-    elif may_miss and cell.casefold() in MISSING:
+    elif may_miss and is_missing(cell):
         return math.nan
     raise FormatError(
         name, where=f"{where}, column {column}", found=repr(cell[:SHOWN]), expected="a number"

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -121,11 +122,13 @@ def _broken(
     lines: Sequence[str], broken: int, layout: Layout, *, name: str, first_line: int
 ) -> FormatError:
     cells = len(layout.split(lines[broken]))
+    found = f"(found {cells} cell{'s' * (cells != 1)})"
     return FormatError(
         name,
         where=f"line {first_line + broken}",
         found=repr(lines[broken].strip()[:60]),
-        expected=f"{layout.columns} numbers, as in the rows above (found {cells} cells)",
+        expected=f"{layout.columns} numbers, as in the other rows {found}; "
+        "put a # before a remark, NaN where a value is missing",
     )
 
 
@@ -156,7 +159,8 @@ def _what_follows(
     shown = repr(lines[broken].strip()[:60])
     later = sum(layout.is_row(lines[index]) for index in below)
     apart = broken > stop
-    if not apart and later > (0 if _is_begun(lines[broken], layout) else 1):
+    least = 0 if _is_begun(lines[broken], layout) else 1
+    if later > least if not apart else _goes_on(lines, below, stop, layout):
         raise _broken(lines, broken, layout, name=name, first_line=first_line)
     if later:
         found = f"another table from here on ({shown}); not read"
@@ -200,6 +204,17 @@ def _what_follows(
     return ()
 
 
+def _goes_on(lines: Sequence[str], below: Sequence[int], stop: int, layout: Layout) -> bool:
+    """Tell whether the times go on below words and blank lines, as below the head of a page."""
+    rows = [layout.numbers(line) for line in lines[max(0, stop - 2) : stop]]
+    rows += [layout.numbers(lines[at]) for at in below if layout.is_row(lines[at])][:2]
+    times = [row[0] for row in rows if row is not None and len(row) == layout.columns]
+    if len(times) < 4:
+        return False
+    step = times[1] - times[0]
+    return all(0 < later - time < _NEXT[1] * step for time, later in pairwise(times[1:]))
+
+
 def _is_headless(line: str, layout: Layout) -> bool:
     """Tell whether a line has an empty first cell and numbers beside it."""
     first, *others = layout.split(line) or [""]
@@ -215,8 +230,10 @@ def _may_have_lost_digits(lines: Sequence[str], stop: int, layout: Layout) -> bo
         for line in lines[max(0, stop - 20) : stop - 1]
         if layout.is_row(line)
     ]
-    last = len(layout.split(lines[stop - 1])[-1].strip())
-    return bool(lengths) and last < min(lengths)
+    cells = layout.split(lines[stop - 1])
+    return bool(lengths) and (
+        len(cells) < min(layout.columns, 2) or len(cells[-1].strip()) < min(lengths)
+    )
 
 
 def _too_many(name: str) -> FormatError:

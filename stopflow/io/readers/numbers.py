@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stopflow.io.text import MISSING
+from stopflow.io.text import is_missing
 
 SEPARATORS = ("\t", ";", ",", "|", "")
 """Signs between cells; the last one stands for blanks."""
@@ -77,7 +77,7 @@ class Layout:
         if len(line) > _LONGEST_LINE or line.count(self.separator or " ") > _MOST_SIGNS:
             return None
         cells = self.split(line)
-        if self.columns > 2 and len(cells) < self.columns and self.separator:
+        if 0 < len(cells) < self.columns and self.separator:
             cells += [""] * _left_out(line, self, len(cells))
         if len(cells) < 2 or len(cells) > MOST_COLUMNS:
             return None
@@ -112,11 +112,11 @@ class Layout:
             try:
                 value = float(text)
             except ValueError:
-                return None
+                return math.nan if may_miss and is_missing(text) else None
             if math.isfinite(value):
                 return value
             return math.nan if may_miss else None
-        return math.nan if may_miss and text.casefold() in MISSING else None
+        return math.nan if may_miss and is_missing(text) else None
 
 
 def _plain_numbers(cells: Sequence[str]) -> list[float] | None:
