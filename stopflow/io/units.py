@@ -34,11 +34,14 @@ def _spellings(table: Mapping[Scale, str]) -> dict[str, Scale]:
 
 TIME = _spellings(
     {
-        Scale(1.0): "s sec secs second seconds sekunden",
-        Scale(1e-3): "ms msec msecs millisec millisecs millisecond milliseconds",
-        Scale(1e-6): "us usec usecs microsec microsecs microsecond microseconds",
-        Scale(1e-9): "ns nsec nanosecond nanoseconds",
-        Scale(60.0): "min mins minute minutes",
+        Scale(1.0): "s sec secs second seconds sek sekunde sekunden seconde secondes "
+        "secondi seg segundo segundos с сек секунды 秒",
+        Scale(1e-3): "ms msec msecs millisec millisecs millisecond milliseconds millisekunden "
+        "millisecondes millisecondi milisegundos мс мсек 毫秒 ミリ秒",
+        Scale(1e-6): "us usec usecs microsec microsecs microsecond microseconds mikrosekunden "
+        "microsecondes microsecondi microsegundos мкс 微秒 マイクロ秒",
+        Scale(1e-9): "ns nsec nanosecond nanoseconds нс",
+        Scale(60.0): "min mins minute minutes minuten minuti minutos мин 分 分钟",
     }
 )
 

@@ -1,6 +1,7 @@
 """Files as odd programs and locales write them: the right numbers, or a line that says why not."""
 
 import numpy as np
+import openpyxl
 import pytest
 
 from stopflow.errors import FormatError
@@ -188,3 +189,36 @@ def test_another_table_below_a_title_is_one_still(start, tmp_path):
     (recording,) = read_recordings(tmp_path / "shot.csv")
     assert recording.signals[0] == pytest.approx(SIGNAL, rel=1e-12)
     assert [note.rule for note in recording.notes] == ["second-table"]
+
+
+@pytest.mark.parametrize(
+    ("header", "scale"),
+    [
+        ("temps (secondes)", 1.0),
+        ("Tiempo [segundos]", 1.0),
+        ("tempo (secondi)", 1.0),
+        ("Zeit / Sek", 1.0),
+        ("Zeit in Millisekunden", 1e-3),
+        ("Время (с)", 1.0),
+        ("Время, мс", 1e-3),
+        ("时间 (秒)", 1.0),
+        ("时间 (毫秒)", 1e-3),
+        ("時間(ミリ秒)", 1e-3),
+        ("Tijd (minuten)", 60.0),
+    ],
+)
+@pytest.mark.parametrize("ending", [".csv", ".xlsx"])
+def test_times_are_named_in_the_language_of_the_instrument(header, scale, ending, tmp_path):
+    times = np.arange(40) / 8
+    path = tmp_path / f"shot{ending}"
+    if ending == ".csv":
+        rows = [f"{t};{y}" for t, y in zip(times, SIGNAL[:40], strict=True)]
+        path.write_text(text(f"{header};A", [*rows, ""]), encoding="utf-8")
+    else:
+        book = openpyxl.Workbook()
+        book.active.append([header, "A"])
+        for row in zip(times.tolist(), SIGNAL[:40].tolist(), strict=True):
+            book.active.append(row)
+        book.save(path)
+    (recording,) = read_recordings(path)
+    assert recording.time_s == pytest.approx(times * scale, rel=1e-12)

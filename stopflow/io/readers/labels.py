@@ -11,7 +11,7 @@ from stopflow.io.workbook.headers import bare_unit, fold_name, is_only_unit, par
 
 TIME_NAMES = frozenset(
     "time t zeit temps tiempo tempo tid tijd czas elapsed elapsedtime reactiontime timeaxis "
-    "xtime timestamp messzeit".split()
+    "xtime timestamp messzeit aika zaman время 时间 時間".split()
 )
 SPECTRAL_NAMES = frozenset(
     "wavelength wavelengths lambda wellenlange longueurdonde nm wavenumber wavenumbers cm1 "
