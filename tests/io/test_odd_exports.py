@@ -7,6 +7,7 @@ import pytest
 from stopflow.errors import FormatError
 from stopflow.io.folder import read_experiment
 from stopflow.io.readers.reading import read_recordings
+from stopflow.io.readers.table import READERS
 
 TIMES_US = np.arange(0, 40_000, 500)
 SIGNAL = np.round(5 + np.exp(-TIMES_US / 12_000), 5)
@@ -222,3 +223,27 @@ def test_times_are_named_in_the_language_of_the_instrument(header, scale, ending
         book.save(path)
     (recording,) = read_recordings(path)
     assert recording.time_s == pytest.approx(times * scale, rel=1e-12)
+
+
+@pytest.mark.parametrize("key", ["columns", "bio-kine"])
+def test_zeros_at_the_end_say_that_a_write_was_interrupted(key, tmp_path):
+    """The points are right, but the record is shorter than it was."""
+    rows = READERS[key].example.encode()
+    (tmp_path / "shot.dat").write_bytes(rows + bytes(512))
+    (recording,) = read_recordings(tmp_path / "shot.dat")
+    assert [note.rule for note in recording.notes if note.level == "warning"] == ["zero-bytes"]
+    assert "512 bytes of zeros at the end" in recording.notes[-1].found
+
+
+def test_half_a_letter_of_utf_16_is_no_interrupted_write(tmp_path):
+    rows = [f"{t},{y:.5f}" for t, y in zip(TIMES_US, SIGNAL, strict=True)]
+    (tmp_path / "shot.csv").write_bytes(text("Time (us),A", [*rows, ""]).encode("utf-16-le"))
+    (recording,) = read_recordings(tmp_path / "shot.csv")
+    assert recording.notes == ()
+
+
+def test_an_empty_file_is_neither_a_trace_nor_a_workbook(tmp_path):
+    (tmp_path / "shot.csv").write_bytes(b"")
+    problem = next(item for item in read_experiment(tmp_path).problems if item.file == "shot.csv")
+    assert (problem.level, problem.found) == ("error", "nothing in it")
+    assert problem.expected == "a trace or a table of files"

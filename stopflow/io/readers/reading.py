@@ -91,10 +91,16 @@ def parse_recordings(
         found = reader.parse(data, name=name, time_unit=time_unit)
     except FormatError as error:
         raise _named_format(error, reader, like) from error
-    if not like:
-        return found
-    remark = Problem(name, like, expected=f"that; it is read as {reader.short}", level="warning")
-    return (replace(found[0], notes=(*found[0].notes, remark)), *found[1:])
+    remarks = []
+    if like:
+        expected = f"that; it is read as {reader.short}"
+        remarks.append(Problem(name, like, expected=expected, level="warning"))
+    zeros = len(data) - len(data.rstrip(b"\0"))
+    if zeros > 1:  # one may be half of the last letter in UTF-16
+        what = f"{zeros} bytes of zeros at the end, where a write that was interrupted leaves them"
+        expected = "a whole file; what stood there is lost: copy or export it once more"
+        remarks.append(Problem(name, what, expected=expected, level="warning", rule="zero-bytes"))
+    return (replace(found[0], notes=(*found[0].notes, *remarks)), *found[1:])
 
 
 def _named_format(error: FormatError, reader: Reader, like: str) -> FormatError:

@@ -100,8 +100,8 @@ def _parse_book(path: Path, sheets: Sequence[Sheet], names: FileNames) -> BookRe
     _leave_other_files(found, names)
     tables, problems = found.tables, found.problems
     if not tables and not found.stated and not problems:
-        expected = "a table of files"
-        problems.append(Problem(path.name, "an empty workbook", expected=expected))
+        expected = "a trace or a table of files"
+        problems.append(Problem(path.name, "nothing in it", expected=expected))
     if book and found.stated and not tables:
         expected = f"a table with the columns Filename and {book.column}"
         problems.append(Problem(path.name, "conditions but no table", expected=expected))
