@@ -12,7 +12,7 @@ MISSING = frozenset(
     "#n/a #num! #div/0! #value! #ref! #nv #zahl! #wert! #bezug! #n/d #nombre! #valeur!".split()
 )
 """Words, in lower case, that instruments and spreadsheets write where there is no number."""
-_FILLED = frozenset("-*#")
+_FILLED = frozenset("-+*#")
 """Signs that fill a cell without a number, or one that is too narrow for its number."""
 
 

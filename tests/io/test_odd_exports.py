@@ -247,3 +247,68 @@ def test_an_empty_file_is_neither_a_trace_nor_a_workbook(tmp_path):
     problem = next(item for item in read_experiment(tmp_path).problems if item.file == "shot.csv")
     assert (problem.level, problem.found) == ("error", "nothing in it")
     assert problem.expected == "a trace or a table of files"
+
+
+def rows_of_example(key):
+    """Return the lines of a format's example, with longer records, and the first of its rows."""
+    lines = READERS[key].example.splitlines()
+    place = next(at for at, line in enumerate(lines) if line.startswith(("0,", "350,")))
+    first = [float(cell) for cell in lines[place].split(",")]
+    step = 2.5 if key in ("olis", "kinetic-studio") else 0.01
+    rows = [
+        ",".join(f"{number:.6g}" for number in (first[0] + at * step, *(first[1] - 0.01 * at,)))
+        + "".join(f",{number - 0.01 * at:.6g}" for number in first[2:])
+        for at in range(20)
+    ]
+    tail = lines[place:]
+    tail = tail[next((at for at, line in enumerate(tail) if not line[:1].isdigit()), len(tail)) :]
+    return lines[:place], rows, tail
+
+
+@pytest.mark.parametrize("key", ["pro-data-csv", "diode-array", "olis", "uv-vis", "kinetic-studio"])
+@pytest.mark.parametrize("at", [3, 10, 17])
+@pytest.mark.parametrize("words", ["lamp off", "x,0.5", "{time}"])
+def test_no_format_loses_rows_above_or_below_one_that_is_none(key, at, words, tmp_path):
+    head, rows, tail = rows_of_example(key)
+    lines = [*head, *rows[:at], words.format(time=rows[at].split(",")[0]), *rows[at:], *tail, ""]
+    (tmp_path / "shot.csv").write_text("\n".join(lines))
+    with pytest.raises(FormatError) as error:
+        read_recordings(tmp_path / "shot.csv")
+    assert error.value.where == f"line {len(head) + at + 1}"
+
+
+@pytest.mark.parametrize("between", ["", "# lamp off"])
+@pytest.mark.parametrize("key", ["pro-data-csv", "diode-array", "uv-vis"])
+def test_nothing_and_a_remark_between_rows_mean_nothing(key, between, tmp_path):
+    head, rows, tail = rows_of_example(key)
+    for name, middle in (("whole.csv", []), ("parted.csv", [between])):
+        lines = [*head, *rows[:10], *middle, *rows[10:], *tail, ""]
+        (tmp_path / name).write_text("\n".join(lines))
+    (whole,), (parted,) = (read_recordings(tmp_path / n) for n in ("whole.csv", "parted.csv"))
+    assert len(whole.time_s) == 20
+    assert np.array_equal(whole.time_s, parted.time_s)
+    assert np.array_equal(whole.signals, parted.signals)
+    assert [note.found for note in parted.notes] == [note.found for note in whole.notes]
+
+
+def test_pairs_whose_empty_cells_were_cut_off_are_refused_and_not_shortened(tmp_path):
+    rows = [f"{t},{y:.5f}" for t, y in zip(TIMES_US, SIGNAL, strict=True)]
+    lines = [f"{row},{row}" for row in rows[:50]] + rows[50:]
+    (tmp_path / "shot.csv").write_text(text("Time (us),A,Time (us),B", [*lines, ""]))
+    with pytest.raises(FormatError, match=r"line 52: found .* expected 4 numbers"):
+        read_recordings(tmp_path / "shot.csv")
+
+
+def test_a_second_table_of_kinetic_studio_is_named(tmp_path):
+    example = READERS["kinetic-studio"].example
+    (tmp_path / "shot.csv").write_text(example * 2)
+    (recording,) = read_recordings(tmp_path / "shot.csv")
+    assert [note.rule for note in recording.notes] == ["second-table"]
+
+
+def test_a_point_missing_at_the_end_of_a_row_of_kinetic_studio_costs_no_file(tmp_path):
+    lines = READERS["kinetic-studio"].example.splitlines()
+    lines[2] = lines[2].rpartition(",")[0] + ","
+    (tmp_path / "shot.csv").write_text("\n".join([*lines, ""]))
+    (recording,) = read_recordings(tmp_path / "shot.csv")
+    assert np.isnan(recording.signals).sum() == np.isnan(recording.signals[0, -1]) == 1

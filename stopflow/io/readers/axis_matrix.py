@@ -89,6 +89,8 @@ def read_matrix(
     at_all = find_layout(lines) or find_layout(lines, least=1)
     found = find_matrix(lines, at_all, least_columns=least_columns)
     if found is None:
+        if at_all is not None:  # a broken row may part the rows from their axis
+            read_block(lines, at_all[1], at_all[0], name=name, first_line=first_line)
         raise FormatError(name, found="no such matrix of numbers", expected=what)
     layout, above, first = found
     axis = _axis(lines[above], layout)

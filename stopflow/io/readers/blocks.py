@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import numpy as np
 
@@ -160,7 +160,7 @@ def _what_follows(
     later = sum(layout.is_row(lines[index]) for index in below)
     apart = broken > stop
     least = 0 if _is_begun(lines[broken], layout) else 1
-    if later > least if not apart else _goes_on(lines, below, stop, layout):
+    if (later > least and not apart) or _goes_on(lines, below, stop, layout):
         raise _broken(lines, broken, layout, name=name, first_line=first_line)
     if later:
         found = f"another table from here on ({shown}); not read"
@@ -205,10 +205,10 @@ def _what_follows(
 
 
 def _goes_on(lines: Sequence[str], below: Sequence[int], stop: int, layout: Layout) -> bool:
-    """Tell whether the times go on below words and blank lines, as below the head of a page."""
-    rows = [layout.numbers(line) for line in lines[max(0, stop - 2) : stop]]
-    rows += [layout.numbers(lines[at]) for at in below if layout.is_row(lines[at])][:2]
-    times = [row[0] for row in rows if row is not None and len(row) == layout.columns]
+    """Tell whether the times go on below words, as below the head of a page, or in other rows."""
+    above = [layout.numbers(line) for line in lines[max(0, stop - 2) : stop]]
+    rows = (row for row in (layout.numbers(lines[at]) for at in below) if row is not None)
+    times = [row[0] for row in (*above, *islice(rows, 2)) if row is not None]
     if len(times) < 4:
         return False
     step = times[1] - times[0]

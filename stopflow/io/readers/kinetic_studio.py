@@ -12,6 +12,7 @@ With one wavelength there is one row. Frames of windows longer than 1 s are said
 step late by the program; the times are read as they stand, and a note says so.
 """
 
+from dataclasses import replace
 from math import isnan, nan
 from typing import Final
 
@@ -56,25 +57,30 @@ def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, 
     if not found_times.get(axis):
         raise FormatError(name, found="no row of times", expected="an empty cell and times in s")
     time: FloatArray = np.array(found_times[axis], dtype=np.float64)
-    rows, values, ended = [], [], False
+    layout = replace(layout, columns=len(time) + 1)
+    rows, values, below = [], [], None
     for number, line in enumerate(lines[axis + 1 :], axis + 2):
-        cells = [cell.strip() for cell in layout.split(line)]
+        cells = layout.split(line)
         if not cells:
             continue
-        if cells[0].casefold() == _END:
-            ended = True
+        if cells[0].strip().casefold() == _END:
+            below = lines[number:]
             break
-        row = [layout.number(cell, may_miss=place > 0) for place, cell in enumerate(cells)]
-        if len(row) != len(time) + 1 or any(value is None for value in row):
+        row = layout.numbers(line)
+        if row is None or len(row) != len(time) + 1:
             expected = f"a wavelength and {len(time)} numbers, or end"
             shown = repr(line.strip()[:60])
             raise FormatError(name, where=f"line {number}", found=shown, expected=expected)
         rows.append(row[0])
         values.append(row[1:])
     notes = []
-    if not ended:
+    if below is None:
         found = 'no line "end," at the end; the file may have been cut off'
         notes.append(Problem(name, found, expected="end,", level="warning"))
+    elif any(map(layout.is_row, below)):
+        found = 'another table below the line "end,"; not read'
+        expected = "one table a file"
+        notes.append(Problem(name, found, expected=expected, level="warning", rule="second-table"))
     if len(time) > 1 and time[-1] - time[0] > LATE_FRAMES_S:
         found = "a window longer than 1 s, whose frames may be labelled one step late"
         expected = "times as they stand are used"

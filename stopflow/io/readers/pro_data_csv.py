@@ -86,6 +86,7 @@ MARKS: Final = (
 )
 """How the format is told."""
 _SIGNS = re.compile("[,;\t]")
+_TRAILER = "History:"
 AXES = ("Time", "Wavelength", "Repeat", "Channel", "Temperature")
 
 
@@ -141,19 +142,29 @@ def _properties(lines: Sequence[str], begin: int, *, name: str) -> list[_Propert
     title, push, index = "", "", begin
     while index < len(lines):
         line = _plain(lines[index])
-        if line == "History:":
+        if line == _TRAILER:
             break
-        axes = tuple(part.strip() for part in _SIGNS.split(line) if part.strip())
-        if axes and all(axis in AXES for axis in axes) and "Time" in axes:
+        if axes := _axes(line):
             item, index = _property(lines, index, axes, title=title, push=push, name=name)
             found.append(item)
             continue
-        if axes and axes[0] in AXES:
-            push = " ".join(axes).casefold()
+        parts = _parts(line)
+        if parts and parts[0] in AXES:
+            push = " ".join(parts).casefold()
         elif line:
             title, push = line, ""
         index += 1
     return found
+
+
+def _parts(line: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in _SIGNS.split(line) if part.strip())
+
+
+def _axes(line: str) -> tuple[str, ...]:
+    """Return the axes of a block that are named on a line; none on any other line."""
+    parts = _parts(line) if line.lstrip()[:1].isalpha() else ()
+    return parts if "Time" in parts and all(part in AXES for part in parts) else ()
 
 
 def _property(
@@ -170,19 +181,14 @@ def _property(
         first += 1
     layout = replace(cells, columns=len(columns) + 1)
     stop = first
-    while stop < len(lines) and cells.numbers(lines[stop]) is not None:
+    while stop < len(lines) and not (_axes(lines[stop]) or _plain(lines[stop]) == _TRAILER):
         stop += 1
-    if stop == first:
-        shown = repr(lines[first].strip()[:60]) if first < len(lines) else "the end of the file"
-        raise FormatError(
-            name, where=f"line {first + 1}", found=shown, expected=f"rows of {layout.columns}"
-        )
     below = [""] if stop < len(lines) else []  # whatever it is, the last row is whole
     block = read_block([*lines[first:stop], *below], 0, layout, name=name, first_line=first + 1)
-    if block.stop < stop - first or not len(block.rows):
-        where = f"line {first + block.stop + 1}"
-        shown = repr(lines[first + block.stop].strip()[:60])
-        raise FormatError(name, where=where, found=shown, expected=f"{layout.columns} numbers")
+    if not len(block.rows):
+        shown = repr(lines[first].strip()[:60]) if first < len(lines) else "the end of the file"
+        expected = f"{layout.columns} numbers"
+        raise FormatError(name, where=f"line {first + 1}", found=shown, expected=expected)
     item = _Property(
         name=title or "signal",
         push=push,
@@ -192,7 +198,7 @@ def _property(
         values=block.rows[:, 1:],
         notes=block.notes,
     )
-    return item, stop
+    return item, first + block.stop
 
 
 def _cells_of(lines: Sequence[str]) -> Layout:
