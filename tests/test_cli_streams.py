@@ -137,7 +137,8 @@ def test_a_run_that_is_cut_off_says_a_line_and_leaves_nothing(lab, tmp_path, sen
         check=False,
     )
     assert done.returncode == code
-    assert done.stderr == f"{says}; earlier results are as they were\n"
+    kept = "what was finished is kept whole, everything else is as it was"
+    assert done.stderr == f"{says}; {kept}\n"
     assert not (lab.parent / "new").exists()
     assert list(tmp_path.iterdir()) == []
 

@@ -22,7 +22,8 @@ class Interrupts:
     def said(self) -> str:
         """Return the line for the user; "" where nothing has come."""
         what = {INTERRUPTED: "interrupted", ENDED: "ended from outside"}.get(self.code)
-        return f"{what}; earlier results are as they were" if what else ""
+        kept = "what was finished is kept whole, everything else is as it was"
+        return f"{what}; {kept}" if what else ""
 
 
 @contextmanager

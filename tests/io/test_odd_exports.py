@@ -312,3 +312,11 @@ def test_a_point_missing_at_the_end_of_a_row_of_kinetic_studio_costs_no_file(tmp
     (tmp_path / "shot.csv").write_text("\n".join([*lines, ""]))
     (recording,) = read_recordings(tmp_path / "shot.csv")
     assert np.isnan(recording.signals).sum() == np.isnan(recording.signals[0, -1]) == 1
+
+
+@pytest.mark.parametrize(("counted", "rules"), [("6", []), ("5", []), ("7", ["fewer-rows"])])
+def test_fewer_rows_than_a_jasco_header_counts_are_named(counted, rules, tmp_path):
+    example = READERS["jasco"].example.replace("NPOINTS\t6", f"NPOINTS\t{counted}")
+    (tmp_path / "shot.txt").write_text(example)
+    (recording,) = read_recordings(tmp_path / "shot.txt")
+    assert [note.rule for note in recording.notes] == rules

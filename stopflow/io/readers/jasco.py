@@ -59,6 +59,8 @@ EXAMPLE: Final = (
 )
 """A whole file of this format."""
 MINUTE_S = 60.0
+MOST_DIGITS = 12
+"""Of a count of points that is believed."""
 _DATA = ("XYDATA", "XYDATA1")
 MARKS: Final = (
     whole_line(*_DATA, weight=1, needed=True),
@@ -118,9 +120,19 @@ def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, 
             units=units,
             wavelengths=[nan] * len(signals),
             records=records,
-            notes=block.notes,
+            notes=(*block.notes, *_fewer_rows(len(block.rows), values, name=name)),
         ),
     )
+
+
+def _fewer_rows(rows: int, values: Mapping[str, str], *, name: str) -> tuple[Problem, ...]:
+    """Say that fewer rows stand in a file than its header counts."""
+    counted = values.get("NPOINTS", "")
+    if not counted.isdecimal() or len(counted) > MOST_DIGITS or rows >= int(counted):
+        return ()
+    found = f"{rows} rows where NPOINTS says {counted}; the file may have been cut off"
+    expected = "all of them; export it once more"
+    return (Problem(name, found, expected=expected, level="warning", rule="fewer-rows"),)
 
 
 def _scan(
