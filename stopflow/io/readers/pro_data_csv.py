@@ -185,10 +185,11 @@ def _property(
         stop += 1
     below = [""] if stop < len(lines) else []  # whatever it is, the last row is whole
     block = read_block([*lines[first:stop], *below], 0, layout, name=name, first_line=first + 1)
-    if not len(block.rows):
-        shown = repr(lines[first].strip()[:60]) if first < len(lines) else "the end of the file"
+    end = first + block.stop
+    if not len(block.rows) or (end < len(lines) and cells.numbers(lines[end]) is not None):
+        shown = repr(lines[end].strip()[:60]) if end < len(lines) else "the end of the file"
         expected = f"{layout.columns} numbers"
-        raise FormatError(name, where=f"line {first + 1}", found=shown, expected=expected)
+        raise FormatError(name, where=f"line {end + 1}", found=shown, expected=expected)
     item = _Property(
         name=title or "signal",
         push=push,
@@ -198,7 +199,7 @@ def _property(
         values=block.rows[:, 1:],
         notes=block.notes,
     )
-    return item, first + block.stop
+    return item, end
 
 
 def _cells_of(lines: Sequence[str]) -> Layout:
