@@ -11,9 +11,10 @@ from matplotlib.figure import Figure
 
 from stopflow.errors import SettingsError
 from stopflow.kinetics.verdicts.rules import RULES
+from stopflow.report.data import sort_conditions
 from stopflow.report.kinetics.agreement import compare_rates
 from stopflow.report.kinetics.answers import build_answers, say_repeats, say_trust
-from stopflow.report.kinetics.conditions import build_series, sort_conditions
+from stopflow.report.kinetics.conditions import build_series
 from stopflow.report.kinetics.experiment_numbers import build_experiment_picture
 from stopflow.report.kinetics.experiment_strip import _build_columns
 from stopflow.report.kinetics.experiment_tables import take_experiment
