@@ -47,7 +47,7 @@ export function showTables(lab, { openShot, edits, yours }) {
     open: (row) => row.shots_of.length && openShot(row.shots_of[0]),
     columns: [
       textColumn("Condition", "label"), ...experiment, ...coordinates,
-      numberColumn("Shots", "shots", (v) => String(v)), ...rateColumns(ofConditions), verdict, { ...textColumn("Reason", "reason"), css: "reason" },
+      { ...numberColumn("Shots", "shots"), text: usedShots }, ...rateColumns(ofConditions), verdict, { ...textColumn("Reason", "reason"), css: "reason" },
     ],
   });
   const shots = new Table(byId("shots"), {
@@ -66,6 +66,11 @@ export function showTables(lab, { openShot, edits, yours }) {
   });
   byId("shots").querySelector(".scroll").before(filterBar(lab, [conditions, shots], several));
   return { conditions, shots };
+}
+
+/** Shots of a condition, and how many of them its rate is made of, as on paper. */
+function usedShots({ fitted, shots }) {
+  return fitted === shots ? String(shots) : `${fitted} of ${shots}`;
 }
 
 /** Decimals of the rates in a table: one number for each experiment, as on paper. */
