@@ -17,7 +17,8 @@ from stopflow.cli.convert import formats
 from stopflow.errors import ModelError
 from stopflow.io.text import shown_name
 from stopflow.pipeline.one_file.convert import format_rows
-from stopflow.report.kinetics.conditions import IN_WORDS, NUMERIC, name_files_apart
+from stopflow.report.data import NUMERIC
+from stopflow.report.kinetics.conditions import IN_WORDS, name_files_apart
 from stopflow.report.kinetics.input_problems import group_problems
 from stopflow.trace import Problem
 

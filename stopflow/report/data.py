@@ -10,6 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from stopflow import column_names as col
+
+NUMERIC = (col.CONCENTRATION_M, col.IONIC_STRENGTH_M, col.TEMPERATURE_K)
+"""What conditions are ordered by."""
 Made = TypeVar("Made")
 TracePair = tuple[NDArray[np.float64], NDArray[np.float64]]
 
@@ -52,6 +56,13 @@ def made_once(
         return known[data]
 
     return find
+
+
+def sort_conditions(table: pd.DataFrame) -> pd.DataFrame:
+    """Order the conditions of each experiment by concentration, ionic strength, temperature."""
+    order = {name: place for place, name in enumerate(dict.fromkeys(table[col.EXPERIMENT]))}
+    keyed = table.assign(_place=[order[name] for name in table[col.EXPERIMENT]])
+    return keyed.sort_values(["_place", *NUMERIC], kind="stable").drop(columns="_place")
 
 
 def rows_of(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from stopflow.report.data import ModelReportData
-from stopflow.report.models.comparison_numbers import build_comparison
+from stopflow.report.models.comparison_numbers import build_comparison, state_best
 from stopflow.report.models.comparison_table import table_note
 from stopflow.report.models.numbers import KEPT_STATE, advise_fit, name_layers
 
@@ -57,3 +57,23 @@ def test_a_comparison_says_that_its_numbers_are_not_those_of_the_last_epoch(epoc
         predictions=pd.DataFrame(),
     )
     assert (KEPT_STATE in table_note(build_comparison([trained]))) == said
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ((1000, 50, 100), "the smallest network is dlrt, with 20 times fewer"),
+        ((1000, 50, 50), "the smallest networks are dlrt and vanilla, with 20 times fewer"),
+        ((50, 50, 50), "that of the fit itself."),
+    ],
+)
+def test_networks_of_the_same_size_are_named_together(parameters, said):
+    table = pd.DataFrame(
+        {
+            "name": ["dense", "dlrt", "vanilla"],
+            "parameters": parameters,
+            "test_mae_per_s": [1.0, 2.0, 3.0],
+            "ratio_to_fit": [10.0, 20.0, 30.0],
+        }
+    )
+    assert said in state_best(table)

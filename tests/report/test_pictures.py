@@ -1,7 +1,6 @@
 """The numbers behind the pictures, against the formulas written out."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,9 +10,10 @@ from matplotlib.figure import Figure
 
 from stopflow.errors import SettingsError
 from stopflow.kinetics.verdicts.rules import RULES
+from stopflow.report.data import sort_conditions
 from stopflow.report.kinetics.agreement import compare_rates
 from stopflow.report.kinetics.answers import build_answers, say_repeats, say_trust
-from stopflow.report.kinetics.conditions import build_series, sort_conditions
+from stopflow.report.kinetics.conditions import build_series
 from stopflow.report.kinetics.experiment_numbers import build_experiment_picture
 from stopflow.report.kinetics.experiment_strip import _build_columns
 from stopflow.report.kinetics.experiment_tables import take_experiment
@@ -30,8 +30,10 @@ from stopflow.report.kinetics.summary import (
 )
 from stopflow.report.kinetics.view import plot_shot
 from stopflow.report.models.numbers import fit_lines, list_worst, size_layers, split_points
+from stopflow.report.paper.page import Page
 from stopflow.report.paper.pictures import save_picture
-from stopflow.report.paper.style import ordered_colours
+from stopflow.report.paper.sizes import require_paper
+from stopflow.report.paper.style import Ruler, ordered_colours
 from stopflow.report.paper.units import build_units
 
 
@@ -252,12 +254,15 @@ def test_counts_and_reasons_add_up(lab):
 def test_shots_that_could_not_be_read_are_told_beside_those_that_were():
     """So that 13 shots read do not stand under 14 files without a word."""
     counts = Counts(experiments=1, read=13, unreadable=1, fitted=12, passed=11, warned=0, refused=3)
-    said: list[str] = []
-    page = SimpleNamespace(
-        box=lambda *_, **__: None, text=lambda _x, _y, text, **__: said.append(text)
-    )
-    _count_cells(counts, 0).paint(page, 0.0, 0.0, 170.0)
-    assert said[:2] == ["13", "shots read, 1 unreadable"]
+    page = Page(require_paper("a4"), Ruler())
+    _count_cells(counts, 12).paint(page, 0.0, 0.0, 165.0)
+    said = [line.text for line in page.lines]
+    number, fitted = said.index("13"), said.index("12")
+    assert " ".join(said[number + 1 : fitted]) == "shots read, 1 unreadable"
+    for line in page.lines:
+        wide = page.ruler.width_mm(line.text, line.size, bold=line.bold)
+        assert line.x_mm % 33.6 + wide < 30.6, f"{line.text!r} goes over the edge of its cell"
+        assert line.y_mm < 17.0
 
 
 def test_the_first_page_answers_the_three_questions(lab):

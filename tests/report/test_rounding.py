@@ -7,12 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stopflow.report.paper.rounding import (
+    celsius_text,
     error_decimals,
     format_concentration,
     format_digits,
     format_half_life,
     format_interval,
     format_pm,
+    format_temperature,
     format_time,
     format_value,
     set_numbers,
@@ -54,6 +56,8 @@ def test_an_error_keeps_one_or_two_significant_digits(error):
         (1234567.0, 23000.0, "(1.235 ± 0.023)×10⁶"),
         (-3.2, 0.96, "−3.2 ± 1.0"),
         (14.8, 9.96, "15 ± 10"),
+        (-3.4, 180.0, "0 ± 180"),
+        (-0.0004, 0.012, "0.000 ± 0.012"),
         (5.0, float("nan"), "5.000"),
         (float("nan"), 1.0, "–"),
     ],
@@ -76,6 +80,12 @@ def test_units_follow_the_size():
     assert format_time(0.0) == format_time(-0.0, exact=True) == "0 s"
     assert format_concentration(5e-5) == "50 µM"
     assert format_concentration(1e-3) == "1 mM"
+
+
+def test_a_temperature_that_is_not_known_is_missing():
+    assert celsius_text(298.15) == "25"
+    assert format_temperature(298.15) == "25 °C"
+    assert celsius_text(float("nan")) == format_temperature(float("nan")) == "–"
 
 
 def test_values_without_error_keep_their_digits():

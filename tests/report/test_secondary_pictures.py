@@ -14,6 +14,7 @@ from stopflow.kinetics.analysis import (
     secondary_rows,
 )
 from stopflow.report.kinetics.secondary_numbers import (
+    CurveLine,
     SecondaryPicture,
     describe_parameter,
 )
@@ -90,6 +91,23 @@ def test_every_curve_of_a_plot_has_its_name(rng) -> None:
     styles = [line.get_linestyle() for line in axes.get_legend().get_lines()]
     assert styles[said.index("line")] == "-"
     assert styles.count("-") == 1
+
+
+def test_the_names_of_curves_cover_no_point():
+    """As of an Arrhenius plot whose points are on no line: nothing but the points sets the axes."""
+    x, y = np.array([3.30, 3.353, 3.595]), np.array([8.3, 13.3, 9.1])
+    none = np.full(3, np.nan)
+    curve = CurveLine(
+        kind="arrhenius", chosen=False, x=x, y=np.array([10.2, 10.2, 10.3]), low=None, high=None
+    )
+    picture = SecondaryPicture(
+        title="", kind="arrhenius", x_label="1000 K / T", y_label="ln k", x=x, y=y,
+        low=none, high=none, curves=(curve,), said=(),
+    )  # fmt: skip
+    axes = drawn(picture)
+    box = axes.get_legend().get_window_extent()
+    points = axes.transData.transform(np.column_stack([x, y]))
+    assert not [point for point in points if box.contains(*point)]
 
 
 def test_amplitudes_of_both_phases_are_drawn_in_the_unit_of_the_signal(rng) -> None:

@@ -7,6 +7,7 @@ import io
 import re
 import zipfile
 from dataclasses import replace
+from itertools import groupby
 
 import numpy as np
 import openpyxl
@@ -106,6 +107,17 @@ def test_no_key_of_a_rule_stands_in_the_workbook(lab, tmp_path):
     for sheet in openpyxl.load_workbook(path):
         texts = [str(cell) for row in sheet.iter_rows(values_only=True) for cell in row if cell]
         assert not [text for text in texts for key in keys if key in re.split("[; ,]+", text)]
+
+
+def test_conditions_of_the_workbook_have_the_order_of_the_paper(lab, tmp_path):
+    path = tmp_path / "rates.xlsx"
+    write_rates_xlsx(replace(lab, conditions=lab.conditions.iloc[::-1]), path)
+    sheet = openpyxl.load_workbook(path)["conditions"]
+    heads = [str(cell.value).partition(" (")[0] for cell in sheet[1]]
+    rows = [dict(zip(heads, row, strict=True)) for row in sheet.iter_rows(2, values_only=True)]
+    for _, own in groupby(rows, key=lambda row: row["experiment"]):
+        amounts = [row["concentration"] for row in own]
+        assert amounts == sorted(amounts)
 
 
 def test_workbook_has_a_sheet_a_level_and_no_formula(dangerous, tmp_path):

@@ -7,9 +7,9 @@ from typing import Any
 import pandas as pd
 
 from stopflow.pipeline.lab.summary import Summary
+from stopflow.report.data import sort_conditions
 from stopflow.report.kinetics.conditions import (
     name_files_apart,
-    sort_conditions,
     write_concentration,
 )
 from stopflow.report.kinetics.input_problems import (

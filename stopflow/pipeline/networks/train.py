@@ -64,7 +64,7 @@ class TrainedModel(TrainedRun):
         """Say the outcome in a line."""
         test = self.metrics["test"]["mae_per_s"]
         ratio = self.metrics.get("test_ratio_to_fit")
-        beside = f", {ratio:.2g} times the fit's" if ratio else ""
+        beside = f", {ratio:.2g} times the fit's where the truth is known" if ratio else ""
         beside += " (use the fit)" if ratio and ratio > 1 else ""
         return (
             f"{self.name}: test MAE {format_digits(test, 3)} 1/s{beside}; "

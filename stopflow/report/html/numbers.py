@@ -10,7 +10,7 @@ import pandas as pd
 
 from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.kinetics.verdicts.repeatability import as_series, pool
-from stopflow.report.data import KineticsReportData, rows_of
+from stopflow.report.data import KineticsReportData, rows_of, sort_conditions
 from stopflow.report.kinetics.answers import build_answers
 from stopflow.report.kinetics.conditions import build_series, label_conditions
 from stopflow.report.kinetics.secondary_numbers import (
@@ -112,6 +112,7 @@ def build_payload(data: KineticsReportData, *, light: bool) -> dict[str, Any]:
             **_columns(conditions, texts=CONDITION_TEXTS, numbers=CONDITION_NUMBERS),
             "label": _texts(_labels(shots, conditions, units)),
         },
+        "order": sort_conditions(conditions).index.tolist(),
         "plots": [_plot(picture, part) for picture, part in pictured_plots(data)],
         "decisions": data.provenance.get("decisions") or {},
     }

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from stopflow import column_names as col
+from stopflow.report.data import NUMERIC
 from stopflow.report.paper.rounding import (
     MISSING,
     format_concentration,
@@ -19,7 +20,6 @@ from stopflow.report.paper.style import LINE_STYLES, MARKERS, LineStyle, ordered
 from stopflow.report.paper.units import Unit, Units
 
 NOTHING_KNOWN = "all shots"
-NUMERIC = (col.CONCENTRATION_M, col.IONIC_STRENGTH_M, col.TEMPERATURE_K)
 IN_WORDS = ("substrate", "mixture")
 _AMOUNT_DIGITS = 4
 
@@ -163,13 +163,6 @@ def name_files_apart(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[str]
         said += [f"channel {channels[key]}"] if repeated and several and key in channels else []
         names.append(", ".join(said))
     return names
-
-
-def sort_conditions(table: pd.DataFrame) -> pd.DataFrame:
-    """Order the conditions of each experiment by concentration, ionic strength, temperature."""
-    order = {name: place for place, name in enumerate(dict.fromkeys(table[col.EXPERIMENT]))}
-    keyed = table.assign(_place=[order[name] for name in table[col.EXPERIMENT]])
-    return keyed.sort_values(["_place", *NUMERIC], kind="stable").drop(columns="_place")
 
 
 def _rank(part: pd.DataFrame, numeric: Sequence[str], condition: int) -> tuple[float, ...]:

@@ -6,11 +6,10 @@ from operator import itemgetter
 import numpy as np
 
 from stopflow import column_names as col
-from stopflow.report.data import KineticsReportData
+from stopflow.report.data import KineticsReportData, sort_conditions
 from stopflow.report.kinetics.answers import build_answers
 from stopflow.report.kinetics.conditions import (
     name_files_apart,
-    sort_conditions,
     varying_columns,
     write_amount,
 )

@@ -217,6 +217,7 @@ def _free_corner(axes: Axes, picture: SecondaryPicture) -> _Corner:
     """Find the corner through which the fewest points and curves run."""
     lines = [(picture.x, picture.y), *((curve.x, curve.y) for curve in picture.curves)]
     drawn = np.concatenate([np.column_stack(line) for line in lines])
+    axes.autoscale_view()  # Without it the limits are still those of an empty plot.
     x, y = axes.transAxes.inverted().transform(axes.transData.transform(drawn)).T
     left, right = x < _KEY_WIDTH, x > 1 - _KEY_WIDTH
     low, high = y < _KEY_HEIGHT, y > 1 - _KEY_HEIGHT

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from stopflow.report.data import ModelReportData
+from stopflow.report.kinetics.summary import join_words
 from stopflow.report.models.numbers import metric, text_metric
 from stopflow.report.paper.decimate import FloatArray
 from stopflow.report.paper.rounding import format_digits
@@ -90,11 +91,12 @@ def state_best(table: pd.DataFrame) -> str:
         text += f" or {format_digits(times, 3)} times that of the fit itself"
     if len(networks) > 1:
         sizes = networks["parameters"].to_numpy(float)
-        small = networks.iloc[int(sizes.argmin())]
+        small = networks.loc[sizes == sizes.min(), "name"].tolist()
         ratio = sizes.max() / sizes.min()
         if ratio > 1.05:
             text += (
-                f"; the smallest network is {small['name']}, with "
+                f"; the smallest {'network is' if len(small) == 1 else 'networks are'} "
+                f"{join_words(small)}, with "
                 f"{format_digits(ratio, 2)} times fewer parameters than the largest"
             )
     return text + "."

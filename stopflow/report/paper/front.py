@@ -5,11 +5,11 @@ from functools import partial
 
 from stopflow.report.paper.flow import Block, Bookmark, Paragraph, Picture
 from stopflow.report.paper.page import Page
-from stopflow.report.paper.style import INK, MUTED, WASH
+from stopflow.report.paper.style import INK, MM_PER_POINT, MUTED, WASH
 
 _LONG = 60
 """Longest title that is set large."""
-_TALL_MM, _GAP_MM = 17.0, 3.0
+_TALL_MM, _GAP_MM, _INSET_MM = 17.0, 3.0, 2.5
 
 Cell = tuple[str, str] | tuple[str, str, str]
 """A number, what it is, and a colour other than ink."""
@@ -44,5 +44,10 @@ def _paint_cells(
         left = x_mm + place * (wide + _GAP_MM)
         page.box(left, y_mm, width_mm=wide, height_mm=_TALL_MM, colour=WASH)
         of_value, of_label = (colour[0], colour[0]) if colour else (INK, MUTED)
-        page.text(left + 2.5, y_mm + 9.0, value, size=size, bold=True, colour=of_value)
-        page.text(left + 2.5, y_mm + 14.0, label, size=label_size, colour=of_label)
+        page.text(left + _INSET_MM, y_mm + 9.0, value, size=size, bold=True, colour=of_value)
+        lines = page.ruler.wrap(label, label_size, width_mm=wide - 2 * _INSET_MM)
+        leading = 1.1 * label_size * MM_PER_POINT
+        for line, said in enumerate(lines):
+            # Of two lines the middle stands where the one does.
+            below = y_mm + 14.0 + leading * (line - 0.5 * (len(lines) - 1))
+            page.text(left + _INSET_MM, below, said, size=label_size, colour=of_label)

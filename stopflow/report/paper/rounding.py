@@ -79,7 +79,8 @@ def set_numbers(text: str) -> str:
 
 
 def _plain(value: float, decimals: int) -> str:
-    text = f"{round(value, decimals):.{max(decimals, 0)}f}"
+    # A value that rounds to 0 has no sign.
+    text = f"{round(value, decimals) + 0.0:.{max(decimals, 0)}f}"
     return text.replace("-", "−")
 
 
@@ -178,13 +179,13 @@ ZERO_CELSIUS_K = 273.15
 
 def format_temperature(kelvin: float) -> str:
     """Write a temperature in °C, as it is read off a thermostat."""
-    if not math.isfinite(kelvin):
-        return MISSING
-    return f"{celsius_text(kelvin)} °C"
+    return f"{celsius_text(kelvin)} °C" if math.isfinite(kelvin) else MISSING
 
 
 def celsius_text(kelvin: float) -> str:
-    """Write the number of °C without idle zeros."""
+    """Write the number of °C without idle zeros; `MISSING` where it is not known."""
+    if not math.isfinite(kelvin):
+        return MISSING
     return _without_idle_zeros(_plain(round(kelvin - ZERO_CELSIUS_K, 2), 2))
 
 

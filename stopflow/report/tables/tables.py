@@ -14,7 +14,7 @@ from stopflow import column_names as col
 from stopflow.columns import foreign_columns, further_column
 from stopflow.io.atomic import write_text
 from stopflow.io.csv_files import DIGITS, csv_text
-from stopflow.report.data import KineticsReportData, made_once
+from stopflow.report.data import KineticsReportData, made_once, sort_conditions
 from stopflow.report.paper.rounding import ZERO_CELSIUS_K
 from stopflow.report.paper.units import Units, build_units
 from stopflow.report.tables.sheets import write_sheets
@@ -71,7 +71,7 @@ def write_rates_xlsx(data: KineticsReportData, path: Path) -> None:
     """
     unit, units = signal_unit(data.shots), build_units(data.conditions)
     frames = {
-        "conditions": _filled(_for_readers(drop_stored(data.conditions), units)),
+        "conditions": _filled(_for_readers(drop_stored(sort_conditions(data.conditions)), units)),
         "shots": _for_readers(numbers_of_workbooks(order_columns(data.shots)), units),
         "secondary": _for_readers(data.secondary, units),
         "settings": settings_frame(data.provenance),

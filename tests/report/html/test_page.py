@@ -15,8 +15,10 @@ from page_fits import Job, fit_in_python
 from page_shots import drag, shot_of
 
 from stopflow.kinetics.fit import fit_trace
+from stopflow.report.data import sort_conditions
 from stopflow.report.html.assemble import script_json
 from stopflow.report.html.page import build_page
+from stopflow.report.paper.rounding import format_pm_groups
 
 pytestmark = pytest.mark.whole
 
@@ -59,6 +61,37 @@ def test_a_verdict_filters_on_click_and_the_selection_is_exported(open_page, sma
     assert [float(row["k (s⁻¹)"]) for row in rows] == pytest.approx(
         warned["k_per_s"].tolist(), rel=1e-11
     )
+
+
+def test_rates_of_an_experiment_have_the_digits_and_the_order_of_the_paper(open_page, lab):
+    """The two tables of the page, turned upside down, against those of the PDF."""
+    shots = lab.conditions["shots"].to_numpy()
+    fitted = np.where(np.arange(len(shots)) == 1, shots - 1, shots)
+    lab = replace(lab, conditions=lab.conditions.assign(fitted=fitted))
+    turned = replace(lab, conditions=lab.conditions.iloc[::-1])
+    page = open_page(turned)
+    for place, table in (("conditions", sort_conditions(turned.conditions)), ("shots", lab.shots)):
+        titles = page.locator(f"#{place} thead th").all_inner_texts()
+        at = next(n for n, title in enumerate(titles, start=1) if title.startswith("k "))
+        pairs = list(zip(table["k_per_s"], table["k_stderr_per_s"], strict=True))
+        shown = page.locator(f"#{place} tbody tr > :nth-child({at})").all_inner_texts()
+        if place == "conditions":
+            used = page.locator(f"#{place} tbody td:nth-child({at - 1})").all_inner_texts()
+            assert len([text for text in used if " of " in text]) == 1
+        assert shown == format_pm_groups(list(table["experiment"]), pairs)[: len(shown)]
+
+
+def test_a_name_of_a_file_breaks_only_where_it_is_long(open_page, lab):
+    short = [f"ferulate_25uM_{number}.bka" for number in range(len(lab.shots))]
+    page = open_page(replace(lab, shots=lab.shots.assign(file=short, reason="a reason " * 40)))
+    page.set_viewport_size({"width": 320, "height": 900})
+    heights = page.locator("#shots tbody th button").evaluate_all(
+        "all => all.map((one) => one.getBoundingClientRect().height)"
+    )
+    line = page.locator("#shots tbody td").first.evaluate(
+        "(cell) => parseFloat(getComputedStyle(cell).lineHeight)"
+    )
+    assert max(heights) < 1.5 * line
 
 
 def test_columns_sort_by_number(open_page, small_lab, small_page):

@@ -9,9 +9,25 @@ function errorDecimals(error) {
   return (error / 10 ** exponent < 2.95 ? 1 : 0) - exponent;
 }
 
+/** Decimals of a column: the fewest that its errors leave, 0 without one. */
+export function columnDecimals(errors) {
+  const decimals = errors.filter((error) => error > 0 && error < Infinity).map(errorDecimals);
+  return decimals.reduce((fewest, one) => Math.min(fewest, one), decimals[0] ?? 0);
+}
+
+/**
+ * Decimals of a value in a column, as on paper: an error that begins with 1 or 2 keeps one digit
+ * where the column has fewer decimals (0.017 beside 0.03 is 0.02); none is rounded to 0.
+ */
+function evenDecimals(error, fewest) {
+  return Math.min(errorDecimals(error), Math.max(fewest, -Math.floor(Math.log10(error / 0.95))));
+}
+
 function plain(value, decimals) {
   const rounded = decimals < 0 ? Math.round(value * 10 ** decimals) / 10 ** decimals : value;
-  return rounded.toFixed(Math.max(decimals, 0)).replace("-", "−");
+  const text = rounded.toFixed(Math.max(decimals, 0));
+  // A value that rounds to 0 has no sign.
+  return (Number(text) === 0 ? text.replace("-", "") : text).replace("-", "−");
 }
 
 function power(exponent) {
@@ -28,30 +44,32 @@ export function formatDigits(value, digits) {
   return `${plain(value / 10 ** exponent, digits - 1)}×${power(exponent)}`;
 }
 
-/** ``12.34 ± 0.12``, or ``(1.23 ± 0.04)×10⁶`` for large and small values. */
-export function formatPm(value, error) {
+/** ``12.34 ± 0.12``, or ``(1.23 ± 0.04)×10⁶`` for large and small values; `fewest` is its column's. */
+export function formatPm(value, error, fewest = Infinity) {
   if (!Number.isFinite(value)) return MISSING;
   if (!(error > 0 && error < Infinity)) return formatDigits(value, 4);
   const exponent = Math.floor(Math.log10(Math.max(Math.abs(value), error)));
-  const decimals = errorDecimals(error);
+  const decimals = evenDecimals(error, fewest);
   if (exponent > -4 && exponent < 5) return `${plain(value, decimals)} ± ${plain(error, decimals)}`;
   const scale = 10 ** exponent, places = Math.max(decimals + exponent, 0);
   return `(${plain(value / scale, places)} ± ${plain(error / scale, places)})×${power(exponent)}`;
 }
 
 /** A value cut where its error begins. */
-export function formatValue(value, error) {
+export function formatValue(value, error, fewest = Infinity) {
   if (!Number.isFinite(value)) return value === Infinity ? "open" : MISSING;
   if (!(error > 0 && error < Infinity)) return formatDigits(value, 4);
   const exponent = value === 0 ? 0 : Math.floor(Math.log10(Math.abs(value)));
-  if (exponent > -4 && exponent < 5) return plain(value, errorDecimals(error));
-  return formatDigits(value, Math.max(1, exponent + errorDecimals(error) + 1));
+  const decimals = evenDecimals(error, fewest);
+  if (exponent > -4 && exponent < 5) return plain(value, decimals);
+  return formatDigits(value, Math.max(1, exponent + decimals + 1));
 }
 
-export function formatInterval(low, high, error) {
+export function formatInterval(low, high, error, fewest = Infinity) {
   if (Number.isNaN(low) && Number.isNaN(high)) return MISSING;
-  if (high === Infinity) return low > 0 ? `above ${formatValue(low, error)}` : "open";
-  return `${formatValue(low, error)} to ${formatValue(high, error)}`;
+  const say = (end) => formatValue(end, error, fewest);
+  if (high === Infinity) return low > 0 ? `above ${say(low)}` : "open";
+  return `${say(low)} to ${say(high)}`;
 }
 
 /** A concentration in the unit of the lab. */

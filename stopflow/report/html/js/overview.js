@@ -1,7 +1,7 @@
 /** Answers, verdict counts, filters and the two tables. */
 
 import { byId, element } from "./element.js";
-import { countThings, formatConcentration, formatInterval, formatPm, MISSING } from "./format.js";
+import { columnDecimals, countThings, formatConcentration, formatInterval, formatPm, MISSING } from "./format.js";
 import { Table } from "./table.js";
 
 const VERDICTS = ["PASS", "WARN", "FAIL"];
@@ -40,22 +40,14 @@ export function showTables(lab, { openShot, edits, yours }) {
   ];
   const experiment = several ? [textColumn("Experiment", "experiment")] : [];
   const verdict = { ...textColumn("Verdict", "verdict"), text: (row) => `${SIGNS[row.verdict] ?? ""} ${row.verdict}`, css: "verdict" };
-  const rate = (title = "k") => ({
-    title, unit: "s⁻¹", number: true,
-    text: (row) => formatPm(row.k_per_s, row.k_stderr_per_s), value: (row) => row.k_per_s,
-  });
-  const interval = {
-    title: "95 % interval", unit: "s⁻¹", number: true,
-    text: (row) => formatInterval(row.k_low95_per_s, row.k_high95_per_s, row.k_stderr_per_s),
-    value: (row) => `${row.k_low95_per_s} to ${row.k_high95_per_s}`,
-  };
+  const ofConditions = decimalsOf(lab.conditions), ofShots = decimalsOf(lab.shots);
   const conditions = new Table(byId("conditions"), {
-    name: "conditions", caption: "Rates by condition", rows: lab.conditions,
+    name: "conditions", caption: "Rates by condition", rows: lab.order.map((at) => lab.conditions[at]),
     marked: (row) => row.verdict,
     open: (row) => row.shots_of.length && openShot(row.shots_of[0]),
     columns: [
       textColumn("Condition", "label"), ...experiment, ...coordinates,
-      numberColumn("Shots", "shots", (v) => String(v)), rate(), interval, verdict, { ...textColumn("Reason", "reason"), css: "reason" },
+      { ...numberColumn("Shots", "shots"), text: usedShots }, ...rateColumns(ofConditions), verdict, { ...textColumn("Reason", "reason"), css: "reason" },
     ],
   });
   const shots = new Table(byId("shots"), {
@@ -63,10 +55,10 @@ export function showTables(lab, { openShot, edits, yours }) {
     marked: (row) => `${row.verdict} ${edits.of(row.index).use ? "" : "left-out"}`,
     columns: [
       textColumn("File", "file"), ...experiment, { ...textColumn("Condition", "label"), css: "label" },
-      ...coordinates, rate(), interval,
+      ...coordinates, ...rateColumns(ofShots),
       {
         title: "Yours", unit: "s⁻¹", number: true,
-        text: (row) => yoursText(edits.of(row.index), yours(row)),
+        text: (row) => yoursText(edits.of(row.index), yours(row), ofShots(row)),
         value: (row) => yours(row)?.k ?? NaN,
       },
       { ...textColumn("Rate law", "law"), css: "law" }, verdict, { ...textColumn("Reason", "reason"), css: "reason" },
@@ -76,9 +68,40 @@ export function showTables(lab, { openShot, edits, yours }) {
   return { conditions, shots };
 }
 
-function yoursText(edit, fit) {
+/** Shots of a condition, and how many of them its rate is made of, as on paper. */
+function usedShots({ fitted, shots }) {
+  return fitted === shots ? String(shots) : `${fitted} of ${shots}`;
+}
+
+/** Decimals of the rates in a table: one number for each experiment, as on paper. */
+function decimalsOf(rows) {
+  const errors = new Map();
+  for (const { experiment, k_stderr_per_s } of rows) {
+    if (!errors.has(experiment)) errors.set(experiment, []);
+    errors.get(experiment).push(k_stderr_per_s);
+  }
+  const fewest = new Map([...errors].map(([experiment, own]) => [experiment, columnDecimals(own)]));
+  return (row) => fewest.get(row.experiment);
+}
+
+/** k and its interval, to the decimals that `fewest` gives of a row. */
+function rateColumns(fewest) {
+  return [
+    {
+      title: "k", unit: "s⁻¹", number: true,
+      text: (row) => formatPm(row.k_per_s, row.k_stderr_per_s, fewest(row)), value: (row) => row.k_per_s,
+    },
+    {
+      title: "95 % interval", unit: "s⁻¹", number: true,
+      text: (row) => formatInterval(row.k_low95_per_s, row.k_high95_per_s, row.k_stderr_per_s, fewest(row)),
+      value: (row) => `${row.k_low95_per_s} to ${row.k_high95_per_s}`,
+    },
+  ];
+}
+
+function yoursText(edit, fit, fewest) {
   if (!edit.use) return "left out";
-  return fit ? (fit.ok ? formatPm(fit.k, fit.error) : "no rate") : "";
+  return fit ? (fit.ok ? formatPm(fit.k, fit.error, fewest) : "no rate") : "";
 }
 
 function textColumn(title, name) {
