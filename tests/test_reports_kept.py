@@ -150,6 +150,24 @@ def test_damaged_parts_are_made_again(lab, work, damage):
         assert archive.testzip() is None
 
 
+def test_damage_that_another_process_met_is_mended(tmp_path):
+    parts = {key: key.encode() * 1000 for key in ("a", "b", "c")}
+    with drawn.drawn_parts(tmp_path) as own:
+        for key, part in parts.items():
+            own.keep(key, part)
+    garble(tmp_path / DRAWN)
+    with drawn.seen_parts(tmp_path) as other:
+        for key, part in parts.items():
+            if other.find(key) is None:
+                other.keep(key, part)
+        told = other.told()
+    assert any(part is not None for part in told.values())
+    with drawn.drawn_parts(tmp_path) as own:
+        own.take(told)
+    with zipfile.ZipFile(tmp_path / DRAWN) as archive:
+        assert archive.testzip() is None
+
+
 def test_what_a_killed_report_left_in_a_dataset_goes_with_it(lab):
     out = lab.parent / "out"
     (out / f".{DRAWN}.partial-x1.zip").write_bytes(b"half")

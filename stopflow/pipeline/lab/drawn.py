@@ -86,9 +86,8 @@ class DrawnParts:
     def take(self, told: Told) -> None:
         """Take in the parts that another of the same archive has `told`."""
         for name, part in told.items():
-            if part is None:
-                self._find(name)
-            else:
+            self._find(name)  # one that the other has made anew may be damaged here
+            if part is not None:
                 self.used[name] = part
                 self._new.add(name)
 
