@@ -25,9 +25,10 @@ from stopflow.memory import peak_bytes
 from stopflow.pipeline.lab.ingest import Execution, IngestSettings, ingest
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.pipeline.reports import write_reports
+from stopflow.report.beside import working_beside
 from stopflow.simulate.plan import LabSpec
 from stopflow.simulate.writer import write_lab
-from stopflow.store import load_dataset
+from stopflow.store import Dataset, load_dataset
 from stopflow.trace import FloatArray
 from stopflow.workers import one_blas_thread, worker_processes
 
@@ -165,9 +166,14 @@ def _run_alone(lab: Path, out: Path, _workers: int) -> Rates:
 
 
 def _run_reports(_lab: Path, out: Path, _workers: int) -> Rates:
-    with TemporaryDirectory(prefix="stopflow-bench-") as reports:
-        write_reports(load_dataset(out), Path(reports))
+    _write_reports(load_dataset(out))
     return {}
+
+
+def _write_reports(dataset: Dataset) -> None:
+    """Write the reports as the commands do, on all cores."""
+    with TemporaryDirectory(prefix="stopflow-bench-") as reports, working_beside() as beside:
+        write_reports(dataset, Path(reports), beside=beside)
 
 
 def _run_again(lab: Path, out: Path, workers: int) -> Rates:
@@ -176,9 +182,7 @@ def _run_again(lab: Path, out: Path, workers: int) -> Rates:
     content = path.read_bytes()
     path.write_bytes(_with_another_number(content))
     try:
-        dataset = ingest(lab, out=out, settings=IngestSettings(workers=workers))
-        with TemporaryDirectory(prefix="stopflow-bench-") as reports:
-            write_reports(dataset, Path(reports))
+        _write_reports(ingest(lab, out=out, settings=IngestSettings(workers=workers)))
     finally:
         path.write_bytes(content)
     return {}
