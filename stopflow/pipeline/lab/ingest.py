@@ -194,8 +194,6 @@ def write_dataset(
         hashing = threads.map(earlier.key_of, jobs)
         if looks_newer(jobs, out):
             begin(len(jobs))
-            if earlier.names:
-                pass
         keys = list(hashing)
     true, unread = true_rates(folders)
     further = (*lab.problems, *unread)
