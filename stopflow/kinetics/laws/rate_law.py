@@ -159,6 +159,11 @@ class RateLaw:
         rows = (self.theta_jacobian(time, theta, linear), self.basis(time, theta))
         return np.concatenate(rows).T
 
+    @property
+    def compared_rate(self) -> str:
+        """How the rate that laws are compared by is called: of several phases, the main one."""
+        return "k" if len(self.rates) == 1 else "main k"
+
     def main_rate(self, parameters: Mapping[str, float], *, window_s: float) -> str:
         """Name the rate of the phase that changes the signal most within a window.
 

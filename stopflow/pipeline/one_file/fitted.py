@@ -39,7 +39,7 @@ LINES = (
     ("Cramer-Rao bound of k", "k_bound_per_s", "", "1/s"),
     ("efficiency", "efficiency", "", ""),
     *(
-        (f"{'main ' * (len(law.rates) > 1)}k of {law.title}", f"k_{law.column}_per_s", "", "1/s")
+        (f"{law.compared_rate} of {law.title}", f"k_{law.column}_per_s", "", "1/s")
         for _, law in COMPARED
     ),
     ("start", "start_s", "", "s"),

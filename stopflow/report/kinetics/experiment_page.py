@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from stopflow import column_names as col
-from stopflow.kinetics.laws import COMPARED, RateLaw
+from stopflow.kinetics.laws import COMPARED
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.conditions import constant_conditions
 from stopflow.report.kinetics.experiment_figures import draw_traces
@@ -208,7 +208,7 @@ def _models_grid(tables: ExperimentTables) -> Grid:
         Column(title="Condition"),
         Column(title="Used", align="right"),
         *(
-            Column(title=law.heading, unit=f"{_main(law)} / s⁻¹", align="right")
+            Column(title=law.heading, unit=f"{law.compared_rate} / s⁻¹", align="right")
             for _, law in COMPARED
         ),
         *(Column(title="Reported", unit=f"{name} / s⁻¹", align="right") for name in reported),
@@ -226,11 +226,6 @@ def _models_grid(tables: ExperimentTables) -> Grid:
         size=6.8,
         name="Models tried",
     )
-
-
-def _main(law: RateLaw) -> str:
-    """Say which rate a comparison holds: of several phases that of the largest change."""
-    return "k" if len(law.rates) == 1 else "main k"
 
 
 def _mean_rate(shots: Columns, column: str) -> tuple[float, float]:
