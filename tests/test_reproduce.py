@@ -230,7 +230,9 @@ def test_the_list_names_rows_and_figures(run):
     rows = json.loads(said)
     assert code == 0
     assert {row["row"].partition("/")[0] for row in rows} == {"thesis-5.4"}
-    assert "96.02" in [row["published"] for row in rows]
+    assert "96.02 %" in [row["published"] for row in rows]
+    _, said, _ = run("reproduce", "thesis-5.6", "--list", "--json")
+    assert {row["published"].partition(" ")[2] for row in json.loads(said)} == {"1/s"}
     code, _, error = run("reproduce", "thesis-9", "--list")
     assert code == 2
     assert "thesis-9" in error

@@ -19,6 +19,7 @@ from stopflow.pipeline.checks import require_reports
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.pipeline.published.data import open_sources
 from stopflow.pipeline.published.rows import (
+    SHOTS,
     VARIANTS,
     Row,
     Trainable,
@@ -70,9 +71,13 @@ class Reproduced:
 def list_rows(names: Sequence[str] = ()) -> tuple[Sequence[str], list[Sequence[str]]]:
     """Give columns and rows of a list: every row asked for, its published figure, what it is."""
     return ("row", "published", "network"), [
-        (row.name, _figure(published_figure(row.published)), row.title)
-        for row in choose_rows(load_rows(), names)
+        (row.name, _with_unit(row), row.title) for row in choose_rows(load_rows(), names)
     ]
+
+
+def _with_unit(row: Row) -> str:
+    figure = _figure(published_figure(row.published))
+    return f"{figure} {'1/s' if row.data == SHOTS else '%'}" if figure else ""
 
 
 def reproduce(
