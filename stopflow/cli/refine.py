@@ -27,12 +27,10 @@ if TYPE_CHECKING:
     from stopflow.pipeline.networks.refined import Refined
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command(epilog="Example: stopflow compress dlrt --energy 0.99")(compress)
-    app.command(epilog="Example: stopflow adapt shape NEW_FOLDER --rank 4")(adapt)
+app = typer.Typer()
 
 
+@app.command(epilog="Example: stopflow compress dlrt --energy 0.99")
 @speaks
 def compress(
     model: ModelName,
@@ -98,6 +96,7 @@ def compress(
     _conclude(voice, compressed)
 
 
+@app.command(epilog="Example: stopflow adapt shape NEW_FOLDER --rank 4")
 @speaks
 def adapt(
     model: ModelName,

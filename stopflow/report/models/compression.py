@@ -14,7 +14,6 @@ from stopflow.report.models.formats import say_count
 from stopflow.report.paper.flow import Block, Paragraph, build_heading, pair_picture
 from stopflow.report.paper.front import build_title
 from stopflow.report.paper.grid import Column, Grid
-from stopflow.report.paper.joining import describe_document
 from stopflow.report.paper.pdf import write_pdf
 from stopflow.report.paper.rounding import MISSING, format_digits
 from stopflow.report.paper.scales import use_log_x
@@ -44,7 +43,7 @@ IN_PERCENT: Final = ("accuracy", "macro_f1", "median_relative_error", "share")
 def write_compression_pdf(
     name: str, table: pd.DataFrame, path: Path, *, scores: Sequence[str], paper: str = "a4"
 ) -> None:
-    """Write curves and table of a model's truncations; replaced only when the new one is whole.
+    """Write curves and table of a model's truncations, as `write_pdf`.
 
     Parameters
     ----------
@@ -52,11 +51,6 @@ def write_compression_pdf(
         `CurvePoint.row` of each.
     scores
         Columns of the task's scores.
-
-    Raises
-    ------
-    SettingsError
-        Unknown paper.
     """
     title = f"Model {name}, truncated"
     blocks: list[Block] = [*build_title(title), Paragraph(text=NOTE, size=7.4, colour=MUTED)]
@@ -83,7 +77,9 @@ def write_compression_pdf(
         path,
         paper=paper,
         section=title,
-        info=describe_document(title, subject="Truncation of a trained network", provenance={}),
+        title=title,
+        subject="Truncation of a trained network",
+        provenance={},
         attachments={"curve.csv": csv_text(table).encode()},
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from stopflow.report.paper.style import ACCENT, INK, MM_PER_POINT, Ruler, printable
+from stopflow.report.paper.style import ACCENT, INK, MM_PER_POINT, MUTED, Ruler, printable
 
 if TYPE_CHECKING:  # loading it takes longer than a table takes to be set
     from matplotlib.axes import Axes
@@ -84,10 +84,9 @@ class Paragraph:
             fits -= 1
         if fits < 2 or self.keep_with_next:
             return None, self
-        return (
-            _reworded(self, " ".join(lines[:fits])),
-            _reworded(self, " ".join(lines[fits:])),
-        )
+        plain = replace(self, before_mm=0.0, bookmark=None)
+        first, rest = (" ".join(part) for part in (lines[:fits], lines[fits:]))
+        return replace(plain, text=first), replace(plain, text=rest)
 
     def draw(self, page: "Page", x_mm: float, y_mm: float, *, width_mm: float) -> None:
         """Draw line by line."""
@@ -95,17 +94,6 @@ class Paragraph:
         for line in self._lines(page.ruler, width_mm):
             page.text(x_mm, y, line, size=self.size, colour=self.colour, bold=self.bold)
             y += self._step_mm
-
-
-def _reworded(paragraph: Paragraph, text: str) -> Paragraph:
-    return Paragraph(
-        text=text,
-        size=paragraph.size,
-        colour=paragraph.colour,
-        bold=paragraph.bold,
-        after_mm=paragraph.after_mm,
-        leading=paragraph.leading,
-    )
 
 
 def build_heading(text: str, *, level: int = 1) -> Paragraph:
@@ -121,6 +109,11 @@ def build_heading(text: str, *, level: int = 1) -> Paragraph:
         keep_with_next=True,
         leading=1.2,
     )
+
+
+def build_note(text: str, *, keep_with_next: bool = False) -> Paragraph:
+    """Return the small print that explains a picture or a table."""
+    return Paragraph(text=text, size=6.6, colour=MUTED, keep_with_next=keep_with_next)
 
 
 def build_subheading(text: str) -> Paragraph:
