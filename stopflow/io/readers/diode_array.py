@@ -31,17 +31,6 @@ from stopflow.io.text import decode, split_lines, to_single_byte
 from stopflow.trace import Problem, Recording
 
 KEY = "diode-array"
-EXAMPLE: Final = (
-    "SPECTRA\n"
-    ",350,352.5,355\n"
-    "0,0.7,0.8,0.9\n"
-    "0.01,0.6435,0.7322,0.8208\n"
-    "0.02,0.5933,0.672,0.7506\n"
-    "0.03,0.5488,0.6186,0.6884\n"
-    "0.04,0.5094,0.5713,0.6331\n"
-    "0.05,0.4744,0.5293,0.5842\n"
-)
-"""A whole file of this format."""
 
 
 _FIRST = first_line("SPECTRA", needed=False)

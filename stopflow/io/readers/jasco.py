@@ -37,27 +37,6 @@ from stopflow.io.units import parse_time_unit
 from stopflow.trace import Problem, Recording
 
 KEY = "jasco"
-EXAMPLE: Final = (
-    "TITLE\tan example\n"
-    "DATA TYPE\t\n"
-    "ORIGIN\tJASCO\n"
-    "SPECTROMETER/DATA SYSTEM\tV-550\n"
-    "XUNITS\tsec\n"
-    "YUNITS\tABSORBANCE\n"
-    "NPOINTS\t6\n"
-    "XYDATA\n"
-    "0\t0.7\t0.8\n"
-    "0.01\t0.6435\t0.7322\n"
-    "0.02\t0.5933\t0.672\n"
-    "0.03\t0.5488\t0.6186\n"
-    "0.04\t0.5094\t0.5713\n"
-    "0.05\t0.4744\t0.5293\n"
-    "\n"
-    "##### Extended Information\n"
-    "[Comments]\n"
-    "Sample\tx\n"
-)
-"""A whole file of this format."""
 MINUTE_S = 60.0
 MOST_DIGITS = 12
 """Of a count of points that is believed."""

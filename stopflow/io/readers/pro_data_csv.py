@@ -45,39 +45,6 @@ from stopflow.io.text import decode, split_lines, to_single_byte
 from stopflow.trace import FloatArray, Problem, Recording
 
 KEY = "pro-data-csv"
-EXAMPLE: Final = (
-    "ProDataCSV\n"
-    "\n"
-    "Title: an example\n"
-    "\n"
-    "Remarks:\n"
-    "#Sample period: 1.00 ms\n"
-    "\n"
-    "Options:\n"
-    "\n"
-    "Available Dimensions:,2\n"
-    "Time,1000 time points over 10s,logarithmic\n"
-    "Wavelength,Wavelength: 350nm - 380nm\n"
-    "\n"
-    "Available Properties: ,1\n"
-    "Absorbance,Absorbance\n"
-    "\n"
-    "Data:\n"
-    "\n"
-    "Absorbance\n"
-    "Time,Wavelength\n"
-    ",350,352.5,355,\n"
-    "0,0.7,0.8,0.9\n"
-    "0.01,0.6435,0.7322,0.8208\n"
-    "0.02,0.5933,0.672,0.7506\n"
-    "0.03,0.5488,0.6186,0.6884\n"
-    "0.04,0.5094,0.5713,0.6331\n"
-    "0.05,0.4744,0.5293,0.5842\n"
-    "\n"
-    "History: \n"
-    "exported\n"
-)
-"""A whole file of this format."""
 MARKS: Final = (
     first_line("ProDataCSV"),
     line_beginning("Available Dimensions:", "Available Properties:", weight=1),

@@ -48,36 +48,6 @@ from stopflow.io.text import decode, split_lines, to_single_byte
 from stopflow.trace import FloatArray, Problem, Recording
 
 KEY = "pro-data-store"
-EXAMPLE: Final = (
-    "ProDataStore\n"
-    "\n"
-    "Remarks:\n"
-    "2\n"
-    "#Sample period: 12.5 us\n"
-    "#Temperature: 25 C\n"
-    "0\n"
-    "Properties:\n"
-    "1\n"
-    "Absorbance\n"
-    "Dimensions:\n"
-    "2\n"
-    "Time -ovs -trigger \n"
-    "6\n"
-    "0,0.01,0.02,0.03,0.04,0.05\n"
-    "\n"
-    "Wavelength -iter\n"
-    "2\n"
-    "350,352.5\n"
-    "\n"
-    "0.7,0.6435,0.5933,0.5488,0.5094,0.4744\n"
-    "0.8,0.7322,0.672,0.6186,0.5713,0.5293\n"
-    "\n"
-    "History:\n"
-    "1\n"
-    "exported\n"
-    "0\n"
-)
-"""A whole file of this format."""
 MARKS: Final = (
     first_line("ProDataStore"),
     whole_line("Dimensions:", weight=1),

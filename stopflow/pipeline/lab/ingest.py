@@ -208,9 +208,8 @@ def write_dataset(
     with open_workers(processes=processes, cluster=execution.cluster) as workers:
         fitted = workers.map_in_order(do_job, left)
         # Loaded while the workers load what they need.
-        from stopflow.pipeline.lab.gather import compare_folders, gather_folders
+        from stopflow.pipeline.lab.gather import build_provenance, compare_folders, gather_folders
         from stopflow.pipeline.lab.kept import earlier_results
-        from stopflow.pipeline.lab.provenance import build_provenance
 
         if not execution.fresh:
             carry_parts(out, place)
