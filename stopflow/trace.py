@@ -6,6 +6,7 @@ temperatures kelvin; readers convert at the edge.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, fields, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -306,6 +307,10 @@ class Problem:
         place = ", ".join(part for part in (file, self.where) if part)
         tail = f"; expected {self.expected}" if self.expected else ""
         return f"{place}: {self.found}{tail}"
+
+
+warning_of = partial(Problem, level="warning")
+note_of = partial(Problem, level="note")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

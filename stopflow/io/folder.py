@@ -22,7 +22,7 @@ from stopflow.io.workbook.names import file_key
 from stopflow.io.workbook.rows import SheetRow
 from stopflow.io.workbook.vocabulary import QUANTITIES
 from stopflow.io.workbook.workbook import WorkbookReading, read_workbooks, rows_by_file
-from stopflow.trace import Experiment, Problem, Shot
+from stopflow.trace import Experiment, Problem, Shot, note_of, warning_of
 
 EXPECTED_OF_A_FILE = ("start", "rate", "concentration", "temperature")
 """Quantities whose absence for one file is reported when other files have them."""
@@ -197,7 +197,7 @@ def _subtract(content: FolderContent, blank: Path, *, folder: Path, time_unit: s
     for push in content.pushes:
         if (folder / push.name).resolve() == blank.resolve():
             found = "the blank, subtracted from the other traces"
-            content.problems.append(Problem(push.name, found, level="note"))
+            content.problems.append(note_of(push.name, found))
             continue
         without, wrong = subtracted(push, below)
         pushes.append(without)
@@ -263,7 +263,7 @@ def _undecided(decisions: Decisions, pushes: Sequence[Push]) -> list[Problem]:
 def _left_out(shot: Shot) -> Problem:
     where = f"channel {shot.channel}" if shot.channel > 1 else ""
     found = f"left out by a decision: {shot.left_out}"
-    return Problem(shot.file, found, where=where, level="note", rule="left-out")
+    return note_of(shot.file, found, where=where, rule="left-out")
 
 
 def _incomplete(file: str, rows: Sequence[SheetRow], reading: WorkbookReading) -> list[Problem]:
@@ -272,7 +272,7 @@ def _incomplete(file: str, rows: Sequence[SheetRow], reading: WorkbookReading) -
         return []
     if not rows:
         found, expected = "a file without a row in the workbooks", "a row with its name"
-        return [Problem(file, found, expected=expected, level="warning")]
+        return [warning_of(file, found, expected=expected)]
     lacking = [
         f"{QUANTITIES[quantity].noun} ({reading.columns[quantity]})"
         for quantity in EXPECTED_OF_A_FILE
@@ -281,7 +281,7 @@ def _incomplete(file: str, rows: Sequence[SheetRow], reading: WorkbookReading) -
     if not lacking:
         return []
     found = f"no {' and no '.join(lacking)}"
-    return [Problem(file, found, expected="a value, as for other files", level="warning")]
+    return [warning_of(file, found, expected="a value, as for other files")]
 
 
 def _without_file(reading: WorkbookReading, labels: Sequence[str]) -> list[Problem]:

@@ -43,19 +43,19 @@ def write_bio_kine(recording: Recording, path: Path) -> None:
 
 def write_csv(recording: Recording, path: Path) -> None:
     """Write columns parted by commas: ``Time (s)`` and a column a signal, every digit kept."""
-    _write(path, _columns(recording, ["Time (s)", *_headers(recording)], ","))
+    write_text(path, _columns(recording, ["Time (s)", *_headers(recording)], ","))
 
 
 def write_kintek(recording: Recording, path: Path) -> None:
     """Write KinTek Explorer text, times in s, every digit kept."""
     names = [name.replace("\t", " ") for name in _headers(recording)]
-    _write(path, _columns(recording, ["Time", *names], "\t"))
+    write_text(path, _columns(recording, ["Time", *names], "\t"))
 
 
 def write_prism(recording: Recording, path: Path) -> None:
     """Write a GraphPad Prism XY table as TAB text: X is the time in s, a column Y a signal."""
     names = [name.replace("\t", " ") for name in _headers(recording)]
-    _write(path, _columns(recording, ["Time (s)", *names], "\t"))
+    write_text(path, _columns(recording, ["Time (s)", *names], "\t"))
 
 
 WRITERS: dict[str, Writer] = {
@@ -101,7 +101,3 @@ def _columns(recording: Recording, header: Sequence[str], sign: str) -> str:
     for row in table:
         text.write(sign.join("" if value != value else repr(value) for value in row) + "\n")
     return text.getvalue()
-
-
-def _write(path: Path, text: str) -> None:
-    write_text(path, text)

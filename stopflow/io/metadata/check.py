@@ -16,9 +16,9 @@ from stopflow.io.metadata.sources import (
     Quantity,
     concentrations_said,
     own_name,
+    parse_told,
     temperatures_said,
 )
-from stopflow.io.metadata.told import parse_told
 from stopflow.trace import Conditions, Level, Problem, Shot
 
 AFTER_MIXING: Final = (

@@ -5,10 +5,9 @@ from itertools import pairwise
 from math import isclose
 
 from stopflow.errors import and_more
-from stopflow.io.metadata.sources import SAME, SHOWN, Quantity, Values
-from stopflow.io.metadata.told import parse_told
+from stopflow.io.metadata.sources import SAME, SHOWN, Quantity, Values, parse_told
 from stopflow.io.units import CONCENTRATION, find_scale
-from stopflow.trace import Problem, Shot
+from stopflow.trace import Problem, Shot, warning_of
 
 MOSTLY = 0.8
 """Share of files that makes a pattern."""
@@ -63,13 +62,8 @@ def compare_sources(
         found = f"{pair}{and_more(len(wrong) - 1, 'more like it')}"
         expected = f"the same {quantity.noun} in both; {used}"
     return [
-        Problem(
-            shots[at].file,
-            found,
-            expected=expected,
-            level="warning",
-            rule="sources-differ",
-            topic="conditions",
+        warning_of(
+            shots[at].file, found, expected=expected, rule="sources-differ", topic="conditions"
         )
     ]
 

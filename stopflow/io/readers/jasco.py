@@ -34,7 +34,7 @@ from stopflow.io.readers.numbers import find_layout
 from stopflow.io.readers.recording import build_matrix, build_recording
 from stopflow.io.text import decode, split_lines, to_single_byte
 from stopflow.io.units import parse_time_unit
-from stopflow.trace import Problem, Recording
+from stopflow.trace import Problem, Recording, note_of, warning_of
 
 KEY = "jasco"
 MINUTE_S = 60.0
@@ -111,7 +111,7 @@ def _fewer_rows(rows: int, values: Mapping[str, str], *, name: str) -> tuple[Pro
         return ()
     found = f"{rows} rows where NPOINTS says {counted}; the file may have been cut off"
     expected = "all of them; export it once more"
-    return (Problem(name, found, expected=expected, level="warning", rule="fewer-rows"),)
+    return (warning_of(name, found, expected=expected, rule="fewer-rows"),)
 
 
 def _scan(
@@ -130,7 +130,7 @@ def _scan(
     unit_s = parse_time_unit(values.get("ZUNITS", ""))
     found = "an interval scan, which states no unit for its times; taken as minutes"
     expected = "minutes, as Spectra Manager writes them"
-    remark = Problem(name, found, expected=expected, level="note")
+    remark = note_of(name, found, expected=expected)
     return build_matrix(
         name=name,
         source_format=KEY,

@@ -42,7 +42,7 @@ from stopflow.io.readers.marks import first_line, line_beginning, whole_line
 from stopflow.io.readers.numbers import Layout
 from stopflow.io.readers.recording import build_matrix, build_recording, named_apart
 from stopflow.io.text import decode, split_lines, to_single_byte
-from stopflow.trace import FloatArray, Problem, Recording
+from stopflow.trace import FloatArray, Problem, Recording, note_of
 
 KEY = "pro-data-csv"
 MARKS: Final = (
@@ -93,7 +93,7 @@ def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, 
     notes = [remark for item in properties for remark in item.notes]
     if empty and filled:
         found = f"{', '.join(empty)}: 0 throughout; not read"
-        notes.append(Problem(name, found, level="note", rule="zeros"))
+        notes.append(note_of(name, found, rule="zeros"))
     if not filled:
         raise FormatError(name, found="nothing but zeros", expected="signals")
     recordings = [

@@ -45,7 +45,7 @@ from stopflow.io.readers.marks import first_line, line_beginning, whole_line
 from stopflow.io.readers.numbers import Layout
 from stopflow.io.readers.recording import build_recording, named_apart
 from stopflow.io.text import decode, split_lines, to_single_byte
-from stopflow.trace import FloatArray, Problem, Recording
+from stopflow.trace import FloatArray, Problem, Recording, note_of
 
 KEY = "pro-data-store"
 MARKS: Final = (
@@ -222,12 +222,12 @@ def _push(
     notes: list[Problem] = []
     if not filled.all():
         found = f"{label}: {(~filled).sum()} of {len(filled)} signals were not recorded; left out"
-        notes.append(Problem(name, found, level="note", rule="signals-missing"))
+        notes.append(note_of(name, found, rule="signals-missing"))
     values = values[filled]
     points = _recorded_points(values, time)
     if points < len(time):
         found = f"{label}: the last {len(time) - points} of {len(time)} points were not recorded"
-        notes.append(Problem(name, found + "; left out", level="note", rule="points-missing"))
+        notes.append(note_of(name, found + "; left out", rule="points-missing"))
     keys = [key for (key, _), keep in zip(signals, filled, strict=True) if keep]
     wavelengths = [dict(zip(axes, key, strict=True)).get("Wavelength", nan) for key in keys]
     return build_recording(

@@ -7,7 +7,7 @@ from math import isfinite, nan
 import numpy as np
 
 from stopflow.errors import FormatError
-from stopflow.trace import FloatArray, Problem, Recording
+from stopflow.trace import FloatArray, Problem, Recording, note_of, warning_of
 
 SECONDS = 1.0
 
@@ -48,13 +48,7 @@ def build_recording(
         found = f"{missing} of {signals.size} values are no numbers; left out"
         notes = (
             *notes,
-            Problem(
-                name,
-                found,
-                expected="a number at every point",
-                level="warning",
-                rule="missing-values",
-            ),
+            warning_of(name, found, expected="a number at every point", rule="missing-values"),
         )
     return Recording(
         name=name,
@@ -102,7 +96,7 @@ def build_matrix(
     if not recorded.all():
         gone = wavelengths[~recorded]
         found = f"{len(gone)} of {len(recorded)} signals are 0 throughout ({ends(gone)} nm)"
-        remarks.append(Problem(name, found + "; left out", level="note", rule="zero-signals"))
+        remarks.append(note_of(name, found + "; left out", rule="zero-signals"))
     kept = wavelengths[recorded]
     return build_recording(
         name=name,

@@ -29,7 +29,7 @@ from stopflow.pipeline.lab.kept import keeping_results, stored_results
 from stopflow.pipeline.lab.packing import unpack
 from stopflow.pipeline.lab.reading import FolderReading, FolderResult
 from stopflow.store import LAB, DatasetWriter
-from stopflow.trace import Problem
+from stopflow.trace import Problem, note_of
 
 TrueRates = Mapping[tuple[str, str], float]
 """True rates of a simulated lab in 1/s by (experiment, file)."""
@@ -169,7 +169,7 @@ def list_notes(results: Sequence[FolderResult]) -> list[Problem]:
     """List what was decided in the folders, and columns of workbooks that are named like ours."""
     shadowed = [problem for result in results for problem in result.shadowed]
     return shadowed + [
-        Problem("", note, experiment=result.name, level="note")
+        note_of("", note, experiment=result.name)
         for result in results
         for note in result.analysis.notes
     ]

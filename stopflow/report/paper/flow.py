@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 from stopflow.report.paper.style import ACCENT, INK, MM_PER_POINT, MUTED, Ruler, printable
 
@@ -123,8 +123,24 @@ def build_subheading(text: str) -> Paragraph:
     )
 
 
+class Uncut:
+    """A block that is never cut."""
+
+    __slots__ = ()
+
+    def split(
+        self,
+        ruler: Ruler,  # noqa: ARG002
+        *,
+        width_mm: float,  # noqa: ARG002
+        room_mm: float,  # noqa: ARG002
+    ) -> tuple[None, Self]:
+        """Never cut."""
+        return None, self
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class Picture(Uncut):
     """A drawing of fixed height; `paint(page, x_mm, y_mm, width_mm)` draws it.
 
     Attributes
@@ -148,16 +164,6 @@ class Picture:
     def height_mm(self, ruler: Ruler, width_mm: float) -> float:  # noqa: ARG002
         """Return the fixed height."""
         return self.tall_mm + self.after_mm
-
-    def split(
-        self,
-        ruler: Ruler,  # noqa: ARG002
-        *,
-        width_mm: float,  # noqa: ARG002
-        room_mm: float,  # noqa: ARG002
-    ) -> tuple[Block | None, Block | None]:
-        """Never cut."""
-        return None, self
 
     def draw(self, page: "Page", x_mm: float, y_mm: float, *, width_mm: float) -> None:
         """Let `paint` draw."""
