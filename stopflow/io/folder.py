@@ -112,8 +112,6 @@ def read_experiment(
 
     Parameters
     ----------
-    folder
-        Holds trace files and workbooks.
     name
         Of the experiment; None: the folder's.
     channel, wavelength_nm
@@ -245,7 +243,7 @@ def _channels(
 def _undecided(decisions: Decisions, pushes: Sequence[Push]) -> list[Problem]:
     """List the decisions about files and signals that are not there."""
     found = [
-        (row.place, f"{row.file!r}, which is not there", "a trace of this folder")
+        (row.place, f"{row.file!r}, which is not there", "a trace of this folder", "no such trace")
         for row in decisions.unmatched([push.name for push in pushes])
     ]
     signals = {push.name: len(push.recording.signals) for push in pushes if push.recording}
@@ -253,10 +251,11 @@ def _undecided(decisions: Decisions, pushes: Sequence[Push]) -> list[Problem]:
         most = max((n for name, n in signals.items() if same_file(row.file, name)), default=0)
         if most and row.channel is not None and row.channel > most:
             place = f"{row.place}, channel"
-            found.append((place, f"{row.channel} of {row.file!r}", f"a number from 1 to {most}"))
+            what, expected = f"{row.channel} of {row.file!r}", f"a number from 1 to {most}"
+            found.append((place, what, expected, "no such channel"))
     return [
-        Problem(DECISIONS, what, where=place, expected=expected, rule="not-there")
-        for place, what, expected in found
+        Problem(DECISIONS, what, where=place, expected=expected, rule=f"decision: {rule}")
+        for place, what, expected, rule in found
     ]
 
 
@@ -291,6 +290,8 @@ def _without_file(reading: WorkbookReading, labels: Sequence[str]) -> list[Probl
         if file_key(row.file) not in present:
             found, expected = f"{row.file!r}, which is not there", "a file of this folder"
             problems.append(
-                Problem(row.book, found, where=row.place, expected=expected, rule="not-there")
+                Problem(
+                    row.book, found, where=row.place, expected=expected, rule="row: no such file"
+                )
             )
     return problems

@@ -65,13 +65,7 @@ class Survey:
 
 
 def survey(root: Path, *, passed_over: Iterable[Path] = ()) -> Survey:
-    """Walk from `root` down.
-
-    Parameters
-    ----------
-    passed_over
-        Folders not to look into, without a word: where the results go.
-    """
+    """Walk from `root` down."""
     listings: list[Listing] = []
     problems: list[Problem] = []
     skipped = {_identity(folder) for folder in passed_over} - {None}

@@ -61,13 +61,7 @@ class Parts:
         self._sources = files or [""] * len(data.shots)
 
     def find(self, experiment: str, *kind: object) -> bytes | None:
-        """Return a part as it was made before; None where it is to be made.
-
-        Parameters
-        ----------
-        kind
-            What part it is, and the settings that it depends on.
-        """
+        """Return a part as it was made before; None where it is to be made."""
         return None if self._kept is None else self._kept.find(self._key(experiment, *kind))
 
     def has(self, experiment: str, *kind: object) -> bool:

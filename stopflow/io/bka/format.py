@@ -63,10 +63,6 @@ def parse_bka(data: bytes, *, name: str, time_unit: str | None = None) -> Record
 
     Parameters
     ----------
-    data
-        The file as it is on disk.
-    name
-        Its name, for messages.
     time_unit
         Unit of x where the file says none; None: milliseconds.
 

@@ -44,12 +44,8 @@ def parse_rows(
     ----------
     data
         The whole file, each ASCII character one byte.
-    start
-        Where the rows begin.
     columns
         Cells in each row; None: as many as the first row has.
-    name
-        File, for messages.
 
     Returns
     -------
@@ -306,7 +302,7 @@ def _parse_row(cells: list[str], *, columns: int, name: str, where: str) -> list
     if len(cells) != columns:
         found = f"{len(cells)} column{'s' * (len(cells) != 1)} ({' '.join(cells)[:SHOWN]!r})"
         expected = f"{columns} columns separated by TAB or blanks"
-        raise FormatError(name, where=where, found=found, expected=expected)
+        raise FormatError(name, where=where, found=found, expected=expected, rule="broken row")
     return [
         _parse_cell(cell, number, name=name, where=where) for number, cell in enumerate(cells, 1)
     ]

@@ -41,6 +41,7 @@ def compare_sources(
     used = f"that of {SHOWN[quantity.used(at)]} is used"
     shift = _shift(quantity, first, second) if is_molar and second in ("name", "header") else 0
     ratio = _common_ratio(quantity, both, first, second) if is_molar else None
+    pattern = "shifted" if shift else "values" if ratio is None else "ratio"
     if shift:
         where = "the row above" if shift < 0 else "the row below"
         what = {"name": "the names", "header": "the headers"}[second]
@@ -63,7 +64,11 @@ def compare_sources(
         expected = f"the same {quantity.noun} in both; {used}"
     return [
         warning_of(
-            shots[at].file, found, expected=expected, rule="sources-differ", topic="conditions"
+            shots[at].file,
+            found,
+            expected=expected,
+            rule=f"sources-differ: {pattern}, {quantity.noun}, {first}, {second}",
+            topic="conditions",
         )
     ]
 

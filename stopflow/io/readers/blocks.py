@@ -128,6 +128,7 @@ def _broken(
         found=repr(lines[broken].strip()[:60]),
         expected=f"{layout.columns} numbers, as in the other rows {found}; "
         "put a # before a remark, NaN where a value is missing",
+        rule="broken row",
     )
 
 

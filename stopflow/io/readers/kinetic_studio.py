@@ -62,7 +62,9 @@ def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, 
         if row is None or len(row) != len(time) + 1:
             expected = f"a wavelength and {len(time)} numbers, or end"
             shown = repr(line.strip()[:60])
-            raise FormatError(name, where=f"line {number}", found=shown, expected=expected)
+            raise FormatError(
+                name, where=f"line {number}", found=shown, expected=expected, rule="broken row"
+            )
         rows.append(row[0])
         values.append(row[1:])
     notes = []

@@ -156,7 +156,9 @@ def _property(
     if not len(block.rows) or (end < len(lines) and cells.numbers(lines[end]) is not None):
         shown = repr(lines[end].strip()[:60]) if end < len(lines) else "the end of the file"
         expected = f"{layout.columns} numbers"
-        raise FormatError(name, where=f"line {end + 1}", found=shown, expected=expected)
+        raise FormatError(
+            name, where=f"line {end + 1}", found=shown, expected=expected, rule="broken row"
+        )
     item = _Property(
         name=title or "signal",
         push=push,

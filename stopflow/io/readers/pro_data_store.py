@@ -100,8 +100,9 @@ class _Lines:
         self.at += len(taken)
         return [line.strip() for line in taken]
 
-    def wrong(self, found: str, expected: str) -> FormatError:
-        return FormatError(self._name, where=f"line {self.at + 1}", found=found, expected=expected)
+    def wrong(self, found: str, expected: str, rule: str = "") -> FormatError:
+        where = f"line {self.at + 1}"
+        return FormatError(self._name, where=where, found=found, expected=expected, rule=rule)
 
 
 def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, ...]:
@@ -160,7 +161,7 @@ def _values(lines: _Lines, count: int) -> FloatArray:
     numbers = [_COMMA.number(cell, may_miss=True) for cell in cells]
     if len(numbers) != count or any(number is None for number in numbers):
         lines.at -= 1
-        raise lines.wrong(f"{len(cells)} cells", f"{count} numbers parted by commas")
+        raise lines.wrong(f"{len(cells)} cells", f"{count} numbers parted by commas", "broken row")
     return np.array(numbers, dtype=np.float64)
 
 

@@ -17,11 +17,6 @@ from stopflow.trace import Recording, warning_of
 def read_recordings(path: Path, *, time_unit: str | None = None) -> tuple[Recording, ...]:
     """Read every push of a file, whatever its format.
 
-    Parameters
-    ----------
-    time_unit
-        Unit of time where the file says none.
-
     Raises
     ------
     FormatError
@@ -111,7 +106,9 @@ def _named_format(error: FormatError, reader: Reader, like: str) -> FormatError:
         return error
     else:
         found, expected = error.found, f"{error.expected} (the file is read as {reader.short})"
-    return FormatError(error.file, where=error.where, found=found, expected=expected)
+    return FormatError(
+        error.file, where=error.where, found=found, expected=expected, rule=error.rule
+    )
 
 
 def read_sheet_traces(

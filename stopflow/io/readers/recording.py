@@ -88,7 +88,7 @@ def build_matrix(
     if values.shape != (len(wavelengths), len(time)):
         found = f"{values.shape[0]} x {values.shape[1]} values"
         expected = f"{len(wavelengths)} wavelengths x {len(time)} times"
-        raise FormatError(name, found=found, expected=expected)
+        raise FormatError(name, found=found, expected=expected, rule="size of a matrix")
     recorded = np.any((values != 0) & ~np.isnan(values), axis=1)
     remarks = list(notes)
     if not recorded.any():

@@ -15,13 +15,6 @@ def settle_units(reader: RowReader, numbers: Sequence[int]) -> None:
 
     Where the other cells agree, theirs is that of the whole column; where not, a bare number has
     none and is not used, unless it is 0.
-
-    Parameters
-    ----------
-    reader
-        Gets the units.
-    numbers
-        Rows of files.
     """
     for key, (column, header) in list(reader.chosen.items()):
         if not QUANTITIES[key].assumed or header.unit:

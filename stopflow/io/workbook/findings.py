@@ -19,13 +19,7 @@ class _Finding:
 
 @dataclass(slots=True, kw_only=True)
 class Findings:
-    """Collects what is found in one sheet.
-
-    Attributes
-    ----------
-    sheet
-        The sheet that the problems name.
-    """
+    """Collects what is found in one sheet."""
 
     sheet: Sheet
     _found: dict[tuple[object, ...], _Finding] = field(default_factory=dict)
@@ -46,8 +40,6 @@ class Findings:
 
         Parameters
         ----------
-        where, found, expected, level, topic
-            As of `Problem`.
         kind
             Findings of the same kind and level are one problem: the first, and how many more there
             are. ``""`` for a finding that stands alone.

@@ -65,8 +65,6 @@ def read_workbooks(
         Names of the trace files that the rows may be of.
     paths
         The workbooks and text tables; None: those whose endings say so.
-    sheets_of
-        Reads the sheets of one.
     """
     names = FileNames(files)
     tables: list[SheetTable] = []
@@ -172,7 +170,7 @@ def _disagreement(row: SheetRow, quantity: str, *, kept: Entry, other: Entry) ->
         f"{QUANTITIES[quantity].meaning} {other.value} of {row.file!r}, elsewhere {kept.value}",
         where=other.place,
         expected=f"one value; that of {kept.place} is used",
-        rule="rows-differ",
+        rule=f"rows-differ: {quantity}",
         topic="conditions",
     )
 

@@ -11,7 +11,7 @@ from openpyxl import Workbook
 
 from stopflow.errors import SettingsError
 from stopflow.io.atomic import replacing_file
-from stopflow.io.units import TIME, Scale, parse_quantity, parse_time_unit
+from stopflow.io.units import Scale, parse_quantity
 from stopflow.io.workbook.book import BOOKS
 from stopflow.io.workbook.cells import Cell
 from stopflow.io.workbook.headers import parse_header
@@ -29,33 +29,24 @@ def write_workbooks(
     folder: Path,
     shots: Sequence[Shot],
     *,
-    time_unit: str = "ms",
     concentration_header: str = "[S] (µM)",
 ) -> None:
     """Write ``start_values.XLSX`` and ``Extended_Dataset.XLSX`` of an experiment.
 
-    What a shot does not say leaves its cell empty. Of the conditions only columns in which some
-    shot has a value are written; `Conditions.extra` gives a column for each of its keys.
+    Start times are in ms. What a shot does not say leaves its cell empty. Of the conditions only
+    columns in which some shot has a value are written; `Conditions.extra` gives a column for each
+    of its keys.
 
     Parameters
     ----------
-    folder
-        Where to; existing workbooks are replaced whole.
-    shots
-        In the order of the rows.
-    time_unit
-        Of the start times: that of the files.
     concentration_header
         Header of the concentrations, with the unit they are written in.
 
     Raises
     ------
     SettingsError
-        When `time_unit` is not a unit of time or `concentration_header` has no unit.
+        When `concentration_header` has no unit.
     """
-    unit_s = parse_time_unit(time_unit)
-    if unit_s is None:
-        raise SettingsError("time_unit", time_unit, valid=TIME)
     concentration = parse_header(concentration_header)
     if concentration is None or concentration.scale is None:
         valid = "a header such as '[S] (µM)'"
@@ -63,7 +54,7 @@ def write_workbooks(
     starts, rates = BOOKS
     start: list[_Column] = [
         ("Filename", lambda shot: shot.file),
-        (starts.column, lambda shot: _in_unit(shot.start_s, Scale(unit_s))),
+        (starts.column, lambda shot: _in_unit(shot.start_s, Scale(1e-3))),
     ]
     _write_book(folder / starts.name, starts.sheet, start, shots)
     columns = [

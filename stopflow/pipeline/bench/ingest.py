@@ -72,7 +72,6 @@ def bench_ingest(
     size: LabSize | None = None,
     workers: int = 0,
     rounds: int = 3,
-    seed: int = 0,
     progress: Progress = silent,
 ) -> list[dict[str, Any]]:
     """Measure the plain script, the ingest without and with its reports, and the phases.
@@ -93,7 +92,9 @@ def bench_ingest(
     """
     with TemporaryDirectory(prefix="stopflow-bench-") as made:
         lab, out = Path(made, "lab"), Path(made, "results")
-        _write(lab, size or LabSize(), seed=seed)
+        size = size or LabSize()
+        spec = LabSpec(folders=size.folders, traces=size.traces, points=size.points)
+        write_lab(lab, spec=spec, seed=0)
         costs: dict[str, list[Cost]] = {case: [] for case in CASES}
         for number in range(rounds):
             for place, (case, work) in enumerate(CASES.items()):
@@ -109,11 +110,6 @@ def bench_ingest(
             )
             for case in SHOWN
         ]
-
-
-def _write(lab: Path, size: LabSize, *, seed: int) -> None:
-    spec = LabSpec(folders=size.folders, traces=size.traces, points=size.points)
-    write_lab(lab, spec=spec, seed=seed)
 
 
 def _measured(work: Work, lab: Path, out: Path, workers: int) -> Cost:

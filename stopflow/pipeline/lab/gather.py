@@ -67,15 +67,7 @@ def gather_folders(
     *,
     done: Callable[[FolderResult], None],
 ) -> GatheredFolders:
-    """Write traces, results and cuts of the folders as they come.
-
-    Parameters
-    ----------
-    place
-        The folder that the writer writes into.
-    done
-        Told of every folder when it is written.
-    """
+    """Write traces, results and cuts of the folders as they come."""
     gathered = GatheredFolders()
     with keeping_results(place, settings) as keeper, writer.table("cuts") as cuts:
         for reading in readings:
@@ -98,13 +90,7 @@ def compare_folders(
     true: TrueRates,
     further: Sequence[Problem],
 ) -> None:
-    """Compare the experiments with each other and write the other tables of the dataset.
-
-    Parameters
-    ----------
-    further
-        Problems that belong to no folder.
-    """
+    """Compare the experiments with each other and write the other tables of the dataset."""
     lab, failed = analyse_across([result.analysis for result in gathered.results], settings)
     _write_shots(gathered, lab, writer, place, true=true)
     with writer.table("conditions") as conditions:

@@ -74,7 +74,7 @@ class IngestSettings:
     def __post_init__(self) -> None:
         parse_channel(self.channel)
         require_wavelength(self.wavelength_nm)
-        require_whole("workers", self.workers, low=0)
+        require_whole("workers", self.workers)
         require_time_unit(self.time_unit)
 
 
@@ -98,14 +98,6 @@ USUAL = Execution()
 Hear = Callable[["FolderResult"], None]
 
 
-def unheard(_result: "FolderResult") -> None:
-    """Do nothing with a folder that is done."""
-
-
-def unprepared(_folders: int) -> None:
-    """Prepare nothing for what comes after."""
-
-
 def ingest_settings(config: Path | None = None, **options: Any) -> IngestSettings:
     """Compose the settings from a TOML file and options; an option that is None leaves it be."""
     values = read_config(config) if config else {}
@@ -127,7 +119,7 @@ def ingest(
     execution: Execution = USUAL,
     command: str = "",
     progress: Progress = silent,
-    hear: Hear = unheard,
+    hear: Hear = lambda _result: None,
 ) -> Dataset:
     """Read, trim, fit and judge every experiment below `root`; leave a dataset in `out`.
 
@@ -167,8 +159,8 @@ def write_dataset(
     execution: Execution = USUAL,
     command: str = "",
     progress: Progress = silent,
-    hear: Hear = unheard,
-    begin: Callable[[int], None] = unprepared,
+    hear: Hear = lambda _result: None,
+    begin: Callable[[int], None] = lambda _folders: None,
 ) -> bool:
     """Write the dataset of `root` into the empty folder `place`; it is to replace the one in `out`.
 

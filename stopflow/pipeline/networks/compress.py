@@ -48,13 +48,7 @@ def compress_model(
     data: Path | None = None,
     models: Path,
 ) -> Refined:
-    """Truncate a model's layers; it is judged on the dataset's shots, or on images, if there are.
-
-    Parameters
-    ----------
-    data
-        A folder of images, for a classifier.
-    """
+    """Truncate a model's layers; judge it on the dataset's shots or on images in `data`."""
     place = find_model(model, models)
     usual = f"{place.resolve().name}-compressed"
     target = new_place(usual if name is None else name, models, place)

@@ -100,15 +100,7 @@ def compose_values(config: Path | None, options: Mapping[str, Any]) -> tuple[dic
 
 
 def require_ranked(rank: int | None, layers: Sequence[str]) -> None:
-    """Refuse a rank that was asked for where no layer takes one.
-
-    Parameters
-    ----------
-    rank
-        As the user gave it; None: not at all.
-    layers
-        Kinds of layers, and other ways to k.
-    """
+    """Refuse a rank that was asked for where no layer takes one."""
     ranked = [name for name, layer in LAYERS.items() if layer.ranked]
     if rank is not None and not any(name in ranked for name in layers):
         raise SettingsError(

@@ -15,7 +15,7 @@ from stopflow.io.readers.reading import read_push
 from stopflow.io.sorting import DECISIONS
 from stopflow.kinetics.many.spectrum import SpectrumFit, fit_spectrum
 from stopflow.kinetics.start.detect import detect_start
-from stopflow.pipeline.checks import require_moment, require_start, require_time_unit
+from stopflow.pipeline.checks import require_moment, require_time_unit
 from stopflow.pipeline.one_file.decided import WHOLE_FILE, decided_window, decision_of
 from stopflow.report.paper.rounding import format_pm, format_time
 from stopflow.trace import FloatArray, Recording
@@ -133,7 +133,7 @@ def fit_signals(
     SettingsError
         For a file with one signal.
     """
-    require_start(start)
+    require_moment("--start", start)
     require_moment("--end", end)
     require_time_unit(time_unit)
     recording = read_push(file, time_unit=time_unit)

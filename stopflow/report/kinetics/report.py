@@ -40,12 +40,6 @@ def write_kinetics_pdf(
 
     Parameters
     ----------
-    data
-        Tables and traces of a dataset.
-    path
-        Replaced only when the new report is whole.
-    sheets
-        Those of the experiments, and the paper they are for.
     progress
         Called with (parts drawn, parts in all); an experiment is a part.
     """

@@ -43,15 +43,7 @@ IN_PERCENT: Final = ("accuracy", "macro_f1", "median_relative_error", "share")
 def write_compression_pdf(
     name: str, table: pd.DataFrame, path: Path, *, scores: Sequence[str], paper: str = "a4"
 ) -> None:
-    """Write curves and table of a model's truncations, as `write_pdf`.
-
-    Parameters
-    ----------
-    table
-        `CurvePoint.row` of each.
-    scores
-        Columns of the task's scores.
-    """
+    """Write curves and table of a model's truncations, as `write_pdf`."""
     title = f"Model {name}, truncated"
     blocks: list[Block] = [*build_title(title), Paragraph(text=NOTE, size=7.4, colour=MUTED)]
     for criterion, words in (

@@ -33,11 +33,6 @@ def list_figures(blocks: Iterable[Block]) -> list[tuple[Picture, float]]:
 def write_figures(blocks: Iterable[Block], folder: Path, *, prefix: str = "") -> list[Path]:
     """Write the figures among `blocks` into `folder`, as SVG and PNG.
 
-    Parameters
-    ----------
-    prefix
-        What the names of the files begin with.
-
     Returns
     -------
     list of Path

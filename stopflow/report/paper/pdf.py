@@ -32,8 +32,6 @@ class Sheet:
     ----------
     section
         Stands at the top right of the page.
-    placed
-        What stands on it.
     bookmarks
         Entries of the outline that begin on this page.
     """
