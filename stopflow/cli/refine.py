@@ -68,8 +68,7 @@ def compress(
 ) -> None:
     """Truncate a trained model's layers (ARSVD); by default as far as the error allows."""
     from stopflow.learn.compress import NotSmallerError, Share
-    from stopflow.pipeline.networks.compress import compress_model
-    from stopflow.pipeline.networks.compress_curve import measure_curve
+    from stopflow.pipeline.networks.compress import compress_model, measure_curve
 
     share = Share(
         energy=energy, entropy=entropy, rank=rank, data_aware=data_aware, finetune=finetune

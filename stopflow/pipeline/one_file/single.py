@@ -17,7 +17,7 @@ from stopflow.pipeline.checks import (
     require_time_unit,
     require_wavelength,
 )
-from stopflow.pipeline.one_file.decided import decided_window, decision_of
+from stopflow.pipeline.one_file.decide import decided_window, decision_of
 from stopflow.pipeline.one_file.fitted import FittedTrace, drawn_data, fit_shot
 from stopflow.report.models.formats import say_percent
 from stopflow.report.paper.rounding import format_pm, format_time

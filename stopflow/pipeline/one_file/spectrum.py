@@ -16,7 +16,7 @@ from stopflow.io.sorting import DECISIONS
 from stopflow.kinetics.many.spectrum import SpectrumFit, fit_spectrum
 from stopflow.kinetics.start.detect import detect_start
 from stopflow.pipeline.checks import require_moment, require_time_unit
-from stopflow.pipeline.one_file.decided import WHOLE_FILE, decided_window, decision_of
+from stopflow.pipeline.one_file.decide import WHOLE_FILE, decided_window, decision_of
 from stopflow.report.paper.rounding import format_pm, format_time
 from stopflow.trace import FloatArray, Recording
 

@@ -29,7 +29,7 @@ from stopflow.report.paper.flow import (
     build_heading,
     build_note,
     leave_empty,
-    pair_picture,
+    row_picture,
 )
 from stopflow.report.paper.front import build_cells, build_title
 from stopflow.report.paper.grid import Column, Grid
@@ -153,9 +153,11 @@ def _curve_blocks(history: pd.DataFrame) -> list[Block]:
     if not len(history):
         return []
     blocks: list[Block] = [
-        pair_picture(
-            partial(draw_curves, history=history, column="accuracy", label="accuracy, %"),
-            partial(draw_curves, history=history, column="loss", label="cross-entropy"),
+        row_picture(
+            [
+                partial(draw_curves, history=history, column="accuracy", label="accuracy, %"),
+                partial(draw_curves, history=history, column="loss", label="cross-entropy"),
+            ],
             tall_mm=62.0,
             shows=("accuracy", "cross-entropy"),
         )
@@ -167,7 +169,7 @@ def _curve_blocks(history: pd.DataFrame) -> list[Block]:
         further["stability"] = partial(draw_stability, history=history)
     if further:
         painters = [*further.values(), leave_empty][:2]
-        blocks.append(pair_picture(*painters, tall_mm=56.0, shows=tuple(further)))
+        blocks.append(row_picture(painters, tall_mm=56.0, shows=tuple(further)))
     return blocks
 
 

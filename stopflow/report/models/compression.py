@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 
 from stopflow.io.csv_files import csv_text
 from stopflow.report.models.formats import say_count
-from stopflow.report.paper.flow import Block, Paragraph, build_heading, pair_picture
+from stopflow.report.paper.flow import Block, Paragraph, build_heading, row_picture
 from stopflow.report.paper.front import build_title
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.pdf import write_pdf
@@ -56,9 +56,11 @@ def write_compression_pdf(
         ]
     blocks += [
         build_heading("At equal size"),
-        pair_picture(
-            partial(draw_against_size, table=table, column=scores[0]),
-            partial(draw_against_size, table=table, column="latency_ratio"),
+        row_picture(
+            [
+                partial(draw_against_size, table=table, column=scores[0]),
+                partial(draw_against_size, table=table, column="latency_ratio"),
+            ],
             tall_mm=66.0,
         ),
         build_heading("All truncations"),
@@ -82,7 +84,7 @@ def _pairs(table: pd.DataFrame, criterion: str, columns: Sequence[str]) -> list[
         for column in columns
     ]
     return [
-        pair_picture(left, right, tall_mm=52.0)
+        row_picture([left, right], tall_mm=52.0)
         for left, right in zip(painters[::2], painters[1::2], strict=True)
     ]
 

@@ -16,7 +16,7 @@ from stopflow.report.paper.flow import (
     build_heading,
     build_note,
     build_subheading,
-    pair_picture,
+    row_picture,
 )
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.page import Page
@@ -34,11 +34,8 @@ def build_failure_blocks(model: ModelReportData) -> list[Block]:
     worst = list_worst(model.predictions, count=_WORST)
     blocks: list[Block] = [
         build_heading("Where it fails"),
-        pair_picture(
-            partial(draw_histogram, points=points),
-            None,
-            tall_mm=54.0,
-            shows=("spread of errors",),
+        row_picture(
+            [partial(draw_histogram, points=points)], tall_mm=54.0, shows=("spread of errors",)
         ),
         build_subheading("The worst predictions"),
         _worst_grid(worst),

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from stopflow.report.models.formats import say_count
-from stopflow.report.paper.flow import Block, build_heading, build_note, pair_picture
+from stopflow.report.paper.flow import Block, build_heading, build_note, row_picture
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.rounding import MISSING, format_digits
 from stopflow.report.paper.scales import use_log_x, use_log_y
@@ -45,9 +45,11 @@ def build_method_blocks(table: Sequence[Mapping[str, Any]]) -> list[Block]:
         build_heading("Methods side by side"),
         Grid(columns=COLUMNS, rows=tuple(map(_cells, rows)), size=6.4, name="Methods"),
         build_note(NOTE),
-        pair_picture(
-            partial(draw_against, rows=rows, column="parameters", label="values of the model"),
-            partial(draw_against, rows=rows, column="time_to_yardstick", label="time / dense"),
+        row_picture(
+            [
+                partial(draw_against, rows=rows, column="parameters", label="values of the model"),
+                partial(draw_against, rows=rows, column="time_to_yardstick", label="time / dense"),
+            ],
             tall_mm=74.0,
         ),
     ]

@@ -44,7 +44,7 @@ from stopflow.report.paper.flow import (
     build_heading,
     build_note,
     build_subheading,
-    pair_picture,
+    row_picture,
 )
 from stopflow.report.paper.front import build_cells, build_title
 from stopflow.report.paper.grid import Column, Grid
@@ -130,9 +130,11 @@ def _quality_blocks(model: ModelReportData) -> list[Block]:
         blocks.append(Paragraph(text=advice, size=9.0, bold=True))
     if points:
         blocks += [
-            pair_picture(
-                partial(draw_predictions, points=points),
-                partial(draw_relative_errors, points=points),
+            row_picture(
+                [
+                    partial(draw_predictions, points=points),
+                    partial(draw_relative_errors, points=points),
+                ],
                 tall_mm=78.0,
                 shows=("predicted against actual", "relative errors"),
             ),
@@ -199,7 +201,7 @@ def _learning_blocks(model: ModelReportData) -> list[Block]:
     blocks: list[Block] = [build_heading("How it learnt")]
     if len(model.history):
         shows = ("learning curve", "ranks" if ranks else "loss")
-        blocks.append(pair_picture(learning, right, tall_mm=58.0, shows=shows))
+        blocks.append(row_picture([learning, right], tall_mm=58.0, shows=shows))
         blocks.append(build_note(KEPT_STATE))
     return [*blocks, *build_spectra_blocks(model.history), *build_layer_blocks(model.metrics)]
 

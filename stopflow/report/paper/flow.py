@@ -203,16 +203,3 @@ def row_picture(
 def leave_empty(axes: "Axes") -> None:
     """Paint nothing, so that the last row of a series keeps its columns."""
     axes.remove()
-
-
-def pair_picture(
-    left: Painter,
-    right: Painter | None,
-    *,
-    tall_mm: float,
-    top_mm: float = 5.0,
-    shows: Sequence[str] = (),
-) -> Picture:
-    """Two axes side by side, or one over the whole width."""
-    painters = [left] if right is None else [left, right]
-    return row_picture(painters, tall_mm=tall_mm, top_mm=top_mm, shows=shows)
