@@ -27,7 +27,7 @@ from stopflow.pipeline.lab.ingest import ingest, ingest_settings
 from stopflow.pipeline.networks.classify import load_images
 from stopflow.pipeline.networks.refined import Refined, describe_network, new_place
 from stopflow.pipeline.networks.rows import build_lab_data
-from stopflow.pipeline.networks.train import trace_of
+from stopflow.pipeline.networks.train import layer_rows, trace_of
 from stopflow.pipeline.progress import Progress, silent
 
 IMAGE_COLUMNS = {
