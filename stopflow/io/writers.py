@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 
-from stopflow.errors import require_key
 from stopflow.io.atomic import write_text
 from stopflow.io.bka.format import write_bka
 from stopflow.trace import Recording
@@ -54,18 +53,6 @@ WRITERS: dict[str, Writer] = {
     "prism": Writer(ending=".txt", write=partial(write_columns, time="Time (s)", sign="\t")),
 }
 """Key -> writer, as `stopflow convert --to` takes it."""
-
-
-def find_writer(key: str) -> Writer:
-    """Look a writer up by its key.
-
-    Raises
-    ------
-    SettingsError
-        Unknown key; lists the valid ones.
-    """
-    require_key("--to", key, WRITERS)
-    return WRITERS[key]
 
 
 def _headers(recording: Recording) -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ParamSpec
 
 import pandas as pd
 
-from stopflow.errors import ModelError, StopflowError
+from stopflow.errors import ModelError, StopflowError, require_key
 from stopflow.io.json_files import json_text
 from stopflow.io.results import file_sha256
 from stopflow.io.switch import switching
@@ -312,10 +312,10 @@ def write_exports(dataset: Dataset, reports: Path, *, names: Sequence[str]) -> l
     """Write tables for other programs into reports/exports/: prism, origin, kintek."""
     if not names:
         return []
-    from stopflow.report.tables.exports import EXPORTS, FreshNames, find_export
+    from stopflow.report.tables.exports import EXPORTS, FreshNames
 
     for name in names:
-        find_export(name)
+        require_key("export", name, EXPORTS)
     data, fresh = kinetics_data(dataset), FreshNames(reports / "exports")
-    exports = [find_export(name) for name in EXPORTS if name in names]
+    exports = [EXPORTS[name] for name in EXPORTS if name in names]
     return [path for export in exports for path in export(data, fresh)]

@@ -117,7 +117,6 @@ def ingest(
     out: Path,
     settings: IngestSettings,
     execution: Execution = USUAL,
-    command: str = "",
     progress: Progress = silent,
     hear: Hear = lambda _result: None,
 ) -> Dataset:
@@ -143,7 +142,6 @@ def ingest(
             settings=settings,
             out=out,
             execution=execution,
-            command=command,
             progress=progress,
             hear=hear,
         )
