@@ -69,11 +69,11 @@ def gather_folders(
 ) -> GatheredFolders:
     """Write traces, results and cuts of the folders as they come."""
     gathered = GatheredFolders()
-    with keeping_results(place, settings) as keeper, writer.table("cuts") as cuts:
+    with keeping_results(place, settings) as keep, writer.table("cuts") as cuts:
         for reading in readings:
             result = _opened(reading)
             gathered.places.append(writer.add_traces(reading.traces, result.traces))
-            keeper.keep(reading)
+            keep(reading)
             cuts.write(result.cuts)
             gathered.further |= dict.fromkeys(further_names("shots", result.shots))
             gathered.results.append(result.light())

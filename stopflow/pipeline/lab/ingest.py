@@ -211,11 +211,11 @@ def write_dataset(
 
         with writing_into(place) as writer:
             with (
-                earlier_results(out, wanted=len(left) < len(jobs)) as kept,
+                earlier_results(out, wanted=len(left) < len(jobs)) as find,
                 ThreadPoolExecutor(os.cpu_count() or 1) as threads,
             ):
                 found = Workers(executor=threads, at_once=AHEAD).map_in_order(
-                    kept.find, [key for key in keys if key is not None]
+                    find, [key for key in keys if key is not None]
                 )
                 readings = _read_all(jobs, keys, found, fitted)
                 gathered = gather_folders(readings, writer, place, settings.analysis, done=done)

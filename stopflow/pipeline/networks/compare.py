@@ -66,7 +66,7 @@ class Compared:
                 format_pm(row["mae_per_s"], row["mae_sd_per_s"]),
                 say_percent(row["median_relative_error"]),
                 format_pm(row["ratio_to_fit"], row["ratio_to_fit_sd"]),
-                *_against_dense(row),
+                *([format_pm(row[_PAIRED], row[f"{_PAIRED}_se"])] if _PAIRED in row else []),
                 str(row["parameters"] or ""),
                 str(row["epochs"] or ""),
                 format_digits(row["seconds"], 3),
@@ -150,12 +150,6 @@ def _lab(dataset: Dataset, settings: TrainSettings, kind: str, progress: Progres
     return build_lab_data(
         dataset, FeatureSpec(kind, pairs), labels=settings.labels, progress=progress
     )
-
-
-def _against_dense(row: dict[str, Any]) -> list[str]:
-    if _PAIRED not in row:
-        return []
-    return [format_pm(row[_PAIRED], row[_PAIRED + "_se"])]
 
 
 def _reached(row: dict[str, Any], reference: str) -> str:

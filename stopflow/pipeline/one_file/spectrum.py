@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from stopflow.errors import SettingsError
 from stopflow.io.atomic import write_text
@@ -212,10 +213,7 @@ def _detected(recording: Recording, end_s: float | None) -> float:
 
 def save_spectrum(fitted: FittedSpectrum, path: Path) -> None:
     """Write the table of all signals as CSV, every digit kept."""
-    rows = fitted.rows()
-    lines = [",".join(rows[0])]
-    lines += [",".join(_cell(value) for value in row.values()) for row in rows]
-    write_text(path, "\n".join(lines) + "\n")
+    write_text(path, pd.DataFrame(fitted.rows()).to_csv(index=False, lineterminator="\n"))
 
 
 def draw_spectrum(fitted: FittedSpectrum, path: Path) -> None:
@@ -239,8 +237,3 @@ def _axis(recording: Recording) -> FloatArray:
 
 def _signal(row: Mapping[str, Any]) -> str:
     return f"{row['wavelength_nm']:g} nm" if isfinite(row["wavelength_nm"]) else str(row["name"])
-
-
-def _cell(value: object) -> str:
-    text = repr(value) if isinstance(value, float) else str(value)
-    return "" if text == "nan" else f'"{text}"' if "," in text or '"' in text else text
