@@ -14,7 +14,7 @@ from stopflow.io.pushes import FolderContent, Push, read_files, subtracted
 from stopflow.io.readers.reading import read_push
 from stopflow.io.readers.table import TRACE_ENDINGS
 from stopflow.io.shots import apply_decision, build_shot
-from stopflow.io.sorting import DECISIONS, SortedFile, sort_file
+from stopflow.io.sorting import DECISIONS, sort_file
 from stopflow.io.survey import Survey, list_folder, list_names, relative, survey
 from stopflow.io.text import shown_name
 from stopflow.io.units import TIME, parse_time_unit
@@ -135,7 +135,11 @@ def read_experiment(
         raise SettingsError("time_unit", time_unit, valid=TIME)
     channel = parse_channel(channel)
     listing = list_folder(folder)
-    files = [file for file in map(sort_file, listing.files) if _wanted(file, only)]
+    files = [
+        file
+        for file in map(sort_file, listing.files)
+        if only is None or file.kind != "trace" or file.path.name in only
+    ]
     content = read_files(files, time_unit=time_unit)
     if blank is not None:
         _subtract(content, blank, folder=folder, time_unit=time_unit)
@@ -175,10 +179,6 @@ def read_experiment(
         problems=tuple(replace(problem, experiment=experiment) for problem in problems),
         left_out=tuple(left_out),
     )
-
-
-def _wanted(file: SortedFile, only: frozenset[str] | None) -> bool:
-    return only is None or file.kind != "trace" or file.path.name in only
 
 
 def _rows_of(file: str, rows: Mapping[str, Sequence[SheetRow]]) -> Sequence[SheetRow]:

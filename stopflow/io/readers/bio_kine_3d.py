@@ -72,10 +72,11 @@ def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, 
     if order not in _FORMATS:
         found = f"the order of columns {order!r}"
         raise FormatError(name, where='header, "_FORMAT"', found=found, expected='"WTV"')
+    commas = any("," in line for line in lines[start + 1 : start + 21])
     block = read_block(
         lines,
         start + 1,
-        Layout(separator="", decimal_comma=_has_commas(lines[start + 1 :]), columns=3),
+        Layout(separator="", decimal_comma=commas, columns=3),
         name=name,
     )
     if not len(block.rows):
@@ -130,7 +131,3 @@ def _record(line: str) -> tuple[str, str]:
     return (
         (key.strip('"'), value.strip().strip('"')) if key.startswith('"_') else ("", line.strip())
     )
-
-
-def _has_commas(lines: list[str]) -> bool:
-    return any("," in line for line in lines[:20])

@@ -209,7 +209,8 @@ def _read_block(
     shown = f"{place}: {len(labels) - 1} columns beside {labels[0].text or 'the times'!r}"
     notes.append(note_of(whole, f"{shown}, read as traces", rule="columns-read"))
     said = any(isfinite(wavelength_nm(label.text)) for label in labels[1:])
-    if len(waves) > 1 and all(map(isfinite, waves)) and not said and _is_one_way(waves):
+    one_way = waves in (sorted(waves), sorted(waves, reverse=True))
+    if len(waves) > 1 and all(map(isfinite, waves)) and not said and one_way:
         found = f"the headers {', '.join(f'{wave:g}' for wave in waves)}, taken for names of shots"
         expected = f"'{waves[0]:g} nm' and so on, where they are wavelengths"
         notes.append(
@@ -247,10 +248,6 @@ def _notes_below(sheet: Sheet, block: _TraceBlock) -> list[Problem]:
             sheet.book, found, where=where, expected="one table a sheet", rule="another-table"
         )
     ]
-
-
-def _is_one_way(values: list[float]) -> bool:
-    return values in (sorted(values), sorted(values, reverse=True))
 
 
 def _matrix(

@@ -61,13 +61,12 @@ class Findings:
     def problems(self) -> list[Problem]:
         """Return the problems, in the order in which the first of each kind was found."""
         return [
-            replace(item.problem, found=f"{item.problem.found}{_more(item.count)}{item.tail}")
+            replace(
+                item.problem,
+                found=item.problem.found + and_more(item.count - 1, "more like it") + item.tail,
+            )
             for item in self._found.values()
         ]
 
     def __bool__(self) -> bool:
         return bool(self._found)
-
-
-def _more(count: int) -> str:
-    return and_more(count - 1, "more like it")

@@ -202,6 +202,7 @@ def _report_data(
             for part in bias_against_k(np.concatenate(predicted), np.concatenate(actual))
         ],
     }
+    shared = {name: value for name, value in asdict(settings).items() if name != "layer"}
     return ModelReportData(
         name=row["layer"],
         metrics=metrics,
@@ -216,13 +217,8 @@ def _report_data(
             [_predictions(one, data, number=number) for number, one in enumerate(own, start=1)],
             ignore_index=True,
         ),
-        provenance=model_provenance(_shared(settings), dataset),
+        provenance=model_provenance(shared, dataset),
     )
-
-
-def _shared(settings: TrainSettings) -> dict[str, Any]:
-    """Return the settings without what each row has of its own."""
-    return {name: value for name, value in asdict(settings).items() if name != "layer"}
 
 
 def _predictions(run: ComparedRun, data: LabData, *, number: int) -> pd.DataFrame:

@@ -209,12 +209,7 @@ def shown_unit(row: Mapping[str, object]) -> tuple[float, str]:
     unit, value = str(row[col.UNIT]), abs(float(str(row[col.VALUE])))
     if unit == "M" and 0 < value < np.inf:
         return concentration_unit(value)
-    return 1.0, tidy_unit(unit)
-
-
-def tidy_unit(unit: str) -> str:
-    """Raise the exponents of a unit: ``M^-1 s^-1`` becomes ``M⁻¹ s⁻¹``."""
-    return unit.replace("^-1", "⁻¹")
+    return 1.0, unit.replace("^-1", "⁻¹")
 
 
 def _span(x: FloatArray, *, from_zero: bool) -> tuple[float, float]:
