@@ -3,12 +3,12 @@
 from pathlib import Path
 
 PAGE = Path(__file__).parent / "formats.md"
-EXAMPLES = Path(__file__).parent / "format_examples.md"
+EXAMPLES_PAGE = Path(__file__).parent / "format_examples.md"
+EXAMPLES = Path(__file__).parent / "examples"
 BEGIN, END = "<!-- the list of readers -->\n", "<!-- end of the list -->\n"
 INTRODUCTION = """# A small file of each format
 
-The text of a whole file, as the readers in `stopflow/io/readers/` know it. `<TAB>` is one
-character.
+The files in `docs/examples/`, whole. `<TAB>` is one character.
 A workbook holds the same as `columns`, a sheet a table.
 """
 
@@ -33,12 +33,13 @@ def examples() -> str:
 
     parts = [INTRODUCTION]
     for key, reader in READERS.items():
-        if reader.example:
-            shown = reader.example.replace("\t", "<TAB>").rstrip("\n")
+        if reader.parse is not None:
+            text = (EXAMPLES / f"{key}.txt").read_text(encoding="utf-8")
+            shown = text.replace("\t", "<TAB>").rstrip("\n")
             parts.append(f"## {key}\n\n{reader.noun}.\n\n```\n{shown}\n```\n")
     return "\n".join(parts)
 
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
-    EXAMPLES.write_text(examples(), encoding="utf-8")
+    EXAMPLES_PAGE.write_text(examples(), encoding="utf-8")

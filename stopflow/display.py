@@ -5,15 +5,7 @@ from html import escape
 
 
 def html_table(title: str, rows: Iterable[tuple[str, str]]) -> str:
-    """Build an HTML table of two columns; every text is escaped.
-
-    Parameters
-    ----------
-    title
-        Stands above the table.
-    rows
-        (name, value) texts.
-    """
+    """Build an HTML table of two columns; every text is escaped."""
     lines = "".join(
         f"<tr><th style='text-align:left'>{escape(name)}</th>"
         f"<td style='text-align:left'>{escape(value)}</td></tr>"

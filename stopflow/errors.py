@@ -30,13 +30,19 @@ class FormatError(StopflowError):
         The offending text, quoted or described.
     expected
         What should have been there.
+    rule
+        What errors of this kind have in common where `expected` has numbers of the file in it;
+        without one, `expected` itself.
     """
 
-    def __init__(self, file: str, *, where: str = "", found: str, expected: str) -> None:
+    def __init__(
+        self, file: str, *, where: str = "", found: str, expected: str, rule: str = ""
+    ) -> None:
         self.file = file
         self.where = where
         self.found = found
         self.expected = expected
+        self.rule = rule or expected
         place = f"{file}, {where}" if where else file
         super().__init__(f"{place}: found {found}; expected {expected}")
 

@@ -39,7 +39,7 @@ from stopflow.io.atomic import Owned
 from stopflow.io.json_files import json_text, load_json
 from stopflow.io.locks import leftovers
 from stopflow.io.results import Lab, parse_lab
-from stopflow.io.switch import recover_folder, replacing_folder
+from stopflow.io.switch import recover_folder
 from stopflow.schema import TABLES, TRACE_PLACES
 from stopflow.seal import (
     DIGEST,
@@ -182,7 +182,7 @@ class Dataset:
 
 
 class DatasetWriter:
-    """Writes a dataset trace by trace; made by `writing_dataset`."""
+    """Writes a dataset trace by trace; made by `writing_into`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -245,21 +245,6 @@ def writing_into(folder: Path) -> Iterator[DatasetWriter]:
         yield writer
     finally:
         writer.close()
-
-
-@contextmanager
-def writing_dataset(folder: Path) -> Iterator[DatasetWriter]:
-    """Yield a writer; the dataset takes the place of an old one when the block ends well.
-
-    An error or an interruption in the block leaves an earlier dataset untouched.
-
-    Raises
-    ------
-    SettingsError
-        When `folder` holds anything that is not of an earlier dataset.
-    """
-    with replacing_folder(folder, owned=REPLACEABLE) as partial, writing_into(partial) as writer:
-        yield writer
 
 
 def is_dataset(folder: Path) -> bool:

@@ -6,6 +6,7 @@ temperatures kelvin; readers convert at the edge.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field, fields, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -150,6 +151,7 @@ class Recording:
                 self.name,
                 found=f"{count} signal column{'s' if count > 1 else ''}",
                 expected=f"a column for channel {channel}",
+                rule="no such channel",
             )
         time_s, signal = self.time_s, self.signals[channel - 1]
         missing = np.isnan(signal)
@@ -282,7 +284,7 @@ class Problem:
     `level` is ``"error"`` (something could not be used; exit code 1), ``"warning"`` (used, but
     look at it) or ``"note"`` (an assumption that was made, a column that was taken for something).
     Its `topic` is ``"conditions"`` where two sources of a condition disagree. Problems of one
-    `rule` that expect the same differ in names and numbers alone; without a rule, in nothing.
+    `rule` and level differ in names and numbers alone; without a rule, in nothing.
     """
 
     file: str
@@ -299,13 +301,17 @@ class Problem:
     def of_error(cls, file: str, error: FormatError, *, where: str = "") -> "Problem":
         """Make a problem of what is wrong with a file, not yet bound to an experiment."""
         place = where or error.where
-        return cls(file, error.found, where=place, expected=error.expected, rule="format")
+        return cls(file, error.found, where=place, expected=error.expected, rule=error.rule)
 
     def __str__(self) -> str:
         file = f"{self.experiment}/{self.file}" if self.experiment else self.file
         place = ", ".join(part for part in (file, self.where) if part)
         tail = f"; expected {self.expected}" if self.expected else ""
         return f"{place}: {self.found}{tail}"
+
+
+warning_of = partial(Problem, level="warning")
+note_of = partial(Problem, level="note")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

@@ -1,10 +1,15 @@
 """The bench of the ingest runs whole on a small lab, and both sides find the true rates."""
 
+import os
+from functools import partial
+from time import process_time
+
 import numpy as np
 import pytest
 
 from stopflow.kinetics.plain_script import ENGINES, fit_lab, read_trace
-from stopflow.pipeline.bench.ingest import SHOWN, LabSize, bench_ingest
+from stopflow.pipeline.bench.ingest import SHOWN, LabSize, bench_ingest, timed
+from stopflow.report.beside import working_beside
 from stopflow.simulate.plan import LabSpec
 from stopflow.simulate.writer import write_lab
 
@@ -44,3 +49,20 @@ def test_the_plain_script_fits_what_its_workbook_names(tmp_path):
     fewer = fit_lab(tmp_path / "lab")
     assert set(found) - set(fewer) == {(path.parent.name, path.name)}
     assert all(fewer[shot] == pytest.approx(found[shot], rel=1e-12) for shot in fewer)
+
+
+def burn(cpu_s):
+    while process_time() < cpu_s:
+        pass
+
+
+def burn_beside(_lab, out, _workers):
+    with working_beside() as beside:
+        beside.load(partial(burn, 0.5))
+        beside.dismiss()
+    return {}
+
+
+def test_a_process_that_was_dismissed_is_counted_to_its_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    assert timed(burn_beside, tmp_path, tmp_path, 1).cpu_s > 0.5

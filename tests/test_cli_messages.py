@@ -15,6 +15,7 @@ from stopflow import __version__
 from stopflow.cli import app, console
 from stopflow.cli.convert import formats
 from stopflow.errors import ModelError
+from stopflow.io.folder import read_experiment
 from stopflow.io.text import shown_name
 from stopflow.pipeline.one_file.convert import format_rows
 from stopflow.report.data import NUMERIC
@@ -368,3 +369,15 @@ def test_a_problem_of_a_folder_of_the_lab_is_named_without_a_slash():
     problem = Problem(experiment="", file="shut", found="a folder that cannot be read")
     (line,) = group_problems(pd.DataFrame([asdict(problem)]))
     assert line.partition(": ")[2] == "shut: a folder that cannot be read"
+
+
+def test_broken_files_of_one_kind_are_one_line_whatever_their_numbers(tmp_path):
+    for name, columns in (("two", 2), ("three", 3), ("four", 4)):
+        rows = [",".join([f"{time}", *["0.5"] * (columns - 1)]) for time in range(20)]
+        rows[9] = "9,broken,row,of,many,cells"
+        (tmp_path / f"{name}.csv").write_text("\n".join(["Time (s)" + ",A" * (columns - 1), *rows]))
+    problems = [asdict(problem) for problem in read_experiment(tmp_path).problems]
+    errors = [problem for problem in problems if problem["level"] == "error"]
+    assert len({problem["expected"] for problem in errors}) == len(errors) == 3
+    (line,) = group_problems(pd.DataFrame(errors))
+    assert line.endswith("(and 2 more like it)")

@@ -64,7 +64,7 @@ def test_every_file_the_readme_names_is_there():
 def test_the_pages_of_formats_are_those_of_the_readers():
     script = runpy.run_path(str(ROOT / "docs" / "make_format_pages.py"))
     assert script["PAGE"].read_text(encoding="utf-8") == script["page"]()
-    assert script["EXAMPLES"].read_text(encoding="utf-8") == script["examples"]()
+    assert script["EXAMPLES_PAGE"].read_text(encoding="utf-8") == script["examples"]()
 
 
 def test_the_page_of_columns_is_that_of_the_schema():

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,19 @@ from stopflow import store
 from stopflow.columns import FITTED, foreign_name
 from stopflow.errors import SettingsError, StoreError
 from stopflow.frames import StoredTable, TableWriter, build_columns, further_names
+from stopflow.io.switch import replacing_folder
 from stopflow.schema import COLUMNS, TABLES
-from stopflow.store import FORMAT_VERSION, load_dataset, writing_dataset
+from stopflow.store import FORMAT_VERSION, REPLACEABLE, load_dataset, writing_into
 from stopflow.trace import Trace
 
 pytestmark = pytest.mark.whole
 NOW = f'"format": {FORMAT_VERSION}'
+
+
+@contextmanager
+def writing_dataset(folder):
+    with replacing_folder(folder, owned=REPLACEABLE) as partial, writing_into(partial) as writer:
+        yield writer
 
 
 def traces(rng):

@@ -5,12 +5,19 @@ Each builder takes times (N,) in s and signals (n, N) and returns the bytes of a
 
 import io
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import openpyxl
 
 WAVELENGTHS = (350.0, 352.5, 355.0, 360.0, 370.0, 380.0)
 Builder = Callable[[np.ndarray, np.ndarray], bytes]
+
+
+def example(key: str) -> str:
+    """Return the small file of a format that the documentation shows."""
+    path = Path(__file__).parents[1] / "docs" / "examples" / f"{key}.txt"
+    return path.read_bytes().decode()
 
 
 def number(value: float) -> str:

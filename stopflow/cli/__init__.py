@@ -52,7 +52,7 @@ for commands in (
     refine,
     reproduce,
 ):
-    commands.register(app)
+    app.add_typer(commands.app)
 app.add_typer(bench.app, name="bench")
 
 

@@ -1,6 +1,7 @@
 """stopflow bench: speed ratios against peers, measured alternately in one run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,14 +58,17 @@ Rounds = Annotated[int | None, typer.Option("--rounds", min=1, help="Rounds of a
 def fit(
     *,
     traces: Annotated[
-        int | None, typer.Option("--traces", min=10, help="Traces of the batch; default 100000.")
-    ] = None,
+        int,
+        typer.Option(
+            "--traces", min=10, show_default=False, help="Traces of the batch; default 100000."
+        ),
+    ] = 100_000,
     voice: Voice,
 ) -> None:
     """Fit speed against scipy's curve_fit with analytic Jacobian, wrong answers counted."""
-    from stopflow.pipeline.bench.speeds import measure_fit
+    from stopflow.kinetics.bench import bench_fit
 
-    _show(voice, measure_fit(traces=traces))
+    _show(voice, bench_fit(traces=traces))
 
 
 @app.command(epilog="Example: stopflow bench ingest --folders 8 --points 2000")
@@ -87,17 +91,16 @@ def ingest(
     voice: Voice,
 ) -> None:
     """Whole ingest of a simulated lab against a plain script (read_csv, one curve_fit a trace)."""
-    from stopflow.pipeline.bench.speeds import measure_ingest
+    from stopflow.pipeline.bench.ingest import LabSize, bench_ingest
 
+    usual = LabSize()
+    size = LabSize(
+        folders=folders or usual.folders,
+        traces=(shots, shots) if shots else usual.traces,
+        points=points or usual.points,
+    )
     with voice.progress() as progress:
-        rows = measure_ingest(
-            folders=folders,
-            shots=shots,
-            points=points,
-            workers=workers,
-            rounds=rounds,
-            progress=progress,
-        )
+        rows = bench_ingest(size=size, workers=workers, rounds=rounds or 3, progress=progress)
     _show(voice, rows, headings=INGEST_HEADINGS)
     voice.say("ratios: times the first line, the plain script on one core")
 
@@ -118,10 +121,10 @@ def page(
 
     Needs playwright and an installed Chromium.
     """
-    from stopflow.pipeline.bench.speeds import measure_page
+    from stopflow.pipeline.bench.page import bench_page
 
     with voice.progress() as progress:
-        rows = measure_page(points=points, steps=steps, progress=progress)
+        rows = bench_page(points=points or 15_001, steps=steps or 100, progress=progress)
     _show(voice, rows, headings=PAGE_HEADINGS)
     voice.say(
         "script: fit, table and drawing commands; frame: with painting; release: the frame of "
@@ -157,18 +160,23 @@ def step(
     voice: Voice,
 ) -> None:
     """Training step of every layer against tuned dense Adam at the published size."""
-    from stopflow.pipeline.bench.speeds import measure_step
+    from stopflow.learn.device import require_device
+    from stopflow.lowrank.bench.bench import BenchSize, bench_step
+    from stopflow.lowrank.bench.variants import VARIANTS
 
+    place = "cpu" if device is None else device
+    require_device(place)
+    usual = BenchSize()
+    size = BenchSize(inputs=inputs or usual.inputs, dims=tuple(hidden or usual.dims), rank=rank)
+    done = count(1)
     with voice.progress() as progress:
-        rows = measure_step(
-            batch_sizes=batch_size or [32, 64],
-            rank=rank,
-            hidden=hidden or (),
-            inputs=inputs,
-            variants=variant or (),
-            rounds=rounds,
-            device=device,
-            progress=progress,
+        rows = bench_step(
+            size=size,
+            batches=tuple(batch_size or (32, 64)),
+            variants=tuple(variant or VARIANTS),
+            rounds=rounds or 15,
+            device=place,
+            progress=lambda what: progress(what, next(done), 0),
         )
     _show(voice, rows, headings=STEP_HEADINGS)
     voice.say("faster and smaller (peak memory): times the first line, tuned dense Adam")
@@ -188,10 +196,16 @@ def mechanism(
     voice: Voice,
 ) -> None:
     """Global fits of mechanisms against scipy and, where it is installed, COPASI."""
-    from stopflow.pipeline.bench.speeds import measure_mechanism
+    from stopflow.mechanism.bench.cases import CASES, POINTS, QUICK
+    from stopflow.mechanism.bench.compare import bench_mechanism
 
     with voice.progress() as progress:
-        rows = measure_mechanism(rounds=rounds, points=points, quick=quick, progress=progress)
+        rows = bench_mechanism(
+            names=QUICK if quick else tuple(CASES),
+            rounds=rounds or (1 if quick else 3),
+            points=points or POINTS,
+            progress=progress,
+        )
     _show(voice, rows, headings=MECHANISM_HEADINGS)
     voice.say(
         "x: processor time over that of this program; squares: how far above (relative); "
@@ -216,7 +230,7 @@ def model(
     voice: Voice,
 ) -> None:
     """Accuracy of a model beside the fit on labs it never saw."""
-    from stopflow.pipeline.bench.speeds import measure_model
+    from stopflow.pipeline.bench.model import measure_model
 
     with voice.progress() as progress:
         rows = measure_model(
@@ -226,7 +240,7 @@ def model(
 
 
 def _show(
-    voice: Voice, rows: list[dict[str, Any]], *, headings: Mapping[str, str] | None = None
+    voice: Voice, rows: Sequence[Mapping[str, Any]], *, headings: Mapping[str, str] | None = None
 ) -> None:
     voice.result(lambda: rows)
     columns = list(dict.fromkeys(name for row in rows for name in row))

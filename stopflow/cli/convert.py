@@ -8,13 +8,10 @@ import typer
 from stopflow.cli.options import TimeUnit
 from stopflow.cli.voice import Voice, speaks
 
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command(epilog="Example: stopflow formats")(formats)
-    app.command(epilog="Example: stopflow convert scan.csv --to bka --blank buffer.csv")(convert)
+app = typer.Typer()
 
 
+@app.command(epilog="Example: stopflow formats")
 @speaks
 def formats(*, voice: Voice) -> None:
     """List the formats of trace files that are read; a file is told by its content."""
@@ -23,6 +20,7 @@ def formats(*, voice: Voice) -> None:
     voice.listing(("key", "format", "usual endings", "unit of time"), format_rows())
 
 
+@app.command(epilog="Example: stopflow convert scan.csv --to bka --blank buffer.csv")
 @speaks
 def convert(
     files: Annotated[list[Path], typer.Argument(help="Trace files, or BOOK[NAME].")],

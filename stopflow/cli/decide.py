@@ -17,15 +17,10 @@ OneChannel = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command(epilog="Example: stopflow exclude lab/shot_03.bka --why bubble")(exclude)
-    app.command(epilog="Example: stopflow include lab/shot_03.bka")(include)
-    app.command(epilog="Example: stopflow set-window lab/shot_04.bka --start '5 ms' --end '0.3 s'")(
-        set_window
-    )
+app = typer.Typer()
 
 
+@app.command(epilog="Example: stopflow exclude lab/shot_03.bka --why bubble")
 @speaks
 def exclude(
     files: Files,
@@ -40,6 +35,7 @@ def exclude(
     _conclude(voice, decide(files, why=why, channel=channel))
 
 
+@app.command(epilog="Example: stopflow include lab/shot_03.bka")
 @speaks
 def include(files: Files, *, channel: OneChannel = None, voice: Voice) -> None:
     """Take traces in again that were left out."""
@@ -48,6 +44,7 @@ def include(files: Files, *, channel: OneChannel = None, voice: Voice) -> None:
     _conclude(voice, decide(files, channel=channel))
 
 
+@app.command(epilog="Example: stopflow set-window lab/shot_04.bka --start '5 ms' --end '0.3 s'")
 @speaks
 def set_window(
     file: Annotated[Path, typer.Argument(help="A trace file, or BOOK[NAME] of a workbook.")],

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from stopflow.cli.analysis_options import ANALYSIS, compose_settings
-from stopflow.cli.console import announcer, command_line
+from stopflow.cli.console import announcer, command_line, warn
 from stopflow.cli.gather import Option, gathers
 from stopflow.cli.options import DATASET, MODELS, REPORTS, Figures, HtmlLight, Paper, ReportsFolder
-from stopflow.cli.outcome import conclude
 from stopflow.cli.voice import Voice, speaks
 
 if TYPE_CHECKING:
-    from stopflow.pipeline.run import Prediction
+    from stopflow.pipeline.run import Prediction, ProcessedLab
 
 Folder = Annotated[
     Path, typer.Argument(help="A folder of trace files, or of such folders, however deep.")
@@ -51,28 +50,10 @@ PLACES: Final = {
 """Where the results go, and in which form."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command(epilog="Example: stopflow run data/fe_scn")(run)
-    app.command(epilog="Example: stopflow ingest data/ --law auto")(ingest)
+app = typer.Typer()
 
 
-@gathers("analysis", ANALYSIS)
-@gathers("work", WORK)
-@gathers("places", PLACES)
-@speaks
-def ingest(
-    folder: Folder,
-    *,
-    analysis: dict[str, Any],
-    work: dict[str, Any],
-    places: dict[str, Any],
-    voice: Voice,
-) -> None:
-    """Read, trim, fit and judge every shot below FOLDER; write rates, tables and the PDF."""
-    _process(voice, folder, analysis, work, places)
-
-
+@app.command(epilog="Example: stopflow run data/fe_scn")
 @gathers("analysis", ANALYSIS)
 @gathers("work", WORK)
 @gathers("places", PLACES)
@@ -93,6 +74,23 @@ def run(
 
     prediction = Prediction(model=model, models=MODELS)
     _process(voice, folder, analysis, work, places, prediction=prediction)
+
+
+@app.command(epilog="Example: stopflow ingest data/ --law auto")
+@gathers("analysis", ANALYSIS)
+@gathers("work", WORK)
+@gathers("places", PLACES)
+@speaks
+def ingest(
+    folder: Folder,
+    *,
+    analysis: dict[str, Any],
+    work: dict[str, Any],
+    places: dict[str, Any],
+    voice: Voice,
+) -> None:
+    """Read, trim, fit and judge every shot below FOLDER; write rates, tables and the PDF."""
+    _process(voice, folder, analysis, work, places)
 
 
 def _process(
@@ -120,4 +118,34 @@ def _process(
             announce=announcer(quiet=voice.quiet),
             **places,
         )
-    conclude(voice, done, reports=places["reports"])
+    _conclude(voice, done, reports=places["reports"])
+
+
+def _conclude(voice: Voice, done: "ProcessedLab", *, reports: Path) -> None:
+    """Print the outcome of a run; leave with 1 where something could not be used."""
+    summary = done.summary
+    voice.result(
+        lambda: {**summary.as_dict(), "written": done.written, "set_aside": done.set_aside}
+    )
+    voice.table(summary.columns, summary.rows)
+    for choice in summary.shown_choices:
+        voice.say(choice)
+    if voice.quiet:
+        voice.problems(summary.errors)
+    elif summary.problems:
+        if summary.disagreements:
+            warn("the sources of the conditions disagree:")
+            voice.problems(summary.disagreements)
+        if summary.grouped:
+            warn(f"{summary.things}:")
+            voice.problems(summary.grouped)
+        warn(f"  each of them is in {reports / 'rates.xlsx'}, sheet problems")
+    if done.unpredicted:
+        warn(f"error: the rates are fitted, but not predicted as well: {done.unpredicted}")
+    if done.undrawn:
+        warn(f"error: kinetics.pdf could not be drawn, the tables are whole: {done.undrawn}")
+    voice.set_aside(done.set_aside)
+    voice.notes(summary.hints if not voice.quiet else ())
+    voice.written(done.written)
+    voice.say(f"{summary.headline}; read {reports / 'kinetics.pdf'}")
+    raise typer.Exit(done.exit_code)

@@ -38,15 +38,10 @@ FITTED: Final = {"law": Option(Law), **SIGNAL}
 """What is fitted to which points of one signal."""
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command(epilog="Example: stopflow fit shot.bka --law double --plot shot.png")(fit)
-    app.command(epilog="Example: stopflow plan shot.bka --precision 2%")(plan)
-    app.command(epilog="Example: stopflow view shot.bka")(view)
-    app.command(epilog="Example: stopflow spectrum scan.csv --law double --plot scan.png")(spectrum)
-    app.command(epilog="Example: stopflow laws")(laws)
+app = typer.Typer()
 
 
+@app.command(epilog="Example: stopflow fit shot.bka --law double --plot shot.png")
 @gathers("fitted_as", FITTED)
 @speaks
 def fit(
@@ -83,14 +78,7 @@ def fit(
     raise typer.Exit(0 if fitted.ok else 1)
 
 
-@speaks
-def laws(*, voice: Voice) -> None:
-    """List the rate laws that --law knows: name, formula, and when to use it."""
-    from stopflow.kinetics.laws import describe_laws
-
-    voice.listing(("law", "formula", "use"), describe_laws())
-
-
+@app.command(epilog="Example: stopflow plan shot.bka --precision 2%")
 @gathers("signal", SIGNAL)
 @speaks
 def plan(
@@ -116,6 +104,7 @@ def plan(
     raise typer.Exit(1 if planned.plan.reason else 0)
 
 
+@app.command(epilog="Example: stopflow view shot.bka")
 @gathers("fitted_as", FITTED)
 @speaks
 def view(
@@ -152,6 +141,7 @@ def _has_screen() -> bool:
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
+@app.command(epilog="Example: stopflow spectrum scan.csv --law double --plot scan.png")
 @gathers("window", WINDOW)
 @speaks
 def spectrum(
@@ -189,3 +179,12 @@ def spectrum(
         written.append(plot)
     voice.written(written)
     raise typer.Exit(0 if fitted.ok else 1)
+
+
+@app.command(epilog="Example: stopflow laws")
+@speaks
+def laws(*, voice: Voice) -> None:
+    """List the rate laws that --law knows: name, formula, and when to use it."""
+    from stopflow.kinetics.laws import describe_laws
+
+    voice.listing(("law", "formula", "use"), describe_laws())

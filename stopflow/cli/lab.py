@@ -18,15 +18,10 @@ from stopflow.cli.options import (
 )
 from stopflow.cli.voice import Voice, speaks
 
-
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command(epilog="Example: stopflow report --paper letter --export prism")(report)
-    app.command(epilog="Example: stopflow merge lab_a/ingested lab_b/ingested --out both")(merge)
-    app.command(epilog="Example: stopflow simulate data/simulated --folders 6")(simulate)
-    app.command(epilog="Example: stopflow doctor")(doctor)
+app = typer.Typer()
 
 
+@app.command(epilog="Example: stopflow report --paper letter --export prism")
 @speaks
 def report(
     *,
@@ -69,6 +64,7 @@ def report(
     raise typer.Exit(int(bool(rebuilt.problems)))
 
 
+@app.command(epilog="Example: stopflow merge lab_a/ingested lab_b/ingested --out both")
 @speaks
 def merge(
     datasets: Annotated[list[Path], typer.Argument(help="Folders that ingest wrote, two or more.")],
@@ -89,6 +85,7 @@ def merge(
     )
 
 
+@app.command(epilog="Example: stopflow simulate data/simulated --folders 6")
 @speaks
 def simulate(
     out: Annotated[Path, typer.Argument(help="Folder to write; new, or an earlier simulation.")],
@@ -113,6 +110,7 @@ def simulate(
     voice.say(f"wrote {out}: {made.folders} folders, {made.shots} shots, truth in {made.truth}")
 
 
+@app.command(epilog="Example: stopflow doctor")
 @speaks
 def doctor(*, voice: Voice) -> None:
     """Say what is installed, which device there is, which data was found, and what is wrong."""

@@ -14,14 +14,13 @@ if TYPE_CHECKING:
     from stopflow.mechanism.results import FittedFolder
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command(
-        epilog='Example: stopflow mechanism data/fe_scn --scheme "Fe + SCN <=> FeSCN" '
-        '--initial "Fe=concentration" --eyring'
-    )(mechanism)
+app = typer.Typer()
 
 
+@app.command(
+    epilog='Example: stopflow mechanism data/fe_scn --scheme "Fe + SCN <=> FeSCN" '
+    '--initial "Fe=concentration" --eyring'
+)
 @speaks
 def mechanism(
     folder: Annotated[Path, typer.Argument(help="A folder of shots, or of such folders.")],

@@ -23,16 +23,10 @@ from stopflow.cli.voice import Voice, speaks
 TABLES = "[[layer]] tables, each with its own"
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command(epilog="Example: stopflow train --layer dlrt --rank 50")(train)
-    app.command(epilog="Example: stopflow compare --epochs 300 --seeds 5")(compare)
-    app.command(epilog="Example: stopflow predict NEW_FOLDER   or   predict dlrt NEW_FOLDER")(
-        predict
-    )
-    app.command(epilog="Example: stopflow pretrain --features blocks --seed 1")(pretrain)
+app = typer.Typer()
 
 
+@app.command(epilog="Example: stopflow train --layer dlrt --rank 50")
 @takes_settings(*SETTINGS)
 @speaks
 def train(
@@ -96,6 +90,7 @@ def train(
     raise typer.Exit(0 if trained.finished else 1)
 
 
+@app.command(epilog="Example: stopflow compare --epochs 300 --seeds 5")
 @takes_settings("rank", "epochs", "seed", "optimiser", "features", "test_experiments")
 @speaks
 def compare(
@@ -143,6 +138,7 @@ def compare(
     voice.set_aside(compared.set_aside)
 
 
+@app.command(epilog="Example: stopflow predict NEW_FOLDER   or   predict dlrt NEW_FOLDER")
 @speaks
 def predict(
     model_or_folder: Annotated[
@@ -178,6 +174,7 @@ def predict(
     raise typer.Exit(predicted.exit_code)
 
 
+@app.command(epilog="Example: stopflow pretrain --features blocks --seed 1")
 @speaks
 def pretrain(
     *,

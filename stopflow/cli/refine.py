@@ -27,12 +27,10 @@ if TYPE_CHECKING:
     from stopflow.pipeline.networks.refined import Refined
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands of this module."""
-    app.command(epilog="Example: stopflow compress dlrt --energy 0.99")(compress)
-    app.command(epilog="Example: stopflow adapt shape NEW_FOLDER --rank 4")(adapt)
+app = typer.Typer()
 
 
+@app.command(epilog="Example: stopflow compress dlrt --energy 0.99")
 @speaks
 def compress(
     model: ModelName,
@@ -70,8 +68,7 @@ def compress(
 ) -> None:
     """Truncate a trained model's layers (ARSVD); by default as far as the error allows."""
     from stopflow.learn.compress import NotSmallerError, Share
-    from stopflow.pipeline.networks.compress import compress_model
-    from stopflow.pipeline.networks.compress_curve import measure_curve
+    from stopflow.pipeline.networks.compress import compress_model, measure_curve
 
     share = Share(
         energy=energy, entropy=entropy, rank=rank, data_aware=data_aware, finetune=finetune
@@ -98,6 +95,7 @@ def compress(
     _conclude(voice, compressed)
 
 
+@app.command(epilog="Example: stopflow adapt shape NEW_FOLDER --rank 4")
 @speaks
 def adapt(
     model: ModelName,

@@ -12,11 +12,10 @@ from stopflow.cli.voice import Voice, speaks
 IMAGES = Path("data/mnist")
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command of this module."""
-    app.command(epilog="Example: stopflow reproduce thesis-5.3 --seeds 1 --epochs 10")(reproduce)
+app = typer.Typer()
 
 
+@app.command(epilog="Example: stopflow reproduce thesis-5.3 --seeds 1 --epochs 10")
 @speaks
 def reproduce(
     names: Annotated[

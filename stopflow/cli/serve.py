@@ -21,11 +21,10 @@ Folder = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the command of this module."""
-    app.command(epilog="Example: stopflow serve lab/today")(serve)
+app = typer.Typer()
 
 
+@app.command(epilog="Example: stopflow serve lab/today")
 @gathers("analysis", ANALYSIS)
 @speaks_plainly
 def serve(

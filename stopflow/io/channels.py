@@ -7,7 +7,7 @@ from typing import Final, Literal
 import numpy as np
 
 from stopflow.errors import SettingsError
-from stopflow.trace import FloatArray, Problem, Recording
+from stopflow.trace import FloatArray, Problem, Recording, note_of, warning_of
 
 ALL: Final = "all"
 Channels = int | Literal["all"] | None
@@ -74,7 +74,7 @@ def choose_channels(
         if abs(at - wavelength_nm) < 1e-9:
             return [chosen], []
         found = f"no signal at exactly {wavelength_nm:g} nm; that at {at:g} nm is fitted"
-        return [chosen], [Problem(recording.name, found, level="note", rule="nearest-wavelength")]
+        return [chosen], [note_of(recording.name, found, rule="nearest-wavelength")]
     if channel is not None or count == 1:
         return [channel or 1], []
     others = "--channel 2 or --channel all for the others"
@@ -86,15 +86,11 @@ def choose_channels(
             "fitted, where the signal changes most"
         )
         others = "--wavelength, or --channel all, for others"
-        return [usual], [
-            Problem(recording.name, found, expected=others, level="warning", rule="one-wavelength")
-        ]
+        return [usual], [warning_of(recording.name, found, expected=others, rule="one-wavelength")]
     named = [recording.describe_channel(number) for number in range(1, min(count, 6) + 1)]
     more = ", ..." if count > 6 else ""
     found = f"{count} signals: {', '.join(named)}{more}; the first is fitted"
-    return [1], [
-        Problem(recording.name, found, expected=others, level="warning", rule="one-signal")
-    ]
+    return [1], [warning_of(recording.name, found, expected=others, rule="one-signal")]
 
 
 def usual_channels(recordings: Sequence[Recording]) -> dict[str, int]:

@@ -96,13 +96,7 @@ class Decisions:
     problems: tuple[Problem, ...] = ()
 
     def of(self, name: str, channel: int) -> Decision | None:
-        """Return what was decided about one signal; a row of its channel adds to one of its file.
-
-        Parameters
-        ----------
-        name
-            Of the recording.
-        """
+        """Return what was decided about a signal; a row of its channel adds to one of its file."""
         members = [row for row in self.rows if same_file(row.file, name)]
         found = [row for row in members if row.channel is None]
         found += [row for row in members if row.channel == channel]
@@ -218,44 +212,30 @@ def _header(cells: Sequence[str]) -> list[str]:
 def _row(values: dict[str, str], place: str) -> tuple[Decision | None, list[Problem]]:
     """Read one row; None where a cell of it makes no sense."""
     file, use = values.get("file", ""), values.get("use", "").casefold()
-    wrong: list[Problem] = []
     if not file:
-        return None, [
-            Problem(DECISIONS, "a row without a file", where=place, expected="the name of a trace")
-        ]
-    if use not in _YES | _NO:
-        wrong.append(
-            Problem(
-                DECISIONS, repr(use[:40]), where=f"{place}, use", expected="yes or no", rule="use"
-            )
+        problem = Problem(
+            DECISIONS, "a row without a file", where=place, expected="the name of a trace"
         )
+        return None, [problem]
+    wrong: list[Problem] = []
+
+    def refuse(key: str, written: str, expected: str, *, rule: str) -> None:
+        where, shown = f"{place}, {key}", repr(written[:40])
+        wrong.append(Problem(DECISIONS, shown, where=where, expected=expected, rule=rule))
+
+    if use not in _YES | _NO:
+        refuse("use", use, "yes or no", rule="use")
     channel = values.get("channel", "")
     is_number = channel.isascii() and channel.isdigit() and len(channel) < 7 and int(channel) > 0
     if channel and not is_number:
-        wrong.append(
-            Problem(
-                DECISIONS,
-                repr(channel[:40]),
-                where=f"{place}, channel",
-                expected="a number from 1",
-                rule="channel",
-            )
-        )
+        refuse("channel", channel, "a number from 1", rule="channel")
     times = {}
     for key in ("start", "end"):
         written = values.get(key, "")
         times[key] = parse_when(written) if written else None
         if written and times[key] is None:
             expected = "a time such as 5 ms, or a number in the file's own unit"
-            wrong.append(
-                Problem(
-                    DECISIONS,
-                    repr(written[:40]),
-                    where=f"{place}, {key}",
-                    expected=expected,
-                    rule="time",
-                )
-            )
+            refuse(key, written, expected, rule="time")
     if wrong:
         return None, wrong
     decision = Decision(

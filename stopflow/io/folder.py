@@ -14,7 +14,7 @@ from stopflow.io.pushes import FolderContent, Push, read_files, subtracted
 from stopflow.io.readers.reading import read_push
 from stopflow.io.readers.table import TRACE_ENDINGS
 from stopflow.io.shots import apply_decision, build_shot
-from stopflow.io.sorting import DECISIONS, SortedFile, sort_file
+from stopflow.io.sorting import DECISIONS, sort_file
 from stopflow.io.survey import Survey, list_folder, list_names, relative, survey
 from stopflow.io.text import shown_name
 from stopflow.io.units import TIME, parse_time_unit
@@ -22,7 +22,7 @@ from stopflow.io.workbook.names import file_key
 from stopflow.io.workbook.rows import SheetRow
 from stopflow.io.workbook.vocabulary import QUANTITIES
 from stopflow.io.workbook.workbook import WorkbookReading, read_workbooks, rows_by_file
-from stopflow.trace import Experiment, Problem, Shot
+from stopflow.trace import Experiment, Problem, Shot, note_of, warning_of
 
 EXPECTED_OF_A_FILE = ("start", "rate", "concentration", "temperature")
 """Quantities whose absence for one file is reported when other files have them."""
@@ -112,8 +112,6 @@ def read_experiment(
 
     Parameters
     ----------
-    folder
-        Holds trace files and workbooks.
     name
         Of the experiment; None: the folder's.
     channel, wavelength_nm
@@ -137,7 +135,11 @@ def read_experiment(
         raise SettingsError("time_unit", time_unit, valid=TIME)
     channel = parse_channel(channel)
     listing = list_folder(folder)
-    files = [file for file in map(sort_file, listing.files) if _wanted(file, only)]
+    files = [
+        file
+        for file in map(sort_file, listing.files)
+        if only is None or file.kind != "trace" or file.path.name in only
+    ]
     content = read_files(files, time_unit=time_unit)
     if blank is not None:
         _subtract(content, blank, folder=folder, time_unit=time_unit)
@@ -179,10 +181,6 @@ def read_experiment(
     )
 
 
-def _wanted(file: SortedFile, only: frozenset[str] | None) -> bool:
-    return only is None or file.kind != "trace" or file.path.name in only
-
-
 def _rows_of(file: str, rows: Mapping[str, Sequence[SheetRow]]) -> Sequence[SheetRow]:
     """Return the rows of a file; those that spell it exactly, if any do."""
     found = rows.get(file_key(file), ())
@@ -197,7 +195,7 @@ def _subtract(content: FolderContent, blank: Path, *, folder: Path, time_unit: s
     for push in content.pushes:
         if (folder / push.name).resolve() == blank.resolve():
             found = "the blank, subtracted from the other traces"
-            content.problems.append(Problem(push.name, found, level="note"))
+            content.problems.append(note_of(push.name, found))
             continue
         without, wrong = subtracted(push, below)
         pushes.append(without)
@@ -245,7 +243,7 @@ def _channels(
 def _undecided(decisions: Decisions, pushes: Sequence[Push]) -> list[Problem]:
     """List the decisions about files and signals that are not there."""
     found = [
-        (row.place, f"{row.file!r}, which is not there", "a trace of this folder")
+        (row.place, f"{row.file!r}, which is not there", "a trace of this folder", "no such trace")
         for row in decisions.unmatched([push.name for push in pushes])
     ]
     signals = {push.name: len(push.recording.signals) for push in pushes if push.recording}
@@ -253,17 +251,18 @@ def _undecided(decisions: Decisions, pushes: Sequence[Push]) -> list[Problem]:
         most = max((n for name, n in signals.items() if same_file(row.file, name)), default=0)
         if most and row.channel is not None and row.channel > most:
             place = f"{row.place}, channel"
-            found.append((place, f"{row.channel} of {row.file!r}", f"a number from 1 to {most}"))
+            what, expected = f"{row.channel} of {row.file!r}", f"a number from 1 to {most}"
+            found.append((place, what, expected, "no such channel"))
     return [
-        Problem(DECISIONS, what, where=place, expected=expected, rule="not-there")
-        for place, what, expected in found
+        Problem(DECISIONS, what, where=place, expected=expected, rule=f"decision: {rule}")
+        for place, what, expected, rule in found
     ]
 
 
 def _left_out(shot: Shot) -> Problem:
     where = f"channel {shot.channel}" if shot.channel > 1 else ""
     found = f"left out by a decision: {shot.left_out}"
-    return Problem(shot.file, found, where=where, level="note", rule="left-out")
+    return note_of(shot.file, found, where=where, rule="left-out")
 
 
 def _incomplete(file: str, rows: Sequence[SheetRow], reading: WorkbookReading) -> list[Problem]:
@@ -272,7 +271,7 @@ def _incomplete(file: str, rows: Sequence[SheetRow], reading: WorkbookReading) -
         return []
     if not rows:
         found, expected = "a file without a row in the workbooks", "a row with its name"
-        return [Problem(file, found, expected=expected, level="warning")]
+        return [warning_of(file, found, expected=expected)]
     lacking = [
         f"{QUANTITIES[quantity].noun} ({reading.columns[quantity]})"
         for quantity in EXPECTED_OF_A_FILE
@@ -281,7 +280,7 @@ def _incomplete(file: str, rows: Sequence[SheetRow], reading: WorkbookReading) -
     if not lacking:
         return []
     found = f"no {' and no '.join(lacking)}"
-    return [Problem(file, found, expected="a value, as for other files", level="warning")]
+    return [warning_of(file, found, expected="a value, as for other files")]
 
 
 def _without_file(reading: WorkbookReading, labels: Sequence[str]) -> list[Problem]:
@@ -291,6 +290,8 @@ def _without_file(reading: WorkbookReading, labels: Sequence[str]) -> list[Probl
         if file_key(row.file) not in present:
             found, expected = f"{row.file!r}, which is not there", "a file of this folder"
             problems.append(
-                Problem(row.book, found, where=row.place, expected=expected, rule="not-there")
+                Problem(
+                    row.book, found, where=row.place, expected=expected, rule="row: no such file"
+                )
             )
     return problems

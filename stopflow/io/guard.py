@@ -25,13 +25,6 @@ def guarded(file: str, *, expected: str) -> Iterator[None]:
     This is the barrier of one file: errors of the package pass unchanged, an interruption (Ctrl-C)
     passes too, and every other exception of a library becomes a `FormatError`.
 
-    Parameters
-    ----------
-    file
-        Name of the file, for the message.
-    expected
-        What the file should have been.
-
     Raises
     ------
     FormatError
@@ -82,7 +75,7 @@ def read_bytes(path: Path, *, most_bytes: int, expected: str) -> bytes:
         return data
 
 
-def read_beginning(path: Path, *, most_bytes: int, expected: str) -> bytes:
+def read_beginning(path: Path, *, most_bytes: int) -> bytes:
     """Read at most so many bytes from the beginning of a file.
 
     Raises
@@ -90,7 +83,7 @@ def read_beginning(path: Path, *, most_bytes: int, expected: str) -> bytes:
     FormatError
         When it is no ordinary file or cannot be opened.
     """
-    with _opened(path, expected=expected) as file:
+    with _opened(path, expected="a file") as file:
         return file.read(most_bytes)
 
 

@@ -45,8 +45,6 @@ class ImageSet:
 
     Attributes
     ----------
-    name
-        That of the folder.
     train_images, test_images
         (N, rows, columns) values 0 to 255.
     train_labels, test_labels

@@ -190,13 +190,7 @@ def join_results(
 
 
 def make_way(folder: Path, holds: Lab | None, lab: Lab | None, *, shown: Path) -> SetAside:
-    """Say where a folder goes that holds another lab, or more, than the one in its place will.
-
-    Parameters
-    ----------
-    holds
-        The lab it is of; None: not known.
-    """
+    """Say where a folder goes that holds another lab, or more, than the one in its place will."""
     belongs = lab is None or (holds is not None and holds.is_part_of(lab))
     if belongs or not folder.is_dir() or not any(folder.iterdir()):
         return SetAside()

@@ -19,7 +19,7 @@ from stopflow.io.locks import is_partial
 from stopflow.io.readers.table import TRACE_ENDINGS
 from stopflow.io.results import MARK
 from stopflow.io.text import shown_name
-from stopflow.trace import Level, Problem
+from stopflow.trace import Level, Problem, note_of, warning_of
 
 OWN_FILES = {
     "ingest.json": "a dataset of an earlier ingest",
@@ -65,13 +65,7 @@ class Survey:
 
 
 def survey(root: Path, *, passed_over: Iterable[Path] = ()) -> Survey:
-    """Walk from `root` down.
-
-    Parameters
-    ----------
-    passed_over
-        Folders not to look into, without a word: where the results go.
-    """
+    """Walk from `root` down."""
     listings: list[Listing] = []
     problems: list[Problem] = []
     skipped = {_identity(folder) for folder in passed_over} - {None}
@@ -128,9 +122,7 @@ def list_folder(folder: Path) -> Listing:
         kind, why = _kind(path)
         if kind == "other":
             problems.append(
-                Problem(
-                    shown_name(name), why, expected="an ordinary file or folder", level="warning"
-                )
+                warning_of(shown_name(name), why, expected="an ordinary file or folder")
             )
         elif name.startswith("."):
             hidden.append(name)
@@ -203,17 +195,16 @@ def _hidden(names: list[str]) -> list[Problem]:
     ]
     others = [name for name in names if name not in traces]
     problems = [
-        Problem(
+        warning_of(
             shown_name(name),
             "a name that begins with a point, so the file is hidden; not read",
             expected="another name, if it is a trace",
-            level="warning",
         )
         for name in traces
     ]
     if others:
         found = f"hidden files and folders, not read: {list_names(others)}"
-        problems.append(Problem(shown_name(others[0]), found, level="note", rule="ways"))
+        problems.append(note_of(shown_name(others[0]), found, rule="ways"))
     return problems
 
 

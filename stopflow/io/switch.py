@@ -6,7 +6,7 @@ between undoes what was moved. Where the process is killed in between, the journ
 whoever next writes to one of the places, or opens one of the folders, finishes the moves.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,32 +14,34 @@ from pathlib import Path
 from stopflow.io.atomic import Owned, name_place, require_replaceable
 from stopflow.io.locks import beside, locked_folders, remove_leftovers
 from stopflow.io.moves import JOURNAL, Move, finish, forget, put, undo, write_journals
-from stopflow.io.results import Lab, SetAside, join_results, make_way
+from stopflow.io.results import Lab, join_results, make_way
 
 GATHERED = "results"
 """Files that will join those of a folder are gathered in it, in ``.results.partial-*``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Folder:
-    """A folder that will take the place of another."""
+class _Waiting:
+    """What waits beside its place, which the user knows as `shown`."""
 
     partial: Path
     place: Path
     shown: Path
-    owned: Owned | None
     lab: Lab | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Folder(_Waiting):
+    """A folder that will take the place of another."""
+
+    owned: Owned | None
     lab_of: Callable[[Path], Lab | None] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Gathered:
+class _Gathered(_Waiting):
     """Files that will join those of a folder."""
 
-    partial: Path
-    place: Path
-    shown: Path
-    lab: Lab | None
     is_part: bool
     common: bool
 
@@ -124,23 +126,19 @@ class Switch:
 
     def in_place(self, path: Path) -> Path:
         """Return where a file goes that was written beside its place."""
-        waiting = [(item.partial, item.shown) for item in self._gathered]
-        waiting += [(item.partial, item.shown) for item in self._folders]
-        for partial, shown in waiting:
-            if path.is_relative_to(partial):
-                return shown / path.relative_to(partial)
+        for item in (*self._gathered, *self._folders):
+            if path.is_relative_to(item.partial):
+                return item.shown / path.relative_to(item.partial)
         return path
 
     def first_place(self) -> Path:
         """Return the first place that is written to, as the user named it."""
-        shown = [item.shown for item in self._gathered]
-        return [*shown, *(item.shown for item in self._folders), Path()][0]
+        return next((item.shown for item in (*self._gathered, *self._folders)), Path())
 
     def _name(self) -> str:
         """Name the journal after the first thing that was written, which no other run shares."""
-        partials = [item.partial for item in self._folders]
-        partials += [item.partial for item in self._gathered]
-        return f"{JOURNAL}{partials[0].name.rpartition('-')[2]}.json" if partials else ""
+        first = next(iter((*self._folders, *self._gathered)), None)
+        return f"{JOURNAL}{first.partial.name.rpartition('-')[2]}.json" if first else ""
 
     def _moves(self) -> list[Move]:
         """List the moves: what makes way goes first. To be called under the locks."""
@@ -160,9 +158,17 @@ class Switch:
             )
             for item in self._gathered
         ]
-        moves = _moves_aside(aside)
+        moves = [
+            Move(new=path, target=place, before=None)
+            for found in aside
+            for path, place in found.moves
+        ]
         moves += [
-            Move(new=item.partial, target=item.place, before=_before(item.partial))
+            Move(
+                new=item.partial,
+                target=item.place,
+                before=item.partial.with_name(f"{item.partial.name}.before"),
+            )
             for item in self._folders
         ]
         for item in self._gathered:
@@ -244,18 +250,6 @@ def recover_folder(folder: Path) -> None:
     if not place.exists():
         with locked_folders([place.parent]):
             pass
-
-
-def _moves_aside(found: Sequence[SetAside]) -> list[Move]:
-    """Return the moves of what is set aside."""
-    return [
-        Move(new=path, target=place, before=None) for aside in found for path, place in aside.moves
-    ]
-
-
-def _before(partial: Path) -> Path:
-    """Name the place where what a folder replaces waits until the switch is made."""
-    return partial.with_name(f"{partial.name}.before")
 
 
 @contextmanager

@@ -1,13 +1,12 @@
 """Recordings to files: one table, a function a format."""
 
-import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from stopflow.errors import require_key
 from stopflow.io.atomic import write_text
 from stopflow.io.bka.format import write_bka
 from stopflow.trace import Recording
@@ -18,11 +17,9 @@ UNITS = {1.0: "s", 1e-3: "ms", 1e-6: "us", 1e-9: "ns", 60.0: "min"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Writer:
-    """A format that recordings are written in: its name, ending, the digits it keeps, and how."""
+    """A format that recordings are written in: the ending of its files, and how."""
 
-    noun: str
     ending: str
-    digits: str
     write: Callable[[Recording, Path], None]
 
 
@@ -41,46 +38,21 @@ def write_bio_kine(recording: Recording, path: Path) -> None:
     )
 
 
-def write_csv(recording: Recording, path: Path) -> None:
-    """Write columns parted by commas: ``Time (s)`` and a column a signal, every digit kept."""
-    _write(path, _columns(recording, ["Time (s)", *_headers(recording)], ","))
-
-
-def write_kintek(recording: Recording, path: Path) -> None:
-    """Write KinTek Explorer text, times in s, every digit kept."""
-    names = [name.replace("\t", " ") for name in _headers(recording)]
-    _write(path, _columns(recording, ["Time", *names], "\t"))
-
-
-def write_prism(recording: Recording, path: Path) -> None:
-    """Write a GraphPad Prism XY table as TAB text: X is the time in s, a column Y a signal."""
-    names = [name.replace("\t", " ") for name in _headers(recording)]
-    _write(path, _columns(recording, ["Time (s)", *names], "\t"))
+def write_columns(recording: Recording, path: Path, *, time: str, sign: str) -> None:
+    """Write the time in s under the header `time` and a column a signal, every digit kept."""
+    names = (name.replace("\t", " ") for name in _headers(recording))
+    table = np.vstack([recording.time_s, recording.signals]).T.tolist()
+    rows = (["" if value != value else repr(value) for value in row] for row in table)
+    write_text(path, "".join(f"{sign.join(row)}\n" for row in ([time, *names], *rows)))
 
 
 WRITERS: dict[str, Writer] = {
-    "bka": Writer(noun="Bio-Kine ASCII", ending=".bka", digits="6 digits", write=write_bio_kine),
-    "csv": Writer(noun="columns of text", ending=".csv", digits="every digit", write=write_csv),
-    "kintek": Writer(
-        noun="KinTek Explorer text", ending=".txt", digits="every digit", write=write_kintek
-    ),
-    "prism": Writer(
-        noun="GraphPad Prism XY table", ending=".txt", digits="every digit", write=write_prism
-    ),
+    "bka": Writer(ending=".bka", write=write_bio_kine),
+    "csv": Writer(ending=".csv", write=partial(write_columns, time="Time (s)", sign=",")),
+    "kintek": Writer(ending=".txt", write=partial(write_columns, time="Time", sign="\t")),
+    "prism": Writer(ending=".txt", write=partial(write_columns, time="Time (s)", sign="\t")),
 }
 """Key -> writer, as `stopflow convert --to` takes it."""
-
-
-def find_writer(key: str) -> Writer:
-    """Look a writer up by its key.
-
-    Raises
-    ------
-    SettingsError
-        Unknown key; lists the valid ones.
-    """
-    require_key("--to", key, WRITERS)
-    return WRITERS[key]
 
 
 def _headers(recording: Recording) -> list[str]:
@@ -92,16 +64,3 @@ def _headers(recording: Recording) -> list[str]:
         text = " ".join((name or f"signal {number}").split()).replace('"', "'").replace(",", ";")
         headers.append(f"{text} ({unit})" if unit and unit != name else text)
     return headers
-
-
-def _columns(recording: Recording, header: Sequence[str], sign: str) -> str:
-    table = np.vstack([recording.time_s, recording.signals]).T.tolist()
-    text = io.StringIO()
-    text.write(sign.join(header) + "\n")
-    for row in table:
-        text.write(sign.join("" if value != value else repr(value) for value in row) + "\n")
-    return text.getvalue()
-
-
-def _write(path: Path, text: str) -> None:
-    write_text(path, text)

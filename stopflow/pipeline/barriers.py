@@ -7,7 +7,7 @@ item that it concerns. An interruption by the user passes.
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from stopflow.learn.predict.shots import ShotPredictions
 
 Trace = tuple[FloatArray, FloatArray]
+NUMBERS = ("k_per_s", "k_low95_per_s", "k_high95_per_s", "log_sd")
+"""What a prediction says of a shot; NaN where it says nothing."""
 NO_NUMBER = "the network gives no finite number for it"
 
 REPORT_IT = "a trace and conditions that can be analysed; please report this file as a fault"
@@ -178,14 +180,8 @@ def predict_each(
         (NO_NUMBER, *warnings) if gone else reasons
         for gone, reasons, warnings in zip(lost, found.refusals, found.warnings, strict=True)
     )
-    return replace(
-        found,
-        k_per_s=np.where(lost, np.nan, found.k_per_s),
-        k_low95_per_s=np.where(lost, np.nan, found.k_low95_per_s),
-        k_high95_per_s=np.where(lost, np.nan, found.k_high95_per_s),
-        log_sd=np.where(lost, np.nan, found.log_sd),
-        refusals=refusals,
-    )
+    kept: dict[str, Any] = {name: np.where(lost, np.nan, getattr(found, name)) for name in NUMBERS}
+    return replace(found, refusals=refusals, **kept)
 
 
 def _predict_one(model: "Model", trace: Trace) -> "ShotPredictions":
@@ -195,33 +191,21 @@ def _predict_one(model: "Model", trace: Trace) -> "ShotPredictions":
         return predict_shots(model, [trace])
     except Exception as error:  # barrier of a shot
         refusal = f"the prediction failed: {_named(error)}"
-    nothing = np.full(1, np.nan)
-    return ShotPredictions(
-        k_per_s=nothing,
-        k_low95_per_s=nothing,
-        k_high95_per_s=nothing,
-        log_sd=nothing,
-        refusals=((refusal,),),
-        warnings=((),),
-        log_shift=np.zeros(1),
-    )
+    nothing: dict[str, Any] = dict.fromkeys(NUMBERS, np.full(1, np.nan))
+    return ShotPredictions(refusals=((refusal,),), warnings=((),), log_shift=np.zeros(1), **nothing)
 
 
 def _joined(single: Sequence["ShotPredictions"]) -> "ShotPredictions":
     """Put predictions of single shots one after the other."""
     from stopflow.learn.predict.shots import ShotPredictions
 
-    def column(name: str) -> FloatArray:
-        return np.concatenate([np.empty(0), *(getattr(one, name) for one in single)])
-
     return ShotPredictions(
-        k_per_s=column("k_per_s"),
-        k_low95_per_s=column("k_low95_per_s"),
-        k_high95_per_s=column("k_high95_per_s"),
-        log_sd=column("log_sd"),
         refusals=tuple(reasons for one in single for reasons in one.refusals),
         warnings=tuple(reasons for one in single for reasons in one.warnings),
-        log_shift=column("log_shift"),
+        **{
+            name: np.concatenate([np.empty(0), *(getattr(one, name) for one in single)])
+            for name in (*NUMBERS, "log_shift")
+        },
     )
 
 

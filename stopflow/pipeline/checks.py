@@ -25,28 +25,23 @@ def require_name(name: str) -> str:
     return name
 
 
-def require_whole(name: str, value: int, *, low: int, high: int | None = None) -> int:
-    """Refuse a whole number outside `low` to `high`."""
-    if value < low or (high is not None and value > high):
+def require_whole(name: str, value: int, *, high: int | None = None) -> int:
+    """Refuse a whole number outside 0 to `high`."""
+    if value < 0 or (high is not None and value > high):
         end = "" if high is None else f" to {high}"
-        raise SettingsError(name, value, valid=f"a whole number from {low}{end}")
+        raise SettingsError(name, value, valid=f"a whole number from 0{end}")
     return value
 
 
 def require_seed(seed: int) -> int:
     """Refuse a seed that no generator takes."""
-    return require_whole("seed", seed, low=0, high=LARGEST_SEED)
+    return require_whole("seed", seed, high=LARGEST_SEED)
 
 
 def require_time_unit(unit: str | None) -> None:
     """Refuse what is no unit of time; None is no unit at all."""
     if unit is not None and parse_time_unit(unit) is None:
         raise SettingsError("time_unit", unit, valid=TIME_UNITS)
-
-
-def require_start(start: float | None) -> None:
-    """Refuse a start time that is no finite number; None is a start to be detected."""
-    require_moment("--start", start)
 
 
 def require_moment(option: str, moment: float | None) -> None:

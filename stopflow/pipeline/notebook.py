@@ -161,17 +161,13 @@ class TracePredictor:
         if isinstance(data, Dataset):
             traces = [trimmed_or_none(data, row) for row in range(len(data.shots))]
             return predict_table(self.model, data.shots, traces)[0]
-        fitted = fit_traces(trace_list(data), AnalysisSettings())
+        given: list[Any] = data if isinstance(data, list) else [data]
+        fitted = fit_traces(given, AnalysisSettings())
         shots = rates_table(fitted).assign(k_true_per_s=np.nan)
         # Traces that are given one by one say nothing about each other's drift.
         alone = shots.assign(experiment=[f"{at}" for at in range(len(shots))])
         found, _ = predict_table(self.model, alone, [_trimmed(one) for one in fitted])
         return found.assign(experiment=shots["experiment"])
-
-
-def trace_list(data: object) -> list[TraceLike]:
-    """Take a list of traces as it is, and one trace as a list of one."""
-    return list(data) if isinstance(data, list) else [data]  # type: ignore[list-item]
 
 
 def _trimmed(fitted: FittedTrace) -> tuple[FloatArray, FloatArray] | None:

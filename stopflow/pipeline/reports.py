@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec
 
 import pandas as pd
 
-from stopflow.errors import ModelError, StopflowError
+from stopflow.errors import ModelError, StopflowError, require_key
 from stopflow.io.json_files import json_text
 from stopflow.io.results import file_sha256
 from stopflow.io.switch import switching
@@ -26,11 +26,16 @@ from stopflow.pipeline.lab.drawn import (
 from stopflow.pipeline.lab.summary import Summary
 from stopflow.pipeline.model_reports import require_reportable, write_model_report
 from stopflow.pipeline.progress import Progress, silent
-from stopflow.report.data import KineticsReportData, TracePair
+from stopflow.report.data import KineticsReportData
 from stopflow.store import Dataset, load_dataset
 
 if TYPE_CHECKING:
     from stopflow.report.beside import Beside
+
+P = ParamSpec("P")
+Done = tuple[Told, str]
+"""The parts that a work has used, and why it could not be done; "" where it was."""
+Work = Callable[[KineticsReportData], Done]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +116,21 @@ def write_reports(
     return written, undrawn
 
 
+def _barred(write: Callable[P, Told]) -> Callable[P, Done]:
+    """Let a work say why it could not be done, for rates and tables are whole without it."""
+
+    @wraps(write)
+    def work(*arguments: P.args, **named: P.kwargs) -> Done:
+        try:
+            return write(*arguments, **named), ""
+        except (StopflowError, OSError):
+            raise
+        except Exception as error:  # barrier of the report
+            return {}, " ".join(f"{type(error).__name__}: {error}".split())
+
+    return work
+
+
 def _write_anew(
     dataset: Dataset,
     reports: Path,
@@ -123,59 +143,55 @@ def _write_anew(
     beside: "Beside | None",
     meanwhile: Callable[[], object] | None,
 ) -> tuple[list[Path], str]:
-    from stopflow.report.beside import MANY_EXPERIMENTS, promise
+    from stopflow.report.beside import MANY_EXPERIMENTS
     from stopflow.report.kept import Parts
     from stopflow.report.kinetics.extent import choose_experiments, count_missing
-    from stopflow.report.tables.tables import write_rates_csv, write_rates_xlsx
+    from stopflow.report.kinetics.failed import write_failed_pdf
+    from stopflow.report.tables.tables import write_rates_csv
 
     data = kinetics_data(dataset)
     csv, xlsx, pdf, page = (reports / name for name in REPORTS)
+    draw = partial(_write_pdf, path=pdf, paper=paper, figures=figures, folder=dataset.folder)
+    drawn_here = partial(draw, progress=progress)
+    paged = partial(_write_page, path=page, light=html_light, folder=dataset.folder)
+    tabled = partial(_write_xlsx, path=xlsx)
+    here: list[Work] = [tabled, drawn_here, paged]
+    there: list[Work] = []
     other = beside if len(choose_experiments(data.shots)) >= MANY_EXPERIMENTS else None
     if other is not None:
         other.open(partial(open_data, dataset.folder, dataset.digest))
-    missing = count_missing(data, paper=paper, parts=Parts(data, kept))
-    draw = partial(_write_pdf, path=pdf, paper=paper, figures=figures, folder=dataset.folder)
-    show = partial(_write_page, path=page, light=html_light, folder=dataset.folder)
-    tell = partial(write_rates_xlsx, path=xlsx)
-    # The other process draws a PDF of few new sheets alone, and its share of many.
-    alone = other if missing < MANY_EXPERIMENTS else None
-    shared = other if missing >= MANY_EXPERIMENTS else None
-    tables = promise(tell, data, beside=shared)
-    paged = promise(show, data, beside=shared)
-    if alone is None:
-        draw = partial(draw, beside=shared, progress=progress)
-    drawn = promise(draw, data, beside=alone)
+        # It draws a PDF of few new sheets alone, and its share of many.
+        few = count_missing(data, paper=paper, parts=Parts(data, kept)) < MANY_EXPERIMENTS
+        here = [tabled, paged] if few else [partial(drawn_here, beside=other)]
+        there = [draw] if few else [tabled, paged]
+    works: list[Callable[[], Done]] = [partial(work, data) for work in here]
+    works += [] if other is None else [other.promise(work, data) for work in there]
+    undrawn = ""
     with collecting_seldom():
         if meanwhile is not None:
             meanwhile()
         write_rates_csv(data, csv)
-        if shared is None:
-            tables()
-        works = (drawn, paged) if alone is None else (paged, drawn)
-        whys = [why for work in works if (why := _tried(work, kept))]
-        if shared is not None:
-            tables()
-    if whys:
-        from stopflow.report.kinetics.failed import write_failed_pdf
-
-        write_failed_pdf(whys[0], pdf, paper=paper)
+        for begun in works:
+            told, why = begun()
+            kept.take(told)
+            undrawn = undrawn or why
+    if undrawn:
+        write_failed_pdf(undrawn, pdf, paper=paper)
     if other is not None:
         other.dismiss()
     further = [] if figures is None else sorted(figures.rglob("*"))
-    return [path for path in (csv, xlsx, pdf, page, *further) if path.exists()], "".join(whys[:1])
+    return [path for path in (csv, xlsx, pdf, page, *further) if path.exists()], undrawn
 
 
-def _tried(work: Callable[[], Told], kept: DrawnParts) -> str:
-    """Do a work; return why it could not be done, for rates and tables are whole without it."""
-    try:
-        kept.take(work())
-    except (StopflowError, OSError):
-        raise
-    except Exception as error:  # barrier of the report
-        return " ".join(f"{type(error).__name__}: {error}".split())
-    return ""
+def _write_xlsx(data: KineticsReportData, *, path: Path) -> Done:
+    """Write the workbook."""
+    from stopflow.report.tables.tables import write_rates_xlsx
+
+    write_rates_xlsx(data, path)
+    return {}, ""
 
 
+@_barred
 def _write_pdf(
     data: KineticsReportData,
     *,
@@ -201,6 +217,7 @@ def _write_pdf(
         return kept.told()
 
 
+@_barred
 def _write_page(data: KineticsReportData, *, path: Path, light: bool, folder: Path) -> Told:
     """Write the page; return the parts that were used of those in `folder`."""
     from stopflow.report.html.page import write_kinetics_page
@@ -225,7 +242,7 @@ def kinetics_data(dataset: Dataset) -> KineticsReportData:
         cuts=_plain(dataset.cuts),
         problems=_plain(dataset.problems),
         inputs=_plain(dataset.inputs),
-        trace=StoredTraces(dataset),
+        trace=dataset.trace,
         provenance=dataset.provenance,
     )
 
@@ -235,17 +252,6 @@ def _plain(table: pd.DataFrame) -> pd.DataFrame:
     texts = [name for name in table if isinstance(table[name].dtype, pd.StringDtype)]
     # In one piece: a table of many single columns makes pandas complain.
     return table.astype(dict.fromkeys(texts, object)).copy()
-
-
-class StoredTraces:
-    """Traces of a dataset by row number."""
-
-    def __init__(self, dataset: Dataset) -> None:
-        self._dataset = dataset
-
-    def __call__(self, row: int) -> TracePair | None:
-        """Return (time_s, signal) as recorded, or None for a shot that could not be read."""
-        return self._dataset.trace(row)
 
 
 def rebuild_reports(
@@ -306,10 +312,10 @@ def write_exports(dataset: Dataset, reports: Path, *, names: Sequence[str]) -> l
     """Write tables for other programs into reports/exports/: prism, origin, kintek."""
     if not names:
         return []
-    from stopflow.report.tables.exports import EXPORTS, FreshNames, find_export
+    from stopflow.report.tables.exports import EXPORTS, FreshNames
 
     for name in names:
-        find_export(name)
+        require_key("export", name, EXPORTS)
     data, fresh = kinetics_data(dataset), FreshNames(reports / "exports")
-    exports = [find_export(name) for name in EXPORTS if name in names]
+    exports = [EXPORTS[name] for name in EXPORTS if name in names]
     return [path for export in exports for path in export(data, fresh)]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from stopflow.errors import StopflowError
@@ -74,13 +74,6 @@ def working_beside() -> Iterator[Beside | None]:
         return
     with ExitStack() as stack:
         yield Beside(stack)
-
-
-def promise(
-    work: Work[Made], data: "KineticsReportData", *, beside: Beside | None
-) -> Callable[[], Made]:
-    """Let the other process do a work where there is one; else it is done when it is asked for."""
-    return partial(work, data) if beside is None else beside.promise(work, data)
 
 
 _held: list["KineticsReportData"] = []

@@ -89,8 +89,6 @@ class ModelReportData:
         ``experiment, file, split, k_actual_per_s, k_predicted_per_s``, and ``run`` likewise.
     trace
         (experiment, file) -> (time_s, signal) for the pictures of the worst predictions.
-    comparison
-        One row a model, as `write_compare_pdf` prints it; None without a comparison.
     provenance
         As for the kinetics report.
     signal_units
@@ -102,6 +100,5 @@ class ModelReportData:
     history: pd.DataFrame
     predictions: pd.DataFrame
     trace: Callable[[str, str], TracePair | None] | None = None
-    comparison: pd.DataFrame | None = None
     provenance: Mapping[str, object] = field(default_factory=dict)
     signal_units: Mapping[str, str] = field(default_factory=dict)

@@ -30,24 +30,6 @@ class Kept(Protocol):
         ...
 
 
-class NothingKept:
-    """Keeps nothing."""
-
-    def find(self, key: str) -> bytes | None:  # noqa: ARG002
-        """Find nothing."""
-        return None
-
-    def has(self, key: str) -> bool:  # noqa: ARG002
-        """Have nothing."""
-        return False
-
-    def keep(self, key: str, part: bytes) -> None:
-        """Forget the part."""
-
-
-NOTHING_KEPT = NothingKept()
-
-
 _READING = ("channel", "wavelength_nm", "blank", "time_unit")
 """Settings that decide how a file is read."""
 
@@ -61,11 +43,11 @@ class Parts:
     is in its row, and by how the lab was read.
     """
 
-    def __init__(self, data: KineticsReportData, kept: Kept = NOTHING_KEPT) -> None:
+    def __init__(self, data: KineticsReportData, kept: Kept | None = None) -> None:
         self._data, self._kept = data, kept
         self._traces: dict[int, bytes] = {}
         self._grids = GridNames()
-        if kept is NOTHING_KEPT:
+        if kept is None:
             return
         self._tables = [
             _Rows(drop_stored(table)) for table in (data.shots, data.conditions, data.cuts)
@@ -79,29 +61,21 @@ class Parts:
         self._sources = files or [""] * len(data.shots)
 
     def find(self, experiment: str, *kind: object) -> bytes | None:
-        """Return a part as it was made before; None where it is to be made.
-
-        Parameters
-        ----------
-        kind
-            What part it is, and the settings that it depends on.
-        """
-        if self._kept is NOTHING_KEPT:
-            return None
-        return self._kept.find(self._key(experiment, *kind))
+        """Return a part as it was made before; None where it is to be made."""
+        return None if self._kept is None else self._kept.find(self._key(experiment, *kind))
 
     def has(self, experiment: str, *kind: object) -> bool:
         """Tell whether there is such a part; it may be damaged."""
-        return self._kept is not NOTHING_KEPT and self._kept.has(self._key(experiment, *kind))
+        return self._kept is not None and self._kept.has(self._key(experiment, *kind))
 
     @property
-    def drawings(self) -> Kept:
-        """Where pictures are kept that are no experiment's own."""
+    def drawings(self) -> Kept | None:
+        """Where pictures are kept that are no experiment's own; None: nowhere."""
         return self._kept
 
     def keep(self, experiment: str, *kind: object, part: bytes) -> None:
         """Keep a part for the next report."""
-        if self._kept is not NOTHING_KEPT:
+        if self._kept is not None:
             self._kept.keep(self._key(experiment, *kind), part)
 
     def _key(self, experiment: str, *kind: object) -> str:

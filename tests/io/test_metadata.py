@@ -7,7 +7,7 @@ import pytest
 
 from stopflow.io.bka.format import write_bka
 from stopflow.io.folder import read_experiment
-from stopflow.io.metadata.told import parse_told
+from stopflow.io.metadata.sources import parse_told
 from stopflow.trace import Experiment
 
 FILES = [f"ch1_{c}mM_{r}.bka" for c in ("0.10", "0.20", "0.40", "0.80") for r in (1, 2)]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from trace_files import example as example_of
 
 from stopflow.errors import FormatError
 from stopflow.io.readers.content import Head
@@ -28,7 +29,7 @@ def head_of(text: str) -> Head:
 
 def without_each_needed_mark(key: str):
     """Yield an example without the one line that a needed mark stands on, and the mark."""
-    lines = READERS[key].example.splitlines(keepends=True)
+    lines = example_of(key).splitlines(keepends=True)
     for mark in READERS[key].marks:
         for place in range(len(lines)):
             text = "".join(lines[:place] + lines[place + 1 :])
@@ -48,9 +49,7 @@ def outcome(key: str, text: str) -> tuple[str, str]:
 
     Numbers other than those of the example are what must never happen.
     """
-    (whole,) = parse_recordings(
-        READERS[key].example.encode(), name="shot.dat", time_unit="s", key=key
-    )
+    (whole,) = parse_recordings(example_of(key).encode(), name="shot.dat", time_unit="s", key=key)
     try:
         (found,) = parse_recordings(text.encode(), name="shot.dat", time_unit="s")
     except FormatError as error:
@@ -84,7 +83,7 @@ def test_without_a_mark_the_format_is_named_with_what_is_missing(key, mark, text
 @pytest.mark.parametrize("sign", [";", "\t", "~", " "])
 @pytest.mark.parametrize("key", TEXTS)
 def test_another_delimiter_is_read_or_refused_by_the_format_s_name(key: str, sign: str) -> None:
-    example = READERS[key].example
+    example = example_of(key)
     # Commas beside semicolons are decimal signs.
     text = re.sub("[\t;]" if ";" in example else "[\t,]", sign, example)
     happened, said = outcome(key, text)
@@ -94,7 +93,7 @@ def test_another_delimiter_is_read_or_refused_by_the_format_s_name(key: str, sig
 
 @pytest.mark.parametrize("key", TEXTS)
 def test_a_cut_row_of_names_is_read_or_refused_by_the_format_s_name(key: str) -> None:
-    lines = READERS[key].example.splitlines(keepends=True)
+    lines = example_of(key).splitlines(keepends=True)
     first = next(place for place, line in enumerate(lines) if NUMBERS.match(line))
     text = "".join(lines[: first - 1] + lines[first:])
     happened, said = outcome(key, text)
@@ -113,7 +112,7 @@ def test_a_misspelt_beginning_is_recognised_as_such(key: str, tmp_path: Path) ->
 
 
 def test_a_damaged_file_is_no_table_of_conditions(tmp_path: Path) -> None:
-    text = READERS["pro-data-csv"].example.replace("ProDataCSV", "ProDataCVS").replace("Data:", "")
+    text = example_of("pro-data-csv").replace("ProDataCSV", "ProDataCVS").replace("Data:", "")
     path = tmp_path / "shot.csv"
     path.write_text(text.replace("0.", "x."), encoding="utf-8")
     assert sort_file(path).kind == "trace"

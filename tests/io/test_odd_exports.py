@@ -3,11 +3,11 @@
 import numpy as np
 import openpyxl
 import pytest
+from trace_files import example as example_of
 
 from stopflow.errors import FormatError
 from stopflow.io.folder import read_experiment
 from stopflow.io.readers.reading import read_recordings
-from stopflow.io.readers.table import READERS
 
 TIMES_US = np.arange(0, 40_000, 500)
 SIGNAL = np.round(5 + np.exp(-TIMES_US / 12_000), 5)
@@ -228,7 +228,7 @@ def test_times_are_named_in_the_language_of_the_instrument(header, scale, ending
 @pytest.mark.parametrize("key", ["columns", "bio-kine"])
 def test_zeros_at_the_end_say_that_a_write_was_interrupted(key, tmp_path):
     """The points are right, but the record is shorter than it was."""
-    rows = READERS[key].example.encode()
+    rows = example_of(key).encode()
     (tmp_path / "shot.dat").write_bytes(rows + bytes(512))
     (recording,) = read_recordings(tmp_path / "shot.dat")
     assert [note.rule for note in recording.notes if note.level == "warning"] == ["zero-bytes"]
@@ -251,7 +251,7 @@ def test_an_empty_file_is_neither_a_trace_nor_a_workbook(tmp_path):
 
 def rows_of_example(key):
     """Return the lines of a format's example, with longer records, and the first of its rows."""
-    lines = READERS[key].example.splitlines()
+    lines = example_of(key).splitlines()
     place = next(at for at, line in enumerate(lines) if line.startswith(("0,", "350,")))
     first = [float(cell) for cell in lines[place].split(",")]
     step = 2.5 if key in ("olis", "kinetic-studio") else 0.01
@@ -300,14 +300,14 @@ def test_pairs_whose_empty_cells_were_cut_off_are_refused_and_not_shortened(tmp_
 
 
 def test_a_second_table_of_kinetic_studio_is_named(tmp_path):
-    example = READERS["kinetic-studio"].example
+    example = example_of("kinetic-studio")
     (tmp_path / "shot.csv").write_text(example * 2)
     (recording,) = read_recordings(tmp_path / "shot.csv")
     assert [note.rule for note in recording.notes] == ["second-table"]
 
 
 def test_a_point_missing_at_the_end_of_a_row_of_kinetic_studio_costs_no_file(tmp_path):
-    lines = READERS["kinetic-studio"].example.splitlines()
+    lines = example_of("kinetic-studio").splitlines()
     lines[2] = lines[2].rpartition(",")[0] + ","
     (tmp_path / "shot.csv").write_text("\n".join([*lines, ""]))
     (recording,) = read_recordings(tmp_path / "shot.csv")
@@ -316,7 +316,7 @@ def test_a_point_missing_at_the_end_of_a_row_of_kinetic_studio_costs_no_file(tmp
 
 @pytest.mark.parametrize(("counted", "rules"), [("6", []), ("5", []), ("7", ["fewer-rows"])])
 def test_fewer_rows_than_a_jasco_header_counts_are_named(counted, rules, tmp_path):
-    example = READERS["jasco"].example.replace("NPOINTS\t6", f"NPOINTS\t{counted}")
+    example = example_of("jasco").replace("NPOINTS\t6", f"NPOINTS\t{counted}")
     (tmp_path / "shot.txt").write_text(example)
     (recording,) = read_recordings(tmp_path / "shot.txt")
     assert [note.rule for note in recording.notes] == rules

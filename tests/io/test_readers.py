@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from books import save_book
 from trace_files import BUILDERS, WAVELENGTHS, lines, number, pro_data_store, row
+from trace_files import example as example_of
 
 from stopflow.errors import FormatError
 from stopflow.io.readers.content import Head
@@ -78,7 +79,7 @@ def test_wavelengths_are_kept(kind: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", [key for key, reader in READERS.items() if reader.parse])
 def test_the_example_of_a_reader_is_told_by_its_content_and_read(key: str) -> None:
-    data = READERS[key].example.encode()
+    data = example_of(key).encode()
     assert find_reader(Head(name="shot.dat", data=data)) == key
     (recording,) = parse_recordings(data, name="shot.dat", key=key, time_unit="s")
     assert recording.source_format == key

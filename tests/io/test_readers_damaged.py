@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from fuzz import attack
 from trace_files import BUILDERS
+from trace_files import example as example_of
 
 from stopflow.io.folder import read_experiment
 from stopflow.io.readers.content import head_of
@@ -50,7 +51,7 @@ def test_damaged_files_are_read_or_refused(key: str, *, full_proof: bool) -> Non
     """Nothing but a typed error, whatever is damaged; the reader itself, not what chooses it."""
     rng = np.random.default_rng(5)
     time = np.round(np.cumsum(rng.uniform(1e-3, 2e-3, 24)), 6)
-    seeds = [READERS[key].example.encode()]
+    seeds = [example_of(key).encode()]
     seeds += [
         build(time, rng.normal(1, 0.3, (count, time.size)).round(5))
         for own, build, count in BUILDERS.values()

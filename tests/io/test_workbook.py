@@ -343,5 +343,3 @@ def test_written_workbooks_are_the_same_bytes_each_time(tmp_path: Path) -> None:
 def test_writer_refuses_headers_it_could_not_read_back(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="concentration_header"):
         write_workbooks(tmp_path, [shot(1)], concentration_header="Conc.")
-    with pytest.raises(SettingsError, match="time_unit"):
-        write_workbooks(tmp_path, [shot(1)], time_unit="nm")

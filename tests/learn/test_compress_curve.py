@@ -18,7 +18,7 @@ from stopflow.learn.compress import (
 from stopflow.learn.compress_curve import PARTS, compress_curve
 from stopflow.learn.saved import save_model
 from stopflow.lowrank import count_parameters
-from stopflow.pipeline.networks.compress_curve import measure_curve
+from stopflow.pipeline.networks.compress import measure_curve
 
 SMALL = {"hidden": (24, 16), "batch_size": 16, "validation_count": 40, "epochs": 6}
 

@@ -14,7 +14,6 @@ from stopflow.report.models.comparison import write_compare_figures
 from stopflow.report.models.report import write_model_figures
 from stopflow.report.paper.figure_files import list_figures, name_figure
 from stopflow.report.paper.flow import Picture, row_picture
-from stopflow.report.paper.style import PAPERS
 from stopflow.report.paper.units import build_units
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -46,7 +45,7 @@ def test_pictures_side_by_side_are_files_of_their_own():
     row = row_picture([lambda _: None] * 3, tall_mm=60.0, shows=("one", "", "three"))
     whole = Picture(tall_mm=50.0, paint=lambda *_: None, shows="whole")
     nameless = Picture(tall_mm=50.0, paint=lambda *_: None)
-    found = list_figures([row, whole, nameless], paper=PAPERS["letter"])
+    found = list_figures([row, whole, nameless])
     assert [picture.shows for picture, _ in found] == ["one", "three", "whole"]
 
 

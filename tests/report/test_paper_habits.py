@@ -15,10 +15,10 @@ from stopflow.report.kinetics.conditions import build_series, describe_value
 from stopflow.report.kinetics.experiment_numbers import build_experiment_picture
 from stopflow.report.kinetics.experiment_page import build_experiment_blocks
 from stopflow.report.kinetics.experiment_tables import take_experiment
-from stopflow.report.kinetics.repeat_blocks import build_repeat_blocks
-from stopflow.report.kinetics.secondary_numbers import name_group
+from stopflow.report.kinetics.repeats import build_repeat_blocks
 from stopflow.report.kinetics.secondary_pages import draw_secondary, letter_groups
 from stopflow.report.kinetics.secondary_table import secondary_grid
+from stopflow.report.kinetics.secondary_titles import name_group
 from stopflow.report.kinetics.view import plot_shot, say_key
 from stopflow.report.paper.grid import Grid
 from stopflow.report.paper.rounding import column_errors, format_pm_groups, format_value

@@ -20,12 +20,12 @@ from stopflow.errors import SettingsError
 from stopflow.io.csv_files import csv_text
 from stopflow.kinetics.verdicts.findings import write_findings
 from stopflow.kinetics.verdicts.rules import RULES
+from stopflow.pipeline.reports import write_exports
 from stopflow.report.tables.exports import (
     FreshNames,
     export_kintek,
     export_origin,
     export_prism,
-    find_export,
 )
 from stopflow.report.tables.sheets import write_sheets
 from stopflow.report.tables.tables import (
@@ -300,9 +300,9 @@ def test_no_export_overwrites_that_of_another_experiment(lab, tmp_path, export):
             assert any(title.startswith(file) for title in titles)
 
 
-def test_an_unknown_export_lists_the_known():
+def test_an_unknown_export_lists_the_known(tmp_path):
     with pytest.raises(SettingsError, match="prism, origin, kintek"):
-        find_export("excel")
+        write_exports(None, tmp_path, names=["prism", "excel"])
 
 
 def test_a_workbook_that_finds_no_room_leaves_the_old_one(lab, tmp_path, monkeypatch):

@@ -47,7 +47,7 @@ from stopflow.io.bka.numbers import MOST_COLUMNS, parse_rows
 from stopflow.io.guard import SHOWN
 from stopflow.io.text import decode, to_single_byte
 from stopflow.io.units import TIME, parse_time_unit
-from stopflow.trace import Problem, Recording
+from stopflow.trace import Problem, Recording, warning_of
 
 KEY: Final = "bio-kine"
 DEFAULT_TIME_UNIT = "ms"
@@ -63,10 +63,6 @@ def parse_bka(data: bytes, *, name: str, time_unit: str | None = None) -> Record
 
     Parameters
     ----------
-    data
-        The file as it is on disk.
-    name
-        Its name, for messages.
     time_unit
         Unit of x where the file says none; None: milliseconds.
 
@@ -178,13 +174,8 @@ def _time_scale(
         )
     if not written.strip():
         found = f'no "_UNITX"; time taken as {fallback}'
-        note = Problem(
-            name,
-            found,
-            where="header",
-            expected="a unit of time",
-            level="warning",
-            rule="no-time-unit",
+        note = warning_of(
+            name, found, where="header", expected="a unit of time", rule="no-time-unit"
         )
         return fallback_scale, (note,)
     scale = parse_time_unit(written)
@@ -203,13 +194,8 @@ def _column_count(header: BkaHeader, *, name: str) -> tuple[int | None, tuple[Pr
     written = repr(header.value("_NBY")[:SHOWN])
     if columns is None:
         found = f'"_NBY" is {written}; as many signals as the first row has'
-        note = Problem(
-            name,
-            found,
-            where="header",
-            expected="the number of signals",
-            level="warning",
-            rule="no-count",
+        note = warning_of(
+            name, found, where="header", expected="the number of signals", rule="no-count"
         )
         return None, (note,)
     if not 1 < columns <= MOST_COLUMNS:

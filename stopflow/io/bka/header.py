@@ -8,7 +8,7 @@ from itertools import takewhile
 from stopflow.errors import FormatError, and_more
 from stopflow.io.guard import SHOWN
 from stopflow.io.text import split_lines
-from stopflow.trace import Problem
+from stopflow.trace import Problem, note_of
 
 SINGLE = "BIO-KINE ASCII FILE"
 MULTI = "BIO-KINE MULTI-Y ASCII FILE"
@@ -113,9 +113,7 @@ def _unknown_lines(name: str, lines: Sequence[tuple[int, str]]) -> tuple[Problem
     shown = ", ".join(f"line {number} {text[:SHOWN]!r}" for number, text in lines[:3])
     found = f"{shown}{and_more(len(lines) - 3)}; kept, not used"
     known = f'a record of a known key ({", ".join(KEYS)}) or "_DATA"'
-    return (
-        Problem(name, found, where="header", expected=known, level="note", rule="unknown-lines"),
-    )
+    return (note_of(name, found, where="header", expected=known, rule="unknown-lines"),)
 
 
 def _is_text(character: str) -> bool:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from stopflow.errors import FormatError
 from stopflow.io.guard import SHOWN
 from stopflow.io.text import count_lines, decode, is_missing, split_lines
-from stopflow.trace import FloatArray, Problem
+from stopflow.trace import FloatArray, Problem, warning_of
 
 MOST_COLUMNS = 4096
 """Columns in a file; an instrument has at most some hundred channels."""
@@ -44,12 +44,8 @@ def parse_rows(
     ----------
     data
         The whole file, each ASCII character one byte.
-    start
-        Where the rows begin.
     columns
         Cells in each row; None: as many as the first row has.
-    name
-        File, for messages.
 
     Returns
     -------
@@ -282,12 +278,11 @@ def _is_cut_off(data: bytes, last: list[str], *, columns: int) -> bool:
 
 def _left_out(name: str, where: str, cells: list[str], *, columns: int) -> Problem:
     shown = " ".join(cells)[:SHOWN]
-    return Problem(
+    return warning_of(
         name,
         f"a last row that ends early ({shown!r}); left out",
         where=where,
         expected=f"{columns} columns and a line end",
-        level="warning",
     )
 
 
@@ -300,14 +295,14 @@ def _not_recorded(name: str, numbers: FloatArray, missing: NDArray[np.bool_]) ->
         f"x = {numbers[0, first]:.6g}; left out"
     )
     expected = "a number at every point"
-    return Problem(name, found, expected=expected, level="warning")
+    return warning_of(name, found, expected=expected)
 
 
 def _parse_row(cells: list[str], *, columns: int, name: str, where: str) -> list[float]:
     if len(cells) != columns:
         found = f"{len(cells)} column{'s' * (len(cells) != 1)} ({' '.join(cells)[:SHOWN]!r})"
         expected = f"{columns} columns separated by TAB or blanks"
-        raise FormatError(name, where=where, found=found, expected=expected)
+        raise FormatError(name, where=where, found=found, expected=expected, rule="broken row")
     return [
         _parse_cell(cell, number, name=name, where=where) for number, cell in enumerate(cells, 1)
     ]

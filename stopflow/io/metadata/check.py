@@ -16,9 +16,9 @@ from stopflow.io.metadata.sources import (
     Quantity,
     concentrations_said,
     own_name,
+    parse_told,
     temperatures_said,
 )
-from stopflow.io.metadata.told import parse_told
 from stopflow.trace import Conditions, Level, Problem, Shot
 
 AFTER_MIXING: Final = (
@@ -109,4 +109,6 @@ def _taken(
     text = f"no {quantity.noun} in a workbook; {quantity.shown(value)} taken from {SHOWN[source]}"
     if len(found) > 1:
         text += f", and likewise for {len(found) - 1} more"
-    return Problem(shots[first].file, text, expected=expected, level=level, rule="taken")
+    return Problem(
+        shots[first].file, text, expected=expected, level=level, rule=f"taken: {quantity.noun}"
+    )

@@ -5,10 +5,9 @@ from itertools import pairwise
 from math import isclose
 
 from stopflow.errors import and_more
-from stopflow.io.metadata.sources import SAME, SHOWN, Quantity, Values
-from stopflow.io.metadata.told import parse_told
+from stopflow.io.metadata.sources import SAME, SHOWN, Quantity, Values, parse_told
 from stopflow.io.units import CONCENTRATION, find_scale
-from stopflow.trace import Problem, Shot
+from stopflow.trace import Problem, Shot, warning_of
 
 MOSTLY = 0.8
 """Share of files that makes a pattern."""
@@ -42,6 +41,7 @@ def compare_sources(
     used = f"that of {SHOWN[quantity.used(at)]} is used"
     shift = _shift(quantity, first, second) if is_molar and second in ("name", "header") else 0
     ratio = _common_ratio(quantity, both, first, second) if is_molar else None
+    pattern = "shifted" if shift else "values" if ratio is None else "ratio"
     if shift:
         where = "the row above" if shift < 0 else "the row below"
         what = {"name": "the names", "header": "the headers"}[second]
@@ -63,12 +63,11 @@ def compare_sources(
         found = f"{pair}{and_more(len(wrong) - 1, 'more like it')}"
         expected = f"the same {quantity.noun} in both; {used}"
     return [
-        Problem(
+        warning_of(
             shots[at].file,
             found,
             expected=expected,
-            level="warning",
-            rule="sources-differ",
+            rule=f"sources-differ: {pattern}, {quantity.noun}, {first}, {second}",
             topic="conditions",
         )
     ]

@@ -4,13 +4,14 @@ A file name such as ``ch1_0.20mM_3`` or ``H2O2 10 uM 25C`` says a concentration,
 repeat; so may the header of the file and the folder's name.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isclose
 from pathlib import PurePath
 from typing import Final
 
-from stopflow.io.metadata.told import ZERO_CELSIUS_K, parse_told
+from stopflow.io.units import CONCENTRATION, find_scale
 from stopflow.trace import Shot
 
 SAME = 0.011
@@ -29,6 +30,19 @@ SHOWN: Final = {
     "folder": "the folder's name",
 }
 _MOST_RECORDS = 200
+ZERO_CELSIUS_K = 273.15
+_CONCENTRATION = re.compile(
+    r"(?<![\d.,])(?P<value>\d{1,6}(?:[.,]\d{1,6})?)[ _-]?(?P<unit>[mnpuµμ]?M)(?![A-Za-z0-9])"
+)
+_CELSIUS = re.compile(
+    r"(?<![\d.,A-Za-z])(?P<value>-?\d{1,2}(?:[.,]\d{1,3})?)[ _]?"
+    r"(?:°|deg(?:rees)?[ _.]?|º)?C(?![A-Za-z0-9])"
+)
+_KELVIN = re.compile(r"(?<![\d.,A-Za-z])(?P<value>[23]\d\d(?:[.,]\d{1,3})?)[ _]?K(?![A-Za-z0-9])")
+_REPEAT = re.compile(
+    r"(?:^|[ _-])(?:rep(?:licate|eat)?|run|shot|r|n|#)?[ _-]?(?P<value>\d{1,3})$", re.IGNORECASE
+)
+_LONGEST = 300
 
 Values = tuple[float, ...]
 """What one source says of one quantity of one shot; several where it names several species."""
@@ -128,3 +142,35 @@ def _molar(value: float) -> str:
 
 def _celsius(kelvin: float) -> str:
     return f"{kelvin - ZERO_CELSIUS_K:.4g} °C"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a text says: concentrations in mol/L, temperatures in K, and a repeat's number."""
+
+    concentrations_M: tuple[float, ...] = ()
+    temperatures_K: tuple[float, ...] = ()
+    repeat: int | None = None
+
+
+def parse_told(text: str) -> Told:
+    """Find concentrations, temperatures and the number of a repeat in a name or a comment."""
+    plain = text[:_LONGEST]
+    stem = re.sub(r"\.[A-Za-z]\w{1,4}$", "", plain)
+    concentrations = [
+        scale.to_ours(_number(match["value"]))
+        for match in _CONCENTRATION.finditer(stem)
+        if (scale := find_scale(CONCENTRATION, match["unit"])) is not None
+    ]
+    celsius = [_number(match["value"]) + ZERO_CELSIUS_K for match in _CELSIUS.finditer(stem)]
+    kelvin = [_number(match["value"]) for match in _KELVIN.finditer(stem)]
+    repeat = _REPEAT.search(stem)
+    return Told(
+        concentrations_M=tuple(dict.fromkeys(concentrations)),
+        temperatures_K=tuple(dict.fromkeys([*celsius, *kelvin])),
+        repeat=int(repeat["value"]) if repeat and (concentrations or celsius) else None,
+    )
+
+
+def _number(text: str) -> float:
+    return float(text.replace(",", "."))

@@ -46,13 +46,7 @@ def find_matrix(
     *,
     least_columns: int = LEAST_COLUMNS,
 ) -> tuple[Layout, int, int] | None:
-    """Return the layout, the line of the columns' values and that of the first row.
-
-    Parameters
-    ----------
-    found
-        What `find_layout` says of the lines.
-    """
+    """Return the layout, the line of the columns' values and that of the first row."""
     if found is None:
         return None
     layout, first = found

@@ -12,21 +12,6 @@ from stopflow.io.bka.header import MULTI, SINGLE
 from stopflow.io.readers.marks import first_line, line_beginning, whole_line
 from stopflow.trace import Recording
 
-EXAMPLE: Final = (
-    '"BIO-KINE ASCII FILE"\n'
-    '"_UNITX"\t"s"\n'
-    '"_UNITY"\t"Volt"\n'
-    '"_COMMENT"\t"an example"\n'
-    '"_DELTAX"\t0\n'
-    '"_DATA"\n'
-    "0\t0.7\n"
-    "0.01\t0.6435\n"
-    "0.02\t0.5933\n"
-    "0.03\t0.5488\n"
-    "0.04\t0.5094\n"
-    "0.05\t0.4744\n"
-)
-"""A whole file of this format."""
 MARKS: Final = (
     first_line(SINGLE, MULTI, what=f'first line "{SINGLE}" or "{MULTI}"'),
     line_beginning('"_UNITX"', '"_UNITY', weight=1),

@@ -32,25 +32,6 @@ from stopflow.io.units import parse_time_unit
 from stopflow.trace import FloatArray, Recording
 
 KEY = "bio-kine-3d"
-EXAMPLE: Final = (
-    '"BIO-KINE 3D ASCII FILE"\n'
-    '"_COMMENT"\t"an example"\n'
-    '"_FORMAT"\t"WTV"\n'
-    '"_DATA"\n'
-    "350\t0\t0.7\n"
-    "350\t0.01\t0.6435\n"
-    "350\t0.02\t0.5933\n"
-    "350\t0.03\t0.5488\n"
-    "350\t0.04\t0.5094\n"
-    "350\t0.05\t0.4744\n"
-    "352.5\t0\t0.8\n"
-    "352.5\t0.01\t0.7322\n"
-    "352.5\t0.02\t0.672\n"
-    "352.5\t0.03\t0.6186\n"
-    "352.5\t0.04\t0.5713\n"
-    "352.5\t0.05\t0.5293\n"
-)
-"""A whole file of this format."""
 FIRST: Final = "BIO-KINE 3D ASCII FILE"
 _FORMATS = {"WTV", "TWV", "WVT", "TVW", "VWT", "VTW"}
 
@@ -91,10 +72,11 @@ def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, 
     if order not in _FORMATS:
         found = f"the order of columns {order!r}"
         raise FormatError(name, where='header, "_FORMAT"', found=found, expected='"WTV"')
+    commas = any("," in line for line in lines[start + 1 : start + 21])
     block = read_block(
         lines,
         start + 1,
-        Layout(separator="", decimal_comma=_has_commas(lines[start + 1 :]), columns=3),
+        Layout(separator="", decimal_comma=commas, columns=3),
         name=name,
     )
     if not len(block.rows):
@@ -149,7 +131,3 @@ def _record(line: str) -> tuple[str, str]:
     return (
         (key.strip('"'), value.strip().strip('"')) if key.startswith('"_') else ("", line.strip())
     )
-
-
-def _has_commas(lines: list[str]) -> bool:
-    return any("," in line for line in lines[:20])

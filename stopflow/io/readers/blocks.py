@@ -9,7 +9,7 @@ import numpy as np
 
 from stopflow.errors import FormatError
 from stopflow.io.readers.numbers import COMMENTS, Layout
-from stopflow.trace import FloatArray, Problem
+from stopflow.trace import FloatArray, Problem, warning_of
 
 MOST_CELLS = 30_000_000
 _CHUNK_CELLS = 200_000
@@ -78,12 +78,11 @@ def read_block(
         found = f"a last row without a line end ({lines[stop - 1].strip()[:60]!r}); left out"
         place = f"line {first_line + stop - 1}"
         notes += (
-            Problem(
+            warning_of(
                 name,
                 found,
                 where=place,
                 expected="as many digits as in other rows",
-                level="warning",
                 rule="lost-digits",
             ),
         )
@@ -129,6 +128,7 @@ def _broken(
         found=repr(lines[broken].strip()[:60]),
         expected=f"{layout.columns} numbers, as in the other rows {found}; "
         "put a # before a remark, NaN where a value is missing",
+        rule="broken row",
     )
 
 
@@ -165,40 +165,23 @@ def _what_follows(
     if later:
         found = f"another table from here on ({shown}); not read"
         return (
-            Problem(
-                name,
-                found,
-                where=place,
-                expected="one table a file",
-                level="warning",
-                rule="second-table",
-            ),
+            warning_of(name, found, where=place, expected="one table a file", rule="second-table"),
         )
     first = layout.split(lines[broken])
     if first and layout.number(first[0]) is not None and len(below) == 1:
         early = "that ends early" if len(first) < layout.columns else f"of {len(first)} cells"
         found = f"a last row {early} ({shown}); left out"
         return (
-            Problem(
-                name,
-                found,
-                where=place,
-                expected=f"{layout.columns} numbers",
-                level="warning",
-                rule="early-end",
+            warning_of(
+                name, found, where=place, expected=f"{layout.columns} numbers", rule="early-end"
             ),
         )
     headless = sum(_is_headless(lines[index], layout) for index in below)
     if headless > 1:
         found = f"{headless} rows without a number in the first column; left out"
         return (
-            Problem(
-                name,
-                found,
-                where=place,
-                expected="a time in every row",
-                level="warning",
-                rule="headless-rows",
+            warning_of(
+                name, found, where=place, expected="a time in every row", rule="headless-rows"
             ),
         )
     return ()

@@ -20,7 +20,7 @@ from stopflow.io.readers.labels import (
 )
 from stopflow.io.readers.recording import build_recording, named_apart
 from stopflow.io.workbook.headers import is_not_itself
-from stopflow.trace import FloatArray, Problem, Recording
+from stopflow.trace import FloatArray, Problem, Recording, note_of
 
 INDEX_NAMES = frozenset("index point points pointno no nr number n i frame scan row".split())
 SURROUNDINGS = frozenset(
@@ -86,14 +86,14 @@ def read_columns(
     is_last = times == [len(labels) - 1] and len(labels) > 1
     if times[0] > 0 and not is_last:
         before = ", ".join(_shown(labels, at) for at in range(times[0]))
-        remarks.append(Problem(name, f"{before}: left out", level="note", rule="left-out-columns"))
+        remarks.append(note_of(name, f"{before}: left out", rule="left-out-columns"))
     found: list[Recording] = []
     for place, following in zip(times, [*times[1:], len(labels)], strict=True):
         beside = range(place) if is_last else range(place + 1, following)
         signals, left_out = _signal_columns(labels, beside)
         if left_out:
             text = f"{', '.join(left_out)}: no signal; left out"
-            remarks.append(Problem(name, text, level="note", rule="no-signal"))
+            remarks.append(note_of(name, text, rule="no-signal"))
         if not signals:
             continue
         label = labels[place]

@@ -36,10 +36,6 @@ from stopflow.io.text import decode, split_lines, to_single_byte
 from stopflow.trace import Recording
 
 KEY = "columns"
-EXAMPLE: Final = (
-    "Time (ms),Absorbance\n0,0.7\n10,0.6435\n20,0.5933\n30,0.5488\n40,0.5094\n50,0.4744\n"
-)
-"""A whole file of this format."""
 LEAST_ROWS = 8
 """Rows without the header of a time that can be a trace."""
 

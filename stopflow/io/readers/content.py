@@ -101,9 +101,9 @@ def read_head(path: Path) -> Head:
     FormatError
         When it is no ordinary file or cannot be opened.
     """
-    data = read_beginning(path, most_bytes=LOOKED_AT, expected="a file")
+    data = read_beginning(path, most_bytes=LOOKED_AT)
     if _has_long_lines(data):
-        data = read_beginning(path, most_bytes=LOOKED_AT_WIDE, expected="a file")
+        data = read_beginning(path, most_bytes=LOOKED_AT_WIDE)
     return Head(name=path.name, data=data)
 
 

@@ -28,20 +28,9 @@ from stopflow.io.readers.labels import parse_label, require_time_unit, wavelengt
 from stopflow.io.readers.marks import Mark, first_line
 from stopflow.io.readers.recording import build_matrix
 from stopflow.io.text import decode, split_lines, to_single_byte
-from stopflow.trace import Problem, Recording
+from stopflow.trace import Recording, note_of, warning_of
 
 KEY = "diode-array"
-EXAMPLE: Final = (
-    "SPECTRA\n"
-    ",350,352.5,355\n"
-    "0,0.7,0.8,0.9\n"
-    "0.01,0.6435,0.7322,0.8208\n"
-    "0.02,0.5933,0.672,0.7506\n"
-    "0.03,0.5488,0.6186,0.6884\n"
-    "0.04,0.5094,0.5713,0.6331\n"
-    "0.05,0.4744,0.5293,0.5842\n"
-)
-"""A whole file of this format."""
 
 
 _FIRST = first_line("SPECTRA", needed=False)
@@ -91,14 +80,14 @@ def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, 
         across = _doubtful(matrix, name=name)
         found = "both axes could be wavelengths; times taken to run down the rows"
         expected = "Time (s) in the first cell"
-        notes.append(Problem(name, found, expected=expected, level="warning"))
+        notes.append(warning_of(name, found, expected=expected))
     wavelengths, time = (matrix.columns, matrix.rows) if across else (matrix.rows, matrix.columns)
     label = parse_label(matrix.corner)
     written = label.unit if label.is_time else ""
     unit_s = require_time_unit(written, time_unit=time_unit or "s", name=name)
     if not written and time_unit is None:
         expected = "Time (ms) in the first cell, or --time-unit, where they are not"
-        notes.append(Problem(name, "times taken as s", expected=expected, level="note"))
+        notes.append(note_of(name, "times taken as s", expected=expected))
     return (
         build_matrix(
             name=name,

@@ -34,30 +34,9 @@ from stopflow.io.readers.numbers import find_layout
 from stopflow.io.readers.recording import build_matrix, build_recording
 from stopflow.io.text import decode, split_lines, to_single_byte
 from stopflow.io.units import parse_time_unit
-from stopflow.trace import Problem, Recording
+from stopflow.trace import Problem, Recording, note_of, warning_of
 
 KEY = "jasco"
-EXAMPLE: Final = (
-    "TITLE\tan example\n"
-    "DATA TYPE\t\n"
-    "ORIGIN\tJASCO\n"
-    "SPECTROMETER/DATA SYSTEM\tV-550\n"
-    "XUNITS\tsec\n"
-    "YUNITS\tABSORBANCE\n"
-    "NPOINTS\t6\n"
-    "XYDATA\n"
-    "0\t0.7\t0.8\n"
-    "0.01\t0.6435\t0.7322\n"
-    "0.02\t0.5933\t0.672\n"
-    "0.03\t0.5488\t0.6186\n"
-    "0.04\t0.5094\t0.5713\n"
-    "0.05\t0.4744\t0.5293\n"
-    "\n"
-    "##### Extended Information\n"
-    "[Comments]\n"
-    "Sample\tx\n"
-)
-"""A whole file of this format."""
 MINUTE_S = 60.0
 MOST_DIGITS = 12
 """Of a count of points that is believed."""
@@ -132,7 +111,7 @@ def _fewer_rows(rows: int, values: Mapping[str, str], *, name: str) -> tuple[Pro
         return ()
     found = f"{rows} rows where NPOINTS says {counted}; the file may have been cut off"
     expected = "all of them; export it once more"
-    return (Problem(name, found, expected=expected, level="warning", rule="fewer-rows"),)
+    return (warning_of(name, found, expected=expected, rule="fewer-rows"),)
 
 
 def _scan(
@@ -151,7 +130,7 @@ def _scan(
     unit_s = parse_time_unit(values.get("ZUNITS", ""))
     found = "an interval scan, which states no unit for its times; taken as minutes"
     expected = "minutes, as Spectra Manager writes them"
-    remark = Problem(name, found, expected=expected, level="note")
+    remark = note_of(name, found, expected=expected)
     return build_matrix(
         name=name,
         source_format=KEY,

@@ -24,17 +24,9 @@ from stopflow.io.readers.marks import first_cell, whole_line
 from stopflow.io.readers.numbers import Layout
 from stopflow.io.readers.recording import build_recording
 from stopflow.io.text import decode, split_lines, to_single_byte
-from stopflow.trace import FloatArray, Problem, Recording
+from stopflow.trace import FloatArray, Recording, note_of, warning_of
 
 KEY = "kinetic-studio"
-EXAMPLE: Final = (
-    "File Info: an example,\n"
-    ",0,0.01,0.02,0.03,0.04,0.05\n"
-    "350,0.7,0.6435,0.5933,0.5488,0.5094,0.4744\n"
-    "352.5,0.8,0.7322,0.672,0.6186,0.5713,0.5293\n"
-    "end,\n"
-)
-"""A whole file of this format."""
 MARKS: Final = (first_cell("File Info:"), whole_line("end", weight=1.2))
 """How the format is told."""
 LATE_FRAMES_S = 1.0
@@ -70,23 +62,23 @@ def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, 
         if row is None or len(row) != len(time) + 1:
             expected = f"a wavelength and {len(time)} numbers, or end"
             shown = repr(line.strip()[:60])
-            raise FormatError(name, where=f"line {number}", found=shown, expected=expected)
+            raise FormatError(
+                name, where=f"line {number}", found=shown, expected=expected, rule="broken row"
+            )
         rows.append(row[0])
         values.append(row[1:])
     notes = []
     if below is None:
         found = 'no line "end," at the end; the file may have been cut off'
-        notes.append(Problem(name, found, expected="end,", level="warning"))
+        notes.append(warning_of(name, found, expected="end,"))
     elif any(map(layout.is_row, below)):
         found = 'another table below the line "end,"; not read'
         expected = "one table a file"
-        notes.append(Problem(name, found, expected=expected, level="warning", rule="second-table"))
+        notes.append(warning_of(name, found, expected=expected, rule="second-table"))
     if len(time) > 1 and time[-1] - time[0] > LATE_FRAMES_S:
         found = "a window longer than 1 s, whose frames may be labelled one step late"
         expected = "times as they stand are used"
-        notes.append(
-            Problem(name, found, where=f"line {axis + 1}", expected=expected, level="note")
-        )
+        notes.append(note_of(name, found, where=f"line {axis + 1}", expected=expected))
     wavelengths = [row if row is not None and known_wavelength(row) else nan for row in rows]
     return (
         build_recording(

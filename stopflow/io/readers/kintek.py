@@ -19,16 +19,6 @@ from stopflow.io.readers.marks import Mark
 from stopflow.trace import Recording
 
 KEY = "kintek"
-EXAMPLE: Final = (
-    "Time\t440.1410\tobs2\t\n"
-    "0\t0.7\t0.8\t\n"
-    "0.01\t0.6435\t0.7322\t\n"
-    "0.02\t0.5933\t0.672\t\n"
-    "0.03\t0.5488\t0.6186\t\n"
-    "0.04\t0.5094\t0.5713\t\n"
-    "0.05\t0.4744\t0.5293\t\n"
-)
-"""A whole file of this format."""
 
 
 def _has_header(head: Head) -> bool:

@@ -71,13 +71,13 @@ def missing(marks: Sequence[Mark], head: Head) -> str:
     return " and its ".join(needed[:2] or [mark.what for mark in lacking[:1]])
 
 
-def first_line(*texts: str, weight: float = 2 * OWN, needed: bool = True, what: str = "") -> Mark:
+def first_line(*texts: str, needed: bool = True, what: str = "") -> Mark:
     """Return the mark of a first line that is one of these, case, quotes and commas ignored."""
     words = tuple(text.upper() for text in texts)
     return Mark(
         what=what or f'first line "{texts[0]}"',
         has=lambda head: head.first.strip('"' + _ENDS).upper() in words,
-        weight=weight,
+        weight=2 * OWN,
         needed=needed,
         begins=words,
     )

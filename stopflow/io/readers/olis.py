@@ -23,12 +23,6 @@ from stopflow.io.text import decode, split_lines, to_single_byte
 from stopflow.trace import Recording
 
 KEY = "olis"
-EXAMPLE: Final = (
-    "OLIS-3D-ASCII,0,0.01,0.02,0.03,0.04,0.05\n"
-    "350,0.7,0.6435,0.5933,0.5488,0.5094,0.4744\n"
-    "352.5,0.8,0.7322,0.672,0.6186,0.5713,0.5293\n"
-)
-"""A whole file of this format."""
 MARKS: Final = (first_cell("OLIS-3D-ASCII"),)
 """How the format is told."""
 

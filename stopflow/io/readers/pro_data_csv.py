@@ -42,42 +42,9 @@ from stopflow.io.readers.marks import first_line, line_beginning, whole_line
 from stopflow.io.readers.numbers import Layout
 from stopflow.io.readers.recording import build_matrix, build_recording, named_apart
 from stopflow.io.text import decode, split_lines, to_single_byte
-from stopflow.trace import FloatArray, Problem, Recording
+from stopflow.trace import FloatArray, Problem, Recording, note_of
 
 KEY = "pro-data-csv"
-EXAMPLE: Final = (
-    "ProDataCSV\n"
-    "\n"
-    "Title: an example\n"
-    "\n"
-    "Remarks:\n"
-    "#Sample period: 1.00 ms\n"
-    "\n"
-    "Options:\n"
-    "\n"
-    "Available Dimensions:,2\n"
-    "Time,1000 time points over 10s,logarithmic\n"
-    "Wavelength,Wavelength: 350nm - 380nm\n"
-    "\n"
-    "Available Properties: ,1\n"
-    "Absorbance,Absorbance\n"
-    "\n"
-    "Data:\n"
-    "\n"
-    "Absorbance\n"
-    "Time,Wavelength\n"
-    ",350,352.5,355,\n"
-    "0,0.7,0.8,0.9\n"
-    "0.01,0.6435,0.7322,0.8208\n"
-    "0.02,0.5933,0.672,0.7506\n"
-    "0.03,0.5488,0.6186,0.6884\n"
-    "0.04,0.5094,0.5713,0.6331\n"
-    "0.05,0.4744,0.5293,0.5842\n"
-    "\n"
-    "History: \n"
-    "exported\n"
-)
-"""A whole file of this format."""
 MARKS: Final = (
     first_line("ProDataCSV"),
     line_beginning("Available Dimensions:", "Available Properties:", weight=1),
@@ -126,7 +93,7 @@ def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, 
     notes = [remark for item in properties for remark in item.notes]
     if empty and filled:
         found = f"{', '.join(empty)}: 0 throughout; not read"
-        notes.append(Problem(name, found, level="note", rule="zeros"))
+        notes.append(note_of(name, found, rule="zeros"))
     if not filled:
         raise FormatError(name, found="nothing but zeros", expected="signals")
     recordings = [
@@ -189,7 +156,9 @@ def _property(
     if not len(block.rows) or (end < len(lines) and cells.numbers(lines[end]) is not None):
         shown = repr(lines[end].strip()[:60]) if end < len(lines) else "the end of the file"
         expected = f"{layout.columns} numbers"
-        raise FormatError(name, where=f"line {end + 1}", found=shown, expected=expected)
+        raise FormatError(
+            name, where=f"line {end + 1}", found=shown, expected=expected, rule="broken row"
+        )
     item = _Property(
         name=title or "signal",
         push=push,

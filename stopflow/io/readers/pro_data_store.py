@@ -45,39 +45,9 @@ from stopflow.io.readers.marks import first_line, line_beginning, whole_line
 from stopflow.io.readers.numbers import Layout
 from stopflow.io.readers.recording import build_recording, named_apart
 from stopflow.io.text import decode, split_lines, to_single_byte
-from stopflow.trace import FloatArray, Problem, Recording
+from stopflow.trace import FloatArray, Problem, Recording, note_of
 
 KEY = "pro-data-store"
-EXAMPLE: Final = (
-    "ProDataStore\n"
-    "\n"
-    "Remarks:\n"
-    "2\n"
-    "#Sample period: 12.5 us\n"
-    "#Temperature: 25 C\n"
-    "0\n"
-    "Properties:\n"
-    "1\n"
-    "Absorbance\n"
-    "Dimensions:\n"
-    "2\n"
-    "Time -ovs -trigger \n"
-    "6\n"
-    "0,0.01,0.02,0.03,0.04,0.05\n"
-    "\n"
-    "Wavelength -iter\n"
-    "2\n"
-    "350,352.5\n"
-    "\n"
-    "0.7,0.6435,0.5933,0.5488,0.5094,0.4744\n"
-    "0.8,0.7322,0.672,0.6186,0.5713,0.5293\n"
-    "\n"
-    "History:\n"
-    "1\n"
-    "exported\n"
-    "0\n"
-)
-"""A whole file of this format."""
 MARKS: Final = (
     first_line("ProDataStore"),
     whole_line("Dimensions:", weight=1),
@@ -130,8 +100,9 @@ class _Lines:
         self.at += len(taken)
         return [line.strip() for line in taken]
 
-    def wrong(self, found: str, expected: str) -> FormatError:
-        return FormatError(self._name, where=f"line {self.at + 1}", found=found, expected=expected)
+    def wrong(self, found: str, expected: str, rule: str = "") -> FormatError:
+        where = f"line {self.at + 1}"
+        return FormatError(self._name, where=where, found=found, expected=expected, rule=rule)
 
 
 def parse(data: bytes, *, name: str, time_unit: str | None) -> tuple[Recording, ...]:
@@ -190,7 +161,7 @@ def _values(lines: _Lines, count: int) -> FloatArray:
     numbers = [_COMMA.number(cell, may_miss=True) for cell in cells]
     if len(numbers) != count or any(number is None for number in numbers):
         lines.at -= 1
-        raise lines.wrong(f"{len(cells)} cells", f"{count} numbers parted by commas")
+        raise lines.wrong(f"{len(cells)} cells", f"{count} numbers parted by commas", "broken row")
     return np.array(numbers, dtype=np.float64)
 
 
@@ -252,12 +223,12 @@ def _push(
     notes: list[Problem] = []
     if not filled.all():
         found = f"{label}: {(~filled).sum()} of {len(filled)} signals were not recorded; left out"
-        notes.append(Problem(name, found, level="note", rule="signals-missing"))
+        notes.append(note_of(name, found, rule="signals-missing"))
     values = values[filled]
     points = _recorded_points(values, time)
     if points < len(time):
         found = f"{label}: the last {len(time) - points} of {len(time)} points were not recorded"
-        notes.append(Problem(name, found + "; left out", level="note", rule="points-missing"))
+        notes.append(note_of(name, found + "; left out", rule="points-missing"))
     keys = [key for (key, _), keep in zip(signals, filled, strict=True) if keep]
     wavelengths = [dict(zip(axes, key, strict=True)).get("Wavelength", nan) for key in keys]
     return build_recording(

@@ -11,16 +11,11 @@ from stopflow.io.readers.recording import named_apart
 from stopflow.io.readers.table import READERS, Reader
 from stopflow.io.text import shown_name
 from stopflow.io.workbook.grid import Sheet, read_sheets
-from stopflow.trace import Problem, Recording
+from stopflow.trace import Recording, warning_of
 
 
 def read_recordings(path: Path, *, time_unit: str | None = None) -> tuple[Recording, ...]:
     """Read every push of a file, whatever its format.
-
-    Parameters
-    ----------
-    time_unit
-        Unit of time where the file says none.
 
     Raises
     ------
@@ -94,12 +89,12 @@ def parse_recordings(
     remarks = []
     if like:
         expected = f"that; it is read as {reader.short}"
-        remarks.append(Problem(name, like, expected=expected, level="warning"))
+        remarks.append(warning_of(name, like, expected=expected))
     zeros = len(data) - len(data.rstrip(b"\0"))
     if zeros > 1:  # one may be half of the last letter in UTF-16
         what = f"{zeros} bytes of zeros at the end, where a write that was interrupted leaves them"
         expected = "a whole file; what stood there is lost: copy or export it once more"
-        remarks.append(Problem(name, what, expected=expected, level="warning", rule="zero-bytes"))
+        remarks.append(warning_of(name, what, expected=expected, rule="zero-bytes"))
     return (replace(found[0], notes=(*found[0].notes, *remarks)), *found[1:])
 
 
@@ -111,7 +106,9 @@ def _named_format(error: FormatError, reader: Reader, like: str) -> FormatError:
         return error
     else:
         found, expected = error.found, f"{error.expected} (the file is read as {reader.short})"
-    return FormatError(error.file, where=error.where, found=found, expected=expected)
+    return FormatError(
+        error.file, where=error.where, found=found, expected=expected, rule=error.rule
+    )
 
 
 def read_sheet_traces(

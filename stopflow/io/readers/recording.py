@@ -7,7 +7,7 @@ from math import isfinite, nan
 import numpy as np
 
 from stopflow.errors import FormatError
-from stopflow.trace import FloatArray, Problem, Recording
+from stopflow.trace import FloatArray, Problem, Recording, note_of, warning_of
 
 SECONDS = 1.0
 
@@ -48,13 +48,7 @@ def build_recording(
         found = f"{missing} of {signals.size} values are no numbers; left out"
         notes = (
             *notes,
-            Problem(
-                name,
-                found,
-                expected="a number at every point",
-                level="warning",
-                rule="missing-values",
-            ),
+            warning_of(name, found, expected="a number at every point", rule="missing-values"),
         )
     return Recording(
         name=name,
@@ -94,7 +88,7 @@ def build_matrix(
     if values.shape != (len(wavelengths), len(time)):
         found = f"{values.shape[0]} x {values.shape[1]} values"
         expected = f"{len(wavelengths)} wavelengths x {len(time)} times"
-        raise FormatError(name, found=found, expected=expected)
+        raise FormatError(name, found=found, expected=expected, rule="size of a matrix")
     recorded = np.any((values != 0) & ~np.isnan(values), axis=1)
     remarks = list(notes)
     if not recorded.any():
@@ -102,7 +96,7 @@ def build_matrix(
     if not recorded.all():
         gone = wavelengths[~recorded]
         found = f"{len(gone)} of {len(recorded)} signals are 0 throughout ({ends(gone)} nm)"
-        remarks.append(Problem(name, found + "; left out", level="note", rule="zero-signals"))
+        remarks.append(note_of(name, found + "; left out", rule="zero-signals"))
     kept = wavelengths[recorded]
     return build_recording(
         name=name,

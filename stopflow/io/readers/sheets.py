@@ -39,7 +39,7 @@ from stopflow.io.readers.marks import Mark
 from stopflow.io.readers.recording import build_matrix
 from stopflow.io.workbook.grid import Cell, Sheet
 from stopflow.io.workbook.headers import bare_unit
-from stopflow.trace import FloatArray, Problem, Recording
+from stopflow.trace import FloatArray, Problem, Recording, note_of, warning_of
 
 KEY = "workbook"
 LEAST_ROWS = 8
@@ -207,20 +207,14 @@ def _read_block(
         return (_matrix(sheet, labels[0], values, waves, time_unit=time_unit),)
     columns = Columns(labels=labels, rows=values, alone_are_pushes=True)
     shown = f"{place}: {len(labels) - 1} columns beside {labels[0].text or 'the times'!r}"
-    notes.append(Problem(whole, f"{shown}, read as traces", level="note", rule="columns-read"))
+    notes.append(note_of(whole, f"{shown}, read as traces", rule="columns-read"))
     said = any(isfinite(wavelength_nm(label.text)) for label in labels[1:])
-    if len(waves) > 1 and all(map(isfinite, waves)) and not said and _is_one_way(waves):
+    one_way = waves in (sorted(waves), sorted(waves, reverse=True))
+    if len(waves) > 1 and all(map(isfinite, waves)) and not said and one_way:
         found = f"the headers {', '.join(f'{wave:g}' for wave in waves)}, taken for names of shots"
         expected = f"'{waves[0]:g} nm' and so on, where they are wavelengths"
         notes.append(
-            Problem(
-                whole,
-                found,
-                where=place,
-                expected=expected,
-                level="warning",
-                rule="headers-as-names",
-            )
+            warning_of(whole, found, where=place, expected=expected, rule="headers-as-names")
         )
     return tuple(
         replace(recording, name=sheet.book)
@@ -250,19 +244,10 @@ def _notes_below(sheet: Sheet, block: _TraceBlock) -> list[Problem]:
         raise FormatError(sheet.book, where=where, found=shown, expected=expected)
     found = f"another table from here on ({shown}); not read"
     return [
-        Problem(
-            sheet.book,
-            found,
-            where=where,
-            expected="one table a sheet",
-            level="warning",
-            rule="another-table",
+        warning_of(
+            sheet.book, found, where=where, expected="one table a sheet", rule="another-table"
         )
     ]
-
-
-def _is_one_way(values: list[float]) -> bool:
-    return values in (sorted(values), sorted(values, reverse=True))
 
 
 def _matrix(

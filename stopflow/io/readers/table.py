@@ -45,9 +45,6 @@ class Reader:
         What a content of this format has; see `stopflow.io.readers.marks`.
     parse
         None for workbooks, which are divided sheet by sheet.
-    example
-        The text of a small file: it is shown on a page of the documentation, and the tests read
-        it, whole and damaged.
     """
 
     noun: str
@@ -55,7 +52,6 @@ class Reader:
     time: str
     marks: tuple[Mark, ...]
     parse: Parse | None
-    example: str = ""
 
     @property
     def short(self) -> str:
@@ -67,14 +63,13 @@ _STATED, _SECONDS = "stated in the file", "seconds"
 
 
 def _text(module: Any, noun: str, endings: str, time: str) -> tuple[str, Reader]:
-    """Return the entry of a text format, whose module has a key, marks, a parser and an example."""
+    """Return the entry of a text format, whose module has a key, marks and a parser."""
     return module.KEY, Reader(
         noun=noun,
         endings=tuple(endings.split()),
         time=time,
         marks=module.MARKS,
         parse=module.parse,
-        example=module.EXAMPLE,
     )
 
 

@@ -24,21 +24,6 @@ from stopflow.io.readers.marks import Mark, line_beginning
 from stopflow.trace import Recording
 
 KEY = "uv-vis"
-EXAMPLE: Final = (
-    "Measurement Mode,Kinetics\n"
-    "Interval(s),0.5\n"
-    "Units,Absorbance\n"
-    "Operator,me\n"
-    "\n"
-    "Time(s),Absorbance\n"
-    "0,0.7\n"
-    "0.01,0.6435\n"
-    "0.02,0.5933\n"
-    "0.03,0.5488\n"
-    "0.04,0.5094\n"
-    "0.05,0.4744\n"
-)
-"""A whole file of this format."""
 _SETTINGS = ("Measurement Mode", '"Measurement Mode"', "Interval(", '"Interval(')
 LEAST_SETTINGS = 3
 

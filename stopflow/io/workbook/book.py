@@ -56,15 +56,7 @@ class BookReading:
 def read_book(
     path: Path, names: FileNames, *, sheets_of: Callable[[Path], list[Sheet]] = read_sheets
 ) -> BookReading:
-    """Read a workbook; whatever goes wrong inside it becomes a problem of this workbook.
-
-    Parameters
-    ----------
-    names
-        Files of the folder.
-    sheets_of
-        Reads the sheets of the workbook.
-    """
+    """Read a workbook; whatever goes wrong inside it becomes a problem of this workbook."""
     try:
         with guarded(path.name, expected=EXPECTED):
             return _parse_book(path, sheets_of(path), names)

@@ -27,8 +27,6 @@ class Choice:
     ----------
     column
         None when no column is one.
-    header
-        Its header.
     reason
         Why this column was chosen, in words, where its header alone does not say so.
     left
@@ -55,14 +53,8 @@ def choose_concentration(
 
     Parameters
     ----------
-    texts
-        Header of each column.
-    understood
-        Column -> header, of the columns that mean something.
     cells
         Column -> what stands in it, in the rows of files.
-    hidden
-        Hidden columns, which are chosen last.
     """
     found = _named(understood, cells)
     found.sort(key=lambda column: (column in hidden, understood[column].rank, column))

@@ -83,7 +83,7 @@ def join_conditions(
                     expected=expected,
                     level="warning",
                     topic="conditions",
-                    rule="several",
+                    rule=f"several of all files: {key}",
                 )
             )
         else:

@@ -19,13 +19,7 @@ class _Finding:
 
 @dataclass(slots=True, kw_only=True)
 class Findings:
-    """Collects what is found in one sheet.
-
-    Attributes
-    ----------
-    sheet
-        The sheet that the problems name.
-    """
+    """Collects what is found in one sheet."""
 
     sheet: Sheet
     _found: dict[tuple[object, ...], _Finding] = field(default_factory=dict)
@@ -46,8 +40,6 @@ class Findings:
 
         Parameters
         ----------
-        where, found, expected, level, topic
-            As of `Problem`.
         kind
             Findings of the same kind and level are one problem: the first, and how many more there
             are. ``""`` for a finding that stands alone.
@@ -69,13 +61,12 @@ class Findings:
     def problems(self) -> list[Problem]:
         """Return the problems, in the order in which the first of each kind was found."""
         return [
-            replace(item.problem, found=f"{item.problem.found}{_more(item.count)}{item.tail}")
+            replace(
+                item.problem,
+                found=item.problem.found + and_more(item.count - 1, "more like it") + item.tail,
+            )
             for item in self._found.values()
         ]
 
     def __bool__(self) -> bool:
         return bool(self._found)
-
-
-def _more(count: int) -> str:
-    return and_more(count - 1, "more like it")

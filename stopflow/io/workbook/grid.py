@@ -4,14 +4,20 @@ The content of a file decides its format, not its ending: a CSV that was renamed
 Text is read here; every other format is read in a process of its own (`reader_process`).
 """
 
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 from pathlib import Path
 
+from stopflow.errors import FormatError
 from stopflow.io.guard import guarded, read_bytes, unreadable
-from stopflow.io.workbook.cells import Cell, column_letters
+from stopflow.io.text import decode, split_lines, to_single_byte
+from stopflow.io.workbook.cells import Cell, column_letters, require_size, to_cell
 from stopflow.io.workbook.reader_process import EXPECTED, READER
-from stopflow.io.workbook.text_table import parse_text_table
 from stopflow.trace import Level, Problem, Topic
 
 ENDINGS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".csv", ".tsv")
@@ -19,6 +25,12 @@ ENDINGS = (".xlsx", ".xlsm", ".xls", ".xlsb", ".ods", ".csv", ".tsv")
 MOST_BYTES = 64_000_000
 """Bytes of a workbook; those of a lab have some 10,000."""
 
+MOST_CSV_BYTES = 32_000_000
+"""Bytes of a text file."""
+
+_DELIMITERS = "\t;,"
+_LOOKED_AT = 50_000
+_QUOTED = re.compile(r'"[^"]*"')
 _ZIP = b"PK\x03\x04"
 _OLE = b"\xd0\xcf\x11\xe0"
 
@@ -135,7 +147,35 @@ def read_sheets(path: Path) -> list[Sheet]:
             ]
         if path.suffix.casefold() not in (".csv", ".tsv") and b"\0" in data[:64]:
             raise unreadable(book, "its content is neither a workbook nor text", expected=EXPECTED)
-        table = parse_text_table(data, book=book)
-        return [
-            Sheet(book=book, name="", rows=table.rows, lines=table.lines, delimiter=table.delimiter)
-        ]
+        return [_parse_text(data, book=book)]
+
+
+def _parse_text(data: bytes, *, book: str) -> Sheet:
+    """Parse a text file whose cells are separated by TABs, semicolons or commas."""
+    if len(data) > MOST_CSV_BYTES:
+        found = f"a text file of {len(data) / 1e6:.0f} MB"
+        raise FormatError(book, found=found, expected=f"at most {MOST_CSV_BYTES / 1e6:.0f} MB")
+    text = decode(to_single_byte(data))
+    shown = [_QUOTED.sub("", line) for line in split_lines(text[:_LOOKED_AT])]
+    delimiter = max(_DELIMITERS, key=lambda sign: _regularity(shown, sign))
+    rows: list[tuple[Cell, ...]] = []
+    lines, line, width = [], 1, 0
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        for row in reader:
+            rows.append(tuple(map(to_cell, row)))
+            lines.append(line)
+            line = reader.line_num + 1
+            width = max(width, len(row))
+            require_size(book, "", rows=len(rows), columns=width)
+    except csv.Error as error:
+        raise FormatError(
+            book, where=f"line {line}", found=str(error), expected="a table of text"
+        ) from error
+    return Sheet(book=book, name="", rows=tuple(rows), lines=tuple(lines), delimiter=delimiter)
+
+
+def _regularity(lines: Iterable[str], delimiter: str) -> int:
+    """Return how many lines have the same number of a delimiter, which must not be zero."""
+    counts = Counter(line.count(delimiter) for line in lines)
+    return max((number for count, number in counts.items() if count), default=0)

@@ -2,16 +2,18 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from stopflow.io.guard import SHOWN
+from stopflow.io.units import find_scale
 from stopflow.io.workbook.cells import Cell
 from stopflow.io.workbook.findings import Findings
 from stopflow.io.workbook.grid import Sheet
-from stopflow.io.workbook.headers import Header, fold_name
+from stopflow.io.workbook.headers import Header, bare_unit, fold_name
 from stopflow.io.workbook.layout import UNIT_NAMES, Head
 from stopflow.io.workbook.names import FileNames, as_text, file_key
-from stopflow.io.workbook.values import COUNTS, Entry, ValueReader
+from stopflow.io.workbook.values import COUNTS, Entry, ValueReader, parse_cell
+from stopflow.io.workbook.vocabulary import QUANTITIES
 from stopflow.trace import Level
 
 LONGEST_NAME = 255
@@ -190,3 +192,32 @@ class RowReader:
             place = self.sheet.column_place(column)
             extra[place if not header or header in extra else header] = as_text(cell)
         return extra
+
+
+def settle_units(reader: RowReader, numbers: Sequence[int]) -> None:
+    """Settle the unit of the columns whose header and some of whose cells have none.
+
+    Where the other cells agree, theirs is that of the whole column; where not, a bare number has
+    none and is not used, unless it is 0.
+    """
+    for key, (column, header) in list(reader.chosen.items()):
+        if not QUANTITIES[key].assumed or header.unit:
+            continue
+        units, is_bare = _units(reader, numbers, column, header)
+        scales = {find_scale(QUANTITIES[key].units or {}, bare_unit(unit)) for unit in units}
+        if is_bare and len(scales) > 1:
+            reader.values.several_units.add(key)
+        elif is_bare and scales and None not in scales:
+            header = replace(header, scale=scales.pop(), unit=units[0])
+            reader.chosen = {**reader.chosen, key: (column, header)}
+            reader.unit_of_others.add(key)
+
+
+def _units(
+    reader: RowReader, numbers: Sequence[int], column: int, header: Header
+) -> tuple[list[str], bool]:
+    """Return the units that stand in a column, and whether a number other than 0 has none."""
+    rows = [reader.sheet.rows[number] for number in numbers]
+    cells = [reader.with_unit(row, header, column) for row in rows if column < len(row)]
+    read = [found for cell in cells if cell != "" and (found := parse_cell(cell, counts=False))]
+    return [unit for _, unit in read if unit], any(value and not unit for value, unit in read)

@@ -75,10 +75,6 @@ def read_statements(
         Number of a row -> the conditions in it.
     of_files
         Numbers of the rows of files, sorted.
-    values
-        Of the first table; takes what is found.
-    head_row
-        Number of the row of its header.
     """
     blocks: dict[int, list[tuple[int, Condition]]] = {}
     for number in sorted(lines):
@@ -161,7 +157,12 @@ def _read_statement(
         shown = ", ".join(repr(statement.shown) for statement in read)
         expected = f"one {QUANTITIES[read[0].quantity].meaning} beside the table; none is used"
         values.findings.add(
-            read[0].entry.place, shown, expected, "warning", rule="several", topic="conditions"
+            read[0].entry.place,
+            shown,
+            expected,
+            "warning",
+            rule=f"several: {read[0].quantity}",
+            topic="conditions",
         )
         return None
     return read[-1] if read else None

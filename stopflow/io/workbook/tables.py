@@ -11,7 +11,6 @@ from itertools import pairwise
 
 from stopflow.errors import and_more
 from stopflow.io.workbook.cells import Cell
-from stopflow.io.workbook.column_units import settle_units
 from stopflow.io.workbook.concentrations import Choice, choose_concentration
 from stopflow.io.workbook.conditions import Condition, parse_conditions, parse_title
 from stopflow.io.workbook.decimal_signs import DecimalSign, sign_of_cells
@@ -21,7 +20,7 @@ from stopflow.io.workbook.headers import fold_name
 from stopflow.io.workbook.layout import Head, find_heads, fits
 from stopflow.io.workbook.names import FileNames, as_text
 from stopflow.io.workbook.remarks import remark_on_columns, remark_on_mixing, remark_on_names
-from stopflow.io.workbook.rows import RowReader, SheetRow
+from stopflow.io.workbook.rows import RowReader, SheetRow, settle_units
 from stopflow.io.workbook.statements import (
     Statement,
     conditions_of_line,

@@ -102,17 +102,7 @@ class ValueReader:
     decimal_sign: DecimalSign = DecimalSign.UNKNOWN
 
     def read(self, key: str, header: Header, cell: Cell, *, place: str) -> Entry | None:
-        """Return the value of a cell; None when it is empty or cannot be used.
-
-        Parameters
-        ----------
-        key
-            Of `QUANTITIES`.
-        header
-            Of the column, with its unit.
-        place
-            Where the cell is.
-        """
+        """Return the value of a cell; None when it is empty or cannot be used."""
         if isinstance(cell, str) and cell.casefold() in EMPTY_WORDS | SAME_AS_ABOVE:
             return None
         self.filled.add(key)

@@ -19,7 +19,7 @@ from stopflow.io.workbook.rows import SheetRow
 from stopflow.io.workbook.tables import SheetTable
 from stopflow.io.workbook.values import Entry
 from stopflow.io.workbook.vocabulary import QUANTITIES
-from stopflow.trace import Level, Problem
+from stopflow.trace import Level, Problem, note_of, warning_of
 
 TRUTH = "truth.csv"
 
@@ -65,8 +65,6 @@ def read_workbooks(
         Names of the trace files that the rows may be of.
     paths
         The workbooks and text tables; None: those whose endings say so.
-    sheets_of
-        Reads the sheets of one.
     """
     names = FileNames(files)
     tables: list[SheetTable] = []
@@ -149,7 +147,7 @@ def _missing(
         if own is None:
             expected = f"{book.name} with the columns Filename and {book.column}"
             found = f"no workbook with a column for the {meaning}"
-            problems.append(Problem(book.name, found, expected=expected, level="note"))
+            problems.append(note_of(book.name, found, expected=expected))
         elif any(table.sheet.book == own for table in tables):
             expected = f"a column such as {book.column}"
             found = f"no column for the {meaning}"
@@ -167,13 +165,12 @@ def _equal(first: Entry, second: Entry) -> bool:
 
 
 def _disagreement(row: SheetRow, quantity: str, *, kept: Entry, other: Entry) -> Problem:
-    return Problem(
+    return warning_of(
         row.book,
         f"{QUANTITIES[quantity].meaning} {other.value} of {row.file!r}, elsewhere {kept.value}",
         where=other.place,
         expected=f"one value; that of {kept.place} is used",
-        level="warning",
-        rule="rows-differ",
+        rule=f"rows-differ: {quantity}",
         topic="conditions",
     )
 

@@ -1,5 +1,8 @@
 """The two workbooks of an experiment folder, written; the same values give the same bytes."""
 
+import io
+import re
+import zipfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -7,14 +10,17 @@ from pathlib import Path
 from openpyxl import Workbook
 
 from stopflow.errors import SettingsError
-from stopflow.io.units import TIME, Scale, parse_quantity, parse_time_unit
+from stopflow.io.atomic import replacing_file
+from stopflow.io.units import Scale, parse_quantity
 from stopflow.io.workbook.book import BOOKS
 from stopflow.io.workbook.cells import Cell
-from stopflow.io.workbook.file import save_workbook
 from stopflow.io.workbook.headers import parse_header
 from stopflow.trace import Shot
 
 _DIGITS = 12
+_FIXED_DATE = b"2000-01-01T00:00:00Z"
+_FIXED_ZIP_DATE = (2000, 1, 1, 0, 0, 0)
+_DATE = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 _Column = tuple[str, Callable[[Shot], float | str | None]]
 
@@ -23,33 +29,24 @@ def write_workbooks(
     folder: Path,
     shots: Sequence[Shot],
     *,
-    time_unit: str = "ms",
     concentration_header: str = "[S] (µM)",
 ) -> None:
     """Write ``start_values.XLSX`` and ``Extended_Dataset.XLSX`` of an experiment.
 
-    What a shot does not say leaves its cell empty. Of the conditions only columns in which some
-    shot has a value are written; `Conditions.extra` gives a column for each of its keys.
+    Start times are in ms. What a shot does not say leaves its cell empty. Of the conditions only
+    columns in which some shot has a value are written; `Conditions.extra` gives a column for each
+    of its keys.
 
     Parameters
     ----------
-    folder
-        Where to; existing workbooks are replaced whole.
-    shots
-        In the order of the rows.
-    time_unit
-        Of the start times: that of the files.
     concentration_header
         Header of the concentrations, with the unit they are written in.
 
     Raises
     ------
     SettingsError
-        When `time_unit` is not a unit of time or `concentration_header` has no unit.
+        When `concentration_header` has no unit.
     """
-    unit_s = parse_time_unit(time_unit)
-    if unit_s is None:
-        raise SettingsError("time_unit", time_unit, valid=TIME)
     concentration = parse_header(concentration_header)
     if concentration is None or concentration.scale is None:
         valid = "a header such as '[S] (µM)'"
@@ -57,7 +54,7 @@ def write_workbooks(
     starts, rates = BOOKS
     start: list[_Column] = [
         ("Filename", lambda shot: shot.file),
-        (starts.column, lambda shot: _in_unit(shot.start_s, Scale(unit_s))),
+        (starts.column, lambda shot: _in_unit(shot.start_s, Scale(1e-3))),
     ]
     _write_book(folder / starts.name, starts.sheet, start, shots)
     columns = [
@@ -121,4 +118,20 @@ def _write_book(path: Path, sheet: str, columns: Sequence[_Column], shots: Seque
     worksheet.append([header for header, _ in columns])
     for shot in shots:
         worksheet.append([value(shot) for _, value in columns])
-    save_workbook(workbook, path)
+    raw = io.BytesIO()
+    workbook.save(raw)
+    with replacing_file(path) as beside:
+        beside.write_bytes(_without_dates(raw))
+
+
+def _without_dates(raw: io.BytesIO) -> bytes:
+    """Set the dates of the properties and of the entries of the archive."""
+    fixed = io.BytesIO()
+    with zipfile.ZipFile(raw) as source, zipfile.ZipFile(fixed, "w") as target:
+        for name in source.namelist():
+            content = source.read(name)
+            if name == "docProps/core.xml":
+                content = _DATE.sub(_FIXED_DATE, content)
+            entry = zipfile.ZipInfo(name, date_time=_FIXED_ZIP_DATE)
+            target.writestr(entry, content, compress_type=zipfile.ZIP_DEFLATED)
+    return fixed.getvalue()

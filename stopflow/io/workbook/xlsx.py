@@ -26,8 +26,6 @@ def read_worksheet(values: Worksheet, formulas: Worksheet | None) -> Grid:
 
     Parameters
     ----------
-    values
-        The sheet with the values stored in it.
     formulas
         The same sheet with its formulas; None when it has none.
     """

@@ -6,6 +6,7 @@ that of the processes that it starts. The ratios are medians over rounds, each o
 case once.
 """
 
+import multiprocessing
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -71,7 +72,6 @@ def bench_ingest(
     size: LabSize | None = None,
     workers: int = 0,
     rounds: int = 3,
-    seed: int = 0,
     progress: Progress = silent,
 ) -> list[dict[str, Any]]:
     """Measure the plain script, the ingest without and with its reports, and the phases.
@@ -92,7 +92,9 @@ def bench_ingest(
     """
     with TemporaryDirectory(prefix="stopflow-bench-") as made:
         lab, out = Path(made, "lab"), Path(made, "results")
-        _write(lab, size or LabSize(), seed=seed)
+        size = size or LabSize()
+        spec = LabSpec(folders=size.folders, traces=size.traces, points=size.points)
+        write_lab(lab, spec=spec, seed=0)
         costs: dict[str, list[Cost]] = {case: [] for case in CASES}
         for number in range(rounds):
             for place, (case, work) in enumerate(CASES.items()):
@@ -110,22 +112,21 @@ def bench_ingest(
         ]
 
 
-def _write(lab: Path, size: LabSize, *, seed: int) -> None:
-    spec = LabSpec(folders=size.folders, traces=size.traces, points=size.points)
-    write_lab(lab, spec=spec, seed=seed)
-
-
 def _measured(work: Work, lab: Path, out: Path, workers: int) -> Cost:
     with one_blas_thread(), worker_processes(1) as pool:
-        return pool.submit(_timed, work, lab, out, workers).result()
+        return pool.submit(timed, work, lab, out, workers).result()
 
 
-def _timed(work: Work, lab: Path, out: Path, workers: int) -> Cost:
-    cpu_s, wall_s = _cpu_s(), perf_counter()
+def timed(work: Work, lab: Path, out: Path, workers: int) -> Cost:
+    """Measure a case in this process, with all processes that it has started."""
+    cpu_s, begun_s = _cpu_s(), perf_counter()
     found = work(lab, out, workers)
+    wall_s = perf_counter() - begun_s
+    for process in multiprocessing.active_children():  # one that was dismissed may still work
+        process.join()
     return Cost(
         cpu_s=_cpu_s() - cpu_s,
-        wall_s=perf_counter() - wall_s,
+        wall_s=wall_s,
         peak_bytes=max(peak_bytes(), _largest_child()),
         log_errors=_log_errors(found, lab),
     )

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from stopflow import __version__
 from stopflow.errors import StopflowError
 from stopflow.frames import Columns, build_columns, further_names
 from stopflow.kinetics.analysis import (
@@ -23,13 +24,12 @@ from stopflow.kinetics.analysis import (
 )
 from stopflow.kinetics.settings import AnalysisSettings
 from stopflow.pipeline.barriers import analyse_across
-from stopflow.pipeline.lab.jobs import code_digest
+from stopflow.pipeline.lab.jobs import code_digest, library_versions
 from stopflow.pipeline.lab.kept import keeping_results, stored_results
 from stopflow.pipeline.lab.packing import unpack
-from stopflow.pipeline.lab.provenance import list_notes, list_problems
 from stopflow.pipeline.lab.reading import FolderReading, FolderResult
-from stopflow.store import DatasetWriter
-from stopflow.trace import Problem
+from stopflow.store import LAB, DatasetWriter
+from stopflow.trace import Problem, note_of
 
 TrueRates = Mapping[tuple[str, str], float]
 """True rates of a simulated lab in 1/s by (experiment, file)."""
@@ -67,21 +67,13 @@ def gather_folders(
     *,
     done: Callable[[FolderResult], None],
 ) -> GatheredFolders:
-    """Write traces, results and cuts of the folders as they come.
-
-    Parameters
-    ----------
-    place
-        The folder that the writer writes into.
-    done
-        Told of every folder when it is written.
-    """
+    """Write traces, results and cuts of the folders as they come."""
     gathered = GatheredFolders()
-    with keeping_results(place, settings) as keeper, writer.table("cuts") as cuts:
+    with keeping_results(place, settings) as keep, writer.table("cuts") as cuts:
         for reading in readings:
             result = _opened(reading)
             gathered.places.append(writer.add_traces(reading.traces, result.traces))
-            keeper.keep(reading)
+            keep(reading)
             cuts.write(result.cuts)
             gathered.further |= dict.fromkeys(further_names("shots", result.shots))
             gathered.results.append(result.light())
@@ -98,13 +90,7 @@ def compare_folders(
     true: TrueRates,
     further: Sequence[Problem],
 ) -> None:
-    """Compare the experiments with each other and write the other tables of the dataset.
-
-    Parameters
-    ----------
-    further
-        Problems that belong to no folder.
-    """
+    """Compare the experiments with each other and write the other tables of the dataset."""
     lab, failed = analyse_across([result.analysis for result in gathered.results], settings)
     _write_shots(gathered, lab, writer, place, true=true)
     with writer.table("conditions") as conditions:
@@ -158,3 +144,37 @@ def _opened(reading: FolderReading) -> FolderResult:
             "a worker of the cluster has another version of stopflow; install the same on all"
         )
     return reading.opened or cast("FolderResult", unpack(reading.packed))
+
+
+def list_problems(results: Sequence[FolderResult]) -> list[Problem]:
+    """List what was found in the folders."""
+    return [problem for result in results for problem in result.problems]
+
+
+def list_notes(results: Sequence[FolderResult]) -> list[Problem]:
+    """List what was decided in the folders, and columns of workbooks that are named like ours."""
+    shadowed = [problem for result in results for problem in result.shadowed]
+    return shadowed + [
+        note_of("", note, experiment=result.name)
+        for result in results
+        for note in result.analysis.notes
+    ]
+
+
+def build_provenance(
+    results: Sequence[FolderResult],
+    settings: Mapping[str, Any],
+    *,
+    command: str,
+    lab: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Describe how the dataset was made, and of which lab."""
+    return {
+        "version": __version__,
+        "command": command,
+        LAB: lab,
+        "settings": settings,
+        "libraries": dict(library_versions()),
+        "left_out": [shot for result in results for shot in result.left_out],
+        "decisions": {result.name: result.decisions for result in results if result.decisions},
+    }

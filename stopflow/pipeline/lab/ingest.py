@@ -74,7 +74,7 @@ class IngestSettings:
     def __post_init__(self) -> None:
         parse_channel(self.channel)
         require_wavelength(self.wavelength_nm)
-        require_whole("workers", self.workers, low=0)
+        require_whole("workers", self.workers)
         require_time_unit(self.time_unit)
 
 
@@ -98,14 +98,6 @@ USUAL = Execution()
 Hear = Callable[["FolderResult"], None]
 
 
-def unheard(_result: "FolderResult") -> None:
-    """Do nothing with a folder that is done."""
-
-
-def unprepared(_folders: int) -> None:
-    """Prepare nothing for what comes after."""
-
-
 def ingest_settings(config: Path | None = None, **options: Any) -> IngestSettings:
     """Compose the settings from a TOML file and options; an option that is None leaves it be."""
     values = read_config(config) if config else {}
@@ -125,9 +117,8 @@ def ingest(
     out: Path,
     settings: IngestSettings,
     execution: Execution = USUAL,
-    command: str = "",
     progress: Progress = silent,
-    hear: Hear = unheard,
+    hear: Hear = lambda _result: None,
 ) -> Dataset:
     """Read, trim, fit and judge every experiment below `root`; leave a dataset in `out`.
 
@@ -151,7 +142,6 @@ def ingest(
             settings=settings,
             out=out,
             execution=execution,
-            command=command,
             progress=progress,
             hear=hear,
         )
@@ -167,8 +157,8 @@ def write_dataset(
     execution: Execution = USUAL,
     command: str = "",
     progress: Progress = silent,
-    hear: Hear = unheard,
-    begin: Callable[[int], None] = unprepared,
+    hear: Hear = lambda _result: None,
+    begin: Callable[[int], None] = lambda _folders: None,
 ) -> bool:
     """Write the dataset of `root` into the empty folder `place`; it is to replace the one in `out`.
 
@@ -208,9 +198,8 @@ def write_dataset(
     with open_workers(processes=processes, cluster=execution.cluster) as workers:
         fitted = workers.map_in_order(do_job, left)
         # Loaded while the workers load what they need.
-        from stopflow.pipeline.lab.gather import compare_folders, gather_folders
+        from stopflow.pipeline.lab.gather import build_provenance, compare_folders, gather_folders
         from stopflow.pipeline.lab.kept import earlier_results
-        from stopflow.pipeline.lab.provenance import build_provenance
 
         if not execution.fresh:
             carry_parts(out, place)
@@ -222,11 +211,11 @@ def write_dataset(
 
         with writing_into(place) as writer:
             with (
-                earlier_results(out, wanted=len(left) < len(jobs)) as kept,
+                earlier_results(out, wanted=len(left) < len(jobs)) as find,
                 ThreadPoolExecutor(os.cpu_count() or 1) as threads,
             ):
                 found = Workers(executor=threads, at_once=AHEAD).map_in_order(
-                    kept.find, [key for key in keys if key is not None]
+                    find, [key for key in keys if key is not None]
                 )
                 readings = _read_all(jobs, keys, found, fitted)
                 gathered = gather_folders(readings, writer, place, settings.analysis, done=done)

@@ -7,8 +7,9 @@ that does not fit means that the folder is done again. So is a folder in which s
 for the failure may have been of the moment; its entry serves to merge datasets alone.
 """
 
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 from zipfile import ZipFile, ZipInfo
@@ -28,48 +29,19 @@ ONCE: Final = "once-"
 """Before the key of a folder that the next ingest does again."""
 
 
-class ResultsKeeper:
-    """Writes the results of the folders into a dataset; made by `keeping_results`."""
-
-    def __init__(self, archive: ZipFile) -> None:
-        self._archive = archive
-
-    def keep(self, reading: FolderReading) -> None:
-        """Keep the result of a folder."""
-        name = reading.key if reading.lasting else f"{ONCE}{reading.key}"
-        self._archive.writestr(ZipInfo(name), reading.packed)
-
-
-class EarlierResults:
-    """The results that an earlier dataset keeps; made by `earlier_results`."""
-
-    def __init__(self, archive: ZipFile | None = None, dataset: Dataset | None = None) -> None:
-        self._archive = archive
-        self._traces = None if dataset is None else ExperimentTraces(dataset)
-
-    def find(self, key: str) -> FolderReading | None:
-        """Return the folder with this key as it was done before; None where it is damaged."""
-        if self._archive is None or self._traces is None:
-            return None
-        try:
-            packed = self._archive.read(key)
-            opened = unpack(packed)
-            traces = self._traces.find(opened)
-        except (StopflowError, *DAMAGED):
-            return None
-        if traces is None:
-            return None
-        return FolderReading(
-            key=key, code=code_digest(), packed=packed, lasting=True, traces=traces, opened=opened
-        )
-
-
 @contextmanager
-def keeping_results(folder: Path, settings: AnalysisSettings) -> Iterator[ResultsKeeper]:
-    """Yield a keeper that writes into the folder of a dataset."""
+def keeping_results(
+    folder: Path, settings: AnalysisSettings
+) -> Iterator[Callable[[FolderReading], None]]:
+    """Yield what keeps the result of a folder in the dataset in `folder`."""
     with ZipFile(folder / KEPT, "w") as archive:
         archive.writestr(ZipInfo(SETTINGS), pack(settings))
-        yield ResultsKeeper(archive)
+
+        def keep(reading: FolderReading) -> None:
+            name = reading.key if reading.lasting else f"{ONCE}{reading.key}"
+            archive.writestr(ZipInfo(name), reading.packed)
+
+        yield keep
 
 
 def kept_settings(folder: Path) -> AnalysisSettings:
@@ -134,23 +106,34 @@ def stored_results(folder: Path) -> Iterator[FolderResult]:
 
 
 @contextmanager
-def earlier_results(folder: Path, *, wanted: bool = True) -> Iterator[EarlierResults]:
-    """Yield what the dataset in `folder` keeps; nothing where there is none, or it is damaged.
+def earlier_results(
+    folder: Path, *, wanted: bool = True
+) -> Iterator[Callable[[str], FolderReading | None]]:
+    """Yield what finds a folder by its key as the dataset in `folder` keeps it; None for damaged.
 
     Nothing of the dataset stays open at the end, so that it can be moved.
     """
+    find: Callable[[str], FolderReading | None] = dict[str, FolderReading]().get
     with ExitStack() as stack:
-        yield _opened(folder, stack) if wanted else EarlierResults()
+        if wanted:
+            with suppress(StopflowError, *DAMAGED):
+                traces = ExperimentTraces(load_dataset(folder))
+                find = partial(_find, stack.enter_context(ZipFile(folder / KEPT)), traces)
+        yield find
 
 
-def _opened(folder: Path, stack: ExitStack) -> EarlierResults:
-    if not (folder / KEPT).is_file():
-        return EarlierResults()
+def _find(archive: ZipFile, stored: "ExperimentTraces", key: str) -> FolderReading | None:
     try:
-        dataset = load_dataset(folder)
-        return EarlierResults(stack.enter_context(ZipFile(folder / KEPT)), dataset)
+        packed = archive.read(key)
+        opened = unpack(packed)
+        traces = stored.find(opened)
     except (StopflowError, *DAMAGED):
-        return EarlierResults()
+        return None
+    if traces is None:
+        return None
+    return FolderReading(
+        key=key, code=code_digest(), packed=packed, lasting=True, traces=traces, opened=opened
+    )
 
 
 class ExperimentTraces:

@@ -16,9 +16,14 @@ import numpy as np
 from stopflow.errors import StopflowError
 from stopflow.io.results import Lab, join_labs
 from stopflow.io.switch import switching
-from stopflow.pipeline.lab.gather import compare_folders, gather_folders
+from stopflow.pipeline.lab.gather import (
+    build_provenance,
+    compare_folders,
+    gather_folders,
+    list_notes,
+    list_problems,
+)
 from stopflow.pipeline.lab.kept import kept_results, kept_settings
-from stopflow.pipeline.lab.provenance import build_provenance, list_notes, list_problems
 from stopflow.pipeline.lab.reading import FolderReading, FolderResult
 from stopflow.pipeline.progress import Progress, silent
 from stopflow.store import REPLACEABLE, Dataset, lab_of, load_dataset, writing_into

@@ -12,23 +12,27 @@ from math import isnan, nan
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from stopflow.columns import foreign_name
 from stopflow.frames import Columns, build_columns
 from stopflow.io.decisions import load_decisions
 from stopflow.io.sorting import DECISIONS
 from stopflow.io.text import shown_name
 from stopflow.kinetics.analysis import ExperimentAnalysis, cut_rows, own_law, shot_rows
+from stopflow.kinetics.many.spectrum import fit_spectrum
 from stopflow.kinetics.verdicts.light import lighten
 from stopflow.pipeline.barriers import read_and_analyse
 from stopflow.pipeline.lab.jobs import FolderJob, code_digest, file_hashes, job_key
 from stopflow.pipeline.lab.packing import pack
-from stopflow.pipeline.lab.shared_rates import NONE, shared_rates
 from stopflow.schema import COLUMNS, STORAGE_COLUMNS
 from stopflow.seal import trace_digests
-from stopflow.trace import Experiment, Problem, Trace
+from stopflow.trace import Experiment, Problem, Shot, Trace, note_of
 
 NOT_OF_A_FOLDER: Final = {**dict.fromkeys(STORAGE_COLUMNS, 0), "k_true_per_s": nan}
 """Columns of a shot that are filled when the dataset is written."""
+SHARED_COLUMNS: Final = ("k_shared_per_s", "k_shared_stderr_per_s")
+NO_SHARED: Final = dict.fromkeys(SHARED_COLUMNS, nan)
 OWN_NAMES: Final = frozenset(name.casefold() for name in COLUMNS)
 
 
@@ -122,14 +126,14 @@ def do_folder(job: FolderJob) -> FolderReading:
     experiment, analysis = read_and_analyse(
         job.folder, name=job.name, reading=job.options, settings=job.settings
     )
-    shared = shared_rates(experiment, analysis)
+    shared = _shared_rates(experiment, analysis)
     unknown = _unknown_laws(experiment)
     said = {problem.found for problem in unknown}
     analysis = replace(analysis, notes=tuple(note for note in analysis.notes if note not in said))
     own = [
         {
             "sha256": sha256.get(shot.source or shot.file, ""),
-            **shared.get(shot.file, NONE),
+            **shared.get(shot.file, NO_SHARED),
             "end_source": "decision" if shot.end_s is not None else "",
             "law_source": "decision" if shot.law and not own_law(shot, "")[1] else "",
             **NOT_OF_A_FOLDER,
@@ -194,15 +198,49 @@ def _headline(analysis: ExperimentAnalysis) -> str:
 def _shadowed(experiment: Experiment) -> list[Problem]:
     """Note the columns of workbooks that are named like ours; they are kept apart."""
     return [
-        Problem(
+        note_of(
             "",
             f"the workbook's column '{header}' is named like a column of the results; it is "
             f"kept as '{foreign_name(header)}' and changes nothing",
             experiment=experiment.name,
-            level="note",
         )
         for header in dict.fromkeys(
             name for shot in experiment.shots for name in shot.conditions.extra
         )
         if header.strip().casefold() in OWN_NAMES
     ]
+
+
+def _shared_rates(
+    experiment: Experiment, analysis: ExperimentAnalysis
+) -> dict[str, Mapping[str, float]]:
+    """Fit the channels of every push that has several: file -> the two columns.
+
+    The fit begins where the last of its channels begins. Pushes with one channel are left out.
+    """
+    pushes: dict[str, list[tuple[Shot, float]]] = {}
+    for shot, judged in zip(experiment.shots, analysis.shots, strict=True):
+        if shot.until_end is not None and judged.shot.result is not None:
+            pushes.setdefault(shot.file, []).append((shot, judged.shot.result.fit.start_s))
+    return {
+        file: _fit_shared(members, analysis.law)
+        for file, members in pushes.items()
+        if len(members) > 1
+    }
+
+
+def _fit_shared(members: list[tuple[Shot, float]], law: str) -> Mapping[str, float]:
+    traces = [trace for shot, _ in members if (trace := shot.until_end) is not None]
+    time_s = traces[0].time_s
+    if any(not np.array_equal(trace.time_s, time_s) for trace in traces):
+        return NO_SHARED
+    found = fit_spectrum(
+        time_s,
+        np.array([trace.signal for trace in traces]),
+        law=law,
+        start_s=max(start for _, start in members),
+    )
+    if not found.ok:
+        return NO_SHARED
+    values = (found.parameters["k_per_s"], found.stderr["k_per_s"])
+    return dict(zip(SHARED_COLUMNS, values, strict=True))

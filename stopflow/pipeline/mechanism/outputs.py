@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ TABLE, PDF, SBML = "mechanism.csv", "mechanism.pdf", "mechanism.xml"
 LIBRARIES = ("matplotlib", "numpy", "pandas", "scipy")
 
 
-def write_mechanism(
+def place_mechanism(
     found: FittedFolder,
     reports: Path,
     *,
@@ -40,52 +41,8 @@ def write_mechanism(
     sbml: bool = False,
     figures: Path | None = None,
     progress: Progress = silent,
-) -> list[Path]:
-    """Write mechanism.csv, mechanism.pdf and, if wanted, SBML and figures; return their paths."""
-    from stopflow.report.mechanism.report import write_mechanism_figures, write_mechanism_pdf
-    from stopflow.report.paper.style import require_paper
-    from stopflow.report.tables.tables import write_csv
-
-    require_paper(paper)
-    written = [reports / TABLE, reports / PDF]
-    write_csv(constants_table(found), written[0])
-    if sbml:
-        written += _write_sbml(found, reports)
-    groups = []
-    for done, group in enumerate(found.groups):
-        progress("following contours", done, len(found.groups))
-        contour = follow_contour(group.fit, group.determination)
-        groups.append(replace(group, contour=contour))
-    progress("following contours", len(found.groups), len(found.groups))
-    followed = replace(found, groups=tuple(groups))
-    write_mechanism_pdf(
-        followed,
-        written[1],
-        title=f"Mechanism of {folder.resolve().name}",
-        provenance={
-            "version": __version__,
-            "seed": seed,
-            "settings": _given(settings),
-            "libraries": {name: version(name) for name in LIBRARIES},
-        },
-        paper=paper,
-        progress=lambda done, total: progress("drawing the PDF", done, total),
-    )
-    if figures is not None:
-        written += write_mechanism_figures(followed, figures)
-    return written
-
-
-def _given(settings: MechanismSettings) -> dict[str, Any]:
-    """Name the settings that were given: those that are not the usual ones."""
-    usual = asdict(MechanismSettings(scheme=""))
-    return {name: value for name, value in asdict(settings).items() if value != usual[name]}
-
-
-def place_mechanism(
-    found: FittedFolder, reports: Path, *, folder: Path, figures: Path | None = None, **how: Any
 ) -> tuple[list[Path], list[str]]:
-    """Let the files of `write_mechanism` join the results in `reports`.
+    """Write mechanism.csv, mechanism.pdf and, if wanted, SBML and figures beside what is there.
 
     Returns
     -------
@@ -94,13 +51,51 @@ def place_mechanism(
     set_aside
         A line for everything of another lab that made way for them.
     """
+    from stopflow.report.mechanism.report import write_mechanism_figures, write_mechanism_pdf
+    from stopflow.report.paper.style import require_paper
+    from stopflow.report.tables.tables import write_csv
+
+    require_paper(paper)
     with switching() as switch:
-        gathered = switch.files(reports, lab=lab_at(folder), is_part=True)
-        drawn = None
-        if figures is not None:
-            drawn = switch.files(figures, lab=lab_at(folder), is_part=True)
-        written = write_mechanism(found, gathered, folder=folder, figures=drawn, **how)
+        place = partial(switch.files, lab=lab_at(folder), is_part=True)
+        gathered, drawn = place(reports), None if figures is None else place(figures)
+        written = [gathered / TABLE, gathered / PDF]
+        write_csv(constants_table(found), written[0])
+        if sbml:
+            written += _write_sbml(found, gathered)
+        followed = _follow_contours(found, progress=progress)
+        write_mechanism_pdf(
+            followed,
+            written[1],
+            title=f"Mechanism of {folder.resolve().name}",
+            provenance={
+                "version": __version__,
+                "seed": seed,
+                "settings": _given(settings),
+                "libraries": {name: version(name) for name in LIBRARIES},
+            },
+            paper=paper,
+            progress=partial(progress, "drawing the PDF"),
+        )
+        if drawn is not None:
+            written += write_mechanism_figures(followed, drawn)
     return list(map(switch.in_place, written)), switch.notes
+
+
+def _follow_contours(found: FittedFolder, *, progress: Progress) -> FittedFolder:
+    groups = []
+    for done, group in enumerate(found.groups):
+        progress("following contours", done, len(found.groups))
+        contour = follow_contour(group.fit, group.determination)
+        groups.append(replace(group, contour=contour))
+    progress("following contours", len(found.groups), len(found.groups))
+    return replace(found, groups=tuple(groups))
+
+
+def _given(settings: MechanismSettings) -> dict[str, Any]:
+    """Name the settings that were given: those that are not the usual ones."""
+    usual = asdict(MechanismSettings(scheme=""))
+    return {name: value for name, value in asdict(settings).items() if value != usual[name]}
 
 
 def _write_sbml(found: FittedFolder, reports: Path) -> list[Path]:

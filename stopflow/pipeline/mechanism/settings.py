@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import inf, isfinite
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -85,14 +85,14 @@ class MechanismSettings:
     def __post_init__(self) -> None:
         if self.response not in RESPONSES[:2] and not self.response_column:
             raise SettingsError("response", self.response, valid=RESPONSES)
-        _require_number("mixing_ratio", self.mixing_ratio, above=0.0, valid="a number above 0")
-        if self.dead_time_ms is not None:
-            _require_number(
-                "dead_time_ms", self.dead_time_ms, least=0.0, valid="milliseconds, 0 or more"
-            )
-        _require_number(
-            "second_dilution", self.second_dilution, least=1.0, valid="a number of at least 1"
-        )
+        dead_ms = 0.0 if self.dead_time_ms is None else self.dead_time_ms
+        for name, value, fits in (
+            ("mixing_ratio", self.mixing_ratio, self.mixing_ratio > 0),
+            ("dead_time_ms", dead_ms, dead_ms >= 0),
+            ("second_dilution", self.second_dilution, self.second_dilution >= 1),
+        ):
+            if not (fits and isfinite(value)):
+                raise SettingsError(name, value, valid=KEYS[name][1])
         if bool(self.mixed_first) != bool(self.delay):
             missing = "delay" if self.mixed_first else "mixed_first"
             raise SettingsError(missing, getattr(self, missing), valid=KEYS[missing][1])
@@ -131,17 +131,6 @@ class MechanismSettings:
             shared=self.response != RESPONSES[1],
             drift=self.drift,
         )
-
-
-def _require_number(
-    name: str, value: object, *, valid: str, least: float = -inf, above: float = -inf
-) -> None:
-    if (
-        not isinstance(value, int | float)
-        or isinstance(value, bool)
-        or not (least <= value < inf and value > above)
-    ):
-        raise SettingsError(name, value, valid=valid)
 
 
 def _number(text: str) -> float | None:

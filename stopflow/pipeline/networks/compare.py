@@ -66,7 +66,7 @@ class Compared:
                 format_pm(row["mae_per_s"], row["mae_sd_per_s"]),
                 say_percent(row["median_relative_error"]),
                 format_pm(row["ratio_to_fit"], row["ratio_to_fit_sd"]),
-                *_against_dense(row),
+                *([format_pm(row[_PAIRED], row[f"{_PAIRED}_se"])] if _PAIRED in row else []),
                 str(row["parameters"] or ""),
                 str(row["epochs"] or ""),
                 format_digits(row["seconds"], 3),
@@ -152,12 +152,6 @@ def _lab(dataset: Dataset, settings: TrainSettings, kind: str, progress: Progres
     )
 
 
-def _against_dense(row: dict[str, Any]) -> list[str]:
-    if _PAIRED not in row:
-        return []
-    return [format_pm(row[_PAIRED], row[_PAIRED + "_se"])]
-
-
 def _reached(row: dict[str, Any], reference: str) -> str:
     """Say after how many seconds and epochs, and in which share of the runs if not in all."""
     share = row[f"reached_{reference}"]
@@ -208,6 +202,7 @@ def _report_data(
             for part in bias_against_k(np.concatenate(predicted), np.concatenate(actual))
         ],
     }
+    shared = {name: value for name, value in asdict(settings).items() if name != "layer"}
     return ModelReportData(
         name=row["layer"],
         metrics=metrics,
@@ -222,13 +217,8 @@ def _report_data(
             [_predictions(one, data, number=number) for number, one in enumerate(own, start=1)],
             ignore_index=True,
         ),
-        provenance=model_provenance(_shared(settings), dataset),
+        provenance=model_provenance(shared, dataset),
     )
-
-
-def _shared(settings: TrainSettings) -> dict[str, Any]:
-    """Return the settings without what each row has of its own."""
-    return {name: value for name, value in asdict(settings).items() if name != "layer"}
 
 
 def _predictions(run: ComparedRun, data: LabData, *, number: int) -> pd.DataFrame:

@@ -37,13 +37,6 @@ class LayerTables:
 def parse_layers(tables: Any, *, where: str) -> LayerTables:
     """Build the layers one by one, so that an error names which one is wrong.
 
-    Parameters
-    ----------
-    tables
-        What a file has under ``layer``.
-    where
-        Name of the file, for messages.
-
     Raises
     ------
     SettingsError

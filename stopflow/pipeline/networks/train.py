@@ -15,7 +15,7 @@ from stopflow.learn.memory import peak_memory
 from stopflow.learn.saved import require_model_place, save_model
 from stopflow.learn.settings import TrainSettings
 from stopflow.learn.training.augment import TraceOf
-from stopflow.learn.training.train import Trained, TrainStatus, train
+from stopflow.learn.training.train import TrainStatus, train
 from stopflow.lowrank import LAYERS, Network
 from stopflow.pipeline.checks import given, require_name, require_reports, require_seed
 from stopflow.pipeline.model_reports import write_model_report
@@ -100,15 +100,7 @@ def compose_values(config: Path | None, options: Mapping[str, Any]) -> tuple[dic
 
 
 def require_ranked(rank: int | None, layers: Sequence[str]) -> None:
-    """Refuse a rank that was asked for where no layer takes one.
-
-    Parameters
-    ----------
-    rank
-        As the user gave it; None: not at all.
-    layers
-        Kinds of layers, and other ways to k.
-    """
+    """Refuse a rank that was asked for where no layer takes one."""
     ranked = [name for name, layer in LAYERS.items() if layer.ranked]
     if rank is not None and not any(name in ranked for name in layers):
         raise SettingsError(
@@ -183,7 +175,7 @@ def train_model(
         written=(folder, *map(switch.in_place, written)),
         status=trained.status,
         notes=(
-            *(text for text in (trained.reason, _row_space_note(trained)) if text),
+            *(text for text in (trained.reason, f"inputs: {trained.inputs_used}") if text),
             *switch.notes,
         ),
     )
@@ -242,7 +234,3 @@ def _metric_row(label: str, found: dict[str, Any] | None) -> Sequence[str]:
         say_percent(found["p95_relative_error"]),
         str(found["n"]),
     )
-
-
-def _row_space_note(trained: Trained) -> str:
-    return f"inputs: {trained.inputs_used}"

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stopflow.errors import SettingsError
+from stopflow.errors import SettingsError, require_key
 from stopflow.io.combine import average_recordings, subtract_blank
 from stopflow.io.readers.reading import read_push, read_recordings, split_push
 from stopflow.io.readers.table import READERS
-from stopflow.io.writers import find_writer
+from stopflow.io.writers import WRITERS
 from stopflow.pipeline.checks import require_time_unit
 from stopflow.pipeline.find import require_file
 from stopflow.trace import Recording
@@ -66,7 +66,8 @@ def convert(
     FormatError
         For a file that cannot be read.
     """
-    writer = find_writer(to)
+    require_key("--to", to, WRITERS)
+    writer = WRITERS[to]
     require_time_unit(time_unit)
     found = [item for file in files for item in _read(require_file(file), time_unit=time_unit)]
     if blank is not None:

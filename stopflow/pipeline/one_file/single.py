@@ -14,11 +14,10 @@ from stopflow.kinetics.analysis import AnalysisSettings
 from stopflow.kinetics.plan import Plan, plan_recording
 from stopflow.pipeline.checks import (
     require_moment,
-    require_start,
     require_time_unit,
     require_wavelength,
 )
-from stopflow.pipeline.one_file.decided import decided_window, decision_of
+from stopflow.pipeline.one_file.decide import decided_window, decision_of
 from stopflow.pipeline.one_file.fitted import FittedTrace, drawn_data, fit_shot
 from stopflow.report.models.formats import say_percent
 from stopflow.report.paper.rounding import format_pm, format_time
@@ -131,7 +130,7 @@ def read_shot(
 
 def read_signal(file: Path, wanted: Wanted) -> tuple[Recording, int, tuple[str, ...]]:
     """Read one signal of a file; return the recording, the channel and what there is to say."""
-    require_start(wanted.start)
+    require_moment("--start", wanted.start)
     require_moment("--end", wanted.end)
     require_time_unit(wanted.time_unit)
     require_wavelength(wanted.wavelength)

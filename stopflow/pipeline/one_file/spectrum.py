@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from stopflow.errors import SettingsError
 from stopflow.io.atomic import write_text
@@ -15,8 +16,8 @@ from stopflow.io.readers.reading import read_push
 from stopflow.io.sorting import DECISIONS
 from stopflow.kinetics.many.spectrum import SpectrumFit, fit_spectrum
 from stopflow.kinetics.start.detect import detect_start
-from stopflow.pipeline.checks import require_moment, require_start, require_time_unit
-from stopflow.pipeline.one_file.decided import WHOLE_FILE, decided_window, decision_of
+from stopflow.pipeline.checks import require_moment, require_time_unit
+from stopflow.pipeline.one_file.decide import WHOLE_FILE, decided_window, decision_of
 from stopflow.report.paper.rounding import format_pm, format_time
 from stopflow.trace import FloatArray, Recording
 
@@ -133,7 +134,7 @@ def fit_signals(
     SettingsError
         For a file with one signal.
     """
-    require_start(start)
+    require_moment("--start", start)
     require_moment("--end", end)
     require_time_unit(time_unit)
     recording = read_push(file, time_unit=time_unit)
@@ -212,10 +213,7 @@ def _detected(recording: Recording, end_s: float | None) -> float:
 
 def save_spectrum(fitted: FittedSpectrum, path: Path) -> None:
     """Write the table of all signals as CSV, every digit kept."""
-    rows = fitted.rows()
-    lines = [",".join(rows[0])]
-    lines += [",".join(_cell(value) for value in row.values()) for row in rows]
-    write_text(path, "\n".join(lines) + "\n")
+    write_text(path, pd.DataFrame(fitted.rows()).to_csv(index=False, lineterminator="\n"))
 
 
 def draw_spectrum(fitted: FittedSpectrum, path: Path) -> None:
@@ -239,8 +237,3 @@ def _axis(recording: Recording) -> FloatArray:
 
 def _signal(row: Mapping[str, Any]) -> str:
     return f"{row['wavelength_nm']:g} nm" if isfinite(row["wavelength_nm"]) else str(row["name"])
-
-
-def _cell(value: object) -> str:
-    text = repr(value) if isinstance(value, float) else str(value)
-    return "" if text == "nan" else f'"{text}"' if "," in text or '"' in text else text

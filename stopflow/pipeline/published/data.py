@@ -34,10 +34,6 @@ class Sources:
 
     Attributes
     ----------
-    images_folder
-        Of IDX files.
-    dataset_folder
-        What `stopflow ingest` wrote.
     quick
         A few of the images; a small simulated lab in place of the dataset.
     """

@@ -15,7 +15,7 @@ from stopflow.report.paper.flow import (
     Paragraph,
     build_heading,
     build_subheading,
-    pair_picture,
+    row_picture,
 )
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.legend import put_legend_above
@@ -94,12 +94,11 @@ def build_agreement_blocks(shots: pd.DataFrame) -> list[Block]:
             ),
         ]
         if len(lab.relative) >= _ENOUGH:
-            draw_starts = partial(draw_start_difference, shots=starts) if len(starts) else None
+            draw_starts = [partial(draw_start_difference, shots=starts)] if len(starts) else []
             differences = partial(draw_difference, found=lab, other="lab")
             blocks.append(
-                pair_picture(
-                    differences,
-                    draw_starts,
+                row_picture(
+                    [differences, *draw_starts],
                     tall_mm=66.0,
                     top_mm=8.5,
                     shows=("rates of the lab", "starts of the lab"),
@@ -109,9 +108,8 @@ def build_agreement_blocks(shots: pd.DataFrame) -> list[Block]:
     elif len(starts) >= _ENOUGH:
         blocks += [
             build_heading("Start of the fit: workbook and detected"),
-            pair_picture(
-                partial(draw_start_difference, shots=starts),
-                None,
+            row_picture(
+                [partial(draw_start_difference, shots=starts)],
                 tall_mm=62.0,
                 top_mm=8.5,
                 shows=("starts of the lab",),
@@ -132,9 +130,11 @@ def build_agreement_blocks(shots: pd.DataFrame) -> list[Block]:
         ]
     if truth is not None and len(truth.relative) >= _ENOUGH:
         blocks.append(
-            pair_picture(
-                partial(draw_difference, found=truth, other="truth"),
-                partial(draw_pulls, shots=_with_both(shots, col.K_TRUE_PER_S)),
+            row_picture(
+                [
+                    partial(draw_difference, found=truth, other="truth"),
+                    partial(draw_pulls, shots=_with_both(shots, col.K_TRUE_PER_S)),
+                ],
                 tall_mm=66.0,
                 top_mm=8.5,
                 shows=("rates and the truth", "pulls"),

@@ -21,7 +21,7 @@ from stopflow.report.kinetics.summary import (
     summarise_rates,
     usable_shots,
 )
-from stopflow.report.paper.flow import Block
+from stopflow.report.paper.flow import Uncut
 from stopflow.report.paper.rounding import format_digits
 from stopflow.report.paper.style import ACCENT, INK, MM_PER_POINT, WASH, Ruler, printable
 from stopflow.report.paper.units import build_units
@@ -31,6 +31,8 @@ if TYPE_CHECKING:  # loading it takes longer than a table takes to be set
 
 _SHOWN_REASONS = 3
 _NAMED_SERIES = 3
+_SIZE, _STEP_MM = 8.2, 8.2 * 1.42 * MM_PER_POINT
+_QUESTION_MM, _PAD_MM, _AFTER_MM = 42.0, 2.6, 3.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,58 +44,38 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerBox:
+class AnswerBox(Uncut):
     """Questions in a narrow column, answers beside them, on a tinted ground."""
 
     answers: tuple[Answer, ...]
-    size: float = 8.2
-    question_mm: float = 42.0
-    pad_mm: float = 2.6
-    after_mm: float = 3.0
     keep_with_next: bool = False
 
-    @property
-    def _step_mm(self) -> float:
-        return self.size * 1.42 * MM_PER_POINT
-
     def _lines(self, ruler: Ruler, width_mm: float) -> list[list[str]]:
-        wide = width_mm - self.question_mm - 2 * self.pad_mm
-        return [
-            ruler.wrap(printable(answer.text), self.size, width_mm=wide) for answer in self.answers
-        ]
+        wide = width_mm - _QUESTION_MM - 2 * _PAD_MM
+        return [ruler.wrap(printable(answer.text), _SIZE, width_mm=wide) for answer in self.answers]
 
     def _tall_mm(self, ruler: Ruler, width_mm: float) -> float:
         lines = sum(len(found) for found in self._lines(ruler, width_mm))
-        return lines * self._step_mm + self.pad_mm * (len(self.answers) + 1)
+        return lines * _STEP_MM + _PAD_MM * (len(self.answers) + 1)
 
     def height_mm(self, ruler: Ruler, width_mm: float) -> float:
         """Height of all answers, space below included."""
-        return self._tall_mm(ruler, width_mm) + self.after_mm
-
-    def split(
-        self,
-        ruler: Ruler,  # noqa: ARG002
-        *,
-        width_mm: float,  # noqa: ARG002
-        room_mm: float,  # noqa: ARG002
-    ) -> tuple[Block | None, Block | None]:
-        """Never cut."""
-        return None, self
+        return self._tall_mm(ruler, width_mm) + _AFTER_MM
 
     def draw(self, page: "Page", x_mm: float, y_mm: float, *, width_mm: float) -> None:
         """Draw the ground, then question and answer line by line."""
         tall = self._tall_mm(page.ruler, width_mm)
         page.box(x_mm, y_mm, width_mm=width_mm, height_mm=tall, colour=WASH)
-        y = y_mm + self.pad_mm
+        y = y_mm + _PAD_MM
         found = self._lines(page.ruler, width_mm)
         for answer, lines in zip(self.answers, found, strict=True):
-            base = y + self.size * MM_PER_POINT
-            left = x_mm + self.pad_mm
-            page.text(left, base, answer.question, size=self.size, colour=ACCENT, bold=True)
+            base = y + _SIZE * MM_PER_POINT
+            left = x_mm + _PAD_MM
+            page.text(left, base, answer.question, size=_SIZE, colour=ACCENT, bold=True)
             for number, line in enumerate(lines):
-                place = base + number * self._step_mm
-                page.text(left + self.question_mm, place, line, size=self.size, colour=INK)
-            y += len(lines) * self._step_mm + self.pad_mm
+                place = base + number * _STEP_MM
+                page.text(left + _QUESTION_MM, place, line, size=_SIZE, colour=INK)
+            y += len(lines) * _STEP_MM + _PAD_MM
 
 
 @made_once

@@ -22,13 +22,7 @@ _NAMES_NOTE = (
 
 
 def build_closing_blocks(data: KineticsReportData, *, listed: Collection[str]) -> list[Block]:
-    """Compose methods, problems and provenance.
-
-    Parameters
-    ----------
-    listed
-        Experiments whose input files are listed.
-    """
+    """Compose methods, problems and provenance."""
     blocks: list[Block] = [
         build_heading("Methods, ready to paste", level=0),
         Paragraph(text=write_methods(data), size=8.6, leading=1.5),

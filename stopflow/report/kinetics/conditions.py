@@ -95,8 +95,6 @@ def build_series(shots: pd.DataFrame, units: Units) -> list[Series]:
     ----------
     shots
         Rows of one experiment; the index holds the row numbers of the dataset.
-    units
-        Those of its lab.
     """
     needed = (col.CONDITION, col.FILE, *NUMERIC, *IN_WORDS)
     shots = shots[[name for name in needed if name in shots]]  # a wide table is slow to divide

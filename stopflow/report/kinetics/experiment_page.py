@@ -26,7 +26,14 @@ from stopflow.report.kinetics.repeats import (
 )
 from stopflow.report.kinetics.summary import Counts, count_shots, count_things
 from stopflow.report.paper.decimate import FloatArray
-from stopflow.report.paper.flow import Block, Bookmark, Paragraph, Picture, build_subheading
+from stopflow.report.paper.flow import (
+    Block,
+    Bookmark,
+    Paragraph,
+    Picture,
+    build_note,
+    build_subheading,
+)
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.rounding import MISSING, format_digits, format_pm_column
@@ -78,7 +85,7 @@ def build_experiment_blocks(
     if not counts.read:
         return [*blocks, Paragraph(text="No file of this experiment could be read."), *below]
     said_below = _caption(counts, has_cuts=bool(tables.cuts))
-    caption = Paragraph(text=said_below, size=6.6, colour=MUTED)
+    caption = build_note(said_below)
     strip_mm = _STRIP_MM if counts.fitted else 0.0
     above_mm, below_mm = (
         sum(block.height_mm(ruler, paper.text_width_mm) for block in part)

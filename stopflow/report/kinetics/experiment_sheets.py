@@ -22,13 +22,7 @@ Drawn = dict[str, list[DrawnSheet]]
 
 
 class ExperimentSheets:
-    """Finds or draws the sheets of the experiments of a report.
-
-    Parameters
-    ----------
-    parts
-        Where sheets of earlier reports are kept; new ones are added.
-    """
+    """Finds or draws the sheets of the experiments of a report."""
 
     def __init__(self, data: KineticsReportData, *, paper: str, parts: Parts) -> None:
         require_paper(paper)

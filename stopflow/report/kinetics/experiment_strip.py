@@ -65,13 +65,7 @@ def _median_line(lines: Sequence[CutLine]) -> tuple[FloatArray, FloatArray]:
 
 
 def draw_rates(axes: Axes, tables: ExperimentTables, ruler: Ruler, *, width_mm: float) -> None:
-    """Draw k of every shot with its interval, a column a condition; some shot must have one.
-
-    Parameters
-    ----------
-    width_mm
-        Width of the axes.
-    """
+    """Draw k of every shot with its interval, a column a condition; some shot must have one."""
     columns = _build_columns(tables)
     bars = [bar for item in columns for bar in item.bars]
     colours = [item.series.colour for item in columns for _ in item.bars]

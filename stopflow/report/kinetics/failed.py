@@ -12,13 +12,7 @@ WRAPPED = 80
 
 @styled
 def write_failed_pdf(why: str, path: Path, *, paper: str) -> None:
-    """Write one page that says why there is no report.
-
-    Parameters
-    ----------
-    path
-        Replaced only when the page is whole.
-    """
+    """Write one page that says why there is no report."""
     size = require_paper(paper)
     page = Page(size, Ruler())
     lines = [

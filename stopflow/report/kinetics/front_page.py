@@ -15,8 +15,7 @@ from stopflow.report.kinetics.conditions import (
 )
 from stopflow.report.kinetics.input_problems import say_disagreements
 from stopflow.report.kinetics.law_choice import is_listed, law_choice_grid, list_law_choices
-from stopflow.report.kinetics.repeat_blocks import build_repeat_blocks
-from stopflow.report.kinetics.repeats import list_doubtful
+from stopflow.report.kinetics.repeats import build_repeat_blocks, list_doubtful
 from stopflow.report.kinetics.summary import (
     Counts,
     count_shots,

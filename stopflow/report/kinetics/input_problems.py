@@ -46,7 +46,7 @@ def _kinds(problems: pd.DataFrame) -> list[tuple[dict[str, Any], str]]:
 
 def kind_of_problem(row: Mapping[str, Any]) -> Hashable:
     """Return what problems have in common that differ in their names and numbers alone."""
-    return row[col.LEVEL], row[col.RULE] or row[col.FOUND], row[col.EXPECTED]
+    return row[col.LEVEL], row[col.RULE] or (row[col.FOUND], row[col.EXPECTED])
 
 
 def _say(row: Mapping[str, Any]) -> str:

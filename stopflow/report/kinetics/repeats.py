@@ -1,4 +1,4 @@
-"""What to repeat: shots and series that did not pass, grouped by why."""
+"""What to repeat: shots and series that did not pass, grouped by why, and as blocks on paper."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +11,10 @@ from stopflow.kinetics.verdicts.findings import Finding, parse_findings, write_f
 from stopflow.kinetics.verdicts.sentences import reasons
 from stopflow.report.kinetics.conditions import label_conditions
 from stopflow.report.kinetics.reasons import gist_in_print, kind_of, say_in_print
-from stopflow.report.paper.units import Units
+from stopflow.report.kinetics.summary import count_things, join_words
+from stopflow.report.paper.flow import Block, Paragraph
+from stopflow.report.paper.grid import Column, Grid
+from stopflow.report.paper.units import Units, build_units
 
 _NAMED = 12
 _MANY_EXPERIMENTS = 3
@@ -130,3 +133,56 @@ def list_doubtful(conditions: pd.DataFrame) -> pd.DataFrame:
     return named[
         (named[col.VERDICT] != "PASS") & (named[col.FINDINGS] != "") & (named[col.FITTED] > 0)
     ]
+
+
+def build_repeat_blocks(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[Block]:
+    """Compose the lists of what to repeat or to look at; empty when there is nothing."""
+    wanted, doubtful = list_repeats(shots), list_doubtful(conditions)
+    blocks: list[Block] = []
+    series = group_series(doubtful, conditions, build_units(conditions))
+    if len(doubtful):
+        said = f"{len(doubtful)} series of replicates should be looked at."
+        blocks += [
+            Paragraph(text=said, keep_with_next=True),
+            _grid(series, counted="Series", named="Reason and series"),
+        ]
+    if len(wanted):
+        blocks += [
+            Paragraph(text=_what_to_do(wanted), keep_with_next=True),
+            _grid(group_repeats(wanted), counted="Shots", named="Reason and files"),
+        ]
+    return blocks
+
+
+def _what_to_do(wanted: pd.DataFrame) -> str:
+    failed = int((wanted[col.VERDICT] == "FAIL").sum())
+    warned = len(wanted) - failed
+    said = []
+    if failed:
+        named = "shot that" if failed == 1 else "shots that"
+        said.append(f"repeat {failed} {named} gave no usable rate")
+    if warned:
+        things = f"{warned}" if failed else count_things(warned, "shot")
+        named = "it" if warned == 1 else "them"
+        said.append(f"look at {things} with a warning before using {named}")
+    sentence = join_words(said)
+    return f"{sentence[0].upper()}{sentence[1:]}."
+
+
+def _grid(groups: Sequence[Repeats], *, counted: str, named: str) -> Grid:
+    rows = [
+        (
+            item.verdict,
+            item.experiment,
+            str(item.count),
+            f"{item.reason}: {name_files(item.names)}",
+        )
+        for item in join_experiments(groups)
+    ]
+    columns = (
+        Column(title="Verdict", verdict=True),
+        Column(title="Experiment"),
+        Column(title=counted, align="right"),
+        Column(title=named, wrap=True),
+    )
+    return Grid(columns=columns, rows=tuple(rows), size=6.8, name="What to repeat")

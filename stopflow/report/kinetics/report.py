@@ -40,12 +40,6 @@ def write_kinetics_pdf(
 
     Parameters
     ----------
-    data
-        Tables and traces of a dataset.
-    path
-        Replaced only when the new report is whole.
-    sheets
-        Those of the experiments, and the paper they are for.
     progress
         Called with (parts drawn, parts in all); an experiment is a part.
     """
@@ -102,13 +96,13 @@ def _describe(data: KineticsReportData) -> DocumentInfo:
 
 
 def write_kinetics_figures(data: KineticsReportData, folder: Path) -> list[Path]:
-    """Write every figure of the report into `folder`, as SVG and PNG; returns the files."""
+    """Write every figure of the report, as `paper.figure_files.write_figures`."""
     paper, ruler = require_paper("a4"), Ruler()
     blocks = [*build_secondary_blocks(data), *build_agreement_blocks(data.shots)]
     for name, found in data.shots.groupby(col.EXPERIMENT, sort=False).indices.items():
         rows = [int(row) for row in found]
         blocks += build_experiment_blocks(data, str(name), rows, paper=paper, ruler=ruler)
-    return write_figures(blocks, folder, paper=paper, ruler=ruler)
+    return write_figures(blocks, folder)
 
 
 def _attachments(data: KineticsReportData) -> dict[str, bytes]:

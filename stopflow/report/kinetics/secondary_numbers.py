@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,14 +13,13 @@ from stopflow.kinetics.secondary.curves import CURVES
 from stopflow.kinetics.secondary.fit import name_phase
 from stopflow.kinetics.verdicts.series_phases import FIRST_RATE
 from stopflow.report.data import KineticsReportData, made_once, rows_of
-from stopflow.report.kinetics.conditions import describe_value
+from stopflow.report.kinetics.secondary_titles import title_plot
 from stopflow.report.paper.decimate import FloatArray
 from stopflow.report.paper.rounding import (
     concentration_unit,
     format_digits,
     format_pm,
 )
-from stopflow.report.paper.style import printable
 from stopflow.report.paper.units import Units, build_units, shared_unit
 
 SYMBOLS = {
@@ -31,8 +29,6 @@ SYMBOLS = {
 DECADES = 100.0
 """Points that span more than this factor stand on a logarithmic axis."""
 _INTERVAL = (col.K_PER_S, col.K_LOW95_PER_S, col.K_HIGH95_PER_S)
-_SHARED = (col.CONCENTRATION_M, col.TEMPERATURE_K, col.IONIC_STRENGTH_M)
-EACH_ITS_OWN = Units(concentration=None, ionic_strength=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -160,17 +156,13 @@ def _picture(
         line_x = _line_x(x / factor, from_zero=against == "concentration", log_x=log_x)
         curves.append(_curve(str(name), own, line_x, factor))
     chosen = part[part[col.CHOSEN].astype(bool) & is_parameter(part)]
-    title = str(part[col.EXPERIMENT].iloc[0]) if named else ""
-    rates = str(part[col.RATES].iloc[0]).split()
-    phase = name_phase(rates)
-    title = title or name_group(rows_of(part.head(1))[0])
+    phase = name_phase(str(part[col.RATES].iloc[0]).split())
     if phase != "k":
-        title = f"{title}, {phase}" if title else phase
         unit = str(part[col.UNIT].iloc[0]) if CURVES[kind].of == "amplitude" else ""
         y_label = f"{phase} / {unit}".removesuffix(" / ") if unit else y_label
         y_label = y_label.replace("k", phase, 1) if CURVES[kind].of == "rate" else y_label
     return SecondaryPicture(
-        title=printable(title),
+        title=title_plot(part, named=named),
         kind=kind,
         x_label=x_label,
         y_label=y_label,
@@ -198,15 +190,6 @@ def _line_x(x: FloatArray, *, from_zero: bool, log_x: bool) -> FloatArray:
     return np.linspace(*_span(x, from_zero=from_zero), 120)
 
 
-def name_group(row: Mapping[Any, Any]) -> str:
-    """Say what the points of a plot have in common, in the units of the pages."""
-    numbers = {name: float(row.get(name, np.nan)) for name in _SHARED}
-    known = {name: value for name, value in numbers.items() if np.isfinite(value)}
-    words = [describe_value(name, value, EACH_ITS_OWN) for name, value in known.items()]
-    said = [row.get(col.SUBSTRATE), *words, row.get(col.MIXTURE)]
-    return ", ".join(str(part) for part in said if part)
-
-
 def is_parameter(secondary: pd.DataFrame) -> "pd.Series[bool]":
     """Tell the rows of parameters from those of correlations and points."""
     return secondary[col.ROLE] == "parameter"
@@ -226,12 +209,7 @@ def shown_unit(row: Mapping[str, object]) -> tuple[float, str]:
     unit, value = str(row[col.UNIT]), abs(float(str(row[col.VALUE])))
     if unit == "M" and 0 < value < np.inf:
         return concentration_unit(value)
-    return 1.0, tidy_unit(unit)
-
-
-def tidy_unit(unit: str) -> str:
-    """Raise the exponents of a unit: ``M^-1 s^-1`` becomes ``M⁻¹ s⁻¹``."""
-    return unit.replace("^-1", "⁻¹")
+    return 1.0, unit.replace("^-1", "⁻¹")
 
 
 def _span(x: FloatArray, *, from_zero: bool) -> tuple[float, float]:

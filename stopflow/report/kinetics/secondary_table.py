@@ -11,9 +11,9 @@ from stopflow.report.data import rows_of
 from stopflow.report.kinetics.secondary_numbers import (
     SYMBOLS,
     is_parameter,
-    name_group,
     shown_unit,
 )
+from stopflow.report.kinetics.secondary_titles import name_group
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.rounding import format_digits, format_interval, format_pm, set_numbers
 from stopflow.report.paper.style import printable

@@ -7,13 +7,10 @@ import pandas as pd
 
 from stopflow import column_names as col
 from stopflow.kinetics.secondary.curves import CURVES
-from stopflow.kinetics.secondary.fit import name_phase
-from stopflow.report.kinetics.secondary_numbers import name_group
+from stopflow.report.kinetics.secondary_titles import name_plot, place_of_plot
 from stopflow.report.kinetics.summary import FEW, count_things, join_words
 from stopflow.report.paper.rounding import format_pm, format_value
-from stopflow.report.paper.style import shorten_middle
 
-_NAME_LENGTH = 40
 _MOST = 8
 """So many plots of different reactions are named one by one."""
 _SLOW_PHASES = tuple(kind for kind in CURVES if kind.endswith(", slow phase"))
@@ -41,7 +38,8 @@ def summarise_secondary(secondary: pd.DataFrame) -> str:
         reactions = {_reaction(row) for row in rows}
         if len(rows) <= (FEW if len(reactions) == 1 else _MOST):
             values = [
-                f"{format_pm(float(row[col.VALUE]), float(row[col.STDERR]))} {unit} ({_place(row)})"
+                f"{format_pm(float(row[col.VALUE]), float(row[col.STDERR]))} {unit} "
+                f"({place_of_plot(row)})"
                 for row in rows
             ]
             said.append(f"{words}: {'; '.join(values)}.")
@@ -57,7 +55,7 @@ def _undecided(secondary: pd.DataFrame) -> list[str]:
     first = secondary[~decided].drop_duplicates(col.PLOT).to_dict("records")
     if not first:
         return []
-    named = join_words(map(_name_plot, first))
+    named = join_words(map(name_plot, first))
     which = named if len(first) <= FEW else count_things(len(first), "plot")
     return [
         f"no constant is reported for {which}, because no curve through the points is established; "
@@ -87,17 +85,3 @@ def _range_of(rows: Sequence[Mapping[Hashable, Any]], unit: str) -> str:
 
 def _reaction(row: Mapping[Hashable, Any]) -> str:
     return str(row.get(col.SUBSTRATE) or "")
-
-
-def _name_plot(row: Mapping[Hashable, Any]) -> str:
-    """Name a plot; those against temperature, of which there are two kinds, by their kind too."""
-    kind, place = str(row[col.KIND]), _place(row)
-    of_kind = CURVES[kind].against == "temperature"
-    return f"the {kind.capitalize()} plot of {place}" if of_kind else place
-
-
-def _place(row: Mapping[Hashable, Any]) -> str:
-    named = str(row[col.EXPERIMENT] or name_group(row) or "all shots")
-    named = shorten_middle(named, _NAME_LENGTH)
-    phase = name_phase(str(row[col.RATES]).split())
-    return named if phase == "k" else f"{named}, {phase}"

@@ -15,6 +15,7 @@ from stopflow.report.mechanism.view import (
     choose_spread,
     describe_mixture,
 )
+from stopflow.report.paper.legend import say_above
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.rounding import concentration_unit
 from stopflow.report.paper.scales import use_log_x
@@ -111,15 +112,7 @@ def draw_residual(axes: Axes, panel: MixturePanel, *, names: bool) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(3))
     _time_axis(axes, panel.time_s)
     axes.set_xlabel("time / s")
-    axes.annotate(
-        f"mean square {panel.mean_square:.2f}",
-        (1.0, 1.0),
-        xycoords="axes fraction",
-        ha="right",
-        va="bottom",
-        fontsize=6.0,
-        color=MUTED,
-    )
+    say_above(axes, f"mean square {panel.mean_square:.2f}")
     if names:
         axes.set_ylabel("residual / noise")
 

@@ -17,13 +17,11 @@ from stopflow.report.mechanism.numbers import (
     ranking_texts,
 )
 from stopflow.report.paper.figure_files import write_figures
-from stopflow.report.paper.flow import Block, Paragraph, Picture, build_heading
+from stopflow.report.paper.flow import Block, Paragraph, Picture, build_heading, build_note
 from stopflow.report.paper.front import build_title
 from stopflow.report.paper.grid import Column, Grid
-from stopflow.report.paper.joining import describe_document
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.pdf import Progress, write_pdf
-from stopflow.report.paper.style import MUTED, Ruler, require_paper
 from stopflow.report.tables.tables import csv_text
 
 
@@ -36,24 +34,7 @@ def write_mechanism_pdf(
     paper: str = "a4",
     progress: Progress | None = None,
 ) -> None:
-    """Write the report of a global fit.
-
-    Parameters
-    ----------
-    found
-        With contours, where they are to be drawn.
-    path
-        Replaced only when the new report is whole.
-    paper
-        ``"a4"`` or ``"letter"``.
-    progress
-        Called with (pages drawn, pages in all).
-
-    Raises
-    ------
-    SettingsError
-        Unknown paper.
-    """
+    """Write the report of a global fit, as `write_pdf`; with its contours, where it has any."""
     blocks: list[Block] = [*_front_blocks(found, title), *_open_blocks(found)]
     blocks += _ranking_blocks(found)
     blocks += [
@@ -67,18 +48,17 @@ def write_mechanism_pdf(
         path,
         paper=paper,
         section="Mechanism",
-        info=describe_document(title, subject=found.scheme, provenance=provenance),
+        title=title,
+        subject=found.scheme,
+        provenance=provenance,
         attachments={"mechanism.csv": csv_text(constants_table(found)).encode()},
         progress=progress,
     )
 
 
 def write_mechanism_figures(found: FittedFolder, folder: Path) -> list[Path]:
-    """Write every figure of the report into `folder`, as SVG and PNG; returns the files."""
-    paper = require_paper("a4")
-    return write_figures(
-        _result_blocks(found), folder, paper=paper, ruler=Ruler(), prefix="mechanism"
-    )
+    """Write every figure of the report, as `paper.figure_files.write_figures`."""
+    return write_figures(_result_blocks(found), folder, prefix="mechanism")
 
 
 def _result_blocks(found: FittedFolder) -> list[Block]:
@@ -113,7 +93,7 @@ def _front_blocks(found: FittedFolder, title: str) -> list[Block]:
     reference = found.groups[0].fit.problem.constants.reference_K
     if reference is not None:
         note = f"Rate constants at {reference - 273.15:.0f} °C; dH: activation enthalpies."
-        blocks.append(Paragraph(text=note, size=6.6, colour=MUTED))
+        blocks.append(build_note(note))
     return blocks
 
 
@@ -177,15 +157,13 @@ def _ranking_blocks(found: FittedFolder) -> list[Block]:
     return [
         build_heading("Known schemes compared"),
         Grid(columns=columns, rows=rows, size=6.8),
-        Paragraph(
-            text="S is what the workbook varies, E its partner. Scatter between shots counts "
+        build_note(
+            "S is what the workbook varies, E its partner. Scatter between shots counts "
             "as a covariance, beside the noise; a scheme is ruled out where its AICc lies 10 above "
             "the lowest, odds of 150 to 1, unless it predicts better. A scheme that contains a "
             "simpler one reaches its curves as a limit and no better ones; the further constants "
             "are then not determined. Lack of fit: the probability that the "
             "residuals of replicates have as much in common if the scheme is right. Held out: the "
-            "mean square of the residuals of concentrations predicted from the others.",
-            size=6.6,
-            colour=MUTED,
+            "mean square of the residuals of concentrations predicted from the others."
         ),
     ]

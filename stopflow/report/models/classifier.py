@@ -26,17 +26,16 @@ from stopflow.report.paper.figure_files import write_figures
 from stopflow.report.paper.flow import (
     Block,
     Painter,
-    Paragraph,
     build_heading,
+    build_note,
     leave_empty,
-    pair_picture,
+    row_picture,
 )
 from stopflow.report.paper.front import build_cells, build_title
 from stopflow.report.paper.grid import Column, Grid
-from stopflow.report.paper.joining import describe_document
 from stopflow.report.paper.pdf import json_bytes, write_pdf
 from stopflow.report.paper.rounding import MISSING
-from stopflow.report.paper.style import CATEGORY_COLOURS, MUTED, Ruler, require_paper
+from stopflow.report.paper.style import CATEGORY_COLOURS
 
 PARTS = {
     "test": "Test images, never seen in training",
@@ -53,13 +52,7 @@ def write_classifier_pdf(
     *,
     paper: str = "a4",
 ) -> None:
-    """Write the report of one classifier; `path` is replaced only when the new one is whole.
-
-    Raises
-    ------
-    SettingsError
-        Unknown paper.
-    """
+    """Write the report of one classifier, as `write_pdf`."""
     table = pd.DataFrame(list(history))
     provenance = metrics.get("provenance", {})
     blocks: list[Block] = [
@@ -76,7 +69,9 @@ def write_classifier_pdf(
         path,
         paper=paper,
         section=name,
-        info=describe_document(f"Model {name}", subject="Classes of images", provenance=provenance),
+        title=f"Model {name}",
+        subject="Classes of images",
+        provenance=provenance,
         attachments={
             "history.csv": csv_text(table).encode(),
             "results.json": json_bytes({"metrics": dict(metrics)}),
@@ -87,9 +82,8 @@ def write_classifier_pdf(
 def write_classifier_figures(
     name: str, history: Sequence[Mapping[str, float]], folder: Path
 ) -> list[Path]:
-    """Write every figure of the report into `folder`, as SVG and PNG; returns the files."""
-    blocks = _learning_blocks(pd.DataFrame(list(history)))
-    return write_figures(blocks, folder, paper=require_paper("a4"), ruler=Ruler(), prefix=name)
+    """Write every figure of the report, as `paper.figure_files.write_figures`."""
+    return write_figures(_learning_blocks(pd.DataFrame(list(history))), folder, prefix=name)
 
 
 def _learning_blocks(history: pd.DataFrame) -> list[Block]:
@@ -151,9 +145,7 @@ def _confusion_blocks(metrics: Mapping[str, Any]) -> list[Block]:
     return [
         build_heading("Confusion matrix, test images"),
         Grid(columns=columns, rows=rows, size=6.6),
-        Paragraph(
-            text="Rows: the actual class; columns: the predicted one.", size=6.6, colour=MUTED
-        ),
+        build_note("Rows: the actual class; columns: the predicted one."),
     ]
 
 
@@ -161,9 +153,11 @@ def _curve_blocks(history: pd.DataFrame) -> list[Block]:
     if not len(history):
         return []
     blocks: list[Block] = [
-        pair_picture(
-            partial(draw_curves, history=history, column="accuracy", label="accuracy, %"),
-            partial(draw_curves, history=history, column="loss", label="cross-entropy"),
+        row_picture(
+            [
+                partial(draw_curves, history=history, column="accuracy", label="accuracy, %"),
+                partial(draw_curves, history=history, column="loss", label="cross-entropy"),
+            ],
             tall_mm=62.0,
             shows=("accuracy", "cross-entropy"),
         )
@@ -175,7 +169,7 @@ def _curve_blocks(history: pd.DataFrame) -> list[Block]:
         further["stability"] = partial(draw_stability, history=history)
     if further:
         painters = [*further.values(), leave_empty][:2]
-        blocks.append(pair_picture(*painters, tall_mm=56.0, shows=tuple(further)))
+        blocks.append(row_picture(painters, tall_mm=56.0, shows=tuple(further)))
     return blocks
 
 

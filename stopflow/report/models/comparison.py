@@ -23,34 +23,18 @@ from stopflow.report.paper.flow import (
     Paragraph,
     Picture,
     build_heading,
+    build_note,
     leave_empty,
     row_picture,
 )
 from stopflow.report.paper.front import build_title
 from stopflow.report.paper.grid import Column, Grid
-from stopflow.report.paper.joining import describe_document
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.pdf import write_pdf
-from stopflow.report.paper.style import MUTED, Ruler, require_paper
 
 
 def write_compare_pdf(models: Sequence[ModelReportData], path: Path, *, paper: str = "a4") -> None:
-    """Write the comparison of several models.
-
-    Parameters
-    ----------
-    models
-        In the order of the table.
-    path
-        Replaced only when the new report is whole.
-    paper
-        ``"a4"`` or ``"letter"``.
-
-    Raises
-    ------
-    SettingsError
-        Unknown paper.
-    """
+    """Write the comparison of models, in the order of the table, as `write_pdf`."""
     table = build_comparison(models)
     names = ", ".join(model.name for model in models)
     provenance = models[0].provenance if models else {}
@@ -58,7 +42,7 @@ def write_compare_pdf(models: Sequence[ModelReportData], path: Path, *, paper: s
         *build_title("Comparison of networks", names),
         Paragraph(text=state_best(table)),
         comparison_grid(table),
-        Paragraph(text=table_note(table), size=6.6, colour=MUTED),
+        build_note(table_note(table)),
         *_result_blocks(models),
         *build_provenance_blocks(
             provenance, names=[name for m in models for name in m.predictions[col.EXPERIMENT]]
@@ -67,14 +51,21 @@ def write_compare_pdf(models: Sequence[ModelReportData], path: Path, *, paper: s
     attachments = {"comparison.csv": csv_text(table).encode()}
     for model in models:
         attachments |= attach_model(model, prefix=f"{Path(model.name).name}-")
-    info = describe_document("Comparison of networks", subject=names, provenance=provenance)
-    write_pdf(blocks, path, paper=paper, section="Comparison", info=info, attachments=attachments)
+    write_pdf(
+        blocks,
+        path,
+        paper=paper,
+        section="Comparison",
+        title="Comparison of networks",
+        subject=names,
+        provenance=provenance,
+        attachments=attachments,
+    )
 
 
 def write_compare_figures(models: Sequence[ModelReportData], folder: Path) -> list[Path]:
-    """Write every figure of the comparison into `folder`, as SVG and PNG; returns the files."""
-    blocks = _result_blocks(models)
-    return write_figures(blocks, folder, paper=require_paper("a4"), ruler=Ruler(), prefix="compare")
+    """Write every figure of the comparison, as `paper.figure_files.write_figures`."""
+    return write_figures(_result_blocks(models), folder, prefix="compare")
 
 
 def _result_blocks(models: Sequence[ModelReportData]) -> list[Block]:
@@ -114,11 +105,7 @@ def _bias_blocks(models: Sequence[ModelReportData]) -> list[Block]:
     return [
         build_heading("Bias against k"),
         _beside_key(partial(draw_bias, lines=lines), shows="bias against k"),
-        Paragraph(
-            text="Mean relative error of the test shots in bins of equal numbers of shots.",
-            size=6.6,
-            colour=MUTED,
-        ),
+        build_note("Mean relative error of the test shots in bins of equal numbers of shots."),
     ]
 
 
@@ -139,7 +126,7 @@ def _learning_blocks(models: Sequence[ModelReportData]) -> list[Block]:
     return [
         build_heading("Learning curves"),
         drawn,
-        Paragraph(text=_learning_note(learnt), size=6.6, colour=MUTED),
+        build_note(_learning_note(learnt)),
     ]
 
 
@@ -190,4 +177,4 @@ def _scatters(models: Sequence[ModelReportData]) -> list[Block]:
         tall_mm = 58.0 if across == 3 else 84.0
         shows = [f"predicted against actual {name}" for name, _ in row]
         blocks.append(row_picture(painters, tall_mm=tall_mm, shows=shows))
-    return [*blocks, Paragraph(text=note, size=6.6, colour=MUTED)] if drawn else []
+    return [*blocks, build_note(note)] if drawn else []

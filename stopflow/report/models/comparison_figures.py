@@ -8,7 +8,7 @@ from matplotlib.ticker import NullLocator
 
 from stopflow.report.data import ModelReportData
 from stopflow.report.models.comparison_numbers import FIT, BiasLine, list_runs
-from stopflow.report.models.figures import count_outside
+from stopflow.report.paper.legend import say_above
 from stopflow.report.paper.scales import use_log_x
 from stopflow.report.paper.style import CATEGORY_COLOURS, INK, LINE_STYLES, MARKERS, shorten_middle
 
@@ -67,7 +67,9 @@ def draw_bias(axes: Axes, lines: Sequence[BiasLine]) -> None:
     axes.axhline(0, color=INK, linewidth=0.7, zorder=0)
     axes.set_ylim(-100 * reach, 100 * reach)
     use_log_x(axes, k.min() / 1.3, k.max() * 1.3)
-    count_outside(axes, int((relative > reach).sum()), "bins beyond the frame")
+    outside = int((relative > reach).sum())
+    if outside:
+        say_above(axes, f"{outside} bins beyond the frame")
     axes.set_xlabel("actual k / s⁻¹")
     axes.set_ylabel("mean of predicted / actual − 1, %")
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)

@@ -7,6 +7,7 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from stopflow.report.models.formats import say_count
 from stopflow.report.models.numbers import KEPT_STATE
 from stopflow.report.paper.rounding import MISSING, format_bytes, format_digits, format_pm
 
@@ -73,9 +74,7 @@ def _spread(title: str, name: str, error: str, *, unit: str) -> ComparedColumn:
 def _count(title: str, name: str, *, zero: str = "0") -> ComparedColumn:
     def text(row: Row) -> str:
         value = _number(row, name)
-        if value == 0:
-            return zero
-        return f"{value:,.0f}".replace(",", "\u2009") if np.isfinite(value) else MISSING
+        return zero if value == 0 else say_count(value)
 
     return ComparedColumn(title=title, text=text, value=lambda row: _number(row, name))
 

@@ -11,10 +11,9 @@ from matplotlib.axes import Axes
 
 from stopflow.io.csv_files import csv_text
 from stopflow.report.models.formats import say_count
-from stopflow.report.paper.flow import Block, Paragraph, build_heading, pair_picture
+from stopflow.report.paper.flow import Block, Paragraph, build_heading, row_picture
 from stopflow.report.paper.front import build_title
 from stopflow.report.paper.grid import Column, Grid
-from stopflow.report.paper.joining import describe_document
 from stopflow.report.paper.pdf import write_pdf
 from stopflow.report.paper.rounding import MISSING, format_digits
 from stopflow.report.paper.scales import use_log_x
@@ -44,20 +43,7 @@ IN_PERCENT: Final = ("accuracy", "macro_f1", "median_relative_error", "share")
 def write_compression_pdf(
     name: str, table: pd.DataFrame, path: Path, *, scores: Sequence[str], paper: str = "a4"
 ) -> None:
-    """Write curves and table of a model's truncations; replaced only when the new one is whole.
-
-    Parameters
-    ----------
-    table
-        `CurvePoint.row` of each.
-    scores
-        Columns of the task's scores.
-
-    Raises
-    ------
-    SettingsError
-        Unknown paper.
-    """
+    """Write curves and table of a model's truncations, as `write_pdf`."""
     title = f"Model {name}, truncated"
     blocks: list[Block] = [*build_title(title), Paragraph(text=NOTE, size=7.4, colour=MUTED)]
     for criterion, words in (
@@ -70,9 +56,11 @@ def write_compression_pdf(
         ]
     blocks += [
         build_heading("At equal size"),
-        pair_picture(
-            partial(draw_against_size, table=table, column=scores[0]),
-            partial(draw_against_size, table=table, column="latency_ratio"),
+        row_picture(
+            [
+                partial(draw_against_size, table=table, column=scores[0]),
+                partial(draw_against_size, table=table, column="latency_ratio"),
+            ],
             tall_mm=66.0,
         ),
         build_heading("All truncations"),
@@ -83,7 +71,9 @@ def write_compression_pdf(
         path,
         paper=paper,
         section=title,
-        info=describe_document(title, subject="Truncation of a trained network", provenance={}),
+        title=title,
+        subject="Truncation of a trained network",
+        provenance={},
         attachments={"curve.csv": csv_text(table).encode()},
     )
 
@@ -94,7 +84,7 @@ def _pairs(table: pd.DataFrame, criterion: str, columns: Sequence[str]) -> list[
         for column in columns
     ]
     return [
-        pair_picture(left, right, tall_mm=52.0)
+        row_picture([left, right], tall_mm=52.0)
         for left, right in zip(painters[::2], painters[1::2], strict=True)
     ]
 

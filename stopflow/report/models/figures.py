@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator
 from stopflow.report.data import ModelReportData, TracePair
 from stopflow.report.models.numbers import Points, fit_lines, rank_columns, summarise_runs
 from stopflow.report.paper.decimate import decimate_min_max
+from stopflow.report.paper.legend import say_above
 from stopflow.report.paper.rounding import format_digits
 from stopflow.report.paper.scales import name_log_ticks, use_log_x, use_log_y
 from stopflow.report.paper.style import (
@@ -199,7 +200,8 @@ def draw_relative_errors(axes: Axes, points: Sequence[Points]) -> None:
         use_log_x(axes, actual.min() / 1.3, actual.max() * 1.3)
     axes.set_ylim(-108 * reach, 108 * reach)
     outside = int((np.abs(relative) > reach).sum())
-    count_outside(axes, outside, "beyond the frame, drawn at its edge")
+    if outside:
+        say_above(axes, f"{outside} beyond the frame, drawn at its edge")
     axes.set_xlabel("actual k / s⁻¹")
     axes.set_ylabel("predicted / actual − 1, %")
 
@@ -294,17 +296,3 @@ def draw_stability(axes: Axes, history: pd.DataFrame) -> None:
     """Draw the stability of each OIALR layer: 1 where its bases have stopped moving."""
     draw_layers(axes, history, sorted(stability_columns(history)), label="stability")
     axes.legend(loc="best")
-
-
-def count_outside(axes: Axes, outside: int, said: str) -> None:
-    """Say above the frame, on the right, how many are outside it; nothing for none."""
-    if outside:
-        axes.annotate(
-            f"{outside} {said}",
-            (1.0, 1.01),
-            xycoords="axes fraction",
-            ha="right",
-            va="bottom",
-            fontsize=6.3,
-            color=MUTED,
-        )

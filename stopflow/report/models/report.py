@@ -42,52 +42,38 @@ from stopflow.report.paper.flow import (
     Paragraph,
     Picture,
     build_heading,
+    build_note,
     build_subheading,
-    pair_picture,
+    row_picture,
 )
 from stopflow.report.paper.front import build_cells, build_title
 from stopflow.report.paper.grid import Column, Grid
-from stopflow.report.paper.joining import describe_document
 from stopflow.report.paper.pdf import json_bytes, json_rows, write_pdf
 from stopflow.report.paper.rounding import MISSING, format_bytes, format_digits
-from stopflow.report.paper.style import MUTED, Ruler, require_paper
 
 
 def write_model_pdf(model: ModelReportData, path: Path, *, paper: str = "a4") -> None:
-    """Write the report of one trained model.
-
-    Parameters
-    ----------
-    path
-        Replaced only when the new report is whole.
-    paper
-        ``"a4"`` or ``"letter"``.
-
-    Raises
-    ------
-    SettingsError
-        Unknown paper.
-    """
+    """Write the report of one trained model, as `write_pdf`."""
     blocks = [
         *_front_blocks(model),
         *_result_blocks(model),
         *build_provenance_blocks(model.provenance, names=model.predictions[col.EXPERIMENT]),
     ]
-    info = describe_document(
-        f"Model {model.name}",
+    write_pdf(
+        blocks,
+        path,
+        paper=paper,
+        section=model.name,
+        title=f"Model {model.name}",
         subject="Rate constants predicted by a network",
         provenance=model.provenance,
-    )
-    write_pdf(
-        blocks, path, paper=paper, section=model.name, info=info, attachments=attach_model(model)
+        attachments=attach_model(model),
     )
 
 
 def write_model_figures(model: ModelReportData, folder: Path) -> list[Path]:
-    """Write every figure of the report into `folder`, as SVG and PNG; returns the files."""
-    return write_figures(
-        _result_blocks(model), folder, paper=require_paper("a4"), ruler=Ruler(), prefix=model.name
-    )
+    """Write every figure of the report, as `paper.figure_files.write_figures`."""
+    return write_figures(_result_blocks(model), folder, prefix=model.name)
 
 
 def _result_blocks(model: ModelReportData) -> list[Block]:
@@ -144,17 +130,17 @@ def _quality_blocks(model: ModelReportData) -> list[Block]:
         blocks.append(Paragraph(text=advice, size=9.0, bold=True))
     if points:
         blocks += [
-            pair_picture(
-                partial(draw_predictions, points=points),
-                partial(draw_relative_errors, points=points),
+            row_picture(
+                [
+                    partial(draw_predictions, points=points),
+                    partial(draw_relative_errors, points=points),
+                ],
                 tall_mm=78.0,
                 shows=("predicted against actual", "relative errors"),
             ),
-            Paragraph(
-                text="Left: predicted against actual rate constants; line: equality; band: ± 10 %. "
-                "Right: relative error against k. Grey: training; symbols: test experiments.",
-                size=6.6,
-                colour=MUTED,
+            build_note(
+                "Left: predicted against actual rate constants; line: equality; band: ± 10 %. "
+                "Right: relative error against k. Grey: training; symbols: test experiments."
             ),
         ]
     scores = score_experiments(model.predictions)
@@ -215,8 +201,8 @@ def _learning_blocks(model: ModelReportData) -> list[Block]:
     blocks: list[Block] = [build_heading("How it learnt")]
     if len(model.history):
         shows = ("learning curve", "ranks" if ranks else "loss")
-        blocks.append(pair_picture(learning, right, tall_mm=58.0, shows=shows))
-        blocks.append(Paragraph(text=KEPT_STATE, size=6.6, colour=MUTED))
+        blocks.append(row_picture([learning, right], tall_mm=58.0, shows=shows))
+        blocks.append(build_note(KEPT_STATE))
     return [*blocks, *build_spectra_blocks(model.history), *build_layer_blocks(model.metrics)]
 
 

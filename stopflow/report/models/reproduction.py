@@ -22,13 +22,13 @@ from stopflow.report.paper.flow import (
     Painter,
     Paragraph,
     build_heading,
+    build_note,
     build_subheading,
     leave_empty,
     row_picture,
 )
 from stopflow.report.paper.front import build_title
 from stopflow.report.paper.grid import Column, Grid
-from stopflow.report.paper.joining import describe_document
 from stopflow.report.paper.legend import put_legend_above
 from stopflow.report.paper.pdf import json_bytes, write_pdf
 from stopflow.report.paper.rounding import MISSING, format_digits
@@ -91,7 +91,7 @@ def write_reproduction_pdf(
     paper: str,
     remark: str,
 ) -> None:
-    """Write the table and the curves of each row; replaced only when the new one is whole.
+    """Write the table and the curves of each row, as `write_pdf`.
 
     Parameters
     ----------
@@ -99,18 +99,13 @@ def write_reproduction_pdf(
         A row for each of `variants`.
     remark
         What holds for all runs, as a note without its full stop, above the table; may be empty.
-
-    Raises
-    ------
-    SettingsError
-        Unknown paper.
     """
     title = "Published tables, trained again"
     blocks: list[Block] = [
         *build_title(title),
         *([Paragraph(text=f"{remark[0].upper()}{remark[1:]}.", size=8.4)] if remark else ()),
         _grid(table),
-        Paragraph(text=NOTE, size=6.6, colour=MUTED),
+        build_note(NOTE),
         *build_method_blocks(table),
     ]
     for name, group in groupby(variants, key=lambda variant: variant.table):
@@ -121,7 +116,9 @@ def write_reproduction_pdf(
         path,
         paper=paper,
         section="Reproduction",
-        info=describe_document(title, subject="Reproduction of published tables", provenance={}),
+        title=title,
+        subject="Reproduction of published tables",
+        provenance={},
         attachments={
             "reproduce.csv": csv_text(frame).encode(),
             "settings.json": json_bytes(
@@ -202,7 +199,7 @@ def _table_blocks(name: str, variants: Sequence[ReproducedVariant]) -> list[Bloc
             blocks.append(Paragraph(text="Every run diverged in its first epoch.", size=7.4))
         if own[0].differs not in ("", said):
             said = own[0].differs
-            blocks.append(Paragraph(text=own[0].differs, size=6.6, colour=MUTED))
+            blocks.append(build_note(own[0].differs))
     return blocks
 
 

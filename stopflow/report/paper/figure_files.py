@@ -7,7 +7,7 @@ from pathlib import Path
 from stopflow.report.paper.flow import Block, Picture
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.pictures import save_picture
-from stopflow.report.paper.style import Paper, Ruler, styled
+from stopflow.report.paper.style import Paper, Ruler, require_paper, styled
 
 MARGIN_MM = 3.0
 PANEL_MM = 100.0
@@ -17,27 +17,21 @@ LONGEST_NAME = 80
 _APART = re.compile(r"[^\w.+-]+")
 
 
-def list_figures(blocks: Iterable[Block], *, paper: Paper) -> list[tuple[Picture, float]]:
-    """Return the pictures that have a name, with their widths in mm."""
+def list_figures(blocks: Iterable[Block]) -> list[tuple[Picture, float]]:
+    """Return the pictures that have a name, with their widths in mm on A4."""
+    wide = require_paper("a4").text_width_mm
     found: list[tuple[Picture, float]] = []
     for block in blocks:
         if isinstance(block, Picture) and block.shows:
-            found.append((block, paper.text_width_mm))
+            found.append((block, wide))
         elif isinstance(block, Picture):
             found += [(panel, PANEL_MM) for panel in block.panels]
     return found
 
 
 @styled
-def write_figures(
-    blocks: Iterable[Block], folder: Path, *, paper: Paper, ruler: Ruler, prefix: str = ""
-) -> list[Path]:
-    """Write the figures among `blocks` into `folder`.
-
-    Parameters
-    ----------
-    prefix
-        What the names of the files begin with.
+def write_figures(blocks: Iterable[Block], folder: Path, *, prefix: str = "") -> list[Path]:
+    """Write the figures among `blocks` into `folder`, as SVG and PNG.
 
     Returns
     -------
@@ -47,7 +41,8 @@ def write_figures(
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     used: dict[str, int] = {}
-    for picture, width_mm in list_figures(blocks, paper=paper):
+    ruler = Ruler()
+    for picture, width_mm in list_figures(blocks):
         stem = name_figure(f"{prefix} {picture.shows}" if prefix else picture.shows)
         used[stem.lower()] = used.get(stem.lower(), 0) + 1
         if used[stem.lower()] > 1:

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
-from stopflow.report.paper.style import ACCENT, INK, MM_PER_POINT, Ruler, printable
+from stopflow.report.paper.style import ACCENT, INK, MM_PER_POINT, MUTED, Ruler, printable
 
 if TYPE_CHECKING:  # loading it takes longer than a table takes to be set
     from matplotlib.axes import Axes
@@ -84,10 +84,9 @@ class Paragraph:
             fits -= 1
         if fits < 2 or self.keep_with_next:
             return None, self
-        return (
-            _reworded(self, " ".join(lines[:fits])),
-            _reworded(self, " ".join(lines[fits:])),
-        )
+        plain = replace(self, before_mm=0.0, bookmark=None)
+        first, rest = (" ".join(part) for part in (lines[:fits], lines[fits:]))
+        return replace(plain, text=first), replace(plain, text=rest)
 
     def draw(self, page: "Page", x_mm: float, y_mm: float, *, width_mm: float) -> None:
         """Draw line by line."""
@@ -95,17 +94,6 @@ class Paragraph:
         for line in self._lines(page.ruler, width_mm):
             page.text(x_mm, y, line, size=self.size, colour=self.colour, bold=self.bold)
             y += self._step_mm
-
-
-def _reworded(paragraph: Paragraph, text: str) -> Paragraph:
-    return Paragraph(
-        text=text,
-        size=paragraph.size,
-        colour=paragraph.colour,
-        bold=paragraph.bold,
-        after_mm=paragraph.after_mm,
-        leading=paragraph.leading,
-    )
 
 
 def build_heading(text: str, *, level: int = 1) -> Paragraph:
@@ -123,6 +111,11 @@ def build_heading(text: str, *, level: int = 1) -> Paragraph:
     )
 
 
+def build_note(text: str, *, keep_with_next: bool = False) -> Paragraph:
+    """Return the small print that explains a picture or a table."""
+    return Paragraph(text=text, size=6.6, colour=MUTED, keep_with_next=keep_with_next)
+
+
 def build_subheading(text: str) -> Paragraph:
     """Return a small heading inside a section."""
     return Paragraph(
@@ -130,8 +123,24 @@ def build_subheading(text: str) -> Paragraph:
     )
 
 
+class Uncut:
+    """A block that is never cut."""
+
+    __slots__ = ()
+
+    def split(
+        self,
+        ruler: Ruler,  # noqa: ARG002
+        *,
+        width_mm: float,  # noqa: ARG002
+        room_mm: float,  # noqa: ARG002
+    ) -> tuple[None, Self]:
+        """Never cut."""
+        return None, self
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture:
+class Picture(Uncut):
     """A drawing of fixed height; `paint(page, x_mm, y_mm, width_mm)` draws it.
 
     Attributes
@@ -155,16 +164,6 @@ class Picture:
     def height_mm(self, ruler: Ruler, width_mm: float) -> float:  # noqa: ARG002
         """Return the fixed height."""
         return self.tall_mm + self.after_mm
-
-    def split(
-        self,
-        ruler: Ruler,  # noqa: ARG002
-        *,
-        width_mm: float,  # noqa: ARG002
-        room_mm: float,  # noqa: ARG002
-    ) -> tuple[Block | None, Block | None]:
-        """Never cut."""
-        return None, self
 
     def draw(self, page: "Page", x_mm: float, y_mm: float, *, width_mm: float) -> None:
         """Let `paint` draw."""
@@ -204,16 +203,3 @@ def row_picture(
 def leave_empty(axes: "Axes") -> None:
     """Paint nothing, so that the last row of a series keeps its columns."""
     axes.remove()
-
-
-def pair_picture(
-    left: Painter,
-    right: Painter | None,
-    *,
-    tall_mm: float,
-    top_mm: float = 5.0,
-    shows: Sequence[str] = (),
-) -> Picture:
-    """Two axes side by side, or one over the whole width."""
-    painters = [left] if right is None else [left, right]
-    return row_picture(painters, tall_mm=tall_mm, top_mm=top_mm, shows=shows)

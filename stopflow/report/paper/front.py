@@ -15,9 +15,9 @@ Cell = tuple[str, str] | tuple[str, str, str]
 """A number, what it is, and a colour other than ink."""
 
 
-def build_title(title: str, described: str = "", *, size: float = 0.0) -> list[Block]:
+def build_title(title: str, described: str = "") -> list[Block]:
     """Compose a title with its bookmark, and a line below it; a long title is set smaller."""
-    size = size or (20.0 if len(title) <= _LONG else 11.0)
+    size = 20.0 if len(title) <= _LONG else 11.0
     mark = Bookmark(title=title)
     text = Paragraph(text=title, size=size, bold=True, after_mm=1.0, leading=1.15, bookmark=mark)
     below = Paragraph(text=described, size=8.4, colour=MUTED, after_mm=3.2)

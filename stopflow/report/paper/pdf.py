@@ -15,7 +15,7 @@ from stopflow.io.atomic import replacing_file
 from stopflow.memory import collect_if_much, collecting_seldom
 from stopflow.report.paper.canvas import Drawings, DrawnPage
 from stopflow.report.paper.flow import Block, Bookmark
-from stopflow.report.paper.joining import DocumentInfo, DrawnSheet, join_pages
+from stopflow.report.paper.joining import DocumentInfo, DrawnSheet, describe_document, join_pages
 from stopflow.report.paper.layout import Placed, draw_blocks, lay_out
 from stopflow.report.paper.packing import pack_sheets, unpack_sheets
 from stopflow.report.paper.page import Furniture, Page
@@ -32,8 +32,6 @@ class Sheet:
     ----------
     section
         Stands at the top right of the page.
-    placed
-        What stands on it.
     bookmarks
         Entries of the outline that begin on this page.
     """
@@ -128,14 +126,18 @@ def write_pdf(
     *,
     paper: str,
     section: str,
-    info: DocumentInfo,
+    title: str,
+    subject: str,
+    provenance: Mapping[str, object],
     attachments: Mapping[str, bytes],
     progress: Progress | None = None,
 ) -> None:
-    """Write a report of one section whole.
+    """Write a report of one section; an older file is replaced only when the new one is whole.
 
     Parameters
     ----------
+    title, subject, provenance
+        As `describe_document`.
     attachments
         File name -> content, embedded in the PDF.
     progress
@@ -146,11 +148,12 @@ def write_pdf(
     SettingsError
         Unknown paper.
     OSError
-        When the folder cannot be written to; an older file is then untouched.
+        When the folder cannot be written to.
     """
     size, ruler = require_paper(paper), Ruler()
     sheets = flow_sheets(blocks, size, ruler, section=section)
     drawn = draw_sheets(sheets, paper=size, ruler=ruler, progress=progress)
+    info = describe_document(title, subject=subject, provenance=provenance)
     join_sheets(drawn, path, paper=size, ruler=ruler, info=info, attachments=attachments)
 
 

@@ -44,7 +44,7 @@ def save_picture(figure: Figure, path: Path, *, dpi: int = 150, source: str = ""
     """
     ending = require_picture(path)
     described = {
-        ".png": {"Software": MAKER, "Source": _in_ascii(source)},
+        ".png": {"Software": MAKER, "Source": source.encode("unicode_escape").decode()},
         ".pdf": {"CreationDate": None},
         ".svg": {"Date": None},
     }[ending]
@@ -62,8 +62,3 @@ def picture_source(path: Path) -> str | None:
     if texts.get("Software") != MAKER:
         return None
     return str(texts.get("Source", "")).encode("ascii", "ignore").decode("unicode_escape")
-
-
-def _in_ascii(text: str) -> str:
-    """Return a text as every reader of a PNG shows it."""
-    return text.encode("unicode_escape").decode()

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 
 from stopflow import column_names as col
-from stopflow.errors import require_key
 from stopflow.io.atomic import write_text
 from stopflow.io.csv_files import inert
 from stopflow.report.data import KineticsReportData
@@ -144,18 +143,6 @@ EXPORTS: dict[str, Export] = {
     "origin": export_origin,
     "kintek": export_kintek,
 }
-
-
-def find_export(name: str) -> Export:
-    """Look an export up by its name.
-
-    Raises
-    ------
-    SettingsError
-        Unknown name; lists the valid ones.
-    """
-    require_key("export", name, EXPORTS)
-    return EXPORTS[name]
 
 
 def _traces(data: KineticsReportData, experiment: str) -> Iterable[Timed]:

@@ -35,15 +35,7 @@ _TOGETHER: Final = 1_000
 
 
 def write_sheets(frames: Mapping[str, pd.DataFrame], path: Path, *, unit: str) -> None:
-    """Write a workbook with one sheet a table.
-
-    Parameters
-    ----------
-    path
-        Replaced only when the new workbook is whole.
-    unit
-        Of the signal, as headers say it.
-    """
+    """Write a workbook with one sheet a table."""
     with writing_workbook(path) as book:
         for name, whole in frames.items():
             frame = whole.head(_LONGEST_SHEET)

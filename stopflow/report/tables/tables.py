@@ -74,7 +74,7 @@ def write_rates_xlsx(data: KineticsReportData, path: Path) -> None:
         "conditions": _filled(_for_readers(drop_stored(sort_conditions(data.conditions)), units)),
         "shots": _for_readers(numbers_of_workbooks(order_columns(data.shots)), units),
         "secondary": _for_readers(data.secondary, units),
-        "settings": settings_frame(data.provenance),
+        "settings": pd.DataFrame(_flat("", data.provenance), columns=["setting", col.VALUE]),
         "problems": data.problems,
     }
     frames["columns"] = _columns_frame(frames, unit=unit)
@@ -121,12 +121,8 @@ def signal_units(shots: pd.DataFrame) -> dict[str, str]:
     return {str(name): signal_unit(own) for name, own in groups}
 
 
-def settings_frame(provenance: Mapping[str, object]) -> pd.DataFrame:
-    """Lay the provenance out as two columns, nested names joined by points."""
-    return pd.DataFrame(_flat("", provenance), columns=["setting", col.VALUE])
-
-
 def _flat(prefix: str, value: object) -> Iterable[tuple[str, str]]:
+    """Yield nested names joined by points, each with its value."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             yield from _flat(f"{prefix}.{key}" if prefix else str(key), item)

@@ -75,7 +75,8 @@ class Workbook:
             target.write(_sheet_head(sheet, first=len(self.sheets) == 1).encode())
             for text in rows:
                 target.write(text.encode())
-            target.write(_sheet_foot(sheet).encode())
+            filtered = f'<autoFilter ref="{sheet.area}"/>' if sheet.widths else ""
+            target.write(f"</sheetData>{filtered}</worksheet>".encode())
 
     def finish(self) -> None:
         """Write what names the sheets and styles."""
@@ -144,11 +145,6 @@ def _sheet_head(sheet: Sheet, *, first: bool) -> str:
 
 def _element(name: str, content: str) -> str:
     return f"<{name}>{content}</{name}>" if content else ""
-
-
-def _sheet_foot(sheet: Sheet) -> str:
-    filtered = f'<autoFilter ref="{sheet.area}"/>' if sheet.widths else ""
-    return f"</sheetData>{filtered}</worksheet>"
 
 
 def _workbook_xml(sheets: Sequence[Sheet]) -> str:
