@@ -53,8 +53,26 @@ def test_fits_and_residuals_are_those_of_the_formula(lab):
     np.testing.assert_allclose(shot.fit.y, expected, rtol=1e-12)
     assert shot.fit.x.min() >= row.start_s
     noise = lab.shots["noise_sd"].iloc[0]
-    assert 2 * noise < picture.residuals.high.max() < 8 * noise
+    assert picture.residuals.noise == pytest.approx(noise, rel=0.1)
     assert all(len(line) == len(picture.residuals.middle) for line in picture.residuals.means)
+
+
+def test_a_misfit_behind_the_start_is_seen_on_both_axes_of_the_residuals(lab):
+    """It is over in a hundredth of the window, and as large as the noise of a few points."""
+    noise = float(np.nanmedian(lab.shots["noise_sd"]))
+
+    def bent(row):
+        pair, shot = lab.trace(row), lab.shots.iloc[row]
+        if pair is None:
+            return None
+        since = np.maximum(pair[0] - shot.start_s, 0) / (pair[0][-1] - shot.start_s)
+        return pair[0], pair[1] + 4 * noise * np.exp(-since / 0.003)
+
+    bent_lab = replace(lab, trace=bent)
+    picture = build_experiment_picture(bent_lab, take_experiment(bent_lab, _rows(lab)))
+    for band in (picture.residuals, picture.log_residuals):
+        assert all(2 * noise < np.nanmax(line) < 6 * noise for line in band.means)
+        assert 2 * noise < band.reach < 6 * noise
 
 
 def test_many_shots_stay_within_a_budget_of_points():

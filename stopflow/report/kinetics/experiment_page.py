@@ -116,8 +116,8 @@ def _caption(counts: Counts, *, has_cuts: bool) -> str:
         )
     return (
         f"{drawn}; red marks shots without a rate. The shaded part was left out as mixing "
-        "artefact. Residuals: the grey band spans all shots, and the lines are the means of the "
-        f"conditions. {_strip_caption(counts.fitted, has_cuts=has_cuts)}"
+        "artefact. Residuals: the grey band is one standard deviation of a shot's noise to either "
+        f"side, and the lines are the means of the conditions. {_strip_caption(counts.fitted, has_cuts=has_cuts)}"
     )
 
 

@@ -8,7 +8,13 @@ import pandas as pd
 from stopflow import column_names as col
 from stopflow.kinetics.laws import LAWS, find_law
 from stopflow.report.data import KineticsReportData
-from stopflow.report.kinetics.summary import count_shots, count_things, join_words, list_widened
+from stopflow.report.kinetics.summary import (
+    count_shots,
+    count_things,
+    join_words,
+    list_widened,
+    shots_with_rate,
+)
 from stopflow.report.paper.rounding import format_time
 
 
@@ -16,7 +22,7 @@ def write_methods(data: KineticsReportData) -> str:
     """Compose the paragraph from what was done, with nothing that was not."""
     shots = data.shots
     counts = count_shots(shots)
-    fitted = shots[np.isfinite(shots[col.K_PER_S])]
+    fitted = shots_with_rate(shots)
     if fitted.empty:
         return "No shot could be fitted, so there is no method to describe."
     sentences = [
