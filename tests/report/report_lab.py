@@ -10,7 +10,7 @@ from stopflow.kinetics.verdicts.findings import Finding, write_findings
 from stopflow.kinetics.verdicts.rules import RULES
 from stopflow.kinetics.verdicts.sentences import reasons
 from stopflow.report.data import KineticsReportData, ModelReportData
-from stopflow.report.kinetics.closing import build_closing_blocks
+from stopflow.report.kinetics.closing import build_appendix_blocks
 from stopflow.report.kinetics.experiment_page import build_experiment_blocks
 from stopflow.report.kinetics.extent import choose_experiments
 from stopflow.report.kinetics.report import overview_blocks
@@ -29,8 +29,8 @@ def lay_out_report(data: KineticsReportData, paper: Paper, ruler: Ruler) -> list
         if name in names:
             blocks = build_experiment_blocks(data, name, rows, paper=paper, ruler=ruler)
             sheets += flow_sheets(blocks, paper, ruler, section=name)
-    closing = build_closing_blocks(data, listed=names)
-    return [*sheets, *flow_sheets(closing, paper, ruler, section="Methods")]
+    closing = build_appendix_blocks(data, listed=names)
+    return [*sheets, *flow_sheets(closing, paper, ruler, section="Appendix")]
 
 
 FINDINGS = {

@@ -129,7 +129,10 @@ def _data_of(
 ) -> KineticsReportData:
     """Hand over what a trace of the page is packed from: no condition is compared yet."""
     nothing = pd.DataFrame()
-    pairs = [shot.trace and (shot.trace.time_s, shot.trace.signal) for shot in experiment.shots]
+    pairs = [
+        None if shot.trace is None else (shot.trace.time_s, shot.trace.signal)
+        for shot in experiment.shots
+    ]
     return KineticsReportData(
         shots=rows,
         conditions=nothing,

@@ -21,6 +21,8 @@ _POINTS_A_PAGE = 5200
 _FEW = 6
 _BUCKETS = 90
 """Of the mean residuals."""
+_FEWEST_MEANT = 4
+"""Points of a shot that a mean residual is made of."""
 _NOISE_SEEN = 1.5
 """Standard deviations of the noise that the axis of residuals shows at least."""
 _CURVE_POINTS = 160
@@ -249,7 +251,11 @@ def _band(
     """Average the residuals of each condition, on a linear axis closest behind the start."""
     end = max(since[-1] for _, since, _ in residuals)
     first = min(since[since > 0][0] for _, since, _ in residuals)
-    edges = _log_edges(first, end, _BUCKETS) if log else _edges(0.0, end, 0.0, _BUCKETS)
+    even = np.linspace(0, 1, _BUCKETS + 1)
+    edges = first * (end / first) ** even if log else end * even**2
+    step = min(since[-1] / len(since) for _, since, _ in residuals)
+    edges[-1] *= 1 + 1e-9
+    edges = _apart(edges, least=_FEWEST_MEANT * step)
     shape = conditions, len(edges) - 1
     sums, counts = np.zeros(shape), np.zeros(shape)
     for owner, since, residual in residuals:
@@ -262,6 +268,15 @@ def _band(
         noise=float(np.median([np.std(residual) for _, _, residual in residuals])),
         means=tuple(averages),
     )
+
+
+def _apart(edges: FloatArray, *, least: float) -> FloatArray:
+    """Leave edges out so that the others are at least so far apart."""
+    kept = [edges[0]]
+    for edge in edges[1:]:
+        if edge - kept[-1] >= least:
+            kept.append(edge)
+    return np.array([*kept[:-1], edges[-1]] if len(kept) > 1 else edges[[0, -1]])
 
 
 def _choose_bold(pictures: Sequence[ShotPicture], rates: Sequence[float]) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""The kinetics report: answers first, then a page an experiment, then how it was done."""
+"""The kinetics report: answers first, then how it was done, then a page an experiment."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +7,11 @@ from stopflow import column_names as col
 from stopflow.io.csv_files import csv_text
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.agreement import build_agreement_blocks
-from stopflow.report.kinetics.closing import build_closing_blocks, input_table
+from stopflow.report.kinetics.closing import (
+    build_appendix_blocks,
+    build_methods_blocks,
+    input_table,
+)
 from stopflow.report.kinetics.experiment_page import build_experiment_blocks
 from stopflow.report.kinetics.experiment_sheets import ExperimentSheets
 from stopflow.report.kinetics.extent import ATTACHED_SHOTS, explain_choice, limit_to
@@ -58,8 +62,8 @@ def write_kinetics_pdf(
 
     overview = flow_sheets(overview_blocks(data, sheets.names), size, ruler, section="Overview")
     drawn = draw_sheets(overview, paper=size, ruler=ruler, drawings=sheets.parts.drawings)
-    blocks = build_closing_blocks(data, listed=sheets.names)
-    closing = flow_sheets(blocks, size, ruler, section="Methods")
+    blocks = build_appendix_blocks(data, listed=sheets.names)
+    closing = flow_sheets(blocks, size, ruler, section="Appendix")
     last = draw_sheets(closing, paper=size, ruler=ruler)
     attachments = _attachments(data)
     tell(0, 0)
@@ -89,6 +93,7 @@ def overview_blocks(data: KineticsReportData, listed: list[str]) -> list[Block]:
         *explain_choice(len(listed), experiments),
         *build_secondary_blocks(limit_to(data, listed)),
         *build_agreement_blocks(data.shots),
+        *build_methods_blocks(data),
     ]
 
 

@@ -23,6 +23,7 @@ from stopflow.report.paper.flow import (
     Painter,
     Paragraph,
     build_heading,
+    build_note,
     leave_empty,
     row_picture,
 )
@@ -90,13 +91,11 @@ def build_secondary_blocks(data: KineticsReportData) -> list[Block]:
         ]
     blocks.append(secondary_grid(data.secondary, letters=letters))
     blocks.append(
-        Paragraph(
-            text="Points are the means of conditions with their 95 % intervals. The solid line is "
+        build_note(
+            "Points are the means of conditions with their 95 % intervals. The solid line is "
             "the model reported, and the shaded area is its 95 % band; a broken line is a model "
             "that was tried and not taken. Errors are standard errors; intervals are at 95 % by "
-            "Student's t.",
-            size=6.6,
-            colour=MUTED,
+            "Student's t."
         )
     )
     return blocks

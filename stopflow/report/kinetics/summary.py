@@ -184,9 +184,10 @@ def _noise(fitted: pd.DataFrame) -> list[str]:
 
 def _starts(fitted: pd.DataFrame) -> list[str]:
     sources = Counter(str(text) for text in fitted[col.START_SOURCE])
-    said = join_words(
-        [f"{_start_words(name)} ({count_things(n, 'shot')})" for name, n in sources.most_common()]
-    )
+    named = [
+        (_start_words(name), f" ({count_things(n, 'shot')})") for name, n in sources.most_common()
+    ]
+    said = join_words([f"{name}{of if len(named) > 1 else ''}" for name, of in named])
     text = (
         f"In the {count_things(len(fitted), 'shot')} with a rate, the start of the fit was {said}"
     )

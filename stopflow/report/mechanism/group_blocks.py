@@ -19,11 +19,11 @@ from stopflow.report.paper.flow import (
     Paragraph,
     Picture,
     build_heading,
+    build_note,
     leave_empty,
     row_picture,
 )
 from stopflow.report.paper.page import Page
-from stopflow.report.paper.style import MUTED
 
 ABREAST = 3
 MOST_PANELS, MOST_SPECIES = 12, 3
@@ -65,7 +65,7 @@ def _panel_blocks(group: FittedGroup, name: str) -> list[Block]:
     note += "Residuals are in units of the noise of a point."
     if len(shown) < len(panels):
         note += f" {len(shown)} of {len(panels)} mixtures are shown."
-    return [*blocks, Paragraph(text=note, size=6.6, colour=MUTED)]
+    return [*blocks, build_note(note)]
 
 
 def _filled(painters: Sequence[Painter]) -> list[Painter]:
@@ -114,5 +114,5 @@ def _contour_blocks(group: FittedGroup, name: str) -> list[Block]:
     return [
         build_heading(f"How the least determined constants go together{name}"),
         row_picture(_filled(painters[:3]), tall_mm=58.0, shows=shows[:3]),
-        Paragraph(text=note, size=6.6, colour=MUTED),
+        build_note(note),
     ]

@@ -17,14 +17,14 @@ from stopflow.report.mechanism.numbers import (
     ranking_texts,
 )
 from stopflow.report.paper.figure_files import write_figures
-from stopflow.report.paper.flow import Block, Paragraph, Picture, build_heading
+from stopflow.report.paper.flow import Block, Paragraph, Picture, build_heading, build_note
 from stopflow.report.paper.front import build_title
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.joining import describe_document
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.pdf import Progress, write_pdf
 from stopflow.report.paper.rounding import set_numbers
-from stopflow.report.paper.style import MUTED, Ruler, require_paper
+from stopflow.report.paper.style import Ruler, require_paper
 from stopflow.report.tables.tables import csv_text
 
 
@@ -114,7 +114,7 @@ def _front_blocks(found: FittedFolder, title: str) -> list[Block]:
     reference = found.groups[0].fit.problem.constants.reference_K
     if reference is not None:
         note = f"Rate constants at {reference - 273.15:.0f} °C; dH: activation enthalpies."
-        blocks.append(Paragraph(text=note, size=6.6, colour=MUTED))
+        blocks.append(build_note(note))
     return blocks
 
 
@@ -178,15 +178,13 @@ def _ranking_blocks(found: FittedFolder) -> list[Block]:
     return [
         build_heading("Known schemes compared"),
         Grid(columns=columns, rows=rows, size=6.8),
-        Paragraph(
-            text="S is what the workbook varies, E its partner. Scatter between shots counts "
+        build_note(
+            "S is what the workbook varies, E its partner. Scatter between shots counts "
             "as a covariance, beside the noise; a scheme is ruled out where its AICc lies 10 above "
             "the lowest, odds of 150 to 1, unless it predicts better. A scheme that contains a "
             "simpler one reaches its curves as a limit and no better ones; the further constants "
             "are then not determined. Lack of fit: the probability that the "
             "residuals of replicates have as much in common if the scheme is right. Held out: the "
-            "mean square of the residuals of concentrations predicted from the others.",
-            size=6.6,
-            colour=MUTED,
+            "mean square of the residuals of concentrations predicted from the others."
         ),
     ]

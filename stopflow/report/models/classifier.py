@@ -26,8 +26,8 @@ from stopflow.report.paper.figure_files import write_figures
 from stopflow.report.paper.flow import (
     Block,
     Painter,
-    Paragraph,
     build_heading,
+    build_note,
     leave_empty,
     pair_picture,
 )
@@ -36,7 +36,7 @@ from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.joining import describe_document
 from stopflow.report.paper.pdf import json_bytes, write_pdf
 from stopflow.report.paper.rounding import MISSING
-from stopflow.report.paper.style import CATEGORY_COLOURS, MUTED, Ruler, require_paper
+from stopflow.report.paper.style import CATEGORY_COLOURS, Ruler, require_paper
 
 PARTS = {
     "test": "Test images, never seen in training",
@@ -151,9 +151,7 @@ def _confusion_blocks(metrics: Mapping[str, Any]) -> list[Block]:
     return [
         build_heading("Confusion matrix, test images"),
         Grid(columns=columns, rows=rows, size=6.6),
-        Paragraph(
-            text="Rows: the actual class; columns: the predicted one.", size=6.6, colour=MUTED
-        ),
+        build_note("Rows: the actual class; columns: the predicted one."),
     ]
 
 

@@ -23,6 +23,7 @@ from stopflow.report.paper.flow import (
     Paragraph,
     Picture,
     build_heading,
+    build_note,
     leave_empty,
     row_picture,
 )
@@ -31,7 +32,7 @@ from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.joining import describe_document
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.pdf import write_pdf
-from stopflow.report.paper.style import MUTED, Ruler, require_paper
+from stopflow.report.paper.style import Ruler, require_paper
 
 
 def write_compare_pdf(models: Sequence[ModelReportData], path: Path, *, paper: str = "a4") -> None:
@@ -58,7 +59,7 @@ def write_compare_pdf(models: Sequence[ModelReportData], path: Path, *, paper: s
         *build_title("Comparison of networks", names),
         Paragraph(text=state_best(table)),
         comparison_grid(table),
-        Paragraph(text=table_note(table), size=6.6, colour=MUTED),
+        build_note(table_note(table)),
         *_result_blocks(models),
         *build_provenance_blocks(
             provenance, names=[name for m in models for name in m.predictions[col.EXPERIMENT]]
@@ -114,11 +115,7 @@ def _bias_blocks(models: Sequence[ModelReportData]) -> list[Block]:
     return [
         build_heading("Bias against k"),
         _beside_key(partial(draw_bias, lines=lines), shows="bias against k"),
-        Paragraph(
-            text="Mean relative error of the test shots in bins of equal numbers of shots.",
-            size=6.6,
-            colour=MUTED,
-        ),
+        build_note("Mean relative error of the test shots in bins of equal numbers of shots."),
     ]
 
 
@@ -139,7 +136,7 @@ def _learning_blocks(models: Sequence[ModelReportData]) -> list[Block]:
     return [
         build_heading("Learning curves"),
         drawn,
-        Paragraph(text=_learning_note(learnt), size=6.6, colour=MUTED),
+        build_note(_learning_note(learnt)),
     ]
 
 
@@ -190,4 +187,4 @@ def _scatters(models: Sequence[ModelReportData]) -> list[Block]:
         tall_mm = 58.0 if across == 3 else 84.0
         shows = [f"predicted against actual {name}" for name, _ in row]
         blocks.append(row_picture(painters, tall_mm=tall_mm, shows=shows))
-    return [*blocks, Paragraph(text=note, size=6.6, colour=MUTED)] if drawn else []
+    return [*blocks, build_note(note)] if drawn else []

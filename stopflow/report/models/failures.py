@@ -12,16 +12,16 @@ from stopflow.report.models.numbers import list_worst, split_points
 from stopflow.report.paper.flow import (
     Block,
     Painter,
-    Paragraph,
     Picture,
     build_heading,
+    build_note,
     build_subheading,
     pair_picture,
 )
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.rounding import format_digits
-from stopflow.report.paper.style import MUTED, printable
+from stopflow.report.paper.style import printable
 
 _WORST = 6
 
@@ -51,11 +51,9 @@ def build_failure_blocks(model: ModelReportData) -> list[Block]:
                 paint=partial(_paint_worst, pictured),
                 shows="worst predictions",
             ),
-            Paragraph(
-                text="Grey: recorded. Line: best curve with the actual k. Dashed: best curve with "
-                "the predicted k.",
-                size=6.6,
-                colour=MUTED,
+            build_note(
+                "Grey: recorded. Line: best curve with the actual k. Dashed: best curve with "
+                "the predicted k."
             ),
         ]
     return blocks

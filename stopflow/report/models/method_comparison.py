@@ -8,11 +8,11 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from stopflow.report.models.formats import say_count
-from stopflow.report.paper.flow import Block, Paragraph, build_heading, pair_picture
+from stopflow.report.paper.flow import Block, build_heading, build_note, pair_picture
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.rounding import MISSING, format_digits
 from stopflow.report.paper.scales import use_log_x, use_log_y
-from stopflow.report.paper.style import CATEGORY_COLOURS, MARKERS, MUTED
+from stopflow.report.paper.style import CATEGORY_COLOURS, MARKERS
 
 NOTE: Final = (
     "Accuracy and macro F1 on the test images at the best epoch by validation, mean ± standard "
@@ -44,7 +44,7 @@ def build_method_blocks(table: Sequence[Mapping[str, Any]]) -> list[Block]:
     return [
         build_heading("Methods side by side"),
         Grid(columns=COLUMNS, rows=tuple(map(_cells, rows)), size=6.4, name="Methods"),
-        Paragraph(text=NOTE, size=6.6, colour=MUTED),
+        build_note(NOTE),
         pair_picture(
             partial(draw_against, rows=rows, column="parameters", label="values of the model"),
             partial(draw_against, rows=rows, column="time_to_yardstick", label="time / dense"),

@@ -42,6 +42,7 @@ from stopflow.report.paper.flow import (
     Paragraph,
     Picture,
     build_heading,
+    build_note,
     build_subheading,
     pair_picture,
 )
@@ -50,7 +51,7 @@ from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.joining import describe_document
 from stopflow.report.paper.pdf import json_bytes, json_rows, write_pdf
 from stopflow.report.paper.rounding import MISSING, format_bytes, format_digits
-from stopflow.report.paper.style import MUTED, Ruler, require_paper
+from stopflow.report.paper.style import Ruler, require_paper
 
 
 def write_model_pdf(model: ModelReportData, path: Path, *, paper: str = "a4") -> None:
@@ -150,11 +151,9 @@ def _quality_blocks(model: ModelReportData) -> list[Block]:
                 tall_mm=78.0,
                 shows=("predicted against actual", "relative errors"),
             ),
-            Paragraph(
-                text="Left: predicted against actual rate constants; line: equality; band: ± 10 %. "
-                "Right: relative error against k. Grey: training; symbols: test experiments.",
-                size=6.6,
-                colour=MUTED,
+            build_note(
+                "Left: predicted against actual rate constants; line: equality; band: ± 10 %."
+                " Right: relative error against k. Grey: training; symbols: test experiments."
             ),
         ]
     scores = score_experiments(model.predictions)
@@ -216,7 +215,7 @@ def _learning_blocks(model: ModelReportData) -> list[Block]:
     if len(model.history):
         shows = ("learning curve", "ranks" if ranks else "loss")
         blocks.append(pair_picture(learning, right, tall_mm=58.0, shows=shows))
-        blocks.append(Paragraph(text=KEPT_STATE, size=6.6, colour=MUTED))
+        blocks.append(build_note(KEPT_STATE))
     return [*blocks, *build_spectra_blocks(model.history), *build_layer_blocks(model.metrics)]
 
 

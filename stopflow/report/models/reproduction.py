@@ -22,6 +22,7 @@ from stopflow.report.paper.flow import (
     Painter,
     Paragraph,
     build_heading,
+    build_note,
     build_subheading,
     leave_empty,
     row_picture,
@@ -110,7 +111,7 @@ def write_reproduction_pdf(
         *build_title(title),
         *([Paragraph(text=f"{remark[0].upper()}{remark[1:]}.", size=8.4)] if remark else ()),
         _grid(table),
-        Paragraph(text=NOTE, size=6.6, colour=MUTED),
+        build_note(NOTE),
         *build_method_blocks(table),
     ]
     for name, group in groupby(variants, key=lambda variant: variant.table):
@@ -202,7 +203,7 @@ def _table_blocks(name: str, variants: Sequence[ReproducedVariant]) -> list[Bloc
             blocks.append(Paragraph(text="Every run diverged in its first epoch.", size=7.4))
         if own[0].differs not in ("", said):
             said = own[0].differs
-            blocks.append(Paragraph(text=own[0].differs, size=6.6, colour=MUTED))
+            blocks.append(build_note(own[0].differs))
     return blocks
 
 

@@ -1,7 +1,5 @@
 """Long traces in few points that look the same on paper."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -107,5 +105,8 @@ def bucket_sums(
     if not known.all():
         x, y = x[known], y[known]
     bounds = np.searchsorted(x, edges, side="left")
-    totals = np.concatenate(([0.0], np.cumsum(y)))
-    return np.diff(bounds), np.diff(totals[bounds])
+    counts = np.diff(bounds)
+    sums, filled = np.zeros(len(counts)), np.flatnonzero(counts)
+    if len(filled):
+        sums[filled] = np.add.reduceat(y[: bounds[-1]], bounds[filled])
+    return counts, sums
