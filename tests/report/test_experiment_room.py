@@ -11,7 +11,8 @@ from stopflow.report.kinetics.experiment_page import _open_law, _strip_mm, _trac
     [
         (20.0, 128.0),  # room for all: no higher than is good to look at
         (90.0, 70.0),  # a little lower, and all is on one page
-        (110.0, 160.0),  # the tables have the second page, the traces the first
+        (110.0, 50.0),  # as low as they may be
+        (111.0, 160.0),  # the tables have the second page, the traces the first
         (300.0, 76.0),  # the tables take pages of their own anyway
     ],
 )

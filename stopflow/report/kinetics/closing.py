@@ -22,14 +22,19 @@ _NAMES_NOTE = (
 
 
 def build_methods_blocks(data: KineticsReportData) -> list[Block]:
-    """Compose the methods and what was found in the input."""
-    blocks: list[Block] = [
+    """Compose the methods."""
+    return [
         build_heading("Methods, ready to paste", level=0),
         Paragraph(text=write_methods(data), size=8.6, leading=1.5),
     ]
-    if len(data.problems):
-        blocks += [build_heading("What was found in the input"), _problem_grid(data.problems)]
-    return blocks
+
+
+def build_input_blocks(data: KineticsReportData) -> list[Block]:
+    """Compose what was found in the input, if there is anything."""
+    if not len(data.problems):
+        return []
+    heading = build_heading("What was found in the input", level=0)
+    return [heading, _problem_grid(data.problems)]
 
 
 def build_appendix_blocks(data: KineticsReportData, *, listed: Collection[str]) -> list[Block]:
