@@ -58,7 +58,7 @@ def test_fits_and_residuals_are_those_of_the_formula(lab):
 
 
 def test_a_misfit_behind_the_start_is_seen_on_both_axes_of_the_residuals(lab):
-    """It is over in a hundredth of the window, and as large as the noise of a few points."""
+    """It is over in a hundredth of the window, which an even average would hide."""
     noise = float(np.nanmedian(lab.shots["noise_sd"]))
 
     def bent(row):
@@ -66,12 +66,12 @@ def test_a_misfit_behind_the_start_is_seen_on_both_axes_of_the_residuals(lab):
         if pair is None:
             return None
         since = np.maximum(pair[0] - shot.start_s, 0) / (pair[0][-1] - shot.start_s)
-        return pair[0], pair[1] + 4 * noise * np.exp(-since / 0.003)
+        return pair[0], pair[1] + 4 * noise * np.exp(-since / 0.005)
 
     bent_lab = replace(lab, trace=bent)
     picture = build_experiment_picture(bent_lab, take_experiment(bent_lab, _rows(lab)))
     for band in (picture.residuals, picture.log_residuals):
-        assert all(2 * noise < np.nanmax(line) < 6 * noise for line in band.means)
+        assert all(1.8 * noise < np.nanmax(line) < 6 * noise for line in band.means)
         assert band.reach < 6 * noise
 
 

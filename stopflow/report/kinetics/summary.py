@@ -60,11 +60,6 @@ def usable_shots(shots: pd.DataFrame) -> pd.DataFrame:
     return shots[np.isfinite(shots[col.K_PER_S]) & (shots[col.VERDICT] != "FAIL")]
 
 
-def shots_with_rate(shots: pd.DataFrame) -> pd.DataFrame:
-    """Return the shots whose fit gave a rate, the refused among them: they have a start."""
-    return shots[np.isfinite(shots[col.K_PER_S])]
-
-
 def summarise_rates(shots: pd.DataFrame) -> str:
     """Say in a sentence how many rates there are and over which range."""
     known = usable_shots(shots)
@@ -107,7 +102,7 @@ def state_trust(shots: pd.DataFrame, conditions: pd.DataFrame) -> list[str]:
     statements = _precision(fitted)
     statements += _scatter(conditions)
     statements += _noise(fitted)
-    statements += _starts(shots_with_rate(shots))
+    statements += _starts(fitted)
     statements += _laws(fitted)
     return statements
 
@@ -188,9 +183,8 @@ def _starts(fitted: pd.DataFrame) -> list[str]:
         (_start_words(name), f" ({count_things(n, 'shot')})") for name, n in sources.most_common()
     ]
     said = join_words([f"{name}{of if len(named) > 1 else ''}" for name, of in named])
-    text = (
-        f"In the {count_things(len(fitted), 'shot')} with a rate, the start of the fit was {said}"
-    )
+    counted = count_things(len(fitted), "shot")
+    text = f"In the {counted} with a usable rate, the start of the fit was {said}"
     both = fitted[fitted[col.START_SOURCE] == "workbook"]
     if col.DETECTED_START_S in both:
         shift = _finite(both[col.DETECTED_START_S] - both[col.START_S])

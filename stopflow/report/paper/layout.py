@@ -59,7 +59,7 @@ def _deal(blocks: Sequence[Block], paper: Paper, ruler: Ruler) -> list[list[Plac
             pages[-1].append(Placed(block=block, y_mm=y, source=source))
             y += own
             continue
-        if own <= room:  # what does not fit is the note, which the last rows stay with
+        if notes and own - block.after_mm <= room:  # the last rows stay with the note
             room -= notes + block.after_mm
         head, tail = block.split(ruler, width_mm=width, room_mm=room)
         if head is not None:
