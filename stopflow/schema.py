@@ -72,7 +72,9 @@ COLUMNS: Final[Mapping[str, Column]] = {
     "verdict": text_column("PASS, WARN or FAIL", "PASS", "WARN", "FAIL"),
     "reason": text_column("why the verdict is not PASS"),
     "start_s": _time("start of the fit; earlier points were left out"),
-    "start_source": text_column("workbook, decision, detected or first point"),
+    "start_source": text_column(
+        "workbook, decision, detected or first point; known of shots without a usable rate, too"
+    ),
     "points": count_column("points fitted"),
     "window_s": _time("last time minus start of the fit"),
     **_parameter_columns(),

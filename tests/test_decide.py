@@ -71,7 +71,7 @@ def test_a_window_holds_for_the_whole_lab(lab, run, tmp_path):
     row = rates(tmp_path)["s0.bka"]
     assert (float(row["start_s"]), float(row["end_s"])) == (0.02, 0.3)
     assert row["start_source"] == "decision"
-    assert "found from the trace for 2 shots" in err
+    assert "found from the trace for 2 of 3 shots with a usable rate" in err
     assert int(row["points"]) == 281
     assert math.isclose(float(row["window_s"]), 0.28, rel_tol=1e-9)
     code, out, _ = run("fit", lab / "s0.bka", "--start", 20, "--end", 300, "--json")

@@ -10,10 +10,9 @@ from stopflow.kinetics.verdicts.findings import Finding, write_findings
 from stopflow.kinetics.verdicts.rules import RULES
 from stopflow.kinetics.verdicts.sentences import reasons
 from stopflow.report.data import KineticsReportData, ModelReportData
-from stopflow.report.kinetics.closing import build_closing_blocks
 from stopflow.report.kinetics.experiment_page import build_experiment_blocks
 from stopflow.report.kinetics.extent import choose_experiments
-from stopflow.report.kinetics.report import overview_blocks
+from stopflow.report.kinetics.report import flow_ends
 from stopflow.report.kinetics.secondary_numbers import SecondaryPicture, build_plots
 from stopflow.report.paper.pdf import Sheet, flow_sheets
 from stopflow.report.paper.style import Paper, Ruler
@@ -24,13 +23,12 @@ NAN = float("nan")
 def lay_out_report(data: KineticsReportData, paper: Paper, ruler: Ruler) -> list[Sheet]:
     """Lay the whole kinetics report out, page by page, without drawing it."""
     names = choose_experiments(data.shots)
-    sheets = flow_sheets(overview_blocks(data, names), paper, ruler, section="Overview")
+    sheets, closing = flow_ends(data, names, paper=paper, ruler=ruler)
     for name, rows in data.shots.groupby("experiment", sort=False).indices.items():
         if name in names:
             blocks = build_experiment_blocks(data, name, rows, paper=paper, ruler=ruler)
             sheets += flow_sheets(blocks, paper, ruler, section=name)
-    closing = build_closing_blocks(data, listed=names)
-    return [*sheets, *flow_sheets(closing, paper, ruler, section="Methods")]
+    return [*sheets, *closing]
 
 
 FINDINGS = {

@@ -6,7 +6,13 @@ import pytest
 import report_lab
 
 from stopflow.errors import SettingsError
-from stopflow.report.paper.flow import Paragraph, build_heading
+from stopflow.report.paper.flow import (
+    Paragraph,
+    build_heading,
+    build_note,
+    leave_empty,
+    row_picture,
+)
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.layout import draw_blocks, lay_out
 from stopflow.report.paper.page import Furniture, Page
@@ -54,6 +60,26 @@ def test_a_paragraph_that_just_fits_leaves_nothing_for_the_next_page(ruler):
         filler = [Paragraph(text="x", after_mm=0.0)] * 55
         pages = lay_out([*filler, Paragraph(text="x", after_mm=gap / 100), last], paper, ruler)
         assert all(item.block.text.strip() for page in pages for item in page)
+
+
+@pytest.mark.parametrize("paper", PAPERS.values(), ids=PAPERS)
+def test_a_note_is_on_the_page_of_the_last_rows_of_its_table(paper, ruler):
+    for rows in range(1, 60):
+        blocks = [_grid(rows), build_note("What the columns are. " * 12), Paragraph(text="next")]
+        for page in lay_out(blocks, paper, ruler):
+            kinds = [item.source for item in page]
+            assert 1 not in kinds or 0 in kinds
+
+
+def test_a_row_of_axes_is_a_little_lower_where_it_then_fits(ruler):
+    paper = PAPERS["a4"]
+    room = paper.floor_mm - paper.top_mm
+    row = row_picture([leave_empty], tall_mm=60.0)
+    for filled, pages, tall_mm in ((62.5, 1, 60.0), (55.0, 1, 48.0), (45.0, 2, 60.0)):
+        filler = row_picture([leave_empty], tall_mm=room - filled - 2.0)
+        laid = lay_out([filler, row], paper, ruler)
+        assert len(laid) == pages
+        assert laid[-1][-1].block.tall_mm == tall_mm
 
 
 def test_a_number_stays_with_its_error_and_its_unit(ruler):

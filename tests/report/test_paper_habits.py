@@ -10,7 +10,7 @@ import report_lab
 from stopflow.kinetics.laws import COMPARED
 from stopflow.kinetics.verdicts.findings import write_findings
 from stopflow.kinetics.verdicts.rules import RULES
-from stopflow.report.kinetics.closing import build_closing_blocks
+from stopflow.report.kinetics.closing import build_input_blocks
 from stopflow.report.kinetics.conditions import build_series, describe_value
 from stopflow.report.kinetics.experiment_numbers import build_experiment_picture
 from stopflow.report.kinetics.experiment_page import build_experiment_blocks
@@ -155,11 +155,7 @@ def test_problems_that_differ_in_names_alone_take_one_row(lab):
         ],
         columns=["experiment", "file", "where", "found", "expected", "level", "rule"],
     )
-    grids = [
-        b
-        for b in build_closing_blocks(replace(lab, problems=problems), listed=())
-        if isinstance(b, Grid)
-    ]
+    grids = [b for b in build_input_blocks(replace(lab, problems=problems)) if isinstance(b, Grid)]
     listed = next(grid for grid in grids if grid.name == "What was found in the input")
     assert len(listed.rows) == 1
     assert listed.rows[0][1].startswith("28 experiments: run 0")

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from stopflow.errors import SettingsError
 from stopflow.kinetics.verdicts.rules import RULES
+from stopflow.pipeline.lab.summarise import _hints
 from stopflow.report.data import sort_conditions
 from stopflow.report.kinetics.agreement import compare_rates
 from stopflow.report.kinetics.answers import build_answers, say_repeats, say_trust
@@ -18,6 +19,7 @@ from stopflow.report.kinetics.experiment_numbers import build_experiment_picture
 from stopflow.report.kinetics.experiment_strip import _build_columns
 from stopflow.report.kinetics.experiment_tables import take_experiment
 from stopflow.report.kinetics.front_page import _count_cells
+from stopflow.report.kinetics.methods import write_methods
 from stopflow.report.kinetics.reasons import count_reasons
 from stopflow.report.kinetics.repeats import group_series, list_doubtful, list_repeats
 from stopflow.report.kinetics.secondary_words import summarise_secondary
@@ -53,8 +55,26 @@ def test_fits_and_residuals_are_those_of_the_formula(lab):
     np.testing.assert_allclose(shot.fit.y, expected, rtol=1e-12)
     assert shot.fit.x.min() >= row.start_s
     noise = lab.shots["noise_sd"].iloc[0]
-    assert 2 * noise < picture.residuals.high.max() < 8 * noise
+    assert picture.residuals.noise == pytest.approx(noise, rel=0.1)
     assert all(len(line) == len(picture.residuals.middle) for line in picture.residuals.means)
+
+
+def test_a_misfit_behind_the_start_is_seen_on_both_axes_of_the_residuals(lab):
+    """It is over in a hundredth of the window, which an even average would hide."""
+    noise = float(np.nanmedian(lab.shots["noise_sd"]))
+
+    def bent(row):
+        pair, shot = lab.trace(row), lab.shots.iloc[row]
+        if pair is None:
+            return None
+        since = np.maximum(pair[0] - shot.start_s, 0) / (pair[0][-1] - shot.start_s)
+        return pair[0], pair[1] + 4 * noise * np.exp(-since / 0.005)
+
+    bent_lab = replace(lab, trace=bent)
+    picture = build_experiment_picture(bent_lab, take_experiment(bent_lab, _rows(lab)))
+    for band in (picture.residuals, picture.log_residuals):
+        assert all(1.8 * noise < np.nanmax(line) < 6 * noise for line in band.means)
+        assert band.reach < 6 * noise
 
 
 def test_many_shots_stay_within_a_budget_of_points():
@@ -287,6 +307,20 @@ def test_a_refused_shot_that_has_a_rate_is_in_no_summary(lab):
     assert summarise_rates(shots) == summarise_rates(usable)
     assert say_trust(shots, lab.conditions).split(". ")[-1] in say_trust(usable, lab.conditions)
     assert state_trust(shots, lab.conditions) == state_trust(usable, lab.conditions)
+
+
+def test_starts_are_counted_over_the_same_shots_everywhere(lab):
+    """On the first page, in the methods and on the terminal: those with a usable rate."""
+    shots = lab.shots.iloc[_rows(lab)].assign(start_source="detected")
+    refused = shots.index[shots["verdict"] == "PASS"][:2]
+    shots.loc[refused, "verdict"] = "FAIL"
+    count = len(usable_shots(shots))
+    assert count < np.isfinite(shots["k_per_s"]).sum()
+    trust = " ".join(state_trust(shots, lab.conditions))
+    methods = write_methods(replace(lab, shots=shots))
+    assert f"In the {count} shots with a usable rate" in trust
+    assert f"detected from the trace ({count} shots)" in methods
+    assert f"for {count} of {count} shots with a usable rate" in _hints(shots)[0]
 
 
 def test_the_bar_of_a_condition_is_the_rate_reported(lab):

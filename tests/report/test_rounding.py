@@ -105,7 +105,9 @@ def test_an_error_that_rounds_up_to_the_next_power_of_ten_has_no_mantissa_of_ten
 
 def test_numbers_of_a_sentence_are_set_as_in_print():
     assert set_numbers("drifts by -7.7% to -.5") == "drifts by −7.7 % to −.5"
-    for same in ("2024-03-01", "shot-07.bka", "1e-05 M", "exp(-k t)", "a--b", "100 %"):
+    assert set_numbers("k-1 <= 1.2e-06 M^-1 s^-1") == "k-1 ≤ 1.2×10⁻⁶ M⁻¹ s⁻¹"
+    assert set_numbers("k1 >= 3, A + B <=> C -> D") == "k1 ≥ 3, A + B ⇌ C → D"
+    for same in ("2024-03-01", "shot-07.bka", "run1e-05.csv", "exp(-k t)", "a--b", "100 %"):
         assert set_numbers(same) == same
 
 

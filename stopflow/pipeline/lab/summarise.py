@@ -20,7 +20,7 @@ from stopflow.report.kinetics.input_problems import (
 )
 from stopflow.report.kinetics.law_choice import list_law_choices, say_law_choice, say_remedies
 from stopflow.report.kinetics.repeats import list_doubtful
-from stopflow.report.kinetics.summary import count_things
+from stopflow.report.kinetics.summary import count_things, usable_shots
 from stopflow.report.paper.rounding import format_pm_groups
 from stopflow.report.paper.units import Units, build_units
 from stopflow.store import Dataset
@@ -108,16 +108,17 @@ def _condition_table(dataset: Dataset) -> tuple[tuple[str, ...], tuple[tuple[str
 
 def _hints(shots: pd.DataFrame) -> tuple[str, ...]:
     hints = []
-    fitted = shots[shots["k_per_s"].notna()]
-    if fitted.empty:
+    if shots["k_per_s"].isna().all():
         hints.append(
             "no shot gave a rate: the reasons are in the column reason of rates.csv; look at one "
             "shot with: stopflow view FILE"
         )
-    detected = int((~fitted["start_source"].isin(GIVEN_STARTS)).sum())
+    usable = usable_shots(shots)
+    detected = int((~usable["start_source"].isin(GIVEN_STARTS)).sum())
     if detected:
         hints.append(
-            f"the start of the fit was found from the trace for {count_things(detected, 'shot')}; "
+            f"the start of the fit was found from the trace for {detected} of "
+            f"{count_things(len(usable), 'shot')} with a usable rate; "
             "to set it yourself, write a start_values.csv in the folder with the columns Filename "
             "and x_start"
         )

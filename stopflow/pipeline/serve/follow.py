@@ -112,8 +112,11 @@ class FollowedLab:
     def trace(self, experiment: str, file: str, channel: int) -> str | None:
         """Return the packed trace of a shot of the page, in full; None where there is none."""
         with self._changed:
-            shown = self._shown
-        found = (traces.find(experiment, file, channel) for traces in shown.traces)
+            finds = [
+                *(shot.find_trace for shot in self._fresh),
+                *(traces.find for traces in self._shown.traces),
+            ]
+        found = (find(experiment, file, channel) for find in finds)
         return next((trace for trace in found if trace is not None), None)
 
     def wait(self, *, after: int, told: int, timeout_s: float) -> State:

@@ -15,12 +15,17 @@ import pandas as pd
 
 from stopflow.errors import StopflowError
 from stopflow.io.sorting import sort_file
-from stopflow.kinetics.analysis import shot_rows
+from stopflow.kinetics.analysis import cut_rows, shot_rows
+from stopflow.kinetics.verdicts.series import ExperimentAnalysis
 from stopflow.pipeline.barriers import read_and_analyse
 from stopflow.pipeline.lab.ingest import IngestSettings, folder_jobs
 from stopflow.pipeline.lab.jobs import FolderJob
 from stopflow.pipeline.serve.watch import Signature, Stamp
+from stopflow.report.data import KineticsReportData
 from stopflow.report.html.numbers import build_shot_rows
+from stopflow.report.html.traces import SingleTraces
+from stopflow.schema import TABLES
+from stopflow.trace import Experiment
 
 NEIGHBOURS = 24
 """Shots of the folder that are taken with the new ones; they share starts and the rate law."""
@@ -37,7 +42,10 @@ class FreshShot:
     path, stamp
         Its file as it was read.
     row
-        Its row of the page's table of shots, see `build_shot_rows`.
+        Its row of the page's table of shots, see `build_shot_rows`; ``like`` is the file of an
+        earlier shot of the same condition, "" where there is none among the latest.
+    traces
+        Those of the new shots of its folder.
     """
 
     path: Path
@@ -46,6 +54,13 @@ class FreshShot:
     file: str
     channel: int
     row: Mapping[str, Any]
+    traces: SingleTraces
+
+    def find_trace(self, experiment: str, file: str, channel: int) -> str | None:
+        """Return its packed trace if it is the shot of this name."""
+        if (experiment, file, channel) != (self.experiment, self.file, self.channel):
+            return None
+        return self.traces.find(experiment, file, channel)
 
 
 def preview_shots(
@@ -88,15 +103,42 @@ def _preview(job: FolderJob, new: Sequence[Path], known: Signature) -> list[Fres
         job.folder, name=job.name, reading=replace(job.options, only=only), settings=job.settings
     )
     paths = {path.name: path for path in new}
+    own = [paths.get(shot.source or shot.file) for shot in experiment.shots]
+    rows = pd.DataFrame(shot_rows(analysis))
+    earlier = rows[[path is None for path in own]]
+    like = earlier.drop_duplicates("condition", keep="last").set_index("condition")["file"]
+    rows = rows.assign(like=rows.pop("condition").map(like).fillna(""))
+    traces = SingleTraces(_data_of(experiment, analysis, rows))
     return [
         FreshShot(
             path=path,
             stamp=known[path],
             experiment=job.name,
-            file=str(row["file"]),
-            channel=int(row["channel"]),
-            row=build_shot_rows(pd.DataFrame([row]).drop(columns="condition")),
+            file=shot.file,
+            channel=shot.channel,
+            row=build_shot_rows(rows.iloc[[place]]),
+            traces=traces,
         )
-        for shot, row in zip(experiment.shots, shot_rows(analysis), strict=True)
-        if shot.trace is not None and (path := paths.get(shot.source or shot.file)) is not None
+        for place, (shot, path) in enumerate(zip(experiment.shots, own, strict=True))
+        if shot.trace is not None and path is not None
     ]
+
+
+def _data_of(
+    experiment: Experiment, analysis: ExperimentAnalysis, rows: pd.DataFrame
+) -> KineticsReportData:
+    """Hand over what a trace of the page is packed from: no condition is compared yet."""
+    nothing = pd.DataFrame()
+    pairs = [
+        None if shot.trace is None else (shot.trace.time_s, shot.trace.signal)
+        for shot in experiment.shots
+    ]
+    return KineticsReportData(
+        shots=rows,
+        conditions=nothing,
+        secondary=nothing,
+        cuts=pd.DataFrame(cut_rows(analysis), columns=list(TABLES["cuts"])),
+        problems=nothing,
+        inputs=nothing,
+        trace=lambda row: pairs[row],
+    )

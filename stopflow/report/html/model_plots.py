@@ -105,7 +105,7 @@ def learning(models: Sequence[ModelReportData]) -> list[dict[str, Any]]:
         colour, dash = SERIES[place % len(SERIES)], DASHES[place % len(DASHES)]
         name = model.name if several else "test"
         for column, own, how in (
-            ("train_mae_per_s", f"{name}, training" if several else "training", {"alpha": 0.45}),
+            ("train_mae_per_s", f"{name}, training" if several else "training", {"alpha": 0.6}),
             ("test_mae_per_s", name, {"width": 2, "dash": list(dash)}),
         ):
             if column not in model.history or not len(model.history):

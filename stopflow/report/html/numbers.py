@@ -35,8 +35,9 @@ ALWAYS = ("k_per_s", "k_stderr_per_s", "k_low95_per_s", "k_high95_per_s", "start
 """Columns that the page asks for whether or not anything is known; others only where it is."""
 SHOT_TEXTS = (
     *("experiment", "file", "verdict", "reason", "rules", "law", "substrate", "start_source"),
-    "signal_unit",
+    *("signal_unit", "mixture", "like"),
 )
+"""``like`` is there of shots that the page is told before they are compared with others."""
 SHOT_NUMBERS = (
     "channel",
     "condition",
@@ -71,7 +72,7 @@ SHOT_NUMBERS = (
     "replicate",
     "workbook_rate_per_s",
 )
-CONDITION_TEXTS = ("experiment", "verdict", "reason", "substrate", "uncertainty_source")
+CONDITION_TEXTS = ("experiment", "verdict", "reason", "substrate", "mixture")
 CONDITION_NUMBERS = (
     "condition",
     "concentration_M",
@@ -236,6 +237,7 @@ def _plot(picture: SecondaryPicture, part: pd.DataFrame) -> dict[str, Any]:
     return {
         "title": _title(picture, part),
         "kind": str(chosen["kind"].iloc[0]) if len(chosen) else picture.kind,
+        "against": CURVES[picture.kind].against,
         "remark": set_numbers(str(part["remark"].iloc[0])),
         "xLabel": picture.x_label,
         "yLabel": picture.y_label,

@@ -21,7 +21,7 @@ from stopflow.report.kinetics.summary import (
     summarise_rates,
     usable_shots,
 )
-from stopflow.report.paper.flow import Uncut
+from stopflow.report.paper.flow import Block
 from stopflow.report.paper.rounding import format_digits
 from stopflow.report.paper.style import ACCENT, INK, MM_PER_POINT, WASH, Ruler, printable
 from stopflow.report.paper.units import build_units
@@ -32,7 +32,7 @@ if TYPE_CHECKING:  # loading it takes longer than a table takes to be set
 _SHOWN_REASONS = 3
 _NAMED_SERIES = 3
 _SIZE, _STEP_MM = 8.2, 8.2 * 1.42 * MM_PER_POINT
-_QUESTION_MM, _PAD_MM, _AFTER_MM = 42.0, 2.6, 3.0
+_QUESTION_MM, _PAD_MM = 42.0, 2.6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +44,11 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerBox(Uncut):
+class AnswerBox:
     """Questions in a narrow column, answers beside them, on a tinted ground."""
 
     answers: tuple[Answer, ...]
+    after_mm: float = 3.0
     keep_with_next: bool = False
 
     def _lines(self, ruler: Ruler, width_mm: float) -> list[list[str]]:
@@ -60,7 +61,17 @@ class AnswerBox(Uncut):
 
     def height_mm(self, ruler: Ruler, width_mm: float) -> float:
         """Height of all answers, space below included."""
-        return self._tall_mm(ruler, width_mm) + _AFTER_MM
+        return self._tall_mm(ruler, width_mm) + self.after_mm
+
+    def split(
+        self,
+        ruler: Ruler,  # noqa: ARG002
+        *,
+        width_mm: float,  # noqa: ARG002
+        room_mm: float,  # noqa: ARG002
+    ) -> tuple[Block | None, Block | None]:
+        """Never cut."""
+        return None, self
 
     def draw(self, page: "Page", x_mm: float, y_mm: float, *, width_mm: float) -> None:
         """Draw the ground, then question and answer line by line."""

@@ -1,4 +1,4 @@
-"""The last pages: a methods paragraph to paste, what was wrong with the input, provenance."""
+"""A methods paragraph to paste and what was wrong with the input; in an appendix, provenance."""
 
 import hashlib
 from collections.abc import Collection, Hashable, Iterable, Mapping
@@ -21,16 +21,32 @@ _NAMES_NOTE = (
 )
 
 
-def build_closing_blocks(data: KineticsReportData, *, listed: Collection[str]) -> list[Block]:
-    """Compose methods, problems and provenance."""
-    blocks: list[Block] = [
+def build_methods_blocks(data: KineticsReportData) -> list[Block]:
+    """Compose the methods."""
+    return [
         build_heading("Methods, ready to paste", level=0),
         Paragraph(text=write_methods(data), size=8.6, leading=1.5),
     ]
-    if len(data.problems):
-        blocks += [build_heading("What was found in the input"), _problem_grid(data.problems)]
+
+
+def build_input_blocks(data: KineticsReportData) -> list[Block]:
+    """Compose what was found in the input, if there is anything."""
+    if not len(data.problems):
+        return []
+    heading = build_heading("What was found in the input", level=0)
+    return [heading, _problem_grid(data.problems)]
+
+
+def build_appendix_blocks(data: KineticsReportData, *, listed: Collection[str]) -> list[Block]:
+    """Compose the provenance.
+
+    Parameters
+    ----------
+    listed
+        Experiments whose input files are listed.
+    """
     names = (data.shots[name] for name in ("experiment", "file", "substrate") if name in data.shots)
-    blocks += build_provenance_blocks(data.provenance, names=[n for part in names for n in part])
+    blocks = build_provenance_blocks(data.provenance, names=[n for part in names for n in part])
     return blocks + _digest_blocks(data, set(listed))
 
 
@@ -44,7 +60,10 @@ def build_provenance_blocks(
     names
         Names in the report; a note follows where one of them cannot be printed.
     """
-    blocks: list[Block] = [build_heading("Appendix: provenance"), _provenance_grid(provenance)]
+    blocks: list[Block] = [
+        build_heading("Appendix: provenance", level=0),
+        _provenance_grid(provenance),
+    ]
     distinct = {str(name) for name in names if isinstance(name, str)}
     if any(printable(name) != " ".join(name.split()) for name in distinct):
         blocks.append(Paragraph(text=_NAMES_NOTE, size=7.0, colour=MUTED))

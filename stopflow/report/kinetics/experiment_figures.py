@@ -68,8 +68,9 @@ def draw_traces(
             log_x, place, width_mm=log_mm, height_mm=residual_mm, sharex=side, sharey=under
         )
         shift = _first_start(picture) * picture.time_factor
-        _draw_residuals(under, picture.residuals, picture, shift=shift)
-        _draw_residuals(beside, picture.log_residuals, picture, shift=0.0)
+        reach = max(picture.residuals.reach, picture.log_residuals.reach)
+        _draw_residuals(under, picture.residuals, picture, shift=shift, reach=reach)
+        _draw_residuals(beside, picture.log_residuals, picture, shift=0.0, reach=reach)
         under.set_ylabel(f"residual / {printable(picture.signal_unit)}")
         beside.tick_params(labelleft=False)
         shade_artefact(under, picture)
@@ -199,15 +200,19 @@ def shade_artefact(axes: Axes, picture: ExperimentPicture, *, labelled: bool = F
 
 
 def _draw_residuals(
-    axes: Axes, band: ResidualBand, picture: ExperimentPicture, *, shift: float
+    axes: Axes, band: ResidualBand, picture: ExperimentPicture, *, shift: float, reach: float
 ) -> None:
     x = band.middle * picture.time_factor + shift
-    fill_band(axes, x, band.low, band.high, colour="#dfe3e7")
+    ends = np.array([x[0], x[-1]])
+    noise = np.full(2, band.noise)
+    fill_band(axes, ends, -noise, noise, colour="#dfe3e7")
     draw_level(axes, 0, colour=MUTED, width=0.5)
-    lines = [np.column_stack([x, mean])[np.isfinite(mean)] for mean in band.means]
+    # What lies beyond runs along the edge.
+    lines = [
+        np.column_stack([x, np.clip(mean, -reach, reach)])[np.isfinite(mean)] for mean in band.means
+    ]
     colours = [series.colour for series in picture.series]
     draw_lines(axes, lines, colours=colours, width=0.8)
-    reach = float(np.quantile(np.abs(np.concatenate([band.low, band.high])), 0.98)) * 1.25 or 1.0
     axes.set_ylim(-reach, reach)
     axes.yaxis.set_major_locator(MaxNLocator(3, symmetric=True))
 

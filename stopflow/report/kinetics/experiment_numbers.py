@@ -1,6 +1,6 @@
 """The numbers behind one experiment's pictures: decimated traces, fits, residuals, cuts."""
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import isfinite
@@ -14,11 +14,17 @@ from stopflow.kinetics.laws import LAWS, parameter_column
 from stopflow.report.data import KineticsReportData, TracePair
 from stopflow.report.kinetics.conditions import Series
 from stopflow.report.kinetics.experiment_tables import ExperimentTables
-from stopflow.report.paper.decimate import FloatArray, bucket_statistics, decimate_min_max, envelope
+from stopflow.report.paper.decimate import FloatArray, bucket_sums, decimate_min_max, envelope
 from stopflow.report.tables.tables import signal_unit
 
 _POINTS_A_PAGE = 5200
 _FEW = 6
+_BUCKETS = 90
+"""Of the mean residuals."""
+_FEWEST_MEANT = 4
+"""Points of a shot that a mean residual is made of."""
+_NOISE_SEEN = 1.5
+"""Standard deviations of the noise that the axis of residuals shows at least."""
 _CURVE_POINTS = 160
 """Points up to which a smooth curve is drawn whole."""
 _PARAMETERS = [parameter_column(name) for law in LAWS.values() for name in law.parameters]
@@ -59,20 +65,28 @@ class ShotPicture:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ResidualBand:
-    """Residuals of all shots: their span and the mean of each condition.
+    """Residuals of all shots: what is expected of one, and the mean of each condition.
 
     Attributes
     ----------
-    middle, low, high
-        (B,) the span over all shots.
+    middle
+        (B,) times since the start of the fit.
+    noise
+        Standard deviation of the residuals of a shot, the median over all of them.
     means
         One (B,) line a condition, NaN where nothing falls.
     """
 
     middle: FloatArray
-    low: FloatArray
-    high: FloatArray
+    noise: float
     means: tuple[FloatArray, ...]
+
+    @property
+    def reach(self) -> float:
+        """Largest residual that an axis has to show: of the means, and the noise about zero."""
+        means = np.abs(np.concatenate(self.means))
+        largest = float(np.nanquantile(means, 0.99)) if np.isfinite(means).any() else 0.0
+        return 1.15 * max(largest, _NOISE_SEEN * self.noise) or 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -139,8 +153,8 @@ def build_experiment_picture(
     return ExperimentPicture(
         series=series,
         shots=tuple(pictures),
-        residuals=_band(residuals, len(series), np.linspace) if residuals else None,
-        log_residuals=_band(residuals, len(series), np.geomspace) if residuals else None,
+        residuals=_band(residuals, len(series), log=False) if residuals else None,
+        log_residuals=_band(residuals, len(series), log=True) if residuals else None,
         time_factor=factor,
         time_unit=unit,
         signal_unit=signal_unit(tables.shots),
@@ -232,33 +246,37 @@ def _kept_points(count: int) -> NDArray[np.intp]:
 
 
 def _band(
-    residuals: Sequence[tuple[int, FloatArray, FloatArray]],
-    conditions: int,
-    spaced: Callable[..., FloatArray],
+    residuals: Sequence[tuple[int, FloatArray, FloatArray]], conditions: int, *, log: bool
 ) -> ResidualBand:
-    end = max(since[-1] for _, since, _ in residuals) * (1 + 1e-9)
+    """Average the residuals of each condition, on a linear axis closest behind the start."""
+    end = max(since[-1] for _, since, _ in residuals)
     first = min(since[since > 0][0] for _, since, _ in residuals)
-    begin = 0.0 if spaced is np.linspace else first
-    buckets = 90
-    edges = spaced(begin, end, buckets + 1)
-    low, high = np.full(buckets, np.inf), np.full(buckets, -np.inf)
-    sums, counts = np.zeros((conditions, buckets)), np.zeros((conditions, buckets))
+    even = np.linspace(0, 1, _BUCKETS + 1)
+    edges = first * (end / first) ** even if log else end * even**2
+    step = min(since[-1] / len(since) for _, since, _ in residuals)
+    edges[-1] *= 1 + 1e-9
+    edges = _apart(edges, least=_FEWEST_MEANT * step)
+    shape = conditions, len(edges) - 1
+    sums, counts = np.zeros(shape), np.zeros(shape)
     for owner, since, residual in residuals:
-        found = bucket_statistics(since, residual, edges=edges)
-        np.minimum(low, found.low, out=low)
-        np.maximum(high, found.high, out=high)
-        known = found.count > 0
-        sums[owner][known] += found.mean[known]
-        counts[owner] += known
+        count, added = bucket_sums(since, residual, edges=edges)
+        counts[owner] += count
+        sums[owner] += added
     averages = np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
-    middle = (edges[:-1] + edges[1:]) / 2 if begin == 0 else np.sqrt(edges[:-1] * edges[1:])
-    filled = np.isfinite(low)
     return ResidualBand(
-        middle=middle[filled],
-        low=low[filled],
-        high=high[filled],
-        means=tuple(line[filled] for line in averages),
+        middle=np.sqrt(edges[:-1] * edges[1:]) if log else (edges[:-1] + edges[1:]) / 2,
+        noise=float(np.median([np.std(residual) for _, _, residual in residuals])),
+        means=tuple(averages),
     )
+
+
+def _apart(edges: FloatArray, *, least: float) -> FloatArray:
+    """Leave edges out so that the others are at least so far apart."""
+    kept = [edges[0]]
+    for edge in edges[1:]:
+        if edge - kept[-1] >= least:
+            kept.append(edge)
+    return np.array([*kept[:-1], edges[-1]] if len(kept) > 1 else edges[[0, -1]])
 
 
 def _choose_bold(pictures: Sequence[ShotPicture], rates: Sequence[float]) -> tuple[int, ...]:

@@ -46,8 +46,8 @@ Columns = Mapping[str, FloatArray]
 
 _LEAST_SHIFT = 0.1
 """Shift of k, in standard errors, below which its size is not worth a number."""
-_STRIP_MM = 54.0
-_LEAST_TRACES_MM = 56.0
+_STRIP_MM, _LEAST_STRIP_MM = 54.0, 44.0
+_LEAST_TRACES_MM = 50.0
 _USUAL_TRACES_MM = 76.0
 _MOST_TRACES_MM = 128.0
 
@@ -86,13 +86,14 @@ def build_experiment_blocks(
         return [*blocks, Paragraph(text="No file of this experiment could be read."), *below]
     said_below = _caption(counts, has_cuts=bool(tables.cuts))
     caption = build_note(said_below)
-    strip_mm = _STRIP_MM if counts.fitted else 0.0
     above_mm, below_mm = (
         sum(block.height_mm(ruler, paper.text_width_mm) for block in part)
         for part in ((*blocks, caption), below)
     )
     page_mm = paper.floor_mm - paper.top_mm
-    traces_mm = _traces_mm(page_mm - above_mm - strip_mm - 2.0, below_mm, page_mm=page_mm)
+    room_mm = page_mm - above_mm - 2.0
+    strip_mm = _strip_mm(room_mm - below_mm) if counts.fitted else 0.0
+    traces_mm = _traces_mm(room_mm - strip_mm, below_mm, page_mm=page_mm)
     picture = Picture(
         tall_mm=traces_mm + strip_mm,
         paint=partial(_paint, data, tables, traces_mm),
@@ -123,8 +124,9 @@ def _caption(counts: Counts, *, has_cuts: bool) -> str:
         )
     return (
         f"{drawn}; red marks shots without a rate. The shaded part was left out as mixing "
-        "artefact. Residuals: the grey band spans all shots, and the lines are the means of the "
-        f"conditions. {_strip_caption(counts.fitted, has_cuts=has_cuts)}"
+        "artefact. Residuals: the grey band is one standard deviation of a shot's noise to either "
+        "side, and the lines are the means of the conditions. "
+        f"{_strip_caption(counts.fitted, has_cuts=has_cuts)}"
     )
 
 
@@ -164,6 +166,12 @@ def _paint(
         wide = half if tables.cuts else whole
         axes = place(x_mm + width_mm - wide, width_mm=wide)
         draw_rates(axes, tables, page.ruler, width_mm=wide)
+
+
+def _strip_mm(room_mm: float) -> float:
+    """Height of the strip: a little lower where all then fits in the room with the traces."""
+    fits = room_mm - _STRIP_MM < _LEAST_TRACES_MM <= room_mm - _LEAST_STRIP_MM
+    return room_mm - _LEAST_TRACES_MM if fits else _STRIP_MM
 
 
 def _traces_mm(room_mm: float, below_mm: float, *, page_mm: float) -> float:

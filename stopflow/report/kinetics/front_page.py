@@ -24,7 +24,7 @@ from stopflow.report.kinetics.summary import (
     state_left_out,
     state_trust,
 )
-from stopflow.report.paper.flow import Block, Paragraph, Picture, build_heading
+from stopflow.report.paper.flow import Block, Paragraph, Picture, build_heading, build_note
 from stopflow.report.paper.front import build_cells, build_title
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.rounding import (
@@ -38,7 +38,6 @@ from stopflow.report.paper.rounding import (
 )
 from stopflow.report.paper.style import (
     INK,
-    MUTED,
     VERDICT_COLOURS,
     VERDICT_SIGNS,
     shorten_middle,
@@ -70,7 +69,7 @@ def build_front_blocks(data: KineticsReportData) -> list[Block]:
         blocks += [
             build_heading("Rates by condition"),
             _condition_grid(data),
-            Paragraph(text=_table_note(data), size=6.8, colour=MUTED),
+            build_note(_table_note(data)),
         ]
     blocks.append(build_heading("How far to trust them"))
     statements = state_left_out(data.provenance.get("left_out"))

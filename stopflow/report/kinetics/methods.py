@@ -8,7 +8,13 @@ import pandas as pd
 from stopflow import column_names as col
 from stopflow.kinetics.laws import LAWS, find_law
 from stopflow.report.data import KineticsReportData
-from stopflow.report.kinetics.summary import count_shots, count_things, join_words, list_widened
+from stopflow.report.kinetics.summary import (
+    count_shots,
+    count_things,
+    join_words,
+    list_widened,
+    usable_shots,
+)
 from stopflow.report.paper.rounding import format_time
 
 
@@ -23,7 +29,7 @@ def write_methods(data: KineticsReportData) -> str:
         f"Stopped-flow traces ({count_things(counts.files, 'shot')} in "
         f"{count_things(counts.experiments, 'experiment')}) were analysed with "
         f"{_program(data.provenance)}.",
-        _starts(fitted),
+        *_starts(usable_shots(shots)),
         _laws(fitted),
         "The rate constant was found by variable projection, with the linear parameters "
         "eliminated and without starting values; its 95 % confidence interval is that of the "
@@ -76,12 +82,15 @@ def _program(provenance: Mapping[str, object]) -> str:
     return f"{name} ({join_words(used)})" if used else name
 
 
-def _starts(fitted: pd.DataFrame) -> str:
-    start = fitted[col.START_S].to_numpy(float)
+def _starts(usable: pd.DataFrame) -> list[str]:
+    """Say where fits began and why, of the shots whose rates are usable."""
+    if usable.empty:
+        return []
+    start = usable[col.START_S].to_numpy(float)
     start = start[np.isfinite(start)]
     low, high = (format_time(float(t), 4, exact=True) for t in (start.min(), start.max()))
     window = low if low == high else f"{low} to {high}"
-    sources = fitted[col.START_SOURCE].value_counts()
+    sources = usable[col.START_SOURCE].value_counts()
     named = {
         "workbook": "the start time recorded by the experimenter",
         "detected": "the end of the mixing artefact detected from the trace",
@@ -93,7 +102,7 @@ def _starts(fitted: pd.DataFrame) -> str:
         for name, count in sources.items()
     ]
     discarded = f"Data before the start of the fit, t₀ = {window}, were discarded"
-    return f"{discarded}; t₀ was {join_words(said)}."
+    return [f"{discarded}; t₀ was {join_words(said)}."]
 
 
 def _laws(fitted: pd.DataFrame) -> str:

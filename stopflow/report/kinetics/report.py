@@ -1,5 +1,6 @@
 """The kinetics report: answers first, then a page an experiment, then how it was done."""
 
+from collections import deque
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,7 +8,12 @@ from stopflow import column_names as col
 from stopflow.io.csv_files import csv_text
 from stopflow.report.data import KineticsReportData
 from stopflow.report.kinetics.agreement import build_agreement_blocks
-from stopflow.report.kinetics.closing import build_closing_blocks, input_table
+from stopflow.report.kinetics.closing import (
+    build_appendix_blocks,
+    build_input_blocks,
+    build_methods_blocks,
+    input_table,
+)
 from stopflow.report.kinetics.experiment_page import build_experiment_blocks
 from stopflow.report.kinetics.experiment_sheets import ExperimentSheets
 from stopflow.report.kinetics.extent import ATTACHED_SHOTS, explain_choice, limit_to
@@ -19,13 +25,14 @@ from stopflow.report.paper.flow import Block, Bookmark
 from stopflow.report.paper.joining import DocumentInfo, describe_document
 from stopflow.report.paper.pdf import (
     Progress,
+    Sheet,
     draw_sheets,
     flow_sheets,
     join_sheets,
     json_bytes,
     json_rows,
 )
-from stopflow.report.paper.style import Ruler, require_paper
+from stopflow.report.paper.style import Paper, Ruler, require_paper
 from stopflow.report.tables.tables import drop_stored, order_columns, rates_text
 
 
@@ -50,10 +57,8 @@ def write_kinetics_pdf(
         if progress is not None:
             progress(done + 1, parts)
 
-    overview = flow_sheets(overview_blocks(data, sheets.names), size, ruler, section="Overview")
+    overview, closing = flow_ends(data, sheets.names, paper=size, ruler=ruler)
     drawn = draw_sheets(overview, paper=size, ruler=ruler, drawings=sheets.parts.drawings)
-    blocks = build_closing_blocks(data, listed=sheets.names)
-    closing = flow_sheets(blocks, size, ruler, section="Methods")
     last = draw_sheets(closing, paper=size, ruler=ruler)
     attachments = _attachments(data)
     tell(0, 0)
@@ -84,6 +89,27 @@ def overview_blocks(data: KineticsReportData, listed: list[str]) -> list[Block]:
         *build_secondary_blocks(limit_to(data, listed)),
         *build_agreement_blocks(data.shots),
     ]
+
+
+def flow_ends(
+    data: KineticsReportData, listed: list[str], *, paper: Paper, ruler: Ruler
+) -> tuple[list[Sheet], list[Sheet]]:
+    """Lay out what stands before the experiments, and what after them.
+
+    How it was done, and from what, fills the last page before them as far as it fits there; the
+    rest stands before the appendix.
+    """
+    before = overview_blocks(data, listed)
+    sheets = flow_sheets(before, paper, ruler, section="Overview")
+    left = deque([build_methods_blocks(data), build_input_blocks(data)])
+    while left:
+        filled = flow_sheets([*before, *left[0]], paper, ruler, section="Overview")
+        if len(filled) > len(sheets):
+            break
+        before, sheets = [*before, *left.popleft()], filled
+    after = [block for part in left for block in part]
+    after += build_appendix_blocks(data, listed=listed)
+    return sheets, flow_sheets(after, paper, ruler, section="Methods" if left else "Appendix")
 
 
 def _describe(data: KineticsReportData) -> DocumentInfo:

@@ -179,10 +179,12 @@ def _noise(fitted: pd.DataFrame) -> list[str]:
 
 def _starts(fitted: pd.DataFrame) -> list[str]:
     sources = Counter(str(text) for text in fitted[col.START_SOURCE])
-    said = join_words(
-        [f"{_start_words(name)} ({count_things(n, 'shot')})" for name, n in sources.most_common()]
-    )
-    text = f"The start of the fit was {said}"
+    named = [
+        (_start_words(name), f" ({count_things(n, 'shot')})") for name, n in sources.most_common()
+    ]
+    said = join_words([f"{name}{of if len(named) > 1 else ''}" for name, of in named])
+    counted = count_things(len(fitted), "shot")
+    text = f"In the {counted} with a usable rate, the start of the fit was {said}"
     both = fitted[fitted[col.START_SOURCE] == "workbook"]
     if col.DETECTED_START_S in both:
         shift = _finite(both[col.DETECTED_START_S] - both[col.START_S])

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from stopflow.mechanism.collocate import FINE
 from stopflow.mechanism.problem import Problem
 from stopflow.mechanism.results import FittedFolder, FittedGroup
+from stopflow.report.paper.rounding import set_numbers
 
 
 def write_methods(found: FittedFolder, provenance: Mapping[str, object]) -> str:
@@ -16,8 +17,8 @@ def write_methods(found: FittedFolder, provenance: Mapping[str, object]) -> str:
     shots = sum(len(group.fit.problem.shots) for group in fitted)
     shared = _describe_responses(problem)
     sentences = [
-        f"The scheme {problem.scheme.text} was fitted globally to {shots} stopped-flow traces with "
-        f"stopflow {provenance.get('version', '')}.".replace(" .", ".")
+        f"The scheme {set_numbers(problem.scheme.text)} was fitted globally to {shots} "
+        f"stopped-flow traces with stopflow {provenance.get('version', '')}.".replace(" .", ".")
     ]
     if len(fitted) > 1:
         labels = "; ".join(group.label for group in fitted)

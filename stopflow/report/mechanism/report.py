@@ -22,6 +22,7 @@ from stopflow.report.paper.front import build_title
 from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.pdf import Progress, write_pdf
+from stopflow.report.paper.rounding import set_numbers
 from stopflow.report.tables.tables import csv_text
 
 
@@ -67,13 +68,13 @@ def _result_blocks(found: FittedFolder) -> list[Block]:
 
 
 def _front_blocks(found: FittedFolder, title: str) -> list[Block]:
-    blocks = build_title(title, found.scheme)
+    blocks = build_title(title, set_numbers(found.scheme))
     if not found.groups:
         return blocks
     scheme = found.groups[0].fit.problem.scheme
     tall = ROW_MM * len(pair_steps(scheme))
     blocks.append(Picture(tall_mm=tall, paint=partial(_paint_scheme, scheme)))
-    blocks += [Paragraph(text=f"{group.headline()}.") for group in found.groups]
+    blocks += [Paragraph(text=_sentence(group.headline())) for group in found.groups]
     rows: list[tuple[str, ...]] = []
     for group in found.groups:
         if group.label:
@@ -107,7 +108,7 @@ def _open_blocks(found: FittedFolder) -> list[Block]:
     said = [text for group in fitted for text in group.sentences()]
     blocks: list[Block] = [build_heading("What is not determined")]
     if said:
-        blocks += [Paragraph(text=f"{_capital(text)}.", after_mm=1.2) for text in said]
+        blocks += [Paragraph(text=_sentence(text), after_mm=1.2) for text in said]
     elif fitted:
         blocks.append(
             Paragraph(text="Every constant has an interval that is closed on both sides.")
@@ -121,27 +122,27 @@ def _open_blocks(found: FittedFolder) -> list[Block]:
     ]
     if advice:
         blocks.append(build_heading("What would determine it"))
-        blocks += [Paragraph(text=f"{_capital(text)}.", after_mm=1.2) for text in advice]
+        blocks += [Paragraph(text=_sentence(text), after_mm=1.2) for text in advice]
     if found.remarks:
         blocks.append(build_heading("Remarks"))
-        blocks += [Paragraph(text=f"{_capital(text)}.", after_mm=1.2) for text in found.remarks]
+        blocks += [Paragraph(text=_sentence(text), after_mm=1.2) for text in found.remarks]
     if found.left_out:
         blocks.append(build_heading("Shots that were not used, and rows without a file"))
         blocks += [Paragraph(text=text, size=7.4, after_mm=0.8) for text in found.left_out]
     return blocks
 
 
-def _capital(text: str) -> str:
-    """Begin a sentence with a capital, unless with the name of a constant, and raise exponents."""
-    raised = text.replace("^-1", "⁻¹")
-    return raised[0].upper() + raised[1:] if raised.split(" ")[0].isalpha() else raised
+def _sentence(text: str) -> str:
+    """Set a sentence; it begins with a capital, unless with the name of a constant."""
+    shown = set_numbers(text)
+    return f"{shown[0].upper() + shown[1:] if shown.split(' ')[0].isalpha() else shown}."
 
 
 def _ranking_blocks(found: FittedFolder) -> list[Block]:
     if not found.ranking:
         return []
     rows = tuple(
-        (item.scheme.name, item.scheme.text, str(item.numbers), *ranking_texts(item))
+        (item.scheme.name, set_numbers(item.scheme.text), str(item.numbers), *ranking_texts(item))
         for item in found.ranking
     )
     columns = (

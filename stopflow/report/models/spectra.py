@@ -9,9 +9,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from stopflow.report.models.figures import count_epochs
-from stopflow.report.paper.flow import Block, build_heading, build_note, row_picture
+from stopflow.report.paper.flow import Block, Paragraph, build_heading, row_picture
 from stopflow.report.paper.scales import use_log_y
-from stopflow.report.paper.style import CATEGORY_COLOURS
+from stopflow.report.paper.style import CATEGORY_COLOURS, MUTED
 
 SIGMA: Final = re.compile(r"(weight|gradient)_sigma_(\d+)_(\d+)")
 SMALLEST: Final = 1e-6
@@ -26,10 +26,12 @@ def build_spectra_blocks(history: pd.DataFrame) -> list[Block]:
         return []
     blocks: list[Block] = [
         build_heading("Singular values over training"),
-        build_note(
-            "Leading singular values of each layer's weights and of the loss's full gradient "
+        Paragraph(
+            text="Leading singular values of each layer's weights and of the loss's full gradient "
             "by them on the first training rows; stable rank: sum of squares over the largest "
             "square.",
+            size=6.6,
+            colour=MUTED,
             keep_with_next=True,
         ),
     ]

@@ -1,7 +1,5 @@
 """Long traces in few points that look the same on paper."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -86,24 +84,10 @@ def envelope(x: FloatArray, y: FloatArray, *, edges: FloatArray) -> tuple[FloatA
     return middle, np.minimum.reduceat(y, starts), np.maximum.reduceat(y, starts)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class BucketStatistics:
-    """What the points of each bucket are like.
-
-    Attributes
-    ----------
-    count, low, high, mean
-        (B,) points, smallest and largest y, and mean y; inf, -inf and NaN where no point falls.
-    """
-
-    count: NDArray[np.intp]
-    low: FloatArray
-    high: FloatArray
-    mean: FloatArray
-
-
-def bucket_statistics(x: FloatArray, y: FloatArray, *, edges: FloatArray) -> BucketStatistics:
-    """Describe the finite values of `y` between each pair of `edges`.
+def bucket_sums(
+    x: FloatArray, y: FloatArray, *, edges: FloatArray
+) -> tuple[NDArray[np.intp], FloatArray]:
+    """Count and add up the points between each pair of `edges`.
 
     Parameters
     ----------
@@ -111,17 +95,18 @@ def bucket_statistics(x: FloatArray, y: FloatArray, *, edges: FloatArray) -> Buc
         (N,), `x` ascending; a point belongs to the bucket that begins at its x or before.
     edges
         (B + 1,), ascending.
+
+    Returns
+    -------
+    counts, sums
+        (B,) each.
     """
     known = np.isfinite(y)
     if not known.all():
         x, y = x[known], y[known]
     bounds = np.searchsorted(x, edges, side="left")
-    count = np.diff(bounds)
-    low, high, mean = (np.full(len(count), empty) for empty in (np.inf, -np.inf, np.nan))
-    filled = np.flatnonzero(count)
+    counts = np.diff(bounds)
+    sums, filled = np.zeros(len(counts)), np.flatnonzero(counts)
     if len(filled):
-        inside, starts = y[: bounds[-1]], bounds[filled]
-        low[filled] = np.minimum.reduceat(inside, starts)
-        high[filled] = np.maximum.reduceat(inside, starts)
-        mean[filled] = np.add.reduceat(inside, starts) / count[filled]
-    return BucketStatistics(count=count, low=low, high=high, mean=mean)
+        sums[filled] = np.add.reduceat(y[: bounds[-1]], bounds[filled])
+    return counts, sums

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol, Self
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 from stopflow.report.paper.style import ACCENT, INK, MM_PER_POINT, MUTED, Ruler, printable
 
@@ -12,10 +13,17 @@ if TYPE_CHECKING:  # loading it takes longer than a table takes to be set
     from stopflow.report.paper.page import Page
 
 Painter = Callable[["Axes"], None]
+_SHORTER = 0.8
+"""Height of a row of axes, relative to the usual, where a little room is wanting."""
 
 
 class Block(Protocol):
     """Something with a height that can be drawn at a place, and perhaps cut in two."""
+
+    @property
+    def after_mm(self) -> float:
+        """Space below."""
+        ...
 
     @property
     def keep_with_next(self) -> bool:
@@ -47,7 +55,13 @@ class Bookmark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paragraph:
-    """Running text; one size, one colour, and perhaps a place in the outline."""
+    """Running text; one size, one colour, and perhaps a place in the outline.
+
+    Attributes
+    ----------
+    is_note
+        Whether it explains what stands above, and stays on the page of it.
+    """
 
     text: str
     size: float = 8.2
@@ -58,6 +72,7 @@ class Paragraph:
     keep_with_next: bool = False
     leading: float = 1.42
     bookmark: Bookmark | None = None
+    is_note: bool = False
 
     def _lines(self, ruler: Ruler, width_mm: float) -> list[str]:
         text = printable(self.text)
@@ -111,9 +126,9 @@ def build_heading(text: str, *, level: int = 1) -> Paragraph:
     )
 
 
-def build_note(text: str, *, keep_with_next: bool = False) -> Paragraph:
-    """Return the small print that explains a picture or a table."""
-    return Paragraph(text=text, size=6.6, colour=MUTED, keep_with_next=keep_with_next)
+def build_note(text: str) -> Paragraph:
+    """Return the small print below a picture or a table, on whose page it stays."""
+    return Paragraph(text=text, size=6.6, colour=MUTED, is_note=True)
 
 
 def build_subheading(text: str) -> Paragraph:
@@ -123,24 +138,8 @@ def build_subheading(text: str) -> Paragraph:
     )
 
 
-class Uncut:
-    """A block that is never cut."""
-
-    __slots__ = ()
-
-    def split(
-        self,
-        ruler: Ruler,  # noqa: ARG002
-        *,
-        width_mm: float,  # noqa: ARG002
-        room_mm: float,  # noqa: ARG002
-    ) -> tuple[None, Self]:
-        """Never cut."""
-        return None, self
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Picture(Uncut):
+class Picture:
     """A drawing of fixed height; `paint(page, x_mm, y_mm, width_mm)` draws it.
 
     Attributes
@@ -151,6 +150,8 @@ class Picture(Uncut):
         Pictures side by side, each a file of its own instead of the whole.
     key
         What it is drawn from, told from anything else; a picture that has one can be kept.
+    shorter
+        The same, less high, for where a little room is wanting.
     """
 
     tall_mm: float
@@ -160,10 +161,23 @@ class Picture(Uncut):
     shows: str = ""
     panels: "tuple[Picture, ...]" = ()
     key: str = ""
+    shorter: "Picture | None" = None
 
     def height_mm(self, ruler: Ruler, width_mm: float) -> float:  # noqa: ARG002
         """Return the fixed height."""
         return self.tall_mm + self.after_mm
+
+    def split(
+        self,
+        ruler: Ruler,
+        *,
+        width_mm: float,
+        room_mm: float,
+    ) -> tuple[Block | None, Block | None]:
+        """Never cut; the shorter one where that fits."""
+        if self.shorter is not None and self.shorter.height_mm(ruler, width_mm) <= room_mm:
+            return self.shorter, None
+        return None, self
 
     def draw(self, page: "Page", x_mm: float, y_mm: float, *, width_mm: float) -> None:
         """Let `paint` draw."""
@@ -183,21 +197,35 @@ def row_picture(
     `shows` names what each painter shows, from the left; `key` is that of `Picture`.
     """
 
-    def paint(page: "Page", x_mm: float, y_mm: float, width_mm: float) -> None:
-        count = len(painters)
-        gutter = 14.0 if count < 3 else 12.0
-        between = 4.0 if count < 3 else 2.0
-        wide = (width_mm - count * gutter - (count - 1) * between) / count
-        for place, draw in enumerate(painters):
-            left = x_mm + gutter + place * (wide + gutter + between)
-            draw(page.axes(left, y_mm + top_mm, width_mm=wide, height_mm=tall_mm - 10.0 - top_mm))
+    def row(part: Sequence[Painter], tall_mm: float) -> Picture:
+        paint = partial(_paint_row, part, tall_mm, top_mm)
+        return Picture(tall_mm=tall_mm, paint=paint, after_mm=2.0)
 
     panels = tuple(
-        replace(row_picture([draw], tall_mm=tall_mm, top_mm=top_mm), shows=name)
+        replace(row([draw], tall_mm), shows=name)
         for draw, name in zip(painters, shows, strict=False)
         if name
     )
-    return Picture(tall_mm=tall_mm, paint=paint, after_mm=2.0, panels=panels, key=key)
+    shorter = replace(row(painters, _SHORTER * tall_mm), key=f"{key}, shorter" if key else "")
+    return replace(row(painters, tall_mm), panels=panels, key=key, shorter=shorter)
+
+
+def _paint_row(
+    painters: Sequence[Painter],
+    tall_mm: float,
+    top_mm: float,
+    page: "Page",
+    x_mm: float,
+    y_mm: float,
+    width_mm: float,
+) -> None:
+    count = len(painters)
+    gutter = 14.0 if count < 3 else 12.0
+    between = 4.0 if count < 3 else 2.0
+    wide = (width_mm - count * gutter - (count - 1) * between) / count
+    for place, draw in enumerate(painters):
+        left = x_mm + gutter + place * (wide + gutter + between)
+        draw(page.axes(left, y_mm + top_mm, width_mm=wide, height_mm=tall_mm - 10.0 - top_mm))
 
 
 def leave_empty(axes: "Axes") -> None:

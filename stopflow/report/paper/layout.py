@@ -7,8 +7,9 @@ known before the first is drawn; `draw_blocks` then draws one page's share.
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
-from stopflow.report.paper.flow import Block, Picture
+from stopflow.report.paper.flow import Block, Paragraph, Picture
 from stopflow.report.paper.page import Page
 from stopflow.report.paper.style import Paper, Ruler
 
@@ -52,11 +53,14 @@ def _deal(blocks: Sequence[Block], paper: Paper, ruler: Ruler) -> list[list[Plac
         source = len(blocks) - len(queue)
         block = queue.popleft()
         room = paper.floor_mm - y
-        needed = block.height_mm(ruler, width) + _company_mm(block, queue, ruler, width)
+        own, notes = block.height_mm(ruler, width), _notes_mm(queue, ruler, width)
+        needed = own + notes + _company_mm(block, queue, ruler, width)
         if needed <= room + 1e-6:
             pages[-1].append(Placed(block=block, y_mm=y, source=source))
-            y += block.height_mm(ruler, width)
+            y += own
             continue
+        if notes and own - block.after_mm <= room:  # the last rows stay with the note
+            room -= notes + block.after_mm
         head, tail = block.split(ruler, width_mm=width, room_mm=room)
         if head is not None:
             pages[-1].append(Placed(block=head, y_mm=y, source=source))
@@ -98,6 +102,12 @@ def _is_nearly_empty(page: Sequence[Placed], paper: Paper, ruler: Ruler) -> bool
     return end - paper.top_mm <= NEARLY_EMPTY * (paper.floor_mm - paper.top_mm)
 
 
+def _notes_mm(following: Iterable[Block], ruler: Ruler, width_mm: float) -> float:
+    """Height of the notes that come next."""
+    notes = takewhile(lambda block: isinstance(block, Paragraph) and block.is_note, following)
+    return sum(block.height_mm(ruler, width_mm) for block in notes)
+
+
 def _company_mm(block: Block, following: Iterable[Block], ruler: Ruler, width_mm: float) -> float:
     """Room that what follows a heading needs at least on the same page."""
     room = 0.0
@@ -110,10 +120,10 @@ def _company_mm(block: Block, following: Iterable[Block], ruler: Ruler, width_mm
 
 
 def _least_mm(block: Block, ruler: Ruler, width_mm: float) -> float:
-    """Height of the least part of a block that may stand alone; of a picture, all of it."""
+    """Height of the least part of a block that may stand alone; of a picture, the shorter one."""
     whole = block.height_mm(ruler, width_mm)
     if isinstance(block, Picture):
-        return whole
+        return whole if block.shorter is None else block.shorter.height_mm(ruler, width_mm)
     room = _LEAST_PART_MM
     while room < whole and block.split(ruler, width_mm=width_mm, room_mm=room)[0] is None:
         room += _LEAST_PART_MM / 4

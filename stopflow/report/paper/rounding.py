@@ -68,13 +68,21 @@ def significant_digits(value: float, error: float) -> int:
 
 _NEGATIVE = re.compile(r"(?<![\w.)−-])-(?=\.?\d)")
 _PERCENT = re.compile(r"(?<=\d)%(?!\w)")
+_POWER_OF_TEN = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)e([+-]\d+)(?!\w)")
+_RAISED = re.compile(r"(?<=[A-Za-z])\^(-?\d)")
+_SIGNS = {"<=": "≤", ">=": "≥", "<=>": "⇌", "->": "→"}
+_SIGN = re.compile(r"(?<= )(?:<=>|<=|>=|->)(?= )")
 
 
 def set_numbers(text: str) -> str:
-    """Set the numbers of a sentence as print does: a true minus, a blank before %.
+    """Set the numbers of a sentence as print does.
 
-    Hyphens in names and dates stay: a minus begins its word.
+    That is a true minus, a blank before %, a power of ten, raised exponents of units, and the signs
+    of relations and reactions. Hyphens in names and dates stay: a minus begins its word.
     """
+    text = _POWER_OF_TEN.sub(lambda found: f"{found[1]}×10{power(int(found[2]))}", text)
+    text = _RAISED.sub(lambda found: power(int(found[1])), text)
+    text = _SIGN.sub(lambda found: _SIGNS[found[0]], text)
     return _PERCENT.sub(" %", _NEGATIVE.sub("−", text))
 
 

@@ -23,8 +23,9 @@ from stopflow.pipeline.lab.ingest import IngestSettings, ingest
 from stopflow.pipeline.serve import follow
 from stopflow.pipeline.serve.decided import Sent
 from stopflow.pipeline.serve.follow import FollowedLab
+from stopflow.pipeline.serve.server import serving
 from stopflow.pipeline.serve.watch import QUIET_S, Watch
-from stopflow.store import Dataset
+from stopflow.store import Dataset, load_dataset
 
 pytestmark = pytest.mark.whole
 
@@ -169,10 +170,12 @@ def test_a_new_shot_is_told_before_the_page_has_it(few_shots, tmp_path):
     told = {name: row[name]["texts"][0] for name in ("experiment", "file", "verdict")}
     assert told == {"experiment": "today", "file": Path(later).name, "verdict": "PASS"}
     (k_per_s,) = row["k_per_s"]
+    trace = lab.trace("today", told["file"], 1)
+    assert trace
     state = lab.wait(after=before.version, told=state.news, timeout_s=PATIENCE_S)
     assert (state.version, state.fresh) == (before.version + 1, ())
     assert f"{k_per_s:.11g}" in lab.page
-    assert lab.trace("today", told["file"], 1)
+    assert lab.trace("today", told["file"], 1) == trace
     assert lab.trace("elsewhere", told["file"], 1) is None
     lab.stop()
     follower.join(PATIENCE_S)
@@ -207,6 +210,82 @@ def test_shots_that_come_while_the_lab_is_done_are_told(few_shots, tmp_path, mon
     assert (state.version, state.fresh) == (before.version + 1, ())
     lab.stop()
     follower.join(PATIENCE_S)
+
+
+NEW_POINTS = """() => {
+  const { lab, placeShot } = stopflow;
+  const placesOf = (shot) => lab.plots.flatMap((plot) => {
+    const found = placeShot(plot, lab.conditions, shot);
+    return found ? [[plot.title, found.x / plot.factor, found.y]] : [];
+  });
+  return lab.shots.filter(({ fresh }) => fresh).map((shot) => [shot.file, placesOf(shot)]);
+}"""
+
+
+def test_a_new_shot_is_looked_at_before_the_page_has_it(
+    browser, simulated, ingested, tmp_path, monkeypatch
+):
+    """Row, trace, fit and place in the plot, of a known condition and of a new one."""
+    shots = load_dataset(ingested / "data" / "ingested").shots
+    titration = shots[shots["experiment"] == shots["experiment"].iloc[0]]
+    middle = titration["concentration_M"].drop_duplicates().sort_values().iloc[3]
+    left_out = titration[titration["concentration_M"] == middle]["file"].tolist()
+    again = titration[titration["concentration_M"] > middle].iloc[0]
+    lab_folder, aside = tmp_path / "lab", tmp_path / "aside"
+    shutil.copytree(simulated, lab_folder)
+    aside.mkdir()
+    today = lab_folder / titration["experiment"].iloc[0]
+    for file in (*left_out, again["file"]):
+        shutil.move(today / file, aside)
+    lab = FollowedLab(lab_folder, work=tmp_path / "work", settings=IngestSettings())
+    follower = Thread(target=lab.follow, daemon=True)
+    follower.start()
+    lab.wait(after=0, told=0, timeout_s=PATIENCE_S)
+    held = Event()
+
+    def ingest_later(*args: object, **options: object) -> Dataset:
+        held.wait(PATIENCE_S)
+        return ingest(*args, **options)
+
+    monkeypatch.setattr(follow, "ingest", ingest_later)
+    context = browser.new_context(reduced_motion="reduce")
+    context.set_default_timeout(PATIENCE_S * 1000)
+    page = context.new_page()
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    with serving(lab, port=0) as address:
+        page.goto(address)
+        page.wait_for_selector("html[data-ready]")
+        count = page.evaluate("stopflow.lab.shots.length")
+        for number, file in enumerate((left_out[0], again["file"])):
+            shutil.copy(aside / file, today)
+            page.locator("#trace-title", has_text=file).wait_for()
+            page.locator("#shots tbody tr").nth(number).get_by_text(file).wait_for()
+            page.wait_for_function(
+                "(file) => { const { lab, refits } = stopflow;"
+                " const shot = lab.shots.find((one) => one.file === file);"
+                " return Math.abs(refits.baseline(shot)?.k / shot.k_per_s - 1) < 1e-9; }",
+                arg=file,
+            )
+        found = dict(page.evaluate(NEW_POINTS))
+        version = page.evaluate("stopflow.lab.live.version")
+        drawn = page.locator("#plots canvas[aria-label*='2 new shots.']").count()
+        held.set()
+        page.wait_for_function(f"() => globalThis.stopflow?.lab.live.version > {version}")
+        page.wait_for_selector("html[data-ready]")
+        page.locator("#trace-title", has_text=again["file"]).wait_for()
+        assert page.evaluate("stopflow.lab.shots.length") == count + 2
+        assert page.evaluate(NEW_POINTS) == []
+    context.close()
+    lab.stop()
+    follower.join(PATIENCE_S)
+    assert faults == []
+    assert version == 1
+    assert drawn == 1
+    for file, (point,) in found.items():
+        shot = titration[titration["file"] == file].iloc[0]
+        assert point[1] == pytest.approx(shot["concentration_M"], rel=1e-6)
+        assert point[2] == pytest.approx(shot["k_per_s"], rel=1e-2)
 
 
 def test_what_is_decided_while_the_lab_is_done_is_in_the_next_page(
@@ -367,7 +446,10 @@ def test_the_page_follows_and_writes_by_itself(browser, serve, few_shots, tmp_pa
     later = min(tmp_path.glob("*.bka"))
     shutil.copyfile(later, today / later.name)
     page.locator("#save-note", has_text=f"1 new shot: {later.name}: k = ").wait_for()
-    page.wait_for_function("() => globalThis.stopflow?.lab.shots.length === 7")
+    page.wait_for_function(
+        "() => { const shots = globalThis.stopflow?.lab.shots ?? [];"
+        " return shots.length === 7 && !shots.some(({ fresh }) => fresh); }"
+    )
     assert rows.count() == 7
     page.locator("#trace-title", has_text=name).wait_for()
     found = page.evaluate(

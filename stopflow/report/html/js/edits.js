@@ -42,6 +42,11 @@ export class Edits {
     return this.current.get(index) ?? NO_EDIT;
   }
 
+  /** Takes in a shot that was not among the others. */
+  know(index, name) {
+    this.names[index] = name;
+  }
+
   /** Indices of changed shots, in order. */
   changed() {
     return [...this.current.keys()].sort((a, b) => a - b);

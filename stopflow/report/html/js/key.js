@@ -12,6 +12,7 @@ function entryOf(layer) {
   const swatch = element("span", { class: `swatch ${layer.type}`, "aria-hidden": "true" });
   swatch.style.color = `var(${layer.colour})`;
   if (layer.alpha && layer.type !== "band") swatch.style.opacity = layer.alpha;
+  if (layer.hollow) swatch.classList.add("hollow");
   if (layer.dash?.length) swatch.classList.add(layer.dash[0] < 3 ? "dotted" : "dashed");
   return element("li", {}, swatch, layer.name);
 }

@@ -6,6 +6,8 @@ import { fetchTrace } from "./live.js";
 const NO_CUT = -(2 ** 30);
 const CUT_SCALE = 1e5;
 const KEPT_TRACES = 60;
+/** Stands for the condition of a shot that is not yet compared with others. */
+const FRESH = "new";
 
 /**
  * @typedef {object} Trace
@@ -15,19 +17,51 @@ const KEPT_TRACES = 60;
  * @property {{time: Float64Array, k: Float64Array, error: Float64Array}|null} cuts
  */
 
+/** What tells a shot from all others. @returns {string} */
+export function nameOf({ experiment, file, channel }) {
+  return `${experiment}\n${file}\n${channel}`;
+}
+
 /** Reads the tables and finds the traces; `source` maps element ids to their text. */
 export function openLab(source) {
   const payload = JSON.parse(source("payload"));
   const shots = readTable(payload.shots), conditions = readTable(payload.conditions);
   const places = new Map(conditions.map((row) => [`${row.experiment}\n${row.condition}`, row]));
   conditions.forEach((row) => (row.shots_of = []));
-  for (const shot of shots) {
-    shot.place = places.get(`${shot.experiment}\n${shot.condition}`) ?? null;
-    shot.place?.shots_of.push(shot);
-    shot.label = shot.place?.label ?? "";
-  }
+  for (const shot of shots) settle(shot, places.get(`${shot.experiment}\n${shot.condition}`) ?? null, "");
   const lines = payload.live ? servedLines(shots, payload.served) : ownLines(source);
   return { ...payload, shots, conditions, traces: new TraceStore(lines) };
+}
+
+/** Puts a shot among those of its condition; one without is called `otherwise`. */
+function settle(shot, place, otherwise) {
+  shot.place = place;
+  place?.shots_of.push(shot);
+  shot.label = place?.label ?? otherwise;
+}
+
+/**
+ * Takes in the shots that the server tells of and no page has yet; those that it tells of no more go.
+ * @param {object} lab
+ * @param {object[]} tables
+ * @returns {object[]}  Shots of the lab like any other, but that they are `fresh`.
+ */
+export function takeFresh(lab, tables) {
+  const before = lab.shots.filter(({ fresh }) => fresh);
+  for (const shot of before) {
+    shot.fresh = false;
+    if (shot.place) shot.place.shots_of = shot.place.shots_of.filter((other) => other !== shot);
+  }
+  return tables.flatMap(readTable).map((told) => {
+    const shot = before.find((known) => nameOf(known) === nameOf(told)) ?? { index: lab.shots.length };
+    Object.assign(shot, told, { index: shot.index, fresh: true });
+    lab.shots[shot.index] = shot;
+    const alike = ({ experiment, file, channel }) => experiment === shot.experiment && file === shot.like && channel === shot.channel;
+    settle(shot, lab.shots.find(alike)?.place ?? null, FRESH);
+    lab.served[shot.index] = 1;
+    lab.traces.forget(shot.index);
+    return shot;
+  });
 }
 
 /** Columns to rows; texts that repeat are stored once. */
@@ -84,6 +118,11 @@ class TraceStore {
 
   kind(index) {
     return this.lines.kind(index);
+  }
+
+  /** What is read of a shot that has come anew is asked for again. */
+  forget(index) {
+    this.held.delete(index);
   }
 
   /** @param {number} index  Of the shot. @returns {Promise<Trace|null>} */

@@ -5,7 +5,7 @@ import { Edits, NO_EDIT } from "./edits.js";
 import { announce, byId, download, element, setText } from "./element.js";
 import { countThings, formatDigits, formatPm } from "./format.js";
 import { followKeys } from "./keyboard_shortcuts.js";
-import { openLab } from "./lab.js";
+import { nameOf, openLab, takeFresh } from "./lab.js";
 import { LAWS } from "./laws.js";
 import { fitTrace, followTrace } from "./fit.js";
 import { followFolder } from "./followed_folder.js";
@@ -13,13 +13,12 @@ import { showAnswers, showTables } from "./overview.js";
 import { followAppearance } from "./printing.js";
 import { RefitPanel } from "./refit_panel.js";
 import { Refits, choiceOf } from "./refits.js";
-import { refitPlot } from "./secondary.js";
+import { placeShot, refitPlot } from "./secondary.js";
 import { showPlots } from "./secondary_view.js";
 import { TraceView, tableFit } from "./trace_view.js";
 import { zipFiles } from "./zip.js";
 
 const lab = openLab((id) => byId(id).textContent);
-const nameOf = ({ experiment, file, channel }) => `${experiment}\n${file}\n${channel}`;
 const edits = new Edits(lab.key, lab.shots.map(nameOf), { dropSaved: Boolean(lab.live) });
 const refits = new Refits(lab, edits);
 let open = null;
@@ -62,15 +61,25 @@ followAppearance(() => [tables.conditions, tables.shots], redraw);
 openFromHash();
 if (lab.live) {
   followFolder(lab, edits, {
-    filesOf, openName: () => open && nameOf(open.shot), openShot,
-    showFresh: (shots) => tables.shots.setFresh(shots), say: (text) => setText(byId("save-note"), text),
+    filesOf, openName: () => open && nameOf(open.shot), openShot, showFresh,
+    say: (text) => setText(byId("save-note"), text),
   });
 }
 document.documentElement.dataset.ready = "yes";
 // For those who want to look closer from the console, and for the tests.
-globalThis.stopflow = { lab, edits, refits, LAWS, fitTrace, followTrace, refitPlot };
+globalThis.stopflow = { lab, edits, refits, LAWS, fitTrace, followTrace, placeShot, refitPlot };
 
-async function openShot(shot) {
+/** Shots that have just come are shown like all others, before a page has them. */
+function showFresh(told) {
+  const fresh = takeFresh(lab, told);
+  fresh.forEach((shot) => edits.know(shot.index, nameOf(shot)));
+  tables.shots.setFresh(fresh);
+  plots.refresh();
+  return fresh;
+}
+
+/** @param {object} shot @param {{quietly?: boolean}} [options]  Whether the reader's keys stay where they are. */
+async function openShot(shot, { quietly = false } = {}) {
   const trace = await lab.traces.trace(shot.index);
   open = { shot, trace };
   if (location.hash !== `#shot=${shot.index}`) history.pushState(null, "", `#shot=${shot.index}`);
@@ -82,7 +91,7 @@ async function openShot(shot) {
   byId("shots").querySelector(`tr[data-index="${shot.index}"]`)?.classList.add("current");
   const opened = open, replicates = view.open(shot, trace);
   drawOpen();
-  byId("trace-title").focus({ preventScroll: true });
+  if (!quietly) byId("trace-title").focus({ preventScroll: true });
   byId("trace").scrollIntoView({ block: "nearest" });
   await replicates;
   if (open !== opened) return;

@@ -51,7 +51,7 @@ export function showTables(lab, { openShot, edits, yours }) {
     ],
   });
   const shots = new Table(byId("shots"), {
-    name: "shots", caption: "Every shot", rows: lab.shots, open: openShot,
+    name: "shots", caption: "Every shot", rows: [...lab.shots], open: openShot,
     marked: (row) => `${row.verdict} ${edits.of(row.index).use ? "" : "left-out"}`,
     columns: [
       textColumn("File", "file"), ...experiment, { ...textColumn("Condition", "label"), css: "label" },

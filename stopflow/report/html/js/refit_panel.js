@@ -198,9 +198,11 @@ function compareFits({ shot, stopflow, yours, signalUnit }) {
 
 /** A parameter with its unit, as it stands beside its value. */
 function titleOf(name, signalUnit) {
-  if (name === "beta" || name === "ratio") return name;
+  if (name === "beta") return "β";
+  if (name === "ratio") return name;
   const unit = name.startsWith("k") ? "s⁻¹" : name === "slope_per_s" ? `${signalUnit}/s` : signalUnit;
-  return `${name.replace(/_per_s$/, "")} / ${unit}`;
+  const symbol = name.replace(/_per_s$/, "").replace(/\d$/, (digit) => String.fromCharCode(0x2080 + Number(digit)));
+  return `${symbol} / ${unit}`;
 }
 
 /** Amplitudes, and the end of a baseline with a slope, are those at the start of their own fit. */

@@ -28,7 +28,7 @@ export function choiceOf(shot, edit, time, fixed) {
 }
 
 /** Whether a shot that the reader left as it is enters means. */
-function counts(shot) {
+export function counts(shot) {
   return shot.verdict !== "FAIL" && !shot.rules.split("; ").includes("left-out");
 }
 

@@ -42,12 +42,14 @@ export function relativeError(rates, scatter) {
 }
 
 const concentration = {
+  varies: "concentration_M",
   x: (row) => row.concentration_M,
   y: (k) => k,
   error: (k, relative) => k * relative,
 };
 
 const temperature = {
+  varies: "temperature_K",
   x: (row) => 1 / row.temperature_K,
   error: (_, relative) => relative,
 };
@@ -97,6 +99,26 @@ const KINDS = {
 /** Whether the page can fit a plot again: one of a known kind whose curve was taken. */
 export function canRefit(plot) {
   return plot.kind in KINDS && plot.members.length > 0 && plot.curves.some(({ chosen }) => chosen);
+}
+
+const COORDINATES = ["experiment", "substrate", "mixture", "concentration_M", "temperature_K", "ionic_strength_M"];
+
+/**
+ * Where a single shot lies in a plot: at its condition, or at a new one that differs from those of
+ * the plot in nothing but what varies.
+ * @param {object} plot  As in the file.
+ * @returns {{x: number, y: number, low: number, high: number}|null}  In the units of the axes; null
+ *   where the shot has no place in the plot.
+ */
+export function placeShot(plot, conditions, shot) {
+  const kind = KINDS[plot.kind] ?? (plot.against === "concentration" ? concentration : null);
+  if (!kind || !Number.isFinite(kind.x(shot))) return null;
+  const members = plot.members.map((member) => conditions[member]);
+  const equal = (row) => COORDINATES.every((name) =>
+    name === kind.varies || Object.is(row[name] ?? NaN, shot[name] ?? NaN));
+  if (shot.place ? !members.includes(shot.place) : !members.some(equal)) return null;
+  const y = (k) => kind.y(k, shot);
+  return { x: kind.x(shot) * plot.factor, y: y(shot.k_per_s), low: y(shot.k_low95_per_s), high: y(shot.k_high95_per_s) };
 }
 
 /**

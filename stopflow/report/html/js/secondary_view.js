@@ -2,10 +2,11 @@
 
 import { element } from "./element.js";
 import { keyOf } from "./key.js";
-import { formatPm } from "./format.js";
+import { countThings, formatPm } from "./format.js";
 import { Chart } from "./plot.js";
 import { spanOf } from "./scale.js";
-import { canRefit, refitPlot } from "./secondary.js";
+import { counts } from "./refits.js";
+import { canRefit, placeShot, refitPlot } from "./secondary.js";
 import { Tip } from "./tip.js";
 
 /**
@@ -68,23 +69,24 @@ class PlotView {
     if (own) {
       const x = plot.curveX;
       layers.push({ type: "line", x, y: x.map(own.curve), colour: "--yours", width: 2, name: "yours" });
-      layers.push({
-        type: "points", colour: "--yours", radius: 6, hollow: true, width: 2,
-        x: own.points.map((p) => p.x), y: own.points.map((p) => p.y),
-        low: own.points.map((p) => p.low), high: own.points.map((p) => p.high),
-      });
+      layers.push({ type: "points", colour: "--yours", radius: 6, hollow: true, width: 2, ...columnsOf(own.points) });
+    }
+    const fresh = lab.shots.filter((shot) => shot.fresh && counts(shot))
+      .map((shot) => placeShot(plot, lab.conditions, shot)).filter(Boolean);
+    if (fresh.length) {
+      layers.push({ type: "points", ...columnsOf(fresh), colour: "--ink", radius: 6, hollow: true, width: 2, name: "new shot, not yet in a mean" });
     }
     this.key.replaceChildren(keyOf(layers));
     this.yours.textContent = own
       ? `Yours: ${sayParameters(own.parameters, plot)}`
       : changed ? sayMissing(plot) : "";
-    const xs = [plot.x, plot.curveX];
-    const ys = [plot.y, plot.low, plot.high, ...plot.curves.map((curve) => curve.y), own ? own.points.map((p) => p.y) : []];
+    const xs = [plot.x, plot.curveX, columnsOf(fresh).x];
+    const ys = [plot.y, plot.low, plot.high, ...plot.curves.map((curve) => curve.y), columnsOf([...(own?.points ?? []), ...fresh]).y];
     this.chart.show({
       layers, x: spanOf(xs, 0.02) ?? [0, 1], y: spanOf(ys.map(numbersOnly)) ?? [0, 1],
       xLabel: plot.xLabel, yLabel: plot.yLabel,
       description: `${plot.title}: ${plot.y.length} points of ${plot.yLabel} against ${plot.xLabel}. ` +
-        `${this.note.textContent}. ${this.yours.textContent}`,
+        `${this.note.textContent}. ${this.yours.textContent}${fresh.length ? ` ${countThings(fresh.length, "new shot")}.` : ""}`,
     });
   }
 
@@ -98,6 +100,11 @@ class PlotView {
     const row = this.lab.conditions[this.plot.members[at]];
     if (row?.shots_of.length) this.openShot(row.shots_of[0]);
   }
+}
+
+/** Points as a layer has them. */
+function columnsOf(points) {
+  return Object.fromEntries(["x", "y", "low", "high"].map((name) => [name, points.map((point) => point[name])]));
 }
 
 function sayMissing(plot) {

@@ -60,12 +60,14 @@ export class Table {
     this.refresh();
   }
 
-  /** Rows that pass the filter, in order. */
+  /** The fresh rows, and those that pass the filter, in order. */
   selection() {
     const rows = this.rows.filter(this.filter);
-    if (!this.order) return rows;
-    const { at, sign } = this.order, { value } = this.columns[at];
-    return rows.sort((a, b) => sign * compare(value(a), value(b), sign));
+    if (this.order) {
+      const { at, sign } = this.order, { value } = this.columns[at];
+      rows.sort((a, b) => sign * compare(value(a), value(b), sign));
+    }
+    return [...this.fresh, ...rows];
   }
 
   /** @param {(row: object) => boolean} filter */
@@ -91,12 +93,13 @@ export class Table {
     const rows = this.selection(), shown = all ? rows : rows.slice(0, this.shown);
     const current = this.body.querySelector("tr.current"), focused = document.activeElement.closest("tr");
     const place = this.body.contains(focused) ? focused : null;
-    this.body.replaceChildren(...[...this.fresh, ...shown].map((row) => this.#row(row)));
+    this.body.replaceChildren(...shown.map((row) => this.#row(row)));
     // Where the reader was: the open shot, and the button under the keys.
     this.#again(current)?.classList.add("current");
     this.#again(place)?.querySelector("button")?.focus({ preventScroll: true });
     const part = shown.length < rows.length ? `${shown.length} shown of ` : "", found = countThings(rows.length, "row");
-    this.count.textContent = part + found + (rows.length === this.rows.length ? "" : `, ${this.rows.length} in all`);
+    const total = this.fresh.length + this.rows.length;
+    this.count.textContent = part + found + (rows.length === total ? "" : `, ${total} in all`);
     this.more.hidden = shown.length === rows.length;
     this.more.textContent = `Show ${Math.min(10 * PAGE, rows.length - shown.length)} more`;
   }
@@ -109,7 +112,7 @@ export class Table {
   #row(row) {
     const cells = this.columns.map((column, at) => {
       const text = column.text(row), classes = [column.number ? "number" : "", column.css ?? ""].join(" ").trim();
-      if (at === 0 && this.open && row.index !== undefined) {
+      if (at === 0 && this.open) {
         const open = element("button", { type: "button", class: "link", onclick: () => this.open(row) }, text);
         return element("th", { scope: "row" }, open);
       }
