@@ -26,6 +26,7 @@ from stopflow.report.mechanism.numbers import (
 )
 
 TABLE, PDF, SBML = "mechanism.csv", "mechanism.pdf", "mechanism.xml"
+ONE_SET = "mechanism*"
 LIBRARIES = ("matplotlib", "numpy", "pandas", "scipy")
 
 
@@ -92,13 +93,13 @@ def place_mechanism(
     written
         The files.
     set_aside
-        A line for everything of another lab that made way for them.
+        A line for everything of another lab, or of an earlier run, that made way for them.
     """
     with switching() as switch:
-        gathered = switch.files(reports, lab=lab_at(folder), is_part=True)
+        gathered = switch.files(reports, lab=lab_at(folder), is_part=True, one_set=ONE_SET)
         drawn = None
         if figures is not None:
-            drawn = switch.files(figures, lab=lab_at(folder), is_part=True)
+            drawn = switch.files(figures, lab=lab_at(folder), is_part=True, one_set=ONE_SET)
         written = write_mechanism(found, gathered, folder=folder, figures=drawn, **how)
     return list(map(switch.in_place, written)), switch.notes
 
