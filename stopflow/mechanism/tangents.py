@@ -34,7 +34,9 @@ CHI_SQUARED: Mapping[int, Callable[[FloatArray], FloatArray]] = {
 }
 """Its distribution with one and with two degrees of freedom."""
 SMALLEST = 1e-12
-"""Share of its mean that a variance has at least."""
+"""Share of its mean, or of what others leave unexplained, below which a variance is none."""
+REACH = (-50.0, 50.0)
+"""Logarithms between which a limit is sought."""
 LEFT = 1e-8
 """Share of a shot's variance below which the fit has taken all of it."""
 
@@ -59,33 +61,36 @@ class Repeats:
 
         A distance is normal with the covariance expected, and independent of the one estimated:
         given that, its square along a direction is chi squared, over which directions and labs are
-        averaged. With a single shot's pull for all of the error this is Student's t.
+        averaged. With a single shot's pull for all of the error this is Student's t. Of two numbers
+        that nothing tells apart, what is known of both is one.
         """
-        count, inside = len(directions), CHI_SQUARED[len(directions)]
         drawn = self._whitened(directions)
-        if drawn is None:
-            return float(fisher.ppf(0.95, count, 1)) * count
+        count = drawn.shape[1]
+        if not count:
+            return float(fisher.ppf(0.95, 1, 1))
         along = np.random.default_rng(SEED).standard_normal((len(drawn), count))
         along /= np.linalg.norm(along, axis=1, keepdims=True)
         drawn = drawn + np.eye(count) * SMALLEST
         squares = (along * np.linalg.solve(drawn, along[..., None])[..., 0]).sum(axis=1)
+        squares = np.maximum(squares, SMALLEST)
 
         def beyond(log_limit: float) -> float:
-            return float(inside(np.exp(log_limit) / squares).mean()) - 0.95
+            return float(CHI_SQUARED[count](np.exp(log_limit) / squares).mean()) - 0.95
 
-        return float(np.exp(brentq(beyond, -5.0, -2 * np.log(SMALLEST), xtol=1e-4)))
+        return float(np.exp(brentq(beyond, *REACH, xtol=1e-4)))
 
     def dof(self, direction: FloatArray) -> float:
         """Degrees of freedom of chi squared with the mean and the spread of one variance."""
         drawn = self._whitened(direction[None])
-        return 1.0 if drawn is None else 2 / float(drawn.var())
+        return 2 / float(drawn.var()) if drawn.size else 1.0
 
-    def _whitened(self, directions: FloatArray) -> FloatArray | None:
-        """Covariances (n, q, q) of directions, in units of their mean; None where that is none."""
-        values, vectors = np.linalg.eigh(directions @ self.expected @ directions.T)
-        if not values.min() > 0:
-            return None
-        turn = (vectors / np.sqrt(values)).T @ directions
+    def _whitened(self, directions: FloatArray) -> FloatArray:
+        """Covariances (n, r, r) of the r directions that differ, in units of their mean."""
+        size = np.sqrt(np.maximum(((directions @ self.expected) * directions).sum(axis=1), 0.0))
+        scaled = directions / np.where(size > 0, size, np.inf)[:, None]
+        values, vectors = np.linalg.eigh(scaled @ self.expected @ scaled.T)
+        kept = values > SMALLEST
+        turn = (vectors[:, kept] / np.sqrt(values[kept])).T @ scaled
         return np.asarray(turn @ self.drawn @ turn.T)
 
 

@@ -54,6 +54,15 @@ def test_a_joint_region_of_equal_shots_is_that_of_hotelling() -> None:
     assert found.limit(np.eye(2)) == pytest.approx(2 * 7 / 6 * fisher.ppf(0.95, 2, 6), rel=0.01)
 
 
+def test_two_numbers_that_nothing_tells_apart_are_known_as_one() -> None:
+    one = repeats(np.ones(7))
+    both = Repeats(expected=np.full((2, 2), 7.0), drawn=one.drawn * np.ones((2, 2)))
+    assert both.limit(np.eye(2)) == pytest.approx(one.limit(np.eye(1)), rel=0.01)
+    nothing = Repeats(expected=np.zeros((1, 1)), drawn=np.zeros((9, 1, 1)))
+    assert nothing.limit(np.eye(1)) == pytest.approx(fisher.ppf(0.95, 1, 1))
+    assert nothing.dof(np.eye(1)[0]) == 1
+
+
 @pytest.mark.parametrize("dof", [20, 470])
 def test_the_noise_is_right_on_average(dof) -> None:
     """The larger of what was stated and what is left would be 13 and 2.6 % too much."""
