@@ -39,7 +39,7 @@ def chance_beyond(limit: float, weights: np.ndarray) -> float:
     "weights", [[1.0] * 6, [5.0] + [0.5] * 10, [3.0, 3.0] + [0.2] * 12], ids=["equal", "one", "two"]
 )
 def test_the_end_of_an_interval_is_left_by_one_lab_in_twenty(weights) -> None:
-    """Two moments matched to chi squared would leave 4.1 and 4.2 % where few shots hold most."""
+    """Two moments matched to chi squared would leave 2.8 and 3.4 % where few shots hold most."""
     weights = np.array(weights)
     found = repeats(weights)
     assert chance_beyond(found.limit(np.eye(1)), weights) == pytest.approx(0.05, abs=5e-4)
@@ -67,7 +67,7 @@ def test_two_numbers_that_nothing_tells_apart_are_known_as_one() -> None:
 def test_the_noise_is_right_on_average(dof) -> None:
     """The larger of what was stated and what is left would be 13 and 2.6 % too much."""
     squares = np.random.default_rng(3).chisquare(dof, 4000)
-    assert np.mean([measure_noise(value, dof) for value in squares]) == pytest.approx(1, abs=0.01)
+    assert np.mean([measure_noise(value, dof) for value in squares]) == pytest.approx(1, abs=0.015)
     assert measure_noise(4.0 * dof, dof) == 4.0
     assert measure_noise(0.25 * dof, dof) == 1.0
 
