@@ -73,10 +73,10 @@ def test_the_noise_is_right_on_average(dof) -> None:
 
 
 def test_errors_of_shots_that_agree_are_those_between_draws() -> None:
-    """A first-order scheme, 300 labs: the variance stated of k against that of k itself."""
+    """A first-order scheme, 150 labs: the variance stated of k against that of k itself."""
     rng, scheme = np.random.default_rng(9), parse_scheme("A -> B")
     k, stated, white = [], [], []
-    for _ in range(300):
+    for _ in range(150):
         shots = simulate(rng, scheme, {"k1": 7.0}, [{"A": 1e-6}, {"A": 3e-6}],
                          observed={"B": 1e6}, time_s=np.linspace(0, 0.5, 30),
                          noise_sd=0.05)  # fmt: skip
@@ -86,5 +86,5 @@ def test_errors_of_shots_that_agree_are_those_between_draws() -> None:
         k.append(float(fit.best.theta[0]))
         stated.append(float(fit.errors.inverse[0, 0]))
         white.append(fit.errors.white)
-    assert np.mean(white) == pytest.approx(1, abs=0.012)
-    assert np.var(k) / np.mean(stated) == pytest.approx(1, abs=3 * np.sqrt(2 / 300))
+    assert np.mean(white) == pytest.approx(1, abs=0.015)
+    assert np.var(k) / np.mean(stated) == pytest.approx(1, abs=3 * np.sqrt(2 / 150))
