@@ -17,6 +17,7 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Final
 
@@ -132,6 +133,7 @@ def join_results(
     *,
     is_part: bool = False,
     common: bool = False,
+    one_set: str = "",
     shown: Path,
 ) -> SetAside:
     """Mark the results gathered in `new` and say what of `folder` makes way for them.
@@ -146,6 +148,9 @@ def join_results(
         Whether they may join those of a lab that theirs is a part of.
     common
         Whether they are of no lab: whose results are there does not matter then, and stays.
+    one_set
+        Pattern of names that one run writes together: those that an earlier run left and this one
+        does not write are set aside.
     shown
         `folder` as the user named it.
     """
@@ -158,17 +163,20 @@ def join_results(
     if common or (marked and belongs):
         owner = kept.lab
         remaining = _present(folder, kept.files, written)
+        left = [name for name in remaining if fnmatch(name, one_set)]
+        if left:
+            remaining = {name: item for name, item in remaining.items() if name not in left}
+            there = [folder / name for name in left]
+            place = _make_place(new, folder, kept, there)
+            moves += [(path, place / path.relative_to(folder)) for path in there]
+            notes.append(_say_left(there, shown, place=shown / EARLIER / place.name))
     else:
         remaining = {}
         names = kept.files or UNMARKED
         there = [folder / name for name in names if _is_file(folder, name)]
         if there:
-            whose = kept.lab.name if kept.lab else UNKNOWN
-            place = _fresh(f"{folder / EARLIER}{os.sep}", whose, there)
+            place = _make_place(new, folder, kept, there)
             moves += [(path, place / path.relative_to(folder)) for path in there]
-            mark = new / place.relative_to(folder) / MARK
-            mark.parent.mkdir(parents=True)
-            mark.write_text(_mark_text(kept.lab, kept.files, {}, place), encoding="utf-8")
             notes.append(_say_results(kept.lab, there, shown, place=shown / EARLIER / place.name))
     gone, known = {path for path, _ in moves}, {**kept.files, **kept.common}
     strange = [
@@ -187,6 +195,17 @@ def join_results(
     text = _mark_text(owner, {**remaining, **({} if common else written)}, of_none, folder)
     (new / MARK).write_text(text, encoding="utf-8")
     return SetAside(moves=tuple(moves), notes=tuple(notes))
+
+
+def _make_place(new: Path, folder: Path, kept: Kept, files: list[Path]) -> Path:
+    """Name where files of a marked folder are set aside, and leave their mark for it in `new`."""
+    place = _fresh(f"{folder / EARLIER}{os.sep}", kept.lab.name if kept.lab else UNKNOWN, files)
+    named = {_name(path, folder) for path in files}
+    digests = {name: digest for name, digest in kept.files.items() if name in named}
+    mark = new / place.relative_to(folder) / MARK
+    mark.parent.mkdir(parents=True)
+    mark.write_text(_mark_text(kept.lab, digests, {}, place), encoding="utf-8")
+    return place
 
 
 def make_way(folder: Path, holds: Lab | None, lab: Lab | None, *, shown: Path) -> SetAside:
@@ -234,6 +253,11 @@ def _say_results(lab: Lab | None, files: list[Path], shown: Path, *, place: Path
     of = f"of {lab.name}" if lab else "of an unknown lab"
     count = f"{len(files)} file{'s' * (len(files) != 1)}"
     return f"the results {of} that were in {shown} are kept in {place} ({count})"
+
+
+def _say_left(files: list[Path], shown: Path, *, place: Path) -> str:
+    names = f"{shown / files[0].name}{and_more(len(files) - 1)}"
+    return f"{names}: of an earlier run, and not written by this one; kept in {place}"
 
 
 def _say_growth(earlier: Path, moved: list[Path], shown: Path) -> list[str]:

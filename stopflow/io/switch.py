@@ -44,6 +44,7 @@ class _Gathered(_Waiting):
 
     is_part: bool
     common: bool
+    one_set: str
 
 
 class Switch:
@@ -98,7 +99,13 @@ class Switch:
         return partial
 
     def files(
-        self, folder: Path, *, lab: Lab | None, is_part: bool = False, common: bool = False
+        self,
+        folder: Path,
+        *,
+        lab: Lab | None,
+        is_part: bool = False,
+        common: bool = False,
+        one_set: str = "",
     ) -> Path:
         """Return an empty folder whose files will join those of `folder`, in place of old ones.
 
@@ -110,6 +117,8 @@ class Switch:
             Whether they may join those of a lab that theirs is a part of.
         common
             Whether they are of no lab and join those of any.
+        one_set
+            Pattern of names of which those of an earlier run do not stay beside these.
         """
         place = folder.resolve()
         self._stack.enter_context(_made(place))
@@ -119,7 +128,13 @@ class Switch:
         partial.mkdir()
         self._gathered.append(
             _Gathered(
-                partial=partial, place=place, shown=folder, lab=lab, is_part=is_part, common=common
+                partial=partial,
+                place=place,
+                shown=folder,
+                lab=lab,
+                is_part=is_part,
+                common=common,
+                one_set=one_set,
             )
         )
         return partial
@@ -154,6 +169,7 @@ class Switch:
                 item.lab,
                 is_part=item.is_part,
                 common=item.common,
+                one_set=item.one_set,
                 shown=item.shown,
             )
             for item in self._gathered

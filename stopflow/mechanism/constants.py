@@ -175,7 +175,7 @@ def _positive(text: str, relation: str, names: Sequence[str]) -> float:
         value = float(text)
     except ValueError:
         value = -1.0
-    if not (0 < value < np.inf):
+    if not value > 0:
         raise SchemeError(
             f"{text!r} in the relation {relation!r} is neither a number above 0 nor a constant; "
             f"the constants are {', '.join(names)}"

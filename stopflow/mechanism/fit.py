@@ -264,9 +264,8 @@ def conclude(problem: Problem, minima: Sequence[Minimum]) -> GlobalFit:
         )
     best = minima[0]
     point = problem.evaluate(best.theta, near=best.path)
-    dof = max(problem.points - problem.linear - free, 1)
-    scale = max(point.squares / dof, 1.0)
-    limit = best.squares + AS_GOOD * scale
+    errors = measure_errors(problem, point)
+    limit = best.squares + AS_GOOD * errors.white
     others = [
         item
         for item in minima[1:]
@@ -277,6 +276,6 @@ def conclude(problem: Problem, minima: Sequence[Minimum]) -> GlobalFit:
         best=best,
         others=tuple(others),
         point=point,
-        errors=measure_errors(problem, point),
+        errors=errors,
         reason="" if best.converged else "the search for the minimum did not end",
     )

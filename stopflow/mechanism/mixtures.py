@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stopflow.io.units import CONCENTRATION, TIME, find_scale, parse_quantity
+from stopflow.io.units import CONCENTRATION, TIME, find_scale, fold_unit, parse_quantity
 from stopflow.io.workbook.headers import molar_unit
 from stopflow.kinetics.uncertainty.noise import estimate_noise
 from stopflow.mechanism.observations import MechanismShot
@@ -99,7 +99,7 @@ def _find_delay(shot: Shot, given: str) -> float:
         return 0.0
     text, unit = given, ""
     if given.startswith(COLUMN):
-        header = given.removeprefix(COLUMN).strip()
+        header = find_header(given.removeprefix(COLUMN), shot.conditions) or ""
         text = shot.conditions.extra.get(header, "")
         unit = re.split(r"[\s(\[/]+", header.rstrip(")]"))[-1]
     read = parse_quantity(text)
@@ -116,12 +116,25 @@ def _find_delay(shot: Shot, given: str) -> float:
 def _find_channel(shot: Shot, column: str) -> str:
     if not column:
         return ""
-    if column not in shot.conditions.extra:
+    header = find_header(column, shot.conditions)
+    if header is None:
         columns = ", ".join(shot.conditions.extra) or "none"
         raise SchemeError(
             f"{shot.file}: no column {column!r} to share responses by; further columns: {columns}"
         )
-    return shot.conditions.extra[column]
+    return shot.conditions.extra[header]
+
+
+def find_header(typed: str, conditions: Conditions) -> str | None:
+    """Find the further column of the workbook that a user names; None where none or several do.
+
+    The header as it stands comes first; else signs that look alike are one (both characters for
+    micro and the letter u, hyphens and minus signs, raised figures), as are capitals and spaces.
+    """
+    if typed.strip() in conditions.extra:
+        return typed.strip()
+    alike = [header for header in conditions.extra if fold_unit(header) == fold_unit(typed)]
+    return alike[0] if len(alike) == 1 else None
 
 
 def find_concentration(
@@ -162,8 +175,8 @@ def _given(species: str, given: str, shot: Shot, settings: MixtureSettings) -> f
         return stated / settings.mixing_ratio
     if given.startswith(COLUMN):
         header = given.removeprefix(COLUMN).strip()
-        text = shot.conditions.extra.get(header)
-        amount = None if text is None else _molar(text, molar_unit(header))
+        found = find_header(header, shot.conditions)
+        amount = None if found is None else _molar(shot.conditions.extra[found], molar_unit(found))
         if amount is None:
             columns = ", ".join(shot.conditions.extra) or "none"
             raise SchemeError(
@@ -200,18 +213,15 @@ def find_used_columns(
 ) -> tuple[str, ...]:
     """Name the further columns of the workbook that the scheme or the detector knows of."""
     given = [
-        text.removeprefix(COLUMN).strip()
+        text.removeprefix(COLUMN)
         for text in (*settings.initial.values(), settings.delay)
         if text.startswith(COLUMN)
     ]
     given += [settings.channel_column] if settings.channel_column else []
-    named = [
-        header
-        for item in conditions
-        for species in scheme.species
-        if species not in settings.initial and (header := _column_named(species, item)) is not None
-    ]
-    return tuple(dict.fromkeys((*given, *named)))
+    unnamed = [species for species in scheme.species if species not in settings.initial]
+    headers = [find_header(text, item) for item in conditions for text in given]
+    headers += [_column_named(species, item) for item in conditions for species in unnamed]
+    return tuple(dict.fromkeys(header for header in headers if header is not None))
 
 
 def _same_name(species: str, text: str) -> bool:

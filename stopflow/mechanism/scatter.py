@@ -6,23 +6,22 @@ alone where shots agree, with the F distribution. Where they agree, the noise is
 
 Where they do not, each shot is a cluster whose pull on the constants is measured (White,
 Econometrica 48, 817 (1980), 10.2307/1912934), corrected for what the fit has taken from its
-residuals so that the variance is unbiased (Bell and McCaffrey, Surv. Methodol. 28, 169 (2002)), and
-a region is that of Hotelling's T squared with the degrees of freedom that such a variance has
-(Pustejovsky and Tipton, J. Bus. Econ. Stat. 36, 672 (2018), 10.1080/07350015.2016.1247004). Both
-need a covariance to work with: noise, and constants, concentrations and amplitudes that scatter
-between shots, with variances fitted to the squares of the residuals.
+residuals so that the variance is unbiased (Bell and McCaffrey, Surv. Methodol. 28, 169 (2002)). How
+far such a variance strays from its mean, and with it the end of a region, is drawn: to match two
+moments to a Wishart distribution (Pustejovsky and Tipton, J. Bus. Econ. Stat. 36, 672 (2018),
+10.1080/07350015.2016.1247004) makes regions too wide where a few shots hold most of it. Both need a
+covariance to work with: noise, and constants, concentrations and amplitudes that scatter between
+shots, with variances fitted to the squares of the residuals.
 """
 
 from dataclasses import dataclass, replace
-from math import inf
 
 import numpy as np
 from scipy.stats import chi2
-from scipy.stats import f as fisher
 
 from stopflow.mechanism.point import Point
 from stopflow.mechanism.problem import Problem
-from stopflow.mechanism.tangents import SEEN, Links, find_tangents
+from stopflow.mechanism.tangents import SEEN, Repeats, find_tangents, measure_noise
 from stopflow.trace import FloatArray
 
 FEWEST_SHOTS = 4
@@ -38,15 +37,12 @@ class Region:
 
     Attributes
     ----------
-    dof
-        Degrees of freedom of the errors; infinite where the noise is the error.
     limit
         Squared distance from the minimum to the end of the region, in errors.
     noise, found
         (q, q) inverses of the covariance for points of the stated noise, and of that which counts.
     """
 
-    dof: float
     limit: float
     noise: FloatArray
     found: FloatArray
@@ -70,7 +66,7 @@ class Errors:
     inverse
         (p, p) inverse of the normal matrix: the covariance for points of the stated noise.
     white
-        What `inverse` is multiplied with where the residuals are larger than the stated noise.
+        Mean square of the noise in units of what was stated.
     agreement
         Probability of shots that differ as much if noise were all; 1 with too few shots.
     covariance
@@ -81,12 +77,20 @@ class Errors:
     white: float
     agreement: float
     covariance: FloatArray
-    _links: Links | None = None
+    _repeats: Repeats | None = None
 
     @property
     def scattered(self) -> bool:
         """Whether shots scatter by more than their noise, so that this scatter is the error."""
-        return self._links is not None
+        return self._repeats is not None
+
+    @property
+    def dof(self) -> FloatArray:
+        """(p,) degrees of freedom of their errors; infinite where the noise is the error."""
+        count = len(self.inverse)
+        if self._repeats is None:
+            return np.full(count, np.inf)
+        return np.array([self._repeats.dof(direction) for direction in np.eye(count)])
 
     @property
     def stderr(self) -> FloatArray:
@@ -111,13 +115,12 @@ class Errors:
         inverse: FloatArray = np.asarray(np.linalg.pinv(found, hermitian=True))
         least = np.eye(count) * max(NOTHING * float(np.trace(noise)), NOTHING)
         noise, inverse = noise + least, inverse + least / self.pooled
-        if self._links is None:
+        if self._repeats is None:
             return Region(
-                dof=inf, limit=float(chi2.ppf(0.95, count)), noise=noise, found=noise / self.pooled
+                limit=float(chi2.ppf(0.95, count)), noise=noise, found=noise / self.pooled
             )
-        dof = max(self._links.dof(directions), count - 0.5)
-        limit = float(fisher.ppf(0.95, count, dof - count + 1)) * count * dof / (dof - count + 1)
-        return Region(dof=dof, limit=limit, noise=noise, found=inverse)
+
+        return Region(limit=self._repeats.limit(directions), noise=noise, found=inverse)
 
 
 def measure_errors(problem: Problem, point: Point) -> Errors:
@@ -126,7 +129,7 @@ def measure_errors(problem: Problem, point: Point) -> Errors:
     normal = point.jacobian.T @ point.jacobian
     inverse: FloatArray = np.asarray(np.linalg.pinv(normal, rcond=1e-14, hermitian=True))
     dof = max(problem.points - problem.linear - free, 1)
-    white = max(point.squares / dof, 1.0)
+    white = measure_noise(point.squares, dof)
     noise = Errors(inverse=inverse, white=white, agreement=1.0, covariance=white * inverse)
     if len(problem.shots) < FEWEST_SHOTS:
         return noise
@@ -134,5 +137,5 @@ def measure_errors(problem: Problem, point: Point) -> Errors:
     agreement, unit = tangents.compare(point.squares, dof)
     if not agreement <= AGREE:
         return replace(noise, agreement=agreement)
-    covariance, links = tangents.sandwich(inverse, unit)
-    return replace(noise, agreement=agreement, covariance=covariance, _links=links)
+    covariance, repeats = tangents.sandwich(inverse, unit)
+    return replace(noise, agreement=agreement, covariance=covariance, _repeats=repeats)

@@ -4,12 +4,14 @@ Shots enter the errors through their tangents alone, a few orthonormal columns e
 residuals hold beside them moves no constant.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import nnls
+from scipy.optimize import brentq, nnls
+from scipy.special import erf
+from scipy.stats import chi2
 from scipy.stats import f as fisher
 
 from stopflow.mechanism.point import Point
@@ -22,39 +24,74 @@ SMALL = 1e-3
 """Relative change of a concentration by which curves are differentiated."""
 REWEIGHED = 6
 """How often variances are fitted, each time with the weights of those before."""
+SURE = 0.01
+"""Probability of residuals so large with the stated noise, below which they are the noise."""
+REPEATS, SEED, MOST_DRAWN = 4096, 0, 2**20
+"""Labs that are drawn to see how errors vary, always the same, and normal numbers at a time."""
+CHI_SQUARED: Mapping[int, Callable[[FloatArray], FloatArray]] = {
+    1: lambda square: np.asarray(erf(np.sqrt(square / 2))),
+    2: lambda square: np.asarray(-np.expm1(-square / 2)),
+}
+"""Its distribution with one and with two degrees of freedom."""
+SMALLEST = 1e-12
+"""Share of its mean, or of what others leave unexplained, below which a variance is none."""
+REACH = (-50.0, 50.0)
+"""Logarithms between which a limit is sought."""
 LEFT = 1e-8
 """Share of a shot's variance below which the fit has taken all of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Links:
-    """How the pulls of J shots on p free numbers vary, and vary together, as assumed.
+class Repeats:
+    """Covariances of p free numbers that labs of the assumed covariance would estimate.
 
-    That of shots i and j is ``own_i`` where they are the same, and besides
-    ``a_i middle a_j - a_i b_j - b_i a_j``, with a = `left` and b = `right`: what they share of the
-    g global parameters.
+    Attributes
+    ----------
+    expected
+        (p, p) their mean, which is the covariance assumed.
+    drawn
+        (n, p, p) as n labs would find them.
     """
 
-    own: FloatArray
-    left: FloatArray
-    right: FloatArray
-    middle: FloatArray
+    expected: FloatArray
+    drawn: FloatArray
 
-    def dof(self, directions: FloatArray) -> float:
-        """Match the mean and the spread of the covariance of `directions` to Wishart's."""
-        count = len(directions)
-        a, b = ((directions @ item).swapaxes(0, 1) for item in (self.left, self.right))
-        shared = (a @ self.middle)[:, None] @ a.swapaxes(1, 2)[None]
-        shared = shared - a[:, None] @ b.swapaxes(1, 2)[None] - b[:, None] @ a.swapaxes(1, 2)[None]
-        shots = np.arange(len(self.own))
-        shared[:, :, shots, shots] += np.moveaxis(directions @ self.own @ directions.T, 0, -1)
-        values, vectors = np.linalg.eigh(np.trace(shared, axis1=2, axis2=3))
-        if not values.min() > 0:
-            return 1.0
-        turn = vectors / np.sqrt(values)
-        links = np.tensordot(turn.T, np.tensordot(turn.T, shared, (1, 0)), (1, 1))
-        spread = np.einsum("aaij,bbij->ab", links, links) + np.einsum("abij,baij->ab", links, links)
-        return count * (count + 1) / float(spread.sum())
+    def limit(self, directions: FloatArray) -> float:
+        """Squared distance of one or two numbers, in estimated errors, that 95 % stay within.
+
+        A distance is normal with the covariance expected, and independent of the one estimated:
+        given that, its square along a direction is chi squared, over which directions and labs are
+        averaged. With a single shot's pull for all of the error this is Student's t. Of two numbers
+        that nothing tells apart, what is known of both is one.
+        """
+        drawn = self._whitened(directions)
+        count = drawn.shape[1]
+        if not count:
+            return float(fisher.ppf(0.95, 1, 1))
+        along = np.random.default_rng(SEED).standard_normal((len(drawn), count))
+        along /= np.linalg.norm(along, axis=1, keepdims=True)
+        drawn = drawn + np.eye(count) * SMALLEST
+        squares = (along * np.linalg.solve(drawn, along[..., None])[..., 0]).sum(axis=1)
+        squares = np.maximum(squares, SMALLEST)
+
+        def beyond(log_limit: float) -> float:
+            return float(CHI_SQUARED[count](np.exp(log_limit) / squares).mean()) - 0.95
+
+        return float(np.exp(brentq(beyond, *REACH, xtol=1e-4)))
+
+    def dof(self, direction: FloatArray) -> float:
+        """Degrees of freedom of chi squared with the mean and the spread of one variance."""
+        drawn = self._whitened(direction[None])
+        return 2 / float(drawn.var()) if drawn.size else 1.0
+
+    def _whitened(self, directions: FloatArray) -> FloatArray:
+        """Covariances (n, r, r) of the r directions that differ, in units of their mean."""
+        size = np.sqrt(np.maximum(((directions @ self.expected) * directions).sum(axis=1), 0.0))
+        scaled = directions / np.where(size > 0, size, np.inf)[:, None]
+        values, vectors = np.linalg.eigh(scaled @ self.expected @ scaled.T)
+        kept = values > SMALLEST
+        turn = (vectors[:, kept] / np.sqrt(values[kept])).T @ scaled
+        return np.asarray(turn @ self.drawn @ turn.T)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -86,10 +123,10 @@ class Tangents:
         held = float((self.residual**2).sum())
         if own < 1 or dof <= own:
             return 1.0, 1.0
-        unit = max((squares - held) / (dof - own), 1.0)
+        unit = measure_noise(squares - held, dof - own)
         return float(fisher.sf(held / own / unit, own, dof - own)), unit
 
-    def sandwich(self, inverse: FloatArray, unit: float) -> tuple[FloatArray, Links]:
+    def sandwich(self, inverse: FloatArray, unit: float) -> tuple[FloatArray, Repeats]:
         """Estimate the covariance of the free numbers, (p, p), and how it varies."""
         q, flip = self.shared, (0, 2, 1)
         along = (self.scatter.transpose(flip) @ self.residual[..., None])[..., 0]
@@ -103,12 +140,32 @@ class Tangents:
         restore = root @ _power(back @ left_over @ back, -0.5) @ back
         pull = inverse @ self.jacobian.transpose(flip) @ restore
         pulls = (pull @ self.residual[..., None])[..., 0]
-        return pulls.T @ pulls, Links(
-            own=pull @ assumed @ pull.transpose(flip),
-            left=pull @ q,
-            right=pull @ crossed,
-            middle=middle,
+        return pulls.T @ pulls, Repeats(
+            expected=(pull @ left_over @ pull.transpose(flip)).sum(axis=0),
+            drawn=np.concatenate(list(self._repeat(root, pull))),
         )
+
+    def _repeat(self, root: FloatArray, pull: FloatArray) -> Iterator[FloatArray]:
+        """Yield covariances (n, p, p) of labs with other noise and scatter of the same size."""
+        generator, (shots, width, _) = np.random.default_rng(SEED), self.shared.shape
+        together = max(MOST_DRAWN // (shots * width), 1)
+        shared = self.shared.reshape(shots * width, -1)
+        for first in range(0, REPEATS, together):
+            count = min(together, REPEATS - first)
+            drawn = generator.standard_normal((shots, width, count))
+            residual = (root @ drawn).reshape(shots * width, count)
+            residual = residual - shared @ (shared.T @ residual)
+            pulls = pull @ residual.reshape(shots, width, count)
+            yield np.einsum("jpn,jqn->npq", pulls, pulls)
+
+
+def measure_noise(squares: float, dof: int) -> float:
+    """Mean square of the noise, in units of what was stated, which counts unless residuals say no.
+
+    The larger of both would be too large on average. Smaller residuals are those of noise that is
+    correlated and was stated as what it does to a curve.
+    """
+    return squares / dof if chi2.sf(squares, dof) < SURE else 1.0
 
 
 def find_tangents(problem: Problem, point: Point) -> Tangents:

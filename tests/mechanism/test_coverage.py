@@ -102,7 +102,7 @@ def test_degrees_of_freedom_are_those_of_the_errors_between_draws() -> None:
     for _ in range(20):
         problem = draw("dimerisation", "shots that scatter", rng)
         fit = conclude(problem, [minimise(problem, truth)])
-        dof.append([fit.measure([place]).dof for place in range(2)])
+        dof.append(fit.errors.dof)
     first, back = np.median(dof, axis=0)
     assert 5.5 < first < 9
     assert 3.3 < back < 5.5

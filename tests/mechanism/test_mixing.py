@@ -10,10 +10,17 @@ from simulated_shots import integrate, simulate
 
 from stopflow.mechanism.constants import build_constants
 from stopflow.mechanism.minimise import minimise
+from stopflow.mechanism.mixtures import (
+    MixtureSettings,
+    find_concentration,
+    find_header,
+    find_used_columns,
+)
 from stopflow.mechanism.observations import Detector, MechanismShot
 from stopflow.mechanism.problem import build_problem
 from stopflow.mechanism.scheme import SchemeError, parse_scheme
 from stopflow.mechanism.start import Ageing
+from stopflow.trace import Conditions, Shot
 
 TIME = np.concatenate(([0.0], np.geomspace(2e-3, 0.5, 40)))
 TEXT = "E + I <=> EI -> EX; E + S -> ES"
@@ -273,3 +280,46 @@ def test_the_age_at_the_first_point_counts(tmp_path, run, rng, where) -> None:
     assert item["low95"] < 4e6 * 1.01
     assert item["high95"] > 4e6 / 1.01
     assert item["high95"] / item["low95"] < 1.1
+
+
+MICRO = ("µ", "μ", "u")
+"""U+00B5, U+03BC, and what people type for both."""
+
+
+@pytest.mark.parametrize("written", MICRO)
+@pytest.mark.parametrize("typed", MICRO)
+def test_a_column_is_found_by_any_micro_sign(written, typed) -> None:
+    conditions = Conditions(extra={f"SCN⁻ ({written}M)": "3", f"Delay ({written}s)": "50"})
+    assert find_header(f"SCN- ({typed}M)", conditions) == f"SCN⁻ ({written}M)"
+    scheme = parse_scheme("Fe + SCN <=> FeSCN")
+    shot = Shot(file="a.bka", experiment="lab", trace=None, conditions=conditions)
+    settings = MixtureSettings(initial={"SCN": f"column SCN- ({typed}M)"})
+    assert find_concentration("SCN", shot, scheme, settings) == pytest.approx(3e-6)
+    named = MixtureSettings(
+        initial={"Fe": "1 mM", "SCN": f"column SCN⁻ ({typed}M)"},
+        delay=f"column delay ({typed}s)",
+    )
+    assert find_used_columns(scheme, named, [conditions]) == tuple(conditions.extra)
+
+
+def test_a_column_that_several_resemble_is_not_guessed() -> None:
+    conditions = Conditions(extra={"Q (µM)": "1", "q (uM)": "2"})
+    assert find_header("Q (µM)", conditions) == "Q (µM)"
+    assert find_header("Q (μM)", conditions) is None
+
+
+def test_columns_typed_with_another_micro_sign_are_fitted(tmp_path, run, rng) -> None:
+    made = [({"E": 1e-6, "S": s * 1e-6}, {"k1": 4e6, "k-1": 8.0},
+             {"[S] after mixing (µM)": s, "Enzyme (µM)": 1.0, "Lamp (µA)": lamp})
+            for s in (1.0, 9.0) for lamp in ("3", "4")]  # fmt: skip
+    folder = write_folder(
+        tmp_path / "lab", "E + S <=> ES", made, observed={"ES": 5e5}, rng=rng, shots=1
+    )
+    given = ("--initial", "S=concentration", "--response", "column Lamp (uA)", "--json")
+    found = [
+        json.loads(run("mechanism", folder, "--scheme", "E + S <=> ES", "--initial",
+                       f"E=column Enzyme ({sign}M)", *given)[1])["groups"]
+        for sign in MICRO
+    ]  # fmt: skip
+    assert found[0] == found[1] == found[2]
+    assert [group["mixtures"] for group in found[0]] == [2]

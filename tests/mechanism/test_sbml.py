@@ -89,3 +89,22 @@ def test_without_libsbml_it_is_said_how_to_install_it(tmp_path, run, monkeypatch
     code, _, err = run("mechanism", tmp_path, "--scheme", BINDING, "--sbml")
     assert code == 2
     assert 'pip install "stopflow[sbml]"' in err
+
+
+def test_files_of_an_earlier_run_do_not_stay_beside_a_newer_mechanism(tmp_path, run, rng) -> None:
+    pytest.importorskip("libsbml")
+    folder = write_folder(tmp_path / "lab", BINDING, mixtures(), observed=SEEN, rng=rng)
+    fit = ("mechanism", folder, "--scheme", BINDING, *GIVEN)
+    reports = tmp_path / "reports"
+    code, _, _ = run(*fit, "--sbml")
+    assert code == 0
+    old = (reports / "mechanism.xml").read_bytes()
+    code, _, err = run("mechanism", folder, "--scheme", "E + S -> ES", *GIVEN)
+    assert code == 0
+    assert not (reports / "mechanism.xml").exists()
+    assert {"mechanism.csv", "mechanism.pdf"} <= {path.name for path in reports.iterdir()}
+    (kept,) = (reports / "earlier").rglob("mechanism.xml")
+    assert kept.read_bytes() == old
+    assert "of an earlier run, and not written by this one; kept in" in " ".join(err.split())
+    code, _, err = run("mechanism", folder, "--scheme", "E + S -> ES", *GIVEN)
+    assert (code, "earlier" in err) == (0, False)

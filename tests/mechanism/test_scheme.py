@@ -93,6 +93,7 @@ def test_constants_follow_eyring() -> None:
         (["k1 = 2", "k1 = 2"], "repeats"),
         (["k9 = 2"], "neither a number"),
         (["k1 = -2"], "neither a number"),
+        (["k1 = 1e400"], "no value that a constant"),
         (["k1"], "no ="),
         (["2 = 3"], "names no constant"),
         (["k1 = 1", "k-1 = 1"], "nothing is left"),

@@ -27,6 +27,7 @@ from stopflow.report.mechanism.numbers import (
 )
 
 TABLE, PDF, SBML = "mechanism.csv", "mechanism.pdf", "mechanism.xml"
+ONE_SET = "mechanism*"
 LIBRARIES = ("matplotlib", "numpy", "pandas", "scipy")
 
 
@@ -49,7 +50,7 @@ def place_mechanism(
     written
         The files.
     set_aside
-        A line for everything of another lab that made way for them.
+        A line for everything of another lab, or of an earlier run, that made way for them.
     """
     from stopflow.report.mechanism.report import write_mechanism_figures, write_mechanism_pdf
     from stopflow.report.paper.style import require_paper
@@ -57,7 +58,7 @@ def place_mechanism(
 
     require_paper(paper)
     with switching() as switch:
-        place = partial(switch.files, lab=lab_at(folder), is_part=True)
+        place = partial(switch.files, lab=lab_at(folder), is_part=True, one_set=ONE_SET)
         gathered, drawn = place(reports), None if figures is None else place(figures)
         written = [gathered / TABLE, gathered / PDF]
         write_csv(constants_table(found), written[0])

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from stopflow.mechanism.collocate import FINE
 from stopflow.mechanism.problem import Problem
 from stopflow.mechanism.results import FittedFolder, FittedGroup
@@ -61,12 +63,8 @@ def _describe_errors(fitted: Sequence[FittedGroup]) -> str:
     scattered = [group.fit for group in fitted if group.fit.errors.scattered]
     if not scattered:
         return "the shots agree to within their noise, which gives the errors"
-    dof = [
-        fit.measure([place]).dof
-        for fit in scattered
-        for place in range(fit.problem.constants.count)
-    ]
-    few, many = f"{min(dof):.1f}", f"{max(dof):.1f}"
+    dof = np.concatenate([fit.errors.dof for fit in scattered])
+    few, many = f"{dof.min():.1f}", f"{dof.max():.1f}"
     span = few if few == many else f"{few} to {many}"
     some = "" if len(scattered) == len(fitted) else "some "
     return (
