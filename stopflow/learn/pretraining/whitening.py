@@ -15,6 +15,7 @@ from torch import Tensor
 from stopflow.errors import SettingsError
 from stopflow.features import FeatureSpec
 from stopflow.learn.pretraining.synthetic import TraceBank
+from stopflow.lowrank.decompositions import symmetric_eigh
 from stopflow.lowrank.layer.dense import DenseLayer
 from stopflow.lowrank.layer.lowrank import LowRankLayer
 from stopflow.lowrank.network import Network, build_network
@@ -41,7 +42,7 @@ def whiten(bank: TraceBank, floor: float, *, generator: torch.Generator) -> Whit
     """Scale the principal directions to unit SD; none is enlarged by more than 1 / floor."""
     rows = bank.draw(WHITENING_TRACES, generator=generator).coordinates.double()
     mean = rows.mean(dim=0)
-    energy, vectors = torch.linalg.eigh(torch.cov(rows.T))
+    energy, vectors = symmetric_eigh(torch.cov(rows.T))
     matrix = vectors / (energy.clamp(min=0) + floor**2).sqrt()
     return Whitening(mean=mean.float(), matrix=matrix.float())
 

@@ -35,6 +35,7 @@ from torch import Tensor
 
 from stopflow.errors import require_key
 from stopflow.lowrank import published_count
+from stopflow.lowrank.decompositions import thin_svd
 
 KINDS: Final = ("dense", "vanilla", "dynamical", "adaptive")
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
@@ -207,7 +208,7 @@ class Reference:
         settings, layer = self._settings, self.layers[i]
         if settings.kind != "adaptive" or self.frozen:
             return
-        p, d, qt = (part.to(layer["S"].dtype) for part in torch.linalg.svd(layer["S"].double()))
+        p, d, qt = (part.to(layer["S"].dtype) for part in thin_svd(layer["S"].double()))
         rank = max(2, min(self._kept(d), settings.rank))
         turn = qt[:, :rank] if settings.wrong_turn else qt[:rank].T
         layer["U"], layer["V"] = layer["U"] @ p[:, :rank], layer["V"] @ turn

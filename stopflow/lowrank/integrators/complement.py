@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from stopflow.lowrank.decompositions import symmetric_eigh
 from stopflow.lowrank.forward_cache import ForwardCache
 
 
@@ -61,7 +62,7 @@ def orthonormal_complement(
     whose energy is below 1e-10 of it (or ten units of rounding) are left out, because their columns
     of Q would be noise. The step is exact up to 1e-5 of the root of `terms`.
     """
-    values, vectors = torch.linalg.eigh(energy - gamma.mT @ gamma)
+    values, vectors = symmetric_eigh(energy - gamma.mT @ gamma)
     total = torch.maximum(terms, torch.diagonal(energy).sum())
     noise = max(1e-10, 10 * torch.finfo(direction[0].dtype).eps)
     kept = values > noise * total

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from stopflow.lowrank.decompositions import thin_svd
 from stopflow.lowrank.forward_cache import ForwardCache
 from stopflow.lowrank.layer.oialr import OialrLayer
 from stopflow.lowrank.optimisers.euclidean import EuclideanOptimiser
@@ -150,6 +151,6 @@ class Oialr:
 
 def stability(first: Tensor, second: Tensor) -> float:
     """Return Tr(E1 E2^T) / min(rows, columns) with E = U V^T of each SVD; 1 for the same bases."""
-    factors = [torch.linalg.svd(matrix.double(), full_matrices=False) for matrix in (first, second)]
+    factors = [thin_svd(matrix.double()) for matrix in (first, second)]
     e1, e2 = (u @ vt for u, _, vt in factors)
     return float((e1 * e2).sum()) / min(first.shape)

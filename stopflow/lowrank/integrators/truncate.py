@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from stopflow.lowrank.arguments import require_real
+from stopflow.lowrank.decompositions import thin_svd
 
 
 def rank_for_tail(sigma: Tensor, theta: float) -> int:
@@ -23,6 +24,6 @@ def truncated_core(
 
     The bases turn as U <- U P and V <- V Q, columns of Q (torch returns their transpose).
     """
-    left, sigma, right_t = torch.linalg.svd(core, full_matrices=False)
+    left, sigma, right_t = thin_svd(core)
     rank = min(max(rank_for_tail(sigma, theta), lowest), highest, len(sigma))
     return left[:, :rank], torch.diag(sigma[:rank]), right_t[:rank].mT

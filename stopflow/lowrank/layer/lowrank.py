@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stopflow.errors import SettingsError
+from stopflow.lowrank.decompositions import thin_svd
 from stopflow.lowrank.forward_cache import ForwardCache
 from stopflow.lowrank.layer.orthonormal import orthonormal, orthonormalised
 from stopflow.lowrank.layer.protocol import ColumnMap, Factors, Layer
@@ -180,7 +181,7 @@ def sum_of_factors(
     on_v, right_r = torch.linalg.qr(torch.cat([v, right], dim=1).double())
     added = torch.eye(left.shape[1], dtype=torch.float64, device=u.device)
     core = left_r @ torch.block_diag(s.double(), added) @ right_r.mT
-    p, sigma, qt = torch.linalg.svd(core, full_matrices=False)
+    p, sigma, qt = thin_svd(core)
     return (on_u @ p).to(dtype), torch.diag(sigma).to(dtype), (on_v @ qt.mT).to(dtype)
 
 

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from stopflow.lowrank.decompositions import thin_svd
 from stopflow.lowrank.forward_cache import ForwardCache
 from stopflow.lowrank.layer.dense import DenseLayer, dense_factors
 from stopflow.lowrank.layer.lowrank import replace_values, resize_for, stored_rank, sum_of_factors
@@ -64,7 +65,7 @@ class OialrLayer(Layer):
 
     def freeze(self) -> None:
         """Replace W by its singular value decomposition."""
-        u, sigma, vt = torch.linalg.svd(self.weight.data.double(), full_matrices=False)
+        u, sigma, vt = thin_svd(self.weight.data.double())
         dtype = self.weight.dtype
         self.weight.data, self.weight.grad = self.weight.data.new_empty(0, 0), None
         self.U.data, self.V.data = u.contiguous().to(dtype), vt.mT.contiguous().to(dtype)
@@ -72,7 +73,7 @@ class OialrLayer(Layer):
 
     def absorb(self, cutoff: float) -> tuple[Tensor, Tensor]:
         """Diagonalise and truncate S; return the U' and V' that its moments are transported by."""
-        u, sigma, vt = torch.linalg.svd(self.S.data.double())
+        u, sigma, vt = thin_svd(self.S.data.double())
         rank = max(1, int((sigma >= cutoff * sigma[0]).sum()))
         left, right = u[:, :rank].to(self.S.dtype), vt[:rank].mT.to(self.S.dtype)
         self.U.data, self.V.data = self.U.data @ left, self.V.data @ right
@@ -85,7 +86,7 @@ class OialrLayer(Layer):
 
         With S = U' diag(sigma) V'^T it is the trace of U'^T V' over r: 1 where S is diagonal.
         """
-        u, _, vt = torch.linalg.svd(self.S.data.double())
+        u, _, vt = thin_svd(self.S.data.double())
         return float((u * vt.mT).sum()) / self.rank
 
     def factors(self) -> Factors:

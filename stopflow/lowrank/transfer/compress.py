@@ -19,6 +19,7 @@ from torch import Tensor
 
 from stopflow.errors import SettingsError, require_key
 from stopflow.lowrank.arguments import describe, require_count, require_real
+from stopflow.lowrank.decompositions import thin_svd
 from stopflow.lowrank.integrators.truncate import rank_for_tail
 from stopflow.lowrank.layer.lowrank import LowRankLayer
 from stopflow.lowrank.layer.protocol import Layer
@@ -163,10 +164,10 @@ class _Cut:
 def _cut(layer: Layer, choose: Callable[[Tensor], int], seen: Tensor | None) -> _Cut:
     """Return a copy of the layer, truncated where that makes it smaller."""
     left, core, right = layer.factors()
-    p, sigma, qt = torch.linalg.svd(core, full_matrices=False)
+    p, sigma, qt = thin_svd(core)
     if seen is not None:
         outputs = (seen.double() @ right) @ core.mT
-        _, sigma, pt = torch.linalg.svd(outputs, full_matrices=False)
+        _, sigma, pt = thin_svd(outputs)
         p, qt = pt.mT, pt @ core
     rank = choose(sigma)
     kept, whole = (float(values.square().sum()) for values in (sigma[:rank], sigma))

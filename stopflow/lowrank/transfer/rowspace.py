@@ -18,6 +18,7 @@ from torch import Tensor
 
 from stopflow.errors import SettingsError
 from stopflow.lowrank.arguments import describe, require_count
+from stopflow.lowrank.decompositions import symmetric_eigh
 from stopflow.lowrank.layer.lowrank import InputBasis
 from stopflow.lowrank.layers import FAMILIES
 from stopflow.lowrank.network import LayerSpec, Network, require_layers, require_network
@@ -65,7 +66,7 @@ class RowSpace:
         if not _TINY / _SMALLEST < gram.trace() < math.inf:
             valid = "a floating-point tensor (rows, inputs), its squares finite and not all zero"
             raise SettingsError("rows", describe(rows), valid=valid)
-        values, vectors = torch.linalg.eigh(gram)
+        values, vectors = symmetric_eigh(gram)
         values, vectors = values.flip(0), vectors.flip(1)
         kept = int((values > _SMALLEST * values[0]).sum())
         values, vectors = values[:kept], vectors[:, :kept]

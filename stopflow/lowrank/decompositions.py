@@ -1,0 +1,79 @@
+"""Singular values and eigenvalues that are found whatever code path the processor takes.
+
+The divide and conquer of LAPACK (dbdsdc) does not converge for some well-formed matrices on some
+code paths of one library: torch's stops at a core of condition 1e8 on one processor and finds it
+with the kernels of another. What it does not find is looked for by the LAPACK that NumPy has.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+Array = NDArray[Any]
+
+
+def thin_svd(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return U, sigma, V^T of the thin singular value decomposition.
+
+    Parameters
+    ----------
+    matrix
+        (m, n), finite.
+
+    Returns
+    -------
+    u, sigma, vt
+        (m, k), (k,) and (k, n) with k = min(m, n); `sigma` is descending.
+
+    Raises
+    ------
+    torch.linalg.LinAlgError
+        Neither library finds it. That of a matrix that is not finite has no meaning: it is refused
+        or not finite itself.
+    """
+    try:
+        u, sigma, vt = torch.linalg.svd(matrix, full_matrices=False)
+    except torch.linalg.LinAlgError:
+        u, sigma, vt = _by_numpy(matrix, lambda host: np.linalg.svd(host, full_matrices=False))
+    return u, sigma, vt
+
+
+def symmetric_eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Return eigenvalues and eigenvectors of a symmetric matrix.
+
+    Parameters
+    ----------
+    matrix
+        (n, n), finite; only its lower triangle is read.
+
+    Returns
+    -------
+    values, vectors
+        (n,) ascending, and (n, n) columns.
+
+    Raises
+    ------
+    torch.linalg.LinAlgError
+        Neither library finds it. That of a matrix that is not finite has no meaning: it is refused
+        or not finite itself.
+    """
+    try:
+        values, vectors = torch.linalg.eigh(matrix)
+    except torch.linalg.LinAlgError:
+        values, vectors = _by_numpy(matrix, np.linalg.eigh)
+    return values, vectors
+
+
+def _by_numpy(matrix: Tensor, decompose: Callable[[Array], Iterable[Array]]) -> tuple[Tensor, ...]:
+    if not bool(torch.isfinite(matrix).all()):
+        message = "a matrix with values that are not finite has no decomposition"
+        raise torch.linalg.LinAlgError(message)
+    try:
+        found = decompose(matrix.detach().cpu().numpy())
+    except np.linalg.LinAlgError as error:
+        raise torch.linalg.LinAlgError(str(error)) from error
+    return tuple(torch.from_numpy(np.ascontiguousarray(part)).to(matrix) for part in found)
