@@ -6,6 +6,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import typer
 
 from stopflow.cli import app
 from stopflow.io.bka.format import write_bka
@@ -76,11 +77,7 @@ OTHERS = {
 
 
 def test_the_table_has_every_command():
-    commands = {
-        command.name or command.callback.__name__.replace("_", "-")
-        for command in app.registered_commands
-    }
-    commands |= {group.name for group in app.registered_groups}
+    commands = set(typer.main.get_command(app).commands)
     assert commands - OTHERS - {"serve"} == set(FILE_COMMANDS)
 
 
