@@ -11,6 +11,7 @@ from small_images import make_class_data
 from stopflow.errors import SettingsError
 from stopflow.learn.classify.train import class_settings
 from stopflow.learn.compress import Share
+from stopflow.learn.published import reference
 from stopflow.learn.published.reference import AsPublished, Reference, published_values
 from stopflow.learn.published.runs import Truncated, run_ours, run_reference, run_truncated
 from stopflow.lowrank import CROSS_ENTROPY, LayerSpec, build_network
@@ -178,7 +179,7 @@ def test_a_core_that_cannot_be_decomposed_ends_a_published_run(rng, monkeypatch)
     def fail(*_given, **_options):
         raise torch.linalg.LinAlgError("did not converge")
 
-    monkeypatch.setattr(torch.linalg, "svd", fail)
+    monkeypatch.setattr(reference, "thin_svd", fail)
     asked = AsPublished(kind="adaptive", hidden=(9, 8), learning_rate=0.1, epochs=3, rank=4)
     found = run_reference(make_class_data(rng), asked, seed=0, on_epoch=lambda _done, _of: None)
     assert found.status == "diverged"
