@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -162,22 +163,18 @@ def join_results(
     of_none = {**_present(folder, kept.common, written), **(written if common else {})}
     if common or (marked and belongs):
         owner = kept.lab
-        remaining = _present(folder, kept.files, written)
-        left = [name for name in remaining if fnmatch(name, one_set)]
-        if left:
-            remaining = {name: item for name, item in remaining.items() if name not in left}
-            there = [folder / name for name in left]
-            place = _make_place(new, folder, kept, there)
-            moves += [(path, place / path.relative_to(folder)) for path in there]
-            notes.append(_say_left(there, shown, place=shown / EARLIER / place.name))
+        present = _present(folder, kept.files, written)
+        remaining = {name: item for name, item in present.items() if not fnmatch(name, one_set)}
+        there = [folder / name for name in present if name not in remaining]
+        say = _say_left
     else:
         remaining = {}
-        names = kept.files or UNMARKED
-        there = [folder / name for name in names if _is_file(folder, name)]
-        if there:
-            place = _make_place(new, folder, kept, there)
-            moves += [(path, place / path.relative_to(folder)) for path in there]
-            notes.append(_say_results(kept.lab, there, shown, place=shown / EARLIER / place.name))
+        there = [folder / name for name in kept.files or UNMARKED if _is_file(folder, name)]
+        say = partial(_say_results, kept.lab)
+    if there:
+        place = _make_place(new, folder, kept, there)
+        moves += [(path, place / path.relative_to(folder)) for path in there]
+        notes.append(say(there, shown, place=shown / EARLIER / place.name))
     gone, known = {path for path, _ in moves}, {**kept.files, **kept.common}
     strange = [
         folder / name

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 from stopflow.io.workbook.cells import LONGEST_PHRASE
 
+ZERO_CELSIUS_K = 273.15
+
 
 class Scale(NamedTuple):
     """value in our unit = factor * value + offset."""
@@ -64,8 +66,8 @@ CONCENTRATION = _concentrations()
 TEMPERATURE = _spellings(
     {
         Scale(1.0): "k kelvin",
-        Scale(5 / 9, 273.15 - 32 * 5 / 9): "°f degf fahrenheit",
-        Scale(1.0, 273.15): "c °c oc degc degreec degreesc celsius gradc",
+        Scale(5 / 9, ZERO_CELSIUS_K - 32 * 5 / 9): "°f degf fahrenheit",
+        Scale(1.0, ZERO_CELSIUS_K): "c °c oc degc degreec degreesc celsius gradc",
     }
 )
 RATE = _spellings(

@@ -6,6 +6,7 @@ with the kernels of another. What it does not find is looked for by the LAPACK t
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -35,10 +36,8 @@ def thin_svd(matrix: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         Neither library finds it. That of a matrix that is not finite has no meaning: it is refused
         or not finite itself.
     """
-    try:
-        u, sigma, vt = torch.linalg.svd(matrix, full_matrices=False)
-    except torch.linalg.LinAlgError:
-        u, sigma, vt = _by_numpy(matrix, lambda host: np.linalg.svd(host, full_matrices=False))
+    thin = {"full_matrices": False}
+    u, sigma, vt = _find(matrix, partial(torch.linalg.svd, **thin), partial(np.linalg.svd, **thin))
     return u, sigma, vt
 
 
@@ -61,19 +60,23 @@ def symmetric_eigh(matrix: Tensor) -> tuple[Tensor, Tensor]:
         Neither library finds it. That of a matrix that is not finite has no meaning: it is refused
         or not finite itself.
     """
-    try:
-        values, vectors = torch.linalg.eigh(matrix)
-    except torch.linalg.LinAlgError:
-        values, vectors = _by_numpy(matrix, np.linalg.eigh)
+    values, vectors = _find(matrix, torch.linalg.eigh, np.linalg.eigh)
     return values, vectors
 
 
-def _by_numpy(matrix: Tensor, decompose: Callable[[Array], Iterable[Array]]) -> tuple[Tensor, ...]:
-    if not bool(torch.isfinite(matrix).all()):
-        message = "a matrix with values that are not finite has no decomposition"
-        raise torch.linalg.LinAlgError(message)
+def _find(
+    matrix: Tensor,
+    by_torch: Callable[[Tensor], Iterable[Tensor]],
+    by_numpy: Callable[[Array], Iterable[Array]],
+) -> Iterable[Tensor]:
     try:
-        found = decompose(matrix.detach().cpu().numpy())
+        return by_torch(matrix)
+    except torch.linalg.LinAlgError:
+        if not bool(torch.isfinite(matrix).all()):
+            message = "a matrix with values that are not finite has no decomposition"
+            raise torch.linalg.LinAlgError(message) from None
+    try:
+        found = by_numpy(matrix.detach().cpu().numpy())
     except np.linalg.LinAlgError as error:
         raise torch.linalg.LinAlgError(str(error)) from error
     return tuple(torch.from_numpy(np.ascontiguousarray(part)).to(matrix) for part in found)

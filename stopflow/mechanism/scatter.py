@@ -119,7 +119,6 @@ class Errors:
             return Region(
                 limit=float(chi2.ppf(0.95, count)), noise=noise, found=noise / self.pooled
             )
-
         return Region(limit=self._repeats.limit(directions), noise=noise, found=inverse)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from stopflow.io.units import ZERO_CELSIUS_K
 from stopflow.simulate.instrument import (
     Pulse,
     Push,
@@ -250,7 +251,10 @@ def _trace(
         records=(
             ("_UNITX", "ms"),
             ("_UNITY", "Volt"),
-            ("_COMMENT", f"{mixture}, {plan.temperature_K - 273.15:.1f} C, shot {replicate}"),
+            (
+                "_COMMENT",
+                f"{mixture}, {plan.temperature_K - ZERO_CELSIUS_K:.1f} C, shot {replicate}",
+            ),
             ("_COMMENT", f"{reaction.light}, {plan.time_s[-1]:g} s"),
             ("_DELTAX", "0"),
         ),

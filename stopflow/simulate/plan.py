@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stopflow.errors import SettingsError
+from stopflow.io.units import ZERO_CELSIUS_K
 from stopflow.simulate.chemistry import REACTIONS, Reaction, concentration_ladder
 from stopflow.simulate.instrument import ARTEFACT_OVER, Instrument
 from stopflow.trace import FloatArray
@@ -198,8 +199,9 @@ def plan_experiment(
     )
     lowest_V = max(0.3, 5.0 - swing_V) if is_absorbance else 0.2
     highest_V = max(lowest_V, min(9.5 - 1.5 * swing_V, 9.5 if is_absorbance else 5.0))
+    celsius = temperature_K - ZERO_CELSIUS_K
     return ExperimentPlan(
-        name=f"{number:02d}_{reaction.reagent}_{reaction.substrate}_{temperature_K - 273.15:.0f}C",
+        name=f"{number:02d}_{reaction.reagent}_{reaction.substrate}_{celsius:.0f}C",
         reaction=reaction,
         temperature_K=temperature_K,
         time_s=sampling_times(_choose_window(spec, rates, generator=generator), spec.points),

@@ -11,7 +11,7 @@ from math import isclose
 from pathlib import PurePath
 from typing import Final
 
-from stopflow.io.units import CONCENTRATION, find_scale
+from stopflow.io.units import CONCENTRATION, ZERO_CELSIUS_K, find_scale
 from stopflow.trace import Shot
 
 SAME = 0.011
@@ -30,7 +30,6 @@ SHOWN: Final = {
     "folder": "the folder's name",
 }
 _MOST_RECORDS = 200
-ZERO_CELSIUS_K = 273.15
 _CONCENTRATION = re.compile(
     r"(?<![\d.,])(?P<value>\d{1,6}(?:[.,]\d{1,6})?)[ _-]?(?P<unit>[mnpuµμ]?M)(?![A-Za-z0-9])"
 )

@@ -11,7 +11,7 @@ from openpyxl import Workbook
 
 from stopflow.errors import SettingsError
 from stopflow.io.atomic import replacing_file
-from stopflow.io.units import Scale, parse_quantity
+from stopflow.io.units import TEMPERATURE, Scale, parse_quantity
 from stopflow.io.workbook.book import BOOKS
 from stopflow.io.workbook.cells import Cell
 from stopflow.io.workbook.headers import parse_header
@@ -77,7 +77,7 @@ def _condition_columns(
         ),
         (
             "Temperature (°C)",
-            lambda shot: _in_unit(shot.conditions.temperature_K, Scale(1.0, 273.15)),
+            lambda shot: _in_unit(shot.conditions.temperature_K, TEMPERATURE["c"]),
         ),
         (
             "Ionic strength (mM)",

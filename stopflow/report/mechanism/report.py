@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
+from stopflow.io.units import ZERO_CELSIUS_K
 from stopflow.mechanism.results import FittedFolder
 from stopflow.mechanism.scheme import Scheme
 from stopflow.report.kinetics.closing import build_provenance_blocks
@@ -93,7 +94,7 @@ def _front_blocks(found: FittedFolder, title: str) -> list[Block]:
         blocks += [build_heading("Constants"), Grid(columns=columns, rows=tuple(rows), size=7.4)]
     reference = found.groups[0].fit.problem.constants.reference_K
     if reference is not None:
-        note = f"Rate constants at {reference - 273.15:.0f} °C; dH: activation enthalpies."
+        note = f"Rate constants at {reference - ZERO_CELSIUS_K:.0f} °C; dH: activation enthalpies."
         blocks.append(build_note(note))
     return blocks
 

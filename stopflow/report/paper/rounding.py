@@ -10,6 +10,8 @@ import re
 from collections.abc import Sequence
 from itertools import groupby
 
+from stopflow.io.units import ZERO_CELSIUS_K
+
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 MISSING = "–"
 
@@ -71,7 +73,7 @@ _PERCENT = re.compile(r"(?<=\d)%(?!\w)")
 _POWER_OF_TEN = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)e([+-]\d+)(?!\w)")
 _RAISED = re.compile(r"(?<=[A-Za-z])\^(-?\d)")
 _SIGNS = {"<=": "≤", ">=": "≥", "<=>": "⇌", "->": "→"}
-_SIGN = re.compile(r"(?<= )(?:<=>|<=|>=|->)(?= )")
+_SIGN = re.compile(f"(?<= )(?:{'|'.join(map(re.escape, _SIGNS))})(?= )")
 
 
 def set_numbers(text: str) -> str:
@@ -180,9 +182,6 @@ def format_half_life(seconds: float, error_s: float) -> str:
 def format_concentration(molar: float) -> str:
     """Write a concentration in M, mM, µM or nM."""
     return _in_unit(molar, 3, _CONCENTRATIONS, exact=True)
-
-
-ZERO_CELSIUS_K = 273.15
 
 
 def format_temperature(kelvin: float) -> str:

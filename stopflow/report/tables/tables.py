@@ -14,8 +14,8 @@ from stopflow import column_names as col
 from stopflow.columns import foreign_columns, further_column
 from stopflow.io.atomic import write_text
 from stopflow.io.csv_files import DIGITS, csv_text
+from stopflow.io.units import ZERO_CELSIUS_K
 from stopflow.report.data import KineticsReportData, made_once, sort_conditions
-from stopflow.report.paper.rounding import ZERO_CELSIUS_K
 from stopflow.report.paper.units import Units, build_units
 from stopflow.report.tables.sheets import write_sheets
 from stopflow.schema import (
