@@ -22,6 +22,7 @@ from stopflow.report.models.formats import say_count, say_seconds
 from stopflow.report.models.numbers import changing_ranks, metric, name_layers
 from stopflow.report.models.report import build_layer_blocks
 from stopflow.report.models.spectra import build_spectra_blocks
+from stopflow.report.models.tables import Head, ModelTable, count, word
 from stopflow.report.paper.figure_files import write_figures
 from stopflow.report.paper.flow import (
     Block,
@@ -32,7 +33,6 @@ from stopflow.report.paper.flow import (
     row_picture,
 )
 from stopflow.report.paper.front import build_cells, build_title
-from stopflow.report.paper.grid import Column, Grid
 from stopflow.report.paper.pdf import json_bytes, write_pdf
 from stopflow.report.paper.rounding import MISSING
 from stopflow.report.paper.style import CATEGORY_COLOURS
@@ -58,7 +58,7 @@ def write_classifier_pdf(
     blocks: list[Block] = [
         *_front_blocks(name, metrics),
         build_heading("How good are its classes?"),
-        _score_grid(metrics),
+        score_table(metrics).grid(),
         *_confusion_blocks(metrics),
         *_learning_blocks(table),
         *build_layer_blocks(metrics),
@@ -112,41 +112,47 @@ def say_score(share: float) -> str:
     return f"{100 * share:.2f} %" if np.isfinite(share) else MISSING
 
 
-def _score_grid(metrics: Mapping[str, Any]) -> Grid:
-    rows = tuple(
+def score_table(metrics: Mapping[str, Any]) -> ModelTable:
+    """Set the scores on the images of each part as a table."""
+    rows = [
         (
-            words,
-            say_count(metric(metrics, part, "n")),
-            say_score(metric(metrics, part, "accuracy")),
-            say_score(metric(metrics, part, "macro_f1")),
+            word(words),
+            count(metric(metrics, part, "n")),
+            *(
+                (say_score(share), 100 * share)
+                for share in (metric(metrics, part, name) for name in ("accuracy", "macro_f1"))
+            ),
         )
         for part, words in PARTS.items()
         if part in metrics
+    ]
+    heads = (Head(title="On", number=False), *map(_number, ("Images", "Accuracy", "Macro F1")))
+    return ModelTable(name="scores", title="How good are its classes?", heads=heads, rows=rows)
+
+
+def confusion_table(metrics: Mapping[str, Any]) -> ModelTable:
+    """Set what is taken for what as a table."""
+    counts = metrics["test"]["confusion"]
+    return ModelTable(
+        name="confusion",
+        title="What is taken for what, test images",
+        heads=(Head(title="Actual", number=False), *map(_number, range(len(counts)))),
+        rows=[
+            (word(str(actual)), *((str(n) if n else "·", float(n)) for n in row))
+            for actual, row in enumerate(counts)
+        ],
+        note="Rows: the actual class; columns: the predicted one.",
     )
-    columns = (
-        Column(title="On"),
-        Column(title="Images", align="right"),
-        Column(title="Accuracy", align="right"),
-        Column(title="Macro F1", align="right"),
-    )
-    return Grid(columns=columns, rows=rows, size=6.9)
+
+
+def _number(title: object) -> Head:
+    return Head(title=str(title))
 
 
 def _confusion_blocks(metrics: Mapping[str, Any]) -> list[Block]:
-    counts = metrics["test"]["confusion"]
-    columns = (
-        Column(title="Actual"),
-        *(Column(title=str(place), align="right") for place in range(len(counts))),
-    )
-    rows = tuple(
-        (str(actual), *(str(count) if count else "·" for count in row))
-        for actual, row in enumerate(counts)
-    )
-    return [
-        build_heading("Confusion matrix, test images"),
-        Grid(columns=columns, rows=rows, size=6.6),
-        build_note("Rows: the actual class; columns: the predicted one."),
-    ]
+    table = confusion_table(metrics)
+    heading = build_heading("Confusion matrix, test images")
+    return [heading, table.grid(size=6.6), build_note(table.note)]
 
 
 def _curve_blocks(history: pd.DataFrame) -> list[Block]:

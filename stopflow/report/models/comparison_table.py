@@ -9,6 +9,7 @@ import pandas as pd
 
 from stopflow.report.models.formats import say_count
 from stopflow.report.models.numbers import KEPT_STATE
+from stopflow.report.models.tables import Head, ModelTable
 from stopflow.report.paper.rounding import MISSING, format_bytes, format_digits, format_pm
 
 Row = Mapping[Any, Any]
@@ -26,15 +27,11 @@ class ComparedColumn:
         What is printed of a row; `MISSING` or "" where the model has nothing there.
     value
         What the column is sorted by.
-    number
-        The column holds numbers.
     """
 
-    title: str
-    unit: str = ""
+    head: Head
     text: Callable[[Row], str]
     value: Callable[[Row], float | str]
-    number: bool = True
 
 
 def _number(row: Row, name: str) -> float:
@@ -44,10 +41,9 @@ def _number(row: Row, name: str) -> float:
 
 def _words(title: str, name: str, *, number: bool = False) -> ComparedColumn:
     return ComparedColumn(
-        title=title,
+        head=Head(title=title, number=number),
         text=lambda row: str(row[name] or MISSING),
         value=lambda row: str(row[name] or ""),
-        number=number,
     )
 
 
@@ -55,8 +51,7 @@ def _digits(
     title: str, name: str, *, unit: str = "", digits: int = 3, factor: float = 1.0
 ) -> ComparedColumn:
     return ComparedColumn(
-        title=title,
-        unit=unit,
+        head=Head(title=title, unit=unit),
         text=lambda row: format_digits(factor * _number(row, name), digits),
         value=lambda row: factor * _number(row, name),
     )
@@ -64,8 +59,7 @@ def _digits(
 
 def _spread(title: str, name: str, error: str, *, unit: str) -> ComparedColumn:
     return ComparedColumn(
-        title=title,
-        unit=unit,
+        head=Head(title=title, unit=unit),
         text=lambda row: format_pm(_number(row, name), _number(row, error)),
         value=lambda row: _number(row, name),
     )
@@ -76,16 +70,15 @@ def _count(title: str, name: str, *, zero: str = "0") -> ComparedColumn:
         value = _number(row, name)
         return zero if value == 0 else say_count(value)
 
-    return ComparedColumn(title=title, text=text, value=lambda row: _number(row, name))
+    return ComparedColumn(head=Head(title=title), text=text, value=lambda row: _number(row, name))
 
 
 COLUMNS: Final[tuple[ComparedColumn, ...]] = (
     _words("Model", "name"),
     ComparedColumn(
-        title="Layer",
+        head=Head(title="Layer", number=False),
         text=lambda row: str(row["layer"] if row["layer"] != row["name"] else MISSING) or MISSING,
         value=lambda row: str(row["layer"]),
-        number=False,
     ),
     _words("Rank", "rank", number=True),
     _count("Runs", "runs"),
@@ -100,22 +93,29 @@ COLUMNS: Final[tuple[ComparedColumn, ...]] = (
     _count("Epochs", "epochs", zero=MISSING),
     _digits("Time", "seconds", unit="s"),
     ComparedColumn(
-        title="Memory",
-        unit="peak",
+        head=Head(title="Memory", unit="peak"),
         text=lambda row: format_bytes(_number(row, "peak_memory_bytes") or np.nan),
         value=lambda row: _number(row, "peak_memory_bytes") or np.nan,
     ),
 )
 
 
-def table_columns(table: pd.DataFrame) -> list[ComparedColumn]:
-    """Return the columns that at least one model of `build_comparison` has something in."""
-    rows = table.to_dict("records")
-    return [
+def comparison_table(compared: pd.DataFrame) -> ModelTable:
+    """Set `build_comparison` as a table of the columns that at least one model has something in."""
+    records = compared.to_dict("records")
+    columns = [
         column
         for column in COLUMNS
-        if column.title == ALWAYS or any(column.text(row) not in (MISSING, "") for row in rows)
+        if column.head.title == ALWAYS
+        or any(column.text(row) not in (MISSING, "") for row in records)
     ]
+    return ModelTable(
+        name="compared",
+        title="Ways compared",
+        heads=[column.head for column in columns],
+        rows=[[(column.text(row), column.value(row)) for column in columns] for row in records],
+        note=table_note(compared),
+    )
 
 
 def table_note(table: pd.DataFrame) -> str:
