@@ -17,7 +17,7 @@ from stopflow.cli.streams import visible, writable, write_line
 from stopflow.errors import NO_ROOM
 from stopflow.io.atomic import FULL
 from stopflow.io.json_files import json_text
-from stopflow.io.moves import STAGED
+from stopflow.io.locks import PARTIAL
 from stopflow.pipeline.progress import Announce, Progress, silent, unannounced
 
 SHOWN_PROBLEMS = 20
@@ -198,7 +198,7 @@ def say_fault(error: Exception) -> str:
 
 def _as_named(path: Path) -> Path:
     """Return the place that the user knows for a path in what is only being written."""
-    parts = [number for number, part in enumerate(path.parts) if STAGED in part]
+    parts = [number for number, part in enumerate(path.parts) if PARTIAL in part]
     if parts:
         return Path(*path.parts[: parts[0]])
     return path.parent if path.name.startswith(".") else path

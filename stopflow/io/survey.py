@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from stopflow.errors import and_more
+from stopflow.io.atomic import DESKTOP_FILES
 from stopflow.io.locks import is_partial
 from stopflow.io.readers.table import TRACE_ENDINGS
 from stopflow.io.results import MARK
@@ -29,8 +30,6 @@ OWN_FILES = {
 """Files that mark a folder as written by the program, and what they mark it as."""
 
 REPORT_FILES = frozenset({"kinetics.pdf", "rates.csv"})
-JUNK = frozenset({".DS_Store", "Thumbs.db", "thumbs.db", "desktop.ini", ".directory"})
-"""What file managers leave; not worth a line."""
 
 _SHOWN = 4
 _NUMBERS = re.compile(r"([0-9]+)")
@@ -117,7 +116,7 @@ def list_folder(folder: Path) -> Listing:
         names = sorted(entry.name for entry in entries)
     for name in names:
         path = folder / name
-        if name in JUNK or name.startswith("~$") or is_partial(name):
+        if name in DESKTOP_FILES or name.startswith("~$") or is_partial(name):
             continue
         kind, why = _kind(path)
         if kind == "other":
