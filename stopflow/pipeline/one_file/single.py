@@ -19,8 +19,7 @@ from stopflow.pipeline.checks import (
 )
 from stopflow.pipeline.one_file.decide import decided_window, decision_of
 from stopflow.pipeline.one_file.fitted import FittedTrace, drawn_data, fit_shot
-from stopflow.report.models.formats import say_percent
-from stopflow.report.paper.rounding import format_pm, format_time
+from stopflow.report.paper.rounding import format_percent, format_pm, format_time
 from stopflow.trace import Conditions, Recording, Shot
 
 
@@ -48,7 +47,7 @@ class PlannedFile:
                 format_time(way.window_s),
                 str(way.points),
                 format_time(way.interval_s),
-                say_percent(way.relative_error),
+                format_percent(way.relative_error),
                 str(way.shots),
             )
             for way in self.plan.recordings

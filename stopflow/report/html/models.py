@@ -11,7 +11,7 @@ from stopflow.report.html.document import build_document
 from stopflow.report.html.model_plots import bias, learning, loss, ranks, relative_errors, scatter
 from stopflow.report.models.comparison_numbers import build_comparison, state_best
 from stopflow.report.models.comparison_table import comparison_table
-from stopflow.report.models.formats import say_count, say_percent, say_rate, say_seconds
+from stopflow.report.models.formats import say_count, say_rate, say_seconds
 from stopflow.report.models.numbers import advise_fit, metric, name_layers, text_metric
 from stopflow.report.models.tables import (
     experiment_table,
@@ -21,7 +21,7 @@ from stopflow.report.models.tables import (
     settings_table,
     shot_table,
 )
-from stopflow.report.paper.rounding import format_bytes
+from stopflow.report.paper.rounding import format_bytes, format_percent
 
 
 def write_model_page(model: ModelReportData, path: Path) -> None:
@@ -84,7 +84,7 @@ def _model_answers(metrics: Mapping[str, object]) -> list[tuple[str, str]]:
     error = metric(metrics, "test", "mae_per_s")
     said = "no error on test experiments is known"
     if np.isfinite(error):
-        median = say_percent(metric(metrics, "test", "median_relative_error"))
+        median = format_percent(metric(metrics, "test", "median_relative_error"))
         said = (
             f"{say_rate(error)} s⁻¹ mean absolute error on test experiments, "
             f"{median} median relative error"

@@ -21,7 +21,7 @@ from stopflow.report.models.figures import (
     draw_ranks,
     draw_relative_errors,
 )
-from stopflow.report.models.formats import say_count, say_percent, say_rate, say_seconds
+from stopflow.report.models.formats import say_count, say_rate, say_seconds
 from stopflow.report.models.numbers import (
     KEPT_STATE,
     advise_fit,
@@ -46,7 +46,7 @@ from stopflow.report.paper.flow import (
 )
 from stopflow.report.paper.front import build_cells, build_title
 from stopflow.report.paper.pdf import json_bytes, json_rows, write_pdf
-from stopflow.report.paper.rounding import format_bytes
+from stopflow.report.paper.rounding import format_bytes, format_percent
 
 
 def write_model_pdf(model: ModelReportData, path: Path, *, paper: str = "a4") -> None:
@@ -107,7 +107,7 @@ def _front_blocks(model: ModelReportData) -> list[Block]:
 
 
 def _cells(metrics: Mapping[str, object]) -> Picture:
-    median = say_percent(metric(metrics, "test", "median_relative_error"))
+    median = format_percent(metric(metrics, "test", "median_relative_error"))
     return build_cells(
         (
             (say_rate(metric(metrics, "test", "mae_per_s")), "test error (MAE) / s⁻¹"),

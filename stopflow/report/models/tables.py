@@ -8,7 +8,7 @@ import pandas as pd
 from stopflow.report.data import ModelReportData
 from stopflow.report.kinetics.closing import list_provenance
 from stopflow.report.models.comparison_numbers import list_runs
-from stopflow.report.models.formats import say_count, say_percent, say_rate
+from stopflow.report.models.formats import say_count, say_rate
 from stopflow.report.models.numbers import (
     KEPT_STATE,
     SCORED,
@@ -18,7 +18,7 @@ from stopflow.report.models.numbers import (
     size_layers,
 )
 from stopflow.report.paper.grid import Column, Grid
-from stopflow.report.paper.rounding import MISSING, format_digits
+from stopflow.report.paper.rounding import MISSING, format_digits, format_percent
 
 Cell = tuple[str, float | str]
 """What a cell shows, and what its column is sorted by."""
@@ -207,4 +207,4 @@ def _four_digits(value: float) -> str:
 
 
 def _percent(share: float, *, signed: bool = False) -> Cell:
-    return say_percent(share, signed=signed), 100 * float(share)
+    return format_percent(share, signed=signed), 100 * float(share)
