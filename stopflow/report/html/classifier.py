@@ -1,6 +1,5 @@
 """The page of a classifier: its scores, what it takes for what, how it learnt."""
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,36 +7,35 @@ import numpy as np
 import pandas as pd
 
 from stopflow.io.atomic import write_text
+from stopflow.report.data import ModelReportData
 from stopflow.report.html.document import build_document
 from stopflow.report.html.model_plots import by_epoch, ranks
 from stopflow.report.html.parts import SERIES, line
 from stopflow.report.models.classifier import confusion_table, say_score, score_table
 from stopflow.report.models.formats import say_count, say_seconds
-from stopflow.report.models.numbers import metric, name_layers
+from stopflow.report.models.numbers import describe_model, metric
 from stopflow.report.models.tables import layer_table, settings_table
 
 CURVES = ("test", "validation", "train")
 PERCENT = 100.0
 
 
-def write_classifier_page(
-    name: str, metrics: Mapping[str, Any], history: Sequence[Mapping[str, float]], path: Path
-) -> None:
+def write_classifier_page(model: ModelReportData, path: Path) -> None:
     """Write the report of a classifier as a page; it replaces `path` when it is whole."""
-    write_text(path, build_classifier_page(name, metrics, pd.DataFrame(list(history))))
+    write_text(path, build_classifier_page(model))
 
 
-def build_classifier_page(name: str, metrics: Mapping[str, Any], history: pd.DataFrame) -> str:
+def build_classifier_page(model: ModelReportData) -> str:
     """Build the text of the page."""
-    described = [name_layers(metrics.get("layers", ())), str(metrics.get("data", ""))]
+    metrics, history = model.metrics, model.history
     size = (
         f"{say_count(metric(metrics, 'parameters'))} parameters, "
         f"trained in {say_seconds(metric(metrics, 'seconds'))}"
     )
     accuracy = say_score(metric(metrics, "test", "accuracy"))
     return build_document(
-        f"Model {name}",
-        about=" · ".join(filter(None, described)),
+        f"Model {model.name}",
+        about=describe_model(metrics),
         answers=[
             ("How good are its classes?", f"{accuracy} of the test images are right"),
             ("What did it take?", size),
@@ -48,7 +46,7 @@ def build_classifier_page(name: str, metrics: Mapping[str, Any], history: pd.Dat
             *_curves(history, "loss", "Loss against epoch", "cross-entropy", 1.0),
             *ranks(history),
         ],
-        closing=[layer_table(metrics), settings_table(metrics.get("provenance", {}))],
+        closing=[layer_table(metrics), settings_table(model.provenance)],
     )
 
 

@@ -12,7 +12,7 @@ from stopflow.report.html.model_plots import bias, learning, loss, ranks, relati
 from stopflow.report.models.comparison_numbers import build_comparison, state_best
 from stopflow.report.models.comparison_table import comparison_table
 from stopflow.report.models.formats import say_count, say_rate, say_seconds
-from stopflow.report.models.numbers import advise_fit, metric, name_layers, text_metric
+from stopflow.report.models.numbers import advise_fit, describe_model, metric
 from stopflow.report.models.tables import (
     experiment_table,
     layer_table,
@@ -36,10 +36,9 @@ def write_comparison_page(models: Sequence[ModelReportData], path: Path) -> None
 
 def build_model_page(model: ModelReportData) -> str:
     """Build the text of the page of a model."""
-    about = [name_layers(model.metrics.get("layers", ())), *_described(model.metrics)]
     return build_document(
         f"Model {model.name}",
-        about=" · ".join(filter(None, about)),
+        about=describe_model(model.metrics),
         answers=_model_answers(model.metrics),
         tables=[score_table(model.metrics), experiment_table(model.predictions)],
         plots=[
@@ -72,12 +71,6 @@ def build_comparison_page(models: Sequence[ModelReportData]) -> str:
         ],
         closing=[run_table(models), settings_table(models[0].provenance if models else {})],
     )
-
-
-def _described(metrics: Mapping[str, object]) -> list[str]:
-    named = {"features": "features", "seed": "seed"}
-    found = [(words, text_metric(metrics, key)) for key, words in named.items()]
-    return [f"{words} {text}" for words, text in found if text]
 
 
 def _model_answers(metrics: Mapping[str, object]) -> list[tuple[str, str]]:

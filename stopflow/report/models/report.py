@@ -11,7 +11,6 @@ from stopflow import column_names as col
 from stopflow.io.csv_files import csv_text
 from stopflow.report.data import ModelReportData
 from stopflow.report.kinetics.closing import build_provenance_blocks
-from stopflow.report.kinetics.summary import count_things
 from stopflow.report.models.failures import build_failure_blocks
 from stopflow.report.models.figures import (
     draw_fit_level,
@@ -26,10 +25,9 @@ from stopflow.report.models.numbers import (
     KEPT_STATE,
     advise_fit,
     changing_ranks,
+    describe_model,
     metric,
-    name_layers,
     split_points,
-    text_metric,
 )
 from stopflow.report.models.spectra import build_spectra_blocks
 from stopflow.report.models.tables import experiment_table, layer_table, score_table
@@ -93,17 +91,8 @@ def attach_model(model: ModelReportData, *, prefix: str = "") -> dict[str, bytes
 
 
 def _front_blocks(model: ModelReportData) -> list[Block]:
-    described = [name_layers(model.metrics.get("layers", ()))]
-    features = text_metric(model.metrics, "features")
-    described += [f"features {features}"] if features else []
-    epochs = metric(model.metrics, "epochs")
-    described += [count_things(int(epochs), "epoch")] if np.isfinite(epochs) else []
-    seed = text_metric(model.metrics, "seed")
-    described += [f"seed {seed}"] if seed else []
-    return [
-        *build_title(f"Model {model.name}", " · ".join(filter(None, described))),
-        _cells(model.metrics),
-    ]
+    title = build_title(f"Model {model.name}", describe_model(model.metrics))
+    return [*title, _cells(model.metrics)]
 
 
 def _cells(metrics: Mapping[str, object]) -> Picture:
