@@ -10,6 +10,8 @@ import math
 import re
 from collections.abc import Callable
 
+from stopflow.io.workbook.names import as_text
+
 Value = float | str
 Address = tuple[int, int]
 """Row and column of a cell, from 1."""
@@ -146,7 +148,7 @@ class _Tokens:
 def _joined(rest: _Tokens, lookup: Lookup) -> Value:
     value = _sum(rest, lookup)
     while rest.take_sign("&"):
-        value = _as_text(value) + _as_text(_sum(rest, lookup))
+        value = as_text(value) + as_text(_sum(rest, lookup))
         if len(value) > LONGEST_TEXT:
             raise NotEvaluated("a text that is too long")
     return value
@@ -212,7 +214,3 @@ def _as_number(value: Value) -> float:
     if isinstance(value, str):
         raise NotEvaluated(value)
     return value
-
-
-def _as_text(value: Value) -> str:
-    return value if isinstance(value, str) else f"{value:.15g}"
