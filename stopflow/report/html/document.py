@@ -7,21 +7,6 @@ from stopflow.report.html.assemble import assemble_page
 from stopflow.report.html.parts import table
 from stopflow.report.models.tables import ModelTable
 
-DOCUMENT_MODULES = (
-    "decisions",
-    "format",
-    "element",
-    "scale",
-    "paint",
-    "plot",
-    "tip",
-    "key",
-    "table",
-    "figure",
-    "printing",
-    "document",
-)
-
 
 def build_document(
     title: str,
@@ -53,4 +38,4 @@ def build_document(
         "plots": list(plots),
         "closing": [table(shown) for shown in closing if shown.rows],
     }
-    return assemble_page("document.html", DOCUMENT_MODULES, payload)
+    return assemble_page("document.html", "document", payload)
