@@ -10,6 +10,8 @@ import math
 import re
 from collections.abc import Callable
 
+from openpyxl.utils import column_index_from_string
+
 from stopflow.io.workbook.names import as_text
 
 Value = float | str
@@ -101,12 +103,9 @@ def _evaluate(tokens: "_Tokens", lookup: Lookup) -> Value | None:
 def _address(reference: str) -> Address:
     letters = reference.rstrip("0123456789")
     digits = reference[len(letters) :]
-    column = 0
-    for letter in letters:
-        column = 26 * column + ord(letter) - ord("A") + 1
     if len(digits) > _LONGEST_ROW or int(digits) < 1:
         raise NotEvaluated(reference)
-    return int(digits), column
+    return int(digits), column_index_from_string(letters)
 
 
 class _Tokens:
