@@ -84,6 +84,8 @@ def sort_file(path: Path) -> SortedFile:
         return SortedFile(path=path, kind="trace", reader=reader)
     if is_damaged_trace(head) or (head.text and _has_time_header(head)):
         return SortedFile(path=path, kind="trace")
+    if head.text and _has_numbers_alone(head):
+        return _other(path, head)
     if name.endswith(TEXT_TABLES) or (head.text and _has_file_column(head)):
         return SortedFile(path=path, kind="table")
     if name.endswith(ENDINGS):
@@ -140,6 +142,13 @@ def _has_time_header(head: Head) -> bool:
     return False
 
 
+def _has_numbers_alone(head: Head) -> bool:
+    """Tell whether a text is rows of numbers alone, the last perhaps cut off: it is no table."""
+    filled = [line for line in head.lines if line.strip()]
+    begun = _DIGITS.issuperset(filled[-1].strip()) if len(filled) > 1 else False
+    return bool(filled) and all(map(_is_row, filled[:-1] if begun else filled))
+
+
 def _other(path: Path, head: Head) -> SortedFile:
     return SortedFile(
         path=path, kind="other", why=unknown_format(head).found, missed=_may_hold_traces(head)
@@ -149,5 +158,5 @@ def _other(path: Path, head: Head) -> SortedFile:
 def _may_hold_traces(head: Head) -> bool:
     """Tell whether a file that is not read may be of an instrument, and not a note or a picture."""
     if head.text:
-        return sum(map(_is_row, head.lines)) >= LEAST_ROWS
+        return sum(map(_is_row, head.lines)) >= LEAST_ROWS or _has_numbers_alone(head)
     return bool(head.data.strip()) and not head.name.casefold().endswith(_COMPANIONS)
