@@ -1,5 +1,6 @@
 """What the files of a folder are: traces, workbooks and tables, or nothing of the kind."""
 
+import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ _FILE_NAMES = frozenset(QUANTITIES["file"].names)
 _LONGEST_HEADER = 10_000
 _SPLIT = str.maketrans({";": "\t", ",": "\t", "|": "\t"})
 
+_CLOCK = re.compile(r'"?\d{1,2}:\d\d')
 _DIGITS = frozenset("0123456789.+-eE")
 _COMPANIONS = (
     *(".pdf", ".doc", ".docx", ".ppt", ".pptx", ".odt", ".odp", ".rtf", ".eml", ".msg"),
@@ -127,9 +129,10 @@ def _has_file_column(head: Head) -> bool:
 
 
 def _has_time_header(head: Head) -> bool:
-    """Tell whether one of the first lines is a header that begins with a time and its unit.
+    """Tell whether one of the first lines is a header that begins with a time.
 
-    Its rows are then those of a trace, also where no reader can read them.
+    It has a unit, or times of a clock stand below it. Its rows are then those of a trace, also
+    where no reader can read them.
     """
     if _has_file_column(head):
         return False
@@ -137,7 +140,8 @@ def _has_time_header(head: Head) -> bool:
         first, *others = line[:_LONGEST_HEADER].translate(_SPLIT).split("\t")
         label = parse_label(first[:80])
         rows = [row for row in head.lines[number + 1 :] if row.strip()]
-        if label.is_time and label.unit and len(others) == 1 and len(rows) >= LEAST_ROWS:
+        is_time = label.is_time and (label.unit or all(map(_CLOCK.match, rows)))
+        if is_time and len(others) == 1 and len(rows) >= LEAST_ROWS:
             return all(sum(map(str.isdigit, row)) >= 2 for row in rows[:LEAST_ROWS])
     return False
 

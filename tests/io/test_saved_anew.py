@@ -80,3 +80,27 @@ def test_a_word_among_the_times_of_a_sheet_is_one_error(tmp_path):
     found = sheet(tmp_path, columns, [(30, 1, "x")])
     assert [problem.level for problem in found.problems if problem.level == "error"] == ["error"]
     assert "row 30: found 'x, " in found.shots[0].refusal
+
+
+@pytest.mark.parametrize(
+    ("header", "row"),
+    [
+        ("Time (s),,shot 1,shot 2", "{t},,{a},{b}"),
+        ("Time (s),shot 1,,shot 2", "{t},{a},,{b}"),
+        (",Time (s),shot 1,shot 2", ",{t},{a},{b}"),
+        ("Time (s),shot 1,,Time (s),shot 2", "{t},{a},,{t},{b}"),
+    ],
+)
+def test_an_empty_column_of_a_text_loses_no_shot(tmp_path, header, row):
+    rows = (row.format(t=t, a=a, b=b) for t, a, b in zip(TIMES_S, FIRST, SECOND, strict=True))
+    (tmp_path / "x.csv").write_text("\n".join([header, *rows, ""]))
+    found = read_experiment(tmp_path)
+    assert [shot.file for shot in found.shots] == ["x.csv[shot 1]", "x.csv[shot 2]"]
+    np.testing.assert_array_equal(found.shots[1].trace.signal, SECOND)
+
+
+def test_times_of_a_clock_are_refused_by_name(tmp_path):
+    rows = [f"00:00:{t:06.3f},{y}" for t, y in zip(TIMES_S, FIRST, strict=True)]
+    (tmp_path / "x.csv").write_text("\n".join(["Time,A", *rows, ""]))
+    (shot,) = read_experiment(tmp_path).shots
+    assert "expected its rows of numbers" in shot.refusal

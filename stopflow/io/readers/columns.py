@@ -46,6 +46,8 @@ _LOOKED_AT = 300
 FEW_NUMBERED = 50
 """Fewer rows counted 1, 2, 3, ... without a header are as likely a list."""
 
+_FEW = 2
+"""Rows, the last one perhaps cut off, that are no block of them."""
 _LONGEST = 10_000
 _LETTER = re.compile(r"[^\W\d_]")
 _BEGUN = re.compile(r"[-+\d., eE\"]*")
@@ -112,7 +114,7 @@ def count_begun_rows(head: Head) -> int | None:
         below = [row[:_LONGEST].split(sign) for row in filled[at + 1 :]]
         if below and all(is_unit_alone(cell) for cell in below[0]):
             below = below[1:]
-        if not all(_BEGUN.fullmatch(" ".join(row)) for row in below):
+        if len(below) > _FEW or not all(_BEGUN.fullmatch(" ".join(row)) for row in below):
             return None
         return sum(len(row) == len(cells) and row[-1].strip() != "" for row in below)
     return None

@@ -218,7 +218,8 @@ def _read_block(
     if len(waves) >= LEAST_ROWS and all(map(isfinite, waves)):
         return (_matrix(sheet, labels[0], values, waves, time_unit=time_unit),)
     columns = Columns(labels=labels, rows=values, alone_are_pushes=True)
-    shown = f"{place}: {len(labels) - 1} columns beside {labels[0].text or 'the times'!r}"
+    shown = f"{len(labels) - 1} columns beside {labels[0].text or 'the times'!r}"
+    shown = f"{place}: {shown}" if place else shown
     notes.append(note_of(whole, f"{shown}, read as traces", rule="columns-read"))
     said = any(isfinite(wavelength_nm(label.text)) for label in labels[1:])
     one_way = waves in (sorted(waves), sorted(waves, reverse=True))
