@@ -85,14 +85,14 @@ def table(shown: ModelTable) -> dict[str, Any]:
         {
             "title": head.title,
             "unit": head.unit.removeprefix("/ "),
-            "number": head.number and place > 0,
+            "number": head.align == "right" and place > 0,
         }
-        for place, head in enumerate(shown.heads)
+        for place, head in enumerate(shown.columns)
     ]
     rows = [
         [
             [text.removesuffix(f" {head.unit}"), _value(value)]
-            for head, (text, value) in zip(shown.heads, row, strict=True)
+            for head, (text, value) in zip(shown.columns, row, strict=True)
         ]
         for row in shown.rows
     ]

@@ -22,7 +22,7 @@ from stopflow.report.models.formats import say_count, say_seconds
 from stopflow.report.models.numbers import changing_ranks, describe_model, metric
 from stopflow.report.models.report import build_layer_blocks
 from stopflow.report.models.spectra import build_spectra_blocks
-from stopflow.report.models.tables import Head, ModelTable, count, word
+from stopflow.report.models.tables import ModelTable, count_cell, word_cell
 from stopflow.report.paper.figure_files import write_figures
 from stopflow.report.paper.flow import (
     Block,
@@ -33,6 +33,7 @@ from stopflow.report.paper.flow import (
     row_picture,
 )
 from stopflow.report.paper.front import build_cells, build_title
+from stopflow.report.paper.grid import Column
 from stopflow.report.paper.pdf import json_bytes, write_pdf
 from stopflow.report.paper.rounding import MISSING
 from stopflow.report.paper.style import CATEGORY_COLOURS
@@ -104,8 +105,8 @@ def score_table(metrics: Mapping[str, Any]) -> ModelTable:
     """Set the scores on the images of each part as a table."""
     rows = [
         (
-            word(words),
-            count(metric(metrics, part, "n")),
+            word_cell(words),
+            count_cell(metric(metrics, part, "n")),
             *(
                 (say_score(share), 100 * share)
                 for share in (metric(metrics, part, name) for name in ("accuracy", "macro_f1"))
@@ -114,8 +115,8 @@ def score_table(metrics: Mapping[str, Any]) -> ModelTable:
         for part, words in PARTS.items()
         if part in metrics
     ]
-    heads = (Head(title="On", number=False), *map(_number, ("Images", "Accuracy", "Macro F1")))
-    return ModelTable(name="scores", title="How good are its classes?", heads=heads, rows=rows)
+    columns = (Column(title="On"), *map(_number, ("Images", "Accuracy", "Macro F1")))
+    return ModelTable(name="scores", title="How good are its classes?", columns=columns, rows=rows)
 
 
 def confusion_table(metrics: Mapping[str, Any]) -> ModelTable:
@@ -124,17 +125,17 @@ def confusion_table(metrics: Mapping[str, Any]) -> ModelTable:
     return ModelTable(
         name="confusion",
         title="What is taken for what, test images",
-        heads=(Head(title="Actual", number=False), *map(_number, range(len(counts)))),
+        columns=(Column(title="Actual"), *map(_number, range(len(counts)))),
         rows=[
-            (word(str(actual)), *((str(n) if n else "·", float(n)) for n in row))
+            (word_cell(str(actual)), *((str(n) if n else "·", float(n)) for n in row))
             for actual, row in enumerate(counts)
         ],
         note="Rows: the actual class; columns: the predicted one.",
     )
 
 
-def _number(title: object) -> Head:
-    return Head(title=str(title))
+def _number(title: object) -> Column:
+    return Column(title=str(title), align="right")
 
 
 def _confusion_blocks(metrics: Mapping[str, Any]) -> list[Block]:

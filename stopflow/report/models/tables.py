@@ -1,7 +1,7 @@
 """The tables of models, each made once for paper and page: cells with what they are sorted by."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pandas as pd
 
@@ -25,21 +25,6 @@ Cell = tuple[str, float | str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
-    """The head of a column; its cells may say the unit themselves.
-
-    Attributes
-    ----------
-    number
-        The column holds numbers.
-    """
-
-    title: str
-    unit: str = ""
-    number: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelTable:
     """A table of a model's reports.
 
@@ -47,13 +32,15 @@ class ModelTable:
     ----------
     name
         Of the CSV file that the page exports it as.
+    columns
+        On the page all have their units; on paper those whose cells do not say them.
     note
         Stands below it.
     """
 
     name: str
     title: str
-    heads: Sequence[Head]
+    columns: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
     note: str = ""
 
@@ -61,24 +48,18 @@ class ModelTable:
         """Set the table on paper, without its title and note."""
         rows = tuple(tuple(text for text, _ in row) for row in self.rows)
         columns = []
-        for place, head in enumerate(self.heads):
-            said = any(row[place].endswith(f" {head.unit}") for row in rows)
-            columns.append(
-                Column(
-                    title=head.title,
-                    unit="" if said else head.unit,
-                    align="right" if head.number else "left",
-                )
-            )
+        for at, column in enumerate(self.columns):
+            is_said = any(row[at].endswith(f" {column.unit}") for row in rows)
+            columns.append(replace(column, unit="") if is_said else column)
         return Grid(columns=tuple(columns), rows=rows, size=size, after_mm=after_mm)
 
 
-def word(text: str) -> Cell:
+def word_cell(text: str) -> Cell:
     """Return a cell that is its own value."""
     return text, text
 
 
-def count(value: float) -> Cell:
+def count_cell(value: float) -> Cell:
     """Return a cell of a whole number."""
     return say_count(float(value)), float(value)
 
@@ -87,8 +68,8 @@ def score_table(metrics: Mapping[str, object]) -> ModelTable:
     """Errors on the test experiments, on those of the training, and of the fit."""
     rows = [
         (
-            word(words),
-            count(metric(metrics, key, "n")),
+            word_cell(words),
+            count_cell(metric(metrics, key, "n")),
             _number(say_rate, metric(metrics, key, "mae_per_s")),
             _percent(metric(metrics, key, "median_relative_error")),
             _percent(metric(metrics, key, "p95_relative_error")),
@@ -96,37 +77,37 @@ def score_table(metrics: Mapping[str, object]) -> ModelTable:
         for key, words in SCORED.items()
         if isinstance(metrics.get(key), Mapping)
     ]
-    heads = (
-        Head(title="On", number=False),
-        Head(title="Shots"),
-        Head(title="MAE", unit="s⁻¹"),
-        Head(title="Median error", unit="%"),
-        Head(title="95 % below", unit="%"),
+    columns = (
+        Column(title="On"),
+        Column(title="Shots", align="right"),
+        Column(title="MAE", unit="s⁻¹", align="right"),
+        Column(title="Median error", unit="%", align="right"),
+        Column(title="95 % below", unit="%", align="right"),
     )
     title = "How good are its rates?"
-    return ModelTable(name="scores", title=title, heads=heads, rows=rows, note=KEPT_STATE)
+    return ModelTable(name="scores", title=title, columns=columns, rows=rows, note=KEPT_STATE)
 
 
 def experiment_table(predictions: pd.DataFrame) -> ModelTable:
     """Errors of each test experiment."""
     rows = [
         (
-            word(name),
-            count(shots),
+            word_cell(name),
+            count_cell(shots),
             _number(say_rate, mae),
             _percent(median),
             _percent(shift, signed=True),
         )
         for name, shots, mae, median, shift in score_experiments(predictions)
     ]
-    heads = (
-        Head(title="Test experiment", number=False),
-        Head(title="Shots"),
-        Head(title="MAE", unit="s⁻¹"),
-        Head(title="Median error", unit="%"),
-        Head(title="Median bias", unit="%"),
+    columns = (
+        Column(title="Test experiment"),
+        Column(title="Shots", align="right"),
+        Column(title="MAE", unit="s⁻¹", align="right"),
+        Column(title="Median error", unit="%", align="right"),
+        Column(title="Median bias", unit="%", align="right"),
     )
-    return ModelTable(name="experiments", title="Test experiments", heads=heads, rows=rows)
+    return ModelTable(name="experiments", title="Test experiments", columns=columns, rows=rows)
 
 
 def shot_table(predictions: pd.DataFrame) -> ModelTable:
@@ -134,22 +115,22 @@ def shot_table(predictions: pd.DataFrame) -> ModelTable:
     known = known_predictions(predictions)
     rows = [
         (
-            word(str(row.file)),
-            word(str(row.experiment)),
-            word(str(row.split)),
+            word_cell(str(row.file)),
+            word_cell(str(row.experiment)),
+            word_cell(str(row.split)),
             _number(_four_digits, row.k_actual_per_s),
             _number(_four_digits, row.k_predicted_per_s),
             _percent(row.k_predicted_per_s / row.k_actual_per_s - 1, signed=True),
         )
         for row in known.itertuples(index=False)
     ]
-    heads = (
-        *(Head(title=title, number=False) for title in ("File", "Experiment", "Part")),
-        Head(title="Actual k", unit="s⁻¹"),
-        Head(title="Predicted k", unit="s⁻¹"),
-        Head(title="Error", unit="%"),
+    columns = (
+        *(Column(title=title) for title in ("File", "Experiment", "Part")),
+        Column(title="Actual k", unit="s⁻¹", align="right"),
+        Column(title="Predicted k", unit="s⁻¹", align="right"),
+        Column(title="Error", unit="%", align="right"),
     )
-    return ModelTable(name="shots", title="Shots", heads=heads, rows=rows)
+    return ModelTable(name="shots", title="Shots", columns=columns, rows=rows)
 
 
 def layer_table(metrics: Mapping[str, object]) -> ModelTable:
@@ -159,43 +140,45 @@ def layer_table(metrics: Mapping[str, object]) -> ModelTable:
         layers = ()
     sized = size_layers(layers, parameters=metric(metrics, "parameters"))
     names = list(dict.fromkeys(str(key) for layer in sized for key in layer))
-    heads = [
-        Head(
+    columns = [
+        Column(
             title=name.replace("_", " "),
-            number=any(isinstance(layer.get(name), int | float) for layer in sized),
+            align="right"
+            if any(isinstance(layer.get(name), int | float) for layer in sized)
+            else "left",
         )
         for name in names
     ]
     rows = [[_entry(layer.get(name)) for name in names] for layer in sized]
-    return ModelTable(name="layers", title="Layers", heads=heads, rows=rows)
+    return ModelTable(name="layers", title="Layers", columns=columns, rows=rows)
 
 
 def run_table(models: Sequence[ModelReportData]) -> ModelTable:
     """Test error of every run."""
     rows = [
-        (word(model.name), count(run), _number(say_rate, float(error)))
+        (word_cell(model.name), count_cell(run), _number(say_rate, float(error)))
         for model in models
         for run, error in enumerate(list_runs(model), start=1)
     ]
-    heads = (
-        Head(title="Model", number=False),
-        Head(title="Run"),
-        Head(title="Test MAE", unit="s⁻¹"),
+    columns = (
+        Column(title="Model"),
+        Column(title="Run", align="right"),
+        Column(title="Test MAE", unit="s⁻¹", align="right"),
     )
-    return ModelTable(name="runs", title="Test error of every run", heads=heads, rows=rows)
+    return ModelTable(name="runs", title="Test error of every run", columns=columns, rows=rows)
 
 
 def settings_table(provenance: Mapping[str, object]) -> ModelTable:
     """How the results came to be."""
-    rows = [(word(name), word(value)) for name, value in list_provenance(provenance)]
-    heads = [Head(title=title, number=False) for title in ("Setting", "Value")]
-    return ModelTable(name="settings", title="Provenance", heads=heads, rows=rows)
+    rows = [(word_cell(name), word_cell(value)) for name, value in list_provenance(provenance)]
+    columns = [Column(title=title) for title in ("Setting", "Value")]
+    return ModelTable(name="settings", title="Provenance", columns=columns, rows=rows)
 
 
 def _entry(value: object) -> Cell:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        return word(MISSING if value is None else str(value))
-    return count(value) if isinstance(value, int) else _number(_four_digits, value)
+        return word_cell(MISSING if value is None else str(value))
+    return count_cell(value) if isinstance(value, int) else _number(_four_digits, value)
 
 
 def _number(say: Callable[[float], str], value: float) -> Cell:
