@@ -67,13 +67,13 @@ def survey(root: Path, *, passed_over: Iterable[Path] = ()) -> Survey:
     """Walk from `root` down."""
     listings: list[Listing] = []
     problems: list[Problem] = []
-    skipped = {_identity(folder) for folder in passed_over} - {None}
+    skipped = set(map(identity_of, passed_over))
     seen: dict[tuple[int, int], Path] = {}
     pending, links = [root], list[Path]()
     while pending or links:
         folder = pending.pop() if pending else links.pop()
-        place = _identity(folder)
-        if place is None or place in skipped:
+        place = identity_of(folder)
+        if place in skipped:
             continue
         if place in seen:
             if folder.is_symlink():
@@ -207,7 +207,7 @@ def _hidden(names: list[str]) -> list[Problem]:
     return problems
 
 
-def _identity(folder: Path) -> tuple[int, int] | None:
+def identity_of(folder: Path) -> tuple[int, int]:
     """Return what tells a folder from every other, however it is reached."""
     try:
         found = folder.stat()
