@@ -17,6 +17,7 @@ from stopflow.mechanism.minimise import COARSE, COARSELY, EXACT, FAIR, NEGLIGIBL
 from stopflow.mechanism.point import Point
 from stopflow.mechanism.problem import Problem
 from stopflow.mechanism.scatter import Errors, Region, measure_errors
+from stopflow.mechanism.tangents import measure_noise
 from stopflow.mechanism.thin import thin_problem
 from stopflow.trace import FloatArray
 
@@ -212,7 +213,7 @@ def _valleys(problem: Problem, minima: Sequence[Minimum], share: float) -> list[
     if not minima:
         return []
     dof = max(problem.points - problem.linear - problem.constants.count, 1)
-    limit = minima[0].squares + share * AS_GOOD * max(minima[0].squares / dof, 1.0)
+    limit = minima[0].squares + share * AS_GOOD * measure_noise(minima[0].squares, dof)
     kept: list[Minimum] = []
     for item in minima:
         if item.squares >= limit or not any(

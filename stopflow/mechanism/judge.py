@@ -15,6 +15,7 @@ from scipy.stats import f as fisher
 
 from stopflow.mechanism.fit import GlobalFit
 from stopflow.mechanism.minimise import FAIR, minimise
+from stopflow.mechanism.tangents import measure_noise
 
 BLOCKS = 8
 FEWEST_FOR_ERROR = 8
@@ -24,12 +25,12 @@ NEGLIGIBLE = 1e-6
 
 
 def measure_scatter(fit: GlobalFit) -> float | None:
-    """Mean square of blocks between replicates, 1 for white noise; None with few replicates.
+    """Mean square of blocks between replicates, 1 for the stated noise; None with few replicates.
 
     It does not depend on the scheme, which is the same for replicates.
     """
     _, error, dof = _divide(fit)
-    return error / dof if dof >= FEWEST_FOR_ERROR else None
+    return measure_noise(error, dof) if dof >= FEWEST_FOR_ERROR else None
 
 
 def judge_fit(fit: GlobalFit) -> float:

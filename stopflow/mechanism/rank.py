@@ -100,7 +100,7 @@ def rank_schemes(
     fits = list(zip(schemes, shared, strict=True))
     widest = min((fit for _, fit in fits), key=lambda fit: fit.best.squares / max(fit.dof, 1))
     scatter = measure_scatter(widest)
-    unit = max(widest.errors.pooled if scatter is None else scatter, 1.0)
+    unit = widest.errors.pooled if scatter is None else scatter
     weighed = weigh_scatter(shared, widest)
     told = []
     for (scheme, fit), squares in zip(fits, weighed, strict=True):

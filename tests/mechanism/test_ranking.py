@@ -189,6 +189,29 @@ def test_scatter_is_that_of_replicates() -> None:
         np.testing.assert_allclose(found, 0.032, atol=0.008)
 
 
+def test_noise_that_is_larger_by_chance_is_the_stated_one() -> None:
+    """As for the intervals: 4 % more than expected of 1,800 points say nothing against the noise.
+
+    Twice as much does; squares then count in units of what was found.
+    """
+    shots = simulate_lab("first order", np.random.default_rng([3, 7]))
+    fit = fit_known(KNOWN["first order"], shots, generator=np.random.default_rng(0))
+    white = np.random.default_rng(5).standard_normal((len(shots), len(TIME)))
+    white /= np.sqrt((white**2).mean())
+    for larger in (1.02, 2.0):
+        made = [
+            replace(shot, signal=shot.signal - shot.noise_sd * (rest - larger * own))
+            for shot, rest, own in zip(
+                shots, np.split(fit.point.residual, len(shots)), white, strict=True
+            )
+        ]
+        again = fit_known(KNOWN["first order"], made, generator=np.random.default_rng(0))
+        ratio = again.best.squares / again.dof
+        assert ratio > 1.03
+        expected = again.best.squares if larger < 2 else again.dof
+        assert weigh_scatter([again], again)[0] == pytest.approx(expected, rel=0.005)
+
+
 def test_rounding_is_no_response() -> None:
     """After a step within the dead time nothing changes; what rounding leaves fits no signal."""
     shots = simulate_lab("burst", np.random.default_rng([100, 7]))
