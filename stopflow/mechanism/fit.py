@@ -42,6 +42,8 @@ HOPELESS = 3.0
 BETWEEN = (0.25, 0.5, 0.75)
 """Where on the way between two minima the squares are looked at."""
 AS_GOOD = float(chi2.ppf(0.95, 1))
+UNDECIDED = 10.0
+"""Difference of AICc below which nothing is ruled out: odds of 150 to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -278,5 +280,19 @@ def conclude(problem: Problem, minima: Sequence[Minimum]) -> GlobalFit:
         others=tuple(others),
         point=point,
         errors=errors,
-        reason="" if best.converged else "the search for the minimum did not end",
+        reason=_find_reason(problem, best),
     )
+
+
+def _find_reason(problem: Problem, best: Minimum) -> str:
+    """Say why a minimum is no fit: nothing to fit, or a search that did not end."""
+    flat = problem.windows.flatten(problem.windows.signal)
+    offsets = len(problem.shots) * (1 + problem.detector.drift)
+    numbers = problem.constants.count + problem.linear - offsets
+    noise = measure_noise(best.squares, max(problem.points - offsets - numbers, 1))
+    if (float(flat @ flat) - best.squares) / noise < UNDECIDED + 2 * numbers:
+        return (
+            f"the shots show no change beyond their noise that {', '.join(problem.observed)} could "
+            "make; a signal that does not change describes them as well"
+        )
+    return "" if best.converged else "the search for the minimum did not end"

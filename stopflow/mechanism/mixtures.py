@@ -171,7 +171,12 @@ def _given(species: str, given: str, shot: Shot, settings: MixtureSettings) -> f
     if given == VARIED:
         stated = shot.conditions.concentration_M
         if stated is None:
-            raise SchemeError(f"{shot.file}: the workbook has no concentration for {species}")
+            raise SchemeError(
+                f"{shot.file}: the workbook has no concentration for {species}; expected one in a "
+                'column such as "[S] after mixing (µM)", or another way of --initial: '
+                f'"{species}=1.5 mM" or "{species}=column NAME" (further columns: '
+                f"{', '.join(shot.conditions.extra) or 'none'})"
+            )
         return stated / settings.mixing_ratio
     if given.startswith(COLUMN):
         header = given.removeprefix(COLUMN).strip()

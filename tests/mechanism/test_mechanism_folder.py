@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from mechanism_lab import TIME, write_folder
+from openpyxl import load_workbook
 from pypdf import PdfReader
 
 from stopflow.io.bka.format import write_bka
@@ -148,6 +149,7 @@ def test_known_schemes_are_ranked_on_a_folder(folder, run, monkeypatch) -> None:
         (["--scheme", BINDING, "--initial", "E=1 banana", *GIVEN[2:]], "'1 banana'"),
         (["--scheme", BINDING, "--initial", "X=1 uM", *GIVEN], "'X'"),
         (["--scheme", BINDING, "--initial", "E", *GIVEN[2:]], "SPECIES=CONCENTRATION"),
+        (["--scheme", BINDING, "--initial", "E=2 uM", *GIVEN], "one concentration of E"),
         (["--scheme", "E + S <=> ES; A -> B", *GIVEN, "--initial", "A=0 M"], "B never changes"),
         (["--scheme", BINDING, *GIVEN, "--observe", "X"], "'X' is not of the scheme"),
         (["--scheme", BINDING, *GIVEN, "--relation", "k1 = 1e999"], "'1e999'"),
@@ -207,13 +209,87 @@ def test_constants_that_overflow_leave_no_fit_and_the_pdf_says_so(
     code, out, _ = run("mechanism", folder, "--scheme", BINDING, *GIVEN)
     assert code == 1
     assert "no finite solution" in out
-    text = " ".join(
-        page.extract_text() for page in PdfReader(tmp_path / "reports" / "mechanism.pdf").pages
+    assert "No fit was possible" in pdf_text(tmp_path)
+
+
+def pdf_text(tmp_path) -> str:
+    pages = PdfReader(tmp_path / "reports" / "mechanism.pdf").pages
+    return " ".join(" ".join(page.extract_text() for page in pages).split())
+
+
+def silence(folder, rng, files="*.bka") -> None:
+    """Let nothing be left of the shots but noise."""
+    for path in sorted(folder.glob(files)):
+        noise = 0.002 * rng.standard_normal(len(TIME))
+        write_bka(path, time=1e3 * TIME, signals=2.0 + noise)
+
+
+def test_shots_that_hold_noise_alone_give_no_constants(folder, run, tmp_path, rng) -> None:
+    """Before, constants were called not determined and the fit as good as expected."""
+    silence(folder, rng)
+    code, out, err = run("mechanism", folder, "--scheme", BINDING, *GIVEN)
+    assert code == 1
+    assert "no change beyond their noise that ES could make" in out
+    assert "not determined" not in err
+    assert "No fit was possible: the shots show no change beyond their noise" in pdf_text(tmp_path)
+
+
+def test_a_blank_among_shots_is_used(tmp_path, run, rng) -> None:
+    """A mixture without E does not change, as the scheme says."""
+    blank = ({"E": 0.0, "S": 3e-6}, TRUTH, cells(3.0, e_uM=0.0))
+    folder = write_folder(tmp_path / "lab", BINDING, [*mixtures(), blank], observed=SEEN, rng=rng)
+    words = ("--initial", "E=column Enzyme (µM)", "--initial", "S=concentration")
+    code, out, _ = run("mechanism", folder, "--scheme", BINDING, *words)
+    assert "8 shots, 4 mixtures; the mean square of the residuals is as expected" in out
+    assert code == 0
+
+
+def test_noise_alone_is_no_ranking_either(folder, run, tmp_path, rng, monkeypatch) -> None:
+    few = ("binding", "first order")
+    monkeypatch.setattr(
+        "stopflow.pipeline.mechanism.run.KNOWN", {name: KNOWN[name] for name in few}
     )
-    assert "No fit was possible" in text
+    silence(folder, rng)
+    code, out, _ = run("mechanism", folder, "--rank")
+    assert code == 1
+    assert "no change beyond their noise" in out
+    assert "No fit was possible" in pdf_text(tmp_path)
 
 
-def test_a_search_that_does_not_end_is_said(folder, run, monkeypatch) -> None:
+def test_schemes_that_cannot_be_fitted_are_no_success(folder, run, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(
+        "stopflow.mechanism.fit._scan", lambda _problem, grid: np.full(len(grid), np.inf)
+    )
+    code, _, err = run("mechanism", folder, "--rank")
+    assert code == 1
+    assert "none of the schemes could be fitted" in err
+    assert "None of the schemes could be fitted" in pdf_text(tmp_path)
+
+
+def test_a_column_that_is_missing_is_named_with_what_to_do(folder, run) -> None:
+    book = load_workbook(folder / "shots.xlsx")
+    book.active.delete_cols(2)
+    book.save(folder / "shots.xlsx")
+    for words in (("--scheme", BINDING, *GIVEN), ("--rank",)):
+        code, out, err = run("mechanism", folder, *words)
+        assert (code, out) == (2, "")
+        (line,) = err.splitlines()
+        assert "no concentration for S; expected one in a column such as" in line
+        assert "Enzyme (µM)" in line
+
+
+def test_an_empty_cell_leaves_its_shot_out_and_both_say_so(folder, run, tmp_path) -> None:
+    book = load_workbook(folder / "shots.xlsx")
+    book.active.cell(row=2, column=2).value = None
+    book.save(folder / "shots.xlsx")
+    code, out, err = run("mechanism", folder, "--scheme", BINDING, *GIVEN)
+    assert code == 1
+    assert "lab/m0_0.bka" in err
+    assert "5 shots, 3 mixtures" in out
+    assert "m0_0.bka: the workbook has no concentration for S" in pdf_text(tmp_path)
+
+
+def test_a_search_that_does_not_end_is_said(folder, run, tmp_path, monkeypatch) -> None:
     def cut_short(problem, theta, **options):
         return minimise(problem, theta, **{**options, "turns": 1})
 
@@ -221,6 +297,7 @@ def test_a_search_that_does_not_end_is_said(folder, run, monkeypatch) -> None:
     code, out, _ = run("mechanism", folder, "--scheme", BINDING, *GIVEN)
     assert code == 1
     assert "did not end" in out
+    assert "No fit was possible: the search for the minimum did not end" in pdf_text(tmp_path)
 
 
 def test_a_row_without_its_file_is_named(folder, run) -> None:
