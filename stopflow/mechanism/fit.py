@@ -253,20 +253,27 @@ def _same_valley(problem: Problem, best: Minimum, other: Minimum, limit: float) 
 def conclude(problem: Problem, minima: Sequence[Minimum]) -> GlobalFit:
     """Judge the minima found, lowest first: errors, and which of the others are as good."""
     free = problem.constants.count
-    nothing = np.full((free, free), np.nan)
     if not minima:
         empty = Point.nowhere(np.full(free, np.nan), 0)
-        none = Minimum.at(empty, converged=False)
         return GlobalFit(
             problem=problem,
-            best=none,
+            best=Minimum.at(empty, converged=False),
             point=empty,
-            errors=Errors(inverse=nothing, white=1.0, agreement=1.0, covariance=nothing),
+            errors=Errors.unknown(free),
             reason="the rate equations of the scheme have no finite solution for any constants "
             "that these shots could show",
         )
     best = minima[0]
     point = problem.evaluate(best.theta, near=best.path)
+    if not _changes(problem, best):
+        return GlobalFit(
+            problem=problem,
+            best=best,
+            point=point,
+            errors=Errors.unknown(free),
+            reason=f"the shots show no change beyond their noise that {', '.join(problem.observed)}"
+            " could make; a signal that does not change describes them as well",
+        )
     errors = measure_errors(problem, point)
     limit = best.squares + AS_GOOD * errors.white
     others = [
@@ -280,19 +287,14 @@ def conclude(problem: Problem, minima: Sequence[Minimum]) -> GlobalFit:
         others=tuple(others),
         point=point,
         errors=errors,
-        reason=_find_reason(problem, best),
+        reason="" if best.converged else "the search for the minimum did not end",
     )
 
 
-def _find_reason(problem: Problem, best: Minimum) -> str:
-    """Say why a minimum is no fit: nothing to fit, or a search that did not end."""
+def _changes(problem: Problem, best: Minimum) -> bool:
+    """Whether shots change as the scheme says: by AICc, a signal that does not is ruled out."""
     flat = problem.windows.flatten(problem.windows.signal)
     offsets = len(problem.shots) * (1 + problem.detector.drift)
     numbers = problem.constants.count + problem.linear - offsets
     noise = measure_noise(best.squares, max(problem.points - offsets - numbers, 1))
-    if (float(flat @ flat) - best.squares) / noise < UNDECIDED + 2 * numbers:
-        return (
-            f"the shots show no change beyond their noise that {', '.join(problem.observed)} could "
-            "make; a signal that does not change describes them as well"
-        )
-    return "" if best.converged else "the search for the minimum did not end"
+    return (float(flat @ flat) - best.squares) / noise >= UNDECIDED + 2 * numbers

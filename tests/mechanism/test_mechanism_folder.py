@@ -188,6 +188,7 @@ def test_a_folder_without_shots_is_named(run, tmp_path) -> None:
         ("drift = 1", "drift = 1 is not valid; valid: true or false"),
         ("mixing_ratio = true", "mixing_ratio = True"),
         ("mixing_ratio = 0", "mixing_ratio = 0"),
+        ("fixed_response = {ES = '1e308'}", "a number of at most 1e+100"),
         ("pre_equilibrated = ['E']", "pre_equilibrated = 'E' is not valid; valid: a pair"),
         ("scheme = ", "mechanism.toml: found"),
     ],
@@ -232,6 +233,50 @@ def test_shots_that_hold_noise_alone_give_no_constants(folder, run, tmp_path, rn
     assert "no change beyond their noise that ES could make" in out
     assert "not determined" not in err
     assert "No fit was possible: the shots show no change beyond their noise" in pdf_text(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("--initial", "E=1e-300 M", "--initial", "S=concentration"), ""),
+        (GIVEN, "fixed_response = {ES = '1e-300'}"),
+    ],
+)
+def test_a_species_too_faint_to_be_seen_gives_no_constants(
+    folder, run, tmp_path, words, line
+) -> None:
+    """Its errors overflowed, which was called a fault of the program."""
+    (folder / "mechanism.toml").write_text(f"{line}\n", encoding="utf-8")
+    code, out, err = run("mechanism", folder, "--scheme", BINDING, *words)
+    assert (code, err) == (1, "")
+    assert "no change beyond their noise that ES could make" in out
+    assert "No fit was possible: the shots show no change" in pdf_text(tmp_path)
+
+
+def test_a_signal_out_of_all_measure_is_left_out_and_named(folder, run) -> None:
+    signal = 1e120 * (1 - np.exp(-20 * TIME))
+    write_bka(folder / "m0_0.bka", time=1e3 * TIME, signals=signal)
+    code, out, err = run("mechanism", folder, "--scheme", BINDING, *GIVEN)
+    assert code == 1
+    assert "m0_0.bka: the signal changes by 1e+120" in err
+    assert "5 shots, 3 mixtures" in out
+
+
+def test_a_shot_without_temperature_has_no_part_in_eyrings_law(folder, run) -> None:
+    """It was taken to be at 25 °C."""
+    book = load_workbook(folder / "shots.xlsx")
+    book.active.cell(row=2, column=4).value = None
+    book.save(folder / "shots.xlsx")
+    words = ("--scheme", BINDING, *GIVEN, "--eyring")
+    code, out, err = run("mechanism", folder, *words)
+    assert code == 1
+    assert "m0_0.bka: the workbook has no temperature, which Eyring's law needs" in err
+    assert "5 shots, 3 mixtures" in out
+    book.active.delete_cols(4)
+    book.save(folder / "shots.xlsx")
+    code, out, err = run("mechanism", folder, *words)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: m0_0.bka: the workbook has no temperature")
 
 
 def test_a_blank_among_shots_is_used(tmp_path, run, rng) -> None:

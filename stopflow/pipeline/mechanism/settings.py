@@ -31,6 +31,8 @@ KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
 }
 """Key of the file to its type, and how that is said."""
 RESPONSES = ("shared", "each", "column NAME")
+MOST_RESPONSE = 1e100
+"""Of a species, in units of the signal per mol/L."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +99,10 @@ class MechanismSettings:
             missing = "delay" if self.mixed_first else "mixed_first"
             raise SettingsError(missing, getattr(self, missing), valid=KEYS[missing][1])
         for name, text in self.fixed_response.items():
-            if _number(text) is None:
-                raise SettingsError(f"fixed_response: {name}", text, valid='a number, e.g. "5e5"')
+            value = _number(text)
+            if value is None or abs(value) > MOST_RESPONSE:
+                valid = f'a number of at most {MOST_RESPONSE:g}, e.g. "5e5"'
+                raise SettingsError(f"fixed_response: {name}", text, valid=valid)
 
     @property
     def response_column(self) -> str:
