@@ -188,6 +188,7 @@ def test_a_folder_without_shots_is_named(run, tmp_path) -> None:
         ("drift = 1", "drift = 1 is not valid; valid: true or false"),
         ("mixing_ratio = true", "mixing_ratio = True"),
         ("mixing_ratio = 0", "mixing_ratio = 0"),
+        ("dead_time_ms = 1e300", "milliseconds, 0 to 1e6"),
         ("fixed_response = {ES = '1e308'}", "a number of at most 1e+100"),
         ("pre_equilibrated = ['E']", "pre_equilibrated = 'E' is not valid; valid: a pair"),
         ("scheme = ", "mechanism.toml: found"),

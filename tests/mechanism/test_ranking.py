@@ -180,7 +180,7 @@ def test_lack_of_fit_is_found_as_often_as_its_probability_says(scatter) -> None:
         flat -= taken @ (taken.T @ flat)
         found.append(judge_fit(replace(fit, point=replace(fit.point, residual=flat))))
     shares = [float((np.array(found) < limit).mean()) for limit in (0.05, 0.001)]
-    assert 0.01 < shares[0] < 0.075
+    assert (0.01 if scatter else 0.035) < shares[0] < 0.075
     assert shares[1] < 0.008
 
 

@@ -27,7 +27,7 @@ KEYS: Mapping[str, tuple[type | tuple[type, ...], str]] = {
     "mixed_first": (list, 'a list of species, e.g. ["E", "I"]'),
     "delay": (str, 'a time such as "50 ms", or "column NAME"'),
     "second_dilution": ((int, float), "a number of at least 1"),
-    "dead_time_ms": ((int, float), "milliseconds, 0 or more"),
+    "dead_time_ms": ((int, float), "milliseconds, 0 to 1e6"),
 }
 """Key of the file to its type, and how that is said."""
 RESPONSES = ("shared", "each", "column NAME")
@@ -90,7 +90,7 @@ class MechanismSettings:
         dead_ms = 0.0 if self.dead_time_ms is None else self.dead_time_ms
         for name, value, fits in (
             ("mixing_ratio", self.mixing_ratio, self.mixing_ratio > 0),
-            ("dead_time_ms", dead_ms, dead_ms >= 0),
+            ("dead_time_ms", dead_ms, 0 <= dead_ms <= 1e6),
             ("second_dilution", self.second_dilution, self.second_dilution >= 1),
         ):
             if not (fits and isfinite(value)):
