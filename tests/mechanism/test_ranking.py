@@ -155,9 +155,9 @@ def test_lack_of_fit_tells_a_wrong_scheme_from_scatter_between_shots() -> None:
     assert predict_held_out(right, "S") < 0.5 * predict_held_out(wrong, "S")
 
 
-@pytest.mark.parametrize("scatter", [0.0, 0.2, 3.0])
+@pytest.mark.parametrize("scatter", [0.0, 6.0, 90.0])
 def test_lack_of_fit_is_found_as_often_as_its_probability_says(scatter) -> None:
-    """Residuals of the true scheme: noise, and amplitudes that scatter by 0, 20, 300 % of it.
+    """Residuals of the true scheme: noise, and amplitudes that scatter by so many of its errors.
 
     Where whole curves scatter, F without fewer degrees of freedom found 23 of 1,000 below 0.001;
     with noise alone, the larger of it and that between replicates found 15 of 1,000 below 0.05.
@@ -175,7 +175,7 @@ def test_lack_of_fit_is_found_as_often_as_its_probability_says(scatter) -> None:
     found = []
     for _ in range(1000):
         rest = rng.standard_normal(curves.shape)
-        rest += 30 * scatter * rng.standard_normal((len(curves), 1)) * curves
+        rest += scatter * rng.standard_normal((len(curves), 1)) * curves
         flat = windows.flatten(rest - rest.mean(axis=1, keepdims=True))
         flat -= taken @ (taken.T @ flat)
         found.append(judge_fit(replace(fit, point=replace(fit.point, residual=flat))))
