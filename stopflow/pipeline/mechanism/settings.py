@@ -99,8 +99,8 @@ class MechanismSettings:
             missing = "delay" if self.mixed_first else "mixed_first"
             raise SettingsError(missing, getattr(self, missing), valid=KEYS[missing][1])
         for name, text in self.fixed_response.items():
-            value = _number(text)
-            if value is None or abs(value) > MOST_RESPONSE:
+            response = _number(text)
+            if response is None or abs(response) > MOST_RESPONSE:
                 valid = f'a number of at most {MOST_RESPONSE:g}, e.g. "5e5"'
                 raise SettingsError(f"fixed_response: {name}", text, valid=valid)
 
